@@ -1,0 +1,3 @@
+module github.com/hallpass-dev/hallpass
+
+go 1.26.6
