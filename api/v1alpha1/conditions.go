@@ -1,0 +1,82 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// The types of the conditions, in the vocabulary of kstatus: Ready is always there; Reconciling says that the wanted state
+// is being worked on or waited for; Stalled says that only a change by a user can mend it. The last two are removed once
+// they are no longer true.
+const (
+	ConditionReady       = "Ready"
+	ConditionReconciling = "Reconciling"
+	ConditionStalled     = "Stalled"
+)
+
+// The reasons of the conditions. The token server's audit line and metrics use the same words.
+const (
+	// ReasonRegistered: the token endpoint honours the client.
+	ReasonRegistered = "Registered"
+	// ReasonSuspended: the spec suspends the client.
+	ReasonSuspended = "Suspended"
+	// ReasonClientIDConflict: another live OAuth2Client holds the client_id.
+	ReasonClientIDConflict = "ClientIDConflict"
+	// ReasonSecretConflict: a Secret of the wanted name is there and is not this client's.
+	ReasonSecretConflict = "SecretConflict"
+	// ReasonProgressing: a step did not succeed yet and is tried again.
+	ReasonProgressing = "Progressing"
+)
+
+// Registered is the condition of a client that the token endpoint honours.
+func Registered() metav1.Condition {
+	return metav1.Condition{
+		Type:    ConditionReady,
+		Status:  metav1.ConditionTrue,
+		Reason:  ReasonRegistered,
+		Message: "The client can fetch tokens with the credentials in its Secret.",
+	}
+}
+
+// Suspended is the condition of a client that its spec suspends.
+func Suspended() metav1.Condition {
+	return notReady(ReasonSuspended,
+		"The client is suspended: it gets no tokens and those it has are refused. Set spec.state to Active to let it in again.")
+}
+
+// ClientIDConflict is the condition of a client whose client_id another one holds. It does not say which: the holder may
+// be another tenant's.
+func ClientIDConflict(clientID string) metav1.Condition {
+	return notReady(ReasonClientIDConflict, fmt.Sprintf(
+		"The client_id %q is taken by another OAuth2Client. It becomes free when that one is deleted; until then use another name.", clientID))
+}
+
+// SecretConflict is the condition of a client whose Secret's name is taken by a Secret that is not its own.
+func SecretConflict(secretName string) metav1.Condition {
+	return notReady(ReasonSecretConflict, fmt.Sprintf(
+		"Secret %q exists and does not belong to this client; it was not touched. Choose another spec.secret.name, or delete that Secret if nobody needs it.", secretName))
+}
+
+// Progressing is the condition of a client that a failed step keeps from being ready; the step is tried again. The
+// attempt says what was being done, never the error of the API server, which may name other tenants' objects.
+func Progressing(attempt string) metav1.Condition {
+	return notReady(ReasonProgressing, fmt.Sprintf("Could not %s yet; trying again.", attempt))
+}
+
+// Reconciling is the kstatus condition that accompanies a condition which passes without a user's help.
+func Reconciling(because metav1.Condition) metav1.Condition {
+	return metav1.Condition{Type: ConditionReconciling, Status: metav1.ConditionTrue, Reason: because.Reason, Message: because.Message}
+}
+
+// Stalled is the kstatus condition that accompanies a condition which only a user can mend.
+func Stalled(because metav1.Condition) metav1.Condition {
+	return metav1.Condition{Type: ConditionStalled, Status: metav1.ConditionTrue, Reason: because.Reason, Message: because.Message}
+}
+
+func notReady(reason, message string) metav1.Condition {
+	return metav1.Condition{Type: ConditionReady, Status: metav1.ConditionFalse, Reason: reason, Message: message}
+}

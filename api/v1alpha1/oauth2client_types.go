@@ -1,0 +1,222 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// OAuth2Client is a piece of software that fetches bearer tokens. Hallpass registers it, writes its credentials into a
+// Secret of the same namespace, and issues tokens to whoever presents them at the token endpoint.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=hpc,categories=hallpass
+// +kubebuilder:printcolumn:name="Client ID",type=string,JSONPath=`.status.clientID`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Secret",type=string,priority=1,JSONPath=`.status.secret.name`
+// +kubebuilder:printcolumn:name="Scopes",type=string,priority=1,JSONPath=`.spec.scopes`
+type OAuth2Client struct {
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is the standard metadata of a Kubernetes object.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// spec is what the client asks for. An empty spec is a complete client: credentials, hour-long tokens, no scopes.
+	// +optional
+	Spec OAuth2ClientSpec `json:"spec,omitzero"`
+
+	// status is what Hallpass has made of it. Nothing reads it back as an input.
+	// +optional
+	Status OAuth2ClientStatus `json:"status,omitzero"`
+}
+
+// OAuth2ClientList is a list of OAuth2Clients.
+//
+// +kubebuilder:object:root=true
+type OAuth2ClientList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitzero"`
+	Items           []OAuth2Client `json:"items"`
+}
+
+// OAuth2ClientSpec is what the client asks for.
+type OAuth2ClientSpec struct {
+	// displayName names the client for humans, in lists and messages. At most 100 characters.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=100
+	DisplayName string `json:"displayName,omitempty"`
+
+	// description holds notes for humans: what the client does, whom to ask. At most 2000 characters.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2000
+	Description string `json:"description,omitempty"`
+
+	// scopes are free-form scopes (RFC 6749 section 3.3) that the client may have in tokens for the audience of its own
+	// namespace. A token request without a scope is given all of them. At most 64, each of at most 128 characters.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	Scopes []Scope `json:"scopes,omitempty"`
+
+	// tokenLifetime is how long a token of this client is valid, from 1m to 1h, in whole seconds. Left out it is 1h.
+	// +optional
+	// +kubebuilder:validation:MaxLength=16
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+(h|m|s))+$') && duration(self) >= duration('1m') && duration(self) <= duration('1h')",message="tokenLifetime must be between 1m and 1h in whole seconds, such as 30m"
+	TokenLifetime *metav1.Duration `json:"tokenLifetime,omitempty"`
+
+	// secret says where the credentials go and how that Secret looks.
+	// +optional
+	Secret SecretSpec `json:"secret,omitzero"`
+
+	// state is Active or Suspended; left out it is Active. A suspended client gets no tokens, and those it has are refused
+	// wherever Hallpass is asked about them; its credentials stay as they are.
+	// +optional
+	State ClientState `json:"state,omitempty"`
+}
+
+// Scope is one scope token of RFC 6749 section 3.3: printable ASCII without space, quotation mark and backslash.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=128
+// +kubebuilder:validation:XValidation:rule="self.matches('^[!#-[\\\\]-~]+$')",message="a scope is printable ASCII without spaces, quotation marks and backslashes (RFC 6749 section 3.3)"
+type Scope string
+
+// ClientState says whether a client may have tokens.
+//
+// +kubebuilder:validation:Enum=Active;Suspended
+type ClientState string
+
+// The states of an OAuth2Client.
+const (
+	// ClientActive is the ordinary state, also of a client that names none.
+	ClientActive ClientState = "Active"
+	// ClientSuspended refuses the client and every token it holds until it is Active again.
+	ClientSuspended ClientState = "Suspended"
+)
+
+// SecretSpec says where the credentials of a client go and how that Secret looks. The Secret always has the type
+// hallpass.dev/oauth2-client.
+type SecretSpec struct {
+	// name of the Secret in the client's namespace; left out it is the client's own name. A Secret of that name that is
+	// not this client's is never touched.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="secret.name must be a valid Secret name: lower-case letters, digits, '-' and '.'"
+	Name string `json:"name,omitempty"`
+
+	// keys renames entries of the Secret for software that expects other names.
+	// +optional
+	Keys SecretKeys `json:"keys,omitzero"`
+
+	// labels are put on the Secret. The kubernetes.io, k8s.io and hallpass.dev domains are not for users. At most 16.
+	// +optional
+	// +kubebuilder:validation:MinProperties=1
+	// +kubebuilder:validation:MaxProperties=16
+	Labels map[string]LabelValue `json:"labels,omitempty"`
+
+	// annotations are put on the Secret, such as those that a reloader or a reflector looks for. The kubernetes.io, k8s.io
+	// and hallpass.dev domains are not for users. At most 16, each of at most 1024 characters.
+	// +optional
+	// +kubebuilder:validation:MinProperties=1
+	// +kubebuilder:validation:MaxProperties=16
+	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
+}
+
+// LabelValue is the value of a label.
+//
+// +kubebuilder:validation:MaxLength=63
+type LabelValue string
+
+// AnnotationValue is the value of an annotation.
+//
+// +kubebuilder:validation:MaxLength=1024
+type AnnotationValue string
+
+// SecretKeys names the entries of the Secret that holds a client's credentials.
+//
+// +kubebuilder:validation:MinProperties=1
+type SecretKeys struct {
+	// clientID is the entry that holds the client identifier; left out it is client_id.
+	// +optional
+	ClientID SecretKey `json:"clientID,omitempty"`
+
+	// clientSecret is the entry that holds the client secret; left out it is client_secret.
+	// +optional
+	ClientSecret SecretKey `json:"clientSecret,omitempty"`
+
+	// issuerURL is the entry that holds the issuer's URL, where discovery starts; left out it is issuer_url.
+	// +optional
+	IssuerURL SecretKey `json:"issuerURL,omitempty"`
+
+	// tokenURL is the entry that holds the URL of the token endpoint; left out it is token_url.
+	// +optional
+	TokenURL SecretKey `json:"tokenURL,omitempty"`
+
+	// jwksURL is the entry that holds the URL of the signing keys; left out it is jwks_url.
+	// +optional
+	JWKSURL SecretKey `json:"jwksURL,omitempty"`
+
+	// introspectionURL is the entry that holds the URL of the introspection endpoint; left out it is introspection_url.
+	// +optional
+	IntrospectionURL SecretKey `json:"introspectionURL,omitempty"`
+
+	// scope is the entry that holds the client's scopes, separated by spaces; left out it is scope.
+	// +optional
+	Scope SecretKey `json:"scope,omitempty"`
+
+	// caCertificate is the entry that holds the certificate authority of the token server in PEM, where it is Hallpass's
+	// own; left out it is ca.crt.
+	// +optional
+	CACertificate SecretKey `json:"caCertificate,omitempty"`
+}
+
+// SecretKey is the name of an entry of a Secret.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=253
+// +kubebuilder:validation:XValidation:rule="self.matches('^[-._a-zA-Z0-9]+$')",message="an entry of a Secret is named with letters, digits, '-', '_' and '.'"
+type SecretKey string
+
+// OAuth2ClientStatus is what Hallpass has made of an OAuth2Client.
+type OAuth2ClientStatus struct {
+	// observedGeneration is the generation of the spec that this status speaks of.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// clientID is the client identifier to present at the token endpoint: <namespace>.<name>.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	ClientID string `json:"clientID,omitempty"`
+
+	// secret names the Secret that holds the credentials.
+	// +optional
+	Secret SecretReference `json:"secret,omitzero"`
+
+	// conditions: Ready is True while the token endpoint honours the client; Reconciling and Stalled follow kstatus and
+	// are there only while they are True.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=8
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// SecretReference names a Secret of the object's own namespace.
+type SecretReference struct {
+	// name of the Secret.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name,omitempty"`
+}

@@ -1,0 +1,85 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"strings"
+)
+
+// ClientSecretPrefix begins every client secret that Hallpass generates, for leak scanners to look for.
+const ClientSecretPrefix = "hp_"
+
+const (
+	credentialIDLength     = 12 // characters of idAlphabet, about 62 bits: names a secret, keeps nothing
+	credentialRandomBytes  = 32
+	credentialRandomLength = 43 // characters of unpadded base64url that hold credentialRandomBytes
+	credentialCheckLength  = 8  // hexadecimal digits of a CRC-32
+	idAlphabet             = "abcdefghijklmnopqrstuvwxyz234567"
+)
+
+// ErrMalformedCredential says that a string which claims to be a credential of ours is not one that was ever generated:
+// a typo, a truncation, or a guess.
+var ErrMalformedCredential = errors.New("not a well-formed Hallpass credential")
+
+// Credential is a random value with a public name: <prefix><id>_<43 characters of base64url>_<CRC-32>. The id says which
+// verifier to look at; the checksum over all that stands before it lets scanners, and us, refuse anything else without
+// a look-up.
+type Credential struct {
+	// ID names the credential in status, events and audit lines.
+	ID string
+	// Value is the whole string, prefix and checksum included.
+	Value Secret
+}
+
+// NewClientSecret makes a client secret of 256 random bits.
+func NewClientSecret(random io.Reader) (Credential, error) {
+	return newCredential(ClientSecretPrefix, random)
+}
+
+// ParseClientSecret recognises a client secret that Hallpass generated; any other string is ErrMalformedCredential.
+func ParseClientSecret(value Secret) (Credential, error) {
+	return parseCredential(ClientSecretPrefix, value)
+}
+
+func newCredential(prefix string, random io.Reader) (Credential, error) {
+	raw := make([]byte, credentialIDLength+credentialRandomBytes)
+	if _, err := io.ReadFull(random, raw); err != nil {
+		return Credential{}, fmt.Errorf("read randomness for a credential: %w", err)
+	}
+	id := make([]byte, credentialIDLength)
+	for i := range id {
+		id[i] = idAlphabet[raw[i]&31] // 32 letters: no bias
+	}
+	body := prefix + string(id) + "_" + base64.RawURLEncoding.EncodeToString(raw[credentialIDLength:])
+	return Credential{ID: string(id), Value: NewSecret(body + "_" + checksum(body))}, nil
+}
+
+func parseCredential(prefix string, value Secret) (Credential, error) {
+	s := value.Reveal()
+	bodyLength := len(prefix) + credentialIDLength + 1 + credentialRandomLength
+	if len(s) != bodyLength+1+credentialCheckLength || !strings.HasPrefix(s, prefix) || s[bodyLength] != '_' {
+		return Credential{}, ErrMalformedCredential
+	}
+	body, check := s[:bodyLength], s[bodyLength+1:]
+	if checksum(body) != check {
+		return Credential{}, ErrMalformedCredential
+	}
+	id := body[len(prefix) : len(prefix)+credentialIDLength]
+	if strings.Trim(id, idAlphabet) != "" || body[len(prefix)+credentialIDLength] != '_' {
+		return Credential{}, ErrMalformedCredential
+	}
+	if _, err := base64.RawURLEncoding.Strict().DecodeString(body[len(prefix)+credentialIDLength+1:]); err != nil {
+		return Credential{}, ErrMalformedCredential
+	}
+	return Credential{ID: id, Value: value}, nil
+}
+
+func checksum(body string) string {
+	return fmt.Sprintf("%0*x", credentialCheckLength, crc32.ChecksumIEEE([]byte(body)))
+}

@@ -1,0 +1,91 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2
+
+import "time"
+
+// ErrorCode is an error code of the OAuth 2.0 registry.
+type ErrorCode string
+
+// The codes that Hallpass answers with: RFC 6749 section 5.2, RFC 6750 section 3.1, RFC 8707 section 2; the last two are
+// of the registry's authorization endpoint and are what callers know for trouble on our side.
+const (
+	InvalidRequest         ErrorCode = "invalid_request"
+	InvalidClient          ErrorCode = "invalid_client"
+	UnauthorizedClient     ErrorCode = "unauthorized_client"
+	UnsupportedGrantType   ErrorCode = "unsupported_grant_type"
+	InvalidScope           ErrorCode = "invalid_scope"
+	InvalidTarget          ErrorCode = "invalid_target"
+	InvalidToken           ErrorCode = "invalid_token"
+	InsufficientScope      ErrorCode = "insufficient_scope"
+	ServerError            ErrorCode = "server_error"
+	TemporarilyUnavailable ErrorCode = "temporarily_unavailable"
+)
+
+// Reason is the word that explains a decision in audit lines, metrics and, where it concerns the client as a whole, in
+// the conditions of the object.
+type Reason string
+
+// The reasons for a refusal. Those that callers must not be able to tell apart share one ErrorCode and one description.
+const (
+	ReasonMalformedRequest    Reason = "MalformedRequest"
+	ReasonNoCredentials       Reason = "NoCredentials"
+	ReasonSeveralMethods      Reason = "SeveralAuthenticationMethods"
+	ReasonMalformedCredential Reason = "MalformedCredential"
+	ReasonUnknownClient       Reason = "UnknownClient"
+	ReasonWrongSecret         Reason = "WrongSecret"
+	ReasonWrongMethod         Reason = "WrongAuthenticationMethod"
+	ReasonSuspended           Reason = "Suspended"
+	ReasonOwnerGone           Reason = "OwnerGone"
+	ReasonOwnerUnknown        Reason = "OwnerUnknown"
+	ReasonUnsupportedGrant    Reason = "UnsupportedGrantType"
+	ReasonScopeNotGranted     Reason = "ScopeNotGranted"
+	ReasonTargetNotGranted    Reason = "TargetNotGranted"
+	ReasonTokenMalformed      Reason = "TokenMalformed"
+	ReasonTokenSignature      Reason = "TokenSignatureInvalid"
+	ReasonTokenKeyUnknown     Reason = "TokenKeyUnknown"
+	ReasonTokenForeign        Reason = "TokenForeign"
+	ReasonTokenExpired        Reason = "TokenExpired"
+	ReasonTokenNotYetValid    Reason = "TokenNotYetValid"
+	ReasonTokenClientChanged  Reason = "TokenClientChanged"
+	ReasonNotForCaller        Reason = "NotForCaller"
+	ReasonLookupUnavailable   Reason = "LookupUnavailable"
+)
+
+// Error is a refusal: what the caller is told, and why for ourselves.
+type Error struct {
+	// Code and Description are the error and error_description of the answer.
+	Code        ErrorCode
+	Description string
+	// Reason is for the audit line and the metric; the caller does not see it.
+	Reason Reason
+	// RetryAfter says when asking again makes sense; zero says nothing.
+	RetryAfter time.Duration
+}
+
+// Error implements error with what the caller may see.
+func (e *Error) Error() string { return string(e.Code) + ": " + e.Description }
+
+func refuse(code ErrorCode, reason Reason, description string) *Error {
+	return &Error{Code: code, Description: description, Reason: reason}
+}
+
+// Refuse makes a refusal outside this package: for what only the edge can see, such as a body that is not a form.
+func Refuse(code ErrorCode, reason Reason, description string) *Error {
+	return refuse(code, reason, description)
+}
+
+// refuseClient is the one answer to a client that is not let in: the unknown client, the wrong secret and the suspended
+// client get the same bytes, whatever the reason is.
+func refuseClient(reason Reason) *Error {
+	return refuse(InvalidClient, reason, "client authentication failed")
+}
+
+// Unavailable is the refusal of a request that cannot be decided now: 503 with Retry-After, never invalid_client.
+func Unavailable(retryAfter time.Duration) *Error {
+	return &Error{
+		Code: TemporarilyUnavailable, Reason: ReasonLookupUnavailable, RetryAfter: retryAfter,
+		Description: "the client cannot be looked up right now; try again shortly",
+	}
+}
