@@ -67,19 +67,15 @@ type Error struct {
 // Error implements error with what the caller may see.
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Description }
 
-func refuse(code ErrorCode, reason Reason, description string) *Error {
-	return &Error{Code: code, Description: description, Reason: reason}
-}
-
-// Refuse makes a refusal outside this package: for what only the edge can see, such as a body that is not a form.
+// Refuse makes a refusal; the description is for the caller's eyes.
 func Refuse(code ErrorCode, reason Reason, description string) *Error {
-	return refuse(code, reason, description)
+	return &Error{Code: code, Description: description, Reason: reason}
 }
 
 // refuseClient is the one answer to a client that is not let in: the unknown client, the wrong secret and the suspended
 // client get the same bytes, whatever the reason is.
 func refuseClient(reason Reason) *Error {
-	return refuse(InvalidClient, reason, "client authentication failed")
+	return Refuse(InvalidClient, reason, "client authentication failed")
 }
 
 // Unavailable is the refusal of a request that cannot be decided now: 503 with Retry-After, never invalid_client.

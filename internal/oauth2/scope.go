@@ -27,7 +27,7 @@ func ParseScope(scope string) ([]string, error) {
 	var tokens []string
 	for token := range strings.SplitSeq(scope, " ") {
 		if !ValidScopeToken(token) {
-			return nil, refuse(InvalidScope, ReasonMalformedRequest,
+			return nil, Refuse(InvalidScope, ReasonMalformedRequest,
 				"scope must be scope names separated by single spaces (RFC 6749 section 3.3)")
 		}
 		if !slices.Contains(tokens, token) {

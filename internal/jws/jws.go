@@ -1,0 +1,66 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package jws reads and writes compact JSON Web Signatures (RFC 7515) and the public keys that verify them (RFC 7517,
+// RFC 7638), and nothing else of JOSE: no encryption, no shared keys, no "none", no JSON serialisation, no key that a
+// token brings along. A key fixes its algorithm, so a header cannot talk a verifier into another one (RFC 8725 section
+// 3.1). It depends on the standard library alone.
+package jws
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+)
+
+// Algorithm is a signature algorithm by its registered name (RFC 7518 section 3.1, RFC 8037 section 3.1).
+type Algorithm string
+
+// The algorithms of this package. EdDSA means Ed25519 here; its newer name of RFC 9864, "Ed25519", is not yet understood by
+// the common verifiers.
+const (
+	ES256 Algorithm = "ES256"
+	RS256 Algorithm = "RS256"
+	EdDSA Algorithm = "EdDSA"
+)
+
+// MinRSABits is the smallest RSA modulus that is accepted (RFC 7518 section 3.3).
+const MinRSABits = 2048
+
+// maxRSABits keeps a key from making every verification expensive.
+const maxRSABits = 8192
+
+// ErrWeakKey is wrapped by the refusal of a key that does not fit its algorithm or is too small for it.
+var ErrWeakKey = errors.New("key does not fit the algorithm")
+
+// PublicKey verifies signatures of one algorithm.
+type PublicKey struct {
+	// ID is the kid.
+	ID        string
+	Algorithm Algorithm
+	Key       crypto.PublicKey
+}
+
+// Check refuses a key whose type or size does not fit its algorithm.
+func (k PublicKey) Check() error {
+	switch key := k.Key.(type) {
+	case *ecdsa.PublicKey:
+		if k.Algorithm == ES256 && key.Curve == elliptic.P256() {
+			return nil
+		}
+	case *rsa.PublicKey:
+		bits := key.N.BitLen()
+		if k.Algorithm == RS256 && bits >= MinRSABits && bits <= maxRSABits && key.E >= 3 {
+			return nil
+		}
+	case ed25519.PublicKey:
+		if k.Algorithm == EdDSA && len(key) == ed25519.PublicKeySize {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: %T for %q", ErrWeakKey, k.Key, k.Algorithm)
+}

@@ -1,0 +1,103 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2
+
+import "time"
+
+// DefaultTokenLifetime and the bounds around it are what a client may ask for.
+const (
+	MinTokenLifetime     = time.Minute
+	MaxTokenLifetime     = time.Hour
+	DefaultTokenLifetime = time.Hour
+)
+
+// Client is a registered client as its registration has it. It is never changed once it is shared.
+type Client struct {
+	// ID is the client_id.
+	ID string
+	// UID is the UID of the OAuth2Client it was compiled from; verifiers and tokens are bound to it.
+	UID string
+	// Namespace and Name are those of that OAuth2Client.
+	Namespace, Name string
+	// Suspended refuses the client whatever else is true.
+	Suspended bool
+	// Verifiers recognise its secrets; at most MaxVerifiers.
+	Verifiers []Verifier
+	// Scopes are the free-form scopes that it may have on its namespace's own audience.
+	Scopes []string
+	// TokenLifetime is how long its tokens live.
+	TokenLifetime time.Duration
+}
+
+// Owner is what the object behind a registration says that can only deny: it is read from the OAuth2Client itself, so that
+// a deletion or a suspension holds before, and without, the manager's writing anything.
+type Owner struct {
+	UID         string
+	Terminating bool
+	Suspended   bool
+}
+
+// Record is all that is known of a client_id at one moment. Nil means not known; nothing unknown ever allows.
+type Record struct {
+	Client *Client
+	Owner  *Owner
+}
+
+// Denial is why the client behind the record may not act now, or "" if it may. Issuing, introspection and every other use
+// of a client ask this one function. Whichever source denies first is right: the registration or the owner.
+func (r Record) Denial() Reason {
+	switch {
+	case r.Client == nil:
+		return ReasonUnknownClient
+	case r.Owner == nil:
+		return ReasonOwnerUnknown
+	case r.Client.UID == "", r.Owner.UID != r.Client.UID, r.Owner.Terminating:
+		return ReasonOwnerGone
+	case r.Client.Suspended, r.Owner.Suspended:
+		return ReasonSuspended
+	}
+	return ""
+}
+
+// TokenDenial is why a token with these claims, valid in itself, is refused because of the client it was issued to, or ""
+// if it is not. The record is the one of the token's client_id.
+func (r Record) TokenDenial(claims Claims) Reason {
+	if denial := r.Denial(); denial != "" {
+		return denial
+	}
+	if claims.ClientUID != r.Client.UID {
+		return ReasonTokenClientChanged
+	}
+	return ""
+}
+
+// decoyUID stands in for the UID of a client that is not there, so that refusing it costs the same hash.
+const decoyUID = "00000000-0000-0000-0000-000000000000"
+
+// Authenticate decides whether what was presented is the secret of a client that may act. The records are asked for by
+// client_id. It returns the record and the verifier that matched, or invalid_client. The unknown client, the wrong
+// secret and the suspended client walk the same path: one hash and the same comparisons for each reading.
+func Authenticate(presented Presented, record func(clientID string) Record, now time.Time) (Record, Verifier, error) {
+	reason := ReasonUnknownClient
+	for _, reading := range presented.Readings {
+		found := record(reading.ClientID)
+		uid, verifiers := decoyUID, []Verifier(nil)
+		if found.Client != nil {
+			uid, verifiers = found.Client.UID, found.Client.Verifiers
+		}
+		verifier, matches := match(verifiers, DigestSecret(uid, reading.Secret), now)
+		denial := found.Denial()
+		if matches && denial == "" {
+			return found, verifier, nil
+		}
+		switch {
+		case found.Client == nil:
+		case matches:
+			reason = denial
+		default:
+			reason = ReasonWrongSecret
+		}
+	}
+	return Record{}, Verifier{}, refuseClient(reason)
+}

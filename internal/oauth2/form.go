@@ -1,0 +1,103 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Bounds of a request body.
+const (
+	// MaxFormBytes bounds a body; the edge refuses a longer one before it is read whole.
+	MaxFormBytes = 64 << 10
+	// MaxFormParameters bounds the number of parameters in a body.
+	MaxFormParameters = 32
+)
+
+// parameterResource may be sent more than once (RFC 8707 section 2).
+const parameterResource = "resource"
+
+// Form is the parameters of a request. It may hold credentials and prints as REDACTED.
+type Form struct{ parameters []parameter }
+
+type parameter struct{ name, value string }
+
+// ParseForm decodes application/x-www-form-urlencoded. A parameter without a value counts as left out, and one that is
+// there twice is invalid_request, as RFC 6749 section 3.2 has it; only resource may repeat.
+func ParseForm(body string) (Form, error) {
+	if len(body) > MaxFormBytes {
+		return Form{}, malformedForm(fmt.Sprintf("the body is longer than %d bytes", MaxFormBytes))
+	}
+	var form Form
+	for pair := range strings.SplitSeq(body, "&") {
+		if pair == "" {
+			continue
+		}
+		if len(form.parameters) == MaxFormParameters {
+			return Form{}, malformedForm(fmt.Sprintf("more than %d parameters", MaxFormParameters))
+		}
+		rawName, rawValue, _ := strings.Cut(pair, "=")
+		name, err := unescape(rawName)
+		if err != nil || name == "" {
+			return Form{}, malformedForm("the body is not application/x-www-form-urlencoded")
+		}
+		value, err := unescape(rawValue)
+		if err != nil {
+			return Form{}, malformedForm("the body is not application/x-www-form-urlencoded")
+		}
+		if name != parameterResource && form.has(name) {
+			return Form{}, malformedForm("a parameter is sent more than once")
+		}
+		form.parameters = append(form.parameters, parameter{name, value})
+	}
+	return form, nil
+}
+
+// Get returns the value of a parameter, "" if it is not there.
+func (f Form) Get(name string) string {
+	for _, p := range f.parameters {
+		if p.name == name {
+			return p.value
+		}
+	}
+	return ""
+}
+
+// All returns the values of a parameter that may be sent more than once, the empty ones left out.
+func (f Form) All(name string) []string {
+	var values []string
+	for _, p := range f.parameters {
+		if p.name == name && p.value != "" {
+			values = append(values, p.value)
+		}
+	}
+	return values
+}
+
+// Format implements fmt.Formatter for every verb.
+func (f Form) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, redacted) }
+
+func (f Form) has(name string) bool {
+	return slices.ContainsFunc(f.parameters, func(p parameter) bool { return p.name == name })
+}
+
+var errNotUTF8 = errors.New("not UTF-8")
+
+func unescape(s string) (string, error) {
+	decoded, err := url.QueryUnescape(s)
+	if err == nil && !utf8.ValidString(decoded) {
+		err = errNotUTF8
+	}
+	return decoded, err
+}
+
+func malformedForm(description string) *Error {
+	return Refuse(InvalidRequest, ReasonMalformedRequest, description)
+}

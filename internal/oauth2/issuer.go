@@ -1,0 +1,54 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// The paths below the issuer: the manager writes them into Secrets, the token server serves them.
+const (
+	TokenPath         = "/oauth2/token"
+	IntrospectionPath = "/oauth2/introspect"
+	JWKSPath          = "/oauth2/jwks"
+	MetadataPath      = "/.well-known/oauth-authorization-server"
+	DiscoveryPath     = "/.well-known/openid-configuration"
+)
+
+// Issuer is the issuer identifier (RFC 8414 section 2): an https origin without a path. It is configuration, never taken
+// from a request. The zero Issuer is invalid.
+type Issuer struct{ origin string }
+
+// ErrInvalidIssuer is wrapped by every refusal of an issuer.
+var ErrInvalidIssuer = errors.New("the issuer must be an https origin such as https://hallpass.example.com")
+
+// ParseIssuer checks an issuer. insecure also lets plain http through, for installations that switch HTTPS off.
+func ParseIssuer(raw string, insecure bool) (Issuer, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return Issuer{}, fmt.Errorf("%w: %q is not a URL", ErrInvalidIssuer, raw)
+	}
+	switch {
+	case u.Scheme != "https" && (!insecure || u.Scheme != "http"):
+		return Issuer{}, fmt.Errorf("%w: %q does not begin with https://", ErrInvalidIssuer, raw)
+	case u.Host == "" || u.Hostname() == "" || u.User != nil:
+		return Issuer{}, fmt.Errorf("%w: %q needs a host and no user", ErrInvalidIssuer, raw)
+	case raw != u.Scheme+"://"+u.Host || strings.ToLower(raw) != raw:
+		return Issuer{}, fmt.Errorf("%w: %q has a path, a query, a fragment or capital letters", ErrInvalidIssuer, raw)
+	}
+	return Issuer{origin: raw}, nil
+}
+
+// String is the issuer identifier, the iss of every token.
+func (i Issuer) String() string { return i.origin }
+
+// URL is the address of one of the paths above.
+func (i Issuer) URL(path string) string { return i.origin + path }
+
+// NamespaceAudience is the audience of a namespace: what the free-form scopes of its clients are good for. Only clients of
+// that namespace may introspect such tokens.
+func (i Issuer) NamespaceAudience(namespace string) string { return i.origin + "/ns/" + namespace }

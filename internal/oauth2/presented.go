@@ -1,0 +1,121 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2
+
+import (
+	"encoding/base64"
+	"net/url"
+	"strings"
+)
+
+// AuthMethod is a client authentication method by its registered name (RFC 8414 section 2).
+type AuthMethod string
+
+// The client authentication methods that Hallpass knows.
+const (
+	ClientSecretBasic AuthMethod = "client_secret_basic"
+	ClientSecretPost  AuthMethod = "client_secret_post"
+)
+
+// Bounds of what a request may present; longer values were never given out.
+const (
+	maxClientIDLength = 320 // a namespace of 63, a dot, a name of 253, and some air
+	maxSecretLength   = 1024
+)
+
+// MinSecretLength is the shortest client secret that is accepted at all: 22 characters of base64url hold 128 bits.
+const MinSecretLength = 22
+
+// Presented is what a request presents to authenticate its client, by exactly one method (RFC 6749 section 2.3).
+type Presented struct {
+	Method AuthMethod
+	// Readings are the ways to read it, the standard one first. Only Basic has two: RFC 6749 section 2.3.1 wants id and
+	// secret form-encoded inside it, and curl and many others send them as they are.
+	Readings []Reading
+}
+
+// Reading is one way to read what was presented.
+type Reading struct {
+	ClientID string
+	Secret   Secret
+}
+
+// ClientID is the client_id as the standard reads it, for the audit line.
+func (p Presented) ClientID() string { return p.Readings[0].ClientID }
+
+// WellFormed reports whether the reading could be right at all. What is not is refused without any look-up: a stranger
+// must not be able to make us ask the API server about strings that were never given out.
+func (r Reading) WellFormed() bool {
+	if !ValidClientID(r.ClientID) || len(r.Secret.Reveal()) < MinSecretLength {
+		return false
+	}
+	if !strings.HasPrefix(r.Secret.Reveal(), ClientSecretPrefix) {
+		return true
+	}
+	_, err := ParseClientSecret(r.Secret)
+	return err == nil
+}
+
+// ValidClientID reports whether s can be a client identifier: printable ASCII without space and colon, of bounded length.
+func ValidClientID(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c <= 0x20 || c >= 0x7f || c == ':' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= maxClientIDLength
+}
+
+// ParsePresented reads the credentials of a request from the values of its Authorization header and from its form. A
+// client_id in the form beside Basic is no second credential; a client_secret there is.
+func ParsePresented(authorization []string, form Form) (Presented, error) {
+	formID, formSecret := form.Get("client_id"), form.Get("client_secret")
+	switch {
+	case len(authorization) > 1, len(authorization) == 1 && formSecret != "":
+		return Presented{}, Refuse(InvalidRequest, ReasonSeveralMethods,
+			"the client is authenticated in more than one way; use one")
+	case len(authorization) == 1:
+		return parseBasic(authorization[0])
+	case formSecret == "":
+		return Presented{}, refuseClient(ReasonNoCredentials)
+	case formID == "":
+		return Presented{}, Refuse(InvalidRequest, ReasonMalformedRequest, "client_secret is sent without client_id")
+	}
+	return Presented{Method: ClientSecretPost, Readings: []Reading{{formID, NewSecret(formSecret)}}}.bounded()
+}
+
+// parseBasic reads RFC 7617 Basic credentials both ways.
+func parseBasic(header string) (Presented, error) {
+	scheme, encoded, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "Basic") {
+		return Presented{}, refuseClient(ReasonWrongMethod)
+	}
+	decoded, err := base64.StdEncoding.Strict().DecodeString(strings.TrimLeft(encoded, " "))
+	if err != nil {
+		return Presented{}, refuseClient(ReasonMalformedCredential)
+	}
+	id, secret, found := strings.Cut(string(decoded), ":")
+	if !found {
+		return Presented{}, refuseClient(ReasonMalformedCredential)
+	}
+	asSent := Reading{id, NewSecret(secret)}
+	presented := Presented{Method: ClientSecretBasic, Readings: []Reading{asSent}}
+	if strings.ContainsAny(id+secret, "%+") {
+		formID, idErr := url.QueryUnescape(id)
+		formSecret, secretErr := url.QueryUnescape(secret)
+		if idErr == nil && secretErr == nil {
+			presented.Readings = []Reading{{formID, NewSecret(formSecret)}, asSent}
+		}
+	}
+	return presented.bounded()
+}
+
+func (p Presented) bounded() (Presented, error) {
+	for _, r := range p.Readings {
+		if r.ClientID == "" || r.Secret.Empty() || len(r.ClientID) > maxClientIDLength || len(r.Secret.Reveal()) > maxSecretLength {
+			return Presented{}, refuseClient(ReasonMalformedCredential)
+		}
+	}
+	return p, nil
+}

@@ -1,0 +1,166 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/jws"
+	"github.com/hallpass-dev/hallpass/internal/keyring"
+)
+
+// TokenType is the typ header of an access token (RFC 9068 section 2.1): no other JWT of ours can pass for one.
+const TokenType = "at+jwt"
+
+// tokenIDBytes is the size of a jti: 128 random bits.
+const tokenIDBytes = 16
+
+// Claims are the claims of an access token (RFC 9068 section 2.2). client_uid is ours: the UID of the OAuth2Client, so that
+// a client deleted and created again under the same name is not taken for the old one.
+type Claims struct {
+	Issuer    string
+	Subject   string
+	Audience  string
+	ClientID  string
+	ClientUID string
+	Scopes    []string
+	ID        string
+	IssuedAt  time.Time
+	ExpiresAt time.Time
+}
+
+// wireClaims is the payload of an access token.
+type wireClaims struct {
+	Issuer    string `json:"iss"`
+	Subject   string `json:"sub"`
+	Audience  string `json:"aud"`
+	ClientID  string `json:"client_id"`
+	ClientUID string `json:"client_uid"`
+	Scope     string `json:"scope,omitempty"`
+	ID        string `json:"jti"`
+	IssuedAt  int64  `json:"iat"`
+	ExpiresAt int64  `json:"exp"`
+}
+
+// Token is an access token that was just issued.
+type Token struct {
+	Value  Secret
+	Claims Claims
+}
+
+// Issue signs a token that says what was granted. The key is the ring's signing key of this instant.
+func (i Issuer) Issue(client *Client, grant Grant, key *keyring.SigningKey, now time.Time, random io.Reader) (Token, error) {
+	id := make([]byte, tokenIDBytes)
+	if _, err := io.ReadFull(random, id); err != nil {
+		return Token{}, fmt.Errorf("read randomness for a token: %w", err)
+	}
+	issuedAt := now.UTC().Truncate(time.Second)
+	claims := Claims{
+		Issuer:    i.String(),
+		Subject:   client.ID,
+		Audience:  grant.Audience,
+		ClientID:  client.ID,
+		ClientUID: client.UID,
+		Scopes:    grant.Scopes,
+		ID:        base64.RawURLEncoding.EncodeToString(id),
+		IssuedAt:  issuedAt,
+		ExpiresAt: issuedAt.Add(grant.Lifetime),
+	}
+	payload, err := json.Marshal(wireClaims{
+		Issuer: claims.Issuer, Subject: claims.Subject, Audience: claims.Audience,
+		ClientID: claims.ClientID, ClientUID: claims.ClientUID, Scope: strings.Join(claims.Scopes, " "),
+		ID: claims.ID, IssuedAt: claims.IssuedAt.Unix(), ExpiresAt: claims.ExpiresAt.Unix(),
+	})
+	if err != nil {
+		return Token{}, fmt.Errorf("encode claims: %w", err)
+	}
+	signed, err := key.Sign(TokenType, payload)
+	if err != nil {
+		return Token{}, fmt.Errorf("sign token: %w", err)
+	}
+	return Token{Value: NewSecret(signed), Claims: claims}, nil
+}
+
+// The ways in which a token is refused for what it is. Each is an *Error of code invalid_token with the reason of its name.
+var (
+	errTokenMalformed   = invalidToken(ReasonTokenMalformed, "the token is not one of this issuer's")
+	errTokenForeign     = invalidToken(ReasonTokenForeign, "the token is not one of this issuer's")
+	errTokenKeyUnknown  = invalidToken(ReasonTokenKeyUnknown, "the token is not one of this issuer's")
+	errTokenSignature   = invalidToken(ReasonTokenSignature, "the token is not one of this issuer's")
+	errTokenExpired     = invalidToken(ReasonTokenExpired, "the token has expired")
+	errTokenNotYetValid = invalidToken(ReasonTokenNotYetValid, "the token is not valid yet")
+)
+
+func invalidToken(reason Reason, description string) *Error {
+	return Refuse(InvalidToken, reason, description)
+}
+
+// clockSkew is how far ahead the clock of the replica that issued a token may have been.
+const clockSkew = 5 * time.Minute
+
+// Validate reads an access token of this issuer that is valid at that instant: signature first, then type, then claims, all
+// of which RFC 9068 section 2.2 requires. exp has no leeway. What the client is by now is not looked at: Record.TokenDenial
+// does that.
+func (i Issuer) Validate(token string, ring keyring.Ring, now time.Time) (Claims, error) {
+	message, err := jws.Parse(token)
+	if err != nil {
+		return Claims{}, errTokenMalformed
+	}
+	key, err := ring.VerificationKey(message.Header.KeyID)
+	if err != nil {
+		return Claims{}, errTokenKeyUnknown
+	}
+	payload, err := message.Verify(key)
+	if err != nil {
+		return Claims{}, errTokenSignature
+	}
+	if message.Header.Type != TokenType {
+		return Claims{}, errTokenForeign
+	}
+	claims, err := parseClaims(payload)
+	switch {
+	case err != nil:
+		return Claims{}, errTokenMalformed
+	case claims.Issuer != i.String(), claims.Subject != claims.ClientID:
+		return Claims{}, errTokenForeign
+	case !now.Before(claims.ExpiresAt):
+		return claims, errTokenExpired
+	case claims.IssuedAt.After(now.Add(clockSkew)), claims.ExpiresAt.Sub(claims.IssuedAt) > MaxTokenLifetime:
+		return Claims{}, errTokenNotYetValid
+	}
+	return claims, nil
+}
+
+func parseClaims(payload []byte) (Claims, error) {
+	object, err := jws.ParseObject(payload)
+	if err != nil {
+		return Claims{}, fmt.Errorf("read claims: %w", err)
+	}
+	var claims Claims
+	var failures []error
+	text := func(name string) string {
+		value, err := object.String(name)
+		failures = append(failures, err)
+		return value
+	}
+	date := func(name string) time.Time {
+		seconds, err := object.Seconds(name)
+		failures = append(failures, err)
+		return time.Unix(seconds, 0).UTC()
+	}
+	claims.Issuer, claims.Subject, claims.Audience = text("iss"), text("sub"), text("aud")
+	claims.ClientID, claims.ClientUID, claims.ID = text("client_id"), text("client_uid"), text("jti")
+	claims.IssuedAt, claims.ExpiresAt = date("iat"), date("exp")
+	scope, err := object.OptionalString("scope")
+	failures = append(failures, err)
+	claims.Scopes, err = ParseScope(scope)
+	failures = append(failures, err)
+	return claims, errors.Join(failures...)
+}

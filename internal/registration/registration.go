@@ -1,0 +1,116 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package registration is the one contract between the two binaries: what the manager compiles an OAuth2Client into and
+// the token server reads, as the data of a Secret in the registry namespace. It is versioned, and pure: values to bytes
+// and back, and the names under which they are kept. It knows no Kubernetes client.
+package registration
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// How registrations are kept.
+const (
+	// Namespace is the registry namespace unless the installation names another one.
+	Namespace = "hallpass-registry"
+	// SecretType is the type of a registration's Secret.
+	SecretType = "hallpass.dev/registration"
+	// AnnotationClientID tells humans whose registration it is. Nothing reads it.
+	AnnotationClientID = "hallpass.dev/client-id"
+
+	dataKey = "client.json"
+	version = 1
+)
+
+// ErrUnreadable is wrapped by every failure to decode; the record it comes from allows nothing.
+var ErrUnreadable = errors.New("unreadable registration")
+
+var nameEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// Registration is one registered client and what the manager has to remember about it.
+type Registration struct {
+	Client oauth2.Client
+}
+
+// SecretName is the name of the registration of a client_id. One client_id has one name, so that the API server's
+// AlreadyExists is the lock on its uniqueness.
+func SecretName(clientID string) string {
+	sum := sha256.Sum256([]byte(clientID))
+	return "client-" + nameEncoding.EncodeToString(sum[:20])
+}
+
+// ClientID is the client_id of an OAuth2Client. A namespace holds no dot, so it splits one way.
+func ClientID(namespace, name string) string { return namespace + "." + name }
+
+// Encode renders a registration as the data of its Secret. Equal registrations give equal bytes.
+func Encode(r Registration) (map[string][]byte, error) {
+	if err := check(r); err != nil {
+		return nil, fmt.Errorf("encode registration of %s: %w", r.Client.ID, err)
+	}
+	document, err := json.Marshal(toWire(r))
+	if err != nil {
+		return nil, fmt.Errorf("encode registration of %s: %w", r.Client.ID, err)
+	}
+	return map[string][]byte{dataKey: document}, nil
+}
+
+// Decode reads a registration. What it cannot read whole and sound is ErrUnreadable: a version that it does not know,
+// an empty identity, a lifetime out of bounds. Nothing left out ever means more rights.
+func Decode(data map[string][]byte) (Registration, error) {
+	var w wire
+	if err := json.Unmarshal(data[dataKey], &w); err != nil {
+		return Registration{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	if w.Version != version {
+		return Registration{}, fmt.Errorf("%w: version %d, this build reads %d", ErrUnreadable, w.Version, version)
+	}
+	r, err := w.registration()
+	if err != nil {
+		return Registration{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	if err := check(r); err != nil {
+		return Registration{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	return r, nil
+}
+
+func check(r Registration) error {
+	c := r.Client
+	switch {
+	case !oauth2.ValidClientID(c.ID):
+		return errors.New("the client_id is empty or not printable ASCII")
+	case c.UID == "" || c.Namespace == "" || c.Name == "":
+		return errors.New("the owner has no UID, namespace or name")
+	case strings.ContainsAny(c.Namespace, "./"):
+		return errors.New("the owner's namespace is not the name of one")
+	case c.TokenLifetime < oauth2.MinTokenLifetime || c.TokenLifetime > oauth2.MaxTokenLifetime:
+		return fmt.Errorf("the token lifetime %s is out of bounds", c.TokenLifetime)
+	case c.TokenLifetime%time.Second != 0:
+		return fmt.Errorf("the token lifetime %s is not in whole seconds", c.TokenLifetime)
+	case len(c.Verifiers) > oauth2.MaxVerifiers:
+		return fmt.Errorf("%d verifiers, at most %d", len(c.Verifiers), oauth2.MaxVerifiers)
+	}
+	for _, scope := range c.Scopes {
+		if !oauth2.ValidScopeToken(scope) {
+			return fmt.Errorf("%q is not a scope", scope)
+		}
+	}
+	for _, v := range c.Verifiers {
+		switch {
+		case v.ID == "" || v.Digest == (oauth2.Digest{}):
+			return errors.New("a verifier has no id or no digest")
+		case v.Pending && v.ExpiresAt.IsZero():
+			return fmt.Errorf("pending verifier %s has no end", v.ID)
+		}
+	}
+	return nil
+}

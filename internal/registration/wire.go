@@ -1,0 +1,91 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registration
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// wire is the stored form. Its names are a promise to other versions of the two binaries: a field may be added if a reader
+// that ignores it allows no more than before; anything else takes a new version.
+type wire struct {
+	Version              int            `json:"version"`
+	ClientID             string         `json:"clientID"`
+	Owner                wireOwner      `json:"owner"`
+	State                wireState      `json:"state"`
+	Verifiers            []wireVerifier `json:"verifiers,omitempty"`
+	Scopes               []string       `json:"scopes,omitempty"`
+	TokenLifetimeSeconds int64          `json:"tokenLifetimeSeconds"`
+}
+
+type wireOwner struct {
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	UID       string `json:"uid"`
+}
+
+type wireState string
+
+const (
+	wireActive    wireState = "active"
+	wireSuspended wireState = "suspended"
+)
+
+type wireVerifier struct {
+	ID        string    `json:"id"`
+	SHA256    []byte    `json:"sha256"`
+	CreatedAt time.Time `json:"createdAt"`
+	ExpiresAt time.Time `json:"expiresAt,omitzero"`
+	Pending   bool      `json:"pending,omitempty"`
+}
+
+func toWire(r Registration) wire {
+	c := r.Client
+	w := wire{
+		Version:              version,
+		ClientID:             c.ID,
+		Owner:                wireOwner{Namespace: c.Namespace, Name: c.Name, UID: c.UID},
+		State:                wireActive,
+		Scopes:               c.Scopes,
+		TokenLifetimeSeconds: int64(c.TokenLifetime / time.Second),
+	}
+	if c.Suspended {
+		w.State = wireSuspended
+	}
+	for _, v := range c.Verifiers {
+		w.Verifiers = append(w.Verifiers, wireVerifier{
+			ID: v.ID, SHA256: v.Digest[:], CreatedAt: v.CreatedAt.UTC(), ExpiresAt: v.ExpiresAt.UTC(), Pending: v.Pending,
+		})
+	}
+	return w
+}
+
+func (w wire) registration() (Registration, error) {
+	c := oauth2.Client{
+		ID:            w.ClientID,
+		UID:           w.Owner.UID,
+		Namespace:     w.Owner.Namespace,
+		Name:          w.Owner.Name,
+		Scopes:        w.Scopes,
+		TokenLifetime: time.Duration(w.TokenLifetimeSeconds) * time.Second,
+	}
+	switch w.State {
+	case wireActive:
+	case wireSuspended:
+		c.Suspended = true
+	default:
+		return Registration{}, fmt.Errorf("state %q is unknown", w.State)
+	}
+	for _, v := range w.Verifiers {
+		verifier := oauth2.Verifier{ID: v.ID, CreatedAt: v.CreatedAt, ExpiresAt: v.ExpiresAt, Pending: v.Pending}
+		if copy(verifier.Digest[:], v.SHA256) != len(verifier.Digest) || len(v.SHA256) != len(verifier.Digest) {
+			return Registration{}, fmt.Errorf("the digest of verifier %s has not %d bytes", v.ID, len(verifier.Digest))
+		}
+		c.Verifiers = append(c.Verifiers, verifier)
+	}
+	return Registration{Client: c}, nil
+}
