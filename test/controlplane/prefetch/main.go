@@ -1,0 +1,27 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command prefetch makes sure that the programs of the embedded control plane are there, so that what follows does not
+// wait for them, and prints where kubectl is.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/hallpass-dev/hallpass/test/controlplane"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	assets, err := controlplane.FindAssets(ctx, os.Stderr)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "prefetch:", err)
+		os.Exit(1)
+	}
+	fmt.Println(assets.Kubectl)
+}
