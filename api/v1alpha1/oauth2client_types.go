@@ -68,9 +68,8 @@ type OAuth2ClientSpec struct {
 
 	// tokenLifetime is how long a token of this client is valid, from 1m to 1h, in whole seconds. Left out it is 1h.
 	// +optional
-	// +kubebuilder:validation:MaxLength=16
-	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+(h|m|s))+$') && duration(self) >= duration('1m') && duration(self) <= duration('1h')",message="tokenLifetime must be between 1m and 1h in whole seconds, such as 30m"
-	TokenLifetime *metav1.Duration `json:"tokenLifetime,omitempty"`
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]+(h|m|s))+$') || duration(self) >= duration('1m') && duration(self) <= duration('1h')",message="tokenLifetime must be between 1m and 1h in whole seconds, such as 30m"
+	TokenLifetime Duration `json:"tokenLifetime,omitempty"`
 
 	// secret says where the credentials go and how that Secret looks.
 	// +optional
@@ -121,6 +120,8 @@ type SecretSpec struct {
 	// +optional
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=16
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !format.qualifiedName().validate(k).hasValue())",message="a label is named like app or example.com/app: letters, digits, '-', '_' and '.'"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*\\.)?(kubernetes\\.io|k8s\\.io|hallpass\\.dev)/'))",message="labels in the domains kubernetes.io, k8s.io and hallpass.dev cannot be set on the Secret"
 	Labels map[string]LabelValue `json:"labels,omitempty"`
 
 	// annotations are put on the Secret, such as those that a reloader or a reflector looks for. The kubernetes.io, k8s.io
@@ -128,12 +129,15 @@ type SecretSpec struct {
 	// +optional
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=16
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !format.qualifiedName().validate(k).hasValue())",message="a annotation is named like app or example.com/app: letters, digits, '-', '_' and '.'"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*\\.)?(kubernetes\\.io|k8s\\.io|hallpass\\.dev)/'))",message="annotations in the domains kubernetes.io, k8s.io and hallpass.dev cannot be set on the Secret"
 	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
 }
 
 // LabelValue is the value of a label.
 //
 // +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:XValidation:rule="!format.labelValue().validate(self).hasValue()",message="the value of a label is letters, digits, '-', '_' and '.', beginning and ending with a letter or digit"
 type LabelValue string
 
 // AnnotationValue is the value of an annotation.
@@ -144,6 +148,7 @@ type AnnotationValue string
 // SecretKeys names the entries of the Secret that holds a client's credentials.
 //
 // +kubebuilder:validation:MinProperties=1
+// +kubebuilder:validation:XValidation:rule="[[has(self.clientID) ? self.clientID : 'client_id', has(self.clientSecret) ? self.clientSecret : 'client_secret', has(self.issuerURL) ? self.issuerURL : 'issuer_url', has(self.tokenURL) ? self.tokenURL : 'token_url', has(self.jwksURL) ? self.jwksURL : 'jwks_url', has(self.introspectionURL) ? self.introspectionURL : 'introspection_url', has(self.scope) ? self.scope : 'scope', has(self.caCertificate) ? self.caCertificate : 'ca.crt']].all(names, names.all(name, names.exists_one(other, other == name)))",message="secret.keys must name every entry of the Secret differently, the default names included"
 type SecretKeys struct {
 	// clientID is the entry that holds the client identifier; left out it is client_id.
 	// +optional

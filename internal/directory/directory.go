@@ -1,0 +1,152 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package directory is the token server's only sight of Kubernetes: it watches the registry namespace for registrations and
+// signing keys, and the OAuth2Clients themselves for what can deny, and answers from memory. It grants nothing on its own
+// and writes nothing. It holds no Kubernetes object, only what it decoded from them.
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/keyring"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+)
+
+const (
+	resourceSecrets = "secrets"
+	resourceClients = "oauth2clients"
+)
+
+// Config is what a Directory needs.
+type Config struct {
+	// REST connects with the token server's own rights.
+	REST *rest.Config
+	// RegistryNamespace is where registrations and signing keys are kept.
+	RegistryNamespace string
+	// Log is told about records that cannot be read. It never sees their contents.
+	Log *slog.Logger
+}
+
+// Directory answers from memory who is registered, who is denied and which keys there are. Every record in it is immutable
+// and is replaced whole, so that readers need no lock and a change costs the same however many clients there are.
+type Directory struct {
+	namespace string
+	log       *slog.Logger
+	core      rest.Interface
+	hallpass  rest.Interface
+
+	clients registrations
+	owners  owners
+	keys    keys
+}
+
+// New connects a Directory; Run fills it.
+func New(config Config) (*Directory, error) {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(corev1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return nil, fmt.Errorf("register kinds: %w", err)
+	}
+	codecs := serializer.NewCodecFactory(scheme).WithoutConversion()
+	core, err := client(config.REST, codecs, "/api", corev1.SchemeGroupVersion)
+	if err != nil {
+		return nil, err
+	}
+	hallpass, err := client(config.REST, codecs, "/apis", v1alpha1.GroupVersion)
+	if err != nil {
+		return nil, err
+	}
+	return &Directory{namespace: config.RegistryNamespace, log: config.Log, core: core, hallpass: hallpass}, nil
+}
+
+func client(config *rest.Config, codecs runtime.NegotiatedSerializer, path string, version schema.GroupVersion) (rest.Interface, error) {
+	config = rest.CopyConfig(config)
+	config.APIPath, config.GroupVersion, config.NegotiatedSerializer = path, &version, codecs
+	config.QPS = -1 // live look-ups have a budget of their own, before they come here
+	c, err := rest.RESTClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the API server: %w", err)
+	}
+	return c, nil
+}
+
+// Run watches until the context ends.
+func (d *Directory) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	watch := func(c rest.Interface, resource, namespace string, kind runtime.Object, store cache.ReflectorStore) {
+		source := cache.NewListWatchFromClient(c, resource, namespace, fields.Everything())
+		reflector := cache.NewReflectorWithOptions(source, kind, store, cache.ReflectorOptions{Name: resource})
+		running.Go(func() { reflector.RunWithContext(ctx) })
+	}
+	watch(d.core, resourceSecrets, d.namespace, &corev1.Secret{}, secretStore{d})
+	watch(d.hallpass, resourceClients, "", &v1alpha1.OAuth2Client{}, ownerStore{&d.owners})
+	running.Wait()
+}
+
+// Ready reports whether both kinds were read in full once and there is a key to sign with.
+func (d *Directory) Ready() error {
+	switch {
+	case !d.clients.synced.Load():
+		return errors.New("the registrations were not read yet")
+	case !d.owners.synced.Load():
+		return errors.New("the OAuth2Clients were not read yet")
+	case d.Ring().Empty():
+		return errors.New("there is no signing key yet; the manager makes it")
+	}
+	return nil
+}
+
+// Record is what memory has of a client_id.
+func (d *Directory) Record(clientID string) oauth2.Record {
+	c := d.clients.get(clientID)
+	if c == nil {
+		return oauth2.Record{}
+	}
+	return oauth2.Record{Client: c, Owner: d.owners.get(c.Namespace, c.Name)}
+}
+
+// Ring is the signing keys.
+func (d *Directory) Ring() keyring.Ring { return d.keys.get() }
+
+// LookUp asks the API server itself. What it does not have is an empty part of the record; an error means that it did not
+// answer. Memory stays as it is: only the watch, which knows the order of events, writes there.
+func (d *Directory) LookUp(ctx context.Context, clientID string) (oauth2.Record, error) {
+	var secret corev1.Secret
+	err := d.core.Get().Namespace(d.namespace).Resource(resourceSecrets).Name(registration.SecretName(clientID)).Do(ctx).Into(&secret)
+	if apierrors.IsNotFound(err) {
+		return oauth2.Record{}, nil
+	}
+	if err != nil {
+		return oauth2.Record{}, fmt.Errorf("look up the registration of a client: %w", err)
+	}
+	registered, err := registration.Decode(secret.Data)
+	if err != nil || secret.Type != registration.SecretType || registered.Client.ID != clientID {
+		return oauth2.Record{}, nil //nolint:nilerr // what cannot be read is not a registration; the watch reports it
+	}
+	c := registered.Client
+	var object v1alpha1.OAuth2Client
+	err = d.hallpass.Get().Namespace(c.Namespace).Resource(resourceClients).Name(c.Name).Do(ctx).Into(&object)
+	if apierrors.IsNotFound(err) {
+		return oauth2.Record{Client: &c, Owner: &oauth2.Owner{}}, nil
+	}
+	if err != nil {
+		return oauth2.Record{}, fmt.Errorf("look up the owner of a registration: %w", err)
+	}
+	owner := ownerOf(&object)
+	return oauth2.Record{Client: &c, Owner: &owner}, nil
+}

@@ -1,0 +1,38 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registration
+
+import (
+	"fmt"
+
+	"github.com/hallpass-dev/hallpass/internal/keyring"
+)
+
+// How the signing keys are kept.
+const (
+	// KeysSecretName is the name of the Secret that holds the signing keys.
+	KeysSecretName = "signing-keys"
+	// KeysSecretType is its type.
+	KeysSecretType = "hallpass.dev/signing-keys"
+
+	keysDataKey = "ring.json"
+)
+
+// EncodeKeys renders a ring, private keys included, as the data of its Secret.
+func EncodeKeys(ring keyring.Ring) (map[string][]byte, error) {
+	document, err := ring.Encode()
+	if err != nil {
+		return nil, fmt.Errorf("encode signing keys: %w", err)
+	}
+	return map[string][]byte{keysDataKey: document}, nil
+}
+
+// DecodeKeys reads the ring of a Secret; it wraps keyring.ErrUnreadable.
+func DecodeKeys(data map[string][]byte) (keyring.Ring, error) {
+	ring, err := keyring.Decode(data[keysDataKey])
+	if err != nil {
+		return keyring.Ring{}, fmt.Errorf("decode signing keys: %w", err)
+	}
+	return ring, nil
+}
