@@ -121,7 +121,7 @@ type SecretSpec struct {
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=16
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !format.qualifiedName().validate(k).hasValue())",message="a label is named like app or example.com/app: letters, digits, '-', '_' and '.'"
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*\\.)?(kubernetes\\.io|k8s\\.io|hallpass\\.dev)/'))",message="labels in the domains kubernetes.io, k8s.io and hallpass.dev cannot be set on the Secret"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*[.])?(kubernetes[.]io|k8s[.]io|hallpass[.]dev)/'))",message="labels in the domains kubernetes.io, k8s.io and hallpass.dev cannot be set on the Secret"
 	Labels map[string]LabelValue `json:"labels,omitempty"`
 
 	// annotations are put on the Secret, such as those that a reloader or a reflector looks for. The kubernetes.io, k8s.io
@@ -130,7 +130,7 @@ type SecretSpec struct {
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=16
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !format.qualifiedName().validate(k).hasValue())",message="a annotation is named like app or example.com/app: letters, digits, '-', '_' and '.'"
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*\\.)?(kubernetes\\.io|k8s\\.io|hallpass\\.dev)/'))",message="annotations in the domains kubernetes.io, k8s.io and hallpass.dev cannot be set on the Secret"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*[.])?(kubernetes[.]io|k8s[.]io|hallpass[.]dev)/'))",message="annotations in the domains kubernetes.io, k8s.io and hallpass.dev cannot be set on the Secret"
 	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
 }
 

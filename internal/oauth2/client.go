@@ -72,6 +72,12 @@ func (r Record) TokenDenial(claims Claims) Reason {
 	return ""
 }
 
+// Unknown reports whether the record has too little to decide about a token: its client, or the client's owner, is not there
+// or is another one than the token's. It may be that memory is behind, so the source has to be asked.
+func (r Record) Unknown(claims Claims) bool {
+	return r.Client == nil || r.Owner == nil || r.Client.UID != claims.ClientUID || r.Owner.UID != claims.ClientUID
+}
+
 // decoyUID stands in for the UID of a client that is not there, so that refusing it costs the same hash.
 const decoyUID = "00000000-0000-0000-0000-000000000000"
 

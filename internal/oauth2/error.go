@@ -3,7 +3,10 @@
 
 package oauth2
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // ErrorCode is an error code of the OAuth 2.0 registry.
 type ErrorCode string
@@ -84,4 +87,12 @@ func Unavailable(retryAfter time.Duration) *Error {
 		Code: TemporarilyUnavailable, Reason: ReasonLookupUnavailable, RetryAfter: retryAfter,
 		Description: "the client cannot be looked up right now; try again shortly",
 	}
+}
+
+// ReasonOf is the reason of a refusal made in this package, or "" of any other error.
+func ReasonOf(err error) Reason {
+	if refusal, ok := errors.AsType[*Error](err); ok {
+		return refusal.Reason
+	}
+	return ""
 }

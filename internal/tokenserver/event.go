@@ -1,0 +1,80 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package tokenserver
+
+import (
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// reasonInternal is the reason of a refusal that is our own fault.
+const reasonInternal oauth2.Reason = "InternalError"
+
+// event is what one request was about: the only fields that the audit line ever shows. None of them can hold a secret or a
+// token, and what a caller chose is in it only once its shape was checked.
+type event struct {
+	endpoint string
+	started  time.Time
+	source   string
+
+	// reason is why the request was refused; empty if it was not.
+	reason oauth2.Reason
+	// denial is why an introspected token was said to be inactive.
+	denial oauth2.Reason
+
+	clientID   string
+	method     oauth2.AuthMethod
+	credential string
+	tokenID    string
+	subject    string
+	audience   string
+	scope      string
+}
+
+// record writes the audit line and counts. Keys and metadata are public and asked for all the time: they are only counted.
+func (s *Server) record(r *http.Request, e *event, status int) {
+	s.Metrics.observe(e, status, s.Now().Sub(e.started))
+	if e.reason == "" && r.Method != http.MethodPost {
+		return
+	}
+	outcome := "allowed"
+	if e.reason != "" {
+		outcome = "refused"
+	}
+	attributes := []slog.Attr{
+		slog.String("endpoint", e.endpoint), slog.String("outcome", outcome), slog.Int("status", status), slog.String("source", e.source),
+	}
+	for _, field := range []struct{ name, value string }{
+		{"reason", string(e.reason)}, {"token_denial", string(e.denial)}, {"client_id", e.clientID}, {"method", string(e.method)},
+		{"credential", e.credential}, {"jti", e.tokenID}, {"token_client_id", e.subject}, {"aud", e.audience}, {"scope", e.scope},
+	} {
+		if field.value != "" {
+			attributes = append(attributes, slog.String(field.name, field.value))
+		}
+	}
+	s.Audit.LogAttrs(r.Context(), slog.LevelInfo, "decision", attributes...)
+}
+
+// sourceOf is the address that a request comes from, without its port. An IPv6 source is its /64: one host has all of it.
+func sourceOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return ""
+	}
+	address, err := netip.ParseAddr(host)
+	if err != nil {
+		return ""
+	}
+	if address = address.Unmap(); address.Is6() {
+		if prefix, err := address.WithZone("").Prefix(64); err == nil {
+			return prefix.String()
+		}
+	}
+	return address.String()
+}

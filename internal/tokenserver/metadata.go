@@ -1,0 +1,60 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package tokenserver
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/jws"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// publicMaxAge is how long verifiers may keep keys and metadata; keys are published longer than that before they sign.
+const publicMaxAge = 15 * time.Minute
+
+// jwks publishes the keys: RFC 7517 section 5.
+func (s *Server) jwks(*http.Request, *event) (answer, error) {
+	document, err := s.Directory.Ring().JWKS()
+	if err != nil {
+		return answer{}, fmt.Errorf("publish keys: %w", err)
+	}
+	return answer{body: rawJSON(document), contentType: "application/jwk-set+json", maxAge: publicMaxAge}, nil
+}
+
+// metadata is the document of RFC 8414, which OpenID Connect discovery clients read too: for them it names what strict ones
+// look for. There is no authorization endpoint, because no grant type here uses one (RFC 8414 section 2).
+type metadataDocument struct {
+	Issuer                   string              `json:"issuer"`
+	TokenEndpoint            string              `json:"token_endpoint"`
+	IntrospectionEndpoint    string              `json:"introspection_endpoint"`
+	JWKSURI                  string              `json:"jwks_uri"`
+	GrantTypes               []string            `json:"grant_types_supported"`
+	ResponseTypes            []string            `json:"response_types_supported"`
+	SubjectTypes             []string            `json:"subject_types_supported"`
+	TokenAuthMethods         []oauth2.AuthMethod `json:"token_endpoint_auth_methods_supported"`
+	IntrospectionAuthMethods []oauth2.AuthMethod `json:"introspection_endpoint_auth_methods_supported"`
+	IDTokenAlgorithms        []jws.Algorithm     `json:"id_token_signing_alg_values_supported"`
+	AccessTokenAlgorithms    []jws.Algorithm     `json:"access_token_signing_alg_values_supported"`
+}
+
+// metadata is one document at two places: RFC 8414 section 3 and OpenID Connect Discovery 1.0 section 4.
+func (s *Server) metadata(*http.Request, *event) (answer, error) {
+	methods := []oauth2.AuthMethod{oauth2.ClientSecretBasic, oauth2.ClientSecretPost}
+	algorithms := s.Directory.Ring().Algorithms()
+	return answer{maxAge: publicMaxAge, body: metadataDocument{
+		Issuer:                   s.Issuer.String(),
+		TokenEndpoint:            s.Issuer.URL(oauth2.TokenPath),
+		IntrospectionEndpoint:    s.Issuer.URL(oauth2.IntrospectionPath),
+		JWKSURI:                  s.Issuer.URL(oauth2.JWKSPath),
+		GrantTypes:               []string{oauth2.GrantClientCredentials},
+		ResponseTypes:            []string{"none"}, // required, and must not be empty (RFC 8414 section 3.2)
+		SubjectTypes:             []string{"public"},
+		TokenAuthMethods:         methods,
+		IntrospectionAuthMethods: methods,
+		IDTokenAlgorithms:        algorithms,
+		AccessTokenAlgorithms:    algorithms,
+	}}, nil
+}

@@ -1,0 +1,39 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package tokenserver
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics are the counters of the token server.
+type Metrics struct {
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+}
+
+// NewMetrics makes the counters and registers them.
+func NewMetrics(registry prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hallpass_requests_total",
+			Help: "Requests by endpoint, HTTP status and the reason of a refusal, which is empty for an answer that allows.",
+		}, []string{"endpoint", "code", "reason"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "hallpass_request_duration_seconds",
+			Help:    "Time from the end of a request's header to the end of its answer.",
+			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .5, 1, 5},
+		}, []string{"endpoint"}),
+	}
+	registry.MustRegister(m.requests, m.duration)
+	return m
+}
+
+func (m *Metrics) observe(e *event, status int, took time.Duration) {
+	m.requests.WithLabelValues(e.endpoint, strconv.Itoa(status), string(e.reason)).Inc()
+	m.duration.WithLabelValues(e.endpoint).Observe(took.Seconds())
+}

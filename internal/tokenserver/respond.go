@@ -1,0 +1,153 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package tokenserver
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// handler answers one request with a value to render, or an error. It tells the event what it decided about.
+type handler func(r *http.Request, e *event) (answer, error)
+
+// answer is what an endpoint says when it says yes.
+type answer struct {
+	// body is rendered as JSON unless it is raw already.
+	body any
+	// contentType is application/json unless set.
+	contentType string
+	// maxAge makes the answer cacheable; without it nothing may be stored.
+	maxAge time.Duration
+}
+
+// rawJSON is a body that was rendered before.
+type rawJSON []byte
+
+// httpError is a refusal that HTTP itself has a status for.
+type httpError struct {
+	status  int
+	allow   string
+	refusal *oauth2.Error
+}
+
+func (e *httpError) Error() string { return e.refusal.Error() }
+
+func (e *httpError) Unwrap() error { return e.refusal }
+
+func notFound(*http.Request, *event) (answer, error) {
+	return answer{}, &httpError{status: http.StatusNotFound, refusal: oauth2.Refuse(
+		oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "there is nothing at this path; see "+oauth2.MetadataPath)}
+}
+
+func methodNotAllowed(allow string) handler {
+	return func(*http.Request, *event) (answer, error) {
+		return answer{}, &httpError{status: http.StatusMethodNotAllowed, allow: allow, refusal: oauth2.Refuse(
+			oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "this endpoint answers "+allow+" only")}
+	}
+}
+
+// errorBody is the body of every refusal (RFC 6749 section 5.2).
+type errorBody struct {
+	Error       oauth2.ErrorCode `json:"error"`
+	Description string           `json:"error_description,omitempty"`
+}
+
+// endpoint turns a handler into an http.Handler: it alone writes statuses, headers and bodies, and logs and counts each
+// decision once.
+func (s *Server) endpoint(name string, handle handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		e := &event{endpoint: name, started: s.Now(), source: sourceOf(r)}
+		a, err := handle(r, e)
+		var status int
+		if err != nil {
+			status = s.refuse(w, r, e, err)
+		} else {
+			status = respond(w, a)
+		}
+		s.record(r, e, status)
+	})
+}
+
+func respond(w http.ResponseWriter, a answer) int {
+	body, raw := a.body.(rawJSON)
+	if !raw {
+		var err error
+		if body, err = json.Marshal(a.body); err != nil {
+			return writeBody(w, http.StatusInternalServerError, rawJSON(`{"error":"server_error"}`))
+		}
+	}
+	header := w.Header()
+	if a.contentType != "" {
+		header.Set("Content-Type", a.contentType)
+	}
+	if a.maxAge > 0 {
+		header.Set("Cache-Control", "public, max-age="+strconv.Itoa(int(a.maxAge/time.Second)))
+	}
+	return writeBody(w, http.StatusOK, body)
+}
+
+// refuse answers an error. One that it does not know is our own fault and becomes server_error without any detail.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, e *event, err error) int {
+	refusal, known := errors.AsType[*oauth2.Error](err)
+	if !known {
+		s.Audit.ErrorContext(r.Context(), "cannot answer", "endpoint", e.endpoint, "error", err)
+		refusal = oauth2.Refuse(oauth2.ServerError, reasonInternal, "")
+	}
+	e.reason = refusal.Reason
+	status := statusOf(refusal.Code)
+	if byHTTP, ok := errors.AsType[*httpError](err); ok {
+		status = byHTTP.status
+		if byHTTP.allow != "" {
+			w.Header().Set("Allow", byHTTP.allow)
+		}
+	}
+	if status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Basic realm="hallpass", charset="UTF-8"`)
+	}
+	if refusal.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int((refusal.RetryAfter+time.Second-1)/time.Second)))
+	}
+	body, err := json.Marshal(errorBody{refusal.Code, refusal.Description})
+	if err != nil {
+		body = rawJSON(`{"error":"server_error"}`)
+	}
+	return writeBody(w, status, body)
+}
+
+func statusOf(code oauth2.ErrorCode) int {
+	switch code {
+	case oauth2.InvalidClient, oauth2.InvalidToken:
+		return http.StatusUnauthorized
+	case oauth2.InsufficientScope:
+		return http.StatusForbidden
+	case oauth2.TemporarilyUnavailable:
+		return http.StatusServiceUnavailable
+	case oauth2.ServerError:
+		return http.StatusInternalServerError
+	default:
+		return http.StatusBadRequest
+	}
+}
+
+// writeBody sends headers and body. Unless an answer was made cacheable before, nothing may store it (RFC 6749 section 5.1).
+func writeBody(w http.ResponseWriter, status int, body rawJSON) int {
+	header := w.Header()
+	if header.Get("Content-Type") == "" {
+		header.Set("Content-Type", "application/json")
+	}
+	if header.Get("Cache-Control") == "" {
+		header.Set("Cache-Control", "no-store")
+		header.Set("Pragma", "no-cache")
+	}
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the caller may be gone; there is nobody else to tell
+	return status
+}

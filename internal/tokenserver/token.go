@@ -1,0 +1,57 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package tokenserver
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// tokenAnswer is the answer of the token endpoint (RFC 6749 section 5.1). The scope is always in it.
+type tokenAnswer struct {
+	AccessToken string `json:"access_token"`
+	TokenType   string `json:"token_type"`
+	ExpiresIn   int64  `json:"expires_in"`
+	Scope       string `json:"scope"`
+}
+
+// token is the token endpoint: RFC 6749 section 4.4.
+func (s *Server) token(r *http.Request, e *event) (answer, error) {
+	form, err := readForm(r)
+	if err != nil {
+		return answer{}, err
+	}
+	client, err := s.authenticate(r, form, e)
+	if err != nil {
+		return answer{}, err
+	}
+	request, err := oauth2.ParseTokenRequest(form)
+	if err != nil {
+		return answer{}, err
+	}
+	grant, err := s.Issuer.Grant(client, request)
+	if err != nil {
+		return answer{}, err
+	}
+	now := s.Now()
+	key, err := s.Directory.Ring().SigningKey(now)
+	if err != nil {
+		return answer{}, oauth2.Unavailable(lookupRetry)
+	}
+	token, err := s.Issuer.Issue(client, grant, key, now, s.Random)
+	if err != nil {
+		return answer{}, err
+	}
+	scope := strings.Join(token.Claims.Scopes, " ")
+	e.tokenID, e.audience, e.scope = token.Claims.ID, token.Claims.Audience, scope
+	return answer{body: tokenAnswer{
+		AccessToken: token.Value.Reveal(),
+		TokenType:   "Bearer",
+		ExpiresIn:   int64(grant.Lifetime / time.Second),
+		Scope:       scope,
+	}}, nil
+}
