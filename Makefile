@@ -1,0 +1,112 @@
+# `make` alone prints what there is. Targets are grouped by the ##@ lines and described by what follows their ##.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS   += --no-print-directory
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+FUZZTIME ?= 60s
+
+# The race detector needs a C compiler, the product does not.
+RACE := $(if $(shell command -v $${CC:-gcc} || command -v clang),-race)
+
+# The tools of hack/tools are built once into the user's cache, under a name made of their versions and Go's, so that a
+# fresh clone finds them.
+TOOLS_KEY := $(shell { go env GOVERSION; cat hack/tools/go.mod hack/tools/go.sum; } | cksum | cut -d' ' -f1)
+TOOLS     := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hallpass/tools/$(TOOLS_KEY)
+
+CONTROLLER_GEN := $(TOOLS)/controller-gen
+GOLANGCI_LINT  := $(TOOLS)/golangci-lint
+GOVULNCHECK    := $(TOOLS)/govulncheck
+
+##@ Try it
+
+.PHONY: run
+run: ## Start everything on this machine and fetch a token; Ctrl-C ends it. ARGS="…" goes to hack/run
+	@mkdir -p bin
+	@go build -o bin/run ./hack/run
+	@# On a terminal the program gets a process group of its own, so that Ctrl-C ends it and not make: exit 0.
+	@if [[ -t 0 ]]; then set -m; bin/run $(ARGS); else exec bin/run $(ARGS); fi
+
+##@ Test
+
+# Packages whose tests need the control plane are those that import test/controlplane.
+UNIT_PACKAGES = $(shell go list -f '{{.ImportPath}} {{.Imports}} {{.TestImports}} {{.XTestImports}}' ./... \
+	| grep -v '/test/controlplane' | cut -d' ' -f1)
+
+.PHONY: test
+test: race-note ## Run every test: the core, the reconcilers on a real API server, and the whole journey
+	@echo "--- the control plane"
+	@go run ./test/controlplane/prefetch >/dev/null
+	@echo "--- tests (the first run compiles for a few minutes before the first line)"
+	@go test $(RACE) -timeout 20m ./...
+
+.PHONY: test-unit
+test-unit: race-note ## Run the tests that need no control plane
+	@go test $(RACE) $(UNIT_PACKAGES)
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (60s)
+	@grep -rnoE '^func Fuzz\w+' --include='*_test.go' api internal cmd | while IFS=: read -r file _ func; do \
+		echo "--- $${func#func } in $${file%/*}"; \
+		go test -run='^$$' -fuzz="^$${func#func }$$" -fuzztime=$(FUZZTIME) "./$${file%/*}"; \
+	done
+
+.PHONY: race-note
+race-note:
+	@$(if $(RACE),:,echo "no C compiler found: tests run WITHOUT the race detector")
+
+##@ Develop
+
+.PHONY: generate
+generate: $(CONTROLLER_GEN) ## Write what is generated from the API types: deep copies and CRDs
+	@hack/generate.sh $(CONTROLLER_GEN)
+
+.PHONY: format
+format: $(GOLANGCI_LINT) ## Format the Go files and order their imports
+	@$(GOLANGCI_LINT) fmt
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) $(GOVULNCHECK) ## Run the linters, the API linter and the check for known vulnerabilities
+	@echo "--- golangci-lint"
+	@$(GOLANGCI_LINT) run
+	@echo "--- the rules on who may import whom refuse what they should"
+	@hack/test-import-rules.sh $(GOLANGCI_LINT)
+	@echo "--- govulncheck"
+	@hack/govulncheck.sh $(GOVULNCHECK)
+
+.PHONY: verify
+verify: $(CONTROLLER_GEN) $(GOLANGCI_LINT) ## Check that generated files, formatting and go.mod are current; changes nothing
+	@hack/verify.sh $(CONTROLLER_GEN) $(GOLANGCI_LINT)
+
+##@ Build
+
+.PHONY: build
+build: ## Build bin/manager and bin/tokenserver
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
+
+.PHONY: clean
+clean: ## Remove what make build and make run left in the tree
+	@rm -rf bin .run
+
+##@ Help
+
+.PHONY: help
+help: ## Print this
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+$(CONTROLLER_GEN): TOOL = sigs.k8s.io/controller-tools/cmd/controller-gen
+$(GOVULNCHECK):    TOOL = golang.org/x/vuln/cmd/govulncheck
+# golangci-lint with kube-api-linter compiled in.
+$(GOLANGCI_LINT):  TOOL = sigs.k8s.io/kube-api-linter/cmd/golangci-lint-kube-api-linter
+$(GOLANGCI_LINT):  NOTE = ; this takes some minutes
+
+$(TOOLS)/%:
+	@echo "building $* of hack/tools, once for this machine$(NOTE)"
+	@mkdir -p $(@D)
+	@cd hack/tools && CGO_ENABLED=0 GOFLAGS= go build -trimpath -ldflags='-s -w' -o $@.$$$$ $(TOOL) && mv $@.$$$$ $@

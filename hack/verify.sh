@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Copyright 2026 The Hallpass Authors.
+# SPDX-License-Identifier: Apache-2.0
+#
+# Fails if generated files, formatting or go.mod are not current, and says which: verify.sh CONTROLLER-GEN GOLANGCI-LINT
+# It generates into a copy, so the tree stays as it is, with whatever is being worked on in it.
+set -euo pipefail
+
+controller_gen=$1 golangci_lint=$2
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+stale=0
+
+before=$(git status --porcelain)
+
+echo "--- generated files"
+git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' file; do
+  if [[ -e $file ]]; then printf '%s\0' "$file"; fi
+done | tar --null --files-from=- -cf - | tar -C "$copy" -xf -
+mkdir "$copy/.before"
+cp -R "$copy/api" "$copy/config" "$copy/.before/"
+(cd "$copy" && hack/generate.sh "$controller_gen")
+for dir in api config; do
+  diff -ru "$copy/.before/$dir" "$copy/$dir" || { echo "$dir: not current; run make generate"; stale=1; }
+done
+
+echo "--- formatting"
+"$golangci_lint" fmt --diff || { echo "not formatted; run make format"; stale=1; }
+
+for module in . hack/tools hack/controlplane; do
+  echo "--- go.mod of $module"
+  (cd "$module" && go mod tidy -diff) || { echo "$module/go.mod: not tidy; run go mod tidy there"; stale=1; }
+done
+
+if [[ $(git status --porcelain) != "$before" ]]; then
+  echo "make verify changed the tree:"
+  git status --short
+  stale=1
+fi
+exit "$stale"
