@@ -20,3 +20,16 @@ func AddToScheme(scheme *runtime.Scheme) error {
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
 }
+
+// Names that users and the operator share.
+const (
+	// AnnotationRotate on an OAuth2Client asks for a new secret whenever its value is a new one.
+	AnnotationRotate = "hallpass.dev/rotate"
+	// AnnotationClient on a Secret names the OAuth2Client whose credentials it holds.
+	AnnotationClient = "hallpass.dev/client"
+	// SecretTypeClient is the type of every Secret that the operator writes for an OAuth2Client.
+	SecretTypeClient = "hallpass.dev/oauth2-client"
+	// LabelManagedBy and ManagedBy mark what the operator wrote.
+	LabelManagedBy = "app.kubernetes.io/managed-by"
+	ManagedBy      = "hallpass"
+)

@@ -17,6 +17,7 @@ import (
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Next Rotation",type=string,priority=1,JSONPath=`.status.rotation.nextAt`
 // +kubebuilder:printcolumn:name="Secret",type=string,priority=1,JSONPath=`.status.secret.name`
 // +kubebuilder:printcolumn:name="Scopes",type=string,priority=1,JSONPath=`.spec.scopes`
 type OAuth2Client struct {
@@ -74,6 +75,10 @@ type OAuth2ClientSpec struct {
 	// secret says where the credentials go and how that Secret looks.
 	// +optional
 	Secret SecretSpec `json:"secret,omitzero"`
+
+	// rotation says when the client secret is replaced by a new one, and how long the old one goes on working.
+	// +optional
+	Rotation RotationSpec `json:"rotation,omitzero"`
 
 	// state is Active or Suspended; left out it is Active. A suspended client gets no tokens, and those it has are refused
 	// wherever Hallpass is asked about them; its credentials stay as they are.
@@ -191,6 +196,24 @@ type SecretKeys struct {
 // +kubebuilder:validation:XValidation:rule="self.matches('^[-._a-zA-Z0-9]+$')",message="an entry of a Secret is named with letters, digits, '-', '_' and '.'"
 type SecretKey string
 
+// RotationSpec says when the client secret is replaced. On demand it is replaced whenever the annotation
+// hallpass.dev/rotate of the OAuth2Client gets a value that it did not have before.
+//
+// +kubebuilder:validation:MinProperties=1
+// +kubebuilder:validation:XValidation:rule="!has(self.interval) || duration(self.interval) >= duration(has(self.overlap) ? self.overlap : '24h') + duration('1m')",message="rotation.interval must be at least a minute longer than rotation.overlap, which is 24h if it is left out"
+type RotationSpec struct {
+	// interval is how often the secret is replaced on its own, from 1h to 8760h; left out, never. The moment within the
+	// interval differs from client to client, and the first replacement comes within one interval.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]+(h|m|s))+$') || duration(self) >= duration('1h') && duration(self) <= duration('8760h')",message="rotation.interval must be between 1h and 8760h (a year)"
+	Interval Duration `json:"interval,omitempty"`
+
+	// overlap is how long a replaced secret still works, from 0s to 2160h; left out it is 24h. 0s ends it at once.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]+(h|m|s))+$') || duration(self) <= duration('2160h')",message="rotation.overlap must be at most 2160h (90 days)"
+	Overlap Duration `json:"overlap,omitempty"`
+}
+
 // OAuth2ClientStatus is what Hallpass has made of an OAuth2Client.
 type OAuth2ClientStatus struct {
 	// observedGeneration is the generation of the spec that this status speaks of.
@@ -208,6 +231,17 @@ type OAuth2ClientStatus struct {
 	// +optional
 	Secret SecretReference `json:"secret,omitzero"`
 
+	// credentials are the client secrets that are accepted now, the current one first; ids and times, never values.
+	// +optional
+	// +listType=map
+	// +listMapKey=id
+	// +kubebuilder:validation:MaxItems=8
+	Credentials []CredentialStatus `json:"credentials,omitempty"`
+
+	// rotation is what became of the last request to rotate, and when the next rotation is due.
+	// +optional
+	Rotation RotationStatus `json:"rotation,omitzero"`
+
 	// conditions: Ready is True while the token endpoint honours the client; Reconciling and Stalled follow kstatus and
 	// are there only while they are True.
 	// +optional
@@ -224,4 +258,42 @@ type SecretReference struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name,omitempty"`
+}
+
+// CredentialStatus is one client secret that is accepted.
+type CredentialStatus struct {
+	// id is the part of the secret between hp_ and the next underscore.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	ID string `json:"id,omitempty"`
+
+	// createdAt is when the secret was made.
+	// +required
+	CreatedAt metav1.Time `json:"createdAt,omitzero"`
+
+	// expiresAt is when the secret stops being accepted; the current one has no end.
+	// +optional
+	ExpiresAt metav1.Time `json:"expiresAt,omitzero"`
+}
+
+// RotationStatus tells of the rotation of the secret.
+//
+// +kubebuilder:validation:MinProperties=1
+type RotationStatus struct {
+	// handledRequest is the last value of the annotation hallpass.dev/rotate that was carried out.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	HandledRequest string `json:"handledRequest,omitempty"`
+
+	// nextAt is when the next rotation is due.
+	// +optional
+	NextAt metav1.Time `json:"nextAt,omitzero"`
+
+	// message says why a rotation that is due has to wait.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=500
+	Message string `json:"message,omitempty"`
 }

@@ -134,7 +134,9 @@ func (r Ring) JWKS() ([]byte, error) {
 }
 
 // Format implements fmt.Formatter for every verb.
-func (r Ring) Format(state fmt.State, _ rune) { _, _ = fmt.Fprintf(state, "ring of %d keys", len(r.keys)) }
+func (r Ring) Format(state fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(state, "ring of %d keys", len(r.keys))
+}
 
 // LogValue implements slog.LogValuer.
 func (r Ring) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(r)) }

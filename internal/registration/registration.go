@@ -38,7 +38,17 @@ var nameEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPa
 
 // Registration is one registered client and what the manager has to remember about it.
 type Registration struct {
-	Client oauth2.Client
+	Client   oauth2.Client
+	Rotation Rotation
+}
+
+// Rotation is what the manager has to remember about requests to rotate. It is here, beside the verifiers, because status is
+// never an input.
+type Rotation struct {
+	// Handled is the last request that was carried out.
+	Handled string
+	// Planned is the request that the verifier PlannedBy answers once its secret has reached the user's Secret.
+	Planned, PlannedBy string
 }
 
 // SecretName is the name of the registration of a client_id. One client_id has one name, so that the API server's

@@ -20,6 +20,13 @@ type wire struct {
 	Verifiers            []wireVerifier `json:"verifiers,omitempty"`
 	Scopes               []string       `json:"scopes,omitempty"`
 	TokenLifetimeSeconds int64          `json:"tokenLifetimeSeconds"`
+	Rotation             wireRotation   `json:"rotation,omitzero"`
+}
+
+type wireRotation struct {
+	Handled   string `json:"handled,omitempty"`
+	Planned   string `json:"planned,omitempty"`
+	PlannedBy string `json:"plannedBy,omitempty"`
 }
 
 type wireOwner struct {
@@ -52,6 +59,7 @@ func toWire(r Registration) wire {
 		State:                wireActive,
 		Scopes:               c.Scopes,
 		TokenLifetimeSeconds: int64(c.TokenLifetime / time.Second),
+		Rotation:             wireRotation(r.Rotation),
 	}
 	if c.Suspended {
 		w.State = wireSuspended
@@ -87,5 +95,5 @@ func (w wire) registration() (Registration, error) {
 		}
 		c.Verifiers = append(c.Verifiers, verifier)
 	}
-	return Registration{Client: c}, nil
+	return Registration{Client: c, Rotation: Rotation(w.Rotation)}, nil
 }

@@ -1,0 +1,147 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/hallpass-dev/hallpass/internal/directory"
+	"github.com/hallpass-dev/hallpass/internal/tokenserver"
+)
+
+// The bounds of a connection. Everything that a caller can draw out has an end.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 10 * time.Second
+	writeTimeout      = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 16 << 10
+	maxStreams        = 128
+	drainTimeout      = 20 * time.Second
+)
+
+// run serves until the context ends; then readiness goes first, and requests in flight finish.
+func run(ctx context.Context, o options) error {
+	log := slog.New(slog.NewJSONHandler(o.log, nil))
+	dir, err := directory.New(directory.Config{REST: o.rest, RegistryNamespace: o.registry, Log: log})
+	if err != nil {
+		return err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	server := tokenserver.New(tokenserver.Config{
+		Issuer: o.issuer, Directory: dir, Audit: log, Metrics: tokenserver.NewMetrics(registry), Random: rand.Reader,
+	})
+
+	public := httpServer(server.Handler(), log)
+	if o.requireHTTPS {
+		if public.TLSConfig, err = tlsConfig(o.certFile, o.keyFile); err != nil {
+			return err
+		}
+	} else {
+		log.Warn("HTTPS is switched off: credentials and tokens can be read on the network")
+	}
+	var stopping atomic.Bool
+	ops := httpServer(opsHandler(dir, registry, &stopping), log)
+
+	publicListener, opsListener, err := listen(o)
+	if err != nil {
+		return err
+	}
+	if o.listening != nil {
+		o.listening(publicListener.Addr().String(), opsListener.Addr().String())
+	}
+	log.Info("serving", "issuer", o.issuer.String(), "address", publicListener.Addr().String())
+
+	var running sync.WaitGroup
+	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
+	running.Go(func() { dir.Run(watching) })
+	failed := make(chan error, 2)
+	running.Go(func() { failed <- serve(public, publicListener) })
+	running.Go(func() { failed <- serve(ops, opsListener) })
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		stopping.Store(true)
+		select {
+		case err = <-failed:
+		case <-time.After(o.shutdownLag):
+		}
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	err = errors.Join(err, public.Shutdown(drain), ops.Shutdown(drain))
+	stopWatching()
+	running.Wait()
+	log.Info("stopped")
+	return err
+}
+
+func listen(o options) (public, ops net.Listener, err error) {
+	if public, err = net.Listen("tcp", o.listen); err != nil {
+		return nil, nil, fmt.Errorf("open the public port: %w", err)
+	}
+	if ops, err = net.Listen("tcp", o.opsListen); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("open the ops port: %w", err), public.Close())
+	}
+	return public, ops, nil
+}
+
+func httpServer(handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what strangers do wrong in TLS is no error of ours
+	}
+}
+
+func serve(server *http.Server, listener net.Listener) error {
+	var err error
+	if server.TLSConfig != nil {
+		err = server.ServeTLS(listener, "", "")
+	} else {
+		err = server.Serve(listener)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("serve %s: %w", listener.Addr(), err)
+}
+
+// opsHandler is every route of the ops port.
+func opsHandler(dir *directory.Directory, registry *prometheus.Registry, stopping *atomic.Bool) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		err := dir.Ready()
+		if stopping.Load() {
+			err = errors.New("the server is stopping")
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = w.Write([]byte("ok\n"))
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	return mux
+}

@@ -1,0 +1,203 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package oauth2client makes OAuth2Clients true: it registers each one, keeps its credentials in a Secret beside it and says in
+// the status what became of it. It writes no spec, sets no finalizer and never touches a Secret that is not the client's.
+package oauth2client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+)
+
+// workers is how many clients are reconciled at once; most of the time each waits for the API server.
+const workers = 16
+
+// Reconciler makes OAuth2Clients true.
+type Reconciler struct {
+	// Client reads from the cache and writes.
+	Client client.Client
+	// Live reads from the API server itself: before anything random is made, and before anything is taken for gone.
+	Live     client.Reader
+	Recorder events.EventRecorder
+	Clock    clock.PassiveClock
+	Random   io.Reader
+
+	Issuer            oauth2.Issuer
+	RegistryNamespace string
+	// CABundle names the ConfigMap whose ca.crt clients need to trust the issuer; zero if its certificate is not ours.
+	CABundle types.NamespacedName
+}
+
+// +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2clients,verbs=get;list;watch
+// +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2clients/status,verbs=patch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// Reconcile makes one client true. A second run on an unchanged world writes nothing.
+func (r *Reconciler) Reconcile(ctx context.Context, c *v1alpha1.OAuth2Client) (ctrl.Result, error) {
+	if !c.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, nil // what it leaves goes by garbage collection and by the registry's own controller
+	}
+	w, err := r.ensureRegistered(ctx, c)
+	if err != nil {
+		return ctrl.Result{}, errors.Join(err, r.reportFailure(ctx, c, w, err))
+	}
+	r.announce(c, w)
+	if err := r.report(ctx, c, w.status(c)); err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: w.lookAgain(r.Clock.Now())}, nil
+}
+
+// ensureRegistered walks the order of writes: the new verifier as pending, the user's Secret, the verifier confirmed. No
+// point at which it may be killed loses the credential that an app holds.
+func (r *Reconciler) ensureRegistered(ctx context.Context, c *v1alpha1.OAuth2Client) (*world, error) {
+	w := &world{wish: wishOf(c), registration: registration.Registration{Client: compile(c)}}
+	for _, find := range []func(context.Context, *v1alpha1.OAuth2Client, *world) error{
+		r.findRegistration, r.findSecret, r.findCA,
+	} {
+		if err := find(ctx, c, w); err != nil {
+			return w, err
+		}
+		if w.condition != nil { // somebody else has the id or the Secret's name, or the CA is not there yet
+			return w, r.keepRegistration(ctx, c, w)
+		}
+	}
+	if err := r.ensureCredential(ctx, c, w); err != nil {
+		return w, err
+	}
+	if w.condition != nil {
+		return w, r.keepRegistration(ctx, c, w)
+	}
+	if err := r.publish(ctx, c, w); err != nil {
+		return w, err
+	}
+	return w, r.applySecret(ctx, c, w)
+}
+
+// SetupWithManager says what wakes the controller.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	toClientOfSecret := handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
+		return clientOfSecret(o, r.RegistryNamespace)
+	})
+	toEveryClient := handler.EnqueueRequestsFromMapFunc(r.everyClient)
+	err := ctrl.NewControllerManagedBy(mgr).
+		Named("oauth2client").
+		For(&v1alpha1.OAuth2Client{}).
+		// A user's Secret that is edited or deleted is healed; a registration that is lost is written again.
+		Watches(&corev1.Secret{}, toClientOfSecret).
+		// The CA stands in every user's Secret.
+		Watches(&corev1.ConfigMap{}, toEveryClient).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
+		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
+	if err != nil {
+		return fmt.Errorf("set up the OAuth2Client controller: %w", err)
+	}
+	return nil
+}
+
+// clientOfSecret finds the client that a Secret belongs to: by annotation, because backup tools strip owner references.
+func clientOfSecret(o client.Object, registryNamespace string) []reconcile.Request {
+	annotations := o.GetAnnotations()
+	owner := types.NamespacedName{Namespace: o.GetNamespace(), Name: annotations[v1alpha1.AnnotationClient]}
+	if o.GetNamespace() == registryNamespace {
+		owner.Namespace = annotations[annotationOwnerNamespace]
+	}
+	if owner.Name == "" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: owner}}
+}
+
+func (r *Reconciler) everyClient(ctx context.Context, o client.Object) []reconcile.Request {
+	if client.ObjectKeyFromObject(o) != r.CABundle {
+		return nil
+	}
+	var clients v1alpha1.OAuth2ClientList
+	if err := r.Client.List(ctx, &clients); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "cannot list the clients whose Secrets need the new CA")
+		return nil
+	}
+	requests := make([]reconcile.Request, 0, len(clients.Items))
+	for i := range clients.Items {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&clients.Items[i])})
+	}
+	return requests
+}
+
+func wishOf(c *v1alpha1.OAuth2Client) wish {
+	return wish{
+		uid:      string(c.UID),
+		interval: c.Spec.Rotation.Interval.Or(0),
+		overlap:  c.Spec.Rotation.Overlap.Or(defaultOverlap),
+		request:  c.Annotations[v1alpha1.AnnotationRotate],
+	}
+}
+
+// findCA reads the CA that clients need to trust the issuer. While it is not there yet there is nothing to do but to wait for
+// the watch that announces it.
+func (r *Reconciler) findCA(ctx context.Context, _ *v1alpha1.OAuth2Client, w *world) error {
+	if r.CABundle.Name == "" {
+		return nil
+	}
+	var bundle corev1.ConfigMap
+	err := r.Client.Get(ctx, r.CABundle, &bundle)
+	if apierrors.IsNotFound(err) {
+		w.condition = new(v1alpha1.Progressing("write the Secret, because the token server has no certificate authority"))
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the CA of the token server: %w", err)
+	}
+	w.ca = []byte(bundle.Data[keyCACertificate])
+	return nil
+}
+
+// gone asks the API server whether an OAuth2Client of that UID is no more. Only a clear no counts: a refusal to answer is not
+// an absence.
+func (r *Reconciler) gone(ctx context.Context, namespace, name, uid string) (bool, error) {
+	object := &metav1.PartialObjectMetadata{}
+	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("OAuth2Client"))
+	err := r.Live.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, object)
+	if apierrors.IsNotFound(err) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("ask for OAuth2Client %s/%s: %w", namespace, name, err)
+	}
+	return string(object.UID) != uid, nil
+}
+
+// lookAgain is when something is due that no watch announces.
+func (w *world) lookAgain(now time.Time) time.Duration {
+	var first time.Time
+	for _, instant := range []time.Time{w.due, nextExpiry(w.registration)} {
+		if !instant.IsZero() && (first.IsZero() || instant.Before(first)) {
+			first = instant
+		}
+	}
+	if first.IsZero() {
+		return 0
+	}
+	return max(first.Sub(now), time.Second)
+}

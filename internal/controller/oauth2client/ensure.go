@@ -1,0 +1,109 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2client
+
+import (
+	"context"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+)
+
+// world is what one look found, brought forward by each step.
+type world struct {
+	wish wish
+	// ca is the CA that clients need, in PEM; empty if it is not ours.
+	ca []byte
+	// registration is as it should be by now; stored is the object it was read from or written to.
+	registration registration.Registration
+	stored       *corev1.Secret
+	// secret is the user's Secret, if it is there and the client's; value is the client secret in it.
+	secret *corev1.Secret
+	value  oauth2.Secret
+	// condition is why the client is not ready; nil if nothing is in its way.
+	condition *metav1.Condition
+	// due is when the next rotation comes; blocked, that it waits until then.
+	due     time.Time
+	blocked bool
+	// expired are the ids of the secrets whose time is over.
+	expired []string
+}
+
+// ensureCredential makes sure that the value in the Secret is registered, and mints a new one where there is none, where it
+// is not one of ours, or where a rotation is due.
+func (r *Reconciler) ensureCredential(ctx context.Context, c *v1alpha1.OAuth2Client, w *world) error {
+	if r.settleCredential(w) == "" {
+		return nil
+	}
+	// Something random is about to be made: decide on what is there now, not on what the cache remembers.
+	if err := r.readSecret(ctx, r.Live, c, w); err != nil || w.condition != nil {
+		return err
+	}
+	r.adopt(w)
+	reason := r.settleCredential(w)
+	if reason == "" {
+		return nil
+	}
+	return r.mint(ctx, c, w, reason)
+}
+
+// settleCredential brings registration and schedule in line with the value in the Secret, and says why a new one is needed:
+// the reason of the event that will tell of it, or "".
+func (r *Reconciler) settleCredential(w *world) string {
+	now := r.Clock.Now()
+	before := w.registration.Client.Verifiers
+	settled, found := settle(w.registration, w.value, w.wish, now)
+	if !found {
+		if len(before) == 0 && w.secret == nil {
+			return reasonCreated
+		}
+		return reasonRepaired
+	}
+	w.registration = settled
+	w.noteExpired(before, now)
+	w.due, w.blocked = schedule(settled, w.wish, now)
+	if w.due.IsZero() || w.due.After(now) || w.blocked {
+		return ""
+	}
+	return reasonRotated
+}
+
+// adopt registers the value in the Secret again where the registration was lost: it is the only place that still has it.
+func (r *Reconciler) adopt(w *world) {
+	if len(w.registration.Client.Verifiers) > 0 {
+		return
+	}
+	if found, err := oauth2.ParseClientSecret(w.value); err == nil {
+		w.registration = propose(w.registration, found, w.wish, r.Clock.Now())
+	}
+}
+
+// mint makes a new secret in the order that loses none: registered as pending, then written to the user's Secret, which is
+// the commit point; the caller publishes what is settled after it.
+func (r *Reconciler) mint(ctx context.Context, c *v1alpha1.OAuth2Client, w *world, reason string) error {
+	minted, err := oauth2.NewClientSecret(r.Random)
+	if err != nil {
+		return err //nolint:wrapcheck // it says what was attempted
+	}
+	w.registration = propose(w.registration, minted, w.wish, r.Clock.Now())
+	if err := r.publish(ctx, c, w); err != nil {
+		return err
+	}
+	w.value = minted.Value
+	if err := r.writeSecret(ctx, w, r.renderSecret(c, w)); err != nil {
+		return err
+	}
+	r.announceMinted(c, reason, minted.ID)
+	now := r.Clock.Now()
+	before := w.registration.Client.Verifiers
+	w.registration, _ = settle(w.registration, w.value, w.wish, now)
+	w.noteExpired(before, now)
+	w.due, w.blocked = schedule(w.registration, w.wish, now)
+	return nil
+}

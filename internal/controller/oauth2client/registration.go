@@ -1,0 +1,144 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2client
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+)
+
+// annotationOwnerNamespace on a registration says where its OAuth2Client is, to find it by when the registration changes.
+// Decisions read the registration itself.
+const annotationOwnerNamespace = "hallpass.dev/client-namespace"
+
+// compile renders what the spec says as the registered client; its verifiers are not in the spec.
+func compile(c *v1alpha1.OAuth2Client) oauth2.Client {
+	compiled := oauth2.Client{
+		ID:            registration.ClientID(c.Namespace, c.Name),
+		UID:           string(c.UID),
+		Namespace:     c.Namespace,
+		Name:          c.Name,
+		Suspended:     c.Spec.State == v1alpha1.ClientSuspended,
+		TokenLifetime: c.Spec.TokenLifetime.Or(oauth2.DefaultTokenLifetime),
+	}
+	for _, scope := range c.Spec.Scopes {
+		compiled.Scopes = append(compiled.Scopes, string(scope))
+	}
+	return compiled
+}
+
+// findRegistration reads what is registered under the client's id. What another live client holds stays its own; what a
+// dead one left makes way.
+func (r *Reconciler) findRegistration(ctx context.Context, c *v1alpha1.OAuth2Client, w *world) error {
+	compiled := compile(c)
+	key := types.NamespacedName{Namespace: r.RegistryNamespace, Name: registration.SecretName(compiled.ID)}
+	var stored corev1.Secret
+	err := r.Client.Get(ctx, key, &stored)
+	if apierrors.IsNotFound(err) {
+		w.registration = registration.Registration{Client: compiled}
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the registration of %s: %w", compiled.ID, err)
+	}
+	found, err := registration.Decode(stored.Data)
+	switch {
+	case err != nil, found.Client.ID != compiled.ID:
+		// Nobody can use it as it is. Its name is derived from this id, so it is this client's to write again.
+		found = registration.Registration{}
+	case found.Client.UID != compiled.UID:
+		gone, err := r.gone(ctx, found.Client.Namespace, found.Client.Name, found.Client.UID)
+		if err != nil {
+			return err
+		}
+		if !gone {
+			w.registration = registration.Registration{Client: compiled}
+			w.condition = new(v1alpha1.ClientIDConflict(compiled.ID))
+			return nil
+		}
+		found = registration.Registration{} // a verifier is bound to its owner's UID: nothing of it is of use
+	}
+	w.stored = &stored
+	compiled.Verifiers = found.Client.Verifiers
+	w.registration = registration.Registration{Client: compiled, Rotation: found.Rotation}
+	return nil
+}
+
+// publish writes the registration if it differs from what is stored, on the version that was read.
+func (r *Reconciler) publish(ctx context.Context, c *v1alpha1.OAuth2Client, w *world) error {
+	data, err := registration.Encode(w.registration)
+	if err != nil {
+		return err //nolint:wrapcheck // it names the client
+	}
+	wanted := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: r.RegistryNamespace,
+			Name:      registration.SecretName(w.registration.Client.ID),
+			Labels:    map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy},
+			Annotations: map[string]string{
+				registration.AnnotationClientID: w.registration.Client.ID,
+				annotationOwnerNamespace:        c.Namespace,
+				v1alpha1.AnnotationClient:       c.Name,
+			},
+		},
+		Type: registration.SecretType,
+		Data: data,
+	}
+	switch {
+	case w.stored == nil:
+		err = r.Client.Create(ctx, wanted)
+	case sameSecret(w.stored, wanted):
+		return nil
+	case w.stored.Type != wanted.Type:
+		// The type of a Secret cannot be changed. Only somebody with rights on the registry can have put it there.
+		err = r.Client.Delete(ctx, w.stored, client.Preconditions{UID: &w.stored.UID, ResourceVersion: &w.stored.ResourceVersion})
+		if err == nil {
+			err = r.Client.Create(ctx, wanted)
+		}
+	default:
+		wanted.ResourceVersion = w.stored.ResourceVersion
+		err = r.Client.Update(ctx, wanted)
+	}
+	if err != nil {
+		return fmt.Errorf("publish client %s: %w", w.registration.Client.ID, err)
+	}
+	w.stored = wanted
+	return nil
+}
+
+// keepRegistration publishes what the spec says of a client whose Secret is in conflict: a suspension must hold whatever
+// else is wrong. A client that is not registered, or whose id is another's, has nothing to keep.
+func (r *Reconciler) keepRegistration(ctx context.Context, c *v1alpha1.OAuth2Client, w *world) error {
+	if w.stored == nil {
+		return nil
+	}
+	return r.publish(ctx, c, w)
+}
+
+// sameSecret compares what we write of a Secret; what others added to its metadata is theirs.
+func sameSecret(stored, wanted *corev1.Secret) bool {
+	return stored.Type == wanted.Type && maps.EqualFunc(stored.Data, wanted.Data, bytes.Equal) &&
+		includes(stored.Labels, wanted.Labels) && includes(stored.Annotations, wanted.Annotations)
+}
+
+func includes(all, some map[string]string) bool {
+	for key, value := range some {
+		if found, there := all[key]; !there || found != value {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,184 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2client
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// The default names of the entries of a user's Secret.
+const (
+	keyClientID         = "client_id"
+	keyClientSecret     = "client_secret" //nolint:gosec // a name, not a secret
+	keyIssuerURL        = "issuer_url"
+	keyTokenURL         = "token_url" //nolint:gosec // a name, not a secret
+	keyJWKSURL          = "jwks_url"
+	keyIntrospectionURL = "introspection_url"
+	keyScope            = "scope"
+	keyCACertificate    = "ca.crt"
+)
+
+func secretName(c *v1alpha1.OAuth2Client) string {
+	if c.Spec.Secret.Name != "" {
+		return c.Spec.Secret.Name
+	}
+	return c.Name
+}
+
+// entry is the name of an entry of the Secret: the user's, or the default.
+func entry(name v1alpha1.SecretKey, otherwise string) string {
+	if name != "" {
+		return string(name)
+	}
+	return otherwise
+}
+
+// renderSecret is the Secret as it should be, around a client secret.
+func (r *Reconciler) renderSecret(c *v1alpha1.OAuth2Client, w *world) *corev1.Secret {
+	keys := c.Spec.Secret.Keys
+	data := map[string][]byte{
+		entry(keys.ClientID, keyClientID):                 []byte(w.registration.Client.ID),
+		entry(keys.ClientSecret, keyClientSecret):         []byte(w.value.Reveal()),
+		entry(keys.IssuerURL, keyIssuerURL):               []byte(r.Issuer.String()),
+		entry(keys.TokenURL, keyTokenURL):                 []byte(r.Issuer.URL(oauth2.TokenPath)),
+		entry(keys.JWKSURL, keyJWKSURL):                   []byte(r.Issuer.URL(oauth2.JWKSPath)),
+		entry(keys.IntrospectionURL, keyIntrospectionURL): []byte(r.Issuer.URL(oauth2.IntrospectionPath)),
+		entry(keys.Scope, keyScope):                       []byte(strings.Join(w.registration.Client.Scopes, " ")),
+	}
+	if len(w.ca) > 0 {
+		data[entry(keys.CACertificate, keyCACertificate)] = w.ca
+	}
+	labels := map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy}
+	for key, value := range c.Spec.Secret.Labels {
+		labels[key] = string(value)
+	}
+	annotations := map[string]string{v1alpha1.AnnotationClient: c.Name}
+	for key, value := range c.Spec.Secret.Annotations {
+		annotations[key] = string(value)
+	}
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: c.Namespace, Name: secretName(c), Labels: labels, Annotations: annotations,
+			OwnerReferences: []metav1.OwnerReference{{
+				APIVersion: v1alpha1.GroupVersion.String(), Kind: "OAuth2Client", Name: c.Name, UID: c.UID,
+				Controller: new(true), BlockOwnerDeletion: new(false),
+			}},
+		},
+		Type: v1alpha1.SecretTypeClient,
+		Data: data,
+	}
+}
+
+// findSecret reads the client's Secret from the cache, which holds Secrets of our type alone.
+func (r *Reconciler) findSecret(ctx context.Context, c *v1alpha1.OAuth2Client, w *world) error {
+	return r.readSecret(ctx, r.Client, c, w)
+}
+
+func (r *Reconciler) readSecret(ctx context.Context, from client.Reader, c *v1alpha1.OAuth2Client, w *world) error {
+	w.secret, w.value = nil, oauth2.Secret{}
+	var secret corev1.Secret
+	err := from.Get(ctx, types.NamespacedName{Namespace: c.Namespace, Name: secretName(c)}, &secret)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read Secret %s/%s: %w", c.Namespace, secretName(c), err)
+	}
+	ours, err := r.owns(ctx, c, &secret)
+	if err != nil {
+		return err
+	}
+	if !ours {
+		w.condition = new(v1alpha1.SecretConflict(secret.Name))
+		return nil
+	}
+	w.secret = &secret
+	w.value = oauth2.NewSecret(string(secret.Data[entry(c.Spec.Secret.Keys.ClientSecret, keyClientSecret)]))
+	return nil
+}
+
+// owns decides whether a Secret is this client's: by type and annotation, and by an owner reference that is this client's,
+// missing or dead. Backup tools strip owner references and change UIDs; a Secret of another owner is never touched.
+func (r *Reconciler) owns(ctx context.Context, c *v1alpha1.OAuth2Client, secret *corev1.Secret) (bool, error) {
+	if secret.Type != v1alpha1.SecretTypeClient || secret.Annotations[v1alpha1.AnnotationClient] != c.Name {
+		return false, nil
+	}
+	for _, owner := range secret.OwnerReferences {
+		switch {
+		case owner.UID == c.UID:
+		case owner.Kind != "OAuth2Client" || !strings.HasPrefix(owner.APIVersion, v1alpha1.GroupVersion.Group+"/"):
+			return false, nil
+		default:
+			dead, err := r.gone(ctx, c.Namespace, owner.Name, string(owner.UID))
+			if err != nil || !dead {
+				return false, err
+			}
+		}
+	}
+	return true, nil
+}
+
+// applySecret brings the derived parts of the Secret up to date, on the version that was read.
+func (r *Reconciler) applySecret(ctx context.Context, c *v1alpha1.OAuth2Client, w *world) error {
+	wanted := r.renderSecret(c, w)
+	if w.secret == nil || sameSecret(w.secret, wanted) && slices.EqualFunc(w.secret.OwnerReferences, wanted.OwnerReferences, sameOwner) {
+		return nil
+	}
+	return r.writeSecret(ctx, w, wanted)
+}
+
+// writeSecret creates the Secret, or replaces what is ours in the one that was read. Labels and annotations that others put
+// there, a reloader for one, stay.
+func (r *Reconciler) writeSecret(ctx context.Context, w *world, wanted *corev1.Secret) error {
+	var err error
+	if w.secret == nil {
+		err = r.Client.Create(ctx, wanted)
+	} else {
+		wanted.ResourceVersion = w.secret.ResourceVersion
+		wanted.Labels = merged(w.secret.Labels, wanted.Labels)
+		wanted.Annotations = merged(w.secret.Annotations, wanted.Annotations)
+		err = r.Client.Update(ctx, wanted)
+	}
+	if err != nil {
+		return &secretError{name: wanted.Name, err: err}
+	}
+	w.secret = wanted
+	return nil
+}
+
+// secretError says that the user's Secret could not be written. Its message is for the user.
+type secretError struct {
+	name string
+	err  error
+}
+
+func (e *secretError) Error() string { return fmt.Sprintf("write Secret %q (%v)", e.name, e.err) }
+
+func (e *secretError) Unwrap() error { return e.err }
+
+func sameOwner(a, b metav1.OwnerReference) bool {
+	return a.UID == b.UID && a.Name == b.Name && a.Kind == b.Kind
+}
+
+func merged(base, over map[string]string) map[string]string {
+	all := maps.Clone(base)
+	if all == nil {
+		all = map[string]string{}
+	}
+	maps.Copy(all, over)
+	return all
+}

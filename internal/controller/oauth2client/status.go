@@ -1,0 +1,137 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// The reasons of the events on an OAuth2Client.
+const (
+	reasonCreated  = "CredentialsCreated"
+	reasonRotated  = "CredentialsRotated"
+	reasonRepaired = "SecretRepaired"
+	reasonExpired  = "CredentialExpired"
+)
+
+// announceMinted tells of a new client secret, right after the write that made it true.
+func (r *Reconciler) announceMinted(c *v1alpha1.OAuth2Client, reason, credentialID string) {
+	note := map[string]string{
+		reasonCreated:  "Wrote client secret %s to Secret %s",
+		reasonRotated:  "Wrote client secret %s to Secret %s in the place of the one before",
+		reasonRepaired: "Wrote client secret %s to Secret %s, which was missing or had been changed",
+	}[reason]
+	r.Recorder.Eventf(c, nil, corev1.EventTypeNormal, reason, "WriteSecret", note, credentialID, secretName(c))
+}
+
+// announce tells of what became true with the registration.
+func (r *Reconciler) announce(c *v1alpha1.OAuth2Client, w *world) {
+	for _, id := range w.expired {
+		r.Recorder.Eventf(c, nil, corev1.EventTypeNormal, reasonExpired, "Expire", "Client secret %s is no longer accepted", id)
+	}
+}
+
+// noteExpired notes the secrets that settling dropped because their time was over. Proposals that nobody ever had are not
+// worth a word.
+func (w *world) noteExpired(before []oauth2.Verifier, now time.Time) {
+	for _, v := range before {
+		if !v.Pending && !v.Live(now) {
+			w.expired = append(w.expired, v.ID)
+		}
+	}
+}
+
+// status is the status that this look found to be true.
+func (w *world) status(c *v1alpha1.OAuth2Client) v1alpha1.OAuth2ClientStatus {
+	status := v1alpha1.OAuth2ClientStatus{
+		ObservedGeneration: c.Generation,
+		ClientID:           w.registration.Client.ID,
+		Rotation:           v1alpha1.RotationStatus{HandledRequest: w.registration.Rotation.Handled, NextAt: metav1.NewTime(w.due)},
+		Conditions:         slices.Clone(c.Status.Conditions),
+	}
+	if w.secret != nil {
+		status.Secret = v1alpha1.SecretReference{Name: w.secret.Name}
+	}
+	for _, v := range w.registration.Client.Verifiers {
+		if !v.Pending {
+			status.Credentials = append(status.Credentials, v1alpha1.CredentialStatus{
+				ID: v.ID, CreatedAt: metav1.NewTime(v.CreatedAt), ExpiresAt: metav1.NewTime(v.ExpiresAt),
+			})
+		}
+	}
+	if w.blocked {
+		status.Rotation.Message = fmt.Sprintf(
+			"A rotation is due and waits: %d secrets are accepted already. It comes when the next of them ends, or at once with rotation.overlap 0s.", maxLive)
+	}
+	setConditions(&status.Conditions, c, w.condition)
+	return status
+}
+
+// setConditions derives Ready and its companions of kstatus.
+func setConditions(conditions *[]metav1.Condition, c *v1alpha1.OAuth2Client, obstacle *metav1.Condition) {
+	ready := v1alpha1.Registered()
+	if c.Spec.State == v1alpha1.ClientSuspended {
+		ready = v1alpha1.Suspended()
+	}
+	companions := map[string]*metav1.Condition{}
+	if obstacle != nil {
+		ready = *obstacle
+		if obstacle.Reason == v1alpha1.ReasonProgressing {
+			companions[v1alpha1.ConditionReconciling] = new(v1alpha1.Reconciling(ready))
+		} else {
+			companions[v1alpha1.ConditionStalled] = new(v1alpha1.Stalled(ready))
+		}
+	}
+	ready.ObservedGeneration = c.Generation
+	meta.SetStatusCondition(conditions, ready)
+	for _, kind := range []string{v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
+		if companion := companions[kind]; companion != nil {
+			companion.ObservedGeneration = c.Generation
+			meta.SetStatusCondition(conditions, *companion)
+		} else {
+			meta.RemoveStatusCondition(conditions, kind)
+		}
+	}
+}
+
+// reportFailure says in the status what could not be done yet, for a client that never was ready. One that is stays Ready:
+// the token endpoint honours it. A write that lost a race is tried again at once and is nobody's news.
+func (r *Reconciler) reportFailure(ctx context.Context, c *v1alpha1.OAuth2Client, w *world, failure error) error {
+	if apierrors.IsConflict(failure) || apierrors.IsAlreadyExists(failure) || meta.IsStatusConditionTrue(c.Status.Conditions, v1alpha1.ConditionReady) {
+		return nil
+	}
+	attempt := "register the client"
+	if refused, ok := errors.AsType[*secretError](failure); ok {
+		attempt = refused.Error() // of the user's own namespace: a quota or a policy there
+	}
+	w.condition = new(v1alpha1.Progressing(attempt))
+	return r.report(ctx, c, w.status(c))
+}
+
+// report writes the status if it differs and tells what happened once it is true.
+func (r *Reconciler) report(ctx context.Context, c *v1alpha1.OAuth2Client, status v1alpha1.OAuth2ClientStatus) error {
+	if equality.Semantic.DeepEqual(c.Status, status) {
+		return nil
+	}
+	before := c.DeepCopy()
+	c.Status = status
+	if err := r.Client.Status().Patch(ctx, c, client.MergeFrom(before)); err != nil {
+		return fmt.Errorf("write status of OAuth2Client %s/%s: %w", c.Namespace, c.Name, err)
+	}
+	return nil
+}
