@@ -13,17 +13,19 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/hallpass-dev/hallpass/cmd/manager/app"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	o, err := parseFlags(os.Args[1:], os.Stderr)
+	o, err := app.ParseFlags(os.Args[1:], os.Stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return
 	}
 	if err == nil {
-		err = run(ctx, o)
+		err = app.Run(ctx, o)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "manager:", err)

@@ -1,7 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+// Package app is the token server as a whole: flags to Options, and Run, which serves until the context ends. The command
+// is a shell around it, and the end-to-end tests start it on free ports.
+package app
 
 import (
 	"context"
@@ -34,22 +36,22 @@ const (
 	drainTimeout      = 20 * time.Second
 )
 
-// run serves until the context ends; then readiness goes first, and requests in flight finish.
-func run(ctx context.Context, o options) error {
-	log := slog.New(slog.NewJSONHandler(o.log, nil))
-	dir, err := directory.New(directory.Config{REST: o.rest, RegistryNamespace: o.registry, Log: log})
+// Run serves until the context ends; then readiness goes first, and requests in flight finish.
+func Run(ctx context.Context, o Options) error {
+	log := slog.New(slog.NewJSONHandler(o.Log, nil))
+	dir, err := directory.New(directory.Config{REST: o.REST, RegistryNamespace: o.RegistryNamespace, Log: log})
 	if err != nil {
 		return err
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	server := tokenserver.New(tokenserver.Config{
-		Issuer: o.issuer, Directory: dir, Audit: log, Metrics: tokenserver.NewMetrics(registry), Random: rand.Reader,
+		Issuer: o.Issuer, Directory: dir, Audit: log, Metrics: tokenserver.NewMetrics(registry), Random: rand.Reader,
 	})
 
 	public := httpServer(server.Handler(), log)
-	if o.requireHTTPS {
-		if public.TLSConfig, err = tlsConfig(o.certFile, o.keyFile); err != nil {
+	if o.RequireHTTPS {
+		if public.TLSConfig, err = tlsConfig(o.CertFile, o.KeyFile); err != nil {
 			return err
 		}
 	} else {
@@ -62,10 +64,10 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	if o.listening != nil {
-		o.listening(publicListener.Addr().String(), opsListener.Addr().String())
+	if o.Listening != nil {
+		o.Listening(publicListener.Addr().String(), opsListener.Addr().String())
 	}
-	log.Info("serving", "issuer", o.issuer.String(), "address", publicListener.Addr().String())
+	log.Info("serving", "issuer", o.Issuer.String(), "address", publicListener.Addr().String())
 
 	var running sync.WaitGroup
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
@@ -79,7 +81,7 @@ func run(ctx context.Context, o options) error {
 		stopping.Store(true)
 		select {
 		case err = <-failed:
-		case <-time.After(o.shutdownLag):
+		case <-time.After(o.ShutdownLag):
 		}
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
@@ -91,11 +93,11 @@ func run(ctx context.Context, o options) error {
 	return err
 }
 
-func listen(o options) (public, ops net.Listener, err error) {
-	if public, err = net.Listen("tcp", o.listen); err != nil {
+func listen(o Options) (public, ops net.Listener, err error) {
+	if public, err = net.Listen("tcp", o.Listen); err != nil {
 		return nil, nil, fmt.Errorf("open the public port: %w", err)
 	}
-	if ops, err = net.Listen("tcp", o.opsListen); err != nil {
+	if ops, err = net.Listen("tcp", o.OpsListen); err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("open the ops port: %w", err), public.Close())
 	}
 	return public, ops, nil

@@ -1,7 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+// Package app is the manager as a whole: flags to Options, and Run, which manages until the context ends. The command is
+// a shell around it, and the end-to-end tests start it beside others.
+package app
 
 import (
 	"context"
@@ -21,6 +23,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -38,10 +41,10 @@ func newLog(output io.Writer) logr.Logger {
 	return logr.FromSlogHandler(slog.NewJSONHandler(output, nil))
 }
 
-// run manages until the context ends, and gives the lease back then.
-func run(ctx context.Context, o options) error {
-	ctrl.SetLogger(o.log)
-	klog.SetLogger(o.log)
+// Run manages until the context ends, and gives the lease back then.
+func Run(ctx context.Context, o Options) error {
+	ctrl.SetLogger(o.Log)
+	klog.SetLogger(o.Log)
 	scheme := runtime.NewScheme()
 	if err := corev1.AddToScheme(scheme); err != nil {
 		return fmt.Errorf("register kinds: %w", err)
@@ -49,17 +52,18 @@ func run(ctx context.Context, o options) error {
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		return fmt.Errorf("register kinds: %w", err)
 	}
-	config := rest.CopyConfig(o.rest)
+	config := rest.CopyConfig(o.REST)
 	config.QPS = -1 // the API server's own priority and fairness is the limit
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        scheme,
-		Logger:                        o.log,
+		Logger:                        o.Log,
 		Cache:                         cacheOptions(o),
-		Metrics:                       server.Options{BindAddress: o.metricsListen},
-		HealthProbeBindAddress:        o.healthListen,
-		LeaderElection:                o.leaderElect,
+		Controller:                    ctrlconfig.Controller{SkipNameValidation: new(true)}, // several managers may run in one test
+		Metrics:                       server.Options{BindAddress: o.MetricsListen},
+		HealthProbeBindAddress:        o.HealthListen,
+		LeaderElection:                o.LeaderElect,
 		LeaderElectionID:              leaseName,
-		LeaderElectionNamespace:       o.system,
+		LeaderElectionNamespace:       o.SystemNamespace,
 		LeaderElectionReleaseOnCancel: true,
 	})
 	if err != nil {
@@ -81,23 +85,23 @@ func run(ctx context.Context, o options) error {
 }
 
 // addControllers is the inventory.
-func addControllers(mgr ctrl.Manager, o options) error {
+func addControllers(mgr ctrl.Manager, o Options) error {
 	clients := &oauth2client.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("hallpass"),
-		Clock: clock.RealClock{}, Random: rand.Reader, Issuer: o.issuer, RegistryNamespace: o.registry,
+		Clock: clock.RealClock{}, Random: rand.Reader, Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace,
 	}
-	if o.manageServing {
-		clients.CABundle = types.NamespacedName{Namespace: o.system, Name: servingcert.BundleConfigMapName}
+	if o.ManageServingCertificate {
+		clients.CABundle = types.NamespacedName{Namespace: o.SystemNamespace, Name: servingcert.BundleConfigMapName}
 		certificates := &servingcert.Reconciler{
-			Client: mgr.GetClient(), Clock: clock.RealClock{}, Random: rand.Reader, SystemNamespace: o.system, Names: o.servingNames,
+			Client: mgr.GetClient(), Clock: clock.RealClock{}, Random: rand.Reader, SystemNamespace: o.SystemNamespace, Names: o.ServingNames,
 		}
 		if err := certificates.SetupWithManager(mgr); err != nil {
 			return err //nolint:wrapcheck // it names the controller
 		}
 	}
 	for _, controller := range []interface{ SetupWithManager(ctrl.Manager) error }{
-		&signingkeys.Reconciler{Client: mgr.GetClient(), Clock: clock.RealClock{}, Random: rand.Reader, RegistryNamespace: o.registry},
-		&registry.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), RegistryNamespace: o.registry},
+		&signingkeys.Reconciler{Client: mgr.GetClient(), Clock: clock.RealClock{}, Random: rand.Reader, RegistryNamespace: o.RegistryNamespace},
+		&registry.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), RegistryNamespace: o.RegistryNamespace},
 		clients,
 	} {
 		if err := controller.SetupWithManager(mgr); err != nil {
@@ -108,18 +112,18 @@ func addControllers(mgr ctrl.Manager, o options) error {
 }
 
 // cacheOptions keep in memory what is ours alone: every Secret of our two namespaces, and elsewhere those of our type.
-func cacheOptions(o options) cache.Options {
+func cacheOptions(o Options) cache.Options {
 	ours := fields.OneTermEqualSelector("type", v1alpha1.SecretTypeClient)
 	return cache.Options{
 		DefaultTransform:            cache.TransformStripManagedFields(),
 		ReaderFailOnMissingInformer: true,
 		ByObject: map[client.Object]cache.ByObject{
 			&corev1.Secret{}: {Namespaces: map[string]cache.Config{
-				o.registry:          {FieldSelector: fields.Everything()},
-				o.system:            {FieldSelector: fields.Everything()},
+				o.RegistryNamespace: {FieldSelector: fields.Everything()},
+				o.SystemNamespace:   {FieldSelector: fields.Everything()},
 				cache.AllNamespaces: {FieldSelector: ours},
 			}},
-			&corev1.ConfigMap{}: {Namespaces: map[string]cache.Config{o.system: {}}},
+			&corev1.ConfigMap{}: {Namespaces: map[string]cache.Config{o.SystemNamespace: {}}},
 		},
 	}
 }

@@ -1,0 +1,93 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/go-logr/logr"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+)
+
+// Options are the flags. A setting that is missing and has no safe default keeps the manager from starting.
+type Options struct {
+	// Issuer is where callers reach the token server.
+	Issuer oauth2.Issuer
+	// REST connects with the manager's own rights.
+	REST *rest.Config
+	// RegistryNamespace and SystemNamespace are the two namespaces of the installation.
+	RegistryNamespace string
+	SystemNamespace   string
+	// ServingNames are the names of the serving certificate, if it is the manager that makes it.
+	ServingNames             []string
+	ManageServingCertificate bool
+	// LeaderElect makes several managers stand by for one.
+	LeaderElect bool
+	// MetricsListen and HealthListen are addresses; "0" opens none.
+	MetricsListen string
+	HealthListen  string
+	// Log gets everything; it is JSON on standard output from the command line.
+	Log logr.Logger
+}
+
+func ParseFlags(args []string, output io.Writer) (Options, error) {
+	o := Options{Log: newLog(os.Stdout)}
+	flags := flag.NewFlagSet("manager", flag.ContinueOnError)
+	flags.SetOutput(output)
+	issuer := flags.String("issuer", "", "issuer identifier: the https origin under which callers reach the token server (required)")
+	kubeconfig := flags.String("kubeconfig", os.Getenv("KUBECONFIG"), "kubeconfig file; empty inside a cluster")
+	names := flags.String("serving-dns-names", "", "further names of the serving certificate beside the issuer's host, separated by commas")
+	insecure := flags.Bool("allow-http-issuer", false, "accept an issuer that begins with http://, for a token server that runs with --require-https=false")
+	flags.BoolVar(&o.ManageServingCertificate, "manage-serving-certificate", true, "make and renew the token server's certificate; false if another issuer of certificates does")
+	flags.StringVar(&o.RegistryNamespace, "registry-namespace", registration.Namespace, "namespace of registrations and signing keys")
+	flags.StringVar(&o.SystemNamespace, "system-namespace", "hallpass-system", "namespace of the processes, the lease and the certificate authority")
+	flags.BoolVar(&o.LeaderElect, "leader-elect", true, "work only while holding the lease, so that several managers can stand by")
+	flags.StringVar(&o.MetricsListen, "metrics-bind-address", ":8080", "address of /metrics; 0 for none")
+	flags.StringVar(&o.HealthListen, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0 for none")
+	if err := flags.Parse(args); err != nil {
+		return Options{}, err
+	}
+	if flags.NArg() > 0 {
+		return Options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if *issuer == "" {
+		return Options{}, errors.New("--issuer is required, such as --issuer=https://hallpass.example.com")
+	}
+	var err error
+	if o.Issuer, err = oauth2.ParseIssuer(*issuer, *insecure); err != nil {
+		return Options{}, fmt.Errorf("--issuer: %w", err)
+	}
+	if o.ServingNames, err = servingNames(o.Issuer, *names); err != nil {
+		return Options{}, err
+	}
+	if o.REST, err = clientcmd.BuildConfigFromFlags("", *kubeconfig); err != nil {
+		return Options{}, fmt.Errorf("connect to Kubernetes: %w", err)
+	}
+	return o, nil
+}
+
+// servingNames are the issuer's host and those that were named beside it, each once.
+func servingNames(issuer oauth2.Issuer, further string) ([]string, error) {
+	parsed, err := url.Parse(issuer.String())
+	if err != nil {
+		return nil, fmt.Errorf("--issuer: %w", err)
+	}
+	names := []string{parsed.Hostname()}
+	for name := range strings.SplitSeq(further, ",") {
+		if name = strings.TrimSpace(name); name != "" && name != parsed.Hostname() {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}

@@ -1,0 +1,78 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+)
+
+// Options are the flags. A setting that is missing and has no safe default keeps the server from starting.
+type Options struct {
+	// Issuer is where callers reach this server.
+	Issuer oauth2.Issuer
+	// REST connects with the token server's own rights.
+	REST *rest.Config
+	// RegistryNamespace is where registrations and signing keys are.
+	RegistryNamespace string
+	// Listen and OpsListen are the addresses of the two ports.
+	Listen    string
+	OpsListen string
+	// CertFile and KeyFile are the serving certificate in PEM.
+	CertFile string
+	KeyFile  string
+	// RequireHTTPS false serves plain HTTP.
+	RequireHTTPS bool
+	// ShutdownLag is how long to serve on after readiness is withdrawn.
+	ShutdownLag time.Duration
+	// Log gets the audit lines and everything else, as JSON.
+	Log io.Writer
+	// Listening is told the addresses once both ports are open; nil if nobody asks.
+	Listening func(public, ops string)
+}
+
+func ParseFlags(args []string, output io.Writer) (Options, error) {
+	o := Options{Log: os.Stdout}
+	flags := flag.NewFlagSet("tokenserver", flag.ContinueOnError)
+	flags.SetOutput(output)
+	issuer := flags.String("issuer", "", "issuer identifier: the https origin under which callers reach this server (required)")
+	kubeconfig := flags.String("kubeconfig", os.Getenv("KUBECONFIG"), "kubeconfig file; empty inside a cluster")
+	flags.StringVar(&o.RegistryNamespace, "registry-namespace", registration.Namespace, "namespace of registrations and signing keys")
+	flags.StringVar(&o.Listen, "listen", ":8443", "address of the public port")
+	flags.StringVar(&o.OpsListen, "ops-listen", ":8081", "address of the port for /healthz, /readyz and /metrics")
+	flags.StringVar(&o.CertFile, "tls-cert-file", "", "serving certificate in PEM; read again when it changes")
+	flags.StringVar(&o.KeyFile, "tls-key-file", "", "key of the serving certificate in PEM")
+	flags.BoolVar(&o.RequireHTTPS, "require-https", true, "false serves plain HTTP: credentials and tokens are then readable on the network")
+	flags.DurationVar(&o.ShutdownLag, "shutdown-lag", 5*time.Second, "how long to go on serving after readiness is withdrawn, so that balancers notice")
+	if err := flags.Parse(args); err != nil {
+		return Options{}, err
+	}
+	if flags.NArg() > 0 {
+		return Options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if *issuer == "" {
+		return Options{}, errors.New("--issuer is required, such as --issuer=https://hallpass.example.com")
+	}
+	var err error
+	if o.Issuer, err = oauth2.ParseIssuer(*issuer, !o.RequireHTTPS); err != nil {
+		return Options{}, fmt.Errorf("--issuer: %w", err)
+	}
+	if o.RequireHTTPS && (o.CertFile == "" || o.KeyFile == "") {
+		return Options{}, errors.New("--tls-cert-file and --tls-key-file are required; --require-https=false serves plain HTTP instead")
+	}
+	if o.REST, err = clientcmd.BuildConfigFromFlags("", *kubeconfig); err != nil {
+		return Options{}, fmt.Errorf("connect to Kubernetes: %w", err)
+	}
+	return o, nil
+}
