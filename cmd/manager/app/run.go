@@ -114,6 +114,7 @@ func addControllers(mgr ctrl.Manager, o Options) error {
 // cacheOptions keep in memory what is ours alone: every Secret of our two namespaces, and elsewhere those of our type.
 func cacheOptions(o Options) cache.Options {
 	ours := fields.OneTermEqualSelector("type", v1alpha1.SecretTypeClient)
+	bundle := fields.OneTermEqualSelector("metadata.name", servingcert.BundleConfigMapName)
 	return cache.Options{
 		DefaultTransform:            cache.TransformStripManagedFields(),
 		ReaderFailOnMissingInformer: true,
@@ -123,7 +124,8 @@ func cacheOptions(o Options) cache.Options {
 				o.SystemNamespace:   {FieldSelector: fields.Everything()},
 				cache.AllNamespaces: {FieldSelector: ours},
 			}},
-			&corev1.ConfigMap{}: {Namespaces: map[string]cache.Config{o.SystemNamespace: {}}},
+			// The manager's rights end at this one name, and a watch without it would be refused.
+			&corev1.ConfigMap{}: {Namespaces: map[string]cache.Config{o.SystemNamespace: {FieldSelector: bundle}}},
 		},
 	}
 }
