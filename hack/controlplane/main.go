@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command controlplane is a whole Kubernetes control plane in one file: etcd, kube-apiserver, the few controllers that a
-// cluster without nodes needs, and kubectl. Which of them it is, its first argument says, or the name it is called by.
+// cluster without nodes needs, and kubectl. Which of them it is, the name says that it is called by: a directory with the
+// file and four links to it is what KUBEBUILDER_ASSETS may point at.
 package main
 
 import (
@@ -20,24 +21,19 @@ import (
 )
 
 func main() {
-	name, args := filepath.Base(os.Args[0]), os.Args[1:]
-	if name != "kubectl" && len(args) > 0 {
-		name, args = args[0], args[1:]
-		os.Args = append([]string{name}, args...)
-	}
-	switch name {
+	switch name := filepath.Base(os.Args[0]); name {
 	case "etcd":
 		etcdmain.Main(os.Args)
 	case "kube-apiserver":
 		os.Exit(cli.Run(app.NewAPIServerCommand()))
 	case "controllers":
-		os.Exit(controllers.Main(args))
+		os.Exit(controllers.Main(os.Args[1:]))
 	case "kubectl":
 		if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
 			util.CheckErr(err) // prints it as kubectl does, and exits
 		}
 	default:
-		fmt.Fprintf(os.Stderr, "controlplane: no role %q; roles: etcd, kube-apiserver, controllers, kubectl\n", name)
+		fmt.Fprintf(os.Stderr, "%s: call it by a link named etcd, kube-apiserver, controllers or kubectl\n", name)
 		os.Exit(2)
 	}
 }

@@ -6,7 +6,7 @@
 // aggregated roles. make run, the integration tests and the end-to-end tests all use it.
 //
 // The programs are looked for in KUBEBUILDER_ASSETS, in the cache of an earlier build, and with setup-envtest, and are
-// else built once from hack/controlplane.
+// else built once from hack/controlplane. It runs on Linux and macOS.
 package controlplane
 
 import (
@@ -32,7 +32,7 @@ const (
 
 // Options say how to start a control plane. The zero Options are right for tests.
 type Options struct {
-	// Dir holds data and logs. Empty means a temporary directory, which Stop removes.
+	// Dir holds data, logs and keys, and is kept. Empty means a temporary directory, which Stop removes.
 	Dir string
 	// Progress is told about steps that take long; nil means standard error.
 	Progress io.Writer
@@ -44,15 +44,15 @@ type Options struct {
 type ControlPlane struct {
 	dir       string
 	temporary bool
+	lock      io.Closer
 	assets    Assets
 	pki       pki
-	ports     ports
+	port      port
 	flags     []string
+	accounts  *accounts
 
 	etcd, apiServer, controllers *Process
 }
-
-type ports struct{ etcdClient, etcdPeer, api int }
 
 // Start starts a control plane and returns when it is ready. Whatever was started is ended with the calling process, also
 // when that is killed.
@@ -64,12 +64,9 @@ func Start(ctx context.Context, options Options) (*ControlPlane, error) {
 	if err != nil {
 		return nil, err
 	}
-	cp := &ControlPlane{dir: options.Dir, assets: assets, flags: options.APIServerFlags}
-	if cp.dir == "" {
-		cp.temporary = true
-		if cp.dir, err = os.MkdirTemp("", "hallpass-controlplane-"); err != nil {
-			return nil, fmt.Errorf("make a directory for the control plane: %w", err)
-		}
+	cp := &ControlPlane{assets: assets, flags: options.APIServerFlags, accounts: newAccounts()}
+	if err := cp.makeDir(options.Dir); err != nil {
+		return nil, err
 	}
 	if err := cp.start(ctx); err != nil {
 		return nil, errors.Join(err, cp.Stop())
@@ -77,12 +74,28 @@ func Start(ctx context.Context, options Options) (*ControlPlane, error) {
 	return cp, nil
 }
 
-func (cp *ControlPlane) start(ctx context.Context) error {
-	if err := os.MkdirAll(cp.dir, 0o700); err != nil {
+// makeDir makes the directory, whose path is absolute because the programs work in it.
+func (cp *ControlPlane) makeDir(dir string) (err error) {
+	if cp.temporary = dir == ""; cp.temporary {
+		cp.dir, err = os.MkdirTemp("", "hallpass-controlplane-")
+	} else if cp.dir, err = filepath.Abs(dir); err == nil {
+		err = os.MkdirAll(cp.dir, 0o700)
+	}
+	if err != nil {
 		return fmt.Errorf("make the control plane's directory: %w", err)
 	}
+	return nil
+}
+
+func (cp *ControlPlane) start(ctx context.Context) error {
 	var err error
-	if cp.ports, err = freePorts(); err != nil {
+	if cp.lock, err = lockFile(cp.path("lock")); err != nil {
+		return fmt.Errorf("another control plane runs in %s: %w", cp.dir, err)
+	}
+	if cp.port, err = reservePort(); err != nil {
+		return err
+	}
+	if err := cp.startEtcd(); err != nil { // it gets ready while the keys are made
 		return err
 	}
 	if cp.pki, err = writePKI(cp.dir, cp.URL()); err != nil {
@@ -91,27 +104,25 @@ func (cp *ControlPlane) start(ctx context.Context) error {
 	if err := os.WriteFile(cp.path("audit-policy.yaml"), []byte(auditPolicy), 0o600); err != nil {
 		return fmt.Errorf("write audit policy: %w", err)
 	}
-	if err := cp.StartEtcd(); err != nil {
-		return err
-	}
 	if err := cp.StartAPIServer(ctx); err != nil {
 		return err
 	}
-	cp.controllers, err = StartProcess("controllers", cp.path("controllers.log"), nil,
-		append(cp.assets.Controllers, "--kubeconfig="+cp.Kubeconfig())...)
+	cp.controllers, err = cp.run("controllers", cp.assets.Controllers, "--kubeconfig="+cp.Kubeconfig())
 	return err
 }
 
 // URL is the address of the API server, which is also the issuer of service account tokens.
-func (cp *ControlPlane) URL() string { return "https://" + net.JoinHostPort(loopback, strconv.Itoa(cp.ports.api)) }
+func (cp *ControlPlane) URL() string {
+	return "https://" + net.JoinHostPort(loopback, strconv.Itoa(cp.port.number))
+}
 
 // Kubeconfig is the path of an administrator's kubeconfig.
 func (cp *ControlPlane) Kubeconfig() string { return cp.path("admin.kubeconfig") }
 
-// Kubectl is the command line that runs kubectl at the version of the API server.
+// Kubectl is the path of kubectl.
 func (cp *ControlPlane) Kubectl() string { return cp.assets.Kubectl }
 
-// AuditLog is the path of the API server's audit log: one JSON event a line, metadata only.
+// AuditLog is the path of the API server's audit log, one JSON event a line; AuditEvents reads it.
 func (cp *ControlPlane) AuditLog() string { return cp.path("audit.log") }
 
 // AdminConfig connects an administrator, without a client-side rate limit.
@@ -124,38 +135,57 @@ func (cp *ControlPlane) AdminConfig() *rest.Config {
 
 // Stop ends what runs and removes the data if its directory was made by Start.
 func (cp *ControlPlane) Stop() error {
-	err := errors.Join(cp.controllers.Stop(), cp.StopAPIServer(), cp.etcd.Stop())
+	cp.accounts.stop()
+	err := errors.Join(cp.controllers.Stop(), cp.StopAPIServer(), cp.StopEtcd(), cp.port.release())
+	if cp.lock != nil {
+		err = errors.Join(err, cp.lock.Close())
+	}
 	if cp.temporary {
 		err = errors.Join(err, os.RemoveAll(cp.dir))
 	}
 	return err
 }
 
-// StartEtcd starts etcd on the data that is there. It trades durability for speed, which only data that may be lost allows.
-func (cp *ControlPlane) StartEtcd() error {
-	client := fmt.Sprintf("http://%s:%d", loopback, cp.ports.etcdClient)
-	peer := fmt.Sprintf("http://%s:%d", loopback, cp.ports.etcdPeer)
-	process, err := StartProcess("etcd", cp.path("etcd.log"), nil, append(cp.assets.Etcd,
-		"--data-dir="+cp.path("etcd"), "--log-level=warn", "--unsafe-no-fsync",
-		"--listen-client-urls="+client, "--advertise-client-urls="+client,
-		"--listen-peer-urls="+peer, "--initial-advertise-peer-urls="+peer, "--initial-cluster=default="+peer)...)
-	cp.etcd = process
+// etcd is reached by a socket in its directory, which is the caller's alone: on a TCP port every user of the machine could
+// read the Secrets. The path is relative, because that of a socket may have no more than about 100 bytes.
+const (
+	etcdSocket = "unix://etcd.sock"
+	peerSocket = "unix://peer.sock"
+)
+
+// startEtcd starts etcd on the data that is there. It trades durability for speed, which only data that may be lost allows.
+func (cp *ControlPlane) startEtcd() (err error) {
+	cp.etcd, err = cp.run("etcd", cp.assets.Etcd,
+		"--name=embedded", "--data-dir="+cp.path("etcd"), "--log-level=warn", "--unsafe-no-fsync",
+		"--listen-client-urls="+etcdSocket, "--advertise-client-urls="+etcdSocket,
+		"--listen-peer-urls="+peerSocket, "--initial-advertise-peer-urls="+peerSocket, "--initial-cluster=embedded="+peerSocket)
 	return err
 }
 
+// StartEtcd starts etcd again after StopEtcd and waits until the API server is ready with it.
+func (cp *ControlPlane) StartEtcd(ctx context.Context) error {
+	if err := cp.startEtcd(); err != nil {
+		return err
+	}
+	return cp.waitReady(ctx)
+}
+
+// StopEtcd ends etcd and leaves the API server running without it, so that it answers with errors.
+func (cp *ControlPlane) StopEtcd() error { return cp.etcd.Stop() }
+
 // StartAPIServer starts the API server, on the port that it had before, and waits until it is ready.
-func (cp *ControlPlane) StartAPIServer(ctx context.Context) error {
-	process, err := StartProcess("kube-apiserver", cp.path("kube-apiserver.log"), nil, append(append(cp.assets.APIServer,
-		fmt.Sprintf("--etcd-servers=http://%s:%d", loopback, cp.ports.etcdClient),
-		"--bind-address="+loopback, fmt.Sprintf("--secure-port=%d", cp.ports.api), "--advertise-address="+loopback,
+func (cp *ControlPlane) StartAPIServer(ctx context.Context) (err error) {
+	cp.apiServer, err = cp.run("kube-apiserver", cp.assets.APIServer, append([]string{
+		"--etcd-servers=" + etcdSocket,
+		"--bind-address=" + loopback, "--secure-port=" + strconv.Itoa(cp.port.number), "--advertise-address=" + loopback,
 		"--endpoint-reconciler-type=none", "--service-cluster-ip-range=10.0.0.0/24",
-		"--cert-dir="+cp.path("run"), "--tls-cert-file="+cp.path(fileServerCert), "--tls-private-key-file="+cp.path(fileServerKey),
-		"--client-ca-file="+cp.path(fileCA), "--authorization-mode=RBAC", "--allow-privileged",
-		"--service-account-issuer="+cp.URL(), "--service-account-key-file="+cp.path(fileAccountKey),
-		"--service-account-signing-key-file="+cp.path(fileAccountKey),
-		"--audit-policy-file="+cp.path("audit-policy.yaml"), "--audit-log-path="+cp.AuditLog(),
-	), cp.flags...)...)
-	cp.apiServer = process
+		"--cert-dir=" + cp.path("run"), "--tls-cert-file=" + cp.path(fileServerCert), "--tls-private-key-file=" + cp.path(fileServerKey),
+		"--client-ca-file=" + cp.path(fileCA), "--authorization-mode=RBAC", "--allow-privileged",
+		"--service-account-issuer=" + cp.URL(), "--service-account-key-file=" + cp.path(fileAccountKey),
+		"--service-account-signing-key-file=" + cp.path(fileAccountKey),
+		// One file, however long: what reads it does not look for older ones.
+		"--audit-policy-file=" + cp.path("audit-policy.yaml"), "--audit-log-path=" + cp.AuditLog(), "--audit-log-maxsize=100000",
+	}, cp.flags...)...)
 	if err != nil {
 		return err
 	}
@@ -164,6 +194,11 @@ func (cp *ControlPlane) StartAPIServer(ctx context.Context) error {
 
 // StopAPIServer ends the API server and leaves everything else running, as when it is away.
 func (cp *ControlPlane) StopAPIServer() error { return cp.apiServer.Stop() }
+
+// run starts one of the programs in the directory, where it also logs.
+func (cp *ControlPlane) run(name, program string, args ...string) (*Process, error) {
+	return startProcessIn(cp.dir, name, cp.path(name+".log"), nil, append([]string{program}, args...)...)
+}
 
 func (cp *ControlPlane) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
@@ -197,31 +232,3 @@ func (cp *ControlPlane) waitReady(ctx context.Context) error {
 }
 
 func (cp *ControlPlane) path(name string) string { return filepath.Join(cp.dir, name) }
-
-// freePorts picks ports that nobody listens on now, all at once, so that they differ.
-func freePorts() (ports, error) {
-	var numbers [3]int
-	for i := range numbers {
-		listener, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
-		if err != nil {
-			return ports{}, fmt.Errorf("find a free port: %w", err)
-		}
-		defer func() { _ = listener.Close() }()
-		address, ok := listener.Addr().(*net.TCPAddr)
-		if !ok {
-			return ports{}, fmt.Errorf("find a free port: %s is not a TCP address", listener.Addr())
-		}
-		numbers[i] = address.Port
-	}
-	return ports{etcdClient: numbers[0], etcdPeer: numbers[1], api: numbers[2]}, nil
-}
-
-// auditPolicy keeps who did what to which object, and no bodies: those of Secrets must not be in a file.
-const auditPolicy = `apiVersion: audit.k8s.io/v1
-kind: Policy
-omitStages: [RequestReceived]
-rules:
-- level: None
-  nonResourceURLs: ["/healthz*", "/livez*", "/readyz*", "/openapi*", "/api", "/api/*", "/apis", "/apis/*"]
-- level: Metadata
-`

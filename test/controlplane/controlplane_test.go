@@ -6,14 +6,22 @@ package controlplane_test
 import (
 	"bufio"
 	"context"
+	"encoding/base64"
+	"errors"
+	"io/fs"
+	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -68,8 +76,84 @@ func TestControlPlane(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		review, err := nobody.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := review.Status.UserInfo.Username, "system:serviceaccount:default:nobody"; got != want {
+			t.Errorf("the account is %q, want %q", got, want)
+		}
 		if _, err := nobody.CoreV1().Secrets("default").List(ctx, metav1.ListOptions{}); !apierrors.IsForbidden(err) {
 			t.Errorf("list of Secrets by an account without rights: %v, want Forbidden", err)
+		}
+	})
+
+	t.Run("a token is for the audience that it was requested for", func(t *testing.T) {
+		request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: []string{"https://here.example"}}}
+		token, err := client.CoreV1().ServiceAccounts("default").CreateToken(ctx, "nobody", request, metav1.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for audience, want := range map[string]bool{"https://here.example": true, "https://there.example": false} {
+			review := &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token.Status.Token, Audiences: []string{audience}}}
+			answer, err := client.AuthenticationV1().TokenReviews().Create(ctx, review, metav1.CreateOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if answer.Status.Authenticated != want {
+				t.Errorf("authenticated for %s: %t, want %t", audience, answer.Status.Authenticated, want)
+			}
+		}
+	})
+
+	t.Run("a validating admission policy refuses with its own sentence", func(t *testing.T) {
+		policy := &admissionv1.ValidatingAdmissionPolicy{
+			ObjectMeta: metav1.ObjectMeta{Name: "no-bananas"},
+			Spec: admissionv1.ValidatingAdmissionPolicySpec{
+				MatchConstraints: &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{
+					RuleWithOperations: admissionv1.RuleWithOperations{
+						Operations: []admissionv1.OperationType{admissionv1.Create},
+						Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"configmaps"}},
+					},
+				}}},
+				Validations: []admissionv1.Validation{{Expression: "object.metadata.name != 'banana'", Message: "no bananas here"}},
+			},
+		}
+		binding := &admissionv1.ValidatingAdmissionPolicyBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: "no-bananas"},
+			Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
+				PolicyName: "no-bananas", ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
+			},
+		}
+		admission := client.AdmissionregistrationV1()
+		if _, err := admission.ValidatingAdmissionPolicies().Create(ctx, policy, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := admission.ValidatingAdmissionPolicyBindings().Create(ctx, binding, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		banana := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "banana"}}
+		eventually(t, "a banana is refused", func() bool {
+			_, err := client.CoreV1().ConfigMaps("default").Create(ctx, banana, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+			return err != nil && strings.Contains(err.Error(), "no bananas here")
+		})
+	})
+
+	t.Run("pod security admission refuses a privileged pod where the namespace is restricted", func(t *testing.T) {
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "strict", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}}}
+		if _, err := client.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the namespace has its default account", func() bool {
+			_, err := client.CoreV1().ServiceAccounts("strict").Get(ctx, "default", metav1.GetOptions{})
+			return err == nil
+		})
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "root"}, Spec: corev1.PodSpec{Containers: []corev1.Container{
+			{Name: "root", Image: "root", SecurityContext: &corev1.SecurityContext{Privileged: new(true)}},
+		}}}
+		_, err := client.CoreV1().Pods("strict").Create(ctx, pod, metav1.CreateOptions{})
+		if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "violates PodSecurity") {
+			t.Errorf("a privileged pod: %v, want a refusal by PodSecurity", err)
 		}
 	})
 
@@ -125,11 +209,63 @@ func TestControlPlane(t *testing.T) {
 		})
 	})
 
-	t.Run("the audit log names who wrote", func(t *testing.T) {
-		eventually(t, "the audit log has the administrator's writes", func() bool {
-			log, err := os.ReadFile(cp.AuditLog())
-			return err == nil && strings.Contains(string(log), `"verb":"create"`) && strings.Contains(string(log), `"username":"admin"`)
+	t.Run("the audit log tells who wrote what, and no Secret", func(t *testing.T) {
+		const value = "a-value-for-nobody's-eyes"
+		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "audited"}, StringData: map[string]string{"key": value}}
+		if _, err := client.CoreV1().Secrets("default").Create(ctx, secret, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		note := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "audited"}, Data: map[string]string{"key": "for-everybody"}}
+		if _, err := client.CoreV1().ConfigMaps("default").Create(ctx, note, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		written := map[string]controlplane.AuditEvent{}
+		eventually(t, "the audit log has both writes", func() bool {
+			events, err := cp.AuditEvents()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, event := range events {
+				if event.IsWrite() && event.User.Name == "admin" && event.Object.Name == "audited" && event.Response.Code == http.StatusCreated {
+					written[event.Object.Resource] = event
+				}
+			}
+			return len(written) == 2
 		})
+		if body := string(written["configmaps"].Request); !strings.Contains(body, "for-everybody") {
+			t.Errorf("the body of a write is %q, want the object", body)
+		}
+		log, err := os.ReadFile(cp.AuditLog())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(log), value) || strings.Contains(string(log), base64.StdEncoding.EncodeToString([]byte(value))) {
+			t.Error("the audit log has the value of a Secret")
+		}
+	})
+
+	t.Run("kubectl is there and reads the administrator's kubeconfig", func(t *testing.T) {
+		kubectl := exec.CommandContext(ctx, cp.Kubectl(), "--kubeconfig="+cp.Kubeconfig(), "get", "namespace", "default", "-o", "name") //nolint:gosec // our own kubectl
+		if output, err := kubectl.CombinedOutput(); err != nil || string(output) != "namespace/default\n" {
+			t.Errorf("kubectl printed %q: %v", output, err)
+		}
+	})
+
+	t.Run("etcd can be away and come back", func(t *testing.T) {
+		if err := cp.StopEtcd(); err != nil {
+			t.Fatal(err)
+		}
+		short, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		if _, err := client.CoreV1().ConfigMaps("default").Create(short, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "lost"}}, metav1.CreateOptions{}); err == nil {
+			t.Error("the API server accepts writes without etcd")
+		}
+		if err := cp.StartEtcd(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.CoreV1().ConfigMaps("default").Get(ctx, "audited", metav1.GetOptions{}); err != nil {
+			t.Errorf("what was there before is not there now: %v", err)
+		}
 	})
 
 	t.Run("the API server can be away and come back with its data", func(t *testing.T) {
@@ -146,6 +282,42 @@ func TestControlPlane(t *testing.T) {
 			t.Errorf("what was there before is not there now: %v", err)
 		}
 	})
+}
+
+func TestSeveralControlPlanesRunBesideEachOther(t *testing.T) {
+	authentication := filepath.Join(t.TempDir(), "authentication.yaml")
+	if err := os.WriteFile(authentication, []byte("apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	kept := t.TempDir()
+	var planes [2]*controlplane.ControlPlane
+	var starting errgroup.Group
+	for i, options := range []controlplane.Options{{Dir: kept}, {APIServerFlags: []string{"--authentication-config=" + authentication}}} {
+		starting.Go(func() (err error) {
+			planes[i], err = controlplane.Start(t.Context(), options)
+			return err
+		})
+	}
+	if err := starting.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if planes[0].URL() == planes[1].URL() {
+		t.Errorf("both are at %s", planes[0].URL())
+	}
+	if _, err := controlplane.Start(t.Context(), controlplane.Options{Dir: kept}); err == nil {
+		t.Error("a third one started on the data of the first")
+	}
+	for _, cp := range planes {
+		if err := cp.Stop(); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(kept, "etcd")); err != nil {
+		t.Errorf("data that was to be kept is gone: %v", err)
+	}
+	if _, err := os.Stat(planes[1].AuditLog()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("data that was not to be kept is there: %v", err)
+	}
 }
 
 func TestNothingOutlivesAStarterThatIsKilled(t *testing.T) {

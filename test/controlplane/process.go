@@ -15,12 +15,25 @@ import (
 	"time"
 )
 
-// supervise runs a program and ends it when standard input, a pipe that the starter holds open, is closed. The kernel
-// closes it when the starter dies, by SIGKILL too, so nothing is ever left behind.
+// supervise runs a program for as long as its standard input, a pipe that the starter holds open, says nothing. A line
+// asks the program to end. The end of the pipe without a line is the death of the starter, by SIGKILL too, because the
+// kernel closes what it held: then nobody is left to wait for, and the program is killed. A watching shell does what
+// PR_SET_PDEATHSIG would not: that one follows the thread that forked, and threads end before Go programs do.
 const supervise = `exec 3<&0
 "$@" </dev/null 3<&- &
 child=$!
-{ cat <&3; kill -TERM $child; sleep 10; kill -KILL $child; } >/dev/null 2>&1 &
+{
+	if read -r _ <&3; then
+		kill -TERM $child
+		tries=0
+		while [ $tries -lt 100 ]; do
+			kill -0 $child || exit 0
+			sleep 0.1
+			tries=$((tries+1))
+		done
+	fi
+	kill -KILL $child
+} >/dev/null 2>&1 &
 watcher=$!
 exec 3<&-
 wait $child
@@ -39,7 +52,7 @@ type Process struct {
 	name    string
 	log     string
 	command *exec.Cmd
-	alive   io.Closer
+	alive   io.WriteCloser
 	done    chan struct{}
 	err     error
 	stop    sync.Once
@@ -47,6 +60,11 @@ type Process struct {
 
 // StartProcess starts a program with its output in a log file, which is added to if it is there.
 func StartProcess(name, log string, environment []string, command ...string) (*Process, error) {
+	return startProcessIn("", name, log, environment, command...)
+}
+
+// startProcessIn is StartProcess in another working directory.
+func startProcessIn(dir, name, log string, environment []string, command ...string) (*Process, error) {
 	output, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the log of %s: %w", name, err)
@@ -54,7 +72,7 @@ func StartProcess(name, log string, environment []string, command ...string) (*P
 	defer func() { _ = output.Close() }()
 	p := &Process{name: name, log: log, done: make(chan struct{})}
 	p.command = exec.Command("/bin/sh", append([]string{"-c", supervise, name}, command...)...) //nolint:gosec,noctx // our own programs; Stop ends them
-	p.command.Stdout, p.command.Stderr = output, output
+	p.command.Dir, p.command.Stdout, p.command.Stderr = dir, output, output
 	p.command.Env = append(os.Environ(), environment...)
 	// A group of its own: Ctrl-C at a terminal must reach the starter alone, which ends the programs in order.
 	p.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -74,12 +92,16 @@ func StartProcess(name, log string, environment []string, command ...string) (*P
 // Done is closed when the program has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Stop asks the program to end and waits until it has. A second call does nothing.
+// Stop asks the program to end and waits until it has; one that takes longer than ten seconds is killed. A second call
+// does nothing.
 func (p *Process) Stop() error {
 	if p == nil {
 		return nil
 	}
-	p.stop.Do(func() { _ = p.alive.Close() })
+	p.stop.Do(func() {
+		_, _ = io.WriteString(p.alive, "stop\n") // fails when the program has ended already
+		_ = p.alive.Close()
+	})
 	select {
 	case <-p.done:
 		return nil

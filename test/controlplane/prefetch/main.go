@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command prefetch makes sure that the programs of the embedded control plane are there, so that what follows does not
-// wait for them, and prints where kubectl is.
+// wait for them, and prints the directory with etcd, kube-apiserver and, in most cases, kubectl: KUBEBUILDER_ASSETS may
+// point at it.
 package main
 
 import (
@@ -10,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"github.com/hallpass-dev/hallpass/test/controlplane"
@@ -23,5 +25,5 @@ func main() {
 		fmt.Fprintln(os.Stderr, "prefetch:", err)
 		os.Exit(1)
 	}
-	fmt.Println(assets.Kubectl)
+	fmt.Println(filepath.Dir(assets.APIServer))
 }
