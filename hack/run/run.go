@@ -1,0 +1,244 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/hallpass-dev/hallpass/test/controlplane"
+	"github.com/hallpass-dev/hallpass/test/installation"
+)
+
+// The sample client that gets a token, and the one that asks about it.
+const (
+	sampleNamespace = "shop"
+	sampleClient    = "reporting"
+	sampleAPI       = "orders-api"
+)
+
+const stepTimeout = 2 * time.Minute
+
+// stage is what runs, and where.
+type stage struct {
+	settings
+	root, dir string // the repository and its .run
+	cp        *controlplane.ControlPlane
+	client    kubernetes.Interface
+
+	issuer      string
+	ops         string // address of the token server's ops port
+	certificate installation.Certificate
+
+	manager, tokenServer *controlplane.Process
+}
+
+func run(ctx context.Context, s settings) (err error) {
+	root, err := os.Getwd()
+	if err != nil {
+		return fmt.Errorf("find the repository: %w", err)
+	}
+	st := &stage{settings: s, root: root, dir: filepath.Join(root, ".run")}
+	if err := st.clean(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.stop()) }()
+	for _, step := range []func(context.Context) error{
+		st.startControlPlane, st.install, st.startManager, st.startTokenServer, st.applySamples, st.walk,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	select {
+	case <-ctx.Done():
+		say("\nEnding everything.")
+		return nil
+	case <-st.manager.Done():
+		return st.manager.Failure() //nolint:wrapcheck // it names the process
+	case <-st.tokenServer.Done():
+		return st.tokenServer.Failure() //nolint:wrapcheck // it names the process
+	}
+}
+
+// clean removes what an earlier run left, its env file first: a script may be waiting for a new one.
+func (s *stage) clean() error {
+	if err := os.RemoveAll(filepath.Join(s.dir, "env")); err != nil {
+		return fmt.Errorf("remove the last run's env file: %w", err)
+	}
+	if !s.keep {
+		if err := os.RemoveAll(s.dir); err != nil {
+			return fmt.Errorf("remove the last run: %w", err)
+		}
+	}
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return fmt.Errorf("make .run: %w", err)
+	}
+	return nil
+}
+
+// stop ends what runs in the order that lets each finish, and removes the cluster's data unless it is to be kept.
+func (s *stage) stop() error {
+	err := errors.Join(os.RemoveAll(filepath.Join(s.dir, "env")), s.tokenServer.Stop(), s.manager.Stop())
+	if s.cp != nil {
+		err = errors.Join(err, s.cp.Stop())
+	}
+	if !s.keep {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(s.dir, "controlplane")))
+	}
+	return err
+}
+
+func (s *stage) startControlPlane(ctx context.Context) error {
+	title("Start a Kubernetes control plane: etcd, kube-apiserver, controllers")
+	cp, err := controlplane.Start(ctx, controlplane.Options{Dir: filepath.Join(s.dir, "controlplane")})
+	if err != nil {
+		return err //nolint:wrapcheck // it says what failed
+	}
+	s.cp = cp
+	if s.client, err = kubernetes.NewForConfig(cp.AdminConfig()); err != nil {
+		return fmt.Errorf("connect to the control plane: %w", err)
+	}
+	say("It listens on %s. To use it yourself:", cp.URL())
+	show("export KUBECONFIG=%s", cp.Kubeconfig())
+	return nil
+}
+
+func (s *stage) install(ctx context.Context) error {
+	title("Install Hallpass: its kinds, its namespaces, and the rights of its two programs")
+	show("kubectl apply --server-side -k config/default")
+	return installation.Install(ctx, s.cp, s.root) //nolint:wrapcheck // it says what failed
+}
+
+func (s *stage) startManager(ctx context.Context) error {
+	title("Start the manager with the rights of its own service account")
+	if err := s.build(ctx); err != nil {
+		return err
+	}
+	if s.port == 0 {
+		port, err := freePort()
+		if err != nil {
+			return err
+		}
+		s.port = port
+	}
+	s.issuer = "https://localhost:" + strconv.Itoa(s.port)
+	kubeconfig, err := s.cp.ServiceAccountKubeconfig(ctx, installation.SystemNamespace, installation.ManagerAccount)
+	if err != nil {
+		return err //nolint:wrapcheck // it says what failed
+	}
+	s.manager, err = controlplane.StartProcess("manager", filepath.Join(s.dir, "manager.log"), nil, append([]string{
+		filepath.Join(s.root, "bin", "manager"), "--kubeconfig=" + kubeconfig, "--issuer=" + s.issuer,
+		"--serving-dns-names=127.0.0.1", "--metrics-bind-address=0", "--health-probe-bind-address=0",
+	}, s.managerArgs...)...)
+	if err != nil {
+		return err //nolint:wrapcheck // it names the process
+	}
+	say("It makes the signing key and a certificate for %s. Its log: .run/manager.log", s.issuer)
+	return s.whileAlive(ctx, s.manager, func(ctx context.Context) error {
+		s.certificate, err = installation.WriteCertificate(ctx, s.client, filepath.Join(s.dir, "tls"))
+		return err //nolint:wrapcheck // it says what failed
+	})
+}
+
+func (s *stage) startTokenServer(ctx context.Context) error {
+	title("Start the token server with the rights of its own service account")
+	opsPort, err := freePort()
+	if err != nil {
+		return err
+	}
+	s.ops = "http://127.0.0.1:" + strconv.Itoa(opsPort)
+	kubeconfig, err := s.cp.ServiceAccountKubeconfig(ctx, installation.SystemNamespace, installation.TokenServerAccount)
+	if err != nil {
+		return err //nolint:wrapcheck // it says what failed
+	}
+	s.tokenServer, err = controlplane.StartProcess("token server", filepath.Join(s.dir, "tokenserver.log"), nil, append([]string{
+		filepath.Join(s.root, "bin", "tokenserver"), "--kubeconfig=" + kubeconfig, "--issuer=" + s.issuer,
+		"--listen=127.0.0.1:" + strconv.Itoa(s.port), "--ops-listen=127.0.0.1:" + strconv.Itoa(opsPort),
+		"--tls-cert-file=" + s.certificate.CertFile, "--tls-key-file=" + s.certificate.KeyFile, "--shutdown-lag=0s",
+	}, s.tokenServerArgs...)...)
+	if err != nil {
+		return err //nolint:wrapcheck // it names the process
+	}
+	say("It serves %s. Its log: .run/tokenserver.log", s.issuer)
+	return s.whileAlive(ctx, s.tokenServer, func(ctx context.Context) error {
+		return installation.Wait(ctx, "the token server is ready", func() (bool, error) { return ready(ctx, s.ops), nil }) //nolint:wrapcheck // it says what failed
+	})
+}
+
+func (s *stage) applySamples(ctx context.Context) error {
+	title("Apply two OAuth2Clients: one that calls, and one that is called")
+	show("kubectl apply -k config/samples")
+	if err := installation.Apply(ctx, s.cp, s.root, "config/samples"); err != nil {
+		return err //nolint:wrapcheck // it says what failed
+	}
+	show("kubectl wait --for=condition=Ready oauth2client --all -n %s", sampleNamespace)
+	return installation.Kubectl(ctx, s.cp, "wait", "--for=condition=Ready", "--timeout=60s", "oauth2client", "--all", "-n", sampleNamespace) //nolint:wrapcheck // it says what failed
+}
+
+// build compiles both binaries.
+func (s *stage) build(ctx context.Context) error {
+	say("Compiling bin/manager and bin/tokenserver; the first time takes a minute or two.")
+	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", "bin/", "./cmd/...")
+	command.Dir = s.root
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("compile: %w: %s", err, output)
+	}
+	return nil
+}
+
+// whileAlive does something that needs a process, and gives up when that ends.
+func (s *stage) whileAlive(ctx context.Context, process *controlplane.Process, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
+	result := make(chan error, 1)
+	go func() { result <- do(ctx) }()
+	select {
+	case err := <-result:
+		return err
+	case <-process.Done():
+		return process.Failure() //nolint:wrapcheck // it names the process
+	}
+}
+
+// credentials reads the Secret of a sample client.
+func (s *stage) credentials(ctx context.Context, name string) (*corev1.Secret, error) {
+	secret, err := s.client.CoreV1().Secrets(sampleNamespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("read the credentials of %s: %w", name, err)
+	}
+	return secret, nil
+}
+
+func freePort() (int, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	defer func() { _ = listener.Close() }()
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	return strconv.Atoi(port) //nolint:wrapcheck // the system's own number
+}
+
+func title(text string) { fmt.Printf("\n==> %s\n", text) }
+
+func say(format string, args ...any) { fmt.Printf(format+"\n", args...) }
+
+// show prints a command that repeats a step.
+func show(format string, args ...any) { fmt.Printf("    $ "+format+"\n", args...) }
