@@ -57,6 +57,12 @@ fuzz: ## Run every fuzz target for FUZZTIME (60s)
 race-note:
 	@$(if $(RACE),:,echo "no C compiler found: tests run WITHOUT the race detector")
 
+##@ Measure
+
+.PHONY: bench-apply
+bench-apply: ## Time kubectl apply to Ready and to the first token. ARGS="-clients 200 -rounds 1000 -lag 2s"
+	@go run ./test/bench/apply $(ARGS)
+
 ##@ Develop
 
 .PHONY: generate

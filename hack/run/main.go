@@ -22,6 +22,7 @@ type settings struct {
 	managerArgs     []string
 	tokenServerArgs []string
 	keep            bool
+	dir             string
 }
 
 func main() {
@@ -29,7 +30,8 @@ func main() {
 	flag.IntVar(&s.port, "port", 0, "port of the token server; 0 picks a free one")
 	managerArgs := flag.String("manager-args", "", "further flags for the manager, separated by spaces")
 	tokenServerArgs := flag.String("tokenserver-args", "", "further flags for the token server, separated by spaces")
-	flag.BoolVar(&s.keep, "keep", false, "keep the cluster's data in .run/controlplane for the next run")
+	flag.BoolVar(&s.keep, "keep", false, "keep the cluster's data for the next run")
+	flag.StringVar(&s.dir, "dir", ".run", "directory for logs, data and the env file, below the current one")
 	flag.Parse()
 	s.managerArgs, s.tokenServerArgs = strings.Fields(*managerArgs), strings.Fields(*tokenServerArgs)
 

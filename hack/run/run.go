@@ -34,7 +34,7 @@ const stepTimeout = 2 * time.Minute
 // stage is what runs, and where.
 type stage struct {
 	settings
-	root, dir string // the repository and its .run
+	root, dir string // the repository, and the directory for all that a run leaves
 	cp        *controlplane.ControlPlane
 	client    kubernetes.Interface
 
@@ -50,7 +50,7 @@ func run(ctx context.Context, s settings) (err error) {
 	if err != nil {
 		return fmt.Errorf("find the repository: %w", err)
 	}
-	st := &stage{settings: s, root: root, dir: filepath.Join(root, ".run")}
+	st := &stage{settings: s, root: root, dir: filepath.Join(root, s.dir)}
 	if err := st.clean(); err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func (s *stage) startManager(ctx context.Context) error {
 	if err != nil {
 		return err //nolint:wrapcheck // it names the process
 	}
-	say("It makes the signing key and a certificate for %s. Its log: .run/manager.log", s.issuer)
+	say("It makes the signing key and a certificate for %s. Its log: %s/manager.log", s.issuer, s.settings.dir)
 	return s.whileAlive(ctx, s.manager, func(ctx context.Context) error {
 		s.certificate, err = installation.WriteCertificate(ctx, s.client, filepath.Join(s.dir, "tls"))
 		return err //nolint:wrapcheck // it says what failed
@@ -172,9 +172,9 @@ func (s *stage) startTokenServer(ctx context.Context) error {
 	if err != nil {
 		return err //nolint:wrapcheck // it names the process
 	}
-	say("It serves %s. Its log: .run/tokenserver.log", s.issuer)
+	say("It serves %s. Its log: %s/tokenserver.log", s.issuer, s.settings.dir)
 	return s.whileAlive(ctx, s.tokenServer, func(ctx context.Context) error {
-		return installation.Wait(ctx, "the token server is ready", func() (bool, error) { return ready(ctx, s.ops), nil }) //nolint:wrapcheck // it says what failed
+		return installation.Wait(ctx, "the token server is ready", func() (bool, error) { return installation.Ready(ctx, s.ops), nil }) //nolint:wrapcheck // it says what failed
 	})
 }
 

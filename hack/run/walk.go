@@ -66,7 +66,7 @@ func (s *stage) walk(ctx context.Context) error {
 		return err
 	}
 	say("\nHallpass runs. In another terminal, in this directory:")
-	show(". .run/env")
+	show(". %s/env", s.settings.dir)
 	show("$KUBECTL get oauth2clients -A")
 	say("README.md goes on from here. Ctrl-C ends everything.")
 	return nil
@@ -134,17 +134,4 @@ func post(ctx context.Context, client *http.Client, credentials *corev1.Secret, 
 		return nil, fmt.Errorf("%s: %s", response.Status, body)
 	}
 	return body, nil
-}
-
-func ready(ctx context.Context, ops string) bool {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, ops+"/readyz", http.NoBody)
-	if err != nil {
-		return false
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return false
-	}
-	_ = response.Body.Close()
-	return response.StatusCode == http.StatusOK
 }

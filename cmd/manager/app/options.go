@@ -42,7 +42,7 @@ type Options struct {
 }
 
 func ParseFlags(args []string, output io.Writer) (Options, error) {
-	o := Options{Log: newLog(os.Stdout)}
+	o := Options{Log: NewLog(os.Stdout)}
 	flags := flag.NewFlagSet("manager", flag.ContinueOnError)
 	flags.SetOutput(output)
 	issuer := flags.String("issuer", "", "issuer identifier: the https origin under which callers reach the token server (required)")

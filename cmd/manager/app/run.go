@@ -37,7 +37,8 @@ import (
 // leaseName is the lease that the working manager holds.
 const leaseName = "hallpass-manager"
 
-func newLog(output io.Writer) logr.Logger {
+// NewLog logs JSON lines.
+func NewLog(output io.Writer) logr.Logger {
 	return logr.FromSlogHandler(slog.NewJSONHandler(output, nil))
 }
 
