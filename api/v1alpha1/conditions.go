@@ -58,7 +58,8 @@ func ClientIDConflict(clientID string) metav1.Condition {
 // SecretConflict is the condition of a client whose Secret's name is taken by a Secret that is not its own.
 func SecretConflict(secretName string) metav1.Condition {
 	return notReady(ReasonSecretConflict, fmt.Sprintf(
-		"Secret %q exists and does not belong to this client; it was not touched. Choose another spec.secret.name, or delete that Secret if nobody needs it.", secretName))
+		"Secret %q exists and does not belong to this client; it was not touched. "+
+			"Choose another spec.secret.name, or delete that Secret if nobody needs it.", secretName))
 }
 
 // Progressing is the condition of a client that a failed step keeps from being ready; the step is tried again. The

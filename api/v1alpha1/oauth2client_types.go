@@ -134,7 +134,7 @@ type SecretSpec struct {
 	// +optional
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=16
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !format.qualifiedName().validate(k).hasValue())",message="a annotation is named like app or example.com/app: letters, digits, '-', '_' and '.'"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !format.qualifiedName().validate(k).hasValue())",message="an annotation is named like app or example.com/app: letters, digits, '-', '_' and '.'"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*[.])?(kubernetes[.]io|k8s[.]io|hallpass[.]dev)/'))",message="annotations in the domains kubernetes.io, k8s.io and hallpass.dev cannot be set on the Secret"
 	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
 }
@@ -242,7 +242,7 @@ type OAuth2ClientStatus struct {
 	// +optional
 	Rotation RotationStatus `json:"rotation,omitzero"`
 
-	// conditions: Ready is True while the token endpoint honours the client; Reconciling and Stalled follow kstatus and
+	// conditions are what kstatus and kubectl wait look at: Ready is True while the token endpoint honours the client; Reconciling and Stalled follow kstatus and
 	// are there only while they are True.
 	// +optional
 	// +listType=map

@@ -85,7 +85,11 @@ func (s *Signer) signature(input []byte) ([]byte, error) {
 		return rawFromDER(der)
 	case *rsa.PrivateKey:
 		digest := sha256.Sum256(input)
-		return rsa.SignPKCS1v15(nil, key, crypto.SHA256, digest[:])
+		signature, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, digest[:])
+		if err != nil {
+			return nil, fmt.Errorf("sign with RS256: %w", err)
+		}
+		return signature, nil
 	}
 	return nil, fmt.Errorf("%w: %T", ErrWeakKey, s.key)
 }

@@ -51,8 +51,15 @@ func (s *Server) record(r *http.Request, e *event, status int) {
 		slog.String("endpoint", e.endpoint), slog.String("outcome", outcome), slog.Int("status", status), slog.String("source", e.source),
 	}
 	for _, field := range []struct{ name, value string }{
-		{"reason", string(e.reason)}, {"token_denial", string(e.denial)}, {"client_id", e.clientID}, {"method", string(e.method)},
-		{"credential", e.credential}, {"jti", e.tokenID}, {"token_client_id", e.subject}, {"aud", e.audience}, {"scope", e.scope},
+		{"reason", string(e.reason)},
+		{"token_denial", string(e.denial)},
+		{"client_id", e.clientID},
+		{"method", string(e.method)},
+		{"credential", e.credential},
+		{"jti", e.tokenID},
+		{"token_client_id", e.subject},
+		{"aud", e.audience},
+		{"scope", e.scope},
 	} {
 		if field.value != "" {
 			attributes = append(attributes, slog.String(field.name, field.value))

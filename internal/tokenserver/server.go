@@ -43,6 +43,7 @@ type Config struct {
 // Server answers requests from memory.
 type Server struct {
 	Config
+
 	lookups lookups
 }
 

@@ -41,6 +41,7 @@ type Options struct {
 	Log logr.Logger
 }
 
+// ParseFlags reads the command line. It prints what is wrong with it, and the usage, to output.
 func ParseFlags(args []string, output io.Writer) (Options, error) {
 	o := Options{Log: NewLog(os.Stdout)}
 	flags := flag.NewFlagSet("manager", flag.ContinueOnError)
@@ -49,7 +50,8 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	kubeconfig := flags.String("kubeconfig", os.Getenv("KUBECONFIG"), "kubeconfig file; empty inside a cluster")
 	names := flags.String("serving-dns-names", "", "further names of the serving certificate beside the issuer's host, separated by commas")
 	insecure := flags.Bool("allow-http-issuer", false, "accept an issuer that begins with http://, for a token server that runs with --require-https=false")
-	flags.BoolVar(&o.ManageServingCertificate, "manage-serving-certificate", true, "make and renew the token server's certificate; false if another issuer of certificates does")
+	flags.BoolVar(&o.ManageServingCertificate, "manage-serving-certificate", true,
+		"make and renew the token server's certificate; false if another issuer of certificates does")
 	flags.StringVar(&o.RegistryNamespace, "registry-namespace", registration.Namespace, "namespace of registrations and signing keys")
 	flags.StringVar(&o.SystemNamespace, "system-namespace", "hallpass-system", "namespace of the processes, the lease and the certificate authority")
 	flags.BoolVar(&o.LeaderElect, "leader-elect", true, "work only while holding the lease, so that several managers can stand by")

@@ -97,7 +97,7 @@ func addControllers(mgr ctrl.Manager, o Options) error {
 			Client: mgr.GetClient(), Clock: clock.RealClock{}, Random: rand.Reader, SystemNamespace: o.SystemNamespace, Names: o.ServingNames,
 		}
 		if err := certificates.SetupWithManager(mgr); err != nil {
-			return err //nolint:wrapcheck // it names the controller
+			return err
 		}
 	}
 	for _, controller := range []interface{ SetupWithManager(ctrl.Manager) error }{
@@ -106,7 +106,7 @@ func addControllers(mgr ctrl.Manager, o Options) error {
 		clients,
 	} {
 		if err := controller.SetupWithManager(mgr); err != nil {
-			return err //nolint:wrapcheck // it names the controller
+			return err
 		}
 	}
 	return nil

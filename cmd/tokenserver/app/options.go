@@ -42,6 +42,7 @@ type Options struct {
 	Listening func(public, ops string)
 }
 
+// ParseFlags reads the command line. It prints what is wrong with it, and the usage, to output.
 func ParseFlags(args []string, output io.Writer) (Options, error) {
 	o := Options{Log: os.Stdout}
 	flags := flag.NewFlagSet("tokenserver", flag.ContinueOnError)

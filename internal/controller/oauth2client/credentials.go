@@ -95,7 +95,8 @@ func propose(r registration.Registration, secret oauth2.Credential, w wish, now 
 		oldest := slices.IndexFunc(verifiers, func(v oauth2.Verifier) bool { return v.Pending })
 		verifiers = slices.Delete(verifiers, max(0, oldest), max(0, oldest)+1)
 	}
-	r.Client.Verifiers = append(verifiers, verifier(secret.ID, secret.Value, w.uid, now, now.Add(pendingLife)))
+	verifiers = append(verifiers, verifier(secret.ID, secret.Value, w.uid, now, now.Add(pendingLife)))
+	r.Client.Verifiers = verifiers
 	r.Rotation.Planned, r.Rotation.PlannedBy = w.request, secret.ID
 	return r
 }
@@ -131,7 +132,7 @@ func schedule(r registration.Registration, w wish, now time.Time) (due time.Time
 // a place within it that the UID picks, so that clients which were created together do not rotate together.
 func nextInterval(created time.Time, interval time.Duration, uid string) time.Time {
 	sum := sha256.Sum256([]byte(uid))
-	phase := time.Duration(binary.BigEndian.Uint64(sum[:]) % uint64(interval)).Truncate(time.Second)
+	phase := time.Duration(binary.BigEndian.Uint64(sum[:]) % uint64(interval)).Truncate(time.Second) //nolint:gosec // an interval is an hour or more
 	turn := created.Truncate(interval).Add(phase)
 	for !turn.After(created) {
 		turn = turn.Add(interval)

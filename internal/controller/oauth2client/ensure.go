@@ -89,7 +89,7 @@ func (r *Reconciler) adopt(w *world) {
 func (r *Reconciler) mint(ctx context.Context, c *v1alpha1.OAuth2Client, w *world, reason string) error {
 	minted, err := oauth2.NewClientSecret(r.Random)
 	if err != nil {
-		return err //nolint:wrapcheck // it says what was attempted
+		return err
 	}
 	w.registration = propose(w.registration, minted, w.wish, r.Clock.Now())
 	if err := r.publish(ctx, c, w); err != nil {

@@ -81,7 +81,7 @@ func (r *Reconciler) findRegistration(ctx context.Context, c *v1alpha1.OAuth2Cli
 func (r *Reconciler) publish(ctx context.Context, c *v1alpha1.OAuth2Client, w *world) error {
 	data, err := registration.Encode(w.registration)
 	if err != nil {
-		return err //nolint:wrapcheck // it names the client
+		return err
 	}
 	wanted := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{

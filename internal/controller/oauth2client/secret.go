@@ -23,9 +23,9 @@ import (
 // The default names of the entries of a user's Secret.
 const (
 	keyClientID         = "client_id"
-	keyClientSecret     = "client_secret" //nolint:gosec // a name, not a secret
+	keyClientSecret     = "client_secret"
 	keyIssuerURL        = "issuer_url"
-	keyTokenURL         = "token_url" //nolint:gosec // a name, not a secret
+	keyTokenURL         = "token_url"
 	keyJWKSURL          = "jwks_url"
 	keyIntrospectionURL = "introspection_url"
 	keyScope            = "scope"

@@ -85,7 +85,9 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		return ok && secret.Namespace == r.RegistryNamespace && secret.Type == registration.SecretType
 	})
 	deletions := predicate.Funcs{
-		CreateFunc: func(event.CreateEvent) bool { return false }, UpdateFunc: func(event.UpdateEvent) bool { return false }, GenericFunc: func(event.GenericEvent) bool { return false },
+		CreateFunc:  func(event.CreateEvent) bool { return false },
+		UpdateFunc:  func(event.UpdateEvent) bool { return false },
+		GenericFunc: func(event.GenericEvent) bool { return false },
 	}
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("registry").

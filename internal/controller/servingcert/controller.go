@@ -31,7 +31,7 @@ const (
 	// AuthoritySecretName holds the authority's certificate and key.
 	AuthoritySecretName = "hallpass-ca"
 	// ServingSecretName holds the serving certificate and key that the token server mounts.
-	ServingSecretName = "hallpass-tokenserver-tls" //nolint:gosec // a name, not a secret
+	ServingSecretName = "hallpass-tokenserver-tls"
 	// BundleConfigMapName holds, under ca.crt, the authority that callers trust.
 	BundleConfigMapName = "hallpass-ca"
 	// BundleKey is the entry of the bundle.

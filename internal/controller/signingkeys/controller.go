@@ -57,11 +57,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 func (r *Reconciler) create(ctx context.Context) error {
 	ring, err := keyring.New(r.Clock.Now(), r.Random)
 	if err != nil {
-		return err //nolint:wrapcheck // it says what was attempted
+		return err
 	}
 	data, err := registration.EncodeKeys(ring)
 	if err != nil {
-		return err //nolint:wrapcheck // it says what was attempted
+		return err
 	}
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{

@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# Copyright 2026 The Hallpass Authors.
+# SPDX-License-Identifier: Apache-2.0
+#
+# Shows that the depguard rules refuse what they should and nothing else: test-import-rules.sh GOLANGCI-LINT
+# Each line below becomes a file below that package that imports just this, in a scratch module with our configuration.
+set -euo pipefail
+
+golangci_lint=$1
+module=github.com/hallpass-dev/hallpass
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+cp .golangci.yml "$scratch/"
+printf 'module %s\n\ngo 1.26.0\n' "$module" >"$scratch/go.mod"
+
+count=0
+while read -r verdict package import; do
+  [[ -n $verdict ]] || continue
+  count=$((count + 1))
+  suffix=
+  [[ $package != *:test ]] || suffix=_test
+  file="${package%:test}/case$count/p$suffix.go"
+  mkdir -p "$scratch/${file%/*}"
+  printf 'package p\n\nimport _ "%s"\n' "${import/#\~/$module}" >"$scratch/$file"
+  echo "$verdict $file $import" >>"$scratch/cases"
+done <<'CASES'
+refuse internal/jws          net/http
+refuse internal/jws          log
+refuse internal/jws          k8s.io/apimachinery/pkg/types
+refuse internal/jws          golang.org/x/crypto/ed25519
+refuse internal/jws          ~/internal/keyring
+refuse internal/jws:test     net/http
+allow  internal/jws          crypto/ecdsa
+allow  internal/jws          log/slog
+allow  internal/jws:test     ~/internal/jws
+allow  internal/jws:test     github.com/go-jose/go-jose/v4
+refuse internal/keyring      net/http/httptest
+refuse internal/keyring      sigs.k8s.io/yaml
+refuse internal/keyring      github.com/go-logr/logr
+refuse internal/keyring      ~/internal/oauth2
+allow  internal/keyring      ~/internal/jws
+refuse internal/oauth2       net/http
+refuse internal/oauth2       k8s.io/api/core/v1
+refuse internal/oauth2       log
+refuse internal/oauth2       ~/internal/registration
+refuse internal/oauth2       ~/api/v1alpha1
+refuse internal/oauth2:test  k8s.io/api/core/v1
+allow  internal/oauth2       net/url
+allow  internal/oauth2       ~/internal/keyring
+refuse internal/registration net/http
+refuse internal/registration k8s.io/api/core/v1
+refuse internal/registration ~/api/v1alpha1
+refuse internal/registration ~/internal/directory
+allow  internal/registration ~/internal/oauth2
+refuse api/v1alpha1          k8s.io/api/core/v1
+refuse api/v1alpha1          sigs.k8s.io/controller-runtime/pkg/scheme
+refuse api/v1alpha1          ~/internal/oauth2
+allow  api/v1alpha1          k8s.io/apimachinery/pkg/apis/meta/v1
+refuse internal/tokenserver  k8s.io/apimachinery/pkg/types
+refuse internal/tokenserver  sigs.k8s.io/controller-runtime
+refuse internal/tokenserver  ~/internal/controller/oauth2client
+refuse internal/tokenserver  ~/internal/directory
+refuse internal/tokenserver  ~/internal/registration
+refuse internal/tokenserver  ~/api/v1alpha1
+allow  internal/tokenserver  net/http
+allow  internal/tokenserver  ~/internal/oauth2
+refuse internal/directory    ~/internal/controller/oauth2client
+refuse internal/directory    ~/internal/tokenserver
+refuse internal/directory    sigs.k8s.io/controller-runtime/pkg/client
+allow  internal/directory    k8s.io/client-go/tools/cache
+allow  internal/directory    ~/internal/registration
+refuse internal/controller/oauth2client ~/internal/directory
+refuse internal/controller/oauth2client ~/internal/tokenserver
+refuse internal/controller/oauth2client ~/test/controlplane
+allow  internal/controller/oauth2client ~/internal/registration
+allow  internal/controller/oauth2client:test ~/test/controlplane
+refuse cmd/manager           ~/internal/tokenserver
+refuse cmd/manager           ~/internal/directory
+allow  cmd/manager           ~/internal/controller/oauth2client
+refuse cmd/tokenserver       ~/internal/controller/oauth2client
+refuse cmd/tokenserver       sigs.k8s.io/controller-runtime
+allow  cmd/tokenserver       ~/internal/directory
+refuse cmd/tokenserver       ~/test/controlplane
+refuse internal/oauth2       math/rand/v2
+allow  internal/oauth2:test  math/rand/v2
+refuse cmd/manager           unsafe
+refuse test/e2e:test         github.com/stretchr/testify/require
+allow  test/e2e:test         ~/cmd/manager/app
+CASES
+
+# The imports cannot be resolved in the scratch module, which is no matter: depguard reads the import lines alone.
+(cd "$scratch" && "$golangci_lint" run --enable-only depguard --output.text.path stdout --output.text.print-issued-lines=false \
+  --output.text.colors=false --show-stats=false ./... >issues 2>errors) || true
+
+wrong=0
+while read -r verdict file import; do
+  refused=allow
+  if grep -q "^$file:.*(depguard)$" "$scratch/issues"; then refused=refuse; fi
+  if [[ $refused != "$verdict" ]]; then
+    echo "${file%/case*} imports $import: expected $verdict, got $refused"
+    wrong=$((wrong + 1))
+  fi
+done <"$scratch/cases"
+# A rule that no case trips over may be one that matches no file.
+for rule in $(sed -n '/^    depguard:/,/^    [a-z]*:$/s/^        \([a-z0-9-]*\):$/\1/p' .golangci.yml); do
+  if ! grep -q "from list '$rule'" "$scratch/issues"; then
+    echo "no case shows rule $rule refusing anything"
+    wrong=$((wrong + 1))
+  fi
+done
+if ((wrong > 0)); then
+  cat "$scratch/errors"
+  echo "$wrong of $count cases are wrong"
+  exit 1
+fi
+echo "$count cases, all as expected"
