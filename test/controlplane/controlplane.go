@@ -136,7 +136,7 @@ func (cp *ControlPlane) AdminConfig() *rest.Config {
 // Stop ends what runs and removes the data if its directory was made by Start.
 func (cp *ControlPlane) Stop() error {
 	cp.accounts.stop()
-	err := errors.Join(cp.controllers.Stop(), cp.StopAPIServer(), cp.StopEtcd(), cp.port.release())
+	err := errors.Join(cp.controllers.Stop(), cp.StopAPIServer(), cp.etcd.Stop(), cp.port.release())
 	if cp.lock != nil {
 		err = errors.Join(err, cp.lock.Close())
 	}
@@ -170,8 +170,9 @@ func (cp *ControlPlane) StartEtcd(ctx context.Context) error {
 	return cp.waitReady(ctx)
 }
 
-// StopEtcd ends etcd and leaves the API server running without it, so that it answers with errors.
-func (cp *ControlPlane) StopEtcd() error { return cp.etcd.Stop() }
+// StopEtcd ends etcd at once, as a crash does, and leaves the API server running without it, so that it answers with
+// errors. What was written is kept: the system has it, though not on disk.
+func (cp *ControlPlane) StopEtcd() error { return cp.etcd.Kill() }
 
 // StartAPIServer starts the API server, on the port that it had before, and waits until it is ready.
 func (cp *ControlPlane) StartAPIServer(ctx context.Context) (err error) {
@@ -192,8 +193,9 @@ func (cp *ControlPlane) StartAPIServer(ctx context.Context) (err error) {
 	return cp.waitReady(ctx)
 }
 
-// StopAPIServer ends the API server and leaves everything else running, as when it is away.
-func (cp *ControlPlane) StopAPIServer() error { return cp.apiServer.Stop() }
+// StopAPIServer ends the API server at once, as a crash does, and leaves everything else running. Asked to end, it would
+// wait for those who watch.
+func (cp *ControlPlane) StopAPIServer() error { return cp.apiServer.Kill() }
 
 // run starts one of the programs in the directory, where it also logs.
 func (cp *ControlPlane) run(name, program string, args ...string) (*Process, error) {

@@ -158,24 +158,7 @@ func TestControlPlane(t *testing.T) {
 	})
 
 	t.Run("an owned Secret is collected when its owner is gone", func(t *testing.T) {
-		maps, secrets := client.CoreV1().ConfigMaps("default"), client.CoreV1().Secrets("default")
-		owner, err := maps.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "owner"}}, metav1.CreateOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		owned := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "owned", OwnerReferences: []metav1.OwnerReference{
-			{APIVersion: "v1", Kind: "ConfigMap", Name: owner.Name, UID: owner.UID},
-		}}}
-		if _, err := secrets.Create(ctx, owned, metav1.CreateOptions{}); err != nil {
-			t.Fatal(err)
-		}
-		if err := maps.Delete(ctx, owner.Name, metav1.DeleteOptions{}); err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, "the Secret is gone", func() bool {
-			_, err := secrets.Get(ctx, owned.Name, metav1.GetOptions{})
-			return apierrors.IsNotFound(err)
-		})
+		testGarbageCollection(t, client, "before")
 	})
 
 	t.Run("a deleted namespace goes away with what is in it", func(t *testing.T) {
@@ -281,6 +264,30 @@ func TestControlPlane(t *testing.T) {
 		if _, err := client.CoreV1().ServiceAccounts("default").Get(ctx, "nobody", metav1.GetOptions{}); err != nil {
 			t.Errorf("what was there before is not there now: %v", err)
 		}
+		testGarbageCollection(t, client, "after")
+	})
+}
+
+func testGarbageCollection(t *testing.T, client kubernetes.Interface, name string) {
+	t.Helper()
+	ctx := t.Context()
+	maps, secrets := client.CoreV1().ConfigMaps("default"), client.CoreV1().Secrets("default")
+	owner, err := maps.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	owned := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, OwnerReferences: []metav1.OwnerReference{
+		{APIVersion: "v1", Kind: "ConfigMap", Name: owner.Name, UID: owner.UID},
+	}}}
+	if _, err := secrets.Create(ctx, owned, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := maps.Delete(ctx, owner.Name, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the owned Secret is gone", func() bool {
+		_, err := secrets.Get(ctx, owned.Name, metav1.GetOptions{})
+		return apierrors.IsNotFound(err)
 	})
 }
 

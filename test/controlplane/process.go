@@ -95,13 +95,22 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 // Stop asks the program to end and waits until it has; one that takes longer than ten seconds is killed. A second call
 // does nothing.
 func (p *Process) Stop() error {
-	if p == nil {
-		return nil
-	}
-	p.stop.Do(func() {
+	return p.end(func() {
 		_, _ = io.WriteString(p.alive, "stop\n") // fails when the program has ended already
 		_ = p.alive.Close()
 	})
+}
+
+// Kill ends the program at once, as a crash does, and waits until it has. A second call does nothing.
+func (p *Process) Kill() error {
+	return p.end(func() { _ = p.alive.Close() })
+}
+
+func (p *Process) end(how func()) error {
+	if p == nil {
+		return nil
+	}
+	p.stop.Do(how)
 	select {
 	case <-p.done:
 		return nil
