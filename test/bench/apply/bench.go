@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +33,7 @@ import (
 const (
 	namespace  = "bench"
 	settleTime = time.Minute
+	settled    = 3 * time.Second
 )
 
 // bench is an installation on a control plane with a token server whose watches are held back.
@@ -84,7 +86,40 @@ func (b *bench) applyOneByOne(ctx context.Context, clients int) error {
 		took = append(took, time.Since(started))
 	}
 	table("apply -> Ready", took)
+	return nil
+}
+
+// watchIdle counts what the manager writes while nothing changes, from the API server's audit log, and then deletes the
+// clients. Leader election, whose lease is renewed all the time, is off here.
+func (b *bench) watchIdle(ctx context.Context, idle time.Duration) error {
+	time.Sleep(settled) // events of the last client may still be on their way
+	before, err := b.managerWrites()
+	if err != nil {
+		return err
+	}
+	time.Sleep(idle)
+	after, err := b.managerWrites()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("writes by the manager in %s without a change: %d (%d before)\n", idle, len(after)-len(before), len(before))
+	for _, write := range after[len(before):] {
+		fmt.Printf("  %s %+v\n", write.Verb, write.Object)
+	}
+	if len(after) > len(before) {
+		return errors.New("the manager writes although nothing changes")
+	}
 	return b.cluster.DeleteAllOf(ctx, &v1alpha1.OAuth2Client{}, client.InNamespace(namespace)) //nolint:wrapcheck // a benchmark
+}
+
+// managerWrites is every write that the manager has asked for.
+func (b *bench) managerWrites() ([]controlplane.AuditEvent, error) {
+	events, err := b.cp.AuditEvents()
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it says what failed
+	}
+	user := "system:serviceaccount:" + installation.SystemNamespace + ":" + installation.ManagerAccount
+	return slices.DeleteFunc(events, func(e controlplane.AuditEvent) bool { return e.User.Name != user || !e.IsWrite() }), nil
 }
 
 // fetchRightAfterReady creates a client, fetches a token the moment it is Ready, and deletes it.

@@ -22,6 +22,7 @@ type settings struct {
 	clients int
 	rounds  int
 	lag     time.Duration
+	idle    time.Duration
 }
 
 func main() {
@@ -29,6 +30,7 @@ func main() {
 	flag.IntVar(&s.clients, "clients", 200, "clients applied one by one, each until it is Ready")
 	flag.IntVar(&s.rounds, "rounds", 1000, "rounds of create, fetch at once, delete")
 	flag.DurationVar(&s.lag, "lag", 2*time.Second, "how long the late replica's watches are held back")
+	flag.DurationVar(&s.idle, "idle", time.Minute, "how long to watch for writes while nothing changes")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := measure(ctx, s)
@@ -51,6 +53,9 @@ func measure(ctx context.Context, s settings) error {
 		return err
 	}
 	if err := b.applyOneByOne(ctx, s.clients); err != nil {
+		return err
+	}
+	if err := b.watchIdle(ctx, s.idle); err != nil {
 		return err
 	}
 	if err := b.fetchRightAfterReady(ctx, s.rounds); err != nil {
