@@ -67,9 +67,9 @@ func run(ctx context.Context, s settings) (err error) {
 		say("\nEnding everything.")
 		return nil
 	case <-st.manager.Done():
-		return st.manager.Failure() //nolint:wrapcheck // it names the process
+		return st.manager.Failure()
 	case <-st.tokenServer.Done():
-		return st.tokenServer.Failure() //nolint:wrapcheck // it names the process
+		return st.tokenServer.Failure()
 	}
 }
 
@@ -105,7 +105,7 @@ func (s *stage) startControlPlane(ctx context.Context) error {
 	title("Start a Kubernetes control plane: etcd, kube-apiserver, controllers")
 	cp, err := controlplane.Start(ctx, controlplane.Options{Dir: filepath.Join(s.dir, "controlplane")})
 	if err != nil {
-		return err //nolint:wrapcheck // it says what failed
+		return err
 	}
 	s.cp = cp
 	if s.client, err = kubernetes.NewForConfig(cp.AdminConfig()); err != nil {
@@ -119,7 +119,7 @@ func (s *stage) startControlPlane(ctx context.Context) error {
 func (s *stage) install(ctx context.Context) error {
 	title("Install Hallpass: its kinds, its namespaces, and the rights of its two programs")
 	show("kubectl apply --server-side -k config/default")
-	return installation.Install(ctx, s.cp, s.root) //nolint:wrapcheck // it says what failed
+	return installation.Install(ctx, s.cp, s.root)
 }
 
 func (s *stage) startManager(ctx context.Context) error {
@@ -137,19 +137,19 @@ func (s *stage) startManager(ctx context.Context) error {
 	s.issuer = "https://localhost:" + strconv.Itoa(s.port)
 	kubeconfig, err := s.cp.ServiceAccountKubeconfig(ctx, installation.SystemNamespace, installation.ManagerAccount)
 	if err != nil {
-		return err //nolint:wrapcheck // it says what failed
+		return err
 	}
 	s.manager, err = controlplane.StartProcess("manager", filepath.Join(s.dir, "manager.log"), nil, append([]string{
 		filepath.Join(s.root, "bin", "manager"), "--kubeconfig=" + kubeconfig, "--issuer=" + s.issuer,
 		"--serving-dns-names=127.0.0.1", "--metrics-bind-address=0", "--health-probe-bind-address=0",
 	}, s.managerArgs...)...)
 	if err != nil {
-		return err //nolint:wrapcheck // it names the process
+		return err
 	}
 	say("It makes the signing key and a certificate for %s. Its log: %s/manager.log", s.issuer, s.settings.dir)
 	return s.whileAlive(ctx, s.manager, func(ctx context.Context) error {
 		s.certificate, err = installation.WriteCertificate(ctx, s.client, filepath.Join(s.dir, "tls"))
-		return err //nolint:wrapcheck // it says what failed
+		return err
 	})
 }
 
@@ -162,7 +162,7 @@ func (s *stage) startTokenServer(ctx context.Context) error {
 	s.ops = "http://127.0.0.1:" + strconv.Itoa(opsPort)
 	kubeconfig, err := s.cp.ServiceAccountKubeconfig(ctx, installation.SystemNamespace, installation.TokenServerAccount)
 	if err != nil {
-		return err //nolint:wrapcheck // it says what failed
+		return err
 	}
 	s.tokenServer, err = controlplane.StartProcess("token server", filepath.Join(s.dir, "tokenserver.log"), nil, append([]string{
 		filepath.Join(s.root, "bin", "tokenserver"), "--kubeconfig=" + kubeconfig, "--issuer=" + s.issuer,
@@ -170,7 +170,7 @@ func (s *stage) startTokenServer(ctx context.Context) error {
 		"--tls-cert-file=" + s.certificate.CertFile, "--tls-key-file=" + s.certificate.KeyFile, "--shutdown-lag=0s",
 	}, s.tokenServerArgs...)...)
 	if err != nil {
-		return err //nolint:wrapcheck // it names the process
+		return err
 	}
 	say("It serves %s. Its log: %s/tokenserver.log", s.issuer, s.settings.dir)
 	return s.whileAlive(ctx, s.tokenServer, func(ctx context.Context) error {
@@ -182,7 +182,7 @@ func (s *stage) applySamples(ctx context.Context) error {
 	title("Apply two OAuth2Clients: one that calls, and one that is called")
 	show("kubectl apply -k config/samples")
 	if err := installation.Apply(ctx, s.cp, s.root, "config/samples"); err != nil {
-		return err //nolint:wrapcheck // it says what failed
+		return err
 	}
 	show("kubectl wait --for=condition=Ready oauth2client --all -n %s", sampleNamespace)
 	return installation.Kubectl(ctx, s.cp, "wait", "--for=condition=Ready", "--timeout=60s", "oauth2client", "--all", "-n", sampleNamespace) //nolint:wrapcheck // it says what failed
@@ -210,7 +210,7 @@ func (s *stage) whileAlive(ctx context.Context, process *controlplane.Process, d
 	case err := <-result:
 		return err
 	case <-process.Done():
-		return process.Failure() //nolint:wrapcheck // it names the process
+		return process.Failure()
 	}
 }
 
@@ -233,7 +233,7 @@ func freePort() (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("find a free port: %w", err)
 	}
-	return strconv.Atoi(port) //nolint:wrapcheck // the system's own number
+	return strconv.Atoi(port)
 }
 
 func title(text string) { fmt.Printf("\n==> %s\n", text) }

@@ -116,7 +116,7 @@ func TestBuild(t *testing.T) {
 	if err := b.ensure(t.Context(), fusedProgram, "."); err != nil {
 		t.Fatal(err)
 	}
-	output, err := exec.CommandContext(t.Context(), filepath.Join(b.cache, roleKubectl)).CombinedOutput() //nolint:gosec // just built
+	output, err := exec.CommandContext(t.Context(), filepath.Join(b.cache, roleKubectl)).CombinedOutput()
 	if err != nil || string(output) != "first\n" {
 		t.Errorf("the program called kubectl prints %q: %v", output, err)
 	}

@@ -228,7 +228,7 @@ func TestControlPlane(t *testing.T) {
 	})
 
 	t.Run("kubectl is there and reads the administrator's kubeconfig", func(t *testing.T) {
-		kubectl := exec.CommandContext(ctx, cp.Kubectl(), "--kubeconfig="+cp.Kubeconfig(), "get", "namespace", "default", "-o", "name") //nolint:gosec // our own kubectl
+		kubectl := exec.CommandContext(ctx, cp.Kubectl(), "--kubeconfig="+cp.Kubeconfig(), "get", "namespace", "default", "-o", "name")
 		if output, err := kubectl.CombinedOutput(); err != nil || string(output) != "namespace/default\n" {
 			t.Errorf("kubectl printed %q: %v", output, err)
 		}
@@ -329,7 +329,7 @@ func TestSeveralControlPlanesRunBesideEachOther(t *testing.T) {
 
 func TestNothingOutlivesAStarterThatIsKilled(t *testing.T) {
 	dir := t.TempDir()
-	starter := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this test's own program
+	starter := exec.CommandContext(t.Context(), os.Args[0])
 	starter.Env = append(os.Environ(), starterEnv+"="+dir)
 	output, err := starter.StderrPipe()
 	if err != nil {

@@ -71,7 +71,7 @@ func startProcessIn(dir, name, log string, environment []string, command ...stri
 	}
 	defer func() { _ = output.Close() }()
 	p := &Process{name: name, log: log, done: make(chan struct{})}
-	p.command = exec.Command("/bin/sh", append([]string{"-c", supervise, name}, command...)...) //nolint:gosec,noctx // our own programs; Stop ends them
+	p.command = exec.Command("/bin/sh", append([]string{"-c", supervise, name}, command...)...) //nolint:noctx // our own programs; Stop ends them
 	p.command.Dir, p.command.Stdout, p.command.Stderr = dir, output, output
 	p.command.Env = append(os.Environ(), environment...)
 	// A group of its own: Ctrl-C at a terminal must reach the starter alone, which ends the programs in order.

@@ -53,7 +53,7 @@ func Install(ctx context.Context, cp *controlplane.ControlPlane, root string) er
 
 // Kubectl runs kubectl as an administrator. Its output is in the error.
 func Kubectl(ctx context.Context, cp *controlplane.ControlPlane, args ...string) error {
-	command := exec.CommandContext(ctx, cp.Kubectl(), args...) //nolint:gosec // arguments of our own
+	command := exec.CommandContext(ctx, cp.Kubectl(), args...)
 	command.Env = append(os.Environ(), "KUBECONFIG="+cp.Kubeconfig())
 	if output, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("kubectl %v: %w: %s", args, err, output)

@@ -63,7 +63,7 @@ func Run(ctx context.Context, cp *controlplane.ControlPlane, root string, option
 	}
 	r := &Running{ControlPlane: cp, Log: &Log{}}
 	if r.Issuer, err = oauth2.ParseIssuer("https://localhost:"+port, false); err != nil {
-		return nil, err //nolint:wrapcheck // it says what is wrong
+		return nil, err
 	}
 	if r.dir, err = os.MkdirTemp("", "hallpass-installation-"); err != nil {
 		return nil, fmt.Errorf("make a directory for the certificate: %w", err)
@@ -97,7 +97,7 @@ func (r *Running) start(ctx context.Context, port string, options Options) error
 func (r *Running) StartManager(ctx context.Context) error {
 	config, err := r.ControlPlane.ServiceAccountConfig(ctx, SystemNamespace, ManagerAccount)
 	if err != nil {
-		return err //nolint:wrapcheck // it says what failed
+		return err
 	}
 	r.stopManager = background(ctx, func(ctx context.Context) error {
 		return manager.Run(ctx, manager.Options{
@@ -122,7 +122,7 @@ func (r *Running) StopManager() error {
 func (r *Running) startTokenServer(ctx context.Context, port string, certificate Certificate, options Options) error {
 	config, err := r.ControlPlane.ServiceAccountConfig(ctx, SystemNamespace, TokenServerAccount)
 	if err != nil {
-		return err //nolint:wrapcheck // it says what failed
+		return err
 	}
 	if options.TokenServerREST != nil {
 		options.TokenServerREST(config)
