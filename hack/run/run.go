@@ -174,7 +174,7 @@ func (s *stage) startTokenServer(ctx context.Context) error {
 	}
 	say("It serves %s. Its log: %s/tokenserver.log", s.issuer, s.settings.dir)
 	return s.whileAlive(ctx, s.tokenServer, func(ctx context.Context) error {
-		return installation.Wait(ctx, "the token server is ready", func() (bool, error) { return installation.Ready(ctx, s.ops), nil }) //nolint:wrapcheck // it says what failed
+		return installation.Wait(ctx, "the token server is ready", func() (bool, error) { return installation.Ready(ctx, s.ops), nil })
 	})
 }
 
@@ -185,7 +185,7 @@ func (s *stage) applySamples(ctx context.Context) error {
 		return err
 	}
 	show("kubectl wait --for=condition=Ready oauth2client --all -n %s", sampleNamespace)
-	return installation.Kubectl(ctx, s.cp, "wait", "--for=condition=Ready", "--timeout=60s", "oauth2client", "--all", "-n", sampleNamespace) //nolint:wrapcheck // it says what failed
+	return installation.Kubectl(ctx, s.cp, "wait", "--for=condition=Ready", "--timeout=60s", "oauth2client", "--all", "-n", sampleNamespace)
 }
 
 // build compiles both binaries.
