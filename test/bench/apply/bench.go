@@ -46,7 +46,7 @@ type bench struct {
 func start(ctx context.Context, lag time.Duration) (*bench, error) {
 	cp, err := controlplane.Start(ctx, controlplane.Options{})
 	if err != nil {
-		return nil, err //nolint:wrapcheck // it says what failed
+		return nil, err
 	}
 	b := &bench{cp: cp}
 	if b.hallpass, err = installation.Run(ctx, cp, ".", installation.Options{
@@ -109,14 +109,14 @@ func (b *bench) watchIdle(ctx context.Context, idle time.Duration) error {
 	if len(after) > len(before) {
 		return errors.New("the manager writes although nothing changes")
 	}
-	return b.cluster.DeleteAllOf(ctx, &v1alpha1.OAuth2Client{}, client.InNamespace(namespace)) //nolint:wrapcheck // a benchmark
+	return b.cluster.DeleteAllOf(ctx, &v1alpha1.OAuth2Client{}, client.InNamespace(namespace))
 }
 
 // managerWrites is every write that the manager has asked for.
 func (b *bench) managerWrites() ([]controlplane.AuditEvent, error) {
 	events, err := b.cp.AuditEvents()
 	if err != nil {
-		return nil, err //nolint:wrapcheck // it says what failed
+		return nil, err
 	}
 	user := "system:serviceaccount:" + installation.SystemNamespace + ":" + installation.ManagerAccount
 	return slices.DeleteFunc(events, func(e controlplane.AuditEvent) bool { return e.User.Name != user || !e.IsWrite() }), nil
@@ -186,7 +186,8 @@ type counts struct{ registrations, secrets, goroutines int }
 
 func (b *bench) count(ctx context.Context) (counts, error) {
 	var registered, secrets corev1.SecretList
-	if err := b.cluster.List(ctx, &registered, client.InNamespace(installation.RegistryNamespace), client.MatchingFields{"type": registration.SecretType}); err != nil {
+	ours := []client.ListOption{client.InNamespace(installation.RegistryNamespace), client.MatchingFields{"type": registration.SecretType}}
+	if err := b.cluster.List(ctx, &registered, ours...); err != nil {
 		return counts{}, fmt.Errorf("count registrations: %w", err)
 	}
 	if err := b.cluster.List(ctx, &secrets, client.InNamespace(namespace)); err != nil {
@@ -246,7 +247,7 @@ func (l lateWatches) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err == nil && request.URL.Query().Get("watch") != "" {
 		response.Body = &lateBody{ReadCloser: response.Body, lag: l.lag}
 	}
-	return response, err //nolint:wrapcheck // a round tripper passes on what it gets
+	return response, err
 }
 
 // lateBody delivers each piece after the lag. Pieces that come meanwhile wait in the connection, so each is at least that late.
@@ -261,5 +262,5 @@ func (b *lateBody) Read(p []byte) (int, error) {
 	if n > 0 {
 		time.Sleep(b.lag)
 	}
-	return n, err //nolint:wrapcheck // io.EOF has to stay itself
+	return n, err
 }
