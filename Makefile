@@ -66,7 +66,7 @@ bench-apply: ## Time kubectl apply to Ready and to the first token. ARGS="-clien
 ##@ Develop
 
 .PHONY: generate
-generate: $(CONTROLLER_GEN) ## Write what is generated from the API types: deep copies and CRDs
+generate: $(CONTROLLER_GEN) ## Write what is generated from markers in the code: deep copies, CRDs and RBAC
 	@hack/generate.sh $(CONTROLLER_GEN)
 
 .PHONY: format

@@ -2,10 +2,21 @@
 # Copyright 2026 The Hallpass Authors.
 # SPDX-License-Identifier: Apache-2.0
 #
-# Writes what is generated from the API types, in the module it is started in: generate.sh CONTROLLER-GEN
+# Writes what is generated from markers in the code, in the module it is started in: generate.sh CONTROLLER-GEN
 set -euo pipefail
 
 controller_gen=$1
 
+# The API types: deep copies and CRDs.
 "$controller_gen" object:headerFile=hack/boilerplate.go.txt crd \
   paths=./api/... output:crd:artifacts:config=config/crd/bases
+
+# Who may do what: each process has its own service account, and its rules come from the packages of its half alone.
+rules() {
+  local process=$1
+  shift
+  "$controller_gen" "rbac:roleName=hallpass-$process,fileName=${process}_role.yaml,headerFile=hack/boilerplate.rbac.txt" \
+    "${@/#/paths=}" output:rbac:dir=config/rbac
+}
+rules manager ./cmd/manager/... ./internal/controller/...
+rules tokenserver ./cmd/tokenserver/... ./internal/directory/... ./internal/tokenserver/...

@@ -56,6 +56,11 @@ type Directory struct {
 	keys    keys
 }
 
+// The token server reads the OAuth2Clients for what denies, and the Secrets of the registry, and nothing else.
+//
+// +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2clients,verbs=get;list;watch
+// +kubebuilder:rbac:namespace=hallpass-registry,groups="",resources=secrets,verbs=get;list;watch
+
 // New connects a Directory; Run fills it.
 func New(config Config) (*Directory, error) {
 	scheme := runtime.NewScheme()

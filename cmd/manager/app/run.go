@@ -34,6 +34,13 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/signingkeys"
 )
 
+// The lease of the leader election. The name of what is being created cannot be narrowed down: the API server does not know it
+// when it asks for the right. The election still writes events of the older API, about its lease.
+//
+// +kubebuilder:rbac:namespace=hallpass-system,groups=coordination.k8s.io,resources=leases,verbs=create
+// +kubebuilder:rbac:namespace=hallpass-system,groups=coordination.k8s.io,resources=leases,resourceNames=hallpass-manager,verbs=get;update
+// +kubebuilder:rbac:namespace=hallpass-system,groups="",resources=events,verbs=create;patch
+
 // leaseName is the lease that the working manager holds.
 const leaseName = "hallpass-manager"
 

@@ -48,9 +48,17 @@ type Reconciler struct {
 	CABundle types.NamespacedName
 }
 
+// What users ask for. There is no write verb here: the operator never writes into a spec.
+//
 // +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2clients,verbs=get;list;watch
 // +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2clients/status,verbs=patch
+
+// The credentials of the users, and the registrations, signing keys and certificates of our own namespaces.
+//
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update;delete
+
+// Events about the users' objects; patch counts up one that repeats.
+//
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // Reconcile makes one client true. A second run on an unchanged world writes nothing.

@@ -49,6 +49,12 @@ type Reconciler struct {
 	Names []string
 }
 
+// The certificate authority for callers to trust; its key is in a Secret. list and watch are granted for this one name only,
+// so whoever watches has to select it by field.
+//
+// +kubebuilder:rbac:namespace=hallpass-system,groups="",resources=configmaps,verbs=create
+// +kubebuilder:rbac:namespace=hallpass-system,groups="",resources=configmaps,resourceNames=hallpass-ca,verbs=get;list;watch;update
+
 // Reconcile looks at all three: they are one chain.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	now := r.Clock.Now()
