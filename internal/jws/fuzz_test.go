@@ -1,0 +1,123 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package jws_test
+
+import (
+	"crypto"
+	"encoding/json"
+	"testing"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/lestrrat-go/jwx/v3/jwa"
+	jwx "github.com/lestrrat-go/jwx/v3/jws"
+
+	"github.com/hallpass-dev/hallpass/internal/jws"
+)
+
+// FuzzVerify looks for a token that we accept and somebody else's verifier does not: whatever our reader lets through,
+// go-jose, golang-jwt and jwx have to let through with the same payload.
+func FuzzVerify(f *testing.F) {
+	var keys []jws.PublicKey
+	for _, algorithm := range []jws.Algorithm{jws.ES256, jws.RS256, jws.EdDSA} {
+		s := signer(f, algorithm)
+		keys = append(keys, s.Public())
+		f.Add(sign(f, s, `{"sub":"a"}`))
+		f.Add(withHeader(sign(f, s, `{}`), `{"alg":"none"}`))
+		f.Add(withHeader(sign(f, s, `{}`), `{"alg":"HS256"}`))
+	}
+	for _, example := range []func(testing.TB) (jws.PublicKey, string){rfc7515A3, rfc8037A4} {
+		key, token := example(f)
+		keys = append(keys, key)
+		f.Add(token)
+	}
+	f.Add("..")
+	f.Add("")
+	f.Fuzz(func(t *testing.T, token string) {
+		for _, key := range keys {
+			payload, ok := accepted(token, key)
+			if !ok {
+				continue
+			}
+			for name, verify := range map[string]func(string, jws.PublicKey) ([]byte, error){
+				"go-jose": withGoJOSE, "golang-jwt": withGolangJWT, "jwx": withJWX,
+			} {
+				if theirs, err := verify(token, key); err != nil || string(theirs) != string(payload) {
+					t.Errorf("we accept %q, %s says %v with payload %q", token, name, err, theirs)
+				}
+			}
+		}
+	})
+}
+
+func withGoJOSE(token string, key jws.PublicKey) ([]byte, error) {
+	parsed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(key.Algorithm)})
+	if err != nil {
+		return nil, err
+	}
+	return parsed.Verify(key.Key)
+}
+
+func withGolangJWT(token string, key jws.PublicKey) ([]byte, error) {
+	parser := jwt.NewParser(jwt.WithValidMethods([]string{string(key.Algorithm)}), jwt.WithoutClaimsValidation())
+	parsed, parts, err := parser.ParseUnverified(token, jwt.MapClaims{})
+	if err != nil {
+		return withGoJOSE(token, key) // it reads claims alone; a payload that is no JSON object is none of its business
+	}
+	signature, err := parser.DecodeSegment(parts[2])
+	if err != nil {
+		return nil, err
+	}
+	if err := parsed.Method.Verify(parts[0]+"."+parts[1], signature, key.Key); err != nil {
+		return nil, err
+	}
+	return parser.DecodeSegment(parts[1])
+}
+
+func withJWX(token string, key jws.PublicKey) ([]byte, error) {
+	algorithm, ok := jwa.LookupSignatureAlgorithm(string(key.Algorithm))
+	if !ok {
+		return nil, jws.ErrMalformed
+	}
+	return jwx.Verify([]byte(token), jwx.WithKey(algorithm, crypto.PublicKey(key.Key)))
+}
+
+// FuzzParse looks for a string that makes the reader panic, or that it reads although it is not the canonical form.
+func FuzzParse(f *testing.F) {
+	_, token := rfc7515A3(f)
+	for _, seed := range []string{token, "", "..", "a.b.c", "eyJhbGciOiJFUzI1NiJ9..", token + "\n", "." + token} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		message, err := jws.Parse(s)
+		if err != nil {
+			return
+		}
+		if len(s) > jws.MaxSize {
+			t.Errorf("%d bytes were read", len(s))
+		}
+		switch message.Header.Algorithm {
+		case jws.ES256, jws.RS256, jws.EdDSA:
+		default:
+			t.Errorf("algorithm %q was read", message.Header.Algorithm)
+		}
+	})
+}
+
+// FuzzParseObject looks for an object that is read although encoding/json, which is more lenient, refuses it.
+func FuzzParseObject(f *testing.F) {
+	for _, seed := range []string{`{}`, `{"a":1}`, `{"a":1,"a":2}`, `[]`, `{"a":{"b":[1,2]}}`, "{", `{"a":1}{}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		object, err := jws.ParseObject(raw)
+		if err != nil {
+			return
+		}
+		var lenient map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &lenient); err != nil || len(lenient) != len(object) {
+			t.Errorf("read %d members of %q, encoding/json reads %d (%v)", len(object), raw, len(lenient), err)
+		}
+	})
+}
