@@ -163,9 +163,12 @@ func cacheDir(source string) (string, error) {
 			return err
 		}
 		content, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("read %s: %w", path, err)
+		}
 		_, _ = fmt.Fprintln(hash, strings.TrimPrefix(path, source), len(content))
 		_, _ = hash.Write(content)
-		return err
+		return nil
 	})
 	if err != nil {
 		return "", fmt.Errorf("read the sources of the control plane: %w", err)

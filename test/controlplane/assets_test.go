@@ -188,7 +188,7 @@ func TestKeepFresh(t *testing.T) {
 			}
 			return nil
 		})
-		time.Sleep(100 * time.Minute)
+		<-time.After(100 * time.Minute) // of the bubble's clock
 		cancel()
 		synctest.Wait()
 		want := []time.Duration{30 * time.Minute, time.Hour, time.Hour + 5*time.Second, 90*time.Minute + 5*time.Second}

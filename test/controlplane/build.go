@@ -111,10 +111,10 @@ func (b builder) command(ctx context.Context, verb string, args ...string) *exec
 func follow(command *exec.Cmd, step func(due bool)) error {
 	lines, err := command.StderrPipe()
 	if err != nil {
-		return err
+		return fmt.Errorf("listen to the go command: %w", err)
 	}
 	if err := command.Start(); err != nil {
-		return err
+		return fmt.Errorf("start the go command: %w", err)
 	}
 	var other []string
 	said := time.Now()

@@ -158,7 +158,7 @@ func TestControlPlane(t *testing.T) {
 	})
 
 	t.Run("an owned Secret is collected when its owner is gone", func(t *testing.T) {
-		testGarbageCollection(t, client, "before")
+		testGarbageCollection(ctx, t, client, "before")
 	})
 
 	t.Run("a deleted namespace goes away with what is in it", func(t *testing.T) {
@@ -264,13 +264,12 @@ func TestControlPlane(t *testing.T) {
 		if _, err := client.CoreV1().ServiceAccounts("default").Get(ctx, "nobody", metav1.GetOptions{}); err != nil {
 			t.Errorf("what was there before is not there now: %v", err)
 		}
-		testGarbageCollection(t, client, "after")
+		testGarbageCollection(ctx, t, client, "after")
 	})
 }
 
-func testGarbageCollection(t *testing.T, client kubernetes.Interface, name string) {
+func testGarbageCollection(ctx context.Context, t *testing.T, client kubernetes.Interface, name string) {
 	t.Helper()
-	ctx := t.Context()
 	maps, secrets := client.CoreV1().ConfigMaps("default"), client.CoreV1().Secrets("default")
 	owner, err := maps.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
 	if err != nil {

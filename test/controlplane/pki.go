@@ -125,8 +125,10 @@ func (a *authority) issue(template *x509.Certificate) (certificate, key []byte, 
 }
 
 func writeAccountKey(path string) error {
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("look for the service accounts' key: %w", err)
 	}
 	key, err := rsa.GenerateKey(rand.Reader, accountKeyBits)
 	if err != nil {

@@ -62,7 +62,10 @@ func (p port) release() error {
 	if p.lock == nil {
 		return nil
 	}
-	return p.lock.Close()
+	if err := p.lock.Close(); err != nil {
+		return fmt.Errorf("release port %d: %w", p.number, err)
+	}
+	return nil
 }
 
 // lockFile locks a file, which it makes if need be, until the file is closed or the process dies. It fails at once with
