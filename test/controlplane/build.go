@@ -54,6 +54,9 @@ func (b builder) build(ctx context.Context, program, pkg string) error {
 			b.say("linking")
 		}
 	})
+	if ctx.Err() != nil {
+		return fmt.Errorf("build %s: %w; what is compiled is kept, and the next start goes on from there", program, ctx.Err())
+	}
 	if err != nil {
 		return fmt.Errorf("build %s: %w", program, err)
 	}
