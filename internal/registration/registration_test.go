@@ -1,0 +1,161 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registration_test
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+)
+
+var created = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func full() registration.Registration {
+	return registration.Registration{
+		Client: oauth2.Client{
+			ID: "shop.reporting", UID: "uid-1", Namespace: "shop", Name: "reporting", Suspended: true,
+			Scopes: []string{"read", "write"}, TokenLifetime: time.Hour,
+			Verifiers: []oauth2.Verifier{
+				{ID: "a", Digest: oauth2.Digest{1}, CreatedAt: created},
+				{ID: "b", Digest: oauth2.Digest{2}, CreatedAt: created, ExpiresAt: created.Add(time.Minute), Pending: true},
+			},
+		},
+		Rotation: registration.Rotation{Handled: "1", Planned: "2", PlannedBy: "b"},
+	}
+}
+
+// golden is a promise: a build that reads registrations has to read this one for ever, as what full returns.
+const golden = `{"version":1,"clientID":"shop.reporting","owner":{"namespace":"shop","name":"reporting","uid":"uid-1"},"state":"suspended",` +
+	`"verifiers":[{"id":"a","sha256":"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","createdAt":"2026-01-02T03:04:05Z"},` +
+	`{"id":"b","sha256":"AgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","createdAt":"2026-01-02T03:04:05Z","expiresAt":"2026-01-02T03:05:05Z","pending":true}],` +
+	`"scopes":["read","write"],"tokenLifetimeSeconds":3600,"rotation":{"handled":"1","planned":"2","plannedBy":"b"}}`
+
+func TestARegistrationComesBackWhole(t *testing.T) {
+	data, err := registration.Encode(full())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string][]byte{"client.json": []byte(golden)}, data); diff != "" {
+		t.Errorf("stored form (-want +got):\n%s", diff)
+	}
+	got, err := registration.Decode(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(full(), got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestWhatIsNotSoundIsNotRead(t *testing.T) {
+	for name, document := range map[string]string{
+		"nothing":                           "",
+		"not JSON":                          "client",
+		"no version":                        strings.Replace(golden, `"version":1,`, "", 1),
+		"a later version":                   strings.Replace(golden, `"version":1`, `"version":2`, 1),
+		"no client_id":                      strings.Replace(golden, `"shop.reporting"`, `""`, 1),
+		"a client_id with a colon":          strings.Replace(golden, `"shop.reporting"`, `"a:b"`, 1),
+		"no UID":                            strings.Replace(golden, `"uid-1"`, `""`, 1),
+		"no namespace":                      strings.Replace(golden, `"shop"`, `""`, 1),
+		"a namespace with a dot":            strings.Replace(golden, `"shop"`, `"sh.op"`, 1),
+		"no state":                          strings.Replace(golden, `"state":"suspended",`, "", 1),
+		"an unknown state":                  strings.Replace(golden, `"suspended"`, `"open"`, 1),
+		"no lifetime":                       strings.Replace(golden, `"tokenLifetimeSeconds":3600,`, "", 1),
+		"a lifetime over an hour":           strings.Replace(golden, "3600", "3601", 1),
+		"a lifetime under a minute":         strings.Replace(golden, "3600", "59", 1),
+		"a scope that is none":              strings.Replace(golden, `"read"`, `"re ad"`, 1),
+		"a verifier without an id":          strings.Replace(golden, `"id":"a"`, `"id":""`, 1),
+		"a short digest":                    strings.Replace(golden, "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "AQAA", 1),
+		"a long digest":                     strings.Replace(golden, "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", 1),
+		"a digest of zeros":                 strings.Replace(golden, "AQAA", "AAAA", 1),
+		"a pending verifier for ever":       strings.Replace(golden, `"expiresAt":"2026-01-02T03:05:05Z",`, "", 1),
+		"more verifiers than are looked at": strings.Replace(golden, `"verifiers":[`, `"verifiers":[`+strings.Repeat(`{"id":"c","sha256":"AgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","createdAt":"2026-01-02T03:04:05Z"},`, 8), 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if document == golden {
+				t.Fatal("the case changes nothing")
+			}
+			got, err := registration.Decode(map[string][]byte{"client.json": []byte(document)})
+			if !errors.Is(err, registration.ErrUnreadable) {
+				t.Errorf("%v, want ErrUnreadable", err)
+			}
+			if diff := cmp.Diff(registration.Registration{}, got); diff != "" {
+				t.Errorf("something is read all the same:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestARegistrationThatIsNotSoundIsNotWritten(t *testing.T) {
+	broken := full()
+	broken.Client.UID = ""
+	if data, err := registration.Encode(broken); err == nil {
+		t.Errorf("written as %s", data)
+	}
+}
+
+func TestNamesAreStable(t *testing.T) {
+	for clientID, want := range map[string]string{
+		"shop.reporting":           "client-fpw3ill2efwoboenmxzhqmrtwsih2pdh",
+		"LfXJilIBdzj5JPRn4xb5QQ..": "client-ovzb4ovjl6mph53dvrkcec4sknukmpns",
+	} {
+		if got := registration.SecretName(clientID); got != want {
+			t.Errorf("%s is registered as %s, want %s", clientID, got, want)
+		}
+	}
+	valid := regexp.MustCompile(`^client-[a-z2-7]{32}$`)
+	for _, clientID := range []string{"shop.reporting", "shop.Reporting", "LfXJilIBdzj5JPRn4xb5QQ..", ""} {
+		if name := registration.SecretName(clientID); !valid.MatchString(name) {
+			t.Errorf("%q is registered as %q", clientID, name)
+		}
+	}
+	if registration.SecretName("a.bc") == registration.SecretName("a.b") {
+		t.Error("two clients share a name")
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(golden))
+	for i := 0; i < len(golden); i += 11 {
+		f.Add([]byte(golden[:i]))
+	}
+	f.Fuzz(func(t *testing.T, document []byte) {
+		read, err := registration.Decode(map[string][]byte{"client.json": document})
+		if err != nil {
+			if !errors.Is(err, registration.ErrUnreadable) {
+				t.Errorf("%v is not ErrUnreadable", err)
+			}
+			return
+		}
+		// What was read can be written, and reads the same again.
+		data, err := registration.Encode(read)
+		if err != nil {
+			t.Fatalf("cannot be written again: %v", err)
+		}
+		again, err := registration.Decode(data)
+		if err != nil {
+			t.Fatalf("cannot be read again: %v", err)
+		}
+		if second, err := registration.Encode(again); err != nil || string(second["client.json"]) != string(data["client.json"]) {
+			t.Errorf("%s (%v), first %s", second, err, data)
+		}
+	})
+}
+
+func BenchmarkDecode(b *testing.B) {
+	data := map[string][]byte{"client.json": []byte(golden)}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := registration.Decode(data); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
