@@ -27,6 +27,9 @@ func (s *Server) authenticate(r *http.Request, form oauth2.Form, e *event) (*oau
 		if unavailable != nil {
 			return nil, unavailable
 		}
+		if found == nil {
+			return nil, err
+		}
 		if record, verifier, err = oauth2.Authenticate(presented, found, s.Now()); err != nil {
 			return nil, err
 		}

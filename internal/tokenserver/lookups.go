@@ -39,7 +39,7 @@ func newLookups(directory Directory, now func() time.Time) lookups {
 }
 
 // presented returns the records of the clients that were presented as the source has them now. Readings that cannot be
-// right are not asked about.
+// right are not asked about; nil says that no reading was.
 func (l lookups) presented(ctx context.Context, source string, presented oauth2.Presented) (func(clientID string) oauth2.Record, error) {
 	records := map[string]oauth2.Record{}
 	for _, reading := range presented.Readings {
@@ -51,6 +51,9 @@ func (l lookups) presented(ctx context.Context, source string, presented oauth2.
 			return nil, err
 		}
 		records[reading.ClientID] = record
+	}
+	if len(records) == 0 {
+		return nil, nil
 	}
 	return func(clientID string) oauth2.Record { return records[clientID] }, nil
 }

@@ -1,0 +1,205 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package tokenserver
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hallpass-dev/hallpass/internal/keyring"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+const testIssuer = "https://hallpass.test"
+
+// noon is when the clock of the tests begins.
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// memory is a Directory with a memory and a source that a test fills each on its own.
+type memory struct {
+	mu      sync.Mutex
+	known   map[string]oauth2.Record
+	source  map[string]oauth2.Record
+	asked   []string // client_ids that were looked up at the source
+	failing error
+	ring    keyring.Ring
+}
+
+func (m *memory) Record(clientID string) oauth2.Record {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.known[clientID]
+}
+
+func (m *memory) Ring() keyring.Ring { return m.ring }
+
+func (m *memory) LookUp(_ context.Context, clientID string) (oauth2.Record, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.asked = append(m.asked, clientID)
+	return m.source[clientID], m.failing
+}
+
+func (m *memory) lookedUp() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.asked)
+}
+
+// world is a server with its clients, its clock and what it leaves behind.
+type world struct {
+	t        testing.TB
+	dir      *memory
+	server   *Server
+	handler  http.Handler
+	audit    *bytes.Buffer
+	registry *prometheus.Registry
+	now      time.Time
+	secrets  map[string]string // by client_id
+}
+
+// The clients of every world. reporting and billing share a namespace; stranger is of another one.
+const (
+	reporting = "shop.reporting"
+	billing   = "shop.billing"
+	stranger  = "orders.stranger"
+	suspended = "shop.suspended"
+	unheardOf = "shop.unheard-of"
+)
+
+func newWorld(t testing.TB, configure ...func(*Config)) *world {
+	t.Helper()
+	ring, err := keyring.New(noon.Add(-time.Hour), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	issuer, err := oauth2.ParseIssuer(testIssuer, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{
+		t: t, now: noon, audit: &bytes.Buffer{}, registry: prometheus.NewRegistry(), secrets: map[string]string{},
+		dir: &memory{known: map[string]oauth2.Record{}, source: map[string]oauth2.Record{}, ring: ring},
+	}
+	for _, id := range []string{reporting, billing, stranger, suspended} {
+		w.register(id)
+	}
+	w.dir.known[suspended].Owner.Suspended = true
+	maps.Copy(w.dir.source, w.dir.known)
+	config := Config{
+		Issuer: issuer, Directory: w.dir, Audit: slog.New(slog.NewJSONHandler(w.audit, nil)),
+		Metrics: NewMetrics(w.registry), Random: rand.Reader, Now: func() time.Time { return w.now },
+	}
+	for _, c := range configure {
+		c(&config)
+	}
+	w.server = New(config)
+	w.handler = w.server.Handler()
+	return w
+}
+
+// register makes a client with one secret and puts it into memory.
+func (w *world) register(id string) {
+	w.t.Helper()
+	namespace, name, _ := strings.Cut(id, ".")
+	secret, err := oauth2.NewClientSecret(rand.Reader)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	uid := "uid-of-" + id
+	w.secrets[id] = secret.Value.Reveal()
+	w.dir.known[id] = oauth2.Record{
+		Client: &oauth2.Client{
+			ID: id, UID: uid, Namespace: namespace, Name: name, Scopes: []string{"read", "write"}, TokenLifetime: time.Hour,
+			Verifiers: []oauth2.Verifier{{ID: secret.ID, Digest: oauth2.DigestSecret(uid, secret.Value), CreatedAt: noon}},
+		},
+		Owner: &oauth2.Owner{UID: uid},
+	}
+}
+
+// onlyAtSource makes memory forget a client that the source still has.
+func (w *world) onlyAtSource(id string) {
+	w.dir.source[id] = w.dir.known[id]
+	delete(w.dir.known, id)
+}
+
+// call is one request.
+type call struct {
+	method string // POST unless set
+	path   string // the token endpoint unless set
+	basic  string // client_id whose right secret goes into a Basic header
+	header http.Header
+	body   string
+	source string // host:port
+}
+
+func (w *world) do(c call) *httptest.ResponseRecorder {
+	w.t.Helper()
+	method, path := c.method, c.path
+	if method == "" {
+		method = http.MethodPost
+	}
+	if path == "" {
+		path = oauth2.TokenPath
+	}
+	r := httptest.NewRequestWithContext(w.t.Context(), method, path, strings.NewReader(c.body))
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if c.basic != "" {
+		r.SetBasicAuth(c.basic, w.secrets[c.basic])
+	}
+	maps.Copy(r.Header, c.header)
+	if c.source != "" {
+		r.RemoteAddr = c.source
+	}
+	recorder := httptest.NewRecorder()
+	w.handler.ServeHTTP(recorder, r)
+	return recorder
+}
+
+// token fetches a token for a client.
+func (w *world) token(id string) string {
+	w.t.Helper()
+	answer := w.do(call{basic: id, body: "grant_type=client_credentials"})
+	var body struct {
+		Token string `json:"access_token"`
+	}
+	if err := json.Unmarshal(answer.Body.Bytes(), &body); err != nil || body.Token == "" {
+		w.t.Fatalf("no token for %s: %d %s", id, answer.Code, answer.Body)
+	}
+	return body.Token
+}
+
+// post are the parameters that authenticate a client in the body.
+func (w *world) post(id string) string {
+	return "client_id=" + id + "&client_secret=" + url.QueryEscape(w.secrets[id])
+}
+
+// lastAudit is the last audit line.
+func (w *world) lastAudit() map[string]any {
+	w.t.Helper()
+	lines := strings.Split(strings.TrimSpace(w.audit.String()), "\n")
+	var line map[string]any
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &line); err != nil {
+		w.t.Fatalf("audit line %q: %v", lines[len(lines)-1], err)
+	}
+	return line
+}
+
+var errAway = errors.New("the API server is away")
