@@ -1,0 +1,122 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+)
+
+// TestTheAPIServerRefusesBadSpecs sends each rule something that it refuses, with the sentence that the user sees, and the
+// nearest thing that it accepts.
+func TestTheAPIServerRefusesBadSpecs(t *testing.T) {
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "specs"}}
+	if err := cluster.Create(t.Context(), namespace); err != nil && !apierrors.IsAlreadyExists(err) {
+		t.Fatal(err)
+	}
+	long := func(n int) string { return strings.Repeat("a", n) }
+	list := func(n int) string {
+		var items []string
+		for i := range n {
+			items = append(items, fmt.Sprintf("s%d", i))
+		}
+		return "[" + strings.Join(items, ", ") + "]"
+	}
+	const (
+		lifetime = "tokenLifetime must be between 1m and 1h in whole seconds, such as 30m"
+		duration = "a duration is written in whole hours, minutes and seconds, such as 1h, 90m or 1h30m"
+		scope    = "a scope is printable ASCII without spaces, quotation marks and backslashes (RFC 6749 section 3.3)"
+		entry    = "an entry of a Secret is named with letters, digits, '-', '_' and '.'"
+		domains  = "s in the domains kubernetes.io, k8s.io and hallpass.dev cannot be set on the Secret"
+		distinct = "secret.keys must name every entry of the Secret differently, the default names included"
+		overlap  = "rotation.interval must be at least a minute longer than rotation.overlap, which is 24h if it is left out"
+	)
+	for spec, message := range map[string]string{
+		"{}":                                             "",
+		"displayName: ''":                                "should be at least 1 chars long",
+		"displayName: " + long(100):                      "",
+		"displayName: " + long(101):                      "may not be more than 100",
+		"description: " + long(2000):                     "",
+		"description: " + long(2001):                     "may not be more than 2000",
+		"scopes: []":                                     "should have at least 1 items",
+		"scopes: " + list(64):                            "",
+		"scopes: " + list(65):                            "must have at most 64 items",
+		"scopes: [a, a]":                                 "Duplicate value",
+		"scopes: ['']":                                   "should be at least 1 chars long",
+		"scopes: [" + long(128) + "]":                    "",
+		"scopes: [" + long(129) + "]":                    "may not be more than 128",
+		"scopes: ['!#[]~:/?']":                           "",
+		"scopes: ['a b']":                                scope,
+		`scopes: ['a"b']`:                                scope,
+		`scopes: ['a\b']`:                                scope,
+		"scopes: ['ä']":                                  scope,
+		"tokenLifetime: 1m":                              "",
+		"tokenLifetime: 59s":                             lifetime,
+		"tokenLifetime: 1h":                              "",
+		"tokenLifetime: 1h1s":                            lifetime,
+		"tokenLifetime: 90":                              "must be of type string",
+		"tokenLifetime: '90'":                            duration,
+		"tokenLifetime: 1.5h":                            duration,
+		"tokenLifetime: an hour":                         duration,
+		"tokenLifetime: -30m":                            duration,
+		"tokenLifetime: 00000000000000030m":              "may not be more than 16",
+		"state: Suspended":                               "",
+		"state: suspended":                               `supported values: "Active", "Suspended"`,
+		"secret: {name: a.b-c}":                          "",
+		"secret: {name: A}":                              "secret.name must be a valid Secret name: lower-case letters, digits, '-' and '.'",
+		"secret: {name: " + long(254) + "}":              "may not be more than 253",
+		"secret: {keys: {clientID: CLIENT_ID}}":          "",
+		"secret: {keys: {clientID: 'a b'}}":              entry,
+		"secret: {keys: {clientID: scope}}":              distinct,
+		"secret: {keys: {clientID: a, clientSecret: a}}": distinct,
+		"secret: {keys: {clientID: client_secret, clientSecret: a}}":         "",
+		"secret: {labels: {example.com/team: shop}}":                         "",
+		"secret: {labels: {app.kubernetes.io/name: shop}}":                   "label" + domains,
+		"secret: {labels: {hallpass.dev/client: shop}}":                      "label" + domains,
+		"secret: {labels: {x.k8s.io/a: shop}}":                               "label" + domains,
+		"secret: {labels: {'a b': shop}}":                                    "a label is named like app or example.com/app: letters, digits, '-', '_' and '.'",
+		"secret: {labels: {team: 'a b'}}":                                    "the value of a label is letters, digits, '-', '_' and '.', beginning and ending with a letter or digit",
+		"secret: {annotations: {example.com/reload: 'yes please'}}":          "",
+		"secret: {annotations: {kubernetes.io/service-account.name: admin}}": "annotation" + domains,
+		"secret: {annotations: {hallpass.dev/client: other}}":                "annotation" + domains,
+		"secret: {annotations: {a: " + long(1025) + "}}":                     "may not be more than 1024",
+		"rotation: {interval: 720h, overlap: 24h}":                           "",
+		"rotation: {interval: 24h1m}":                                        "",
+		"rotation: {interval: 24h}":                                          overlap,
+		"rotation: {interval: 2h, overlap: 1h59m}":                           "",
+		"rotation: {interval: 2h, overlap: 1h59m1s}":                         overlap,
+		"rotation: {interval: 59m, overlap: 0s}":                             "rotation.interval must be between 1h and 8760h (a year)",
+		"rotation: {interval: 8761h}":                                        "rotation.interval must be between 1h and 8760h (a year)",
+		"rotation: {overlap: 0s}":                                            "",
+		"rotation: {overlap: 2161h}":                                         "rotation.overlap must be at most 2160h (90 days)",
+		"rotation: {overlap: 1d}":                                            duration,
+		"unknown: field":                                                     "unknown field",
+	} {
+		t.Run(spec[:min(len(spec), 60)], func(t *testing.T) {
+			var fields map[string]any
+			if err := yaml.Unmarshal([]byte(spec), &fields); err != nil {
+				t.Fatal(err)
+			}
+			object := &unstructured.Unstructured{Object: map[string]any{
+				"apiVersion": "hallpass.dev/v1alpha1", "kind": "OAuth2Client",
+				"metadata": map[string]any{"namespace": "specs", "generateName": "spec-"}, "spec": fields,
+			}}
+			err := cluster.Create(t.Context(), object, client.DryRunAll, client.FieldValidation("Strict"))
+			if message == "" && err != nil {
+				t.Errorf("refused: %v", err)
+			}
+			if message != "" && (err == nil || !strings.Contains(err.Error(), message)) {
+				t.Errorf("%v, want a refusal that says %q", err, message)
+			}
+		})
+	}
+}

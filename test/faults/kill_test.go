@@ -1,0 +1,205 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package faults_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/test/faults"
+)
+
+// operation is something that happens to a client, and what has to be true of it whatever the manager died of.
+type operation struct {
+	// overlap is the client's rotation.overlap.
+	overlap v1alpha1.Duration
+	// fresh operations start without a client; all others with one that is Ready and settled.
+	fresh bool
+	do    func(t *testing.T, c *v1alpha1.OAuth2Client)
+	// keeps says that the credential which an app held before is still accepted after it.
+	keeps bool
+	// settled reports whether the operation has arrived.
+	settled func(t *testing.T, c *v1alpha1.OAuth2Client, before held) bool
+}
+
+func operations() map[string]operation {
+	changed := func(t *testing.T, c *v1alpha1.OAuth2Client, before held) bool {
+		return read(t, c).secret != before.secret
+	}
+	return map[string]operation{
+		"create": {fresh: true, do: create, settled: func(t *testing.T, c *v1alpha1.OAuth2Client, _ held) bool { return read(t, c).secret != "" }},
+		"rotate": {
+			overlap: "1h", keeps: true, settled: changed,
+			do: func(t *testing.T, c *v1alpha1.OAuth2Client) {
+				edit(t, c, func() { c.Annotations = map[string]string{v1alpha1.AnnotationRotate: "1"} })
+			},
+		},
+		"rotate without overlap": {
+			overlap: "0s", settled: changed,
+			do: func(t *testing.T, c *v1alpha1.OAuth2Client) {
+				edit(t, c, func() { c.Annotations = map[string]string{v1alpha1.AnnotationRotate: "1"} })
+			},
+		},
+		"repair a deleted Secret": {
+			overlap: "1h", keeps: true, settled: changed,
+			do: func(t *testing.T, c *v1alpha1.OAuth2Client) {
+				must(t, cluster.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: c.Name}}))
+			},
+		},
+		"repair a changed Secret": {
+			overlap: "1h", keeps: true, settled: func(t *testing.T, c *v1alpha1.OAuth2Client, before held) bool {
+				now := read(t, c).secret
+				return now != before.secret && now != "scribble"
+			},
+			do: func(t *testing.T, c *v1alpha1.OAuth2Client) {
+				var secret corev1.Secret
+				must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(c), &secret))
+				secret.Data["client_secret"] = []byte("scribble")
+				must(t, cluster.Update(t.Context(), &secret))
+			},
+		},
+		"lose the registration": {
+			overlap: "1h", keeps: true, settled: func(t *testing.T, c *v1alpha1.OAuth2Client, before held) bool { return read(t, c).accepted() },
+			do: func(t *testing.T, c *v1alpha1.OAuth2Client) {
+				must(t, cluster.Delete(t.Context(), &corev1.Secret{ObjectMeta: registrationMeta(c)}))
+			},
+		},
+		"suspend": {
+			overlap: "1h", keeps: true, settled: func(t *testing.T, c *v1alpha1.OAuth2Client, _ held) bool { return read(t, c).client.Suspended },
+			do: func(t *testing.T, c *v1alpha1.OAuth2Client) {
+				edit(t, c, func() { c.Spec.State = v1alpha1.ClientSuspended })
+			},
+		},
+		"delete": {
+			overlap: "1h",
+			settled: func(t *testing.T, c *v1alpha1.OAuth2Client, _ held) bool {
+				return apierrors.IsNotFound(cluster.Get(t.Context(), client.ObjectKey{Namespace: registrationMeta(c).Namespace, Name: registrationMeta(c).Name}, &corev1.Secret{}))
+			},
+			do: func(t *testing.T, c *v1alpha1.OAuth2Client) { must(t, cluster.Delete(t.Context(), c)) },
+		},
+	}
+}
+
+// TestNoKillPointLosesACredential kills the manager right before and right after each write of each operation. First a run
+// that nothing disturbs counts the writes; then each is a kill point.
+func TestNoKillPointLosesACredential(t *testing.T) {
+	for name, op := range operations() {
+		t.Run(name, func(t *testing.T) {
+			writes := undisturbed(t, op)
+			if len(writes) == 0 {
+				t.Fatal("the operation made no write")
+			}
+			for n := range writes {
+				for _, moment := range []faults.Verdict{faults.CutBefore, faults.DropAnswer} {
+					when := map[faults.Verdict]string{faults.CutBefore: "before", faults.DropAnswer: "after"}[moment]
+					t.Run(fmt.Sprintf("killed %s write %d of %d (%s %s)", when, n+1, len(writes), writes[n].Method, kindOf(writes[n])), func(t *testing.T) {
+						killed(t, op, n+1, moment)
+					})
+				}
+			}
+		})
+	}
+}
+
+// undisturbed runs an operation once and returns its writes.
+func undisturbed(t *testing.T, op operation) []faults.Write {
+	t.Helper()
+	c, before, m := prepare(t, op)
+	defer m.kill(t)
+	proxy.Reset()
+	op.do(t, c)
+	m.quiet(t, func() bool { return op.settled(t, c, before) })
+	checkSettled(t, op, c, before)
+	return proxy.Writes()
+}
+
+// killed runs an operation with the manager killed at its n-th write, and then to its end.
+func killed(t *testing.T, op operation, n int, moment faults.Verdict) {
+	t.Helper()
+	c, before, m := prepare(t, op)
+	died := make(chan struct{})
+	die := func(faults.Write) {
+		m.kill(t)
+		close(died)
+	}
+	proxy.Judge(func(w faults.Write) faults.Verdict {
+		switch {
+		case w.N < n:
+			return faults.Forward
+		case w.N > n: // what a dying process still asks for on other connections
+			return faults.CutBefore
+		case moment == faults.CutBefore:
+			die(w)
+		}
+		return moment
+	}, die)
+	op.do(t, c)
+	select {
+	case <-died:
+	case <-time.After(20 * time.Second):
+		m.kill(t)
+		t.Fatalf("the manager made only %d writes", len(proxy.Writes()))
+	}
+
+	// What apps hold is accepted although nothing has been tidied up.
+	now := read(t, c)
+	if now.secret != "" && now.secret != "scribble" && now.registered && now.owned && !now.accepted() {
+		t.Error("right after the kill the value in the user's Secret is not accepted")
+	}
+	if op.keeps && now.registered && !now.accepts(before.secret) {
+		t.Error("right after the kill the credential that the app holds is not accepted")
+	}
+
+	proxy.Reset()
+	m = startManager(t)
+	m.synced(t)
+	m.quiet(t, func() bool { return op.settled(t, c, before) })
+	checkSettled(t, op, c, before)
+	m.kill(t)
+
+	proxy.Reset()
+	m = startManager(t)
+	defer m.kill(t)
+	m.synced(t)
+	if writes := proxy.Writes(); len(writes) > 0 {
+		t.Errorf("a run on a settled world writes: %v", writes)
+	}
+}
+
+// checkSettled is what has to be true once everything has come to rest.
+func checkSettled(t *testing.T, op operation, c *v1alpha1.OAuth2Client, before held) {
+	t.Helper()
+	now := read(t, c)
+	if !now.owned { // deleted
+		if now.registered {
+			t.Error("the registration of a deleted client is still there")
+		}
+		return
+	}
+	if !now.accepted() {
+		t.Error("the value in the user's Secret is not accepted")
+	}
+	if op.keeps && !now.accepts(before.secret) {
+		t.Error("the credential that the app held before is not accepted any more")
+	}
+	if op.overlap == "0s" && now.accepts(before.secret) {
+		t.Error("the replaced secret is accepted although the overlap is 0s")
+	}
+	current := 0
+	for _, v := range now.client.Verifiers {
+		if v.ExpiresAt.IsZero() {
+			current++
+		}
+	}
+	if current != 1 {
+		t.Errorf("%d current verifiers, want 1: %+v", current, now.client.Verifiers)
+	}
+}
