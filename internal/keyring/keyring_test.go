@@ -10,6 +10,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -183,7 +184,9 @@ func TestNoKeyPrintsItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var stored struct{ Keys []wireKey }
+	var stored struct {
+		Keys []wireKey `json:"keys"`
+	}
 	if err := json.Unmarshal(encoded, &stored); err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +208,7 @@ func TestNoKeyPrintsItself(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, form := range []string{private.D.String(), fmt.Sprintf("%x", raw), base64.StdEncoding.EncodeToString(stored.Keys[0].PKCS8)} { //nolint:staticcheck // the number is what must not be printed
+		for _, form := range []string{private.D.String(), hex.EncodeToString(raw), base64.StdEncoding.EncodeToString(stored.Keys[0].PKCS8)} { //nolint:staticcheck // the number is what must not be printed
 			if strings.Contains(printed, form) {
 				t.Errorf("a private key is in %q", printed)
 			}

@@ -23,11 +23,11 @@ func (s *Server) authenticate(r *http.Request, form oauth2.Form, e *event) (*oau
 	}
 	record, verifier, err := oauth2.Authenticate(presented, s.Directory.Record, s.Now())
 	if err != nil {
-		found, unavailable := s.lookups.presented(r.Context(), e.source, presented)
+		found, asked, unavailable := s.lookups.presented(r.Context(), e.source, presented)
 		if unavailable != nil {
 			return nil, unavailable
 		}
-		if found == nil {
+		if !asked {
 			return nil, err
 		}
 		if record, verifier, err = oauth2.Authenticate(presented, found, s.Now()); err != nil {

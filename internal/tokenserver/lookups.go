@@ -39,23 +39,20 @@ func newLookups(directory Directory, now func() time.Time) lookups {
 }
 
 // presented returns the records of the clients that were presented as the source has them now. Readings that cannot be
-// right are not asked about; nil says that no reading was.
-func (l lookups) presented(ctx context.Context, source string, presented oauth2.Presented) (func(clientID string) oauth2.Record, error) {
+// right are not asked about; asked says whether any was.
+func (l lookups) presented(ctx context.Context, source string, presented oauth2.Presented) (
+	record func(clientID string) oauth2.Record, asked bool, err error,
+) {
 	records := map[string]oauth2.Record{}
 	for _, reading := range presented.Readings {
-		if _, asked := records[reading.ClientID]; asked || !reading.WellFormed() {
+		if _, there := records[reading.ClientID]; there || !reading.WellFormed() {
 			continue
 		}
-		record, err := l.client(ctx, source, reading.ClientID)
-		if err != nil {
-			return nil, err
+		if records[reading.ClientID], err = l.client(ctx, source, reading.ClientID); err != nil {
+			return nil, false, err
 		}
-		records[reading.ClientID] = record
 	}
-	if len(records) == 0 {
-		return nil, nil
-	}
-	return func(clientID string) oauth2.Record { return records[clientID] }, nil
+	return func(clientID string) oauth2.Record { return records[clientID] }, len(records) > 0, nil
 }
 
 // client asks about one client. No budget and no answer are the same to the caller: try again.

@@ -39,11 +39,14 @@ func TestTokenEndpointIssues(t *testing.T) {
 		"the namespace's audience asked for by name":        {call{basic: reporting, body: grant + "&resource=" + url.QueryEscape(testIssuer+"/ns/shop")}, "read write"},
 		"an unknown parameter is ignored":                   {call{basic: reporting, body: grant + "&colour=blue"}, "read write"},
 		"a charset beside the media type": {call{basic: reporting, body: grant, header: http.Header{
-			"Content-Type": {"application/x-www-form-urlencoded;charset=UTF-8"}}}, "read write"},
+			"Content-Type": {"application/x-www-form-urlencoded;charset=UTF-8"},
+		}}, "read write"},
 		"the scheme in another case": {call{body: grant, header: http.Header{"Authorization": {
-			"bAsIc " + base64.StdEncoding.EncodeToString([]byte(reporting+":"+w.secrets[reporting]))}}}, "read write"},
+			"bAsIc " + base64.StdEncoding.EncodeToString([]byte(reporting+":"+w.secrets[reporting])),
+		}}}, "read write"},
 		"form-encoded inside Basic, as RFC 6749 has it": {call{body: grant, header: http.Header{"Authorization": {
-			"Basic " + base64.StdEncoding.EncodeToString([]byte("shop%2Ereporting:"+strings.ReplaceAll(w.secrets[reporting], "_", "%5F")))}}}, "read write"},
+			"Basic " + base64.StdEncoding.EncodeToString([]byte("shop%2Ereporting:"+strings.ReplaceAll(w.secrets[reporting], "_", "%5F"))),
+		}}}, "read write"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			answer := w.do(c.call)
@@ -111,20 +114,28 @@ func refusals(w *world) map[string]refusal {
 		"no grant type":       {call{basic: reporting}, 400, invalidRequest("grant_type is missing; send grant_type=client_credentials"), oauth2.ReasonMalformedRequest, nil},
 		"an empty grant type": {call{basic: reporting, body: "grant_type="}, 400, invalidRequest("grant_type is missing; send grant_type=client_credentials"), oauth2.ReasonMalformedRequest, nil},
 		"another grant type": {
-			call{basic: reporting, body: "grant_type=password&username=a&password=b"}, 400,
-			`{"error":"unsupported_grant_type","error_description":"the grant type is client_credentials"}`, oauth2.ReasonUnsupportedGrant, nil},
+			call{basic: reporting, body: "grant_type=password&username=a&password=b"},
+			400,
+			`{"error":"unsupported_grant_type","error_description":"the grant type is client_credentials"}`, oauth2.ReasonUnsupportedGrant, nil,
+		},
 		"a scope that is not granted": {
-			call{basic: reporting, body: grant + "&scope=admin"}, 400,
-			`{"error":"invalid_scope","error_description":"a scope asked for is not granted to the client"}`, oauth2.ReasonScopeNotGranted, nil},
+			call{basic: reporting, body: grant + "&scope=admin"},
+			400,
+			`{"error":"invalid_scope","error_description":"a scope asked for is not granted to the client"}`, oauth2.ReasonScopeNotGranted, nil,
+		},
 		"two spaces between scopes":   {call{basic: reporting, body: grant + "&scope=read++write"}, 400, badScope, oauth2.ReasonMalformedRequest, nil},
 		"a quotation mark in a scope": {call{basic: reporting, body: grant + "&scope=%22read%22"}, 400, badScope, oauth2.ReasonMalformedRequest, nil},
 		"a line break in a scope":     {call{basic: reporting, body: grant + "&scope=read%0a"}, 400, badScope, oauth2.ReasonMalformedRequest, nil},
 		"another namespace's audience": {
-			call{basic: reporting, body: grant + "&resource=" + testIssuer + "/ns/orders"}, 400,
-			`{"error":"invalid_target","error_description":"the client is not granted that resource"}`, oauth2.ReasonTargetNotGranted, nil},
+			call{basic: reporting, body: grant + "&resource=" + testIssuer + "/ns/orders"},
+			400,
+			`{"error":"invalid_target","error_description":"the client is not granted that resource"}`, oauth2.ReasonTargetNotGranted, nil,
+		},
 		"two resources": {
-			call{basic: reporting, body: grant + "&resource=a&resource=b"}, 400,
-			`{"error":"invalid_target","error_description":"a token is for one resource; send one resource a request"}`, oauth2.ReasonTargetNotGranted, nil},
+			call{basic: reporting, body: grant + "&resource=a&resource=b"},
+			400,
+			`{"error":"invalid_target","error_description":"a token is for one resource; send one resource a request"}`, oauth2.ReasonTargetNotGranted, nil,
+		},
 
 		"no credentials at all":             {call{body: grant}, 401, notAuthenticated, oauth2.ReasonNoCredentials, nil},
 		"a client_id alone":                 {call{body: grant + "&client_id=" + reporting}, 401, notAuthenticated, oauth2.ReasonNoCredentials, nil},
@@ -147,7 +158,8 @@ func refusals(w *world) map[string]refusal {
 		"credentials in header and body": {call{basic: reporting, body: grant + "&" + w.post(reporting)}, 400, severalMethods, oauth2.ReasonSeveralMethods, nil},
 		"two Authorization headers": {
 			call{body: grant, header: http.Header{"Authorization": {basicHeader(right).Get("Authorization"), basicHeader(right).Get("Authorization")}}},
-			400, severalMethods, oauth2.ReasonSeveralMethods, nil},
+			400, severalMethods, oauth2.ReasonSeveralMethods, nil,
+		},
 		"a client_secret without a client_id": {call{body: grant + "&client_secret=" + wrong}, 400, invalidRequest("client_secret is sent without client_id"), oauth2.ReasonMalformedRequest, nil},
 
 		"a parameter twice":                 {call{basic: reporting, body: grant + "&" + grant}, 400, twice, oauth2.ReasonMalformedRequest, nil},
@@ -158,29 +170,44 @@ func refusals(w *world) map[string]refusal {
 		"a value without a name":            {call{basic: reporting, body: grant + "&=v"}, 400, notForm, oauth2.ReasonMalformedRequest, nil},
 		"more parameters than anyone needs": {call{basic: reporting, body: strings.Join(many, "&")}, 400, invalidRequest("more than 32 parameters"), oauth2.ReasonMalformedRequest, nil},
 		"a body that is too long": {
-			call{basic: reporting, body: grant + "&a=" + strings.Repeat("x", oauth2.MaxFormBytes)}, 413, invalidRequest("the body is longer than 64 KiB"), oauth2.ReasonMalformedRequest, nil},
+			call{basic: reporting, body: grant + "&a=" + strings.Repeat("x", oauth2.MaxFormBytes)}, 413, invalidRequest("the body is longer than 64 KiB"), oauth2.ReasonMalformedRequest, nil,
+		},
 		"JSON": {
 			call{basic: reporting, body: `{"grant_type":"client_credentials"}`, header: http.Header{"Content-Type": {"application/json"}}},
-			415, mediaType, oauth2.ReasonMalformedRequest, nil},
+			415, mediaType, oauth2.ReasonMalformedRequest, nil,
+		},
 		"multipart": {
-			call{basic: reporting, body: grant, header: http.Header{"Content-Type": {"multipart/form-data; boundary=x"}}}, 415, mediaType, oauth2.ReasonMalformedRequest, nil},
+			call{basic: reporting, body: grant, header: http.Header{"Content-Type": {"multipart/form-data; boundary=x"}}}, 415, mediaType, oauth2.ReasonMalformedRequest, nil,
+		},
 		"the right type after the wrong one": {
-			call{basic: reporting, body: grant, header: http.Header{"Content-Type": {"text/plain", "application/x-www-form-urlencoded"}}}, 415, mediaType, oauth2.ReasonMalformedRequest, nil},
+			call{basic: reporting, body: grant, header: http.Header{"Content-Type": {"text/plain", "application/x-www-form-urlencoded"}}}, 415, mediaType, oauth2.ReasonMalformedRequest, nil,
+		},
 
 		"GET": {
-			call{method: http.MethodGet, basic: reporting, path: oauth2.TokenPath + "?" + grant}, 405,
-			invalidRequest("this endpoint answers POST only"), oauth2.ReasonMalformedRequest, http.Header{"Allow": {"POST"}}},
+			call{method: http.MethodGet, basic: reporting, path: oauth2.TokenPath + "?" + grant},
+			405,
+			invalidRequest("this endpoint answers POST only"), oauth2.ReasonMalformedRequest,
+			http.Header{"Allow": {"POST"}},
+		},
 		"DELETE": {
-			call{method: http.MethodDelete, basic: reporting}, 405,
-			invalidRequest("this endpoint answers POST only"), oauth2.ReasonMalformedRequest, http.Header{"Allow": {"POST"}}},
+			call{method: http.MethodDelete, basic: reporting},
+			405,
+			invalidRequest("this endpoint answers POST only"), oauth2.ReasonMalformedRequest,
+			http.Header{"Allow": {"POST"}},
+		},
 		"a path that leads nowhere": {
-			call{path: "/oauth/token", basic: reporting, body: grant}, 404,
-			invalidRequest("there is nothing at this path; see /.well-known/oauth-authorization-server"), oauth2.ReasonMalformedRequest, nil},
+			call{path: "/oauth/token", basic: reporting, body: grant},
+			404,
+			invalidRequest("there is nothing at this path; see /.well-known/oauth-authorization-server"), oauth2.ReasonMalformedRequest, nil,
+		},
 		"parameters in the query instead of the body": {
-			call{basic: reporting, path: oauth2.TokenPath + "?" + grant}, 400,
-			invalidRequest("grant_type is missing; send grant_type=client_credentials"), oauth2.ReasonMalformedRequest, nil},
+			call{basic: reporting, path: oauth2.TokenPath + "?" + grant},
+			400,
+			invalidRequest("grant_type is missing; send grant_type=client_credentials"), oauth2.ReasonMalformedRequest, nil,
+		},
 		"credentials in the query": {
-			call{path: oauth2.TokenPath + "?" + w.post(reporting), body: grant}, 401, notAuthenticated, oauth2.ReasonNoCredentials, nil},
+			call{path: oauth2.TokenPath + "?" + w.post(reporting), body: grant}, 401, notAuthenticated, oauth2.ReasonNoCredentials, nil,
+		},
 	}
 }
 

@@ -12,11 +12,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/hallpass-dev/hallpass/test/installation"
 )
@@ -136,8 +135,13 @@ func TestTheTokenServerReadsNoSecretOutsideTheRegistryAndWritesNone(t *testing.T
 		}
 	}
 	for _, c := range [][3]string{
-		{"create", "", "pods"}, {"create", "", "serviceaccounts/token"}, {"get", "", "configmaps"}, {"impersonate", "", "users"},
-		{"escalate", "rbac.authorization.k8s.io", "clusterroles"}, {"update", "coordination.k8s.io", "leases"}, {"patch", "hallpass.dev", "oauth2clients/status"},
+		{"create", "", "pods"},
+		{"create", "", "serviceaccounts/token"},
+		{"get", "", "configmaps"},
+		{"impersonate", "", "users"},
+		{"escalate", "rbac.authorization.k8s.io", "clusterroles"},
+		{"update", "coordination.k8s.io", "leases"},
+		{"patch", "hallpass.dev", "oauth2clients/status"},
 	} {
 		if may(t, c[0], c[1], c[2], installation.RegistryNamespace) {
 			t.Errorf("the token server may %s %s", c[0], c[2])

@@ -67,7 +67,7 @@ func operations() map[string]operation {
 			},
 		},
 		"lose the registration": {
-			overlap: "1h", keeps: true, settled: func(t *testing.T, c *v1alpha1.OAuth2Client, before held) bool { return read(t, c).accepted() },
+			overlap: "1h", keeps: true, settled: func(t *testing.T, c *v1alpha1.OAuth2Client, _ held) bool { return read(t, c).accepted() },
 			do: func(t *testing.T, c *v1alpha1.OAuth2Client) {
 				must(t, cluster.Delete(t.Context(), &corev1.Secret{ObjectMeta: registrationMeta(c)}))
 			},

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -199,9 +200,7 @@ func (p *Proxy) handler(forward http.Handler) http.Handler {
 			unavailable(w)
 			return
 		case replayed != nil:
-			for name, values := range replayed.header {
-				w.Header()[name] = values
-			}
+			maps.Copy(w.Header(), replayed.header)
 			_, _ = w.Write(replayed.body)
 			return
 		case !isWrite(r):
@@ -281,7 +280,7 @@ func (b *heldBody) Read(p []byte) (int, error) {
 	open := b.proxy.watches
 	b.proxy.mu.Unlock()
 	<-open
-	return n, err //nolint:wrapcheck // io.EOF has to stay itself
+	return n, err
 }
 
 // isWrite tells the writes that hold state. Events are news for humans, sent on the side and in no certain order.
