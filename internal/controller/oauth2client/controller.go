@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -46,6 +47,9 @@ type Reconciler struct {
 	RegistryNamespace string
 	// CABundle names the ConfigMap whose ca.crt clients need to trust the issuer; zero if its certificate is not ours.
 	CABundle types.NamespacedName
+
+	// reported holds, by UID, the resourceVersion of a status write that the cache has not seen yet.
+	reported sync.Map
 }
 
 // What users ask for. There is no write verb here: the operator never writes into a spec.
@@ -65,6 +69,9 @@ type Reconciler struct {
 func (r *Reconciler) Reconcile(ctx context.Context, c *v1alpha1.OAuth2Client) (ctrl.Result, error) {
 	if !c.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil // what it leaves goes by garbage collection and by the registry's own controller
+	}
+	if r.behind(c) {
+		return ctrl.Result{}, nil // our own last write is on its way through the watch and wakes us again
 	}
 	w, err := r.ensureRegistered(ctx, c)
 	if err != nil {

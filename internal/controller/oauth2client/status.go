@@ -15,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
@@ -133,5 +134,21 @@ func (r *Reconciler) report(ctx context.Context, c *v1alpha1.OAuth2Client, statu
 	if err := r.Client.Status().Patch(ctx, c, client.MergeFrom(before)); err != nil {
 		return fmt.Errorf("write status of OAuth2Client %s/%s: %w", c.Namespace, c.Name, err)
 	}
+	r.reported.Store(c.UID, c.ResourceVersion)
 	return nil
+}
+
+// behind reports whether what the cache has of a client is older than the status that was just written to it. Acting on it
+// would write the same status once more.
+func (r *Reconciler) behind(c *v1alpha1.OAuth2Client) bool {
+	reported, there := r.reported.Load(c.UID)
+	version, ok := reported.(string)
+	if !there || !ok {
+		return false
+	}
+	if order, err := resourceversion.CompareResourceVersion(c.ResourceVersion, version); err == nil && order < 0 {
+		return true
+	}
+	r.reported.Delete(c.UID)
+	return false
 }
