@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -22,6 +23,8 @@ type event struct {
 	endpoint string
 	started  time.Time
 	source   string
+	// requestID names the request in the answer and the audit line; callerID is the name that the caller gave it, if any.
+	requestID, callerID string
 
 	// reason is why the request was refused; empty if it was not.
 	reason oauth2.Reason
@@ -40,7 +43,7 @@ type event struct {
 // record writes the audit line and counts. Keys and metadata are public and asked for all the time: they are only counted.
 func (s *Server) record(r *http.Request, e *event, status int) {
 	s.Metrics.observe(e, status, s.Now().Sub(e.started))
-	if e.reason == "" && r.Method != http.MethodPost {
+	if e.reason == "" && (e.endpoint == endpointKeys || e.endpoint == endpointMetadata) {
 		return
 	}
 	outcome := "allowed"
@@ -48,7 +51,8 @@ func (s *Server) record(r *http.Request, e *event, status int) {
 		outcome = "refused"
 	}
 	attributes := []slog.Attr{
-		slog.String("endpoint", e.endpoint), slog.String("outcome", outcome), slog.Int("status", status), slog.String("source", e.source),
+		slog.String("request_id", e.requestID), slog.String("endpoint", e.endpoint), slog.String("outcome", outcome),
+		slog.Int("status", status), slog.String("source", e.source),
 	}
 	for _, field := range []struct{ name, value string }{
 		{"reason", string(e.reason)},
@@ -60,12 +64,26 @@ func (s *Server) record(r *http.Request, e *event, status int) {
 		{"token_client_id", e.subject},
 		{"aud", e.audience},
 		{"scope", e.scope},
+		{"caller_request_id", e.callerID},
 	} {
 		if field.value != "" {
 			attributes = append(attributes, slog.String(field.name, field.value))
 		}
 	}
 	s.Audit.LogAttrs(r.Context(), slog.LevelInfo, "decision", attributes...)
+}
+
+// maxCallerID bounds the request id of a caller; a UUID has 36 characters.
+const maxCallerID = 64
+
+// callerID is the request id that a caller sent, if it has the shape of one. It is noted and never taken for ours: a caller
+// could give many requests one name, or one of its own the name of another's.
+func callerID(r *http.Request) string {
+	id := r.Header.Get("X-Request-Id")
+	if len(id) > maxCallerID || strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
+		return ""
+	}
+	return id
 }
 
 // sourceOf is the address that a request comes from, without its port. An IPv6 source is its /64: one host has all of it.

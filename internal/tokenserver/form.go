@@ -11,9 +11,27 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// readForm reads the parameters of a POST request from its body. The query is not looked at: credentials do not belong in
+// formHandler answers a request whose parameters were read.
+type formHandler func(r *http.Request, form oauth2.Form, e *event) (answer, error)
+
+// withForm reads the parameters before it takes one of the places in flight: a slow sender holds none.
+func (s *Server) withForm(read func(r *http.Request) (oauth2.Form, error), handle formHandler) handler {
+	return func(r *http.Request, e *event) (answer, error) {
+		form, err := read(r)
+		if err != nil {
+			return answer{}, err
+		}
+		if !s.inFlight.enter() {
+			return answer{}, overloaded()
+		}
+		defer s.inFlight.leave()
+		return handle(r, form, e)
+	}
+}
+
+// readBody reads the parameters of a POST request from its body. The query is not looked at: credentials do not belong in
 // URLs (RFC 6749 section 2.3.1).
-func readForm(r *http.Request) (oauth2.Form, error) {
+func (s *Server) readBody(r *http.Request) (oauth2.Form, error) {
 	if contentType := r.Header.Get("Content-Type"); contentType != "" {
 		mediaType, _, _ := strings.Cut(contentType, ";")
 		if !strings.EqualFold(strings.TrimSpace(mediaType), "application/x-www-form-urlencoded") {
@@ -21,7 +39,16 @@ func readForm(r *http.Request) (oauth2.Form, error) {
 				oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "send the parameters as application/x-www-form-urlencoded")}
 		}
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, oauth2.MaxFormBytes+1))
+	body, err := io.ReadAll(io.LimitReader(r.Body, smallBody))
+	if err == nil && len(body) == smallBody {
+		if !s.largeBodies.enter() {
+			return oauth2.Form{}, overloaded()
+		}
+		defer s.largeBodies.leave()
+		var rest []byte
+		rest, err = io.ReadAll(io.LimitReader(r.Body, oauth2.MaxFormBytes+1-smallBody))
+		body = append(body, rest...)
+	}
 	if err != nil {
 		return oauth2.Form{}, oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "the body could not be read")
 	}
@@ -30,4 +57,18 @@ func readForm(r *http.Request) (oauth2.Form, error) {
 			oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "the body is longer than 64 KiB")}
 	}
 	return oauth2.ParseForm(string(body))
+}
+
+// readQuery reads the parameters of a GET request from its query. URLs end up in logs, so credentials in one are refused, also
+// right ones: whoever sends them there shall notice.
+func readQuery(r *http.Request) (oauth2.Form, error) {
+	form, err := oauth2.ParseForm(r.URL.RawQuery)
+	if err != nil {
+		return oauth2.Form{}, err
+	}
+	if form.Get("client_secret") != "" || form.Get("client_assertion") != "" {
+		return oauth2.Form{}, oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest,
+			"credentials do not belong in a URL; send them in the Authorization header")
+	}
+	return form, nil
 }

@@ -39,7 +39,7 @@ func FuzzTokenEndpoint(f *testing.F) {
 		if contentType != "" {
 			r.Header.Set("Content-Type", contentType)
 		}
-		w.now = w.now.Add(lookupInterval)
+		w.now = w.now.Add(failureBurst * failureInterval)
 		w.audit.Reset()
 		checkRefused(t, w, r)
 	})

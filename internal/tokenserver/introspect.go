@@ -29,11 +29,7 @@ type introspectionAnswer struct {
 }
 
 // introspect is the introspection endpoint: RFC 7662. The caller is a client that authenticates as at the token endpoint.
-func (s *Server) introspect(r *http.Request, e *event) (answer, error) {
-	form, err := readForm(r)
-	if err != nil {
-		return answer{}, err
-	}
+func (s *Server) introspect(r *http.Request, form oauth2.Form, e *event) (answer, error) {
 	caller, err := s.authenticate(r, form, e)
 	if err != nil {
 		return answer{}, err
@@ -70,7 +66,10 @@ func (s *Server) inspect(r *http.Request, caller *oauth2.Client, token string, e
 	record := s.Directory.Record(claims.ClientID)
 	if record.Unknown(claims) {
 		// The token is ours, so its client was there a moment ago, or is not yet in this replica's memory.
-		if record, err = s.lookups.client(r.Context(), e.source, claims.ClientID); err != nil {
+		if _, ok := s.questions.take(throttleKey{caller.ID, claims.ClientID}, s.Now()); !ok {
+			return oauth2.Claims{}, "", oauth2.Unavailable(lookupRetry)
+		}
+		if record, err = s.lookups.client(r.Context(), claims.ClientID); err != nil {
 			return oauth2.Claims{}, "", err
 		}
 	}

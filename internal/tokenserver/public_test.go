@@ -106,7 +106,7 @@ func TestPublicDocumentsAnswerGetAndHeadOnly(t *testing.T) {
 
 // auditFields is every field that an audit line may have.
 var auditFields = []string{
-	"time", "level", "msg", "endpoint", "outcome", "status", "source", "reason", "token_denial", "client_id", "method", "credential",
+	"time", "level", "msg", "request_id", "caller_request_id", "endpoint", "outcome", "status", "source", "reason", "token_denial", "client_id", "method", "credential",
 	"jti", "token_client_id", "aud", "scope",
 }
 
@@ -163,7 +163,7 @@ func TestAuditLineOfAnIssuedToken(t *testing.T) {
 	w := newWorld(t)
 	w.do(call{basic: reporting, body: grant + "&scope=read", source: "[2001:db8:1:2:3:4:5:6]:1234"})
 	line := w.lastAudit()
-	for _, field := range []string{"time", "jti"} {
+	for _, field := range []string{"time", "jti", "request_id"} {
 		if line[field] == "" {
 			t.Errorf("%s is missing", field)
 		}

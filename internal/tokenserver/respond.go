@@ -4,6 +4,7 @@
 package tokenserver
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -62,7 +63,8 @@ type errorBody struct {
 // decision once.
 func (s *Server) endpoint(name string, handle handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		e := &event{endpoint: name, started: s.Now(), source: sourceOf(r)}
+		e := &event{endpoint: name, started: s.Now(), source: sourceOf(r), requestID: rand.Text(), callerID: callerID(r)}
+		w.Header().Set("X-Request-Id", e.requestID)
 		a, err := handle(r, e)
 		var status int
 		if err != nil {
@@ -144,6 +146,7 @@ func writeBody(w http.ResponseWriter, status int, body rawJSON) int {
 	if header.Get("Cache-Control") == "" {
 		header.Set("Cache-Control", "no-store")
 		header.Set("Pragma", "no-cache")
+		header.Set("Vary", "Authorization")
 	}
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Content-Length", strconv.Itoa(len(body)))

@@ -8,9 +8,13 @@ package tokenserver
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"path"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/keyring"
@@ -34,6 +38,14 @@ type Config struct {
 	Audit *slog.Logger
 	// Metrics counts; see NewMetrics.
 	Metrics *Metrics
+	// TokenAliases are further paths of the token endpoint; see CheckAliases.
+	TokenAliases []string
+	// TokenByGet lets the token endpoint answer GET too, with credentials in the Authorization header only.
+	TokenByGet bool
+	// ClientRate is how many tokens a second one client may fetch; zero means DefaultClientRate.
+	ClientRate int
+	// MaxInFlight is how many requests are worked on at once; zero means DefaultMaxInFlight.
+	MaxInFlight int
 	// Random makes token ids.
 	Random io.Reader
 	// Now is the clock; nil means time.Now.
@@ -45,6 +57,10 @@ type Server struct {
 	Config
 
 	lookups lookups
+	// failures are those by source and client; successes those by client; questions those by the caller and the client of the
+	// token that it asks about.
+	failures, successes, questions *throttle
+	inFlight, largeBodies          gate
 }
 
 // New makes a Server.
@@ -52,28 +68,87 @@ func New(config Config) *Server {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	return &Server{Config: config, lookups: newLookups(config.Directory, config.Now)}
+	if config.ClientRate == 0 {
+		config.ClientRate = DefaultClientRate
+	}
+	if config.MaxInFlight == 0 {
+		config.MaxInFlight = DefaultMaxInFlight
+	}
+	return &Server{
+		Config:      config,
+		lookups:     newLookups(config.Directory, config.Now),
+		failures:    newThrottle(failureBurst, failureInterval),
+		successes:   newThrottle(clientBurstSeconds*config.ClientRate, time.Second/time.Duration(config.ClientRate)),
+		questions:   newThrottle(failureBurst, failureInterval),
+		inFlight:    make(gate, config.MaxInFlight),
+		largeBodies: make(gate, maxLargeBodies),
+	}
 }
+
+// The names of the endpoints in audit lines and metrics.
+const (
+	endpointToken      = "token"
+	endpointIntrospect = "introspect"
+	endpointKeys       = "jwks"
+	endpointMetadata   = "metadata"
+	endpointNone       = "none"
+)
 
 // Handler is every route of the public port.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	s.post(mux, oauth2.TokenPath, "token", s.token)
-	s.post(mux, oauth2.IntrospectionPath, "introspect", s.introspect)
-	s.get(mux, oauth2.JWKSPath, "jwks", s.jwks)
-	s.get(mux, oauth2.MetadataPath, "metadata", s.metadata)
-	s.get(mux, oauth2.DiscoveryPath, "metadata", s.metadata)
-	mux.Handle("/", s.endpoint("none", notFound))
-	return mux
+	for _, tokenPath := range append([]string{oauth2.TokenPath}, s.TokenAliases...) {
+		s.post(mux, tokenPath, endpointToken, s.token, s.TokenByGet)
+	}
+	s.post(mux, oauth2.IntrospectionPath, endpointIntrospect, s.introspect, false)
+	s.get(mux, oauth2.JWKSPath, endpointKeys, s.jwks)
+	s.get(mux, oauth2.MetadataPath, endpointMetadata, s.metadata)
+	s.get(mux, oauth2.DiscoveryPath, endpointMetadata, s.metadata)
+	nowhere := s.endpoint(endpointNone, notFound)
+	mux.Handle("/", nowhere)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != path.Clean(r.URL.Path) || !strings.HasPrefix(r.URL.Path, "/") {
+			nowhere.ServeHTTP(w, r) // the mux would redirect, and credentials follow no redirect of ours
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
-// post routes an endpoint that only POST reaches; get one that GET and HEAD reach.
-func (s *Server) post(mux *http.ServeMux, path, name string, handle handler) {
-	mux.Handle("POST "+path, s.endpoint(name, handle))
-	mux.Handle(path, s.endpoint(name, methodNotAllowed("POST")))
+// post routes an endpoint that only POST reaches, unless byGet lets GET in too; get one that GET and HEAD reach.
+func (s *Server) post(mux *http.ServeMux, pattern, name string, handle formHandler, byGet bool) {
+	mux.Handle("POST "+pattern, s.endpoint(name, s.withForm(s.readBody, handle)))
+	allow := "POST"
+	if byGet {
+		allow = "GET, POST"
+		mux.Handle("GET "+pattern, s.endpoint(name, s.withForm(readQuery, handle)))
+		mux.Handle("HEAD "+pattern, s.endpoint(name, methodNotAllowed(allow)))
+	}
+	mux.Handle(pattern, s.endpoint(name, methodNotAllowed(allow)))
 }
 
-func (s *Server) get(mux *http.ServeMux, path, name string, handle handler) {
-	mux.Handle("GET "+path, s.endpoint(name, handle))
-	mux.Handle(path, s.endpoint(name, methodNotAllowed("GET, HEAD")))
+func (s *Server) get(mux *http.ServeMux, pattern, name string, handle handler) {
+	mux.Handle("GET "+pattern, s.endpoint(name, handle))
+	mux.Handle(pattern, s.endpoint(name, methodNotAllowed("GET, HEAD")))
+}
+
+// aliasLetters are the letters of an alias: those that no client, proxy or router reads in two ways.
+const aliasLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/-._~"
+
+// CheckAliases refuses paths that cannot be further paths of the token endpoint: those that are not plain absolute paths, that
+// are served already, or that are there twice.
+func CheckAliases(aliases []string) error {
+	served := []string{
+		oauth2.TokenPath, oauth2.IntrospectionPath, oauth2.JWKSPath, oauth2.MetadataPath, oauth2.DiscoveryPath,
+	}
+	for _, alias := range aliases {
+		switch {
+		case !strings.HasPrefix(alias, "/") || path.Clean(alias) != alias || alias == "/" || strings.Trim(alias, aliasLetters) != "":
+			return fmt.Errorf("%q is not a plain absolute path such as /services/oauth2/token.pxp", alias)
+		case slices.Contains(served, alias):
+			return fmt.Errorf("%q is served already", alias)
+		}
+		served = append(served, alias)
+	}
+	return nil
 }

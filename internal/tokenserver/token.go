@@ -20,14 +20,13 @@ type tokenAnswer struct {
 }
 
 // token is the token endpoint: RFC 6749 section 4.4.
-func (s *Server) token(r *http.Request, e *event) (answer, error) {
-	form, err := readForm(r)
-	if err != nil {
-		return answer{}, err
-	}
+func (s *Server) token(r *http.Request, form oauth2.Form, e *event) (answer, error) {
 	client, err := s.authenticate(r, form, e)
 	if err != nil {
 		return answer{}, err
+	}
+	if wait, ok := s.successes.take(throttleKey{clientID: client.ID}, s.Now()); !ok {
+		return answer{}, throttled(wait, "this client fetches tokens faster than it may; keep a token until it expires")
 	}
 	request, err := oauth2.ParseTokenRequest(form)
 	if err != nil {

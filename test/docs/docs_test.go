@@ -111,3 +111,37 @@ func TestLinksLeadSomewhere(t *testing.T) {
 		t.Error("no link was found; does this test still read them right?")
 	}
 }
+
+// Each test that docs/standards.md names is there, with the row that it names.
+func TestStandardsNameTestsThatExist(t *testing.T) {
+	sources := map[string]string{}
+	for _, pkg := range []string{"tokenserver", "oauth2", "jws", "keyring"} {
+		files, err := filepath.Glob(filepath.Join(root, "internal", pkg, "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sources[pkg] += string(text)
+		}
+	}
+	test, pkg := "", "tokenserver"
+	for _, named := range regexp.MustCompile("`(?:(\\w+)[.])?(Test\\w+)?(/[^`]+)?`").FindAllStringSubmatch(read(t, "docs/standards.md"), -1) {
+		if named[2] != "" {
+			test, pkg = named[2], "tokenserver"
+			if named[1] != "" {
+				pkg = named[1]
+			}
+			if test != "TestX" && !strings.Contains(sources[pkg], "func "+test+"(t *testing.T)") {
+				t.Errorf("there is no %s in %s", test, pkg)
+			}
+		}
+		row := strings.TrimPrefix(named[3], "/")
+		if row != "" && named[0][1] != '.' && !strings.Contains(sources[pkg], `"`+row+`"`) {
+			t.Errorf("%s in %s has no row %q", test, pkg, row)
+		}
+	}
+}

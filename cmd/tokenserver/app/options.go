@@ -16,7 +16,11 @@ import (
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/internal/tokenserver"
 )
+
+// maxClientRate is a rate that no replica can sign at; a limit beyond it would be none.
+const maxClientRate = 1_000_000
 
 // Options are the flags. A setting that is missing and has no safe default keeps the server from starting.
 type Options struct {
@@ -34,6 +38,11 @@ type Options struct {
 	KeyFile  string
 	// RequireHTTPS false serves plain HTTP.
 	RequireHTTPS bool
+	// TokenAliases are further paths of the token endpoint, and TokenByGet lets it answer GET.
+	TokenAliases []string
+	TokenByGet   bool
+	// ClientRate is how many tokens a second one client may fetch.
+	ClientRate int
 	// ShutdownLag is how long to serve on after readiness is withdrawn.
 	ShutdownLag time.Duration
 	// Log gets the audit lines and everything else, as JSON.
@@ -55,12 +64,24 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	flags.StringVar(&o.CertFile, "tls-cert-file", "", "serving certificate in PEM; read again when it changes")
 	flags.StringVar(&o.KeyFile, "tls-key-file", "", "key of the serving certificate in PEM")
 	flags.BoolVar(&o.RequireHTTPS, "require-https", true, "false serves plain HTTP: credentials and tokens are then readable on the network")
+	flags.Func("token-endpoint-alias", "another path under which the token endpoint answers, such as /services/oauth2/token.pxp; may be repeated", func(path string) error {
+		o.TokenAliases = append(o.TokenAliases, path)
+		return nil
+	})
+	flags.BoolVar(&o.TokenByGet, "token-endpoint-allow-get", false, "let the token endpoint answer GET, with credentials in the Authorization header only: tokens may then stay in caches and histories on the way")
+	flags.IntVar(&o.ClientRate, "client-rate", tokenserver.DefaultClientRate, "how many tokens a second one client may fetch, with bursts of ten seconds' worth; what is beyond is answered 429")
 	flags.DurationVar(&o.ShutdownLag, "shutdown-lag", 5*time.Second, "how long to go on serving after readiness is withdrawn, so that balancers notice")
 	if err := flags.Parse(args); err != nil {
 		return Options{}, err
 	}
 	if flags.NArg() > 0 {
 		return Options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if err := tokenserver.CheckAliases(o.TokenAliases); err != nil {
+		return Options{}, fmt.Errorf("--token-endpoint-alias: %w", err)
+	}
+	if o.ClientRate < 1 || o.ClientRate > maxClientRate {
+		return Options{}, fmt.Errorf("--client-rate=%d is not between 1 and %d", o.ClientRate, maxClientRate)
 	}
 	if *issuer == "" {
 		return Options{}, errors.New("--issuer is required, such as --issuer=https://hallpass.example.com")

@@ -47,6 +47,7 @@ func Run(ctx context.Context, o Options) error {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	server := tokenserver.New(tokenserver.Config{
 		Issuer: o.Issuer, Directory: dir, Audit: log, Metrics: tokenserver.NewMetrics(registry), Random: rand.Reader,
+		TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate,
 	})
 
 	public := httpServer(server.Handler(), log)
@@ -54,9 +55,8 @@ func Run(ctx context.Context, o Options) error {
 		if public.TLSConfig, err = tlsConfig(o.CertFile, o.KeyFile); err != nil {
 			return err
 		}
-	} else {
-		log.Warn("HTTPS is switched off: credentials and tokens can be read on the network")
 	}
+	warn(log, o)
 	var stopping atomic.Bool
 	ops := httpServer(opsHandler(dir, registry, &stopping), log)
 
@@ -91,6 +91,16 @@ func Run(ctx context.Context, o Options) error {
 	running.Wait()
 	log.Info("stopped")
 	return err
+}
+
+// warn says at every start which settings give up safety for callers of old.
+func warn(log *slog.Logger, o Options) {
+	if !o.RequireHTTPS {
+		log.Warn("HTTPS is switched off: credentials and tokens can be read on the network", "flag", "--require-https=false")
+	}
+	if o.TokenByGet {
+		log.Warn("the token endpoint answers GET: what stands between may keep tokens and log requests", "flag", "--token-endpoint-allow-get")
+	}
 }
 
 func listen(o Options) (public, ops net.Listener, err error) {

@@ -1,0 +1,95 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// flags are those without which nothing starts, and some more.
+func flags(t *testing.T, more ...string) []string {
+	t.Helper()
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	const content = "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{name: c, context: {cluster: c}}]\nclusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\n"
+	if err := os.WriteFile(kubeconfig, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return append([]string{"--issuer=https://hallpass.test", "--tls-cert-file=c", "--tls-key-file=k", "--kubeconfig=" + kubeconfig}, more...)
+}
+
+func TestFlagsForCallersOfOldAreOffByDefault(t *testing.T) {
+	o, err := ParseFlags(flags(t), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.TokenByGet || !o.RequireHTTPS || len(o.TokenAliases) > 0 {
+		t.Errorf("GET %t, HTTPS %t, aliases %v", o.TokenByGet, o.RequireHTTPS, o.TokenAliases)
+	}
+	o, err = ParseFlags(flags(t, "--token-endpoint-alias=/a", "--token-endpoint-alias=/b/c.pxp", "--token-endpoint-allow-get", "--client-rate=7"), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"/a", "/b/c.pxp"}, o.TokenAliases); diff != "" || !o.TokenByGet || o.ClientRate != 7 {
+		t.Errorf("GET %t, rate %d, aliases (-want +got):\n%s", o.TokenByGet, o.ClientRate, diff)
+	}
+}
+
+func TestFlagsThatCannotBeMeantDoNotStart(t *testing.T) {
+	for name, more := range map[string][]string{
+		"an alias that is not absolute":      {"--token-endpoint-alias=token"},
+		"an alias that is the root":          {"--token-endpoint-alias=/"},
+		"an alias with a wildcard":           {"--token-endpoint-alias=/{x}"},
+		"an alias with a dot segment":        {"--token-endpoint-alias=/a/../b"},
+		"an alias with a slash at the end":   {"--token-endpoint-alias=/a/"},
+		"an alias with a query":              {"--token-endpoint-alias=/a?b"},
+		"an alias of the standard path":      {"--token-endpoint-alias=/oauth2/token"},
+		"an alias in the way of the key set": {"--token-endpoint-alias=/oauth2/jwks"},
+		"an alias that is there twice":       {"--token-endpoint-alias=/a", "--token-endpoint-alias=/a"},
+		"no tokens at all":                   {"--client-rate=0"},
+		"an issuer with a path":              {"--issuer=https://hallpass.test/path"},
+		"an issuer without TLS":              {"--issuer=http://hallpass.test"},
+		"an argument that is no flag":        {"serve"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := ParseFlags(flags(t, more...), io.Discard); err == nil {
+				t.Error("accepted")
+			}
+		})
+	}
+	if _, err := ParseFlags(flags(t)[1:], io.Discard); err == nil || !strings.Contains(err.Error(), "--issuer") {
+		t.Errorf("without an issuer: %v", err)
+	}
+}
+
+func TestUnsafeSettingsWarn(t *testing.T) {
+	for name, c := range map[string]struct {
+		options Options
+		flags   []string
+	}{
+		"none":       {Options{RequireHTTPS: true}, nil},
+		"plain HTTP": {Options{}, []string{"--require-https=false"}},
+		"both":       {Options{TokenByGet: true}, []string{"--require-https=false", "--token-endpoint-allow-get"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			warn(slog.New(slog.NewJSONHandler(&log, nil)), c.options)
+			if got := strings.Count(log.String(), `"level":"WARN"`); got != len(c.flags) {
+				t.Errorf("%d warnings: %s", got, &log)
+			}
+			for _, flag := range c.flags {
+				if !strings.Contains(log.String(), flag) {
+					t.Errorf("%s is not named: %s", flag, &log)
+				}
+			}
+		})
+	}
+}
