@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -40,16 +41,20 @@ var (
 	cluster  client.Client
 )
 
+// mutationDetector makes client-go's caches look for objects that somebody changed in place, and panic. It is read before
+// any code of ours runs.
+const mutationDetector = "KUBE_CACHE_MUTATION_DETECTOR"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(mutationDetector) == "" {
+		err := syscall.Exec(os.Args[0], os.Args, append(os.Environ(), mutationDetector+"=true"))
+		fmt.Fprintln(os.Stderr, "start again with", mutationDetector, err)
+		os.Exit(1)
+	}
 	os.Exit(testMain(m))
 }
 
 func testMain(m *testing.M) int {
-	// Nobody may change what a cache holds for all; client-go looks for that when this is set.
-	if err := os.Setenv("KUBE_CACHE_MUTATION_DETECTOR", "true"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
 	ctx := context.Background()
 	cp, err := controlplane.Start(ctx, controlplane.Options{})
 	if err != nil {
