@@ -79,7 +79,7 @@ const maxCallerID = 64
 // callerID is the request id that a caller sent, if it has the shape of one. It is noted and never taken for ours: a caller
 // could give many requests one name, or one of its own the name of another's.
 func callerID(r *http.Request) string {
-	id := r.Header.Get("X-Request-Id")
+	id := r.Header.Get("X-Request-ID")
 	if len(id) > maxCallerID || strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
 		return ""
 	}

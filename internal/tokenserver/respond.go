@@ -64,7 +64,7 @@ type errorBody struct {
 func (s *Server) endpoint(name string, handle handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		e := &event{endpoint: name, started: s.Now(), source: sourceOf(r), requestID: rand.Text(), callerID: callerID(r)}
-		w.Header().Set("X-Request-Id", e.requestID)
+		w.Header().Set("X-Request-ID", e.requestID)
 		a, err := handle(r, e)
 		var status int
 		if err != nil {

@@ -143,9 +143,9 @@ func TestEveryAnswerHasARequestIDOfOurs(t *testing.T) {
 		for _, c := range []call{{basic: reporting, body: grant}, {body: grant}, {path: "/nowhere"}, {path: oauth2.JWKSPath}} {
 			c.header = http.Header{}
 			if caller != "" {
-				c.header.Set("X-Request-Id", caller)
+				c.header.Set("X-Request-ID", caller)
 			}
-			id := w.do(c).Header().Get("X-Request-Id")
+			id := w.do(c).Header().Get("X-Request-ID")
 			if !shape.MatchString(id) || seen[id] {
 				t.Errorf("%s with %q: request id %q", c.path, caller, id)
 			}
@@ -155,7 +155,7 @@ func TestEveryAnswerHasARequestIDOfOurs(t *testing.T) {
 			}
 		}
 	}
-	if id := w.do(call{method: http.MethodGet, path: oauth2.JWKSPath}).Header().Get("X-Request-Id"); !shape.MatchString(id) {
+	if id := w.do(call{method: http.MethodGet, path: oauth2.JWKSPath}).Header().Get("X-Request-ID"); !shape.MatchString(id) {
 		t.Errorf("keys with request id %q", id)
 	}
 }

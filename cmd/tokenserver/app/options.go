@@ -64,12 +64,16 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	flags.StringVar(&o.CertFile, "tls-cert-file", "", "serving certificate in PEM; read again when it changes")
 	flags.StringVar(&o.KeyFile, "tls-key-file", "", "key of the serving certificate in PEM")
 	flags.BoolVar(&o.RequireHTTPS, "require-https", true, "false serves plain HTTP: credentials and tokens are then readable on the network")
-	flags.Func("token-endpoint-alias", "another path under which the token endpoint answers, such as /services/oauth2/token.pxp; may be repeated", func(path string) error {
-		o.TokenAliases = append(o.TokenAliases, path)
-		return nil
-	})
-	flags.BoolVar(&o.TokenByGet, "token-endpoint-allow-get", false, "let the token endpoint answer GET, with credentials in the Authorization header only: tokens may then stay in caches and histories on the way")
-	flags.IntVar(&o.ClientRate, "client-rate", tokenserver.DefaultClientRate, "how many tokens a second one client may fetch, with bursts of ten seconds' worth; what is beyond is answered 429")
+	flags.Func("token-endpoint-alias",
+		"another path under which the token endpoint answers, such as /services/oauth2/token.pxp; may be repeated", func(path string) error {
+			o.TokenAliases = append(o.TokenAliases, path)
+			return nil
+		})
+	flags.BoolVar(&o.TokenByGet, "token-endpoint-allow-get", false,
+		"let the token endpoint answer GET, with credentials in the Authorization header only: "+
+			"tokens may then stay in caches and histories on the way")
+	flags.IntVar(&o.ClientRate, "client-rate", tokenserver.DefaultClientRate,
+		"how many tokens a second one client may fetch, with bursts of ten seconds' worth; what is beyond is answered 429")
 	flags.DurationVar(&o.ShutdownLag, "shutdown-lag", 5*time.Second, "how long to go on serving after readiness is withdrawn, so that balancers notice")
 	if err := flags.Parse(args); err != nil {
 		return Options{}, err
