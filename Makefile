@@ -76,7 +76,7 @@ format: $(GOLANGCI_LINT) ## Format the Go files and order their imports
 .PHONY: lint
 lint: $(GOLANGCI_LINT) $(GOVULNCHECK) ## Run the linters, the API linter and the check for known vulnerabilities
 	@echo "--- golangci-lint"
-	@$(GOLANGCI_LINT) run
+	@$(GOLANGCI_LINT) run --allow-serial-runners
 	@echo "--- the rules on who may import whom refuse what they should"
 	@hack/test-import-rules.sh $(GOLANGCI_LINT)
 	@echo "--- govulncheck"
