@@ -5,11 +5,12 @@ package v1alpha1
 
 import "time"
 
-// Duration is a length of time in whole seconds, written as hours, minutes and seconds: 1h, 90m, 1h30m.
+// Duration is a length of time in whole seconds, written as hours, minutes and seconds of at most six digits
+// each: 1h, 90m, 1h30m. More digits could overflow what CEL and Go count in.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=16
-// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+(h|m|s))+$')",message="a duration is written in whole hours, minutes and seconds, such as 1h, 90m or 1h30m"
+// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}[hms])+$')",message="a duration is written in whole hours, minutes and seconds of at most six digits each, such as 1h, 90m or 1h30m"
 type Duration string
 
 // Or returns the duration, or a default where none is given. What the API server lets through always parses.

@@ -69,7 +69,7 @@ type OAuth2ClientSpec struct {
 
 	// tokenLifetime is how long a token of this client is valid, from 1m to 1h, in whole seconds. Left out it is 1h.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]+(h|m|s))+$') || duration(self) >= duration('1m') && duration(self) <= duration('1h')",message="tokenLifetime must be between 1m and 1h in whole seconds, such as 30m"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) >= duration('1m') && duration(self) <= duration('1h')",message="tokenLifetime must be between 1m and 1h in whole seconds, such as 30m"
 	TokenLifetime Duration `json:"tokenLifetime,omitempty"`
 
 	// secret says where the credentials go and how that Secret looks.
@@ -193,24 +193,24 @@ type SecretKeys struct {
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=253
-// +kubebuilder:validation:XValidation:rule="self.matches('^[-._a-zA-Z0-9]+$')",message="an entry of a Secret is named with letters, digits, '-', '_' and '.'"
+// +kubebuilder:validation:XValidation:rule="self.matches('^[-._a-zA-Z0-9]+$') && self != '.' && !self.startsWith('..')",message="an entry of a Secret is named with letters, digits, '-', '_' and '.', and neither is '.' nor begins with '..'"
 type SecretKey string
 
 // RotationSpec says when the client secret is replaced. On demand it is replaced whenever the annotation
 // hallpass.dev/rotate of the OAuth2Client gets a value that it did not have before.
 //
 // +kubebuilder:validation:MinProperties=1
-// +kubebuilder:validation:XValidation:rule="!has(self.interval) || duration(self.interval) >= duration(has(self.overlap) ? self.overlap : '24h') + duration('1m')",message="rotation.interval must be at least a minute longer than rotation.overlap, which is 24h if it is left out"
+// +kubebuilder:validation:XValidation:rule="!has(self.interval) || !self.interval.matches('^([0-9]{1,6}[hms])+$') || has(self.overlap) && !self.overlap.matches('^([0-9]{1,6}[hms])+$') || duration(self.interval) >= duration(has(self.overlap) ? self.overlap : '24h') + duration('1m')",message="rotation.interval must be at least a minute longer than rotation.overlap, which is 24h if it is left out"
 type RotationSpec struct {
 	// interval is how often the secret is replaced on its own, from 1h to 8760h; left out, never. The moment within the
 	// interval differs from client to client, and the first replacement comes within one interval.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]+(h|m|s))+$') || duration(self) >= duration('1h') && duration(self) <= duration('8760h')",message="rotation.interval must be between 1h and 8760h (a year)"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) >= duration('1h') && duration(self) <= duration('8760h')",message="rotation.interval must be between 1h and 8760h (a year)"
 	Interval Duration `json:"interval,omitempty"`
 
 	// overlap is how long a replaced secret still works, from 0s to 2160h; left out it is 24h. 0s ends it at once.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]+(h|m|s))+$') || duration(self) <= duration('2160h')",message="rotation.overlap must be at most 2160h (90 days)"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) <= duration('2160h')",message="rotation.overlap must be at most 2160h (90 days)"
 	Overlap Duration `json:"overlap,omitempty"`
 }
 

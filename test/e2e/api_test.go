@@ -31,53 +31,101 @@ func TestTheAPIServerRefusesBadSpecs(t *testing.T) {
 		}
 		return "[" + strings.Join(items, ", ") + "]"
 	}
+	pairs := func(n int) string {
+		var items []string
+		for i := range n {
+			items = append(items, fmt.Sprintf("k%d: v", i))
+		}
+		return "{" + strings.Join(items, ", ") + "}"
+	}
 	const (
 		lifetime = "tokenLifetime must be between 1m and 1h in whole seconds, such as 30m"
-		duration = "a duration is written in whole hours, minutes and seconds, such as 1h, 90m or 1h30m"
+		duration = "a duration is written in whole hours, minutes and seconds of at most six digits each, such as 1h, 90m or 1h30m"
 		scope    = "a scope is printable ASCII without spaces, quotation marks and backslashes (RFC 6749 section 3.3)"
-		entry    = "an entry of a Secret is named with letters, digits, '-', '_' and '.'"
+		entry    = "an entry of a Secret is named with letters, digits, '-', '_' and '.', and neither is '.' nor begins with '..'"
 		domains  = "s in the domains kubernetes.io, k8s.io and hallpass.dev cannot be set on the Secret"
 		distinct = "secret.keys must name every entry of the Secret differently, the default names included"
 		overlap  = "rotation.interval must be at least a minute longer than rotation.overlap, which is 24h if it is left out"
 	)
 	for spec, message := range map[string]string{
-		"{}":                                             "",
-		"displayName: ''":                                "should be at least 1 chars long",
-		"displayName: " + long(100):                      "",
-		"displayName: " + long(101):                      "may not be more than 100",
-		"description: " + long(2000):                     "",
-		"description: " + long(2001):                     "may not be more than 2000",
-		"scopes: []":                                     "should have at least 1 items",
-		"scopes: " + list(64):                            "",
-		"scopes: " + list(65):                            "must have at most 64 items",
-		"scopes: [a, a]":                                 "Duplicate value",
-		"scopes: ['']":                                   "should be at least 1 chars long",
-		"scopes: [" + long(128) + "]":                    "",
-		"scopes: [" + long(129) + "]":                    "may not be more than 128",
-		"scopes: ['!#[]~:/?']":                           "",
-		"scopes: ['a b']":                                scope,
-		`scopes: ['a"b']`:                                scope,
-		`scopes: ['a\b']`:                                scope,
-		"scopes: ['ä']":                                  scope,
-		"tokenLifetime: 1m":                              "",
-		"tokenLifetime: 59s":                             lifetime,
-		"tokenLifetime: 1h":                              "",
-		"tokenLifetime: 1h1s":                            lifetime,
-		"tokenLifetime: 90":                              "must be of type string",
-		"tokenLifetime: '90'":                            duration,
-		"tokenLifetime: 1.5h":                            duration,
-		"tokenLifetime: an hour":                         duration,
-		"tokenLifetime: -30m":                            duration,
-		"tokenLifetime: 00000000000000030m":              "may not be more than 16",
-		"state: Suspended":                               "",
-		"state: suspended":                               `supported values: "Active", "Suspended"`,
-		"secret: {name: a.b-c}":                          "",
-		"secret: {name: A}":                              "secret.name must be a valid Secret name: lower-case letters, digits, '-' and '.'",
-		"secret: {name: " + long(254) + "}":              "may not be more than 253",
-		"secret: {keys: {clientID: CLIENT_ID}}":          "",
-		"secret: {keys: {clientID: 'a b'}}":              entry,
-		"secret: {keys: {clientID: scope}}":              distinct,
-		"secret: {keys: {clientID: a, clientSecret: a}}": distinct,
+		"{}":                                "",
+		"displayName: ''":                   "should be at least 1 chars long",
+		"displayName: " + long(100):         "",
+		"displayName: " + long(101):         "may not be more than 100",
+		"description: " + long(2000):        "",
+		"description: " + long(2001):        "may not be more than 2000",
+		"scopes: []":                        "should have at least 1 items",
+		"scopes: " + list(64):               "",
+		"scopes: " + list(65):               "must have at most 64 items",
+		"scopes: [a, a]":                    "Duplicate value",
+		"scopes: ['']":                      "should be at least 1 chars long",
+		"scopes: [" + long(128) + "]":       "",
+		"scopes: [" + long(129) + "]":       "may not be more than 128",
+		"scopes: ['!#[]~:/?']":              "",
+		"scopes: ['a b']":                   scope,
+		`scopes: ['a"b']`:                   scope,
+		`scopes: ['a\b']`:                   scope,
+		"scopes: ['ä']":                     scope,
+		"tokenLifetime: 1m":                 "",
+		"tokenLifetime: 59s":                lifetime,
+		"tokenLifetime: 1h":                 "",
+		"tokenLifetime: 1h1s":               lifetime,
+		"tokenLifetime: 90":                 "must be of type string",
+		"tokenLifetime: '90'":               duration,
+		"tokenLifetime: 1.5h":               duration,
+		"tokenLifetime: an hour":            duration,
+		"tokenLifetime: -30m":               duration,
+		"tokenLifetime: 90000ms":            duration,
+		"tokenLifetime: 999999999999999h":   duration, // more than CEL can count in
+		"tokenLifetime: 999999h999999h":     lifetime,
+		"tokenLifetime: 000h000h0000030m":   duration,
+		"tokenLifetime: 0000h000h000030m":   "",
+		"tokenLifetime: 1h0m0s":             "",
+		"tokenLifetime: 0000h0000h000030m":  "may not be more than 16",
+		"state: Suspended":                  "",
+		"state: suspended":                  `supported values: "Active", "Suspended"`,
+		"secret: {name: a.b-c}":             "",
+		"secret: {name: ''}":                "should be at least 1 chars long",
+		"secret: {name: kube-system/token}": "secret.name must be a valid Secret name: lower-case letters, digits, '-' and '.'",
+		"secret: {type: kubernetes.io/service-account-token}":                "unknown field",
+		"secret: {labels: {}}":                                               "should have at least 1 properties",
+		"secret: {labels: " + pairs(16) + "}":                                "",
+		"secret: {labels: " + pairs(17) + "}":                                "must have at most 16 items",
+		"secret: {annotations: {}}":                                          "should have at least 1 properties",
+		"secret: {annotations: " + pairs(16) + "}":                           "",
+		"secret: {annotations: " + pairs(17) + "}":                           "must have at most 16 items",
+		"secret: {annotations: {a/b/c: x}}":                                  "an annotation is named like app or example.com/app: letters, digits, '-', '_' and '.'",
+		"secret: {annotations: {x.k8s.io/a: x}}":                             "annotation" + domains,
+		"secret: {annotations: {a: " + long(1024) + "}}":                     "",
+		"secret: {labels: {kubernetes.io/name: x}}":                          "label" + domains,
+		"secret: {labels: {mykubernetes.io/name: x}}":                        "",
+		"secret: {labels: {kubernetes.io.example.com/name: x}}":              "",
+		"secret: {labels: {hallpassxdev/name: x}}":                           "",
+		"secret: {labels: {team: " + long(63) + "}}":                         "",
+		"secret: {labels: {team: " + long(64) + "}}":                         "may not be more than 63",
+		"secret: {name: A}":                                                  "secret.name must be a valid Secret name: lower-case letters, digits, '-' and '.'",
+		"secret: {name: " + long(254) + "}":                                  "may not be more than 253",
+		"secret: {keys: {clientID: CLIENT_ID}}":                              "",
+		"secret: {keys: {clientID: 'a b'}}":                                  entry,
+		"secret: {keys: {}}":                                                 "should have at least 1 properties",
+		"secret: {keys: {clientID: ''}}":                                     "should be at least 1 chars long",
+		"secret: {keys: {clientID: ../id}}":                                  entry,
+		"secret: {keys: {clientID: .}}":                                      entry,
+		"secret: {keys: {clientID: ..}}":                                     entry,
+		"secret: {keys: {clientID: ..id}}":                                   entry,
+		"secret: {keys: {clientID: .id}}":                                    "",
+		"secret: {keys: {clientID: " + long(253) + "}}":                      "",
+		"secret: {keys: {clientID: " + long(254) + "}}":                      "may not be more than 253",
+		"secret: {keys: {clientID: client_secret}}":                          distinct,
+		"secret: {keys: {issuerURL: token_url}}":                             distinct,
+		"secret: {keys: {tokenURL: issuer_url}}":                             distinct,
+		"secret: {keys: {jwksURL: introspection_url}}":                       distinct,
+		"secret: {keys: {introspectionURL: jwks_url}}":                       distinct,
+		"secret: {keys: {scope: ca.crt}}":                                    distinct,
+		"secret: {keys: {caCertificate: client_id}}":                         distinct,
+		"secret: {keys: {scope: ca.crt, caCertificate: scope}}":              "",
+		"secret: {keys: {clientID: scope}}":                                  distinct,
+		"secret: {keys: {clientID: a, clientSecret: a}}":                     distinct,
 		"secret: {keys: {clientID: client_secret, clientSecret: a}}":         "",
 		"secret: {labels: {example.com/team: shop}}":                         "",
 		"secret: {labels: {app.kubernetes.io/name: shop}}":                   "label" + domains,
@@ -91,6 +139,15 @@ func TestTheAPIServerRefusesBadSpecs(t *testing.T) {
 		"secret: {annotations: {a: " + long(1025) + "}}":                     "may not be more than 1024",
 		"rotation: {interval: 720h, overlap: 24h}":                           "",
 		"rotation: {interval: 24h1m}":                                        "",
+		"rotation: {}":                                                       "should have at least 1 properties",
+		"rotation: {interval: 1h, overlap: 0s}":                              "",
+		"rotation: {interval: 8760h}":                                        "",
+		"rotation: {overlap: 2160h}":                                         "",
+		"rotation: {overlap: 2160h1s}":                                       "rotation.overlap must be at most 2160h (90 days)",
+		"rotation: {interval: daily}":                                        duration,
+		"rotation: {interval: 720h, overlap: 1d}":                            duration,
+		"rotation: {interval: 999999999999999h}":                             duration,
+		"rotation: {interval: 24h59s}":                                       overlap,
 		"rotation: {interval: 24h}":                                          overlap,
 		"rotation: {interval: 2h, overlap: 1h59m}":                           "",
 		"rotation: {interval: 2h, overlap: 1h59m1s}":                         overlap,
@@ -116,6 +173,9 @@ func TestTheAPIServerRefusesBadSpecs(t *testing.T) {
 			}
 			if message != "" && (err == nil || !strings.Contains(err.Error(), message)) {
 				t.Errorf("%v, want a refusal that says %q", err, message)
+			}
+			if err != nil && strings.Contains(err.Error(), "evaluating rule") {
+				t.Errorf("a rule broke down instead of saying what is wrong: %v", err)
 			}
 		})
 	}
