@@ -4,7 +4,9 @@
 package jws_test
 
 import (
+	"crypto/rsa"
 	"encoding/json"
+	"errors"
 	"testing"
 
 	"github.com/go-jose/go-jose/v4"
@@ -26,28 +28,38 @@ func FuzzVerify(f *testing.F) {
 		f.Add(withHeader(sign(f, s, `{}`), `{"alg":"none"}`))
 		f.Add(withHeader(sign(f, s, `{}`), `{"alg":"HS256"}`))
 	}
-	for _, example := range []func(testing.TB) (jws.PublicKey, string){rfc7515A3, rfc8037A4} {
+	for _, example := range []func(testing.TB) (jws.PublicKey, string){rfc7515A2, rfc7515A3, rfc8037A4} {
 		key, token := example(f)
 		keys = append(keys, key)
 		f.Add(token)
 	}
+	pss, ok := private(f, jws.RS256).(*rsa.PrivateKey)
+	if !ok {
+		f.Fatal("not an RSA key")
+	}
+	keys = append(keys, jws.PublicKey{Algorithm: jws.PS256, Key: pss.Public()})
+	f.Add(withPSS(f, pss, `{"sub":"a"}`, rsa.PSSSaltLengthEqualsHash))
 	f.Add("..")
 	f.Add("")
 	f.Fuzz(func(t *testing.T, token string) {
 		for _, key := range keys {
-			payload, ok := accepted(token, key)
-			if !ok {
-				continue
-			}
-			for name, verify := range map[string]func(string, jws.PublicKey) ([]byte, error){
-				"go-jose": withGoJOSE, "golang-jwt": withGolangJWT, "jwx": withJWX,
-			} {
-				if theirs, err := verify(token, key); err != nil || string(theirs) != string(payload) {
-					t.Errorf("we accept %q, %s says %v with payload %q", token, name, err, theirs)
-				}
+			if payload, ok := accepted(token, key); ok {
+				othersAccept(t, token, key, payload)
 			}
 		}
 	})
+}
+
+// othersAccept fails the test for each library that does not read the same payload.
+func othersAccept(t *testing.T, token string, key jws.PublicKey, payload []byte) {
+	t.Helper()
+	for name, verify := range map[string]func(string, jws.PublicKey) ([]byte, error){
+		"go-jose": withGoJOSE, "golang-jwt": withGolangJWT, "jwx": withJWX,
+	} {
+		if theirs, err := verify(token, key); err != nil || string(theirs) != string(payload) {
+			t.Errorf("we accept %q, %s says %v with payload %q", token, name, err, theirs)
+		}
+	}
 }
 
 func withGoJOSE(token string, key jws.PublicKey) ([]byte, error) {
@@ -97,7 +109,7 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%d bytes were read", len(s))
 		}
 		switch message.Header.Algorithm {
-		case jws.ES256, jws.RS256, jws.EdDSA:
+		case jws.ES256, jws.RS256, jws.PS256, jws.EdDSA:
 		default:
 			t.Errorf("algorithm %q was read", message.Header.Algorithm)
 		}
@@ -117,6 +129,34 @@ func FuzzParseObject(f *testing.F) {
 		var lenient map[string]json.RawMessage
 		if err := json.Unmarshal(raw, &lenient); err != nil || len(lenient) != len(object) {
 			t.Errorf("read %d members of %q, encoding/json reads %d (%v)", len(object), raw, len(lenient), err)
+		}
+	})
+}
+
+// FuzzParseKeySet looks for a set that makes the reader panic, that holds a key which does not fit, or which does not come
+// back from its own rendering.
+func FuzzParseKeySet(f *testing.F) {
+	f.Add([]byte(`{"keys":[]}`))
+	f.Add([]byte(`{"keys":[{"kty":"EC","crv":"P-256","x":"","y":""}]}`))
+	for _, algorithm := range []jws.Algorithm{jws.ES256, jws.RS256, jws.EdDSA} {
+		f.Add(keySet(f, signer(f, algorithm).Public()))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		set, err := jws.ParseKeySet(raw)
+		if err != nil {
+			if !errors.Is(err, jws.ErrKeySet) || len(set.Keys) > 0 {
+				t.Errorf("%v with %d keys", err, len(set.Keys))
+			}
+			return
+		}
+		for _, key := range set.Keys {
+			if err := key.Check(); err != nil || key.ID == "" {
+				t.Errorf("key %q: %v", key.ID, err)
+			}
+			again, err := jws.ParseKeySet(keySet(t, key))
+			if err != nil || len(again.Keys) != 1 || again.Keys[0].ID != key.ID || again.Keys[0].Algorithm != key.Algorithm {
+				t.Errorf("read again: %+v (%v), want %+v", again, err, key)
+			}
 		}
 	})
 }

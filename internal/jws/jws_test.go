@@ -10,9 +10,11 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/big"
 	"strings"
 	"testing"
@@ -53,8 +55,23 @@ func rfc8037A4(t testing.TB) (jws.PublicKey, string) {
 			".hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg"
 }
 
+// The key and the token of RFC 7515 appendix A.2, RS256.
+func rfc7515A2(t testing.TB) (jws.PublicKey, string) {
+	return jws.PublicKey{Algorithm: jws.RS256, Key: &rsa.PublicKey{E: 65537, N: integer(t,
+			"ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRP"+
+				"EwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5Zw"+
+				"Kh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ")}},
+		"eyJhbGciOiJSUzI1NiJ9" +
+			".eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ" +
+			".cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4" +
+			"BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqv" +
+			"hJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw"
+}
+
 func TestTheExamplesOfTheRFCsVerify(t *testing.T) {
-	for name, example := range map[string]func(testing.TB) (jws.PublicKey, string){"RFC 7515 A.3": rfc7515A3, "RFC 8037 A.4": rfc8037A4} {
+	for name, example := range map[string]func(testing.TB) (jws.PublicKey, string){
+		"RFC 7515 A.2": rfc7515A2, "RFC 7515 A.3": rfc7515A3, "RFC 8037 A.4": rfc8037A4,
+	} {
 		t.Run(name, func(t *testing.T) {
 			key, token := example(t)
 			message, err := jws.Parse(token)
@@ -121,7 +138,7 @@ func signer(t testing.TB, algorithm jws.Algorithm) *jws.Signer {
 
 func sign(t testing.TB, s *jws.Signer, payload string) string {
 	t.Helper()
-	token, err := s.Sign(s.Header("at+jwt"), []byte(payload))
+	token, err := s.Sign("at+jwt", []byte(payload))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,6 +200,11 @@ func TestAKeyThatDoesNotFitItsAlgorithmIsRefused(t *testing.T) {
 		"a symmetric key":              {Algorithm: "HS256", Key: []byte("secret")},
 		"no key":                       {Algorithm: jws.ES256},
 		"an Ed25519 key of odd length": {Algorithm: jws.EdDSA, Key: ed25519.PublicKey("short")},
+		"an RSA key without modulus":   {Algorithm: jws.RS256, Key: &rsa.PublicKey{E: 65537}},
+		"an even RSA modulus":          {Algorithm: jws.PS256, Key: &rsa.PublicKey{E: 65537, N: new(big.Int).Lsh(big.NewInt(1), 2047)}},
+		"an RSA exponent of one":       {Algorithm: jws.PS256, Key: &rsa.PublicKey{E: 1, N: odd(2048)}},
+		"an even RSA exponent":         {Algorithm: jws.RS256, Key: &rsa.PublicKey{E: 65536, N: odd(2048)}},
+		"RSA of 8200 bits":             {Algorithm: jws.RS256, Key: &rsa.PublicKey{E: 65537, N: odd(8200)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := key.Check(); !errors.Is(err, jws.ErrWeakKey) {
@@ -190,6 +212,51 @@ func TestAKeyThatDoesNotFitItsAlgorithmIsRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// odd is an odd number of that many bits.
+func odd(bits uint) *big.Int { return new(big.Int).SetBit(big.NewInt(1), int(bits)-1, 1) }
+
+func TestPS256IsVerifiedAndNotMade(t *testing.T) {
+	private, ok := private(t, jws.RS256).(*rsa.PrivateKey)
+	if !ok {
+		t.Fatal("not an RSA key")
+	}
+	if _, err := jws.NewSigner(jws.PS256, private); !errors.Is(err, jws.ErrWeakKey) {
+		t.Errorf("a signer for PS256: %v, want ErrWeakKey", err)
+	}
+	token := withPSS(t, private, `{"sub":"a"}`, rsa.PSSSaltLengthEqualsHash)
+	if payload, ok := accepted(token, jws.PublicKey{Algorithm: jws.PS256, Key: private.Public()}); !ok || string(payload) != `{"sub":"a"}` {
+		t.Errorf("accepted %t, payload %q", ok, payload)
+	}
+	for name, refused := range map[string]struct {
+		token string
+		key   jws.PublicKey
+	}{
+		"the same key for RS256":               {token, jws.PublicKey{Algorithm: jws.RS256, Key: private.Public()}},
+		"its header changed to RS256":          {withHeader(token, `{"alg":"RS256"}`), jws.PublicKey{Algorithm: jws.RS256, Key: private.Public()}},
+		"a salt of another length (RFC 7518)":  {withPSS(t, private, `{}`, 20), jws.PublicKey{Algorithm: jws.PS256, Key: private.Public()}},
+		"a salt as long as there is room for":  {withPSS(t, private, `{}`, rsa.PSSSaltLengthAuto), jws.PublicKey{Algorithm: jws.PS256, Key: private.Public()}},
+		"another key":                          {token, jws.PublicKey{Algorithm: jws.PS256, Key: signer(t, jws.RS256).Public().Key}},
+		"a key of another kind said to be one": {token, jws.PublicKey{Algorithm: jws.PS256, Key: signer(t, jws.ES256).Public().Key}},
+	} {
+		if _, ok := accepted(refused.token, refused.key); ok {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// withPSS makes a PS256 token with a salt of that length.
+func withPSS(t testing.TB, key *rsa.PrivateKey, payload string, salt int) string {
+	t.Helper()
+	encode := base64.RawURLEncoding.EncodeToString
+	input := encode([]byte(`{"alg":"PS256"}`)) + "." + encode([]byte(payload))
+	digest := sha256.Sum256([]byte(input))
+	signature, err := rsa.SignPSS(rand.Reader, key, crypto.SHA256, digest[:], &rsa.PSSOptions{SaltLength: salt})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return input + "." + encode(signature)
 }
 
 // header renders a protected header of any shape around a valid payload and the signature of another token.
@@ -303,22 +370,69 @@ func TestObjectsHaveDistinctMembersAndNothingAfterThem(t *testing.T) {
 		raw string
 		ok  bool
 	}{
-		"an object":             {`{"a":1,"b":{"a":2}}`, true},
-		"an empty one":          {`{}`, true},
-		"white space around it": {" {\"a\":1}\n", true},
-		"a member twice":        {`{"a":1,"a":1}`, false},
-		"twice by an escape":    {`{"a":1,"\u0061":1}`, false},
-		"something after it":    {`{"a":1}x`, false},
-		"another after it":      {`{"a":1}{}`, false},
-		"an array":              {`[1]`, false},
-		"cut short":             {`{"a":`, false},
-		"nothing":               {``, false},
+		"an object":                       {`{"a":1,"b":{"a":2}}`, true},
+		"an empty one":                    {`{}`, true},
+		"white space around it":           {" {\"a\":1}\n", true},
+		"a member twice":                  {`{"a":1,"a":1}`, false},
+		"twice by an escape":              {`{"a":1,"\u0061":1}`, false},
+		"the same name written otherwise": {`{"a\u00e9":1,"aé":1}`, false},
+		"values of every kind":            {`{"a":"}\"{","b":[{"c":"]"},[]],"d":-1.5e3,"e":null,"f":true,"g":{"h":{"i":"\\"}}, "j" : "" }`, true},
+		"not UTF-8":                       {"{\"a\":\"\xff\"}", false},
+		"a comma too many":                {`{"a":1,}`, false},
+		"something after it":              {`{"a":1}x`, false},
+		"another after it":                {`{"a":1}{}`, false},
+		"an array":                        {`[1]`, false},
+		"cut short":                       {`{"a":`, false},
+		"nothing":                         {``, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := jws.ParseObject([]byte(c.raw)); (err == nil) != c.ok {
 				t.Errorf("%v, want ok %t", err, c.ok)
 			}
 		})
+	}
+}
+
+func TestMembersAreReadAsWhatTheyAre(t *testing.T) {
+	object, err := jws.ParseObject([]byte(`{"s":"a\u0062","empty":"","null":null,"n":17,"f":17.9,"e":1.7e1,"neg":-1,"big":1e20,"huge":1e400,"q":"17",
+		"list":["a","b"],"none":[],"mixed":["a",1],"hole":["a",null]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"s": "ab", "empty": "", "absent": ""} {
+		if got, err := object.OptionalString(name); err != nil || got != want {
+			t.Errorf("optional %s: %q (%v), want %q", name, got, err, want)
+		}
+	}
+	for _, name := range []string{"null", "n", "list"} {
+		if got, err := object.OptionalString(name); err == nil {
+			t.Errorf("optional %s is read as %q", name, got)
+		}
+	}
+	for _, name := range []string{"empty", "absent", "null"} {
+		if _, err := object.String(name); err == nil {
+			t.Errorf("%s is read as a string that has to be there", name)
+		}
+	}
+	for name, want := range map[string]int64{"n": 17, "f": 17, "e": 17} {
+		if got, err := object.Seconds(name); err != nil || got != want {
+			t.Errorf("seconds of %s: %d (%v), want %d", name, got, err, want)
+		}
+	}
+	for _, name := range []string{"neg", "big", "huge", "q", "null", "absent", "list"} {
+		if got, err := object.Seconds(name); err == nil {
+			t.Errorf("seconds of %s are read as %d", name, got)
+		}
+	}
+	for name, want := range map[string][]string{"s": {"ab"}, "list": {"a", "b"}, "none": {}} {
+		if got, err := object.Strings(name); err != nil || !cmp.Equal(got, want) {
+			t.Errorf("strings of %s: %q (%v), want %q", name, got, err, want)
+		}
+	}
+	for _, name := range []string{"mixed", "hole", "null", "n", "absent"} {
+		if got, err := object.Strings(name); err == nil {
+			t.Errorf("strings of %s are read as %q", name, got)
+		}
 	}
 }
 
@@ -348,14 +462,41 @@ func TestKeysArePublishedWithoutTheirPrivateHalf(t *testing.T) {
 	}
 }
 
+func TestATokenIsAppendedToWhatIsThere(t *testing.T) {
+	for _, algorithm := range []jws.Algorithm{jws.ES256, jws.RS256, jws.EdDSA} {
+		s := signer(t, algorithm)
+		out, err := s.AppendSigned([]byte("before "), "at+jwt", []byte(`{}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if token, ok := strings.CutPrefix(string(out), "before "); !ok || token != sign(t, s, `{}`) {
+			t.Errorf("%s: %q is not the deterministic token after what was there", algorithm, out)
+		}
+	}
+}
+
+func TestSigningTwiceIsTheSameToken(t *testing.T) {
+	s := signer(t, jws.ES256)
+	for i := range 300 { // so that r and s come with leading zeros too
+		payload := fmt.Sprintf(`{"jti":"%d"}`, i)
+		token := sign(t, s, payload)
+		if token != sign(t, s, payload) {
+			t.Fatal("ES256 signatures are not deterministic")
+		}
+		if _, ok := accepted(token, s.Public()); !ok {
+			t.Fatalf("%s is refused", token)
+		}
+	}
+}
+
 func BenchmarkSign(b *testing.B) {
 	for _, algorithm := range []jws.Algorithm{jws.ES256, jws.RS256, jws.EdDSA} {
 		b.Run(string(algorithm), func(b *testing.B) {
 			s := signer(b, algorithm)
-			header, payload := s.Header("at+jwt"), []byte(`{"sub":"somebody","scope":"read write"}`)
+			payload := []byte(`{"sub":"somebody","scope":"read write"}`)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := s.Sign(header, payload); err != nil {
+				if _, err := s.Sign("at+jwt", payload); err != nil {
 					b.Fatal(err)
 				}
 			}

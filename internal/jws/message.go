@@ -4,14 +4,15 @@
 package jws
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
-	"math/big"
 	"strings"
 )
 
@@ -36,7 +37,7 @@ type Header struct {
 // Message is a compact JWS that was taken apart and not verified yet: nothing of its payload may be believed.
 type Message struct {
 	Header       Header
-	signingInput string
+	signingInput []byte
 	payload      []byte
 	signature    []byte
 }
@@ -44,26 +45,84 @@ type Message struct {
 // Parse takes a compact serialisation apart. It accepts canonical unpadded base64url only, so that no two strings are the
 // same token.
 func Parse(compact string) (Message, error) {
-	if len(compact) > MaxSize || strings.Count(compact, ".") != 2 {
-		return Message{}, ErrMalformed
+	if len(compact) > MaxSize || strings.Count(compact, ".") != 2 || strings.ContainsAny(compact, "\r\n") {
+		return Message{}, ErrMalformed // encoding/base64 would skip line breaks
 	}
-	header, rest, _ := strings.Cut(compact, ".")
-	payload, signature, _ := strings.Cut(rest, ".")
-	m := Message{signingInput: compact[:len(header)+1+len(payload)]}
-	rawHeader, err := decodeSegment(header)
+	header, rest, _ := bytes.Cut([]byte(compact), []byte("."))
+	payload, signature, _ := bytes.Cut(rest, []byte("."))
+	m := Message{signingInput: header[: len(header)+1+len(payload) : len(header)+1+len(payload)]}
+
+	var buffer [256]byte
+	rawHeader, err := appendDecoded(buffer[:0], header)
 	if err != nil {
 		return Message{}, err
 	}
 	if m.Header, err = parseHeader(rawHeader); err != nil {
 		return Message{}, err
 	}
-	if m.payload, err = decodeSegment(payload); err != nil {
+	decoded := make([]byte, 0, strictBase64.DecodedLen(len(payload))+strictBase64.DecodedLen(len(signature)))
+	if decoded, err = appendDecoded(decoded, payload); err != nil {
 		return Message{}, err
 	}
-	if m.signature, err = decodeSegment(signature); err != nil {
+	m.payload = decoded[:len(decoded):len(decoded)]
+	if decoded, err = appendDecoded(decoded, signature); err != nil {
 		return Message{}, err
 	}
+	m.signature = decoded[len(m.payload):]
 	return m, nil
+}
+
+var strictBase64 = base64.RawURLEncoding.Strict()
+
+func appendDecoded(dst, segment []byte) ([]byte, error) {
+	if len(segment) == 0 {
+		return nil, ErrMalformed
+	}
+	decoded, err := strictBase64.AppendDecode(dst, segment)
+	if err != nil {
+		return nil, ErrMalformed
+	}
+	return decoded, nil
+}
+
+// headerMembers are the members that a header may have, first those that are read. A header that asks for more than a plain
+// signature is refused, whether we would have understood it or not: crit (RFC 7515 section 4.1.11), keys and key addresses,
+// compression, b64. The digests of a certificate that some client libraries send name a key a second time and are not used.
+var headerMembers = [...]string{"alg", "kid", "typ", "cty", "x5t", "x5t#S256"}
+
+func parseHeader(raw []byte) (Header, error) {
+	var seen [len(headerMembers)]bool
+	var values [3]string
+	err := eachMember(raw, func(name string, value json.RawMessage) error {
+		i := headerMember(name)
+		if i < 0 || seen[i] {
+			return ErrMalformed
+		}
+		seen[i] = true
+		if i >= len(values) {
+			return nil
+		}
+		var err error
+		values[i], err = stringMember(name, value)
+		return err
+	})
+	if err != nil {
+		return Header{}, ErrMalformed
+	}
+	h := Header{Algorithm: Algorithm(values[0]), KeyID: values[1], Type: values[2]}
+	if !h.Algorithm.known() {
+		return Header{}, ErrMalformed
+	}
+	return h, nil
+}
+
+func headerMember(name string) int {
+	for i, member := range headerMembers {
+		if name == member {
+			return i
+		}
+	}
+	return -1
 }
 
 // Verify returns the payload if the signature is the key's.
@@ -71,75 +130,27 @@ func (m Message) Verify(key PublicKey) ([]byte, error) {
 	if m.Header.Algorithm != key.Algorithm || key.Check() != nil {
 		return nil, ErrSignature
 	}
-	digest := sha256.Sum256([]byte(m.signingInput))
+	if public, ok := key.Key.(ed25519.PublicKey); ok {
+		if !ed25519.Verify(public, m.signingInput, m.signature) {
+			return nil, ErrSignature
+		}
+		return m.payload, nil
+	}
+	digest := sha256.Sum256(m.signingInput)
 	valid := false
 	switch public := key.Key.(type) {
 	case *ecdsa.PublicKey:
-		valid = verifyES256(public, digest[:], m.signature)
+		der, ok := derFromRaw(m.signature)
+		valid = ok && ecdsa.VerifyASN1(public, digest[:], der)
 	case *rsa.PublicKey:
-		valid = rsa.VerifyPKCS1v15(public, crypto.SHA256, digest[:], m.signature) == nil
-	case ed25519.PublicKey:
-		valid = ed25519.Verify(public, []byte(m.signingInput), m.signature)
+		if key.Algorithm == PS256 {
+			valid = rsa.VerifyPSS(public, crypto.SHA256, digest[:], m.signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
+		} else {
+			valid = rsa.VerifyPKCS1v15(public, crypto.SHA256, digest[:], m.signature) == nil
+		}
 	}
 	if !valid {
 		return nil, ErrSignature
 	}
 	return m.payload, nil
-}
-
-// verifyES256 reads the signature as RFC 7518 section 3.4 has it: r and s of 32 bytes each. crypto/ecdsa refuses zero and
-// out of range values.
-func verifyES256(key *ecdsa.PublicKey, digest, signature []byte) bool {
-	if len(signature) != 2*es256Size {
-		return false
-	}
-	r := new(big.Int).SetBytes(signature[:es256Size])
-	s := new(big.Int).SetBytes(signature[es256Size:])
-	return ecdsa.Verify(key, digest, r, s)
-}
-
-// parseHeader reads the members that are known. A header that asks for more than a plain signature is refused, whether we
-// would have understood it or not: crit (RFC 7515 section 4.1.11), keys and key addresses, compression, b64.
-func parseHeader(raw []byte) (Header, error) {
-	members, err := ParseObject(raw)
-	if err != nil {
-		return Header{}, ErrMalformed
-	}
-	var h Header
-	for name := range members {
-		switch name {
-		case "alg", "kid", "typ", "x5t", "x5t#S256", "cty":
-		default:
-			return Header{}, ErrMalformed
-		}
-	}
-	algorithm, err := members.String("alg")
-	if err != nil {
-		return Header{}, ErrMalformed
-	}
-	switch h.Algorithm = Algorithm(algorithm); h.Algorithm {
-	case ES256, RS256, EdDSA:
-	default:
-		return Header{}, ErrMalformed
-	}
-	if h.KeyID, err = members.OptionalString("kid"); err != nil {
-		return Header{}, ErrMalformed
-	}
-	if h.Type, err = members.OptionalString("typ"); err != nil {
-		return Header{}, ErrMalformed
-	}
-	return h, nil
-}
-
-var strictBase64 = base64.RawURLEncoding.Strict()
-
-func decodeSegment(s string) ([]byte, error) {
-	if s == "" || strings.ContainsAny(s, "\r\n") { // encoding/base64 skips line breaks
-		return nil, ErrMalformed
-	}
-	decoded, err := strictBase64.DecodeString(s)
-	if err != nil {
-		return nil, ErrMalformed
-	}
-	return decoded, nil
 }

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"unicode/utf8"
 )
 
 // Object is a JSON object whose members were each there once.
@@ -16,35 +18,100 @@ type Object map[string]json.RawMessage
 var errNotObject = errors.New("not a JSON object with distinct members")
 
 // ParseObject reads one JSON object and nothing after it. A member that is there twice refuses the whole: two readers must
-// not be able to see two different values (RFC 8725 section 2.4, RFC 7519 section 4).
+// not be able to see two different values (RFC 8725 section 2.4, RFC 7519 section 4). Objects inside it are not looked
+// into; who reads one calls ParseObject again.
 func ParseObject(raw []byte) (Object, error) {
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	if open, err := decoder.Token(); err != nil || open != json.Delim('{') {
-		return nil, errNotObject
-	}
-	object := Object{}
-	for decoder.More() {
-		token, err := decoder.Token()
-		name, isString := token.(string)
-		if err != nil || !isString {
-			return nil, errNotObject
-		}
+	object := make(Object, 8)
+	err := eachMember(raw, func(name string, value json.RawMessage) error {
 		if _, twice := object[name]; twice {
-			return nil, errNotObject
-		}
-		var value json.RawMessage
-		if err := decoder.Decode(&value); err != nil {
-			return nil, errNotObject
+			return errNotObject
 		}
 		object[name] = value
-	}
-	if _, err := decoder.Token(); err != nil {
-		return nil, errNotObject
-	}
-	if decoder.InputOffset() != int64(len(bytes.TrimRight(raw, " \t\r\n"))) {
-		return nil, errNotObject
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return object, nil
+}
+
+// eachMember calls visit for the members of one JSON object in their order, until it returns an error. It lets encoding/json
+// judge the syntax and then only has to find where members begin and end, which costs a tenth of decoding token by token.
+func eachMember(raw []byte, visit func(name string, value json.RawMessage) error) error {
+	raw = bytes.Trim(raw, whiteSpace)
+	if len(raw) == 0 || raw[0] != '{' || !utf8.Valid(raw) || !json.Valid(raw) {
+		return errNotObject
+	}
+	rest := bytes.TrimLeft(raw[1:], whiteSpace)
+	for rest[0] != '}' {
+		end := stringEnd(rest)
+		name, err := unquote(rest[:end])
+		if err != nil {
+			return err
+		}
+		rest = bytes.TrimLeft(rest[end:], whiteSpace+":")
+		end = valueEnd(rest)
+		if err := visit(name, json.RawMessage(rest[:end])); err != nil {
+			return err
+		}
+		rest = bytes.TrimLeft(rest[end:], whiteSpace+",")
+	}
+	return nil
+}
+
+const whiteSpace = " \t\r\n"
+
+// stringEnd is the length of the string literal that valid JSON begins with.
+func stringEnd(raw []byte) int {
+	for i := 1; i < len(raw); i++ {
+		switch raw[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(raw)
+}
+
+// valueEnd is the length of the value that valid JSON begins with.
+func valueEnd(raw []byte) int {
+	depth := 0
+	for i := 0; i < len(raw); i++ {
+		switch raw[i] {
+		case '"':
+			i += stringEnd(raw[i:]) - 1
+			if depth == 0 {
+				return i + 1
+			}
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth == 0 {
+				return i
+			}
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		case ',', ' ', '\t', '\r', '\n':
+			if depth == 0 {
+				return i
+			}
+		}
+	}
+	return len(raw)
+}
+
+// unquote reads a string literal of valid JSON.
+func unquote(literal []byte) (string, error) {
+	if bytes.IndexByte(literal, '\\') < 0 {
+		return string(literal[1 : len(literal)-1]), nil
+	}
+	var value string
+	if err := json.Unmarshal(literal, &value); err != nil {
+		return "", errNotObject
+	}
+	return value, nil
 }
 
 // String returns a member that must be a string and not empty.
@@ -62,22 +129,57 @@ func (o Object) OptionalString(name string) (string, error) {
 	if !there {
 		return "", nil
 	}
-	var value *string
-	if err := json.Unmarshal(raw, &value); err != nil || value == nil {
-		return "", fmt.Errorf("%s is not a string", name)
-	}
-	return *value, nil
+	return stringMember(name, raw)
 }
 
-// Seconds returns a member that must be a NumericDate (RFC 7519 section 2) in whole seconds, not before the epoch.
+func stringMember(name string, raw json.RawMessage) (string, error) {
+	if len(raw) == 0 || raw[0] != '"' {
+		return "", fmt.Errorf("%s is not a string", name)
+	}
+	return unquote(raw)
+}
+
+// Strings returns a member that must be an array of strings, or one string, which stands for an array of one: the two forms
+// that aud has (RFC 7519 section 4.1.3).
+func (o Object) Strings(name string) ([]string, error) {
+	raw, there := o[name]
+	if !there {
+		return nil, fmt.Errorf("%s is missing", name)
+	}
+	if raw[0] == '"' {
+		value, err := unquote(raw)
+		return []string{value}, err
+	}
+	var values []*string
+	if err := json.Unmarshal(raw, &values); err != nil || values == nil {
+		return nil, fmt.Errorf("%s is not a list of strings", name)
+	}
+	list := make([]string, len(values))
+	for i, value := range values {
+		if value == nil {
+			return nil, fmt.Errorf("%s is not a list of strings", name)
+		}
+		list[i] = *value
+	}
+	return list, nil
+}
+
+// maxSeconds keeps a date within what time.Time and its arithmetic hold.
+const maxSeconds = 1 << 40
+
+// Seconds returns a member that must be a NumericDate (RFC 7519 section 2), not before the epoch, in whole seconds: a
+// fraction is cut off, so that nothing lives longer than it says.
 func (o Object) Seconds(name string) (int64, error) {
 	raw, there := o[name]
 	if !there {
 		return 0, fmt.Errorf("%s is missing", name)
 	}
-	var value *int64
-	if err := json.Unmarshal(raw, &value); err != nil || value == nil || *value < 0 || *value > 1<<40 {
-		return 0, fmt.Errorf("%s is not a date in whole seconds", name)
+	if value, err := strconv.ParseInt(string(raw), 10, 64); err == nil && value >= 0 && value <= maxSeconds {
+		return value, nil
 	}
-	return *value, nil
+	value, err := strconv.ParseFloat(string(raw), 64) // of valid JSON it reads numbers alone
+	if err != nil || value < 0 || value > maxSeconds {
+		return 0, fmt.Errorf("%s is not a date in seconds", name)
+	}
+	return int64(value), nil
 }

@@ -69,7 +69,7 @@ func (k *SigningKey) Algorithm() jws.Algorithm { return k.signer.Public().Algori
 
 // Sign makes a compact JWS of a payload whose header names the key and the message type.
 func (k *SigningKey) Sign(messageType string, payload []byte) (string, error) {
-	return k.signer.Sign(k.signer.Header(messageType), payload)
+	return k.signer.Sign(messageType, payload)
 }
 
 // Format implements fmt.Formatter: a key shows its kid and nothing else.
