@@ -88,17 +88,40 @@ func live(verifiers []oauth2.Verifier) int {
 }
 
 // propose adds a secret that is about to be written to the user's Secret. It is accepted from now on and ends soon unless
-// settle finds it there. Old proposals make room for it.
+// settle finds it there. The oldest proposals make room for it: the newest may still be on its way to the Secret.
 func propose(r registration.Registration, secret oauth2.Credential, w wish, now time.Time) registration.Registration {
 	verifiers := slices.Clone(r.Client.Verifiers)
 	for len(verifiers) >= oauth2.MaxVerifiers {
-		oldest := slices.IndexFunc(verifiers, func(v oauth2.Verifier) bool { return v.Pending })
-		verifiers = slices.Delete(verifiers, max(0, oldest), max(0, oldest)+1)
+		verifiers = slices.Delete(verifiers, spare(verifiers), spare(verifiers)+1)
 	}
 	verifiers = append(verifiers, verifier(secret.ID, secret.Value, w.uid, now, now.Add(pendingLife)))
 	r.Client.Verifiers = verifiers
 	r.Rotation.Planned, r.Rotation.PlannedBy = w.request, secret.ID
 	return r
+}
+
+// spare is which of the verifiers is missed least: the oldest proposal, or else the secret that ends first, or else the
+// oldest one.
+func spare(verifiers []oauth2.Verifier) int {
+	found := 0
+	for i, v := range verifiers {
+		if missedLess(v, verifiers[found]) {
+			found = i
+		}
+	}
+	return found
+}
+
+func missedLess(a, b oauth2.Verifier) bool {
+	switch {
+	case a.Pending != b.Pending:
+		return a.Pending
+	case a.Pending || a.ExpiresAt.Equal(b.ExpiresAt):
+		return a.CreatedAt.Before(b.CreatedAt)
+	case a.ExpiresAt.IsZero() || b.ExpiresAt.IsZero():
+		return b.ExpiresAt.IsZero()
+	}
+	return a.ExpiresAt.Before(b.ExpiresAt)
 }
 
 // verifier is a pending verifier; times are whole seconds, as they are stored and shown.
