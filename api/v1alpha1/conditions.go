@@ -28,6 +28,18 @@ const (
 	ReasonClientIDConflict = "ClientIDConflict"
 	// ReasonSecretConflict: a Secret of the wanted name is there and is not this client's.
 	ReasonSecretConflict = "SecretConflict"
+	// ReasonClientIDNotAllowed: the installation does not let clients choose their identifiers.
+	ReasonClientIDNotAllowed = "ClientIDNotAllowed"
+	// ReasonInvalidTemplate: a template does not parse, names an unknown value or hides another entry.
+	ReasonInvalidTemplate = "InvalidTemplate"
+	// ReasonSecretNotFound: the Existing Secret is not there.
+	ReasonSecretNotFound = "SecretNotFound"
+	// ReasonSecretNotLabelled: the Existing Secret does not carry the label that lets it be read.
+	ReasonSecretNotLabelled = "SecretNotLabelled"
+	// ReasonSecretTooWeak: the client secret in the Existing Secret is missing, short or no random value.
+	ReasonSecretTooWeak = "SecretTooWeak"
+	// ReasonClientIDMismatch: the Existing Secret names another client_id.
+	ReasonClientIDMismatch = "ClientIDMismatch"
 	// ReasonProgressing: a step did not succeed yet and is tried again.
 	ReasonProgressing = "Progressing"
 )
@@ -60,6 +72,42 @@ func SecretConflict(secretName string) metav1.Condition {
 	return notReady(ReasonSecretConflict, fmt.Sprintf(
 		"Secret %q exists and does not belong to this client; it was not touched. "+
 			"Choose another spec.secret.name, or delete that Secret if nobody needs it.", secretName))
+}
+
+// ClientIDNotAllowed is the condition of a client that chose its identifier where the installation does not allow that.
+func ClientIDNotAllowed() metav1.Condition {
+	return notReady(ReasonClientIDNotAllowed,
+		"This installation does not let clients choose their client_id. Create the client without spec.clientID, or ask whoever runs Hallpass to start the manager with --allow-client-id.")
+}
+
+// InvalidTemplate is the condition of a client one of whose templates cannot be rendered.
+func InvalidTemplate(entry, problem string) metav1.Condition {
+	return notReady(ReasonInvalidTemplate, fmt.Sprintf(
+		"The template of entry %q cannot be rendered: %s. Correct spec.secret.template; until then the Secret stays as it is.", entry, problem))
+}
+
+// SecretNotFound is the condition of a client whose Existing Secret is not there.
+func SecretNotFound(secretName string) metav1.Condition {
+	return notReady(ReasonSecretNotFound, fmt.Sprintf(
+		"Secret %q does not exist. Create it with the label %s: \"true\" and the client secret in it; nothing is generated in its place.", secretName, LabelCredentials))
+}
+
+// SecretNotLabelled is the condition of a client whose Existing Secret lacks the label.
+func SecretNotLabelled(secretName string) metav1.Condition {
+	return notReady(ReasonSecretNotLabelled, fmt.Sprintf(
+		"Secret %q exists without the label %s: \"true\". Add it to let Hallpass read the Secret.", secretName, LabelCredentials))
+}
+
+// SecretTooWeak is the condition of a client whose Existing Secret holds nothing that could be a client secret.
+func SecretTooWeak(secretName, problem string) metav1.Condition {
+	return notReady(ReasonSecretTooWeak, fmt.Sprintf(
+		"The client secret in Secret %q %s. Use a random value, such as the output of openssl rand -base64 32; the last good one keeps working.", secretName, problem))
+}
+
+// ClientIDMismatch is the condition of a client whose Existing Secret names another client_id.
+func ClientIDMismatch(secretName, clientID string) metav1.Condition {
+	return notReady(ReasonClientIDMismatch, fmt.Sprintf(
+		"Secret %q names another client_id than this client's, %q. Correct or remove that entry; the last good secret keeps working.", secretName, clientID))
 }
 
 // Progressing is the condition of a client that a failed step keeps from being ready; the step is tried again. The

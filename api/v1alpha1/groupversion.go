@@ -29,7 +29,18 @@ const (
 	AnnotationClient = "hallpass.dev/client"
 	// SecretTypeClient is the type of every Secret that the operator writes for an OAuth2Client.
 	SecretTypeClient = "hallpass.dev/oauth2-client"
+	// LabelCredentials with the value "true" lets an OAuth2Client of source Existing read a Secret.
+	LabelCredentials = "hallpass.dev/credentials"
 	// LabelManagedBy and ManagedBy mark what the operator wrote.
 	LabelManagedBy = "app.kubernetes.io/managed-by"
 	ManagedBy      = "hallpass"
 )
+
+// ClientID is the client_id of the client: the one it chose, or <namespace>.<name>. A namespace holds no dot, so that splits
+// one way.
+func (c *OAuth2Client) ClientID() string {
+	if c.Spec.ClientID != "" {
+		return c.Spec.ClientID
+	}
+	return c.Namespace + "." + c.Name
+}

@@ -20,6 +20,8 @@ import (
 // +kubebuilder:printcolumn:name="Next Rotation",type=string,priority=1,JSONPath=`.status.rotation.nextAt`
 // +kubebuilder:printcolumn:name="Secret",type=string,priority=1,JSONPath=`.status.secret.name`
 // +kubebuilder:printcolumn:name="Scopes",type=string,priority=1,JSONPath=`.spec.scopes`
+//
+// +kubebuilder:validation:XValidation:rule="(has(self.spec) && has(self.spec.clientID)) == (has(oldSelf.spec) && has(oldSelf.spec.clientID)) && (!has(self.spec) || !has(self.spec.clientID) || self.spec.clientID == oldSelf.spec.clientID)",message="spec.clientID cannot be changed, set or removed; create another OAuth2Client for another identifier"
 type OAuth2Client struct {
 	metav1.TypeMeta `json:",inline"`
 
@@ -46,6 +48,8 @@ type OAuth2ClientList struct {
 }
 
 // OAuth2ClientSpec is what the client asks for.
+//
+// +kubebuilder:validation:XValidation:rule="!(has(self.secret) && has(self.secret.source) && self.secret.source == 'Existing' && has(self.rotation) && has(self.rotation.interval))",message="rotation.interval is for Secrets that Hallpass writes; an Existing one is rotated by whoever writes it"
 type OAuth2ClientSpec struct {
 	// displayName names the client for humans, in lists and messages. At most 100 characters.
 	// +optional
@@ -58,6 +62,16 @@ type OAuth2ClientSpec struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=2000
 	Description string `json:"description,omitempty"`
+
+	// clientID is a client identifier to keep, for software that is migrated with the one it has. Left out it is
+	// <namespace>.<name>. It cannot be changed, set or removed later, may not look like another client's
+	// <namespace>.<name>, and takes an installation that allows chosen identifiers. At most 255 characters.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[!-9;-~]+$')",message="clientID is printable ASCII without spaces and colons"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)+$')",message="clientID must not look like <namespace>.<name>, which is how clients without one are called; leave it out, or keep the identifier of a migrated client"
+	ClientID string `json:"clientID,omitempty"`
 
 	// scopes are free-form scopes (RFC 6749 section 3.3) that the client may have in tokens for the audience of its own
 	// namespace. A token request without a scope is given all of them. At most 64, each of at most 128 characters.
@@ -106,8 +120,10 @@ const (
 	ClientSuspended ClientState = "Suspended"
 )
 
-// SecretSpec says where the credentials of a client go and how that Secret looks. The Secret always has the type
-// hallpass.dev/oauth2-client.
+// SecretSpec says where the credentials of a client go and how that Secret looks. A Secret that Hallpass writes always has
+// the type hallpass.dev/oauth2-client.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.source) || self.source != 'Existing' || !(has(self.labels) || has(self.annotations) || has(self.template) || has(self.omit) || has(self.deletionPolicy))",message="a Secret of source Existing is only read: labels, annotations, template, omit and deletionPolicy are for Secrets that Hallpass writes"
 type SecretSpec struct {
 	// name of the Secret in the client's namespace; left out it is the client's own name. A Secret of that name that is
 	// not this client's is never touched.
@@ -117,9 +133,36 @@ type SecretSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="secret.name must be a valid Secret name: lower-case letters, digits, '-' and '.'"
 	Name string `json:"name,omitempty"`
 
+	// source is Generated or Existing; left out it is Generated. An Existing Secret is the user's own, as Sealed Secrets or
+	// External Secrets make it: it is read and never written, has to carry the label hallpass.dev/credentials: "true", and
+	// the client secret in it has to be random, at least 22 characters. Changing it by hand is a rotation with overlap.
+	// +optional
+	Source SecretSource `json:"source,omitempty"`
+
 	// keys renames entries of the Secret for software that expects other names.
 	// +optional
 	Keys SecretKeys `json:"keys,omitzero"`
+
+	// omit leaves entries out of the Secret. client_id and client_secret are always there.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=6
+	Omit []OmittedEntry `json:"omit,omitempty"`
+
+	// template adds entries that are rendered from the others, for software that reads a file: $(client_id),
+	// $(client_secret), $(issuer_url), $(token_url), $(jwks_url), $(introspection_url), $(scope) and $(ca.crt) stand for
+	// the values, whatever their entries are called; $$ is a dollar sign. At most 8 entries of 4096 characters.
+	// +optional
+	// +kubebuilder:validation:MinProperties=1
+	// +kubebuilder:validation:MaxProperties=8
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^[-._a-zA-Z0-9]+$') && size(k) <= 253)",message="an entry of a Secret is named with letters, digits, '-', '_' and '.'"
+	Template map[string]TemplateText `json:"template,omitempty"`
+
+	// deletionPolicy is Delete or Retain; left out it is Delete. A retained Secret outlives its OAuth2Client, and one
+	// that is created again under the same name takes it up.
+	// +optional
+	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 
 	// labels are put on the Secret. The kubernetes.io, k8s.io and hallpass.dev domains are not for users. At most 16.
 	// +optional
@@ -138,6 +181,53 @@ type SecretSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*[.])?(kubernetes[.]io|k8s[.]io|hallpass[.]dev)/'))",message="annotations in the domains kubernetes.io, k8s.io and hallpass.dev cannot be set on the Secret"
 	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
 }
+
+// SecretSource says whose a client's Secret is.
+//
+// +kubebuilder:validation:Enum=Generated;Existing
+type SecretSource string
+
+// The sources of a client's Secret.
+const (
+	// SecretGenerated is a Secret that Hallpass writes, also of a client that names none.
+	SecretGenerated SecretSource = "Generated"
+	// SecretExisting is a Secret that Hallpass reads.
+	SecretExisting SecretSource = "Existing"
+)
+
+// OmittedEntry is an entry that may be left out of a Secret, by its field in secret.keys.
+//
+// +kubebuilder:validation:Enum=IssuerURL;TokenURL;JWKSURL;IntrospectionURL;Scope;CACertificate
+type OmittedEntry string
+
+// The entries that may be left out.
+const (
+	OmitIssuerURL        OmittedEntry = "IssuerURL"
+	OmitTokenURL         OmittedEntry = "TokenURL"
+	OmitJWKSURL          OmittedEntry = "JWKSURL"
+	OmitIntrospectionURL OmittedEntry = "IntrospectionURL"
+	OmitScope            OmittedEntry = "Scope"
+	OmitCACertificate    OmittedEntry = "CACertificate"
+)
+
+// TemplateText is text with references to a client's values.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=4096
+type TemplateText string
+
+// DeletionPolicy says what becomes of a Secret when its OAuth2Client is deleted.
+//
+// +kubebuilder:validation:Enum=Delete;Retain
+type DeletionPolicy string
+
+// The deletion policies.
+const (
+	// DeletionDelete removes the Secret with its client.
+	DeletionDelete DeletionPolicy = "Delete"
+	// DeletionRetain keeps it.
+	DeletionRetain DeletionPolicy = "Retain"
+)
 
 // LabelValue is the value of a label.
 //

@@ -206,6 +206,18 @@ func (in *SecretReference) DeepCopy() *SecretReference {
 func (in *SecretSpec) DeepCopyInto(out *SecretSpec) {
 	*out = *in
 	out.Keys = in.Keys
+	if in.Omit != nil {
+		in, out := &in.Omit, &out.Omit
+		*out = make([]OmittedEntry, len(*in))
+		copy(*out, *in)
+	}
+	if in.Template != nil {
+		in, out := &in.Template, &out.Template
+		*out = make(map[string]TemplateText, len(*in))
+		for key, val := range *in {
+			(*out)[key] = val
+		}
+	}
 	if in.Labels != nil {
 		in, out := &in.Labels, &out.Labels
 		*out = make(map[string]LabelValue, len(*in))

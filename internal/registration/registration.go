@@ -58,9 +58,6 @@ func SecretName(clientID string) string {
 	return "client-" + nameEncoding.EncodeToString(sum[:20])
 }
 
-// ClientID is the client_id of an OAuth2Client. A namespace holds no dot, so it splits one way.
-func ClientID(namespace, name string) string { return namespace + "." + name }
-
 // Encode renders a registration as the data of its Secret. Equal registrations give equal bytes.
 func Encode(r Registration) (map[string][]byte, error) {
 	if err := check(r); err != nil {

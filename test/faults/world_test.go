@@ -239,7 +239,7 @@ func edit(t *testing.T, c *v1alpha1.OAuth2Client, change func()) {
 }
 
 func registrationMeta(c *v1alpha1.OAuth2Client) metav1.ObjectMeta {
-	name := registration.SecretName(registration.ClientID(c.Namespace, c.Name))
+	name := registration.SecretName(c.ClientID())
 	return metav1.ObjectMeta{Namespace: installation.RegistryNamespace, Name: name}
 }
 

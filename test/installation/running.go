@@ -40,6 +40,8 @@ type Running struct {
 	HTTP *http.Client
 	// Log is everything that both have logged.
 	Log *Log
+	// AllowClientID is the manager's flag, from its next start on.
+	AllowClientID bool
 
 	dir         string
 	stopManager func() error
@@ -103,7 +105,7 @@ func (r *Running) StartManager(ctx context.Context) error {
 		return manager.Run(ctx, manager.Options{
 			Issuer: r.Issuer, REST: config, RegistryNamespace: RegistryNamespace, SystemNamespace: SystemNamespace,
 			ServingNames: []string{"localhost"}, ManageServingCertificate: true,
-			MetricsListen: "0", HealthListen: "0", Log: manager.NewLog(r.Log),
+			AllowClientID: r.AllowClientID, MetricsListen: "0", HealthListen: "0", Log: manager.NewLog(r.Log),
 		})
 	})
 	return nil

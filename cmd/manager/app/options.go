@@ -32,6 +32,8 @@ type Options struct {
 	// ServingNames are the names of the serving certificate, if it is the manager that makes it.
 	ServingNames             []string
 	ManageServingCertificate bool
+	// AllowClientID lets OAuth2Clients choose their client_id.
+	AllowClientID bool
 	// LeaderElect makes several managers stand by for one.
 	LeaderElect bool
 	// MetricsListen and HealthListen are addresses; "0" opens none.
@@ -54,6 +56,7 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 		"make and renew the token server's certificate; false if another issuer of certificates does")
 	flags.StringVar(&o.RegistryNamespace, "registry-namespace", registration.Namespace, "namespace of registrations and signing keys")
 	flags.StringVar(&o.SystemNamespace, "system-namespace", "hallpass-system", "namespace of the processes, the lease and the certificate authority")
+	flags.BoolVar(&o.AllowClientID, "allow-client-id", false, "let OAuth2Clients choose their client_id, for clients that are migrated from elsewhere")
 	flags.BoolVar(&o.LeaderElect, "leader-elect", true, "work only while holding the lease, so that several managers can stand by")
 	flags.StringVar(&o.MetricsListen, "metrics-bind-address", ":8080", "address of /metrics; 0 for none")
 	flags.StringVar(&o.HealthListen, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0 for none")

@@ -94,8 +94,12 @@ func Run(ctx context.Context, o Options) error {
 
 // addControllers is the inventory.
 func addControllers(mgr ctrl.Manager, o Options) error {
+	declared, err := oauth2client.DeclaredCache(mgr)
+	if err != nil {
+		return err //nolint:wrapcheck // it says what failed
+	}
 	clients := &oauth2client.Reconciler{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("hallpass"),
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Declared: declared, AllowClientID: o.AllowClientID, Recorder: mgr.GetEventRecorder("hallpass"),
 		Clock: clock.RealClock{}, Random: rand.Reader, Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace,
 	}
 	if o.ManageServingCertificate {

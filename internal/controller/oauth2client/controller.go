@@ -16,14 +16,17 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -38,13 +41,17 @@ type Reconciler struct {
 	// Client reads from the cache and writes.
 	Client client.Client
 	// Live reads from the API server itself: before anything random is made, and before anything is taken for gone.
-	Live     client.Reader
+	Live client.Reader
+	// Declared reads the Secrets that users let us read by a label; see DeclaredCache.
+	Declared cache.Cache
 	Recorder events.EventRecorder
 	Clock    clock.PassiveClock
 	Random   io.Reader
 
 	Issuer            oauth2.Issuer
 	RegistryNamespace string
+	// AllowClientID lets clients choose their identifiers.
+	AllowClientID bool
 	// CABundle names the ConfigMap whose ca.crt clients need to trust the issuer; zero if its certificate is not ours.
 	CABundle types.NamespacedName
 
@@ -89,7 +96,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, c *v1alpha1.OAuth2Client) (c
 func (r *Reconciler) ensureRegistered(ctx context.Context, c *v1alpha1.OAuth2Client) (*world, error) {
 	w := &world{wish: wishOf(c), registration: registration.Registration{Client: compile(c)}}
 	for _, find := range []func(context.Context, *v1alpha1.OAuth2Client, *world) error{
-		r.findRegistration, r.findSecret, r.findCA,
+		r.findRegistration, r.checkClientID, r.findSecret, r.findCA, r.checkTemplates,
 	} {
 		if err := find(ctx, c, w); err != nil {
 			return w, err
@@ -98,31 +105,54 @@ func (r *Reconciler) ensureRegistered(ctx context.Context, c *v1alpha1.OAuth2Cli
 			return w, r.keepRegistration(ctx, c, w)
 		}
 	}
+	if declares(c) {
+		r.registerDeclared(c, w)
+		return w, errors.Join(r.publish(ctx, c, w), r.removeFormer(ctx, c))
+	}
 	if err := r.ensureCredential(ctx, c, w); err != nil {
 		return w, err
 	}
 	if w.condition != nil {
 		return w, r.keepRegistration(ctx, c, w)
 	}
-	if err := r.publish(ctx, c, w); err != nil {
-		return w, err
+	for _, ensure := range []func(context.Context, *v1alpha1.OAuth2Client, *world) error{r.publish, r.applySecret} {
+		if err := ensure(ctx, c, w); err != nil {
+			return w, err
+		}
 	}
-	return w, r.applySecret(ctx, c, w)
+	return w, r.removeFormer(ctx, c)
+}
+
+// checkClientID refuses an identifier of the client's choice where the installation does not allow any. One that is registered
+// already keeps it.
+func (r *Reconciler) checkClientID(_ context.Context, c *v1alpha1.OAuth2Client, w *world) error {
+	if c.Spec.ClientID != "" && !r.AllowClientID && len(w.registration.Client.Verifiers) == 0 {
+		w.condition = new(v1alpha1.ClientIDNotAllowed())
+	}
+	return nil
 }
 
 // SetupWithManager says what wakes the controller.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	err := mgr.GetFieldIndexer().IndexField(context.Background(), &corev1.Secret{}, indexByClient, func(o client.Object) []string {
+		return []string{o.GetAnnotations()[v1alpha1.AnnotationClient]}
+	})
+	if err != nil {
+		return fmt.Errorf("index Secrets by their client: %w", err)
+	}
 	toClientOfSecret := handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
 		return clientOfSecret(o, r.RegistryNamespace)
 	})
 	toEveryClient := handler.EnqueueRequestsFromMapFunc(r.everyClient)
-	err := ctrl.NewControllerManagedBy(mgr).
+	err = ctrl.NewControllerManagedBy(mgr).
 		Named("oauth2client").
 		For(&v1alpha1.OAuth2Client{}).
 		// A user's Secret that is edited or deleted is healed; a registration that is lost is written again.
 		Watches(&corev1.Secret{}, toClientOfSecret).
 		// The CA stands in every user's Secret.
 		Watches(&corev1.ConfigMap{}, toEveryClient).
+		// A Secret that a user brought along is read again when it changes.
+		WatchesRawSource(source.Kind(r.Declared, &corev1.Secret{}, handler.TypedEnqueueRequestsFromMapFunc(r.clientsOfDeclared))).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
 	if err != nil {
@@ -142,6 +172,40 @@ func clientOfSecret(o client.Object, registryNamespace string) []reconcile.Reque
 		return nil
 	}
 	return []reconcile.Request{{NamespacedName: owner}}
+}
+
+// clientsOfDeclared finds the clients that read a Secret of their own: by its name, which stands in their specs.
+func (r *Reconciler) clientsOfDeclared(ctx context.Context, secret *corev1.Secret) []reconcile.Request {
+	var clients v1alpha1.OAuth2ClientList
+	if err := r.Client.List(ctx, &clients, client.InNamespace(secret.Namespace)); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "cannot list the clients that may read a Secret", "secret", client.ObjectKeyFromObject(secret))
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range clients.Items {
+		if c := &clients.Items[i]; declares(c) && secretName(c) == secret.Name {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(c)})
+		}
+	}
+	return requests
+}
+
+// DeclaredCache is a cache of the Secrets that carry the label which lets them be read, and of no others. One cache cannot
+// select by type and by label at once, so it is one of its own.
+func DeclaredCache(mgr ctrl.Manager) (cache.Cache, error) {
+	labelled := labels.SelectorFromSet(labels.Set{v1alpha1.LabelCredentials: "true"})
+	declared, err := cache.New(mgr.GetConfig(), cache.Options{
+		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
+		DefaultTransform: cache.TransformStripManagedFields(), ReaderFailOnMissingInformer: true,
+		ByObject: map[client.Object]cache.ByObject{&corev1.Secret{}: {Label: labelled}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("prepare the cache of declared Secrets: %w", err)
+	}
+	if err := mgr.Add(declared); err != nil {
+		return nil, fmt.Errorf("start the cache of declared Secrets: %w", err)
+	}
+	return declared, nil
 }
 
 func (r *Reconciler) everyClient(ctx context.Context, o client.Object) []reconcile.Request {

@@ -31,6 +31,8 @@ type world struct {
 	// due is when the next rotation comes; blocked, that it waits until then.
 	due     time.Time
 	blocked bool
+	// declared is the id of a declared secret that has just taken the place of another.
+	declared string
 	// expired are the ids of the secrets whose time is over.
 	expired []string
 }
@@ -44,6 +46,11 @@ func (r *Reconciler) ensureCredential(ctx context.Context, c *v1alpha1.OAuth2Cli
 	// Something random is about to be made: decide on what is there now, not on what the cache remembers.
 	if err := r.readSecret(ctx, r.Live, c, w); err != nil || w.condition != nil {
 		return err
+	}
+	if w.secret == nil {
+		if err := r.inherit(ctx, c, w); err != nil {
+			return err
+		}
 	}
 	r.adopt(w)
 	reason := r.settleCredential(w)

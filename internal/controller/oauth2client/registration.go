@@ -27,7 +27,7 @@ const annotationOwnerNamespace = "hallpass.dev/client-namespace"
 // compile renders what the spec says as the registered client; its verifiers are not in the spec.
 func compile(c *v1alpha1.OAuth2Client) oauth2.Client {
 	compiled := oauth2.Client{
-		ID:            registration.ClientID(c.Namespace, c.Name),
+		ID:            c.ClientID(),
 		UID:           string(c.UID),
 		Namespace:     c.Namespace,
 		Name:          c.Name,

@@ -47,21 +47,58 @@ func entry(name v1alpha1.SecretKey, otherwise string) string {
 	return otherwise
 }
 
-// renderSecret is the Secret as it should be, around a client secret.
-func (r *Reconciler) renderSecret(c *v1alpha1.OAuth2Client, w *world) *corev1.Secret {
+// optionalEntries are the entries that may be renamed and left out.
+func (r *Reconciler) optionalEntries(c *v1alpha1.OAuth2Client, w *world) []optionalEntry {
 	keys := c.Spec.Secret.Keys
+	return []optionalEntry{
+		{v1alpha1.OmitIssuerURL, keys.IssuerURL, keyIssuerURL, r.Issuer.String()},
+		{v1alpha1.OmitTokenURL, keys.TokenURL, keyTokenURL, r.Issuer.URL(oauth2.TokenPath)},
+		{v1alpha1.OmitJWKSURL, keys.JWKSURL, keyJWKSURL, r.Issuer.URL(oauth2.JWKSPath)},
+		{v1alpha1.OmitIntrospectionURL, keys.IntrospectionURL, keyIntrospectionURL, r.Issuer.URL(oauth2.IntrospectionPath)},
+		{v1alpha1.OmitScope, keys.Scope, keyScope, strings.Join(w.registration.Client.Scopes, " ")},
+		{v1alpha1.OmitCACertificate, keys.CACertificate, keyCACertificate, string(w.ca)},
+	}
+}
+
+type optionalEntry struct {
+	omit    v1alpha1.OmittedEntry
+	renamed v1alpha1.SecretKey
+	name    string // the default, and what templates call it
+	value   string
+}
+
+// renderData renders the entries of the Secret around a client secret. The condition says why it cannot be done.
+func (r *Reconciler) renderData(c *v1alpha1.OAuth2Client, w *world) (map[string][]byte, *metav1.Condition) {
+	keys := c.Spec.Secret.Keys
+	values := map[string]string{keyClientID: w.registration.Client.ID, keyClientSecret: w.value.Reveal()}
 	data := map[string][]byte{
-		entry(keys.ClientID, keyClientID):                 []byte(w.registration.Client.ID),
-		entry(keys.ClientSecret, keyClientSecret):         []byte(w.value.Reveal()),
-		entry(keys.IssuerURL, keyIssuerURL):               []byte(r.Issuer.String()),
-		entry(keys.TokenURL, keyTokenURL):                 []byte(r.Issuer.URL(oauth2.TokenPath)),
-		entry(keys.JWKSURL, keyJWKSURL):                   []byte(r.Issuer.URL(oauth2.JWKSPath)),
-		entry(keys.IntrospectionURL, keyIntrospectionURL): []byte(r.Issuer.URL(oauth2.IntrospectionPath)),
-		entry(keys.Scope, keyScope):                       []byte(strings.Join(w.registration.Client.Scopes, " ")),
+		entry(keys.ClientID, keyClientID):         []byte(values[keyClientID]),
+		entry(keys.ClientSecret, keyClientSecret): []byte(values[keyClientSecret]),
 	}
-	if len(w.ca) > 0 {
-		data[entry(keys.CACertificate, keyCACertificate)] = w.ca
+	for _, optional := range r.optionalEntries(c, w) {
+		values[optional.name] = optional.value
+		if slices.Contains(c.Spec.Secret.Omit, optional.omit) || optional.omit == v1alpha1.OmitCACertificate && optional.value == "" {
+			continue
+		}
+		data[entry(optional.renamed, optional.name)] = []byte(optional.value)
 	}
+	rendered, bad, err := expandAll(c.Spec.Secret.Template, values, data)
+	if err != nil {
+		return nil, new(v1alpha1.InvalidTemplate(bad, err.Error()))
+	}
+	maps.Copy(data, rendered)
+	return data, nil
+}
+
+// checkTemplates finds out whether the Secret can be rendered before anything is made for it.
+func (r *Reconciler) checkTemplates(_ context.Context, c *v1alpha1.OAuth2Client, w *world) error {
+	_, w.condition = r.renderData(c, w)
+	return nil
+}
+
+// renderSecret is the Secret as it should be; checkTemplates has said that it can be.
+func (r *Reconciler) renderSecret(c *v1alpha1.OAuth2Client, w *world) *corev1.Secret {
+	data, _ := r.renderData(c, w)
 	labels := map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy}
 	for key, value := range c.Spec.Secret.Labels {
 		labels[key] = string(value)
@@ -70,23 +107,30 @@ func (r *Reconciler) renderSecret(c *v1alpha1.OAuth2Client, w *world) *corev1.Se
 	for key, value := range c.Spec.Secret.Annotations {
 		annotations[key] = string(value)
 	}
-	return &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: c.Namespace, Name: secretName(c), Labels: labels, Annotations: annotations,
-			OwnerReferences: []metav1.OwnerReference{{
-				APIVersion: v1alpha1.GroupVersion.String(), Kind: "OAuth2Client", Name: c.Name, UID: c.UID,
-				Controller: new(true), BlockOwnerDeletion: new(false),
-			}},
-		},
-		Type: v1alpha1.SecretTypeClient,
-		Data: data,
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: secretName(c), Labels: labels, Annotations: annotations},
+		Type:       v1alpha1.SecretTypeClient,
+		Data:       data,
 	}
+	if c.Spec.Secret.DeletionPolicy != v1alpha1.DeletionRetain {
+		secret.OwnerReferences = []metav1.OwnerReference{{
+			APIVersion: v1alpha1.GroupVersion.String(), Kind: "OAuth2Client", Name: c.Name, UID: c.UID,
+			Controller: new(true), BlockOwnerDeletion: new(false),
+		}}
+	}
+	return secret
 }
 
 // findSecret reads the client's Secret from the cache, which holds Secrets of our type alone.
 func (r *Reconciler) findSecret(ctx context.Context, c *v1alpha1.OAuth2Client, w *world) error {
+	if declares(c) {
+		return r.findExisting(ctx, c, w)
+	}
 	return r.readSecret(ctx, r.Client, c, w)
 }
+
+// declares reports whether the Secret is the user's own.
+func declares(c *v1alpha1.OAuth2Client) bool { return c.Spec.Secret.Source == v1alpha1.SecretExisting }
 
 func (r *Reconciler) readSecret(ctx context.Context, from client.Reader, c *v1alpha1.OAuth2Client, w *world) error {
 	w.secret, w.value = nil, oauth2.Secret{}
@@ -132,10 +176,10 @@ func (r *Reconciler) owns(ctx context.Context, c *v1alpha1.OAuth2Client, secret 
 	return true, nil
 }
 
-// applySecret brings the derived parts of the Secret up to date, on the version that was read.
+// applySecret brings the derived parts of the Secret up to date, on the version that was read, or writes it under a new name.
 func (r *Reconciler) applySecret(ctx context.Context, c *v1alpha1.OAuth2Client, w *world) error {
 	wanted := r.renderSecret(c, w)
-	if w.secret == nil || sameSecret(w.secret, wanted) && slices.EqualFunc(w.secret.OwnerReferences, wanted.OwnerReferences, sameOwner) {
+	if w.secret != nil && sameSecret(w.secret, wanted) && slices.EqualFunc(w.secret.OwnerReferences, wanted.OwnerReferences, sameOwner) {
 		return nil
 	}
 	return r.writeSecret(ctx, w, wanted)

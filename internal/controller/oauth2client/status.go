@@ -42,6 +42,10 @@ func (r *Reconciler) announceMinted(c *v1alpha1.OAuth2Client, reason, credential
 
 // announce tells of what became true with the registration.
 func (r *Reconciler) announce(c *v1alpha1.OAuth2Client, w *world) {
+	if w.declared != "" {
+		r.Recorder.Eventf(c, nil, corev1.EventTypeNormal, reasonRotated, "ReadSecret",
+			"Read client secret %s from Secret %s in the place of the one before", w.declared, secretName(c))
+	}
 	for _, id := range w.expired {
 		r.Recorder.Eventf(c, nil, corev1.EventTypeNormal, reasonExpired, "Expire", "Client secret %s is no longer accepted", id)
 	}

@@ -104,6 +104,10 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 }
 
 func (r *Reconciler) registrationOf(_ context.Context, o client.Object) []reconcile.Request {
-	name := registration.SecretName(registration.ClientID(o.GetNamespace(), o.GetName()))
+	c, ok := o.(*v1alpha1.OAuth2Client)
+	if !ok {
+		return nil
+	}
+	name := registration.SecretName(c.ClientID())
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: r.RegistryNamespace, Name: name}}}
 }
