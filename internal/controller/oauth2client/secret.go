@@ -151,8 +151,22 @@ func (r *Reconciler) readSecret(ctx context.Context, from client.Reader, c *v1al
 		return nil
 	}
 	w.secret = &secret
-	w.value = oauth2.NewSecret(string(secret.Data[entry(c.Spec.Secret.Keys.ClientSecret, keyClientSecret)]))
+	w.value = clientSecretIn(&secret, entry(c.Spec.Secret.Keys.ClientSecret, keyClientSecret))
 	return nil
+}
+
+// clientSecretIn is the client secret in a Secret of ours. Where its entry is not there because the spec has just renamed it,
+// it is the one under the name before: a new name is no reason for a new secret.
+func clientSecretIn(secret *corev1.Secret, name string) oauth2.Secret {
+	if value, there := secret.Data[name]; there {
+		return oauth2.NewSecret(string(value))
+	}
+	for _, other := range slices.Sorted(maps.Keys(secret.Data)) {
+		if found, err := oauth2.ParseClientSecret(oauth2.NewSecret(string(secret.Data[other]))); err == nil {
+			return found.Value
+		}
+	}
+	return oauth2.Secret{}
 }
 
 // owns decides whether a Secret is this client's: by type and annotation, and by an owner reference that is this client's,
