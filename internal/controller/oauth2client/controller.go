@@ -7,6 +7,8 @@ package oauth2client
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -35,6 +37,10 @@ import (
 
 // workers is how many clients are reconciled at once; most of the time each waits for the API server.
 const workers = 16
+
+// maxRequest is how long the value of the rotate annotation may be to stand in the status as it is: the bound of
+// status.rotation.handledRequest, in bytes.
+const maxRequest = 256
 
 // Reconciler makes OAuth2Clients true.
 type Reconciler struct {
@@ -229,8 +235,17 @@ func wishOf(c *v1alpha1.OAuth2Client) wish {
 		uid:      string(c.UID),
 		interval: c.Spec.Rotation.Interval.Or(0),
 		overlap:  c.Spec.Rotation.Overlap.Or(defaultOverlap),
-		request:  c.Annotations[v1alpha1.AnnotationRotate],
+		request:  requestOf(c.Annotations[v1alpha1.AnnotationRotate]),
 	}
+}
+
+// requestOf is the value of the rotate annotation, or a digest of one that is too long for the status.
+func requestOf(value string) string {
+	if len(value) <= maxRequest {
+		return value
+	}
+	sum := sha256.Sum256([]byte(value))
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // findCA reads the CA that clients need to trust the issuer. While it is not there yet there is nothing to do but to wait for
