@@ -155,6 +155,7 @@ func TestTheAPIServerRefusesBadSpecs(t *testing.T) {
 		"secret: {omit: [ClientID]}":                                         "Unsupported value",
 		"secret: {template: {.env: 'ID=$(client_id)'}}":                      "",
 		"secret: {template: {'a b': x}}":                                     entry,
+		"secret: {template: {..: x}}":                                        entry,
 		"secret: {template: {a: ''}}":                                        "should be at least 1 chars long",
 		"rotation: {interval: 720h, overlap: 24h}":                           "",
 		"rotation: {interval: 24h1m}":                                        "",
