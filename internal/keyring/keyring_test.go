@@ -4,6 +4,7 @@
 package keyring_test
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -36,7 +37,7 @@ func newRing(t testing.TB) keyring.Ring {
 
 func TestAKeySignsFromItsActiveInstantOn(t *testing.T) {
 	ring := newRing(t)
-	for now, want := range map[time.Time]error{epoch.Add(-time.Second): keyring.ErrNoSigningKey, epoch: nil, epoch.Add(time.Hour): nil} {
+	for now, want := range map[time.Time]error{epoch.Add(-time.Second): keyring.ErrNoSigningKey, epoch: nil, epoch.Add(1e5 * time.Hour): nil} {
 		if _, err := ring.SigningKey(now); !errors.Is(err, want) {
 			t.Errorf("at %s: %v, want %v", now, err, want)
 		}
@@ -73,7 +74,7 @@ func TestWhatAKeySignsItsRingVerifies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	public, err := ring.VerificationKey(message.Header.KeyID)
+	public, err := ring.VerificationKey(message.Header.KeyID, epoch)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +82,7 @@ func TestWhatAKeySignsItsRingVerifies(t *testing.T) {
 		t.Error(err)
 	}
 	for _, kid := range []string{"", "unknown", message.Header.KeyID + "x"} {
-		if _, err := ring.VerificationKey(kid); !errors.Is(err, keyring.ErrUnknownKey) {
+		if _, err := ring.VerificationKey(kid, epoch); !errors.Is(err, keyring.ErrUnknownKey) {
 			t.Errorf("kid %q: %v, want ErrUnknownKey", kid, err)
 		}
 	}
@@ -101,19 +102,14 @@ func TestARingComesBackWhole(t *testing.T) {
 	if err != nil || string(again) != string(encoded) {
 		t.Errorf("encoded again: %s (%v), want %s", again, err, encoded)
 	}
-	before, _ := ring.JWKS()
-	after, _ := decoded.JWKS()
-	if string(before) != string(after) {
+	if before, after := ring.JWKS(epoch), decoded.JWKS(epoch); string(before) != string(after) {
 		t.Errorf("published: %s, want %s", after, before)
 	}
 }
 
 func TestTheKeySetHoldsPublicKeysAlone(t *testing.T) {
 	ring := newRing(t)
-	rendered, err := ring.JWKS()
-	if err != nil {
-		t.Fatal(err)
-	}
+	rendered := ring.JWKS(epoch)
 	var set struct {
 		Keys []map[string]string `json:"keys"`
 	}
@@ -129,9 +125,8 @@ func TestTheKeySetHoldsPublicKeysAlone(t *testing.T) {
 	if len(set.Keys[0]) > 0 {
 		t.Errorf("more is published than a public key: %v", set.Keys[0])
 	}
-	empty, err := keyring.Ring{}.JWKS()
-	if err != nil || string(empty) != `{"keys":[]}` {
-		t.Errorf("an empty ring: %s (%v)", empty, err)
+	if empty := (keyring.Ring{}).JWKS(epoch); string(empty) != `{"keys":[]}` {
+		t.Errorf("an empty ring: %s", empty)
 	}
 }
 
@@ -146,25 +141,37 @@ func TestARingIsReadWholeAndSoundOrNotAtAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	many := make([]wireKey, 65)
+	for i := range many {
+		many[i] = newWireKey(t, epoch)
+	}
 	wrong := func(change func(*wireKey)) []byte {
 		key := sound
 		change(&key)
 		return document(t, key)
 	}
 	for name, raw := range map[string][]byte{
-		"nothing":                   nil,
-		"not JSON":                  []byte("ring"),
-		"no version":                []byte(`{"keys":[]}`),
-		"a later version":           []byte(`{"version":2,"keys":[]}`),
-		"no keys":                   document(t),
-		"a key twice":               document(t, sound, sound),
-		"a key without an instant":  wrong(func(k *wireKey) { k.ActiveAt = time.Time{} }),
-		"a key that is no key":      wrong(func(k *wireKey) { k.PKCS8 = []byte("key") }),
-		"another algorithm":         wrong(func(k *wireKey) { k.Algorithm = jws.RS256 }),
-		"an unknown algorithm":      wrong(func(k *wireKey) { k.Algorithm = "HS256" }),
-		"a curve that is not P-256": wrong(func(k *wireKey) { k.PKCS8 = pkcs8(t, p384) }),
-		"RSA of 1024 bits":          wrong(func(k *wireKey) { k.Algorithm, k.PKCS8 = jws.RS256, pkcs8(t, small) }),
-		"one sound and one not":     document(t, sound, wireKey{Algorithm: jws.ES256, ActiveAt: epoch}),
+		"nothing":                    nil,
+		"not JSON":                   []byte("ring"),
+		"no version":                 []byte(`{"keys":[]}`),
+		"a later version":            []byte(`{"version":2,"keys":[]}`),
+		"no keys":                    document(t),
+		"a key twice":                document(t, sound, sound),
+		"a key without an instant":   wrong(func(k *wireKey) { k.ActiveAt = time.Time{} }),
+		"a key that is no key":       wrong(func(k *wireKey) { k.PKCS8 = []byte("key") }),
+		"a member that is unknown":   []byte(strings.Replace(string(document(t, sound)), `"keys"`, `"later":1,"keys"`, 1)),
+		"an algorithm of others":     []byte(strings.Replace(string(document(t, sound)), `"keys"`, `"algorithms":["PS256"],"keys"`, 1)),
+		"only a tainted key":         []byte(strings.Replace(string(document(t, sound)), `"keys"`, `"tainted":[{"kid":"`+sound.id(t)+`","at":"2026-01-01T00:00:00Z"}],"keys"`, 1)),
+		"a key published too late":   wrong(func(k *wireKey) { k.PublishedAt = k.ActiveAt.Add(time.Second) }),
+		"a key retired too early":    wrong(func(k *wireKey) { k.RetiredAt, k.GoneAt = k.ActiveAt.Add(-time.Second), k.ActiveAt }),
+		"a key that never goes":      wrong(func(k *wireKey) { k.RetiredAt = k.ActiveAt }),
+		"a key that goes too early":  wrong(func(k *wireKey) { k.RetiredAt, k.GoneAt = k.ActiveAt, k.ActiveAt.Add(-time.Second) }),
+		"more keys than anybody has": document(t, many...),
+		"another algorithm":          wrong(func(k *wireKey) { k.Algorithm = jws.RS256 }),
+		"an unknown algorithm":       wrong(func(k *wireKey) { k.Algorithm = "HS256" }),
+		"a curve that is not P-256":  wrong(func(k *wireKey) { k.PKCS8 = pkcs8(t, p384) }),
+		"RSA of 1024 bits":           wrong(func(k *wireKey) { k.Algorithm, k.PKCS8 = jws.RS256, pkcs8(t, small) }),
+		"one sound and one not":      document(t, sound, wireKey{Algorithm: jws.ES256, ActiveAt: epoch}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if ring, err := keyring.Decode(raw); !errors.Is(err, keyring.ErrUnreadable) || !ring.Empty() {
@@ -239,9 +246,30 @@ func FuzzDecode(f *testing.F) {
 
 // wireKey is the stored form of a key, written out here so that a change of it is noticed.
 type wireKey struct {
-	Algorithm jws.Algorithm `json:"algorithm"`
-	PKCS8     []byte        `json:"pkcs8"`
-	ActiveAt  time.Time     `json:"activeAt"`
+	Algorithm   jws.Algorithm `json:"algorithm"`
+	PKCS8       []byte        `json:"pkcs8"`
+	PublishedAt time.Time     `json:"publishedAt,omitzero"`
+	ActiveAt    time.Time     `json:"activeAt"`
+	RetiredAt   time.Time     `json:"retiredAt,omitzero"`
+	GoneAt      time.Time     `json:"goneAt,omitzero"`
+}
+
+// id is the kid of the key.
+func (k wireKey) id(t testing.TB) string {
+	t.Helper()
+	private, err := x509.ParsePKCS8PrivateKey(k.PKCS8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, ok := private.(crypto.Signer)
+	if !ok {
+		t.Fatalf("a %T", private)
+	}
+	id, err := jws.Thumbprint(signer.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
 }
 
 func newWireKey(t testing.TB, activeAt time.Time) wireKey {

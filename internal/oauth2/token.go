@@ -113,7 +113,7 @@ func (i Issuer) Validate(token string, ring keyring.Ring, now time.Time) (Claims
 	if err != nil {
 		return Claims{}, errTokenMalformed
 	}
-	key, err := ring.VerificationKey(message.Header.KeyID)
+	key, err := ring.VerificationKey(message.Header.KeyID, now)
 	if err != nil {
 		return Claims{}, errTokenKeyUnknown
 	}

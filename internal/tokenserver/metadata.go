@@ -4,7 +4,6 @@
 package tokenserver
 
 import (
-	"fmt"
 	"net/http"
 	"time"
 
@@ -17,11 +16,7 @@ const publicMaxAge = 15 * time.Minute
 
 // jwks publishes the keys: RFC 7517 section 5.
 func (s *Server) jwks(*http.Request, *event) (answer, error) {
-	document, err := s.Directory.Ring().JWKS()
-	if err != nil {
-		return answer{}, fmt.Errorf("publish keys: %w", err)
-	}
-	return answer{body: rawJSON(document), contentType: "application/jwk-set+json", maxAge: publicMaxAge}, nil
+	return answer{body: rawJSON(s.Directory.Ring().JWKS(s.Now())), contentType: "application/jwk-set+json", maxAge: publicMaxAge}, nil
 }
 
 // metadata is the document of RFC 8414, which OpenID Connect discovery clients read too: for them it names what strict ones

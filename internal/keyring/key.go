@@ -1,0 +1,107 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package keyring
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/jws"
+)
+
+// Life is the instants of a key. RetiredAt and GoneAt are zero while they are not known: the key signs until further notice.
+type Life struct {
+	PublishedAt time.Time
+	ActiveAt    time.Time
+	RetiredAt   time.Time
+	GoneAt      time.Time
+}
+
+// State is what a key is for at an instant.
+type State string
+
+// The states of a key in the order in which it comes through them.
+const (
+	Published State = "Published" // in the JWK set and not signing yet
+	Active    State = "Active"    // signing
+	Retired   State = "Retired"   // in the JWK set until the last token that it signed has expired
+	Gone      State = "Gone"
+)
+
+// State is the state of the key at that instant.
+func (l Life) State(now time.Time) State {
+	switch {
+	case !l.GoneAt.IsZero() && !now.Before(l.GoneAt):
+		return Gone
+	case !l.RetiredAt.IsZero() && !now.Before(l.RetiredAt):
+		return Retired
+	case !now.Before(l.ActiveAt):
+		return Active
+	}
+	return Published
+}
+
+// SigningKey is one key of a ring. Its private half neither prints nor leaves the package but by Ring.Encode.
+type SigningKey struct {
+	Life
+
+	signer  *jws.Signer
+	private crypto.Signer
+}
+
+// Generate makes a private key for an algorithm from the system's randomness; RSA keys have 2048 bits.
+func Generate(algorithm jws.Algorithm) (crypto.Signer, error) {
+	var private crypto.Signer
+	var err error
+	switch algorithm {
+	case jws.ES256:
+		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case jws.RS256:
+		private, err = rsa.GenerateKey(rand.Reader, jws.MinRSABits)
+	case jws.EdDSA:
+		_, private, err = ed25519.GenerateKey(rand.Reader)
+	default:
+		return nil, fmt.Errorf("generate signing key: tokens are not signed with %q", algorithm)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("generate signing key: %w", err)
+	}
+	return private, nil
+}
+
+func newSigningKey(algorithm jws.Algorithm, private crypto.Signer, life Life) (*SigningKey, error) {
+	signer, err := jws.NewSigner(algorithm, private)
+	if err != nil {
+		return nil, fmt.Errorf("prepare signing key: %w", err)
+	}
+	return &SigningKey{Life: life, signer: signer, private: private}, nil
+}
+
+// ID is the kid of the key: its RFC 7638 thumbprint.
+func (k *SigningKey) ID() string { return k.signer.Public().ID }
+
+// Algorithm is the algorithm that the key signs with.
+func (k *SigningKey) Algorithm() jws.Algorithm { return k.signer.Public().Algorithm }
+
+// Sign makes a compact JWS of a payload whose header names the key and the message type.
+func (k *SigningKey) Sign(messageType string, payload []byte) (string, error) {
+	return k.signer.Sign(messageType, payload)
+}
+
+// Format implements fmt.Formatter: a key shows its kid and nothing else.
+func (k *SigningKey) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, "key "+k.ID()) }
+
+// living is the same key with another life.
+func (k *SigningKey) living(life Life) *SigningKey {
+	changed := *k
+	changed.Life = life
+	return &changed
+}

@@ -1,0 +1,339 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package keyring
+
+import (
+	"crypto"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/jws"
+)
+
+// maxPublished is how many keys of one algorithm are in the JWK set at most: one retired, one active, one published ahead.
+const maxPublished = 3
+
+// Order is what an administrator asks for beside the policy.
+type Order struct {
+	// Rotation asks for a rotation now if it is another value than the last that was carried out; empty asks for nothing.
+	Rotation string
+	// Taint are the kids of keys to withdraw at once with every token they signed. Those that the ring does not hold are
+	// passed over.
+	Taint []string
+}
+
+// Rotation is what Rotate found to do.
+type Rotation struct {
+	Ring Ring
+	// Changed says that Ring is another one than was given, and has to be written.
+	Changed bool
+	// Changes are what became of keys since the last rotation that changed something, for the audit log.
+	Changes []Change
+	// Next is the instant at which there will be something to do again.
+	Next time.Time
+}
+
+// Rotate moves the lives of keys on to now. It does so for what it is given and no more: with the same ring, instant, policy
+// and order there is nothing to do a second time, and two callers who computed from the same ring conflict where they write
+// it. How often it is called does not matter; if it is called late, the active key signs until there is a successor.
+func Rotate(ring Ring, now time.Time, policy Policy, order Order, generate func(jws.Algorithm) (crypto.Signer, error)) (Rotation, error) {
+	if err := policy.consistent(); err != nil {
+		return Rotation{}, fmt.Errorf("rotate signing keys: %w", err)
+	}
+	d := draft{Ring: ring, now: instant(now), policy: policy, generate: generate}
+	d.keys, d.tainted = slices.Clone(ring.keys), slices.Clone(ring.tainted)
+	d.keep = policy.Lead + policy.Retirement
+	d.keys = slices.DeleteFunc(d.keys, func(k *SigningKey) bool { return k.State(d.now) == Gone })
+	for _, kid := range order.Taint {
+		d.taint(kid)
+	}
+	d.prolong()
+	bare := !d.signs()
+	for _, algorithm := range policy.Algorithms {
+		if err := d.advance(algorithm, bare); err != nil {
+			return Rotation{}, fmt.Errorf("rotate signing keys: %w", err)
+		}
+	}
+	if order.Rotation != "" && order.Rotation != ring.rotation {
+		d.rotateNow(order.Rotation)
+		for _, algorithm := range policy.Algorithms { // the next key becomes the active one, and needs one after it
+			if err := d.advance(algorithm, false); err != nil {
+				return Rotation{}, fmt.Errorf("rotate signing keys: %w", err)
+			}
+		}
+	}
+	d.withdraw()
+	return d.finish(ring)
+}
+
+// draft is a ring that is being changed.
+type draft struct {
+	Ring
+
+	now      time.Time
+	policy   Policy
+	generate func(jws.Algorithm) (crypto.Signer, error)
+}
+
+// line are the indices of an algorithm's keys by ActiveAt.
+func (d *draft) line(algorithm jws.Algorithm) []int {
+	var line []int
+	for i, key := range d.keys {
+		if key.Algorithm() == algorithm {
+			line = append(line, i)
+		}
+	}
+	slices.SortStableFunc(line, func(a, b int) int { return d.keys[a].ActiveAt.Compare(d.keys[b].ActiveAt) })
+	return line
+}
+
+// advance sees to it that an enabled algorithm has a key that signs until further notice and, once that one signs, the next
+// in the JWK set.
+func (d *draft) advance(algorithm jws.Algorithm, bare bool) error {
+	line := d.line(algorithm)
+	if len(line) > 0 {
+		d.reopen(line)
+		if d.keys[line[len(line)-1]].RetiredAt.IsZero() {
+			return d.publishNext(algorithm)
+		}
+	}
+	if bare { // nobody knows any key of ours that is active: there is nothing to wait for
+		since := d.now.Add(-d.policy.Skew)
+		if err := d.publish(algorithm, since); err != nil {
+			return err
+		}
+		return d.publishNext(algorithm)
+	}
+	return d.publish(algorithm, d.fresh(d.line(algorithm)))
+}
+
+// reopen takes back the end of a line that is wanted again before it came.
+func (d *draft) reopen(line []int) {
+	last := d.keys[line[len(line)-1]]
+	if last.RetiredAt.IsZero() || last.State(d.now) == Retired {
+		return
+	}
+	d.keys[line[len(line)-1]] = last.living(Life{PublishedAt: last.PublishedAt, ActiveAt: last.ActiveAt})
+	if len(line) > 1 && d.keys[line[len(line)-2]].State(d.now) == Active {
+		d.retire(line[len(line)-2], last.ActiveAt)
+	}
+}
+
+// publishNext publishes the successor of a line's active key.
+func (d *draft) publishNext(algorithm jws.Algorithm) error {
+	line := d.line(algorithm)
+	last := d.keys[line[len(line)-1]]
+	if last.State(d.now) != Active {
+		return nil
+	}
+	activeAt := latest(last.ActiveAt.Add(d.policy.Period), d.fresh(line))
+	return d.publish(algorithm, activeAt)
+}
+
+// fresh is the first instant at which a key that is published now may sign: every replica and verifier has seen it by then,
+// and the line's retired keys are gone.
+func (d *draft) fresh(line []int) time.Time {
+	at := d.now.Add(d.policy.Lead + d.policy.Skew)
+	for _, i := range line {
+		at = latest(at, d.keys[i].GoneAt)
+	}
+	return at
+}
+
+// publish makes a key that is active from an instant on, at which its predecessor retires.
+func (d *draft) publish(algorithm jws.Algorithm, activeAt time.Time) error {
+	line := d.line(algorithm)
+	if len(line) >= maxPublished {
+		return nil // once the oldest is gone
+	}
+	private, err := d.generate(algorithm)
+	if err != nil {
+		return err
+	}
+	key, err := newSigningKey(algorithm, private, Life{PublishedAt: d.now, ActiveAt: instant(activeAt)})
+	if err != nil {
+		return err
+	}
+	if key.ActiveAt.Before(key.PublishedAt) {
+		key.PublishedAt = key.ActiveAt
+	}
+	if len(line) > 0 {
+		d.retire(line[len(line)-1], key.ActiveAt)
+	}
+	d.keys = append(d.keys, key)
+	return nil
+}
+
+// retire ends a key's signing at an instant. Replicas that hear of it late go on signing with it for no longer than the
+// lead, and it stays until those tokens have expired.
+func (d *draft) retire(index int, at time.Time) {
+	life := d.keys[index].Life
+	life.RetiredAt = latest(at, life.ActiveAt)
+	life.GoneAt = latest(life.RetiredAt, d.now.Add(d.policy.Lead)).Add(d.policy.Retirement)
+	d.keys[index] = d.keys[index].living(life)
+}
+
+// prolong keeps the keys that sign by now for tokens that the policy has made longer since their end was set.
+func (d *draft) prolong() {
+	for i, key := range d.keys {
+		life := key.Life
+		if life.RetiredAt.After(d.now) && life.GoneAt.Before(life.RetiredAt.Add(d.policy.Retirement)) {
+			life.GoneAt = life.RetiredAt.Add(d.policy.Retirement)
+			d.keys[i] = key.living(life)
+		}
+	}
+}
+
+// signs reports whether any key signs now.
+func (d *draft) signs() bool {
+	return slices.ContainsFunc(d.keys, func(k *SigningKey) bool { return k.State(d.now) == Active })
+}
+
+// rotateNow brings the next key of every line forward as far as its lead allows. It is carried out for all lines or none:
+// where one has no next key yet, the request stays open.
+func (d *draft) rotateNow(request string) {
+	for _, algorithm := range d.policy.Algorithms {
+		line := d.line(algorithm)
+		if d.keys[line[len(line)-1]].State(d.now) != Published {
+			return
+		}
+	}
+	for _, algorithm := range d.policy.Algorithms {
+		line := d.line(algorithm)
+		next := d.keys[line[len(line)-1]]
+		at := latest(d.now, next.PublishedAt.Add(d.policy.Lead+d.policy.Skew))
+		for _, i := range line[:len(line)-1] {
+			if d.keys[i].State(d.now) == Retired {
+				at = latest(at, d.keys[i].GoneAt)
+			}
+		}
+		if !at.Before(next.ActiveAt) {
+			continue
+		}
+		d.keys[line[len(line)-1]] = next.living(Life{PublishedAt: next.PublishedAt, ActiveAt: at})
+		if len(line) > 1 {
+			d.retire(line[len(line)-2], at)
+		}
+	}
+	d.rotation = request
+}
+
+// withdraw ends the lines of algorithms that are not enabled any more as soon as the default algorithm has a key that
+// signs.
+func (d *draft) withdraw() {
+	end, ends := d.succession()
+	var leaving []jws.Algorithm
+	for _, algorithm := range d.algorithms {
+		line := d.line(algorithm)
+		if slices.Contains(d.policy.Algorithms, algorithm) || len(line) == 0 {
+			continue
+		}
+		leaving = append(leaving, algorithm)
+		if ends && d.keys[line[len(line)-1]].RetiredAt.IsZero() {
+			d.endLine(line, end)
+		}
+	}
+	d.keys = slices.DeleteFunc(d.keys, func(k *SigningKey) bool { return k.State(d.now) == Gone })
+	d.algorithms = append(slices.Clone(d.policy.Algorithms), leaving...)
+}
+
+// succession is the instant from which the default algorithm has a key that signs until further notice, and false if there
+// is no such key.
+func (d *draft) succession() (time.Time, bool) {
+	line := d.line(d.policy.Algorithms[0])
+	if len(line) == 0 || !d.keys[line[len(line)-1]].RetiredAt.IsZero() {
+		return time.Time{}, false
+	}
+	for _, i := range line {
+		if d.keys[i].State(d.now) == Active {
+			return d.now, true
+		}
+	}
+	return d.keys[line[len(line)-1]].ActiveAt, true
+}
+
+// endLine retires what signs or may soon sign in a line, and drops a next key that no replica can have signed with before
+// it hears of this.
+func (d *draft) endLine(line []int, end time.Time) {
+	heard := d.now.Add(d.policy.Lead)
+	for _, i := range line {
+		switch life := d.keys[i].Life; {
+		case life.State(d.now) == Retired:
+		case !life.ActiveAt.Before(end) && !life.ActiveAt.Before(heard):
+			d.keys[i] = d.keys[i].living(Life{PublishedAt: life.PublishedAt, ActiveAt: d.now, RetiredAt: d.now, GoneAt: d.now})
+		case life.RetiredAt.IsZero() || end.Before(life.RetiredAt):
+			d.retire(i, end)
+		}
+	}
+}
+
+// taint withdraws a key. If it signed, its successor signs from now on, whatever its lead; if it was the last that did, the
+// next of any algorithm does.
+func (d *draft) taint(kid string) {
+	index := slices.IndexFunc(d.keys, func(k *SigningKey) bool { return k.ID() == kid })
+	if index < 0 {
+		return
+	}
+	withdrawn := d.keys[index]
+	d.tainted = append(d.tainted, Taint{KeyID: kid, At: d.now})
+	d.keys = slices.Delete(d.keys, index, index+1)
+	line := d.line(withdrawn.Algorithm())
+	if len(line) > 0 {
+		last := line[len(line)-1]
+		switch {
+		case withdrawn.State(d.now) == Active:
+			d.promote(last)
+		case withdrawn.State(d.now) == Published && d.keys[last].State(d.now) == Active:
+			// It signs until there is another successor.
+			d.keys[last] = d.keys[last].living(Life{PublishedAt: d.keys[last].PublishedAt, ActiveAt: d.keys[last].ActiveAt})
+		}
+	}
+	for i := 0; i < len(d.keys) && !d.signs(); i++ {
+		d.promote(i)
+	}
+}
+
+// promote lets a published key sign at once.
+func (d *draft) promote(index int) {
+	key := d.keys[index]
+	if key.State(d.now) != Published {
+		return
+	}
+	life := key.Life
+	life.ActiveAt = d.now.Add(-d.policy.Skew)
+	if life.PublishedAt.After(life.ActiveAt) {
+		life.PublishedAt = life.ActiveAt
+	}
+	d.keys[index] = key.living(life)
+}
+
+// finish compares the draft with what was given.
+func (d *draft) finish(before Ring) (Rotation, error) {
+	after, err := d.prepared()
+	if err != nil {
+		return Rotation{}, err
+	}
+	after.asOf = latest(before.asOf, d.now) // another manager's clock may be ahead
+	changes := changesBetween(before, after)
+	if len(changes) == 0 && after.sameAs(before) {
+		return Rotation{Ring: before, Next: before.NextChange(d.now)}, nil
+	}
+	after.revision = before.revision + 1
+	return Rotation{Ring: after, Changed: true, Changes: changes, Next: after.NextChange(d.now)}, nil
+}
+
+// sameAs compares what is stored of two rings, but for the instant and the count of their last change.
+func (r Ring) sameAs(other Ring) bool {
+	sameKey := func(a, b *SigningKey) bool { return a.ID() == b.ID() && a.Life == b.Life }
+	return slices.EqualFunc(r.keys, other.keys, sameKey) && slices.Equal(r.algorithms, other.algorithms) &&
+		slices.Equal(r.tainted, other.tainted) && r.rotation == other.rotation && r.keep == other.keep
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
