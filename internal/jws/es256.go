@@ -58,13 +58,14 @@ func derFromRaw(raw []byte) ([]byte, bool) {
 		if len(integer) == 0 {
 			return nil, false
 		}
-		if integer[0]&0x80 != 0 { // ASN.1 integers are signed
-			der = append(der, derInteger, byte(len(integer)+1), 0)
+		size := byte(len(integer)) //nolint:gosec // at most es256Size
+		if integer[0]&0x80 != 0 {  // ASN.1 integers are signed
+			der = append(der, derInteger, size+1, 0)
 		} else {
-			der = append(der, derInteger, byte(len(integer)))
+			der = append(der, derInteger, size)
 		}
 		der = append(der, integer...)
 	}
-	der[0], der[1] = derSequence, byte(len(der)-2)
+	der[0], der[1] = derSequence, byte(len(der)-2) //nolint:gosec // at most 70
 	return der, true
 }

@@ -13,6 +13,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -64,7 +65,7 @@ func Parse(compact string) (Message, error) {
 	if decoded, err = appendDecoded(decoded, payload); err != nil {
 		return Message{}, err
 	}
-	m.payload = decoded[:len(decoded):len(decoded)]
+	m.payload = slices.Clip(decoded)
 	if decoded, err = appendDecoded(decoded, signature); err != nil {
 		return Message{}, err
 	}

@@ -96,7 +96,7 @@ func Run(ctx context.Context, o Options) error {
 func addControllers(mgr ctrl.Manager, o Options) error {
 	declared, err := oauth2client.DeclaredCache(mgr)
 	if err != nil {
-		return err //nolint:wrapcheck // it says what failed
+		return err
 	}
 	clients := &oauth2client.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Declared: declared, AllowClientID: o.AllowClientID, Recorder: mgr.GetEventRecorder("hallpass"),
