@@ -112,7 +112,7 @@ func (r *Reconciler) ensureRegistered(ctx context.Context, c *v1alpha1.OAuth2Cli
 		}
 	}
 	if declares(c) {
-		r.registerDeclared(c, w)
+		r.registerDeclared(w)
 		return w, errors.Join(r.publish(ctx, c, w), r.removeFormer(ctx, c))
 	}
 	if err := r.ensureCredential(ctx, c, w); err != nil {

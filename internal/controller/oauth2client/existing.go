@@ -62,7 +62,7 @@ func (r *Reconciler) explainMissing(ctx context.Context, key types.NamespacedNam
 
 // registerDeclared makes the declared secret the current one. It is in its Secret already, so there is no order of writes to
 // keep; the one before it ends after the overlap.
-func (r *Reconciler) registerDeclared(c *v1alpha1.OAuth2Client, w *world) {
+func (r *Reconciler) registerDeclared(w *world) {
 	now := r.Clock.Now()
 	before := w.registration.Client.Verifiers
 	if _, known := settle(w.registration, w.value, w.wish, now); !known {
