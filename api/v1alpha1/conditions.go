@@ -40,6 +40,8 @@ const (
 	ReasonSecretTooWeak = "SecretTooWeak"
 	// ReasonClientIDMismatch: the Existing Secret names another client_id.
 	ReasonClientIDMismatch = "ClientIDMismatch"
+	// ReasonInvalidJWKS: spec.authentication.privateKeyJWT.jwks is not a set of public keys.
+	ReasonInvalidJWKS = "InvalidJWKS"
 	// ReasonProgressing: a step did not succeed yet and is tried again.
 	ReasonProgressing = "Progressing"
 )
@@ -52,6 +54,18 @@ func Registered() metav1.Condition {
 		Reason:  ReasonRegistered,
 		Message: "The client can fetch tokens with the credentials in its Secret.",
 	}
+}
+
+// RegisteredKeys is the condition of a client that the token endpoint honours by assertions.
+func RegisteredKeys() metav1.Condition {
+	registered := Registered()
+	registered.Message = "The client can fetch tokens with assertions signed by its keys."
+	return registered
+}
+
+// InvalidJWKS is the condition of a client whose keys cannot be read; why says what is wrong with them.
+func InvalidJWKS(why string) metav1.Condition {
+	return notReady(ReasonInvalidJWKS, "The client gets no tokens until its keys can be used. Could not "+why+".")
 }
 
 // Suspended is the condition of a client that its spec suspends.

@@ -50,6 +50,7 @@ type OAuth2ClientList struct {
 // OAuth2ClientSpec is what the client asks for.
 //
 // +kubebuilder:validation:XValidation:rule="!(has(self.secret) && has(self.secret.source) && self.secret.source == 'Existing' && has(self.rotation) && has(self.rotation.interval))",message="rotation.interval is for Secrets that Hallpass writes; an Existing one is rotated by whoever writes it"
+// +kubebuilder:validation:XValidation:rule="!has(self.authentication) || !has(self.authentication.privateKeyJWT) || !has(self.rotation) && !(has(self.secret) && (has(self.secret.keys) && has(self.secret.keys.clientSecret) || has(self.secret.source) && self.secret.source == 'Existing'))",message="with PrivateKeyJWT there is no client secret: leave out rotation, secret.keys.clientSecret and secret.source Existing"
 type OAuth2ClientSpec struct {
 	// displayName names the client for humans, in lists and messages. At most 100 characters.
 	// +optional
@@ -86,6 +87,20 @@ type OAuth2ClientSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) >= duration('1m') && duration(self) <= duration('1h')",message="tokenLifetime must be between 1m and 1h in whole seconds, such as 30m"
 	TokenLifetime Duration `json:"tokenLifetime,omitempty"`
 
+	// claims are put into every token of the client, and introspection shows them. Registered names, which mean something to
+	// whoever reads tokens, are not for users. At most 16, and 2 KiB in all.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:rule="self.map(c, size(c.name) + (has(c.value) ? size(c.value) : 0) + (has(c.values) ? c.values.map(v, size(v)).sum() : 0)).sum() <= 2048",message="claims must be at most 2048 characters in all, names and values"
+	Claims []Claim `json:"claims,omitempty"`
+
+	// authentication says how the client proves who it is; left out it is by a client secret that Hallpass makes.
+	// +optional
+	Authentication AuthenticationSpec `json:"authentication,omitzero"`
+
 	// secret says where the credentials go and how that Secret looks.
 	// +optional
 	Secret SecretSpec `json:"secret,omitzero"`
@@ -106,6 +121,76 @@ type OAuth2ClientSpec struct {
 // +kubebuilder:validation:MaxLength=128
 // +kubebuilder:validation:XValidation:rule="self.matches('^[!#-[\\\\]-~]+$')",message="a scope is printable ASCII without spaces, quotation marks and backslashes (RFC 6749 section 3.3)"
 type Scope string
+
+// Claim is one claim of the tokens of a client.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.value) != has(self.values)",message="a claim has either a value or values"
+type Claim struct {
+	// name of the claim: a letter, then letters, digits, '_', '-', '.', ':' and '/'; a URL of your own keeps clear of others' names.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-zA-Z][-a-zA-Z0-9_.:/]*$')",message="a claim is named with a letter, then letters, digits, '_', '-', '.', ':' and '/'"
+	// +kubebuilder:validation:XValidation:rule="!(self in ['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'client_id', 'client_uid', 'scope', 'active', 'token_type', 'username', 'name', 'given_name', 'family_name', 'middle_name', 'nickname', 'preferred_username', 'profile', 'picture', 'website', 'email', 'email_verified', 'gender', 'birthdate', 'zoneinfo', 'locale', 'phone_number', 'phone_number_verified', 'address', 'updated_at', 'azp', 'nonce', 'auth_time', 'at_hash', 'c_hash', 's_hash', 'acr', 'amr', 'sub_jwk', 'cnf', 'events', 'toe', 'txn', 'sid', 'act', 'may_act', 'roles', 'groups', 'entitlements', 'authorization_details', 'token_introspection', 'vc', 'vp', 'sub_id', 'jwk'])",message="registered claims cannot be set: they mean something to whoever reads tokens"
+	Name string `json:"name,omitempty"`
+
+	// value makes the claim a string.
+	// +optional
+	Value ClaimValue `json:"value,omitempty"`
+
+	// values make the claim a list of strings. At most 16.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Values []ClaimValue `json:"values,omitempty"`
+}
+
+// ClaimValue is the value of a claim: printable ASCII without quotation mark and backslash.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=1024
+// +kubebuilder:validation:XValidation:rule="self.matches('^[ !#-[\\\\]-~]+$')",message="the value of a claim is printable ASCII without quotation marks and backslashes"
+type ClaimValue string
+
+// AuthenticationSpec says how a client proves who it is. Exactly this method is accepted.
+//
+// +kubebuilder:validation:MinProperties=1
+// +kubebuilder:validation:XValidation:rule="(has(self.method) && self.method == 'PrivateKeyJWT') == has(self.privateKeyJWT)",message="privateKeyJWT belongs to method PrivateKeyJWT, and that method needs it"
+type AuthenticationSpec struct {
+	// method is ClientSecret or PrivateKeyJWT; left out it is ClientSecret. With PrivateKeyJWT (RFC 7523) the client signs
+	// assertions with a key of its own; its Secret holds the client_id and the URLs and no client secret.
+	// +optional
+	Method AuthenticationMethod `json:"method,omitempty"`
+
+	// privateKeyJWT is what PrivateKeyJWT needs.
+	// +optional
+	PrivateKeyJWT PrivateKeyJWTSpec `json:"privateKeyJWT,omitzero"`
+}
+
+// AuthenticationMethod is how a client proves who it is.
+//
+// +kubebuilder:validation:Enum=ClientSecret;PrivateKeyJWT
+type AuthenticationMethod string
+
+// The authentication methods of an OAuth2Client.
+const (
+	// ByClientSecret is the ordinary method, also of a client that names none: client_secret_basic or client_secret_post.
+	ByClientSecret AuthenticationMethod = "ClientSecret"
+	// ByPrivateKeyJWT is private_key_jwt.
+	ByPrivateKeyJWT AuthenticationMethod = "PrivateKeyJWT"
+)
+
+// PrivateKeyJWTSpec is what a client that signs its own assertions registers.
+type PrivateKeyJWTSpec struct {
+	// jwks is the JWK set (RFC 7517) of the client's public keys, as a string of JSON: keys for ES256, RS256, PS256 or EdDSA,
+	// RSA of 2048 bits or more. A key without a kid has its thumbprint (RFC 7638) for one. To change keys, have both in the set for a while.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=16384
+	// +kubebuilder:validation:XValidation:rule="!self.matches('\"(d|p|q|dp|dq|qi|oth|k)\"\\\\s*:')",message="jwks must hold public keys only: it has a private member (d, p, q, dp, dq, qi, oth or k); replace that key, for others have seen it"
+	JWKS string `json:"jwks,omitempty"`
+}
 
 // ClientState says whether a client may have tokens.
 //

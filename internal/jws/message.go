@@ -126,6 +126,9 @@ func headerMember(name string) int {
 	return -1
 }
 
+// Unverified returns the payload as it was sent, by whomever. It serves to find the key that Verify needs, and nothing else.
+func (m Message) Unverified() []byte { return m.payload }
+
 // Verify returns the payload if the signature is the key's.
 func (m Message) Verify(key PublicKey) ([]byte, error) {
 	if m.Header.Algorithm != key.Algorithm || key.Check() != nil {

@@ -3,7 +3,11 @@
 
 package oauth2
 
-import "time"
+import (
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/jws"
+)
 
 // DefaultTokenLifetime and the bounds around it are what a client may ask for.
 const (
@@ -24,8 +28,14 @@ type Client struct {
 	Suspended bool
 	// Verifiers recognise its secrets; at most MaxVerifiers.
 	Verifiers []Verifier
+	// KeysOnly says that the client authenticates by private_key_jwt with one of Keys and by nothing else. Without it Keys are
+	// of no use.
+	KeysOnly bool
+	Keys     []jws.PublicKey
 	// Scopes are the free-form scopes that it may have on its namespace's own audience.
 	Scopes []string
+	// Claims are the custom claims of its tokens.
+	Claims []Claim
 	// TokenLifetime is how long its tokens live.
 	TokenLifetime time.Duration
 }
@@ -89,7 +99,7 @@ func Authenticate(presented Presented, record func(clientID string) Record, now 
 	for _, reading := range presented.Readings {
 		found := record(reading.ClientID)
 		uid, verifiers := decoyUID, []Verifier(nil)
-		if found.Client != nil {
+		if found.Client != nil && !found.Client.KeysOnly {
 			uid, verifiers = found.Client.UID, found.Client.Verifiers
 		}
 		verifier, matches := match(verifiers, DigestSecret(uid, reading.Secret), now)
@@ -99,6 +109,8 @@ func Authenticate(presented Presented, record func(clientID string) Record, now 
 		}
 		switch {
 		case found.Client == nil:
+		case found.Client.KeysOnly:
+			reason = ReasonWrongMethod
 		case matches:
 			reason = denial
 		default:

@@ -39,6 +39,9 @@ const (
 	ReasonUnknownClient       Reason = "UnknownClient"
 	ReasonWrongSecret         Reason = "WrongSecret"
 	ReasonWrongMethod         Reason = "WrongAuthenticationMethod"
+	ReasonWrongAssertion      Reason = "WrongAssertion"
+	ReasonAssertionExpired    Reason = "AssertionExpired"
+	ReasonAssertionReplayed   Reason = "AssertionReplayed"
 	ReasonSuspended           Reason = "Suspended"
 	ReasonOwnerGone           Reason = "OwnerGone"
 	ReasonOwnerUnknown        Reason = "OwnerUnknown"
@@ -80,6 +83,9 @@ func Refuse(code ErrorCode, reason Reason, description string) *Error {
 func refuseClient(reason Reason) *Error {
 	return Refuse(InvalidClient, reason, "client authentication failed")
 }
+
+// Replayed is the refusal of an assertion that was used before: the same bytes as for every client that is not let in.
+func Replayed() *Error { return refuseClient(ReasonAssertionReplayed) }
 
 // Unavailable is the refusal of a request that cannot be decided now: 503 with Retry-After, never invalid_client.
 func Unavailable(retryAfter time.Duration) *Error {

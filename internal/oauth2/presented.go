@@ -6,6 +6,7 @@ package oauth2
 import (
 	"encoding/base64"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -16,6 +17,7 @@ type AuthMethod string
 const (
 	ClientSecretBasic AuthMethod = "client_secret_basic"
 	ClientSecretPost  AuthMethod = "client_secret_post"
+	PrivateKeyJWT     AuthMethod = "private_key_jwt"
 )
 
 // Bounds of what a request may present; longer values were never given out.
@@ -33,6 +35,8 @@ type Presented struct {
 	// Readings are the ways to read it, the standard one first. Only Basic has two: RFC 6749 section 2.3.1 wants id and
 	// secret form-encoded inside it, and curl and many others send them as they are.
 	Readings []Reading
+	// Assertion is what private_key_jwt presents, which has no readings.
+	Assertion *Assertion
 }
 
 // Reading is one way to read what was presented.
@@ -42,7 +46,26 @@ type Reading struct {
 }
 
 // ClientID is the client_id as the standard reads it, for the audit line.
-func (p Presented) ClientID() string { return p.Readings[0].ClientID }
+func (p Presented) ClientID() string {
+	if p.Assertion != nil {
+		return p.Assertion.ClientID
+	}
+	return p.Readings[0].ClientID
+}
+
+// Candidates are the client_ids, each once, that are worth a look at the source: those of readings that could be right.
+func (p Presented) Candidates() []string {
+	var ids []string
+	for _, reading := range p.Readings {
+		if reading.WellFormed() && !slices.Contains(ids, reading.ClientID) {
+			ids = append(ids, reading.ClientID)
+		}
+	}
+	if p.Assertion != nil {
+		ids = append(ids, p.Assertion.ClientID)
+	}
+	return ids
+}
 
 // WellFormed reports whether the reading could be right at all. What is not is refused without any look-up: a stranger
 // must not be able to make us ask the API server about strings that were never given out.
@@ -71,12 +94,15 @@ func ValidClientID(s string) bool {
 // client_id in the form beside Basic is no second credential; a client_secret there is.
 func ParsePresented(authorization []string, form Form) (Presented, error) {
 	formID, formSecret := form.Get("client_id"), form.Get("client_secret")
+	byAssertion := form.Get("client_assertion") != "" || form.Get("client_assertion_type") != ""
 	switch {
-	case len(authorization) > 1, len(authorization) == 1 && formSecret != "":
+	case len(authorization) > 1, len(authorization) == 1 && formSecret != "", byAssertion && (len(authorization) == 1 || formSecret != ""):
 		return Presented{}, Refuse(InvalidRequest, ReasonSeveralMethods,
 			"the client is authenticated in more than one way; use one")
 	case len(authorization) == 1:
 		return parseBasic(authorization[0])
+	case byAssertion:
+		return parseAssertion(form)
 	case formSecret == "":
 		return Presented{}, refuseClient(ReasonNoCredentials)
 	case formID == "":

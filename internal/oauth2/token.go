@@ -34,6 +34,8 @@ type Claims struct {
 	ID        string
 	IssuedAt  time.Time
 	ExpiresAt time.Time
+	// Custom are the claims that the client's spec adds.
+	Custom []Claim
 }
 
 // wireClaims is the payload of an access token.
@@ -72,6 +74,7 @@ func (i Issuer) Issue(client *Client, grant Grant, key *keyring.SigningKey, now 
 		ID:        base64.RawURLEncoding.EncodeToString(id),
 		IssuedAt:  issuedAt,
 		ExpiresAt: issuedAt.Add(grant.Lifetime),
+		Custom:    client.Claims,
 	}
 	payload, err := json.Marshal(wireClaims{
 		Issuer: claims.Issuer, Subject: claims.Subject, Audience: claims.Audience,
@@ -81,9 +84,15 @@ func (i Issuer) Issue(client *Client, grant Grant, key *keyring.SigningKey, now 
 	if err != nil {
 		return Token{}, fmt.Errorf("encode claims: %w", err)
 	}
+	if payload, err = AppendClaims(payload, claims.Custom); err != nil {
+		return Token{}, err
+	}
 	signed, err := key.Sign(TokenType, payload)
 	if err != nil {
 		return Token{}, fmt.Errorf("sign token: %w", err)
+	}
+	if len(signed) > jws.MaxSize {
+		return Token{}, Refuse(InvalidScope, ReasonScopeNotGranted, "the token would be longer than 8 KiB; ask for fewer scopes")
 	}
 	return Token{Value: NewSecret(signed), Claims: claims}, nil
 }
@@ -162,5 +171,6 @@ func parseClaims(payload []byte) (Claims, error) {
 	failures = append(failures, err)
 	claims.Scopes, err = ParseScope(scope)
 	failures = append(failures, err)
+	claims.Custom = customClaims(object)
 	return claims, errors.Join(failures...)
 }

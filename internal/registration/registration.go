@@ -63,7 +63,11 @@ func Encode(r Registration) (map[string][]byte, error) {
 	if err := check(r); err != nil {
 		return nil, fmt.Errorf("encode registration of %s: %w", r.Client.ID, err)
 	}
-	document, err := json.Marshal(toWire(r))
+	w, err := toWire(r)
+	if err != nil {
+		return nil, fmt.Errorf("encode registration of %s: %w", r.Client.ID, err)
+	}
+	document, err := json.Marshal(w)
 	if err != nil {
 		return nil, fmt.Errorf("encode registration of %s: %w", r.Client.ID, err)
 	}
@@ -103,8 +107,13 @@ func check(r Registration) error {
 		return fmt.Errorf("the token lifetime %s is out of bounds", c.TokenLifetime)
 	case c.TokenLifetime%time.Second != 0:
 		return fmt.Errorf("the token lifetime %s is not in whole seconds", c.TokenLifetime)
+	case c.KeysOnly && len(c.Verifiers) > 0, !c.KeysOnly && len(c.Keys) > 0:
+		return errors.New("a client has either verifiers or keys")
 	case len(c.Verifiers) > oauth2.MaxVerifiers:
 		return fmt.Errorf("%d verifiers, at most %d", len(c.Verifiers), oauth2.MaxVerifiers)
+	}
+	if err := oauth2.CheckCustomClaims(c.Claims); err != nil {
+		return err
 	}
 	for _, scope := range c.Scopes {
 		if !oauth2.ValidScopeToken(scope) {

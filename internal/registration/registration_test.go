@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
@@ -157,5 +158,38 @@ func BenchmarkDecode(b *testing.B) {
 		if _, err := registration.Decode(data); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestAClientWithKeysComesBackWhole(t *testing.T) {
+	set, err := jws.ParseKeySet([]byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"a"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, keys := range map[string][]jws.PublicKey{"a key": set.Keys, "keys that could not be read": nil} {
+		want := full()
+		want.Client.Verifiers, want.Client.KeysOnly, want.Client.Keys = nil, true, keys
+		want.Client.Claims = []oauth2.Claim{{Name: "tier", Value: "gold"}, {Name: "teams", Values: []string{"a", "b"}}}
+		data, err := registration.Encode(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := registration.Decode(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	both := full()
+	both.Client.KeysOnly = true
+	if _, err := registration.Encode(both); err == nil {
+		t.Error("a client with verifiers and keys is registered")
+	}
+	reserved := full()
+	reserved.Client.Claims = []oauth2.Claim{{Name: "sub", Value: "admin"}}
+	if _, err := registration.Encode(reserved); err == nil {
+		t.Error("a client that sets its sub is registered")
 	}
 }

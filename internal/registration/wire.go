@@ -4,9 +4,11 @@
 package registration
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 
+	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -21,6 +23,21 @@ type wire struct {
 	Scopes               []string       `json:"scopes,omitempty"`
 	TokenLifetimeSeconds int64          `json:"tokenLifetimeSeconds"`
 	Rotation             wireRotation   `json:"rotation,omitzero"`
+	// Assertions is there if the client authenticates by private_key_jwt alone. It has no verifiers then, so that a reader which
+	// ignores this lets nobody in.
+	Assertions *wireKeySet `json:"assertions,omitempty"`
+	Claims     []wireClaim `json:"claims,omitempty"`
+}
+
+// wireKeySet is a JWK set; without keys it lets nobody in.
+type wireKeySet struct {
+	Keys []jws.JWK `json:"keys"`
+}
+
+type wireClaim struct {
+	Name   string   `json:"name"`
+	Value  string   `json:"value,omitempty"`
+	Values []string `json:"values,omitempty"`
 }
 
 type wireRotation struct {
@@ -50,7 +67,7 @@ type wireVerifier struct {
 	Pending   bool      `json:"pending,omitempty"`
 }
 
-func toWire(r Registration) wire {
+func toWire(r Registration) (wire, error) {
 	c := r.Client
 	w := wire{
 		Version:              version,
@@ -69,7 +86,21 @@ func toWire(r Registration) wire {
 			ID: v.ID, SHA256: v.Digest[:], CreatedAt: v.CreatedAt.UTC(), ExpiresAt: v.ExpiresAt.UTC(), Pending: v.Pending,
 		})
 	}
-	return w
+	for _, claim := range c.Claims {
+		w.Claims = append(w.Claims, wireClaim(claim))
+	}
+	if !c.KeysOnly {
+		return w, nil
+	}
+	w.Assertions = &wireKeySet{Keys: []jws.JWK{}}
+	for _, key := range c.Keys {
+		jwk, err := key.JWK()
+		if err != nil {
+			return wire{}, fmt.Errorf("render key %q: %w", key.ID, err)
+		}
+		w.Assertions.Keys = append(w.Assertions.Keys, jwk)
+	}
+	return w, nil
 }
 
 func (w wire) registration() (Registration, error) {
@@ -94,6 +125,24 @@ func (w wire) registration() (Registration, error) {
 			return Registration{}, fmt.Errorf("the digest of verifier %s has not %d bytes", v.ID, len(verifier.Digest))
 		}
 		c.Verifiers = append(c.Verifiers, verifier)
+	}
+	for _, claim := range w.Claims {
+		c.Claims = append(c.Claims, oauth2.Claim(claim))
+	}
+	if w.Assertions == nil {
+		return Registration{Client: c, Rotation: Rotation(w.Rotation)}, nil
+	}
+	c.KeysOnly = true
+	if len(w.Assertions.Keys) > 0 {
+		document, err := json.Marshal(w.Assertions)
+		if err != nil {
+			return Registration{}, fmt.Errorf("read keys: %w", err)
+		}
+		set, err := jws.ParseKeySet(document)
+		if err != nil {
+			return Registration{}, fmt.Errorf("read keys: %w", err)
+		}
+		c.Keys = set.Keys
 	}
 	return Registration{Client: c, Rotation: Rotation(w.Rotation)}, nil
 }

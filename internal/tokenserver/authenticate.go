@@ -22,7 +22,7 @@ func (s *Server) authenticate(r *http.Request, form oauth2.Form, e *event) (*oau
 	if oauth2.ValidClientID(presented.ClientID()) {
 		e.clientID = presented.ClientID()
 	}
-	record, verifier, err := oauth2.Authenticate(presented, s.Directory.Record, s.Now())
+	client, credential, err := s.recognise(presented, s.Directory.Record)
 	if err != nil {
 		if wait, ok := s.failures.take(throttleKey{e.source, e.clientID}, s.Now()); !ok {
 			return nil, throttled(wait, "too many failed attempts for this client; try again later")
@@ -34,10 +34,43 @@ func (s *Server) authenticate(r *http.Request, form oauth2.Form, e *event) (*oau
 		if !asked {
 			return nil, err
 		}
-		if record, verifier, err = oauth2.Authenticate(presented, found, s.Now()); err != nil {
+		if client, credential, err = s.recognise(presented, found); err != nil {
 			return nil, err
 		}
 	}
-	e.clientID, e.credential = record.Client.ID, verifier.ID
-	return record.Client, nil
+	e.clientID, e.credential = client.ID, credential.id
+	return client, s.spend(client, credential)
+}
+
+// credential is what a client was recognised by.
+type credential struct {
+	// id names it in the audit line.
+	id string
+	// assertion is set if it was one.
+	assertion *oauth2.UsedAssertion
+}
+
+// recognise finds the client that what was presented belongs to, by the records that it is given.
+func (s *Server) recognise(presented oauth2.Presented, record func(clientID string) oauth2.Record) (*oauth2.Client, credential, error) {
+	if presented.Assertion != nil {
+		found, used, err := s.Issuer.AuthenticateAssertion(presented, record, s.Now())
+		return found.Client, credential{id: used.KeyID, assertion: &used}, err
+	}
+	found, verifier, err := oauth2.Authenticate(presented, record, s.Now())
+	return found.Client, credential{id: verifier.ID}, err
+}
+
+// spend uses up an assertion; a secret can be used again.
+func (s *Server) spend(client *oauth2.Client, c credential) error {
+	if c.assertion == nil {
+		return nil
+	}
+	fresh, room := s.replays.use(client.ID, c.assertion.ID, c.assertion.ExpiresAt, s.Now())
+	switch {
+	case !room:
+		return overloaded()
+	case !fresh:
+		return oauth2.Replayed()
+	}
+	return nil
 }

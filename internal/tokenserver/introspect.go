@@ -4,6 +4,8 @@
 package tokenserver
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -46,11 +48,18 @@ func (s *Server) introspect(r *http.Request, form oauth2.Form, e *event) (answer
 		e.denial = denial
 		return answer{body: rawJSON(inactive)}, nil
 	}
-	return answer{body: introspectionAnswer{
+	body, err := json.Marshal(introspectionAnswer{
 		Active: true, Issuer: claims.Issuer, Subject: claims.Subject, Audience: claims.Audience,
 		ClientID: claims.ClientID, ClientUID: claims.ClientUID, Scope: strings.Join(claims.Scopes, " "), TokenType: "Bearer",
 		ID: claims.ID, IssuedAt: claims.IssuedAt.Unix(), ExpiresAt: claims.ExpiresAt.Unix(),
-	}}, nil
+	})
+	if err != nil {
+		return answer{}, fmt.Errorf("encode what a token says: %w", err)
+	}
+	if body, err = oauth2.AppendClaims(body, claims.Custom); err != nil {
+		return answer{}, err
+	}
+	return answer{body: rawJSON(body)}, nil
 }
 
 // inspect decides whether a token is good now and the caller's business. An error means that it cannot be decided.

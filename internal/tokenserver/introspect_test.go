@@ -104,6 +104,45 @@ func TestIntrospectionSaysNoWithOneBody(t *testing.T) {
 	}
 }
 
+func TestCustomClaimsAreInTokensAndIntrospection(t *testing.T) {
+	w := newWorld(t)
+	w.dir.known[reporting].Client.Claims = []oauth2.Claim{{Name: "teams", Values: []string{"<a>", "b"}}, {Name: "tier", Value: "gold"}}
+	token := w.token(reporting)
+	claims, err := w.server.Issuer.Validate(token, w.dir.ring, w.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(w.dir.known[reporting].Client.Claims, claims.Custom); diff != "" {
+		t.Error("claims (-want +got):\n" + diff)
+	}
+	// What the token says counts, not what the client's spec says by now.
+	w.dir.known[reporting].Client.Claims = nil
+	answer := w.do(w.introspect(billing, token))
+	if !strings.HasSuffix(answer.Body.String(), `,"teams":["<a>","b"],"tier":"gold"}`) {
+		t.Errorf("got %s", answer.Body)
+	}
+}
+
+func TestTheLargestTokenIsStillRead(t *testing.T) {
+	w := newWorld(t)
+	c := w.dir.known[reporting].Client
+	c.Claims = []oauth2.Claim{{Name: "a", Value: strings.Repeat("<", 2047)}}
+	if answer := w.do(w.introspect(billing, w.token(reporting))); !strings.HasPrefix(answer.Body.String(), `{"active":true`) {
+		t.Errorf("got %s", answer.Body)
+	}
+	c.Scopes = nil
+	for i := range 64 {
+		c.Scopes = append(c.Scopes, strings.Repeat("s", 100+i))
+	}
+	c.Scopes = append(c.Scopes, "read")
+	if answer := w.do(call{basic: reporting, body: grant + "&scope=read"}); answer.Code != http.StatusOK {
+		t.Errorf("one of many scopes: %d %s", answer.Code, answer.Body)
+	}
+	if answer := w.do(call{basic: reporting, body: grant}); answer.Code != http.StatusBadRequest {
+		t.Errorf("a token that nobody reads is issued: %d", answer.Code)
+	}
+}
+
 func TestIntrospectionUntilTheLastSecond(t *testing.T) {
 	w := newWorld(t)
 	token := w.token(reporting)

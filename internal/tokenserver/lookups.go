@@ -40,11 +40,8 @@ func (l lookups) presented(ctx context.Context, presented oauth2.Presented) (
 	record func(clientID string) oauth2.Record, asked bool, err error,
 ) {
 	records := map[string]oauth2.Record{}
-	for _, reading := range presented.Readings {
-		if _, there := records[reading.ClientID]; there || !reading.WellFormed() {
-			continue
-		}
-		if records[reading.ClientID], err = l.client(ctx, reading.ClientID); err != nil {
+	for _, id := range presented.Candidates() {
+		if records[id], err = l.client(ctx, id); err != nil {
 			return nil, false, err
 		}
 	}

@@ -30,14 +30,17 @@ type metadataDocument struct {
 	ResponseTypes            []string            `json:"response_types_supported"`
 	SubjectTypes             []string            `json:"subject_types_supported"`
 	TokenAuthMethods         []oauth2.AuthMethod `json:"token_endpoint_auth_methods_supported"`
+	TokenAuthAlgorithms      []jws.Algorithm     `json:"token_endpoint_auth_signing_alg_values_supported"`
 	IntrospectionAuthMethods []oauth2.AuthMethod `json:"introspection_endpoint_auth_methods_supported"`
+	IntrospectionAlgorithms  []jws.Algorithm     `json:"introspection_endpoint_auth_signing_alg_values_supported"`
 	IDTokenAlgorithms        []jws.Algorithm     `json:"id_token_signing_alg_values_supported"`
 	AccessTokenAlgorithms    []jws.Algorithm     `json:"access_token_signing_alg_values_supported"`
 }
 
 // metadata is one document at two places: RFC 8414 section 3 and OpenID Connect Discovery 1.0 section 4.
 func (s *Server) metadata(*http.Request, *event) (answer, error) {
-	methods := []oauth2.AuthMethod{oauth2.ClientSecretBasic, oauth2.ClientSecretPost}
+	methods := []oauth2.AuthMethod{oauth2.ClientSecretBasic, oauth2.ClientSecretPost, oauth2.PrivateKeyJWT}
+	assertions := []jws.Algorithm{jws.ES256, jws.RS256, jws.PS256, jws.EdDSA}
 	algorithms := s.Directory.Ring().Algorithms()
 	return answer{maxAge: publicMaxAge, body: metadataDocument{
 		Issuer:                   s.Issuer.String(),
@@ -48,7 +51,9 @@ func (s *Server) metadata(*http.Request, *event) (answer, error) {
 		ResponseTypes:            []string{"none"}, // required, and must not be empty (RFC 8414 section 3.2)
 		SubjectTypes:             []string{"public"},
 		TokenAuthMethods:         methods,
+		TokenAuthAlgorithms:      assertions,
 		IntrospectionAuthMethods: methods,
+		IntrospectionAlgorithms:  assertions,
 		IDTokenAlgorithms:        algorithms,
 		AccessTokenAlgorithms:    algorithms,
 	}}, nil

@@ -77,11 +77,25 @@ const wantMetadata = `{
   ],
   "token_endpoint_auth_methods_supported": [
     "client_secret_basic",
-    "client_secret_post"
+    "client_secret_post",
+    "private_key_jwt"
+  ],
+  "token_endpoint_auth_signing_alg_values_supported": [
+    "ES256",
+    "RS256",
+    "PS256",
+    "EdDSA"
   ],
   "introspection_endpoint_auth_methods_supported": [
     "client_secret_basic",
-    "client_secret_post"
+    "client_secret_post",
+    "private_key_jwt"
+  ],
+  "introspection_endpoint_auth_signing_alg_values_supported": [
+    "ES256",
+    "RS256",
+    "PS256",
+    "EdDSA"
   ],
   "id_token_signing_alg_values_supported": [
     "ES256"

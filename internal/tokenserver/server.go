@@ -8,6 +8,7 @@ package tokenserver
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"log/slog"
@@ -61,6 +62,7 @@ type Server struct {
 	// token that it asks about.
 	failures, successes, questions *throttle
 	inFlight, largeBodies          gate
+	replays                        replays
 }
 
 // New makes a Server.
@@ -82,6 +84,7 @@ func New(config Config) *Server {
 		questions:   newThrottle(failureBurst, failureInterval),
 		inFlight:    make(gate, config.MaxInFlight),
 		largeBodies: make(gate, maxLargeBodies),
+		replays:     replays{used: map[[sha256.Size]byte]time.Time{}},
 	}
 }
 

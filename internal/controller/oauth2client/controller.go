@@ -102,12 +102,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, c *v1alpha1.OAuth2Client) (c
 func (r *Reconciler) ensureRegistered(ctx context.Context, c *v1alpha1.OAuth2Client) (*world, error) {
 	w := &world{wish: wishOf(c), registration: registration.Registration{Client: compile(c)}}
 	for _, find := range []func(context.Context, *v1alpha1.OAuth2Client, *world) error{
-		r.findRegistration, r.checkClientID, r.findSecret, r.findCA, r.checkTemplates,
+		r.findRegistration, r.checkClientID, r.findSecret, r.findCA, r.findKeys, r.checkTemplates,
 	} {
 		if err := find(ctx, c, w); err != nil {
 			return w, err
 		}
-		if w.condition != nil { // somebody else has the id or the Secret's name, or the CA is not there yet
+		if w.condition != nil { // somebody else has the id or the Secret's name, or the CA or the keys are not there
 			return w, r.keepRegistration(ctx, c, w)
 		}
 	}

@@ -40,6 +40,12 @@ type world struct {
 // ensureCredential makes sure that the value in the Secret is registered, and mints a new one where there is none, where it
 // is not one of ours, or where a rotation is due.
 func (r *Reconciler) ensureCredential(ctx context.Context, c *v1alpha1.OAuth2Client, w *world) error {
+	if w.registration.Client.KeysOnly {
+		if w.secret != nil {
+			return nil
+		}
+		return r.readSecret(ctx, r.Live, c, w) // it is about to be created; the cache does not see Secrets of other types
+	}
 	if r.settleCredential(w) == "" {
 		return nil
 	}

@@ -6,6 +6,7 @@ package oauth2client
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -16,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
@@ -37,7 +39,42 @@ func compile(c *v1alpha1.OAuth2Client) oauth2.Client {
 	for _, scope := range c.Spec.Scopes {
 		compiled.Scopes = append(compiled.Scopes, string(scope))
 	}
+	for _, claim := range c.Spec.Claims {
+		custom := oauth2.Claim{Name: claim.Name, Value: string(claim.Value)}
+		for _, value := range claim.Values {
+			custom.Values = append(custom.Values, string(value))
+		}
+		compiled.Claims = append(compiled.Claims, custom)
+	}
+	if c.Spec.Authentication.Method == v1alpha1.ByPrivateKeyJWT {
+		compiled.KeysOnly = true
+		compiled.Keys, _ = clientKeys(c) // without keys nobody gets in; findKeys says why
+	}
 	return compiled
+}
+
+// findKeys says what is wrong with the keys of a client that cannot be read. Such a client is refused: what it had before is not
+// what its spec says.
+func (r *Reconciler) findKeys(_ context.Context, c *v1alpha1.OAuth2Client, w *world) error {
+	if !w.registration.Client.KeysOnly {
+		return nil
+	}
+	if _, err := clientKeys(c); err != nil {
+		w.condition = new(v1alpha1.InvalidJWKS(err.Error()))
+	}
+	return nil
+}
+
+// clientKeys reads the keys of the spec. Those that cannot be used are an error: whoever wrote them expects them to work.
+func clientKeys(c *v1alpha1.OAuth2Client) ([]jws.PublicKey, error) {
+	set, err := jws.ParseKeySet([]byte(c.Spec.Authentication.PrivateKeyJWT.JWKS))
+	if err != nil {
+		return nil, fmt.Errorf("read spec.authentication.privateKeyJWT.jwks: %w", err)
+	}
+	if err := errors.Join(set.Unusable...); err != nil {
+		return nil, fmt.Errorf("use spec.authentication.privateKeyJWT.jwks: %w", err)
+	}
+	return set.Keys, nil
 }
 
 // findRegistration reads what is registered under the client's id. What another live client holds stays its own; what a
@@ -72,7 +109,9 @@ func (r *Reconciler) findRegistration(ctx context.Context, c *v1alpha1.OAuth2Cli
 		found = registration.Registration{} // a verifier is bound to its owner's UID: nothing of it is of use
 	}
 	w.stored = &stored
-	compiled.Verifiers = found.Client.Verifiers
+	if !compiled.KeysOnly {
+		compiled.Verifiers = found.Client.Verifiers
+	}
 	w.registration = registration.Registration{Client: compiled, Rotation: found.Rotation}
 	return nil
 }

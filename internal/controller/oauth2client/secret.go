@@ -70,10 +70,13 @@ type optionalEntry struct {
 // renderData renders the entries of the Secret around a client secret. The condition says why it cannot be done.
 func (r *Reconciler) renderData(c *v1alpha1.OAuth2Client, w *world) (map[string][]byte, *metav1.Condition) {
 	keys := c.Spec.Secret.Keys
-	values := map[string]string{keyClientID: w.registration.Client.ID, keyClientSecret: w.value.Reveal()}
+	values := map[string]string{keyClientID: w.registration.Client.ID}
 	data := map[string][]byte{
-		entry(keys.ClientID, keyClientID):         []byte(values[keyClientID]),
-		entry(keys.ClientSecret, keyClientSecret): []byte(values[keyClientSecret]),
+		entry(keys.ClientID, keyClientID): []byte(values[keyClientID]),
+	}
+	if !w.registration.Client.KeysOnly {
+		values[keyClientSecret] = w.value.Reveal()
+		data[entry(keys.ClientSecret, keyClientSecret)] = []byte(values[keyClientSecret])
 	}
 	for _, optional := range r.optionalEntries(c, w) {
 		values[optional.name] = optional.value

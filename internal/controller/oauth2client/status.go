@@ -90,6 +90,9 @@ func (w *world) status(c *v1alpha1.OAuth2Client) v1alpha1.OAuth2ClientStatus {
 // setConditions derives Ready and its companions of kstatus.
 func setConditions(conditions *[]metav1.Condition, c *v1alpha1.OAuth2Client, obstacle *metav1.Condition) {
 	ready := v1alpha1.Registered()
+	if c.Spec.Authentication.Method == v1alpha1.ByPrivateKeyJWT {
+		ready = v1alpha1.RegisteredKeys()
+	}
 	if c.Spec.State == v1alpha1.ClientSuspended {
 		ready = v1alpha1.Suspended()
 	}

@@ -1,0 +1,172 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"encoding/json"
+	"errors"
+	"math/big"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/jws"
+)
+
+// AssertionType is the client_assertion_type of a JWT (RFC 7523 section 2.2).
+const AssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+// The bounds of an assertion.
+const (
+	// MaxAssertionLife is how far ahead its exp may be: as long as its jti has to be remembered.
+	MaxAssertionLife = time.Minute
+	// assertionSkew is how far a client's clock may be ahead of ours where it says since when.
+	assertionSkew  = 30 * time.Second
+	maxAssertionID = 256
+)
+
+// assertionTypes are the typ headers that an assertion may have, "" for none. That of an access token is not among them.
+var assertionTypes = map[string]bool{"": true, "JWT": true, "client-authentication+jwt": true}
+
+// Assertion is what a client presents that signs with a key of its own (RFC 7523). Nothing of it was verified.
+type Assertion struct {
+	// ClientID is whom it claims to be from.
+	ClientID string
+	message  jws.Message
+}
+
+// UsedAssertion is an assertion that authenticated its client. Until ExpiresAt no other one may have its ID.
+type UsedAssertion struct {
+	ID        string
+	ExpiresAt time.Time
+	// KeyID is the RFC 7638 thumbprint of the key that signed it, for the audit line.
+	KeyID string
+}
+
+// parseAssertion takes apart what private_key_jwt presents. A client_id beside it must be the one that it claims.
+func parseAssertion(form Form) (Presented, error) {
+	if form.Get("client_assertion_type") != AssertionType {
+		return Presented{}, refuseClient(ReasonWrongMethod)
+	}
+	message, err := jws.Parse(form.Get("client_assertion"))
+	if err != nil {
+		return Presented{}, refuseClient(ReasonMalformedCredential)
+	}
+	claims, err := jws.ParseObject(message.Unverified())
+	if err != nil {
+		return Presented{}, refuseClient(ReasonMalformedCredential)
+	}
+	subject, err := claims.String("sub")
+	if err != nil || !ValidClientID(subject) {
+		return Presented{}, refuseClient(ReasonMalformedCredential)
+	}
+	if id := form.Get("client_id"); id != "" && id != subject {
+		return Presented{}, refuseClient(ReasonMalformedCredential)
+	}
+	return Presented{Method: PrivateKeyJWT, Assertion: &Assertion{ClientID: subject, message: message}}, nil
+}
+
+// AuthenticateAssertion decides whether an assertion is signed by a key of a client that may act and was made for this issuer.
+// The records are asked for by client_id. Whether it was used before only the caller can know. Each path verifies one
+// signature of the algorithm that the header names, so that the time it takes does not tell who is registered.
+func (i Issuer) AuthenticateAssertion(presented Presented, record func(clientID string) Record, now time.Time) (Record, UsedAssertion, error) {
+	assertion := presented.Assertion
+	found := record(assertion.ClientID)
+	key, registered := found.Client.assertionKey(assertion.message.Header)
+	payload, err := assertion.message.Verify(key)
+	denial := found.Denial()
+	switch {
+	case found.Client == nil:
+		return Record{}, UsedAssertion{}, refuseClient(ReasonUnknownClient)
+	case !found.Client.KeysOnly:
+		return Record{}, UsedAssertion{}, refuseClient(ReasonWrongMethod)
+	case err != nil, !registered, !assertionTypes[assertion.message.Header.Type]:
+		return Record{}, UsedAssertion{}, refuseClient(ReasonWrongAssertion)
+	}
+	used, reason := i.readAssertion(payload, found.Client.ID, now)
+	if reason == "" {
+		reason = denial
+	}
+	if reason != "" {
+		return Record{}, UsedAssertion{}, refuseClient(reason)
+	}
+	if used.KeyID, err = jws.Thumbprint(key.Key); err != nil {
+		return Record{}, UsedAssertion{}, refuseClient(ReasonWrongAssertion)
+	}
+	return found, used, nil
+}
+
+// assertionKey is the client's key that the header selects: the one of its kid, or the only one where it names none. Where
+// there is none it is a decoy of the same algorithm.
+func (c *Client) assertionKey(header jws.Header) (key jws.PublicKey, registered bool) {
+	if c != nil && c.KeysOnly {
+		if key, err := (jws.KeySet{Keys: c.Keys}).Key(header); err == nil {
+			return key, true
+		}
+	}
+	return jws.PublicKey{Algorithm: header.Algorithm, Key: decoyKey(header.Algorithm)}, false
+}
+
+// decoyKey is a key whose signatures nobody is let in with; verifying one costs as much as with a real key.
+func decoyKey(algorithm jws.Algorithm) crypto.PublicKey {
+	switch algorithm {
+	case jws.RS256, jws.PS256:
+		modulus := new(big.Int).Lsh(big.NewInt(1), jws.MinRSABits-1)
+		return &rsa.PublicKey{N: modulus.SetBit(modulus, 0, 1), E: 1<<16 + 1}
+	case jws.EdDSA:
+		key := make(ed25519.PublicKey, ed25519.PublicKeySize)
+		for i := range key {
+			key[i] = 0x66
+		}
+		key[0] = 0x58 // the base point
+		return key
+	default:
+		curve := elliptic.P256().Params()
+		return &ecdsa.PublicKey{Curve: elliptic.P256(), X: curve.Gx, Y: curve.Gy}
+	}
+}
+
+// readAssertion checks the claims of RFC 7523 section 3, of an assertion whose signature is good: issuer and subject the client,
+// the audience this issuer and nobody else, an end within MaxAssertionLife, and an id.
+func (i Issuer) readAssertion(payload []byte, clientID string, now time.Time) (UsedAssertion, Reason) {
+	claims, err := jws.ParseObject(payload)
+	if err != nil {
+		return UsedAssertion{}, ReasonWrongAssertion
+	}
+	issuer, issuerErr := claims.String("iss")
+	subject, subjectErr := claims.String("sub")
+	id, idErr := claims.String("jti")
+	expires, expiresErr := claims.Seconds("exp")
+	since := int64(0)
+	var sinceErr error
+	for _, name := range []string{"nbf", "iat"} {
+		if _, there := claims[name]; there {
+			seconds, err := claims.Seconds(name)
+			since, sinceErr = max(since, seconds), errors.Join(sinceErr, err)
+		}
+	}
+	if errors.Join(issuerErr, subjectErr, idErr, expiresErr, sinceErr) != nil ||
+		issuer != clientID || subject != clientID || len(id) > maxAssertionID || !i.isOnlyAudience(claims["aud"]) {
+		return UsedAssertion{}, ReasonWrongAssertion
+	}
+	end := time.Unix(expires, 0).UTC()
+	if !now.Before(end) || end.Sub(now) > MaxAssertionLife || time.Unix(since, 0).After(now.Add(assertionSkew)) {
+		return UsedAssertion{}, ReasonAssertionExpired
+	}
+	return UsedAssertion{ID: id, ExpiresAt: end}, ""
+}
+
+// isOnlyAudience reports whether aud is this issuer alone, as a string or as the only one of a list: an assertion that another
+// server may take too could be one that it passed on.
+func (i Issuer) isOnlyAudience(aud json.RawMessage) bool {
+	var one *string
+	if json.Unmarshal(aud, &one) == nil {
+		return one != nil && *one == i.String()
+	}
+	var list []string
+	return json.Unmarshal(aud, &list) == nil && len(list) == 1 && list[0] == i.String()
+}

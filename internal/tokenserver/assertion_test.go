@@ -1,0 +1,276 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package tokenserver
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/jws"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+const keyed = "shop.keyed"
+
+// registerKeys makes a client that has keys and no secret.
+func (w *world) registerKeys(id string, signers ...*jws.Signer) {
+	w.register(id)
+	c := w.dir.known[id].Client
+	c.Verifiers, c.KeysOnly = nil, true
+	for _, signer := range signers {
+		c.Keys = append(c.Keys, signer.Public())
+	}
+	w.dir.source[id] = w.dir.known[id]
+}
+
+func newSigner(t testing.TB, algorithm jws.Algorithm) *jws.Signer {
+	t.Helper()
+	var key crypto.Signer
+	var err error
+	switch algorithm {
+	case jws.RS256:
+		key, err = rsa.GenerateKey(rand.Reader, jws.MinRSABits)
+	case jws.EdDSA:
+		_, key, err = ed25519.GenerateKey(rand.Reader)
+	default:
+		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := jws.NewSigner(algorithm, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer
+}
+
+// assertion signs the claims of a good assertion, with those of change in the place of its own; nil leaves one out.
+func (w *world) assertion(signer *jws.Signer, typ string, change map[string]any) string {
+	w.t.Helper()
+	claims := map[string]any{
+		"iss": keyed, "sub": keyed, "aud": testIssuer, "exp": w.now.Add(time.Minute).Unix(), "iat": w.now.Unix(), "jti": rand.Text(),
+	}
+	maps.Copy(claims, change)
+	maps.DeleteFunc(claims, func(_ string, value any) bool { return value == nil })
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	token, err := signer.Sign(typ, payload)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return token
+}
+
+func withAssertion(assertion string) string {
+	return grant + "&client_assertion_type=" + url.QueryEscape(oauth2.AssertionType) + "&client_assertion=" + assertion
+}
+
+func TestPrivateKeyJWTOfEachAlgorithm(t *testing.T) {
+	for _, algorithm := range []jws.Algorithm{jws.ES256, jws.RS256, jws.EdDSA} {
+		t.Run(string(algorithm), func(t *testing.T) {
+			w, signer := newWorld(t), newSigner(t, algorithm)
+			w.registerKeys(keyed, newSigner(t, jws.ES256), signer)
+			answer := w.do(call{body: withAssertion(w.assertion(signer, "JWT", nil)) + "&client_id=" + keyed})
+			if answer.Code != http.StatusOK {
+				t.Errorf("got %d %s: %v", answer.Code, answer.Body, w.lastAudit())
+			}
+			if line := w.lastAudit(); line["method"] != "private_key_jwt" || line["credential"] != signer.Public().ID || line["client_id"] != keyed {
+				t.Errorf("audit line %v", line)
+			}
+		})
+	}
+}
+
+// PS256 is for assertions alone: nothing of ours signs with it.
+func TestPrivateKeyJWTByPS256(t *testing.T) {
+	private, err := rsa.GenerateKey(rand.Reader, jws.MinRSABits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for algorithm, want := range map[jws.Algorithm]int{jws.PS256: http.StatusOK, jws.RS256: http.StatusUnauthorized} {
+		w := newWorld(t)
+		w.registerKeys(keyed)
+		w.dir.known[keyed].Client.Keys = []jws.PublicKey{{ID: "a", Algorithm: algorithm, Key: private.Public()}}
+		unsigned := w.assertion(newSigner(t, jws.ES256), "JWT", nil)
+		encode := base64.RawURLEncoding.EncodeToString
+		input := encode([]byte(`{"alg":"PS256","kid":"a"}`)) + "." + strings.Split(unsigned, ".")[1]
+		digest := sha256.Sum256([]byte(input))
+		signature, err := rsa.SignPSS(rand.Reader, private, crypto.SHA256, digest[:], &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if answer := w.do(call{body: withAssertion(input + "." + encode(signature))}); answer.Code != want {
+			t.Errorf("a PS256 assertion and a key for %s: %d %s", algorithm, answer.Code, answer.Body)
+		}
+	}
+}
+
+func TestPrivateKeyJWTMayLookLikeThis(t *testing.T) {
+	w, signer := newWorld(t), newSigner(t, jws.ES256)
+	w.registerKeys(keyed, signer)
+	for name, assertion := range map[string]string{
+		"the issuer as a list of one":   w.assertion(signer, "JWT", map[string]any{"aud": []string{testIssuer}}),
+		"the type of the new draft":     w.assertion(signer, "client-authentication+jwt", nil),
+		"without iat":                   w.assertion(signer, "JWT", map[string]any{"iat": nil}),
+		"from a clock ahead of ours":    w.assertion(signer, "JWT", map[string]any{"nbf": w.now.Add(20 * time.Second).Unix()}),
+		"with a second to go":           w.assertion(signer, "JWT", map[string]any{"exp": w.now.Add(time.Second).Unix()}),
+		"with claims that mean nothing": w.assertion(signer, "JWT", map[string]any{"colour": "blue"}),
+	} {
+		if answer := w.do(call{body: withAssertion(assertion)}); answer.Code != http.StatusOK {
+			t.Errorf("%s: %d %s: %v", name, answer.Code, answer.Body, w.lastAudit()["reason"])
+		}
+	}
+	if answer := w.do(call{path: oauth2.IntrospectionPath, body: withAssertion(w.assertion(signer, "JWT", nil)) + "&token=x"}); answer.Body.String() != inactive {
+		t.Errorf("introspection: %d %s", answer.Code, answer.Body)
+	}
+}
+
+func TestPrivateKeyJWTIsRefused(t *testing.T) {
+	signer, other := newSigner(t, jws.ES256), newSigner(t, jws.ES256)
+	claim := func(name string, value any) func(w *world) string {
+		return func(w *world) string { return withAssertion(w.assertion(signer, "JWT", map[string]any{name: value})) }
+	}
+	sent := func(suffix string) func(w *world) string {
+		return func(w *world) string { return withAssertion(w.assertion(signer, "JWT", nil)) + suffix }
+	}
+	for name, c := range map[string]struct {
+		body   func(w *world) string
+		status int
+		reason oauth2.Reason
+	}{
+		"another's key":                  {func(w *world) string { return withAssertion(w.assertion(other, "JWT", nil)) }, 401, oauth2.ReasonWrongAssertion},
+		"a tampered signature":           {func(w *world) string { return withAssertion(tamper(w.assertion(signer, "JWT", nil))) }, 401, oauth2.ReasonWrongAssertion},
+		"the type of an access token":    {func(w *world) string { return withAssertion(w.assertion(signer, oauth2.TokenType, nil)) }, 401, oauth2.ReasonWrongAssertion},
+		"an access token":                {func(w *world) string { return withAssertion(w.token(reporting)) }, 401, oauth2.ReasonWrongMethod},
+		"another issuer":                 {claim("iss", reporting), 401, oauth2.ReasonWrongAssertion},
+		"no issuer":                      {claim("iss", nil), 401, oauth2.ReasonWrongAssertion},
+		"no subject":                     {claim("sub", nil), 401, oauth2.ReasonMalformedCredential},
+		"an unknown subject":             {claim("sub", unheardOf), 401, oauth2.ReasonUnknownClient},
+		"a subject that has a secret":    {claim("sub", reporting), 401, oauth2.ReasonWrongMethod},
+		"no audience":                    {claim("aud", nil), 401, oauth2.ReasonWrongAssertion},
+		"no audience in the list":        {claim("aud", []string{}), 401, oauth2.ReasonWrongAssertion},
+		"the token endpoint as audience": {claim("aud", testIssuer+oauth2.TokenPath), 401, oauth2.ReasonWrongAssertion},
+		"one audience more":              {claim("aud", []string{testIssuer, "https://other.test"}), 401, oauth2.ReasonWrongAssertion},
+		"the issuer twice":               {claim("aud", []string{testIssuer, testIssuer}), 401, oauth2.ReasonWrongAssertion},
+		"no end":                         {claim("exp", nil), 401, oauth2.ReasonWrongAssertion},
+		"an end that is a string":        {claim("exp", "1795435260"), 401, oauth2.ReasonWrongAssertion},
+		"an end that has come":           {claim("exp", noon.Unix()), 401, oauth2.ReasonAssertionExpired},
+		"an end too far ahead":           {claim("exp", noon.Add(61*time.Second).Unix()), 401, oauth2.ReasonAssertionExpired},
+		"a beginning to come":            {claim("nbf", noon.Add(31*time.Second).Unix()), 401, oauth2.ReasonAssertionExpired},
+		"made in the future":             {claim("iat", noon.Add(31*time.Second).Unix()), 401, oauth2.ReasonAssertionExpired},
+		"no id":                          {claim("jti", nil), 401, oauth2.ReasonWrongAssertion},
+		"an empty id":                    {claim("jti", ""), 401, oauth2.ReasonWrongAssertion},
+		"an endless id":                  {claim("jti", strings.Repeat("a", 257)), 401, oauth2.ReasonWrongAssertion},
+		"no JWT":                         {func(*world) string { return withAssertion("abc") }, 401, oauth2.ReasonMalformedCredential},
+		"no assertion":                   {func(*world) string { return withAssertion("") }, 401, oauth2.ReasonMalformedCredential},
+		"SAML": {func(w *world) string {
+			return strings.Replace(sent("")(w), "jwt-bearer", "saml2-bearer", 1)
+		}, 401, oauth2.ReasonWrongMethod},
+		"another client_id beside it": {sent("&client_id=" + reporting), 401, oauth2.ReasonMalformedCredential},
+		"a client_secret beside it":   {sent("&client_id=" + keyed + "&client_secret=" + strings.Repeat("x", 43)), 400, oauth2.ReasonSeveralMethods},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.registerKeys(keyed, signer)
+			answer := w.do(call{body: c.body(w)})
+			if answer.Code != c.status || c.status == 401 && answer.Body.String() != notAuthenticated {
+				t.Errorf("got %d %s", answer.Code, answer.Body)
+			}
+			if got := w.lastAudit()["reason"]; got != string(c.reason) {
+				t.Errorf("the audit line says %v, want %s", got, c.reason)
+			}
+		})
+	}
+}
+
+func TestClientsUseTheMethodThatTheyRegistered(t *testing.T) {
+	w, signer := newWorld(t), newSigner(t, jws.ES256)
+	w.registerKeys(keyed, signer)
+	right := w.assertion(signer, "JWT", nil)
+	if answer := w.do(call{basic: reporting, body: withAssertion(right)}); answer.Code != http.StatusBadRequest {
+		t.Errorf("Basic beside an assertion: %d", answer.Code)
+	}
+	// A secret that was valid before the client changed to keys.
+	c := w.dir.known[keyed].Client
+	c.Verifiers = []oauth2.Verifier{{ID: "old", Digest: oauth2.DigestSecret(c.UID, oauth2.NewSecret(w.secrets[keyed]))}}
+	answer := w.do(call{basic: keyed, body: grant})
+	if answer.Code != http.StatusUnauthorized || w.lastAudit()["reason"] != string(oauth2.ReasonWrongMethod) {
+		t.Errorf("a secret of a client with keys: %d, %v", answer.Code, w.lastAudit()["reason"])
+	}
+	// And keys of one that has a secret.
+	w.dir.known[reporting].Client.Keys = c.Keys
+	answer = w.do(call{body: withAssertion(w.assertion(signer, "JWT", map[string]any{"iss": reporting, "sub": reporting}))})
+	if answer.Code != http.StatusUnauthorized || w.lastAudit()["reason"] != string(oauth2.ReasonWrongMethod) {
+		t.Errorf("an assertion of a client with a secret: %d, %v", answer.Code, w.lastAudit()["reason"])
+	}
+	w.dir.known[keyed].Owner.Suspended, w.dir.source[keyed] = true, w.dir.known[keyed]
+	if w.do(call{body: withAssertion(right)}); w.lastAudit()["reason"] != string(oauth2.ReasonSuspended) {
+		t.Errorf("a suspended client: %v", w.lastAudit())
+	}
+}
+
+func TestAssertionIsUsedOnce(t *testing.T) {
+	w, signer := newWorld(t), newSigner(t, jws.ES256)
+	w.registerKeys(keyed, signer)
+	once := w.assertion(signer, "JWT", nil)
+	for i, want := range []int{200, 401, 401} {
+		if answer := w.do(call{body: withAssertion(once)}); answer.Code != want {
+			t.Errorf("time %d: %d %s", i+1, answer.Code, answer.Body)
+		}
+	}
+	if got := w.lastAudit()["reason"]; got != string(oauth2.ReasonAssertionReplayed) {
+		t.Errorf("the audit line says %v", got)
+	}
+	if answer := w.do(call{path: oauth2.IntrospectionPath, body: withAssertion(once) + "&token=x"}); answer.Code != http.StatusUnauthorized {
+		t.Errorf("at the other endpoint: %d", answer.Code)
+	}
+	again := w.assertion(signer, "JWT", map[string]any{"jti": "a"})
+	w.do(call{body: withAssertion(again)})
+	w.now = w.now.Add(2 * time.Minute)
+	if answer := w.do(call{body: withAssertion(w.assertion(signer, "JWT", map[string]any{"jti": "a"}))}); answer.Code != http.StatusOK {
+		t.Errorf("an id of an assertion that has long expired: %d", answer.Code)
+	}
+	if len(w.server.replays.used) != 1 {
+		t.Errorf("%d assertions are remembered", len(w.server.replays.used))
+	}
+}
+
+func TestReplaysAreBounded(t *testing.T) {
+	w, signer := newWorld(t), newSigner(t, jws.ES256)
+	w.registerKeys(keyed, signer)
+	for i := range replayEntries {
+		w.server.replays.use(keyed, strconv.Itoa(i), w.now.Add(time.Minute), w.now)
+	}
+	answer := w.do(call{body: withAssertion(w.assertion(signer, "JWT", nil))})
+	if answer.Code != http.StatusServiceUnavailable || answer.Header().Get("Retry-After") == "" {
+		t.Errorf("without room: %d %s", answer.Code, answer.Body)
+	}
+	w.token(reporting)
+}
+
+func TestKeysThatMemoryDoesNotHaveAreLookedUp(t *testing.T) {
+	w, signer := newWorld(t), newSigner(t, jws.ES256)
+	w.registerKeys(keyed, signer)
+	w.onlyAtSource(keyed)
+	if answer := w.do(call{body: withAssertion(w.assertion(signer, "JWT", nil))}); answer.Code != http.StatusOK {
+		t.Errorf("got %d %s", answer.Code, answer.Body)
+	}
+}
