@@ -14,6 +14,9 @@ import (
 	"os/signal"
 	"syscall"
 
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+
 	"github.com/hallpass-dev/hallpass/cmd/manager/app"
 )
 
@@ -25,6 +28,9 @@ func main() {
 		return
 	}
 	if err == nil {
+		// What libraries log for the whole process comes out as everything else does.
+		ctrl.SetLogger(o.Log)
+		klog.SetLogger(o.Log)
 		err = app.Run(ctx, o)
 	}
 	if err != nil {

@@ -10,9 +10,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/go-logr/logr"
+	"k8s.io/klog/v2"
 
 	"github.com/hallpass-dev/hallpass/cmd/tokenserver/app"
 )
@@ -25,6 +29,8 @@ func main() {
 		return
 	}
 	if err == nil {
+		// What client-go logs for the whole process comes out as everything else does.
+		klog.SetLogger(logr.FromSlogHandler(slog.NewJSONHandler(o.Log, nil)))
 		err = app.Run(ctx, o)
 	}
 	if err != nil {

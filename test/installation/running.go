@@ -17,8 +17,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
 
 	manager "github.com/hallpass-dev/hallpass/cmd/manager/app"
 	tokenserver "github.com/hallpass-dev/hallpass/cmd/tokenserver/app"
@@ -54,8 +56,11 @@ type Options struct {
 	TokenServerREST func(*rest.Config)
 }
 
+var quiet sync.Once
+
 // Run installs Hallpass from the repository at root and starts it.
 func Run(ctx context.Context, cp *controlplane.ControlPlane, root string, options Options) (*Running, error) {
+	quiet.Do(func() { ctrl.SetLogger(logr.Discard()) }) // or controller-runtime complains; each manager has a logger of its own
 	if err := Install(ctx, cp, root); err != nil {
 		return nil, err
 	}

@@ -18,7 +18,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
-	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -51,8 +50,6 @@ func NewLog(output io.Writer) logr.Logger {
 
 // Run manages until the context ends, and gives the lease back then.
 func Run(ctx context.Context, o Options) error {
-	ctrl.SetLogger(o.Log)
-	klog.SetLogger(o.Log)
 	scheme := runtime.NewScheme()
 	if err := corev1.AddToScheme(scheme); err != nil {
 		return fmt.Errorf("register kinds: %w", err)
