@@ -91,7 +91,8 @@ func SecretConflict(secretName string) metav1.Condition {
 // ClientIDNotAllowed is the condition of a client that chose its identifier where the installation does not allow that.
 func ClientIDNotAllowed() metav1.Condition {
 	return notReady(ReasonClientIDNotAllowed,
-		"This installation does not let clients choose their client_id. Create the client without spec.clientID, or ask whoever runs Hallpass to start the manager with --allow-client-id.")
+		"This installation does not let clients choose their client_id. Create the client without spec.clientID, or ask whoever "+
+			"runs Hallpass to start the manager with --allow-client-id.")
 }
 
 // InvalidTemplate is the condition of a client one of whose templates cannot be rendered.
@@ -103,7 +104,8 @@ func InvalidTemplate(entry, problem string) metav1.Condition {
 // SecretNotFound is the condition of a client whose Existing Secret is not there.
 func SecretNotFound(secretName string) metav1.Condition {
 	return notReady(ReasonSecretNotFound, fmt.Sprintf(
-		"Secret %q does not exist. Create it with the label %s: \"true\" and the client secret in it; nothing is generated in its place.", secretName, LabelCredentials))
+		"Secret %q does not exist. Create it with the label %s: \"true\" and the client secret in it; nothing is generated in its place.",
+		secretName, LabelCredentials))
 }
 
 // SecretNotLabelled is the condition of a client whose Existing Secret lacks the label.
@@ -115,7 +117,8 @@ func SecretNotLabelled(secretName string) metav1.Condition {
 // SecretTooWeak is the condition of a client whose Existing Secret holds nothing that could be a client secret.
 func SecretTooWeak(secretName, problem string) metav1.Condition {
 	return notReady(ReasonSecretTooWeak, fmt.Sprintf(
-		"The client secret in Secret %q %s. Use a random value, such as the output of openssl rand -base64 32; the last good one keeps working.", secretName, problem))
+		"The client secret in Secret %q %s. Use a random value, such as the output of openssl rand -base64 32; the last good one keeps working.",
+		secretName, problem))
 }
 
 // ClientIDMismatch is the condition of a client whose Existing Secret names another client_id.

@@ -53,6 +53,9 @@ func Thumbprint(key crypto.PublicKey) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(sum[:]), nil
 }
 
+// curveEd25519 is the crv of RFC 8037 section 2, and the alg of RFC 9864.
+const curveEd25519 = "Ed25519"
+
 // required renders the members that make the key, and no others (RFC 7638 section 3.2, RFC 8037 appendix A.3).
 func required(key crypto.PublicKey) (JWK, error) {
 	encode := base64.RawURLEncoding.EncodeToString
@@ -66,7 +69,7 @@ func required(key crypto.PublicKey) (JWK, error) {
 	case *rsa.PublicKey:
 		return JWK{KeyType: "RSA", Modulus: encode(key.N.Bytes()), Exponent: encode(big.NewInt(int64(key.E)).Bytes())}, nil
 	case ed25519.PublicKey:
-		return JWK{KeyType: "OKP", Curve: "Ed25519", X: encode(key)}, nil
+		return JWK{KeyType: "OKP", Curve: curveEd25519, X: encode(key)}, nil
 	}
 	return JWK{}, fmt.Errorf("%w: %T", ErrWeakKey, key)
 }

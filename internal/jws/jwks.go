@@ -94,7 +94,7 @@ func (s KeySet) Key(header Header) (PublicKey, error) {
 }
 
 // privateMembers are those that RFC 7518 section 6 and RFC 8037 section 2 give to private and shared keys alone.
-var privateMembers = [...]string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
+var privateMembers = [...]string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"} //nolint:gochecknoglobals // a constant list
 
 // parseJWK reads one public key. Without an alg an RSA key is one for RS256; without a kid its thumbprint is one.
 func parseJWK(raw json.RawMessage) (PublicKey, error) {
@@ -104,7 +104,8 @@ func parseJWK(raw json.RawMessage) (PublicKey, error) {
 	}
 	for _, name := range privateMembers {
 		if _, there := members[name]; there {
-			return PublicKey{}, fmt.Errorf("the member %q belongs to a private or shared key: publish the public half alone, of a new key, because this one is known now", name)
+			return PublicKey{}, fmt.Errorf("the member %q belongs to a private or shared key: "+
+				"publish the public half alone, of a new key, because this one is known now", name)
 		}
 	}
 	if err := forSignatures(members); err != nil {
@@ -162,7 +163,7 @@ func readKey(members Object) (PublicKey, error) {
 	case keyType == "RSA":
 		algorithms = []Algorithm{RS256, PS256}
 		public, err = readRSA(members)
-	case keyType == "OKP" && curve == "Ed25519":
+	case keyType == "OKP" && curve == curveEd25519:
 		algorithms = []Algorithm{EdDSA}
 		public, err = readEd25519(members)
 	default:
@@ -178,7 +179,7 @@ func readKey(members Object) (PublicKey, error) {
 	switch algorithm {
 	case "":
 		return PublicKey{Algorithm: algorithms[0], Key: public}, nil
-	case "Ed25519": // RFC 9864; the key is the same
+	case curveEd25519: // RFC 9864; the key is the same
 		algorithm = string(EdDSA)
 	}
 	if !slices.Contains(algorithms, Algorithm(algorithm)) {
@@ -216,7 +217,8 @@ func readRSA(members Object) (*rsa.PublicKey, error) {
 	}
 	key := &rsa.PublicKey{N: new(big.Int).SetBytes(modulus), E: int(e.Int64())}
 	if !soundRSA(key) {
-		return nil, fmt.Errorf("%w: an RSA modulus of %d bits with exponent %d; use %d to %d bits and 65537", ErrWeakKey, key.N.BitLen(), key.E, MinRSABits, maxRSABits)
+		return nil, fmt.Errorf("%w: an RSA modulus of %d bits with exponent %d; use %d to %d bits and 65537",
+			ErrWeakKey, key.N.BitLen(), key.E, MinRSABits, maxRSABits)
 	}
 	return key, nil
 }

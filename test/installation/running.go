@@ -56,7 +56,7 @@ type Options struct {
 	TokenServerREST func(*rest.Config)
 }
 
-var quiet sync.Once
+var quiet sync.Once //nolint:gochecknoglobals // of a logger that is global itself
 
 // Run installs Hallpass from the repository at root and starts it.
 func Run(ctx context.Context, cp *controlplane.ControlPlane, root string, options Options) (*Running, error) {
