@@ -94,7 +94,7 @@ func (s KeySet) Key(header Header) (PublicKey, error) {
 }
 
 // privateMembers are those that RFC 7518 section 6 and RFC 8037 section 2 give to private and shared keys alone.
-var privateMembers = [...]string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"} //nolint:gochecknoglobals // a constant list
+var privateMembers = [...]string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
 // parseJWK reads one public key. Without an alg an RSA key is one for RS256; without a kid its thumbprint is one.
 func parseJWK(raw json.RawMessage) (PublicKey, error) {

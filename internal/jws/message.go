@@ -89,7 +89,7 @@ func appendDecoded(dst, segment []byte) ([]byte, error) {
 // headerMembers are the members that a header may have, first those that are read. A header that asks for more than a plain
 // signature is refused, whether we would have understood it or not: crit (RFC 7515 section 4.1.11), keys and key addresses,
 // compression, b64. The digests of a certificate that some client libraries send name a key a second time and are not used.
-var headerMembers = [...]string{"alg", "kid", "typ", "cty", "x5t", "x5t#S256"} //nolint:gochecknoglobals // a constant list
+var headerMembers = [...]string{"alg", "kid", "typ", "cty", "x5t", "x5t#S256"}
 
 func parseHeader(raw []byte) (Header, error) {
 	var seen [len(headerMembers)]bool

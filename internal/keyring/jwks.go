@@ -26,16 +26,16 @@ func (r Ring) JWKS(now time.Time) []byte {
 
 // render prepares the JWK set for each span of time in which no key goes. Which keys are in it changes at these instants
 // alone: a key comes in with a ring, and leaves at an instant that the ring knows.
-func (r *Ring) render() error {
-	rendered := make([]json.RawMessage, len(r.keys))
+func render(keys []*SigningKey) ([]view, error) {
+	rendered := make([]json.RawMessage, len(keys))
 	var ends []time.Time
-	for i, key := range r.keys {
+	for i, key := range keys {
 		jwk, err := key.signer.Public().JWK()
 		if err != nil {
-			return fmt.Errorf("render key %s: %w", key.ID(), err)
+			return nil, fmt.Errorf("render key %s: %w", key.ID(), err)
 		}
 		if rendered[i], err = json.Marshal(jwk); err != nil {
-			return fmt.Errorf("render key %s: %w", key.ID(), err)
+			return nil, fmt.Errorf("render key %s: %w", key.ID(), err)
 		}
 		ends = append(ends, key.GoneAt)
 	}
@@ -45,21 +45,21 @@ func (r *Ring) render() error {
 		}
 		return a.Compare(b)
 	})
-	r.views = nil
+	var views []view
 	for _, end := range slices.Compact(ends) {
 		set := struct {
 			Keys []json.RawMessage `json:"keys"`
 		}{}
-		for i, key := range r.keys {
+		for i, key := range keys {
 			if end.IsZero() && key.GoneAt.IsZero() || !end.IsZero() && key.State(end.Add(-1)) != Gone {
 				set.Keys = append(set.Keys, rendered[i])
 			}
 		}
 		document, err := json.Marshal(set)
 		if err != nil {
-			return fmt.Errorf("render key set: %w", err)
+			return nil, fmt.Errorf("render key set: %w", err)
 		}
-		r.views = append(r.views, view{until: end, jwks: document})
+		views = append(views, view{until: end, jwks: document})
 	}
-	return nil
+	return views, nil
 }

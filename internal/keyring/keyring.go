@@ -103,7 +103,11 @@ func (r Ring) prepared() (Ring, error) {
 	for _, key := range r.keys {
 		r.byID[key.ID()] = key
 	}
-	return r, r.render()
+	var err error
+	if r.views, err = render(r.keys); err != nil {
+		return Ring{}, err
+	}
+	return r, nil
 }
 
 // Empty reports whether the ring has no key at all.
