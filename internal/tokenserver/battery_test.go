@@ -1,0 +1,123 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package tokenserver
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	mathrand "math/rand/v2"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/hallpass-dev/hallpass/internal/jws"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// rounds is how many requests a battery sends: few in every run of the tests, and as many as HALLPASS_BATTERY says for the whole.
+func rounds(t *testing.T) int {
+	t.Helper()
+	if value := os.Getenv("HALLPASS_BATTERY"); value != "" {
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	return 3000
+}
+
+// Each class of malformed requests gets its own status and a short OAuth error, whatever is beside it: no 2xx and no 5xx.
+func TestMalformedRequestsAreRefused(t *testing.T) {
+	w := newWorld(t)
+	w.registerKeys(keyed, newSigner(t, jws.ES256))
+	classes := refusals(w)
+	classes["an assertion that is none"] = refusal{call: call{body: withAssertion("abc")}, status: 401}
+	classes["an assertion of nobody's key"] = refusal{call: call{body: withAssertion(w.assertion(newSigner(t, jws.ES256), "JWT", nil))}, status: 401}
+	if len(classes) < 40 {
+		t.Fatalf("%d classes", len(classes))
+	}
+	names := make([]string, 0, len(classes))
+	for name := range classes {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for i := range rounds(t) {
+		name := names[i%len(names)]
+		c := classes[name]
+		c.body += "&z" + strconv.Itoa(i) + "=" + rand.Text()
+		w.now = w.now.Add(failureBurst * failureInterval)
+		w.audit.Reset()
+		answer := w.do(c.call)
+		var refused struct {
+			Error string `json:"error"`
+		}
+		if answer.Code != c.status || answer.Body.Len() >= 512 || json.Unmarshal(answer.Body.Bytes(), &refused) != nil || refused.Error == "" {
+			t.Fatalf("%s: %d %s, want %d", name, answer.Code, answer.Body, c.status)
+		}
+	}
+}
+
+// Nothing that was made from a token without its key is a token.
+func TestForgedTokensAreInactive(t *testing.T) {
+	w := newWorld(t)
+	token := w.token(reporting)
+	segments := strings.Split(token, ".")
+	key, err := w.dir.ring.SigningKey(w.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	document := w.dir.ring.JWKS(w.now)
+	encode := base64.RawURLEncoding.EncodeToString
+	var forged []string
+	for i := 0; i < len(token); i += 7 {
+		forged = append(forged, token[:i], token[i+1:], token[:i]+token[i+1:]) // prefixes, suffixes, a letter lost
+	}
+	signatures := []string{"", encode(make([]byte, 64)), encode(make([]byte, 32)), segments[2], encode([]byte{0x30, 6, 2, 1, 0, 2, 1, 0})}
+	for _, algorithm := range []string{"none", "None", "", "HS256", "ES384", "RS256", "PS256", "EdDSA", "ES256"} {
+		for _, more := range []string{"", `,"jwk":{}`, `,"jku":"https://evil.test"`, `,"crit":["exp"]`, `,"b64":false`, `,"alg":"none"`, `,"zip":"DEF"`} {
+			header := encode([]byte(`{"alg":"` + algorithm + `","kid":"` + key.ID() + `","typ":"at+jwt"` + more + `}`))
+			for _, signature := range signatures {
+				if header != segments[0] || signature != segments[2] {
+					forged = append(forged, header+"."+segments[1]+"."+signature)
+				}
+			}
+			mac := hmac.New(sha256.New, document) // the public key as a shared secret
+			mac.Write([]byte(header + "." + segments[1]))
+			forged = append(forged, header+"."+segments[1]+"."+encode(mac.Sum(nil)))
+		}
+	}
+	for _, claims := range []string{`{}`, `{"iss":"` + testIssuer + `"}`} {
+		for _, typ := range []string{"JWT", "", oauth2.TokenType} {
+			signed, err := key.Sign(typ, []byte(claims)) // signed by us, and still no access token
+			if err != nil {
+				t.Fatal(err)
+			}
+			forged = append(forged, signed)
+		}
+	}
+	for len(forged) < rounds(t) {
+		mutated := []byte(token)
+		i := mathrand.IntN(len(mutated))    //nolint:gosec // where to damage is no secret
+		mutated[i] ^= 1 << mathrand.IntN(7) //nolint:gosec // as above
+		forged = append(forged, string(mutated))
+	}
+	for _, forgery := range forged {
+		if _, err := w.server.Issuer.Validate(forgery, w.dir.ring, w.now); err == nil {
+			t.Fatalf("valid: %s", forgery)
+		}
+	}
+	for _, forgery := range forged[:min(len(forged), 1000)] {
+		answer := w.do(w.introspect(reporting, forgery))
+		if forgery != "" && (answer.Code != http.StatusOK || answer.Body.String() != inactive) {
+			t.Fatalf("introspection of %s: %d %s", forgery, answer.Code, answer.Body)
+		}
+	}
+}
