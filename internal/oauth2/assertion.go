@@ -29,8 +29,14 @@ const (
 	maxAssertionID = 256
 )
 
-// assertionTypes are the typ headers that an assertion may have, "" for none. That of an access token is not among them.
-var assertionTypes = map[string]bool{"": true, "JWT": true, "client-authentication+jwt": true}
+// isAssertionType reports whether an assertion may have that typ header; many have none. That of an access token is not one.
+func isAssertionType(messageType string) bool {
+	switch messageType {
+	case "", "JWT", "client-authentication+jwt":
+		return true
+	}
+	return false
+}
 
 // Assertion is what a client presents that signs with a key of its own (RFC 7523). Nothing of it was verified.
 type Assertion struct {
@@ -84,7 +90,7 @@ func (i Issuer) AuthenticateAssertion(presented Presented, record func(clientID 
 		return Record{}, UsedAssertion{}, refuseClient(ReasonUnknownClient)
 	case !found.Client.KeysOnly:
 		return Record{}, UsedAssertion{}, refuseClient(ReasonWrongMethod)
-	case err != nil, !registered, !assertionTypes[assertion.message.Header.Type]:
+	case err != nil, !registered, !isAssertionType(assertion.message.Header.Type):
 		return Record{}, UsedAssertion{}, refuseClient(ReasonWrongAssertion)
 	}
 	used, reason := i.readAssertion(payload, found.Client.ID, now)
@@ -126,7 +132,12 @@ func decoyKey(algorithm jws.Algorithm) crypto.PublicKey {
 		return key
 	default:
 		curve := elliptic.P256().Params()
-		return &ecdsa.PublicKey{Curve: elliptic.P256(), X: curve.Gx, Y: curve.Gy}
+		point := append([]byte{4}, append(curve.Gx.FillBytes(make([]byte, 32)), curve.Gy.FillBytes(make([]byte, 32))...)...)
+		key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
+		if err != nil {
+			panic("oauth2: internal error: the base point is not on its curve: " + err.Error())
+		}
+		return key
 	}
 }
 
