@@ -25,6 +25,9 @@ func AddToScheme(scheme *runtime.Scheme) error {
 const (
 	// AnnotationRotate on an OAuth2Client asks for a new secret whenever its value is a new one.
 	AnnotationRotate = "hallpass.dev/rotate"
+	// AnnotationTaint on the Secret of the signing keys names keys by their kid, separated by commas, that are withdrawn at
+	// once with every token they signed. AnnotationRotate there asks for the next key to sign as soon as its lead allows.
+	AnnotationTaint = "hallpass.dev/taint"
 	// AnnotationClient on a Secret names the OAuth2Client whose credentials it holds.
 	AnnotationClient = "hallpass.dev/client"
 	// SecretTypeClient is the type of every Secret that the operator writes for an OAuth2Client.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -122,6 +123,11 @@ func (s secretStore) takeKeys(secret *corev1.Secret) {
 	ring, err := registration.DecodeKeys(secret.Data)
 	if err != nil {
 		s.log.Error("cannot read the signing keys; those known so far stay in use", "secret", secret.Name, "error", err)
+		return
+	}
+	// A Secret that was made anew or restored is no instruction to refuse tokens either.
+	if ring, err = keyring.Merge(s.keys.get(), ring, time.Now()); err != nil {
+		s.log.Error("cannot take the signing keys; those known so far stay in use", "secret", secret.Name, "error", err)
 		return
 	}
 	s.keys.ring.Store(&ring)

@@ -39,6 +39,15 @@ type Policy struct {
 	Skew time.Duration
 }
 
+// DefaultPolicy is ES256 keys that sign for thirty days and are published six hours before, for tokens of that lifetime at
+// most.
+func DefaultPolicy(longestToken time.Duration) Policy {
+	return Policy{
+		Algorithms: []jws.Algorithm{jws.ES256}, Period: 30 * 24 * time.Hour, Lead: 6 * time.Hour,
+		Retirement: longestToken + RetirementMargin, Skew: MinSkew,
+	}
+}
+
 // Validate refuses a policy by which a verifier could meet a token before its key.
 func (p Policy) Validate() error {
 	var errs []error

@@ -24,6 +24,7 @@ import (
 
 	manager "github.com/hallpass-dev/hallpass/cmd/manager/app"
 	tokenserver "github.com/hallpass-dev/hallpass/cmd/tokenserver/app"
+	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/test/controlplane"
 )
@@ -110,6 +111,7 @@ func (r *Running) StartManager(ctx context.Context) error {
 		return manager.Run(ctx, manager.Options{
 			Issuer: r.Issuer, REST: config, RegistryNamespace: RegistryNamespace, SystemNamespace: SystemNamespace,
 			ServingNames: []string{"localhost"}, ManageServingCertificate: true,
+			SigningKeys:   keyring.DefaultPolicy(oauth2.MaxTokenLifetime),
 			AllowClientID: r.AllowClientID, MetricsListen: "0", HealthListen: "0", Log: manager.NewLog(r.Log),
 		})
 	})

@@ -16,6 +16,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/hallpass-dev/hallpass/internal/jws"
+	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
@@ -32,6 +34,8 @@ type Options struct {
 	// ServingNames are the names of the serving certificate, if it is the manager that makes it.
 	ServingNames             []string
 	ManageServingCertificate bool
+	// SigningKeys is how the keys live that tokens are signed with.
+	SigningKeys keyring.Policy
 	// AllowClientID lets OAuth2Clients choose their client_id.
 	AllowClientID bool
 	// LeaderElect makes several managers stand by for one.
@@ -56,6 +60,11 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 		"make and renew the token server's certificate; false if another issuer of certificates does")
 	flags.StringVar(&o.RegistryNamespace, "registry-namespace", registration.Namespace, "namespace of registrations and signing keys")
 	flags.StringVar(&o.SystemNamespace, "system-namespace", "hallpass-system", "namespace of the processes, the lease and the certificate authority")
+	o.SigningKeys = keyring.DefaultPolicy(oauth2.MaxTokenLifetime)
+	algorithms := flags.String("signing-algorithms", "ES256",
+		"algorithms of tokens, separated by commas, of ES256, RS256 and EdDSA; the first is for clients that ask for none")
+	flags.DurationVar(&o.SigningKeys.Period, "signing-key-period", o.SigningKeys.Period, "how long a key signs")
+	flags.DurationVar(&o.SigningKeys.Lead, "signing-key-lead", o.SigningKeys.Lead, "how long a key is published before it signs, at least 1h")
 	flags.BoolVar(&o.AllowClientID, "allow-client-id", false, "let OAuth2Clients choose their client_id, for clients that are migrated from elsewhere")
 	flags.BoolVar(&o.LeaderElect, "leader-elect", true, "work only while holding the lease, so that several managers can stand by")
 	flags.StringVar(&o.MetricsListen, "metrics-bind-address", ":8080", "address of /metrics; 0 for none")
@@ -73,6 +82,10 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	if o.Issuer, err = oauth2.ParseIssuer(*issuer, *insecure); err != nil {
 		return Options{}, fmt.Errorf("--issuer: %w", err)
 	}
+	o.SigningKeys.Algorithms = signingAlgorithms(*algorithms)
+	if err := o.SigningKeys.Validate(); err != nil {
+		return Options{}, fmt.Errorf("--signing-algorithms, --signing-key-period, --signing-key-lead: %w", err)
+	}
 	if o.ServingNames, err = servingNames(o.Issuer, *names); err != nil {
 		return Options{}, err
 	}
@@ -80,6 +93,14 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 		return Options{}, fmt.Errorf("connect to Kubernetes: %w", err)
 	}
 	return o, nil
+}
+
+func signingAlgorithms(list string) []jws.Algorithm {
+	var algorithms []jws.Algorithm
+	for name := range strings.SplitSeq(list, ",") {
+		algorithms = append(algorithms, jws.Algorithm(strings.TrimSpace(name)))
+	}
+	return algorithms
 }
 
 // servingNames are the issuer's host and those that were named beside it, each once.

@@ -31,6 +31,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/registry"
 	"github.com/hallpass-dev/hallpass/internal/controller/servingcert"
 	"github.com/hallpass-dev/hallpass/internal/controller/signingkeys"
+	"github.com/hallpass-dev/hallpass/internal/keyring"
 )
 
 // The lease of the leader election. The name of what is being created cannot be narrowed down: the API server does not know it
@@ -109,7 +110,10 @@ func addControllers(mgr ctrl.Manager, o Options) error {
 		}
 	}
 	for _, controller := range []interface{ SetupWithManager(ctrl.Manager) error }{
-		&signingkeys.Reconciler{Client: mgr.GetClient(), Clock: clock.RealClock{}, Random: rand.Reader, RegistryNamespace: o.RegistryNamespace},
+		&signingkeys.Reconciler{
+			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: clock.RealClock{}, RegistryNamespace: o.RegistryNamespace,
+			Policy: o.SigningKeys, Generate: keyring.Generate,
+		},
 		&registry.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), RegistryNamespace: o.RegistryNamespace},
 		clients,
 	} {

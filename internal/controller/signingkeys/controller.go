@@ -1,17 +1,19 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package signingkeys makes the keys that tokens are signed with and keeps them in the registry namespace.
+// Package signingkeys moves the keys that tokens are signed with through their lives, and keeps them in the registry
+// namespace: in one Secret that the token servers read, and a copy of it that only managers read.
 package signingkeys
 
 import (
 	"context"
+	"crypto"
+	"errors"
 	"fmt"
-	"io"
+	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
@@ -23,58 +25,111 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
+// copyName is the name of the copy. Token servers read no keys under this name.
+const copyName = registration.KeysSecretName + "-copy"
+
+// lookAgain bounds how long the controller trusts its sleep: clocks are set, and machines suspended.
+const lookAgain = time.Hour
+
 // Reconciler keeps the key ring.
 type Reconciler struct {
-	// Client reads from the cache and writes.
-	Client            client.Client
+	// Client writes, and its cache wakes the controller.
+	Client client.Client
+	// Live reads from the API server itself: what a ring becomes is random, so it is decided on what is there now.
+	Live              client.Reader
 	Clock             clock.PassiveClock
-	Random            io.Reader
+	Policy            keyring.Policy
 	RegistryNamespace string
+	// Generate makes private keys; keyring.Generate outside of tests.
+	Generate func(jws.Algorithm) (crypto.Signer, error)
+
+	// held is the last ring that was read or written here. There is one worker.
+	held keyring.Ring
 }
 
-// Reconcile makes the ring where there is none. One that cannot be read is left alone: the token servers hold the last good
-// one, and writing over it would lose keys whose tokens are out.
-func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
-	var stored corev1.Secret
-	err := r.Client.Get(ctx, request.NamespacedName, &stored)
-	if err == nil {
-		if _, err := registration.DecodeKeys(stored.Data); err != nil {
-			ctrl.LoggerFrom(ctx).Error(err, "cannot read the signing keys; token servers go on with those they hold")
-		}
+// Reconcile moves the ring on to now and keeps both Secrets at it. A ring that cannot be read is left alone: the token
+// servers hold the last good one, and writing over it would lose keys whose tokens are out.
+func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
+	kept, err := r.read(ctx, registration.KeysSecretName)
+	if errors.Is(err, keyring.ErrUnreadable) {
+		ctrl.LoggerFrom(ctx).Error(err, "cannot read the signing keys; token servers go on with those they hold. "+
+			"Restore the Secret, or delete it to have it made again from the manager's copy", "secret", registration.KeysSecretName)
 		return ctrl.Result{}, nil
 	}
-	if !apierrors.IsNotFound(err) {
-		return ctrl.Result{}, fmt.Errorf("read the signing keys: %w", err)
+	if err != nil {
+		return ctrl.Result{}, err
 	}
-	return ctrl.Result{}, r.create(ctx)
+	spare, err := r.read(ctx, copyName)
+	if err != nil && !errors.Is(err, keyring.ErrUnreadable) { // a copy that cannot be read is written again
+		return ctrl.Result{}, err
+	}
+	ring, err := r.latest(kept.ring, spare.ring)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	order := r.order(ctx, kept.secret, ring)
+	rotation, err := keyring.Rotate(ring, r.Clock.Now(), r.Policy, order, r.Generate)
+	if err != nil {
+		return ctrl.Result{}, err //nolint:wrapcheck // it says what it could not do
+	}
+	for _, copied := range []stored{kept, spare} { // in this order: a key counts as published once token servers can read it
+		if err := r.write(ctx, copied, rotation.Ring); err != nil {
+			return ctrl.Result{}, err
+		}
+		r.held = rotation.Ring
+	}
+	for _, change := range rotation.Changes {
+		ctrl.LoggerFrom(ctx).Info("signing key changed", "key", change.KeyID, "algorithm", change.Algorithm, "state", change.State)
+	}
+	return ctrl.Result{RequeueAfter: r.pause(rotation.Next)}, nil
 }
 
-// create makes the first ring. AlreadyExists says that another manager was faster, whose ring it is then.
-func (r *Reconciler) create(ctx context.Context) error {
-	ring, err := keyring.New(r.Clock.Now(), r.Random)
-	if err != nil {
-		return err
+// latest is the ring to go on from. What the token servers read decides, unless it is older than what this manager holds or
+// the copy has: then it was deleted or restored from a backup, and its keys only go on verifying.
+func (r *Reconciler) latest(kept, spare keyring.Ring) (keyring.Ring, error) {
+	latest := kept
+	for _, other := range []keyring.Ring{spare, r.held} {
+		if other.Empty() || !latest.Empty() && other.Revision() <= latest.Revision() {
+			continue
+		}
+		if latest.Empty() {
+			latest = other
+			continue
+		}
+		var err error
+		if latest, err = keyring.Merge(latest, other, r.Clock.Now()); err != nil {
+			return keyring.Ring{}, fmt.Errorf("restore the signing keys: %w", err)
+		}
 	}
-	data, err := registration.EncodeKeys(ring)
-	if err != nil {
-		return err
+	return latest, nil
+}
+
+// order reads what an administrator asks for by annotations on the Secret.
+func (r *Reconciler) order(ctx context.Context, secret *corev1.Secret, ring keyring.Ring) keyring.Order {
+	order := keyring.Order{Rotation: secret.Annotations[v1alpha1.AnnotationRotate]}
+	for kid := range strings.SplitSeq(secret.Annotations[v1alpha1.AnnotationTaint], ",") {
+		if kid = strings.TrimSpace(kid); kid == "" {
+			continue
+		}
+		if _, err := ring.VerificationKey(kid, r.Clock.Now()); errors.Is(err, keyring.ErrUnknownKey) {
+			ctrl.LoggerFrom(ctx).Error(err, "no signing key to taint; look the kid up in the JWK set", "key", kid)
+		}
+		order.Taint = append(order.Taint, kid)
 	}
-	secret := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: r.RegistryNamespace, Name: registration.KeysSecretName,
-			Labels: map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy},
-		},
-		Type: registration.KeysSecretType,
-		Data: data,
+	return order
+}
+
+// pause is the time until there is something to do.
+func (r *Reconciler) pause(next time.Time) time.Duration {
+	if next.IsZero() {
+		return lookAgain
 	}
-	if err := r.Client.Create(ctx, secret); err != nil && !apierrors.IsAlreadyExists(err) {
-		return fmt.Errorf("create the signing keys: %w", err)
-	}
-	return nil
+	return min(max(next.Sub(r.Clock.Now()), time.Second), lookAgain)
 }
 
 // SetupWithManager says what wakes the controller.
@@ -85,7 +140,9 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		queue.Add(reconcile.Request{NamespacedName: keys})
 		return nil
 	})
-	onlyKeys := predicate.NewPredicateFuncs(func(o client.Object) bool { return client.ObjectKeyFromObject(o) == keys })
+	onlyKeys := predicate.NewPredicateFuncs(func(o client.Object) bool {
+		return o.GetNamespace() == r.RegistryNamespace && (o.GetName() == keys.Name || o.GetName() == copyName)
+	})
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("signingkeys").
 		For(&corev1.Secret{}, builder.WithPredicates(onlyKeys)).

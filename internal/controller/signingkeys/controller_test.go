@@ -1,0 +1,264 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package signingkeys
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	clocktesting "k8s.io/utils/clock/testing"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/keyring"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+)
+
+// installation is an API server with nothing but the keys, and a count of what is written there.
+type installation struct {
+	testing.TB
+	client.Client
+
+	clock  *clocktesting.FakePassiveClock
+	writes int
+}
+
+func newInstallation(t testing.TB) *installation {
+	scheme := runtime.NewScheme()
+	if err := corev1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	i := &installation{TB: t, clock: clocktesting.NewFakePassiveClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))}
+	i.Client = interceptor.NewClient(fake.NewClientBuilder().WithScheme(scheme).Build(), interceptor.Funcs{
+		Create: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.CreateOption) error {
+			i.writes++
+			return c.Create(ctx, o, options...)
+		},
+		Update: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.UpdateOption) error {
+			i.writes++
+			return c.Update(ctx, o, options...)
+		},
+	})
+	return i
+}
+
+func (i *installation) manager() *Reconciler {
+	return &Reconciler{
+		Client: i.Client, Live: i.Client, Clock: i.clock, Policy: keyring.DefaultPolicy(time.Hour), RegistryNamespace: "registry", Generate: keyring.Generate,
+	}
+}
+
+func (i *installation) reconcile(r *Reconciler) time.Duration {
+	i.Helper()
+	result, err := r.Reconcile(i.Context(), ctrl.Request{})
+	if err != nil {
+		i.Fatal(err)
+	}
+	return result.RequeueAfter
+}
+
+func (i *installation) secret(name string) *corev1.Secret {
+	i.Helper()
+	var secret corev1.Secret
+	if err := i.Get(i.Context(), types.NamespacedName{Namespace: "registry", Name: name}, &secret); err != nil {
+		i.Fatal(err)
+	}
+	return &secret
+}
+
+func (i *installation) ring(name string) keyring.Ring {
+	i.Helper()
+	ring, err := registration.DecodeKeys(i.secret(name).Data)
+	if err != nil {
+		i.Fatal(err)
+	}
+	return ring
+}
+
+func (i *installation) signing() string {
+	i.Helper()
+	key, err := i.ring(registration.KeysSecretName).SigningKey(i.clock.Now())
+	if err != nil {
+		i.Fatal(err)
+	}
+	return key.ID()
+}
+
+// annotate does what kubectl annotate does.
+func (i *installation) annotate(name, value string) {
+	i.Helper()
+	secret := i.secret(registration.KeysSecretName)
+	secret.Annotations = map[string]string{name: value}
+	if err := i.Update(i.Context(), secret); err != nil {
+		i.Fatal(err)
+	}
+	i.writes = 0
+}
+
+func TestTheFirstManagerMakesTheKeysAndTheNextFindsThem(t *testing.T) {
+	i := newInstallation(t)
+	if pause := i.reconcile(i.manager()); pause <= 0 || pause > lookAgain {
+		t.Errorf("looks again after %s", pause)
+	}
+	if i.writes != 2 {
+		t.Errorf("%d writes, want one for the keys and one for their copy", i.writes)
+	}
+	first := i.signing()
+	i.reconcile(i.manager())
+	if i.writes != 2 || i.signing() != first {
+		t.Errorf("a second manager wrote %d times", i.writes-2)
+	}
+}
+
+func TestAYearOfRotationsWritesTwiceAKeyAndCopy(t *testing.T) {
+	i := newInstallation(t)
+	r := i.manager()
+	i.reconcile(r)
+	i.writes = 0
+	keys := map[string]bool{}
+	for end := i.clock.Now().Add(365 * 24 * time.Hour); i.clock.Now().Before(end); {
+		i.clock.SetTime(i.clock.Now().Add(i.reconcile(r)))
+		keys[i.signing()] = true
+	}
+	if len(keys) != 13 || i.writes > 4*13 {
+		t.Errorf("%d keys and %d writes in a year, want 13 and at most 52", len(keys), i.writes)
+	}
+}
+
+func TestADeletedSecretComesBackWithTheSameKeys(t *testing.T) {
+	for name, manager := range map[string]func(i *installation, r *Reconciler) *Reconciler{
+		"from the manager's memory": func(i *installation, r *Reconciler) *Reconciler {
+			if err := i.Delete(i.Context(), i.secret(copyName)); err != nil {
+				i.Fatal(err)
+			}
+			return r
+		},
+		"from the copy": func(i *installation, _ *Reconciler) *Reconciler { return i.manager() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := newInstallation(t)
+			r := i.manager()
+			i.reconcile(r)
+			before := i.secret(registration.KeysSecretName)
+			if err := i.Delete(i.Context(), before); err != nil {
+				t.Fatal(err)
+			}
+			i.reconcile(manager(i, r))
+			if after := i.secret(registration.KeysSecretName); string(after.Data["ring.json"]) != string(before.Data["ring.json"]) {
+				t.Error("other keys came back")
+			}
+		})
+	}
+}
+
+func TestASecretRestoredFromABackupIsBroughtUpToDate(t *testing.T) {
+	i := newInstallation(t)
+	r := i.manager()
+	i.reconcile(r)
+	backup := i.secret(registration.KeysSecretName).Data
+	tainted := i.signing()
+	i.annotate(v1alpha1.AnnotationTaint, tainted)
+	i.reconcile(r)
+	signing := i.signing()
+	secret := i.secret(registration.KeysSecretName)
+	secret.Data, secret.Annotations = backup, nil
+	if err := i.Update(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	i.reconcile(i.manager())
+	if i.signing() != signing {
+		t.Error("the backup's key signs")
+	}
+	if _, err := i.ring(registration.KeysSecretName).VerificationKey(tainted, i.clock.Now()); err == nil {
+		t.Error("the backup brought a withdrawn key back")
+	}
+}
+
+func TestAnAnnotationTaintsAKeyOnce(t *testing.T) {
+	i := newInstallation(t)
+	r := i.manager()
+	i.reconcile(r)
+	tainted := i.signing()
+	i.annotate(v1alpha1.AnnotationTaint, " "+tainted+", unknown")
+	i.reconcile(r)
+	i.reconcile(r)
+	if i.writes != 2 || i.signing() == tainted {
+		t.Errorf("%d writes, want 2, and another key than %s signs: %s", i.writes, tainted, i.signing())
+	}
+}
+
+func TestAnAnnotationRotatesOnce(t *testing.T) {
+	i := newInstallation(t)
+	r := i.manager()
+	i.reconcile(r)
+	first := i.signing()
+	i.clock.SetTime(i.clock.Now().Add(24 * time.Hour))
+	i.annotate(v1alpha1.AnnotationRotate, "now")
+	i.reconcile(r)
+	second := i.signing()
+	i.reconcile(r)
+	if i.writes != 2 || second == first || i.signing() != second {
+		t.Errorf("%d writes, want 2; %s, then %s, then %s sign", i.writes, first, second, i.signing())
+	}
+}
+
+func TestASecretThatCannotBeReadIsLeftAlone(t *testing.T) {
+	i := newInstallation(t)
+	r := i.manager()
+	i.reconcile(r)
+	secret := i.secret(registration.KeysSecretName)
+	secret.Data = map[string][]byte{"ring.json": []byte("broken")}
+	if err := i.Update(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	i.writes = 0
+	i.reconcile(r)
+	if i.writes != 0 {
+		t.Errorf("%d writes", i.writes)
+	}
+}
+
+// Three managers without an election, each seeing what another wrote between its reading and its writing: one key a period.
+func TestOfSeveralManagersAtOnceOneRotates(t *testing.T) {
+	i := newInstallation(t)
+	i.reconcile(i.manager())
+	i.clock.SetTime(i.clock.Now().Add(30 * 24 * time.Hour))
+	late := i.manager()
+	late.Live = staleReader{i.Client, map[string]*corev1.Secret{
+		registration.KeysSecretName: i.secret(registration.KeysSecretName), copyName: i.secret(copyName),
+	}}
+	i.reconcile(i.manager())
+	want := i.ring(registration.KeysSecretName)
+	if _, err := late.Reconcile(t.Context(), ctrl.Request{}); !apierrors.IsConflict(err) {
+		t.Errorf("%v, want a conflict", err)
+	}
+	i.reconcile(i.manager())
+	if got := i.ring(registration.KeysSecretName); got.Revision() != want.Revision() || len(got.Keys()) != len(want.Keys()) {
+		t.Errorf("%v at revision %d, want %v at %d", got, got.Revision(), want, want.Revision())
+	}
+}
+
+// staleReader reads what was there before.
+type staleReader struct {
+	client.Reader
+
+	secrets map[string]*corev1.Secret
+}
+
+func (r staleReader) Get(ctx context.Context, key client.ObjectKey, o client.Object, options ...client.GetOption) error {
+	secret, ok := o.(*corev1.Secret)
+	if stale := r.secrets[key.Name]; ok && stale != nil {
+		stale.DeepCopyInto(secret)
+		return nil
+	}
+	return r.Reader.Get(ctx, key, o, options...)
+}
