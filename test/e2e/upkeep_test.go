@@ -67,7 +67,7 @@ func writesOfTheManager(t *testing.T, since time.Time) []controlplane.AuditEvent
 }
 
 func TestANewNameForAnEntryIsNoNewSecret(t *testing.T) {
-	c := apply(t, "rename", newClient("caller"))
+	c := apply(t, "rename-entry", newClient("caller"))
 	before := string(credentials(t, c).Data["client_secret"])
 	update(t, c, func() { c.Spec.Secret.Keys = v1alpha1.SecretKeys{ClientSecret: "CLIENT_SECRET", ClientID: "CLIENT_ID"} })
 	var secret *corev1.Secret

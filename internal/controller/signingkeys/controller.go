@@ -75,7 +75,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	order := r.order(ctx, kept.secret, ring)
 	rotation, err := keyring.Rotate(ring, r.Clock.Now(), r.Policy, order, r.Generate)
 	if err != nil {
-		return ctrl.Result{}, err //nolint:wrapcheck // it says what it could not do
+		return ctrl.Result{}, err
 	}
 	for _, copied := range []stored{kept, spare} { // in this order: a key counts as published once token servers can read it
 		if err := r.write(ctx, copied, rotation.Ring); err != nil {
