@@ -62,7 +62,7 @@ func TestMakeRunAndTheWalkOfTheREADME(t *testing.T) {
 
 	walk := exec.CommandContext(ctx, "sh", "-e")
 	walk.Dir = root()
-	walk.Stdin = strings.NewReader(". " + filepath.Base(dir) + "/env\n" + readmeWalk(t))
+	walk.Stdin = strings.NewReader(". " + filepath.Base(dir) + "/env\n" + shellOf(t, "README.md", 5))
 	said, err := walk.CombinedOutput()
 	if err != nil {
 		t.Errorf("the walk of the README fails: %v\n%s", err, said)
@@ -70,6 +70,14 @@ func TestMakeRunAndTheWalkOfTheREADME(t *testing.T) {
 	for _, want := range []string{`"active":true`, `"access_token"`, `"error":"invalid_client"`, `{"active":false}`, `"jwks_uri"`} {
 		if !strings.Contains(string(said), want) {
 			t.Errorf("the walk does not show %s:\n%s", want, said)
+		}
+	}
+	for _, page := range []string{"docs/rotate-a-secret.md"} {
+		commands := exec.CommandContext(ctx, "sh", "-e")
+		commands.Dir = root()
+		commands.Stdin = strings.NewReader(". " + filepath.Base(dir) + "/env\n" + shellOf(t, page, 3))
+		if said, err := commands.CombinedOutput(); err != nil {
+			t.Errorf("the commands of %s fail: %v\n%s", page, err, said)
 		}
 	}
 	metrics, err := command(ctx, "sh", "-ec", ". "+filepath.Base(dir)+"/env; curl --silent --fail \"$HALLPASS_METRICS_URL\"").CombinedOutput()
@@ -88,22 +96,22 @@ func TestMakeRunAndTheWalkOfTheREADME(t *testing.T) {
 	}
 }
 
-// readmeWalk is every sh block of the README, in order.
-func readmeWalk(t *testing.T) string {
+// shellOf is every sh block of a page, in order.
+func shellOf(t *testing.T, page string, least int) string {
 	t.Helper()
-	readme, err := os.ReadFile(filepath.Join(root(), "README.md"))
+	text, err := os.ReadFile(filepath.Join(root(), page))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var walk strings.Builder
-	blocks := shellBlock.FindAllStringSubmatch(string(readme), -1)
-	if len(blocks) < 5 {
-		t.Fatalf("the README has %d blocks of shell, want at least 5", len(blocks))
+	var commands strings.Builder
+	blocks := shellBlock.FindAllStringSubmatch(string(text), -1)
+	if len(blocks) < least {
+		t.Fatalf("%s has %d blocks of shell, want at least %d", page, len(blocks), least)
 	}
 	for _, block := range blocks {
-		walk.WriteString(block[1])
+		commands.WriteString(block[1])
 	}
-	return walk.String()
+	return commands.String()
 }
 
 // command runs at the root of the repository.

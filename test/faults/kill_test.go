@@ -30,6 +30,9 @@ type operation struct {
 	settled func(t *testing.T, c *v1alpha1.OAuth2Client, before held) bool
 }
 
+// declaredSecret is what the user of the last operation brought along.
+const declaredSecret = "u2Fv9Qk1ZpX7mB4nT0sJcA"
+
 func operations() map[string]operation {
 	changed := func(t *testing.T, c *v1alpha1.OAuth2Client, before held) bool {
 		return read(t, c).secret != before.secret
@@ -70,6 +73,32 @@ func operations() map[string]operation {
 			overlap: "1h", keeps: true, settled: func(t *testing.T, c *v1alpha1.OAuth2Client, _ held) bool { return read(t, c).accepted() },
 			do: func(t *testing.T, c *v1alpha1.OAuth2Client) {
 				must(t, cluster.Delete(t.Context(), &corev1.Secret{ObjectMeta: registrationMeta(c)}))
+			},
+		},
+		"rename the Secret": {
+			overlap: "1h", keeps: true,
+			settled: func(t *testing.T, c *v1alpha1.OAuth2Client, before held) bool {
+				return c.Spec.Secret.Name == "renamed-"+c.Name && read(t, c).secret == before.secret && !exists(t, c.Namespace, c.Name)
+			},
+			do: func(t *testing.T, c *v1alpha1.OAuth2Client) {
+				edit(t, c, func() { c.Spec.Secret.Name = "renamed-" + c.Name })
+			},
+		},
+		"switch to an Existing Secret": {
+			overlap: "1h", keeps: true,
+			settled: func(t *testing.T, c *v1alpha1.OAuth2Client, _ held) bool {
+				return read(t, c).secret == declaredSecret && read(t, c).accepted() && !exists(t, c.Namespace, c.Name)
+			},
+			do: func(t *testing.T, c *v1alpha1.OAuth2Client) {
+				must(t, cluster.Create(t.Context(), &corev1.Secret{
+					ObjectMeta: metav1.ObjectMeta{
+						Namespace: c.Namespace, Name: "declared-" + c.Name, Labels: map[string]string{v1alpha1.LabelCredentials: "true"},
+					},
+					StringData: map[string]string{"client_secret": declaredSecret},
+				}))
+				edit(t, c, func() {
+					c.Spec.Secret = v1alpha1.SecretSpec{Name: "declared-" + c.Name, Source: v1alpha1.SecretExisting}
+				})
 			},
 		},
 		"suspend": {

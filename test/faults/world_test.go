@@ -32,7 +32,7 @@ import (
 const (
 	namespace = "faults"
 	// silence is how long no write has to come for the manager to be at rest.
-	silence = 250 * time.Millisecond
+	silence = 150 * time.Millisecond
 	limit   = 30 * time.Second
 )
 
@@ -177,8 +177,12 @@ func read(t *testing.T, c *v1alpha1.OAuth2Client) held {
 	var owner v1alpha1.OAuth2Client
 	err := cluster.Get(t.Context(), client.ObjectKeyFromObject(c), &owner)
 	h.owned = err == nil && owner.DeletionTimestamp.IsZero()
+	name := c.Name
+	if c.Spec.Secret.Name != "" {
+		name = c.Spec.Secret.Name
+	}
 	var secret corev1.Secret
-	if err := cluster.Get(t.Context(), client.ObjectKeyFromObject(c), &secret); err == nil {
+	if err := cluster.Get(t.Context(), client.ObjectKey{Namespace: c.Namespace, Name: name}, &secret); err == nil {
 		h.secret = string(secret.Data["client_secret"])
 	} else if !apierrors.IsNotFound(err) {
 		t.Fatal(err)
@@ -190,6 +194,16 @@ func read(t *testing.T, c *v1alpha1.OAuth2Client) held {
 		h.registered, h.client = true, registered.Client
 	}
 	return h
+}
+
+// exists reports whether there is a Secret of that name.
+func exists(t *testing.T, namespace, name string) bool {
+	t.Helper()
+	err := cluster.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, &corev1.Secret{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		t.Fatal(err)
+	}
+	return err == nil
 }
 
 // accepted reports whether the value in the user's Secret is.

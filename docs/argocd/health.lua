@@ -1,0 +1,28 @@
+-- Health of an OAuth2Client for Argo CD: resource.customizations.health.hallpass.dev_OAuth2Client in argocd-cm.
+local hs = { status = "Progressing", message = "Waiting for Hallpass" }
+if obj.status == nil or obj.status.conditions == nil then
+  return hs
+end
+-- A status that speaks of an older spec says nothing about this one.
+if obj.status.observedGeneration ~= nil and obj.status.observedGeneration ~= obj.metadata.generation then
+  return hs
+end
+local ready, stalled
+for _, condition in ipairs(obj.status.conditions) do
+  if condition.type == "Ready" then ready = condition end
+  if condition.type == "Stalled" and condition.status == "True" then stalled = condition end
+end
+if stalled ~= nil then
+  return { status = "Degraded", message = stalled.message }
+end
+if ready == nil then
+  return hs
+end
+if ready.status == "True" then
+  return { status = "Healthy", message = ready.message }
+end
+if ready.reason == "Suspended" then
+  return { status = "Suspended", message = ready.message }
+end
+hs.message = ready.message
+return hs
