@@ -208,7 +208,7 @@ const (
 // SecretSpec says where the credentials of a client go and how that Secret looks. A Secret that Hallpass writes always has
 // the type hallpass.dev/oauth2-client.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.source) || self.source != 'Existing' || !(has(self.labels) || has(self.annotations) || has(self.template) || has(self.omit) || has(self.deletionPolicy))",message="a Secret of source Existing is only read: labels, annotations, template, omit and deletionPolicy are for Secrets that Hallpass writes"
+// +kubebuilder:validation:XValidation:rule="!has(self.source) || self.source != 'Existing' || !(has(self.labels) || has(self.annotations) || has(self.template) || has(self.omit) || has(self.deletionPolicy) || has(self.keys) && (has(self.keys.issuerURL) || has(self.keys.tokenURL) || has(self.keys.jwksURL) || has(self.keys.introspectionURL) || has(self.keys.scope) || has(self.keys.caCertificate)))",message="a Secret of source Existing is only read: labels, annotations, template, omit, deletionPolicy and all keys but clientID and clientSecret are for Secrets that Hallpass writes"
 type SecretSpec struct {
 	// name of the Secret in the client's namespace; left out it is the client's own name. A Secret of that name that is
 	// not this client's is never touched.
@@ -396,7 +396,7 @@ type OAuth2ClientStatus struct {
 	// +kubebuilder:validation:Minimum=1
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// clientID is the client identifier to present at the token endpoint: <namespace>.<name>.
+	// clientID is the client identifier to present at the token endpoint: spec.clientID, or <namespace>.<name>.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512

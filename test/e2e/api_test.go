@@ -148,6 +148,7 @@ func TestTheAPIServerRefusesBadSpecs(t *testing.T) {
 		"secret: {source: Existing, keys: {clientSecret: value}}":                                  "",
 		"secret: {source: Existing, labels: {a: b}}":                                               "a Secret of source Existing is only read",
 		"secret: {source: Existing, deletionPolicy: Retain}":                                       "a Secret of source Existing is only read",
+		"secret: {source: Existing, keys: {scope: SCOPE}}":                                         "a Secret of source Existing is only read",
 		"secret: {source: existing}":                                                               `supported values: "Generated", "Existing"`,
 		"{secret: {source: Existing}, rotation: {interval: 48h}}":                                  "rotation.interval is for Secrets that Hallpass writes",
 		"{secret: {source: Existing}, rotation: {overlap: 1h}}":                                    "",

@@ -17,6 +17,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/test/installation"
 )
 
 // declared creates an Existing Secret.
@@ -198,6 +201,7 @@ func TestAChosenClientIDTakesAnInstallationThatAllowsIt(t *testing.T) {
 	must(t, client.IgnoreAlreadyExists(cluster.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "chosen"}})))
 	must(t, cluster.Create(t.Context(), c))
 	condition(t, c, metav1.ConditionFalse, v1alpha1.ReasonClientIDNotAllowed)
+	takesNoDeadClientsID(t)
 	must(t, hallpass.StopManager())
 	hallpass.AllowClientID = true
 	defer func() {
@@ -248,4 +252,31 @@ func refusedUpdate(t *testing.T, c *v1alpha1.OAuth2Client, what string, change f
 		}
 		return true
 	})
+}
+
+// takesNoDeadClientsID makes a client ask for an id whose holder is dead and not swept yet, where no id may be chosen.
+func takesNoDeadClientsID(t *testing.T) {
+	t.Helper()
+	must(t, hallpass.StopManager())
+	data, err := registration.Encode(registration.Registration{Client: oauth2.Client{
+		ID: "Dead-Holder", UID: "long-gone", Namespace: "chosen", Name: "dead", TokenLifetime: oauth2.MaxTokenLifetime,
+	}})
+	must(t, err)
+	left := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: installation.RegistryNamespace, Name: registration.SecretName("Dead-Holder")},
+		Type:       registration.SecretType, Data: data,
+	}
+	must(t, cluster.Create(t.Context(), left))
+	c := newClient("heir")
+	c.Namespace = "chosen"
+	c.Spec.ClientID = "Dead-Holder"
+	must(t, cluster.Create(t.Context(), c))
+	must(t, hallpass.StartManager(t.Context()))
+	condition(t, c, metav1.ConditionFalse, v1alpha1.ReasonClientIDNotAllowed)
+	stored := &corev1.Secret{}
+	if err := cluster.Get(t.Context(), client.ObjectKeyFromObject(left), stored); err == nil {
+		if found, err := registration.Decode(stored.Data); err != nil || found.Client.UID != "long-gone" {
+			t.Errorf("a client that may not choose its id holds it: %+v (%v)", found.Client, err)
+		}
+	}
 }

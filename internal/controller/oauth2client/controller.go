@@ -87,6 +87,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, c *v1alpha1.OAuth2Client) (c
 		return ctrl.Result{}, nil // our own last write is on its way through the watch and wakes us again
 	}
 	w, err := r.ensureRegistered(ctx, c)
+	if errors.Is(err, errGone) {
+		return ctrl.Result{}, nil
+	}
 	if err != nil {
 		return ctrl.Result{}, errors.Join(err, r.reportFailure(ctx, c, w, err))
 	}
@@ -132,7 +135,7 @@ func (r *Reconciler) ensureRegistered(ctx context.Context, c *v1alpha1.OAuth2Cli
 // checkClientID refuses an identifier of the client's choice where the installation does not allow any. One that is registered
 // already keeps it.
 func (r *Reconciler) checkClientID(_ context.Context, c *v1alpha1.OAuth2Client, w *world) error {
-	if c.Spec.ClientID != "" && !r.AllowClientID && len(w.registration.Client.Verifiers) == 0 {
+	if c.Spec.ClientID != "" && !r.AllowClientID && !w.held {
 		w.condition = new(v1alpha1.ClientIDNotAllowed())
 	}
 	return nil
@@ -264,6 +267,24 @@ func (r *Reconciler) findCA(ctx context.Context, _ *v1alpha1.OAuth2Client, w *wo
 		return fmt.Errorf("read the CA of the token server: %w", err)
 	}
 	w.ca = []byte(bundle.Data[keyCACertificate])
+	return nil
+}
+
+// errGone says that the client was deleted while it was being looked at.
+var errGone = errors.New("the OAuth2Client is gone")
+
+// checkAlive asks the API server whether the client is still there: the cache may not have heard of its deletion, and what is
+// made for it then would be left over.
+func (r *Reconciler) checkAlive(ctx context.Context, c *v1alpha1.OAuth2Client) error {
+	object := &metav1.PartialObjectMetadata{}
+	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("OAuth2Client"))
+	err := r.Live.Get(ctx, client.ObjectKeyFromObject(c), object)
+	switch {
+	case apierrors.IsNotFound(err), err == nil && (object.UID != c.UID || !object.DeletionTimestamp.IsZero()):
+		return errGone
+	case err != nil:
+		return fmt.Errorf("ask for OAuth2Client %s/%s: %w", c.Namespace, c.Name, err)
+	}
 	return nil
 }
 

@@ -23,6 +23,8 @@ type world struct {
 	// registration is as it should be by now; stored is the object it was read from or written to.
 	registration registration.Registration
 	stored       *corev1.Secret
+	// held says that what was stored is this very client's, not what a dead one left under its id.
+	held bool
 	// secret is the user's Secret, if it is there and the client's; value is the client secret in it.
 	secret *corev1.Secret
 	value  oauth2.Secret
@@ -50,6 +52,9 @@ func (r *Reconciler) ensureCredential(ctx context.Context, c *v1alpha1.OAuth2Cli
 		return nil
 	}
 	// Something random is about to be made: decide on what is there now, not on what the cache remembers.
+	if err := r.checkAlive(ctx, c); err != nil {
+		return err
+	}
 	if err := r.readSecret(ctx, r.Live, c, w); err != nil || w.condition != nil {
 		return err
 	}

@@ -49,7 +49,8 @@ func (r *Reconciler) formerSecrets(ctx context.Context, c *v1alpha1.OAuth2Client
 }
 
 // inherit takes the client secret of a Secret under a former name, if it is still accepted: a Secret that is only called
-// otherwise needs no new secret in it.
+// otherwise needs no new secret in it. Where the registration was lost as well, a well-formed one is taken: that Secret is
+// then the only place that still has it.
 func (r *Reconciler) inherit(ctx context.Context, c *v1alpha1.OAuth2Client, w *world) error {
 	former, err := r.formerSecrets(ctx, c)
 	if err != nil {
@@ -58,7 +59,12 @@ func (r *Reconciler) inherit(ctx context.Context, c *v1alpha1.OAuth2Client, w *w
 	for i := range former {
 		for _, data := range former[i].Data { // its entries may have been called otherwise, too
 			value := oauth2.NewSecret(string(data))
-			if _, found := settle(w.registration, value, w.wish, r.Clock.Now()); found {
+			_, found := settle(w.registration, value, w.wish, r.Clock.Now())
+			if !found && len(w.registration.Client.Verifiers) == 0 {
+				_, err := oauth2.ParseClientSecret(value)
+				found = err == nil
+			}
+			if found {
 				w.value = value
 				return nil
 			}

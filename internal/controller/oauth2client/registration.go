@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -92,6 +93,7 @@ func (r *Reconciler) findRegistration(ctx context.Context, c *v1alpha1.OAuth2Cli
 		return fmt.Errorf("read the registration of %s: %w", compiled.ID, err)
 	}
 	found, err := registration.Decode(stored.Data)
+	w.held = err == nil && found.Client.ID == compiled.ID && found.Client.UID == compiled.UID
 	switch {
 	case err != nil, found.Client.ID != compiled.ID:
 		// Nobody can use it as it is. Its name is derived from this id, so it is this client's to write again.
@@ -110,7 +112,10 @@ func (r *Reconciler) findRegistration(ctx context.Context, c *v1alpha1.OAuth2Cli
 	}
 	w.stored = &stored
 	if !compiled.KeysOnly {
-		compiled.Verifiers = found.Client.Verifiers
+		// What has ended is dropped whatever else there is to do, or be waited for.
+		now := r.Clock.Now()
+		w.noteExpired(found.Client.Verifiers, now)
+		compiled.Verifiers = slices.DeleteFunc(found.Client.Verifiers, func(v oauth2.Verifier) bool { return !v.Live(now) })
 	}
 	w.registration = registration.Registration{Client: compiled, Rotation: found.Rotation}
 	return nil
@@ -159,9 +164,9 @@ func (r *Reconciler) publish(ctx context.Context, c *v1alpha1.OAuth2Client, w *w
 }
 
 // keepRegistration publishes what the spec says of a client whose Secret is in conflict: a suspension must hold whatever
-// else is wrong. A client that is not registered, or whose id is another's, has nothing to keep.
+// else is wrong. A client that does not hold its id has nothing to keep, and must not come to hold it while something is.
 func (r *Reconciler) keepRegistration(ctx context.Context, c *v1alpha1.OAuth2Client, w *world) error {
-	if w.stored == nil {
+	if !w.held {
 		return nil
 	}
 	return r.publish(ctx, c, w)

@@ -13,6 +13,11 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 )
 
+// maxRendered bounds a rendered entry in bytes: references multiply, and a Secret holds 1 MiB.
+const maxRendered = 64 << 10
+
+var errTooLong = errors.New("it renders to more than 64 KiB")
+
 var errUnclosed = errors.New("a reference begins with $( and is not closed; write $$( for the characters themselves")
 
 // expand replaces $(name) by the value of that name and $$ by a dollar sign, as references in the environment of a container
@@ -20,6 +25,9 @@ var errUnclosed = errors.New("a reference begins with $( and is not closed; writ
 func expand(template string, values map[string]string) (string, error) {
 	var out strings.Builder
 	for {
+		if out.Len() > maxRendered {
+			return "", errTooLong
+		}
 		before, after, found := strings.Cut(template, "$")
 		out.WriteString(before)
 		switch {
