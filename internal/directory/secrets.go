@@ -126,9 +126,6 @@ func (s secretStore) takeKeys(secret *corev1.Secret) {
 		return
 	}
 	// A Secret that was made anew or restored is no instruction to refuse tokens either.
-	if ring, err = keyring.Merge(s.keys.get(), ring, time.Now()); err != nil {
-		s.log.Error("cannot take the signing keys; those known so far stay in use", "secret", secret.Name, "error", err)
-		return
-	}
+	ring = keyring.Merge(s.keys.get(), ring, time.Now())
 	s.keys.ring.Store(&ring)
 }

@@ -4,11 +4,16 @@
 package keyring
 
 import (
-	"encoding/json"
-	"fmt"
+	"bytes"
 	"slices"
 	"time"
 )
+
+// view is the JWK set until the next key is gone.
+type view struct {
+	until time.Time // zero for the last
+	jwks  []byte
+}
 
 // emptySet is the JWK set of no keys.
 const emptySet = `{"keys":[]}`
@@ -26,40 +31,23 @@ func (r Ring) JWKS(now time.Time) []byte {
 
 // render prepares the JWK set for each span of time in which no key goes. Which keys are in it changes at these instants
 // alone: a key comes in with a ring, and leaves at an instant that the ring knows.
-func render(keys []*SigningKey) ([]view, error) {
-	rendered := make([]json.RawMessage, len(keys))
-	var ends []time.Time
-	for i, key := range keys {
-		jwk, err := key.signer.Public().JWK()
-		if err != nil {
-			return nil, fmt.Errorf("render key %s: %w", key.ID(), err)
+func render(keys []*SigningKey) []view {
+	ends := make([]time.Time, 0, len(keys))
+	for _, key := range keys {
+		if !key.GoneAt.IsZero() {
+			ends = append(ends, key.GoneAt)
 		}
-		if rendered[i], err = json.Marshal(jwk); err != nil {
-			return nil, fmt.Errorf("render key %s: %w", key.ID(), err)
-		}
-		ends = append(ends, key.GoneAt)
 	}
-	slices.SortFunc(ends, func(a, b time.Time) int {
-		if a.IsZero() != b.IsZero() { // never is later than any instant
-			return map[bool]int{true: 1, false: -1}[a.IsZero()]
-		}
-		return a.Compare(b)
-	})
-	var views []view
-	for _, end := range slices.Compact(ends) {
-		set := struct {
-			Keys []json.RawMessage `json:"keys"`
-		}{}
-		for i, key := range keys {
-			if end.IsZero() && key.GoneAt.IsZero() || !end.IsZero() && key.State(end.Add(-1)) != Gone {
-				set.Keys = append(set.Keys, rendered[i])
+	slices.SortFunc(ends, time.Time.Compare)
+	views := make([]view, 0, len(ends)+1)
+	for _, end := range append(slices.Compact(ends), time.Time{}) {
+		var entries [][]byte
+		for _, key := range keys {
+			if key.GoneAt.IsZero() || !end.IsZero() && !key.GoneAt.Before(end) {
+				entries = append(entries, key.jwk)
 			}
 		}
-		document, err := json.Marshal(set)
-		if err != nil {
-			return nil, fmt.Errorf("render key set: %w", err)
-		}
-		views = append(views, view{until: end, jwks: document})
+		views = append(views, view{until: end, jwks: slices.Concat([]byte(`{"keys":[`), bytes.Join(entries, []byte(",")), []byte(`]}`))})
 	}
-	return views, nil
+	return views
 }

@@ -10,6 +10,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/json"
 	"fmt"
 	"io"
 	"time"
@@ -55,6 +56,7 @@ type SigningKey struct {
 
 	signer  *jws.Signer
 	private crypto.Signer
+	jwk     []byte // its entry in the JWK set
 }
 
 // Generate makes a private key for an algorithm from the system's randomness; RSA keys have 2048 bits.
@@ -82,7 +84,15 @@ func newSigningKey(algorithm jws.Algorithm, private crypto.Signer, life Life) (*
 	if err != nil {
 		return nil, fmt.Errorf("prepare signing key: %w", err)
 	}
-	return &SigningKey{Life: life, signer: signer, private: private}, nil
+	jwk, err := signer.Public().JWK()
+	if err != nil {
+		return nil, fmt.Errorf("render signing key: %w", err)
+	}
+	rendered, err := json.Marshal(jwk)
+	if err != nil {
+		return nil, fmt.Errorf("render signing key: %w", err)
+	}
+	return &SigningKey{Life: life, signer: signer, private: private, jwk: rendered}, nil
 }
 
 // ID is the kid of the key: its RFC 7638 thumbprint.

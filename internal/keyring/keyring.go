@@ -58,12 +58,6 @@ type Taint struct {
 	At    time.Time `json:"at"`
 }
 
-// view is the JWK set until the next key is gone.
-type view struct {
-	until time.Time // zero for the last
-	jwks  []byte
-}
-
 // unknownKeep is for a ring that no policy was applied to yet.
 const unknownKeep = MinLead + time.Hour + RetirementMargin
 
@@ -81,11 +75,11 @@ func New(now time.Time, _ io.Reader) (Ring, error) {
 	if err != nil {
 		return Ring{}, err
 	}
-	return Ring{keys: []*SigningKey{key}, algorithms: []jws.Algorithm{jws.ES256}, asOf: at, keep: unknownKeep}.prepared()
+	return Ring{keys: []*SigningKey{key}, algorithms: []jws.Algorithm{jws.ES256}, asOf: at, keep: unknownKeep}.prepared(), nil
 }
 
 // prepared sorts out what readers ask for often, and drops keys that are tainted: a taint always wins.
-func (r Ring) prepared() (Ring, error) {
+func (r Ring) prepared() Ring {
 	slices.SortFunc(r.tainted, func(a, b Taint) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.KeyID, b.KeyID)) })
 	if surplus := len(r.tainted) - maxTaints; surplus > 0 {
 		r.tainted = slices.Clone(r.tainted[surplus:])
@@ -103,11 +97,8 @@ func (r Ring) prepared() (Ring, error) {
 	for _, key := range r.keys {
 		r.byID[key.ID()] = key
 	}
-	var err error
-	if r.views, err = render(r.keys); err != nil {
-		return Ring{}, err
-	}
-	return r, nil
+	r.views = render(r.keys)
+	return r
 }
 
 // Empty reports whether the ring has no key at all.

@@ -65,7 +65,7 @@ func Rotate(ring Ring, now time.Time, policy Policy, order Order, generate func(
 		}
 	}
 	d.withdraw()
-	return d.finish(ring)
+	return d.finish(ring), nil
 }
 
 // draft is a ring that is being changed.
@@ -159,7 +159,7 @@ func (d *draft) publish(algorithm jws.Algorithm, activeAt time.Time) error {
 	if key.ActiveAt.Before(key.PublishedAt) {
 		key.PublishedAt = key.ActiveAt
 	}
-	if len(line) > 0 {
+	if len(line) > 0 && d.keys[line[len(line)-1]].State(d.now) != Retired { // what has retired does not come back
 		d.retire(line[len(line)-1], key.ActiveAt)
 	}
 	d.keys = append(d.keys, key)
@@ -310,18 +310,15 @@ func (d *draft) promote(index int) {
 }
 
 // finish compares the draft with what was given.
-func (d *draft) finish(before Ring) (Rotation, error) {
-	after, err := d.prepared()
-	if err != nil {
-		return Rotation{}, err
-	}
+func (d *draft) finish(before Ring) Rotation {
+	after := d.prepared()
 	after.asOf = latest(before.asOf, d.now) // another manager's clock may be ahead
 	changes := changesBetween(before, after)
 	if len(changes) == 0 && after.sameAs(before) {
-		return Rotation{Ring: before, Next: before.NextChange(d.now)}, nil
+		return Rotation{Ring: before, Next: before.NextChange(d.now)}
 	}
 	after.revision = before.revision + 1
-	return Rotation{Ring: after, Changed: true, Changes: changes, Next: after.NextChange(d.now)}, nil
+	return Rotation{Ring: after, Changed: true, Changes: changes, Next: after.NextChange(d.now)}
 }
 
 // sameAs compares what is stored of two rings, but for the instant and the count of their last change.

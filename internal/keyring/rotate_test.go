@@ -227,10 +227,7 @@ func TestATaintWithdrawsAKeyAndItsTokensAtOnce(t *testing.T) {
 		t.Errorf("changes (-want +got):\n%s", diff)
 	}
 	for name, pair := range map[string][2]keyring.Ring{"the backup is read": {w.ring, backup}, "the backup was held": {backup, w.ring}} {
-		merged, err := keyring.Merge(pair[0], pair[1], w.now)
-		if err != nil {
-			t.Fatal(err)
-		}
+		merged := keyring.Merge(pair[0], pair[1], w.now)
 		if _, err := merged.VerificationKey(first, w.now); !errors.Is(err, keyring.ErrTaintedKey) {
 			t.Errorf("%s: %v, want ErrTaintedKey", name, err)
 		}
@@ -366,10 +363,7 @@ func TestALostKeyGoesOnVerifying(t *testing.T) {
 	elsewhere.ring = keyring.Ring{}
 	elsewhere.now = w.now
 	elsewhere.rotate(keyring.Order{})
-	merged, err := keyring.Merge(held, elsewhere.ring, w.now)
-	if err != nil {
-		t.Fatal(err)
-	}
+	merged := keyring.Merge(held, elsewhere.ring, w.now)
 	if key, err := merged.SigningKey(w.now); err != nil || key.ID() != elsewhere.signing().ID() {
 		t.Errorf("%v signs (%v), not the key that every new replica knows", key, err)
 	}
@@ -378,9 +372,19 @@ func TestALostKeyGoesOnVerifying(t *testing.T) {
 			t.Errorf("after %s: %v, want %v", after, err, want)
 		}
 	}
-	same, err := keyring.Merge(held, held, w.now)
-	if err != nil || len(same.Keys()) != len(held.Keys()) || same.Revision() != held.Revision() {
-		t.Errorf("merged with itself: %v (%v)", same, err)
+	if same := keyring.Merge(held, held, w.now); len(same.Keys()) != len(held.Keys()) || same.Revision() != held.Revision() {
+		t.Errorf("merged with itself: %v", same)
+	}
+}
+
+func TestAKeyWhoseSuccessorIsWithdrawnElsewhereSignsOn(t *testing.T) {
+	w := newWalk(t, policy)
+	w.pass(day)
+	backup := w.ring
+	w.rotate(keyring.Order{Taint: []string{w.ring.Keys()[1].ID()}})
+	merged := keyring.Merge(w.ring, backup, w.now)
+	if _, err := merged.SigningKey(w.now.Add(10 * policy.Period)); err != nil {
+		t.Errorf("with nobody to repair the ring: %v", err)
 	}
 }
 

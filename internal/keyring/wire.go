@@ -97,10 +97,7 @@ func Decode(document []byte) (Ring, error) {
 		seen[key.ID()] = true
 		ring.keys = append(ring.keys, key)
 	}
-	if ring, err = ring.prepared(); err != nil {
-		return Ring{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
-	}
-	if ring.Empty() {
+	if ring = ring.prepared(); ring.Empty() {
 		return Ring{}, fmt.Errorf("%w: no keys", ErrUnreadable)
 	}
 	return ring, nil

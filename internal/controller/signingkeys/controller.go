@@ -68,10 +68,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	if err != nil && !errors.Is(err, keyring.ErrUnreadable) { // a copy that cannot be read is written again
 		return ctrl.Result{}, err
 	}
-	ring, err := r.latest(kept.ring, spare.ring)
-	if err != nil {
-		return ctrl.Result{}, err
-	}
+	ring := r.latest(kept.ring, spare.ring)
 	order := r.order(ctx, kept.secret, ring)
 	rotation, err := keyring.Rotate(ring, r.Clock.Now(), r.Policy, order, r.Generate)
 	if err != nil {
@@ -91,7 +88,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 
 // latest is the ring to go on from. What the token servers read decides, unless it is older than what this manager holds or
 // the copy has: then it was deleted or restored from a backup, and its keys only go on verifying.
-func (r *Reconciler) latest(kept, spare keyring.Ring) (keyring.Ring, error) {
+func (r *Reconciler) latest(kept, spare keyring.Ring) keyring.Ring {
 	latest := kept
 	for _, other := range []keyring.Ring{spare, r.held} {
 		if other.Empty() || !latest.Empty() && other.Revision() <= latest.Revision() {
@@ -101,12 +98,9 @@ func (r *Reconciler) latest(kept, spare keyring.Ring) (keyring.Ring, error) {
 			latest = other
 			continue
 		}
-		var err error
-		if latest, err = keyring.Merge(latest, other, r.Clock.Now()); err != nil {
-			return keyring.Ring{}, fmt.Errorf("restore the signing keys: %w", err)
-		}
+		latest = keyring.Merge(latest, other, r.Clock.Now())
 	}
-	return latest, nil
+	return latest
 }
 
 // order reads what an administrator asks for by annotations on the Secret.
