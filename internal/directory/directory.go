@@ -128,6 +128,19 @@ func (d *Directory) Record(clientID string) oauth2.Record {
 // Ring is the signing keys.
 func (d *Directory) Ring() keyring.Ring { return d.keys.get() }
 
+// LookUpRing asks the API server for the signing keys, and keeps those that memory did not have.
+func (d *Directory) LookUpRing(ctx context.Context) (keyring.Ring, error) {
+	var secret corev1.Secret
+	if err := d.core.Get().Namespace(d.namespace).Resource(resourceSecrets).Name(registration.KeysSecretName).Do(ctx).Into(&secret); err != nil {
+		return keyring.Ring{}, fmt.Errorf("look up the signing keys: %w", err)
+	}
+	ring, err := registration.DecodeKeys(secret.Data)
+	if err != nil || secret.Type != registration.KeysSecretType {
+		return d.Ring(), nil //nolint:nilerr // what cannot be read is no ring; the watch reports it
+	}
+	return d.keys.learn(ring), nil
+}
+
 // LookUp asks the API server itself. What it does not have is an empty part of the record; an error means that it did not
 // answer. Memory stays as it is: only the watch, which knows the order of events, writes there.
 func (d *Directory) LookUp(ctx context.Context, clientID string) (oauth2.Record, error) {

@@ -42,13 +42,35 @@ func (r *registrations) remove(secretName string) {
 }
 
 // keys are the signing keys. A ring that is gone or cannot be read is no instruction: what a replica holds it keeps.
-type keys struct{ ring atomic.Pointer[keyring.Ring] }
+type keys struct {
+	ring  atomic.Pointer[keyring.Ring]
+	write sync.Mutex
+}
 
 func (k *keys) get() keyring.Ring {
 	if ring := k.ring.Load(); ring != nil {
 		return *ring
 	}
 	return keyring.Ring{}
+}
+
+// take takes the ring that the watch brought; it decides who signs.
+func (k *keys) take(ring keyring.Ring) {
+	k.write.Lock()
+	defer k.write.Unlock()
+	ring = keyring.Merge(k.get(), ring, time.Now())
+	k.ring.Store(&ring)
+}
+
+// learn adds what verifies from a ring that was looked up. The watch alone, which knows the order of events, decides who signs.
+func (k *keys) learn(ring keyring.Ring) keyring.Ring {
+	k.write.Lock()
+	defer k.write.Unlock()
+	if held := k.get(); !held.Empty() {
+		ring = keyring.Merge(ring, held, time.Now())
+	}
+	k.ring.Store(&ring)
+	return ring
 }
 
 // secretStore is where the watch of the registry namespace arrives. The watch of one kind calls it from one goroutine.
@@ -126,6 +148,5 @@ func (s secretStore) takeKeys(secret *corev1.Secret) {
 		return
 	}
 	// A Secret that was made anew or restored is no instruction to refuse tokens either.
-	ring = keyring.Merge(s.keys.get(), ring, time.Now())
-	s.keys.ring.Store(&ring)
+	s.keys.take(ring)
 }

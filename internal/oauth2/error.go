@@ -51,6 +51,7 @@ const (
 	ReasonTokenMalformed      Reason = "TokenMalformed"
 	ReasonTokenSignature      Reason = "TokenSignatureInvalid"
 	ReasonTokenKeyUnknown     Reason = "TokenKeyUnknown"
+	ReasonTokenKeyWithdrawn   Reason = "TokenKeyWithdrawn"
 	ReasonTokenForeign        Reason = "TokenForeign"
 	ReasonTokenExpired        Reason = "TokenExpired"
 	ReasonTokenNotYetValid    Reason = "TokenNotYetValid"

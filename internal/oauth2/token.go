@@ -99,12 +99,13 @@ func (i Issuer) Issue(client *Client, grant Grant, key *keyring.SigningKey, now 
 
 // The ways in which a token is refused for what it is. Each is an *Error of code invalid_token with the reason of its name.
 var (
-	errTokenMalformed   = invalidToken(ReasonTokenMalformed, "the token is not one of this issuer's")
-	errTokenForeign     = invalidToken(ReasonTokenForeign, "the token is not one of this issuer's")
-	errTokenKeyUnknown  = invalidToken(ReasonTokenKeyUnknown, "the token is not one of this issuer's")
-	errTokenSignature   = invalidToken(ReasonTokenSignature, "the token is not one of this issuer's")
-	errTokenExpired     = invalidToken(ReasonTokenExpired, "the token has expired")
-	errTokenNotYetValid = invalidToken(ReasonTokenNotYetValid, "the token is not valid yet")
+	errTokenMalformed    = invalidToken(ReasonTokenMalformed, "the token is not one of this issuer's")
+	errTokenForeign      = invalidToken(ReasonTokenForeign, "the token is not one of this issuer's")
+	errTokenKeyUnknown   = invalidToken(ReasonTokenKeyUnknown, "the token is not one of this issuer's")
+	errTokenKeyWithdrawn = invalidToken(ReasonTokenKeyWithdrawn, "the key that signed the token was withdrawn")
+	errTokenSignature    = invalidToken(ReasonTokenSignature, "the token is not one of this issuer's")
+	errTokenExpired      = invalidToken(ReasonTokenExpired, "the token has expired")
+	errTokenNotYetValid  = invalidToken(ReasonTokenNotYetValid, "the token is not valid yet")
 )
 
 func invalidToken(reason Reason, description string) *Error {
@@ -123,6 +124,9 @@ func (i Issuer) Validate(token string, ring keyring.Ring, now time.Time) (Claims
 		return Claims{}, errTokenMalformed
 	}
 	key, err := ring.VerificationKey(message.Header.KeyID, now)
+	if errors.Is(err, keyring.ErrTaintedKey) {
+		return Claims{}, errTokenKeyWithdrawn
+	}
 	if err != nil {
 		return Claims{}, errTokenKeyUnknown
 	}

@@ -65,6 +65,11 @@ func (s *Server) introspect(r *http.Request, form oauth2.Form, e *event) (answer
 // inspect decides whether a token is good now and the caller's business. An error means that it cannot be decided.
 func (s *Server) inspect(r *http.Request, caller *oauth2.Client, token string, e *event) (oauth2.Claims, oauth2.Reason, error) {
 	claims, err := s.Issuer.Validate(token, s.Directory.Ring(), s.Now())
+	if oauth2.ReasonOf(err) == oauth2.ReasonTokenKeyUnknown {
+		if ring, ok := s.lookups.ring(r.Context()); ok {
+			claims, err = s.Issuer.Validate(token, ring, s.Now())
+		}
+	}
 	if err != nil {
 		return oauth2.Claims{}, oauth2.ReasonOf(err), nil
 	}

@@ -5,10 +5,12 @@ package tokenserver
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -18,8 +20,14 @@ const (
 	lookupTimeout = 2 * time.Second
 	lookupTotal   = 100 // look-ups at once, by everybody
 	lookupRefill  = 20 * time.Millisecond
-	lookupRetry   = 2 * time.Second // what a caller without budget is told to wait
+	lookupRetry   = 2 * time.Second  // what a caller without budget is told to wait
+	keyInterval   = 10 * time.Second // between two look-ups of the keys, whoever causes them
 )
+
+var errKeyBudget = errors.New("the keys were looked up a moment ago")
+
+// keyFlight is what look-ups of the keys share; no client_id has a control character.
+const keyFlight = "\x00keys"
 
 // lookups asks the directory's source about clients, within a budget for all. What one caller may ask its throttle says
 // before. Requests about the same client that come at the same time share one question.
@@ -28,10 +36,14 @@ type lookups struct {
 	now       func() time.Time
 	flights   *singleflight.Group
 	budget    *throttle
+	keyBudget *throttle
 }
 
 func newLookups(directory Directory, now func() time.Time) lookups {
-	return lookups{directory: directory, now: now, flights: &singleflight.Group{}, budget: newThrottle(lookupTotal, lookupRefill)}
+	return lookups{
+		directory: directory, now: now, flights: &singleflight.Group{},
+		budget: newThrottle(lookupTotal, lookupRefill), keyBudget: newThrottle(1, keyInterval),
+	}
 }
 
 // presented returns the records of the clients that were presented as the source has them now. Readings that cannot be
@@ -64,4 +76,19 @@ func (l lookups) client(ctx context.Context, clientID string) (oauth2.Record, er
 		return oauth2.Record{}, oauth2.Unavailable(lookupRetry)
 	}
 	return record, nil
+}
+
+// ring asks for the keys, of which a token names one that memory does not have: it may have been published a moment ago. A
+// stranger can make up such names, so there is one look-up for everybody in ten seconds, and without one the answer is no.
+func (l lookups) ring(ctx context.Context) (keyring.Ring, bool) {
+	found, err, _ := l.flights.Do(keyFlight, func() (any, error) {
+		if _, ok := l.keyBudget.take(throttleKey{}, l.now()); !ok {
+			return nil, errKeyBudget
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupTimeout)
+		defer cancel()
+		return l.directory.LookUpRing(ctx)
+	})
+	ring, ok := found.(keyring.Ring)
+	return ring, ok && err == nil
 }

@@ -29,6 +29,8 @@ type Directory interface {
 	Ring() keyring.Ring
 	// LookUp asks the source of the memory itself. An error means that it did not answer.
 	LookUp(ctx context.Context, clientID string) (oauth2.Record, error)
+	// LookUpRing does the same about the keys; Ring has what it found from then on.
+	LookUpRing(ctx context.Context) (keyring.Ring, error)
 }
 
 // Config is what a Server needs.
