@@ -27,8 +27,8 @@ type history struct {
 	requests int
 }
 
-// TestRandomHistoriesEndWell replays histories by their seeds. A seed that ever failed stays in the list; HALLPASS_SEED adds one, and
-// HALLPASS_STEPS makes them longer. The last one is new each time and says so.
+// TestRandomHistoriesEndWell replays histories by their seeds. A seed that ever failed stays in the list; HALLPASS_SEED adds one;
+// HALLPASS_STEPS and HALLPASS_CLIENTS make them longer and wider. The last one is new each time and says so.
 func TestRandomHistoriesEndWell(t *testing.T) {
 	seeds := []uint64{1, 2}
 	if given, err := strconv.ParseUint(os.Getenv("HALLPASS_SEED"), 10, 64); err == nil {
@@ -45,16 +45,13 @@ func TestRandomHistoriesEndWell(t *testing.T) {
 
 func run(t *testing.T, seed uint64, managers int) {
 	t.Helper()
-	steps := 60
-	if given, err := strconv.Atoi(os.Getenv("HALLPASS_STEPS")); err == nil {
-		steps = given
-	}
+	steps, clients := setting("HALLPASS_STEPS", 60), setting("HALLPASS_CLIENTS", 6)
 	proxy.Reset()
 	h := &history{random: rand.New(rand.NewPCG(seed, 0))} //nolint:gosec // a history has to be the same again
 	for range managers {
 		h.managers = append(h.managers, startManager(t))
 	}
-	for i := range 6 {
+	for i := range clients {
 		c := &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("history-%d-%d", seed, i)}}
 		c.Spec.Rotation.Overlap = []v1alpha1.Duration{"0s", "1h"}[i%2]
 		create(t, c)
@@ -68,6 +65,13 @@ func run(t *testing.T, seed uint64, managers int) {
 	for _, m := range h.managers {
 		m.kill(t)
 	}
+}
+
+func setting(name string, otherwise int) int {
+	if given, err := strconv.Atoi(os.Getenv(name)); err == nil {
+		return given
+	}
+	return otherwise
 }
 
 // step does one thing.

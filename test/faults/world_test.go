@@ -102,11 +102,11 @@ type process struct {
 }
 
 // startManager starts a manager process whose only way to the API server is the proxy.
-func startManager(t *testing.T) *process {
+func startManager(t *testing.T, environment ...string) *process {
 	t.Helper()
 	m := &process{log: filepath.Join(t.TempDir(), "manager.log")}
 	var err error
-	m.Process, err = controlplane.StartProcess("manager", m.log, nil, program, "--kubeconfig="+kubeconfig, "--issuer=https://hallpass.test",
+	m.Process, err = controlplane.StartProcess("manager", m.log, environment, program, "--kubeconfig="+kubeconfig, "--issuer=https://hallpass.test",
 		"--leader-elect=false", "--metrics-bind-address=0", "--health-probe-bind-address=0")
 	must(t, err)
 	t.Cleanup(func() {
@@ -220,13 +220,13 @@ func (h held) accepts(secret string) bool {
 }
 
 // prepare starts a manager and brings a client of its own to the state in which an operation begins.
-func prepare(t *testing.T, op operation) (*v1alpha1.OAuth2Client, held, *process) {
+func prepare(t *testing.T, op operation, environment ...string) (*v1alpha1.OAuth2Client, held, *process) {
 	t.Helper()
 	number++
 	c := &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("client-%d", number)}}
 	c.Spec.Rotation.Overlap = op.overlap
 	proxy.Reset()
-	m := startManager(t)
+	m := startManager(t, environment...)
 	m.synced(t)
 	if op.fresh {
 		m.quiet(t, func() bool { return true })
