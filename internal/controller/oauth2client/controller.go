@@ -287,31 +287,32 @@ var errGone = errors.New("the OAuth2Client is gone")
 // checkAlive asks the API server whether the client is still there: the cache may not have heard of its deletion, and what is
 // made for it then would be left over.
 func (r *Reconciler) checkAlive(ctx context.Context, c *v1alpha1.OAuth2Client) error {
-	object := &metav1.PartialObjectMetadata{}
-	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("OAuth2Client"))
-	err := r.Live.Get(ctx, client.ObjectKeyFromObject(c), object)
-	switch {
-	case apierrors.IsNotFound(err), err == nil && (object.UID != c.UID || !object.DeletionTimestamp.IsZero()):
+	found, err := r.live(ctx, client.ObjectKeyFromObject(c))
+	if err == nil && (found == nil || found.UID != c.UID || !found.DeletionTimestamp.IsZero()) {
 		return errGone
-	case err != nil:
-		return fmt.Errorf("ask for OAuth2Client %s/%s: %w", c.Namespace, c.Name, err)
 	}
-	return nil
+	return err
 }
 
 // gone asks the API server whether an OAuth2Client of that UID is no more. Only a clear no counts: a refusal to answer is not
 // an absence.
 func (r *Reconciler) gone(ctx context.Context, namespace, name, uid string) (bool, error) {
+	found, err := r.live(ctx, types.NamespacedName{Namespace: namespace, Name: name})
+	return err == nil && (found == nil || string(found.UID) != uid), err
+}
+
+// live reads the metadata of an OAuth2Client from the API server itself; nil if there is none.
+func (r *Reconciler) live(ctx context.Context, key types.NamespacedName) (*metav1.PartialObjectMetadata, error) {
 	object := &metav1.PartialObjectMetadata{}
 	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("OAuth2Client"))
-	err := r.Live.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, object)
+	err := r.Live.Get(ctx, key, object)
 	if apierrors.IsNotFound(err) {
-		return true, nil
+		return nil, nil //nolint:nilnil // an absence is an answer, and the one that callers ask for
 	}
 	if err != nil {
-		return false, fmt.Errorf("ask for OAuth2Client %s/%s: %w", namespace, name, err)
+		return nil, fmt.Errorf("ask for OAuth2Client %s: %w", key, err)
 	}
-	return string(object.UID) != uid, nil
+	return object, nil
 }
 
 // lookAgain is when something is due that no watch announces.
