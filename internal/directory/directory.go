@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"sync"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/fields"
@@ -50,10 +51,12 @@ type Directory struct {
 	log       *slog.Logger
 	core      rest.Interface
 	hallpass  rest.Interface
+	reviews   rest.Interface
 
 	clients registrations
 	owners  owners
 	keys    keys
+	trust   trust
 }
 
 // The token server reads the OAuth2Clients for what denies, and the Secrets of the registry, and nothing else.
@@ -64,7 +67,7 @@ type Directory struct {
 // New connects a Directory; Run fills it.
 func New(config Config) (*Directory, error) {
 	scheme := runtime.NewScheme()
-	if err := errors.Join(corev1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+	if err := errors.Join(corev1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme), authenticationv1.AddToScheme(scheme)); err != nil {
 		return nil, fmt.Errorf("register kinds: %w", err)
 	}
 	codecs := serializer.NewCodecFactory(scheme).WithoutConversion()
@@ -76,7 +79,11 @@ func New(config Config) (*Directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Directory{namespace: config.RegistryNamespace, log: config.Log, core: core, hallpass: hallpass}, nil
+	reviews, err := client(config.REST, codecs, "/apis", authenticationv1.SchemeGroupVersion)
+	if err != nil {
+		return nil, err
+	}
+	return &Directory{namespace: config.RegistryNamespace, log: config.Log, core: core, hallpass: hallpass, reviews: reviews}, nil
 }
 
 func client(config *rest.Config, codecs runtime.NegotiatedSerializer, path string, version schema.GroupVersion) (rest.Interface, error) {
@@ -100,6 +107,7 @@ func (d *Directory) Run(ctx context.Context) {
 	}
 	watch(d.core, resourceSecrets, d.namespace, &corev1.Secret{}, secretStore{d})
 	watch(d.hallpass, resourceClients, "", &v1alpha1.OAuth2Client{}, ownerStore{&d.owners})
+	running.Go(func() { d.keepTrust(ctx) })
 	running.Wait()
 }
 

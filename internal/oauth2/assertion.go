@@ -53,7 +53,7 @@ type UsedAssertion struct {
 	KeyID string
 }
 
-// parseAssertion takes apart what private_key_jwt presents. A client_id beside it must be the one that it claims.
+// parseAssertion takes apart what private_key_jwt presents, or a pod. A client_id beside it must be the one that it claims.
 func parseAssertion(form Form) (Presented, error) {
 	if form.Get("client_assertion_type") != AssertionType {
 		return Presented{}, refuseClient(ReasonWrongMethod)
@@ -67,6 +67,9 @@ func parseAssertion(form Form) (Presented, error) {
 		return Presented{}, refuseClient(ReasonMalformedCredential)
 	}
 	subject, err := claims.String("sub")
+	if err == nil && isAccountSubject(subject) {
+		return parseAccountToken(form, message)
+	}
 	if err != nil || !ValidClientID(subject) {
 		return Presented{}, refuseClient(ReasonMalformedCredential)
 	}

@@ -32,6 +32,8 @@ type Client struct {
 	// of no use.
 	KeysOnly bool
 	Keys     []jws.PublicKey
+	// ServiceAccount is set if the client authenticates by the tokens of that account and by nothing else.
+	ServiceAccount *ServiceAccount
 	// Scopes are the free-form scopes that it may have on its namespace's own audience.
 	Scopes []string
 	// Claims are the custom claims of its tokens.
@@ -39,6 +41,9 @@ type Client struct {
 	// TokenLifetime is how long its tokens live.
 	TokenLifetime time.Duration
 }
+
+// BySecret reports whether the client authenticates by a secret.
+func (c *Client) BySecret() bool { return !c.KeysOnly && c.ServiceAccount == nil }
 
 // Owner is what the object behind a registration says that can only deny: it is read from the OAuth2Client itself, so that
 // a deletion or a suspension holds before, and without, the manager's writing anything.
@@ -99,7 +104,7 @@ func Authenticate(presented Presented, record func(clientID string) Record, now 
 	for _, reading := range presented.Readings {
 		found := record(reading.ClientID)
 		uid, verifiers := decoyUID, []Verifier(nil)
-		if found.Client != nil && !found.Client.KeysOnly {
+		if found.Client != nil && found.Client.BySecret() {
 			uid, verifiers = found.Client.UID, found.Client.Verifiers
 		}
 		verifier, matches := match(verifiers, DigestSecret(uid, reading.Secret), now)
@@ -109,7 +114,7 @@ func Authenticate(presented Presented, record func(clientID string) Record, now 
 		}
 		switch {
 		case found.Client == nil:
-		case found.Client.KeysOnly:
+		case !found.Client.BySecret():
 			reason = ReasonWrongMethod
 		case matches:
 			reason = denial

@@ -42,6 +42,10 @@ const (
 	ReasonWrongAssertion      Reason = "WrongAssertion"
 	ReasonAssertionExpired    Reason = "AssertionExpired"
 	ReasonAssertionReplayed   Reason = "AssertionReplayed"
+	ReasonAssertionKeyUnknown Reason = "AssertionKeyUnknown"
+	ReasonAssertionAudience   Reason = "WrongAssertionAudience"
+	ReasonAssertionTooLong    Reason = "AssertionLivesTooLong"
+	ReasonWrongServiceAccount Reason = "WrongServiceAccount"
 	ReasonSuspended           Reason = "Suspended"
 	ReasonOwnerGone           Reason = "OwnerGone"
 	ReasonOwnerUnknown        Reason = "OwnerUnknown"
@@ -58,6 +62,10 @@ const (
 	ReasonTokenClientChanged  Reason = "TokenClientChanged"
 	ReasonNotForCaller        Reason = "NotForCaller"
 	ReasonLookupUnavailable   Reason = "LookupUnavailable"
+	// ReasonServiceAccountNotFound: the account that the client names is not there; the client's condition has the same word.
+	ReasonServiceAccountNotFound Reason = "ServiceAccountNotFound"
+	// ReasonAccountTokenEnded: the cluster does not honour the token any more, because its pod or its account is gone.
+	ReasonAccountTokenEnded Reason = "ServiceAccountTokenEnded"
 )
 
 // Error is a refusal: what the caller is told, and why for ourselves.
@@ -87,6 +95,9 @@ func refuseClient(reason Reason) *Error {
 
 // Replayed is the refusal of an assertion that was used before: the same bytes as for every client that is not let in.
 func Replayed() *Error { return refuseClient(ReasonAssertionReplayed) }
+
+// Ended is the refusal of a service account's token that its cluster does not honour any more.
+func Ended() *Error { return refuseClient(ReasonAccountTokenEnded) }
 
 // Unavailable is the refusal of a request that cannot be decided now: 503 with Retry-After, never invalid_client.
 func Unavailable(retryAfter time.Duration) *Error {

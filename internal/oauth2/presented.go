@@ -18,6 +18,9 @@ const (
 	ClientSecretBasic AuthMethod = "client_secret_basic"
 	ClientSecretPost  AuthMethod = "client_secret_post"
 	PrivateKeyJWT     AuthMethod = "private_key_jwt"
+	// ServiceAccountJWT is the token of a Kubernetes service account as the assertion (RFC 7523 section 2.2). No name is registered
+	// for it: it is in audit lines, and metadata does not list it.
+	ServiceAccountJWT AuthMethod = "service_account_jwt"
 )
 
 // Bounds of what a request may present; longer values were never given out.
@@ -35,8 +38,9 @@ type Presented struct {
 	// Readings are the ways to read it, the standard one first. Only Basic has two: RFC 6749 section 2.3.1 wants id and
 	// secret form-encoded inside it, and curl and many others send them as they are.
 	Readings []Reading
-	// Assertion is what private_key_jwt presents, which has no readings.
-	Assertion *Assertion
+	// Assertion is what private_key_jwt presents, and AccountToken what a pod does; neither has readings.
+	Assertion    *Assertion
+	AccountToken *AccountToken
 }
 
 // Reading is one way to read what was presented.
@@ -47,8 +51,11 @@ type Reading struct {
 
 // ClientID is the client_id as the standard reads it, for the audit line.
 func (p Presented) ClientID() string {
-	if p.Assertion != nil {
+	switch {
+	case p.Assertion != nil:
 		return p.Assertion.ClientID
+	case p.AccountToken != nil:
+		return p.AccountToken.ClientID
 	}
 	return p.Readings[0].ClientID
 }
@@ -63,6 +70,9 @@ func (p Presented) Candidates() []string {
 	}
 	if p.Assertion != nil {
 		ids = append(ids, p.Assertion.ClientID)
+	}
+	if p.AccountToken != nil {
+		ids = append(ids, p.AccountToken.ClientID)
 	}
 	return ids
 }

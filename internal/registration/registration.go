@@ -109,6 +109,8 @@ func check(r Registration) error {
 		return fmt.Errorf("the token lifetime %s is not in whole seconds", c.TokenLifetime)
 	case c.KeysOnly && len(c.Verifiers) > 0, !c.KeysOnly && len(c.Keys) > 0:
 		return errors.New("a client has either verifiers or keys")
+	case c.ServiceAccount != nil && (c.KeysOnly || len(c.Verifiers) > 0 || c.ServiceAccount.Name == ""):
+		return errors.New("a client with a service account has its name, and neither verifiers nor keys")
 	case len(c.Verifiers) > oauth2.MaxVerifiers:
 		return fmt.Errorf("%d verifiers, at most %d", len(c.Verifiers), oauth2.MaxVerifiers)
 	}

@@ -193,3 +193,34 @@ func TestAClientWithKeysComesBackWhole(t *testing.T) {
 		t.Error("a client that sets its sub is registered")
 	}
 }
+
+func TestAClientWithAServiceAccountComesBackWhole(t *testing.T) {
+	for name, uid := range map[string]string{"an account": "uid-of-worker", "an account that is not there": ""} {
+		want := full()
+		want.Client.Verifiers, want.Client.ServiceAccount = nil, &oauth2.ServiceAccount{Name: "worker", UID: uid}
+		data, err := registration.Encode(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := registration.Decode(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	for name, change := range map[string]func(c *oauth2.Client){
+		"verifiers beside it": func(c *oauth2.Client) { c.ServiceAccount = &oauth2.ServiceAccount{Name: "worker"} },
+		"keys beside it": func(c *oauth2.Client) {
+			c.Verifiers, c.KeysOnly, c.ServiceAccount = nil, true, &oauth2.ServiceAccount{Name: "worker"}
+		},
+		"no name": func(c *oauth2.Client) { c.Verifiers, c.ServiceAccount = nil, &oauth2.ServiceAccount{UID: "uid"} },
+	} {
+		r := full()
+		change(&r.Client)
+		if _, err := registration.Encode(r); err == nil {
+			t.Errorf("%s: registered", name)
+		}
+	}
+}

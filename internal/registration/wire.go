@@ -27,6 +27,14 @@ type wire struct {
 	// ignores this lets nobody in.
 	Assertions *wireKeySet `json:"assertions,omitempty"`
 	Claims     []wireClaim `json:"claims,omitempty"`
+	// ServiceAccount is there if the client authenticates by that account's tokens alone. It has no verifiers and no keys then.
+	ServiceAccount *wireServiceAccount `json:"serviceAccount,omitempty"`
+}
+
+// wireServiceAccount is an account of the owner's namespace; without a UID it lets nobody in.
+type wireServiceAccount struct {
+	Name string `json:"name"`
+	UID  string `json:"uid,omitempty"`
 }
 
 // wireKeySet is a JWK set; without keys it lets nobody in.
@@ -89,6 +97,9 @@ func toWire(r Registration) (wire, error) {
 	for _, claim := range c.Claims {
 		w.Claims = append(w.Claims, wireClaim(claim))
 	}
+	if c.ServiceAccount != nil {
+		w.ServiceAccount = &wireServiceAccount{Name: c.ServiceAccount.Name, UID: c.ServiceAccount.UID}
+	}
 	if !c.KeysOnly {
 		return w, nil
 	}
@@ -128,6 +139,9 @@ func (w wire) registration() (Registration, error) {
 	}
 	for _, claim := range w.Claims {
 		c.Claims = append(c.Claims, oauth2.Claim(claim))
+	}
+	if w.ServiceAccount != nil {
+		c.ServiceAccount = &oauth2.ServiceAccount{Name: w.ServiceAccount.Name, UID: w.ServiceAccount.UID}
 	}
 	if w.Assertions == nil {
 		return Registration{Client: c, Rotation: Rotation(w.Rotation)}, nil

@@ -39,6 +39,9 @@ func (s *Server) authenticate(r *http.Request, form oauth2.Form, e *event) (*oau
 		}
 	}
 	e.clientID, e.credential = client.ID, credential.id
+	if account := credential.account; account != nil {
+		return client, s.reviews.check(r.Context(), presented.AccountToken.Value, *account)
+	}
 	return client, s.spend(client, credential)
 }
 
@@ -48,6 +51,8 @@ type credential struct {
 	id string
 	// assertion is set if it was one.
 	assertion *oauth2.UsedAssertion
+	// account is set if it was a service account's token.
+	account *oauth2.UsedAccountToken
 }
 
 // recognise finds the client that what was presented belongs to, by the records that it is given.
@@ -56,8 +61,20 @@ func (s *Server) recognise(presented oauth2.Presented, record func(clientID stri
 		found, used, err := s.Issuer.AuthenticateAssertion(presented, record, s.Now())
 		return found.Client, credential{id: used.KeyID, assertion: &used}, err
 	}
+	if presented.AccountToken != nil {
+		found, used, err := s.Issuer.AuthenticateAccount(presented, s.trust(), record, s.Now())
+		return found.Client, credential{id: used.ID, account: &used}, err
+	}
 	found, verifier, err := oauth2.Authenticate(presented, record, s.Now())
 	return found.Client, credential{id: verifier.ID}, err
+}
+
+// trust is what is known of the cluster that issues the tokens of service accounts.
+func (s *Server) trust() oauth2.Cluster {
+	if s.Cluster == nil {
+		return oauth2.Cluster{}
+	}
+	return s.Cluster.Trust()
 }
 
 // spend uses up an assertion; a secret can be used again.

@@ -33,24 +33,31 @@ const keyFlight = "\x00keys"
 // before. Requests about the same client that come at the same time share one question.
 type lookups struct {
 	directory Directory
+	cluster   Cluster
 	now       func() time.Time
 	flights   *singleflight.Group
 	budget    *throttle
 	keyBudget *throttle
+	trusted   *lastTrust
 }
 
-func newLookups(directory Directory, now func() time.Time) lookups {
+func newLookups(config Config) lookups {
 	return lookups{
-		directory: directory, now: now, flights: &singleflight.Group{},
+		directory: config.Directory, cluster: config.Cluster, now: config.Now, flights: &singleflight.Group{}, trusted: &lastTrust{},
 		budget: newThrottle(lookupTotal, lookupRefill), keyBudget: newThrottle(1, keyInterval),
 	}
 }
 
 // presented returns the records of the clients that were presented as the source has them now. Readings that cannot be
-// right are not asked about; asked says whether any was.
+// right are not asked about; asked says whether any was. A service account's token may need a key of the cluster besides.
 func (l lookups) presented(ctx context.Context, presented oauth2.Presented) (
 	record func(clientID string) oauth2.Record, asked bool, err error,
 ) {
+	if token := presented.AccountToken; token != nil {
+		if err := l.trust(ctx, token); err != nil {
+			return nil, false, err
+		}
+	}
 	records := map[string]oauth2.Record{}
 	for _, id := range presented.Candidates() {
 		if records[id], err = l.client(ctx, id); err != nil {

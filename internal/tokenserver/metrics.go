@@ -8,12 +8,15 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
 // Metrics are the counters of the token server.
 type Metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+	reviews  *prometheus.CounterVec
 }
 
 // NewMetrics makes the counters and registers them.
@@ -29,8 +32,16 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .5, 1, 5},
 		}, []string{"endpoint"}),
 	}
-	registry.MustRegister(m.requests, m.duration)
+	m.reviews = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "hallpass_token_reviews_total",
+		Help: "Reviews of service accounts' tokens by the API server, by its verdict; unreachable ones were decided without it.",
+	}, []string{"verdict"})
+	registry.MustRegister(m.requests, m.duration, m.reviews)
 	return m
+}
+
+func (m *Metrics) reviewed(said oauth2.Verdict) {
+	m.reviews.WithLabelValues(said.String()).Inc()
 }
 
 func (m *Metrics) observe(e *event, status int, took time.Duration) {

@@ -37,6 +37,8 @@ type Directory interface {
 type Config struct {
 	Issuer    oauth2.Issuer
 	Directory Directory
+	// Cluster vouches for the tokens of service accounts; nil lets none in.
+	Cluster Cluster
 	// Audit gets one line per decision.
 	Audit *slog.Logger
 	// Metrics counts; see NewMetrics.
@@ -65,6 +67,7 @@ type Server struct {
 	failures, successes, questions *throttle
 	inFlight, largeBodies          gate
 	replays                        replays
+	reviews                        *reviews
 }
 
 // New makes a Server.
@@ -80,13 +83,14 @@ func New(config Config) *Server {
 	}
 	return &Server{
 		Config:      config,
-		lookups:     newLookups(config.Directory, config.Now),
+		lookups:     newLookups(config),
 		failures:    newThrottle(failureBurst, failureInterval),
 		successes:   newThrottle(clientBurstSeconds*config.ClientRate, time.Second/time.Duration(config.ClientRate)),
 		questions:   newThrottle(failureBurst, failureInterval),
 		inFlight:    make(gate, config.MaxInFlight),
 		largeBodies: make(gate, maxLargeBodies),
 		replays:     replays{used: map[[sha256.Size]byte]time.Time{}},
+		reviews:     newReviews(config),
 	}
 }
 

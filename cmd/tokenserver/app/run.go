@@ -46,7 +46,7 @@ func Run(ctx context.Context, o Options) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	server := tokenserver.New(tokenserver.Config{
-		Issuer: o.Issuer, Directory: dir, Audit: log, Metrics: tokenserver.NewMetrics(registry), Random: rand.Reader,
+		Issuer: o.Issuer, Directory: dir, Cluster: dir, Audit: log, Metrics: tokenserver.NewMetrics(registry), Random: rand.Reader,
 		TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate,
 	})
 

@@ -1,0 +1,157 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/hallpass-dev/hallpass/internal/jws"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// What the API server publishes about the tokens of its service accounts. The keys are always read there: the document names an
+// address for them, too, and no address that somebody wrote down is ever dialled.
+const (
+	discoveryPath = "/.well-known/openid-configuration"
+	keysPath      = "/openid/v1/jwks"
+	reviewsPath   = "/apis/authentication.k8s.io/v1/tokenreviews"
+)
+
+// trustRefresh is how often issuer and keys are read again, so that a key that the cluster has withdrawn is not honoured for
+// long; trustRetry is how soon after a failure.
+const (
+	trustRefresh = 5 * time.Minute
+	trustRetry   = 15 * time.Second
+	trustTimeout = 10 * time.Second
+)
+
+// The tokens of service accounts are verified by the API server's own keys, and reviewed by it.
+//
+// +kubebuilder:rbac:urls=/.well-known/openid-configuration;/openid/v1/jwks,verbs=get
+// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
+
+// trust is who issues the tokens of service accounts and by which keys they are known, as last read. What cannot be read again
+// stays.
+type trust struct {
+	held atomic.Pointer[oauth2.Cluster]
+}
+
+// Trust is what memory has of the cluster that issues the tokens of service accounts.
+func (d *Directory) Trust() oauth2.Cluster {
+	if held := d.trust.held.Load(); held != nil {
+		return *held
+	}
+	return oauth2.Cluster{}
+}
+
+// LookUpTrust asks the API server who issues the tokens of its service accounts and by which keys they are known.
+func (d *Directory) LookUpTrust(ctx context.Context) error {
+	discovery, err := d.core.Get().AbsPath(discoveryPath).Do(ctx).Raw()
+	if err != nil {
+		return fmt.Errorf("read who issues the tokens of service accounts: %w", err)
+	}
+	keys, err := d.core.Get().AbsPath(keysPath).Do(ctx).Raw()
+	if err != nil {
+		return fmt.Errorf("read the keys of service accounts' tokens: %w", err)
+	}
+	cluster, err := readTrust(discovery, keys)
+	if err != nil {
+		return err
+	}
+	d.trust.held.Store(&cluster)
+	return nil
+}
+
+// readTrust reads the two documents. Keys of kinds that are not supported are passed over, as RFC 7517 section 5 has it.
+func readTrust(discovery, keys []byte) (oauth2.Cluster, error) {
+	document, err := jws.ParseObject(discovery)
+	if err != nil {
+		return oauth2.Cluster{}, fmt.Errorf("read who issues the tokens of service accounts: %w", err)
+	}
+	issuer, err := document.String("issuer")
+	if err != nil {
+		return oauth2.Cluster{}, fmt.Errorf("read who issues the tokens of service accounts: %w", err)
+	}
+	set, err := jws.ParseKeySet(keys)
+	if err == nil && len(set.Keys) == 0 {
+		err = errors.Join(set.Unusable...)
+	}
+	if err != nil {
+		return oauth2.Cluster{}, fmt.Errorf("read the keys of service accounts' tokens: %w", err)
+	}
+	return oauth2.Cluster{Issuer: issuer, Keys: set}, nil
+}
+
+// keepTrust reads issuer and keys again and again until the context ends.
+func (d *Directory) keepTrust(ctx context.Context) {
+	failed := false
+	for pause := time.Duration(0); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		pause = jittered(trustRefresh)
+		err := d.lookUpTrustInTime(ctx)
+		if err != nil {
+			pause = jittered(trustRetry)
+		}
+		if err != nil && !failed && ctx.Err() == nil {
+			d.log.Warn("cannot read the keys of service accounts' tokens; those known so far stay in use", "error", err)
+		}
+		failed = err != nil
+	}
+}
+
+func (d *Directory) lookUpTrustInTime(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, trustTimeout)
+	defer cancel()
+	return d.LookUpTrust(ctx)
+}
+
+// jittered keeps many replicas from asking at the same moment.
+func jittered(interval time.Duration) time.Duration { return wait.Jitter(interval, 0.2) }
+
+// Review asks the API server whether it still honours a token for the audience, as the account's that it names. It answers no for
+// one whose pod or account is gone.
+func (d *Directory) Review(ctx context.Context, token oauth2.Secret, account oauth2.UsedAccountToken, audience string) oauth2.Verdict {
+	review := &authenticationv1.TokenReview{
+		Spec: authenticationv1.TokenReviewSpec{Token: token.Reveal(), Audiences: []string{audience}},
+	}
+	err := d.reviews.Post().AbsPath(reviewsPath).Body(review).Do(ctx).Into(review)
+	if err != nil {
+		verdict := oauth2.Undecided
+		if unreachable(err) {
+			verdict = oauth2.Unreachable
+		}
+		d.log.Warn("cannot have a service account's token reviewed", "verdict", verdict.String(), "error", err)
+		return verdict
+	}
+	user := review.Status.User
+	if review.Status.Authenticated && slices.Contains(review.Status.Audiences, audience) && user.Username == account.Account && user.UID == account.UID {
+		return oauth2.Honoured
+	}
+	return oauth2.Dishonoured
+}
+
+// unreachable tells an API server that is away, or too busy to answer anybody, from one that refuses this question: that is a
+// mistake of the installation and no reason to do without its answer.
+func unreachable(err error) bool {
+	status, answered := errors.AsType[*apierrors.StatusError](err)
+	if !answered {
+		return true
+	}
+	code := status.ErrStatus.Code
+	return code >= http.StatusInternalServerError || code == http.StatusTooManyRequests
+}

@@ -1,0 +1,150 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package directory
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/client-go/rest"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+const (
+	testAudience  = "https://hallpass.test"
+	testDiscovery = `{"issuer":"https://cluster.test","jwks_uri":"https://elsewhere.test/keys","id_token_signing_alg_values_supported":["RS256"]}`
+	testKeys      = `{"keys":[{"use":"sig","kty":"OKP","crv":"Ed25519","kid":"a","alg":"EdDSA","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},` +
+		`{"use":"sig","kty":"EC","kid":"b","crv":"P-384","alg":"ES384","x":"AA","y":"AA"}]}`
+)
+
+// apiServer answers with the bodies that a test gives it, by path, and 500 where there is none.
+type apiServer struct {
+	bodies map[string]string
+	status int
+	asked  []string
+	review map[string]any // the last one that was sent
+}
+
+func (a *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.asked = append(a.asked, r.Method+" "+r.URL.Path)
+	if r.Method == http.MethodPost {
+		_ = json.NewDecoder(r.Body).Decode(&a.review)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	body, there := a.bodies[r.URL.Path]
+	if !there {
+		body = `{"kind":"Status","apiVersion":"v1","status":"Failure","code":500}`
+		a.status = http.StatusInternalServerError
+	}
+	if a.status != 0 {
+		w.WriteHeader(a.status)
+	}
+	_, _ = io.WriteString(w, body)
+}
+
+// newDirectory is one whose API server answers like that.
+func newDirectory(t *testing.T, api *apiServer) (*Directory, *httptest.Server) {
+	t.Helper()
+	server := httptest.NewServer(api)
+	t.Cleanup(server.Close)
+	d, err := New(Config{REST: &rest.Config{Host: server.URL}, RegistryNamespace: "registry", Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, server
+}
+
+func TestTheKeysOfTheClusterAreReadFromTheAPIServerItself(t *testing.T) {
+	api := &apiServer{bodies: map[string]string{discoveryPath: testDiscovery, keysPath: testKeys}}
+	d, server := newDirectory(t, api)
+	if got := d.Trust(); got.Issuer != "" || len(got.Keys.Keys) > 0 {
+		t.Errorf("before it was asked: %v", got)
+	}
+	if err := d.LookUpTrust(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// The address that the document names is not dialled, and a key on a curve that is not supported is passed over.
+	if diff := cmp.Diff([]string{"GET " + discoveryPath, "GET " + keysPath}, api.asked); diff != "" {
+		t.Errorf("asked (-want +got):\n%s", diff)
+	}
+	if got := d.Trust(); got.Issuer != "https://cluster.test" || len(got.Keys.Keys) != 1 || got.Keys.Keys[0].ID != "a" {
+		t.Errorf("trusts %v", got)
+	}
+	for name, broken := range map[string]map[string]string{
+		"no issuer":          {discoveryPath: `{"issuer":""}`, keysPath: testKeys},
+		"two issuers":        {discoveryPath: `{"issuer":"a","issuer":"b"}`, keysPath: testKeys},
+		"no document":        {keysPath: testKeys},
+		"no keys":            {discoveryPath: testDiscovery},
+		"an empty key set":   {discoveryPath: testDiscovery, keysPath: `{"keys":[]}`},
+		"no key of use":      {discoveryPath: testDiscovery, keysPath: `{"keys":[{"kty":"EC","crv":"P-384"}]}`},
+		"an endless key set": {discoveryPath: testDiscovery, keysPath: `{"keys":[` + strings.Repeat(" ", 64<<10) + `]}`},
+		"a private key":      {discoveryPath: testDiscovery, keysPath: strings.Replace(testKeys, `"kid":"a"`, `"kid":"a","d":"AA"`, 1)},
+	} {
+		api.bodies, api.status = broken, 0
+		if err := d.LookUpTrust(t.Context()); err == nil {
+			t.Errorf("%s: read", name)
+		}
+	}
+	server.Close()
+	if err := d.LookUpTrust(t.Context()); err == nil {
+		t.Error("read from an API server that is away")
+	}
+	if got := d.Trust(); len(got.Keys.Keys) != 1 {
+		t.Errorf("after failures: %v, want what was held", got)
+	}
+}
+
+func TestTheAPIServerReviewsTokens(t *testing.T) {
+	const good = `{"authenticated":true,"audiences":["https://hallpass.test"],"user":{"username":"system:serviceaccount:shop:worker","uid":"uid-of-worker"}}`
+	for name, c := range map[string]struct {
+		status string
+		code   int
+		want   oauth2.Verdict
+	}{
+		"a good token":                           {status: good, want: oauth2.Honoured},
+		"a token that is over":                   {status: `{"authenticated":false,"error":"[invalid bearer token]"}`, want: oauth2.Dishonoured},
+		"no answer to the question":              {status: `{}`, want: oauth2.Dishonoured},
+		"an answer about no audience":            {status: strings.Replace(good, `"audiences":["https://hallpass.test"],`, "", 1), want: oauth2.Dishonoured},
+		"an answer about another audience":       {status: strings.Replace(good, testAudience, "https://cluster.test", 1), want: oauth2.Dishonoured},
+		"another account":                        {status: strings.Replace(good, ":worker", ":default", 1), want: oauth2.Dishonoured},
+		"an account of that name, made again":    {status: strings.Replace(good, "uid-of-worker", "uid-of-another", 1), want: oauth2.Dishonoured},
+		"a right that is missing":                {code: http.StatusForbidden, want: oauth2.Undecided},
+		"credentials of ours that are not known": {code: http.StatusUnauthorized, want: oauth2.Undecided},
+		"an API that is not served":              {code: http.StatusNotFound, want: oauth2.Undecided},
+		"an API server in trouble":               {code: http.StatusInternalServerError, want: oauth2.Unreachable},
+		"an API server that starts":              {code: http.StatusServiceUnavailable, want: oauth2.Unreachable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := `{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","status":` + c.status + `}`
+			if c.code != 0 {
+				body = fmt.Sprintf(`{"kind":"Status","apiVersion":"v1","status":"Failure","code":%d}`, c.code)
+			}
+			api := &apiServer{bodies: map[string]string{reviewsPath: body}, status: c.code}
+			d, _ := newDirectory(t, api)
+			account := oauth2.UsedAccountToken{Account: "system:serviceaccount:shop:worker", UID: "uid-of-worker"}
+			if got := d.Review(t.Context(), oauth2.NewSecret("token"), account, testAudience); got != c.want {
+				t.Errorf("%v, want %v", got, c.want)
+			}
+			if diff := cmp.Diff(map[string]any{"token": "token", "audiences": []any{testAudience}}, api.review["spec"]); diff != "" {
+				t.Errorf("asked (-want +got):\n%s", diff)
+			}
+		})
+	}
+	t.Run("an API server that is away", func(t *testing.T) {
+		d, server := newDirectory(t, &apiServer{})
+		server.Close()
+		if got := d.Review(context.Background(), oauth2.NewSecret("token"), oauth2.UsedAccountToken{}, testAudience); got != oauth2.Unreachable {
+			t.Errorf("%v, want unreachable", got)
+		}
+	})
+}
