@@ -42,6 +42,10 @@ const (
 	ReasonClientIDMismatch = "ClientIDMismatch"
 	// ReasonInvalidJWKS: spec.authentication.privateKeyJWT.jwks is not a set of public keys.
 	ReasonInvalidJWKS = "InvalidJWKS"
+	// ReasonSigningAlgorithmNotEnabled: spec.tokenSigningAlgorithm is none of the installation's.
+	ReasonSigningAlgorithmNotEnabled = "SigningAlgorithmNotEnabled"
+	// ReasonSigningAlgorithmNotReady: no key of spec.tokenSigningAlgorithm signs yet; the first is published already.
+	ReasonSigningAlgorithmNotReady = "SigningAlgorithmNotReady"
 	// ReasonProgressing: a step did not succeed yet and is tried again.
 	ReasonProgressing = "Progressing"
 )
@@ -125,6 +129,20 @@ func SecretTooWeak(secretName, problem string) metav1.Condition {
 func ClientIDMismatch(secretName, clientID string) metav1.Condition {
 	return notReady(ReasonClientIDMismatch, fmt.Sprintf(
 		"Secret %q names another client_id than this client's, %q. Correct or remove that entry; the last good secret keeps working.", secretName, clientID))
+}
+
+// SigningAlgorithmNotEnabled is the condition of a client that asks for tokens which the installation does not sign.
+func SigningAlgorithmNotEnabled(algorithm SigningAlgorithm, enabled string) metav1.Condition {
+	return notReady(ReasonSigningAlgorithmNotEnabled, fmt.Sprintf(
+		"This installation does not sign tokens with %s but with %s. Change or remove spec.tokenSigningAlgorithm, or ask whoever runs "+
+			"Hallpass to add it to --signing-algorithms; until then the token endpoint answers unauthorized_client.", algorithm, enabled))
+}
+
+// SigningAlgorithmNotReady is the condition of a client whose algorithm was enabled a short while ago.
+func SigningAlgorithmNotReady(algorithm SigningAlgorithm) metav1.Condition {
+	return notReady(ReasonSigningAlgorithmNotReady, fmt.Sprintf(
+		"The first key of %s is published and does not sign yet, so that verifiers know it before its first token. The client becomes ready on "+
+			"its own when it does; until then the token endpoint answers temporarily_unavailable.", algorithm))
 }
 
 // Progressing is the condition of a client that a failed step keeps from being ready; the step is tried again. The

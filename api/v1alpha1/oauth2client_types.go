@@ -87,6 +87,11 @@ type OAuth2ClientSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) >= duration('1m') && duration(self) <= duration('1h')",message="tokenLifetime must be between 1m and 1h in whole seconds, such as 30m"
 	TokenLifetime Duration `json:"tokenLifetime,omitempty"`
 
+	// tokenSigningAlgorithm is what the tokens of this client are signed with: ES256, RS256 or EdDSA (Ed25519). It has to be one that
+	// the installation enables; left out it is the installation's default, which is ES256 unless it says otherwise.
+	// +optional
+	TokenSigningAlgorithm SigningAlgorithm `json:"tokenSigningAlgorithm,omitempty"`
+
 	// claims are put into every token of the client, and introspection shows them. Registered names, which mean something to
 	// whoever reads tokens, are not for users. At most 16, and 2 KiB in all.
 	// +optional
@@ -121,6 +126,11 @@ type OAuth2ClientSpec struct {
 // +kubebuilder:validation:MaxLength=128
 // +kubebuilder:validation:XValidation:rule="self.matches('^[!#-[\\\\]-~]+$')",message="a scope is printable ASCII without spaces, quotation marks and backslashes (RFC 6749 section 3.3)"
 type Scope string
+
+// SigningAlgorithm is an algorithm that tokens are signed with (RFC 7518, RFC 8037).
+//
+// +kubebuilder:validation:Enum=ES256;RS256;EdDSA
+type SigningAlgorithm string
 
 // Claim is one claim of the tokens of a client.
 //

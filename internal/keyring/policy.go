@@ -70,7 +70,7 @@ func (p Policy) consistent() error {
 		errs = append(errs, errors.New("no signing algorithm"))
 	}
 	for i, algorithm := range p.Algorithms {
-		if !signs(algorithm) {
+		if !Signs(algorithm) {
 			errs = append(errs, fmt.Errorf("tokens are not signed with %q; use ES256, RS256 or EdDSA", algorithm))
 		}
 		if slices.Contains(p.Algorithms[:i], algorithm) {
@@ -86,7 +86,7 @@ func (p Policy) consistent() error {
 	return errors.Join(errs...)
 }
 
-// signs reports whether tokens are signed with an algorithm.
-func signs(algorithm jws.Algorithm) bool {
+// Signs reports whether tokens are signed with an algorithm.
+func Signs(algorithm jws.Algorithm) bool {
 	return algorithm == jws.ES256 || algorithm == jws.RS256 || algorithm == jws.EdDSA
 }

@@ -52,7 +52,7 @@ func Rotate(ring Ring, now time.Time, policy Policy, order Order, generate func(
 	d.prolong()
 	bare := !d.signs()
 	for _, algorithm := range policy.Algorithms {
-		if err := d.advance(algorithm, bare); err != nil {
+		if err := d.advance(algorithm, bare || slices.Contains(d.orphaned, algorithm)); err != nil {
 			return Rotation{}, fmt.Errorf("rotate signing keys: %w", err)
 		}
 	}
@@ -75,6 +75,8 @@ type draft struct {
 	now      time.Time
 	policy   Policy
 	generate func(jws.Algorithm) (crypto.Signer, error)
+	// orphaned are the algorithms whose signing key was withdrawn before there was a next one.
+	orphaned []jws.Algorithm
 }
 
 // line are the indices of an algorithm's keys by ActiveAt.
@@ -99,7 +101,7 @@ func (d *draft) advance(algorithm jws.Algorithm, bare bool) error {
 			return d.publishNext(algorithm)
 		}
 	}
-	if bare { // nobody knows any key of ours that is active: there is nothing to wait for
+	if bare { // nobody knows any key that is active: there is nothing to wait for
 		since := d.now.Add(-d.policy.Skew)
 		if err := d.publish(algorithm, since); err != nil {
 			return err
@@ -269,8 +271,8 @@ func (d *draft) endLine(line []int, end time.Time) {
 	}
 }
 
-// taint withdraws a key. If it signed, its successor signs from now on, whatever its lead; if it was the last that did, the
-// next of any algorithm does.
+// taint withdraws a key. If it signed, its successor signs from now on, whatever its lead, and where there is none yet one that
+// is made now does: clients that ask for the algorithm get no other. If no key signs at all, the next of any algorithm does.
 func (d *draft) taint(kid string) {
 	index := slices.IndexFunc(d.keys, func(k *SigningKey) bool { return k.ID() == kid })
 	if index < 0 {
@@ -280,6 +282,9 @@ func (d *draft) taint(kid string) {
 	d.tainted = append(d.tainted, Taint{KeyID: kid, At: d.now})
 	d.keys = slices.Delete(d.keys, index, index+1)
 	line := d.line(withdrawn.Algorithm())
+	if withdrawn.State(d.now) == Active && (len(line) == 0 || d.keys[line[len(line)-1]].State(d.now) == Retired) {
+		d.orphaned = append(d.orphaned, withdrawn.Algorithm())
+	}
 	if len(line) > 0 {
 		last := line[len(line)-1]
 		switch {

@@ -315,6 +315,31 @@ func TestAChangeOfMindAboutTheAlgorithmNeverStopsSigning(t *testing.T) {
 	}
 }
 
+func TestARingWhoseOnlySigningKeyIsWithdrawnSignsAtOnceWithANewOne(t *testing.T) {
+	both := policy
+	both.Algorithms = []jws.Algorithm{jws.EdDSA, jws.ES256}
+	w := newWalk(t, both)
+	other, err := w.ring.SigningKeyFor(jws.EdDSA, w.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kids []string
+	for _, key := range w.ring.Keys() {
+		if key.Algorithm() == jws.ES256 {
+			kids = append(kids, key.ID())
+		}
+	}
+	w.rotate(keyring.Order{Taint: kids})
+	key, err := w.ring.SigningKeyFor(jws.ES256, w.now)
+	if err != nil || slices.Contains(kids, key.ID()) {
+		t.Errorf("ES256 is signed with %v (%v), want a new key", key, err)
+	}
+	w.want(jws.ES256, keyring.Active, keyring.Published)
+	if key, err := w.ring.SigningKeyFor(jws.EdDSA, w.now); err != nil || key.ID() != other.ID() {
+		t.Errorf("the other ring signs with %v (%v), want %v", key, err, other)
+	}
+}
+
 func TestAClientMayAskForAnAlgorithmThatIsEnabled(t *testing.T) {
 	both := policy
 	both.Algorithms = []jws.Algorithm{jws.EdDSA, jws.ES256}

@@ -41,9 +41,18 @@ type world struct {
 	signed    map[string]time.Time // kid -> exp of the last token that it signed
 	tainted   map[string]bool
 	writes    int
+	// always are the algorithms that are enabled all the time, for clients that ask for them.
+	always []jws.Algorithm
 	// disorder is when keys are withdrawn and rings restored: a key may sign then that a replica has not seen yet.
 	disorder bool
 }
+
+// bothRings is the policy of an installation where two algorithms are enabled.
+var bothRings = func() keyring.Policy {
+	both := policy
+	both.Algorithms = []jws.Algorithm{jws.EdDSA, jws.ES256}
+	return both
+}()
 
 type manager struct {
 	offset time.Duration
@@ -233,6 +242,20 @@ func (w *world) sign(r *replica) {
 	if err != nil {
 		w.Fatalf("at %s a replica cannot sign: %v", w.now, err)
 	}
+	w.signWith(key, local)
+	for _, algorithm := range w.always {
+		key, err := r.held.SigningKeyFor(algorithm, local)
+		if err != nil && !w.disorder {
+			w.Fatalf("at %s a replica cannot sign with %s: %v", w.now, algorithm, err)
+		}
+		if err == nil {
+			w.signWith(key, local)
+		}
+	}
+}
+
+// signWith notes a token that ends with the longest lifetime.
+func (w *world) signWith(key *keyring.SigningKey, local time.Time) {
 	kid := key.ID()
 	if _, before := w.signed[kid]; !before && !w.published[kid].Equal(epoch) && !w.disorder {
 		if lead := w.now.Sub(w.published[kid]); lead < w.policy.Lead {
@@ -303,6 +326,25 @@ func TestTenYears(t *testing.T) {
 	}
 }
 
+// Three years of two rings beside each other, each with a life of its own: what holds of one holds of both, and of their rotation
+// at an administrator's word.
+func TestYearsOfTwoRings(t *testing.T) {
+	w := newWorld(t, 5, bothRings)
+	w.always = bothRings.Algorithms
+	for end := epoch.Add(years(t, 3)); w.now.Before(end); {
+		if w.happens(90 * day) {
+			w.order.Rotation = fmt.Sprint(w.now.Unix())
+		}
+		w.step()
+		for _, r := range w.replicas {
+			w.atMostThree(r.held, w.now.Add(r.offset))
+		}
+	}
+	if least := 2 * int(w.now.Sub(epoch)/policy.Period); len(w.published) < least {
+		t.Errorf("%d keys, want at least %d", len(w.published), least)
+	}
+}
+
 // The same with keys that live as shortly as the policy allows, so that every instant of a life falls together with others.
 func TestTheShortestPeriod(t *testing.T) {
 	short := policy
@@ -345,7 +387,13 @@ func TestYearsOfOrders(t *testing.T) {
 
 // Three years in which a key, whichever, is withdrawn about once a month, and an old copy of the ring restored as often.
 func TestYearsOfTaints(t *testing.T) {
+	t.Run("one ring", func(t *testing.T) { yearsOfTaints(t, policy) })
+	t.Run("two rings", func(t *testing.T) { yearsOfTaints(t, bothRings) })
+}
+
+func yearsOfTaints(t *testing.T, policy keyring.Policy) {
 	w := newWorld(t, 4, policy)
+	w.always = policy.Algorithms
 	w.disorder = true
 	backup := w.kept
 	for end := epoch.Add(years(t, 3)); w.now.Before(end); {

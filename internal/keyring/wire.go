@@ -129,7 +129,7 @@ func parse(document []byte) (wireRing, error) {
 		return w, fmt.Errorf("%w: a figure is out of bounds", ErrUnreadable)
 	}
 	for i, algorithm := range w.Algorithms {
-		if !signs(algorithm) || slices.Contains(w.Algorithms[:i], algorithm) {
+		if !Signs(algorithm) || slices.Contains(w.Algorithms[:i], algorithm) {
 			return w, fmt.Errorf("%w: algorithm %q", ErrUnreadable, algorithm)
 		}
 	}

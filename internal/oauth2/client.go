@@ -38,6 +38,8 @@ type Client struct {
 	Scopes []string
 	// Claims are the custom claims of its tokens.
 	Claims []Claim
+	// Algorithm is what its tokens are signed with; empty means the default.
+	Algorithm jws.Algorithm
 	// TokenLifetime is how long its tokens live.
 	TokenLifetime time.Duration
 }

@@ -52,6 +52,8 @@ const (
 	ReasonUnsupportedGrant    Reason = "UnsupportedGrantType"
 	ReasonScopeNotGranted     Reason = "ScopeNotGranted"
 	ReasonTargetNotGranted    Reason = "TargetNotGranted"
+	ReasonAlgorithmNotEnabled Reason = "SigningAlgorithmNotEnabled"
+	ReasonAlgorithmNotReady   Reason = "SigningAlgorithmNotReady"
 	ReasonTokenMalformed      Reason = "TokenMalformed"
 	ReasonTokenSignature      Reason = "TokenSignatureInvalid"
 	ReasonTokenKeyUnknown     Reason = "TokenKeyUnknown"

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -105,6 +106,8 @@ func check(r Registration) error {
 		return errors.New("the owner's namespace is not the name of one")
 	case c.TokenLifetime < oauth2.MinTokenLifetime || c.TokenLifetime > oauth2.MaxTokenLifetime:
 		return fmt.Errorf("the token lifetime %s is out of bounds", c.TokenLifetime)
+	case c.Algorithm != "" && !keyring.Signs(c.Algorithm):
+		return fmt.Errorf("tokens are not signed with %q", c.Algorithm)
 	case c.TokenLifetime%time.Second != 0:
 		return fmt.Errorf("the token lifetime %s is not in whole seconds", c.TokenLifetime)
 	case c.KeysOnly && len(c.Verifiers) > 0, !c.KeysOnly && len(c.Keys) > 0:

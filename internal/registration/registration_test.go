@@ -56,6 +56,22 @@ func TestARegistrationComesBackWhole(t *testing.T) {
 	}
 }
 
+func TestAnAlgorithmComesBack(t *testing.T) {
+	r := full()
+	r.Client.Algorithm = jws.RS256
+	data, err := registration.Encode(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := registration.Decode(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(r, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestWhatIsNotSoundIsNotRead(t *testing.T) {
 	for name, document := range map[string]string{
 		"nothing":                           "",
@@ -69,6 +85,7 @@ func TestWhatIsNotSoundIsNotRead(t *testing.T) {
 		"a namespace with a dot":            strings.Replace(golden, `"shop"`, `"sh.op"`, 1),
 		"no state":                          strings.Replace(golden, `"state":"suspended",`, "", 1),
 		"an unknown state":                  strings.Replace(golden, `"suspended"`, `"open"`, 1),
+		"an algorithm that does not sign":   strings.Replace(golden, `"tokenLifetimeSeconds"`, `"signingAlgorithm":"HS256","tokenLifetimeSeconds"`, 1),
 		"no lifetime":                       strings.Replace(golden, `"tokenLifetimeSeconds":3600,`, "", 1),
 		"a lifetime over an hour":           strings.Replace(golden, "3600", "3601", 1),
 		"a lifetime under a minute":         strings.Replace(golden, "3600", "59", 1),

@@ -22,6 +22,7 @@ type wire struct {
 	Verifiers            []wireVerifier `json:"verifiers,omitempty"`
 	Scopes               []string       `json:"scopes,omitempty"`
 	TokenLifetimeSeconds int64          `json:"tokenLifetimeSeconds"`
+	SigningAlgorithm     jws.Algorithm  `json:"signingAlgorithm,omitempty"`
 	Rotation             wireRotation   `json:"rotation,omitzero"`
 	// Assertions is there if the client authenticates by private_key_jwt alone. It has no verifiers then, so that a reader which
 	// ignores this lets nobody in.
@@ -84,6 +85,7 @@ func toWire(r Registration) (wire, error) {
 		State:                wireActive,
 		Scopes:               c.Scopes,
 		TokenLifetimeSeconds: int64(c.TokenLifetime / time.Second),
+		SigningAlgorithm:     c.Algorithm,
 		Rotation:             wireRotation(r.Rotation),
 	}
 	if c.Suspended {
@@ -122,6 +124,7 @@ func (w wire) registration() (Registration, error) {
 		Name:          w.Owner.Name,
 		Scopes:        w.Scopes,
 		TokenLifetime: time.Duration(w.TokenLifetimeSeconds) * time.Second,
+		Algorithm:     w.SigningAlgorithm,
 	}
 	switch w.State {
 	case wireActive:

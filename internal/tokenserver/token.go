@@ -37,9 +37,9 @@ func (s *Server) token(r *http.Request, form oauth2.Form, e *event) (answer, err
 		return answer{}, err
 	}
 	now := s.Now()
-	key, err := s.Directory.Ring().SigningKey(now)
+	key, err := oauth2.SigningKey(client, s.Directory.Ring(), now)
 	if err != nil {
-		return answer{}, oauth2.Unavailable(lookupRetry)
+		return answer{}, err
 	}
 	token, err := s.Issuer.Issue(client, grant, key, now, s.Random)
 	if err != nil {

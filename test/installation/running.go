@@ -45,6 +45,8 @@ type Running struct {
 	Log *Log
 	// AllowClientID is the manager's flag, from its next start on.
 	AllowClientID bool
+	// SigningKeys is how keys live, from the manager's next start on.
+	SigningKeys keyring.Policy
 
 	dir         string
 	stopManager func() error
@@ -69,7 +71,7 @@ func Run(ctx context.Context, cp *controlplane.ControlPlane, root string, option
 	if err != nil {
 		return nil, err
 	}
-	r := &Running{ControlPlane: cp, Log: &Log{}}
+	r := &Running{ControlPlane: cp, Log: &Log{}, SigningKeys: keyring.DefaultPolicy(oauth2.MaxTokenLifetime)}
 	if r.Issuer, err = oauth2.ParseIssuer("https://localhost:"+port, false); err != nil {
 		return nil, err
 	}
@@ -111,7 +113,7 @@ func (r *Running) StartManager(ctx context.Context) error {
 		return manager.Run(ctx, manager.Options{
 			Issuer: r.Issuer, REST: config, RegistryNamespace: RegistryNamespace, SystemNamespace: SystemNamespace,
 			ServingNames: []string{"localhost"}, ManageServingCertificate: true,
-			SigningKeys:   keyring.DefaultPolicy(oauth2.MaxTokenLifetime),
+			SigningKeys:   r.SigningKeys,
 			AllowClientID: r.AllowClientID, MetricsListen: "0", HealthListen: "0", Log: manager.NewLog(r.Log),
 		})
 	})

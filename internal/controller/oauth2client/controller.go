@@ -97,6 +97,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, c *v1alpha1.OAuth2Client) (c
 	if errors.Is(err, errGone) {
 		return ctrl.Result{}, nil
 	}
+	if err == nil {
+		err = r.checkAlgorithm(ctx, c, w)
+	}
 	if err != nil {
 		return ctrl.Result{}, errors.Join(err, r.reportFailure(ctx, c, w, err))
 	}
@@ -165,6 +168,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&v1alpha1.OAuth2Client{}).
 		// A user's Secret that is edited or deleted is healed; a registration that is lost is written again.
 		Watches(&corev1.Secret{}, toClientOfSecret).
+		// Whether a client's algorithm is there shows in its condition.
+		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.clientsOfKeys)).
 		// The CA stands in every user's Secret.
 		Watches(&corev1.ConfigMap{}, toEveryClient).
 		// A Secret that a user brought along is read again when it changes.
@@ -318,7 +323,7 @@ func (r *Reconciler) live(ctx context.Context, key types.NamespacedName) (*metav
 // lookAgain is when something is due that no watch announces.
 func (w *world) lookAgain(now time.Time) time.Duration {
 	var first time.Time
-	for _, instant := range []time.Time{w.due, nextExpiry(w.registration)} {
+	for _, instant := range []time.Time{w.due, nextExpiry(w.registration), w.keysChangeAt} {
 		if !instant.IsZero() && (first.IsZero() || instant.Before(first)) {
 			first = instant
 		}

@@ -33,6 +33,8 @@ type world struct {
 	// due is when the next rotation comes; blocked, that it waits until then.
 	due     time.Time
 	blocked bool
+	// keysChangeAt is when the key may change that signs for a client which asks for an algorithm.
+	keysChangeAt time.Time
 	// declared is the id of a declared secret that has just taken the place of another.
 	declared string
 	// expired are the ids of the secrets whose time is over.

@@ -36,6 +36,7 @@ func compile(c *v1alpha1.OAuth2Client) oauth2.Client {
 		Name:          c.Name,
 		Suspended:     c.Spec.State == v1alpha1.ClientSuspended,
 		TokenLifetime: c.Spec.TokenLifetime.Or(oauth2.DefaultTokenLifetime),
+		Algorithm:     jws.Algorithm(c.Spec.TokenSigningAlgorithm),
 	}
 	for _, scope := range c.Spec.Scopes {
 		compiled.Scopes = append(compiled.Scopes, string(scope))

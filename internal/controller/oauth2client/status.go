@@ -99,7 +99,7 @@ func setConditions(conditions *[]metav1.Condition, c *v1alpha1.OAuth2Client, obs
 	companions := map[string]*metav1.Condition{}
 	if obstacle != nil {
 		ready = *obstacle
-		if obstacle.Reason == v1alpha1.ReasonProgressing {
+		if obstacle.Reason == v1alpha1.ReasonProgressing || obstacle.Reason == v1alpha1.ReasonSigningAlgorithmNotReady {
 			companions[v1alpha1.ConditionReconciling] = new(v1alpha1.Reconciling(ready))
 		} else {
 			companions[v1alpha1.ConditionStalled] = new(v1alpha1.Stalled(ready))
