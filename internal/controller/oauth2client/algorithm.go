@@ -36,15 +36,14 @@ func (r *Reconciler) checkAlgorithm(ctx context.Context, c *v1alpha1.OAuth2Clien
 	ring, unreadable := registration.DecodeKeys(secret.Data)
 	if apierrors.IsNotFound(err) || unreadable != nil {
 		w.condition = new(v1alpha1.Progressing("find the signing keys")) // their controller speaks up about them, and a change wakes us
-		return nil
+		return nil                                                       //nolint:nilerr // the condition says it
 	}
 	now := r.Clock.Now()
 	w.keysChangeAt = nextChangeOf(ring, w.registration.Client, now)
 	_, err = oauth2.SigningKey(&w.registration.Client, ring, now)
-	switch oauth2.ReasonOf(err) {
-	case oauth2.ReasonAlgorithmNotEnabled:
+	if reason := oauth2.ReasonOf(err); reason == oauth2.ReasonAlgorithmNotEnabled {
 		w.condition = new(v1alpha1.SigningAlgorithmNotEnabled(c.Spec.TokenSigningAlgorithm, enabledIn(ring, now)))
-	case oauth2.ReasonAlgorithmNotReady:
+	} else if err != nil {
 		w.condition = new(v1alpha1.SigningAlgorithmNotReady(c.Spec.TokenSigningAlgorithm))
 	}
 	return nil
