@@ -40,7 +40,9 @@ func (s *Server) introspect(r *http.Request, form oauth2.Form, e *event) (answer
 	if token == "" {
 		return answer{}, oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "token is missing")
 	}
-	claims, denial, err := s.inspect(r, caller, token, e)
+	claims, denial, err := s.access(r.Context(), question{
+		token: token, asker: caller.ID, refuses: func(claims oauth2.Claims) oauth2.Reason { return s.notFor(caller, claims) },
+	}, e)
 	if err != nil {
 		return answer{}, err
 	}
@@ -62,30 +64,10 @@ func (s *Server) introspect(r *http.Request, form oauth2.Form, e *event) (answer
 	return answer{body: rawJSON(body)}, nil
 }
 
-// inspect decides whether a token is good now and the caller's business. An error means that it cannot be decided.
-func (s *Server) inspect(r *http.Request, caller *oauth2.Client, token string, e *event) (oauth2.Claims, oauth2.Reason, error) {
-	claims, err := s.Issuer.Validate(token, s.Directory.Ring(), s.Now())
-	if oauth2.ReasonOf(err) == oauth2.ReasonTokenKeyUnknown {
-		if ring, ok := s.lookups.ring(r.Context()); ok {
-			claims, err = s.Issuer.Validate(token, ring, s.Now())
-		}
-	}
-	if err != nil {
-		return oauth2.Claims{}, oauth2.ReasonOf(err), nil
-	}
-	e.tokenID, e.subject, e.audience = claims.ID, claims.ClientID, claims.Audience
+// notFor refuses tokens that are no business of the caller's.
+func (s *Server) notFor(caller *oauth2.Client, claims oauth2.Claims) oauth2.Reason {
 	if !s.Issuer.MayIntrospect(caller, claims) {
-		return oauth2.Claims{}, oauth2.ReasonNotForCaller, nil
+		return oauth2.ReasonNotForCaller
 	}
-	record := s.Directory.Record(claims.ClientID)
-	if record.Unknown(claims) {
-		// The token is ours, so its client was there a moment ago, or is not yet in this replica's memory.
-		if _, ok := s.questions.take(throttleKey{caller.ID, claims.ClientID}, s.Now()); !ok {
-			return oauth2.Claims{}, "", oauth2.Unavailable(lookupRetry)
-		}
-		if record, err = s.lookups.client(r.Context(), claims.ClientID); err != nil {
-			return oauth2.Claims{}, "", err
-		}
-	}
-	return claims, record.TokenDenial(claims), nil
+	return ""
 }

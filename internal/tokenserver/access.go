@@ -1,0 +1,68 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package tokenserver
+
+import (
+	"context"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// question is what is asked about an access token.
+type question struct {
+	token string
+	// asker is who answers for the look-ups that the question may cause.
+	asker string
+	// refuses says why a token that is good in itself is no business of the asker's, or "". It is asked before anything is
+	// looked up, and what it refuses is refused whatever else is true. Nil refuses nothing.
+	refuses func(oauth2.Claims) oauth2.Reason
+}
+
+// access decides whether an access token is good right now: the one function that introspection, forward-auth and ext_authz
+// ask, so that what is taken back in one place is taken back in all. A denial is empty for a good token; an error means that
+// it cannot be decided, and is a refusal too.
+func (s *Server) access(ctx context.Context, q question, e *event) (oauth2.Claims, oauth2.Reason, error) {
+	claims, err := s.validate(ctx, q.token)
+	if err != nil {
+		return oauth2.Claims{}, oauth2.ReasonOf(err), nil
+	}
+	e.tokenID, e.subject, e.audience = claims.ID, claims.ClientID, claims.Audience
+	if q.refuses != nil {
+		if denial := q.refuses(claims); denial != "" {
+			return oauth2.Claims{}, denial, nil
+		}
+	}
+	record, err := s.tokenRecord(ctx, q.asker, claims)
+	if err != nil {
+		return oauth2.Claims{}, "", err
+	}
+	if denial := record.TokenDenial(claims); denial != "" {
+		return oauth2.Claims{}, denial, nil
+	}
+	return claims, "", nil
+}
+
+// validate reads a token by the keys in memory, or, where it names one that memory does not have, by those of the source.
+func (s *Server) validate(ctx context.Context, token string) (oauth2.Claims, error) {
+	claims, err := s.Issuer.Validate(token, s.Directory.Ring(), s.Now())
+	if oauth2.ReasonOf(err) == oauth2.ReasonTokenKeyUnknown {
+		if ring, ok := s.lookups.ring(ctx); ok {
+			claims, err = s.Issuer.Validate(token, ring, s.Now())
+		}
+	}
+	return claims, err
+}
+
+// tokenRecord is what is known of the client of a token. The token is ours, so where memory does not know the client, it was
+// there a moment ago or is not in this replica's memory yet, and the source is asked.
+func (s *Server) tokenRecord(ctx context.Context, asker string, claims oauth2.Claims) (oauth2.Record, error) {
+	record := s.Directory.Record(claims.ClientID)
+	if !record.Unknown(claims) {
+		return record, nil
+	}
+	if _, ok := s.questions.take(throttleKey{asker, claims.ClientID}, s.Now()); !ok {
+		return oauth2.Record{}, oauth2.Unavailable(lookupRetry)
+	}
+	return s.lookups.client(ctx, claims.ClientID)
+}
