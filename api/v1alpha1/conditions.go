@@ -46,6 +46,10 @@ const (
 	ReasonSigningAlgorithmNotEnabled = "SigningAlgorithmNotEnabled"
 	// ReasonSigningAlgorithmNotReady: no key of spec.tokenSigningAlgorithm signs yet; the first is published already.
 	ReasonSigningAlgorithmNotReady = "SigningAlgorithmNotReady"
+	// ReasonServiceAccountNotFound: spec.authentication.serviceAccount names an account that is not there.
+	ReasonServiceAccountNotFound = "ServiceAccountNotFound"
+	// ReasonConfigMapConflict: a ConfigMap of the wanted name is there and is not this client's.
+	ReasonConfigMapConflict = "ConfigMapConflict"
 	// ReasonProgressing: a step did not succeed yet and is tried again.
 	ReasonProgressing = "Progressing"
 )
@@ -65,6 +69,27 @@ func RegisteredKeys() metav1.Condition {
 	registered := Registered()
 	registered.Message = "The client can fetch tokens with assertions signed by its keys."
 	return registered
+}
+
+// RegisteredServiceAccount is the condition of a client that the token endpoint honours by the tokens of a service account.
+func RegisteredServiceAccount(name string) metav1.Condition {
+	registered := Registered()
+	registered.Message = fmt.Sprintf("Pods of ServiceAccount %q can fetch tokens with the token of that account.", name)
+	return registered
+}
+
+// ServiceAccountNotFound is the condition of a client whose service account is not there.
+func ServiceAccountNotFound(name string) metav1.Condition {
+	return notReady(ReasonServiceAccountNotFound, fmt.Sprintf(
+		"ServiceAccount %q does not exist in this namespace, so that nobody gets a token as this client. "+
+			"Create it, or correct spec.authentication.serviceAccount.name.", name))
+}
+
+// ConfigMapConflict is the condition of a client whose ConfigMap's name is taken by a ConfigMap that is not its own.
+func ConfigMapConflict(name string) metav1.Condition {
+	return notReady(ReasonConfigMapConflict, fmt.Sprintf(
+		"ConfigMap %q exists and does not belong to this client; it was not touched. "+
+			"Choose another spec.secret.name, or delete that ConfigMap if nobody needs it.", name))
 }
 
 // InvalidJWKS is the condition of a client whose keys cannot be read; why says what is wrong with them.

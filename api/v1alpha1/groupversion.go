@@ -28,10 +28,12 @@ const (
 	// AnnotationTaint on the Secret of the signing keys names keys by their kid, separated by commas, that are withdrawn at
 	// once with every token they signed. AnnotationRotate there asks for the next key to sign as soon as its lead allows.
 	AnnotationTaint = "hallpass.dev/taint"
-	// AnnotationClient on a Secret names the OAuth2Client whose credentials it holds.
+	// AnnotationClient on a Secret or a ConfigMap names the OAuth2Client whose credentials it holds.
 	AnnotationClient = "hallpass.dev/client"
 	// SecretTypeClient is the type of every Secret that the operator writes for an OAuth2Client.
 	SecretTypeClient = "hallpass.dev/oauth2-client"
+	// LabelClientConfig with the value "true" is on every ConfigMap that the operator writes for an OAuth2Client.
+	LabelClientConfig = "hallpass.dev/client-config"
 	// LabelCredentials with the value "true" lets an OAuth2Client of source Existing read a Secret.
 	LabelCredentials = "hallpass.dev/credentials"
 	// LabelManagedBy and ManagedBy mark what the operator wrote.

@@ -4,7 +4,7 @@
 package v1alpha1
 
 // SecretSpec says where the credentials of a client go and how that Secret looks. A Secret that Hallpass writes always has
-// the type hallpass.dev/oauth2-client.
+// the type hallpass.dev/oauth2-client. A client with method ServiceAccount has a ConfigMap instead, of which the same is said.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.source) || self.source != 'Existing' || !(has(self.labels) || has(self.annotations) || has(self.template) || has(self.omit) || has(self.deletionPolicy) || has(self.keys) && (has(self.keys.issuerURL) || has(self.keys.tokenURL) || has(self.keys.jwksURL) || has(self.keys.introspectionURL) || has(self.keys.scope) || has(self.keys.caCertificate)))",message="a Secret of source Existing is only read: labels, annotations, template, omit, deletionPolicy and all keys but clientID and clientSecret are for Secrets that Hallpass writes"
 type SecretSpec struct {

@@ -50,7 +50,7 @@ type OAuth2ClientList struct {
 // OAuth2ClientSpec is what the client asks for.
 //
 // +kubebuilder:validation:XValidation:rule="!(has(self.secret) && has(self.secret.source) && self.secret.source == 'Existing' && has(self.rotation) && has(self.rotation.interval))",message="rotation.interval is for Secrets that Hallpass writes; an Existing one is rotated by whoever writes it"
-// +kubebuilder:validation:XValidation:rule="!has(self.authentication) || !has(self.authentication.privateKeyJWT) || !has(self.rotation) && !(has(self.secret) && (has(self.secret.keys) && has(self.secret.keys.clientSecret) || has(self.secret.source) && self.secret.source == 'Existing'))",message="with PrivateKeyJWT there is no client secret: leave out rotation, secret.keys.clientSecret and secret.source Existing"
+// +kubebuilder:validation:XValidation:rule="!has(self.authentication) || !(has(self.authentication.privateKeyJWT) || has(self.authentication.serviceAccount)) || !has(self.rotation) && !(has(self.secret) && (has(self.secret.keys) && has(self.secret.keys.clientSecret) || has(self.secret.source) && self.secret.source == 'Existing'))",message="with PrivateKeyJWT and ServiceAccount there is no client secret: leave out rotation, secret.keys.clientSecret and secret.source Existing"
 type OAuth2ClientSpec struct {
 	// displayName names the client for humans, in lists and messages. At most 100 characters.
 	// +optional
@@ -106,7 +106,8 @@ type OAuth2ClientSpec struct {
 	// +optional
 	Authentication AuthenticationSpec `json:"authentication,omitzero"`
 
-	// secret says where the credentials go and how that Secret looks.
+	// secret says where the credentials go and how that Secret looks; of a client with method ServiceAccount it says so of a
+	// ConfigMap, which holds the client_id and the URLs.
 	// +optional
 	Secret SecretSpec `json:"secret,omitzero"`
 
@@ -167,20 +168,26 @@ type ClaimValue string
 //
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:rule="(has(self.method) && self.method == 'PrivateKeyJWT') == has(self.privateKeyJWT)",message="privateKeyJWT belongs to method PrivateKeyJWT, and that method needs it"
+// +kubebuilder:validation:XValidation:rule="(has(self.method) && self.method == 'ServiceAccount') == has(self.serviceAccount)",message="serviceAccount belongs to method ServiceAccount, and that method needs it"
 type AuthenticationSpec struct {
-	// method is ClientSecret or PrivateKeyJWT; left out it is ClientSecret. With PrivateKeyJWT (RFC 7523) the client signs
-	// assertions with a key of its own; its Secret holds the client_id and the URLs and no client secret.
+	// method is ClientSecret, PrivateKeyJWT or ServiceAccount; left out it is ClientSecret. With PrivateKeyJWT (RFC 7523) the
+	// client signs assertions with a key of its own; its Secret holds the client_id and the URLs and no client secret. With
+	// ServiceAccount the client is a pod that sends the token of its service account; it has a ConfigMap and no Secret.
 	// +optional
 	Method AuthenticationMethod `json:"method,omitempty"`
 
 	// privateKeyJWT is what PrivateKeyJWT needs.
 	// +optional
 	PrivateKeyJWT PrivateKeyJWTSpec `json:"privateKeyJWT,omitzero"`
+
+	// serviceAccount is what ServiceAccount needs.
+	// +optional
+	ServiceAccount ServiceAccountSpec `json:"serviceAccount,omitzero"`
 }
 
 // AuthenticationMethod is how a client proves who it is.
 //
-// +kubebuilder:validation:Enum=ClientSecret;PrivateKeyJWT
+// +kubebuilder:validation:Enum=ClientSecret;PrivateKeyJWT;ServiceAccount
 type AuthenticationMethod string
 
 // The authentication methods of an OAuth2Client.
@@ -189,6 +196,8 @@ const (
 	ByClientSecret AuthenticationMethod = "ClientSecret"
 	// ByPrivateKeyJWT is private_key_jwt.
 	ByPrivateKeyJWT AuthenticationMethod = "PrivateKeyJWT"
+	// ByServiceAccount is a pod's token of its service account as the assertion of RFC 7523.
+	ByServiceAccount AuthenticationMethod = "ServiceAccount"
 )
 
 // PrivateKeyJWTSpec is what a client that signs its own assertions registers.
@@ -200,6 +209,17 @@ type PrivateKeyJWTSpec struct {
 	// +kubebuilder:validation:MaxLength=16384
 	// +kubebuilder:validation:XValidation:rule="!self.matches('\"(d|p|q|dp|dq|qi|oth|k)\"\\\\s*:')",message="jwks must hold public keys only: it has a private member (d, p, q, dp, dq, qi, oth or k); replace that key, for others have seen it"
 	JWKS string `json:"jwks,omitempty"`
+}
+
+// ServiceAccountSpec names the service account whose pods are the client.
+type ServiceAccountSpec struct {
+	// name of the ServiceAccount, which is one of the client's own namespace. A token of it is accepted if its audience is the
+	// issuer alone and it lives for an hour at the most. An account that is deleted and created again is let in anew.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="serviceAccount.name must be the name of a ServiceAccount of this namespace: lower-case letters, digits, '-' and '.'"
+	Name string `json:"name,omitempty"`
 }
 
 // ClientState says whether a client may have tokens.
@@ -250,6 +270,10 @@ type OAuth2ClientStatus struct {
 	// +optional
 	Secret SecretReference `json:"secret,omitzero"`
 
+	// configMap names the ConfigMap of a client with method ServiceAccount.
+	// +optional
+	ConfigMap ConfigMapReference `json:"configMap,omitzero"`
+
 	// credentials are the client secrets that are accepted now, the current one first; ids and times, never values.
 	// +optional
 	// +listType=map
@@ -273,6 +297,15 @@ type OAuth2ClientStatus struct {
 // SecretReference names a Secret of the object's own namespace.
 type SecretReference struct {
 	// name of the Secret.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name,omitempty"`
+}
+
+// ConfigMapReference names a ConfigMap of the object's own namespace.
+type ConfigMapReference struct {
+	// name of the ConfigMap.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253

@@ -27,7 +27,7 @@ type Cluster interface {
 
 const (
 	// reviewFresh is how long a verdict counts without asking again.
-	reviewFresh = 10 * time.Second
+	reviewFresh = 5 * time.Second
 	// reviewAway is how long nobody is asked after no answer came, so that requests do not wait for one each.
 	reviewAway = 5 * time.Second
 	// reviewEntries bounds the verdicts that are remembered, about 2 MiB. Only tokens that authenticate a client get in.

@@ -15,6 +15,7 @@ import (
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
@@ -127,7 +128,7 @@ func addControllers(mgr ctrl.Manager, o Options) error {
 // cacheOptions keep in memory what is ours alone: every Secret of our two namespaces, and elsewhere those of our type.
 func cacheOptions(o Options) cache.Options {
 	ours := fields.OneTermEqualSelector("type", v1alpha1.SecretTypeClient)
-	bundle := fields.OneTermEqualSelector("metadata.name", servingcert.BundleConfigMapName)
+	clientConfig := labels.SelectorFromSet(labels.Set{v1alpha1.LabelClientConfig: "true"})
 	return cache.Options{
 		DefaultTransform:            cache.TransformStripManagedFields(),
 		ReaderFailOnMissingInformer: true,
@@ -137,8 +138,12 @@ func cacheOptions(o Options) cache.Options {
 				o.SystemNamespace:   {FieldSelector: fields.Everything()},
 				cache.AllNamespaces: {FieldSelector: ours},
 			}},
-			// The manager's rights end at this one name, and a watch without it would be refused.
-			&corev1.ConfigMap{}: {Namespaces: map[string]cache.Config{o.SystemNamespace: {FieldSelector: bundle}}},
+			// The CA is in our own namespace, the clients' ConfigMaps are everywhere.
+			&corev1.ConfigMap{}: {Namespaces: map[string]cache.Config{
+				o.SystemNamespace:   {LabelSelector: labels.Everything()},
+				cache.AllNamespaces: {LabelSelector: clientConfig},
+			}},
+			&corev1.ServiceAccount{}: {Transform: oauth2client.KeepIdentity},
 		},
 	}
 }

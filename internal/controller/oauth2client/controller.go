@@ -115,7 +115,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, c *v1alpha1.OAuth2Client) (c
 func (r *Reconciler) ensureRegistered(ctx context.Context, c *v1alpha1.OAuth2Client) (*world, error) {
 	w := &world{wish: wishOf(c), registration: registration.Registration{Client: compile(c)}}
 	for _, find := range []func(context.Context, *v1alpha1.OAuth2Client, *world) error{
-		r.findRegistration, r.checkClientID, r.findSecret, r.findCA, r.findKeys, r.checkTemplates,
+		r.findRegistration, r.findServiceAccount, r.checkClientID, r.findSecret, r.findCA, r.findKeys, r.checkServiceAccount, r.checkTemplates,
 	} {
 		if err := find(ctx, c, w); err != nil {
 			return w, err
@@ -126,7 +126,7 @@ func (r *Reconciler) ensureRegistered(ctx context.Context, c *v1alpha1.OAuth2Cli
 	}
 	if declares(c) {
 		r.registerDeclared(w)
-		return w, errors.Join(r.publish(ctx, c, w), r.removeFormer(ctx, c))
+		return w, errors.Join(r.publish(ctx, c, w), r.removeFormer(ctx, c, w))
 	}
 	if err := r.ensureCredential(ctx, c, w); err != nil {
 		return w, err
@@ -134,12 +134,12 @@ func (r *Reconciler) ensureRegistered(ctx context.Context, c *v1alpha1.OAuth2Cli
 	if w.condition != nil {
 		return w, r.keepRegistration(ctx, c, w)
 	}
-	for _, ensure := range []func(context.Context, *v1alpha1.OAuth2Client, *world) error{r.publish, r.applySecret} {
+	for _, ensure := range []func(context.Context, *v1alpha1.OAuth2Client, *world) error{r.publish, r.applyOutput, r.removeFormer} {
 		if err := ensure(ctx, c, w); err != nil {
 			return w, err
 		}
 	}
-	return w, r.removeFormer(ctx, c)
+	return w, nil
 }
 
 // checkClientID refuses an identifier of the client's choice where the installation does not allow any. One that is registered
@@ -153,25 +153,23 @@ func (r *Reconciler) checkClientID(_ context.Context, c *v1alpha1.OAuth2Client, 
 
 // SetupWithManager says what wakes the controller.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	err := mgr.GetFieldIndexer().IndexField(context.Background(), &corev1.Secret{}, indexByClient, func(o client.Object) []string {
-		return []string{o.GetAnnotations()[v1alpha1.AnnotationClient]}
-	})
-	if err != nil {
-		return fmt.Errorf("index Secrets by their client: %w", err)
+	if err := r.index(mgr.GetFieldIndexer()); err != nil {
+		return err
 	}
 	toClientOfSecret := handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
 		return clientOfSecret(o, r.RegistryNamespace)
 	})
-	toEveryClient := handler.EnqueueRequestsFromMapFunc(r.everyClient)
-	err = ctrl.NewControllerManagedBy(mgr).
+	err := ctrl.NewControllerManagedBy(mgr).
 		Named("oauth2client").
 		For(&v1alpha1.OAuth2Client{}).
 		// A user's Secret that is edited or deleted is healed; a registration that is lost is written again.
 		Watches(&corev1.Secret{}, toClientOfSecret).
 		// Whether a client's algorithm is there shows in its condition.
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.clientsOfKeys)).
-		// The CA stands in every user's Secret.
-		Watches(&corev1.ConfigMap{}, toEveryClient).
+		// A client's ConfigMap is healed likewise, and the CA stands in every user's Secret.
+		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.clientsOfConfigMap)).
+		// A service account that comes, goes or is made again decides who is let in.
+		WatchesMetadata(&corev1.ServiceAccount{}, handler.EnqueueRequestsFromMapFunc(r.clientsOfAccount)).
 		// A Secret that a user brought along is read again when it changes.
 		WatchesRawSource(source.Kind(r.Declared, &corev1.Secret{}, handler.TypedEnqueueRequestsFromMapFunc(r.clientsOfDeclared))).
 		WithOptions(controller.Options{
@@ -182,6 +180,26 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
 	if err != nil {
 		return fmt.Errorf("set up the OAuth2Client controller: %w", err)
+	}
+	return nil
+}
+
+// index lets the cache find objects by what is looked for.
+func (*Reconciler) index(indexer client.FieldIndexer) error {
+	byClient := func(o client.Object) []string { return []string{o.GetAnnotations()[v1alpha1.AnnotationClient]} }
+	for _, kind := range []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}} {
+		if err := indexer.IndexField(context.Background(), kind, indexByClient, byClient); err != nil {
+			return fmt.Errorf("index %T by their client: %w", kind, err)
+		}
+	}
+	err := indexer.IndexField(context.Background(), &v1alpha1.OAuth2Client{}, indexByAccount, func(o client.Object) []string {
+		if c, ok := o.(*v1alpha1.OAuth2Client); ok && byServiceAccount(c) {
+			return []string{c.Spec.Authentication.ServiceAccount.Name}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("index OAuth2Clients by their service account: %w", err)
 	}
 	return nil
 }
@@ -233,9 +251,10 @@ func DeclaredCache(mgr ctrl.Manager) (cache.Cache, error) {
 	return declared, nil
 }
 
-func (r *Reconciler) everyClient(ctx context.Context, o client.Object) []reconcile.Request {
+// clientsOfConfigMap finds the client that a ConfigMap belongs to, or every client if it is the one with the CA.
+func (r *Reconciler) clientsOfConfigMap(ctx context.Context, o client.Object) []reconcile.Request {
 	if client.ObjectKeyFromObject(o) != r.CABundle {
-		return nil
+		return clientOfSecret(o, r.RegistryNamespace)
 	}
 	var clients v1alpha1.OAuth2ClientList
 	if err := r.Client.List(ctx, &clients); err != nil {

@@ -28,6 +28,8 @@ type world struct {
 	// secret is the user's Secret, if it is there and the client's; value is the client secret in it.
 	secret *corev1.Secret
 	value  oauth2.Secret
+	// configMap is what a client with a service account has in the place of a Secret.
+	configMap *corev1.ConfigMap
 	// condition is why the client is not ready; nil if nothing is in its way.
 	condition *metav1.Condition
 	// due is when the next rotation comes; blocked, that it waits until then.
@@ -44,6 +46,9 @@ type world struct {
 // ensureCredential makes sure that the value in the Secret is registered, and mints a new one where there is none, where it
 // is not one of ours, or where a rotation is due.
 func (r *Reconciler) ensureCredential(ctx context.Context, c *v1alpha1.OAuth2Client, w *world) error {
+	if byServiceAccount(c) {
+		return r.checkConfigMap(ctx, c, w)
+	}
 	if w.registration.Client.KeysOnly {
 		if w.secret != nil {
 			return nil

@@ -26,7 +26,7 @@ func (r *Reconciler) formerSecrets(ctx context.Context, c *v1alpha1.OAuth2Client
 	}
 	var former []corev1.Secret
 	for i := range cached.Items {
-		if cached.Items[i].Name == secretName(c) {
+		if cached.Items[i].Name == secretName(c) && !byServiceAccount(c) {
 			continue
 		}
 		var secret corev1.Secret
@@ -73,8 +73,8 @@ func (r *Reconciler) inherit(ctx context.Context, c *v1alpha1.OAuth2Client, w *w
 	return nil
 }
 
-// removeFormer removes the Secrets under former names, once the one that is wanted is there.
-func (r *Reconciler) removeFormer(ctx context.Context, c *v1alpha1.OAuth2Client) error {
+// removeFormer removes the Secrets and ConfigMaps that are not used any more, once the one that is wanted is there.
+func (r *Reconciler) removeFormer(ctx context.Context, c *v1alpha1.OAuth2Client, _ *world) error {
 	former, err := r.formerSecrets(ctx, c)
 	if err != nil {
 		return err
@@ -86,5 +86,5 @@ func (r *Reconciler) removeFormer(ctx context.Context, c *v1alpha1.OAuth2Client)
 			return fmt.Errorf("remove Secret %s/%s, which was replaced by %s: %w", secret.Namespace, secret.Name, secretName(c), err)
 		}
 	}
-	return nil
+	return r.removeFormerConfigMaps(ctx, c)
 }

@@ -52,6 +52,9 @@ func compile(c *v1alpha1.OAuth2Client) oauth2.Client {
 		compiled.KeysOnly = true
 		compiled.Keys, _ = clientKeys(c) // without keys nobody gets in; findKeys says why
 	}
+	if byServiceAccount(c) {
+		compiled.ServiceAccount = &oauth2.ServiceAccount{Name: c.Spec.Authentication.ServiceAccount.Name} // findServiceAccount has its UID
+	}
 	return compiled
 }
 
@@ -112,7 +115,7 @@ func (r *Reconciler) findRegistration(ctx context.Context, c *v1alpha1.OAuth2Cli
 		found = registration.Registration{} // a verifier is bound to its owner's UID: nothing of it is of use
 	}
 	w.stored = &stored
-	if !compiled.KeysOnly {
+	if compiled.BySecret() {
 		// What has ended is dropped whatever else there is to do, or be waited for.
 		now := r.Clock.Now()
 		w.noteExpired(found.Client.Verifiers, now)

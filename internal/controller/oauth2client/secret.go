@@ -74,7 +74,7 @@ func (r *Reconciler) renderData(c *v1alpha1.OAuth2Client, w *world) (map[string]
 	data := map[string][]byte{
 		entry(keys.ClientID, keyClientID): []byte(values[keyClientID]),
 	}
-	if !w.registration.Client.KeysOnly {
+	if w.registration.Client.BySecret() {
 		values[keyClientSecret] = w.value.Reveal()
 		data[entry(keys.ClientSecret, keyClientSecret)] = []byte(values[keyClientSecret])
 	}
@@ -102,6 +102,11 @@ func (r *Reconciler) checkTemplates(_ context.Context, c *v1alpha1.OAuth2Client,
 // renderSecret is the Secret as it should be; checkTemplates has said that it can be.
 func (r *Reconciler) renderSecret(c *v1alpha1.OAuth2Client, w *world) *corev1.Secret {
 	data, _ := r.renderData(c, w)
+	return &corev1.Secret{ObjectMeta: outputMeta(c), Type: v1alpha1.SecretTypeClient, Data: data}
+}
+
+// outputMeta is what the metadata of the Secret, or of the ConfigMap, says on our part.
+func outputMeta(c *v1alpha1.OAuth2Client) metav1.ObjectMeta {
 	labels := map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy}
 	for key, value := range c.Spec.Secret.Labels {
 		labels[key] = string(value)
@@ -110,22 +115,21 @@ func (r *Reconciler) renderSecret(c *v1alpha1.OAuth2Client, w *world) *corev1.Se
 	for key, value := range c.Spec.Secret.Annotations {
 		annotations[key] = string(value)
 	}
-	secret := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: secretName(c), Labels: labels, Annotations: annotations},
-		Type:       v1alpha1.SecretTypeClient,
-		Data:       data,
-	}
+	output := metav1.ObjectMeta{Namespace: c.Namespace, Name: secretName(c), Labels: labels, Annotations: annotations}
 	if c.Spec.Secret.DeletionPolicy != v1alpha1.DeletionRetain {
-		secret.OwnerReferences = []metav1.OwnerReference{{
+		output.OwnerReferences = []metav1.OwnerReference{{
 			APIVersion: v1alpha1.GroupVersion.String(), Kind: "OAuth2Client", Name: c.Name, UID: c.UID,
 			Controller: new(true), BlockOwnerDeletion: new(false),
 		}}
 	}
-	return secret
+	return output
 }
 
 // findSecret reads the client's Secret from the cache, which holds Secrets of our type alone.
 func (r *Reconciler) findSecret(ctx context.Context, c *v1alpha1.OAuth2Client, w *world) error {
+	if byServiceAccount(c) {
+		return r.findConfigMap(ctx, c, w)
+	}
 	if declares(c) {
 		return r.findExisting(ctx, c, w)
 	}
@@ -175,10 +179,17 @@ func clientSecretIn(secret *corev1.Secret, name string) oauth2.Secret {
 // owns decides whether a Secret is this client's: by type and annotation, and by an owner reference that is this client's,
 // missing or dead. Backup tools strip owner references and change UIDs; a Secret of another owner is never touched.
 func (r *Reconciler) owns(ctx context.Context, c *v1alpha1.OAuth2Client, secret *corev1.Secret) (bool, error) {
-	if secret.Type != v1alpha1.SecretTypeClient || secret.Annotations[v1alpha1.AnnotationClient] != c.Name {
+	if secret.Type != v1alpha1.SecretTypeClient {
 		return false, nil
 	}
-	for _, owner := range secret.OwnerReferences {
+	return r.ownsMeta(ctx, c, secret)
+}
+
+func (r *Reconciler) ownsMeta(ctx context.Context, c *v1alpha1.OAuth2Client, found client.Object) (bool, error) {
+	if found.GetAnnotations()[v1alpha1.AnnotationClient] != c.Name {
+		return false, nil
+	}
+	for _, owner := range found.GetOwnerReferences() {
 		switch {
 		case owner.UID == c.UID:
 		case owner.Kind != "OAuth2Client" || !strings.HasPrefix(owner.APIVersion, v1alpha1.GroupVersion.Group+"/"):
@@ -191,6 +202,14 @@ func (r *Reconciler) owns(ctx context.Context, c *v1alpha1.OAuth2Client, secret 
 		}
 	}
 	return true, nil
+}
+
+// applyOutput brings up to date what the client gets: its ConfigMap or its Secret.
+func (r *Reconciler) applyOutput(ctx context.Context, c *v1alpha1.OAuth2Client, w *world) error {
+	if byServiceAccount(c) {
+		return r.applyConfigMap(ctx, c, w)
+	}
+	return r.applySecret(ctx, c, w)
 }
 
 // applySecret brings the derived parts of the Secret up to date, on the version that was read, or writes it under a new name.
@@ -215,21 +234,21 @@ func (r *Reconciler) writeSecret(ctx context.Context, w *world, wanted *corev1.S
 		err = r.Client.Update(ctx, wanted)
 	}
 	if err != nil {
-		return &secretError{name: wanted.Name, err: err}
+		return &outputError{kind: "Secret", name: wanted.Name, err: err}
 	}
 	w.secret = wanted
 	return nil
 }
 
-// secretError says that the user's Secret could not be written. Its message is for the user.
-type secretError struct {
-	name string
-	err  error
+// outputError says that the user's Secret or ConfigMap could not be written. Its message is for the user.
+type outputError struct {
+	kind, name string
+	err        error
 }
 
-func (e *secretError) Error() string { return fmt.Sprintf("write Secret %q (%v)", e.name, e.err) }
+func (e *outputError) Error() string { return fmt.Sprintf("write %s %q (%v)", e.kind, e.name, e.err) }
 
-func (e *secretError) Unwrap() error { return e.err }
+func (e *outputError) Unwrap() error { return e.err }
 
 func sameOwner(a, b metav1.OwnerReference) bool {
 	return a.UID == b.UID && a.Name == b.Name && a.Kind == b.Kind

@@ -72,6 +72,9 @@ func (w *world) status(c *v1alpha1.OAuth2Client) v1alpha1.OAuth2ClientStatus {
 	if w.secret != nil {
 		status.Secret = v1alpha1.SecretReference{Name: w.secret.Name}
 	}
+	if w.configMap != nil {
+		status.ConfigMap = v1alpha1.ConfigMapReference{Name: w.configMap.Name}
+	}
 	for _, v := range w.registration.Client.Verifiers {
 		if !v.Pending {
 			status.Credentials = append(status.Credentials, v1alpha1.CredentialStatus{
@@ -90,8 +93,12 @@ func (w *world) status(c *v1alpha1.OAuth2Client) v1alpha1.OAuth2ClientStatus {
 // setConditions derives Ready and its companions of kstatus.
 func setConditions(conditions *[]metav1.Condition, c *v1alpha1.OAuth2Client, obstacle *metav1.Condition) {
 	ready := v1alpha1.Registered()
-	if c.Spec.Authentication.Method == v1alpha1.ByPrivateKeyJWT {
+	switch c.Spec.Authentication.Method {
+	case v1alpha1.ByPrivateKeyJWT:
 		ready = v1alpha1.RegisteredKeys()
+	case v1alpha1.ByServiceAccount:
+		ready = v1alpha1.RegisteredServiceAccount(c.Spec.Authentication.ServiceAccount.Name)
+	case v1alpha1.ByClientSecret:
 	}
 	if c.Spec.State == v1alpha1.ClientSuspended {
 		ready = v1alpha1.Suspended()
@@ -124,7 +131,7 @@ func (r *Reconciler) reportFailure(ctx context.Context, c *v1alpha1.OAuth2Client
 		return nil
 	}
 	attempt := "register the client"
-	if refused, ok := errors.AsType[*secretError](failure); ok {
+	if refused, ok := errors.AsType[*outputError](failure); ok {
 		attempt = refused.Error() // of the user's own namespace: a quota or a policy there
 	}
 	w.condition = new(v1alpha1.Progressing(attempt))
