@@ -59,6 +59,14 @@ race-note:
 
 ##@ Measure
 
+.PHONY: bench
+bench: ## Measure the token server beside the floor. ARGS="-paths '^token' -clients 10 -changes 50"
+	@go run ./test/bench $(ARGS)
+
+.PHONY: profile
+profile: ## Leave CPU and heap profiles of the token server on each path in bin/profiles
+	@go run ./test/bench -rounds 1 -profiles bin/profiles $(ARGS)
+
 .PHONY: bench-apply
 bench-apply: ## Time kubectl apply to Ready and to the first token. ARGS="-clients 200 -rounds 1000 -lag 2s"
 	@go run ./test/bench/apply $(ARGS)

@@ -1,0 +1,15 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !linux
+
+package main
+
+import (
+	"errors"
+	"time"
+)
+
+func processorTime(int) (time.Duration, error) {
+	return 0, errors.New("the CPU time of a process is read on Linux only")
+}

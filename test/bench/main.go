@@ -1,0 +1,73 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command bench measures what the token server costs beside the floor, the least that a token server in Go can cost, and beside
+// other servers. Both run as processes of their own, the token server from its real binary with 10,000 clients, and take turns
+// within each round. The measure is the CPU time of the server's process a request: on a machine that does other things too it
+// is the one that repeats.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"regexp"
+
+	"github.com/hallpass-dev/hallpass/internal/jws"
+)
+
+// settings are the flags.
+type settings struct {
+	clients  int
+	rounds   int
+	requests int
+	workers  int
+	paths    *regexp.Regexp
+	changes  int
+	profiles string
+	output   io.Writer
+}
+
+func main() {
+	s := settings{output: os.Stdout}
+	flag.IntVar(&s.clients, "clients", 10_000, "registered clients; the requests are spread over all of them")
+	flag.IntVar(&s.rounds, "rounds", 12, "rounds, in each of which every server gets its turn")
+	flag.IntVar(&s.requests, "requests", 600, "requests a turn")
+	flag.IntVar(&s.workers, "workers", 4, "requests that are under way at once")
+	flag.IntVar(&s.changes, "changes", 0, "clients that change in each second, with a write of the signing keys beside them, all the while")
+	flag.StringVar(&s.profiles, "profiles", "", "write CPU and heap profiles of the token server on each path into this directory")
+	paths := flag.String("paths", "", "only the paths whose names match this regular expression")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	var err error
+	if s.paths, err = regexp.Compile(*paths); err == nil {
+		err = run(ctx, s)
+	}
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// print writes to the output; where that is gone there is nobody to tell.
+func (s settings) print(format string, args ...any) { _, _ = fmt.Fprintf(s.output, format, args...) }
+
+// run measures every path with ES256, and those that sign or verify with Ed25519 too.
+func run(ctx context.Context, s settings) error {
+	s.print("%s\n", machine())
+	s.print("%d clients, %d rounds of %d requests, %d at once", s.clients, s.rounds, s.requests, s.workers)
+	if s.changes > 0 {
+		s.print("; %d clients change in each second", s.changes)
+	}
+	s.print("\n")
+	for _, algorithm := range []jws.Algorithm{jws.ES256, jws.EdDSA} {
+		if err := compare(ctx, s, algorithm); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,227 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package population
+
+import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+)
+
+// APIServer lists the population and delivers what changes of it, as far as the token server asks: the Secrets of the
+// registry and the OAuth2Clients, whole or as a stream (WatchList). Of every other kind it has no object.
+type APIServer struct {
+	population *Population
+	listener   net.Listener
+	server     *http.Server
+
+	mu       sync.Mutex
+	version  int
+	watchers map[chan event]bool
+}
+
+// event is one line of a watch on the Secrets.
+type event struct {
+	Type   string `json:"type"`
+	Object any    `json:"object"`
+}
+
+// Serve starts the API server on a free port of this machine.
+func (p *Population) Serve() (*APIServer, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s := &APIServer{population: p, listener: listener, version: 1, watchers: map[chan event]bool{}}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /api/v1/namespaces/"+registration.Namespace+"/secrets", s.secrets)
+	mux.HandleFunc("GET /apis/hallpass.dev/v1alpha1/{resource}", s.custom)
+	mux.HandleFunc("GET /apis/hallpass.dev/v1alpha1/namespaces/"+registration.Namespace+"/{resource}", s.custom)
+	s.server = &http.Server{Handler: mux} //nolint:gosec // on loopback, for one caller of ours
+	go func() { _ = s.server.Serve(listener) }()
+	return s, nil
+}
+
+// Stop ends it at once.
+func (s *APIServer) Stop() error { return s.server.Close() }
+
+// WriteKubeconfig writes a file by which a client finds the API server.
+func (s *APIServer) WriteKubeconfig(path string) error {
+	const config = `{"apiVersion":"v1","kind":"Config","current-context":"c","contexts":[{"name":"c","context":{"cluster":"c"}}],` +
+		`"clusters":[{"name":"c","cluster":{"server":"http://%"}}]}`
+	return os.WriteFile(path, []byte(strings.Replace(config, "%", s.listener.Addr().String(), 1)), 0o600)
+}
+
+// Touch says that the registration of a client was written again.
+func (s *APIServer) Touch(c Client) error {
+	secret, err := s.secretOf(c)
+	if err == nil {
+		s.broadcast(secret)
+	}
+	return err
+}
+
+// TouchKeys says that the signing keys were written again.
+func (s *APIServer) TouchKeys() error {
+	secret, err := s.keys()
+	if err == nil {
+		s.broadcast(secret)
+	}
+	return err
+}
+
+func (s *APIServer) broadcast(secret *corev1.Secret) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.version++
+	secret.ResourceVersion = strconv.Itoa(s.version)
+	for watcher := range s.watchers {
+		watcher <- event{"MODIFIED", secret}
+	}
+}
+
+func (s *APIServer) secrets(w http.ResponseWriter, r *http.Request) {
+	objects := func(yield func(any) error) error {
+		secret, err := s.keys()
+		if err != nil {
+			return err
+		}
+		if err := yield(secret); err != nil {
+			return err
+		}
+		for _, c := range s.population.Clients {
+			secret, err := s.secretOf(c)
+			if err != nil {
+				return err
+			}
+			if err := yield(secret); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	changes := make(chan event, 1<<10)
+	s.mu.Lock()
+	s.watchers[changes] = true
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.watchers, changes)
+		s.mu.Unlock()
+	}()
+	deliver(w, r, metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}, objects, changes)
+}
+
+// kinds are the kinds of our group by their resources.
+var kinds = map[string]string{ //nolint:gochecknoglobals // a constant table
+	"oauth2clients": "OAuth2Client", "oauth2resources": "OAuth2Resource", "oauth2policies": "OAuth2Policy", "oauth2tokens": "OAuth2Token",
+	"tokenrevocations": "TokenRevocation",
+}
+
+func (s *APIServer) custom(w http.ResponseWriter, r *http.Request) {
+	kind, known := kinds[r.PathValue("resource")]
+	if !known {
+		http.NotFound(w, r)
+		return
+	}
+	meta := metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: kind}
+	deliver(w, r, meta, func(yield func(any) error) error {
+		if kind != "OAuth2Client" {
+			return nil
+		}
+		for _, c := range s.population.Clients {
+			object := &v1alpha1.OAuth2Client{TypeMeta: meta, ObjectMeta: c.meta(c.Namespace, c.Name, c.UID)}
+			object.Spec.Scopes = []v1alpha1.Scope{"read", "write"}
+			if err := yield(object); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil)
+}
+
+// deliver answers LIST, and WATCH with or without the objects that are there already.
+func deliver(w http.ResponseWriter, r *http.Request, meta metav1.TypeMeta, objects func(yield func(any) error) error, changes <-chan event) {
+	w.Header().Set("Content-Type", "application/json")
+	query := r.URL.Query()
+	if query.Get("watch") == "" {
+		list := struct {
+			metav1.TypeMeta
+			metav1.ListMeta `json:"metadata"`
+
+			Items []any `json:"items"`
+		}{metav1.TypeMeta{APIVersion: meta.APIVersion, Kind: meta.Kind + "List"}, metav1.ListMeta{ResourceVersion: "1"}, []any{}}
+		_ = objects(func(object any) error { list.Items = append(list.Items, object); return nil })
+		_ = json.NewEncoder(w).Encode(list) //nolint:errchkjson // if it does not arrive, the caller asks again
+		return
+	}
+	stream := json.NewEncoder(w)
+	if query.Get("sendInitialEvents") == "true" {
+		if objects(func(object any) error { return stream.Encode(event{"ADDED", object}) }) != nil {
+			return
+		}
+		end := metav1.PartialObjectMetadata{TypeMeta: meta, ObjectMeta: metav1.ObjectMeta{
+			ResourceVersion: "1", Annotations: map[string]string{metav1.InitialEventsAnnotationKey: "true"},
+		}}
+		if err := stream.Encode(event{"BOOKMARK", end}); err != nil {
+			return
+		}
+	}
+	for {
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-r.Context().Done():
+			return
+		case change := <-changes:
+			if err := stream.Encode(change); err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (s *APIServer) keys() (*corev1.Secret, error) {
+	data, err := registration.EncodeKeys(s.population.Ring)
+	if err != nil {
+		return nil, err
+	}
+	return secret(Client{}.meta(registration.Namespace, registration.KeysSecretName, "keys"), registration.KeysSecretType, data), nil
+}
+
+func (s *APIServer) secretOf(c Client) (*corev1.Secret, error) {
+	data, err := registration.Encode(c.Registration())
+	if err != nil {
+		return nil, err
+	}
+	return secret(c.meta(registration.Namespace, registration.SecretName(c.ID), "r-"+c.UID), registration.SecretType, data), nil
+}
+
+func secret(meta metav1.ObjectMeta, secretType corev1.SecretType, data map[string][]byte) *corev1.Secret {
+	return &corev1.Secret{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}, ObjectMeta: meta, Type: secretType, Data: data}
+}
+
+// meta is as long as that of an object which was written by a real manager.
+func (c Client) meta(namespace, name, uid string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{
+		Namespace: namespace, Name: name, UID: types.UID(uid), ResourceVersion: "1", Generation: 1,
+		Labels:      map[string]string{"app.kubernetes.io/managed-by": "hallpass"},
+		Annotations: map[string]string{registration.AnnotationClientID: c.ID},
+		ManagedFields: []metav1.ManagedFieldsEntry{{
+			Manager: "hallpass-manager", Operation: metav1.ManagedFieldsOperationUpdate, FieldsType: "FieldsV1",
+			FieldsV1: metav1.NewFieldsV1(`{"f:data":{".":{},"f:client.json":{}},"f:metadata":{"f:annotations":{".":{},` +
+				`"f:hallpass.dev/client-id":{}},"f:labels":{".":{},"f:app.kubernetes.io/managed-by":{}}},"f:type":{}}`),
+		}},
+	}
+}

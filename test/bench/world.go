@@ -1,0 +1,236 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/jws"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/test/bench/population"
+)
+
+const (
+	issuer = "https://hallpass.bench.test"
+	module = "github.com/hallpass-dev/hallpass/"
+)
+
+// world is the servers that are compared and what they know.
+type world struct {
+	settings
+
+	dir       string
+	people    *population.Population
+	api       *population.APIServer
+	seen      []string
+	processes []*process
+	// plain and overTLS are the token server, a process for each; floor serves both.
+	plain, overTLS, floor *process
+	roots                 *x509.CertPool
+}
+
+// newWorld builds and starts everything. The token server starts first: the floor's answers are the token server's own.
+func newWorld(ctx context.Context, s settings, algorithm jws.Algorithm) (_ *world, err error) {
+	w := &world{settings: s}
+	defer func() {
+		if err != nil {
+			w.stop()
+		}
+	}()
+	if w.dir, err = os.MkdirTemp("", "hallpass-bench-"); err != nil {
+		return nil, err
+	}
+	origin, err := oauth2.ParseIssuer(issuer, false)
+	if err != nil {
+		return nil, err
+	}
+	if w.people, err = population.New(origin, s.clients, algorithm, time.Now()); err != nil {
+		return nil, err
+	}
+	for i := range s.requests {
+		token, err := w.people.Token(w.client(i), time.Now())
+		if err != nil {
+			return nil, err
+		}
+		w.seen = append(w.seen, token)
+	}
+	if w.api, err = w.people.Serve(); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(w.api.WriteKubeconfig(w.file("kubeconfig")), w.writeCertificate()); err != nil {
+		return nil, err
+	}
+	program := "cmd/tokenserver"
+	if s.profiles != "" {
+		program = "test/bench/profiled"
+	}
+	tokenserver, err := build(ctx, w.dir, "tokenserver", module+program)
+	if err != nil {
+		return nil, err
+	}
+	if w.plain, err = w.startTokenServer(ctx, tokenserver, "hallpass", false); err != nil {
+		return nil, err
+	}
+	if w.overTLS, err = w.startTokenServer(ctx, tokenserver, "hallpass-tls", true); err != nil {
+		return nil, err
+	}
+	return w, w.startFloor(ctx)
+}
+
+// client spreads the requests over the whole population.
+func (w *world) client(i int) population.Client {
+	const stride = 7919 // a prime: neighbours in time are no neighbours in memory
+	return w.people.Clients[i*stride%len(w.people.Clients)]
+}
+
+func (w *world) file(name string) string { return filepath.Join(w.dir, name) }
+
+func (w *world) startTokenServer(ctx context.Context, program, name string, overTLS bool) (*process, error) {
+	listen, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	ops, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	args := []string{
+		program, "--issuer=" + issuer, "--kubeconfig=" + w.file("kubeconfig"), "--listen=" + listen, "--ops-listen=" + ops, "--client-rate=100000",
+	}
+	if overTLS {
+		args = append(args, "--tls-cert-file="+w.file("tls.crt"), "--tls-key-file="+w.file("tls.key"))
+	} else {
+		args = append(args, "--require-https=false")
+	}
+	profiles, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	p, err := launch(ctx, w.dir, name, []string{"HALLPASS_PROFILES=" + profiles}, args...)
+	if err != nil {
+		return nil, err
+	}
+	w.processes = append(w.processes, p)
+	p.profiles = "http://" + profiles
+	p.ops = "http://" + ops
+	if overTLS {
+		p.tls = "https://" + listen
+	} else {
+		p.plain = "http://" + listen
+	}
+	return p, answers(ctx, http.DefaultClient, p.ops+"/readyz")
+}
+
+func (w *world) startFloor(ctx context.Context) error {
+	program, err := build(ctx, w.dir, "floor", module+"test/bench/floor")
+	if err != nil {
+		return err
+	}
+	fixture, err := w.people.Fixture(w.seen, time.Now())
+	if err != nil {
+		return err
+	}
+	if err := w.copyAnswers(ctx, &fixture); err != nil {
+		return err
+	}
+	raw, err := json.Marshal(fixture)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(w.file("fixture.json"), raw, 0o600); err != nil {
+		return err
+	}
+	plain, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	overTLS, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	if w.floor, err = launch(ctx, w.dir, "floor", nil, program, "-fixture="+w.file("fixture.json"), "-listen="+plain, "-listen-tls="+overTLS,
+		"-tls-cert-file="+w.file("tls.crt"), "-tls-key-file="+w.file("tls.key")); err != nil {
+		return err
+	}
+	w.processes = append(w.processes, w.floor)
+	w.floor.plain, w.floor.tls = "http://"+plain, "https://"+overTLS
+	return answers(ctx, http.DefaultClient, w.floor.plain+oauth2.JWKSPath)
+}
+
+// stop ends what runs and removes what was written.
+func (w *world) stop() {
+	for _, p := range w.processes {
+		p.stop()
+	}
+	if w.api != nil {
+		_ = w.api.Stop()
+	}
+	_ = os.RemoveAll(w.dir)
+}
+
+// writeCertificate makes the serving certificate that both use: ECDSA, as the manager's.
+func (w *world) writeCertificate() error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "bench"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), KeyUsage: x509.KeyUsageDigitalSignature,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return err
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	w.roots = x509.NewCertPool()
+	w.roots.AppendCertsFromPEM(certificate)
+	return errors.Join(
+		os.WriteFile(w.file("tls.crt"), certificate, 0o600),
+		os.WriteFile(w.file("tls.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), 0o600),
+	)
+}
+
+// transport is a way to connect.
+type transport string
+
+const (
+	plainHTTP transport = "HTTP/1.1"
+	overTLS13 transport = "TLS 1.3"
+	overHTTP2 transport = "HTTP/2, TLS 1.3"
+	handshake transport = "TLS 1.3, new connection"
+)
+
+// caller connects in one way only, with as many connections as there are workers.
+func (w *world) caller(t transport) *http.Client {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(t != overHTTP2)
+	protocols.SetHTTP2(t == overHTTP2)
+	return &http.Client{
+		Timeout: 10 * time.Second,
+		Transport: &http.Transport{
+			TLSClientConfig: &tls.Config{RootCAs: w.roots, MinVersion: tls.VersionTLS13}, Protocols: protocols,
+			MaxIdleConnsPerHost: w.workers, DisableKeepAlives: t == handshake, DisableCompression: true,
+		},
+	}
+}
