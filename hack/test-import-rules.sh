@@ -63,6 +63,9 @@ refuse internal/tokenserver  ~/internal/controller/oauth2client
 refuse internal/tokenserver  ~/internal/directory
 refuse internal/tokenserver  ~/internal/registration
 refuse internal/tokenserver  ~/api/v1alpha1
+refuse internal/tokenserver  go.opentelemetry.io/otel/sdk/trace
+allow  internal/tokenserver  go.opentelemetry.io/otel/trace
+allow  internal/tokenserver:test go.opentelemetry.io/otel/sdk/trace
 allow  internal/tokenserver  net/http
 allow  internal/tokenserver  ~/internal/oauth2
 refuse internal/directory    ~/internal/controller/oauth2client

@@ -25,6 +25,8 @@ type event struct {
 	source   string
 	// requestID names the request in the answer and the audit line; callerID is the name that the caller gave it, if any.
 	requestID, callerID string
+	// traceID names the trace that the request is part of, if it is traced.
+	traceID string
 
 	// reason is why the request was refused; empty if it was not.
 	reason oauth2.Reason
@@ -46,15 +48,25 @@ func (s *Server) record(r *http.Request, e *event, status int) {
 	if e.reason == "" && (e.endpoint == endpointKeys || e.endpoint == endpointMetadata) {
 		return
 	}
-	outcome := "allowed"
-	if e.reason != "" {
-		outcome = "refused"
-	}
 	attributes := []slog.Attr{
-		slog.String("request_id", e.requestID), slog.String("endpoint", e.endpoint), slog.String("outcome", outcome),
+		slog.String("request_id", e.requestID), slog.String("endpoint", e.endpoint), slog.String("outcome", e.outcome()),
 		slog.Int("status", status), slog.String("source", e.source),
 	}
-	for _, field := range []struct{ name, value string }{
+	for _, field := range e.fields() {
+		if field.value != "" {
+			attributes = append(attributes, slog.String(field.name, field.value))
+		}
+	}
+	s.Audit.LogAttrs(r.Context(), slog.LevelInfo, "decision", attributes...)
+}
+
+// field is one thing to tell of a request.
+type field struct{ name, value string }
+
+// fields are what audit lines and spans show beside the request's id, endpoint, outcome, status and source. This is the
+// allow-list.
+func (e *event) fields() []field {
+	return []field{
 		{"reason", string(e.reason)},
 		{"token_denial", string(e.denial)},
 		{"client_id", e.clientID},
@@ -65,12 +77,16 @@ func (s *Server) record(r *http.Request, e *event, status int) {
 		{"aud", e.audience},
 		{"scope", e.scope},
 		{"caller_request_id", e.callerID},
-	} {
-		if field.value != "" {
-			attributes = append(attributes, slog.String(field.name, field.value))
-		}
+		{"trace_id", e.traceID},
 	}
-	s.Audit.LogAttrs(r.Context(), slog.LevelInfo, "decision", attributes...)
+}
+
+// outcome is what became of the request in one word.
+func (e *event) outcome() string {
+	if e.reason != "" {
+		return "refused"
+	}
+	return "allowed"
 }
 
 // maxCallerID bounds the request id of a caller; a UUID has 36 characters.

@@ -64,6 +64,7 @@ type errorBody struct {
 func (s *Server) endpoint(name string, handle handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		e := &event{endpoint: name, started: s.Now(), source: sourceOf(r), requestID: rand.Text(), callerID: callerID(r)}
+		r, span := s.startSpan(r, e)
 		w.Header().Set("X-Request-ID", e.requestID)
 		a, err := handle(r, e)
 		var status int
@@ -73,6 +74,7 @@ func (s *Server) endpoint(name string, handle handler) http.Handler {
 			status = respond(w, a)
 		}
 		s.record(r, e, status)
+		endSpan(span, e, status)
 	})
 }
 

@@ -18,6 +18,8 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
@@ -43,6 +45,8 @@ type Config struct {
 	Audit *slog.Logger
 	// Metrics counts; see NewMetrics.
 	Metrics *Metrics
+	// Tracer makes a span of each request; nil makes none.
+	Tracer trace.Tracer
 	// TokenAliases are further paths of the token endpoint; see CheckAliases.
 	TokenAliases []string
 	// TokenByGet lets the token endpoint answer GET too, with credentials in the Authorization header only.

@@ -43,6 +43,8 @@ type Options struct {
 	TokenByGet   bool
 	// ClientRate is how many tokens a second one client may fetch.
 	ClientRate int
+	// TracesURL is where spans are sent by OTLP over HTTP; empty sends none.
+	TracesURL string
 	// ShutdownLag is how long to serve on after readiness is withdrawn.
 	ShutdownLag time.Duration
 	// Log gets the audit lines and everything else, as JSON.
@@ -75,6 +77,9 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	flags.IntVar(&o.ClientRate, "client-rate", tokenserver.DefaultClientRate,
 		"how many tokens a second one client may fetch, with bursts of ten seconds' worth; what is beyond is answered 429")
 	flags.DurationVar(&o.ShutdownLag, "shutdown-lag", 5*time.Second, "how long to go on serving after readiness is withdrawn, so that balancers notice")
+	otlp := flags.String("otlp-endpoint", "",
+		"OpenTelemetry collector that gets traces by OTLP over HTTP, such as http://collector.monitoring:4318; "+
+			"left out it is OTEL_EXPORTER_OTLP_ENDPOINT, and without that there are no traces")
 	if err := flags.Parse(args); err != nil {
 		return Options{}, err
 	}
@@ -93,6 +98,9 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	var err error
 	if o.Issuer, err = oauth2.ParseIssuer(*issuer, !o.RequireHTTPS); err != nil {
 		return Options{}, fmt.Errorf("--issuer: %w", err)
+	}
+	if o.TracesURL, err = tracesURL(*otlp, os.Getenv); err != nil {
+		return Options{}, fmt.Errorf("--otlp-endpoint or OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)
 	}
 	if o.RequireHTTPS && (o.CertFile == "" || o.KeyFile == "") {
 		return Options{}, errors.New("--tls-cert-file and --tls-key-file are required; --require-https=false serves plain HTTP instead")

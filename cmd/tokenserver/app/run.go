@@ -43,11 +43,15 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	tracer, stopTracing, err := startTracing(ctx, o.TracesURL, log)
+	if err != nil {
+		return err
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	server := tokenserver.New(tokenserver.Config{
 		Issuer: o.Issuer, Directory: dir, Cluster: dir, Audit: log, Metrics: tokenserver.NewMetrics(registry), Random: rand.Reader,
-		TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate,
+		Tracer: tracer, TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate,
 	})
 
 	public := httpServer(server.Handler(), log)
@@ -87,6 +91,9 @@ func Run(ctx context.Context, o Options) error {
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
 	err = errors.Join(err, public.Shutdown(drain), ops.Shutdown(drain))
+	if err := stopTracing(drain); err != nil {
+		log.Warn("cannot send the last traces", "error", err)
+	}
 	stopWatching()
 	running.Wait()
 	log.Info("stopped")
