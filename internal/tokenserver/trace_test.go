@@ -51,8 +51,8 @@ func TestAnswerAuditLineAndSpanAgree(t *testing.T) {
 				t.Fatalf("%d spans, want one", len(spans))
 			}
 			line := w.lastAudit()
-			if line["request_id"] == "" || line["request_id"] != answer.Header().Get("X-Request-Id") {
-				t.Errorf("the answer is called %q, the audit line %v", answer.Header().Get("X-Request-Id"), line["request_id"])
+			if line["request_id"] == "" || line["request_id"] != answer.Header().Get("X-Request-ID") {
+				t.Errorf("the answer is called %q, the audit line %v", answer.Header().Get("X-Request-ID"), line["request_id"])
 			}
 			if line["trace_id"] != spans[0].SpanContext().TraceID().String() {
 				t.Errorf("the audit line names trace %v, the span is of %s", line["trace_id"], spans[0].SpanContext().TraceID())
