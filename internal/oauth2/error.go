@@ -64,6 +64,14 @@ const (
 	ReasonTokenClientChanged  Reason = "TokenClientChanged"
 	ReasonNotForCaller        Reason = "NotForCaller"
 	ReasonLookupUnavailable   Reason = "LookupUnavailable"
+	// ReasonWrongAudience: the token is good, but for another audience than the one that a proxy requires.
+	ReasonWrongAudience Reason = "WrongAudience"
+	// ReasonInsufficientScope: the token is good and lacks a scope that a proxy requires.
+	ReasonInsufficientScope Reason = "InsufficientScope"
+	// ReasonRequirementMalformed: a proxy asks without saying what it requires.
+	ReasonRequirementMalformed Reason = "RequirementMalformed"
+	// ReasonIdentityTooLarge: what the token says does not fit into the headers for a proxy.
+	ReasonIdentityTooLarge Reason = "IdentityTooLarge"
 	// ReasonServiceAccountNotFound: the account that the client names is not there; the client's condition has the same word.
 	ReasonServiceAccountNotFound Reason = "ServiceAccountNotFound"
 	// ReasonAccountTokenEnded: the cluster does not honour the token any more, because its pod or its account is gone.

@@ -15,6 +15,7 @@ const (
 	TokenPath         = "/oauth2/token"
 	IntrospectionPath = "/oauth2/introspect"
 	JWKSPath          = "/oauth2/jwks"
+	ForwardAuthPath   = "/forward-auth"
 	MetadataPath      = "/.well-known/oauth-authorization-server"
 	DiscoveryPath     = "/.well-known/openid-configuration"
 )

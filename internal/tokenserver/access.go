@@ -15,32 +15,37 @@ type question struct {
 	// asker is who answers for the look-ups that the question may cause.
 	asker string
 	// refuses says why a token that is good in itself is no business of the asker's, or "". It is asked before anything is
-	// looked up, and what it refuses is refused whatever else is true. Nil refuses nothing.
+	// looked up, and what it refuses is refused whatever else is true.
 	refuses func(oauth2.Claims) oauth2.Reason
 }
 
+// judgement is the answer: either why not, or what the token says and whose it is.
+type judgement struct {
+	denial oauth2.Reason
+	claims oauth2.Claims
+	client *oauth2.Client
+}
+
 // access decides whether an access token is good right now: the one function that introspection, forward-auth and ext_authz
-// ask, so that what is taken back in one place is taken back in all. A denial is empty for a good token; an error means that
-// it cannot be decided, and is a refusal too.
-func (s *Server) access(ctx context.Context, q question, e *event) (oauth2.Claims, oauth2.Reason, error) {
+// ask, so that what is taken back in one place is taken back in all. An error means that it cannot be decided, and is a
+// refusal too.
+func (s *Server) access(ctx context.Context, q question, e *event) (judgement, error) {
 	claims, err := s.validate(ctx, q.token)
 	if err != nil {
-		return oauth2.Claims{}, oauth2.ReasonOf(err), nil
+		return judgement{denial: oauth2.ReasonOf(err)}, nil
 	}
 	e.tokenID, e.subject, e.audience = claims.ID, claims.ClientID, claims.Audience
-	if q.refuses != nil {
-		if denial := q.refuses(claims); denial != "" {
-			return oauth2.Claims{}, denial, nil
-		}
+	if denial := q.refuses(claims); denial != "" {
+		return judgement{denial: denial}, nil
 	}
 	record, err := s.tokenRecord(ctx, q.asker, claims)
 	if err != nil {
-		return oauth2.Claims{}, "", err
+		return judgement{}, err
 	}
 	if denial := record.TokenDenial(claims); denial != "" {
-		return oauth2.Claims{}, denial, nil
+		return judgement{denial: denial}, nil
 	}
-	return claims, "", nil
+	return judgement{claims: claims, client: record.Client}, nil
 }
 
 // validate reads a token by the keys in memory, or, where it names one that memory does not have, by those of the source.

@@ -4,9 +4,10 @@
 package tokenserver
 
 import (
+	"context"
+	"crypto/rand"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
 	"strings"
 	"time"
@@ -40,10 +41,18 @@ type event struct {
 	subject    string
 	audience   string
 	scope      string
+	// required is what a proxy's configuration wants of the token.
+	required oauth2.Requirement
+}
+
+func (s *Server) newEvent(endpoint, remoteAddr, requestID string) *event {
+	return &event{
+		endpoint: endpoint, started: s.Now(), source: sourceOf(remoteAddr), requestID: rand.Text(), callerID: callerID(requestID),
+	}
 }
 
 // record writes the audit line and counts. Keys and metadata are public and asked for all the time: they are only counted.
-func (s *Server) record(r *http.Request, e *event, status int) {
+func (s *Server) record(ctx context.Context, e *event, status int) {
 	s.Metrics.observe(e, status, s.Now().Sub(e.started))
 	if e.reason == "" && (e.endpoint == endpointKeys || e.endpoint == endpointMetadata) {
 		return
@@ -57,7 +66,7 @@ func (s *Server) record(r *http.Request, e *event, status int) {
 			attributes = append(attributes, slog.String(field.name, field.value))
 		}
 	}
-	s.Audit.LogAttrs(r.Context(), slog.LevelInfo, "decision", attributes...)
+	s.Audit.LogAttrs(ctx, slog.LevelInfo, "decision", attributes...)
 }
 
 // field is one thing to tell of a request.
@@ -76,6 +85,8 @@ func (e *event) fields() []field {
 		{"token_client_id", e.subject},
 		{"aud", e.audience},
 		{"scope", e.scope},
+		{"required_aud", e.required.Audience},
+		{"required_scope", strings.Join(e.required.Scopes, " ")},
 		{"caller_request_id", e.callerID},
 		{"trace_id", e.traceID},
 	}
@@ -94,8 +105,7 @@ const maxCallerID = 64
 
 // callerID is the request id that a caller sent, if it has the shape of one. It is noted and never taken for ours: a caller
 // could give many requests one name, or one of its own the name of another's.
-func callerID(r *http.Request) string {
-	id := r.Header.Get("X-Request-ID")
+func callerID(id string) string {
 	if len(id) > maxCallerID || strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
 		return ""
 	}
@@ -103,8 +113,8 @@ func callerID(r *http.Request) string {
 }
 
 // sourceOf is the address that a request comes from, without its port. An IPv6 source is its /64: one host has all of it.
-func sourceOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
+func sourceOf(remoteAddr string) string {
+	host, _, err := net.SplitHostPort(remoteAddr)
 	if err != nil {
 		return ""
 	}

@@ -40,16 +40,17 @@ func (s *Server) introspect(r *http.Request, form oauth2.Form, e *event) (answer
 	if token == "" {
 		return answer{}, oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "token is missing")
 	}
-	claims, denial, err := s.access(r.Context(), question{
+	said, err := s.access(r.Context(), question{
 		token: token, asker: caller.ID, refuses: func(claims oauth2.Claims) oauth2.Reason { return s.notFor(caller, claims) },
 	}, e)
 	if err != nil {
 		return answer{}, err
 	}
-	if denial != "" {
-		e.denial = denial
+	if said.denial != "" {
+		e.denial = said.denial
 		return answer{body: rawJSON(inactive)}, nil
 	}
+	claims := said.claims
 	body, err := json.Marshal(introspectionAnswer{
 		Active: true, Issuer: claims.Issuer, Subject: claims.Subject, Audience: claims.Audience,
 		ClientID: claims.ClientID, ClientUID: claims.ClientUID, Scope: strings.Join(claims.Scopes, " "), TokenType: "Bearer",

@@ -4,9 +4,10 @@
 package tokenserver
 
 import (
-	"crypto/rand"
+	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -25,6 +26,8 @@ type answer struct {
 	contentType string
 	// maxAge makes the answer cacheable; without it nothing may be stored.
 	maxAge time.Duration
+	// header has further headers.
+	header http.Header
 }
 
 // rawJSON is a body that was rendered before.
@@ -63,17 +66,20 @@ type errorBody struct {
 // decision once.
 func (s *Server) endpoint(name string, handle handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		e := &event{endpoint: name, started: s.Now(), source: sourceOf(r), requestID: rand.Text(), callerID: callerID(r)}
-		r, span := s.startSpan(r, e)
+		e := s.newEvent(name, r.RemoteAddr, r.Header.Get("X-Request-ID"))
+		ctx, span := s.startSpan(r.Context(), r.Header.Values("Traceparent"), e)
 		w.Header().Set("X-Request-ID", e.requestID)
+		if span.IsRecording() {
+			r = r.WithContext(ctx)
+		}
 		a, err := handle(r, e)
 		var status int
 		if err != nil {
-			status = s.refuse(w, r, e, err)
+			status = s.refuse(ctx, w, e, err)
 		} else {
 			status = respond(w, a)
 		}
-		s.record(r, e, status)
+		s.record(ctx, e, status)
 		endSpan(span, e, status)
 	})
 }
@@ -87,6 +93,7 @@ func respond(w http.ResponseWriter, a answer) int {
 		}
 	}
 	header := w.Header()
+	maps.Copy(header, a.header)
 	if a.contentType != "" {
 		header.Set("Content-Type", a.contentType)
 	}
@@ -97,10 +104,10 @@ func respond(w http.ResponseWriter, a answer) int {
 }
 
 // refuse answers an error. One that it does not know is our own fault and becomes server_error without any detail.
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, e *event, err error) int {
+func (s *Server) refuse(ctx context.Context, w http.ResponseWriter, e *event, err error) int {
 	refusal, known := errors.AsType[*oauth2.Error](err)
 	if !known {
-		s.Audit.ErrorContext(r.Context(), "cannot answer", "endpoint", e.endpoint, "error", err)
+		s.Audit.ErrorContext(ctx, "cannot answer", "endpoint", e.endpoint, "error", err)
 		refusal = oauth2.Refuse(oauth2.ServerError, reasonInternal, "")
 	}
 	e.reason = refusal.Reason
@@ -111,11 +118,18 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, e *event, err er
 			w.Header().Set("Allow", byHTTP.allow)
 		}
 	}
-	if status == http.StatusUnauthorized {
+	bearer, byToken := errors.AsType[*bearerError](err)
+	if byToken {
+		status = bearer.status()
+		bearer.challenge(w.Header())
+	} else if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Basic realm="hallpass", charset="UTF-8"`)
 	}
 	if refusal.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int((refusal.RetryAfter+time.Second-1)/time.Second)))
+	}
+	if byToken && bearer.page {
+		return writeBody(w, status, bearer.html(w.Header()))
 	}
 	body, err := json.Marshal(errorBody{refusal.Code, refusal.Description})
 	if err != nil {
@@ -142,7 +156,7 @@ func statusOf(code oauth2.ErrorCode) int {
 // writeBody sends headers and body. Unless an answer was made cacheable before, nothing may store it (RFC 6749 section 5.1).
 func writeBody(w http.ResponseWriter, status int, body rawJSON) int {
 	header := w.Header()
-	if header.Get("Content-Type") == "" {
+	if header.Get("Content-Type") == "" && len(body) > 0 {
 		header.Set("Content-Type", "application/json")
 	}
 	if header.Get("Cache-Control") == "" {

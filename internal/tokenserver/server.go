@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package tokenserver is the HTTP edge of the protocol: token endpoint (RFC 6749), introspection (RFC 7662), keys
-// (RFC 7517) and metadata (RFC 8414). It parses a request once, asks package oauth2 and answers; who is registered a
-// Directory tells it. It knows no Kubernetes.
+// (RFC 7517), metadata (RFC 8414) and the answers to proxies that let only good tokens pass (RFC 6750). It parses a request
+// once, asks package oauth2 and answers; who is registered a Directory tells it. It knows no Kubernetes.
 package tokenserver
 
 import (
@@ -104,6 +104,8 @@ const (
 	endpointIntrospect = "introspect"
 	endpointKeys       = "jwks"
 	endpointMetadata   = "metadata"
+	endpointForward    = "forward-auth"
+	endpointExtAuthz   = "ext_authz"
 	endpointNone       = "none"
 )
 
@@ -117,6 +119,7 @@ func (s *Server) Handler() http.Handler {
 	s.get(mux, oauth2.JWKSPath, endpointKeys, s.jwks)
 	s.get(mux, oauth2.MetadataPath, endpointMetadata, s.metadata)
 	s.get(mux, oauth2.DiscoveryPath, endpointMetadata, s.metadata)
+	mux.Handle(oauth2.ForwardAuthPath, s.endpoint(endpointForward, s.forwardAuth)) // by any method: that of the caller says nothing
 	nowhere := s.endpoint(endpointNone, notFound)
 	mux.Handle("/", nowhere)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -153,6 +156,7 @@ const aliasLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 func CheckAliases(aliases []string) error {
 	served := []string{
 		oauth2.TokenPath, oauth2.IntrospectionPath, oauth2.JWKSPath, oauth2.MetadataPath, oauth2.DiscoveryPath,
+		oauth2.ForwardAuthPath,
 	}
 	for _, alias := range aliases {
 		switch {

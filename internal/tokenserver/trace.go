@@ -4,6 +4,7 @@
 package tokenserver
 
 import (
+	"context"
 	"net/http"
 	"strings"
 
@@ -19,19 +20,18 @@ const attributePrefix = "hallpass."
 
 // startSpan begins the span of a request, as a part of the trace that its caller is in (W3C Trace Context). Of that context
 // only the ids and the flags are taken: a tracestate is the caller's free text, and goes nowhere from here.
-func (s *Server) startSpan(r *http.Request, e *event) (*http.Request, trace.Span) {
+func (s *Server) startSpan(ctx context.Context, parents []string, e *event) (context.Context, trace.Span) {
 	if s.Tracer == nil {
-		return r, noop.Span{}
+		return ctx, noop.Span{}
 	}
-	ctx := r.Context()
-	if parents := r.Header.Values("Traceparent"); len(parents) == 1 {
+	if len(parents) == 1 {
 		ctx = propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": strings.TrimSpace(parents[0])})
 	}
 	ctx, span := s.Tracer.Start(ctx, e.endpoint, trace.WithSpanKind(trace.SpanKindServer))
 	if span.SpanContext().IsSampled() {
 		e.traceID = span.SpanContext().TraceID().String()
 	}
-	return r.WithContext(ctx), span
+	return ctx, span
 }
 
 // endSpan says of a request what its audit line says, in the same words, and nothing else.

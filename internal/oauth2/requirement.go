@@ -1,0 +1,134 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/hallpass-dev/hallpass/internal/jws"
+)
+
+// maxRequirementLength bounds what a proxy's configuration may say, and each of its two values.
+const maxRequirementLength = 1 << 10
+
+// The names under which a proxy's configuration says what it requires.
+const (
+	requiredAudience = "audience"
+	requiredScope    = "scope"
+)
+
+// Requirement is what a proxy's configuration wants of an access token before a request passes. The zero Requirement is
+// met by no token.
+type Requirement struct {
+	// Audience is the one audience that the token has to be for.
+	Audience string
+	// Scopes must all be in the token; none means that the audience is enough.
+	Scopes []string
+}
+
+var errRequirement = Refuse(InvalidRequest, ReasonRequirementMalformed,
+	"the proxy in front does not say which audience it requires, or says it in a way that is not understood")
+
+// ParseRequirementQuery reads a requirement from the query of a URL.
+func ParseRequirementQuery(rawQuery string) (Requirement, error) {
+	if len(rawQuery) > 3*maxRequirementLength {
+		return Requirement{}, errRequirement
+	}
+	parameters, err := url.ParseQuery(rawQuery)
+	if err != nil {
+		return Requirement{}, errRequirement
+	}
+	return ParseRequirement(parameters)
+}
+
+// ParseRequirement reads a requirement: audience once, scope at most once and never empty, and nothing else. A name that is
+// not known may be a scope misspelt, and a value that is there twice may be one that a caller added, so both are refused: what
+// is not understood never means less.
+func ParseRequirement(parameters map[string][]string) (Requirement, error) {
+	var r Requirement
+	for name, values := range parameters {
+		if len(values) != 1 || values[0] == "" || len(values[0]) > maxRequirementLength {
+			return Requirement{}, errRequirement
+		}
+		switch name {
+		case requiredAudience:
+			r.Audience = values[0]
+		case requiredScope:
+			scopes, err := ParseScope(values[0])
+			if err != nil {
+				return Requirement{}, errRequirement
+			}
+			r.Scopes = scopes
+		default:
+			return Requirement{}, errRequirement
+		}
+	}
+	if !ValidScopeToken(r.Audience) { // visible ASCII that needs no quoting: an audience is a URI
+		return Requirement{}, errRequirement
+	}
+	return r, nil
+}
+
+// Refuses is why a token with these claims is no token for here, or "". What it may do here HasScopes says.
+func (r Requirement) Refuses(claims Claims) Reason {
+	if r.Audience == "" || claims.Audience != r.Audience {
+		return ReasonWrongAudience
+	}
+	return ""
+}
+
+// HasScopes reports whether a token with these claims has every scope that is required.
+func (r Requirement) HasScopes(claims Claims) bool {
+	for _, scope := range r.Scopes {
+		if !slices.Contains(claims.Scopes, scope) {
+			return false
+		}
+	}
+	return true
+}
+
+// The refusals of a request to a protected resource before its token is looked at.
+var (
+	errNoBearer        = Refuse(InvalidToken, ReasonNoCredentials, "an access token is required")
+	errMalformedBearer = Refuse(InvalidRequest, ReasonMalformedCredential, "the Authorization header is not one bearer token")
+)
+
+// ParseBearer reads the values of an Authorization header: exactly one, the scheme Bearer and one token (RFC 6750 section
+// 2.1). Another scheme, or no header at all, has the reason NoCredentials.
+func ParseBearer(authorization []string) (Secret, error) {
+	switch len(authorization) {
+	case 0:
+		return Secret{}, errNoBearer
+	case 1:
+	default:
+		return Secret{}, errMalformedBearer
+	}
+	scheme, token, _ := strings.Cut(authorization[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return Secret{}, errNoBearer
+	}
+	token = strings.TrimLeft(token, " ")
+	if !validBearer(token) {
+		return Secret{}, errMalformedBearer
+	}
+	return NewSecret(token), nil
+}
+
+// validBearer reports whether s is a b64token of RFC 6750 section 2.1, of bounded length.
+func validBearer(s string) bool {
+	if len(s) > jws.MaxSize {
+		return false
+	}
+	s = strings.TrimRight(s, "=")
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-._~+/", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return s != ""
+}

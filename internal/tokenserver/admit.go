@@ -1,0 +1,170 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package tokenserver
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// The headers that tell an upstream who calls. All of them are in every answer that lets somebody in, also empty ones, so that
+// a proxy overwrites whatever the caller sent under these names.
+const (
+	headerClientID        = "X-Auth-Client-Id"
+	headerClientUID       = "X-Auth-Client-Uid"
+	headerClientNamespace = "X-Auth-Client-Namespace"
+	headerScopes          = "X-Auth-Scopes"
+	headerAudience        = "X-Auth-Audience"
+	headerExpires         = "X-Auth-Expires"
+)
+
+// maxIdentity bounds the identity headers, so that a whole answer is below 4 KiB, which every proxy has room for.
+const maxIdentity = 3 << 10
+
+// Attempt is all that counts of a request that a proxy holds back until it is decided. Path, method, host and the headers that
+// a caller can shape are not in it.
+type Attempt struct {
+	// Authorization are the values of that header.
+	Authorization []string
+	// Requirement is what the proxy's own configuration wants, and RequirementError what is wrong with it.
+	Requirement      oauth2.Requirement
+	RequirementError error
+	// Page says that a refusal is for a human to read. It decides nothing.
+	Page bool
+}
+
+// Decision is the answer to an attempt, as an HTTP answer: 200 lets the request pass, everything else refuses it.
+type Decision struct {
+	Status int
+	Header http.Header
+	Body   []byte
+	// Claims are those of the token that was let in, and Namespace is the one of its client.
+	Claims    oauth2.Claims
+	Namespace string
+}
+
+// Allowed reports whether the request may pass.
+func (d Decision) Allowed() bool { return d.Status == http.StatusOK }
+
+// Origin is where an attempt came from. It is written down and decides nothing.
+type Origin struct {
+	// RemoteAddr is the host:port of the proxy.
+	RemoteAddr string
+	// RequestID is the caller's name for the request, and Traceparent are the values of that header.
+	RequestID   string
+	Traceparent []string
+}
+
+// ExtAuthz decides about an attempt that did not come by HTTP, writes its audit line and counts it.
+func (s *Server) ExtAuthz(ctx context.Context, a Attempt, from Origin) Decision {
+	e := s.newEvent(endpointExtAuthz, from.RemoteAddr, from.RequestID)
+	ctx, span := s.startSpan(ctx, from.Traceparent, e)
+	w := &recorder{header: http.Header{}}
+	said, err := s.admit(ctx, a, e)
+	if err != nil {
+		w.status = s.refuse(ctx, w, e, err)
+	} else {
+		w.status = respond(w, answer{body: rawJSON(nil), header: identity(said)})
+	}
+	s.record(ctx, e, w.status)
+	endSpan(span, e, w.status)
+	d := Decision{Status: w.status, Header: w.header, Body: w.body}
+	if err == nil {
+		d.Claims, d.Namespace = said.claims, said.client.Namespace
+	}
+	return d
+}
+
+// recorder keeps an answer that is not written to a connection.
+type recorder struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (r *recorder) Header() http.Header    { return r.header }
+func (r *recorder) WriteHeader(status int) { r.status = status }
+
+func (r *recorder) Write(body []byte) (int, error) {
+	r.body = append(r.body, body...)
+	return len(body), nil
+}
+
+// admit decides about an attempt: the token that the Authorization header presents, good right now, for the audience and with
+// the scopes that the proxy's configuration requires. Every refusal is a bearerError.
+func (s *Server) admit(ctx context.Context, a Attempt, e *event) (judgement, error) {
+	said, err := s.tryToAdmit(ctx, a, e)
+	if refusal, ok := errors.AsType[*oauth2.Error](err); ok {
+		return judgement{}, &bearerError{required: a.Requirement, page: a.Page, refusal: refusal}
+	}
+	return said, err
+}
+
+func (s *Server) tryToAdmit(ctx context.Context, a Attempt, e *event) (judgement, error) {
+	if !s.inFlight.enter() {
+		return judgement{}, overloaded()
+	}
+	defer s.inFlight.leave()
+	if a.RequirementError != nil {
+		return judgement{}, a.RequirementError
+	}
+	e.required = a.Requirement
+	token, err := oauth2.ParseBearer(a.Authorization)
+	if err != nil {
+		return judgement{}, err
+	}
+	said, err := s.access(ctx, question{token: token.Reveal(), asker: "proxy " + e.source, refuses: a.Requirement.Refuses}, e)
+	if err != nil {
+		return judgement{}, err
+	}
+	switch said.denial {
+	case "":
+	case oauth2.ReasonTokenExpired:
+		return judgement{}, oauth2.Refuse(oauth2.InvalidToken, said.denial, "the access token has expired")
+	case oauth2.ReasonWrongAudience:
+		return judgement{}, oauth2.Refuse(oauth2.InvalidToken, said.denial, "the access token is for another audience")
+	default:
+		return judgement{}, oauth2.Refuse(oauth2.InvalidToken, said.denial, "the access token is not valid")
+	}
+	e.clientID, e.scope = said.claims.ClientID, strings.Join(said.claims.Scopes, " ")
+	if !a.Requirement.HasScopes(said.claims) {
+		return judgement{}, oauth2.Refuse(oauth2.InsufficientScope, oauth2.ReasonInsufficientScope, "the access token lacks a scope that is required here")
+	}
+	if !fits(identity(said)) {
+		return judgement{}, oauth2.Refuse(oauth2.InvalidToken, oauth2.ReasonIdentityTooLarge,
+			"the access token says more than fits into headers; ask for fewer scopes")
+	}
+	return said, nil
+}
+
+// identity is the whole set of identity headers.
+func identity(said judgement) http.Header {
+	return http.Header{
+		headerClientID:        {said.claims.ClientID},
+		headerClientUID:       {said.claims.ClientUID},
+		headerClientNamespace: {said.client.Namespace},
+		headerScopes:          {strings.Join(said.claims.Scopes, " ")},
+		headerAudience:        {said.claims.Audience},
+		headerExpires:         {strconv.FormatInt(said.claims.ExpiresAt.Unix(), 10)},
+	}
+}
+
+// fits reports whether identity headers are short enough, and printable ASCII, which no proxy changes.
+func fits(header http.Header) bool {
+	size := 0
+	for name, values := range header {
+		size += len(name) + len(values[0]) + len(": \r\n")
+		for i := range len(values[0]) {
+			if c := values[0][i]; c < 0x20 || c > 0x7e {
+				return false
+			}
+		}
+	}
+	return size <= maxIdentity
+}
