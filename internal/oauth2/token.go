@@ -51,10 +51,11 @@ type wireClaims struct {
 	ExpiresAt int64  `json:"exp"`
 }
 
-// Token is an access token that was just issued.
+// Token is an access token that was just issued, and what Verify would read of it.
 type Token struct {
-	Value  Secret
-	Claims Claims
+	Verified
+
+	Value Secret
 }
 
 // Issue signs a token that says what was granted. The key is the ring's signing key of this instant.
@@ -94,7 +95,7 @@ func (i Issuer) Issue(client *Client, grant Grant, key *keyring.SigningKey, now 
 	if len(signed) > jws.MaxSize {
 		return Token{}, Refuse(InvalidScope, ReasonScopeNotGranted, "the token would be longer than 8 KiB; ask for fewer scopes")
 	}
-	return Token{Value: NewSecret(signed), Claims: claims}, nil
+	return Token{Value: NewSecret(signed), Verified: Verified{Claims: claims, KeyID: key.ID()}}, nil
 }
 
 // The ways in which a token is refused for what it is. Each is an *Error of code invalid_token with the reason of its name.
@@ -115,40 +116,80 @@ func invalidToken(reason Reason, description string) *Error {
 // clockSkew is how far ahead the clock of the replica that issued a token may have been.
 const clockSkew = 5 * time.Minute
 
+// Verified is what was read of an access token whose signature is good. It stays true for ever; whether the token is good at an
+// instant Check says.
+type Verified struct {
+	Claims Claims
+	// KeyID is the kid of the key that signed it, which is the key's thumbprint.
+	KeyID string
+}
+
 // Validate reads an access token of this issuer that is valid at that instant: signature first, then type, then claims, all
 // of which RFC 9068 section 2.2 requires. exp has no leeway. What the client is by now is not looked at: Record.TokenDenial
 // does that.
 func (i Issuer) Validate(token string, ring keyring.Ring, now time.Time) (Claims, error) {
+	verified, err := i.Verify(token, ring, now)
+	if err != nil {
+		return Claims{}, err
+	}
+	return verified.Claims, verified.checkTime(now)
+}
+
+// Verify reads an access token of this issuer, whatever the time it is valid for: signature first, then type, then claims.
+func (i Issuer) Verify(token string, ring keyring.Ring, now time.Time) (Verified, error) {
 	message, err := jws.Parse(token)
 	if err != nil {
-		return Claims{}, errTokenMalformed
+		return Verified{}, errTokenMalformed
 	}
-	key, err := ring.VerificationKey(message.Header.KeyID, now)
-	if errors.Is(err, keyring.ErrTaintedKey) {
-		return Claims{}, errTokenKeyWithdrawn
-	}
+	key, err := verificationKey(message.Header.KeyID, ring, now)
 	if err != nil {
-		return Claims{}, errTokenKeyUnknown
+		return Verified{}, err
 	}
 	payload, err := message.Verify(key)
 	if err != nil {
-		return Claims{}, errTokenSignature
+		return Verified{}, errTokenSignature
 	}
 	if message.Header.Type != TokenType {
-		return Claims{}, errTokenForeign
+		return Verified{}, errTokenForeign
 	}
 	claims, err := parseClaims(payload)
 	switch {
 	case err != nil:
-		return Claims{}, errTokenMalformed
+		return Verified{}, errTokenMalformed
 	case claims.Issuer != i.String(), claims.Subject != claims.ClientID:
-		return Claims{}, errTokenForeign
-	case !now.Before(claims.ExpiresAt):
-		return claims, errTokenExpired
-	case claims.IssuedAt.After(now.Add(clockSkew)), claims.ExpiresAt.Sub(claims.IssuedAt) > MaxTokenLifetime:
-		return Claims{}, errTokenNotYetValid
+		return Verified{}, errTokenForeign
 	}
-	return claims, nil
+	return Verified{Claims: claims, KeyID: message.Header.KeyID}, nil
+}
+
+// Check decides whether a token that was verified before is valid at that instant, as Validate would: its key may have been
+// withdrawn since, and it may have expired.
+func (v Verified) Check(ring keyring.Ring, now time.Time) error {
+	if _, err := verificationKey(v.KeyID, ring, now); err != nil {
+		return err
+	}
+	return v.checkTime(now)
+}
+
+func (v Verified) checkTime(now time.Time) error {
+	switch claims := v.Claims; {
+	case !now.Before(claims.ExpiresAt):
+		return errTokenExpired
+	case claims.IssuedAt.After(now.Add(clockSkew)), claims.ExpiresAt.Sub(claims.IssuedAt) > MaxTokenLifetime:
+		return errTokenNotYetValid
+	}
+	return nil
+}
+
+func verificationKey(kid string, ring keyring.Ring, now time.Time) (jws.PublicKey, error) {
+	key, err := ring.VerificationKey(kid, now)
+	switch {
+	case errors.Is(err, keyring.ErrTaintedKey):
+		return jws.PublicKey{}, errTokenKeyWithdrawn
+	case err != nil:
+		return jws.PublicKey{}, errTokenKeyUnknown
+	}
+	return key, nil
 }
 
 func parseClaims(payload []byte) (Claims, error) {

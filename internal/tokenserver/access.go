@@ -6,6 +6,7 @@ package tokenserver
 import (
 	"context"
 
+	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -48,15 +49,31 @@ func (s *Server) access(ctx context.Context, q question, e *event) (judgement, e
 	return judgement{claims: claims, client: record.Client}, nil
 }
 
-// validate reads a token by the keys in memory, or, where it names one that memory does not have, by those of the source.
+// validate reads a token by the keys in memory, or, where it names one that memory does not have, by those of the source. Of a
+// token that was verified before it looks only at what may have changed.
 func (s *Server) validate(ctx context.Context, token string) (oauth2.Claims, error) {
-	claims, err := s.Issuer.Validate(token, s.Directory.Ring(), s.Now())
+	claims, err := s.validateBy(s.Directory.Ring(), token)
 	if oauth2.ReasonOf(err) == oauth2.ReasonTokenKeyUnknown {
 		if ring, ok := s.lookups.ring(ctx); ok {
-			claims, err = s.Issuer.Validate(token, ring, s.Now())
+			claims, err = s.validateBy(ring, token)
 		}
 	}
 	return claims, err
+}
+
+func (s *Server) validateBy(ring keyring.Ring, token string) (oauth2.Claims, error) {
+	now := s.Now()
+	if read, there := s.verified.get(token); there {
+		return read.Claims, read.Check(ring, now)
+	}
+	read, err := s.Issuer.Verify(token, ring, now)
+	if err != nil {
+		return oauth2.Claims{}, err
+	}
+	if err = read.Check(ring, now); err == nil {
+		s.verified.put(token, read)
+	}
+	return read.Claims, err
 }
 
 // tokenRecord is what is known of the client of a token. The token is ours, so where memory does not know the client, it was

@@ -71,6 +71,7 @@ type Server struct {
 	failures, successes, questions *throttle
 	inFlight, largeBodies          gate
 	replays                        replays
+	verified                       *verified
 	reviews                        *reviews
 }
 
@@ -93,6 +94,7 @@ func New(config Config) *Server {
 		questions:   newThrottle(failureBurst, failureInterval),
 		inFlight:    make(gate, config.MaxInFlight),
 		largeBodies: make(gate, maxLargeBodies),
+		verified:    newVerified(),
 		replays:     replays{used: map[[sha256.Size]byte]time.Time{}},
 		reviews:     newReviews(config),
 	}

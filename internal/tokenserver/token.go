@@ -45,6 +45,7 @@ func (s *Server) token(r *http.Request, form oauth2.Form, e *event) (answer, err
 	if err != nil {
 		return answer{}, err
 	}
+	s.verified.put(token.Value.Reveal(), token.Verified)
 	scope := strings.Join(token.Claims.Scopes, " ")
 	e.tokenID, e.audience, e.scope = token.Claims.ID, token.Claims.Audience, scope
 	return answer{body: tokenAnswer{

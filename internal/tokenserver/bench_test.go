@@ -1,0 +1,72 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package tokenserver
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// benchmark serves one request again and again, without a network: what is left is the handler's own work. Each has its own
+// instant, so that no limit is reached.
+func benchmark(b *testing.B, w *world, request func() *http.Request) {
+	b.Helper()
+	b.ReportAllocs()
+	for b.Loop() {
+		w.now = w.now.Add(10 * time.Millisecond)
+		if w.now.Sub(noon) > 10*time.Minute {
+			w.now = noon
+		}
+		recorder := httptest.NewRecorder()
+		w.handler.ServeHTTP(recorder, request())
+		if recorder.Code != http.StatusOK || strings.Contains(recorder.Body.String(), `"active":false`) {
+			b.Fatalf("%d: %s", recorder.Code, recorder.Body)
+		}
+	}
+}
+
+// silent gives the audit lines to nobody, but has them made.
+func silent(c *Config) {
+	c.Audit = slog.New(slog.NewJSONHandler(io.Discard, nil))
+	c.ClientRate = 1_000_000
+}
+
+// posts prepares requests of a client to an endpoint.
+func (w *world) posts(path string, form url.Values) func() *http.Request {
+	body := form.Encode()
+	return func() *http.Request {
+		request := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		request.SetBasicAuth(reporting, w.secrets[reporting])
+		return request
+	}
+}
+
+func BenchmarkToken(b *testing.B) {
+	w := newWorld(b, silent)
+	benchmark(b, w, w.posts(oauth2.TokenPath, url.Values{"grant_type": {"client_credentials"}}))
+}
+
+func BenchmarkIntrospect(b *testing.B) {
+	w := newWorld(b, silent)
+	benchmark(b, w, w.posts(oauth2.IntrospectionPath, url.Values{"token": {w.token(reporting)}}))
+}
+
+func BenchmarkKeySet(b *testing.B) {
+	w := newWorld(b, silent)
+	benchmark(b, w, func() *http.Request { return httptest.NewRequest(http.MethodGet, oauth2.JWKSPath, http.NoBody) })
+}
+
+func BenchmarkMetadata(b *testing.B) {
+	w := newWorld(b, silent)
+	benchmark(b, w, func() *http.Request { return httptest.NewRequest(http.MethodGet, oauth2.MetadataPath, http.NoBody) })
+}
