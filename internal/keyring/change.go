@@ -5,6 +5,7 @@ package keyring
 
 import (
 	"slices"
+	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/jws"
 )
@@ -17,6 +18,8 @@ type Change struct {
 	KeyID     string
 	Algorithm jws.Algorithm
 	State     State
+	// At is the instant from which the key is in that state, for every replica.
+	At time.Time
 }
 
 // changesBetween lists what became of each key between the last instants of two rings, in the order in which it came about.
@@ -28,11 +31,13 @@ func changesBetween(before, after Ring) []Change {
 		if _, there := after.byID[key.ID()]; there {
 			continue
 		}
-		state := Gone
-		if after.isTainted(key.ID()) {
-			state = Tainted
+		change := Change{key.ID(), key.Algorithm(), Gone, key.GoneAt}
+		if i := slices.IndexFunc(after.tainted, func(t Taint) bool { return t.KeyID == key.ID() }); i >= 0 {
+			change.State, change.At = Tainted, after.tainted[i].At
+		} else if key.GoneAt.IsZero() {
+			change.At = after.asOf // a line that ended before anybody signed with it
 		}
-		changes = append(changes, Change{key.ID(), key.Algorithm(), state})
+		changes = append(changes, change)
 	}
 	for _, key := range after.keys {
 		reached := -1
@@ -40,8 +45,9 @@ func changesBetween(before, after Ring) []Change {
 			reached = slices.Index(order, known.State(before.asOf))
 		}
 		now := slices.Index(order, key.State(after.asOf))
-		for _, state := range order[min(reached, now)+1 : now+1] {
-			changes = append(changes, Change{key.ID(), key.Algorithm(), state})
+		instants := []time.Time{key.PublishedAt, key.ActiveAt, key.RetiredAt, key.GoneAt}
+		for i := min(reached, now) + 1; i <= now; i++ {
+			changes = append(changes, Change{key.ID(), key.Algorithm(), order[i], instants[i]})
 		}
 	}
 	return changes

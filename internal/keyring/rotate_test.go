@@ -135,8 +135,9 @@ func TestAKeyIsPublishedActiveRetiredAndGone(t *testing.T) {
 	}
 	third := w.ring.Keys()[2].ID()
 	want := []keyring.Change{
-		{KeyID: first, Algorithm: jws.EdDSA, State: keyring.Retired}, {KeyID: second, Algorithm: jws.EdDSA, State: keyring.Active},
-		{KeyID: third, Algorithm: jws.EdDSA, State: keyring.Published},
+		{KeyID: first, Algorithm: jws.EdDSA, State: keyring.Retired, At: w.now},
+		{KeyID: second, Algorithm: jws.EdDSA, State: keyring.Active, At: w.now},
+		{KeyID: third, Algorithm: jws.EdDSA, State: keyring.Published, At: w.now},
 	}
 	if diff := cmp.Diff(want, changes); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)
@@ -151,7 +152,7 @@ func TestAKeyIsPublishedActiveRetiredAndGone(t *testing.T) {
 		t.Errorf("before anybody rotates: %v, want ErrUnknownKey", err)
 	}
 	changes = w.rotate(keyring.Order{})
-	if diff := cmp.Diff([]keyring.Change{{KeyID: first, Algorithm: jws.EdDSA, State: keyring.Gone}}, changes); diff != "" {
+	if diff := cmp.Diff([]keyring.Change{{KeyID: first, Algorithm: jws.EdDSA, State: keyring.Gone, At: w.now}}, changes); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)
 	}
 	w.want(jws.EdDSA, keyring.Active, keyring.Published)
@@ -220,8 +221,9 @@ func TestATaintWithdrawsAKeyAndItsTokensAtOnce(t *testing.T) {
 		t.Error("the withdrawn key is in the JWK set")
 	}
 	want := []keyring.Change{
-		{KeyID: first, Algorithm: jws.EdDSA, State: keyring.Tainted}, {KeyID: second, Algorithm: jws.EdDSA, State: keyring.Active},
-		{KeyID: w.ring.Keys()[1].ID(), Algorithm: jws.EdDSA, State: keyring.Published},
+		{KeyID: first, Algorithm: jws.EdDSA, State: keyring.Tainted, At: w.now},
+		{KeyID: second, Algorithm: jws.EdDSA, State: keyring.Active, At: w.now.Add(-policy.Skew)},
+		{KeyID: w.ring.Keys()[1].ID(), Algorithm: jws.EdDSA, State: keyring.Published, At: w.now},
 	}
 	if diff := cmp.Diff(want, changes); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)

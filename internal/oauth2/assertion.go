@@ -93,6 +93,8 @@ func (i Issuer) AuthenticateAssertion(presented Presented, record func(clientID 
 		return Record{}, UsedAssertion{}, refuseClient(ReasonUnknownClient)
 	case !found.Client.KeysOnly:
 		return Record{}, UsedAssertion{}, refuseClient(ReasonWrongMethod)
+	case len(found.Client.Keys) == 0: // the condition of the client says what is wrong with its keys
+		return Record{}, UsedAssertion{}, refuseClient(ReasonInvalidJWKS)
 	case err != nil, !registered, !isAssertionType(assertion.message.Header.Type):
 		return Record{}, UsedAssertion{}, refuseClient(ReasonWrongAssertion)
 	}

@@ -43,6 +43,7 @@ const (
 	ReasonAssertionExpired    Reason = "AssertionExpired"
 	ReasonAssertionReplayed   Reason = "AssertionReplayed"
 	ReasonAssertionKeyUnknown Reason = "AssertionKeyUnknown"
+	ReasonInvalidJWKS         Reason = "InvalidJWKS"
 	ReasonAssertionAudience   Reason = "WrongAssertionAudience"
 	ReasonAssertionTooLong    Reason = "AssertionLivesTooLong"
 	ReasonWrongServiceAccount Reason = "WrongServiceAccount"

@@ -62,6 +62,9 @@ func TestAClientWithKeysNeedsNoSecret(t *testing.T) {
 	eventually(t, "keys that are gone are refused", func() bool {
 		return assert(t, after, signer) == http.StatusUnauthorized
 	})
+	eventually(t, "the audit line says it in the word of the condition", func() bool {
+		return strings.Contains(hallpass.Log.String(), `"reason":"`+v1alpha1.ReasonInvalidJWKS+`"`)
+	})
 
 	update(t, c, func() { c.Spec.Authentication = v1alpha1.AuthenticationSpec{} })
 	condition(t, c, metav1.ConditionTrue, v1alpha1.ReasonRegistered)

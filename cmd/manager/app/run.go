@@ -113,7 +113,7 @@ func addControllers(mgr ctrl.Manager, o Options) error {
 	for _, controller := range []interface{ SetupWithManager(ctrl.Manager) error }{
 		&signingkeys.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: clock.RealClock{}, RegistryNamespace: o.RegistryNamespace,
-			Policy: o.SigningKeys, Generate: keyring.Generate,
+			Policy: o.SigningKeys, Generate: keyring.Generate, Audit: o.Log,
 		},
 		&registry.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), RegistryNamespace: o.RegistryNamespace},
 		clients,

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
@@ -48,6 +49,9 @@ type Reconciler struct {
 	// Generate makes private keys; keyring.Generate outside of tests.
 	Generate func(jws.Algorithm) (crypto.Signer, error)
 
+	// Audit gets a line for each state that a key comes into.
+	Audit logr.Logger
+
 	// held is the last ring that was read or written here. There is one worker.
 	held keyring.Ring
 }
@@ -74,16 +78,30 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	for _, copied := range []stored{kept, spare} { // in this order: a key counts as published once token servers can read it
+	for i, copied := range []stored{kept, spare} { // in this order: a key counts as published once token servers can read it
 		if err := r.write(ctx, copied, rotation.Ring); err != nil {
 			return ctrl.Result{}, err
 		}
-		r.held = rotation.Ring
-	}
-	for _, change := range rotation.Changes {
-		ctrl.LoggerFrom(ctx).Info("signing key changed", "key", change.KeyID, "algorithm", change.Algorithm, "state", change.State)
+		if r.held = rotation.Ring; i == 0 {
+			r.audit(rotation.Changes)
+		}
 	}
 	return ctrl.Result{RequeueAfter: r.pause(rotation.Next)}, nil
+}
+
+// changeWords are what the audit lines call that a key came into a state.
+var changeWords = map[keyring.State]string{ //nolint:gochecknoglobals // a constant table
+	keyring.Published: "published", keyring.Active: "activated", keyring.Retired: "retired", keyring.Gone: "gone", keyring.Tainted: "tainted",
+}
+
+// audit tells what became of keys, right after the write that made it true. What happens by an instant alone, such as that a key
+// becomes active, the token servers do without anybody; it is told by the manager that sees it, within a second or when
+// it is back, and at says when it was.
+func (r *Reconciler) audit(changes []keyring.Change) {
+	for _, change := range changes {
+		r.Audit.Info("signing key", "change", changeWords[change.State], "kid", change.KeyID, "alg", string(change.Algorithm),
+			"at", change.At.UTC().Format(time.RFC3339))
+	}
 }
 
 // latest is the ring to go on from. What the token servers read decides, unless it is older than what this manager holds or

@@ -4,10 +4,17 @@
 package signingkeys
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -54,6 +61,7 @@ func newInstallation(t testing.TB) *installation {
 func (i *installation) manager() *Reconciler {
 	return &Reconciler{
 		Client: i.Client, Live: i.Client, Clock: i.clock, Policy: keyring.DefaultPolicy(time.Hour), RegistryNamespace: "registry", Generate: keyring.Generate,
+		Audit: logr.Discard(),
 	}
 }
 
@@ -208,6 +216,77 @@ func TestAnAnnotationRotatesOnce(t *testing.T) {
 	i.reconcile(r)
 	if i.writes != 2 || second == first || i.signing() != second {
 		t.Errorf("%d writes, want 2; %s, then %s, then %s sign", i.writes, first, second, i.signing())
+	}
+}
+
+// The whole life of a key, and the end of another, a line each.
+func TestTheLifeOfAKeyIsAudited(t *testing.T) {
+	i := newInstallation(t)
+	r := i.manager()
+	var log bytes.Buffer
+	r.Audit = logr.FromSlogHandler(slog.NewJSONHandler(&log, nil))
+	type line struct {
+		Change, KID string
+		At          time.Time
+	}
+	told := func() []line {
+		t.Helper()
+		var lines []line
+		for text := range bytes.Lines(log.Bytes()) {
+			fields := map[string]string{}
+			if err := json.Unmarshal(text, &fields); err != nil {
+				t.Fatalf("%s: %v", text, err)
+			}
+			if names := slices.Sorted(maps.Keys(fields)); !slices.Equal(names, []string{"alg", "at", "change", "kid", "level", "msg", "time"}) {
+				t.Errorf("fields %v", names)
+			}
+			at, err := time.Parse(time.RFC3339, fields["at"])
+			if err != nil || fields["msg"] != "signing key" || fields["alg"] != "ES256" {
+				t.Errorf("%s (%v)", text, err)
+			}
+			lines = append(lines, line{Change: fields["change"], KID: fields["kid"], At: at})
+		}
+		log.Reset()
+		return lines
+	}
+	start := i.clock.Now()
+	i.reconcile(r)
+	first, second := i.ring(registration.KeysSecretName).Keys()[0].ID(), i.ring(registration.KeysSecretName).Keys()[1].ID()
+	since := start.Add(-r.Policy.Skew)
+	want := []line{{Change: "published", KID: first, At: since}, {Change: "activated", KID: first, At: since}, {Change: "published", KID: second, At: start}}
+	if diff := cmp.Diff(want, told()); diff != "" {
+		t.Errorf("at the start (-want +got):\n%s", diff)
+	}
+
+	rotated := since.Add(r.Policy.Period)
+	i.clock.SetTime(rotated.Add(time.Minute)) // the manager was away for a minute
+	i.reconcile(r)
+	third := i.ring(registration.KeysSecretName).Keys()[2].ID()
+	want = []line{
+		{Change: "retired", KID: first, At: rotated}, {Change: "activated", KID: second, At: rotated},
+		{Change: "published", KID: third, At: rotated.Add(time.Minute)},
+	}
+	if diff := cmp.Diff(want, told()); diff != "" {
+		t.Errorf("at the rotation (-want +got):\n%s", diff)
+	}
+
+	i.clock.SetTime(rotated.Add(r.Policy.Retirement))
+	i.reconcile(r)
+	if diff := cmp.Diff([]line{{Change: "gone", KID: first, At: rotated.Add(r.Policy.Retirement)}}, told()); diff != "" {
+		t.Errorf("after its retirement (-want +got):\n%s", diff)
+	}
+
+	i.annotate(v1alpha1.AnnotationTaint, second)
+	i.reconcile(r)
+	i.reconcile(r)
+	now := i.clock.Now()
+	fourth := i.ring(registration.KeysSecretName).Keys()[1].ID()
+	want = []line{
+		{Change: "tainted", KID: second, At: now}, {Change: "activated", KID: third, At: now.Add(-r.Policy.Skew)},
+		{Change: "published", KID: fourth, At: now},
+	}
+	if diff := cmp.Diff(want, told()); diff != "" {
+		t.Errorf("after the taint (-want +got):\n%s", diff)
 	}
 }
 

@@ -1,0 +1,95 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package docs_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// sources are the Go files of a package that are not tests.
+func sources(t *testing.T, pkg string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, pkg, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(text)
+	}
+	return all.String()
+}
+
+func firstGroups(expression, text string) []string {
+	var groups []string
+	for _, match := range regexp.MustCompile(expression).FindAllStringSubmatch(text, -1) {
+		groups = append(groups, match[1])
+	}
+	return groups
+}
+
+// Every reason is explained, no reason is explained that does not exist, and those that are said to stand in conditions do.
+func TestEveryReasonIsExplained(t *testing.T) {
+	page := read(t, "docs/audit.md")
+	_, table, _ := strings.Cut(page, "## Reasons")
+	var documented, inConditions []string
+	for line := range strings.Lines(table) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 5 {
+			continue
+		}
+		for _, reason := range firstGroups("`([A-Z][A-Za-z]+)`", cells[1]) {
+			documented = append(documented, reason)
+			if strings.TrimSpace(cells[3]) == "yes" {
+				inConditions = append(inConditions, reason)
+			}
+		}
+	}
+	reasons := firstGroups(`[rR]eason\w+\s+(?:oauth2[.])?Reason = "(\w+)"`, sources(t, "internal/oauth2")+sources(t, "internal/tokenserver"))
+	conditions := firstGroups(`Reason\w+ = "(\w+)"`, sources(t, "api/v1alpha1"))
+	if len(reasons) < 30 || len(conditions) < 10 {
+		t.Fatalf("%d reasons and %d of conditions; does this test still read them right?", len(reasons), len(conditions))
+	}
+	for _, reason := range reasons {
+		if !slices.Contains(documented, reason) {
+			t.Errorf("docs/audit.md does not explain %s", reason)
+		}
+		if slices.Contains(conditions, reason) != slices.Contains(inConditions, reason) {
+			t.Errorf("docs/audit.md is wrong about whether %s stands in conditions", reason)
+		}
+	}
+	for _, reason := range documented {
+		if !slices.Contains(reasons, reason) {
+			t.Errorf("docs/audit.md explains %s, which there is not", reason)
+		}
+	}
+}
+
+// The fields of the audit line are those of the page.
+func TestEveryAuditFieldIsExplained(t *testing.T) {
+	page := read(t, "docs/audit.md")
+	source := read(t, "internal/tokenserver/event.go")
+	fields := append(firstGroups(`\{"(\w+)", `, source), firstGroups(`slog[.](?:String|Int)\("(\w+)"`, source)...)
+	fields = append(fields, firstGroups(`"(change|kid|alg|at)", `, read(t, "internal/controller/signingkeys/controller.go"))...)
+	if len(fields) < 20 {
+		t.Fatalf("only %d fields were found; does this test still read them right?", len(fields))
+	}
+	for _, field := range fields {
+		if !strings.Contains(page, "`"+field+"`") {
+			t.Errorf("docs/audit.md does not explain the field %s", field)
+		}
+	}
+}
