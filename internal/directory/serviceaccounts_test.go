@@ -113,6 +113,7 @@ func TestTheAPIServerReviewsTokens(t *testing.T) {
 	}{
 		"a good token":                           {status: good, want: oauth2.Honoured},
 		"a token that is over":                   {status: `{"authenticated":false,"error":"[invalid bearer token]"}`, want: oauth2.Dishonoured},
+		"a yes that is none":                     {status: strings.Replace(good, `"authenticated":true,`, "", 1), want: oauth2.Dishonoured},
 		"no answer to the question":              {status: `{}`, want: oauth2.Dishonoured},
 		"an answer about no audience":            {status: strings.Replace(good, `"audiences":["https://hallpass.test"],`, "", 1), want: oauth2.Dishonoured},
 		"an answer about another audience":       {status: strings.Replace(good, testAudience, "https://cluster.test", 1), want: oauth2.Dishonoured},

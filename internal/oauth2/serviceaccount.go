@@ -4,6 +4,7 @@
 package oauth2
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -71,6 +72,13 @@ func parseAccountToken(form Form, message jws.Message) (Presented, error) {
 func (c Cluster) Knows(token *AccountToken) bool {
 	_, err := c.Keys.Key(token.message.Header)
 	return err == nil && c.Issuer != ""
+}
+
+// RefusedAsItIs reports whether a service account's token was refused for what it is, whoever the client: nothing that could be
+// looked up would make it a good one.
+func RefusedAsItIs(err error) bool {
+	final := []Reason{ReasonWrongAssertion, ReasonAssertionAudience, ReasonAssertionTooLong, ReasonAssertionExpired}
+	return slices.Contains(final, ReasonOf(err))
 }
 
 // AuthenticateAccount decides whether a token is of the service account of a client that may act, issued by this cluster for

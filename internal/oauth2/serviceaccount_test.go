@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -96,6 +97,48 @@ func TestAnAccountTokenThatSaysOneThingTwiceIsRefused(t *testing.T) {
 		twice := accountToken[:start] + member[:strings.Index(member, ":")+1] + `"x",` + accountToken[start:]
 		if _, err := w.authenticate(t, twice); err == nil {
 			t.Errorf("%s twice is accepted", member)
+		}
+	}
+}
+
+// TestEveryMutationOfAnAccountTokenIsRefused flips every bit of one token, and cuts it off everywhere.
+func TestEveryMutationOfAnAccountTokenIsRefused(t *testing.T) {
+	w := newPodWorld(t)
+	right, err := w.signer.Sign("", []byte(accountToken))
+	if err != nil {
+		t.Fatal(err)
+	}
+	letIn := func(token string) bool {
+		body := url.Values{"client_id": {"shop.podded"}, "client_assertion_type": {oauth2.AssertionType}, "client_assertion": {token}}
+		f, err := oauth2.ParseForm(body.Encode())
+		if err != nil {
+			return false
+		}
+		presented, err := oauth2.ParsePresented(nil, f)
+		if err != nil || presented.AccountToken == nil {
+			return false
+		}
+		_, _, err = w.issuer.AuthenticateAccount(presented, w.cluster, func(string) oauth2.Record { return w.record }, w.now)
+		return err == nil
+	}
+	if !letIn(right) {
+		t.Fatal("the token itself is refused")
+	}
+	for i := range len(right) {
+		if letIn(right[:i]) || letIn(right[i+1:]) {
+			t.Fatalf("cut off at %d it is let in", i)
+		}
+		for bit := range 8 {
+			mutant := []byte(right)
+			mutant[i] ^= 1 << bit
+			if letIn(string(mutant)) {
+				t.Fatalf("with bit %d of byte %d flipped it is let in", bit, i)
+			}
+		}
+	}
+	for _, suffix := range []string{".", "=", "A", " ", "\n", "." + right} {
+		if letIn(right + suffix) {
+			t.Errorf("with %q behind it is let in", suffix)
 		}
 	}
 }

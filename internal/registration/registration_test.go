@@ -226,6 +226,9 @@ func TestAClientWithAServiceAccountComesBackWhole(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
+		if uid != "" && !strings.Contains(string(data["client.json"]), `"serviceAccount":{"name":"worker","uid":"uid-of-worker"}`) {
+			t.Errorf("stored as %s", data["client.json"])
+		}
 	}
 	for name, change := range map[string]func(c *oauth2.Client){
 		"verifiers beside it": func(c *oauth2.Client) { c.ServiceAccount = &oauth2.ServiceAccount{Name: "worker"} },

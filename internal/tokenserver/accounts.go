@@ -151,7 +151,8 @@ func (r *reviews) makeRoom(now time.Time) {
 }
 
 // trust makes sure that the key which a token names was asked for at the API server. A stranger can make up such names, so there
-// is one look-up for everybody in ten seconds; a name that was not there then is unknown. An error means that nobody could say.
+// is one look-up for everybody in ten seconds, or two after a failure; a name that was not there then is unknown. An error means
+// that nobody could say.
 func (l lookups) trust(ctx context.Context, token *oauth2.AccountToken) error {
 	if l.cluster == nil || l.cluster.Trust().Knows(token) {
 		return nil
@@ -166,6 +167,9 @@ func (l lookups) trust(ctx context.Context, token *oauth2.AccountToken) error {
 		defer cancel()
 		l.trusted.err = l.cluster.LookUpTrust(ctx)
 		l.trusted.next = l.now().Add(keyInterval)
+		if l.trusted.err != nil {
+			l.trusted.next = l.now().Add(lookupRetry)
+		}
 		return nil, l.trusted.err
 	})
 	if err != nil {

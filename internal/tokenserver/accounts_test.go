@@ -254,6 +254,10 @@ func TestAPodsTokenIsRefused(t *testing.T) {
 			header := `{"alg":"PS256","kid":"` + w.signer.Public().ID + `"}`
 			return fromPod(base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + rest)
 		}, 401, oauth2.ReasonAssertionKeyUnknown},
+		"our own issuer in a cluster that has it": {func(w accountWorld) string {
+			w.cluster.known.Issuer = testIssuer
+			return fromPod(w.sign(w.signer, "", map[string]any{"iss": testIssuer}))
+		}, 401, oauth2.ReasonWrongAssertion},
 		"an account that is gone": {func(w accountWorld) string {
 			w.dir.known[podded].Client.ServiceAccount.UID = ""
 			return fromPod(w.sign(w.signer, "", nil))
@@ -292,6 +296,9 @@ func TestAPodsTokenIsRefused(t *testing.T) {
 			}
 			if got := w.lastAudit()["reason"]; got != string(c.reason) {
 				t.Errorf("the audit line says %v, want %s", got, c.reason)
+			}
+			if asItIs := oauth2.RefusedAsItIs(&oauth2.Error{Reason: c.reason}); asItIs && w.dir.lookedUp() > 0 {
+				t.Errorf("%v was looked up for a token that no client could use", w.dir.asked)
 			}
 		})
 	}
@@ -340,6 +347,10 @@ func TestWhileTheClustersKeysCannotBeReadNobodyIsToldNo(t *testing.T) {
 	}
 	if w.cluster.asked != 1 {
 		t.Errorf("%d look-ups, want 1", w.cluster.asked)
+	}
+	w.now, w.cluster.failing = w.now.Add(lookupRetry), nil
+	if answer := w.do(call{body: fromPod(w.sign(w.signer, "", nil))}); answer.Code != http.StatusOK {
+		t.Errorf("when the API server is back: %d %s", answer.Code, answer.Body)
 	}
 }
 

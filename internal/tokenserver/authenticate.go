@@ -27,6 +27,9 @@ func (s *Server) authenticate(r *http.Request, form oauth2.Form, e *event) (*oau
 		if wait, ok := s.failures.take(throttleKey{e.source, e.clientID}, s.Now()); !ok {
 			return nil, throttled(wait, "too many failed attempts for this client; try again later")
 		}
+		if presented.AccountToken != nil && oauth2.RefusedAsItIs(err) {
+			return nil, err
+		}
 		found, asked, unavailable := s.lookups.presented(r.Context(), presented)
 		if unavailable != nil {
 			return nil, unavailable

@@ -4,12 +4,17 @@
 package e2e_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,7 +26,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	tokenserver "github.com/hallpass-dev/hallpass/cmd/tokenserver/app"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/test/installation"
 )
 
 // accountClient is a client that authenticates as a service account.
@@ -79,15 +86,23 @@ func boundTo(spec authenticationv1.TokenRequestSpec, pod *corev1.Pod) authentica
 }
 
 // present sends a service account's token to the token endpoint.
-func present(t *testing.T, clientID, token string, more ...string) (int, map[string]any) {
+func present(t *testing.T, clientID, token string, without ...string) (int, map[string]any) {
+	t.Helper()
+	return presentAt(t, hallpass.Issuer.URL(oauth2.TokenPath), clientID, token, without...)
+}
+
+func presentAt(t *testing.T, tokenURL, clientID, token string, without ...string) (int, map[string]any) {
 	t.Helper()
 	form := url.Values{
 		"grant_type": {"client_credentials"}, "client_assertion_type": {oauth2.AssertionType}, "client_assertion": {token}, "client_id": {clientID},
 	}
-	for _, name := range more {
+	for _, name := range without {
 		form.Del(name)
 	}
-	response, err := hallpass.HTTP.PostForm(hallpass.Issuer.URL(oauth2.TokenPath), form) //nolint:noctx // ends with the test
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, tokenURL, strings.NewReader(form.Encode()))
+	must(t, err)
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	response, err := hallpass.HTTP.Do(request)
 	must(t, err)
 	defer func() { _ = response.Body.Close() }()
 	content, err := io.ReadAll(response.Body)
@@ -217,6 +232,79 @@ func TestATokenEndsWithItsPodAndWithItsServiceAccount(t *testing.T) {
 	}
 	if status, _ := present(t, "endings.caller", free); status != http.StatusUnauthorized {
 		t.Errorf("the token of the account before: %d", status)
+	}
+}
+
+// cable is the way of a token server to the API server, which a test can cut.
+type cable struct {
+	cut atomic.Bool
+	way http.RoundTripper
+}
+
+func (c *cable) RoundTrip(r *http.Request) (*http.Response, error) {
+	if c.cut.Load() {
+		return nil, errors.New("the cable is cut")
+	}
+	return c.way.RoundTrip(r)
+}
+
+// TestPodsGetTheirTokensWhileTheAPIServerIsAway cuts a second replica off.
+func TestPodsGetTheirTokensWhileTheAPIServerIsAway(t *testing.T) {
+	account := createAccount(t, "away", "worker")
+	apply(t, "away", accountClient("caller", "worker"))
+	config, err := hallpass.ControlPlane.ServiceAccountConfig(t.Context(), installation.SystemNamespace, installation.TokenServerAccount)
+	must(t, err)
+	way := &cable{}
+	config.Wrap(func(rt http.RoundTripper) http.RoundTripper {
+		way.way = rt
+		return way
+	})
+	listening, ended := make(chan [2]string, 1), make(chan error, 1)
+	ctx, stop := context.WithCancel(t.Context())
+	go func() {
+		ended <- tokenserver.Run(ctx, tokenserver.Options{
+			Issuer: hallpass.Issuer, REST: config, RegistryNamespace: installation.RegistryNamespace, Log: hallpass.Log,
+			Listen: "localhost:0", OpsListen: "127.0.0.1:0", RequireHTTPS: true,
+			CertFile: filepath.Join(filepath.Dir(hallpass.CAFile), "tls.crt"), KeyFile: filepath.Join(filepath.Dir(hallpass.CAFile), "tls.key"),
+			Listening: func(public, ops string) { listening <- [2]string{public, ops} },
+		})
+	}()
+	defer func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	at := <-listening
+	eventually(t, "the second replica is ready", func() bool { return installation.Ready(t.Context(), "http://"+at[1]) })
+	_, port, err := net.SplitHostPort(at[0])
+	must(t, err)
+	tokenURL := "https://localhost:" + port + oauth2.TokenPath
+
+	first, second := projected(t, account, ours()), projected(t, account, ours())
+	if status, body := presentAt(t, tokenURL, "away.caller", first); status != http.StatusOK {
+		t.Fatalf("before: %d %v", status, body)
+	}
+	way.cut.Store(true)
+	for name, token := range map[string]string{"a token that was reviewed": first, "a token that was not": second} {
+		if status, body := presentAt(t, tokenURL, "away.caller", token); status != http.StatusOK {
+			t.Errorf("%s: %d %v", name, status, body)
+		}
+	}
+	if status, body := presentAt(t, tokenURL, "away.caller", second[:len(second)-4]+"AAAA"); status != http.StatusUnauthorized {
+		t.Errorf("a forged token: %d %v", status, body)
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+at[1]+"/metrics", http.NoBody)
+	must(t, err)
+	response, err := http.DefaultClient.Do(request)
+	must(t, err)
+	defer func() { _ = response.Body.Close() }()
+	metrics, err := io.ReadAll(response.Body)
+	must(t, err)
+	for _, line := range []string{`hallpass_token_reviews_total{verdict="honoured"} 1`, `hallpass_token_reviews_total{verdict="unreachable"} 1`} {
+		if !strings.Contains(string(metrics), line) {
+			t.Errorf("the metrics do not have %s", line)
+		}
 	}
 }
 
