@@ -71,7 +71,10 @@ func New(config Config) (*Directory, error) {
 		return nil, fmt.Errorf("register kinds: %w", err)
 	}
 	codecs := serializer.NewCodecFactory(scheme).WithoutConversion()
-	core, err := client(config.REST, codecs, "/api", corev1.SchemeGroupVersion)
+	binary := rest.CopyConfig(config.REST)
+	binary.ContentType = runtime.ContentTypeProtobuf
+	binary.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON + ",*/*" // the keys of service accounts have a type of their own
+	core, err := client(binary, codecs, "/api", corev1.SchemeGroupVersion)
 	if err != nil {
 		return nil, err
 	}

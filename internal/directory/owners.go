@@ -5,29 +5,28 @@ package directory
 
 import (
 	"fmt"
-	"sync"
 	"sync/atomic"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// owners is what the OAuth2Clients themselves say that can deny.
+// owners is what the OAuth2Clients themselves say that can deny, by their names.
 type owners struct {
-	byName sync.Map // ownerKey -> oauth2.Owner
+	byName table[packedOwner]
 	synced atomic.Bool
 }
 
-type ownerKey struct{ namespace, name string }
-
 func (o *owners) get(namespace, name string) *oauth2.Owner {
-	found, there := o.byName.Load(ownerKey{namespace, name})
-	owner, ok := found.(oauth2.Owner)
-	if !there || !ok {
-		return nil
+	if owner, there := o.byName.get(ownerName(namespace, name)); there {
+		return owner.owner()
 	}
-	return &owner
+	return nil
 }
+
+func ownerName(namespace, name string) string { return namespace + "/" + name }
 
 func ownerOf(object *v1alpha1.OAuth2Client) oauth2.Owner {
 	return oauth2.Owner{
@@ -41,11 +40,15 @@ func ownerOf(object *v1alpha1.OAuth2Client) oauth2.Owner {
 type ownerStore struct{ owners *owners }
 
 func (s ownerStore) Add(object any) error {
+	if light, ok := object.(*lightOwner); ok {
+		s.owners.byName.put(ownerName(light.Namespace, light.Name), packOwner(light.owner))
+		return nil
+	}
 	c, ok := object.(*v1alpha1.OAuth2Client)
 	if !ok {
 		return fmt.Errorf("%T is not an OAuth2Client", object)
 	}
-	s.owners.byName.Store(ownerKey{c.Namespace, c.Name}, ownerOf(c))
+	s.owners.byName.put(ownerName(c.Namespace, c.Name), packOwner(ownerOf(c)))
 	return nil
 }
 
@@ -56,26 +59,21 @@ func (s ownerStore) Delete(object any) error {
 	if !ok {
 		return fmt.Errorf("%T is not an OAuth2Client", object)
 	}
-	s.owners.byName.Delete(ownerKey{c.Namespace, c.Name})
+	s.owners.byName.remove(ownerName(c.Namespace, c.Name))
 	return nil
 }
 
 func (s ownerStore) Replace(objects []any, _ string) error {
-	listed := make(map[ownerKey]bool, len(objects))
+	listed := make(map[string]bool, len(objects))
 	for _, object := range objects {
-		if c, ok := object.(*v1alpha1.OAuth2Client); ok {
-			listed[ownerKey{c.Namespace, c.Name}] = true
+		if named, ok := object.(metav1.Object); ok {
+			listed[ownerName(named.GetNamespace(), named.GetName())] = true
 		}
 		if err := s.Add(object); err != nil {
 			return err
 		}
 	}
-	s.owners.byName.Range(func(key, _ any) bool {
-		if k, ok := key.(ownerKey); ok && !listed[k] {
-			s.owners.byName.Delete(k)
-		}
-		return true
-	})
+	s.owners.byName.keep(listed)
 	s.owners.synced.Store(true)
 	return nil
 }

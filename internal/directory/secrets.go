@@ -10,35 +10,29 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
-// registrations are the decoded registrations by client_id. ids finds the client_id of a Secret, which an event about a
-// deletion, or about a Secret that cannot be read any more, does not tell.
+// registrations are the registered clients by the names of their Secrets, which an event about a deletion, or about a Secret
+// that cannot be read any more, tells too.
 type registrations struct {
-	byID   sync.Map // client_id -> *oauth2.Client
-	ids    sync.Map // Secret name -> client_id
+	byName table[packed]
 	synced atomic.Bool
 }
 
 func (r *registrations) get(clientID string) *oauth2.Client {
-	c, _ := r.byID.Load(clientID)
-	registered, _ := c.(*oauth2.Client)
-	return registered
-}
-
-func (r *registrations) put(secretName string, c *oauth2.Client) {
-	r.ids.Store(secretName, c.ID)
-	r.byID.Store(c.ID, c)
-}
-
-func (r *registrations) remove(secretName string) {
-	if id, there := r.ids.LoadAndDelete(secretName); there {
-		r.byID.Delete(id)
+	found, there := r.byName.get(registration.SecretName(clientID))
+	if !there {
+		return nil
 	}
+	if c := found.client(); c.ID == clientID {
+		return c
+	}
+	return nil
 }
 
 // keys are the signing keys. A ring that is gone or cannot be read is no instruction: what a replica holds it keeps.
@@ -77,13 +71,17 @@ func (k *keys) learn(ring keyring.Ring) keyring.Ring {
 type secretStore struct{ *Directory }
 
 func (s secretStore) Add(object any) error {
+	if light, ok := object.(*lightRegistration); ok {
+		s.register(light)
+		return nil
+	}
 	secret, ok := object.(*corev1.Secret)
 	if !ok {
 		return fmt.Errorf("%T is not a Secret", object)
 	}
 	switch secret.Type {
 	case registration.SecretType:
-		s.register(secret)
+		s.register(readRegistration(secret))
 	case registration.KeysSecretType:
 		s.takeKeys(secret)
 	}
@@ -97,7 +95,7 @@ func (s secretStore) Delete(object any) error {
 	if !ok {
 		return fmt.Errorf("%T is not a Secret", object)
 	}
-	s.clients.remove(secret.Name)
+	s.clients.byName.remove(secret.Name)
 	return nil
 }
 
@@ -105,37 +103,43 @@ func (s secretStore) Delete(object any) error {
 func (s secretStore) Replace(objects []any, _ string) error {
 	listed := make(map[string]bool, len(objects))
 	for _, object := range objects {
-		if secret, ok := object.(*corev1.Secret); ok {
-			listed[secret.Name] = true
+		if named, ok := object.(metav1.Object); ok {
+			listed[named.GetName()] = true
 		}
 		if err := s.Add(object); err != nil {
 			return err
 		}
 	}
-	s.clients.ids.Range(func(name, _ any) bool {
-		if secretName, ok := name.(string); ok && !listed[secretName] {
-			s.clients.remove(secretName)
-		}
-		return true
-	})
+	s.clients.byName.keep(listed)
 	s.clients.synced.Store(true)
 	return nil
 }
 
 func (s secretStore) Resync() error { return nil }
 
-// register takes a registration. One that cannot be read, or that stands under a name that is not its own, denies.
-func (s secretStore) register(secret *corev1.Secret) {
-	registered, err := registration.Decode(secret.Data)
-	if err == nil && registration.SecretName(registered.Client.ID) != secret.Name {
-		err = fmt.Errorf("%w: it is kept under the name of another client", registration.ErrUnreadable)
-	}
-	if err != nil {
-		s.clients.remove(secret.Name)
-		s.log.Error("cannot read a registration; its client is refused", "secret", secret.Name, "error", err)
+// register takes a registration. One that cannot be read denies.
+func (s secretStore) register(r *lightRegistration) {
+	if r.err != nil {
+		s.clients.byName.remove(r.Name)
+		s.log.Error("cannot read a registration; its client is refused", "secret", r.Name, "error", r.err)
 		return
 	}
-	s.clients.put(secret.Name, &registered.Client)
+	s.clients.byName.put(r.Name, r.client)
+}
+
+// readRegistration reads a registration, which must not stand under a name that is not its own.
+func readRegistration(secret *corev1.Secret) *lightRegistration {
+	read := &lightRegistration{ObjectMeta: lightMeta(secret)}
+	registered, err := registration.Decode(secret.Data)
+	switch {
+	case err != nil:
+		read.err = err
+	case registration.SecretName(registered.Client.ID) != secret.Name:
+		read.err = fmt.Errorf("%w: it is kept under the name of another client", registration.ErrUnreadable)
+	default:
+		read.client = pack(&registered.Client)
+	}
+	return read
 }
 
 func (s secretStore) takeKeys(secret *corev1.Secret) {

@@ -1,0 +1,248 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package directory
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/jws"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// packed is a registered client in about a hundred bytes that hold no pointer, where oauth2.Client with all that it points to
+// takes six hundred. A client with anything that the short form does not have is kept as it is: whether it does is found out by
+// unpacking it, so that no field can get lost.
+type packed struct {
+	short string
+	whole *oauth2.Client
+}
+
+// The flags of the short form.
+const (
+	idIsName      = 1 << iota // the client_id is <namespace>.<name>
+	uidIsUUID                 // the UID is a UUID in its usual form
+	flagSuspended             // the client is suspended
+)
+
+// The flags of a verifier.
+const (
+	verifierPending = 1 << iota
+	verifierCreated // it has an instant of creation
+	verifierExpires // it has an end
+)
+
+func pack(c *oauth2.Client) packed {
+	short := packer{}.client(c)
+	if unpacked := (packed{short: short}).client(); reflect.DeepEqual(unpacked, c) {
+		return packed{short: short}
+	}
+	return packed{whole: c}
+}
+
+// packer writes numbers as varints and texts behind their lengths.
+type packer struct{ bytes []byte }
+
+func (p packer) client(c *oauth2.Client) string {
+	flags := byte(0)
+	full := c.Namespace + "." + c.Name
+	if c.ID == full {
+		flags |= idIsName
+	}
+	uid, isUUID := parseUUID(c.UID)
+	if isUUID {
+		flags |= uidIsUUID
+	}
+	if c.Suspended {
+		flags |= flagSuspended
+	}
+	p.bytes = append(p.bytes, flags)
+	p.number(int64(len(c.Namespace)))
+	p.text(full)
+	if c.ID != full {
+		p.text(c.ID)
+	}
+	if isUUID {
+		p.bytes = append(p.bytes, uid[:]...)
+	} else {
+		p.text(c.UID)
+	}
+	p.text(string(c.Algorithm))
+	p.number(int64(c.TokenLifetime / time.Second))
+	p.number(int64(len(c.Scopes)))
+	for _, scope := range c.Scopes {
+		p.text(scope)
+	}
+	p.number(int64(len(c.Verifiers)))
+	for _, v := range c.Verifiers {
+		p.verifier(v)
+	}
+	return string(p.bytes)
+}
+
+func (p *packer) verifier(v oauth2.Verifier) {
+	flags := byte(0)
+	if v.Pending {
+		flags |= verifierPending
+	}
+	if !v.CreatedAt.IsZero() {
+		flags |= verifierCreated
+	}
+	if !v.ExpiresAt.IsZero() {
+		flags |= verifierExpires
+	}
+	p.bytes = append(p.bytes, flags)
+	p.text(v.ID)
+	p.bytes = append(p.bytes, v.Digest[:]...)
+	if !v.CreatedAt.IsZero() {
+		p.number(v.CreatedAt.Unix())
+	}
+	if !v.ExpiresAt.IsZero() {
+		p.number(v.ExpiresAt.Unix())
+	}
+}
+
+func (p *packer) number(n int64) { p.bytes = binary.AppendVarint(p.bytes, n) }
+
+func (p *packer) text(s string) {
+	p.number(int64(len(s)))
+	p.bytes = append(p.bytes, s...)
+}
+
+// client is the client again. Its texts are parts of the short form, so few are copied.
+func (p packed) client() *oauth2.Client {
+	if p.whole != nil {
+		return p.whole
+	}
+	u := unpacker{rest: p.short}
+	flags := u.take(1)[0]
+	namespace := u.number()
+	full := u.text()
+	c := &oauth2.Client{ID: full, Namespace: full[:namespace], Name: full[namespace+1:], Suspended: flags&flagSuspended != 0}
+	if flags&idIsName == 0 {
+		c.ID = u.text()
+	}
+	if flags&uidIsUUID != 0 {
+		c.UID = formatUUID(u.take(16))
+	} else {
+		c.UID = u.text()
+	}
+	c.Algorithm = jws.Algorithm(u.text())
+	c.TokenLifetime = time.Duration(u.number()) * time.Second
+	if n := u.number(); n > 0 {
+		c.Scopes = make([]string, n)
+		for i := range c.Scopes {
+			c.Scopes[i] = u.text()
+		}
+	}
+	if n := u.number(); n > 0 {
+		c.Verifiers = make([]oauth2.Verifier, n)
+		for i := range c.Verifiers {
+			c.Verifiers[i] = u.verifier()
+		}
+	}
+	return c
+}
+
+// unpacker reads what packer wrote, which nobody else has touched.
+type unpacker struct{ rest string }
+
+func (u *unpacker) verifier() oauth2.Verifier {
+	flags := u.take(1)[0]
+	v := oauth2.Verifier{ID: u.text(), Pending: flags&verifierPending != 0}
+	copy(v.Digest[:], u.take(len(v.Digest)))
+	if flags&verifierCreated != 0 {
+		v.CreatedAt = time.Unix(u.number(), 0).UTC()
+	}
+	if flags&verifierExpires != 0 {
+		v.ExpiresAt = time.Unix(u.number(), 0).UTC()
+	}
+	return v
+}
+
+func (u *unpacker) take(n int) string {
+	taken := u.rest[:n]
+	u.rest = u.rest[n:]
+	return taken
+}
+
+func (u *unpacker) number() int64 {
+	var buffer [binary.MaxVarintLen64]byte
+	n, size := binary.Varint(buffer[:copy(buffer[:], u.rest)])
+	u.rest = u.rest[size:]
+	return n
+}
+
+func (u *unpacker) text() string { return u.take(int(u.number())) }
+
+// packedOwner is an owner in the same way.
+type packedOwner struct {
+	short string
+	whole *oauth2.Owner
+}
+
+// flagTerminating is a flag of the short form of an owner, beside uidIsUUID and flagSuspended.
+const flagTerminating = flagSuspended << 1
+
+func packOwner(o oauth2.Owner) packedOwner {
+	flags := byte(0)
+	if o.Suspended {
+		flags |= flagSuspended
+	}
+	if o.Terminating {
+		flags |= flagTerminating
+	}
+	short := string(append([]byte{flags}, o.UID...))
+	if uid, ok := parseUUID(o.UID); ok {
+		short = string(append([]byte{flags | uidIsUUID}, uid[:]...))
+	}
+	if unpacked := (packedOwner{short: short}).owner(); reflect.DeepEqual(*unpacked, o) {
+		return packedOwner{short: short}
+	}
+	return packedOwner{whole: &o}
+}
+
+func (p packedOwner) owner() *oauth2.Owner {
+	if p.whole != nil {
+		return p.whole
+	}
+	flags, uid := p.short[0], p.short[1:]
+	if flags&uidIsUUID != 0 {
+		uid = formatUUID(uid)
+	}
+	return &oauth2.Owner{UID: uid, Suspended: flags&flagSuspended != 0, Terminating: flags&flagTerminating != 0}
+}
+
+const uuidLength = 36
+
+// parseUUID reads a UUID in lower case with its four hyphens, as Kubernetes writes them.
+func parseUUID(s string) (raw [16]byte, ok bool) {
+	if len(s) != uuidLength {
+		return raw, false
+	}
+	digits := strings.ReplaceAll(s, "-", "")
+	if len(digits) != hex.EncodedLen(len(raw)) {
+		return raw, false
+	}
+	_, err := hex.Decode(raw[:], []byte(digits))
+	return raw, err == nil && formatUUID(string(raw[:])) == s
+}
+
+func formatUUID(raw string) string {
+	var text [uuidLength]byte
+	digits := hex.AppendEncode(make([]byte, 0, 2*16), []byte(raw))
+	at := 0
+	for i, part := range [...]int{8, 4, 4, 4, 12} {
+		if i > 0 {
+			text[at] = '-'
+			at++
+		}
+		at += copy(text[at:], digits[:part])
+		digits = digits[part:]
+	}
+	return string(text[:])
+}

@@ -1,0 +1,64 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package directory
+
+import (
+	"crypto/sha256"
+	"sync"
+)
+
+// table is values by name, for many of them. It keeps a hash of each name and not the name itself: half the memory, and nothing
+// in it for the garbage collector to follow. Two names with one hash of 128 bits do not happen by chance, and only the manager
+// and administrators name what is in a table.
+type table[V any] struct {
+	mu     sync.RWMutex
+	values map[hash]V
+}
+
+type hash [16]byte
+
+func hashOf(name string) hash {
+	sum := sha256.Sum256([]byte(name))
+	return hash(sum[:len(hash{})])
+}
+
+func (t *table[V]) get(name string) (V, bool) {
+	key := hashOf(name)
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	value, there := t.values[key]
+	return value, there
+}
+
+func (t *table[V]) put(name string, value V) {
+	key := hashOf(name)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.values == nil {
+		t.values = map[hash]V{}
+	}
+	t.values[key] = value
+}
+
+func (t *table[V]) remove(name string) {
+	key := hashOf(name)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.values, key)
+}
+
+// keep removes what is not listed.
+func (t *table[V]) keep(listed map[string]bool) {
+	keys := make(map[hash]bool, len(listed))
+	for name := range listed {
+		keys[hashOf(name)] = true
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for key := range t.values {
+		if !keys[key] {
+			delete(t.values, key)
+		}
+	}
+}
