@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -50,6 +51,8 @@ type ControlPlane struct {
 	port      port
 	flags     []string
 	accounts  *accounts
+	// formerKeys verify the service accounts' tokens from before RotateAccountKey.
+	formerKeys []string
 
 	etcd, apiServer, controllers *Process
 }
@@ -176,6 +179,10 @@ func (cp *ControlPlane) StopEtcd() error { return cp.etcd.Kill() }
 
 // StartAPIServer starts the API server, on the port that it had before, and waits until it is ready.
 func (cp *ControlPlane) StartAPIServer(ctx context.Context) (err error) {
+	flags := slices.Clone(cp.flags)
+	for _, key := range cp.formerKeys {
+		flags = append(flags, "--service-account-key-file="+key)
+	}
 	cp.apiServer, err = cp.run("kube-apiserver", cp.assets.APIServer, append([]string{
 		"--etcd-servers=" + etcdSocket,
 		"--bind-address=" + loopback, "--secure-port=" + strconv.Itoa(cp.port.number), "--advertise-address=" + loopback,
@@ -186,7 +193,7 @@ func (cp *ControlPlane) StartAPIServer(ctx context.Context) (err error) {
 		"--service-account-signing-key-file=" + cp.path(fileAccountKey),
 		// One file, however long: what reads it does not look for older ones.
 		"--audit-policy-file=" + cp.path("audit-policy.yaml"), "--audit-log-path=" + cp.AuditLog(), "--audit-log-maxsize=100000",
-	}, cp.flags...)...)
+	}, flags...)...)
 	if err != nil {
 		return err
 	}

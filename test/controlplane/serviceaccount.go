@@ -58,6 +58,17 @@ func (cp *ControlPlane) ServiceAccountConfig(ctx context.Context, namespace, nam
 	}, nil
 }
 
+// RotateAccountKey has the API server sign service accounts' tokens with a new key from its next start on. The key before still
+// verifies.
+func (cp *ControlPlane) RotateAccountKey() error {
+	former := cp.path(fmt.Sprintf("former-%d-%s", len(cp.formerKeys)+1, fileAccountKey))
+	if err := os.Rename(cp.path(fileAccountKey), former); err != nil {
+		return fmt.Errorf("keep the service accounts' key: %w", err)
+	}
+	cp.formerKeys = append(cp.formerKeys, former)
+	return writeAccountKey(cp.path(fileAccountKey))
+}
+
 // ServiceAccountKubeconfig writes a kubeconfig for ServiceAccountConfig and returns its path.
 func (cp *ControlPlane) ServiceAccountKubeconfig(ctx context.Context, namespace, name string) (string, error) {
 	file, err := cp.accountTokenFile(ctx, namespace, name)

@@ -4,17 +4,12 @@
 package e2e_test
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,8 +21,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
-	tokenserver "github.com/hallpass-dev/hallpass/cmd/tokenserver/app"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/test/controlplane"
 	"github.com/hallpass-dev/hallpass/test/installation"
 )
 
@@ -88,18 +83,13 @@ func boundTo(spec authenticationv1.TokenRequestSpec, pod *corev1.Pod) authentica
 // present sends a service account's token to the token endpoint.
 func present(t *testing.T, clientID, token string, without ...string) (int, map[string]any) {
 	t.Helper()
-	return presentAt(t, hallpass.Issuer.URL(oauth2.TokenPath), clientID, token, without...)
-}
-
-func presentAt(t *testing.T, tokenURL, clientID, token string, without ...string) (int, map[string]any) {
-	t.Helper()
 	form := url.Values{
 		"grant_type": {"client_credentials"}, "client_assertion_type": {oauth2.AssertionType}, "client_assertion": {token}, "client_id": {clientID},
 	}
 	for _, name := range without {
 		form.Del(name)
 	}
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, tokenURL, strings.NewReader(form.Encode()))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, hallpass.Issuer.URL(oauth2.TokenPath), strings.NewReader(form.Encode()))
 	must(t, err)
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	response, err := hallpass.HTTP.Do(request)
@@ -235,77 +225,57 @@ func TestATokenEndsWithItsPodAndWithItsServiceAccount(t *testing.T) {
 	}
 }
 
-// cable is the way of a token server to the API server, which a test can cut.
-type cable struct {
-	cut atomic.Bool
-	way http.RoundTripper
-}
+// TestPodsOutliveTheAPIServerAndItsKeys kills the API server of an installation of its own, and starts it with a new key.
+func TestPodsOutliveTheAPIServerAndItsKeys(t *testing.T) {
+	cp, err := controlplane.Start(t.Context(), controlplane.Options{})
+	must(t, err)
+	t.Cleanup(func() { must(t, cp.Stop()) })
+	own, err := installation.Run(t.Context(), cp, root(), installation.Options{})
+	must(t, err)
+	t.Cleanup(func() { must(t, own.Stop()) })
+	admin, err := client.New(cp.AdminConfig(), client.Options{Scheme: cluster.Scheme()})
+	must(t, err)
+	defer func(h *installation.Running, c client.Client) { hallpass, cluster = h, c }(hallpass, cluster)
+	hallpass, cluster = own, admin
 
-func (c *cable) RoundTrip(r *http.Request) (*http.Response, error) {
-	if c.cut.Load() {
-		return nil, errors.New("the cable is cut")
-	}
-	return c.way.RoundTrip(r)
-}
-
-// TestPodsGetTheirTokensWhileTheAPIServerIsAway cuts a second replica off.
-func TestPodsGetTheirTokensWhileTheAPIServerIsAway(t *testing.T) {
 	account := createAccount(t, "away", "worker")
 	apply(t, "away", accountClient("caller", "worker"))
-	config, err := hallpass.ControlPlane.ServiceAccountConfig(t.Context(), installation.SystemNamespace, installation.TokenServerAccount)
-	must(t, err)
-	way := &cable{}
-	config.Wrap(func(rt http.RoundTripper) http.RoundTripper {
-		way.way = rt
-		return way
-	})
-	listening, ended := make(chan [2]string, 1), make(chan error, 1)
-	ctx, stop := context.WithCancel(t.Context())
-	go func() {
-		ended <- tokenserver.Run(ctx, tokenserver.Options{
-			Issuer: hallpass.Issuer, REST: config, RegistryNamespace: installation.RegistryNamespace, Log: hallpass.Log,
-			Listen: "localhost:0", OpsListen: "127.0.0.1:0", RequireHTTPS: true,
-			CertFile: filepath.Join(filepath.Dir(hallpass.CAFile), "tls.crt"), KeyFile: filepath.Join(filepath.Dir(hallpass.CAFile), "tls.key"),
-			Listening: func(public, ops string) { listening <- [2]string{public, ops} },
-		})
-	}()
-	defer func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
+	reviewed, fresh := projected(t, account, ours()), projected(t, account, ours())
+	honoured := func(when string, tokens ...string) {
+		t.Helper()
+		for i, token := range tokens {
+			if status, body := present(t, "away.caller", token); status != http.StatusOK {
+				t.Errorf("%s, token %d: %d %v", when, i+1, status, body)
+			}
 		}
-	}()
-	at := <-listening
-	eventually(t, "the second replica is ready", func() bool { return installation.Ready(t.Context(), "http://"+at[1]) })
-	_, port, err := net.SplitHostPort(at[0])
-	must(t, err)
-	tokenURL := "https://localhost:" + port + oauth2.TokenPath
+	}
+	honoured("before", reviewed)
 
-	first, second := projected(t, account, ours()), projected(t, account, ours())
-	if status, body := presentAt(t, tokenURL, "away.caller", first); status != http.StatusOK {
-		t.Fatalf("before: %d %v", status, body)
-	}
-	way.cut.Store(true)
-	for name, token := range map[string]string{"a token that was reviewed": first, "a token that was not": second} {
-		if status, body := presentAt(t, tokenURL, "away.caller", token); status != http.StatusOK {
-			t.Errorf("%s: %d %v", name, status, body)
-		}
-	}
-	if status, body := presentAt(t, tokenURL, "away.caller", second[:len(second)-4]+"AAAA"); status != http.StatusUnauthorized {
+	must(t, cp.StopAPIServer())
+	honoured("while the API server is away", reviewed, fresh)
+	if status, body := present(t, "away.caller", fresh[:len(fresh)-4]+"AAAA"); status != http.StatusUnauthorized {
 		t.Errorf("a forged token: %d %v", status, body)
 	}
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+at[1]+"/metrics", http.NoBody)
+	if metrics := metricsOf(t, own.Ops); !strings.Contains(metrics, `hallpass_token_reviews_total{verdict="unreachable"} 1`) {
+		t.Error("the metrics do not tell that a token was not reviewed")
+	}
+
+	must(t, cp.RotateAccountKey())
+	must(t, cp.StartAPIServer(t.Context()))
+	honoured("with another key", projected(t, account, ours()), fresh)
+}
+
+// metricsOf reads the metrics of a token server.
+func metricsOf(t *testing.T, ops string) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, ops+"/metrics", http.NoBody)
 	must(t, err)
 	response, err := http.DefaultClient.Do(request)
 	must(t, err)
 	defer func() { _ = response.Body.Close() }()
 	metrics, err := io.ReadAll(response.Body)
 	must(t, err)
-	for _, line := range []string{`hallpass_token_reviews_total{verdict="honoured"} 1`, `hallpass_token_reviews_total{verdict="unreachable"} 1`} {
-		if !strings.Contains(string(metrics), line) {
-			t.Errorf("the metrics do not have %s", line)
-		}
-	}
+	return string(metrics)
 }
 
 func TestTheFirstTokenRightAfterReadySucceedsForPodsToo(t *testing.T) {
