@@ -68,6 +68,10 @@ allow  internal/tokenserver  go.opentelemetry.io/otel/trace
 allow  internal/tokenserver:test go.opentelemetry.io/otel/sdk/trace
 allow  internal/tokenserver  net/http
 allow  internal/tokenserver  ~/internal/oauth2
+refuse internal/extauthz     k8s.io/apimachinery/pkg/types
+refuse internal/extauthz     ~/internal/directory
+allow  internal/extauthz     ~/internal/tokenserver
+allow  internal/extauthz:test ~/test/memory
 refuse internal/directory    ~/internal/controller/oauth2client
 refuse internal/directory    ~/internal/tokenserver
 refuse internal/directory    sigs.k8s.io/controller-runtime/pkg/client

@@ -33,6 +33,8 @@ type Options struct {
 	// Listen and OpsListen are the addresses of the two ports.
 	Listen    string
 	OpsListen string
+	// ExtAuthzListen is the address of the port for Envoy; empty opens none.
+	ExtAuthzListen string
 	// CertFile and KeyFile are the serving certificate in PEM.
 	CertFile string
 	KeyFile  string
@@ -51,6 +53,8 @@ type Options struct {
 	Log io.Writer
 	// Listening is told the addresses once both ports are open; nil if nobody asks.
 	Listening func(public, ops string)
+	// ExtAuthzListening is told the address for Envoy, if there is one.
+	ExtAuthzListening func(address string)
 }
 
 // ParseFlags reads the command line. It prints what is wrong with it, and the usage, to output.
@@ -63,6 +67,8 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	flags.StringVar(&o.RegistryNamespace, "registry-namespace", registration.Namespace, "namespace of registrations and signing keys")
 	flags.StringVar(&o.Listen, "listen", ":8443", "address of the public port")
 	flags.StringVar(&o.OpsListen, "ops-listen", ":8081", "address of the port for /healthz, /readyz and /metrics")
+	flags.StringVar(&o.ExtAuthzListen, "ext-authz-bind-address", "",
+		"address of the gRPC port on which Envoy asks by ext_authz, such as :9001, with the serving certificate; empty opens none")
 	flags.StringVar(&o.CertFile, "tls-cert-file", "", "serving certificate in PEM; read again when it changes")
 	flags.StringVar(&o.KeyFile, "tls-key-file", "", "key of the serving certificate in PEM")
 	flags.BoolVar(&o.RequireHTTPS, "require-https", true, "false serves plain HTTP: credentials and tokens are then readable on the network")

@@ -64,8 +64,13 @@ func Run(ctx context.Context, o Options) error {
 	var stopping atomic.Bool
 	ops := httpServer(opsHandler(dir, registry, &stopping), log)
 
+	envoy, err := openEnvoyPort(o, server, public.TLSConfig)
+	if err != nil {
+		return err
+	}
 	publicListener, opsListener, err := listen(o)
 	if err != nil {
+		envoy.shutdown(ctx)
 		return err
 	}
 	if o.Listening != nil {
@@ -76,7 +81,8 @@ func Run(ctx context.Context, o Options) error {
 	var running sync.WaitGroup
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	running.Go(func() { dir.Run(watching) })
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
+	envoy.start(&running, failed)
 	running.Go(func() { failed <- serve(public, publicListener) })
 	running.Go(func() { failed <- serve(ops, opsListener) })
 	select {
@@ -91,6 +97,7 @@ func Run(ctx context.Context, o Options) error {
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
 	err = errors.Join(err, public.Shutdown(drain), ops.Shutdown(drain))
+	envoy.shutdown(drain)
 	if err := stopTracing(drain); err != nil {
 		log.Warn("cannot send the last traces", "error", err)
 	}

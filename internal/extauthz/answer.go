@@ -1,0 +1,134 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package extauthz
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/tokenserver"
+)
+
+// identityPrefix is what the names of all identity headers begin with, in lower case as Envoy has them.
+const identityPrefix = "x-auth-"
+
+// allowed lets a request pass with the identity headers, and without any that an upstream could mistake for one.
+func allowed(decision tokenserver.Decision, request *authv3.AttributeContext_HttpRequest) *authv3.CheckResponse {
+	identity := maps.Clone(decision.Header)
+	maps.DeleteFunc(identity, func(name string, _ []string) bool { return !strings.HasPrefix(strings.ToLower(name), identityPrefix) })
+	return &authv3.CheckResponse{
+		Status: &status.Status{Code: int32(codes.OK)},
+		HttpResponse: &authv3.CheckResponse_OkResponse{OkResponse: &authv3.OkHttpResponse{
+			Headers: options(identity), HeadersToRemove: lookalikes(request, identity),
+		}},
+		DynamicMetadata: metadata(decision),
+	}
+}
+
+// refused is the answer that the caller gets through Envoy.
+func refused(decision tokenserver.Decision) *authv3.CheckResponse {
+	code := codes.Unauthenticated
+	switch decision.Status {
+	case http.StatusForbidden:
+		code = codes.PermissionDenied
+	case http.StatusServiceUnavailable:
+		code = codes.Unavailable
+	case http.StatusInternalServerError:
+		code = codes.Internal
+	}
+	header := decision.Header.Clone()
+	header.Del("Content-Length") // Envoy counts for itself
+	return &authv3.CheckResponse{
+		Status: &status.Status{Code: int32(code)},
+		HttpResponse: &authv3.CheckResponse_DeniedResponse{DeniedResponse: &authv3.DeniedHttpResponse{
+			Status:  &typev3.HttpStatus{Code: typev3.StatusCode(decision.Status)}, //nolint:gosec // a status of HTTP
+			Headers: options(header),
+			Body:    string(decision.Body),
+		}},
+	}
+}
+
+// options sets headers in place of whatever has their names. Empty values are kept: they overwrite too.
+func options(header http.Header) []*corev3.HeaderValueOption {
+	var set []*corev3.HeaderValueOption
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		set = append(set, &corev3.HeaderValueOption{
+			Header:         &corev3.HeaderValue{Key: strings.ToLower(name), Value: strings.Join(header[name], ", ")},
+			AppendAction:   corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
+			KeepEmptyValue: true,
+		})
+	}
+	return set
+}
+
+// lookalikes are the headers of the request that some upstreams read as identity headers although they are not: CGI and its
+// heirs take "_" and "." for "-". Those that are spelt right are overwritten, not removed.
+func lookalikes(request *authv3.AttributeContext_HttpRequest, identity http.Header) []string {
+	names := slices.Collect(maps.Keys(request.GetHeaders()))
+	for _, header := range request.GetHeaderMap().GetHeaders() {
+		names = append(names, header.GetKey())
+	}
+	alike := strings.NewReplacer("_", "-", ".", "-")
+	var found []string
+	for _, name := range names {
+		if !strings.HasPrefix(alike.Replace(strings.ToLower(name)), identityPrefix) {
+			continue
+		}
+		if _, overwritten := identity[http.CanonicalHeaderKey(name)]; !overwritten {
+			found = append(found, name)
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+// metadata is what the token says, for filters after this one and for access logs. The names are those of the claims.
+func metadata(decision tokenserver.Decision) *structpb.Struct {
+	claims := decision.Claims
+	fields := map[string]*structpb.Value{
+		"iss":              structpb.NewStringValue(claims.Issuer),
+		"sub":              structpb.NewStringValue(claims.Subject),
+		"aud":              structpb.NewStringValue(claims.Audience),
+		"client_id":        structpb.NewStringValue(claims.ClientID),
+		"client_uid":       structpb.NewStringValue(claims.ClientUID),
+		"client_namespace": structpb.NewStringValue(decision.Namespace),
+		"scope":            structpb.NewStringValue(strings.Join(claims.Scopes, " ")),
+		"scopes":           texts(claims.Scopes),
+		"jti":              structpb.NewStringValue(claims.ID),
+		"iat":              structpb.NewNumberValue(float64(claims.IssuedAt.Unix())),
+		"exp":              structpb.NewNumberValue(float64(claims.ExpiresAt.Unix())),
+		"custom":           structpb.NewStructValue(custom(claims.Custom)),
+	}
+	return &structpb.Struct{Fields: fields}
+}
+
+// custom are the claims that the client's spec adds, in a struct of their own: their names cannot meet ours there.
+func custom(claims []oauth2.Claim) *structpb.Struct {
+	fields := make(map[string]*structpb.Value, len(claims))
+	for _, claim := range claims {
+		fields[claim.Name] = structpb.NewStringValue(claim.Value)
+		if len(claim.Values) > 0 {
+			fields[claim.Name] = texts(claim.Values)
+		}
+	}
+	return &structpb.Struct{Fields: fields}
+}
+
+func texts(values []string) *structpb.Value {
+	list := make([]*structpb.Value, 0, len(values))
+	for _, value := range values {
+		list = append(list, structpb.NewStringValue(value))
+	}
+	return structpb.NewListValue(&structpb.ListValue{Values: list})
+}

@@ -1,0 +1,161 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package memory is a whole token server for tests that need no cluster: the real one, with clients and keys that a test
+// puts into memory.
+package memory
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hallpass-dev/hallpass/internal/keyring"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/tokenserver"
+)
+
+// Server is a token server that is not listening yet: its handler is Handler, its answer to ext_authz ExtAuthz.
+type Server struct {
+	*tokenserver.Server
+
+	// Audience is the audience of the namespace of all clients.
+	Audience string
+	// Audit has the audit lines.
+	Audit *Log
+
+	t         testing.TB
+	directory *directory
+	secrets   map[string]string
+}
+
+// Namespace is that of all clients.
+const Namespace = "shop"
+
+// New makes a token server of that issuer without clients. Plain http is fine as an issuer here.
+func New(t testing.TB, issuer string) *Server {
+	t.Helper()
+	parsed, err := oauth2.ParseIssuer(issuer, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := keyring.New(time.Now().Add(-time.Hour), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{
+		t: t, Audience: parsed.NamespaceAudience(Namespace), Audit: &Log{}, secrets: map[string]string{},
+		directory: &directory{ring: ring, records: map[string]oauth2.Record{}},
+	}
+	s.Server = tokenserver.New(tokenserver.Config{
+		Issuer: parsed, Directory: s.directory, Audit: slog.New(slog.NewJSONHandler(s.Audit, nil)),
+		Metrics: tokenserver.NewMetrics(prometheus.NewRegistry()), Random: rand.Reader,
+	})
+	return s
+}
+
+// Register adds a client of that name with those scopes, and returns its client_id.
+func (s *Server) Register(name string, scopes ...string) string {
+	s.t.Helper()
+	id := Namespace + "." + name
+	secret, err := oauth2.NewClientSecret(rand.Reader)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.secrets[id] = secret.Value.Reveal()
+	s.directory.set(id, oauth2.Record{
+		Client: &oauth2.Client{
+			ID: id, UID: UID(id), Namespace: Namespace, Name: name, Scopes: scopes, TokenLifetime: time.Hour,
+			Verifiers: []oauth2.Verifier{{ID: secret.ID, Digest: oauth2.DigestSecret(UID(id), secret.Value), CreatedAt: time.Now()}},
+			Claims:    []oauth2.Claim{{Name: "team", Value: "blue"}, {Name: "regions", Values: []string{"eu", "us"}}},
+		},
+		Owner: &oauth2.Owner{UID: UID(id)},
+	})
+	return id
+}
+
+// UID is the UID that a client has here.
+func UID(clientID string) string { return "uid-of-" + clientID }
+
+// Secret is the secret of a client.
+func (s *Server) Secret(clientID string) string { return s.secrets[clientID] }
+
+// Suspend takes the client and all its tokens out of service.
+func (s *Server) Suspend(clientID string) {
+	record := s.directory.Record(clientID)
+	s.directory.set(clientID, oauth2.Record{Client: record.Client, Owner: &oauth2.Owner{UID: record.Owner.UID, Suspended: true}})
+}
+
+// Token fetches a token for a client, with all its scopes.
+func (s *Server) Token(clientID string) string {
+	s.t.Helper()
+	r := httptest.NewRequestWithContext(s.t.Context(), http.MethodPost, oauth2.TokenPath, strings.NewReader("grant_type=client_credentials"))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.SetBasicAuth(clientID, s.secrets[clientID])
+	w := httptest.NewRecorder()
+	s.Handler().ServeHTTP(w, r)
+	var answer struct {
+		Token string `json:"access_token"`
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || answer.Token == "" {
+		s.t.Fatalf("no token for %s: %d %s", clientID, w.Code, w.Body)
+	}
+	return answer.Token
+}
+
+// directory is a tokenserver.Directory whose memory is its source.
+type directory struct {
+	mu      sync.Mutex
+	ring    keyring.Ring
+	records map[string]oauth2.Record
+}
+
+func (d *directory) set(clientID string, record oauth2.Record) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.records[clientID] = record
+}
+
+func (d *directory) Record(clientID string) oauth2.Record {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.records[clientID]
+}
+
+func (d *directory) LookUp(_ context.Context, clientID string) (oauth2.Record, error) {
+	return d.Record(clientID), nil
+}
+
+func (d *directory) Ring() keyring.Ring { return d.ring }
+
+func (d *directory) LookUpRing(context.Context) (keyring.Ring, error) { return d.ring, nil }
+
+// Log is what a server wrote.
+type Log struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write adds a line.
+func (l *Log) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(line)
+}
+
+// String is everything so far.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
