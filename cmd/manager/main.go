@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 
 	"k8s.io/klog/v2"
@@ -30,7 +31,12 @@ func main() {
 	if err == nil {
 		// What libraries log for the whole process comes out as everything else does.
 		ctrl.SetLogger(o.Log)
+		libraries := flag.NewFlagSet("klog", flag.ContinueOnError)
+		klog.InitFlags(libraries)
+		err = libraries.Set("v", strconv.Itoa(o.Verbosity))
 		klog.SetLogger(o.Log)
+	}
+	if err == nil {
 		err = app.Run(ctx, o)
 	}
 	if err != nil {

@@ -10,9 +10,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 
 	"github.com/go-logr/logr"
@@ -30,7 +30,12 @@ func main() {
 	}
 	if err == nil {
 		// What client-go logs for the whole process comes out as everything else does.
-		klog.SetLogger(logr.FromSlogHandler(slog.NewJSONHandler(o.Log, nil)))
+		libraries := flag.NewFlagSet("klog", flag.ContinueOnError)
+		klog.InitFlags(libraries)
+		err = libraries.Set("v", strconv.Itoa(o.Verbosity))
+		klog.SetLogger(logr.FromSlogHandler(app.NewLog(o).Handler()))
+	}
+	if err == nil {
 		err = app.Run(ctx, o)
 	}
 	if err != nil {

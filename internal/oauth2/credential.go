@@ -47,6 +47,13 @@ func ParseClientSecret(value Secret) (Credential, error) {
 	return parseCredential(ClientSecretPrefix, value)
 }
 
+// LooksSecret reports whether a string that should be a name may be a client secret or a token that was put into the wrong place:
+// it must not be shown then.
+func LooksSecret(s string) bool {
+	const object = "eyJ" // how {" begins in base64url
+	return strings.HasPrefix(s, ClientSecretPrefix) || strings.HasPrefix(s, object)
+}
+
 func newCredential(prefix string, random io.Reader) (Credential, error) {
 	raw := make([]byte, credentialIDLength+credentialRandomBytes)
 	if _, err := io.ReadFull(random, raw); err != nil {

@@ -19,7 +19,7 @@ func (s *Server) authenticate(r *http.Request, form oauth2.Form, e *event) (*oau
 		return nil, err
 	}
 	e.method = presented.Method
-	if oauth2.ValidClientID(presented.ClientID()) {
+	if oauth2.ValidClientID(presented.ClientID()) && !oauth2.LooksSecret(presented.ClientID()) {
 		e.clientID = presented.ClientID()
 	}
 	client, credential, err := s.recognise(presented, s.Directory.Record)

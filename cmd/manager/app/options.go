@@ -43,13 +43,15 @@ type Options struct {
 	// MetricsListen and HealthListen are addresses; "0" opens none.
 	MetricsListen string
 	HealthListen  string
+	// Verbosity is how much is logged; see MaxVerbosity.
+	Verbosity int
 	// Log gets everything; it is JSON on standard output from the command line.
 	Log logr.Logger
 }
 
 // ParseFlags reads the command line. It prints what is wrong with it, and the usage, to output.
 func ParseFlags(args []string, output io.Writer) (Options, error) {
-	o := Options{Log: NewLog(os.Stdout)}
+	var o Options
 	flags := flag.NewFlagSet("manager", flag.ContinueOnError)
 	flags.SetOutput(output)
 	issuer := flags.String("issuer", "", "issuer identifier: the https origin under which callers reach the token server (required)")
@@ -69,9 +71,14 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	flags.BoolVar(&o.LeaderElect, "leader-elect", true, "work only while holding the lease, so that several managers can stand by")
 	flags.StringVar(&o.MetricsListen, "metrics-bind-address", ":8080", "address of /metrics; 0 for none")
 	flags.StringVar(&o.HealthListen, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0 for none")
+	flags.IntVar(&o.Verbosity, "v", 0, "how much to log, from 0 to 7, as Kubernetes counts: 4 for debugging, 7 with the headers of every call of the API server")
 	if err := flags.Parse(args); err != nil {
 		return Options{}, err
 	}
+	if o.Verbosity < 0 || o.Verbosity > MaxVerbosity {
+		return Options{}, fmt.Errorf("--v=%d is not between 0 and %d; beyond that the bodies of Secrets would be logged", o.Verbosity, MaxVerbosity)
+	}
+	o.Log = NewVerboseLog(os.Stdout, o.Verbosity)
 	if flags.NArg() > 0 {
 		return Options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}

@@ -49,6 +49,8 @@ type Options struct {
 	TracesURL string
 	// ShutdownLag is how long to serve on after readiness is withdrawn.
 	ShutdownLag time.Duration
+	// Verbosity is how much is logged; see MaxVerbosity.
+	Verbosity int
 	// Log gets the audit lines and everything else, as JSON.
 	Log io.Writer
 	// Listening is told the addresses once both ports are open; nil if nobody asks.
@@ -83,6 +85,7 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	flags.IntVar(&o.ClientRate, "client-rate", tokenserver.DefaultClientRate,
 		"how many tokens a second one client may fetch, with bursts of ten seconds' worth; what is beyond is answered 429")
 	flags.DurationVar(&o.ShutdownLag, "shutdown-lag", 5*time.Second, "how long to go on serving after readiness is withdrawn, so that balancers notice")
+	flags.IntVar(&o.Verbosity, "v", 0, "how much to log, from 0 to 7, as Kubernetes counts: 4 for debugging, 7 with the headers of every call of the API server")
 	otlp := flags.String("otlp-endpoint", "",
 		"OpenTelemetry collector that gets traces by OTLP over HTTP, such as http://collector.monitoring:4318; "+
 			"left out it is OTEL_EXPORTER_OTLP_ENDPOINT, and without that there are no traces")
@@ -91,6 +94,9 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	}
 	if flags.NArg() > 0 {
 		return Options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if o.Verbosity < 0 || o.Verbosity > MaxVerbosity {
+		return Options{}, fmt.Errorf("--v=%d is not between 0 and %d; beyond that the bodies of Secrets would be logged", o.Verbosity, MaxVerbosity)
 	}
 	if err := tokenserver.CheckAliases(o.TokenAliases); err != nil {
 		return Options{}, fmt.Errorf("--token-endpoint-alias: %w", err)

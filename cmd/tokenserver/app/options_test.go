@@ -54,6 +54,8 @@ func TestFlagsThatCannotBeMeantDoNotStart(t *testing.T) {
 		"an alias of the standard path":      {"--token-endpoint-alias=/oauth2/token"},
 		"an alias in the way of the key set": {"--token-endpoint-alias=/oauth2/jwks"},
 		"an alias that is there twice":       {"--token-endpoint-alias=/a", "--token-endpoint-alias=/a"},
+		"bodies of Secrets in the log":       {"--v=8"},
+		"a verbosity below nothing":          {"--v=-1"},
 		"no tokens at all":                   {"--client-rate=0"},
 		"an issuer with a path":              {"--issuer=https://hallpass.test/path"},
 		"an issuer without TLS":              {"--issuer=http://hallpass.test"},

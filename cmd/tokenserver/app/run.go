@@ -36,9 +36,18 @@ const (
 	drainTimeout      = 20 * time.Second
 )
 
+// MaxVerbosity is the most that may be logged. From the next level on the client of the Kubernetes API logs the bodies of what
+// it sends and receives, Secrets among them.
+const MaxVerbosity = 7
+
+// NewLog logs JSON lines, as many as the options say.
+func NewLog(o Options) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(o.Log, &slog.HandlerOptions{Level: slog.Level(-o.Verbosity)}))
+}
+
 // Run serves until the context ends; then readiness goes first, and requests in flight finish.
 func Run(ctx context.Context, o Options) error {
-	log := slog.New(slog.NewJSONHandler(o.Log, nil))
+	log := NewLog(o)
 	dir, err := directory.New(directory.Config{REST: o.REST, RegistryNamespace: o.RegistryNamespace, Log: log})
 	if err != nil {
 		return err
