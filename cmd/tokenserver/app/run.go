@@ -56,8 +56,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry := newRegistry()
 	server := tokenserver.New(tokenserver.Config{
 		Issuer: o.Issuer, Directory: dir, Cluster: dir, Audit: log, Metrics: tokenserver.NewMetrics(registry), Random: rand.Reader,
 		Tracer: tracer, TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate,
@@ -107,13 +106,18 @@ func Run(ctx context.Context, o Options) error {
 	defer cancel()
 	err = errors.Join(err, public.Shutdown(drain), ops.Shutdown(drain))
 	envoy.shutdown(drain)
-	if err := stopTracing(drain); err != nil {
-		log.Warn("cannot send the last traces", "error", err)
-	}
+	stopTracing(drain)
 	stopWatching()
 	running.Wait()
 	log.Info("stopped")
 	return err
+}
+
+// newRegistry has what every Go process tells of itself.
+func newRegistry() *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return registry
 }
 
 // warn says at every start which settings give up safety for callers of old.

@@ -48,9 +48,9 @@ func tracesURL(endpoint string, env func(string) string) (string, error) {
 
 // startTracing makes the tracer, and what sends the last spans away when the server stops. Headers, certificates and sampling are
 // those of the environment variables of OpenTelemetry; a caller that is in a trace already decides whether it is sampled.
-func startTracing(ctx context.Context, to string, log *slog.Logger) (trace.Tracer, func(context.Context) error, error) {
+func startTracing(ctx context.Context, to string, log *slog.Logger) (trace.Tracer, func(context.Context), error) {
 	if to == "" {
-		return nil, func(context.Context) error { return nil }, nil
+		return nil, func(context.Context) {}, nil
 	}
 	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(to))
 	if err != nil {
@@ -64,7 +64,12 @@ func startTracing(ctx context.Context, to string, log *slog.Logger) (trace.Trace
 		sdktrace.WithBatcher(loggedExporter{exporter, log}), // a bounded queue; what does not fit is dropped
 		sdktrace.WithResource(environment),
 	)
-	return provider.Tracer("github.com/hallpass-dev/hallpass"), provider.Shutdown, nil
+	stop := func(ctx context.Context) {
+		if err := provider.Shutdown(ctx); err != nil {
+			log.WarnContext(ctx, "cannot send the last traces", "error", err)
+		}
+	}
+	return provider.Tracer("github.com/hallpass-dev/hallpass"), stop, nil
 }
 
 // loggedExporter says in our own log what goes wrong, as the SDK would on standard error.
