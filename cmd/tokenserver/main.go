@@ -28,6 +28,8 @@ func main() {
 	if errors.Is(err, flag.ErrHelp) {
 		return
 	}
+	lines := app.NewBatch(o.Log)
+	o.Log = lines
 	if err == nil {
 		// What client-go logs for the whole process comes out as everything else does.
 		libraries := flag.NewFlagSet("klog", flag.ContinueOnError)
@@ -36,7 +38,7 @@ func main() {
 		klog.SetLogger(logr.FromSlogHandler(app.NewLog(o).Handler()))
 	}
 	if err == nil {
-		err = app.Run(ctx, o)
+		err = errors.Join(app.Run(ctx, o), lines.Flush())
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "tokenserver:", err)

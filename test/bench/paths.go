@@ -68,6 +68,7 @@ func paths(algorithm jws.Algorithm) []path {
 		{name: seenBefore, transport: plainHTTP, goal: 1.15, prepare: introspectionsOfSeen},
 		{name: "introspection, not seen before", transport: plainHTTP, goal: 1.1, prepare: introspections((*population.Population).Token), floorPath: "/verify"},
 		{name: "introspection, forged", transport: plainHTTP, goal: 1.1, prepare: introspections((*population.Population).Forge), floorPath: "/verify", inactive: true},
+		{name: "forward-auth, seen before", transport: plainHTTP, goal: 1.15, prepare: forwardAuths},
 		{name: "key set", transport: plainHTTP, goal: 1.1, prepare: gets(oauth2.JWKSPath)},
 		{name: "metadata", transport: plainHTTP, goal: 1.1, prepare: gets(oauth2.MetadataPath)},
 		{name: fetching, transport: overTLS13, goal: 1.1, prepare: tokenRequests},
@@ -115,6 +116,19 @@ func introspections(token func(*population.Population, population.Client, time.T
 	}
 }
 
+func forwardAuths(w *world, _ int) ([]call, error) {
+	calls := make([]call, w.requests)
+	for i := range calls {
+		calls[i] = w.forwardAuth(i)
+	}
+	return calls, nil
+}
+
+func (w *world) forwardAuth(i int) call {
+	required := url.Values{"audience": {w.people.Issuer.NamespaceAudience(w.client(i).Namespace)}, "scope": {"read"}}
+	return call{method: http.MethodGet, path: oauth2.ForwardAuthPath + "?" + required.Encode(), authorization: "Bearer " + w.seen[i]}
+}
+
 func gets(path string) func(w *world, round int) ([]call, error) {
 	return func(w *world, _ int) ([]call, error) {
 		calls := make([]call, w.requests)
@@ -129,31 +143,39 @@ func gets(path string) func(w *world, round int) ([]call, error) {
 func (w *world) copyAnswers(ctx context.Context, f *population.Fixture) error {
 	caller := w.caller(plainHTTP)
 	defer caller.CloseIdleConnections()
-	ask := func(c call) (string, error) {
+	ask := func(c call) (http.Header, string, error) {
 		request, err := c.to(ctx, w.plain.plain, c.path)
 		if err != nil {
-			return "", err
+			return nil, "", err
 		}
 		response, err := caller.Do(request)
 		if err != nil {
-			return "", err
+			return nil, "", err
 		}
 		defer func() { _ = response.Body.Close() }()
 		body, err := io.ReadAll(response.Body)
 		if response.StatusCode != http.StatusOK {
-			return "", fmt.Errorf("%s answers %s: %s", c.path, response.Status, body)
+			return nil, "", fmt.Errorf("%s answers %s: %s", c.path, response.Status, body)
 		}
-		return string(body), err
+		return response.Header, string(body), err
 	}
-	var errs [3]error
-	f.JWKS, errs[0] = ask(call{method: http.MethodGet, path: oauth2.JWKSPath})
-	f.Metadata, errs[1] = ask(call{method: http.MethodGet, path: oauth2.MetadataPath})
-	f.Active, errs[2] = ask(call{http.MethodPost, oauth2.IntrospectionPath, basic(w.client(0)), url.Values{"token": {w.seen[0]}}.Encode()})
+	var errs [4]error
+	var identity http.Header
+	_, f.JWKS, errs[0] = ask(call{method: http.MethodGet, path: oauth2.JWKSPath})
+	_, f.Metadata, errs[1] = ask(call{method: http.MethodGet, path: oauth2.MetadataPath})
+	_, f.Active, errs[2] = ask(call{http.MethodPost, oauth2.IntrospectionPath, basic(w.client(0)), url.Values{"token": {w.seen[0]}}.Encode()})
+	identity, _, errs[3] = ask(w.forwardAuth(0))
 	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}
 	if !strings.HasPrefix(f.Active, `{"active":true`) {
 		return fmt.Errorf("a good token is said to be %s", f.Active)
+	}
+	f.Identity = map[string]string{}
+	for name := range identity {
+		if strings.HasPrefix(name, "X-Auth-") {
+			f.Identity[name] = identity.Get(name)
+		}
 	}
 	return nil
 }

@@ -181,7 +181,7 @@ func (f *floor) verify(token string) bool {
 
 func (f *floor) forwardAuth(w http.ResponseWriter, r *http.Request) {
 	token, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !found || !f.seen(token) {
+	if !found || r.URL.Query().Get("audience") == "" || !f.seen(token) {
 		http.Error(w, "refused", http.StatusUnauthorized)
 		return
 	}

@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	_ "net/http/pprof" //nolint:gosec // what this program is for
@@ -22,7 +23,9 @@ func main() {
 	o, err := app.ParseFlags(os.Args[1:], os.Stderr)
 	if err == nil {
 		go func() { fmt.Fprintln(os.Stderr, http.ListenAndServe(os.Getenv("HALLPASS_PROFILES"), nil)) }() //nolint:gosec // on loopback
-		err = app.Run(ctx, o)
+		lines := app.NewBatch(o.Log)
+		o.Log = lines
+		err = errors.Join(app.Run(ctx, o), lines.Flush())
 	}
 	stop()
 	if err != nil {
