@@ -112,11 +112,52 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
-// Each test that docs/standards.md names is there, with the row that it names.
+// Each test that docs/standards.md names is there, with the row that it names, and no clause is without a test or a reason.
 func TestStandardsNameTestsThatExist(t *testing.T) {
-	sources := map[string]string{}
-	for _, pkg := range []string{"tokenserver", "oauth2", "jws", "keyring"} {
-		files, err := filepath.Glob(filepath.Join(root, "internal", pkg, "*_test.go"))
+	page := read(t, "docs/standards.md")
+	tests := testSources(t)
+	test, pkg := "", "tokenserver"
+	for _, named := range regexp.MustCompile("`(?:(\\w+)[.])?((?:Test|Fuzz)\\w+)?(/[^`]+)?`").FindAllStringSubmatch(page, -1) {
+		if named[2] != "" {
+			test, pkg = named[2], "tokenserver"
+			if named[1] != "" {
+				pkg = named[1]
+			}
+			if test != "TestX" && !strings.Contains(tests[pkg], "func "+test+"(") {
+				t.Errorf("there is no %s in %s", test, pkg)
+			}
+		}
+		row := strings.TrimPrefix(named[3], "/")
+		if row != "" && named[0][1] != '.' && !strings.Contains(tests[pkg], `"`+row+`"`) {
+			t.Errorf("%s in %s has no row %q", test, pkg, row)
+		}
+	}
+	clauses := 0
+	for line := range strings.Lines(page) {
+		cells := strings.Split(strings.TrimSpace(line), "|")
+		if len(cells) != 5 || cells[1] == " clause " || strings.HasPrefix(cells[1], "--") {
+			continue
+		}
+		clauses++
+		if shown := cells[3]; !strings.Contains(shown, "Test") && !strings.Contains(shown, "does not apply") {
+			t.Errorf("nothing shows%s: %q", cells[1], cells[2])
+		}
+	}
+	if clauses < 80 {
+		t.Errorf("%d clauses; does this test still read the page right?", clauses)
+	}
+}
+
+// testSources are the test files of the packages that pages name, by what the pages call them.
+func testSources(t *testing.T) map[string]string {
+	t.Helper()
+	dirs := map[string]string{"app": "cmd/tokenserver/app", "e2e": "test/e2e", "docs": "test/docs"}
+	for _, pkg := range []string{"tokenserver", "oauth2", "jws", "keyring", "registration", "directory"} {
+		dirs[pkg] = "internal/" + pkg
+	}
+	tests := map[string]string{}
+	for pkg, dir := range dirs {
+		files, err := filepath.Glob(filepath.Join(root, dir, "*_test.go"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,23 +166,8 @@ func TestStandardsNameTestsThatExist(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			sources[pkg] += string(text)
+			tests[pkg] += string(text)
 		}
 	}
-	test, pkg := "", "tokenserver"
-	for _, named := range regexp.MustCompile("`(?:(\\w+)[.])?(Test\\w+)?(/[^`]+)?`").FindAllStringSubmatch(read(t, "docs/standards.md"), -1) {
-		if named[2] != "" {
-			test, pkg = named[2], "tokenserver"
-			if named[1] != "" {
-				pkg = named[1]
-			}
-			if test != "TestX" && !strings.Contains(sources[pkg], "func "+test+"(t *testing.T)") {
-				t.Errorf("there is no %s in %s", test, pkg)
-			}
-		}
-		row := strings.TrimPrefix(named[3], "/")
-		if row != "" && named[0][1] != '.' && !strings.Contains(sources[pkg], `"`+row+`"`) {
-			t.Errorf("%s in %s has no row %q", test, pkg, row)
-		}
-	}
+	return tests
 }
