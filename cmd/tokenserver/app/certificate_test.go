@@ -65,7 +65,9 @@ func TestThePublicPortSpeaksModernTLSAlone(t *testing.T) {
 		if err := server.Close(); err != nil {
 			t.Error(err)
 		}
-		<-done
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	}()
 	address := listener.Addr().String()
 	for name, c := range map[string]struct {
@@ -83,8 +85,9 @@ func TestThePublicPortSpeaksModernTLSAlone(t *testing.T) {
 		"TLS 1.2 with RC4 and 3DES": {tls.VersionTLS12, []uint16{tls.TLS_ECDHE_ECDSA_WITH_RC4_128_SHA, tls.TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dialer := &tls.Dialer{Config: &tls.Config{ //nolint:gosec // a scanner offers what it hopes to be refused
-				InsecureSkipVerify: true, MinVersion: c.version, MaxVersion: c.version, CipherSuites: c.suites,
+			dialer := &tls.Dialer{Config: &tls.Config{
+				InsecureSkipVerify: true, //nolint:gosec // a scanner offers what it hopes to be refused
+				MinVersion: c.version, MaxVersion: c.version, CipherSuites: c.suites,
 			}}
 			connection, err := dialer.DialContext(t.Context(), "tcp", address)
 			if (err == nil) != c.ok {

@@ -100,15 +100,7 @@ func Run(ctx context.Context, o Options) error {
 	envoy.start(&running, failed)
 	running.Go(func() { failed <- serve(public, publicListener) })
 	running.Go(func() { failed <- serve(ops, opsListener) })
-	select {
-	case err = <-failed:
-	case <-ctx.Done():
-		stopping.Store(true)
-		select {
-		case err = <-failed:
-		case <-time.After(o.ShutdownLag):
-		}
-	}
+	err = untilStopped(ctx, failed, &stopping, o.ShutdownLag)
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
 	err = errors.Join(err, public.Shutdown(drain), ops.Shutdown(drain))
@@ -118,6 +110,22 @@ func Run(ctx context.Context, o Options) error {
 	running.Wait()
 	log.Info("stopped")
 	return err
+}
+
+// untilStopped waits until the context has ended and balancers have had the time to notice, or until a port fails.
+func untilStopped(ctx context.Context, failed <-chan error, stopping *atomic.Bool, lag time.Duration) error {
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+		stopping.Store(true)
+	}
+	select {
+	case err := <-failed:
+		return err
+	case <-time.After(lag):
+		return nil
+	}
 }
 
 // newRegistry has what every Go process tells of itself.
