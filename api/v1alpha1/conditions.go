@@ -16,6 +16,9 @@ const (
 	ConditionReady       = "Ready"
 	ConditionReconciling = "Reconciling"
 	ConditionStalled     = "Stalled"
+	// ConditionGrantsComplete says whether all that was asked for, or declared, is granted. It does not keep anything from being
+	// Ready.
+	ConditionGrantsComplete = "GrantsComplete"
 )
 
 // The reasons of the conditions. The token server's audit line and metrics use the same words.
@@ -30,6 +33,14 @@ const (
 	ReasonSecretConflict = "SecretConflict"
 	// ReasonClientIDNotAllowed: the installation does not let clients choose their identifiers.
 	ReasonClientIDNotAllowed = "ClientIDNotAllowed"
+	// ReasonNotAllowedByPolicy: an OAuth2Policy forbids what the client is or asks for.
+	ReasonNotAllowedByPolicy = "NotAllowedByPolicy"
+	// ReasonTooManyClients: an OAuth2Policy limits the clients of the namespace.
+	ReasonTooManyClients = "TooManyClients"
+	// ReasonGranted: all that is asked for is granted.
+	ReasonGranted = "Granted"
+	// ReasonNotGranted: something that is asked for is not granted; status.grants says what and why.
+	ReasonNotGranted = "NotGranted"
 	// ReasonInvalidTemplate: a template does not parse, names an unknown value or hides another entry.
 	ReasonInvalidTemplate = "InvalidTemplate"
 	// ReasonSecretNotFound: the Existing Secret is not there.

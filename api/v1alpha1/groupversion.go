@@ -16,6 +16,8 @@ var GroupVersion = schema.GroupVersion{Group: "hallpass.dev", Version: "v1alpha1
 func AddToScheme(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(GroupVersion,
 		&OAuth2Client{}, &OAuth2ClientList{},
+		&OAuth2Resource{}, &OAuth2ResourceList{},
+		&OAuth2Policy{}, &OAuth2PolicyList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
@@ -30,6 +32,10 @@ const (
 	AnnotationTaint = "hallpass.dev/taint"
 	// AnnotationClient on a Secret or a ConfigMap names the OAuth2Client whose credentials it holds.
 	AnnotationClient = "hallpass.dev/client"
+	// AnnotationResource and AnnotationResourceNamespace on a record in the registry name the OAuth2Resource that it was compiled
+	// from, to find it by when the record changes. Decisions read the record itself.
+	AnnotationResource          = "hallpass.dev/resource"
+	AnnotationResourceNamespace = "hallpass.dev/resource-namespace"
 	// SecretTypeClient is the type of every Secret that the operator writes for an OAuth2Client.
 	SecretTypeClient = "hallpass.dev/oauth2-client"
 	// LabelClientConfig with the value "true" is on every ConfigMap that the operator writes for an OAuth2Client.

@@ -51,6 +51,7 @@ type OAuth2ClientList struct {
 //
 // +kubebuilder:validation:XValidation:rule="!(has(self.secret) && has(self.secret.source) && self.secret.source == 'Existing' && has(self.rotation) && has(self.rotation.interval))",message="rotation.interval is for Secrets that Hallpass writes; an Existing one is rotated by whoever writes it"
 // +kubebuilder:validation:XValidation:rule="!has(self.authentication) || !(has(self.authentication.privateKeyJWT) || has(self.authentication.serviceAccount)) || !has(self.rotation) && !(has(self.secret) && (has(self.secret.keys) && has(self.secret.keys.clientSecret) || has(self.secret.source) && self.secret.source == 'Existing'))",message="with PrivateKeyJWT and ServiceAccount there is no client secret: leave out rotation, secret.keys.clientSecret and secret.source Existing"
+// +kubebuilder:validation:XValidation:rule="!has(self.defaultResource) || has(self.access) && self.access.exists(a, a.resourceNamespace == self.defaultResource.namespace && a.resourceName == self.defaultResource.name)",message="defaultResource must be one of spec.access"
 type OAuth2ClientSpec struct {
 	// displayName names the client for humans, in lists and messages. At most 100 characters.
 	// +optional
@@ -71,7 +72,7 @@ type OAuth2ClientSpec struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=255
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[!-9;-~]+$')",message="clientID is printable ASCII without spaces and colons"
-	// +kubebuilder:validation:XValidation:rule="!self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)+$')",message="clientID must not look like <namespace>.<name>, which is how clients without one are called; leave it out, or keep the identifier of a migrated client"
+	// +kubebuilder:validation:XValidation:rule="!self.lowerAscii().matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)+$')",message="clientID must not look like <namespace>.<name>, which is how clients without one are called; leave it out, or keep the identifier of a migrated client"
 	ClientID string `json:"clientID,omitempty"`
 
 	// scopes are free-form scopes (RFC 6749 section 3.3) that the client may have in tokens for the audience of its own
@@ -81,6 +82,21 @@ type OAuth2ClientSpec struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
 	Scopes []Scope `json:"scopes,omitempty"`
+
+	// access is what the client asks of declared resources, its own namespace's included. Their owners decide; status.grants
+	// says what they gave. At most 16.
+	// +optional
+	// +listType=map
+	// +listMapKey=resourceNamespace
+	// +listMapKey=resourceName
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Access []Access `json:"access,omitempty"`
+
+	// defaultResource is the one of spec.access that a token request without a resource means. Left out it is the audience of
+	// the client's own namespace.
+	// +optional
+	DefaultResource ResourceReference `json:"defaultResource,omitzero"`
 
 	// tokenLifetime is how long a token of this client is valid, from 1m to 1h, in whole seconds. Left out it is 1h.
 	// +optional
@@ -285,8 +301,14 @@ type OAuth2ClientStatus struct {
 	// +optional
 	Rotation RotationStatus `json:"rotation,omitzero"`
 
-	// conditions are what kstatus and kubectl wait look at: Ready is True while the token endpoint honours the client; Reconciling and Stalled follow kstatus and
-	// are there only while they are True.
+	// grants tell of every scope that the client asks for whether it has it, and why not.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=17
+	Grants []GrantStatus `json:"grants,omitempty"`
+
+	// conditions are what kstatus and kubectl wait look at: Ready is True while the token endpoint honours the client; GrantsComplete is False while it
+	// does not have all that it asks for; Reconciling and Stalled follow kstatus and are there only while they are True.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

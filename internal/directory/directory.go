@@ -53,10 +53,11 @@ type Directory struct {
 	hallpass  rest.Interface
 	reviews   rest.Interface
 
-	clients registrations
-	owners  owners
-	keys    keys
-	trust   trust
+	clients   registrations
+	owners    owners
+	resources resources
+	keys      keys
+	trust     trust
 }
 
 // The token server reads the OAuth2Clients for what denies, and the Secrets of the registry, and nothing else.

@@ -82,6 +82,8 @@ func (s secretStore) Add(object any) error {
 	switch secret.Type {
 	case registration.SecretType:
 		s.register(readRegistration(secret))
+	case registration.ResourceSecretType:
+		s.declare(secret)
 	case registration.KeysSecretType:
 		s.takeKeys(secret)
 	}
@@ -96,6 +98,7 @@ func (s secretStore) Delete(object any) error {
 		return fmt.Errorf("%T is not a Secret", object)
 	}
 	s.clients.byName.remove(secret.Name)
+	s.resources.put(secret.Name, nil)
 	return nil
 }
 
@@ -111,6 +114,7 @@ func (s secretStore) Replace(objects []any, _ string) error {
 		}
 	}
 	s.clients.byName.keep(listed)
+	s.resources.keep(listed)
 	s.clients.synced.Store(true)
 	return nil
 }

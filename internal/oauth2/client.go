@@ -34,8 +34,15 @@ type Client struct {
 	Keys     []jws.PublicKey
 	// ServiceAccount is set if the client authenticates by the tokens of that account and by nothing else.
 	ServiceAccount *ServiceAccount
+	// Refused says that a policy forbids the client as it is.
+	Refused bool
 	// Scopes are the free-form scopes that it may have on its namespace's own audience.
 	Scopes []string
+	// Access is what it asks of declared resources; DefaultResource is the one that a request without a resource means, if any.
+	Access          []Access
+	DefaultResource ObjectName
+	// Labels are the labels that resources tell clients apart by.
+	Labels map[string]string
 	// Claims are the custom claims of its tokens.
 	Claims []Claim
 	// Algorithm is what its tokens are signed with; empty means the default.
@@ -73,6 +80,8 @@ func (r Record) Denial() Reason {
 		return ReasonOwnerGone
 	case r.Client.Suspended, r.Owner.Suspended:
 		return ReasonSuspended
+	case r.Client.Refused:
+		return ReasonNotAllowedByPolicy
 	}
 	return ""
 }

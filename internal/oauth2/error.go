@@ -48,6 +48,7 @@ const (
 	ReasonAssertionTooLong    Reason = "AssertionLivesTooLong"
 	ReasonWrongServiceAccount Reason = "WrongServiceAccount"
 	ReasonSuspended           Reason = "Suspended"
+	ReasonNotAllowedByPolicy  Reason = "NotAllowedByPolicy"
 	ReasonOwnerGone           Reason = "OwnerGone"
 	ReasonOwnerUnknown        Reason = "OwnerUnknown"
 	ReasonUnsupportedGrant    Reason = "UnsupportedGrantType"

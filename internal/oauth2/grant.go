@@ -4,6 +4,7 @@
 package oauth2
 
 import (
+	"net/url"
 	"slices"
 	"time"
 )
@@ -33,14 +34,24 @@ func ParseTokenRequest(form Form) (TokenRequest, error) {
 	if err != nil {
 		return TokenRequest{}, err
 	}
-	switch resources := form.All(parameterResource); len(resources) {
-	case 0:
+	resources := form.All(parameterResource)
+	switch {
+	case len(resources) == 0:
 		return TokenRequest{Scopes: scopes}, nil
-	case 1:
-		return TokenRequest{Scopes: scopes, Resource: resources[0]}, nil
+	case len(resources) > 1:
+		return TokenRequest{}, Refuse(InvalidTarget, ReasonTargetNotGranted,
+			"a token is for one resource; send one resource a request")
+	case !validIndicator(resources[0]):
+		return TokenRequest{}, Refuse(InvalidTarget, ReasonTargetNotGranted,
+			"resource must be an absolute URI without a fragment (RFC 8707 section 2)")
 	}
-	return TokenRequest{}, Refuse(InvalidTarget, ReasonTargetNotGranted,
-		"a token is for one resource; send one resource a request")
+	return TokenRequest{Scopes: scopes, Resource: resources[0]}, nil
+}
+
+// validIndicator reports whether s has the shape of a resource indicator (RFC 8707 section 2).
+func validIndicator(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.IsAbs() && u.Fragment == "" && s[len(s)-1] != '#'
 }
 
 // Grant is what a token will say: the decision before the signature.
@@ -50,21 +61,85 @@ type Grant struct {
 	Lifetime time.Duration
 }
 
-// Grant decides what the client gets for its request: never more than it is registered for, and never less than it asks
-// for without saying so.
-func (i Issuer) Grant(client *Client, request TokenRequest) (Grant, error) {
-	audience := i.NamespaceAudience(client.Namespace)
-	if request.Resource != "" && request.Resource != audience {
-		return Grant{}, Refuse(InvalidTarget, ReasonTargetNotGranted, "the client is not granted that resource")
+// Grant decides what the client gets for its request: never more than was granted to it, and never less than it asks for
+// without saying so. One token names one audience: a scope claim for two would carry the one's consent to the other.
+func (i Issuer) Grant(client *Client, request TokenRequest, resources Resources) (Grant, error) {
+	grant, err := i.target(client, request.Resource, resources)
+	if err != nil {
+		return Grant{}, err
 	}
-	scopes := client.Scopes
-	if len(request.Scopes) > 0 {
-		for _, scope := range request.Scopes {
-			if !slices.Contains(client.Scopes, scope) {
-				return Grant{}, Refuse(InvalidScope, ReasonScopeNotGranted, "a scope asked for is not granted to the client")
+	if len(request.Scopes) == 0 {
+		return grant, nil
+	}
+	for _, scope := range request.Scopes {
+		if !slices.Contains(grant.Scopes, scope) {
+			return Grant{}, Refuse(InvalidScope, ReasonScopeNotGranted, "a scope asked for is not granted to the client")
+		}
+	}
+	grant.Scopes = request.Scopes
+	return grant, nil
+}
+
+// target is all that the client may have at the audience that it asks for, or at its default one.
+func (i Issuer) target(client *Client, indicator string, resources Resources) (Grant, error) {
+	own := i.NamespaceAudience(client.Namespace)
+	if indicator == own || indicator == "" && client.DefaultResource == (ObjectName{}) {
+		return Grant{Audience: own, Scopes: client.Scopes, Lifetime: client.TokenLifetime}, nil
+	}
+	for _, access := range client.Access {
+		resource := resources.Resource(access.Resource)
+		if resource == nil || indicator != "" && resource.Identifier != indicator ||
+			indicator == "" && access.Resource != client.DefaultResource {
+			continue
+		}
+		scopes := granted(client, resource, access.Scopes)
+		if len(scopes) == 0 {
+			break
+		}
+		return Grant{Audience: resource.Identifier, Scopes: scopes, Lifetime: resource.lifetime(client)}, nil
+	}
+	return Grant{}, Refuse(InvalidTarget, ReasonTargetNotGranted, "the client is granted nothing at that resource")
+}
+
+func (r *Resource) lifetime(client *Client) time.Duration {
+	if r.TokenLifetime > 0 {
+		return min(r.TokenLifetime, client.TokenLifetime)
+	}
+	return client.TokenLifetime
+}
+
+// Narrow cuts what a valid token says to what its client is granted at this moment: a consent that was withdrawn ends with the
+// next question about a token, not with the token. What was granted since the token was issued it does not gain. A token whose
+// audience grants its client nothing any more, or is gone, is refused for the reason that comes back.
+func (i Issuer) Narrow(claims Claims, client *Client, resources Resources) (Claims, Reason) {
+	has := client.Scopes
+	if claims.Audience != i.NamespaceAudience(client.Namespace) {
+		resource := resources.ResourceByIdentifier(claims.Audience)
+		if resource == nil {
+			return Claims{}, ReasonTargetNotGranted
+		}
+		has = nil
+		for _, access := range client.Access {
+			if access.Resource == (ObjectName{resource.Namespace, resource.Name}) {
+				has = granted(client, resource, access.Scopes)
 			}
 		}
-		scopes = request.Scopes
+		if len(has) == 0 {
+			return Claims{}, ReasonTargetNotGranted
+		}
 	}
-	return Grant{Audience: audience, Scopes: scopes, Lifetime: client.TokenLifetime}, nil
+	if !slices.ContainsFunc(claims.Scopes, func(scope string) bool { return !slices.Contains(has, scope) }) {
+		return claims, ""
+	}
+	issued := claims.Scopes
+	claims.Scopes = nil
+	for _, scope := range issued {
+		if slices.Contains(has, scope) {
+			claims.Scopes = append(claims.Scopes, scope)
+		}
+	}
+	if len(claims.Scopes) == 0 {
+		return Claims{}, ReasonScopeNotGranted
+	}
+	return claims, ""
 }

@@ -18,6 +18,8 @@ const (
 	ForwardAuthPath   = "/forward-auth"
 	MetadataPath      = "/.well-known/oauth-authorization-server"
 	DiscoveryPath     = "/.well-known/openid-configuration"
+	// ResourceMetadataPath begins the paths of RFC 9728; what follows is a resource's path below the issuer.
+	ResourceMetadataPath = "/.well-known/oauth-protected-resource"
 )
 
 // Issuer is the issuer identifier (RFC 8414 section 2): an https origin without a path. It is configuration, never taken
@@ -53,3 +55,8 @@ func (i Issuer) URL(path string) string { return i.origin + path }
 // NamespaceAudience is the audience of a namespace: what the free-form scopes of its clients are good for. Only clients of
 // that namespace may introspect such tokens.
 func (i Issuer) NamespaceAudience(namespace string) string { return i.origin + "/ns/" + namespace }
+
+// ResourceIdentifier is the identifier of a declared resource whose owner did not choose another one.
+func (i Issuer) ResourceIdentifier(resource ObjectName) string {
+	return i.origin + "/resources/" + resource.Namespace + "/" + resource.Name
+}

@@ -52,7 +52,7 @@ func issue(t testing.TB, r keyring.Ring) oauth2.Token {
 		t.Fatal(err)
 	}
 	i := issuer(t)
-	grant, err := i.Grant(shop(), oauth2.TokenRequest{})
+	grant, err := i.Grant(shop(), oauth2.TokenRequest{}, declared{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestGrants(t *testing.T) {
 		"a prefix of the audience":              {request: oauth2.TokenRequest{Resource: "https://hallpass.test/ns/sho"}, code: oauth2.InvalidTarget},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := issuer(t).Grant(shop(), c.request)
+			got, err := issuer(t).Grant(shop(), c.request, declared{})
 			if codeOf(err) != c.code {
 				t.Fatalf("%v, want %q", err, c.code)
 			}
@@ -340,7 +340,7 @@ func TestWhoMayIntrospect(t *testing.T) {
 		"a namesake of another UID, from elsewhere": {oauth2.Client{ID: "shop.reporting", UID: "uid-2", Namespace: "other"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := issuer(t).MayIntrospect(&c.caller, claims); got != c.want {
+			if got := issuer(t).MayIntrospect(&c.caller, claims, declared{}); got != c.want {
 				t.Errorf("%t, want %t", got, c.want)
 			}
 		})
@@ -372,7 +372,7 @@ func BenchmarkIssue(b *testing.B) {
 	i, client := issuer(b), shop()
 	b.ReportAllocs()
 	for b.Loop() {
-		grant, err := i.Grant(client, oauth2.TokenRequest{})
+		grant, err := i.Grant(client, oauth2.TokenRequest{}, declared{})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -53,10 +53,15 @@ type Rotation struct {
 }
 
 // SecretName is the name of the registration of a client_id. One client_id has one name, so that the API server's
-// AlreadyExists is the lock on its uniqueness.
-func SecretName(clientID string) string {
-	sum := sha256.Sum256([]byte(clientID))
-	return "client-" + nameEncoding.EncodeToString(sum[:20])
+// AlreadyExists is the lock on its uniqueness. Two that differ by case alone share it: nobody takes the one for the other.
+func SecretName(clientID string) string { return lockName("client-", clientID) }
+
+// ResourceSecretName is the name of the record of a resource's identifier, and the lock on it in the same way.
+func ResourceSecretName(identifier string) string { return lockName("resource-", identifier) }
+
+func lockName(prefix, identifier string) string {
+	sum := sha256.Sum256([]byte(strings.ToLower(identifier)))
+	return prefix + nameEncoding.EncodeToString(sum[:20])
 }
 
 // Encode renders a registration as the data of its Secret. Equal registrations give equal bytes.
@@ -120,9 +125,12 @@ func check(r Registration) error {
 	if err := oauth2.CheckCustomClaims(c.Claims); err != nil {
 		return err
 	}
-	for _, scope := range c.Scopes {
-		if !oauth2.ValidScopeToken(scope) {
-			return fmt.Errorf("%q is not a scope", scope)
+	if err := checkScopes(c.Scopes); err != nil {
+		return err
+	}
+	for _, access := range c.Access {
+		if err := errors.Join(checkName(access.Resource), checkScopes(access.Scopes)); err != nil {
+			return err
 		}
 	}
 	for _, v := range c.Verifiers {
@@ -132,6 +140,22 @@ func check(r Registration) error {
 		case v.Pending && v.ExpiresAt.IsZero():
 			return fmt.Errorf("pending verifier %s has no end", v.ID)
 		}
+	}
+	return nil
+}
+
+func checkScopes(scopes []string) error {
+	for _, scope := range scopes {
+		if !oauth2.ValidScopeToken(scope) {
+			return fmt.Errorf("%q is not a scope", scope)
+		}
+	}
+	return nil
+}
+
+func checkName(name oauth2.ObjectName) error {
+	if name.Namespace == "" || name.Name == "" || strings.ContainsAny(name.Namespace, "./") {
+		return fmt.Errorf("%q of namespace %q is not the name of an object", name.Name, name.Namespace)
 	}
 	return nil
 }

@@ -123,7 +123,7 @@ func TestARegistrationThatIsNotSoundIsNotWritten(t *testing.T) {
 func TestNamesAreStable(t *testing.T) {
 	for clientID, want := range map[string]string{
 		"shop.reporting":           "client-fpw3ill2efwoboenmxzhqmrtwsih2pdh",
-		"LfXJilIBdzj5JPRn4xb5QQ..": "client-ovzb4ovjl6mph53dvrkcec4sknukmpns",
+		"LfXJilIBdzj5JPRn4xb5QQ..": "client-bnfzvkimidcbefesvk52deyupoh2zkkr",
 	} {
 		if got := registration.SecretName(clientID); got != want {
 			t.Errorf("%s is registered as %s, want %s", clientID, got, want)

@@ -30,6 +30,21 @@ type wire struct {
 	Claims     []wireClaim `json:"claims,omitempty"`
 	// ServiceAccount is there if the client authenticates by that account's tokens alone. It has no verifiers and no keys then.
 	ServiceAccount *wireServiceAccount `json:"serviceAccount,omitempty"`
+	// Access and what goes with it only add audiences; a reader that ignores them issues for the namespace's own.
+	Access          []wireAccess      `json:"access,omitempty"`
+	DefaultResource wireName          `json:"defaultResource,omitzero"`
+	Labels          map[string]string `json:"labels,omitempty"`
+}
+
+type wireName struct {
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+}
+
+type wireAccess struct {
+	wireName
+
+	Scopes []string `json:"scopes"`
 }
 
 // wireServiceAccount is an account of the owner's namespace; without a UID it lets nobody in.
@@ -66,6 +81,7 @@ type wireState string
 const (
 	wireActive    wireState = "active"
 	wireSuspended wireState = "suspended"
+	wireRefused   wireState = "refused"
 )
 
 type wireVerifier struct {
@@ -88,8 +104,15 @@ func toWire(r Registration) (wire, error) {
 		SigningAlgorithm:     c.Algorithm,
 		Rotation:             wireRotation(r.Rotation),
 	}
-	if c.Suspended {
+	switch {
+	case c.Suspended:
 		w.State = wireSuspended
+	case c.Refused:
+		w.State = wireRefused
+	}
+	w.DefaultResource, w.Labels = wireName(c.DefaultResource), c.Labels
+	for _, access := range c.Access {
+		w.Access = append(w.Access, wireAccess{wireName(access.Resource), access.Scopes})
 	}
 	for _, v := range c.Verifiers {
 		w.Verifiers = append(w.Verifiers, wireVerifier{
@@ -130,8 +153,14 @@ func (w wire) registration() (Registration, error) {
 	case wireActive:
 	case wireSuspended:
 		c.Suspended = true
+	case wireRefused:
+		c.Refused = true
 	default:
 		return Registration{}, fmt.Errorf("state %q is unknown", w.State)
+	}
+	c.DefaultResource, c.Labels = oauth2.ObjectName(w.DefaultResource), w.Labels
+	for _, access := range w.Access {
+		c.Access = append(c.Access, oauth2.Access{Resource: oauth2.ObjectName(access.wireName), Scopes: access.Scopes})
 	}
 	for _, v := range w.Verifiers {
 		verifier := oauth2.Verifier{ID: v.ID, CreatedAt: v.CreatedAt, ExpiresAt: v.ExpiresAt, Pending: v.Pending}

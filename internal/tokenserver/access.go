@@ -5,6 +5,7 @@ package tokenserver
 
 import (
 	"context"
+	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -17,7 +18,7 @@ type question struct {
 	asker string
 	// refuses says why a token that is good in itself is no business of the asker's, or "". It is asked before anything is
 	// looked up, and what it refuses is refused whatever else is true.
-	refuses func(oauth2.Claims) oauth2.Reason
+	refuses func(context.Context, oauth2.Claims) oauth2.Reason
 }
 
 // judgement is the answer: either why not, or what the token says and whose it is.
@@ -36,7 +37,7 @@ func (s *Server) access(ctx context.Context, q question, e *event) (judgement, e
 		return judgement{denial: oauth2.ReasonOf(err)}, nil
 	}
 	e.tokenID, e.subject, e.audience = claims.ID, claims.ClientID, claims.Audience
-	if denial := q.refuses(claims); denial != "" {
+	if denial := q.refuses(ctx, claims); denial != "" {
 		return judgement{denial: denial}, nil
 	}
 	record, err := s.tokenRecord(ctx, q.asker, claims)
@@ -46,7 +47,56 @@ func (s *Server) access(ctx context.Context, q question, e *event) (judgement, e
 	if denial := record.TokenDenial(claims); denial != "" {
 		return judgement{denial: denial}, nil
 	}
-	return judgement{claims: claims, client: record.Client}, nil
+	narrowed, denial := s.narrow(ctx, claims, record.Client, throttleKey{q.asker, claims.ClientID})
+	if denial == "" && len(narrowed.Scopes) < len(claims.Scopes) {
+		denial = q.refuses(ctx, narrowed) // a scope that was withdrawn is one that is missing
+	}
+	return judgement{denial: denial, claims: narrowed, client: record.Client}, nil
+}
+
+// memoryLag is how long after a token was issued a replica may not have heard of the grant behind it.
+const memoryLag = 10 * time.Second
+
+// narrow cuts what a token says to what its client is granted now, or says why nothing is left. Where memory grants less than a
+// token says that another replica issued a moment ago, that one may have known more.
+func (s *Server) narrow(ctx context.Context, claims oauth2.Claims, client *oauth2.Client, asker throttleKey) (oauth2.Claims, oauth2.Reason) {
+	narrowed, denial := s.Issuer.Narrow(claims, client, s.Directory)
+	if len(narrowed.Scopes) == len(claims.Scopes) && denial == "" || s.Now().Sub(claims.IssuedAt) > memoryLag {
+		return narrowed, denial
+	}
+	record, resources, ok := s.ask(ctx, claims.ClientID, claims.Audience, asker)
+	if !ok || record.TokenDenial(claims) != "" {
+		return narrowed, denial
+	}
+	return s.Issuer.Narrow(claims, record.Client, resources)
+}
+
+// resources finds the resource of a token's audience: in memory, or at the source if memory may not have heard of it yet.
+func (s *Server) resources(ctx context.Context, claims oauth2.Claims, asker throttleKey) lookedUp {
+	memory := lookedUp{Resources: s.Directory}
+	if s.Directory.ResourceByIdentifier(claims.Audience) != nil || s.Now().Sub(claims.IssuedAt) > memoryLag {
+		return memory
+	}
+	if _, ok := s.questions.take(asker, s.Now()); !ok {
+		return memory
+	}
+	return s.lookups.resource(ctx, claims.Audience)
+}
+
+// ask has the source say once more what memory refuses, within the asker's budget. Without it, or without an answer, what memory
+// says stands: a client that asks for what it is not granted must not draw on the API server for ever.
+func (s *Server) ask(ctx context.Context, clientID, identifier string, asker throttleKey) (oauth2.Record, lookedUp, bool) {
+	if _, ok := s.questions.take(asker, s.Now()); !ok {
+		return oauth2.Record{}, lookedUp{}, false
+	}
+	if _, ok := s.lookups.grants.take(throttleKey{}, s.Now()); !ok {
+		return oauth2.Record{}, lookedUp{}, false
+	}
+	record, err := s.lookups.client(ctx, clientID)
+	if err != nil || record.Denial() != "" {
+		return oauth2.Record{}, lookedUp{}, false
+	}
+	return record, s.lookups.resource(ctx, identifier), true
 }
 
 // validate reads a token by the keys in memory, or, where it names one that memory does not have, by those of the source. Of a

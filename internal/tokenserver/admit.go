@@ -39,6 +39,11 @@ type Attempt struct {
 	Page bool
 }
 
+// refuses says whether a token lacks what is required.
+func (a Attempt) refuses(_ context.Context, claims oauth2.Claims) oauth2.Reason {
+	return a.Requirement.Refuses(claims)
+}
+
 // Decision is the answer to an attempt, as an HTTP answer: 200 lets the request pass, everything else refuses it.
 type Decision struct {
 	Status int
@@ -119,7 +124,7 @@ func (s *Server) tryToAdmit(ctx context.Context, a Attempt, e *event) (judgement
 	if err != nil {
 		return judgement{}, err
 	}
-	said, err := s.access(ctx, question{token: token.Reveal(), asker: "proxy " + e.source, refuses: a.Requirement.Refuses}, e)
+	said, err := s.access(ctx, question{token: token.Reveal(), asker: "proxy " + e.source, refuses: a.refuses}, e)
 	if err != nil {
 		return judgement{}, err
 	}

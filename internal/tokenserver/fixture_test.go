@@ -32,12 +32,14 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // memory is a Directory with a memory and a source that a test fills each on its own.
 type memory struct {
-	mu      sync.Mutex
-	known   map[string]oauth2.Record
-	source  map[string]oauth2.Record
-	asked   []string // client_ids that were looked up at the source
-	failing error
-	ring    keyring.Ring
+	mu     sync.Mutex
+	known  map[string]oauth2.Record
+	source map[string]oauth2.Record
+	asked  []string // client_ids that were looked up at the source
+	// resources are those in memory, and those at the source beside them.
+	resources, resourcesAtSource []*oauth2.Resource
+	failing                      error
+	ring                         keyring.Ring
 	// later is the ring at the source, if it is another one; keysAsked counts who asked for it.
 	later     keyring.Ring
 	keysAsked int
@@ -47,6 +49,51 @@ func (m *memory) Record(clientID string) oauth2.Record {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.known[clientID]
+}
+
+func (m *memory) Resource(name oauth2.ObjectName) *oauth2.Resource {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.resources {
+		if name == (oauth2.ObjectName{Namespace: r.Namespace, Name: r.Name}) {
+			return r
+		}
+	}
+	return nil
+}
+
+func (m *memory) ResourceByIdentifier(identifier string) *oauth2.Resource {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return find(m.resources, identifier)
+}
+
+func find(resources []*oauth2.Resource, identifier string) *oauth2.Resource {
+	for _, r := range resources {
+		if r.Identifier == identifier {
+			return r
+		}
+	}
+	return nil
+}
+
+func (m *memory) LookUpResource(_ context.Context, identifier string) (*oauth2.Resource, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if found := find(m.resourcesAtSource, identifier); found != nil {
+		return found, m.failing
+	}
+	return find(m.resources, identifier), m.failing
+}
+
+func (m *memory) Scopes() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var scopes []string
+	for _, r := range m.resources {
+		scopes = append(scopes, r.Scopes...)
+	}
+	return scopes
 }
 
 func (m *memory) Ring() keyring.Ring { return m.ring }

@@ -4,9 +4,12 @@
 package tokenserver
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -30,7 +33,8 @@ type introspectionAnswer struct {
 	ExpiresAt int64  `json:"exp"`
 }
 
-// introspect is the introspection endpoint: RFC 7662. The caller is a client that authenticates as at the token endpoint.
+// introspect is the introspection endpoint: RFC 7662, and RFC 9701 for callers that want the answer signed. The caller is a client
+// that authenticates as at the token endpoint.
 func (s *Server) introspect(r *http.Request, form oauth2.Form, e *event) (answer, error) {
 	caller, err := s.authenticate(r, form, e)
 	if err != nil {
@@ -41,33 +45,83 @@ func (s *Server) introspect(r *http.Request, form oauth2.Form, e *event) (answer
 		return answer{}, oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "token is missing")
 	}
 	said, err := s.access(r.Context(), question{
-		token: token, asker: caller.ID, refuses: func(claims oauth2.Claims) oauth2.Reason { return s.notFor(caller, claims) },
+		token: token, asker: caller.ID,
+		refuses: func(ctx context.Context, claims oauth2.Claims) oauth2.Reason { return s.notFor(ctx, caller, claims) },
 	}, e)
 	if err != nil {
 		return answer{}, err
 	}
+	body := rawJSON(inactive)
 	if said.denial != "" {
 		e.denial = said.denial
-		return answer{body: rawJSON(inactive)}, nil
+	} else if body, err = describe(said.claims); err != nil {
+		return answer{}, err
 	}
-	claims := said.claims
+	if !wantsSigned(r.Header.Values("Accept")) {
+		return answer{body: body}, nil
+	}
+	return s.signed(caller, body)
+}
+
+// describe renders what is said of an active token.
+func describe(claims oauth2.Claims) (rawJSON, error) {
 	body, err := json.Marshal(introspectionAnswer{
 		Active: true, Issuer: claims.Issuer, Subject: claims.Subject, Audience: claims.Audience,
 		ClientID: claims.ClientID, ClientUID: claims.ClientUID, Scope: strings.Join(claims.Scopes, " "), TokenType: "Bearer",
 		ID: claims.ID, IssuedAt: claims.IssuedAt.Unix(), ExpiresAt: claims.ExpiresAt.Unix(),
 	})
 	if err != nil {
-		return answer{}, fmt.Errorf("encode what a token says: %w", err)
+		return nil, fmt.Errorf("encode what a token says: %w", err)
 	}
-	if body, err = oauth2.AppendClaims(body, claims.Custom); err != nil {
-		return answer{}, err
+	return oauth2.AppendClaims(body, claims.Custom)
+}
+
+// signedIntrospection is the media type of a signed answer (RFC 9701 section 4), and what a caller accepts to get one.
+const signedIntrospection = "application/" + oauth2.IntrospectionTokenType
+
+// wantsSigned reports whether a caller asks for a signed answer by naming its media type; one that takes anything gets JSON.
+func wantsSigned(accept []string) bool {
+	for _, header := range accept {
+		for element := range strings.SplitSeq(header, ",") {
+			if mediaType, parameters, err := mime.ParseMediaType(element); err == nil && mediaType == signedIntrospection {
+				quality, err := strconv.ParseFloat(parameters["q"], 64)
+				return parameters["q"] == "" || err == nil && quality > 0
+			}
+		}
 	}
-	return answer{body: rawJSON(body)}, nil
+	return false
+}
+
+// signedAnswer is the payload of a signed answer (RFC 9701 section 5): it has neither sub nor exp, so that nobody takes it for
+// an access token of the caller.
+type signedAnswer struct {
+	Issuer        string          `json:"iss"`
+	Audience      string          `json:"aud"`
+	IssuedAt      int64           `json:"iat"`
+	Introspection json.RawMessage `json:"token_introspection"`
+}
+
+// signed signs an answer for the caller that asked: RFC 9701.
+func (s *Server) signed(caller *oauth2.Client, body rawJSON) (answer, error) {
+	now := s.Now()
+	payload, err := json.Marshal(signedAnswer{s.Issuer.String(), caller.ID, now.Unix(), json.RawMessage(body)})
+	if err != nil {
+		return answer{}, fmt.Errorf("encode a signed answer: %w", err)
+	}
+	key, err := s.Directory.Ring().SigningKey(now)
+	if err != nil {
+		return answer{}, oauth2.Unavailable(lookupRetry)
+	}
+	signed, err := key.Sign(oauth2.IntrospectionTokenType, payload)
+	if err != nil {
+		return answer{}, fmt.Errorf("sign an answer: %w", err)
+	}
+	return answer{body: rawJSON(signed), contentType: signedIntrospection}, nil
 }
 
 // notFor refuses tokens that are no business of the caller's.
-func (s *Server) notFor(caller *oauth2.Client, claims oauth2.Claims) oauth2.Reason {
-	if !s.Issuer.MayIntrospect(caller, claims) {
+func (s *Server) notFor(ctx context.Context, caller *oauth2.Client, claims oauth2.Claims) oauth2.Reason {
+	if !s.Issuer.MayIntrospect(caller, claims, s.resources(ctx, claims, throttleKey{caller.ID, claims.ClientID})) {
 		return oauth2.ReasonNotForCaller
 	}
 	return ""

@@ -22,12 +22,19 @@ const (
 	lookupRefill  = 20 * time.Millisecond
 	lookupRetry   = 2 * time.Second  // what a caller without budget is told to wait
 	keyInterval   = 10 * time.Second // between two look-ups of the keys, whoever causes them
+	// What is asked about grants has a budget of its own: clients that ask for what they are not given are no reason to keep new
+	// ones waiting.
+	grantTotal  = 20
+	grantRefill = 100 * time.Millisecond
 )
 
 var errKeyBudget = errors.New("the keys were looked up a moment ago")
 
-// keyFlight is what look-ups of the keys share; no client_id has a control character.
-const keyFlight = "\x00keys"
+// What look-ups of the keys share, and those of one resource; no client_id has a control character.
+const (
+	keyFlight      = "\x00keys"
+	resourceFlight = "\x00resource "
+)
 
 // lookups asks the directory's source about clients, within a budget for all. What one caller may ask its throttle says
 // before. Requests about the same client that come at the same time share one question.
@@ -37,6 +44,7 @@ type lookups struct {
 	now       func() time.Time
 	flights   *singleflight.Group
 	budget    *throttle
+	grants    *throttle
 	keyBudget *throttle
 	trusted   *lastTrust
 }
@@ -44,7 +52,7 @@ type lookups struct {
 func newLookups(config Config) lookups {
 	return lookups{
 		directory: config.Directory, cluster: config.Cluster, now: config.Now, flights: &singleflight.Group{}, trusted: &lastTrust{},
-		budget: newThrottle(lookupTotal, lookupRefill), keyBudget: newThrottle(1, keyInterval),
+		budget: newThrottle(lookupTotal, lookupRefill), grants: newThrottle(grantTotal, grantRefill), keyBudget: newThrottle(1, keyInterval),
 	}
 }
 
@@ -83,6 +91,45 @@ func (l lookups) client(ctx context.Context, clientID string) (oauth2.Record, er
 		return oauth2.Record{}, oauth2.Unavailable(lookupRetry)
 	}
 	return record, nil
+}
+
+// lookedUp is what memory has of resources, and the one that the source was asked about, if it has it.
+type lookedUp struct {
+	oauth2.Resources
+
+	found *oauth2.Resource
+}
+
+func (l lookedUp) Resource(name oauth2.ObjectName) *oauth2.Resource {
+	if l.found != nil && name == (oauth2.ObjectName{Namespace: l.found.Namespace, Name: l.found.Name}) {
+		return l.found
+	}
+	return l.Resources.Resource(name)
+}
+
+func (l lookedUp) ResourceByIdentifier(identifier string) *oauth2.Resource {
+	if l.found != nil && identifier == l.found.Identifier {
+		return l.found
+	}
+	return l.Resources.ResourceByIdentifier(identifier)
+}
+
+// resource asks about one resource. Without an answer it is what memory has.
+func (l lookups) resource(ctx context.Context, identifier string) lookedUp {
+	memory := lookedUp{Resources: l.directory}
+	if _, ok := l.grants.take(throttleKey{}, l.now()); !ok {
+		return memory
+	}
+	found, err, _ := l.flights.Do(resourceFlight+identifier, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupTimeout)
+		defer cancel()
+		return l.directory.LookUpResource(ctx, identifier)
+	})
+	resource, ok := found.(*oauth2.Resource)
+	if err != nil || !ok {
+		return memory
+	}
+	return lookedUp{l.directory, resource}
 }
 
 // ring asks for the keys, of which a token names one that memory does not have: it may have been published a moment ago. A

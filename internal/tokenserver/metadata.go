@@ -35,6 +35,8 @@ type metadataDocument struct {
 	IntrospectionAlgorithms  []jws.Algorithm     `json:"introspection_endpoint_auth_signing_alg_values_supported"`
 	IDTokenAlgorithms        []jws.Algorithm     `json:"id_token_signing_alg_values_supported"`
 	AccessTokenAlgorithms    []jws.Algorithm     `json:"access_token_signing_alg_values_supported"`
+	IntrospectionSigning     []jws.Algorithm     `json:"introspection_signing_alg_values_supported"` // RFC 9701 section 7
+	Scopes                   []string            `json:"scopes_supported,omitempty"`
 }
 
 // metadata is one document at two places: RFC 8414 section 3 and OpenID Connect Discovery 1.0 section 4.
@@ -56,5 +58,7 @@ func (s *Server) metadata(*http.Request, *event) (answer, error) {
 		IntrospectionAlgorithms:  assertions,
 		IDTokenAlgorithms:        algorithms,
 		AccessTokenAlgorithms:    algorithms,
+		IntrospectionSigning:     algorithms,
+		Scopes:                   s.Directory.Scopes(),
 	}}, nil
 }

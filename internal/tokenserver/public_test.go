@@ -102,6 +102,9 @@ const wantMetadata = `{
   ],
   "access_token_signing_alg_values_supported": [
     "ES256"
+  ],
+  "introspection_signing_alg_values_supported": [
+    "ES256"
   ]
 }`
 

@@ -30,7 +30,7 @@ type answer struct {
 	header http.Header
 }
 
-// rawJSON is a body that was rendered before.
+// rawJSON is a body that was rendered before: JSON, or a JWT of JSON.
 type rawJSON []byte
 
 // httpError is a refusal that HTTP itself has a status for.
@@ -162,7 +162,7 @@ func writeBody(w http.ResponseWriter, status int, body rawJSON) int {
 	if header.Get("Cache-Control") == "" {
 		header.Set("Cache-Control", "no-store")
 		header.Set("Pragma", "no-cache")
-		header.Set("Vary", "Authorization")
+		header.Set("Vary", "Authorization, Accept")
 	}
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Content-Length", strconv.Itoa(len(body)))

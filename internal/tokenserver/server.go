@@ -24,8 +24,10 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// Directory is where the token server learns of clients and keys.
+// Directory is where the token server learns of clients, resources and keys.
 type Directory interface {
+	oauth2.Resources
+
 	// Record and Ring answer from memory, at once.
 	Record(clientID string) oauth2.Record
 	Ring() keyring.Ring
@@ -33,6 +35,10 @@ type Directory interface {
 	LookUp(ctx context.Context, clientID string) (oauth2.Record, error)
 	// LookUpRing does the same about the keys; Ring has what it found from then on.
 	LookUpRing(ctx context.Context) (keyring.Ring, error)
+	// LookUpResource does so about an identifier; nil means that there is no such resource.
+	LookUpResource(ctx context.Context, identifier string) (*oauth2.Resource, error)
+	// Scopes are the names of the scopes of all resources.
+	Scopes() []string
 }
 
 // Config is what a Server needs.
@@ -122,6 +128,7 @@ func (s *Server) Handler() http.Handler {
 	s.get(mux, oauth2.MetadataPath, endpointMetadata, s.metadata)
 	s.get(mux, oauth2.DiscoveryPath, endpointMetadata, s.metadata)
 	mux.Handle(oauth2.ForwardAuthPath, s.endpoint(endpointForward, s.forwardAuth)) // by any method: that of the caller says nothing
+	s.get(mux, oauth2.ResourceMetadataPath+"/resources/{namespace}/{name}", endpointMetadata, s.resourceMetadata)
 	nowhere := s.endpoint(endpointNone, notFound)
 	mux.Handle("/", nowhere)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -164,7 +171,7 @@ func CheckAliases(aliases []string) error {
 		switch {
 		case !strings.HasPrefix(alias, "/") || path.Clean(alias) != alias || alias == "/" || strings.Trim(alias, aliasLetters) != "":
 			return fmt.Errorf("%q is not a plain absolute path such as /services/oauth2/token.pxp", alias)
-		case slices.Contains(served, alias):
+		case slices.Contains(served, alias), strings.HasPrefix(alias, oauth2.ResourceMetadataPath):
 			return fmt.Errorf("%q is served already", alias)
 		}
 		served = append(served, alias)

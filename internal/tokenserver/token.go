@@ -4,6 +4,7 @@
 package tokenserver
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -32,7 +33,7 @@ func (s *Server) token(r *http.Request, form oauth2.Form, e *event) (answer, err
 	if err != nil {
 		return answer{}, err
 	}
-	grant, err := s.Issuer.Grant(client, request)
+	grant, err := s.grant(r.Context(), client, request)
 	if err != nil {
 		return answer{}, err
 	}
@@ -54,4 +55,25 @@ func (s *Server) token(r *http.Request, form oauth2.Form, e *event) (answer, err
 		ExpiresIn:   int64(grant.Lifetime / time.Second),
 		Scope:       scope,
 	}}, nil
+}
+
+// grant decides what the client gets. What memory refuses for want of a grant it asks the source about: a client may have been
+// given one a moment ago.
+func (s *Server) grant(ctx context.Context, client *oauth2.Client, request oauth2.TokenRequest) (oauth2.Grant, error) {
+	grant, err := s.Issuer.Grant(client, request, s.Directory)
+	if reason := oauth2.ReasonOf(err); reason != oauth2.ReasonTargetNotGranted && reason != oauth2.ReasonScopeNotGranted {
+		return grant, err
+	}
+	identifier := request.Resource
+	if identifier == "" {
+		identifier = s.Issuer.ResourceIdentifier(client.DefaultResource)
+		if known := s.Directory.Resource(client.DefaultResource); known != nil {
+			identifier = known.Identifier
+		}
+	}
+	record, resources, ok := s.ask(ctx, client.ID, identifier, throttleKey{clientID: client.ID})
+	if !ok || record.Client.UID != client.UID {
+		return oauth2.Grant{}, err
+	}
+	return s.Issuer.Grant(record.Client, request, resources)
 }

@@ -129,7 +129,7 @@ func refusals(w *world) map[string]refusal {
 		"another namespace's audience": {
 			call{basic: reporting, body: grant + "&resource=" + testIssuer + "/ns/orders"},
 			400,
-			`{"error":"invalid_target","error_description":"the client is not granted that resource"}`, oauth2.ReasonTargetNotGranted, nil,
+			`{"error":"invalid_target","error_description":"the client is granted nothing at that resource"}`, oauth2.ReasonTargetNotGranted, nil,
 		},
 		"two resources": {
 			call{basic: reporting, body: grant + "&resource=a&resource=b"},

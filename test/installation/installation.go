@@ -29,8 +29,10 @@ const (
 	RegistryNamespace  = "hallpass-registry"
 	ManagerAccount     = "hallpass-manager"
 	TokenServerAccount = "hallpass-tokenserver"
-	servingSecret      = "hallpass-tokenserver-tls"
-	bundleConfigMap    = "hallpass-ca"
+	// ProtectedLabel is the label that grants and policies may select namespaces by, beside the one of their names.
+	ProtectedLabel  = "example.com/team"
+	servingSecret   = "hallpass-tokenserver-tls"
+	bundleConfigMap = "hallpass-ca"
 )
 
 const (

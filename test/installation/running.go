@@ -114,7 +114,8 @@ func (r *Running) StartManager(ctx context.Context) error {
 			Issuer: r.Issuer, REST: config, RegistryNamespace: RegistryNamespace, SystemNamespace: SystemNamespace,
 			ServingNames: []string{"localhost"}, ManageServingCertificate: true,
 			SigningKeys:   r.SigningKeys,
-			AllowClientID: r.AllowClientID, MetricsListen: "0", HealthListen: "0", Log: manager.NewLog(r.Log),
+			AllowClientID: r.AllowClientID, ProtectedLabels: []string{"kubernetes.io/metadata.name", ProtectedLabel},
+			APIAudiences: []string{"https://kubernetes.default.svc"}, MetricsListen: "0", HealthListen: "0", Log: manager.NewLog(r.Log),
 		})
 	})
 	return nil

@@ -136,6 +136,17 @@ func (d *directory) LookUp(_ context.Context, clientID string) (oauth2.Record, e
 	return d.Record(clientID), nil
 }
 
+// Nobody declares resources here.
+func (*directory) Resource(oauth2.ObjectName) *oauth2.Resource { return nil }
+
+func (*directory) ResourceByIdentifier(string) *oauth2.Resource { return nil }
+
+func (*directory) LookUpResource(context.Context, string) (*oauth2.Resource, error) {
+	return nil, nil //nolint:nilnil // an absence is an answer
+}
+
+func (*directory) Scopes() []string { return nil }
+
 func (d *directory) Ring() keyring.Ring { return d.ring }
 
 func (d *directory) LookUpRing(context.Context) (keyring.Ring, error) { return d.ring, nil }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/go-logr/logr"
@@ -38,6 +39,10 @@ type Options struct {
 	SigningKeys keyring.Policy
 	// AllowClientID lets OAuth2Clients choose their client_id.
 	AllowClientID bool
+	// ProtectedLabels are labels of namespaces that their owners cannot set: those that grants and policies may select by.
+	ProtectedLabels []string
+	// APIAudiences are audiences that the Kubernetes API server accepts; no resource may take one for its identifier.
+	APIAudiences []string
 	// LeaderElect makes several managers stand by for one.
 	LeaderElect bool
 	// MetricsListen and HealthListen are addresses; "0" opens none.
@@ -49,9 +54,17 @@ type Options struct {
 	Log logr.Logger
 }
 
+// nameLabel is the label that the API server itself gives each namespace.
+const nameLabel = "kubernetes.io/metadata.name"
+
+// usualAPIAudiences are what API servers accept unless they are told otherwise.
+var usualAPIAudiences = []string{ //nolint:gochecknoglobals // a constant list
+	"https://kubernetes.default.svc.cluster.local", "https://kubernetes.default.svc", "https://kubernetes.default", "https://kubernetes",
+}
+
 // ParseFlags reads the command line. It prints what is wrong with it, and the usage, to output.
 func ParseFlags(args []string, output io.Writer) (Options, error) {
-	var o Options
+	o := Options{ProtectedLabels: []string{nameLabel}, APIAudiences: slices.Clone(usualAPIAudiences)}
 	flags := flag.NewFlagSet("manager", flag.ContinueOnError)
 	flags.SetOutput(output)
 	issuer := flags.String("issuer", "", "issuer identifier: the https origin under which callers reach the token server (required)")
@@ -68,6 +81,11 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	flags.DurationVar(&o.SigningKeys.Period, "signing-key-period", o.SigningKeys.Period, "how long a key signs")
 	flags.DurationVar(&o.SigningKeys.Lead, "signing-key-lead", o.SigningKeys.Lead, "how long a key is published before it signs, at least 1h")
 	flags.BoolVar(&o.AllowClientID, "allow-client-id", false, "let OAuth2Clients choose their client_id, for clients that are migrated from elsewhere")
+	flags.Func("protected-namespace-label",
+		"a label of namespaces that their owners cannot set, beside "+nameLabel+"; grants and policies may select by it; may be repeated",
+		appendTo(&o.ProtectedLabels))
+	flags.Func("api-audience", "an audience that the Kubernetes API server accepts, beside its usual ones: no OAuth2Resource may have it; may be repeated",
+		appendTo(&o.APIAudiences))
 	flags.BoolVar(&o.LeaderElect, "leader-elect", true, "work only while holding the lease, so that several managers can stand by")
 	flags.StringVar(&o.MetricsListen, "metrics-bind-address", ":8080", "address of /metrics; 0 for none")
 	flags.StringVar(&o.HealthListen, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0 for none")
@@ -100,6 +118,13 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 		return Options{}, fmt.Errorf("connect to Kubernetes: %w", err)
 	}
 	return o, nil
+}
+
+func appendTo(list *[]string) func(string) error {
+	return func(value string) error {
+		*list = append(*list, value)
+		return nil
+	}
 }
 
 func signingAlgorithms(list string) []jws.Algorithm {

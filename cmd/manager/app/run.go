@@ -29,10 +29,14 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/oauth2client"
+	"github.com/hallpass-dev/hallpass/internal/controller/oauth2policy"
+	"github.com/hallpass-dev/hallpass/internal/controller/oauth2resource"
+	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/registry"
 	"github.com/hallpass-dev/hallpass/internal/controller/servingcert"
 	"github.com/hallpass-dev/hallpass/internal/controller/signingkeys"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
 // The lease of the leader election. The name of what is being created cannot be narrowed down: the API server does not know it
@@ -83,7 +87,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("prepare the manager: %w", err)
 	}
-	if err := addControllers(mgr, o); err != nil {
+	if err := addControllers(ctx, mgr, o); err != nil {
 		return err
 	}
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
@@ -99,13 +103,20 @@ func Run(ctx context.Context, o Options) error {
 }
 
 // addControllers is the inventory.
-func addControllers(mgr ctrl.Manager, o Options) error {
+func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	declared, err := oauth2client.DeclaredCache(mgr)
 	if err != nil {
 		return err
 	}
+	if err := policy.IndexClients(ctx, mgr); err != nil {
+		return err
+	}
+	laidDown := &policy.Source{
+		Client: mgr.GetClient(), Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace,
+		Defaults: oauth2.Ceilings{AnyClientID: o.AllowClientID}, ProtectedLabels: o.ProtectedLabels,
+	}
 	clients := &oauth2client.Reconciler{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Declared: declared, AllowClientID: o.AllowClientID, Recorder: mgr.GetEventRecorder("hallpass"),
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Declared: declared, Policy: laidDown, Recorder: mgr.GetEventRecorder("hallpass"),
 		Clock: clock.RealClock{}, Random: rand.Reader, Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace,
 	}
 	if o.ManageServingCertificate {
@@ -122,8 +133,13 @@ func addControllers(mgr ctrl.Manager, o Options) error {
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: clock.RealClock{}, RegistryNamespace: o.RegistryNamespace,
 			Policy: o.SigningKeys, Generate: keyring.Generate, Audit: o.Log,
 		},
-		&registry.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), RegistryNamespace: o.RegistryNamespace},
+		&registry.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Policy: laidDown, RegistryNamespace: o.RegistryNamespace},
 		clients,
+		&oauth2resource.Reconciler{
+			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Policy: laidDown, RegistryNamespace: o.RegistryNamespace,
+			ReservedIdentifiers: o.APIAudiences,
+		},
+		&oauth2policy.Reconciler{Client: mgr.GetClient(), Policy: laidDown},
 	} {
 		if err := controller.SetupWithManager(mgr); err != nil {
 			return err

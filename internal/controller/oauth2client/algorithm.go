@@ -12,7 +12,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -78,16 +77,5 @@ func (r *Reconciler) clientsOfKeys(ctx context.Context, o client.Object) []recon
 	if o.GetNamespace() != r.RegistryNamespace || o.GetName() != registration.KeysSecretName {
 		return nil
 	}
-	var clients v1alpha1.OAuth2ClientList
-	if err := r.Client.List(ctx, &clients); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "cannot list the clients that ask for a signing algorithm")
-		return nil
-	}
-	var requests []reconcile.Request
-	for i := range clients.Items {
-		if c := &clients.Items[i]; c.Spec.TokenSigningAlgorithm != "" {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(c)})
-		}
-	}
-	return requests
+	return r.list(ctx, func(c *v1alpha1.OAuth2Client) bool { return c.Spec.TokenSigningAlgorithm != "" })
 }

@@ -24,16 +24,18 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
-	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
 // workers is how many clients are reconciled at once; most of the time each waits for the API server.
@@ -63,8 +65,8 @@ type Reconciler struct {
 
 	Issuer            oauth2.Issuer
 	RegistryNamespace string
-	// AllowClientID lets clients choose their identifiers.
-	AllowClientID bool
+	// Policy knows what is laid down about the clients, and what the owners of resources consent to.
+	Policy *policy.Source
 	// CABundle names the ConfigMap whose ca.crt clients need to trust the issuer; zero if its certificate is not ours.
 	CABundle types.NamespacedName
 
@@ -113,9 +115,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, c *v1alpha1.OAuth2Client) (c
 // ensureRegistered walks the order of writes: the new verifier as pending, the user's Secret, the verifier confirmed. No
 // point at which it may be killed loses the credential that an app holds.
 func (r *Reconciler) ensureRegistered(ctx context.Context, c *v1alpha1.OAuth2Client) (*world, error) {
-	w := &world{wish: wishOf(c), registration: registration.Registration{Client: compile(c)}}
+	w := &world{wish: wishOf(c)}
 	for _, find := range []func(context.Context, *v1alpha1.OAuth2Client, *world) error{
-		r.findRegistration, r.findServiceAccount, r.checkClientID, r.findSecret, r.findCA, r.findKeys, r.checkServiceAccount, r.checkTemplates,
+		r.findPolicy, r.findRegistration, r.findServiceAccount, r.checkPolicy, r.findSecret, r.findCA, r.findKeys, r.checkServiceAccount, r.checkTemplates,
 	} {
 		if err := find(ctx, c, w); err != nil {
 			return w, err
@@ -142,23 +144,15 @@ func (r *Reconciler) ensureRegistered(ctx context.Context, c *v1alpha1.OAuth2Cli
 	return w, nil
 }
 
-// checkClientID refuses an identifier of the client's choice where the installation does not allow any. One that is registered
-// already keeps it.
-func (r *Reconciler) checkClientID(_ context.Context, c *v1alpha1.OAuth2Client, w *world) error {
-	if c.Spec.ClientID != "" && !r.AllowClientID && !w.held {
-		w.condition = new(v1alpha1.ClientIDNotAllowed())
-	}
-	return nil
-}
-
 // SetupWithManager says what wakes the controller.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if err := r.index(mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
-	toClientOfSecret := handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
-		return clientOfSecret(o, r.RegistryNamespace)
-	})
+	toClientOfSecret := handler.EnqueueRequestsFromMapFunc(r.clientsOfSecret)
+	toEveryClient := handler.EnqueueRequestsFromMapFunc(r.everyClient)
+	namespaces := &metav1.PartialObjectMetadata{}
+	namespaces.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("oauth2client").
 		For(&v1alpha1.OAuth2Client{}).
@@ -170,6 +164,12 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.clientsOfConfigMap)).
 		// A service account that comes, goes or is made again decides who is let in.
 		WatchesMetadata(&corev1.ServiceAccount{}, handler.EnqueueRequestsFromMapFunc(r.clientsOfAccount)).
+		// What is laid down, and what the owners of resources consent to.
+		Watches(&v1alpha1.OAuth2Policy{}, toEveryClient, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WatchesMetadata(namespaces, handler.EnqueueRequestsFromMapFunc(r.clientsOfNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		Watches(&v1alpha1.OAuth2Resource{}, handler.EnqueueRequestsFromMapFunc(r.clientsOfResource), builder.WithPredicates(appearance)).
+		// A client that goes makes room for one that was one too many.
+		Watches(&v1alpha1.OAuth2Client{}, handler.EnqueueRequestsFromMapFunc(r.clientsWaiting), builder.WithPredicates(deletions)).
 		// A Secret that a user brought along is read again when it changes.
 		WatchesRawSource(source.Kind(r.Declared, &corev1.Secret{}, handler.TypedEnqueueRequestsFromMapFunc(r.clientsOfDeclared))).
 		WithOptions(controller.Options{
@@ -204,35 +204,6 @@ func (*Reconciler) index(indexer client.FieldIndexer) error {
 	return nil
 }
 
-// clientOfSecret finds the client that a Secret belongs to: by annotation, because backup tools strip owner references.
-func clientOfSecret(o client.Object, registryNamespace string) []reconcile.Request {
-	annotations := o.GetAnnotations()
-	owner := types.NamespacedName{Namespace: o.GetNamespace(), Name: annotations[v1alpha1.AnnotationClient]}
-	if o.GetNamespace() == registryNamespace {
-		owner.Namespace = annotations[annotationOwnerNamespace]
-	}
-	if owner.Name == "" {
-		return nil
-	}
-	return []reconcile.Request{{NamespacedName: owner}}
-}
-
-// clientsOfDeclared finds the clients that read a Secret of their own: by its name, which stands in their specs.
-func (r *Reconciler) clientsOfDeclared(ctx context.Context, secret *corev1.Secret) []reconcile.Request {
-	var clients v1alpha1.OAuth2ClientList
-	if err := r.Client.List(ctx, &clients, client.InNamespace(secret.Namespace)); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "cannot list the clients that may read a Secret", "secret", client.ObjectKeyFromObject(secret))
-		return nil
-	}
-	var requests []reconcile.Request
-	for i := range clients.Items {
-		if c := &clients.Items[i]; declares(c) && secretName(c) == secret.Name {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(c)})
-		}
-	}
-	return requests
-}
-
 // DeclaredCache is a cache of the Secrets that carry the label which lets them be read, and of no others. One cache cannot
 // select by type and by label at once, so it is one of its own.
 func DeclaredCache(mgr ctrl.Manager) (cache.Cache, error) {
@@ -249,23 +220,6 @@ func DeclaredCache(mgr ctrl.Manager) (cache.Cache, error) {
 		return nil, fmt.Errorf("start the cache of declared Secrets: %w", err)
 	}
 	return declared, nil
-}
-
-// clientsOfConfigMap finds the client that a ConfigMap belongs to, or every client if it is the one with the CA.
-func (r *Reconciler) clientsOfConfigMap(ctx context.Context, o client.Object) []reconcile.Request {
-	if client.ObjectKeyFromObject(o) != r.CABundle {
-		return clientOfSecret(o, r.RegistryNamespace)
-	}
-	var clients v1alpha1.OAuth2ClientList
-	if err := r.Client.List(ctx, &clients); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "cannot list the clients whose Secrets need the new CA")
-		return nil
-	}
-	requests := make([]reconcile.Request, 0, len(clients.Items))
-	for i := range clients.Items {
-		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&clients.Items[i])})
-	}
-	return requests
 }
 
 func wishOf(c *v1alpha1.OAuth2Client) wish {

@@ -18,6 +18,9 @@ import (
 // world is what one look found, brought forward by each step.
 type world struct {
 	wish wish
+	// ceilings are what policies let the client have at most, grants what becomes of each scope that it asks for.
+	ceilings oauth2.Ceilings
+	grants   []v1alpha1.GrantStatus
 	// ca is the CA that clients need, in PEM; empty if it is not ours.
 	ca []byte
 	// registration is as it should be by now; stored is the object it was read from or written to.

@@ -27,20 +27,25 @@ import (
 // Decisions read the registration itself.
 const annotationOwnerNamespace = "hallpass.dev/client-namespace"
 
-// compile renders what the spec says as the registered client; its verifiers are not in the spec.
-func compile(c *v1alpha1.OAuth2Client) oauth2.Client {
+// compile renders what the spec says, cut to the ceilings of the namespace, as the registered client; its verifiers are not in
+// the spec.
+func compile(c *v1alpha1.OAuth2Client, ceilings oauth2.Ceilings) oauth2.Client {
 	compiled := oauth2.Client{
 		ID:            c.ClientID(),
 		UID:           string(c.UID),
 		Namespace:     c.Namespace,
 		Name:          c.Name,
 		Suspended:     c.Spec.State == v1alpha1.ClientSuspended,
-		TokenLifetime: c.Spec.TokenLifetime.Or(oauth2.DefaultTokenLifetime),
+		Refused:       !ceilings.AllowMethod(string(method(c))),
+		TokenLifetime: ceilings.Lifetime(c.Spec.TokenLifetime.Or(oauth2.DefaultTokenLifetime)),
 		Algorithm:     jws.Algorithm(c.Spec.TokenSigningAlgorithm),
 	}
 	for _, scope := range c.Spec.Scopes {
-		compiled.Scopes = append(compiled.Scopes, string(scope))
+		if ceilings.FreeForm(string(scope)) == oauth2.Granted {
+			compiled.Scopes = append(compiled.Scopes, string(scope))
+		}
 	}
+	compileAccess(c, &compiled)
 	for _, claim := range c.Spec.Claims {
 		custom := oauth2.Claim{Name: claim.Name, Value: string(claim.Value)}
 		for _, value := range claim.Values {
@@ -84,13 +89,12 @@ func clientKeys(c *v1alpha1.OAuth2Client) ([]jws.PublicKey, error) {
 
 // findRegistration reads what is registered under the client's id. What another live client holds stays its own; what a
 // dead one left makes way.
-func (r *Reconciler) findRegistration(ctx context.Context, c *v1alpha1.OAuth2Client, w *world) error {
-	compiled := compile(c)
+func (r *Reconciler) findRegistration(ctx context.Context, _ *v1alpha1.OAuth2Client, w *world) error {
+	compiled := w.registration.Client
 	key := types.NamespacedName{Namespace: r.RegistryNamespace, Name: registration.SecretName(compiled.ID)}
 	var stored corev1.Secret
 	err := r.Client.Get(ctx, key, &stored)
 	if apierrors.IsNotFound(err) {
-		w.registration = registration.Registration{Client: compiled}
 		return nil
 	}
 	if err != nil {
@@ -99,7 +103,7 @@ func (r *Reconciler) findRegistration(ctx context.Context, c *v1alpha1.OAuth2Cli
 	found, err := registration.Decode(stored.Data)
 	w.held = err == nil && found.Client.ID == compiled.ID && found.Client.UID == compiled.UID
 	switch {
-	case err != nil, found.Client.ID != compiled.ID:
+	case err != nil, found.Client.UID == compiled.UID && !w.held:
 		// Nobody can use it as it is. Its name is derived from this id, so it is this client's to write again.
 		found = registration.Registration{}
 	case found.Client.UID != compiled.UID:
@@ -108,7 +112,6 @@ func (r *Reconciler) findRegistration(ctx context.Context, c *v1alpha1.OAuth2Cli
 			return err
 		}
 		if !gone {
-			w.registration = registration.Registration{Client: compiled}
 			w.condition = new(v1alpha1.ClientIDConflict(compiled.ID))
 			return nil
 		}

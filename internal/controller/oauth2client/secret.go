@@ -55,9 +55,18 @@ func (r *Reconciler) optionalEntries(c *v1alpha1.OAuth2Client, w *world) []optio
 		{v1alpha1.OmitTokenURL, keys.TokenURL, keyTokenURL, r.Issuer.URL(oauth2.TokenPath)},
 		{v1alpha1.OmitJWKSURL, keys.JWKSURL, keyJWKSURL, r.Issuer.URL(oauth2.JWKSPath)},
 		{v1alpha1.OmitIntrospectionURL, keys.IntrospectionURL, keyIntrospectionURL, r.Issuer.URL(oauth2.IntrospectionPath)},
-		{v1alpha1.OmitScope, keys.Scope, keyScope, strings.Join(w.registration.Client.Scopes, " ")},
+		{v1alpha1.OmitScope, keys.Scope, keyScope, scopeEntry(&w.registration.Client)},
 		{v1alpha1.OmitCACertificate, keys.CACertificate, keyCACertificate, string(w.ca)},
 	}
+}
+
+// scopeEntry is the scope to ask for at the default audience. Where that is a resource it is empty, which asks for all that is
+// granted: its owner may withdraw a scope at any time, and a request that names it would then get nothing at all.
+func scopeEntry(c *oauth2.Client) string {
+	if c.DefaultResource != (oauth2.ObjectName{}) {
+		return ""
+	}
+	return strings.Join(c.Scopes, " ")
 }
 
 type optionalEntry struct {

@@ -11,7 +11,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -61,17 +60,7 @@ func (*Reconciler) checkServiceAccount(_ context.Context, _ *v1alpha1.OAuth2Clie
 
 // clientsOfAccount finds the clients that authenticate as a service account.
 func (r *Reconciler) clientsOfAccount(ctx context.Context, account client.Object) []reconcile.Request {
-	var clients v1alpha1.OAuth2ClientList
-	err := r.Client.List(ctx, &clients, client.InNamespace(account.GetNamespace()), client.MatchingFields{indexByAccount: account.GetName()})
-	if err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "cannot list the clients of a service account", "serviceAccount", client.ObjectKeyFromObject(account))
-		return nil
-	}
-	var requests []reconcile.Request
-	for i := range clients.Items {
-		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&clients.Items[i])})
-	}
-	return requests
+	return r.list(ctx, every, client.InNamespace(account.GetNamespace()), client.MatchingFields{indexByAccount: account.GetName()})
 }
 
 // serviceAccountMeta is the metadata of a ServiceAccount, to read into.

@@ -67,6 +67,7 @@ func (w *world) status(c *v1alpha1.OAuth2Client) v1alpha1.OAuth2ClientStatus {
 		ObservedGeneration: c.Generation,
 		ClientID:           w.registration.Client.ID,
 		Rotation:           v1alpha1.RotationStatus{HandledRequest: w.registration.Rotation.Handled, NextAt: metav1.NewTime(w.due)},
+		Grants:             w.grants,
 		Conditions:         slices.Clone(c.Status.Conditions),
 	}
 	if w.secret != nil {
@@ -87,6 +88,12 @@ func (w *world) status(c *v1alpha1.OAuth2Client) v1alpha1.OAuth2ClientStatus {
 			"A rotation is due and waits: %d secrets are accepted already. It comes when the next of them ends, or at once with rotation.overlap 0s.", maxLive)
 	}
 	setConditions(&status.Conditions, c, w.condition)
+	if grants := w.grantsCondition(c); grants != nil {
+		grants.ObservedGeneration = c.Generation
+		meta.SetStatusCondition(&status.Conditions, *grants)
+	} else {
+		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionGrantsComplete)
+	}
 	return status
 }
 

@@ -1,8 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package registry keeps the registry namespace free of registrations whose OAuth2Client is no more. It is what deletion
-// leaves to the manager: the token server refuses such a client by itself, so nothing waits for this.
+// Package registry keeps the registry namespace free of records whose owner is no more: registrations of OAuth2Clients, and the
+// records of OAuth2Resources. It is what deletion leaves to the manager. The token server refuses a client without its owner by
+// itself, so nothing waits for this there; a resource ends with its record.
 package registry
 
 import (
@@ -12,6 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -23,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
@@ -32,26 +35,43 @@ const (
 	sweepInterval = 30 * time.Minute
 )
 
-// Reconciler removes registrations of owners that are gone.
+// Reconciler removes the records of owners that are gone.
 type Reconciler struct {
 	// Client reads from the cache and writes; Live reads from the API server itself.
 	Client            client.Client
 	Live              client.Reader
+	Policy            *policy.Source
 	RegistryNamespace string
 }
 
-// Reconcile looks at one registration. It is deleted only after a live read has said that its owner is gone or is another
-// object; a refusal to answer is neither.
+// owner is whose a record is.
+type owner struct {
+	types.NamespacedName
+
+	kind, uid string
+}
+
+// ownerOf reads whose record it is.
+func ownerOf(stored *corev1.Secret) (owner, error) {
+	if stored.Type == registration.ResourceSecretType {
+		r, err := registration.DecodeResource(stored.Data)
+		return owner{types.NamespacedName{Namespace: r.Namespace, Name: r.Name}, "OAuth2Resource", r.UID}, err
+	}
+	r, err := registration.Decode(stored.Data)
+	return owner{types.NamespacedName{Namespace: r.Client.Namespace, Name: r.Client.Name}, "OAuth2Client", r.Client.UID}, err
+}
+
+// Reconcile looks at one record. It is deleted only after a live read has said that its owner is gone or is another object; a
+// refusal to answer is neither.
 func (r *Reconciler) Reconcile(ctx context.Context, stored *corev1.Secret) (ctrl.Result, error) {
-	registered, err := registration.Decode(stored.Data)
+	recorded, err := ownerOf(stored)
 	if err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "cannot read a registration; it is left alone and its client refused")
+		ctrl.LoggerFrom(ctx).Error(err, "cannot read a record; it is left alone and allows nothing")
 		return ctrl.Result{}, nil
 	}
-	owner := types.NamespacedName{Namespace: registered.Client.Namespace, Name: registered.Client.Name}
-	gone, err := r.gone(ctx, r.Client, owner, registered.Client.UID)
+	gone, err := r.goneFromCache(ctx, recorded)
 	if err == nil && gone {
-		gone, err = r.gone(ctx, r.Live, owner, registered.Client.UID)
+		gone, err = r.gone(ctx, r.Live, recorded, &metav1.PartialObjectMetadata{})
 	}
 	if err != nil {
 		return ctrl.Result{}, err
@@ -61,28 +81,36 @@ func (r *Reconciler) Reconcile(ctx context.Context, stored *corev1.Secret) (ctrl
 	}
 	err = r.Client.Delete(ctx, stored, client.Preconditions{UID: &stored.UID, ResourceVersion: &stored.ResourceVersion})
 	if client.IgnoreNotFound(err) != nil {
-		return ctrl.Result{}, fmt.Errorf("remove the registration of %s: %w", registered.Client.ID, err)
+		return ctrl.Result{}, fmt.Errorf("remove the record of %s %s: %w", recorded.kind, recorded, err)
 	}
 	return ctrl.Result{}, nil
 }
 
-func (r *Reconciler) gone(ctx context.Context, from client.Reader, owner types.NamespacedName, uid string) (bool, error) {
-	var found v1alpha1.OAuth2Client
-	err := from.Get(ctx, owner, &found)
+// goneFromCache asks the cache, which has the objects whole.
+func (r *Reconciler) goneFromCache(ctx context.Context, recorded owner) (bool, error) {
+	if recorded.kind == "OAuth2Resource" {
+		return r.gone(ctx, r.Client, recorded, &v1alpha1.OAuth2Resource{})
+	}
+	return r.gone(ctx, r.Client, recorded, &v1alpha1.OAuth2Client{})
+}
+
+func (r *Reconciler) gone(ctx context.Context, from client.Reader, recorded owner, found client.Object) (bool, error) {
+	found.GetObjectKind().SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(recorded.kind))
+	err := from.Get(ctx, recorded.NamespacedName, found)
 	if apierrors.IsNotFound(err) {
 		return true, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("ask for OAuth2Client %s: %w", owner, err)
+		return false, fmt.Errorf("ask for %s %s: %w", recorded.kind, recorded, err)
 	}
-	return string(found.UID) != uid, nil
+	return string(found.GetUID()) != recorded.uid, nil
 }
 
 // SetupWithManager says what wakes the controller.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	registrations := predicate.NewPredicateFuncs(func(o client.Object) bool {
 		secret, ok := o.(*corev1.Secret)
-		return ok && secret.Namespace == r.RegistryNamespace && secret.Type == registration.SecretType
+		return ok && secret.Namespace == r.RegistryNamespace && (secret.Type == registration.SecretType || secret.Type == registration.ResourceSecretType)
 	})
 	deletions := predicate.Funcs{
 		CreateFunc:  func(event.CreateEvent) bool { return false },
@@ -93,8 +121,9 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Named("registry").
 		// Every registration is looked at when the manager starts: the sweep.
 		For(&corev1.Secret{}, builder.WithPredicates(registrations)).
-		// A client that was deleted leaves its registration.
-		Watches(&v1alpha1.OAuth2Client{}, handler.EnqueueRequestsFromMapFunc(r.registrationOf), builder.WithPredicates(deletions)).
+		// A client or resource that was deleted leaves its record.
+		Watches(&v1alpha1.OAuth2Client{}, handler.EnqueueRequestsFromMapFunc(r.recordOf), builder.WithPredicates(deletions)).
+		Watches(&v1alpha1.OAuth2Resource{}, handler.EnqueueRequestsFromMapFunc(r.recordOf), builder.WithPredicates(deletions)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
 	if err != nil {
@@ -103,11 +132,16 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return nil
 }
 
-func (r *Reconciler) registrationOf(_ context.Context, o client.Object) []reconcile.Request {
-	c, ok := o.(*v1alpha1.OAuth2Client)
-	if !ok {
+// recordOf finds the record of an object that is gone by the identifier that its name is derived from.
+func (r *Reconciler) recordOf(_ context.Context, o client.Object) []reconcile.Request {
+	var name string
+	switch object := o.(type) {
+	case *v1alpha1.OAuth2Client:
+		name = registration.SecretName(object.ClientID())
+	case *v1alpha1.OAuth2Resource:
+		name = registration.ResourceSecretName(r.Policy.Identifier(object))
+	default:
 		return nil
 	}
-	name := registration.SecretName(c.ClientID())
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: r.RegistryNamespace, Name: name}}}
 }

@@ -1,0 +1,137 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// The reasons of the conditions of OAuth2Resources and OAuth2Policies.
+const (
+	// ReasonDeclared: tokens are issued for the resource.
+	ReasonDeclared = "Declared"
+	// ReasonIdentifierConflict: another live OAuth2Resource holds the identifier.
+	ReasonIdentifierConflict = "IdentifierConflict"
+	// ReasonIdentifierNotAllowed: no OAuth2Policy lets the namespace choose the identifier.
+	ReasonIdentifierNotAllowed = "IdentifierNotAllowed"
+	// ReasonIdentifierReserved: the identifier means something else already.
+	ReasonIdentifierReserved = "IdentifierReserved"
+	// ReasonUnprotectedLabel: a selector looks at a label that the owner of a namespace can set.
+	ReasonUnprotectedLabel = "UnprotectedLabel"
+	// ReasonReservedScope: an OAuth2Policy reserves the name of a scope.
+	ReasonReservedScope = "ReservedScope"
+	// ReasonTooLarge: the selectors of the grants select more namespaces than a record can name.
+	ReasonTooLarge = "TooLarge"
+	// ReasonInForce: the policy holds in the namespaces that it selects.
+	ReasonInForce = "InForce"
+)
+
+// ResourceDeclared is the condition of a resource that tokens are issued for.
+func ResourceDeclared() metav1.Condition {
+	return metav1.Condition{
+		Type: ConditionReady, Status: metav1.ConditionTrue, Reason: ReasonDeclared,
+		Message: "Clients that spec.grants names can fetch tokens for status.identifier.",
+	}
+}
+
+// IdentifierConflict is the condition of a resource whose identifier another one holds. It does not say which.
+func IdentifierConflict(identifier string) metav1.Condition {
+	return notReady(ReasonIdentifierConflict, fmt.Sprintf(
+		"The identifier %q, or one that differs from it by case alone, is taken by another OAuth2Resource. It becomes free when that one "+
+			"is deleted; until then declare the resource with another identifier.", identifier))
+}
+
+// IdentifierNotAllowed is the condition of a resource that chose an identifier which no policy allows.
+func IdentifierNotAllowed(identifier string) metav1.Condition {
+	return notReady(ReasonIdentifierNotAllowed, fmt.Sprintf(
+		"No OAuth2Policy lets this namespace use the identifier %q. Create the resource without spec.identifier, or ask whoever runs the "+
+			"cluster for a policy with it in spec.resourceIdentifiers.", identifier))
+}
+
+// IdentifierReserved is the condition of a resource that chose an identifier which means something else already.
+func IdentifierReserved(identifier string) metav1.Condition {
+	return notReady(ReasonIdentifierReserved, fmt.Sprintf(
+		"The identifier %q belongs to the issuer or to the Kubernetes API server. Create the resource without spec.identifier, or with one "+
+			"of your own.", identifier))
+}
+
+// ResourceTooLarge is the condition of a resource whose record does not fit; it grants nothing then.
+func ResourceTooLarge() metav1.Condition {
+	return notReady(ReasonTooLarge,
+		"The grants select more namespaces than one record can name, about 700 KiB of names, so nobody is granted anything. Select fewer.")
+}
+
+// ConsentComplete is the condition of a resource whose grants are all honoured.
+func ConsentComplete() metav1.Condition {
+	return metav1.Condition{
+		Type: ConditionGrantsComplete, Status: metav1.ConditionTrue, Reason: ReasonGranted, Message: "Every scope and grant is honoured.",
+	}
+}
+
+// ReservedScope is the condition of a resource one of whose scopes a policy reserves.
+func ReservedScope(scope string) metav1.Condition {
+	return incomplete(ReasonReservedScope, fmt.Sprintf(
+		"An OAuth2Policy reserves the scope name %q, so nobody is granted it here. Use another name; the other scopes are granted.", scope))
+}
+
+// UnprotectedLabel is the condition of a resource that selects namespaces by a label that their owners can set.
+func UnprotectedLabel(label string, protected []string) metav1.Condition {
+	return incomplete(ReasonUnprotectedLabel, unprotected(label, protected)+" The grant that selects by it gives nothing; the others do.")
+}
+
+// PolicyInForce is the condition of a policy that holds.
+func PolicyInForce() metav1.Condition {
+	return metav1.Condition{
+		Type: ConditionReady, Status: metav1.ConditionTrue, Reason: ReasonInForce, Message: "The policy holds in the namespaces that it selects.",
+	}
+}
+
+// PolicyUnprotectedLabel is the condition of a policy that would allow something by a label that tenants can set.
+func PolicyUnprotectedLabel(label string, protected []string) metav1.Condition {
+	return notReady(ReasonUnprotectedLabel, unprotected(label, protected)+
+		" The policy forbids what it forbids, and allows neither clientIDs nor resourceIdentifiers.")
+}
+
+func unprotected(label string, protected []string) string {
+	return fmt.Sprintf("The label %q can be set by the owner of a namespace. Select by one of %s, or have the installation protect it "+
+		"(--protected-namespace-label).", label, strings.Join(protected, ", "))
+}
+
+// GrantsComplete is the condition of a client that has all that it asks for.
+func GrantsComplete() metav1.Condition {
+	return metav1.Condition{
+		Type: ConditionGrantsComplete, Status: metav1.ConditionTrue, Reason: ReasonGranted, Message: "Every scope that is asked for is granted.",
+	}
+}
+
+// GrantsIncomplete is the condition of a client that lacks something; what names the first that is missing.
+func GrantsIncomplete(what string) metav1.Condition {
+	return incomplete(ReasonNotGranted, what+" status.grants has every decision; the rest is granted.")
+}
+
+// LifetimeCut is the condition of a client whose tokens live shorter than it asks for.
+func LifetimeCut(to time.Duration) metav1.Condition {
+	return incomplete(ReasonNotAllowedByPolicy, fmt.Sprintf("An OAuth2Policy lets tokens of this namespace live for %s at most.", to))
+}
+
+// MethodNotAllowed is the condition of a client that authenticates in a way that a policy forbids.
+func MethodNotAllowed(method AuthenticationMethod) metav1.Condition {
+	return notReady(ReasonNotAllowedByPolicy, fmt.Sprintf(
+		"An OAuth2Policy forbids the authentication method %s in this namespace: the client gets no tokens. Choose another "+
+			"spec.authentication.method, or ask whoever runs the cluster.", method))
+}
+
+// TooManyClients is the condition of a client beyond the limit of its namespace.
+func TooManyClients(limit int) metav1.Condition {
+	return notReady(ReasonTooManyClients, fmt.Sprintf(
+		"An OAuth2Policy lets this namespace have %d OAuth2Clients. Delete one that is not needed, or ask whoever runs the cluster.", limit))
+}
+
+func incomplete(reason, message string) metav1.Condition {
+	return metav1.Condition{Type: ConditionGrantsComplete, Status: metav1.ConditionFalse, Reason: reason, Message: message}
+}

@@ -1,0 +1,138 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// OAuth2Policy sets ceilings for the namespaces that it selects. Several that select one namespace narrow each other; what
+// none of them speaks of stays as the installation has it. A cluster without any has the installation's defaults everywhere.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,categories=hallpass
+// +kubebuilder:printcolumn:name="Namespaces",type=integer,JSONPath=`.status.namespaces`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type OAuth2Policy struct {
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is the standard metadata of a Kubernetes object.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// spec is the ceilings and where they hold.
+	// +optional
+	Spec OAuth2PolicySpec `json:"spec,omitzero"`
+
+	// status is what Hallpass has made of it. Nothing reads it back as an input.
+	// +optional
+	Status OAuth2PolicyStatus `json:"status,omitzero"`
+}
+
+// OAuth2PolicyList is a list of OAuth2Policies.
+//
+// +kubebuilder:object:root=true
+type OAuth2PolicyList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitzero"`
+	Items           []OAuth2Policy `json:"items"`
+}
+
+// OAuth2PolicySpec is the ceilings and where they hold.
+type OAuth2PolicySpec struct {
+	// namespaceSelector selects the namespaces by their labels; left out it is every namespace. What a policy allows, chosen
+	// identifiers, it allows only where it selects by labels that the installation names as protected; what it forbids, it
+	// forbids in any case.
+	// +optional
+	NamespaceSelector LabelMatch `json:"namespaceSelector,omitzero"`
+
+	// authenticationMethods are those that clients may use; left out, all.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=3
+	AuthenticationMethods []AuthenticationMethod `json:"authenticationMethods,omitempty"`
+
+	// maxTokenLifetime is the longest that a token of a client may be valid, from 1m to 1h. A client that asks for more gets this.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) >= duration('1m') && duration(self) <= duration('1h')",message="maxTokenLifetime must be between 1m and 1h in whole seconds, such as 30m"
+	MaxTokenLifetime Duration `json:"maxTokenLifetime,omitempty"`
+
+	// maxClients is how many OAuth2Clients each namespace may have; the oldest ones come first, and one that was let in stays.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100000
+	MaxClients *int32 `json:"maxClients,omitempty"`
+
+	// freeFormScopes is Allowed or Forbidden; left out it is Allowed. Forbidden takes away what clients list in spec.scopes: they
+	// have the scopes of OAuth2Resources only.
+	// +optional
+	FreeFormScopes FreeFormScopes `json:"freeFormScopes,omitempty"`
+
+	// reservedScopes are names that neither clients nor resources of these namespaces may use. At most 64.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	ReservedScopes []Scope `json:"reservedScopes,omitempty"`
+
+	// clientIDs are patterns of the client identifiers that clients may choose in spec.clientID. Left out, it is as the
+	// installation has it, which is none unless it was told otherwise. At most 32.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	ClientIDs []IdentifierPattern `json:"clientIDs,omitempty"`
+
+	// resourceIdentifiers are patterns of the identifiers that resources may choose in spec.identifier, such as
+	// https://*.shop.example.com/*. Left out, none. Identifiers under the issuer's own and the API server's audiences are never
+	// allowed. At most 32.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	ResourceIdentifiers []IdentifierPattern `json:"resourceIdentifiers,omitempty"`
+}
+
+// FreeFormScopes says whether clients may have scopes that no resource declares.
+//
+// +kubebuilder:validation:Enum=Allowed;Forbidden
+type FreeFormScopes string
+
+// Whether clients may have free-form scopes.
+const (
+	FreeFormScopesAllowed   FreeFormScopes = "Allowed"
+	FreeFormScopesForbidden FreeFormScopes = "Forbidden"
+)
+
+// IdentifierPattern is text in which each * stands for any characters but a slash, and one that is all there is after the last
+// slash for the rest: https://*.example.com/* fits whatever is below those hosts.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=255
+// +kubebuilder:validation:XValidation:rule="self.matches('^[!-~]+$')",message="a pattern is printable ASCII without spaces; * stands for any characters but a slash"
+type IdentifierPattern string
+
+// OAuth2PolicyStatus is what Hallpass has made of an OAuth2Policy.
+type OAuth2PolicyStatus struct {
+	// observedGeneration is the generation of the spec that this status speaks of.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// namespaces is how many namespaces it selects.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Namespaces *int32 `json:"namespaces,omitempty"`
+
+	// conditions are what kstatus and kubectl wait look at.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=8
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}

@@ -1,0 +1,95 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package oauth2policy says in the status of each OAuth2Policy how many namespaces it selects and whether it can do all that it
+// says. What policies lay down the reconcilers of clients and resources find out by themselves.
+package oauth2policy
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/policy"
+)
+
+// Reconciler writes the status of OAuth2Policies.
+type Reconciler struct {
+	Client client.Client
+	Policy *policy.Source
+}
+
+// +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2policies/status,verbs=patch
+
+// Reconcile writes the status of one policy if it differs.
+func (r *Reconciler) Reconcile(ctx context.Context, object *v1alpha1.OAuth2Policy) (ctrl.Result, error) {
+	selected, err := r.Policy.Namespaces(ctx, object.Spec.NamespaceSelector)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	status := v1alpha1.OAuth2PolicyStatus{
+		ObservedGeneration: object.Generation, Namespaces: new(int32(min(len(selected), 1<<30))),
+		Conditions: slices.Clone(object.Status.Conditions),
+	}
+	ready := v1alpha1.PolicyInForce()
+	allows := len(object.Spec.ClientIDs) > 0 || len(object.Spec.ResourceIdentifiers) > 0
+	if label := r.Policy.Unprotected(object.Spec.NamespaceSelector); label != "" && allows {
+		ready = v1alpha1.PolicyUnprotectedLabel(label, r.Policy.ProtectedLabels)
+	}
+	ready.ObservedGeneration = object.Generation
+	meta.SetStatusCondition(&status.Conditions, ready)
+	if equality.Semantic.DeepEqual(object.Status, status) {
+		return ctrl.Result{}, nil
+	}
+	before := object.DeepCopy()
+	object.Status = status
+	if err := r.Client.Status().Patch(ctx, object, client.MergeFrom(before)); err != nil {
+		return ctrl.Result{}, fmt.Errorf("write status of OAuth2Policy %s: %w", object.Name, err)
+	}
+	return ctrl.Result{}, nil
+}
+
+// SetupWithManager says what wakes the controller.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	namespaces := &metav1.PartialObjectMetadata{}
+	namespaces.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	relabelled := predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return !maps.Equal(e.ObjectOld.GetLabels(), e.ObjectNew.GetLabels())
+	}}
+	err := ctrl.NewControllerManagedBy(mgr).
+		Named("oauth2policy").
+		For(&v1alpha1.OAuth2Policy{}).
+		WatchesMetadata(namespaces, handler.EnqueueRequestsFromMapFunc(r.everyPolicy), builder.WithPredicates(relabelled)).
+		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
+	if err != nil {
+		return fmt.Errorf("set up the OAuth2Policy controller: %w", err)
+	}
+	return nil
+}
+
+func (r *Reconciler) everyPolicy(ctx context.Context, _ client.Object) []reconcile.Request {
+	var policies v1alpha1.OAuth2PolicyList
+	if err := r.Client.List(ctx, &policies); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "cannot list the policies that a namespace concerns")
+		return nil
+	}
+	requests := make([]reconcile.Request, 0, len(policies.Items))
+	for i := range policies.Items {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&policies.Items[i])})
+	}
+	return requests
+}

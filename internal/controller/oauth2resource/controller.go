@@ -1,0 +1,211 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package oauth2resource compiles OAuth2Resources into the records that the token server decides by, one a resource, with every
+// selector resolved to names, and counts in their status who holds what.
+package oauth2resource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/policy"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+)
+
+const (
+	workers = 4
+	// countLag is how long a change of clients waits for others: the count in the status of a resource that ten thousand clients
+	// ask for is written once for all of those that come together.
+	countLag = time.Second
+	// firstRetry and lastRetry bound how long a resource waits after a failure.
+	firstRetry = 5 * time.Millisecond
+	lastRetry  = 30 * time.Second
+)
+
+// Reconciler makes OAuth2Resources true.
+type Reconciler struct {
+	// Client reads from the cache and writes; Live reads from the API server itself, before anything is taken for gone.
+	Client client.Client
+	Live   client.Reader
+	Policy *policy.Source
+
+	RegistryNamespace string
+	// ReservedIdentifiers are audiences that mean something else already, such as those of the API server.
+	ReservedIdentifiers []string
+}
+
+// +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2resources,verbs=get;list;watch
+// +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2resources/status,verbs=patch
+
+// world is what one look found.
+type world struct {
+	// resource is the record as it should be; stored is what it was read from, and held says that it is this very resource's.
+	resource oauth2.Resource
+	stored   *corev1.Secret
+	held     bool
+	// ready and grants are why it does not serve, or not in full; nil if nothing is in the way.
+	ready, grants *metav1.Condition
+}
+
+// Reconcile makes one resource true. A second run on an unchanged world writes nothing.
+func (r *Reconciler) Reconcile(ctx context.Context, object *v1alpha1.OAuth2Resource) (ctrl.Result, error) {
+	if !object.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, nil // its record goes by the registry's own controller
+	}
+	w := &world{}
+	for _, step := range []func(context.Context, *v1alpha1.OAuth2Resource, *world) error{
+		r.compile, r.findRecord, r.checkIdentifier, r.publish,
+	} {
+		if err := step(ctx, object, w); err != nil {
+			return ctrl.Result{}, err
+		}
+		if w.ready != nil {
+			break
+		}
+	}
+	return ctrl.Result{}, r.report(ctx, object, w)
+}
+
+// SetupWithManager says what wakes the controller.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	records := predicate.NewPredicateFuncs(func(o client.Object) bool {
+		secret, ok := o.(*corev1.Secret)
+		return ok && secret.Namespace == r.RegistryNamespace && secret.Type == registration.ResourceSecretType
+	})
+	relabelled := predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return !maps.Equal(e.ObjectOld.GetLabels(), e.ObjectNew.GetLabels())
+	}}
+	everyResource := handler.EnqueueRequestsFromMapFunc(r.everyResource)
+	namespaces := &metav1.PartialObjectMetadata{}
+	namespaces.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	err := ctrl.NewControllerManagedBy(mgr).
+		Named("oauth2resource").
+		For(&v1alpha1.OAuth2Resource{}).
+		// A record that is lost or edited is written again.
+		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(resourceOfRecord), builder.WithPredicates(records)).
+		// Selectors are resolved to names here, and policies say what may be chosen.
+		WatchesMetadata(namespaces, everyResource, builder.WithPredicates(relabelled)).
+		Watches(&v1alpha1.OAuth2Policy{}, everyResource, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		// Clients are counted.
+		Watches(&v1alpha1.OAuth2Client{}, counting{}, builder.WithPredicates(predicate.Or(
+			predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}))).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: workers,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
+		}).
+		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
+	if err != nil {
+		return fmt.Errorf("set up the OAuth2Resource controller: %w", err)
+	}
+	return nil
+}
+
+func resourceOfRecord(_ context.Context, o client.Object) []reconcile.Request {
+	owner := types.NamespacedName{
+		Namespace: o.GetAnnotations()[v1alpha1.AnnotationResourceNamespace], Name: o.GetAnnotations()[v1alpha1.AnnotationResource],
+	}
+	if owner.Name == "" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: owner}}
+}
+
+func (r *Reconciler) everyResource(ctx context.Context, _ client.Object) []reconcile.Request {
+	var resources v1alpha1.OAuth2ResourceList
+	if err := r.Client.List(ctx, &resources); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "cannot list the resources that a change concerns")
+		return nil
+	}
+	requests := make([]reconcile.Request, 0, len(resources.Items))
+	for i := range resources.Items {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&resources.Items[i])})
+	}
+	return requests
+}
+
+// counting wakes the resources that a client asks for, or asked for before, after a while.
+type counting struct{}
+
+type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+func (c counting) Create(_ context.Context, e event.CreateEvent, q queue) { c.wake(q, e.Object) }
+
+func (c counting) Update(_ context.Context, e event.UpdateEvent, q queue) {
+	c.wake(q, e.ObjectOld)
+	c.wake(q, e.ObjectNew)
+}
+
+func (c counting) Delete(_ context.Context, e event.DeleteEvent, q queue) { c.wake(q, e.Object) }
+
+func (c counting) Generic(_ context.Context, e event.GenericEvent, q queue) { c.wake(q, e.Object) }
+
+func (counting) wake(q queue, o client.Object) {
+	asking, ok := o.(*v1alpha1.OAuth2Client)
+	if !ok {
+		return
+	}
+	for _, access := range asking.Spec.Access {
+		q.AddAfter(reconcile.Request{NamespacedName: types.NamespacedName{
+			Namespace: string(access.ResourceNamespace), Name: access.ResourceName,
+		}}, countLag)
+	}
+}
+
+// publish writes the record if it differs from what is stored, on the version that was read.
+func (r *Reconciler) publish(ctx context.Context, object *v1alpha1.OAuth2Resource, w *world) error {
+	data, err := registration.EncodeResource(w.resource)
+	if errors.Is(err, registration.ErrTooLarge) {
+		// What was published before may grant what the spec has withdrawn since.
+		w.ready, w.resource.Consents = new(v1alpha1.ResourceTooLarge()), nil
+		data, err = registration.EncodeResource(w.resource)
+	}
+	if err != nil {
+		return err
+	}
+	wanted := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: r.RegistryNamespace,
+			Name:      registration.ResourceSecretName(w.resource.Identifier),
+			Labels:    map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy},
+			Annotations: map[string]string{
+				registration.AnnotationResource:      w.resource.Identifier,
+				v1alpha1.AnnotationResourceNamespace: object.Namespace,
+				v1alpha1.AnnotationResource:          object.Name,
+			},
+		},
+		Type: registration.ResourceSecretType,
+		Data: data,
+	}
+	switch {
+	case w.stored == nil:
+		err = r.Client.Create(ctx, wanted)
+	case sameRecord(w.stored, wanted):
+		return nil
+	default:
+		wanted.ResourceVersion = w.stored.ResourceVersion
+		err = r.Client.Update(ctx, wanted)
+	}
+	if err != nil {
+		return fmt.Errorf("publish resource %s: %w", w.resource.Identifier, err)
+	}
+	return nil
+}

@@ -1,0 +1,176 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2resource
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+)
+
+// compile renders what the spec says as the record, cut by what policies reserve. What cannot be honoured is left out and named.
+func (r *Reconciler) compile(ctx context.Context, object *v1alpha1.OAuth2Resource, w *world) error {
+	ceilings, err := r.Policy.Ceilings(ctx, object.Namespace)
+	if err != nil {
+		return err
+	}
+	w.resource = oauth2.Resource{
+		Identifier: r.Policy.Identifier(object), UID: string(object.UID), Namespace: object.Namespace, Name: object.Name,
+		DisplayName: object.Spec.DisplayName, TokenLifetime: object.Spec.TokenLifetime.Or(0),
+	}
+	for _, scope := range object.Spec.Scopes {
+		if ceilings.Reserved(string(scope.Name)) {
+			w.grants = new(v1alpha1.ReservedScope(string(scope.Name)))
+			continue
+		}
+		w.resource.Scopes = append(w.resource.Scopes, string(scope.Name))
+	}
+	for _, c := range object.Spec.Introspection.Clients {
+		w.resource.Introspectors = append(w.resource.Introspectors, oauth2.ObjectName{Namespace: string(c.Namespace), Name: c.Name})
+	}
+	for _, grant := range object.Spec.Grants {
+		consent, err := r.consent(ctx, grant, w)
+		if err != nil {
+			return err
+		}
+		if len(consent.Namespaces) > 0 {
+			w.resource.Consents = append(w.resource.Consents, consent)
+		}
+	}
+	return nil
+}
+
+// consent resolves a grant to names. A selector over labels that tenants can set would let them take what nobody gave them, so
+// it selects nothing.
+func (r *Reconciler) consent(ctx context.Context, grant v1alpha1.ResourceGrant, w *world) (oauth2.Consent, error) {
+	var consent oauth2.Consent
+	for _, scope := range grant.Scopes {
+		consent.Scopes = append(consent.Scopes, string(scope))
+	}
+	for key, value := range grant.From.ClientSelector.MatchLabels {
+		if consent.ClientLabels == nil {
+			consent.ClientLabels = map[string]string{}
+		}
+		consent.ClientLabels[key] = string(value)
+	}
+	for _, namespace := range grant.From.Namespaces {
+		consent.Namespaces = append(consent.Namespaces, string(namespace))
+	}
+	slices.Sort(consent.Namespaces)
+	selector := grant.From.NamespaceSelector
+	if len(selector.MatchLabels) == 0 {
+		return consent, nil
+	}
+	if label := r.Policy.Unprotected(selector); label != "" {
+		w.grants = new(v1alpha1.UnprotectedLabel(label, r.Policy.ProtectedLabels))
+		return consent, nil
+	}
+	var err error
+	consent.Namespaces, err = r.Policy.Namespaces(ctx, selector)
+	return consent, err
+}
+
+// findRecord reads what is stored under the resource's identifier. What another live resource holds stays its own; what a dead
+// one left makes way.
+func (r *Reconciler) findRecord(ctx context.Context, _ *v1alpha1.OAuth2Resource, w *world) error {
+	key := types.NamespacedName{Namespace: r.RegistryNamespace, Name: registration.ResourceSecretName(w.resource.Identifier)}
+	var stored corev1.Secret
+	err := r.Client.Get(ctx, key, &stored)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the record of %s: %w", w.resource.Identifier, err)
+	}
+	w.stored = &stored
+	found, err := registration.DecodeResource(stored.Data)
+	if err != nil {
+		return nil //nolint:nilerr // nobody can use it as it is; its name is derived from this identifier, so it is written again
+	}
+	w.held = found.UID == w.resource.UID
+	if w.held {
+		return nil
+	}
+	gone, err := r.gone(ctx, found)
+	if err != nil {
+		return err
+	}
+	if !gone {
+		w.ready = new(v1alpha1.IdentifierConflict(w.resource.Identifier))
+	}
+	return nil
+}
+
+// gone asks the API server whether the owner of a record is no more. A refusal to answer is not an absence.
+func (r *Reconciler) gone(ctx context.Context, owner oauth2.Resource) (bool, error) {
+	object := &metav1.PartialObjectMetadata{}
+	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("OAuth2Resource"))
+	err := r.Live.Get(ctx, types.NamespacedName{Namespace: owner.Namespace, Name: owner.Name}, object)
+	if apierrors.IsNotFound(err) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("ask for OAuth2Resource %s/%s: %w", owner.Namespace, owner.Name, err)
+	}
+	return string(object.UID) != owner.UID, nil
+}
+
+// checkIdentifier refuses an identifier of the owner's choice that no policy allows, and whatever policies say one that means
+// something else already. One that is held already is kept, unless it is such a one.
+func (r *Reconciler) checkIdentifier(ctx context.Context, object *v1alpha1.OAuth2Resource, w *world) error {
+	chosen := object.Spec.Identifier
+	if chosen == "" {
+		return nil
+	}
+	if within(chosen, r.Policy.Issuer.String()) || slices.ContainsFunc(r.ReservedIdentifiers, func(taken string) bool { return within(chosen, taken) }) {
+		w.ready = new(v1alpha1.IdentifierReserved(chosen))
+		return r.withdraw(ctx, w)
+	}
+	if w.held {
+		return nil
+	}
+	ceilings, err := r.Policy.Ceilings(ctx, object.Namespace)
+	if err == nil && !ceilings.AllowResourceIdentifier(chosen) {
+		w.ready = new(v1alpha1.IdentifierNotAllowed(chosen))
+	}
+	return err
+}
+
+// withdraw removes a record that was published before its identifier was reserved.
+func (r *Reconciler) withdraw(ctx context.Context, w *world) error {
+	if !w.held {
+		return nil
+	}
+	w.held = false
+	err := r.Client.Delete(ctx, w.stored, client.Preconditions{UID: &w.stored.UID, ResourceVersion: &w.stored.ResourceVersion})
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("remove the record of %s: %w", w.resource.Identifier, err)
+	}
+	return nil
+}
+
+// within reports whether an identifier is another one, or below it.
+func within(identifier, other string) bool {
+	identifier, other = strings.ToLower(identifier), strings.ToLower(strings.TrimSuffix(other, "/"))
+	return identifier == other || strings.HasPrefix(identifier, other+"/") || strings.HasPrefix(identifier, other+":")
+}
+
+func sameRecord(stored, wanted *corev1.Secret) bool {
+	return stored.Type == wanted.Type && maps.EqualFunc(stored.Data, wanted.Data, bytes.Equal) &&
+		stored.Annotations[v1alpha1.AnnotationResource] == wanted.Annotations[v1alpha1.AnnotationResource] &&
+		stored.Annotations[v1alpha1.AnnotationResourceNamespace] == wanted.Annotations[v1alpha1.AnnotationResourceNamespace]
+}

@@ -1,0 +1,97 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2resource
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/policy"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// report writes the status if it differs.
+func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2Resource, w *world) error {
+	status := v1alpha1.OAuth2ResourceStatus{
+		ObservedGeneration: object.Generation, Identifier: w.resource.Identifier, Conditions: slices.Clone(object.Status.Conditions),
+	}
+	if w.ready == nil || w.held {
+		if err := r.count(ctx, object, w, &status); err != nil {
+			return err
+		}
+	}
+	setConditions(&status.Conditions, object.Generation, w)
+	if equality.Semantic.DeepEqual(object.Status, status) {
+		return nil
+	}
+	before := object.DeepCopy()
+	object.Status = status
+	if err := r.Client.Status().Patch(ctx, object, client.MergeFrom(before)); err != nil {
+		return fmt.Errorf("write status of OAuth2Resource %s/%s: %w", object.Namespace, object.Name, err)
+	}
+	return nil
+}
+
+// count asks the function that grants what it gives to each client that asks.
+func (r *Reconciler) count(ctx context.Context, object *v1alpha1.OAuth2Resource, w *world, status *v1alpha1.OAuth2ResourceStatus) error {
+	name := oauth2.ObjectName{Namespace: object.Namespace, Name: object.Name}
+	var clients v1alpha1.OAuth2ClientList
+	if err := r.Client.List(ctx, &clients, client.MatchingFields{policy.IndexByAccess: policy.Key(name)}); err != nil {
+		return fmt.Errorf("list the clients that ask for OAuth2Resource %s: %w", policy.Key(name), err)
+	}
+	holders := map[v1alpha1.Scope]int32{}
+	var total int32
+	for i := range clients.Items {
+		c := &clients.Items[i]
+		asking := &oauth2.Client{Namespace: c.Namespace, Labels: c.Labels}
+		holds := false
+		for _, access := range c.Spec.Access {
+			if (oauth2.ObjectName{Namespace: string(access.ResourceNamespace), Name: access.ResourceName}) != name {
+				continue
+			}
+			for _, scope := range access.Scopes {
+				if oauth2.Decide(asking, &w.resource, string(scope)) == oauth2.Granted {
+					holders[scope]++
+					holds = true
+				}
+			}
+		}
+		if holds {
+			total++
+		}
+	}
+	status.Clients = new(total)
+	for _, scope := range w.resource.Scopes {
+		status.Scopes = append(status.Scopes, v1alpha1.ScopeHolders{Name: v1alpha1.Scope(scope), Clients: new(holders[v1alpha1.Scope(scope)])})
+	}
+	return nil
+}
+
+// setConditions derives Ready, GrantsComplete and the companion of kstatus.
+func setConditions(conditions *[]metav1.Condition, generation int64, w *world) {
+	ready, grants := v1alpha1.ResourceDeclared(), v1alpha1.ConsentComplete()
+	if w.ready != nil {
+		ready = *w.ready
+	}
+	if w.grants != nil {
+		grants = *w.grants
+	}
+	set := []metav1.Condition{ready, grants}
+	if w.ready != nil {
+		set = append(set, v1alpha1.Stalled(ready))
+	} else {
+		meta.RemoveStatusCondition(conditions, v1alpha1.ConditionStalled)
+	}
+	for _, condition := range set {
+		condition.ObservedGeneration = generation
+		meta.SetStatusCondition(conditions, condition)
+	}
+}

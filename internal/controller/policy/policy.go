@@ -1,0 +1,211 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package policy finds out for the reconcilers what the OAuth2Policies of a cluster allow in a namespace, and what the owner of a
+// resource has consented to. It reads from the cache and writes nothing; deciding is the business of package oauth2.
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+)
+
+// IndexByAccess finds the OAuth2Clients that ask for a resource, by Key of its name.
+const IndexByAccess = "spec.access"
+
+// Key is the value of IndexByAccess.
+func Key(name oauth2.ObjectName) string { return name.Namespace + "/" + name.Name }
+
+// Source reads what has been laid down.
+type Source struct {
+	Client            client.Reader
+	Issuer            oauth2.Issuer
+	RegistryNamespace string
+	// Defaults hold in a namespace that no policy selects, and for what no policy speaks of.
+	Defaults oauth2.Ceilings
+	// ProtectedLabels are the labels of namespaces that their owners cannot set.
+	ProtectedLabels []string
+}
+
+// What is read to decide. Of namespaces only the metadata is kept.
+//
+// +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2policies,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+
+// IndexClients makes IndexByAccess; it is called once.
+func IndexClients(ctx context.Context, mgr ctrl.Manager) error {
+	err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.OAuth2Client{}, IndexByAccess, func(o client.Object) []string {
+		c, ok := o.(*v1alpha1.OAuth2Client)
+		if !ok {
+			return nil
+		}
+		var keys []string
+		for _, access := range c.Spec.Access {
+			keys = append(keys, Key(oauth2.ObjectName{Namespace: string(access.ResourceNamespace), Name: access.ResourceName}))
+		}
+		return keys
+	})
+	if err != nil {
+		return fmt.Errorf("index OAuth2Clients by what they ask for: %w", err)
+	}
+	return nil
+}
+
+// Ceilings are what holds in a namespace.
+func (s *Source) Ceilings(ctx context.Context, namespace string) (oauth2.Ceilings, error) {
+	var policies v1alpha1.OAuth2PolicyList
+	if err := s.Client.List(ctx, &policies); err != nil {
+		return oauth2.Ceilings{}, fmt.Errorf("list OAuth2Policies: %w", err)
+	}
+	ceilings := s.Defaults
+	for i := range policies.Items {
+		spec := &policies.Items[i].Spec
+		selected, err := s.selects(ctx, spec.NamespaceSelector, namespace)
+		if err != nil {
+			return oauth2.Ceilings{}, err
+		}
+		if selected {
+			ceilings = ceilings.And(s.ceilingsOf(spec))
+		}
+	}
+	return ceilings, nil
+}
+
+// ceilingsOf are those of one policy. What it allows counts only where the owner of a namespace cannot have made it select that.
+func (s *Source) ceilingsOf(spec *v1alpha1.OAuth2PolicySpec) oauth2.Ceilings {
+	ceilings := oauth2.Ceilings{
+		TokenLifetime:    spec.MaxTokenLifetime.Or(0),
+		NoFreeFormScopes: spec.FreeFormScopes == v1alpha1.FreeFormScopesForbidden,
+	}
+	for _, method := range spec.AuthenticationMethods {
+		ceilings.Methods = append(ceilings.Methods, string(method))
+	}
+	if spec.MaxClients != nil {
+		ceilings.MaxClients, ceilings.Limited = int(*spec.MaxClients), true
+	}
+	for _, scope := range spec.ReservedScopes {
+		ceilings.ReservedScopes = append(ceilings.ReservedScopes, string(scope))
+	}
+	if s.Unprotected(spec.NamespaceSelector) != "" {
+		return ceilings
+	}
+	if len(spec.ClientIDs) > 0 {
+		ceilings.ClientIDs = [][]string{patterns(spec.ClientIDs)}
+	}
+	if len(spec.ResourceIdentifiers) > 0 {
+		ceilings.ResourceIdentifiers = [][]string{patterns(spec.ResourceIdentifiers)}
+	}
+	return ceilings
+}
+
+func patterns(list []v1alpha1.IdentifierPattern) []string {
+	texts := make([]string, 0, len(list))
+	for _, pattern := range list {
+		texts = append(texts, string(pattern))
+	}
+	return texts
+}
+
+// Unprotected is a label of the selector that is not protected, or "".
+func (s *Source) Unprotected(selector v1alpha1.LabelMatch) string {
+	for _, label := range slices.Sorted(maps.Keys(selector.MatchLabels)) {
+		if !slices.Contains(s.ProtectedLabels, label) {
+			return label
+		}
+	}
+	return ""
+}
+
+// selects reports whether a selector selects a namespace. One that the cache has not heard of yet is an error, for what it may
+// have is not known.
+func (s *Source) selects(ctx context.Context, selector v1alpha1.LabelMatch, namespace string) (bool, error) {
+	if len(selector.MatchLabels) == 0 {
+		return true, nil
+	}
+	found := namespaceMetadata()
+	if err := s.Client.Get(ctx, types.NamespacedName{Name: namespace}, found); err != nil {
+		return false, fmt.Errorf("read namespace %s: %w", namespace, err)
+	}
+	return carries(found.Labels, selector), nil
+}
+
+// Namespaces are the names of the namespaces that a selector selects, sorted.
+func (s *Source) Namespaces(ctx context.Context, selector v1alpha1.LabelMatch) ([]string, error) {
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("NamespaceList"))
+	if err := s.Client.List(ctx, list); err != nil {
+		return nil, fmt.Errorf("list namespaces: %w", err)
+	}
+	names := []string{}
+	for i := range list.Items {
+		if carries(list.Items[i].Labels, selector) {
+			names = append(names, list.Items[i].Name)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+func carries(labels map[string]string, selector v1alpha1.LabelMatch) bool {
+	for key, value := range selector.MatchLabels {
+		if found, there := labels[key]; !there || found != string(value) {
+			return false
+		}
+	}
+	return true
+}
+
+func namespaceMetadata() *metav1.PartialObjectMetadata {
+	namespace := &metav1.PartialObjectMetadata{}
+	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	return namespace
+}
+
+// Identifier is the identifier of a resource: the one it chose, or the one that it has by its name.
+func (s *Source) Identifier(r *v1alpha1.OAuth2Resource) string {
+	if r.Spec.Identifier != "" {
+		return r.Spec.Identifier
+	}
+	return s.Issuer.ResourceIdentifier(oauth2.ObjectName{Namespace: r.Namespace, Name: r.Name})
+}
+
+// Resource is the record of an OAuth2Resource as the token server has it; nil if there is none, or if its identifier is somebody
+// else's.
+func (s *Source) Resource(ctx context.Context, name oauth2.ObjectName) (*oauth2.Resource, error) {
+	var object v1alpha1.OAuth2Resource
+	err := s.Client.Get(ctx, types.NamespacedName(name), &object)
+	if apierrors.IsNotFound(err) {
+		return nil, nil //nolint:nilnil // an absence is an answer
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read OAuth2Resource %s: %w", Key(name), err)
+	}
+	var stored corev1.Secret
+	key := types.NamespacedName{Namespace: s.RegistryNamespace, Name: registration.ResourceSecretName(s.Identifier(&object))}
+	err = s.Client.Get(ctx, key, &stored)
+	if apierrors.IsNotFound(err) {
+		return nil, nil //nolint:nilnil // it is not declared yet
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the record of OAuth2Resource %s: %w", Key(name), err)
+	}
+	resource, err := registration.DecodeResource(stored.Data)
+	if errors.Is(err, registration.ErrUnreadable) || resource.UID != string(object.UID) {
+		return nil, nil //nolint:nilnil // it grants nothing
+	}
+	return &resource, err
+}

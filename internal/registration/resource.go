@@ -1,0 +1,117 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registration
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// How the records of declared resources are kept.
+const (
+	// ResourceSecretType is the type of their Secrets.
+	ResourceSecretType = "hallpass.dev/resource"
+	// AnnotationResource tells humans whose record it is. Nothing reads it.
+	AnnotationResource = "hallpass.dev/resource-identifier"
+
+	resourceDataKey = "resource.json"
+	// maxResource bounds a record: a Secret holds 1 MiB, and base64 takes a third of that.
+	maxResource = 700 << 10
+)
+
+// ErrTooLarge says that a record does not fit into a Secret.
+var ErrTooLarge = errors.New("the record is larger than a Secret can be")
+
+// wireResource is the stored form of a resource's record, under the same promise as that of a client.
+type wireResource struct {
+	Version              int           `json:"version"`
+	Identifier           string        `json:"identifier"`
+	Owner                wireOwner     `json:"owner"`
+	DisplayName          string        `json:"displayName,omitempty"`
+	Scopes               []string      `json:"scopes,omitempty"`
+	Consents             []wireConsent `json:"consents,omitempty"`
+	Introspectors        []wireName    `json:"introspectors,omitempty"`
+	TokenLifetimeSeconds int64         `json:"tokenLifetimeSeconds,omitempty"`
+}
+
+type wireConsent struct {
+	Namespaces   []string          `json:"namespaces"`
+	ClientLabels map[string]string `json:"clientLabels,omitempty"`
+	Scopes       []string          `json:"scopes"`
+}
+
+// EncodeResource renders a resource as the data of its Secret. Equal resources give equal bytes.
+func EncodeResource(r oauth2.Resource) (map[string][]byte, error) {
+	if err := checkResource(r); err != nil {
+		return nil, fmt.Errorf("encode resource %s: %w", r.Identifier, err)
+	}
+	w := wireResource{
+		Version: version, Identifier: r.Identifier, Owner: wireOwner{Namespace: r.Namespace, Name: r.Name, UID: r.UID},
+		DisplayName: r.DisplayName, Scopes: r.Scopes, TokenLifetimeSeconds: int64(r.TokenLifetime / time.Second),
+	}
+	for _, c := range r.Consents {
+		w.Consents = append(w.Consents, wireConsent(c))
+	}
+	for _, name := range r.Introspectors {
+		w.Introspectors = append(w.Introspectors, wireName(name))
+	}
+	document, err := json.Marshal(w)
+	if err != nil {
+		return nil, fmt.Errorf("encode resource %s: %w", r.Identifier, err)
+	}
+	if len(document) > maxResource {
+		return nil, fmt.Errorf("encode resource %s: %w", r.Identifier, ErrTooLarge)
+	}
+	return map[string][]byte{resourceDataKey: document}, nil
+}
+
+// DecodeResource reads the record of a resource. What it cannot read whole and sound is ErrUnreadable.
+func DecodeResource(data map[string][]byte) (oauth2.Resource, error) {
+	var w wireResource
+	if err := json.Unmarshal(data[resourceDataKey], &w); err != nil {
+		return oauth2.Resource{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	if w.Version != version {
+		return oauth2.Resource{}, fmt.Errorf("%w: version %d, this build reads %d", ErrUnreadable, w.Version, version)
+	}
+	r := oauth2.Resource{
+		Identifier: w.Identifier, UID: w.Owner.UID, Namespace: w.Owner.Namespace, Name: w.Owner.Name, DisplayName: w.DisplayName,
+		Scopes: w.Scopes, TokenLifetime: time.Duration(w.TokenLifetimeSeconds) * time.Second,
+	}
+	for _, c := range w.Consents {
+		r.Consents = append(r.Consents, oauth2.Consent(c))
+	}
+	for _, name := range w.Introspectors {
+		r.Introspectors = append(r.Introspectors, oauth2.ObjectName(name))
+	}
+	if err := checkResource(r); err != nil {
+		return oauth2.Resource{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	return r, nil
+}
+
+func checkResource(r oauth2.Resource) error {
+	failures := []error{checkName(oauth2.ObjectName{Namespace: r.Namespace, Name: r.Name}), checkScopes(r.Scopes)}
+	switch {
+	case r.Identifier == "" || r.UID == "":
+		failures = append(failures, errors.New("it has no identifier or no owner"))
+	case r.TokenLifetime != 0 && (r.TokenLifetime < oauth2.MinTokenLifetime || r.TokenLifetime > oauth2.MaxTokenLifetime):
+		failures = append(failures, fmt.Errorf("the token lifetime %s is out of bounds", r.TokenLifetime))
+	}
+	for _, c := range r.Consents {
+		failures = append(failures, checkScopes(c.Scopes))
+		if !slices.IsSorted(c.Namespaces) {
+			failures = append(failures, errors.New("the namespaces of a consent are not sorted"))
+		}
+	}
+	for _, name := range r.Introspectors {
+		failures = append(failures, checkName(name))
+	}
+	return errors.Join(failures...)
+}
