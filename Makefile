@@ -63,6 +63,10 @@ race-note:
 bench: ## Measure the token server beside the floor. ARGS="-paths '^token' -clients 10 -changes 50"
 	@go run ./test/bench $(ARGS)
 
+.PHONY: bench-scale
+bench-scale: ## Measure how manager and token server grow with the number of clients. ARGS="-sizes 1000,10000,100000"
+	@go run ./test/bench/scale $(ARGS)
+
 .PHONY: profile
 profile: ## Leave CPU and heap profiles of the token server on each path in bin/profiles
 	@go run ./test/bench -rounds 1 -profiles bin/profiles $(ARGS)

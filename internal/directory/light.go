@@ -4,6 +4,9 @@
 package directory
 
 import (
+	"runtime/debug"
+	"time"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
@@ -15,6 +18,13 @@ import (
 
 // A reflector holds a whole list before it hands it over. Of 100,000 Secrets that would be three hundred megabytes, so it is
 // told to hold what is left of each object once it was read: cache.TransformingStore.
+
+// tidyDelay is how long after a list it has become garbage.
+const tidyDelay = time.Second
+
+// tidy gives back the memory that reading a list took, several times what is kept of it. Lists are read at the start and when a
+// watch was lost for long.
+func tidy() { time.AfterFunc(tidyDelay, debug.FreeOSMemory) }
 
 // lightRegistration is what is left of the Secret of a registration: the client, or why it cannot be read.
 type lightRegistration struct {

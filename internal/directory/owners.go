@@ -75,6 +75,7 @@ func (s ownerStore) Replace(objects []any, _ string) error {
 	}
 	s.owners.byName.keep(listed)
 	s.owners.synced.Store(true)
+	tidy()
 	return nil
 }
 

@@ -116,6 +116,7 @@ func (s secretStore) Replace(objects []any, _ string) error {
 	s.clients.byName.keep(listed)
 	s.resources.keep(listed)
 	s.clients.synced.Store(true)
+	tidy()
 	return nil
 }
 

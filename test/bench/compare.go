@@ -43,6 +43,11 @@ func compare(ctx context.Context, s settings, algorithm jws.Algorithm) error {
 		return err
 	}
 	defer w.stop()
+	if algorithm == jws.ES256 && s.profiles == "" {
+		if err := w.start(ctx); err != nil {
+			return err
+		}
+	}
 	stopChanges := w.keepChanging()
 	defer stopChanges()
 	s.header()
@@ -51,7 +56,9 @@ func compare(ctx context.Context, s settings, algorithm jws.Algorithm) error {
 			return fmt.Errorf("%s over %s: %w", p.name, p.transport, err)
 		}
 	}
-	return nil
+	memory, err := residentMemory(w.plain.pid)
+	s.print("hallpass after these requests: %.1f MiB resident\n", memory)
+	return err
 }
 
 // measure runs one path: a round to warm up, and then the rounds that count, in which the servers take turns at going first.

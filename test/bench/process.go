@@ -61,8 +61,10 @@ func launch(ctx context.Context, dir, name string, env []string, args ...string)
 
 // stop ends the server at once.
 func (p *process) stop() {
-	_ = p.command.Process.Kill()
-	_ = p.command.Wait()
+	if p.command.ProcessState == nil {
+		_ = p.command.Process.Kill()
+		_ = p.command.Wait()
+	}
 }
 
 // answers waits until an address answers 200.

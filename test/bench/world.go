@@ -40,6 +40,8 @@ type world struct {
 	api       *population.APIServer
 	seen      []string
 	processes []*process
+	// tokenServerProgram and floorProgram are where they were built.
+	tokenServerProgram, floorProgram string
 	// plain and overTLS are the token server, a process for each; floor serves both.
 	plain, overTLS, floor *process
 	roots                 *x509.CertPool
@@ -80,17 +82,23 @@ func newWorld(ctx context.Context, s settings, algorithm jws.Algorithm) (_ *worl
 	if s.profiles != "" {
 		program = "test/bench/profiled"
 	}
-	tokenserver, err := build(ctx, w.dir, "tokenserver", module+program)
-	if err != nil {
+	if w.tokenServerProgram, err = build(ctx, w.dir, "tokenserver", module+program); err != nil {
 		return nil, err
 	}
-	if w.plain, err = w.startTokenServer(ctx, tokenserver, "hallpass", false); err != nil {
+	if w.floorProgram, err = build(ctx, w.dir, "floor", module+"test/bench/floor"); err != nil {
 		return nil, err
 	}
-	if w.overTLS, err = w.startTokenServer(ctx, tokenserver, "hallpass-tls", true); err != nil {
+	if w.plain, err = w.startTokenServer(ctx, "hallpass", false); err != nil {
 		return nil, err
 	}
-	return w, w.startFloor(ctx)
+	if w.overTLS, err = w.startTokenServer(ctx, "hallpass-tls", true); err != nil {
+		return nil, err
+	}
+	if err := w.writeFixture(ctx); err != nil {
+		return nil, err
+	}
+	w.floor, err = w.startFloor(ctx, "floor")
+	return w, err
 }
 
 // client spreads the requests over the whole population.
@@ -101,7 +109,7 @@ func (w *world) client(i int) population.Client {
 
 func (w *world) file(name string) string { return filepath.Join(w.dir, name) }
 
-func (w *world) startTokenServer(ctx context.Context, program, name string, overTLS bool) (*process, error) {
+func (w *world) startTokenServer(ctx context.Context, name string, overTLS bool) (*process, error) {
 	listen, err := freeAddress()
 	if err != nil {
 		return nil, err
@@ -111,7 +119,7 @@ func (w *world) startTokenServer(ctx context.Context, program, name string, over
 		return nil, err
 	}
 	args := []string{
-		program, "--issuer=" + issuer, "--kubeconfig=" + w.file("kubeconfig"), "--listen=" + listen, "--ops-listen=" + ops, "--client-rate=100000",
+		w.tokenServerProgram, "--issuer=" + issuer, "--kubeconfig=" + w.file("kubeconfig"), "--listen=" + listen, "--ops-listen=" + ops, "--client-rate=100000",
 	}
 	if overTLS {
 		args = append(args, "--tls-cert-file="+w.file("tls.crt"), "--tls-key-file="+w.file("tls.key"))
@@ -137,11 +145,8 @@ func (w *world) startTokenServer(ctx context.Context, program, name string, over
 	return p, answers(ctx, http.DefaultClient, p.ops+"/readyz")
 }
 
-func (w *world) startFloor(ctx context.Context) error {
-	program, err := build(ctx, w.dir, "floor", module+"test/bench/floor")
-	if err != nil {
-		return err
-	}
+// writeFixture prepares what the floor answers from.
+func (w *world) writeFixture(ctx context.Context) error {
 	fixture, err := w.people.Fixture(w.seen, time.Now())
 	if err != nil {
 		return err
@@ -153,24 +158,26 @@ func (w *world) startFloor(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(w.file("fixture.json"), raw, 0o600); err != nil {
-		return err
-	}
+	return os.WriteFile(w.file("fixture.json"), raw, 0o600)
+}
+
+func (w *world) startFloor(ctx context.Context, name string) (*process, error) {
 	plain, err := freeAddress()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	overTLS, err := freeAddress()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if w.floor, err = launch(ctx, w.dir, "floor", nil, program, "-fixture="+w.file("fixture.json"), "-listen="+plain, "-listen-tls="+overTLS,
-		"-tls-cert-file="+w.file("tls.crt"), "-tls-key-file="+w.file("tls.key")); err != nil {
-		return err
+	p, err := launch(ctx, w.dir, name, nil, w.floorProgram, "-fixture="+w.file("fixture.json"), "-listen="+plain, "-listen-tls="+overTLS,
+		"-tls-cert-file="+w.file("tls.crt"), "-tls-key-file="+w.file("tls.key"))
+	if err != nil {
+		return nil, err
 	}
-	w.processes = append(w.processes, w.floor)
-	w.floor.plain, w.floor.tls = "http://"+plain, "https://"+overTLS
-	return answers(ctx, http.DefaultClient, w.floor.plain+oauth2.JWKSPath)
+	w.processes = append(w.processes, p)
+	p.plain, p.tls = "http://"+plain, "https://"+overTLS
+	return p, answers(ctx, http.DefaultClient, p.plain+oauth2.JWKSPath)
 }
 
 // stop ends what runs and removes what was written.

@@ -1,0 +1,106 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command scale measures how the installation grows with the number of its clients: the real manager and token server beside the
+// embedded control plane, with as many OAuth2Clients as are asked for, created in bulk. After all sizes it prints by which power
+// of the number of clients each figure grows: 1 is in proportion, 0 is not at all.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"os/signal"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+	ctrl "sigs.k8s.io/controller-runtime"
+)
+
+// settings are the flags.
+type settings struct {
+	sizes  string
+	idle   time.Duration
+	output io.Writer
+}
+
+func main() {
+	s := settings{output: os.Stdout}
+	flag.StringVar(&s.sizes, "sizes", "1000,10000", "numbers of clients, separated by commas; each size has a control plane of its own")
+	flag.DurationVar(&s.idle, "idle", 10*time.Second, "how long to watch for writes while nothing changes")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctrl.SetLogger(logr.Discard()) // or its client complains that it has none
+	err := run(ctx, s)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench-scale:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, s settings) error {
+	say := func(format string, args ...any) { _, _ = fmt.Fprintf(s.output, format, args...) }
+	say("%s %s/%s, %d CPUs for the control plane and all else; etcd without fsync\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+	var all []figures
+	for field := range strings.SplitSeq(s.sizes, ",") {
+		size, err := strconv.Atoi(field)
+		if err != nil || size < 1 {
+			return fmt.Errorf("%q is not a number of clients", field)
+		}
+		found, err := measure(ctx, size, s.idle, say)
+		if err != nil {
+			return fmt.Errorf("%d clients: %w", size, err)
+		}
+		all = append(all, found)
+	}
+	for i := 1; i < len(all); i++ {
+		grow(all[i-1], all[i], say)
+	}
+	return nil
+}
+
+// figures are what was measured at one size, in the order of measuring.
+type figures struct {
+	clients int
+	lines   []figure
+}
+
+type figure struct {
+	name  string
+	value float64
+	unit  string
+}
+
+func (f *figures) add(name string, value float64, unit string) {
+	f.lines = append(f.lines, figure{name, value, unit})
+}
+
+func (f *figures) took(name string, d time.Duration) { f.add(name, d.Seconds(), "s") }
+
+func (f *figures) print(say func(string, ...any)) {
+	say("\n%d clients\n", f.clients)
+	for _, line := range f.lines {
+		say("  %-60s %10.3f %s\n", line.name, line.value, line.unit)
+	}
+}
+
+// grow prints the exponent of each figure between two sizes.
+func grow(small, large figures, say func(string, ...any)) {
+	say("\ngrowth from %d to %d clients, as the power of their number\n", small.clients, large.clients)
+	times := math.Log(float64(large.clients) / float64(small.clients))
+	for i, line := range large.lines {
+		before := small.lines[i].value
+		if before <= 0 || line.value <= 0 {
+			say("  %-60s %10s\n", line.name, "-")
+			continue
+		}
+		say("  %-60s %10.2f\n", line.name, math.Log(line.value/before)/times)
+	}
+}

@@ -1,0 +1,309 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/test/controlplane"
+	"github.com/hallpass-dev/hallpass/test/installation"
+)
+
+const (
+	poll  = 10 * time.Millisecond
+	limit = 20 * time.Minute
+)
+
+// world is an installation of real processes on a control plane.
+type world struct {
+	cp      *controlplane.ControlPlane
+	cluster client.WithWatch
+	dir     string
+	address string // of the token server
+
+	manager, tokenserver *process
+}
+
+func start(ctx context.Context) (_ *world, err error) {
+	w := &world{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.stop())
+		}
+	}()
+	if w.dir, err = os.MkdirTemp("", "hallpass-scale-"); err != nil {
+		return nil, err
+	}
+	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		return nil, fmt.Errorf("find the repository: %w", err)
+	}
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", w.dir, "./cmd/manager", "./cmd/tokenserver")
+	build.Dir, build.Env = strings.TrimSpace(string(root)), append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build the binaries: %w: %s", err, output)
+	}
+	if w.cp, err = controlplane.Start(ctx, controlplane.Options{}); err != nil {
+		return nil, err
+	}
+	if err := installation.Install(ctx, w.cp, build.Dir); err != nil {
+		return nil, err
+	}
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return nil, err
+	}
+	if w.cluster, err = client.NewWithWatch(w.cp.AdminConfig(), client.Options{Scheme: scheme}); err != nil {
+		return nil, err
+	}
+	if w.address, err = freeAddress(); err != nil {
+		return nil, err
+	}
+	if err := w.startManager(ctx); err != nil {
+		return nil, err
+	}
+	return w, w.startTokenServer(ctx)
+}
+
+func (w *world) stop() error {
+	w.manager.stop()
+	w.tokenserver.stop()
+	var err error
+	if w.cp != nil {
+		err = w.cp.Stop()
+	}
+	return errors.Join(err, os.RemoveAll(w.dir))
+}
+
+func (w *world) issuer() string { return "http://" + w.address }
+
+func (w *world) startManager(ctx context.Context) error {
+	kubeconfig, err := w.cp.ServiceAccountKubeconfig(ctx, installation.SystemNamespace, installation.ManagerAccount)
+	if err != nil {
+		return err
+	}
+	metrics, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	w.manager, err = launch(ctx, w.dir, "manager", "http://"+metrics, "--kubeconfig="+kubeconfig, "--issuer="+w.issuer(), "--allow-http-issuer",
+		"--manage-serving-certificate=false", "--leader-elect=false", "--metrics-bind-address="+metrics, "--health-probe-bind-address=0")
+	return err
+}
+
+func (w *world) startTokenServer(ctx context.Context) error {
+	kubeconfig, err := w.cp.ServiceAccountKubeconfig(ctx, installation.SystemNamespace, installation.TokenServerAccount)
+	if err != nil {
+		return err
+	}
+	ops, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	if w.tokenserver, err = launch(ctx, w.dir, "tokenserver", "http://"+ops, "--kubeconfig="+kubeconfig, "--issuer="+w.issuer(),
+		"--require-https=false", "--listen="+w.address, "--ops-listen="+ops); err != nil {
+		return err
+	}
+	return until(ctx, func() bool { return installation.Ready(ctx, w.tokenserver.ops) })
+}
+
+// countReady says when as many clients have been seen to be Ready; countSecrets does so of their Secrets.
+func (w *world) countReady(ctx context.Context, clients int) (<-chan time.Time, error) {
+	watcher, err := w.cluster.Watch(ctx, &v1alpha1.OAuth2ClientList{})
+	if err != nil {
+		return nil, err
+	}
+	return count(watcher, clients, func(object runtime.Object) bool {
+		c, ok := object.(*v1alpha1.OAuth2Client)
+		return ok && meta.IsStatusConditionTrue(c.Status.Conditions, v1alpha1.ConditionReady)
+	}), nil
+}
+
+func (w *world) countSecrets(ctx context.Context, clients int) (<-chan time.Time, error) {
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
+	watcher, err := w.cluster.Watch(ctx, list, client.MatchingFields{"type": v1alpha1.SecretTypeClient})
+	if err != nil {
+		return nil, err
+	}
+	return count(watcher, clients, func(runtime.Object) bool { return true }), nil
+}
+
+func count(watcher watch.Interface, wanted int, counts func(runtime.Object) bool) <-chan time.Time {
+	last := make(chan time.Time, 1)
+	go func() {
+		defer close(last)
+		defer watcher.Stop()
+		seen := make(map[client.ObjectKey]bool, wanted)
+		for event := range watcher.ResultChan() {
+			if object, ok := event.Object.(client.Object); ok && counts(event.Object) {
+				seen[client.ObjectKeyFromObject(object)] = true
+			}
+			if len(seen) == wanted {
+				last <- time.Now()
+				return
+			}
+		}
+	}()
+	return last
+}
+
+// informer times what any program needs that keeps the same Secrets: a bare informer of client-go.
+func (w *world) informer(ctx context.Context, found *figures) error {
+	config, err := w.cp.ServiceAccountConfig(ctx, installation.SystemNamespace, installation.TokenServerAccount)
+	if err != nil {
+		return err
+	}
+	clients, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	source := cache.NewListWatchFromClient(clients.CoreV1().RESTClient(), "secrets", installation.RegistryNamespace, fields.Everything())
+	informer := cache.NewSharedInformer(source, &corev1.Secret{}, 0)
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	started := time.Now()
+	go informer.RunWithContext(running)
+	if !cache.WaitForCacheSync(running.Done(), informer.HasSynced) {
+		return running.Err()
+	}
+	found.took("a bare informer has the same Secrets after", time.Since(started))
+	return nil
+}
+
+// granted asks for tokens until one with that scope is issued.
+func (w *world) granted(ctx context.Context, credentials *corev1.Secret, scope string) error {
+	form := url.Values{"grant_type": {"client_credentials"}, "scope": {scope}}.Encode()
+	return until(ctx, func() bool {
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.issuer()+"/oauth2/token", strings.NewReader(form))
+		if err != nil {
+			return false
+		}
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		request.SetBasicAuth(string(credentials.Data["client_id"]), string(credentials.Data["client_secret"]))
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return false
+		}
+		_, _ = io.Copy(io.Discard, response.Body)
+		_ = response.Body.Close()
+		return response.StatusCode == http.StatusOK
+	})
+}
+
+// process is one of our binaries.
+type process struct {
+	command *exec.Cmd
+	ops     string
+}
+
+func launch(ctx context.Context, dir, name, ops string, args ...string) (*process, error) {
+	output, err := os.OpenFile(filepath.Join(dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = output.Close() }()
+	command := exec.CommandContext(ctx, filepath.Join(dir, name), args...)
+	command.Stdout, command.Stderr = output, output
+	if err := command.Start(); err != nil {
+		return nil, err
+	}
+	return &process{command: command, ops: ops}, nil
+}
+
+func (p *process) stop() {
+	if p == nil {
+		return
+	}
+	_ = p.command.Process.Kill()
+	_ = p.command.Wait()
+}
+
+// resident is the process's resident memory in MiB.
+func (p *process) resident() (float64, error) {
+	file, err := os.Open(fmt.Sprintf("/proc/%d/status", p.command.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = file.Close() }()
+	lines := bufio.NewScanner(file)
+	for lines.Scan() {
+		if value, found := strings.CutPrefix(lines.Text(), "VmRSS:"); found {
+			kilobytes, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(value, "kB")), 64)
+			return kilobytes / 1024, err
+		}
+	}
+	return 0, errors.New("no VmRSS")
+}
+
+// reconciled waits until the manager has looked at as many clients, as its own metrics tell.
+func (p *process) reconciled(ctx context.Context, clients int) error {
+	return until(ctx, func() bool {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.ops+"/metrics", http.NoBody)
+		if err != nil {
+			return false
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return false
+		}
+		defer func() { _ = response.Body.Close() }()
+		total := 0.0
+		lines := bufio.NewScanner(response.Body)
+		for lines.Scan() {
+			if rest, found := strings.CutPrefix(lines.Text(), `controller_runtime_reconcile_total{controller="oauth2client",`); found {
+				_, value, _ := strings.Cut(rest, "} ")
+				n, _ := strconv.ParseFloat(value, 64)
+				total += n
+			}
+		}
+		return total >= float64(clients)
+	})
+}
+
+func until(ctx context.Context, done func() bool) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for !done() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(poll):
+		}
+	}
+	return nil
+}
+
+func freeAddress() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return listener.Addr().String(), listener.Close()
+}
