@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"slices"
 	"time"
 )
 
@@ -52,6 +51,9 @@ func measure(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
+	if err := b.applyBesideSecrets(ctx, s.clients); err != nil {
+		return err
+	}
 	if err := b.applyOneByOne(ctx, s.clients); err != nil {
 		return err
 	}
@@ -62,13 +64,4 @@ func measure(ctx context.Context, s settings) error {
 		return err
 	}
 	return b.leftBehind(ctx, before)
-}
-
-// table prints a line of percentiles.
-func table(what string, took []time.Duration) {
-	slices.Sort(took)
-	at := func(share float64) time.Duration {
-		return took[min(len(took)-1, int(share*float64(len(took))))].Round(100 * time.Microsecond)
-	}
-	fmt.Printf("%-28s n=%-5d p50 %-9s p90 %-9s p99 %-9s max %s\n", what, len(took), at(.5), at(.9), at(.99), at(1))
 }
