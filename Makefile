@@ -39,12 +39,22 @@ UNIT_PACKAGES = $(shell go list -f '{{.ImportPath}} {{.Imports}} {{.TestImports}
 test: race-note ## Run every test: the core, the reconcilers on a real API server, and the whole journey
 	@echo "--- the control plane"
 	@go run ./test/controlplane/prefetch >/dev/null
+	@echo "--- the proxies"
+	@hack/test-tools.sh || echo "they could not be installed"
 	@echo "--- tests (the first run compiles for a few minutes before the first line)"
 	@go test $(RACE) -timeout 20m ./...
 
 .PHONY: test-unit
 test-unit: race-note ## Run the tests that need no control plane
 	@go test $(RACE) $(UNIT_PACKAGES)
+
+.PHONY: test-tools
+test-tools: ## Install the proxies that tests start (Debian, as root)
+	@hack/test-tools.sh
+
+.PHONY: smuggle
+smuggle: ## Send 5,000 smuggling requests through each documented proxy
+	@HALLPASS_SMUGGLES=5000 go test -count=1 -v -run TestNothingIsSmuggledPastAProxy ./test/proxies | grep -vE '^(=== |ok)'
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (60s)

@@ -43,11 +43,9 @@ func (p envoyPort) start(running *sync.WaitGroup, failed chan<- error) {
 		return
 	}
 	running.Go(func() {
-		err := p.server.Serve(p.listener)
-		if err != nil && !errors.Is(err, grpc.ErrServerStopped) {
-			err = fmt.Errorf("serve ext_authz at %s: %w", p.listener.Addr(), err)
+		if err := p.server.Serve(p.listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+			failed <- fmt.Errorf("serve ext_authz at %s: %w", p.listener.Addr(), err)
 		}
-		failed <- err
 	})
 }
 
