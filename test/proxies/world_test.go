@@ -8,17 +8,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
 	"io"
 	"log"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -66,14 +58,8 @@ func newWorld(t *testing.T) *world {
 	w.hallpass.Suspend(w.suspended.id)
 	w.hallpass.Register("orders-api")
 
-	public := httptest.NewUnstartedServer(w.hallpass.Handler())
-	var certificate tls.Certificate
-	certificate, w.caFile = certify(t)
-	public.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}
-	public.Config.ErrorLog = quiet()
-	public.StartTLS()
-	t.Cleanup(public.Close)
-	w.address = public.Listener.Addr().String()
+	listener := memory.Listen(t)
+	w.address, w.caFile = listener.Addr().String(), w.hallpass.Serve(listener, issuerHost)
 
 	w.upstream = httptest.NewUnstartedServer(http.HandlerFunc(echo))
 	w.upstream.Config.ErrorLog = quiet()
@@ -91,35 +77,9 @@ type seen struct {
 // echo answers with what it was sent.
 func echo(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Upstream", "reached")
-	_ = json.NewEncoder(w).Encode(seen{URI: r.RequestURI, Header: r.Header})
-}
-
-// certify makes a certificate for the names of the token server, and a file with its issuer.
-func certify(t *testing.T) (tls.Certificate, string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
+	if err := json.NewEncoder(w).Encode(seen{URI: r.RequestURI, Header: r.Header}); err != nil {
+		panic(err) // the test reads half an answer
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: issuerHost},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		// HAProxy looks for addresses among the names.
-		DNSNames: []string{issuerHost, "127.0.0.1"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	file := filepath.Join(dir, "ca.crt")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	readable(t, dir)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, file
 }
 
 // proxy is a proxy that runs.
@@ -140,10 +100,7 @@ func start(t *testing.T, name string, needed []string, prepare func(dir string, 
 			t.Skipf("%s is not installed; make test-tools installs it on Debian", name)
 		}
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	listener := memory.Listen(t)
 	p := proxy{address: listener.Addr().String(), log: &bytes.Buffer{}}
 	_, port, _ := net.SplitHostPort(p.address)
 	_ = listener.Close()
