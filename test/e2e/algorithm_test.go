@@ -32,13 +32,24 @@ func enable(t *testing.T, algorithms ...jws.Algorithm) {
 	must(t, hallpass.StartManager(t.Context()))
 }
 
+// ordinaryKeys starts the manager with its ordinary policy, and waits until no key changes for a while.
+func ordinaryKeys(t *testing.T) {
+	t.Helper()
+	must(t, hallpass.StopManager())
+	hallpass.SigningKeys = keyring.DefaultPolicy(oauth2.MaxTokenLifetime)
+	must(t, hallpass.StartManager(t.Context()))
+	eventually(t, "the keys are at rest", func() bool {
+		keys := get(t, &corev1.Secret{}, installation.RegistryNamespace, registration.KeysSecretName)
+		ring, err := registration.DecodeKeys(keys.Data)
+		must(t, err)
+		now := time.Now()
+		return ring.NextChange(now).Sub(now) > 10*time.Minute
+	})
+}
+
 // TestAClientAsksForAnAlgorithm goes through the life of a second algorithm: not enabled, published, signing, withdrawn, taken away.
 func TestAClientAsksForAnAlgorithm(t *testing.T) {
-	defer func() {
-		must(t, hallpass.StopManager())
-		hallpass.SigningKeys = keyring.DefaultPolicy(oauth2.MaxTokenLifetime)
-		must(t, hallpass.StartManager(t.Context()))
-	}()
+	defer ordinaryKeys(t)
 	api := credentials(t, apply(t, "algorithms", newClient("api")))
 	c := newClient("caller")
 	c.Namespace = "algorithms"
@@ -76,7 +87,7 @@ func TestAClientAsksForAnAlgorithm(t *testing.T) {
 	// A taint of the one leaves the other alone.
 	message, err := jws.Parse(rs256)
 	must(t, err)
-	withdraw(t, message.Header.KeyID)
+	annotateKeys(t, v1alpha1.AnnotationTaint, message.Header.KeyID)
 	eventually(t, "a token of the withdrawn key is inactive, and the next key signs", func() bool {
 		_, old := post(t, api, "introspection_url", url.Values{"token": {rs256}})
 		return old["active"] == false
@@ -98,13 +109,13 @@ func TestAClientAsksForAnAlgorithm(t *testing.T) {
 	must(t, verify(fresh, oidc.RS256))
 }
 
-// withdraw does what docs/signing-keys.md says about a key that has leaked.
-func withdraw(t *testing.T, kid string) {
+// annotateKeys does what docs/signing-keys.md says about rotating now, and about a key that has leaked.
+func annotateKeys(t *testing.T, annotation, value string) {
 	t.Helper()
-	eventually(t, "the key is withdrawn", func() bool {
+	eventually(t, "the keys are annotated", func() bool {
 		var keys corev1.Secret
 		must(t, cluster.Get(t.Context(), client.ObjectKey{Namespace: installation.RegistryNamespace, Name: registration.KeysSecretName}, &keys))
-		metav1.SetMetaDataAnnotation(&keys.ObjectMeta, v1alpha1.AnnotationTaint, kid)
+		metav1.SetMetaDataAnnotation(&keys.ObjectMeta, annotation, value)
 		return cluster.Update(t.Context(), &keys) == nil
 	})
 }

@@ -31,6 +31,13 @@ func TestTheAPIServerRefusesBadSpecs(t *testing.T) {
 		}
 		return "[" + strings.Join(items, ", ") + "]"
 	}
+	named := func(n int) string {
+		var items []string
+		for i := range n {
+			items = append(items, fmt.Sprintf("{name: c%d, value: v}", i))
+		}
+		return "[" + strings.Join(items, ", ") + "]"
+	}
 	pairs := func(n int) string {
 		var items []string
 		for i := range n {
@@ -183,9 +190,11 @@ func TestTheAPIServerRefusesBadSpecs(t *testing.T) {
 		"rotation: {overlap: 2161h}":                                         "rotation.overlap must be at most 2160h (90 days)",
 		"rotation: {overlap: 1d}":                                            duration,
 		"claims: [{name: tier, value: gold}, {name: 'https://example.com/teams', values: [a, b]}]": "",
-		"claims: []":             "should have at least 1 items",
-		"claims: [{name: tier}]": "a claim has either a value or values",
-		"claims: [{name: tier, value: a, values: [b]}]":                                                                  "a claim has either a value or values",
+		"claims: " + named(16):                          "",
+		"claims: " + named(17):                          "must have at most 16 items",
+		"claims: []":                                    "should have at least 1 items",
+		"claims: [{name: tier}]":                        "a claim has either a value or values",
+		"claims: [{name: tier, value: a, values: [b]}]": "a claim has either a value or values",
 		"claims: [{name: tier, value: a}, {name: tier, value: b}]":                                                       "Duplicate value",
 		"claims: [{name: sub, value: admin}]":                                                                            "registered claims cannot be set: they mean something to whoever reads tokens",
 		"claims: [{name: groups, values: ['system:masters']}]":                                                           "registered claims cannot be set: they mean something to whoever reads tokens",

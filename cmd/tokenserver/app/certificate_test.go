@@ -87,7 +87,7 @@ func TestThePublicPortSpeaksModernTLSAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dialer := &tls.Dialer{Config: &tls.Config{
 				InsecureSkipVerify: true, //nolint:gosec // a scanner offers what it hopes to be refused
-				MinVersion: c.version, MaxVersion: c.version, CipherSuites: c.suites,
+				MinVersion:         c.version, MaxVersion: c.version, CipherSuites: c.suites,
 			}}
 			connection, err := dialer.DialContext(t.Context(), "tcp", address)
 			if (err == nil) != c.ok {

@@ -6,10 +6,12 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	stdlog "log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -164,8 +166,21 @@ func httpServer(handler http.Handler, log *slog.Logger) *http.Server {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what strangers do wrong in TLS is no error of ours
+		ErrorLog:          stdlog.New(connectionLog{log}, "", 0),
 	}
+}
+
+// connectionLog takes what net/http has to say. What strangers do wrong in TLS or HTTP is no error of ours; a panic is.
+type connectionLog struct{ log *slog.Logger }
+
+// Write implements io.Writer.
+func (c connectionLog) Write(line []byte) (int, error) {
+	level := slog.LevelDebug
+	if bytes.HasPrefix(line, []byte("http: panic")) || bytes.HasPrefix(line, []byte("http2: panic")) {
+		level = slog.LevelError
+	}
+	c.log.Log(context.Background(), level, string(bytes.TrimSpace(line)))
+	return len(line), nil
 }
 
 func serve(server *http.Server, listener net.Listener) error {

@@ -1,0 +1,132 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/jws"
+)
+
+// rotations is how many keys are rotated through: HALLPASS_ROTATIONS=20 for the figure of the documentation.
+func rotations(t *testing.T) int {
+	t.Helper()
+	n, err := strconv.Atoi(os.Getenv("HALLPASS_ROTATIONS"))
+	if err != nil {
+		return 2
+	}
+	return n
+}
+
+// TestRotationsUnderLoadRefuseNoToken lets keys live for seconds, and meanwhile fetches tokens and has each of them verified by a
+// library that caches the JWK set, by introspection and by what proxies ask.
+func TestRotationsUnderLoadRefuseNoToken(t *testing.T) {
+	defer ordinaryKeys(t)
+	caller, api := credentials(t, apply(t, "rotations", newClient("caller"))), credentials(t, apply(t, "rotations", newClient("api")))
+	must(t, hallpass.StopManager())
+	policy := &hallpass.SigningKeys
+	policy.Lead, policy.Skew, policy.Retirement = time.Second, 0, 2*time.Second
+	policy.Period = 2*policy.Lead + policy.Retirement
+	must(t, hallpass.StartManager(t.Context()))
+	annotateKeys(t, v1alpha1.AnnotationRotate, rand.Text()) // the key of before had a longer life
+
+	provider, err := oidc.NewProvider(oidc.ClientContext(t.Context(), hallpass.HTTP), hallpass.Issuer.String())
+	must(t, err)
+	verifier := provider.Verifier(&oidc.Config{SkipClientIDCheck: true, SupportedSigningAlgs: []string{oidc.ES256}})
+	const workers = 4
+	rounds := rotations(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rounds+3)*3*policy.Period)
+	defer cancel()
+	ask := func(method, address, id, secret, bearer string, form url.Values) (int, map[string]any, error) {
+		request, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(form.Encode()))
+		if err != nil {
+			return 0, nil, err
+		}
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if request.SetBasicAuth(id, secret); bearer != "" {
+			request.Header.Set("Authorization", "Bearer "+bearer)
+		}
+		response, err := hallpass.HTTP.Do(request)
+		if err != nil {
+			return 0, nil, err
+		}
+		defer func() { _ = response.Body.Close() }()
+		content, err := io.ReadAll(response.Body)
+		body := map[string]any{}
+		if err == nil && len(content) > 0 {
+			err = json.Unmarshal(content, &body)
+		}
+		return response.StatusCode, body, err
+	}
+	// round fetches a token, has it verified three times, and answers the kid.
+	round := func() (string, error) {
+		status, body, err := ask(http.MethodPost, string(caller.Data["token_url"]), string(caller.Data["client_id"]), string(caller.Data["client_secret"]), "",
+			url.Values{"grant_type": {"client_credentials"}})
+		token, _ := body["access_token"].(string)
+		if err != nil || token == "" {
+			return "", fmt.Errorf("no token: %d %v: %w", status, body, err)
+		}
+		if _, err := verifier.Verify(ctx, token); err != nil {
+			return "", fmt.Errorf("go-oidc: %w", err)
+		}
+		if _, body, err = ask(http.MethodPost, string(api.Data["introspection_url"]), string(api.Data["client_id"]), string(api.Data["client_secret"]), "",
+			url.Values{"token": {token}}); err != nil || body["active"] != true {
+			return "", fmt.Errorf("introspection: %v: %w", body, err)
+		}
+		audience := url.QueryEscape(hallpass.Issuer.NamespaceAudience("rotations"))
+		if status, _, err = ask(http.MethodGet, hallpass.Issuer.URL("/forward-auth")+"?audience="+audience, "", "", token, nil); err != nil || status != http.StatusOK {
+			return "", fmt.Errorf("forward-auth: %d: %w", status, err)
+		}
+		message, err := jws.Parse(token)
+		return message.Header.KeyID, err
+	}
+
+	var kids sync.Map
+	var signers, tokens atomic.Int64
+	var working sync.WaitGroup
+	failures := make(chan error, workers)
+	for range workers {
+		working.Go(func() {
+			pace := time.NewTicker(workers * time.Second / 200) // 200 tokens a second in all
+			defer pace.Stop()
+			for ctx.Err() == nil && len(failures) == 0 && signers.Load() <= int64(rounds) {
+				<-pace.C
+				kid, err := round()
+				if err != nil {
+					failures <- err
+					return
+				}
+				tokens.Add(1)
+				if _, known := kids.LoadOrStore(kid, true); !known {
+					signers.Add(1)
+				}
+			}
+		})
+	}
+	working.Wait()
+	close(failures)
+	for failure := range failures {
+		t.Error(failure)
+	}
+	if signers.Load() <= int64(rounds) {
+		t.Errorf("only %d keys signed", signers.Load())
+	}
+	t.Logf("%d tokens of %d keys, each verified three times", tokens.Load(), signers.Load())
+}
