@@ -36,7 +36,7 @@ func benchmark(b *testing.B, w *world, request func() *http.Request) {
 
 // silent gives the audit lines to nobody, but has them made.
 func silent(c *Config) {
-	c.Audit = slog.New(slog.NewJSONHandler(io.Discard, nil))
+	c.Audit = slog.New(slog.NewJSONHandler(io.Discard, nil)) //nolint:sloglint // DiscardHandler would make no line
 	c.ClientRate = 1_000_000
 }
 
@@ -44,7 +44,7 @@ func silent(c *Config) {
 func (w *world) posts(path string, form url.Values) func() *http.Request {
 	body := form.Encode()
 	return func() *http.Request {
-		request := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
+		request := httptest.NewRequestWithContext(w.t.Context(), http.MethodPost, path, strings.NewReader(body))
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		request.SetBasicAuth(reporting, w.secrets[reporting])
 		return request
@@ -63,10 +63,10 @@ func BenchmarkIntrospect(b *testing.B) {
 
 func BenchmarkKeySet(b *testing.B) {
 	w := newWorld(b, silent)
-	benchmark(b, w, func() *http.Request { return httptest.NewRequest(http.MethodGet, oauth2.JWKSPath, http.NoBody) })
+	benchmark(b, w, func() *http.Request { return httptest.NewRequestWithContext(b.Context(), http.MethodGet, oauth2.JWKSPath, http.NoBody) })
 }
 
 func BenchmarkMetadata(b *testing.B) {
 	w := newWorld(b, silent)
-	benchmark(b, w, func() *http.Request { return httptest.NewRequest(http.MethodGet, oauth2.MetadataPath, http.NoBody) })
+	benchmark(b, w, func() *http.Request { return httptest.NewRequestWithContext(b.Context(), http.MethodGet, oauth2.MetadataPath, http.NoBody) })
 }
