@@ -224,18 +224,52 @@ func TestDocumentedProxiesShowBrowsersAPage(t *testing.T) {
 	}
 }
 
-// What is taken back is refused by every proxy that asks, from the next request on.
+// What is taken back is refused by every proxy that asks, from the next request on. A proxy that never asks goes on.
 func TestDocumentedProxiesRefuseASuspendedClient(t *testing.T) {
-	w := newWorld(t)
 	for _, k := range kinds() {
 		t.Run(k.name, func(t *testing.T) {
-			a, err := k.start(t, w).send(t, get("/orders/1", "Bearer "+w.suspended.token))
+			w := newWorld(t)
+			p := k.start(t, w)
+			status := func() int {
+				a, err := p.send(t, get("/orders/1", "Bearer "+w.reader.token))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return a.status
+			}
+			if got := status(); got != http.StatusOK {
+				t.Fatalf("got %d before the suspension", got)
+			}
+			w.hallpass.Suspend(w.reader.id)
+			want := http.StatusUnauthorized
+			if k.offline {
+				want = http.StatusOK
+			}
+			if got := status(); got != want {
+				t.Errorf("got %d after the suspension, want %d", got, want)
+			}
+		})
+	}
+}
+
+// Without Hallpass nobody passes but where no token is needed.
+func TestDocumentedProxiesAreClosedWithoutHallpass(t *testing.T) {
+	for _, k := range kinds() {
+		t.Run(k.name, func(t *testing.T) {
+			w := newWorld(t)
+			closed := memory.Listen(t)
+			w.address = closed.Addr().String()
+			if err := closed.Close(); err != nil {
+				t.Fatal(err)
+			}
+			a, err := k.start(t, w).send(t, get("/orders/1", "Bearer "+w.reader.token))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if passed := a.status == http.StatusOK; passed != k.offline {
-				t.Errorf("got %d; offline: %t", a.status, k.offline)
+			if a.seen != nil || a.status < 400 {
+				t.Errorf("got %d %s", a.status, a.body)
 			}
+			t.Logf("%s answers %d", k.name, a.status)
 		})
 	}
 }
