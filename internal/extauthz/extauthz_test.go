@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"math/rand/v2"
 	"net"
 	"net/http/httptest"
 	"strings"
@@ -219,4 +220,65 @@ func FuzzCheck(f *testing.F) {
 			t.Errorf("got %v, %v", response, err)
 		}
 	})
+}
+
+// TestOnlyTheTokenAndTheRouteDecide is a metamorphic test: whatever else is in a question, the decision about it is the one without.
+func TestOnlyTheTokenAndTheRouteDecide(t *testing.T) {
+	server := memory.New(t, issuer)
+	id := server.Register("reporting", "read")
+	s := &service{decider: server}
+	good := "Bearer " + server.Token(id)
+	authorizations := []string{"", good, "Bearer a.b.c", "Basic YTpi", good + "," + good}
+	extensions := []map[string]string{
+		{"audience": server.Audience}, {"audience": server.Audience, "scope": "read"}, {"audience": server.Audience, "scope": "admin"}, {"audience": "urn:other"}, nil,
+	}
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // cases, not secrets
+	either := func(values ...string) string { return values[random.IntN(len(values))] }
+	for range 5000 {
+		authorization, required := authorizations[random.IntN(len(authorizations))], extensions[random.IntN(len(extensions))]
+		headers := map[string]string{}
+		for _, name := range []string{
+			"x-forwarded-uri", "x-original-url", "x-envoy-original-path", "x-forwarded-authorization", "proxy-authorization", "cookie", "x-auth-client-id",
+			"x_auth_scopes", "connection", "user-agent", "accept", "audience", "scope", "x-request-id", ":path", ":method", "traceparent",
+		} {
+			if random.IntN(3) == 0 {
+				headers[name] = either("", "/healthz", good, "text/html", "admin", server.Audience, "kube-probe/1.37", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+			}
+		}
+		if authorization != "" {
+			headers["authorization"] = authorization
+		}
+		changed := question(required, headers)
+		changed.Attributes.Source = &authv3.AttributeContext_Peer{Principal: either("", "spiffe://cluster.local/ns/shop/sa/admin"), Service: either("", "admin")}
+		request := changed.GetAttributes().GetRequest().GetHttp()
+		request.Method, request.Path = either("GET", "OPTIONS", "CONNECT", ""), either("/", "/healthz", "/a?audience="+server.Audience+"&scope=read", "")
+		request.Host, request.Fragment, request.Body = either("", "hallpass.test", "evil.test"), either("", "/healthz"), either("", "access_token="+good)
+		plain := question(required, nil)
+		if authorization != "" {
+			plain.Attributes.Request.Http.Headers = map[string]string{"authorization": authorization}
+		}
+		want, err := s.Check(t.Context(), plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.Check(t.Context(), changed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(decided(want), decided(got)); diff != "" {
+			t.Fatalf("%v changes the decision (-plain +changed):\n%s", changed, diff)
+		}
+	}
+}
+
+// decided is what of an answer is the decision.
+func decided(response *authv3.CheckResponse) map[string]any {
+	a := read(response)
+	decision := map[string]any{"code": a.code, "status": a.status, "metadata": response.GetDynamicMetadata().AsMap()}
+	for name, value := range a.headers {
+		if strings.HasPrefix(name, identityPrefix) || name == "www-authenticate" {
+			decision[name] = value
+		}
+	}
+	return decision
 }
