@@ -112,7 +112,7 @@ func TestForwardAuthAnswersAsRFC6750Says(t *testing.T) {
 		"an audience twice":          {query + "&audience=" + shopAudience, issue, nil, 401, misconfigured, oauth2.ReasonRequirementMalformed},
 		"an unknown parameter":       {query + "&x=y", issue, nil, 401, misconfigured, oauth2.ReasonRequirementMalformed},
 		"nothing required, no token": {"", func(*world) string { return "" }, nil, 401, misconfigured, oauth2.ReasonRequirementMalformed},
-		"more scopes than fit into headers": {query, issue2(func(w *world) {
+		"more scopes than fit into headers": {query, issueAfter(func(w *world) {
 			for i := range 30 {
 				w.dir.known[reporting].Client.Scopes = append(w.dir.known[reporting].Client.Scopes, strings.Repeat("s", 100+i))
 			}
@@ -144,8 +144,8 @@ func TestForwardAuthAnswersAsRFC6750Says(t *testing.T) {
 	}
 }
 
-// issue2 changes the client before its token is issued.
-func issue2(change func(w *world)) func(w *world) string {
+// issueAfter changes the client before its token is issued.
+func issueAfter(change func(w *world)) func(w *world) string {
 	return func(w *world) string {
 		change(w)
 		return "Bearer " + w.token(reporting)
@@ -327,4 +327,24 @@ func decided(answer *httptest.ResponseRecorder) map[string][]string {
 		}
 	}
 	return decision
+}
+
+// Tokens, good and bad ones, are in no audit line.
+func TestForwardAuthLogsNoToken(t *testing.T) {
+	w := newWorld(t)
+	good, bad := w.token(reporting), tamper(w.token(reporting))
+	for _, token := range []string{good, bad, w.secrets[reporting]} {
+		for _, query := range []string{"audience=" + shopAudience, "audience=urn:other", "access_token=" + url.QueryEscape(token)} {
+			w.do(forward(query, "Bearer "+token))
+			w.do(forward(query, "Basic "+token))
+		}
+		for part := range strings.SplitSeq(token, ".") {
+			if strings.Contains(w.audit.String(), part) {
+				t.Error("a part of a token is in the log")
+			}
+		}
+	}
+	if lines := strings.Count(w.audit.String(), `"endpoint":"forward-auth"`); lines != 18 {
+		t.Errorf("%d lines about 18 requests", lines)
+	}
 }
