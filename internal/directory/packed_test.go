@@ -24,7 +24,7 @@ func ordinary(i int) *oauth2.Client {
 	c := &oauth2.Client{
 		Namespace: fmt.Sprintf("team-%d", i/10), Name: fmt.Sprintf("service-%d", i), UID: fmt.Sprintf("%08x-aaaa-4bbb-8ccc-%012x", i, i),
 		Scopes: []string{"read", "write"}, TokenLifetime: time.Hour,
-		Verifiers: []oauth2.Verifier{{ID: "abcdefghijkl", Digest: oauth2.Digest{byte(i), 1}, CreatedAt: created}},
+		Verifiers: []oauth2.Verifier{{ID: "abcdefghijkl", Digest: oauth2.Digest{byte(i & 0x7f), 1}, CreatedAt: created}},
 	}
 	c.ID = c.Namespace + "." + c.Name
 	return c

@@ -63,10 +63,14 @@ func BenchmarkIntrospect(b *testing.B) {
 
 func BenchmarkKeySet(b *testing.B) {
 	w := newWorld(b, silent)
-	benchmark(b, w, func() *http.Request { return httptest.NewRequestWithContext(b.Context(), http.MethodGet, oauth2.JWKSPath, http.NoBody) })
+	benchmark(b, w, func() *http.Request {
+		return httptest.NewRequestWithContext(b.Context(), http.MethodGet, oauth2.JWKSPath, http.NoBody)
+	})
 }
 
 func BenchmarkMetadata(b *testing.B) {
 	w := newWorld(b, silent)
-	benchmark(b, w, func() *http.Request { return httptest.NewRequestWithContext(b.Context(), http.MethodGet, oauth2.MetadataPath, http.NoBody) })
+	benchmark(b, w, func() *http.Request {
+		return httptest.NewRequestWithContext(b.Context(), http.MethodGet, oauth2.MetadataPath, http.NoBody)
+	})
 }

@@ -333,7 +333,9 @@ func (m *mallory) tryWithKubernetesRights(ctx context.Context, try trying) {
 		"deleting the victim's policy": func() error {
 			return m.wild.Delete(ctx, &v1alpha1.OAuth2Policy{ObjectMeta: metav1.ObjectMeta{Name: "victim"}})
 		},
-		"a token of the manager's account": func() error { return m.admin.SubResource("token").Create(ctx, account, &authenticationv1.TokenRequest{}) },
+		"a token of the manager's account": func() error {
+			return m.admin.SubResource("token").Create(ctx, account, &authenticationv1.TokenRequest{})
+		},
 		"binding cluster-admin to herself": func() error { return m.admin.Create(ctx, binding("cluster-admin")) },
 		"binding the manager's role":       func() error { return m.admin.Create(ctx, binding("hallpass-manager")) },
 		"a role for everything of hallpass.dev": func() error {

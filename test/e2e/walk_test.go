@@ -75,7 +75,7 @@ func TestMakeRunAndTheWalkOfTheREADME(t *testing.T) {
 	for _, page := range []string{"docs/rotate-a-secret.md", "docs/protect-an-api.md", "docs/many-teams.md"} {
 		commands := exec.CommandContext(ctx, "sh", "-e")
 		commands.Dir = root()
-		commands.Stdin = strings.NewReader(". " + filepath.Base(dir) + "/env\n" + shellOf(t, page, 3))
+		commands.Stdin = strings.NewReader(". " + filepath.Base(dir) + "/env\n" + shellOf(t, page, 2))
 		if said, err := commands.CombinedOutput(); err != nil {
 			t.Errorf("the commands of %s fail: %v\n%s", page, err, said)
 		}
