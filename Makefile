@@ -19,6 +19,7 @@ TOOLS     := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hallpass/tools/$(TOOLS_KEY)
 CONTROLLER_GEN := $(TOOLS)/controller-gen
 GOLANGCI_LINT  := $(TOOLS)/golangci-lint
 GOVULNCHECK    := $(TOOLS)/govulncheck
+BENCHSTAT      := $(TOOLS)/benchstat
 
 ##@ Try it
 
@@ -70,12 +71,22 @@ race-note:
 ##@ Measure
 
 .PHONY: bench
-bench: ## Measure the token server beside the floor. ARGS="-paths '^token' -clients 10 -changes 50"
+bench: ## Measure the token server beside the floor. ARGS="-peers -paths '^token' -clients 10 -changes 50"
 	@go run ./test/bench $(ARGS)
 
 .PHONY: bench-scale
 bench-scale: ## Measure how manager and token server grow with the number of clients. ARGS="-sizes 1000,10000,100000"
 	@go run ./test/bench/scale $(ARGS)
+
+# The Go benchmarks of the hot code, and the stored result that they are compared with.
+BENCH_PACKAGES = ./internal/jws ./internal/oauth2 ./internal/registration ./internal/directory ./internal/tokenserver
+BENCH_STORED   = test/bench/results/go.txt
+
+.PHONY: benchstat
+benchstat: $(BENCHSTAT) ## Compare the Go benchmarks with the stored result; STORE=1 stores what was measured instead
+	@mkdir -p bin
+	@go test -run='^$$' -bench=. -benchmem -count=6 -benchtime=0.2s $(BENCH_PACKAGES) > bin/bench.txt
+	@$(if $(STORE),cp bin/bench.txt $(BENCH_STORED),$(BENCHSTAT) $(BENCH_STORED) bin/bench.txt)
 
 .PHONY: profile
 profile: ## Leave CPU and heap profiles of the token server on each path in bin/profiles
@@ -130,6 +141,7 @@ help: ## Print this
 
 $(CONTROLLER_GEN): TOOL = sigs.k8s.io/controller-tools/cmd/controller-gen
 $(GOVULNCHECK):    TOOL = golang.org/x/vuln/cmd/govulncheck
+$(BENCHSTAT):      TOOL = golang.org/x/perf/cmd/benchstat
 # golangci-lint with kube-api-linter compiled in.
 $(GOLANGCI_LINT):  TOOL = sigs.k8s.io/kube-api-linter/cmd/golangci-lint-kube-api-linter
 $(GOLANGCI_LINT):  NOTE = ; this takes some minutes

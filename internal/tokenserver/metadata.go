@@ -4,6 +4,8 @@
 package tokenserver
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -39,12 +41,36 @@ type metadataDocument struct {
 	Scopes                   []string            `json:"scopes_supported,omitempty"`
 }
 
+// metadataFresh is how long the rendered document is sent again: nothing beside the fifteen minutes that its readers keep it,
+// and strangers cannot make us look through the resources for each of their requests.
+const metadataFresh = time.Second
+
+// renderedMetadata is the document as it was at an instant.
+type renderedMetadata struct {
+	at   time.Time
+	body rawJSON
+}
+
 // metadata is one document at two places: RFC 8414 section 3 and OpenID Connect Discovery 1.0 section 4.
 func (s *Server) metadata(*http.Request, *event) (answer, error) {
+	now := s.Now()
+	last := s.rendered.Load()
+	if last == nil || now.Before(last.at) || now.Sub(last.at) >= metadataFresh {
+		body, err := json.Marshal(s.describeServer())
+		if err != nil {
+			return answer{}, fmt.Errorf("render the metadata: %w", err)
+		}
+		last = &renderedMetadata{now, body}
+		s.rendered.Store(last)
+	}
+	return answer{maxAge: publicMaxAge, body: last.body}, nil
+}
+
+func (s *Server) describeServer() metadataDocument {
 	methods := []oauth2.AuthMethod{oauth2.ClientSecretBasic, oauth2.ClientSecretPost, oauth2.PrivateKeyJWT}
 	assertions := []jws.Algorithm{jws.ES256, jws.RS256, jws.PS256, jws.EdDSA}
 	algorithms := s.Directory.Ring().Algorithms()
-	return answer{maxAge: publicMaxAge, body: metadataDocument{
+	return metadataDocument{
 		Issuer:                   s.Issuer.String(),
 		TokenEndpoint:            s.Issuer.URL(oauth2.TokenPath),
 		IntrospectionEndpoint:    s.Issuer.URL(oauth2.IntrospectionPath),
@@ -60,5 +86,5 @@ func (s *Server) metadata(*http.Request, *event) (answer, error) {
 		AccessTokenAlgorithms:    algorithms,
 		IntrospectionSigning:     algorithms,
 		Scopes:                   s.Directory.Scopes(),
-	}}, nil
+	}
 }

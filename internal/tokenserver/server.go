@@ -16,6 +16,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -78,6 +79,7 @@ type Server struct {
 	inFlight, largeBodies          gate
 	replays                        replays
 	verified                       *verified
+	rendered                       atomic.Pointer[renderedMetadata]
 	reviews                        *reviews
 }
 

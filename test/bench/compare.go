@@ -22,6 +22,7 @@ type contestant struct {
 
 	origin, path string
 	caller       *http.Client
+	fixed        *call // sent in the place of the path's calls
 	turns        []turn
 }
 
@@ -87,7 +88,7 @@ func (w *world) measure(ctx context.Context, p path) error {
 		c.caller.CloseIdleConnections()
 		w.row(p, contestants[0], c)
 	}
-	return w.profile(ctx, p, contestants[len(contestants)-1])
+	return w.profile(ctx, p, contestants[1])
 }
 
 func (w *world) contestants(p path) []*contestant {
@@ -96,7 +97,13 @@ func (w *world) contestants(p path) []*contestant {
 	if p.transport == plainHTTP {
 		floor.origin, hallpass.origin, hallpass.process = w.floor.plain, w.plain.plain, w.plain
 	}
-	return []*contestant{floor, hallpass}
+	contestants := []*contestant{floor, hallpass}
+	if p.name == fetching && p.transport == plainHTTP {
+		for _, other := range w.others {
+			contestants = append(contestants, w.peer(other))
+		}
+	}
+	return contestants
 }
 
 // turn sends the calls to one server and reads its CPU time before and after.
@@ -139,6 +146,9 @@ func (w *world) send(ctx context.Context, p path, c *contestant, calls []call) (
 
 // call makes one request and looks at the answer: what is measured has to be right.
 func (c *contestant) call(ctx context.Context, p path, one call) error {
+	if c.fixed != nil {
+		one = *c.fixed
+	}
 	target := one.path
 	if c.path != "" {
 		target = c.path

@@ -26,6 +26,7 @@ type settings struct {
 	requests int
 	workers  int
 	paths    *regexp.Regexp
+	peers    bool
 	changes  int
 	profiles string
 	output   io.Writer
@@ -37,6 +38,7 @@ func main() {
 	flag.IntVar(&s.rounds, "rounds", 12, "rounds, in each of which every server gets its turn")
 	flag.IntVar(&s.requests, "requests", 600, "requests a turn")
 	flag.IntVar(&s.workers, "workers", 4, "requests that are under way at once")
+	flag.BoolVar(&s.peers, "peers", false, "measure how other token servers issue tokens too: those of test/bench/peers")
 	flag.IntVar(&s.changes, "changes", 0, "clients that change in each second, with a write of the signing keys beside them, all the while")
 	flag.StringVar(&s.profiles, "profiles", "", "write CPU and heap profiles of the token server on each path into this directory")
 	paths := flag.String("paths", "", "only the paths whose names match this regular expression")

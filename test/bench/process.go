@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -69,24 +68,35 @@ func (p *process) stop() {
 
 // answers waits until an address answers 200.
 func answers(ctx context.Context, client *http.Client, url string) error {
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
-	defer cancel()
-	for {
+	return patiently(ctx, func() error {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 		if err != nil {
 			return err
 		}
 		response, err := client.Do(request)
+		if err != nil {
+			return err
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			return fmt.Errorf("%s answers %s", url, response.Status)
+		}
+		return nil
+	})
+}
+
+// patiently tries something again until it succeeds, within the time that a server may take to start.
+func patiently(ctx context.Context, try func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	for {
+		err := try()
 		if err == nil {
-			_ = response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				return nil
-			}
-			err = errors.New(response.Status)
+			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s does not serve: %w", url, err)
+			return fmt.Errorf("a server did not start: %w", err)
 		case <-time.After(startPoll):
 		}
 	}

@@ -30,7 +30,7 @@ func (s settings) row(p path, floor, c *contestant) {
 	slices.Sort(latencies)
 	quiet := quietest(c.turns)
 	goal := ""
-	if c != floor {
+	if c != floor && c.fixed == nil {
 		goal = fmt.Sprintf("%.2f", p.goal)
 	}
 	s.print("%-40s %-24s %-13s %6.1fµs %6.3f %7.3f %5.2f-%-6.2f %8.0f %9s %9s %6s\n",

@@ -44,6 +44,7 @@ type world struct {
 	tokenServerProgram, floorProgram string
 	// plain and overTLS are the token server, a process for each; floor serves both.
 	plain, overTLS, floor *process
+	others                []*process
 	roots                 *x509.CertPool
 }
 
@@ -97,8 +98,10 @@ func newWorld(ctx context.Context, s settings, algorithm jws.Algorithm) (_ *worl
 	if err := w.writeFixture(ctx); err != nil {
 		return nil, err
 	}
-	w.floor, err = w.startFloor(ctx, "floor")
-	return w, err
+	if w.floor, err = w.startFloor(ctx, "floor"); err != nil {
+		return nil, err
+	}
+	return w, w.startPeers(ctx)
 }
 
 // client spreads the requests over the whole population.
