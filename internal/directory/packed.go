@@ -6,7 +6,9 @@ package directory
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,9 +26,12 @@ type packed struct {
 
 // The flags of the short form.
 const (
-	idIsName      = 1 << iota // the client_id is <namespace>.<name>
-	uidIsUUID                 // the UID is a UUID in its usual form
-	flagSuspended             // the client is suspended
+	idIsName        = 1 << iota // the client_id is <namespace>.<name>
+	uidIsUUID                   // the UID is a UUID in its usual form
+	flagSuspended               // the client is suspended
+	flagTerminating             // the owner is being deleted
+	flagRefused                 // a policy refuses the client
+	flagResources               // labels, access and default resource follow
 )
 
 // The flags of a verifier.
@@ -60,6 +65,12 @@ func (p packer) client(c *oauth2.Client) string {
 	if c.Suspended {
 		flags |= flagSuspended
 	}
+	if c.Refused {
+		flags |= flagRefused
+	}
+	if len(c.Labels) > 0 || len(c.Access) > 0 || c.DefaultResource != (oauth2.ObjectName{}) {
+		flags |= flagResources
+	}
 	p.bytes = append(p.bytes, flags)
 	p.number(int64(len(c.Namespace)))
 	p.text(full)
@@ -73,15 +84,39 @@ func (p packer) client(c *oauth2.Client) string {
 	}
 	p.text(string(c.Algorithm))
 	p.number(int64(c.TokenLifetime / time.Second))
-	p.number(int64(len(c.Scopes)))
-	for _, scope := range c.Scopes {
-		p.text(scope)
-	}
+	p.texts(c.Scopes)
 	p.number(int64(len(c.Verifiers)))
 	for _, v := range c.Verifiers {
 		p.verifier(v)
 	}
+	if flags&flagResources != 0 {
+		p.resources(c)
+	}
 	return string(p.bytes)
+}
+
+// resources are what a client asks of resources, and what they know it by.
+func (p *packer) resources(c *oauth2.Client) {
+	p.number(int64(len(c.Labels)))
+	for _, key := range slices.Sorted(maps.Keys(c.Labels)) {
+		p.text(key)
+		p.text(c.Labels[key])
+	}
+	p.number(int64(len(c.Access)))
+	for _, access := range c.Access {
+		p.text(access.Resource.Namespace)
+		p.text(access.Resource.Name)
+		p.texts(access.Scopes)
+	}
+	p.text(c.DefaultResource.Namespace)
+	p.text(c.DefaultResource.Name)
+}
+
+func (p *packer) texts(list []string) {
+	p.number(int64(len(list)))
+	for _, s := range list {
+		p.text(s)
+	}
 }
 
 func (p *packer) verifier(v oauth2.Verifier) {
@@ -122,7 +157,8 @@ func (p packed) client() *oauth2.Client {
 	flags := u.take(1)[0]
 	namespace := u.number()
 	full := u.text()
-	c := &oauth2.Client{ID: full, Namespace: full[:namespace], Name: full[namespace+1:], Suspended: flags&flagSuspended != 0}
+	c := &oauth2.Client{ID: full, Namespace: full[:namespace], Name: full[namespace+1:]}
+	c.Suspended, c.Refused = flags&flagSuspended != 0, flags&flagRefused != 0
 	if flags&idIsName == 0 {
 		c.ID = u.text()
 	}
@@ -133,17 +169,15 @@ func (p packed) client() *oauth2.Client {
 	}
 	c.Algorithm = jws.Algorithm(u.text())
 	c.TokenLifetime = time.Duration(u.number()) * time.Second
-	if n := u.number(); n > 0 {
-		c.Scopes = make([]string, n)
-		for i := range c.Scopes {
-			c.Scopes[i] = u.text()
-		}
-	}
+	c.Scopes = u.texts()
 	if n := u.number(); n > 0 {
 		c.Verifiers = make([]oauth2.Verifier, n)
 		for i := range c.Verifiers {
 			c.Verifiers[i] = u.verifier()
 		}
+	}
+	if flags&flagResources != 0 {
+		u.resources(c)
 	}
 	return c
 }
@@ -162,6 +196,36 @@ func (u *unpacker) verifier() oauth2.Verifier {
 		v.ExpiresAt = time.Unix(u.number(), 0).UTC()
 	}
 	return v
+}
+
+func (u *unpacker) resources(c *oauth2.Client) {
+	if n := u.number(); n > 0 {
+		c.Labels = make(map[string]string, n)
+		for range n {
+			key := u.text()
+			c.Labels[key] = u.text()
+		}
+	}
+	if n := u.number(); n > 0 {
+		c.Access = make([]oauth2.Access, n)
+		for i := range c.Access {
+			c.Access[i].Resource = oauth2.ObjectName{Namespace: u.text(), Name: u.text()}
+			c.Access[i].Scopes = u.texts()
+		}
+	}
+	c.DefaultResource = oauth2.ObjectName{Namespace: u.text(), Name: u.text()}
+}
+
+func (u *unpacker) texts() []string {
+	n := u.number()
+	if n == 0 {
+		return nil
+	}
+	list := make([]string, n)
+	for i := range list {
+		list[i] = u.text()
+	}
+	return list
 }
 
 func (u *unpacker) take(n int) string {
@@ -184,9 +248,6 @@ type packedOwner struct {
 	short string
 	whole *oauth2.Owner
 }
-
-// flagTerminating is a flag of the short form of an owner, beside uidIsUUID and flagSuspended.
-const flagTerminating = flagSuspended << 1
 
 func packOwner(o oauth2.Owner) packedOwner {
 	flags := byte(0)

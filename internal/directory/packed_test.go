@@ -45,7 +45,13 @@ func TestAPackedClientComesBackWhole(t *testing.T) {
 		"an algorithm of its own":                    {change: func(c *oauth2.Client) { c.Algorithm = jws.RS256 }},
 		"no scopes and no secrets":                   {change: func(c *oauth2.Client) { c.Scopes, c.Verifiers = nil, nil }},
 		"a pending secret beside one without a date": {change: twoVerifiers},
-		"a lifetime in fractions of a second":        {change: func(c *oauth2.Client) { c.TokenLifetime++ }, whole: true},
+		"a client that a policy refuses":             {change: func(c *oauth2.Client) { c.Refused = true }},
+		"labels":                                     {change: func(c *oauth2.Client) { c.Labels = map[string]string{"team": "a", "": "b"} }},
+		"access to resources": {change: func(c *oauth2.Client) {
+			c.Access = []oauth2.Access{{Resource: oauth2.ObjectName{Namespace: "orders", Name: "api"}, Scopes: []string{"orders.read"}}, {}}
+			c.DefaultResource = c.Access[0].Resource
+		}},
+		"a lifetime in fractions of a second": {change: func(c *oauth2.Client) { c.TokenLifetime++ }, whole: true},
 		"instants in another zone": {change: func(c *oauth2.Client) {
 			c.Verifiers[0].CreatedAt = created.In(time.FixedZone("", 3600))
 		}, whole: true},
