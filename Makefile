@@ -92,6 +92,10 @@ benchstat: $(BENCHSTAT) ## Compare the Go benchmarks with the stored result; STO
 profile: ## Leave CPU and heap profiles of the token server on each path in bin/profiles
 	@go run ./test/bench -rounds 1 -profiles bin/profiles $(ARGS)
 
+.PHONY: bench-grants
+bench-grants: ## Time changes of consent that concern every client. ARGS="-clients 10000 -resources 100"
+	@go run ./test/bench/grants $(ARGS)
+
 .PHONY: bench-apply
 bench-apply: ## Time kubectl apply to Ready and to the first token. ARGS="-clients 200 -rounds 1000 -lag 2s"
 	@go run ./test/bench/apply $(ARGS)
