@@ -106,7 +106,7 @@ func (r *recorder) Write(body []byte) (int, error) {
 func (s *Server) admit(ctx context.Context, a Attempt, e *event) (judgement, error) {
 	said, err := s.tryToAdmit(ctx, a, e)
 	if refusal, ok := errors.AsType[*oauth2.Error](err); ok {
-		return judgement{}, &bearerError{required: a.Requirement, page: a.Page, refusal: refusal}
+		return judgement{}, &bearerError{required: a.Requirement, metadata: s.metadataOf(a.Requirement), page: a.Page, refusal: refusal}
 	}
 	return said, err
 }
@@ -146,6 +146,15 @@ func (s *Server) tryToAdmit(ctx context.Context, a Attempt, e *event) (judgement
 			"the access token says more than fits into headers; ask for fewer scopes")
 	}
 	return said, nil
+}
+
+// metadataOf is where a client learns how to get a token for what is required, if that is a declared resource.
+func (s *Server) metadataOf(required oauth2.Requirement) string {
+	resource := s.Directory.ResourceByIdentifier(required.Audience)
+	if resource == nil {
+		return ""
+	}
+	return s.Issuer.URL(oauth2.ResourceMetadataPath + "/resources/" + resource.Namespace + "/" + resource.Name)
 }
 
 // identity is the whole set of identity headers.

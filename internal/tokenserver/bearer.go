@@ -18,6 +18,8 @@ const maxPageRequirement = 1 << 10
 // bearerError is the refusal of a request to a protected resource: RFC 6750 section 3.
 type bearerError struct {
 	required oauth2.Requirement
+	// metadata is the URL of the metadata of the resource that is protected, if it is a declared one.
+	metadata string
 	page     bool
 	refusal  *oauth2.Error
 }
@@ -45,6 +47,9 @@ func (e *bearerError) challenge(header http.Header) {
 	challenge := `Bearer realm="hallpass"`
 	if len(e.required.Scopes) > 0 {
 		challenge += fmt.Sprintf(`, scope="%s"`, strings.Join(e.required.Scopes, " "))
+	}
+	if e.metadata != "" {
+		challenge += fmt.Sprintf(`, resource_metadata="%s"`, e.metadata) // RFC 9728 section 5.1
 	}
 	if e.refusal.Reason != oauth2.ReasonNoCredentials {
 		challenge += fmt.Sprintf(`, error="%s", error_description="%s"`, e.refusal.Code, e.refusal.Description)

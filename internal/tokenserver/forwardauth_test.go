@@ -144,6 +144,18 @@ func TestForwardAuthAnswersAsRFC6750Says(t *testing.T) {
 	}
 }
 
+// RFC 9728 section 5.1: whoever protects a declared resource says where its metadata are.
+func TestForwardAuthNamesTheMetadataOfAResource(t *testing.T) {
+	w := newWorld(t)
+	w.dir.resources = []*oauth2.Resource{orders()}
+	challenge := w.do(forward("audience="+ordersAPI, "")).Header().Get("WWW-Authenticate")
+	_, named, _ := strings.Cut(challenge, `resource_metadata="`)
+	named, _, _ = strings.Cut(named, `"`)
+	if status, body := decode(t, w.do(call{method: http.MethodGet, path: strings.TrimPrefix(named, testIssuer)})); status != http.StatusOK || body["resource"] != ordersAPI {
+		t.Errorf("%s leads to %d %v", challenge, status, body)
+	}
+}
+
 // issueAfter changes the client before its token is issued.
 func issueAfter(change func(w *world)) func(w *world) string {
 	return func(w *world) string {
