@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,6 +25,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/jws"
+	"github.com/hallpass-dev/hallpass/test/controlplane"
 )
 
 // rotations is how many keys are rotated through: HALLPASS_ROTATIONS=20 for the figure of the documentation.
@@ -36,20 +39,19 @@ func rotations(t *testing.T) int {
 }
 
 // TestRotationsUnderLoadRefuseNoToken lets keys live for seconds, and meanwhile fetches tokens and has each of them verified by a
-// library that caches the JWK set, by introspection and by what proxies ask.
+// library that caches the JWK set, behind an nginx that caches it too, by introspection and by what proxies ask.
 func TestRotationsUnderLoadRefuseNoToken(t *testing.T) {
 	defer ordinaryKeys(t)
 	caller, api := credentials(t, apply(t, "rotations", newClient("caller"))), credentials(t, apply(t, "rotations", newClient("api")))
 	must(t, hallpass.StopManager())
 	policy := &hallpass.SigningKeys
-	policy.Lead, policy.Skew, policy.Retirement = time.Second, 0, 2*time.Second
+	policy.Lead, policy.Skew, policy.Retirement = 2*time.Second, 0, 2*time.Second
 	policy.Period = 2*policy.Lead + policy.Retirement
 	must(t, hallpass.StartManager(t.Context()))
 	annotateKeys(t, v1alpha1.AnnotationRotate, rand.Text()) // the key of before had a longer life
 
-	provider, err := oidc.NewProvider(oidc.ClientContext(t.Context(), hallpass.HTTP), hallpass.Issuer.String())
-	must(t, err)
-	verifier := provider.Verifier(&oidc.Config{SkipClientIDCheck: true, SupportedSigningAlgs: []string{oidc.ES256}})
+	keys := oidc.NewRemoteKeySet(oidc.ClientContext(t.Context(), hallpass.HTTP), cachedKeys(t))
+	verifier := oidc.NewVerifier(hallpass.Issuer.String(), keys, &oidc.Config{SkipClientIDCheck: true, SupportedSigningAlgs: []string{oidc.ES256}})
 	const workers = 4
 	rounds := rotations(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rounds+3)*3*policy.Period)
@@ -129,4 +131,56 @@ func TestRotationsUnderLoadRefuseNoToken(t *testing.T) {
 		t.Errorf("only %d keys signed", signers.Load())
 	}
 	t.Logf("%d tokens of %d keys, each verified three times", tokens.Load(), signers.Load())
+}
+
+// cachedKeys is the JWK set as nginx has it in its cache, for half the lead as max-age is a quarter of the least one: the library
+// never sees a newer one. Without nginx it is the token server's own.
+func cachedKeys(t *testing.T) string {
+	t.Helper()
+	nginx, err := exec.LookPath("nginx")
+	if err != nil {
+		t.Log("there is no nginx; the library asks the token server itself")
+		return hallpass.Issuer.URL("/oauth2/jwks")
+	}
+	dir, address := t.TempDir(), freeAddress(t)
+	user := ""
+	if os.Geteuid() == 0 {
+		user = "user root;"
+	}
+	config := fmt.Sprintf(`daemon off; master_process off; pid %[1]s/pid; error_log stderr; %[2]s
+events {}
+http {
+  access_log off; client_body_temp_path %[1]s/body; proxy_temp_path %[1]s/proxy; fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;
+  proxy_cache_path %[1]s/cache keys_zone=keys:1m;
+  server {
+    listen %[3]s;
+    location / {
+      proxy_pass %[4]s; proxy_ssl_verify on; proxy_ssl_trusted_certificate %[5]s; proxy_ssl_name localhost; proxy_ssl_server_name on;
+      proxy_cache keys; proxy_ignore_headers Cache-Control; proxy_cache_valid 200 1s; proxy_cache_lock on;
+      add_header X-Cache $upstream_cache_status;
+    }
+  }
+}
+`, dir, user, address, hallpass.Issuer.String(), hallpass.CAFile)
+	must(t, os.WriteFile(filepath.Join(dir, "nginx.conf"), []byte(config), 0o600))
+	process, err := controlplane.StartProcess("nginx", filepath.Join(dir, "log"), nil, nginx, "-p", dir, "-c", filepath.Join(dir, "nginx.conf"))
+	must(t, err)
+	t.Cleanup(func() { must(t, process.Stop()) })
+	cached := "http://" + address + "/oauth2/jwks"
+	eventually(t, "nginx answers from its cache", func() bool {
+		select {
+		case <-process.Done():
+			t.Fatal(process.Failure())
+		default:
+		}
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, cached, http.NoBody)
+		must(t, err)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return false
+		}
+		must(t, response.Body.Close())
+		return response.StatusCode == http.StatusOK && response.Header.Get("X-Cache") == "HIT"
+	})
+	return cached
 }
