@@ -144,7 +144,8 @@ func InvalidTemplate(entry, problem string) metav1.Condition {
 // SecretNotFound is the condition of a client whose Existing Secret is not there.
 func SecretNotFound(secretName string) metav1.Condition {
 	return notReady(ReasonSecretNotFound, fmt.Sprintf(
-		"Secret %q does not exist. Create it with the label %s: \"true\" and the client secret in it; nothing is generated in its place.",
+		"Secret %q does not exist. Create it with the label %s: \"true\" and the client secret in it; nothing is generated in its place. "+
+			"With the label it is noticed at once, without it within a minute.",
 		secretName, LabelCredentials))
 }
 

@@ -45,6 +45,9 @@ type Options struct {
 	TokenByGet   bool
 	// ClientRate is how many tokens a second one client may fetch.
 	ClientRate int
+	// MaxConnections and MaxConnectionsPerSource bound what is open at the public port; zero stands for the defaults.
+	MaxConnections          int
+	MaxConnectionsPerSource int
 	// TracesURL is where spans are sent by OTLP over HTTP; empty sends none.
 	TracesURL string
 	// ShutdownLag is how long to serve on after readiness is withdrawn.
@@ -84,6 +87,10 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 			"tokens may then stay in caches and histories on the way")
 	flags.IntVar(&o.ClientRate, "client-rate", tokenserver.DefaultClientRate,
 		"how many tokens a second one client may fetch, with bursts of ten seconds' worth; what is beyond is answered 429")
+	flags.IntVar(&o.MaxConnections, "max-connections", defaultMaxConnections,
+		"how many connections may be open at the public port; when all are, the source with the most gives way to those with fewer")
+	flags.IntVar(&o.MaxConnectionsPerSource, "max-connections-per-source", defaultMaxConnectionsPerSource,
+		"how many of them one address (IPv6: a /64) may have; behind a balancer that hides addresses, set it to --max-connections")
 	flags.DurationVar(&o.ShutdownLag, "shutdown-lag", 5*time.Second, "how long to go on serving after readiness is withdrawn, so that balancers notice")
 	flags.IntVar(&o.Verbosity, "v", 0, "how much to log, from 0 to 7, as Kubernetes counts: 4 for debugging, 7 with the headers of every call of the API server")
 	otlp := flags.String("otlp-endpoint", "",
@@ -103,6 +110,9 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	}
 	if o.ClientRate < 1 || o.ClientRate > maxClientRate {
 		return Options{}, fmt.Errorf("--client-rate=%d is not between 1 and %d", o.ClientRate, maxClientRate)
+	}
+	if o.MaxConnections < 1 || o.MaxConnectionsPerSource < 1 {
+		return Options{}, errors.New("--max-connections and --max-connections-per-source must be positive")
 	}
 	if *issuer == "" {
 		return Options{}, errors.New("--issuer is required, such as --issuer=https://hallpass.example.com")

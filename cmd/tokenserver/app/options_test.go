@@ -57,6 +57,8 @@ func TestFlagsThatCannotBeMeantDoNotStart(t *testing.T) {
 		"bodies of Secrets in the log":       {"--v=8"},
 		"a verbosity below nothing":          {"--v=-1"},
 		"no tokens at all":                   {"--client-rate=0"},
+		"no connections":                     {"--max-connections=0"},
+		"no connections of anybody":          {"--max-connections-per-source=0"},
 		"an issuer with a path":              {"--issuer=https://hallpass.test/path"},
 		"an issuer without TLS":              {"--issuer=http://hallpass.test"},
 		"an argument that is no flag":        {"serve"},

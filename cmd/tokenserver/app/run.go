@@ -7,6 +7,7 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -35,7 +36,11 @@ const (
 	writeTimeout      = 10 * time.Second
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 16 << 10
-	maxStreams        = 128
+	maxStreams        = 128       // RFC 9113 section 5.1.2; net/http ends a connection that resets streams faster than they are worked on
+	streamBuffer      = 64 << 10  // the longest body
+	connectionBuffer  = 256 << 10 // what all streams of a connection may send ahead
+	pingAfter         = 30 * time.Second
+	pingTimeout       = 10 * time.Second
 	drainTimeout      = 20 * time.Second
 )
 
@@ -100,7 +105,7 @@ func Run(ctx context.Context, o Options) error {
 	running.Go(func() { dir.Run(watching) })
 	failed := make(chan error, 3)
 	envoy.start(&running, failed)
-	running.Go(func() { failed <- serve(public, publicListener) })
+	running.Go(func() { failed <- serve(public, bounded(publicListener, o)) })
 	running.Go(func() { failed <- serve(ops, opsListener) })
 	err = untilStopped(ctx, failed, &stopping, o.ShutdownLag)
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
@@ -157,6 +162,11 @@ func listen(o Options) (public, ops net.Listener, err error) {
 	return public, ops, nil
 }
 
+// bounded bounds the connections of the public port.
+func bounded(listener net.Listener, o Options) net.Listener {
+	return newFairListener(listener, cmp.Or(o.MaxConnections, defaultMaxConnections), cmp.Or(o.MaxConnectionsPerSource, defaultMaxConnectionsPerSource))
+}
+
 func httpServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           handler,
@@ -165,8 +175,11 @@ func httpServer(handler http.Handler, log *slog.Logger) *http.Server {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
-		ErrorLog:          stdlog.New(connectionLog{log}, "", 0),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerStream: streamBuffer, MaxReceiveBufferPerConnection: connectionBuffer,
+			SendPingTimeout: pingAfter, PingTimeout: pingTimeout, WriteByteTimeout: writeTimeout,
+		},
+		ErrorLog: stdlog.New(connectionLog{log}, "", 0),
 	}
 }
 

@@ -34,6 +34,7 @@ func TestAClientIsLookedAtAgainWhenSomethingIsDue(t *testing.T) {
 		"a secret that ends":                   {ending(time.Minute), time.Minute},
 		"a name that somebody's Secret has":    {with(&world{}, v1alpha1.SecretConflict("a")), conflictRetry},
 		"a name that somebody's ConfigMap has": {with(&world{}, v1alpha1.ConfigMapConflict("a")), conflictRetry},
+		"a Secret that is not there yet":       {with(&world{}, v1alpha1.SecretNotFound("a")), conflictRetry},
 		"a secret that ends before that":       {with(ending(time.Second), v1alpha1.SecretConflict("a")), time.Second},
 		"a service account that is not there":  {with(&world{}, v1alpha1.ServiceAccountNotFound("a")), 0},
 	} {

@@ -293,14 +293,18 @@ func (r *Reconciler) live(ctx context.Context, key types.NamespacedName) (*metav
 	return object, nil
 }
 
-// conflictRetry is how soon a name is looked at again that somebody else's object has: no watch sees those.
+// conflictRetry is how soon a name is looked at again that somebody else's object has or that has no object: no watch sees those.
 const conflictRetry = time.Minute
 
 // lookAgain is when something is due that no watch announces.
 func (w *world) lookAgain(now time.Time) time.Duration {
 	var first time.Time
-	if w.condition != nil && (w.condition.Reason == v1alpha1.ReasonSecretConflict || w.condition.Reason == v1alpha1.ReasonConfigMapConflict) {
-		first = now.Add(conflictRetry)
+	if w.condition != nil {
+		switch w.condition.Reason {
+		case v1alpha1.ReasonSecretConflict, v1alpha1.ReasonConfigMapConflict,
+			v1alpha1.ReasonSecretNotFound: // no watch shows a Secret that comes without the label
+			first = now.Add(conflictRetry)
+		}
 	}
 	for _, instant := range []time.Time{w.due, nextExpiry(w.registration), w.keysChangeAt} {
 		if !instant.IsZero() && (first.IsZero() || instant.Before(first)) {

@@ -1,0 +1,105 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"testing"
+)
+
+// offered is a listener and a connection of it in memory.
+type offered struct {
+	waiting chan net.Conn
+}
+
+func (o offered) Accept() (net.Conn, error) {
+	if c, ok := <-o.waiting; ok {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+func (o offered) Close() error   { return nil }
+func (o offered) Addr() net.Addr { return &net.TCPAddr{} }
+
+// peer is a connection of an address that knows whether it is closed.
+type peer struct {
+	net.Conn
+
+	address netip.AddrPort
+	closed  int
+}
+
+func (p *peer) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(p.address) }
+
+func (p *peer) Close() error {
+	p.closed++
+	return nil
+}
+
+func TestConnectionsAreSharedFairly(t *testing.T) {
+	var offers []*peer
+	listening := offered{make(chan net.Conn, 100)}
+	offer := func(address string, n int) {
+		for range n {
+			p := &peer{address: netip.AddrPortFrom(netip.MustParseAddr(address), 4000)}
+			offers = append(offers, p)
+			listening.waiting <- p
+		}
+	}
+	open := func(address string) (n int) {
+		for _, p := range offers {
+			if p.address.Addr().String() == address && p.closed == 0 {
+				n++
+			}
+		}
+		return n
+	}
+	l := newFairListener(listening, 10, 6)
+	offer("10.0.0.1", 8) // two more than its share
+	offer("10.0.0.2", 6) // four fit, two take the place of others
+	offer("10.0.0.3", 2)
+	offer("2001:db8::1", 1)
+	offer("2001:db8::2", 1) // of the same /64
+	close(listening.waiting)
+	var accepted []net.Conn
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			if !errors.Is(err, net.ErrClosed) {
+				t.Fatal(err)
+			}
+			break
+		}
+		accepted = append(accepted, c)
+	}
+	if got := open("10.0.0.3"); got != 2 {
+		t.Errorf("the source with few connections has %d open, want 2", got)
+	}
+	if got := open("2001:db8::1") + open("2001:db8::2"); got != 2 {
+		t.Errorf("the source with addresses of one prefix has %d open, want 2", got)
+	}
+	if one, two := open("10.0.0.1"), open("10.0.0.2"); one+two != 6 || one < 2 || two < 2 {
+		t.Errorf("the sources with many connections have %d and %d open", one, two)
+	}
+	for _, c := range accepted {
+		_ = c.Close()
+		_ = c.Close() // twice, as net/http may
+	}
+	if l.open != 0 || len(l.sources) != 0 {
+		t.Errorf("%d connections of %d sources are still counted", l.open, len(l.sources))
+	}
+}
+
+func TestASourceIsTheHostThatConnects(t *testing.T) {
+	for address, want := range map[string]string{
+		"10.0.0.1": "10.0.0.1/32", "::ffff:10.0.0.1": "10.0.0.1/32", "2001:db8::1": "2001:db8::/64", "fe80::1%eth0": "fe80::/64",
+	} {
+		got := sourcePrefix(net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(address), 1)))
+		if got.String() != want {
+			t.Errorf("%s counts for %s, want %s", address, got, want)
+		}
+	}
+}
