@@ -43,7 +43,7 @@ func main() {
 }
 
 func run(ctx context.Context, s settings) error {
-	fmt.Fprintf(s.output, "%s %s/%s, %d CPUs; %d clients, %d resources; etcd without fsync, everything on this machine\n",
+	_, _ = fmt.Fprintf(s.output, "%s %s/%s, %d CPUs; %d clients, %d resources; etcd without fsync, everything on this machine\n",
 		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), s.clients, s.resources)
 	w, err := start(ctx, s)
 	if err != nil {

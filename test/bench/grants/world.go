@@ -132,7 +132,7 @@ func (w *world) populate(ctx context.Context) error {
 }
 
 func (w *world) say(what string, took time.Duration) {
-	fmt.Fprintf(w.output, "%-60s %s\n", what, took.Round(time.Millisecond))
+	_, _ = fmt.Fprintf(w.output, "%-60s %s\n", what, took.Round(time.Millisecond))
 }
 
 // settled waits until the status of every client has exactly these scopes of the shared resource as granted.
@@ -271,11 +271,11 @@ func (w *world) restart(ctx context.Context) error {
 	for _, e := range events {
 		aboutLate := e.Object.Name == late.Name || e.Object.Name == registration.SecretName(late.ClientID()) || e.Object.Resource == "events"
 		if e.User.Name == user && e.IsWrite() && e.Time.After(started) && !aboutLate {
-			fmt.Fprintf(w.output, "  %s %+v\n", e.Verb, e.Object)
+			_, _ = fmt.Fprintf(w.output, "  %s %+v\n", e.Verb, e.Object)
 			writes++
 		}
 	}
-	fmt.Fprintf(w.output, "%-60s %d\n", "writes of the restarted manager about what has not changed", writes)
+	_, _ = fmt.Fprintf(w.output, "%-60s %d\n", "writes of the restarted manager about what has not changed", writes)
 	if writes > 0 {
 		return errors.New("the manager writes although nothing has changed")
 	}
