@@ -37,7 +37,7 @@ const (
 	toggled   = "toggled" // and the one that comes and goes
 	writers   = 16
 	patience  = 20 * time.Minute
-	lookAgain = 500 * time.Millisecond
+	lookAgain = 50 * time.Millisecond
 )
 
 // world is an installation with its clients and resources.
@@ -150,7 +150,9 @@ func (w *world) settled(ctx context.Context, scopes ...string) error {
 		slices.Sort(granted)
 		return slices.Equal(granted, scopes) && meta.IsStatusConditionTrue(c.Status.Conditions, v1alpha1.ConditionReady)
 	}
-	for deadline := time.Now().Add(patience); ; time.Sleep(lookAgain) {
+	// Reading all of them costs the API server something, so the more there are the less often that is done.
+	between := lookAgain + time.Duration(w.clients)*time.Millisecond
+	for deadline := time.Now().Add(patience); ; time.Sleep(between) {
 		var clients v1alpha1.OAuth2ClientList
 		if err := w.cluster.List(ctx, &clients, client.InNamespace(tenants)); err != nil {
 			return fmt.Errorf("list clients: %w", err)
@@ -255,7 +257,7 @@ func (w *world) restart(ctx context.Context) error {
 		if time.Since(started) > patience {
 			return errors.New("a restarted manager does not work")
 		}
-		time.Sleep(lookAgain / 10)
+		time.Sleep(lookAgain)
 		if err := w.cluster.Get(ctx, client.ObjectKeyFromObject(late), late); err != nil {
 			return fmt.Errorf("read a client: %w", err)
 		}
