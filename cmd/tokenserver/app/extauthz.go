@@ -34,7 +34,7 @@ func openEnvoyPort(o Options, decider extauthz.Decider, config *tls.Config) (env
 	if o.ExtAuthzListening != nil {
 		o.ExtAuthzListening(listener.Addr().String())
 	}
-	return envoyPort{server: extauthz.NewServer(decider, config), listener: listener}, nil
+	return envoyPort{server: extauthz.NewServer(decider, config), listener: bounded(listener, o)}, nil
 }
 
 // start answers until shutdown.

@@ -162,7 +162,7 @@ func listen(o Options) (public, ops net.Listener, err error) {
 	return public, ops, nil
 }
 
-// bounded bounds the connections of the public port.
+// bounded bounds the connections of a port that strangers reach.
 func bounded(listener net.Listener, o Options) net.Listener {
 	return newFairListener(listener, cmp.Or(o.MaxConnections, defaultMaxConnections), cmp.Or(o.MaxConnectionsPerSource, defaultMaxConnectionsPerSource))
 }
