@@ -57,6 +57,18 @@ test-tools: ## Install the proxies that tests start (Debian, as root)
 smuggle: ## Send 5,000 smuggling requests through each documented proxy
 	@HALLPASS_SMUGGLES=5000 go test -count=1 -v -run TestNothingIsSmuggledPastAProxy ./test/proxies | grep -vE '^(=== |ok)'
 
+.PHONY: robustness
+robustness: ## Attack the token server for a minute: 5,000 slow connections, stream resets, 10,000 wrong secrets a second
+	@HALLPASS_SECONDS=60 HALLPASS_SLOW=5000 HALLPASS_WRONG=10000 go test -count=1 -v -timeout 10m ./test/robustness
+
+.PHONY: timing
+timing: ## Ask Welch's t-test whether the time of a refusal says why it was refused
+	@HALLPASS_TIMING=$(or $(SAMPLES),500000) go test -count=1 -v -timeout 30m -run TestTiming ./internal/tokenserver
+
+.PHONY: battery
+battery: ## Send 1,000,000 forged tokens and as many malformed requests
+	@HALLPASS_BATTERY=1000000 go test -count=1 -v -timeout 30m -run 'TestForgedTokens|TestMalformed' ./internal/tokenserver
+
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (60s)
 	@grep -rnoE '^func Fuzz\w+' --include='*_test.go' api internal cmd | while IFS=: read -r file _ func; do \
