@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -28,7 +29,9 @@ type attack struct {
 }
 
 // from is an address of this host that is not the honest client's.
-func from(last int) *net.TCPAddr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(last))} }
+func from(last int) *net.TCPAddr {
+	return &net.TCPAddr{IP: net.ParseIP("127.0.0." + strconv.Itoa(last))}
+}
 
 // repeatedly opens a connection and does something with it, again and again.
 func (a *attack) repeatedly(ctx context.Context, do func(context.Context, *tls.Conn), source *net.TCPAddr) {
@@ -74,7 +77,7 @@ func (a *attack) resetting(ctx context.Context, c *tls.Conn) {
 		return
 	}
 	// By HPACK's static table (RFC 7541 appendix A): :method POST, :scheme https, :path and :authority as literals.
-	fields := "\x83\x87\x04\x0d/oauth2/token\x01\x09localhost"
+	const fields = "\x83\x87\x04\x0d/oauth2/token\x01\x09localhost"
 	const together = 50
 	for stream := uint32(1); stream < 1<<30 && ctx.Err() == nil; {
 		var frames []byte
