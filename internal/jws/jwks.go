@@ -56,7 +56,7 @@ func ParseKeySet(document []byte) (KeySet, error) {
 		return KeySet{}, fmt.Errorf(`%w: not a JSON object with distinct members; it looks like {"keys":[{"kty":…}]}`, ErrKeySet)
 	}
 	var keys []json.RawMessage
-	if err := json.Unmarshal(members["keys"], &keys); err != nil || len(keys) == 0 {
+	if err := json.Unmarshal([]byte(members["keys"]), &keys); err != nil || len(keys) == 0 {
 		return KeySet{}, fmt.Errorf(`%w: the member "keys" must be an array of at least one key`, ErrKeySet)
 	}
 	if len(keys) > MaxKeys {

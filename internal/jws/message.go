@@ -11,7 +11,6 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -94,7 +93,7 @@ var headerMembers = [...]string{"alg", "kid", "typ", "cty", "x5t", "x5t#S256"}
 func parseHeader(raw []byte) (Header, error) {
 	var seen [len(headerMembers)]bool
 	var values [3]string
-	err := eachMember(raw, func(name string, value json.RawMessage) error {
+	err := eachMember(raw, func(name, value string) error {
 		i := headerMember(name)
 		if i < 0 || seen[i] {
 			return ErrMalformed

@@ -178,11 +178,12 @@ func (i Issuer) readAssertion(payload []byte, clientID string, now time.Time) (U
 
 // isOnlyAudience reports whether aud is this issuer alone, as a string or as the only one of a list: an assertion that another
 // server may take too could be one that it passed on.
-func (i Issuer) isOnlyAudience(aud json.RawMessage) bool {
+func (i Issuer) isOnlyAudience(aud string) bool {
+	raw := []byte(aud)
 	var one *string
-	if json.Unmarshal(aud, &one) == nil {
+	if json.Unmarshal(raw, &one) == nil {
 		return one != nil && *one == i.String()
 	}
 	var list []string
-	return json.Unmarshal(aud, &list) == nil && len(list) == 1 && list[0] == i.String()
+	return json.Unmarshal(raw, &list) == nil && len(list) == 1 && list[0] == i.String()
 }

@@ -97,7 +97,7 @@ func customClaims(object jws.Object) []Claim {
 			continue
 		}
 		claim := Claim{Name: name}
-		if json.Unmarshal(raw, &claim.Value) != nil && json.Unmarshal(raw, &claim.Values) != nil {
+		if json.Unmarshal([]byte(raw), &claim.Value) != nil && json.Unmarshal([]byte(raw), &claim.Values) != nil {
 			continue
 		}
 		claims = append(claims, claim)

@@ -183,11 +183,11 @@ func (i Issuer) readAccountToken(payload []byte, clusterIssuer string, now time.
 // readAccount reads whose token it is. The subject and the claim of Kubernetes' own say the same.
 func readAccount(claims jws.Object) (accountClaims, error) {
 	account := accountClaims{id: auditID(claims)}
-	private, err := jws.ParseObject(claims["kubernetes.io"])
+	private, err := jws.ParseObject([]byte(claims["kubernetes.io"]))
 	if err != nil {
 		return accountClaims{}, err
 	}
-	inner, err := jws.ParseObject(private["serviceaccount"])
+	inner, err := jws.ParseObject([]byte(private["serviceaccount"]))
 	if err != nil {
 		return accountClaims{}, err
 	}

@@ -4,6 +4,7 @@
 package oauth2
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -198,24 +199,23 @@ func parseClaims(payload []byte) (Claims, error) {
 		return Claims{}, fmt.Errorf("read claims: %w", err)
 	}
 	var claims Claims
-	var failures []error
+	var failure error
 	text := func(name string) string {
 		value, err := object.String(name)
-		failures = append(failures, err)
+		failure = cmp.Or(failure, err)
 		return value
 	}
 	date := func(name string) time.Time {
 		seconds, err := object.Seconds(name)
-		failures = append(failures, err)
+		failure = cmp.Or(failure, err)
 		return time.Unix(seconds, 0).UTC()
 	}
 	claims.Issuer, claims.Subject, claims.Audience = text("iss"), text("sub"), text("aud")
 	claims.ClientID, claims.ClientUID, claims.ID = text("client_id"), text("client_uid"), text("jti")
 	claims.IssuedAt, claims.ExpiresAt = date("iat"), date("exp")
 	scope, err := object.OptionalString("scope")
-	failures = append(failures, err)
+	failure = cmp.Or(failure, err)
 	claims.Scopes, err = ParseScope(scope)
-	failures = append(failures, err)
 	claims.Custom = customClaims(object)
-	return claims, errors.Join(failures...)
+	return claims, cmp.Or(failure, err)
 }

@@ -61,6 +61,27 @@ func BenchmarkIntrospect(b *testing.B) {
 	benchmark(b, w, w.posts(oauth2.IntrospectionPath, url.Values{"token": {w.token(reporting)}}))
 }
 
+// BenchmarkIntrospectUnseen reads and verifies the token each time.
+func BenchmarkIntrospectUnseen(b *testing.B) {
+	w := newWorld(b, silent)
+	request := w.posts(oauth2.IntrospectionPath, url.Values{"token": {w.token(reporting)}})
+	benchmark(b, w, func() *http.Request {
+		w.server.verified = newVerified()
+		return request()
+	})
+}
+
+func BenchmarkForwardAuth(b *testing.B) {
+	w := newWorld(b, silent)
+	query := url.Values{"audience": {w.server.Issuer.NamespaceAudience("shop")}}.Encode()
+	token := "Bearer " + w.token(reporting)
+	benchmark(b, w, func() *http.Request {
+		request := httptest.NewRequestWithContext(b.Context(), http.MethodGet, oauth2.ForwardAuthPath+"?"+query, http.NoBody)
+		request.Header.Set("Authorization", token)
+		return request
+	})
+}
+
 func BenchmarkKeySet(b *testing.B) {
 	w := newWorld(b, silent)
 	benchmark(b, w, func() *http.Request {

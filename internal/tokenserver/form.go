@@ -39,7 +39,7 @@ func (s *Server) readBody(r *http.Request) (oauth2.Form, error) {
 				oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "send the parameters as application/x-www-form-urlencoded")}
 		}
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, smallBody))
+	body, err := readSmall(r)
 	if err == nil && len(body) == smallBody {
 		if !s.largeBodies.enter() {
 			return oauth2.Form{}, overloaded()
@@ -57,6 +57,16 @@ func (s *Server) readBody(r *http.Request) (oauth2.Form, error) {
 			oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "the body is longer than 64 KiB")}
 	}
 	return oauth2.ParseForm(string(body))
+}
+
+// readSmall reads a body up to the length of a small one, into no more room than the request says that it takes.
+func readSmall(r *http.Request) ([]byte, error) {
+	if r.ContentLength < 0 {
+		return io.ReadAll(io.LimitReader(r.Body, smallBody)) //nolint:wrapcheck // readBody says what failed
+	}
+	body := make([]byte, min(r.ContentLength, smallBody))
+	_, err := io.ReadFull(r.Body, body)
+	return body, err //nolint:wrapcheck // as above
 }
 
 // readQuery reads the parameters of a GET request from its query. URLs end up in logs, so credentials in one are refused, also

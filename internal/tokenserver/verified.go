@@ -29,7 +29,7 @@ func newVerified() *verified {
 
 // get returns what was read of a token; nobody may change it.
 func (v *verified) get(token string) (*oauth2.Verified, bool) {
-	key := sha256.Sum256([]byte(token))
+	key := hashOf(token)
 	v.mu.RLock()
 	found, there := v.young[key]
 	aged := !there
@@ -45,7 +45,13 @@ func (v *verified) get(token string) (*oauth2.Verified, bool) {
 
 // put remembers a token.
 func (v *verified) put(token string, read oauth2.Verified) {
-	v.keep(sha256.Sum256([]byte(token)), &read)
+	v.keep(hashOf(token), &read)
+}
+
+// hashOf is the SHA-256 of a token. Most fit the buffer, and then nothing is allocated.
+func hashOf(token string) [sha256.Size]byte {
+	var buffer [1024]byte
+	return sha256.Sum256(append(buffer[:0], token...))
 }
 
 func (v *verified) keep(key [sha256.Size]byte, read *oauth2.Verified) {
