@@ -4,7 +4,6 @@
 package oauth2
 
 import (
-	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -200,22 +199,28 @@ func parseClaims(payload []byte) (Claims, error) {
 	}
 	var claims Claims
 	var failure error
+	note := func(err error) {
+		if failure == nil {
+			failure = err
+		}
+	}
 	text := func(name string) string {
 		value, err := object.String(name)
-		failure = cmp.Or(failure, err)
+		note(err)
 		return value
 	}
 	date := func(name string) time.Time {
 		seconds, err := object.Seconds(name)
-		failure = cmp.Or(failure, err)
+		note(err)
 		return time.Unix(seconds, 0).UTC()
 	}
 	claims.Issuer, claims.Subject, claims.Audience = text("iss"), text("sub"), text("aud")
 	claims.ClientID, claims.ClientUID, claims.ID = text("client_id"), text("client_uid"), text("jti")
 	claims.IssuedAt, claims.ExpiresAt = date("iat"), date("exp")
 	scope, err := object.OptionalString("scope")
-	failure = cmp.Or(failure, err)
+	note(err)
 	claims.Scopes, err = ParseScope(scope)
+	note(err)
 	claims.Custom = customClaims(object)
-	return claims, cmp.Or(failure, err)
+	return claims, failure
 }

@@ -75,7 +75,7 @@ func (s *Server) ExtAuthz(ctx context.Context, a Attempt, from Origin) Decision 
 	if err != nil {
 		w.status = s.refuse(ctx, w, e, err)
 	} else {
-		w.status = respond(w, answer{body: rawJSON(nil), header: identity(said)})
+		w.status = respond(w, answer{body: rawJSON(nil), header: said.identity})
 	}
 	s.record(ctx, e, w.status)
 	endSpan(span, e, w.status)
@@ -101,51 +101,59 @@ func (r *recorder) Write(body []byte) (int, error) {
 	return len(body), nil
 }
 
+// admission is a judgement that lets a request pass, and what the upstream is told of its caller.
+type admission struct {
+	judgement
+
+	identity http.Header
+}
+
 // admit decides about an attempt: the token that the Authorization header presents, good right now, for the audience and with
 // the scopes that the proxy's configuration requires. Every refusal is a bearerError.
-func (s *Server) admit(ctx context.Context, a Attempt, e *event) (judgement, error) {
+func (s *Server) admit(ctx context.Context, a Attempt, e *event) (admission, error) {
 	said, err := s.tryToAdmit(ctx, a, e)
 	if refusal, ok := errors.AsType[*oauth2.Error](err); ok {
-		return judgement{}, &bearerError{required: a.Requirement, metadata: s.metadataOf(a.Requirement), page: a.Page, refusal: refusal}
+		return admission{}, &bearerError{required: a.Requirement, metadata: s.metadataOf(a.Requirement), page: a.Page, refusal: refusal}
 	}
 	return said, err
 }
 
-func (s *Server) tryToAdmit(ctx context.Context, a Attempt, e *event) (judgement, error) {
+func (s *Server) tryToAdmit(ctx context.Context, a Attempt, e *event) (admission, error) {
 	if !s.inFlight.enter() {
-		return judgement{}, overloaded()
+		return admission{}, overloaded()
 	}
 	defer s.inFlight.leave()
 	if a.RequirementError != nil {
-		return judgement{}, a.RequirementError
+		return admission{}, a.RequirementError
 	}
 	e.required = a.Requirement
 	token, err := oauth2.ParseBearer(a.Authorization)
 	if err != nil {
-		return judgement{}, err
+		return admission{}, err
 	}
 	said, err := s.access(ctx, question{token: token.Reveal(), asker: "proxy " + e.source, refuses: a.refuses}, e)
 	if err != nil {
-		return judgement{}, err
+		return admission{}, err
 	}
 	switch said.denial {
 	case "":
 	case oauth2.ReasonTokenExpired:
-		return judgement{}, oauth2.Refuse(oauth2.InvalidToken, said.denial, "the access token has expired")
+		return admission{}, oauth2.Refuse(oauth2.InvalidToken, said.denial, "the access token has expired")
 	case oauth2.ReasonWrongAudience:
-		return judgement{}, oauth2.Refuse(oauth2.InvalidToken, said.denial, "the access token is for another audience")
+		return admission{}, oauth2.Refuse(oauth2.InvalidToken, said.denial, "the access token is for another audience")
 	default:
-		return judgement{}, oauth2.Refuse(oauth2.InvalidToken, said.denial, "the access token is not valid")
+		return admission{}, oauth2.Refuse(oauth2.InvalidToken, said.denial, "the access token is not valid")
 	}
 	e.clientID, e.scope = said.claims.ClientID, strings.Join(said.claims.Scopes, " ")
 	if !a.Requirement.HasScopes(said.claims) {
-		return judgement{}, oauth2.Refuse(oauth2.InsufficientScope, oauth2.ReasonInsufficientScope, "the access token lacks a scope that is required here")
+		return admission{}, oauth2.Refuse(oauth2.InsufficientScope, oauth2.ReasonInsufficientScope, "the access token lacks a scope that is required here")
 	}
-	if !fits(identity(said)) {
-		return judgement{}, oauth2.Refuse(oauth2.InvalidToken, oauth2.ReasonIdentityTooLarge,
+	identity := identityOf(said)
+	if !fits(identity) {
+		return admission{}, oauth2.Refuse(oauth2.InvalidToken, oauth2.ReasonIdentityTooLarge,
 			"the access token says more than fits into headers; ask for fewer scopes")
 	}
-	return said, nil
+	return admission{said, identity}, nil
 }
 
 // metadataOf is where a client learns how to get a token for what is required, if that is a declared resource.
@@ -157,16 +165,18 @@ func (s *Server) metadataOf(required oauth2.Requirement) string {
 	return s.Issuer.URL(oauth2.ResourceMetadataPath + "/resources/" + resource.Namespace + "/" + resource.Name)
 }
 
-// identity is the whole set of identity headers.
-func identity(said judgement) http.Header {
-	return http.Header{
-		headerClientID:        {said.claims.ClientID},
-		headerClientUID:       {said.claims.ClientUID},
-		headerClientNamespace: {said.client.Namespace},
-		headerScopes:          {strings.Join(said.claims.Scopes, " ")},
-		headerAudience:        {said.claims.Audience},
-		headerExpires:         {strconv.FormatInt(said.claims.ExpiresAt.Unix(), 10)},
+// identityOf is the whole set of identity headers.
+func identityOf(said judgement) http.Header {
+	names := [...]string{headerClientID, headerClientUID, headerClientNamespace, headerScopes, headerAudience, headerExpires}
+	values := []string{
+		said.claims.ClientID, said.claims.ClientUID, said.client.Namespace,
+		strings.Join(said.claims.Scopes, " "), said.claims.Audience, strconv.FormatInt(said.claims.ExpiresAt.Unix(), 10),
 	}
+	header := make(http.Header, len(names))
+	for i, name := range names {
+		header[name] = values[i : i+1 : i+1]
+	}
+	return header
 }
 
 // fits reports whether identity headers are short enough, and printable ASCII, which no proxy changes.

@@ -57,11 +57,12 @@ func (s *Server) record(ctx context.Context, e *event, status int) {
 	if e.reason == "" && (e.endpoint == endpointKeys || e.endpoint == endpointMetadata) {
 		return
 	}
-	attributes := []slog.Attr{
+	fields := e.fields()
+	attributes := make([]slog.Attr, 0, 5+len(fields))
+	attributes = append(attributes,
 		slog.String("request_id", e.requestID), slog.String("endpoint", e.endpoint), slog.String("outcome", e.outcome()),
-		slog.Int("status", status), slog.String("source", e.source),
-	}
-	for _, field := range e.fields() {
+		slog.Int("status", status), slog.String("source", e.source))
+	for _, field := range fields {
 		if field.value != "" {
 			attributes = append(attributes, slog.String(field.name, field.value))
 		}
@@ -74,8 +75,8 @@ type field struct{ name, value string }
 
 // fields are what audit lines and spans show beside the request's id, endpoint, outcome, status and source. This is the
 // allow-list.
-func (e *event) fields() []field {
-	return []field{
+func (e *event) fields() [13]field {
+	return [...]field{
 		{"reason", string(e.reason)},
 		{"token_denial", string(e.denial)},
 		{"client_id", e.clientID},

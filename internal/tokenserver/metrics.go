@@ -4,6 +4,7 @@
 package tokenserver
 
 import (
+	"net/http"
 	"strconv"
 	"time"
 
@@ -17,6 +18,13 @@ type Metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	reviews  *prometheus.CounterVec
+	// common are the series of each endpoint that most requests count in, found once.
+	common map[string]commonSeries
+}
+
+type commonSeries struct {
+	allowed  prometheus.Counter
+	duration prometheus.Observer
 }
 
 // NewMetrics makes the counters and registers them.
@@ -37,6 +45,10 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		Help: "Reviews of service accounts' tokens by the API server, by its verdict; unreachable ones were decided without it.",
 	}, []string{"verdict"})
 	registry.MustRegister(m.requests, m.duration, m.reviews)
+	m.common = map[string]commonSeries{}
+	for _, endpoint := range endpoints {
+		m.common[endpoint] = commonSeries{m.requests.WithLabelValues(endpoint, strconv.Itoa(http.StatusOK), ""), m.duration.WithLabelValues(endpoint)}
+	}
 	return m
 }
 
@@ -45,6 +57,11 @@ func (m *Metrics) reviewed(said oauth2.Verdict) {
 }
 
 func (m *Metrics) observe(e *event, status int, took time.Duration) {
-	m.requests.WithLabelValues(e.endpoint, strconv.Itoa(status), string(e.reason)).Inc()
-	m.duration.WithLabelValues(e.endpoint).Observe(took.Seconds())
+	series := m.common[e.endpoint]
+	if status == http.StatusOK && e.reason == "" {
+		series.allowed.Inc()
+	} else {
+		m.requests.WithLabelValues(e.endpoint, strconv.Itoa(status), string(e.reason)).Inc()
+	}
+	series.duration.Observe(took.Seconds())
 }

@@ -156,16 +156,14 @@ func statusOf(code oauth2.ErrorCode) int {
 // writeBody sends headers and body. Unless an answer was made cacheable before, nothing may store it (RFC 6749 section 5.1).
 func writeBody(w http.ResponseWriter, status int, body rawJSON) int {
 	header := w.Header()
-	if header.Get("Content-Type") == "" && len(body) > 0 {
-		header.Set("Content-Type", "application/json")
+	values := [...]string{strconv.Itoa(len(body)), "nosniff", "application/json", "no-store", "no-cache", "Authorization, Accept"}
+	header["Content-Length"], header["X-Content-Type-Options"] = values[0:1:1], values[1:2:2] // one piece of memory for all of them
+	if len(header["Content-Type"]) == 0 && len(body) > 0 {
+		header["Content-Type"] = values[2:3:3]
 	}
-	if header.Get("Cache-Control") == "" {
-		header.Set("Cache-Control", "no-store")
-		header.Set("Pragma", "no-cache")
-		header.Set("Vary", "Authorization, Accept")
+	if len(header["Cache-Control"]) == 0 {
+		header["Cache-Control"], header["Pragma"], header["Vary"] = values[3:4:4], values[4:5:5], values[5:6:6]
 	}
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the caller may be gone; there is nobody else to tell
 	return status

@@ -119,6 +119,11 @@ const (
 	endpointNone       = "none"
 )
 
+// endpoints are all of them.
+var endpoints = [...]string{
+	endpointToken, endpointIntrospect, endpointKeys, endpointMetadata, endpointForward, endpointExtAuthz, endpointNone,
+}
+
 // Handler is every route of the public port.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
