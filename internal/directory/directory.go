@@ -12,11 +12,12 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -42,6 +43,12 @@ type Config struct {
 	RegistryNamespace string
 	// Log is told about records that cannot be read. It never sees their contents.
 	Log *slog.Logger
+	// SnapshotFile is where what memory holds is kept for a start while the API server is away; empty keeps nothing.
+	SnapshotFile string
+	// MaxStaleness is how long the API server may be silent before nothing is decided any more; zero means for ever.
+	MaxStaleness time.Duration
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
 }
 
 // Directory answers from memory who is registered, who is denied and which keys there are. Every record in it is immutable
@@ -58,6 +65,15 @@ type Directory struct {
 	resources resources
 	keys      keys
 	trust     trust
+
+	now          func() time.Time
+	maxStaleness time.Duration
+	// sources are the watches, and listing keeps their lists apart from the adoption of a snapshot.
+	sources  []*source
+	listing  sync.Mutex
+	snapshot snapshot
+	// adopted says that a snapshot was put in the place of what could not be read.
+	adopted atomic.Bool
 }
 
 // The token server reads the OAuth2Clients for what denies, and the Secrets of the registry, and nothing else.
@@ -87,7 +103,25 @@ func New(config Config) (*Directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Directory{namespace: config.RegistryNamespace, log: config.Log, core: core, hallpass: hallpass, reviews: reviews}, nil
+	d := &Directory{
+		namespace: config.RegistryNamespace, log: config.Log, core: core, hallpass: hallpass, reviews: reviews,
+		now: config.Now, maxStaleness: config.MaxStaleness,
+		snapshot: snapshot{file: config.SnapshotFile, changed: make(chan struct{}, 1)},
+	}
+	if d.now == nil {
+		d.now = time.Now
+	}
+	d.watch(d.core, resourceSecrets, d.namespace, &corev1.Secret{}, secretStore{d})
+	d.watch(d.hallpass, resourceClients, "", &v1alpha1.OAuth2Client{}, ownerStore{&d.owners})
+	return d, nil
+}
+
+// watch adds a watch to those that Run starts.
+func (d *Directory) watch(c rest.Interface, resource, namespace string, kind runtime.Object, store cache.TransformingStore) {
+	d.sources = append(d.sources, &source{
+		client: c, resource: resource, namespace: namespace, kind: kind, store: store,
+		changed: d.snapshot.note, now: d.now, listing: &d.listing,
+	})
 }
 
 func client(config *rest.Config, codecs runtime.NegotiatedSerializer, path string, version schema.GroupVersion) (rest.Interface, error) {
@@ -103,30 +137,36 @@ func client(config *rest.Config, codecs runtime.NegotiatedSerializer, path strin
 
 // Run watches until the context ends.
 func (d *Directory) Run(ctx context.Context) {
+	d.look()
 	var running sync.WaitGroup
-	watch := func(c rest.Interface, resource, namespace string, kind runtime.Object, store cache.ReflectorStore) {
-		source := cache.NewListWatchFromClient(c, resource, namespace, fields.Everything())
-		reflector := cache.NewReflectorWithOptions(source, kind, store, cache.ReflectorOptions{Name: resource})
-		running.Go(func() { reflector.RunWithContext(ctx) })
+	for _, s := range d.sources {
+		running.Go(func() { s.reflector().RunWithContext(ctx) })
 	}
-	watch(d.core, resourceSecrets, d.namespace, &corev1.Secret{}, secretStore{d})
-	watch(d.hallpass, resourceClients, "", &v1alpha1.OAuth2Client{}, ownerStore{&d.owners})
+	running.Go(func() { d.bridge(ctx) })
+	running.Go(func() { d.keepSnapshot(ctx) })
 	running.Go(func() { d.keepTrust(ctx) })
 	running.Wait()
 }
 
-// Ready reports whether both kinds were read in full once and there is a key to sign with.
+// Ready reports whether everything was read in full once, or stands in a snapshot while it cannot be, there is a key to sign with,
+// and none of it is older than it may be.
 func (d *Directory) Ready() error {
+	for _, s := range d.sources {
+		if _, heard, _ := s.state(); heard.IsZero() {
+			return fmt.Errorf("the %s were not read yet", s.resource)
+		}
+	}
 	switch {
-	case !d.clients.synced.Load():
-		return errors.New("the registrations were not read yet")
-	case !d.owners.synced.Load():
-		return errors.New("the OAuth2Clients were not read yet")
 	case d.Ring().Empty():
 		return errors.New("there is no signing key yet; the manager makes it")
+	case d.Stale():
+		return fmt.Errorf("the API server was last heard of %s ago, more than may be", d.Silence().Round(time.Second))
 	}
 	return nil
 }
+
+// Bridging reports whether answers come from a snapshot, because the API server was away at the start and still is.
+func (d *Directory) Bridging() bool { return d.adopted.Load() && !d.read() }
 
 // Record is what memory has of a client_id.
 func (d *Directory) Record(clientID string) oauth2.Record {
@@ -150,7 +190,7 @@ func (d *Directory) LookUpRing(ctx context.Context) (keyring.Ring, error) {
 	if err != nil || secret.Type != registration.KeysSecretType {
 		return d.Ring(), nil //nolint:nilerr // what cannot be read is no ring; the watch reports it
 	}
-	return d.keys.learn(ring), nil
+	return d.keys.learn(ring, d.now()), nil
 }
 
 // LookUp asks the API server itself. What it does not have is an empty part of the record; an error means that it did not

@@ -5,7 +5,6 @@ package directory
 
 import (
 	"fmt"
-	"sync/atomic"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -16,7 +15,6 @@ import (
 // owners is what the OAuth2Clients themselves say that can deny, by their names.
 type owners struct {
 	byName table[packedOwner]
-	synced atomic.Bool
 }
 
 func (o *owners) get(namespace, name string) *oauth2.Owner {
@@ -74,7 +72,6 @@ func (s ownerStore) Replace(objects []any, _ string) error {
 		}
 	}
 	s.owners.byName.keep(listed)
-	s.owners.synced.Store(true)
 	tidy()
 	return nil
 }

@@ -150,13 +150,22 @@ func (p *packer) text(s string) {
 
 // client is the client again. Its texts are parts of the short form, so few are copied.
 func (p packed) client() *oauth2.Client {
+	c, _ := p.unpack()
+	return c
+}
+
+// unpack is client, and whether the short form is one: that of a snapshot may be of another build.
+func (p packed) unpack() (*oauth2.Client, bool) {
 	if p.whole != nil {
-		return p.whole
+		return p.whole, true
 	}
 	u := unpacker{rest: p.short}
-	flags := u.take(1)[0]
+	flags := u.byte()
 	namespace := u.number()
 	full := u.text()
+	if namespace < 0 || namespace >= int64(len(full)) {
+		return &oauth2.Client{}, false
+	}
 	c := &oauth2.Client{ID: full, Namespace: full[:namespace], Name: full[namespace+1:]}
 	c.Suspended, c.Refused = flags&flagSuspended != 0, flags&flagRefused != 0
 	if flags&idIsName == 0 {
@@ -170,7 +179,7 @@ func (p packed) client() *oauth2.Client {
 	c.Algorithm = jws.Algorithm(u.text())
 	c.TokenLifetime = time.Duration(u.number()) * time.Second
 	c.Scopes = u.texts()
-	if n := u.number(); n > 0 {
+	if n := u.count(); n > 0 {
 		c.Verifiers = make([]oauth2.Verifier, n)
 		for i := range c.Verifiers {
 			c.Verifiers[i] = u.verifier()
@@ -179,14 +188,17 @@ func (p packed) client() *oauth2.Client {
 	if flags&flagResources != 0 {
 		u.resources(c)
 	}
-	return c
+	return c, !u.failed && u.rest == ""
 }
 
-// unpacker reads what packer wrote, which nobody else has touched.
-type unpacker struct{ rest string }
+// unpacker reads what packer wrote. It fails, and reads nothing but zeros from then on, where that is cut short or nonsense.
+type unpacker struct {
+	rest   string
+	failed bool
+}
 
 func (u *unpacker) verifier() oauth2.Verifier {
-	flags := u.take(1)[0]
+	flags := u.byte()
 	v := oauth2.Verifier{ID: u.text(), Pending: flags&verifierPending != 0}
 	copy(v.Digest[:], u.take(len(v.Digest)))
 	if flags&verifierCreated != 0 {
@@ -199,14 +211,14 @@ func (u *unpacker) verifier() oauth2.Verifier {
 }
 
 func (u *unpacker) resources(c *oauth2.Client) {
-	if n := u.number(); n > 0 {
+	if n := u.count(); n > 0 {
 		c.Labels = make(map[string]string, n)
 		for range n {
 			key := u.text()
 			c.Labels[key] = u.text()
 		}
 	}
-	if n := u.number(); n > 0 {
+	if n := u.count(); n > 0 {
 		c.Access = make([]oauth2.Access, n)
 		for i := range c.Access {
 			c.Access[i].Resource = oauth2.ObjectName{Namespace: u.text(), Name: u.text()}
@@ -217,7 +229,7 @@ func (u *unpacker) resources(c *oauth2.Client) {
 }
 
 func (u *unpacker) texts() []string {
-	n := u.number()
+	n := u.count()
 	if n == 0 {
 		return nil
 	}
@@ -229,19 +241,44 @@ func (u *unpacker) texts() []string {
 }
 
 func (u *unpacker) take(n int) string {
+	if n < 0 || n > len(u.rest) {
+		u.failed, u.rest = true, ""
+		return ""
+	}
 	taken := u.rest[:n]
 	u.rest = u.rest[n:]
 	return taken
 }
 
+func (u *unpacker) byte() byte {
+	if one := u.take(1); one != "" {
+		return one[0]
+	}
+	return 0
+}
+
 func (u *unpacker) number() int64 {
 	var buffer [binary.MaxVarintLen64]byte
 	n, size := binary.Varint(buffer[:copy(buffer[:], u.rest)])
+	if size <= 0 {
+		u.failed, u.rest = true, ""
+		return 0
+	}
 	u.rest = u.rest[size:]
 	return n
 }
 
-func (u *unpacker) text() string { return u.take(int(u.number())) }
+// count is how many of something follow: each takes a byte at least.
+func (u *unpacker) count() int64 {
+	n := u.number()
+	if n < 0 || n > int64(len(u.rest)) {
+		u.failed, u.rest = true, ""
+		return 0
+	}
+	return n
+}
+
+func (u *unpacker) text() string { return u.take(int(u.count())) }
 
 // packedOwner is an owner in the same way.
 type packedOwner struct {
@@ -293,9 +330,12 @@ func parseUUID(s string) (raw [16]byte, ok bool) {
 	return raw, err == nil && formatUUID(string(raw[:])) == s
 }
 
+// formatUUID writes it so; what has not its length becomes something else, and never a UUID of anybody.
 func formatUUID(raw string) string {
 	var text [uuidLength]byte
-	digits := hex.AppendEncode(make([]byte, 0, 2*16), []byte(raw))
+	var whole [16]byte
+	copy(whole[:], raw)
+	digits := hex.AppendEncode(make([]byte, 0, 2*len(whole)), whole[:])
 	at := 0
 	for i, part := range [...]int{8, 4, 4, 4, 12} {
 		if i > 0 {

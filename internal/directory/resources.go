@@ -91,6 +91,20 @@ func (r *resources) keep(listed map[string]bool) {
 	}
 }
 
+// all are the records by the names of their Secrets.
+func (r *resources) all() map[string]*oauth2.Resource {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return maps.Clone(r.bySecret)
+}
+
+// fill makes these the records.
+func (r *resources) fill(records map[string]*oauth2.Resource) {
+	for name, resource := range records {
+		r.put(name, resource)
+	}
+}
+
 // declare takes the record of a resource. One that cannot be read, or that stands under a name that is not its own, grants nothing.
 func (s secretStore) declare(secret *corev1.Secret) {
 	resource, err := resourceIn(secret)

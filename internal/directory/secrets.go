@@ -21,7 +21,6 @@ import (
 // that cannot be read any more, tells too.
 type registrations struct {
 	byName table[packed]
-	synced atomic.Bool
 }
 
 func (r *registrations) get(clientID string) *oauth2.Client {
@@ -49,19 +48,19 @@ func (k *keys) get() keyring.Ring {
 }
 
 // take takes the ring that the watch brought; it decides who signs.
-func (k *keys) take(ring keyring.Ring) {
+func (k *keys) take(ring keyring.Ring, now time.Time) {
 	k.write.Lock()
 	defer k.write.Unlock()
-	ring = keyring.Merge(k.get(), ring, time.Now())
+	ring = keyring.Merge(k.get(), ring, now)
 	k.ring.Store(&ring)
 }
 
 // learn adds what verifies from a ring that was looked up. The watch alone, which knows the order of events, decides who signs.
-func (k *keys) learn(ring keyring.Ring) keyring.Ring {
+func (k *keys) learn(ring keyring.Ring, now time.Time) keyring.Ring {
 	k.write.Lock()
 	defer k.write.Unlock()
 	if held := k.get(); !held.Empty() {
-		ring = keyring.Merge(ring, held, time.Now())
+		ring = keyring.Merge(ring, held, now)
 	}
 	k.ring.Store(&ring)
 	return ring
@@ -115,7 +114,6 @@ func (s secretStore) Replace(objects []any, _ string) error {
 	}
 	s.clients.byName.keep(listed)
 	s.resources.keep(listed)
-	s.clients.synced.Store(true)
 	tidy()
 	return nil
 }
@@ -157,5 +155,5 @@ func (s secretStore) takeKeys(secret *corev1.Secret) {
 		return
 	}
 	// A Secret that was made anew or restored is no instruction to refuse tokens either.
-	s.keys.take(ring)
+	s.keys.take(ring, s.now())
 }

@@ -44,13 +44,20 @@ const (
 // trust is who issues the tokens of service accounts and by which keys they are known, as last read. What cannot be read again
 // stays.
 type trust struct {
-	held atomic.Pointer[oauth2.Cluster]
+	held atomic.Pointer[readCluster]
+}
+
+// readCluster is what was read, and the two documents that it was read from.
+type readCluster struct {
+	oauth2.Cluster
+
+	discovery, keys string
 }
 
 // Trust is what memory has of the cluster that issues the tokens of service accounts.
 func (d *Directory) Trust() oauth2.Cluster {
 	if held := d.trust.held.Load(); held != nil {
-		return *held
+		return held.Cluster
 	}
 	return oauth2.Cluster{}
 }
@@ -69,28 +76,29 @@ func (d *Directory) LookUpTrust(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.trust.held.Store(&cluster)
+	d.trust.held.Store(cluster)
+	d.snapshot.note()
 	return nil
 }
 
 // readTrust reads the two documents. Keys of kinds that are not supported are passed over, as RFC 7517 section 5 has it.
-func readTrust(discovery, keys []byte) (oauth2.Cluster, error) {
+func readTrust(discovery, keys []byte) (*readCluster, error) {
 	document, err := jws.ParseObject(discovery)
 	if err != nil {
-		return oauth2.Cluster{}, fmt.Errorf("read who issues the tokens of service accounts: %w", err)
+		return nil, fmt.Errorf("read who issues the tokens of service accounts: %w", err)
 	}
 	issuer, err := document.String("issuer")
 	if err != nil {
-		return oauth2.Cluster{}, fmt.Errorf("read who issues the tokens of service accounts: %w", err)
+		return nil, fmt.Errorf("read who issues the tokens of service accounts: %w", err)
 	}
 	set, err := jws.ParseKeySet(keys)
 	if err == nil && len(set.Keys) == 0 {
 		err = errors.Join(set.Unusable...)
 	}
 	if err != nil {
-		return oauth2.Cluster{}, fmt.Errorf("read the keys of service accounts' tokens: %w", err)
+		return nil, fmt.Errorf("read the keys of service accounts' tokens: %w", err)
 	}
-	return oauth2.Cluster{Issuer: issuer, Keys: set}, nil
+	return &readCluster{oauth2.Cluster{Issuer: issuer, Keys: set}, string(discovery), string(keys)}, nil
 }
 
 // keepTrust reads issuer and keys again and again until the context ends.

@@ -5,6 +5,7 @@ package directory
 
 import (
 	"crypto/sha256"
+	"maps"
 	"sync"
 )
 
@@ -46,6 +47,20 @@ func (t *table[V]) remove(name string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.values, key)
+}
+
+// all is what the table holds.
+func (t *table[V]) all() map[hash]V {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return maps.Clone(t.values)
+}
+
+// fill makes the table hold what another one held.
+func (t *table[V]) fill(values map[hash]V) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.values = maps.Clone(values)
 }
 
 // keep removes what is not listed.

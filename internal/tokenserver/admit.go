@@ -123,6 +123,9 @@ func (s *Server) tryToAdmit(ctx context.Context, a Attempt, e *event) (admission
 		return admission{}, overloaded()
 	}
 	defer s.inFlight.leave()
+	if err := s.fresh(); err != nil {
+		return admission{}, err
+	}
 	if a.RequirementError != nil {
 		return admission{}, a.RequirementError
 	}

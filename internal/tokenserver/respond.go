@@ -72,7 +72,10 @@ func (s *Server) endpoint(name string, handle handler) http.Handler {
 		if span.IsRecording() {
 			r = r.WithContext(ctx)
 		}
-		a, err := handle(r, e)
+		a, err := answer{}, s.freshFor(name)
+		if err == nil {
+			a, err = handle(r, e)
+		}
 		var status int
 		if err != nil {
 			status = s.refuse(ctx, w, e, err)

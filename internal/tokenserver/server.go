@@ -60,6 +60,8 @@ type Config struct {
 	TokenByGet bool
 	// ClientRate is how many tokens a second one client may fetch; zero means DefaultClientRate.
 	ClientRate int
+	// Stale reports that the directory's memory is too old to decide anything by; nil means that it never is.
+	Stale func() bool
 	// MaxInFlight is how many requests are worked on at once; zero means DefaultMaxInFlight.
 	MaxInFlight int
 	// Random makes token ids.

@@ -22,6 +22,13 @@ import (
 // maxClientRate is a rate that no replica can sign at; a limit beyond it would be none.
 const maxClientRate = 1_000_000
 
+const (
+	// DefaultMaxStaleness is how long tokens are issued and honoured by what was known before the API server fell silent.
+	DefaultMaxStaleness = 24 * time.Hour
+	// minMaxStaleness is above the pause between two bookmarks of a quiet watch, a minute and some.
+	minMaxStaleness = 5 * time.Minute
+)
+
 // Options are the flags. A setting that is missing and has no safe default keeps the server from starting.
 type Options struct {
 	// Issuer is where callers reach this server.
@@ -50,6 +57,10 @@ type Options struct {
 	MaxConnectionsPerSource int
 	// TracesURL is where spans are sent by OTLP over HTTP; empty sends none.
 	TracesURL string
+	// SnapshotFile is where what is known is kept for a start while the API server is away; empty keeps nothing.
+	SnapshotFile string
+	// MaxStaleness is how long the API server may be silent before everything is refused.
+	MaxStaleness time.Duration
 	// ShutdownLag is how long to serve on after readiness is withdrawn.
 	ShutdownLag time.Duration
 	// Verbosity is how much is logged; see MaxVerbosity.
@@ -91,6 +102,11 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 		"how many connections may be open at the public port; when all are, the source with the most gives way to those with fewer")
 	flags.IntVar(&o.MaxConnectionsPerSource, "max-connections-per-source", defaultMaxConnectionsPerSource,
 		"how many of them one address (IPv6: a /64) may have; behind a balancer that hides addresses, set it to --max-connections")
+	flags.StringVar(&o.SnapshotFile, "snapshot-file", "",
+		"where to keep what is known, so that a container that starts while the API server is away can serve: a file in a memory-backed volume, "+
+			"because it holds the signing keys; empty keeps nothing")
+	flags.DurationVar(&o.MaxStaleness, "max-staleness", DefaultMaxStaleness,
+		"how long the API server may be silent before everything is refused, because what was revoked since is not known")
 	flags.DurationVar(&o.ShutdownLag, "shutdown-lag", 5*time.Second, "how long to go on serving after readiness is withdrawn, so that balancers notice")
 	flags.IntVar(&o.Verbosity, "v", 0, "how much to log, from 0 to 7, as Kubernetes counts: 4 for debugging, 7 with the headers of every call of the API server")
 	otlp := flags.String("otlp-endpoint", "",
@@ -102,17 +118,8 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	if flags.NArg() > 0 {
 		return Options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
-	if o.Verbosity < 0 || o.Verbosity > MaxVerbosity {
-		return Options{}, fmt.Errorf("--v=%d is not between 0 and %d; beyond that the bodies of Secrets would be logged", o.Verbosity, MaxVerbosity)
-	}
-	if err := tokenserver.CheckAliases(o.TokenAliases); err != nil {
-		return Options{}, fmt.Errorf("--token-endpoint-alias: %w", err)
-	}
-	if o.ClientRate < 1 || o.ClientRate > maxClientRate {
-		return Options{}, fmt.Errorf("--client-rate=%d is not between 1 and %d", o.ClientRate, maxClientRate)
-	}
-	if o.MaxConnections < 1 || o.MaxConnectionsPerSource < 1 {
-		return Options{}, errors.New("--max-connections and --max-connections-per-source must be positive")
+	if err := o.check(); err != nil {
+		return Options{}, err
 	}
 	if *issuer == "" {
 		return Options{}, errors.New("--issuer is required, such as --issuer=https://hallpass.example.com")
@@ -131,4 +138,24 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 		return Options{}, fmt.Errorf("connect to Kubernetes: %w", err)
 	}
 	return o, nil
+}
+
+// check refuses settings that are out of bounds.
+func (o Options) check() error {
+	if o.Verbosity < 0 || o.Verbosity > MaxVerbosity {
+		return fmt.Errorf("--v=%d is not between 0 and %d; beyond that the bodies of Secrets would be logged", o.Verbosity, MaxVerbosity)
+	}
+	if err := tokenserver.CheckAliases(o.TokenAliases); err != nil {
+		return fmt.Errorf("--token-endpoint-alias: %w", err)
+	}
+	if o.ClientRate < 1 || o.ClientRate > maxClientRate {
+		return fmt.Errorf("--client-rate=%d is not between 1 and %d", o.ClientRate, maxClientRate)
+	}
+	if o.MaxConnections < 1 || o.MaxConnectionsPerSource < 1 {
+		return errors.New("--max-connections and --max-connections-per-source must be positive")
+	}
+	if o.MaxStaleness < minMaxStaleness {
+		return fmt.Errorf("--max-staleness=%s is less than %s, which a quiet API server may be silent for", o.MaxStaleness, minMaxStaleness)
+	}
+	return nil
 }

@@ -23,7 +23,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/hallpass-dev/hallpass/internal/directory"
 	"github.com/hallpass-dev/hallpass/internal/tokenserver"
@@ -62,7 +61,10 @@ func Run(ctx context.Context, o Options) error {
 	headroom := make([]byte, heapHeadroom)
 	defer runtime.KeepAlive(headroom)
 	log := NewLog(o)
-	dir, err := directory.New(directory.Config{REST: o.REST, RegistryNamespace: o.RegistryNamespace, Log: log})
+	registry := newRegistry()
+	dir, err := directory.New(directory.Config{
+		REST: o.REST, RegistryNamespace: o.RegistryNamespace, Log: log, SnapshotFile: o.SnapshotFile, MaxStaleness: o.MaxStaleness,
+	})
 	if err != nil {
 		return err
 	}
@@ -70,10 +72,11 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	registry := newRegistry()
+	observeDirectory(registry, dir)
 	server := tokenserver.New(tokenserver.Config{
 		Issuer: o.Issuer, Directory: dir, Cluster: dir, Audit: log, Metrics: tokenserver.NewMetrics(registry), Random: rand.Reader,
 		Tracer: tracer, TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate,
+		Stale: dir.Stale,
 	})
 
 	public := httpServer(server.Handler(), log)
@@ -94,9 +97,6 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		envoy.shutdown(ctx)
 		return err
-	}
-	if o.Listening != nil {
-		o.Listening(publicListener.Addr().String(), opsListener.Addr().String())
 	}
 	log.Info("serving", "issuer", o.Issuer.String(), "address", publicListener.Addr().String())
 
@@ -159,6 +159,9 @@ func listen(o Options) (public, ops net.Listener, err error) {
 	if ops, err = net.Listen("tcp", o.OpsListen); err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("open the ops port: %w", err), public.Close())
 	}
+	if o.Listening != nil {
+		o.Listening(public.Addr().String(), ops.Addr().String())
+	}
 	return public, ops, nil
 }
 
@@ -207,23 +210,4 @@ func serve(server *http.Server, listener net.Listener) error {
 		return nil
 	}
 	return fmt.Errorf("serve %s: %w", listener.Addr(), err)
-}
-
-// opsHandler is every route of the ops port.
-func opsHandler(dir *directory.Directory, registry *prometheus.Registry, stopping *atomic.Bool) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		err := dir.Ready()
-		if stopping.Load() {
-			err = errors.New("the server is stopping")
-		}
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
-			return
-		}
-		_, _ = w.Write([]byte("ok\n"))
-	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	return mux
 }

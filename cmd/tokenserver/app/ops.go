@@ -1,0 +1,77 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/hallpass-dev/hallpass/internal/directory"
+)
+
+// opsHandler is every route of the ops port.
+func opsHandler(dir *directory.Directory, registry *prometheus.Registry, stopping *atomic.Bool) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		err := dir.Ready()
+		if stopping.Load() {
+			err = errors.New("the server is stopping")
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		if r.URL.Query().Has("verbose") {
+			_, _ = fmt.Fprintln(w, freshness(dir))
+		}
+		_, _ = w.Write([]byte("ok\n"))
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	return mux
+}
+
+// freshness says how old what is known is, for humans.
+func freshness(dir *directory.Directory) string {
+	since := fmt.Sprintf("the API server was last heard of %s ago, at %s",
+		dir.Silence().Round(time.Second), dir.Heard().UTC().Format(time.RFC3339))
+	if dir.Bridging() {
+		return since + "; serving from the snapshot"
+	}
+	return since
+}
+
+// observeDirectory tells how old what is known is.
+func observeDirectory(registry prometheus.Registerer, dir *directory.Directory) {
+	gauge := func(name, help string, value func() float64) {
+		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+	}
+	gauge("hallpass_apiserver_silence_seconds",
+		"Time since the API server was last heard of by the watch that is furthest behind; +Inf before the first list.", func() float64 {
+			if dir.Heard().IsZero() {
+				return math.Inf(1)
+			}
+			return dir.Silence().Seconds()
+		})
+	gauge("hallpass_snapshot_serving", "1 while answers come from a snapshot, because the API server has been away since before the start.", func() float64 {
+		if dir.Bridging() {
+			return 1
+		}
+		return 0
+	})
+	gauge("hallpass_snapshot_written_timestamp_seconds", "When the last snapshot was written; 0 for never.", func() float64 {
+		if at := dir.Snapshot().At; !at.IsZero() {
+			return float64(at.UnixMilli()) / 1e3
+		}
+		return 0
+	})
+	gauge("hallpass_snapshot_bytes", "Size of the last snapshot that was written.", func() float64 { return float64(dir.Snapshot().Size) })
+}

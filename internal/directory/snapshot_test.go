@@ -1,0 +1,506 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package directory
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/keyring"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+)
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// fixture is a Directory whose clock and API server are the test's.
+type fixture struct {
+	*Directory
+	api  *httptest.Server
+	now  time.Time
+	file string
+}
+
+func newFixture(t testing.TB, file string) *fixture {
+	t.Helper()
+	f := &fixture{now: noon, file: file}
+	f.api = httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(f.api.Close)
+	var err error
+	f.Directory, err = New(Config{
+		REST: &rest.Config{Host: f.api.URL}, RegistryNamespace: "registry", Log: slog.New(slog.DiscardHandler),
+		SnapshotFile: file, MaxStaleness: 24 * time.Hour, Now: func() time.Time { return f.now },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// list hands a source a list, as its watch does.
+func (f *fixture) list(t testing.TB, resource, version string, objects ...any) {
+	t.Helper()
+	if err := f.source(t, resource).Replace(objects, version); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (f *fixture) source(t testing.TB, resource string) *source {
+	t.Helper()
+	for _, s := range f.sources {
+		if s.resource == resource {
+			return s
+		}
+	}
+	t.Fatalf("nothing watches %s", resource)
+	return nil
+}
+
+// The clients of the tests: one in the short form, one that has none.
+var (
+	reporting = oauth2.Client{
+		ID: "shop.reporting", Namespace: "shop", Name: "reporting", UID: "4c7b9b4e-3c0f-4a1e-9d8b-0d8f6a3b2c11", TokenLifetime: time.Hour,
+		Scopes: []string{"read"}, Verifiers: []oauth2.Verifier{{ID: "k1", Digest: oauth2.Digest{1}, CreatedAt: noon}},
+	}
+	pod = oauth2.Client{
+		ID: "shop.pod", Namespace: "shop", Name: "pod", UID: "not a UUID", TokenLifetime: time.Minute,
+		ServiceAccount: &oauth2.ServiceAccount{Name: "pod", UID: "u"},
+	}
+	orders = oauth2.Resource{Identifier: "https://hallpass.test/resources/orders/api", Namespace: "orders", Name: "api", UID: "r", Scopes: []string{"orders.read"}}
+)
+
+func ownerObject(c oauth2.Client, version string) *v1alpha1.OAuth2Client {
+	object := &v1alpha1.OAuth2Client{}
+	object.Namespace, object.Name, object.UID, object.ResourceVersion = c.Namespace, c.Name, "uid", version
+	return object
+}
+
+func registrySecret(t testing.TB, name string, kind corev1.SecretType, data map[string][]byte, err error) *corev1.Secret {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, ResourceVersion: "7"}, Type: kind, Data: data}
+}
+
+// fill gives the Directory something of every kind.
+func (f *fixture) fill(t testing.TB) {
+	t.Helper()
+	var secrets []any
+	for _, c := range []oauth2.Client{reporting, pod} {
+		data, err := registration.Encode(registration.Registration{Client: c})
+		secrets = append(secrets, registrySecret(t, registration.SecretName(c.ID), registration.SecretType, data, err))
+	}
+	data, err := registration.EncodeResource(orders)
+	secrets = append(secrets, registrySecret(t, registration.ResourceSecretName(orders.Identifier), registration.ResourceSecretType, data, err))
+	ring, err := keyring.New(f.now, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err = registration.EncodeKeys(ring)
+	secrets = append(secrets, registrySecret(t, registration.KeysSecretName, registration.KeysSecretType, data, err))
+	trust, err := readTrust([]byte(testDiscovery), []byte(testKeys))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.trust.held.Store(trust)
+	f.list(t, resourceSecrets, "100", secrets...)
+	f.list(t, resourceClients, "101", ownerObject(reporting, "8"), ownerObject(pod, "9"))
+}
+
+// known is what callers get to see of a Directory.
+func known(d *Directory) map[string]any {
+	ring, _ := d.Ring().Encode()
+	return map[string]any{
+		"reporting": d.Record(reporting.ID), "pod": d.Record(pod.ID), "resource": d.ResourceByIdentifier(orders.Identifier),
+		"keys": string(ring), "cluster": d.Trust().Issuer, "cluster keys": len(d.Trust().Keys.Keys), "heard": d.Heard().Unix(), "ready": d.Ready() == nil,
+	}
+}
+
+func TestASnapshotHasAllThatMemoryHas(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "snapshot")
+	before := newFixture(t, file)
+	before.fill(t)
+	if c := before.clients.byName.all()[hashOf(registration.SecretName(pod.ID))]; c.whole == nil {
+		t.Fatal("the test wants a client that has no short form")
+	}
+	before.now = noon.Add(10 * time.Minute)
+	for _, s := range before.sources {
+		if err := s.Bookmark("120"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := before.save(); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(file)
+	if err != nil || info.Mode() != 0o400 || info.Size() != before.Snapshot().Size {
+		t.Errorf("the file: %v %v, %d bytes told of", info, err, before.Snapshot().Size)
+	}
+
+	after := newFixture(t, file)
+	after.now = noon.Add(time.Hour)
+	after.look()
+	if err := after.Ready(); err == nil {
+		t.Error("it serves before anybody knows whether the API server is there")
+	}
+	after.adopt(after.snapshot.found)
+	if diff := cmp.Diff(known(before.Directory), known(after.Directory)); diff != "" {
+		t.Errorf("(-written +read):\n%s", diff)
+	}
+	if got := after.Silence(); got != 50*time.Minute || !after.Bridging() {
+		t.Errorf("silence of %s, bridging %t; a start must not make memory younger", got, after.Bridging())
+	}
+	if _, _, mark := after.source(t, resourceClients).state(); mark != 120 {
+		t.Errorf("the watch had come to 120, the snapshot says %d", mark)
+	}
+}
+
+func TestTheFirstListTakesThePlaceOfASnapshot(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "snapshot")
+	before := newFixture(t, file)
+	before.fill(t)
+	if _, err := before.save(); err != nil {
+		t.Fatal(err)
+	}
+	after := newFixture(t, file)
+	after.look()
+	found := after.snapshot.found
+	after.list(t, resourceClients, "150", ownerObject(pod, "9")) // the owner of reporting is gone since
+	after.adopt(found)
+	if got := after.Record(reporting.ID).Denial(); got != oauth2.ReasonOwnerUnknown {
+		t.Errorf("the snapshot brought an owner back that the list does not have: %q", got)
+	}
+	after.list(t, resourceSecrets, "151")
+	if after.Record(reporting.ID).Client != nil || after.ResourceByIdentifier(orders.Identifier) != nil || after.Bridging() {
+		t.Error("what the list does not have is still there")
+	}
+	if err := after.Ready(); err != nil {
+		t.Errorf("the keys that the snapshot had go on: %v", err)
+	}
+	// Once everything was read, an old snapshot has nothing more to say.
+	after.adopt(found)
+	if after.Record(reporting.ID).Client != nil {
+		t.Error("a snapshot was adopted after the list")
+	}
+}
+
+// Every byte counts: a file that differs in one of them, or is cut short anywhere, is none.
+func TestACorruptSnapshotIsRefused(t *testing.T) {
+	f := newFixture(t, "")
+	f.fill(t)
+	var written bytes.Buffer
+	if _, err := encodeSnapshot(&written, f.picture()); err != nil {
+		t.Fatal(err)
+	}
+	sound := written.String()
+	if _, err := decodeSnapshot(sound); err != nil {
+		t.Fatal(err)
+	}
+	for i := range len(sound) {
+		for _, flip := range []byte{0x01, 0x80, 0xff} {
+			broken := sound[:i] + string([]byte{sound[i] ^ flip}) + sound[i+1:]
+			if _, err := decodeSnapshot(broken); !errors.Is(err, errPicture) {
+				t.Fatalf("byte %d of %d changed by %#x: %v", i, len(sound), flip, err)
+			}
+		}
+		if _, err := decodeSnapshot(sound[:i]); !errors.Is(err, errPicture) {
+			t.Fatalf("cut at byte %d of %d: %v", i, len(sound), err)
+		}
+	}
+	if _, err := decodeSnapshot(sound + "x"); !errors.Is(err, errPicture) {
+		t.Errorf("a byte too much: %v", err)
+	}
+}
+
+// sealed is a document with a checksum that is right.
+func sealed(document string) string {
+	sum := sha256.Sum256([]byte(document))
+	return document + string(sum[:])
+}
+
+func TestASnapshotOfAnotherBuildIsRefused(t *testing.T) {
+	for name, document := range map[string]string{
+		"of a later version":        snapshotMagic + packNumber(snapshotVersion+1),
+		"without a version":         snapshotMagic,
+		"of something else":         "hallpass picture" + packNumber(snapshotVersion),
+		"without its sections":      snapshotMagic + packNumber(snapshotVersion) + packNumber(noon.UnixNano()),
+		"with a record of no sense": snapshotMagic + packNumber(snapshotVersion) + packNumber(noon.UnixNano()) + "\x0amarks\x02\x02\x02x",
+	} {
+		if _, err := decodeSnapshot(sealed(document)); !errors.Is(err, errPicture) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestOnlyASoundSnapshotOfThePastIsUsed(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(t *testing.T, file string)
+		at    time.Duration
+		used  bool
+	}{
+		"a sound one":               {at: time.Minute, used: true},
+		"a clock a little behind":   {at: -time.Second, used: true},
+		"one from the future":       {at: -time.Hour},
+		"one that is not there":     {at: time.Minute, spoil: func(t *testing.T, file string) { must(t, os.Remove(file)) }},
+		"one that was cut short":    {at: time.Minute, spoil: func(t *testing.T, file string) { must(t, os.Chmod(file, 0o600)); must(t, os.Truncate(file, 100)) }},
+		"a directory in its place":  {at: time.Minute, spoil: func(t *testing.T, file string) { must(t, os.Remove(file)); must(t, os.Mkdir(file, 0o700)) }},
+		"an empty file":             {at: time.Minute, spoil: func(t *testing.T, file string) { must(t, os.Remove(file)); must(t, os.WriteFile(file, nil, 0o600)) }},
+		"something that is no file": {at: time.Minute, spoil: func(t *testing.T, file string) { must(t, os.Remove(file)); must(t, os.Symlink("/dev/null", file)) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "snapshot")
+			before := newFixture(t, file)
+			before.fill(t)
+			if _, err := before.save(); err != nil {
+				t.Fatal(err)
+			}
+			if c.spoil != nil {
+				c.spoil(t, file)
+			}
+			after := newFixture(t, file)
+			after.now = noon.Add(c.at)
+			after.look()
+			if used := after.snapshot.found != nil; used != c.used {
+				t.Errorf("used: %t", used)
+			}
+		})
+	}
+}
+
+func TestAProcessThatWasKilledWhileWritingLeavesTheFileBefore(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "snapshot")
+	f := newFixture(t, file)
+	f.fill(t)
+	must(t, os.WriteFile(filepath.Join(filepath.Dir(file), ".snapshot.partial"), []byte("half a"), 0o400))
+	for range 2 {
+		if _, err := f.save(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := readSnapshot(file); err != nil {
+		t.Error(err)
+	}
+	if entries, err := os.ReadDir(filepath.Dir(file)); err != nil || len(entries) != 1 {
+		t.Errorf("beside the file there is something: %v %v", entries, err)
+	}
+	f.snapshot.file = filepath.Join(file, "nowhere")
+	if _, err := f.save(); !errors.Is(err, fs.ErrNotExist) && err == nil {
+		t.Error("a failure to write was not told")
+	}
+}
+
+// A start that finds the API server away serves at once; one that finds it there waits for it.
+func TestTheSnapshotServesWhileTheAPIServerIsAway(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "snapshot")
+	before := newFixture(t, file)
+	before.fill(t)
+	if _, err := before.save(); err != nil {
+		t.Fatal(err)
+	}
+	away := newFixture(t, file)
+	away.api.Close()
+	away.look()
+	away.bridge(t.Context())
+	if err := away.Ready(); err != nil || !away.Bridging() {
+		t.Errorf("it does not serve: %v", err)
+	}
+
+	there := newFixture(t, file) // answers 404: there are no keys, but there is an API server
+	there.look()
+	done := make(chan struct{})
+	go func() {
+		there.bridge(t.Context())
+		close(done)
+	}()
+	there.list(t, resourceSecrets, "1")
+	there.list(t, resourceClients, "1")
+	<-done
+	if there.adopted.Load() || there.Record(reporting.ID).Client != nil {
+		t.Error("the snapshot was used although the API server is there")
+	}
+}
+
+func TestChangesAreWrittenSoonAndNotTooOften(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "snapshot")
+	f := newFixture(t, file)
+	f.fill(t)
+	synctest.Test(t, func(t *testing.T) {
+		f.snapshot.changed = make(chan struct{}, 1) // of this bubble
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		writes := 0
+		go func() {
+			f.keepSnapshot(ctx)
+			close(done)
+		}()
+		last := f.snapshot.written.Load()
+		for range 1000 { // a change every 10 ms, for 10 s
+			f.snapshot.note()
+			pause(ctx, 10*time.Millisecond) // of the bubble's clock, which takes no time
+			if now := f.snapshot.written.Load(); now != last {
+				last = now
+				writes++
+			}
+		}
+		if writes < 5 || writes > 10 {
+			t.Errorf("%d files in ten seconds of changes", writes)
+		}
+		pause(ctx, 5*time.Second)
+		last = f.snapshot.written.Load()
+		pause(ctx, snapshotRefresh+time.Second)
+		if f.snapshot.written.Load() == last {
+			t.Error("without a change the file is not renewed")
+		}
+		last = f.snapshot.written.Load()
+		f.snapshot.note()
+		stop()
+		<-done
+		if f.snapshot.written.Load() == last {
+			t.Error("the last change was not written when the process stopped")
+		}
+	})
+}
+
+func TestSilenceIsThatOfTheWatchWhichIsFurthestBehind(t *testing.T) {
+	f := newFixture(t, "")
+	if got := f.Silence(); got < 1000*time.Hour || f.Stale() || f.Ready() == nil {
+		t.Errorf("before anything was read: %s, stale %t", got, f.Stale())
+	}
+	f.fill(t)
+	secrets, clients := f.source(t, resourceSecrets), f.source(t, resourceClients)
+	for _, c := range []struct {
+		name string
+		at   time.Duration
+		do   func() error
+		want time.Duration
+	}{
+		{"after the lists", 0, nil, 0},
+		{"while nothing comes", time.Hour, nil, time.Hour},
+		{"when one watch has a bookmark", time.Hour, func() error { return secrets.Bookmark("200") }, time.Hour},
+		{"when the other has an event", 2 * time.Hour, func() error { return clients.Update(ownerObject(pod, "201")) }, time.Hour},
+		{"when an object is gone", 3 * time.Hour, func() error { return secrets.Delete(&corev1.Secret{}) }, time.Hour},
+		{"at the limit", 26 * time.Hour, nil, 24 * time.Hour},
+	} {
+		f.now = noon.Add(c.at)
+		if c.do != nil {
+			must(t, c.do())
+		}
+		if got := f.Silence(); got != c.want || f.Stale() {
+			t.Errorf("%s: silence %s, stale %t, want %s", c.name, got, f.Stale(), c.want)
+		}
+	}
+	f.now = f.now.Add(time.Second)
+	if err := f.Ready(); !f.Stale() || err == nil || !strings.Contains(err.Error(), "24h0m1s") {
+		t.Errorf("beyond the limit: stale %t, ready: %v", f.Stale(), err)
+	}
+	f.now = f.now.Add(2 * time.Hour)
+	f.list(t, resourceClients, "300")
+	if f.Ready() == nil {
+		t.Error("one watch alone makes it fresh")
+	}
+	must(t, secrets.Bookmark("301"))
+	if f.Stale() || f.Ready() != nil {
+		t.Errorf("when both were heard of again: stale %t, %v", f.Stale(), f.Ready())
+	}
+}
+
+func TestNeitherASetClockNorASleepHidesAge(t *testing.T) {
+	began := time.Now()
+	set := began.Round(0)
+	for name, c := range map[string]struct {
+		from, to time.Time
+		want     time.Duration
+	}{
+		"an hour by both clocks":            {began, began.Add(time.Hour), time.Hour},
+		"the wall clock was set back":       {set, set.Add(-time.Hour), 0},
+		"the machine slept: wall clock":     {set, set.Add(24 * time.Hour), 24 * time.Hour},
+		"the instant of an earlier process": {set.Add(-time.Minute), began, time.Minute},
+	} {
+		if got := elapsed(c.from, c.to); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+func FuzzSnapshot(f *testing.F) {
+	fixture := newFixture(f, "")
+	fixture.fill(f)
+	var written bytes.Buffer
+	if _, err := encodeSnapshot(&written, fixture.picture()); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(written.Bytes()[:written.Len()-sha256.Size])
+	f.Add([]byte(snapshotMagic + "\x02\x00\x0amarks\x00"))
+	f.Fuzz(func(t *testing.T, document []byte) {
+		p, err := decodeSnapshot(sealed(string(document)))
+		if err != nil {
+			return
+		}
+		var again bytes.Buffer
+		if _, err := encodeSnapshot(&again, p); err != nil {
+			t.Fatalf("what was read cannot be written: %v", err)
+		}
+		if _, err := decodeSnapshot(again.String()); err != nil {
+			t.Fatalf("what was read and written cannot be read: %v", err)
+		}
+		for _, c := range p.clients {
+			_ = c.client()
+		}
+		for _, o := range p.owners {
+			_ = o.owner()
+		}
+	})
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func BenchmarkSnapshotOf100000Clients(b *testing.B) {
+	f := newFixture(b, filepath.Join(b.TempDir(), "snapshot"))
+	f.fill(b)
+	for i := range 100_000 {
+		c := ordinary(i)
+		f.clients.byName.put(registration.SecretName(c.ID), pack(c))
+		f.owners.byName.put(ownerName(c.Namespace, c.Name), packOwner(oauth2.Owner{UID: c.UID}))
+	}
+	b.Run("write", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := f.save(); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(f.Snapshot().Size), "bytes")
+	})
+	b.Run("read", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := readSnapshot(f.file); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

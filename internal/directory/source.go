@@ -1,0 +1,155 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package directory
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+)
+
+// source is one watch on its way into a store: what is watched, whether it was read in full, and when it was last heard of.
+//
+// A watch that is quiet is not stale: the API server sends a bookmark about once a minute, which says that nothing else
+// happened. Where the connection hangs, or the API server is away or answers with errors, nothing at all comes. So what was heard
+// is an event, a bookmark or a whole list, and never that a connection is open.
+type source struct {
+	client              rest.Interface
+	resource, namespace string
+	kind                runtime.Object
+	store               cache.TransformingStore
+	// changed is called after each change of the store.
+	changed func()
+	now     func() time.Time
+	// listing keeps lists of all sources and the adoption of a snapshot apart.
+	listing *sync.Mutex
+
+	mu     sync.Mutex
+	synced bool
+	heard  time.Time
+	mark   uint64
+}
+
+// reflector fills the store from the API server.
+func (s *source) reflector() *cache.Reflector {
+	from := cache.NewListWatchFromClient(s.client, s.resource, s.namespace, fields.Everything())
+	return cache.NewReflectorWithOptions(from, s.kind, s, cache.ReflectorOptions{Name: s.resource})
+}
+
+// Transformer implements cache.TransformingStore.
+func (s *source) Transformer() cache.TransformFunc { return s.store.Transformer() }
+
+// Add implements cache.ReflectorStore.
+func (s *source) Add(object any) error { return s.apply(object, s.store.Add) }
+
+// Update implements cache.ReflectorStore.
+func (s *source) Update(object any) error { return s.apply(object, s.store.Update) }
+
+// Delete implements cache.ReflectorStore.
+func (s *source) Delete(object any) error { return s.apply(object, s.store.Delete) }
+
+func (s *source) apply(object any, change func(any) error) error {
+	if err := change(object); err != nil {
+		return err
+	}
+	if named, ok := object.(metav1.Object); ok {
+		s.hear(named.GetResourceVersion())
+	}
+	s.changed()
+	return nil
+}
+
+// Replace implements cache.ReflectorStore.
+func (s *source) Replace(objects []any, version string) error {
+	s.listing.Lock()
+	defer s.listing.Unlock()
+	if err := s.store.Replace(objects, version); err != nil {
+		return fmt.Errorf("take the list of %s: %w", s.resource, err)
+	}
+	s.mu.Lock()
+	s.synced, s.mark = true, 0
+	s.mu.Unlock()
+	s.hear(version)
+	s.changed()
+	return nil
+}
+
+// Bookmark implements cache.ReflectorBookmarkStore: the API server says how far it is, and that nothing else has changed.
+func (s *source) Bookmark(version string) error {
+	s.hear(version)
+	return nil
+}
+
+// Resync implements cache.ReflectorStore.
+func (s *source) Resync() error { return nil }
+
+func (s *source) hear(version string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.heard = s.now()
+	if mark, err := strconv.ParseUint(version, 10, 64); err == nil {
+		s.mark = max(s.mark, mark)
+	}
+}
+
+// state is whether the source was read in full from the API server, when it was last heard of, and how far it had come then.
+func (s *source) state() (synced bool, heard time.Time, mark uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.synced, s.heard, s.mark
+}
+
+// resume takes over how far a snapshot had come, unless the source was read since.
+func (s *source) resume(heard time.Time, mark uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.synced {
+		s.heard, s.mark = heard, mark
+	}
+}
+
+// Heard is the instant up to which memory is known to be what the API server has, for the source that is furthest behind. It is
+// zero while something was never read.
+func (d *Directory) Heard() time.Time {
+	var earliest time.Time
+	for i, s := range d.sources {
+		_, heard, _ := s.state()
+		if heard.IsZero() {
+			return time.Time{}
+		}
+		if i == 0 || heard.Before(earliest) {
+			earliest = heard
+		}
+	}
+	return earliest
+}
+
+// Silence is how long ago the API server was last heard of; the longest there is if it never was.
+func (d *Directory) Silence() time.Duration {
+	heard := d.Heard()
+	if heard.IsZero() {
+		return math.MaxInt64
+	}
+	return elapsed(heard, d.now())
+}
+
+// elapsed is the time between two readings of the clock: by the monotonic clock, which nobody sets, or by the wall clock, which goes
+// on while a machine is suspended, whichever says more.
+func elapsed(from, to time.Time) time.Duration {
+	return max(to.Sub(from), to.Round(0).Sub(from.Round(0)), 0)
+}
+
+// Stale reports whether memory is so old that nothing may be decided by it: it honours what was revoked since. Where it is empty
+// because nothing was read yet, it allows nothing by itself.
+func (d *Directory) Stale() bool {
+	return d.maxStaleness > 0 && !d.Heard().IsZero() && d.Silence() > d.maxStaleness
+}
