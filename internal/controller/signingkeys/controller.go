@@ -62,7 +62,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	kept, err := r.read(ctx, registration.KeysSecretName)
 	if errors.Is(err, keyring.ErrUnreadable) {
 		ctrl.LoggerFrom(ctx).Error(err, "cannot read the signing keys; token servers go on with those they hold. "+
-			"Restore the Secret, or delete it to have it made again from the manager's copy", "secret", registration.KeysSecretName)
+			"Restore the Secret, or annotate it with "+v1alpha1.AnnotationAllowDeletion+"=true and delete it to have it made again from the manager's copy",
+			"secret", registration.KeysSecretName)
 		return ctrl.Result{}, nil
 	}
 	if err != nil {
