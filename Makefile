@@ -61,6 +61,15 @@ smuggle: ## Send 5,000 smuggling requests through each documented proxy
 robustness: ## Attack the token server for a minute: 5,000 slow connections, stream resets, 10,000 wrong secrets a second
 	@HALLPASS_SECONDS=60 HALLPASS_SLOW=5000 HALLPASS_WRONG=10000 go test -count=1 -v -timeout 10m ./test/robustness
 
+.PHONY: outage
+outage: ## Take the API server away for an hour under load. OUTAGE=1h
+	@HALLPASS_OUTAGE=$(or $(OUTAGE),1h) go test -count=1 -v -timeout 2h -run TestTheAPIServerIsAway ./test/alive
+
+.PHONY: upgrade
+upgrade: ## Replace all replicas again and again under 1,000,000 requests, behind a balancer that lags by up to 5 s
+	@HALLPASS_REQUESTS=$(or $(REQUESTS),1000000) HALLPASS_BALANCER_LAG=5s HALLPASS_SHUTDOWN_LAG=10s \
+		go test -count=1 -v -timeout 3h -run TestNoRequestFails ./test/alive
+
 .PHONY: timing
 timing: ## Ask Welch's t-test whether the time of a refusal says why it was refused
 	@HALLPASS_TIMING=$(or $(SAMPLES),500000) go test -count=1 -v -timeout 30m -run TestTiming ./internal/tokenserver

@@ -21,6 +21,9 @@ import (
 	"github.com/hallpass-dev/hallpass/cmd/tokenserver/app"
 )
 
+// version is that of the build; the linker sets it.
+var version = "unknown"
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
@@ -28,6 +31,7 @@ func main() {
 	if errors.Is(err, flag.ErrHelp) {
 		return
 	}
+	o.Version = version
 	lines := app.NewBatch(o.Log)
 	o.Log = lines
 	if err == nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // certificateCheck is how often a changed certificate is looked for, at the most.
-const certificateCheck = 10 * time.Second
+const certificateCheck = time.Second
 
 // certificate is a serving certificate in files, which is read again when they change. New connections get the new one;
 // those that are open keep theirs.

@@ -49,6 +49,13 @@ func freshness(dir *directory.Directory) string {
 	return since
 }
 
+// observeBuild tells which build this is.
+func observeBuild(registry prometheus.Registerer, version string) {
+	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "hallpass_build_info", Help: "Always 1, by the version of the build."}, []string{"version"})
+	info.WithLabelValues(version).Set(1)
+	registry.MustRegister(info)
+}
+
 // observeDirectory tells how old what is known is.
 func observeDirectory(registry prometheus.Registerer, dir *directory.Directory) {
 	gauge := func(name, help string, value func() float64) {

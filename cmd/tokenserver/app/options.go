@@ -25,6 +25,8 @@ const maxClientRate = 1_000_000
 const (
 	// DefaultMaxStaleness is how long tokens are issued and honoured by what was known before the API server fell silent.
 	DefaultMaxStaleness = 24 * time.Hour
+	// DefaultShutdownLag is twice what kube-proxy may take to hear of an endpoint that goes.
+	DefaultShutdownLag = 10 * time.Second
 	// minMaxStaleness is above the pause between two bookmarks of a quiet watch, a minute and some.
 	minMaxStaleness = 5 * time.Minute
 )
@@ -63,6 +65,8 @@ type Options struct {
 	MaxStaleness time.Duration
 	// ShutdownLag is how long to serve on after readiness is withdrawn.
 	ShutdownLag time.Duration
+	// Version is that of the build.
+	Version string
 	// Verbosity is how much is logged; see MaxVerbosity.
 	Verbosity int
 	// Log gets the audit lines and everything else, as JSON.
@@ -107,7 +111,8 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 			"because it holds the signing keys; empty keeps nothing")
 	flags.DurationVar(&o.MaxStaleness, "max-staleness", DefaultMaxStaleness,
 		"how long the API server may be silent before everything is refused, because what was revoked since is not known")
-	flags.DurationVar(&o.ShutdownLag, "shutdown-lag", 5*time.Second, "how long to go on serving after readiness is withdrawn, so that balancers notice")
+	flags.DurationVar(&o.ShutdownLag, "shutdown-lag", DefaultShutdownLag,
+		"how long to go on serving, new connections included, after readiness is withdrawn, so that balancers notice")
 	flags.IntVar(&o.Verbosity, "v", 0, "how much to log, from 0 to 7, as Kubernetes counts: 4 for debugging, 7 with the headers of every call of the API server")
 	otlp := flags.String("otlp-endpoint", "",
 		"OpenTelemetry collector that gets traces by OTLP over HTTP, such as http://collector.monitoring:4318; "+

@@ -73,20 +73,21 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	observeDirectory(registry, dir)
+	observeBuild(registry, o.Version)
 	server := tokenserver.New(tokenserver.Config{
 		Issuer: o.Issuer, Directory: dir, Cluster: dir, Audit: log, Metrics: tokenserver.NewMetrics(registry), Random: rand.Reader,
 		Tracer: tracer, TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate,
 		Stale: dir.Stale,
 	})
 
-	public := httpServer(server.Handler(), log)
+	var stopping atomic.Bool
+	public := httpServer(lastAnswers(server.Handler(), &stopping), log)
 	if o.RequireHTTPS {
 		if public.TLSConfig, err = tlsConfig(o.CertFile, o.KeyFile); err != nil {
 			return err
 		}
 	}
 	warn(log, o)
-	var stopping atomic.Bool
 	ops := httpServer(opsHandler(dir, registry, &stopping), log)
 
 	envoy, err := openEnvoyPort(o, server, public.TLSConfig)
@@ -98,7 +99,7 @@ func Run(ctx context.Context, o Options) error {
 		envoy.shutdown(ctx)
 		return err
 	}
-	log.Info("serving", "issuer", o.Issuer.String(), "address", publicListener.Addr().String())
+	log.Info("serving", "version", o.Version, "issuer", o.Issuer.String(), "address", publicListener.Addr().String())
 
 	var running sync.WaitGroup
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
@@ -117,6 +118,18 @@ func Run(ctx context.Context, o Options) error {
 	running.Wait()
 	log.Info("stopped")
 	return err
+}
+
+// lastAnswers sends callers elsewhere once the server is stopping: a connection of HTTP/1.1 ends with its answer, and one of HTTP/2
+// with the answers to the streams that are open (GOAWAY, which net/http makes of the header). A connection that were only closed
+// when nothing is on it would lose a request that is just on its way.
+func lastAnswers(next http.Handler, stopping *atomic.Bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if stopping.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // untilStopped waits until the context has ended and balancers have had the time to notice, or until a port fails.
