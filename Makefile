@@ -16,6 +16,11 @@ RACE := $(if $(shell command -v $${CC:-gcc} || command -v clang),-race)
 TOOLS_KEY := $(shell { go env GOVERSION; cat hack/tools/go.mod hack/tools/go.sum; } | cksum | cut -d' ' -f1)
 TOOLS     := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hallpass/tools/$(TOOLS_KEY)
 
+# Tools whose dependencies do not go with those of others have a module of their own: hack/helm, hack/kube-score.
+tool_of     = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hallpass/tools/$(shell { go env GOVERSION; cat hack/$1/go.mod hack/$1/go.sum; } | cksum | cut -d' ' -f1)/$1
+HELM       := $(call tool_of,helm)
+KUBE_SCORE := $(call tool_of,kube-score)
+
 CONTROLLER_GEN := $(TOOLS)/controller-gen
 GOLANGCI_LINT  := $(TOOLS)/golangci-lint
 GOVULNCHECK    := $(TOOLS)/govulncheck
@@ -40,6 +45,8 @@ UNIT_PACKAGES = $(shell go list -f '{{.ImportPath}} {{.Imports}} {{.TestImports}
 test: race-note ## Run every test: the core, the reconcilers on a real API server, and the whole journey
 	@echo "--- the control plane"
 	@go run ./test/controlplane/prefetch >/dev/null
+	@echo "--- helm"
+	@$(MAKE) helm >/dev/null
 	@echo "--- the proxies"
 	@hack/test-tools.sh || echo "they could not be installed"
 	@echo "--- tests (the first run compiles for a few minutes before the first line)"
@@ -77,6 +84,14 @@ timing: ## Ask Welch's t-test whether the time of a refusal says why it was refu
 .PHONY: battery
 battery: ## Send 1,000,000 forged tokens and as many malformed requests
 	@HALLPASS_BATTERY=1000000 go test -count=1 -v -timeout 30m -run 'TestForgedTokens|TestMalformed' ./internal/tokenserver
+
+.PHONY: kube-score
+kube-score: $(KUBE_SCORE) $(HELM) ## Let kube-score judge what the chart installs
+	@hack/kube-score.sh $(KUBE_SCORE) $(HELM)
+
+.PHONY: helm
+helm: $(HELM) ## Build helm, once for this machine, and print where it is
+	@echo $(HELM)
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (60s)
@@ -124,7 +139,7 @@ bench-apply: ## Time kubectl apply to Ready and to the first token. ARGS="-clien
 ##@ Develop
 
 .PHONY: generate
-generate: $(CONTROLLER_GEN) ## Write what is generated from markers in the code: deep copies, CRDs and RBAC
+generate: $(CONTROLLER_GEN) ## Write what is generated: deep copies, CRDs and RBAC from markers in the code, the chart from config
 	@hack/generate.sh $(CONTROLLER_GEN)
 
 .PHONY: format
@@ -170,6 +185,16 @@ $(BENCHSTAT):      TOOL = golang.org/x/perf/cmd/benchstat
 # golangci-lint with kube-api-linter compiled in.
 $(GOLANGCI_LINT):  TOOL = sigs.k8s.io/kube-api-linter/cmd/golangci-lint-kube-api-linter
 $(GOLANGCI_LINT):  NOTE = ; this takes some minutes
+
+$(HELM):
+	@echo "building helm of hack/helm, once for this machine" >&2
+	@mkdir -p $(@D)
+	@cd hack/helm && CGO_ENABLED=0 GOFLAGS= go build -trimpath -ldflags='-s -w' -o $@.$$$$ helm.sh/helm/v4/cmd/helm && mv $@.$$$$ $@
+
+$(KUBE_SCORE):
+	@echo "building kube-score of hack/kube-score, once for this machine" >&2
+	@mkdir -p $(@D)
+	@cd hack/kube-score && CGO_ENABLED=0 GOFLAGS= go build -trimpath -ldflags='-s -w' -o $@.$$$$ github.com/zegl/kube-score/cmd/kube-score && mv $@.$$$$ $@
 
 $(TOOLS)/%:
 	@echo "building $* of hack/tools, once for this machine$(NOTE)"

@@ -20,3 +20,6 @@ rules() {
 }
 rules manager ./cmd/manager/... ./internal/controller/...
 rules tokenserver ./cmd/tokenserver/... ./internal/directory/... ./internal/tokenserver/...
+
+# The chart's templates: config/ with substitutions.
+go run ./hack/chart

@@ -18,16 +18,17 @@ git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' 
   if [[ -e $file ]]; then printf '%s\0' "$file"; fi
 done | tar --null --files-from=- -cf - | tar -C "$copy" -xf -
 mkdir "$copy/.before"
-cp -R "$copy/api" "$copy/config" "$copy/.before/"
+cp -R "$copy/api" "$copy/config" "$copy/charts" "$copy/.before/"
 (cd "$copy" && hack/generate.sh "$controller_gen")
-for dir in api config; do
+for dir in api config charts; do
   diff -ru "$copy/.before/$dir" "$copy/$dir" || { echo "$dir: not current; run make generate"; stale=1; }
 done
 
 echo "--- formatting"
 "$golangci_lint" fmt --diff || { echo "not formatted; run make format"; stale=1; }
 
-for module in . hack/tools hack/controlplane; do
+for file in go.mod hack/*/go.mod; do
+  module=$(dirname "$file")
   echo "--- go.mod of $module"
   (cd "$module" && go mod tidy -diff) || { echo "$module/go.mod: not tidy; run go mod tidy there"; stale=1; }
 done

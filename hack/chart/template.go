@@ -1,0 +1,176 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// template is a file of config/ that becomes a template of the chart.
+type template struct {
+	from, to string
+	// when is the condition under which the chart has it; "" for always.
+	when string
+	// replace is done before what is done to every file.
+	replace []replacement
+	// derive makes the text from the file's, before anything is replaced; nil takes it as it is.
+	derive func(text string) (string, error)
+}
+
+// replacement puts an expression of the chart in the place of what config/ says. The old text must be there so many times:
+// a change of config/ that a substitution no longer fits fails, and leaves no setting without effect.
+type replacement struct {
+	old, new string
+	times    int
+}
+
+const header = "{{- /* Generated from config/%s by hack/chart: change it there, and run make generate. */ -}}\n"
+
+// keepAnnotation has Helm leave an object when the release goes: with the kinds every client would go, and with the registry
+// every registration and key.
+const keepAnnotation = `
+  annotations:
+    {{- if .Values.crds.keep }}
+    helm.sh/resource-policy: keep
+    {{- end }}
+    controller-gen`
+
+// everywhere is what differs between any two installations.
+var everywhere = []replacement{ //nolint:gochecknoglobals // a constant table
+	{"hallpass-system", "{{ .Release.Namespace }}", -1},
+	{"hallpass-registry", "{{ .Values.registry.namespace }}", -1},
+}
+
+// podSettings are those that both Deployments have.
+func podSettings(component, memoryLimit string) []replacement {
+	values := ".Values." + component
+	return []replacement{
+		{"        image: ghcr.io/hallpass-dev/" + component + "\n", `        image: {{ include "hallpass.image" (list . "` + component + `") }}
+`, 1},
+		{"imagePullPolicy: IfNotPresent", "imagePullPolicy: {{ .Values.image.pullPolicy }}", 1},
+		{"    metadata:\n      labels: *labels\n    spec:\n", `    metadata:
+      labels: *labels
+      {{- with ` + values + `.podAnnotations }}
+      annotations: {{- toYaml . | nindent 8 }}
+      {{- end }}
+    spec:
+      {{- with .Values.image.pullSecrets }}
+      imagePullSecrets: {{- toYaml . | nindent 6 }}
+      {{- end }}
+      {{- with .Values.priorityClassName }}
+      priorityClassName: {{ . }}
+      {{- end }}
+      {{- with ` + values + `.nodeSelector }}
+      nodeSelector: {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with ` + values + `.tolerations }}
+      tolerations: {{- toYaml . | nindent 6 }}
+      {{- end }}
+`, 1},
+		{"--issuer=$(ISSUER)", `--issuer={{ include "hallpass.issuer" . }}`, 1},
+		{"        envFrom:\n        - configMapRef: {name: hallpass-settings}\n", "", 1},
+		{memoryLimit, "{{ " + values + ".goMemLimit }}", 1},
+	}
+}
+
+// roleLabels are those that kustomize puts on the generated roles.
+var roleLabels = []replacement{ //nolint:gochecknoglobals // a constant table
+	{"\nmetadata:\n", "\nmetadata:\n  labels:\n    app.kubernetes.io/name: hallpass\n    app.kubernetes.io/part-of: hallpass\n", -1},
+}
+
+// resources replaces the block of resources, whatever is in it.
+func resources(component string) func(string) (string, error) {
+	return func(text string) (string, error) {
+		before, rest, found := strings.Cut(text, "        resources:\n")
+		_, after, ends := strings.Cut(rest, "        securityContext:\n")
+		if !found || !ends {
+			return "", fmt.Errorf("the Deployment of the %s has no resources before its securityContext", component)
+		}
+		return before + "        resources: {{- toYaml .Values." + component + ".resources | nindent 10 }}\n        securityContext:\n" + after, nil
+	}
+}
+
+// extraArgs end the list of arguments.
+func extraArgs(component, last string) replacement {
+	return replacement{last, last + `
+        {{- range .Values.` + component + `.extraArgs }}
+        - {{ . | quote }}
+        {{- end }}`, 1}
+}
+
+// templates are all but the kinds, which config/crd lists.
+var templates = []template{ //nolint:gochecknoglobals // a constant table
+	{from: "namespaces/hallpass-registry.yaml", to: "registry.yaml", when: ".Values.registry.create", replace: []replacement{
+		{"  name: hallpass-registry\n", "  name: hallpass-registry\n  annotations:\n    helm.sh/resource-policy: keep # the signing keys are in it\n", 1},
+	}},
+	{from: "rbac/manager.yaml", to: "manager-account.yaml"},
+	{from: "rbac/manager_role.yaml", to: "manager-role.yaml", replace: roleLabels},
+	{from: "rbac/tokenserver.yaml", to: "tokenserver-account.yaml"},
+	{from: "rbac/tokenserver_role.yaml", to: "tokenserver-role.yaml", replace: roleLabels},
+	{from: "rbac/users.yaml", to: "users-roles.yaml", when: ".Values.userRoles"},
+	{from: "admission/manager.yaml", to: "manager-admission.yaml", when: ".Values.admissionPolicies"},
+	{from: "admission/signing-keys.yaml", to: "signing-keys-admission.yaml", when: ".Values.admissionPolicies"},
+	{from: "network/networkpolicies.yaml", to: "networkpolicies.yaml", when: ".Values.networkPolicies.enabled", replace: []replacement{
+		{"kubernetes.io/metadata.name: monitoring", "kubernetes.io/metadata.name: {{ .Values.networkPolicies.metricsNamespace }}", 2},
+		{"    - {protocol: TCP, port: 443}\n    - {protocol: TCP, port: 6443}\n", `    {{- range .Values.networkPolicies.apiServerPorts }}
+    - {protocol: TCP, port: {{ . }}}
+    {{- end }}
+`, 2},
+		{"    - {protocol: TCP, port: https}\n", `    - {protocol: TCP, port: https}
+    {{- range .Values.networkPolicies.tokenServerPorts }}
+    - {protocol: TCP, port: {{ . }}}
+    {{- end }}
+`, 1},
+	}},
+	{from: "manager/deployment.yaml", to: "manager.yaml", derive: resources("manager"), replace: append(podSettings("manager", "440MiB"),
+		replacement{"  replicas: 2\n", "  replicas: {{ .Values.manager.replicas }}\n", 1},
+		replacement{".svc.cluster.local", ".svc.{{ .Values.clusterDomain }}", 1},
+		extraArgs("manager", "        - --health-probe-bind-address=:8081"),
+	)},
+	{from: "manager/poddisruptionbudget.yaml", to: "manager-poddisruptionbudget.yaml"},
+	{from: "tokenserver/deployment.yaml", to: "tokenserver.yaml", derive: resources("tokenserver"), replace: append(podSettings("tokenserver", "200MiB"),
+		replacement{"  replicas: 3\n", "  {{- if not .Values.tokenserver.autoscaling.enabled }}\n  replicas: {{ .Values.tokenserver.replicas }}\n  {{- end }}\n", 1},
+		replacement{"sizeLimit: 128Mi", "sizeLimit: {{ .Values.tokenserver.snapshotSizeLimit }}", 1},
+		replacement{"secretName: hallpass-tokenserver-tls", "secretName: {{ .Values.tokenserver.certificateSecret }}", 1},
+		extraArgs("tokenserver", "        - --snapshot-file=/run/hallpass/snapshot"),
+	)},
+	{from: "tokenserver/service.yaml", to: "tokenserver-service.yaml", replace: []replacement{
+		{"  namespace: hallpass-system\n", "  namespace: hallpass-system\n  {{- with .Values.tokenserver.service.annotations }}\n  annotations: {{- toYaml . | nindent 4 }}\n  {{- end }}\n", 1},
+		{"spec:\n", "spec:\n  type: {{ .Values.tokenserver.service.type }}\n", 1},
+	}},
+	{from: "tokenserver/poddisruptionbudget.yaml", to: "tokenserver-poddisruptionbudget.yaml"},
+	{from: "autoscaling/horizontalpodautoscaler.yaml", to: "tokenserver-autoscaler.yaml", when: ".Values.tokenserver.autoscaling.enabled", replace: []replacement{
+		{"minReplicas: 3", "minReplicas: {{ .Values.tokenserver.replicas }}", 1},
+		{"maxReplicas: 10", "maxReplicas: {{ .Values.tokenserver.autoscaling.maxReplicas }}", 1},
+		{"averageUtilization: 70", "averageUtilization: {{ .Values.tokenserver.autoscaling.cpuUtilization }}", 1},
+	}},
+}
+
+// render is the text of a template.
+func (t template) render(root string) (string, error) {
+	content, err := os.ReadFile(filepath.Join(root, t.from))
+	if err != nil {
+		return "", fmt.Errorf("read the source of a template: %w", err)
+	}
+	// What looks like a template in config/ is text, such as the examples in the descriptions of fields.
+	text := strings.ReplaceAll(string(content), "{{", `{{ "{{" }}`)
+	if t.derive != nil {
+		if text, err = t.derive(text); err != nil {
+			return "", err
+		}
+	}
+	for _, r := range append(t.replace, everywhere...) {
+		if found := strings.Count(text, r.old); r.times >= 0 && found != r.times {
+			return "", fmt.Errorf("config/%s has %d times %q, and hack/chart expects it %d times", t.from, found, r.old, r.times)
+		}
+		text = strings.ReplaceAll(text, r.old, r.new)
+	}
+	if t.when != "" {
+		text = "{{- if " + t.when + " }}\n" + strings.TrimSuffix(text, "\n") + "\n{{- end }}\n"
+	}
+	return fmt.Sprintf(header, t.from) + text, nil
+}
