@@ -18,6 +18,7 @@ func AddToScheme(scheme *runtime.Scheme) error {
 		&OAuth2Client{}, &OAuth2ClientList{},
 		&OAuth2Resource{}, &OAuth2ResourceList{},
 		&OAuth2Policy{}, &OAuth2PolicyList{},
+		&TokenRevocation{}, &TokenRevocationList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
@@ -44,6 +45,9 @@ const (
 	LabelClientConfig = "hallpass.dev/client-config"
 	// LabelCredentials with the value "true" lets an OAuth2Client of source Existing read a Secret.
 	LabelCredentials = "hallpass.dev/credentials"
+	// LabelRevocationBatch on a TokenRevocation that a token server or the manager wrote is the object's own name, so that one request
+	// can delete many of them by name.
+	LabelRevocationBatch = "hallpass.dev/revocation-batch"
 	// LabelManagedBy and ManagedBy mark what the operator wrote.
 	LabelManagedBy = "app.kubernetes.io/managed-by"
 	ManagedBy      = "hallpass"

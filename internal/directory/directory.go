@@ -1,9 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package directory is the token server's only sight of Kubernetes: it watches the registry namespace for registrations and
-// signing keys, and the OAuth2Clients themselves for what can deny, and answers from memory. It grants nothing on its own
-// and writes nothing. It holds no Kubernetes object, only what it decoded from them.
+// Package directory is the token server's only sight of Kubernetes: it watches the registry namespace for registrations,
+// signing keys and revocations, and the OAuth2Clients themselves for what can deny, and answers from memory. It grants nothing on
+// its own and writes nothing but what is revoked. It holds no Kubernetes object, only what it decoded from them.
 package directory
 
 import (
@@ -49,6 +49,8 @@ type Config struct {
 	MaxStaleness time.Duration
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// RevocationSeen is told how long after it was written a batch of revocations came; nil if nobody asks.
+	RevocationSeen func(lag time.Duration)
 }
 
 // Directory answers from memory who is registered, who is denied and which keys there are. Every record in it is immutable
@@ -66,6 +68,10 @@ type Directory struct {
 	keys      keys
 	trust     trust
 
+	// revocations are the state of TokenRevocations, and what this replica has taken back itself.
+	revocations    oauth2.Revocations
+	revocationSeen func(lag time.Duration)
+
 	now          func() time.Time
 	maxStaleness time.Duration
 	// sources are the watches, and listing keeps their lists apart from the adoption of a snapshot.
@@ -76,7 +82,7 @@ type Directory struct {
 	adopted atomic.Bool
 }
 
-// The token server reads the OAuth2Clients for what denies, and the Secrets of the registry, and nothing else.
+// The token server reads the OAuth2Clients for what denies, the Secrets of the registry, and what was revoked.
 //
 // +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2clients,verbs=get;list;watch
 // +kubebuilder:rbac:namespace=hallpass-registry,groups="",resources=secrets,verbs=get;list;watch
@@ -106,13 +112,15 @@ func New(config Config) (*Directory, error) {
 	d := &Directory{
 		namespace: config.RegistryNamespace, log: config.Log, core: core, hallpass: hallpass, reviews: reviews,
 		now: config.Now, maxStaleness: config.MaxStaleness,
-		snapshot: snapshot{file: config.SnapshotFile, changed: make(chan struct{}, 1)},
+		revocationSeen: config.RevocationSeen,
+		snapshot:       snapshot{file: config.SnapshotFile, changed: make(chan struct{}, 1)},
 	}
 	if d.now == nil {
 		d.now = time.Now
 	}
 	d.watch(d.core, resourceSecrets, d.namespace, &corev1.Secret{}, secretStore{d})
 	d.watch(d.hallpass, resourceClients, "", &v1alpha1.OAuth2Client{}, ownerStore{&d.owners})
+	d.watch(d.hallpass, resourceRevocations, d.namespace, &v1alpha1.TokenRevocation{}, revocationStore{d})
 	return d, nil
 }
 
@@ -145,6 +153,7 @@ func (d *Directory) Run(ctx context.Context) {
 	running.Go(func() { d.bridge(ctx) })
 	running.Go(func() { d.keepSnapshot(ctx) })
 	running.Go(func() { d.keepTrust(ctx) })
+	running.Go(func() { d.sweepRevocations(ctx) })
 	running.Wait()
 }
 

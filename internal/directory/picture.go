@@ -28,6 +28,8 @@ type picture struct {
 	resources map[string]*oauth2.Resource
 	ring      keyring.Ring
 	trust     *readCluster
+	// revoked is what was taken back. It may become more while it is written, which is no harm.
+	revoked *oauth2.Revocations
 }
 
 // errPicture is wrapped by every failure to read one.
@@ -41,6 +43,8 @@ const (
 	sectionResources = "resources"
 	sectionKeys      = "keys"
 	sectionTrust     = "trust"
+	sectionRevoked   = "revoked"
+	sectionSelectors = "selectors"
 )
 
 // section is one part of a picture: how it is written and how one of its records is read.
@@ -59,6 +63,8 @@ func (p *picture) sections() []section {
 		{sectionResources, p.writeResources, p.readResource},
 		{sectionKeys, p.writeKeys, p.readKeys},
 		{sectionTrust, p.writeTrust, p.readTrust},
+		{sectionRevoked, p.writeRevoked, p.readRevoked},
+		{sectionSelectors, p.writeSelectors, p.readSelector},
 	}
 }
 
@@ -78,6 +84,7 @@ func (p *picture) write(w *recordWriter) error {
 func readPicture(document string) (*picture, error) {
 	p := &picture{
 		marks: map[string]uint64{}, clients: map[hash]packed{}, owners: map[hash]packedOwner{}, resources: map[string]*oauth2.Resource{},
+		revoked: &oauth2.Revocations{},
 	}
 	u := &unpacker{rest: document}
 	p.heard = time.Unix(0, u.number())

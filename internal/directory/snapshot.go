@@ -134,6 +134,8 @@ func (d *Directory) adopt(p *picture) {
 			}
 		case resourceClients:
 			d.owners.byName.fill(p.owners)
+		case resourceRevocations:
+			d.adoptRevoked(p.revoked)
 		}
 		s.resume(p.heard, p.marks[s.resource])
 	}
@@ -147,7 +149,7 @@ func (d *Directory) adopt(p *picture) {
 func (d *Directory) picture() *picture {
 	p := &picture{
 		heard: d.Heard(), marks: map[string]uint64{}, clients: d.clients.byName.all(), owners: d.owners.byName.all(),
-		resources: d.resources.all(), ring: d.Ring(), trust: d.trust.held.Load(),
+		resources: d.resources.all(), ring: d.Ring(), trust: d.trust.held.Load(), revoked: &d.revocations,
 	}
 	for _, s := range d.sources {
 		_, _, p.marks[s.resource] = s.state()

@@ -76,6 +76,9 @@ func (f *fixture) source(t testing.TB, resource string) *source {
 	return nil
 }
 
+// A token and an assertion that are good no more.
+var revoked, used = oauth2.RevocationID{1}, oauth2.RevocationID{2}
+
 // The clients of the tests: one in the short form, one that has none.
 var (
 	reporting = oauth2.Client{
@@ -126,6 +129,19 @@ func (f *fixture) fill(t testing.TB) {
 	f.trust.held.Store(trust)
 	f.list(t, resourceSecrets, "100", secrets...)
 	f.list(t, resourceClients, "101", ownerObject(reporting, "8"), ownerObject(pod, "9"))
+	f.list(t, resourceRevocations, "102", &v1alpha1.TokenRevocation{
+		ObjectMeta: metav1.ObjectMeta{Name: "all", ResourceVersion: "10", CreationTimestamp: metav1.NewTime(f.now)},
+		Spec: v1alpha1.TokenRevocationSpec{Selector: v1alpha1.RevocationSelector{
+			IssuedBefore: new(metav1.NewTime(f.now.Add(-time.Hour))), Namespace: "shop",
+		}},
+	}, &v1alpha1.TokenRevocation{
+		ObjectMeta: metav1.ObjectMeta{Name: "batch", ResourceVersion: "11"},
+		Spec: v1alpha1.TokenRevocationSpec{Batch: v1alpha1.RevocationBatch{
+			Tokens:     v1alpha1.RevocationEntries(oauth2.EncodeRevocations([]oauth2.Revocation{oauth2.NewRevocation(revoked, noon.Add(2*time.Hour))})),
+			ExpiresAt:  new(metav1.NewTime(noon.Add(2 * time.Hour))),
+			Assertions: v1alpha1.RevocationEntries(oauth2.EncodeRevocations([]oauth2.Revocation{oauth2.NewRevocation(used, noon.Add(2*time.Hour))})),
+		}},
+	})
 }
 
 // known is what callers get to see of a Directory.
@@ -134,6 +150,8 @@ func known(d *Directory) map[string]any {
 	return map[string]any{
 		"reporting": d.Record(reporting.ID), "pod": d.Record(pod.ID), "resource": d.ResourceByIdentifier(orders.Identifier),
 		"keys": string(ring), "cluster": d.Trust().Issuer, "cluster keys": len(d.Trust().Keys.Keys), "heard": d.Heard().Unix(), "ready": d.Ready() == nil,
+		"revoked": d.Revocations().Revoked(oauth2.Claims{ID: revoked.String(), IssuedAt: noon}, "", noon), "used": d.Revocations().Used(used, noon),
+		"revoked before": d.Revocations().RevokedBefore(reporting.ID, "shop").Unix(),
 	}
 }
 
@@ -192,6 +210,10 @@ func TestTheFirstListTakesThePlaceOfASnapshot(t *testing.T) {
 		t.Errorf("the snapshot brought an owner back that the list does not have: %q", got)
 	}
 	after.list(t, resourceSecrets, "151")
+	after.list(t, resourceRevocations, "152")
+	if after.Revocations().RevokedBefore(reporting.ID, "shop") != (time.Time{}) || !after.Revocations().Used(used, noon) {
+		t.Error("a selector that the list does not have still holds, or what was used may be used again")
+	}
 	if after.Record(reporting.ID).Client != nil || after.ResourceByIdentifier(orders.Identifier) != nil || after.Bridging() {
 		t.Error("what the list does not have is still there")
 	}
@@ -335,6 +357,7 @@ func TestTheSnapshotServesWhileTheAPIServerIsAway(t *testing.T) {
 	}()
 	there.list(t, resourceSecrets, "1")
 	there.list(t, resourceClients, "1")
+	there.list(t, resourceRevocations, "1")
 	<-done
 	if there.adopted.Load() || there.Record(reporting.ID).Client != nil {
 		t.Error("the snapshot was used although the API server is there")
@@ -388,6 +411,7 @@ func TestSilenceIsThatOfTheWatchWhichIsFurthestBehind(t *testing.T) {
 		t.Errorf("before anything was read: %s, stale %t", got, f.Stale())
 	}
 	f.fill(t)
+	f.sources = f.sources[:2] // two are enough to tell the one that is behind
 	secrets, clients := f.source(t, resourceSecrets), f.source(t, resourceClients)
 	for _, c := range []struct {
 		name string

@@ -64,8 +64,13 @@ const (
 	ReasonTokenExpired        Reason = "TokenExpired"
 	ReasonTokenNotYetValid    Reason = "TokenNotYetValid"
 	ReasonTokenClientChanged  Reason = "TokenClientChanged"
+	ReasonTokenRevoked        Reason = "TokenRevoked"
 	ReasonNotForCaller        Reason = "NotForCaller"
 	ReasonLookupUnavailable   Reason = "LookupUnavailable"
+	// ReasonTokenOfAnother: a client wants to revoke what was issued to another one.
+	ReasonTokenOfAnother Reason = "TokenOfAnotherClient"
+	// ReasonRevocationNotDurable: what was revoked could not be written; it holds at the replica that was asked.
+	ReasonRevocationNotDurable Reason = "RevocationNotDurable"
 	// ReasonWrongAudience: the token is good, but for another audience than the one that a proxy requires.
 	ReasonWrongAudience Reason = "WrongAudience"
 	// ReasonInsufficientScope: the token is good and lacks a scope that a proxy requires.

@@ -14,6 +14,7 @@ import (
 const (
 	TokenPath         = "/oauth2/token"
 	IntrospectionPath = "/oauth2/introspect"
+	RevocationPath    = "/oauth2/revoke"
 	JWKSPath          = "/oauth2/jwks"
 	ForwardAuthPath   = "/forward-auth"
 	MetadataPath      = "/.well-known/oauth-authorization-server"

@@ -47,6 +47,9 @@ func (s *Server) access(ctx context.Context, q question, e *event) (judgement, e
 	if denial := record.TokenDenial(claims); denial != "" {
 		return judgement{denial: denial}, nil
 	}
+	if s.Directory.Revocations().Revoked(claims, record.Client.Namespace, s.Now()) {
+		return judgement{denial: oauth2.ReasonTokenRevoked}, nil
+	}
 	narrowed, denial := s.narrow(ctx, claims, record.Client, throttleKey{q.asker, claims.ClientID})
 	if denial == "" && len(narrowed.Scopes) < len(claims.Scopes) {
 		denial = q.refuses(ctx, narrowed) // a scope that was withdrawn is one that is missing

@@ -80,17 +80,22 @@ func (s *Server) trust() oauth2.Cluster {
 	return s.Cluster.Trust()
 }
 
-// spend uses up an assertion; a secret can be used again.
+// spend uses up an assertion, here at once and at the other replicas soon after; a secret can be used again.
 func (s *Server) spend(client *oauth2.Client, c credential) error {
 	if c.assertion == nil {
 		return nil
 	}
-	fresh, room := s.replays.use(client.ID, c.assertion.ID, c.assertion.ExpiresAt, s.Now())
+	id := oauth2.AssertionIDOf(client.ID, c.assertion.ID)
+	if s.Directory.Revocations().Used(id, s.Now()) {
+		return oauth2.Replayed()
+	}
+	fresh, room := s.replays.use(id, c.assertion.ExpiresAt, s.Now())
 	switch {
 	case !room:
 		return overloaded()
 	case !fresh:
 		return oauth2.Replayed()
 	}
+	s.commits.use(oauth2.NewRevocation(id, c.assertion.ExpiresAt))
 	return nil
 }

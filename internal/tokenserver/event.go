@@ -41,6 +41,8 @@ type event struct {
 	subject    string
 	audience   string
 	scope      string
+	// revoked says that the token was revoked, for good.
+	revoked bool
 	// required is what a proxy's configuration wants of the token.
 	required oauth2.Requirement
 }
@@ -97,6 +99,9 @@ func (e *event) fields() [13]field {
 func (e *event) outcome() string {
 	if e.reason != "" {
 		return "refused"
+	}
+	if e.revoked {
+		return "revoked"
 	}
 	return "allowed"
 }

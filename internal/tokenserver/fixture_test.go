@@ -43,6 +43,7 @@ type memory struct {
 	// later is the ring at the source, if it is another one; keysAsked counts who asked for it.
 	later     keyring.Ring
 	keysAsked int
+	revoked   oauth2.Revocations
 }
 
 func (m *memory) Record(clientID string) oauth2.Record {
@@ -97,6 +98,8 @@ func (m *memory) Scopes() []string {
 }
 
 func (m *memory) Ring() keyring.Ring { return m.ring }
+
+func (m *memory) Revocations() *oauth2.Revocations { return &m.revoked }
 
 func (m *memory) LookUp(_ context.Context, clientID string) (oauth2.Record, error) {
 	m.mu.Lock()

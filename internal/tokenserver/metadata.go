@@ -27,6 +27,7 @@ type metadataDocument struct {
 	Issuer                   string              `json:"issuer"`
 	TokenEndpoint            string              `json:"token_endpoint"`
 	IntrospectionEndpoint    string              `json:"introspection_endpoint"`
+	RevocationEndpoint       string              `json:"revocation_endpoint"`
 	JWKSURI                  string              `json:"jwks_uri"`
 	GrantTypes               []string            `json:"grant_types_supported"`
 	ResponseTypes            []string            `json:"response_types_supported"`
@@ -35,6 +36,8 @@ type metadataDocument struct {
 	TokenAuthAlgorithms      []jws.Algorithm     `json:"token_endpoint_auth_signing_alg_values_supported"`
 	IntrospectionAuthMethods []oauth2.AuthMethod `json:"introspection_endpoint_auth_methods_supported"`
 	IntrospectionAlgorithms  []jws.Algorithm     `json:"introspection_endpoint_auth_signing_alg_values_supported"`
+	RevocationAuthMethods    []oauth2.AuthMethod `json:"revocation_endpoint_auth_methods_supported"`
+	RevocationAuthAlgorithms []jws.Algorithm     `json:"revocation_endpoint_auth_signing_alg_values_supported"`
 	IDTokenAlgorithms        []jws.Algorithm     `json:"id_token_signing_alg_values_supported"`
 	AccessTokenAlgorithms    []jws.Algorithm     `json:"access_token_signing_alg_values_supported"`
 	IntrospectionSigning     []jws.Algorithm     `json:"introspection_signing_alg_values_supported"` // RFC 9701 section 7
@@ -74,6 +77,7 @@ func (s *Server) describeServer() metadataDocument {
 		Issuer:                   s.Issuer.String(),
 		TokenEndpoint:            s.Issuer.URL(oauth2.TokenPath),
 		IntrospectionEndpoint:    s.Issuer.URL(oauth2.IntrospectionPath),
+		RevocationEndpoint:       s.Issuer.URL(oauth2.RevocationPath),
 		JWKSURI:                  s.Issuer.URL(oauth2.JWKSPath),
 		GrantTypes:               []string{oauth2.GrantClientCredentials},
 		ResponseTypes:            []string{"none"}, // required, and must not be empty (RFC 8414 section 3.2)
@@ -82,6 +86,8 @@ func (s *Server) describeServer() metadataDocument {
 		TokenAuthAlgorithms:      assertions,
 		IntrospectionAuthMethods: methods,
 		IntrospectionAlgorithms:  assertions,
+		RevocationAuthMethods:    methods,
+		RevocationAuthAlgorithms: assertions,
 		IDTokenAlgorithms:        algorithms,
 		AccessTokenAlgorithms:    algorithms,
 		IntrospectionSigning:     algorithms,

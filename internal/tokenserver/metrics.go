@@ -18,6 +18,7 @@ type Metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	reviews  *prometheus.CounterVec
+	revocationMetrics
 	// common are the series of each endpoint that most requests count in, found once.
 	common map[string]commonSeries
 }
@@ -45,6 +46,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		Help: "Reviews of service accounts' tokens by the API server, by its verdict; unreachable ones were decided without it.",
 	}, []string{"verdict"})
 	registry.MustRegister(m.requests, m.duration, m.reviews)
+	m.revocationMetrics = newRevocationMetrics(registry)
 	m.common = map[string]commonSeries{}
 	for _, endpoint := range endpoints {
 		m.common[endpoint] = commonSeries{m.requests.WithLabelValues(endpoint, strconv.Itoa(http.StatusOK), ""), m.duration.WithLabelValues(endpoint)}

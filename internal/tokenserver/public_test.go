@@ -65,6 +65,7 @@ const wantMetadata = `{
   "issuer": "https://hallpass.test",
   "token_endpoint": "https://hallpass.test/oauth2/token",
   "introspection_endpoint": "https://hallpass.test/oauth2/introspect",
+  "revocation_endpoint": "https://hallpass.test/oauth2/revoke",
   "jwks_uri": "https://hallpass.test/oauth2/jwks",
   "grant_types_supported": [
     "client_credentials"
@@ -92,6 +93,17 @@ const wantMetadata = `{
     "private_key_jwt"
   ],
   "introspection_endpoint_auth_signing_alg_values_supported": [
+    "ES256",
+    "RS256",
+    "PS256",
+    "EdDSA"
+  ],
+  "revocation_endpoint_auth_methods_supported": [
+    "client_secret_basic",
+    "client_secret_post",
+    "private_key_jwt"
+  ],
+  "revocation_endpoint_auth_signing_alg_values_supported": [
     "ES256",
     "RS256",
     "PS256",

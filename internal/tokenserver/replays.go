@@ -4,10 +4,10 @@
 package tokenserver
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"sync"
 	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
 // replayEntries bounds the assertions that a replica remembers, about 10 MiB. Only assertions that are signed by a registered
@@ -17,14 +17,13 @@ const replayEntries = 128 << 10
 // replays remembers the assertions that were used until they expire, so that each is used once.
 type replays struct {
 	mu    sync.Mutex
-	used  map[[sha256.Size]byte]time.Time
+	used  map[oauth2.RevocationID]time.Time
 	swept time.Time
 }
 
 // use notes an assertion. fresh says that it was not used before; room, that there is a place to note it. Without room nothing
 // is known and nothing may be let in.
-func (r *replays) use(clientID, id string, expiresAt, now time.Time) (fresh, room bool) {
-	key := replayKey(clientID, id)
+func (r *replays) use(key oauth2.RevocationID, expiresAt, now time.Time) (fresh, room bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if end, there := r.used[key]; there && now.Before(end) {
@@ -43,10 +42,4 @@ func (r *replays) use(clientID, id string, expiresAt, now time.Time) (fresh, roo
 	}
 	r.used[key] = expiresAt
 	return true, true
-}
-
-// replayKey is a hash over the length of the client_id, it and the id: no two pairs have the same input.
-func replayKey(clientID, id string) [sha256.Size]byte {
-	buffer := binary.BigEndian.AppendUint64(make([]byte, 0, 256), uint64(len(clientID)))
-	return sha256.Sum256(append(append(buffer, clientID...), id...))
 }

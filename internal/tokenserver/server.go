@@ -1,14 +1,13 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package tokenserver is the HTTP edge of the protocol: token endpoint (RFC 6749), introspection (RFC 7662), keys
-// (RFC 7517), metadata (RFC 8414) and the answers to proxies that let only good tokens pass (RFC 6750). It parses a request
+// Package tokenserver is the HTTP edge of the protocol: token endpoint (RFC 6749), introspection (RFC 7662), revocation
+// (RFC 7009), keys (RFC 7517), metadata (RFC 8414) and the answers to proxies that let only good tokens pass (RFC 6750). It parses a request
 // once, asks package oauth2 and answers; who is registered a Directory tells it. It knows no Kubernetes.
 package tokenserver
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"io"
 	"log/slog"
@@ -40,12 +39,16 @@ type Directory interface {
 	LookUpResource(ctx context.Context, identifier string) (*oauth2.Resource, error)
 	// Scopes are the names of the scopes of all resources.
 	Scopes() []string
+	// Revocations are what was taken back, as far as memory knows.
+	Revocations() *oauth2.Revocations
 }
 
 // Config is what a Server needs.
 type Config struct {
 	Issuer    oauth2.Issuer
 	Directory Directory
+	// Journal keeps what is revoked; see Server.Run.
+	Journal Journal
 	// Cluster vouches for the tokens of service accounts; nil lets none in.
 	Cluster Cluster
 	// Audit gets one line per decision.
@@ -78,11 +81,14 @@ type Server struct {
 	// failures are those by source and client; successes those by client; questions those by the caller and the client of the
 	// token that it asks about.
 	failures, successes, questions *throttle
-	inFlight, largeBodies          gate
-	replays                        replays
-	verified                       *verified
-	rendered                       atomic.Pointer[renderedMetadata]
-	reviews                        *reviews
+	// revocations are those by client.
+	revocations                     *throttle
+	inFlight, largeBodies, revoking gate
+	replays                         replays
+	commits                         *commits
+	verified                        *verified
+	rendered                        atomic.Pointer[renderedMetadata]
+	reviews                         *reviews
 }
 
 // New makes a Server.
@@ -104,8 +110,11 @@ func New(config Config) *Server {
 		questions:   newThrottle(failureBurst, failureInterval),
 		inFlight:    make(gate, config.MaxInFlight),
 		largeBodies: make(gate, maxLargeBodies),
+		revoking:    make(gate, maxRevoking),
+		revocations: newThrottle(clientBurstSeconds*config.ClientRate, time.Second/time.Duration(config.ClientRate)),
+		commits:     newCommits(config),
 		verified:    newVerified(),
-		replays:     replays{used: map[[sha256.Size]byte]time.Time{}},
+		replays:     replays{used: map[oauth2.RevocationID]time.Time{}},
 		reviews:     newReviews(config),
 	}
 }
@@ -114,6 +123,7 @@ func New(config Config) *Server {
 const (
 	endpointToken      = "token"
 	endpointIntrospect = "introspect"
+	endpointRevoke     = "revoke"
 	endpointKeys       = "jwks"
 	endpointMetadata   = "metadata"
 	endpointForward    = "forward-auth"
@@ -123,7 +133,7 @@ const (
 
 // endpoints are all of them.
 var endpoints = [...]string{
-	endpointToken, endpointIntrospect, endpointKeys, endpointMetadata, endpointForward, endpointExtAuthz, endpointNone,
+	endpointToken, endpointIntrospect, endpointRevoke, endpointKeys, endpointMetadata, endpointForward, endpointExtAuthz, endpointNone,
 }
 
 // Handler is every route of the public port.
@@ -133,6 +143,7 @@ func (s *Server) Handler() http.Handler {
 		s.post(mux, tokenPath, endpointToken, s.token, s.TokenByGet)
 	}
 	s.post(mux, oauth2.IntrospectionPath, endpointIntrospect, s.introspect, false)
+	s.post(mux, oauth2.RevocationPath, endpointRevoke, s.revoke, false)
 	s.get(mux, oauth2.JWKSPath, endpointKeys, s.jwks)
 	s.get(mux, oauth2.MetadataPath, endpointMetadata, s.metadata)
 	s.get(mux, oauth2.DiscoveryPath, endpointMetadata, s.metadata)
@@ -173,7 +184,7 @@ const aliasLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 // are served already, or that are there twice.
 func CheckAliases(aliases []string) error {
 	served := []string{
-		oauth2.TokenPath, oauth2.IntrospectionPath, oauth2.JWKSPath, oauth2.MetadataPath, oauth2.DiscoveryPath,
+		oauth2.TokenPath, oauth2.IntrospectionPath, oauth2.RevocationPath, oauth2.JWKSPath, oauth2.MetadataPath, oauth2.DiscoveryPath,
 		oauth2.ForwardAuthPath,
 	}
 	for _, alias := range aliases {

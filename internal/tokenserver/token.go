@@ -38,11 +38,15 @@ func (s *Server) token(r *http.Request, form oauth2.Form, e *event) (answer, err
 		return answer{}, err
 	}
 	now := s.Now()
+	issuedAt, err := oauth2.IssueAt(s.Directory.Revocations().RevokedBefore(client.ID, client.Namespace), now)
+	if err != nil {
+		return answer{}, err
+	}
 	key, err := oauth2.SigningKey(client, s.Directory.Ring(), now)
 	if err != nil {
 		return answer{}, err
 	}
-	token, err := s.Issuer.Issue(client, grant, key, now, s.Random)
+	token, err := s.Issuer.Issue(client, grant, key, issuedAt, s.Random)
 	if err != nil {
 		return answer{}, err
 	}

@@ -223,6 +223,7 @@ func TestANamespaceAdminCannotEscalate(t *testing.T) {
 	m.tryBadSpecs(try)
 	m.tryConditions(ctx, try, vault)
 	m.tryForgedStatus(ctx, try, vault)
+	m.tryRevoking(ctx, try, secret, tokenOfVictim)
 
 	// With a token request.
 	for name, c := range map[string]struct{ parameters, want string }{
@@ -457,6 +458,43 @@ func (m *mallory) tryConditions(ctx context.Context, try trying, vault string) {
 			}}
 		})
 	})
+}
+
+// tryRevoking are attempts to end the victim's tokens, and to bring her own back.
+func (m *mallory) tryRevoking(ctx context.Context, try trying, hers *corev1.Secret, tokenOfVictim string) {
+	selecting := func(namespace string) *v1alpha1.TokenRevocation {
+		return &v1alpha1.TokenRevocation{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: m.name()},
+			Spec: v1alpha1.TokenRevocationSpec{Selector: v1alpha1.RevocationSelector{
+				IssuedBefore: new(metav1.NewTime(time.Now().AddDate(1, 0, 0))), Namespace: "victim",
+			}},
+		}
+	}
+	kept := selecting(installation.RegistryNamespace)
+	kept.Spec.Selector.Namespace = "nowhere"
+	must(m.T, cluster.Create(ctx, kept))
+	for name, attempt := range map[string]func() error{
+		"a revocation in the registry": func() error { return m.admin.Create(ctx, selecting(installation.RegistryNamespace)) },
+		"one with every right at home": func() error { return m.wild.Create(ctx, selecting(installation.RegistryNamespace)) },
+		"a revocation at home":         func() error { return m.admin.Create(ctx, selecting(homeOfMallory)) },
+		"deleting a revocation":        func() error { return m.wild.Delete(ctx, kept.DeepCopy()) },
+		"listing revocations": func() error {
+			return m.admin.List(ctx, &v1alpha1.TokenRevocationList{}, client.InNamespace(installation.RegistryNamespace))
+		},
+	} {
+		try(name, "forbidden", func() string { return said(attempt()) })
+	}
+	try("a revocation at home with every right there", `"active":true`, func() string {
+		must(m.T, m.wild.Create(ctx, selecting(homeOfMallory)))
+		return m.introspect(m.victim, tokenOfVictim)
+	})
+	try("revoking the victim's token", "unauthorized_client", func() string {
+		there := hers.DeepCopy()
+		there.Data["url"] = []byte(hallpass.Issuer.URL(oauth2.RevocationPath))
+		_, body := post(m.T, there, "url", url.Values{"token": {tokenOfVictim}})
+		return fmt.Sprint(body["error"])
+	})
+	try("which stays good", `"active":true`, func() string { return m.introspect(m.victim, tokenOfVictim) })
 }
 
 // tryForgedStatus are attempts with a role that may write status.

@@ -133,6 +133,7 @@ type directory struct {
 	mu      sync.Mutex
 	ring    keyring.Ring
 	records map[string]oauth2.Record
+	revoked oauth2.Revocations
 }
 
 func (d *directory) set(clientID string, record oauth2.Record) {
@@ -163,6 +164,8 @@ func (*directory) LookUpResource(context.Context, string) (*oauth2.Resource, err
 func (*directory) Scopes() []string { return nil }
 
 func (d *directory) Ring() keyring.Ring { return d.ring }
+
+func (d *directory) Revocations() *oauth2.Revocations { return &d.revoked }
 
 func (d *directory) LookUpRing(context.Context) (keyring.Ring, error) { return d.ring, nil }
 

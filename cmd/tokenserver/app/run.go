@@ -62,8 +62,10 @@ func Run(ctx context.Context, o Options) error {
 	defer runtime.KeepAlive(headroom)
 	log := NewLog(o)
 	registry := newRegistry()
+	metrics := tokenserver.NewMetrics(registry)
 	dir, err := directory.New(directory.Config{
 		REST: o.REST, RegistryNamespace: o.RegistryNamespace, Log: log, SnapshotFile: o.SnapshotFile, MaxStaleness: o.MaxStaleness,
+		RevocationSeen: metrics.RevocationSeen,
 	})
 	if err != nil {
 		return err
@@ -75,7 +77,7 @@ func Run(ctx context.Context, o Options) error {
 	observeDirectory(registry, dir)
 	observeBuild(registry, o.Version)
 	server := tokenserver.New(tokenserver.Config{
-		Issuer: o.Issuer, Directory: dir, Cluster: dir, Audit: log, Metrics: tokenserver.NewMetrics(registry), Random: rand.Reader,
+		Issuer: o.Issuer, Directory: dir, Journal: dir, Cluster: dir, Audit: log, Metrics: metrics, Random: rand.Reader,
 		Tracer: tracer, TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate,
 		Stale: dir.Stale,
 	})
@@ -104,16 +106,17 @@ func Run(ctx context.Context, o Options) error {
 	var running sync.WaitGroup
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	running.Go(func() { dir.Run(watching) })
+	running.Go(func() { server.Run(watching) }) // to the end: requests in flight wait for it, and it flushes
 	failed := make(chan error, 3)
 	envoy.start(&running, failed)
 	running.Go(func() { failed <- serve(public, bounded(publicListener, o)) })
 	running.Go(func() { failed <- serve(ops, opsListener) })
 	err = untilStopped(ctx, failed, &stopping, o.ShutdownLag)
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-	defer cancel()
-	err = errors.Join(err, public.Shutdown(drain), ops.Shutdown(drain))
-	envoy.shutdown(drain)
-	stopTracing(drain)
+	err = errors.Join(err, drain(ctx, func(ctx context.Context) error {
+		defer stopTracing(ctx)
+		defer envoy.shutdown(ctx)
+		return errors.Join(public.Shutdown(ctx), ops.Shutdown(ctx))
+	}))
 	stopWatching()
 	running.Wait()
 	log.Info("stopped")
@@ -146,6 +149,13 @@ func untilStopped(ctx context.Context, failed <-chan error, stopping *atomic.Boo
 	case <-time.After(lag):
 		return nil
 	}
+}
+
+// drain lets what is in flight finish, within a bound.
+func drain(ctx context.Context, shutdown func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	return shutdown(ctx)
 }
 
 // newRegistry has what every Go process tells of itself.

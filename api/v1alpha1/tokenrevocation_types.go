@@ -1,0 +1,107 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// TokenRevocation takes tokens back before they expire. It counts in the registry namespace only, and has one of two forms: a
+// selector, which a cluster administrator makes with kubectl to take back everything that a client or a namespace was issued; or
+// a batch of single tokens, which the token servers write for the callers of their revocation endpoint. It cannot be changed,
+// and Hallpass deletes it once none of the tokens it takes back could still be valid.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:categories=hallpass
+// +kubebuilder:printcolumn:name="Namespace",type=string,JSONPath=`.spec.selector.namespace`
+// +kubebuilder:printcolumn:name="Client ID",type=string,JSONPath=`.spec.selector.clientID`
+// +kubebuilder:printcolumn:name="Issued Before",type=string,JSONPath=`.spec.selector.issuedBefore`
+// +kubebuilder:printcolumn:name="Batch Until",type=string,JSONPath=`.spec.batch.expiresAt`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type TokenRevocation struct {
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is the standard metadata of a Kubernetes object.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// spec says which tokens are taken back. It cannot be changed.
+	// +required
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a TokenRevocation cannot be changed; create another one"
+	Spec TokenRevocationSpec `json:"spec,omitzero"`
+}
+
+// TokenRevocationList is a list of TokenRevocations.
+//
+// +kubebuilder:object:root=true
+type TokenRevocationList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitzero"`
+	Items           []TokenRevocation `json:"items"`
+}
+
+// TokenRevocationSpec says which tokens are taken back.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.selector) != has(self.batch)",message="give a selector, such as selector: {issuedBefore: 2026-11-23T12:00:00Z, namespace: shop}; batch is for the token servers, and there is never both"
+type TokenRevocationSpec struct {
+	// selector takes back all that was issued to a client, or to every client of a namespace, before an instant.
+	// +optional
+	Selector RevocationSelector `json:"selector,omitzero"`
+
+	// batch takes back single tokens. The token servers write it; the manager merges small ones.
+	// +optional
+	Batch RevocationBatch `json:"batch,omitzero"`
+}
+
+// RevocationSelector selects tokens by whom and when they were issued to.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.namespace) != has(self.clientID)",message="a selector names either a namespace or a clientID: exactly one of them"
+type RevocationSelector struct {
+	// issuedBefore is the instant before which the tokens were issued, in whole seconds. One that is later than the creation of
+	// this object means its creation: whoever wants all tokens back that there are gives any time to come.
+	// +required
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('2020-01-01T00:00:00Z')",message="issuedBefore lies before every token there is; give the time up to which tokens are taken back, such as now in UTC: 2026-11-23T12:00:00Z"
+	IssuedBefore *metav1.Time `json:"issuedBefore,omitempty"`
+
+	// namespace selects the tokens of all clients of that namespace.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="namespace is the name of a namespace: lower-case letters, digits and hyphens"
+	Namespace string `json:"namespace,omitempty"`
+
+	// clientID selects the tokens of the client with that client_id, such as shop.reporting.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[!-9;-~]+$')",message="clientID is a client_id such as shop.reporting: printable ASCII without spaces and colons"
+	ClientID string `json:"clientID,omitempty"`
+}
+
+// RevocationEntries are up to 8192 times 20 bytes in base64: 16 of an id, and its end in seconds since 1970 as a 32-bit number, the
+// most significant byte first.
+//
+// +kubebuilder:validation:MinLength=28
+// +kubebuilder:validation:MaxLength=218456
+// +kubebuilder:validation:Pattern=`^[A-Za-z0-9+/]+={0,2}$`
+// +kubebuilder:validation:XValidation:rule="size(self) % 4 == 0 && (size(self) / 4 * 3 - (self.endsWith('==') ? 2 : self.endsWith('=') ? 1 : 0)) % 20 == 0",message="entries are 20 bytes each, in base64: 16 of the id and 4 of the end"
+type RevocationEntries string
+
+// RevocationBatch is single tokens and client assertions that are good no more.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.tokens) || has(self.assertions)",message="a batch needs tokens or assertions"
+type RevocationBatch struct {
+	// tokens are the revoked tokens. The id of one is its jti, decoded; at most 8192.
+	// +optional
+	Tokens RevocationEntries `json:"tokens,omitempty"`
+
+	// assertions are the client assertions that were used (RFC 7523), which no replica takes again. The id of one is made of a
+	// hash of the client_id and the jti; at most 8192.
+	// +optional
+	Assertions RevocationEntries `json:"assertions,omitempty"`
+
+	// expiresAt is the latest end in the batch, for whoever looks at the object.
+	// +required
+	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
+}

@@ -1,0 +1,176 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+const (
+	resourceRevocations = "tokenrevocations"
+	// sweepInterval is how often revocations that have expired are dropped from memory.
+	sweepInterval = time.Minute
+	// annotationWritten is when a batch was written, to the millisecond: what the API server notes is to the second.
+	annotationWritten = "hallpass.dev/written-at"
+	writtenFormat     = "2006-01-02T15:04:05.000Z07:00"
+)
+
+// The token servers write what is revoked and what was used, and never change or delete it.
+//
+// +kubebuilder:rbac:namespace=hallpass-registry,groups=hallpass.dev,resources=tokenrevocations,verbs=get;list;watch;create
+
+// Revocations are what was taken back, as far as memory knows.
+func (d *Directory) Revocations() *oauth2.Revocations { return &d.revocations }
+
+// WriteRevocations keeps a batch for good: no error means that the API server has it. A name is used for one batch only, so one
+// that is there already holds it.
+func (d *Directory) WriteRevocations(ctx context.Context, name string, batch oauth2.RevocationBatch) error {
+	object := &v1alpha1.TokenRevocation{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace:   d.namespace,
+			Name:        name,
+			Labels:      map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy, v1alpha1.LabelRevocationBatch: name},
+			Annotations: map[string]string{annotationWritten: time.Now().UTC().Format(writtenFormat)},
+		},
+		Spec: v1alpha1.TokenRevocationSpec{Batch: v1alpha1.RevocationBatch{
+			Tokens:     v1alpha1.RevocationEntries(oauth2.EncodeRevocations(batch.Tokens)),
+			Assertions: v1alpha1.RevocationEntries(oauth2.EncodeRevocations(batch.Assertions)),
+			ExpiresAt:  new(metav1.NewTime(batch.ExpiresAt())),
+		}},
+	}
+	err := d.hallpass.Post().Namespace(d.namespace).Resource(resourceRevocations).Body(object).Do(ctx).Error()
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("write revocations %s: %w", name, err)
+	}
+	return nil
+}
+
+// sweepRevocations drops what has expired, from time to time.
+func (d *Directory) sweepRevocations(ctx context.Context) {
+	ticker := time.NewTicker(sweepInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			d.revocations.Sweep(d.now())
+		}
+	}
+}
+
+// lightRevocation is what is left of a TokenRevocation: one of batch and selector, or why it cannot be read.
+type lightRevocation struct {
+	metav1.ObjectMeta
+
+	batch    oauth2.RevocationBatch
+	selector *oauth2.RevocationSelector
+	written  time.Time
+	err      error
+}
+
+// readRevocation reads a TokenRevocation.
+func readRevocation(object *v1alpha1.TokenRevocation) *lightRevocation {
+	read := &lightRevocation{ObjectMeta: lightMeta(object)}
+	if selector := object.Spec.Selector; selector.IssuedBefore != nil {
+		read.selector = &oauth2.RevocationSelector{
+			ClientID: selector.ClientID, Namespace: selector.Namespace,
+			IssuedBefore: oauth2.CutBack(selector.IssuedBefore.Time, object.CreationTimestamp.Time),
+		}
+	}
+	if batch := object.Spec.Batch; batch.ExpiresAt != nil {
+		var tokensErr, assertionsErr error
+		read.batch.Tokens, tokensErr = oauth2.DecodeRevocations(string(batch.Tokens))
+		read.batch.Assertions, assertionsErr = oauth2.DecodeRevocations(string(batch.Assertions))
+		read.err = errors.Join(tokensErr, assertionsErr)
+		if written, err := time.Parse(writtenFormat, object.Annotations[annotationWritten]); err == nil {
+			read.written = written
+		}
+	}
+	return read
+}
+
+// revocationStore is where the watch of TokenRevocations arrives.
+type revocationStore struct{ *Directory }
+
+// Transformer implements cache.TransformingStore.
+func (s revocationStore) Transformer() cache.TransformFunc {
+	return func(object any) (any, error) {
+		if revocation, ok := object.(*v1alpha1.TokenRevocation); ok {
+			return readRevocation(revocation), nil
+		}
+		return object, nil
+	}
+}
+
+func (s revocationStore) Add(object any) error {
+	read, err := s.take(object)
+	if err == nil && !read.written.IsZero() && s.revocationSeen != nil {
+		s.revocationSeen(time.Since(read.written))
+	}
+	return err
+}
+
+func (s revocationStore) Update(object any) error {
+	_, err := s.take(object)
+	return err
+}
+
+// Delete forgets a selector. What a batch said stays until it expires: the manager deletes a batch when another one has it all.
+func (s revocationStore) Delete(object any) error {
+	named, ok := object.(metav1.Object)
+	if !ok {
+		return fmt.Errorf("%T is not a TokenRevocation", object)
+	}
+	s.revocations.Deselect(named.GetName())
+	return nil
+}
+
+// Replace takes a whole list.
+func (s revocationStore) Replace(objects []any, _ string) error {
+	listed := make(map[string]bool, len(objects))
+	for _, object := range objects {
+		read, err := s.take(object)
+		if err != nil {
+			return err
+		}
+		listed[read.Name] = true
+	}
+	s.revocations.KeepSelected(listed)
+	tidy()
+	return nil
+}
+
+func (s revocationStore) Resync() error { return nil }
+
+// take lets a TokenRevocation take effect.
+func (s revocationStore) take(object any) (*lightRevocation, error) {
+	read, ok := object.(*lightRevocation)
+	if !ok {
+		whole, ok := object.(*v1alpha1.TokenRevocation)
+		if !ok {
+			return nil, fmt.Errorf("%T is not a TokenRevocation", object)
+		}
+		read = readRevocation(whole)
+	}
+	if read.err != nil {
+		s.log.Error("cannot read a TokenRevocation; what it takes back stays valid", "name", read.Name, "error", read.err)
+		return read, nil //nolint:nilerr // one object that is broken must not keep the others out
+	}
+	if read.selector != nil {
+		s.revocations.Select(read.Name, *read.selector)
+	}
+	s.revocations.Learn(read.batch, s.now())
+	return read, nil
+}

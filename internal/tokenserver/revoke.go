@@ -1,0 +1,63 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package tokenserver
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// maxRevoking is how many callers wait for a write at once: fewer than may be worked on, so that there is room for everybody else.
+const maxRevoking = DefaultMaxInFlight / 2
+
+// revoke is the revocation endpoint: RFC 7009. The caller is a client that authenticates as at the token endpoint. A token that
+// is none, or none any more, is as good as revoked (section 2.2). token_type_hint says nothing that the token does not say
+// itself, so any is taken and none is needed (section 2.1). 200 means that the revocation survives the end of every process.
+func (s *Server) revoke(r *http.Request, form oauth2.Form, e *event) (answer, error) {
+	caller, err := s.authenticate(r, form, e)
+	if err != nil {
+		return answer{}, err
+	}
+	token := form.Get("token")
+	if token == "" {
+		return answer{}, oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "token is missing")
+	}
+	if wait, ok := s.revocations.take(throttleKey{clientID: caller.ID}, s.Now()); !ok {
+		return answer{}, throttled(wait, "this client revokes tokens faster than it may")
+	}
+	claims, err := s.revocable(r.Context(), token)
+	if err != nil {
+		e.denial = oauth2.ReasonOf(err)
+		return answer{body: rawJSON(nil)}, nil
+	}
+	e.tokenID, e.subject, e.audience = claims.ID, claims.ClientID, claims.Audience
+	switch {
+	case claims.ClientID != caller.ID:
+		return answer{}, oauth2.Refuse(oauth2.UnauthorizedClient, oauth2.ReasonTokenOfAnother, "the token was issued to another client")
+	case claims.ClientUID != caller.UID:
+		e.denial = oauth2.ReasonTokenClientChanged
+		return answer{body: rawJSON(nil)}, nil
+	}
+	if !s.revoking.enter() {
+		return answer{}, overloaded()
+	}
+	defer s.revoking.leave()
+	revoked := oauth2.NewRevocation(oauth2.RevocationIDOf(claims.ID), claims.ExpiresAt)
+	s.Directory.Revocations().Revoke(revoked, s.Now())
+	if err := s.commits.revoke(r.Context(), revoked); err != nil {
+		return answer{}, err
+	}
+	e.revoked = true
+	return answer{body: rawJSON(nil)}, nil
+}
+
+// revocable reads a token that its client may revoke: one that is good in itself. An error says why it is none.
+func (s *Server) revocable(ctx context.Context, token string) (oauth2.Claims, error) {
+	return s.validate(ctx, token)
+}
+
+// Run writes the revocations that the endpoint takes, until the context ends; what is left then it still tries to write.
+func (s *Server) Run(ctx context.Context) { s.commits.run(ctx) }

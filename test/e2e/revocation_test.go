@@ -1,0 +1,212 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e_test
+
+import (
+	"context"
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	tokenserver "github.com/hallpass-dev/hallpass/cmd/tokenserver/app"
+	"github.com/hallpass-dev/hallpass/test/installation"
+)
+
+func TestTheAPIServerRefusesBadRevocations(t *testing.T) {
+	const (
+		form     = "give a selector, such as selector: {issuedBefore: 2026-11-23T12:00:00Z, namespace: shop}"
+		one      = "a selector names either a namespace or a clientID: exactly one of them"
+		entries  = "entries are 20 bytes each, in base64: 16 of the id and 4 of the end"
+		idText   = "clientID is a client_id such as shop.reporting: printable ASCII without spaces and colons"
+		nameText = "namespace is the name of a namespace: lower-case letters, digits and hyphens"
+		end      = ", expiresAt: '2030-01-01T00:00:00Z'}"
+		since    = "selector: {issuedBefore: '2026-11-23T12:00:00Z', "
+	)
+	bytes := func(n int) string { return base64.StdEncoding.EncodeToString(make([]byte, n)) }
+	for spec, message := range map[string]string{
+		since + "namespace: shop}":                                          "",
+		since + "clientID: shop.reporting}":                                 "",
+		since + "clientID: LfXJilIBdz4}":                                    "",
+		"selector: {issuedBefore: '2099-01-01T00:00:00Z', namespace: shop}": "",
+		"{}":                                   form,
+		"selector: {}":                         "spec.selector.issuedBefore: Required value",
+		"selector: {namespace: shop}":          "spec.selector.issuedBefore: Required value",
+		since + "}":                            one,
+		since + "namespace: a, clientID: b.c}": one,
+		since + "namespace: ''}":               "should be at least 1 chars long",
+		since + "namespace: shop.reporting}":   nameText,
+		since + "namespace: '*'}":              nameText,
+		since + "namespace: " + strings.Repeat("a", 64) + "}":                         "may not be more than 63",
+		since + "clientID: 'a b'}":                                                    idText,
+		since + "clientID: 'a:b'}":                                                    idText,
+		since + "name: shop}":                                                         "unknown field",
+		"selector: {issuedBefore: now, namespace: shop}":                              "must be of type date-time",
+		"selector: {issuedBefore: '1970-01-01T00:00:00Z', namespace: shop}":           "issuedBefore lies before every token there is",
+		"batch: {tokens: " + bytes(20) + end:                                          "",
+		"batch: {tokens: " + bytes(20*8192) + ", assertions: " + bytes(20*8192) + end: "",
+		"batch: {tokens: " + bytes(20*8193) + end:                                     "may not be more than 218456",
+		"batch: {tokens: " + bytes(21) + end:                                          entries,
+		"batch: {assertions: " + bytes(39) + end:                                      entries,
+		"batch: {tokens: " + bytes(20)[:27] + end:                                     entries,
+		"batch: {tokens: " + strings.Repeat("+/", 13) + "+=" + end:                    "",
+		"batch: {tokens: '" + strings.Repeat("*", 28) + "'" + end:                     "should match",
+		"batch: {tokens: ''" + end:                                                    "should be at least 28 chars long",
+		"batch: {" + strings.TrimPrefix(end, ", "):                                    "a batch needs tokens or assertions",
+		"batch: {tokens: " + bytes(20) + "}":                                          "spec.batch.expiresAt: Required value",
+		"{" + since + "namespace: a}, batch: {tokens: " + bytes(20) + end + "}":       form,
+	} {
+		t.Run(spec[:min(len(spec), 60)], func(t *testing.T) {
+			var fields map[string]any
+			must(t, yaml.Unmarshal([]byte(spec), &fields))
+			object := &unstructured.Unstructured{Object: map[string]any{
+				"apiVersion": "hallpass.dev/v1alpha1", "kind": "TokenRevocation",
+				"metadata": map[string]any{"namespace": installation.RegistryNamespace, "generateName": "spec-"}, "spec": fields,
+			}}
+			err := cluster.Create(t.Context(), object, client.DryRunAll, client.FieldValidation("Strict"))
+			if message == "" && err != nil {
+				t.Errorf("refused: %v", err)
+			}
+			if message != "" && (err == nil || !strings.Contains(err.Error(), message)) {
+				t.Errorf("%v, want a refusal that says %q", err, message)
+			}
+		})
+	}
+}
+
+func TestARevocationCannotBeChanged(t *testing.T) {
+	revocation := &v1alpha1.TokenRevocation{
+		ObjectMeta: metav1.ObjectMeta{Namespace: installation.RegistryNamespace, Name: "immutable"},
+		Spec:       v1alpha1.TokenRevocationSpec{Selector: v1alpha1.RevocationSelector{IssuedBefore: new(metav1.Now()), Namespace: "nowhere"}},
+	}
+	must(t, cluster.Create(t.Context(), revocation))
+	defer func() { _ = cluster.Delete(context.WithoutCancel(t.Context()), revocation) }()
+	revocation.Spec.Selector.Namespace = "elsewhere"
+	if err := cluster.Update(t.Context(), revocation); err == nil || !strings.Contains(err.Error(), "a TokenRevocation cannot be changed; create another one") {
+		t.Errorf("changed: %v", err)
+	}
+}
+
+// replica is a token server beside the one of the installation.
+type replica struct {
+	url  string
+	stop func() error
+}
+
+func startReplica(t *testing.T) *replica {
+	t.Helper()
+	config, err := hallpass.ControlPlane.ServiceAccountConfig(t.Context(), installation.SystemNamespace, installation.TokenServerAccount)
+	must(t, err)
+	type addresses struct{ public, ops string }
+	listening, stopped := make(chan addresses, 1), make(chan error, 1)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	go func() {
+		stopped <- tokenserver.Run(ctx, tokenserver.Options{
+			Issuer: hallpass.Issuer, REST: config, RegistryNamespace: installation.RegistryNamespace,
+			Listen: "localhost:0", OpsListen: "127.0.0.1:0", RequireHTTPS: true, Log: hallpass.Log,
+			CertFile: filepath.Join(filepath.Dir(hallpass.CAFile), "tls.crt"), KeyFile: filepath.Join(filepath.Dir(hallpass.CAFile), "tls.key"),
+			Listening: func(public, ops string) { listening <- addresses{public, ops} },
+		})
+	}()
+	at := <-listening
+	eventually(t, "the replica is ready", func() bool { return installation.Ready(t.Context(), "http://"+at.ops) })
+	r := &replica{url: "https://localhost:" + at.public[strings.LastIndex(at.public, ":")+1:]}
+	r.stop = func() error {
+		cancel()
+		return <-stopped
+	}
+	r.stop = sync.OnceValue(r.stop)
+	t.Cleanup(func() { must(t, r.stop()) })
+	return r
+}
+
+// ask sends a form to a path of a replica as a client.
+func (r *replica) ask(t *testing.T, as *corev1.Secret, path string, form url.Values) (int, map[string]any) {
+	t.Helper()
+	there := as.DeepCopy()
+	there.Data["url"] = []byte(r.url + path)
+	return post(t, there, "url", form)
+}
+
+func (r *replica) active(t *testing.T, as *corev1.Secret, token string) bool {
+	t.Helper()
+	status, body := r.ask(t, as, "/oauth2/introspect", url.Values{"token": {token}})
+	if status != http.StatusOK {
+		t.Fatalf("introspection: %d %v", status, body)
+	}
+	active, _ := body["active"].(bool)
+	return active
+}
+
+func TestARevokedTokenIsRefusedByEveryReplicaAndByLaterOnes(t *testing.T) {
+	caller := credentials(t, apply(t, "revoking", newClient("caller")))
+	api := credentials(t, apply(t, "revoking", newClient("api")))
+	one, two := startReplica(t), startReplica(t)
+	token, other := fetch(t, caller), fetch(t, caller)
+	for _, r := range []*replica{one, two} {
+		if !r.active(t, api, token) {
+			t.Fatal("the token is not good to begin with")
+		}
+	}
+	if status, body := one.ask(t, api, "/oauth2/revoke", url.Values{"token": {token}}); status != http.StatusBadRequest || body["error"] != "unauthorized_client" {
+		t.Errorf("another client revokes it: %d %v", status, body)
+	}
+	if status, body := one.ask(t, caller, "/oauth2/revoke", url.Values{"token": {token}}); status != http.StatusOK {
+		t.Fatalf("revoke: %d %v", status, body)
+	}
+	if one.active(t, api, token) {
+		t.Error("the replica that was asked still honours it")
+	}
+	eventually(t, "the other replica refuses it", func() bool { return !two.active(t, api, token) })
+	must(t, one.stop())
+	must(t, two.stop())
+	three := startReplica(t)
+	if three.active(t, api, token) {
+		t.Error("a replica that was started later honours it")
+	}
+	if !three.active(t, api, other) {
+		t.Error("the other token was revoked too")
+	}
+}
+
+func TestASelectorTakesBackTheTokensOfANamespaceOrClient(t *testing.T) {
+	there := startReplica(t)
+	for name, selector := range map[string]v1alpha1.RevocationSelector{
+		"client": {ClientID: "takenback-client.caller"}, "namespace": {Namespace: "takenback-namespace"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			namespace := "takenback-" + name
+			caller := credentials(t, apply(t, namespace, newClient("caller")))
+			neighbour := credentials(t, apply(t, namespace, newClient("neighbour")))
+			token, neighbours := fetch(t, caller), fetch(t, neighbour)
+			selector.IssuedBefore = new(metav1.NewTime(time.Now().AddDate(1, 0, 0))) // is cut back to now
+			revocation := &v1alpha1.TokenRevocation{
+				ObjectMeta: metav1.ObjectMeta{Namespace: installation.RegistryNamespace, Name: namespace},
+				Spec:       v1alpha1.TokenRevocationSpec{Selector: selector},
+			}
+			must(t, cluster.Create(t.Context(), revocation))
+			defer func() { must(t, cluster.Delete(context.WithoutCancel(t.Context()), revocation)) }()
+			eventually(t, "its tokens are refused", func() bool { return !there.active(t, caller, token) })
+			if active := there.active(t, neighbour, neighbours); active != (name == "client") {
+				t.Errorf("the neighbour's token is active: %v", active)
+			}
+			status, body := there.ask(t, caller, "/oauth2/token", url.Values{"grant_type": {"client_credentials"}})
+			fresh, _ := body["access_token"].(string)
+			if status != http.StatusOK || !there.active(t, caller, fresh) {
+				t.Errorf("a token that was issued later is not good: %d", status)
+			}
+		})
+	}
+}
