@@ -24,6 +24,7 @@ import (
 
 	manager "github.com/hallpass-dev/hallpass/cmd/manager/app"
 	tokenserver "github.com/hallpass-dev/hallpass/cmd/tokenserver/app"
+	"github.com/hallpass-dev/hallpass/internal/controller/servingcert"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/test/controlplane"
@@ -47,6 +48,8 @@ type Running struct {
 	AllowClientID bool
 	// SigningKeys is how keys live, from the manager's next start on.
 	SigningKeys keyring.Policy
+	// CertificateLives is how long certificates live, from the manager's next start on.
+	CertificateLives servingcert.Lives
 
 	dir         string
 	stopManager func() error
@@ -113,7 +116,7 @@ func (r *Running) StartManager(ctx context.Context) error {
 		return manager.Run(ctx, manager.Options{
 			Issuer: r.Issuer, REST: config, RegistryNamespace: RegistryNamespace, SystemNamespace: SystemNamespace,
 			ServingNames: []string{"localhost"}, ManageServingCertificate: true,
-			SigningKeys:   r.SigningKeys,
+			SigningKeys: r.SigningKeys, CertificateLives: r.CertificateLives,
 			AllowClientID: r.AllowClientID, ProtectedLabels: []string{"kubernetes.io/metadata.name", ProtectedLabel},
 			APIAudiences: []string{"https://kubernetes.default.svc"}, MetricsListen: "0", HealthListen: "0", Log: manager.NewLog(r.Log),
 		})

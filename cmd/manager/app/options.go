@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/hallpass-dev/hallpass/internal/controller/servingcert"
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -35,6 +36,8 @@ type Options struct {
 	// ServingNames are the names of the serving certificate, if it is the manager that makes it.
 	ServingNames             []string
 	ManageServingCertificate bool
+	// CertificateLives is how long certificates live; the zero Lives are the usual ones.
+	CertificateLives servingcert.Lives
 	// SigningKeys is how the keys live that tokens are signed with.
 	SigningKeys keyring.Policy
 	// AllowClientID lets OAuth2Clients choose their client_id.
@@ -72,7 +75,8 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	names := flags.String("serving-dns-names", "", "further names of the serving certificate beside the issuer's host, separated by commas")
 	insecure := flags.Bool("allow-http-issuer", false, "accept an issuer that begins with http://, for a token server that runs with --require-https=false")
 	flags.BoolVar(&o.ManageServingCertificate, "manage-serving-certificate", true,
-		"make and renew the token server's certificate; false if another issuer of certificates does")
+		"make and renew the token server's certificate; false if another issuer of certificates does: "+
+			"then the ca.crt of Secret hallpass-tokenserver-tls is what callers are told to trust")
 	flags.StringVar(&o.RegistryNamespace, "registry-namespace", registration.Namespace, "namespace of registrations and signing keys")
 	flags.StringVar(&o.SystemNamespace, "system-namespace", "hallpass-system", "namespace of the processes, the lease and the certificate authority")
 	o.SigningKeys = keyring.DefaultPolicy(oauth2.MaxTokenLifetime)

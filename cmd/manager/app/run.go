@@ -118,17 +118,13 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	clients := &oauth2client.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Declared: declared, Policy: laidDown, Recorder: mgr.GetEventRecorder("hallpass"),
 		Clock: clock.RealClock{}, Random: rand.Reader, Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace,
-	}
-	if o.ManageServingCertificate {
-		clients.CABundle = types.NamespacedName{Namespace: o.SystemNamespace, Name: servingcert.BundleConfigMapName}
-		certificates := &servingcert.Reconciler{
-			Client: mgr.GetClient(), Clock: clock.RealClock{}, Random: rand.Reader, SystemNamespace: o.SystemNamespace, Names: o.ServingNames,
-		}
-		if err := certificates.SetupWithManager(mgr); err != nil {
-			return err
-		}
+		CABundle: types.NamespacedName{Namespace: o.SystemNamespace, Name: servingcert.BundleConfigMapName},
 	}
 	for _, controller := range []interface{ SetupWithManager(ctrl.Manager) error }{
+		&servingcert.Reconciler{
+			Client: mgr.GetClient(), Clock: clock.RealClock{}, Random: rand.Reader, SystemNamespace: o.SystemNamespace, Names: o.ServingNames,
+			Lives: o.CertificateLives, Foreign: !o.ManageServingCertificate,
+		},
 		&signingkeys.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: clock.RealClock{}, RegistryNamespace: o.RegistryNamespace,
 			Policy: o.SigningKeys, Generate: keyring.Generate, Audit: o.Log,

@@ -6,9 +6,11 @@
 package servingcert
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -38,7 +40,11 @@ const (
 	BundleKey = "ca.crt"
 )
 
-// Reconciler keeps the authority, the serving certificate and the bundle.
+// lookAgain bounds how long the controller trusts its sleep: clocks are set, and machines suspended.
+const lookAgain = time.Hour
+
+// Reconciler keeps the authority, the serving certificate and the bundle. An authority is published for a lead before anything that
+// it issued is served, and trusted until it ends, so that a caller may be late with the bundle.
 type Reconciler struct {
 	// Client reads from the cache and writes.
 	Client          client.Client
@@ -47,6 +53,11 @@ type Reconciler struct {
 	SystemNamespace string
 	// Names are the DNS names and IP addresses that the certificate is for.
 	Names []string
+	// Lives is how long certificates live.
+	Lives Lives
+	// Foreign says that somebody else, such as cert-manager, writes the serving certificate into its Secret. Then only the
+	// authority that is in there, under ca.crt, is published.
+	Foreign bool
 }
 
 // The certificate authority for callers to trust; its key is in a Secret. list and watch are granted for this one name only,
@@ -57,61 +68,97 @@ type Reconciler struct {
 
 // Reconcile looks at all three: they are one chain.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
-	now := r.Clock.Now()
-	authority, err := r.ensureAuthority(ctx, now)
+	if r.Foreign {
+		return ctrl.Result{}, r.publishForeign(ctx)
+	}
+	now, lives := r.Clock.Now(), r.Lives.withDefaults()
+	trusted, err := r.ensureAuthorities(ctx, now, lives)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	serving, err := r.ensureServing(ctx, authority, now)
+	// Callers hear of an authority before anybody meets a certificate of it.
+	if err := r.ensureBundle(ctx, trusted.bundle()); err != nil {
+		return ctrl.Result{}, err
+	}
+	serving, err := r.ensureServing(ctx, trusted, now, lives)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if err := r.ensureBundle(ctx, authority); err != nil {
-		return ctrl.Result{}, err
-	}
-	next := min(authority.renewAt().Sub(now), serving.renewAt().Sub(now))
-	return ctrl.Result{RequeueAfter: max(next, time.Second)}, nil
+	next := min(trusted.next(now, lives).Sub(now), serving.renewAt().Sub(now))
+	return ctrl.Result{RequeueAfter: min(max(next, time.Second), lookAgain)}, nil
 }
 
-func (r *Reconciler) ensureAuthority(ctx context.Context, now time.Time) (pair, error) {
+// publishForeign publishes the authority that came with a serving certificate. One that every machine trusts comes without, and so
+// does a certificate that is kept elsewhere.
+func (r *Reconciler) publishForeign(ctx context.Context) error {
+	stored, _, err := r.read(ctx, ServingSecretName)
+	if err != nil {
+		return err
+	}
+	return r.ensureBundle(ctx, string(stored.Data[BundleKey]))
+}
+
+func (r *Reconciler) ensureAuthorities(ctx context.Context, now time.Time, lives Lives) (authorities, error) {
 	stored, found, err := r.read(ctx, AuthoritySecretName)
 	if err != nil {
-		return pair{}, err
+		return authorities{}, err
 	}
-	if current, err := parsePair(stored.Data); err == nil && current.isAuthority() && now.Before(current.renewAt()) {
-		return current, nil
+	current, err := parseAuthorities(stored.Data)
+	if err != nil { // it is lost; what vouches for the certificate that is being served is still known
+		if current, err = r.salvage(ctx, now); err != nil {
+			return authorities{}, err
+		}
 	}
-	made, err := newAuthority(now, r.Random)
-	if err != nil {
-		return pair{}, err
+	advanced, err := current.advance(now, lives, r.Random)
+	if err != nil || found && maps.EqualFunc(stored.Data, advanced.data(), bytes.Equal) {
+		return advanced, err
 	}
-	return made, r.write(ctx, stored, found, AuthoritySecretName, made)
+	return advanced, r.write(ctx, stored, found, AuthoritySecretName, advanced.data())
 }
 
-func (r *Reconciler) ensureServing(ctx context.Context, authority pair, now time.Time) (pair, error) {
+// salvage finds what is published of the authority that issued the serving certificate in use. Without both there is nothing to go on
+// with, and callers need the new authority at once: that is how an administrator gets rid of one whose key is out.
+func (r *Reconciler) salvage(ctx context.Context, now time.Time) (authorities, error) {
+	stored, _, err := r.read(ctx, ServingSecretName)
+	if err != nil {
+		return authorities{}, err
+	}
+	var bundle corev1.ConfigMap
+	err = r.Client.Get(ctx, types.NamespacedName{Namespace: r.SystemNamespace, Name: BundleConfigMapName}, &bundle)
+	if client.IgnoreNotFound(err) != nil {
+		return authorities{}, fmt.Errorf("read the published certificate authority: %w", err)
+	}
+	serving, err := parsePair(stored.Data)
+	if err != nil {
+		return authorities{}, nil //nolint:nilerr // what cannot be read is made again
+	}
+	return authorities{former: authoritiesIn([]byte(bundle.Data[BundleKey])).issuerOf(serving, now)}, nil
+}
+
+func (r *Reconciler) ensureServing(ctx context.Context, trusted authorities, now time.Time, lives Lives) (pair, error) {
 	stored, found, err := r.read(ctx, ServingSecretName)
 	if err != nil {
 		return pair{}, err
 	}
-	if current, err := parsePair(stored.Data); err == nil && current.serves(r.Names, authority) && now.Before(current.renewAt()) {
+	if current, err := parsePair(stored.Data); err == nil && trusted.accept(current, r.Names, now, lives) && now.Before(current.renewAt()) {
 		return current, nil
 	}
-	made, err := authority.issue(r.Names, now, r.Random)
+	made, err := trusted.issuer(now, lives).issue(r.Names, now, lives.Serving, r.Random)
 	if err != nil {
 		return pair{}, err
 	}
-	return made, r.write(ctx, stored, found, ServingSecretName, made)
+	return made, r.write(ctx, stored, found, ServingSecretName, map[string][]byte{corev1.TLSCertKey: made.certPEM, corev1.TLSPrivateKeyKey: made.keyPEM})
 }
 
-func (r *Reconciler) ensureBundle(ctx context.Context, authority pair) error {
+func (r *Reconciler) ensureBundle(ctx context.Context, bundle string) error {
 	key := types.NamespacedName{Namespace: r.SystemNamespace, Name: BundleConfigMapName}
-	wanted := &corev1.ConfigMap{ObjectMeta: r.meta(key.Name), Data: map[string]string{BundleKey: string(authority.certPEM)}}
+	wanted := &corev1.ConfigMap{ObjectMeta: r.meta(key.Name), Data: map[string]string{BundleKey: bundle}}
 	var stored corev1.ConfigMap
 	err := r.Client.Get(ctx, key, &stored)
 	switch {
 	case apierrors.IsNotFound(err):
 		err = r.Client.Create(ctx, wanted)
-	case err == nil && stored.Data[BundleKey] != wanted.Data[BundleKey]:
+	case err == nil && stored.Data[BundleKey] != bundle:
 		wanted.ResourceVersion = stored.ResourceVersion
 		err = r.Client.Update(ctx, wanted)
 	}
@@ -133,11 +180,8 @@ func (r *Reconciler) read(ctx context.Context, name string) (*corev1.Secret, boo
 	return &stored, true, nil
 }
 
-func (r *Reconciler) write(ctx context.Context, stored *corev1.Secret, found bool, name string, made pair) error {
-	wanted := &corev1.Secret{
-		ObjectMeta: r.meta(name), Type: corev1.SecretTypeTLS,
-		Data: map[string][]byte{corev1.TLSCertKey: made.certPEM, corev1.TLSPrivateKeyKey: made.keyPEM},
-	}
+func (r *Reconciler) write(ctx context.Context, stored *corev1.Secret, found bool, name string, data map[string][]byte) error {
+	wanted := &corev1.Secret{ObjectMeta: r.meta(name), Type: corev1.SecretTypeTLS, Data: data}
 	var err error
 	if found {
 		wanted.ResourceVersion = stored.ResourceVersion

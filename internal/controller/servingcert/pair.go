@@ -24,6 +24,7 @@ import (
 
 const (
 	authorityLife = 10 * 365 * 24 * time.Hour
+	authorityLead = 30 * 24 * time.Hour
 	servingLife   = 90 * 24 * time.Hour
 	// backdate lets callers whose clocks are behind accept a new certificate.
 	backdate = 10 * time.Minute
@@ -52,10 +53,13 @@ func parsePair(data map[string][]byte) (pair, error) {
 	return p, nil
 }
 
+// madeAt is when the certificate was made.
+func (p pair) madeAt() time.Time { return p.certificate.NotBefore.Add(backdate) }
+
 // renewAt is when two thirds of its life are over.
 func (p pair) renewAt() time.Time {
-	life := p.certificate.NotAfter.Sub(p.certificate.NotBefore)
-	return p.certificate.NotBefore.Add(life * 2 / 3)
+	life := p.certificate.NotAfter.Sub(p.madeAt())
+	return p.madeAt().Add(life * 2 / 3)
 }
 
 func (p pair) isAuthority() bool { return p.certificate.IsCA }
@@ -73,29 +77,33 @@ func (p pair) serves(names []string, authority pair) bool {
 	return true
 }
 
-func newAuthority(now time.Time, random io.Reader) (pair, error) {
+func newAuthority(now time.Time, life time.Duration, random io.Reader) (pair, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), random)
 	if err != nil {
 		return pair{}, fmt.Errorf("make a certificate authority: %w", err)
 	}
 	template := &x509.Certificate{
 		Subject:   pkix.Name{CommonName: "Hallpass"},
-		NotBefore: now.Add(-backdate), NotAfter: now.Add(authorityLife),
+		NotBefore: now.Add(-backdate), NotAfter: now.Add(life),
 		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}
 	return certify(template, template, key, key)
 }
 
-// issue makes a serving certificate for names, which are DNS names or IP addresses.
-func (p pair) issue(names []string, now time.Time, random io.Reader) (pair, error) {
+// issue makes a serving certificate for names, which are DNS names or IP addresses. It does not outlive its authority.
+func (p pair) issue(names []string, now time.Time, life time.Duration, random io.Reader) (pair, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), random)
 	if err != nil {
 		return pair{}, fmt.Errorf("make a serving certificate: %w", err)
 	}
+	end := now.Add(life)
+	if last := p.certificate.NotAfter; end.After(last) {
+		end = last
+	}
 	template := &x509.Certificate{
 		Subject:   pkix.Name{CommonName: "hallpass-tokenserver"},
-		NotBefore: now.Add(-backdate), NotAfter: now.Add(servingLife),
+		NotBefore: now.Add(-backdate), NotAfter: end,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	for _, name := range names {

@@ -22,7 +22,7 @@ var start = time.Date(2026, time.March, 1, 9, 30, 0, 0, time.UTC)
 
 func authority(t *testing.T, now time.Time) pair {
 	t.Helper()
-	made, err := newAuthority(now, rand.Reader)
+	made, err := newAuthority(now, authorityLife, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func authority(t *testing.T, now time.Time) pair {
 
 func serving(t *testing.T, from pair, now time.Time, names ...string) pair {
 	t.Helper()
-	made, err := from.issue(names, now, rand.Reader)
+	made, err := from.issue(names, now, servingLife, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestRenewalComesAtTwoThirdsOfALife(t *testing.T) {
 		"the serving certificate": {serving(t, ca, start, "a.example.com"), servingLife},
 	} {
 		t.Run(name, func(t *testing.T) {
-			want := start.Add(-backdate).Add((c.life + backdate) * 2 / 3)
+			want := start.Add(c.life * 2 / 3)
 			if got := c.pair.renewAt(); got.Sub(want).Abs() > time.Second {
 				t.Errorf("renewed at %s, want %s", got, want)
 			}

@@ -1,0 +1,169 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package servingcert
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Lives is how long certificates live. Zero fields stand for the usual: ten years, thirty days and ninety days.
+type Lives struct {
+	Authority time.Duration
+	// Lead is how long a new authority is published before anything that it issued is served, so that callers have it by then.
+	Lead    time.Duration
+	Serving time.Duration
+}
+
+func (l Lives) withDefaults() Lives {
+	for _, field := range []struct {
+		value *time.Duration
+		usual time.Duration
+	}{{&l.Authority, authorityLife}, {&l.Lead, authorityLead}, {&l.Serving, servingLife}} {
+		if *field.value == 0 {
+			*field.value = field.usual
+		}
+	}
+	return l
+}
+
+// The entries of the authority's Secret beside those of its type: the authority before, with its key for as long as it issues.
+const (
+	formerCertKey = "former.crt"
+	formerKeyKey  = "former.key"
+)
+
+// authorities are the newest authority and the one before it. Both are published; the one before issues while callers may not
+// have heard of the newest yet, and is trusted until it ends.
+type authorities struct {
+	newest pair
+	// former is empty if there is none. It has no key once it issues no more, or if that was lost.
+	former pair
+}
+
+// parseAuthorities reads what the Secret holds; a former one that cannot be read is none.
+func parseAuthorities(data map[string][]byte) (authorities, error) {
+	newest, err := parsePair(data)
+	if err != nil {
+		return authorities{}, err
+	}
+	if !newest.isAuthority() {
+		return authorities{}, fmt.Errorf("read certificate: %s is no authority", newest.certificate.Subject.CommonName)
+	}
+	a := authorities{newest: newest}
+	if a.former, err = parsePair(map[string][]byte{corev1.TLSCertKey: data[formerCertKey], corev1.TLSPrivateKeyKey: data[formerKeyKey]}); err != nil {
+		a.former = authoritiesIn(data[formerCertKey]).first()
+	}
+	return a, nil
+}
+
+// data is what the Secret holds.
+func (a authorities) data() map[string][]byte {
+	data := map[string][]byte{corev1.TLSCertKey: a.newest.certPEM, corev1.TLSPrivateKeyKey: a.newest.keyPEM}
+	if a.former.certificate != nil {
+		data[formerCertKey] = a.former.certPEM
+	}
+	if a.former.key != nil {
+		data[formerKeyKey] = a.former.keyPEM
+	}
+	return data
+}
+
+// advance moves the authorities on to now: makes the next one when two thirds of a life are over, takes the key of the one before
+// away when callers know the newest, and forgets it when it has ended.
+func (a authorities) advance(now time.Time, lives Lives, random io.Reader) (authorities, error) {
+	if a.newest.certificate == nil || a.established(now, lives) && !now.Before(a.newest.renewAt()) {
+		made, err := newAuthority(now, lives.Authority, random)
+		if err != nil {
+			return authorities{}, err
+		}
+		former := a.newest
+		if former.certificate == nil {
+			former = a.former // one that was found beside a Secret that was lost
+		}
+		a = authorities{newest: made, former: former}
+	}
+	if a.former.certificate != nil && !now.Before(a.former.certificate.NotAfter) {
+		a.former = pair{}
+	}
+	if a.established(now, lives) {
+		a.former.key, a.former.keyPEM = nil, nil
+	}
+	return a, nil
+}
+
+// established reports whether callers have had the time to hear of the newest authority.
+func (a authorities) established(now time.Time, lives Lives) bool {
+	return a.former.certificate == nil || !now.Before(a.establishedAt(lives))
+}
+
+func (a authorities) establishedAt(lives Lives) time.Time { return a.newest.madeAt().Add(lives.Lead) }
+
+// issuer is the authority that issues now.
+func (a authorities) issuer(now time.Time, lives Lives) pair {
+	if a.former.key != nil && !a.established(now, lives) {
+		return a.former
+	}
+	return a.newest
+}
+
+// accept reports whether a serving certificate is for all these names and from an authority that callers know.
+func (a authorities) accept(serving pair, names []string, now time.Time, lives Lives) bool {
+	return serving.serves(names, a.issuer(now, lives)) ||
+		!a.established(now, lives) && a.former.certificate != nil && serving.serves(names, a.former)
+}
+
+// bundle is what callers trust.
+func (a authorities) bundle() string { return string(a.newest.certPEM) + string(a.former.certPEM) }
+
+// next is when there is something to do again.
+func (a authorities) next(now time.Time, lives Lives) time.Time {
+	next := a.newest.renewAt()
+	if a.former.certificate != nil {
+		for _, at := range []time.Time{a.establishedAt(lives), a.former.certificate.NotAfter} {
+			if at.After(now) && at.Before(next) {
+				next = at
+			}
+		}
+	}
+	return next
+}
+
+// published are certificates without keys.
+type published []pair
+
+// authoritiesIn are the authorities in a bundle.
+func authoritiesIn(bundle []byte) published {
+	var found published
+	for block, rest := pem.Decode(bundle); block != nil; block, rest = pem.Decode(rest) {
+		if certificate, err := x509.ParseCertificate(block.Bytes); err == nil && certificate.IsCA {
+			found = append(found, pair{certificate: certificate, certPEM: pem.EncodeToMemory(block)})
+		}
+	}
+	return found
+}
+
+func (p published) first() pair {
+	if len(p) == 0 {
+		return pair{}
+	}
+	return p[0]
+}
+
+// issuerOf is the one that issued a certificate, or an empty pair.
+func (p published) issuerOf(issued pair, now time.Time) pair {
+	for _, authority := range p {
+		if now.Before(authority.certificate.NotAfter) && bytes.Equal(issued.certificate.AuthorityKeyId, authority.certificate.SubjectKeyId) &&
+			issued.certificate.CheckSignatureFrom(authority.certificate) == nil {
+			return authority
+		}
+	}
+	return pair{}
+}
