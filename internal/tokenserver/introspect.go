@@ -36,6 +36,9 @@ type introspectionAnswer struct {
 // introspect is the introspection endpoint: RFC 7662, and RFC 9701 for callers that want the answer signed. The caller is a client
 // that authenticates as at the token endpoint.
 func (s *Server) introspect(r *http.Request, form oauth2.Form, e *event) (answer, error) {
+	if err := s.certified(r); err != nil {
+		return answer{}, err
+	}
 	caller, err := s.authenticate(r, form, e)
 	if err != nil {
 		return answer{}, err

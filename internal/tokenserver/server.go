@@ -8,6 +8,7 @@ package tokenserver
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"log/slog"
@@ -63,6 +64,9 @@ type Config struct {
 	TokenByGet bool
 	// ClientRate is how many tokens a second one client may fetch; zero means DefaultClientRate.
 	ClientRate int
+	// IntrospectionAuthorities are those of whose certificates a caller of introspection needs one, beside its credentials; nil asks
+	// for none.
+	IntrospectionAuthorities func() *x509.CertPool
 	// Stale reports that the directory's memory is too old to decide anything by; nil means that it never is.
 	Stale func() bool
 	// MaxInFlight is how many requests are worked on at once; zero means DefaultMaxInFlight.

@@ -47,6 +47,8 @@ type Options struct {
 	// CertFile and KeyFile are the serving certificate in PEM.
 	CertFile string
 	KeyFile  string
+	// IntrospectionClientCAFile has the authorities of whose certificates callers of introspection need one; empty asks for none.
+	IntrospectionClientCAFile string
 	// RequireHTTPS false serves plain HTTP.
 	RequireHTTPS bool
 	// TokenAliases are further paths of the token endpoint, and TokenByGet lets it answer GET.
@@ -91,6 +93,8 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 		"address of the gRPC port on which Envoy asks by ext_authz, such as :9001, with the serving certificate; empty opens none")
 	flags.StringVar(&o.CertFile, "tls-cert-file", "", "serving certificate in PEM; read again when it changes")
 	flags.StringVar(&o.KeyFile, "tls-key-file", "", "key of the serving certificate in PEM")
+	flags.StringVar(&o.IntrospectionClientCAFile, "introspection-client-ca-file", "",
+		"authorities in PEM, read again when they change: callers of introspection then need a client certificate of one of them beside their credentials")
 	flags.BoolVar(&o.RequireHTTPS, "require-https", true, "false serves plain HTTP: credentials and tokens are then readable on the network")
 	flags.Func("token-endpoint-alias",
 		"another path under which the token endpoint answers, such as /services/oauth2/token.pxp; may be repeated", func(path string) error {
@@ -158,6 +162,9 @@ func (o Options) check() error {
 	}
 	if o.MaxConnections < 1 || o.MaxConnectionsPerSource < 1 {
 		return errors.New("--max-connections and --max-connections-per-source must be positive")
+	}
+	if !o.RequireHTTPS && o.IntrospectionClientCAFile != "" {
+		return errors.New("--introspection-client-ca-file needs HTTPS, which --require-https=false switches off")
 	}
 	if o.MaxStaleness < minMaxStaleness {
 		return fmt.Errorf("--max-staleness=%s is less than %s, which a quiet API server may be silent for", o.MaxStaleness, minMaxStaleness)

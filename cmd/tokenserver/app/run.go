@@ -76,23 +76,23 @@ func Run(ctx context.Context, o Options) error {
 	}
 	observeDirectory(registry, dir)
 	observeBuild(registry, o.Version)
+	secured, err := security(o)
+	if err != nil {
+		return err
+	}
 	server := tokenserver.New(tokenserver.Config{
 		Issuer: o.Issuer, Directory: dir, Journal: dir, Cluster: dir, Audit: log, Metrics: metrics, Random: rand.Reader,
 		Tracer: tracer, TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate,
-		Stale: dir.Stale,
+		Stale: dir.Stale, IntrospectionAuthorities: secured.authorities,
 	})
 
 	var stopping atomic.Bool
 	public := httpServer(lastAnswers(server.Handler(), &stopping), log)
-	if o.RequireHTTPS {
-		if public.TLSConfig, err = tlsConfig(o.CertFile, o.KeyFile); err != nil {
-			return err
-		}
-	}
+	public.TLSConfig = secured.public
 	warn(log, o)
 	ops := httpServer(opsHandler(dir, registry, &stopping), log)
 
-	envoy, err := openEnvoyPort(o, server, public.TLSConfig)
+	envoy, err := openEnvoyPort(o, server, secured.envoy)
 	if err != nil {
 		return err
 	}
