@@ -181,6 +181,52 @@ func TestARevokedTokenIsRefusedByEveryReplicaAndByLaterOnes(t *testing.T) {
 	}
 }
 
+// Batches as three replicas write them under load become few, and every token in them stays revoked.
+func TestSmallBatchesAreMergedAndStayRevoked(t *testing.T) {
+	caller := credentials(t, apply(t, "merging", newClient("caller")))
+	tokens := make([]string, 20)
+	batches := func() map[string]bool {
+		var all v1alpha1.TokenRevocationList
+		must(t, cluster.List(t.Context(), &all, client.InNamespace(installation.RegistryNamespace)))
+		found := map[string]bool{}
+		for i := range all.Items {
+			if all.Items[i].Spec.Batch.ExpiresAt != nil {
+				found[all.Items[i].Name] = true
+			}
+		}
+		return found
+	}
+	must(t, hallpass.StopManager())
+	before := batches()
+	r := startReplica(t)
+	for i := range tokens { // one after another, each in a batch of its own
+		tokens[i] = fetch(t, caller)
+		if status, body := r.ask(t, caller, "/oauth2/revoke", url.Values{"token": {tokens[i]}}); status != http.StatusOK {
+			t.Fatalf("revoke: %d %v", status, body)
+		}
+	}
+	written := batches()
+	if len(written)-len(before) < len(tokens) {
+		t.Fatalf("%d batches, %d before; the test wants one for each token", len(written), len(before))
+	}
+	must(t, hallpass.StartManager(t.Context()))
+	eventually(t, "the batches are merged", func() bool {
+		now := batches()
+		for name := range written {
+			if now[name] {
+				return false
+			}
+		}
+		return len(now) == 1
+	})
+	later := startReplica(t)
+	for _, token := range tokens {
+		if later.active(t, caller, token) {
+			t.Fatal("a replica that was started later honours a token that was revoked before the merge")
+		}
+	}
+}
+
 func TestASelectorTakesBackTheTokensOfANamespaceOrClient(t *testing.T) {
 	there := startReplica(t)
 	for name, selector := range map[string]v1alpha1.RevocationSelector{

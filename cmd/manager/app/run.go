@@ -35,6 +35,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/registry"
 	"github.com/hallpass-dev/hallpass/internal/controller/servingcert"
 	"github.com/hallpass-dev/hallpass/internal/controller/signingkeys"
+	"github.com/hallpass-dev/hallpass/internal/controller/tokenrevocation"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
@@ -136,6 +137,10 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
 			ReservedIdentifiers: o.APIAudiences,
 		},
 		&oauth2policy.Reconciler{Client: mgr.GetClient(), Policy: laidDown},
+		&tokenrevocation.Reconciler{
+			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: clock.RealClock{}, RegistryNamespace: o.RegistryNamespace,
+			Lifetime: oauth2.MaxTokenLifetime,
+		},
 	} {
 		if err := controller.SetupWithManager(mgr); err != nil {
 			return err
@@ -162,7 +167,9 @@ func cacheOptions(o Options) cache.Options {
 				o.SystemNamespace:   {LabelSelector: labels.Everything()},
 				cache.AllNamespaces: {LabelSelector: clientConfig},
 			}},
-			&corev1.ServiceAccount{}: {Transform: oauth2client.KeepIdentity},
+			// Elsewhere they mean nothing.
+			&v1alpha1.TokenRevocation{}: {Namespaces: map[string]cache.Config{o.RegistryNamespace: {}}},
+			&corev1.ServiceAccount{}:    {Transform: oauth2client.KeepIdentity},
 		},
 	}
 }

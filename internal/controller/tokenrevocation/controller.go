@@ -1,0 +1,170 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package tokenrevocation keeps the TokenRevocations few: it merges the small batches that token servers write several times a
+// second into bigger ones, and deletes what takes back only tokens that have expired. Nobody else deletes one, but
+// a cluster administrator.
+package tokenrevocation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+const (
+	// gather is how long after a batch was written others are waited for: what comes in between is merged at once.
+	gather = 5 * time.Second
+	// lookAgain bounds how long the controller trusts its sleep: clocks are set, and machines suspended.
+	lookAgain = 10 * time.Minute
+	// deleteAtOnce is how many one request deletes; their names are in its URL.
+	deleteAtOnce = 100
+)
+
+// Reconciler merges and deletes TokenRevocations.
+type Reconciler struct {
+	// Client reads from the cache and writes; Live reads from the API server itself.
+	Client            client.Client
+	Live              client.Reader
+	Clock             clock.PassiveClock
+	RegistryNamespace string
+	// Lifetime is the longest that any token lives.
+	Lifetime time.Duration
+}
+
+// +kubebuilder:rbac:namespace=hallpass-registry,groups=hallpass.dev,resources=tokenrevocations,verbs=get;list;watch;create;delete;deletecollection
+
+// Reconcile looks through all TokenRevocations. It may be ended at any point and run twice at once: a bigger batch is there before
+// those that it is made of go, its name says what it is made of, and what is in two batches is revoked once.
+func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
+	var all v1alpha1.TokenRevocationList
+	if err := r.Client.List(ctx, &all, client.InNamespace(r.RegistryNamespace)); err != nil {
+		return ctrl.Result{}, fmt.Errorf("list the TokenRevocations: %w", err)
+	}
+	now := r.Clock.Now()
+	todo := decide(all.Items, r.Lifetime, now)
+	for _, m := range todo.merges {
+		if err := r.ensureMerged(ctx, m); err != nil {
+			return ctrl.Result{}, err
+		}
+		if err := r.remove(ctx, m.from); err != nil {
+			return ctrl.Result{}, err
+		}
+		ctrl.LoggerFrom(ctx).V(1).Info("merged revocations", "batches", len(m.from), "entries", m.batch.Len())
+	}
+	if err := r.remove(ctx, todo.expired); err != nil {
+		return ctrl.Result{}, err
+	}
+	if todo.next.IsZero() {
+		return ctrl.Result{}, nil
+	}
+	return ctrl.Result{RequeueAfter: min(todo.next.Sub(now)+time.Second, lookAgain)}, nil
+}
+
+// errOtherContents says that the name of a merged batch is taken by something else, which nobody but an administrator could do.
+var errOtherContents = errors.New("there is a TokenRevocation of that name with other contents; delete it")
+
+// ensureMerged makes a bigger batch, and returns without an error only if it is there.
+func (r *Reconciler) ensureMerged(ctx context.Context, m merge) error {
+	wanted := &v1alpha1.TokenRevocation{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: r.RegistryNamespace, Name: m.name(),
+			Labels: map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy, v1alpha1.LabelRevocationBatch: m.name()},
+		},
+		Spec: v1alpha1.TokenRevocationSpec{Batch: v1alpha1.RevocationBatch{
+			Tokens:     v1alpha1.RevocationEntries(oauth2.EncodeRevocations(m.batch.Tokens)),
+			Assertions: v1alpha1.RevocationEntries(oauth2.EncodeRevocations(m.batch.Assertions)),
+			ExpiresAt:  new(metav1.NewTime(m.batch.ExpiresAt())),
+		}},
+	}
+	err := r.Client.Create(ctx, wanted)
+	if apierrors.IsAlreadyExists(err) { // made by a manager that ended then, or by another one
+		var there v1alpha1.TokenRevocation
+		if err = r.Live.Get(ctx, client.ObjectKeyFromObject(wanted), &there); err == nil && !sameEntries(there.Spec.Batch, wanted.Spec.Batch) {
+			err = errOtherContents
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("merge %d batches of revocations into %s: %w", len(m.from), wanted.Name, err)
+	}
+	return nil
+}
+
+func sameEntries(a, b v1alpha1.RevocationBatch) bool {
+	return a.Tokens == b.Tokens && a.Assertions == b.Assertions
+}
+
+// remove deletes TokenRevocations, those that are labelled with their name many at once.
+func (r *Reconciler) remove(ctx context.Context, objects []v1alpha1.TokenRevocation) error {
+	var labelled []string
+	for i := range objects {
+		o := &objects[i]
+		if o.Labels[v1alpha1.LabelRevocationBatch] == o.Name {
+			labelled = append(labelled, o.Name)
+			continue
+		}
+		if err := r.Client.Delete(ctx, o, client.Preconditions{UID: &o.UID}); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("delete TokenRevocation %s: %w", o.Name, err)
+		}
+	}
+	for names := range slices.Chunk(labelled, deleteAtOnce) {
+		named, err := labels.NewRequirement(v1alpha1.LabelRevocationBatch, selection.In, names)
+		if err != nil {
+			return fmt.Errorf("select %d TokenRevocations: %w", len(names), err)
+		}
+		err = r.Client.DeleteAllOf(ctx, &v1alpha1.TokenRevocation{}, client.InNamespace(r.RegistryNamespace),
+			client.MatchingLabelsSelector{Selector: labels.NewSelector().Add(*named)})
+		if err != nil {
+			return fmt.Errorf("delete %d TokenRevocations: %w", len(names), err)
+		}
+	}
+	return nil
+}
+
+// SetupWithManager says what wakes the controller: every new TokenRevocation, after a while.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	err := ctrl.NewControllerManagedBy(mgr).
+		Named("tokenrevocation").
+		Watches(&v1alpha1.TokenRevocation{}, gathering{}).
+		Complete(reconcile.Func(r.Reconcile))
+	if err != nil {
+		return fmt.Errorf("set up the TokenRevocation controller: %w", err)
+	}
+	return nil
+}
+
+// gathering wakes the one request after a while; those that ask for it meanwhile share it.
+type gathering struct{}
+
+type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// Create implements handler.EventHandler.
+func (gathering) Create(_ context.Context, _ event.CreateEvent, q queue) {
+	q.AddAfter(reconcile.Request{NamespacedName: types.NamespacedName{Name: "all"}}, gather)
+}
+
+// Update implements handler.EventHandler; a TokenRevocation does not change.
+func (gathering) Update(context.Context, event.UpdateEvent, queue) {}
+
+// Delete implements handler.EventHandler; what is gone needs nothing.
+func (gathering) Delete(context.Context, event.DeleteEvent, queue) {}
+
+// Generic implements handler.EventHandler.
+func (gathering) Generic(context.Context, event.GenericEvent, queue) {}

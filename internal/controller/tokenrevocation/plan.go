@@ -1,0 +1,156 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package tokenrevocation
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+const (
+	// tokenMargin and assertionMargin are how much longer than a token or an assertion lives by our clock what says that it is good
+	// no more is kept: the clock of a token server may be behind.
+	tokenMargin     = 5 * time.Minute
+	assertionMargin = time.Minute
+	// mergeFrom is how many small batches are worth a bigger one; with fewer of them, nothing is written.
+	mergeFrom = 16
+	// small is how few live entries a batch has that is merged with others: then no entry is written more than about ten times.
+	small = oauth2.MaxBatchRevocations / 2
+)
+
+// plan is what is to be done with the TokenRevocations that there are.
+type plan struct {
+	// merges are done first, each whole.
+	merges []merge
+	// expired are those that matter no more.
+	expired []v1alpha1.TokenRevocation
+	// next is when the next one expires; zero if there is none.
+	next time.Time
+}
+
+// merge is a bigger batch in the place of smaller ones.
+type merge struct {
+	batch oauth2.RevocationBatch
+	from  []v1alpha1.TokenRevocation
+}
+
+// name is made of what is in the batch and of the objects that it is made of: whoever merges the same makes the same object, and no
+// batch can be made, in however many steps, of itself, so that none goes for the sake of one that goes for its sake.
+func (m merge) name() string {
+	sum := sha256.New()
+	for i := range m.from {
+		_, _ = fmt.Fprintf(sum, "%s %s\n", m.from[i].Name, m.from[i].UID)
+	}
+	for _, list := range [][]oauth2.Revocation{m.batch.Tokens, m.batch.Assertions} {
+		_, _ = fmt.Fprintf(sum, "%d\n", len(list))
+		_, _ = sum.Write(oauth2.PackRevocations(list))
+	}
+	text := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum.Sum(nil))
+	return "merged-" + strings.ToLower(text[:32])
+}
+
+// read is a batch with what is in it.
+type read struct {
+	object v1alpha1.TokenRevocation
+	batch  oauth2.RevocationBatch
+}
+
+// decide looks through all TokenRevocations. lifetime is the longest that a token lives. What cannot be read it leaves alone.
+func decide(objects []v1alpha1.TokenRevocation, lifetime time.Duration, now time.Time) plan {
+	var p plan
+	var candidates []read
+	for i := range objects {
+		batch, end, err := readObject(&objects[i], lifetime, now)
+		switch {
+		case err != nil:
+		case !now.Before(end):
+			p.expired = append(p.expired, objects[i])
+		default:
+			if p.next.IsZero() || end.Before(p.next) {
+				p.next = end
+			}
+			if live := batch.Len(); live > 0 && live <= small {
+				candidates = append(candidates, read{objects[i], batch})
+			}
+		}
+	}
+	p.merges = merges(candidates, now)
+	return p
+}
+
+// readObject reads what is still of importance in a TokenRevocation, and until when it is.
+func readObject(object *v1alpha1.TokenRevocation, lifetime time.Duration, now time.Time) (batch oauth2.RevocationBatch, end time.Time, err error) {
+	if selector := object.Spec.Selector; selector.IssuedBefore != nil {
+		before := oauth2.CutBack(selector.IssuedBefore.Time, object.CreationTimestamp.Time)
+		return batch, before.Add(lifetime + tokenMargin), nil
+	}
+	tokens, err := oauth2.DecodeRevocations(string(object.Spec.Batch.Tokens))
+	if err != nil {
+		return batch, end, fmt.Errorf("read the tokens of %s: %w", object.Name, err)
+	}
+	assertions, err := oauth2.DecodeRevocations(string(object.Spec.Batch.Assertions))
+	if err != nil {
+		return batch, end, fmt.Errorf("read the assertions of %s: %w", object.Name, err)
+	}
+	all := oauth2.RevocationBatch{Tokens: tokens, Assertions: assertions}
+	end = oauth2.RevocationBatch{Tokens: all.Tokens}.ExpiresAt().Add(tokenMargin)
+	if used := (oauth2.RevocationBatch{Assertions: assertions}).ExpiresAt().Add(assertionMargin); used.After(end) {
+		end = used
+	}
+	return live(now, all), end, nil
+}
+
+// live is what is still of importance in some batches, each entry once.
+func live(now time.Time, batches ...oauth2.RevocationBatch) oauth2.RevocationBatch {
+	tokens, assertions := make([][]oauth2.Revocation, len(batches)), make([][]oauth2.Revocation, len(batches))
+	for i, b := range batches {
+		tokens[i], assertions[i] = b.Tokens, b.Assertions
+	}
+	return oauth2.RevocationBatch{
+		Tokens:     oauth2.MergeRevocations(now.Add(-tokenMargin), tokens...),
+		Assertions: oauth2.MergeRevocations(now.Add(-assertionMargin), assertions...),
+	}
+}
+
+// merges puts small batches together, the oldest first, as many as fit into one. Used assertions alone are left as they are: they
+// expire within a minute.
+func merges(candidates []read, now time.Time) []merge {
+	candidates = slices.DeleteFunc(candidates, func(c read) bool { return len(c.batch.Tokens) == 0 })
+	slices.SortFunc(candidates, func(a, b read) int {
+		return cmp.Or(a.object.CreationTimestamp.Compare(b.object.CreationTimestamp.Time), cmp.Compare(a.object.Name, b.object.Name))
+	})
+	var found []merge
+	for len(candidates) > 0 {
+		n, tokens, assertions := 0, 0, 0
+		for n < len(candidates) {
+			tokens += len(candidates[n].batch.Tokens)
+			assertions += len(candidates[n].batch.Assertions)
+			if max(tokens, assertions) > oauth2.MaxBatchRevocations {
+				break
+			}
+			n++
+		}
+		if n >= mergeFrom {
+			found = append(found, mergeOf(candidates[:n], now))
+		}
+		candidates = candidates[n:]
+	}
+	return found
+}
+
+func mergeOf(group []read, now time.Time) merge {
+	batches, from := make([]oauth2.RevocationBatch, len(group)), make([]v1alpha1.TokenRevocation, len(group))
+	for i, c := range group {
+		batches[i], from[i] = c.batch, c.object
+	}
+	return merge{batch: live(now, batches...), from: from}
+}
