@@ -23,6 +23,8 @@ const (
 	ReasonIdentifierReserved = "IdentifierReserved"
 	// ReasonUnprotectedLabel: a selector looks at a label that the owner of a namespace can set.
 	ReasonUnprotectedLabel = "UnprotectedLabel"
+	// ReasonSelectorNotAvailable: the installation reads no labels of namespaces.
+	ReasonSelectorNotAvailable = "SelectorNotAvailable"
 	// ReasonReservedScope: an OAuth2Policy reserves the name of a scope.
 	ReasonReservedScope = "ReservedScope"
 	// ReasonTooLarge: the selectors of the grants select more namespaces than a record can name.
@@ -82,6 +84,12 @@ func ReservedScope(scope string) metav1.Condition {
 // UnprotectedLabel is the condition of a resource that selects namespaces by a label that their owners can set.
 func UnprotectedLabel(label string, protected []string) metav1.Condition {
 	return incomplete(ReasonUnprotectedLabel, unprotected(label, protected)+" The grant that selects by it gives nothing; the others do.")
+}
+
+// SelectorNotAvailable is the condition of a resource that selects namespaces where the installation reads no labels of them.
+func SelectorNotAvailable() metav1.Condition {
+	return incomplete(ReasonSelectorNotAvailable, "This installation works in chosen namespaces and reads no labels of namespaces. List them by "+
+		"name in from.namespaces. The grant that selects them gives nothing; the others do.")
 }
 
 // PolicyInForce is the condition of a policy that holds.

@@ -30,6 +30,9 @@ func main() {
 
 // run writes every template and removes those that have no source any more.
 func run(from, to string) error {
+	if err := writeNamespacedRoles(from); err != nil {
+		return err
+	}
 	all := slices.Clone(templates)
 	kinds, err := customResources(from)
 	if err != nil {
@@ -43,8 +46,8 @@ func run(from, to string) error {
 			return err
 		}
 		written[t.to] = true
-		if err := os.WriteFile(filepath.Join(to, t.to), []byte(rendered), 0o644); err != nil {
-			return fmt.Errorf("write a template: %w", err)
+		if err := writeFile(filepath.Join(to, t.to), rendered); err != nil {
+			return err
 		}
 	}
 	return removeOthers(to, written)
@@ -64,8 +67,16 @@ func customResources(from string) ([]template, error) {
 	}
 	var kinds []template
 	for _, file := range kustomization.Resources {
+		kind, err := readKind(filepath.Join(from, "crd", file))
+		if err != nil {
+			return nil, err
+		}
+		when := ".Values.crds.install"
+		if kind.clusterScoped() { // nobody would read its objects
+			when = "and .Values.crds.install (not .Values.namespaces)"
+		}
 		kinds = append(kinds, template{
-			from: "crd/" + file, to: "crd-" + strings.TrimPrefix(filepath.Base(file), "hallpass.dev_"), when: ".Values.crds.install",
+			from: "crd/" + file, to: "crd-" + strings.TrimPrefix(filepath.Base(file), "hallpass.dev_"), when: when,
 			replace: []replacement{{"\n  annotations:\n    controller-gen", keepAnnotation, 1}},
 		})
 	}

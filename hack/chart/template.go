@@ -41,8 +41,8 @@ const keepAnnotation = `
 
 // everywhere is what differs between any two installations.
 var everywhere = []replacement{ //nolint:gochecknoglobals // a constant table
-	{"hallpass-system", "{{ .Release.Namespace }}", -1},
-	{"hallpass-registry", "{{ .Values.registry.namespace }}", -1},
+	{"hallpass-system", "{{ $.Release.Namespace }}", -1},
+	{"hallpass-registry", "{{ $.Values.registry.namespace }}", -1},
 }
 
 // podSettings are those that both Deployments have.
@@ -82,6 +82,36 @@ var roleLabels = []replacement{ //nolint:gochecknoglobals // a constant table
 	{"\nmetadata:\n", "\nmetadata:\n  labels:\n    app.kubernetes.io/name: hallpass\n    app.kubernetes.io/part-of: hallpass\n", -1},
 }
 
+// namespacesArg is the flag of an installation for chosen namespaces.
+const namespacesArg = `        {{- with .Values.namespaces }}
+        - --namespaces={{ join "," . }}
+        {{- end }}
+`
+
+// clusterWide has the rights on the whole cluster only where no namespaces were chosen.
+func clusterWide(text string) (string, error) {
+	var all strings.Builder
+	for i, document := range strings.Split("\n"+text, "\n---\n") {
+		document = strings.Trim(document, "\n")
+		switch {
+		case document == "":
+		case strings.Contains(document, "kind: ClusterRole"):
+			all.WriteString("{{- if not .Values.namespaces }}\n---\n" + document + "\n{{- end }}\n")
+		case i == 0:
+			all.WriteString(document + "\n")
+		default:
+			all.WriteString("---\n" + document + "\n")
+		}
+	}
+	return all.String(), nil
+}
+
+// forEachNamespace has what is granted in a namespace once for each that was chosen.
+func forEachNamespace(text string) (string, error) {
+	const metadata = "\nmetadata:\n"
+	return "{{- range .Values.namespaces }}\n---\n" + strings.ReplaceAll(text, metadata, metadata+"  namespace: {{ . }}\n") + "{{- end }}\n", nil
+}
+
 // resources replaces the block of resources, whatever is in it.
 func resources(component string) func(string) (string, error) {
 	return func(text string) (string, error) {
@@ -107,8 +137,10 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
 	{from: "namespaces/hallpass-registry.yaml", to: "registry.yaml", when: ".Values.registry.create", replace: []replacement{
 		{"  name: hallpass-registry\n", "  name: hallpass-registry\n  annotations:\n    helm.sh/resource-policy: keep # the signing keys are in it\n", 1},
 	}},
-	{from: "rbac/manager.yaml", to: "manager-account.yaml"},
-	{from: "rbac/manager_role.yaml", to: "manager-role.yaml", replace: roleLabels},
+	{from: "rbac/manager.yaml", to: "manager-account.yaml", derive: clusterWide},
+	{from: "rbac/manager_role.yaml", to: "manager-role.yaml", derive: clusterWide, replace: roleLabels},
+	{from: ownRoles, to: "manager-role-namespaced.yaml", when: ".Values.namespaces"},
+	{from: tenantRole, to: "manager-role-tenant.yaml", derive: forEachNamespace},
 	{from: "rbac/tokenserver.yaml", to: "tokenserver-account.yaml"},
 	{from: "rbac/tokenserver_role.yaml", to: "tokenserver-role.yaml", replace: roleLabels},
 	{from: "rbac/users.yaml", to: "users-roles.yaml", when: ".Values.userRoles"},
@@ -129,6 +161,7 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
 	{from: "manager/deployment.yaml", to: "manager.yaml", derive: resources("manager"), replace: append(podSettings("manager", "440MiB"),
 		replacement{"  replicas: 2\n", "  replicas: {{ .Values.manager.replicas }}\n", 1},
 		replacement{".svc.cluster.local", ".svc.{{ .Values.clusterDomain }}", 1},
+		replacement{"        - --leader-elect\n", "        - --leader-elect\n" + namespacesArg, 1},
 		extraArgs("manager", "        - --health-probe-bind-address=:8081"),
 	)},
 	{from: "manager/poddisruptionbudget.yaml", to: "manager-poddisruptionbudget.yaml"},

@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
@@ -43,7 +44,7 @@ func start(t *testing.T) *cluster {
 	t.Cleanup(func() { _ = cp.Stop() })
 	c := &cluster{ControlPlane: cp, warnings: &warnings{}}
 	config := rest.CopyConfig(cp.AdminConfig())
-	config.WarningHandler = c.warnings
+	config.WarningHandler, config.ContentType = c.warnings, runtime.ContentTypeProtobuf
 	c.admin, err = kubernetes.NewForConfig(config)
 	must(t, err)
 	return c

@@ -107,14 +107,22 @@ func objects(t *testing.T, stream string) map[string]map[string]any {
 // TestTheChartAndTheKustomizationInstallTheSame compares object by object. What differs by nature is named here: Helm makes the
 // namespace of its release, keeps some objects when that goes, and puts the issuer where kustomize puts a ConfigMap.
 func TestTheChartAndTheKustomizationInstallTheSame(t *testing.T) {
-	rendered, err := template(t)
+	t.Run("for the whole cluster", func(t *testing.T) { compareInstallations(t, "config/default") })
+	t.Run("for chosen namespaces", func(t *testing.T) {
+		compareInstallations(t, "test/install/testdata/namespaced", "--set", "namespaces={shop,orders}")
+	})
+}
+
+func compareInstallations(t *testing.T, dir string, values ...string) {
+	t.Helper()
+	rendered, err := template(t, values...)
 	must(t, err)
-	byHelm, byKustomize := objects(t, rendered), objects(t, kustomize(t, "config/default"))
+	byHelm, byKustomize := objects(t, rendered), objects(t, kustomize(t, dir))
 	delete(byKustomize, "Namespace "+system)
-	issuer := ""
+	settings := map[string]string{}
 	for key, object := range byKustomize {
 		if object["kind"] == "ConfigMap" {
-			issuer, _, _ = unstructured.NestedString(object, "data", "ISSUER")
+			settings, _, _ = unstructured.NestedStringMap(object, "data")
 			delete(byKustomize, key)
 		}
 	}
@@ -126,17 +134,18 @@ func TestTheChartAndTheKustomizationInstallTheSame(t *testing.T) {
 		if object["kind"] == "Service" {
 			unstructured.RemoveNestedField(object, "spec", "type")
 		}
+		settle(t, object, nil)
 	}
 	for _, object := range byKustomize {
-		settle(t, object, issuer)
+		settle(t, object, settings)
 	}
 	if diff := cmp.Diff(byKustomize, byHelm); diff != "" {
-		t.Errorf("config/default against the chart (-kustomize +helm):\n%s", diff)
+		t.Errorf("%s against the chart (-kustomize +helm):\n%s", dir, diff)
 	}
 }
 
-// settle puts the issuer into the arguments of a Deployment's container.
-func settle(t *testing.T, object map[string]any, issuer string) {
+// settle puts the settings into the arguments of a Deployment's container, in an order of their own.
+func settle(t *testing.T, object map[string]any, settings map[string]string) {
 	t.Helper()
 	if object["kind"] != "Deployment" {
 		return
@@ -147,12 +156,15 @@ func settle(t *testing.T, object map[string]any, issuer string) {
 	delete(container, "envFrom")
 	args, _ := container["args"].([]any)
 	for i := range args {
-		if args[i] == "--issuer=$(ISSUER)" {
-			args[i] = "--issuer=" + issuer
+		for name, value := range settings {
+			args[i] = strings.ReplaceAll(fmt.Sprint(args[i]), "$("+name+")", value)
 		}
 	}
+	slices.SortFunc(args, byText)
 	must(t, unstructured.SetNestedSlice(object, containers, "spec", "template", "spec", "containers"))
 }
+
+func byText(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) }
 
 func TestTheChartPassesItsOwnLinter(t *testing.T) {
 	output, _, err := helm(t, "", "lint", "--strict", chart)
@@ -165,7 +177,7 @@ func TestValuesThatMakeNoSenseAreRefused(t *testing.T) {
 	for _, setting := range []string{
 		"issuer=http://hallpass.example.com", "issuer=https://hallpass.example.com/", "issuer=hallpass.example.com",
 		"isuer=https://hallpass.example.com", "image.tag=a b", "image.digests.manager=sha256:12", "image.pullPolicy=Sometimes",
-		"registry.namespace=Big", "crds.install=perhaps", "networkPolicies.apiServerPorts={0}", "networkPolicies.metricsNamespace=",
+		"registry.namespace=Big", "namespaces={shop,shop}", "namespaces={sh.op}", "crds.install=perhaps", "networkPolicies.apiServerPorts={0}", "networkPolicies.metricsNamespace=",
 		"manager.replicas=0", "manager.extraArgs={leader-elect}", "manager.goMemLimit=440Mi", "manager.resources.limits.memory=lots",
 		"tokenserver.autoscaling.cpuUtilization=101", "tokenserver.service.type=ExternalName", "tokenserver.resources.claims=x",
 	} {
@@ -180,6 +192,7 @@ func TestEverySettingDoesSomething(t *testing.T) {
 	tried := map[string]struct{ set, want string }{
 		"issuer":                                 {"https://id.example.com", "--issuer=https://id.example.com"},
 		"clusterDomain":                          {"kube.example", "hallpass-tokenserver.hallpass-system.svc.kube.example"},
+		"namespaces":                             {`["shop","orders"]`, "- --namespaces=shop,orders"},
 		"image.registry":                         {"mirror.example.com/hallpass", "image: mirror.example.com/hallpass/manager:v0.1.0"},
 		"image.tag":                              {"v9.9.9", "/tokenserver:v9.9.9"},
 		"image.digests.manager":                  {"sha256:" + strings.Repeat("a", 64), "/manager:v0.1.0@sha256:aaaa"},

@@ -45,9 +45,15 @@ func Apply(ctx context.Context, cp *controlplane.ControlPlane, root, kustomizati
 	return Kubectl(ctx, cp, "apply", "--server-side", "--force-conflicts", "-k", filepath.Join(root, kustomization))
 }
 
+const defaultKustomization = "config/default"
+
 // Install applies config/default and waits until its kinds can be used.
 func Install(ctx context.Context, cp *controlplane.ControlPlane, root string) error {
-	if err := Apply(ctx, cp, root, "config/default"); err != nil {
+	return installFrom(ctx, cp, root, defaultKustomization)
+}
+
+func installFrom(ctx context.Context, cp *controlplane.ControlPlane, root, kustomization string) error {
+	if err := Apply(ctx, cp, root, kustomization); err != nil {
 		return err
 	}
 	return Kubectl(ctx, cp, "wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")

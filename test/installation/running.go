@@ -5,6 +5,7 @@ package installation
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -52,6 +53,7 @@ type Running struct {
 	CertificateLives servingcert.Lives
 
 	dir         string
+	namespaces  []string
 	stopManager func() error
 	stopServer  func() error
 }
@@ -60,6 +62,10 @@ type Running struct {
 type Options struct {
 	// TokenServerREST changes how the token server talks to the API server.
 	TokenServerREST func(*rest.Config)
+	// Kustomization below the root of the repository is what is applied; left out it is config/default.
+	Kustomization string
+	// Namespaces are the users' namespaces that the manager works in; none stands for all.
+	Namespaces []string
 }
 
 var quiet sync.Once //nolint:gochecknoglobals // of a logger that is global itself
@@ -67,14 +73,14 @@ var quiet sync.Once //nolint:gochecknoglobals // of a logger that is global itse
 // Run installs Hallpass from the repository at root and starts it.
 func Run(ctx context.Context, cp *controlplane.ControlPlane, root string, options Options) (*Running, error) {
 	quiet.Do(func() { ctrl.SetLogger(logr.Discard()) }) // or controller-runtime complains; each manager has a logger of its own
-	if err := Install(ctx, cp, root); err != nil {
+	if err := installFrom(ctx, cp, root, cmp.Or(options.Kustomization, defaultKustomization)); err != nil {
 		return nil, err
 	}
 	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
-	r := &Running{ControlPlane: cp, Log: &Log{}, SigningKeys: keyring.DefaultPolicy(oauth2.MaxTokenLifetime)}
+	r := &Running{ControlPlane: cp, Log: &Log{}, namespaces: options.Namespaces, SigningKeys: keyring.DefaultPolicy(oauth2.MaxTokenLifetime)}
 	if r.Issuer, err = oauth2.ParseIssuer("https://localhost:"+port, false); err != nil {
 		return nil, err
 	}
@@ -116,7 +122,7 @@ func (r *Running) StartManager(ctx context.Context) error {
 		return manager.Run(ctx, manager.Options{
 			Issuer: r.Issuer, REST: config, RegistryNamespace: RegistryNamespace, SystemNamespace: SystemNamespace,
 			ServingNames: []string{"localhost"}, ManageServingCertificate: true,
-			SigningKeys: r.SigningKeys, CertificateLives: r.CertificateLives,
+			SigningKeys: r.SigningKeys, CertificateLives: r.CertificateLives, Namespaces: r.namespaces,
 			AllowClientID: r.AllowClientID, ProtectedLabels: []string{"kubernetes.io/metadata.name", ProtectedLabel},
 			APIAudiences: []string{"https://kubernetes.default.svc"}, MetricsListen: "0", HealthListen: "0", Log: manager.NewLog(r.Log),
 		})

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -33,6 +34,9 @@ type Options struct {
 	// RegistryNamespace and SystemNamespace are the two namespaces of the installation.
 	RegistryNamespace string
 	SystemNamespace   string
+	// Namespaces are those of users that the manager works in; none stands for all of the cluster's. With chosen namespaces it
+	// needs no right outside of them and of its own two, reads no labels of namespaces and no OAuth2Policies.
+	Namespaces []string
 	// ServingNames are the names of the serving certificate, if it is the manager that makes it.
 	ServingNames             []string
 	ManageServingCertificate bool
@@ -79,6 +83,11 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 			"then the ca.crt of Secret hallpass-tokenserver-tls is what callers are told to trust")
 	flags.StringVar(&o.RegistryNamespace, "registry-namespace", registration.Namespace, "namespace of registrations and signing keys")
 	flags.StringVar(&o.SystemNamespace, "system-namespace", "hallpass-system", "namespace of the processes, the lease and the certificate authority")
+	flags.Func("namespaces", "the users' namespaces to work in, separated by commas, for a manager that has rights in these alone; "+
+		"left out it is all of them. Without rights on the cluster there are no OAuth2Policies, and grants name namespaces", func(list string) error {
+		o.Namespaces = strings.Split(list, ",")
+		return nil
+	})
 	o.SigningKeys = keyring.DefaultPolicy(oauth2.MaxTokenLifetime)
 	algorithms := flags.String("signing-algorithms", "ES256",
 		"algorithms of tokens, separated by commas, of ES256, RS256 and EdDSA; the first is for clients that ask for none")
@@ -115,6 +124,9 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	if err := o.SigningKeys.Validate(); err != nil {
 		return Options{}, fmt.Errorf("--signing-algorithms, --signing-key-period, --signing-key-lead: %w", err)
 	}
+	if err := checkNamespaces(o); err != nil {
+		return Options{}, fmt.Errorf("--namespaces: %w", err)
+	}
 	if o.ServingNames, err = servingNames(o.Issuer, *names); err != nil {
 		return Options{}, err
 	}
@@ -129,6 +141,22 @@ func appendTo(list *[]string) func(string) error {
 		*list = append(*list, value)
 		return nil
 	}
+}
+
+// checkNamespaces refuses names that are none, and those of the installation, in which users have no place. A list that is given
+// and empty is a mistake: it does not mean all.
+func checkNamespaces(o Options) error {
+	for i, name := range o.Namespaces {
+		switch {
+		case len(validation.IsDNS1123Label(name)) > 0:
+			return fmt.Errorf("%q is no name of a namespace", name)
+		case name == o.RegistryNamespace || name == o.SystemNamespace:
+			return fmt.Errorf("%s belongs to the installation itself", name)
+		case slices.Contains(o.Namespaces[:i], name):
+			return fmt.Errorf("%s is named twice", name)
+		}
+	}
+	return nil
 }
 
 func signingAlgorithms(list string) []jws.Algorithm {

@@ -105,7 +105,7 @@ func Run(ctx context.Context, o Options) error {
 
 // addControllers is the inventory.
 func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
-	declared, err := oauth2client.DeclaredCache(mgr)
+	declared, err := oauth2client.DeclaredCache(mgr, o.Namespaces)
 	if err != nil {
 		return err
 	}
@@ -115,13 +115,14 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	laidDown := &policy.Source{
 		Client: mgr.GetClient(), Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace,
 		Defaults: oauth2.Ceilings{AnyClientID: o.AllowClientID}, ProtectedLabels: o.ProtectedLabels,
+		Only: o.Namespaces,
 	}
 	clients := &oauth2client.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Declared: declared, Policy: laidDown, Recorder: mgr.GetEventRecorder("hallpass"),
 		Clock: clock.RealClock{}, Random: rand.Reader, Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace,
 		CABundle: types.NamespacedName{Namespace: o.SystemNamespace, Name: servingcert.BundleConfigMapName},
 	}
-	for _, controller := range []interface{ SetupWithManager(ctrl.Manager) error }{
+	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&servingcert.Reconciler{
 			Client: mgr.GetClient(), Clock: clock.RealClock{}, Random: rand.Reader, SystemNamespace: o.SystemNamespace, Names: o.ServingNames,
 			Lives: o.CertificateLives, Foreign: !o.ManageServingCertificate,
@@ -136,12 +137,15 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Policy: laidDown, RegistryNamespace: o.RegistryNamespace,
 			ReservedIdentifiers: o.APIAudiences,
 		},
-		&oauth2policy.Reconciler{Client: mgr.GetClient(), Policy: laidDown},
 		&tokenrevocation.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: clock.RealClock{}, RegistryNamespace: o.RegistryNamespace,
 			Lifetime: oauth2.MaxTokenLifetime,
 		},
-	} {
+	}
+	if !laidDown.Narrow() {
+		controllers = append(controllers, &oauth2policy.Reconciler{Client: mgr.GetClient(), Policy: laidDown})
+	}
+	for _, controller := range controllers {
 		if err := controller.SetupWithManager(mgr); err != nil {
 			return err
 		}
@@ -153,20 +157,30 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
 func cacheOptions(o Options) cache.Options {
 	ours := fields.OneTermEqualSelector("type", v1alpha1.SecretTypeClient)
 	clientConfig := labels.SelectorFromSet(labels.Set{v1alpha1.LabelClientConfig: "true"})
+	secrets := map[string]cache.Config{
+		o.RegistryNamespace: {FieldSelector: fields.Everything()},
+		o.SystemNamespace:   {FieldSelector: fields.Everything()},
+	}
+	// The CA is in our own namespace, where no other ConfigMap is ours; the clients' are everywhere.
+	configMaps := map[string]cache.Config{
+		o.SystemNamespace: {FieldSelector: fields.OneTermEqualSelector("metadata.name", servingcert.BundleConfigMapName)},
+	}
+	users, ofUsers := map[string]cache.Config{}, o.Namespaces
+	if len(ofUsers) == 0 {
+		ofUsers = []string{cache.AllNamespaces}
+	}
+	for _, namespace := range ofUsers {
+		secrets[namespace] = cache.Config{FieldSelector: ours}
+		configMaps[namespace] = cache.Config{LabelSelector: clientConfig}
+		users[namespace] = cache.Config{}
+	}
 	return cache.Options{
+		DefaultNamespaces:           users,
 		DefaultTransform:            cache.TransformStripManagedFields(),
 		ReaderFailOnMissingInformer: true,
 		ByObject: map[client.Object]cache.ByObject{
-			&corev1.Secret{}: {Namespaces: map[string]cache.Config{
-				o.RegistryNamespace: {FieldSelector: fields.Everything()},
-				o.SystemNamespace:   {FieldSelector: fields.Everything()},
-				cache.AllNamespaces: {FieldSelector: ours},
-			}},
-			// The CA is in our own namespace, the clients' ConfigMaps are everywhere.
-			&corev1.ConfigMap{}: {Namespaces: map[string]cache.Config{
-				o.SystemNamespace:   {LabelSelector: labels.Everything()},
-				cache.AllNamespaces: {LabelSelector: clientConfig},
-			}},
+			&corev1.Secret{}:    {Namespaces: secrets},
+			&corev1.ConfigMap{}: {Namespaces: configMaps},
 			// Elsewhere they mean nothing.
 			&v1alpha1.TokenRevocation{}: {Namespaces: map[string]cache.Config{o.RegistryNamespace: {}}},
 			&corev1.ServiceAccount{}:    {Transform: oauth2client.KeepIdentity},

@@ -153,7 +153,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	toEveryClient := handler.EnqueueRequestsFromMapFunc(r.everyClient)
 	namespaces := &metav1.PartialObjectMetadata{}
 	namespaces.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	err := ctrl.NewControllerManagedBy(mgr).
+	building := ctrl.NewControllerManagedBy(mgr).
 		Named("oauth2client").
 		For(&v1alpha1.OAuth2Client{}).
 		// A user's Secret that is edited or deleted is healed; a registration that is lost is written again.
@@ -164,9 +164,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.clientsOfConfigMap)).
 		// A service account that comes, goes or is made again decides who is let in.
 		WatchesMetadata(&corev1.ServiceAccount{}, handler.EnqueueRequestsFromMapFunc(r.clientsOfAccount)).
-		// What is laid down, and what the owners of resources consent to.
-		Watches(&v1alpha1.OAuth2Policy{}, toEveryClient, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		WatchesMetadata(namespaces, handler.EnqueueRequestsFromMapFunc(r.clientsOfNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		// What the owners of resources consent to.
 		Watches(&v1alpha1.OAuth2Resource{}, handler.EnqueueRequestsFromMapFunc(r.clientsOfResource), builder.WithPredicates(appearance)).
 		// A client that goes makes room for one that was one too many.
 		Watches(&v1alpha1.OAuth2Client{}, handler.EnqueueRequestsFromMapFunc(r.clientsWaiting), builder.WithPredicates(deletions)).
@@ -176,9 +174,14 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 			MaxConcurrentReconciles: workers,
 			// What fails is tried again soon enough that a registry namespace which comes back is full again in half a minute.
 			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
-		}).
-		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
-	if err != nil {
+		})
+	if !r.Policy.Narrow() {
+		// What is laid down.
+		building = building.
+			Watches(&v1alpha1.OAuth2Policy{}, toEveryClient, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+			WatchesMetadata(namespaces, handler.EnqueueRequestsFromMapFunc(r.clientsOfNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{}))
+	}
+	if err := building.Complete(reconcile.AsReconciler(mgr.GetClient(), r)); err != nil {
 		return fmt.Errorf("set up the OAuth2Client controller: %w", err)
 	}
 	return nil
@@ -205,13 +208,20 @@ func (*Reconciler) index(indexer client.FieldIndexer) error {
 }
 
 // DeclaredCache is a cache of the Secrets that carry the label which lets them be read, and of no others. One cache cannot
-// select by type and by label at once, so it is one of its own.
-func DeclaredCache(mgr ctrl.Manager) (cache.Cache, error) {
+// select by type and by label at once, so it is one of its own. It is of all namespaces unless some are named.
+func DeclaredCache(mgr ctrl.Manager, namespaces []string) (cache.Cache, error) {
+	only := map[string]cache.Config{}
+	for _, namespace := range namespaces {
+		only[namespace] = cache.Config{}
+	}
+	if len(only) == 0 {
+		only[cache.AllNamespaces] = cache.Config{}
+	}
 	labelled := labels.SelectorFromSet(labels.Set{v1alpha1.LabelCredentials: "true"})
 	declared, err := cache.New(mgr.GetConfig(), cache.Options{
 		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
 		DefaultTransform: cache.TransformStripManagedFields(), ReaderFailOnMissingInformer: true,
-		ByObject: map[client.Object]cache.ByObject{&corev1.Secret{}: {Label: labelled}},
+		ByObject: map[client.Object]cache.ByObject{&corev1.Secret{}: {Label: labelled, Namespaces: only}},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("prepare the cache of declared Secrets: %w", err)

@@ -97,23 +97,25 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	everyResource := handler.EnqueueRequestsFromMapFunc(r.everyResource)
 	namespaces := &metav1.PartialObjectMetadata{}
 	namespaces.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	err := ctrl.NewControllerManagedBy(mgr).
+	building := ctrl.NewControllerManagedBy(mgr).
 		Named("oauth2resource").
 		For(&v1alpha1.OAuth2Resource{}).
 		// A record that is lost or edited is written again.
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(resourceOfRecord), builder.WithPredicates(records)).
-		// Selectors are resolved to names here, and policies say what may be chosen.
-		WatchesMetadata(namespaces, everyResource, builder.WithPredicates(relabelled)).
-		Watches(&v1alpha1.OAuth2Policy{}, everyResource, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		// Clients are counted.
 		Watches(&v1alpha1.OAuth2Client{}, counting{}, builder.WithPredicates(predicate.Or(
 			predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}))).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: workers,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
-		}).
-		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
-	if err != nil {
+		})
+	if !r.Policy.Narrow() {
+		// Selectors are resolved to names here, and policies say what may be chosen.
+		building = building.
+			WatchesMetadata(namespaces, everyResource, builder.WithPredicates(relabelled)).
+			Watches(&v1alpha1.OAuth2Policy{}, everyResource, builder.WithPredicates(predicate.GenerationChangedPredicate{}))
+	}
+	if err := building.Complete(reconcile.AsReconciler(mgr.GetClient(), r)); err != nil {
 		return fmt.Errorf("set up the OAuth2Resource controller: %w", err)
 	}
 	return nil

@@ -75,6 +75,10 @@ func (r *Reconciler) consent(ctx context.Context, grant v1alpha1.ResourceGrant, 
 	if len(selector.MatchLabels) == 0 {
 		return consent, nil
 	}
+	if r.Policy.Narrow() {
+		w.grants = new(v1alpha1.SelectorNotAvailable())
+		return consent, nil
+	}
 	if label := r.Policy.Unprotected(selector); label != "" {
 		w.grants = new(v1alpha1.UnprotectedLabel(label, r.Policy.ProtectedLabels))
 		return consent, nil

@@ -39,6 +39,16 @@ type Source struct {
 	Defaults oauth2.Ceilings
 	// ProtectedLabels are the labels of namespaces that their owners cannot set.
 	ProtectedLabels []string
+	// Only are the namespaces that the manager works in; none stands for all.
+	Only []string
+}
+
+// Narrow reports whether the manager works in chosen namespaces: then it has no right to read policies, or namespaces.
+func (s *Source) Narrow() bool { return len(s.Only) > 0 }
+
+// Covers reports whether the manager works in a namespace.
+func (s *Source) Covers(namespace string) bool {
+	return !s.Narrow() || slices.Contains(s.Only, namespace)
 }
 
 // What is read to decide. Of namespaces only the metadata is kept.
@@ -65,8 +75,11 @@ func IndexClients(ctx context.Context, mgr ctrl.Manager) error {
 	return nil
 }
 
-// Ceilings are what holds in a namespace.
+// Ceilings are what holds in a namespace: the defaults alone, where policies cannot be read.
 func (s *Source) Ceilings(ctx context.Context, namespace string) (oauth2.Ceilings, error) {
+	if s.Narrow() {
+		return s.Defaults, nil
+	}
 	var policies v1alpha1.OAuth2PolicyList
 	if err := s.Client.List(ctx, &policies); err != nil {
 		return oauth2.Ceilings{}, fmt.Errorf("list OAuth2Policies: %w", err)
@@ -186,6 +199,9 @@ func (s *Source) Identifier(r *v1alpha1.OAuth2Resource) string {
 // Resource is the record of an OAuth2Resource as the token server has it; nil if there is none, or if its identifier is somebody
 // else's.
 func (s *Source) Resource(ctx context.Context, name oauth2.ObjectName) (*oauth2.Resource, error) {
+	if !s.Covers(name.Namespace) {
+		return nil, nil //nolint:nilnil // nobody here makes a record of it
+	}
 	var object v1alpha1.OAuth2Resource
 	err := s.Client.Get(ctx, types.NamespacedName(name), &object)
 	if apierrors.IsNotFound(err) {

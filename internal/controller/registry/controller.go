@@ -69,6 +69,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, stored *corev1.Secret) (ctrl
 		ctrl.LoggerFrom(ctx).Error(err, "cannot read a record; it is left alone and allows nothing")
 		return ctrl.Result{}, nil
 	}
+	if !r.Policy.Covers(recorded.Namespace) {
+		// Its owner cannot be asked for. What an owner that is gone leaves lets nobody in, and is removed when its namespace is covered
+		// again.
+		return ctrl.Result{RequeueAfter: sweepInterval}, nil
+	}
 	gone, err := r.goneFromCache(ctx, recorded)
 	if err == nil && gone {
 		gone, err = r.gone(ctx, r.Live, recorded, &metav1.PartialObjectMetadata{})

@@ -1,0 +1,52 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package app_test
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/hallpass-dev/hallpass/cmd/manager/app"
+)
+
+const kubeconfig = `apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: https://127.0.0.1:1}}]
+contexts: [{name: c, context: {cluster: c, user: u}}]
+users: [{name: u}]
+current-context: c
+`
+
+// TestNamespaces: a list that is empty or holds what is no namespace of users never comes to mean all of the cluster.
+func TestNamespaces(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(file, []byte(kubeconfig), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		given []string
+		want  []string
+		fails bool
+	}{
+		"left out, it is all of the cluster": {},
+		"names are taken":                    {given: []string{"--namespaces=shop,orders"}, want: []string{"shop", "orders"}},
+		"an empty list":                      {given: []string{"--namespaces="}, fails: true},
+		"a variable that nobody has set":     {given: []string{"--namespaces=$(NAMESPACES)"}, fails: true},
+		"a trailing comma":                   {given: []string{"--namespaces=shop,"}, fails: true},
+		"a name twice":                       {given: []string{"--namespaces=shop,shop"}, fails: true},
+		"the registry":                       {given: []string{"--namespaces=hallpass-registry"}, fails: true},
+		"the system namespace by its flag":   {given: []string{"--system-namespace=infra", "--namespaces=infra"}, fails: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			args := append([]string{"--issuer=https://hallpass.example.com", "--kubeconfig=" + file}, c.given...)
+			o, err := app.ParseFlags(args, io.Discard)
+			if (err != nil) != c.fails || !slices.Equal(o.Namespaces, c.want) {
+				t.Errorf("%v, %v; want %v, failure %t", o.Namespaces, err, c.want, c.fails)
+			}
+		})
+	}
+}
