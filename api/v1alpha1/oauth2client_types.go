@@ -135,6 +135,14 @@ type OAuth2ClientSpec struct {
 	// wherever Hallpass is asked about them; its credentials stay as they are.
 	// +optional
 	State ClientState `json:"state,omitempty"`
+
+	// revokeTokensIssuedBefore takes back every token of this client that was issued before that instant, wherever Hallpass is asked
+	// about them; the client itself goes on. One to come means the instant at which Hallpass first sees it, so that any far
+	// one takes back all that there are: set it to another value to do so again. Taken out, tokens that have not expired
+	// are good again.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('2020-01-01T00:00:00Z')",message="revokeTokensIssuedBefore lies before every token there is; give the time up to which tokens are taken back, such as now in UTC: 2026-11-23T12:00:00Z"
+	RevokeTokensIssuedBefore *metav1.Time `json:"revokeTokensIssuedBefore,omitempty"`
 }
 
 // Scope is one scope token of RFC 6749 section 3.3: printable ASCII without space, quotation mark and backslash.

@@ -27,11 +27,15 @@ func (o *owners) get(namespace, name string) *oauth2.Owner {
 func ownerName(namespace, name string) string { return namespace + "/" + name }
 
 func ownerOf(object *v1alpha1.OAuth2Client) oauth2.Owner {
-	return oauth2.Owner{
+	owner := oauth2.Owner{
 		UID:         string(object.UID),
 		Terminating: !object.DeletionTimestamp.IsZero(),
 		Suspended:   object.Spec.State == v1alpha1.ClientSuspended,
 	}
+	if before := object.Spec.RevokeTokensIssuedBefore; before != nil {
+		owner.RevokedBefore = before.UTC()
+	}
+	return owner
 }
 
 // ownerStore is where the watch of OAuth2Clients arrives; of each object it keeps only what can deny.

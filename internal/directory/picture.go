@@ -185,6 +185,8 @@ type writtenOwner struct {
 	UID         string `json:"uid"`
 	Terminating bool   `json:"terminating,omitempty"`
 	Suspended   bool   `json:"suspended,omitempty"`
+
+	RevokedBefore time.Time `json:"revokedBefore,omitzero"`
 }
 
 func (p *picture) writeOwners(w *recordWriter) error {

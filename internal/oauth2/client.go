@@ -36,6 +36,9 @@ type Client struct {
 	ServiceAccount *ServiceAccount
 	// Refused says that a policy forbids the client as it is.
 	Refused bool
+	// RevocationAsked is the instant before which the spec takes tokens back, and RevokedBefore what the manager cut that back to when it
+	// first saw it. Both are zero if the spec takes nothing back.
+	RevocationAsked, RevokedBefore time.Time
 	// Scopes are the free-form scopes that it may have on its namespace's own audience.
 	Scopes []string
 	// Access is what it asks of declared resources; DefaultResource is the one that a request without a resource means, if any.
@@ -60,6 +63,8 @@ type Owner struct {
 	UID         string
 	Terminating bool
 	Suspended   bool
+	// RevokedBefore is the instant before which tokens are taken back, as the spec says it.
+	RevokedBefore time.Time
 }
 
 // Record is all that is known of a client_id at one moment. Nil means not known; nothing unknown ever allows.
@@ -95,7 +100,23 @@ func (r Record) TokenDenial(claims Claims) Reason {
 	if claims.ClientUID != r.Client.UID {
 		return ReasonTokenClientChanged
 	}
+	if claims.IssuedAt.Before(r.RevokedBefore()) {
+		return ReasonTokenRevoked
+	}
 	return ""
+}
+
+// RevokedBefore is the instant before which the client's own object takes its tokens back; zero if it takes none. What the object says
+// counts as it stands until the manager has cut it back.
+func (r Record) RevokedBefore() time.Time {
+	var before time.Time
+	if r.Client != nil {
+		before = r.Client.RevokedBefore
+	}
+	if r.Owner != nil && (r.Client == nil || !r.Owner.RevokedBefore.Equal(r.Client.RevocationAsked)) {
+		before = later(before, r.Owner.RevokedBefore)
+	}
+	return before
 }
 
 // Unknown reports whether the record has too little to decide about a token: its client, or the client's owner, is not there

@@ -29,14 +29,18 @@ func CutBack(issuedBefore, asked time.Time) time.Time {
 
 // IssueAt is the instant that a new token says it was issued at, so that it is none of those that were taken back: now, or the end of
 // this second if everything up to it was taken back. What was taken back for longer, nothing can be issued for.
-func IssueAt(revokedBefore, now time.Time) (time.Time, error) {
-	if revokedBefore.After(now.Add(clockSkew)) {
+func IssueAt(now time.Time, revokedBefore ...time.Time) (time.Time, error) {
+	issuedAt := now
+	for _, before := range revokedBefore {
+		issuedAt = later(issuedAt, before)
+	}
+	if issuedAt.After(now.Add(clockSkew)) {
 		return time.Time{}, &Error{
 			Code: TemporarilyUnavailable, Reason: ReasonTokenRevoked, RetryAfter: revokedRetry,
 			Description: "all tokens of this client are revoked until a time to come",
 		}
 	}
-	return later(now, revokedBefore), nil
+	return issuedAt, nil
 }
 
 // revokedRetry is what a client is told to wait whose tokens are revoked until a time to come: the manager cuts that back at once.

@@ -34,6 +34,14 @@ type wire struct {
 	Access          []wireAccess      `json:"access,omitempty"`
 	DefaultResource wireName          `json:"defaultResource,omitzero"`
 	Labels          map[string]string `json:"labels,omitempty"`
+	// Revoked is what spec.revokeTokensIssuedBefore says and what it was cut back to; a reader that ignores it takes the object's
+	// own word, which takes back more.
+	Revoked wireRevoked `json:"revoked,omitzero"`
+}
+
+type wireRevoked struct {
+	Asked  time.Time `json:"asked,omitzero"`
+	Before time.Time `json:"before,omitzero"`
 }
 
 type wireName struct {
@@ -103,6 +111,7 @@ func toWire(r Registration) (wire, error) {
 		TokenLifetimeSeconds: int64(c.TokenLifetime / time.Second),
 		SigningAlgorithm:     c.Algorithm,
 		Rotation:             wireRotation(r.Rotation),
+		Revoked:              wireRevoked{c.RevocationAsked.UTC(), c.RevokedBefore.UTC()},
 	}
 	switch {
 	case c.Suspended:
@@ -148,6 +157,8 @@ func (w wire) registration() (Registration, error) {
 		Scopes:        w.Scopes,
 		TokenLifetime: time.Duration(w.TokenLifetimeSeconds) * time.Second,
 		Algorithm:     w.SigningAlgorithm,
+
+		RevocationAsked: w.Revoked.Asked, RevokedBefore: w.Revoked.Before,
 	}
 	switch w.State {
 	case wireActive:

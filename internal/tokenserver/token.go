@@ -38,7 +38,7 @@ func (s *Server) token(r *http.Request, form oauth2.Form, e *event) (answer, err
 		return answer{}, err
 	}
 	now := s.Now()
-	issuedAt, err := oauth2.IssueAt(s.Directory.Revocations().RevokedBefore(client.ID, client.Namespace), now)
+	issuedAt, err := s.issueAt(client, now)
 	if err != nil {
 		return answer{}, err
 	}
@@ -59,6 +59,11 @@ func (s *Server) token(r *http.Request, form oauth2.Form, e *event) (answer, err
 		ExpiresIn:   int64(grant.Lifetime / time.Second),
 		Scope:       scope,
 	}}, nil
+}
+
+// issueAt is the instant that a token of the client says it was issued at.
+func (s *Server) issueAt(client *oauth2.Client, now time.Time) (time.Time, error) {
+	return oauth2.IssueAt(now, s.Directory.Record(client.ID).RevokedBefore(), s.Directory.Revocations().RevokedBefore(client.ID, client.Namespace))
 }
 
 // grant decides what the client gets. What memory refuses for want of a grant it asks the source about: a client may have been

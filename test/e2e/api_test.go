@@ -228,6 +228,10 @@ func TestTheAPIServerRefusesBadSpecs(t *testing.T) {
 		"{authentication: {method: ServiceAccount, serviceAccount: {name: worker}}, secret: {keys: {clientSecret: a}}}":  "leave out rotation, secret.keys.clientSecret and secret.source Existing",
 		"{authentication: {method: ServiceAccount, serviceAccount: {name: worker}}, secret: {name: a, omit: [JWKSURL]}}": "",
 		"unknown: field": "unknown field",
+		"revokeTokensIssuedBefore: '2026-11-23T12:00:00Z'": "",
+		"revokeTokensIssuedBefore: '2199-11-23T12:00:00Z'": "",
+		"revokeTokensIssuedBefore: '1999-11-23T12:00:00Z'": "revokeTokensIssuedBefore lies before every token there is",
+		"revokeTokensIssuedBefore: now":                    "must be of type date-time",
 	} {
 		t.Run(spec[:min(len(spec), 60)], func(t *testing.T) {
 			var fields map[string]any

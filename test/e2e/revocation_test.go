@@ -6,6 +6,7 @@ package e2e_test
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -255,4 +256,45 @@ func TestASelectorTakesBackTheTokensOfANamespaceOrClient(t *testing.T) {
 			}
 		})
 	}
+}
+
+// issuedAt is the iat of a token.
+func issuedAt(t *testing.T, token string) int64 {
+	t.Helper()
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	must(t, err)
+	var claims struct {
+		IssuedAt int64 `json:"iat"`
+	}
+	must(t, json.Unmarshal(payload, &claims))
+	return claims.IssuedAt
+}
+
+func TestAClientTakesItsOwnTokensBackBySpec(t *testing.T) {
+	c := apply(t, "bespoke", newClient("caller"))
+	caller := credentials(t, c)
+	there := startReplica(t)
+	token := fetch(t, caller)
+	update(t, c, func() { c.Spec.RevokeTokensIssuedBefore = new(metav1.NewTime(time.Now().AddDate(1, 0, 0))) })
+	eventually(t, "its token is refused", func() bool { return !there.active(t, caller, token) })
+	// Once the manager has cut it back to now, new tokens are good.
+	var fresh string
+	eventually(t, "a new token is good", func() bool {
+		_, body := there.ask(t, caller, "/oauth2/token", url.Values{"grant_type": {"client_credentials"}})
+		fresh, _ = body["access_token"].(string)
+		return fresh != "" && there.active(t, caller, fresh)
+	})
+	if there.active(t, caller, token) {
+		t.Error("the token from before is good again")
+	}
+	update(t, c, func() { c.Spec.DisplayName = "Something else" })
+	eventually(t, "the manager has seen another change", func() bool {
+		must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(c), c))
+		return c.Status.ObservedGeneration == c.Generation && time.Now().Unix() > issuedAt(t, fresh)
+	})
+	if !there.active(t, caller, fresh) {
+		t.Error("another change of the client took its tokens back once more")
+	}
+	update(t, c, func() { c.Spec.RevokeTokensIssuedBefore = new(metav1.NewTime(time.Now().AddDate(2, 0, 0))) })
+	eventually(t, "another value takes the new one back", func() bool { return !there.active(t, caller, fresh) })
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -89,7 +90,8 @@ func clientKeys(c *v1alpha1.OAuth2Client) ([]jws.PublicKey, error) {
 
 // findRegistration reads what is registered under the client's id. What another live client holds stays its own; what a
 // dead one left makes way.
-func (r *Reconciler) findRegistration(ctx context.Context, _ *v1alpha1.OAuth2Client, w *world) error {
+func (r *Reconciler) findRegistration(ctx context.Context, c *v1alpha1.OAuth2Client, w *world) error {
+	cutBack(&w.registration.Client, c, oauth2.Client{}, r.Clock.Now())
 	compiled := w.registration.Client
 	key := types.NamespacedName{Namespace: r.RegistryNamespace, Name: registration.SecretName(compiled.ID)}
 	var stored corev1.Secret
@@ -118,6 +120,7 @@ func (r *Reconciler) findRegistration(ctx context.Context, _ *v1alpha1.OAuth2Cli
 		found = registration.Registration{} // a verifier is bound to its owner's UID: nothing of it is of use
 	}
 	w.stored = &stored
+	cutBack(&compiled, c, found.Client, r.Clock.Now())
 	if compiled.BySecret() {
 		// What has ended is dropped whatever else there is to do, or be waited for.
 		now := r.Clock.Now()
@@ -126,6 +129,19 @@ func (r *Reconciler) findRegistration(ctx context.Context, _ *v1alpha1.OAuth2Cli
 	}
 	w.registration = registration.Registration{Client: compiled, Rotation: found.Rotation}
 	return nil
+}
+
+// cutBack notes until when the tokens of a client are taken back. A time to come is cut back to the instant at which it is seen first,
+// which the registration keeps.
+func cutBack(compiled *oauth2.Client, c *v1alpha1.OAuth2Client, registered oauth2.Client, now time.Time) {
+	if c.Spec.RevokeTokensIssuedBefore == nil {
+		return
+	}
+	compiled.RevocationAsked = c.Spec.RevokeTokensIssuedBefore.UTC()
+	compiled.RevokedBefore = oauth2.CutBack(compiled.RevocationAsked, now)
+	if registered.RevocationAsked.Equal(compiled.RevocationAsked) {
+		compiled.RevokedBefore = registered.RevokedBefore
+	}
 }
 
 // publish writes the registration if it differs from what is stored, on the version that was read.
