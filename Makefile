@@ -132,6 +132,11 @@ profile: ## Leave CPU and heap profiles of the token server on each path in bin/
 bench-grants: ## Time changes of consent that concern every client. ARGS="-clients 10000 -resources 100"
 	@go run ./test/bench/grants $(ARGS)
 
+.PHONY: bench-revoke
+bench-revoke: ## Time 10,000 revocations to three replicas, kill them, inject errors, and load a million
+	@HALLPASS_REVOCATIONS=10000 HALLPASS_FAULTY_REVOCATIONS=10000 HALLPASS_LIVE_REVOCATIONS=1000000 \
+		go test -count=1 -v -timeout 20m ./test/revocation | grep -vE '^(=== |ok)'
+
 .PHONY: bench-apply
 bench-apply: ## Time kubectl apply to Ready and to the first token. ARGS="-clients 200 -rounds 1000 -lag 2s"
 	@go run ./test/bench/apply $(ARGS)

@@ -1,0 +1,265 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package revocation_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/test/faults"
+	"github.com/hallpass-dev/hallpass/test/installation"
+)
+
+const (
+	rate      = 300 // revocations a second
+	maxMedian = 150 * time.Millisecond
+	maxP99    = time.Second
+	maxWrites = 40 // of TokenRevocations, a second
+	// patience is what the times may be in every run of the tests, beside others on a busy machine.
+	patience = 10 * time.Second
+)
+
+// TestEveryReplicaRefusesWhatAnyHasRevoked revokes tokens at three replicas in turn and asks all three until they refuse. Then it kills
+// all of them and asks again.
+func TestEveryReplicaRefusesWhatAnyHasRevoked(t *testing.T) {
+	n := setting(t, "HALLPASS_REVOCATIONS", 600)
+	kubeconfig := kubeconfigOfServer(t)
+	replicas := []*replica{newReplica(t, kubeconfig), newReplica(t, kubeconfig), newReplica(t, kubeconfig)}
+	tokens := fetch(t, replicas[0], n)
+
+	began := time.Now()
+	lags := make([]time.Duration, n)
+	pace := time.NewTicker(time.Second / rate)
+	defer pace.Stop()
+	var revoking sync.WaitGroup
+	for i, token := range tokens {
+		<-pace.C
+		revoking.Go(func() { lags[i] = revokeAndWatch(t, replicas, i, token) })
+	}
+	revoking.Wait()
+	took := time.Since(began)
+	slices.Sort(lags)
+	median, p99 := lags[n/2], lags[n*99/100]
+	writes := float64(countWrites(t, began)) / took.Seconds()
+	t.Logf("%d revocations at %.0f a second: refused by all of three replicas after %s (median), %s (p99), %s (the last); %.1f API writes a second",
+		n, float64(n)/took.Seconds(), median.Round(time.Millisecond), p99.Round(time.Millisecond), lags[n-1].Round(time.Millisecond), writes)
+	most, mostP99 := maxMedian, maxP99
+	if n < 10_000 {
+		most, mostP99 = patience, patience
+	}
+	if median >= most || p99 >= mostP99 || writes > maxWrites {
+		t.Errorf("median %s of %s, p99 %s of %s, %.1f writes a second of %d", median, most, p99, mostP99, writes, maxWrites)
+	}
+
+	for _, r := range replicas {
+		r.kill(t)
+	}
+	back := 0
+	for _, r := range replicas {
+		r.start(t)
+		for _, token := range tokens {
+			honoured, err := r.honours(token.token)
+			must(t, err)
+			if honoured {
+				back++
+			}
+		}
+	}
+	t.Logf("after kill -9 of all replicas %d of %d tokens came back", back, n)
+	if back > 0 {
+		t.Errorf("%d tokens came back", back)
+	}
+}
+
+// revokeAndWatch revokes a token at one replica and says when the last one refused it.
+func revokeAndWatch(t *testing.T, replicas []*replica, i int, token issued) time.Duration {
+	began := time.Now()
+	var asking sync.WaitGroup
+	refused := make([]time.Duration, len(replicas))
+	asking.Go(func() {
+		if status, body, err := replicas[i%len(replicas)].post(token.to, "/oauth2/revoke", url.Values{"token": {token.token}}); err != nil || status != http.StatusOK {
+			t.Errorf("revoke: %d %s %v", status, body, err)
+		}
+	})
+	for j, r := range replicas {
+		asking.Go(func() {
+			for {
+				honoured, err := r.honours(token.token)
+				refused[j] = time.Since(began)
+				if err != nil || !honoured {
+					if err != nil {
+						t.Error(err)
+					}
+					return
+				}
+				if refused[j] > 2*patience {
+					t.Errorf("a replica honours a token %s after it was revoked", refused[j])
+					return
+				}
+				time.Sleep(25 * time.Millisecond)
+			}
+		})
+	}
+	asking.Wait()
+	return slices.Max(refused)
+}
+
+// countWrites counts what was asked of the API server about TokenRevocations since then.
+func countWrites(t *testing.T, since time.Time) int {
+	t.Helper()
+	events, err := plane.AuditEvents()
+	must(t, err)
+	writes := 0
+	for _, event := range events {
+		if event.IsWrite() && event.Object.Resource == "tokenrevocations" && event.Time.After(since) {
+			writes++
+		}
+	}
+	return writes
+}
+
+// TestNoYesIsFalse has every third write fail before it reaches the API server or after, and looks for each token whose revocation was
+// answered 200 in what the API server has.
+func TestNoYesIsFalse(t *testing.T) {
+	n := setting(t, "HALLPASS_FAULTY_REVOCATIONS", 300)
+	config, err := plane.ServiceAccountConfig(t.Context(), installation.SystemNamespace, installation.TokenServerAccount)
+	must(t, err)
+	proxy, err := faults.NewProxy(config)
+	must(t, err)
+	t.Cleanup(proxy.Close)
+	kubeconfig, err := proxy.Kubeconfig(t.TempDir(), config)
+	must(t, err)
+	r := newReplica(t, kubeconfig)
+	tokens := fetch(t, r, n)
+	proxy.Judge(func(w faults.Write) faults.Verdict {
+		switch rand.IntN(6) {
+		case 0:
+			return faults.CutBefore
+		case 1:
+			return faults.DropAnswer
+		case 2:
+			return faults.Refuse
+		}
+		return faults.Forward
+	}, nil)
+	yes := make([]bool, n)
+	var revoking sync.WaitGroup
+	const workers = 30
+	for worker := range workers {
+		revoking.Go(func() {
+			for i := worker; i < n; i += workers {
+				status, body, err := r.post(tokens[i].to, "/oauth2/revoke", url.Values{"token": {tokens[i].token}})
+				if yes[i] = status == http.StatusOK; err != nil || !yes[i] && status != http.StatusServiceUnavailable {
+					t.Errorf("revoke: %d %s %v", status, body, err)
+				}
+			}
+		})
+	}
+	revoking.Wait()
+	kept := keptRevocations(t)
+	said, wrong := 0, 0
+	for i, token := range tokens {
+		if yes[i] {
+			said++
+			if !kept[idOf(t, token.token)] {
+				wrong++
+			}
+		}
+	}
+	t.Logf("%d revocations with errors before and after the storage calls: %d answered 200, %d of them falsely; %d writes tried", n, said, wrong, len(proxy.Writes()))
+	if wrong > 0 || said == 0 {
+		t.Errorf("%d of %d times 200 falsely", wrong, said)
+	}
+	// Those that were answered 503 are written all the same, once the API server is back.
+	proxy.Reset()
+	must(t, installation.Wait(t.Context(), "everything is written", func() (bool, error) {
+		kept := keptRevocations(t)
+		return !slices.ContainsFunc(tokens, func(token issued) bool { return !kept[idOf(t, token.token)] }), nil
+	}))
+}
+
+// keptRevocations is what the API server has.
+func keptRevocations(t *testing.T) map[oauth2.RevocationID]bool {
+	t.Helper()
+	var all v1alpha1.TokenRevocationList
+	must(t, cluster.List(t.Context(), &all, client.InNamespace(installation.RegistryNamespace)))
+	kept := map[oauth2.RevocationID]bool{}
+	for i := range all.Items {
+		list, err := oauth2.DecodeRevocations(string(all.Items[i].Spec.Batch.Tokens))
+		must(t, err)
+		for _, revoked := range list {
+			kept[revoked.ID] = true
+		}
+	}
+	return kept
+}
+
+func idOf(t *testing.T, token string) oauth2.RevocationID {
+	t.Helper()
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	must(t, err)
+	var claims struct {
+		ID string `json:"jti"`
+	}
+	must(t, json.Unmarshal(payload, &claims))
+	return oauth2.RevocationIDOf(claims.ID)
+}
+
+// TestManyLiveRevocationsAreSmall starts a replica without and with that many live revocations, and compares.
+func TestManyLiveRevocationsAreSmall(t *testing.T) {
+	n := setting(t, "HALLPASS_LIVE_REVOCATIONS", 100_000)
+	kubeconfig := kubeconfigOfServer(t)
+	without := settled(t, newReplica(t, kubeconfig))
+	end := time.Now().Add(time.Hour)
+	for first := 0; first < n; first += oauth2.MaxBatchRevocations {
+		list := make([]oauth2.Revocation, min(oauth2.MaxBatchRevocations, n-first))
+		for i := range list {
+			var id oauth2.RevocationID
+			for j := range id {
+				id[j] = byte(rand.Uint32())
+			}
+			list[i] = oauth2.NewRevocation(id, end)
+		}
+		object := &v1alpha1.TokenRevocation{
+			ObjectMeta: metav1.ObjectMeta{Namespace: installation.RegistryNamespace, Name: fmt.Sprintf("many-%d", first)},
+			Spec: v1alpha1.TokenRevocationSpec{Batch: v1alpha1.RevocationBatch{
+				Tokens: v1alpha1.RevocationEntries(oauth2.EncodeRevocations(list)), ExpiresAt: new(metav1.NewTime(end)),
+			}},
+		}
+		must(t, cluster.Create(t.Context(), object))
+		t.Cleanup(func() { _ = cluster.Delete(t.Context(), object) })
+	}
+	r := newReplica(t, kubeconfig)
+	more := settled(t, r) - without
+	t.Logf("%d live revocations: %.1f MiB more resident memory, ready after %s", n, float64(more)/(1<<20), r.ready.Round(time.Millisecond))
+	if more > 64<<20 || r.ready > 5*time.Second {
+		t.Errorf("%d MiB more, ready after %s", more>>20, r.ready)
+	}
+}
+
+// settled is the memory of a replica once what it needed to start was given back, and it has worked for a while.
+func settled(t *testing.T, r *replica) int64 {
+	t.Helper()
+	least := r.memory(t)
+	for range 30 { // the list is given back after a second
+		fetch(t, r, 50)
+		time.Sleep(100 * time.Millisecond)
+		least = min(least, r.memory(t))
+	}
+	return max(least, r.memory(t))
+}
