@@ -170,6 +170,14 @@ verify: $(CONTROLLER_GEN) $(GOLANGCI_LINT) ## Check that generated files, format
 build: ## Build bin/manager and bin/tokenserver
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
 
+.PHONY: image
+image: ## Build both images for amd64 and arm64 into bin/images, without a container engine, and their SBOMs
+	@go run ./hack/image -out bin/images -version $(VERSION) -source-date-epoch $(shell git log -1 --format=%ct)
+
+.PHONY: verify-image
+verify-image: ## Build the images twice, in two places and from nothing, and compare them byte by byte
+	@hack/verify-image.sh $(VERSION)
+
 .PHONY: clean
 clean: ## Remove what make build and make run left in the tree
 	@rm -rf bin .run
