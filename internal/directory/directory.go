@@ -78,6 +78,9 @@ type Directory struct {
 	sources  []*source
 	listing  sync.Mutex
 	snapshot snapshot
+	// restored counts lists that went back in time, and held are the names of selectors that are in force because of it.
+	restored atomic.Int64
+	held     sync.Map
 	// adopted says that a snapshot was put in the place of what could not be read.
 	adopted atomic.Bool
 }
@@ -119,7 +122,7 @@ func New(config Config) (*Directory, error) {
 		d.now = time.Now
 	}
 	d.watch(d.core, resourceSecrets, d.namespace, &corev1.Secret{}, secretStore{d})
-	d.watch(d.hallpass, resourceClients, "", &v1alpha1.OAuth2Client{}, ownerStore{&d.owners})
+	d.watch(d.hallpass, resourceClients, "", &v1alpha1.OAuth2Client{}, ownerStore{d})
 	d.watch(d.hallpass, resourceRevocations, d.namespace, &v1alpha1.TokenRevocation{}, revocationStore{d})
 	return d, nil
 }
@@ -128,7 +131,7 @@ func New(config Config) (*Directory, error) {
 func (d *Directory) watch(c rest.Interface, resource, namespace string, kind runtime.Object, store cache.TransformingStore) {
 	d.sources = append(d.sources, &source{
 		client: c, resource: resource, namespace: namespace, kind: kind, store: store,
-		changed: d.snapshot.note, now: d.now, listing: &d.listing,
+		beforeList: d.beforeList, changed: d.snapshot.note, now: d.now, listing: &d.listing,
 	})
 }
 

@@ -38,7 +38,8 @@ type lightRegistration struct {
 type lightOwner struct {
 	metav1.ObjectMeta
 
-	owner oauth2.Owner
+	owner    oauth2.Owner
+	clientID string
 }
 
 // lightMeta is what a reflector asks an object for.
@@ -58,10 +59,13 @@ func (s secretStore) Transformer() cache.TransformFunc {
 
 // Transformer implements cache.TransformingStore.
 func (s ownerStore) Transformer() cache.TransformFunc {
-	return func(object any) (any, error) {
-		if c, ok := object.(*v1alpha1.OAuth2Client); ok {
-			return &lightOwner{lightMeta(c), ownerOf(c)}, nil
-		}
-		return object, nil
+	return func(object any) (any, error) { return lightOwnerOf(object), nil }
+}
+
+// lightOwnerOf is what is left of an OAuth2Client; anything else stays what it is.
+func lightOwnerOf(object any) any {
+	if c, ok := object.(*v1alpha1.OAuth2Client); ok {
+		return &lightOwner{lightMeta(c), ownerOf(c), c.ClientID()}
 	}
+	return object
 }

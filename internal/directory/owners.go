@@ -39,7 +39,7 @@ func ownerOf(object *v1alpha1.OAuth2Client) oauth2.Owner {
 }
 
 // ownerStore is where the watch of OAuth2Clients arrives; of each object it keeps only what can deny.
-type ownerStore struct{ owners *owners }
+type ownerStore struct{ *Directory }
 
 func (s ownerStore) Add(object any) error {
 	if light, ok := object.(*lightOwner); ok {

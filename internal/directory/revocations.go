@@ -65,6 +65,7 @@ func (d *Directory) sweepRevocations(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+			d.release()
 			d.revocations.Sweep(d.now())
 		}
 	}
@@ -147,6 +148,7 @@ func (s revocationStore) Replace(objects []any, _ string) error {
 		}
 		listed[read.Name] = true
 	}
+	s.keepHeld(listed)
 	s.revocations.KeepSelected(listed)
 	tidy()
 	return nil

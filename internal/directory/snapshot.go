@@ -84,6 +84,7 @@ func (d *Directory) look() {
 		d.log.Error("cannot use the snapshot; nothing is answered until the API server is", "file", d.snapshot.file, "error", err)
 		return
 	}
+	d.holdAgain(p)
 	d.snapshot.found = p
 }
 
@@ -102,7 +103,9 @@ func (d *Directory) bridge(ctx context.Context) {
 		case <-time.After(presenceAgain):
 		}
 	}
+	d.listing.Lock()
 	d.snapshot.found = nil
+	d.listing.Unlock()
 	tidy()
 }
 
@@ -122,27 +125,31 @@ func (d *Directory) adopt(p *picture) {
 	d.listing.Lock()
 	defer d.listing.Unlock()
 	for _, s := range d.sources {
-		if synced, _, _ := s.state(); synced {
-			continue
+		if synced, _, _ := s.state(); !synced {
+			d.adoptSource(s, p)
 		}
-		switch s.resource {
-		case resourceSecrets:
-			d.clients.byName.fill(p.clients)
-			d.resources.fill(p.resources)
-			if !p.ring.Empty() {
-				d.keys.learn(p.ring, d.now())
-			}
-		case resourceClients:
-			d.owners.byName.fill(p.owners)
-		case resourceRevocations:
-			d.adoptRevoked(p.revoked)
-		}
-		s.resume(p.heard, p.marks[s.resource])
 	}
 	if p.trust != nil {
 		d.trust.held.CompareAndSwap(nil, p.trust)
 	}
 	d.adopted.Store(true)
+}
+
+// adoptSource takes what a snapshot has of one source.
+func (d *Directory) adoptSource(s *source, p *picture) {
+	switch s.resource {
+	case resourceSecrets:
+		d.clients.byName.fill(p.clients)
+		d.resources.fill(p.resources)
+		if !p.ring.Empty() {
+			d.keys.learn(p.ring, d.now())
+		}
+	case resourceClients:
+		d.owners.byName.fill(p.owners)
+	case resourceRevocations:
+		d.adoptRevoked(p.revoked)
+	}
+	s.resume(p.heard, p.marks[s.resource])
 }
 
 // picture is what memory holds now.

@@ -27,6 +27,8 @@ type source struct {
 	resource, namespace string
 	kind                runtime.Object
 	store               cache.TransformingStore
+	// beforeList is called with a list before the store takes it.
+	beforeList func(s *source, objects []any, version string)
 	// changed is called after each change of the store.
 	changed func()
 	now     func() time.Time
@@ -37,6 +39,7 @@ type source struct {
 	synced bool
 	heard  time.Time
 	mark   uint64
+	newest newest
 }
 
 // reflector fills the store from the API server.
@@ -63,6 +66,9 @@ func (s *source) apply(object any, change func(any) error) error {
 	}
 	if named, ok := object.(metav1.Object); ok {
 		s.hear(named.GetResourceVersion())
+		s.mu.Lock()
+		s.newest.learn(named)
+		s.mu.Unlock()
 	}
 	s.changed()
 	return nil
@@ -72,11 +78,18 @@ func (s *source) apply(object any, change func(any) error) error {
 func (s *source) Replace(objects []any, version string) error {
 	s.listing.Lock()
 	defer s.listing.Unlock()
+	s.beforeList(s, objects, version)
+	last := newest{}
+	for _, object := range objects {
+		if named, ok := object.(metav1.Object); ok {
+			last.learn(named)
+		}
+	}
 	if err := s.store.Replace(objects, version); err != nil {
 		return fmt.Errorf("take the list of %s: %w", s.resource, err)
 	}
 	s.mu.Lock()
-	s.synced, s.mark = true, 0
+	s.synced, s.mark, s.newest = true, 0, last
 	s.mu.Unlock()
 	s.hear(version)
 	s.changed()

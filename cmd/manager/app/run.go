@@ -33,6 +33,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/oauth2resource"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/registry"
+	"github.com/hallpass-dev/hallpass/internal/controller/restored"
 	"github.com/hallpass-dev/hallpass/internal/controller/servingcert"
 	"github.com/hallpass-dev/hallpass/internal/controller/signingkeys"
 	"github.com/hallpass-dev/hallpass/internal/controller/tokenrevocation"
@@ -140,6 +141,9 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		&tokenrevocation.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: clock.RealClock{}, RegistryNamespace: o.RegistryNamespace,
 			Lifetime: oauth2.MaxTokenLifetime,
+		},
+		&restored.Watchman{
+			Live: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("hallpass"), RegistryNamespace: o.RegistryNamespace, Restored: countRestores(),
 		},
 	}
 	if !laidDown.Narrow() {

@@ -1,0 +1,99 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package restored notices that the API server has gone back in time, as after a restore of etcd from a backup, and says so: what was
+// denied after the backup, such as a suspended client or a withdrawn key, has to be denied again. Every manager looks, also one that
+// stands by, because the one that works may lose its lease meanwhile and with it its memory.
+package restored
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/hallpass-dev/hallpass/internal/registration"
+)
+
+// Reason is the reason of the event.
+const Reason = "RegistryRestored"
+
+// interval is how often it is looked. The leases of a cluster are written all the time, so that revisions which went back by minutes
+// stay behind for longer than that; and a list of one name costs less than the renewal of a lease.
+const interval = 2 * time.Second
+
+// Watchman compares the API server's resourceVersion with the highest that it has seen. They can be compared, and never go back in a
+// cluster that is not restored.
+type Watchman struct {
+	// Live reads from the API server itself.
+	Live              client.Reader
+	Recorder          events.EventRecorder
+	RegistryNamespace string
+	// Restored is called when it was noticed.
+	Restored func()
+
+	highest uint64
+}
+
+// SetupWithManager has a manager run it.
+func (w *Watchman) SetupWithManager(mgr ctrl.Manager) error {
+	if err := mgr.Add(w); err != nil {
+		return fmt.Errorf("set up the look at resourceVersions: %w", err)
+	}
+	return nil
+}
+
+var _ manager.LeaderElectionRunnable = (*Watchman)(nil)
+
+// NeedLeaderElection implements manager.LeaderElectionRunnable.
+func (w *Watchman) NeedLeaderElection() bool { return false }
+
+// Start implements manager.Runnable.
+func (w *Watchman) Start(ctx context.Context) error {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		w.look(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// look asks for the current resourceVersion. An API server that does not answer says nothing; it is asked again.
+func (w *Watchman) look(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, interval)
+	defer cancel()
+	var list metav1.PartialObjectMetadataList
+	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
+	if err := w.Live.List(ctx, &list, client.InNamespace(w.RegistryNamespace), client.Limit(1)); err != nil {
+		ctrl.LoggerFrom(ctx).V(1).Info("cannot read the current resourceVersion", "error", err)
+		return
+	}
+	current, err := strconv.ParseUint(list.ResourceVersion, 10, 64)
+	if err != nil {
+		return
+	}
+	before := w.highest
+	w.highest = current
+	if current >= before {
+		return
+	}
+	w.Restored()
+	keys := &corev1.Secret{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.RegistryNamespace, Name: registration.KeysSecretName},
+	}
+	w.Recorder.Eventf(keys, nil, corev1.EventTypeWarning, Reason, "ReadRegistry",
+		"The cluster was restored from a backup: resourceVersion %d came after %d. What was revoked, suspended or withdrawn since the backup is forgotten; "+
+			"token servers that ran meanwhile go on refusing it for two hours. Deny it again", current, before)
+}
