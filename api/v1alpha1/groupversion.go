@@ -19,6 +19,7 @@ func AddToScheme(scheme *runtime.Scheme) error {
 		&OAuth2Resource{}, &OAuth2ResourceList{},
 		&OAuth2Policy{}, &OAuth2PolicyList{},
 		&TokenRevocation{}, &TokenRevocationList{},
+		&OAuth2Token{}, &OAuth2TokenList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
@@ -35,12 +36,20 @@ const (
 	AnnotationAllowDeletion = "hallpass.dev/allow-deletion"
 	// AnnotationClient on a Secret or a ConfigMap names the OAuth2Client whose credentials it holds.
 	AnnotationClient = "hallpass.dev/client"
+	// AnnotationClientNamespace and AnnotationTokenNamespace on a record in the registry say where its owner is, to find it by when
+	// the record changes. Decisions read the record itself.
+	AnnotationClientNamespace = "hallpass.dev/client-namespace"
+	AnnotationTokenNamespace  = "hallpass.dev/token-namespace"
+	// AnnotationToken on a Secret names the OAuth2Token whose token it holds.
+	AnnotationToken = "hallpass.dev/token"
 	// AnnotationResource and AnnotationResourceNamespace on a record in the registry name the OAuth2Resource that it was compiled
 	// from, to find it by when the record changes. Decisions read the record itself.
 	AnnotationResource          = "hallpass.dev/resource"
 	AnnotationResourceNamespace = "hallpass.dev/resource-namespace"
 	// SecretTypeClient is the type of every Secret that the operator writes for an OAuth2Client.
 	SecretTypeClient = "hallpass.dev/oauth2-client"
+	// SecretTypeToken is the type of every Secret that the operator writes for an OAuth2Token.
+	SecretTypeToken = "hallpass.dev/oauth2-token"
 	// LabelClientConfig with the value "true" is on every ConfigMap that the operator writes for an OAuth2Client.
 	LabelClientConfig = "hallpass.dev/client-config"
 	// LabelCredentials with the value "true" lets an OAuth2Client of source Existing read a Secret.

@@ -37,10 +37,7 @@ type SecretSpec struct {
 	// $(client_secret), $(issuer_url), $(token_url), $(jwks_url), $(introspection_url), $(scope) and $(ca.crt) stand for
 	// the values, whatever their entries are called; $$ is a dollar sign. At most 8 entries of 4096 characters.
 	// +optional
-	// +kubebuilder:validation:MinProperties=1
-	// +kubebuilder:validation:MaxProperties=8
-	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^[-._a-zA-Z0-9]+$') && k != '.' && !k.startsWith('..') && size(k) <= 253)",message="an entry of a Secret is named with letters, digits, '-', '_' and '.', and neither is '.' nor begins with '..'"
-	Template map[string]TemplateText `json:"template,omitempty"`
+	Template SecretTemplate `json:"template,omitempty"`
 
 	// deletionPolicy is Delete or Retain; left out it is Delete. A retained Secret outlives its OAuth2Client, and one
 	// that is created again under the same name takes it up.
@@ -49,21 +46,36 @@ type SecretSpec struct {
 
 	// labels are put on the Secret. The kubernetes.io, k8s.io and hallpass.dev domains are not for users. At most 16.
 	// +optional
-	// +kubebuilder:validation:MinProperties=1
-	// +kubebuilder:validation:MaxProperties=16
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !format.qualifiedName().validate(k).hasValue())",message="a label is named like app or example.com/app: letters, digits, '-', '_' and '.'"
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*[.])?(kubernetes[.]io|k8s[.]io|hallpass[.]dev)/'))",message="labels in the domains kubernetes.io, k8s.io and hallpass.dev cannot be set on the Secret"
-	Labels map[string]LabelValue `json:"labels,omitempty"`
+	Labels SecretLabels `json:"labels,omitempty"`
 
 	// annotations are put on the Secret, such as those that a reloader or a reflector looks for. The kubernetes.io, k8s.io
 	// and hallpass.dev domains are not for users. At most 16, each of at most 1024 characters.
 	// +optional
-	// +kubebuilder:validation:MinProperties=1
-	// +kubebuilder:validation:MaxProperties=16
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !format.qualifiedName().validate(k).hasValue())",message="an annotation is named like app or example.com/app: letters, digits, '-', '_' and '.'"
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*[.])?(kubernetes[.]io|k8s[.]io|hallpass[.]dev)/'))",message="annotations in the domains kubernetes.io, k8s.io and hallpass.dev cannot be set on the Secret"
-	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
+	Annotations SecretAnnotations `json:"annotations,omitempty"`
 }
+
+// SecretTemplate is further entries of a Secret with the text that they are rendered from.
+//
+// +kubebuilder:validation:MinProperties=1
+// +kubebuilder:validation:MaxProperties=8
+// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^[-._a-zA-Z0-9]+$') && k != '.' && !k.startsWith('..') && size(k) <= 253)",message="an entry of a Secret is named with letters, digits, '-', '_' and '.', and neither is '.' nor begins with '..'"
+type SecretTemplate map[string]TemplateText
+
+// SecretLabels are labels to put on a Secret.
+//
+// +kubebuilder:validation:MinProperties=1
+// +kubebuilder:validation:MaxProperties=16
+// +kubebuilder:validation:XValidation:rule="self.all(k, !format.qualifiedName().validate(k).hasValue())",message="a label is named like app or example.com/app: letters, digits, '-', '_' and '.'"
+// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*[.])?(kubernetes[.]io|k8s[.]io|hallpass[.]dev)/'))",message="labels in the domains kubernetes.io, k8s.io and hallpass.dev cannot be set on the Secret"
+type SecretLabels map[string]LabelValue
+
+// SecretAnnotations are annotations to put on a Secret.
+//
+// +kubebuilder:validation:MinProperties=1
+// +kubebuilder:validation:MaxProperties=16
+// +kubebuilder:validation:XValidation:rule="self.all(k, !format.qualifiedName().validate(k).hasValue())",message="an annotation is named like app or example.com/app: letters, digits, '-', '_' and '.'"
+// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*[.])?(kubernetes[.]io|k8s[.]io|hallpass[.]dev)/'))",message="annotations in the domains kubernetes.io, k8s.io and hallpass.dev cannot be set on the Secret"
+type SecretAnnotations map[string]AnnotationValue
 
 // SecretSource says whose a client's Secret is.
 //

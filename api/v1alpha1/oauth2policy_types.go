@@ -62,6 +62,11 @@ type OAuth2PolicySpec struct {
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) >= duration('1m') && duration(self) <= duration('1h')",message="maxTokenLifetime must be between 1m and 1h in whole seconds, such as 30m"
 	MaxTokenLifetime Duration `json:"maxTokenLifetime,omitempty"`
 
+	// maxFixedTokenLifetime is the longest that a token of an OAuth2Token with mode Fixed may be valid, from its creation on; 0s forbids
+	// such tokens. Left out, it is as the installation has it. A token that is longer is refused, also one that was made before.
+	// +optional
+	MaxFixedTokenLifetime Duration `json:"maxFixedTokenLifetime,omitempty"`
+
 	// maxClients is how many OAuth2Clients each namespace may have; the oldest ones come first, and one that was let in stays.
 	// +optional
 	// +kubebuilder:validation:Minimum=0

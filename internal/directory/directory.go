@@ -67,6 +67,7 @@ type Directory struct {
 	resources resources
 	keys      keys
 	trust     trust
+	minted    minted
 
 	// revocations are the state of TokenRevocations, and what this replica has taken back itself.
 	revocations    oauth2.Revocations
@@ -124,6 +125,7 @@ func New(config Config) (*Directory, error) {
 	d.watch(d.core, resourceSecrets, d.namespace, &corev1.Secret{}, secretStore{d})
 	d.watch(d.hallpass, resourceClients, "", &v1alpha1.OAuth2Client{}, ownerStore{d})
 	d.watch(d.hallpass, resourceRevocations, d.namespace, &v1alpha1.TokenRevocation{}, revocationStore{d})
+	d.watch(d.hallpass, resourceTokens, "", &v1alpha1.OAuth2Token{}, tokenStore{&d.minted})
 	return d, nil
 }
 

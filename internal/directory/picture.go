@@ -30,6 +30,9 @@ type picture struct {
 	trust     *readCluster
 	// revoked is what was taken back. It may become more while it is written, which is no harm.
 	revoked *oauth2.Revocations
+	// minted and mintedOwners are the OAuth2Tokens.
+	minted       map[hash]*oauth2.Minted
+	mintedOwners map[hash]*oauth2.MintedOwner
 }
 
 // errPicture is wrapped by every failure to read one.
@@ -41,6 +44,8 @@ const (
 	sectionClients   = "clients"
 	sectionOwners    = "owners"
 	sectionResources = "resources"
+	sectionMinted    = "minted"
+	sectionTokens    = "tokens"
 	sectionKeys      = "keys"
 	sectionTrust     = "trust"
 	sectionRevoked   = "revoked"
@@ -61,6 +66,8 @@ func (p *picture) sections() []section {
 		{sectionClients, p.writeClients, p.readClient},
 		{sectionOwners, p.writeOwners, p.readOwner},
 		{sectionResources, p.writeResources, p.readResource},
+		{sectionMinted, p.writeMinted, p.readMinted},
+		{sectionTokens, p.writeMintedOwners, p.readMintedOwner},
 		{sectionKeys, p.writeKeys, p.readKeys},
 		{sectionTrust, p.writeTrust, p.readTrust},
 		{sectionRevoked, p.writeRevoked, p.readRevoked},
@@ -85,6 +92,7 @@ func readPicture(document string) (*picture, error) {
 	p := &picture{
 		marks: map[string]uint64{}, clients: map[hash]packed{}, owners: map[hash]packedOwner{}, resources: map[string]*oauth2.Resource{},
 		revoked: &oauth2.Revocations{},
+		minted:  map[hash]*oauth2.Minted{}, mintedOwners: map[hash]*oauth2.MintedOwner{},
 	}
 	u := &unpacker{rest: document}
 	p.heard = time.Unix(0, u.number())
@@ -255,6 +263,67 @@ func (p *picture) readResource(record []string) error {
 		return err
 	}
 	p.resources[strings.Clone(record[0])] = &resource
+	return nil
+}
+
+func (p *picture) writeMinted(w *recordWriter) error {
+	w.number(int64(len(p.minted)))
+	for key, m := range p.minted {
+		data, err := registration.EncodeToken(*m)
+		if err != nil {
+			return err
+		}
+		w.record(append([]string{string(key[:])}, flatten(data)...)...)
+	}
+	return nil
+}
+
+func (p *picture) readMinted(record []string) error {
+	if len(record) == 0 || len(record[0]) != len(hash{}) {
+		return errRecord
+	}
+	data, err := unflatten(record[1:])
+	if err != nil {
+		return err
+	}
+	m, err := registration.DecodeToken(data)
+	if err != nil {
+		return err
+	}
+	p.minted[hash([]byte(record[0]))] = &m
+	return nil
+}
+
+// writtenMintedOwner is the owner of a token as it is written, with all its fields.
+type writtenMintedOwner struct {
+	UID         string   `json:"uid"`
+	Terminating bool     `json:"terminating,omitempty"`
+	ClientName  string   `json:"clientName"`
+	Scopes      []string `json:"scopes,omitempty"`
+}
+
+func (p *picture) writeMintedOwners(w *recordWriter) error {
+	w.number(int64(len(p.mintedOwners)))
+	for key, o := range p.mintedOwners {
+		document, err := json.Marshal(writtenMintedOwner(*o))
+		if err != nil {
+			return fmt.Errorf("encode the owner of a token: %w", err)
+		}
+		w.record(string(key[:]), string(document))
+	}
+	return nil
+}
+
+func (p *picture) readMintedOwner(record []string) error {
+	if len(record) != 2 || len(record[0]) != len(hash{}) {
+		return errRecord
+	}
+	var written writtenMintedOwner
+	if err := json.Unmarshal([]byte(record[1]), &written); err != nil {
+		return fmt.Errorf("decode the owner of a token: %w", err)
+	}
+	owner := oauth2.MintedOwner(written)
+	p.mintedOwners[hash([]byte(record[0]))] = &owner
 	return nil
 }
 

@@ -83,6 +83,8 @@ func (s secretStore) Add(object any) error {
 		s.register(readRegistration(secret))
 	case registration.ResourceSecretType:
 		s.declare(secret)
+	case registration.TokenSecretType:
+		s.takeMinted(secret)
 	case registration.KeysSecretType:
 		s.takeKeys(secret)
 	}
@@ -98,6 +100,7 @@ func (s secretStore) Delete(object any) error {
 	}
 	s.clients.byName.remove(secret.Name)
 	s.resources.put(secret.Name, nil)
+	s.minted.records.remove(secret.Name)
 	return nil
 }
 
@@ -114,6 +117,7 @@ func (s secretStore) Replace(objects []any, _ string) error {
 	}
 	s.clients.byName.keep(listed)
 	s.resources.keep(listed)
+	s.minted.records.keep(listed)
 	tidy()
 	return nil
 }

@@ -141,6 +141,7 @@ func (d *Directory) adoptSource(s *source, p *picture) {
 	case resourceSecrets:
 		d.clients.byName.fill(p.clients)
 		d.resources.fill(p.resources)
+		d.minted.records.fill(p.minted)
 		if !p.ring.Empty() {
 			d.keys.learn(p.ring, d.now())
 		}
@@ -148,6 +149,8 @@ func (d *Directory) adoptSource(s *source, p *picture) {
 		d.owners.byName.fill(p.owners)
 	case resourceRevocations:
 		d.adoptRevoked(p.revoked)
+	case resourceTokens:
+		d.minted.owners.fill(p.mintedOwners)
 	}
 	s.resume(p.heard, p.marks[s.resource])
 }
@@ -157,6 +160,7 @@ func (d *Directory) picture() *picture {
 	p := &picture{
 		heard: d.Heard(), marks: map[string]uint64{}, clients: d.clients.byName.all(), owners: d.owners.byName.all(),
 		resources: d.resources.all(), ring: d.Ring(), trust: d.trust.held.Load(), revoked: &d.revocations,
+		minted: d.minted.records.all(), mintedOwners: d.minted.owners.all(),
 	}
 	for _, s := range d.sources {
 		_, _, p.marks[s.resource] = s.state()

@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -89,6 +90,12 @@ var (
 		ID: "shop.pod", Namespace: "shop", Name: "pod", UID: "not a UUID", TokenLifetime: time.Minute,
 		ServiceAccount: &oauth2.ServiceAccount{Name: "pod", UID: "u"},
 	}
+	printer = oauth2.Minted{
+		UID: "t", Namespace: "shop", Name: "printer", ClientID: reporting.ID, ClientUID: reporting.UID, ClientName: reporting.Name, Opaque: true,
+		Tokens: []oauth2.MintedToken{{
+			ID: "jti", Digest: oauth2.Digest{2}, Audience: "https://hallpass.test/ns/shop", Scopes: []string{"read"}, IssuedAt: noon, ExpiresAt: noon.Add(time.Hour),
+		}},
+	}
 	orders = oauth2.Resource{Identifier: "https://hallpass.test/resources/orders/api", Namespace: "orders", Name: "api", UID: "r", Scopes: []string{"orders.read"}}
 )
 
@@ -116,6 +123,8 @@ func (f *fixture) fill(t testing.TB) {
 	}
 	data, err := registration.EncodeResource(orders)
 	secrets = append(secrets, registrySecret(t, registration.ResourceSecretName(orders.Identifier), registration.ResourceSecretType, data, err))
+	data, err = registration.EncodeToken(printer)
+	secrets = append(secrets, registrySecret(t, registration.TokenSecretName(printer.UID), registration.TokenSecretType, data, err))
 	ring, err := keyring.New(f.now, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -142,6 +151,10 @@ func (f *fixture) fill(t testing.TB) {
 			Assertions: v1alpha1.RevocationEntries(oauth2.EncodeRevocations([]oauth2.Revocation{oauth2.NewRevocation(used, noon.Add(2*time.Hour))})),
 		}},
 	})
+	f.list(t, resourceTokens, "102", &v1alpha1.OAuth2Token{
+		ObjectMeta: metav1.ObjectMeta{Namespace: printer.Namespace, Name: printer.Name, UID: "t", ResourceVersion: "10"},
+		Spec:       v1alpha1.OAuth2TokenSpec{ClientRef: v1alpha1.LocalClientReference{Name: reporting.Name}, Scopes: []v1alpha1.Scope{"read"}},
+	})
 }
 
 // known is what callers get to see of a Directory.
@@ -149,7 +162,8 @@ func known(d *Directory) map[string]any {
 	ring, _ := d.Ring().Encode()
 	return map[string]any{
 		"reporting": d.Record(reporting.ID), "pod": d.Record(pod.ID), "resource": d.ResourceByIdentifier(orders.Identifier),
-		"keys": string(ring), "cluster": d.Trust().Issuer, "cluster keys": len(d.Trust().Keys.Keys), "heard": d.Heard().Unix(), "ready": d.Ready() == nil,
+		"token": d.Minted(oauth2.OpaqueID(printer.UID)),
+		"keys":  string(ring), "cluster": d.Trust().Issuer, "cluster keys": len(d.Trust().Keys.Keys), "heard": d.Heard().Unix(), "ready": d.Ready() == nil,
 		"revoked": d.Revocations().Revoked(oauth2.Claims{ID: revoked.String(), IssuedAt: noon}, "", noon), "used": d.Revocations().Used(used, noon),
 		"revoked before": d.Revocations().RevokedBefore(reporting.ID, "shop").Unix(),
 	}
@@ -214,7 +228,9 @@ func TestTheFirstListTakesThePlaceOfASnapshot(t *testing.T) {
 	if after.Revocations().RevokedBefore(reporting.ID, "shop") != (time.Time{}) || !after.Revocations().Used(used, noon) {
 		t.Error("a selector that the list does not have still holds, or what was used may be used again")
 	}
-	if after.Record(reporting.ID).Client != nil || after.ResourceByIdentifier(orders.Identifier) != nil || after.Bridging() {
+	after.list(t, resourceTokens, "152")
+	if after.Record(reporting.ID).Client != nil || after.ResourceByIdentifier(orders.Identifier) != nil ||
+		after.Minted(oauth2.OpaqueID(printer.UID)).Minted != nil || after.Bridging() {
 		t.Error("what the list does not have is still there")
 	}
 	if err := after.Ready(); err != nil {
@@ -355,9 +371,9 @@ func TestTheSnapshotServesWhileTheAPIServerIsAway(t *testing.T) {
 		there.bridge(t.Context())
 		close(done)
 	}()
-	there.list(t, resourceSecrets, "1")
-	there.list(t, resourceClients, "1")
-	there.list(t, resourceRevocations, "1")
+	for _, s := range there.sources {
+		there.list(t, s.resource, "1")
+	}
 	<-done
 	if there.adopted.Load() || there.Record(reporting.ID).Client != nil {
 		t.Error("the snapshot was used although the API server is there")
@@ -413,6 +429,13 @@ func TestSilenceIsThatOfTheWatchWhichIsFurthestBehind(t *testing.T) {
 	f.fill(t)
 	f.sources = f.sources[:2] // two are enough to tell the one that is behind
 	secrets, clients := f.source(t, resourceSecrets), f.source(t, resourceClients)
+	// Of the others, which are heard of all the time, nothing is to be seen here.
+	others := slices.DeleteFunc(slices.Clone(f.sources), func(s *source) bool { return s == secrets || s == clients })
+	hearOthers := func() {
+		for _, s := range others {
+			must(t, s.Bookmark("200"))
+		}
+	}
 	for _, c := range []struct {
 		name string
 		at   time.Duration
@@ -427,6 +450,7 @@ func TestSilenceIsThatOfTheWatchWhichIsFurthestBehind(t *testing.T) {
 		{"at the limit", 26 * time.Hour, nil, 24 * time.Hour},
 	} {
 		f.now = noon.Add(c.at)
+		hearOthers()
 		if c.do != nil {
 			must(t, c.do())
 		}
@@ -439,6 +463,7 @@ func TestSilenceIsThatOfTheWatchWhichIsFurthestBehind(t *testing.T) {
 		t.Errorf("beyond the limit: stale %t, ready: %v", f.Stale(), err)
 	}
 	f.now = f.now.Add(2 * time.Hour)
+	hearOthers()
 	f.list(t, resourceClients, "300")
 	if f.Ready() == nil {
 		t.Error("one watch alone makes it fresh")

@@ -16,6 +16,10 @@ type Ceilings struct {
 	Methods []string
 	// TokenLifetime is the longest that a token may live; zero leaves it at MaxTokenLifetime.
 	TokenLifetime time.Duration
+	// FixedTokenLifetime is the longest that a token with a chosen end may live; it counts only if FixedLimited is set, and zero
+	// forbids any then.
+	FixedTokenLifetime time.Duration
+	FixedLimited       bool
 	// MaxClients is how many clients there may be; it counts only if Limited is set.
 	MaxClients int
 	Limited    bool
@@ -46,6 +50,9 @@ func (c Ceilings) And(further Ceilings) Ceilings {
 	}
 	if further.TokenLifetime > 0 && (c.TokenLifetime == 0 || further.TokenLifetime < c.TokenLifetime) {
 		c.TokenLifetime = further.TokenLifetime
+	}
+	if further.FixedLimited && (!c.FixedLimited || further.FixedTokenLifetime < c.FixedTokenLifetime) {
+		c.FixedTokenLifetime, c.FixedLimited = further.FixedTokenLifetime, true
 	}
 	if further.Limited && (!c.Limited || further.MaxClients < c.MaxClients) {
 		c.MaxClients, c.Limited = further.MaxClients, true
@@ -90,6 +97,15 @@ func (c Ceilings) Lifetime(asked time.Duration) time.Duration {
 		return min(asked, c.TokenLifetime)
 	}
 	return asked
+}
+
+// FixedLifetime is how long a token with a chosen end may live where the installation has a limit, and whether any is forbidden.
+func (c Ceilings) FixedLifetime(installation time.Duration) (limit time.Duration, forbidden bool) {
+	limit = installation
+	if c.FixedLimited {
+		limit = min(limit, c.FixedTokenLifetime)
+	}
+	return limit, limit <= 0
 }
 
 // FreeForm decides about a free-form scope.

@@ -30,7 +30,7 @@ type Claim struct {
 // ReservedClaims are the names that no client chooses: those of the token itself, and the registered ones that readers of
 // tokens take for a statement of the issuer about identity or rights.
 var ReservedClaims = []string{ //nolint:gochecknoglobals // a constant list
-	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "client_uid",
+	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "client_uid", "token_uid",
 	"scope", "active", "token_type", "username", "name", "given_name", "family_name", "middle_name", "nickname",
 	"preferred_username", "profile", "picture", "website", "email", "email_verified", "gender", "birthdate", "zoneinfo",
 	"locale", "phone_number", "phone_number_verified", "address", "updated_at", "azp", "nonce", "auth_time", "at_hash",

@@ -23,6 +23,9 @@ const (
 	idAlphabet             = "abcdefghijklmnopqrstuvwxyz234567"
 )
 
+// OpaqueTokenPrefix begins every access token that is no JWT.
+const OpaqueTokenPrefix = "hpt_"
+
 // ErrMalformedCredential says that a string which claims to be a credential of ours is not one that was ever generated:
 // a typo, a truncation, or a guess.
 var ErrMalformedCredential = errors.New("not a well-formed Hallpass credential")
@@ -39,7 +42,11 @@ type Credential struct {
 
 // NewClientSecret makes a client secret of 256 random bits.
 func NewClientSecret(random io.Reader) (Credential, error) {
-	return newCredential(ClientSecretPrefix, random)
+	raw := make([]byte, credentialIDLength)
+	if _, err := io.ReadFull(random, raw); err != nil {
+		return Credential{}, fmt.Errorf("read randomness for a credential: %w", err)
+	}
+	return newCredential(ClientSecretPrefix, credentialID(raw), random)
 }
 
 // ParseClientSecret recognises a client secret that Hallpass generated; any other string is ErrMalformedCredential.
@@ -51,20 +58,25 @@ func ParseClientSecret(value Secret) (Credential, error) {
 // it must not be shown then.
 func LooksSecret(s string) bool {
 	const object = "eyJ" // how {" begins in base64url
-	return strings.HasPrefix(s, ClientSecretPrefix) || strings.HasPrefix(s, object)
+	return strings.HasPrefix(s, ClientSecretPrefix) || strings.HasPrefix(s, OpaqueTokenPrefix) || strings.HasPrefix(s, object)
 }
 
-func newCredential(prefix string, random io.Reader) (Credential, error) {
-	raw := make([]byte, credentialIDLength+credentialRandomBytes)
-	if _, err := io.ReadFull(random, raw); err != nil {
-		return Credential{}, fmt.Errorf("read randomness for a credential: %w", err)
-	}
-	id := make([]byte, credentialIDLength)
+// credentialID is an id of as many letters as there are bytes.
+func credentialID(raw []byte) string {
+	id := make([]byte, len(raw))
 	for i := range id {
 		id[i] = idAlphabet[raw[i]&31] // 32 letters: no bias
 	}
-	body := prefix + string(id) + "_" + base64.RawURLEncoding.EncodeToString(raw[credentialIDLength:])
-	return Credential{ID: string(id), Value: NewSecret(body + "_" + checksum(body))}, nil
+	return string(id)
+}
+
+func newCredential(prefix, id string, random io.Reader) (Credential, error) {
+	raw := make([]byte, credentialRandomBytes)
+	if _, err := io.ReadFull(random, raw); err != nil {
+		return Credential{}, fmt.Errorf("read randomness for a credential: %w", err)
+	}
+	body := prefix + id + "_" + base64.RawURLEncoding.EncodeToString(raw)
+	return Credential{ID: id, Value: NewSecret(body + "_" + checksum(body))}, nil
 }
 
 func parseCredential(prefix string, value Secret) (Credential, error) {

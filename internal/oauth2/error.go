@@ -65,6 +65,10 @@ const (
 	ReasonTokenNotYetValid    Reason = "TokenNotYetValid"
 	ReasonTokenClientChanged  Reason = "TokenClientChanged"
 	ReasonTokenRevoked        Reason = "TokenRevoked"
+	ReasonTokenUnknown        Reason = "TokenUnknown"
+	ReasonTokenOwnerUnknown   Reason = "TokenOwnerUnknown"
+	ReasonTokenOwnerGone      Reason = "TokenOwnerGone"
+	ReasonTokenReplaced       Reason = "TokenReplaced"
 	ReasonNotForCaller        Reason = "NotForCaller"
 	ReasonLookupUnavailable   Reason = "LookupUnavailable"
 	// ReasonTokenOfAnother: a client wants to revoke what was issued to another one.

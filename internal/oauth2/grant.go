@@ -59,6 +59,8 @@ type Grant struct {
 	Audience string
 	Scopes   []string
 	Lifetime time.Duration
+	// TokenUID is the UID of the OAuth2Token that is granted this, if the client does not ask itself.
+	TokenUID string
 }
 
 // Grant decides what the client gets for its request: never more than was granted to it, and never less than it asks for

@@ -23,7 +23,8 @@ const TokenType = "at+jwt"
 const tokenIDBytes = 16
 
 // Claims are the claims of an access token (RFC 9068 section 2.2). client_uid is ours: the UID of the OAuth2Client, so that
-// a client deleted and created again under the same name is not taken for the old one.
+// a client deleted and created again under the same name is not taken for the old one; token_uid likewise names the OAuth2Token
+// of a token that its client did not fetch.
 type Claims struct {
 	Issuer    string
 	Subject   string
@@ -34,6 +35,8 @@ type Claims struct {
 	ID        string
 	IssuedAt  time.Time
 	ExpiresAt time.Time
+	// TokenUID is the UID of the OAuth2Token that the token was minted for; empty of one that its client fetched.
+	TokenUID string
 	// Custom are the claims that the client's spec adds.
 	Custom []Claim
 }
@@ -49,6 +52,7 @@ type wireClaims struct {
 	ID        string `json:"jti"`
 	IssuedAt  int64  `json:"iat"`
 	ExpiresAt int64  `json:"exp"`
+	TokenUID  string `json:"token_uid,omitempty"`
 }
 
 // Token is an access token that was just issued, and what Verify would read of it.
@@ -75,12 +79,14 @@ func (i Issuer) Issue(client *Client, grant Grant, key *keyring.SigningKey, now 
 		ID:        base64.RawURLEncoding.EncodeToString(id),
 		IssuedAt:  issuedAt,
 		ExpiresAt: issuedAt.Add(grant.Lifetime),
+		TokenUID:  grant.TokenUID,
 		Custom:    client.Claims,
 	}
 	payload, err := json.Marshal(wireClaims{
 		Issuer: claims.Issuer, Subject: claims.Subject, Audience: claims.Audience,
 		ClientID: claims.ClientID, ClientUID: claims.ClientUID, Scope: strings.Join(claims.Scopes, " "),
 		ID: claims.ID, IssuedAt: claims.IssuedAt.Unix(), ExpiresAt: claims.ExpiresAt.Unix(),
+		TokenUID: claims.TokenUID,
 	})
 	if err != nil {
 		return Token{}, fmt.Errorf("encode claims: %w", err)
@@ -220,6 +226,8 @@ func parseClaims(payload []byte) (Claims, error) {
 	scope, err := object.OptionalString("scope")
 	note(err)
 	claims.Scopes, err = ParseScope(scope)
+	note(err)
+	claims.TokenUID, err = object.OptionalString("token_uid")
 	note(err)
 	claims.Custom = customClaims(object)
 	return claims, failure

@@ -32,11 +32,14 @@ type judgement struct {
 // ask, so that what is taken back in one place is taken back in all. An error means that it cannot be decided, and is a
 // refusal too.
 func (s *Server) access(ctx context.Context, q question, e *event) (judgement, error) {
-	claims, err := s.validate(ctx, q.token)
+	claims, err := s.validate(ctx, q)
+	e.tokenID, e.subject, e.audience = claims.ID, claims.ClientID, claims.Audience
+	if oauth2.ReasonOf(err) == oauth2.ReasonLookupUnavailable {
+		return judgement{}, err
+	}
 	if err != nil {
 		return judgement{denial: oauth2.ReasonOf(err)}, nil
 	}
-	e.tokenID, e.subject, e.audience = claims.ID, claims.ClientID, claims.Audience
 	if denial := q.refuses(ctx, claims); denial != "" {
 		return judgement{denial: denial}, nil
 	}
@@ -49,6 +52,13 @@ func (s *Server) access(ctx context.Context, q question, e *event) (judgement, e
 	}
 	if s.Directory.Revocations().Revoked(claims, record.Client.Namespace, s.Now()) {
 		return judgement{denial: oauth2.ReasonTokenRevoked}, nil
+	}
+	if claims.TokenUID != "" {
+		minted, denial, err := s.minted(ctx, q.asker, claims, record.Client)
+		if err != nil || denial != "" {
+			return judgement{denial: denial}, err
+		}
+		claims = minted
 	}
 	narrowed, denial := s.narrow(ctx, claims, record.Client, throttleKey{q.asker, claims.ClientID})
 	if denial == "" && len(narrowed.Scopes) < len(claims.Scopes) {
@@ -104,11 +114,14 @@ func (s *Server) ask(ctx context.Context, clientID, identifier string, asker thr
 
 // validate reads a token by the keys in memory, or, where it names one that memory does not have, by those of the source. Of a
 // token that was verified before it looks only at what may have changed.
-func (s *Server) validate(ctx context.Context, token string) (oauth2.Claims, error) {
-	claims, err := s.validateBy(s.Directory.Ring(), token)
+func (s *Server) validate(ctx context.Context, q question) (oauth2.Claims, error) {
+	if opaque, err := oauth2.ParseOpaqueToken(oauth2.NewSecret(q.token)); err == nil {
+		return s.validateOpaque(ctx, q.asker, opaque)
+	}
+	claims, err := s.validateBy(s.Directory.Ring(), q.token)
 	if oauth2.ReasonOf(err) == oauth2.ReasonTokenKeyUnknown {
 		if ring, ok := s.lookups.ring(ctx); ok {
-			claims, err = s.validateBy(ring, token)
+			claims, err = s.validateBy(ring, q.token)
 		}
 	}
 	return claims, err

@@ -38,8 +38,10 @@ type memory struct {
 	asked  []string // client_ids that were looked up at the source
 	// resources are those in memory, and those at the source beside them.
 	resources, resourcesAtSource []*oauth2.Resource
-	failing                      error
-	ring                         keyring.Ring
+	// minted are the OAuth2Tokens in memory, by the id in their opaque tokens, and mintedAtSource those at the source.
+	minted, mintedAtSource map[string]oauth2.MintedRecord
+	failing                error
+	ring                   keyring.Ring
 	// later is the ring at the source, if it is another one; keysAsked counts who asked for it.
 	later     keyring.Ring
 	keysAsked int
@@ -76,6 +78,19 @@ func find(resources []*oauth2.Resource, identifier string) *oauth2.Resource {
 		}
 	}
 	return nil
+}
+
+func (m *memory) Minted(opaqueID string) oauth2.MintedRecord {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.minted[opaqueID]
+}
+
+func (m *memory) LookUpMinted(_ context.Context, opaqueID string) (oauth2.MintedRecord, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.asked = append(m.asked, opaqueID)
+	return m.mintedAtSource[opaqueID], m.failing
 }
 
 func (m *memory) LookUpResource(_ context.Context, identifier string) (*oauth2.Resource, error) {

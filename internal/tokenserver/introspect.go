@@ -31,6 +31,7 @@ type introspectionAnswer struct {
 	ID        string `json:"jti"`
 	IssuedAt  int64  `json:"iat"`
 	ExpiresAt int64  `json:"exp"`
+	TokenUID  string `json:"token_uid,omitempty"`
 }
 
 // introspect is the introspection endpoint: RFC 7662, and RFC 9701 for callers that want the answer signed. The caller is a client
@@ -72,6 +73,7 @@ func describe(claims oauth2.Claims) (rawJSON, error) {
 		Active: true, Issuer: claims.Issuer, Subject: claims.Subject, Audience: claims.Audience,
 		ClientID: claims.ClientID, ClientUID: claims.ClientUID, Scope: strings.Join(claims.Scopes, " "), TokenType: "Bearer",
 		ID: claims.ID, IssuedAt: claims.IssuedAt.Unix(), ExpiresAt: claims.ExpiresAt.Unix(),
+		TokenUID: claims.TokenUID,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode what a token says: %w", err)

@@ -34,6 +34,7 @@ var errKeyBudget = errors.New("the keys were looked up a moment ago")
 const (
 	keyFlight      = "\x00keys"
 	resourceFlight = "\x00resource "
+	mintedFlight   = "\x00minted "
 )
 
 // lookups asks the directory's source about clients, within a budget for all. What one caller may ask its throttle says
@@ -89,6 +90,23 @@ func (l lookups) client(ctx context.Context, clientID string) (oauth2.Record, er
 	record, ok := found.(oauth2.Record)
 	if err != nil || !ok {
 		return oauth2.Record{}, oauth2.Unavailable(lookupRetry)
+	}
+	return record, nil
+}
+
+// minted asks about one OAuth2Token, within the budget of clients: it is new as seldom as they are.
+func (l lookups) minted(ctx context.Context, opaqueID string) (oauth2.MintedRecord, error) {
+	if _, ok := l.budget.take(throttleKey{}, l.now()); !ok {
+		return oauth2.MintedRecord{}, oauth2.Unavailable(lookupRetry)
+	}
+	found, err, _ := l.flights.Do(mintedFlight+opaqueID, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupTimeout)
+		defer cancel()
+		return l.directory.LookUpMinted(ctx, opaqueID)
+	})
+	record, ok := found.(oauth2.MintedRecord)
+	if err != nil || !ok {
+		return oauth2.MintedRecord{}, oauth2.Unavailable(lookupRetry)
 	}
 	return record, nil
 }

@@ -28,7 +28,10 @@ func (s *Server) revoke(r *http.Request, form oauth2.Form, e *event) (answer, er
 	if wait, ok := s.revocations.take(throttleKey{clientID: caller.ID}, s.Now()); !ok {
 		return answer{}, throttled(wait, "this client revokes tokens faster than it may")
 	}
-	claims, err := s.revocable(r.Context(), token)
+	claims, err := s.validate(r.Context(), question{token: token, asker: caller.ID})
+	if oauth2.ReasonOf(err) == oauth2.ReasonLookupUnavailable {
+		return answer{}, err
+	}
 	if err != nil {
 		e.denial = oauth2.ReasonOf(err)
 		return answer{body: rawJSON(nil)}, nil
@@ -52,11 +55,6 @@ func (s *Server) revoke(r *http.Request, form oauth2.Form, e *event) (answer, er
 	}
 	e.revoked = true
 	return answer{body: rawJSON(nil)}, nil
-}
-
-// revocable reads a token that its client may revoke: one that is good in itself. An error says why it is none.
-func (s *Server) revocable(ctx context.Context, token string) (oauth2.Claims, error) {
-	return s.validate(ctx, token)
 }
 
 // Run writes the revocations that the endpoint takes, until the context ends; what is left then it still tries to write.

@@ -38,6 +38,9 @@ type Directory interface {
 	LookUpRing(ctx context.Context) (keyring.Ring, error)
 	// LookUpResource does so about an identifier; nil means that there is no such resource.
 	LookUpResource(ctx context.Context, identifier string) (*oauth2.Resource, error)
+	// Minted and LookUpMinted do as Record and LookUp about OAuth2Tokens, by the id in their opaque tokens.
+	Minted(opaqueID string) oauth2.MintedRecord
+	LookUpMinted(ctx context.Context, opaqueID string) (oauth2.MintedRecord, error)
 	// Scopes are the names of the scopes of all resources.
 	Scopes() []string
 	// Revocations are what was taken back, as far as memory knows.

@@ -161,6 +161,12 @@ func (*directory) LookUpResource(context.Context, string) (*oauth2.Resource, err
 	return nil, nil //nolint:nilnil // an absence is an answer
 }
 
+func (*directory) Minted(string) oauth2.MintedRecord { return oauth2.MintedRecord{} }
+
+func (*directory) LookUpMinted(context.Context, string) (oauth2.MintedRecord, error) {
+	return oauth2.MintedRecord{}, nil
+}
+
 func (*directory) Scopes() []string { return nil }
 
 func (d *directory) Ring() keyring.Ring { return d.ring }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -46,6 +47,8 @@ type Options struct {
 	SigningKeys keyring.Policy
 	// AllowClientID lets OAuth2Clients choose their client_id.
 	AllowClientID bool
+	// MaxTokenLifetime is the longest life of a token with a chosen end; zero allows none.
+	MaxTokenLifetime time.Duration
 	// ProtectedLabels are labels of namespaces that their owners cannot set: those that grants and policies may select by.
 	ProtectedLabels []string
 	// APIAudiences are audiences that the Kubernetes API server accepts; no resource may take one for its identifier.
@@ -60,6 +63,9 @@ type Options struct {
 	// Log gets everything; it is JSON on standard output from the command line.
 	Log logr.Logger
 }
+
+// DefaultMaxTokenLifetime is how long tokens with a chosen end may live unless an installation says otherwise.
+const DefaultMaxTokenLifetime = 90 * 24 * time.Hour
 
 // nameLabel is the label that the API server itself gives each namespace.
 const nameLabel = "kubernetes.io/metadata.name"
@@ -94,6 +100,8 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	flags.DurationVar(&o.SigningKeys.Period, "signing-key-period", o.SigningKeys.Period, "how long a key signs")
 	flags.DurationVar(&o.SigningKeys.Lead, "signing-key-lead", o.SigningKeys.Lead, "how long a key is published before it signs, at least 1h")
 	flags.BoolVar(&o.AllowClientID, "allow-client-id", false, "let OAuth2Clients choose their client_id, for clients that are migrated from elsewhere")
+	flags.DurationVar(&o.MaxTokenLifetime, "max-token-lifetime", DefaultMaxTokenLifetime,
+		"longest life of an OAuth2Token with mode Fixed, from its creation on; 0 allows none")
 	flags.Func("protected-namespace-label",
 		"a label of namespaces that their owners cannot set, beside "+nameLabel+"; grants and policies may select by it; may be repeated",
 		appendTo(&o.ProtectedLabels))
@@ -112,6 +120,9 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	o.Log = NewVerboseLog(os.Stdout, o.Verbosity)
 	if flags.NArg() > 0 {
 		return Options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if o.MaxTokenLifetime < 0 {
+		return Options{}, fmt.Errorf("--max-token-lifetime=%s is negative; 0 allows no token with a chosen end", o.MaxTokenLifetime)
 	}
 	if *issuer == "" {
 		return Options{}, errors.New("--issuer is required, such as --issuer=https://hallpass.example.com")

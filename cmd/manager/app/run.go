@@ -31,6 +31,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/oauth2client"
 	"github.com/hallpass-dev/hallpass/internal/controller/oauth2policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/oauth2resource"
+	"github.com/hallpass-dev/hallpass/internal/controller/oauth2token"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/registry"
 	"github.com/hallpass-dev/hallpass/internal/controller/restored"
@@ -123,6 +124,15 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		Clock: clock.RealClock{}, Random: rand.Reader, Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace,
 		CABundle: types.NamespacedName{Namespace: o.SystemNamespace, Name: servingcert.BundleConfigMapName},
 	}
+	secrets, err := oauth2token.SecretCache(mgr, o.Namespaces)
+	if err != nil {
+		return err
+	}
+	tokens := &oauth2token.Reconciler{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Secrets: secrets, Policy: laidDown, Recorder: mgr.GetEventRecorder("hallpass"),
+		Clock: clock.RealClock{}, Random: rand.Reader, Audit: o.Log, Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace,
+		MaxLifetime: o.MaxTokenLifetime, CABundle: clients.CABundle,
+	}
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&servingcert.Reconciler{
 			Client: mgr.GetClient(), Clock: clock.RealClock{}, Random: rand.Reader, SystemNamespace: o.SystemNamespace, Names: o.ServingNames,
@@ -134,13 +144,14 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		},
 		&registry.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Policy: laidDown, RegistryNamespace: o.RegistryNamespace},
 		clients,
+		tokens,
 		&oauth2resource.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Policy: laidDown, RegistryNamespace: o.RegistryNamespace,
 			ReservedIdentifiers: o.APIAudiences,
 		},
 		&tokenrevocation.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: clock.RealClock{}, RegistryNamespace: o.RegistryNamespace,
-			Lifetime: oauth2.MaxTokenLifetime,
+			Lifetime: max(oauth2.MaxTokenLifetime, o.MaxTokenLifetime),
 		},
 		&restored.Watchman{
 			Live: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("hallpass"), RegistryNamespace: o.RegistryNamespace, Restored: countRestores(),

@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -15,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
 )
 
 // A client that authenticates by its service account has nothing to hide: what it needs to know is in a ConfigMap, under the name
@@ -64,7 +64,7 @@ func (r *Reconciler) ownsConfigMap(ctx context.Context, c *v1alpha1.OAuth2Client
 	if !marked {
 		return false, nil
 	}
-	return r.ownsMeta(ctx, c, found)
+	return ownerOf(c).Owns(ctx, r.Live, found)
 }
 
 // checkConfigMap looks at what is there now, before one is created: the cache sees no ConfigMaps of others.
@@ -82,21 +82,11 @@ func (r *Reconciler) checkConfigMap(ctx context.Context, c *v1alpha1.OAuth2Clien
 // stay.
 func (r *Reconciler) applyConfigMap(ctx context.Context, c *v1alpha1.OAuth2Client, w *world) error {
 	wanted := r.renderConfigMap(c, w)
-	stored := w.configMap
-	var err error
-	switch {
-	case stored == nil:
-		err = r.Client.Create(ctx, wanted)
-	case sameConfigMap(stored, wanted):
+	if w.configMap != nil && sameConfigMap(w.configMap, wanted) {
 		return nil
-	default:
-		wanted.ResourceVersion = stored.ResourceVersion
-		wanted.Labels = merged(stored.Labels, wanted.Labels)
-		wanted.Annotations = merged(stored.Annotations, wanted.Annotations)
-		err = r.Client.Update(ctx, wanted)
 	}
-	if err != nil {
-		return &outputError{kind: "ConfigMap", name: wanted.Name, err: err}
+	if err := output.WriteConfigMap(ctx, r.Client, w.configMap, wanted); err != nil {
+		return err
 	}
 	w.configMap = wanted
 	return nil
@@ -116,8 +106,7 @@ func (r *Reconciler) renderConfigMap(c *v1alpha1.OAuth2Client, w *world) *corev1
 
 func sameConfigMap(stored, wanted *corev1.ConfigMap) bool {
 	return maps.Equal(stored.Data, wanted.Data) && len(stored.BinaryData) == 0 &&
-		includes(stored.Labels, wanted.Labels) && includes(stored.Annotations, wanted.Annotations) &&
-		slices.EqualFunc(stored.OwnerReferences, wanted.OwnerReferences, sameOwner)
+		output.SameMeta(stored, wanted) && output.SameOwners(stored, wanted)
 }
 
 // removeFormerConfigMaps removes the client's ConfigMaps under names that it does not use any more, and every one of a client that

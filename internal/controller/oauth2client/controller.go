@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -34,7 +33,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
+	"github.com/hallpass-dev/hallpass/internal/controller/status"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -70,8 +71,7 @@ type Reconciler struct {
 	// CABundle names the ConfigMap whose ca.crt clients need to trust the issuer; zero if its certificate is not ours.
 	CABundle types.NamespacedName
 
-	// reported holds, by UID, the resourceVersion of a status write that the cache has not seen yet.
-	reported sync.Map
+	written status.Written
 }
 
 // What users ask for. There is no write verb here: the operator never writes into a spec.
@@ -92,7 +92,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, c *v1alpha1.OAuth2Client) (c
 	if !c.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil // what it leaves goes by garbage collection and by the registry's own controller
 	}
-	if r.behind(c) {
+	if r.written.Behind(c) {
 		return ctrl.Result{}, nil // our own last write is on its way through the watch and wakes us again
 	}
 	w, err := r.ensureRegistered(ctx, c)
@@ -210,26 +210,7 @@ func (*Reconciler) index(indexer client.FieldIndexer) error {
 // DeclaredCache is a cache of the Secrets that carry the label which lets them be read, and of no others. One cache cannot
 // select by type and by label at once, so it is one of its own. It is of all namespaces unless some are named.
 func DeclaredCache(mgr ctrl.Manager, namespaces []string) (cache.Cache, error) {
-	only := map[string]cache.Config{}
-	for _, namespace := range namespaces {
-		only[namespace] = cache.Config{}
-	}
-	if len(only) == 0 {
-		only[cache.AllNamespaces] = cache.Config{}
-	}
-	labelled := labels.SelectorFromSet(labels.Set{v1alpha1.LabelCredentials: "true"})
-	declared, err := cache.New(mgr.GetConfig(), cache.Options{
-		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
-		DefaultTransform: cache.TransformStripManagedFields(), ReaderFailOnMissingInformer: true,
-		ByObject: map[client.Object]cache.ByObject{&corev1.Secret{}: {Label: labelled, Namespaces: only}},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("prepare the cache of declared Secrets: %w", err)
-	}
-	if err := mgr.Add(declared); err != nil {
-		return nil, fmt.Errorf("start the cache of declared Secrets: %w", err)
-	}
-	return declared, nil
+	return output.SecretCache(mgr, cache.ByObject{Label: labels.SelectorFromSet(labels.Set{v1alpha1.LabelCredentials: "true"})}, namespaces)
 }
 
 func wishOf(c *v1alpha1.OAuth2Client) wish {
@@ -291,16 +272,7 @@ func (r *Reconciler) gone(ctx context.Context, namespace, name, uid string) (boo
 
 // live reads the metadata of an OAuth2Client from the API server itself; nil if there is none.
 func (r *Reconciler) live(ctx context.Context, key types.NamespacedName) (*metav1.PartialObjectMetadata, error) {
-	object := &metav1.PartialObjectMetadata{}
-	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("OAuth2Client"))
-	err := r.Live.Get(ctx, key, object)
-	if apierrors.IsNotFound(err) {
-		return nil, nil //nolint:nilnil // an absence is an answer, and the one that callers ask for
-	}
-	if err != nil {
-		return nil, fmt.Errorf("ask for OAuth2Client %s: %w", key, err)
-	}
-	return object, nil
+	return output.Live(ctx, r.Live, "OAuth2Client", key)
 }
 
 // conflictRetry is how soon a name is looked at again that somebody else's object has or that has no object: no watch sees those.

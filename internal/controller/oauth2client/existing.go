@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -29,12 +30,12 @@ func (r *Reconciler) findExisting(ctx context.Context, c *v1alpha1.OAuth2Client,
 	if err != nil {
 		return fmt.Errorf("read Secret %s: %w", key, err)
 	}
-	value := oauth2.NewSecret(string(secret.Data[entry(c.Spec.Secret.Keys.ClientSecret, keyClientSecret)]))
+	value := oauth2.NewSecret(string(secret.Data[output.Entry(c.Spec.Secret.Keys.ClientSecret, keyClientSecret)]))
 	if err := oauth2.CheckDeclaredSecret(value); err != nil {
 		w.condition = new(v1alpha1.SecretTooWeak(name, err.Error()))
 		return nil
 	}
-	named, there := secret.Data[entry(c.Spec.Secret.Keys.ClientID, keyClientID)]
+	named, there := secret.Data[output.Entry(c.Spec.Secret.Keys.ClientID, keyClientID)]
 	if there && string(named) != c.ClientID() {
 		w.condition = new(v1alpha1.ClientIDMismatch(name, c.ClientID()))
 		return nil

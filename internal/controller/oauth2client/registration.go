@@ -4,11 +4,9 @@
 package oauth2client
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -19,14 +17,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
-
-// annotationOwnerNamespace on a registration says where its OAuth2Client is, to find it by when the registration changes.
-// Decisions read the registration itself.
-const annotationOwnerNamespace = "hallpass.dev/client-namespace"
 
 // compile renders what the spec says, cut to the ceilings of the namespace, as the registered client; its verifiers are not in
 // the spec.
@@ -156,9 +151,9 @@ func (r *Reconciler) publish(ctx context.Context, c *v1alpha1.OAuth2Client, w *w
 			Name:      registration.SecretName(w.registration.Client.ID),
 			Labels:    map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy},
 			Annotations: map[string]string{
-				registration.AnnotationClientID: w.registration.Client.ID,
-				annotationOwnerNamespace:        c.Namespace,
-				v1alpha1.AnnotationClient:       c.Name,
+				registration.AnnotationClientID:    w.registration.Client.ID,
+				v1alpha1.AnnotationClientNamespace: c.Namespace,
+				v1alpha1.AnnotationClient:          c.Name,
 			},
 		},
 		Type: registration.SecretType,
@@ -167,7 +162,7 @@ func (r *Reconciler) publish(ctx context.Context, c *v1alpha1.OAuth2Client, w *w
 	switch {
 	case w.stored == nil:
 		err = r.Client.Create(ctx, wanted)
-	case sameSecret(w.stored, wanted):
+	case output.SameSecret(w.stored, wanted):
 		return nil
 	case w.stored.Type != wanted.Type:
 		// The type of a Secret cannot be changed. Only somebody with rights on the registry can have put it there.
@@ -193,19 +188,4 @@ func (r *Reconciler) keepRegistration(ctx context.Context, c *v1alpha1.OAuth2Cli
 		return nil
 	}
 	return r.publish(ctx, c, w)
-}
-
-// sameSecret compares what we write of a Secret; what others added to its metadata is theirs.
-func sameSecret(stored, wanted *corev1.Secret) bool {
-	return stored.Type == wanted.Type && maps.EqualFunc(stored.Data, wanted.Data, bytes.Equal) &&
-		includes(stored.Labels, wanted.Labels) && includes(stored.Annotations, wanted.Annotations)
-}
-
-func includes(all, some map[string]string) bool {
-	for key, value := range some {
-		if found, there := all[key]; !there || found != value {
-			return false
-		}
-	}
-	return true
 }

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -37,14 +38,6 @@ func secretName(c *v1alpha1.OAuth2Client) string {
 		return c.Spec.Secret.Name
 	}
 	return c.Name
-}
-
-// entry is the name of an entry of the Secret: the user's, or the default.
-func entry(name v1alpha1.SecretKey, otherwise string) string {
-	if name != "" {
-		return string(name)
-	}
-	return otherwise
 }
 
 // optionalEntries are the entries that may be renamed and left out.
@@ -81,20 +74,20 @@ func (r *Reconciler) renderData(c *v1alpha1.OAuth2Client, w *world) (map[string]
 	keys := c.Spec.Secret.Keys
 	values := map[string]string{keyClientID: w.registration.Client.ID}
 	data := map[string][]byte{
-		entry(keys.ClientID, keyClientID): []byte(values[keyClientID]),
+		output.Entry(keys.ClientID, keyClientID): []byte(values[keyClientID]),
 	}
 	if w.registration.Client.BySecret() {
 		values[keyClientSecret] = w.value.Reveal()
-		data[entry(keys.ClientSecret, keyClientSecret)] = []byte(values[keyClientSecret])
+		data[output.Entry(keys.ClientSecret, keyClientSecret)] = []byte(values[keyClientSecret])
 	}
 	for _, optional := range r.optionalEntries(c, w) {
 		values[optional.name] = optional.value
 		if slices.Contains(c.Spec.Secret.Omit, optional.omit) || optional.omit == v1alpha1.OmitCACertificate && optional.value == "" {
 			continue
 		}
-		data[entry(optional.renamed, optional.name)] = []byte(optional.value)
+		data[output.Entry(optional.renamed, optional.name)] = []byte(optional.value)
 	}
-	rendered, bad, err := expandAll(c.Spec.Secret.Template, values, data)
+	rendered, bad, err := output.Expand(c.Spec.Secret.Template, values, data)
 	if err != nil {
 		return nil, new(v1alpha1.InvalidTemplate(bad, err.Error()))
 	}
@@ -114,24 +107,18 @@ func (r *Reconciler) renderSecret(c *v1alpha1.OAuth2Client, w *world) *corev1.Se
 	return &corev1.Secret{ObjectMeta: outputMeta(c), Type: v1alpha1.SecretTypeClient, Data: data}
 }
 
+// ownerOf is the client as the owner of what is written for it.
+func ownerOf(c *v1alpha1.OAuth2Client) output.Owner {
+	return output.Owner{NamespacedName: client.ObjectKeyFromObject(c), Kind: "OAuth2Client", Annotation: v1alpha1.AnnotationClient, UID: c.UID}
+}
+
 // outputMeta is what the metadata of the Secret, or of the ConfigMap, says on our part.
 func outputMeta(c *v1alpha1.OAuth2Client) metav1.ObjectMeta {
-	labels := map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy}
-	for key, value := range c.Spec.Secret.Labels {
-		labels[key] = string(value)
-	}
-	annotations := map[string]string{v1alpha1.AnnotationClient: c.Name}
-	for key, value := range c.Spec.Secret.Annotations {
-		annotations[key] = string(value)
-	}
-	output := metav1.ObjectMeta{Namespace: c.Namespace, Name: secretName(c), Labels: labels, Annotations: annotations}
+	meta := output.Meta(ownerOf(c), secretName(c), c.Spec.Secret.Labels, c.Spec.Secret.Annotations)
 	if c.Spec.Secret.DeletionPolicy != v1alpha1.DeletionRetain {
-		output.OwnerReferences = []metav1.OwnerReference{{
-			APIVersion: v1alpha1.GroupVersion.String(), Kind: "OAuth2Client", Name: c.Name, UID: c.UID,
-			Controller: new(true), BlockOwnerDeletion: new(false),
-		}}
+		meta.OwnerReferences = []metav1.OwnerReference{ownerOf(c).Reference()}
 	}
-	return output
+	return meta
 }
 
 // findSecret reads the client's Secret from the cache, which holds Secrets of our type alone.
@@ -167,7 +154,7 @@ func (r *Reconciler) readSecret(ctx context.Context, from client.Reader, c *v1al
 		return nil
 	}
 	w.secret = &secret
-	w.value = clientSecretIn(&secret, entry(c.Spec.Secret.Keys.ClientSecret, keyClientSecret))
+	w.value = clientSecretIn(&secret, output.Entry(c.Spec.Secret.Keys.ClientSecret, keyClientSecret))
 	return nil
 }
 
@@ -185,32 +172,12 @@ func clientSecretIn(secret *corev1.Secret, name string) oauth2.Secret {
 	return oauth2.Secret{}
 }
 
-// owns decides whether a Secret is this client's: by type and annotation, and by an owner reference that is this client's,
-// missing or dead. Backup tools strip owner references and change UIDs; a Secret of another owner is never touched.
+// owns decides whether a Secret is this client's.
 func (r *Reconciler) owns(ctx context.Context, c *v1alpha1.OAuth2Client, secret *corev1.Secret) (bool, error) {
 	if secret.Type != v1alpha1.SecretTypeClient {
 		return false, nil
 	}
-	return r.ownsMeta(ctx, c, secret)
-}
-
-func (r *Reconciler) ownsMeta(ctx context.Context, c *v1alpha1.OAuth2Client, found client.Object) (bool, error) {
-	if found.GetAnnotations()[v1alpha1.AnnotationClient] != c.Name {
-		return false, nil
-	}
-	for _, owner := range found.GetOwnerReferences() {
-		switch {
-		case owner.UID == c.UID:
-		case owner.Kind != "OAuth2Client" || !strings.HasPrefix(owner.APIVersion, v1alpha1.GroupVersion.Group+"/"):
-			return false, nil
-		default:
-			dead, err := r.gone(ctx, c.Namespace, owner.Name, string(owner.UID))
-			if err != nil || !dead {
-				return false, err
-			}
-		}
-	}
-	return true, nil
+	return ownerOf(c).Owns(ctx, r.Live, secret)
 }
 
 // applyOutput brings up to date what the client gets: its ConfigMap or its Secret.
@@ -224,50 +191,16 @@ func (r *Reconciler) applyOutput(ctx context.Context, c *v1alpha1.OAuth2Client, 
 // applySecret brings the derived parts of the Secret up to date, on the version that was read, or writes it under a new name.
 func (r *Reconciler) applySecret(ctx context.Context, c *v1alpha1.OAuth2Client, w *world) error {
 	wanted := r.renderSecret(c, w)
-	if w.secret != nil && sameSecret(w.secret, wanted) && slices.EqualFunc(w.secret.OwnerReferences, wanted.OwnerReferences, sameOwner) {
+	if w.secret != nil && output.SameSecret(w.secret, wanted) && output.SameOwners(w.secret, wanted) {
 		return nil
 	}
 	return r.writeSecret(ctx, w, wanted)
 }
 
-// writeSecret creates the Secret, or replaces what is ours in the one that was read. Labels and annotations that others put
-// there, a reloader for one, stay.
 func (r *Reconciler) writeSecret(ctx context.Context, w *world, wanted *corev1.Secret) error {
-	var err error
-	if w.secret == nil {
-		err = r.Client.Create(ctx, wanted)
-	} else {
-		wanted.ResourceVersion = w.secret.ResourceVersion
-		wanted.Labels = merged(w.secret.Labels, wanted.Labels)
-		wanted.Annotations = merged(w.secret.Annotations, wanted.Annotations)
-		err = r.Client.Update(ctx, wanted)
-	}
-	if err != nil {
-		return &outputError{kind: "Secret", name: wanted.Name, err: err}
+	if err := output.WriteSecret(ctx, r.Client, w.secret, wanted); err != nil {
+		return err
 	}
 	w.secret = wanted
 	return nil
-}
-
-// outputError says that the user's Secret or ConfigMap could not be written. Its message is for the user.
-type outputError struct {
-	kind, name string
-	err        error
-}
-
-func (e *outputError) Error() string { return fmt.Sprintf("write %s %q (%v)", e.kind, e.name, e.err) }
-
-func (e *outputError) Unwrap() error { return e.err }
-
-func sameOwner(a, b metav1.OwnerReference) bool {
-	return a.UID == b.UID && a.Name == b.Name && a.Kind == b.Kind
-}
-
-func merged(base, over map[string]string) map[string]string {
-	all := maps.Clone(base)
-	if all == nil {
-		all = map[string]string{}
-	}
-	maps.Copy(all, over)
-	return all
 }

@@ -15,10 +15,11 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
+	"github.com/hallpass-dev/hallpass/internal/controller/status"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -63,7 +64,7 @@ func (w *world) noteExpired(before []oauth2.Verifier, now time.Time) {
 
 // status is the status that this look found to be true.
 func (w *world) status(c *v1alpha1.OAuth2Client) v1alpha1.OAuth2ClientStatus {
-	status := v1alpha1.OAuth2ClientStatus{
+	found := v1alpha1.OAuth2ClientStatus{
 		ObservedGeneration: c.Generation,
 		ClientID:           w.registration.Client.ID,
 		Rotation:           v1alpha1.RotationStatus{HandledRequest: w.registration.Rotation.Handled, NextAt: metav1.NewTime(w.due)},
@@ -71,30 +72,30 @@ func (w *world) status(c *v1alpha1.OAuth2Client) v1alpha1.OAuth2ClientStatus {
 		Conditions:         slices.Clone(c.Status.Conditions),
 	}
 	if w.secret != nil {
-		status.Secret = v1alpha1.SecretReference{Name: w.secret.Name}
+		found.Secret = v1alpha1.SecretReference{Name: w.secret.Name}
 	}
 	if w.configMap != nil {
-		status.ConfigMap = v1alpha1.ConfigMapReference{Name: w.configMap.Name}
+		found.ConfigMap = v1alpha1.ConfigMapReference{Name: w.configMap.Name}
 	}
 	for _, v := range w.registration.Client.Verifiers {
 		if !v.Pending {
-			status.Credentials = append(status.Credentials, v1alpha1.CredentialStatus{
+			found.Credentials = append(found.Credentials, v1alpha1.CredentialStatus{
 				ID: v.ID, CreatedAt: metav1.NewTime(v.CreatedAt), ExpiresAt: metav1.NewTime(v.ExpiresAt),
 			})
 		}
 	}
 	if w.blocked {
-		status.Rotation.Message = fmt.Sprintf(
+		found.Rotation.Message = fmt.Sprintf(
 			"A rotation is due and waits: %d secrets are accepted already. It comes when the next of them ends, or at once with rotation.overlap 0s.", maxLive)
 	}
-	setConditions(&status.Conditions, c, w.condition)
+	setConditions(&found.Conditions, c, w.condition)
 	if grants := w.grantsCondition(c); grants != nil {
 		grants.ObservedGeneration = c.Generation
-		meta.SetStatusCondition(&status.Conditions, *grants)
+		meta.SetStatusCondition(&found.Conditions, *grants)
 	} else {
-		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionGrantsComplete)
+		meta.RemoveStatusCondition(&found.Conditions, v1alpha1.ConditionGrantsComplete)
 	}
-	return status
+	return found
 }
 
 // setConditions derives Ready and its companions of kstatus.
@@ -110,25 +111,8 @@ func setConditions(conditions *[]metav1.Condition, c *v1alpha1.OAuth2Client, obs
 	if c.Spec.State == v1alpha1.ClientSuspended {
 		ready = v1alpha1.Suspended()
 	}
-	companions := map[string]*metav1.Condition{}
-	if obstacle != nil {
-		ready = *obstacle
-		if obstacle.Reason == v1alpha1.ReasonProgressing || obstacle.Reason == v1alpha1.ReasonSigningAlgorithmNotReady {
-			companions[v1alpha1.ConditionReconciling] = new(v1alpha1.Reconciling(ready))
-		} else {
-			companions[v1alpha1.ConditionStalled] = new(v1alpha1.Stalled(ready))
-		}
-	}
-	ready.ObservedGeneration = c.Generation
-	meta.SetStatusCondition(conditions, ready)
-	for _, kind := range []string{v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
-		if companion := companions[kind]; companion != nil {
-			companion.ObservedGeneration = c.Generation
-			meta.SetStatusCondition(conditions, *companion)
-		} else {
-			meta.RemoveStatusCondition(conditions, kind)
-		}
-	}
+	passing := obstacle != nil && (obstacle.Reason == v1alpha1.ReasonProgressing || obstacle.Reason == v1alpha1.ReasonSigningAlgorithmNotReady)
+	status.SetConditions(conditions, c.Generation, ready, obstacle, passing)
 }
 
 // reportFailure says in the status what could not be done yet, for a client that never was ready. One that is stays Ready:
@@ -138,7 +122,7 @@ func (r *Reconciler) reportFailure(ctx context.Context, c *v1alpha1.OAuth2Client
 		return nil
 	}
 	attempt := "register the client"
-	if refused, ok := errors.AsType[*outputError](failure); ok {
+	if refused, ok := errors.AsType[*output.Error](failure); ok {
 		attempt = refused.Error() // of the user's own namespace: a quota or a policy there
 	}
 	w.condition = new(v1alpha1.Progressing(attempt))
@@ -155,21 +139,6 @@ func (r *Reconciler) report(ctx context.Context, c *v1alpha1.OAuth2Client, statu
 	if err := r.Client.Status().Patch(ctx, c, client.MergeFrom(before)); err != nil {
 		return fmt.Errorf("write status of OAuth2Client %s/%s: %w", c.Namespace, c.Name, err)
 	}
-	r.reported.Store(c.UID, c.ResourceVersion)
+	r.written.Note(c)
 	return nil
-}
-
-// behind reports whether what the cache has of a client is older than the status that was just written to it. Acting on it
-// would write the same status once more.
-func (r *Reconciler) behind(c *v1alpha1.OAuth2Client) bool {
-	reported, there := r.reported.Load(c.UID)
-	version, ok := reported.(string)
-	if !there || !ok {
-		return false
-	}
-	if order, err := resourceversion.CompareResourceVersion(c.ResourceVersion, version); err == nil && order < 0 {
-		return true
-	}
-	r.reported.Delete(c.UID)
-	return false
 }

@@ -90,7 +90,7 @@ func (r *Reconciler) clientsOfSecret(ctx context.Context, o client.Object) []rec
 		if resource := annotations[v1alpha1.AnnotationResource]; resource != "" {
 			return r.clientsThatAsk(ctx, oauth2.ObjectName{Namespace: annotations[v1alpha1.AnnotationResourceNamespace], Name: resource})
 		}
-		owner.Namespace = annotations[annotationOwnerNamespace]
+		owner.Namespace = annotations[v1alpha1.AnnotationClientNamespace]
 	}
 	if owner.Name == "" {
 		return nil

@@ -107,6 +107,9 @@ func (s *Source) ceilingsOf(spec *v1alpha1.OAuth2PolicySpec) oauth2.Ceilings {
 	for _, method := range spec.AuthenticationMethods {
 		ceilings.Methods = append(ceilings.Methods, string(method))
 	}
+	if spec.MaxFixedTokenLifetime != "" {
+		ceilings.FixedTokenLifetime, ceilings.FixedLimited = spec.MaxFixedTokenLifetime.Or(0), true
+	}
 	if spec.MaxClients != nil {
 		ceilings.MaxClients, ceilings.Limited = int(*spec.MaxClients), true
 	}

@@ -2,13 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package registry keeps the registry namespace free of records whose owner is no more: registrations of OAuth2Clients, and the
-// records of OAuth2Resources. It is what deletion leaves to the manager. The token server refuses a client without its owner by
+// records of OAuth2Resources and OAuth2Tokens. It is what deletion leaves to the manager. The token server refuses a client without its owner by
 // itself, so nothing waits for this there; a resource ends with its record.
 package registry
 
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -53,9 +54,13 @@ type owner struct {
 
 // ownerOf reads whose record it is.
 func ownerOf(stored *corev1.Secret) (owner, error) {
-	if stored.Type == registration.ResourceSecretType {
+	switch stored.Type {
+	case registration.ResourceSecretType:
 		r, err := registration.DecodeResource(stored.Data)
 		return owner{types.NamespacedName{Namespace: r.Namespace, Name: r.Name}, "OAuth2Resource", r.UID}, err
+	case registration.TokenSecretType:
+		m, err := registration.DecodeToken(stored.Data)
+		return owner{types.NamespacedName{Namespace: m.Namespace, Name: m.Name}, "OAuth2Token", m.UID}, err
 	}
 	r, err := registration.Decode(stored.Data)
 	return owner{types.NamespacedName{Namespace: r.Client.Namespace, Name: r.Client.Name}, "OAuth2Client", r.Client.UID}, err
@@ -93,8 +98,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, stored *corev1.Secret) (ctrl
 
 // goneFromCache asks the cache, which has the objects whole.
 func (r *Reconciler) goneFromCache(ctx context.Context, recorded owner) (bool, error) {
-	if recorded.kind == "OAuth2Resource" {
+	switch recorded.kind {
+	case "OAuth2Resource":
 		return r.gone(ctx, r.Client, recorded, &v1alpha1.OAuth2Resource{})
+	case "OAuth2Token":
+		return r.gone(ctx, r.Client, recorded, &v1alpha1.OAuth2Token{})
 	}
 	return r.gone(ctx, r.Client, recorded, &v1alpha1.OAuth2Client{})
 }
@@ -115,7 +123,8 @@ func (r *Reconciler) gone(ctx context.Context, from client.Reader, recorded owne
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	registrations := predicate.NewPredicateFuncs(func(o client.Object) bool {
 		secret, ok := o.(*corev1.Secret)
-		return ok && secret.Namespace == r.RegistryNamespace && (secret.Type == registration.SecretType || secret.Type == registration.ResourceSecretType)
+		return ok && secret.Namespace == r.RegistryNamespace &&
+			slices.Contains([]corev1.SecretType{registration.SecretType, registration.ResourceSecretType, registration.TokenSecretType}, secret.Type)
 	})
 	deletions := predicate.Funcs{
 		CreateFunc:  func(event.CreateEvent) bool { return false },
@@ -126,9 +135,10 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Named("registry").
 		// Every registration is looked at when the manager starts: the sweep.
 		For(&corev1.Secret{}, builder.WithPredicates(registrations)).
-		// A client or resource that was deleted leaves its record.
+		// A client, resource or token that was deleted leaves its record.
 		Watches(&v1alpha1.OAuth2Client{}, handler.EnqueueRequestsFromMapFunc(r.recordOf), builder.WithPredicates(deletions)).
 		Watches(&v1alpha1.OAuth2Resource{}, handler.EnqueueRequestsFromMapFunc(r.recordOf), builder.WithPredicates(deletions)).
+		Watches(&v1alpha1.OAuth2Token{}, handler.EnqueueRequestsFromMapFunc(r.recordOf), builder.WithPredicates(deletions)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
 	if err != nil {
@@ -145,6 +155,8 @@ func (r *Reconciler) recordOf(_ context.Context, o client.Object) []reconcile.Re
 		name = registration.SecretName(object.ClientID())
 	case *v1alpha1.OAuth2Resource:
 		name = registration.ResourceSecretName(r.Policy.Identifier(object))
+	case *v1alpha1.OAuth2Token:
+		name = registration.TokenSecretName(string(object.UID))
 	default:
 		return nil
 	}

@@ -1,7 +1,7 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package oauth2client
+package output
 
 import (
 	"errors"
@@ -54,9 +54,9 @@ func expand(template string, values map[string]string) (string, error) {
 	}
 }
 
-// expandAll renders the templates of a client into entries. It returns the name of the entry that cannot be rendered with the
+// Expand renders templates into entries. It returns the name of the entry that cannot be rendered with the
 // error; the problem is the first in the order of the names, so that the condition stays the same from run to run.
-func expandAll(templates map[string]v1alpha1.TemplateText, values map[string]string, taken map[string][]byte) (map[string][]byte, string, error) {
+func Expand(templates map[string]v1alpha1.TemplateText, values map[string]string, taken map[string][]byte) (map[string][]byte, string, error) {
 	rendered := make(map[string][]byte, len(templates))
 	for _, entry := range slices.Sorted(maps.Keys(templates)) {
 		if _, clash := taken[entry]; clash {

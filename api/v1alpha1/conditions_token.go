@@ -1,0 +1,121 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// ConditionExpiresSoon warns ahead of the end of a Fixed token. It is there only while it is True.
+const ConditionExpiresSoon = "ExpiresSoon"
+
+// The reasons of the conditions of OAuth2Tokens.
+const (
+	// ReasonIssued: the token in the Secret is good.
+	ReasonIssued = "Issued"
+	// ReasonExpired: the time of a Fixed token is over.
+	ReasonExpired = "Expired"
+	// ReasonExpirationTooLate: a Fixed token would live longer than it may.
+	ReasonExpirationTooLate = "ExpirationTooLate"
+	// ReasonClientNotFound: the OAuth2Client that the token names is not there.
+	ReasonClientNotFound = "ClientNotFound"
+	// ReasonClientNotReady: the token endpoint does not honour the OAuth2Client that the token names.
+	ReasonClientNotReady = "ClientNotReady"
+	// ReasonMethodNotSupported: the OAuth2Client authenticates by something that cannot be copied, so that no token is made for it.
+	ReasonMethodNotSupported = "MethodNotSupported"
+	// ReasonScopeNotGranted: the client is not granted a scope that the token asks for.
+	ReasonScopeNotGranted = "ScopeNotGranted"
+	// ReasonTargetNotGranted: the client is granted nothing at the resource that the token asks for.
+	ReasonTargetNotGranted = "TargetNotGranted"
+)
+
+// TokenIssued is the condition of a token that is good.
+func TokenIssued(mode TokenMode, secretName string) metav1.Condition {
+	message := fmt.Sprintf("Secret %q holds a token that is replaced before it expires.", secretName)
+	if mode == TokenFixed {
+		message = fmt.Sprintf("Secret %q holds the token.", secretName)
+	}
+	return metav1.Condition{Type: ConditionReady, Status: metav1.ConditionTrue, Reason: ReasonIssued, Message: message}
+}
+
+// TokenExpiresSoon warns of the end of a Fixed token.
+func TokenExpiresSoon(end time.Time) metav1.Condition {
+	return metav1.Condition{
+		Type: ConditionExpiresSoon, Status: metav1.ConditionTrue, Reason: ConditionExpiresSoon,
+		Message: fmt.Sprintf("The token expires at %s. Create another OAuth2Token, hand its token over, and delete this one.", end.UTC().Format(time.RFC3339)),
+	}
+}
+
+// TokenExpired is the condition of a Fixed token whose time is over.
+func TokenExpired(end time.Time) metav1.Condition {
+	return notReady(ReasonExpired, fmt.Sprintf(
+		"The token has expired at %s and is refused. Create another OAuth2Token with a later expirationTime, and delete this one.", end.UTC().Format(time.RFC3339)))
+}
+
+// TokenNeverValid is the condition of a Fixed token that was asked for after its end.
+func TokenNeverValid(end time.Time) metav1.Condition {
+	return notReady(ReasonExpired, fmt.Sprintf(
+		"spec.expirationTime, %s, was over before a token could be made. Create another OAuth2Token with a later one.", end.UTC().Format(time.RFC3339)))
+}
+
+// TokenExpirationTooLate is the condition of a Fixed token that would live longer than the installation, a policy or the owner of the
+// resource allows.
+func TokenExpirationTooLate(latest time.Time) metav1.Condition {
+	return notReady(ReasonExpirationTooLate, fmt.Sprintf(
+		"spec.expirationTime is later than %s, which is the latest that is allowed here. Create another OAuth2Token with an earlier one, "+
+			"or ask whoever runs Hallpass to raise --max-token-lifetime or the limit of an OAuth2Policy.", latest.UTC().Format(time.RFC3339)))
+}
+
+// TokensForbidden is the condition of a Fixed token where a policy, or the owner of the resource, forbids any.
+func TokensForbidden() metav1.Condition {
+	return notReady(ReasonNotAllowedByPolicy,
+		"No token with a chosen expirationTime is allowed here. Use mode Refreshing, or ask whoever runs Hallpass.")
+}
+
+// TokenClientNotFound is the condition of a token whose client is not there.
+func TokenClientNotFound(name string) metav1.Condition {
+	return notReady(ReasonClientNotFound, fmt.Sprintf(
+		"OAuth2Client %q does not exist in this namespace. Create it, or create an OAuth2Token that names another one.", name))
+}
+
+// TokenClientNotReady is the condition of a token whose client gets no tokens.
+func TokenClientNotReady(name, why string) metav1.Condition {
+	return notReady(ReasonClientNotReady, fmt.Sprintf("OAuth2Client %q gets no tokens now (%s); see its conditions.", name, why))
+}
+
+// TokenMethodNotSupported is the condition of a token for a client without a client secret.
+func TokenMethodNotSupported(name string, method AuthenticationMethod) metav1.Condition {
+	return notReady(ReasonMethodNotSupported, fmt.Sprintf(
+		"OAuth2Client %q authenticates by %s, so that nothing which can be copied speaks for it; a token in a Secret would. "+
+			"Name a client with method ClientSecret.", name, method))
+}
+
+// TokenNotGranted is the condition of a token that asks for more than its client is granted.
+func TokenNotGranted(reason, client string, scopes []Scope, resource string) metav1.Condition {
+	what := "what it asks for"
+	if len(scopes) > 0 {
+		names := make([]string, 0, len(scopes))
+		for _, scope := range scopes {
+			names = append(names, string(scope))
+		}
+		what = fmt.Sprintf("every scope of %q", strings.Join(names, " "))
+	}
+	where := "its default audience"
+	if resource != "" {
+		where = fmt.Sprintf("the resource %q", resource)
+	}
+	return notReady(reason, fmt.Sprintf(
+		"OAuth2Client %q is not granted %s at %s. Its status.grants says what it has; ask for less, or have it granted.", client, what, where))
+}
+
+// TokenSecretConflict is the condition of a token whose Secret's name is taken by a Secret that is not its own.
+func TokenSecretConflict(secretName string) metav1.Condition {
+	return notReady(ReasonSecretConflict, fmt.Sprintf(
+		"Secret %q exists and does not belong to this OAuth2Token; it was not touched. "+
+			"Choose another spec.secret.name, or delete that Secret if nobody needs it.", secretName))
+}

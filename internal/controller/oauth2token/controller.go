@@ -1,0 +1,168 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package oauth2token makes OAuth2Tokens true: it mints tokens for software that cannot fetch its own, by the decision and the code
+// that the token endpoint has, keeps their records in the registry and the tokens themselves in Secrets of the users.
+package oauth2token
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
+	"github.com/hallpass-dev/hallpass/internal/controller/policy"
+	"github.com/hallpass-dev/hallpass/internal/controller/status"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+const (
+	workers = 8
+	// conflictRetry is how soon the name of a Secret is looked at again that somebody else's has: no watch sees that one.
+	conflictRetry = time.Minute
+)
+
+// Reconciler makes OAuth2Tokens true.
+type Reconciler struct {
+	// Client reads from the cache and writes.
+	Client client.Client
+	// Live reads from the API server itself, before a token is made.
+	Live client.Reader
+	// Secrets are those of our type; see SecretCache.
+	Secrets  cache.Cache
+	Recorder events.EventRecorder
+	Clock    clock.PassiveClock
+	Random   io.Reader
+	// Audit gets a line for each token that is made, in the words of the token server's.
+	Audit logr.Logger
+
+	Issuer            oauth2.Issuer
+	RegistryNamespace string
+	Policy            *policy.Source
+	// MaxLifetime is the longest life of a Fixed token.
+	MaxLifetime time.Duration
+	// CABundle names the ConfigMap whose ca.crt is needed to trust the issuer; zero if its certificate is not ours.
+	CABundle types.NamespacedName
+
+	written status.Written
+}
+
+// +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2tokens,verbs=get;list;watch
+// +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2tokens/status,verbs=patch
+
+// Reconcile makes one token true. A second run on an unchanged world writes nothing.
+func (r *Reconciler) Reconcile(ctx context.Context, object *v1alpha1.OAuth2Token) (ctrl.Result, error) {
+	if !object.DeletionTimestamp.IsZero() || r.written.Behind(object) {
+		return ctrl.Result{}, nil // what a deleted one leaves goes by garbage collection and by the registry's own controller
+	}
+	w := &world{}
+	err := r.ensure(ctx, object, w)
+	if errors.Is(err, errGone) {
+		return ctrl.Result{}, nil
+	}
+	if err != nil {
+		return ctrl.Result{}, errors.Join(err, r.reportFailure(ctx, object, w, err))
+	}
+	if err := r.report(ctx, object, w); err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: w.lookAgain(object, r.Clock.Now())}, nil
+}
+
+// ensure walks the steps until one says that something is in the way.
+func (r *Reconciler) ensure(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) error {
+	for _, step := range []func(context.Context, *v1alpha1.OAuth2Token, *world) error{
+		r.findRecord, r.findClient, r.decide, r.checkLifetime, r.findSecret, r.findCA, r.checkTemplates, r.ensureToken, r.applySecret,
+	} {
+		if err := step(ctx, object, w); err != nil || w.condition != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lookAgain is when something is due that no watch announces.
+func (w *world) lookAgain(object *v1alpha1.OAuth2Token, now time.Time) time.Duration {
+	if w.condition != nil && w.condition.Reason == v1alpha1.ReasonSecretConflict {
+		return conflictRetry
+	}
+	if !w.found {
+		return 0
+	}
+	instants := []time.Time{renewal(w.current, string(object.UID))}
+	if object.Spec.Mode == v1alpha1.TokenFixed {
+		instants = []time.Time{warning(w.current), w.current.ExpiresAt}
+	}
+	for _, instant := range instants {
+		if instant.After(now) {
+			return max(instant.Sub(now), time.Second)
+		}
+	}
+	return 0
+}
+
+// indexByClient finds the OAuth2Tokens of a client.
+const indexByClient = "spec.clientRef.name"
+
+// SecretCache is a cache of the Secrets that hold tokens, in some namespaces or in all. One cache cannot select two types, so it is
+// one of its own.
+func SecretCache(mgr ctrl.Manager, namespaces []string) (cache.Cache, error) {
+	return output.SecretCache(mgr, cache.ByObject{Field: fields.OneTermEqualSelector("type", v1alpha1.SecretTypeToken)}, namespaces)
+}
+
+// SetupWithManager says what wakes the controller.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.OAuth2Token{}, indexByClient, func(o client.Object) []string {
+		if token, ok := o.(*v1alpha1.OAuth2Token); ok {
+			return []string{token.Spec.ClientRef.Name}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("index OAuth2Tokens by their client: %w", err)
+	}
+	building := ctrl.NewControllerManagedBy(mgr).
+		Named("oauth2token").
+		For(&v1alpha1.OAuth2Token{}).
+		// A Secret that is edited or deleted is healed.
+		WatchesRawSource(source.Kind(r.Secrets, &corev1.Secret{}, handler.TypedEnqueueRequestsFromMapFunc(r.tokenOfSecret))).
+		// A record that is lost is written again; a client, a resource or the keys may have changed.
+		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.tokensOfRecord)).
+		Watches(&v1alpha1.OAuth2Client{}, handler.EnqueueRequestsFromMapFunc(r.tokensOfClient), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		// The CA stands in every Secret.
+		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.tokensOfBundle)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers})
+	if !r.Policy.Narrow() {
+		building.Watches(&v1alpha1.OAuth2Policy{}, handler.EnqueueRequestsFromMapFunc(r.everyToken), builder.WithPredicates(predicate.GenerationChangedPredicate{}))
+	}
+	if err := building.Complete(reconcile.AsReconciler(mgr.GetClient(), r)); err != nil {
+		return fmt.Errorf("set up the OAuth2Token controller: %w", err)
+	}
+	return nil
+}
+
+// ownerOf is the OAuth2Token as the owner of what is written for it.
+func ownerOf(object *v1alpha1.OAuth2Token) output.Owner {
+	return output.Owner{
+		NamespacedName: client.ObjectKeyFromObject(object), Kind: "OAuth2Token", Annotation: v1alpha1.AnnotationToken, UID: object.UID,
+	}
+}

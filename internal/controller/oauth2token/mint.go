@@ -1,0 +1,201 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2token
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
+	"github.com/hallpass-dev/hallpass/internal/keyring"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+)
+
+// The reasons why a token is made. Those but the renewal are the reasons of events.
+const (
+	reasonCreated  = "TokenIssued"
+	reasonRepaired = "SecretRepaired"
+	reasonChanged  = "TokenReplaced"
+	reasonRenewed  = "TokenRenewed"
+)
+
+var errGone = errors.New("the OAuth2Token is gone")
+
+// ensureToken makes sure that the value in the Secret is on record, and mints a token where it is not, or where it is time for
+// another.
+func (r *Reconciler) ensureToken(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) error {
+	ring, err := r.ring(ctx)
+	if err != nil {
+		return err
+	}
+	if r.needed(object, w, ring) == "" {
+		return r.publish(ctx, object, w)
+	}
+	// Something random is about to be made: decide on what is there now, not on what the cache remembers.
+	found, err := output.Live(ctx, r.Live, "OAuth2Token", client.ObjectKeyFromObject(object))
+	if err == nil && (found == nil || found.UID != object.UID || !found.DeletionTimestamp.IsZero()) {
+		err = errGone
+	}
+	if err != nil {
+		return err
+	}
+	if err := r.readSecret(ctx, r.Live, object, w); err != nil || w.condition != nil {
+		return err
+	}
+	if err := r.inherit(ctx, object, w); err != nil {
+		return err
+	}
+	if reason := r.needed(object, w, ring); reason != "" {
+		return r.mint(ctx, object, w, ring, reason)
+	}
+	return r.publish(ctx, object, w)
+}
+
+// needed brings the record in line with the value in the Secret, and says why another token is needed, or "".
+func (r *Reconciler) needed(object *v1alpha1.OAuth2Token, w *world, ring keyring.Ring) string {
+	now := r.Clock.Now()
+	w.record, w.current, w.found = settle(w.record, w.value, now)
+	fixed := object.Spec.Mode == v1alpha1.TokenFixed
+	if !w.found {
+		switch {
+		case fixed && !object.Spec.ExpirationTime.After(now):
+			return "" // nothing is made for a time that is over; the Secret stays as it was left
+		case w.former == "" && w.secret == nil:
+			return reasonCreated
+		case w.former != "" && w.former != w.record.ClientUID:
+			return reasonChanged
+		}
+		return reasonRepaired
+	}
+	if fixed {
+		return ""
+	}
+	_, err := ring.VerificationKey(w.current.KeyID, now)
+	switch {
+	case err != nil, w.current.Audience != w.grant.Audience, !slices.Equal(w.current.Scopes, w.grant.Scopes):
+		return reasonChanged
+	case !now.Before(renewal(w.current, w.record.UID)):
+		return reasonRenewed
+	}
+	return ""
+}
+
+// ring reads the signing keys.
+func (r *Reconciler) ring(ctx context.Context) (keyring.Ring, error) {
+	var secret corev1.Secret
+	if err := r.Client.Get(ctx, types.NamespacedName{Namespace: r.RegistryNamespace, Name: registration.KeysSecretName}, &secret); err != nil {
+		return keyring.Ring{}, fmt.Errorf("read the signing keys: %w", err)
+	}
+	ring, err := registration.DecodeKeys(secret.Data)
+	if err != nil {
+		return keyring.Ring{}, fmt.Errorf("read the signing keys: %w", err)
+	}
+	return ring, nil
+}
+
+// mint makes a token in the order that leaves no reader with one that is not good: on record, then in the Secret, which is the
+// commit point, then the record without those that it replaces.
+func (r *Reconciler) mint(ctx context.Context, object *v1alpha1.OAuth2Token, w *world, ring keyring.Ring, reason string) error {
+	value, minted, err := r.issue(w, ring)
+	if err != nil {
+		return err
+	}
+	// Whoever has what was in a Secret that was deleted or changed is not to have a token, and one for another audience or with a
+	// scope that was taken away is none any more. One that is merely renewed goes on to its end: readers may hold it.
+	minted.Alone = reason == reasonRepaired || reason == reasonChanged && !covers(minted, w.current)
+	w.record = propose(w.record, minted)
+	if err := r.publish(ctx, object, w); err != nil {
+		return err
+	}
+	w.value, w.current, w.found = value, minted, true
+	wanted := renderSecret(object, w)
+	if err := output.WriteSecret(ctx, r.Client, w.secret, wanted); err != nil {
+		return err
+	}
+	w.secret = wanted
+	r.announce(object, w, reason)
+	w.record, w.current, w.found = settle(w.record, w.value, r.Clock.Now())
+	return r.publish(ctx, object, w)
+}
+
+// covers reports whether a token says all that another one says.
+func covers(t, other oauth2.MintedToken) bool {
+	return t.Audience == other.Audience && !slices.ContainsFunc(other.Scopes, func(scope string) bool { return !slices.Contains(t.Scopes, scope) })
+}
+
+// issue makes the token with the code that the token endpoint has.
+func (r *Reconciler) issue(w *world, ring keyring.Ring) (oauth2.Secret, oauth2.MintedToken, error) {
+	now := r.Clock.Now()
+	if w.record.Opaque {
+		return oauth2.IssueOpaque(w.grant, now, r.Random)
+	}
+	key, err := oauth2.SigningKey(&w.client, ring, now)
+	if err != nil {
+		return oauth2.Secret{}, oauth2.MintedToken{}, err
+	}
+	token, err := r.Issuer.Issue(&w.client, w.grant, key, now, r.Random)
+	if err != nil {
+		return oauth2.Secret{}, oauth2.MintedToken{}, err
+	}
+	return token.Value, token.Minted(), nil
+}
+
+// announce writes the audit line, in the words of the token server's, and tells of a token that nobody would expect.
+func (r *Reconciler) announce(object *v1alpha1.OAuth2Token, w *world, reason string) {
+	r.Audit.Info("decision", "endpoint", "manager", "outcome", "allowed", "cause", reason, "client_id", w.client.ID, "jti", w.current.ID,
+		"aud", w.current.Audience, "scope", strings.Join(w.current.Scopes, " "), "token", object.Namespace+"/"+object.Name)
+	note := map[string]string{
+		reasonCreated:  "Wrote token %s to Secret %s",
+		reasonRepaired: "Wrote token %s to Secret %s, which was missing or had been changed; the one before is refused",
+		reasonChanged:  "Wrote token %s to Secret %s, because what it may say, or the key that signed the one before, has changed",
+	}[reason]
+	if note != "" {
+		r.Recorder.Eventf(object, nil, corev1.EventTypeNormal, reason, "WriteSecret", note, w.current.ID, secretName(object))
+	}
+}
+
+// publish writes the record if it differs from what is stored, on the version that was read.
+func (r *Reconciler) publish(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) error {
+	data, err := registration.EncodeToken(w.record)
+	if err != nil {
+		return err
+	}
+	wanted := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: r.RegistryNamespace,
+			Name:      registration.TokenSecretName(w.record.UID),
+			Labels:    map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy},
+			Annotations: map[string]string{
+				v1alpha1.AnnotationTokenNamespace: object.Namespace,
+				v1alpha1.AnnotationToken:          object.Name,
+			},
+		},
+		Type: registration.TokenSecretType,
+		Data: data,
+	}
+	switch {
+	case w.stored == nil:
+		err = r.Client.Create(ctx, wanted)
+	case output.SameSecret(w.stored, wanted):
+		return nil
+	default:
+		wanted.ResourceVersion = w.stored.ResourceVersion
+		err = r.Client.Update(ctx, wanted)
+	}
+	if err != nil {
+		return fmt.Errorf("publish the record of OAuth2Token %s/%s: %w", object.Namespace, object.Name, err)
+	}
+	w.stored = wanted
+	return nil
+}

@@ -1,0 +1,205 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package output is what the reconcilers share who write Secrets and ConfigMaps into users' namespaces: whose such an object is,
+// whether it says what it should, and the entries that users' templates add. What is not known to be ours is never touched.
+package output
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+)
+
+// Owner is an object of ours that something is written for.
+type Owner struct {
+	types.NamespacedName
+
+	// Kind is the kind of the object, and Annotation the annotation by which what is written for it names it.
+	Kind, Annotation string
+	UID              types.UID
+}
+
+// Reference is the owner reference that has the garbage collector remove what is written. It keeps nobody from being deleted.
+func (o Owner) Reference() metav1.OwnerReference {
+	return metav1.OwnerReference{
+		APIVersion: v1alpha1.GroupVersion.String(), Kind: o.Kind, Name: o.Name, UID: o.UID, Controller: new(true), BlockOwnerDeletion: new(false),
+	}
+}
+
+// Owns decides whether an object is the owner's: by annotation, and by an owner reference that is this owner's, missing or dead.
+// Backup tools strip owner references and change UIDs; what is of another owner is never touched.
+func (o Owner) Owns(ctx context.Context, live client.Reader, found client.Object) (bool, error) {
+	if found.GetAnnotations()[o.Annotation] != o.Name {
+		return false, nil
+	}
+	for _, owner := range found.GetOwnerReferences() {
+		switch {
+		case owner.UID == o.UID:
+		case owner.Kind != o.Kind || !strings.HasPrefix(owner.APIVersion, v1alpha1.GroupVersion.Group+"/"):
+			return false, nil
+		default:
+			other, err := Live(ctx, live, o.Kind, types.NamespacedName{Namespace: o.Namespace, Name: owner.Name})
+			if err != nil || other != nil && other.UID == owner.UID {
+				return false, err
+			}
+		}
+	}
+	return true, nil
+}
+
+// Live reads the metadata of one of our objects from the API server itself; nil if there is none.
+func Live(ctx context.Context, live client.Reader, kind string, key types.NamespacedName) (*metav1.PartialObjectMetadata, error) {
+	object := &metav1.PartialObjectMetadata{}
+	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kind))
+	err := live.Get(ctx, key, object)
+	if apierrors.IsNotFound(err) {
+		return nil, nil //nolint:nilnil // an absence is an answer, and the one that callers ask for
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask for %s %s: %w", kind, key, err)
+	}
+	return object, nil
+}
+
+// Meta is what the metadata of an output says on our part: the owner's labels and annotations, and by whom and for whom it is.
+func Meta[L, A ~string](o Owner, name string, labels map[string]L, annotations map[string]A) metav1.ObjectMeta {
+	meta := metav1.ObjectMeta{
+		Namespace: o.Namespace, Name: name,
+		Labels:      map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy},
+		Annotations: map[string]string{o.Annotation: o.Name},
+	}
+	for key, value := range labels {
+		meta.Labels[key] = string(value)
+	}
+	for key, value := range annotations {
+		meta.Annotations[key] = string(value)
+	}
+	return meta
+}
+
+// SecretCache is a cache of the Secrets that are selected, in some namespaces or, without any, in all.
+func SecretCache(mgr ctrl.Manager, selected cache.ByObject, namespaces []string) (cache.Cache, error) {
+	selected.Namespaces = map[string]cache.Config{}
+	for _, namespace := range namespaces {
+		selected.Namespaces[namespace] = cache.Config{}
+	}
+	if len(namespaces) == 0 {
+		selected.Namespaces[cache.AllNamespaces] = cache.Config{}
+	}
+	secrets, err := cache.New(mgr.GetConfig(), cache.Options{
+		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
+		DefaultTransform: cache.TransformStripManagedFields(), ReaderFailOnMissingInformer: true,
+		ByObject: map[client.Object]cache.ByObject{&corev1.Secret{}: selected},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("prepare a cache of Secrets: %w", err)
+	}
+	if err := mgr.Add(secrets); err != nil {
+		return nil, fmt.Errorf("start a cache of Secrets: %w", err)
+	}
+	return secrets, nil
+}
+
+// Entry is the name of an entry: the user's, or the default.
+func Entry(name v1alpha1.SecretKey, otherwise string) string {
+	if name != "" {
+		return string(name)
+	}
+	return otherwise
+}
+
+// SameSecret compares what we write of a Secret; what others added to its metadata is theirs.
+func SameSecret(stored, wanted *corev1.Secret) bool {
+	return stored.Type == wanted.Type && maps.EqualFunc(stored.Data, wanted.Data, bytes.Equal) && SameMeta(stored, wanted)
+}
+
+// SameMeta does so of metadata alone.
+func SameMeta(stored, wanted metav1.Object) bool {
+	return includes(stored.GetLabels(), wanted.GetLabels()) && includes(stored.GetAnnotations(), wanted.GetAnnotations())
+}
+
+func includes(all, some map[string]string) bool {
+	for key, value := range some {
+		if found, there := all[key]; !there || found != value {
+			return false
+		}
+	}
+	return true
+}
+
+// SameOwners compares owner references by what we write of them.
+func SameOwners(stored, wanted metav1.Object) bool {
+	return slices.EqualFunc(stored.GetOwnerReferences(), wanted.GetOwnerReferences(), func(a, b metav1.OwnerReference) bool {
+		return a.UID == b.UID && a.Name == b.Name && a.Kind == b.Kind
+	})
+}
+
+// WriteSecret creates the Secret, or replaces what is ours in the one that was read, on the version that was read.
+func WriteSecret(ctx context.Context, c client.Client, stored, wanted *corev1.Secret) error {
+	var err error
+	if stored == nil {
+		err = c.Create(ctx, wanted)
+	} else {
+		replaces(wanted, stored)
+		err = c.Update(ctx, wanted)
+	}
+	if err != nil {
+		return &Error{kind: "Secret", name: wanted.Name, err: err}
+	}
+	return nil
+}
+
+// WriteConfigMap does the same with a ConfigMap.
+func WriteConfigMap(ctx context.Context, c client.Client, stored, wanted *corev1.ConfigMap) error {
+	var err error
+	if stored == nil {
+		err = c.Create(ctx, wanted)
+	} else {
+		replaces(wanted, stored)
+		err = c.Update(ctx, wanted)
+	}
+	if err != nil {
+		return &Error{kind: "ConfigMap", name: wanted.Name, err: err}
+	}
+	return nil
+}
+
+// replaces keeps the labels and annotations that others put there, a reloader for one.
+func replaces(wanted, stored client.Object) {
+	wanted.SetResourceVersion(stored.GetResourceVersion())
+	wanted.SetLabels(merged(stored.GetLabels(), wanted.GetLabels()))
+	wanted.SetAnnotations(merged(stored.GetAnnotations(), wanted.GetAnnotations()))
+}
+
+func merged(base, over map[string]string) map[string]string {
+	all := maps.Clone(base)
+	if all == nil {
+		all = map[string]string{}
+	}
+	maps.Copy(all, over)
+	return all
+}
+
+// Error says that a user's Secret or ConfigMap could not be written. Its message is for the user.
+type Error struct {
+	kind, name string
+	err        error
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("write %s %q (%v)", e.kind, e.name, e.err) }
+
+func (e *Error) Unwrap() error { return e.err }

@@ -1,0 +1,53 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package tokenserver
+
+import (
+	"context"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// Tokens that were minted for software which cannot fetch its own. Each stands in the record of its OAuth2Token, and is good no
+// longer than it stands there: an opaque one cannot be read without the record, of a JWT it is asked for besides.
+
+// validateOpaque reads an opaque token by the record that its id belongs to, in memory or, if memory cannot recognise it, at the
+// source.
+func (s *Server) validateOpaque(ctx context.Context, asker string, token oauth2.Credential) (oauth2.Claims, error) {
+	record := s.Directory.Minted(token.ID)
+	claims, err := s.Issuer.ReadOpaque(token.Value, record, s.Now())
+	switch oauth2.ReasonOf(err) {
+	case oauth2.ReasonTokenUnknown, oauth2.ReasonTokenReplaced:
+		if record, err = s.lookUpMinted(ctx, asker, token.ID); err != nil {
+			return oauth2.Claims{}, err
+		}
+		return s.Issuer.ReadOpaque(token.Value, record, s.Now())
+	}
+	return claims, err
+}
+
+// minted decides about a token by its OAuth2Token: why it is refused, or its claims as far as they are still asked for.
+func (s *Server) minted(ctx context.Context, asker string, claims oauth2.Claims, client *oauth2.Client) (oauth2.Claims, oauth2.Reason, error) {
+	id := oauth2.OpaqueID(claims.TokenUID)
+	record := s.Directory.Minted(id)
+	if record.Unknown(claims.ID) {
+		var err error
+		if record, err = s.lookUpMinted(ctx, asker, id); err != nil {
+			return oauth2.Claims{}, "", err
+		}
+	}
+	narrowed, denial := record.Narrow(claims)
+	if denial == "" && record.Minted.Opaque {
+		narrowed.Custom = client.Claims // a JWT says them itself
+	}
+	return narrowed, denial, nil
+}
+
+// lookUpMinted asks the source about an OAuth2Token, within the asker's budget.
+func (s *Server) lookUpMinted(ctx context.Context, asker, opaqueID string) (oauth2.MintedRecord, error) {
+	if _, ok := s.questions.take(throttleKey{asker, opaqueID}, s.Now()); !ok {
+		return oauth2.MintedRecord{}, oauth2.Unavailable(lookupRetry)
+	}
+	return s.lookups.minted(ctx, opaqueID)
+}
