@@ -66,7 +66,7 @@ type OAuth2TokenSpec struct {
 	// expirationTime is the end of a Fixed token. The installation and its policies limit it: 90 days after the creation of the
 	// OAuth2Token, unless they say otherwise.
 	// +optional
-	ExpirationTime metav1.Time `json:"expirationTime,omitzero"`
+	ExpirationTime *metav1.Time `json:"expirationTime,omitempty"`
 
 	// scopes are those that the token has; left out, all that the client is granted at the resource. At most 64.
 	// +optional

@@ -667,7 +667,10 @@ func (in *OAuth2TokenList) DeepCopyObject() runtime.Object {
 func (in *OAuth2TokenSpec) DeepCopyInto(out *OAuth2TokenSpec) {
 	*out = *in
 	out.ClientRef = in.ClientRef
-	in.ExpirationTime.DeepCopyInto(&out.ExpirationTime)
+	if in.ExpirationTime != nil {
+		in, out := &in.ExpirationTime, &out.ExpirationTime
+		*out = (*in).DeepCopy()
+	}
 	if in.Scopes != nil {
 		in, out := &in.Scopes, &out.Scopes
 		*out = make([]Scope, len(*in))

@@ -17,14 +17,13 @@ import (
 func (s *Server) validateOpaque(ctx context.Context, asker string, token oauth2.Credential) (oauth2.Claims, error) {
 	record := s.Directory.Minted(token.ID)
 	claims, err := s.Issuer.ReadOpaque(token.Value, record, s.Now())
-	switch oauth2.ReasonOf(err) {
-	case oauth2.ReasonTokenUnknown, oauth2.ReasonTokenReplaced:
-		if record, err = s.lookUpMinted(ctx, asker, token.ID); err != nil {
-			return oauth2.Claims{}, err
-		}
-		return s.Issuer.ReadOpaque(token.Value, record, s.Now())
+	if reason := oauth2.ReasonOf(err); reason != oauth2.ReasonTokenUnknown && reason != oauth2.ReasonTokenReplaced {
+		return claims, err
 	}
-	return claims, err
+	if record, err = s.lookUpMinted(ctx, asker, token.ID); err != nil {
+		return oauth2.Claims{}, err
+	}
+	return s.Issuer.ReadOpaque(token.Value, record, s.Now())
 }
 
 // minted decides about a token by its OAuth2Token: why it is refused, or its claims as far as they are still asked for.

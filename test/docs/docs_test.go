@@ -32,7 +32,7 @@ func read(t *testing.T, path string) string {
 
 func TestSecretFormat(t *testing.T) {
 	page := read(t, "docs/secret-format.md")
-	documented := regexp.MustCompile(`(?m)^ {4}(hp_\[.+)$`).FindStringSubmatch(page)
+	documented := regexp.MustCompile(`(?m)^ {4}(hpt\?_\[.+)$`).FindStringSubmatch(page)
 	if documented == nil {
 		t.Fatal("docs/secret-format.md has no regular expression on an indented line of its own")
 	}

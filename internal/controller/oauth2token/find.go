@@ -143,7 +143,7 @@ func (r *Reconciler) decide(ctx context.Context, object *v1alpha1.OAuth2Token, w
 			reason = v1alpha1.ReasonScopeNotGranted
 		}
 		w.condition = new(v1alpha1.TokenNotGranted(reason, w.client.Name, object.Spec.Scopes, object.Spec.Resource))
-		return nil //nolint:nilerr // the condition says it
+		return nil
 	}
 	w.resource = declared.ResourceByIdentifier(w.grant.Audience)
 	w.grant.TokenUID = string(object.UID)

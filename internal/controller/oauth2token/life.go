@@ -40,11 +40,8 @@ func settle(m oauth2.Minted, value oauth2.Secret, now time.Time) (oauth2.Minted,
 
 // propose adds a token that is about to be written to the Secret. The oldest make room for it.
 func propose(m oauth2.Minted, t oauth2.MintedToken) oauth2.Minted {
-	tokens := slices.Clone(m.Tokens)
-	if surplus := len(tokens) + 1 - oauth2.MaxMinted; surplus > 0 {
-		tokens = tokens[surplus:]
-	}
-	m.Tokens = append(tokens, t)
+	surplus := max(0, len(m.Tokens)+1-oauth2.MaxMinted)
+	m.Tokens = append(slices.Clone(m.Tokens[surplus:]), t)
 	return m
 }
 
@@ -54,8 +51,8 @@ func propose(m oauth2.Minted, t oauth2.MintedToken) oauth2.Minted {
 func renewal(t oauth2.MintedToken, uid string) time.Time {
 	life := t.ExpiresAt.Sub(t.IssuedAt)
 	sum := sha256.Sum256([]byte(uid))
-	part := time.Duration(binary.BigEndian.Uint32(sum[:]))
-	return t.IssuedAt.Add(life/3 + life/6*part>>32)
+	part := int64(binary.BigEndian.Uint16(sum[:])) // of 1<<16
+	return t.IssuedAt.Add(life/3 + time.Duration(int64(life/6)*part>>16))
 }
 
 // warning is when the end of a Fixed token is announced: two weeks ahead, or when a quarter of its life is left if that is later.

@@ -1,0 +1,144 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2token
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+func valueOf(id string) oauth2.Secret { return oauth2.NewSecret("token " + id) }
+
+// madeAt is a token of an hour that was made some minutes after noon.
+func madeAt(id string, minutes int) oauth2.MintedToken {
+	at := noon.Add(time.Duration(minutes) * time.Minute)
+	return oauth2.MintedToken{ID: id, Digest: oauth2.DigestMinted("t", valueOf(id)), Audience: "a", IssuedAt: at, ExpiresAt: at.Add(time.Hour)}
+}
+
+func alone(t oauth2.MintedToken) oauth2.MintedToken {
+	t.Alone = true
+	return t
+}
+
+func TestTheSecretSaysWhichTokenIsCurrent(t *testing.T) {
+	for name, c := range map[string]struct {
+		tokens []oauth2.MintedToken
+		value  string
+		at     int
+		found  bool
+		kept   string
+	}{
+		"the only one":                               {[]oauth2.MintedToken{madeAt("a", 0)}, "a", 10, true, "[a]"},
+		"one that is renewed goes on":                {[]oauth2.MintedToken{madeAt("a", 0), madeAt("b", 30)}, "b", 31, true, "[a b]"},
+		"one that is over is dropped":                {[]oauth2.MintedToken{madeAt("a", 0), madeAt("b", 30)}, "b", 60, true, "[b]"},
+		"the one in the Secret is kept to its end":   {[]oauth2.MintedToken{madeAt("a", 0)}, "a", 90, true, "[a]"},
+		"one on its way is kept for a while":         {[]oauth2.MintedToken{madeAt("a", 0), madeAt("b", 30)}, "a", 33, true, "[a b]"},
+		"one that never came is dropped":             {[]oauth2.MintedToken{madeAt("a", 0), madeAt("b", 30)}, "a", 36, true, "[a]"},
+		"one that stands alone ends the others":      {[]oauth2.MintedToken{madeAt("a", 0), alone(madeAt("b", 30))}, "b", 31, true, "[b]"},
+		"it ends them only once it is in the Secret": {[]oauth2.MintedToken{madeAt("a", 0), alone(madeAt("b", 30))}, "a", 31, true, "[a b]"},
+		"a Secret with something else":               {[]oauth2.MintedToken{madeAt("a", 0)}, "x", 10, false, "[a]"},
+		"no Secret":                                  {[]oauth2.MintedToken{madeAt("a", 0)}, "", 10, false, "[a]"},
+		"no Secret, and all is over":                 {[]oauth2.MintedToken{madeAt("a", 0)}, "", 60, false, "[]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			value := oauth2.Secret{}
+			if c.value != "" {
+				value = valueOf(c.value)
+			}
+			m, current, found := settle(oauth2.Minted{UID: "t", Tokens: c.tokens}, value, noon.Add(time.Duration(c.at)*time.Minute))
+			ids := []string{}
+			for _, token := range m.Tokens {
+				ids = append(ids, token.ID)
+				if token.Alone && token.ID == c.value {
+					t.Error("it is to stand alone still")
+				}
+			}
+			if found != c.found || fmt.Sprint(ids) != c.kept || found && current.ID != c.value {
+				t.Errorf("found %t %q, kept %v; want %t and %s", found, current.ID, ids, c.found, c.kept)
+			}
+		})
+	}
+}
+
+func TestARecordHasRoomForAFewTokens(t *testing.T) {
+	m := oauth2.Minted{UID: "t"}
+	for i := range 20 {
+		m = propose(m, madeAt(fmt.Sprint(i), i))
+		if len(m.Tokens) > oauth2.MaxMinted || m.Tokens[len(m.Tokens)-1].ID != fmt.Sprint(i) {
+			t.Fatalf("after %d there are %v", i, m.Tokens)
+		}
+	}
+}
+
+// A reader that looks at the Secret at any instant of fifty renewals never holds a token that has expired, also if the manager is away
+// for half of a token's life at the worst moment, which is right before it would have renewed it.
+func TestAReaderNeverHoldsAnExpiredToken(t *testing.T) {
+	for _, away := range []time.Duration{0, time.Minute, 30 * time.Minute} {
+		for _, uid := range []string{"a", "b", "4c7b9b4e-3c0f-4a1e-9d8b-0d8f6a3b2c11"} {
+			token := oauth2.MintedToken{IssuedAt: noon, ExpiresAt: noon.Add(time.Hour)}
+			for range 50 {
+				next := renewal(token, uid)
+				if !next.After(token.IssuedAt.Add(time.Hour/3-time.Second)) || next.After(token.IssuedAt.Add(time.Hour/2)) {
+					t.Fatalf("%s: renewed %s into its life", uid, next.Sub(token.IssuedAt))
+				}
+				if replaced := next.Add(away); replaced.After(token.ExpiresAt) {
+					t.Fatalf("%s: a reader holds an expired token for %s", uid, replaced.Sub(token.ExpiresAt))
+				}
+				token = oauth2.MintedToken{IssuedAt: next.Add(away), ExpiresAt: next.Add(away + time.Hour)}
+			}
+		}
+	}
+}
+
+func TestTokensThatWereMadeTogetherAreNotRenewedTogether(t *testing.T) {
+	token := oauth2.MintedToken{IssuedAt: noon, ExpiresAt: noon.Add(time.Hour)}
+	busy := map[time.Time]int{}
+	for i := range 1000 {
+		busy[renewal(token, fmt.Sprintf("uid-%d", i)).Truncate(10*time.Second)]++
+	}
+	most := 0
+	for _, count := range busy {
+		most = max(most, count)
+	}
+	// Ten minutes have 60 spans of ten seconds, with 17 tokens each on the average.
+	if len(busy) < 55 || most > 40 {
+		t.Errorf("%d spans of ten seconds, %d tokens in the fullest", len(busy), most)
+	}
+}
+
+func TestTheEndOfATokenIsAnnounced(t *testing.T) {
+	for life, want := range map[time.Duration]time.Duration{
+		90 * 24 * time.Hour: 14 * 24 * time.Hour, 40 * 24 * time.Hour: 10 * 24 * time.Hour, time.Hour: 15 * time.Minute,
+	} {
+		token := oauth2.MintedToken{IssuedAt: noon, ExpiresAt: noon.Add(life)}
+		if ahead := token.ExpiresAt.Sub(warning(token)); ahead != want {
+			t.Errorf("of %s it is announced %s ahead, want %s", life, ahead, want)
+		}
+	}
+}
+
+func TestATokenCoversOneThatSaysNoMore(t *testing.T) {
+	token := func(audience string, scopes ...string) oauth2.MintedToken {
+		return oauth2.MintedToken{Audience: audience, Scopes: slices.Clone(scopes)}
+	}
+	for _, c := range []struct {
+		fresh, old oauth2.MintedToken
+		want       bool
+	}{
+		{token("a", "read"), token("a", "read"), true},
+		{token("a", "read", "write"), token("a", "read"), true},
+		{token("a", "read"), token("a", "read", "write"), false},
+		{token("b", "read"), token("a", "read"), false},
+	} {
+		if covers(c.fresh, c.old) != c.want {
+			t.Errorf("%v covers %v: want %t", c.fresh, c.old, c.want)
+		}
+	}
+}
