@@ -6,6 +6,7 @@ package directory
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -23,6 +24,8 @@ const resourceTokens = "oauth2tokens"
 type minted struct {
 	records table[*oauth2.Minted]
 	owners  table[*oauth2.MintedOwner]
+	// held are the UIDs of OAuth2Tokens that were gone before etcd was restored: see restored.go. They stay gone for this process.
+	held sync.Map
 }
 
 // The OAuth2Tokens themselves are read for what denies.
@@ -123,7 +126,11 @@ func (s tokenStore) Add(object any) error {
 		}
 		light = &lightToken{lightMeta(token), mintedOwnerOf(token)}
 	}
-	s.minted.owners.put(ownerName(light.Namespace, light.Name), light.owner)
+	owner := light.owner
+	if _, held := s.minted.held.Load(owner.UID); held {
+		owner = &oauth2.MintedOwner{UID: owner.UID, Terminating: true}
+	}
+	s.minted.owners.put(ownerName(light.Namespace, light.Name), owner)
 	return nil
 }
 
@@ -150,6 +157,20 @@ func (s tokenStore) Replace(objects []any, _ string) error {
 	}
 	s.minted.owners.keep(listed)
 	return nil
+}
+
+// remember holds back the OAuth2Tokens that were gone, or on their way out, and are back.
+func (s tokenStore) remember(objects []any) {
+	for _, object := range objects {
+		listed, ok := object.(*lightToken)
+		if !ok {
+			continue
+		}
+		before, _ := s.minted.owners.get(ownerName(listed.Namespace, listed.Name))
+		if before == nil || before.UID != listed.owner.UID || before.Terminating && !listed.owner.Terminating {
+			s.minted.held.Store(listed.owner.UID, true)
+		}
+	}
 }
 
 func (tokenStore) Resync() error { return nil }

@@ -133,6 +133,30 @@ func TestARestoredClusterRevivesNoToken(t *testing.T) {
 	}
 }
 
+func TestARestoredClusterRevivesNoDeletedOAuth2Token(t *testing.T) {
+	f := newFixture(t, "")
+	f.fill(t)
+	object := func(version string) *lightToken {
+		read, err := tokenStore{}.Transformer()(&v1alpha1.OAuth2Token{ObjectMeta: metav1.ObjectMeta{
+			Namespace: printer.Namespace, Name: printer.Name, UID: "t", ResourceVersion: version,
+		}})
+		must(t, err)
+		return read.(*lightToken) //nolint:forcetypeassert // it is what the transformer makes
+	}
+	if owner := f.Minted(oauth2.OpaqueID(printer.UID)).Owner; owner == nil || owner.Terminating {
+		t.Fatalf("before: %+v", owner)
+	}
+	must(t, f.source(t, resourceTokens).Delete(object("110")))
+	f.list(t, resourceTokens, "105", object("10"))
+	if owner := f.Minted(oauth2.OpaqueID(printer.UID)).Owner; owner == nil || !owner.Terminating || f.Restored() != 1 {
+		t.Errorf("after a restore: %+v, noticed %d times", owner, f.Restored())
+	}
+	must(t, f.source(t, resourceTokens).Update(object("120")))
+	if owner := f.Minted(oauth2.OpaqueID(printer.UID)).Owner; !owner.Terminating {
+		t.Error("a change revives it")
+	}
+}
+
 // A container that starts after the restore has no memory, but a snapshot.
 func TestASnapshotKnowsWhatARestoredClusterForgot(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "snapshot")
