@@ -124,7 +124,7 @@ func (r *Running) StartManager(ctx context.Context) error {
 			ServingNames: []string{"localhost"}, ManageServingCertificate: true,
 			SigningKeys: r.SigningKeys, CertificateLives: r.CertificateLives, Namespaces: r.namespaces,
 			MaxTokenLifetime: manager.DefaultMaxTokenLifetime,
-			AllowClientID: r.AllowClientID, ProtectedLabels: []string{"kubernetes.io/metadata.name", ProtectedLabel},
+			AllowClientID:    r.AllowClientID, ProtectedLabels: []string{"kubernetes.io/metadata.name", ProtectedLabel},
 			APIAudiences: []string{"https://kubernetes.default.svc"}, MetricsListen: "0", HealthListen: "0", Log: manager.NewLog(r.Log),
 		})
 	})
