@@ -77,6 +77,10 @@ upgrade: ## Replace all replicas again and again under 1,000,000 requests, behin
 	@HALLPASS_REQUESTS=$(or $(REQUESTS),1000000) HALLPASS_BALANCER_LAG=5s HALLPASS_SHUTDOWN_LAG=10s \
 		go test -count=1 -v -timeout 3h -run TestNoRequestFails ./test/alive
 
+.PHONY: usage
+usage: ## Use 5,000 clients at once and count the writes a second that telling of it costs. ACTIVE=20000
+	@HALLPASS_ACTIVE=$(or $(ACTIVE),5000) go test -count=1 -v -timeout 60m -run TestManyActiveClients ./test/usage
+
 .PHONY: timing
 timing: ## Ask Welch's t-test whether the time of a refusal says why it was refused
 	@HALLPASS_TIMING=$(or $(SAMPLES),500000) go test -count=1 -v -timeout 30m -run TestTiming ./internal/tokenserver

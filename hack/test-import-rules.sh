@@ -53,6 +53,11 @@ refuse internal/registration k8s.io/api/core/v1
 refuse internal/registration ~/api/v1alpha1
 refuse internal/registration ~/internal/directory
 allow  internal/registration ~/internal/oauth2
+refuse internal/usage        net/http
+refuse internal/usage        k8s.io/apimachinery/pkg/types
+refuse internal/usage        ~/api/v1alpha1
+refuse internal/usage        ~/internal/registration
+allow  internal/usage        ~/internal/oauth2
 refuse api/v1alpha1          k8s.io/api/core/v1
 refuse api/v1alpha1          sigs.k8s.io/controller-runtime/pkg/scheme
 refuse api/v1alpha1          ~/internal/oauth2

@@ -20,6 +20,7 @@ func AddToScheme(scheme *runtime.Scheme) error {
 		&OAuth2Policy{}, &OAuth2PolicyList{},
 		&TokenRevocation{}, &TokenRevocationList{},
 		&OAuth2Token{}, &OAuth2TokenList{},
+		&UsageReport{}, &UsageReportList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil

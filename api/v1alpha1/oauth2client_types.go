@@ -17,6 +17,7 @@ import (
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Last Used",type=date,priority=1,JSONPath=`.status.lastUsedAt`
 // +kubebuilder:printcolumn:name="Next Rotation",type=string,priority=1,JSONPath=`.status.rotation.nextAt`
 // +kubebuilder:printcolumn:name="Secret",type=string,priority=1,JSONPath=`.status.secret.name`
 // +kubebuilder:printcolumn:name="Scopes",type=string,priority=1,JSONPath=`.spec.scopes`
@@ -305,6 +306,23 @@ type OAuth2ClientStatus struct {
 	// +kubebuilder:validation:MaxItems=8
 	Credentials []CredentialStatus `json:"credentials,omitempty"`
 
+	// lastUsedAt is when the client was last seen at work, to the minute: it authenticated, or somebody presented a good token of its
+	// at introspection, forward-auth or ext_authz. Where tokens are verified by their signature alone nobody tells Hallpass. What is
+	// told of a client in constant use may be ten minutes old, more with thousands of them.
+	// +optional
+	LastUsedAt metav1.Time `json:"lastUsedAt,omitzero"`
+
+	// lastTokenIssuedAt is when a token was last issued to the client, to the minute, and as old as lastUsedAt may be.
+	// +optional
+	LastTokenIssuedAt metav1.Time `json:"lastTokenIssuedAt,omitzero"`
+
+	// staleUses tell of what was used although it had its time: each kind at most once an hour, as its event does.
+	// +optional
+	// +listType=map
+	// +listMapKey=reason
+	// +kubebuilder:validation:MaxItems=8
+	StaleUses []StaleUseStatus `json:"staleUses,omitempty"`
+
 	// rotation is what became of the last request to rotate, and when the next rotation is due.
 	// +optional
 	Rotation RotationStatus `json:"rotation,omitzero"`
@@ -357,7 +375,41 @@ type CredentialStatus struct {
 	// expiresAt is when the secret stops being accepted; the current one has no end.
 	// +optional
 	ExpiresAt metav1.Time `json:"expiresAt,omitzero"`
+
+	// lastUsedAt is when the secret was last accepted, to the minute, and as old as lastUsedAt of the client may be.
+	// +optional
+	LastUsedAt metav1.Time `json:"lastUsedAt,omitzero"`
 }
+
+// StaleUseStatus is the last use that was reported of something that had its time.
+type StaleUseStatus struct {
+	// reason is the reason of the event: ExpiredTokenUsed or RevokedTokenUsed, which were refused, or PreviousSecretUsed, which is
+	// accepted until the end of its overlap.
+	// +required
+	Reason StaleUseReason `json:"reason,omitempty"`
+
+	// lastUsedAt is when that was, to the minute.
+	// +required
+	LastUsedAt metav1.Time `json:"lastUsedAt,omitzero"`
+
+	// credential is the id of the client secret, if it was one.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Credential string `json:"credential,omitempty"`
+
+	// source is the address that it came from; of IPv6 its /64. Of what a proxy asks about it is the address that the proxy gives, if
+	// the installation trusts it, and else not known.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Source string `json:"source,omitempty"`
+}
+
+// StaleUseReason is the reason of the events about what is used although it had its time.
+//
+// +kubebuilder:validation:Enum=ExpiredTokenUsed;RevokedTokenUsed;PreviousSecretUsed
+type StaleUseReason string
 
 // RotationStatus tells of the rotation of the secret.
 //

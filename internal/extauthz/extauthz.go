@@ -76,7 +76,7 @@ func (s *service) Check(ctx context.Context, question *authv3.CheckRequest) (ans
 	for _, accept := range values(request, "accept") {
 		attempt.Page = attempt.Page || tokenserver.WantsPage(accept)
 	}
-	from := tokenserver.Origin{Traceparent: values(request, "traceparent")}
+	from := tokenserver.Origin{Traceparent: values(request, "traceparent"), ForwardedFor: values(request, "x-forwarded-for")}
 	if ids := values(request, "x-request-id"); len(ids) == 1 {
 		from.RequestID = ids[0]
 	}

@@ -61,6 +61,8 @@ func (d Decision) Allowed() bool { return d.Status == http.StatusOK }
 type Origin struct {
 	// RemoteAddr is the host:port of the proxy.
 	RemoteAddr string
+	// ForwardedFor are the values of X-Forwarded-For, which count if the proxy is trusted.
+	ForwardedFor []string
 	// RequestID is the caller's name for the request, and Traceparent are the values of that header.
 	RequestID   string
 	Traceparent []string
@@ -68,7 +70,7 @@ type Origin struct {
 
 // ExtAuthz decides about an attempt that did not come by HTTP, writes its audit line and counts it.
 func (s *Server) ExtAuthz(ctx context.Context, a Attempt, from Origin) Decision {
-	e := s.newEvent(endpointExtAuthz, from.RemoteAddr, from.RequestID)
+	e := s.newEvent(endpointExtAuthz, from.RemoteAddr, from.RequestID, from.ForwardedFor)
 	ctx, span := s.startSpan(ctx, from.Traceparent, e)
 	w := &recorder{header: http.Header{}}
 	said, err := s.admit(ctx, a, e)

@@ -43,15 +43,23 @@ func (s *Server) authenticate(r *http.Request, form oauth2.Form, e *event) (*oau
 	}
 	e.clientID, e.credential = client.ID, credential.id
 	if account := credential.account; account != nil {
-		return client, s.reviews.check(r.Context(), presented.AccountToken.Value, *account)
+		err = s.reviews.check(r.Context(), presented.AccountToken.Value, *account)
+	} else {
+		err = s.spend(client, credential)
 	}
-	return client, s.spend(client, credential)
+	if err == nil {
+		e.used.caller, e.used.secret, e.used.replaced = client.UID, credential.secret, credential.replaced
+	}
+	return client, err
 }
 
 // credential is what a client was recognised by.
 type credential struct {
 	// id names it in the audit line.
 	id string
+	// secret is its id if it is a client secret; replaced says that another one has taken its place.
+	secret   string
+	replaced bool
 	// assertion is set if it was one.
 	assertion *oauth2.UsedAssertion
 	// account is set if it was a service account's token.
@@ -69,7 +77,7 @@ func (s *Server) recognise(presented oauth2.Presented, record func(clientID stri
 		return found.Client, credential{id: used.ID, account: &used}, err
 	}
 	found, verifier, err := oauth2.Authenticate(presented, record, s.Now())
-	return found.Client, credential{id: verifier.ID}, err
+	return found.Client, credential{id: verifier.ID, secret: verifier.ID, replaced: verifier.Replaced()}, err
 }
 
 // trust is what is known of the cluster that issues the tokens of service accounts.

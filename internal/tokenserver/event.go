@@ -24,6 +24,8 @@ type event struct {
 	endpoint string
 	started  time.Time
 	source   string
+	// forwardedFor is the address that a trusted proxy says the request came from.
+	forwardedFor string
 	// requestID names the request in the answer and the audit line; callerID is the name that the caller gave it, if any.
 	requestID, callerID string
 	// traceID names the trace that the request is part of, if it is traced.
@@ -45,17 +47,22 @@ type event struct {
 	revoked bool
 	// required is what a proxy's configuration wants of the token.
 	required oauth2.Requirement
+	// used is whose use this was; see noteUse.
+	used used
 }
 
-func (s *Server) newEvent(endpoint, remoteAddr, requestID string) *event {
+func (s *Server) newEvent(endpoint, remoteAddr, requestID string, forwarded []string) *event {
 	return &event{
-		endpoint: endpoint, started: s.Now(), source: sourceOf(remoteAddr), requestID: rand.Text(), callerID: callerID(requestID),
+		endpoint: endpoint, started: s.Now(), source: sourceOf(remoteAddr), forwardedFor: s.forwardedFor(remoteAddr, forwarded),
+		requestID: rand.Text(), callerID: callerID(requestID),
 	}
 }
 
 // record writes the audit line and counts. Keys and metadata are public and asked for all the time: they are only counted.
 func (s *Server) record(ctx context.Context, e *event, status int) {
-	s.Metrics.observe(e, status, s.Now().Sub(e.started))
+	now := s.Now()
+	s.Metrics.observe(e, status, now.Sub(e.started))
+	s.noteUse(e, now)
 	if e.reason == "" && (e.endpoint == endpointKeys || e.endpoint == endpointMetadata) {
 		return
 	}
@@ -77,8 +84,9 @@ type field struct{ name, value string }
 
 // fields are what audit lines and spans show beside the request's id, endpoint, outcome, status and source. This is the
 // allow-list.
-func (e *event) fields() [13]field {
+func (e *event) fields() [14]field {
 	return [...]field{
+		{"forwarded_for", e.forwardedFor},
 		{"reason", string(e.reason)},
 		{"token_denial", string(e.denial)},
 		{"client_id", e.clientID},
@@ -118,7 +126,7 @@ func callerID(id string) string {
 	return id
 }
 
-// sourceOf is the address that a request comes from, without its port. An IPv6 source is its /64: one host has all of it.
+// sourceOf is the address that a request comes from, without its port.
 func sourceOf(remoteAddr string) string {
 	host, _, err := net.SplitHostPort(remoteAddr)
 	if err != nil {
@@ -128,6 +136,11 @@ func sourceOf(remoteAddr string) string {
 	if err != nil {
 		return ""
 	}
+	return written(address)
+}
+
+// written is how an address stands in the audit line: of IPv6 its /64, all of which one host has.
+func written(address netip.Addr) string {
 	if address = address.Unmap(); address.Is6() {
 		if prefix, err := address.WithZone("").Prefix(64); err == nil {
 			return prefix.String()

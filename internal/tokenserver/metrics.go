@@ -19,6 +19,8 @@ type Metrics struct {
 	duration *prometheus.HistogramVec
 	reviews  *prometheus.CounterVec
 	revocationMetrics
+	// staleUses are counted by oauth2.StaleUse.
+	staleUses *prometheus.CounterVec
 	// common are the series of each endpoint that most requests count in, found once.
 	common map[string]commonSeries
 }
@@ -45,7 +47,14 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		Name: "hallpass_token_reviews_total",
 		Help: "Reviews of service accounts' tokens by the API server, by its verdict; unreachable ones were decided without it.",
 	}, []string{"verdict"})
-	registry.MustRegister(m.requests, m.duration, m.reviews)
+	m.staleUses = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "hallpass_stale_uses_total",
+		Help: "Uses of what had its time: expired and revoked tokens, which were refused, and replaced client secrets, which were accepted.",
+	}, []string{"reason"})
+	for _, use := range oauth2.StaleUses {
+		m.staleUses.WithLabelValues(string(use))
+	}
+	registry.MustRegister(m.requests, m.duration, m.reviews, m.staleUses)
 	m.revocationMetrics = newRevocationMetrics(registry)
 	m.common = map[string]commonSeries{}
 	for _, endpoint := range endpoints {
@@ -56,6 +65,10 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 
 func (m *Metrics) reviewed(said oauth2.Verdict) {
 	m.reviews.WithLabelValues(said.String()).Inc()
+}
+
+func (m *Metrics) stale(use oauth2.StaleUse) {
+	m.staleUses.WithLabelValues(string(use)).Inc()
 }
 
 func (m *Metrics) observe(e *event, status int, took time.Duration) {

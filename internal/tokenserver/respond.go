@@ -66,7 +66,7 @@ type errorBody struct {
 // decision once.
 func (s *Server) endpoint(name string, handle handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		e := s.newEvent(name, r.RemoteAddr, r.Header.Get("X-Request-ID"))
+		e := s.newEvent(name, r.RemoteAddr, r.Header.Get("X-Request-ID"), r.Header["X-Forwarded-For"])
 		ctx, span := s.startSpan(r.Context(), r.Header.Values("Traceparent"), e)
 		w.Header().Set("X-Request-ID", e.requestID)
 		if span.IsRecording() {

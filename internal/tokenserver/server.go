@@ -13,6 +13,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"path"
 	"slices"
 	"strings"
@@ -47,6 +48,11 @@ type Directory interface {
 	Revocations() *oauth2.Revocations
 }
 
+// Usage remembers who used what last. It is told of every decision, so it must return at once.
+type Usage interface {
+	Note(use oauth2.Use)
+}
+
 // Config is what a Server needs.
 type Config struct {
 	Issuer    oauth2.Issuer
@@ -55,6 +61,10 @@ type Config struct {
 	Journal Journal
 	// Cluster vouches for the tokens of service accounts; nil lets none in.
 	Cluster Cluster
+	// TrustedProxies are the addresses of the proxies whose X-Forwarded-For is believed, for what is written down.
+	TrustedProxies []netip.Prefix
+	// Usage is told who used what; nil if nobody asks.
+	Usage Usage
 	// Audit gets one line per decision.
 	Audit *slog.Logger
 	// Metrics counts; see NewMetrics.

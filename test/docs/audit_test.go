@@ -93,3 +93,31 @@ func TestEveryAuditFieldIsExplained(t *testing.T) {
 		}
 	}
 }
+
+// The words of events about what had its time, and every metric that a page asks Prometheus for.
+func TestEveryStaleUseAndEveryMetricOfAPageExists(t *testing.T) {
+	page := read(t, "docs/find-unused-clients.md")
+	uses := firstGroups(`StaleUse = "(\w+)"`, sources(t, "internal/oauth2"))
+	if len(uses) < 3 {
+		t.Fatalf("%d stale uses; does this test still read them right?", len(uses))
+	}
+	for _, use := range uses {
+		if !strings.Contains(page, "| `"+use+"` |") {
+			t.Errorf("docs/find-unused-clients.md does not explain %s", use)
+		}
+	}
+	var named []string
+	for _, query := range firstGroups("(?s)```promql\n(.*?)```", page) {
+		named = append(named, firstGroups(`\b(hallpass_\w+)`, query)...)
+	}
+	metrics := firstGroups(`"(hallpass_\w+)"`,
+		sources(t, "internal/tokenserver")+sources(t, "internal/controller/usagereport")+sources(t, "cmd/tokenserver/app"))
+	if len(named) < 3 {
+		t.Fatalf("the page names %v; does this test still read it right?", named)
+	}
+	for _, metric := range named {
+		if !slices.Contains(metrics, metric) {
+			t.Errorf("docs/find-unused-clients.md asks for %s, which there is not", metric)
+		}
+	}
+}

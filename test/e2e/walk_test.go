@@ -72,7 +72,10 @@ func TestMakeRunAndTheWalkOfTheREADME(t *testing.T) {
 			t.Errorf("the walk does not show %s:\n%s", want, said)
 		}
 	}
-	for _, page := range []string{"docs/rotate-a-secret.md", "docs/protect-an-api.md", "docs/many-teams.md", "docs/revocation.md", "docs/give-a-token.md"} {
+	for _, page := range []string{
+		"docs/rotate-a-secret.md", "docs/protect-an-api.md", "docs/many-teams.md", "docs/revocation.md", "docs/give-a-token.md",
+		"docs/find-unused-clients.md",
+	} {
 		commands := exec.CommandContext(ctx, "sh", "-e")
 		commands.Dir = root()
 		commands.Stdin = strings.NewReader(". " + filepath.Base(dir) + "/env\n" + shellOf(t, page, 2))

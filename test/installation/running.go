@@ -52,6 +52,8 @@ type Running struct {
 	// CertificateLives is how long certificates live, from the manager's next start on.
 	CertificateLives servingcert.Lives
 
+	usageRefresh time.Duration
+
 	dir         string
 	namespaces  []string
 	stopManager func() error
@@ -66,6 +68,8 @@ type Options struct {
 	Kustomization string
 	// Namespaces are the users' namespaces that the manager works in; none stands for all.
 	Namespaces []string
+	// UsageInterval and UsageRefresh are how often the use of clients is reported, and told in their status.
+	UsageInterval, UsageRefresh time.Duration
 }
 
 var quiet sync.Once //nolint:gochecknoglobals // of a logger that is global itself
@@ -80,7 +84,10 @@ func Run(ctx context.Context, cp *controlplane.ControlPlane, root string, option
 	if err != nil {
 		return nil, err
 	}
-	r := &Running{ControlPlane: cp, Log: &Log{}, namespaces: options.Namespaces, SigningKeys: keyring.DefaultPolicy(oauth2.MaxTokenLifetime)}
+	r := &Running{
+		ControlPlane: cp, Log: &Log{}, namespaces: options.Namespaces, SigningKeys: keyring.DefaultPolicy(oauth2.MaxTokenLifetime),
+		usageRefresh: options.UsageRefresh,
+	}
 	if r.Issuer, err = oauth2.ParseIssuer("https://localhost:"+port, false); err != nil {
 		return nil, err
 	}
@@ -124,6 +131,7 @@ func (r *Running) StartManager(ctx context.Context) error {
 			ServingNames: []string{"localhost"}, ManageServingCertificate: true,
 			SigningKeys: r.SigningKeys, CertificateLives: r.CertificateLives, Namespaces: r.namespaces,
 			MaxTokenLifetime: manager.DefaultMaxTokenLifetime,
+			UsageRefresh:     r.usageRefresh,
 			AllowClientID:    r.AllowClientID, ProtectedLabels: []string{"kubernetes.io/metadata.name", ProtectedLabel},
 			APIAudiences: []string{"https://kubernetes.default.svc"}, MetricsListen: "0", HealthListen: "0", Log: manager.NewLog(r.Log),
 		})
@@ -155,7 +163,8 @@ func (r *Running) startTokenServer(ctx context.Context, port string, certificate
 			Issuer: r.Issuer, REST: config, RegistryNamespace: RegistryNamespace,
 			Listen: "localhost:" + port, OpsListen: "127.0.0.1:0",
 			CertFile: certificate.CertFile, KeyFile: certificate.KeyFile, RequireHTTPS: true, Log: r.Log,
-			Listening: func(_, ops string) { listening <- ops },
+			UsageInterval: options.UsageInterval,
+			Listening:     func(_, ops string) { listening <- ops },
 		})
 	})
 	return Wait(ctx, "the token server is ready", func() (bool, error) {

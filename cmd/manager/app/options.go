@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/hallpass-dev/hallpass/internal/controller/servingcert"
+	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -53,6 +54,8 @@ type Options struct {
 	ProtectedLabels []string
 	// APIAudiences are audiences that the Kubernetes API server accepts; no resource may take one for its identifier.
 	APIAudiences []string
+	// UsageRefresh is how often the status of a client in constant use is written; zero stands for the default.
+	UsageRefresh time.Duration
 	// LeaderElect makes several managers stand by for one.
 	LeaderElect bool
 	// MetricsListen and HealthListen are addresses; "0" opens none.
@@ -107,6 +110,7 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 		appendTo(&o.ProtectedLabels))
 	flags.Func("api-audience", "an audience that the Kubernetes API server accepts, beside its usual ones: no OAuth2Resource may have it; may be repeated",
 		appendTo(&o.APIAudiences))
+	usageFlags(flags, &o)
 	flags.BoolVar(&o.LeaderElect, "leader-elect", true, "work only while holding the lease, so that several managers can stand by")
 	flags.StringVar(&o.MetricsListen, "metrics-bind-address", ":8080", "address of /metrics; 0 for none")
 	flags.StringVar(&o.HealthListen, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0 for none")
@@ -145,6 +149,20 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 		return Options{}, fmt.Errorf("connect to Kubernetes: %w", err)
 	}
 	return o, nil
+}
+
+// usageFlags are those of what is told of the use of clients.
+func usageFlags(flags *flag.FlagSet, o *Options) {
+	o.UsageRefresh = usagereport.DefaultRefresh
+	const text = "how often the status tells of the use of a client that is used all the time; after a pause it does so at once (default 10m)"
+	flags.Func("usage-refresh", text, func(value string) error {
+		refresh, err := time.ParseDuration(value)
+		if err != nil || refresh < time.Second {
+			return errors.New("it must be a duration of a second or more, such as 10m")
+		}
+		o.UsageRefresh = refresh
+		return nil
+	})
 }
 
 func appendTo(list *[]string) func(string) error {

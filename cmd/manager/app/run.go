@@ -6,6 +6,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -24,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -38,6 +40,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/servingcert"
 	"github.com/hallpass-dev/hallpass/internal/controller/signingkeys"
 	"github.com/hallpass-dev/hallpass/internal/controller/tokenrevocation"
+	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
@@ -119,10 +122,12 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		Defaults: oauth2.Ceilings{AnyClientID: o.AllowClientID}, ProtectedLabels: o.ProtectedLabels,
 		Only: o.Namespaces,
 	}
+	ledger, woken := usagereport.NewLedger(clock.RealClock{}, cmp.Or(o.UsageRefresh, usagereport.DefaultRefresh)), make(chan event.GenericEvent)
 	clients := &oauth2client.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Declared: declared, Policy: laidDown, Recorder: mgr.GetEventRecorder("hallpass"),
 		Clock: clock.RealClock{}, Random: rand.Reader, Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace,
 		CABundle: types.NamespacedName{Namespace: o.SystemNamespace, Name: servingcert.BundleConfigMapName},
+		Usage:    ledger, Woken: woken,
 	}
 	secrets, err := oauth2token.SecretCache(mgr, o.Namespaces)
 	if err != nil {
@@ -156,6 +161,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		&restored.Watchman{
 			Live: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("hallpass"), RegistryNamespace: o.RegistryNamespace, Restored: countRestores(),
 		},
+		&usagereport.Reconciler{Client: mgr.GetClient(), Clock: clock.RealClock{}, Ledger: ledger, Woken: woken, RegistryNamespace: o.RegistryNamespace},
 	}
 	if !laidDown.Narrow() {
 		controllers = append(controllers, &oauth2policy.Reconciler{Client: mgr.GetClient(), Policy: laidDown})
@@ -198,6 +204,7 @@ func cacheOptions(o Options) cache.Options {
 			&corev1.ConfigMap{}: {Namespaces: configMaps},
 			// Elsewhere they mean nothing.
 			&v1alpha1.TokenRevocation{}: {Namespaces: map[string]cache.Config{o.RegistryNamespace: {}}},
+			&v1alpha1.UsageReport{}:     {Namespaces: map[string]cache.Config{o.RegistryNamespace: {}}},
 			&corev1.ServiceAccount{}:    {Transform: oauth2client.KeepIdentity},
 		},
 	}

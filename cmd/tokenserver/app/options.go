@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"time"
 
@@ -59,6 +60,10 @@ type Options struct {
 	// MaxConnections and MaxConnectionsPerSource bound what is open at the public port; zero stands for the defaults.
 	MaxConnections          int
 	MaxConnectionsPerSource int
+	// UsageInterval is how often the use of clients is written down; zero stands for the default.
+	UsageInterval time.Duration
+	// TrustedProxies are those whose X-Forwarded-For is believed, for what is written down.
+	TrustedProxies []netip.Prefix
 	// TracesURL is where spans are sent by OTLP over HTTP; empty sends none.
 	TracesURL string
 	// SnapshotFile is where what is known is kept for a start while the API server is away; empty keeps nothing.
@@ -117,6 +122,7 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 		"how long the API server may be silent before everything is refused, because what was revoked since is not known")
 	flags.DurationVar(&o.ShutdownLag, "shutdown-lag", DefaultShutdownLag,
 		"how long to go on serving, new connections included, after readiness is withdrawn, so that balancers notice")
+	usageFlags(flags, &o)
 	flags.IntVar(&o.Verbosity, "v", 0, "how much to log, from 0 to 7, as Kubernetes counts: 4 for debugging, 7 with the headers of every call of the API server")
 	otlp := flags.String("otlp-endpoint", "",
 		"OpenTelemetry collector that gets traces by OTLP over HTTP, such as http://collector.monitoring:4318; "+
@@ -159,6 +165,9 @@ func (o Options) check() error {
 	}
 	if o.ClientRate < 1 || o.ClientRate > maxClientRate {
 		return fmt.Errorf("--client-rate=%d is not between 1 and %d", o.ClientRate, maxClientRate)
+	}
+	if o.UsageInterval < minUsageInterval {
+		return fmt.Errorf("--usage-interval=%s is less than %s", o.UsageInterval, minUsageInterval)
 	}
 	if o.MaxConnections < 1 || o.MaxConnectionsPerSource < 1 {
 		return errors.New("--max-connections and --max-connections-per-source must be positive")

@@ -63,10 +63,7 @@ func Run(ctx context.Context, o Options) error {
 	log := NewLog(o)
 	registry := newRegistry()
 	metrics := tokenserver.NewMetrics(registry)
-	dir, err := directory.New(directory.Config{
-		REST: o.REST, RegistryNamespace: o.RegistryNamespace, Log: log, SnapshotFile: o.SnapshotFile, MaxStaleness: o.MaxStaleness,
-		RevocationSeen: metrics.RevocationSeen,
-	})
+	dir, reports, err := connect(o, registry, metrics, log)
 	if err != nil {
 		return err
 	}
@@ -74,7 +71,6 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	observeDirectory(registry, dir)
 	observeBuild(registry, o.Version)
 	secured, err := security(o)
 	if err != nil {
@@ -84,6 +80,7 @@ func Run(ctx context.Context, o Options) error {
 		Issuer: o.Issuer, Directory: dir, Journal: dir, Cluster: dir, Audit: log, Metrics: metrics, Random: rand.Reader,
 		Tracer: tracer, TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate,
 		Stale: dir.Stale, IntrospectionAuthorities: secured.authorities,
+		Usage: reports.gathered, TrustedProxies: o.TrustedProxies,
 	})
 
 	var stopping atomic.Bool
@@ -107,6 +104,7 @@ func Run(ctx context.Context, o Options) error {
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	running.Go(func() { dir.Run(watching) })
 	running.Go(func() { server.Run(watching) }) // to the end: requests in flight wait for it, and it flushes
+	reports.start(ctx)
 	failed := make(chan error, 3)
 	envoy.start(&running, failed)
 	running.Go(func() { failed <- serve(public, bounded(publicListener, o)) })
@@ -117,6 +115,7 @@ func Run(ctx context.Context, o Options) error {
 		defer envoy.shutdown(ctx)
 		return errors.Join(public.Shutdown(ctx), ops.Shutdown(ctx))
 	}))
+	reports.finish(ctx)
 	stopWatching()
 	running.Wait()
 	log.Info("stopped")
@@ -133,6 +132,22 @@ func lastAnswers(next http.Handler, stopping *atomic.Bool) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// connect prepares what talks to the API server: what is read of it, and what is reported to it.
+func connect(
+	o Options, registry *prometheus.Registry, metrics *tokenserver.Metrics, log *slog.Logger,
+) (*directory.Directory, *reporting, error) {
+	dir, err := directory.New(directory.Config{
+		REST: o.REST, RegistryNamespace: o.RegistryNamespace, Log: log, SnapshotFile: o.SnapshotFile, MaxStaleness: o.MaxStaleness,
+		RevocationSeen: metrics.RevocationSeen,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	observeDirectory(registry, dir)
+	reports, err := newReporting(o, registry, log)
+	return dir, reports, err
 }
 
 // untilStopped waits until the context has ended and balancers have had the time to notice, or until a port fails.

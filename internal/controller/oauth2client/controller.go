@@ -27,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -36,6 +37,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/status"
+	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -68,6 +70,9 @@ type Reconciler struct {
 	RegistryNamespace string
 	// Policy knows what is laid down about the clients, and what the owners of resources consent to.
 	Policy *policy.Source
+	// Usage knows when clients were last used, and Woken gets those whose status has something to add about it.
+	Usage *usagereport.Ledger
+	Woken <-chan event.GenericEvent
 	// CABundle names the ConfigMap whose ca.crt clients need to trust the issuer; zero if its certificate is not ours.
 	CABundle types.NamespacedName
 
@@ -170,6 +175,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.OAuth2Client{}, handler.EnqueueRequestsFromMapFunc(r.clientsWaiting), builder.WithPredicates(deletions)).
 		// A Secret that a user brought along is read again when it changes.
 		WatchesRawSource(source.Kind(r.Declared, &corev1.Secret{}, handler.TypedEnqueueRequestsFromMapFunc(r.clientsOfDeclared))).
+		// What is told of its use, at a bounded rate.
+		WatchesRawSource(source.Channel(r.Woken, &handler.EnqueueRequestForObject{})).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: workers,
 			// What fails is tried again soon enough that a registry namespace which comes back is full again in half a minute.

@@ -20,7 +20,9 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/status"
+	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/usage"
 )
 
 // The reasons of the events on an OAuth2Client.
@@ -129,8 +131,9 @@ func (r *Reconciler) reportFailure(ctx context.Context, c *v1alpha1.OAuth2Client
 	return r.report(ctx, c, w.status(c))
 }
 
-// report writes the status if it differs and tells what happened once it is true.
+// report writes the status if it differs, with what is told of the client's use, and tells of stale uses once they stand there.
 func (r *Reconciler) report(ctx context.Context, c *v1alpha1.OAuth2Client, status v1alpha1.OAuth2ClientStatus) error {
+	news := usagereport.Complete(&status, c.Status, r.Usage.Told(string(c.UID)))
 	if equality.Semantic.DeepEqual(c.Status, status) {
 		return nil
 	}
@@ -140,5 +143,25 @@ func (r *Reconciler) report(ctx context.Context, c *v1alpha1.OAuth2Client, statu
 		return fmt.Errorf("write status of OAuth2Client %s/%s: %w", c.Namespace, c.Name, err)
 	}
 	r.written.Note(c)
+	for _, stale := range news {
+		r.announceStale(c, stale)
+	}
 	return nil
+}
+
+// announceStale tells that something was used which had its time.
+func (r *Reconciler) announceStale(c *v1alpha1.OAuth2Client, stale usage.Stale) {
+	note := map[oauth2.StaleUse]string{
+		oauth2.ExpiredTokenUsed:   "A token of this client was used after its end%s%s, and refused",
+		oauth2.RevokedTokenUsed:   "A token of this client was used after it was revoked%s%s, and refused",
+		oauth2.PreviousSecretUsed: "Client secret%s, which another one has replaced, was used%s; it is accepted until its overlap is over",
+	}[stale.Use]
+	credential, from := "", ""
+	if stale.Use == oauth2.PreviousSecretUsed && stale.Credential != "" {
+		credential = " " + stale.Credential
+	}
+	if stale.Source != "" {
+		from = " from " + stale.Source
+	}
+	r.Recorder.Eventf(c, nil, corev1.EventTypeWarning, string(stale.Use), "Use", note, credential, from)
 }

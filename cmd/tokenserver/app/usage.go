@@ -1,0 +1,99 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hallpass-dev/hallpass/internal/reporter"
+	"github.com/hallpass-dev/hallpass/internal/usage"
+)
+
+// minUsageInterval bounds how often the use of clients is written down.
+const minUsageInterval = time.Second
+
+// usageFlags are those of what is written down of the use of clients.
+func usageFlags(flags *flag.FlagSet, o *Options) {
+	flags.DurationVar(&o.UsageInterval, "usage-interval", reporter.DefaultInterval,
+		"how often to write down which clients were used; with many clients each is told less often")
+	flags.Func("trusted-proxy",
+		"address, or range such as 10.0.0.0/8, of a proxy whose X-Forwarded-For is believed in audit lines and events; may be repeated", func(value string) error {
+			prefix, err := parsePrefix(value)
+			o.TrustedProxies = append(o.TrustedProxies, prefix)
+			return err
+		})
+}
+
+// parsePrefix reads an address, or a range of addresses.
+func parsePrefix(value string) (netip.Prefix, error) {
+	if address, err := netip.ParseAddr(value); err == nil && address.Zone() == "" {
+		return netip.PrefixFrom(address.Unmap(), address.Unmap().BitLen()), nil
+	}
+	prefix, err := netip.ParsePrefix(value)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("%q is neither an address nor a range such as 10.0.0.0/8", value)
+	}
+	return prefix.Masked(), nil
+}
+
+// reporting writes down what the server saw of the use of clients.
+type reporting struct {
+	gathered *usage.Gatherer
+	reporter *reporter.Reporter
+	stop     context.CancelFunc
+	done     chan struct{}
+}
+
+func newReporting(o Options, registry prometheus.Registerer, log *slog.Logger) (*reporting, error) {
+	writes := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "hallpass_usage_report_writes_total",
+		Help: "Writes of the reports about the use of clients, by result: written or failed.",
+	}, []string{"result"})
+	registry.MustRegister(writes)
+	written, failed := writes.WithLabelValues("written"), writes.WithLabelValues("failed")
+	host, err := os.Hostname()
+	if err != nil {
+		log.Debug("the host has no name; the reports are named otherwise", "error", err)
+	}
+	r := &reporting{gathered: usage.NewGatherer(usage.MinuteOf(time.Now())), done: make(chan struct{})}
+	r.reporter, err = reporter.New(reporter.Config{
+		REST: o.REST, Namespace: o.RegistryNamespace, Host: host, Usage: r.gathered, Interval: o.UsageInterval, Log: log,
+		Written: func(ok bool) {
+			if ok {
+				written.Inc()
+			} else {
+				failed.Inc()
+			}
+		},
+	})
+	return r, err
+}
+
+func (r *reporting) start(ctx context.Context) {
+	ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))
+	go func() {
+		defer close(r.done)
+		r.reporter.Run(ctx)
+	}()
+}
+
+// lastReports bounds how long telling the rest may take.
+const lastReports = 5 * time.Second
+
+// finish tells the rest. It is called when the last request was answered.
+func (r *reporting) finish(ctx context.Context) {
+	r.stop()
+	<-r.done
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastReports)
+	defer cancel()
+	r.reporter.Close(ctx)
+}

@@ -1,0 +1,186 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package usagereport reads what the replicas of the token server report about the use of clients, merges it, and has the
+// status of a few clients a second say so. It writes no status itself: one controller writes that of a client, and is woken when there
+// is something to add. The reports are less trusted than the manager: at worst they lie about use.
+package usagereport
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/usage"
+)
+
+const (
+	// DefaultRefresh is how often the status of a client in constant use is written.
+	DefaultRefresh = 10 * time.Minute
+	// writesPerSecond is how many statuses and events about use are written. The token server's replicas write four reports a
+	// minute each, so that all of them together stay below twenty writes a second up to seventy-five replicas.
+	writesPerSecond = 15
+	// keepStopped is how long the report of a replica that has stopped is kept; keepSilent, that of one which neither writes nor has
+	// said that it stopped. It writes every six hours at least.
+	keepStopped = 24 * time.Hour
+	keepSilent  = 3 * 24 * time.Hour
+)
+
+// indexByUID finds an object by the key of its UID.
+const indexByUID = "hallpass.dev/usage-key"
+
+// Reconciler merges reports and removes those that say nothing new any more.
+type Reconciler struct {
+	// Client reads from the cache and deletes reports.
+	Client client.Client
+	Clock  clock.PassiveClock
+	// Ledger is what the reports say.
+	Ledger *Ledger
+	// Woken gets each client whose status has something to add.
+	Woken chan<- event.GenericEvent
+	// RegistryNamespace is where reports are looked for.
+	RegistryNamespace string
+}
+
+// Reports are written by the token server; the manager removes old ones.
+//
+// +kubebuilder:rbac:namespace=hallpass-registry,groups=hallpass.dev,resources=usagereports,verbs=get;list;watch;delete
+
+// Reconcile takes in one report. It may see the same one again: merging never goes back.
+func (r *Reconciler) Reconcile(ctx context.Context, report *v1alpha1.UsageReport) (ctrl.Result, error) {
+	log := ctrl.LoggerFrom(ctx)
+	if entries, err := usage.Decode(report.Spec.Uses); err != nil {
+		log.Error(err, "cannot read a usage report; what it tells is not known")
+	} else if refused := r.Ledger.merge(entries); refused > 0 {
+		log.Info("a usage report names more objects than are remembered", "refused", refused)
+	}
+	last, err := r.lastWrite(ctx, report)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	keep := keepSilent
+	if report.Spec.State == v1alpha1.UsageStopped {
+		keep = keepStopped
+	}
+	if left := last.Add(keep).Sub(r.Clock.Now()); left > 0 {
+		return ctrl.Result{RequeueAfter: left}, nil
+	}
+	err = r.Client.Delete(ctx, report, client.Preconditions{UID: &report.UID, ResourceVersion: &report.ResourceVersion})
+	if client.IgnoreNotFound(err) != nil {
+		return ctrl.Result{}, fmt.Errorf("remove the usage report of a replica that is gone: %w", err)
+	}
+	return ctrl.Result{}, nil
+}
+
+// lastWrite is when the replica of a report last wrote. Its first part says so, which is written now and then whatever happens; a
+// further part goes with it.
+func (r *Reconciler) lastWrite(ctx context.Context, report *v1alpha1.UsageReport) (time.Time, error) {
+	if report.Name != report.Spec.Replica {
+		var first v1alpha1.UsageReport
+		err := r.Client.Get(ctx, types.NamespacedName{Namespace: report.Namespace, Name: report.Spec.Replica}, &first)
+		if err != nil && !apierrors.IsNotFound(err) {
+			return time.Time{}, fmt.Errorf("read usage report %s: %w", report.Spec.Replica, err)
+		}
+		if err == nil {
+			report = &first
+		}
+	}
+	last := report.CreationTimestamp.Time
+	if until := report.Spec.CoveredUntil.Time; until.After(last) {
+		last = until
+	}
+	if now := r.Clock.Now(); last.After(now) {
+		last = now
+	}
+	return last, nil
+}
+
+// SetupWithManager says what wakes the controller.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	byUID := func(o client.Object) []string { return []string{indexValue(usage.KeyOf(string(o.GetUID())))} }
+	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.OAuth2Client{}, indexByUID, byUID); err != nil {
+		return fmt.Errorf("index OAuth2Clients by their UID: %w", err)
+	}
+	if err := register(mgr.GetClient(), r.Clock); err != nil {
+		return err
+	}
+	if err := mgr.Add(r); err != nil {
+		return fmt.Errorf("start telling of the use of clients: %w", err)
+	}
+	err := ctrl.NewControllerManagedBy(mgr).
+		Named("usagereport").
+		// One replica writes one every fifteen seconds at the most.
+		For(&v1alpha1.UsageReport{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
+	if err != nil {
+		return fmt.Errorf("set up the UsageReport controller: %w", err)
+	}
+	return nil
+}
+
+func indexValue(key usage.Key) string { return hex.EncodeToString(key[:]) }
+
+// Start tells of one object after the other, writesPerSecond at the most, until the context ends.
+func (r *Reconciler) Start(ctx context.Context) error {
+	for ctx.Err() == nil {
+		key, seen, wait, due := r.Ledger.next()
+		if !due {
+			pause(ctx, wait, r.Ledger.woken)
+			continue
+		}
+		writes, err := r.tell(ctx, key, seen)
+		if err != nil {
+			ctrl.LoggerFrom(ctx).Error(err, "cannot tell of the use of a client")
+		}
+		pause(ctx, time.Duration(writes)*time.Second/writesPerSecond, nil) // whatever comes in
+	}
+	return nil
+}
+
+// pause waits for a while, or until it is woken.
+func pause(ctx context.Context, length time.Duration, woken <-chan struct{}) {
+	timer := time.NewTimer(length)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-woken:
+	}
+}
+
+// tell has the status of an object say what was seen, if that is more than it says. It returns how many writes that takes: one, and one
+// for the events. An object that is not there is nobody's: the report was of one that is gone, or made up.
+func (r *Reconciler) tell(ctx context.Context, key usage.Key, seen usage.Seen) (writes int, err error) {
+	var found v1alpha1.OAuth2ClientList
+	if err := r.Client.List(ctx, &found, client.MatchingFields{indexByUID: indexValue(key)}); err != nil {
+		return 1, fmt.Errorf("find the OAuth2Client of a UID: %w", err)
+	}
+	r.Ledger.tell(key, seen)
+	for i := range found.Items {
+		more, news := saysMore(found.Items[i].Status, seen)
+		if !more {
+			continue
+		}
+		writes++
+		if news {
+			writes++
+		}
+		select {
+		case r.Woken <- event.GenericEvent{Object: &found.Items[i]}:
+		case <-ctx.Done():
+		}
+	}
+	return writes, nil
+}

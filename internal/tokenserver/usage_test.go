@@ -1,0 +1,177 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package tokenserver
+
+import (
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// notes keeps what it is told.
+type notes struct{ uses []oauth2.Use }
+
+func (n *notes) Note(use oauth2.Use) { n.uses = append(n.uses, use) }
+
+// take returns what it was told since it was asked last.
+func (n *notes) take() []oauth2.Use {
+	defer func() { n.uses = nil }()
+	return n.uses
+}
+
+func TestEachUseIsNotedOnce(t *testing.T) {
+	said := &notes{}
+	w := newWorld(t, func(c *Config) { c.Usage = said })
+	const from, proxy = "192.0.2.7:1234", "192.0.2.9:1234"
+	uid := "uid-of-" + reporting
+	secret := w.dir.known[reporting].Client.Verifiers[0].ID
+	token := w.token(reporting)
+	said.take()
+	replaced := w.dir.known[billing].Client
+	replaced.Verifiers[0].ExpiresAt = noon.Add(2 * time.Hour)
+	introspect := func(token string) call {
+		return call{path: oauth2.IntrospectionPath, basic: reporting, body: url.Values{"token": {token}}.Encode(), source: from}
+	}
+	forward := func(token string) call {
+		return call{
+			method: http.MethodGet, path: oauth2.ForwardAuthPath + "?audience=" + url.QueryEscape(w.server.Issuer.NamespaceAudience("shop")),
+			header: http.Header{"Authorization": {"Bearer " + token}}, source: proxy,
+		}
+	}
+	forged := token[:strings.LastIndexByte(token, '.')+1] + strings.Repeat("A", 86)
+	byReporting := oauth2.Use{Subject: uid, Credential: secret, Source: "192.0.2.7"}
+	expired := w.now.Add(time.Hour)
+	cases := []struct {
+		name string
+		at   time.Time
+		call call
+		want []oauth2.Use
+	}{
+		{
+			"a token request uses the secret", noon, call{basic: reporting, body: "grant_type=client_credentials", source: from},
+			[]oauth2.Use{{Subject: uid, Credential: secret, Issued: true, Source: "192.0.2.7"}},
+		},
+		{
+			"one that is refused for its scope uses it too", noon,
+			call{basic: reporting, body: "grant_type=client_credentials&scope=admin", source: from}, []oauth2.Use{byReporting},
+		},
+		{"a wrong secret is nobody's use", noon, call{body: "grant_type=client_credentials&client_id=" + reporting + "&client_secret=x", source: from}, nil},
+		{
+			"a suspended client is not used", noon, call{basic: suspended, body: "grant_type=client_credentials", source: from}, nil,
+		},
+		{
+			"a replaced secret deserves a word", noon, call{basic: billing, body: "grant_type=client_credentials", source: from},
+			[]oauth2.Use{{
+				Subject: "uid-of-" + billing, Credential: replaced.Verifiers[0].ID, Issued: true, Stale: oauth2.PreviousSecretUsed, Source: "192.0.2.7",
+			}},
+		},
+		{
+			"introspection uses the caller's secret and the token", noon, introspect(token),
+			[]oauth2.Use{byReporting, {Subject: uid, Presented: true, Source: "192.0.2.7"}},
+		},
+		{"a forged token that names the client says nothing about it", noon, introspect(forged), []oauth2.Use{byReporting}},
+		{
+			"an expired token deserves a word", expired, introspect(token),
+			[]oauth2.Use{byReporting, {Subject: uid, Stale: oauth2.ExpiredTokenUsed, Source: "192.0.2.7"}},
+		},
+		{"a proxy's question uses the token, from who knows where", noon, forward(token), []oauth2.Use{{Subject: uid, Presented: true}}},
+		{"an expired token at a proxy", expired, forward(token), []oauth2.Use{{Subject: uid, Stale: oauth2.ExpiredTokenUsed}}},
+		{"a forged token at a proxy", expired, forward(forged), nil},
+		{"no token at a proxy", noon, call{method: http.MethodGet, path: oauth2.ForwardAuthPath + "?audience=x", source: proxy}, nil},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			w.now = c.at
+			w.do(c.call)
+			for i := range c.want {
+				c.want[i].At = c.at
+			}
+			if diff := cmp.Diff(c.want, said.take()); diff != "" {
+				t.Errorf("uses (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestTheAuditLineNamesTheClientOfAnExpiredToken(t *testing.T) {
+	w := newWorld(t)
+	token := w.token(reporting)
+	w.now = w.now.Add(time.Hour)
+	w.do(call{path: oauth2.IntrospectionPath, basic: billing, body: url.Values{"token": {token}}.Encode()})
+	if line := w.lastAudit(); line["token_client_id"] != reporting || line["token_denial"] != "TokenExpired" {
+		t.Errorf("audit line %v", line)
+	}
+	metric := `hallpass_stale_uses_total{reason="ExpiredTokenUsed"}`
+	families, err := w.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() != "hallpass_stale_uses_total" {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			if m.GetLabel()[0].GetValue() == string(oauth2.ExpiredTokenUsed) && m.GetCounter().GetValue() == 1 {
+				return
+			}
+		}
+	}
+	t.Errorf("%s is not 1", metric)
+}
+
+func TestTheCallersAddressIsTakenFromTrustedProxiesOnly(t *testing.T) {
+	trusting := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8:1::/48")}
+	cases := []struct {
+		name, remote string
+		headers      []string
+		trusted      []netip.Prefix
+		want         string
+	}{
+		{"what a trusted proxy adds is believed", "10.0.0.1:80", []string{"192.0.2.1"}, trusting, "192.0.2.1"},
+		{"what stands before it is not", "10.0.0.1:80", []string{"198.51.100.1, 192.0.2.1"}, trusting, "192.0.2.1"},
+		{"proxies behind one another are passed over", "10.0.0.1:80", []string{"198.51.100.1", "192.0.2.1, 10.0.0.9"}, trusting, "192.0.2.1"},
+		{"IPv6 is told as its /64", "[2001:db8:1::1]:80", []string{"2001:db8:ffff:1:2:3:4:5"}, trusting, "2001:db8:ffff:1::/64"},
+		{"an IPv4 address in IPv6 is that address", "[::ffff:10.0.0.1]:80", []string{"::ffff:192.0.2.1"}, trusting, "192.0.2.1"},
+		{"a stranger is not believed", "192.0.2.99:80", []string{"198.51.100.1"}, trusting, ""},
+		{"without trusted proxies nobody is", "10.0.0.1:80", []string{"192.0.2.1"}, nil, ""},
+		{"something else than an address is nothing", "10.0.0.1:80", []string{"192.0.2.1, unknown"}, trusting, ""},
+		{"proxies alone are nobody", "10.0.0.1:80", []string{"10.0.0.2, 10.0.0.3"}, trusting, ""},
+		{"no header, no address", "10.0.0.1:80", nil, trusting, ""},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, func(config *Config) { config.TrustedProxies = c.trusted })
+			w.do(call{basic: reporting, body: "grant_type=client_credentials", source: c.remote, header: http.Header{"X-Forwarded-For": c.headers}})
+			if got, _ := w.lastAudit()["forwarded_for"].(string); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// FuzzForwardedFor reads what a caller put into the header before a trusted proxy added its address.
+func FuzzForwardedFor(f *testing.F) {
+	f.Add("192.0.2.1", "198.51.100.7, 10.0.0.3")
+	f.Add("", ",,,,,,,,,")
+	w := newWorld(f, func(config *Config) { config.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} })
+	f.Fuzz(func(t *testing.T, first, second string) {
+		if got := w.server.forwardedFor("10.0.0.1:80", []string{first, second + ", 192.0.2.55"}); got != "192.0.2.55" {
+			t.Errorf("a caller made its address %q", got)
+		}
+		got := w.server.forwardedFor("10.0.0.1:80", slices.Repeat([]string{first, second}, 50))
+		if _, err := netip.ParseAddr(got); err != nil && got != "" {
+			if _, err := netip.ParsePrefix(got); err != nil {
+				t.Errorf("%q is no address", got)
+			}
+		}
+	})
+}

@@ -1,0 +1,265 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package usage
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+const (
+	// shards divide the objects, so that requests of different clients do not meet at one lock.
+	shards = 64
+	// maxSubjects bounds the objects that are remembered, some 40 MB. Only what was authenticated gets in.
+	maxSubjects = 256 << 10
+	// keepMinutes is how long a use is remembered here. The manager has it in the status long before.
+	keepMinutes = 9 * 24 * 60
+)
+
+// Gatherer remembers who used what last. Note may be called by any number of requests at once: of an object and a secret that are
+// known, which is nearly all, it takes a lock that readers share, writes at most once a minute, and allocates nothing.
+type Gatherer struct {
+	shards   [shards]shard
+	subjects atomic.Int64
+	// from is the first minute since which everything is remembered.
+	from atomic.Uint32
+}
+
+type shard struct {
+	mu       sync.RWMutex
+	subjects map[Key]*subject
+}
+
+// subject is one object. Its lists are replaced whole, under the lock of its shard.
+type subject struct {
+	issued, presented atomic.Uint32
+	credentials       atomic.Pointer[[]*stampedCredential]
+	stale             [len(oauth2.StaleUses)]atomic.Pointer[stampedStale]
+}
+
+type stampedCredential struct {
+	id string
+	at atomic.Uint32
+}
+
+type stampedStale struct {
+	count atomic.Uint64
+	at    atomic.Uint32
+	last  atomic.Pointer[staleDetail]
+}
+
+type staleDetail struct{ credential, source string }
+
+// NewGatherer makes a Gatherer that remembers everything from that minute on.
+func NewGatherer(from Minute) *Gatherer {
+	g := &Gatherer{}
+	for i := range g.shards {
+		g.shards[i].subjects = map[Key]*subject{}
+	}
+	g.from.Store(uint32(from))
+	return g
+}
+
+// Note remembers a use.
+func (g *Gatherer) Note(u oauth2.Use) {
+	if u.Subject == "" {
+		return
+	}
+	key, minute := KeyOf(u.Subject), uint32(MinuteOf(u.At))
+	home := &g.shards[int(key[0])%shards]
+	if !home.note(key, u, minute) {
+		g.add(home, key, u, minute)
+	}
+}
+
+// note remembers a use of an object and a secret that are known. It keeps the lock until it is done, so that nothing is noted on
+// something that is being forgotten.
+func (h *shard) note(key Key, u oauth2.Use, minute uint32) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	s := h.subjects[key]
+	return s != nil && s.note(u, minute)
+}
+
+// add remembers a use of something new.
+func (g *Gatherer) add(home *shard, key Key, u oauth2.Use, minute uint32) {
+	home.mu.Lock()
+	defer home.mu.Unlock()
+	s := home.subjects[key]
+	if s == nil {
+		if g.subjects.Load() >= maxSubjects {
+			advance(&g.from, minute+1) // there is no room: up to now something is missing
+			return
+		}
+		g.subjects.Add(1)
+		s = &subject{}
+		home.subjects[key] = s
+	}
+	if !tellable(u.Credential, MaxCredentialID) {
+		u.Credential = ""
+	}
+	if u.Credential != "" {
+		s.addCredential(u.Credential)
+	}
+	s.note(u, minute)
+}
+
+// note reports whether there was a place for all of it.
+func (s *subject) note(u oauth2.Use, minute uint32) bool {
+	if u.Credential != "" {
+		c := s.credential(u.Credential)
+		if c == nil {
+			return false
+		}
+		advance(&c.at, minute)
+	}
+	if u.Issued {
+		advance(&s.issued, minute)
+	}
+	if u.Presented {
+		advance(&s.presented, minute)
+	}
+	if u.Stale != "" {
+		s.noteStale(u, minute)
+	}
+	return true
+}
+
+// advance moves a stamp forward. Most of the time it is there already, and nothing is written that other cores would have to read
+// again.
+func advance(stamp *atomic.Uint32, minute uint32) {
+	for {
+		before := stamp.Load()
+		if before >= minute || stamp.CompareAndSwap(before, minute) {
+			return
+		}
+	}
+}
+
+func (s *subject) credential(id string) *stampedCredential {
+	list := s.credentials.Load()
+	if list == nil {
+		return nil
+	}
+	for _, c := range *list {
+		if c.id == id {
+			return c
+		}
+	}
+	return nil
+}
+
+// addCredential adds a secret, in the place of the one that was not used for longest if there are too many; see Seen.AtMost.
+func (s *subject) addCredential(id string) {
+	if s.credential(id) != nil {
+		return
+	}
+	var list []*stampedCredential
+	if before := s.credentials.Load(); before != nil {
+		list = slices.Clone(*before)
+	}
+	if len(list) >= MaxCredentials {
+		oldest := slices.MinFunc(list, func(a, b *stampedCredential) int { return cmp.Compare(a.at.Load(), b.at.Load()) })
+		list = slices.DeleteFunc(list, func(c *stampedCredential) bool { return c == oldest })
+	}
+	list = append(list, &stampedCredential{id: strings.Clone(id)})
+	s.credentials.Store(&list)
+}
+
+func (s *subject) noteStale(u oauth2.Use, minute uint32) {
+	index := slices.Index(oauth2.StaleUses[:], u.Stale)
+	if index < 0 {
+		return
+	}
+	if s.stale[index].Load() == nil {
+		s.stale[index].CompareAndSwap(nil, &stampedStale{}) // another request may be first
+	}
+	stale := s.stale[index].Load()
+	stale.count.Add(1)
+	if stale.at.Load() < minute {
+		advance(&stale.at, minute)
+		last := &staleDetail{credential: strings.Clone(u.Credential)}
+		if tellable(u.Source, MaxSource) {
+			last.source = strings.Clone(u.Source)
+		}
+		stale.last.Store(last)
+	}
+}
+
+// Entry is what is told of one object.
+type Entry struct {
+	Key  Key
+	Seen Seen
+}
+
+// Entries are all that is remembered, in the order of their keys, and the minute since which nothing is missing among them. What
+// was last used longer ago than anybody asks is forgotten.
+func (g *Gatherer) Entries(now Minute) (entries []Entry, from Minute) {
+	if now > keepMinutes {
+		advance(&g.from, uint32(now-keepMinutes))
+	}
+	entries = make([]Entry, 0, g.subjects.Load())
+	for i := range g.shards {
+		entries = g.shards[i].entries(entries, now, &g.subjects)
+	}
+	slices.SortFunc(entries, func(a, b Entry) int { return bytes.Compare(a.Key[:], b.Key[:]) })
+	return entries, Minute(g.from.Load()) // read last: what was lost while this was being put together is accounted for
+}
+
+func (h *shard) entries(entries []Entry, now Minute, subjects *atomic.Int64) []Entry {
+	var forgotten []Key
+	h.mu.RLock()
+	for key, s := range h.subjects {
+		seen := s.seen()
+		if now > keepMinutes && seen.lastOfAll() < now-keepMinutes {
+			forgotten = append(forgotten, key)
+			continue
+		}
+		entries = append(entries, Entry{key, seen})
+	}
+	h.mu.RUnlock()
+	if len(forgotten) == 0 {
+		return entries
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, key := range forgotten {
+		if s := h.subjects[key]; s != nil && s.seen().lastOfAll() < now-keepMinutes {
+			delete(h.subjects, key)
+			subjects.Add(-1)
+		}
+	}
+	return entries
+}
+
+func (s *subject) seen() Seen {
+	seen := Seen{Issued: Minute(s.issued.Load()), Presented: Minute(s.presented.Load())}
+	if list := s.credentials.Load(); list != nil {
+		seen.Credentials = make([]Credential, 0, len(*list))
+		for _, c := range *list {
+			seen.Credentials = append(seen.Credentials, Credential{c.id, Minute(c.at.Load())})
+		}
+	}
+	for i := range s.stale {
+		stale := s.stale[i].Load()
+		if stale == nil {
+			continue
+		}
+		told := Stale{Use: oauth2.StaleUses[i], Count: stale.count.Load(), At: Minute(stale.at.Load())}
+		if told.At == 0 {
+			continue // it is being noted right now
+		}
+		if last := stale.last.Load(); last != nil {
+			told.Credential, told.Source = last.credential, last.source
+		}
+		seen.Stale = append(seen.Stale, told)
+	}
+	return seen
+}

@@ -1,0 +1,263 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package usage
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// The compact form, version 1. Numbers are unsigned varints, instants are minutes before the base:
+//
+//	version (1), base, number of entries, then for each object in the order of the keys:
+//	  16 bytes of key
+//	  flags: bit 0 a token was issued, bit 1 one was presented, bits 2 to 4 which stale uses follow, the rest the number of secrets
+//	  the instants of bits 0 and 1, as far as they are set
+//	  for each secret: length of the id, the id, its instant
+//	  for each stale use: count, instant, length and text of the secret's id, length and text of the address
+const wireVersion = 1
+
+// MaxReport bounds the compact form of one report, in bytes, and maxEntries the objects in it: one is some forty bytes.
+const (
+	MaxReport  = 256 << 10
+	maxEntries = 16 << 10
+)
+
+// ErrUnreadable is wrapped by every failure to decode.
+var ErrUnreadable = errors.New("unreadable usage report")
+
+const (
+	flagIssued = 1 << iota
+	flagPresented
+	flagStale // the first of len(oauth2.StaleUses)
+)
+
+const credentialsShift = 2 + len(oauth2.StaleUses)
+
+// Encode renders entries in the order of their keys. Equal entries give equal bytes.
+func Encode(entries []Entry) []byte {
+	var base Minute
+	for _, e := range entries {
+		base = max(base, e.Seen.lastOfAll())
+	}
+	w := writer{base: base}
+	w.number(wireVersion)
+	w.number(uint64(base))
+	w.number(uint64(len(entries)))
+	for _, e := range entries {
+		w.entry(e)
+	}
+	return w.bytes
+}
+
+type writer struct {
+	base  Minute
+	bytes []byte
+}
+
+func (w *writer) entry(e Entry) {
+	flags := uint64(len(e.Seen.Credentials)) << credentialsShift
+	if e.Seen.Issued != 0 {
+		flags |= flagIssued
+	}
+	if e.Seen.Presented != 0 {
+		flags |= flagPresented
+	}
+	var stale [len(oauth2.StaleUses)]*Stale
+	for i := range e.Seen.Stale {
+		for n, use := range oauth2.StaleUses {
+			if e.Seen.Stale[i].Use == use {
+				stale[n] = &e.Seen.Stale[i]
+				flags |= flagStale << n
+			}
+		}
+	}
+	w.bytes = append(w.bytes, e.Key[:]...)
+	w.number(flags)
+	if e.Seen.Issued != 0 {
+		w.minute(e.Seen.Issued)
+	}
+	if e.Seen.Presented != 0 {
+		w.minute(e.Seen.Presented)
+	}
+	for _, c := range e.Seen.Credentials {
+		w.text(c.ID)
+		w.minute(c.At)
+	}
+	for _, s := range stale {
+		if s != nil {
+			w.number(s.Count)
+			w.minute(s.At)
+			w.text(s.Credential)
+			w.text(s.Source)
+		}
+	}
+}
+
+func (w *writer) number(n uint64) { w.bytes = binary.AppendUvarint(w.bytes, n) }
+
+func (w *writer) minute(at Minute) { w.number(uint64(w.base - at)) }
+
+func (w *writer) text(value string) {
+	w.number(uint64(len(value)))
+	w.bytes = append(w.bytes, value...)
+}
+
+// Decode reads what Encode wrote. What it cannot read whole is ErrUnreadable. It takes no more room than a few times the form itself.
+func Decode(data []byte) ([]Entry, error) {
+	if len(data) > MaxReport {
+		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrUnreadable, len(data), MaxReport)
+	}
+	r := reader{rest: data}
+	if version := r.number(); version != wireVersion {
+		return nil, fmt.Errorf("%w: version %d, this build reads %d", ErrUnreadable, version, wireVersion)
+	}
+	base, count := r.number(), r.number()
+	if base > maxMinute || count > maxEntries || r.failed {
+		return nil, fmt.Errorf("%w: its head is out of bounds", ErrUnreadable)
+	}
+	r.base = Minute(base)
+	entries := make([]Entry, 0, min(count, uint64(len(r.rest)/len(Key{}))))
+	for range count {
+		e := r.entry()
+		if n := len(entries); r.failed || n > 0 && bytes.Compare(entries[n-1].Key[:], e.Key[:]) >= 0 {
+			return nil, fmt.Errorf("%w: entry %d is not whole, not in order or out of bounds", ErrUnreadable, n)
+		}
+		entries = append(entries, e)
+	}
+	if len(r.rest) > 0 {
+		return nil, fmt.Errorf("%w: %d bytes too many", ErrUnreadable, len(r.rest))
+	}
+	return entries, nil
+}
+
+type reader struct {
+	base   Minute
+	rest   []byte
+	failed bool
+}
+
+func (r *reader) entry() Entry {
+	var e Entry
+	copy(e.Key[:], r.take(uint64(len(e.Key))))
+	flags := r.number()
+	if flags&flagIssued != 0 {
+		e.Seen.Issued = r.minute()
+	}
+	if flags&flagPresented != 0 {
+		e.Seen.Presented = r.minute()
+	}
+	if flags>>credentialsShift > MaxCredentials {
+		r.failed = true
+		return e
+	}
+	for range flags >> credentialsShift {
+		id := r.text(MaxCredentialID)
+		e.Seen.Credentials = append(e.Seen.Credentials, Credential{id, r.minute()})
+	}
+	for n, use := range oauth2.StaleUses {
+		if flags&(flagStale<<n) != 0 {
+			stale := Stale{Use: use, Count: r.number(), At: r.minute()}
+			stale.Credential, stale.Source = r.text(MaxCredentialID), r.text(MaxSource)
+			e.Seen.Stale = append(e.Seen.Stale, stale)
+		}
+	}
+	return e
+}
+
+func (r *reader) take(n uint64) []byte {
+	if r.failed || n > uint64(len(r.rest)) {
+		r.failed = true
+		return nil
+	}
+	taken := r.rest[:n]
+	r.rest = r.rest[n:]
+	return taken
+}
+
+func (r *reader) number() uint64 {
+	n, size := binary.Uvarint(r.rest)
+	if r.failed || size <= 0 {
+		r.failed = true
+		return 0
+	}
+	r.rest = r.rest[size:]
+	return n
+}
+
+// minute reads an instant, which is never "never".
+func (r *reader) minute() Minute {
+	before := r.number()
+	if before >= uint64(r.base) {
+		r.failed = true
+		return 0
+	}
+	return r.base - Minute(before) //nolint:gosec // it is less than the base
+}
+
+// text reads printable ASCII, which is all that ids and addresses are: it ends up in events and statuses.
+func (r *reader) text(longest uint64) string {
+	n := r.number()
+	if n > longest {
+		r.failed = true
+		return ""
+	}
+	text := string(r.take(n))
+	if !tellable(text, MaxSource) {
+		r.failed = true
+		return ""
+	}
+	return text
+}
+
+// tellable reports whether a text may stand in a report.
+func tellable(text string, longest int) bool {
+	for i := range len(text) {
+		if c := text[i]; c <= ' ' || c > '~' {
+			return false
+		}
+	}
+	return len(text) <= longest
+}
+
+// maxParts bounds the reports of one replica.
+const maxParts = 64
+
+// Split renders entries as so many reports that each is within its bounds, a power of two and no fewer than before: an object
+// stays in its part, or moves from part p of n to p+n of 2n. whole is false if that took more reports than a replica may have; the
+// rest is left out then.
+func Split(entries []Entry, atLeast int) (parts [][]byte, whole bool) {
+	n := max(1, atLeast)
+	for ; n < maxParts; n *= 2 {
+		if parts, whole = split(entries, n); whole {
+			return parts, true
+		}
+	}
+	return split(entries, maxParts)
+}
+
+func split(entries []Entry, n int) (parts [][]byte, whole bool) {
+	byPart := make([][]Entry, n)
+	for _, e := range entries {
+		part := int(e.Key[len(e.Key)-1]) % n
+		byPart[part] = append(byPart[part], e)
+	}
+	whole = true
+	for _, part := range byPart {
+		if len(part) > maxEntries {
+			part, whole = part[:maxEntries], false
+		}
+		encoded := Encode(part)
+		for len(encoded) > MaxReport {
+			part, whole = part[:len(part)/2], false
+			encoded = Encode(part)
+		}
+		parts = append(parts, encoded)
+	}
+	return parts, whole
+}
