@@ -91,8 +91,8 @@ func (s ownerStore) remember(objects []any) {
 			continue
 		}
 		before := s.owners.get(listed.Namespace, listed.Name)
-		if before != nil && before.UID == listed.owner.UID && !(before.Suspended && !listed.owner.Suspended) &&
-			!(before.Terminating && !listed.owner.Terminating) {
+		if before != nil && before.UID == listed.owner.UID && (!before.Suspended || listed.owner.Suspended) &&
+			(!before.Terminating || listed.owner.Terminating) {
 			continue
 		}
 		s.hold("client/"+listed.clientID, oauth2.RevocationSelector{

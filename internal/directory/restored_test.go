@@ -136,12 +136,12 @@ func TestARestoredClusterRevivesNoToken(t *testing.T) {
 func TestARestoredClusterRevivesNoDeletedOAuth2Token(t *testing.T) {
 	f := newFixture(t, "")
 	f.fill(t)
-	object := func(version string) *lightToken {
+	object := func(version string) any {
 		read, err := tokenStore{}.Transformer()(&v1alpha1.OAuth2Token{ObjectMeta: metav1.ObjectMeta{
 			Namespace: printer.Namespace, Name: printer.Name, UID: "t", ResourceVersion: version,
 		}})
 		must(t, err)
-		return read.(*lightToken) //nolint:forcetypeassert // it is what the transformer makes
+		return read
 	}
 	if owner := f.Minted(oauth2.OpaqueID(printer.UID)).Owner; owner == nil || owner.Terminating {
 		t.Fatalf("before: %+v", owner)

@@ -146,8 +146,8 @@ func TestNoYesIsFalse(t *testing.T) {
 	must(t, err)
 	r := newReplica(t, kubeconfig)
 	tokens := fetch(t, r, n)
-	proxy.Judge(func(w faults.Write) faults.Verdict {
-		switch rand.IntN(6) {
+	proxy.Judge(func(faults.Write) faults.Verdict {
+		switch rand.IntN(6) { //nolint:gosec // what fails is no secret
 		case 0:
 			return faults.CutBefore
 		case 1:
@@ -231,7 +231,7 @@ func TestManyLiveRevocationsAreSmall(t *testing.T) {
 		for i := range list {
 			var id oauth2.RevocationID
 			for j := range id {
-				id[j] = byte(rand.Uint32())
+				id[j] = byte(rand.Uint32()) //nolint:gosec // nobody uses these ids
 			}
 			list[i] = oauth2.NewRevocation(id, end)
 		}

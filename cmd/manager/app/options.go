@@ -90,26 +90,14 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	flags.BoolVar(&o.ManageServingCertificate, "manage-serving-certificate", true,
 		"make and renew the token server's certificate; false if another issuer of certificates does: "+
 			"then the ca.crt of Secret hallpass-tokenserver-tls is what callers are told to trust")
+	o.boundFlags(flags)
 	flags.StringVar(&o.RegistryNamespace, "registry-namespace", registration.Namespace, "namespace of registrations and signing keys")
 	flags.StringVar(&o.SystemNamespace, "system-namespace", "hallpass-system", "namespace of the processes, the lease and the certificate authority")
-	flags.Func("namespaces", "the users' namespaces to work in, separated by commas, for a manager that has rights in these alone; "+
-		"left out it is all of them. Without rights on the cluster there are no OAuth2Policies, and grants name namespaces", func(list string) error {
-		o.Namespaces = strings.Split(list, ",")
-		return nil
-	})
 	o.SigningKeys = keyring.DefaultPolicy(oauth2.MaxTokenLifetime)
 	algorithms := flags.String("signing-algorithms", "ES256",
 		"algorithms of tokens, separated by commas, of ES256, RS256 and EdDSA; the first is for clients that ask for none")
 	flags.DurationVar(&o.SigningKeys.Period, "signing-key-period", o.SigningKeys.Period, "how long a key signs")
 	flags.DurationVar(&o.SigningKeys.Lead, "signing-key-lead", o.SigningKeys.Lead, "how long a key is published before it signs, at least 1h")
-	flags.BoolVar(&o.AllowClientID, "allow-client-id", false, "let OAuth2Clients choose their client_id, for clients that are migrated from elsewhere")
-	flags.DurationVar(&o.MaxTokenLifetime, "max-token-lifetime", DefaultMaxTokenLifetime,
-		"longest life of an OAuth2Token with mode Fixed, from its creation on; 0 allows none")
-	flags.Func("protected-namespace-label",
-		"a label of namespaces that their owners cannot set, beside "+nameLabel+"; grants and policies may select by it; may be repeated",
-		appendTo(&o.ProtectedLabels))
-	flags.Func("api-audience", "an audience that the Kubernetes API server accepts, beside its usual ones: no OAuth2Resource may have it; may be repeated",
-		appendTo(&o.APIAudiences))
 	usageFlags(flags, &o)
 	flags.BoolVar(&o.LeaderElect, "leader-elect", true, "work only while holding the lease, so that several managers can stand by")
 	flags.StringVar(&o.MetricsListen, "metrics-bind-address", ":8080", "address of /metrics; 0 for none")
@@ -163,6 +151,23 @@ func usageFlags(flags *flag.FlagSet, o *Options) {
 		o.UsageRefresh = refresh
 		return nil
 	})
+}
+
+// boundFlags are those that say where the manager works, and what users may have at most.
+func (o *Options) boundFlags(flags *flag.FlagSet) {
+	flags.Func("namespaces", "the users' namespaces to work in, separated by commas, for a manager that has rights in these alone; "+
+		"left out it is all of them. Without rights on the cluster there are no OAuth2Policies, and grants name namespaces", func(list string) error {
+		o.Namespaces = strings.Split(list, ",")
+		return nil
+	})
+	flags.BoolVar(&o.AllowClientID, "allow-client-id", false, "let OAuth2Clients choose their client_id, for clients that are migrated from elsewhere")
+	flags.DurationVar(&o.MaxTokenLifetime, "max-token-lifetime", DefaultMaxTokenLifetime,
+		"longest life of an OAuth2Token with mode Fixed, from its creation on; 0 allows none")
+	flags.Func("protected-namespace-label",
+		"a label of namespaces that their owners cannot set, beside "+nameLabel+"; grants and policies may select by it; may be repeated",
+		appendTo(&o.ProtectedLabels))
+	flags.Func("api-audience", "an audience that the Kubernetes API server accepts, beside its usual ones: no OAuth2Resource may have it; may be repeated",
+		appendTo(&o.APIAudiences))
 }
 
 func appendTo(list *[]string) func(string) error {
