@@ -16,6 +16,7 @@ import (
 // +kubebuilder:printcolumn:name="Client",type=string,JSONPath=`.spec.clientRef.name`
 // +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.spec.mode`
 // +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.status.expiresAt`
+// +kubebuilder:printcolumn:name="Last Used",type=date,JSONPath=`.status.lastUsedAt`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
@@ -211,6 +212,19 @@ type OAuth2TokenStatus struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	Scopes []Scope `json:"scopes,omitempty"`
+
+	// lastUsedAt is when somebody last presented a token of this object that was good, at introspection, forward-auth or ext_authz, to
+	// the minute. Where a JWT is verified by its signature alone nobody tells Hallpass. Of a token in constant use it may be ten
+	// minutes old, more with thousands of them.
+	// +optional
+	LastUsedAt metav1.Time `json:"lastUsedAt,omitzero"`
+
+	// staleUses tell of what was used although it had its time: each kind at most once an hour, as its event does.
+	// +optional
+	// +listType=map
+	// +listMapKey=reason
+	// +kubebuilder:validation:MaxItems=8
+	StaleUses []StaleUseStatus `json:"staleUses,omitempty"`
 
 	// conditions are what kstatus and kubectl wait look at: Ready is True while the token in the Secret is good; ExpiresSoon is True
 	// ahead of the end of a Fixed token; Reconciling and Stalled follow kstatus and are there only while they are True.

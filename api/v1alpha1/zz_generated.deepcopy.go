@@ -710,6 +710,14 @@ func (in *OAuth2TokenStatus) DeepCopyInto(out *OAuth2TokenStatus) {
 		*out = make([]Scope, len(*in))
 		copy(*out, *in)
 	}
+	in.LastUsedAt.DeepCopyInto(&out.LastUsedAt)
+	if in.StaleUses != nil {
+		in, out := &in.StaleUses, &out.StaleUses
+		*out = make([]StaleUseStatus, len(*in))
+		for i := range *in {
+			(*in)[i].DeepCopyInto(&(*out)[i])
+		}
+	}
 	if in.Conditions != nil {
 		in, out := &in.Conditions, &out.Conditions
 		*out = make([]v1.Condition, len(*in))

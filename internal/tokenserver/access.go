@@ -34,7 +34,7 @@ type judgement struct {
 func (s *Server) access(ctx context.Context, q question, e *event) (judgement, error) {
 	claims, err := s.validate(ctx, q)
 	e.tokenID, e.subject, e.audience = claims.ID, claims.ClientID, claims.Audience // all empty unless it is verifiably ours
-	e.used.token = claims.ClientUID
+	e.used.tokenOf, e.used.token = claims.ClientUID, claims.TokenUID
 	if oauth2.ReasonOf(err) == oauth2.ReasonLookupUnavailable {
 		return judgement{}, err
 	}

@@ -16,8 +16,9 @@ type used struct {
 	// that another secret has taken the place of this one.
 	caller, secret string
 	replaced       bool
-	// token is the UID of the object that the token asked about belongs to.
-	token string
+	// tokenOf is the UID of the client that the token asked about was issued to, and token the one of its OAuth2Token, if it was
+	// made for one.
+	tokenOf, token string
 }
 
 // noteUse tells of the use of the client that called, and of the one whose token was asked about: once a request, where its audit
@@ -32,13 +33,21 @@ func (s *Server) noteUse(e *event, now time.Time) {
 		}
 		s.note(use)
 	}
-	if e.used.token != "" {
-		denial := e.denial
-		if denial == "" {
-			denial = e.reason
-		}
-		s.note(oauth2.Use{Subject: e.used.token, At: now, Presented: denial == "", Stale: denial.StaleUse(), Source: e.caller()})
+	if e.used.tokenOf == "" {
+		return
 	}
+	denial := e.denial
+	if denial == "" {
+		denial = e.reason
+	}
+	use := oauth2.Use{Subject: e.used.tokenOf, At: now, Presented: denial == "", Stale: denial.StaleUse(), Source: e.caller()}
+	if e.used.token != "" { // what is stale about it is told where the token is looked after
+		if use.Presented {
+			s.note(use)
+		}
+		use.Subject = e.used.token
+	}
+	s.note(use)
 }
 
 func (s *Server) note(use oauth2.Use) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
@@ -174,6 +175,43 @@ func expiredToken(t *testing.T, c *v1alpha1.OAuth2Client) string {
 	token, err := hallpass.Issuer.Issue(&r.Client, grant, key, time.Now().Add(-30*time.Minute), rand.Reader)
 	must(t, err)
 	return token.Value.Reveal()
+}
+
+func TestATokenThatWasHandedOutTellsOfItsUse(t *testing.T) {
+	c := apply(t, "handed", "appliance")
+	api := credentials(t, apply(t, "handed", "api"))
+	object := &v1alpha1.OAuth2Token{}
+	object.Namespace, object.Name = "handed", "meter"
+	object.Spec = v1alpha1.OAuth2TokenSpec{
+		ClientRef: v1alpha1.LocalClientReference{Name: c.Name}, Mode: v1alpha1.TokenFixed,
+	}
+	object.Spec.ExpirationTime = &metav1.Time{Time: time.Now().Add(12 * time.Second).Truncate(time.Second)}
+	must(t, cluster.Create(t.Context(), object))
+	var secret corev1.Secret
+	eventually(t, "the token is there", func() bool {
+		return cluster.Get(t.Context(), client.ObjectKeyFromObject(object), &secret) == nil
+	})
+	token := string(secret.Data["token"])
+	eventually(t, "the token is good", func() bool { return introspect(t, api, token) })
+	refresh := func() { must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(object), object)) }
+	eventually(t, "its status tells of the use", func() bool {
+		refresh()
+		return !object.Status.LastUsedAt.IsZero()
+	})
+	eventually(t, "the client's does, too", func() bool {
+		read(t, c)
+		return !c.Status.LastUsedAt.IsZero()
+	})
+	eventually(t, "the token is over", func() bool { return !introspect(t, api, token) })
+	eventually(t, "the use after its end stands in the status", func() bool {
+		refresh()
+		return len(object.Status.StaleUses) == 1
+	})
+	introspect(t, api, token)
+	eventually(t, "it is an event on the OAuth2Token, once", func() bool { return len(toldOf(t, "handed", "meter", string(oauth2.ExpiredTokenUsed))) == 1 })
+	if events := told(t, c, string(oauth2.ExpiredTokenUsed)); len(events) > 0 {
+		t.Errorf("the client has events as well: %+v", events)
+	}
 }
 
 // A report is written by a process that strangers talk to: one that is garbled, or lies, costs nobody anything.

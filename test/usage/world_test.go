@@ -140,11 +140,16 @@ func post(t *testing.T, credentials *corev1.Secret, to string, form url.Values) 
 // told are the events on a client with that reason.
 func told(t *testing.T, c *v1alpha1.OAuth2Client, reason string) []eventsv1.Event {
 	t.Helper()
+	return toldOf(t, c.Namespace, c.Name, reason)
+}
+
+func toldOf(t *testing.T, namespace, name, reason string) []eventsv1.Event {
+	t.Helper()
 	var list eventsv1.EventList
-	must(t, cluster.List(t.Context(), &list, client.InNamespace(c.Namespace)))
+	must(t, cluster.List(t.Context(), &list, client.InNamespace(namespace)))
 	var found []eventsv1.Event
 	for i := range list.Items {
-		if e := list.Items[i]; e.Regarding.Name == c.Name && e.Reason == reason {
+		if e := list.Items[i]; e.Regarding.Name == name && e.Reason == reason {
 			found = append(found, e)
 		}
 	}

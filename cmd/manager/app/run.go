@@ -122,12 +122,13 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		Defaults: oauth2.Ceilings{AnyClientID: o.AllowClientID}, ProtectedLabels: o.ProtectedLabels,
 		Only: o.Namespaces,
 	}
-	ledger, woken := usagereport.NewLedger(clock.RealClock{}, cmp.Or(o.UsageRefresh, usagereport.DefaultRefresh)), make(chan event.GenericEvent)
+	ledger := usagereport.NewLedger(clock.RealClock{}, cmp.Or(o.UsageRefresh, usagereport.DefaultRefresh))
+	usedClients, usedTokens := make(chan event.GenericEvent), make(chan event.GenericEvent)
 	clients := &oauth2client.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Declared: declared, Policy: laidDown, Recorder: mgr.GetEventRecorder("hallpass"),
 		Clock: clock.RealClock{}, Random: rand.Reader, Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace,
 		CABundle: types.NamespacedName{Namespace: o.SystemNamespace, Name: servingcert.BundleConfigMapName},
-		Usage:    ledger, Woken: woken,
+		Usage:    ledger, Woken: usedClients,
 	}
 	secrets, err := oauth2token.SecretCache(mgr, o.Namespaces)
 	if err != nil {
@@ -136,7 +137,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	tokens := &oauth2token.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Secrets: secrets, Policy: laidDown, Recorder: mgr.GetEventRecorder("hallpass"),
 		Clock: clock.RealClock{}, Random: rand.Reader, Audit: o.Log, Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace,
-		MaxLifetime: o.MaxTokenLifetime, CABundle: clients.CABundle,
+		MaxLifetime: o.MaxTokenLifetime, CABundle: clients.CABundle, Usage: ledger, Woken: usedTokens,
 	}
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&servingcert.Reconciler{
@@ -161,7 +162,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		&restored.Watchman{
 			Live: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("hallpass"), RegistryNamespace: o.RegistryNamespace, Restored: countRestores(),
 		},
-		&usagereport.Reconciler{Client: mgr.GetClient(), Clock: clock.RealClock{}, Ledger: ledger, Woken: woken, RegistryNamespace: o.RegistryNamespace},
+		&usagereport.Reconciler{Client: mgr.GetClient(), Clock: clock.RealClock{}, Ledger: ledger, Clients: usedClients, Tokens: usedTokens},
 	}
 	if !laidDown.Narrow() {
 		controllers = append(controllers, &oauth2policy.Reconciler{Client: mgr.GetClient(), Policy: laidDown})

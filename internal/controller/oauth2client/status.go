@@ -22,7 +22,6 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/status"
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
-	"github.com/hallpass-dev/hallpass/internal/usage"
 )
 
 // The reasons of the events on an OAuth2Client.
@@ -143,25 +142,6 @@ func (r *Reconciler) report(ctx context.Context, c *v1alpha1.OAuth2Client, statu
 		return fmt.Errorf("write status of OAuth2Client %s/%s: %w", c.Namespace, c.Name, err)
 	}
 	r.written.Note(c)
-	for _, stale := range news {
-		r.announceStale(c, stale)
-	}
+	usagereport.Announce(r.Recorder, c, news)
 	return nil
-}
-
-// announceStale tells that something was used which had its time.
-func (r *Reconciler) announceStale(c *v1alpha1.OAuth2Client, stale usage.Stale) {
-	note := map[oauth2.StaleUse]string{
-		oauth2.ExpiredTokenUsed:   "A token of this client was used after its end%s%s, and refused",
-		oauth2.RevokedTokenUsed:   "A token of this client was used after it was revoked%s%s, and refused",
-		oauth2.PreviousSecretUsed: "Client secret%s, which another one has replaced, was used%s; it is accepted until its overlap is over",
-	}[stale.Use]
-	credential, from := "", ""
-	if stale.Use == oauth2.PreviousSecretUsed && stale.Credential != "" {
-		credential = " " + stale.Credential
-	}
-	if stale.Source != "" {
-		from = " from " + stale.Source
-	}
-	r.Recorder.Eventf(c, nil, corev1.EventTypeWarning, string(stale.Use), "Use", note, credential, from)
 }

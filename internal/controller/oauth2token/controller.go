@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -32,6 +33,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/status"
+	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -60,6 +62,9 @@ type Reconciler struct {
 	Policy            *policy.Source
 	// MaxLifetime is the longest life of a Fixed token.
 	MaxLifetime time.Duration
+	// Usage knows when tokens were last used, and Woken gets those whose status has something to add about it.
+	Usage *usagereport.Ledger
+	Woken <-chan event.GenericEvent
 	// CABundle names the ConfigMap whose ca.crt is needed to trust the issuer; zero if its certificate is not ours.
 	CABundle types.NamespacedName
 
@@ -145,6 +150,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&v1alpha1.OAuth2Token{}).
 		// A Secret that is edited or deleted is healed.
 		WatchesRawSource(source.Kind(r.Secrets, &corev1.Secret{}, handler.TypedEnqueueRequestsFromMapFunc(r.tokenOfSecret))).
+		// What is told of its use, at a bounded rate.
+		WatchesRawSource(source.Channel(r.Woken, &handler.EnqueueRequestForObject{})).
 		// A record that is lost is written again; a client, a resource or the keys may have changed.
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.tokensOfRecord)).
 		Watches(&v1alpha1.OAuth2Client{}, handler.EnqueueRequestsFromMapFunc(r.tokensOfClient), builder.WithPredicates(predicate.GenerationChangedPredicate{})).

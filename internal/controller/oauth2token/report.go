@@ -19,6 +19,7 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/status"
+	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 )
 
 // reportFailure says in the status what could not be done yet, for a token that never was ready. One that is stays Ready: the token
@@ -57,6 +58,7 @@ func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2Token, w
 	}
 	status.SetConditions(&found.Conditions, object.Generation, v1alpha1.TokenIssued(object.Spec.Mode, secretName(object)), w.condition, w.passing)
 	warn(&found.Conditions, object, w, now)
+	news := usagereport.CompleteToken(&found, object.Status, r.Usage.Told(string(object.UID)))
 	if equality.Semantic.DeepEqual(object.Status, found) {
 		return nil
 	}
@@ -66,6 +68,7 @@ func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2Token, w
 		return fmt.Errorf("write status of OAuth2Token %s/%s: %w", object.Namespace, object.Name, err)
 	}
 	r.written.Note(object)
+	usagereport.Announce(r.Recorder, object, news)
 	return nil
 }
 

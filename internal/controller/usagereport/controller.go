@@ -9,6 +9,7 @@ package usagereport
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"time"
 
@@ -48,10 +49,8 @@ type Reconciler struct {
 	Clock  clock.PassiveClock
 	// Ledger is what the reports say.
 	Ledger *Ledger
-	// Woken gets each client whose status has something to add.
-	Woken chan<- event.GenericEvent
-	// RegistryNamespace is where reports are looked for.
-	RegistryNamespace string
+	// Clients and Tokens get each OAuth2Client and OAuth2Token whose status has something to add.
+	Clients, Tokens chan<- event.GenericEvent
 }
 
 // Reports are written by the token server; the manager removes old ones.
@@ -110,8 +109,10 @@ func (r *Reconciler) lastWrite(ctx context.Context, report *v1alpha1.UsageReport
 // SetupWithManager says what wakes the controller.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	byUID := func(o client.Object) []string { return []string{indexValue(usage.KeyOf(string(o.GetUID())))} }
-	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.OAuth2Client{}, indexByUID, byUID); err != nil {
-		return fmt.Errorf("index OAuth2Clients by their UID: %w", err)
+	for _, kind := range []client.Object{&v1alpha1.OAuth2Client{}, &v1alpha1.OAuth2Token{}} {
+		if err := mgr.GetFieldIndexer().IndexField(context.Background(), kind, indexByUID, byUID); err != nil {
+			return fmt.Errorf("index %T by their UID: %w", kind, err)
+		}
 	}
 	if err := register(mgr.GetClient(), r.Clock); err != nil {
 		return err
@@ -163,24 +164,34 @@ func pause(ctx context.Context, length time.Duration, woken <-chan struct{}) {
 // tell has the status of an object say what was seen, if that is more than it says. It returns how many writes that takes: one, and one
 // for the events. An object that is not there is nobody's: the report was of one that is gone, or made up.
 func (r *Reconciler) tell(ctx context.Context, key usage.Key, seen usage.Seen) (writes int, err error) {
-	var found v1alpha1.OAuth2ClientList
-	if err := r.Client.List(ctx, &found, client.MatchingFields{indexByUID: indexValue(key)}); err != nil {
-		return 1, fmt.Errorf("find the OAuth2Client of a UID: %w", err)
+	byUID := client.MatchingFields{indexByUID: indexValue(key)}
+	var clients v1alpha1.OAuth2ClientList
+	var tokens v1alpha1.OAuth2TokenList
+	if err := errors.Join(r.Client.List(ctx, &clients, byUID), r.Client.List(ctx, &tokens, byUID)); err != nil {
+		return 1, fmt.Errorf("find the object of a UID: %w", err)
 	}
 	r.Ledger.tell(key, seen)
-	for i := range found.Items {
-		more, news := saysMore(found.Items[i].Status, seen)
-		if !more {
-			continue
-		}
-		writes++
-		if news {
-			writes++
-		}
-		select {
-		case r.Woken <- event.GenericEvent{Object: &found.Items[i]}:
-		case <-ctx.Done():
-		}
+	for i := range clients.Items {
+		writes += wake(ctx, r.Clients, &clients.Items[i], seen)
+	}
+	for i := range tokens.Items {
+		writes += wake(ctx, r.Tokens, &tokens.Items[i], seen)
 	}
 	return writes, nil
+}
+
+// wake has an object looked at whose status has something to add.
+func wake(ctx context.Context, woken chan<- event.GenericEvent, object client.Object, seen usage.Seen) (writes int) {
+	more, news := saysMore(object, seen)
+	if !more {
+		return 0
+	}
+	select {
+	case woken <- event.GenericEvent{Object: object}:
+	case <-ctx.Done():
+	}
+	if news {
+		return 2
+	}
+	return 1
 }

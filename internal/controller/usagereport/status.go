@@ -7,7 +7,12 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -31,17 +36,45 @@ func Complete(status *v1alpha1.OAuth2ClientStatus, before v1alpha1.OAuth2ClientS
 		}
 		status.Credentials[i].LastUsedAt = later(was, seen.Credential(id))
 	}
-	status.StaleUses = slices.Clone(before.StaleUses)
+	status.StaleUses, news = completeStale(before.StaleUses, seen)
+	return news
+}
+
+// CompleteToken does the same with the status of an OAuth2Token.
+func CompleteToken(status *v1alpha1.OAuth2TokenStatus, before v1alpha1.OAuth2TokenStatus, seen usage.Seen) (news []usage.Stale) {
+	status.LastUsedAt = later(before.LastUsedAt, seen.Presented)
+	status.StaleUses, news = completeStale(before.StaleUses, seen)
+	return news
+}
+
+// Announce tells of stale uses in an event each, for the object that they are of.
+func Announce(recorder events.EventRecorder, object runtime.Object, news []usage.Stale) {
+	for _, stale := range news {
+		note := map[oauth2.StaleUse]string{
+			oauth2.ExpiredTokenUsed:   "A token was used after its end%s%s, and refused",
+			oauth2.RevokedTokenUsed:   "A token was used after it was revoked%s%s, and refused",
+			oauth2.PreviousSecretUsed: "Client secret%s, which another one has replaced, was used%s; it is accepted until its overlap is over",
+		}[stale.Use]
+		credential, from := "", ""
+		if stale.Use == oauth2.PreviousSecretUsed && stale.Credential != "" {
+			credential = " " + stale.Credential
+		}
+		if stale.Source != "" {
+			from = " from " + stale.Source
+		}
+		recorder.Eventf(object, nil, corev1.EventTypeWarning, string(stale.Use), "Use", note, credential, from)
+	}
+}
+
+func completeStale(before []v1alpha1.StaleUseStatus, seen usage.Seen) (told []v1alpha1.StaleUseStatus, news []usage.Stale) {
+	told = slices.Clone(before)
 	for _, use := range oauth2.StaleUses {
 		index := slices.IndexFunc(seen.Stale, func(s usage.Stale) bool { return s.Use == use })
-		if index < 0 {
-			continue
-		}
-		if tell(&status.StaleUses, seen.Stale[index]) {
+		if index >= 0 && tell(&told, seen.Stale[index]) {
 			news = append(news, seen.Stale[index])
 		}
 	}
-	return news
+	return told, news
 }
 
 // tell puts a stale use into the list, unless one of its kind was put there within the hour before it.
@@ -68,12 +101,17 @@ func later(was metav1.Time, seen usage.Minute) metav1.Time {
 	return was
 }
 
-// saysMore reports whether a status would say more with what was seen.
-func saysMore(status v1alpha1.OAuth2ClientStatus, seen usage.Seen) (more, news bool) {
-	with := status
-	with.Credentials = slices.Clone(status.Credentials)
-	news = len(Complete(&with, status, seen)) > 0
-	more = news || with.LastUsedAt != status.LastUsedAt || with.LastTokenIssuedAt != status.LastTokenIssuedAt ||
-		!slices.Equal(with.Credentials, status.Credentials)
-	return more, news
+// saysMore reports whether the status of an object would say more with what was seen, and whether that is an event.
+func saysMore(object client.Object, seen usage.Seen) (more, news bool) {
+	switch o := object.(type) {
+	case *v1alpha1.OAuth2Client:
+		with := *o.Status.DeepCopy()
+		news = len(Complete(&with, o.Status, seen)) > 0
+		return !equality.Semantic.DeepEqual(with, o.Status), news
+	case *v1alpha1.OAuth2Token:
+		with := *o.Status.DeepCopy()
+		news = len(CompleteToken(&with, o.Status, seen)) > 0
+		return !equality.Semantic.DeepEqual(with, o.Status), news
+	}
+	return false, false
 }
