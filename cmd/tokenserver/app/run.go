@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"regexp"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -173,10 +174,13 @@ func drain(ctx context.Context, shutdown func(context.Context) error) error {
 	return shutdown(ctx)
 }
 
+// liveHeap is what of the heap was in use at the last garbage collection: what a leak raises, and a burst does not.
+var liveHeap = regexp.MustCompile("^/gc/heap/live:bytes$")
+
 // newRegistry has what every Go process tells of itself.
 func newRegistry() *prometheus.Registry {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{Matcher: liveHeap})), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return registry
 }
 
