@@ -72,6 +72,7 @@ type Directory struct {
 
 	// revocations are the state of TokenRevocations, and what this replica has taken back itself.
 	revocations    oauth2.Revocations
+	clientEpochs   clientEpochs
 	revocationSeen func(lag time.Duration)
 
 	now          func() time.Time

@@ -10,7 +10,8 @@ import (
 )
 
 // adoptRevoked takes back what a snapshot says.
-func (d *Directory) adoptRevoked(revoked *oauth2.Revocations) {
+func (d *Directory) adoptRevoked(revoked *oauth2.Revocations, mark uint64) {
+	d.revocations.Resume(mark)
 	for i := range oauth2.RevocationParts {
 		d.revocations.Learn(revoked.Part(i), d.now())
 	}

@@ -4,9 +4,14 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -71,6 +76,45 @@ func (d *Directory) sweepRevocations(ctx context.Context) {
 	}
 }
 
+// clientEpochs are the instants before which OAuth2Clients take their tokens back, by the names of their registrations. Decisions read the
+// registration itself; these are for the feed.
+type clientEpochs struct {
+	mu     sync.Mutex
+	byName map[string]oauth2.RevocationSelector
+}
+
+// put notes what a registration says; one that says nothing, or nil, is forgotten.
+func (e *clientEpochs) put(name string, c *oauth2.Client) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if c == nil || c.RevokedBefore.IsZero() {
+		delete(e.byName, name)
+		return
+	}
+	if e.byName == nil {
+		e.byName = map[string]oauth2.RevocationSelector{}
+	}
+	e.byName[name] = oauth2.RevocationSelector{ClientUID: c.UID, IssuedBefore: c.RevokedBefore}
+}
+
+// keep forgets what is not listed.
+func (e *clientEpochs) keep(listed map[string]bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for name := range e.byName {
+		if !listed[name] {
+			delete(e.byName, name)
+		}
+	}
+}
+
+// ClientEpochs are the instants before which OAuth2Clients take their tokens back.
+func (d *Directory) ClientEpochs() []oauth2.RevocationSelector {
+	d.clientEpochs.mu.Lock()
+	defer d.clientEpochs.mu.Unlock()
+	return slices.Collect(maps.Values(d.clientEpochs.byName))
+}
+
 // lightRevocation is what is left of a TokenRevocation: one of batch and selector, or why it cannot be read.
 type lightRevocation struct {
 	metav1.ObjectMeta
@@ -78,12 +122,14 @@ type lightRevocation struct {
 	batch    oauth2.RevocationBatch
 	selector *oauth2.RevocationSelector
 	written  time.Time
+	version  uint64
 	err      error
 }
 
 // readRevocation reads a TokenRevocation.
 func readRevocation(object *v1alpha1.TokenRevocation) *lightRevocation {
 	read := &lightRevocation{ObjectMeta: lightMeta(object)}
+	read.version, _ = strconv.ParseUint(object.ResourceVersion, 10, 64) // one that is no number is none that the feed can tell
 	if selector := object.Spec.Selector; selector.IssuedBefore != nil {
 		read.selector = &oauth2.RevocationSelector{
 			ClientID: selector.ClientID, Namespace: selector.Namespace,
@@ -116,15 +162,22 @@ func (s revocationStore) Transformer() cache.TransformFunc {
 }
 
 func (s revocationStore) Add(object any) error {
-	read, err := s.take(object)
-	if err == nil && !read.written.IsZero() && s.revocationSeen != nil {
+	read, err := light(object)
+	if err != nil {
+		return err
+	}
+	s.take(read)
+	if !read.written.IsZero() && s.revocationSeen != nil {
 		s.revocationSeen(time.Since(read.written))
 	}
-	return err
+	return nil
 }
 
 func (s revocationStore) Update(object any) error {
-	_, err := s.take(object)
+	read, err := light(object)
+	if err == nil {
+		s.take(read)
+	}
 	return err
 }
 
@@ -139,14 +192,23 @@ func (s revocationStore) Delete(object any) error {
 }
 
 // Replace takes a whole list.
-func (s revocationStore) Replace(objects []any, _ string) error {
+func (s revocationStore) Replace(objects []any, version string) error {
 	listed := make(map[string]bool, len(objects))
-	for _, object := range objects {
-		read, err := s.take(object)
-		if err != nil {
+	list := make([]*lightRevocation, len(objects))
+	for i, object := range objects {
+		var err error
+		if list[i], err = light(object); err != nil {
 			return err
 		}
-		listed[read.Name] = true
+		listed[list[i].Name] = true
+	}
+	if at, err := strconv.ParseUint(version, 10, 64); err == nil {
+		s.revocations.Rewind(at)
+	}
+	// A list is in the order of names, and the feed in that of versions.
+	slices.SortFunc(list, func(a, b *lightRevocation) int { return cmp.Compare(a.version, b.version) })
+	for _, read := range list {
+		s.take(read)
 	}
 	s.keepHeld(listed)
 	s.revocations.KeepSelected(listed)
@@ -156,23 +218,26 @@ func (s revocationStore) Replace(objects []any, _ string) error {
 
 func (s revocationStore) Resync() error { return nil }
 
-// take lets a TokenRevocation take effect.
-func (s revocationStore) take(object any) (*lightRevocation, error) {
-	read, ok := object.(*lightRevocation)
-	if !ok {
-		whole, ok := object.(*v1alpha1.TokenRevocation)
-		if !ok {
-			return nil, fmt.Errorf("%T is not a TokenRevocation", object)
-		}
-		read = readRevocation(whole)
+// light is a TokenRevocation as it was read.
+func light(object any) (*lightRevocation, error) {
+	switch object := object.(type) {
+	case *lightRevocation:
+		return object, nil
+	case *v1alpha1.TokenRevocation:
+		return readRevocation(object), nil
 	}
+	return nil, fmt.Errorf("%T is not a TokenRevocation", object)
+}
+
+// take lets a TokenRevocation take effect.
+func (s revocationStore) take(read *lightRevocation) {
 	if read.err != nil {
 		s.log.Error("cannot read a TokenRevocation; what it takes back stays valid", "name", read.Name, "error", read.err)
-		return read, nil //nolint:nilerr // one object that is broken must not keep the others out
+		return
 	}
 	if read.selector != nil {
 		s.revocations.Select(read.Name, *read.selector)
 	}
-	s.revocations.Learn(read.batch, s.now())
-	return read, nil
+	// What token servers write says when, and a merged batch does not.
+	s.revocations.LearnAt(read.version, read.batch, read.written.IsZero(), s.now())
 }

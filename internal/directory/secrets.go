@@ -99,6 +99,7 @@ func (s secretStore) Delete(object any) error {
 		return fmt.Errorf("%T is not a Secret", object)
 	}
 	s.clients.byName.remove(secret.Name)
+	s.clientEpochs.put(secret.Name, nil)
 	s.resources.put(secret.Name, nil)
 	s.minted.records.remove(secret.Name)
 	return nil
@@ -116,6 +117,7 @@ func (s secretStore) Replace(objects []any, _ string) error {
 		}
 	}
 	s.clients.byName.keep(listed)
+	s.clientEpochs.keep(listed)
 	s.resources.keep(listed)
 	s.minted.records.keep(listed)
 	tidy()
@@ -128,10 +130,12 @@ func (s secretStore) Resync() error { return nil }
 func (s secretStore) register(r *lightRegistration) {
 	if r.err != nil {
 		s.clients.byName.remove(r.Name)
+		s.clientEpochs.put(r.Name, nil)
 		s.log.Error("cannot read a registration; its client is refused", "secret", r.Name, "error", r.err)
 		return
 	}
 	s.clients.byName.put(r.Name, r.client)
+	s.clientEpochs.put(r.Name, r.client.whole) // a client that takes tokens back has no short form
 }
 
 // readRegistration reads a registration, which must not stand under a name that is not its own.

@@ -148,7 +148,7 @@ func (d *Directory) adoptSource(s *source, p *picture) {
 	case resourceClients:
 		d.owners.byName.fill(p.owners)
 	case resourceRevocations:
-		d.adoptRevoked(p.revoked)
+		d.adoptRevoked(p.revoked, p.marks[s.resource])
 	case resourceTokens:
 		d.minted.owners.fill(p.mintedOwners)
 	}

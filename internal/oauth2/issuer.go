@@ -15,10 +15,12 @@ const (
 	TokenPath         = "/oauth2/token"
 	IntrospectionPath = "/oauth2/introspect"
 	RevocationPath    = "/oauth2/revoke"
-	JWKSPath          = "/oauth2/jwks"
-	ForwardAuthPath   = "/forward-auth"
-	MetadataPath      = "/.well-known/oauth-authorization-server"
-	DiscoveryPath     = "/.well-known/openid-configuration"
+	// RevocationFeedPath tells verifiers what was revoked.
+	RevocationFeedPath = "/oauth2/revocations"
+	JWKSPath           = "/oauth2/jwks"
+	ForwardAuthPath    = "/forward-auth"
+	MetadataPath       = "/.well-known/oauth-authorization-server"
+	DiscoveryPath      = "/.well-known/openid-configuration"
 	// ResourceMetadataPath begins the paths of RFC 9728; what follows is a resource's path below the issuer.
 	ResourceMetadataPath = "/.well-known/oauth-protected-resource"
 )

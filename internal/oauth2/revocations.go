@@ -12,9 +12,9 @@ import (
 
 // RevocationSelector takes back all that was issued before an instant, to a client or to every client of a namespace.
 type RevocationSelector struct {
-	// ClientID or Namespace says to whom; the other one is empty.
-	ClientID, Namespace string
-	IssuedBefore        time.Time
+	// ClientID, Namespace or ClientUID says to whom; the others are empty.
+	ClientID, Namespace, ClientUID string
+	IssuedBefore                   time.Time
 }
 
 // CutBack is the instant before which tokens are taken back by somebody who asks for that instant at the time of asking. A time
@@ -50,6 +50,7 @@ const revokedRetry = 5 * time.Second
 // empty; they may be used by several goroutines.
 type Revocations struct {
 	tokens, assertions RevocationSet
+	arrivals           arrivals
 
 	mu        sync.Mutex
 	selectors map[string]RevocationSelector
@@ -88,13 +89,35 @@ func (r *Revocations) Used(id RevocationID, now time.Time) bool { return r.asser
 
 // Learn takes what a batch says. Nothing in it is ever taken back again: it goes when it expires, and not with its batch, which is
 // merged with others.
-func (r *Revocations) Learn(batch RevocationBatch, now time.Time) {
+func (r *Revocations) Learn(batch RevocationBatch, now time.Time) { r.learn(batch, now) }
+
+// LearnAt does so with a batch of that version of what all replicas watch. Batches come in the order of their versions. Of one that is
+// merged of others only what is news is told by the feed.
+func (r *Revocations) LearnAt(version uint64, batch RevocationBatch, merged bool, now time.Time) {
+	news := r.learn(batch, now)
+	if !merged {
+		news = batch.Tokens // this replica may have revoked them itself
+	}
+	r.arrivals.note(version, news)
+}
+
+// Rewind begins the feed anew if a list is of an earlier version than what was seen before it: a backup was restored.
+func (r *Revocations) Rewind(version uint64) { r.arrivals.rewind(version) }
+
+// Resume begins at a version of which memory has everything, but not when it came.
+func (r *Revocations) Resume(version uint64) { r.arrivals.resume(version) }
+
+// learn returns the tokens that are news.
+func (r *Revocations) learn(batch RevocationBatch, now time.Time) (news []Revocation) {
 	for _, token := range batch.Tokens {
-		r.tokens.Add(token, now)
+		if r.tokens.Add(token, now) {
+			news = append(news, token)
+		}
 	}
 	for _, assertion := range batch.Assertions {
 		r.assertions.Add(assertion, now)
 	}
+	return news
 }
 
 // Select takes a selector under the name of the object that says it.

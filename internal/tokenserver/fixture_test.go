@@ -46,6 +46,7 @@ type memory struct {
 	later     keyring.Ring
 	keysAsked int
 	revoked   oauth2.Revocations
+	epochs    []oauth2.RevocationSelector
 }
 
 func (m *memory) Record(clientID string) oauth2.Record {
@@ -113,6 +114,8 @@ func (m *memory) Scopes() []string {
 }
 
 func (m *memory) Ring() keyring.Ring { return m.ring }
+
+func (m *memory) ClientEpochs() []oauth2.RevocationSelector { return m.epochs }
 
 func (m *memory) Revocations() *oauth2.Revocations { return &m.revoked }
 

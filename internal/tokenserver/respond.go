@@ -28,6 +28,8 @@ type answer struct {
 	maxAge time.Duration
 	// header has further headers.
 	header http.Header
+	// notModified answers 304 instead: the caller has the body already.
+	notModified bool
 }
 
 // rawJSON is a body that was rendered before: JSON, or a JWT of JSON.
@@ -102,6 +104,10 @@ func respond(w http.ResponseWriter, a answer) int {
 	}
 	if a.maxAge > 0 {
 		header.Set("Cache-Control", "public, max-age="+strconv.Itoa(int(a.maxAge/time.Second)))
+	}
+	if a.notModified {
+		w.WriteHeader(http.StatusNotModified)
+		return http.StatusNotModified
 	}
 	return writeBody(w, http.StatusOK, body)
 }

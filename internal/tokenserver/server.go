@@ -46,6 +46,8 @@ type Directory interface {
 	Scopes() []string
 	// Revocations are what was taken back, as far as memory knows.
 	Revocations() *oauth2.Revocations
+	// ClientEpochs are the instants before which clients take their own tokens back.
+	ClientEpochs() []oauth2.RevocationSelector
 }
 
 // Usage remembers who used what last. It is told of every decision, so it must return at once.
@@ -99,13 +101,15 @@ type Server struct {
 	// token that it asks about.
 	failures, successes, questions *throttle
 	// revocations are those by client.
-	revocations                     *throttle
-	inFlight, largeBodies, revoking gate
-	replays                         replays
-	commits                         *commits
-	verified                        *verified
-	rendered                        atomic.Pointer[renderedMetadata]
-	reviews                         *reviews
+	revocations *throttle
+	// feeds are pages of the feed by client.
+	feeds                                    *throttle
+	inFlight, largeBodies, revoking, feeding gate
+	replays                                  replays
+	commits                                  *commits
+	verified                                 *verified
+	rendered                                 atomic.Pointer[renderedMetadata]
+	reviews                                  *reviews
 }
 
 // New makes a Server.
@@ -128,6 +132,8 @@ func New(config Config) *Server {
 		inFlight:    make(gate, config.MaxInFlight),
 		largeBodies: make(gate, maxLargeBodies),
 		revoking:    make(gate, maxRevoking),
+		feeding:     make(gate, maxFeeding),
+		feeds:       newThrottle(feedBurst, feedInterval),
 		revocations: newThrottle(clientBurstSeconds*config.ClientRate, time.Second/time.Duration(config.ClientRate)),
 		commits:     newCommits(config),
 		verified:    newVerified(),
@@ -141,6 +147,7 @@ const (
 	endpointToken      = "token"
 	endpointIntrospect = "introspect"
 	endpointRevoke     = "revoke"
+	endpointFeed       = "revocations"
 	endpointKeys       = "jwks"
 	endpointMetadata   = "metadata"
 	endpointForward    = "forward-auth"
@@ -150,7 +157,7 @@ const (
 
 // endpoints are all of them.
 var endpoints = [...]string{
-	endpointToken, endpointIntrospect, endpointRevoke, endpointKeys, endpointMetadata, endpointForward, endpointExtAuthz, endpointNone,
+	endpointToken, endpointIntrospect, endpointRevoke, endpointFeed, endpointKeys, endpointMetadata, endpointForward, endpointExtAuthz, endpointNone,
 }
 
 // Handler is every route of the public port.
@@ -161,6 +168,7 @@ func (s *Server) Handler() http.Handler {
 	}
 	s.post(mux, oauth2.IntrospectionPath, endpointIntrospect, s.introspect, false)
 	s.post(mux, oauth2.RevocationPath, endpointRevoke, s.revoke, false)
+	s.post(mux, oauth2.RevocationFeedPath, endpointFeed, s.revocationFeed, true)
 	s.get(mux, oauth2.JWKSPath, endpointKeys, s.jwks)
 	s.get(mux, oauth2.MetadataPath, endpointMetadata, s.metadata)
 	s.get(mux, oauth2.DiscoveryPath, endpointMetadata, s.metadata)
@@ -201,7 +209,7 @@ const aliasLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 // are served already, or that are there twice.
 func CheckAliases(aliases []string) error {
 	served := []string{
-		oauth2.TokenPath, oauth2.IntrospectionPath, oauth2.RevocationPath, oauth2.JWKSPath, oauth2.MetadataPath, oauth2.DiscoveryPath,
+		oauth2.TokenPath, oauth2.IntrospectionPath, oauth2.RevocationPath, oauth2.RevocationFeedPath, oauth2.JWKSPath, oauth2.MetadataPath, oauth2.DiscoveryPath,
 		oauth2.ForwardAuthPath,
 	}
 	for _, alias := range aliases {

@@ -171,6 +171,8 @@ func (*directory) Scopes() []string { return nil }
 
 func (d *directory) Ring() keyring.Ring { return d.ring }
 
+func (*directory) ClientEpochs() []oauth2.RevocationSelector { return nil }
+
 func (d *directory) Revocations() *oauth2.Revocations { return &d.revoked }
 
 func (d *directory) LookUpRing(context.Context) (keyring.Ring, error) { return d.ring, nil }

@@ -1,0 +1,179 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2
+
+import (
+	"cmp"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// FeedPage is how many revocations a page of the feed has at the most.
+	FeedPage = MaxBatchRevocations
+	// feedLog is how many of the last revocations are remembered in the order in which they came, some 1.5 MiB. Whoever has missed more
+	// reads all of them again.
+	feedLog = 1 << 16
+)
+
+// FeedCursor is how far a reader of the feed has come. Its text is opaque to readers, and every replica understands it: it tells a
+// version of what all replicas watch, or a place in the list of all by their ids.
+type FeedCursor struct {
+	// version is the one up to which the reader has everything, or will have when it has read the list.
+	version uint64
+	// listing says that it reads the list, from that id on.
+	listing bool
+	from    RevocationID
+}
+
+// ErrFeedCursor is wrapped by every refusal of a cursor.
+var ErrFeedCursor = fmt.Errorf("%w: the cursor is none of the feed's", ErrUnreadableRevocations)
+
+// ParseFeedCursor reads a cursor; the empty one is the beginning.
+func ParseFeedCursor(text string) (FeedCursor, error) {
+	if text == "" {
+		return FeedCursor{listing: true}, nil
+	}
+	number, place, listing := strings.Cut(text, ".")
+	version, err := strconv.ParseUint(number, 10, 64)
+	if err != nil || strconv.FormatUint(version, 10) != number {
+		return FeedCursor{}, ErrFeedCursor
+	}
+	c := FeedCursor{version: version, listing: listing}
+	if listing {
+		raw, err := base64.RawURLEncoding.Strict().DecodeString(place)
+		if err != nil || copy(c.from[:], raw) != len(c.from) || len(raw) != len(c.from) {
+			return FeedCursor{}, ErrFeedCursor
+		}
+	}
+	return c, nil
+}
+
+func (c FeedCursor) String() string {
+	if c.listing {
+		return strconv.FormatUint(c.version, 10) + "." + c.from.String()
+	}
+	return strconv.FormatUint(c.version, 10)
+}
+
+// FeedAnswer is a page of the feed.
+type FeedAnswer struct {
+	Tokens []Revocation
+	// Next is where to go on, and More says that there is something already.
+	Next FeedCursor
+	More bool
+}
+
+// arrivals are the last batches in the order of their versions.
+type arrivals struct {
+	mu      sync.Mutex
+	batches []arrival
+	count   int
+	// floor is the version up to which batches may be missing, and last the newest that was seen.
+	floor, last uint64
+}
+
+type arrival struct {
+	version uint64
+	tokens  []Revocation
+}
+
+// note appends a batch, if it is newer than the last one.
+func (a *arrivals) note(version uint64, tokens []Revocation) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if version <= a.last {
+		return
+	}
+	a.last = version
+	if len(tokens) == 0 {
+		return
+	}
+	a.batches, a.count = append(a.batches, arrival{version, tokens}), a.count+len(tokens)
+	drop := 0
+	for a.count > feedLog {
+		a.floor = a.batches[drop].version
+		a.count -= len(a.batches[drop].tokens)
+		drop++
+	}
+	if drop > 0 {
+		a.batches = slices.Delete(a.batches, 0, drop)
+	}
+}
+
+// resume begins at a version of which the batches are not known one by one.
+func (a *arrivals) resume(version uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.floor, a.last = max(a.floor, version), max(a.last, version)
+}
+
+// rewind begins anew at a version that is earlier than the last one: what all replicas watch was restored from a backup.
+func (a *arrivals) rewind(version uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if version < a.last {
+		a.batches, a.count, a.floor, a.last = nil, 0, version, version
+	}
+}
+
+// since is what came after a version, as much as fits on a page. known is false if not everything is remembered.
+func (a *arrivals) since(version uint64, now time.Time) (found FeedAnswer, known bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if version < a.floor {
+		return FeedAnswer{}, false
+	}
+	found.Next = FeedCursor{version: max(version, a.last)}
+	at, _ := slices.BinarySearchFunc(a.batches, version+1, func(b arrival, v uint64) int { return cmp.Compare(b.version, v) })
+	for _, batch := range a.batches[at:] {
+		if len(found.Tokens)+len(batch.tokens) > FeedPage {
+			found.More = true
+			return found, true
+		}
+		found.Next.version = batch.version
+		for _, token := range batch.tokens {
+			if !token.Expired(now) {
+				found.Tokens = append(found.Tokens, token)
+			}
+		}
+	}
+	found.Next.version = max(version, a.last)
+	return found, true
+}
+
+func (a *arrivals) newest() uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.last
+}
+
+// Feed is the page of single revocations at a cursor. A reader may go on at another replica: what that one has not seen yet it tells
+// later. A revocation may be told twice.
+func (r *Revocations) Feed(at FeedCursor, now time.Time) FeedAnswer {
+	if !at.listing {
+		if found, known := r.arrivals.since(at.version, now); known {
+			return found
+		}
+		at = FeedCursor{listing: true}
+	}
+	newest := r.arrivals.newest()
+	if at.from == (RevocationID{}) {
+		at.version = newest
+	}
+	// What this replica has not seen yet cannot be in its list.
+	at.version = min(at.version, newest)
+	found := r.tokens.From(at.from, FeedPage+1, now)
+	if len(found) <= FeedPage {
+		return FeedAnswer{Tokens: found, Next: FeedCursor{version: at.version}}
+	}
+	return FeedAnswer{
+		Tokens: found[:FeedPage], Next: FeedCursor{version: at.version, listing: true, from: found[FeedPage].ID}, More: true,
+	}
+}

@@ -1,0 +1,142 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2
+
+import (
+	"encoding/binary"
+	"errors"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+func numbered(n int, end time.Time) Revocation {
+	var id RevocationID
+	binary.BigEndian.PutUint64(id[4:], uint64(n)*0x9e3779b97f4a7c15) //nolint:gosec // any spread will do
+	id[0] = byte(n * 151 >> 3 & 0xff)
+	return NewRevocation(id, end)
+}
+
+func TestCursorsOfTheFeed(t *testing.T) {
+	for _, text := range []string{"0", "17", "18446744073709551615", "5." + (RevocationID{3}).String()} {
+		c, err := ParseFeedCursor(text)
+		if err != nil || c.String() != text {
+			t.Errorf("%q reads as %q: %v", text, c, err)
+		}
+	}
+	for _, text := range []string{"x", "-1", "01", "1.", "1.AA", "1." + (RevocationID{}).String() + "A", "18446744073709551616", ".", "5." + (RevocationID{}).String()[:21] + "B"} {
+		if _, err := ParseFeedCursor(text); !errors.Is(err, ErrFeedCursor) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func FuzzParseFeedCursor(f *testing.F) {
+	f.Add("")
+	f.Add("12")
+	f.Add("12.AwAAAAAAAAAAAAAAAAAAAA")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := ParseFeedCursor(text)
+		if err == nil && text != "" && c.String() != text {
+			t.Errorf("%q reads as %q", text, c)
+		}
+	})
+}
+
+// A reader that changes between replicas, one of which is behind and one of which was started late, is told every revocation, whatever
+// was merged meanwhile and however little a replica remembers.
+func TestTheFeedTellsEverythingAtWhateverReplica(t *testing.T) {
+	type object struct {
+		version uint64
+		batch   RevocationBatch
+		merged  bool
+	}
+	for seed := range uint64(10) {
+		random := rand.New(rand.NewPCG(seed, 11)) //nolint:gosec // a test that can be repeated
+		now, end := revocationNoon, revocationNoon.Add(time.Hour)
+		replicas := [3]*Revocations{{}, {}, {}}
+		progress := [3]int{}
+		var objects []object
+		told, all := map[RevocationID]bool{}, map[RevocationID]bool{}
+		cursor := FeedCursor{listing: true}
+		made := 0
+		for step := range 400 {
+			next := object{version: uint64(10 * (step + 1))} //nolint:gosec // small
+			if random.IntN(20) == 0 && len(objects) > 3 {
+				next.merged = true
+				for _, o := range objects[len(objects)-3:] {
+					next.batch.Tokens = append(next.batch.Tokens, o.batch.Tokens...)
+				}
+			} else {
+				for range 1 + random.IntN(600) {
+					token := numbered(made, end)
+					made++
+					next.batch.Tokens = append(next.batch.Tokens, token)
+					all[token.ID] = true
+				}
+				replicas[random.IntN(2)].Revoke(next.batch.Tokens[0], now) // by a request, before the watch brings it
+			}
+			objects = append(objects, next)
+			for i, r := range replicas {
+				if i == 2 && step < 300 { // started late: it lists what there is then
+					continue
+				}
+				for progress[i] < len(objects) && (i == 0 || random.IntN(3) > 0) {
+					o := objects[progress[i]]
+					r.LearnAt(o.version, o.batch, o.merged, now)
+					progress[i]++
+				}
+			}
+			if random.IntN(4) == 0 {
+				i := random.IntN(3)
+				if i == 2 && step < 300 {
+					i = 0
+				}
+				page := replicas[i].Feed(cursor, now)
+				if len(page.Tokens) > FeedPage {
+					t.Fatalf("a page of %d", len(page.Tokens))
+				}
+				for _, token := range page.Tokens {
+					told[token.ID] = true
+				}
+				cursor = page.Next
+			}
+		}
+		for more := true; more; {
+			page := replicas[0].Feed(cursor, now)
+			for _, token := range page.Tokens {
+				told[token.ID] = true
+			}
+			cursor, more = page.Next, page.More
+		}
+		if len(told) != len(all) {
+			t.Fatalf("seed %d: %d of %d are told", seed, len(told), len(all))
+		}
+		if page := replicas[0].Feed(cursor, now); len(page.Tokens) != 0 || page.Next != cursor {
+			t.Errorf("a reader that has everything is told %d more", len(page.Tokens))
+		}
+	}
+}
+
+func TestAReplicaThatBeganWithASnapshotTellsEverythingAnew(t *testing.T) {
+	var r Revocations
+	r.Learn(RevocationBatch{Tokens: []Revocation{numbered(1, revocationNoon.Add(time.Hour))}}, revocationNoon)
+	r.Resume(100)
+	if page := r.Feed(FeedCursor{version: 50}, revocationNoon); len(page.Tokens) != 1 || page.Next.String() != "100" {
+		t.Errorf("from before: %d tokens, next %s", len(page.Tokens), page.Next)
+	}
+	if page := r.Feed(FeedCursor{version: 100}, revocationNoon); len(page.Tokens) != 0 {
+		t.Errorf("from then on: %d tokens", len(page.Tokens))
+	}
+	r.Rewind(60) // a backup was restored
+	r.LearnAt(61, RevocationBatch{Tokens: []Revocation{numbered(2, revocationNoon.Add(time.Hour))}}, false, revocationNoon)
+	anew := r.Feed(FeedCursor{listing: true}, revocationNoon)
+	if len(anew.Tokens) != 2 || anew.Next.String() != "61" {
+		t.Errorf("read anew: %d tokens, next %s", len(anew.Tokens), anew.Next)
+	}
+	r.LearnAt(62, RevocationBatch{Tokens: []Revocation{numbered(3, revocationNoon.Add(time.Hour))}}, false, revocationNoon)
+	if page := r.Feed(anew.Next, revocationNoon); len(page.Tokens) != 1 {
+		t.Errorf("and on: %d tokens", len(page.Tokens))
+	}
+}

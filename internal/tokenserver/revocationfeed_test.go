@@ -1,0 +1,100 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package tokenserver
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// feed reads a page, which has to be there.
+func (w *world) feed(since string) (feedBody, string) {
+	w.t.Helper()
+	answer := w.do(call{method: http.MethodGet, path: oauth2.RevocationFeedPath + "?since=" + url.QueryEscape(since), basic: stranger})
+	if answer.Code != http.StatusOK {
+		w.t.Fatalf("feed: %d %s", answer.Code, answer.Body)
+	}
+	var body feedBody
+	if err := json.Unmarshal(answer.Body.Bytes(), &body); err != nil {
+		w.t.Fatal(err)
+	}
+	return body, answer.Header().Get("Etag")
+}
+
+func TestWhatIsRevokedIsFoundInTheFeed(t *testing.T) {
+	w := newWorld(t)
+	first, _ := w.feed("")
+	if diff := cmp.Diff(feedBody{Tokens: []feedToken{}, IssuedBefore: []feedEpoch{}, Next: "0"}, first); diff != "" {
+		t.Errorf("nothing was revoked yet (-want +got):\n%s", diff)
+	}
+	id, end := oauth2.RevocationID{7}, w.now.Add(time.Hour)
+	w.dir.revoked.LearnAt(42, oauth2.RevocationBatch{Tokens: []oauth2.Revocation{oauth2.NewRevocation(id, end)}}, false, w.now)
+	w.dir.revoked.Select("one", oauth2.RevocationSelector{Namespace: "shop", IssuedBefore: w.now})
+	w.dir.revoked.Select("two", oauth2.RevocationSelector{ClientID: reporting, IssuedBefore: w.now})
+	w.dir.revoked.Select("old", oauth2.RevocationSelector{ClientID: billing, IssuedBefore: w.now.Add(-oauth2.MaxTokenLifetime)})
+	w.dir.epochs = []oauth2.RevocationSelector{{ClientUID: "uid-of-x", IssuedBefore: w.now}}
+	want := feedBody{
+		Tokens: []feedToken{{id.String(), end.Unix()}},
+		IssuedBefore: []feedEpoch{
+			{ClientUID: "uid-of-x", Before: w.now.Unix()}, {ClientID: reporting, Before: w.now.Unix()}, {Namespace: "shop", Before: w.now.Unix()},
+		},
+		Next: "42",
+	}
+	for _, since := range []string{first.Next, ""} {
+		got, _ := w.feed(since)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("since %q (-want +got):\n%s", since, diff)
+		}
+	}
+	want.Tokens = []feedToken{}
+	later, tag := w.feed("42")
+	if diff := cmp.Diff(want, later); diff != "" {
+		t.Errorf("once all was read (-want +got):\n%s", diff)
+	}
+	for _, known := range []string{tag, "W/" + tag, `"other", ` + tag, "*"} {
+		answer := w.do(call{method: http.MethodGet, path: oauth2.RevocationFeedPath + "?since=42", basic: stranger, header: http.Header{"If-None-Match": {known}}})
+		if answer.Code != http.StatusNotModified || answer.Body.Len() != 0 || answer.Header().Get("Etag") != tag {
+			t.Errorf("If-None-Match %s: %d %s", known, answer.Code, answer.Body)
+		}
+	}
+	if answer := w.do(call{path: oauth2.RevocationFeedPath, body: w.post(stranger) + "&since=42"}); answer.Code != http.StatusOK {
+		t.Errorf("by POST: %d %s", answer.Code, answer.Body)
+	}
+}
+
+func TestTheFeedRefuses(t *testing.T) {
+	w := newWorld(t)
+	for name, c := range map[string]struct {
+		call call
+		want int
+	}{
+		"nobody":                    {call{method: http.MethodGet}, http.StatusUnauthorized},
+		"a suspended client":        {call{method: http.MethodGet, basic: suspended}, http.StatusUnauthorized},
+		"a secret in the URL":       {call{method: http.MethodGet, path: oauth2.RevocationFeedPath + "?" + w.post(stranger)}, http.StatusBadRequest},
+		"a cursor that is none":     {call{method: http.MethodGet, path: oauth2.RevocationFeedPath + "?since=yesterday", basic: stranger}, http.StatusBadRequest},
+		"another tag than the last": {call{method: http.MethodGet, basic: stranger, header: http.Header{"If-None-Match": {`"x"`}}}, http.StatusOK},
+		"DELETE":                    {call{method: http.MethodDelete, basic: stranger}, http.StatusMethodNotAllowed},
+	} {
+		if c.call.path == "" {
+			c.call.path = oauth2.RevocationFeedPath
+		}
+		if answer := w.do(c.call); answer.Code != c.want {
+			t.Errorf("%s: %d %s", name, answer.Code, answer.Body)
+		}
+	}
+	throttled := false
+	for range feedBurst + 1 {
+		throttled = w.do(call{method: http.MethodGet, path: oauth2.RevocationFeedPath, basic: stranger}).Code == http.StatusTooManyRequests
+	}
+	if !throttled {
+		t.Error("a client reads as fast as it likes")
+	}
+}
