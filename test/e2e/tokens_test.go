@@ -349,3 +349,59 @@ func TestBadTokenSpecsAreRefusedAtApply(t *testing.T) {
 		}
 	}
 }
+
+// A renewal costs three writes, and between renewals there are none. Whoever reads the Secret meanwhile finds a good token each time.
+func TestARenewalCostsThreeWritesAndNobodyReadsABadToken(t *testing.T) {
+	c := newClient("legacy")
+	c.Spec.TokenLifetime = "1m" // so that the first renewal comes after 20 to 30 s
+	apply(t, "renewals", c)
+	api := credentials(t, apply(t, "renewals", newClient("api")))
+	tokens := map[string]*v1alpha1.OAuth2Token{}
+	first, records := map[string]string{}, map[string]string{}
+	for _, name := range []string{"a", "b", "c", "d", "e"} {
+		token := newToken("renewals", name, "legacy", v1alpha1.TokenRefreshing)
+		first[name] = minted(t, token)
+		tokens[name] = token
+		records[registration.TokenSecretName(string(token.UID))] = name
+	}
+	began := time.Now()
+	for deadline, renewed := time.Now().Add(40*time.Second), map[string]bool{}; len(renewed) < len(tokens); time.Sleep(200 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("only %v were renewed", renewed)
+		}
+		for name, token := range tokens {
+			value := tokenIn(t, token)
+			if !isActive(t, api, value) {
+				t.Fatalf("a reader of %s finds a token that is refused", name)
+			}
+			if value != first[name] {
+				renewed[name] = true
+			}
+			if !isActive(t, api, first[name]) {
+				t.Fatalf("the first token of %s is refused %s after it was made", name, time.Since(began))
+			}
+		}
+	}
+	writes, renewals := map[string]int{}, map[string]int{}
+	eventually(t, "the audit log has the last of them", func() bool {
+		clear(writes)
+		clear(renewals)
+		for _, write := range writesOfTheManager(t, began) {
+			name := write.Object.Name
+			if record, ours := records[name]; ours {
+				name = record
+			} else if write.Object.Namespace != "renewals" {
+				continue
+			}
+			if writes[name]++; write.Object.Resource == "secrets" && write.Object.Namespace == "renewals" {
+				renewals[name]++
+			}
+		}
+		return len(renewals) == len(tokens) && writes["a"] >= 3
+	})
+	for name := range tokens {
+		if writes[name] > 3*renewals[name] {
+			t.Errorf("%d renewals of %s cost %d writes", renewals[name], name, writes[name])
+		}
+	}
+}
