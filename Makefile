@@ -41,6 +41,10 @@ run: ## Start everything on this machine and fetch a token; Ctrl-C ends it. ARGS
 UNIT_PACKAGES = $(shell go list -f '{{.ImportPath}} {{.Imports}} {{.TestImports}} {{.XTestImports}}' ./... \
 	| grep -v '/test/controlplane' | cut -d' ' -f1)
 
+# Tests of what happens within fractions of a second under load have the machine to themselves.
+MODULE         = github.com/hallpass-dev/hallpass
+TIMED_PACKAGES = $(addprefix $(MODULE)/test/,alive faults revocation robustness usage)
+
 .PHONY: test
 test: race-note ## Run every test: the core, the reconcilers on a real API server, and the whole journey
 	@echo "--- the control plane"
@@ -50,7 +54,9 @@ test: race-note ## Run every test: the core, the reconcilers on a real API serve
 	@echo "--- the proxies"
 	@hack/test-tools.sh || echo "they could not be installed"
 	@echo "--- tests (the first run compiles for a few minutes before the first line)"
-	@go test $(RACE) -timeout 20m ./...
+	@go test $(RACE) -timeout 20m $(filter-out $(TIMED_PACKAGES),$(shell go list ./...))
+	@echo "--- tests that have the machine to themselves"
+	@go test $(RACE) -timeout 20m -p 1 $(TIMED_PACKAGES)
 
 .PHONY: test-unit
 test-unit: race-note ## Run the tests that need no control plane
