@@ -62,7 +62,7 @@ func TestTheFeedTellsEverythingAtWhateverReplica(t *testing.T) {
 		cursor := FeedCursor{listing: true}
 		made := 0
 		for step := range 400 {
-			next := object{version: uint64(10 * (step + 1))} //nolint:gosec // small
+			next := object{version: uint64(10 * (step + 1))}
 			if random.IntN(20) == 0 && len(objects) > 3 {
 				next.merged = true
 				for _, o := range objects[len(objects)-3:] {

@@ -92,7 +92,10 @@ func (s *Server) feedPage(at oauth2.FeedCursor) feedBody {
 		}
 	}
 	slices.SortFunc(body.IssuedBefore, func(a, b feedEpoch) int {
-		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.ClientID, b.ClientID), cmp.Compare(a.ClientUID, b.ClientUID), cmp.Compare(a.Before, b.Before))
+		return cmp.Or(
+			cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.ClientID, b.ClientID), cmp.Compare(a.ClientUID, b.ClientUID),
+			cmp.Compare(a.Before, b.Before),
+		)
 	})
 	return body
 }

@@ -26,7 +26,7 @@ func (w *world) feed(since string) (feedBody, string) {
 	if err := json.Unmarshal(answer.Body.Bytes(), &body); err != nil {
 		w.t.Fatal(err)
 	}
-	return body, answer.Header().Get("Etag")
+	return body, answer.Header().Get("ETag")
 }
 
 func TestWhatIsRevokedIsFoundInTheFeed(t *testing.T) {
@@ -61,7 +61,7 @@ func TestWhatIsRevokedIsFoundInTheFeed(t *testing.T) {
 	}
 	for _, known := range []string{tag, "W/" + tag, `"other", ` + tag, "*"} {
 		answer := w.do(call{method: http.MethodGet, path: oauth2.RevocationFeedPath + "?since=42", basic: stranger, header: http.Header{"If-None-Match": {known}}})
-		if answer.Code != http.StatusNotModified || answer.Body.Len() != 0 || answer.Header().Get("Etag") != tag {
+		if answer.Code != http.StatusNotModified || answer.Body.Len() != 0 || answer.Header().Get("ETag") != tag {
 			t.Errorf("If-None-Match %s: %d %s", known, answer.Code, answer.Body)
 		}
 	}

@@ -29,6 +29,7 @@ import (
 // Directory is where the token server learns of clients, resources and keys.
 type Directory interface {
 	oauth2.Resources
+	TakenBack
 
 	// Record and Ring answer from memory, at once.
 	Record(clientID string) oauth2.Record
@@ -44,15 +45,18 @@ type Directory interface {
 	LookUpMinted(ctx context.Context, opaqueID string) (oauth2.MintedRecord, error)
 	// Scopes are the names of the scopes of all resources.
 	Scopes() []string
-	// Revocations are what was taken back, as far as memory knows.
-	Revocations() *oauth2.Revocations
-	// ClientEpochs are the instants before which clients take their own tokens back.
-	ClientEpochs() []oauth2.RevocationSelector
 }
 
 // Usage remembers who used what last. It is told of every decision, so it must return at once.
 type Usage interface {
 	Note(use oauth2.Use)
+}
+
+// TakenBack is what was taken back, as far as memory knows.
+type TakenBack interface {
+	Revocations() *oauth2.Revocations
+	// ClientEpochs are the instants before which clients take their own tokens back.
+	ClientEpochs() []oauth2.RevocationSelector
 }
 
 // Config is what a Server needs.
