@@ -16,10 +16,11 @@ RACE := $(if $(shell command -v $${CC:-gcc} || command -v clang),-race)
 TOOLS_KEY := $(shell { go env GOVERSION; cat hack/tools/go.mod hack/tools/go.sum; } | cksum | cut -d' ' -f1)
 TOOLS     := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hallpass/tools/$(TOOLS_KEY)
 
-# Tools whose dependencies do not go with those of others have a module of their own: hack/helm, hack/kube-score.
+# Tools whose dependencies do not go with those of others have a module of their own: hack/helm, hack/kube-score, hack/promtool.
 tool_of     = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hallpass/tools/$(shell { go env GOVERSION; cat hack/$1/go.mod hack/$1/go.sum; } | cksum | cut -d' ' -f1)/$1
 HELM       := $(call tool_of,helm)
 KUBE_SCORE := $(call tool_of,kube-score)
+PROMTOOL   := $(call tool_of,promtool)
 
 CONTROLLER_GEN := $(TOOLS)/controller-gen
 GOLANGCI_LINT  := $(TOOLS)/golangci-lint
@@ -98,6 +99,10 @@ battery: ## Send 1,000,000 forged tokens and as many malformed requests
 .PHONY: kube-score
 kube-score: $(KUBE_SCORE) $(HELM) ## Let kube-score judge what the chart installs
 	@hack/kube-score.sh $(KUBE_SCORE) $(HELM)
+
+.PHONY: alerts
+alerts: $(PROMTOOL) ## Run the tests of the alert rules
+	@cd config/monitoring && $(PROMTOOL) check rules alerts.yaml && $(PROMTOOL) test rules alerts_test.yaml
 
 .PHONY: helm
 helm: $(HELM) ## Build helm, once for this machine, and print where it is
@@ -218,6 +223,11 @@ $(KUBE_SCORE):
 	@echo "building kube-score of hack/kube-score, once for this machine" >&2
 	@mkdir -p $(@D)
 	@cd hack/kube-score && CGO_ENABLED=0 GOFLAGS= go build -trimpath -ldflags='-s -w' -o $@.$$$$ github.com/zegl/kube-score/cmd/kube-score && mv $@.$$$$ $@
+
+$(PROMTOOL):
+	@echo "building promtool of hack/promtool, once for this machine; this takes some minutes" >&2
+	@mkdir -p $(@D)
+	@cd hack/promtool && CGO_ENABLED=0 GOFLAGS= go build -trimpath -ldflags='-s -w' -o $@.$$$$ github.com/prometheus/prometheus/cmd/promtool && mv $@.$$$$ $@
 
 $(TOOLS)/%:
 	@echo "building $* of hack/tools, once for this machine$(NOTE)"

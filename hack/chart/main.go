@@ -33,6 +33,9 @@ func run(from, to string) error {
 	if err := writeNamespacedRoles(from); err != nil {
 		return err
 	}
+	if err := writeAlertRules(from); err != nil {
+		return err
+	}
 	all := slices.Clone(templates)
 	kinds, err := customResources(from)
 	if err != nil {

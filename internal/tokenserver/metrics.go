@@ -56,6 +56,9 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	}
 	registry.MustRegister(m.requests, m.duration, m.reviews, m.staleUses)
 	m.revocationMetrics = newRevocationMetrics(registry)
+	for _, verdict := range []oauth2.Verdict{oauth2.Undecided, oauth2.Honoured, oauth2.Dishonoured, oauth2.Unreachable} {
+		m.reviews.WithLabelValues(verdict.String()) // there from the start, so that the first one is an increase
+	}
 	m.common = map[string]commonSeries{}
 	for _, endpoint := range endpoints {
 		m.common[endpoint] = commonSeries{m.requests.WithLabelValues(endpoint, strconv.Itoa(http.StatusOK), ""), m.duration.WithLabelValues(endpoint)}

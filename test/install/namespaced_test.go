@@ -24,41 +24,44 @@ import (
 	"github.com/hallpass-dev/hallpass/test/installation"
 )
 
-// narrow is an installation for the namespaces shop and orders, on a cluster that has another one.
-type narrow struct {
+// operated is a cluster on which both processes run.
+type operated struct {
 	*cluster
 
 	hallpass *installation.Running
 	objects  client.Client
 }
 
-func startNarrow(t *testing.T) *narrow {
+func startNarrow(t *testing.T) *operated {
 	t.Helper()
-	n := &narrow{cluster: start(t)}
+	n := &operated{cluster: start(t)}
 	for _, namespace := range []string{"shop", "orders", "elsewhere"} {
 		n.restrict(t, namespace)
 	}
-	var err error
-	n.hallpass, err = installation.Run(t.Context(), n.ControlPlane, root, installation.Options{
-		Kustomization: "test/install/testdata/namespaced", Namespaces: []string{"shop", "orders"},
-	})
-	must(t, err)
+	n.start(t, installation.Options{Kustomization: "test/install/testdata/namespaced", Namespaces: []string{"shop", "orders"}})
 	t.Cleanup(func() { must(t, n.hallpass.Stop()) })
+	return n
+}
+
+func (n *operated) start(t *testing.T, options installation.Options) {
+	t.Helper()
+	var err error
+	n.hallpass, err = installation.Run(t.Context(), n.ControlPlane, root, options)
+	must(t, err)
 	scheme := runtime.NewScheme()
 	must(t, clientgoscheme.AddToScheme(scheme))
 	must(t, v1alpha1.AddToScheme(scheme))
 	n.objects, err = client.New(n.AdminConfig(), client.Options{Scheme: scheme})
 	must(t, err)
-	return n
 }
 
-func (n *narrow) create(t *testing.T, o client.Object) {
+func (n *operated) create(t *testing.T, o client.Object) {
 	t.Helper()
 	must(t, n.objects.Create(t.Context(), o))
 }
 
 // await waits until an object has a condition for a reason.
-func (n *narrow) await(t *testing.T, o client.Object, kind, reason string) {
+func (n *operated) await(t *testing.T, o client.Object, kind, reason string) {
 	t.Helper()
 	var found *metav1.Condition
 	eventually(t, func() bool {
@@ -81,7 +84,7 @@ func describe(c *metav1.Condition) string {
 }
 
 // token asks for one with what is in the client's Secret.
-func (n *narrow) token(t *testing.T, namespace, name string, form url.Values) (status int) {
+func (n *operated) token(t *testing.T, namespace, name string, form url.Values) (status int) {
 	t.Helper()
 	var secret corev1.Secret
 	must(t, n.objects.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, &secret))

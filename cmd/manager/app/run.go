@@ -9,11 +9,13 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
@@ -27,9 +29,11 @@ import (
 	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/inventory"
 	"github.com/hallpass-dev/hallpass/internal/controller/oauth2client"
 	"github.com/hallpass-dev/hallpass/internal/controller/oauth2policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/oauth2resource"
@@ -96,6 +100,9 @@ func Run(ctx context.Context, o Options) error {
 	if err := addControllers(ctx, mgr, o); err != nil {
 		return err
 	}
+	if err := observe(mgr); err != nil {
+		return err
+	}
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return fmt.Errorf("add the health check: %w", err)
 	}
@@ -104,6 +111,17 @@ func Run(ctx context.Context, o Options) error {
 	}
 	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("run the controllers: %w", err)
+	}
+	return nil
+}
+
+// observe adds our own metrics to those of the controllers. They are of the process: where several managers run in one, as in tests,
+// the first one's count.
+func observe(mgr ctrl.Manager) error {
+	err := metrics.Registry.Register(inventory.New(mgr.GetClient(), clock.RealClock{}))
+	var already prometheus.AlreadyRegisteredError
+	if err != nil && !errors.As(err, &already) {
+		return fmt.Errorf("add metrics: %w", err)
 	}
 	return nil
 }

@@ -72,6 +72,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	registry.MustRegister(newKeyMetrics(dir.Ring, time.Now))
 	observeBuild(registry, o.Version)
 	secured, err := security(o)
 	if err != nil {

@@ -1,0 +1,116 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package inventory tells Prometheus of the clients and credentials that there are: how many, how old, and when the next one is
+// due. It counts what the manager's cache holds when it is asked, names no client, and writes nothing.
+package inventory
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+)
+
+const (
+	day = 24 * time.Hour
+	// readLimit bounds how long a scrape waits for the cache.
+	readLimit = 5 * time.Second
+)
+
+// ages are the bounds of the ages that are counted: a day, a week, a month, a quarter, half a year, a year.
+var ages = []time.Duration{day, 7 * day, 30 * day, 90 * day, 180 * day, 365 * day} //nolint:gochecknoglobals // a constant list
+
+// Collector is a prometheus.Collector.
+type Collector struct {
+	// Client reads from the cache.
+	Client client.Reader
+	Clock  clock.PassiveClock
+
+	clients, age, next *prometheus.Desc
+}
+
+// New makes a collector to be registered.
+func New(reader client.Reader, now clock.PassiveClock) *Collector {
+	return &Collector{
+		Client: reader, Clock: now,
+		clients: prometheus.NewDesc("hallpass_clients", "OAuth2Clients by whether the token endpoint honours them, and why.", []string{"ready", "reason"}, nil),
+		age:     prometheus.NewDesc("hallpass_credential_age_seconds", "Age of the client secrets that are accepted now.", nil, nil),
+		next: prometheus.NewDesc("hallpass_credential_next_rotation_timestamp_seconds",
+			"When the next rotation of a client secret is due; 0 where none is planned.", nil, nil),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *Collector) Describe(descriptions chan<- *prometheus.Desc) {
+	for _, description := range []*prometheus.Desc{c.clients, c.age, c.next} {
+		descriptions <- description
+	}
+}
+
+// Collect implements prometheus.Collector. The objects are the cache's own and are only read.
+func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), readLimit)
+	defer cancel()
+	var list v1alpha1.OAuth2ClientList
+	if err := c.Client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		metrics <- prometheus.NewInvalidMetric(c.clients, err)
+		return
+	}
+	t := tally{now: c.Clock.Now(), clients: map[[2]string]int{}, buckets: map[float64]uint64{}}
+	for _, bound := range ages {
+		t.buckets[bound.Seconds()] = 0
+	}
+	for i := range list.Items {
+		t.add(&list.Items[i])
+	}
+	for labels, count := range t.clients {
+		metrics <- prometheus.MustNewConstMetric(c.clients, prometheus.GaugeValue, float64(count), labels[0], labels[1])
+	}
+	metrics <- prometheus.MustNewConstHistogram(c.age, t.credentials, t.ageSum, t.buckets)
+	next := 0.0
+	if !t.next.IsZero() {
+		next = float64(t.next.Unix())
+	}
+	metrics <- prometheus.MustNewConstMetric(c.next, prometheus.GaugeValue, next)
+}
+
+// tally is what was counted so far.
+type tally struct {
+	now         time.Time
+	clients     map[[2]string]int
+	credentials uint64
+	ageSum      float64
+	buckets     map[float64]uint64
+	next        time.Time
+}
+
+func (t *tally) add(c *v1alpha1.OAuth2Client) {
+	ready, reason := string(metav1.ConditionUnknown), ""
+	if condition := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionReady); condition != nil {
+		ready, reason = string(condition.Status), condition.Reason
+	}
+	t.clients[[2]string{ready, reason}]++
+	for _, credential := range c.Status.Credentials {
+		if end := credential.ExpiresAt.Time; !end.IsZero() && !t.now.Before(end) {
+			continue
+		}
+		age := t.now.Sub(credential.CreatedAt.Time)
+		t.credentials++
+		t.ageSum += age.Seconds()
+		for _, bound := range ages {
+			if age <= bound {
+				t.buckets[bound.Seconds()]++
+			}
+		}
+	}
+	if due := c.Status.Rotation.NextAt.Time; !due.IsZero() && (t.next.IsZero() || due.Before(t.next)) {
+		t.next = due
+	}
+}
