@@ -72,8 +72,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	registry.MustRegister(newKeyMetrics(dir.Ring, time.Now))
-	observeBuild(registry, o.Version)
+	observe(registry, dir, o.Version)
 	secured, err := security(o)
 	if err != nil {
 		return err
@@ -181,8 +180,17 @@ var liveHeap = regexp.MustCompile("^/gc/heap/live:bytes$")
 // newRegistry has what every Go process tells of itself.
 func newRegistry() *prometheus.Registry {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{Matcher: liveHeap})), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(
+		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{Matcher: liveHeap})),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
 	return registry
+}
+
+// observe adds what is known of the keys and of the build.
+func observe(registry *prometheus.Registry, dir *directory.Directory, version string) {
+	registry.MustRegister(newKeyMetrics(dir.Ring, time.Now))
+	observeBuild(registry, version)
 }
 
 // warn says at every start which settings give up safety for callers of old.

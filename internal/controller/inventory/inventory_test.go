@@ -5,6 +5,7 @@ package inventory_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +27,11 @@ type fixed struct {
 }
 
 func (f fixed) List(_ context.Context, into client.ObjectList, _ ...client.ListOption) error {
-	into.(*v1alpha1.OAuth2ClientList).Items = f.clients //nolint:forcetypeassert // nothing else is listed
+	list, ok := into.(*v1alpha1.OAuth2ClientList)
+	if !ok {
+		return fmt.Errorf("%T is listed", into)
+	}
+	list.Items = f.clients
 	return nil
 }
 
