@@ -177,31 +177,6 @@ func (cp *ControlPlane) StartEtcd(ctx context.Context) error {
 // errors. What was written is kept: the system has it, though not on disk.
 func (cp *ControlPlane) StopEtcd() error { return cp.etcd.Kill() }
 
-// Backup copies what etcd holds into a directory that must not be there, with everything else running on afterwards.
-func (cp *ControlPlane) Backup(ctx context.Context, dir string) error {
-	if err := cp.StopEtcd(); err != nil {
-		return err
-	}
-	if err := os.CopyFS(dir, os.DirFS(cp.path("etcd"))); err != nil {
-		return fmt.Errorf("back up etcd: %w", err)
-	}
-	return cp.StartEtcd(ctx)
-}
-
-// Restore puts a backup in the place of what etcd holds, and starts the API server anew with it, as a restore of etcd wants.
-func (cp *ControlPlane) Restore(ctx context.Context, dir string) error {
-	if err := errors.Join(cp.StopAPIServer(), cp.StopEtcd(), os.RemoveAll(cp.path("etcd"))); err != nil {
-		return fmt.Errorf("put a backup in place: %w", err)
-	}
-	if err := os.CopyFS(cp.path("etcd"), os.DirFS(dir)); err != nil {
-		return fmt.Errorf("put a backup in place: %w", err)
-	}
-	if err := cp.startEtcd(); err != nil {
-		return err
-	}
-	return cp.StartAPIServer(ctx)
-}
-
 // StartAPIServer starts the API server, on the port that it had before, and waits until it is ready.
 func (cp *ControlPlane) StartAPIServer(ctx context.Context) (err error) {
 	flags := slices.Clone(cp.flags)
