@@ -50,8 +50,11 @@ func TestTheManagersAccountWritesWhatIsItsOwnAndNothingElse(t *testing.T) {
 	must(t, cluster.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: outside}}))
 	unlabelled := secretAs(outside, "unlabelled", users, nil)
 	unlabelled.Annotations = map[string]string{v1alpha1.AnnotationClient: "gone"}
+	// Keys whose deletion an administrator has allowed, so that nothing but the manager's own policy refuses it.
+	keys := secretAs(registry, "admission-keys", registration.KeysSecretType, ourLabels())
+	keys.Annotations = map[string]string{v1alpha1.AnnotationAllowDeletion: "true"}
 	for _, there := range []client.Object{
-		secretAs(outside, "mine", users, ourLabels()), unlabelled, secretAs(outside, "homemade", users, nil),
+		keys, secretAs(outside, "mine", users, ourLabels()), unlabelled, secretAs(outside, "homemade", users, nil),
 		secretAs(outside, "theirs", opaque, nil), secretAs(outside, "disguised", opaque, ourLabels()),
 		configMapAs(outside, "mine", map[string]string{v1alpha1.LabelClientConfig: "true"}), configMapAs(outside, "theirs", nil),
 		secretAs(registry, "admission-stranger", opaque, nil), secretAs(system, "admission-password", opaque, nil),
@@ -103,7 +106,7 @@ func TestTheManagersAccountWritesWhatIsItsOwnAndNothingElse(t *testing.T) {
 		"a user's Secret is created in the registry":      {create(secretAs(registry, "new", users, ourLabels())), "hallpass-manager-secrets"},
 		"an Opaque Secret is created in the registry":     {create(secretAs(registry, "new", opaque, ourLabels())), "hallpass-manager-secrets"},
 		"what lies in the way in the registry is deleted": {remove(secretAs(registry, "admission-stranger", "", nil)), ""},
-		"the signing keys are deleted":                    {remove(secretAs(registry, registration.KeysSecretName, "", nil)), "hallpass-manager-secrets"},
+		"the signing keys are deleted":                    {remove(secretAs(registry, "admission-keys", "", nil)), "hallpass-manager-secrets"},
 
 		"a certificate is created beside the processes":     {create(secretAs(system, "new", corev1.SecretTypeTLS, ourLabels())), ""},
 		"an Opaque Secret is created beside the processes":  {create(secretAs(system, "new", opaque, ourLabels())), "hallpass-manager-secrets"},
