@@ -37,7 +37,7 @@ const (
 
 const (
 	pollInterval = 50 * time.Millisecond
-	waitLimit    = time.Minute
+	waitLimit    = 3 * time.Minute
 )
 
 // Apply applies a kustomization below the root of the repository, such as config/default, as an administrator would.
@@ -96,7 +96,7 @@ func WriteCertificate(ctx context.Context, client kubernetes.Interface, dir stri
 	return files, err
 }
 
-// Wait asks until the answer is yes, for a minute at most.
+// Wait asks until the answer is yes, for three minutes at most: of a watch that is quiet a process hears about once in one.
 func Wait(ctx context.Context, what string, done func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, waitLimit)
 	defer cancel()
