@@ -142,24 +142,7 @@ func (c *call) get(path string) string {
 // do sends a request and wants 200. It never sends one again by itself; net/http does so where it knows that the server has not
 // begun with it, as every client library does.
 func (c *call) do(method, path string, form url.Values, bearer string) (string, error) {
-	if c.client == nil {
-		c.client = c.connect()
-	}
-	var body io.Reader = http.NoBody
-	if form != nil {
-		body = strings.NewReader(form.Encode())
-	}
-	request, err := http.NewRequest(method, "https://localhost"+path, body) //nolint:noctx // the client has a time limit
-	if err != nil {
-		return "", err
-	}
-	if form != nil {
-		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
-	if bearer != "" {
-		request.Header.Set("Authorization", "Bearer "+bearer)
-	}
-	answer, err := c.client.Do(request)
+	answer, err := c.send(method, path, form, bearer)
 	if c.way.anew {
 		defer c.close()
 	}
@@ -175,6 +158,36 @@ func (c *call) do(method, path string, form url.Values, bearer string) (string, 
 		return "", fmt.Errorf("%s %s by %+v was answered by %s", method, path, c.way, answer.Proto)
 	}
 	return string(content), nil
+}
+
+// answer sends a form and takes whatever the answer is.
+func (c *call) answer(method, path string, form url.Values) (int, http.Header, error) {
+	answer, err := c.send(method, path, form, "")
+	if err != nil {
+		return 0, nil, err
+	}
+	return answer.StatusCode, answer.Header, answer.Body.Close()
+}
+
+func (c *call) send(method, path string, form url.Values, bearer string) (*http.Response, error) {
+	if c.client == nil {
+		c.client = c.connect()
+	}
+	var body io.Reader = http.NoBody
+	if form != nil {
+		body = strings.NewReader(form.Encode())
+	}
+	request, err := http.NewRequest(method, "https://localhost"+path, body) //nolint:noctx // the client has a time limit
+	if err != nil {
+		return nil, err
+	}
+	if form != nil {
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if bearer != "" {
+		request.Header.Set("Authorization", "Bearer "+bearer)
+	}
+	return c.client.Do(request)
 }
 
 func (c *call) connect() *http.Client {

@@ -7,6 +7,8 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -47,7 +49,7 @@ func TestTheAPIServerIsAway(t *testing.T) {
 	began := time.Now()
 	pauseBetween := 2 * time.Millisecond
 	if outage > time.Minute {
-		pauseBetween = 50 * time.Millisecond // an hour needs no more
+		pauseBetween = 100 * time.Millisecond // an hour needs no more
 	}
 	load := startLoad(t, steady.address, 1, pauseBetween, trusted(t))
 
@@ -67,6 +69,10 @@ func TestTheAPIServerIsAway(t *testing.T) {
 		t.Errorf("after the start tokens are signed by %s", got)
 	}
 	second := startLoad(t, killed.address, 1, pauseBetween, trusted(t))
+
+	for _, r := range []*replica{steady, killed} {
+		cannotRevoke(t, r)
+	}
 
 	pause(t.Context(), time.Until(due)+time.Second)
 	for name, r := range map[string]*replica{"the replica that went on": steady, "the one that was killed": killed} {
@@ -90,6 +96,21 @@ func TestTheAPIServerIsAway(t *testing.T) {
 		eventually(t, "the replica hears from the API server again", func() bool {
 			return r.metric(t, "hallpass_apiserver_silence_seconds") < time.Since(began).Seconds()-1 && r.metric(t, "hallpass_snapshot_serving") == 0
 		})
+	}
+}
+
+// cannotRevoke shows that a replica does not say that a token is revoked which it cannot tell the others, and when to ask again.
+func cannotRevoke(t *testing.T, r *replica) {
+	t.Helper()
+	c := newCall(t, r.address)
+	token, err := c.token(callers[0])
+	must(t, err)
+	status, header, err := c.answer(http.MethodPost, oauth2.RevocationPath, url.Values{
+		"token": {token}, "client_id": {callers[0].id}, "client_secret": {callers[0].secret},
+	})
+	must(t, err)
+	if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" {
+		t.Errorf("a token is revoked while the API server is away: %d, Retry-After %q", status, header.Get("Retry-After"))
 	}
 }
 
