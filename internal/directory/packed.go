@@ -166,7 +166,9 @@ func (p packed) unpack() (*oauth2.Client, bool) {
 	if namespace < 0 || namespace >= int64(len(full)) {
 		return &oauth2.Client{}, false
 	}
-	c := &oauth2.Client{ID: full, Namespace: full[:namespace], Name: full[namespace+1:]}
+	var whole unpacked
+	c := &whole.client
+	c.ID, c.Namespace, c.Name = full, full[:namespace], full[namespace+1:]
 	c.Suspended, c.Refused = flags&flagSuspended != 0, flags&flagRefused != 0
 	if flags&idIsName == 0 {
 		c.ID = u.text()
@@ -178,17 +180,32 @@ func (p packed) unpack() (*oauth2.Client, bool) {
 	}
 	c.Algorithm = jws.Algorithm(u.text())
 	c.TokenLifetime = time.Duration(u.number()) * time.Second
-	c.Scopes = u.texts()
+	c.Scopes = u.texts(whole.scopes[:0])
 	if n := u.count(); n > 0 {
-		c.Verifiers = make([]oauth2.Verifier, n)
-		for i := range c.Verifiers {
-			c.Verifiers[i] = u.verifier()
+		c.Verifiers = roomFor(n, whole.verifiers[:0])
+		for range n {
+			c.Verifiers = append(c.Verifiers, u.verifier())
 		}
 	}
 	if flags&flagResources != 0 {
 		u.resources(c)
 	}
 	return c, !u.failed && u.rest == ""
+}
+
+// unpacked is a client and what most clients have, in one piece of memory: each request unpacks one.
+type unpacked struct {
+	client    oauth2.Client
+	verifiers [1]oauth2.Verifier
+	scopes    [4]string
+}
+
+// roomFor is an empty list for n values, in the room that there is if they fit.
+func roomFor[T any](n int64, room []T) []T {
+	if n > int64(cap(room)) {
+		return make([]T, 0, n)
+	}
+	return room[:0:n]
 }
 
 // unpacker reads what packer wrote. It fails, and reads nothing but zeros from then on, where that is cut short or nonsense.
@@ -222,20 +239,21 @@ func (u *unpacker) resources(c *oauth2.Client) {
 		c.Access = make([]oauth2.Access, n)
 		for i := range c.Access {
 			c.Access[i].Resource = oauth2.ObjectName{Namespace: u.text(), Name: u.text()}
-			c.Access[i].Scopes = u.texts()
+			c.Access[i].Scopes = u.texts(nil)
 		}
 	}
 	c.DefaultResource = oauth2.ObjectName{Namespace: u.text(), Name: u.text()}
 }
 
-func (u *unpacker) texts() []string {
+// texts reads a list of texts, into the room that there is if they fit.
+func (u *unpacker) texts(room []string) []string {
 	n := u.count()
 	if n == 0 {
 		return nil
 	}
-	list := make([]string, n)
-	for i := range list {
-		list[i] = u.text()
+	list := roomFor(n, room)
+	for range n {
+		list = append(list, u.text())
 	}
 	return list
 }
@@ -258,6 +276,11 @@ func (u *unpacker) byte() byte {
 }
 
 func (u *unpacker) number() int64 {
+	if u.rest != "" && u.rest[0] < 0x80 { // most are lengths, and short
+		n := int64(u.rest[0]>>1) ^ -int64(u.rest[0]&1)
+		u.rest = u.rest[1:]
+		return n
+	}
 	var buffer [binary.MaxVarintLen64]byte
 	n, size := binary.Varint(buffer[:copy(buffer[:], u.rest)])
 	if size <= 0 {
@@ -332,18 +355,14 @@ func parseUUID(s string) (raw [16]byte, ok bool) {
 
 // formatUUID writes it so; what has not its length becomes something else, and never a UUID of anybody.
 func formatUUID(raw string) string {
-	var text [uuidLength]byte
 	var whole [16]byte
 	copy(whole[:], raw)
-	digits := hex.AppendEncode(make([]byte, 0, 2*len(whole)), whole[:])
-	at := 0
-	for i, part := range [...]int{8, 4, 4, 4, 12} {
-		if i > 0 {
-			text[at] = '-'
-			at++
-		}
-		at += copy(text[at:], digits[:part])
-		digits = digits[part:]
-	}
+	var text [uuidLength]byte
+	hex.Encode(text[0:], whole[:4])
+	hex.Encode(text[9:], whole[4:6])
+	hex.Encode(text[14:], whole[6:8])
+	hex.Encode(text[19:], whole[8:10])
+	hex.Encode(text[24:], whole[10:])
+	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
 	return string(text[:])
 }

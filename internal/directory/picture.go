@@ -101,7 +101,7 @@ func readPicture(document string) (*picture, error) {
 			return nil, fmt.Errorf("%w: %q where %s should be", errPicture, name, s.name)
 		}
 		for range u.count() {
-			record := u.texts()
+			record := u.texts(nil)
 			if u.failed {
 				break
 			}

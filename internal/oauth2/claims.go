@@ -67,8 +67,8 @@ func CheckCustomClaims(claims []Claim) error {
 	return nil
 }
 
-// AppendClaims adds custom claims to a JSON object that has members, none of theirs among them.
-func AppendClaims(object []byte, claims []Claim) ([]byte, error) {
+// appendClaims adds custom claims to a JSON object that has members, none of theirs among them.
+func appendClaims(object []byte, claims []Claim) ([]byte, error) {
 	if len(claims) == 0 {
 		return object, nil
 	}

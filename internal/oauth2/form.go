@@ -91,7 +91,10 @@ func (f Form) has(name string) bool {
 var errNotUTF8 = errors.New("not UTF-8")
 
 func unescape(s string) (string, error) {
-	decoded, err := url.QueryUnescape(s)
+	decoded, err := s, error(nil)
+	if strings.IndexByte(s, '%') >= 0 || strings.IndexByte(s, '+') >= 0 {
+		decoded, err = url.QueryUnescape(s)
+	}
 	if err == nil && !utf8.ValidString(decoded) {
 		err = errNotUTF8
 	}

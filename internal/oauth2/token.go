@@ -5,11 +5,9 @@ package oauth2
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/jws"
@@ -41,20 +39,6 @@ type Claims struct {
 	Custom []Claim
 }
 
-// wireClaims is the payload of an access token.
-type wireClaims struct {
-	Issuer    string `json:"iss"`
-	Subject   string `json:"sub"`
-	Audience  string `json:"aud"`
-	ClientID  string `json:"client_id"`
-	ClientUID string `json:"client_uid"`
-	Scope     string `json:"scope,omitempty"`
-	ID        string `json:"jti"`
-	IssuedAt  int64  `json:"iat"`
-	ExpiresAt int64  `json:"exp"`
-	TokenUID  string `json:"token_uid,omitempty"`
-}
-
 // Token is an access token that was just issued, and what Verify would read of it.
 type Token struct {
 	Verified
@@ -82,16 +66,8 @@ func (i Issuer) Issue(client *Client, grant Grant, key *keyring.SigningKey, now 
 		TokenUID:  grant.TokenUID,
 		Custom:    client.Claims,
 	}
-	payload, err := json.Marshal(wireClaims{
-		Issuer: claims.Issuer, Subject: claims.Subject, Audience: claims.Audience,
-		ClientID: claims.ClientID, ClientUID: claims.ClientUID, Scope: strings.Join(claims.Scopes, " "),
-		ID: claims.ID, IssuedAt: claims.IssuedAt.Unix(), ExpiresAt: claims.ExpiresAt.Unix(),
-		TokenUID: claims.TokenUID,
-	})
+	payload, err := claims.payload()
 	if err != nil {
-		return Token{}, fmt.Errorf("encode claims: %w", err)
-	}
-	if payload, err = AppendClaims(payload, claims.Custom); err != nil {
 		return Token{}, err
 	}
 	signed, err := key.Sign(TokenType, payload)

@@ -79,7 +79,7 @@ func (s *Server) ExtAuthz(ctx context.Context, a Attempt, from Origin) Decision 
 	} else {
 		w.status = respond(w, answer{body: rawJSON(nil), header: said.identity})
 	}
-	s.record(ctx, e, w.status)
+	s.record(e, w.status)
 	endSpan(span, e, w.status)
 	d := Decision{Status: w.status, Header: w.header, Body: w.body}
 	if err == nil {

@@ -71,7 +71,7 @@ type commits struct {
 
 func newCommits(config Config) *commits {
 	return &commits{
-		journal: config.Journal, metrics: config.Metrics, log: config.Audit, now: config.Now, wake: make(chan struct{}, 1),
+		journal: config.Journal, metrics: config.Metrics, log: config.Log, now: config.Now, wake: make(chan struct{}, 1),
 	}
 }
 

@@ -4,14 +4,12 @@
 package tokenserver
 
 import (
-	"context"
 	"crypto/rand"
-	"log/slog"
-	"net"
 	"net/netip"
 	"strings"
 	"time"
 
+	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -59,24 +57,30 @@ func (s *Server) newEvent(endpoint, remoteAddr, requestID string, forwarded []st
 }
 
 // record writes the audit line and counts. Keys and metadata are public and asked for all the time: they are only counted.
-func (s *Server) record(ctx context.Context, e *event, status int) {
+func (s *Server) record(e *event, status int) {
 	now := s.Now()
 	s.Metrics.observe(e, status, now.Sub(e.started))
 	s.noteUse(e, now)
 	if e.reason == "" && (e.endpoint == endpointKeys || e.endpoint == endpointMetadata) {
 		return
 	}
-	fields := e.fields()
-	attributes := make([]slog.Attr, 0, 5+len(fields))
-	attributes = append(attributes,
-		slog.String("request_id", e.requestID), slog.String("endpoint", e.endpoint), slog.String("outcome", e.outcome()),
-		slog.Int("status", status), slog.String("source", e.source))
-	for _, field := range fields {
+	_, _ = s.Audit.Write(e.line(now, status)) // there is nobody to tell
+}
+
+// usualLine is about what an audit line takes.
+const usualLine = 768
+
+// line is the audit line.
+func (e *event) line(now time.Time, status int) []byte {
+	line := jws.NewObjectBuilder(usualLine).Time("time", now).Text("level", "INFO").Text("msg", "decision").
+		Text("request_id", e.requestID).Text("endpoint", e.endpoint).Text("outcome", e.outcome()).
+		Number("status", int64(status)).Text("source", e.source)
+	for _, field := range e.fields() {
 		if field.value != "" {
-			attributes = append(attributes, slog.String(field.name, field.value))
+			line.Text(field.name, field.value)
 		}
 	}
-	s.Audit.LogAttrs(ctx, slog.LevelInfo, "decision", attributes...)
+	return append(line.End(), '\n')
 }
 
 // field is one thing to tell of a request.
@@ -128,15 +132,11 @@ func callerID(id string) string {
 
 // sourceOf is the address that a request comes from, without its port.
 func sourceOf(remoteAddr string) string {
-	host, _, err := net.SplitHostPort(remoteAddr)
+	address, err := netip.ParseAddrPort(remoteAddr)
 	if err != nil {
 		return ""
 	}
-	address, err := netip.ParseAddr(host)
-	if err != nil {
-		return ""
-	}
-	return written(address)
+	return written(address.Addr())
 }
 
 // written is how an address stands in the audit line: of IPv6 its /64, all of which one host has.

@@ -148,7 +148,7 @@ type world struct {
 	dir      *memory
 	server   *Server
 	handler  http.Handler
-	audit    *bytes.Buffer
+	audit    *auditLog
 	registry *prometheus.Registry
 	now      time.Time
 	secrets  map[string]string // by client_id
@@ -174,7 +174,7 @@ func newWorld(t testing.TB, configure ...func(*Config)) *world {
 		t.Fatal(err)
 	}
 	w := &world{
-		t: t, now: noon, audit: &bytes.Buffer{}, registry: prometheus.NewRegistry(), secrets: map[string]string{},
+		t: t, now: noon, audit: &auditLog{}, registry: prometheus.NewRegistry(), secrets: map[string]string{},
 		dir: &memory{known: map[string]oauth2.Record{}, source: map[string]oauth2.Record{}, ring: ring},
 	}
 	for _, id := range []string{reporting, billing, stranger, suspended} {
@@ -183,7 +183,7 @@ func newWorld(t testing.TB, configure ...func(*Config)) *world {
 	w.dir.known[suspended].Owner.Suspended = true
 	maps.Copy(w.dir.source, w.dir.known)
 	config := Config{
-		Issuer: issuer, Directory: w.dir, Audit: slog.New(slog.NewJSONHandler(w.audit, nil)),
+		Issuer: issuer, Directory: w.dir, Audit: w.audit, Log: slog.New(slog.NewJSONHandler(w.audit, nil)),
 		Metrics: NewMetrics(w.registry), Random: rand.Reader, Now: func() time.Time { return w.now },
 	}
 	for _, c := range configure {
@@ -270,6 +270,18 @@ func (w *world) token(id string) string {
 // post are the parameters that authenticate a client in the body.
 func (w *world) post(id string) string {
 	return "client_id=" + id + "&client_secret=" + url.QueryEscape(w.secrets[id])
+}
+
+// auditLog is written to by many requests at once, and read when they are done.
+type auditLog struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (l *auditLog) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.Buffer.Write(line)
 }
 
 // lastAudit is the last audit line.

@@ -18,22 +18,6 @@ import (
 // inactive is the one answer to every token that is not, or not for this caller (RFC 7662 section 2.2).
 const inactive = `{"active":false}`
 
-// introspectionAnswer describes an active token (RFC 7662 section 2.2). client_uid is ours.
-type introspectionAnswer struct {
-	Active    bool   `json:"active"`
-	Issuer    string `json:"iss"`
-	Subject   string `json:"sub"`
-	Audience  string `json:"aud"`
-	ClientID  string `json:"client_id"`
-	ClientUID string `json:"client_uid"`
-	Scope     string `json:"scope"`
-	TokenType string `json:"token_type"`
-	ID        string `json:"jti"`
-	IssuedAt  int64  `json:"iat"`
-	ExpiresAt int64  `json:"exp"`
-	TokenUID  string `json:"token_uid,omitempty"`
-}
-
 // introspect is the introspection endpoint: RFC 7662, and RFC 9701 for callers that want the answer signed. The caller is a client
 // that authenticates as at the token endpoint.
 func (s *Server) introspect(r *http.Request, form oauth2.Form, e *event) (answer, error) {
@@ -58,27 +42,13 @@ func (s *Server) introspect(r *http.Request, form oauth2.Form, e *event) (answer
 	body := rawJSON(inactive)
 	if said.denial != "" {
 		e.denial = said.denial
-	} else if body, err = describe(said.claims); err != nil {
+	} else if body, err = said.claims.Introspection(); err != nil {
 		return answer{}, err
 	}
 	if !wantsSigned(r.Header.Values("Accept")) {
 		return answer{body: body}, nil
 	}
 	return s.signed(caller, body)
-}
-
-// describe renders what is said of an active token.
-func describe(claims oauth2.Claims) (rawJSON, error) {
-	body, err := json.Marshal(introspectionAnswer{
-		Active: true, Issuer: claims.Issuer, Subject: claims.Subject, Audience: claims.Audience,
-		ClientID: claims.ClientID, ClientUID: claims.ClientUID, Scope: strings.Join(claims.Scopes, " "), TokenType: "Bearer",
-		ID: claims.ID, IssuedAt: claims.IssuedAt.Unix(), ExpiresAt: claims.ExpiresAt.Unix(),
-		TokenUID: claims.TokenUID,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("encode what a token says: %w", err)
-	}
-	return oauth2.AppendClaims(body, claims.Custom)
 }
 
 // signedIntrospection is the media type of a signed answer (RFC 9701 section 4), and what a caller accepts to get one.
@@ -126,8 +96,9 @@ func (s *Server) signed(caller *oauth2.Client, body rawJSON) (answer, error) {
 
 // notFor refuses tokens that are no business of the caller's.
 func (s *Server) notFor(ctx context.Context, caller *oauth2.Client, claims oauth2.Claims) oauth2.Reason {
-	if !s.Issuer.MayIntrospect(caller, claims, s.resources(ctx, claims, throttleKey{caller.ID, claims.ClientID})) {
-		return oauth2.ReasonNotForCaller
+	if s.Issuer.MayIntrospect(caller, claims, s.Directory) ||
+		s.Issuer.MayIntrospect(caller, claims, s.resources(ctx, claims, throttleKey{caller.ID, claims.ClientID})) {
+		return ""
 	}
-	return ""
+	return oauth2.ReasonNotForCaller
 }

@@ -84,7 +84,7 @@ func (s *Server) endpoint(name string, handle handler) http.Handler {
 		} else {
 			status = respond(w, a)
 		}
-		s.record(ctx, e, status)
+		s.record(e, status)
 		endSpan(span, e, status)
 	})
 }
@@ -116,7 +116,7 @@ func respond(w http.ResponseWriter, a answer) int {
 func (s *Server) refuse(ctx context.Context, w http.ResponseWriter, e *event, err error) int {
 	refusal, known := errors.AsType[*oauth2.Error](err)
 	if !known {
-		s.Audit.ErrorContext(ctx, "cannot answer", "endpoint", e.endpoint, "error", err)
+		s.Log.ErrorContext(ctx, "cannot answer", "endpoint", e.endpoint, "error", err)
 		refusal = oauth2.Refuse(oauth2.ServerError, reasonInternal, "")
 	}
 	e.reason = refusal.Reason

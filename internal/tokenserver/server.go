@@ -71,8 +71,10 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// Usage is told who used what; nil if nobody asks.
 	Usage Usage
-	// Audit gets one line per decision.
-	Audit *slog.Logger
+	// Audit gets one line per decision, a JSON object like those of a slog.JSONHandler, each in one Write; many at once.
+	Audit io.Writer
+	// Log is told what went wrong here.
+	Log *slog.Logger
 	// Metrics counts; see NewMetrics.
 	Metrics *Metrics
 	// Tracer makes a span of each request; nil makes none.

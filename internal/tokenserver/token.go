@@ -12,14 +12,6 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// tokenAnswer is the answer of the token endpoint (RFC 6749 section 5.1). The scope is always in it.
-type tokenAnswer struct {
-	AccessToken string `json:"access_token"`
-	TokenType   string `json:"token_type"`
-	ExpiresIn   int64  `json:"expires_in"`
-	Scope       string `json:"scope"`
-}
-
 // token is the token endpoint: RFC 6749 section 4.4.
 func (s *Server) token(r *http.Request, form oauth2.Form, e *event) (answer, error) {
 	client, err := s.authenticate(r, form, e)
@@ -51,14 +43,8 @@ func (s *Server) token(r *http.Request, form oauth2.Form, e *event) (answer, err
 		return answer{}, err
 	}
 	s.verified.put(token.Value.Reveal(), token.Verified)
-	scope := strings.Join(token.Claims.Scopes, " ")
-	e.tokenID, e.audience, e.scope = token.Claims.ID, token.Claims.Audience, scope
-	return answer{body: tokenAnswer{
-		AccessToken: token.Value.Reveal(),
-		TokenType:   "Bearer",
-		ExpiresIn:   int64(grant.Lifetime / time.Second),
-		Scope:       scope,
-	}}, nil
+	e.tokenID, e.audience, e.scope = token.Claims.ID, token.Claims.Audience, strings.Join(token.Claims.Scopes, " ")
+	return answer{body: rawJSON(token.Answer())}, nil
 }
 
 // issueAt is the instant that a token of the client says it was issued at.

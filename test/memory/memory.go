@@ -58,7 +58,7 @@ func New(t testing.TB, issuer string) *Server {
 		directory: &directory{ring: ring, records: map[string]oauth2.Record{}},
 	}
 	s.Server = tokenserver.New(tokenserver.Config{
-		Issuer: parsed, Directory: s.directory, Audit: slog.New(slog.NewJSONHandler(s.Audit, nil)),
+		Issuer: parsed, Directory: s.directory, Audit: s.Audit, Log: slog.New(slog.NewJSONHandler(s.Audit, nil)),
 		Metrics: tokenserver.NewMetrics(prometheus.NewRegistry()), Random: rand.Reader,
 	})
 	return s

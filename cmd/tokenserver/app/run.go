@@ -78,7 +78,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	server := tokenserver.New(tokenserver.Config{
-		Issuer: o.Issuer, Directory: dir, Journal: dir, Cluster: dir, Audit: log, Metrics: metrics, Random: rand.Reader,
+		Issuer: o.Issuer, Directory: dir, Journal: dir, Cluster: dir, Audit: o.Log, Log: log, Metrics: metrics, Random: rand.Reader,
 		Tracer: tracer, TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate,
 		Stale: dir.Stale, IntrospectionAuthorities: secured.authorities,
 		Usage: reports.gathered, TrustedProxies: o.TrustedProxies,
