@@ -43,6 +43,18 @@ func startNarrow(t *testing.T) *operated {
 	return n
 }
 
+// begin starts both processes for the whole cluster on what is installed already.
+func (n *operated) begin(t *testing.T) {
+	t.Helper()
+	n.start(t, installation.Options{Kustomization: "config/namespaces"})
+	running := n.hallpass
+	t.Cleanup(func() {
+		if n.hallpass == running { // and was not stopped before
+			must(t, running.Stop())
+		}
+	})
+}
+
 func (n *operated) start(t *testing.T, options installation.Options) {
 	t.Helper()
 	var err error
@@ -94,7 +106,10 @@ func (n *operated) token(t *testing.T, namespace, name string, form url.Values) 
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	request.SetBasicAuth(string(secret.Data["client_id"]), string(secret.Data["client_secret"]))
 	response, err := n.hallpass.HTTP.Do(request)
-	must(t, err)
+	if err != nil {
+		t.Logf("no answer yet: %v", err) // a server that starts again has another address, which the Secret gets in a moment
+		return 0
+	}
 	must(t, response.Body.Close())
 	return response.StatusCode
 }
