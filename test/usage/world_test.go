@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -135,6 +136,14 @@ func post(t *testing.T, credentials *corev1.Secret, to string, form url.Values) 
 		must(t, json.Unmarshal(content, &body))
 	}
 	return response.StatusCode, body
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "localhost:0")
+	must(t, err)
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
 }
 
 // told are the events on a client with that reason.

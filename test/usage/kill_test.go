@@ -1,0 +1,154 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package usage_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/usage"
+	"github.com/hallpass-dev/hallpass/test/controlplane"
+	"github.com/hallpass-dev/hallpass/test/installation"
+)
+
+const (
+	// killedClients are used one after the other, each for turn, until and after the replica is killed.
+	killedClients = 40
+	turn          = 100 * time.Millisecond
+	// atRisk is how old a use is at the most that goes with its replica: an interval, a quarter of one until the next look at what
+	// is due, and the write on a busy machine.
+	atRisk = interval + interval/4 + 750*time.Millisecond
+)
+
+// TestAKilledReplicaTakesItsLastIntervalAlone kills a replica with SIGKILL while it is in use and the manager is away, so that nothing but
+// its report can tell: of every use that is older than an interval.
+func TestAKilledReplicaTakesItsLastIntervalAlone(t *testing.T) {
+	const namespace = "killed"
+	secrets := createAll(t, namespace, killedClients)
+	program := filepath.Join(t.TempDir(), "tokenserver")
+	if output, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../cmd/tokenserver").CombinedOutput(); err != nil {
+		t.Fatalf("build the token server: %v: %s", err, output)
+	}
+	must(t, hallpass.StopManager())
+	managed := false
+	defer func() {
+		if !managed {
+			must(t, hallpass.StartManager(t.Context()))
+		}
+	}()
+	replica, address := startReplica(t, program)
+	used := map[string]time.Time{}
+	for _, secret := range secrets {
+		used[secret.Name] = time.Now()
+		for time.Since(used[secret.Name]) < turn {
+			fetchFrom(t, address, secret)
+		}
+	}
+	killed := time.Now()
+	must(t, replica.Kill())
+
+	var reports v1alpha1.UsageReportList
+	must(t, cluster.List(t.Context(), &reports, client.InNamespace(installation.RegistryNamespace)))
+	clients := map[string]*v1alpha1.OAuth2Client{}
+	for name := range used {
+		c := &v1alpha1.OAuth2Client{}
+		c.Namespace, c.Name = namespace, name
+		read(t, c)
+		if !c.Status.LastUsedAt.IsZero() {
+			t.Fatalf("%s is told of while the manager is away", name)
+		}
+		clients[name] = c
+	}
+	must(t, hallpass.StartManager(t.Context()))
+	managed = true
+	told := 0
+	for name, c := range clients {
+		safe := killed.Sub(used[name]) > atRisk
+		switch {
+		case reported(t, reports, c):
+			told++
+			eventually(t, name+" is told of, as it was reported", func() bool {
+				read(t, c)
+				return !c.Status.LastUsedAt.IsZero()
+			})
+			if minute := used[name].Truncate(time.Minute); c.Status.LastUsedAt.Time.Before(minute) || c.Status.LastUsedAt.After(killed) {
+				t.Errorf("%s was used at %s, and the status says %s", name, used[name], c.Status.LastUsedAt)
+			}
+		case safe:
+			t.Errorf("%s was used %s before the kill, and no report has it", name, killed.Sub(used[name]))
+		}
+	}
+	t.Logf("%d of %d clients that were used one after the other, %s each, are told of", told, len(clients), turn)
+	goesOn(t, program, namespace, secrets[0], clients)
+}
+
+// goesOn starts another replica in the place of the killed one: what it reports is added to what was told, and takes nothing of it.
+func goesOn(t *testing.T, program, namespace string, secret *corev1.Secret, clients map[string]*v1alpha1.OAuth2Client) {
+	t.Helper()
+	next, address := startReplica(t, program)
+	later := apply(t, namespace, "later")
+	fetchFrom(t, address, credentials(t, later))
+	fetchFrom(t, address, secret)
+	eventually(t, "what the next replica reports is told", func() bool {
+		read(t, later)
+		return !later.Status.LastUsedAt.IsZero()
+	})
+	must(t, next.Stop())
+	for name, c := range clients {
+		before := c.Status.LastUsedAt
+		read(t, c)
+		if c.Status.LastUsedAt.Time.Before(before.Time) {
+			t.Errorf("the last use of %s went back from %s to %s", name, before, c.Status.LastUsedAt)
+		}
+	}
+}
+
+// startReplica starts a token server as a process of its own, and returns it with the URL of its token endpoint.
+func startReplica(t *testing.T, program string) (*controlplane.Process, string) {
+	t.Helper()
+	kubeconfig, err := hallpass.ControlPlane.ServiceAccountKubeconfig(t.Context(), installation.SystemNamespace, installation.TokenServerAccount)
+	must(t, err)
+	public, ops := freeAddress(t), freeAddress(t)
+	certificates := filepath.Dir(hallpass.CAFile)
+	process, err := controlplane.StartProcess("tokenserver", filepath.Join(t.TempDir(), "log"), nil, program,
+		"--issuer="+hallpass.Issuer.String(), "--kubeconfig="+kubeconfig, "--listen="+public, "--ops-listen="+ops, "--shutdown-lag=0s",
+		fmt.Sprint("--usage-interval=", interval), "--client-rate=100000",
+		"--tls-cert-file="+filepath.Join(certificates, "tls.crt"), "--tls-key-file="+filepath.Join(certificates, "tls.key"))
+	must(t, err)
+	t.Cleanup(func() { _ = process.Kill() })
+	eventually(t, "another token server is ready", func() bool { return installation.Ready(t.Context(), "http://"+ops) })
+	return process, "https://localhost" + public[strings.LastIndex(public, ":"):] + "/oauth2/token"
+}
+
+func fetchFrom(t *testing.T, address string, secret *corev1.Secret) {
+	t.Helper()
+	if status, body := post(t, secret, address, url.Values{"grant_type": {"client_credentials"}}); status != http.StatusOK {
+		t.Fatalf("fetch a token: %d %v", status, body)
+	}
+}
+
+// reported reports whether one of the reports has a use of the client.
+func reported(t *testing.T, reports v1alpha1.UsageReportList, c *v1alpha1.OAuth2Client) bool {
+	t.Helper()
+	for i := range reports.Items {
+		entries, err := usage.Decode(reports.Items[i].Spec.Uses)
+		must(t, err)
+		for _, e := range entries {
+			if e.Key == usage.KeyOf(string(c.UID)) && e.Seen.Last() != 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
