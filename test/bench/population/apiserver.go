@@ -21,7 +21,8 @@ import (
 )
 
 // APIServer lists the population and delivers what changes of it, as far as the token server asks: the Secrets of the
-// registry and the OAuth2Clients, whole or as a stream (WatchList). Of every other kind it has no object.
+// registry and the OAuth2Clients, whole or as a stream (WatchList). Of every other kind it has no object. Reports of use are accepted
+// and forgotten.
 type APIServer struct {
 	population *Population
 	listener   net.Listener
@@ -49,6 +50,9 @@ func (p *Population) Serve() (*APIServer, error) {
 	mux.HandleFunc("GET /api/v1/namespaces/"+registration.Namespace+"/secrets", s.secrets)
 	mux.HandleFunc("GET /apis/hallpass.dev/v1alpha1/{resource}", s.custom)
 	mux.HandleFunc("GET /apis/hallpass.dev/v1alpha1/namespaces/"+registration.Namespace+"/{resource}", s.custom)
+	const reports = "/apis/hallpass.dev/v1alpha1/namespaces/" + registration.Namespace + "/usagereports"
+	mux.HandleFunc("POST "+reports, s.accept)
+	mux.HandleFunc("PUT "+reports+"/{name}", s.accept)
 	s.server = &http.Server{Handler: mux} //nolint:gosec // on loopback, for one caller of ours
 	go func() { _ = s.server.Serve(listener) }()
 	return s, nil
@@ -150,6 +154,21 @@ func (s *APIServer) custom(w http.ResponseWriter, r *http.Request) {
 		}
 		return nil
 	}, nil)
+}
+
+// accept answers a write with what was written, under the next version.
+func (s *APIServer) accept(w http.ResponseWriter, r *http.Request) {
+	var report v1alpha1.UsageReport
+	if err := json.NewDecoder(r.Body).Decode(&report); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	s.mu.Lock()
+	s.version++
+	report.ResourceVersion = strconv.Itoa(s.version)
+	s.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(report) //nolint:errchkjson // as below
 }
 
 // deliver answers LIST, and WATCH with or without the objects that are there already.
