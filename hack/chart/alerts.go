@@ -21,11 +21,35 @@ apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:
   name: hallpass
+  namespace: hallpass-system
   labels:
     app.kubernetes.io/name: hallpass
     app.kubernetes.io/part-of: hallpass
 spec:
 `
+
+const dashboardHead = `apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: hallpass-dashboard
+  namespace: hallpass-system
+  labels:
+    grafana_dashboard: "1" # what Grafana's sidecar looks for
+    app.kubernetes.io/name: hallpass
+    app.kubernetes.io/part-of: hallpass
+data:
+  hallpass.json: |
+`
+
+// dashboard puts the dashboard into the ConfigMap that config/monitoring has kustomize make.
+func dashboard(text string) (string, error) {
+	var object strings.Builder
+	object.WriteString(dashboardHead)
+	for line := range strings.Lines(text) {
+		object.WriteString("    " + line)
+	}
+	return object.String(), nil
+}
 
 func writeAlertRules(root string) error {
 	content, err := os.ReadFile(filepath.Join(root, alertRules))

@@ -82,6 +82,15 @@ var roleLabels = []replacement{ //nolint:gochecknoglobals // a constant table
 	{"\nmetadata:\n", "\nmetadata:\n  labels:\n    app.kubernetes.io/name: hallpass\n    app.kubernetes.io/part-of: hallpass\n", -1},
 }
 
+// monitoringLabels are those by which an operator of Prometheus chooses what is its own.
+var monitoringLabels = []replacement{ //nolint:gochecknoglobals // a constant table
+	{"    app.kubernetes.io/part-of: hallpass\n", `    app.kubernetes.io/part-of: hallpass
+    {{- with .Values.monitoring.labels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+`, 1},
+}
+
 // namespacesArg is the flag of an installation for chosen namespaces.
 const namespacesArg = `        {{- with .Values.namespaces }}
         - --namespaces={{ join "," . }}
@@ -176,6 +185,9 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
 		{"spec:\n", "spec:\n  type: {{ .Values.tokenserver.service.type }}\n", 1},
 	}},
 	{from: "tokenserver/poddisruptionbudget.yaml", to: "tokenserver-poddisruptionbudget.yaml"},
+	{from: "monitoring/podmonitor.yaml", to: "monitoring-podmonitor.yaml", when: ".Values.monitoring.podMonitor", replace: monitoringLabels},
+	{from: prometheusRule, to: "monitoring-prometheusrule.yaml", when: ".Values.monitoring.prometheusRule", replace: monitoringLabels},
+	{from: "monitoring/dashboard.json", to: "monitoring-dashboard.yaml", when: ".Values.monitoring.dashboard", derive: dashboard},
 	{from: "autoscaling/horizontalpodautoscaler.yaml", to: "tokenserver-autoscaler.yaml", when: ".Values.tokenserver.autoscaling.enabled", replace: []replacement{
 		{"minReplicas: 3", "minReplicas: {{ .Values.tokenserver.replicas }}", 1},
 		{"maxReplicas: 10", "maxReplicas: {{ .Values.tokenserver.autoscaling.maxReplicas }}", 1},

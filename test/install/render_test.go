@@ -144,6 +144,21 @@ func compareInstallations(t *testing.T, dir string, values ...string) {
 	}
 }
 
+// TestTheChartAndTheKustomizationMonitorTheSame compares what the chart adds with config/monitoring.
+func TestTheChartAndTheKustomizationMonitorTheSame(t *testing.T) {
+	ordinary, err := template(t)
+	must(t, err)
+	rendered, err := template(t, "--set", "monitoring.podMonitor=true", "--set", "monitoring.prometheusRule=true", "--set", "monitoring.dashboard=true")
+	must(t, err)
+	added := objects(t, rendered)
+	for key := range objects(t, ordinary) {
+		delete(added, key)
+	}
+	if diff := cmp.Diff(objects(t, kustomize(t, "config/monitoring")), added); diff != "" {
+		t.Errorf("config/monitoring against the chart (-kustomize +helm):\n%s", diff)
+	}
+}
+
 // settle puts the settings into the arguments of a Deployment's container, in an order of their own.
 func settle(t *testing.T, object map[string]any, settings map[string]string) {
 	t.Helper()
@@ -178,7 +193,7 @@ func TestValuesThatMakeNoSenseAreRefused(t *testing.T) {
 		"issuer=http://hallpass.example.com", "issuer=https://hallpass.example.com/", "issuer=hallpass.example.com",
 		"isuer=https://hallpass.example.com", "image.tag=a b", "image.digests.manager=sha256:12", "image.pullPolicy=Sometimes",
 		"registry.namespace=Big", "namespaces={shop,shop}", "namespaces={sh.op}", "crds.install=perhaps", "networkPolicies.apiServerPorts={0}", "networkPolicies.metricsNamespace=",
-		"manager.replicas=0", "manager.extraArgs={leader-elect}", "manager.goMemLimit=440Mi", "manager.resources.limits.memory=lots",
+		"monitoring.podMonitor=yes", "monitoring.labels.a=1", "manager.replicas=0", "manager.extraArgs={leader-elect}", "manager.goMemLimit=440Mi", "manager.resources.limits.memory=lots",
 		"tokenserver.autoscaling.cpuUtilization=101", "tokenserver.service.type=ExternalName", "tokenserver.resources.claims=x",
 	} {
 		if _, err := template(t, "--set", setting); err == nil || !strings.Contains(err.Error(), "schema") {
@@ -209,6 +224,10 @@ func TestEverySettingDoesSomething(t *testing.T) {
 		"networkPolicies.metricsNamespace":       {"observability", "kubernetes.io/metadata.name: observability"},
 		"networkPolicies.apiServerPorts":         {"[16443]", "port: 16443"},
 		"networkPolicies.tokenServerPorts":       {"[9001]", "port: 9001"},
+		"monitoring.podMonitor":                  {"true", "kind: PodMonitor"},
+		"monitoring.prometheusRule":              {"true", "alert: HallpassNoSigningKey"},
+		"monitoring.dashboard":                   {"true", "hallpass-dashboard"},
+		"monitoring.labels":                      {`{"release":"prometheus"}`, "release: prometheus"},
 		"priorityClassName":                      {"system-cluster-critical", "priorityClassName: system-cluster-critical"},
 		"manager.replicas":                       {"4", "replicas: 4"},
 		"manager.extraArgs":                      {`["--allow-client-id"]`, `- "--allow-client-id"`},
@@ -251,6 +270,9 @@ func TestEverySettingDoesSomething(t *testing.T) {
 		args := []string{flag, setting}
 		if strings.HasPrefix(name, "tokenserver.autoscaling.") {
 			args = append(args, "--set", "tokenserver.autoscaling.enabled=true")
+		}
+		if name == "monitoring.labels" {
+			args = append(args, "--set", "monitoring.podMonitor=true")
 		}
 		rendered, err := template(t, args...)
 		if err != nil {
