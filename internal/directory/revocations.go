@@ -33,7 +33,7 @@ const (
 
 // The token servers write what is revoked and what was used, and never change or delete it.
 //
-// +kubebuilder:rbac:namespace=hallpass-registry,groups=hallpass.dev,resources=tokenrevocations,verbs=get;list;watch;create
+// +kubebuilder:rbac:namespace=hallpass-registry,groups=hallpass.dev,resources=tokenrevocations,verbs=list;watch;create
 
 // Revocations are what was taken back, as far as memory knows.
 func (d *Directory) Revocations() *oauth2.Revocations { return &d.revocations }

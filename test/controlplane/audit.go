@@ -35,6 +35,7 @@ rules:
 type AuditEvent struct {
 	Time time.Time `json:"requestReceivedTimestamp"`
 	Verb string    `json:"verb"`
+	URI  string    `json:"requestURI"`
 	User struct {
 		Name string `json:"username"`
 	} `json:"user"`

@@ -65,6 +65,7 @@ func TestTheManagersAccountWritesWhatIsItsOwnAndNothingElse(t *testing.T) {
 	}
 	config, err := hallpass.ControlPlane.ServiceAccountConfig(t.Context(), system, installation.ManagerAccount)
 	must(t, err)
+	config.UserAgent = posing
 	direct, err := client.New(config, client.Options{Scheme: cluster.Scheme()})
 	must(t, err)
 	manager := client.NewDryRunClient(direct)

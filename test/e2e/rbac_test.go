@@ -15,7 +15,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/test/installation"
 )
@@ -26,20 +25,11 @@ var rewrite = flag.Bool("update", false, "write the golden files of this package
 func TestTheServiceAccountsHaveTheseRightsAndNoOthers(t *testing.T) {
 	var got strings.Builder
 	for _, account := range []string{installation.ManagerAccount, installation.TokenServerAccount} {
+		grants, err := grantsOf(t.Context(), account)
+		must(t, err)
 		var rules []string
-		var roleBindings rbacv1.RoleBindingList
-		var clusterBindings rbacv1.ClusterRoleBindingList
-		list(t, &roleBindings)
-		list(t, &clusterBindings)
-		for _, binding := range roleBindings.Items {
-			if bindsAccount(binding.Subjects, account) {
-				rules = append(rules, rulesOf(t, binding.RoleRef, binding.Namespace)...)
-			}
-		}
-		for _, binding := range clusterBindings.Items {
-			if bindsAccount(binding.Subjects, account) {
-				rules = append(rules, rulesOf(t, binding.RoleRef, "")...)
-			}
+		for _, g := range grants {
+			rules = append(rules, g.lines()...)
 		}
 		slices.Sort(rules)
 		fmt.Fprintf(&got, "%s\n  %s\n", account, strings.Join(rules, "\n  "))
@@ -59,13 +49,6 @@ func TestTheServiceAccountsHaveTheseRightsAndNoOthers(t *testing.T) {
 	}
 }
 
-func list(t *testing.T, into client.ObjectList) {
-	t.Helper()
-	if err := cluster.List(t.Context(), into); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // bindsAccount also finds the groups that every service account of the namespace, or of the cluster, is in. What the API
 // server grants to all authenticated users is not ours.
 func bindsAccount(subjects []rbacv1.Subject, account string) bool {
@@ -80,41 +63,25 @@ func bindsAccount(subjects []rbacv1.Subject, account string) bool {
 	})
 }
 
-func rulesOf(t *testing.T, ref rbacv1.RoleRef, namespace string) []string {
-	t.Helper()
-	var rules []rbacv1.PolicyRule
-	if ref.Kind == "ClusterRole" {
-		var role rbacv1.ClusterRole
-		if err := cluster.Get(t.Context(), client.ObjectKey{Name: ref.Name}, &role); err != nil {
-			t.Fatal(err)
-		}
-		rules = role.Rules
-	} else {
-		var role rbacv1.Role
-		if err := cluster.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: ref.Name}, &role); err != nil {
-			t.Fatal(err)
-		}
-		rules = role.Rules
-	}
-	where := "everywhere"
-	if namespace != "" {
-		where = "in " + namespace
+// lines are how the golden file has a grant.
+func (g grant) lines() []string {
+	where, rule := "everywhere", g.rule
+	if g.namespace != "" {
+		where = "in " + g.namespace
 	}
 	var lines []string
-	for _, rule := range rules {
-		slices.Sort(rule.Verbs)
-		for _, group := range rule.APIGroups {
-			for _, resource := range rule.Resources {
-				line := fmt.Sprintf("%s: %s", where, strings.TrimPrefix(group+"/"+resource, "/"))
-				if len(rule.ResourceNames) > 0 {
-					line += " " + fmt.Sprint(rule.ResourceNames)
-				}
-				lines = append(lines, line+": "+strings.Join(rule.Verbs, ","))
+	slices.Sort(rule.Verbs)
+	for _, group := range rule.APIGroups {
+		for _, resource := range rule.Resources {
+			line := fmt.Sprintf("%s: %s", where, strings.TrimPrefix(group+"/"+resource, "/"))
+			if len(rule.ResourceNames) > 0 {
+				line += " " + fmt.Sprint(rule.ResourceNames)
 			}
+			lines = append(lines, line+": "+strings.Join(rule.Verbs, ","))
 		}
-		for _, path := range rule.NonResourceURLs {
-			lines = append(lines, fmt.Sprintf("%s: %s: %s", where, path, strings.Join(rule.Verbs, ",")))
-		}
+	}
+	for _, path := range rule.NonResourceURLs {
+		lines = append(lines, fmt.Sprintf("%s: %s: %s", where, path, strings.Join(rule.Verbs, ",")))
 	}
 	return lines
 }

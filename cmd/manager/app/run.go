@@ -54,7 +54,7 @@ import (
 //
 // +kubebuilder:rbac:namespace=hallpass-system,groups=coordination.k8s.io,resources=leases,verbs=create
 // +kubebuilder:rbac:namespace=hallpass-system,groups=coordination.k8s.io,resources=leases,resourceNames=hallpass-manager,verbs=get;update
-// +kubebuilder:rbac:namespace=hallpass-system,groups="",resources=events,verbs=create;patch
+// +kubebuilder:rbac:namespace=hallpass-system,groups="",resources=events,verbs=create
 
 // leaseName is the lease that the working manager holds.
 const leaseName = "hallpass-manager"

@@ -53,8 +53,8 @@ func (s *Source) Covers(namespace string) bool {
 
 // What is read to decide. Of namespaces only the metadata is kept.
 //
-// +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2policies,verbs=get;list;watch
-// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+// +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2policies,verbs=list;watch
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch
 
 // IndexClients makes IndexByAccess; it is called once.
 func IndexClients(ctx context.Context, mgr ctrl.Manager) error {

@@ -64,7 +64,7 @@ type Reconciler struct {
 // so whoever watches has to select it by field.
 //
 // +kubebuilder:rbac:namespace=hallpass-system,groups="",resources=configmaps,verbs=create
-// +kubebuilder:rbac:namespace=hallpass-system,groups="",resources=configmaps,resourceNames=hallpass-ca,verbs=get;list;watch;update
+// +kubebuilder:rbac:namespace=hallpass-system,groups="",resources=configmaps,resourceNames=hallpass-ca,verbs=list;watch;update
 
 // Reconcile looks at all three: they are one chain.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {

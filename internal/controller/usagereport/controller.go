@@ -55,7 +55,7 @@ type Reconciler struct {
 
 // Reports are written by the token server; the manager removes old ones.
 //
-// +kubebuilder:rbac:namespace=hallpass-registry,groups=hallpass.dev,resources=usagereports,verbs=get;list;watch;delete
+// +kubebuilder:rbac:namespace=hallpass-registry,groups=hallpass.dev,resources=usagereports,verbs=list;watch;delete
 
 // Reconcile takes in one report. It may see the same one again: merging never goes back.
 func (r *Reconciler) Reconcile(ctx context.Context, report *v1alpha1.UsageReport) (ctrl.Result, error) {
