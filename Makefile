@@ -16,8 +16,9 @@ RACE := $(if $(shell command -v $${CC:-gcc} || command -v clang),-race)
 TOOLS_KEY := $(shell { go env GOVERSION; cat hack/tools/go.mod hack/tools/go.sum; } | cksum | cut -d' ' -f1)
 TOOLS     := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hallpass/tools/$(TOOLS_KEY)
 
-# Tools whose dependencies do not go with those of others have a module of their own: hack/helm, hack/kube-score, hack/promtool.
+# Tools whose dependencies do not go with those of others have a module of their own: hack/etcdutl, hack/helm, hack/kube-score, hack/promtool.
 tool_of     = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hallpass/tools/$(shell { go env GOVERSION; cat hack/$1/go.mod hack/$1/go.sum; } | cksum | cut -d' ' -f1)/$1
+ETCDUTL    := $(call tool_of,etcdutl)
 HELM       := $(call tool_of,helm)
 KUBE_SCORE := $(call tool_of,kube-score)
 PROMTOOL   := $(call tool_of,promtool)
@@ -50,8 +51,8 @@ TIMED_PACKAGES = $(addprefix $(MODULE)/test/,alive faults revocation robustness 
 test: race-note ## Run every test: the core, the reconcilers on a real API server, and the whole journey
 	@echo "--- the control plane"
 	@go run ./test/controlplane/prefetch >/dev/null
-	@echo "--- helm"
-	@$(MAKE) helm >/dev/null
+	@echo "--- helm and etcdutl"
+	@$(MAKE) helm etcdutl >/dev/null
 	@echo "--- the proxies"
 	@hack/test-tools.sh || echo "they could not be installed"
 	@echo "--- tests (the first run compiles for a few minutes before the first line)"
@@ -107,6 +108,10 @@ alerts: $(PROMTOOL) ## Run the tests of the alert rules
 .PHONY: helm
 helm: $(HELM) ## Build helm, once for this machine, and print where it is
 	@echo $(HELM)
+
+.PHONY: etcdutl
+etcdutl: $(ETCDUTL) ## Build etcdutl, which restores backups of etcd, once for this machine, and print where it is
+	@echo $(ETCDUTL)
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (60s)
@@ -213,6 +218,11 @@ $(BENCHSTAT):      TOOL = golang.org/x/perf/cmd/benchstat
 # golangci-lint with kube-api-linter compiled in.
 $(GOLANGCI_LINT):  TOOL = sigs.k8s.io/kube-api-linter/cmd/golangci-lint-kube-api-linter
 $(GOLANGCI_LINT):  NOTE = ; this takes some minutes
+
+$(ETCDUTL):
+	@echo "building etcdutl of hack/etcdutl, once for this machine" >&2
+	@mkdir -p $(@D)
+	@cd hack/etcdutl && CGO_ENABLED=0 GOFLAGS= go build -trimpath -ldflags='-s -w' -o $@.$$$$ go.etcd.io/etcd/etcdutl/v3 && mv $@.$$$$ $@
 
 $(HELM):
 	@echo "building helm of hack/helm, once for this machine" >&2

@@ -81,9 +81,11 @@ type Directory struct {
 	sources  []*source
 	listing  sync.Mutex
 	snapshot snapshot
-	// restored counts lists that went back in time, and held are the names of selectors that are in force because of it.
+	// restored counts how often the API server went back in time, and held are the names of selectors that are in force because of it.
 	restored atomic.Int64
+	noticing sync.Mutex
 	held     sync.Map
+	departed departed
 	// adopted says that a snapshot was put in the place of what could not be read.
 	adopted atomic.Bool
 }
@@ -127,7 +129,7 @@ func New(config Config) (*Directory, error) {
 	d.watch(d.core, resourceSecrets, d.namespace, &corev1.Secret{}, secretStore{d})
 	d.watch(d.hallpass, resourceClients, "", &v1alpha1.OAuth2Client{}, ownerStore{d})
 	d.watch(d.hallpass, resourceRevocations, d.namespace, &v1alpha1.TokenRevocation{}, revocationStore{d})
-	d.watch(d.hallpass, resourceTokens, "", &v1alpha1.OAuth2Token{}, tokenStore{&d.minted})
+	d.watch(d.hallpass, resourceTokens, "", &v1alpha1.OAuth2Token{}, tokenStore{d})
 	return d, nil
 }
 
@@ -135,7 +137,7 @@ func New(config Config) (*Directory, error) {
 func (d *Directory) watch(c rest.Interface, resource, namespace string, kind runtime.Object, store cache.TransformingStore) {
 	d.sources = append(d.sources, &source{
 		client: c, resource: resource, namespace: namespace, kind: kind, store: store,
-		beforeList: d.beforeList, changed: d.snapshot.note, now: d.now, listing: &d.listing,
+		beforeList: d.beforeList, afterList: d.afterList, setBack: d.setBack, changed: d.snapshot.note, now: d.now, listing: &d.listing,
 	})
 }
 
@@ -155,7 +157,7 @@ func (d *Directory) Run(ctx context.Context) {
 	d.look()
 	var running sync.WaitGroup
 	for _, s := range d.sources {
-		running.Go(func() { s.reflector().RunWithContext(ctx) })
+		running.Go(func() { s.run(ctx) })
 	}
 	running.Go(func() { d.bridge(ctx) })
 	running.Go(func() { d.keepSnapshot(ctx) })
@@ -210,9 +212,13 @@ func (d *Directory) LookUpRing(ctx context.Context) (keyring.Ring, error) {
 }
 
 // LookUp asks the API server itself. What it does not have is an empty part of the record; an error means that it did not
-// answer. Memory stays as it is: only the watch, which knows the order of events, writes there. It asks two questions whether or not
+// answer. Memory stays as it is: only the watch, which knows the order of events, writes there. It asks three questions whether or not
 // there is such a client, so that a stranger cannot tell by the time that the answer takes.
 func (d *Directory) LookUp(ctx context.Context, clientID string) (oauth2.Record, error) {
+	asked := d.now()
+	if err := d.current(ctx); err != nil {
+		return oauth2.Record{}, err
+	}
 	c, err := d.lookUpRegistration(ctx, clientID)
 	if err != nil {
 		return oauth2.Record{}, err
@@ -232,6 +238,9 @@ func (d *Directory) LookUp(ctx context.Context, clientID string) (oauth2.Record,
 		return oauth2.Record{}, fmt.Errorf("look up the owner of a registration: %w", err)
 	}
 	owner := ownerOf(&object)
+	if d.revived(resourceClients, ownerName(namespace, name), owner.UID, asked) {
+		return oauth2.Record{}, errSetBack
+	}
 	return oauth2.Record{Client: c, Owner: &owner}, nil
 }
 

@@ -24,7 +24,7 @@ const resourceTokens = "oauth2tokens"
 type minted struct {
 	records table[*oauth2.Minted]
 	owners  table[*oauth2.MintedOwner]
-	// held are the UIDs of OAuth2Tokens that were gone before etcd was restored: see restored.go. They stay gone for this process.
+	// held are the UIDs of OAuth2Tokens that were gone before etcd was restored: see restored.go. They stay gone.
 	held sync.Map
 }
 
@@ -44,6 +44,10 @@ func (d *Directory) Minted(opaqueID string) oauth2.MintedRecord {
 
 // LookUpMinted asks the API server itself, as LookUp does about clients.
 func (d *Directory) LookUpMinted(ctx context.Context, opaqueID string) (oauth2.MintedRecord, error) {
+	asked := d.now()
+	if err := d.current(ctx); err != nil {
+		return oauth2.MintedRecord{}, err
+	}
 	var secret corev1.Secret
 	err := d.core.Get().Namespace(d.namespace).Resource(resourceSecrets).Name(registration.OpaqueSecretName(opaqueID)).Do(ctx).Into(&secret)
 	if apierrors.IsNotFound(err) {
@@ -63,6 +67,9 @@ func (d *Directory) LookUpMinted(ctx context.Context, opaqueID string) (oauth2.M
 	}
 	if err != nil {
 		return oauth2.MintedRecord{}, fmt.Errorf("look up the owner of a token: %w", err)
+	}
+	if d.revived(resourceTokens, ownerName(m.Namespace, m.Name), string(object.UID), asked) {
+		return oauth2.MintedRecord{}, errSetBack
 	}
 	return oauth2.MintedRecord{Minted: &m, Owner: mintedOwnerOf(&object)}, nil
 }
@@ -105,43 +112,50 @@ type lightToken struct {
 }
 
 // tokenStore is where the watch of OAuth2Tokens arrives; of each object it keeps only what can deny.
-type tokenStore struct{ minted *minted }
+type tokenStore struct{ *Directory }
 
 // Transformer implements cache.TransformingStore.
 func (tokenStore) Transformer() cache.TransformFunc {
-	return func(object any) (any, error) {
-		if token, ok := object.(*v1alpha1.OAuth2Token); ok {
-			return &lightToken{lightMeta(token), mintedOwnerOf(token)}, nil
-		}
-		return object, nil
+	return func(object any) (any, error) { return lightTokenOf(object), nil }
+}
+
+// lightTokenOf is what is left of an OAuth2Token; anything else stays what it is.
+func lightTokenOf(object any) any {
+	if token, ok := object.(*v1alpha1.OAuth2Token); ok {
+		return &lightToken{lightMeta(token), mintedOwnerOf(token)}
 	}
+	return object
 }
 
 func (s tokenStore) Add(object any) error {
-	light, ok := object.(*lightToken)
+	light, ok := lightTokenOf(object).(*lightToken)
 	if !ok {
-		token, ok := object.(*v1alpha1.OAuth2Token)
-		if !ok {
-			return fmt.Errorf("%T is not an OAuth2Token", object)
-		}
-		light = &lightToken{lightMeta(token), mintedOwnerOf(token)}
+		return fmt.Errorf("%T is not an OAuth2Token", object)
 	}
-	owner := light.owner
+	owner, name := light.owner, ownerName(light.Namespace, light.Name)
+	if before, _ := s.minted.owners.get(name); before != nil && before.UID != owner.UID {
+		s.depart(resourceTokens, hashOf(name), before.UID)
+	}
+	if owner.Terminating {
+		s.depart(resourceTokens, hashOf(name), owner.UID)
+	}
 	if _, held := s.minted.held.Load(owner.UID); held {
 		owner = &oauth2.MintedOwner{UID: owner.UID, Terminating: true}
 	}
-	s.minted.owners.put(ownerName(light.Namespace, light.Name), owner)
+	s.minted.owners.put(name, owner)
 	return nil
 }
 
 func (s tokenStore) Update(object any) error { return s.Add(object) }
 
 func (s tokenStore) Delete(object any) error {
-	named, ok := object.(metav1.Object)
+	light, ok := lightTokenOf(object).(*lightToken)
 	if !ok {
 		return fmt.Errorf("%T is not an OAuth2Token", object)
 	}
-	s.minted.owners.remove(ownerName(named.GetNamespace(), named.GetName()))
+	name := ownerName(light.Namespace, light.Name)
+	s.depart(resourceTokens, hashOf(name), light.owner.UID)
+	s.minted.owners.remove(name)
 	return nil
 }
 
@@ -155,22 +169,10 @@ func (s tokenStore) Replace(objects []any, _ string) error {
 			return err
 		}
 	}
-	s.minted.owners.keep(listed)
-	return nil
-}
-
-// remember holds back the OAuth2Tokens that were gone, or on their way out, and are back.
-func (s tokenStore) remember(objects []any) {
-	for _, object := range objects {
-		listed, ok := object.(*lightToken)
-		if !ok {
-			continue
-		}
-		before, _ := s.minted.owners.get(ownerName(listed.Namespace, listed.Name))
-		if before == nil || before.UID != listed.owner.UID || before.Terminating && !listed.owner.Terminating {
-			s.minted.held.Store(listed.owner.UID, true)
-		}
+	for name, owner := range s.minted.owners.keep(listed) {
+		s.depart(resourceTokens, name, owner.UID)
 	}
+	return nil
 }
 
 func (tokenStore) Resync() error { return nil }

@@ -42,26 +42,31 @@ func ownerOf(object *v1alpha1.OAuth2Client) oauth2.Owner {
 type ownerStore struct{ *Directory }
 
 func (s ownerStore) Add(object any) error {
-	if light, ok := object.(*lightOwner); ok {
-		s.owners.byName.put(ownerName(light.Namespace, light.Name), packOwner(light.owner))
-		return nil
-	}
-	c, ok := object.(*v1alpha1.OAuth2Client)
+	read, ok := lightOwnerOf(object).(*lightOwner)
 	if !ok {
 		return fmt.Errorf("%T is not an OAuth2Client", object)
 	}
-	s.owners.byName.put(ownerName(c.Namespace, c.Name), packOwner(ownerOf(c)))
+	name := ownerName(read.Namespace, read.Name)
+	if before := s.owners.get(read.Namespace, read.Name); before != nil && before.UID != read.owner.UID {
+		s.depart(resourceClients, hashOf(name), before.UID)
+	}
+	if read.owner.Terminating {
+		s.depart(resourceClients, hashOf(name), read.owner.UID)
+	}
+	s.owners.byName.put(name, packOwner(read.owner))
 	return nil
 }
 
 func (s ownerStore) Update(object any) error { return s.Add(object) }
 
 func (s ownerStore) Delete(object any) error {
-	c, ok := object.(*v1alpha1.OAuth2Client)
+	read, ok := lightOwnerOf(object).(*lightOwner)
 	if !ok {
 		return fmt.Errorf("%T is not an OAuth2Client", object)
 	}
-	s.owners.byName.remove(ownerName(c.Namespace, c.Name))
+	name := ownerName(read.Namespace, read.Name)
+	s.depart(resourceClients, hashOf(name), read.owner.UID)
+	s.owners.byName.remove(name)
 	return nil
 }
 
@@ -75,7 +80,9 @@ func (s ownerStore) Replace(objects []any, _ string) error {
 			return err
 		}
 	}
-	s.owners.byName.keep(listed)
+	for name, owner := range s.owners.byName.keep(listed) {
+		s.depart(resourceClients, name, owner.owner().UID)
+	}
 	tidy()
 	return nil
 }

@@ -33,6 +33,9 @@ type picture struct {
 	// minted and mintedOwners are the OAuth2Tokens.
 	minted       map[hash]*oauth2.Minted
 	mintedOwners map[hash]*oauth2.MintedOwner
+	// departed is what was deleted, and held are the UIDs of OAuth2Tokens that are refused although they are back.
+	departed map[hash]int64
+	held     []string
 }
 
 // errPicture is wrapped by every failure to read one.
@@ -50,6 +53,8 @@ const (
 	sectionTrust     = "trust"
 	sectionRevoked   = "revoked"
 	sectionSelectors = "selectors"
+	sectionDeparted  = "departed"
+	sectionHeld      = "held"
 )
 
 // section is one part of a picture: how it is written and how one of its records is read.
@@ -72,6 +77,8 @@ func (p *picture) sections() []section {
 		{sectionTrust, p.writeTrust, p.readTrust},
 		{sectionRevoked, p.writeRevoked, p.readRevoked},
 		{sectionSelectors, p.writeSelectors, p.readSelector},
+		{sectionDeparted, p.writeDeparted, p.readDeparted},
+		{sectionHeld, p.writeHeld, p.readHeld},
 	}
 }
 
@@ -92,7 +99,7 @@ func readPicture(document string) (*picture, error) {
 	p := &picture{
 		marks: map[string]uint64{}, clients: map[hash]packed{}, owners: map[hash]packedOwner{}, resources: map[string]*oauth2.Resource{},
 		revoked: &oauth2.Revocations{},
-		minted:  map[hash]*oauth2.Minted{}, mintedOwners: map[hash]*oauth2.MintedOwner{},
+		minted:  map[hash]*oauth2.Minted{}, mintedOwners: map[hash]*oauth2.MintedOwner{}, departed: map[hash]int64{},
 	}
 	u := &unpacker{rest: document}
 	p.heard = time.Unix(0, u.number())

@@ -4,6 +4,7 @@
 package directory
 
 import (
+	"strings"
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -12,11 +13,16 @@ import (
 // adoptRevoked takes back what a snapshot says.
 func (d *Directory) adoptRevoked(revoked *oauth2.Revocations, mark uint64) {
 	d.revocations.Resume(mark)
-	for i := range oauth2.RevocationParts {
-		d.revocations.Learn(revoked.Part(i), d.now())
-	}
+	d.learnRevoked(revoked)
 	for name, selector := range revoked.Selectors() {
 		d.revocations.Select(name, selector)
+	}
+}
+
+// learnRevoked takes back the single tokens that a snapshot says, and the assertions that were used.
+func (d *Directory) learnRevoked(revoked *oauth2.Revocations) {
+	for i := range oauth2.RevocationParts {
+		d.revocations.Learn(revoked.Part(i), d.now())
 	}
 }
 
@@ -63,5 +69,41 @@ func (p *picture) readSelector(record []string) error {
 		return err
 	}
 	p.revoked.Select(record[0], oauth2.RevocationSelector{ClientID: record[1], Namespace: record[2], IssuedBefore: time.Unix(before, 0).UTC()})
+	return nil
+}
+
+func (p *picture) writeDeparted(w *recordWriter) error {
+	w.number(int64(len(p.departed)))
+	for object, noted := range p.departed {
+		w.record(string(object[:]), packNumber(noted))
+	}
+	return nil
+}
+
+func (p *picture) readDeparted(record []string) error {
+	if len(record) != 2 || len(record[0]) != len(hash{}) {
+		return errRecord
+	}
+	noted, err := unpackNumber(record[1])
+	if err != nil {
+		return err
+	}
+	p.departed[hash([]byte(record[0]))] = noted
+	return nil
+}
+
+func (p *picture) writeHeld(w *recordWriter) error {
+	w.number(int64(len(p.held)))
+	for _, uid := range p.held {
+		w.record(uid)
+	}
+	return nil
+}
+
+func (p *picture) readHeld(record []string) error {
+	if len(record) != 1 {
+		return errRecord
+	}
+	p.held = append(p.held, strings.Clone(record[0]))
 	return nil
 }

@@ -4,20 +4,23 @@
 package directory
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/internal/revision"
 )
 
 // An etcd that is restored from a backup has forgotten what was denied since: a client that was suspended is active again, one that was
-// deleted is back, a revocation is gone. A replica that ran meanwhile knows better. It notices by resourceVersions, which can be compared
-// and never go back otherwise, and keeps refusing the tokens that it refused. Keys need nothing: a withdrawn one stays withdrawn in
-// every ring that a replica merges, and revoked tokens stay revoked until they expire.
+// deleted is back, a revocation is gone. A replica that ran meanwhile knows better, and so does its snapshot. It notices by revisions,
+// which never go back otherwise, and by objects that are back although they were deleted, and keeps refusing the tokens that it refused.
 
 // heldFor is how long what was refused before a restore is: until every token that was issued before has expired.
 const heldFor = oauth2.MaxTokenLifetime + time.Hour
@@ -25,32 +28,52 @@ const heldFor = oauth2.MaxTokenLifetime + time.Hour
 // heldPrefix begins the names of selectors that no object stands for; names of objects have no slash.
 const heldPrefix = "restored/"
 
-// rememberer is a store that keeps, of what it had before a restored list takes its place, what denied.
+// rememberer is a store that keeps, of what it had before a restored list takes its place, what denied. The instant is when it had it.
 type rememberer interface {
-	remember(objects []any)
+	remember(objects []any, heard time.Time)
 }
 
-// Restored counts the lists that were older than what was known before.
+// Restored counts how often the API server was found to have gone back in time.
 func (d *Directory) Restored() int64 { return d.restored.Load() }
 
 // beforeList looks at a list before it takes the place of what a source had.
 func (d *Directory) beforeList(s *source, objects []any, version string) {
-	synced, _, mark := s.state()
-	if p := d.snapshot.found; p != nil && !synced && mark == 0 {
-		mark = p.marks[s.resource]
+	synced, heard, mark := s.state()
+	found := d.snapshot.found
+	if synced {
+		found = nil
 	}
-	listed, err := strconv.ParseUint(version, 10, 64)
-	if err != nil || listed >= mark && !s.older(objects) {
-		return
+	if found != nil && mark == 0 {
+		heard, mark = found.heard, found.marks[s.resource]
 	}
-	d.restored.Add(1)
-	d.log.Error("the API server has gone back in time, as after a restore of etcd: what this replica refused it goes on refusing",
-		"resource", s.resource, "known", mark, "listed", listed)
-	if p := d.snapshot.found; p != nil && !synced {
-		d.adoptSource(s, p)
+	if heard.IsZero() {
+		return // nothing was known before
+	}
+	if !s.isDistrusted() {
+		listed, _ := strconv.ParseUint(version, 10, 64) // one that is no number says nothing
+		switch {
+		case revision.SetBack(mark, listed, elapsed(heard, d.now())):
+			d.noticeSetBack(s, "the revision of a list", mark, listed)
+		case s.older(objects):
+			d.noticeSetBack(s, "an object of an older version", mark, listed)
+		case slices.ContainsFunc(objects, s.revives):
+			d.noticeSetBack(s, "an object that was deleted", mark, listed)
+		default:
+			return
+		}
+	}
+	if found != nil {
+		d.adoptSource(s, found)
 	}
 	if r, ok := s.store.(rememberer); ok {
-		r.remember(objects)
+		r.remember(objects, heard)
+	}
+}
+
+// afterList adds to the first list of revocations what a snapshot knows to be revoked and a list could only have forgotten.
+func (d *Directory) afterList(s *source) {
+	if synced, _, _ := s.state(); !synced && s.resource == resourceRevocations && d.snapshot.found != nil {
+		d.learnRevoked(d.snapshot.found.revoked)
 	}
 }
 
@@ -84,25 +107,66 @@ func (s *source) older(objects []any) bool {
 }
 
 // remember holds back the tokens of clients that were refused and are not any more, and of those that are back.
-func (s ownerStore) remember(objects []any) {
+func (s ownerStore) remember(objects []any, _ time.Time) {
 	for _, object := range objects {
 		listed, ok := lightOwnerOf(object).(*lightOwner)
 		if !ok {
 			continue
 		}
-		before := s.owners.get(listed.Namespace, listed.Name)
-		if before != nil && before.UID == listed.owner.UID && (!before.Suspended || listed.owner.Suspended) &&
-			(!before.Terminating || listed.owner.Terminating) {
+		before, allSoFar := s.owners.get(listed.Namespace, listed.Name), oauth2.CutBack(s.now().Add(heldFor), s.now())
+		held := oauth2.RevocationSelector{ClientID: listed.clientID}
+		switch {
+		case s.revives(listed), before == nil, before.UID != listed.owner.UID, before.Suspended && !listed.owner.Suspended, before.Terminating && !listed.owner.Terminating:
+			held.IssuedBefore = allSoFar
+		case before.RevokedBefore.After(listed.owner.RevokedBefore):
+			held.IssuedBefore = oauth2.CutBack(before.RevokedBefore, s.now())
+		default:
 			continue
 		}
-		s.hold("client/"+listed.clientID, oauth2.RevocationSelector{
-			ClientID: listed.clientID, IssuedBefore: oauth2.CutBack(s.now().Add(heldFor), s.now()), // all that were issued so far
-		})
+		s.hold("client/"+listed.clientID, held)
+		s.departed.forget(identity(resourceClients, hashOf(ownerName(listed.Namespace, listed.Name)), listed.owner.UID))
+	}
+}
+
+// remember holds back the OAuth2Tokens that were gone, or on their way out, and are back.
+func (s tokenStore) remember(objects []any, _ time.Time) {
+	for _, object := range objects {
+		listed, ok := lightTokenOf(object).(*lightToken)
+		if !ok {
+			continue
+		}
+		name := ownerName(listed.Namespace, listed.Name)
+		before, _ := s.minted.owners.get(name)
+		if s.revives(listed) || before == nil || before.UID != listed.owner.UID || before.Terminating && !listed.owner.Terminating {
+			s.minted.held.Store(listed.owner.UID, true)
+			s.departed.forget(identity(resourceTokens, hashOf(name), listed.owner.UID))
+		}
+	}
+}
+
+// remember revokes the tokens of OAuth2Tokens that had been replaced and are back. Those that are younger than what was heard are new.
+func (s secretStore) remember(objects []any, heard time.Time) {
+	for _, object := range objects {
+		secret, ok := object.(*corev1.Secret)
+		if !ok || secret.Type != registration.TokenSecretType {
+			continue
+		}
+		m, err := mintedIn(secret)
+		before, known := s.minted.records.get(secret.Name)
+		if err != nil || !known {
+			continue
+		}
+		for _, token := range m.Tokens {
+			isToken := func(t oauth2.MintedToken) bool { return t.ID == token.ID }
+			if token.IssuedAt.Before(heard) && !slices.ContainsFunc(before.Tokens, isToken) {
+				s.revocations.Revoke(oauth2.NewRevocation(oauth2.RevocationIDOf(token.ID), token.ExpiresAt), s.now())
+			}
+		}
 	}
 }
 
 // remember holds on to selectors that are gone or take back less than before.
-func (s revocationStore) remember(objects []any) {
+func (s revocationStore) remember(objects []any, _ time.Time) {
 	listed := map[string]oauth2.RevocationSelector{}
 	for _, object := range objects {
 		if whole, ok := object.(*v1alpha1.TokenRevocation); ok {
@@ -124,6 +188,9 @@ func (s revocationStore) remember(objects []any) {
 
 // hold keeps a selector in force although no object says so.
 func (d *Directory) hold(name string, selector oauth2.RevocationSelector) {
+	if before, held := d.revocations.Selectors()[heldPrefix+name]; held && before.IssuedBefore.After(selector.IssuedBefore) {
+		selector = before
+	}
 	d.revocations.Select(heldPrefix+name, selector)
 	d.held.Store(heldPrefix+name, d.now().Add(heldFor))
 }

@@ -66,6 +66,42 @@ func TestARestoredClusterRevivesNoToken(t *testing.T) {
 			},
 			restored: []any{ownerObject(reporting, "8")},
 		},
+		"a client that was deleted, by a store that has caught up": {
+			resource: resourceClients, version: "120", revoked: true, noticed: 1,
+			lately: func(t *testing.T, f *fixture) {
+				must(t, f.source(t, resourceClients).Delete(ownerObject(reporting, "110")))
+			},
+			restored: []any{ownerObject(reporting, "8"), ownerObject(pod, "9")},
+		},
+		"a client that was deleted while the watch was broken, by a store that has caught up": {
+			resource: resourceClients, version: "120", revoked: true, noticed: 1,
+			lately:   func(t *testing.T, f *fixture) { f.list(t, resourceClients, "110", ownerObject(pod, "9")) },
+			restored: []any{ownerObject(reporting, "8"), ownerObject(pod, "9")},
+		},
+		"a client that was about to go, by a store that has caught up": {
+			resource: resourceClients, version: "120", revoked: true, noticed: 1,
+			lately: func(t *testing.T, f *fixture) {
+				going := ownerObject(reporting, "110")
+				going.DeletionTimestamp = new(metav1.NewTime(noon))
+				must(t, f.source(t, resourceClients).Update(going))
+			},
+			restored: []any{ownerObject(reporting, "115"), ownerObject(pod, "9")},
+		},
+		"a revocation, with revisions that were raised by a billion": {
+			resource: resourceRevocations, version: "1000000105", revoked: true, noticed: 1,
+			lately: func(t *testing.T, f *fixture) {
+				must(t, f.source(t, resourceRevocations).Add(selectorObject("all", reporting.ID, "110", noon.Add(time.Minute))))
+			},
+		},
+		"a client whose tokens of before were revoked": {
+			resource: resourceClients, version: "105", revoked: true, noticed: 1,
+			lately: func(t *testing.T, f *fixture) {
+				object := ownerObject(reporting, "110")
+				object.Spec.RevokeTokensIssuedBefore = new(metav1.NewTime(noon.Add(time.Minute)))
+				must(t, f.source(t, resourceClients).Update(object))
+			},
+			restored: []any{ownerObject(reporting, "8"), ownerObject(pod, "9")},
+		},
 		"a revocation that was made": {
 			resource: resourceRevocations, version: "105", revoked: true, noticed: 1,
 			lately: func(t *testing.T, f *fixture) {

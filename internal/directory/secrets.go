@@ -38,6 +38,8 @@ func (r *registrations) get(clientID string) *oauth2.Client {
 type keys struct {
 	ring  atomic.Pointer[keyring.Ring]
 	write sync.Mutex
+	// before is what a process before this one held. Nothing is served by it, but what was withdrawn then is in whatever is read first.
+	before keyring.Ring
 }
 
 func (k *keys) get() keyring.Ring {
@@ -51,15 +53,22 @@ func (k *keys) get() keyring.Ring {
 func (k *keys) take(ring keyring.Ring, now time.Time) {
 	k.write.Lock()
 	defer k.write.Unlock()
-	ring = keyring.Merge(k.get(), ring, now)
+	ring = keyring.Merge(k.held(), ring, now)
 	k.ring.Store(&ring)
+}
+
+func (k *keys) held() keyring.Ring {
+	if held := k.get(); !held.Empty() {
+		return held
+	}
+	return k.before
 }
 
 // learn adds what verifies from a ring that was looked up. The watch alone, which knows the order of events, decides who signs.
 func (k *keys) learn(ring keyring.Ring, now time.Time) keyring.Ring {
 	k.write.Lock()
 	defer k.write.Unlock()
-	if held := k.get(); !held.Empty() {
+	if held := k.held(); !held.Empty() {
 		ring = keyring.Merge(ring, held, now)
 	}
 	k.ring.Store(&ring)

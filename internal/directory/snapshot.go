@@ -85,6 +85,11 @@ func (d *Directory) look() {
 		return
 	}
 	d.holdAgain(p)
+	d.departed.fill(p.departed)
+	d.keys.before = p.ring
+	for _, uid := range p.held {
+		d.minted.held.Store(uid, true)
+	}
 	d.snapshot.found = p
 }
 
@@ -157,11 +162,18 @@ func (d *Directory) adoptSource(s *source, p *picture) {
 
 // picture is what memory holds now.
 func (d *Directory) picture() *picture {
+	gone := d.departed.all() // before the owners: what goes in between is in neither
 	p := &picture{
 		heard: d.Heard(), marks: map[string]uint64{}, clients: d.clients.byName.all(), owners: d.owners.byName.all(),
 		resources: d.resources.all(), ring: d.Ring(), trust: d.trust.held.Load(), revoked: &d.revocations,
-		minted: d.minted.records.all(), mintedOwners: d.minted.owners.all(),
+		minted: d.minted.records.all(), mintedOwners: d.minted.owners.all(), departed: gone,
 	}
+	d.minted.held.Range(func(uid, _ any) bool {
+		if uid, ok := uid.(string); ok {
+			p.held = append(p.held, uid)
+		}
+		return true
+	})
 	for _, s := range d.sources {
 		_, _, p.marks[s.resource] = s.state()
 	}

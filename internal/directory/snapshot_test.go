@@ -423,7 +423,7 @@ func TestChangesAreWrittenSoonAndNotTooOften(t *testing.T) {
 
 func TestSilenceIsThatOfTheWatchWhichIsFurthestBehind(t *testing.T) {
 	f := newFixture(t, "")
-	if got := f.Silence(); got < 1000*time.Hour || f.Stale() || f.Ready() == nil {
+	if got := f.Silence(); got < 1000*time.Hour || !f.Stale() || f.Ready() == nil {
 		t.Errorf("before anything was read: %s, stale %t", got, f.Stale())
 	}
 	f.fill(t)

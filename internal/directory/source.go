@@ -4,6 +4,7 @@
 package directory
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"strconv"
@@ -11,7 +12,6 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
@@ -27,8 +27,11 @@ type source struct {
 	resource, namespace string
 	kind                runtime.Object
 	store               cache.TransformingStore
-	// beforeList is called with a list before the store takes it.
+	// beforeList is called with a list before the store takes it, and afterList when it has.
 	beforeList func(s *source, objects []any, version string)
+	afterList  func(s *source)
+	// setBack is called when it turns out that the API server has gone back in time.
+	setBack func(by *source, why string, known, seen uint64)
 	// changed is called after each change of the store.
 	changed func()
 	now     func() time.Time
@@ -40,27 +43,27 @@ type source struct {
 	heard  time.Time
 	mark   uint64
 	newest newest
-}
-
-// reflector fills the store from the API server.
-func (s *source) reflector() *cache.Reflector {
-	from := cache.NewListWatchFromClient(s.client, s.resource, s.namespace, fields.Everything())
-	return cache.NewReflectorWithOptions(from, s.kind, s, cache.ReflectorOptions{Name: s.resource})
+	// distrusted says that nothing counts any more until the next list, and anew ends the reflector so that another one lists.
+	distrusted bool
+	anew       context.CancelFunc
 }
 
 // Transformer implements cache.TransformingStore.
 func (s *source) Transformer() cache.TransformFunc { return s.store.Transformer() }
 
 // Add implements cache.ReflectorStore.
-func (s *source) Add(object any) error { return s.apply(object, s.store.Add) }
+func (s *source) Add(object any) error { return s.apply(object, s.admit(s.store.Add)) }
 
 // Update implements cache.ReflectorStore.
-func (s *source) Update(object any) error { return s.apply(object, s.store.Update) }
+func (s *source) Update(object any) error { return s.apply(object, s.admit(s.store.Update)) }
 
 // Delete implements cache.ReflectorStore.
 func (s *source) Delete(object any) error { return s.apply(object, s.store.Delete) }
 
 func (s *source) apply(object any, change func(any) error) error {
+	if s.isDistrusted() { // an event is news of what is not known
+		return nil
+	}
 	if err := change(object); err != nil {
 		return err
 	}
@@ -88,8 +91,9 @@ func (s *source) Replace(objects []any, version string) error {
 	if err := s.store.Replace(objects, version); err != nil {
 		return fmt.Errorf("take the list of %s: %w", s.resource, err)
 	}
+	s.afterList(s)
 	s.mu.Lock()
-	s.synced, s.mark, s.newest = true, 0, last
+	s.synced, s.mark, s.newest, s.distrusted = true, 0, last, false
 	s.mu.Unlock()
 	s.hear(version)
 	s.changed()
@@ -161,8 +165,8 @@ func elapsed(from, to time.Time) time.Duration {
 	return max(to.Sub(from), to.Round(0).Sub(from.Round(0)), 0)
 }
 
-// Stale reports whether memory is so old that nothing may be decided by it: it honours what was revoked since. Where it is empty
-// because nothing was read yet, it allows nothing by itself.
+// Stale reports whether memory is so old that nothing may be decided by it, because it honours what was revoked since. Before everything
+// was read once it is: who is registered may be known by then, and who was revoked not yet.
 func (d *Directory) Stale() bool {
-	return d.maxStaleness > 0 && !d.Heard().IsZero() && d.Silence() > d.maxStaleness
+	return d.Heard().IsZero() || d.maxStaleness > 0 && d.Silence() > d.maxStaleness
 }

@@ -63,8 +63,8 @@ func (t *table[V]) fill(values map[hash]V) {
 	t.values = maps.Clone(values)
 }
 
-// keep removes what is not listed.
-func (t *table[V]) keep(listed map[string]bool) {
+// keep removes what is not listed, and returns it.
+func (t *table[V]) keep(listed map[string]bool) (removed map[hash]V) {
 	keys := make(map[hash]bool, len(listed))
 	for name := range listed {
 		keys[hashOf(name)] = true
@@ -73,7 +73,12 @@ func (t *table[V]) keep(listed map[string]bool) {
 	defer t.mu.Unlock()
 	for key := range t.values {
 		if !keys[key] {
+			if removed == nil {
+				removed = map[hash]V{}
+			}
+			removed[key] = t.values[key]
 			delete(t.values, key)
 		}
 	}
+	return removed
 }

@@ -110,6 +110,10 @@ func (cp *ControlPlane) start(ctx context.Context) error {
 	if err := cp.StartAPIServer(ctx); err != nil {
 		return err
 	}
+	return cp.startControllers()
+}
+
+func (cp *ControlPlane) startControllers() (err error) {
 	cp.controllers, err = cp.run("controllers", cp.assets.Controllers, "--kubeconfig="+cp.Kubeconfig())
 	return err
 }

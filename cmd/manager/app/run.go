@@ -82,6 +82,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	config := rest.CopyConfig(o.REST)
 	config.QPS = -1 // the API server's own priority and fairness is the limit
+	config.Wrap(restored.Guard)
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        scheme,
 		Logger:                        o.Log,
@@ -178,7 +179,8 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
 			Lifetime: max(oauth2.MaxTokenLifetime, o.MaxTokenLifetime),
 		},
 		&restored.Watchman{
-			Live: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("hallpass"), RegistryNamespace: o.RegistryNamespace, Restored: countRestores(),
+			Live: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("hallpass"), RegistryNamespace: o.RegistryNamespace,
+			Clock: clock.RealClock{}, Restored: countRestores(),
 		},
 		&usagereport.Reconciler{Client: mgr.GetClient(), Clock: clock.RealClock{}, Ledger: ledger, Clients: usedClients, Tokens: usedTokens},
 	}

@@ -15,11 +15,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/internal/revision"
 )
 
 // Reason is the reason of the event.
@@ -29,17 +31,18 @@ const Reason = "RegistryRestored"
 // stay behind for longer than that; and a list of one name costs less than the renewal of a lease.
 const interval = 2 * time.Second
 
-// Watchman compares the API server's resourceVersion with the highest that it has seen. They can be compared, and never go back in a
-// cluster that is not restored.
+// Watchman compares the API server's resourceVersion with the one that it saw before.
 type Watchman struct {
 	// Live reads from the API server itself.
 	Live              client.Reader
 	Recorder          events.EventRecorder
 	RegistryNamespace string
+	Clock             clock.PassiveClock
 	// Restored is called when it was noticed.
 	Restored func()
 
-	highest uint64
+	known uint64
+	at    time.Time
 }
 
 // SetupWithManager has a manager run it.
@@ -83,9 +86,9 @@ func (w *Watchman) look(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	before := w.highest
-	w.highest = current
-	if current >= before {
+	before, after := w.known, w.Clock.Since(w.at)
+	w.known, w.at = current, w.Clock.Now()
+	if !revision.SetBack(before, current, after) {
 		return
 	}
 	w.Restored()

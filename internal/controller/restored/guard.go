@@ -1,0 +1,93 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package restored
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+const (
+	guardTimeout = 5 * time.Second
+	// maxList bounds the list of one that a guard reads, without what the object holds.
+	maxList = 1 << 20
+)
+
+// Guard lets no watch go on at a revision which the store behind the API server has not reached: after a restore of etcd such a watch
+// is silent until the store has been there again, and caches that hang on it know nothing of what happens meanwhile. The answer is
+// then 410, Gone, upon which a cache lists anew.
+func Guard(next http.RoundTripper) http.RoundTripper { return guard{next} }
+
+type guard struct{ next http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (g guard) RoundTrip(request *http.Request) (*http.Response, error) {
+	query := request.URL.Query()
+	from, err := strconv.ParseUint(query.Get("resourceVersion"), 10, 64)
+	if request.Method != http.MethodGet || !isTrue(query.Get("watch")) || isTrue(query.Get("sendInitialEvents")) || err != nil || from == 0 {
+		return g.next.RoundTrip(request) //nolint:wrapcheck // it is the answer
+	}
+	answer, err := g.next.RoundTrip(request)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		return answer, err //nolint:wrapcheck // it is the answer
+	}
+	// It is asked after the watch was opened: whoever restores etcd starts the API servers anew, which ends this watch.
+	current, err := g.current(request)
+	if err != nil || current < from {
+		_ = answer.Body.Close()
+		if err != nil {
+			return nil, err
+		}
+		return gone(request, from, current), nil
+	}
+	return answer, nil
+}
+
+func isTrue(value string) bool { return value == "true" || value == "1" }
+
+// current asks how far the store is, by a list of one of what is watched.
+func (g guard) current(watch *http.Request) (uint64, error) {
+	ctx, cancel := context.WithTimeout(watch.Context(), guardTimeout)
+	defer cancel()
+	request := watch.Clone(ctx)
+	request.URL.RawQuery = url.Values{"limit": {"1"}}.Encode()
+	request.Header.Set("Accept", "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json")
+	answer, err := g.next.RoundTrip(request)
+	if err != nil {
+		return 0, fmt.Errorf("ask how far the API server is: %w", err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	var list metav1.PartialObjectMetadataList
+	if err := json.NewDecoder(io.LimitReader(answer.Body, maxList)).Decode(&list); err != nil || answer.StatusCode != http.StatusOK {
+		return 0, fmt.Errorf("ask how far the API server is: %s: %w", answer.Status, err)
+	}
+	current, err := strconv.ParseUint(list.ResourceVersion, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("ask how far the API server is: %w", err)
+	}
+	return current, nil
+}
+
+// gone is the answer of an API server that has that revision no more.
+func gone(request *http.Request, from, current uint64) *http.Response {
+	status := metav1.Status{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"},
+		Status:   metav1.StatusFailure, Reason: metav1.StatusReasonExpired, Code: http.StatusGone,
+		Message: fmt.Sprintf("the API server went back from resource version %d to %d", from, current),
+	}
+	document, _ := json.Marshal(status) // of texts and numbers
+	return &http.Response{
+		Status: "410 Gone", StatusCode: http.StatusGone, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: request,
+		Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(string(document))), ContentLength: int64(len(document)),
+	}
+}

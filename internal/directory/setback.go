@@ -1,0 +1,206 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/hallpass-dev/hallpass/internal/revision"
+)
+
+// A watch that goes on at a revision which a restored store has not reached is silent: the API server sends nothing until the store has
+// been there again, and what happens meanwhile is never told. So nothing that a watch says counts before the store was asked,
+// after the watch was opened, how far it is. Whoever restores etcd starts the API servers anew, which ends every watch of before.
+
+// confirmTimeout bounds the question how far the store is.
+const confirmTimeout = 5 * time.Second
+
+// errSetBack means that the API server has gone back in time and was not read again since.
+var errSetBack = errors.New("the API server has gone back in time, as after a restore of etcd, and was not read again yet")
+
+// run watches until the context ends. A reflector that lost its trust is replaced by a new one, which begins with a list.
+func (s *source) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		life, end := context.WithCancel(ctx)
+		s.mu.Lock()
+		s.anew = end
+		s.mu.Unlock()
+		s.reflector().RunWithContext(life)
+		end()
+	}
+}
+
+// reflector fills the store from the API server.
+func (s *source) reflector() *cache.Reflector {
+	from := s.listWatch()
+	return cache.NewReflectorWithOptions(&cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			if options.ResourceVersion == "0" { // anything that the API server remembers, however old
+				options.ResourceVersion = ""
+			}
+			return from.ListWithContext(ctx, options)
+		},
+		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			w, err := from.WatchWithContext(ctx, options)
+			if err != nil || options.ResourceVersion == "" { // this one begins with a list
+				return w, err //nolint:wrapcheck // a reflector tells errors of the API server apart
+			}
+			if err := s.confirm(ctx); err != nil {
+				w.Stop()
+				return nil, err
+			}
+			return w, nil
+		},
+	}, s.kind, s, cache.ReflectorOptions{Name: s.resource})
+}
+
+func (s *source) listWatch() *cache.ListWatch {
+	return cache.NewListWatchFromClient(s.client, s.resource, s.namespace, fields.Everything())
+}
+
+// confirm asks how far the store is, by a list of one that no cache may answer from what it had before. An error that says that the
+// revision is none any more means that the store was set back.
+func (s *source) confirm(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
+	defer cancel()
+	_, heard, known := s.state() // before the answer, which may be overtaken by events
+	list, err := s.listWatch().ListWithContext(ctx, metav1.ListOptions{Limit: 1})
+	if err != nil {
+		return err //nolint:wrapcheck // a reflector tells errors of the API server apart
+	}
+	listed, err := meta.ListAccessor(list)
+	if err != nil {
+		return fmt.Errorf("read how far the API server is: %w", err)
+	}
+	seen, _ := strconv.ParseUint(listed.GetResourceVersion(), 10, 64) // one that is no number says nothing
+	if revision.SetBack(known, seen, elapsed(heard, s.now())) {
+		s.setBack(s, "its revision", known, seen)
+	}
+	if s.isDistrusted() {
+		return apierrors.NewResourceExpired(errSetBack.Error())
+	}
+	return nil
+}
+
+// distrust lets nothing count any more until the next list, and asks for it.
+func (s *source) distrust() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.distrusted = true
+	if s.anew != nil {
+		s.anew()
+	}
+}
+
+func (s *source) isDistrusted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.distrusted
+}
+
+// setBack takes note that the API server has gone back in time. All that is watched is listed again.
+func (d *Directory) setBack(by *source, why string, known, seen uint64) {
+	d.noticeSetBack(by, why, known, seen)
+	by.distrust()
+}
+
+// noticeSetBack lets nothing count any more but what is being listed.
+func (d *Directory) noticeSetBack(by *source, why string, known, seen uint64) {
+	d.noticing.Lock()
+	defer d.noticing.Unlock()
+	if by.isDistrusted() {
+		return // it is known
+	}
+	d.restored.Add(1)
+	d.log.Error("the API server has gone back in time, as after a restore of etcd: what this replica refused it goes on refusing",
+		"resource", by.resource, "told by", why, "known", known, "seen", seen)
+	for _, s := range d.sources {
+		if s != by {
+			s.distrust()
+		}
+	}
+}
+
+// current makes sure that the API server, which is about to be asked something, is not behind what memory knows.
+func (d *Directory) current(ctx context.Context) error {
+	// Before the first list there is nothing that it could be behind of; until then nothing is decided.
+	for _, s := range d.sources {
+		if s.isDistrusted() {
+			return errSetBack
+		}
+	}
+	for _, s := range d.sources {
+		if s.resource == resourceSecrets {
+			if err := s.confirm(ctx); err != nil {
+				return fmt.Errorf("ask how far the API server is: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// depart takes note that an object is gone for good.
+func (d *Directory) depart(resource string, name hash, uid string) {
+	if uid != "" {
+		d.departed.note(identity(resource, name, uid), d.now())
+	}
+}
+
+// revived reports whether an object that was asked for had gone before, and takes note of what that means.
+func (d *Directory) revived(resource, name, uid string, asked time.Time) bool {
+	if !d.departed.before(identity(resource, hashOf(name), uid), asked) {
+		return false
+	}
+	for _, s := range d.sources {
+		if s.resource == resource {
+			d.setBack(s, "an object that was deleted", 0, 0)
+		}
+	}
+	return true
+}
+
+// reviver is a store that recognises what was gone and is back.
+type reviver interface {
+	revives(object any) bool
+}
+
+func (s *source) revives(object any) bool {
+	r, ok := s.store.(reviver)
+	return ok && r.revives(object)
+}
+
+// admit is a change of the store unless it would bring back what was gone: then nothing that was read counts any more.
+func (s *source) admit(change func(any) error) func(any) error {
+	return func(object any) error {
+		if s.revives(object) {
+			s.setBack(s, "an object that was deleted", 0, 0)
+			return nil
+		}
+		return change(object)
+	}
+}
+
+func (s ownerStore) revives(object any) bool {
+	read, ok := lightOwnerOf(object).(*lightOwner)
+	return ok && !read.owner.Terminating &&
+		s.departed.has(identity(resourceClients, hashOf(ownerName(read.Namespace, read.Name)), read.owner.UID))
+}
+
+func (s tokenStore) revives(object any) bool {
+	read, ok := lightTokenOf(object).(*lightToken)
+	return ok && !read.owner.Terminating &&
+		s.departed.has(identity(resourceTokens, hashOf(ownerName(read.Namespace, read.Name)), read.owner.UID))
+}
