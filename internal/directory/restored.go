@@ -116,7 +116,8 @@ func (s ownerStore) remember(objects []any, _ time.Time) {
 		before, allSoFar := s.owners.get(listed.Namespace, listed.Name), oauth2.CutBack(s.now().Add(heldFor), s.now())
 		held := oauth2.RevocationSelector{ClientID: listed.clientID}
 		switch {
-		case s.revives(listed), before == nil, before.UID != listed.owner.UID, before.Suspended && !listed.owner.Suspended, before.Terminating && !listed.owner.Terminating:
+		case s.revives(listed), before == nil, before.UID != listed.owner.UID,
+			before.Suspended && !listed.owner.Suspended, before.Terminating && !listed.owner.Terminating:
 			held.IssuedBefore = allSoFar
 		case before.RevokedBefore.After(listed.owner.RevokedBefore):
 			held.IssuedBefore = oauth2.CutBack(before.RevokedBefore, s.now())

@@ -90,7 +90,7 @@ func (s *source) confirm(ctx context.Context) error {
 		s.setBack(s, "its revision", known, seen)
 	}
 	if s.isDistrusted() {
-		return apierrors.NewResourceExpired(errSetBack.Error())
+		return apierrors.NewResourceExpired(errSetBack.Error()) //nolint:wrapcheck // it is made here
 	}
 	return nil
 }

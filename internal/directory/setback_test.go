@@ -66,14 +66,22 @@ func (s *store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		for _, c := range clients {
 			list.Items = append(list.Items, *typed(c))
 		}
-		_ = json.NewEncoder(w).Encode(list)
+		answer(w, list)
 	default:
 		if event != nil {
-			_ = json.NewEncoder(w).Encode(map[string]any{"type": "MODIFIED", "object": typed(event)})
+			answer(w, map[string]any{"type": "MODIFIED", "object": typed(event)})
 		}
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	}
+}
+
+func answer(w http.ResponseWriter, value any) {
+	document, err := json.Marshal(value)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+	}
+	_, _ = w.Write(document)
 }
 
 // watching is a Directory that watches OAuth2Clients only.

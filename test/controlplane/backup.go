@@ -35,7 +35,7 @@ func (cp *ControlPlane) Backup(ctx context.Context, file string) error {
 		return fmt.Errorf("back up etcd: %w", err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	out, err := os.Create(file) //nolint:gosec // the path is the test's
+	out, err := os.Create(file)
 	if err != nil {
 		return fmt.Errorf("back up etcd: %w", err)
 	}
@@ -76,7 +76,7 @@ func (cp *ControlPlane) Restore(ctx context.Context, etcdutl, file string, flags
 	if err := errors.Join(cp.controllers.Kill(), cp.StopAPIServer(), cp.StopEtcd(), os.RemoveAll(cp.path("etcd"))); err != nil {
 		return fmt.Errorf("make room for a backup: %w", err)
 	}
-	command := exec.CommandContext(ctx, etcdutl, append([]string{ //nolint:gosec // the program is the test's
+	command := exec.CommandContext(ctx, etcdutl, append([]string{
 		"snapshot", "restore", file, "--data-dir=" + cp.path("etcd"), "--name=embedded",
 		"--initial-cluster=embedded=" + peerSocket, "--initial-advertise-peer-urls=" + peerSocket,
 	}, flags...)...)

@@ -80,14 +80,10 @@ func (g guard) current(watch *http.Request) (uint64, error) {
 
 // gone is the answer of an API server that has that revision no more.
 func gone(request *http.Request, from, current uint64) *http.Response {
-	status := metav1.Status{
-		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"},
-		Status:   metav1.StatusFailure, Reason: metav1.StatusReasonExpired, Code: http.StatusGone,
-		Message: fmt.Sprintf("the API server went back from resource version %d to %d", from, current),
-	}
-	document, _ := json.Marshal(status) // of texts and numbers
+	document := fmt.Sprintf(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":%q,"code":%d,"message":%q}`, metav1.StatusReasonExpired,
+		http.StatusGone, fmt.Sprintf("the API server went back from resource version %d to %d", from, current))
 	return &http.Response{
 		Status: "410 Gone", StatusCode: http.StatusGone, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: request,
-		Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(string(document))), ContentLength: int64(len(document)),
+		Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(document)), ContentLength: int64(len(document)),
 	}
 }
