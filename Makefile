@@ -80,6 +80,10 @@ robustness: ## Attack the token server for a minute: 5,000 slow connections, str
 outage: ## Take the API server away for an hour under load. OUTAGE=1h
 	@HALLPASS_OUTAGE=$(or $(OUTAGE),1h) go test -count=1 -v -timeout 2h -run TestTheAPIServerIsAway ./test/alive
 
+.PHONY: soak
+soak: ## Keep a replica under load for half an hour with a fault every 30 s, and compare what it takes afterwards. SOAK=30m
+	@HALLPASS_SOAK=$(or $(SOAK),30m) HALLPASS_FAULT_EVERY=30s go test -count=1 -v -timeout 2h -run TestNothingGrows ./test/alive
+
 .PHONY: upgrade
 upgrade: ## Replace all replicas again and again under 1,000,000 requests, behind a balancer that lags by up to 5 s
 	@HALLPASS_REQUESTS=$(or $(REQUESTS),1000000) HALLPASS_BALANCER_LAG=5s HALLPASS_SHUTDOWN_LAG=10s \

@@ -37,7 +37,9 @@ var waysToConnect = []connecting{{}, {http2: true}, {anew: true}, {http2: true, 
 type load struct {
 	address string
 	// roots are what callers trust at the moment.
-	roots   func() *x509.CertPool
+	roots func() *x509.CertPool
+	// uses is how often a caller uses a token, and pause what it waits between two requests.
+	uses    int
 	pause   time.Duration
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -48,11 +50,11 @@ type load struct {
 }
 
 // startLoad starts callers by HTTP/1.1 and HTTP/2, on connections that are kept and on new ones, of the token endpoint,
-// introspection, forward-auth and the keys. pause is what each waits between two requests.
-func startLoad(t *testing.T, address string, perWay int, pause time.Duration, roots func() *x509.CertPool) *load {
+// introspection, forward-auth and the keys. Each uses a token so often, and waits for pause between two requests.
+func startLoad(t *testing.T, address string, perWay, uses int, pause time.Duration, roots func() *x509.CertPool) *load {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	l := &load{address: address, roots: roots, pause: pause, cancel: cancel}
+	l := &load{address: address, roots: roots, uses: uses, pause: pause, cancel: cancel}
 	for _, way := range waysToConnect {
 		for i := range perWay {
 			l.running.Go(func() { l.work(ctx, way, callers[i%len(callers)]) })
@@ -98,15 +100,16 @@ func (l *load) work(ctx context.Context, way connecting, who credentials) {
 			pause(ctx, l.pause)
 			continue
 		}
-		for _, step := range []func() error{
+		steps := []func() error{
 			func() error { return c.introspect(who, token) },
 			func() error { return c.forward(audience, token) },
 			func() error { _, err := c.do(http.MethodGet, oauth2.JWKSPath, nil, ""); return err },
-		} {
+		}
+		for n := range l.uses * len(steps) {
 			if pause(ctx, l.pause); ctx.Err() != nil {
 				return
 			}
-			l.note(step())
+			l.note(steps[n%len(steps)]())
 		}
 		pause(ctx, l.pause)
 	}

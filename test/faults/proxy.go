@@ -159,6 +159,9 @@ func (p *Proxy) SetRefuse(refuse bool) {
 	p.refuse = refuse
 }
 
+// Break cuts every connection through it; new ones are served.
+func (p *Proxy) Break() { p.server.CloseClientConnections() }
+
 // SetDelay holds every request back for so long.
 func (p *Proxy) SetDelay(delay time.Duration) {
 	p.mu.Lock()
@@ -288,10 +291,10 @@ func isWrite(r *http.Request) bool {
 	return r.Method != http.MethodGet && r.Method != http.MethodHead && !strings.Contains(r.URL.Path, "/events")
 }
 
-// isList is a GET of a collection that is no watch: of a path whose resource is not followed by a name.
+// isList is a list that may be as old as the API server likes; others are of what is there now, which no API server gets wrong.
 func isList(r *http.Request) bool {
 	query := r.URL.Query()
-	return r.Method == http.MethodGet && query.Get("watch") == "" && query.Has("limit") || query.Has("resourceVersionMatch") && query.Get("watch") == ""
+	return r.Method == http.MethodGet && query.Get("watch") == "" && query.Get("resourceVersion") == "0"
 }
 
 func listKey(r *http.Request) string { return r.URL.Path + "?" + r.URL.Query().Get("fieldSelector") }
