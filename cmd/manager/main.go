@@ -21,6 +21,9 @@ import (
 	"github.com/hallpass-dev/hallpass/cmd/manager/app"
 )
 
+// version is that of the build; the linker sets it.
+var version = "unknown"
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
@@ -28,6 +31,7 @@ func main() {
 	if errors.Is(err, flag.ErrHelp) {
 		return
 	}
+	o.Version = version
 	if err == nil {
 		// What libraries log for the whole process comes out as everything else does.
 		ctrl.SetLogger(o.Log)

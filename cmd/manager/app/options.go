@@ -65,6 +65,8 @@ type Options struct {
 	Verbosity int
 	// Log gets everything; it is JSON on standard output from the command line.
 	Log logr.Logger
+	// Version is that of the build.
+	Version string
 }
 
 // DefaultMaxTokenLifetime is how long tokens with a chosen end may live unless an installation says otherwise.

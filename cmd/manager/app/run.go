@@ -101,9 +101,10 @@ func Run(ctx context.Context, o Options) error {
 	if err := addControllers(ctx, mgr, o); err != nil {
 		return err
 	}
-	if err := observe(mgr); err != nil {
+	if err := errors.Join(observe(mgr), observeBuild(o.Version)); err != nil {
 		return err
 	}
+	o.Log.Info("starting", "version", o.Version)
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return fmt.Errorf("add the health check: %w", err)
 	}
