@@ -154,7 +154,11 @@ func writeKubeconfig(path, server string, ca []byte, user *clientcmdapi.AuthInfo
 	config.AuthInfos["user"] = user
 	config.Contexts["embedded"] = &clientcmdapi.Context{Cluster: "embedded", AuthInfo: "user"}
 	config.CurrentContext = "embedded"
-	if err := clientcmd.WriteToFile(*config, path); err != nil {
+	partial := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)) // a program that was started with it may just read it
+	if err := clientcmd.WriteToFile(*config, partial); err != nil {
+		return fmt.Errorf("write kubeconfig: %w", err)
+	}
+	if err := os.Rename(partial, path); err != nil {
 		return fmt.Errorf("write kubeconfig: %w", err)
 	}
 	return nil
