@@ -69,6 +69,7 @@ type Reconciler struct {
 	CABundle types.NamespacedName
 
 	written status.Written
+	revoked takenBack
 }
 
 // +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2tokens,verbs=get;list;watch
@@ -114,6 +115,9 @@ func (w *world) lookAgain(object *v1alpha1.OAuth2Token, now time.Time) time.Dura
 		return 0
 	}
 	instants := []time.Time{renewal(w.current, string(object.UID))}
+	if w.takenBack {
+		instants = append([]time.Time{w.current.IssuedAt.Add(calm)}, instants...)
+	}
 	if object.Spec.Mode == v1alpha1.TokenFixed {
 		instants = []time.Time{warning(w.current), w.current.ExpiresAt}
 	}
@@ -145,6 +149,9 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if err != nil {
 		return fmt.Errorf("index OAuth2Tokens by their client: %w", err)
 	}
+	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.OAuth2Token{}, indexByTokenID, indexedTokenID); err != nil {
+		return fmt.Errorf("index OAuth2Tokens by the id of their token: %w", err)
+	}
 	building := ctrl.NewControllerManagedBy(mgr).
 		Named("oauth2token").
 		For(&v1alpha1.OAuth2Token{}).
@@ -155,6 +162,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		// A record that is lost is written again; a client, a resource or the keys may have changed.
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.tokensOfRecord)).
 		Watches(&v1alpha1.OAuth2Client{}, handler.EnqueueRequestsFromMapFunc(r.tokensOfClient), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		// A token that is taken back is of no use to whoever reads it.
+		Watches(&v1alpha1.TokenRevocation{}, r.onRevocation()).
 		// The CA stands in every Secret.
 		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.tokensOfBundle)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers})

@@ -37,7 +37,9 @@ type world struct {
 	// current is the token in the Secret, if found.
 	current oauth2.MintedToken
 	found   bool
-	ca      string
+	// takenBack says that it was revoked.
+	takenBack bool
+	ca        string
 	// condition is why there is no good token; nil if nothing is in the way. passing says that it goes without a user's help.
 	condition *metav1.Condition
 	passing   bool

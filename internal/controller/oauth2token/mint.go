@@ -27,6 +27,7 @@ const (
 	reasonCreated  = "TokenIssued"
 	reasonRepaired = "SecretRepaired"
 	reasonChanged  = "TokenReplaced"
+	reasonRevoked  = "RevokedTokenReplaced"
 	reasonRenewed  = "TokenRenewed"
 )
 
@@ -82,9 +83,12 @@ func (r *Reconciler) needed(object *v1alpha1.OAuth2Token, w *world, ring keyring
 		return ""
 	}
 	_, err := ring.VerificationKey(w.current.KeyID, now)
+	w.takenBack = r.revoked.has(w.current, &w.client, now)
 	switch {
 	case err != nil, w.current.Audience != w.grant.Audience, !slices.Equal(w.current.Scopes, w.grant.Scopes):
 		return reasonChanged
+	case w.takenBack && !now.Before(w.current.IssuedAt.Add(calm)):
+		return reasonRevoked
 	case !now.Before(renewal(w.current, w.record.UID)):
 		return reasonRenewed
 	}
@@ -118,7 +122,7 @@ func (r *Reconciler) mint(ctx context.Context, object *v1alpha1.OAuth2Token, w *
 	if err := r.publish(ctx, object, w); err != nil {
 		return err
 	}
-	w.value, w.current, w.found = value, minted, true
+	w.value, w.current, w.found, w.takenBack = value, minted, true, false
 	wanted := renderSecret(object, w)
 	if err := output.WriteSecret(ctx, r.Client, w.secret, wanted); err != nil {
 		return err
@@ -144,7 +148,11 @@ func (r *Reconciler) issue(w *world, ring keyring.Ring) (oauth2.Secret, oauth2.M
 	if err != nil {
 		return oauth2.Secret{}, oauth2.MintedToken{}, err
 	}
-	token, err := r.Issuer.Issue(&w.client, w.grant, key, now, r.Random)
+	issuedAt, err := oauth2.IssueAt(now, r.revoked.before(&w.client))
+	if err != nil {
+		return oauth2.Secret{}, oauth2.MintedToken{}, err
+	}
+	token, err := r.Issuer.Issue(&w.client, w.grant, key, issuedAt, r.Random)
 	if err != nil {
 		return oauth2.Secret{}, oauth2.MintedToken{}, err
 	}
@@ -159,6 +167,7 @@ func (r *Reconciler) announce(object *v1alpha1.OAuth2Token, w *world, reason str
 		reasonCreated:  "Wrote token %s to Secret %s",
 		reasonRepaired: "Wrote token %s to Secret %s, which was missing or had been changed; the one before is refused",
 		reasonChanged:  "Wrote token %s to Secret %s, because what it may say, or the key that signed the one before, has changed",
+		reasonRevoked:  "Wrote token %s to Secret %s, because the one before was revoked",
 	}[reason]
 	if note != "" {
 		r.Recorder.Eventf(object, nil, corev1.EventTypeNormal, reason, "WriteSecret", note, w.current.ID, secretName(object))

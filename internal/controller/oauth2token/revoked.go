@@ -1,0 +1,126 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2token
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+const (
+	// calm is how old a token is at least when the next one takes its place because it was taken back: whoever has the client's
+	// credentials may revoke a token as soon as it is there, and each one costs some writes.
+	calm = 10 * time.Second
+	// sweepEvery is how often what has expired is forgotten.
+	sweepEvery = time.Minute
+)
+
+// indexByTokenID finds the OAuth2Token in whose Secret the Refreshing token with that jti is.
+const indexByTokenID = "hallpass.dev/token-id"
+
+func indexedTokenID(o client.Object) []string {
+	token, ok := o.(*v1alpha1.OAuth2Token)
+	if !ok || token.Spec.Mode != v1alpha1.TokenRefreshing || token.Status.TokenID == "" {
+		return nil
+	}
+	return []string{oauth2.RevocationIDOf(token.Status.TokenID).String()}
+}
+
+// takenBack is what the registry says was taken back, in 20 bytes a token. It is for healing alone: the token servers refuse such
+// a token whatever is known here.
+type takenBack struct {
+	tokens   oauth2.RevocationSet
+	selected oauth2.Revocations
+	swept    atomic.Int64
+}
+
+// learn takes in what a TokenRevocation says, and returns the tokens in it that are news. One that cannot be read says nothing.
+func (b *takenBack) learn(object *v1alpha1.TokenRevocation, now time.Time) (news []oauth2.RevocationID) {
+	if s := object.Spec.Selector; s.IssuedBefore != nil {
+		b.selected.Select(object.Name, oauth2.RevocationSelector{
+			ClientID: s.ClientID, Namespace: s.Namespace, IssuedBefore: oauth2.CutBack(s.IssuedBefore.Time, object.CreationTimestamp.Time),
+		})
+		return nil
+	}
+	tokens, err := oauth2.DecodeRevocations(string(object.Spec.Batch.Tokens))
+	if err != nil {
+		return nil
+	}
+	for _, token := range tokens {
+		if b.tokens.Add(token, now) {
+			news = append(news, token.ID)
+		}
+	}
+	if last := b.swept.Load(); now.Unix()-last >= int64(sweepEvery/time.Second) && b.swept.CompareAndSwap(last, now.Unix()) {
+		b.tokens.Sweep(now)
+	}
+	return news
+}
+
+// before is the instant before which all tokens of the client are taken back; zero if there is none.
+func (b *takenBack) before(c *oauth2.Client) time.Time {
+	before := b.selected.RevokedBefore(c.ID, c.Namespace)
+	if c.RevokedBefore.After(before) {
+		return c.RevokedBefore
+	}
+	return before
+}
+
+// has reports whether a token of the client was taken back.
+func (b *takenBack) has(token oauth2.MintedToken, c *oauth2.Client, now time.Time) bool {
+	return token.IssuedAt.Before(b.before(c)) || b.tokens.Has(oauth2.RevocationIDOf(token.ID), now)
+}
+
+// onRevocation wakes the OAuth2Tokens whose token was taken back. A TokenRevocation does not change; one that is merged of others says
+// nothing new; and one that goes gives back what its selector took.
+func (r *Reconciler) onRevocation() handler.Funcs {
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			if object, ok := e.Object.(*v1alpha1.TokenRevocation); ok && object.Namespace == r.RegistryNamespace {
+				for _, request := range r.tokensTakenBack(ctx, object) {
+					queue.Add(request)
+				}
+			}
+		},
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			if e.Object.GetNamespace() == r.RegistryNamespace {
+				r.revoked.selected.Deselect(e.Object.GetName())
+			}
+		},
+	}
+}
+
+// tokensTakenBack finds the OAuth2Tokens that a TokenRevocation is about.
+func (r *Reconciler) tokensTakenBack(ctx context.Context, object *v1alpha1.TokenRevocation) []reconcile.Request {
+	news := r.revoked.learn(object, r.Clock.Now())
+	if s := object.Spec.Selector; s.IssuedBefore != nil {
+		if s.Namespace != "" {
+			return r.list(ctx, client.InNamespace(s.Namespace))
+		}
+		return r.list(ctx) // people make selectors, and rarely
+	}
+	var requests []reconcile.Request
+	for _, id := range news {
+		var found v1alpha1.OAuth2TokenList
+		if err := r.Client.List(ctx, &found, client.MatchingFields{indexByTokenID: id.String()}, client.UnsafeDisableDeepCopy); err != nil {
+			ctrl.LoggerFrom(ctx).Error(err, "cannot find the OAuth2Token of a token that was revoked")
+			return requests
+		}
+		for i := range found.Items {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&found.Items[i])})
+		}
+	}
+	return requests
+}
