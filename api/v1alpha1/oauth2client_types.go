@@ -265,6 +265,7 @@ const (
 //
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:rule="!has(self.interval) || !self.interval.matches('^([0-9]{1,6}[hms])+$') || has(self.overlap) && !self.overlap.matches('^([0-9]{1,6}[hms])+$') || duration(self.interval) >= duration(has(self.overlap) ? self.overlap : '24h') + duration('1m')",message="rotation.interval must be at least a minute longer than rotation.overlap, which is 24h if it is left out"
+// +kubebuilder:validation:XValidation:rule="!has(self.retireWhenUnusedFor) || !self.retireWhenUnusedFor.matches('^([0-9]{1,6}[hms])+$') || has(self.overlap) && !self.overlap.matches('^([0-9]{1,6}[hms])+$') || duration(self.retireWhenUnusedFor) < duration(has(self.overlap) ? self.overlap : '24h')",message="rotation.retireWhenUnusedFor must be shorter than rotation.overlap, which is 24h if it is left out; set a longer overlap, such as 168h"
 type RotationSpec struct {
 	// interval is how often the secret is replaced on its own, from 1h to 8760h; left out, never. The moment within the
 	// interval differs from client to client, and the first replacement comes within one interval.
@@ -276,6 +277,13 @@ type RotationSpec struct {
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) <= duration('2160h')",message="rotation.overlap must be at most 2160h (90 days)"
 	Overlap Duration `json:"overlap,omitempty"`
+
+	// retireWhenUnusedFor ends a replaced secret before its overlap is over, once nobody has used it for that long since it was
+	// replaced, and every replica of the token server has reported so; from 1h to 168h, and shorter than the overlap. Left out,
+	// replaced secrets live as long as their overlap.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) >= duration('1h') && duration(self) <= duration('168h')",message="rotation.retireWhenUnusedFor must be between 1h and 168h (a week)"
+	RetireWhenUnusedFor Duration `json:"retireWhenUnusedFor,omitempty"`
 }
 
 // OAuth2ClientStatus is what Hallpass has made of an OAuth2Client.
@@ -379,7 +387,31 @@ type CredentialStatus struct {
 	// lastUsedAt is when the secret was last accepted, to the minute, and as old as lastUsedAt of the client may be.
 	// +optional
 	LastUsedAt metav1.Time `json:"lastUsedAt,omitzero"`
+
+	// keptReason is why a secret that was replaced is still accepted: Overlap, until expiresAt, because nothing else ends it; InUse,
+	// because it was used, or may have been, or was replaced, less than rotation.retireWhenUnusedFor ago; NotReported, because a replica
+	// of the token server has not reported what it used.
+	// +optional
+	KeptReason KeptReason `json:"keptReason,omitempty"`
+
+	// keptMessage says so for humans.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	KeptMessage string `json:"keptMessage,omitempty"`
 }
+
+// KeptReason is why a replaced secret is still accepted.
+//
+// +kubebuilder:validation:Enum=Overlap;InUse;NotReported
+type KeptReason string
+
+// Why a replaced secret is still accepted.
+const (
+	KeptForOverlap     KeptReason = "Overlap"
+	KeptInUse          KeptReason = "InUse"
+	KeptForWantOfProof KeptReason = "NotReported"
+)
 
 // StaleUseStatus is the last use that was reported of something that had its time.
 type StaleUseStatus struct {

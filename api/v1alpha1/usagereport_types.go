@@ -78,6 +78,12 @@ type UsageReportSpec struct {
 	// +optional
 	CoveredUntil metav1.Time `json:"coveredUntil,omitzero"`
 
+	// maxStalenessSeconds is how long the replica goes on at the most after it last heard from the API server, and how long after
+	// coveredUntil it accepts client secrets that are to end once nobody uses them. It stands in part 1; left out there is no such limit.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	MaxStalenessSeconds int32 `json:"maxStalenessSeconds,omitempty"`
+
 	// uses tell of each client when it was last used, to the minute, in a compact form of some forty bytes a client. All numbers are
 	// unsigned varints (LEB128), all instants minutes before the base, which is in minutes since 1970: a version (1), the base, the
 	// number of clients; then for each client, in the order of their UIDs, the 16 bytes of the UID, flags (bit 0: a token was issued;

@@ -46,6 +46,9 @@ type Config struct {
 	Log *slog.Logger
 	// SnapshotFile is where what memory holds is kept for a start while the API server is away; empty keeps nothing.
 	SnapshotFile string
+	// Vouches reports whether this process has a usage report that tells what it accepts; without one it writes no snapshot. Nil means
+	// that it has.
+	Vouches func() bool
 	// MaxStaleness is how long the API server may be silent before nothing is decided any more; zero means for ever.
 	MaxStaleness time.Duration
 	// Now is the clock; nil means time.Now.
@@ -121,7 +124,7 @@ func New(config Config) (*Directory, error) {
 		namespace: config.RegistryNamespace, log: config.Log, core: core, hallpass: hallpass, reviews: reviews,
 		now: config.Now, maxStaleness: config.MaxStaleness,
 		revocationSeen: config.RevocationSeen,
-		snapshot:       snapshot{file: config.SnapshotFile, changed: make(chan struct{}, 1)},
+		snapshot:       snapshot{file: config.SnapshotFile, vouches: config.Vouches, changed: make(chan struct{}, 1)},
 	}
 	if d.now == nil {
 		d.now = time.Now

@@ -39,6 +39,7 @@ const (
 	verifierPending = 1 << iota
 	verifierCreated // it has an instant of creation
 	verifierExpires // it has an end
+	verifierWatched // it has an instant since which it is watched
 )
 
 func pack(c *oauth2.Client) packed {
@@ -130,6 +131,9 @@ func (p *packer) verifier(v oauth2.Verifier) {
 	if !v.ExpiresAt.IsZero() {
 		flags |= verifierExpires
 	}
+	if v.Watched() {
+		flags |= verifierWatched
+	}
 	p.bytes = append(p.bytes, flags)
 	p.text(v.ID)
 	p.bytes = append(p.bytes, v.Digest[:]...)
@@ -138,6 +142,9 @@ func (p *packer) verifier(v oauth2.Verifier) {
 	}
 	if !v.ExpiresAt.IsZero() {
 		p.number(v.ExpiresAt.Unix())
+	}
+	if v.Watched() {
+		p.number(v.WatchedSince.Unix())
 	}
 }
 
@@ -223,6 +230,9 @@ func (u *unpacker) verifier() oauth2.Verifier {
 	}
 	if flags&verifierExpires != 0 {
 		v.ExpiresAt = time.Unix(u.number(), 0).UTC()
+	}
+	if flags&verifierWatched != 0 {
+		v.WatchedSince = time.Unix(u.number(), 0).UTC()
 	}
 	return v
 }

@@ -6,6 +6,7 @@ package directory
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"sync/atomic"
 	"time"
@@ -44,6 +45,7 @@ type snapshot struct {
 	// changed says that memory is not what the file has.
 	changed chan struct{}
 	written atomic.Pointer[WrittenSnapshot]
+	vouches func() bool
 }
 
 // WrittenSnapshot is what is known of the last snapshot that was written.
@@ -58,6 +60,17 @@ func (d *Directory) Snapshot() WrittenSnapshot {
 		return *written
 	}
 	return WrittenSnapshot{}
+}
+
+// DropSnapshot removes the snapshot. It is called when Run has returned.
+func (d *Directory) DropSnapshot() error {
+	if d.snapshot.file == "" {
+		return nil
+	}
+	if err := os.Remove(d.snapshot.file); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("drop the snapshot: %w", err)
+	}
+	return nil
 }
 
 // note says that memory has changed. It never waits.
@@ -205,9 +218,10 @@ func (d *Directory) keepSnapshot(ctx context.Context) {
 	}
 }
 
-// save writes the file, once everything was read from the API server: until then the file that is there says as much.
+// save writes the file, once everything was read from the API server: until then the file that is there says as much. A process that
+// nobody has heard of leaves none: nobody would know of the one that went on from it.
 func (d *Directory) save() (time.Duration, error) {
-	if !d.read() || d.Ring().Empty() {
+	if !d.read() || d.Ring().Empty() || d.snapshot.vouches != nil && !d.snapshot.vouches() {
 		return 0, nil
 	}
 	select { // what changes from here on is not in the picture for certain

@@ -43,10 +43,16 @@ type Verifier struct {
 	CreatedAt time.Time
 	// ExpiresAt is the first instant at which the secret is no longer accepted; zero for a secret without an end.
 	ExpiresAt time.Time
+	// WatchedSince is the instant since which the secret is replaced and to end once nobody uses it; zero if nobody asked for that. A
+	// replica accepts such a secret only while what it notes of its use is heard of.
+	WatchedSince time.Time
 	// Pending marks a secret that is not known to have reached its Secret object yet. It is accepted like any other, and
 	// has an end until it is confirmed.
 	Pending bool
 }
+
+// Watched reports whether it matters that each use of the secret is heard of.
+func (v Verifier) Watched() bool { return !v.WatchedSince.IsZero() }
 
 // Live reports whether the secret is still accepted at that instant.
 func (v Verifier) Live(now time.Time) bool {

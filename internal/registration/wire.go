@@ -98,6 +98,9 @@ type wireVerifier struct {
 	CreatedAt time.Time `json:"createdAt"`
 	ExpiresAt time.Time `json:"expiresAt,omitzero"`
 	Pending   bool      `json:"pending,omitempty"`
+	// WatchedSince is there if the secret is to end once nobody uses it; a reader that ignores it writes reports that do not say how long
+	// it may go on unheard, and those end nothing.
+	WatchedSince time.Time `json:"watchedSince,omitzero"`
 }
 
 func toWire(r Registration) (wire, error) {
@@ -126,6 +129,7 @@ func toWire(r Registration) (wire, error) {
 	for _, v := range c.Verifiers {
 		w.Verifiers = append(w.Verifiers, wireVerifier{
 			ID: v.ID, SHA256: v.Digest[:], CreatedAt: v.CreatedAt.UTC(), ExpiresAt: v.ExpiresAt.UTC(), Pending: v.Pending,
+			WatchedSince: v.WatchedSince.UTC(),
 		})
 	}
 	for _, claim := range c.Claims {
@@ -174,7 +178,7 @@ func (w wire) registration() (Registration, error) {
 		c.Access = append(c.Access, oauth2.Access{Resource: oauth2.ObjectName(access.wireName), Scopes: access.Scopes})
 	}
 	for _, v := range w.Verifiers {
-		verifier := oauth2.Verifier{ID: v.ID, CreatedAt: v.CreatedAt, ExpiresAt: v.ExpiresAt, Pending: v.Pending}
+		verifier := oauth2.Verifier{ID: v.ID, CreatedAt: v.CreatedAt, ExpiresAt: v.ExpiresAt, Pending: v.Pending, WatchedSince: v.WatchedSince}
 		if copy(verifier.Digest[:], v.SHA256) != len(verifier.Digest) || len(v.SHA256) != len(verifier.Digest) {
 			return Registration{}, fmt.Errorf("the digest of verifier %s has not %d bytes", v.ID, len(verifier.Digest))
 		}

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -33,7 +34,7 @@ const (
 	// DefaultInterval is how often one object is written at the most.
 	DefaultInterval   = time.Minute
 	writesPerInterval = 4
-	heartbeat         = 6 * time.Hour
+	heartbeat         = 10 * time.Minute
 	// retry is how soon the first report is tried again, and lastGap what is between the writes of a replica that stops.
 	retry   = time.Second
 	lastGap = 250 * time.Millisecond
@@ -53,6 +54,9 @@ type Config struct {
 	Host string
 	// Usage is what is told.
 	Usage *usage.Gatherer
+	// MaxStaleness is how long the replica goes on without hearing from the API server, and accepts watched secrets after the end of what
+	// its report covers; zero means for ever.
+	MaxStaleness time.Duration
 	// Interval is how often; zero means DefaultInterval.
 	Interval time.Duration
 	Log      *slog.Logger
@@ -75,6 +79,9 @@ type Reporter struct {
 	replica string
 	started time.Time
 	opened  atomic.Bool
+	// vouched is the instant in Unix seconds up to which the report as it is stored tells everything.
+	vouched atomic.Int64
+	closed  bool
 	failing bool
 	parts   []*part
 }
@@ -111,6 +118,15 @@ func New(config Config) (*Reporter, error) {
 	}
 	return &Reporter{Config: config, client: client, replica: replicaName(config.Host), started: config.Now(), parts: []*part{{}}}, nil
 }
+
+// Vouches reports whether what is used now will be heard of: the report is there, and what it covers is not older than MaxStaleness. The
+// manager counts on it: a replica that does not vouch accepts no watched secret (usage.Judge).
+func (r *Reporter) Vouches() bool {
+	return r.opened.Load() && (r.MaxStaleness <= 0 || r.Now().Sub(time.Unix(r.vouched.Load(), 0)) <= r.MaxStaleness)
+}
+
+// Closed reports whether the report says that there will be no more.
+func (r *Reporter) Closed() bool { return r.closed }
 
 // maxHost bounds what of the host's name is in that of a replica.
 const maxHost = 100
@@ -157,7 +173,7 @@ func (r *Reporter) Close(ctx context.Context) {
 			return
 		}
 	}
-	_ = r.write(ctx, 0, v1alpha1.UsageStopped, seen) // a replica that cannot say so looks like one that was killed
+	r.closed = r.write(ctx, 0, v1alpha1.UsageStopped, seen) == nil // a replica that cannot say so looks like one that was killed
 }
 
 func pause(ctx context.Context, length time.Duration) bool {
@@ -241,6 +257,7 @@ func (r *Reporter) write(ctx context.Context, i int, state v1alpha1.UsageReportS
 		if until := r.completeUntil(seen, state); until.After(seen.from) {
 			report.Spec.CoveredUntil = metav1.NewTime(until)
 		}
+		report.Spec.MaxStalenessSeconds = int32(min(r.MaxStaleness/time.Second, math.MaxInt32))
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
@@ -248,6 +265,9 @@ func (r *Reporter) write(ctx context.Context, i int, state v1alpha1.UsageReportS
 	r.tell(err)
 	if err != nil {
 		return err
+	}
+	if i == 0 {
+		r.vouched.Store(max(r.started.Unix(), report.Spec.CoveredUntil.Unix()))
 	}
 	p := r.parts[i]
 	p.version, p.digest, p.writtenAt, p.complete = report.ResourceVersion, sha256.Sum256(seen.parts[i]), seen.at, seen.at.Add(-settling)

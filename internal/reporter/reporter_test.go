@@ -94,7 +94,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(server.Close)
 	var err error
 	w.reporter, err = New(Config{
-		REST: &rest.Config{Host: server.URL}, Namespace: "hallpass-registry", Host: "Pod_1.example", Usage: w.gathered, Interval: time.Minute,
+		REST: &rest.Config{Host: server.URL}, Namespace: "hallpass-registry", Host: "Pod_1.example", Usage: w.gathered, Interval: time.Minute, MaxStaleness: 24 * time.Hour,
 		Log: slog.New(slog.NewJSONHandler(io.Discard, nil)), Now: func() time.Time { return w.now }, //nolint:sloglint // of a test
 	})
 	if err != nil {
@@ -157,21 +157,53 @@ func TestTheNameOfAReplicaIsTheHostsAndItsOwn(t *testing.T) {
 	}
 }
 
-func TestNothingIsWrittenWhileNothingIsUsed(t *testing.T) {
+func TestNothingButSignsOfLifeIsWrittenWhileNothingIsUsed(t *testing.T) {
 	w := newWorld(t)
 	w.open()
-	if writes := w.walk(5 * time.Hour); len(writes) > 0 {
+	if writes := w.walk(9 * time.Minute); len(writes) > 0 {
 		t.Errorf("wrote %v", writes)
 	}
-	if writes := w.walk(2 * time.Hour); len(writes) != 1 {
-		t.Errorf("wrote %v, want one sign of life in six hours", writes)
+	if writes := w.walk(time.Hour); len(writes) != 6 {
+		t.Errorf("wrote %d times in an hour, want a sign of life every ten minutes", len(writes))
+	}
+}
+
+func TestAReplicaVouchesForWhatIsHeardOf(t *testing.T) {
+	w := newWorld(t)
+	vouches := func(when string, want bool) {
+		t.Helper()
+		if got := w.reporter.Vouches(); got != want {
+			t.Errorf("%s: %t", when, got)
+		}
+	}
+	vouches("before the report is there", false)
+	w.open()
+	vouches("once it is", true)
+	w.walk(48 * time.Hour)
+	vouches("while it is written", true)
+	w.store.away = true
+	w.walk(23 * time.Hour)
+	vouches("for a while without the API server", true)
+	if w.reporter.Close(t.Context()); w.reporter.Closed() {
+		t.Error("a report that cannot be written is closed")
+	}
+	w.walk(2 * time.Hour)
+	vouches("when that is over", false)
+	w.store.away = false
+	w.walk(time.Minute)
+	vouches("once it is written again", true)
+	if limit := w.first().Spec.MaxStalenessSeconds; limit != 24*60*60 {
+		t.Errorf("the report says that the limit is %d s", limit)
+	}
+	if w.reporter.Close(t.Context()); !w.reporter.Closed() {
+		t.Error("a report that was closed is not")
 	}
 }
 
 func TestAUseIsToldWithinAnIntervalAndOnceAnInterval(t *testing.T) {
 	w := newWorld(t)
 	w.open()
-	w.walk(10 * time.Minute)
+	w.walk(5 * time.Minute)
 	w.use("one")
 	if writes := w.walk(15 * time.Second); len(writes) != 1 {
 		t.Fatalf("wrote %v, want the first use after a pause at once", writes)

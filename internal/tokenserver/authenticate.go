@@ -5,6 +5,7 @@ package tokenserver
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
@@ -42,6 +43,9 @@ func (s *Server) authenticate(r *http.Request, form oauth2.Form, e *event) (*oau
 		}
 	}
 	e.clientID, e.credential = client.ID, credential.id
+	if credential.watched && s.Vouches != nil && !s.Vouches() {
+		return nil, unvouched()
+	}
 	if account := credential.account; account != nil {
 		err = s.reviews.check(r.Context(), presented.AccountToken.Value, *account)
 	} else {
@@ -60,6 +64,8 @@ type credential struct {
 	// secret is its id if it is a client secret; replaced says that another one has taken its place.
 	secret   string
 	replaced bool
+	// watched says that it is to end once nobody uses it.
+	watched bool
 	// assertion is set if it was one.
 	assertion *oauth2.UsedAssertion
 	// account is set if it was a service account's token.
@@ -77,7 +83,7 @@ func (s *Server) recognise(presented oauth2.Presented, record func(clientID stri
 		return found.Client, credential{id: used.ID, account: &used}, err
 	}
 	found, verifier, err := oauth2.Authenticate(presented, record, s.Now())
-	return found.Client, credential{id: verifier.ID, secret: verifier.ID, replaced: verifier.Replaced()}, err
+	return found.Client, credential{id: verifier.ID, secret: verifier.ID, replaced: verifier.Replaced(), watched: verifier.Watched()}, err
 }
 
 // trust is what is known of the cluster that issues the tokens of service accounts.
@@ -106,4 +112,18 @@ func (s *Server) spend(client *oauth2.Client, c credential) error {
 	}
 	s.commits.use(oauth2.NewRevocation(id, c.assertion.ExpiresAt))
 	return nil
+}
+
+// reasonUseUnreported is the reason of a refusal of a secret whose use would not be heard of.
+const reasonUseUnreported oauth2.Reason = "UseUnreported"
+
+const unreportedRetry = 5 * time.Second
+
+// unvouched is the refusal of a secret that is to end once nobody uses it, at a replica whose uses nobody would hear of: another one
+// may accept it, and so may this one soon.
+func unvouched() error {
+	return &oauth2.Error{
+		Code: oauth2.TemporarilyUnavailable, Reason: reasonUseUnreported, RetryAfter: unreportedRetry,
+		Description: "this client secret was replaced and cannot be accepted here right now; use the new one, or try again shortly",
+	}
 }

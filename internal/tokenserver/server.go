@@ -71,6 +71,8 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// Usage is told who used what; nil if nobody asks.
 	Usage Usage
+	// Vouches reports whether what Usage is told will be heard of. Without that no watched secret is accepted; nil means that it is.
+	Vouches func() bool
 	// Audit gets one line per decision, a JSON object like those of a slog.JSONHandler, each in one Write; many at once.
 	Audit io.Writer
 	// Log is told what went wrong here.

@@ -175,3 +175,39 @@ func FuzzForwardedFor(f *testing.F) {
 		}
 	})
 }
+
+// TestAWatchedSecretIsAcceptedOnlyWhereItsUseIsHeardOf: the current secret of the same client is accepted in any case, and a wrong one
+// is told nothing new.
+func TestAWatchedSecretIsAcceptedOnlyWhereItsUseIsHeardOf(t *testing.T) {
+	vouches := false
+	said := &notes{}
+	w := newWorld(t, func(c *Config) { c.Vouches, c.Usage = func() bool { return vouches }, said })
+	watched := &w.dir.known[billing].Client.Verifiers[0]
+	watched.ExpiresAt, watched.WatchedSince = noon.Add(48*time.Hour), noon
+	const wanted = "grant_type=client_credentials"
+	for name, c := range map[string]struct {
+		call    call
+		vouches bool
+		status  int
+		reason  string
+	}{
+		"where it is heard of":             {call{basic: billing, body: wanted}, true, http.StatusOK, ""},
+		"where it is not":                  {call{basic: billing, body: wanted}, false, http.StatusServiceUnavailable, "UseUnreported"},
+		"a current secret":                 {call{basic: reporting, body: wanted}, false, http.StatusOK, ""},
+		"a wrong secret of the client":     {call{body: wanted + "&client_id=" + billing + "&client_secret=x"}, false, http.StatusUnauthorized, "WrongSecret"},
+		"introspection asks the same rule": {call{path: oauth2.IntrospectionPath, basic: billing, body: "token=x"}, false, http.StatusServiceUnavailable, "UseUnreported"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			vouches = c.vouches
+			said.take()
+			answer := w.do(c.call)
+			reason, _ := w.lastAudit()["reason"].(string)
+			if answer.Code != c.status || reason != c.reason {
+				t.Errorf("%d, %s: %s", answer.Code, reason, answer.Body)
+			}
+			if c.status == http.StatusServiceUnavailable && (answer.Header().Get("Retry-After") == "" || len(said.take()) > 0) {
+				t.Errorf("a refusal that is noted as a use, or does not say when to try again: %v", answer.Header())
+			}
+		})
+	}
+}

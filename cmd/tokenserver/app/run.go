@@ -80,8 +80,8 @@ func Run(ctx context.Context, o Options) error {
 	server := tokenserver.New(tokenserver.Config{
 		Issuer: o.Issuer, Directory: dir, Journal: dir, Cluster: dir, Audit: o.Log, Log: log, Metrics: metrics, Random: rand.Reader,
 		Tracer: tracer, TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate,
-		Stale: dir.Stale, IntrospectionAuthorities: secured.authorities,
-		Usage: reports.gathered, TrustedProxies: o.TrustedProxies,
+		Stale: reports.stale(dir), IntrospectionAuthorities: secured.authorities,
+		Usage: reports.gathered, Vouches: reports.reporter.Vouches, TrustedProxies: o.TrustedProxies,
 	})
 
 	var stopping atomic.Bool
@@ -119,6 +119,9 @@ func Run(ctx context.Context, o Options) error {
 	reports.finish(ctx)
 	stopWatching()
 	running.Wait()
+	if reports.reporter.Closed() {
+		err = errors.Join(err, dir.DropSnapshot()) // nobody vouches for who would go on from it
+	}
 	log.Info("stopped")
 	return err
 }
@@ -139,16 +142,19 @@ func lastAnswers(next http.Handler, stopping *atomic.Bool) http.Handler {
 func connect(
 	o Options, registry *prometheus.Registry, metrics *tokenserver.Metrics, log *slog.Logger,
 ) (*directory.Directory, *reporting, error) {
+	reports, err := newReporting(o, registry, log)
+	if err != nil {
+		return nil, nil, err
+	}
 	dir, err := directory.New(directory.Config{
 		REST: o.REST, RegistryNamespace: o.RegistryNamespace, Log: log, SnapshotFile: o.SnapshotFile, MaxStaleness: o.MaxStaleness,
-		RevocationSeen: metrics.RevocationSeen,
+		RevocationSeen: metrics.RevocationSeen, Vouches: reports.reporter.Vouches,
 	})
 	if err != nil {
 		return nil, nil, err
 	}
 	observeDirectory(registry, dir)
-	reports, err := newReporting(o, registry, log)
-	return dir, reports, err
+	return dir, reports, nil
 }
 
 // untilStopped waits until the context has ended and balancers have had the time to notice, or until a port fails.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/hallpass-dev/hallpass/internal/directory"
 	"github.com/hallpass-dev/hallpass/internal/reporter"
 	"github.com/hallpass-dev/hallpass/internal/usage"
 )
@@ -67,6 +68,7 @@ func newReporting(o Options, registry prometheus.Registerer, log *slog.Logger) (
 	r := &reporting{gathered: usage.NewGatherer(usage.MinuteOf(time.Now())), done: make(chan struct{})}
 	r.reporter, err = reporter.New(reporter.Config{
 		REST: o.REST, Namespace: o.RegistryNamespace, Host: host, Usage: r.gathered, Interval: o.UsageInterval, Log: log,
+		MaxStaleness: max(o.MaxStaleness, usage.MaxSilence),
 		Written: func(ok bool) {
 			if ok {
 				written.Inc()
@@ -84,6 +86,16 @@ func (r *reporting) start(ctx context.Context) {
 		defer close(r.done)
 		r.reporter.Run(ctx)
 	}()
+}
+
+// stale is when nothing may be decided by what the directory has: when that is too old, and of a replica that does not vouch for its
+// uses a good deal earlier. One that took the place of another from its snapshot is vouched for by the report of that one, which
+// does not say that it stopped.
+func (r *reporting) stale(dir *directory.Directory) func() bool {
+	return func() bool {
+		return dir.Stale() ||
+			!r.reporter.Vouches() && !dir.Bridging() && !dir.Heard().IsZero() && dir.Silence() > usage.UnheardLimit
+	}
 }
 
 // lastReports bounds how long telling the rest may take.

@@ -133,6 +133,9 @@ func (r *Reconciler) ensureRegistered(ctx context.Context, c *v1alpha1.OAuth2Cli
 	}
 	if declares(c) {
 		r.registerDeclared(w)
+		if err := r.retire(ctx, c, w); err != nil {
+			return w, err
+		}
 		return w, errors.Join(r.publish(ctx, c, w), r.removeFormer(ctx, c, w))
 	}
 	if err := r.ensureCredential(ctx, c, w); err != nil {
@@ -141,7 +144,7 @@ func (r *Reconciler) ensureRegistered(ctx context.Context, c *v1alpha1.OAuth2Cli
 	if w.condition != nil {
 		return w, r.keepRegistration(ctx, c, w)
 	}
-	for _, ensure := range []func(context.Context, *v1alpha1.OAuth2Client, *world) error{r.publish, r.applyOutput, r.removeFormer} {
+	for _, ensure := range []func(context.Context, *v1alpha1.OAuth2Client, *world) error{r.retire, r.publish, r.applyOutput, r.removeFormer} {
 		if err := ensure(ctx, c, w); err != nil {
 			return w, err
 		}
@@ -222,10 +225,11 @@ func DeclaredCache(mgr ctrl.Manager, namespaces []string) (cache.Cache, error) {
 
 func wishOf(c *v1alpha1.OAuth2Client) wish {
 	return wish{
-		uid:      string(c.UID),
-		interval: c.Spec.Rotation.Interval.Or(0),
-		overlap:  c.Spec.Rotation.Overlap.Or(defaultOverlap),
-		request:  requestOf(c.Annotations[v1alpha1.AnnotationRotate]),
+		uid:       string(c.UID),
+		interval:  c.Spec.Rotation.Interval.Or(0),
+		overlap:   c.Spec.Rotation.Overlap.Or(defaultOverlap),
+		unusedFor: c.Spec.Rotation.RetireWhenUnusedFor.Or(0),
+		request:   requestOf(c.Annotations[v1alpha1.AnnotationRotate]),
 	}
 }
 
@@ -295,7 +299,7 @@ func (w *world) lookAgain(now time.Time) time.Duration {
 			first = now.Add(conflictRetry)
 		}
 	}
-	for _, instant := range []time.Time{w.due, nextExpiry(w.registration), w.keysChangeAt} {
+	for _, instant := range []time.Time{w.due, nextExpiry(w.registration), w.keysChangeAt, w.evidenceAt} {
 		if !instant.IsZero() && (first.IsZero() || instant.Before(first)) {
 			first = instant
 		}

@@ -27,7 +27,9 @@ type wish struct {
 	uid      string
 	interval time.Duration // zero: never on its own
 	overlap  time.Duration
-	request  string // the value of the rotate annotation
+	// unusedFor ends a replaced secret once it was unused for that long; zero: never.
+	unusedFor time.Duration
+	request   string // the value of the rotate annotation
 }
 
 // settle makes the registration tell the truth about the value in the user's Secret, which is where the commit point is: a
@@ -56,6 +58,7 @@ func settle(r registration.Registration, value oauth2.Secret, w wish, now time.T
 	}
 	slices.SortStableFunc(verifiers, func(a, b oauth2.Verifier) int { return b.CreatedAt.Compare(a.CreatedAt) })
 	r.Client.Verifiers = withinLimit(verifiers)
+	watch(r.Client.Verifiers, w, now)
 	return r, found
 }
 

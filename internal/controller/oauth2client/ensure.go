@@ -42,8 +42,11 @@ type world struct {
 	keysChangeAt time.Time
 	// declared is the id of a declared secret that has just taken the place of another.
 	declared string
-	// expired are the ids of the secrets whose time is over.
-	expired []string
+	// expired are the ids of the secrets whose time is over, retired those that ended because nobody uses them.
+	expired, retired []string
+	// kept is why watched secrets live on, by their ids, and evidenceAt when that may change.
+	kept       map[string]kept
+	evidenceAt time.Time
 }
 
 // ensureCredential makes sure that the value in the Secret is registered, and mints a new one where there is none, where it

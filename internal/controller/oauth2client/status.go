@@ -30,6 +30,7 @@ const (
 	reasonRotated  = "CredentialsRotated"
 	reasonRepaired = "SecretRepaired"
 	reasonExpired  = "CredentialExpired"
+	reasonRetired  = "CredentialRetired"
 )
 
 // announceMinted tells of a new client secret, right after the write that made it true.
@@ -50,6 +51,10 @@ func (r *Reconciler) announce(c *v1alpha1.OAuth2Client, w *world) {
 	}
 	for _, id := range w.expired {
 		r.Recorder.Eventf(c, nil, corev1.EventTypeNormal, reasonExpired, "Expire", "Client secret %s is no longer accepted", id)
+	}
+	for _, id := range w.retired {
+		r.Recorder.Eventf(c, nil, corev1.EventTypeNormal, reasonRetired, "Retire",
+			"Client secret %s is no longer accepted: it was replaced, and nobody has used it for %s", id, w.wish.unusedFor)
 	}
 }
 
@@ -80,8 +85,10 @@ func (w *world) status(c *v1alpha1.OAuth2Client) v1alpha1.OAuth2ClientStatus {
 	}
 	for _, v := range w.registration.Client.Verifiers {
 		if !v.Pending {
+			why := w.whyKept(v)
 			found.Credentials = append(found.Credentials, v1alpha1.CredentialStatus{
 				ID: v.ID, CreatedAt: metav1.NewTime(v.CreatedAt), ExpiresAt: metav1.NewTime(v.ExpiresAt),
+				KeptReason: why.reason, KeptMessage: why.message,
 			})
 		}
 	}
@@ -97,6 +104,17 @@ func (w *world) status(c *v1alpha1.OAuth2Client) v1alpha1.OAuth2ClientStatus {
 		meta.RemoveStatusCondition(&found.Conditions, v1alpha1.ConditionGrantsComplete)
 	}
 	return found
+}
+
+// whyKept is why a secret is still accepted although it was replaced; empty of the current one.
+func (w *world) whyKept(v oauth2.Verifier) kept {
+	switch {
+	case !v.Replaced():
+		return kept{}
+	case v.Watched():
+		return w.kept[v.ID]
+	}
+	return keptForOverlap
 }
 
 // setConditions derives Ready and its companions of kstatus.

@@ -34,9 +34,10 @@ const (
 	// minute each, so that all of them together stay below twenty writes a second up to seventy-five replicas.
 	writesPerSecond = 15
 	// keepStopped is how long the report of a replica that has stopped is kept; keepSilent, that of one which neither writes nor has
-	// said that it stopped. It writes every six hours at least.
-	keepStopped = 24 * time.Hour
-	keepSilent  = 3 * 24 * time.Hour
+	// said that it stopped. What they tell may be needed for as long as a secret must have been unused, a week at most, and of one that
+	// fell silent a day longer.
+	keepStopped = 8 * 24 * time.Hour
+	keepSilent  = 10 * 24 * time.Hour
 )
 
 // indexByUID finds an object by the key of its UID.
@@ -60,16 +61,20 @@ type Reconciler struct {
 // Reconcile takes in one report. It may see the same one again: merging never goes back.
 func (r *Reconciler) Reconcile(ctx context.Context, report *v1alpha1.UsageReport) (ctrl.Result, error) {
 	log := ctrl.LoggerFrom(ctx)
+	whole := false
 	if entries, err := usage.Decode(report.Spec.Uses); err != nil {
 		log.Error(err, "cannot read a usage report; what it tells is not known")
 	} else if refused := r.Ledger.merge(entries); refused > 0 {
 		log.Info("a usage report names more objects than are remembered", "refused", refused)
+	} else {
+		whole = true
 	}
+	r.Ledger.take(report, whole)
 	last, err := r.lastWrite(ctx, report)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	keep := keepSilent
+	keep := max(keepSilent, keepStopped+time.Duration(report.Spec.MaxStalenessSeconds)*time.Second)
 	if report.Spec.State == v1alpha1.UsageStopped {
 		keep = keepStopped
 	}
@@ -80,6 +85,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, report *v1alpha1.UsageReport
 	if client.IgnoreNotFound(err) != nil {
 		return ctrl.Result{}, fmt.Errorf("remove the usage report of a replica that is gone: %w", err)
 	}
+	r.Ledger.forget(report)
 	return ctrl.Result{}, nil
 }
 

@@ -28,8 +28,10 @@ type Ledger struct {
 
 	mu       sync.Mutex
 	subjects map[usage.Key]*subject
-	queue    queue
-	woken    chan struct{}
+	// taken are the reports that were read, by their names.
+	taken map[string]taken
+	queue queue
+	woken chan struct{}
 }
 
 // subject is one object.
@@ -46,7 +48,7 @@ type subject struct {
 
 // NewLedger makes an empty Ledger.
 func NewLedger(c clock.PassiveClock, refresh time.Duration) *Ledger {
-	return &Ledger{Clock: c, Refresh: refresh, subjects: map[usage.Key]*subject{}, woken: make(chan struct{}, 1)}
+	return &Ledger{Clock: c, Refresh: refresh, subjects: map[usage.Key]*subject{}, taken: map[string]taken{}, woken: make(chan struct{}, 1)}
 }
 
 // Told is what the status of the object of that UID may say.

@@ -1,0 +1,112 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2client
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/usage"
+)
+
+const (
+	// evidenceAgain is how soon reports are asked again that prove nothing yet: they come every ten minutes at least.
+	evidenceAgain = 5 * time.Minute
+	// evidenceSoon is how soon they are asked again while a manager that has just started reads them.
+	evidenceSoon = time.Second
+)
+
+// watch marks the secrets that are replaced, and to end once nobody uses them, with the instant at which that is first known.
+func watch(verifiers []oauth2.Verifier, w wish, now time.Time) {
+	for i := range verifiers {
+		v := &verifiers[i]
+		switch {
+		case w.unusedFor == 0 || !v.Replaced():
+			v.WatchedSince = time.Time{}
+		case !v.Watched():
+			v.WatchedSince = now.UTC().Truncate(time.Second)
+		}
+	}
+}
+
+// retire ends the replaced secrets of which all replicas of the token server together prove that nobody has used them for long enough,
+// and says of the others why they live on.
+func (r *Reconciler) retire(ctx context.Context, c *v1alpha1.OAuth2Client, w *world) error {
+	if !slices.ContainsFunc(w.registration.Client.Verifiers, oauth2.Verifier.Watched) {
+		return nil
+	}
+	now := r.Clock.Now()
+	var reports v1alpha1.UsageReportList
+	if err := r.Client.List(ctx, &reports, client.InNamespace(r.RegistryNamespace), client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("read what the token server reports of secrets in use: %w", err)
+	}
+	evidence := r.Usage.Evidence(reports.Items)
+	if !evidence.Read {
+		w.kept, w.evidenceAt = keptBefore(c), now.Add(evidenceSoon)
+		return nil
+	}
+	w.kept = map[string]kept{}
+	w.registration.Client.Verifiers = slices.DeleteFunc(slices.Clone(w.registration.Client.Verifiers), func(v oauth2.Verifier) bool {
+		return v.Watched() && r.unused(v, evidence, w, now)
+	})
+	return nil
+}
+
+// unused judges one secret.
+func (r *Reconciler) unused(v oauth2.Verifier, evidence usagereport.Evidence, w *world, now time.Time) bool {
+	answer := usage.Judge(evidence.Replicas, usage.Question{
+		WatchedSince: v.WatchedSince, LastUsed: r.Usage.LastUsed(w.wish.uid, v.ID), UnusedFor: w.wish.unusedFor, Now: now,
+	})
+	if answer.Finding == usage.Unused {
+		w.retired = append(w.retired, v.ID)
+		return true
+	}
+	w.kept[v.ID] = keptBecause(answer, w.wish)
+	again := answer.Ask
+	if again.Before(now.Add(evidenceAgain)) {
+		again = now.Add(evidenceAgain)
+	}
+	if w.evidenceAt.IsZero() || again.Before(w.evidenceAt) {
+		w.evidenceAt = again
+	}
+	return false
+}
+
+// kept is why a replaced secret is still accepted.
+type kept struct {
+	reason  v1alpha1.KeptReason
+	message string
+}
+
+// keptForOverlap is why one is that nothing else ends.
+var keptForOverlap = kept{v1alpha1.KeptForOverlap, "It is accepted until its overlap is over."} //nolint:gochecknoglobals // a constant
+
+// keptBefore is what the status says already.
+func keptBefore(c *v1alpha1.OAuth2Client) map[string]kept {
+	before := map[string]kept{}
+	for _, credential := range c.Status.Credentials {
+		before[credential.ID] = kept{credential.KeptReason, credential.KeptMessage}
+	}
+	return before
+}
+
+// keptBecause says it without an instant that moves with each use: the status would be written as often.
+func keptBecause(answer usage.Answer, w wish) kept {
+	switch {
+	case answer.Finding == usage.NotUnusedForLong:
+		return kept{v1alpha1.KeptInUse, fmt.Sprintf("It ends once nobody has used it for %s, or when its overlap is over.", w.unusedFor)}
+	case answer.Replica == "":
+		return kept{v1alpha1.KeptForWantOfProof, "No replica of the token server reports which secrets it accepts, so it may be in use."}
+	default:
+		return kept{v1alpha1.KeptForWantOfProof, fmt.Sprintf("Replica %s of the token server may have accepted it: it has not reported all that it accepted since %s.",
+			answer.Replica, answer.Since.UTC().Format(time.RFC3339))}
+	}
+}
