@@ -97,6 +97,44 @@ const namespacesArg = `        {{- with .Values.namespaces }}
         {{- end }}
 `
 
+// foreignCertificateArg leaves the serving certificate to cert-manager.
+const foreignCertificateArg = `        {{- if .Values.certManager.enabled }}
+        - --manage-serving-certificate=false
+        {{- end }}
+`
+
+// The authorities of the callers of introspection, where they have to show a certificate: the flag, and the ConfigMap in files.
+const (
+	callersArg = `        {{- if .Values.tokenserver.introspectionClientCA }}
+        - --introspection-client-ca-file=/etc/hallpass/callers/ca.crt
+        {{- end }}
+`
+	callersMount = `        {{- if .Values.tokenserver.introspectionClientCA }}
+        - name: callers
+          mountPath: /etc/hallpass/callers
+          readOnly: true
+        {{- end }}
+`
+	callersVolume = `      {{- with .Values.tokenserver.introspectionClientCA }}
+      - name: callers
+        configMap:
+          name: {{ . }}
+          items: [{key: ca.crt, path: ca.crt}]
+      {{- end }}
+`
+)
+
+// certificate is what cert-manager is asked for.
+var certificate = []replacement{ //nolint:gochecknoglobals // a constant table
+	{"secretName: hallpass-tokenserver-tls", "secretName: {{ .Values.tokenserver.certificateSecret }}", 1},
+	{"  - hallpass-tokenserver.hallpass-system.svc.cluster.local\n", `  - hallpass-tokenserver.hallpass-system.svc.{{ .Values.clusterDomain }}
+  {{- with .Values.issuer }}
+  - {{ (urlParse .).hostname }}
+  {{- end }}
+`, 1},
+	{"{group: cert-manager.io, kind: ClusterIssuer, name: internal}", "{{- toYaml .Values.certManager.issuerRef | nindent 4 }}", 1},
+}
+
 // clusterWide has the rights on the whole cluster only where no namespaces were chosen.
 func clusterWide(text string) (string, error) {
 	var all strings.Builder
@@ -171,6 +209,7 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
 		replacement{"  replicas: 2\n", "  replicas: {{ .Values.manager.replicas }}\n", 1},
 		replacement{".svc.cluster.local", ".svc.{{ .Values.clusterDomain }}", 1},
 		replacement{"        - --leader-elect\n", "        - --leader-elect\n" + namespacesArg, 1},
+		replacement{"        - --health-probe-bind-address=:8081\n", "        - --health-probe-bind-address=:8081\n" + foreignCertificateArg, 1},
 		extraArgs("manager", "        - --health-probe-bind-address=:8081"),
 	)},
 	{from: "manager/poddisruptionbudget.yaml", to: "manager-poddisruptionbudget.yaml"},
@@ -178,6 +217,9 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
 		replacement{"  replicas: 3\n", "  {{- if not .Values.tokenserver.autoscaling.enabled }}\n  replicas: {{ .Values.tokenserver.replicas }}\n  {{- end }}\n", 1},
 		replacement{"sizeLimit: 128Mi", "sizeLimit: {{ .Values.tokenserver.snapshotSizeLimit }}", 1},
 		replacement{"secretName: hallpass-tokenserver-tls", "secretName: {{ .Values.tokenserver.certificateSecret }}", 1},
+		replacement{"        - --snapshot-file=/run/hallpass/snapshot\n", "        - --snapshot-file=/run/hallpass/snapshot\n" + callersArg, 1},
+		replacement{"          mountPath: /run/hallpass\n", "          mountPath: /run/hallpass\n" + callersMount, 1},
+		replacement{"      - name: tls\n        secret:\n", callersVolume + "      - name: tls\n        secret:\n", 1},
 		extraArgs("tokenserver", "        - --snapshot-file=/run/hallpass/snapshot"),
 	)},
 	{from: "tokenserver/service.yaml", to: "tokenserver-service.yaml", replace: []replacement{
@@ -185,6 +227,7 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
 		{"spec:\n", "spec:\n  type: {{ .Values.tokenserver.service.type }}\n", 1},
 	}},
 	{from: "tokenserver/poddisruptionbudget.yaml", to: "tokenserver-poddisruptionbudget.yaml"},
+	{from: "certmanager/certificate.yaml", to: "tokenserver-certificate.yaml", when: ".Values.certManager.enabled", replace: certificate},
 	{from: "monitoring/podmonitor.yaml", to: "monitoring-podmonitor.yaml", when: ".Values.monitoring.podMonitor", replace: monitoringLabels},
 	{from: prometheusRule, to: "monitoring-prometheusrule.yaml", when: ".Values.monitoring.prometheusRule", replace: monitoringLabels},
 	{from: "monitoring/dashboard.json", to: "monitoring-dashboard.yaml", when: ".Values.monitoring.dashboard", derive: dashboard},

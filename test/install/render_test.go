@@ -108,6 +108,9 @@ func objects(t *testing.T, stream string) map[string]map[string]any {
 // namespace of its release, keeps some objects when that goes, and puts the issuer where kustomize puts a ConfigMap.
 func TestTheChartAndTheKustomizationInstallTheSame(t *testing.T) {
 	t.Run("for the whole cluster", func(t *testing.T) { compareInstallations(t, "config/default") })
+	t.Run("with a certificate of cert-manager", func(t *testing.T) {
+		compareInstallations(t, "test/install/testdata/certmanager", "--set", "certManager.enabled=true")
+	})
 	t.Run("for chosen namespaces", func(t *testing.T) {
 		compareInstallations(t, "test/install/testdata/namespaced", "--set", "namespaces={shop,orders}")
 	})
@@ -193,7 +196,7 @@ func TestValuesThatMakeNoSenseAreRefused(t *testing.T) {
 		"issuer=http://hallpass.example.com", "issuer=https://hallpass.example.com/", "issuer=hallpass.example.com",
 		"isuer=https://hallpass.example.com", "image.tag=a b", "image.digests.manager=sha256:12", "image.pullPolicy=Sometimes",
 		"registry.namespace=Big", "namespaces={shop,shop}", "namespaces={sh.op}", "crds.install=perhaps", "networkPolicies.apiServerPorts={0}", "networkPolicies.metricsNamespace=",
-		"monitoring.podMonitor=yes", "monitoring.labels.a=1", "manager.replicas=0", "manager.extraArgs={leader-elect}", "manager.goMemLimit=440Mi", "manager.resources.limits.memory=lots",
+		"monitoring.podMonitor=yes", "certManager.issuerRef.name=", "tokenserver.introspectionClientCA=Callers", "monitoring.labels.a=1", "manager.replicas=0", "manager.extraArgs={leader-elect}", "manager.goMemLimit=440Mi", "manager.resources.limits.memory=lots",
 		"tokenserver.autoscaling.cpuUtilization=101", "tokenserver.service.type=ExternalName", "tokenserver.resources.claims=x",
 	} {
 		if _, err := template(t, "--set", setting); err == nil || !strings.Contains(err.Error(), "schema") {
@@ -224,6 +227,11 @@ func TestEverySettingDoesSomething(t *testing.T) {
 		"networkPolicies.metricsNamespace":       {"observability", "kubernetes.io/metadata.name: observability"},
 		"networkPolicies.apiServerPorts":         {"[16443]", "port: 16443"},
 		"networkPolicies.tokenServerPorts":       {"[9001]", "port: 9001"},
+		"certManager.enabled":                    {"true", "- --manage-serving-certificate=false"},
+		"certManager.issuerRef.group":            {"example.com", "group: example.com"},
+		"certManager.issuerRef.kind":             {"Issuer", "kind: Issuer\n"},
+		"certManager.issuerRef.name":             {"ours", "name: ours"},
+		"tokenserver.introspectionClientCA":      {"callers-ca", "--introspection-client-ca-file=/etc/hallpass/callers/ca.crt"},
 		"monitoring.podMonitor":                  {"true", "kind: PodMonitor"},
 		"monitoring.prometheusRule":              {"true", "alert: HallpassNoSigningKey"},
 		"monitoring.dashboard":                   {"true", "hallpass-dashboard"},
@@ -270,6 +278,9 @@ func TestEverySettingDoesSomething(t *testing.T) {
 		args := []string{flag, setting}
 		if strings.HasPrefix(name, "tokenserver.autoscaling.") {
 			args = append(args, "--set", "tokenserver.autoscaling.enabled=true")
+		}
+		if strings.HasPrefix(name, "certManager.") {
+			args = append(args, "--set", "certManager.enabled=true")
 		}
 		if name == "monitoring.labels" {
 			args = append(args, "--set", "monitoring.podMonitor=true")
