@@ -257,7 +257,7 @@ func (r *Reporter) write(ctx context.Context, i int, state v1alpha1.UsageReportS
 		if until := r.completeUntil(seen, state); until.After(seen.from) {
 			report.Spec.CoveredUntil = metav1.NewTime(until)
 		}
-		report.Spec.MaxStalenessSeconds = int32(min(r.MaxStaleness/time.Second, math.MaxInt32))
+		report.Spec.MaxStalenessSeconds = int32(min(r.MaxStaleness/time.Second, math.MaxInt32)) //nolint:gosec // it is bounded
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()

@@ -119,11 +119,8 @@ func Run(ctx context.Context, o Options) error {
 	reports.finish(ctx)
 	stopWatching()
 	running.Wait()
-	if reports.reporter.Closed() {
-		err = errors.Join(err, dir.DropSnapshot()) // nobody vouches for who would go on from it
-	}
 	log.Info("stopped")
-	return err
+	return errors.Join(err, reports.leave(dir))
 }
 
 // lastAnswers sends callers elsewhere once the server is stopping: a connection of HTTP/1.1 ends with its answer, and one of HTTP/2

@@ -109,3 +109,11 @@ func (r *reporting) finish(ctx context.Context) {
 	defer cancel()
 	r.reporter.Close(ctx)
 }
+
+// leave removes the snapshot if the report says that there will be no more: nobody vouches for who would go on from it.
+func (r *reporting) leave(dir *directory.Directory) error {
+	if !r.reporter.Closed() {
+		return nil
+	}
+	return dir.DropSnapshot()
+}
