@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -167,6 +168,11 @@ func (cp *ControlPlane) startEtcd() (err error) {
 		"--listen-client-urls="+etcdSocket, "--advertise-client-urls="+etcdSocket,
 		"--listen-peer-urls="+peerSocket, "--initial-advertise-peer-urls="+peerSocket, "--initial-cluster=embedded="+peerSocket)
 	return err
+}
+
+// EtcdSocket is the path of the socket on which etcd answers.
+func (cp *ControlPlane) EtcdSocket() string {
+	return cp.path(strings.TrimPrefix(etcdSocket, "unix://"))
 }
 
 // StartEtcd starts etcd again after StopEtcd and waits until the API server is ready with it.

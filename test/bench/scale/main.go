@@ -26,6 +26,7 @@ import (
 // settings are the flags.
 type settings struct {
 	sizes  string
+	copies int
 	idle   time.Duration
 	output io.Writer
 }
@@ -34,6 +35,7 @@ func main() {
 	s := settings{output: os.Stdout}
 	flag.StringVar(&s.sizes, "sizes", "1000,10000", "numbers of clients, separated by commas; each size has a control plane of its own")
 	flag.DurationVar(&s.idle, "idle", 10*time.Second, "how long to watch for writes while nothing changes")
+	flag.IntVar(&s.copies, "copies", 0, "at last write so many copies of what etcd holds for one client, and tell what they take; 0 writes none")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	ctrl.SetLogger(logr.Discard()) // or its client complains that it has none
@@ -54,7 +56,7 @@ func run(ctx context.Context, s settings) error {
 		if err != nil || size < 1 {
 			return fmt.Errorf("%q is not a number of clients", field)
 		}
-		found, err := measure(ctx, size, s.idle, say)
+		found, err := measure(ctx, size, s, say)
 		if err != nil {
 			return fmt.Errorf("%d clients: %w", size, err)
 		}

@@ -27,16 +27,20 @@ const (
 )
 
 // measure installs on a control plane of its own, creates the clients and looks at everything once.
-func measure(ctx context.Context, size int, idle time.Duration, say func(string, ...any)) (_ figures, err error) {
+func measure(ctx context.Context, size int, s settings, say func(string, ...any)) (_ figures, err error) {
 	found := figures{clients: size}
 	w, err := start(ctx)
 	if err != nil {
 		return found, err
 	}
 	defer func() { err = errors.Join(err, w.stop()) }()
-	for _, step := range []func(context.Context, *figures) error{
-		w.createAll, w.memory, w.stayIdle(idle), w.restartManager, w.restartTokenServer, w.informer, w.changeSome,
-	} {
+	steps := []func(context.Context, *figures) error{
+		w.createAll, w.memory, w.stayIdle(s.idle), w.restartManager, w.restartTokenServer, w.informer, w.changeSome, w.database,
+	}
+	if s.copies > 0 {
+		steps = append(steps, w.copyStored(s.copies))
+	}
+	for _, step := range steps {
 		if err := step(ctx, &found); err != nil {
 			return found, err
 		}
@@ -52,6 +56,10 @@ func (w *world) createAll(ctx context.Context, found *figures) error {
 		if err := w.cluster.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
 			return err
 		}
+	}
+	var err error
+	if w.emptyDatabase, err = w.etcd.size(ctx); err != nil {
+		return err
 	}
 	watching, stop := context.WithCancel(ctx)
 	defer stop()

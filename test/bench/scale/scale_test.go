@@ -19,10 +19,11 @@ func TestTheBenchmarkMeasuresEveryFigure(t *testing.T) {
 		t.Fatal(err)
 	}
 	var output bytes.Buffer
-	if err := run(t.Context(), settings{sizes: "20", idle: time.Second, output: &output}); err != nil {
+	if err := run(t.Context(), settings{sizes: "20", copies: 200, idle: time.Second, output: &output}); err != nil {
 		t.Fatal(err)
 	}
-	for _, figure := range []string{"last client Ready after", "writes of the restarted manager", "a change is in tokens after, worst"} {
+	for _, figure := range []string{"last client Ready after", "writes of the restarted manager", "a change is in tokens after, worst",
+		"database of etcd a client, with its event", "database of etcd a client, without its event"} {
 		if !strings.Contains(output.String(), figure) {
 			t.Errorf("no %q in:\n%s", figure, &output)
 		}

@@ -47,6 +47,10 @@ type world struct {
 	dir     string
 	address string // of the token server
 
+	etcd etcd
+	// emptyDatabase is the size of etcd's database before there is a client.
+	emptyDatabase int64
+
 	manager, tokenserver *process
 }
 
@@ -72,6 +76,7 @@ func start(ctx context.Context) (_ *world, err error) {
 	if w.cp, err = controlplane.Start(ctx, controlplane.Options{}); err != nil {
 		return nil, err
 	}
+	w.etcd = dial(w.cp.EtcdSocket())
 	if err := installation.Install(ctx, w.cp, build.Dir); err != nil {
 		return nil, err
 	}
@@ -135,43 +140,48 @@ func (w *world) startTokenServer(ctx context.Context) error {
 
 // countReady says when as many clients have been seen to be Ready; countSecrets does so of their Secrets.
 func (w *world) countReady(ctx context.Context, clients int) (<-chan time.Time, error) {
-	watcher, err := w.cluster.Watch(ctx, &v1alpha1.OAuth2ClientList{})
-	if err != nil {
-		return nil, err
-	}
-	return count(watcher, clients, func(object runtime.Object) bool {
+	return count(func() (watch.Interface, error) {
+		return w.cluster.Watch(ctx, &v1alpha1.OAuth2ClientList{})
+	}, clients, func(object runtime.Object) bool {
 		c, ok := object.(*v1alpha1.OAuth2Client)
 		return ok && meta.IsStatusConditionTrue(c.Status.Conditions, v1alpha1.ConditionReady)
-	}), nil
+	})
 }
 
 func (w *world) countSecrets(ctx context.Context, clients int) (<-chan time.Time, error) {
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
-	watcher, err := w.cluster.Watch(ctx, list, client.MatchingFields{"type": v1alpha1.SecretTypeClient})
+	return count(func() (watch.Interface, error) {
+		return w.cluster.Watch(ctx, list, client.MatchingFields{"type": v1alpha1.SecretTypeClient})
+	}, clients, func(runtime.Object) bool { return true })
+}
+
+// count opens a watch again that the API server ends, as it does to one that is slow; it then begins with all that is there.
+func count(open func() (watch.Interface, error), wanted int, counts func(runtime.Object) bool) (<-chan time.Time, error) {
+	watcher, err := open()
 	if err != nil {
 		return nil, err
 	}
-	return count(watcher, clients, func(runtime.Object) bool { return true }), nil
-}
-
-func count(watcher watch.Interface, wanted int, counts func(runtime.Object) bool) <-chan time.Time {
 	last := make(chan time.Time, 1)
 	go func() {
 		defer close(last)
-		defer watcher.Stop()
 		seen := make(map[client.ObjectKey]bool, wanted)
-		for event := range watcher.ResultChan() {
-			if object, ok := event.Object.(client.Object); ok && counts(event.Object) {
-				seen[client.ObjectKeyFromObject(object)] = true
+		for err == nil {
+			for event := range watcher.ResultChan() {
+				if object, ok := event.Object.(client.Object); ok && counts(event.Object) {
+					seen[client.ObjectKeyFromObject(object)] = true
+				}
+				if len(seen) == wanted {
+					watcher.Stop()
+					last <- time.Now()
+					return
+				}
 			}
-			if len(seen) == wanted {
-				last <- time.Now()
-				return
-			}
+			watcher.Stop()
+			watcher, err = open()
 		}
 	}()
-	return last
+	return last, nil
 }
 
 // informer times what any program needs that keeps the same Secrets: a bare informer of client-go.
