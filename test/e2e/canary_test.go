@@ -60,7 +60,7 @@ func (c canaries) addToken(what, token string) {
 }
 
 // public are the entries of Secrets that hold nothing secret.
-var public = regexp.MustCompile(`^(client_id|CLIENT_ID|.*_url|scope|ca\.crt|tls\.crt|namespace)$`)
+var public = regexp.MustCompile(`^(client_id|CLIENT_ID|.*_url|scope|expires_at|ca\.crt|tls\.crt|namespace)$`)
 
 // addSecrets adds everything confidential in the Secrets of the cluster: values, the lines of keys in PEM, and the private keys
 // and verifiers in our own records.
@@ -216,7 +216,7 @@ func startLoud(t *testing.T) *loud {
 	certificates := filepath.Dir(hallpass.CAFile)
 	l.server = start("tokenserver", installation.TokenServerAccount, "--listen="+public, "--ops-listen="+ops, "--shutdown-lag=0s",
 		"--tls-cert-file="+filepath.Join(certificates, "tls.crt"), "--tls-key-file="+filepath.Join(certificates, "tls.key"),
-		"--otlp-endpoint="+collector.URL, "--token-endpoint-allow-get")
+		"--otlp-endpoint="+collector.URL, "--token-endpoint-allow-get", "--usage-interval=1s")
 	t.Cleanup(func() {
 		must(t, l.stop())
 		must(t, hallpass.StartManager(context.Background()))
@@ -376,6 +376,8 @@ func TestNothingSecretIsSeenAnywhere(t *testing.T) {
 		with("client_assertion_type", oauth2.AssertionType, "client_assertion", mounted, "client_id", "canaries.podded"), nil)
 	issued("the token of a pod", status, answer)
 
+	l.handOut(t, c, basic(id, value))
+
 	// Everything that can go wrong with them, and what callers put into the wrong place.
 	typo := value[:len(value)-1] + "!"
 	c.add("a mistyped secret", typo)
@@ -465,7 +467,7 @@ func TestNothingSecretIsSeenAnywhere(t *testing.T) {
 	for place, want := range map[string]string{ // the search looks where something is
 		"the log of manager": `"name":"generated"`, "the log of tokenserver": `"client_id":"canaries.generated"`, "the traces": "canaries.keyed",
 		"the API server's audit log": "canaries", "the metrics of tokenserver": `reason="WrongSecret"`, "the metrics of manager": "oauth2client",
-		"the objects of all kinds but Secrets": "CredentialsRotated",
+		"the objects of all kinds but Secrets": "RevokedTokenUsed",
 	} {
 		if !bytes.Contains(places[place], []byte(want)) {
 			t.Errorf("%s, of %d bytes, says nothing of %q", place, len(places[place]), want)
