@@ -228,10 +228,10 @@ func (d *Directory) save() (time.Duration, error) {
 	case <-d.snapshot.changed:
 	default:
 	}
-	began := time.Now()
+	began, at := time.Now(), d.now() // what is known by now is in the picture
 	size, err := writeSnapshot(d.snapshot.file, d.picture())
 	if err == nil {
-		d.snapshot.written.Store(&WrittenSnapshot{At: d.now(), Size: size})
+		d.snapshot.written.Store(&WrittenSnapshot{At: at, Size: size})
 	}
 	return time.Since(began), err
 }

@@ -33,14 +33,22 @@ type connecting struct {
 
 var waysToConnect = []connecting{{}, {http2: true}, {anew: true}, {http2: true, anew: true}}
 
-// load is callers that go on, each with a request after the other, until they are stopped.
-type load struct {
-	address string
+// manner is what a load is like.
+type manner struct {
+	// perWay is how many callers there are by each way to connect.
+	perWay int
 	// roots are what callers trust at the moment.
 	roots func() *x509.CertPool
 	// uses is how often a caller uses a token, and pause what it waits between two requests.
-	uses    int
-	pause   time.Duration
+	uses  int
+	pause time.Duration
+}
+
+// load is callers that go on, each with a request after the other, until they are stopped.
+type load struct {
+	manner
+
+	address string
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 
@@ -50,13 +58,13 @@ type load struct {
 }
 
 // startLoad starts callers by HTTP/1.1 and HTTP/2, on connections that are kept and on new ones, of the token endpoint,
-// introspection, forward-auth and the keys. Each uses a token so often, and waits for pause between two requests.
-func startLoad(t *testing.T, address string, perWay, uses int, pause time.Duration, roots func() *x509.CertPool) *load {
+// introspection, forward-auth and the keys.
+func startLoad(t *testing.T, address string, how manner) *load {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	l := &load{address: address, roots: roots, uses: uses, pause: pause, cancel: cancel}
+	l := &load{manner: how, address: address, cancel: cancel}
 	for _, way := range waysToConnect {
-		for i := range perWay {
+		for i := range how.perWay {
 			l.running.Go(func() { l.work(ctx, way, callers[i%len(callers)]) })
 		}
 	}

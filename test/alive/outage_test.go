@@ -51,7 +51,7 @@ func TestTheAPIServerIsAway(t *testing.T) {
 	if outage > time.Minute {
 		pauseBetween = 100 * time.Millisecond // an hour needs no more
 	}
-	load := startLoad(t, steady.address, 1, 1, pauseBetween, trusted(t))
+	load := startLoad(t, steady.address, manner{perWay: 1, uses: 1, pause: pauseBetween, roots: trusted(t)})
 
 	killed.kill(t)
 	down := time.Now()
@@ -68,7 +68,7 @@ func TestTheAPIServerIsAway(t *testing.T) {
 	if got := signedBy(t, killed); time.Now().Before(due) && got != keys.current {
 		t.Errorf("after the start tokens are signed by %s", got)
 	}
-	second := startLoad(t, killed.address, 1, 1, pauseBetween, trusted(t))
+	second := startLoad(t, killed.address, manner{perWay: 1, uses: 1, pause: pauseBetween, roots: trusted(t)})
 
 	for _, r := range []*replica{steady, killed} {
 		cannotRevoke(t, r)

@@ -34,7 +34,7 @@ func TestNoRequestFailsWhileReplicasAreReplaced(t *testing.T) {
 	for _, r := range replicas {
 		eventually(t, "the balancer knows the replica", func() bool { return b.has(r) })
 	}
-	load := startLoad(t, b.address(), 4, 1, 0, mounted.roots)
+	load := startLoad(t, b.address(), manner{perWay: 4, uses: 1, roots: mounted.roots})
 	rolls := 0
 	for {
 		for _, version := range []string{"v1.0.0", "v1.1.0", "v1.0.0"} { // a restart, an upgrade, and back

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,9 +36,13 @@ import (
 // moment is one of those tokens good again.
 func TestARestoredClusterRevivesNoToken(t *testing.T) {
 	etcdutl := buildEtcdutl(t)
+	raise := regexp.MustCompile(`--bump-revision \d+|--mark-compacted`).FindAllString(pageCommands(t).restore, -1)
+	if len(raise) != 2 {
+		t.Fatalf("the documentation advises %q", raise)
+	}
 	for name, flags := range map[string][]string{
-		"as it was":                      nil,
-		"with revisions that are raised": {"--bump-revision=1000000000", "--mark-compacted"},
+		"as it was": nil,
+		"with revisions that are raised, as the documentation advises": strings.Fields(strings.Join(raise, " ")),
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := denied{prefix: "restored-" + strings.ToLower(rand.Text()[:8])}
@@ -117,10 +122,12 @@ func (d *denied) deny(t *testing.T) {
 		for name, token := range d.tokens {
 			eventually(t, "no replica honours a token "+name, func() bool { return !good(t, r, token) })
 		}
-		known := time.Now()
-		eventually(t, "the snapshot has it", func() bool {
-			return r.metric(t, "hallpass_snapshot_written_timestamp_seconds") > float64(known.Add(-time.Second).Unix())
-		})
+	}
+	// What is written after one more change has all that was known before it.
+	known := float64(time.Now().UnixNano()) / float64(time.Second)
+	d.change(t, "suspended", func(c *v1alpha1.OAuth2Client) { c.Spec.Description = "one more change" })
+	for _, r := range d.replicas() {
+		eventually(t, "the snapshot has it", func() bool { return r.metric(t, "hallpass_snapshot_written_timestamp_seconds") > known })
 	}
 }
 
@@ -188,6 +195,9 @@ func (d *denied) noticed(t *testing.T) {
 	}
 	eventually(t, "the manager counts it", func() bool { return restores(t) == d.before+1 })
 	eventually(t, "there is an event", func() bool { return told(t) })
+	if printed := enter(t, pageCommands(t).look); !strings.Contains(printed, restored.Reason) {
+		t.Errorf("the documented command prints %q", printed)
+	}
 	var again v1alpha1.OAuth2Client
 	must(t, cluster.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: d.prefix + "-deleted"}, &again)) // the backup has it
 	for _, r := range d.replicas() {

@@ -47,7 +47,7 @@ func TestNothingGrows(t *testing.T) {
 	r.waitReady(t)
 
 	full := length > time.Minute
-	warm := startLoad(t, r.address, 4, tokensSeldom, 0, trusted(t)) // what is made once is made now
+	warm := startLoad(t, r.address, manner{perWay: 4, uses: tokensSeldom, roots: trusted(t)}) // what is made once is made now
 	pause(t.Context(), min(length/3, time.Minute))
 	churn(t, "warm")
 	warm.stop(t)
@@ -56,7 +56,7 @@ func TestNothingGrows(t *testing.T) {
 	}
 	before := settled(t, r, full)
 
-	load := startLoad(t, r.address, 4, tokensSeldom, betweenSoaked(full), trusted(t))
+	load := startLoad(t, r.address, manner{perWay: 4, uses: tokensSeldom, pause: betweenSoaked(full), roots: trusted(t)})
 	happened := map[string]int{}
 	for n, end := 0, time.Now().Add(length); time.Now().Before(end); n++ {
 		fault := troubles[n%len(troubles)]

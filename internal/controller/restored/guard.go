@@ -60,7 +60,13 @@ func (g guard) current(watch *http.Request) (uint64, error) {
 	ctx, cancel := context.WithTimeout(watch.Context(), guardTimeout)
 	defer cancel()
 	request := watch.Clone(ctx)
-	request.URL.RawQuery = url.Values{"limit": {"1"}}.Encode()
+	query := url.Values{"limit": {"1"}}
+	for _, selector := range []string{"fieldSelector", "labelSelector"} { // a right may be for one name alone
+		if value := watch.URL.Query().Get(selector); value != "" {
+			query.Set(selector, value)
+		}
+	}
+	request.URL.RawQuery = query.Encode()
 	request.Header.Set("Accept", "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json")
 	answer, err := g.next.RoundTrip(request)
 	if err != nil {

@@ -41,7 +41,7 @@ func TestAWatchDoesNotGoOnAtARevisionThatIsNotThere(t *testing.T) {
 					return
 				}
 				asked++
-				if got := r.URL.RawQuery; got != "limit=1" || !strings.Contains(r.Header.Get("Accept"), "PartialObjectMetadataList") {
+				if got := r.URL.RawQuery; got != "fieldSelector=metadata.name%3Dkeys&limit=1" || !strings.Contains(r.Header.Get("Accept"), "PartialObjectMetadataList") {
 					t.Errorf("asked for %q, %q", got, r.Header)
 				}
 				_, _ = fmt.Fprintf(w, `{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":%q},"items":[]}`, c.current)
@@ -53,7 +53,7 @@ func TestAWatchDoesNotGoOnAtARevisionThatIsNotThere(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			options := metav1.ListOptions{ResourceVersion: c.from}
+			options := metav1.ListOptions{ResourceVersion: c.from, FieldSelector: "metadata.name=keys"}
 			if c.streamed {
 				options.SendInitialEvents, options.ResourceVersionMatch = new(true), metav1.ResourceVersionMatchNotOlderThan
 			}
