@@ -133,6 +133,8 @@ type call struct {
 	way     connecting
 	roots   func() *x509.CertPool
 	client  *http.Client
+	// trusts is what the client was made with. Whoever hears of other authorities makes another one.
+	trusts *x509.CertPool
 }
 
 // newCall is a caller of one address who fails the test with what fails.
@@ -181,7 +183,12 @@ func (c *call) answer(method, path string, form url.Values) (int, http.Header, e
 }
 
 func (c *call) send(method, path string, form url.Values, bearer string) (*http.Response, error) {
+	roots := c.roots()
+	if c.trusts != roots {
+		c.close()
+	}
 	if c.client == nil {
+		c.trusts = roots
 		c.client = c.connect()
 	}
 	var body io.Reader = http.NoBody
@@ -208,7 +215,7 @@ func (c *call) connect() *http.Client {
 	dialer := &net.Dialer{Timeout: 5 * time.Second}
 	return &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
 		Protocols:       protocols,
-		TLSClientConfig: &tls.Config{RootCAs: c.roots(), MinVersion: tls.VersionTLS12},
+		TLSClientConfig: &tls.Config{RootCAs: c.trusts, MinVersion: tls.VersionTLS12},
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "tcp", c.address)
 		},
