@@ -93,6 +93,12 @@ upgrade: ## Replace all replicas again and again under 1,000,000 requests, behin
 usage: ## Use 5,000 clients at once and count the writes a second that telling of it costs. ACTIVE=20000
 	@HALLPASS_ACTIVE=$(or $(ACTIVE),5000) go test -count=1 -v -timeout 60m -run TestManyActiveClients ./test/usage
 
+.PHONY: e2e-node
+e2e-node: ## Install the chart on a real node, made for it on this machine (Debian, as root; the first run compiles for long)
+	@hack/node/packages.sh
+	@for module in hack/node/*/; do (cd "$$module" && go mod tidy -diff) || { echo "$$module: run go mod tidy there"; exit 1; }; done
+	@HALLPASS_NODE=1 go test -count=1 -v -timeout 3h ./test/node
+
 .PHONY: timing
 timing: ## Ask Welch's t-test whether the time of a refusal says why it was refused
 	@HALLPASS_TIMING=$(or $(SAMPLES),500000) go test -count=1 -v -timeout 30m -run TestTiming ./internal/tokenserver
@@ -212,7 +218,7 @@ clean: ## Remove what make build and make run left in the tree
 help: ## Print this
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # ---------------------------------------------------------------------------------------------------------------------
 

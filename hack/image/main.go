@@ -43,15 +43,17 @@ type order struct {
 
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("image", flag.ContinueOnError)
-	o := order{programs: []string{"./cmd/manager", "./cmd/tokenserver"}}
+	var o order
 	flags.StringVar(&o.source, "source", ".", "root of the module")
 	flags.StringVar(&o.out, "out", "bin/images", "folder for the layouts")
 	flags.StringVar(&o.version, "version", "unknown", "version of the programs")
+	programs := flags.String("programs", "./cmd/manager,./cmd/tokenserver", "packages to build, separated by commas")
 	platforms := flags.String("platforms", "linux/amd64,linux/arm64", "platforms, separated by commas")
 	epoch := flags.Int64("source-date-epoch", 0, "time that stands in the images, in seconds since 1970: that of the commit")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	o.programs = strings.Split(*programs, ",")
 	o.platforms, o.made = strings.Split(*platforms, ","), time.Unix(*epoch, 0).UTC()
 	return build(ctx, o)
 }
