@@ -61,7 +61,7 @@ func withoutTheManager(t *testing.T) {
 	t.Cleanup(func() { must(t, hallpass.StartManager(context.WithoutCancel(t.Context()))) })
 }
 
-// TestTheReportOfAReplicaThatIsLongGoneGoes three days later.
+// TestTheReportOfAReplicaThatIsLongGoneGoes a season later, which is longer than any report is kept.
 func TestTheReportOfAReplicaThatIsLongGoneGoes(t *testing.T) {
 	report := &v1alpha1.UsageReport{
 		ObjectMeta: metav1.ObjectMeta{Namespace: installation.RegistryNamespace, Name: "long-gone"},
@@ -70,7 +70,7 @@ func TestTheReportOfAReplicaThatIsLongGoneGoes(t *testing.T) {
 		},
 	}
 	must(t, cluster.Create(t.Context(), report))
-	later := testingclock.NewFakePassiveClock(time.Now().Add(4 * 24 * time.Hour))
+	later := testingclock.NewFakePassiveClock(time.Now().Add(90 * 24 * time.Hour))
 	r := &usagereport.Reconciler{Client: asManager(t), Clock: later, Ledger: usagereport.NewLedger(later, time.Minute)}
 	_, err := r.Reconcile(t.Context(), report)
 	must(t, err)
