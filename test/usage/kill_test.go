@@ -23,8 +23,9 @@ import (
 )
 
 const (
-	// killedClients are used one after the other, each for turn, until and after the replica is killed.
-	killedClients = 40
+	// killedClients are used one after the other, each for turn, until the replica is killed: between two reports, since it writes
+	// the first one when it begins and they are used from then on.
+	killedClients = 36
 	turn          = 100 * time.Millisecond
 	// atRisk is how old a use is at the most that goes with its replica: an interval, a quarter of one until the next look at what
 	// is due, and the write on a busy machine.
