@@ -182,10 +182,9 @@ func (c *collected) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "localhost:0")
+	address, err := installation.FreeAddress()
 	must(t, err)
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
+	return address
 }
 
 // startLoud starts the manager in the place of the quiet one, and one more token server.

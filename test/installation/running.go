@@ -80,7 +80,11 @@ func Run(ctx context.Context, cp *controlplane.ControlPlane, root string, option
 	if err := installFrom(ctx, cp, root, cmp.Or(options.Kustomization, defaultKustomization)); err != nil {
 		return nil, err
 	}
-	port, err := freePort()
+	address, err := FreeAddress()
+	if err != nil {
+		return nil, err
+	}
+	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
@@ -228,19 +232,6 @@ func trusting(caFile string) (*http.Client, error) {
 		Timeout:   30 * time.Second,
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true},
 	}, nil
-}
-
-func freePort() (string, error) {
-	listener, err := net.Listen("tcp", "localhost:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	defer func() { _ = listener.Close() }()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	return port, nil
 }
 
 // Log keeps what is logged, for tests that look for what must or must not be in it.

@@ -215,10 +215,9 @@ func (s *server) peakMemory(t *testing.T) int {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := installation.FreeAddress()
 	must(t, err)
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
+	return address
 }
 
 func must(t *testing.T, err error) {
