@@ -24,7 +24,7 @@ func FreeAddress() (string, error) {
 	var errs []error
 	for range portsToTry {
 		address := net.JoinHostPort(loopbackByIP4, strconv.Itoa(firstPort+rand.IntN(ports))) //nolint:gosec // any port will do
-		listener, err := net.Listen("tcp", address)                                          //nolint:noctx // it is closed at once
+		listener, err := net.Listen("tcp", address)
 		if err == nil {
 			return address, listener.Close()
 		}
