@@ -39,7 +39,7 @@ func watch(verifiers []oauth2.Verifier, w wish, now time.Time) {
 
 // retire ends the replaced secrets of which all replicas of the token server together prove that nobody has used them for long enough,
 // and says of the others why they live on.
-func (r *Reconciler) retire(ctx context.Context, c *v1alpha1.OAuth2Client, w *world) error {
+func (r *Reconciler) retire(ctx context.Context, _ *v1alpha1.OAuth2Client, w *world) error {
 	if !slices.ContainsFunc(w.registration.Client.Verifiers, oauth2.Verifier.Watched) {
 		return nil
 	}
@@ -50,7 +50,7 @@ func (r *Reconciler) retire(ctx context.Context, c *v1alpha1.OAuth2Client, w *wo
 	}
 	evidence := r.Usage.Evidence(reports.Items)
 	if !evidence.Read {
-		w.kept, w.evidenceAt = keptBefore(c), now.Add(evidenceSoon)
+		w.evidenceAt = now.Add(evidenceSoon)
 		return nil
 	}
 	w.kept = map[string]kept{}
@@ -89,13 +89,23 @@ type kept struct {
 // keptForOverlap is why one is that nothing else ends.
 var keptForOverlap = kept{v1alpha1.KeptForOverlap, "It is accepted until its overlap is over."} //nolint:gochecknoglobals // a constant
 
-// keptBefore is what the status says already.
-func keptBefore(c *v1alpha1.OAuth2Client) map[string]kept {
-	before := map[string]kept{}
-	for _, credential := range c.Status.Credentials {
-		before[credential.ID] = kept{credential.KeptReason, credential.KeptMessage}
+// whyKept is why a secret is still accepted although it was replaced; empty of the current one. Where nobody has judged, what the
+// status says already stays.
+func (w *world) whyKept(c *v1alpha1.OAuth2Client, v oauth2.Verifier) kept {
+	switch {
+	case !v.Replaced():
+		return kept{}
+	case !v.Watched():
+		return keptForOverlap
+	case w.kept != nil:
+		return w.kept[v.ID]
 	}
-	return before
+	for _, credential := range c.Status.Credentials {
+		if credential.ID == v.ID {
+			return kept{credential.KeptReason, credential.KeptMessage}
+		}
+	}
+	return kept{}
 }
 
 // keptBecause says it without an instant that moves with each use: the status would be written as often.

@@ -59,3 +59,31 @@ func TestTheStatusSaysWhyASecretLivesOn(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatNobodyHasJudgedKeepsItsReason(t *testing.T) {
+	since := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	end := since.Add(48 * time.Hour)
+	before := kept{v1alpha1.KeptForWantOfProof, "Replica web-1 is silent."}
+	c := &v1alpha1.OAuth2Client{Status: v1alpha1.OAuth2ClientStatus{
+		Credentials: []v1alpha1.CredentialStatus{{ID: "old", KeptReason: before.reason, KeptMessage: before.message}},
+	}}
+	judged := map[string]kept{"old": {v1alpha1.KeptInUse, "It is used."}}
+	watched := oauth2.Verifier{ID: "old", ExpiresAt: end, WatchedSince: since}
+	for name, row := range map[string]struct {
+		verifier oauth2.Verifier
+		judged   map[string]kept
+		want     kept
+	}{
+		"nobody has judged":       {watched, nil, before},
+		"somebody has":            {watched, judged, judged["old"]},
+		"nothing was said so far": {oauth2.Verifier{ID: "new", ExpiresAt: end, WatchedSince: since}, nil, kept{}},
+		"it is not watched":       {oauth2.Verifier{ID: "old", ExpiresAt: end}, nil, keptForOverlap},
+		"it is the current one":   {oauth2.Verifier{ID: "old"}, judged, kept{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := (&world{kept: row.judged}).whyKept(c, row.verifier); got != row.want {
+				t.Errorf("%+v, want %+v", got, row.want)
+			}
+		})
+	}
+}

@@ -85,7 +85,7 @@ func (w *world) status(c *v1alpha1.OAuth2Client) v1alpha1.OAuth2ClientStatus {
 	}
 	for _, v := range w.registration.Client.Verifiers {
 		if !v.Pending {
-			why := w.whyKept(v)
+			why := w.whyKept(c, v)
 			found.Credentials = append(found.Credentials, v1alpha1.CredentialStatus{
 				ID: v.ID, CreatedAt: metav1.NewTime(v.CreatedAt), ExpiresAt: metav1.NewTime(v.ExpiresAt),
 				KeptReason: why.reason, KeptMessage: why.message,
@@ -104,17 +104,6 @@ func (w *world) status(c *v1alpha1.OAuth2Client) v1alpha1.OAuth2ClientStatus {
 		meta.RemoveStatusCondition(&found.Conditions, v1alpha1.ConditionGrantsComplete)
 	}
 	return found
-}
-
-// whyKept is why a secret is still accepted although it was replaced; empty of the current one.
-func (w *world) whyKept(v oauth2.Verifier) kept {
-	switch {
-	case !v.Replaced():
-		return kept{}
-	case v.Watched():
-		return w.kept[v.ID]
-	}
-	return keptForOverlap
 }
 
 // setConditions derives Ready and its companions of kstatus.
