@@ -14,9 +14,9 @@ import (
 // known. The bytes are those that encoding/json would write.
 type ObjectBuilder struct{ json []byte }
 
-// NewObjectBuilder begins an object, with room for about so many bytes.
-func NewObjectBuilder(size int) *ObjectBuilder {
-	return &ObjectBuilder{append(make([]byte, 0, size), '{')}
+// NewObjectBuilder begins an object in the capacity of room, and takes more where that is not enough.
+func NewObjectBuilder(room []byte) *ObjectBuilder {
+	return &ObjectBuilder{append(room[:0], '{')}
 }
 
 func (b *ObjectBuilder) name(name string) {

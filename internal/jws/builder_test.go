@@ -44,7 +44,7 @@ func equalJSON(t *testing.T, value string, number int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := jws.NewObjectBuilder(0).Text("text", value).Number("number", number).Bool("bool", number > 0).Words("last", []string{value, value}).End()
+	got := jws.NewObjectBuilder(nil).Text("text", value).Number("number", number).Bool("bool", number > 0).Words("last", []string{value, value}).End()
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
 		t.Error(diff)
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/jws"
@@ -59,7 +60,7 @@ func (i Issuer) Issue(client *Client, grant Grant, key *keyring.SigningKey, now 
 		Audience:  grant.Audience,
 		ClientID:  client.ID,
 		ClientUID: client.UID,
-		Scopes:    grant.Scopes,
+		Scopes:    slices.Clone(grant.Scopes), // of its own: a token is remembered for longer than a client that was unpacked for one request
 		ID:        base64.RawURLEncoding.EncodeToString(id),
 		IssuedAt:  issuedAt,
 		ExpiresAt: issuedAt.Add(grant.Lifetime),

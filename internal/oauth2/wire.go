@@ -17,7 +17,7 @@ const usualSize = 512
 
 // payload is what an access token says (RFC 9068 section 2.2).
 func (c Claims) payload() ([]byte, error) {
-	o := jws.NewObjectBuilder(usualSize)
+	o := jws.NewObjectBuilder(make([]byte, 0, usualSize))
 	c.whose(o)
 	if len(c.Scopes) > 0 {
 		o.Words("scope", c.Scopes)
@@ -27,7 +27,7 @@ func (c Claims) payload() ([]byte, error) {
 
 // Introspection is what is said of the token while it is active (RFC 7662 section 2.2).
 func (c Claims) Introspection() ([]byte, error) {
-	o := jws.NewObjectBuilder(usualSize).Bool("active", true)
+	o := jws.NewObjectBuilder(make([]byte, 0, usualSize)).Bool("active", true)
 	c.whose(o)
 	o.Words("scope", c.Scopes).Text("token_type", tokenTypeBearer)
 	return c.which(o)
@@ -50,6 +50,6 @@ func (c Claims) which(o *jws.ObjectBuilder) ([]byte, error) {
 // Answer is the answer of the token endpoint (RFC 6749 section 5.1). The scope is always in it.
 func (t Token) Answer() []byte {
 	value := t.Value.Reveal()
-	return jws.NewObjectBuilder(len(value)+usualSize/2).Text("access_token", value).Text("token_type", tokenTypeBearer).
+	return jws.NewObjectBuilder(make([]byte, 0, len(value)+usualSize/2)).Text("access_token", value).Text("token_type", tokenTypeBearer).
 		Number("expires_in", int64(t.Claims.ExpiresAt.Sub(t.Claims.IssuedAt)/time.Second)).Words("scope", t.Claims.Scopes).End()
 }

@@ -10,41 +10,42 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// authenticate reads the credentials of a request and finds its client. One that memory refuses is looked up at the source
+// authenticate reads the credentials of a request and finds the record of its client. One that memory refuses is looked up at the source
 // before it is told so: a client may use its secret before this replica has heard of it. Every refusal takes that way, so
 // that the unknown client, the wrong secret and the suspended client stay alike, and every one counts as a failure of its
 // source with that client. Too many of those are told to wait and ask the source nothing.
-func (s *Server) authenticate(r *http.Request, form oauth2.Form, e *event) (*oauth2.Client, error) {
+func (s *Server) authenticate(r *http.Request, form oauth2.Form, e *event) (oauth2.Record, error) {
 	presented, err := oauth2.ParsePresented(r.Header.Values("Authorization"), form)
 	if err != nil {
-		return nil, err
+		return oauth2.Record{}, err
 	}
 	e.method = presented.Method
 	if oauth2.ValidClientID(presented.ClientID()) && !oauth2.LooksSecret(presented.ClientID()) {
 		e.clientID = presented.ClientID()
 	}
-	client, credential, err := s.recognise(presented, s.Directory.Record)
+	record, credential, err := s.recognise(presented, s.Directory.Record)
 	if err != nil {
 		if wait, ok := s.failures.take(throttleKey{e.source, e.clientID}, s.Now()); !ok {
-			return nil, throttled(wait, "too many failed attempts for this client; try again later")
+			return oauth2.Record{}, throttled(wait, "too many failed attempts for this client; try again later")
 		}
 		if presented.AccountToken != nil && oauth2.RefusedAsItIs(err) {
-			return nil, err
+			return oauth2.Record{}, err
 		}
 		found, asked, unavailable := s.lookups.presented(r.Context(), presented)
 		if unavailable != nil {
-			return nil, unavailable
+			return oauth2.Record{}, unavailable
 		}
 		if !asked {
-			return nil, err
+			return oauth2.Record{}, err
 		}
-		if client, credential, err = s.recognise(presented, found); err != nil {
-			return nil, err
+		if record, credential, err = s.recognise(presented, found); err != nil {
+			return oauth2.Record{}, err
 		}
 	}
+	client := record.Client
 	e.clientID, e.credential = client.ID, credential.id
 	if credential.watched && s.Vouches != nil && !s.Vouches() {
-		return nil, unvouched()
+		return oauth2.Record{}, unvouched()
 	}
 	if account := credential.account; account != nil {
 		err = s.reviews.check(r.Context(), presented.AccountToken.Value, *account)
@@ -54,7 +55,7 @@ func (s *Server) authenticate(r *http.Request, form oauth2.Form, e *event) (*oau
 	if err == nil {
 		e.used.caller, e.used.secret, e.used.replaced = client.UID, credential.secret, credential.replaced
 	}
-	return client, err
+	return record, err
 }
 
 // credential is what a client was recognised by.
@@ -72,18 +73,18 @@ type credential struct {
 	account *oauth2.UsedAccountToken
 }
 
-// recognise finds the client that what was presented belongs to, by the records that it is given.
-func (s *Server) recognise(presented oauth2.Presented, record func(clientID string) oauth2.Record) (*oauth2.Client, credential, error) {
+// recognise finds the record of the client that what was presented belongs to, by the records that it is given.
+func (s *Server) recognise(presented oauth2.Presented, record func(clientID string) oauth2.Record) (oauth2.Record, credential, error) {
 	if presented.Assertion != nil {
 		found, used, err := s.Issuer.AuthenticateAssertion(presented, record, s.Now())
-		return found.Client, credential{id: used.KeyID, assertion: &used}, err
+		return found, credential{id: used.KeyID, assertion: &used}, err
 	}
 	if presented.AccountToken != nil {
 		found, used, err := s.Issuer.AuthenticateAccount(presented, s.trust(), record, s.Now())
-		return found.Client, credential{id: used.ID, account: &used}, err
+		return found, credential{id: used.ID, account: &used}, err
 	}
 	found, verifier, err := oauth2.Authenticate(presented, record, s.Now())
-	return found.Client, credential{id: verifier.ID, secret: verifier.ID, replaced: verifier.Replaced(), watched: verifier.Watched()}, err
+	return found, credential{id: verifier.ID, secret: verifier.ID, replaced: verifier.Replaced(), watched: verifier.Watched()}, err
 }
 
 // trust is what is known of the cluster that issues the tokens of service accounts.

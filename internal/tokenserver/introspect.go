@@ -24,10 +24,11 @@ func (s *Server) introspect(r *http.Request, form oauth2.Form, e *event) (answer
 	if err := s.certified(r); err != nil {
 		return answer{}, err
 	}
-	caller, err := s.authenticate(r, form, e)
+	record, err := s.authenticate(r, form, e)
 	if err != nil {
 		return answer{}, err
 	}
+	caller := record.Client
 	token := form.Get("token")
 	if token == "" {
 		return answer{}, oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "token is missing")

@@ -50,10 +50,11 @@ type feedEpoch struct {
 // revocationFeed tells verifiers that ask about no token what was revoked: our own, there is no standard for it. The caller is a client
 // that authenticates as at the token endpoint, by GET in the Authorization header only.
 func (s *Server) revocationFeed(r *http.Request, form oauth2.Form, e *event) (answer, error) {
-	caller, err := s.authenticate(r, form, e)
+	record, err := s.authenticate(r, form, e)
 	if err != nil {
 		return answer{}, err
 	}
+	caller := record.Client
 	if wait, ok := s.feeds.take(throttleKey{clientID: caller.ID}, s.Now()); !ok {
 		return answer{}, throttled(wait, "this client reads the feed faster than it may")
 	}

@@ -17,10 +17,11 @@ const maxRevoking = DefaultMaxInFlight / 2
 // is none, or none any more, is as good as revoked (section 2.2). token_type_hint says nothing that the token does not say
 // itself, so any is taken and none is needed (section 2.1). 200 means that the revocation survives the end of every process.
 func (s *Server) revoke(r *http.Request, form oauth2.Form, e *event) (answer, error) {
-	caller, err := s.authenticate(r, form, e)
+	record, err := s.authenticate(r, form, e)
 	if err != nil {
 		return answer{}, err
 	}
+	caller := record.Client
 	token := form.Get("token")
 	if token == "" {
 		return answer{}, oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "token is missing")

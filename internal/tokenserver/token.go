@@ -14,10 +14,11 @@ import (
 
 // token is the token endpoint: RFC 6749 section 4.4.
 func (s *Server) token(r *http.Request, form oauth2.Form, e *event) (answer, error) {
-	client, err := s.authenticate(r, form, e)
+	record, err := s.authenticate(r, form, e)
 	if err != nil {
 		return answer{}, err
 	}
+	client := record.Client
 	if wait, ok := s.successes.take(throttleKey{clientID: client.ID}, s.Now()); !ok {
 		return answer{}, throttled(wait, "this client fetches tokens faster than it may; keep a token until it expires")
 	}
@@ -30,7 +31,7 @@ func (s *Server) token(r *http.Request, form oauth2.Form, e *event) (answer, err
 		return answer{}, err
 	}
 	now := s.Now()
-	issuedAt, err := s.issueAt(client, now)
+	issuedAt, err := s.issueAt(record, now)
 	if err != nil {
 		return answer{}, err
 	}
@@ -48,8 +49,9 @@ func (s *Server) token(r *http.Request, form oauth2.Form, e *event) (answer, err
 }
 
 // issueAt is the instant that a token of the client says it was issued at.
-func (s *Server) issueAt(client *oauth2.Client, now time.Time) (time.Time, error) {
-	return oauth2.IssueAt(now, s.Directory.Record(client.ID).RevokedBefore(), s.Directory.Revocations().RevokedBefore(client.ID, client.Namespace))
+func (s *Server) issueAt(record oauth2.Record, now time.Time) (time.Time, error) {
+	client := record.Client
+	return oauth2.IssueAt(now, record.RevokedBefore(), s.Directory.Revocations().RevokedBefore(client.ID, client.Namespace))
 }
 
 // grant decides what the client gets. What memory refuses for want of a grant it asks the source about: a client may have been
