@@ -100,7 +100,7 @@ func (w *world) contestants(p path) []*contestant {
 	contestants := []*contestant{floor, hallpass}
 	if p.name == fetching && p.transport == plainHTTP {
 		for _, other := range w.others {
-			contestants = append(contestants, w.peer(other))
+			contestants = append(contestants, w.contestant(other))
 		}
 	}
 	return contestants

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/test/bench/population"
@@ -21,26 +22,37 @@ func peerClient() population.Client {
 	return population.Client{ID: "sid1", Secret: oauth2.NewSecret("verysecret")}
 }
 
-// startPeers builds and starts other token servers. They are in a module of their own, whose many dependencies are none of ours.
+// peer is another token server: program is the command that starts it, to which its address is added.
+type peer struct {
+	name  string
+	build func(ctx context.Context, sources string) (program []string, err error)
+}
+
+// startPeers builds and starts other token servers. They are in modules of their own, whose many dependencies are none of ours.
 func (w *world) startPeers(ctx context.Context) error {
 	if !w.peers {
 		return nil
 	}
-	module, err := directory(ctx, module+"test/bench")
+	bench, err := directory(ctx, module+"test/bench")
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{"zitadel", "fosite"} {
-		command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", w.file(name), "./"+name)
-		command.Dir, command.Env = module+"/peers", append(os.Environ(), "CGO_ENABLED=0")
-		if output, err := command.CombinedOutput(); err != nil {
-			return fmt.Errorf("build %s: %w: %s", name, err, output)
+	others := []peer{{"zitadel", w.goPeer("zitadel")}, {"fosite", w.goPeer("fosite")}}
+	if _, err := exec.LookPath("npm"); err == nil {
+		others = append(others, peer{"oidc-provider", w.npmPeer("oidcprovider")})
+	} else {
+		w.print("there is no npm here, so oidc-provider is left out\n")
+	}
+	for _, other := range others {
+		program, err := other.build(ctx, filepath.Join(bench, "peers"))
+		if err != nil {
+			return err
 		}
 		address, err := freeAddress()
 		if err != nil {
 			return err
 		}
-		p, err := launch(ctx, w.dir, name, nil, w.file(name), address)
+		p, err := launch(ctx, w.dir, other.name, []string{"NODE_ENV=production"}, append(program, address)...)
 		if err != nil {
 			return err
 		}
@@ -53,15 +65,42 @@ func (w *world) startPeers(ctx context.Context) error {
 	return nil
 }
 
+// goPeer is one of the Go module of the peers.
+func (w *world) goPeer(name string) func(context.Context, string) ([]string, error) {
+	return func(ctx context.Context, sources string) ([]string, error) {
+		command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", w.file(name), "./"+name)
+		command.Dir, command.Env = sources, append(os.Environ(), "CGO_ENABLED=0")
+		if output, err := command.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("build %s: %w: %s", name, err, output)
+		}
+		return []string{w.file(name)}, nil
+	}
+}
+
+// npmPeer is one for Node.js. What it depends on is fetched beside a copy, so that the sources stay as they are.
+func (w *world) npmPeer(name string) func(context.Context, string) ([]string, error) {
+	return func(ctx context.Context, sources string) ([]string, error) {
+		if err := os.CopyFS(w.file(name), os.DirFS(filepath.Join(sources, name))); err != nil {
+			return nil, fmt.Errorf("copy %s: %w", name, err)
+		}
+		command := exec.CommandContext(ctx, "npm", "ci", "--silent")
+		command.Dir = w.file(name)
+		if output, err := command.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("npm ci for %s: %w: %s", name, err, output)
+		}
+		return []string{"node", filepath.Join(w.file(name), "main.js")}, nil
+	}
+}
+
 // serves waits until a peer issues a token.
 func (w *world) serves(ctx context.Context, p *process) error {
-	c := w.peer(p)
+	c := w.contestant(p)
 	defer c.caller.CloseIdleConnections()
 	return patiently(ctx, func() error { return c.call(ctx, path{}, call{}) })
 }
 
-// peer is a peer as a contestant: it gets the same request with the credentials of its own client.
-func (w *world) peer(p *process) *contestant {
+// contestant is a peer that takes part: it gets the same request with the credentials of its own client.
+func (w *world) contestant(p *process) *contestant {
 	fixed := call{http.MethodPost, peerPath, basic(peerClient()), "grant_type=client_credentials&scope=read"}
 	return &contestant{process: p, origin: p.plain, fixed: &fixed, caller: w.caller(plainHTTP)}
 }
