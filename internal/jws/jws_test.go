@@ -310,6 +310,9 @@ func TestNoOtherStringIsTheToken(t *testing.T) {
 		if _, ok := accepted(other, s.Public()); ok && other != token {
 			t.Errorf("%s is accepted: %s", what, other)
 		}
+		if own(other, s) && other != token {
+			t.Errorf("%s is taken for our own: %s", what, other)
+		}
 	}
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ \n"
 	for i := range token {

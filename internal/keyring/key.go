@@ -106,6 +106,12 @@ func (k *SigningKey) Sign(messageType string, payload []byte) (string, error) {
 	return k.signer.Sign(messageType, payload)
 }
 
+// Verify returns the payload of a message that this very key has signed; see jws.Signer.
+func (k *SigningKey) Verify(m jws.Message) ([]byte, error) { return k.signer.Verify(m) }
+
+// Public is the public half of the key.
+func (k *SigningKey) Public() jws.PublicKey { return k.signer.Public() }
+
 // Format implements fmt.Formatter: a key shows its kid and nothing else.
 func (k *SigningKey) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, "key "+k.ID()) }
 

@@ -130,15 +130,15 @@ func (r Ring) SigningKeyFor(algorithm jws.Algorithm, now time.Time) (*SigningKey
 
 // VerificationKey is the key with that kid. One that is published and does not sign yet verifies too: another replica's
 // clock may be ahead of ours.
-func (r Ring) VerificationKey(kid string, now time.Time) (jws.PublicKey, error) {
+func (r Ring) VerificationKey(kid string, now time.Time) (*SigningKey, error) {
 	key, there := r.byID[kid]
 	switch {
 	case there && key.State(now) != Gone:
-		return key.signer.Public(), nil
+		return key, nil
 	case r.isTainted(kid):
-		return jws.PublicKey{}, ErrTaintedKey
+		return nil, ErrTaintedKey
 	}
-	return jws.PublicKey{}, ErrUnknownKey
+	return nil, ErrUnknownKey
 }
 
 func (r Ring) isTainted(kid string) bool {

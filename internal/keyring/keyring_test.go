@@ -74,11 +74,11 @@ func TestWhatAKeySignsItsRingVerifies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	public, err := ring.VerificationKey(message.Header.KeyID, epoch)
+	signed, err := ring.VerificationKey(message.Header.KeyID, epoch)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := message.Verify(public); err != nil {
+	if _, err := message.Verify(signed.Public()); err != nil {
 		t.Error(err)
 	}
 	for _, kid := range []string{"", "unknown", message.Header.KeyID + "x"} {

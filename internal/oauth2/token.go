@@ -128,7 +128,7 @@ func (i Issuer) Verify(token string, ring keyring.Ring, now time.Time) (Verified
 	if err != nil {
 		return Verified{}, err
 	}
-	payload, err := message.Verify(key)
+	payload, err := key.Verify(message)
 	if err != nil {
 		return Verified{}, errTokenSignature
 	}
@@ -164,13 +164,13 @@ func (v Verified) checkTime(now time.Time) error {
 	return nil
 }
 
-func verificationKey(kid string, ring keyring.Ring, now time.Time) (jws.PublicKey, error) {
+func verificationKey(kid string, ring keyring.Ring, now time.Time) (*keyring.SigningKey, error) {
 	key, err := ring.VerificationKey(kid, now)
 	switch {
 	case errors.Is(err, keyring.ErrTaintedKey):
-		return jws.PublicKey{}, errTokenKeyWithdrawn
+		return nil, errTokenKeyWithdrawn
 	case err != nil:
-		return jws.PublicKey{}, errTokenKeyUnknown
+		return nil, errTokenKeyUnknown
 	}
 	return key, nil
 }

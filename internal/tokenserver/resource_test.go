@@ -178,7 +178,7 @@ func TestSignedIntrospection(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		payload, err := message.Verify(key)
+		payload, err := key.Verify(message)
 		if err != nil || message.Header.Type != oauth2.IntrospectionTokenType {
 			t.Fatalf("typ %q: %v", message.Header.Type, err)
 		}
