@@ -4,7 +4,6 @@
 package oauth2
 
 import (
-	"encoding/base64"
 	"net/url"
 	"slices"
 	"strings"
@@ -127,7 +126,7 @@ func parseBasic(header string) (Presented, error) {
 	if !strings.EqualFold(scheme, "Basic") {
 		return Presented{}, refuseClient(ReasonWrongMethod)
 	}
-	decoded, err := base64.StdEncoding.Strict().DecodeString(strings.TrimLeft(encoded, " "))
+	decoded, err := strictBase64.DecodeString(strings.TrimLeft(encoded, " "))
 	if err != nil {
 		return Presented{}, refuseClient(ReasonMalformedCredential)
 	}

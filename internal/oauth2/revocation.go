@@ -23,7 +23,7 @@ type RevocationID [16]byte
 func RevocationIDOf(tokenID string) RevocationID {
 	var id RevocationID
 	if len(tokenID) == base64.RawURLEncoding.EncodedLen(len(id)) {
-		if raw, err := base64.RawURLEncoding.Strict().DecodeString(tokenID); err == nil {
+		if raw, err := strictBase64URL.DecodeString(tokenID); err == nil {
 			return RevocationID(raw)
 		}
 	}
@@ -123,7 +123,7 @@ func DecodeRevocations(text string) ([]Revocation, error) {
 	if len(text) > base64.StdEncoding.EncodedLen(MaxBatchRevocations*revocationSize) {
 		return nil, fmt.Errorf("%w: %d characters are more than %d take", ErrUnreadableRevocations, len(text), MaxBatchRevocations)
 	}
-	packed, err := base64.StdEncoding.Strict().DecodeString(text)
+	packed, err := strictBase64.DecodeString(text)
 	if err != nil {
 		return nil, fmt.Errorf("%w: they are not base64", ErrUnreadableRevocations)
 	}

@@ -5,7 +5,6 @@ package oauth2
 
 import (
 	"cmp"
-	"encoding/base64"
 	"fmt"
 	"slices"
 	"strconv"
@@ -47,7 +46,7 @@ func ParseFeedCursor(text string) (FeedCursor, error) {
 	}
 	c := FeedCursor{version: version, listing: listing}
 	if listing {
-		raw, err := base64.RawURLEncoding.Strict().DecodeString(place)
+		raw, err := strictBase64URL.DecodeString(place)
 		if err != nil || copy(c.from[:], raw) != len(c.from) || len(raw) != len(c.from) {
 			return FeedCursor{}, ErrFeedCursor
 		}
