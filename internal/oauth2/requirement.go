@@ -4,7 +4,6 @@
 package oauth2
 
 import (
-	"net/url"
 	"slices"
 	"strings"
 
@@ -37,11 +36,17 @@ func ParseRequirementQuery(rawQuery string) (Requirement, error) {
 	if len(rawQuery) > 3*maxRequirementLength {
 		return Requirement{}, errRequirement
 	}
-	parameters, err := url.ParseQuery(rawQuery)
-	if err != nil {
+	form, err := ParseForm(rawQuery)
+	if err != nil || strings.IndexByte(rawQuery, ';') >= 0 { // some take it for another &
 		return Requirement{}, errRequirement
 	}
-	return ParseRequirement(parameters)
+	var r Requirement
+	for _, p := range form.parameters {
+		if err := r.add(p.name, p.value); err != nil {
+			return Requirement{}, err
+		}
+	}
+	return r.whole()
 }
 
 // ParseRequirement reads a requirement: audience once, scope at most once and never empty, and nothing else. A name that is
@@ -50,22 +55,38 @@ func ParseRequirementQuery(rawQuery string) (Requirement, error) {
 func ParseRequirement(parameters map[string][]string) (Requirement, error) {
 	var r Requirement
 	for name, values := range parameters {
-		if len(values) != 1 || values[0] == "" || len(values[0]) > maxRequirementLength {
+		if len(values) != 1 {
 			return Requirement{}, errRequirement
 		}
-		switch name {
-		case requiredAudience:
-			r.Audience = values[0]
-		case requiredScope:
-			scopes, err := ParseScope(values[0])
-			if err != nil {
-				return Requirement{}, errRequirement
-			}
-			r.Scopes = scopes
-		default:
-			return Requirement{}, errRequirement
+		if err := r.add(name, values[0]); err != nil {
+			return Requirement{}, err
 		}
 	}
+	return r.whole()
+}
+
+// add adds one parameter, which is there once.
+func (r *Requirement) add(name, value string) error {
+	if value == "" || len(value) > maxRequirementLength {
+		return errRequirement
+	}
+	switch name {
+	case requiredAudience:
+		r.Audience = value
+		return nil
+	case requiredScope:
+		scopes, err := ParseScope(value)
+		if err != nil {
+			return errRequirement
+		}
+		r.Scopes = scopes
+		return nil
+	}
+	return errRequirement
+}
+
+// whole is the requirement once all parameters are read.
+func (r Requirement) whole() (Requirement, error) {
 	if !ValidScopeToken(r.Audience) { // visible ASCII that needs no quoting: an audience is a URI
 		return Requirement{}, errRequirement
 	}

@@ -13,16 +13,14 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// The headers that tell an upstream who calls. All of them are in every answer that lets somebody in, also empty ones, so that
+// identityHeaders tell an upstream who calls. All of them are in every answer that lets somebody in, also empty ones, so that
 // a proxy overwrites whatever the caller sent under these names.
-const (
-	headerClientID        = "X-Auth-Client-Id"
-	headerClientUID       = "X-Auth-Client-Uid"
-	headerClientNamespace = "X-Auth-Client-Namespace"
-	headerScopes          = "X-Auth-Scopes"
-	headerAudience        = "X-Auth-Audience"
-	headerExpires         = "X-Auth-Expires"
-)
+var identityHeaders = [...]string{
+	"X-Auth-Client-Id", "X-Auth-Client-Uid", "X-Auth-Client-Namespace", "X-Auth-Scopes", "X-Auth-Audience", "X-Auth-Expires",
+}
+
+// identity is the values of these headers.
+type identity [len(identityHeaders)]string
 
 // maxIdentity bounds the identity headers, so that a whole answer is below 4 KiB, which every proxy has room for.
 const maxIdentity = 3 << 10
@@ -77,7 +75,7 @@ func (s *Server) ExtAuthz(ctx context.Context, a Attempt, from Origin) Decision 
 	if err != nil {
 		w.status = s.refuse(ctx, w, e, err)
 	} else {
-		w.status = respond(w, answer{body: rawJSON(nil), header: said.identity})
+		w.status = respond(w, answer{body: rawJSON(nil), identity: said.identity})
 	}
 	s.record(e, w.status)
 	endSpan(span, e, w.status)
@@ -107,7 +105,7 @@ func (r *recorder) Write(body []byte) (int, error) {
 type admission struct {
 	judgement
 
-	identity http.Header
+	identity *identity
 }
 
 // admit decides about an attempt: the token that the Authorization header presents, good right now, for the audience and with
@@ -154,7 +152,7 @@ func (s *Server) tryToAdmit(ctx context.Context, a Attempt, e *event) (admission
 		return admission{}, oauth2.Refuse(oauth2.InsufficientScope, oauth2.ReasonInsufficientScope, "the access token lacks a scope that is required here")
 	}
 	identity := identityOf(said)
-	if !fits(identity) {
+	if !identity.fits() {
 		return admission{}, oauth2.Refuse(oauth2.InvalidToken, oauth2.ReasonIdentityTooLarge,
 			"the access token says more than fits into headers; ask for fewer scopes")
 	}
@@ -171,26 +169,27 @@ func (s *Server) metadataOf(required oauth2.Requirement) string {
 }
 
 // identityOf is the whole set of identity headers.
-func identityOf(said judgement) http.Header {
-	names := [...]string{headerClientID, headerClientUID, headerClientNamespace, headerScopes, headerAudience, headerExpires}
-	values := []string{
+func identityOf(said judgement) *identity {
+	return &identity{
 		said.claims.ClientID, said.claims.ClientUID, said.client.Namespace,
 		strings.Join(said.claims.Scopes, " "), said.claims.Audience, strconv.FormatInt(said.claims.ExpiresAt.Unix(), 10),
 	}
-	header := make(http.Header, len(names))
-	for i, name := range names {
-		header[name] = values[i : i+1 : i+1]
+}
+
+// addTo adds the headers to an answer's.
+func (i *identity) addTo(header http.Header) {
+	for n, name := range identityHeaders {
+		header[name] = i[n : n+1 : n+1]
 	}
-	return header
 }
 
 // fits reports whether identity headers are short enough, and printable ASCII, which no proxy changes.
-func fits(header http.Header) bool {
+func (i *identity) fits() bool {
 	size := 0
-	for name, values := range header {
-		size += len(name) + len(values[0]) + len(": \r\n")
-		for i := range len(values[0]) {
-			if c := values[0][i]; c < 0x20 || c > 0x7e {
+	for n, name := range identityHeaders {
+		size += len(name) + len(i[n]) + len(": \r\n")
+		for j := range len(i[n]) {
+			if c := i[n][j]; c < 0x20 || c > 0x7e {
 				return false
 			}
 		}

@@ -21,7 +21,7 @@ func (s *Server) forwardAuth(r *http.Request, e *event) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{body: rawJSON(nil), header: said.identity}, nil
+	return answer{body: rawJSON(nil), identity: said.identity}, nil
 }
 
 // wantsPage reports whether somebody who sends this Accept header is a browser: those name text/html, programs do not.

@@ -26,8 +26,9 @@ type answer struct {
 	contentType string
 	// maxAge makes the answer cacheable; without it nothing may be stored.
 	maxAge time.Duration
-	// header has further headers.
-	header http.Header
+	// header has further headers, and identity those that say who calls.
+	header   http.Header
+	identity *identity
 	// notModified answers 304 instead: the caller has the body already.
 	notModified bool
 }
@@ -99,6 +100,9 @@ func respond(w http.ResponseWriter, a answer) int {
 	}
 	header := w.Header()
 	maps.Copy(header, a.header)
+	if a.identity != nil {
+		a.identity.addTo(header)
+	}
 	if a.contentType != "" {
 		header.Set("Content-Type", a.contentType)
 	}
