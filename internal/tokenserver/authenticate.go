@@ -23,22 +23,23 @@ func (s *Server) authenticate(r *http.Request, form oauth2.Form, e *event) (oaut
 	if oauth2.ValidClientID(presented.ClientID()) && !oauth2.LooksSecret(presented.ClientID()) {
 		e.clientID = presented.ClientID()
 	}
-	record, credential, err := s.recognise(presented, s.Directory.Record)
+	record, credential, err := s.recognise(presented, s.Directory.Record, e.now)
 	if err != nil {
-		if wait, ok := s.failures.take(throttleKey{e.source, e.clientID}, s.Now()); !ok {
+		if wait, ok := s.failures.take(throttleKey{e.source, e.clientID}, e.now); !ok {
 			return oauth2.Record{}, throttled(wait, "too many failed attempts for this client; try again later")
 		}
 		if presented.AccountToken != nil && oauth2.RefusedAsItIs(err) {
 			return oauth2.Record{}, err
 		}
 		found, asked, unavailable := s.lookups.presented(r.Context(), presented)
+		s.waited(e)
 		if unavailable != nil {
 			return oauth2.Record{}, unavailable
 		}
 		if !asked {
 			return oauth2.Record{}, err
 		}
-		if record, credential, err = s.recognise(presented, found); err != nil {
+		if record, credential, err = s.recognise(presented, found, e.now); err != nil {
 			return oauth2.Record{}, err
 		}
 	}
@@ -49,8 +50,9 @@ func (s *Server) authenticate(r *http.Request, form oauth2.Form, e *event) (oaut
 	}
 	if account := credential.account; account != nil {
 		err = s.reviews.check(r.Context(), presented.AccountToken.Value, *account)
+		s.waited(e)
 	} else {
-		err = s.spend(client, credential)
+		err = s.spend(client, credential, e.now)
 	}
 	if err == nil {
 		e.used.caller, e.used.secret, e.used.replaced = client.UID, credential.secret, credential.replaced
@@ -74,16 +76,18 @@ type credential struct {
 }
 
 // recognise finds the record of the client that what was presented belongs to, by the records that it is given.
-func (s *Server) recognise(presented oauth2.Presented, record func(clientID string) oauth2.Record) (oauth2.Record, credential, error) {
+func (s *Server) recognise(
+	presented oauth2.Presented, record func(clientID string) oauth2.Record, now time.Time,
+) (oauth2.Record, credential, error) {
 	if presented.Assertion != nil {
-		found, used, err := s.Issuer.AuthenticateAssertion(presented, record, s.Now())
+		found, used, err := s.Issuer.AuthenticateAssertion(presented, record, now)
 		return found, credential{id: used.KeyID, assertion: &used}, err
 	}
 	if presented.AccountToken != nil {
-		found, used, err := s.Issuer.AuthenticateAccount(presented, s.trust(), record, s.Now())
+		found, used, err := s.Issuer.AuthenticateAccount(presented, s.trust(), record, now)
 		return found, credential{id: used.ID, account: &used}, err
 	}
-	found, verifier, err := oauth2.Authenticate(presented, record, s.Now())
+	found, verifier, err := oauth2.Authenticate(presented, record, now)
 	return found, credential{id: verifier.ID, secret: verifier.ID, replaced: verifier.Replaced(), watched: verifier.Watched()}, err
 }
 
@@ -96,15 +100,15 @@ func (s *Server) trust() oauth2.Cluster {
 }
 
 // spend uses up an assertion, here at once and at the other replicas soon after; a secret can be used again.
-func (s *Server) spend(client *oauth2.Client, c credential) error {
+func (s *Server) spend(client *oauth2.Client, c credential, now time.Time) error {
 	if c.assertion == nil {
 		return nil
 	}
 	id := oauth2.AssertionIDOf(client.ID, c.assertion.ID)
-	if s.Directory.Revocations().Used(id, s.Now()) {
+	if s.Directory.Revocations().Used(id, now) {
 		return oauth2.Replayed()
 	}
-	fresh, room := s.replays.use(id, c.assertion.ExpiresAt, s.Now())
+	fresh, room := s.replays.use(id, c.assertion.ExpiresAt, now)
 	switch {
 	case !room:
 		return overloaded()

@@ -4,7 +4,9 @@
 package tokenserver
 
 import (
-	"crypto/rand"
+	"encoding/base32"
+	"encoding/binary"
+	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"sync"
@@ -22,7 +24,9 @@ const reasonInternal oauth2.Reason = "InternalError"
 type event struct {
 	endpoint string
 	started  time.Time
-	source   string
+	// now is the instant by which the request is decided: that at which it was read, or the last thing arrived that it had to wait for.
+	now    time.Time
+	source string
 	// forwardedFor is the address that a trusted proxy says the request came from.
 	forwardedFor string
 	// requestID names the request in the answer and the audit line; callerID is the name that the caller gave it, if any.
@@ -51,11 +55,26 @@ type event struct {
 }
 
 func (s *Server) newEvent(endpoint, remoteAddr, requestID string, forwarded []string) *event {
+	now := s.Now()
 	return &event{
-		endpoint: endpoint, started: s.Now(), source: sourceOf(remoteAddr), forwardedFor: s.forwardedFor(remoteAddr, forwarded),
-		requestID: rand.Text(), callerID: callerID(requestID),
+		endpoint: endpoint, started: now, now: now, source: sourceOf(remoteAddr), forwardedFor: s.forwardedFor(remoteAddr, forwarded),
+		requestID: newRequestID(), callerID: callerID(requestID),
 	}
 }
+
+// waited takes note that a request has waited for something: what it is decided by is the time that it is now.
+func (s *Server) waited(e *event) { e.now = s.Now() }
+
+// newRequestID is 128 random bits in 26 letters and digits. They keep nothing, so they come from the runtime's generator and cost no call
+// of the system.
+func newRequestID() string {
+	var raw [16]byte
+	binary.LittleEndian.PutUint64(raw[:8], rand.Uint64())
+	binary.LittleEndian.PutUint64(raw[8:], rand.Uint64())
+	return requestIDEncoding.EncodeToString(raw[:])
+}
+
+var requestIDEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 
 // record writes the audit line and counts. Keys and metadata are public and asked for all the time: they are only counted.
 func (s *Server) record(e *event, status int) {

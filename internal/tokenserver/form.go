@@ -21,6 +21,7 @@ func (s *Server) withForm(read func(r *http.Request) (oauth2.Form, error), handl
 		if err != nil {
 			return answer{}, err
 		}
+		s.waited(e)
 		if !s.inFlight.enter() {
 			return answer{}, overloaded()
 		}

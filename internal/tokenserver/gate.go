@@ -4,6 +4,7 @@
 package tokenserver
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -23,19 +24,23 @@ const (
 )
 
 // gate lets a bounded number in at once.
-type gate chan struct{}
-
-// enter reports whether there is room; whoever entered leaves.
-func (g gate) enter() bool {
-	select {
-	case g <- struct{}{}:
-		return true
-	default:
-		return false
-	}
+type gate struct {
+	room   int64
+	inside atomic.Int64
 }
 
-func (g gate) leave() { <-g }
+func newGate(room int) *gate { return &gate{room: int64(room)} }
+
+// enter reports whether there is room; whoever entered leaves.
+func (g *gate) enter() bool {
+	if g.inside.Add(1) > g.room {
+		g.inside.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (g *gate) leave() { g.inside.Add(-1) }
 
 // overloaded is the refusal of a request for which there is no room.
 func overloaded() error {

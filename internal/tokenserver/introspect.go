@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
@@ -35,7 +36,7 @@ func (s *Server) introspect(r *http.Request, form oauth2.Form, e *event) (answer
 	}
 	said, err := s.access(r.Context(), question{
 		token: token, asker: caller.ID,
-		refuses: func(ctx context.Context, claims oauth2.Claims) oauth2.Reason { return s.notFor(ctx, caller, claims) },
+		refuses: func(ctx context.Context, claims oauth2.Claims) oauth2.Reason { return s.notFor(ctx, caller, claims, e) },
 	}, e)
 	if err != nil {
 		return answer{}, err
@@ -49,7 +50,7 @@ func (s *Server) introspect(r *http.Request, form oauth2.Form, e *event) (answer
 	if !wantsSigned(r.Header.Values("Accept")) {
 		return answer{body: body}, nil
 	}
-	return s.signed(caller, body)
+	return s.signed(caller, body, e.now)
 }
 
 // signedIntrospection is the media type of a signed answer (RFC 9701 section 4), and what a caller accepts to get one.
@@ -78,8 +79,7 @@ type signedAnswer struct {
 }
 
 // signed signs an answer for the caller that asked: RFC 9701.
-func (s *Server) signed(caller *oauth2.Client, body rawJSON) (answer, error) {
-	now := s.Now()
+func (s *Server) signed(caller *oauth2.Client, body rawJSON, now time.Time) (answer, error) {
 	payload, err := json.Marshal(signedAnswer{s.Issuer.String(), caller.ID, now.Unix(), json.RawMessage(body)})
 	if err != nil {
 		return answer{}, fmt.Errorf("encode a signed answer: %w", err)
@@ -96,9 +96,9 @@ func (s *Server) signed(caller *oauth2.Client, body rawJSON) (answer, error) {
 }
 
 // notFor refuses tokens that are no business of the caller's.
-func (s *Server) notFor(ctx context.Context, caller *oauth2.Client, claims oauth2.Claims) oauth2.Reason {
+func (s *Server) notFor(ctx context.Context, caller *oauth2.Client, claims oauth2.Claims, e *event) oauth2.Reason {
 	if s.Issuer.MayIntrospect(caller, claims, s.Directory) ||
-		s.Issuer.MayIntrospect(caller, claims, s.resources(ctx, claims, throttleKey{caller.ID, claims.ClientID})) {
+		s.Issuer.MayIntrospect(caller, claims, s.resources(ctx, claims, throttleKey{caller.ID, claims.ClientID}, e)) {
 		return ""
 	}
 	return oauth2.ReasonNotForCaller

@@ -17,8 +17,8 @@ import (
 const publicMaxAge = 15 * time.Minute
 
 // jwks publishes the keys: RFC 7517 section 5.
-func (s *Server) jwks(*http.Request, *event) (answer, error) {
-	return answer{body: rawJSON(s.Directory.Ring().JWKS(s.Now())), contentType: "application/jwk-set+json", maxAge: publicMaxAge}, nil
+func (s *Server) jwks(_ *http.Request, e *event) (answer, error) {
+	return answer{body: rawJSON(s.Directory.Ring().JWKS(e.now)), contentType: "application/jwk-set+json", maxAge: publicMaxAge}, nil
 }
 
 // metadata is the document of RFC 8414, which OpenID Connect discovery clients read too: for them it names what strict ones
@@ -55,8 +55,8 @@ type renderedMetadata struct {
 }
 
 // metadata is one document at two places: RFC 8414 section 3 and OpenID Connect Discovery 1.0 section 4.
-func (s *Server) metadata(*http.Request, *event) (answer, error) {
-	now := s.Now()
+func (s *Server) metadata(_ *http.Request, e *event) (answer, error) {
+	now := e.now
 	last := s.rendered.Load()
 	if last == nil || now.Before(last.at) || now.Sub(last.at) >= metadataFresh {
 		body, err := json.Marshal(s.describeServer())

@@ -14,25 +14,27 @@ import (
 
 // validateOpaque reads an opaque token by the record that its id belongs to, in memory or, if memory cannot recognise it, at the
 // source.
-func (s *Server) validateOpaque(ctx context.Context, asker string, token oauth2.Credential) (oauth2.Claims, error) {
+func (s *Server) validateOpaque(ctx context.Context, asker string, token oauth2.Credential, e *event) (oauth2.Claims, error) {
 	record := s.Directory.Minted(token.ID)
-	claims, err := s.Issuer.ReadOpaque(token.Value, record, s.Now())
+	claims, err := s.Issuer.ReadOpaque(token.Value, record, e.now)
 	if reason := oauth2.ReasonOf(err); reason != oauth2.ReasonTokenUnknown && reason != oauth2.ReasonTokenReplaced {
 		return claims, err
 	}
-	if record, err = s.lookUpMinted(ctx, asker, token.ID); err != nil {
+	if record, err = s.lookUpMinted(ctx, asker, token.ID, e); err != nil {
 		return oauth2.Claims{}, err
 	}
-	return s.Issuer.ReadOpaque(token.Value, record, s.Now())
+	return s.Issuer.ReadOpaque(token.Value, record, e.now)
 }
 
 // minted decides about a token by its OAuth2Token: why it is refused, or its claims as far as they are still asked for.
-func (s *Server) minted(ctx context.Context, asker string, claims oauth2.Claims, client *oauth2.Client) (oauth2.Claims, oauth2.Reason, error) {
+func (s *Server) minted(
+	ctx context.Context, asker string, claims oauth2.Claims, client *oauth2.Client, e *event,
+) (oauth2.Claims, oauth2.Reason, error) {
 	id := oauth2.OpaqueID(claims.TokenUID)
 	record := s.Directory.Minted(id)
 	if record.Unknown(claims.ID) {
 		var err error
-		if record, err = s.lookUpMinted(ctx, asker, id); err != nil {
+		if record, err = s.lookUpMinted(ctx, asker, id, e); err != nil {
 			return oauth2.Claims{}, "", err
 		}
 	}
@@ -44,9 +46,10 @@ func (s *Server) minted(ctx context.Context, asker string, claims oauth2.Claims,
 }
 
 // lookUpMinted asks the source about an OAuth2Token, within the asker's budget.
-func (s *Server) lookUpMinted(ctx context.Context, asker, opaqueID string) (oauth2.MintedRecord, error) {
-	if _, ok := s.questions.take(throttleKey{asker, opaqueID}, s.Now()); !ok {
+func (s *Server) lookUpMinted(ctx context.Context, asker, opaqueID string, e *event) (oauth2.MintedRecord, error) {
+	if _, ok := s.questions.take(throttleKey{asker, opaqueID}, e.now); !ok {
 		return oauth2.MintedRecord{}, oauth2.Unavailable(lookupRetry)
 	}
+	defer s.waited(e)
 	return s.lookups.minted(ctx, opaqueID)
 }

@@ -55,7 +55,7 @@ func (s *Server) revocationFeed(r *http.Request, form oauth2.Form, e *event) (an
 		return answer{}, err
 	}
 	caller := record.Client
-	if wait, ok := s.feeds.take(throttleKey{clientID: caller.ID}, s.Now()); !ok {
+	if wait, ok := s.feeds.take(throttleKey{clientID: caller.ID}, e.now); !ok {
 		return answer{}, throttled(wait, "this client reads the feed faster than it may")
 	}
 	at, err := oauth2.ParseFeedCursor(form.Get("since"))

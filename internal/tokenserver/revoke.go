@@ -26,10 +26,10 @@ func (s *Server) revoke(r *http.Request, form oauth2.Form, e *event) (answer, er
 	if token == "" {
 		return answer{}, oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "token is missing")
 	}
-	if wait, ok := s.revocations.take(throttleKey{clientID: caller.ID}, s.Now()); !ok {
+	if wait, ok := s.revocations.take(throttleKey{clientID: caller.ID}, e.now); !ok {
 		return answer{}, throttled(wait, "this client revokes tokens faster than it may")
 	}
-	claims, err := s.validate(r.Context(), question{token: token, asker: caller.ID})
+	claims, err := s.validate(r.Context(), question{token: token, asker: caller.ID}, e)
 	if oauth2.ReasonOf(err) == oauth2.ReasonLookupUnavailable {
 		return answer{}, err
 	}
@@ -50,7 +50,7 @@ func (s *Server) revoke(r *http.Request, form oauth2.Form, e *event) (answer, er
 	}
 	defer s.revoking.leave()
 	revoked := oauth2.NewRevocation(oauth2.RevocationIDOf(claims.ID), claims.ExpiresAt)
-	s.Directory.Revocations().Revoke(revoked, s.Now())
+	s.Directory.Revocations().Revoke(revoked, e.now)
 	if err := s.commits.revoke(r.Context(), revoked); err != nil {
 		return answer{}, err
 	}

@@ -101,7 +101,7 @@ func (w *world) active(id, token string) bool {
 
 func (w *world) idOf(token string) oauth2.RevocationID {
 	w.t.Helper()
-	claims, err := w.server.validate(w.t.Context(), question{token: token})
+	claims, err := w.server.validate(w.t.Context(), question{token: token}, &event{now: w.now})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -112,7 +112,7 @@ type Server struct {
 	revocations *throttle
 	// feeds are pages of the feed by client.
 	feeds                                    *throttle
-	inFlight, largeBodies, revoking, feeding gate
+	inFlight, largeBodies, revoking, feeding *gate
 	replays                                  replays
 	commits                                  *commits
 	verified                                 *verified
@@ -137,10 +137,10 @@ func New(config Config) *Server {
 		failures:    newThrottle(failureBurst, failureInterval),
 		successes:   newThrottle(clientBurstSeconds*config.ClientRate, time.Second/time.Duration(config.ClientRate)),
 		questions:   newThrottle(failureBurst, failureInterval),
-		inFlight:    make(gate, config.MaxInFlight),
-		largeBodies: make(gate, maxLargeBodies),
-		revoking:    make(gate, maxRevoking),
-		feeding:     make(gate, maxFeeding),
+		inFlight:    newGate(config.MaxInFlight),
+		largeBodies: newGate(maxLargeBodies),
+		revoking:    newGate(maxRevoking),
+		feeding:     newGate(maxFeeding),
 		feeds:       newThrottle(feedBurst, feedInterval),
 		revocations: newThrottle(clientBurstSeconds*config.ClientRate, time.Second/time.Duration(config.ClientRate)),
 		commits:     newCommits(config),

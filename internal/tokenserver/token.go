@@ -19,23 +19,22 @@ func (s *Server) token(r *http.Request, form oauth2.Form, e *event) (answer, err
 		return answer{}, err
 	}
 	client := record.Client
-	if wait, ok := s.successes.take(throttleKey{clientID: client.ID}, s.Now()); !ok {
+	if wait, ok := s.successes.take(throttleKey{clientID: client.ID}, e.now); !ok {
 		return answer{}, throttled(wait, "this client fetches tokens faster than it may; keep a token until it expires")
 	}
 	request, err := oauth2.ParseTokenRequest(form)
 	if err != nil {
 		return answer{}, err
 	}
-	grant, err := s.grant(r.Context(), client, request)
+	grant, err := s.grant(r.Context(), client, request, e)
 	if err != nil {
 		return answer{}, err
 	}
-	now := s.Now()
-	issuedAt, err := s.issueAt(record, now)
+	issuedAt, err := s.issueAt(record, e.now)
 	if err != nil {
 		return answer{}, err
 	}
-	key, err := oauth2.SigningKey(client, s.Directory.Ring(), now)
+	key, err := oauth2.SigningKey(client, s.Directory.Ring(), e.now)
 	if err != nil {
 		return answer{}, err
 	}
@@ -56,7 +55,7 @@ func (s *Server) issueAt(record oauth2.Record, now time.Time) (time.Time, error)
 
 // grant decides what the client gets. What memory refuses for want of a grant it asks the source about: a client may have been
 // given one a moment ago.
-func (s *Server) grant(ctx context.Context, client *oauth2.Client, request oauth2.TokenRequest) (oauth2.Grant, error) {
+func (s *Server) grant(ctx context.Context, client *oauth2.Client, request oauth2.TokenRequest, e *event) (oauth2.Grant, error) {
 	grant, err := s.Issuer.Grant(client, request, s.Directory)
 	if reason := oauth2.ReasonOf(err); reason != oauth2.ReasonTargetNotGranted && reason != oauth2.ReasonScopeNotGranted {
 		return grant, err
@@ -68,7 +67,7 @@ func (s *Server) grant(ctx context.Context, client *oauth2.Client, request oauth
 			identifier = known.Identifier
 		}
 	}
-	record, resources, ok := s.ask(ctx, client.ID, identifier, throttleKey{clientID: client.ID})
+	record, resources, ok := s.ask(ctx, client.ID, identifier, throttleKey{clientID: client.ID}, e)
 	if !ok || record.Client.UID != client.UID {
 		return oauth2.Grant{}, err
 	}
