@@ -11,14 +11,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -191,11 +189,16 @@ func (d *Directory) Bridging() bool { return d.adopted.Load() && !d.read() }
 
 // Record is what memory has of a client_id.
 func (d *Directory) Record(clientID string) oauth2.Record {
-	c := d.clients.get(clientID)
+	lock := hash(registration.LockOf(clientID))
+	c := d.clients.get(lock, clientID)
 	if c == nil {
 		return oauth2.Record{}
 	}
-	return oauth2.Record{Client: c, Owner: d.owners.get(c.Namespace, c.Name)}
+	owner := lock
+	if !c.IDIsName() {
+		owner = hashOf(ownerName(c.Namespace, c.Name))
+	}
+	return oauth2.Record{Client: c, Owner: d.owners.get(owner)}
 }
 
 // Ring is the signing keys.
@@ -212,63 +215,4 @@ func (d *Directory) LookUpRing(ctx context.Context) (keyring.Ring, error) {
 		return d.Ring(), nil //nolint:nilerr // what cannot be read is no ring; the watch reports it
 	}
 	return d.keys.learn(ring, d.now()), nil
-}
-
-// LookUp asks the API server itself. What it does not have is an empty part of the record; an error means that it did not
-// answer. Memory stays as it is: only the watch, which knows the order of events, writes there. It asks three questions whether or not
-// there is such a client, so that a stranger cannot tell by the time that the answer takes.
-func (d *Directory) LookUp(ctx context.Context, clientID string) (oauth2.Record, error) {
-	asked := d.now()
-	if err := d.current(ctx); err != nil {
-		return oauth2.Record{}, err
-	}
-	c, err := d.lookUpRegistration(ctx, clientID)
-	if err != nil {
-		return oauth2.Record{}, err
-	}
-	namespace, name := presumedOwner(clientID)
-	if c != nil {
-		namespace, name = c.Namespace, c.Name
-	}
-	var object v1alpha1.OAuth2Client
-	err = d.hallpass.Get().Namespace(namespace).Resource(resourceClients).Name(name).Do(ctx).Into(&object)
-	switch {
-	case c == nil:
-		return oauth2.Record{}, nil
-	case apierrors.IsNotFound(err):
-		return oauth2.Record{Client: c, Owner: &oauth2.Owner{}}, nil
-	case err != nil:
-		return oauth2.Record{}, fmt.Errorf("look up the owner of a registration: %w", err)
-	}
-	owner := ownerOf(&object)
-	if d.revived(resourceClients, ownerName(namespace, name), owner.UID, asked) {
-		return oauth2.Record{}, errSetBack
-	}
-	return oauth2.Record{Client: c, Owner: &owner}, nil
-}
-
-// lookUpRegistration asks for the registration of a client_id; nil means that there is none.
-func (d *Directory) lookUpRegistration(ctx context.Context, clientID string) (*oauth2.Client, error) {
-	var secret corev1.Secret
-	err := d.core.Get().Namespace(d.namespace).Resource(resourceSecrets).Name(registration.SecretName(clientID)).Do(ctx).Into(&secret)
-	if apierrors.IsNotFound(err) {
-		return nil, nil //nolint:nilnil // an absence is an answer, and the one that callers ask for
-	}
-	if err != nil {
-		return nil, fmt.Errorf("look up the registration of a client: %w", err)
-	}
-	registered, err := registration.Decode(secret.Data)
-	if err != nil || secret.Type != registration.SecretType || registered.Client.ID != clientID {
-		return nil, nil //nolint:nilerr,nilnil // what cannot be read is not a registration; the watch reports it
-	}
-	return &registered.Client, nil
-}
-
-// presumedOwner is the OAuth2Client that a client_id names by its form, or one that nobody has.
-func presumedOwner(clientID string) (namespace, name string) {
-	namespace, name, found := strings.Cut(clientID, ".")
-	if !found || namespace == "" || name == "" || strings.ContainsAny(clientID, "/%") {
-		return "none", "none"
-	}
-	return namespace, name
 }

@@ -34,11 +34,11 @@ type minted struct {
 
 // Minted is what memory has of the OAuth2Token whose opaque tokens have that id.
 func (d *Directory) Minted(opaqueID string) oauth2.MintedRecord {
-	m, _ := d.minted.records.get(registration.OpaqueSecretName(opaqueID))
+	m, _ := d.minted.records.get(hashOf(registration.OpaqueSecretName(opaqueID)))
 	if m == nil {
 		return oauth2.MintedRecord{}
 	}
-	owner, _ := d.minted.owners.get(ownerName(m.Namespace, m.Name))
+	owner, _ := d.minted.owners.get(hashOf(ownerName(m.Namespace, m.Name)))
 	return oauth2.MintedRecord{Minted: m, Owner: owner}
 }
 
@@ -87,11 +87,11 @@ func mintedIn(secret *corev1.Secret) (oauth2.Minted, error) {
 func (s secretStore) takeMinted(secret *corev1.Secret) {
 	m, err := mintedIn(secret)
 	if err != nil {
-		s.minted.records.remove(secret.Name)
+		s.minted.records.remove(hashOf(secret.Name))
 		s.log.Error("cannot read the record of an OAuth2Token; its tokens are refused", "secret", secret.Name, "error", err)
 		return
 	}
-	s.minted.records.put(secret.Name, &m)
+	s.minted.records.put(hashOf(secret.Name), &m)
 }
 
 func mintedOwnerOf(object *v1alpha1.OAuth2Token) *oauth2.MintedOwner {
@@ -132,12 +132,12 @@ func (s tokenStore) Add(object any) error {
 	if !ok {
 		return fmt.Errorf("%T is not an OAuth2Token", object)
 	}
-	owner, name := light.owner, ownerName(light.Namespace, light.Name)
+	owner, name := light.owner, hashOf(ownerName(light.Namespace, light.Name))
 	if before, _ := s.minted.owners.get(name); before != nil && before.UID != owner.UID {
-		s.depart(resourceTokens, hashOf(name), before.UID)
+		s.depart(resourceTokens, name, before.UID)
 	}
 	if owner.Terminating {
-		s.depart(resourceTokens, hashOf(name), owner.UID)
+		s.depart(resourceTokens, name, owner.UID)
 	}
 	if _, held := s.minted.held.Load(owner.UID); held {
 		owner = &oauth2.MintedOwner{UID: owner.UID, Terminating: true}
@@ -153,17 +153,17 @@ func (s tokenStore) Delete(object any) error {
 	if !ok {
 		return fmt.Errorf("%T is not an OAuth2Token", object)
 	}
-	name := ownerName(light.Namespace, light.Name)
-	s.depart(resourceTokens, hashOf(name), light.owner.UID)
+	name := hashOf(ownerName(light.Namespace, light.Name))
+	s.depart(resourceTokens, name, light.owner.UID)
 	s.minted.owners.remove(name)
 	return nil
 }
 
 func (s tokenStore) Replace(objects []any, _ string) error {
-	listed := make(map[string]bool, len(objects))
+	listed := make(map[hash]bool, len(objects))
 	for _, object := range objects {
 		if named, ok := object.(metav1.Object); ok {
-			listed[ownerName(named.GetNamespace(), named.GetName())] = true
+			listed[hashOf(ownerName(named.GetNamespace(), named.GetName()))] = true
 		}
 		if err := s.Add(object); err != nil {
 			return err

@@ -17,14 +17,16 @@ type owners struct {
 	byName table[packedOwner]
 }
 
-func (o *owners) get(namespace, name string) *oauth2.Owner {
-	if owner, there := o.byName.get(ownerName(namespace, name)); there {
+func (o *owners) get(name hash) *oauth2.Owner {
+	if owner, there := o.byName.get(name); there {
 		return owner.owner()
 	}
 	return nil
 }
 
-func ownerName(namespace, name string) string { return namespace + "/" + name }
+// ownerName is the name of an object with its namespace, which has no dot: of an OAuth2Client it is the client_id unless another one was
+// chosen, so that one hash finds both.
+func ownerName(namespace, name string) string { return namespace + "." + name }
 
 func ownerOf(object *v1alpha1.OAuth2Client) oauth2.Owner {
 	owner := oauth2.Owner{
@@ -46,12 +48,12 @@ func (s ownerStore) Add(object any) error {
 	if !ok {
 		return fmt.Errorf("%T is not an OAuth2Client", object)
 	}
-	name := ownerName(read.Namespace, read.Name)
-	if before := s.owners.get(read.Namespace, read.Name); before != nil && before.UID != read.owner.UID {
-		s.depart(resourceClients, hashOf(name), before.UID)
+	name := hashOf(ownerName(read.Namespace, read.Name))
+	if before := s.owners.get(name); before != nil && before.UID != read.owner.UID {
+		s.depart(resourceClients, name, before.UID)
 	}
 	if read.owner.Terminating {
-		s.depart(resourceClients, hashOf(name), read.owner.UID)
+		s.depart(resourceClients, name, read.owner.UID)
 	}
 	s.owners.byName.put(name, packOwner(read.owner))
 	return nil
@@ -64,17 +66,17 @@ func (s ownerStore) Delete(object any) error {
 	if !ok {
 		return fmt.Errorf("%T is not an OAuth2Client", object)
 	}
-	name := ownerName(read.Namespace, read.Name)
-	s.depart(resourceClients, hashOf(name), read.owner.UID)
+	name := hashOf(ownerName(read.Namespace, read.Name))
+	s.depart(resourceClients, name, read.owner.UID)
 	s.owners.byName.remove(name)
 	return nil
 }
 
 func (s ownerStore) Replace(objects []any, _ string) error {
-	listed := make(map[string]bool, len(objects))
+	listed := make(map[hash]bool, len(objects))
 	for _, object := range objects {
 		if named, ok := object.(metav1.Object); ok {
-			listed[ownerName(named.GetNamespace(), named.GetName())] = true
+			listed[hashOf(ownerName(named.GetNamespace(), named.GetName()))] = true
 		}
 		if err := s.Add(object); err != nil {
 			return err

@@ -101,8 +101,8 @@ func TestAClientTakesFewBytes(t *testing.T) {
 	d := &Directory{}
 	for i := range clients {
 		c := ordinary(i)
-		d.clients.byName.put(registration.SecretName(c.ID), pack(c))
-		d.owners.byName.put(ownerName(c.Namespace, c.Name), packOwner(oauth2.Owner{UID: c.UID}))
+		d.clients.byLock.put(registration.LockOf(c.ID), pack(c))
+		d.owners.byName.put(hashOf(ownerName(c.Namespace, c.Name)), packOwner(oauth2.Owner{UID: c.UID}))
 	}
 	if each := (heap() - before) / clients; each > limit {
 		t.Errorf("%d bytes a client, at most %d", each, limit)
@@ -121,8 +121,8 @@ func BenchmarkRecord(b *testing.B) {
 	for i := range clients {
 		c := ordinary(i)
 		ids[i] = c.ID
-		d.clients.byName.put(registration.SecretName(c.ID), pack(c))
-		d.owners.byName.put(ownerName(c.Namespace, c.Name), packOwner(oauth2.Owner{UID: c.UID}))
+		d.clients.byLock.put(registration.LockOf(c.ID), pack(c))
+		d.owners.byName.put(hashOf(ownerName(c.Namespace, c.Name)), packOwner(oauth2.Owner{UID: c.UID}))
 	}
 	b.ReportAllocs()
 	i := 0

@@ -113,7 +113,7 @@ func (s ownerStore) remember(objects []any, _ time.Time) {
 		if !ok {
 			continue
 		}
-		before, allSoFar := s.owners.get(listed.Namespace, listed.Name), oauth2.CutBack(s.now().Add(heldFor), s.now())
+		before, allSoFar := s.owners.get(hashOf(ownerName(listed.Namespace, listed.Name))), oauth2.CutBack(s.now().Add(heldFor), s.now())
 		held := oauth2.RevocationSelector{ClientID: listed.clientID}
 		switch {
 		case s.revives(listed), before == nil, before.UID != listed.owner.UID,
@@ -136,11 +136,11 @@ func (s tokenStore) remember(objects []any, _ time.Time) {
 		if !ok {
 			continue
 		}
-		name := ownerName(listed.Namespace, listed.Name)
+		name := hashOf(ownerName(listed.Namespace, listed.Name))
 		before, _ := s.minted.owners.get(name)
 		if s.revives(listed) || before == nil || before.UID != listed.owner.UID || before.Terminating && !listed.owner.Terminating {
 			s.minted.held.Store(listed.owner.UID, true)
-			s.departed.forget(identity(resourceTokens, hashOf(name), listed.owner.UID))
+			s.departed.forget(identity(resourceTokens, name, listed.owner.UID))
 		}
 	}
 }
@@ -153,7 +153,7 @@ func (s secretStore) remember(objects []any, heard time.Time) {
 			continue
 		}
 		m, err := mintedIn(secret)
-		before, known := s.minted.records.get(secret.Name)
+		before, known := s.minted.records.get(hashOf(secret.Name))
 		if err != nil || !known {
 			continue
 		}

@@ -17,14 +17,14 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
-// registrations are the registered clients by the names of their Secrets, which an event about a deletion, or about a Secret
-// that cannot be read any more, tells too.
+// registrations are the registered clients by the locks on their client_ids, which stand in the names of their Secrets: an event about a
+// deletion, or about a Secret that cannot be read any more, tells no more than that.
 type registrations struct {
-	byName table[packed]
+	byLock table[packed]
 }
 
-func (r *registrations) get(clientID string) *oauth2.Client {
-	found, there := r.byName.get(registration.SecretName(clientID))
+func (r *registrations) get(lock hash, clientID string) *oauth2.Client {
+	found, there := r.byLock.get(lock)
 	if !there {
 		return nil
 	}
@@ -32,6 +32,13 @@ func (r *registrations) get(clientID string) *oauth2.Client {
 		return c
 	}
 	return nil
+}
+
+// remove forgets the client of a Secret.
+func (r *registrations) remove(secretName string) {
+	if lock, ok := registration.LockIn(secretName); ok {
+		r.byLock.remove(lock)
+	}
 }
 
 // keys are the signing keys. A ring that is gone or cannot be read is no instruction: what a replica holds it keeps.
@@ -107,28 +114,32 @@ func (s secretStore) Delete(object any) error {
 	if !ok {
 		return fmt.Errorf("%T is not a Secret", object)
 	}
-	s.clients.byName.remove(secret.Name)
+	s.clients.remove(secret.Name)
 	s.clientEpochs.put(secret.Name, nil)
 	s.resources.put(secret.Name, nil)
-	s.minted.records.remove(secret.Name)
+	s.minted.records.remove(hashOf(secret.Name))
 	return nil
 }
 
 // Replace takes a whole list: what is not in it is gone.
 func (s secretStore) Replace(objects []any, _ string) error {
-	listed := make(map[string]bool, len(objects))
+	listed, hashes, locks := make(map[string]bool, len(objects)), make(map[hash]bool, len(objects)), make(map[hash]bool, len(objects))
 	for _, object := range objects {
 		if named, ok := object.(metav1.Object); ok {
-			listed[named.GetName()] = true
+			name := named.GetName()
+			listed[name], hashes[hashOf(name)] = true, true
+			if lock, ok := registration.LockIn(name); ok {
+				locks[lock] = true
+			}
 		}
 		if err := s.Add(object); err != nil {
 			return err
 		}
 	}
-	s.clients.byName.keep(listed)
+	s.clients.byLock.keep(locks)
 	s.clientEpochs.keep(listed)
 	s.resources.keep(listed)
-	s.minted.records.keep(listed)
+	s.minted.records.keep(hashes)
 	tidy()
 	return nil
 }
@@ -138,12 +149,14 @@ func (s secretStore) Resync() error { return nil }
 // register takes a registration. One that cannot be read denies.
 func (s secretStore) register(r *lightRegistration) {
 	if r.err != nil {
-		s.clients.byName.remove(r.Name)
+		s.clients.remove(r.Name)
 		s.clientEpochs.put(r.Name, nil)
 		s.log.Error("cannot read a registration; its client is refused", "secret", r.Name, "error", r.err)
 		return
 	}
-	s.clients.byName.put(r.Name, r.client)
+	if lock, ok := registration.LockIn(r.Name); ok { // readRegistration has looked
+		s.clients.byLock.put(lock, r.client)
+	}
 	s.clientEpochs.put(r.Name, r.client.whole) // a client that takes tokens back has no short form
 }
 

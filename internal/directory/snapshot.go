@@ -157,7 +157,7 @@ func (d *Directory) adopt(p *picture) {
 func (d *Directory) adoptSource(s *source, p *picture) {
 	switch s.resource {
 	case resourceSecrets:
-		d.clients.byName.fill(p.clients)
+		d.clients.byLock.fill(p.clients)
 		d.resources.fill(p.resources)
 		d.minted.records.fill(p.minted)
 		if !p.ring.Empty() {
@@ -177,7 +177,7 @@ func (d *Directory) adoptSource(s *source, p *picture) {
 func (d *Directory) picture() *picture {
 	gone := d.departed.all() // before the owners: what goes in between is in neither
 	p := &picture{
-		heard: d.Heard(), marks: map[string]uint64{}, clients: d.clients.byName.all(), owners: d.owners.byName.all(),
+		heard: d.Heard(), marks: map[string]uint64{}, clients: d.clients.byLock.all(), owners: d.owners.byName.all(),
 		resources: d.resources.all(), ring: d.Ring(), trust: d.trust.held.Load(), revoked: &d.revocations,
 		minted: d.minted.records.all(), mintedOwners: d.minted.owners.all(), departed: gone,
 	}

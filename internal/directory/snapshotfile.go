@@ -17,7 +17,7 @@ import (
 
 const (
 	// snapshotVersion is that of the whole file, what packed writes included. A file of another version is not read.
-	snapshotVersion = 5
+	snapshotVersion = 6
 	snapshotMagic   = "hallpass snapshot "
 	// maxSnapshot bounds what is read; 100,000 clients take some twenty megabytes.
 	maxSnapshot = 1 << 30

@@ -7,9 +7,11 @@ import (
 	"crypto/sha256"
 	"maps"
 	"sync"
+
+	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
-// table is values by name, for many of them. It keeps a hash of each name and not the name itself: half the memory, and nothing
+// table is values by the hashes of their names, for many of them. It does not keep the names themselves: half the memory, and nothing
 // in it for the garbage collector to follow. Two names with one hash of 128 bits do not happen by chance, and only the manager
 // and administrators name what is in a table.
 type table[V any] struct {
@@ -17,23 +19,21 @@ type table[V any] struct {
 	values map[hash]V
 }
 
-type hash [16]byte
+type hash [registration.LockSize]byte
 
 func hashOf(name string) hash {
 	sum := sha256.Sum256([]byte(name))
 	return hash(sum[:len(hash{})])
 }
 
-func (t *table[V]) get(name string) (V, bool) {
-	key := hashOf(name)
+func (t *table[V]) get(key hash) (V, bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	value, there := t.values[key]
 	return value, there
 }
 
-func (t *table[V]) put(name string, value V) {
-	key := hashOf(name)
+func (t *table[V]) put(key hash, value V) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.values == nil {
@@ -42,8 +42,7 @@ func (t *table[V]) put(name string, value V) {
 	t.values[key] = value
 }
 
-func (t *table[V]) remove(name string) {
-	key := hashOf(name)
+func (t *table[V]) remove(key hash) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.values, key)
@@ -64,15 +63,11 @@ func (t *table[V]) fill(values map[hash]V) {
 }
 
 // keep removes what is not listed, and returns it.
-func (t *table[V]) keep(listed map[string]bool) (removed map[hash]V) {
-	keys := make(map[hash]bool, len(listed))
-	for name := range listed {
-		keys[hashOf(name)] = true
-	}
+func (t *table[V]) keep(listed map[hash]bool) (removed map[hash]V) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for key := range t.values {
-		if !keys[key] {
+		if !listed[key] {
 			if removed == nil {
 				removed = map[hash]V{}
 			}

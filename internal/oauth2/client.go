@@ -4,6 +4,7 @@
 package oauth2
 
 import (
+	"strings"
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/jws"
@@ -52,6 +53,12 @@ type Client struct {
 	Algorithm jws.Algorithm
 	// TokenLifetime is how long its tokens live.
 	TokenLifetime time.Duration
+}
+
+// IDIsName reports whether the client_id is <namespace>.<name>, as it is unless another one was chosen.
+func (c *Client) IDIsName() bool {
+	namespace, name, _ := strings.Cut(c.ID, ".")
+	return namespace == c.Namespace && name == c.Name
 }
 
 // BySecret reports whether the client authenticates by a secret.

@@ -50,11 +50,39 @@ type Rotation struct {
 	Handled string
 	// Planned is the request that the verifier PlannedBy answers once its secret has reached the user's Secret.
 	Planned, PlannedBy string
+	// First is the verifier that the registration was created with, until another one is proposed. It was written at the same time as the
+	// user's Secret, so that Secret may have another value: that of a manager which was as quick.
+	First string
 }
 
 // SecretName is the name of the registration of a client_id. One client_id has one name, so that the API server's
 // AlreadyExists is the lock on its uniqueness. Two that differ by case alone share it: nobody takes the one for the other.
-func SecretName(clientID string) string { return lockName("client-", clientID) }
+func SecretName(clientID string) string { return lockName(clientPrefix, clientID) }
+
+// clientPrefix begins the names of registrations.
+const clientPrefix = "client-"
+
+// LockSize is the size of a lock in bytes: enough that no two client_ids share one by chance.
+const LockSize = 16
+
+// LockOf is the lock on a client_id, by which it is found in memory: what SecretName is derived from, without the cost of a name.
+func LockOf(clientID string) [LockSize]byte {
+	sum := sha256.Sum256([]byte(strings.ToLower(clientID)))
+	return [LockSize]byte(sum[:LockSize])
+}
+
+// LockIn is the lock that the name of a registration was derived from; ok is false for any other name.
+func LockIn(secretName string) (lock [LockSize]byte, ok bool) {
+	encoded, found := strings.CutPrefix(secretName, clientPrefix)
+	sum, err := nameEncoding.DecodeString(encoded)
+	if !found || err != nil || len(sum) != nameBytes {
+		return lock, false
+	}
+	return [LockSize]byte(sum[:LockSize]), true
+}
+
+// nameBytes is how much of the hash of an identifier stands in a name.
+const nameBytes = 20
 
 // ResourceSecretName is the name of the record of a resource's identifier, and the lock on it in the same way.
 func ResourceSecretName(identifier string) string { return lockName("resource-", identifier) }
@@ -62,7 +90,7 @@ func ResourceSecretName(identifier string) string { return lockName("resource-",
 func lockName(prefix, identifier string) string {
 	sum := sha256.Sum256([]byte(strings.ToLower(identifier)))
 	var room [64]byte // more than any name, so that one piece of memory is taken and not three: each request comes by here
-	return string(nameEncoding.AppendEncode(append(room[:0], prefix...), sum[:20]))
+	return string(nameEncoding.AppendEncode(append(room[:0], prefix...), sum[:nameBytes]))
 }
 
 // Encode renders a registration as the data of its Secret. Equal registrations give equal bytes.

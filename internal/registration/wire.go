@@ -76,6 +76,7 @@ type wireRotation struct {
 	Handled   string `json:"handled,omitempty"`
 	Planned   string `json:"planned,omitempty"`
 	PlannedBy string `json:"plannedBy,omitempty"`
+	First     string `json:"first,omitempty"`
 }
 
 type wireOwner struct {
