@@ -99,7 +99,7 @@ func propose(r registration.Registration, secret oauth2.Credential, w wish, now 
 	}
 	verifiers = append(verifiers, verifier(secret.ID, secret.Value, w.uid, now, now.Add(pendingLife)))
 	r.Client.Verifiers = verifiers
-	r.Rotation.Planned, r.Rotation.PlannedBy = w.request, secret.ID
+	r.Rotation = registration.Rotation{Handled: r.Rotation.Handled, Planned: w.request, PlannedBy: secret.ID}
 	return r
 }
 

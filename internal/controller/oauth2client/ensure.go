@@ -64,6 +64,13 @@ func (r *Reconciler) ensureCredential(ctx context.Context, c *v1alpha1.OAuth2Cli
 	if r.settleCredential(w) == "" {
 		return nil
 	}
+	unheardOf, err := r.unheardOf(ctx, c, w)
+	if err != nil {
+		return err
+	}
+	if unheardOf {
+		return r.mintFirst(ctx, c, w)
+	}
 	// Something random is about to be made: decide on what is there now, not on what the cache remembers.
 	if err := r.checkAlive(ctx, c); err != nil {
 		return err
@@ -105,13 +112,17 @@ func (r *Reconciler) settleCredential(w *world) string {
 	return reasonRotated
 }
 
-// adopt registers the value in the Secret again where the registration was lost: it is the only place that still has it.
+// adopt registers the value in the Secret where it never was, or where the registration was lost: the Secret is the only place that has it.
 func (r *Reconciler) adopt(w *world) {
-	if len(w.registration.Client.Verifiers) > 0 {
+	now := r.Clock.Now()
+	if len(w.registration.Client.Verifiers) > 0 && !justCreated(w.registration, now) {
+		return
+	}
+	if _, known := settle(w.registration, w.value, w.wish, now); known {
 		return
 	}
 	if found, err := oauth2.ParseClientSecret(w.value); err == nil {
-		w.registration = propose(w.registration, found, w.wish, r.Clock.Now())
+		w.registration = propose(w.registration, found, w.wish, now)
 	}
 }
 
