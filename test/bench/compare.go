@@ -6,8 +6,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -20,10 +18,11 @@ import (
 type contestant struct {
 	*process
 
-	origin, path string
-	caller       *http.Client
-	fixed        *call // sent in the place of the path's calls
-	turns        []turn
+	world  *world // whose clients it knows
+	caller caller
+	path   string // in the place of the calls' if it is not empty
+	fixed  *call  // sent in the place of the path's calls
+	turns  []turn
 }
 
 // turn is what one server did in one round.
@@ -35,15 +34,18 @@ type turn struct {
 
 // compare measures the paths of an algorithm in interleaved rounds and prints a table.
 func compare(ctx context.Context, s settings, algorithm jws.Algorithm) error {
-	measured := slices.DeleteFunc(paths(algorithm), func(p path) bool { return !s.paths.MatchString(p.name + ", " + string(p.transport)) })
+	measured := s.wanted(paths(algorithm))
 	if len(measured) == 0 {
 		return nil
 	}
-	w, err := newWorld(ctx, s, algorithm)
+	w, err := newWorld(s, algorithm, s.requests)
 	if err != nil {
 		return err
 	}
 	defer w.stop()
+	if err := w.startAll(ctx); err != nil {
+		return err
+	}
 	if algorithm == jws.ES256 && s.profiles == "" {
 		if err := w.start(ctx); err != nil {
 			return err
@@ -53,8 +55,8 @@ func compare(ctx context.Context, s settings, algorithm jws.Algorithm) error {
 	defer stopChanges()
 	s.header()
 	for _, p := range measured {
-		if err := w.measure(ctx, p); err != nil {
-			return fmt.Errorf("%s over %s: %w", p.name, p.transport, err)
+		if err := s.measure(ctx, p, w.contestants(p)); err != nil {
+			return err
 		}
 	}
 	memory, err := residentMemory(w.plain.pid)
@@ -62,22 +64,43 @@ func compare(ctx context.Context, s settings, algorithm jws.Algorithm) error {
 	return err
 }
 
+// wanted are the paths that are asked for.
+func (s settings) wanted(all []path) []path {
+	return slices.DeleteFunc(all, func(p path) bool { return !s.paths.MatchString(p.name + ", " + string(p.transport)) })
+}
+
+func (w *world) contestants(p path) []*contestant {
+	server := w.overTLS
+	if p.transport == plainHTTP {
+		server = w.plain
+	}
+	contestants := []*contestant{
+		{process: w.floor, world: w, path: p.floorPath, caller: w.byHTTP(p.transport, w.floor.origin(p.transport))},
+		{process: server, world: w, caller: w.byHTTP(p.transport, server.origin(p.transport))},
+	}
+	if p.name == fetching && p.transport == plainHTTP {
+		for _, other := range w.others {
+			contestants = append(contestants, w.peer(other))
+		}
+	}
+	return contestants
+}
+
 // measure runs one path: a round to warm up, and then the rounds that count, in which the servers take turns at going first.
-func (w *world) measure(ctx context.Context, p path) error {
-	contestants := w.contestants(p)
-	for round := range w.rounds + 1 {
-		calls, err := p.prepare(w, round)
+func (s settings) measure(ctx context.Context, p path, contestants []*contestant) error {
+	for round := range s.rounds + 1 {
+		calls, err := prepare(p, contestants, round)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s over %s: %w", p.name, p.transport, err)
 		}
 		order := slices.Clone(contestants)
 		if round%2 == 1 {
 			slices.Reverse(order)
 		}
 		for _, c := range order {
-			t, err := w.turn(ctx, p, c, calls)
+			t, err := s.turn(ctx, p, c, calls[c.world])
 			if err != nil {
-				return fmt.Errorf("%s: %w", c.name, err)
+				return fmt.Errorf("%s over %s: %s: %w", p.name, p.transport, c.name, err)
 			}
 			if round > 0 {
 				c.turns = append(c.turns, t)
@@ -85,35 +108,41 @@ func (w *world) measure(ctx context.Context, p path) error {
 		}
 	}
 	for _, c := range contestants {
-		c.caller.CloseIdleConnections()
-		w.row(p, contestants[0], c)
+		s.row(p, contestants[0], c)
 	}
-	return w.profile(ctx, p, contestants[1])
+	if err := s.profile(ctx, p, contestants[1]); err != nil {
+		return err
+	}
+	for _, c := range contestants {
+		c.caller.close()
+	}
+	return nil
 }
 
-func (w *world) contestants(p path) []*contestant {
-	floor := &contestant{process: w.floor, origin: w.floor.tls, path: p.floorPath, caller: w.caller(p.transport)}
-	hallpass := &contestant{process: w.overTLS, origin: w.overTLS.tls, caller: w.caller(p.transport)}
-	if p.transport == plainHTTP {
-		floor.origin, hallpass.origin, hallpass.process = w.floor.plain, w.plain.plain, w.plain
-	}
-	contestants := []*contestant{floor, hallpass}
-	if p.name == fetching && p.transport == plainHTTP {
-		for _, other := range w.others {
-			contestants = append(contestants, w.contestant(other))
+// prepare makes the calls of a round, by the world whose clients they are of.
+func prepare(p path, contestants []*contestant, round int) (map[*world][]call, error) {
+	calls := map[*world][]call{}
+	for _, c := range contestants {
+		if calls[c.world] != nil {
+			continue
 		}
+		made, err := p.prepare(c.world, round)
+		if err != nil {
+			return nil, err
+		}
+		calls[c.world] = made
 	}
-	return contestants
+	return calls, nil
 }
 
 // turn sends the calls to one server and reads its CPU time before and after.
-func (w *world) turn(ctx context.Context, p path, c *contestant, calls []call) (turn, error) {
+func (s settings) turn(ctx context.Context, p path, c *contestant, calls []call) (turn, error) {
 	before, err := processorTime(c.pid)
 	if err != nil {
 		return turn{}, err
 	}
 	started := time.Now()
-	latencies, err := w.send(ctx, p, c, calls)
+	latencies, err := s.send(ctx, p, c, calls)
 	elapsed := time.Since(started)
 	if err != nil {
 		return turn{}, err
@@ -122,12 +151,12 @@ func (w *world) turn(ctx context.Context, p path, c *contestant, calls []call) (
 	return turn{processor: (after - before) / time.Duration(len(calls)), elapsed: elapsed, latencies: latencies}, err
 }
 
-func (w *world) send(ctx context.Context, p path, c *contestant, calls []call) ([]time.Duration, error) {
+func (s settings) send(ctx context.Context, p path, c *contestant, calls []call) ([]time.Duration, error) {
 	latencies := make([]time.Duration, len(calls))
-	errs := make(chan error, w.workers)
+	errs := make(chan error, s.workers)
 	var next atomic.Int64
 	var working sync.WaitGroup
-	for range w.workers {
+	for range s.workers {
 		working.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(calls); i = int(next.Add(1)) - 1 {
 				started := time.Now()
@@ -144,29 +173,15 @@ func (w *world) send(ctx context.Context, p path, c *contestant, calls []call) (
 	return latencies, <-errs
 }
 
-// call makes one request and looks at the answer: what is measured has to be right.
+// call makes one request, as this server is asked.
 func (c *contestant) call(ctx context.Context, p path, one call) error {
 	if c.fixed != nil {
 		one = *c.fixed
 	}
-	target := one.path
 	if c.path != "" {
-		target = c.path
+		one.path = c.path
 	}
-	request, err := one.to(ctx, c.origin, target)
-	if err != nil {
-		return err
-	}
-	response, err := c.caller.Do(request)
-	if err != nil {
-		return err
-	}
-	body, err := io.ReadAll(response.Body)
-	_ = response.Body.Close()
-	if err == nil && !p.right(response.StatusCode, body) {
-		err = fmt.Errorf("%s answers %s: %s", target, response.Status, body)
-	}
-	return err
+	return c.caller.ask(ctx, p, one)
 }
 
 // keepChanging changes clients and writes the signing keys all the while, if that was asked for.

@@ -94,15 +94,15 @@ func (w *world) npmPeer(name string) func(context.Context, string) ([]string, er
 
 // serves waits until a peer issues a token.
 func (w *world) serves(ctx context.Context, p *process) error {
-	c := w.contestant(p)
-	defer c.caller.CloseIdleConnections()
+	c := w.peer(p)
+	defer c.caller.close()
 	return patiently(ctx, func() error { return c.call(ctx, path{}, call{}) })
 }
 
-// contestant is a peer that takes part: it gets the same request with the credentials of its own client.
-func (w *world) contestant(p *process) *contestant {
-	fixed := call{http.MethodPost, peerPath, basic(peerClient()), "grant_type=client_credentials&scope=read"}
-	return &contestant{process: p, origin: p.plain, fixed: &fixed, caller: w.caller(plainHTTP)}
+// peer is one that takes part: it gets the same request with the credentials of its own client.
+func (w *world) peer(p *process) *contestant {
+	fixed := call{method: http.MethodPost, path: peerPath, authorization: basic(peerClient()), body: "grant_type=client_credentials&scope=read"}
+	return &contestant{process: p, world: w, fixed: &fixed, caller: w.byHTTP(plainHTTP, p.plain)}
 }
 
 // directory is where a package is.

@@ -31,6 +31,14 @@ type process struct {
 	command *exec.Cmd
 }
 
+// origin is where it serves a transport of HTTP.
+func (p *process) origin(t transport) string {
+	if t == plainHTTP {
+		return p.plain
+	}
+	return p.tls
+}
+
 // build builds a program of this module.
 func build(ctx context.Context, dir, name, pkg string) (string, error) {
 	program := filepath.Join(dir, name)

@@ -17,32 +17,32 @@ import (
 const profileSeconds = 5
 
 // profile keeps the server busy on a path while its CPU profile is taken, and takes a heap profile then.
-func (w *world) profile(ctx context.Context, p path, c *contestant) error {
-	if w.profiles == "" {
+func (s settings) profile(ctx context.Context, p path, c *contestant) error {
+	if s.profiles == "" {
 		return nil
 	}
-	if err := os.MkdirAll(w.profiles, 0o750); err != nil {
+	if err := os.MkdirAll(s.profiles, 0o750); err != nil {
 		return err
 	}
 	name := strings.NewReplacer(",", "", " ", "-", "/", "").Replace(strings.ToLower(p.name + " " + string(p.transport)))
 	done := make(chan error, 1)
 	go func() {
-		done <- fetch(ctx, fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", c.profiles, profileSeconds), filepath.Join(w.profiles, name+".cpu.pprof"))
+		done <- fetch(ctx, fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", c.profiles, profileSeconds), filepath.Join(s.profiles, name+".cpu.pprof"))
 	}()
-	for round := w.rounds; ; round++ {
+	for round := s.rounds; ; round++ {
 		select {
 		case err := <-done:
 			if err != nil {
 				return err
 			}
-			return fetch(ctx, c.profiles+"/debug/pprof/heap", filepath.Join(w.profiles, name+".heap.pprof"))
+			return fetch(ctx, c.profiles+"/debug/pprof/heap", filepath.Join(s.profiles, name+".heap.pprof"))
 		default:
 		}
-		calls, err := p.prepare(w, round)
+		calls, err := p.prepare(c.world, round)
 		if err != nil {
 			return err
 		}
-		if _, err := w.send(ctx, p, c, calls); err != nil {
+		if _, err := s.send(ctx, p, c, calls); err != nil {
 			return err
 		}
 	}

@@ -43,12 +43,12 @@ func (w *world) start(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			c := &contestant{process: p, origin: p.plain, caller: w.caller(plainHTTP)}
-			if err := c.call(ctx, path{}, calls[0]); err != nil {
+			c := w.byHTTP(plainHTTP, p.plain)
+			if err := c.ask(ctx, path{}, calls[0]); err != nil {
 				return fmt.Errorf("first token of %s: %w", server, err)
 			}
 			results[server].took = append(results[server].took, time.Since(began))
-			c.caller.CloseIdleConnections()
+			c.close()
 			time.Sleep(settled)
 			memory, err := residentMemory(p.pid)
 			if err != nil {

@@ -8,7 +8,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
@@ -48,8 +47,8 @@ type world struct {
 	roots                 *x509.CertPool
 }
 
-// newWorld builds and starts everything. The token server starts first: the floor's answers are the token server's own.
-func newWorld(ctx context.Context, s settings, algorithm jws.Algorithm) (_ *world, err error) {
+// newWorld makes up clients and as many tokens that are seen before, and serves them to token servers.
+func newWorld(s settings, algorithm jws.Algorithm, tokens int) (_ *world, err error) {
 	w := &world{settings: s}
 	defer func() {
 		if err != nil {
@@ -66,7 +65,7 @@ func newWorld(ctx context.Context, s settings, algorithm jws.Algorithm) (_ *worl
 	if w.people, err = population.New(origin, s.clients, algorithm, time.Now()); err != nil {
 		return nil, err
 	}
-	for i := range s.requests {
+	for i := range tokens {
 		token, err := w.people.Token(w.client(i), time.Now())
 		if err != nil {
 			return nil, err
@@ -76,32 +75,40 @@ func newWorld(ctx context.Context, s settings, algorithm jws.Algorithm) (_ *worl
 	if w.api, err = w.people.Serve(); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(w.api.WriteKubeconfig(w.file("kubeconfig")), w.writeCertificate()); err != nil {
-		return nil, err
-	}
-	program := "cmd/tokenserver"
-	if s.profiles != "" {
-		program = "test/bench/profiled"
-	}
-	if w.tokenServerProgram, err = build(ctx, w.dir, "tokenserver", module+program); err != nil {
-		return nil, err
+	return w, errors.Join(w.api.WriteKubeconfig(w.file("kubeconfig")), w.writeCertificate())
+}
+
+// startAll builds and starts everything. The token server starts first: the floors' answers are the token server's own.
+func (w *world) startAll(ctx context.Context) (err error) {
+	if err := w.buildTokenServer(ctx); err != nil {
+		return err
 	}
 	if w.floorProgram, err = build(ctx, w.dir, "floor", module+"test/bench/floor"); err != nil {
-		return nil, err
+		return err
 	}
 	if w.plain, err = w.startTokenServer(ctx, "hallpass", false); err != nil {
-		return nil, err
+		return err
 	}
 	if w.overTLS, err = w.startTokenServer(ctx, "hallpass-tls", true); err != nil {
-		return nil, err
+		return err
 	}
 	if err := w.writeFixture(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	if w.floor, err = w.startFloor(ctx, "floor"); err != nil {
-		return nil, err
+		return err
 	}
-	return w, w.startPeers(ctx)
+	return w.startPeers(ctx)
+}
+
+// buildTokenServer builds the real binary, or the one with profiles.
+func (w *world) buildTokenServer(ctx context.Context) (err error) {
+	program := "cmd/tokenserver"
+	if w.profiles != "" {
+		program = "test/bench/profiled"
+	}
+	w.tokenServerProgram, err = build(ctx, w.dir, "tokenserver", module+program)
+	return err
 }
 
 // client spreads the requests over the whole population.
@@ -219,28 +226,4 @@ func (w *world) writeCertificate() error {
 		os.WriteFile(w.file("tls.crt"), certificate, 0o600),
 		os.WriteFile(w.file("tls.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), 0o600),
 	)
-}
-
-// transport is a way to connect.
-type transport string
-
-const (
-	plainHTTP transport = "HTTP/1.1"
-	overTLS13 transport = "TLS 1.3"
-	overHTTP2 transport = "HTTP/2, TLS 1.3"
-	handshake transport = "TLS 1.3, new connection"
-)
-
-// caller connects in one way only, with as many connections as there are workers.
-func (w *world) caller(t transport) *http.Client {
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(t != overHTTP2)
-	protocols.SetHTTP2(t == overHTTP2)
-	return &http.Client{
-		Timeout: 10 * time.Second,
-		Transport: &http.Transport{
-			TLSClientConfig: &tls.Config{RootCAs: w.roots, MinVersion: tls.VersionTLS13}, Protocols: protocols,
-			MaxIdleConnsPerHost: w.workers, DisableKeepAlives: t == handshake, DisableCompression: true,
-		},
-	}
 }
