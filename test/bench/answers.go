@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/test/bench/population"
 )
@@ -25,12 +27,13 @@ func (w *world) copyAnswers(ctx context.Context, f *population.Fixture) error {
 		}
 		return got.header, string(got.body), err
 	}
-	var errs [4]error
+	var errs [5]error
 	var identity http.Header
 	_, f.JWKS, errs[0] = ask(call{method: http.MethodGet, path: oauth2.JWKSPath})
 	_, f.Metadata, errs[1] = ask(call{method: http.MethodGet, path: oauth2.MetadataPath})
 	_, f.Active, errs[2] = ask(introspection(w.client(0), w.seen[0]))
 	identity, _, errs[3] = ask(w.forwardAuth(0))
+	f.Check, errs[4] = w.checkAnswer(ctx)
 	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}
@@ -44,4 +47,18 @@ func (w *world) copyAnswers(ctx context.Context, f *population.Fixture) error {
 		}
 	}
 	return nil
+}
+
+// checkAnswer is the answer to Envoy.
+func (w *world) checkAnswer(ctx context.Context) ([]byte, error) {
+	asking, err := w.byGRPC(w.plain.envoy)
+	if err != nil {
+		return nil, err
+	}
+	defer asking.close()
+	answer, err := asking.check(ctx, w.question(0))
+	if err != nil {
+		return nil, err
+	}
+	return proto.Marshal(answer)
 }

@@ -27,6 +27,9 @@ func TestTheBenchmarkMeasuresEveryPath(t *testing.T) {
 			t.Errorf("%d rows of %q:\n%s", got, p.name, &output)
 		}
 	}
+	if !strings.Contains(output.String(), forEnvoy+" costs ") {
+		t.Errorf("ext_authz is not compared with forward-auth:\n%s", &output)
+	}
 }
 
 func TestTheQuietestQuarterOfTheTurnsCounts(t *testing.T) {

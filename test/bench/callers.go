@@ -9,8 +9,15 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
 )
 
 // transport is a way to connect.
@@ -21,6 +28,7 @@ const (
 	overTLS13 transport = "TLS 1.3"
 	overHTTP2 transport = "HTTP/2, TLS 1.3"
 	handshake transport = "TLS 1.3, new connection"
+	plainGRPC transport = "gRPC"
 )
 
 // answerLimit is how long an answer may take.
@@ -33,8 +41,11 @@ type caller interface {
 	close()
 }
 
-// call is a request without its origin.
-type call struct{ method, path, authorization, body string }
+// call is a request without its origin. By gRPC it is the one that Envoy asks about, on a route with these context extensions.
+type call struct {
+	method, path, authorization, body string
+	extensions                        map[string]string
+}
 
 // httpCaller asks by HTTP.
 type httpCaller struct {
@@ -98,4 +109,60 @@ func (c call) to(ctx context.Context, origin string) (*http.Request, error) {
 		request.Header.Set("Authorization", c.authorization)
 	}
 	return request, nil
+}
+
+// envoyCaller asks as Envoy does, by ext_authz over gRPC. A connection has one question at a time, as one of HTTP/1.1.
+type envoyCaller struct{ idle chan *grpc.ClientConn }
+
+func (w *world) byGRPC(address string) (*envoyCaller, error) {
+	c := &envoyCaller{idle: make(chan *grpc.ClientConn, w.workers)}
+	for range w.workers {
+		connection, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		if err != nil {
+			return nil, err
+		}
+		c.idle <- connection
+	}
+	return c, nil
+}
+
+func (c *envoyCaller) ask(ctx context.Context, _ path, one call) error {
+	_, err := c.check(ctx, one)
+	return err
+}
+
+func (c *envoyCaller) close() {
+	for range cap(c.idle) {
+		_ = (<-c.idle).Close()
+	}
+}
+
+// check asks about a request that has to be let in under somebody's name.
+func (c *envoyCaller) check(ctx context.Context, one call) (*authv3.CheckResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	connection := <-c.idle
+	answer, err := authv3.NewAuthorizationClient(connection).Check(ctx, one.question())
+	c.idle <- connection
+	if err == nil && !identifies(answer) {
+		err = fmt.Errorf("a question about %s is answered %s", one.path, answer)
+	}
+	return answer, err
+}
+
+func (c call) question() *authv3.CheckRequest {
+	return &authv3.CheckRequest{Attributes: &authv3.AttributeContext{
+		ContextExtensions: c.extensions,
+		Request: &authv3.AttributeContext_Request{Http: &authv3.AttributeContext_HttpRequest{
+			Method: c.method, Path: c.path, Host: "orders.bench.test", Headers: map[string]string{"authorization": c.authorization},
+		}},
+	}}
+}
+
+// identifies reports whether an answer lets a request pass and says whose it is.
+func identifies(answer *authv3.CheckResponse) bool {
+	named := func(option *corev3.HeaderValueOption) bool {
+		return option.GetHeader().GetKey() == "x-auth-client-id" && option.GetHeader().GetValue() != ""
+	}
+	return answer.GetStatus().GetCode() == int32(codes.OK) && slices.ContainsFunc(answer.GetOkResponse().GetHeaders(), named)
 }

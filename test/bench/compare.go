@@ -54,11 +54,18 @@ func compare(ctx context.Context, s settings, algorithm jws.Algorithm) error {
 	stopChanges := w.keepChanging()
 	defer stopChanges()
 	s.header()
+	results := map[string][]*contestant{}
 	for _, p := range measured {
-		if err := s.measure(ctx, p, w.contestants(p)); err != nil {
+		contestants, err := w.contestants(p)
+		if err != nil {
 			return err
 		}
+		if err := s.measure(ctx, p, contestants); err != nil {
+			return err
+		}
+		results[p.name] = contestants
 	}
+	s.besideForwardAuth(results)
 	memory, err := residentMemory(w.plain.pid)
 	s.print("hallpass after these requests: %.1f MiB resident\n", memory)
 	return err
@@ -69,7 +76,10 @@ func (s settings) wanted(all []path) []path {
 	return slices.DeleteFunc(all, func(p path) bool { return !s.paths.MatchString(p.name + ", " + string(p.transport)) })
 }
 
-func (w *world) contestants(p path) []*contestant {
+func (w *world) contestants(p path) ([]*contestant, error) {
+	if p.transport == plainGRPC {
+		return w.envoyContestants()
+	}
 	server := w.overTLS
 	if p.transport == plainHTTP {
 		server = w.plain
@@ -83,7 +93,19 @@ func (w *world) contestants(p path) []*contestant {
 			contestants = append(contestants, w.peer(other))
 		}
 	}
-	return contestants
+	return contestants, nil
+}
+
+func (w *world) envoyContestants() ([]*contestant, error) {
+	var contestants []*contestant
+	for _, server := range []*process{w.envoyFloor, w.plain} {
+		asking, err := w.byGRPC(server.envoy)
+		if err != nil {
+			return nil, err
+		}
+		contestants = append(contestants, &contestant{process: server, world: w, caller: asking})
+	}
+	return contestants, nil
 }
 
 // measure runs one path: a round to warm up, and then the rounds that count, in which the servers take turns at going first.

@@ -31,6 +31,8 @@ type path struct {
 const (
 	fetching   = "token"
 	seenBefore = "introspection, seen before"
+	forwarding = "forward-auth, seen before"
+	forEnvoy   = "ext_authz, seen before"
 )
 
 // paths are those that are measured with an algorithm.
@@ -46,7 +48,8 @@ func paths(algorithm jws.Algorithm) []path {
 		{name: seenBefore, transport: plainHTTP, goal: 1.15, prepare: each(introspectionOfSeen)},
 		{name: "introspection, not seen before", transport: plainHTTP, goal: 1.1, prepare: introspections((*population.Population).Token), floorPath: "/verify"},
 		{name: "introspection, forged", transport: plainHTTP, goal: 1.1, prepare: introspections((*population.Population).Forge), floorPath: "/verify", inactive: true},
-		{name: "forward-auth, seen before", transport: plainHTTP, goal: 1.15, prepare: each((*world).forwardAuth)},
+		{name: forwarding, transport: plainHTTP, goal: 1.15, prepare: each((*world).forwardAuth)},
+		{name: forEnvoy, transport: plainGRPC, goal: 1.15, prepare: each((*world).question)},
 		{name: "key set", transport: plainHTTP, goal: 1.1, prepare: each(get(oauth2.JWKSPath))},
 		{name: "metadata", transport: plainHTTP, goal: 1.1, prepare: each(get(oauth2.MetadataPath))},
 		{name: fetching, transport: overTLS13, goal: 1.1, prepare: tokenRequests},
@@ -107,8 +110,21 @@ func each(of func(w *world, i int) call) func(w *world, round int) ([]call, erro
 }
 
 func (w *world) forwardAuth(i int) call {
-	required := url.Values{"audience": {w.people.Issuer.NamespaceAudience(w.client(i).Namespace)}, "scope": {"read"}}
+	required := url.Values{}
+	for name, value := range w.required(i) {
+		required.Set(name, value)
+	}
 	return call{method: http.MethodGet, path: oauth2.ForwardAuthPath + "?" + required.Encode(), authorization: "Bearer " + w.seen[i]}
+}
+
+// question is what Envoy asks about a request with the token of forwardAuth.
+func (w *world) question(i int) call {
+	return call{method: http.MethodGet, path: "/orders", authorization: "Bearer " + w.seen[i], extensions: w.required(i)}
+}
+
+// required is what a route requires that the token fulfils.
+func (w *world) required(i int) map[string]string {
+	return map[string]string{"audience": w.people.Issuer.NamespaceAudience(w.client(i).Namespace), "scope": "read"}
 }
 
 func get(path string) func(*world, int) call {

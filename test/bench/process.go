@@ -24,6 +24,8 @@ type process struct {
 	name string
 	// plain and tls are where it serves HTTP and HTTPS; empty if it does not.
 	plain, tls string
+	// envoy is where it answers Envoy by gRPC; empty if it does not.
+	envoy string
 	// ops is its other port, and profiles the one of net/http/pprof if it has one.
 	ops, profiles string
 

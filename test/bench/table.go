@@ -38,6 +38,17 @@ func (s settings) row(p path, floor, c *contestant) {
 		float64(len(latencies))/elapsed.Seconds(), at(latencies, .5).Round(time.Microsecond), at(latencies, .99).Round(time.Microsecond), goal)
 }
 
+// besideForwardAuth says what a question of Envoy's costs beside forward-auth on the floor over HTTP, where both were measured.
+func (s settings) besideForwardAuth(results map[string][]*contestant) {
+	http, envoy := results[forwarding], results[forEnvoy]
+	if http == nil || envoy == nil {
+		return
+	}
+	least := quietest(http[0].turns)
+	s.print("%s costs %s %.2f and %s %.2f times what forward-auth costs the floor over %s\n", forEnvoy,
+		envoy[0].name, quietest(envoy[0].turns)/least, envoy[1].name, quietest(envoy[1].turns)/least, plainHTTP)
+}
+
 // quietest is the mean of the cheapest quarter of the turns, in microseconds of CPU a request: what else the machine does makes a
 // turn dearer and never cheaper.
 func quietest(turns []turn) float64 {

@@ -41,10 +41,10 @@ type world struct {
 	processes []*process
 	// tokenServerProgram and floorProgram are where they were built.
 	tokenServerProgram, floorProgram string
-	// plain and overTLS are the token server, a process for each; floor serves both.
-	plain, overTLS, floor *process
-	others                []*process
-	roots                 *x509.CertPool
+	// plain and overTLS are the token server, a process for each; floor serves both, and envoyFloor stands beside plain for Envoy.
+	plain, overTLS, floor, envoyFloor *process
+	others                            []*process
+	roots                             *x509.CertPool
 }
 
 // newWorld makes up clients and as many tokens that are seen before, and serves them to token servers.
@@ -98,7 +98,7 @@ func (w *world) startAll(ctx context.Context) (err error) {
 	if w.floor, err = w.startFloor(ctx, "floor"); err != nil {
 		return err
 	}
-	return w.startPeers(ctx)
+	return errors.Join(w.startEnvoyFloor(ctx), w.startPeers(ctx))
 }
 
 // buildTokenServer builds the real binary, or the one with profiles.
@@ -128,13 +128,17 @@ func (w *world) startTokenServer(ctx context.Context, name string, overTLS bool)
 	if err != nil {
 		return nil, err
 	}
+	envoy, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
 	args := []string{
 		w.tokenServerProgram, "--issuer=" + issuer, "--kubeconfig=" + w.file("kubeconfig"), "--listen=" + listen, "--ops-listen=" + ops, "--client-rate=100000",
 	}
 	if overTLS {
 		args = append(args, "--tls-cert-file="+w.file("tls.crt"), "--tls-key-file="+w.file("tls.key"))
 	} else {
-		args = append(args, "--require-https=false")
+		args = append(args, "--require-https=false", "--ext-authz-bind-address="+envoy)
 	}
 	profiles, err := freeAddress()
 	if err != nil {
@@ -150,7 +154,7 @@ func (w *world) startTokenServer(ctx context.Context, name string, overTLS bool)
 	if overTLS {
 		p.tls = "https://" + listen
 	} else {
-		p.plain = "http://" + listen
+		p.plain, p.envoy = "http://"+listen, envoy
 	}
 	return p, answers(ctx, http.DefaultClient, p.ops+"/readyz")
 }
@@ -188,6 +192,29 @@ func (w *world) startFloor(ctx context.Context, name string) (*process, error) {
 	w.processes = append(w.processes, p)
 	p.plain, p.tls = "http://"+plain, "https://"+overTLS
 	return p, answers(ctx, http.DefaultClient, p.plain+oauth2.JWKSPath)
+}
+
+// startEnvoyFloor starts the floor of ext_authz.
+func (w *world) startEnvoyFloor(ctx context.Context) error {
+	program, err := build(ctx, w.dir, "floor-envoy", module+"test/bench/floor/extauthz")
+	if err != nil {
+		return err
+	}
+	address, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	if w.envoyFloor, err = launch(ctx, w.dir, "floor-envoy", nil, program, "-fixture="+w.file("fixture.json"), "-listen="+address); err != nil {
+		return err
+	}
+	w.processes = append(w.processes, w.envoyFloor)
+	w.envoyFloor.envoy = address
+	asking, err := w.byGRPC(address)
+	if err != nil {
+		return err
+	}
+	defer asking.close()
+	return patiently(ctx, func() error { return asking.ask(ctx, path{}, w.question(0)) })
 }
 
 // stop ends what runs and removes what was written.

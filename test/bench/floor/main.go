@@ -17,7 +17,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -44,14 +43,11 @@ func main() {
 }
 
 func run(file, listen, listenTLS, certificate, key string) error {
-	raw, err := os.ReadFile(file)
+	fixture, err := population.ReadFixture(file)
 	if err != nil {
 		return err
 	}
-	f := &floor{}
-	if err := json.Unmarshal(raw, &f.Fixture); err != nil {
-		return err
-	}
+	f := &floor{Fixture: fixture}
 	private, err := x509.ParsePKCS8PrivateKey(f.PKCS8)
 	if err != nil {
 		return err
@@ -138,7 +134,7 @@ func (f *floor) introspectSeen(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "refused", http.StatusUnauthorized)
 		return
 	}
-	if f.seen(r.Form.Get("token")) {
+	if f.Saw(r.Form.Get("token")) {
 		answer(w, []byte(f.Active))
 		return
 	}
@@ -181,7 +177,7 @@ func (f *floor) verify(token string) bool {
 
 func (f *floor) forwardAuth(w http.ResponseWriter, r *http.Request) {
 	token, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !found || r.URL.Query().Get("audience") == "" || !f.seen(token) {
+	if !found || r.URL.Query().Get("audience") == "" || !f.Saw(token) {
 		http.Error(w, "refused", http.StatusUnauthorized)
 		return
 	}
@@ -189,11 +185,6 @@ func (f *floor) forwardAuth(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(name, value)
 	}
 	answer(w, nil)
-}
-
-func (f *floor) seen(token string) bool {
-	digest := sha256.Sum256([]byte(token))
-	return f.Seen[population.Digest(digest)]
 }
 
 // rawFromDER is the JOSE form of an ECDSA signature on P-256.

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -29,7 +30,23 @@ type Fixture struct {
 	JWKS     string            `json:"jwks"`
 	Metadata string            `json:"metadata"`
 	Identity map[string]string `json:"identity"`
+	// Check is the answer to Envoy about a token that was seen before, a CheckResponse.
+	Check []byte `json:"check"`
 }
+
+// ReadFixture reads what the driver has written.
+func ReadFixture(file string) (Fixture, error) {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return Fixture{}, err
+	}
+	var f Fixture
+	err = json.Unmarshal(raw, &f)
+	return f, err
+}
+
+// Saw reports whether a token was seen before.
+func (f *Fixture) Saw(token string) bool { return f.Seen[sha256.Sum256([]byte(token))] }
 
 // Digest is the SHA-256 of a token.
 type Digest [sha256.Size]byte
