@@ -30,6 +30,16 @@ func TestTheBenchmarkMeasuresEveryPath(t *testing.T) {
 	if !strings.Contains(output.String(), forEnvoy+" costs ") {
 		t.Errorf("ext_authz is not compared with forward-auth:\n%s", &output)
 	}
+	output.Reset()
+	small.growth = 40
+	if err := run(t.Context(), small); err != nil {
+		t.Fatal(err)
+	}
+	for _, server := range []string{"10 clients", "40 clients"} {
+		if got := strings.Count(output.String(), " "+server+" "); got != 2 {
+			t.Errorf("%d rows of the token server with %s:\n%s", got, server, &output)
+		}
+	}
 }
 
 func TestTheQuietestQuarterOfTheTurnsCounts(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"strconv"
 
 	"github.com/hallpass-dev/hallpass/internal/jws"
 )
@@ -28,6 +29,7 @@ type settings struct {
 	paths    *regexp.Regexp
 	peers    bool
 	changes  int
+	growth   int
 	profiles string
 	output   io.Writer
 }
@@ -40,6 +42,7 @@ func main() {
 	flag.IntVar(&s.workers, "workers", 4, "requests that are under way at once")
 	flag.BoolVar(&s.peers, "peers", false, "measure how other token servers issue tokens too: those of test/bench/peers")
 	flag.IntVar(&s.changes, "changes", 0, "clients that change in each second, with a write of the signing keys beside them, all the while")
+	flag.IntVar(&s.growth, "growth", 0, "measure instead what a request costs with as many clients beside one with ten")
 	flag.StringVar(&s.profiles, "profiles", "", "write CPU and heap profiles of the token server on each path into this directory")
 	paths := flag.String("paths", "", "only the paths whose names match this regular expression")
 	flag.Parse()
@@ -58,14 +61,21 @@ func main() {
 // print writes to the output; where that is gone there is nobody to tell.
 func (s settings) print(format string, args ...any) { _, _ = fmt.Fprintf(s.output, format, args...) }
 
-// run measures every path with ES256, and those that sign or verify with Ed25519 too.
+// run measures every path with ES256, and those that sign or verify with Ed25519 too; or growth.
 func run(ctx context.Context, s settings) error {
 	s.print("%s\n", machine())
-	s.print("%d clients, %d rounds of %d requests, %d at once", s.clients, s.rounds, s.requests, s.workers)
+	clients := strconv.Itoa(s.clients)
+	if s.growth > 0 {
+		clients = fmt.Sprintf("%d and %d", fewClients, s.growth)
+	}
+	s.print("%s clients, %d rounds of %d requests, %d at once", clients, s.rounds, s.requests, s.workers)
 	if s.changes > 0 {
 		s.print("; %d clients change in each second", s.changes)
 	}
 	s.print("\n")
+	if s.growth > 0 {
+		return grow(ctx, s)
+	}
 	for _, algorithm := range []jws.Algorithm{jws.ES256, jws.EdDSA} {
 		if err := compare(ctx, s, algorithm); err != nil {
 			return err

@@ -18,7 +18,7 @@ import (
 type path struct {
 	name      string
 	transport transport
-	goal      float64 // of the ratio to the floor
+	goal      float64 // of the ratio to the floor; 0 if there is none
 	// prepare makes the requests of one turn before the clock runs; the servers of one world get the same. The floor has an address
 	// of its own for some.
 	prepare   func(w *world, round int) ([]call, error)
@@ -45,7 +45,7 @@ func paths(algorithm jws.Algorithm) []path {
 	}
 	return []path{
 		{name: fetching, transport: plainHTTP, goal: 1.1, prepare: tokenRequests},
-		{name: seenBefore, transport: plainHTTP, goal: 1.15, prepare: each(introspectionOfSeen)},
+		{name: seenBefore, transport: plainHTTP, goal: 1.15, prepare: introspectionsOfSeen},
 		{name: "introspection, not seen before", transport: plainHTTP, goal: 1.1, prepare: introspections((*population.Population).Token), floorPath: "/verify"},
 		{name: "introspection, forged", transport: plainHTTP, goal: 1.1, prepare: introspections((*population.Population).Forge), floorPath: "/verify", inactive: true},
 		{name: forwarding, transport: plainHTTP, goal: 1.15, prepare: each((*world).forwardAuth)},
@@ -55,7 +55,7 @@ func paths(algorithm jws.Algorithm) []path {
 		{name: fetching, transport: overTLS13, goal: 1.1, prepare: tokenRequests},
 		{name: fetching, transport: overHTTP2, goal: 1.1, prepare: tokenRequests},
 		{name: fetching, transport: handshake, goal: 1.05, prepare: tokenRequests},
-		{name: seenBefore, transport: overTLS13, goal: 1.15, prepare: each(introspectionOfSeen)},
+		{name: seenBefore, transport: overTLS13, goal: 1.15, prepare: introspectionsOfSeen},
 	}
 }
 
@@ -77,7 +77,19 @@ func tokenRequest(c population.Client) call {
 	return call{method: http.MethodPost, path: oauth2.TokenPath, authorization: basic(c), body: "grant_type=client_credentials"}
 }
 
-func introspectionOfSeen(w *world, i int) call { return introspection(w.client(i), w.seen[i]) }
+// introspectionsOfSeen go through the tokens that were seen before, round by round. All of them are seen before the rounds that count.
+func introspectionsOfSeen(w *world, round int) ([]call, error) {
+	from, until := round*w.requests, (round+1)*w.requests
+	if round == 0 {
+		from, until = 0, len(w.seen)
+	}
+	calls := make([]call, 0, until-from)
+	for i := from; i < until; i++ {
+		seen := i % len(w.seen)
+		calls = append(calls, introspection(w.client(seen), w.seen[seen]))
+	}
+	return calls, nil
+}
 
 func introspection(c population.Client, token string) call {
 	return call{method: http.MethodPost, path: oauth2.IntrospectionPath, authorization: basic(c), body: url.Values{"token": {token}}.Encode()}

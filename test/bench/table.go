@@ -10,9 +10,9 @@ import (
 )
 
 // header explains the columns: CPU is the server's a request, as the mean of the quietest quarter of the rounds; ratio is that to
-// the floor's; paired is the median of the rounds' own ratios, and spread the quartiles around it.
+// the floor's, or to that with few clients; paired is the median of the rounds' own ratios, and spread the quartiles around it.
 func (s settings) header() {
-	s.print("\n%-40s %-24s %-13s %8s %6s %7s %12s %8s %9s %9s %6s\n",
+	s.print("\n%-40s %-24s %-15s %8s %6s %7s %12s %8s %9s %9s %6s\n",
 		"path", "transport", "server", "CPU", "ratio", "paired", "spread", "req/s", "p50", "p99", "goal")
 }
 
@@ -30,10 +30,10 @@ func (s settings) row(p path, floor, c *contestant) {
 	slices.Sort(latencies)
 	quiet := quietest(c.turns)
 	goal := ""
-	if c != floor && c.fixed == nil {
+	if c != floor && c.fixed == nil && p.goal > 0 {
 		goal = fmt.Sprintf("%.2f", p.goal)
 	}
-	s.print("%-40s %-24s %-13s %6.1fµs %6.3f %7.3f %5.2f-%-6.2f %8.0f %9s %9s %6s\n",
+	s.print("%-40s %-24s %-15s %6.1fµs %6.3f %7.3f %5.2f-%-6.2f %8.0f %9s %9s %6s\n",
 		p.name, p.transport, c.name, quiet, quiet/quietest(floor.turns), at(ratios, .5), at(ratios, .25), at(ratios, .75),
 		float64(len(latencies))/elapsed.Seconds(), at(latencies, .5).Round(time.Microsecond), at(latencies, .99).Round(time.Microsecond), goal)
 }
