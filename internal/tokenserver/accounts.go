@@ -63,7 +63,7 @@ type verdict struct {
 func newReviews(config Config) *reviews {
 	return &reviews{
 		cluster: config.Cluster, audience: config.Issuer.String(), now: config.Now, metrics: config.Metrics,
-		budget: newThrottle(reviewBurst, reviewRefill), entries: map[[sha256.Size]byte]verdict{},
+		budget: newBudget(reviewBurst, reviewRefill), entries: map[[sha256.Size]byte]verdict{},
 	}
 }
 

@@ -53,7 +53,7 @@ type lookups struct {
 func newLookups(config Config) lookups {
 	return lookups{
 		directory: config.Directory, cluster: config.Cluster, now: config.Now, flights: &singleflight.Group{}, trusted: &lastTrust{},
-		budget: newThrottle(lookupTotal, lookupRefill), grants: newThrottle(grantTotal, grantRefill), keyBudget: newThrottle(1, keyInterval),
+		budget: newBudget(lookupTotal, lookupRefill), grants: newBudget(grantTotal, grantRefill), keyBudget: newBudget(1, keyInterval),
 	}
 }
 

@@ -4,6 +4,7 @@
 package tokenserver
 
 import (
+	"hash/maphash"
 	"net/http"
 	"sync"
 	"time"
@@ -18,8 +19,7 @@ const (
 	failureInterval = time.Second // and one more in each
 	// DefaultClientRate is how many tokens a second one client may fetch.
 	DefaultClientRate  = 500
-	clientBurstSeconds = 10       // a client that was quiet may fetch as many seconds' worth at once
-	throttleEntries    = 16 << 10 // keys that a throttle remembers
+	clientBurstSeconds = 10 // a client that was quiet may fetch as many seconds' worth at once
 )
 
 const (
@@ -37,63 +37,68 @@ func throttled(wait time.Duration, description string) error {
 // throttleKey is whom a bucket belongs to.
 type throttleKey struct{ source, clientID string }
 
-// throttle is a bounded table of token buckets.
+// throttle is a bounded table of token buckets. A key has its bucket in one of a few places, which a hash picks whose seeds nobody knows;
+// where other keys have all of them, the bucket that is the fullest makes way, because it says the least. So a new key costs what a known
+// one does, and the garbage collector has nothing to look at.
 type throttle struct {
-	burst    int
-	interval time.Duration
+	burst, interval time.Duration
+	seeds           [2]maphash.Seed
 
-	mu      sync.Mutex
-	entries map[throttleKey]bucket
-	swept   time.Time
+	mu   sync.Mutex
+	sets [][throttleWays]bucket
 }
 
+// bucket is a token bucket told by one instant, in Unix nanoseconds: the one at which it was, or would have been, empty.
+type bucket struct {
+	key   uint64
+	empty int64
+}
+
+const (
+	throttleSets = 4 << 10
+	throttleWays = 4
+)
+
+// newThrottle makes the buckets of many keys, each of which holds burst tokens and gets one more in each interval.
 func newThrottle(burst int, interval time.Duration) *throttle {
-	return &throttle{burst: burst, interval: interval, entries: map[throttleKey]bucket{}}
+	return newThrottleOf(throttleSets, burst, interval)
+}
+
+// newBudget makes one bucket for everybody, that of the zero key.
+func newBudget(burst int, interval time.Duration) *throttle { return newThrottleOf(1, burst, interval) }
+
+func newThrottleOf(sets, burst int, interval time.Duration) *throttle {
+	return &throttle{
+		burst: time.Duration(burst) * interval, interval: interval, sets: make([][throttleWays]bucket, sets),
+		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
+	}
 }
 
 // take spends one of the key's tokens. Without one it says how long to wait for the next.
 func (t *throttle) take(key throttleKey, now time.Time) (wait time.Duration, ok bool) {
+	sum := maphash.String(t.seeds[0], key.source) ^ maphash.String(t.seeds[1], key.clientID)
+	at := now.UnixNano()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	entry, known := t.entries[key]
-	taken, ok := entry.take(now, t.burst, t.interval)
-	if !ok {
-		return taken.empty.Sub(now), false
+	set := &t.sets[sum%uint64(len(t.sets))]
+	place := &set[0]
+	for i := range set {
+		if set[i].key == sum {
+			place = &set[i]
+			break
+		}
+		if set[i].empty < place.empty {
+			place = &set[i]
+		}
 	}
-	if !known && len(t.entries) >= throttleEntries {
-		t.makeRoom(now)
+	full := at - int64(t.burst)
+	if place.key == sum {
+		full = max(full, place.empty)
 	}
-	t.entries[key] = taken
+	empty := full + int64(t.interval)
+	if empty > at {
+		return time.Duration(empty - at), false
+	}
+	*place = bucket{key: sum, empty: empty}
 	return 0, true
-}
-
-// makeRoom drops the entries whose bucket is full again, for they say nothing. It looks through the table once a second at the
-// most, so that a flood of new keys cannot make each of them pay for that; in between any entry makes way.
-func (t *throttle) makeRoom(now time.Time) {
-	if now.Sub(t.swept) >= time.Second {
-		t.swept = now
-		full := now.Add(-time.Duration(t.burst) * t.interval)
-		for key, entry := range t.entries {
-			if !entry.empty.After(full) {
-				delete(t.entries, key)
-			}
-		}
-	}
-	for key := range t.entries {
-		if len(t.entries) < throttleEntries {
-			return
-		}
-		delete(t.entries, key)
-	}
-}
-
-// bucket is a token bucket told by one instant: the one at which it was, or would have been, empty.
-type bucket struct{ empty time.Time }
-
-func (b bucket) take(now time.Time, burst int, interval time.Duration) (bucket, bool) {
-	if full := now.Add(-time.Duration(burst) * interval); b.empty.Before(full) {
-		b.empty = full
-	}
-	b.empty = b.empty.Add(interval)
-	return b, !b.empty.After(now)
 }

@@ -89,17 +89,25 @@ func TestSuccessesAreThrottledByClient(t *testing.T) {
 	w.token(reporting)
 }
 
-func TestThrottleIsBounded(t *testing.T) {
+// However many strangers fail once, whoever fails too often stays throttled, and no stranger is throttled for another.
+func TestAFloodOfKeysLetsNobodyOff(t *testing.T) {
 	limit := newThrottle(failureBurst, failureInterval)
-	for i := range 3 * throttleEntries {
-		limit.take(throttleKey{strconv.Itoa(i), "c"}, noon)
+	guesser := throttleKey{"192.0.2.1", "shop.reporting"}
+	for range failureBurst {
+		if _, ok := limit.take(guesser, noon); !ok {
+			t.Fatal("throttled within the limit")
+		}
 	}
-	if len(limit.entries) > throttleEntries {
-		t.Errorf("%d entries", len(limit.entries))
+	for i := range 3 * throttleSets * throttleWays {
+		if _, ok := limit.take(throttleKey{strconv.Itoa(i), "c"}, noon); !ok {
+			t.Fatalf("stranger %d is throttled for others", i)
+		}
+		if wait, ok := limit.take(guesser, noon); ok || wait != failureInterval {
+			t.Fatalf("after %d strangers the guesser is let off: %t, %s", i, ok, wait)
+		}
 	}
-	limit.take(throttleKey{"one", "more"}, noon.Add(time.Hour))
-	if len(limit.entries) != 1 {
-		t.Errorf("%d entries after an hour of quiet", len(limit.entries))
+	if _, ok := limit.take(guesser, noon.Add(failureInterval)); !ok {
+		t.Error("still throttled after the wait")
 	}
 }
 
