@@ -23,14 +23,24 @@ import (
 // identityPrefix is what the names of all identity headers begin with, in lower case as Envoy has them.
 const identityPrefix = "x-auth-"
 
+// identityHeaders are their names, as Envoy has them.
+var identityHeaders = func() (names [len(tokenserver.IdentityHeaders)]string) {
+	for i, name := range tokenserver.IdentityHeaders {
+		names[i] = strings.ToLower(name)
+	}
+	return names
+}()
+
 // allowed lets a request pass with the identity headers, and without any that an upstream could mistake for one.
 func allowed(decision tokenserver.Decision, request *authv3.AttributeContext_HttpRequest) *authv3.CheckResponse {
-	identity := maps.Clone(decision.Header)
-	maps.DeleteFunc(identity, func(name string, _ []string) bool { return !strings.HasPrefix(strings.ToLower(name), identityPrefix) })
+	set := make([]*corev3.HeaderValueOption, len(identityHeaders))
+	for i, name := range identityHeaders {
+		set[i] = option(name, decision.Identity[i])
+	}
 	return &authv3.CheckResponse{
 		Status: &status.Status{Code: int32(codes.OK)},
 		HttpResponse: &authv3.CheckResponse_OkResponse{OkResponse: &authv3.OkHttpResponse{
-			Headers: options(identity), HeadersToRemove: lookalikes(request, identity),
+			Headers: set, HeadersToRemove: lookalikes(request),
 		}},
 		DynamicMetadata: metadata(decision),
 	}
@@ -63,34 +73,45 @@ func refused(decision tokenserver.Decision) *authv3.CheckResponse {
 func options(header http.Header) []*corev3.HeaderValueOption {
 	var set []*corev3.HeaderValueOption
 	for _, name := range slices.Sorted(maps.Keys(header)) {
-		set = append(set, &corev3.HeaderValueOption{
-			Header:         &corev3.HeaderValue{Key: strings.ToLower(name), Value: strings.Join(header[name], ", ")},
-			AppendAction:   corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
-			KeepEmptyValue: true,
-		})
+		set = append(set, option(strings.ToLower(name), strings.Join(header[name], ", ")))
 	}
 	return set
 }
 
+func option(name, value string) *corev3.HeaderValueOption {
+	return &corev3.HeaderValueOption{
+		Header:         &corev3.HeaderValue{Key: name, Value: value},
+		AppendAction:   corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
+		KeepEmptyValue: true,
+	}
+}
+
 // lookalikes are the headers of the request that some upstreams read as identity headers although they are not: CGI and its
 // heirs take "_" and "." for "-". Those that are spelt right are overwritten, not removed.
-func lookalikes(request *authv3.AttributeContext_HttpRequest, identity http.Header) []string {
-	names := slices.Collect(maps.Keys(request.GetHeaders()))
-	for _, header := range request.GetHeaderMap().GetHeaders() {
-		names = append(names, header.GetKey())
-	}
-	alike := strings.NewReplacer("_", "-", ".", "-")
+func lookalikes(request *authv3.AttributeContext_HttpRequest) []string {
 	var found []string
-	for _, name := range names {
-		if !strings.HasPrefix(alike.Replace(strings.ToLower(name)), identityPrefix) {
-			continue
-		}
-		if _, overwritten := identity[http.CanonicalHeaderKey(name)]; !overwritten {
+	note := func(name string) {
+		if looksAlike(name) && !slices.Contains(identityHeaders[:], strings.ToLower(name)) {
 			found = append(found, name)
 		}
 	}
+	for name := range request.GetHeaders() {
+		note(name)
+	}
+	for _, header := range request.GetHeaderMap().GetHeaders() {
+		note(header.GetKey())
+	}
 	slices.Sort(found)
 	return slices.Compact(found)
+}
+
+// looksAlike reports whether some upstream may take a name for that of an identity header.
+func looksAlike(name string) bool {
+	if len(name) < len(identityPrefix) || name[0]|0x20 != identityPrefix[0] { // most names
+		return false
+	}
+	read := strings.NewReplacer("_", "-", ".", "-").Replace(strings.ToLower(name))
+	return strings.HasPrefix(read, identityPrefix)
 }
 
 // metadata is what the token says, for filters after this one and for access logs. The names are those of the claims.

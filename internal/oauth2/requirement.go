@@ -145,11 +145,17 @@ func validBearer(s string) bool {
 	}
 	s = strings.TrimRight(s, "=")
 	for i := range len(s) {
-		switch c := s[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-._~+/", c) >= 0:
-		default:
+		if !bearerLetters[s[i]] {
 			return false
 		}
 	}
 	return s != ""
 }
+
+// bearerLetters are the letters of a b64token. A token has hundreds, and each request brings one.
+var bearerLetters = func() (letters [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/") {
+		letters[c] = true
+	}
+	return letters
+}()

@@ -13,14 +13,14 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// identityHeaders tell an upstream who calls. All of them are in every answer that lets somebody in, also empty ones, so that
+// IdentityHeaders tell an upstream who calls. All of them are in every answer that lets somebody in, also empty ones, so that
 // a proxy overwrites whatever the caller sent under these names.
-var identityHeaders = [...]string{
+var IdentityHeaders = [...]string{
 	"X-Auth-Client-Id", "X-Auth-Client-Uid", "X-Auth-Client-Namespace", "X-Auth-Scopes", "X-Auth-Audience", "X-Auth-Expires",
 }
 
-// identity is the values of these headers.
-type identity [len(identityHeaders)]string
+// Identity is the values of the identity headers.
+type Identity [len(IdentityHeaders)]string
 
 // maxIdentity bounds the identity headers, so that a whole answer is below 4 KiB, which every proxy has room for.
 const maxIdentity = 3 << 10
@@ -42,18 +42,20 @@ func (a Attempt) refuses(_ context.Context, claims oauth2.Claims) oauth2.Reason 
 	return a.Requirement.Refuses(claims)
 }
 
-// Decision is the answer to an attempt, as an HTTP answer: 200 lets the request pass, everything else refuses it.
+// Decision is the answer to an attempt: either who is let in, or an HTTP answer that refuses.
 type Decision struct {
+	// Identity is who is let in; nil refuses. Claims are those of the token, and Namespace is the one of its client.
+	Identity  *Identity
+	Claims    oauth2.Claims
+	Namespace string
+	// Status, Header and Body are the refusal.
 	Status int
 	Header http.Header
 	Body   []byte
-	// Claims are those of the token that was let in, and Namespace is the one of its client.
-	Claims    oauth2.Claims
-	Namespace string
 }
 
 // Allowed reports whether the request may pass.
-func (d Decision) Allowed() bool { return d.Status == http.StatusOK }
+func (d Decision) Allowed() bool { return d.Identity != nil }
 
 // Origin is where an attempt came from. It is written down and decides nothing.
 type Origin struct {
@@ -70,31 +72,27 @@ type Origin struct {
 func (s *Server) ExtAuthz(ctx context.Context, a Attempt, from Origin) Decision {
 	e := s.newEvent(endpointExtAuthz, from.RemoteAddr, from.RequestID, from.ForwardedFor)
 	ctx, span := s.startSpan(ctx, from.Traceparent, e)
-	w := &recorder{header: http.Header{}}
-	said, err := s.admit(ctx, a, e)
-	if err != nil {
-		w.status = s.refuse(ctx, w, e, err)
+	d := Decision{Status: http.StatusOK}
+	if said, err := s.admit(ctx, a, e); err != nil {
+		w := &recorder{header: http.Header{}}
+		d.Status = s.refuse(ctx, w, e, err)
+		d.Header, d.Body = w.header, w.body
 	} else {
-		w.status = respond(w, answer{body: rawJSON(nil), identity: said.identity})
+		d.Identity, d.Claims, d.Namespace = said.identity, said.claims, said.client.Namespace
 	}
-	s.record(e, w.status)
-	endSpan(span, e, w.status)
-	d := Decision{Status: w.status, Header: w.header, Body: w.body}
-	if err == nil {
-		d.Claims, d.Namespace = said.claims, said.client.Namespace
-	}
+	s.record(e, d.Status)
+	endSpan(span, e, d.Status)
 	return d
 }
 
 // recorder keeps an answer that is not written to a connection.
 type recorder struct {
-	status int
 	header http.Header
 	body   []byte
 }
 
-func (r *recorder) Header() http.Header    { return r.header }
-func (r *recorder) WriteHeader(status int) { r.status = status }
+func (r *recorder) Header() http.Header { return r.header }
+func (*recorder) WriteHeader(int)       {} // refuse says it
 
 func (r *recorder) Write(body []byte) (int, error) {
 	r.body = append(r.body, body...)
@@ -105,7 +103,7 @@ func (r *recorder) Write(body []byte) (int, error) {
 type admission struct {
 	judgement
 
-	identity *identity
+	identity *Identity
 }
 
 // admit decides about an attempt: the token that the Authorization header presents, good right now, for the audience and with
@@ -169,24 +167,24 @@ func (s *Server) metadataOf(required oauth2.Requirement) string {
 }
 
 // identityOf is the whole set of identity headers.
-func identityOf(said judgement) *identity {
-	return &identity{
+func identityOf(said judgement) *Identity {
+	return &Identity{
 		said.claims.ClientID, said.claims.ClientUID, said.client.Namespace,
 		strings.Join(said.claims.Scopes, " "), said.claims.Audience, strconv.FormatInt(said.claims.ExpiresAt.Unix(), 10),
 	}
 }
 
 // addTo adds the headers to an answer's.
-func (i *identity) addTo(header http.Header) {
-	for n, name := range identityHeaders {
+func (i *Identity) addTo(header http.Header) {
+	for n, name := range IdentityHeaders {
 		header[name] = i[n : n+1 : n+1]
 	}
 }
 
 // fits reports whether identity headers are short enough, and printable ASCII, which no proxy changes.
-func (i *identity) fits() bool {
+func (i *Identity) fits() bool {
 	size := 0
-	for n, name := range identityHeaders {
+	for n, name := range IdentityHeaders {
 		size += len(name) + len(i[n]) + len(": \r\n")
 		for j := range len(i[n]) {
 			if c := i[n][j]; c < 0x20 || c > 0x7e {

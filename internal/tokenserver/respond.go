@@ -28,7 +28,7 @@ type answer struct {
 	maxAge time.Duration
 	// header has further headers, and identity those that say who calls.
 	header   http.Header
-	identity *identity
+	identity *Identity
 	// notModified answers 304 instead: the caller has the body already.
 	notModified bool
 }
