@@ -134,13 +134,11 @@ func (d *Directory) noticeSetBack(by *source, why string, known, seen uint64) {
 	}
 }
 
-// current makes sure that the API server, which is about to be asked something, is not behind what memory knows.
+// current makes sure that the API server, which is being asked something, is not behind what memory knows. That may take it a tenth of a
+// second: where it answers lists from a cache, it waits until that has caught up with what was written of other kinds.
 func (d *Directory) current(ctx context.Context) error {
-	// Before the first list there is nothing that it could be behind of; until then nothing is decided.
-	for _, s := range d.sources {
-		if s.isDistrusted() {
-			return errSetBack
-		}
+	if err := d.trusted(); err != nil {
+		return err
 	}
 	for _, s := range d.sources {
 		if s.resource == resourceSecrets {
@@ -150,6 +148,33 @@ func (d *Directory) current(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// trusted is an error while the API server is known to have gone back in time, and was not read anew.
+func (d *Directory) trusted() error {
+	// Before the first list there is nothing that it could be behind of; until then nothing is decided.
+	for _, s := range d.sources {
+		if s.isDistrusted() {
+			return errSetBack
+		}
+	}
+	return nil
+}
+
+// isNews reports whether a Secret of the registry of that version was written after all that memory knows. A store that has it is not
+// behind, nor did it leap ahead.
+func (d *Directory) isNews(version string) bool {
+	written, err := strconv.ParseUint(version, 10, 64)
+	if err != nil {
+		return false
+	}
+	for _, s := range d.sources {
+		if s.resource == resourceSecrets {
+			_, heard, known := s.state()
+			return known > 0 && written > known && !revision.SetBack(known, written, elapsed(heard, d.now()))
+		}
+	}
+	return false
 }
 
 // depart takes note that an object is gone for good.
