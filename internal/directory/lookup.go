@@ -26,14 +26,14 @@ func (d *Directory) LookUp(ctx context.Context, clientID string) (oauth2.Record,
 	if err := d.trusted(); err != nil {
 		return oauth2.Record{}, err
 	}
-	asked := d.now()
+	asked, isNews := d.now(), d.isNews()
 	current := make(chan error, 1)
 	go func() { current <- d.current(context.WithoutCancel(ctx)) }() // it has a time-out of its own, and learns something for everybody
 	r, err := d.lookUpRecord(ctx, clientID, asked)
 	if err != nil {
 		return oauth2.Record{}, err
 	}
-	if !d.isNews(r.version) {
+	if !isNews(r.version) {
 		err = <-current
 	}
 	switch {

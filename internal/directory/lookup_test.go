@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,43 +20,133 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
-// How many questions a look-up asks must not tell whether there is such a client.
-func TestALookUpAsksAsMuchAboutAClientThatIsNotThere(t *testing.T) {
+// registryAPI is an API server that has one client. Each path can be made to answer otherwise.
+type registryAPI struct {
+	*httptest.Server
+
+	asked  atomic.Int64
+	before func(path string) (missing bool) // called before each answer
+}
+
+func newRegistryAPI(t *testing.T, registrationVersion string, created time.Time) *registryAPI {
+	t.Helper()
 	data, err := registration.Encode(registration.Registration{Client: reporting})
 	must(t, err)
 	stored, err := json.Marshal(&corev1.Secret{
-		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}, ObjectMeta: metav1.ObjectMeta{Name: registration.SecretName(reporting.ID)},
-		Type: registration.SecretType, Data: data,
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
+		ObjectMeta: metav1.ObjectMeta{Name: registration.SecretName(reporting.ID), ResourceVersion: registrationVersion},
+		Type:       registration.SecretType, Data: data,
 	})
 	must(t, err)
-	object, err := json.Marshal(ownerObject(reporting, "8"))
+	owner := typed(ownerObject(reporting, "8"))
+	owner.CreationTimestamp = metav1.NewTime(created)
+	object, err := json.Marshal(owner)
 	must(t, err)
-	object = []byte(strings.Replace(string(object), "{", `{"apiVersion":"hallpass.dev/v1alpha1","kind":"OAuth2Client",`, 1))
-	var asked atomic.Int64
-	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked.Add(1)
+	api := &registryAPI{before: func(string) bool { return false }}
+	api.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		api.asked.Add(1)
+		missing := api.before(r.URL.Path)
 		w.Header().Set("Content-Type", "application/json")
 		switch {
-		case strings.HasSuffix(r.URL.Path, "/secrets"):
-			_, _ = w.Write([]byte(`{"kind":"SecretList","apiVersion":"v1","metadata":{"resourceVersion":"100"},"items":[]}`))
-		case strings.HasSuffix(r.URL.Path, registration.SecretName(reporting.ID)):
+		case !missing && strings.HasSuffix(r.URL.Path, "/secrets"):
+			_, _ = w.Write([]byte(`{"kind":"SecretList","apiVersion":"v1","metadata":{"resourceVersion":"200"},"items":[]}`))
+		case !missing && strings.HasSuffix(r.URL.Path, registration.SecretName(reporting.ID)):
 			_, _ = w.Write(stored)
-		case strings.HasSuffix(r.URL.Path, "/namespaces/shop/oauth2clients/reporting"):
+		case !missing && strings.HasSuffix(r.URL.Path, "/namespaces/shop/oauth2clients/reporting"):
 			_, _ = w.Write(object)
 		default:
 			w.WriteHeader(http.StatusNotFound)
 			_, _ = w.Write([]byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}`))
 		}
 	}))
-	defer api.Close()
-	d, err := New(Config{REST: &rest.Config{Host: api.URL}, RegistryNamespace: "registry", Log: slog.New(slog.DiscardHandler)})
+	t.Cleanup(api.Close)
+	return api
+}
+
+func (api *registryAPI) directory(t *testing.T) *Directory {
+	t.Helper()
+	d, err := New(Config{
+		REST: &rest.Config{Host: api.URL}, RegistryNamespace: "registry", Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon },
+	})
 	must(t, err)
+	return d
+}
+
+// How many questions a look-up asks must not tell whether there is such a client.
+func TestALookUpAsksAsMuchAboutAClientThatIsNotThere(t *testing.T) {
+	api := newRegistryAPI(t, "7", noon.Add(-time.Hour))
+	d := api.directory(t)
 	for _, id := range []string{reporting.ID, "shop.nobody", "nobody", "a/b.c%d", ".", "UPPER CASE"} {
-		asked.Store(0)
+		api.asked.Store(0)
 		record, err := d.LookUp(t.Context(), id)
 		must(t, err)
-		if known := record.Client != nil && record.Owner != nil; known != (id == reporting.ID) || asked.Load() != 3 {
-			t.Errorf("%q: known %t after %d questions", id, known, asked.Load())
+		if known := record.Client != nil && record.Owner != nil; known != (id == reporting.ID) || api.asked.Load() != 3 {
+			t.Errorf("%q: known %t after %d questions", id, known, api.asked.Load())
 		}
+	}
+}
+
+// An application may have its Secret before the registration is there, which is written at the same time.
+func TestALookUpWaitsForTheRegistrationOfANewClient(t *testing.T) {
+	for name, c := range map[string]struct {
+		created time.Time
+		comesAt int64 // the question about it that finds it
+		want    bool
+	}{
+		"it is there":                             {noon, 1, true},
+		"it comes soon":                           {noon, 4, true},
+		"it does not come":                        {noon, 1000, false},
+		"the client is new by a clock that is":    {noon.Add(5 * time.Second), 3, true},
+		"nothing is on its way of an old client":  {noon.Add(-newFor), 2, false},
+		"a client that was just made an hour ago": {noon.Add(-time.Hour), 2, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := newRegistryAPI(t, "7", c.created)
+			var questions atomic.Int64
+			api.before = func(path string) bool {
+				return strings.HasSuffix(path, registration.SecretName(reporting.ID)) && questions.Add(1) < c.comesAt
+			}
+			record, err := api.directory(t).LookUp(t.Context(), reporting.ID)
+			if err != nil || (record.Client != nil) != c.want {
+				t.Errorf("found %+v, %v", record, err)
+			}
+			if questions.Load() > 10 {
+				t.Errorf("%d questions about one registration", questions.Load())
+			}
+		})
+	}
+}
+
+// Where an API server answers lists from a cache, that may take a tenth of a second, and an application must not wait for it.
+func TestARegistrationThatIsNewsIsBelievedAtOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		version string
+		waits   bool
+	}{
+		"written after all that memory knows": {version: "101"},
+		"not newer than memory":               {version: "100", waits: true},
+		"of a store that leapt ahead":         {version: "1000000101", waits: true},
+		"of no version":                       {version: "", waits: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := newRegistryAPI(t, c.version, noon)
+			d := api.directory(t)
+			must(t, d.source(resourceSecrets).Replace(nil, "100"))
+			answered := make(chan struct{})
+			api.before = func(path string) bool {
+				if !strings.HasSuffix(path, "/secrets") {
+					return false
+				}
+				if !c.waits {
+					<-answered
+				}
+				return true // so that whoever waits for it fails
+			}
+			record, err := d.LookUp(t.Context(), reporting.ID)
+			close(answered)
+			if (err != nil) != c.waits || (record.Client == nil) != c.waits {
+				t.Errorf("found %+v, %v", record, err)
+			}
+		})
 	}
 }

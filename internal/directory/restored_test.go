@@ -39,21 +39,21 @@ func TestARestoredClusterRevivesNoToken(t *testing.T) {
 		"a client that was suspended": {
 			resource: resourceClients, version: "105", revoked: true, noticed: 1,
 			lately: func(t *testing.T, f *fixture) {
-				must(t, f.source(t, resourceClients).Update(suspendedObject(reporting, "110")))
+				must(t, f.source(resourceClients).Update(suspendedObject(reporting, "110")))
 			},
 			restored: []any{ownerObject(reporting, "8"), ownerObject(pod, "9")},
 		},
 		"a client that was suspended, with revisions that were raised": {
 			resource: resourceClients, version: "900000", revoked: true, noticed: 1,
 			lately: func(t *testing.T, f *fixture) {
-				must(t, f.source(t, resourceClients).Update(suspendedObject(reporting, "110")))
+				must(t, f.source(resourceClients).Update(suspendedObject(reporting, "110")))
 			},
 			restored: []any{ownerObject(reporting, "8"), ownerObject(pod, "9")},
 		},
 		"a client that was deleted": {
 			resource: resourceClients, version: "105", revoked: true, noticed: 1,
 			lately: func(t *testing.T, f *fixture) {
-				must(t, f.source(t, resourceClients).Delete(ownerObject(reporting, "110")))
+				must(t, f.source(resourceClients).Delete(ownerObject(reporting, "110")))
 			},
 			restored: []any{ownerObject(reporting, "8"), ownerObject(pod, "9")},
 		},
@@ -62,14 +62,14 @@ func TestARestoredClusterRevivesNoToken(t *testing.T) {
 			lately: func(t *testing.T, f *fixture) {
 				again := ownerObject(reporting, "110")
 				again.UID = "another"
-				must(t, f.source(t, resourceClients).Update(again))
+				must(t, f.source(resourceClients).Update(again))
 			},
 			restored: []any{ownerObject(reporting, "8")},
 		},
 		"a client that was deleted, by a store that has caught up": {
 			resource: resourceClients, version: "120", revoked: true, noticed: 1,
 			lately: func(t *testing.T, f *fixture) {
-				must(t, f.source(t, resourceClients).Delete(ownerObject(reporting, "110")))
+				must(t, f.source(resourceClients).Delete(ownerObject(reporting, "110")))
 			},
 			restored: []any{ownerObject(reporting, "8"), ownerObject(pod, "9")},
 		},
@@ -83,14 +83,14 @@ func TestARestoredClusterRevivesNoToken(t *testing.T) {
 			lately: func(t *testing.T, f *fixture) {
 				going := ownerObject(reporting, "110")
 				going.DeletionTimestamp = new(metav1.NewTime(noon))
-				must(t, f.source(t, resourceClients).Update(going))
+				must(t, f.source(resourceClients).Update(going))
 			},
 			restored: []any{ownerObject(reporting, "115"), ownerObject(pod, "9")},
 		},
 		"a revocation, with revisions that were raised by a billion": {
 			resource: resourceRevocations, version: "1000000105", revoked: true, noticed: 1,
 			lately: func(t *testing.T, f *fixture) {
-				must(t, f.source(t, resourceRevocations).Add(selectorObject("all", reporting.ID, "110", noon.Add(time.Minute))))
+				must(t, f.source(resourceRevocations).Add(selectorObject("all", reporting.ID, "110", noon.Add(time.Minute))))
 			},
 		},
 		"a client whose tokens of before were revoked": {
@@ -98,32 +98,32 @@ func TestARestoredClusterRevivesNoToken(t *testing.T) {
 			lately: func(t *testing.T, f *fixture) {
 				object := ownerObject(reporting, "110")
 				object.Spec.RevokeTokensIssuedBefore = new(metav1.NewTime(noon.Add(time.Minute)))
-				must(t, f.source(t, resourceClients).Update(object))
+				must(t, f.source(resourceClients).Update(object))
 			},
 			restored: []any{ownerObject(reporting, "8"), ownerObject(pod, "9")},
 		},
 		"a revocation that was made": {
 			resource: resourceRevocations, version: "105", revoked: true, noticed: 1,
 			lately: func(t *testing.T, f *fixture) {
-				must(t, f.source(t, resourceRevocations).Add(selectorObject("all", reporting.ID, "110", noon.Add(time.Minute))))
+				must(t, f.source(resourceRevocations).Add(selectorObject("all", reporting.ID, "110", noon.Add(time.Minute))))
 			},
 		},
 		"a client to which nothing happened": {
 			resource: resourceClients, version: "105", noticed: 1,
-			lately:   func(t *testing.T, f *fixture) { must(t, f.source(t, resourceClients).Bookmark("110")) },
+			lately:   func(t *testing.T, f *fixture) { must(t, f.source(resourceClients).Bookmark("110")) },
 			restored: []any{ownerObject(reporting, "8"), ownerObject(pod, "9")},
 		},
 		"not by a list that is newer": {
 			resource: resourceClients, version: "120",
 			lately: func(t *testing.T, f *fixture) {
-				must(t, f.source(t, resourceClients).Update(suspendedObject(reporting, "110")))
+				must(t, f.source(resourceClients).Update(suspendedObject(reporting, "110")))
 			},
 			restored: []any{ownerObject(reporting, "115"), ownerObject(pod, "9")},
 		},
 		"nor one that says the same": {
 			resource: resourceClients, version: "110",
 			lately: func(t *testing.T, f *fixture) {
-				must(t, f.source(t, resourceClients).Update(suspendedObject(reporting, "110")))
+				must(t, f.source(resourceClients).Update(suspendedObject(reporting, "110")))
 			},
 			restored: []any{suspendedObject(reporting, "110"), ownerObject(pod, "9")},
 		},
@@ -182,12 +182,12 @@ func TestARestoredClusterRevivesNoDeletedOAuth2Token(t *testing.T) {
 	if owner := f.Minted(oauth2.OpaqueID(printer.UID)).Owner; owner == nil || owner.Terminating {
 		t.Fatalf("before: %+v", owner)
 	}
-	must(t, f.source(t, resourceTokens).Delete(object("110")))
+	must(t, f.source(resourceTokens).Delete(object("110")))
 	f.list(t, resourceTokens, "105", object("10"))
 	if owner := f.Minted(oauth2.OpaqueID(printer.UID)).Owner; owner == nil || !owner.Terminating || f.Restored() != 1 {
 		t.Errorf("after a restore: %+v, noticed %d times", owner, f.Restored())
 	}
-	must(t, f.source(t, resourceTokens).Update(object("120")))
+	must(t, f.source(resourceTokens).Update(object("120")))
 	if owner := f.Minted(oauth2.OpaqueID(printer.UID)).Owner; !owner.Terminating {
 		t.Error("a change revives it")
 	}
@@ -199,7 +199,7 @@ func TestASnapshotKnowsWhatARestoredClusterForgot(t *testing.T) {
 	before := newFixture(t, file)
 	before.fill(t)
 	before.list(t, resourceRevocations, "102")
-	must(t, before.source(t, resourceClients).Update(suspendedObject(reporting, "110")))
+	must(t, before.source(resourceClients).Update(suspendedObject(reporting, "110")))
 	if _, err := before.save(); err != nil {
 		t.Fatal(err)
 	}

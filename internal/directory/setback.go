@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -140,12 +141,8 @@ func (d *Directory) current(ctx context.Context) error {
 	if err := d.trusted(); err != nil {
 		return err
 	}
-	for _, s := range d.sources {
-		if s.resource == resourceSecrets {
-			if err := s.confirm(ctx); err != nil {
-				return fmt.Errorf("ask how far the API server is: %w", err)
-			}
-		}
+	if err := d.source(resourceSecrets).confirm(ctx); err != nil {
+		return fmt.Errorf("ask how far the API server is: %w", err)
 	}
 	return nil
 }
@@ -161,20 +158,19 @@ func (d *Directory) trusted() error {
 	return nil
 }
 
-// isNews reports whether a Secret of the registry of that version was written after all that memory knows. A store that has it is not
-// behind, nor did it leap ahead.
-func (d *Directory) isNews(version string) bool {
-	written, err := strconv.ParseUint(version, 10, 64)
-	if err != nil {
-		return false
+// isNews says of the versions of the registry's Secrets whether they were written after all that memory knows at this moment. A store
+// that has such a Secret is not behind, nor did it leap ahead.
+func (d *Directory) isNews() func(version string) bool {
+	_, heard, known := d.source(resourceSecrets).state()
+	return func(version string) bool {
+		written, err := strconv.ParseUint(version, 10, 64)
+		return err == nil && known > 0 && written > known && !revision.SetBack(known, written, elapsed(heard, d.now()))
 	}
-	for _, s := range d.sources {
-		if s.resource == resourceSecrets {
-			_, heard, known := s.state()
-			return known > 0 && written > known && !revision.SetBack(known, written, elapsed(heard, d.now()))
-		}
-	}
-	return false
+}
+
+// source is the watch of a resource, which is one that is watched.
+func (d *Directory) source(resource string) *source {
+	return d.sources[slices.IndexFunc(d.sources, func(s *source) bool { return s.resource == resource })]
 }
 
 // depart takes note that an object is gone for good.
@@ -189,11 +185,7 @@ func (d *Directory) revived(resource, name, uid string, asked time.Time) bool {
 	if !d.departed.before(identity(resource, hashOf(name), uid), asked) {
 		return false
 	}
-	for _, s := range d.sources {
-		if s.resource == resource {
-			d.setBack(s, "an object that was deleted", 0, 0)
-		}
-	}
+	d.setBack(d.source(resource), "an object that was deleted", 0, 0)
 	return true
 }
 

@@ -180,7 +180,7 @@ func TestALookUpDoesNotBelieveAStoreThatIsBehind(t *testing.T) {
 		"a store that was set back":         {revision: "90", refused: true, noticed: 1},
 		"a store that was not listed again": {revision: "200", refused: true, noticed: 1, before: func(_ *testing.T, f *fixture) { f.setBack(f.sources[0], "test", 2, 1) }},
 		"a client that was deleted and is back": {revision: "200", refused: true, noticed: 1, before: func(t *testing.T, f *fixture) {
-			must(t, f.source(t, resourceClients).Delete(ownerObject(reporting, "110")))
+			must(t, f.source(resourceClients).Delete(ownerObject(reporting, "110")))
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -232,7 +232,7 @@ func TestARestoredClusterRevivesNoReplacedOAuth2Token(t *testing.T) {
 		return registrySecret(t, registration.TokenSecretName(m.UID), registration.TokenSecretType, data, err)
 	}
 	f.now = noon.Add(5 * time.Minute)
-	must(t, f.source(t, resourceSecrets).Update(record("kept")))
+	must(t, f.source(resourceSecrets).Update(record("kept")))
 	f.list(t, resourceSecrets, "5", record("replaced", "kept", "new"))
 	for id, want := range map[string]bool{"replaced": true, "kept": false, "new": false} {
 		if got := f.Revocations().Revoked(oauth2.Claims{ID: id, IssuedAt: noon}, "elsewhere", f.now); got != want {
@@ -254,8 +254,8 @@ func TestASnapshotKeepsWhatNobodyGivesBack(t *testing.T) {
 		data, err := registration.EncodeKeys(r)
 		return registrySecret(t, registration.KeysSecretName, registration.KeysSecretType, data, err)
 	}
-	must(t, before.source(t, resourceSecrets).Update(secretOf(withdrawn.Ring)))
-	must(t, before.source(t, resourceTokens).Delete(&v1alpha1.OAuth2Token{ObjectMeta: metav1.ObjectMeta{Namespace: printer.Namespace, Name: printer.Name, UID: "t"}}))
+	must(t, before.source(resourceSecrets).Update(secretOf(withdrawn.Ring)))
+	must(t, before.source(resourceTokens).Delete(&v1alpha1.OAuth2Token{ObjectMeta: metav1.ObjectMeta{Namespace: printer.Namespace, Name: printer.Name, UID: "t"}}))
 	if _, err := before.save(); err != nil {
 		t.Fatal(err)
 	}
@@ -315,12 +315,12 @@ func TestACallerIsToldThatTheStoreIsBehind(t *testing.T) {
 	if _, err := f.LookUpMinted(t.Context(), "id"); !errors.Is(err, errSetBack) {
 		t.Errorf("got %v", err)
 	}
-	must(t, f.source(t, resourceClients).Update(suspendedObject(reporting, "150")))
+	must(t, f.source(resourceClients).Update(suspendedObject(reporting, "150")))
 	if f.owners.get(hashOf(ownerName(reporting.Namespace, reporting.Name))).Suspended {
 		t.Error("an event counts that is news of what is not known")
 	}
 	f.list(t, resourceClients, "5", suspendedObject(reporting, "150"), ownerObject(pod, "9"))
-	must(t, f.source(t, resourceClients).Update(ownerObject(reporting, "151")))
+	must(t, f.source(resourceClients).Update(ownerObject(reporting, "151")))
 	if f.owners.get(hashOf(ownerName(reporting.Namespace, reporting.Name))).Suspended || f.Restored() != 1 {
 		t.Errorf("after the list events do not count; noticed %d times", f.Restored())
 	}

@@ -61,20 +61,9 @@ func newFixture(t testing.TB, file string) *fixture {
 // list hands a source a list, as its watch does.
 func (f *fixture) list(t testing.TB, resource, version string, objects ...any) {
 	t.Helper()
-	if err := f.source(t, resource).Replace(objects, version); err != nil {
+	if err := f.source(resource).Replace(objects, version); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func (f *fixture) source(t testing.TB, resource string) *source {
-	t.Helper()
-	for _, s := range f.sources {
-		if s.resource == resource {
-			return s
-		}
-	}
-	t.Fatalf("nothing watches %s", resource)
-	return nil
 }
 
 // A token and an assertion that are good no more.
@@ -203,7 +192,7 @@ func TestASnapshotHasAllThatMemoryHas(t *testing.T) {
 	if got := after.Silence(); got != 50*time.Minute || !after.Bridging() {
 		t.Errorf("silence of %s, bridging %t; a start must not make memory younger", got, after.Bridging())
 	}
-	if _, _, mark := after.source(t, resourceClients).state(); mark != 120 {
+	if _, _, mark := after.source(resourceClients).state(); mark != 120 {
 		t.Errorf("the watch had come to 120, the snapshot says %d", mark)
 	}
 }
@@ -428,7 +417,7 @@ func TestSilenceIsThatOfTheWatchWhichIsFurthestBehind(t *testing.T) {
 	}
 	f.fill(t)
 	f.sources = f.sources[:2] // two are enough to tell the one that is behind
-	secrets, clients := f.source(t, resourceSecrets), f.source(t, resourceClients)
+	secrets, clients := f.source(resourceSecrets), f.source(resourceClients)
 	// Of the others, which are heard of all the time, nothing is to be seen here.
 	others := slices.DeleteFunc(slices.Clone(f.sources), func(s *source) bool { return s == secrets || s == clients })
 	hearOthers := func() {
