@@ -42,7 +42,7 @@ import (
 )
 
 // workers is how many clients are reconciled at once; most of the time each waits for the API server.
-const workers = 16
+const workers = 64
 
 // firstRetry and lastRetry bound how long a client waits after a failure.
 const (
@@ -77,6 +77,7 @@ type Reconciler struct {
 	CABundle types.NamespacedName
 
 	written status.Written
+	firsts  firsts
 }
 
 // What users ask for. There is no write verb here: the operator never writes into a spec.
@@ -101,8 +102,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, c *v1alpha1.OAuth2Client) (c
 		return ctrl.Result{}, nil // our own last write is on its way through the watch and wakes us again
 	}
 	w, err := r.ensureRegistered(ctx, c)
-	if errors.Is(err, errGone) {
+	switch {
+	case errors.Is(err, errGone):
 		return ctrl.Result{}, nil
+	case errors.Is(err, errUnseen):
+		return ctrl.Result{RequeueAfter: unseenFor}, nil
 	}
 	if err == nil {
 		err = r.checkAlgorithm(ctx, c, w)
@@ -164,8 +168,9 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	building := ctrl.NewControllerManagedBy(mgr).
 		Named("oauth2client").
 		For(&v1alpha1.OAuth2Client{}).
-		// A user's Secret that is edited or deleted is healed; a registration that is lost is written again.
-		Watches(&corev1.Secret{}, toClientOfSecret).
+		// A user's Secret that is edited or deleted is healed; a registration that is lost is written again. Those that come were written
+		// here, and what there is to say about that in the status waits until all that is worse off has been looked after.
+		Watches(&corev1.Secret{}, whatComesLast(toClientOfSecret)).
 		// Whether a client's algorithm is there shows in its condition.
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.clientsOfKeys)).
 		// A client's ConfigMap is healed likewise, and the CA stands in every user's Secret.

@@ -62,7 +62,11 @@ func (r *Reconciler) ensureCredential(ctx context.Context, c *v1alpha1.OAuth2Cli
 		return r.readSecret(ctx, r.Live, c, w) // it is about to be created; the cache does not see Secrets of other types
 	}
 	if r.settleCredential(w) == "" {
+		r.firsts.seen(c)
 		return nil
+	}
+	if r.firsts.unseen(c, r.Clock.Now()) {
+		return errUnseen
 	}
 	unheardOf, err := r.unheardOf(ctx, c, w)
 	if err != nil {

@@ -35,7 +35,8 @@ func (r *Reconciler) unheardOf(ctx context.Context, c *v1alpha1.OAuth2Client, w 
 // mintFirst makes the first secret of a client. Its registration and its Secret are written at the same time, which is a third of the way
 // to the Secret. An application that is quicker than the registration waits for it at the token server, which sees that the client is
 // new. Where only one of the two is written, the next look heals it: a Secret alone is registered (see adopt), and a registration alone
-// gets another secret. Both writes create, so that of two managers one fails at each.
+// gets another secret. Both writes create, so that of two managers one fails at each. It ends in errUnseen: when the cache has both, the
+// next look says so in the status, behind the first secrets of other clients.
 func (r *Reconciler) mintFirst(ctx context.Context, c *v1alpha1.OAuth2Client, w *world) error {
 	minted, err := oauth2.NewClientSecret(r.Random)
 	if err != nil {
@@ -54,8 +55,34 @@ func (r *Reconciler) mintFirst(ctx context.Context, c *v1alpha1.OAuth2Client, w 
 	if err := errors.Join(unwritten, unpublished); err != nil {
 		return err
 	}
-	r.announceMinted(c, reasonCreated, minted.ID)
-	return nil
+	r.firsts.wrote(c, r.Clock.Now())
+	return errUnseen
+}
+
+// errUnseen says that the cache has not heard yet of the first secret that was just written. The watch brings it, and wakes us again.
+var errUnseen = errors.New("the cache does not have the first secret of the client yet")
+
+// unseenFor is how long that is believed.
+const unseenFor = 10 * time.Second
+
+// firsts are the clients whose first secret was written here and is not in the cache yet. Acting on what the cache has of one would write
+// it once more. The zero value is ready to use.
+type firsts struct{ until sync.Map } // instants by UID
+
+func (f *firsts) wrote(c *v1alpha1.OAuth2Client, now time.Time) {
+	f.until.Store(c.UID, now.Add(unseenFor))
+}
+
+func (f *firsts) seen(c *v1alpha1.OAuth2Client) { f.until.Delete(c.UID) }
+
+func (f *firsts) unseen(c *v1alpha1.OAuth2Client, now time.Time) bool {
+	found, there := f.until.Load(c.UID)
+	until, ok := found.(time.Time)
+	if there && ok && now.Before(until) {
+		return true
+	}
+	f.seen(c)
+	return false
 }
 
 // justCreated reports whether a registration has only the secret that it was created with, and so lately that its writing may still go on.

@@ -45,6 +45,9 @@ func (r *Reconciler) announceMinted(c *v1alpha1.OAuth2Client, reason, credential
 
 // announce tells of what became true with the registration.
 func (r *Reconciler) announce(c *v1alpha1.OAuth2Client, w *world) {
+	if first := w.registration.Rotation.First; first != "" && len(c.Status.Credentials) == 0 {
+		r.announceMinted(c, reasonCreated, first)
+	}
 	if w.declared != "" {
 		r.Recorder.Eventf(c, nil, corev1.EventTypeNormal, reasonRotated, "ReadSecret",
 			"Read client secret %s from Secret %s in the place of the one before", w.declared, secretName(c))

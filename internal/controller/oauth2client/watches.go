@@ -9,9 +9,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -28,6 +30,17 @@ var deletions = predicate.Funcs{ //nolint:gochecknoglobals // constant functions
 	CreateFunc:  func(event.CreateEvent) bool { return false },
 	UpdateFunc:  func(event.UpdateEvent) bool { return false },
 	GenericFunc: func(event.GenericEvent) bool { return false },
+}
+
+// whatComesLast has what the creation of an object concerns looked at when nothing else waits; what changes or goes has its turn.
+func whatComesLast(h handler.EventHandler) handler.EventHandler {
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			e.IsInInitialList = true // the handler of what a start lists has that very priority
+			h.Create(ctx, e, q)
+		},
+		UpdateFunc: h.Update, DeleteFunc: h.Delete, GenericFunc: h.Generic,
+	}
 }
 
 // list turns clients into requests for them.
