@@ -64,8 +64,7 @@ type Directory struct {
 	hallpass  rest.Interface
 	reviews   rest.Interface
 
-	clients   registrations
-	owners    owners
+	records   records
 	resources resources
 	keys      keys
 	trust     trust
@@ -188,18 +187,7 @@ func (d *Directory) Ready() error {
 func (d *Directory) Bridging() bool { return d.adopted.Load() && !d.read() }
 
 // Record is what memory has of a client_id.
-func (d *Directory) Record(clientID string) oauth2.Record {
-	lock := hash(registration.LockOf(clientID))
-	c := d.clients.get(lock, clientID)
-	if c == nil {
-		return oauth2.Record{}
-	}
-	owner := lock
-	if !c.IDIsName() {
-		owner = hashOf(ownerName(c.Namespace, c.Name))
-	}
-	return oauth2.Record{Client: c, Owner: d.owners.get(owner)}
-}
+func (d *Directory) Record(clientID string) oauth2.Record { return d.records.get(clientID) }
 
 // Ring is the signing keys.
 func (d *Directory) Ring() keyring.Ring { return d.keys.get() }

@@ -12,18 +12,6 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// owners is what the OAuth2Clients themselves say that can deny, by their names.
-type owners struct {
-	byName table[packedOwner]
-}
-
-func (o *owners) get(name hash) *oauth2.Owner {
-	if owner, there := o.byName.get(name); there {
-		return owner.owner()
-	}
-	return nil
-}
-
 // ownerName is the name of an object with its namespace, which has no dot: of an OAuth2Client it is the client_id unless another one was
 // chosen, so that one hash finds both.
 func ownerName(namespace, name string) string { return namespace + "." + name }
@@ -49,13 +37,13 @@ func (s ownerStore) Add(object any) error {
 		return fmt.Errorf("%T is not an OAuth2Client", object)
 	}
 	name := hashOf(ownerName(read.Namespace, read.Name))
-	if before := s.owners.get(name); before != nil && before.UID != read.owner.UID {
+	if before := s.records.owner(name); before != nil && before.UID != read.owner.UID {
 		s.depart(resourceClients, name, before.UID)
 	}
 	if read.owner.Terminating {
 		s.depart(resourceClients, name, read.owner.UID)
 	}
-	s.owners.byName.put(name, packOwner(read.owner))
+	s.records.putOwner(name, packOwner(read.owner))
 	return nil
 }
 
@@ -68,7 +56,7 @@ func (s ownerStore) Delete(object any) error {
 	}
 	name := hashOf(ownerName(read.Namespace, read.Name))
 	s.depart(resourceClients, name, read.owner.UID)
-	s.owners.byName.remove(name)
+	s.records.removeOwner(name)
 	return nil
 }
 
@@ -82,8 +70,8 @@ func (s ownerStore) Replace(objects []any, _ string) error {
 			return err
 		}
 	}
-	for name, owner := range s.owners.byName.keep(listed) {
-		s.depart(resourceClients, name, owner.owner().UID)
+	for name, owner := range s.records.keepOwners(listed) {
+		s.depart(resourceClients, name, owner.owner("").UID)
 	}
 	tidy()
 	return nil

@@ -155,25 +155,35 @@ func (p *packer) text(s string) {
 	p.bytes = append(p.bytes, s...)
 }
 
-// client is the client again. Its texts are parts of the short form, so few are copied.
+// client is the client again.
 func (p packed) client() *oauth2.Client {
-	c, _ := p.unpack()
-	return c
+	whole, _ := p.unpack()
+	return &whole.client
 }
 
-// unpack is client, and whether the short form is one: that of a snapshot may be of another build.
-func (p packed) unpack() (*oauth2.Client, bool) {
+// unpacked is the client again, with room for what is found beside it; nil if there is none.
+func (p packed) unpacked() *unpacked {
+	if p == (packed{}) {
+		return nil
+	}
+	whole, _ := p.unpack()
+	return whole
+}
+
+// unpack reads the short form, and says whether it is one: that of a snapshot may be of another build. The texts of the client are parts
+// of the short form, so few are copied.
+func (p packed) unpack() (*unpacked, bool) {
 	if p.whole != nil {
-		return p.whole, true
+		return &unpacked{client: *p.whole}, true
 	}
 	u := unpacker{rest: p.short}
 	flags := u.byte()
 	namespace := u.number()
 	full := u.text()
 	if namespace < 0 || namespace >= int64(len(full)) {
-		return &oauth2.Client{}, false
+		return &unpacked{}, false
 	}
-	var whole unpacked
+	whole := &unpacked{}
 	c := &whole.client
 	c.ID, c.Namespace, c.Name = full, full[:namespace], full[namespace+1:]
 	c.Suspended, c.Refused = flags&flagSuspended != 0, flags&flagRefused != 0
@@ -181,7 +191,9 @@ func (p packed) unpack() (*oauth2.Client, bool) {
 		c.ID = u.text()
 	}
 	if flags&uidIsUUID != 0 {
-		c.UID = formatUUID(u.take(16))
+		var uid rawUUID
+		copy(uid[:], u.take(len(uid)))
+		c.UID = formatUUID(uid, "")
 	} else {
 		c.UID = u.text()
 	}
@@ -197,12 +209,13 @@ func (p packed) unpack() (*oauth2.Client, bool) {
 	if flags&flagResources != 0 {
 		u.resources(c)
 	}
-	return c, !u.failed && u.rest == ""
+	return whole, !u.failed && u.rest == ""
 }
 
 // unpacked is a client and what most clients have, in one piece of memory: each request unpacks one.
 type unpacked struct {
 	client    oauth2.Client
+	owner     oauth2.Owner
 	verifiers [1]oauth2.Verifier
 	scopes    [4]string
 }
@@ -313,45 +326,47 @@ func (u *unpacker) count() int64 {
 
 func (u *unpacker) text() string { return u.take(int(u.count())) }
 
-// packedOwner is an owner in the same way.
+// packedOwner is an owner in the same way: without a pointer if its UID is a UUID in the usual form, and otherwise as it is. The zero
+// packedOwner is none.
 type packedOwner struct {
-	short string
+	uid   rawUUID
+	flags byte
 	whole *oauth2.Owner
 }
 
 func packOwner(o oauth2.Owner) packedOwner {
-	flags := byte(0)
-	if o.Suspended {
-		flags |= flagSuspended
-	}
-	if o.Terminating {
-		flags |= flagTerminating
-	}
-	short := string(append([]byte{flags}, o.UID...))
 	if uid, ok := parseUUID(o.UID); ok {
-		short = string(append([]byte{flags | uidIsUUID}, uid[:]...))
-	}
-	if unpacked := (packedOwner{short: short}).owner(); reflect.DeepEqual(*unpacked, o) {
-		return packedOwner{short: short}
+		p := packedOwner{uid: uid, flags: uidIsUUID}
+		if o.Suspended {
+			p.flags |= flagSuspended
+		}
+		if o.Terminating {
+			p.flags |= flagTerminating
+		}
+		if p.owner("") == o {
+			return p
+		}
 	}
 	return packedOwner{whole: &o}
 }
 
-func (p packedOwner) owner() *oauth2.Owner {
+func (p packedOwner) known() bool { return p != packedOwner{} }
+
+// owner is the owner again. Its UID is likely that of its client, which is then not written again.
+func (p packedOwner) owner(likely string) oauth2.Owner {
 	if p.whole != nil {
-		return p.whole
+		return *p.whole
 	}
-	flags, uid := p.short[0], p.short[1:]
-	if flags&uidIsUUID != 0 {
-		uid = formatUUID(uid)
-	}
-	return &oauth2.Owner{UID: uid, Suspended: flags&flagSuspended != 0, Terminating: flags&flagTerminating != 0}
+	return oauth2.Owner{UID: formatUUID(p.uid, likely), Suspended: p.flags&flagSuspended != 0, Terminating: p.flags&flagTerminating != 0}
 }
+
+// rawUUID is a UUID without its form.
+type rawUUID [16]byte
 
 const uuidLength = 36
 
 // parseUUID reads a UUID in lower case with its four hyphens, as Kubernetes writes them.
-func parseUUID(s string) (raw [16]byte, ok bool) {
+func parseUUID(s string) (raw rawUUID, ok bool) {
 	if len(s) != uuidLength {
 		return raw, false
 	}
@@ -360,19 +375,20 @@ func parseUUID(s string) (raw [16]byte, ok bool) {
 		return raw, false
 	}
 	_, err := hex.Decode(raw[:], []byte(digits))
-	return raw, err == nil && formatUUID(string(raw[:])) == s
+	return raw, err == nil && formatUUID(raw, "") == s
 }
 
-// formatUUID writes it so; what has not its length becomes something else, and never a UUID of anybody.
-func formatUUID(raw string) string {
-	var whole [16]byte
-	copy(whole[:], raw)
+// formatUUID writes it so. If that is what is likely, it is the very same text.
+func formatUUID(raw rawUUID, likely string) string {
 	var text [uuidLength]byte
-	hex.Encode(text[0:], whole[:4])
-	hex.Encode(text[9:], whole[4:6])
-	hex.Encode(text[14:], whole[6:8])
-	hex.Encode(text[19:], whole[8:10])
-	hex.Encode(text[24:], whole[10:])
+	hex.Encode(text[0:], raw[:4])
+	hex.Encode(text[9:], raw[4:6])
+	hex.Encode(text[14:], raw[6:8])
+	hex.Encode(text[19:], raw[8:10])
+	hex.Encode(text[24:], raw[10:])
 	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
+	if string(text[:]) == likely {
+		return likely
+	}
 	return string(text[:])
 }

@@ -77,7 +77,7 @@ func TestAPackedOwnerComesBackWhole(t *testing.T) {
 	for _, want := range []oauth2.Owner{
 		{}, {UID: "uid-1"}, {UID: ordinary(1).UID}, {UID: ordinary(1).UID, Suspended: true}, {UID: "uid-1", Terminating: true},
 	} {
-		if diff := cmp.Diff(&want, packOwner(want).owner()); diff != "" {
+		if diff := cmp.Diff(want, packOwner(want).owner(want.UID)); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}
@@ -101,8 +101,8 @@ func TestAClientTakesFewBytes(t *testing.T) {
 	d := &Directory{}
 	for i := range clients {
 		c := ordinary(i)
-		d.clients.byLock.put(registration.LockOf(c.ID), pack(c))
-		d.owners.byName.put(hashOf(ownerName(c.Namespace, c.Name)), packOwner(oauth2.Owner{UID: c.UID}))
+		d.records.putClient(registration.LockOf(c.ID), pack(c))
+		d.records.putOwner(hashOf(ownerName(c.Namespace, c.Name)), packOwner(oauth2.Owner{UID: c.UID}))
 	}
 	if each := (heap() - before) / clients; each > limit {
 		t.Errorf("%d bytes a client, at most %d", each, limit)
@@ -121,8 +121,8 @@ func BenchmarkRecord(b *testing.B) {
 	for i := range clients {
 		c := ordinary(i)
 		ids[i] = c.ID
-		d.clients.byLock.put(registration.LockOf(c.ID), pack(c))
-		d.owners.byName.put(hashOf(ownerName(c.Namespace, c.Name)), packOwner(oauth2.Owner{UID: c.UID}))
+		d.records.putClient(registration.LockOf(c.ID), pack(c))
+		d.records.putOwner(hashOf(ownerName(c.Namespace, c.Name)), packOwner(oauth2.Owner{UID: c.UID}))
 	}
 	b.ReportAllocs()
 	i := 0

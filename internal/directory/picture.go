@@ -208,7 +208,7 @@ func (p *picture) writeOwners(w *recordWriter) error {
 	w.number(int64(len(p.owners)))
 	for key, o := range p.owners {
 		if o.whole == nil {
-			w.record(string(key[:]), valueShort, o.short)
+			w.record(string(key[:]), valueShort, string(append([]byte{o.flags}, o.uid[:]...)))
 			continue
 		}
 		document, err := json.Marshal(writtenOwner(*o.whole))
@@ -227,11 +227,10 @@ func (p *picture) readOwner(record []string) error {
 	key := hash([]byte(record[0]))
 	switch record[1] {
 	case valueShort:
-		o := packedOwner{short: strings.Clone(record[2])}
-		if o.short == "" || o.short[0]&uidIsUUID != 0 && len(o.short) != 1+16 {
+		if len(record[2]) != 1+len(rawUUID{}) || record[2][0]&uidIsUUID == 0 {
 			return errRecord
 		}
-		p.owners[key] = o
+		p.owners[key] = packedOwner{flags: record[2][0], uid: rawUUID([]byte(record[2][1:]))}
 	case valueWhole:
 		var written writtenOwner
 		if err := json.Unmarshal([]byte(record[2]), &written); err != nil {

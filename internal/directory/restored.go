@@ -113,7 +113,7 @@ func (s ownerStore) remember(objects []any, _ time.Time) {
 		if !ok {
 			continue
 		}
-		before, allSoFar := s.owners.get(hashOf(ownerName(listed.Namespace, listed.Name))), oauth2.CutBack(s.now().Add(heldFor), s.now())
+		before, allSoFar := s.records.owner(hashOf(ownerName(listed.Namespace, listed.Name))), oauth2.CutBack(s.now().Add(heldFor), s.now())
 		held := oauth2.RevocationSelector{ClientID: listed.clientID}
 		switch {
 		case s.revives(listed), before == nil, before.UID != listed.owner.UID,

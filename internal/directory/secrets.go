@@ -13,33 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hallpass-dev/hallpass/internal/keyring"
-	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
-
-// registrations are the registered clients by the locks on their client_ids, which stand in the names of their Secrets: an event about a
-// deletion, or about a Secret that cannot be read any more, tells no more than that.
-type registrations struct {
-	byLock table[packed]
-}
-
-func (r *registrations) get(lock hash, clientID string) *oauth2.Client {
-	found, there := r.byLock.get(lock)
-	if !there {
-		return nil
-	}
-	if c := found.client(); c.ID == clientID {
-		return c
-	}
-	return nil
-}
-
-// remove forgets the client of a Secret.
-func (r *registrations) remove(secretName string) {
-	if lock, ok := registration.LockIn(secretName); ok {
-		r.byLock.remove(lock)
-	}
-}
 
 // keys are the signing keys. A ring that is gone or cannot be read is no instruction: what a replica holds it keeps.
 type keys struct {
@@ -114,7 +89,7 @@ func (s secretStore) Delete(object any) error {
 	if !ok {
 		return fmt.Errorf("%T is not a Secret", object)
 	}
-	s.clients.remove(secret.Name)
+	s.records.removeClient(secret.Name)
 	s.clientEpochs.put(secret.Name, nil)
 	s.resources.put(secret.Name, nil)
 	s.minted.records.remove(hashOf(secret.Name))
@@ -136,7 +111,7 @@ func (s secretStore) Replace(objects []any, _ string) error {
 			return err
 		}
 	}
-	s.clients.byLock.keep(locks)
+	s.records.keepClients(locks)
 	s.clientEpochs.keep(listed)
 	s.resources.keep(listed)
 	s.minted.records.keep(hashes)
@@ -149,13 +124,13 @@ func (s secretStore) Resync() error { return nil }
 // register takes a registration. One that cannot be read denies.
 func (s secretStore) register(r *lightRegistration) {
 	if r.err != nil {
-		s.clients.remove(r.Name)
+		s.records.removeClient(r.Name)
 		s.clientEpochs.put(r.Name, nil)
 		s.log.Error("cannot read a registration; its client is refused", "secret", r.Name, "error", r.err)
 		return
 	}
 	if lock, ok := registration.LockIn(r.Name); ok { // readRegistration has looked
-		s.clients.byLock.put(lock, r.client)
+		s.records.putClient(lock, r.client)
 	}
 	s.clientEpochs.put(r.Name, r.client.whole) // a client that takes tokens back has no short form
 }

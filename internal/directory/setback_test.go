@@ -130,7 +130,7 @@ func TestAWatchIsNotBelievedBeforeTheStoreWasAsked(t *testing.T) {
 			s := &store{}
 			s.set(110, suspendedObject(reporting, "110"), ownerObject(reporting, "8"))
 			d, api := watching(t, s)
-			state := func() *oauth2.Owner { return d.owners.get(hashOf(ownerName(reporting.Namespace, reporting.Name))) }
+			state := func() *oauth2.Owner { return d.records.owner(hashOf(ownerName(reporting.Namespace, reporting.Name))) }
 			eventually(t, "the client is suspended", func() bool { return state() != nil && state().Suspended })
 			s.set(c.revision, ownerObject(reporting, "120"), ownerObject(reporting, c.version))
 			api.CloseClientConnections()
@@ -148,13 +148,13 @@ func TestAnEventThatRevivesProvesARestore(t *testing.T) {
 	s.set(110, suspendedObject(reporting, "110"), ownerObject(reporting, "8"))
 	d, api := watching(t, s)
 	eventually(t, "the client is known", func() bool {
-		owner := d.owners.get(hashOf(ownerName(reporting.Namespace, reporting.Name)))
+		owner := d.records.owner(hashOf(ownerName(reporting.Namespace, reporting.Name)))
 		return owner != nil && owner.Suspended
 	})
 	must(t, d.sources[1].Delete(ownerObject(reporting, "111")))
 	s.set(130, ownerObject(reporting, "125"), ownerObject(reporting, "125"))
 	api.CloseClientConnections()
-	eventually(t, "it is back", func() bool { return d.owners.get(hashOf(ownerName(reporting.Namespace, reporting.Name))) != nil })
+	eventually(t, "it is back", func() bool { return d.records.owner(hashOf(ownerName(reporting.Namespace, reporting.Name))) != nil })
 	claims := oauth2.Claims{ClientID: reporting.ID, IssuedAt: time.Now().Add(-time.Minute)}
 	if !d.Revocations().Revoked(claims, reporting.Namespace, time.Now()) || d.Restored() != 1 {
 		t.Errorf("noticed %d times", d.Restored())
@@ -316,12 +316,12 @@ func TestACallerIsToldThatTheStoreIsBehind(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	must(t, f.source(resourceClients).Update(suspendedObject(reporting, "150")))
-	if f.owners.get(hashOf(ownerName(reporting.Namespace, reporting.Name))).Suspended {
+	if f.records.owner(hashOf(ownerName(reporting.Namespace, reporting.Name))).Suspended {
 		t.Error("an event counts that is news of what is not known")
 	}
 	f.list(t, resourceClients, "5", suspendedObject(reporting, "150"), ownerObject(pod, "9"))
 	must(t, f.source(resourceClients).Update(ownerObject(reporting, "151")))
-	if f.owners.get(hashOf(ownerName(reporting.Namespace, reporting.Name))).Suspended || f.Restored() != 1 {
+	if f.records.owner(hashOf(ownerName(reporting.Namespace, reporting.Name))).Suspended || f.Restored() != 1 {
 		t.Errorf("after the list events do not count; noticed %d times", f.Restored())
 	}
 }

@@ -162,7 +162,7 @@ func TestASnapshotHasAllThatMemoryHas(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "snapshot")
 	before := newFixture(t, file)
 	before.fill(t)
-	if c := before.clients.byLock.all()[registration.LockOf(pod.ID)]; c.whole == nil {
+	if c := before.records.at(registration.LockOf(pod.ID)).client; c.whole == nil {
 		t.Fatal("the test wants a client that has no short form")
 	}
 	before.now = noon.Add(10 * time.Minute)
@@ -506,7 +506,7 @@ func FuzzSnapshot(f *testing.F) {
 			_ = c.client()
 		}
 		for _, o := range p.owners {
-			_ = o.owner()
+			_ = o.owner("")
 		}
 	})
 }
@@ -523,8 +523,8 @@ func BenchmarkSnapshotOf100000Clients(b *testing.B) {
 	f.fill(b)
 	for i := range 100_000 {
 		c := ordinary(i)
-		f.clients.byLock.put(registration.LockOf(c.ID), pack(c))
-		f.owners.byName.put(hashOf(ownerName(c.Namespace, c.Name)), packOwner(oauth2.Owner{UID: c.UID}))
+		f.records.putClient(registration.LockOf(c.ID), pack(c))
+		f.records.putOwner(hashOf(ownerName(c.Namespace, c.Name)), packOwner(oauth2.Owner{UID: c.UID}))
 	}
 	b.Run("write", func(b *testing.B) {
 		for b.Loop() {
