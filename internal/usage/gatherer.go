@@ -5,7 +5,6 @@ package usage
 
 import (
 	"bytes"
-	"cmp"
 	"slices"
 	"strings"
 	"sync"
@@ -37,16 +36,18 @@ type shard struct {
 	subjects map[Key]*subject
 }
 
-// subject is one object. Its lists are replaced whole, under the lock of its shard.
+// subject is one object. Nearly all have one secret, which is part of it, so that the garbage collector has little to follow.
 type subject struct {
 	issued, presented atomic.Uint32
-	credentials       atomic.Pointer[[]*stampedCredential]
+	credentials       stampedCredential
 	stale             [len(oauth2.StaleUses)]atomic.Pointer[stampedStale]
 }
 
+// stampedCredential is a secret, without an id if there is none, and the one after it. Both change under the lock of the shard alone.
 type stampedCredential struct {
-	id string
-	at atomic.Uint32
+	id   string
+	at   atomic.Uint32
+	next *stampedCredential
 }
 
 type stampedStale struct {
@@ -144,11 +145,7 @@ func advance(stamp *atomic.Uint32, minute uint32) {
 }
 
 func (s *subject) credential(id string) *stampedCredential {
-	list := s.credentials.Load()
-	if list == nil {
-		return nil
-	}
-	for _, c := range *list {
+	for c := &s.credentials; c != nil; c = c.next {
 		if c.id == id {
 			return c
 		}
@@ -161,16 +158,18 @@ func (s *subject) addCredential(id string) {
 	if s.credential(id) != nil {
 		return
 	}
-	var list []*stampedCredential
-	if before := s.credentials.Load(); before != nil {
-		list = slices.Clone(*before)
+	place, last, count := &s.credentials, &s.credentials, 1
+	for ; last.next != nil; count++ {
+		if last = last.next; last.at.Load() < place.at.Load() {
+			place = last
+		}
 	}
-	if len(list) >= MaxCredentials {
-		oldest := slices.MinFunc(list, func(a, b *stampedCredential) int { return cmp.Compare(a.at.Load(), b.at.Load()) })
-		list = slices.DeleteFunc(list, func(c *stampedCredential) bool { return c == oldest })
+	if s.credentials.id != "" && count < MaxCredentials {
+		last.next = &stampedCredential{}
+		place = last.next
 	}
-	list = append(list, &stampedCredential{id: strings.Clone(id)})
-	s.credentials.Store(&list)
+	place.id = strings.Clone(id)
+	place.at.Store(0)
 }
 
 func (s *subject) noteStale(u oauth2.Use, minute uint32) {
@@ -241,11 +240,8 @@ func (h *shard) entries(entries []Entry, now Minute, subjects *atomic.Int64) []E
 
 func (s *subject) seen() Seen {
 	seen := Seen{Issued: Minute(s.issued.Load()), Presented: Minute(s.presented.Load())}
-	if list := s.credentials.Load(); list != nil {
-		seen.Credentials = make([]Credential, 0, len(*list))
-		for _, c := range *list {
-			seen.Credentials = append(seen.Credentials, Credential{c.id, Minute(c.at.Load())})
-		}
+	for c := &s.credentials; c != nil && c.id != ""; c = c.next {
+		seen.Credentials = append(seen.Credentials, Credential{c.id, Minute(c.at.Load())})
 	}
 	for i := range s.stale {
 		stale := s.stale[i].Load()
