@@ -80,6 +80,8 @@ type Directory struct {
 	// sources are the watches, and listing keeps their lists apart from the adoption of a snapshot.
 	sources  []*source
 	listing  sync.Mutex
+	heard    atomic.Pointer[time.Time]
+	hearing  sync.Mutex
 	snapshot snapshot
 	// restored counts how often the API server went back in time, and held are the names of selectors that are in force because of it.
 	restored atomic.Int64
@@ -137,7 +139,8 @@ func New(config Config) (*Directory, error) {
 func (d *Directory) watch(c rest.Interface, resource, namespace string, kind runtime.Object, store cache.TransformingStore) {
 	d.sources = append(d.sources, &source{
 		client: c, resource: resource, namespace: namespace, kind: kind, store: store,
-		beforeList: d.beforeList, afterList: d.afterList, setBack: d.setBack, changed: d.snapshot.note, now: d.now, listing: &d.listing,
+		beforeList: d.beforeList, afterList: d.afterList, setBack: d.setBack, changed: d.snapshot.note, heardOf: d.noteHeard,
+		now: d.now, listing: &d.listing,
 	})
 }
 

@@ -32,8 +32,9 @@ type source struct {
 	afterList  func(s *source)
 	// setBack is called when it turns out that the API server has gone back in time.
 	setBack func(by *source, why string, known, seen uint64)
-	// changed is called after each change of the store.
+	// changed is called after each change of the store, heardOf whenever something was heard.
 	changed func()
+	heardOf func()
 	now     func() time.Time
 	// listing keeps lists of all sources and the adoption of a snapshot apart.
 	listing *sync.Mutex
@@ -111,11 +112,12 @@ func (s *source) Resync() error { return nil }
 
 func (s *source) hear(version string) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.heard = s.now()
 	if mark, err := strconv.ParseUint(version, 10, 64); err == nil {
 		s.mark = max(s.mark, mark)
 	}
+	s.mu.Unlock()
+	s.heardOf()
 }
 
 // state is whether the source was read in full from the API server, when it was last heard of, and how far it had come then.
@@ -128,26 +130,34 @@ func (s *source) state() (synced bool, heard time.Time, mark uint64) {
 // resume takes over how far a snapshot had come, unless the source was read since.
 func (s *source) resume(heard time.Time, mark uint64) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if !s.synced {
 		s.heard, s.mark = heard, mark
 	}
+	s.mu.Unlock()
+	s.heardOf()
 }
 
 // Heard is the instant up to which memory is known to be what the API server has, for the source that is furthest behind. It is
 // zero while something was never read.
 func (d *Directory) Heard() time.Time {
+	if heard := d.heard.Load(); heard != nil {
+		return *heard
+	}
+	return time.Time{}
+}
+
+// noteHeard finds out what Heard says: each request asks for it, and it changes with each event.
+func (d *Directory) noteHeard() {
+	d.hearing.Lock()
+	defer d.hearing.Unlock()
 	var earliest time.Time
 	for i, s := range d.sources {
 		_, heard, _ := s.state()
-		if heard.IsZero() {
-			return time.Time{}
-		}
 		if i == 0 || heard.Before(earliest) {
-			earliest = heard
+			earliest = heard // zero, if it was never heard of
 		}
 	}
-	return earliest
+	d.heard.Store(&earliest)
 }
 
 // Silence is how long ago the API server was last heard of; the longest there is if it never was.

@@ -118,15 +118,15 @@ func looksAlike(name string) bool {
 func metadata(decision tokenserver.Decision) *structpb.Struct {
 	claims := decision.Claims
 	fields := map[string]*structpb.Value{
-		"iss":              structpb.NewStringValue(claims.Issuer),
-		"sub":              structpb.NewStringValue(claims.Subject),
-		"aud":              structpb.NewStringValue(claims.Audience),
-		"client_id":        structpb.NewStringValue(claims.ClientID),
-		"client_uid":       structpb.NewStringValue(claims.ClientUID),
-		"client_namespace": structpb.NewStringValue(decision.Namespace),
-		"scope":            structpb.NewStringValue(strings.Join(claims.Scopes, " ")),
+		"iss":              text(claims.Issuer),
+		"sub":              text(claims.Subject),
+		"aud":              text(claims.Audience),
+		"client_id":        text(claims.ClientID),
+		"client_uid":       text(claims.ClientUID),
+		"client_namespace": text(decision.Namespace),
+		"scope":            text(strings.Join(claims.Scopes, " ")),
 		"scopes":           texts(claims.Scopes),
-		"jti":              structpb.NewStringValue(claims.ID),
+		"jti":              text(claims.ID),
 		"iat":              structpb.NewNumberValue(float64(claims.IssuedAt.Unix())),
 		"exp":              structpb.NewNumberValue(float64(claims.ExpiresAt.Unix())),
 		"custom":           structpb.NewStructValue(custom(claims.Custom)),
@@ -138,7 +138,7 @@ func metadata(decision tokenserver.Decision) *structpb.Struct {
 func custom(claims []oauth2.Claim) *structpb.Struct {
 	fields := make(map[string]*structpb.Value, len(claims))
 	for _, claim := range claims {
-		fields[claim.Name] = structpb.NewStringValue(claim.Value)
+		fields[claim.Name] = text(claim.Value)
 		if len(claim.Values) > 0 {
 			fields[claim.Name] = texts(claim.Values)
 		}
@@ -149,7 +149,17 @@ func custom(claims []oauth2.Claim) *structpb.Struct {
 func texts(values []string) *structpb.Value {
 	list := make([]*structpb.Value, 0, len(values))
 	for _, value := range values {
-		list = append(list, structpb.NewStringValue(value))
+		list = append(list, text(value))
 	}
 	return structpb.NewListValue(&structpb.ListValue{Values: list})
+}
+
+// text is structpb.NewStringValue in one piece of memory; an answer has a dozen.
+func text(value string) *structpb.Value {
+	whole := &struct {
+		value structpb.Value
+		kind  structpb.Value_StringValue
+	}{kind: structpb.Value_StringValue{StringValue: value}}
+	whole.value.Kind = &whole.kind
+	return &whole.value
 }

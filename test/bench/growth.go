@@ -21,7 +21,7 @@ const (
 // grow measures a token server with many clients beside one with few, each with clients and an API server of its own.
 func grow(ctx context.Context, s settings) error {
 	paths := s.wanted([]path{
-		{name: fetching, transport: plainHTTP, goal: 1.05, prepare: tokenRequests},
+		{name: fetching, transport: plainHTTP, goal: 1.05, prepare: tokenRequestsOfAll},
 		{name: seenBefore, transport: plainHTTP, prepare: introspectionsOfSeen},
 	})
 	var servers [2]*world
@@ -47,6 +47,17 @@ func grow(ctx context.Context, s settings) error {
 		}
 	}
 	return nil
+}
+
+// tokenRequestsOfAll are tokenRequests, and to warm up one of every client: who uses a client for the first time since it started, a token
+// server takes note of that.
+func tokenRequestsOfAll(w *world, round int) ([]call, error) {
+	if round == 0 {
+		everybody := *w
+		everybody.requests = max(w.requests, len(w.people.Clients))
+		return tokenRequests(&everybody, 0)
+	}
+	return tokenRequests(w, round)
 }
 
 // grown starts a token server with that many clients. Each round introspects other tokens than the one before it, as each round

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/test/bench/population"
+	"github.com/hallpass-dev/hallpass/test/installation"
 )
 
 // peerPath and peerClient are what the servers of test/bench/peers have in common.
@@ -48,7 +49,7 @@ func (w *world) startPeers(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		address, err := freeAddress()
+		address, err := installation.FreeAddress()
 		if err != nil {
 			return err
 		}

@@ -23,6 +23,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/test/bench/population"
+	"github.com/hallpass-dev/hallpass/test/installation"
 )
 
 const (
@@ -120,15 +121,15 @@ func (w *world) client(i int) population.Client {
 func (w *world) file(name string) string { return filepath.Join(w.dir, name) }
 
 func (w *world) startTokenServer(ctx context.Context, name string, overTLS bool) (*process, error) {
-	listen, err := freeAddress()
+	listen, err := installation.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
-	ops, err := freeAddress()
+	ops, err := installation.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
-	envoy, err := freeAddress()
+	envoy, err := installation.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +141,7 @@ func (w *world) startTokenServer(ctx context.Context, name string, overTLS bool)
 	} else {
 		args = append(args, "--require-https=false", "--ext-authz-bind-address="+envoy)
 	}
-	profiles, err := freeAddress()
+	profiles, err := installation.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -176,11 +177,11 @@ func (w *world) writeFixture(ctx context.Context) error {
 }
 
 func (w *world) startFloor(ctx context.Context, name string) (*process, error) {
-	plain, err := freeAddress()
+	plain, err := installation.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
-	overTLS, err := freeAddress()
+	overTLS, err := installation.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +201,7 @@ func (w *world) startEnvoyFloor(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	address, err := freeAddress()
+	address, err := installation.FreeAddress()
 	if err != nil {
 		return err
 	}

@@ -35,12 +35,12 @@ func TestTheSecretOfAManagerThatWasAsQuickIsRegistered(t *testing.T) {
 		"the registration has its first secret, and the Secret another one": {
 			first(of("a", 0)), theirs.Value, time.Minute, "a, " + theirs.ID + " pending until 6m0s",
 		},
-		"the registration is not there": {registered(), theirs.Value, time.Minute, theirs.ID + " pending until 6m0s"},
-		"they have the same one":        {first(of("a", 0)), oauth2.NewSecret("a"), time.Minute, "a"},
-		"somebody wrote it by hand":     {first(of("a", 0)), oauth2.NewSecret("hp_made_up"), time.Minute, "a"},
-		"too late for another manager":  {first(of("a", 0)), theirs.Value, pendingLife, "a"},
-		"a secret was rotated since":    {first(of("a", 0), of("b", time.Minute)), theirs.Value, 2 * time.Minute, "a, b"},
-		"another secret is current":     {first(of("b", time.Minute)), theirs.Value, 2 * time.Minute, "b"},
+		"the registration is not there":                             {registered(), theirs.Value, time.Minute, theirs.ID + " pending until 6m0s"},
+		"they have the same one":                                    {first(of("a", 0)), oauth2.NewSecret("a"), time.Minute, "a"},
+		"somebody wrote it by hand":                                 {first(of("a", 0)), oauth2.NewSecret("hp_made_up"), time.Minute, "a"},
+		"too late for another manager":                              {first(of("a", 0)), theirs.Value, pendingLife, "a"},
+		"a secret was rotated since":                                {first(of("a", 0), of("b", time.Minute)), theirs.Value, 2 * time.Minute, "a, b"},
+		"another secret is current":                                 {first(of("b", time.Minute)), theirs.Value, 2 * time.Minute, "b"},
 		"the registration was not written together with the Secret": {registered(of("a", 0)), theirs.Value, time.Minute, "a"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -87,7 +86,7 @@ func start(ctx context.Context) (_ *world, err error) {
 	if w.cluster, err = client.NewWithWatch(w.cp.AdminConfig(), client.Options{Scheme: scheme}); err != nil {
 		return nil, err
 	}
-	if w.address, err = freeAddress(); err != nil {
+	if w.address, err = installation.FreeAddress(); err != nil {
 		return nil, err
 	}
 	if err := w.startManager(ctx); err != nil {
@@ -113,7 +112,7 @@ func (w *world) startManager(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	metrics, err := freeAddress()
+	metrics, err := installation.FreeAddress()
 	if err != nil {
 		return err
 	}
@@ -127,7 +126,7 @@ func (w *world) startTokenServer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ops, err := freeAddress()
+	ops, err := installation.FreeAddress()
 	if err != nil {
 		return err
 	}
@@ -308,12 +307,4 @@ func until(ctx context.Context, done func() bool) error {
 		}
 	}
 	return nil
-}
-
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return listener.Addr().String(), listener.Close()
 }
