@@ -65,13 +65,16 @@ type errorBody struct {
 	Description string           `json:"error_description,omitempty"`
 }
 
+// headerRequestID is in the form that net/http keeps names in, so that it need not be brought into it.
+const headerRequestID = "X-Request-Id"
+
 // endpoint turns a handler into an http.Handler: it alone writes statuses, headers and bodies, and logs and counts each
 // decision once.
 func (s *Server) endpoint(name string, handle handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		e := s.newEvent(name, r.RemoteAddr, r.Header.Get("X-Request-ID"), r.Header["X-Forwarded-For"])
+		e := s.newEvent(name, r.RemoteAddr, r.Header.Get(headerRequestID), r.Header["X-Forwarded-For"])
 		ctx, span := s.startSpan(r.Context(), r.Header.Values("Traceparent"), e)
-		w.Header().Set("X-Request-ID", e.requestID)
+		w.Header()[headerRequestID] = []string{e.requestID}
 		if span.IsRecording() {
 			r = r.WithContext(ctx)
 		}
