@@ -15,7 +15,7 @@ import (
 
 const (
 	startLimit = time.Minute
-	startPoll  = 2 * time.Millisecond
+	startPoll  = time.Millisecond
 )
 
 // process is a server that is measured.
