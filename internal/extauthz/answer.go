@@ -24,7 +24,7 @@ import (
 const identityPrefix = "x-auth-"
 
 // identityHeaders are their names, as Envoy has them.
-var identityHeaders = func() (names [len(tokenserver.IdentityHeaders)]string) {
+var identityHeaders = func() (names [len(tokenserver.IdentityHeaders)]string) { //nolint:gochecknoglobals // a constant list
 	for i, name := range tokenserver.IdentityHeaders {
 		names[i] = strings.ToLower(name)
 	}

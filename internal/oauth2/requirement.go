@@ -153,7 +153,7 @@ func validBearer(s string) bool {
 }
 
 // bearerLetters are the letters of a b64token. A token has hundreds, and each request brings one.
-var bearerLetters = func() (letters [256]bool) {
+var bearerLetters = func() (letters [256]bool) { //nolint:gochecknoglobals // a constant table
 	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/") {
 		letters[c] = true
 	}

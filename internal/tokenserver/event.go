@@ -4,9 +4,7 @@
 package tokenserver
 
 import (
-	"encoding/base32"
-	"encoding/binary"
-	"math/rand/v2"
+	"crypto/rand"
 	"net/netip"
 	"strings"
 	"sync"
@@ -58,23 +56,12 @@ func (s *Server) newEvent(endpoint, remoteAddr, requestID string, forwarded []st
 	now := s.Now()
 	return &event{
 		endpoint: endpoint, started: now, now: now, source: sourceOf(remoteAddr), forwardedFor: s.forwardedFor(remoteAddr, forwarded),
-		requestID: newRequestID(), callerID: callerID(requestID),
+		requestID: rand.Text(), callerID: callerID(requestID),
 	}
 }
 
 // waited takes note that a request has waited for something: what it is decided by is the time that it is now.
 func (s *Server) waited(e *event) { e.now = s.Now() }
-
-// newRequestID is 128 random bits in 26 letters and digits. They keep nothing, so they come from the runtime's generator and cost no call
-// of the system.
-func newRequestID() string {
-	var raw [16]byte
-	binary.LittleEndian.PutUint64(raw[:8], rand.Uint64())
-	binary.LittleEndian.PutUint64(raw[8:], rand.Uint64())
-	return requestIDEncoding.EncodeToString(raw[:])
-}
-
-var requestIDEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 
 // record writes the audit line and counts. Keys and metadata are public and asked for all the time: they are only counted.
 func (s *Server) record(e *event, status int) {

@@ -68,11 +68,19 @@ type errorBody struct {
 // headerRequestID is in the form that net/http keeps names in, so that it need not be brought into it.
 const headerRequestID = "X-Request-Id"
 
+// first is what is said of a header that should be there once.
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
+}
+
 // endpoint turns a handler into an http.Handler: it alone writes statuses, headers and bodies, and logs and counts each
 // decision once.
 func (s *Server) endpoint(name string, handle handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		e := s.newEvent(name, r.RemoteAddr, r.Header.Get(headerRequestID), r.Header["X-Forwarded-For"])
+		e := s.newEvent(name, r.RemoteAddr, first(r.Header[headerRequestID]), r.Header["X-Forwarded-For"])
 		ctx, span := s.startSpan(r.Context(), r.Header.Values("Traceparent"), e)
 		w.Header()[headerRequestID] = []string{e.requestID}
 		if span.IsRecording() {

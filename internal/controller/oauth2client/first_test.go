@@ -81,7 +81,7 @@ func TestTheCacheIsWaitedForAsLongAsItMayTake(t *testing.T) {
 		t.Error("what was just written is taken for lost")
 	}
 	if f.unseen(c, start.Add(unseenFor)) {
-		t.Error("what never comes is waited for for ever")
+		t.Error("what never comes is waited for without end")
 	}
 	f.wrote(c, start)
 	f.seen(c)
