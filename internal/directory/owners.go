@@ -70,7 +70,7 @@ func (s ownerStore) Replace(objects []any, _ string) error {
 			return err
 		}
 	}
-	for name, owner := range s.records.keepOwners(listed) {
+	for name, owner := range keep(&s.records, ownerIn, listed) {
 		s.depart(resourceClients, name, owner.owner("").UID)
 	}
 	tidy()

@@ -56,11 +56,9 @@ func (r *records) owner(name hash) *oauth2.Owner {
 	return nil
 }
 
-func (r *records) putClient(lock hash, c packed) { r.change(lock, func(at *record) { at.client = c }) }
+func (r *records) putClient(lock hash, c packed) { put(r, clientOf, lock, c) }
 
-func (r *records) putOwner(name hash, o packedOwner) {
-	r.change(name, func(at *record) { at.owner = o })
-}
+func (r *records) putOwner(name hash, o packedOwner) { put(r, ownerIn, name, o) }
 
 // removeClient forgets the registration that a Secret held.
 func (r *records) removeClient(secretName string) {
@@ -71,16 +69,22 @@ func (r *records) removeClient(secretName string) {
 
 func (r *records) removeOwner(name hash) { r.putOwner(name, packedOwner{}) }
 
-func (r *records) change(place hash, change func(*record)) {
+// half is one half of a record; its zero value is none.
+type half[V comparable] func(*record) *V
+
+func clientOf(r *record) *packed { return &r.client }
+
+func ownerIn(r *record) *packedOwner { return &r.owner }
+
+func put[V comparable](r *records, of half[V], place hash, value V) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.changeLocked(place, change)
+	putLocked(r, of, place, value)
 }
 
-func (r *records) changeLocked(place hash, change func(*record)) {
+func putLocked[V comparable](r *records, of half[V], place hash, value V) {
 	at := r.values[place]
-	change(&at)
-	if at == (record{}) {
+	if *of(&at) = value; at == (record{}) {
 		delete(r.values, place)
 		return
 	}
@@ -90,67 +94,43 @@ func (r *records) changeLocked(place hash, change func(*record)) {
 	r.values[place] = at
 }
 
-// keepClients forgets the registrations that are not listed.
-func (r *records) keepClients(listed map[hash]bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for place := range r.values {
-		if !listed[place] {
-			r.changeLocked(place, func(at *record) { at.client = packed{} })
+// all is the half of every record that has it.
+func all[V comparable](r *records, of half[V]) map[hash]V {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var none V
+	found := make(map[hash]V, len(r.values))
+	for place, at := range r.values {
+		if value := *of(&at); value != none {
+			found[place] = value
 		}
 	}
+	return found
 }
 
-// keepOwners forgets the owners that are not listed, and returns those that were known.
-func (r *records) keepOwners(listed map[hash]bool) (removed map[hash]packedOwner) {
+// keep forgets what is not listed, and returns it.
+func keep[V comparable](r *records, of half[V], listed map[hash]bool) (removed map[hash]V) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	removed = map[hash]packedOwner{}
+	var none V
+	removed = map[hash]V{}
 	for place, at := range r.values {
-		if !listed[place] && at.owner.known() {
-			removed[place] = at.owner
-			r.changeLocked(place, func(at *record) { at.owner = packedOwner{} })
+		if value := *of(&at); value != none && !listed[place] {
+			removed[place] = value
+			putLocked(r, of, place, none)
 		}
 	}
 	return removed
 }
 
-// halves are all that is known, as a snapshot keeps it.
-func (r *records) halves() (clients map[hash]packed, owners map[hash]packedOwner) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	clients, owners = make(map[hash]packed, len(r.values)), make(map[hash]packedOwner, len(r.values))
-	for place, at := range r.values {
-		if at.client != (packed{}) {
-			clients[place] = at.client
-		}
-		if at.owner.known() {
-			owners[place] = at.owner
-		}
-	}
-	return clients, owners
-}
-
-// fillClients makes the registrations those of a snapshot.
-func (r *records) fillClients(clients map[hash]packed) {
+// fill makes the half that of a snapshot.
+func fill[V comparable](r *records, of half[V], values map[hash]V) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for place := range r.values {
-		r.changeLocked(place, func(at *record) { at.client = packed{} })
+		putLocked(r, of, place, values[place])
 	}
-	for place, c := range clients {
-		r.changeLocked(place, func(at *record) { at.client = c })
-	}
-}
-
-// fillOwners does so with the owners.
-func (r *records) fillOwners(owners map[hash]packedOwner) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for place := range r.values {
-		r.changeLocked(place, func(at *record) { at.owner = packedOwner{} })
-	}
-	for place, o := range owners {
-		r.changeLocked(place, func(at *record) { at.owner = o })
+	for place, value := range values {
+		putLocked(r, of, place, value)
 	}
 }

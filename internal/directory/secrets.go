@@ -111,7 +111,7 @@ func (s secretStore) Replace(objects []any, _ string) error {
 			return err
 		}
 	}
-	s.records.keepClients(locks)
+	keep(&s.records, clientOf, locks)
 	s.clientEpochs.keep(listed)
 	s.resources.keep(listed)
 	s.minted.records.keep(hashes)

@@ -157,14 +157,14 @@ func (d *Directory) adopt(p *picture) {
 func (d *Directory) adoptSource(s *source, p *picture) {
 	switch s.resource {
 	case resourceSecrets:
-		d.records.fillClients(p.clients)
+		fill(&d.records, clientOf, p.clients)
 		d.resources.fill(p.resources)
 		d.minted.records.fill(p.minted)
 		if !p.ring.Empty() {
 			d.keys.learn(p.ring, d.now())
 		}
 	case resourceClients:
-		d.records.fillOwners(p.owners)
+		fill(&d.records, ownerIn, p.owners)
 	case resourceRevocations:
 		d.adoptRevoked(p.revoked, p.marks[s.resource])
 	case resourceTokens:
@@ -177,11 +177,10 @@ func (d *Directory) adoptSource(s *source, p *picture) {
 func (d *Directory) picture() *picture {
 	gone := d.departed.all() // before the owners: what goes in between is in neither
 	p := &picture{
-		heard: d.Heard(), marks: map[string]uint64{},
+		heard: d.Heard(), marks: map[string]uint64{}, clients: all(&d.records, clientOf), owners: all(&d.records, ownerIn),
 		resources: d.resources.all(), ring: d.Ring(), trust: d.trust.held.Load(), revoked: &d.revocations,
 		minted: d.minted.records.all(), mintedOwners: d.minted.owners.all(), departed: gone,
 	}
-	p.clients, p.owners = d.records.halves()
 	d.minted.held.Range(func(uid, _ any) bool {
 		if uid, ok := uid.(string); ok {
 			p.held = append(p.held, uid)
