@@ -146,16 +146,16 @@ func Authenticate(presented Presented, record func(clientID string) Record, now 
 		if found.Client != nil && found.Client.BySecret() {
 			uid, verifiers = found.Client.UID, found.Client.Verifiers
 		}
-		verifier, matches := match(verifiers, DigestSecret(uid, reading.Secret), now)
+		place := match(verifiers, DigestSecret(uid, reading.Secret), now)
 		denial := found.Denial()
-		if matches && denial == "" {
-			return found, verifier, nil
+		if place >= 0 && denial == "" {
+			return found, verifiers[place], nil
 		}
 		switch {
 		case found.Client == nil:
 		case !found.Client.BySecret():
 			reason = ReasonWrongMethod
-		case matches:
+		case place >= 0:
 			reason = denial
 		default:
 			reason = ReasonWrongSecret

@@ -59,23 +59,21 @@ func (v Verifier) Live(now time.Time) bool {
 	return v.ExpiresAt.IsZero() || now.Before(v.ExpiresAt)
 }
 
-// match returns the verifier of a live secret with that digest. It always makes MaxVerifiers comparisons of full length.
-func match(verifiers []Verifier, digest Digest, now time.Time) (Verifier, bool) {
-	var none Digest
+// match returns the place of the verifier of a live secret with that digest, or a negative one. It looks at MaxVerifiers in full, whether
+// or not there are as many.
+func match(verifiers []Verifier, digest Digest, now time.Time) int {
+	var none Verifier
 	found := -1
 	for i := range MaxVerifiers {
-		candidate, eligible := &none, 0
+		candidate, there, live := &none, 0, 0
 		if i < len(verifiers) {
-			candidate = &verifiers[i].Digest
-			if verifiers[i].Live(now) {
-				eligible = 1
-			}
+			candidate, there = &verifiers[i], 1
 		}
-		hit := subtle.ConstantTimeCompare(candidate[:], digest[:]) & eligible
+		if candidate.Live(now) {
+			live = 1
+		}
+		hit := subtle.ConstantTimeCompare(candidate.Digest[:], digest[:]) & there & live
 		found = subtle.ConstantTimeSelect(hit, i, found)
 	}
-	if found < 0 {
-		return Verifier{}, false
-	}
-	return verifiers[found], true
+	return found
 }
