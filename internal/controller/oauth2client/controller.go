@@ -14,6 +14,7 @@ import (
 	"io"
 	"time"
 
+	"golang.org/x/sync/semaphore"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -41,8 +42,12 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// workers is how many clients are reconciled at once; most of the time each waits for the API server.
-const workers = 64
+// workers is how many clients are reconciled at once; most of the time each waits for the API server. No more than reporters of them write
+// a status: where all clients have something new to say, whoever changes a grant or makes a client must not queue behind them.
+const (
+	workers   = 64
+	reporters = 16
+)
 
 // firstRetry and lastRetry bound how long a client waits after a failure.
 const (
@@ -76,8 +81,9 @@ type Reconciler struct {
 	// CABundle names the ConfigMap whose ca.crt clients need to trust the issuer; zero if its certificate is not ours.
 	CABundle types.NamespacedName
 
-	written status.Written
-	firsts  firsts
+	written   status.Written
+	firsts    firsts
+	reporting *semaphore.Weighted
 }
 
 // What users ask for. There is no write verb here: the operator never writes into a spec.
@@ -106,7 +112,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, c *v1alpha1.OAuth2Client) (c
 	case errors.Is(err, errGone):
 		return ctrl.Result{}, nil
 	case errors.Is(err, errUnseen):
-		return ctrl.Result{RequeueAfter: unseenFor}, nil
+		return ctrl.Result{RequeueAfter: unseenFor, Priority: new(handler.LowPriority)}, nil // as what wakes it; see whatComesLast
 	}
 	if err == nil {
 		err = r.checkAlgorithm(ctx, c, w)
@@ -161,6 +167,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if err := r.index(mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
+	r.reporting = semaphore.NewWeighted(reporters)
 	toClientOfSecret := handler.EnqueueRequestsFromMapFunc(r.clientsOfSecret)
 	toEveryClient := handler.EnqueueRequestsFromMapFunc(r.everyClient)
 	namespaces := &metav1.PartialObjectMetadata{}

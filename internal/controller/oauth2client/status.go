@@ -146,6 +146,10 @@ func (r *Reconciler) report(ctx context.Context, c *v1alpha1.OAuth2Client, statu
 	if equality.Semantic.DeepEqual(c.Status, status) {
 		return nil
 	}
+	if err := r.reporting.Acquire(ctx, 1); err != nil {
+		return fmt.Errorf("wait to write the status of OAuth2Client %s/%s: %w", c.Namespace, c.Name, err)
+	}
+	defer r.reporting.Release(1)
 	before := c.DeepCopy()
 	c.Status = status
 	if err := r.Client.Status().Patch(ctx, c, client.MergeFrom(before)); err != nil {
