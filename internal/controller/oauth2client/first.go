@@ -44,7 +44,7 @@ func (r *Reconciler) mintFirst(ctx context.Context, c *v1alpha1.OAuth2Client, w 
 	}
 	w.registration = propose(w.registration, minted, w.wish, r.Clock.Now())
 	w.value = minted.Value
-	r.settleCredential(w)
+	r.settleCredential(w) // it is current from the start: nothing is left to confirm
 	w.registration.Rotation.First = minted.ID
 	rendered := r.renderSecret(c, w)
 	var writing sync.WaitGroup
