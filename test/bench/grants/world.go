@@ -99,6 +99,9 @@ func resource(name string, scopes ...v1alpha1.Scope) *v1alpha1.OAuth2Resource {
 
 func clientName(i int) string { return fmt.Sprintf("client-%d", i) }
 
+// apiOf is the resource that a client asks for beside the shared one.
+func (w *world) apiOf(i int) string { return fmt.Sprintf("api-%d", i%max(w.resources-1, 1)) }
+
 // populate makes the resources and the clients, and waits until the status of all is as it should be.
 func (w *world) populate(ctx context.Context) error {
 	if err := w.cluster.Create(ctx, resource(shared, both)); err != nil {
@@ -117,7 +120,7 @@ func (w *world) populate(ctx context.Context) error {
 		}
 		return w.cluster.Create(ctx, &v1alpha1.OAuth2Client{
 			ObjectMeta: metav1.ObjectMeta{Namespace: tenants, Name: clientName(i)},
-			Spec:       v1alpha1.OAuth2ClientSpec{Access: []v1alpha1.Access{ask(shared), ask(fmt.Sprintf("api-%d", i%max(w.resources-1, 1)))}},
+			Spec:       v1alpha1.OAuth2ClientSpec{Access: []v1alpha1.Access{ask(shared), ask(w.apiOf(i))}},
 		})
 	})
 	if err != nil {
@@ -240,8 +243,35 @@ func (w *world) fetch(ctx context.Context, credentials *corev1.Secret) (string, 
 	return answer.Scope, nil
 }
 
+// observed waits until the status of every resource is of its present spec and counts all clients, which follows them by a second: what a
+// manager that is stopped before leaves undone, the next one writes.
+func (w *world) observed(ctx context.Context) error {
+	asking := map[string]int32{shared: int32(w.clients)} //nolint:gosec // a few thousand
+	for i := range w.clients {
+		asking[w.apiOf(i)]++
+	}
+	behind := func(r v1alpha1.OAuth2Resource) bool {
+		return r.Status.ObservedGeneration != r.Generation || r.Status.Clients == nil || *r.Status.Clients != asking[r.Name]
+	}
+	for deadline := time.Now().Add(patience); ; time.Sleep(lookAgain) {
+		var resources v1alpha1.OAuth2ResourceList
+		if err := w.cluster.List(ctx, &resources, client.InNamespace(owners)); err != nil {
+			return fmt.Errorf("list resources: %w", err)
+		}
+		if !slices.ContainsFunc(resources.Items, behind) {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return errors.New("the resources did not come to rest")
+		}
+	}
+}
+
 // restart lets a new manager begin, times until a new client is Ready, and counts what it writes about the rest.
 func (w *world) restart(ctx context.Context) error {
+	if err := w.observed(ctx); err != nil {
+		return err
+	}
 	if err := w.hallpass.StopManager(); err != nil {
 		return err
 	}
