@@ -58,14 +58,18 @@ test: race-note ## Run every test: the core, the reconcilers on a real API serve
 	@echo "--- the proxies"
 	@hack/test-tools.sh || echo "they could not be installed"
 	@echo "--- tests (the first run compiles for a few minutes before the first line)"
-	@go test $(RACE) -timeout 20m $(filter-out $(TIMED_PACKAGES) $(BLACK_BOX_PACKAGES),$(shell go list ./...))
+	@go test -short $(RACE) -timeout 20m $(filter-out $(TIMED_PACKAGES) $(BLACK_BOX_PACKAGES),$(shell go list ./...))
 	@echo "--- tests that have the machine to themselves"
-	@go test $(RACE) -timeout 20m -p 1 $(TIMED_PACKAGES)
-	@go test -timeout 20m $(BLACK_BOX_PACKAGES)
+	@go test -short $(RACE) -timeout 20m -p 1 $(TIMED_PACKAGES)
+	@go test -short -timeout 20m $(BLACK_BOX_PACKAGES)
+
+.PHONY: long
+long: race-note ## Run what make test leaves out, as test/long.txt lists it with its time, as far as it fits. MINUTES=30
+	@hack/long.sh $(or $(MINUTES),30) $(RACE)
 
 .PHONY: test-unit
 test-unit: race-note ## Run the tests that need no control plane
-	@go test $(RACE) $(UNIT_PACKAGES)
+	@go test -short $(RACE) $(UNIT_PACKAGES)
 
 .PHONY: test-tools
 test-tools: ## Install the proxies that tests start (Debian, as root)

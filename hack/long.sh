@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Copyright 2026 The Hallpass Authors.
+# SPDX-License-Identifier: Apache-2.0
+#
+# Runs what test/long.txt lists, the tests of a package in one command, as far as it fits into some minutes:
+# long.sh MINUTES [FLAG of go test]…
+# It prints what does not fit as NOT RUN, and fails if a test fails.
+set -euo pipefail
+
+until=$((SECONDS + $1 * 60))
+shift
+failed=0
+
+declare -A minutes tests
+order=()
+while read -r needed where name; do
+  if [[ $where == make ]]; then
+    where="make $name"
+  fi
+  [[ -n ${tests[$where]:-} ]] || order+=("$where")
+  sum=${minutes[$where]:-0}
+  minutes[$where]=$((sum + needed))
+  tests[$where]+="${tests[$where]:+|}$name"
+done < <(grep -vE '^\s*(#|$)' "$(dirname "${BASH_SOURCE[0]}")/../test/long.txt")
+
+for where in "${order[@]}"; do
+  needed=${minutes[$where]}
+  left=$(((until - SECONDS) / 60))
+  if ((needed > left)); then
+    echo "--- $where: NOT RUN, needs about $needed min, and there are $left"
+    continue
+  fi
+  echo "--- $where: ${tests[$where]}, about $needed min"
+  if [[ $where == make* ]]; then
+    $where || failed=1
+  else
+    go test "$@" -count=1 -timeout 60m -run "^(${tests[$where]})\$" "$where" || failed=1
+  fi
+done
+exit "$failed"
