@@ -81,7 +81,7 @@ smuggle: ## Send 5,000 smuggling requests through each documented proxy
 
 .PHONY: robustness
 robustness: ## Attack the token server for a minute: 5,000 slow connections, stream resets, 10,000 wrong secrets a second
-	@HALLPASS_SECONDS=60 HALLPASS_SLOW=5000 HALLPASS_WRONG=10000 go test -count=1 -v -timeout 10m ./test/robustness
+	@HALLPASS_HONEST=6000 HALLPASS_SLOW=5000 HALLPASS_WRONG=10000 go test -count=1 -v -timeout 10m ./test/robustness
 
 .PHONY: outage
 outage: ## Take the API server away for an hour under load. OUTAGE=1h

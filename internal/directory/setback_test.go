@@ -108,7 +108,7 @@ func watching(t *testing.T, s *store) (*Directory, *httptest.Server) {
 
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !done(); pause(t.Context(), 5*time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); !done(); pause(t.Context(), 5*time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("not in time: %s", what)
 		}

@@ -283,7 +283,7 @@ func TestAnAPIServerThatIsAwayMakesNoPromise(t *testing.T) {
 // eventually polls until something is true.
 func (w *world) eventually(what string, holds func() bool) {
 	w.t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(3 * time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !holds() {

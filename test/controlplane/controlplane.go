@@ -27,7 +27,7 @@ import (
 )
 
 const (
-	startTimeout = 90 * time.Second
+	startTimeout = 5 * time.Minute
 	pollInterval = 50 * time.Millisecond
 	loopback     = "127.0.0.1"
 )

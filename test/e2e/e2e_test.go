@@ -330,10 +330,5 @@ func post(t *testing.T, credentials *corev1.Secret, entry string, form url.Value
 
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if condition() {
-			return
-		}
-	}
-	t.Fatalf("not within 30 seconds: %s", what)
+	must(t, installation.Wait(t.Context(), what, func() (bool, error) { return condition(), nil }))
 }

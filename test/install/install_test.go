@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -136,7 +135,7 @@ func TestTheChartInstallsUpgradesAndGoes(t *testing.T) {
 	c.restrict(t, system)
 	install := []string{"install", "hallpass", chart, "--namespace", system}
 	c.helm(t, install...)
-	c.kubectl(t, "wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
+	c.kubectl(t, "wait", "--for=condition=Established", "--timeout=3m", "crd", "--all")
 	c.admitPods(t, system)
 	const columns = "jsonpath={.spec.versions[0].additionalPrinterColumns[*].name}"
 	current, _ := c.kubectl(t, "get", "crd", "oauth2clients.hallpass.dev", "-o", columns)
@@ -180,16 +179,11 @@ func TestTheChartTakesTheKindsAlongIfAsked(t *testing.T) {
 		"--set", "tokenserver.autoscaling.enabled=true,issuer=https://id.example.com")
 	c.admitPods(t, "elsewhere")
 	c.helm(t, "uninstall", "hallpass", "--namespace", "elsewhere")
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		left, _ := c.kubectl(t, "get", "crd", "-o", "name")
-		if !strings.Contains(left, "hallpass") {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("still there: %s", left)
-		}
-	}
+	var left string
+	eventually(t, func() bool {
+		left, _ = c.kubectl(t, "get", "crd", "-o", "name")
+		return !strings.Contains(left, "hallpass")
+	}, func() string { return "still there: " + left })
 }
 
 // copyOfChart is the chart to be changed.

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -116,12 +115,9 @@ func (n *operated) token(t *testing.T, namespace, name string, form url.Values) 
 
 func eventually(t *testing.T, condition func() bool, what func() string) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if condition() {
-			return
-		}
+	if err := installation.Wait(t.Context(), "it is so", func() (bool, error) { return condition(), nil }); err != nil {
+		t.Fatalf("%v: %s", err, what())
 	}
-	t.Fatalf("not within 30 seconds: %s", what())
 }
 
 // TestAManagerWorksInItsNamespacesWithRightsInTheseAlone walks what a cluster-wide installation does, with the roles of

@@ -56,7 +56,7 @@ func installFrom(ctx context.Context, cp *controlplane.ControlPlane, root, kusto
 	if err := Apply(ctx, cp, root, kustomization); err != nil {
 		return err
 	}
-	return Kubectl(ctx, cp, "wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
+	return Kubectl(ctx, cp, "wait", "--for=condition=Established", "--timeout=3m", "crd", "--all")
 }
 
 // Kubectl runs kubectl as an administrator. Its output is in the error.

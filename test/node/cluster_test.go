@@ -198,7 +198,7 @@ func (c *cluster) waitDeployments(t *testing.T, since time.Time) {
 }
 
 // patience is how long anything may take on a machine that has other work.
-const patience = 4 * time.Minute
+const patience = 10 * time.Minute
 
 func (c *cluster) eventually(t *testing.T, what string, try func(context.Context) error) {
 	t.Helper()

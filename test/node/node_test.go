@@ -76,8 +76,8 @@ func (c *cluster) useServiceAccount(t *testing.T) {
 
 func (c *cluster) rotate(t *testing.T) {
 	before := c.travels(t, "checkout").Credential
-	c.kubectl(t, "--namespace", "shop", "annotate", "oauth2client", "checkout", "hallpass.dev/rotate=now")
 	c.underLoad(t, func() {
+		c.kubectl(t, "--namespace", "shop", "annotate", "oauth2client", "checkout", "hallpass.dev/rotate=now")
 		c.eventually(t, "the rotated secret is in the volume", func(ctx context.Context) error {
 			var j journey
 			if err := c.ask(ctx, "checkout", "GET", "/once", &j); err != nil {
@@ -96,7 +96,7 @@ func (c *cluster) restartDeployments(t *testing.T) {
 		began := time.Now()
 		c.kubectl(t, "--namespace", "hallpass-system", "rollout", "restart", "deployment/hallpass-manager", "deployment/hallpass-tokenserver")
 		for _, name := range []string{"hallpass-manager", "hallpass-tokenserver"} {
-			c.kubectl(t, "--namespace", "hallpass-system", "rollout", "status", "deployment/"+name, "--timeout=4m")
+			c.kubectl(t, "--namespace", "hallpass-system", "rollout", "status", "deployment/"+name, "--timeout=10m")
 		}
 		say("both Deployments are replaced after %s", time.Since(began).Round(time.Second))
 		c.eventually(t, "the replaced pods are gone", func(context.Context) error {

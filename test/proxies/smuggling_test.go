@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -51,7 +52,7 @@ func TestNothingIsSmuggledPastAProxy(t *testing.T) {
 				running.Go(func() {
 					for i := worker; i < total; i += workers {
 						s := w.smuggle(rand.New(rand.NewPCG(1, uint64(i)))) //nolint:gosec // cases, not secrets
-						a, err := p.send(t, s.request)
+						a, err := p.sendAndWait(t, s.request, 10*time.Second)
 						problem := ""
 						if err == nil && a.seen != nil {
 							problem = k.smuggled(s, *a.seen)

@@ -109,7 +109,7 @@ func start(t *testing.T, name string, needed []string, prepare func(dir string, 
 	running := exec.CommandContext(ctx, command[0], command[1:]...)
 	running.Stdout, running.Stderr = p.log, p.log
 	running.Cancel = func() error { return running.Process.Signal(syscall.SIGTERM) }
-	running.WaitDelay = 5 * time.Second
+	running.WaitDelay = time.Minute
 	if err := running.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func start(t *testing.T, name string, needed []string, prepare func(dir string, 
 			t.Logf("the log of %s:\n%s", name, p.log)
 		}
 	})
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(3 * time.Minute); ; {
 		select {
 		case <-stopped:
 			t.Fatalf("%s ended: %s", name, p.log)
@@ -178,12 +178,18 @@ type answer struct {
 // send sends a request as it stands.
 func (p proxy) send(t *testing.T, request string) (answer, error) {
 	t.Helper()
-	connection, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(t.Context(), "tcp", p.address)
+	return p.sendAndWait(t, request, 3*time.Minute)
+}
+
+// sendAndWait gives up after so long: of a request that is cut off, a proxy may wait for the rest.
+func (p proxy) sendAndWait(t *testing.T, request string, patience time.Duration) (answer, error) {
+	t.Helper()
+	connection, err := (&net.Dialer{Timeout: time.Minute}).DialContext(t.Context(), "tcp", p.address)
 	if err != nil {
 		return answer{}, err
 	}
 	defer connection.Close() //nolint:errcheck // nothing is left to do
-	if err := connection.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := connection.SetDeadline(time.Now().Add(patience)); err != nil {
 		return answer{}, err
 	}
 	if _, err := io.WriteString(connection, request); err != nil {

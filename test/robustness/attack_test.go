@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,7 +26,40 @@ import (
 type attack struct {
 	address, clientID string
 
-	opened, resets, guesses, admitted atomic.Int64
+	slow, resets, guesses, admitted atomic.Int64
+}
+
+// counts is how much of each attack there was: letters of slow beginnings, resets, and answers to wrong secrets.
+type counts struct{ slow, resets, guesses int64 }
+
+func (a *attack) counts() counts { return counts{a.slow.Load(), a.resets.Load(), a.guesses.Load()} }
+
+func (c counts) less(before counts) counts {
+	return counts{c.slow - before.slow, c.resets - before.resets, c.guesses - before.guesses}
+}
+
+// beyond reports whether each attack has gone on since then.
+func (a *attack) beyond(before counts) bool {
+	since := a.counts().less(before)
+	return since.slow > 0 && since.resets > 0 && since.guesses > 0
+}
+
+// begin starts all attacks, which end with the context.
+func (a *attack) begin(ctx context.Context, slow, resetters, rate int) *sync.WaitGroup {
+	var running sync.WaitGroup
+	for i := range slow {
+		running.Go(func() { a.repeatedly(ctx, a.slowly, from(2+i%8)) })
+	}
+	for range resetters {
+		running.Go(func() { a.repeatedly(ctx, a.resetting, from(20)) })
+	}
+	const guessers = 50
+	for i := range guessers {
+		running.Go(func() {
+			a.repeatedly(ctx, func(ctx context.Context, c *tls.Conn) { a.guess(ctx, c, time.Second*guessers/time.Duration(rate)) }, from(30+i%5))
+		})
+	}
+	return &running
 }
 
 // from is an address of this host that is not the honest client's.
@@ -37,11 +71,10 @@ func from(last int) *net.TCPAddr {
 func (a *attack) repeatedly(ctx context.Context, do func(context.Context, *tls.Conn), source *net.TCPAddr) {
 	for ctx.Err() == nil {
 		dialer := &tls.Dialer{
-			NetDialer: &net.Dialer{LocalAddr: source, Timeout: 10 * time.Second},
+			NetDialer: &net.Dialer{LocalAddr: source, Timeout: time.Minute},
 			Config:    &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}}, //nolint:gosec // an attacker does not care
 		}
 		if connection, err := dialer.DialContext(ctx, "tcp", a.address); err == nil {
-			a.opened.Add(1)
 			if c, ok := connection.(*tls.Conn); ok {
 				stop := context.AfterFunc(ctx, func() { _ = connection.Close() })
 				do(ctx, c)
@@ -66,6 +99,7 @@ func (a *attack) slowly(ctx context.Context, c *tls.Conn) {
 		if _, err := c.Write([]byte("P")); err != nil {
 			return
 		}
+		a.slow.Add(1)
 		pause(ctx, time.Second)
 	}
 }
@@ -145,7 +179,7 @@ func (a *attack) plainer(ctx context.Context, c *tls.Conn) *tls.Conn {
 		return nil
 	}
 	dialer := &tls.Dialer{
-		NetDialer: &net.Dialer{LocalAddr: &net.TCPAddr{IP: local.IP}, Timeout: 10 * time.Second},
+		NetDialer: &net.Dialer{LocalAddr: &net.TCPAddr{IP: local.IP}, Timeout: time.Minute},
 		Config:    &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}, //nolint:gosec // as above
 	}
 	connection, err := dialer.DialContext(ctx, "tcp", a.address)

@@ -172,10 +172,5 @@ func must(t *testing.T, err error) {
 
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if condition() {
-			return
-		}
-	}
-	t.Fatalf("not within 30 seconds: %s", what)
+	must(t, installation.Wait(t.Context(), what, func() (bool, error) { return condition(), nil }))
 }

@@ -41,6 +41,7 @@ func run(ctx context.Context, args []string) error {
 		mux := http.NewServeMux()
 		mux.HandleFunc("GET /once", c.once)
 		mux.HandleFunc("POST /start", c.start)
+		mux.HandleFunc("GET /count", c.count)
 		mux.HandleFunc("POST /stop", c.stop)
 		return serve(ctx, mux)
 	}

@@ -133,6 +133,13 @@ func (c *caller) loop(ctx context.Context) {
 	}
 }
 
+// count answers how many calls there were since the start.
+func (c *caller) count(w http.ResponseWriter, _ *http.Request) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	write(w, http.StatusOK, c.tally.Calls)
+}
+
 func (c *caller) stop(w http.ResponseWriter, _ *http.Request) {
 	c.mu.Lock()
 	end := c.end
