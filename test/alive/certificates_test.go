@@ -22,8 +22,8 @@ import (
 	"github.com/hallpass-dev/hallpass/test/installation"
 )
 
-// shortLives are certificates that are replaced every few seconds.
-var shortLives = servingcert.Lives{Authority: 15 * time.Second, Lead: 3 * time.Second, Serving: 9 * time.Second}
+// shortLives are certificates that are replaced again and again, and leave a slow machine the time to hear of each.
+var shortLives = servingcert.Lives{Authority: 40 * time.Second, Lead: 10 * time.Second, Serving: 25 * time.Second}
 
 // mounted is the directory in which pods find the serving certificate, and what callers have of the authorities.
 type mounted struct {

@@ -212,8 +212,8 @@ func (c *call) connect() *http.Client {
 	protocols := &http.Protocols{}
 	protocols.SetHTTP1(!c.way.http2)
 	protocols.SetHTTP2(c.way.http2)
-	dialer := &net.Dialer{Timeout: 5 * time.Second}
-	return &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
+	dialer := &net.Dialer{Timeout: limit}
+	return &http.Client{Timeout: limit, Transport: &http.Transport{
 		Protocols:       protocols,
 		TLSClientConfig: &tls.Config{RootCAs: c.trusts, MinVersion: tls.VersionTLS12},
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

@@ -28,6 +28,7 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/restored"
 	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/test/controlplane"
 	"github.com/hallpass-dev/hallpass/test/installation"
 )
 
@@ -211,7 +212,7 @@ func (d *denied) noticed(t *testing.T) {
 	}
 }
 
-// busy writes as often as the leases of a cluster do in some minutes, and leaves the manager the time to look.
+// busy writes as often as the leases of a cluster do in some minutes, and returns when the manager has looked since.
 func busy(t *testing.T, name string) {
 	t.Helper()
 	lease := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
@@ -220,7 +221,15 @@ func busy(t *testing.T, name string) {
 		lease.Data = map[string]string{"renewed": strconv.Itoa(i)}
 		must(t, cluster.Update(t.Context(), lease))
 	}
-	pause(t.Context(), 3*time.Second)
+	written := time.Now()
+	eventually(t, "the manager looks at the current revision", func() bool {
+		events, err := plane.AuditEvents()
+		must(t, err)
+		return slices.ContainsFunc(events, func(e controlplane.AuditEvent) bool {
+			return e.Time.After(written) && e.Verb == "list" && e.Object.Resource == "secrets" && e.Object.Namespace == installation.RegistryNamespace &&
+				strings.Contains(e.URI, "limit=1") && e.Response.Code == http.StatusOK
+		})
+	})
 }
 
 // buildEtcdutl builds etcd's own tool for restores, once for this machine.

@@ -35,7 +35,7 @@ import (
 const (
 	namespace = "alive"
 	clients   = 4
-	limit     = time.Minute
+	limit     = 3 * time.Minute
 )
 
 // What the tests of this package share. They run one after the other.

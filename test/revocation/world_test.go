@@ -43,7 +43,7 @@ var (
 	program  string
 	callers  []credentials
 	// caller speaks HTTP/1.1 with as many connections as it likes.
-	caller = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 1000}}
+	caller = &http.Client{Timeout: 3 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 1000}}
 )
 
 // credentials are those of a client.
@@ -160,9 +160,9 @@ func (r *replica) start(t *testing.T) {
 	r.command.Stdout, r.command.Stderr = log, log
 	r.began = time.Now()
 	must(t, r.command.Start())
-	for deadline := time.Now().Add(time.Minute); !installation.Ready(t.Context(), "http://"+r.ops); {
+	for deadline := time.Now().Add(patience); !installation.Ready(t.Context(), "http://"+r.ops); {
 		if time.Now().After(deadline) {
-			t.Fatal("the replica is not ready after a minute")
+			t.Fatal("the replica does not get ready")
 		}
 		time.Sleep(5 * time.Millisecond)
 	}

@@ -23,17 +23,15 @@ import (
 )
 
 const (
-	// killedClients are used one after the other, each for turn, until the replica is killed: between two reports, since it writes
-	// the first one when it begins and they are used from then on.
+	// killedClients are used one after the other, usesPerReport of them before the replica reports again, until it is killed.
 	killedClients = 36
-	turn          = 100 * time.Millisecond
-	// atRisk is how old a use is at the most that goes with its replica: an interval, a quarter of one until the next look at what
-	// is due, and the write on a busy machine.
-	atRisk = interval + interval/4 + 750*time.Millisecond
+	usesPerReport = 6
+	// atRisk is how many reports a use may miss: the one that is being written meanwhile, and the one that was never written.
+	atRisk = 2
 )
 
 // TestAKilledReplicaTakesItsLastIntervalAlone kills a replica with SIGKILL while it is in use and the manager is away, so that nothing but
-// its report can tell: of every use that is older than an interval.
+// its report can tell. What was used before the last report but one was begun is in the last one.
 func TestAKilledReplicaTakesItsLastIntervalAlone(t *testing.T) {
 	const namespace = "killed"
 	secrets := createAll(t, namespace, killedClients)
@@ -48,16 +46,28 @@ func TestAKilledReplicaTakesItsLastIntervalAlone(t *testing.T) {
 			must(t, hallpass.StartManager(t.Context()))
 		}
 	}()
+	others := serving(t)
 	replica, address := startReplica(t, program)
-	used := map[string]time.Time{}
-	for _, secret := range secrets {
-		used[secret.Name] = time.Now()
-		for time.Since(used[secret.Name]) < turn {
-			fetchFrom(t, address, secret)
+	// report is the number of the last report that the replica has written, or 0.
+	report := func() int64 {
+		for name, generation := range serving(t) {
+			if _, other := others[name]; !other {
+				return generation
+			}
 		}
+		return 0
 	}
-	killed := time.Now()
+	eventually(t, "the replica reports", func() bool { return report() > 0 })
+	first := report()
+	used, after := map[string]time.Time{}, map[string]int64{}
+	for i, secret := range secrets {
+		eventually(t, "the replica reports again and again", func() bool { return report() >= first+int64(i/usesPerReport) })
+		used[secret.Name] = time.Now()
+		fetchFrom(t, address, secret)
+		after[secret.Name] = report()
+	}
 	must(t, replica.Kill())
+	killed, last := time.Now(), report()
 
 	var reports v1alpha1.UsageReportList
 	must(t, cluster.List(t.Context(), &reports, client.InNamespace(installation.RegistryNamespace)))
@@ -75,7 +85,7 @@ func TestAKilledReplicaTakesItsLastIntervalAlone(t *testing.T) {
 	managed = true
 	told := 0
 	for name, c := range clients {
-		safe := killed.Sub(used[name]) > atRisk
+		safe := after[name]+atRisk <= last
 		switch {
 		case reported(t, reports, c):
 			told++
@@ -87,11 +97,28 @@ func TestAKilledReplicaTakesItsLastIntervalAlone(t *testing.T) {
 				t.Errorf("%s was used at %s, and the status says %s", name, used[name], c.Status.LastUsedAt)
 			}
 		case safe:
-			t.Errorf("%s was used %s before the kill, and no report has it", name, killed.Sub(used[name]))
+			t.Errorf("%s was used after report %d, and report %d does not have it", name, after[name], last)
 		}
 	}
-	t.Logf("%d of %d clients that were used one after the other, %s each, are told of", told, len(clients), turn)
+	if least := killedClients - (atRisk+1)*usesPerReport; told < least {
+		t.Errorf("%d clients are told of, want at least %d", told, least)
+	}
+	t.Logf("%d of %d clients that were used one after the other, %d a report, are told of", told, len(clients), usesPerReport)
 	goesOn(t, program, namespace, secrets[0], clients)
+}
+
+// serving are the numbers of the last reports of replicas that serve, by their names: each report changes the object's spec.
+func serving(t *testing.T) map[string]int64 {
+	t.Helper()
+	var reports v1alpha1.UsageReportList
+	must(t, cluster.List(t.Context(), &reports, client.InNamespace(installation.RegistryNamespace)))
+	numbers := map[string]int64{}
+	for i := range reports.Items {
+		if reports.Items[i].Spec.State == v1alpha1.UsageServing {
+			numbers[reports.Items[i].Name] = reports.Items[i].Generation
+		}
+	}
+	return numbers
 }
 
 // goesOn starts another replica in the place of the killed one: what it reports is added to what was told, and takes nothing of it.

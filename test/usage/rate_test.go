@@ -40,7 +40,7 @@ func TestManyActiveClientsCostTwentyWritesASecondAtTheMost(t *testing.T) {
 	begun := time.Now()
 	each(secrets, func(secret *corev1.Secret) { fetch(t, secret) })
 	used := time.Since(begun)
-	patience := time.Now().Add(time.Minute + time.Duration(clients)*time.Second/10)
+	patience := time.Now().Add(3*time.Minute + time.Duration(clients)*time.Second/10)
 	for told := 0; told < clients; time.Sleep(200 * time.Millisecond) {
 		if time.Now().After(patience) {
 			t.Fatalf("only %d of %d clients are told of", told, clients)
@@ -55,18 +55,12 @@ func TestManyActiveClientsCostTwentyWritesASecondAtTheMost(t *testing.T) {
 		}
 	}
 	took := time.Since(begun)
-	time.Sleep(time.Second) // the API server writes its audit log a little later
-	events, err := hallpass.ControlPlane.AuditEvents()
-	must(t, err)
-	perSecond, statuses := map[int64]int{}, 0
-	for i := range events {
-		if e := &events[i]; e.Time.After(begun) && tellsOfUse(e) {
-			perSecond[e.Time.Unix()]++
-			if e.Object.Resource == "oauth2clients" {
-				statuses++
-			}
-		}
-	}
+	var perSecond map[int64]int
+	eventually(t, "the audit log has the write of every status", func() bool {
+		var statuses int
+		perSecond, statuses = tellingWrites(t, begun)
+		return statuses >= clients
+	})
 	most := 0
 	for second, writes := range perSecond {
 		most = max(most, writes)
@@ -74,11 +68,25 @@ func TestManyActiveClientsCostTwentyWritesASecondAtTheMost(t *testing.T) {
 			t.Errorf("%d writes in the second %d", writes, second)
 		}
 	}
-	if statuses < clients {
-		t.Errorf("the audit log has %d writes of statuses, want one a client", statuses)
-	}
 	t.Logf("%d clients were used within %s and told of within %s; at most %d writes in a second", clients,
 		used.Round(time.Millisecond), took.Round(time.Millisecond), most)
+}
+
+// tellingWrites counts the writes since then that telling of use cost, by the second, and those of statuses among them.
+func tellingWrites(t *testing.T, since time.Time) (perSecond map[int64]int, statuses int) {
+	t.Helper()
+	events, err := hallpass.ControlPlane.AuditEvents()
+	must(t, err)
+	perSecond = map[int64]int{}
+	for i := range events {
+		if e := &events[i]; e.Time.After(since) && tellsOfUse(e) {
+			perSecond[e.Time.Unix()]++
+			if e.Object.Resource == "oauth2clients" {
+				statuses++
+			}
+		}
+	}
+	return perSecond, statuses
 }
 
 // createAll makes so many clients and waits until all have their credentials and their statuses are at rest.
@@ -92,7 +100,7 @@ func createAll(t *testing.T, namespace string, clients int) []*corev1.Secret {
 		must(t, cluster.Create(t.Context(), &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("client-%d", i)}}))
 	}
 	var list corev1.SecretList
-	for deadline := time.Now().Add(time.Minute + time.Duration(clients)*100*time.Millisecond); ; time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(3*time.Minute + time.Duration(clients)*100*time.Millisecond); ; time.Sleep(200 * time.Millisecond) {
 		var made v1alpha1.OAuth2ClientList
 		must(t, cluster.List(t.Context(), &made, client.InNamespace(namespace)))
 		ready := 0

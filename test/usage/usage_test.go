@@ -21,9 +21,6 @@ import (
 	"github.com/hallpass-dev/hallpass/test/installation"
 )
 
-// lag is how late the status may be beside the interval: the report is written, read and told.
-const lag = 3 * time.Second
-
 func TestTheStatusTellsWhichSecretWasUsedAndWhen(t *testing.T) {
 	c := apply(t, "told", "reporting")
 	if !c.Status.LastUsedAt.IsZero() || !c.Status.Credentials[0].LastUsedAt.IsZero() {
@@ -32,19 +29,18 @@ func TestTheStatusTellsWhichSecretWasUsedAndWhen(t *testing.T) {
 	secret := credentials(t, c)
 	used := time.Now()
 	fetch(t, secret)
+	answered := time.Now()
+	isReportedNext(t, c)
 	eventually(t, "the status tells of the use", func() bool {
 		read(t, c)
 		return !c.Status.LastUsedAt.IsZero()
 	})
-	if took := time.Since(used); took > interval+lag {
-		t.Errorf("told after %s, want within an interval of %s", took, interval)
-	}
 	minute := used.Truncate(time.Minute)
 	for what, at := range map[string]time.Time{
 		"lastUsedAt": c.Status.LastUsedAt.Time, "lastTokenIssuedAt": c.Status.LastTokenIssuedAt.Time,
 		"credentials[0].lastUsedAt": c.Status.Credentials[0].LastUsedAt.Time,
 	} {
-		if at.Before(minute) || at.After(minute.Add(time.Minute)) {
+		if at.Before(minute) || at.After(answered) {
 			t.Errorf("%s is %s, want the minute of %s", what, at, used)
 		}
 	}
@@ -63,6 +59,25 @@ func TestTheStatusTellsWhichSecretWasUsedAndWhen(t *testing.T) {
 	if !strings.Contains(output, "LAST USED") {
 		t.Errorf("kubectl shows\n%s", output)
 	}
+}
+
+// isReportedNext waits for the report of a use that was just made. It misses the one that is being written meanwhile at most.
+func isReportedNext(t *testing.T, c *v1alpha1.OAuth2Client) {
+	t.Helper()
+	before := serving(t)
+	eventually(t, "the use is reported", func() bool {
+		var reports v1alpha1.UsageReportList
+		must(t, cluster.List(t.Context(), &reports, client.InNamespace(installation.RegistryNamespace)))
+		if reported(t, reports, c) {
+			return true
+		}
+		for i := range reports.Items {
+			if number, known := before[reports.Items[i].Name]; known && reports.Items[i].Generation >= number+atRisk {
+				t.Fatalf("report %d of %s does not have a use from before report %d", reports.Items[i].Generation, reports.Items[i].Name, number+1)
+			}
+		}
+		return false
+	})
 }
 
 func kubectl(t *testing.T, args ...string) (string, error) {
@@ -180,19 +195,7 @@ func expiredToken(t *testing.T, c *v1alpha1.OAuth2Client) string {
 func TestATokenThatWasHandedOutTellsOfItsUse(t *testing.T) {
 	c := apply(t, "handed", "appliance")
 	api := credentials(t, apply(t, "handed", "api"))
-	object := &v1alpha1.OAuth2Token{}
-	object.Namespace, object.Name = "handed", "meter"
-	object.Spec = v1alpha1.OAuth2TokenSpec{
-		ClientRef: v1alpha1.LocalClientReference{Name: c.Name}, Mode: v1alpha1.TokenFixed,
-	}
-	object.Spec.ExpirationTime = &metav1.Time{Time: time.Now().Add(12 * time.Second).Truncate(time.Second)}
-	must(t, cluster.Create(t.Context(), object))
-	var secret corev1.Secret
-	eventually(t, "the token is there", func() bool {
-		return cluster.Get(t.Context(), client.ObjectKeyFromObject(object), &secret) == nil
-	})
-	token := string(secret.Data["token"])
-	eventually(t, "the token is good", func() bool { return introspect(t, api, token) })
+	object, token := goodToken(t, c, api)
 	refresh := func() { must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(object), object)) }
 	eventually(t, "its status tells of the use", func() bool {
 		refresh()
@@ -208,9 +211,33 @@ func TestATokenThatWasHandedOutTellsOfItsUse(t *testing.T) {
 		return len(object.Status.StaleUses) == 1
 	})
 	introspect(t, api, token)
-	eventually(t, "it is an event on the OAuth2Token, once", func() bool { return len(toldOf(t, "handed", "meter", string(oauth2.ExpiredTokenUsed))) == 1 })
+	eventually(t, "it is an event on the OAuth2Token, once", func() bool { return len(toldOf(t, "handed", object.Name, string(oauth2.ExpiredTokenUsed))) == 1 })
 	if events := told(t, c, string(oauth2.ExpiredTokenUsed)); len(events) > 0 {
 		t.Errorf("the client has events as well: %+v", events)
+	}
+}
+
+// goodToken hands out a token that ends soon, but not before it was seen to be good. What a slow machine makes of that decides how soon.
+func goodToken(t *testing.T, c *v1alpha1.OAuth2Client, api *corev1.Secret) (object *v1alpha1.OAuth2Token, token string) {
+	t.Helper()
+	for life := 12 * time.Second; ; life *= 2 {
+		object = &v1alpha1.OAuth2Token{ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: "meter-" + life.String()}}
+		object.Spec = v1alpha1.OAuth2TokenSpec{ClientRef: v1alpha1.LocalClientReference{Name: c.Name}, Mode: v1alpha1.TokenFixed}
+		end := time.Now().Add(life).Truncate(time.Second)
+		object.Spec.ExpirationTime = &metav1.Time{Time: end}
+		must(t, cluster.Create(t.Context(), object))
+		good := false
+		eventually(t, "the token is good, or over", func() bool {
+			var secret corev1.Secret
+			if cluster.Get(t.Context(), client.ObjectKeyFromObject(object), &secret) == nil {
+				token = string(secret.Data["token"])
+				good = introspect(t, api, token)
+			}
+			return good || time.Now().After(end)
+		})
+		if good {
+			return object, token
+		}
 	}
 }
 
