@@ -22,7 +22,7 @@ import (
 // in Go where its container would.
 func TestTheExamplesOfAPodWithoutASecretRun(t *testing.T) {
 	must(t, installation.Apply(t.Context(), hallpass.ControlPlane, root(), "config/samples/serviceaccount"))
-	must(t, installation.Kubectl(t.Context(), hallpass.ControlPlane, "wait", "--for=condition=Ready", "--timeout=30s",
+	must(t, installation.Kubectl(t.Context(), hallpass.ControlPlane, "wait", "--for=condition=Ready", "--timeout=3m",
 		"--namespace=default", "oauth2client", "worker"))
 	c, pod := get(t, &v1alpha1.OAuth2Client{}, "default", "worker"), get(t, &corev1.Pod{}, "default", "worker")
 	dir := mount(t, pod)

@@ -16,7 +16,7 @@ import (
 // TestTheSampleTemplatesRender applies the samples for software that reads a file, and reads the files.
 func TestTheSampleTemplatesRender(t *testing.T) {
 	must(t, installation.Apply(t.Context(), hallpass.ControlPlane, root(), "config/samples/templates"))
-	must(t, installation.Kubectl(t.Context(), hallpass.ControlPlane, "wait", "--for=condition=Ready", "--timeout=30s",
+	must(t, installation.Kubectl(t.Context(), hallpass.ControlPlane, "wait", "--for=condition=Ready", "--timeout=3m",
 		"--namespace=default", "oauth2clients", "dotenv", "grafana", "prometheus", "spring"))
 	for name, file := range map[string]string{"grafana": "datasource.yaml", "prometheus": "scrape.yaml", "spring": "application.yaml"} {
 		secret := get(t, &corev1.Secret{}, "default", name)
