@@ -67,13 +67,13 @@ func TestAClientAsksForAnAlgorithm(t *testing.T) {
 
 	enable(t, jws.ES256, jws.RS256)
 	condition(t, c, metav1.ConditionTrue, v1alpha1.ReasonRegistered)
+	rs256 := fetchSoon(t, secret)
 	provider, err := oidc.NewProvider(oidc.ClientContext(t.Context(), hallpass.HTTP), hallpass.Issuer.String())
 	must(t, err)
 	verify := func(token string, algorithm string) error {
 		_, err := provider.Verifier(&oidc.Config{SkipClientIDCheck: true, SupportedSigningAlgs: []string{algorithm}}).Verify(t.Context(), token)
 		return err
 	}
-	rs256 := fetch(t, secret)
 	must(t, verify(rs256, oidc.RS256))
 	must(t, verify(fetch(t, api), oidc.ES256))
 	var metadata struct {
@@ -92,7 +92,7 @@ func TestAClientAsksForAnAlgorithm(t *testing.T) {
 		_, old := post(t, api, "introspection_url", url.Values{"token": {rs256}})
 		return old["active"] == false
 	})
-	fresh := fetch(t, secret)
+	fresh := fetchSoon(t, secret)
 	if _, body := post(t, api, "introspection_url", url.Values{"token": {fresh}}); body["active"] != true {
 		t.Errorf("a token of the next key: %v", body)
 	}
@@ -107,6 +107,17 @@ func TestAClientAsksForAnAlgorithm(t *testing.T) {
 		t.Errorf("the last token of an algorithm that was taken away: %v, want active until it expires", body)
 	}
 	must(t, verify(fresh, oidc.RS256))
+}
+
+// fetchSoon fetches a token as soon as the token server has heard of the keys that it takes.
+func fetchSoon(t *testing.T, secret *corev1.Secret) (token string) {
+	t.Helper()
+	eventually(t, "there is a token", func() bool {
+		_, body := post(t, secret, "token_url", url.Values{"grant_type": {"client_credentials"}})
+		token, _ = body["access_token"].(string)
+		return token != ""
+	})
+	return token
 }
 
 // annotateKeys does what docs/signing-keys.md says about rotating now, and about a key that has leaked.

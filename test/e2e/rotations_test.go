@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/jws"
@@ -38,23 +39,60 @@ func rotations(t *testing.T) int {
 	return n
 }
 
+// tokensASecond is how many tokens are fetched.
+const tokensASecond = 50
+
+// A run of rotations tells something only if the machine has the time to ask about a token while it is good: lives are as short as it can
+// bear, and no shorter.
+const (
+	shortestUnit = 2 * time.Second
+	longestUnit  = 32 * time.Second
+)
+
 // TestRotationsUnderLoadRefuseNoToken lets keys live for seconds, and meanwhile fetches tokens and has each of them verified by a
 // library that caches the JWK set, behind an nginx that caches it too, by introspection and by what proxies ask.
 func TestRotationsUnderLoadRefuseNoToken(t *testing.T) {
 	defer ordinaryKeys(t)
 	caller, api := credentials(t, apply(t, "rotations", newClient("caller"))), credentials(t, apply(t, "rotations", newClient("api")))
+	cached := cachedKeys(t)
+	for unit := shortestUnit; ; unit *= 2 {
+		r := rotating{unit: unit, caller: caller, api: api}
+		failures := r.run(t, cached)
+		if len(failures) == 0 {
+			return
+		}
+		if slowest := time.Duration(r.slowest.Load()); slowest < unit/4 || unit == longestUnit {
+			t.Fatalf("with keys that are published for %s, and questions that took %s at most: %v", unit, slowest, failures)
+		}
+		t.Logf("with keys that are published for %s, questions took %s: this machine needs longer lives", unit, time.Duration(r.slowest.Load()))
+	}
+}
+
+// rotating is a run of rotations under load.
+type rotating struct {
+	// unit is how long a key is published before it signs, and stays afterwards.
+	unit        time.Duration
+	caller, api *corev1.Secret
+	// slowest is the longest time that it took to fetch a token and to have it verified.
+	slowest atomic.Int64
+}
+
+// run rotates until there were enough keys, and returns what failed.
+func (r *rotating) run(t *testing.T, cached string) (failed []error) {
+	t.Helper()
 	must(t, hallpass.StopManager())
 	policy := &hallpass.SigningKeys
-	policy.Lead, policy.Skew, policy.Retirement = 2*time.Second, 0, 2*time.Second
+	policy.Lead, policy.Skew, policy.Retirement = r.unit, 0, r.unit
 	policy.Period = 2*policy.Lead + policy.Retirement
 	must(t, hallpass.StartManager(t.Context()))
 	annotateKeys(t, v1alpha1.AnnotationRotate, rand.Text()) // the key of before had a longer life
+	caller, api := r.caller, r.api
 
-	keys := oidc.NewRemoteKeySet(oidc.ClientContext(t.Context(), hallpass.HTTP), cachedKeys(t))
+	keys := oidc.NewRemoteKeySet(oidc.ClientContext(t.Context(), hallpass.HTTP), cached)
 	verifier := oidc.NewVerifier(hallpass.Issuer.String(), keys, &oidc.Config{SkipClientIDCheck: true, SupportedSigningAlgs: []string{oidc.ES256}})
 	const workers = 4
 	rounds := rotations(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rounds+3)*3*policy.Period)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rounds+3)*10*policy.Period)
 	defer cancel()
 	ask := func(method, address, id, secret, bearer string, form url.Values) (int, map[string]any, error) {
 		request, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(form.Encode()))
@@ -106,11 +144,13 @@ func TestRotationsUnderLoadRefuseNoToken(t *testing.T) {
 	failures := make(chan error, workers)
 	for range workers {
 		working.Go(func() {
-			pace := time.NewTicker(workers * time.Second / 200) // 200 tokens a second in all
+			pace := time.NewTicker(workers * time.Second / tokensASecond)
 			defer pace.Stop()
 			for ctx.Err() == nil && len(failures) == 0 && signers.Load() <= int64(rounds) {
 				<-pace.C
+				asked := time.Now()
 				kid, err := round()
+				r.slowest.Store(max(r.slowest.Load(), int64(time.Since(asked))))
 				if err != nil {
 					failures <- err
 					return
@@ -125,12 +165,13 @@ func TestRotationsUnderLoadRefuseNoToken(t *testing.T) {
 	working.Wait()
 	close(failures)
 	for failure := range failures {
-		t.Error(failure)
+		failed = append(failed, failure)
 	}
-	if signers.Load() <= int64(rounds) {
+	if len(failed) == 0 && signers.Load() <= int64(rounds) {
 		t.Errorf("only %d keys signed", signers.Load())
 	}
 	t.Logf("%d tokens of %d keys, each verified three times", tokens.Load(), signers.Load())
+	return failed
 }
 
 // cachedKeys is the JWK set as nginx has it in its cache, for half the lead as max-age is a quarter of the least one: the library

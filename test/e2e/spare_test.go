@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -88,22 +87,22 @@ func everyTestRuns() bool {
 // waitForUses waits until the audit log, which is written a moment after the answers, has a use of every right of both accounts,
 // and says which it lacks.
 func waitForUses(ctx context.Context) error {
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(200 * time.Millisecond) {
-		var spare []string
+	var spare []string
+	err := installation.Wait(ctx, "every right was used", func() (bool, error) {
+		spare = nil
 		for _, account := range []string{installation.ManagerAccount, installation.TokenServerAccount} {
 			unused, err := spareRights(ctx, account)
 			if err != nil {
-				return err
+				return false, err
 			}
 			spare = append(spare, unused...)
 		}
-		if len(spare) == 0 {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("rights that nothing used in all of these tests: take them from the markers, or test what needs them:\n  %s", strings.Join(spare, "\n  "))
-		}
+		return len(spare) == 0, nil
+	})
+	if len(spare) > 0 {
+		return fmt.Errorf("rights that nothing used in all of these tests: take them from the markers, or test what needs them:\n  %s", strings.Join(spare, "\n  "))
 	}
+	return err
 }
 
 // spareRights are those of an account that no request used which the API server admitted. A request uses every right that covers

@@ -7,8 +7,10 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,13 +46,23 @@ func TestAStoppingTokenServerWithdrawsItsReadinessAndFinishesWhatItBegan(t *test
 
 	// A request whose body is still on its way when the stop comes.
 	body, rest := io.Pipe()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://localhost:"+port+"/oauth2/token", body)
+	began := make(chan struct{})
+	trace := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got100Continue: sync.OnceFunc(func() { close(began) })})
+	request, err := http.NewRequestWithContext(trace, http.MethodPost, "https://localhost:"+port+"/oauth2/token", body)
 	must(t, err)
+	request.Header.Set("Expect", "100-continue") // which the server answers once it reads the body
+	transport, ok := hallpass.HTTP.Transport.(*http.Transport)
+	if !ok {
+		t.Fatalf("a transport of type %T", hallpass.HTTP.Transport)
+	}
+	patient := transport.Clone()
+	patient.ExpectContinueTimeout = time.Minute
+	defer patient.CloseIdleConnections()
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	request.SetBasicAuth(string(secret.Data["client_id"]), string(secret.Data["client_secret"]))
 	status := make(chan int, 1)
 	go func() {
-		response, err := hallpass.HTTP.Do(request)
+		response, err := (&http.Client{Transport: patient}).Do(request)
 		if err != nil {
 			t.Errorf("the request in flight: %v", err)
 			status <- 0
@@ -59,6 +71,7 @@ func TestAStoppingTokenServerWithdrawsItsReadinessAndFinishesWhatItBegan(t *test
 		_ = response.Body.Close()
 		status <- response.StatusCode
 	}()
+	<-began
 	_, err = io.WriteString(rest, "grant_type=client_")
 	must(t, err)
 	stop()

@@ -18,7 +18,7 @@ import (
 
 var (
 	shellBlock = regexp.MustCompile("(?ms)^```sh\n(.*?)^```$")
-	runTimeout = 5 * time.Minute
+	runTimeout = 15 * time.Minute
 )
 
 // TestMakeRunAndTheWalkOfTheREADME does what a newcomer does: runs the program behind make run, waits for its env file, types

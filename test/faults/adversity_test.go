@@ -34,8 +34,7 @@ func TestOperationsArriveThroughABadNetwork(t *testing.T) {
 					}
 					time.Sleep(2 * silence)
 					network.mend()
-					m.quiet(t, func() bool { return op.settled(t, c, before) })
-					checkSettled(t, op, c, before)
+					m.settles(t, op, c, before)
 					m.kill(t)
 				})
 			}

@@ -134,10 +134,17 @@ func (h *history) settle(t *testing.T) {
 			if request := c.Annotations[v1alpha1.AnnotationRotate]; request != "" && c.Status.Rotation.HandledRequest != request && c.Status.Rotation.Message == "" {
 				return false
 			}
+			if len(problems(t, operation{}, c, held{})) > 0 {
+				return false
+			}
 		}
 		return true
+	}, func() string {
+		for _, c := range h.clients {
+			if found := problems(t, operation{}, c, held{}); len(found) > 0 {
+				return fmt.Sprintf("%s: %v", c.Name, found)
+			}
+		}
+		return "statuses are behind"
 	})
-	for _, c := range h.clients {
-		checkSettled(t, operation{}, c, held{})
-	}
 }

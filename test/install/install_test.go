@@ -4,6 +4,7 @@
 package install_test
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -36,14 +37,48 @@ type warnings struct{ all []string }
 // HandleWarningHeader implements rest.WarningHandler.
 func (w *warnings) HandleWarningHeader(_ int, _, text string) { w.all = append(w.all, text) }
 
+// The clusters that tests share, by what is installed on them. A test that shares one runs on a new one as well.
+const (
+	ofKustomize  = "config/default"
+	ofNamespaced = "test/install/testdata/namespaced"
+	ofChart      = "the chart"
+)
+
+var shared = map[string]*controlplane.ControlPlane{}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, cp := range shared {
+		_ = cp.Stop()
+	}
+	os.Exit(code)
+}
+
 func start(t *testing.T) *cluster {
 	t.Helper()
 	cp, err := controlplane.Start(t.Context(), controlplane.Options{})
 	must(t, err)
 	t.Cleanup(func() { _ = cp.Stop() })
+	return connect(t, cp)
+}
+
+// share returns the cluster on which that is installed, or a new one.
+func share(t *testing.T, installed string) *cluster {
+	t.Helper()
+	if shared[installed] == nil {
+		cp, err := controlplane.Start(context.WithoutCancel(t.Context()), controlplane.Options{})
+		must(t, err)
+		shared[installed] = cp
+	}
+	return connect(t, shared[installed])
+}
+
+func connect(t *testing.T, cp *controlplane.ControlPlane) *cluster {
+	t.Helper()
 	c := &cluster{ControlPlane: cp, warnings: &warnings{}}
 	config := rest.CopyConfig(cp.AdminConfig())
 	config.WarningHandler, config.ContentType = c.warnings, runtime.ContentTypeProtobuf
+	var err error
 	c.admin, err = kubernetes.NewForConfig(config)
 	must(t, err)
 	return c
@@ -73,7 +108,7 @@ func refuseWarnings(t *testing.T, complaints string) {
 	}
 }
 
-// restrict makes a namespace in which Pod Security enforces `restricted`.
+// restrict makes a namespace, if it is not there, in which Pod Security enforces `restricted`.
 func (c *cluster) restrict(t *testing.T, namespace string) {
 	t.Helper()
 	labels := map[string]string{}
@@ -81,7 +116,9 @@ func (c *cluster) restrict(t *testing.T, namespace string) {
 		labels["pod-security.kubernetes.io/"+mode] = "restricted"
 	}
 	_, err := c.admin.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace, Labels: labels}}, metav1.CreateOptions{})
-	must(t, err)
+	if !apierrors.IsAlreadyExists(err) {
+		must(t, err)
+	}
 }
 
 // admitPods makes a pod from each Deployment's template, as the controllers do that this control plane lacks: it is pods that Pod
@@ -118,7 +155,7 @@ func podOf(d *appsv1.Deployment) *corev1.Pod {
 
 // TestTheKustomizationInstallsWithoutAWarning applies config/default twice: the second time changes nothing.
 func TestTheKustomizationInstallsWithoutAWarning(t *testing.T) {
-	c := start(t)
+	c := share(t, ofKustomize)
 	_, complaints := c.kubectl(t, "apply", "--server-side", "-k", "config/default")
 	refuseWarnings(t, complaints)
 	c.admitPods(t, system)
@@ -128,10 +165,25 @@ func TestTheKustomizationInstallsWithoutAWarning(t *testing.T) {
 	}
 }
 
+// TestTheChartTakesTheKindsAlongIfAsked removes a release that keeps nothing, so that the next test finds nothing.
+func TestTheChartTakesTheKindsAlongIfAsked(t *testing.T) {
+	c := share(t, ofChart)
+	c.restrict(t, "elsewhere")
+	c.helm(t, "install", "hallpass", chart, "--namespace", "elsewhere", "--set", "crds.keep=false,registry.namespace=records,priorityClassName=system-cluster-critical",
+		"--set", "tokenserver.autoscaling.enabled=true,issuer=https://id.example.com")
+	c.admitPods(t, "elsewhere")
+	c.helm(t, "uninstall", "hallpass", "--namespace", "elsewhere")
+	var left string
+	eventually(t, func() bool {
+		left, _ = c.kubectl(t, "get", "crd", "-o", "name")
+		return !strings.Contains(left, "hallpass")
+	}, func() string { return "still there: " + left })
+}
+
 // TestTheChartInstallsUpgradesAndGoes walks a release's life: installed as it is, upgraded with the kinds, removed without what
 // users wrote, and installed again over what stayed.
 func TestTheChartInstallsUpgradesAndGoes(t *testing.T) {
-	c := start(t)
+	c := share(t, ofChart)
 	c.restrict(t, system)
 	install := []string{"install", "hallpass", chart, "--namespace", system}
 	c.helm(t, install...)
@@ -169,21 +221,6 @@ func TestTheChartInstallsUpgradesAndGoes(t *testing.T) {
 	if again, _ := c.kubectl(t, "get", "oauth2client", "kept", "-o", "jsonpath={.metadata.uid}"); again != uid {
 		t.Errorf("the client has the UID %q, want %q", again, uid)
 	}
-}
-
-// TestTheChartTakesTheKindsAlongIfAsked removes a release that keeps nothing.
-func TestTheChartTakesTheKindsAlongIfAsked(t *testing.T) {
-	c := start(t)
-	c.restrict(t, "elsewhere")
-	c.helm(t, "install", "hallpass", chart, "--namespace", "elsewhere", "--set", "crds.keep=false,registry.namespace=records,priorityClassName=system-cluster-critical",
-		"--set", "tokenserver.autoscaling.enabled=true,issuer=https://id.example.com")
-	c.admitPods(t, "elsewhere")
-	c.helm(t, "uninstall", "hallpass", "--namespace", "elsewhere")
-	var left string
-	eventually(t, func() bool {
-		left, _ = c.kubectl(t, "get", "crd", "-o", "name")
-		return !strings.Contains(left, "hallpass")
-	}, func() string { return "still there: " + left })
 }
 
 // copyOfChart is the chart to be changed.

@@ -33,11 +33,11 @@ type operated struct {
 
 func startNarrow(t *testing.T) *operated {
 	t.Helper()
-	n := &operated{cluster: start(t)}
+	n := &operated{cluster: share(t, ofNamespaced)}
 	for _, namespace := range []string{"shop", "orders", "elsewhere"} {
 		n.restrict(t, namespace)
 	}
-	n.start(t, installation.Options{Kustomization: "test/install/testdata/namespaced", Namespaces: []string{"shop", "orders"}})
+	n.start(t, installation.Options{Kustomization: ofNamespaced, Namespaces: []string{"shop", "orders"}})
 	t.Cleanup(func() { must(t, n.hallpass.Stop()) })
 	return n
 }

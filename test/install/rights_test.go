@@ -49,9 +49,9 @@ type resource struct {
 // TestTheAPIServerGivesTheAccountsTheseRightsAndNoOthers asks it for every verb on every resource that it serves, in every kind of
 // namespace, and with a name where that makes a difference. What it gives to everybody is left out.
 func TestTheAPIServerGivesTheAccountsTheseRightsAndNoOthers(t *testing.T) {
-	for profile, dir := range map[string]string{"cluster-wide": "config/default", "namespaced": "test/install/testdata/namespaced"} {
+	for profile, dir := range map[string]string{"cluster-wide": ofKustomize, "namespaced": ofNamespaced} {
 		t.Run(profile, func(t *testing.T) {
-			c := start(t)
+			c := share(t, dir)
 			for _, namespace := range []string{"shop", "orders"} {
 				c.restrict(t, namespace)
 			}
