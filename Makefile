@@ -144,7 +144,7 @@ race-note:
 ##@ Measure
 
 .PHONY: bench
-bench: ## Measure the token server beside the floor. ARGS="-peers -paths '^token' -clients 10 -changes 50"
+bench: ## Measure the token server beside the floor. ARGS="-against BINARY -peers -paths '^token' -clients 10 -changes 50"
 	@go run ./test/bench $(ARGS)
 
 .PHONY: bench-scale

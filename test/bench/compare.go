@@ -55,6 +55,7 @@ func compare(ctx context.Context, s settings, algorithm jws.Algorithm) error {
 	defer stopChanges()
 	s.header()
 	results := map[string][]*contestant{}
+	var pairings []pairing
 	for _, p := range measured {
 		contestants, err := w.contestants(p)
 		if err != nil {
@@ -64,11 +65,25 @@ func compare(ctx context.Context, s settings, algorithm jws.Algorithm) error {
 			return err
 		}
 		results[p.name] = contestants
+		if s.against != "" {
+			pairings = append(pairings, pairing{path: p, now: contestants[1].turns, before: contestants[2].turns})
+		}
 	}
 	s.besideForwardAuth(results)
-	memory, err := residentMemory(w.plain.pid)
-	s.print("hallpass after these requests: %.1f MiB resident\n", memory)
-	return err
+	s.besideBefore(pairings)
+	return w.memory()
+}
+
+// memory prints what the token servers hold after the requests.
+func (w *world) memory() error {
+	for _, server := range w.tokenServers(plainHTTP) {
+		memory, err := residentMemory(server.pid)
+		if err != nil {
+			return err
+		}
+		w.print("%s after these requests: %.1f MiB resident\n", server.name, memory)
+	}
+	return nil
 }
 
 // wanted are the paths that are asked for.
@@ -80,13 +95,11 @@ func (w *world) contestants(p path) ([]*contestant, error) {
 	if p.transport == plainGRPC {
 		return w.envoyContestants()
 	}
-	server := w.overTLS
-	if p.transport == plainHTTP {
-		server = w.plain
-	}
 	contestants := []*contestant{
 		{process: w.floor, world: w, path: p.floorPath, caller: w.byHTTP(p.transport, w.floor.origin(p.transport))},
-		{process: server, world: w, caller: w.byHTTP(p.transport, server.origin(p.transport))},
+	}
+	for _, server := range w.tokenServers(p.transport) {
+		contestants = append(contestants, &contestant{process: server, world: w, caller: w.byHTTP(p.transport, server.origin(p.transport))})
 	}
 	if p.name == fetching && p.transport == plainHTTP {
 		for _, other := range w.others {
@@ -96,9 +109,21 @@ func (w *world) contestants(p path) ([]*contestant, error) {
 	return contestants, nil
 }
 
+// tokenServers are the token server that is measured and, with -against, that of before.
+func (w *world) tokenServers(t transport) []*process {
+	servers := []*process{w.overTLS, w.beforeOverTLS}
+	if t == plainHTTP || t == plainGRPC {
+		servers = []*process{w.plain, w.before}
+	}
+	if w.against == "" {
+		servers = servers[:1]
+	}
+	return servers
+}
+
 func (w *world) envoyContestants() ([]*contestant, error) {
 	var contestants []*contestant
-	for _, server := range []*process{w.envoyFloor, w.plain} {
+	for _, server := range append([]*process{w.envoyFloor}, w.tokenServers(plainGRPC)...) {
 		asking, err := w.byGRPC(server.envoy)
 		if err != nil {
 			return nil, err
@@ -108,18 +133,14 @@ func (w *world) envoyContestants() ([]*contestant, error) {
 	return contestants, nil
 }
 
-// measure runs one path: a round to warm up, and then the rounds that count, in which the servers take turns at going first.
+// measure runs one path: a round to warm up, and then the rounds that count, in which the servers take turns in changing order.
 func (s settings) measure(ctx context.Context, p path, contestants []*contestant) error {
 	for round := range s.rounds + 1 {
 		calls, err := prepare(p, contestants, round)
 		if err != nil {
 			return fmt.Errorf("%s over %s: %w", p.name, p.transport, err)
 		}
-		order := slices.Clone(contestants)
-		if round%2 == 1 {
-			slices.Reverse(order)
-		}
-		for _, c := range order {
+		for _, c := range order(contestants, round) {
 			t, err := s.turn(ctx, p, c, calls[c.world])
 			if err != nil {
 				return fmt.Errorf("%s over %s: %s: %w", p.name, p.transport, c.name, err)

@@ -76,7 +76,7 @@ func (s settings) grown(ctx context.Context, clients int) (_ *world, err error) 
 	if err := w.buildTokenServer(ctx); err != nil {
 		return nil, err
 	}
-	if w.plain, err = w.startTokenServer(ctx, "hallpass", false); err != nil {
+	if w.plain, err = w.startTokenServer(ctx, w.tokenServerProgram, "hallpass", false); err != nil {
 		return nil, err
 	}
 	w.plain.name = fmt.Sprintf("%d clients", clients)

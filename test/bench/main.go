@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command bench measures what the token server costs beside the floor, the least that a token server in Go can cost, and beside
-// other servers. Both run as processes of their own, the token server from its real binary with 10,000 clients, and take turns
+// other servers, or beside the token server of an earlier commit. They run as processes of their own, the token server from its real binary with 10,000 clients, and take turns
 // within each round. The measure is the CPU time of the server's process a request: on a machine that does other things too it
 // is the one that repeats.
 package main
@@ -31,19 +31,22 @@ type settings struct {
 	changes  int
 	growth   int
 	profiles string
+	against  string
 	output   io.Writer
 }
 
 func main() {
 	s := settings{output: os.Stdout}
 	flag.IntVar(&s.clients, "clients", 10_000, "registered clients; the requests are spread over all of them")
-	flag.IntVar(&s.rounds, "rounds", 12, "rounds, in each of which every server gets its turn")
+	flag.IntVar(&s.rounds, "rounds", 0, "rounds, in each of which every server gets its turn; 0 means 12, and 24 with -against")
 	flag.IntVar(&s.requests, "requests", 600, "requests a turn")
 	flag.IntVar(&s.workers, "workers", 4, "requests that are under way at once")
 	flag.BoolVar(&s.peers, "peers", false, "measure how other token servers issue tokens too: those of test/bench/peers")
 	flag.IntVar(&s.changes, "changes", 0, "clients that change in each second, with a write of the signing keys beside them, all the while")
 	flag.IntVar(&s.growth, "growth", 0, "measure instead what a request costs with as many clients beside one with ten")
 	flag.StringVar(&s.profiles, "profiles", "", "write CPU and heap profiles of the token server on each path into this directory")
+	flag.StringVar(&s.against, "against", "",
+		"a token server `BINARY` of before, which takes turns with the new one on every path; it gets only flags that commit 37318f4 has")
 	paths := flag.String("paths", "", "only the paths whose names match this regular expression")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -63,6 +66,9 @@ func (s settings) print(format string, args ...any) { _, _ = fmt.Fprintf(s.outpu
 
 // run measures every path with ES256, and those that sign or verify with Ed25519 too; or growth.
 func run(ctx context.Context, s settings) error {
+	if err := s.complete(); err != nil {
+		return err
+	}
 	s.print("%s\n", machine())
 	clients := strconv.Itoa(s.clients)
 	if s.growth > 0 {

@@ -30,8 +30,11 @@ func (w *world) start(ctx context.Context) error {
 		memory []float64
 	}
 	servers := []string{"floor", "hallpass"}
+	if w.against != "" {
+		servers = append(servers, before)
+	}
 	starts := min(maxStarts, w.rounds)
-	results := map[string]*result{"floor": {}, "hallpass": {}}
+	results := map[string]*result{"floor": {}, "hallpass": {}, before: {}}
 	for round := range starts {
 		for _, server := range servers {
 			began := time.Now()
@@ -68,10 +71,14 @@ func (w *world) start(ctx context.Context) error {
 }
 
 func (w *world) startNamed(ctx context.Context, server, name string) (*process, error) {
-	if server == "floor" {
+	switch server {
+	case "floor":
 		return w.startFloor(ctx, name)
+	case before:
+		return w.startTokenServer(ctx, w.against, name, false)
+	default:
+		return w.startTokenServer(ctx, w.tokenServerProgram, name, false)
 	}
-	return w.startTokenServer(ctx, name, false)
 }
 
 // residentMemory is the resident memory of a process in MiB.

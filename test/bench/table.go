@@ -18,15 +18,13 @@ func (s settings) header() {
 
 // row prints what was measured of one server on one path.
 func (s settings) row(p path, floor, c *contestant) {
-	ratios := make([]float64, len(c.turns))
+	ratios := paired(c.turns, floor.turns, func(t turn) time.Duration { return t.processor })
 	var latencies []time.Duration
 	var elapsed time.Duration
-	for i, t := range c.turns {
-		ratios[i] = float64(t.processor) / float64(floor.turns[i].processor)
+	for _, t := range c.turns {
 		latencies = append(latencies, t.latencies...)
 		elapsed += t.elapsed
 	}
-	slices.Sort(ratios)
 	slices.Sort(latencies)
 	quiet := quietest(c.turns)
 	goal := ""

@@ -44,6 +44,7 @@ type world struct {
 	tokenServerProgram, floorProgram string
 	// plain and overTLS are the token server, a process for each; floor serves both, and envoyFloor stands beside plain for Envoy.
 	plain, overTLS, floor, envoyFloor *process
+	before, beforeOverTLS             *process // those of -against; nil without it
 	others                            []*process
 	roots                             *x509.CertPool
 }
@@ -87,10 +88,13 @@ func (w *world) startAll(ctx context.Context) (err error) {
 	if w.floorProgram, err = build(ctx, w.dir, "floor", module+"test/bench/floor"); err != nil {
 		return err
 	}
-	if w.plain, err = w.startTokenServer(ctx, "hallpass", false); err != nil {
+	if w.plain, err = w.startTokenServer(ctx, w.tokenServerProgram, "hallpass", false); err != nil {
 		return err
 	}
-	if w.overTLS, err = w.startTokenServer(ctx, "hallpass-tls", true); err != nil {
+	if w.overTLS, err = w.startTokenServer(ctx, w.tokenServerProgram, "hallpass-tls", true); err != nil {
+		return err
+	}
+	if err := w.startBefore(ctx); err != nil {
 		return err
 	}
 	if err := w.writeFixture(ctx); err != nil {
@@ -120,7 +124,8 @@ func (w *world) client(i int) population.Client {
 
 func (w *world) file(name string) string { return filepath.Join(w.dir, name) }
 
-func (w *world) startTokenServer(ctx context.Context, name string, overTLS bool) (*process, error) {
+// startTokenServer starts a token server. The binary of -against gets the same flags, so only those that commit 37318f4 has.
+func (w *world) startTokenServer(ctx context.Context, program, name string, overTLS bool) (*process, error) {
 	listen, err := installation.FreeAddress()
 	if err != nil {
 		return nil, err
@@ -134,7 +139,7 @@ func (w *world) startTokenServer(ctx context.Context, name string, overTLS bool)
 		return nil, err
 	}
 	args := []string{
-		w.tokenServerProgram, "--issuer=" + issuer, "--kubeconfig=" + w.file("kubeconfig"), "--listen=" + listen, "--ops-listen=" + ops, "--client-rate=100000",
+		program, "--issuer=" + issuer, "--kubeconfig=" + w.file("kubeconfig"), "--listen=" + listen, "--ops-listen=" + ops, "--client-rate=100000",
 	}
 	if overTLS {
 		args = append(args, "--tls-cert-file="+w.file("tls.crt"), "--tls-key-file="+w.file("tls.key"))
