@@ -1,0 +1,333 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package golden_test
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/hallpass-dev/hallpass/internal/extauthz"
+	"github.com/hallpass-dev/hallpass/internal/jws"
+	"github.com/hallpass-dev/hallpass/internal/keyring"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/tokenserver"
+)
+
+const (
+	issuerOfTests = "https://hallpass.test"
+	ordersAPI     = "https://orders.example.com/api"
+	shopAudience  = issuerOfTests + "/ns/shop"
+)
+
+var errAway = errors.New("the API server is away")
+
+// directoryOfTests is a tokenserver.Directory with a memory and a source.
+type directoryOfTests struct {
+	known, source          map[string]oauth2.Record
+	resources              []*oauth2.Resource
+	minted, mintedAtSource map[string]oauth2.MintedRecord
+	ring                   keyring.Ring
+	revoked                oauth2.Revocations
+	failing                error
+}
+
+func (d *directoryOfTests) Record(clientID string) oauth2.Record { return d.known[clientID] }
+
+func (d *directoryOfTests) LookUp(_ context.Context, clientID string) (oauth2.Record, error) {
+	return d.source[clientID], d.failing
+}
+
+func (d *directoryOfTests) Resource(name oauth2.ObjectName) *oauth2.Resource {
+	for _, r := range d.resources {
+		if name == (oauth2.ObjectName{Namespace: r.Namespace, Name: r.Name}) {
+			return r
+		}
+	}
+	return nil
+}
+
+func (d *directoryOfTests) ResourceByIdentifier(identifier string) *oauth2.Resource {
+	for _, r := range d.resources {
+		if r.Identifier == identifier {
+			return r
+		}
+	}
+	return nil
+}
+
+func (d *directoryOfTests) LookUpResource(_ context.Context, identifier string) (*oauth2.Resource, error) {
+	return d.ResourceByIdentifier(identifier), d.failing
+}
+
+func (d *directoryOfTests) Minted(opaqueID string) oauth2.MintedRecord { return d.minted[opaqueID] }
+
+func (d *directoryOfTests) LookUpMinted(_ context.Context, opaqueID string) (oauth2.MintedRecord, error) {
+	return d.mintedAtSource[opaqueID], d.failing
+}
+
+func (d *directoryOfTests) Scopes() []string { return []string{"orders.read"} }
+
+func (d *directoryOfTests) Ring() keyring.Ring { return d.ring }
+
+func (d *directoryOfTests) LookUpRing(context.Context) (keyring.Ring, error) {
+	return d.ring, d.failing
+}
+
+func (d *directoryOfTests) Revocations() *oauth2.Revocations { return &d.revoked }
+
+func (d *directoryOfTests) ClientEpochs() []oauth2.RevocationSelector { return nil }
+
+// cluster is a tokenserver.Cluster, and journal a tokenserver.Journal.
+type cluster struct {
+	trust   oauth2.Cluster
+	verdict oauth2.Verdict
+}
+
+func (c *cluster) Trust() oauth2.Cluster { return c.trust }
+
+func (c *cluster) LookUpTrust(context.Context) error { return nil }
+
+func (c *cluster) Review(context.Context, oauth2.Secret, oauth2.UsedAccountToken, string) oauth2.Verdict {
+	return c.verdict
+}
+
+type journal struct{ failing error }
+
+func (j journal) WriteRevocations(context.Context, string, oauth2.RevocationBatch) error {
+	return j.failing
+}
+
+// counting is randomness that is the same each time.
+type counting struct{ next byte }
+
+func (c *counting) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = c.next
+		c.next++
+	}
+	return len(p), nil
+}
+
+// auditWorld is a token server whose clock stands still at noon, with the clients and keys of a case.
+type auditWorld struct {
+	t       *testing.T
+	dir     *directoryOfTests
+	cluster *cluster
+	config  tokenserver.Config
+	lines   *log
+	secrets map[string]string
+	issuer  oauth2.Issuer
+
+	server *tokenserver.Server // of the first request
+	envoy  authv3.AuthorizationClient
+}
+
+func newAuditWorld(t *testing.T) *auditWorld {
+	t.Helper()
+	issuer, err := oauth2.ParseIssuer(issuerOfTests, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &auditWorld{
+		t: t, lines: &log{}, issuer: issuer, secrets: map[string]string{},
+		dir: &directoryOfTests{
+			known: map[string]oauth2.Record{}, ring: pinnedRing(t), minted: map[string]oauth2.MintedRecord{}, mintedAtSource: map[string]oauth2.MintedRecord{},
+			resources: []*oauth2.Resource{{
+				Identifier: ordersAPI, UID: "r-uid", Namespace: "orders", Name: "api", Scopes: []string{"orders.read"},
+				Consents: []oauth2.Consent{{Namespaces: []string{"shop"}, Scopes: []string{"orders.read"}}},
+			}},
+		},
+		cluster: &cluster{trust: oauth2.Cluster{Issuer: clusterIssuer, Keys: jws.KeySet{Keys: []jws.PublicKey{}}}, verdict: oauth2.Honoured},
+	}
+	w.cluster.trust.Keys.Keys = append(w.cluster.trust.Keys.Keys, w.key(jws.RS256).Public())
+	random := &counting{}
+	for _, id := range []string{"shop.reporting", "shop.billing", "orders.stranger"} {
+		secret, err := oauth2.NewClientSecret(random)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.secrets[id] = secret.Value.Reveal()
+		c := w.client(id)
+		c.Verifiers = []oauth2.Verifier{{ID: secret.ID, Digest: oauth2.DigestSecret(c.UID, secret.Value), CreatedAt: noon.Add(-time.Hour)}}
+	}
+	w.client("shop.keys").KeysOnly = true
+	w.dir.known["shop.keys"].Client.Keys = []jws.PublicKey{w.key(jws.EdDSA).Public()}
+	w.client("shop.pod").ServiceAccount = &oauth2.ServiceAccount{Name: "worker", UID: "worker-uid"}
+	w.dir.source = maps.Clone(w.dir.known)
+	w.config = tokenserver.Config{
+		Issuer: issuer, Directory: w.dir, Journal: journal{}, Cluster: w.cluster, Audit: w.lines, Log: slog.New(slog.DiscardHandler),
+		Metrics: tokenserver.NewMetrics(prometheus.NewRegistry()), Random: random, Now: func() time.Time { return noon },
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")},
+	}
+	return w
+}
+
+// client makes a client and puts it into memory; the source has the same record.
+func (w *auditWorld) client(id string) *oauth2.Client {
+	namespace, name, _ := strings.Cut(id, ".")
+	c := &oauth2.Client{
+		ID: id, UID: "uid-of-" + id, Namespace: namespace, Name: name, Scopes: []string{"read", "write"}, TokenLifetime: time.Hour,
+		Access: []oauth2.Access{{Resource: oauth2.ObjectName{Namespace: "orders", Name: "api"}, Scopes: []string{"orders.read"}}},
+	}
+	w.dir.known[id] = oauth2.Record{Client: c, Owner: &oauth2.Owner{UID: c.UID}}
+	if w.dir.source != nil {
+		w.dir.source[id] = w.dir.known[id]
+	}
+	return c
+}
+
+// reporting is the client that most cases are about.
+func (w *auditWorld) reporting() oauth2.Record { return w.dir.known["shop.reporting"] }
+
+// forget lets memory and source have another record of reporting.
+func (w *auditWorld) forget(record oauth2.Record) {
+	w.dir.known["shop.reporting"], w.dir.source["shop.reporting"] = record, record
+}
+
+// key is the key of an algorithm that signs.
+func (w *auditWorld) key(algorithm jws.Algorithm) *keyring.SigningKey {
+	w.t.Helper()
+	key, err := w.dir.ring.SigningKeyFor(algorithm, noon)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return key
+}
+
+func (w *auditWorld) sign(key *keyring.SigningKey, typ, payload string) string {
+	w.t.Helper()
+	signed, err := key.Sign(typ, []byte(payload))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return signed
+}
+
+// issue makes a token of reporting as the token endpoint did at an instant.
+func (w *auditWorld) issue(at time.Time, grant oauth2.Grant) string {
+	return w.issued(at, grant).Value.Reveal()
+}
+
+func (w *auditWorld) issued(at time.Time, grant oauth2.Grant) oauth2.Token {
+	w.t.Helper()
+	grant.Lifetime = time.Hour
+	token, err := w.issuer.Issue(w.reporting().Client, grant, w.key(jws.ES256), at, &counting{next: 100})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return token
+}
+
+// token is a good one, for its own namespace.
+func (w *auditWorld) token() string {
+	return w.issue(noon.Add(-time.Minute), oauth2.Grant{Audience: shopAudience, Scopes: []string{"read", "write"}})
+}
+
+// start makes the server as it is configured by now.
+func (w *auditWorld) start() {
+	if w.server == nil {
+		w.server = tokenserver.New(w.config)
+		inBackground(w.t, w.server.Run)
+	}
+}
+
+// request is one over HTTP.
+type request struct {
+	method, path string
+	header       http.Header
+	form         url.Values // in the body of a POST, in the query otherwise
+	body         string     // in the place of form
+}
+
+const sourceOfTests = "192.0.2.7:1234"
+
+func (w *auditWorld) send(r request) *httptest.ResponseRecorder {
+	w.t.Helper()
+	w.start()
+	target, body := r.path, r.body
+	if r.method == http.MethodPost && body == "" {
+		body = r.form.Encode()
+	} else if r.method != http.MethodPost && len(r.form) > 0 {
+		target += "?" + r.form.Encode()
+	}
+	made := httptest.NewRequestWithContext(w.t.Context(), r.method, target, strings.NewReader(body))
+	made.RemoteAddr = sourceOfTests
+	if r.method == http.MethodPost {
+		made.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	maps.Copy(made.Header, r.header)
+	if address := made.Header.Get("Test-Remote-Addr"); address != "" {
+		made.Header.Del("Test-Remote-Addr")
+		made.RemoteAddr = address
+	}
+	answer := httptest.NewRecorder()
+	w.server.Handler().ServeHTTP(answer, made)
+	return answer
+}
+
+// ask sends a question of Envoy's, over gRPC.
+func (w *auditWorld) ask(extensions, header map[string]string) {
+	w.t.Helper()
+	w.start()
+	if w.envoy == nil {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		server := extauthz.NewServer(w.server, nil)
+		go func() { _ = server.Serve(listener) }()
+		w.t.Cleanup(server.Stop)
+		connection, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.t.Cleanup(func() { _ = connection.Close() })
+		w.envoy = authv3.NewAuthorizationClient(connection)
+	}
+	if _, err := w.envoy.Check(w.t.Context(), &authv3.CheckRequest{Attributes: &authv3.AttributeContext{
+		ContextExtensions: extensions,
+		Request:           &authv3.AttributeContext_Request{Http: &authv3.AttributeContext_HttpRequest{Method: "GET", Path: "/orders", Headers: header}},
+	}}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *auditWorld) basic(id string) http.Header { return basic(id, w.secrets[id]) }
+
+func basic(id, secret string) http.Header {
+	return http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret))}}
+}
+
+// requestID is what is random in a line.
+var requestID = regexp.MustCompile(`"request_id":"[A-Z2-7]{26}"`)
+
+// written are the lines so far, with a name in the place of each request's id.
+func (w *auditWorld) written() string {
+	text := w.lines.text()
+	if ids := requestID.FindAllString(text, -1); len(ids) != strings.Count(text, "\n") {
+		w.t.Errorf("%d lines have %d ids of requests:\n%s", strings.Count(text, "\n"), len(ids), text)
+	}
+	return requestID.ReplaceAllString(text, `"request_id":"REQUEST"`)
+}
+
+// noAuthorities accepts the certificate of nobody.
+func noAuthorities() *x509.CertPool { return x509.NewCertPool() }
