@@ -40,8 +40,8 @@ var (
 type KeySet struct {
 	Keys []PublicKey
 	// Unusable says why a key of the document is not among Keys: one of a type, a curve or an algorithm that this package
-	// does not have, or for another use than signatures. RFC 7517 section 5 has readers pass over such keys; who asks a user
-	// for keys rather tells that user.
+	// does not have, one for another use than signatures, or one that wraps ErrCostlyKey. RFC 7517 section 5 has readers pass
+	// over such keys; a reader that asked a user for keys reports them to that user.
 	Unusable []error
 }
 
@@ -66,7 +66,7 @@ func ParseKeySet(document []byte) (KeySet, error) {
 	for i, raw := range keys {
 		key, err := parseJWK(raw)
 		switch {
-		case errors.Is(err, errUnsupported):
+		case errors.Is(err, errUnsupported), errors.Is(err, ErrCostlyKey):
 			set.Unusable = append(set.Unusable, fmt.Errorf("key %d: %w", i+1, err))
 		case err != nil:
 			return KeySet{}, fmt.Errorf("%w: key %d: %w", ErrKeySet, i+1, err)
@@ -213,14 +213,10 @@ func readRSA(members Object) (*rsa.PublicKey, error) {
 	}
 	e := new(big.Int).SetBytes(exponent)
 	if e.BitLen() > 31 {
-		return nil, fmt.Errorf("%w: an RSA exponent of more than 31 bits; 65537 is usual", ErrWeakKey)
+		return nil, fmt.Errorf("%w: an RSA exponent of more than 31 bits; use %d", ErrWeakKey, rsaExponent)
 	}
 	key := &rsa.PublicKey{N: new(big.Int).SetBytes(modulus), E: int(e.Int64())}
-	if !soundRSA(key) {
-		return nil, fmt.Errorf("%w: an RSA modulus of %d bits with exponent %d; use %d to %d bits and 65537",
-			ErrWeakKey, key.N.BitLen(), key.E, MinRSABits, maxRSABits)
-	}
-	return key, nil
+	return key, checkRSA(key)
 }
 
 func readEd25519(members Object) (ed25519.PublicKey, error) {
@@ -240,7 +236,7 @@ func octets(members Object, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	decoded, err := strictBase64.DecodeString(encoded)
+	decoded, err := DecodeBase64URL(encoded)
 	if err != nil {
 		return nil, fmt.Errorf("%s is not base64url without padding", name)
 	}

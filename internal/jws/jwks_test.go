@@ -4,6 +4,7 @@
 package jws_test
 
 import (
+	"crypto/rsa"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -159,6 +160,25 @@ func TestAKeyThatIsNotForUsIsPassedOverWithAReason(t *testing.T) {
 	}
 }
 
+func TestAnExpensiveRSAKeyIsLeftOutOfItsSet(t *testing.T) {
+	ec := signer(t, jws.ES256).Public()
+	large := jws.PublicKey{ID: "large", Algorithm: jws.RS256, Key: &rsa.PublicKey{E: 65537, N: odd(8192)}}
+	slow := jws.PublicKey{ID: "slow", Algorithm: jws.PS256, Key: &rsa.PublicKey{E: 1<<31 - 1, N: odd(2048)}}
+	set, err := jws.ParseKeySet(keySet(t, large, ec, slow))
+	if err != nil || len(set.Keys) != 1 || set.Keys[0].ID != ec.ID {
+		t.Fatalf("%+v (%v), want the EC key alone", set, err)
+	}
+	if len(set.Unusable) != 2 {
+		t.Fatalf("unusable: %v, want two", set.Unusable)
+	}
+	for i, want := range []string{"key 1: ", "key 3: "} {
+		message := set.Unusable[i].Error()
+		if !errors.Is(set.Unusable[i], jws.ErrCostlyKey) || !strings.HasPrefix(message, want) || !strings.Contains(message, "use 2048 to 4096 bits and exponent 65537") {
+			t.Errorf("%s: it does not say which key it is and what to use", message)
+		}
+	}
+}
+
 func TestAKeySetIsRefusedWholeForOneKeyThatMustNotBeThere(t *testing.T) {
 	ec, rsaKey, okp := signer(t, jws.ES256).Public(), signer(t, jws.RS256).Public(), signer(t, jws.EdDSA).Public()
 	many := make([]jws.PublicKey, jws.MaxKeys+1)
@@ -191,6 +211,7 @@ func TestAKeySetIsRefusedWholeForOneKeyThatMustNotBeThere(t *testing.T) {
 		"RSA of 1024 bits":                 withMembers(t, rsaKey, map[string]any{"n": strings.Repeat("_", 171)}),
 		"an RSA exponent of one":           withMembers(t, rsaKey, map[string]any{"e": "AQ"}),
 		"a long RSA exponent":              withMembers(t, rsaKey, map[string]any{"e": "_____w"}),
+		"a line break in x":                withMembers(t, okp, map[string]any{"x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\n"}),
 		"a short Ed25519 key":              withMembers(t, okp, map[string]any{"x": "AQ"}),
 	} {
 		t.Run(name, func(t *testing.T) {

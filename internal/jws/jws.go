@@ -15,7 +15,6 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
-	"math"
 )
 
 // Algorithm is a signature algorithm by its registered name (RFC 7518 section 3.1, RFC 8037 section 3.1).
@@ -42,11 +41,21 @@ func (a Algorithm) known() bool {
 // MinRSABits is the smallest RSA modulus that is accepted (RFC 7518 section 3.3).
 const MinRSABits = 2048
 
-// maxRSABits keeps a key from making every verification expensive.
-const maxRSABits = 8192
+// The owner of an RSA key chooses what a verification costs, and anybody can send forged signatures for it. One of 8192 bits with an
+// exponent of 31 bits takes 75 times as long as one of 2048 bits with 65537.
+const (
+	// MaxRSABits is the largest RSA modulus that is accepted.
+	MaxRSABits = 4096
+	// rsaExponent is the only public exponent that is accepted.
+	rsaExponent = 65537
+)
 
-// ErrWeakKey is wrapped by the refusal of a key that does not fit its algorithm or is too small for it.
-var ErrWeakKey = errors.New("key does not fit the algorithm")
+var (
+	// ErrWeakKey is wrapped by the refusal of a key that does not fit its algorithm or is too small for it.
+	ErrWeakKey = errors.New("key does not fit the algorithm")
+	// ErrCostlyKey is wrapped by the refusal of an RSA key that makes verifications expensive.
+	ErrCostlyKey = errors.New("key is too expensive to verify with")
+)
 
 // PublicKey verifies signatures of one algorithm.
 type PublicKey struct {
@@ -64,8 +73,8 @@ func (k PublicKey) Check() error {
 			return nil
 		}
 	case *rsa.PublicKey:
-		if (k.Algorithm == RS256 || k.Algorithm == PS256) && soundRSA(key) {
-			return nil
+		if k.Algorithm == RS256 || k.Algorithm == PS256 {
+			return checkRSA(key)
 		}
 	case ed25519.PublicKey:
 		if k.Algorithm == EdDSA && len(key) == ed25519.PublicKeySize {
@@ -75,10 +84,21 @@ func (k PublicKey) Check() error {
 	return fmt.Errorf("%w: %T for %q", ErrWeakKey, k.Key, k.Algorithm)
 }
 
-// soundRSA asks for what crypto/rsa would refuse at the first signature, and for the sizes above.
-func soundRSA(key *rsa.PublicKey) bool {
-	if key.N == nil || key.N.Bit(0) == 0 || key.N.BitLen() < MinRSABits || key.N.BitLen() > maxRSABits {
-		return false
+// checkRSA asks for what crypto/rsa would refuse at the first signature, and for the bounds above.
+func checkRSA(key *rsa.PublicKey) error {
+	if key.N == nil || key.N.Bit(0) == 0 || key.N.BitLen() < MinRSABits || key.E < 3 || key.E%2 == 0 {
+		return fmt.Errorf("%w: %s", ErrWeakKey, describeRSA(key))
 	}
-	return key.E >= 3 && key.E%2 == 1 && key.E <= math.MaxInt32
+	if key.N.BitLen() > MaxRSABits || key.E != rsaExponent {
+		return fmt.Errorf("%w: %s", ErrCostlyKey, describeRSA(key))
+	}
+	return nil
+}
+
+func describeRSA(key *rsa.PublicKey) string {
+	bits := 0
+	if key.N != nil {
+		bits = key.N.BitLen()
+	}
+	return fmt.Sprintf("an RSA modulus of %d bits with exponent %d; use %d to %d bits and exponent %d", bits, key.E, MinRSABits, MaxRSABits, rsaExponent)
 }

@@ -204,13 +204,34 @@ func TestAKeyThatDoesNotFitItsAlgorithmIsRefused(t *testing.T) {
 		"an even RSA modulus":          {Algorithm: jws.PS256, Key: &rsa.PublicKey{E: 65537, N: new(big.Int).Lsh(big.NewInt(1), 2047)}},
 		"an RSA exponent of one":       {Algorithm: jws.PS256, Key: &rsa.PublicKey{E: 1, N: odd(2048)}},
 		"an even RSA exponent":         {Algorithm: jws.RS256, Key: &rsa.PublicKey{E: 65536, N: odd(2048)}},
-		"RSA of 8200 bits":             {Algorithm: jws.RS256, Key: &rsa.PublicKey{E: 65537, N: odd(8200)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := key.Check(); !errors.Is(err, jws.ErrWeakKey) {
 				t.Errorf("%v, want ErrWeakKey", err)
 			}
 		})
+	}
+}
+
+func TestAnRSAKeyThatIsExpensiveToVerifyWithIsRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		key  *rsa.PublicKey
+		want error
+	}{
+		"4096 bits":                       {&rsa.PublicKey{E: 65537, N: odd(4096)}, nil},
+		"4097 bits":                       {&rsa.PublicKey{E: 65537, N: odd(4097)}, jws.ErrCostlyKey},
+		"8192 bits":                       {&rsa.PublicKey{E: 65537, N: odd(8192)}, jws.ErrCostlyKey},
+		"an exponent of 31 bits":          {&rsa.PublicKey{E: 1<<31 - 1, N: odd(2048)}, jws.ErrCostlyKey},
+		"an exponent of three":            {&rsa.PublicKey{E: 3, N: odd(2048)}, jws.ErrCostlyKey},
+		"the next exponent after 65537":   {&rsa.PublicKey{E: 65539, N: odd(2048)}, jws.ErrCostlyKey},
+		"the last exponent before 65537":  {&rsa.PublicKey{E: 65535, N: odd(2048)}, jws.ErrCostlyKey},
+		"8192 bits with an even exponent": {&rsa.PublicKey{E: 65536, N: odd(8192)}, jws.ErrWeakKey},
+	} {
+		for _, algorithm := range []jws.Algorithm{jws.RS256, jws.PS256} {
+			if err := (jws.PublicKey{Algorithm: algorithm, Key: c.key}).Check(); !errors.Is(err, c.want) {
+				t.Errorf("%s for %s: %v, want %v", name, algorithm, err, c.want)
+			}
+		}
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"slices"
 	"strings"
@@ -45,8 +44,8 @@ type Message struct {
 // Parse takes a compact serialisation apart. It accepts canonical unpadded base64url only, so that no two strings are the
 // same token.
 func Parse(compact string) (Message, error) {
-	if len(compact) > MaxSize || strings.Count(compact, ".") != 2 || strings.ContainsAny(compact, "\r\n") {
-		return Message{}, ErrMalformed // encoding/base64 would skip line breaks
+	if len(compact) > MaxSize || strings.Count(compact, ".") != 2 || strings.ContainsAny(compact, lineBreaks) {
+		return Message{}, ErrMalformed
 	}
 	header, rest, _ := bytes.Cut([]byte(compact), []byte("."))
 	payload, signature, _ := bytes.Cut(rest, []byte("."))
@@ -60,7 +59,7 @@ func Parse(compact string) (Message, error) {
 	if m.Header, err = parseHeader(rawHeader); err != nil {
 		return Message{}, err
 	}
-	decoded := make([]byte, 0, strictBase64.DecodedLen(len(payload))+strictBase64.DecodedLen(len(signature)))
+	decoded := make([]byte, 0, strictBase64URL.DecodedLen(len(payload))+strictBase64URL.DecodedLen(len(signature)))
 	if decoded, err = appendDecoded(decoded, payload); err != nil {
 		return Message{}, err
 	}
@@ -72,13 +71,12 @@ func Parse(compact string) (Message, error) {
 	return m, nil
 }
 
-var strictBase64 = base64.RawURLEncoding.Strict()
-
+// appendDecoded decodes a segment that has no line breaks.
 func appendDecoded(dst, segment []byte) ([]byte, error) {
 	if len(segment) == 0 {
 		return nil, ErrMalformed
 	}
-	decoded, err := strictBase64.AppendDecode(dst, segment)
+	decoded, err := strictBase64URL.AppendDecode(dst, segment)
 	if err != nil {
 		return nil, ErrMalformed
 	}

@@ -10,6 +10,8 @@ import (
 	"hash/crc32"
 	"io"
 	"strings"
+
+	"github.com/hallpass-dev/hallpass/internal/jws"
 )
 
 // ClientSecretPrefix begins every client secret that Hallpass generates, for leak scanners to look for.
@@ -29,12 +31,6 @@ const OpaqueTokenPrefix = "hpt_"
 // ErrMalformedCredential says that a string which claims to be a credential of ours is not one that was ever generated:
 // a typo, a truncation, or a guess.
 var ErrMalformedCredential = errors.New("not a well-formed Hallpass credential")
-
-// The encodings of RFC 4648 in which each value has one text alone.
-var (
-	strictBase64    = base64.StdEncoding.Strict()
-	strictBase64URL = base64.RawURLEncoding.Strict()
-)
 
 // Credential is a random value with a public name: <prefix><id>_<43 characters of base64url>_<CRC-32>. The id says which
 // verifier to look at; the checksum over all that stands before it lets scanners, and us, refuse anything else without
@@ -99,7 +95,7 @@ func parseCredential(prefix string, value Secret) (Credential, error) {
 	if strings.Trim(id, idAlphabet) != "" || body[len(prefix)+credentialIDLength] != '_' {
 		return Credential{}, ErrMalformedCredential
 	}
-	if _, err := strictBase64URL.DecodeString(body[len(prefix)+credentialIDLength+1:]); err != nil {
+	if _, err := jws.DecodeBase64URL(body[len(prefix)+credentialIDLength+1:]); err != nil {
 		return Credential{}, ErrMalformedCredential
 	}
 	return Credential{ID: id, Value: value}, nil

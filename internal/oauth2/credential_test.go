@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"log/slog"
 	"regexp"
 	"strings"
@@ -103,6 +104,8 @@ func TestNoOtherStringIsTheClientSecret(t *testing.T) {
 		refuse("one in another case", value[:i]+strings.ToLower(value[i:i+1])+value[i+1:])
 	}
 	refuse("one with a longer end", value+"0")
+	body := value[:20] + "\r\n" + value[22:len(value)-9]
+	refuse("one with a line break and the right checksum", fmt.Sprintf("%s_%08x", body, crc32.ChecksumIEEE([]byte(body))))
 	refuse("one of another prefix", "hpt"+value[2:])
 	refuse("nothing", "")
 }

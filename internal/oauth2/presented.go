@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/hallpass-dev/hallpass/internal/jws"
 )
 
 // AuthMethod is a client authentication method by its registered name (RFC 8414 section 2).
@@ -126,7 +128,7 @@ func parseBasic(header string) (Presented, error) {
 	if !strings.EqualFold(scheme, "Basic") {
 		return Presented{}, refuseClient(ReasonWrongMethod)
 	}
-	decoded, err := strictBase64.DecodeString(strings.TrimLeft(encoded, " "))
+	decoded, err := jws.DecodeBase64(strings.TrimLeft(encoded, " "))
 	if err != nil {
 		return Presented{}, refuseClient(ReasonMalformedCredential)
 	}

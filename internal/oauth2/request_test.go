@@ -123,6 +123,8 @@ func TestPresentedCredentials(t *testing.T) {
 		"nothing at all":                         {code: oauth2.InvalidClient},
 		"another scheme":                         {authorization: []string{"Bearer abc"}, code: oauth2.InvalidClient},
 		"an empty header":                        {authorization: []string{""}, code: oauth2.InvalidClient},
+		"Basic with a line break":                {authorization: []string{"Basic YT\r\npi"}, code: oauth2.InvalidClient},
+		"Basic with a line break after it":       {authorization: []string{"Basic YTpi\n"}, code: oauth2.InvalidClient},
 		"Basic that is not base64":               {authorization: []string{"Basic a:b"}, code: oauth2.InvalidClient},
 		"Basic without a colon":                  {authorization: basic("ab"), code: oauth2.InvalidClient},
 		"Basic without an id":                    {authorization: basic(":b"), code: oauth2.InvalidClient},

@@ -13,6 +13,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/jws"
 )
 
 // RevocationID names a token or a used assertion among those that are good no more: 128 bits, so that no two share one by chance.
@@ -23,7 +25,7 @@ type RevocationID [16]byte
 func RevocationIDOf(tokenID string) RevocationID {
 	var id RevocationID
 	if len(tokenID) == base64.RawURLEncoding.EncodedLen(len(id)) {
-		if raw, err := strictBase64URL.DecodeString(tokenID); err == nil {
+		if raw, err := jws.DecodeBase64URL(tokenID); err == nil {
 			return RevocationID(raw)
 		}
 	}
@@ -123,7 +125,7 @@ func DecodeRevocations(text string) ([]Revocation, error) {
 	if len(text) > base64.StdEncoding.EncodedLen(MaxBatchRevocations*revocationSize) {
 		return nil, fmt.Errorf("%w: %d characters are more than %d take", ErrUnreadableRevocations, len(text), MaxBatchRevocations)
 	}
-	packed, err := strictBase64.DecodeString(text)
+	packed, err := jws.DecodeBase64(text)
 	if err != nil {
 		return nil, fmt.Errorf("%w: they are not base64", ErrUnreadableRevocations)
 	}

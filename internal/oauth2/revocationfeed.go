@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/jws"
 )
 
 const (
@@ -46,7 +48,7 @@ func ParseFeedCursor(text string) (FeedCursor, error) {
 	}
 	c := FeedCursor{version: version, listing: listing}
 	if listing {
-		raw, err := strictBase64URL.DecodeString(place)
+		raw, err := jws.DecodeBase64URL(place)
 		if err != nil || copy(c.from[:], raw) != len(c.from) || len(raw) != len(c.from) {
 			return FeedCursor{}, ErrFeedCursor
 		}

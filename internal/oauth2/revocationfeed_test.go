@@ -25,7 +25,7 @@ func TestCursorsOfTheFeed(t *testing.T) {
 			t.Errorf("%q reads as %q: %v", text, c, err)
 		}
 	}
-	for _, text := range []string{"x", "-1", "01", "1.", "1.AA", "1." + (RevocationID{}).String() + "A", "18446744073709551616", ".", "5." + (RevocationID{}).String()[:21] + "B"} {
+	for _, text := range []string{"x", "-1", "01", "1.", "1.AA", "1." + (RevocationID{}).String() + "A", "18446744073709551616", ".", "5.\n" + (RevocationID{}).String(), "5." + (RevocationID{}).String() + "\r\n", "+5", "5." + (RevocationID{}).String()[:21] + "B"} {
 		if _, err := ParseFeedCursor(text); !errors.Is(err, ErrFeedCursor) {
 			t.Errorf("%q: %v", text, err)
 		}
@@ -35,6 +35,7 @@ func TestCursorsOfTheFeed(t *testing.T) {
 func FuzzParseFeedCursor(f *testing.F) {
 	f.Add("")
 	f.Add("12")
+	f.Add("12.AwAAAAAAAAAAAAAAAAAAAA\n")
 	f.Add("12.AwAAAAAAAAAAAAAAAAAAAA")
 	f.Fuzz(func(t *testing.T, text string) {
 		c, err := ParseFeedCursor(text)

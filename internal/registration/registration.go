@@ -75,7 +75,7 @@ func LockOf(clientID string) [LockSize]byte {
 func LockIn(secretName string) (lock [LockSize]byte, ok bool) {
 	encoded, found := strings.CutPrefix(secretName, clientPrefix)
 	sum, err := nameEncoding.DecodeString(encoded)
-	if !found || err != nil || len(sum) != nameBytes {
+	if !found || err != nil || len(sum) != nameBytes || len(encoded) != nameEncoding.EncodedLen(nameBytes) { // it ignores line breaks
 		return lock, false
 	}
 	return [LockSize]byte(sum[:LockSize]), true

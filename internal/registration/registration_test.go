@@ -140,6 +140,22 @@ func TestNamesAreStable(t *testing.T) {
 	}
 }
 
+func TestALockHasOneName(t *testing.T) {
+	name := registration.SecretName("shop.reporting")
+	lock, ok := registration.LockIn(name)
+	if !ok || lock != registration.LockOf("shop.reporting") {
+		t.Fatalf("%s has the lock %x, %t", name, lock, ok)
+	}
+	for what, other := range map[string]string{
+		"a line break before it": strings.Replace(name, "client-", "client-\n", 1), "a line break after it": name + "\r\n",
+		"capitals": strings.ToUpper(name), "a letter more": name + "a", "eight letters more": name + "aaaaaaaa", "another prefix": "resource-" + name,
+	} {
+		if lock, ok := registration.LockIn(other); ok {
+			t.Errorf("%s: %q has the lock %x", what, other, lock)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(golden))
 	for i := 0; i < len(golden); i += 11 {
@@ -208,6 +224,35 @@ func TestAClientWithKeysComesBackWhole(t *testing.T) {
 	reserved.Client.Claims = []oauth2.Claim{{Name: "sub", Value: "admin"}}
 	if _, err := registration.Encode(reserved); err == nil {
 		t.Error("a client that sets its sub is registered")
+	}
+}
+
+// An earlier build stored RSA keys that are too expensive to verify with. They are left out, and the client stays.
+func TestALargeRSAKeyThatIsStoredIsLeftOut(t *testing.T) {
+	const rest = `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"a"}`
+	large := `{"kty":"RSA","e":"AQAB","n":"` + strings.Repeat("_", 1365) + `w","kid":"large"}`
+	slow := `{"kty":"RSA","e":"f____w","n":"` + strings.Repeat("_", 341) + `w","alg":"PS256","kid":"slow"}`
+	verifiers := golden[strings.Index(golden, `"verifiers"`):strings.Index(golden, `"scopes"`)]
+	for name, c := range map[string]struct {
+		keys string
+		want []string
+	}{
+		"a large key and another":   {large + "," + rest, []string{"a"}},
+		"a slow key and another":    {slow + "," + rest, []string{"a"}},
+		"no key but large and slow": {large + "," + slow, nil},
+	} {
+		document := strings.Replace(golden, verifiers, `"assertions":{"keys":[`+c.keys+`]},`, 1)
+		got, err := registration.Decode(map[string][]byte{"client.json": []byte(document)})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		var ids []string
+		for _, key := range got.Client.Keys {
+			ids = append(ids, key.ID)
+		}
+		if diff := cmp.Diff(c.want, ids); diff != "" || !got.Client.KeysOnly || got.Client.ID != "shop.reporting" {
+			t.Errorf("%s: %+v (-want +got keys):\n%s", name, got.Client, diff)
+		}
 	}
 }
 

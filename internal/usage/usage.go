@@ -23,7 +23,8 @@ const uuidLength = 36
 
 // KeyOf is the key of a UID. It allocates nothing for a UUID.
 func KeyOf(uid string) Key {
-	if len(uid) == uuidLength && uid[8] == '-' && uid[13] == '-' && uid[18] == '-' && uid[23] == '-' {
+	dashed := len(uid) == uuidLength && uid[8] == '-' && uid[13] == '-' && uid[18] == '-' && uid[23] == '-'
+	if dashed && strings.ToLower(uid) == uid { // in capitals it is another text, and so another UID
 		var digits [32]byte
 		kept := append(append(append(append(append(digits[:0], uid[:8]...), uid[9:13]...), uid[14:18]...), uid[19:23]...), uid[24:]...)
 		var key Key

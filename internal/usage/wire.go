@@ -41,10 +41,7 @@ const credentialsShift = 2 + len(oauth2.StaleUses)
 
 // Encode renders entries in the order of their keys. Equal entries give equal bytes.
 func Encode(entries []Entry) []byte {
-	var base Minute
-	for _, e := range entries {
-		base = max(base, e.Seen.lastOfAll())
-	}
+	base := lastOfAll(entries)
 	w := writer{base: base}
 	w.number(wireVersion)
 	w.number(uint64(base))
@@ -53,6 +50,14 @@ func Encode(entries []Entry) []byte {
 		w.entry(e)
 	}
 	return w.bytes
+}
+
+func lastOfAll(entries []Entry) Minute {
+	var last Minute
+	for _, e := range entries {
+		last = max(last, e.Seen.lastOfAll())
+	}
+	return last
 }
 
 type writer struct {
@@ -133,6 +138,9 @@ func Decode(data []byte) ([]Entry, error) {
 	if len(r.rest) > 0 {
 		return nil, fmt.Errorf("%w: %d bytes too many", ErrUnreadable, len(r.rest))
 	}
+	if r.base != lastOfAll(entries) {
+		return nil, fmt.Errorf("%w: its base is not the last of its instants", ErrUnreadable)
+	}
 	return entries, nil
 }
 
@@ -182,7 +190,7 @@ func (r *reader) take(n uint64) []byte {
 
 func (r *reader) number() uint64 {
 	n, size := binary.Uvarint(r.rest)
-	if r.failed || size <= 0 {
+	if r.failed || size <= 0 || size > 1 && r.rest[size-1] == 0 { // the last would say nothing: another text of the same number
 		r.failed = true
 		return 0
 	}
