@@ -19,6 +19,9 @@ const (
 	// ConditionGrantsComplete says whether all that was asked for, or declared, is granted. It does not keep anything from being
 	// Ready.
 	ConditionGrantsComplete = "GrantsComplete"
+	// ConditionKeysComplete is False for a client some of whose keys are left out, and is removed otherwise. It does not keep the
+	// client from being Ready.
+	ConditionKeysComplete = "KeysComplete"
 )
 
 // The reasons of the conditions. The token server's audit line and metrics use the same words.
@@ -53,6 +56,8 @@ const (
 	ReasonClientIDMismatch = "ClientIDMismatch"
 	// ReasonInvalidJWKS: spec.authentication.privateKeyJWT.jwks is not a set of public keys.
 	ReasonInvalidJWKS = "InvalidJWKS"
+	// ReasonUnsupportedRSAKey: spec.authentication.privateKeyJWT.jwks has an RSA key that is too expensive to verify with.
+	ReasonUnsupportedRSAKey = "UnsupportedRSAKey"
 	// ReasonSigningAlgorithmNotEnabled: spec.tokenSigningAlgorithm is none of the installation's.
 	ReasonSigningAlgorithmNotEnabled = "SigningAlgorithmNotEnabled"
 	// ReasonSigningAlgorithmNotReady: no key of spec.tokenSigningAlgorithm signs yet; the first is published already.
@@ -106,6 +111,14 @@ func ConfigMapConflict(name string) metav1.Condition {
 // InvalidJWKS is the condition of a client whose keys cannot be read; why says what is wrong with them.
 func InvalidJWKS(why string) metav1.Condition {
 	return notReady(ReasonInvalidJWKS, "The client gets no tokens until its keys can be used. Could not "+why+".")
+}
+
+// UnsupportedRSAKey is the condition of a client some of whose RSA keys are left out; why says which and what to use.
+func UnsupportedRSAKey(why string) metav1.Condition {
+	return metav1.Condition{
+		Type: ConditionKeysComplete, Status: metav1.ConditionFalse, Reason: ReasonUnsupportedRSAKey,
+		Message: "An RSA key is left out, and assertions that it signs are refused; the other keys are used. Replace the key. Could not " + why + ".",
+	}
 }
 
 // Suspended is the condition of a client that its spec suspends.

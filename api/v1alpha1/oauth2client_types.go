@@ -228,11 +228,14 @@ const (
 // PrivateKeyJWTSpec is what a client that signs its own assertions registers.
 type PrivateKeyJWTSpec struct {
 	// jwks is the JWK set (RFC 7517) of the client's public keys, as a string of JSON: keys for ES256, RS256, PS256 or EdDSA,
-	// RSA of 2048 bits or more. A key without a kid has its thumbprint (RFC 7638) for one. To change keys, have both in the set for a while.
+	// RSA of 2048 to 4096 bits with the exponent 65537. A key without a kid has its thumbprint (RFC 7638) for one. To change keys,
+	// have both in the set for a while.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=16384
 	// +kubebuilder:validation:XValidation:rule="!self.matches('\"(d|p|q|dp|dq|qi|oth|k)\"\\\\s*:')",message="jwks must hold public keys only: it has a private member (d, p, q, dp, dq, qi, oth or k); replace that key, for others have seen it"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('\"n\"\\\\s*:\\\\s*\"[A-Za-z0-9_-]{684}')",message="jwks must not hold an RSA key of more than 4096 bits: use 2048 to 4096 bits"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('\"e\"\\\\s*:\\\\s*\"([^A]|A[^Q]|AQ[^A]|AQA[^B]|AQAB[^\"])')",message="jwks must not hold an RSA key with another exponent than 65537, which is \"e\": \"AQAB\""
 	JWKS string `json:"jwks,omitempty"`
 }
 

@@ -77,8 +77,13 @@ func TestAClientWithKeysNeedsNoSecret(t *testing.T) {
 // assert asks for a token with an assertion and answers the status.
 func assert(t *testing.T, secret *corev1.Secret, signer *jws.Signer) int {
 	t.Helper()
+	return assertAs(t, secret, "keyed.caller", signer)
+}
+
+func assertAs(t *testing.T, secret *corev1.Secret, clientID string, signer *jws.Signer) int {
+	t.Helper()
 	payload, err := json.Marshal(map[string]any{
-		"iss": "keyed.caller", "sub": "keyed.caller", "aud": hallpass.Issuer.String(), "exp": time.Now().Add(30 * time.Second).Unix(), "jti": rand.Text(),
+		"iss": clientID, "sub": clientID, "aud": hallpass.Issuer.String(), "exp": time.Now().Add(30 * time.Second).Unix(), "jti": rand.Text(),
 	})
 	must(t, err)
 	signed, err := signer.Sign("JWT", payload)

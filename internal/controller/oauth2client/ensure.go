@@ -35,6 +35,8 @@ type world struct {
 	configMap *corev1.ConfigMap
 	// condition is why the client is not ready; nil if nothing is in its way.
 	condition *metav1.Condition
+	// keysCondition is why some of the client's keys are left out; nil if none is.
+	keysCondition *metav1.Condition
 	// due is when the next rotation comes; blocked, that it waits until then.
 	due     time.Time
 	blocked bool

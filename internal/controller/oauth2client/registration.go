@@ -59,26 +59,37 @@ func compile(c *v1alpha1.OAuth2Client, ceilings oauth2.Ceilings) oauth2.Client {
 	return compiled
 }
 
-// findKeys says what is wrong with the keys of a client that cannot be read. Such a client is refused: what it had before is not
-// what its spec says.
+// findKeys says what is wrong with the keys of a client that cannot be used. A client without any key left is refused: what it had
+// before is not what its spec says.
 func (r *Reconciler) findKeys(_ context.Context, c *v1alpha1.OAuth2Client, w *world) error {
 	if !w.registration.Client.KeysOnly {
 		return nil
 	}
-	if _, err := clientKeys(c); err != nil {
+	keys, err := clientKeys(c)
+	switch {
+	case err == nil:
+	case len(keys) > 0:
+		w.keysCondition = new(v1alpha1.UnsupportedRSAKey(err.Error()))
+	default:
 		w.condition = new(v1alpha1.InvalidJWKS(err.Error()))
 	}
 	return nil
 }
 
-// clientKeys reads the keys of the spec. Those that cannot be used are an error: whoever wrote them expects them to work.
+// clientKeys reads the keys of the spec. Keys that cannot be used are an error, because their owner expects them to work. Of a set with
+// RSA keys that are too expensive the others are returned beside the error: such keys were accepted once.
 func clientKeys(c *v1alpha1.OAuth2Client) ([]jws.PublicKey, error) {
 	set, err := jws.ParseKeySet([]byte(c.Spec.Authentication.PrivateKeyJWT.JWKS))
 	if err != nil {
 		return nil, fmt.Errorf("read spec.authentication.privateKeyJWT.jwks: %w", err)
 	}
+	for _, unusable := range set.Unusable {
+		if !errors.Is(unusable, jws.ErrCostlyKey) {
+			set.Keys = nil
+		}
+	}
 	if err := errors.Join(set.Unusable...); err != nil {
-		return nil, fmt.Errorf("use spec.authentication.privateKeyJWT.jwks: %w", err)
+		return set.Keys, fmt.Errorf("use spec.authentication.privateKeyJWT.jwks: %w", err)
 	}
 	return set.Keys, nil
 }

@@ -100,13 +100,19 @@ func (w *world) status(c *v1alpha1.OAuth2Client) v1alpha1.OAuth2ClientStatus {
 			"A rotation is due and waits: %d secrets are accepted already. It comes when the next of them ends, or at once with rotation.overlap 0s.", maxLive)
 	}
 	setConditions(&found.Conditions, c, w.condition)
-	if grants := w.grantsCondition(c); grants != nil {
-		grants.ObservedGeneration = c.Generation
-		meta.SetStatusCondition(&found.Conditions, *grants)
-	} else {
-		meta.RemoveStatusCondition(&found.Conditions, v1alpha1.ConditionGrantsComplete)
-	}
+	setOrRemove(&found.Conditions, c, v1alpha1.ConditionGrantsComplete, w.grantsCondition(c))
+	setOrRemove(&found.Conditions, c, v1alpha1.ConditionKeysComplete, w.keysCondition)
 	return found
+}
+
+// setOrRemove sets a condition that is only there for some clients.
+func setOrRemove(conditions *[]metav1.Condition, c *v1alpha1.OAuth2Client, kind string, wanted *metav1.Condition) {
+	if wanted == nil {
+		meta.RemoveStatusCondition(conditions, kind)
+		return
+	}
+	wanted.ObservedGeneration = c.Generation
+	meta.SetStatusCondition(conditions, *wanted)
 }
 
 // setConditions derives Ready and its companions of kstatus.
