@@ -130,14 +130,9 @@ helm: $(HELM) ## Build helm, once for this machine, and print where it is
 etcdutl: $(ETCDUTL) ## Build etcdutl, which restores backups of etcd, once for this machine, and print where it is
 	@echo $(ETCDUTL)
 
-# Go makes each new input smaller for up to a minute before it looks for the next one, and executes nothing else meanwhile: a text of
-# some thousand characters would take the whole of FUZZTIME.
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (60s)
-	@grep -rnoE '^func Fuzz\w+' --include='*_test.go' api internal cmd | while IFS=: read -r file _ func; do \
-		echo "--- $${func#func } in $${file%/*}"; \
-		go test -run='^$$' -fuzz="^$${func#func }$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=1000x "./$${file%/*}"; \
-	done
+	@hack/fuzz.sh $(FUZZTIME)
 
 .PHONY: race-note
 race-note:
