@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,6 +64,7 @@ type Directory struct {
 	core      rest.Interface
 	hallpass  rest.Interface
 	reviews   rest.Interface
+	contact   *contact
 
 	records   records
 	resources resources
@@ -104,23 +106,25 @@ func New(config Config) (*Directory, error) {
 		return nil, fmt.Errorf("register kinds: %w", err)
 	}
 	codecs := serializer.NewCodecFactory(scheme).WithoutConversion()
-	binary := rest.CopyConfig(config.REST)
+	heard, noted := &contact{}, rest.CopyConfig(config.REST)
+	noted.Wrap(func(transport http.RoundTripper) http.RoundTripper { return notes{transport, heard} })
+	binary := rest.CopyConfig(noted)
 	binary.ContentType = runtime.ContentTypeProtobuf
 	binary.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON + ",*/*" // the keys of service accounts have a type of their own
 	core, err := client(binary, codecs, "/api", corev1.SchemeGroupVersion)
 	if err != nil {
 		return nil, err
 	}
-	hallpass, err := client(config.REST, codecs, "/apis", v1alpha1.GroupVersion)
+	hallpass, err := client(noted, codecs, "/apis", v1alpha1.GroupVersion)
 	if err != nil {
 		return nil, err
 	}
-	reviews, err := client(config.REST, codecs, "/apis", authenticationv1.SchemeGroupVersion)
+	reviews, err := client(noted, codecs, "/apis", authenticationv1.SchemeGroupVersion)
 	if err != nil {
 		return nil, err
 	}
 	d := &Directory{
-		namespace: config.RegistryNamespace, log: config.Log, core: core, hallpass: hallpass, reviews: reviews,
+		namespace: config.RegistryNamespace, log: config.Log, core: core, hallpass: hallpass, reviews: reviews, contact: heard,
 		now: config.Now, maxStaleness: config.MaxStaleness,
 		revocationSeen: config.RevocationSeen,
 		snapshot:       snapshot{file: config.SnapshotFile, vouches: config.Vouches, changed: make(chan struct{}, 1)},
@@ -139,8 +143,9 @@ func New(config Config) (*Directory, error) {
 func (d *Directory) watch(c rest.Interface, resource, namespace string, kind runtime.Object, store cache.TransformingStore) {
 	d.sources = append(d.sources, &source{
 		client: c, resource: resource, namespace: namespace, kind: kind, store: store,
-		beforeList: d.beforeList, afterList: d.afterList, setBack: d.setBack, changed: d.snapshot.note, heardOf: d.noteHeard,
-		now: d.now, listing: &d.listing,
+		beforeList: d.beforeList, afterList: d.afterList, setBack: d.setBack, changed: d.snapshot.note,
+		heardOf: func() { d.contact.note(); d.noteHeard() },
+		now:     d.now, listing: &d.listing,
 	})
 }
 

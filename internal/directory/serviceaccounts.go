@@ -7,13 +7,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"sync/atomic"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/hallpass-dev/hallpass/internal/jws"
@@ -131,35 +129,53 @@ func (d *Directory) lookUpTrustInTime(ctx context.Context) error {
 // jittered keeps many replicas from asking at the same moment.
 func jittered(interval time.Duration) time.Duration { return wait.Jitter(interval, 0.2) }
 
+// How long one review may take, and how long while the API server is known to be silent.
+const (
+	reviewTimeout      = 2 * time.Second
+	knownReviewTimeout = 500 * time.Millisecond
+)
+
 // Review asks the API server whether it still honours a token for the audience, as the account's that it names. It answers no for
-// one whose pod or account is gone.
+// one whose pod or account is gone. It takes nine seconds at most.
+//
+// A client can make the API server slow, and must not win anything by that. So a review without an answer is sent again if the API
+// server answers a probe, and is undecided if it has no answer then either. Unreachable is an API server that has been silent for
+// silenceLimit, or that cannot be connected to.
 func (d *Directory) Review(ctx context.Context, token oauth2.Secret, account oauth2.UsedAccountToken, audience string) oauth2.Verdict {
+	verdict, err := d.review(ctx, token, account, audience)
+	if verdict == oauth2.Unreachable && d.reachable(ctx) {
+		if verdict, err = d.review(ctx, token, account, audience); verdict == oauth2.Unreachable {
+			verdict = oauth2.Undecided
+		}
+	}
+	if err != nil {
+		d.log.Warn("cannot have a service account's token reviewed", "verdict", verdict.String(), "error", err)
+	}
+	return verdict
+}
+
+// review asks once. It is unreachable if no answer came, and undecided if the answer is a refusal, such as 429 or 503.
+func (d *Directory) review(ctx context.Context, token oauth2.Secret, account oauth2.UsedAccountToken, audience string) (oauth2.Verdict, error) {
+	timeout := reviewTimeout
+	if d.contact.silent.Load() {
+		timeout = knownReviewTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	review := &authenticationv1.TokenReview{
 		Spec: authenticationv1.TokenReviewSpec{Token: token.Reveal(), Audiences: []string{audience}},
 	}
-	err := d.reviews.Post().AbsPath(reviewsPath).Body(review).Do(ctx).Into(review)
-	if err != nil {
-		verdict := oauth2.Undecided
-		if unreachable(err) {
-			verdict = oauth2.Unreachable
-		}
-		d.log.Warn("cannot have a service account's token reviewed", "verdict", verdict.String(), "error", err)
-		return verdict
+	status := 0
+	err := d.reviews.Post().AbsPath(reviewsPath).Body(review).MaxRetries(0).Do(ctx).StatusCode(&status).Into(review)
+	switch {
+	case err != nil && status == 0:
+		return oauth2.Unreachable, fmt.Errorf("review a token: %w", err)
+	case err != nil:
+		return oauth2.Undecided, fmt.Errorf("review a token: %w", err)
 	}
 	user := review.Status.User
 	if review.Status.Authenticated && slices.Contains(review.Status.Audiences, audience) && user.Username == account.Account && user.UID == account.UID {
-		return oauth2.Honoured
+		return oauth2.Honoured, nil
 	}
-	return oauth2.Dishonoured
-}
-
-// unreachable tells an API server that is away, or too busy to answer anybody, from one that refuses this question: that is a
-// mistake of the installation and no reason to do without its answer.
-func unreachable(err error) bool {
-	status, answered := errors.AsType[*apierrors.StatusError](err)
-	if !answered {
-		return true
-	}
-	code := status.ErrStatus.Code
-	return code >= http.StatusInternalServerError || code == http.StatusTooManyRequests
+	return oauth2.Dishonoured, nil
 }

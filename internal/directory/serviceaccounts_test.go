@@ -6,13 +6,17 @@ package directory
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/client-go/rest"
@@ -122,8 +126,11 @@ func TestTheAPIServerReviewsTokens(t *testing.T) {
 		"a right that is missing":                {code: http.StatusForbidden, want: oauth2.Undecided},
 		"credentials of ours that are not known": {code: http.StatusUnauthorized, want: oauth2.Undecided},
 		"an API that is not served":              {code: http.StatusNotFound, want: oauth2.Undecided},
-		"an API server in trouble":               {code: http.StatusInternalServerError, want: oauth2.Unreachable},
-		"an API server that starts":              {code: http.StatusServiceUnavailable, want: oauth2.Unreachable},
+		"an API server in trouble":               {code: http.StatusInternalServerError, want: oauth2.Undecided},
+		"an API server that starts":              {code: http.StatusServiceUnavailable, want: oauth2.Undecided},
+		"an API server that has too much to do":  {code: http.StatusTooManyRequests, want: oauth2.Undecided},
+		"a balancer without an API server":       {code: http.StatusBadGateway, want: oauth2.Undecided},
+		"an API server that cannot reach etcd":   {code: http.StatusGatewayTimeout, want: oauth2.Undecided},
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := `{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","status":` + c.status + `}`
@@ -141,11 +148,160 @@ func TestTheAPIServerReviewsTokens(t *testing.T) {
 			}
 		})
 	}
+	t.Run("an API server that answers everything but reviews", func(t *testing.T) {
+		t.Parallel() // it takes two reviews of two seconds
+		api := &apiServer{bodies: map[string]string{livePath: "ok"}}
+		held := make(chan struct{})
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == reviewsPath {
+				<-held
+			}
+			api.ServeHTTP(w, r)
+		}))
+		t.Cleanup(func() { close(held); server.Close() })
+		d, err := New(Config{REST: &rest.Config{Host: server.URL}, RegistryNamespace: "registry", Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := d.Review(context.Background(), oauth2.NewSecret("token"), oauth2.UsedAccountToken{}, testAudience); got != oauth2.Undecided {
+			t.Errorf("%v, want undecided", got)
+		}
+	})
 	t.Run("an API server that is away", func(t *testing.T) {
 		d, server := newDirectory(t, &apiServer{})
 		server.Close()
 		if got := d.Review(context.Background(), oauth2.NewSecret("token"), oauth2.UsedAccountToken{}, testAudience); got != oauth2.Unreachable {
 			t.Errorf("%v, want unreachable", got)
 		}
+	})
+}
+
+// stalling is an API server that answers each path as a test says, and leaves the other requests without an answer.
+type stalling struct {
+	mu      sync.Mutex
+	answers map[string]func(n int) *http.Response // by path; n counts the requests for it from 1; nil is no answer
+	asked   map[string]int
+	closed  error // why no connection can be made
+}
+
+func (s *stalling) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.mu.Lock()
+	s.asked[r.URL.Path]++
+	var response *http.Response
+	if answer := s.answers[r.URL.Path]; answer != nil {
+		response = answer(s.asked[r.URL.Path])
+	}
+	closed := s.closed
+	s.mu.Unlock()
+	if closed != nil {
+		return nil, closed
+	}
+	if response == nil {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	response.Request = r
+	return response, nil
+}
+
+// respond is a response of the API server.
+func respond(status int, body string) *http.Response {
+	return &http.Response{
+		StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}, "Retry-After": {"1"}}, Body: io.NopCloser(strings.NewReader(body)),
+	}
+}
+
+// directory is one that such an API server is behind.
+func (s *stalling) directory(t *testing.T) *Directory {
+	t.Helper()
+	s.asked = map[string]int{}
+	d, err := New(Config{REST: &rest.Config{Host: "http://api.test", Transport: s}, RegistryNamespace: "registry", Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestAReviewWithoutAnAnswer(t *testing.T) {
+	always := func(status int, body string) func(int) *http.Response {
+		return func(int) *http.Response { return respond(status, body) }
+	}
+	yes := `{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","status":{"authenticated":true,"audiences":["https://hallpass.test"],` +
+		`"user":{"username":"system:serviceaccount:shop:worker","uid":"uid-of-worker"}}}`
+	no := `{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","status":{"authenticated":false}}`
+	second := func(answer *http.Response) func(int) *http.Response {
+		return func(n int) *http.Response {
+			if n > 1 {
+				return answer
+			}
+			return nil
+		}
+	}
+	for name, c := range map[string]struct {
+		reviews, probes func(int) *http.Response
+		closed          error
+		want            oauth2.Verdict
+		took            time.Duration
+	}{
+		"while probes are answered":                         {nil, always(200, "ok"), nil, oauth2.Undecided, 4 * time.Second},
+		"while probes are refused":                          {nil, always(403, "{}"), nil, oauth2.Undecided, 4 * time.Second},
+		"while probes are answered by an error":             {nil, always(500, "{}"), nil, oauth2.Undecided, 4 * time.Second},
+		"that is answered yes when asked again":             {second(respond(201, yes)), always(200, "ok"), nil, oauth2.Honoured, 2 * time.Second},
+		"that is answered no when asked again":              {second(respond(201, no)), always(200, "ok"), nil, oauth2.Dishonoured, 2 * time.Second},
+		"that is put off when asked again":                  {second(respond(429, "{}")), always(200, "ok"), nil, oauth2.Undecided, 2 * time.Second},
+		"nor a probe":                                       {nil, nil, nil, oauth2.Unreachable, 5 * time.Second},
+		"because nobody can connect":                        {nil, nil, errors.New("connection refused"), oauth2.Unreachable, 0},
+		"that is put off at once is not taken for one":      {always(429, "{}"), nil, nil, oauth2.Undecided, 0},
+		"that fails at once, even if nothing else answers":  {always(503, "{}"), nil, nil, oauth2.Undecided, 0},
+		"that is answered by something that is no review":   {always(200, "<html>"), nil, nil, oauth2.Undecided, 0},
+		"that is answered yes at once is not taken for one": {always(201, yes), nil, nil, oauth2.Honoured, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				api := &stalling{answers: map[string]func(int) *http.Response{reviewsPath: c.reviews, livePath: c.probes}, closed: c.closed}
+				d, began := api.directory(t), time.Now()
+				account := oauth2.UsedAccountToken{Account: "system:serviceaccount:shop:worker", UID: "uid-of-worker"}
+				got := d.Review(t.Context(), oauth2.NewSecret("token"), account, testAudience)
+				if took := time.Since(began); got != c.want || took != c.took {
+					t.Errorf("%v after %s, want %v after %s", got, took, c.want, c.took)
+				}
+			})
+		})
+	}
+}
+
+// What was heard a moment before the API server fell silent neither refuses anybody nor lets anybody in.
+func TestReviewsOfAnAPIServerThatFallsSilentShareAProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		live := func(int) *http.Response { return respond(200, "ok") }
+		api := &stalling{answers: map[string]func(int) *http.Response{discoveryPath: live, keysPath: live}}
+		d := api.directory(t)
+		_ = d.LookUpTrust(t.Context()) // it is heard of
+		reviewAll := func(want oauth2.Verdict, took time.Duration) {
+			t.Helper()
+			began := time.Now()
+			var running sync.WaitGroup
+			for i := range 20 {
+				running.Go(func() {
+					if got := d.Review(t.Context(), oauth2.NewSecret(fmt.Sprint("token-", i)), oauth2.UsedAccountToken{}, testAudience); got != want {
+						t.Errorf("token %d: %v, want %v", i, got, want)
+					}
+				})
+			}
+			running.Wait()
+			if got := time.Since(began); got != took {
+				t.Errorf("%v after %s, want it after %s", want, got, took)
+			}
+		}
+		reviewAll(oauth2.Unreachable, 5*time.Second)
+		if api.asked[livePath] != 1 || api.asked[reviewsPath] != 20 {
+			t.Errorf("asked %v, want 20 reviews and one probe", api.asked)
+		}
+		reviewAll(oauth2.Unreachable, time.Second) // it is known to be silent
+
+		api.mu.Lock()
+		api.answers[livePath] = live
+		api.mu.Unlock()
+		reviewAll(oauth2.Undecided, 500*time.Millisecond+2*time.Second)
 	})
 }

@@ -21,15 +21,19 @@ type Cluster interface {
 	Trust() oauth2.Cluster
 	// LookUpTrust asks the API server itself; Trust has what it found from then on.
 	LookUpTrust(ctx context.Context) error
-	// Review asks the API server whether it still honours a token for that audience, as that account's.
+	// Review asks the API server whether it still honours a token for that audience, as that account's. Unreachable is an API server
+	// that answers nothing at all, and Undecided one that does not answer this.
 	Review(ctx context.Context, token oauth2.Secret, account oauth2.UsedAccountToken, audience string) oauth2.Verdict
 }
 
 const (
 	// reviewFresh is how long a verdict counts without asking again.
 	reviewFresh = 5 * time.Second
-	// reviewAway is how long nobody is asked after no answer came, so that requests do not wait for one each.
+	// reviewAway is how long a token is not reviewed again after the API server was unreachable, so that its requests do not wait for
+	// a review each.
 	reviewAway = 5 * time.Second
+	// reviewLimit bounds a review, within the time that a server has for its answer.
+	reviewLimit = 9 * time.Second
 	// reviewEntries bounds the verdicts that are remembered, about 2 MiB. Only tokens that authenticate a client get in.
 	reviewEntries = 16 << 10
 	// The budget of reviews, for all clients together: thousands of pods may start at once, each with a token of its own.
@@ -50,11 +54,10 @@ type reviews struct {
 	mu      sync.Mutex
 	entries map[[sha256.Size]byte]verdict
 	swept   time.Time
-	away    time.Time // until then nobody is asked
 }
 
-// verdict is what the cluster said of one token. A no stands until the token ends unless the cluster takes it back: while it
-// cannot be asked, the last word counts.
+// verdict is what the cluster said of one token, which counts until it is no longer fresh. While the cluster is unreachable the last
+// verdict counts: a refused token stays refused.
 type verdict struct {
 	honoured       bool
 	fresh, expires time.Time
@@ -67,12 +70,12 @@ func newReviews(config Config) *reviews {
 	}
 }
 
-// check decides whether a token that was verified here still counts. While the cluster does not answer, what was verified is
-// enough: a pod must get its tokens when the API server is away, and the token ends within the hour.
+// check decides whether a token that was verified here still counts. While the cluster is unreachable, the verification is enough: a pod
+// must get its tokens when the API server is away, and the token ends within the hour. While it is undecided, nobody is let in.
 func (r *reviews) check(ctx context.Context, token oauth2.Secret, account oauth2.UsedAccountToken) error {
 	key := sha256.Sum256([]byte(token.Reveal()))
-	known, fresh, away := r.remembered(key)
-	if !fresh && !away {
+	known, fresh := r.remembered(key)
+	if !fresh {
 		asked, ok := r.ask(ctx, key, token, account)
 		if !ok {
 			return oauth2.Unavailable(lookupRetry)
@@ -86,15 +89,14 @@ func (r *reviews) check(ctx context.Context, token oauth2.Secret, account oauth2
 }
 
 // remembered is the last verdict on a token; without any, one that was verified is taken for honoured.
-func (r *reviews) remembered(key [sha256.Size]byte) (known verdict, fresh, away bool) {
+func (r *reviews) remembered(key [sha256.Size]byte) (known verdict, fresh bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now := r.now()
 	known, there := r.entries[key]
 	if !there {
 		known.honoured = true
 	}
-	return known, there && now.Before(known.fresh), now.Before(r.away)
+	return known, there && r.now().Before(known.fresh)
 }
 
 // ask has the token reviewed, once for all requests that bring it at the same time.
@@ -104,30 +106,35 @@ func (r *reviews) ask(ctx context.Context, key [sha256.Size]byte, token oauth2.S
 			return oauth2.Undecided, nil
 		}
 		// The question is shared, so one caller's hanging up must not end it for the others.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reviewLimit)
 		defer cancel()
 		said := r.cluster.Review(ctx, token, account, r.audience)
 		r.metrics.reviewed(said)
 		r.note(key, said, account.ExpiresAt)
 		return said, nil
 	})
-	if said, ok := found.(oauth2.Verdict); !ok || said == oauth2.Undecided {
-		return verdict{}, false
+	switch found {
+	case oauth2.Honoured, oauth2.Dishonoured:
+		return verdict{honoured: found == oauth2.Honoured}, true
+	case oauth2.Unreachable:
+		known, _ := r.remembered(key)
+		return known, true
 	}
-	known, _, _ := r.remembered(key)
-	return known, true
+	return verdict{}, false
 }
 
 func (r *reviews) note(key [sha256.Size]byte, said oauth2.Verdict, expires time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
+	last, there := r.entries[key]
 	switch said {
 	case oauth2.Honoured, oauth2.Dishonoured:
 		r.makeRoom(now)
 		r.entries[key] = verdict{honoured: said == oauth2.Honoured, fresh: now.Add(reviewFresh), expires: expires}
 	case oauth2.Unreachable:
-		r.away = now.Add(reviewAway)
+		r.makeRoom(now)
+		r.entries[key] = verdict{honoured: last.honoured || !there, fresh: now.Add(reviewAway), expires: expires}
 	case oauth2.Undecided:
 	}
 }

@@ -405,6 +405,34 @@ func TestAVerdictCountsForFiveSeconds(t *testing.T) {
 	say(reviewAway, oauth2.Dishonoured, 401, 6)
 }
 
+func TestAnAPIServerThatIsUnreachableForOneTokenIsAskedAboutTheNext(t *testing.T) {
+	w := newAccountWorld(t)
+	one, next := fromPod(w.sign(w.signer, "", nil)), fromPod(w.sign(w.signer, "", map[string]any{"jti": "another"}))
+	say := func(body string, verdict oauth2.Verdict, status, reviews int) {
+		t.Helper()
+		w.cluster.verdict = verdict
+		answer := w.do(call{body: body})
+		if answer.Code != status || w.cluster.reviewed != reviews {
+			t.Errorf("%d with %d reviews, want %d with %d", answer.Code, w.cluster.reviewed, status, reviews)
+		}
+		if answer.Code == http.StatusServiceUnavailable && answer.Header().Get("Retry-After") == "" {
+			t.Error("503 without Retry-After")
+		}
+	}
+	say(one, oauth2.Unreachable, 200, 1)
+	say(next, oauth2.Dishonoured, 401, 2)
+	say(one, oauth2.Dishonoured, 200, 2) // for five seconds
+	w.now = w.now.Add(reviewAway)
+	say(one, oauth2.Undecided, 503, 3)
+	say(next, oauth2.Undecided, 503, 4)
+	say(next, oauth2.Unreachable, 401, 5) // the last verdict
+	w.now = w.now.Add(reviewAway)
+	say(next, oauth2.Unreachable, 401, 6)
+	say(one, oauth2.Honoured, 200, 7)
+	w.now = w.now.Add(reviewFresh)
+	say(one, oauth2.Undecided, 503, 8) // although it was honoured a moment ago
+}
+
 func TestRequestsAtOnceShareOneReview(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newAccountWorld(t)

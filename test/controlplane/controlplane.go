@@ -214,6 +214,12 @@ func (cp *ControlPlane) StartAPIServer(ctx context.Context) (err error) {
 // wait for those who watch.
 func (cp *ControlPlane) StopAPIServer() error { return cp.apiServer.Kill() }
 
+// PauseAPIServer makes the API server answer nothing any more, as a machine that hangs does, until ResumeAPIServer.
+func (cp *ControlPlane) PauseAPIServer() error { return cp.apiServer.Pause() }
+
+// ResumeAPIServer lets an API server go on that was paused.
+func (cp *ControlPlane) ResumeAPIServer() error { return cp.apiServer.Resume() }
+
 // run starts one of the programs in the directory, where it also logs.
 func (cp *ControlPlane) run(name, program string, args ...string) (*Process, error) {
 	return startProcessIn(cp.dir, name, cp.path(name+".log"), nil, append([]string{program}, args...)...)

@@ -106,6 +106,20 @@ func (p *Process) Kill() error {
 	return p.end(func() { _ = p.alive.Close() })
 }
 
+// Pause stops the program, and whatever watches it, without ending it: it answers nothing, and its connections stay. Resume must come
+// before Stop and Kill.
+func (p *Process) Pause() error { return p.signal(syscall.SIGSTOP) }
+
+// Resume lets a program go on that was paused.
+func (p *Process) Resume() error { return p.signal(syscall.SIGCONT) }
+
+func (p *Process) signal(s syscall.Signal) error {
+	if err := syscall.Kill(-p.command.Process.Pid, s); err != nil {
+		return fmt.Errorf("send %s to %s: %w", s, p.name, err)
+	}
+	return nil
+}
+
 func (p *Process) end(how func()) error {
 	if p == nil {
 		return nil

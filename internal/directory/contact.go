@@ -1,0 +1,81 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package directory
+
+import (
+	"context"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+const (
+	// livePath is what a probe reads. API servers let every account read it, and answer it whatever else they have to queue.
+	livePath = "/livez"
+	// silenceLimit is how long an API server has to be silent until it counts as unreachable, and minProbe how much of that time a
+	// probe waits at least.
+	silenceLimit = 5 * time.Second
+	minProbe     = 3 * time.Second
+	// knownProbe is how long a probe waits while the API server is silent already.
+	knownProbe = 500 * time.Millisecond
+)
+
+// contact distinguishes an API server that is away from one that is slow to answer some requests, which a client can bring about: any
+// response, event or bookmark shows that it is there.
+type contact struct {
+	probes singleflight.Group
+	// arrived counts what arrives, and last is when that was last, in nanoseconds since 1970.
+	arrived atomic.Uint64
+	last    atomic.Int64
+	// silent says that a probe was not answered and that nothing has arrived since.
+	silent atomic.Bool
+}
+
+// note records that something arrived.
+func (c *contact) note() {
+	c.last.Store(time.Now().UnixNano())
+	c.arrived.Add(1)
+	c.silent.Store(false)
+}
+
+// notes is a http.RoundTripper that notes each response.
+type notes struct {
+	http.RoundTripper
+
+	contact *contact
+}
+
+func (n notes) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := n.RoundTripper.RoundTrip(r)
+	if err == nil {
+		n.contact.note()
+	}
+	return response, err //nolint:wrapcheck // it is only passed on
+}
+
+// probeTime is how long the next probe waits: until nothing has arrived for silenceLimit.
+func (c *contact) probeTime() time.Duration {
+	if c.silent.Load() {
+		return knownProbe
+	}
+	return min(max(silenceLimit-time.Since(time.Unix(0, c.last.Load())), minProbe), silenceLimit)
+}
+
+// reachable asks whether the API server answers anything, once for all that ask at the same time. It returns as soon as the probe is
+// answered, or cannot be sent.
+func (d *Directory) reachable(ctx context.Context) bool {
+	before := d.contact.arrived.Load()
+	_, _, _ = d.contact.probes.Do("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.contact.probeTime())
+		defer cancel()
+		return nil, d.core.Get().AbsPath(livePath).MaxRetries(0).Do(ctx).Error()
+	})
+	if d.contact.arrived.Load() != before {
+		return true
+	}
+	d.contact.silent.Store(true)
+	return false
+}
