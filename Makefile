@@ -43,25 +43,32 @@ run: ## Start everything on this machine and fetch a token; Ctrl-C ends it. ARGS
 UNIT_PACKAGES = $(shell go list -f '{{.ImportPath}} {{.Imports}} {{.TestImports}} {{.XTestImports}}' ./... \
 	| grep -v '/test/controlplane' | cut -d' ' -f1)
 
-# Tests of what happens within fractions of a second under load have the machine to themselves.
-MODULE         = github.com/hallpass-dev/hallpass
-TIMED_PACKAGES = $(addprefix $(MODULE)/test/,faults revocation robustness usage)
-# What these test are processes of their own; the race detector would only slow down who asks them.
-BLACK_BOX_PACKAGES = $(addprefix $(MODULE)/test/,alive)
+MODULE = github.com/hallpass-dev/hallpass
+# What these test are processes of their own; the race detector would only slow down who asks them. They are built as the product is,
+# so that both share what is compiled.
+BLACK_BOX_PACKAGES = $(addprefix $(MODULE)/test/,alive faults revocation robustness)
+BLACK_BOX          = CGO_ENABLED=0 go test -trimpath
+# The longest of them has a command of its own, so that it begins with the others.
+LONGEST_PACKAGE    = $(MODULE)/test/e2e
 
 .PHONY: test
-test: race-note ## Run every test: the core, the reconcilers on a real API server, and the whole journey
+test: race-note ## Run every test but what takes long: the core, the reconcilers on a real API server, and the whole journey
 	@echo "--- the control plane"
 	@go run ./test/controlplane/prefetch >/dev/null
 	@echo "--- helm and etcdutl"
 	@$(MAKE) helm etcdutl >/dev/null
 	@echo "--- the proxies"
 	@hack/test-tools.sh || echo "they could not be installed"
-	@echo "--- tests (the first run compiles for a few minutes before the first line)"
-	@go test -short $(RACE) -timeout 20m $(filter-out $(TIMED_PACKAGES) $(BLACK_BOX_PACKAGES),$(shell go list ./...))
-	@echo "--- tests that have the machine to themselves"
-	@go test -short $(RACE) -timeout 20m -p 1 $(TIMED_PACKAGES)
-	@go test -short -timeout 20m $(BLACK_BOX_PACKAGES)
+	@echo "--- compiling (the first run takes some minutes)"
+	@go list $(RACE) -export -deps -test ./... >/dev/null
+	@echo "--- tests, in three commands beside each other"
+	@failed=0; \
+	go test -short $(RACE) -timeout 60m $(LONGEST_PACKAGE) & longest=$$!; \
+	$(BLACK_BOX) -short -timeout 60m -p 2 $(BLACK_BOX_PACKAGES) & black_box=$$!; \
+	go test -short $(RACE) -timeout 60m -p 2 $(filter-out $(LONGEST_PACKAGE) $(BLACK_BOX_PACKAGES),$(shell go list ./...)) || failed=1; \
+	wait $$longest || failed=1; \
+	wait $$black_box || failed=1; \
+	exit $$failed
 
 .PHONY: long
 long: race-note ## Run what make test leaves out, as test/long.txt lists it with its time, as far as it fits. MINUTES=30

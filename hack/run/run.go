@@ -29,7 +29,7 @@ const (
 	sampleAPI       = "orders-api"
 )
 
-const stepTimeout = 2 * time.Minute
+const stepTimeout = 10 * time.Minute
 
 // stage is what runs, and where.
 type stage struct {
@@ -185,7 +185,7 @@ func (s *stage) applySamples(ctx context.Context) error {
 		return err
 	}
 	show("kubectl wait --for=condition=Ready oauth2client --all -n %s", sampleNamespace)
-	return installation.Kubectl(ctx, s.cp, "wait", "--for=condition=Ready", "--timeout=60s", "oauth2client", "--all", "-n", sampleNamespace)
+	return installation.Kubectl(ctx, s.cp, "wait", "--for=condition=Ready", "--timeout=5m", "oauth2client", "--all", "-n", sampleNamespace)
 }
 
 // build compiles both binaries.

@@ -62,17 +62,10 @@ func TestMain(m *testing.M) {
 
 func testMain(m *testing.M) (_ int, err error) {
 	ctx := context.Background()
-	dir, err := os.MkdirTemp("", "hallpass-alive-")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
 	programs = map[string]string{}
 	for _, version := range []string{"v1.0.0", "v1.1.0"} {
-		programs[version] = filepath.Join(dir, "tokenserver-"+version)
-		build := exec.CommandContext(ctx, "go", "build", "-ldflags=-X main.version="+version, "-o", programs[version], "../../cmd/tokenserver")
-		if output, err := build.CombinedOutput(); err != nil {
-			return 0, fmt.Errorf("build the token server: %w: %s", err, output)
+		if programs[version], err = installation.Program(ctx, filepath.Join("..", ".."), "tokenserver", version); err != nil {
+			return 0, err
 		}
 	}
 	if plane, err = controlplane.Start(ctx, controlplane.Options{}); err != nil {

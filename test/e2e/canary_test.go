@@ -191,18 +191,15 @@ func freeAddress(t *testing.T) string {
 func startLoud(t *testing.T) *loud {
 	t.Helper()
 	l := &loud{dir: t.TempDir(), traces: &collected{}}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", l.dir+"/", "./cmd/manager", "./cmd/tokenserver")
-	build.Dir, build.Env = root(), append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, output)
-	}
 	collector := httptest.NewServer(l.traces)
 	t.Cleanup(collector.Close)
 	start := func(name, account string, flags ...string) *controlplane.Process {
+		program, err := installation.Program(t.Context(), root(), name)
+		must(t, err)
 		kubeconfig, err := hallpass.ControlPlane.ServiceAccountKubeconfig(t.Context(), installation.SystemNamespace, account)
 		must(t, err)
 		process, err := controlplane.StartProcess(name, filepath.Join(l.dir, name+".log"), nil, append([]string{
-			filepath.Join(l.dir, name), "--v=7", "--kubeconfig=" + kubeconfig, "--issuer=" + hallpass.Issuer.String(),
+			program, "--v=7", "--kubeconfig=" + kubeconfig, "--issuer=" + hallpass.Issuer.String(),
 		}, flags...)...)
 		must(t, err)
 		return process

@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -65,9 +64,8 @@ func testMain(m *testing.M) (int, error) {
 		return 0, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	program = filepath.Join(dir, "manager")
-	if output, err := exec.CommandContext(ctx, "go", "build", "-o", program, "../../cmd/manager").CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("build the manager: %w: %s", err, output)
+	if program, err = installation.Program(ctx, filepath.Join("..", ".."), "manager"); err != nil {
+		return 0, err
 	}
 	if plane, err = controlplane.Start(ctx, controlplane.Options{}); err != nil {
 		return 0, err

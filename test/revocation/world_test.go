@@ -71,14 +71,8 @@ func TestMain(m *testing.M) {
 
 func testMain(m *testing.M) (_ int, err error) {
 	ctx := context.Background()
-	dir, err := os.MkdirTemp("", "hallpass-revocation-")
-	if err != nil {
+	if program, err = installation.Program(ctx, filepath.Join("..", ".."), "tokenserver"); err != nil {
 		return 0, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	program = filepath.Join(dir, "tokenserver")
-	if output, err := exec.CommandContext(ctx, "go", "build", "-o", program, "../../cmd/tokenserver").CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("build the token server: %w: %s", err, output)
 	}
 	if plane, err = controlplane.Start(ctx, controlplane.Options{}); err != nil {
 		return 0, err

@@ -110,10 +110,8 @@ type server struct {
 func start(t *testing.T) *server {
 	t.Helper()
 	ctx := t.Context()
-	program := filepath.Join(t.TempDir(), "tokenserver")
-	if output, err := exec.CommandContext(ctx, "go", "build", "-o", program, "../../cmd/tokenserver").CombinedOutput(); err != nil {
-		t.Fatalf("build the token server: %v: %s", err, output)
-	}
+	program, err := installation.Program(ctx, filepath.Join("..", ".."), "tokenserver")
+	must(t, err)
 	plane, err := controlplane.Start(ctx, controlplane.Options{})
 	must(t, err)
 	t.Cleanup(func() { _ = plane.Stop() })

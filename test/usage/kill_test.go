@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -35,10 +34,8 @@ const (
 func TestAKilledReplicaTakesItsLastIntervalAlone(t *testing.T) {
 	const namespace = "killed"
 	secrets := createAll(t, namespace, killedClients)
-	program := filepath.Join(t.TempDir(), "tokenserver")
-	if output, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../cmd/tokenserver").CombinedOutput(); err != nil {
-		t.Fatalf("build the token server: %v: %s", err, output)
-	}
+	program, err := installation.Program(t.Context(), filepath.Join("..", ".."), "tokenserver")
+	must(t, err)
 	must(t, hallpass.StopManager())
 	managed := false
 	defer func() {
