@@ -54,7 +54,7 @@ LONGEST_PACKAGE    = $(MODULE)/test/e2e
 .PHONY: test
 test: race-note ## Run every test but what takes long: the core, the reconcilers on a real API server, and the whole journey
 	@echo "--- the control plane"
-	@go run ./test/controlplane/prefetch >/dev/null
+	@CGO_ENABLED=0 go run -trimpath ./test/controlplane/prefetch >/dev/null
 	@echo "--- helm and etcdutl"
 	@$(MAKE) helm etcdutl >/dev/null
 	@echo "--- the proxies"

@@ -302,7 +302,7 @@ func (w *world) atMostThree(ring keyring.Ring, local time.Time) {
 func years(t *testing.T, n int) time.Duration {
 	t.Helper()
 	if testing.Short() {
-		return 60 * day
+		return 120 * day
 	}
 	return time.Duration(n) * 365 * day
 }

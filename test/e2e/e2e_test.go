@@ -296,7 +296,12 @@ func credentials(t *testing.T, c *v1alpha1.OAuth2Client) *corev1.Secret {
 
 func fetch(t *testing.T, credentials *corev1.Secret) string {
 	t.Helper()
-	status, body := post(t, credentials, "token_url", url.Values{"grant_type": {"client_credentials"}})
+	var status int
+	var body map[string]any
+	eventually(t, "the token server decides", func() bool { // 503 asks to try again: a look-up took too long
+		status, body = post(t, credentials, "token_url", url.Values{"grant_type": {"client_credentials"}})
+		return status != http.StatusServiceUnavailable
+	})
 	token, _ := body["access_token"].(string)
 	if status != http.StatusOK || token == "" {
 		t.Fatalf("fetch a token: %d %v", status, body)

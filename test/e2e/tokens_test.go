@@ -379,6 +379,7 @@ func TestBadTokenSpecsAreRefusedAtApply(t *testing.T) {
 
 // A renewal costs three writes, and between renewals there are none. Whoever reads the Secret meanwhile finds a good token each time.
 func TestARenewalCostsThreeWritesAndNobodyReadsABadToken(t *testing.T) {
+	t.Parallel() // it waits for the renewals
 	c := newClient("legacy")
 	c.Spec.TokenLifetime = "1m" // so that the first renewal comes after 20 to 30 s
 	apply(t, "renewals", c)

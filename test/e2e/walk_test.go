@@ -24,6 +24,7 @@ var (
 // TestMakeRunAndTheWalkOfTheREADME does what a newcomer does: runs the program behind make run, waits for its env file, types
 // every command of the README's walk, and ends it with Ctrl-C.
 func TestMakeRunAndTheWalkOfTheREADME(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), runTimeout)
 	defer cancel()
 	program := filepath.Join(t.TempDir(), "run")

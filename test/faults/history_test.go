@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/test/installation"
 )
 
 // history is a random sequence of what users and operators do to a few clients, while managers come and go.
@@ -109,14 +110,11 @@ func (h *history) step(t *testing.T) {
 // edit changes a client and tries again if the manager wrote in between.
 func (h *history) edit(t *testing.T, c *v1alpha1.OAuth2Client, change func()) {
 	t.Helper()
-	for range 20 {
+	must(t, installation.Wait(t.Context(), "the change is accepted", func() (bool, error) {
 		must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(c), c))
 		change()
-		if cluster.Update(t.Context(), c) == nil {
-			return
-		}
-	}
-	t.Fatal("the change was not accepted")
+		return cluster.Update(t.Context(), c) == nil, nil
+	}))
 }
 
 // settle waits until everything has come to rest and checks what has to be true then.

@@ -302,9 +302,15 @@ func create(t *testing.T, c *v1alpha1.OAuth2Client) {
 
 func edit(t *testing.T, c *v1alpha1.OAuth2Client, change func()) {
 	t.Helper()
-	must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(c), c))
-	change()
-	must(t, cluster.Update(t.Context(), c))
+	must(t, installation.Wait(t.Context(), "the change is accepted", func() (bool, error) {
+		must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(c), c))
+		change()
+		err := cluster.Update(t.Context(), c)
+		if apierrors.IsConflict(err) { // the manager wrote meanwhile
+			return false, nil
+		}
+		return err == nil, err
+	}))
 }
 
 func registrationMeta(c *v1alpha1.OAuth2Client) metav1.ObjectMeta {

@@ -5,8 +5,6 @@ package usage_test
 
 import (
 	"fmt"
-	"net/http"
-	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -154,13 +152,6 @@ func startReplica(t *testing.T, program string) (*controlplane.Process, string) 
 	t.Cleanup(func() { _ = process.Kill() })
 	eventually(t, "another token server is ready", func() bool { return installation.Ready(t.Context(), "http://"+ops) })
 	return process, "https://localhost" + public[strings.LastIndex(public, ":"):] + "/oauth2/token"
-}
-
-func fetchFrom(t *testing.T, address string, secret *corev1.Secret) {
-	t.Helper()
-	if status, body := post(t, secret, address, url.Values{"grant_type": {"client_credentials"}}); status != http.StatusOK {
-		t.Fatalf("fetch a token: %d %v", status, body)
-	}
 }
 
 // reported reports whether one of the reports has a use of the client.
