@@ -20,7 +20,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 
@@ -144,6 +146,39 @@ func compareInstallations(t *testing.T, dir string, values ...string) {
 	}
 	if diff := cmp.Diff(byKustomize, byHelm); diff != "" {
 		t.Errorf("%s against the chart (-kustomize +helm):\n%s", dir, diff)
+	}
+}
+
+// TestALogThatCallersFillEvictsNoPod looks for what the kubelet would evict a pod by: a limit of ephemeral storage, which logs count
+// against, and a volume with a limit that is not in memory.
+func TestALogThatCallersFillEvictsNoPod(t *testing.T) {
+	rendered, err := template(t)
+	must(t, err)
+	for how, all := range map[string]map[string]map[string]any{"helm": objects(t, rendered), "kustomize": objects(t, kustomize(t, "config/default"))} {
+		pods := 0
+		for key, object := range all {
+			template, found, err := unstructured.NestedMap(object, "spec", "template", "spec")
+			must(t, err)
+			if !found {
+				continue
+			}
+			pods++
+			var pod corev1.PodSpec
+			must(t, runtime.DefaultUnstructuredConverter.FromUnstructured(template, &pod))
+			for _, container := range append(pod.InitContainers, pod.Containers...) {
+				if limit, there := container.Resources.Limits[corev1.ResourceEphemeralStorage]; there {
+					t.Errorf("%s: %s, container %s: a limit of ephemeral storage, %s", how, key, container.Name, limit.String())
+				}
+			}
+			for _, volume := range pod.Volumes {
+				if volume.EmptyDir != nil && volume.EmptyDir.Medium != corev1.StorageMediumMemory {
+					t.Errorf("%s: %s, volume %s is on a disk", how, key, volume.Name)
+				}
+			}
+		}
+		if pods != 2 {
+			t.Errorf("%s: %d kinds of pods, want 2", how, pods)
+		}
 	}
 }
 
