@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -37,19 +36,6 @@ func (d *Directory) ResourceByIdentifier(identifier string) *oauth2.Resource {
 	d.resources.mu.RLock()
 	defer d.resources.mu.RUnlock()
 	return d.resources.byIdentifier[identifier]
-}
-
-// Scopes are the names of the scopes of all declared resources, each once, sorted. It is for a document that is cached.
-func (d *Directory) Scopes() []string {
-	d.resources.mu.RLock()
-	defer d.resources.mu.RUnlock()
-	scopes := map[string]bool{}
-	for _, resource := range d.resources.byName {
-		for _, scope := range resource.Scopes {
-			scopes[scope] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(scopes))
 }
 
 // put takes the record of a Secret; nil removes it.

@@ -124,12 +124,14 @@ func metadata(decision tokenserver.Decision) *structpb.Struct {
 		"client_id":        text(claims.ClientID),
 		"client_uid":       text(claims.ClientUID),
 		"client_namespace": text(decision.Namespace),
-		"scope":            text(strings.Join(claims.Scopes, " ")),
 		"scopes":           texts(claims.Scopes),
 		"jti":              text(claims.ID),
 		"iat":              structpb.NewNumberValue(float64(claims.IssuedAt.Unix())),
 		"exp":              structpb.NewNumberValue(float64(claims.ExpiresAt.Unix())),
 		"custom":           structpb.NewStructValue(custom(claims.Custom)),
+	}
+	if len(claims.Scopes) > 0 {
+		fields["scope"] = text(strings.Join(claims.Scopes, " "))
 	}
 	return &structpb.Struct{Fields: fields}
 }

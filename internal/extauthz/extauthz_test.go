@@ -131,6 +131,23 @@ func TestGoodTokensPassWithTheirIdentity(t *testing.T) {
 	}
 }
 
+func TestATokenWithoutScopesHasNoEmptyScopeInTheMetadata(t *testing.T) {
+	server := memory.New(t, issuer)
+	asked := question(map[string]string{"audience": server.Audience}, map[string]string{"authorization": "Bearer " + server.Token(server.Register("bare"))})
+	response, err := dial(t, server).Check(t.Context(), asked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := response.GetDynamicMetadata().AsMap()
+	scope, there := fields["scope"]
+	if diff := cmp.Diff([]any{}, fields["scopes"]); diff != "" || there {
+		t.Errorf("scope %v, scopes (-want +got):\n%s", scope, diff)
+	}
+	if scopes, there := read(response).headers["x-auth-scopes"]; !there || scopes != "" {
+		t.Errorf("x-auth-scopes %q, there %t; it must be there to overwrite the caller's", scopes, there)
+	}
+}
+
 func TestRequestsAreRefused(t *testing.T) {
 	server := memory.New(t, issuer)
 	id, gone := server.Register("reporting", "read"), server.Register("gone", "read")

@@ -42,8 +42,12 @@ func (b *ObjectBuilder) Text(name, value string) *ObjectBuilder {
 	return b
 }
 
-// Words adds a member of values with spaces between them, as scopes are written (RFC 6749 section 3.3).
+// Words adds a member of values with spaces between them, as scopes are written. There is none without a value: RFC 6749 section 3.3
+// has no empty scope.
 func (b *ObjectBuilder) Words(name string, values []string) *ObjectBuilder {
+	if len(values) == 0 {
+		return b
+	}
 	return b.Text(name, strings.Join(values, " "))
 }
 

@@ -19,10 +19,7 @@ const usualSize = 512
 func (c Claims) payload() ([]byte, error) {
 	o := jws.NewObjectBuilder(make([]byte, 0, usualSize))
 	c.whose(o)
-	if len(c.Scopes) > 0 {
-		o.Words("scope", c.Scopes)
-	}
-	return c.which(o)
+	return c.which(o.Words("scope", c.Scopes))
 }
 
 // Introspection is what is said of the token while it is active (RFC 7662 section 2.2).
@@ -47,7 +44,7 @@ func (c Claims) which(o *jws.ObjectBuilder) ([]byte, error) {
 	return appendClaims(o.End(), c.Custom)
 }
 
-// Answer is the answer of the token endpoint (RFC 6749 section 5.1). The scope is always in it.
+// Answer is the answer of the token endpoint (RFC 6749 section 5.1). The scope is in it unless none is granted.
 func (t Token) Answer() []byte {
 	value := t.Value.Reveal()
 	return jws.NewObjectBuilder(make([]byte, 0, len(value)+usualSize/2)).Text("access_token", value).Text("token_type", tokenTypeBearer).

@@ -35,13 +35,17 @@ func TestWhatIsWrittenOfAToken(t *testing.T) {
 			written(claims.Introspection()),
 			`{"active":true,` + subject + `,"scope":"read write","token_type":"Bearer","jti":"id","iat":100,"exp":3700,"token_uid":"t-1","tier":"gold"}`,
 		},
-		"the introspection always has the scope": {
+		"the introspection of a token without a scope": {
 			written(bare.Introspection()),
-			`{"active":true,` + subject + `,"scope":"","token_type":"Bearer","jti":"id","iat":100,"exp":3700}`,
+			`{"active":true,` + subject + `,"token_type":"Bearer","jti":"id","iat":100,"exp":3700}`,
 		},
 		"the answer of the token endpoint": {
 			string(Token{Verified: Verified{Claims: claims}, Value: NewSecret("a.b.c")}.Answer()),
 			`{"access_token":"a.b.c","token_type":"Bearer","expires_in":3600,"scope":"read write"}`,
+		},
+		"the answer of the token endpoint without a scope": {
+			string(Token{Verified: Verified{Claims: bare}, Value: NewSecret("a.b.c")}.Answer()),
+			`{"access_token":"a.b.c","token_type":"Bearer","expires_in":3600}`,
 		},
 	} {
 		if row.got != row.want {

@@ -103,16 +103,6 @@ func (m *memory) LookUpResource(_ context.Context, identifier string) (*oauth2.R
 	return find(m.resources, identifier), m.failing
 }
 
-func (m *memory) Scopes() []string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var scopes []string
-	for _, r := range m.resources {
-		scopes = append(scopes, r.Scopes...)
-	}
-	return scopes
-}
-
 func (m *memory) Ring() keyring.Ring { return m.ring }
 
 func (m *memory) ClientEpochs() []oauth2.RevocationSelector { return m.epochs }

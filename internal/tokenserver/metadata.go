@@ -22,7 +22,8 @@ func (s *Server) jwks(_ *http.Request, e *event) (answer, error) {
 }
 
 // metadata is the document of RFC 8414, which OpenID Connect discovery clients read too: for them it names what strict ones
-// look for. There is no authorization endpoint, because no grant type here uses one (RFC 8414 section 2).
+// look for. There is no authorization endpoint, because no grant type here uses one (RFC 8414 section 2). Scopes are not in it: they
+// would tell everybody which APIs there are, and each resource's own document has them (RFC 9728).
 type metadataDocument struct {
 	Issuer                   string              `json:"issuer"`
 	TokenEndpoint            string              `json:"token_endpoint"`
@@ -41,11 +42,9 @@ type metadataDocument struct {
 	IDTokenAlgorithms        []jws.Algorithm     `json:"id_token_signing_alg_values_supported"`
 	AccessTokenAlgorithms    []jws.Algorithm     `json:"access_token_signing_alg_values_supported"`
 	IntrospectionSigning     []jws.Algorithm     `json:"introspection_signing_alg_values_supported"` // RFC 9701 section 7
-	Scopes                   []string            `json:"scopes_supported,omitempty"`
 }
 
-// metadataFresh is how long the rendered document is sent again: nothing beside the fifteen minutes that its readers keep it,
-// and strangers cannot make us look through the resources for each of their requests.
+// metadataFresh is how long the rendered document is sent again: nothing beside the fifteen minutes that its readers keep it.
 const metadataFresh = time.Second
 
 // renderedMetadata is the document as it was at an instant.
@@ -91,6 +90,5 @@ func (s *Server) describeServer() metadataDocument {
 		IDTokenAlgorithms:        algorithms,
 		AccessTokenAlgorithms:    algorithms,
 		IntrospectionSigning:     algorithms,
-		Scopes:                   s.Directory.Scopes(),
 	}
 }

@@ -253,8 +253,8 @@ func TestResourceMetadata(t *testing.T) {
 		})
 	}
 	_, body := decode(t, w.do(call{method: http.MethodGet, path: oauth2.MetadataPath}))
-	if body["scopes_supported"] == nil {
-		t.Error("the metadata of the issuer names no scopes")
+	if scopes, there := body["scopes_supported"]; there {
+		t.Errorf("the metadata of the issuer names the scopes of resources: %v", scopes)
 	}
 }
 

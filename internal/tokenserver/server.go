@@ -43,8 +43,6 @@ type Directory interface {
 	// Minted and LookUpMinted do as Record and LookUp about OAuth2Tokens, by the id in their opaque tokens.
 	Minted(opaqueID string) oauth2.MintedRecord
 	LookUpMinted(ctx context.Context, opaqueID string) (oauth2.MintedRecord, error)
-	// Scopes are the names of the scopes of all resources.
-	Scopes() []string
 }
 
 // Usage remembers who used what last. It is told of every decision, so it must return at once.

@@ -24,6 +24,33 @@ const grant = "grant_type=client_credentials"
 // notAuthenticated is the one answer to whoever is not let in.
 const notAuthenticated = `{"error":"invalid_client","error_description":"client authentication failed"}`
 
+// RFC 6749 section 3.3 has no empty scope, so nothing that is answered has one.
+func TestATokenWithoutScopesHasNoEmptyScope(t *testing.T) {
+	w := newWorld(t)
+	w.dir.known[reporting].Client.Scopes = nil
+	status, body := decode(t, w.do(call{basic: reporting, body: grant}))
+	token, _ := body["access_token"].(string)
+	_, payload, _ := strings.Cut(token, ".")
+	payload, _, _ = strings.Cut(payload, ".")
+	claims, err := base64.RawURLEncoding.DecodeString(payload)
+	if err != nil || status != http.StatusOK {
+		t.Fatalf("%d %v: %v", status, body, err)
+	}
+	introspection := w.do(w.introspect(reporting, token)).Body.String()
+	if !strings.Contains(introspection, `"active":true`) {
+		t.Errorf("introspection: %s", introspection)
+	}
+	_, there := body["scope"]
+	for where, has := range map[string]bool{
+		"the answer": there, "the token": strings.Contains(string(claims), `"scope"`), "the introspection": strings.Contains(introspection, `"scope"`),
+		"the audit line": strings.Contains(w.audit.String(), `"scope"`),
+	} {
+		if has {
+			t.Errorf("%s has a scope", where)
+		}
+	}
+}
+
 func TestTokenEndpointIssues(t *testing.T) {
 	w := newWorld(t)
 	for name, c := range map[string]struct {

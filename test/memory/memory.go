@@ -167,8 +167,6 @@ func (*directory) LookUpMinted(context.Context, string) (oauth2.MintedRecord, er
 	return oauth2.MintedRecord{}, nil
 }
 
-func (*directory) Scopes() []string { return nil }
-
 func (d *directory) Ring() keyring.Ring { return d.ring }
 
 func (*directory) ClientEpochs() []oauth2.RevocationSelector { return nil }
