@@ -202,7 +202,7 @@ lint: $(GOLANGCI_LINT) $(GOVULNCHECK) ## Run the linters, the API linter and the
 	@hack/govulncheck.sh $(GOVULNCHECK)
 
 .PHONY: verify
-verify: $(CONTROLLER_GEN) $(GOLANGCI_LINT) ## Check that generated files, formatting and go.mod are current; changes nothing
+verify: $(CONTROLLER_GEN) $(GOLANGCI_LINT) ## Check that generated files, formatting, go.mod and pinned actions are right; changes nothing
 	@hack/verify.sh $(CONTROLLER_GEN) $(GOLANGCI_LINT)
 
 ##@ Build

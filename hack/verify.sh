@@ -2,7 +2,7 @@
 # Copyright 2026 The Hallpass Authors.
 # SPDX-License-Identifier: Apache-2.0
 #
-# Fails if generated files, formatting or go.mod are not current, and says which: verify.sh CONTROLLER-GEN GOLANGCI-LINT
+# Fails if generated files, formatting or go.mod are not current, or an action is not pinned, and says which: verify.sh CONTROLLER-GEN GOLANGCI-LINT
 # It generates into a copy, so the tree stays as it is, with whatever is being worked on in it.
 set -euo pipefail
 
@@ -26,6 +26,13 @@ done
 
 echo "--- formatting"
 "$golangci_lint" fmt --diff || { echo "not formatted; run make format"; stale=1; }
+
+echo "--- actions are pinned by commit, with their version behind it"
+pinned='^[^:]+:[0-9]+: *(- )?uses: [A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)+@[0-9a-f]{40} # v[0-9]+\.[0-9]+\.[0-9]+$'
+if grep -rnE "uses[\"']?[[:space:]]*:" .github | grep -vE "$pinned"; then
+  echo "write: uses: OWNER/NAME@40-HEX-DIGITS # vX.Y.Z"
+  stale=1
+fi
 
 for file in go.mod hack/*/go.mod; do
   module=$(dirname "$file")
