@@ -5,8 +5,10 @@ package tokenserver
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"strconv"
@@ -70,17 +72,27 @@ func wantsSigned(accept []string) bool {
 }
 
 // signedAnswer is the payload of a signed answer (RFC 9701 section 5): it has neither sub nor exp, so that nobody takes it for
-// an access token of the caller.
+// an access token of the caller. The random jti keeps a caller from having the same input signed twice: signatures are deterministic,
+// and a fault in one of two of the same input can give away the key (decision 0014).
 type signedAnswer struct {
 	Issuer        string          `json:"iss"`
 	Audience      string          `json:"aud"`
 	IssuedAt      int64           `json:"iat"`
+	ID            string          `json:"jti"`
 	Introspection json.RawMessage `json:"token_introspection"`
 }
 
+// answerIDBytes is how much randomness a jti has.
+const answerIDBytes = 16
+
 // signed signs an answer for the caller that asked: RFC 9701.
 func (s *Server) signed(caller *oauth2.Client, body rawJSON, now time.Time) (answer, error) {
-	payload, err := json.Marshal(signedAnswer{s.Issuer.String(), caller.ID, now.Unix(), json.RawMessage(body)})
+	var id [answerIDBytes]byte
+	if _, err := io.ReadFull(s.Random, id[:]); err != nil {
+		return answer{}, fmt.Errorf("read randomness for a signed answer: %w", err)
+	}
+	jti := base64.RawURLEncoding.EncodeToString(id[:])
+	payload, err := json.Marshal(signedAnswer{s.Issuer.String(), caller.ID, now.Unix(), jti, json.RawMessage(body)})
 	if err != nil {
 		return answer{}, fmt.Errorf("encode a signed answer: %w", err)
 	}

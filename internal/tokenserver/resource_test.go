@@ -197,8 +197,11 @@ func TestSignedIntrospection(t *testing.T) {
 	if claims["aud"] != billing || claims["iss"] != testIssuer || said["active"] != true || said["client_id"] != reporting {
 		t.Errorf("claims %v", claims)
 	}
-	if len(claims) != 4 {
-		t.Errorf("more than iss, aud, iat and token_introspection: %v", claims)
+	if id, _ := claims["jti"].(string); len(claims) != 5 || len(id) != 22 {
+		t.Errorf("more than iss, aud, iat, jti and token_introspection: %v", claims)
+	}
+	if _, again := signed(billing, token, signedIntrospection); read(again)["jti"] == claims["jti"] || again == body {
+		t.Error("the same input was signed twice")
 	}
 	if _, body := signed(stranger, token, signedIntrospection); cmp.Diff(map[string]any{"active": false}, read(body)["token_introspection"]) != "" {
 		t.Errorf("a stranger reads %v", read(body))

@@ -92,7 +92,7 @@ type Config struct {
 	Stale func() bool
 	// MaxInFlight is how many requests are worked on at once; zero means DefaultMaxInFlight.
 	MaxInFlight int
-	// Random makes token ids.
+	// Random makes the ids of tokens and of signed answers.
 	Random io.Reader
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
