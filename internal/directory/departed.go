@@ -7,6 +7,8 @@ import (
 	"maps"
 	"sync"
 	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/restore"
 )
 
 const (
@@ -46,15 +48,18 @@ func (d *departed) note(object hash, now time.Time) {
 	d.young[object] = now.UnixNano()
 }
 
-// before reports whether an object was known to be gone at an instant.
-func (d *departed) before(object hash, when time.Time) bool {
+// state is Deleted if an object was known to be gone, or about to go, at an instant. Of others nothing is known here.
+func (d *departed) state(object hash, when time.Time) restore.State {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	noted, gone := d.young[object]
 	if !gone {
 		noted, gone = d.old[object]
 	}
-	return gone && noted <= when.UnixNano()
+	if gone && noted <= when.UnixNano() {
+		return restore.Deleted
+	}
+	return restore.Unknown
 }
 
 // has reports whether an object is known to be gone.

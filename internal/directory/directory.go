@@ -85,10 +85,9 @@ type Directory struct {
 	heard    atomic.Pointer[time.Time]
 	hearing  sync.Mutex
 	snapshot snapshot
-	// restored counts how often the API server went back in time, and held are the names of selectors that are in force because of it.
+	// restored counts how often the API server was proven to have gone back in time.
 	restored atomic.Int64
-	noticing sync.Mutex
-	held     sync.Map
+	notices  notices
 	departed departed
 	// adopted says that a snapshot was put in the place of what could not be read.
 	adopted atomic.Bool
@@ -171,6 +170,7 @@ func (d *Directory) Run(ctx context.Context) {
 	running.Go(func() { d.keepSnapshot(ctx) })
 	running.Go(func() { d.keepTrust(ctx) })
 	running.Go(func() { d.sweepRevocations(ctx) })
+	running.Go(func() { d.keepNotices(ctx) })
 	running.Wait()
 }
 

@@ -42,9 +42,11 @@ type lightOwner struct {
 	clientID string
 }
 
-// lightMeta is what a reflector asks an object for.
+// lightMeta is what a reflector asks an object for, and when it was made.
 func lightMeta(o metav1.Object) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Namespace: o.GetNamespace(), Name: o.GetName(), ResourceVersion: o.GetResourceVersion()}
+	return metav1.ObjectMeta{
+		Namespace: o.GetNamespace(), Name: o.GetName(), ResourceVersion: o.GetResourceVersion(), CreationTimestamp: o.GetCreationTimestamp(),
+	}
 }
 
 // Transformer implements cache.TransformingStore.

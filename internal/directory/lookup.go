@@ -47,9 +47,11 @@ func (d *Directory) LookUp(ctx context.Context, clientID string) (oauth2.Record,
 		return oauth2.Record{Client: r.client, Owner: &oauth2.Owner{}}, nil
 	}
 	owner := ownerOf(r.owner)
-	if d.revived(resourceClients, ownerName(r.client.Namespace, r.client.Name), owner.UID, asked) {
-		return oauth2.Record{}, errSetBack
+	refused, err := d.doubts(resourceClients, ownerName(r.client.Namespace, r.client.Name), owner.UID, owner.Terminating, asked)
+	if err != nil {
+		return oauth2.Record{}, err
 	}
+	owner.Terminating = owner.Terminating || refused
 	return oauth2.Record{Client: r.client, Owner: &owner}, nil
 }
 

@@ -6,7 +6,10 @@ package directory
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
 	"sync"
+	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -22,10 +25,24 @@ const resourceTokens = "oauth2tokens"
 
 // minted is what is known of OAuth2Tokens: their records by the names of their Secrets, and what the objects themselves say.
 type minted struct {
-	records table[*oauth2.Minted]
+	records table[storedMinted]
 	owners  table[*oauth2.MintedOwner]
-	// held are the UIDs of OAuth2Tokens that were gone before etcd was restored: see restored.go. They stay gone.
+	// held are the OAuth2Tokens in quarantine, by UID: see quarantine.go.
 	held sync.Map
+	// listed is the resourceVersion at which the registry was listed last.
+	listed atomic.Uint64
+}
+
+// storedMinted is the record of an OAuth2Token and its resourceVersion, which is zero if it is from a snapshot.
+type storedMinted struct {
+	*oauth2.Minted
+
+	version uint64
+}
+
+// has reports whether a token is in the record, if there is one.
+func (m storedMinted) has(tokenID string) bool {
+	return m.Minted != nil && slices.ContainsFunc(m.Tokens, func(t oauth2.MintedToken) bool { return t.ID == tokenID })
 }
 
 // The OAuth2Tokens themselves are read for what denies.
@@ -34,12 +51,12 @@ type minted struct {
 
 // Minted is what memory has of the OAuth2Token whose opaque tokens have that id.
 func (d *Directory) Minted(opaqueID string) oauth2.MintedRecord {
-	m, _ := d.minted.records.get(hashOf(registration.OpaqueSecretName(opaqueID)))
-	if m == nil {
+	m, there := d.minted.records.get(hashOf(registration.OpaqueSecretName(opaqueID)))
+	if !there {
 		return oauth2.MintedRecord{}
 	}
 	owner, _ := d.minted.owners.get(hashOf(ownerName(m.Namespace, m.Name)))
-	return oauth2.MintedRecord{Minted: m, Owner: owner}
+	return oauth2.MintedRecord{Minted: m.Minted, Owner: d.minted.refused(owner, m.version)}
 }
 
 // LookUpMinted asks the API server itself, as LookUp does about clients.
@@ -68,10 +85,13 @@ func (d *Directory) LookUpMinted(ctx context.Context, opaqueID string) (oauth2.M
 	if err != nil {
 		return oauth2.MintedRecord{}, fmt.Errorf("look up the owner of a token: %w", err)
 	}
-	if d.revived(resourceTokens, ownerName(m.Namespace, m.Name), string(object.UID), asked) {
-		return oauth2.MintedRecord{}, errSetBack
+	owner := mintedOwnerOf(&object)
+	refused, err := d.doubts(resourceTokens, ownerName(m.Namespace, m.Name), owner.UID, owner.Terminating, asked)
+	if err != nil {
+		return oauth2.MintedRecord{}, err
 	}
-	return oauth2.MintedRecord{Minted: &m, Owner: mintedOwnerOf(&object)}, nil
+	owner.Terminating = owner.Terminating || refused
+	return oauth2.MintedRecord{Minted: &m, Owner: d.minted.refused(owner, versionOf(&secret))}, nil
 }
 
 // mintedIn reads the record of an OAuth2Token, which must not stand under a name that is not its own.
@@ -86,13 +106,47 @@ func mintedIn(secret *corev1.Secret) (oauth2.Minted, error) {
 // takeMinted takes the record of an OAuth2Token. One that cannot be read denies.
 func (s secretStore) takeMinted(secret *corev1.Secret) {
 	m, err := mintedIn(secret)
+	s.departTokens(secret.Name, &m)
 	if err != nil {
 		s.minted.records.remove(hashOf(secret.Name))
 		s.log.Error("cannot read the record of an OAuth2Token; its tokens are refused", "secret", secret.Name, "error", err)
 		return
 	}
-	s.minted.records.put(hashOf(secret.Name), &m)
+	stored := storedMinted{&m, versionOf(secret)}
+	s.minted.written(m.UID, stored.version)
+	s.minted.records.put(hashOf(secret.Name), stored)
 }
+
+// versionOf is the resourceVersion of an object; zero if it is no number.
+func versionOf(object metav1.Object) uint64 {
+	version, _ := strconv.ParseUint(object.GetResourceVersion(), 10, 64)
+	return version
+}
+
+// departTokens takes note of the tokens that memory has in the record of a Secret, and that the next record has no more, before they
+// expire.
+func (s secretStore) departTokens(secretName string, next *oauth2.Minted) {
+	if before, there := s.minted.records.get(hashOf(secretName)); there {
+		s.departTokensOf(before, storedMinted{Minted: next})
+	}
+}
+
+func (s secretStore) departTokensOf(before, next storedMinted) {
+	now := s.now()
+	for _, token := range before.Tokens {
+		if now.Before(token.ExpiresAt) && !next.has(token.ID) {
+			s.departed.note(tokenIdentity(token.ID), now)
+		}
+	}
+	for _, token := range next.Minted.Tokens {
+		if !before.has(token.ID) {
+			s.departed.forget(tokenIdentity(token.ID))
+		}
+	}
+}
+
+// tokenIdentity is the identity of a token that is on record.
+func tokenIdentity(tokenID string) hash { return hashOf("minted\x00" + tokenID) }
 
 func mintedOwnerOf(object *v1alpha1.OAuth2Token) *oauth2.MintedOwner {
 	owner := &oauth2.MintedOwner{
@@ -109,6 +163,7 @@ type lightToken struct {
 	metav1.ObjectMeta
 
 	owner *oauth2.MintedOwner
+	fixed bool
 }
 
 // tokenStore is where the watch of OAuth2Tokens arrives; of each object it keeps only what can deny.
@@ -122,7 +177,7 @@ func (tokenStore) Transformer() cache.TransformFunc {
 // lightTokenOf is what is left of an OAuth2Token; anything else stays what it is.
 func lightTokenOf(object any) any {
 	if token, ok := object.(*v1alpha1.OAuth2Token); ok {
-		return &lightToken{lightMeta(token), mintedOwnerOf(token)}
+		return &lightToken{lightMeta(token), mintedOwnerOf(token), token.Spec.Mode == v1alpha1.TokenFixed}
 	}
 	return object
 }
@@ -134,12 +189,12 @@ func (s tokenStore) Add(object any) error {
 	}
 	owner, name := light.owner, hashOf(ownerName(light.Namespace, light.Name))
 	if before, _ := s.minted.owners.get(name); before != nil && before.UID != owner.UID {
-		s.depart(resourceTokens, name, before.UID)
+		s.gone(name, before.UID)
 	}
 	if owner.Terminating {
 		s.depart(resourceTokens, name, owner.UID)
 	}
-	if _, held := s.minted.held.Load(owner.UID); held {
+	if isResurrected(s, light) {
 		owner = &oauth2.MintedOwner{UID: owner.UID, Terminating: true}
 	}
 	s.minted.owners.put(name, owner)
@@ -154,9 +209,15 @@ func (s tokenStore) Delete(object any) error {
 		return fmt.Errorf("%T is not an OAuth2Token", object)
 	}
 	name := hashOf(ownerName(light.Namespace, light.Name))
-	s.depart(resourceTokens, name, light.owner.UID)
+	s.gone(name, light.owner.UID)
 	s.minted.owners.remove(name)
 	return nil
+}
+
+// gone takes note that an OAuth2Token is gone for good, which ends its quarantine.
+func (s tokenStore) gone(name hash, uid string) {
+	s.depart(resourceTokens, name, uid)
+	s.minted.held.Delete(uid)
 }
 
 func (s tokenStore) Replace(objects []any, _ string) error {
@@ -170,7 +231,7 @@ func (s tokenStore) Replace(objects []any, _ string) error {
 		}
 	}
 	for name, owner := range s.minted.owners.keep(listed) {
-		s.depart(resourceTokens, name, owner.UID)
+		s.gone(name, owner.UID)
 	}
 	return nil
 }

@@ -40,10 +40,12 @@ func (s ownerStore) Add(object any) error {
 	if before := s.records.owner(name); before != nil && before.UID != read.owner.UID {
 		s.depart(resourceClients, name, before.UID)
 	}
-	if read.owner.Terminating {
-		s.depart(resourceClients, name, read.owner.UID)
+	owner := read.owner
+	if owner.Terminating {
+		s.depart(resourceClients, name, owner.UID)
 	}
-	s.records.putOwner(name, packOwner(read.owner))
+	owner.Terminating = owner.Terminating || isResurrected(s, read)
+	s.records.putOwner(name, packOwner(owner))
 	return nil
 }
 

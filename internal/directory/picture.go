@@ -28,14 +28,16 @@ type picture struct {
 	resources map[string]*oauth2.Resource
 	ring      keyring.Ring
 	trust     *readCluster
-	// revoked is what was taken back. It may become more while it is written, which is no harm.
+	// revoked is the single tokens that are revoked. They may become more while it is written, which is no harm.
 	revoked *oauth2.Revocations
+	// selectors are what is revoked by selectors, those in quarantine too.
+	selectors map[string]oauth2.RevocationSelector
 	// minted and mintedOwners are the OAuth2Tokens.
 	minted       map[hash]*oauth2.Minted
 	mintedOwners map[hash]*oauth2.MintedOwner
-	// departed is what was deleted, and held are the UIDs of OAuth2Tokens that are refused although they are back.
+	// departed is what was deleted, and held are the OAuth2Tokens in quarantine, by UID.
 	departed map[hash]int64
-	held     []string
+	held     map[string]heldToken
 }
 
 // errPicture is wrapped by every failure to read one.
@@ -98,8 +100,8 @@ func (p *picture) write(w *recordWriter) error {
 func readPicture(document string) (*picture, error) {
 	p := &picture{
 		marks: map[string]uint64{}, clients: map[hash]packed{}, owners: map[hash]packedOwner{}, resources: map[string]*oauth2.Resource{},
-		revoked: &oauth2.Revocations{},
-		minted:  map[hash]*oauth2.Minted{}, mintedOwners: map[hash]*oauth2.MintedOwner{}, departed: map[hash]int64{},
+		revoked: &oauth2.Revocations{}, selectors: map[string]oauth2.RevocationSelector{},
+		minted: map[hash]*oauth2.Minted{}, mintedOwners: map[hash]*oauth2.MintedOwner{}, departed: map[hash]int64{}, held: map[string]heldToken{},
 	}
 	u := &unpacker{rest: document}
 	p.heard = time.Unix(0, u.number())

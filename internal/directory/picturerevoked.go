@@ -10,12 +10,14 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// adoptRevoked takes back what a snapshot says.
-func (d *Directory) adoptRevoked(revoked *oauth2.Revocations, mark uint64) {
-	d.revocations.Resume(mark)
-	d.learnRevoked(revoked)
-	for name, selector := range revoked.Selectors() {
-		d.revocations.Select(name, selector)
+// adoptRevoked takes over what a snapshot has of revocations. What was in quarantine is already.
+func (d *Directory) adoptRevoked(p *picture) {
+	d.revocations.Resume(p.marks[resourceRevocations])
+	d.learnRevoked(p.revoked)
+	for name, selector := range p.selectors {
+		if !strings.HasPrefix(name, heldPrefix) {
+			d.revocations.Select(name, selector)
+		}
 	}
 }
 
@@ -52,9 +54,8 @@ func (p *picture) readRevoked(record []string) error {
 }
 
 func (p *picture) writeSelectors(w *recordWriter) error {
-	selectors := p.revoked.Selectors()
-	w.number(int64(len(selectors)))
-	for name, s := range selectors {
+	w.number(int64(len(p.selectors)))
+	for name, s := range p.selectors {
 		w.record(name, s.ClientID, s.Namespace, packNumber(s.IssuedBefore.Unix()))
 	}
 	return nil
@@ -68,7 +69,9 @@ func (p *picture) readSelector(record []string) error {
 	if err != nil {
 		return err
 	}
-	p.revoked.Select(record[0], oauth2.RevocationSelector{ClientID: record[1], Namespace: record[2], IssuedBefore: time.Unix(before, 0).UTC()})
+	p.selectors[strings.Clone(record[0])] = oauth2.RevocationSelector{
+		ClientID: strings.Clone(record[1]), Namespace: strings.Clone(record[2]), IssuedBefore: time.Unix(before, 0).UTC(),
+	}
 	return nil
 }
 
@@ -94,16 +97,33 @@ func (p *picture) readDeparted(record []string) error {
 
 func (p *picture) writeHeld(w *recordWriter) error {
 	w.number(int64(len(p.held)))
-	for _, uid := range p.held {
-		w.record(uid)
+	for uid, held := range p.held {
+		until := int64(0)
+		if !held.until.IsZero() {
+			until = held.until.Unix()
+		}
+		w.record(uid, packNumber(until), packNumber(int64(held.since))) //nolint:gosec // etcd's revisions are positive int64
 	}
 	return nil
 }
 
+// readHeld reads an OAuth2Token in quarantine. The first form of this section has nothing but its UID.
 func (p *picture) readHeld(record []string) error {
-	if len(record) != 1 {
+	if len(record) != 1 && len(record) != 3 {
 		return errRecord
 	}
-	p.held = append(p.held, strings.Clone(record[0]))
+	held := heldToken{}
+	if len(record) == 3 {
+		until, untilErr := unpackNumber(record[1])
+		since, sinceErr := unpackNumber(record[2])
+		if untilErr != nil || sinceErr != nil || since < 0 {
+			return errRecord
+		}
+		held.since = uint64(since)
+		if until != 0 {
+			held.until = time.Unix(until, 0).UTC()
+		}
+	}
+	p.held[strings.Clone(record[0])] = held
 	return nil
 }

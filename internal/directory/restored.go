@@ -12,28 +12,29 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
-	"github.com/hallpass-dev/hallpass/internal/revision"
+	"github.com/hallpass-dev/hallpass/internal/restore"
 )
 
 // An etcd that is restored from a backup has forgotten what was denied since: a client that was suspended is active again, one that was
-// deleted is back, a revocation is gone. A replica that ran meanwhile knows better, and so does its snapshot. It notices by revisions,
-// which never go back otherwise, and by objects that are back although they were deleted, and keeps refusing the tokens that it refused.
+// deleted is back, a revocation is gone. A replica that ran meanwhile knows better, and so does its snapshot. It notices by what package
+// restore proves, and quarantines what it refused: see quarantine.go.
 
-// heldFor is how long what was refused before a restore is: until every token that was issued before has expired.
-const heldFor = oauth2.MaxTokenLifetime + time.Hour
+// newMargin is how much older than what was heard last an object may be and still be new: clocks differ, and events take time. What is
+// older and not known was deleted before; what is younger was made since.
+const newMargin = 5 * time.Minute
 
-// heldPrefix begins the names of selectors that no object stands for; names of objects have no slash.
-const heldPrefix = "restored/"
+// madeSince reports whether something that memory does not know was made after what was heard last, rather than forgotten by then.
+func madeSince(created, heard time.Time) bool { return created.After(heard.Add(-newMargin)) }
 
-// rememberer is a store that keeps, of what it had before a restored list takes its place, what denied. The instant is when it had it.
+// rememberer is a store that quarantines, of what it had before a restored list takes its place, what denied. The instant is when it had
+// it.
 type rememberer interface {
 	remember(objects []any, heard time.Time)
 }
 
-// Restored counts how often the API server was found to have gone back in time.
+// Restored counts how often the API server was proven to be restored from a backup.
 func (d *Directory) Restored() int64 { return d.restored.Load() }
 
 // beforeList looks at a list before it takes the place of what a source had.
@@ -50,16 +51,13 @@ func (d *Directory) beforeList(s *source, objects []any, version string) {
 		return // nothing was known before
 	}
 	if !s.isDistrusted() {
-		listed, _ := strconv.ParseUint(version, 10, 64) // one that is no number says nothing
-		switch {
-		case revision.SetBack(mark, listed, elapsed(heard, d.now())):
-			d.noticeSetBack(s, "the revision of a list", mark, listed)
-		case s.older(objects):
-			d.noticeSetBack(s, "an object of an older version", mark, listed)
-		case slices.ContainsFunc(objects, s.revives):
-			d.noticeSetBack(s, "an object that was deleted", mark, listed)
-		default:
+		listed, _ := strconv.ParseUint(version, 10, 64) // one that is no number proves nothing
+		proof := s.prove(objects, mark, listed, elapsed(heard, d.now()))
+		if proof == restore.None {
 			return
+		}
+		if !d.notice(notice{by: s, proof: proof, known: mark, seen: listed}) && proof == restore.Resurrected {
+			return // the store refuses those objects until the notice is acted upon
 		}
 	}
 	if found != nil {
@@ -68,6 +66,22 @@ func (d *Directory) beforeList(s *source, objects []any, version string) {
 	if r, ok := s.store.(rememberer); ok {
 		r.remember(objects, heard)
 	}
+}
+
+// prove returns what a list proves.
+func (s *source) prove(objects []any, mark, listed uint64, after time.Duration) restore.Proof {
+	s.mu.Lock()
+	newest := s.newest
+	s.mu.Unlock()
+	known := restore.Facts{Revision: mark, Newest: newest.version}
+	seen := restore.Facts{Revision: listed, Newest: newest.listed(objects)}
+	if proof := restore.Prove(known, seen, after); proof != restore.None {
+		return proof
+	}
+	if slices.ContainsFunc(objects, s.isResurrected) {
+		return restore.Resurrected
+	}
+	return restore.None
 }
 
 // afterList adds to the first list of revocations what a snapshot knows to be revoked and a list could only have forgotten.
@@ -90,140 +104,115 @@ func (n *newest) learn(object metav1.Object) {
 	}
 }
 
-// older reports whether the object that changed last has an older version in a list. That tells a restore whose revisions were raised, so
-// that no watch goes on as if nothing had happened.
-func (s *source) older(objects []any) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// listed is the version that the object has in a list; zero if it is not there.
+func (n *newest) listed(objects []any) uint64 {
 	for _, object := range objects {
 		named, ok := object.(metav1.Object)
-		if !ok || ownerName(named.GetNamespace(), named.GetName()) != s.newest.name {
+		if !ok || ownerName(named.GetNamespace(), named.GetName()) != n.name {
 			continue
 		}
-		version, err := strconv.ParseUint(named.GetResourceVersion(), 10, 64)
-		return err == nil && version < s.newest.version
+		version, _ := strconv.ParseUint(named.GetResourceVersion(), 10, 64) // one that is no number proves nothing
+		return version
 	}
-	return false
+	return 0
 }
 
-// remember holds back the tokens of clients that were refused and are not any more, and of those that are back.
-func (s ownerStore) remember(objects []any, _ time.Time) {
+// readmission lets objects in quarantine that were gone be there again. While a notice waits they are refused as a whole.
+func (d *Directory) readmission() (readmit func(object hash)) {
+	if d.notices.isWaiting() {
+		return func(hash) {}
+	}
+	return d.departed.forget
+}
+
+// remember quarantines the tokens of clients that were refused and are not any more, and of those that are back.
+func (s ownerStore) remember(objects []any, heard time.Time) {
+	quarantined, allSoFar := map[string]oauth2.RevocationSelector{}, oauth2.CutBack(s.now().Add(heldFor), s.now())
+	readmit := s.readmission()
 	for _, object := range objects {
 		listed, ok := lightOwnerOf(object).(*lightOwner)
 		if !ok {
 			continue
 		}
-		before, allSoFar := s.records.owner(hashOf(ownerName(listed.Namespace, listed.Name))), oauth2.CutBack(s.now().Add(heldFor), s.now())
-		held := oauth2.RevocationSelector{ClientID: listed.clientID}
-		switch {
-		case s.revives(listed), before == nil, before.UID != listed.owner.UID,
-			before.Suspended && !listed.owner.Suspended, before.Terminating && !listed.owner.Terminating:
-			held.IssuedBefore = allSoFar
+		name := hashOf(ownerName(listed.Namespace, listed.Name))
+		id := identity(resourceClients, name, listed.owner.UID)
+		selector := oauth2.RevocationSelector{ClientID: listed.clientID}
+		switch before := s.records.owner(name); {
+		case !listed.owner.Terminating && s.departed.has(id):
+			selector.IssuedBefore = allSoFar
+		case before == nil, before.UID != listed.owner.UID:
+			if madeSince(listed.CreationTimestamp.Time, heard) {
+				continue
+			}
+			selector.IssuedBefore = allSoFar
+		case before.Suspended && !listed.owner.Suspended, before.Terminating && !listed.owner.Terminating:
+			selector.IssuedBefore = allSoFar
 		case before.RevokedBefore.After(listed.owner.RevokedBefore):
-			held.IssuedBefore = oauth2.CutBack(before.RevokedBefore, s.now())
+			selector.IssuedBefore = oauth2.CutBack(before.RevokedBefore, s.now())
 		default:
 			continue
 		}
-		s.hold("client/"+listed.clientID, held)
-		s.departed.forget(identity(resourceClients, hashOf(ownerName(listed.Namespace, listed.Name)), listed.owner.UID))
+		quarantined[heldPrefix+"client/"+listed.clientID] = selector
+		if !listed.owner.Terminating {
+			readmit(id)
+		}
 	}
+	s.revocations.Quarantine(quarantined)
 }
 
-// remember holds back the OAuth2Tokens that were gone, or on their way out, and are back.
-func (s tokenStore) remember(objects []any, _ time.Time) {
+// remember quarantines the OAuth2Tokens that were gone, or on their way out, and are back.
+func (s tokenStore) remember(objects []any, heard time.Time) {
+	readmit := s.readmission()
 	for _, object := range objects {
 		listed, ok := lightTokenOf(object).(*lightToken)
-		if !ok {
+		if !ok || listed.owner.Terminating {
 			continue
 		}
 		name := hashOf(ownerName(listed.Namespace, listed.Name))
+		id := identity(resourceTokens, name, listed.owner.UID)
 		before, _ := s.minted.owners.get(name)
-		if s.revives(listed) || before == nil || before.UID != listed.owner.UID || before.Terminating && !listed.owner.Terminating {
-			s.minted.held.Store(listed.owner.UID, true)
-			s.departed.forget(identity(resourceTokens, name, listed.owner.UID))
+		isKnown := before != nil && before.UID == listed.owner.UID
+		if s.departed.has(id) || isKnown && before.Terminating || !isKnown && !madeSince(listed.CreationTimestamp.Time, heard) {
+			s.quarantineToken(listed)
+			readmit(id)
 		}
 	}
 }
 
-// remember revokes the tokens of OAuth2Tokens that had been replaced and are back. Those that are younger than what was heard are new.
+// remember revokes the tokens of OAuth2Tokens that had been replaced or deleted and are back.
 func (s secretStore) remember(objects []any, heard time.Time) {
+	s.minted.rewind()
 	for _, object := range objects {
 		secret, ok := object.(*corev1.Secret)
 		if !ok || secret.Type != registration.TokenSecretType {
 			continue
 		}
 		m, err := mintedIn(secret)
-		before, known := s.minted.records.get(hashOf(secret.Name))
-		if err != nil || !known {
+		if err != nil {
 			continue
 		}
+		before, _ := s.minted.records.get(hashOf(secret.Name))
 		for _, token := range m.Tokens {
-			isToken := func(t oauth2.MintedToken) bool { return t.ID == token.ID }
-			if token.IssuedAt.Before(heard) && !slices.ContainsFunc(before.Tokens, isToken) {
-				s.revocations.Revoke(oauth2.NewRevocation(oauth2.RevocationIDOf(token.ID), token.ExpiresAt), s.now())
+			if !before.has(token.ID) && (s.departed.has(tokenIdentity(token.ID)) || !madeSince(token.IssuedAt, heard)) {
+				s.revokeMinted(token)
 			}
 		}
 	}
 }
 
-// remember holds on to selectors that are gone or take back less than before.
+// remember quarantines selectors that are gone or revoke less than before.
 func (s revocationStore) remember(objects []any, _ time.Time) {
 	listed := map[string]oauth2.RevocationSelector{}
 	for _, object := range objects {
-		if whole, ok := object.(*v1alpha1.TokenRevocation); ok {
-			object = readRevocation(whole)
-		}
-		if read, ok := object.(*lightRevocation); ok && read.selector != nil {
+		if read, err := light(object); err == nil && read.selector != nil {
 			listed[read.Name] = *read.selector
 		}
 	}
+	quarantined := map[string]oauth2.RevocationSelector{}
 	for name, selector := range s.revocations.Selectors() {
-		if strings.HasPrefix(name, heldPrefix) {
-			continue
-		}
-		if now, there := listed[name]; !there || now.IssuedBefore.Before(selector.IssuedBefore) {
-			s.hold(name, selector)
+		if now, there := listed[name]; !strings.HasPrefix(name, heldPrefix) && (!there || now.IssuedBefore.Before(selector.IssuedBefore)) {
+			quarantined[heldPrefix+name] = selector
 		}
 	}
-}
-
-// hold keeps a selector in force although no object says so.
-func (d *Directory) hold(name string, selector oauth2.RevocationSelector) {
-	if before, held := d.revocations.Selectors()[heldPrefix+name]; held && before.IssuedBefore.After(selector.IssuedBefore) {
-		selector = before
-	}
-	d.revocations.Select(heldPrefix+name, selector)
-	d.held.Store(heldPrefix+name, d.now().Add(heldFor))
-}
-
-// keepHeld adds what is held to the names of selectors that are in force.
-func (d *Directory) keepHeld(listed map[string]bool) {
-	d.held.Range(func(name, _ any) bool {
-		if name, ok := name.(string); ok {
-			listed[name] = true
-		}
-		return true
-	})
-}
-
-// holdAgain takes over what a process before this one held.
-func (d *Directory) holdAgain(p *picture) {
-	for name, selector := range p.revoked.Selectors() {
-		if short, held := strings.CutPrefix(name, heldPrefix); held {
-			d.hold(short, selector)
-		}
-	}
-}
-
-// release ends what was held long enough.
-func (d *Directory) release() {
-	d.held.Range(func(name, until any) bool {
-		text, isText := name.(string)
-		end, isTime := until.(time.Time)
-		if isText && isTime && d.now().After(end) {
-			d.held.Delete(name)
-			d.revocations.Deselect(text)
-		}
-		return true
-	})
+	s.revocations.Quarantine(quarantined)
 }

@@ -210,7 +210,6 @@ func (s revocationStore) Replace(objects []any, version string) error {
 	for _, read := range list {
 		s.take(read)
 	}
-	s.keepHeld(listed)
 	s.revocations.KeepSelected(listed)
 	tidy()
 	return nil

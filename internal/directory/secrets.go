@@ -5,6 +5,7 @@ package directory
 
 import (
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hallpass-dev/hallpass/internal/keyring"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
@@ -92,12 +94,13 @@ func (s secretStore) Delete(object any) error {
 	s.records.removeClient(secret.Name)
 	s.clientEpochs.put(secret.Name, nil)
 	s.resources.put(secret.Name, nil)
+	s.departTokens(secret.Name, &oauth2.Minted{})
 	s.minted.records.remove(hashOf(secret.Name))
 	return nil
 }
 
 // Replace takes a whole list: what is not in it is gone.
-func (s secretStore) Replace(objects []any, _ string) error {
+func (s secretStore) Replace(objects []any, version string) error {
 	listed, hashes, locks := make(map[string]bool, len(objects)), make(map[hash]bool, len(objects)), make(map[hash]bool, len(objects))
 	for _, object := range objects {
 		if named, ok := object.(metav1.Object); ok {
@@ -114,7 +117,11 @@ func (s secretStore) Replace(objects []any, _ string) error {
 	keep(&s.records, clientOf, locks)
 	s.clientEpochs.keep(listed)
 	s.resources.keep(listed)
-	s.minted.records.keep(hashes)
+	for _, before := range s.minted.records.keep(hashes) {
+		s.departTokensOf(before, storedMinted{Minted: &oauth2.Minted{}})
+	}
+	at, _ := strconv.ParseUint(version, 10, 64) // one that is no number proves no record to be newer
+	s.minted.list(at)
 	tidy()
 	return nil
 }

@@ -19,7 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 
-	"github.com/hallpass-dev/hallpass/internal/revision"
+	"github.com/hallpass-dev/hallpass/internal/restore"
 )
 
 // A watch that goes on at a revision which a restored store has not reached is silent: the API server sends nothing until the store has
@@ -87,10 +87,11 @@ func (s *source) confirm(ctx context.Context) error {
 		return fmt.Errorf("read how far the API server is: %w", err)
 	}
 	seen, _ := strconv.ParseUint(listed.GetResourceVersion(), 10, 64) // one that is no number says nothing
-	if revision.SetBack(known, seen, elapsed(heard, s.now())) {
-		s.setBack(s, "its revision", known, seen)
+	proof := restore.Prove(restore.Facts{Revision: known}, restore.Facts{Revision: seen}, elapsed(heard, s.now()))
+	if proof != restore.None {
+		s.setBack(notice{by: s, proof: proof, known: known, seen: seen})
 	}
-	if s.isDistrusted() {
+	if proof != restore.None || s.isDistrusted() {
 		return apierrors.NewResourceExpired(errSetBack.Error()) //nolint:wrapcheck // it is made here
 	}
 	return nil
@@ -110,29 +111,6 @@ func (s *source) isDistrusted() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.distrusted
-}
-
-// setBack takes note that the API server has gone back in time. All that is watched is listed again.
-func (d *Directory) setBack(by *source, why string, known, seen uint64) {
-	d.noticeSetBack(by, why, known, seen)
-	by.distrust()
-}
-
-// noticeSetBack lets nothing count any more but what is being listed.
-func (d *Directory) noticeSetBack(by *source, why string, known, seen uint64) {
-	d.noticing.Lock()
-	defer d.noticing.Unlock()
-	if by.isDistrusted() {
-		return // it is known
-	}
-	d.restored.Add(1)
-	d.log.Error("the API server has gone back in time, as after a restore of etcd: what this replica refused it goes on refusing",
-		"resource", by.resource, "told by", why, "known", known, "seen", seen)
-	for _, s := range d.sources {
-		if s != by {
-			s.distrust()
-		}
-	}
 }
 
 // current makes sure that the API server, which is being asked something, is not behind what memory knows. That may take it a tenth of a
@@ -164,7 +142,8 @@ func (d *Directory) isNews() func(version string) bool {
 	_, heard, known := d.source(resourceSecrets).state()
 	return func(version string) bool {
 		written, err := strconv.ParseUint(version, 10, 64)
-		return err == nil && known > 0 && written > known && !revision.SetBack(known, written, elapsed(heard, d.now()))
+		return err == nil && known > 0 && written > known &&
+			restore.Prove(restore.Facts{Revision: known}, restore.Facts{Revision: written}, elapsed(heard, d.now())) == restore.None
 	}
 }
 
@@ -180,44 +159,87 @@ func (d *Directory) depart(resource string, name hash, uid string) {
 	}
 }
 
-// revived reports whether an object that was asked for had gone before, and takes note of what that means.
-func (d *Directory) revived(resource, name, uid string, asked time.Time) bool {
-	if !d.departed.before(identity(resource, hashOf(name), uid), asked) {
-		return false
+// sighting is an object as a watch, a list or a look-up shows it.
+type sighting struct {
+	object hash
+	state  restore.State
+}
+
+// sight is how an object of a resource is seen.
+func sight(resource string, name hash, uid string, isTerminating bool) sighting {
+	state := restore.Present
+	if isTerminating {
+		state = restore.Terminating
 	}
-	d.setBack(d.source(resource), "an object that was deleted", 0, 0)
-	return true
+	return sighting{identity(resource, name, uid), state}
 }
 
-// reviver is a store that recognises what was gone and is back.
-type reviver interface {
-	revives(object any) bool
+// proves returns what an object proves beside the state in which it was known.
+func (s sighting) proves(known restore.State) restore.Proof {
+	return restore.Prove(restore.Facts{Object: known}, restore.Facts{Object: s.state}, 0)
 }
 
-func (s *source) revives(object any) bool {
-	r, ok := s.store.(reviver)
-	return ok && r.revives(object)
+// doubts judges an object that was looked up. One that was known to be gone when the question was asked is not believed: refused says that it
+// only denies for now, an error that nothing is decided until the API server was read again.
+func (d *Directory) doubts(resource, name, uid string, isTerminating bool, asked time.Time) (refused bool, err error) {
+	seen := sight(resource, hashOf(name), uid, isTerminating)
+	proof := seen.proves(d.departed.state(seen.object, asked))
+	if proof == restore.None {
+		return false, nil
+	}
+	if d.setBack(notice{by: d.source(resource), proof: proof}) {
+		return true, errSetBack
+	}
+	return true, nil
 }
 
-// admit is a change of the store unless it would bring back what was gone: then nothing that was read counts any more.
+// sighter is a store that knows the objects which were there and are gone.
+type sighter interface {
+	sight(object any) (seen sighting, ok bool)
+	known(seen sighting) restore.State
+}
+
+func (s *source) isResurrected(object any) bool {
+	store, ok := s.store.(sighter)
+	return ok && isResurrected(store, object)
+}
+
+func isResurrected(store sighter, object any) bool {
+	seen, ok := store.sight(object)
+	return ok && seen.proves(store.known(seen)) != restore.None
+}
+
+// admit is a change of the store unless the object proves a restore: then nothing that was read counts any more. While the notice of
+// that has to wait, the store refuses the object.
 func (s *source) admit(change func(any) error) func(any) error {
 	return func(object any) error {
-		if s.revives(object) {
-			s.setBack(s, "an object that was deleted", 0, 0)
+		if s.isResurrected(object) && s.setBack(notice{by: s, proof: restore.Resurrected}) {
 			return nil
 		}
 		return change(object)
 	}
 }
 
-func (s ownerStore) revives(object any) bool {
+func (s ownerStore) sight(object any) (sighting, bool) {
 	read, ok := lightOwnerOf(object).(*lightOwner)
-	return ok && !read.owner.Terminating &&
-		s.departed.has(identity(resourceClients, hashOf(ownerName(read.Namespace, read.Name)), read.owner.UID))
+	if !ok {
+		return sighting{}, false
+	}
+	return sight(resourceClients, hashOf(ownerName(read.Namespace, read.Name)), read.owner.UID, read.owner.Terminating), true
 }
 
-func (s tokenStore) revives(object any) bool {
+func (s tokenStore) sight(object any) (sighting, bool) {
 	read, ok := lightTokenOf(object).(*lightToken)
-	return ok && !read.owner.Terminating &&
-		s.departed.has(identity(resourceTokens, hashOf(ownerName(read.Namespace, read.Name)), read.owner.UID))
+	if !ok {
+		return sighting{}, false
+	}
+	return sight(resourceTokens, hashOf(ownerName(read.Namespace, read.Name)), read.owner.UID, read.owner.Terminating), true
+}
+
+// known is the state in which memory knows an object, as far as it can prove something.
+func (d *Directory) known(seen sighting) restore.State {
+	if d.departed.has(seen.object) {
+		return restore.Deleted
+	}
+	return restore.Unknown
 }

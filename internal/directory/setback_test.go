@@ -26,6 +26,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/internal/restore"
 )
 
 // store is an API server that has one OAuth2Client, or none, and tells every watch at once what the test wants it to.
@@ -175,10 +176,12 @@ func TestALookUpDoesNotBelieveAStoreThatIsBehind(t *testing.T) {
 		refused  bool
 		noticed  int64
 	}{
-		"a store that is as far as memory":  {revision: "102"},
-		"a store that is further":           {revision: "200"},
-		"a store that was set back":         {revision: "90", refused: true, noticed: 1},
-		"a store that was not listed again": {revision: "200", refused: true, noticed: 1, before: func(_ *testing.T, f *fixture) { f.setBack(f.sources[0], "test", 2, 1) }},
+		"a store that is as far as memory": {revision: "102"},
+		"a store that is further":          {revision: "200"},
+		"a store that was set back":        {revision: "90", refused: true, noticed: 1},
+		"a store that was not listed again": {revision: "200", refused: true, noticed: 1, before: func(_ *testing.T, f *fixture) {
+			f.setBack(notice{by: f.sources[0], proof: restore.Moved, known: 2, seen: 1})
+		}},
 		"a client that was deleted and is back": {revision: "200", refused: true, noticed: 1, before: func(t *testing.T, f *fixture) {
 			must(t, f.source(resourceClients).Delete(ownerObject(reporting, "110")))
 		}},
@@ -241,6 +244,15 @@ func TestARestoredClusterRevivesNoReplacedOAuth2Token(t *testing.T) {
 	}
 }
 
+// tokenRecord is the Secret of the record of an OAuth2Token.
+func tokenRecord(t *testing.T, version string, m oauth2.Minted) *corev1.Secret {
+	t.Helper()
+	data, err := registration.EncodeToken(m)
+	secret := registrySecret(t, registration.TokenSecretName(m.UID), registration.TokenSecretType, data, err)
+	secret.ResourceVersion = version
+	return secret
+}
+
 // A store that has caught up is not told by its revisions; what cannot be taken back a snapshot knows all the same.
 func TestASnapshotKeepsWhatNobodyGivesBack(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "snapshot")
@@ -274,7 +286,8 @@ func TestASnapshotKeepsWhatNobodyGivesBack(t *testing.T) {
 		t.Error("nothing says so far that the store was set back")
 	}
 	after.list(t, resourceTokens, "200", &v1alpha1.OAuth2Token{ObjectMeta: metav1.ObjectMeta{Namespace: printer.Namespace, Name: printer.Name, UID: "t", ResourceVersion: "10"}})
-	owner, _ := after.minted.owners.get(hashOf(ownerName(printer.Namespace, printer.Name)))
+	after.list(t, resourceSecrets, "201", secretOf(ring), tokenRecord(t, "10", printer))
+	owner := after.Minted(oauth2.OpaqueID(printer.UID)).Owner
 	if owner == nil || !owner.Terminating || after.Restored() != 1 {
 		t.Errorf("an OAuth2Token that was deleted is back: %+v, noticed %d times", owner, after.Restored())
 	}
@@ -285,7 +298,7 @@ func TestWhatIsGoneIsKnownForADayAndBounded(t *testing.T) {
 	name := func(i int) hash { return hashOf(strconv.Itoa(i)) }
 	d.note(name(0), noon)
 	d.note(name(0), noon.Add(time.Hour)) // it does not go twice
-	if !d.has(name(0)) || !d.before(name(0), noon) || d.before(name(0), noon.Add(-time.Second)) || d.has(name(1)) {
+	if !d.has(name(0)) || d.state(name(0), noon) != restore.Deleted || d.state(name(0), noon.Add(-time.Second)) != restore.Unknown || d.has(name(1)) {
 		t.Error("it is not known when an object went")
 	}
 	d.note(name(1), noon.Add(departedFor+time.Hour))
@@ -311,7 +324,7 @@ func TestWhatIsGoneIsKnownForADayAndBounded(t *testing.T) {
 func TestACallerIsToldThatTheStoreIsBehind(t *testing.T) {
 	f := newFixture(t, "")
 	f.fill(t)
-	f.setBack(f.sources[0], "test", 2, 1)
+	f.setBack(notice{by: f.sources[0], proof: restore.Moved, known: 2, seen: 1})
 	if _, err := f.LookUpMinted(t.Context(), "id"); !errors.Is(err, errSetBack) {
 		t.Errorf("got %v", err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
@@ -100,9 +101,6 @@ func (d *Directory) look() {
 	d.holdAgain(p)
 	d.departed.fill(p.departed)
 	d.keys.before = p.ring
-	for _, uid := range p.held {
-		d.minted.held.Store(uid, true)
-	}
 	d.snapshot.found = p
 }
 
@@ -159,18 +157,27 @@ func (d *Directory) adoptSource(s *source, p *picture) {
 	case resourceSecrets:
 		fill(&d.records, clientOf, p.clients)
 		d.resources.fill(p.resources)
-		d.minted.records.fill(p.minted)
+		d.minted.records.fill(storedOf(p.minted))
 		if !p.ring.Empty() {
 			d.keys.learn(p.ring, d.now())
 		}
 	case resourceClients:
 		fill(&d.records, ownerIn, p.owners)
 	case resourceRevocations:
-		d.adoptRevoked(p.revoked, p.marks[s.resource])
+		d.adoptRevoked(p)
 	case resourceTokens:
 		d.minted.owners.fill(p.mintedOwners)
 	}
 	s.resume(p.heard, p.marks[s.resource])
+}
+
+// storedOf are the records of a snapshot, which has no resourceVersions.
+func storedOf(records map[hash]*oauth2.Minted) map[hash]storedMinted {
+	stored := make(map[hash]storedMinted, len(records))
+	for key, m := range records {
+		stored[key] = storedMinted{Minted: m}
+	}
+	return stored
 }
 
 // picture is what memory holds now.
@@ -178,15 +185,12 @@ func (d *Directory) picture() *picture {
 	gone := d.departed.all() // before the owners: what goes in between is in neither
 	p := &picture{
 		heard: d.Heard(), marks: map[string]uint64{}, clients: all(&d.records, clientOf), owners: all(&d.records, ownerIn),
-		resources: d.resources.all(), ring: d.Ring(), trust: d.trust.held.Load(), revoked: &d.revocations,
-		minted: d.minted.records.all(), mintedOwners: d.minted.owners.all(), departed: gone,
+		resources: d.resources.all(), ring: d.Ring(), trust: d.trust.held.Load(), revoked: &d.revocations, selectors: d.revocations.Selectors(),
+		minted: map[hash]*oauth2.Minted{}, mintedOwners: d.minted.owners.all(), departed: gone, held: d.minted.allHeld(),
 	}
-	d.minted.held.Range(func(uid, _ any) bool {
-		if uid, ok := uid.(string); ok {
-			p.held = append(p.held, uid)
-		}
-		return true
-	})
+	for key, stored := range d.minted.records.all() {
+		p.minted[key] = stored.Minted
+	}
 	for _, s := range d.sources {
 		_, _, p.marks[s.resource] = s.state()
 	}

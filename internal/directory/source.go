@@ -30,8 +30,8 @@ type source struct {
 	// beforeList is called with a list before the store takes it, and afterList when it has.
 	beforeList func(s *source, objects []any, version string)
 	afterList  func(s *source)
-	// setBack is called when it turns out that the API server has gone back in time.
-	setBack func(by *source, why string, known, seen uint64)
+	// setBack is called when it turns out that the API server has gone back in time; it reports whether that is acted upon at once.
+	setBack func(notice) bool
 	// changed is called after each change of the store, heardOf whenever something was heard.
 	changed func()
 	heardOf func()
@@ -103,6 +103,9 @@ func (s *source) Replace(objects []any, version string) error {
 
 // Bookmark implements cache.ReflectorBookmarkStore: the API server says how far it is, and that nothing else has changed.
 func (s *source) Bookmark(version string) error {
+	if s.isDistrusted() { // it is of what is not known
+		return nil
+	}
 	s.hear(version)
 	return nil
 }

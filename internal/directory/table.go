@@ -48,6 +48,23 @@ func (t *table[V]) remove(key hash) {
 	delete(t.values, key)
 }
 
+// eachBurst is how many values each visits before it lets go of the lock for a moment.
+const eachBurst = 256
+
+// each calls a function with every value that is there all the time. It never has the lock for long: decisions need it.
+func (t *table[V]) each(visit func(V)) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	visited := 0
+	for _, value := range t.values {
+		visit(value)
+		if visited++; visited%eachBurst == 0 {
+			t.mu.RUnlock()
+			t.mu.RLock()
+		}
+	}
+}
+
 // all is what the table holds.
 func (t *table[V]) all() map[hash]V {
 	t.mu.RLock()

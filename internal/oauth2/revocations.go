@@ -52,13 +52,10 @@ type Revocations struct {
 	tokens, assertions RevocationSet
 	arrivals           arrivals
 
-	mu        sync.Mutex
-	selectors map[string]RevocationSelector
-	epochs    atomic.Pointer[epochs]
+	// selected is what objects say. quarantined is what no object says any more since a backup was restored, and may be as much as
+	// there are clients.
+	selected, quarantined selection
 }
-
-// epochs are the instants before which tokens are taken back. They are replaced whole.
-type epochs struct{ byClient, byNamespace map[string]time.Time }
 
 // Revoke takes a token back at once, in this memory alone.
 func (r *Revocations) Revoke(token Revocation, now time.Time) { r.tokens.Add(token, now) }
@@ -70,11 +67,7 @@ func (r *Revocations) Revoked(claims Claims, namespace string, now time.Time) bo
 
 // RevokedBefore is the instant before which all tokens of a client are taken back by selectors; zero if there is none.
 func (r *Revocations) RevokedBefore(clientID, namespace string) time.Time {
-	known := r.epochs.Load()
-	if known == nil {
-		return time.Time{}
-	}
-	return later(known.byClient[clientID], known.byNamespace[namespace])
+	return later(r.selected.before(clientID, namespace), r.quarantined.before(clientID, namespace))
 }
 
 func later(a, b time.Time) time.Time {
@@ -122,51 +115,59 @@ func (r *Revocations) learn(batch RevocationBatch, now time.Time) (news []Revoca
 
 // Select takes a selector under the name of the object that says it.
 func (r *Revocations) Select(name string, selector RevocationSelector) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.selectors == nil {
-		r.selectors = map[string]RevocationSelector{}
-	}
-	r.selectors[name] = selector
-	r.rebuild()
+	r.selected.change(func(selectors map[string]RevocationSelector) bool {
+		selectors[name] = selector
+		return true
+	})
 }
 
 // Deselect forgets the selector of an object that is gone; it is no matter if there was none.
 func (r *Revocations) Deselect(name string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if _, there := r.selectors[name]; there {
-		delete(r.selectors, name)
-		r.rebuild()
-	}
+	r.selected.change(func(selectors map[string]RevocationSelector) bool {
+		_, there := selectors[name]
+		delete(selectors, name)
+		return there
+	})
 }
 
 // KeepSelected forgets the selectors of objects that are not listed.
 func (r *Revocations) KeepSelected(listed map[string]bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	before := len(r.selectors)
-	for name := range r.selectors {
-		if !listed[name] {
-			delete(r.selectors, name)
-		}
-	}
-	if len(r.selectors) != before {
-		r.rebuild()
-	}
+	r.selected.change(func(selectors map[string]RevocationSelector) bool {
+		before := len(selectors)
+		maps.DeleteFunc(selectors, func(name string, _ RevocationSelector) bool { return !listed[name] })
+		return len(selectors) != before
+	})
 }
 
-// rebuild makes the epochs anew. Selectors are made by people, so there are few.
-func (r *Revocations) rebuild() {
-	made := &epochs{byClient: map[string]time.Time{}, byNamespace: map[string]time.Time{}}
-	for _, s := range r.selectors {
-		if s.ClientID != "" {
-			made.byClient[s.ClientID] = later(made.byClient[s.ClientID], s.IssuedBefore)
-		} else {
-			made.byNamespace[s.Namespace] = later(made.byNamespace[s.Namespace], s.IssuedBefore)
-		}
+// Quarantine keeps selectors in force that no object says. Of two of one name the one that revokes more counts.
+func (r *Revocations) Quarantine(selectors map[string]RevocationSelector) {
+	if len(selectors) == 0 {
+		return
 	}
-	r.epochs.Store(made)
+	r.quarantined.change(func(quarantined map[string]RevocationSelector) bool {
+		for name, selector := range selectors {
+			if before, there := quarantined[name]; !there || before.IssuedBefore.Before(selector.IssuedBefore) {
+				quarantined[name] = selector
+			}
+		}
+		return true
+	})
+}
+
+// Quarantined are the selectors in quarantine that revoke nothing which was issued after an instant, by their names.
+func (r *Revocations) Quarantined(issued time.Time) map[string]RevocationSelector {
+	all := r.quarantined.all()
+	maps.DeleteFunc(all, func(_ string, selector RevocationSelector) bool { return selector.IssuedBefore.After(issued) })
+	return all
+}
+
+// EndQuarantine ends the quarantine of selectors that revoke nothing which was issued after an instant.
+func (r *Revocations) EndQuarantine(issued time.Time) {
+	r.quarantined.change(func(quarantined map[string]RevocationSelector) bool {
+		before := len(quarantined)
+		maps.DeleteFunc(quarantined, func(_ string, selector RevocationSelector) bool { return !selector.IssuedBefore.After(issued) })
+		return len(quarantined) != before
+	})
 }
 
 // Sweep drops what has expired.
@@ -183,12 +184,60 @@ func (r *Revocations) Part(i int) RevocationBatch {
 	return RevocationBatch{Tokens: r.tokens.part(i, RevocationParts), Assertions: r.assertions.part(i, RevocationParts)}
 }
 
-// Selectors are those that hold, by the names of their objects.
+// Selectors are those that hold, by their names.
 func (r *Revocations) Selectors() map[string]RevocationSelector {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return maps.Clone(r.selectors)
+	all := r.selected.all()
+	maps.Copy(all, r.quarantined.all())
+	return all
 }
 
 // Len is how many tokens and used assertions are remembered.
 func (r *Revocations) Len() (tokens, assertions int) { return r.tokens.Len(), r.assertions.Len() }
+
+// selection is selectors by their names, and the instants that follow from them. Whoever asks for an instant takes no lock.
+type selection struct {
+	mu        sync.Mutex
+	selectors map[string]RevocationSelector
+	epochs    atomic.Pointer[epochs]
+}
+
+// epochs are the instants before which tokens are revoked. They are replaced whole.
+type epochs struct{ byClient, byNamespace map[string]time.Time }
+
+// before is the instant before which all tokens of a client are revoked; zero if there is none.
+func (s *selection) before(clientID, namespace string) time.Time {
+	known := s.epochs.Load()
+	if known == nil {
+		return time.Time{}
+	}
+	return later(known.byClient[clientID], known.byNamespace[namespace])
+}
+
+func (s *selection) all() map[string]RevocationSelector {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make(map[string]RevocationSelector, len(s.selectors))
+	maps.Copy(all, s.selectors)
+	return all
+}
+
+// change makes the epochs anew if a function has changed the selectors.
+func (s *selection) change(change func(selectors map[string]RevocationSelector) (changed bool)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.selectors == nil {
+		s.selectors = map[string]RevocationSelector{}
+	}
+	if !change(s.selectors) {
+		return
+	}
+	made := &epochs{byClient: map[string]time.Time{}, byNamespace: map[string]time.Time{}}
+	for _, selector := range s.selectors {
+		if selector.ClientID != "" {
+			made.byClient[selector.ClientID] = later(made.byClient[selector.ClientID], selector.IssuedBefore)
+		} else {
+			made.byNamespace[selector.Namespace] = later(made.byNamespace[selector.Namespace], selector.IssuedBefore)
+		}
+	}
+	s.epochs.Store(made)
+}

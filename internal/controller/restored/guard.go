@@ -15,6 +15,8 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hallpass-dev/hallpass/internal/restore"
 )
 
 const (
@@ -23,9 +25,9 @@ const (
 	maxList = 1 << 20
 )
 
-// Guard lets no watch go on at a revision which the store behind the API server has not reached: after a restore of etcd such a watch
-// is silent until the store has been there again, and caches that hang on it know nothing of what happens meanwhile. The answer is
-// then 410, Gone, upon which a cache lists anew.
+// Guard lets no watch go on at a revision that proves that the store behind the API server was restored since. A watch from a revision
+// that the store has not reached is silent until the store has been there again; one from before revisions were raised never reports
+// what the backup does not have. Guard answers 410, Gone, and a cache lists anew.
 func Guard(next http.RoundTripper) http.RoundTripper { return guard{next} }
 
 type guard struct{ next http.RoundTripper }
@@ -43,7 +45,9 @@ func (g guard) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	// It is asked after the watch was opened: whoever restores etcd starts the API servers anew, which ends this watch.
 	current, err := g.current(request)
-	if err != nil || current < from {
+	// How long ago that revision was current is not known here. If it is long ago, a list too many is no harm.
+	proof := restore.Prove(restore.Facts{Revision: from}, restore.Facts{Revision: current}, 0)
+	if err != nil || proof != restore.None {
 		_ = answer.Body.Close()
 		if err != nil {
 			return nil, err
@@ -87,7 +91,7 @@ func (g guard) current(watch *http.Request) (uint64, error) {
 // gone is the answer of an API server that has that revision no more.
 func gone(request *http.Request, from, current uint64) *http.Response {
 	document := fmt.Sprintf(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":%q,"code":%d,"message":%q}`, metav1.StatusReasonExpired,
-		http.StatusGone, fmt.Sprintf("the API server went back from resource version %d to %d", from, current))
+		http.StatusGone, fmt.Sprintf("the API server was restored from a backup: it went from resource version %d to %d", from, current))
 	return &http.Response{
 		Status: "410 Gone", StatusCode: http.StatusGone, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: request,
 		Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(document)), ContentLength: int64(len(document)),

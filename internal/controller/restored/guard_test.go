@@ -27,6 +27,7 @@ func TestAWatchDoesNotGoOnAtARevisionThatIsNotThere(t *testing.T) {
 		"where the store is":                   {from: "100", current: "100", asked: 1},
 		"where the store was":                  {from: "90", current: "100", asked: 1},
 		"where the store is not yet":           {from: "110", current: "100", gone: true, failed: true, asked: 1},
+		"before revisions were raised":         {from: "110", current: "1000000100", gone: true, failed: true, asked: 1},
 		"from the beginning":                   {from: "0", current: "100"},
 		"from now on":                          {current: "100"},
 		"with a list, which says it by itself": {from: "110", current: "100", streamed: true},

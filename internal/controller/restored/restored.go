@@ -21,7 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/hallpass-dev/hallpass/internal/registration"
-	"github.com/hallpass-dev/hallpass/internal/revision"
+	"github.com/hallpass-dev/hallpass/internal/restore"
 )
 
 // Reason is the reason of the event.
@@ -88,7 +88,7 @@ func (w *Watchman) look(ctx context.Context) {
 	}
 	before, after := w.known, w.Clock.Since(w.at)
 	w.known, w.at = current, w.Clock.Now()
-	if !revision.SetBack(before, current, after) {
+	if restore.Prove(restore.Facts{Revision: before}, restore.Facts{Revision: current}, after) == restore.None {
 		return
 	}
 	w.Restored()
@@ -98,5 +98,5 @@ func (w *Watchman) look(ctx context.Context) {
 	}
 	w.Recorder.Eventf(keys, nil, corev1.EventTypeWarning, Reason, "ReadRegistry",
 		"The cluster was restored from a backup: resourceVersion %d came after %d. What was revoked, suspended or withdrawn since the backup is forgotten; "+
-			"token servers that ran meanwhile go on refusing it for two hours. Deny it again", current, before)
+			"token servers that ran meanwhile go on refusing JWTs for two hours, and Fixed OAuth2Tokens until they are issued anew. Deny it again", current, before)
 }

@@ -1,0 +1,169 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package directory
+
+import (
+	"strings"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+)
+
+// What was denied before etcd was restored stays denied although no object says so: tokens that were issued until then, in
+// oauth2.Revocations, and OAuth2Tokens, here. A whole cluster may be in quarantine, so each step is linear in it, and requests take none
+// of its locks.
+
+// heldFor is how long a selector stays in quarantine: until every JWT that was issued before it has expired.
+const heldFor = oauth2.MaxTokenLifetime + time.Hour
+
+// heldPrefix begins the names of selectors in quarantine; names of objects have no slash.
+const heldPrefix = "restored/"
+
+// heldToken is an OAuth2Token in quarantine.
+type heldToken struct {
+	// until is when its quarantine ends. That of a Fixed one, whose tokens may live for months, has no end.
+	until time.Time
+	// since is the resourceVersion after which its record was written anew, after the restore was noticed; zero while the registry was not
+	// listed since.
+	since uint64
+}
+
+// quarantineToken refuses an OAuth2Token, and each of its tokens that memory knows, which stay refused when its record is written anew.
+func (s tokenStore) quarantineToken(listed *lightToken) {
+	held, stored := heldToken{}, s.minted.recordOf(listed.owner.UID)
+	if !s.source(resourceSecrets).isDistrusted() && !s.notices.isWaiting() { // it was listed since the restore was noticed
+		held.since = s.minted.listed.Load()
+	}
+	if held.since != 0 && stored.version > held.since {
+		return
+	}
+	if !listed.fixed {
+		held.until = s.now().Add(heldFor)
+	}
+	s.minted.held.Store(listed.owner.UID, held)
+	if stored.Minted != nil {
+		for _, token := range stored.Tokens {
+			s.revokeMinted(token)
+		}
+	}
+}
+
+// revokeMinted revokes one token in the memory of this replica until it expires.
+func (d *Directory) revokeMinted(token oauth2.MintedToken) {
+	d.revocations.Revoke(oauth2.NewRevocation(oauth2.RevocationIDOf(token.ID), token.ExpiresAt), d.now())
+}
+
+// refused is what an OAuth2Token in quarantine says of itself, unless its record was written anew.
+func (m *minted) refused(owner *oauth2.MintedOwner, version uint64) *oauth2.MintedOwner {
+	if owner == nil {
+		return nil
+	}
+	value, _ := m.held.Load(owner.UID)
+	held, isHeld := value.(heldToken)
+	if !isHeld || held.since != 0 && version > held.since {
+		return owner
+	}
+	return &oauth2.MintedOwner{UID: owner.UID, Terminating: true, ClientName: owner.ClientName, Scopes: owner.Scopes}
+}
+
+// written ends the quarantine of an OAuth2Token whose record was written anew.
+func (m *minted) written(uid string, version uint64) {
+	value, _ := m.held.Load(uid)
+	if held, isHeld := value.(heldToken); isHeld && held.since != 0 && version > held.since {
+		m.held.Delete(uid)
+	}
+}
+
+// rewind forgets after which version a record was written anew: the registry was restored once more.
+func (m *minted) rewind() { m.setSince(func(heldToken) bool { return true }, 0) }
+
+// list takes note that the registry was listed at a version.
+func (m *minted) list(version uint64) {
+	m.listed.Store(version)
+	m.setSince(func(held heldToken) bool { return held.since == 0 }, version)
+}
+
+func (m *minted) setSince(applies func(heldToken) bool, version uint64) {
+	m.held.Range(func(uid, value any) bool {
+		if held, ok := value.(heldToken); ok && applies(held) {
+			held.since = version
+			m.held.Store(uid, held)
+		}
+		return true
+	})
+}
+
+// end ends the quarantine of the OAuth2Tokens whose JWTs have expired.
+func (m *minted) end(now time.Time) {
+	m.held.Range(func(uid, value any) bool {
+		if held, ok := value.(heldToken); ok && !held.until.IsZero() && !now.Before(held.until) {
+			m.held.Delete(uid)
+		}
+		return true
+	})
+}
+
+// allHeld is what is in quarantine, by UID.
+func (m *minted) allHeld() map[string]heldToken {
+	all := map[string]heldToken{}
+	m.held.Range(func(uid, value any) bool {
+		text, isText := uid.(string)
+		if held, ok := value.(heldToken); ok && isText {
+			all[text] = held
+		}
+		return true
+	})
+	return all
+}
+
+// recordOf is the record of the OAuth2Token of a UID, if memory has it.
+func (m *minted) recordOf(uid string) storedMinted {
+	stored, _ := m.records.get(hashOf(registration.TokenSecretName(uid)))
+	return stored
+}
+
+// holdAgain takes over what a process before this one had in quarantine.
+func (d *Directory) holdAgain(p *picture) {
+	quarantined := map[string]oauth2.RevocationSelector{}
+	for name, selector := range p.selectors {
+		if strings.HasPrefix(name, heldPrefix) {
+			quarantined[name] = selector
+		}
+	}
+	d.revocations.Quarantine(quarantined)
+	for uid, held := range p.held {
+		d.minted.held.Store(uid, held)
+	}
+}
+
+// release ends what was in quarantine for long enough.
+func (d *Directory) release() {
+	if d.Heard().IsZero() {
+		return // the records of opaque tokens are not known yet
+	}
+	d.minted.end(d.now())
+	issued := d.now().Add(-heldFor)
+	if ending := d.revocations.Quarantined(issued); len(ending) > 0 {
+		d.revokeOpaque(ending)
+		d.revocations.EndQuarantine(issued)
+	}
+}
+
+// revokeOpaque revokes each opaque token that selectors revoke: it may live for longer than they are in quarantine.
+func (d *Directory) revokeOpaque(selectors map[string]oauth2.RevocationSelector) {
+	var selected oauth2.Revocations
+	selected.Quarantine(selectors)
+	d.minted.records.each(func(m storedMinted) {
+		if !m.Opaque {
+			return
+		}
+		before := selected.RevokedBefore(m.ClientID, m.Namespace)
+		for _, token := range m.Tokens {
+			if token.IssuedAt.Before(before) {
+				d.revokeMinted(token)
+			}
+		}
+	})
+}
