@@ -169,8 +169,7 @@ func (d *Directory) Run(ctx context.Context) {
 	running.Go(func() { d.bridge(ctx) })
 	running.Go(func() { d.keepSnapshot(ctx) })
 	running.Go(func() { d.keepTrust(ctx) })
-	running.Go(func() { d.sweepRevocations(ctx) })
-	running.Go(func() { d.keepNotices(ctx) })
+	running.Go(func() { d.keepUp(ctx) })
 	running.Wait()
 }
 

@@ -26,7 +26,7 @@ func (d *Directory) LookUp(ctx context.Context, clientID string) (oauth2.Record,
 	if err := d.trusted(); err != nil {
 		return oauth2.Record{}, err
 	}
-	asked, isNews := d.now(), d.isNews()
+	asked, isNews, before := d.now(), d.isNews(), d.Record(clientID).Owner
 	current := make(chan error, 1)
 	go func() { current <- d.current(context.WithoutCancel(ctx)) }() // it has a time-out of its own, and learns something for everybody
 	r, err := d.lookUpRecord(ctx, clientID, asked)
@@ -47,7 +47,9 @@ func (d *Directory) LookUp(ctx context.Context, clientID string) (oauth2.Record,
 		return oauth2.Record{Client: r.client, Owner: &oauth2.Owner{}}, nil
 	}
 	owner := ownerOf(r.owner)
-	refused, err := d.doubts(resourceClients, ownerName(r.client.Namespace, r.client.Name), owner.UID, owner.Terminating, asked)
+	seen := sight(resourceClients, hashOf(ownerName(r.client.Namespace, r.client.Name)), owner.UID, owner.Terminating)
+	wasTerminating := before != nil && before.UID == owner.UID && before.Terminating
+	refused, err := d.doubts(resourceClients, seen, d.knownAt(asked, seen, wasTerminating))
 	if err != nil {
 		return oauth2.Record{}, err
 	}

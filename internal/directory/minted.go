@@ -40,9 +40,16 @@ type storedMinted struct {
 	version uint64
 }
 
-// has reports whether a token is in the record, if there is one.
+// tokens are those of the record, if there is one.
+func (m storedMinted) tokens() []oauth2.MintedToken {
+	if m.Minted == nil {
+		return nil
+	}
+	return m.Tokens
+}
+
 func (m storedMinted) has(tokenID string) bool {
-	return m.Minted != nil && slices.ContainsFunc(m.Tokens, func(t oauth2.MintedToken) bool { return t.ID == tokenID })
+	return slices.ContainsFunc(m.tokens(), func(t oauth2.MintedToken) bool { return t.ID == tokenID })
 }
 
 // The OAuth2Tokens themselves are read for what denies.
@@ -56,12 +63,22 @@ func (d *Directory) Minted(opaqueID string) oauth2.MintedRecord {
 		return oauth2.MintedRecord{}
 	}
 	owner, _ := d.minted.owners.get(hashOf(ownerName(m.Namespace, m.Name)))
-	return oauth2.MintedRecord{Minted: m.Minted, Owner: d.minted.refused(owner, m.version)}
+	return oauth2.MintedRecord{Minted: m.Minted, Owner: d.minted.refused(owner, m.version, d.now())}
+}
+
+// mintedOwner is what memory has of the OAuth2Token itself; nil if it is not known.
+func (d *Directory) mintedOwner(opaqueID string) *oauth2.MintedOwner {
+	m, there := d.minted.records.get(hashOf(registration.OpaqueSecretName(opaqueID)))
+	if !there {
+		return nil
+	}
+	owner, _ := d.minted.owners.get(hashOf(ownerName(m.Namespace, m.Name)))
+	return owner
 }
 
 // LookUpMinted asks the API server itself, as LookUp does about clients.
 func (d *Directory) LookUpMinted(ctx context.Context, opaqueID string) (oauth2.MintedRecord, error) {
-	asked := d.now()
+	asked, before := d.now(), d.mintedOwner(opaqueID)
 	if err := d.current(ctx); err != nil {
 		return oauth2.MintedRecord{}, err
 	}
@@ -86,12 +103,14 @@ func (d *Directory) LookUpMinted(ctx context.Context, opaqueID string) (oauth2.M
 		return oauth2.MintedRecord{}, fmt.Errorf("look up the owner of a token: %w", err)
 	}
 	owner := mintedOwnerOf(&object)
-	refused, err := d.doubts(resourceTokens, ownerName(m.Namespace, m.Name), owner.UID, owner.Terminating, asked)
+	seen := sight(resourceTokens, hashOf(ownerName(m.Namespace, m.Name)), owner.UID, owner.Terminating)
+	wasTerminating := before != nil && before.UID == owner.UID && before.Terminating
+	refused, err := d.doubts(resourceTokens, seen, d.knownAt(asked, seen, wasTerminating))
 	if err != nil {
 		return oauth2.MintedRecord{}, err
 	}
 	owner.Terminating = owner.Terminating || refused
-	return oauth2.MintedRecord{Minted: &m, Owner: d.minted.refused(owner, versionOf(&secret))}, nil
+	return oauth2.MintedRecord{Minted: &m, Owner: d.minted.refused(owner, versionOf(&secret), d.now())}, nil
 }
 
 // mintedIn reads the record of an OAuth2Token, which must not stand under a name that is not its own.
@@ -106,14 +125,14 @@ func mintedIn(secret *corev1.Secret) (oauth2.Minted, error) {
 // takeMinted takes the record of an OAuth2Token. One that cannot be read denies.
 func (s secretStore) takeMinted(secret *corev1.Secret) {
 	m, err := mintedIn(secret)
-	s.departTokens(secret.Name, &m)
+	s.departTokens(secret.Name, storedMinted{Minted: &m})
 	if err != nil {
 		s.minted.records.remove(hashOf(secret.Name))
 		s.log.Error("cannot read the record of an OAuth2Token; its tokens are refused", "secret", secret.Name, "error", err)
 		return
 	}
 	stored := storedMinted{&m, versionOf(secret)}
-	s.minted.written(m.UID, stored.version)
+	s.minted.written(m.UID, stored.version, s.now())
 	s.minted.records.put(hashOf(secret.Name), stored)
 }
 
@@ -123,24 +142,23 @@ func versionOf(object metav1.Object) uint64 {
 	return version
 }
 
-// departTokens takes note of the tokens that memory has in the record of a Secret, and that the next record has no more, before they
-// expire.
-func (s secretStore) departTokens(secretName string, next *oauth2.Minted) {
+// departTokens takes note of the tokens that memory has in the record of a Secret and that the next record has not.
+func (s secretStore) departTokens(secretName string, next storedMinted) {
 	if before, there := s.minted.records.get(hashOf(secretName)); there {
-		s.departTokensOf(before, storedMinted{Minted: next})
+		s.departTokensOf(before, next)
 	}
 }
 
-func (s secretStore) departTokensOf(before, next storedMinted) {
-	now := s.now()
-	for _, token := range before.Tokens {
+func (d *Directory) departTokensOf(before, next storedMinted) {
+	now := d.now()
+	for _, token := range before.tokens() {
 		if now.Before(token.ExpiresAt) && !next.has(token.ID) {
-			s.departed.note(tokenIdentity(token.ID), now)
+			d.departed.note(tokenIdentity(token.ID), now)
 		}
 	}
-	for _, token := range next.Minted.Tokens {
+	for _, token := range next.tokens() {
 		if !before.has(token.ID) {
-			s.departed.forget(tokenIdentity(token.ID))
+			d.departed.forget(tokenIdentity(token.ID))
 		}
 	}
 }
@@ -192,7 +210,7 @@ func (s tokenStore) Add(object any) error {
 		s.gone(name, before.UID)
 	}
 	if owner.Terminating {
-		s.depart(resourceTokens, name, owner.UID)
+		s.leave(name, owner.UID)
 	}
 	if isResurrected(s, light) {
 		owner = &oauth2.MintedOwner{UID: owner.UID, Terminating: true}
@@ -214,10 +232,16 @@ func (s tokenStore) Delete(object any) error {
 	return nil
 }
 
-// gone takes note that an OAuth2Token is gone for good, which ends its quarantine.
+// gone takes note that an OAuth2Token is gone, which ends its quarantine.
 func (s tokenStore) gone(name hash, uid string) {
-	s.depart(resourceTokens, name, uid)
+	s.leave(name, uid)
 	s.minted.held.Delete(uid)
+}
+
+// leave takes note that an OAuth2Token is gone for good, or about to go, and with it its tokens.
+func (s tokenStore) leave(name hash, uid string) {
+	s.depart(resourceTokens, name, uid)
+	s.departTokensOf(s.minted.recordOf(uid), storedMinted{})
 }
 
 func (s tokenStore) Replace(objects []any, _ string) error {

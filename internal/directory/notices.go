@@ -4,7 +4,6 @@
 package directory
 
 import (
-	"context"
 	"sync"
 	"time"
 
@@ -14,12 +13,8 @@ import (
 // A proof of a restore makes a replica read everything again, and until then it decides nothing that memory does not know. So it does that
 // at most once a minute, whatever happens.
 
-const (
-	// noticeInterval is the least time between two notices that are acted upon.
-	noticeInterval = time.Minute
-	// noticeCheck is how often it is looked whether one that waits is due.
-	noticeCheck = time.Second
-)
+// noticeInterval is the least time between two notices that are acted upon.
+const noticeInterval = time.Minute
 
 // notice is a proof that the API server was restored: the source that it came by, and the revisions if they are the proof.
 type notice struct {
@@ -95,19 +90,5 @@ func (d *Directory) actOnWaiting() {
 	if waiting := d.notices.waiting; waiting != nil && !d.notices.isEarly(d.now()) {
 		d.act(*waiting)
 		waiting.by.distrust()
-	}
-}
-
-// keepNotices acts upon what waits, until the context ends.
-func (d *Directory) keepNotices(ctx context.Context) {
-	ticker := time.NewTicker(noticeCheck)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			d.actOnWaiting()
-		}
 	}
 }

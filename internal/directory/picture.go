@@ -28,9 +28,8 @@ type picture struct {
 	resources map[string]*oauth2.Resource
 	ring      keyring.Ring
 	trust     *readCluster
-	// revoked is the single tokens that are revoked. They may become more while it is written, which is no harm.
-	revoked *oauth2.Revocations
-	// selectors are what is revoked by selectors, those in quarantine too.
+	// revoked has the single tokens, which may become more while it is written; selectors are those in quarantine too.
+	revoked   *oauth2.Revocations
 	selectors map[string]oauth2.RevocationSelector
 	// minted and mintedOwners are the OAuth2Tokens.
 	minted       map[hash]*oauth2.Minted

@@ -30,9 +30,10 @@ type heldToken struct {
 	since uint64
 }
 
-// quarantineToken refuses an OAuth2Token, and each of its tokens that memory knows, which stay refused when its record is written anew.
-func (s tokenStore) quarantineToken(listed *lightToken) {
+// quarantineToken refuses an OAuth2Token unless its record was written anew, and in any case each token of it that was refused before.
+func (s tokenStore) quarantineToken(listed *lightToken, heard time.Time) {
 	held, stored := heldToken{}, s.minted.recordOf(listed.owner.UID)
+	s.revokeForgotten(stored, storedMinted{}, heard)
 	if !s.source(resourceSecrets).isDistrusted() && !s.notices.isWaiting() { // it was listed since the restore was noticed
 		held.since = s.minted.listed.Load()
 	}
@@ -43,9 +44,13 @@ func (s tokenStore) quarantineToken(listed *lightToken) {
 		held.until = s.now().Add(heldFor)
 	}
 	s.minted.held.Store(listed.owner.UID, held)
-	if stored.Minted != nil {
-		for _, token := range stored.Tokens {
-			s.revokeMinted(token)
+}
+
+// revokeForgotten revokes those tokens of a record that were gone, and those that were forgotten: they are not known, and old.
+func (d *Directory) revokeForgotten(record, known storedMinted, heard time.Time) {
+	for _, token := range record.tokens() {
+		if !known.has(token.ID) && (d.departed.has(tokenIdentity(token.ID)) || !madeSince(token.IssuedAt, heard)) {
+			d.revokeMinted(token)
 		}
 	}
 }
@@ -55,23 +60,28 @@ func (d *Directory) revokeMinted(token oauth2.MintedToken) {
 	d.revocations.Revoke(oauth2.NewRevocation(oauth2.RevocationIDOf(token.ID), token.ExpiresAt), d.now())
 }
 
-// refused is what an OAuth2Token in quarantine says of itself, unless its record was written anew.
-func (m *minted) refused(owner *oauth2.MintedOwner, version uint64) *oauth2.MintedOwner {
+// ended reports whether a quarantine is over, beside the version of the record.
+func (h heldToken) ended(version uint64, now time.Time) bool {
+	return h.since != 0 && version > h.since || !h.until.IsZero() && !now.Before(h.until)
+}
+
+// refused is an OAuth2Token as it counts: one in quarantine is as good as deleted.
+func (m *minted) refused(owner *oauth2.MintedOwner, version uint64, now time.Time) *oauth2.MintedOwner {
 	if owner == nil {
 		return nil
 	}
 	value, _ := m.held.Load(owner.UID)
 	held, isHeld := value.(heldToken)
-	if !isHeld || held.since != 0 && version > held.since {
+	if !isHeld || held.ended(version, now) {
 		return owner
 	}
 	return &oauth2.MintedOwner{UID: owner.UID, Terminating: true, ClientName: owner.ClientName, Scopes: owner.Scopes}
 }
 
 // written ends the quarantine of an OAuth2Token whose record was written anew.
-func (m *minted) written(uid string, version uint64) {
+func (m *minted) written(uid string, version uint64, now time.Time) {
 	value, _ := m.held.Load(uid)
-	if held, isHeld := value.(heldToken); isHeld && held.since != 0 && version > held.since {
+	if held, isHeld := value.(heldToken); isHeld && held.ended(version, now) {
 		m.held.Delete(uid)
 	}
 }
@@ -98,7 +108,7 @@ func (m *minted) setSince(applies func(heldToken) bool, version uint64) {
 // end ends the quarantine of the OAuth2Tokens whose JWTs have expired.
 func (m *minted) end(now time.Time) {
 	m.held.Range(func(uid, value any) bool {
-		if held, ok := value.(heldToken); ok && !held.until.IsZero() && !now.Before(held.until) {
+		if held, ok := value.(heldToken); ok && held.ended(0, now) {
 			m.held.Delete(uid)
 		}
 		return true
@@ -135,6 +145,11 @@ func (d *Directory) holdAgain(p *picture) {
 	d.revocations.Quarantine(quarantined)
 	for uid, held := range p.held {
 		d.minted.held.Store(uid, held)
+	}
+	for _, owner := range p.mintedOwners { // an earlier build wrote that those in quarantine are terminating
+		if _, isHeld := p.held[owner.UID]; isHeld {
+			owner.Terminating = false
+		}
 	}
 }
 

@@ -117,28 +117,24 @@ func (n *newest) listed(objects []any) uint64 {
 	return 0
 }
 
-// readmission lets objects in quarantine that were gone be there again. While a notice waits they are refused as a whole.
-func (d *Directory) readmission() (readmit func(object hash)) {
-	if d.notices.isWaiting() {
-		return func(hash) {}
-	}
-	return d.departed.forget
-}
+// readmits reports whether objects that were gone may be there again, once what they had is in quarantine. While a notice waits they are
+// refused as a whole.
+func (d *Directory) readmits() bool { return !d.notices.isWaiting() }
 
 // remember quarantines the tokens of clients that were refused and are not any more, and of those that are back.
 func (s ownerStore) remember(objects []any, heard time.Time) {
 	quarantined, allSoFar := map[string]oauth2.RevocationSelector{}, oauth2.CutBack(s.now().Add(heldFor), s.now())
-	readmit := s.readmission()
+	var back []*lightOwner
 	for _, object := range objects {
 		listed, ok := lightOwnerOf(object).(*lightOwner)
 		if !ok {
 			continue
 		}
 		name := hashOf(ownerName(listed.Namespace, listed.Name))
-		id := identity(resourceClients, name, listed.owner.UID)
+		seen := sight(resourceClients, name, listed.owner.UID, listed.owner.Terminating)
 		selector := oauth2.RevocationSelector{ClientID: listed.clientID}
 		switch before := s.records.owner(name); {
-		case !listed.owner.Terminating && s.departed.has(id):
+		case seen.proves(s.known(seen)) != restore.None:
 			selector.IssuedBefore = allSoFar
 		case before == nil, before.UID != listed.owner.UID:
 			if madeSince(listed.CreationTimestamp.Time, heard) {
@@ -154,27 +150,43 @@ func (s ownerStore) remember(objects []any, heard time.Time) {
 		}
 		quarantined[heldPrefix+"client/"+listed.clientID] = selector
 		if !listed.owner.Terminating {
-			readmit(id)
+			back = append(back, listed)
 		}
 	}
 	s.revocations.Quarantine(quarantined)
+	if s.readmits() {
+		for _, listed := range back {
+			s.readmit(listed)
+		}
+	}
+}
+
+// readmit lets an OAuth2Client be there again.
+func (s ownerStore) readmit(listed *lightOwner) {
+	name := hashOf(ownerName(listed.Namespace, listed.Name))
+	s.departed.forget(identity(resourceClients, name, listed.owner.UID))
+	s.records.putOwner(name, packOwner(listed.owner))
 }
 
 // remember quarantines the OAuth2Tokens that were gone, or on their way out, and are back.
 func (s tokenStore) remember(objects []any, heard time.Time) {
-	readmit := s.readmission()
+	readmits := s.readmits()
 	for _, object := range objects {
 		listed, ok := lightTokenOf(object).(*lightToken)
 		if !ok || listed.owner.Terminating {
 			continue
 		}
 		name := hashOf(ownerName(listed.Namespace, listed.Name))
-		id := identity(resourceTokens, name, listed.owner.UID)
+		seen := sight(resourceTokens, name, listed.owner.UID, listed.owner.Terminating)
 		before, _ := s.minted.owners.get(name)
 		isKnown := before != nil && before.UID == listed.owner.UID
-		if s.departed.has(id) || isKnown && before.Terminating || !isKnown && !madeSince(listed.CreationTimestamp.Time, heard) {
-			s.quarantineToken(listed)
-			readmit(id)
+		if seen.proves(s.known(seen)) != restore.None || isKnown && before.Terminating ||
+			!isKnown && !madeSince(listed.CreationTimestamp.Time, heard) {
+			s.quarantineToken(listed, heard)
+			if readmits {
+				s.departed.forget(seen.object)
+				s.minted.owners.put(name, listed.owner)
+			}
 		}
 	}
 }
@@ -191,12 +203,8 @@ func (s secretStore) remember(objects []any, heard time.Time) {
 		if err != nil {
 			continue
 		}
-		before, _ := s.minted.records.get(hashOf(secret.Name))
-		for _, token := range m.Tokens {
-			if !before.has(token.ID) && (s.departed.has(tokenIdentity(token.ID)) || !madeSince(token.IssuedAt, heard)) {
-				s.revokeMinted(token)
-			}
-		}
+		known, _ := s.minted.records.get(hashOf(secret.Name))
+		s.revokeForgotten(storedMinted{Minted: &m}, known, heard)
 	}
 }
 

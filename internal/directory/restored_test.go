@@ -169,13 +169,17 @@ func TestARestoredClusterRevivesNoToken(t *testing.T) {
 	}
 }
 
+func tokenObject(version string) *v1alpha1.OAuth2Token {
+	object := &v1alpha1.OAuth2Token{ObjectMeta: metav1.ObjectMeta{Namespace: printer.Namespace, Name: printer.Name, UID: "t", ResourceVersion: version}}
+	object.Spec.Mode = v1alpha1.TokenFixed
+	return object
+}
+
 func TestARestoredClusterRevivesNoDeletedOAuth2Token(t *testing.T) {
 	f := newFixture(t, "")
 	f.fill(t)
 	object := func(version string) any {
-		read, err := tokenStore{}.Transformer()(&v1alpha1.OAuth2Token{ObjectMeta: metav1.ObjectMeta{
-			Namespace: printer.Namespace, Name: printer.Name, UID: "t", ResourceVersion: version,
-		}})
+		read, err := tokenStore{}.Transformer()(tokenObject(version))
 		must(t, err)
 		return read
 	}

@@ -24,8 +24,10 @@ import (
 
 const (
 	resourceRevocations = "tokenrevocations"
-	// sweepInterval is how often revocations that have expired are dropped from memory.
-	sweepInterval = time.Minute
+	// sweepInterval is how often revocations that have expired are dropped from memory, and keepUpInterval how often it is looked
+	// whether something is due.
+	sweepInterval  = time.Minute
+	keepUpInterval = time.Second
 	// annotationWritten is when a batch was written, to the millisecond: what the API server notes is to the second.
 	annotationWritten = "hallpass.dev/written-at"
 	writtenFormat     = "2006-01-02T15:04:05.000Z07:00"
@@ -61,17 +63,21 @@ func (d *Directory) WriteRevocations(ctx context.Context, name string, batch oau
 	return nil
 }
 
-// sweepRevocations drops what has expired, from time to time.
-func (d *Directory) sweepRevocations(ctx context.Context) {
-	ticker := time.NewTicker(sweepInterval)
+// keepUp does what comes with time: it drops what has expired, and acts upon a notice that waits.
+func (d *Directory) keepUp(ctx context.Context) {
+	ticker := time.NewTicker(keepUpInterval)
 	defer ticker.Stop()
-	for {
+	for swept := d.now(); ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		}
+		d.actOnWaiting()
+		if now := d.now(); elapsed(swept, now) >= sweepInterval {
 			d.release()
-			d.revocations.Sweep(d.now())
+			d.revocations.Sweep(now)
+			swept = now
 		}
 	}
 }

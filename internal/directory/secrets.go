@@ -14,7 +14,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hallpass-dev/hallpass/internal/keyring"
-	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
@@ -94,7 +93,7 @@ func (s secretStore) Delete(object any) error {
 	s.records.removeClient(secret.Name)
 	s.clientEpochs.put(secret.Name, nil)
 	s.resources.put(secret.Name, nil)
-	s.departTokens(secret.Name, &oauth2.Minted{})
+	s.departTokens(secret.Name, storedMinted{})
 	s.minted.records.remove(hashOf(secret.Name))
 	return nil
 }
@@ -118,7 +117,7 @@ func (s secretStore) Replace(objects []any, version string) error {
 	s.clientEpochs.keep(listed)
 	s.resources.keep(listed)
 	for _, before := range s.minted.records.keep(hashes) {
-		s.departTokensOf(before, storedMinted{Minted: &oauth2.Minted{}})
+		s.departTokensOf(before, storedMinted{})
 	}
 	at, _ := strconv.ParseUint(version, 10, 64) // one that is no number proves no record to be newer
 	s.minted.list(at)

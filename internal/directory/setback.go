@@ -161,6 +161,8 @@ func (d *Directory) depart(resource string, name hash, uid string) {
 
 // sighting is an object as a watch, a list or a look-up shows it.
 type sighting struct {
+	name   hash
+	uid    string
 	object hash
 	state  restore.State
 }
@@ -171,7 +173,7 @@ func sight(resource string, name hash, uid string, isTerminating bool) sighting 
 	if isTerminating {
 		state = restore.Terminating
 	}
-	return sighting{identity(resource, name, uid), state}
+	return sighting{name: name, uid: uid, object: identity(resource, name, uid), state: state}
 }
 
 // proves returns what an object proves beside the state in which it was known.
@@ -179,18 +181,22 @@ func (s sighting) proves(known restore.State) restore.Proof {
 	return restore.Prove(restore.Facts{Object: known}, restore.Facts{Object: s.state}, 0)
 }
 
-// doubts judges an object that was looked up. One that was known to be gone when the question was asked is not believed: refused says that it
-// only denies for now, an error that nothing is decided until the API server was read again.
-func (d *Directory) doubts(resource, name, uid string, isTerminating bool, asked time.Time) (refused bool, err error) {
-	seen := sight(resource, hashOf(name), uid, isTerminating)
-	proof := seen.proves(d.departed.state(seen.object, asked))
-	if proof == restore.None {
-		return false, nil
-	}
-	if d.setBack(notice{by: d.source(resource), proof: proof}) {
+// doubts judges an object that was looked up, beside the state in which it was known when the question was asked. Refused says that it only
+// denies for now, an error that nothing is decided until the API server was read again.
+func (d *Directory) doubts(resource string, seen sighting, known restore.State) (refused bool, err error) {
+	proof := seen.proves(known)
+	if proof != restore.None && d.setBack(notice{by: d.source(resource), proof: proof}) {
 		return true, errSetBack
 	}
-	return true, nil
+	return proof != restore.None, nil
+}
+
+// knownAt is the state in which memory knew an object at an instant, at which it was terminating or not.
+func (d *Directory) knownAt(asked time.Time, seen sighting, wasTerminating bool) restore.State {
+	if wasTerminating {
+		return restore.Terminating
+	}
+	return d.departed.state(seen.object, asked)
 }
 
 // sighter is a store that knows the objects which were there and are gone.
@@ -236,9 +242,23 @@ func (s tokenStore) sight(object any) (sighting, bool) {
 	return sight(resourceTokens, hashOf(ownerName(read.Namespace, read.Name)), read.owner.UID, read.owner.Terminating), true
 }
 
-// known is the state in which memory knows an object, as far as it can prove something.
-func (d *Directory) known(seen sighting) restore.State {
-	if d.departed.has(seen.object) {
+// known is the state in which memory knows an OAuth2Client, as far as it can prove something.
+func (s ownerStore) known(seen sighting) restore.State {
+	before := s.records.owner(seen.name)
+	return s.knownNow(seen, before != nil && before.UID == seen.uid && before.Terminating)
+}
+
+// known is the state in which memory knows an OAuth2Token, as far as it can prove something.
+func (s tokenStore) known(seen sighting) restore.State {
+	before, _ := s.minted.owners.get(seen.name)
+	return s.knownNow(seen, before != nil && before.UID == seen.uid && before.Terminating)
+}
+
+func (d *Directory) knownNow(seen sighting, isTerminating bool) restore.State {
+	switch {
+	case isTerminating:
+		return restore.Terminating
+	case d.departed.has(seen.object):
 		return restore.Deleted
 	}
 	return restore.Unknown
