@@ -38,6 +38,8 @@ type lightRegistration struct {
 type lightOwner struct {
 	metav1.ObjectMeta
 
+	// place is where it stands in memory: the hash of its name.
+	place    hash
 	owner    oauth2.Owner
 	clientID string
 }
@@ -67,7 +69,7 @@ func (s ownerStore) Transformer() cache.TransformFunc {
 // lightOwnerOf is what is left of an OAuth2Client; anything else stays what it is.
 func lightOwnerOf(object any) any {
 	if c, ok := object.(*v1alpha1.OAuth2Client); ok {
-		return &lightOwner{lightMeta(c), ownerOf(c), c.ClientID()}
+		return &lightOwner{lightMeta(c), hashOf(ownerName(c.Namespace, c.Name)), ownerOf(c), c.ClientID()}
 	}
 	return object
 }

@@ -6,8 +6,6 @@ package directory
 import (
 	"fmt"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
@@ -36,7 +34,7 @@ func (s ownerStore) Add(object any) error {
 	if !ok {
 		return fmt.Errorf("%T is not an OAuth2Client", object)
 	}
-	name := hashOf(ownerName(read.Namespace, read.Name))
+	name := read.place
 	if before := s.records.owner(name); before != nil && before.UID != read.owner.UID {
 		s.depart(resourceClients, name, before.UID)
 	}
@@ -56,17 +54,17 @@ func (s ownerStore) Delete(object any) error {
 	if !ok {
 		return fmt.Errorf("%T is not an OAuth2Client", object)
 	}
-	name := hashOf(ownerName(read.Namespace, read.Name))
-	s.depart(resourceClients, name, read.owner.UID)
-	s.records.removeOwner(name)
+	s.depart(resourceClients, read.place, read.owner.UID)
+	s.records.removeOwner(read.place)
 	return nil
 }
 
 func (s ownerStore) Replace(objects []any, _ string) error {
 	listed := make(map[hash]bool, len(objects))
 	for _, object := range objects {
-		if named, ok := object.(metav1.Object); ok {
-			listed[hashOf(ownerName(named.GetNamespace(), named.GetName()))] = true
+		object = lightOwnerOf(object)
+		if read, ok := object.(*lightOwner); ok {
+			listed[read.place] = true
 		}
 		if err := s.Add(object); err != nil {
 			return err

@@ -24,7 +24,7 @@ func BenchmarkQuarantine(b *testing.B) {
 	for i := range objects {
 		object := ownerObject(oauth2.Client{Namespace: "shop", Name: fmt.Sprintf("client-%d", i)}, strconv.Itoa(i+1))
 		object.UID = "4c7b9b4e-3c0f-4a1e-9d8b-" + newSuffix(i)
-		objects[i] = lightOwnerOf(object)
+		objects[i] = object
 	}
 	var first, restored, released time.Duration
 	for b.Loop() {

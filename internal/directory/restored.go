@@ -124,16 +124,15 @@ func (d *Directory) readmits() bool { return !d.notices.isWaiting() }
 // remember quarantines the tokens of clients that were refused and are not any more, and of those that are back.
 func (s ownerStore) remember(objects []any, heard time.Time) {
 	quarantined, allSoFar := map[string]oauth2.RevocationSelector{}, oauth2.CutBack(s.now().Add(heldFor), s.now())
-	var back []*lightOwner
+	var back []comeback
 	for _, object := range objects {
 		listed, ok := lightOwnerOf(object).(*lightOwner)
 		if !ok {
 			continue
 		}
-		name := hashOf(ownerName(listed.Namespace, listed.Name))
-		seen := sight(resourceClients, name, listed.owner.UID, listed.owner.Terminating)
+		seen := sight(resourceClients, listed.place, listed.owner.UID, listed.owner.Terminating)
 		selector := oauth2.RevocationSelector{ClientID: listed.clientID}
-		switch before := s.records.owner(name); {
+		switch before := s.records.owner(listed.place); {
 		case seen.proves(s.known(seen)) != restore.None:
 			selector.IssuedBefore = allSoFar
 		case before == nil, before.UID != listed.owner.UID:
@@ -150,22 +149,23 @@ func (s ownerStore) remember(objects []any, heard time.Time) {
 		}
 		quarantined[heldPrefix+"client/"+listed.clientID] = selector
 		if !listed.owner.Terminating {
-			back = append(back, listed)
+			back = append(back, comeback{listed, seen.object})
 		}
 	}
 	s.revocations.Quarantine(quarantined)
 	if s.readmits() {
-		for _, listed := range back {
-			s.readmit(listed)
+		for _, client := range back {
+			s.departed.forget(client.identity)
+			s.records.putOwner(client.place, packOwner(client.owner))
 		}
 	}
 }
 
-// readmit lets an OAuth2Client be there again.
-func (s ownerStore) readmit(listed *lightOwner) {
-	name := hashOf(ownerName(listed.Namespace, listed.Name))
-	s.departed.forget(identity(resourceClients, name, listed.owner.UID))
-	s.records.putOwner(name, packOwner(listed.owner))
+// comeback is an OAuth2Client that may be there again.
+type comeback struct {
+	*lightOwner
+
+	identity hash
 }
 
 // remember quarantines the OAuth2Tokens that were gone, or on their way out, and are back.

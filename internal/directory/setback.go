@@ -231,7 +231,7 @@ func (s ownerStore) sight(object any) (sighting, bool) {
 	if !ok {
 		return sighting{}, false
 	}
-	return sight(resourceClients, hashOf(ownerName(read.Namespace, read.Name)), read.owner.UID, read.owner.Terminating), true
+	return sight(resourceClients, read.place, read.owner.UID, read.owner.Terminating), true
 }
 
 func (s tokenStore) sight(object any) (sighting, bool) {
