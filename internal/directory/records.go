@@ -108,16 +108,21 @@ func all[V comparable](r *records, of half[V]) map[hash]V {
 	return found
 }
 
-// keep forgets what is not listed, and returns it.
+// keep forgets what is not listed, and returns it. It never has the lock for long.
 func keep[V comparable](r *records, of half[V], listed map[hash]bool) (removed map[hash]V) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var none V
 	removed = map[hash]V{}
+	visited := 0
 	for place, at := range r.values {
 		if value := *of(&at); value != none && !listed[place] {
 			removed[place] = value
 			putLocked(r, of, place, none)
+		}
+		if visited++; visited%burst == 0 {
+			r.mu.Unlock()
+			r.mu.Lock()
 		}
 	}
 	return removed

@@ -48,17 +48,17 @@ func (t *table[V]) remove(key hash) {
 	delete(t.values, key)
 }
 
-// eachBurst is how many values each visits before it lets go of the lock for a moment.
-const eachBurst = 256
+// burst is how many values are visited before the lock is let go for a moment: decisions need it.
+const burst = 256
 
-// each calls a function with every value that is there all the time. It never has the lock for long: decisions need it.
+// each calls a function with every value that is there all the time. It never has the lock for long.
 func (t *table[V]) each(visit func(V)) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	visited := 0
 	for _, value := range t.values {
 		visit(value)
-		if visited++; visited%eachBurst == 0 {
+		if visited++; visited%burst == 0 {
 			t.mu.RUnlock()
 			t.mu.RLock()
 		}
@@ -79,10 +79,11 @@ func (t *table[V]) fill(values map[hash]V) {
 	t.values = maps.Clone(values)
 }
 
-// keep removes what is not listed, and returns it.
+// keep removes what is not listed, and returns it. It never has the lock for long.
 func (t *table[V]) keep(listed map[hash]bool) (removed map[hash]V) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	visited := 0
 	for key := range t.values {
 		if !listed[key] {
 			if removed == nil {
@@ -90,6 +91,10 @@ func (t *table[V]) keep(listed map[hash]bool) (removed map[hash]V) {
 			}
 			removed[key] = t.values[key]
 			delete(t.values, key)
+		}
+		if visited++; visited%burst == 0 {
+			t.mu.Unlock()
+			t.mu.Lock()
 		}
 	}
 	return removed

@@ -29,7 +29,7 @@ func observeBuild(version string) error {
 func countRestores() func() {
 	counter := prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "hallpass_registry_restored_total",
-		Help: "Times that the API server was found to have gone back in time, as after a restore of etcd.",
+		Help: "Times that it was proven that etcd was restored from a backup. No user of the cluster can raise it.",
 	})
 	if registered, ok := errors.AsType[prometheus.AlreadyRegisteredError](metrics.Registry.Register(counter)); ok {
 		if earlier, ok := registered.ExistingCollector.(prometheus.Counter); ok {

@@ -70,7 +70,7 @@ func observeDirectory(registry prometheus.Registerer, dir *directory.Directory) 
 		})
 	registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "hallpass_registry_restored_total",
-		Help: "Times that the API server was found to have gone back in time, as after a restore of etcd.",
+		Help: "Times that it was proven that etcd was restored from a backup. No user of the cluster can raise it.",
 	}, func() float64 { return float64(dir.Restored()) }))
 	gauge("hallpass_snapshot_serving", "1 while answers come from a snapshot, because the API server has been away since before the start.", func() float64 {
 		if dir.Bridging() {
