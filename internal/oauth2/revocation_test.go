@@ -183,6 +183,41 @@ func TestAnInstantToComeIsCutBackToTheSecondOfAsking(t *testing.T) {
 	}
 }
 
+func TestSelectorsInQuarantineHoldBesideThoseOfObjects(t *testing.T) {
+	var r Revocations
+	before := func() time.Time { return r.RevokedBefore("shop.reporting", "shop") }
+	quarantine := func(issued time.Time) func() {
+		return func() {
+			r.Quarantine(map[string]RevocationSelector{"q": {ClientID: "shop.reporting", IssuedBefore: issued}, "n": {Namespace: "orders", IssuedBefore: issued}})
+		}
+	}
+	for _, step := range []struct {
+		name string
+		do   func()
+		want time.Time
+	}{
+		{"one is in quarantine", quarantine(revocationNoon), revocationNoon},
+		{"again, with less", quarantine(revocationNoon.Add(-time.Hour)), revocationNoon},
+		{"again, with more", quarantine(revocationNoon.Add(time.Minute)), revocationNoon.Add(time.Minute)},
+		{"nothing", func() { r.Quarantine(nil) }, revocationNoon.Add(time.Minute)},
+		{"a list has none", func() { r.KeepSelected(nil) }, revocationNoon.Add(time.Minute)},
+		{"an object says more", func() {
+			r.Select("o", RevocationSelector{Namespace: "shop", IssuedBefore: revocationNoon.Add(time.Hour)})
+		}, revocationNoon.Add(time.Hour)},
+		{"it is too early to end", func() { r.EndQuarantine(revocationNoon) }, revocationNoon.Add(time.Hour)},
+		{"the object is gone", func() { r.Deselect("o") }, revocationNoon.Add(time.Minute)},
+		{"it is over", func() { r.EndQuarantine(revocationNoon.Add(time.Minute)) }, time.Time{}},
+	} {
+		step.do()
+		if got := before(); !got.Equal(step.want) {
+			t.Errorf("%s: revoked before %s, want %s", step.name, got, step.want)
+		}
+	}
+	if left := r.Selectors(); len(left) != 0 {
+		t.Errorf("left over: %v", left)
+	}
+}
+
 func TestRevocationsAreHonouredByIDAndBySelector(t *testing.T) {
 	var r Revocations
 	claims := Claims{ID: RevocationID{9}.String(), ClientID: "shop.reporting", IssuedAt: revocationNoon, ExpiresAt: revocationNoon.Add(time.Hour)}
