@@ -68,11 +68,12 @@ func (c *contact) probeTime() time.Duration {
 // answered, or cannot be sent.
 func (d *Directory) reachable(ctx context.Context) bool {
 	before := d.contact.arrived.Load()
-	_, _, _ = d.contact.probes.Do("", func() (any, error) {
+	probed := d.contact.probes.DoChan("", func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.contact.probeTime())
 		defer cancel()
 		return nil, d.core.Get().AbsPath(livePath).MaxRetries(0).Do(ctx).Error()
 	})
+	<-probed
 	if d.contact.arrived.Load() != before {
 		return true
 	}

@@ -306,7 +306,7 @@ func (u *unpacker) number() int64 {
 	}
 	var buffer [binary.MaxVarintLen64]byte
 	n, size := binary.Varint(buffer[:copy(buffer[:], u.rest)])
-	if size <= 0 || size > 1 && buffer[size-1] == 0 { // the last would say nothing: another text of the same number
+	if size <= 0 || size > 1 && u.rest[size-1] == 0 { // the last would say nothing: another text of the same number
 		u.failed, u.rest = true, ""
 		return 0
 	}

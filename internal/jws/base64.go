@@ -25,7 +25,7 @@ func DecodeBase64URL(text string) ([]byte, error) { return decodeStrict(strictBa
 
 func decodeStrict(encoding *base64.Encoding, text string) ([]byte, error) {
 	if at := strings.IndexAny(text, lineBreaks); at >= 0 {
-		return nil, base64.CorruptInputError(at)
+		return nil, base64.CorruptInputError(at) //nolint:wrapcheck // callers have a refusal of their own
 	}
 	return encoding.DecodeString(text) //nolint:wrapcheck // callers have a refusal of their own
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -74,7 +75,7 @@ func TestPodsAreServedWhenTheAPIServerHangs(t *testing.T) {
 	t.Cleanup(resume)
 	until := time.Now().Add(setting(t, "HALLPASS_OUTAGE", 12*time.Second))
 	var running sync.WaitGroup
-	for i, token := range append(tokens, gone) {
+	for i, token := range slices.Concat(tokens, []string{gone}) {
 		running.Go(func() {
 			want, sent := http.StatusOK, 0
 			if token == gone {

@@ -84,8 +84,6 @@ func (d *directoryOfTests) LookUpMinted(_ context.Context, opaqueID string) (oau
 	return d.mintedAtSource[opaqueID], d.failing
 }
 
-func (d *directoryOfTests) Scopes() []string { return []string{"orders.read"} }
-
 func (d *directoryOfTests) Ring() keyring.Ring { return d.ring }
 
 func (d *directoryOfTests) LookUpRing(context.Context) (keyring.Ring, error) {

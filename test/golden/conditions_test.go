@@ -37,6 +37,7 @@ func conditions() []made {
 		{"ServiceAccountNotFound", v1alpha1.ServiceAccountNotFound("worker")},
 		{"ConfigMapConflict", v1alpha1.ConfigMapConflict("reporting")},
 		{"InvalidJWKS", v1alpha1.InvalidJWKS(`read spec.authentication.privateKeyJWT.jwks: key 1: the kid "a" is there twice`)},
+		{"UnsupportedRSAKey", v1alpha1.UnsupportedRSAKey("use spec.authentication.privateKeyJWT.jwks: key 1: it is too large")},
 		{"Suspended", v1alpha1.Suspended()},
 		{"ClientIDConflict", v1alpha1.ClientIDConflict("shop.reporting")},
 		{"SecretConflict", v1alpha1.SecretConflict("reporting")},
