@@ -21,7 +21,7 @@ import (
 // TestANamespaceFullOfClientsIsDeletedWithoutWaitingForUs deletes it while no manager runs: there is nothing to wait for.
 // HALLPASS_CLIENTS says how many there are.
 func TestANamespaceFullOfClientsIsDeletedWithoutWaitingForUs(t *testing.T) {
-	clients := 100
+	clients := 50
 	if given, err := strconv.Atoi(os.Getenv("HALLPASS_CLIENTS")); err == nil {
 		clients = given
 	}
