@@ -171,7 +171,7 @@ func (c *cluster) taken(t testing.TB, what string, done func() bool) time.Durati
 	var sent time.Time
 	select {
 	case sent = <-c.listed:
-	case <-time.After(time.Minute):
+	case <-time.After(3 * time.Minute):
 		t.Fatalf("not in time: %s", what)
 	}
 	eventually(t, what, done)
@@ -399,7 +399,7 @@ func newUID() types.UID {
 
 func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !done(); {
+	for deadline := time.Now().Add(3 * time.Minute); !done(); {
 		if time.Now().After(deadline) {
 			t.Fatalf("not in time: %s", what)
 		}

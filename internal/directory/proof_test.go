@@ -340,9 +340,25 @@ func TestASecondProofWaitsUntilAMinuteIsOver(t *testing.T) {
 
 // All clients are deleted by accident, and etcd is restored from a backup: each of them is in quarantine. The control is the first list of
 // the same clients in the same run. What BenchmarkQuarantine measures is at most three times as long; work for each client that grows with
-// their number would be more than thirty times as long here.
+// their number would be more than thirty times as long here. What a busy machine does to one of the two is gone in another run.
 func TestAQuarantineOfEverythingIsLinear(t *testing.T) {
-	const size, slower = 8_000, 10
+	const slower, runs = 10, 3
+	for run := range runs {
+		first, restored := quarantineEverything(t)
+		t.Logf("the first list took %s, the one of the backup %s", first, restored)
+		if restored <= slower*first {
+			return
+		}
+		if run == runs-1 {
+			t.Errorf("%d times as long as the first list", restored/first)
+		}
+	}
+}
+
+// quarantineEverything returns how long the first list took, and the one of the backup.
+func quarantineEverything(t *testing.T) (first, restored time.Duration) {
+	t.Helper()
+	const size = 8_000
 	c := newCluster(t)
 	documents := map[string][]byte{}
 	for i := range size {
@@ -353,7 +369,7 @@ func TestAQuarantineOfEverythingIsLinear(t *testing.T) {
 	marker := newRegistered(t, c, "shop", "marker") // the last that a list without it takes away
 	c.apply(t, marker.record)
 	d := c.watched(t)
-	first := c.taken(t, "the first list", func() bool { return d.Ready() == nil })
+	first = c.taken(t, "the first list", func() bool { return d.Ready() == nil })
 	backup := c.backup()
 	c.mu.Lock()
 	c.etcd.objects[clients] = nil
@@ -367,14 +383,11 @@ func TestAQuarantineOfEverythingIsLinear(t *testing.T) {
 	revoked := func() bool {
 		return d.Revocations().Revoked(oauth2.Claims{ClientID: "shop.client-0", IssuedAt: c.now().Add(-time.Minute)}, "shop", c.now())
 	}
-	restored := c.taken(t, "the list of the backup", func() bool { return !knows(d, marker) })
+	restored = c.taken(t, "the list of the backup", func() bool { return !knows(d, marker) })
 	if !revoked() || d.Restored() != 1 {
 		t.Errorf("a token of before is good again; the restore was noticed %d times", d.Restored())
 	}
-	t.Logf("%d clients: the first list took %s, the one of the backup %s", size, first, restored)
-	if restored > slower*first {
-		t.Errorf("%d times as long as the first list", restored/first)
-	}
 	c.ahead.Add(int64(3 * time.Hour))
 	eventually(t, "the quarantine is over", func() bool { return !revoked() })
+	return first, restored
 }
