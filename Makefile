@@ -60,7 +60,7 @@ test: race-note ## Run every test but what takes long: the core, the reconcilers
 	@echo "--- the proxies"
 	@hack/test-tools.sh || echo "they could not be installed"
 	@echo "--- compiling (the first run takes some minutes)"
-	@go list $(RACE) -export -deps -test ./... >/dev/null
+	@go list -e $(RACE) -export -deps -test ./... >/dev/null
 	@echo "--- tests, in three commands beside each other"
 	@failed=0; \
 	go test -short $(RACE) -timeout 60m $(LONGEST_PACKAGE) & longest=$$!; \

@@ -10,12 +10,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
 // Program builds a binary of cmd, such as tokenserver, and returns its path, which is absolute. Every test takes the one in bin/tests:
 // if it is current, nothing is linked. A version makes a build of its own.
-func Program(ctx context.Context, root, name string, versions ...string) (path string, err error) {
+func Program(ctx context.Context, root, name string, version ...string) (path string, err error) {
 	dir, err := filepath.Abs(filepath.Join(root, "bin", "tests"))
 	if err != nil {
 		return "", fmt.Errorf("find the repository: %w", err)
@@ -23,7 +24,7 @@ func Program(ctx context.Context, root, name string, versions ...string) (path s
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return "", fmt.Errorf("make a directory for programs: %w", err)
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // below the repository
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return "", fmt.Errorf("open the lock of programs: %w", err)
 	}
@@ -31,13 +32,12 @@ func Program(ctx context.Context, root, name string, versions ...string) (path s
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return "", fmt.Errorf("lock programs: %w", err)
 	}
-	path = filepath.Join(dir, name)
+	path = filepath.Join(dir, strings.Join(append([]string{name}, version...), "-"))
 	args := []string{"build", "-trimpath"}
-	for _, version := range versions {
-		path += "-" + version
-		args = append(args, "-ldflags=-X main.version="+version)
+	if len(version) > 0 {
+		args = append(args, "-ldflags=-X main.version="+version[0])
 	}
-	build := exec.CommandContext(ctx, "go", append(args, "-o", path, "./cmd/"+name)...) //nolint:gosec // of tests
+	build := exec.CommandContext(ctx, "go", append(args, "-o", path, "./cmd/"+name)...)
 	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	if output, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build %s: %w: %s", name, err, output)

@@ -46,7 +46,7 @@ func TestLinesAreWrittenTogetherAndSoon(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			time.Sleep(2 * batchDelay) // of the bubble's clock, which takes no time
+			<-time.After(2 * batchDelay) // of the bubble's clock, which takes no time
 		}
 		if got, writes := out.state(); got != strings.Repeat("one\ntwo\n", 3) || writes != 3 {
 			t.Errorf("%d writes of %q", writes, got)
