@@ -13,17 +13,18 @@ import (
 )
 
 const (
-	// before is the name of the binary that -against compares with.
+	// before is the name of the server of -against.
 	before = "before"
-	// beforeGoal is the highest median of paired rounds that a change may leave on a path.
+	// beforeGoal is the highest acceptable median ratio of CPU.
 	beforeGoal = 1.03
 
 	defaultRounds = 12
-	// pairedRounds is the default with -against: a multiple of six, so that three servers stand in every order equally often.
+	// pairedRounds is the default with -against. In a multiple of six rounds, three servers run in each
+	// order equally often.
 	pairedRounds = 24
 )
 
-// complete sets the defaults that depend on other flags, and refuses what does not go together.
+// complete sets defaults that depend on other flags, and validates the flags.
 func (s *settings) complete() error {
 	if s.rounds == 0 {
 		s.rounds = defaultRounds
@@ -35,7 +36,7 @@ func (s *settings) complete() error {
 		return nil
 	}
 	if s.growth > 0 {
-		return errors.New("-against and -growth do not go together: each of them says what the token server is compared with")
+		return errors.New("-against and -growth cannot be combined")
 	}
 	if _, err := exec.LookPath(s.against); err != nil {
 		return fmt.Errorf("find the binary of -against: %w", err)
@@ -43,7 +44,7 @@ func (s *settings) complete() error {
 	return nil
 }
 
-// startBefore starts the token servers of before, if -against names one, with the flags and the clients of the new ones.
+// startBefore starts the token servers of -against, with the flags and clients of the new ones.
 func (w *world) startBefore(ctx context.Context) (err error) {
 	if w.against == "" {
 		return nil
@@ -55,8 +56,8 @@ func (w *world) startBefore(ctx context.Context) (err error) {
 	return err
 }
 
-// order is the order of the turns in a round. In twice as many rounds as there are servers, each stands at every place equally
-// often, and stands before every other as often as after it.
+// order is the order of the turns in a round. Over 2n rounds of n servers, each server has each position
+// twice, and runs before each other server in half of the rounds.
 func order[T any](servers []T, round int) []T {
 	first := round / 2 % len(servers)
 	turns := append(slices.Clone(servers[first:]), servers[:first]...)
@@ -66,18 +67,18 @@ func order[T any](servers []T, round int) []T {
 	return turns
 }
 
-// pairing is what the two binaries did on one path.
+// pairing has the turns of both binaries on a path.
 type pairing struct {
 	path        path
 	now, before []turn
 }
 
-// besideBefore prints the table of -against: of each path the medians and quartiles of the rounds' own ratios.
+// besideBefore prints the table of -against: the medians and quartiles of the ratios of each round.
 func (s settings) besideBefore(pairings []pairing) {
 	if s.against == "" {
 		return
 	}
-	s.print("\nnew binary / binary of before, medians and quartiles of %d paired rounds\n", s.rounds)
+	s.print("\nratio of the new binary to that of -against, median and quartiles of %d paired rounds\n", s.rounds)
 	s.print("%-40s %-24s %7s %12s %7s %12s %6s\n", "path", "transport", "CPU", "spread", "time", "spread", "goal")
 	missed := 0
 	for _, p := range pairings {
@@ -94,7 +95,7 @@ func (s settings) besideBefore(pairings []pairing) {
 	s.print("CPU above the goal on %d of %d paths\n", missed, len(pairings))
 }
 
-// paired is the ratios of a figure of two servers in each round, sorted.
+// paired are the ratios of two servers in each round, sorted.
 func paired(now, then []turn, figure func(turn) time.Duration) []float64 {
 	ratios := make([]float64, len(now))
 	for i := range now {

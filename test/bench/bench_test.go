@@ -123,7 +123,7 @@ func TestRoundsAreComparedInPairs(t *testing.T) {
 
 func TestSettings(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "tokenserver")
-	if err := os.WriteFile(program, nil, 0o700); err != nil { //nolint:gosec // a program has to be executable
+	if err := os.WriteFile(program, nil, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
@@ -135,7 +135,7 @@ func TestSettings(t *testing.T) {
 		"24 rounds are the default beside a binary of before": {settings{against: program}, 24, ""},
 		"as many rounds as are asked for":                     {settings{against: program, rounds: 7}, 7, ""},
 		"a binary that is not there is refused at once":       {settings{against: program + "-gone"}, 24, "find the binary of -against"},
-		"two comparisons at once are refused":                 {settings{against: program, growth: 100}, 24, "do not go together"},
+		"two comparisons at once are refused":                 {settings{against: program, growth: 100}, 24, "cannot be combined"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := c.given.complete()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/jws"
+	"github.com/hallpass-dev/hallpass/test/bench/cputime"
 )
 
 // contestant is a server on one path.
@@ -74,7 +75,7 @@ func compare(ctx context.Context, s settings, algorithm jws.Algorithm) error {
 	return w.memory()
 }
 
-// memory prints what the token servers hold after the requests.
+// memory prints the resident memory of the token servers after the requests.
 func (w *world) memory() error {
 	for _, server := range w.tokenServers(plainHTTP) {
 		memory, err := residentMemory(server.pid)
@@ -109,7 +110,7 @@ func (w *world) contestants(p path) ([]*contestant, error) {
 	return contestants, nil
 }
 
-// tokenServers are the token server that is measured and, with -against, that of before.
+// tokenServers are the measured token server and, with -against, the one to compare with.
 func (w *world) tokenServers(t transport) []*process {
 	servers := []*process{w.overTLS, w.beforeOverTLS}
 	if t == plainHTTP || t == plainGRPC {
@@ -180,7 +181,7 @@ func prepare(p path, contestants []*contestant, round int) (map[*world][]call, e
 
 // turn sends the calls to one server and reads its CPU time before and after.
 func (s settings) turn(ctx context.Context, p path, c *contestant, calls []call) (turn, error) {
-	before, err := processorTime(c.pid)
+	before, err := cputime.Of(c.pid)
 	if err != nil {
 		return turn{}, err
 	}
@@ -190,7 +191,7 @@ func (s settings) turn(ctx context.Context, p path, c *contestant, calls []call)
 	if err != nil {
 		return turn{}, err
 	}
-	after, err := processorTime(c.pid)
+	after, err := cputime.Of(c.pid)
 	return turn{processor: (after - before) / time.Duration(len(calls)), elapsed: elapsed, latencies: latencies}, err
 }
 

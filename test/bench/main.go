@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command bench measures what the token server costs beside the floor, the least that a token server in Go can cost, and beside
-// other servers, or beside the token server of an earlier commit. They run as processes of their own, the token server from its real binary with 10,000 clients, and take turns
-// within each round. The measure is the CPU time of the server's process a request: on a machine that does other things too it
-// is the one that repeats.
+// other servers, or beside the token server of another commit. They run as processes of their own, the token server from its
+// real binary with 10,000 clients, and take turns within each round. The measure is the CPU time of the server's process a
+// request: on a machine that does other things too it is the one that repeats.
 package main
 
 import (
@@ -46,7 +46,7 @@ func main() {
 	flag.IntVar(&s.growth, "growth", 0, "measure instead what a request costs with as many clients beside one with ten")
 	flag.StringVar(&s.profiles, "profiles", "", "write CPU and heap profiles of the token server on each path into this directory")
 	flag.StringVar(&s.against, "against", "",
-		"a token server `BINARY` of before, which takes turns with the new one on every path; it gets only flags that commit 37318f4 has")
+		"compare with this token server `BINARY` of another commit on every path; it must support the flags of commit 37318f4")
 	paths := flag.String("paths", "", "only the paths whose names match this regular expression")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

@@ -124,7 +124,8 @@ func (w *world) client(i int) population.Client {
 
 func (w *world) file(name string) string { return filepath.Join(w.dir, name) }
 
-// startTokenServer starts a token server. The binary of -against gets the same flags, so only those that commit 37318f4 has.
+// startTokenServer starts a token server. All flags must exist in commit 37318f4, because the binary of
+// -against gets the same ones.
 func (w *world) startTokenServer(ctx context.Context, program, name string, overTLS bool) (*process, error) {
 	listen, err := installation.FreeAddress()
 	if err != nil {

@@ -4,7 +4,10 @@
 package main
 
 import (
+	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -14,5 +17,25 @@ func TestTheBenchmarkRuns(t *testing.T) {
 	t.Chdir(filepath.Join("..", "..", ".."))
 	if err := measure(t.Context(), settings{clients: 3, rounds: 3, lag: 200 * time.Millisecond, idle: time.Second}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestManagersAreCompared compares the manager with itself.
+func TestManagersAreCompared(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the CPU time of a process is read on Linux only")
+	}
+	t.Chdir(filepath.Join("..", "..", ".."))
+	manager := filepath.Join(t.TempDir(), "of-before")
+	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", manager, "./cmd/manager")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, output)
+	}
+	if err := measure(t.Context(), settings{clients: 2, rounds: 2, against: manager}); err != nil {
+		t.Fatal(err)
+	}
+	if err := measure(t.Context(), settings{against: manager + "-gone"}); err == nil {
+		t.Error("a binary that is not there is no error")
 	}
 }

@@ -7,6 +7,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -22,14 +23,26 @@ type settings struct {
 	rounds  int
 	lag     time.Duration
 	idle    time.Duration
+	against string
+}
+
+// complete sets the defaults that depend on -against.
+func (s *settings) complete() {
+	clients, rounds := 200, 1000
+	if s.against != "" {
+		clients, rounds = 10, 24
+	}
+	s.clients, s.rounds = cmp.Or(s.clients, clients), cmp.Or(s.rounds, rounds)
 }
 
 func main() {
 	var s settings
-	flag.IntVar(&s.clients, "clients", 200, "clients applied one by one, each until it is Ready")
-	flag.IntVar(&s.rounds, "rounds", 1000, "rounds of create, fetch at once, delete")
+	flag.IntVar(&s.clients, "clients", 0, "clients applied one by one, each until it is Ready; 0 means 200, and 10 per turn with -against")
+	flag.IntVar(&s.rounds, "rounds", 0, "rounds of create, fetch at once, delete; 0 means 1000. With -against, rounds with a turn of each manager; 0 means 24")
 	flag.DurationVar(&s.lag, "lag", 2*time.Second, "how long the late replica's watches are held back")
 	flag.DurationVar(&s.idle, "idle", time.Minute, "how long to watch for writes while nothing changes")
+	flag.StringVar(&s.against, "against", "",
+		"compare the manager with this `BINARY` of another commit instead; it must support the flags of commit 37318f4")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := measure(ctx, s)
@@ -41,7 +54,11 @@ func main() {
 }
 
 func measure(ctx context.Context, s settings) error {
+	s.complete()
 	fmt.Printf("%s %s/%s, %d CPUs; etcd without fsync, everything on this machine\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+	if s.against != "" {
+		return measureAgainst(ctx, s)
+	}
 	b, err := start(ctx, s.lag)
 	if err != nil {
 		return err

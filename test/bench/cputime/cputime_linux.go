@@ -1,7 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+// Package cputime reads how much CPU time another process has used.
+package cputime
 
 import (
 	"fmt"
@@ -10,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// processorTime is the user and system time that a process has used, all its threads together, in nanoseconds: its CPU-time
+// Of is the user and system time that a process has used, all its threads together, in nanoseconds: its CPU-time
 // clock, as clock_getcpuclockid(3) names it. /proc/<pid>/stat counts in hundredths of a second.
-func processorTime(pid int) (time.Duration, error) {
+func Of(pid int) (time.Duration, error) {
 	const byScheduler = 2
 	clock := int32(^pid<<3 | byScheduler) //nolint:gosec // process ids are small
 	var now unix.Timespec

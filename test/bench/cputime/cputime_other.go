@@ -3,13 +3,13 @@
 
 //go:build !linux
 
-package main
+package cputime
 
 import (
 	"errors"
 	"time"
 )
 
-func processorTime(int) (time.Duration, error) {
+func Of(int) (time.Duration, error) {
 	return 0, errors.New("the CPU time of a process is read on Linux only")
 }
