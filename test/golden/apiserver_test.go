@@ -24,19 +24,19 @@ import (
 )
 
 const (
-	registry       = "hallpass-registry"
-	clusterIssuer  = "https://kubernetes.default.svc"
-	clusterKeys    = `{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"cluster"}]}`
-	printerUID     = "t-uid"
-	lastOfRegistry = "120" // the resource version of every list
+	registry      = "hallpass-registry"
+	clusterIssuer = "https://kubernetes.default.svc"
+	clusterKeys   = `{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"cluster"}]}`
+	printerUID    = "t-uid"
+	listVersion   = "120" // of every list
 )
 
-// apiServer lists what is stored, from the files of commit 37318f4, and keeps what is written.
+// apiServer is a fake API server that lists the golden files and records writes.
 type apiServer struct {
 	*httptest.Server
 
 	objects map[string][]any
-	// open is closed when lists are answered; what else is asked for is answered before.
+	// open blocks lists and watches until it is closed.
 	open chan struct{}
 
 	mu      sync.Mutex
@@ -70,7 +70,7 @@ func newAPIServer(t *testing.T) *apiServer {
 
 func (s *apiServer) rest() *rest.Config { return &rest.Config{Host: s.URL} }
 
-// write answers with what was written, under a version.
+// write records a write and responds with the object.
 func (s *apiServer) write(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	var object map[string]any
@@ -85,7 +85,7 @@ func (s *apiServer) write(w http.ResponseWriter, r *http.Request) {
 	s.written[r.Method+" "+r.URL.Path] = body
 	s.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(object)
+	encode(w, object)
 }
 
 // last is the body of the last write to a path.
@@ -95,7 +95,7 @@ func (s *apiServer) last(path string) []byte {
 	return s.written[path]
 }
 
-// list answers LIST and WATCH, with or without the objects that are there already.
+// list responds to LIST and WATCH, with or without initial events.
 func (s *apiServer) list(w http.ResponseWriter, r *http.Request) {
 	select {
 	case <-s.open:
@@ -111,31 +111,33 @@ func (s *apiServer) list(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	query := r.URL.Query()
 	if query.Get("watch") == "" {
-		_ = json.NewEncoder(w).Encode(map[string]any{"kind": "List", "apiVersion": "v1", "metadata": map[string]string{"resourceVersion": lastOfRegistry}, "items": objects})
+		encode(w, map[string]any{"kind": "List", "apiVersion": "v1", "metadata": map[string]string{"resourceVersion": listVersion}, "items": objects})
 		return
 	}
-	stream := json.NewEncoder(w)
 	if query.Get("sendInitialEvents") == "true" {
 		for _, object := range objects {
-			_ = stream.Encode(map[string]any{"type": "ADDED", "object": object})
+			encode(w, map[string]any{"type": "ADDED", "object": object})
 		}
 		kind := metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: kinds[resource]}
 		if resource == "secrets" {
 			kind.APIVersion = "v1"
 		}
-		_ = stream.Encode(map[string]any{"type": "BOOKMARK", "object": metav1.PartialObjectMetadata{TypeMeta: kind, ObjectMeta: metav1.ObjectMeta{
-			ResourceVersion: lastOfRegistry, Annotations: map[string]string{metav1.InitialEventsAnnotationKey: "true"},
+		encode(w, map[string]any{"type": "BOOKMARK", "object": metav1.PartialObjectMetadata{TypeMeta: kind, ObjectMeta: metav1.ObjectMeta{
+			ResourceVersion: listVersion, Annotations: map[string]string{metav1.InitialEventsAnnotationKey: "true"},
 		}}})
 	}
 	_ = http.NewResponseController(w).Flush()
 	<-r.Context().Done()
 }
 
+// encode writes a line of JSON. If the connection is closed, the client retries.
+func encode(w io.Writer, object any) { _ = json.NewEncoder(w).Encode(object) } //nolint:errchkjson // the objects are those of the tests
+
 var kinds = map[string]string{
 	"secrets": "Secret", "oauth2clients": "OAuth2Client", "oauth2tokens": "OAuth2Token", "tokenrevocations": "TokenRevocation",
 }
 
-// stored is an object that commit 37318f4 wrote, with what the API server adds.
+// stored is an object that commit 37318f4 wrote, with the metadata that the API server adds.
 func stored(t *testing.T, name string) map[string]any {
 	t.Helper()
 	var object map[string]any
@@ -147,7 +149,7 @@ func stored(t *testing.T, name string) map[string]any {
 	return object
 }
 
-// registrySecrets are the Secrets of the registry with the data that commit 37318f4 wrote.
+// registrySecrets are Secrets of the registry with data that commit 37318f4 wrote.
 func registrySecrets(t *testing.T) []any {
 	t.Helper()
 	secret := func(name string, kind corev1.SecretType, dir string) *corev1.Secret {

@@ -4,7 +4,6 @@
 package golden_test
 
 import (
-	"crypto"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -27,60 +26,60 @@ import (
 	"github.com/hallpass-dev/hallpass/test/golden"
 )
 
-// presented is how a caller authenticates.
+// presented are the credentials in a request.
 type presented struct {
 	header http.Header
 	form   url.Values
 }
 
-// authentications are the ways in which a caller can succeed or fail to authenticate, each in a world of its own.
-var authentications = map[string]func(w *auditWorld) presented{
-	"a secret in the header": func(w *auditWorld) presented { return presented{header: w.basic("shop.reporting")} },
-	"a secret in the body": func(w *auditWorld) presented {
+// authentications are the outcomes of client authentication.
+var authentications = map[string]func(w *auditFixture) presented{
+	"a secret in the header": func(w *auditFixture) presented { return presented{header: w.basic("shop.reporting")} },
+	"a secret in the body": func(w *auditFixture) presented {
 		return presented{form: url.Values{"client_id": {"shop.reporting"}, "client_secret": {w.secrets["shop.reporting"]}}}
 	},
-	"no credentials": func(*auditWorld) presented { return presented{} },
-	"two ways at once": func(w *auditWorld) presented {
+	"no credentials": func(*auditFixture) presented { return presented{} },
+	"two authentication methods": func(w *auditFixture) presented {
 		return presented{w.basic("shop.reporting"), url.Values{"client_id": {"shop.reporting"}, "client_secret": {"x"}}}
 	},
-	"another scheme":           func(*auditWorld) presented { return presented{header: http.Header{"Authorization": {"Digest x"}}} },
-	"a header that is garbled": func(*auditWorld) presented { return presented{header: http.Header{"Authorization": {"Basic %"}}} },
-	"a secret without a client": func(*auditWorld) presented {
+	"another scheme":     func(*auditFixture) presented { return presented{header: http.Header{"Authorization": {"Digest x"}}} },
+	"a malformed header": func(*auditFixture) presented { return presented{header: http.Header{"Authorization": {"Basic %"}}} },
+	"a secret without a client": func(*auditFixture) presented {
 		return presented{form: url.Values{"client_secret": {"x"}}}
 	},
-	"an unknown client": func(w *auditWorld) presented {
+	"an unknown client": func(w *auditFixture) presented {
 		return presented{header: basic("shop.unknown", w.secrets["shop.reporting"])}
 	},
-	"a wrong secret": func(w *auditWorld) presented {
+	"a wrong secret": func(w *auditFixture) presented {
 		return presented{header: basic("shop.reporting", w.secrets["shop.billing"])}
 	},
-	"a secret in the place of the client_id": func(w *auditWorld) presented {
+	"a secret in the place of the client_id": func(w *auditFixture) presented {
 		return presented{header: basic(w.secrets["shop.reporting"], w.secrets["shop.reporting"])}
 	},
-	"a suspended client": func(w *auditWorld) presented {
+	"a suspended client": func(w *auditFixture) presented {
 		w.reporting().Owner.Suspended = true
 		return presented{header: w.basic("shop.reporting")}
 	},
-	"a client that a policy refuses": func(w *auditWorld) presented {
+	"a client that a policy refuses": func(w *auditFixture) presented {
 		w.reporting().Client.Refused = true
 		return presented{header: w.basic("shop.reporting")}
 	},
-	"a client that is being deleted": func(w *auditWorld) presented {
+	"a client that is being deleted": func(w *auditFixture) presented {
 		w.reporting().Owner.Terminating = true
 		return presented{header: w.basic("shop.reporting")}
 	},
-	"a client whose owner is unknown": func(w *auditWorld) presented {
+	"a client whose owner is unknown": func(w *auditFixture) presented {
 		w.forget(oauth2.Record{Client: w.reporting().Client})
 		return presented{header: w.basic("shop.reporting")}
 	},
-	"a secret of a client with keys": func(w *auditWorld) presented {
+	"a secret of a client with keys": func(w *auditFixture) presented {
 		return presented{header: basic("shop.keys", w.secrets["shop.reporting"])}
 	},
-	"an unknown client while the API server is away": func(w *auditWorld) presented {
+	"an unknown client while the API server is away": func(w *auditFixture) presented {
 		w.dir.failing = errAway
 		return presented{header: basic("shop.unknown", w.secrets["shop.reporting"])}
 	},
-	"the ninth wrong secret": func(w *auditWorld) presented {
+	"the ninth failure in a second": func(w *auditFixture) presented {
 		wrong := presented{header: basic("shop.reporting", w.secrets["shop.billing"])}
 		for range 8 {
 			w.send(request{method: http.MethodPost, path: oauth2.TokenPath, header: wrong.header})
@@ -88,94 +87,97 @@ var authentications = map[string]func(w *auditWorld) presented{
 		w.lines.Reset()
 		return wrong
 	},
-	"a secret that was replaced": func(w *auditWorld) presented {
+	"a secret that was replaced": func(w *auditFixture) presented {
 		verifiers := w.reporting().Client.Verifiers
 		verifiers[0].ExpiresAt = noon.Add(time.Hour)
 		return presented{header: w.basic("shop.reporting")}
 	},
-	"a watched secret where nobody hears of its use": func(w *auditWorld) presented {
+	"a watched secret at a replica without a usage report": func(w *auditFixture) presented {
 		verifiers := w.reporting().Client.Verifiers
 		verifiers[0].ExpiresAt, verifiers[0].WatchedSince = noon.Add(time.Hour), noon.Add(-time.Hour)
 		w.config.Vouches = func() bool { return false }
 		return presented{header: w.basic("shop.reporting")}
 	},
-	"a server that has heard nothing for too long": func(w *auditWorld) presented {
+	"a stale directory": func(w *auditFixture) presented {
 		w.config.Stale = func() bool { return true }
 		return presented{header: w.basic("shop.reporting")}
 	},
-	"a server without room": func(w *auditWorld) presented {
+	"an overloaded server": func(w *auditFixture) presented {
 		w.config.MaxInFlight = -1
 		return presented{header: w.basic("shop.reporting")}
 	},
-	"an assertion":                 func(w *auditWorld) presented { return w.assertion(jws.EdDSA, "JWT", assertion) },
-	"an assertion of another type": func(w *auditWorld) presented { return w.assertion(jws.EdDSA, "at+jwt", assertion) },
-	"an assertion by another key":  func(w *auditWorld) presented { return w.assertion(jws.ES256, "JWT", assertion) },
-	"an assertion without a jti": func(w *auditWorld) presented {
+	"an assertion":                 func(w *auditFixture) presented { return w.assertion(jws.EdDSA, "JWT", assertion) },
+	"an assertion of another type": func(w *auditFixture) presented { return w.assertion(jws.EdDSA, "at+jwt", assertion) },
+	"an assertion by another key":  func(w *auditFixture) presented { return w.assertion(jws.ES256, "JWT", assertion) },
+	"an assertion without a jti": func(w *auditFixture) presented {
 		return w.assertion(jws.EdDSA, "JWT", strings.Replace(assertion, `"jti":"j1",`, "", 1))
 	},
-	"an assertion that has expired": func(w *auditWorld) presented { return w.assertion(jws.EdDSA, "JWT", at(assertion, noon)) },
-	"an assertion that lives too long": func(w *auditWorld) presented {
+	"an assertion that has expired": func(w *auditFixture) presented { return w.assertion(jws.EdDSA, "JWT", at(assertion, noon)) },
+	"an assertion that lives too long": func(w *auditFixture) presented {
 		return w.assertion(jws.EdDSA, "JWT", at(assertion, noon.Add(2*time.Minute)))
 	},
-	"an assertion of a client by secret": func(w *auditWorld) presented {
+	"an assertion of a client by secret": func(w *auditFixture) presented {
 		return w.assertion(jws.EdDSA, "JWT", strings.ReplaceAll(assertion, "shop.keys", "shop.reporting"))
 	},
-	"an assertion of an unknown client": func(w *auditWorld) presented {
+	"an assertion of an unknown client": func(w *auditFixture) presented {
 		return w.assertion(jws.EdDSA, "JWT", strings.ReplaceAll(assertion, "shop.keys", "shop.unknown"))
 	},
-	"an assertion that is garbled":    func(*auditWorld) presented { return asserted("a.b.c", "") },
-	"an assertion that is used again": usedAgain,
-	"an assertion of unreadable keys": func(w *auditWorld) presented {
+	"a malformed assertion": func(*auditFixture) presented { return asserted("a.b.c", "") },
+	"a replayed assertion":  usedAgain,
+	"an assertion of a client with an invalid JWKS": func(w *auditFixture) presented {
 		w.dir.known["shop.keys"].Client.Keys = nil
 		return w.assertion(jws.EdDSA, "JWT", assertion)
 	},
-	"an assertion of a suspended client": func(w *auditWorld) presented {
+	"an assertion of a suspended client": func(w *auditFixture) presented {
 		w.dir.known["shop.keys"].Owner.Suspended = true
 		return w.assertion(jws.EdDSA, "JWT", assertion)
 	},
-	"an assertion of an unknown kind": func(*auditWorld) presented {
+	"an assertion of an unknown type": func(*auditFixture) presented {
 		return presented{form: url.Values{"client_assertion_type": {"urn:x"}, "client_assertion": {"a.b.c"}}}
 	},
-	"a pod":                     func(w *auditWorld) presented { return w.pod("shop.pod", account) },
-	"a pod without a client_id": func(w *auditWorld) presented { return w.pod("", account) },
-	"a pod of another service account": func(w *auditWorld) presented {
+	"a pod":                     func(w *auditFixture) presented { return w.pod("shop.pod", account) },
+	"a pod without a client_id": func(w *auditFixture) presented { return w.pod("", account) },
+	"a pod of another service account": func(w *auditFixture) presented {
 		return w.pod("shop.pod", strings.ReplaceAll(account, "worker", "other"))
 	},
-	"a pod with a token for another": func(w *auditWorld) presented {
+	"a pod with a token for another audience": func(w *auditFixture) presented {
 		return w.pod("shop.pod", strings.Replace(account, issuerOfTests, "https://other.test", 1))
 	},
-	"a pod with a token that has expired": func(w *auditWorld) presented { return w.pod("shop.pod", at(account, noon)) },
-	"a pod with a token that lives on":    func(w *auditWorld) presented { return w.pod("shop.pod", at(account, noon.Add(2*time.Hour))) },
-	"a pod with a token of no cluster":    func(w *auditWorld) presented { w.cluster.trust.Keys.Keys = nil; return w.pod("shop.pod", account) },
-	"a pod with a token of another": func(w *auditWorld) presented {
+	"a pod with a token that has expired":  func(w *auditFixture) presented { return w.pod("shop.pod", at(account, noon)) },
+	"a pod with a token of two hours":      func(w *auditFixture) presented { return w.pod("shop.pod", at(account, noon.Add(2*time.Hour))) },
+	"a pod with a token of an unknown key": func(w *auditFixture) presented { w.cluster.trust.Keys.Keys = nil; return w.pod("shop.pod", account) },
+	"a pod with a token of another issuer": func(w *auditFixture) presented {
 		w.cluster.trust.Issuer = "https://other.test"
 		return w.pod("shop.pod", account)
 	},
-	"a pod of a client by secret": func(w *auditWorld) presented { return w.pod("shop.reporting", account) },
-	"a pod of an unknown client":  func(w *auditWorld) presented { return w.pod("shop.unknown", account) },
-	"a pod whose account is not there": func(w *auditWorld) presented {
+	"a pod of a client by secret": func(w *auditFixture) presented { return w.pod("shop.reporting", account) },
+	"a pod of an unknown client":  func(w *auditFixture) presented { return w.pod("shop.unknown", account) },
+	"a pod whose service account is missing": func(w *auditFixture) presented {
 		w.dir.known["shop.pod"].Client.ServiceAccount.UID = ""
 		return w.pod("shop.pod", account)
 	},
-	"a pod that is gone": func(w *auditWorld) presented {
+	"a deleted pod": func(w *auditFixture) presented {
 		w.cluster.verdict = oauth2.Dishonoured
 		return w.pod("shop.pod", account)
 	},
-	"a pod that is not decided about": func(w *auditWorld) presented { w.cluster.verdict = oauth2.Undecided; return w.pod("shop.pod", account) },
-	"a pod while the API server is away": func(w *auditWorld) presented {
+	"a pod whose review is undecided": func(w *auditFixture) presented {
+		w.cluster.verdict = oauth2.Undecided
+		return w.pod("shop.pod", account)
+	},
+	"a pod while the API server is away": func(w *auditFixture) presented {
 		w.cluster.verdict = oauth2.Unreachable
 		return w.pod("shop.pod", account)
 	},
 }
 
-// assertion and account are the claims of assertions that are good at noon; EXP is when they end.
+// assertion and account are the claims of valid assertions; EXP is replaced by their expiration.
 const (
 	assertion = `{"iss":"shop.keys","sub":"shop.keys","aud":"` + issuerOfTests + `","jti":"j1","exp":EXP}`
 	account   = `{"iss":"` + clusterIssuer + `","sub":"system:serviceaccount:shop:worker","aud":["` + issuerOfTests + `"],"jti":"pod-1","iat":IAT,"exp":EXP,` +
 		`"kubernetes.io":{"namespace":"shop","serviceaccount":{"name":"worker","uid":"worker-uid"}}}`
 )
 
-// at fills in when an assertion ends.
+// at sets the expiration of an assertion.
 func at(claims string, end time.Time) string {
 	return strings.NewReplacer("EXP", fmt.Sprint(end.Unix()), "IAT", fmt.Sprint(noon.Add(-time.Minute).Unix())).Replace(claims)
 }
@@ -188,15 +190,15 @@ func asserted(value, clientID string) presented {
 	return presented{form: form}
 }
 
-func (w *auditWorld) assertion(algorithm jws.Algorithm, typ, claims string) presented {
+func (w *auditFixture) assertion(algorithm jws.Algorithm, typ, claims string) presented {
 	return asserted(w.sign(w.key(algorithm), typ, at(claims, noon.Add(30*time.Second))), "")
 }
 
-func (w *auditWorld) pod(clientID, claims string) presented {
+func (w *auditFixture) pod(clientID, claims string) presented {
 	return asserted(w.sign(w.key(jws.RS256), "JWT", at(claims, noon.Add(30*time.Minute))), clientID)
 }
 
-func usedAgain(w *auditWorld) presented {
+func usedAgain(w *auditFixture) presented {
 	p := w.assertion(jws.EdDSA, "JWT", assertion)
 	form := maps.Clone(p.form)
 	form.Set("grant_type", "client_credentials")
@@ -205,151 +207,153 @@ func usedAgain(w *auditWorld) presented {
 	return p
 }
 
-// tokens are the tokens of reporting that can be asked about, good or not.
-var tokens = map[string]func(w *auditWorld) string{
-	"a good token": (*auditWorld).token,
-	"a good token of a moment": func(w *auditWorld) string {
+// tokens are valid and invalid tokens of reporting.
+var tokens = map[string]func(w *auditFixture) string{
+	"a valid token": (*auditFixture).token,
+	"a valid token that was just issued": func(w *auditFixture) string {
 		return w.issue(noon, oauth2.Grant{Audience: shopAudience, Scopes: []string{"read", "write"}})
 	},
-	"a token without scopes": func(w *auditWorld) string {
+	"a token without scopes": func(w *auditFixture) string {
 		w.reporting().Client.Scopes = nil
 		return w.issue(noon.Add(-time.Minute), oauth2.Grant{Audience: shopAudience})
 	},
-	"a token for a resource":     (*auditWorld).forOrders,
-	"something that is no token": func(*auditWorld) string { return "a.b.c" },
-	"another signature": func(w *auditWorld) string {
+	"a token for a resource":    (*auditFixture).forOrders,
+	"a string that is no token": func(*auditFixture) string { return "a.b.c" },
+	"a wrong signature": func(w *auditFixture) string {
 		head, _, _ := strings.Cut(w.token(), ".")
 		other := strings.Split(w.forOrders(), ".")
 		return head + "." + strings.Split(w.token(), ".")[1] + "." + other[2]
 	},
-	"a key that is not known": func(w *auditWorld) string {
+	"an unknown key": func(w *auditFixture) string {
 		token := w.token()
 		w.dir.ring = w.otherRing()
 		return token
 	},
-	"a key that was withdrawn": func(w *auditWorld) string {
+	"a withdrawn key": func(w *auditFixture) string {
 		token, kid := w.token(), w.key(jws.ES256).ID()
 		w.dir.ring = w.rotated(keyring.Order{Taint: []string{kid}}, jws.ES256, jws.EdDSA, jws.RS256)
 		return token
 	},
-	"another type of token": func(w *auditWorld) string { return w.sign(w.key(jws.ES256), "JWT", w.claims(issuerOfTests)) },
-	"another issuer": func(w *auditWorld) string {
+	"another type of token": func(w *auditFixture) string { return w.sign(w.key(jws.ES256), "JWT", w.claims(issuerOfTests)) },
+	"another issuer": func(w *auditFixture) string {
 		return w.sign(w.key(jws.ES256), oauth2.TokenType, w.claims("https://other.test"))
 	},
-	"claims that are none": func(w *auditWorld) string { return w.sign(w.key(jws.ES256), oauth2.TokenType, `{"iss":1}`) },
-	"an expired token": func(w *auditWorld) string {
+	"invalid claims": func(w *auditFixture) string { return w.sign(w.key(jws.ES256), oauth2.TokenType, `{"iss":1}`) },
+	"an expired token": func(w *auditFixture) string {
 		return w.issue(noon.Add(-2*time.Hour), oauth2.Grant{Audience: shopAudience, Scopes: []string{"read"}})
 	},
-	"a token of tomorrow": func(w *auditWorld) string {
+	"a token that is not valid yet": func(w *auditFixture) string {
 		return w.issue(noon.Add(24*time.Hour), oauth2.Grant{Audience: shopAudience, Scopes: []string{"read"}})
 	},
-	"a client made anew": func(w *auditWorld) string {
+	"a client that was created again": func(w *auditFixture) string {
 		token := w.token()
 		w.reporting().Client.UID, w.reporting().Owner.UID = "another-uid", "another-uid"
 		return token
 	},
-	"a revoked token": func(w *auditWorld) string {
+	"a revoked token": func(w *auditFixture) string {
 		token := w.issued(noon.Add(-time.Minute), oauth2.Grant{Audience: shopAudience, Scopes: []string{"read"}})
 		w.dir.revoked.Revoke(oauth2.NewRevocation(oauth2.RevocationIDOf(token.Claims.ID), noon.Add(time.Hour)), noon)
 		return token.Value.Reveal()
 	},
-	"a client that takes its tokens back": func(w *auditWorld) string {
+	"a client with revokeTokensIssuedBefore": func(w *auditFixture) string {
 		w.reporting().Client.RevokedBefore = noon
 		return w.token()
 	},
-	"a namespace whose tokens are taken back": func(w *auditWorld) string {
+	"a revoked namespace": func(w *auditFixture) string {
 		w.dir.revoked.Select("all", oauth2.RevocationSelector{Namespace: "shop", IssuedBefore: noon})
 		return w.token()
 	},
-	"a client that is suspended":     func(w *auditWorld) string { w.reporting().Owner.Suspended = true; return w.token() },
-	"a client that a policy refuses": func(w *auditWorld) string { w.reporting().Client.Refused = true; return w.token() },
-	"a client that is being deleted": func(w *auditWorld) string { w.reporting().Owner.Terminating = true; return w.token() },
-	"a client whose owner is unknown": func(w *auditWorld) string {
+	"a client that is suspended":     func(w *auditFixture) string { w.reporting().Owner.Suspended = true; return w.token() },
+	"a client that a policy refuses": func(w *auditFixture) string { w.reporting().Client.Refused = true; return w.token() },
+	"a client that is being deleted": func(w *auditFixture) string { w.reporting().Owner.Terminating = true; return w.token() },
+	"a client whose owner is unknown": func(w *auditFixture) string {
 		token := w.token()
 		w.forget(oauth2.Record{Client: w.reporting().Client})
 		return token
 	},
-	"a client that is gone": func(w *auditWorld) string { token := w.token(); w.forget(oauth2.Record{}); return token },
-	"a client that cannot be asked about": func(w *auditWorld) string {
+	"a deleted client": func(w *auditFixture) string { token := w.token(); w.forget(oauth2.Record{}); return token },
+	"a client that cannot be looked up": func(w *auditFixture) string {
 		token := w.token()
 		delete(w.dir.known, "shop.reporting")
 		w.dir.failing = errAway
 		return token
 	},
-	"scopes that are granted no more": func(w *auditWorld) string {
+	"all scopes withdrawn": func(w *auditFixture) string {
 		token := w.token()
 		w.reporting().Client.Scopes = []string{"other"}
 		return token
 	},
-	"a scope that is granted no more": func(w *auditWorld) string {
+	"one scope withdrawn": func(w *auditFixture) string {
 		token := w.token()
 		w.reporting().Client.Scopes = []string{"read"}
 		return token
 	},
-	"a resource that is gone":        func(w *auditWorld) string { token := w.forOrders(); w.dir.resources = nil; return token },
-	"a made token":                   func(w *auditWorld) string { return w.made(nil) },
-	"a made token that was replaced": func(w *auditWorld) string { return w.made(func(r *oauth2.MintedRecord) { r.Minted.Tokens = nil }) },
-	"a made token that is not known": func(w *auditWorld) string { return w.made(func(r *oauth2.MintedRecord) { r.Minted = nil }) },
-	"a made token without an owner":  func(w *auditWorld) string { return w.made(func(r *oauth2.MintedRecord) { r.Owner = nil }) },
-	"a made token that is deleted":   func(w *auditWorld) string { return w.made(func(r *oauth2.MintedRecord) { r.Owner.Terminating = true }) },
-	"a made token of another client": func(w *auditWorld) string {
-		return w.made(func(r *oauth2.MintedRecord) { r.Owner.ClientName = "billing" })
+	"a deleted resource":                 func(w *auditFixture) string { token := w.forOrders(); w.dir.resources = nil; return token },
+	"a minted token":                     func(w *auditFixture) string { return w.minted(nil) },
+	"a replaced minted token":            func(w *auditFixture) string { return w.minted(func(r *oauth2.MintedRecord) { r.Minted.Tokens = nil }) },
+	"an unknown minted token":            func(w *auditFixture) string { return w.minted(func(r *oauth2.MintedRecord) { r.Minted = nil }) },
+	"a minted token of an unknown owner": func(w *auditFixture) string { return w.minted(func(r *oauth2.MintedRecord) { r.Owner = nil }) },
+	"a minted token of a terminating owner": func(w *auditFixture) string {
+		return w.minted(func(r *oauth2.MintedRecord) { r.Owner.Terminating = true })
 	},
-	"a made token of other scopes": func(w *auditWorld) string {
-		return w.made(func(r *oauth2.MintedRecord) { r.Owner.Scopes = []string{"other"} })
+	"a minted token of another client": func(w *auditFixture) string {
+		return w.minted(func(r *oauth2.MintedRecord) { r.Owner.ClientName = "billing" })
 	},
-	"an opaque token": func(w *auditWorld) string { return w.opaque(nil) },
-	"an opaque token of no record": func(w *auditWorld) string {
+	"a minted token without its scopes": func(w *auditFixture) string {
+		return w.minted(func(r *oauth2.MintedRecord) { r.Owner.Scopes = []string{"other"} })
+	},
+	"an opaque token": func(w *auditFixture) string { return w.opaque(nil) },
+	"an unknown opaque token": func(w *auditFixture) string {
 		return w.opaque(func(r *oauth2.MintedRecord) { *r = oauth2.MintedRecord{} })
 	},
-	"an opaque token replaced": func(w *auditWorld) string { return w.opaque(func(r *oauth2.MintedRecord) { r.Minted.Tokens = nil }) },
-	"an opaque token that is over": func(w *auditWorld) string {
+	"a replaced opaque token": func(w *auditFixture) string { return w.opaque(func(r *oauth2.MintedRecord) { r.Minted.Tokens = nil }) },
+	"an expired opaque token": func(w *auditFixture) string {
 		return w.opaque(func(r *oauth2.MintedRecord) { r.Minted.Tokens[0].ExpiresAt = noon.Add(-time.Minute) })
 	},
-	"an opaque token of tomorrow": func(w *auditWorld) string {
+	"an opaque token that is not valid yet": func(w *auditFixture) string {
 		return w.opaque(func(r *oauth2.MintedRecord) { r.Minted.Tokens[0].IssuedAt = noon.Add(time.Hour) })
 	},
 }
 
-func (w *auditWorld) forOrders() string {
+func (w *auditFixture) forOrders() string {
 	return w.issue(noon.Add(-time.Minute), oauth2.Grant{Audience: ordersAPI, Scopes: []string{"orders.read"}})
 }
 
-// claims are those of a good token, by that issuer.
-func (w *auditWorld) claims(issuer string) string {
+// claims are those of a valid token of an issuer.
+func (w *auditFixture) claims(issuer string) string {
 	return fmt.Sprintf(`{"iss":%q,"sub":"shop.reporting","aud":%q,"client_id":"shop.reporting","client_uid":"uid-of-shop.reporting","scope":"read","jti":"j","iat":%d,"exp":%d}`,
 		issuer, shopAudience, noon.Unix(), noon.Add(time.Hour).Unix())
 }
 
-// rotated is the pinned ring after an order, and otherRing one of which no token is known.
-func (w *auditWorld) rotated(order keyring.Order, algorithms ...jws.Algorithm) keyring.Ring {
+// rotated is the pinned ring after a rotation.
+func (w *auditFixture) rotated(order keyring.Order, algorithms ...jws.Algorithm) keyring.Ring {
 	return w.rotate(w.dir.ring, order, algorithms...)
 }
 
-func (w *auditWorld) otherRing() keyring.Ring {
+func (w *auditFixture) otherRing() keyring.Ring {
 	return w.rotate(keyring.Ring{}, keyring.Order{}, jws.ES256)
 }
 
-func (w *auditWorld) rotate(ring keyring.Ring, order keyring.Order, algorithms ...jws.Algorithm) keyring.Ring {
+func (w *auditFixture) rotate(ring keyring.Ring, order keyring.Order, algorithms ...jws.Algorithm) keyring.Ring {
 	w.t.Helper()
 	policy := keyring.DefaultPolicy(time.Hour)
 	policy.Algorithms = algorithms
-	r, err := keyring.Rotate(ring, noon, policy, order, func(a jws.Algorithm) (crypto.Signer, error) { return keyring.Generate(a) })
+	r, err := keyring.Rotate(ring, noon, policy, order, keyring.Generate)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return r.Ring
 }
 
-// made is a token that was made for an OAuth2Token, whose record is changed then.
-func (w *auditWorld) made(change func(*oauth2.MintedRecord)) string {
+// minted is a JWT of an OAuth2Token; change changes the record of the OAuth2Token.
+func (w *auditFixture) minted(change func(*oauth2.MintedRecord)) string {
 	token := w.issued(noon.Add(-time.Minute), oauth2.Grant{Audience: shopAudience, Scopes: []string{"read"}, TokenUID: printerUID})
 	w.record(oauth2.MintedRecord{Minted: &oauth2.Minted{Tokens: []oauth2.MintedToken{token.Minted()}}}, change)
 	return token.Value.Reveal()
 }
 
-// opaque is one that is no JWT.
-func (w *auditWorld) opaque(change func(*oauth2.MintedRecord)) string {
+// opaque is an opaque token of an OAuth2Token.
+func (w *auditFixture) opaque(change func(*oauth2.MintedRecord)) string {
 	w.t.Helper()
 	value, token, err := oauth2.IssueOpaque(oauth2.Grant{
 		Audience: shopAudience, Scopes: []string{"read"}, Lifetime: time.Hour, TokenUID: printerUID,
@@ -361,7 +365,7 @@ func (w *auditWorld) opaque(change func(*oauth2.MintedRecord)) string {
 	return value.Reveal()
 }
 
-func (w *auditWorld) record(r oauth2.MintedRecord, change func(*oauth2.MintedRecord)) {
+func (w *auditFixture) record(r oauth2.MintedRecord, change func(*oauth2.MintedRecord)) {
 	r.Owner = &oauth2.MintedOwner{UID: printerUID, ClientName: "reporting"}
 	r.Minted.UID, r.Minted.Namespace, r.Minted.Name = printerUID, "shop", "printer"
 	r.Minted.ClientID, r.Minted.ClientUID, r.Minted.ClientName = "shop.reporting", "uid-of-shop.reporting", "reporting"
@@ -372,36 +376,36 @@ func (w *auditWorld) record(r oauth2.MintedRecord, change func(*oauth2.MintedRec
 	w.dir.minted[id], w.dir.mintedAtSource[id] = r, r
 }
 
-// singles are what no table above has, by the endpoint.
-var singles = map[string]func(w *auditWorld){
-	"token: no grant type":             tokenRequest(nil),
-	"token: another grant type":        tokenRequest(url.Values{"grant_type": {"password"}}),
-	"token: a scope":                   tokenRequest(url.Values{"grant_type": {"client_credentials"}, "scope": {"read"}}),
-	"token: a scope that is none":      tokenRequest(url.Values{"grant_type": {"client_credentials"}, "scope": {`"`}}),
-	"token: a scope that is not given": tokenRequest(url.Values{"grant_type": {"client_credentials"}, "scope": {"admin"}}),
-	"token: a resource":                tokenRequest(url.Values{"grant_type": {"client_credentials"}, "resource": {ordersAPI}}),
-	"token: another resource":          tokenRequest(url.Values{"grant_type": {"client_credentials"}, "resource": {"https://other.test"}}),
-	"token: a resource that is none":   tokenRequest(url.Values{"grant_type": {"client_credentials"}, "resource": {"orders"}}),
-	"token: two resources":             tokenRequest(url.Values{"grant_type": {"client_credentials"}, "resource": {"https://a.test", "https://b.test"}}),
-	"token: a parameter twice":         body("grant_type=client_credentials&grant_type=client_credentials"),
-	"token: a body that is too long":   body("x=" + strings.Repeat("y", oauth2.MaxFormBytes)),
-	"token: a body that is no form": func(w *auditWorld) {
+// singles are the cases of one endpoint.
+var singles = map[string]func(w *auditFixture){
+	"token: no grant type":               tokenRequest(nil),
+	"token: another grant type":          tokenRequest(url.Values{"grant_type": {"password"}}),
+	"token: a scope":                     tokenRequest(url.Values{"grant_type": {"client_credentials"}, "scope": {"read"}}),
+	"token: an invalid scope":            tokenRequest(url.Values{"grant_type": {"client_credentials"}, "scope": {`"`}}),
+	"token: a scope that is not granted": tokenRequest(url.Values{"grant_type": {"client_credentials"}, "scope": {"admin"}}),
+	"token: a resource":                  tokenRequest(url.Values{"grant_type": {"client_credentials"}, "resource": {ordersAPI}}),
+	"token: another resource":            tokenRequest(url.Values{"grant_type": {"client_credentials"}, "resource": {"https://other.test"}}),
+	"token: an invalid resource":         tokenRequest(url.Values{"grant_type": {"client_credentials"}, "resource": {"orders"}}),
+	"token: two resources":               tokenRequest(url.Values{"grant_type": {"client_credentials"}, "resource": {"https://a.test", "https://b.test"}}),
+	"token: a parameter twice":           body("grant_type=client_credentials&grant_type=client_credentials"),
+	"token: a body that is too long":     body("x=" + strings.Repeat("y", oauth2.MaxFormBytes)),
+	"token: a body of another type": func(w *auditFixture) {
 		w.send(request{method: http.MethodPost, path: oauth2.TokenPath, header: http.Header{"Content-Type": {"application/json"}}, body: "{}"})
 	},
-	"token: by GET": func(w *auditWorld) { w.send(request{method: http.MethodGet, path: oauth2.TokenPath}) },
-	"token: by GET where that is allowed": func(w *auditWorld) {
+	"token: by GET": func(w *auditFixture) { w.send(request{method: http.MethodGet, path: oauth2.TokenPath}) },
+	"token: by GET where that is allowed": func(w *auditFixture) {
 		w.config.TokenByGet = true
 		w.send(request{method: http.MethodGet, path: oauth2.TokenPath, header: w.basic("shop.reporting"), form: url.Values{"grant_type": {"client_credentials"}}})
 	},
-	"token: a secret in the URL": func(w *auditWorld) {
+	"token: a secret in the URL": func(w *auditFixture) {
 		w.config.TokenByGet = true
 		w.send(request{method: http.MethodGet, path: oauth2.TokenPath, form: url.Values{"client_id": {"shop.reporting"}, "client_secret": {"x"}}})
 	},
-	"token: under another path": func(w *auditWorld) {
+	"token: under another path": func(w *auditFixture) {
 		w.config.TokenAliases = []string{"/services/token"}
 		w.send(request{method: http.MethodPost, path: "/services/token", header: w.basic("shop.reporting"), form: url.Values{"grant_type": {"client_credentials"}}})
 	},
-	"token: faster than allowed": func(w *auditWorld) {
+	"token: faster than allowed": func(w *auditFixture) {
 		w.config.ClientRate = 1
 		ask := tokenRequest(url.Values{"grant_type": {"client_credentials"}})
 		for range 10 {
@@ -410,25 +414,25 @@ var singles = map[string]func(w *auditWorld){
 		w.lines.Reset()
 		ask(w)
 	},
-	"token: an algorithm that is not enabled": func(w *auditWorld) {
+	"token: an algorithm that is not enabled": func(w *auditFixture) {
 		w.dir.ring = w.otherRing()
 		w.reporting().Client.Algorithm = jws.RS256
 		tokenRequest(url.Values{"grant_type": {"client_credentials"}})(w)
 	},
-	"token: an algorithm that is not ready": func(w *auditWorld) {
+	"token: an algorithm that is not ready": func(w *auditFixture) {
 		w.dir.ring = w.rotate(w.otherRing(), keyring.Order{}, jws.ES256, jws.EdDSA)
 		w.reporting().Client.Algorithm = jws.EdDSA
 		tokenRequest(url.Values{"grant_type": {"client_credentials"}})(w)
 	},
-	"token: no key": func(w *auditWorld) {
+	"token: no key": func(w *auditFixture) {
 		w.dir.ring = keyring.Ring{}
 		tokenRequest(url.Values{"grant_type": {"client_credentials"}})(w)
 	},
-	"token: no randomness": func(w *auditWorld) {
+	"token: no randomness": func(w *auditFixture) {
 		w.config.Random = iotest.ErrReader(errAway)
 		tokenRequest(url.Values{"grant_type": {"client_credentials"}})(w)
 	},
-	"token: through a trusted proxy, with names of the caller's": func(w *auditWorld) {
+	"token: through a trusted proxy, with a request id and a trace": func(w *auditFixture) {
 		provider := sdktrace.NewTracerProvider()
 		w.config.Tracer = provider.Tracer("golden")
 		header := w.basic("shop.reporting")
@@ -438,42 +442,42 @@ var singles = map[string]func(w *auditWorld){
 		header["Traceparent"] = []string{"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
 		w.send(request{method: http.MethodPost, path: oauth2.TokenPath, header: header, form: url.Values{"grant_type": {"client_credentials"}}})
 	},
-	"token: by IPv6, with a name that is none": func(w *auditWorld) {
+	"token: from IPv6, with an invalid request id": func(w *auditFixture) {
 		header := w.basic("shop.reporting")
 		header.Set("Test-Remote-Addr", "[2001:db8:1:2:3::4]:443")
 		header["X-Request-Id"] = []string{"a\"b"}
 		header["X-Forwarded-For"] = []string{"203.0.113.5"}
 		w.send(request{method: http.MethodPost, path: oauth2.TokenPath, header: header, form: url.Values{"grant_type": {"client_credentials"}}})
 	},
-	"introspect: no token": func(w *auditWorld) {
+	"introspect: no token": func(w *auditFixture) {
 		w.send(request{method: http.MethodPost, path: oauth2.IntrospectionPath, header: w.basic("shop.billing")})
 	},
-	"introspect: by a stranger": func(w *auditWorld) {
-		w.send(request{method: http.MethodPost, path: oauth2.IntrospectionPath, header: w.basic("orders.stranger"), form: url.Values{"token": {w.token()}}})
+	"introspect: by a client of another namespace": func(w *auditFixture) {
+		w.send(request{method: http.MethodPost, path: oauth2.IntrospectionPath, header: w.basic("orders.gateway"), form: url.Values{"token": {w.token()}}})
 	},
-	"introspect: by the owner of a resource": func(w *auditWorld) {
-		w.send(request{method: http.MethodPost, path: oauth2.IntrospectionPath, header: w.basic("orders.stranger"), form: url.Values{"token": {w.forOrders()}}})
+	"introspect: by the owner of a resource": func(w *auditFixture) {
+		w.send(request{method: http.MethodPost, path: oauth2.IntrospectionPath, header: w.basic("orders.gateway"), form: url.Values{"token": {w.forOrders()}}})
 	},
-	"introspect: a signed answer": func(w *auditWorld) {
+	"introspect: a signed answer": func(w *auditFixture) {
 		header := w.basic("shop.billing")
 		header["Accept"] = []string{"application/token-introspection+jwt"}
 		w.send(request{method: http.MethodPost, path: oauth2.IntrospectionPath, header: header, form: url.Values{"token": {w.token()}}})
 	},
-	"introspect: without a certificate": func(w *auditWorld) {
+	"introspect: without a certificate": func(w *auditFixture) {
 		w.config.IntrospectionAuthorities = noAuthorities
 		w.send(request{method: http.MethodPost, path: oauth2.IntrospectionPath, header: w.basic("shop.billing"), form: url.Values{"token": {w.token()}}})
 	},
-	"revoke: no token": func(w *auditWorld) {
+	"revoke: no token": func(w *auditFixture) {
 		w.send(request{method: http.MethodPost, path: oauth2.RevocationPath, header: w.basic("shop.reporting")})
 	},
-	"revoke: the token of another client": func(w *auditWorld) {
+	"revoke: the token of another client": func(w *auditFixture) {
 		w.send(request{method: http.MethodPost, path: oauth2.RevocationPath, header: w.basic("shop.billing"), form: url.Values{"token": {w.token()}}})
 	},
-	"revoke: while nothing can be written": func(w *auditWorld) {
+	"revoke: while the journal fails": func(w *auditFixture) {
 		w.config.Journal = journal{errAway}
 		w.send(request{method: http.MethodPost, path: oauth2.RevocationPath, header: w.basic("shop.reporting"), form: url.Values{"token": {w.token()}}})
 	},
-	"revoke: faster than allowed": func(w *auditWorld) {
+	"revoke: faster than allowed": func(w *auditFixture) {
 		w.config.ClientRate = 1
 		revoke := func() {
 			w.send(request{method: http.MethodPost, path: oauth2.RevocationPath, header: w.basic("shop.reporting"), form: url.Values{"token": {"a.b.c"}}})
@@ -484,10 +488,10 @@ var singles = map[string]func(w *auditWorld){
 		w.lines.Reset()
 		revoke()
 	},
-	"revocations: from a place that is none": func(w *auditWorld) {
+	"revocations: an invalid cursor": func(w *auditFixture) {
 		w.send(request{method: http.MethodGet, path: oauth2.RevocationFeedPath, header: w.basic("shop.reporting"), form: url.Values{"since": {"x"}}})
 	},
-	"revocations: faster than allowed": func(w *auditWorld) {
+	"revocations: faster than allowed": func(w *auditFixture) {
 		read := func() {
 			w.send(request{method: http.MethodGet, path: oauth2.RevocationFeedPath, header: w.basic("shop.reporting")})
 		}
@@ -497,72 +501,72 @@ var singles = map[string]func(w *auditWorld){
 		w.lines.Reset()
 		read()
 	},
-	"jwks: no line for an answer":     func(w *auditWorld) { w.send(request{method: http.MethodGet, path: oauth2.JWKSPath}) },
-	"jwks: by POST":                   func(w *auditWorld) { w.send(request{method: http.MethodPost, path: oauth2.JWKSPath}) },
-	"metadata: no line for an answer": func(w *auditWorld) { w.send(request{method: http.MethodGet, path: oauth2.MetadataPath}) },
-	"metadata: a resource": func(w *auditWorld) {
+	"jwks: a response has no line":     func(w *auditFixture) { w.send(request{method: http.MethodGet, path: oauth2.JWKSPath}) },
+	"jwks: by POST":                    func(w *auditFixture) { w.send(request{method: http.MethodPost, path: oauth2.JWKSPath}) },
+	"metadata: a response has no line": func(w *auditFixture) { w.send(request{method: http.MethodGet, path: oauth2.MetadataPath}) },
+	"metadata: a resource": func(w *auditFixture) {
 		w.send(request{method: http.MethodGet, path: oauth2.ResourceMetadataPath + "/resources/orders/api"})
 	},
-	"metadata: no such resource": func(w *auditWorld) {
+	"metadata: no such resource": func(w *auditFixture) {
 		w.send(request{method: http.MethodGet, path: oauth2.ResourceMetadataPath + "/resources/orders/other"})
 	},
-	"none: nothing is there":         func(w *auditWorld) { w.send(request{method: http.MethodGet, path: "/oauth2/other"}) },
-	"none: a path that is not clean": func(w *auditWorld) { w.send(request{method: http.MethodPost, path: "/oauth2//token"}) },
+	"none: an unknown path": func(w *auditFixture) { w.send(request{method: http.MethodGet, path: "/oauth2/other"}) },
+	"none: an unclean path": func(w *auditFixture) { w.send(request{method: http.MethodPost, path: "/oauth2//token"}) },
 }
 
-func tokenRequest(form url.Values) func(w *auditWorld) {
-	return func(w *auditWorld) {
+func tokenRequest(form url.Values) func(w *auditFixture) {
+	return func(w *auditFixture) {
 		w.send(request{method: http.MethodPost, path: oauth2.TokenPath, header: w.basic("shop.reporting"), form: form})
 	}
 }
 
-func body(body string) func(w *auditWorld) {
-	return func(w *auditWorld) {
+func body(body string) func(w *auditFixture) {
+	return func(w *auditFixture) {
 		w.send(request{method: http.MethodPost, path: oauth2.TokenPath, header: w.basic("shop.reporting"), body: body})
 	}
 }
 
-// attempts are requests that a proxy holds back, by what the proxy requires and what the caller sends.
-var attempts = map[string]func(w *auditWorld) (required url.Values, authorization []string){
-	"no requirement": func(w *auditWorld) (url.Values, []string) { return nil, []string{"Bearer " + w.token()} },
-	"a requirement misspelt": func(w *auditWorld) (url.Values, []string) {
+// attempts are requests to forward-auth and ext_authz: the requirement of the proxy and the Authorization header.
+var attempts = map[string]func(w *auditFixture) (required url.Values, authorization []string){
+	"no requirement": func(w *auditFixture) (url.Values, []string) { return nil, []string{"Bearer " + w.token()} },
+	"a misspelt requirement": func(w *auditFixture) (url.Values, []string) {
 		return url.Values{"audience": {shopAudience}, "scopes": {"read"}}, []string{"Bearer " + w.token()}
 	},
-	"no token": func(*auditWorld) (url.Values, []string) {
+	"no token": func(*auditFixture) (url.Values, []string) {
 		return url.Values{"audience": {shopAudience}, "scope": {"read"}}, nil
 	},
-	"another scheme": func(*auditWorld) (url.Values, []string) {
+	"another scheme": func(*auditFixture) (url.Values, []string) {
 		return url.Values{"audience": {shopAudience}}, []string{"Basic x"}
 	},
-	"a header that is garbled": func(*auditWorld) (url.Values, []string) {
+	"a malformed header": func(*auditFixture) (url.Values, []string) {
 		return url.Values{"audience": {shopAudience}}, []string{"Bearer a b"}
 	},
-	"another audience": func(w *auditWorld) (url.Values, []string) {
+	"another audience": func(w *auditFixture) (url.Values, []string) {
 		return url.Values{"audience": {"urn:other"}}, []string{"Bearer " + w.token()}
 	},
-	"a scope that is missing": func(w *auditWorld) (url.Values, []string) {
+	"a scope that is missing": func(w *auditFixture) (url.Values, []string) {
 		return url.Values{"audience": {shopAudience}, "scope": {"read admin"}}, []string{"Bearer " + w.token()}
 	},
-	"scopes that are there": func(w *auditWorld) (url.Values, []string) {
+	"the required scopes": func(w *auditFixture) (url.Values, []string) {
 		return url.Values{"audience": {shopAudience}, "scope": {"read write"}}, []string{"Bearer " + w.token()}
 	},
-	"a server without room": func(w *auditWorld) (url.Values, []string) {
+	"an overloaded server": func(w *auditFixture) (url.Values, []string) {
 		w.config.MaxInFlight = -1
 		return url.Values{"audience": {shopAudience}}, []string{"Bearer " + w.token()}
 	},
-	"a server that has heard nothing for too long": func(w *auditWorld) (url.Values, []string) {
+	"a stale directory": func(w *auditFixture) (url.Values, []string) {
 		w.config.Stale = func() bool { return true }
 		return url.Values{"audience": {shopAudience}}, []string{"Bearer " + w.token()}
 	},
-	"a token for the resource": func(w *auditWorld) (url.Values, []string) {
+	"a token for the resource": func(w *auditFixture) (url.Values, []string) {
 		return url.Values{"audience": {ordersAPI}, "scope": {"orders.read"}}, []string{"Bearer " + w.forOrders()}
 	},
-	"a token for the resource that is gone": func(w *auditWorld) (url.Values, []string) {
+	"a token for a deleted resource": func(w *auditFixture) (url.Values, []string) {
 		token := w.forOrders()
 		w.dir.resources = nil
 		return url.Values{"audience": {ordersAPI}}, []string{"Bearer " + token}
 	},
-	"more scopes than fit": func(w *auditWorld) (url.Values, []string) {
+	"an identity that is too large": func(w *auditFixture) (url.Values, []string) {
 		scopes := make([]string, 50)
 		for i := range scopes {
 			scopes[i] = fmt.Sprintf("scope-%02d-%s", i, strings.Repeat("x", 60))
@@ -572,12 +576,12 @@ var attempts = map[string]func(w *auditWorld) (required url.Values, authorizatio
 	},
 }
 
-// forwardAuth holds back a request as a proxy does by HTTP, and extAuthz as Envoy does by gRPC.
-func (w *auditWorld) forwardAuth(required url.Values, authorization []string) {
+// forwardAuth asks over HTTP, and extAuthz over gRPC, whether a request is allowed.
+func (w *auditFixture) forwardAuth(required url.Values, authorization []string) {
 	w.send(request{method: http.MethodGet, path: oauth2.ForwardAuthPath, header: http.Header{"Authorization": authorization}, form: required})
 }
 
-func (w *auditWorld) extAuthz(required url.Values, authorization []string) {
+func (w *auditFixture) extAuthz(required url.Values, authorization []string) {
 	extensions, header := map[string]string{}, map[string]string{"x-request-id": "from-envoy", "x-forwarded-for": "203.0.113.5"}
 	for name := range required {
 		extensions[name] = required.Get(name)
@@ -588,15 +592,15 @@ func (w *auditWorld) extAuthz(required url.Values, authorization []string) {
 	w.ask(extensions, header)
 }
 
-// auditCases are all of them by name: every way to authenticate at every endpoint where that is done, every token at every endpoint that
-// is asked about one, and the rest.
-func auditCases() map[string]func(w *auditWorld) {
+// auditCases are all cases: each authentication at each endpoint that authenticates clients, each token
+// at each endpoint that validates tokens, and the single ones.
+func auditCases() map[string]func(w *auditFixture) {
 	cases, attempts := maps.Clone(singles), maps.Clone(attempts)
 	for name, present := range authentications {
 		for endpoint, path := range map[string]string{
 			"token": oauth2.TokenPath, "introspect": oauth2.IntrospectionPath, "revoke": oauth2.RevocationPath, "revocations": oauth2.RevocationFeedPath,
 		} {
-			cases[endpoint+": "+name] = func(w *auditWorld) {
+			cases[endpoint+": "+name] = func(w *auditFixture) {
 				p := present(w)
 				form := url.Values{}
 				maps.Copy(form, p.form)
@@ -611,21 +615,21 @@ func auditCases() map[string]func(w *auditWorld) {
 		}
 	}
 	for name, token := range tokens {
-		cases["introspect: "+name] = func(w *auditWorld) {
+		cases["introspect: with "+name] = func(w *auditFixture) {
 			value := token(w)
 			w.send(request{method: http.MethodPost, path: oauth2.IntrospectionPath, header: w.basic("shop.billing"), form: url.Values{"token": {value}}})
 		}
-		cases["revoke: "+name] = func(w *auditWorld) {
+		cases["revoke: with "+name] = func(w *auditFixture) {
 			value := token(w)
 			w.send(request{method: http.MethodPost, path: oauth2.RevocationPath, header: w.basic("shop.reporting"), form: url.Values{"token": {value}}})
 		}
-		attempts["with "+name] = func(w *auditWorld) (url.Values, []string) {
+		attempts["with "+name] = func(w *auditFixture) (url.Values, []string) {
 			return url.Values{"audience": {shopAudience}}, []string{"Bearer " + token(w)}
 		}
 	}
 	for name, attempt := range attempts {
-		cases["forward-auth: "+name] = func(w *auditWorld) { w.forwardAuth(attempt(w)) }
-		cases["ext_authz: "+name] = func(w *auditWorld) { w.extAuthz(attempt(w)) }
+		cases["forward-auth: "+name] = func(w *auditFixture) { w.forwardAuth(attempt(w)) }
+		cases["ext_authz: "+name] = func(w *auditFixture) { w.extAuthz(attempt(w)) }
 	}
 	return cases
 }
@@ -636,7 +640,7 @@ func TestAuditLinesAreWrittenAsBefore(t *testing.T) {
 	var all strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(cases)) {
 		t.Run(name, func(t *testing.T) {
-			w := newAuditWorld(t)
+			w := newAuditFixture(t)
 			cases[name](w)
 			endpoint, _, _ := strings.Cut(name, ":")
 			if byEndpoint[endpoint] == nil {
@@ -651,12 +655,12 @@ func TestAuditLinesAreWrittenAsBefore(t *testing.T) {
 	}
 	for _, reason := range reasons(t) {
 		if !strings.Contains(all.String(), `"reason":"`+reason+`"`) && !strings.Contains(all.String(), `"token_denial":"`+reason+`"`) {
-			t.Errorf("no line has the reason %s", reason)
+			t.Errorf("no audit line has the reason %s", reason)
 		}
 	}
 }
 
-// reasons are the words that the product has for a refusal.
+// reasons are all reasons in the source.
 func reasons(t *testing.T) []string {
 	t.Helper()
 	word := regexp.MustCompile(`[rR]eason\w*\s+(?:\w+\.)?Reason = "(\w+)"`)
@@ -672,7 +676,7 @@ func reasons(t *testing.T) []string {
 		return err
 	})
 	if err != nil || len(found) < 50 {
-		t.Fatalf("%d reasons were found (%v); does this test still read them right?", len(found), err)
+		t.Fatalf("found %d reasons (%v); does this test still find all?", len(found), err)
 	}
 	return found
 }

@@ -4,7 +4,6 @@
 package golden_test
 
 import (
-	"bytes"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -21,13 +20,13 @@ import (
 	"github.com/hallpass-dev/hallpass/test/golden"
 )
 
-// made is a condition and the constructor that made it.
+// made is a condition and the name of its constructor.
 type made struct {
 	by        string
 	condition metav1.Condition
 }
 
-// conditions are those of every constructor, in the order of the files.
+// conditions has at least one condition of each constructor.
 func conditions() []made {
 	protected := []string{"kubernetes.io/metadata.name", "example.com/tenant"}
 	return []made{
@@ -85,11 +84,13 @@ func conditions() []made {
 }
 
 func TestConditionsReadAsBefore(t *testing.T) {
-	var text bytes.Buffer
+	texts := map[string][]byte{} // by constructor, so that a new one gets a file of its own
 	for _, m := range conditions() {
-		fmt.Fprintf(&text, "%s\n  %s %s %s\n  %s\n\n", m.by, m.condition.Type, m.condition.Status, m.condition.Reason, m.condition.Message)
+		texts[m.by] = fmt.Appendf(texts[m.by], "%s %s %s\n%s\n", m.condition.Type, m.condition.Status, m.condition.Reason, m.condition.Message)
 	}
-	golden.Compare(t, "conditions.txt", text.Bytes())
+	for by, text := range texts {
+		golden.Compare(t, "conditions/"+by+".txt", text)
+	}
 }
 
 func TestEveryConstructorOfAConditionIsCompared(t *testing.T) {
@@ -110,12 +111,12 @@ func TestEveryConstructorOfAConditionIsCompared(t *testing.T) {
 			}
 			found++
 			if !slices.ContainsFunc(conditions(), func(m made) bool { return m.by == f.Name.Name }) {
-				t.Errorf("what %s makes is not compared", f.Name.Name)
+				t.Errorf("no condition of %s is compared", f.Name.Name)
 			}
 		}
 	}
 	if found < 40 {
-		t.Errorf("%d constructors were found; does this test still read them right?", found)
+		t.Errorf("found %d constructors; does this test still find all?", found)
 	}
 }
 

@@ -1,12 +1,12 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package golden compares what this build writes with files that commit 37318f4 wrote, and gives those files to tests that
-// read them.
+// Package golden compares output with files that commit 37318f4 wrote, and loads these files for tests
+// that read them.
 //
-// testdata/37318f4 is never written again: whatever is changed, a build must read what is stored in clusters. A form that is
-// changed deliberately gets a file of the same name under testdata/written, which go test -update writes; the commit that adds
-// it says why.
+// testdata/37318f4 never changes: a new build must read what is stored in clusters. If a format changes
+// deliberately, go test -update writes the new output to a file of the same name in testdata/written,
+// and the commit message says why. The keys and secrets in the files were generated for the tests.
 package golden
 
 import (
@@ -27,9 +27,9 @@ const (
 	written  = "testdata/written"
 )
 
-var update = flag.Bool("update", false, "write what differs from testdata/37318f4 to testdata/written") //nolint:gochecknoglobals // a flag
+var update = flag.Bool("update", false, "write output that differs from testdata/37318f4 to testdata/written") //nolint:gochecknoglobals // a flag
 
-// Stored is a file that commit 37318f4 wrote.
+// Stored reads a file that commit 37318f4 wrote.
 func Stored(t testing.TB, name string) []byte {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(baseline, name))
@@ -39,7 +39,7 @@ func Stored(t testing.TB, name string) []byte {
 	return content
 }
 
-// StoredData is the data of a Secret that commit 37318f4 wrote: the files of a directory by their names.
+// StoredData reads the data of a Secret that commit 37318f4 wrote: a directory with one file per entry.
 func StoredData(t testing.TB, dir string) map[string][]byte {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Join(baseline, dir))
@@ -53,7 +53,7 @@ func StoredData(t testing.TB, dir string) map[string][]byte {
 	return data
 }
 
-// Compare fails the test if got is not what the file of that name holds.
+// Compare fails the test if got differs from the file.
 func Compare(t testing.TB, name string, got []byte) {
 	t.Helper()
 	if *update {
@@ -64,35 +64,35 @@ func Compare(t testing.TB, name string, got []byte) {
 		want, err = os.ReadFile(filepath.Join(baseline, name))
 	}
 	if err != nil {
-		t.Fatalf("there is nothing to compare with; go test -update records %s: %v", name, err)
+		t.Fatalf("no golden file %s; go test -update writes it: %v", name, err)
 	}
 	if bytes.Equal(want, got) {
 		return
 	}
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s is written in another form than before. If that is the purpose of the change, go test -update records it, "+
-			"and the commit says why (-want +got):\n%s", name, diff)
+		t.Errorf("%s differs from the golden file. If the change is deliberate, run go test -update and say why in the "+
+			"commit message (-want +got):\n%s", name, diff)
 	}
 }
 
-// CompareData compares the data of a Secret with the files of a directory.
+// CompareData compares the data of a Secret with a directory.
 func CompareData(t testing.TB, dir string, got map[string][]byte) {
 	t.Helper()
 	for _, name := range slices.Sorted(maps.Keys(got)) {
 		Compare(t, filepath.Join(dir, name), got[name])
 	}
 	stored, err := os.ReadDir(filepath.Join(baseline, dir))
-	if err != nil && !os.IsNotExist(err) { // it may be a form that commit 37318f4 does not have
+	if err != nil && !os.IsNotExist(err) { // commit 37318f4 may not have the format
 		t.Fatal(err)
 	}
 	for _, entry := range stored {
 		if _, ok := got[entry.Name()]; !ok {
-			t.Errorf("%s/%s is written no more", dir, entry.Name())
+			t.Errorf("entry %s/%s is missing", dir, entry.Name())
 		}
 	}
 }
 
-// record keeps what differs from the baseline, and nothing else.
+// record writes output that differs from the baseline, and removes the file of output that does not.
 func record(t testing.TB, name string, got []byte) {
 	t.Helper()
 	file := filepath.Join(written, name)

@@ -26,19 +26,19 @@ import (
 	"github.com/hallpass-dev/hallpass/test/golden"
 )
 
-// patience is how long something may take that takes a moment.
+// patience is the timeout of everything that takes a moment.
 const patience = time.Minute
 
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !done(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("it did not come to pass that %s", what)
+			t.Fatalf("timeout: %s", what)
 		}
 	}
 }
 
-// inBackground runs something until the returned function has ended it, or the test ends.
+// inBackground runs a function until stop is called or the test ends.
 func inBackground(t *testing.T, run func(context.Context)) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -55,7 +55,7 @@ func inBackground(t *testing.T, run func(context.Context)) (stop func()) {
 	return stop
 }
 
-// indented is a JSON document with one member a line.
+// indented formats a JSON document with one member per line.
 func indented(t *testing.T, document []byte) []byte {
 	t.Helper()
 	var out bytes.Buffer
@@ -78,7 +78,7 @@ func newDirectory(t *testing.T, config directory.Config) *directory.Directory {
 	return d
 }
 
-// writtenAt is the one instant that no clock of ours gives.
+// writtenAt matches the timestamp that does not come from the injected clock.
 var writtenAt = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`)
 
 func TestATokenRevocationIsWrittenAsBefore(t *testing.T) {
@@ -93,7 +93,7 @@ func TestATokenRevocationIsWrittenAsBefore(t *testing.T) {
 	}
 	got := server.last("POST /apis/hallpass.dev/v1alpha1/namespaces/" + registry + "/tokenrevocations")
 	if n := len(writtenAt.FindAll(got, -1)); n != 1 {
-		t.Errorf("%d instants to the millisecond, want the one at which the batch was written: %s", n, got)
+		t.Errorf("%d timestamps in milliseconds, want that of the write: %s", n, got)
 	}
 	golden.Compare(t, "stored/objects/token-revocation-batch.json", indented(t, writtenAt.ReplaceAll(got, []byte("2026-11-23T11:59:59.000Z"))))
 }
@@ -126,7 +126,7 @@ func TestAUsageReportIsWrittenAsBefore(t *testing.T) {
 	golden.Compare(t, "stored/objects/usage-report-stopped.json", indented(t, bytes.ReplaceAll(stopped, name, []byte("host-1-aaaaaaaaaa"))))
 }
 
-// known is what callers see of a Directory.
+// known is what the exported methods of a Directory return.
 func known(d *directory.Directory) map[string]any {
 	ring, _ := d.Ring().Encode()
 	return map[string]any{
@@ -139,7 +139,7 @@ func known(d *directory.Directory) map[string]any {
 	}
 }
 
-// wanted is what callers see of what commit 37318f4 stored.
+// wanted is what they must return for the golden files.
 func wanted(t *testing.T) map[string]any {
 	t.Helper()
 	client := registrations(t)["client-secret"].Client
@@ -161,16 +161,16 @@ func wanted(t *testing.T) map[string]any {
 	}
 }
 
-// started is a Directory that has read all that is stored; lists come when the keys of the cluster are known, so that the first
-// snapshot has everything.
+// started is a Directory that has read the golden files. Lists wait for the keys of the cluster, so that
+// the first snapshot is complete.
 func started(t *testing.T, file string) (d *directory.Directory, stop func()) {
 	t.Helper()
 	server := newAPIServer(t)
 	d = newDirectory(t, directory.Config{REST: server.rest(), SnapshotFile: file, Now: func() time.Time { return noon }})
 	stop = inBackground(t, d.Run)
-	eventually(t, "the keys of the cluster are known", func() bool { return d.Trust().Issuer != "" })
+	eventually(t, "the keys of the cluster are read", func() bool { return d.Trust().Issuer != "" })
 	close(server.open)
-	eventually(t, "all that is stored was read", func() bool { return d.Ready() == nil })
+	eventually(t, "the directory is ready", func() bool { return d.Ready() == nil })
 	return d, stop
 }
 
@@ -191,11 +191,11 @@ func TestASnapshotIsWrittenAsBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden.Compare(t, "stored/snapshot.bin", content)
-	// Whatever its form is, what was written is read.
+	// A snapshot must be readable by the build that wrote it, whatever its version.
 	readsAgain(t, content)
 }
 
-// log is written to by many, and read at last.
+// log is a buffer for concurrent writers.
 type log struct {
 	mu sync.Mutex
 	strings.Builder
@@ -210,11 +210,11 @@ func (l *log) Write(line []byte) (int, error) {
 func (l *log) text() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.Builder.String()
+	return l.String()
 }
 
-// readsAgain starts from a snapshot without an API server. It returns false if the log says that the snapshot is of another version, and
-// then nothing may be answered from it.
+// readsAgain starts a Directory from a snapshot while the API server is unavailable. It returns false if
+// the snapshot is rejected because of its version; then no client may be known.
 func readsAgain(t *testing.T, content []byte) bool {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "snapshot")
@@ -229,29 +229,29 @@ func readsAgain(t *testing.T, content []byte) bool {
 	})
 	inBackground(t, d.Run)
 	refused := func() bool { return strings.Contains(lines.text(), "version 6, this build reads") }
-	eventually(t, "the snapshot is served from, or refused for its version", func() bool { return d.Ready() == nil || refused() })
+	eventually(t, "the snapshot is loaded, or rejected because of its version", func() bool { return d.Ready() == nil || refused() })
 	if refused() {
 		if d.Ready() == nil || d.Record("shop.reporting").Client != nil {
-			t.Error("it was refused and is served from")
+			t.Error("the snapshot is rejected and loaded")
 		}
 		return false
 	}
 	want, got := wanted(t), known(d)
-	for _, all := range []map[string]any{want, got} { // those of the feed come with a list, and decisions do not ask for them
+	for _, all := range []map[string]any{want, got} { // of the feed alone; a snapshot of 37318f4 does not have them
 		delete(all, "client epochs")
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("what is in a snapshot is read as something else (-want +got):\n%s", diff)
+		t.Errorf("the snapshot is decoded to other values (-want +got):\n%s", diff)
 	}
 	if got := d.Silence(); got != 10*time.Minute {
-		t.Errorf("silence of %s; a start must not make memory younger", got)
+		t.Errorf("silence of %s, want the age of the snapshot", got)
 	}
 	return true
 }
 
-// A snapshot never outlives its pod, so that a build may refuse one of another version, and waits for the API server then.
+// A snapshot never outlives its pod, so a build may reject one of another version.
 func TestASnapshotOfBeforeIsReadOrRefused(t *testing.T) {
 	if !readsAgain(t, golden.Stored(t, "stored/snapshot.bin")) {
-		t.Log("it is of another version and refused")
+		t.Log("the snapshot of 37318f4 is rejected because of its version")
 	}
 }

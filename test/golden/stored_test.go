@@ -19,7 +19,7 @@ import (
 	"github.com/hallpass-dev/hallpass/test/golden"
 )
 
-// noon is when everything in the files happens.
+// noon is the clock of the tests.
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 const (
@@ -27,14 +27,14 @@ const (
 	pinnedKeys   = "stored/signing-keys"
 )
 
-// clientKeys are the public keys of a client, as a user writes them.
+// clientKeys is spec.authentication.privateKeyJWT.jwks with a key of each type.
 const clientKeys = `{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"ed"},` +
 	`{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"},` +
 	`{"kty":"RSA","alg":"PS256","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3` +
 	`oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOp` +
 	`bISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw","e":"AQAB","kid":"rsa"}]}`
 
-// registrations are one for each way to authenticate and each state, which have every field between them.
+// registrations cover each authentication method, each state, and every field.
 func registrations(t *testing.T) map[string]registration.Registration {
 	t.Helper()
 	set, err := jws.ParseKeySet([]byte(clientKeys))
@@ -95,13 +95,13 @@ func TestRegistrationsAreStoredAsBefore(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("what is stored is read as something else (-want +got):\n%s", diff)
+				t.Errorf("the stored form is decoded to another value (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// A claim with a plain name, which a client of 37318f4 could have: whatever becomes of the claim, the client stays.
+// 37318f4 accepted claims with plain names. Such claims may be dropped; the registration must stay readable.
 func TestARegistrationWithAPlainClaimStaysReadable(t *testing.T) {
 	got, err := registration.Decode(golden.StoredData(t, "stored/registrations/plain-claim"))
 	if err != nil {
@@ -126,11 +126,35 @@ func TestNamesAreDerivedAsBefore(t *testing.T) {
 	} {
 		names = append(append(names, name...), '\n')
 	}
-	golden.Compare(t, "stored/names.txt", names)
-	// The digests by which secrets and tokens are recognised.
+	// With another name or digest, no stored record and no secret would be found.
 	secret := oauth2.NewSecret("0123456789abcdefghijklmnopqrstuv")
 	client, token := oauth2.DigestSecret(reportingUID, secret), oauth2.DigestMinted(reportingUID, secret)
-	golden.Compare(t, "stored/digests.bin", slices.Concat(client[:], token[:]))
+	for file, got := range map[string][]byte{"stored/names.txt": names, "stored/digests.bin": slices.Concat(client[:], token[:])} {
+		if diff := cmp.Diff(golden.Stored(t, file), got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", file, diff)
+		}
+	}
+}
+
+func TestSecretsAndTokensAreRecognisedAsBefore(t *testing.T) {
+	made, err := oauth2.NewClientSecret(&counting{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, _, err := oauth2.IssueOpaque(oauth2.Grant{TokenUID: printerUID, Lifetime: time.Hour}, noon, &counting{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden.Compare(t, "stored/client-secret.txt", []byte(made.Value.Reveal()))
+	golden.Compare(t, "stored/opaque-token.txt", []byte(token.Reveal()))
+	read, err := oauth2.ParseClientSecret(oauth2.NewSecret(string(golden.Stored(t, "stored/client-secret.txt"))))
+	if err != nil || read.ID != "abcdefghijkl" {
+		t.Errorf("a client secret is read as %s: %v", read.ID, err)
+	}
+	read, err = oauth2.ParseOpaqueToken(oauth2.NewSecret(string(golden.Stored(t, "stored/opaque-token.txt"))))
+	if err != nil || read.ID != oauth2.OpaqueID(printerUID) {
+		t.Errorf("an opaque token is read as %s: %v", read.ID, err)
+	}
 }
 
 func TestResourceRecordsAreStoredAsBefore(t *testing.T) {
@@ -158,7 +182,7 @@ func TestResourceRecordsAreStoredAsBefore(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("what is stored is read as something else (-want +got):\n%s", diff)
+				t.Errorf("the stored form is decoded to another value (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -192,13 +216,13 @@ func TestTokenRecordsAreStoredAsBefore(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("what is stored is read as something else (-want +got):\n%s", diff)
+				t.Errorf("the stored form is decoded to another value (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// pinnedRing has keys in every state at noon: one that signs, one that is published, one that is retired, and one that was withdrawn.
+// pinnedRing has at noon active, published, retired and withdrawn keys.
 func pinnedRing(t *testing.T) keyring.Ring {
 	t.Helper()
 	ring, err := registration.DecodeKeys(golden.StoredData(t, pinnedKeys))
@@ -224,7 +248,7 @@ func TestSigningKeysAreStoredAsBefore(t *testing.T) {
 			t.Fatal(err)
 		}
 		if payload, err := key.Verify(message); err != nil || string(payload) != `{"pinned":true}` {
-			t.Errorf("what key %s has signed is read as %s: %v", key.ID(), payload, err)
+			t.Errorf("key %s verifies %s: %v", key.ID(), payload, err)
 		}
 		signed, err := key.Sign("JWT", []byte(`{"pinned":true}`))
 		if err != nil {
@@ -266,7 +290,7 @@ func TestUsesAreStoredAsBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("what is stored is read as something else (-want +got):\n%s", diff)
+		t.Errorf("the stored form is decoded to another value (-want +got):\n%s", diff)
 	}
 }
 
@@ -282,6 +306,17 @@ func TestRevocationsAreStoredAsBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("what is stored is read as something else (-want +got):\n%s", diff)
+		t.Errorf("the stored form is decoded to another value (-want +got):\n%s", diff)
 	}
+}
+
+// counting is a deterministic source of randomness.
+type counting struct{ next byte }
+
+func (c *counting) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = c.next
+		c.next++
+	}
+	return len(p), nil
 }

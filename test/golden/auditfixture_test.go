@@ -40,7 +40,7 @@ const (
 
 var errAway = errors.New("the API server is away")
 
-// directoryOfTests is a tokenserver.Directory with a memory and a source.
+// directoryOfTests is a tokenserver.Directory with records in memory and at the source.
 type directoryOfTests struct {
 	known, source          map[string]oauth2.Record
 	resources              []*oauth2.Resource
@@ -114,19 +114,8 @@ func (j journal) WriteRevocations(context.Context, string, oauth2.RevocationBatc
 	return j.failing
 }
 
-// counting is randomness that is the same each time.
-type counting struct{ next byte }
-
-func (c *counting) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = c.next
-		c.next++
-	}
-	return len(p), nil
-}
-
-// auditWorld is a token server whose clock stands still at noon, with the clients and keys of a case.
-type auditWorld struct {
+// auditFixture is a token server with a fixed clock, and the clients and keys of a test case.
+type auditFixture struct {
 	t       *testing.T
 	dir     *directoryOfTests
 	cluster *cluster
@@ -135,17 +124,17 @@ type auditWorld struct {
 	secrets map[string]string
 	issuer  oauth2.Issuer
 
-	server *tokenserver.Server // of the first request
+	server *tokenserver.Server // created by the first request
 	envoy  authv3.AuthorizationClient
 }
 
-func newAuditWorld(t *testing.T) *auditWorld {
+func newAuditFixture(t *testing.T) *auditFixture {
 	t.Helper()
 	issuer, err := oauth2.ParseIssuer(issuerOfTests, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &auditWorld{
+	w := &auditFixture{
 		t: t, lines: &log{}, issuer: issuer, secrets: map[string]string{},
 		dir: &directoryOfTests{
 			known: map[string]oauth2.Record{}, ring: pinnedRing(t), minted: map[string]oauth2.MintedRecord{}, mintedAtSource: map[string]oauth2.MintedRecord{},
@@ -158,7 +147,7 @@ func newAuditWorld(t *testing.T) *auditWorld {
 	}
 	w.cluster.trust.Keys.Keys = append(w.cluster.trust.Keys.Keys, w.key(jws.RS256).Public())
 	random := &counting{}
-	for _, id := range []string{"shop.reporting", "shop.billing", "orders.stranger"} {
+	for _, id := range []string{"shop.reporting", "shop.billing", "orders.gateway"} {
 		secret, err := oauth2.NewClientSecret(random)
 		if err != nil {
 			t.Fatal(err)
@@ -179,8 +168,8 @@ func newAuditWorld(t *testing.T) *auditWorld {
 	return w
 }
 
-// client makes a client and puts it into memory; the source has the same record.
-func (w *auditWorld) client(id string) *oauth2.Client {
+// client adds a client to memory and to the source.
+func (w *auditFixture) client(id string) *oauth2.Client {
 	namespace, name, _ := strings.Cut(id, ".")
 	c := &oauth2.Client{
 		ID: id, UID: "uid-of-" + id, Namespace: namespace, Name: name, Scopes: []string{"read", "write"}, TokenLifetime: time.Hour,
@@ -193,16 +182,16 @@ func (w *auditWorld) client(id string) *oauth2.Client {
 	return c
 }
 
-// reporting is the client that most cases are about.
-func (w *auditWorld) reporting() oauth2.Record { return w.dir.known["shop.reporting"] }
+// reporting is the record of the client of most cases.
+func (w *auditFixture) reporting() oauth2.Record { return w.dir.known["shop.reporting"] }
 
-// forget lets memory and source have another record of reporting.
-func (w *auditWorld) forget(record oauth2.Record) {
+// forget replaces the record of reporting in memory and at the source.
+func (w *auditFixture) forget(record oauth2.Record) {
 	w.dir.known["shop.reporting"], w.dir.source["shop.reporting"] = record, record
 }
 
-// key is the key of an algorithm that signs.
-func (w *auditWorld) key(algorithm jws.Algorithm) *keyring.SigningKey {
+// key is the active key of an algorithm.
+func (w *auditFixture) key(algorithm jws.Algorithm) *keyring.SigningKey {
 	w.t.Helper()
 	key, err := w.dir.ring.SigningKeyFor(algorithm, noon)
 	if err != nil {
@@ -211,7 +200,7 @@ func (w *auditWorld) key(algorithm jws.Algorithm) *keyring.SigningKey {
 	return key
 }
 
-func (w *auditWorld) sign(key *keyring.SigningKey, typ, payload string) string {
+func (w *auditFixture) sign(key *keyring.SigningKey, typ, payload string) string {
 	w.t.Helper()
 	signed, err := key.Sign(typ, []byte(payload))
 	if err != nil {
@@ -220,12 +209,12 @@ func (w *auditWorld) sign(key *keyring.SigningKey, typ, payload string) string {
 	return signed
 }
 
-// issue makes a token of reporting as the token endpoint did at an instant.
-func (w *auditWorld) issue(at time.Time, grant oauth2.Grant) string {
+// issue issues a token for reporting.
+func (w *auditFixture) issue(at time.Time, grant oauth2.Grant) string {
 	return w.issued(at, grant).Value.Reveal()
 }
 
-func (w *auditWorld) issued(at time.Time, grant oauth2.Grant) oauth2.Token {
+func (w *auditFixture) issued(at time.Time, grant oauth2.Grant) oauth2.Token {
 	w.t.Helper()
 	grant.Lifetime = time.Hour
 	token, err := w.issuer.Issue(w.reporting().Client, grant, w.key(jws.ES256), at, &counting{next: 100})
@@ -235,20 +224,20 @@ func (w *auditWorld) issued(at time.Time, grant oauth2.Grant) oauth2.Token {
 	return token
 }
 
-// token is a good one, for its own namespace.
-func (w *auditWorld) token() string {
+// token is a valid token for the audience of the namespace.
+func (w *auditFixture) token() string {
 	return w.issue(noon.Add(-time.Minute), oauth2.Grant{Audience: shopAudience, Scopes: []string{"read", "write"}})
 }
 
-// start makes the server as it is configured by now.
-func (w *auditWorld) start() {
+// start creates the server on the first request, when the case has changed the configuration.
+func (w *auditFixture) start() {
 	if w.server == nil {
 		w.server = tokenserver.New(w.config)
 		inBackground(w.t, w.server.Run)
 	}
 }
 
-// request is one over HTTP.
+// request is an HTTP request.
 type request struct {
 	method, path string
 	header       http.Header
@@ -258,7 +247,7 @@ type request struct {
 
 const sourceOfTests = "192.0.2.7:1234"
 
-func (w *auditWorld) send(r request) *httptest.ResponseRecorder {
+func (w *auditFixture) send(r request) *httptest.ResponseRecorder {
 	w.t.Helper()
 	w.start()
 	target, body := r.path, r.body
@@ -282,8 +271,8 @@ func (w *auditWorld) send(r request) *httptest.ResponseRecorder {
 	return answer
 }
 
-// ask sends a question of Envoy's, over gRPC.
-func (w *auditWorld) ask(extensions, header map[string]string) {
+// ask sends a Check request over gRPC.
+func (w *auditFixture) ask(extensions, header map[string]string) {
 	w.t.Helper()
 	w.start()
 	if w.envoy == nil {
@@ -309,23 +298,23 @@ func (w *auditWorld) ask(extensions, header map[string]string) {
 	}
 }
 
-func (w *auditWorld) basic(id string) http.Header { return basic(id, w.secrets[id]) }
+func (w *auditFixture) basic(id string) http.Header { return basic(id, w.secrets[id]) }
 
 func basic(id, secret string) http.Header {
 	return http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret))}}
 }
 
-// requestID is what is random in a line.
+// requestID matches the only random field of an audit line.
 var requestID = regexp.MustCompile(`"request_id":"[A-Z2-7]{26}"`)
 
-// written are the lines so far, with a name in the place of each request's id.
-func (w *auditWorld) written() string {
+// written are the audit lines with a placeholder for the request ids.
+func (w *auditFixture) written() string {
 	text := w.lines.text()
 	if ids := requestID.FindAllString(text, -1); len(ids) != strings.Count(text, "\n") {
-		w.t.Errorf("%d lines have %d ids of requests:\n%s", strings.Count(text, "\n"), len(ids), text)
+		w.t.Errorf("%d lines with %d request ids:\n%s", strings.Count(text, "\n"), len(ids), text)
 	}
 	return requestID.ReplaceAllString(text, `"request_id":"REQUEST"`)
 }
 
-// noAuthorities accepts the certificate of nobody.
+// noAuthorities is an empty pool, which accepts no certificate.
 func noAuthorities() *x509.CertPool { return x509.NewCertPool() }
