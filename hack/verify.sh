@@ -2,7 +2,8 @@
 # Copyright 2026 The Hallpass Authors.
 # SPDX-License-Identifier: Apache-2.0
 #
-# Fails if generated files, formatting or go.mod are not current, or an action is not pinned, and says which: verify.sh CONTROLLER-GEN GOLANGCI-LINT
+# Fails if generated files, formatting or go.mod are not current, an action is not pinned, or a figure is above its limit:
+# verify.sh CONTROLLER-GEN GOLANGCI-LINT
 # It generates into a copy, so the tree stays as it is, with whatever is being worked on in it.
 set -euo pipefail
 
@@ -33,6 +34,9 @@ if grep -rnE "uses[\"']?[[:space:]]*:" .github | grep -vE "$pinned"; then
   echo "write: uses: OWNER/NAME@40-HEX-DIGITS # vX.Y.Z"
   stale=1
 fi
+
+echo "--- figures"
+go run ./hack/figures || stale=1
 
 for file in go.mod hack/*/go.mod; do
   module=$(dirname "$file")
