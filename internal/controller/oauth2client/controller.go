@@ -21,7 +21,6 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -35,6 +34,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/status"
@@ -47,12 +47,6 @@ import (
 const (
 	workers   = 64
 	reporters = 16
-)
-
-// firstRetry and lastRetry bound how long a client waits after a failure.
-const (
-	firstRetry = 5 * time.Millisecond
-	lastRetry  = 30 * time.Second
 )
 
 // maxRequest is how long the value of the rotate annotation may be to stand in the status as it is: the bound of
@@ -83,6 +77,8 @@ type Reconciler struct {
 
 	written   status.Written
 	firsts    firsts
+	backoff   attempt.Backoff
+	proposals attempt.Proposals[proposed]
 	reporting *semaphore.Weighted
 }
 
@@ -107,7 +103,23 @@ func (r *Reconciler) Reconcile(ctx context.Context, c *v1alpha1.OAuth2Client) (c
 	if r.written.Behind(c) {
 		return ctrl.Result{}, nil // our own last write is on its way through the watch and wakes us again
 	}
-	w, err := r.ensureRegistered(ctx, c)
+	key, before := client.ObjectKeyFromObject(c), r.state(ctx, c)
+	if wait := r.backoff.Wait(key, before, r.Clock.Now()); wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
+	w := &world{wish: wishOf(c)}
+	result, err := r.attempt(ctx, c, w)
+	if err != nil {
+		r.backoff.Failed(key, before, w.leaves(before), r.Clock.Now())
+		return ctrl.Result{}, err
+	}
+	r.backoff.End(key)
+	return result, nil
+}
+
+// attempt makes one client true, or says in its status why it is not.
+func (r *Reconciler) attempt(ctx context.Context, c *v1alpha1.OAuth2Client, w *world) (ctrl.Result, error) {
+	err := r.ensureRegistered(ctx, c, w)
 	switch {
 	case errors.Is(err, errGone):
 		return ctrl.Result{}, nil
@@ -129,37 +141,36 @@ func (r *Reconciler) Reconcile(ctx context.Context, c *v1alpha1.OAuth2Client) (c
 
 // ensureRegistered walks the order of writes: the new verifier as pending, the user's Secret, the verifier confirmed. No
 // point at which it may be killed loses the credential that an app holds.
-func (r *Reconciler) ensureRegistered(ctx context.Context, c *v1alpha1.OAuth2Client) (*world, error) {
-	w := &world{wish: wishOf(c)}
+func (r *Reconciler) ensureRegistered(ctx context.Context, c *v1alpha1.OAuth2Client, w *world) error {
 	for _, find := range []func(context.Context, *v1alpha1.OAuth2Client, *world) error{
 		r.findPolicy, r.findRegistration, r.findServiceAccount, r.checkPolicy, r.findSecret, r.findCA, r.findKeys, r.checkServiceAccount, r.checkTemplates,
 	} {
 		if err := find(ctx, c, w); err != nil {
-			return w, err
+			return err
 		}
 		if w.condition != nil { // somebody else has the id or the Secret's name, or the CA or the keys are not there
-			return w, r.keepRegistration(ctx, c, w)
+			return r.keepRegistration(ctx, c, w)
 		}
 	}
 	if declares(c) {
 		r.registerDeclared(w)
 		if err := r.retire(ctx, c, w); err != nil {
-			return w, err
+			return err
 		}
-		return w, errors.Join(r.publish(ctx, c, w), r.removeFormer(ctx, c, w))
+		return errors.Join(r.publish(ctx, c, w), r.removeFormer(ctx, c, w))
 	}
 	if err := r.ensureCredential(ctx, c, w); err != nil {
-		return w, err
+		return err
 	}
 	if w.condition != nil {
-		return w, r.keepRegistration(ctx, c, w)
+		return r.keepRegistration(ctx, c, w)
 	}
 	for _, ensure := range []func(context.Context, *v1alpha1.OAuth2Client, *world) error{r.retire, r.publish, r.applyOutput, r.removeFormer} {
 		if err := ensure(ctx, c, w); err != nil {
-			return w, err
+			return err
 		}
 	}
-	return w, nil
+	return nil
 }
 
 // SetupWithManager says what wakes the controller.
@@ -186,16 +197,15 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		WatchesMetadata(&corev1.ServiceAccount{}, handler.EnqueueRequestsFromMapFunc(r.clientsOfAccount)).
 		// What the owners of resources consent to.
 		Watches(&v1alpha1.OAuth2Resource{}, handler.EnqueueRequestsFromMapFunc(r.clientsOfResource), builder.WithPredicates(appearance)).
-		// A client that goes makes room for one that was one too many.
-		Watches(&v1alpha1.OAuth2Client{}, handler.EnqueueRequestsFromMapFunc(r.clientsWaiting), builder.WithPredicates(deletions)).
+		// A client that goes is forgotten, and makes room for one that was one too many.
+		Watches(&v1alpha1.OAuth2Client{}, handler.EnqueueRequestsFromMapFunc(r.clientsAfter), builder.WithPredicates(deletions)).
 		// A Secret that a user brought along is read again when it changes.
 		WatchesRawSource(source.Kind(r.Declared, &corev1.Secret{}, handler.TypedEnqueueRequestsFromMapFunc(r.clientsOfDeclared))).
 		// What is told of its use, at a bounded rate.
 		WatchesRawSource(source.Channel(r.Woken, &handler.EnqueueRequestForObject{})).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: workers,
-			// What fails is tried again soon enough that a registry namespace which comes back is full again in half a minute.
-			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
+			RateLimiter:             attempt.RateLimiter(),
 		})
 	if !r.Policy.Narrow() {
 		// What is laid down.

@@ -18,6 +18,8 @@ const (
 	defaultOverlap = 24 * time.Hour
 	// pendingLife is how long a secret may take from its registration to its Secret object. After that nobody has it.
 	pendingLife = 5 * time.Minute
+	// youngFor is how long an attempt that failed is repeated with the same secret: its last write still has a minute to arrive.
+	youngFor = pendingLife - time.Minute
 	// maxLive bounds the secrets of a client that are accepted at once, pending ones aside.
 	maxLive = 3
 )
@@ -90,41 +92,36 @@ func live(verifiers []oauth2.Verifier) int {
 	return count
 }
 
-// propose adds a secret that is about to be written to the user's Secret. It is accepted from now on and ends soon unless
-// settle finds it there. The oldest proposals make room for it: the newest may still be on its way to the Secret.
+// propose adds a secret that is about to be written to the user's Secret, unless it is registered already. It is accepted from now on and
+// ends soon unless settle finds it there. Of the proposals the oldest make room for it, because the newest may still be on its way to the
+// Secret. A secret that did reach one never does: maxLive leaves room beside those, and a record with more of them cannot be encoded.
 func propose(r registration.Registration, secret oauth2.Credential, w wish, now time.Time) registration.Registration {
-	verifiers := slices.Clone(r.Client.Verifiers)
-	for len(verifiers) >= oauth2.MaxVerifiers {
-		verifiers = slices.Delete(verifiers, spare(verifiers), spare(verifiers)+1)
+	digest := oauth2.DigestSecret(w.uid, secret.Value)
+	first := ""
+	if slices.ContainsFunc(r.Client.Verifiers, func(v oauth2.Verifier) bool { return v.Live(now) && v.Digest == digest }) {
+		if first = r.Rotation.First; first == secret.ID && w.request == r.Rotation.Handled {
+			return r
+		}
+	} else {
+		verifiers := slices.Clone(r.Client.Verifiers)
+		for oldest := oldestPending(verifiers); len(verifiers) >= oauth2.MaxVerifiers && oldest >= 0; oldest = oldestPending(verifiers) {
+			verifiers = slices.Delete(verifiers, oldest, oldest+1)
+		}
+		r.Client.Verifiers = append(verifiers, verifier(secret.ID, secret.Value, w.uid, now, now.Add(pendingLife)))
 	}
-	verifiers = append(verifiers, verifier(secret.ID, secret.Value, w.uid, now, now.Add(pendingLife)))
-	r.Client.Verifiers = verifiers
-	r.Rotation = registration.Rotation{Handled: r.Rotation.Handled, Planned: w.request, PlannedBy: secret.ID}
+	r.Rotation = registration.Rotation{Handled: r.Rotation.Handled, Planned: w.request, PlannedBy: secret.ID, First: first}
 	return r
 }
 
-// spare is which of the verifiers is missed least: the oldest proposal, or else the secret that ends first, or else the
-// oldest one.
-func spare(verifiers []oauth2.Verifier) int {
-	found := 0
+// oldestPending is the place of the oldest secret that is not known to have reached a Secret; negative if there is none.
+func oldestPending(verifiers []oauth2.Verifier) int {
+	oldest := -1
 	for i, v := range verifiers {
-		if missedLess(v, verifiers[found]) {
-			found = i
+		if v.Pending && (oldest < 0 || v.CreatedAt.Before(verifiers[oldest].CreatedAt)) {
+			oldest = i
 		}
 	}
-	return found
-}
-
-func missedLess(a, b oauth2.Verifier) bool {
-	switch {
-	case a.Pending != b.Pending:
-		return a.Pending
-	case a.Pending || a.ExpiresAt.Equal(b.ExpiresAt):
-		return a.CreatedAt.Before(b.CreatedAt)
-	case a.ExpiresAt.IsZero() || b.ExpiresAt.IsZero():
-		return b.ExpiresAt.IsZero()
-	}
-	return a.ExpiresAt.Before(b.ExpiresAt)
+	return oldest
 }
 
 // verifier is a pending verifier; times are whole seconds, as they are stored and shown.

@@ -44,6 +44,8 @@ type world struct {
 	keysChangeAt time.Time
 	// declared is the id of a declared secret that has just taken the place of another.
 	declared string
+	// announced says that an event has told of the secret that was written.
+	announced bool
 	// expired are the ids of the secrets whose time is over, retired those that ended because nobody uses them.
 	expired, retired []string
 	// kept is why watched secrets live on, by their ids, and evidenceAt when that may change.
@@ -65,6 +67,7 @@ func (r *Reconciler) ensureCredential(ctx context.Context, c *v1alpha1.OAuth2Cli
 	}
 	if r.settleCredential(w) == "" {
 		r.firsts.seen(c)
+		r.dropCommitted(c, w)
 		return nil
 	}
 	if r.firsts.unseen(c, r.Clock.Now()) {
@@ -91,6 +94,7 @@ func (r *Reconciler) ensureCredential(ctx context.Context, c *v1alpha1.OAuth2Cli
 	}
 	r.adopt(w)
 	reason := r.settleCredential(w)
+	r.dropCommitted(c, w)
 	if reason == "" {
 		return nil
 	}
@@ -132,14 +136,45 @@ func (r *Reconciler) adopt(w *world) {
 	}
 }
 
+// proposed is a client secret that is on its way to its Secret, and when it was made.
+type proposed struct {
+	oauth2.Credential
+	at time.Time
+}
+
+// propose registers a new client secret as pending; publishing it is left to the caller. While one that was made here is young it is that
+// one: an attempt that failed is repeated with the same value, and writes the registration no second time.
+func (r *Reconciler) propose(c *v1alpha1.OAuth2Client, w *world) (oauth2.Credential, error) {
+	now := r.Clock.Now()
+	made, young := r.proposals.Get(c.UID, now)
+	if !young {
+		minted, err := oauth2.NewClientSecret(r.Random)
+		if err != nil {
+			return oauth2.Credential{}, err
+		}
+		made = proposed{minted, now}
+		r.proposals.Put(c.UID, made, now.Add(youngFor))
+	}
+	w.registration = propose(w.registration, made.Credential, w.wish, made.at)
+	return made.Credential, nil
+}
+
+// dropCommitted forgets the value that is on its way once it is in the Secret, whatever the answer to its write was: when that Secret is
+// deleted, another value takes its place.
+func (r *Reconciler) dropCommitted(c *v1alpha1.OAuth2Client, w *world) {
+	made, young := r.proposals.Get(c.UID, r.Clock.Now())
+	if young && oauth2.DigestSecret(w.wish.uid, made.Value) == oauth2.DigestSecret(w.wish.uid, w.value) {
+		r.proposals.Drop(c.UID)
+	}
+}
+
 // mint makes a new secret in the order that loses none: registered as pending, then written to the user's Secret, which is
 // the commit point; the caller publishes what is settled after it.
 func (r *Reconciler) mint(ctx context.Context, c *v1alpha1.OAuth2Client, w *world, reason string) error {
-	minted, err := oauth2.NewClientSecret(r.Random)
+	minted, err := r.propose(c, w)
 	if err != nil {
 		return err
 	}
-	w.registration = propose(w.registration, minted, w.wish, r.Clock.Now())
 	if err := r.publish(ctx, c, w); err != nil {
 		return err
 	}
@@ -147,7 +182,12 @@ func (r *Reconciler) mint(ctx context.Context, c *v1alpha1.OAuth2Client, w *worl
 	if err := r.writeSecret(ctx, w, r.renderSecret(c, w)); err != nil {
 		return err
 	}
+	r.proposals.Drop(c.UID)
+	if w.registration.Rotation.First == minted.ID {
+		reason = reasonCreated // its registration was written at once, and its Secret could not be
+	}
 	r.announceMinted(c, reason, minted.ID)
+	w.announced = true
 	now := r.Clock.Now()
 	before := w.registration.Client.Verifiers
 	w.registration, _ = settle(w.registration, w.value, w.wish, now)

@@ -11,10 +11,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
-	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
@@ -38,11 +38,10 @@ func (r *Reconciler) unheardOf(ctx context.Context, c *v1alpha1.OAuth2Client, w 
 // gets another secret. Both writes create, so that of two managers one fails at each. It ends in errUnseen: when the cache has both, the
 // next look says so in the status, behind the first secrets of other clients.
 func (r *Reconciler) mintFirst(ctx context.Context, c *v1alpha1.OAuth2Client, w *world) error {
-	minted, err := oauth2.NewClientSecret(r.Random)
+	minted, err := r.propose(c, w)
 	if err != nil {
 		return err
 	}
-	w.registration = propose(w.registration, minted, w.wish, r.Clock.Now())
 	w.value = minted.Value
 	r.settleCredential(w) // it is current from the start: nothing is left to confirm
 	w.registration.Rotation.First = minted.ID
@@ -52,6 +51,9 @@ func (r *Reconciler) mintFirst(ctx context.Context, c *v1alpha1.OAuth2Client, w 
 	writing.Go(func() { unpublished = r.publish(ctx, c, w) })
 	unwritten := r.writeSecret(ctx, w, rendered)
 	writing.Wait()
+	if unwritten == nil {
+		r.proposals.Drop(c.UID)
+	}
 	if err := errors.Join(unwritten, unpublished); err != nil {
 		return err
 	}
@@ -73,7 +75,9 @@ func (f *firsts) wrote(c *v1alpha1.OAuth2Client, now time.Time) {
 	f.until.Store(c.UID, now.Add(unseenFor))
 }
 
-func (f *firsts) seen(c *v1alpha1.OAuth2Client) { f.until.Delete(c.UID) }
+func (f *firsts) seen(c *v1alpha1.OAuth2Client) { f.forget(c.UID) }
+
+func (f *firsts) forget(uid types.UID) { f.until.Delete(uid) }
 
 func (f *firsts) unseen(c *v1alpha1.OAuth2Client, now time.Time) bool {
 	found, there := f.until.Load(c.UID)

@@ -43,9 +43,9 @@ func (r *Reconciler) announceMinted(c *v1alpha1.OAuth2Client, reason, credential
 	r.Recorder.Eventf(c, nil, corev1.EventTypeNormal, reason, "WriteSecret", note, credentialID, secretName(c))
 }
 
-// announce tells of what became true with the registration.
+// announce tells of what became true with the registration. That there is a first secret shows once the Secret has it.
 func (r *Reconciler) announce(c *v1alpha1.OAuth2Client, w *world) {
-	if first := w.registration.Rotation.First; first != "" && len(c.Status.Credentials) == 0 {
+	if first := w.registration.Rotation.First; w.holds(first) && !w.announced && len(c.Status.Credentials) == 0 {
 		r.announceMinted(c, reasonCreated, first)
 	}
 	if w.declared != "" {
@@ -59,6 +59,15 @@ func (r *Reconciler) announce(c *v1alpha1.OAuth2Client, w *world) {
 		r.Recorder.Eventf(c, nil, corev1.EventTypeNormal, reasonRetired, "Retire",
 			"Client secret %s is no longer accepted: it was replaced, and nobody has used it for %s", id, w.wish.unusedFor)
 	}
+}
+
+// holds reports whether the secret of that id is the one in the client's Secret.
+func (w *world) holds(id string) bool {
+	if w.secret == nil || id == "" {
+		return false
+	}
+	digest := oauth2.DigestSecret(w.wish.uid, w.value)
+	return slices.ContainsFunc(w.registration.Client.Verifiers, func(v oauth2.Verifier) bool { return v.ID == id && v.Digest == digest })
 }
 
 // noteExpired notes the secrets that settling dropped because their time was over. Proposals that nobody ever had are not

@@ -43,7 +43,7 @@ func whatComesLast(h handler.EventHandler) handler.EventHandler {
 	}
 }
 
-// list turns clients into requests for them.
+// list turns clients into requests for them, which wait no longer: others have changed what they depend on.
 func (r *Reconciler) list(ctx context.Context, wanted func(*v1alpha1.OAuth2Client) bool, options ...client.ListOption) []reconcile.Request {
 	var clients v1alpha1.OAuth2ClientList
 	if err := r.Client.List(ctx, &clients, options...); err != nil {
@@ -53,7 +53,9 @@ func (r *Reconciler) list(ctx context.Context, wanted func(*v1alpha1.OAuth2Clien
 	requests := make([]reconcile.Request, 0, len(clients.Items))
 	for i := range clients.Items {
 		if wanted(&clients.Items[i]) {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&clients.Items[i])})
+			key := client.ObjectKeyFromObject(&clients.Items[i])
+			r.backoff.End(key)
+			requests = append(requests, reconcile.Request{NamespacedName: key})
 		}
 	}
 	return requests
@@ -85,8 +87,12 @@ func (r *Reconciler) clientsThatAsk(ctx context.Context, name oauth2.ObjectName)
 	return r.list(ctx, every, client.MatchingFields{policy.IndexByAccess: policy.Key(name)})
 }
 
-// clientsWaiting finds the clients that there was no room for.
-func (r *Reconciler) clientsWaiting(ctx context.Context, o client.Object) []reconcile.Request {
+// clientsAfter forgets a client that is gone and finds those that there was no room for.
+func (r *Reconciler) clientsAfter(ctx context.Context, o client.Object) []reconcile.Request {
+	r.backoff.End(client.ObjectKeyFromObject(o))
+	r.proposals.Drop(o.GetUID())
+	r.firsts.forget(o.GetUID())
+	r.written.Forget(o)
 	waiting := func(c *v1alpha1.OAuth2Client) bool {
 		ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionReady)
 		return ready != nil && ready.Reason == v1alpha1.ReasonTooManyClients

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -18,12 +19,14 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 )
 
@@ -31,15 +34,30 @@ import (
 type Reconciler struct {
 	Client client.Client
 	Policy *policy.Source
+
+	backoff attempt.Backoff
 }
 
 // +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2policies/status,verbs=patch
 
-// Reconcile writes the status of one policy if it differs.
+// Reconcile writes the status of one policy if it differs. After a failure it waits, whatever becomes of namespaces meanwhile.
 func (r *Reconciler) Reconcile(ctx context.Context, object *v1alpha1.OAuth2Policy) (ctrl.Result, error) {
+	key, state := client.ObjectKeyFromObject(object), attempt.StateOf(object)
+	if wait := r.backoff.Wait(key, state, time.Now()); wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
+	if err := r.report(ctx, object); err != nil {
+		r.backoff.Failed(key, state, state, time.Now())
+		return ctrl.Result{}, err
+	}
+	r.backoff.End(key)
+	return ctrl.Result{}, nil
+}
+
+func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2Policy) error {
 	selected, err := r.Policy.Namespaces(ctx, object.Spec.NamespaceSelector)
 	if err != nil {
-		return ctrl.Result{}, err
+		return err
 	}
 	status := v1alpha1.OAuth2PolicyStatus{
 		ObservedGeneration: object.Generation, Namespaces: new(int32(min(len(selected), 1<<30))),
@@ -53,14 +71,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, object *v1alpha1.OAuth2Polic
 	ready.ObservedGeneration = object.Generation
 	meta.SetStatusCondition(&status.Conditions, ready)
 	if equality.Semantic.DeepEqual(object.Status, status) {
-		return ctrl.Result{}, nil
+		return nil
 	}
 	before := object.DeepCopy()
 	object.Status = status
 	if err := r.Client.Status().Patch(ctx, object, client.MergeFrom(before)); err != nil {
-		return ctrl.Result{}, fmt.Errorf("write status of OAuth2Policy %s: %w", object.Name, err)
+		return fmt.Errorf("write status of OAuth2Policy %s: %w", object.Name, err)
 	}
-	return ctrl.Result{}, nil
+	return nil
 }
 
 // SetupWithManager says what wakes the controller.
@@ -74,6 +92,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Named("oauth2policy").
 		For(&v1alpha1.OAuth2Policy{}).
 		WatchesMetadata(namespaces, handler.EnqueueRequestsFromMapFunc(r.everyPolicy), builder.WithPredicates(relabelled)).
+		WithOptions(controller.Options{RateLimiter: attempt.RateLimiter()}).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
 	if err != nil {
 		return fmt.Errorf("set up the OAuth2Policy controller: %w", err)

@@ -26,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
@@ -36,9 +37,6 @@ const (
 	// countLag is how long a change of clients waits for others: the count in the status of a resource that ten thousand clients
 	// ask for is written once for all of those that come together.
 	countLag = time.Second
-	// firstRetry and lastRetry bound how long a resource waits after a failure.
-	firstRetry = 5 * time.Millisecond
-	lastRetry  = 30 * time.Second
 )
 
 // Reconciler makes OAuth2Resources true.
@@ -51,6 +49,8 @@ type Reconciler struct {
 	RegistryNamespace string
 	// ReservedIdentifiers are audiences that mean something else already, such as those of the API server.
 	ReservedIdentifiers []string
+
+	backoff attempt.Backoff
 }
 
 // +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2resources,verbs=get;list;watch
@@ -71,18 +71,50 @@ func (r *Reconciler) Reconcile(ctx context.Context, object *v1alpha1.OAuth2Resou
 	if !object.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil // its record goes by the registry's own controller
 	}
+	key, before := client.ObjectKeyFromObject(object), r.state(ctx, object)
+	if wait := r.backoff.Wait(key, before, time.Now()); wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
 	w := &world{}
+	if err := r.attempt(ctx, object, w); err != nil {
+		r.backoff.Failed(key, before, w.leaves(before), time.Now())
+		return ctrl.Result{}, err
+	}
+	r.backoff.End(key)
+	return ctrl.Result{}, nil
+}
+
+// attempt makes one resource true, or says in its status why it is not.
+func (r *Reconciler) attempt(ctx context.Context, object *v1alpha1.OAuth2Resource, w *world) error {
 	for _, step := range []func(context.Context, *v1alpha1.OAuth2Resource, *world) error{
 		r.compile, r.findRecord, r.checkIdentifier, r.publish,
 	} {
 		if err := step(ctx, object, w); err != nil {
-			return ctrl.Result{}, err
+			return err
 		}
 		if w.ready != nil {
 			break
 		}
 	}
-	return ctrl.Result{}, r.report(ctx, object, w)
+	return r.report(ctx, object, w)
+}
+
+// state is what the cache has of a resource and of its record: a change of it by others ends a pause. Clients that ask for it do not.
+func (r *Reconciler) state(ctx context.Context, object *v1alpha1.OAuth2Resource) attempt.State {
+	var stored corev1.Secret
+	key := types.NamespacedName{Namespace: r.RegistryNamespace, Name: registration.ResourceSecretName(r.Policy.Identifier(object))}
+	if err := r.Client.Get(ctx, key, &stored, client.UnsafeDisableDeepCopy); err != nil {
+		return attempt.StateOf(object)
+	}
+	return attempt.StateOf(object, stored.ResourceVersion)
+}
+
+// leaves is the state that an attempt leaves which began with another one.
+func (w *world) leaves(state attempt.State) attempt.State {
+	if w.stored != nil {
+		state.Versions[0] = w.stored.ResourceVersion
+	}
+	return state
 }
 
 // SetupWithManager says what wakes the controller.
@@ -107,7 +139,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 			predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}))).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: workers,
-			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
+			RateLimiter:             attempt.RateLimiter(),
 		})
 	if !r.Policy.Narrow() {
 		// Selectors are resolved to names here, and policies say what may be chosen.
@@ -131,6 +163,7 @@ func resourceOfRecord(_ context.Context, o client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: owner}}
 }
 
+// everyResource finds them all, which wait no longer: others have changed what they depend on.
 func (r *Reconciler) everyResource(ctx context.Context, _ client.Object) []reconcile.Request {
 	var resources v1alpha1.OAuth2ResourceList
 	if err := r.Client.List(ctx, &resources); err != nil {
@@ -139,7 +172,9 @@ func (r *Reconciler) everyResource(ctx context.Context, _ client.Object) []recon
 	}
 	requests := make([]reconcile.Request, 0, len(resources.Items))
 	for i := range resources.Items {
-		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&resources.Items[i])})
+		key := client.ObjectKeyFromObject(&resources.Items[i])
+		r.backoff.End(key)
+		requests = append(requests, reconcile.Request{NamespacedName: key})
 	}
 	return requests
 }
@@ -209,5 +244,6 @@ func (r *Reconciler) publish(ctx context.Context, object *v1alpha1.OAuth2Resourc
 	if err != nil {
 		return fmt.Errorf("publish resource %s: %w", w.resource.Identifier, err)
 	}
+	w.stored = wanted
 	return nil
 }

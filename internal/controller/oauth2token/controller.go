@@ -30,6 +30,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/status"
@@ -68,8 +69,10 @@ type Reconciler struct {
 	// CABundle names the ConfigMap whose ca.crt is needed to trust the issuer; zero if its certificate is not ours.
 	CABundle types.NamespacedName
 
-	written status.Written
-	revoked takenBack
+	written   status.Written
+	revoked   takenBack
+	backoff   attempt.Backoff
+	proposals attempt.Proposals[proposed]
 }
 
 // +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2tokens,verbs=get;list;watch
@@ -80,7 +83,22 @@ func (r *Reconciler) Reconcile(ctx context.Context, object *v1alpha1.OAuth2Token
 	if !object.DeletionTimestamp.IsZero() || r.written.Behind(object) {
 		return ctrl.Result{}, nil // what a deleted one leaves goes by garbage collection and by the registry's own controller
 	}
+	key, before := client.ObjectKeyFromObject(object), r.state(ctx, object)
+	if wait := r.backoff.Wait(key, before, r.Clock.Now()); wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
 	w := &world{}
+	result, err := r.attempt(ctx, object, w)
+	if err != nil {
+		r.backoff.Failed(key, before, w.leaves(before), r.Clock.Now())
+		return ctrl.Result{}, err
+	}
+	r.backoff.End(key)
+	return result, nil
+}
+
+// attempt makes one token true, or says in its status why it is not.
+func (r *Reconciler) attempt(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) (ctrl.Result, error) {
 	err := r.ensure(ctx, object, w)
 	if errors.Is(err, errGone) {
 		return ctrl.Result{}, nil
@@ -166,7 +184,9 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.TokenRevocation{}, r.onRevocation()).
 		// The CA stands in every Secret.
 		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.tokensOfBundle)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: workers})
+		// What was deleted is forgotten.
+		Watches(&v1alpha1.OAuth2Token{}, handler.Funcs{DeleteFunc: r.forget}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: attempt.RateLimiter()})
 	if !r.Policy.Narrow() {
 		building.Watches(&v1alpha1.OAuth2Policy{}, handler.EnqueueRequestsFromMapFunc(r.everyToken), builder.WithPredicates(predicate.GenerationChangedPredicate{}))
 	}

@@ -12,20 +12,29 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// pendingLife is how long a token may take from its record to its Secret. After that nobody has it.
-const pendingLife = 5 * time.Minute
+const (
+	// pendingLife is how long a token may take from its record to its Secret. After that nobody has it.
+	pendingLife = 5 * time.Minute
+	// youngFor is how long an attempt that failed is repeated with the same token: its last write still has a minute to arrive.
+	youngFor = pendingLife - time.Minute
+	// maxCommitted bounds the tokens on record that reached the Secret. It leaves room for one that is on its way there.
+	maxCommitted = oauth2.MaxMinted - 1
+)
 
 // settle makes the record tell the truth about the value in the Secret, which is where the commit point is. It reports the token that
 // the value is, if it is one. Tokens that are over are dropped, unless it is the one in the Secret, whose end is to be told; so are
-// those that never reached the Secret, and, where the one that did was to stand alone, all others.
+// those that never reached the Secret, and, where the one that did was to stand alone, all others. Of those that did before it, the
+// newest stay.
 func settle(m oauth2.Minted, value oauth2.Secret, now time.Time) (oauth2.Minted, oauth2.MintedToken, bool) {
 	current, found := m.Find(value)
 	found = found && !value.Empty()
 	var kept []oauth2.MintedToken
+	before := 0
 	for _, t := range m.Tokens {
 		switch isCurrent := found && t.ID == current.ID; {
 		case isCurrent:
 			t.Alone = false
+			before = len(kept)
 			kept = append(kept, t)
 		case found && current.Alone, !now.Before(t.ExpiresAt):
 		case found && t.IssuedAt.After(current.IssuedAt) && now.Sub(t.IssuedAt) > pendingLife:
@@ -33,16 +42,44 @@ func settle(m oauth2.Minted, value oauth2.Secret, now time.Time) (oauth2.Minted,
 			kept = append(kept, t)
 		}
 	}
-	m.Tokens = kept
+	m.Tokens = slices.Delete(kept, 0, max(0, before+1-maxCommitted))
 	current.Alone = false
 	return m, current, found
 }
 
-// propose adds a token that is about to be written to the Secret. The oldest make room for it.
-func propose(m oauth2.Minted, t oauth2.MintedToken) oauth2.Minted {
-	surplus := max(0, len(m.Tokens)+1-oauth2.MaxMinted)
-	m.Tokens = append(slices.Clone(m.Tokens[surplus:]), t)
+// propose adds a token that is about to be written to the Secret, unless it is on record already. Only one that never reached the Secret
+// makes room for it: readers hold the others. current is the one in the Secret; without it nobody knows more than that the newest of as many
+// as there may be is none of those.
+func propose(m oauth2.Minted, t oauth2.MintedToken, current string) oauth2.Minted {
+	tokens := slices.Clone(m.Tokens)
+	if i := slices.IndexFunc(tokens, hasID(t.ID)); i >= 0 {
+		tokens[i] = t
+		m.Tokens = tokens
+		return m
+	}
+	if len(tokens) >= oauth2.MaxMinted {
+		oldest := slices.IndexFunc(tokens, hasID(current)) + 1
+		if current == "" {
+			oldest = maxCommitted
+		}
+		tokens = slices.Delete(tokens, oldest, min(oldest+1, len(tokens)))
+	}
+	m.Tokens = append(tokens, t)
 	return m
+}
+
+// committed is a record without the tokens that were proposed after the one in the Secret and before the one that has taken its place.
+func committed(m oauth2.Minted, before, now string) oauth2.Minted {
+	last := slices.IndexFunc(m.Tokens, hasID(before))
+	if last < 0 {
+		return m
+	}
+	m.Tokens = append(slices.Clone(m.Tokens[:last+1]), slices.DeleteFunc(slices.Clone(m.Tokens[last+1:]), func(t oauth2.MintedToken) bool { return t.ID != now })...)
+	return m
+}
+
+func hasID(id string) func(oauth2.MintedToken) bool {
+	return func(t oauth2.MintedToken) bool { return t.ID == id }
 }
 
 // renewal is when a Refreshing token is replaced: between a third and a half of its life, so that a manager which is away for half of

@@ -46,6 +46,8 @@ func TestTheSecretSaysWhichTokenIsCurrent(t *testing.T) {
 		"a Secret with something else":               {[]oauth2.MintedToken{madeAt("a", 0)}, "x", 10, false, "[a]"},
 		"no Secret":                                  {[]oauth2.MintedToken{madeAt("a", 0)}, "", 10, false, "[a]"},
 		"no Secret, and all is over":                 {[]oauth2.MintedToken{madeAt("a", 0)}, "", 60, false, "[]"},
+		"of those before it the newest two are kept": {[]oauth2.MintedToken{madeAt("a", 0), madeAt("b", 1), madeAt("c", 2), madeAt("d", 3)}, "d", 4, true, "[b c d]"},
+		"those after it push out none before it":     {[]oauth2.MintedToken{madeAt("a", 0), madeAt("b", 1), madeAt("c", 2), madeAt("d", 3)}, "c", 4, true, "[a b c d]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			value := oauth2.Secret{}
@@ -67,13 +69,83 @@ func TestTheSecretSaysWhichTokenIsCurrent(t *testing.T) {
 	}
 }
 
-func TestARecordHasRoomForAFewTokens(t *testing.T) {
+// record is a record of the tokens with these ids, made a minute after one another.
+func record(ids ...string) oauth2.Minted {
 	m := oauth2.Minted{UID: "t"}
-	for i := range 20 {
-		m = propose(m, madeAt(fmt.Sprint(i), i))
-		if len(m.Tokens) > oauth2.MaxMinted || m.Tokens[len(m.Tokens)-1].ID != fmt.Sprint(i) {
-			t.Fatalf("after %d there are %v", i, m.Tokens)
-		}
+	for i, id := range ids {
+		m.Tokens = append(m.Tokens, madeAt(id, i))
+	}
+	return m
+}
+
+func idsOf(m oauth2.Minted) string {
+	ids := []string{}
+	for _, t := range m.Tokens {
+		ids = append(ids, t.ID)
+	}
+	return fmt.Sprint(ids)
+}
+
+func TestAProposalPushesOutNothingButProposals(t *testing.T) {
+	for name, c := range map[string]struct {
+		tokens  []string
+		current string
+		want    string
+	}{
+		"there is room":                           {[]string{"a", "b"}, "b", "[a b new]"},
+		"the oldest proposal makes room":          {[]string{"a", "p1", "p2", "p3"}, "a", "[a p2 p3 new]"},
+		"the only proposal makes room":            {[]string{"a", "b", "c", "p1"}, "c", "[a b c new]"},
+		"one that is proposed again stays":        {[]string{"a", "b", "new", "p2"}, "b", "[a b new p2]"},
+		"no Secret, and room":                     {[]string{"a", "b", "c"}, "", "[a b c new]"},
+		"no Secret: the newest never reached one": {[]string{"a", "b", "c", "p1"}, "", "[a b c new]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := record(c.tokens...)
+			got := propose(before, madeAt("new", 9), c.current)
+			if idsOf(got) != c.want || idsOf(before) != fmt.Sprint(c.tokens) {
+				t.Errorf("%s, want %s; the argument became %s", idsOf(got), c.want, idsOf(before))
+			}
+		})
+	}
+}
+
+func TestWhatWasProposedInVainEndsWithTheNextToken(t *testing.T) {
+	for name, c := range map[string]struct {
+		tokens      []string
+		before, now string
+		want        string
+	}{
+		"the next one was the only proposal": {[]string{"a", "b", "c"}, "b", "c", "[a b c]"},
+		"others were proposed before it":     {[]string{"a", "p1", "p2", "c"}, "a", "c", "[a c]"},
+		"there was no Secret":                {[]string{"a", "p1", "c"}, "", "c", "[a p1 c]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := idsOf(committed(record(c.tokens...), c.before, c.now)); got != c.want {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+// The Secret refuses each write for an hour; whatever is proposed meanwhile, by one manager or by many that are started anew, the token in the
+// Secret and those before it stay on record to their end.
+func TestFailedWritesPushNoGoodTokenOffTheRecord(t *testing.T) {
+	for name, inSecret := range map[string]bool{"the Secret has the token": true, "the Secret was deleted": false} {
+		t.Run(name, func(t *testing.T) {
+			m, current, value := record("a", "b"), "", oauth2.Secret{}
+			if inSecret {
+				current, value = "b", valueOf("b")
+			}
+			for minute := 2; minute < 60; minute++ {
+				m, _, _ = settle(propose(m, madeAt(fmt.Sprint("try", minute), minute), current), value, noon.Add(time.Duration(minute)*time.Minute))
+				if len(m.Tokens) > oauth2.MaxMinted || !slices.ContainsFunc(m.Tokens, hasID("a")) || !slices.ContainsFunc(m.Tokens, hasID("b")) {
+					t.Fatalf("after %d minutes the record has %s", minute, idsOf(m))
+				}
+				if last := m.Tokens[len(m.Tokens)-1].ID; last != fmt.Sprint("try", minute) {
+					t.Fatalf("after %d minutes the newest on record is %s", minute, last)
+				}
+			}
+		})
 	}
 }
 

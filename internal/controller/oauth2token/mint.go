@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -41,6 +42,7 @@ func (r *Reconciler) ensureToken(ctx context.Context, object *v1alpha1.OAuth2Tok
 		return err
 	}
 	if r.needed(object, w, ring) == "" {
+		r.dropCommitted(object, w)
 		return r.publish(ctx, object, w)
 	}
 	// Something random is about to be made: decide on what is there now, not on what the cache remembers.
@@ -57,7 +59,9 @@ func (r *Reconciler) ensureToken(ctx context.Context, object *v1alpha1.OAuth2Tok
 	if err := r.inherit(ctx, object, w); err != nil {
 		return err
 	}
-	if reason := r.needed(object, w, ring); reason != "" {
+	reason := r.needed(object, w, ring)
+	r.dropCommitted(object, w)
+	if reason != "" {
 		return r.mint(ctx, object, w, ring, reason)
 	}
 	return r.publish(ctx, object, w)
@@ -111,14 +115,15 @@ func (r *Reconciler) ring(ctx context.Context) (keyring.Ring, error) {
 // mint makes a token in the order that leaves no reader with one that is not good: on record, then in the Secret, which is the
 // commit point, then the record without those that it replaces.
 func (r *Reconciler) mint(ctx context.Context, object *v1alpha1.OAuth2Token, w *world, ring keyring.Ring, reason string) error {
-	value, minted, err := r.issue(w, ring)
+	value, minted, err := r.proposal(object, w, ring)
 	if err != nil {
 		return err
 	}
 	// Whoever has what was in a Secret that was deleted or changed is not to have a token, and one for another audience or with a
 	// scope that was taken away is none any more. One that is merely renewed goes on to its end: readers may hold it.
+	before := w.current.ID
 	minted.Alone = reason == reasonRepaired || reason == reasonChanged && !covers(minted, w.current)
-	w.record = propose(w.record, minted)
+	w.record = propose(w.record, minted, before)
 	if err := r.publish(ctx, object, w); err != nil {
 		return err
 	}
@@ -128,9 +133,57 @@ func (r *Reconciler) mint(ctx context.Context, object *v1alpha1.OAuth2Token, w *
 		return err
 	}
 	w.secret = wanted
+	r.proposals.Drop(object.UID)
 	r.announce(object, w, reason)
-	w.record, w.current, w.found = settle(w.record, w.value, r.Clock.Now())
+	w.record, w.current, w.found = settle(committed(w.record, before, minted.ID), w.value, r.Clock.Now())
 	return r.publish(ctx, object, w)
+}
+
+// proposed is a token that is on its way to its Secret.
+type proposed struct {
+	value  oauth2.Secret
+	minted oauth2.MintedToken
+	// clientUID is that of the client that it speaks for.
+	clientUID string
+}
+
+// proposal is the token to write: while one that was made here is young, and still what is wanted, it is that one, so that an attempt which
+// failed is repeated with the same value and writes the record no second time.
+func (r *Reconciler) proposal(object *v1alpha1.OAuth2Token, w *world, ring keyring.Ring) (oauth2.Secret, oauth2.MintedToken, error) {
+	now := r.Clock.Now()
+	if made, young := r.proposals.Get(object.UID, now); young && r.wanted(made, w, ring, now) {
+		return made.value, made.minted, nil
+	}
+	value, minted, err := r.issue(w, ring)
+	if err != nil {
+		return oauth2.Secret{}, oauth2.MintedToken{}, err
+	}
+	until := now.Add(youngFor)
+	if turn := renewal(minted, w.record.UID); turn.Before(until) {
+		until = turn // a token of a minute
+	}
+	r.proposals.Put(object.UID, proposed{value, minted, w.client.UID}, until)
+	return value, minted, nil
+}
+
+// wanted reports whether a token that was made for an earlier attempt would be made so again.
+func (r *Reconciler) wanted(made proposed, w *world, ring keyring.Ring, now time.Time) bool {
+	if made.clientUID != w.client.UID || made.minted.Audience != w.grant.Audience || !slices.Equal(made.minted.Scopes, w.grant.Scopes) {
+		return false
+	}
+	if w.record.Opaque {
+		return true
+	}
+	_, err := ring.VerificationKey(made.minted.KeyID, now)
+	return err == nil && !r.revoked.has(made.minted, &w.client, now)
+}
+
+// dropCommitted forgets the token that is on its way once it is in the Secret, whatever the answer to its write was: when that Secret is
+// deleted, another one takes its place.
+func (r *Reconciler) dropCommitted(object *v1alpha1.OAuth2Token, w *world) {
+	if made, young := r.proposals.Get(object.UID, r.Clock.Now()); young && w.found && made.minted.ID == w.current.ID {
+		r.proposals.Drop(object.UID)
+	}
 }
 
 // covers reports whether a token says all that another one says.

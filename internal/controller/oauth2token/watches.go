@@ -16,6 +16,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
+// list turns OAuth2Tokens into requests for them, which wait no longer: others have changed what they depend on.
 func (r *Reconciler) list(ctx context.Context, options ...client.ListOption) []reconcile.Request {
 	var tokens v1alpha1.OAuth2TokenList
 	if err := r.Client.List(ctx, &tokens, options...); err != nil {
@@ -24,7 +25,9 @@ func (r *Reconciler) list(ctx context.Context, options ...client.ListOption) []r
 	}
 	requests := make([]reconcile.Request, 0, len(tokens.Items))
 	for i := range tokens.Items {
-		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&tokens.Items[i])})
+		key := client.ObjectKeyFromObject(&tokens.Items[i])
+		r.backoff.End(key)
+		requests = append(requests, reconcile.Request{NamespacedName: key})
 	}
 	return requests
 }

@@ -21,11 +21,13 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 )
 
 // The objects in the system namespace.
@@ -222,6 +224,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		// What is deleted or edited is made again.
 		Watches(&corev1.Secret{}, toAll).
 		Watches(&corev1.ConfigMap{}, toAll).
+		WithOptions(controller.Options{RateLimiter: attempt.RateLimiter()}).
 		Complete(r)
 	if err != nil {
 		return fmt.Errorf("set up the serving certificate controller: %w", err)

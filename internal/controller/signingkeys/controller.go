@@ -21,11 +21,14 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/registration"
@@ -153,13 +156,18 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		queue.Add(reconcile.Request{NamespacedName: keys})
 		return nil
 	})
+	toKeys := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
+		return []reconcile.Request{{NamespacedName: keys}}
+	})
 	onlyKeys := predicate.NewPredicateFuncs(func(o client.Object) bool {
 		return o.GetNamespace() == r.RegistryNamespace && (o.GetName() == keys.Name || o.GetName() == copyName)
 	})
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("signingkeys").
-		For(&corev1.Secret{}, builder.WithPredicates(onlyKeys)).
+		// Both Secrets are one request, or each of them would be tried again on its own.
+		Watches(&corev1.Secret{}, toKeys, builder.WithPredicates(onlyKeys)).
 		WatchesRawSource(firstLook).
+		WithOptions(controller.Options{RateLimiter: attempt.RateLimiter()}).
 		Complete(r)
 	if err != nil {
 		return fmt.Errorf("set up the signing key controller: %w", err)

@@ -48,6 +48,9 @@ type Written struct {
 // Note notes what a write of an object's status has returned.
 func (w *Written) Note(o client.Object) { w.versions.Store(o.GetUID(), o.GetResourceVersion()) }
 
+// Forget drops what is known of an object that is gone.
+func (w *Written) Forget(o client.Object) { w.versions.Delete(o.GetUID()) }
+
 // Behind reports whether what the cache has of an object is older than the status that was just written to it. Acting on it would
 // write the same status once more; the watch brings the newer one, and wakes us again.
 func (w *Written) Behind(o client.Object) bool {

@@ -22,10 +22,12 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -47,13 +49,38 @@ type Reconciler struct {
 	RegistryNamespace string
 	// Lifetime is the longest that any token lives.
 	Lifetime time.Duration
+
+	// What is below belongs to the one worker.
+	backoff attempt.Backoff
+	// merged are the objects of a bigger batch that is there, which could not be deleted yet.
+	merged []v1alpha1.TokenRevocation
 }
+
+// everything is the one request that there is.
+var everything = types.NamespacedName{Name: "all"} //nolint:gochecknoglobals // a constant
 
 // +kubebuilder:rbac:namespace=hallpass-registry,groups=hallpass.dev,resources=tokenrevocations,verbs=get;list;watch;create;delete;deletecollection
 
-// Reconcile looks through all TokenRevocations. It may be ended at any point and run twice at once: a bigger batch is there before
-// those that it is made of go, its name says what it is made of, and what is in two batches is revoked once.
+// Reconcile looks through all TokenRevocations. After a failure it waits whatever token servers write meanwhile.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
+	if wait := r.backoff.Wait(everything, attempt.State{}, r.Clock.Now()); wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
+	result, err := r.attempt(ctx)
+	if err != nil {
+		r.backoff.Failed(everything, attempt.State{}, attempt.State{}, r.Clock.Now())
+		return ctrl.Result{}, err
+	}
+	r.backoff.End(everything)
+	return result, nil
+}
+
+// attempt merges and deletes. It may be ended at any point and run twice at once: a bigger batch is there before
+// those that it is made of go, its name says what it is made of, and what is in two batches is revoked once.
+func (r *Reconciler) attempt(ctx context.Context) (ctrl.Result, error) {
+	if err := r.removeMerged(ctx); err != nil {
+		return ctrl.Result{}, err
+	}
 	var all v1alpha1.TokenRevocationList
 	if err := r.Client.List(ctx, &all, client.InNamespace(r.RegistryNamespace)); err != nil {
 		return ctrl.Result{}, fmt.Errorf("list the TokenRevocations: %w", err)
@@ -64,7 +91,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 		if err := r.ensureMerged(ctx, m); err != nil {
 			return ctrl.Result{}, err
 		}
-		if err := r.remove(ctx, m.from); err != nil {
+		r.merged = m.from
+		if err := r.removeMerged(ctx); err != nil {
 			return ctrl.Result{}, err
 		}
 		ctrl.LoggerFrom(ctx).V(1).Info("merged revocations", "batches", len(m.from), "entries", m.batch.Len())
@@ -111,6 +139,16 @@ func sameEntries(a, b v1alpha1.RevocationBatch) bool {
 	return a.Tokens == b.Tokens && a.Assertions == b.Assertions
 }
 
+// removeMerged deletes what a bigger batch is made of. Until that is done nothing else is merged: together with the bigger batch it would make
+// yet another one each time.
+func (r *Reconciler) removeMerged(ctx context.Context) error {
+	if err := r.remove(ctx, r.merged); err != nil {
+		return err
+	}
+	r.merged = nil
+	return nil
+}
+
 // remove deletes TokenRevocations, those that are labelled with their name many at once.
 func (r *Reconciler) remove(ctx context.Context, objects []v1alpha1.TokenRevocation) error {
 	var labelled []string
@@ -143,6 +181,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("tokenrevocation").
 		Watches(&v1alpha1.TokenRevocation{}, gathering{}).
+		WithOptions(controller.Options{RateLimiter: attempt.RateLimiter()}).
 		Complete(reconcile.Func(r.Reconcile))
 	if err != nil {
 		return fmt.Errorf("set up the TokenRevocation controller: %w", err)
@@ -157,7 +196,7 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
 // Create implements handler.EventHandler.
 func (gathering) Create(_ context.Context, _ event.CreateEvent, q queue) {
-	q.AddAfter(reconcile.Request{NamespacedName: types.NamespacedName{Name: "all"}}, gather)
+	q.AddAfter(reconcile.Request{NamespacedName: everything}, gather)
 }
 
 // Update implements handler.EventHandler; a TokenRevocation does not change.

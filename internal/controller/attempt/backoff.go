@@ -1,0 +1,144 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package attempt spaces what reconcilers try again after the API server has refused a write, and keeps the random value that such a
+// write was about, so that the next attempt writes the same one. It makes no request.
+package attempt
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// firstPause and lastPause bound how long an object waits after a failed attempt. The first attempts come soon enough that a registry
+// namespace which comes back is full again in half a minute; after ten seconds there are three a minute.
+const (
+	firstPause = 5 * time.Millisecond
+	lastPause  = 30 * time.Second
+)
+
+// sweepAt is how many objects are in back-off before those are looked for that are gone, and goneFor is how long nobody has asked for one
+// of those.
+const (
+	sweepAt = 1024
+	goneFor = 10 * time.Minute
+)
+
+// RateLimiter spaces the attempts of a controller whose own writes do not wake it while it fails.
+func RateLimiter() workqueue.TypedRateLimiter[reconcile.Request] {
+	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstPause, lastPause)
+}
+
+// Backoff spaces the attempts at each object whatever wakes its reconciler: a queue adds an object at once when an event comes, also that of
+// the reconciler's own last write. Only what others do ends a pause. The zero Backoff is ready to use.
+type Backoff struct {
+	mu      sync.Mutex
+	objects map[types.NamespacedName]*pause
+	sweep   int
+}
+
+// pause is what is known of an object whose last attempt failed.
+type pause struct {
+	attempts int
+	until    time.Time
+	// before is the state that the last attempt began with, after the one that it left.
+	before, after State
+}
+
+// State is what an attempt depends on and others may change.
+type State struct {
+	// Object is what users wrote of the object itself: all but its status.
+	Object string
+	// Versions are the resourceVersions of the objects that are written for it, "" for one that is not there.
+	Versions [2]string
+}
+
+// StateOf is the state of an object with the versions of what is written for it.
+func StateOf(o client.Object, versions ...string) State {
+	s := State{Object: fmt.Sprint(o.GetUID(), o.GetGeneration(), o.GetAnnotations(), o.GetLabels())}
+	copy(s.Versions[:], versions)
+	return s
+}
+
+// Wait is how long an object still has to wait in the state that the cache has of it; zero if it need not.
+func (b *Backoff) Wait(key types.NamespacedName, state State, now time.Time) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.objects[key]
+	if p == nil {
+		return 0
+	}
+	if p.changed(state) {
+		delete(b.objects, key)
+		return 0
+	}
+	return max(p.until.Sub(now), 0)
+}
+
+// changed reports whether anybody but the last attempt itself made the state what it is. A cache may show what was there before the
+// attempt for a while.
+func (p *pause) changed(now State) bool {
+	if now.Object != p.before.Object {
+		return true
+	}
+	for i, version := range now.Versions {
+		switch {
+		case version == p.after.Versions[i]:
+			p.before.Versions[i] = version // what was there before does not come back by itself
+		case version != p.before.Versions[i] && !older(version, p.after.Versions[i]):
+			return true
+		}
+	}
+	return false
+}
+
+// older reports whether a version that the cache has is one from before the attempt ended, such as that of the first of two writes.
+func older(version, after string) bool {
+	order, err := resourceversion.CompareResourceVersion(version, after)
+	return err == nil && order < 0
+}
+
+// Failed notes that an attempt failed which began and ended in these states.
+func (b *Backoff) Failed(key types.NamespacedName, before, after State, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.objects[key]
+	if p == nil {
+		b.forgetGone(now)
+		p = &pause{}
+		b.objects[key] = p
+	}
+	p.until = now.Add(min(firstPause<<min(p.attempts, 20), lastPause))
+	p.before, p.after = before, after
+	p.attempts++
+}
+
+// End ends the pause of an object: an attempt succeeded, or others changed what it depends on.
+func (b *Backoff) End(key types.NamespacedName) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.objects, key)
+}
+
+// forgetGone keeps the table as large as there are objects that fail.
+func (b *Backoff) forgetGone(now time.Time) {
+	if b.objects == nil {
+		b.objects, b.sweep = map[types.NamespacedName]*pause{}, sweepAt
+	}
+	if len(b.objects) < b.sweep {
+		return
+	}
+	for key, p := range b.objects {
+		if now.Sub(p.until) > goneFor {
+			delete(b.objects, key)
+		}
+	}
+	b.sweep = max(sweepAt, 2*len(b.objects))
+}

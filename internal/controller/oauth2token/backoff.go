@@ -1,0 +1,53 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2token
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+)
+
+// state is what the caches have of an OAuth2Token and of what is written for it: a change of it by others ends a pause.
+func (r *Reconciler) state(ctx context.Context, object *v1alpha1.OAuth2Token) attempt.State {
+	record := types.NamespacedName{Namespace: r.RegistryNamespace, Name: registration.TokenSecretName(string(object.UID))}
+	secret := types.NamespacedName{Namespace: object.Namespace, Name: secretName(object)}
+	return attempt.StateOf(object, versionOf(ctx, r.Client, record), versionOf(ctx, r.Secrets, secret))
+}
+
+// versionOf is the version that a cache has of a Secret; "" if it has none, or cannot say.
+func versionOf(ctx context.Context, from client.Reader, key types.NamespacedName) string {
+	var found corev1.Secret
+	if err := from.Get(ctx, key, &found, client.UnsafeDisableDeepCopy); err != nil {
+		return ""
+	}
+	return found.ResourceVersion
+}
+
+// leaves is the state that an attempt leaves which began with another one.
+func (w *world) leaves(state attempt.State) attempt.State {
+	if w.stored != nil {
+		state.Versions[0] = w.stored.ResourceVersion
+	}
+	if w.secret != nil {
+		state.Versions[1] = w.secret.ResourceVersion
+	}
+	return state
+}
+
+// forget drops what is known of an OAuth2Token that was deleted.
+func (r *Reconciler) forget(_ context.Context, e event.DeleteEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	r.backoff.End(client.ObjectKeyFromObject(e.Object))
+	r.proposals.Drop(e.Object.GetUID())
+	r.written.Forget(e.Object)
+}
