@@ -117,9 +117,17 @@ func GrantsComplete() metav1.Condition {
 	}
 }
 
-// GrantsIncomplete is the condition of a client that lacks something; what names the first that is missing.
-func GrantsIncomplete(what string) metav1.Condition {
-	return incomplete(ReasonNotGranted, what+" status.grants has every decision; the rest is granted.")
+// GrantsIncomplete is the condition of a client that lacks something; what names the first scope that is missing, and more is how many
+// others are.
+func GrantsIncomplete(what string, more int) metav1.Condition {
+	rest := "the rest is granted."
+	switch {
+	case more == 1:
+		rest = "one more scope is not granted."
+	case more > 1:
+		rest = fmt.Sprintf("%d more scopes are not granted.", more)
+	}
+	return incomplete(ReasonNotGranted, what+" status.grants has every decision; "+rest)
 }
 
 // LifetimeCut is the condition of a client whose tokens live shorter than it asks for.

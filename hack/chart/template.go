@@ -192,6 +192,7 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
 	{from: "rbac/tokenserver_role.yaml", to: "tokenserver-role.yaml", replace: roleLabels},
 	{from: "rbac/users.yaml", to: "users-roles.yaml", when: ".Values.userRoles"},
 	{from: "admission/manager.yaml", to: "manager-admission.yaml", when: ".Values.admissionPolicies"},
+	{from: "admission/own-namespaces.yaml", to: "own-namespaces-admission.yaml", when: ".Values.admissionPolicies"},
 	{from: "admission/signing-keys.yaml", to: "signing-keys-admission.yaml", when: ".Values.admissionPolicies"},
 	{from: "network/networkpolicies.yaml", to: "networkpolicies.yaml", when: ".Values.networkPolicies.enabled", replace: []replacement{
 		{"kubernetes.io/metadata.name: monitoring", "kubernetes.io/metadata.name: {{ .Values.networkPolicies.metricsNamespace }}", 2},

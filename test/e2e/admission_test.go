@@ -133,6 +133,22 @@ func TestTheManagersAccountWritesWhatIsItsOwnAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestClientsAndTokensAreRefusedInTheNamespacesOfHallpass(t *testing.T) {
+	makeNamespace(t, "own-namespaces", nil)
+	for _, namespace := range []string{installation.SystemNamespace, installation.RegistryNamespace, "own-namespaces"} {
+		c := newClient("caller")
+		c.Namespace = namespace
+		resource := &v1alpha1.OAuth2Resource{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "api"}}
+		for _, o := range []client.Object{c, newToken(namespace, "legacy", "caller", v1alpha1.TokenRefreshing), resource} {
+			err := cluster.Create(t.Context(), o, client.DryRunAll)
+			allowed := namespace == "own-namespaces" || o == resource
+			if allowed && err != nil || !allowed && (!refusedByPolicy(err, "hallpass-own-namespaces") || !strings.Contains(err.Error(), "of the application that uses it")) {
+				t.Errorf("%T in %s: %v", o, namespace, err)
+			}
+		}
+	}
+}
+
 // TestTheSigningKeysAreNotDeletedByAccident tries as an administrator. That a namespace takes its keys with it shows in
 // TestALostRegistryNamespaceComesBack.
 func TestTheSigningKeysAreNotDeletedByAccident(t *testing.T) {

@@ -165,15 +165,17 @@ func TestAMergeThatAnotherManagerBeganIsFinished(t *testing.T) {
 			return direct.DeleteAllOf(ctx, object, options...)
 		},
 	})
-	r := &tokenrevocation.Reconciler{
-		Client: stale, Live: asManager(t), Clock: testingclock.NewFakePassiveClock(time.Now()), RegistryNamespace: installation.RegistryNamespace,
-		Lifetime: oauth2.MaxTokenLifetime,
+	manager := func() *tokenrevocation.Reconciler {
+		return &tokenrevocation.Reconciler{
+			Client: stale, Live: asManager(t), Clock: testingclock.NewFakePassiveClock(time.Now()), RegistryNamespace: installation.RegistryNamespace,
+			Lifetime: oauth2.MaxTokenLifetime,
+		}
 	}
-	if _, err := r.Reconcile(t.Context(), ctrl.Request{}); err == nil {
+	if _, err := manager().Reconcile(t.Context(), ctrl.Request{}); err == nil {
 		t.Fatal("the first manager was not killed")
 	}
 	killed = false
-	_, err := r.Reconcile(t.Context(), ctrl.Request{})
+	_, err := manager().Reconcile(t.Context(), ctrl.Request{})
 	must(t, err)
 	for i := range small.Items {
 		if err := cluster.Get(t.Context(), client.ObjectKeyFromObject(&small.Items[i]), &v1alpha1.TokenRevocation{}); !apierrors.IsNotFound(err) {

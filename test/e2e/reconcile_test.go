@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
@@ -119,11 +120,20 @@ func TestAForeignSecretIsNotTouched(t *testing.T) {
 	if after.ResourceVersion != foreign.ResourceVersion {
 		t.Errorf("the foreign Secret was written: %+v", after)
 	}
+	removed := time.Now()
 	must(t, cluster.Delete(t.Context(), foreign))
 	update(t, c, func() { c.Spec.Description = "try again" })
 	condition(t, c, metav1.ConditionTrue, v1alpha1.ReasonRegistered)
 	if meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionStalled) != nil {
 		t.Error("Stalled is still there")
+	}
+	eventually(t, "an event tells of the Secret", func() bool { return slices.Contains(eventReasons(t, c), "CredentialsCreated") })
+	var events eventsv1.EventList
+	must(t, cluster.List(t.Context(), &events, client.InNamespace(c.Namespace)))
+	for _, event := range events.Items {
+		if event.Regarding.UID == c.UID && event.EventTime.Before(new(metav1.NewMicroTime(removed))) {
+			t.Errorf("an event tells of a Secret that was not written: %s", event.Note)
+		}
 	}
 }
 

@@ -63,7 +63,7 @@ func conditions() []made {
 		{"PolicyInForce", v1alpha1.PolicyInForce()},
 		{"PolicyUnprotectedLabel", v1alpha1.PolicyUnprotectedLabel("team", protected)},
 		{"GrantsComplete", v1alpha1.GrantsComplete()},
-		{"GrantsIncomplete", v1alpha1.GrantsIncomplete(`The scope "admin" is not granted.`)},
+		{"GrantsIncomplete", v1alpha1.GrantsIncomplete(`The scope "admin" is not granted.`, 0)},
 		{"LifetimeCut", v1alpha1.LifetimeCut(10 * time.Minute)},
 		{"MethodNotAllowed", v1alpha1.MethodNotAllowed(v1alpha1.ByServiceAccount)},
 		{"TooManyClients", v1alpha1.TooManyClients(5)},

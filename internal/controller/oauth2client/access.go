@@ -6,7 +6,6 @@ package oauth2client
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -118,12 +117,19 @@ func (r *Reconciler) checkRoom(ctx context.Context, c *v1alpha1.OAuth2Client, w 
 
 // grantsCondition is GrantsComplete, or nil for a client that asks for nothing.
 func (w *world) grantsCondition(c *v1alpha1.OAuth2Client) *metav1.Condition {
+	first, missing := "", 0
 	for _, grant := range w.grants {
-		missing := slices.IndexFunc(grant.Scopes, func(s v1alpha1.ScopeGrant) bool { return s.Decision != string(oauth2.Granted) })
-		if missing < 0 {
-			continue
+		for _, scope := range grant.Scopes {
+			if scope.Decision == string(oauth2.Granted) {
+				continue
+			}
+			if missing++; missing == 1 {
+				first = explain(grant, scope)
+			}
 		}
-		return new(v1alpha1.GrantsIncomplete(explain(grant, grant.Scopes[missing])))
+	}
+	if missing > 0 {
+		return new(v1alpha1.GrantsIncomplete(first, missing-1))
 	}
 	if lifetime := w.registration.Client.TokenLifetime; c.Spec.TokenLifetime.Or(0) > lifetime {
 		return new(v1alpha1.LifetimeCut(lifetime))
