@@ -102,7 +102,7 @@ func PolicyInForce() metav1.Condition {
 // PolicyUnprotectedLabel is the condition of a policy that would allow something by a label that tenants can set.
 func PolicyUnprotectedLabel(label string, protected []string) metav1.Condition {
 	return notReady(ReasonUnprotectedLabel, unprotected(label, protected)+
-		" The policy forbids what it forbids, and allows neither clientIDs nor resourceIdentifiers.")
+		" The policy forbids what it forbids, and allows no clientIDs, resourceIdentifiers and claims.")
 }
 
 func unprotected(label string, protected []string) string {

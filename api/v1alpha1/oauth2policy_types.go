@@ -45,7 +45,7 @@ type OAuth2PolicyList struct {
 // OAuth2PolicySpec is the ceilings and where they hold.
 type OAuth2PolicySpec struct {
 	// namespaceSelector selects the namespaces by their labels; left out it is every namespace. What a policy allows, chosen
-	// identifiers, it allows only where it selects by labels that the installation names as protected; what it forbids, it
+	// identifiers and claims, it allows only where it selects by labels that the installation names as protected; what it forbids, it
 	// forbids in any case.
 	// +optional
 	NamespaceSelector LabelMatch `json:"namespaceSelector,omitzero"`
@@ -101,7 +101,41 @@ type OAuth2PolicySpec struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	ResourceIdentifiers []IdentifierPattern `json:"resourceIdentifiers,omitempty"`
+
+	// claims are the claims that clients may set in spec.claims under a name without '/' and ':', such as tier or roles, with
+	// the values that each may have. Left out, it is as the installation has it, which is none unless it was told otherwise. Claims whose
+	// name has a '/' or ':' need no policy. At most 32.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	Claims []AllowedClaim `json:"claims,omitempty"`
 }
+
+// AllowedClaim is a claim that clients may set.
+type AllowedClaim struct {
+	// name of the claim, without '/' and ':'.
+	// +required
+	// +kubebuilder:validation:XValidation:rule="!self.contains('/') && !self.contains(':')",message="a claim whose name has a '/' or ':' needs no policy; list names without them"
+	Name ClaimName `json:"name,omitempty"`
+
+	// values are patterns, one of which has to fit each value of the claim. At most 32.
+	// +required
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	Values []ClaimPattern `json:"values,omitempty"`
+}
+
+// ClaimPattern is text in which each * stands for any characters but space, comma, semicolon and '|'. A pattern with a * fits no value
+// that begins with system:, which the users and groups of Kubernetes do; such a value is listed by its full text.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=255
+// +kubebuilder:validation:XValidation:rule="self.matches('^[ !#-[\\\\]-~]+$')",message="a pattern is printable ASCII without quotation marks and backslashes"
+// +kubebuilder:validation:XValidation:rule="!(self.contains('*') && self.lowerAscii().matches('^ *system:'))",message="a value that begins with system: is listed by its full text, without *"
+type ClaimPattern string
 
 // FreeFormScopes says whether clients may have scopes that no resource declares.
 //

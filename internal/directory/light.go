@@ -32,6 +32,8 @@ type lightRegistration struct {
 
 	client packed
 	err    error
+	// dropped are the claims that decoding left out.
+	dropped []string
 }
 
 // lightOwner is what is left of an OAuth2Client.

@@ -37,6 +37,8 @@ type picture struct {
 	// departed is what was deleted, and held are the OAuth2Tokens in quarantine, by UID.
 	departed map[hash]int64
 	held     map[string]heldToken
+	// droppedClaims are the claims that the snapshot had of clients and that are not allowed any more.
+	droppedClaims []string
 }
 
 // errPicture is wrapped by every failure to read one.
@@ -190,6 +192,7 @@ func (p *picture) readClient(record []string) error {
 			return err
 		}
 		p.clients[key] = packed{whole: &registered.Client}
+		p.droppedClaims = append(p.droppedClaims, registered.DroppedClaims...)
 	default:
 		return errRecord
 	}

@@ -5,6 +5,7 @@ package directory
 
 import (
 	"fmt"
+	"log/slog"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hallpass-dev/hallpass/internal/keyring"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
@@ -135,10 +137,18 @@ func (s secretStore) register(r *lightRegistration) {
 		s.log.Error("cannot read a registration; its client is refused", "secret", r.Name, "error", r.err)
 		return
 	}
+	logDropped(s.log, r.Name, r.dropped)
 	if lock, ok := registration.LockIn(r.Name); ok { // readRegistration has looked
 		s.records.putClient(lock, r.client)
 	}
 	s.clientEpochs.put(r.Name, r.client.whole) // a client that takes tokens back has no short form
+}
+
+// logDropped says which claims of a registration were left out because they are not allowed any more. The manager writes it without.
+func logDropped(log *slog.Logger, source string, dropped []string) {
+	if len(dropped) > 0 {
+		log.Warn("a registration has claims that are not allowed; tokens do not carry them", "source", source, "claims", dropped[:min(len(dropped), oauth2.MaxCustomClaims)])
+	}
 }
 
 // readRegistration reads a registration, which must not stand under a name that is not its own.
@@ -151,7 +161,7 @@ func readRegistration(secret *corev1.Secret) *lightRegistration {
 	case registration.SecretName(registered.Client.ID) != secret.Name:
 		read.err = fmt.Errorf("%w: it is kept under the name of another client", registration.ErrUnreadable)
 	default:
-		read.client = pack(&registered.Client)
+		read.client, read.dropped = pack(&registered.Client), registered.DroppedClaims
 	}
 	return read
 }

@@ -110,6 +110,7 @@ func (d *Directory) bridge(ctx context.Context) {
 	for d.snapshot.found != nil && !d.read() {
 		if err := d.present(ctx); err != nil && ctx.Err() == nil {
 			d.log.Warn("the API server is away; serving from the snapshot", "heard", d.snapshot.found.heard.UTC().Format(time.RFC3339), "error", err)
+			logDropped(d.log, d.snapshot.file, d.snapshot.found.droppedClaims)
 			d.adopt(d.snapshot.found)
 			break
 		}

@@ -32,6 +32,10 @@ type Ceilings struct {
 	ClientIDs, ResourceIdentifiers [][]string
 	// AnyClientID lets clients choose where no list speaks of it.
 	AnyClientID bool
+	// Claims are rules about claims of plain names: one list a policy, each of which has to allow a claim. DefaultClaims hold where
+	// there is no list.
+	Claims        [][]ClaimRule
+	DefaultClaims []ClaimRule
 }
 
 // And narrows ceilings by further ones: what holds is what both allow.
@@ -61,6 +65,7 @@ func (c Ceilings) And(further Ceilings) Ceilings {
 	c.ReservedScopes = slices.Concat(c.ReservedScopes, further.ReservedScopes)
 	c.ClientIDs = slices.Concat(c.ClientIDs, further.ClientIDs)
 	c.ResourceIdentifiers = slices.Concat(c.ResourceIdentifiers, further.ResourceIdentifiers)
+	c.Claims = slices.Concat(c.Claims, further.Claims)
 	return c
 }
 
@@ -80,6 +85,17 @@ func (c Ceilings) AllowClientID(id string) bool {
 // AllowResourceIdentifier reports whether a resource may choose an identifier.
 func (c Ceilings) AllowResourceIdentifier(identifier string) bool {
 	return len(c.ResourceIdentifiers) > 0 && allow(c.ResourceIdentifiers, identifier)
+}
+
+// AllowClaim reports whether a client may have a claim of a plain name.
+func (c Ceilings) AllowClaim(claim Claim) bool {
+	allows := func(rules []ClaimRule) bool {
+		return slices.ContainsFunc(rules, func(rule ClaimRule) bool { return rule.allows(claim) })
+	}
+	if len(c.Claims) == 0 {
+		return allows(c.DefaultClaims)
+	}
+	return !slices.ContainsFunc(c.Claims, func(rules []ClaimRule) bool { return !allows(rules) })
 }
 
 func allow(lists [][]string, s string) bool {

@@ -27,44 +27,66 @@ type Claim struct {
 	Values []string
 }
 
-// ReservedClaims are the names that no client chooses: those of the token itself, and the registered ones that readers of
-// tokens take for a statement of the issuer about identity or rights.
-var ReservedClaims = []string{ //nolint:gochecknoglobals // a constant list
-	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "client_uid", "token_uid",
-	"scope", "active", "token_type", "username", "name", "given_name", "family_name", "middle_name", "nickname",
-	"preferred_username", "profile", "picture", "website", "email", "email_verified", "gender", "birthdate", "zoneinfo",
-	"locale", "phone_number", "phone_number_verified", "address", "updated_at", "azp", "nonce", "auth_time", "at_hash",
-	"c_hash", "s_hash", "acr", "amr", "sub_jwk", "cnf", "events", "toe", "txn",
-	"sid", "act", "may_act", "roles", "groups", "entitlements", "authorization_details", "token_introspection", "vc",
-	"vp", "sub_id", "jwk",
-}
-
 // CheckCustomClaims refuses claims that could be taken for the issuer's own, and more than a token can carry.
 func CheckCustomClaims(claims []Claim) error {
-	if len(claims) > MaxCustomClaims {
-		return fmt.Errorf("%d custom claims, at most %d", len(claims), MaxCustomClaims)
-	}
-	size := 0
-	for i, claim := range claims {
-		named := func(other Claim) bool { return other.Name == claim.Name }
-		if claim.Name == "" || slices.Contains(ReservedClaims, claim.Name) || slices.ContainsFunc(claims[:i], named) {
-			return fmt.Errorf("the claim %q is empty, reserved or there twice", claim.Name)
+	var sum claimSum
+	for _, claim := range claims {
+		if err := sum.add(claim); err != nil {
+			return err
 		}
-		if (claim.Value == "") == (len(claim.Values) == 0) {
-			return fmt.Errorf("the claim %q needs either a value or values", claim.Name)
-		}
-		text := claim.Name + claim.Value + strings.Join(claim.Values, "")
-		for j := range len(text) {
-			if c := text[j]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
-				return fmt.Errorf("the claim %q is not printable ASCII without quotation marks and backslashes", claim.Name)
-			}
-		}
-		size += len(text)
-	}
-	if size > maxCustomClaimsSize {
-		return errors.New("the custom claims have more than 2048 bytes")
 	}
 	return nil
+}
+
+// SoundClaims are those of the claims that CheckCustomClaims accepts together, in their order, and the names of the others. A rule that
+// became stricter drops a claim and keeps the rest.
+func SoundClaims(claims []Claim) (sound []Claim, dropped []string) {
+	var sum claimSum
+	for _, claim := range claims {
+		if sum.add(claim) != nil {
+			dropped = append(dropped, claim.Name)
+			continue
+		}
+		sound = append(sound, claim)
+	}
+	return sound, dropped
+}
+
+// claimSum is what the claims so far take of the bounds.
+type claimSum struct {
+	names []string
+	size  int
+}
+
+// add counts a claim, unless it may not be in a token with those so far.
+func (s *claimSum) add(claim Claim) error {
+	switch {
+	case len(s.names) == MaxCustomClaims:
+		return fmt.Errorf("more than %d custom claims", MaxCustomClaims)
+	case classify(claim.Name) == reservedName, slices.Contains(s.names, claim.Name):
+		return fmt.Errorf("the claim %q is reserved or there twice", claim.Name)
+	case (claim.Value == "") == (len(claim.Values) == 0):
+		return fmt.Errorf("the claim %q needs either a value or values", claim.Name)
+	}
+	text := claim.Name + claim.Value + strings.Join(claim.Values, "")
+	switch {
+	case !validClaimText(text):
+		return fmt.Errorf("the claim %q is not printable ASCII without quotation marks and backslashes", claim.Name)
+	case s.size+len(text) > maxCustomClaimsSize:
+		return errors.New("the custom claims have more than 2048 bytes")
+	}
+	s.names, s.size = append(s.names, claim.Name), s.size+len(text)
+	return nil
+}
+
+// validClaimText reports whether a text is printable ASCII without quotation marks and backslashes.
+func validClaimText(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // appendClaims adds custom claims to a JSON object that has members, none of theirs among them.
@@ -88,20 +110,25 @@ func appendClaims(object []byte, claims []Claim) ([]byte, error) {
 	return slices.Concat(object[:len(object)-1], []byte{','}, bytes.TrimSpace(custom.Bytes())[1:]), nil
 }
 
-// customClaims reads the claims of a token that are not reserved, in the order of their names. What is neither a string nor a
-// list of strings no client can have asked for; it is left out.
-func customClaims(object jws.Object) []Claim {
+// customClaims reads the claims of a token that Hallpass did not write for itself, in the order of their names. A token with a member
+// that some reader takes for one of ours is refused. Reserved names, and what is neither a string nor a list of strings, no client can
+// have asked for; they are left out.
+func customClaims(object jws.Object) ([]Claim, error) {
 	var claims []Claim
 	for name, raw := range object {
-		if slices.Contains(ReservedClaims, name) {
+		if slices.Contains(writtenClaims, name) {
 			continue
 		}
+		if confusable(name) {
+			return nil, errTokenClaimReserved
+		}
 		claim := Claim{Name: name}
-		if json.Unmarshal([]byte(raw), &claim.Value) != nil && json.Unmarshal([]byte(raw), &claim.Values) != nil {
+		if classify(name) == reservedName ||
+			json.Unmarshal([]byte(raw), &claim.Value) != nil && json.Unmarshal([]byte(raw), &claim.Values) != nil {
 			continue
 		}
 		claims = append(claims, claim)
 	}
 	slices.SortFunc(claims, func(a, b Claim) int { return strings.Compare(a.Name, b.Name) })
-	return claims
+	return claims, nil
 }

@@ -65,7 +65,7 @@ func (i Issuer) Issue(client *Client, grant Grant, key *keyring.SigningKey, now 
 		IssuedAt:  issuedAt,
 		ExpiresAt: issuedAt.Add(grant.Lifetime),
 		TokenUID:  grant.TokenUID,
-		Custom:    client.Claims,
+		Custom:    i.customOf(client),
 	}
 	payload, err := claims.payload()
 	if err != nil {
@@ -83,13 +83,14 @@ func (i Issuer) Issue(client *Client, grant Grant, key *keyring.SigningKey, now 
 
 // The ways in which a token is refused for what it is. Each is an *Error of code invalid_token with the reason of its name.
 var (
-	errTokenMalformed    = invalidToken(ReasonTokenMalformed, "the token is not one of this issuer's")
-	errTokenForeign      = invalidToken(ReasonTokenForeign, "the token is not one of this issuer's")
-	errTokenKeyUnknown   = invalidToken(ReasonTokenKeyUnknown, "the token is not one of this issuer's")
-	errTokenKeyWithdrawn = invalidToken(ReasonTokenKeyWithdrawn, "the key that signed the token was withdrawn")
-	errTokenSignature    = invalidToken(ReasonTokenSignature, "the token is not one of this issuer's")
-	errTokenExpired      = invalidToken(ReasonTokenExpired, "the token has expired")
-	errTokenNotYetValid  = invalidToken(ReasonTokenNotYetValid, "the token is not valid yet")
+	errTokenMalformed     = invalidToken(ReasonTokenMalformed, "the token is not one of this issuer's")
+	errTokenClaimReserved = invalidToken(ReasonTokenClaimReserved, "a claim of the token can be taken for one of the issuer's; fetch another token")
+	errTokenForeign       = invalidToken(ReasonTokenForeign, "the token is not one of this issuer's")
+	errTokenKeyUnknown    = invalidToken(ReasonTokenKeyUnknown, "the token is not one of this issuer's")
+	errTokenKeyWithdrawn  = invalidToken(ReasonTokenKeyWithdrawn, "the key that signed the token was withdrawn")
+	errTokenSignature     = invalidToken(ReasonTokenSignature, "the token is not one of this issuer's")
+	errTokenExpired       = invalidToken(ReasonTokenExpired, "the token has expired")
+	errTokenNotYetValid   = invalidToken(ReasonTokenNotYetValid, "the token is not valid yet")
 )
 
 func invalidToken(reason Reason, description string) *Error {
@@ -137,6 +138,8 @@ func (i Issuer) Verify(token string, ring keyring.Ring, now time.Time) (Verified
 	}
 	claims, err := parseClaims(payload)
 	switch {
+	case errors.Is(err, errTokenClaimReserved):
+		return Verified{}, errTokenClaimReserved
 	case err != nil:
 		return Verified{}, errTokenMalformed
 	case claims.Issuer != i.String(), claims.Subject != claims.ClientID:
@@ -206,6 +209,7 @@ func parseClaims(payload []byte) (Claims, error) {
 	note(err)
 	claims.TokenUID, err = object.OptionalString("token_uid")
 	note(err)
-	claims.Custom = customClaims(object)
+	claims.Custom, err = customClaims(object)
+	note(err)
 	return claims, failure
 }

@@ -41,6 +41,9 @@ var nameEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPa
 type Registration struct {
 	Client   oauth2.Client
 	Rotation Rotation
+	// DroppedClaims are the names of the claims that Decode left out, because a rule became stricter since they were written. The caller
+	// logs them; Encode does not write them.
+	DroppedClaims []string
 }
 
 // Rotation is what the manager has to remember about requests to rotate. It is here, beside the verifiers, because status is

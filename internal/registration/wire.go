@@ -6,6 +6,7 @@ package registration
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/jws"
@@ -28,6 +29,8 @@ type wire struct {
 	// ignores this lets nobody in.
 	Assertions *wireKeySet `json:"assertions,omitempty"`
 	Claims     []wireClaim `json:"claims,omitempty"`
+	// AuthorizationClaims are the claims of the names in authorizationClaims; a reader that ignores them issues tokens without.
+	AuthorizationClaims []wireClaim `json:"authorizationClaims,omitempty"`
 	// ServiceAccount is there if the client authenticates by that account's tokens alone. It has no verifiers and no keys then.
 	ServiceAccount *wireServiceAccount `json:"serviceAccount,omitempty"`
 	// Access and what goes with it only add audiences; a reader that ignores them issues for the namespace's own.
@@ -38,6 +41,9 @@ type wire struct {
 	// own word, which takes back more.
 	Revoked wireRevoked `json:"revoked,omitzero"`
 }
+
+// authorizationClaims are the names that the first readers of registrations refused in Claims, and the whole record with them.
+var authorizationClaims = []string{"roles", "groups", "entitlements"} //nolint:gochecknoglobals // a constant list
 
 type wireRevoked struct {
 	Asked  time.Time `json:"asked,omitzero"`
@@ -134,6 +140,10 @@ func toWire(r Registration) (wire, error) {
 		})
 	}
 	for _, claim := range c.Claims {
+		if slices.Contains(authorizationClaims, claim.Name) {
+			w.AuthorizationClaims = append(w.AuthorizationClaims, wireClaim(claim))
+			continue
+		}
 		w.Claims = append(w.Claims, wireClaim(claim))
 	}
 	if c.ServiceAccount != nil {
@@ -185,14 +195,16 @@ func (w wire) registration() (Registration, error) {
 		}
 		c.Verifiers = append(c.Verifiers, verifier)
 	}
-	for _, claim := range w.Claims {
+	for _, claim := range slices.Concat(w.Claims, w.AuthorizationClaims) {
 		c.Claims = append(c.Claims, oauth2.Claim(claim))
 	}
+	var dropped []string
+	c.Claims, dropped = oauth2.SoundClaims(c.Claims)
 	if w.ServiceAccount != nil {
 		c.ServiceAccount = &oauth2.ServiceAccount{Name: w.ServiceAccount.Name, UID: w.ServiceAccount.UID}
 	}
 	if w.Assertions == nil {
-		return Registration{Client: c, Rotation: Rotation(w.Rotation)}, nil
+		return Registration{Client: c, Rotation: Rotation(w.Rotation), DroppedClaims: dropped}, nil
 	}
 	c.KeysOnly = true
 	if len(w.Assertions.Keys) > 0 {
@@ -206,5 +218,5 @@ func (w wire) registration() (Registration, error) {
 		}
 		c.Keys = set.Keys
 	}
-	return Registration{Client: c, Rotation: Rotation(w.Rotation)}, nil
+	return Registration{Client: c, Rotation: Rotation(w.Rotation), DroppedClaims: dropped}, nil
 }

@@ -52,6 +52,7 @@ func TestTheAPIServerRefusesBadSpecs(t *testing.T) {
 		entry    = "an entry of a Secret is named with letters, digits, '-', '_' and '.', and neither is '.' nor begins with '..'"
 		domains  = "s in the domains kubernetes.io, k8s.io and hallpass.dev cannot be set on the Secret"
 		distinct = "secret.keys must name every entry of the Secret differently, the default names included"
+		claim    = "no client sets a claim of this name"
 		overlap  = "rotation.interval must be at least a minute longer than rotation.overlap, which is 24h if it is left out"
 	)
 	for spec, message := range map[string]string{
@@ -203,9 +204,13 @@ func TestTheAPIServerRefusesBadSpecs(t *testing.T) {
 		"claims: [{name: tier}]":                        "a claim has either a value or values",
 		"claims: [{name: tier, value: a, values: [b]}]": "a claim has either a value or values",
 		"claims: [{name: tier, value: a}, {name: tier, value: b}]":                                                       "Duplicate value",
-		"claims: [{name: sub, value: admin}]":                                                                            "registered claims cannot be set: they mean something to whoever reads tokens",
-		"claims: [{name: groups, values: ['system:masters']}]":                                                           "registered claims cannot be set: they mean something to whoever reads tokens",
-		"claims: [{name: client_uid, value: a}]":                                                                         "registered claims cannot be set: they mean something to whoever reads tokens",
+		"claims: [{name: sub, value: admin}]":                                                                            claim,
+		"claims: [{name: Sub, value: admin}]":                                                                            claim,
+		"claims: [{name: groups, values: ['system:masters']}]":                                                           "", // left out unless a policy allows it
+		"claims: [{name: Groups, values: ['system:masters']}]":                                                           "roles, groups, entitlements and permissions are spelled exactly so",
+		"claims: [{name: 'cognito:groups', value: admin}]":                                                               "claims of this authority cannot be set",
+		"claims: [{name: client_uid, value: a}]":                                                                         claim,
+		"claims: [{name: clientUID, value: a}]":                                                                          claim,
 		"claims: [{name: 'a b', value: a}]":                                                                              "a claim is named with a letter, then letters, digits, '_', '-', '.', ':' and '/'",
 		`claims: [{name: a, value: 'a"b'}]`:                                                                              "the value of a claim is printable ASCII without quotation marks and backslashes",
 		"claims: [{name: a, values: ['ä']}]":                                                                             "the value of a claim is printable ASCII without quotation marks and backslashes",

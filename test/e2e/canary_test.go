@@ -315,7 +315,7 @@ func TestNothingSecretIsSeenAnywhere(t *testing.T) {
 	// Every kind of client, with its token.
 	generated := newClient("generated")
 	generated.Spec.Secret.Template = map[string]v1alpha1.TemplateText{"env": "SECRET=$(client_secret)"}
-	generated.Spec.Claims = []v1alpha1.Claim{{Name: "tier", Value: "gold"}}
+	generated.Spec.Claims = []v1alpha1.Claim{{Name: "https://example.com/tier", Value: "gold"}}
 	secret := credentials(t, apply(t, "canaries", generated))
 	id, value := string(secret.Data["client_id"]), string(secret.Data["client_secret"])
 	status, answer := l.ask(t, http.MethodPost, oauth2.TokenPath, grant, basic(id, value))

@@ -376,14 +376,14 @@ func (m *mallory) tryBadSpecs(try trying) {
 		"an annotation of ours on the Secret": {"cannot be set on the Secret", func(s *v1alpha1.OAuth2ClientSpec) {
 			s.Secret.Annotations = map[string]v1alpha1.AnnotationValue{v1alpha1.AnnotationClient: "bank"}
 		}},
-		"a claim that names another client": {"registered claims", func(s *v1alpha1.OAuth2ClientSpec) {
+		"a claim that names another client": {"no client sets a claim of this name", func(s *v1alpha1.OAuth2ClientSpec) {
 			s.Claims = []v1alpha1.Claim{{Name: "client_id", Value: "victim.bank"}}
 		}},
-		"a claim with another UID": {"registered claims", func(s *v1alpha1.OAuth2ClientSpec) { s.Claims = []v1alpha1.Claim{{Name: "client_uid", Value: "x"}} }},
-		"a claim with an audience": {"registered claims", func(s *v1alpha1.OAuth2ClientSpec) { s.Claims = []v1alpha1.Claim{{Name: "aud", Value: "x"}} }},
-		"a claim with scopes":      {"registered claims", func(s *v1alpha1.OAuth2ClientSpec) { s.Claims = []v1alpha1.Claim{{Name: "scope", Value: "vault.open"}} }},
-		"a claim with groups": {"registered claims", func(s *v1alpha1.OAuth2ClientSpec) {
-			s.Claims = []v1alpha1.Claim{{Name: "groups", Values: []v1alpha1.ClaimValue{"system:masters"}}}
+		"a claim with another UID": {"no client sets a claim of this name", func(s *v1alpha1.OAuth2ClientSpec) { s.Claims = []v1alpha1.Claim{{Name: "client_uid", Value: "x"}} }},
+		"a claim with an audience": {"no client sets a claim of this name", func(s *v1alpha1.OAuth2ClientSpec) { s.Claims = []v1alpha1.Claim{{Name: "aud", Value: "x"}} }},
+		"a claim with scopes":      {"no client sets a claim of this name", func(s *v1alpha1.OAuth2ClientSpec) { s.Claims = []v1alpha1.Claim{{Name: "scope", Value: "vault.open"}} }},
+		"a claim with groups": {"are spelled exactly so", func(s *v1alpha1.OAuth2ClientSpec) {
+			s.Claims = []v1alpha1.Claim{{Name: "Groups", Values: []v1alpha1.ClaimValue{"system:masters"}}}
 		}},
 		"two scopes in one":  {"a scope is printable ASCII", func(s *v1alpha1.OAuth2ClientSpec) { s.Scopes = []v1alpha1.Scope{"read vault.open"} }},
 		"a token for a year": {"tokenLifetime must be", func(s *v1alpha1.OAuth2ClientSpec) { s.TokenLifetime = "8760h" }},

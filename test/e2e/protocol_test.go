@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -98,16 +97,4 @@ func assertAs(t *testing.T, secret *corev1.Secret, clientID string, signer *jws.
 	must(t, err)
 	must(t, response.Body.Close())
 	return response.StatusCode
-}
-
-func TestClaimsOfTheSpecAreInTheToken(t *testing.T) {
-	c := newClient("caller")
-	c.Spec.Claims = []v1alpha1.Claim{{Name: "tier", Value: "gold"}, {Name: "https://example.com/teams", Values: []v1alpha1.ClaimValue{"a", "b"}}}
-	secret := credentials(t, apply(t, "claims", c))
-	status, body := post(t, secret, "introspection_url", url.Values{"token": {fetch(t, secret)}})
-	got := map[string]any{"tier": body["tier"], "https://example.com/teams": body["https://example.com/teams"]}
-	want := map[string]any{"tier": "gold", "https://example.com/teams": []any{"a", "b"}}
-	if diff := cmp.Diff(want, got); diff != "" || status != http.StatusOK {
-		t.Errorf("introspection answers %d (-want +got):\n%s", status, diff)
-	}
 }

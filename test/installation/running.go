@@ -47,6 +47,8 @@ type Running struct {
 	Log *Log
 	// AllowClientID is the manager's flag, from its next start on.
 	AllowClientID bool
+	// AllowClaims is the manager's flag, from its next start on.
+	AllowClaims []oauth2.ClaimRule
 	// SigningKeys is how keys live, from the manager's next start on.
 	SigningKeys keyring.Policy
 	// CertificateLives is how long certificates live, from the manager's next start on.
@@ -136,7 +138,7 @@ func (r *Running) StartManager(ctx context.Context) error {
 			SigningKeys: r.SigningKeys, CertificateLives: r.CertificateLives, Namespaces: r.namespaces,
 			MaxTokenLifetime: manager.DefaultMaxTokenLifetime,
 			UsageRefresh:     r.usageRefresh,
-			AllowClientID:    r.AllowClientID, ProtectedLabels: []string{"kubernetes.io/metadata.name", ProtectedLabel},
+			AllowClientID:    r.AllowClientID, AllowClaims: r.AllowClaims, ProtectedLabels: []string{"kubernetes.io/metadata.name", ProtectedLabel},
 			APIAudiences: []string{"https://kubernetes.default.svc"}, MetricsListen: "0", HealthListen: "0", Log: manager.NewLog(r.Log),
 		})
 	})

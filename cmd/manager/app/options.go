@@ -48,6 +48,8 @@ type Options struct {
 	SigningKeys keyring.Policy
 	// AllowClientID lets OAuth2Clients choose their client_id.
 	AllowClientID bool
+	// AllowClaims are the claims of plain names that OAuth2Clients may set where no OAuth2Policy speaks of claims.
+	AllowClaims []oauth2.ClaimRule
 	// MaxTokenLifetime is the longest life of a token with a chosen end; zero allows none.
 	MaxTokenLifetime time.Duration
 	// ProtectedLabels are labels of namespaces that their owners cannot set: those that grants and policies may select by.
@@ -163,6 +165,8 @@ func (o *Options) boundFlags(flags *flag.FlagSet) {
 		return nil
 	})
 	flags.BoolVar(&o.AllowClientID, "allow-client-id", false, "let OAuth2Clients choose their client_id, for clients that are migrated from elsewhere")
+	flags.Func("allow-claim", "a claim that OAuth2Clients may set although its name has no '/' and ':', with patterns of its values, such as roles=shop-*,viewer; "+
+		"it holds where no OAuth2Policy speaks of claims; may be repeated", o.allowClaim)
 	flags.DurationVar(&o.MaxTokenLifetime, "max-token-lifetime", DefaultMaxTokenLifetime,
 		"longest life of an OAuth2Token with mode Fixed, from its creation on; 0 allows none")
 	flags.Func("protected-namespace-label",
@@ -170,6 +174,20 @@ func (o *Options) boundFlags(flags *flag.FlagSet) {
 		appendTo(&o.ProtectedLabels))
 	flags.Func("api-audience", "an audience that the Kubernetes API server accepts, beside its usual ones: no OAuth2Resource may have it; may be repeated",
 		appendTo(&o.APIAudiences))
+}
+
+// allowClaim reads NAME=PATTERN[,PATTERN…].
+func (o *Options) allowClaim(value string) error {
+	name, patterns, found := strings.Cut(value, "=")
+	if !found {
+		return errors.New("it must be a name and patterns of values, such as roles=shop-*,viewer")
+	}
+	rule := oauth2.ClaimRule{Name: name, Values: strings.Split(patterns, ",")}
+	if err := oauth2.CheckClaimRule(rule); err != nil {
+		return err
+	}
+	o.AllowClaims = append(o.AllowClaims, rule)
+	return nil
 }
 
 func appendTo(list *[]string) func(string) error {

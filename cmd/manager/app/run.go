@@ -139,7 +139,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	}
 	laidDown := &policy.Source{
 		Client: mgr.GetClient(), Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace,
-		Defaults: oauth2.Ceilings{AnyClientID: o.AllowClientID}, ProtectedLabels: o.ProtectedLabels,
+		Defaults: oauth2.Ceilings{AnyClientID: o.AllowClientID, DefaultClaims: o.AllowClaims}, ProtectedLabels: o.ProtectedLabels,
 		Only: o.Namespaces,
 	}
 	ledger := usagereport.NewLedger(clock.RealClock{}, cmp.Or(o.UsageRefresh, usagereport.DefaultRefresh))

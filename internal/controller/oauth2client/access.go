@@ -6,6 +6,7 @@ package oauth2client
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -41,6 +42,32 @@ func compileAccess(c *v1alpha1.OAuth2Client, compiled *oauth2.Client) {
 	}
 }
 
+// compileClaims renders the claims that tokens of the client carry, and the condition about those that they do not.
+func (r *Reconciler) compileClaims(c *v1alpha1.OAuth2Client, w *world) {
+	if len(c.Spec.Claims) == 0 {
+		return
+	}
+	var reserved, notAllowed []string
+	for _, asked := range c.Spec.Claims {
+		claim := oauth2.Claim{Name: string(asked.Name), Value: string(asked.Value)}
+		for _, value := range asked.Values {
+			claim.Values = append(claim.Values, string(value))
+		}
+		switch r.Issuer.DecideClaim(claim, w.ceilings) {
+		case oauth2.Granted:
+			w.registration.Client.Claims = append(w.registration.Client.Claims, claim)
+		case oauth2.ClaimNotAllowed:
+			notAllowed = append(notAllowed, strconv.Quote(claim.Name))
+		default:
+			reserved = append(reserved, strconv.Quote(claim.Name))
+		}
+	}
+	w.claimsCondition = new(v1alpha1.ClaimsComplete())
+	if len(reserved)+len(notAllowed) > 0 {
+		w.claimsCondition = new(v1alpha1.ClaimsIncomplete(reserved, notAllowed))
+	}
+}
+
 // findPolicy reads what is laid down about the client and compiles it by that, and asks for each scope what becomes of it.
 func (r *Reconciler) findPolicy(ctx context.Context, c *v1alpha1.OAuth2Client, w *world) error {
 	var err error
@@ -48,6 +75,7 @@ func (r *Reconciler) findPolicy(ctx context.Context, c *v1alpha1.OAuth2Client, w
 		return err
 	}
 	w.registration.Client = compile(c, w.ceilings)
+	r.compileClaims(c, w)
 	if len(c.Spec.Scopes) > 0 {
 		own := v1alpha1.GrantStatus{Audience: r.Issuer.NamespaceAudience(c.Namespace)}
 		for _, scope := range c.Spec.Scopes {

@@ -37,6 +37,8 @@ type world struct {
 	condition *metav1.Condition
 	// keysCondition is why some of the client's keys are left out; nil if none is.
 	keysCondition *metav1.Condition
+	// claimsCondition is about the custom claims; nil if there are none.
+	claimsCondition *metav1.Condition
 	// due is when the next rotation comes; blocked, that it waits until then.
 	due     time.Time
 	blocked bool

@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
@@ -42,13 +43,6 @@ func compile(c *v1alpha1.OAuth2Client, ceilings oauth2.Ceilings) oauth2.Client {
 		}
 	}
 	compileAccess(c, &compiled)
-	for _, claim := range c.Spec.Claims {
-		custom := oauth2.Claim{Name: claim.Name, Value: string(claim.Value)}
-		for _, value := range claim.Values {
-			custom.Values = append(custom.Values, string(value))
-		}
-		compiled.Claims = append(compiled.Claims, custom)
-	}
 	if c.Spec.Authentication.Method == v1alpha1.ByPrivateKeyJWT {
 		compiled.KeysOnly = true
 		compiled.Keys, _ = clientKeys(c) // without keys nobody gets in; findKeys says why
@@ -109,6 +103,10 @@ func (r *Reconciler) findRegistration(ctx context.Context, c *v1alpha1.OAuth2Cli
 		return fmt.Errorf("read the registration of %s: %w", compiled.ID, err)
 	}
 	found, err := registration.Decode(stored.Data)
+	if len(found.DroppedClaims) > 0 {
+		ctrl.LoggerFrom(ctx).Info("the stored registration has claims that are not allowed; it is written without them",
+			"registration", stored.Name, "claims", found.DroppedClaims)
+	}
 	w.held = err == nil && found.Client.ID == compiled.ID && found.Client.UID == compiled.UID
 	switch {
 	case err != nil, found.Client.UID == compiled.UID && !w.held:

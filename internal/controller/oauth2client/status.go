@@ -111,6 +111,7 @@ func (w *world) status(c *v1alpha1.OAuth2Client) v1alpha1.OAuth2ClientStatus {
 	setConditions(&found.Conditions, c, w.condition)
 	setOrRemove(&found.Conditions, c, v1alpha1.ConditionGrantsComplete, w.grantsCondition(c))
 	setOrRemove(&found.Conditions, c, v1alpha1.ConditionKeysComplete, w.keysCondition)
+	setOrRemove(&found.Conditions, c, v1alpha1.ConditionClaimsComplete, w.claimsCondition)
 	return found
 }
 

@@ -125,6 +125,9 @@ func (s *Source) ceilingsOf(spec *v1alpha1.OAuth2PolicySpec) oauth2.Ceilings {
 	if len(spec.ResourceIdentifiers) > 0 {
 		ceilings.ResourceIdentifiers = [][]string{patterns(spec.ResourceIdentifiers)}
 	}
+	if len(spec.Claims) > 0 {
+		ceilings.Claims = [][]oauth2.ClaimRule{claimRules(spec.Claims)}
+	}
 	return ceilings
 }
 
@@ -134,6 +137,18 @@ func patterns(list []v1alpha1.IdentifierPattern) []string {
 		texts = append(texts, string(pattern))
 	}
 	return texts
+}
+
+func claimRules(list []v1alpha1.AllowedClaim) []oauth2.ClaimRule {
+	rules := make([]oauth2.ClaimRule, 0, len(list))
+	for _, claim := range list {
+		rule := oauth2.ClaimRule{Name: string(claim.Name)}
+		for _, pattern := range claim.Values {
+			rule.Values = append(rule.Values, string(pattern))
+		}
+		rules = append(rules, rule)
+	}
+	return rules
 }
 
 // Unprotected is a label of the selector that is not protected, or "".
