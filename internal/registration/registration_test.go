@@ -5,6 +5,7 @@ package registration_test
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -287,5 +288,74 @@ func TestAClientWithAServiceAccountComesBackWhole(t *testing.T) {
 		if _, err := registration.Encode(r); err == nil {
 			t.Errorf("%s: registered", name)
 		}
+	}
+}
+
+// withClaims is a registration that an earlier manager wrote, when names were compared by case.
+func withClaims(claims string) map[string][]byte {
+	return map[string][]byte{"client.json": []byte(strings.Replace(golden, `"scopes"`, claims+`,"scopes"`, 1))}
+}
+
+// TestAStricterRuleDropsAClaimAndKeepsTheClient reads what was written before rules became stricter: the client stays, its secrets too.
+func TestAStricterRuleDropsAClaimAndKeepsTheClient(t *testing.T) {
+	many := `{"name":"https://example.com/0","value":"v"}`
+	for i := range oauth2.MaxCustomClaims {
+		many += fmt.Sprintf(`,{"name":"https://example.com/%d","value":"v"}`, i+1)
+	}
+	good := oauth2.Claim{Name: "tier", Value: "gold"}
+	for name, c := range map[string]struct{ claim, dropped string }{
+		"a name that differs from ours by case": {`{"name":"Aud","value":"https://victim.test"}`, "Aud"},
+		"one that differs by a separator":       {`{"name":"client.id","value":"victim.frontend"}`, "client.id"},
+		"one that readers act on":               {`{"name":"realm_access","values":["admin"]}`, "realm_access"},
+		"one of .NET":                           {`{"name":"http://schemas.microsoft.com/ws/2008/06/identity/claims/role","value":"admin"}`, "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"},
+		"a name twice":                          {`{"name":"tier","value":"silver"}`, "tier"},
+		"a value that no token carries":         {`{"name":"https://example.com/a","value":"ä"}`, "https://example.com/a"},
+		"a claim that says nothing":             {`{"name":"https://example.com/a"}`, "https://example.com/a"},
+		"more bytes than a token carries":       {`{"name":"https://example.com/a","value":"` + strings.Repeat("v", 2048) + `"}`, "https://example.com/a"},
+		"roles in another spelling":             {`{"name":"ROLES","value":"admin"}`, "ROLES"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := registration.Decode(withClaims(`"claims":[{"name":"tier","value":"gold"},` + c.claim + `]`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := full()
+			want.Client.Claims, want.DroppedClaims = []oauth2.Claim{good}, []string{c.dropped}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if _, err := registration.Encode(got); err != nil {
+				t.Errorf("what was read cannot be written again: %v", err)
+			}
+		})
+	}
+	got, err := registration.Decode(withClaims(`"claims":[` + many + `]`))
+	if err != nil || len(got.Client.Claims) != oauth2.MaxCustomClaims || len(got.DroppedClaims) != 1 {
+		t.Errorf("of %d claims %d are kept and %q dropped, %v", oauth2.MaxCustomClaims+1, len(got.Client.Claims), got.DroppedClaims, err)
+	}
+}
+
+// TestClaimsThatFirstReadersRefuseStandApart: with one of these names in claims the first token server refuses the whole record.
+func TestClaimsThatFirstReadersRefuseStandApart(t *testing.T) {
+	want := full()
+	want.Client.Claims = []oauth2.Claim{
+		{Name: "permissions", Value: "a"}, {Name: "tier", Value: "gold"},
+		{Name: "roles", Values: []string{"b", "c"}}, {Name: "groups", Value: "d"}, {Name: "entitlements", Value: "e"},
+	}
+	data, err := registration.Encode(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored := `"claims":[{"name":"permissions","value":"a"},{"name":"tier","value":"gold"}],` +
+		`"authorizationClaims":[{"name":"roles","values":["b","c"]},{"name":"groups","value":"d"},{"name":"entitlements","value":"e"}]`
+	if !strings.Contains(string(data["client.json"]), stored) {
+		t.Errorf("stored as %s", data["client.json"])
+	}
+	got, err := registration.Decode(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -82,6 +83,26 @@ func (s *Server) Register(name string, scopes ...string) string {
 		Owner: &oauth2.Owner{UID: UID(id)},
 	})
 	return id
+}
+
+// SetClaims makes these the custom claims of a client.
+func (s *Server) SetClaims(clientID string, claims []oauth2.Claim) {
+	record := s.directory.Record(clientID)
+	changed := *record.Client
+	changed.Claims = claims
+	s.directory.set(clientID, oauth2.Record{Client: &changed, Owner: record.Owner})
+}
+
+// Introspect asks, as a client, what a token is worth.
+func (s *Server) Introspect(clientID, token string) []byte {
+	s.t.Helper()
+	form := url.Values{"token": {token}}.Encode()
+	r := httptest.NewRequestWithContext(s.t.Context(), http.MethodPost, oauth2.IntrospectionPath, strings.NewReader(form))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.SetBasicAuth(clientID, s.secrets[clientID])
+	w := httptest.NewRecorder()
+	s.Handler().ServeHTTP(w, r)
+	return w.Body.Bytes()
 }
 
 // UID is the UID that a client has here.

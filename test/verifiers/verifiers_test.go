@@ -64,7 +64,24 @@ func TestDocumentedVerifiersTellGoodTokensFromBad(t *testing.T) {
 	for _, c := range cases {
 		input.WriteString(c.token + "\n")
 	}
-	for name, command := range map[string]func(t *testing.T) *exec.Cmd{
+	for name, command := range verifiers() {
+		t.Run(name, func(t *testing.T) {
+			lines := verify(t, command(t), issuer, hallpass.Audience, caFile, input.String())
+			if len(lines) != len(cases) {
+				t.Fatalf("%d answers to %d tokens: %s", len(lines), len(cases), lines)
+			}
+			for i, c := range cases {
+				if lines[i] != c.want {
+					t.Errorf("%s: %s, want %s", c.name, lines[i], c.want)
+				}
+			}
+		})
+	}
+}
+
+// verifiers are the documented ones.
+func verifiers() map[string]func(t *testing.T) *exec.Cmd {
+	return map[string]func(t *testing.T) *exec.Cmd{
 		"Go, go-oidc": func(t *testing.T) *exec.Cmd {
 			return exec.CommandContext(t.Context(), "go", "run", "../../docs/verify/go")
 		},
@@ -75,28 +92,21 @@ func TestDocumentedVerifiersTellGoodTokensFromBad(t *testing.T) {
 		"Python, Authlib": func(t *testing.T) *exec.Cmd {
 			return python(t, "verify_authlib.py", "authlib")
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			verifier := command(t)
-			verifier.Env = append(os.Environ(), "ISSUER="+issuer, "AUDIENCE="+hallpass.Audience,
-				"CA_FILE="+caFile, "NODE_EXTRA_CA_CERTS="+caFile, "SSL_CERT_FILE="+caFile)
-			verifier.Stdin = strings.NewReader(input.String())
-			var output, problems bytes.Buffer
-			verifier.Stdout, verifier.Stderr = &output, &problems
-			if err := verifier.Run(); err != nil {
-				t.Fatalf("%v: %s%s", err, &output, &problems)
-			}
-			lines := strings.Split(strings.TrimSpace(output.String()), "\n")
-			if len(lines) != len(cases) {
-				t.Fatalf("%d answers to %d tokens: %s%s", len(lines), len(cases), &output, &problems)
-			}
-			for i, c := range cases {
-				if lines[i] != c.want {
-					t.Errorf("%s: %s, want %s", c.name, lines[i], c.want)
-				}
-			}
-		})
 	}
+}
+
+// verify runs a verifier on tokens, one a line, and returns its answers.
+func verify(t *testing.T, verifier *exec.Cmd, issuer, audience, caFile, tokens string) []string {
+	t.Helper()
+	verifier.Env = append(os.Environ(), "ISSUER="+issuer, "AUDIENCE="+audience,
+		"CA_FILE="+caFile, "NODE_EXTRA_CA_CERTS="+caFile, "SSL_CERT_FILE="+caFile)
+	verifier.Stdin = strings.NewReader(tokens)
+	var output, problems bytes.Buffer
+	verifier.Stdout, verifier.Stderr = &output, &problems
+	if err := verifier.Run(); err != nil {
+		t.Fatalf("%v: %s%s", err, &output, &problems)
+	}
+	return strings.Split(strings.TrimSpace(output.String()), "\n")
 }
 
 // missing fails where CI runs and skips elsewhere.
