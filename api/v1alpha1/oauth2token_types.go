@@ -147,6 +147,7 @@ type TokenSecretSpec struct {
 // TokenSecretKeys renames the entries of a token's Secret.
 //
 // +kubebuilder:validation:MinProperties=1
+// +kubebuilder:validation:XValidation:rule="[[has(self.token) ? self.token : 'token', has(self.tokenType) ? self.tokenType : 'token_type', has(self.expiresAt) ? self.expiresAt : 'expires_at', has(self.authorization) ? self.authorization : 'authorization', has(self.caCertificate) ? self.caCertificate : 'ca.crt']].all(names, names.all(name, names.exists_one(other, other == name)))",message="secret.keys must name every entry of the Secret differently, the default names included"
 type TokenSecretKeys struct {
 	// token is the entry that holds the token itself; left out it is token.
 	// +optional

@@ -100,10 +100,11 @@ func validClaimName(name string) bool {
 	return name != ""
 }
 
-// confusable reports whether a reader may take the name of a member for one that Hallpass writes, which it is not.
+// confusable reports whether a reader that folds case, '-', '_' and '.' takes the name of a member for one that Hallpass writes, which
+// it is not.
 func confusable(name string) bool {
 	folded := foldName(name)
-	return slices.ContainsFunc(writtenClaims, func(written string) bool { return name != written && folded == foldName(written) })
+	return !strings.ContainsAny(name, "/:") && slices.ContainsFunc(writtenClaims, func(written string) bool { return name != written && folded == foldName(written) })
 }
 
 // ownsClaim reports whether the name of a claim is a URI of the issuer's host.

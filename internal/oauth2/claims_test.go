@@ -241,7 +241,7 @@ func TestATokenWithATwinOfOurNamesIsRefused(t *testing.T) {
 		}
 	}
 	// What is no twin of a name that Hallpass writes does not end a token that was issued.
-	for _, member := range []string{`"tier":"gold"`, `"Roles":["a"]`, `"Email":"a@example.com"`, `"scp":"admin"`, `"act":{"sub":"a"}`, `"subscription":"a"`} {
+	for _, member := range []string{`"tier":"gold"`, `"Roles":["a"]`, `"Email":"a@example.com"`, `"scp":"admin"`, `"act":{"sub":"a"}`, `"subscription":"a"`, `"sub:":"a"`} {
 		if err := read(member); err != nil {
 			t.Errorf("a token with %s: %v", member, err)
 		}

@@ -71,7 +71,8 @@ const forged = `[{"name":"Aud","value":"https://victim.test"},{"name":"Scope","v
 	`{"name":"https://example.com/team","value":"blue"}]`
 
 // accepted are claims without a twin of our names: tokens with them stay good.
-const accepted = `[{"name":"Email","value":"admin@example.com"},{"name":"role","value":"admin"},{"name":"https://example.com/team","value":"blue"}]`
+const accepted = `[{"name":"Email","value":"admin@example.com"},{"name":"role","value":"admin"},` +
+	`{"name":"http://schemas.xmlsoap.org/claims/Group","value":"admin"},{"name":"sub:","value":"admin"},{"name":"https://example.com/team","value":"blue"}]`
 
 // TestAnUpgradeLeavesOutClaimsAndRefusesNobody upgrades a cluster whose clients have claims that are not allowed any more, under load, by
 // both orders of the two processes. No request for a token is refused, and of the tokens those alone that were issued before with a
@@ -116,6 +117,8 @@ func upgrade(t *testing.T, old string, managerFirst bool) {
 	load := startTenants(t, b.address(), where, tenants)
 	eventually(t, "tokens of the release before carry forged claims", func() bool { return load.forged.Load() > 20 })
 
+	findBefore, findAfter := noteCommands(t)
+	checkFound(t, where, enter(t, findBefore))
 	must(t, installation.Apply(t.Context(), plane, filepath.Join("..", ".."), "config/default"))
 	newManager := func() {
 		stopOldManager()
@@ -139,6 +142,9 @@ func upgrade(t *testing.T, old string, managerFirst bool) {
 		eventually(t, "the load goes on", func() bool { return load.sent.Load() > from+200 })
 	}
 	load.stop(t)
+	if found := enter(t, findAfter); strings.Count(found, where+"/tenant-") != len(tenants) {
+		t.Errorf("the command of the upgrade notes finds %s", found)
+	}
 	for _, who := range append(tenants, load.tenants...) {
 		c := newCall(t, b.address())
 		token, err := c.token(who)
@@ -151,10 +157,40 @@ func upgrade(t *testing.T, old string, managerFirst bool) {
 	}
 }
 
+// noteCommands are those of the upgrade notes that find what will be and what is left out.
+func noteCommands(t *testing.T) (before, after string) {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "upgrade-notes.md"))
+	must(t, err)
+	blocks := shellBlock.FindAllStringSubmatch(string(page), -1)
+	if len(blocks) != 2 {
+		t.Fatalf("the page has %d blocks of commands; does this test still read it right?", len(blocks))
+	}
+	return blocks[0][1], blocks[1][1]
+}
+
+// checkFound looks for each claim of the first two tenants that will be left out, and for no other.
+func checkFound(t *testing.T, where, found string) {
+	t.Helper()
+	for tenant, names := range map[string]string{
+		"tenant-0": "Aud Scope Client_id scp permissions tier", "tenant-1": "Email role http://schemas.xmlsoap.org/claims/Group sub:",
+	} {
+		var got []string
+		for line := range strings.Lines(found) {
+			if name, mine := strings.CutPrefix(strings.TrimSpace(line), where+"/"+tenant+" "); mine {
+				got = append(got, name)
+			}
+		}
+		if list := strings.Join(got, " "); list != names {
+			t.Errorf("the command of the upgrade notes finds %q of %s, want %q", list, tenant, names)
+		}
+	}
+}
+
 // checkClaims looks for the names that a token must not have, and for the one that it must.
 func checkClaims(t *testing.T, payload string) {
 	t.Helper()
-	for _, name := range []string{"Aud", "Scope", "Client_id", "scp", "permissions", "tier", "Email", "role"} {
+	for _, name := range []string{"Aud", "Scope", "Client_id", "scp", "permissions", "tier", "Email", "role", "http://schemas.xmlsoap.org/claims/Group", "sub:"} {
 		if strings.Contains(payload, `"`+name+`":`) {
 			t.Errorf("a token has the claim %s: %s", name, payload)
 		}

@@ -151,8 +151,11 @@ func TestStandardsNameTestsThatExist(t *testing.T) {
 // testSources are the test files of the packages that pages name, by what the pages call them.
 func testSources(t *testing.T) map[string]string {
 	t.Helper()
-	dirs := map[string]string{"app": "cmd/tokenserver/app", "e2e": "test/e2e", "docs": "test/docs"}
-	for _, pkg := range []string{"tokenserver", "oauth2", "jws", "keyring", "registration", "directory"} {
+	dirs := map[string]string{"app": "cmd/tokenserver/app", "output": "internal/controller/output"}
+	for _, pkg := range []string{"alive", "docs", "e2e", "proxies", "verifiers"} {
+		dirs[pkg] = "test/" + pkg
+	}
+	for _, pkg := range []string{"tokenserver", "extauthz", "oauth2", "jws", "keyring", "registration", "directory"} {
 		dirs[pkg] = "internal/" + pkg
 	}
 	tests := map[string]string{}

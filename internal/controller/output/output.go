@@ -75,12 +75,12 @@ func Live(ctx context.Context, live client.Reader, kind string, key types.Namesp
 	return object, nil
 }
 
-// Meta is what the metadata of an output says on our part: the owner's labels and annotations, and by whom and for whom it is.
+// Meta is what the metadata of an output says on our part: the owner's labels and annotations, and by whom and for whom it is, which
+// no label and no annotation of the owner replaces.
 func Meta[L, A ~string](o Owner, name string, labels map[string]L, annotations map[string]A) metav1.ObjectMeta {
 	meta := metav1.ObjectMeta{
 		Namespace: o.Namespace, Name: name,
-		Labels:      map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy},
-		Annotations: map[string]string{o.Annotation: o.Name},
+		Labels: map[string]string{}, Annotations: map[string]string{},
 	}
 	for key, value := range labels {
 		meta.Labels[key] = string(value)
@@ -88,6 +88,7 @@ func Meta[L, A ~string](o Owner, name string, labels map[string]L, annotations m
 	for key, value := range annotations {
 		meta.Annotations[key] = string(value)
 	}
+	meta.Labels[v1alpha1.LabelManagedBy], meta.Annotations[o.Annotation] = v1alpha1.ManagedBy, o.Name
 	return meta
 }
 
