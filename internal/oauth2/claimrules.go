@@ -106,9 +106,9 @@ func (i Issuer) DecideClaim(claim Claim, ceilings Ceilings) Decision {
 	}
 }
 
-// customOf are the claims that tokens of a client carry: a registration knows the names that every issuer reserves, and the issuer
+// CustomClaims are the claims that tokens of a client carry: a registration knows the names that every issuer reserves, and the issuer
 // its own.
-func (i Issuer) customOf(client *Client) []Claim {
+func (i Issuer) CustomClaims(client *Client) []Claim {
 	own := func(claim Claim) bool { return i.ownsClaim(claim.Name) }
 	if !slices.ContainsFunc(client.Claims, own) {
 		return client.Claims

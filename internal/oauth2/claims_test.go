@@ -248,6 +248,23 @@ func TestATokenWithATwinOfOurNamesIsRefused(t *testing.T) {
 	}
 }
 
+// TestATokenCarriesNoClaimBelowItsIssuer issues for a client whose registration does not know the issuer.
+func TestATokenCarriesNoClaimBelowItsIssuer(t *testing.T) {
+	client := shop()
+	kept := oauth2.Claim{Name: "https://example.com/tier", Value: "gold"}
+	client.Claims = []oauth2.Claim{{Name: "https://hallpass.test/admin", Value: "yes"}, kept}
+	r := ring(t)
+	key, err := r.SigningKey(now)
+	must(t, err)
+	token, err := issuer(t).Issue(client, oauth2.Grant{Audience: "https://hallpass.test/ns/shop", Lifetime: time.Hour}, key, now, rand.Reader)
+	must(t, err)
+	read, err := issuer(t).Validate(token.Value.Reveal(), r, now)
+	must(t, err)
+	if diff := cmp.Diff([]oauth2.Claim{kept}, read.Custom); diff != "" {
+		t.Errorf("claims (-want +got):\n%s", diff)
+	}
+}
+
 // twins are names that some reader takes for the name, which they are not.
 func twins(name string) []string {
 	title := strings.ToUpper(name[:1]) + name[1:]

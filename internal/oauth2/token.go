@@ -65,7 +65,7 @@ func (i Issuer) Issue(client *Client, grant Grant, key *keyring.SigningKey, now 
 		IssuedAt:  issuedAt,
 		ExpiresAt: issuedAt.Add(grant.Lifetime),
 		TokenUID:  grant.TokenUID,
-		Custom:    i.customOf(client),
+		Custom:    i.CustomClaims(client),
 	}
 	payload, err := claims.payload()
 	if err != nil {

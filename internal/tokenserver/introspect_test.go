@@ -5,6 +5,7 @@ package tokenserver
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -73,6 +74,18 @@ func TestIntrospectionSaysNoWithOneBody(t *testing.T) {
 			again.Client.UID, again.Owner.UID = "another", "another"
 			w.dir.known[reporting], w.dir.source[reporting] = again, again
 		}, oauth2.ReasonTokenClientChanged},
+		"a token with a twin of one of our claims": {reporting, func(w *world) string {
+			key, err := w.dir.ring.SigningKey(w.now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			token, err := key.Sign("at+jwt", fmt.Appendf(nil, `{"iss":%q,"sub":%q,"aud":%q,"client_id":%q,"client_uid":%q,"jti":"a","iat":%d,"exp":%d,"Scope":"admin"}`,
+				testIssuer, reporting, testIssuer+"/ns/shop", reporting, "uid-of-"+reporting, noon.Unix(), noon.Add(time.Hour).Unix()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return token
+		}, nil, oauth2.ReasonTokenClaimReserved},
 		"a client secret": {reporting, func(w *world) string { return w.secrets[reporting] }, nil, oauth2.ReasonTokenMalformed},
 		"a token of another type": {reporting, func(w *world) string {
 			key, err := w.dir.ring.SigningKey(w.now)

@@ -40,7 +40,7 @@ func (s *Server) minted(
 	}
 	narrowed, denial := record.Narrow(claims)
 	if denial == "" && record.Minted.Opaque {
-		narrowed.Custom = client.Claims // a JWT says them itself
+		narrowed.Custom = s.Issuer.CustomClaims(client) // a JWT says them itself
 	}
 	return narrowed, denial, nil
 }

@@ -24,6 +24,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
@@ -142,6 +143,7 @@ func upgrade(t *testing.T, old string, managerFirst bool) {
 		eventually(t, "the load goes on", func() bool { return load.sent.Load() > from+200 })
 	}
 	load.stop(t)
+	changeAnotherField(t, where)
 	if found := enter(t, findAfter); strings.Count(found, where+"/tenant-") != len(tenants) {
 		t.Errorf("the command of the upgrade notes finds %s", found)
 	}
@@ -154,6 +156,19 @@ func upgrade(t *testing.T, old string, managerFirst bool) {
 	}
 	if log, err := os.ReadFile(serving.log); err != nil || !managerFirst && !strings.Contains(string(log), "a registration has claims that are not allowed") {
 		t.Errorf("the token server does not log what it left out, %v", err)
+	}
+}
+
+// changeAnotherField changes a client whose claims are refused by now: the API server judges what is changed.
+func changeAnotherField(t *testing.T, where string) {
+	t.Helper()
+	object := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "hallpass.dev/v1alpha1", "kind": "OAuth2Client"}}
+	object.SetNamespace(where)
+	object.SetName("tenant-0")
+	must(t, cluster.Patch(t.Context(), object, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"description":"changed"}}`))))
+	added := []byte(`{"spec":{"claims":[{"name":"Sub","value":"victim.frontend"}]}}`)
+	if err := cluster.Patch(t.Context(), object, client.RawPatch(types.MergePatchType, added)); err == nil {
+		t.Error("a claim with a reserved name is added to a client that has such claims")
 	}
 }
 

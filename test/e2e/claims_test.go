@@ -19,6 +19,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
 	"github.com/hallpass-dev/hallpass/test/installation"
 )
 
@@ -199,6 +200,28 @@ func TestAClaimBelowTheIssuerIsLeftOut(t *testing.T) {
 	c.Spec.Claims = []v1alpha1.Claim{{Name: below, Value: "yes"}, {Name: "https://example.com/tier", Value: "gold"}}
 	apply(t, "claims-issuer", c)
 	claimsAre(t, c, v1alpha1.ReasonClaimReserved, map[string]any{"https://example.com/tier": "gold"})
+}
+
+// TestAStoredRegistrationLosesItsForgedClaims writes into the registry what a manager of before wrote. Tokens do not carry it for a
+// moment, and the manager writes it anew without.
+func TestAStoredRegistrationLosesItsForgedClaims(t *testing.T) {
+	c := apply(t, "claims-stored", newClient("caller"))
+	key := client.ObjectKey{Namespace: installation.RegistryNamespace, Name: registration.SecretName("claims-stored.caller")}
+	var before corev1.Secret
+	must(t, cluster.Get(t.Context(), key, &before))
+	written := before.DeepCopy()
+	written.Data["client.json"] = []byte(strings.Replace(string(before.Data["client.json"]), `"scopes"`,
+		`"claims":[{"name":"Aud","value":"https://victim.test"}],"scopes"`, 1))
+	must(t, cluster.Update(t.Context(), written))
+	if got := claimsOf(t, credentials(t, c), "Aud"); len(got) > 0 {
+		t.Errorf("a token carries %v", got)
+	}
+	eventually(t, "the manager writes the registration without the claim, and says so", func() bool {
+		var now corev1.Secret
+		must(t, cluster.Get(t.Context(), key, &now))
+		return !strings.Contains(string(now.Data["client.json"]), "Aud") &&
+			strings.Contains(hallpass.Log.String(), "the stored registration has claims that are not allowed")
+	})
 }
 
 // TestAnInstallationAllowsClaims is the flag of the manager: what it allows holds where no policy speaks of claims.

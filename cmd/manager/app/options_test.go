@@ -10,7 +10,10 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/hallpass-dev/hallpass/cmd/manager/app"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
 const kubeconfig = `apiVersion: v1
@@ -46,6 +49,36 @@ func TestNamespaces(t *testing.T) {
 			o, err := app.ParseFlags(args, io.Discard)
 			if (err != nil) != c.fails || !slices.Equal(o.Namespaces, c.want) {
 				t.Errorf("%v, %v; want %v, failure %t", o.Namespaces, err, c.want, c.fails)
+			}
+		})
+	}
+}
+
+// TestAllowedClaims: a rule that could allow nothing, or what no rule may, keeps the manager from starting.
+func TestAllowedClaims(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(file, []byte(kubeconfig), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		given []string
+		want  []oauth2.ClaimRule
+		fails bool
+	}{
+		"left out, none is allowed":    {},
+		"names and patterns are taken": {given: []string{"--allow-claim=roles=shop-*,viewer", "--allow-claim=tier=*"}, want: []oauth2.ClaimRule{{Name: "roles", Values: []string{"shop-*", "viewer"}}, {Name: "tier", Values: []string{"*"}}}},
+		"a value has an equals sign":   {given: []string{"--allow-claim=tier=a=b"}, want: []oauth2.ClaimRule{{Name: "tier", Values: []string{"a=b"}}}},
+		"a name alone":                 {given: []string{"--allow-claim=roles"}, fails: true},
+		"no value":                     {given: []string{"--allow-claim=roles="}, fails: true},
+		"a reserved name":              {given: []string{"--allow-claim=Sub=*"}, fails: true},
+		"a name that needs no rule":    {given: []string{"--allow-claim=https://example.com/tier=*"}, fails: true},
+		"a star for Kubernetes groups": {given: []string{"--allow-claim=groups=system:*"}, fails: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			args := append([]string{"--issuer=https://hallpass.example.com", "--kubeconfig=" + file}, c.given...)
+			o, err := app.ParseFlags(args, io.Discard)
+			if diff := cmp.Diff(c.want, o.AllowClaims); diff != "" || (err != nil) != c.fails {
+				t.Errorf("%v, failure %t (-want +got):\n%s", err, c.fails, diff)
 			}
 		})
 	}
