@@ -28,6 +28,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/test/installation"
 )
 
@@ -92,6 +93,7 @@ func upgrade(t *testing.T, old string, managerFirst bool) {
 	t.Cleanup(func() {
 		must(t, installation.Apply(unbounded(t), plane, filepath.Join("..", ".."), "config/default"))
 		if hallpass.StopManager() == nil {
+			hallpass.AllowClaims = nil
 			must(t, hallpass.StartManager(unbounded(t)))
 		}
 	})
@@ -121,12 +123,17 @@ func upgrade(t *testing.T, old string, managerFirst bool) {
 	findBefore, findAfter := noteCommands(t)
 	checkFound(t, where, enter(t, findBefore))
 	must(t, installation.Apply(t.Context(), plane, filepath.Join("..", ".."), "config/default"))
+	var late credentials
 	newManager := func() {
 		stopOldManager()
+		hallpass.AllowClaims = []oauth2.ClaimRule{{Name: "roles", Values: []string{"shop-*"}}}
 		must(t, hallpass.StartManager(unbounded(t)))
 		eventually(t, "every client says what is left out", func() bool { return sayWhatIsLeftOut(t, where) })
-		late := newTenant(t, where, "late", `[{"name":"https://example.com/team","value":"blue"}]`)
-		load.add(t, late)
+		late = newTenant(t, where, "late", `[{"name":"https://example.com/team","value":"blue"},{"name":"roles","values":["shop-a"]}]`)
+		eventually(t, "a client with roles gets a token, whichever token server serves", func() bool {
+			_, err := newCall(t, b.address()).token(late)
+			return err == nil
+		})
 	}
 	newServer := func() {
 		replaced := serving
@@ -147,12 +154,16 @@ func upgrade(t *testing.T, old string, managerFirst bool) {
 	if found := enter(t, findAfter); strings.Count(found, where+"/tenant-") != len(tenants) {
 		t.Errorf("the command of the upgrade notes finds %s", found)
 	}
-	for _, who := range append(tenants, load.tenants...) {
+	for _, who := range append(tenants, late) {
 		c := newCall(t, b.address())
 		token, err := c.token(who)
 		must(t, err)
-		checkClaims(t, payloadOf(t, token))
+		payload := payloadOf(t, token)
+		checkClaims(t, payload)
 		must(t, c.introspect(who, token))
+		if who == late && !strings.Contains(payload, `"roles":["shop-a"]`) {
+			t.Errorf("a token lacks the roles that the installation allows: %s", payload)
+		}
 	}
 	if log, err := os.ReadFile(serving.log); err != nil || !managerFirst && !strings.Contains(string(log), "a registration has claims that are not allowed") {
 		t.Errorf("the token server does not log what it left out, %v", err)
@@ -287,7 +298,6 @@ type tenantLoad struct {
 	ctx            context.Context //nolint:containedctx // the life of the load
 	cancel         context.CancelFunc
 	running        sync.WaitGroup
-	tenants        []credentials
 
 	// sent are requests, forged tokens with a twin of one of our names.
 	sent, forged atomic.Int64
@@ -308,7 +318,6 @@ func startTenants(t *testing.T, address, where string, tenants []credentials) *t
 
 func (l *tenantLoad) add(t *testing.T, who credentials) {
 	t.Helper()
-	l.tenants = append(l.tenants, who)
 	c := &call{address: l.address, way: connecting{anew: true}, roots: trusted(t)}
 	audience := "audience=" + url.QueryEscape(hallpass.Issuer.String()+"/ns/"+l.where)
 	l.running.Go(func() {
