@@ -91,8 +91,8 @@ func TestARefusedWriteIsTriedAFewTimesAMinute(t *testing.T) {
 	}
 	from := time.Now().Add(settling)
 	until := from.Add(watched())
-	for i := 0; time.Now().Before(until); i++ { // others are not kept waiting, and what they write wakes nobody
-		apply(t, "refused-beside", newClient(fmt.Sprintf("client-%d", i)))
+	for i := 0; time.Now().Before(until); i++ { // others are not kept waiting, and what they write ends no pause
+		apply(t, fmt.Sprintf("refused-beside-%d", i), newClient("app")) // a namespace wakes each policy
 		revoke(t, fmt.Sprintf("refused-meanwhile-%d", i), nil, time.Now().Add(time.Hour).Truncate(time.Second))
 		time.Sleep(max(0, min(time.Second, time.Until(until))))
 	}

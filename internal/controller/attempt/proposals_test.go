@@ -4,7 +4,6 @@
 package attempt_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -60,10 +59,7 @@ func TestProposalsAreBoundedAndTheOldestMakesWay(t *testing.T) {
 func TestProposalsPrintNothing(t *testing.T) {
 	var p attempt.Proposals[string]
 	p.Put("u", "hush", noon.Add(time.Minute))
-	text, err := json.Marshal(&p)
-	if err != nil {
-		t.Fatal(err)
-	}
+	var text []byte
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
 		text = fmt.Appendf(text, verb, &p)
 	}

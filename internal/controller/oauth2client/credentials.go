@@ -107,7 +107,8 @@ func propose(r registration.Registration, secret oauth2.Credential, w wish, now 
 		for oldest := oldestPending(verifiers); len(verifiers) >= oauth2.MaxVerifiers && oldest >= 0; oldest = oldestPending(verifiers) {
 			verifiers = slices.Delete(verifiers, oldest, oldest+1)
 		}
-		r.Client.Verifiers = append(verifiers, verifier(secret.ID, secret.Value, w.uid, now, now.Add(pendingLife)))
+		verifiers = append(verifiers, verifier(secret.ID, secret.Value, w.uid, now, now.Add(pendingLife)))
+		r.Client.Verifiers = verifiers
 	}
 	r.Rotation = registration.Rotation{Handled: r.Rotation.Handled, Planned: w.request, PlannedBy: secret.ID, First: first}
 	return r

@@ -163,7 +163,7 @@ func resourceOfRecord(_ context.Context, o client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: owner}}
 }
 
-// everyResource finds them all, which wait no longer: others have changed what they depend on.
+// everyResource finds them all. It ends no pause: namespaces come and go all day.
 func (r *Reconciler) everyResource(ctx context.Context, _ client.Object) []reconcile.Request {
 	var resources v1alpha1.OAuth2ResourceList
 	if err := r.Client.List(ctx, &resources); err != nil {
@@ -172,9 +172,7 @@ func (r *Reconciler) everyResource(ctx context.Context, _ client.Object) []recon
 	}
 	requests := make([]reconcile.Request, 0, len(resources.Items))
 	for i := range resources.Items {
-		key := client.ObjectKeyFromObject(&resources.Items[i])
-		r.backoff.End(key)
-		requests = append(requests, reconcile.Request{NamespacedName: key})
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&resources.Items[i])})
 	}
 	return requests
 }

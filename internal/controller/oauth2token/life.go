@@ -64,7 +64,8 @@ func propose(m oauth2.Minted, t oauth2.MintedToken, current string) oauth2.Minte
 		}
 		tokens = slices.Delete(tokens, oldest, min(oldest+1, len(tokens)))
 	}
-	m.Tokens = append(tokens, t)
+	tokens = append(tokens, t)
+	m.Tokens = tokens
 	return m
 }
 
@@ -74,7 +75,13 @@ func committed(m oauth2.Minted, before, now string) oauth2.Minted {
 	if last < 0 {
 		return m
 	}
-	m.Tokens = append(slices.Clone(m.Tokens[:last+1]), slices.DeleteFunc(slices.Clone(m.Tokens[last+1:]), func(t oauth2.MintedToken) bool { return t.ID != now })...)
+	tokens := slices.Clone(m.Tokens[:last+1])
+	for _, t := range m.Tokens[last+1:] {
+		if t.ID == now {
+			tokens = append(tokens, t)
+		}
+	}
+	m.Tokens = tokens
 	return m
 }
 
