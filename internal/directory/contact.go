@@ -67,16 +67,17 @@ func (c *contact) probeTime() time.Duration {
 // reachable asks whether the API server answers anything, once for all that ask at the same time. It returns as soon as the probe is
 // answered, or cannot be sent.
 func (d *Directory) reachable(ctx context.Context) bool {
-	before := d.contact.arrived.Load()
-	probed := d.contact.probes.DoChan("", func() (any, error) {
+	found, _, _ := d.contact.probes.Do("", func() (any, error) {
+		before := d.contact.arrived.Load()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.contact.probeTime())
 		defer cancel()
-		return nil, d.core.Get().AbsPath(livePath).MaxRetries(0).Do(ctx).Error()
+		_ = d.core.Get().AbsPath(livePath).MaxRetries(0).Do(ctx).Error() // whatever the answer is, it is noted
+		heard := d.contact.arrived.Load() != before
+		if !heard {
+			d.contact.silent.Store(true)
+		}
+		return heard, nil
 	})
-	<-probed
-	if d.contact.arrived.Load() != before {
-		return true
-	}
-	d.contact.silent.Store(true)
-	return false
+	heard, ok := found.(bool)
+	return ok && heard
 }
