@@ -238,6 +238,9 @@ var tokens = map[string]func(w *auditFixture) string{
 	"another issuer": func(w *auditFixture) string {
 		return w.sign(w.key(jws.ES256), oauth2.TokenType, w.claims("https://other.test"))
 	},
+	"a claim that folds to a reserved one": func(w *auditFixture) string {
+		return w.sign(w.key(jws.ES256), oauth2.TokenType, strings.Replace(w.claims(issuerOfTests), "{", `{"Aud":"urn:forged",`, 1))
+	},
 	"invalid claims": func(w *auditFixture) string { return w.sign(w.key(jws.ES256), oauth2.TokenType, `{"iss":1}`) },
 	"an expired token": func(w *auditFixture) string {
 		return w.issue(noon.Add(-2*time.Hour), oauth2.Grant{Audience: shopAudience, Scopes: []string{"read"}})
