@@ -33,6 +33,7 @@ const (
 
 // apiServer answers with the bodies that a test gives it, by path, and 500 where there is none.
 type apiServer struct {
+	mu     sync.Mutex // there are probes beside requests
 	bodies map[string]string
 	status int
 	asked  []string
@@ -40,6 +41,8 @@ type apiServer struct {
 }
 
 func (a *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.asked = append(a.asked, r.Method+" "+r.URL.Path)
 	if r.Method == http.MethodPost {
 		_ = json.NewDecoder(r.Body).Decode(&a.review)
