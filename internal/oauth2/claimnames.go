@@ -39,7 +39,8 @@ var AuthorizationClaims = []string{"roles", "groups", "entitlements", "permissio
 // ReservedClaimAuthorities matches names, in lower case, that belong to others whose readers act on them, or to Hallpass: URIs of
 // these hosts, and names that begin with these prefixes. The CRDs have the same expression.
 const ReservedClaimAuthorities = `^(([^/:]*:/*)?([^/:]*[.])?` +
-	`(hallpass[.]dev|kubernetes[.]io|k8s[.]io|schemas[.]xmlsoap[.]org|schemas[.]microsoft[.]com|docs[.]oasis-open[.]org|aws[.]amazon[.]com|sts[.]amazonaws[.]com|hasura[.]io)` +
+	`(hallpass[.]dev|kubernetes[.]io|k8s[.]io|schemas[.]xmlsoap[.]org|schemas[.]microsoft[.]com|docs[.]oasis-open[.]org|` +
+	`aws[.]amazon[.]com|sts[.]amazonaws[.]com|hasura[.]io)` +
 	`[.]?([/:]|$)|(cognito|urn:zitadel|urn:oasis|urn:ietf|urn:hallpass):)`
 
 var reservedAuthorities = regexp.MustCompile(ReservedClaimAuthorities)
@@ -93,7 +94,7 @@ func validClaimName(name string) bool {
 	for i := range len(name) {
 		c := name[i] | 0x20
 		letter := 'a' <= c && c <= 'z'
-		if !letter && (i == 0 || !('0' <= name[i] && name[i] <= '9') && strings.IndexByte("-_./:", name[i]) < 0) {
+		if !letter && (i == 0 || (name[i] < '0' || '9' < name[i]) && strings.IndexByte("-_./:", name[i]) < 0) {
 			return false
 		}
 	}

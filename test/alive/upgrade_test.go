@@ -49,7 +49,7 @@ func release(t *testing.T, commit string) string {
 		return place
 	}
 	must(t, os.MkdirAll(filepath.Dir(place), 0o700))
-	building, err := os.MkdirTemp(filepath.Dir(place), "building-")
+	building, err := os.MkdirTemp(filepath.Dir(place), "building-") //nolint:usetesting // it is moved to its place beside it
 	must(t, err)
 	defer func() { _ = os.RemoveAll(building) }()
 	for _, line := range []string{
