@@ -18,20 +18,20 @@ import (
 // state is what the cache has of a client and of what is written for it: a change of it by others ends a pause. A Secret that the user
 // brought along is watched on its own.
 func (r *Reconciler) state(ctx context.Context, c *v1alpha1.OAuth2Client) attempt.State {
-	registered := r.versionOf(ctx, &corev1.Secret{}, types.NamespacedName{Namespace: r.RegistryNamespace, Name: registration.SecretName(c.ClientID())})
+	registered := versionOf(ctx, r.Client, &corev1.Secret{}, types.NamespacedName{Namespace: r.RegistryNamespace, Name: registration.SecretName(c.ClientID())})
 	key := types.NamespacedName{Namespace: c.Namespace, Name: secretName(c)}
 	switch {
 	case byServiceAccount(c):
-		return attempt.StateOf(c, registered, r.versionOf(ctx, &corev1.ConfigMap{}, key))
+		return attempt.StateOf(c, registered, versionOf(ctx, r.Client, &corev1.ConfigMap{}, key))
 	case declares(c):
 		return attempt.StateOf(c, registered, "")
 	}
-	return attempt.StateOf(c, registered, r.versionOf(ctx, &corev1.Secret{}, key))
+	return attempt.StateOf(c, registered, versionOf(ctx, r.Client, &corev1.Secret{}, key))
 }
 
 // versionOf is the version that the cache has of an object; "" if it has none, or cannot say.
-func (r *Reconciler) versionOf(ctx context.Context, o client.Object, key types.NamespacedName) string {
-	if err := r.Client.Get(ctx, key, o, client.UnsafeDisableDeepCopy); err != nil {
+func versionOf(ctx context.Context, from client.Reader, o client.Object, key types.NamespacedName) string {
+	if err := from.Get(ctx, key, o, client.UnsafeDisableDeepCopy); err != nil {
 		return ""
 	}
 	return o.GetResourceVersion()

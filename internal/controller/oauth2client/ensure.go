@@ -9,8 +9,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
@@ -69,7 +71,7 @@ func (r *Reconciler) ensureCredential(ctx context.Context, c *v1alpha1.OAuth2Cli
 	}
 	if r.settleCredential(w) == "" {
 		r.firsts.seen(c)
-		r.dropCommitted(c, w)
+		w.dropCommitted(&r.proposals, r.Clock.Now())
 		return nil
 	}
 	if r.firsts.unseen(c, r.Clock.Now()) {
@@ -96,7 +98,7 @@ func (r *Reconciler) ensureCredential(ctx context.Context, c *v1alpha1.OAuth2Cli
 	}
 	r.adopt(w)
 	reason := r.settleCredential(w)
-	r.dropCommitted(c, w)
+	w.dropCommitted(&r.proposals, r.Clock.Now())
 	if reason == "" {
 		return nil
 	}
@@ -163,10 +165,11 @@ func (r *Reconciler) propose(c *v1alpha1.OAuth2Client, w *world) (oauth2.Credent
 
 // dropCommitted forgets the value that is on its way once it is in the Secret, whatever the answer to its write was: when that Secret is
 // deleted, another value takes its place.
-func (r *Reconciler) dropCommitted(c *v1alpha1.OAuth2Client, w *world) {
-	made, young := r.proposals.Get(c.UID, r.Clock.Now())
+func (w *world) dropCommitted(proposals *attempt.Proposals[proposed], now time.Time) {
+	uid := types.UID(w.wish.uid)
+	made, young := proposals.Get(uid, now)
 	if young && oauth2.DigestSecret(w.wish.uid, made.Value) == oauth2.DigestSecret(w.wish.uid, w.value) {
-		r.proposals.Drop(c.UID)
+		proposals.Drop(uid)
 	}
 }
 
