@@ -53,7 +53,11 @@ func TestTheFeedTellsEverythingAtWhateverReplica(t *testing.T) {
 		batch   RevocationBatch
 		merged  bool
 	}
-	for seed := range uint64(10) {
+	seeds := uint64(10)
+	if testing.Short() {
+		seeds = 2
+	}
+	for seed := range seeds {
 		random := rand.New(rand.NewPCG(seed, 11)) //nolint:gosec // a test that can be repeated
 		now, end := revocationNoon, revocationNoon.Add(time.Hour)
 		replicas := [3]*Revocations{{}, {}, {}}
