@@ -71,8 +71,8 @@ test: race-note ## Run every test but what takes long: the core, the reconcilers
 	exit $$failed
 
 .PHONY: long
-long: race-note ## Run what make test leaves out, as test/long.txt lists it with its time, as far as it fits. MINUTES=30
-	@hack/long.sh $(or $(MINUTES),30) $(RACE)
+long: race-note ## Run what make test leaves out, as test/long.txt lists it with its time, as far as it fits. MINUTES=30 ONLY=tests
+	@ONLY=$(ONLY) hack/long.sh $(or $(MINUTES),30) $(RACE)
 
 .PHONY: test-unit
 test-unit: race-note ## Run the tests that need no control plane
