@@ -170,15 +170,19 @@ func immutableToken() refusal {
 		},
 		mended: func(t *testing.T) bool {
 			t.Helper()
-			if secret := get(t, &corev1.Secret{}, "refused-token", "legacy"); secret.Immutable != nil {
-				if value := string(secret.Data["token"]); value != held || !isActive(t, credentials(t, newIn("refused-token", "app")), value) {
+			var secret corev1.Secret
+			if err := cluster.Get(t.Context(), client.ObjectKeyFromObject(token), &secret); err != nil {
+				must(t, client.IgnoreNotFound(err))
+				return false // it was deleted here, and is not back yet
+			}
+			if value := string(secret.Data["token"]); secret.Immutable != nil {
+				if value != held || !isActive(t, credentials(t, newIn("refused-token", "app")), value) {
 					t.Error("the token in the Secret is not the one from before, or is refused")
 				}
-				must(t, cluster.Delete(t.Context(), secret))
+				must(t, cluster.Delete(t.Context(), &secret))
+				return false
 			}
-			var secret corev1.Secret
-			err := cluster.Get(t.Context(), client.ObjectKeyFromObject(token), &secret)
-			return err == nil && string(secret.Data["token"]) != held && isActive(t, credentials(t, newIn("refused-token", "app")), string(secret.Data["token"]))
+			return string(secret.Data["token"]) != held && isActive(t, credentials(t, newIn("refused-token", "app")), string(secret.Data["token"]))
 		},
 	}
 }

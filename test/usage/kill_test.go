@@ -32,6 +32,8 @@ const (
 func TestAKilledReplicaTakesItsLastIntervalAlone(t *testing.T) {
 	const namespace = "killed"
 	secrets := createAll(t, namespace, killedClients)
+	marker := apply(t, namespace, "marker")
+	marking := credentials(t, marker)
 	program, err := installation.Program(t.Context(), filepath.Join("..", ".."), "tokenserver")
 	must(t, err)
 	must(t, hallpass.StopManager())
@@ -41,18 +43,15 @@ func TestAKilledReplicaTakesItsLastIntervalAlone(t *testing.T) {
 			must(t, hallpass.StartManager(t.Context()))
 		}
 	}()
-	others := serving(t)
 	replica, address := startReplica(t, program)
-	// report is the number of the last report that the replica has written, or 0.
-	report := func() int64 {
-		for name, generation := range serving(t) {
-			if _, other := others[name]; !other {
-				return generation
-			}
-		}
-		return 0
-	}
-	eventually(t, "the replica reports", func() bool { return report() > 0 })
+	fetchFrom(t, address, marking)
+	own := ""
+	eventually(t, "the replica reports", func() bool {
+		own = reportOf(t, marker)
+		return own != ""
+	})
+	// report is the number of the last report that the replica has written.
+	report := func() int64 { return serving(t)[own] }
 	first := report()
 	used, after := map[string]time.Time{}, map[string]int64{}
 	for i, secret := range secrets {
@@ -114,6 +113,19 @@ func serving(t *testing.T) map[string]int64 {
 		}
 	}
 	return numbers
+}
+
+// reportOf is the name of the report of the one replica that served a client; "" while none has it.
+func reportOf(t *testing.T, c *v1alpha1.OAuth2Client) string {
+	t.Helper()
+	var reports v1alpha1.UsageReportList
+	must(t, cluster.List(t.Context(), &reports, client.InNamespace(installation.RegistryNamespace)))
+	for i := range reports.Items {
+		if one := (v1alpha1.UsageReportList{Items: reports.Items[i : i+1]}); reported(t, one, c) {
+			return reports.Items[i].Name
+		}
+	}
+	return ""
 }
 
 // goesOn starts another replica in the place of the killed one: what it reports is added to what was told, and takes nothing of it.
