@@ -28,6 +28,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
 const (
@@ -73,7 +74,7 @@ type Directory struct {
 	minted    minted
 
 	// revocations are the state of TokenRevocations, and what this replica has taken back itself.
-	revocations    oauth2.Revocations
+	revocations    revocation.State
 	clientEpochs   clientEpochs
 	revocationSeen func(lag time.Duration)
 

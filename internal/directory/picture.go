@@ -15,6 +15,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
 // picture is all that memory holds at an instant, as values that nothing changes.
@@ -29,8 +30,8 @@ type picture struct {
 	ring      keyring.Ring
 	trust     *readCluster
 	// revoked has the single tokens, which may become more while it is written; selectors are those in quarantine too.
-	revoked   *oauth2.Revocations
-	selectors map[string]oauth2.RevocationSelector
+	revoked   *revocation.State
+	selectors map[string]revocation.Selector
 	// minted and mintedOwners are the OAuth2Tokens.
 	minted       map[hash]*oauth2.Minted
 	mintedOwners map[hash]*oauth2.MintedOwner
@@ -101,7 +102,7 @@ func (p *picture) write(w *recordWriter) error {
 func readPicture(document string) (*picture, error) {
 	p := &picture{
 		marks: map[string]uint64{}, clients: map[hash]packed{}, owners: map[hash]packedOwner{}, resources: map[string]*oauth2.Resource{},
-		revoked: &oauth2.Revocations{}, selectors: map[string]oauth2.RevocationSelector{},
+		revoked: &revocation.State{}, selectors: map[string]revocation.Selector{},
 		minted: map[hash]*oauth2.Minted{}, mintedOwners: map[hash]*oauth2.MintedOwner{}, departed: map[hash]int64{}, held: map[string]heldToken{},
 	}
 	u := &unpacker{rest: document}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
 // adoptRevoked takes over what a snapshot has of revocations. What was in quarantine is already.
@@ -22,17 +22,17 @@ func (d *Directory) adoptRevoked(p *picture) {
 }
 
 // learnRevoked takes back the single tokens that a snapshot says, and the assertions that were used.
-func (d *Directory) learnRevoked(revoked *oauth2.Revocations) {
-	for i := range oauth2.RevocationParts {
+func (d *Directory) learnRevoked(revoked *revocation.State) {
+	for i := range revocation.Parts {
 		d.revocations.Learn(revoked.Part(i), d.now())
 	}
 }
 
 func (p *picture) writeRevoked(w *recordWriter) error {
-	w.number(oauth2.RevocationParts)
-	for i := range oauth2.RevocationParts {
+	w.number(revocation.Parts)
+	for i := range revocation.Parts {
 		part := p.revoked.Part(i)
-		w.record(string(oauth2.PackRevocations(part.Tokens)), string(oauth2.PackRevocations(part.Assertions)))
+		w.record(string(revocation.Pack(part.Tokens)), string(revocation.Pack(part.Assertions)))
 	}
 	return nil
 }
@@ -41,15 +41,15 @@ func (p *picture) readRevoked(record []string) error {
 	if len(record) != 2 {
 		return errRecord
 	}
-	tokens, err := oauth2.UnpackRevocations([]byte(record[0]))
+	tokens, err := revocation.Unpack([]byte(record[0]))
 	if err != nil {
 		return err
 	}
-	assertions, err := oauth2.UnpackRevocations([]byte(record[1]))
+	assertions, err := revocation.Unpack([]byte(record[1]))
 	if err != nil {
 		return err
 	}
-	p.revoked.Learn(oauth2.RevocationBatch{Tokens: tokens, Assertions: assertions}, p.heard)
+	p.revoked.Learn(revocation.Batch{Tokens: tokens, Assertions: assertions}, p.heard)
 	return nil
 }
 
@@ -69,7 +69,7 @@ func (p *picture) readSelector(record []string) error {
 	if err != nil {
 		return err
 	}
-	p.selectors[strings.Clone(record[0])] = oauth2.RevocationSelector{
+	p.selectors[strings.Clone(record[0])] = revocation.Selector{
 		ClientID: strings.Clone(record[1]), Namespace: strings.Clone(record[2]), IssuedBefore: time.Unix(before, 0).UTC(),
 	}
 	return nil

@@ -9,10 +9,11 @@ import (
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
 // What was denied before etcd was restored stays denied although no object says so: tokens that were issued until then, in
-// oauth2.Revocations, and OAuth2Tokens, here. A whole cluster may be in quarantine, so each step is linear in it, and requests take none
+// revocation.State, and OAuth2Tokens, here. A whole cluster may be in quarantine, so each step is linear in it, and requests take none
 // of its locks.
 
 // heldFor is how long a selector stays in quarantine: until every JWT that was issued before it has expired.
@@ -57,7 +58,7 @@ func (d *Directory) revokeForgotten(record, known storedMinted, heard time.Time)
 
 // revokeMinted revokes one token in the memory of this replica until it expires.
 func (d *Directory) revokeMinted(token oauth2.MintedToken) {
-	d.revocations.Revoke(oauth2.NewRevocation(oauth2.RevocationIDOf(token.ID), token.ExpiresAt), d.now())
+	d.revocations.Revoke(revocation.NewEntry(revocation.IDOf(token.ID), token.ExpiresAt), d.now())
 }
 
 // ended reports whether a quarantine is over, beside the version of the record.
@@ -136,7 +137,7 @@ func (m *minted) recordOf(uid string) storedMinted {
 
 // holdAgain takes over what a process before this one had in quarantine.
 func (d *Directory) holdAgain(p *picture) {
-	quarantined := map[string]oauth2.RevocationSelector{}
+	quarantined := map[string]revocation.Selector{}
 	for name, selector := range p.selectors {
 		if strings.HasPrefix(name, heldPrefix) {
 			quarantined[name] = selector
@@ -167,8 +168,8 @@ func (d *Directory) release() {
 }
 
 // revokeOpaque revokes each opaque token that selectors revoke: it may live for longer than they are in quarantine.
-func (d *Directory) revokeOpaque(selectors map[string]oauth2.RevocationSelector) {
-	var selected oauth2.Revocations
+func (d *Directory) revokeOpaque(selectors map[string]revocation.Selector) {
+	var selected revocation.State
 	selected.Quarantine(selectors)
 	d.minted.records.each(func(m storedMinted) {
 		if !m.Opaque {

@@ -15,6 +15,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 	"github.com/hallpass-dev/hallpass/internal/restore"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
 // An etcd that is restored from a backup has forgotten what was denied since: a client that was suspended is active again, one that was
@@ -123,7 +124,7 @@ func (d *Directory) readmits() bool { return !d.notices.isWaiting() }
 
 // remember quarantines the tokens of clients that were refused and are not any more, and of those that are back.
 func (s ownerStore) remember(objects []any, heard time.Time) {
-	quarantined, allSoFar := map[string]oauth2.RevocationSelector{}, oauth2.CutBack(s.now().Add(heldFor), s.now())
+	quarantined, allSoFar := map[string]revocation.Selector{}, oauth2.CutBack(s.now().Add(heldFor), s.now())
 	var back []comeback
 	for _, object := range objects {
 		listed, ok := lightOwnerOf(object).(*lightOwner)
@@ -131,7 +132,7 @@ func (s ownerStore) remember(objects []any, heard time.Time) {
 			continue
 		}
 		seen := sight(resourceClients, listed.place, listed.owner.UID, listed.owner.Terminating)
-		selector := oauth2.RevocationSelector{ClientID: listed.clientID}
+		selector := revocation.Selector{ClientID: listed.clientID}
 		switch before := s.records.owner(listed.place); {
 		case seen.proves(s.known(seen)) != restore.None:
 			selector.IssuedBefore = allSoFar
@@ -210,13 +211,13 @@ func (s secretStore) remember(objects []any, heard time.Time) {
 
 // remember quarantines selectors that are gone or revoke less than before.
 func (s revocationStore) remember(objects []any, _ time.Time) {
-	listed := map[string]oauth2.RevocationSelector{}
+	listed := map[string]revocation.Selector{}
 	for _, object := range objects {
 		if read, err := light(object); err == nil && read.selector != nil {
 			listed[read.Name] = *read.selector
 		}
 	}
-	quarantined := map[string]oauth2.RevocationSelector{}
+	quarantined := map[string]revocation.Selector{}
 	for name, selector := range s.revocations.Selectors() {
 		if now, there := listed[name]; !strings.HasPrefix(name, heldPrefix) && (!there || now.IssuedBefore.Before(selector.IssuedBefore)) {
 			quarantined[heldPrefix+name] = selector

@@ -20,6 +20,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
 const (
@@ -38,11 +39,11 @@ const (
 // +kubebuilder:rbac:namespace=hallpass-registry,groups=hallpass.dev,resources=tokenrevocations,verbs=list;watch;create
 
 // Revocations are what was taken back, as far as memory knows.
-func (d *Directory) Revocations() *oauth2.Revocations { return &d.revocations }
+func (d *Directory) Revocations() *revocation.State { return &d.revocations }
 
 // WriteRevocations keeps a batch for good: no error means that the API server has it. A name is used for one batch only, so one
 // that is there already holds it.
-func (d *Directory) WriteRevocations(ctx context.Context, name string, batch oauth2.RevocationBatch) error {
+func (d *Directory) WriteRevocations(ctx context.Context, name string, batch revocation.Batch) error {
 	object := &v1alpha1.TokenRevocation{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace:   d.namespace,
@@ -51,8 +52,8 @@ func (d *Directory) WriteRevocations(ctx context.Context, name string, batch oau
 			Annotations: map[string]string{annotationWritten: time.Now().UTC().Format(writtenFormat)},
 		},
 		Spec: v1alpha1.TokenRevocationSpec{Batch: v1alpha1.RevocationBatch{
-			Tokens:     v1alpha1.RevocationEntries(oauth2.EncodeRevocations(batch.Tokens)),
-			Assertions: v1alpha1.RevocationEntries(oauth2.EncodeRevocations(batch.Assertions)),
+			Tokens:     v1alpha1.RevocationEntries(revocation.Encode(batch.Tokens)),
+			Assertions: v1alpha1.RevocationEntries(revocation.Encode(batch.Assertions)),
 			ExpiresAt:  new(metav1.NewTime(batch.ExpiresAt())),
 		}},
 	}
@@ -86,7 +87,7 @@ func (d *Directory) keepUp(ctx context.Context) {
 // registration itself; these are for the feed.
 type clientEpochs struct {
 	mu     sync.Mutex
-	byName map[string]oauth2.RevocationSelector
+	byName map[string]revocation.Selector
 }
 
 // put notes what a registration says; one that says nothing, or nil, is forgotten.
@@ -98,9 +99,9 @@ func (e *clientEpochs) put(name string, c *oauth2.Client) {
 		return
 	}
 	if e.byName == nil {
-		e.byName = map[string]oauth2.RevocationSelector{}
+		e.byName = map[string]revocation.Selector{}
 	}
-	e.byName[name] = oauth2.RevocationSelector{ClientUID: c.UID, IssuedBefore: c.RevokedBefore}
+	e.byName[name] = revocation.Selector{ClientUID: c.UID, IssuedBefore: c.RevokedBefore}
 }
 
 // keep forgets what is not listed.
@@ -115,7 +116,7 @@ func (e *clientEpochs) keep(listed map[string]bool) {
 }
 
 // ClientEpochs are the instants before which OAuth2Clients take their tokens back.
-func (d *Directory) ClientEpochs() []oauth2.RevocationSelector {
+func (d *Directory) ClientEpochs() []revocation.Selector {
 	d.clientEpochs.mu.Lock()
 	defer d.clientEpochs.mu.Unlock()
 	return slices.Collect(maps.Values(d.clientEpochs.byName))
@@ -125,8 +126,8 @@ func (d *Directory) ClientEpochs() []oauth2.RevocationSelector {
 type lightRevocation struct {
 	metav1.ObjectMeta
 
-	batch    oauth2.RevocationBatch
-	selector *oauth2.RevocationSelector
+	batch    revocation.Batch
+	selector *revocation.Selector
 	written  time.Time
 	version  uint64
 	err      error
@@ -137,15 +138,15 @@ func readRevocation(object *v1alpha1.TokenRevocation) *lightRevocation {
 	read := &lightRevocation{ObjectMeta: lightMeta(object)}
 	read.version, _ = strconv.ParseUint(object.ResourceVersion, 10, 64) // one that is no number is none that the feed can tell
 	if selector := object.Spec.Selector; selector.IssuedBefore != nil {
-		read.selector = &oauth2.RevocationSelector{
+		read.selector = &revocation.Selector{
 			ClientID: selector.ClientID, Namespace: selector.Namespace,
 			IssuedBefore: oauth2.CutBack(selector.IssuedBefore.Time, object.CreationTimestamp.Time),
 		}
 	}
 	if batch := object.Spec.Batch; batch.ExpiresAt != nil {
 		var tokensErr, assertionsErr error
-		read.batch.Tokens, tokensErr = oauth2.DecodeRevocations(string(batch.Tokens))
-		read.batch.Assertions, assertionsErr = oauth2.DecodeRevocations(string(batch.Assertions))
+		read.batch.Tokens, tokensErr = revocation.Decode(string(batch.Tokens))
+		read.batch.Assertions, assertionsErr = revocation.Decode(string(batch.Assertions))
 		read.err = errors.Join(tokensErr, assertionsErr)
 		if written, err := time.Parse(writtenFormat, object.Annotations[annotationWritten]); err == nil {
 			read.written = written

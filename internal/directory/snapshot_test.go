@@ -30,6 +30,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -67,7 +68,7 @@ func (f *fixture) list(t testing.TB, resource, version string, objects ...any) {
 }
 
 // A token and an assertion that are good no more.
-var revoked, used = oauth2.RevocationID{1}, oauth2.RevocationID{2}
+var revoked, used = revocation.ID{1}, revocation.ID{2}
 
 // The clients of the tests: one in the short form, one that has none.
 var (
@@ -135,9 +136,9 @@ func (f *fixture) fill(t testing.TB) {
 	}, &v1alpha1.TokenRevocation{
 		ObjectMeta: metav1.ObjectMeta{Name: "batch", ResourceVersion: "11"},
 		Spec: v1alpha1.TokenRevocationSpec{Batch: v1alpha1.RevocationBatch{
-			Tokens:     v1alpha1.RevocationEntries(oauth2.EncodeRevocations([]oauth2.Revocation{oauth2.NewRevocation(revoked, noon.Add(2*time.Hour))})),
+			Tokens:     v1alpha1.RevocationEntries(revocation.Encode([]revocation.Entry{revocation.NewEntry(revoked, noon.Add(2*time.Hour))})),
 			ExpiresAt:  new(metav1.NewTime(noon.Add(2 * time.Hour))),
-			Assertions: v1alpha1.RevocationEntries(oauth2.EncodeRevocations([]oauth2.Revocation{oauth2.NewRevocation(used, noon.Add(2*time.Hour))})),
+			Assertions: v1alpha1.RevocationEntries(revocation.Encode([]revocation.Entry{revocation.NewEntry(used, noon.Add(2*time.Hour))})),
 		}},
 	})
 	f.list(t, resourceTokens, "102", &v1alpha1.OAuth2Token{

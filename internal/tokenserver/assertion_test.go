@@ -23,6 +23,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
 const keyed = "shop.keyed"
@@ -257,7 +258,7 @@ func TestReplaysAreBounded(t *testing.T) {
 	w, signer := newWorld(t), newSigner(t, jws.ES256)
 	w.registerKeys(keyed, signer)
 	for i := range replayEntries {
-		w.server.replays.use(oauth2.AssertionIDOf(keyed, strconv.Itoa(i)), w.now.Add(time.Minute), w.now)
+		w.server.replays.use(revocation.AssertionIDOf(keyed, strconv.Itoa(i)), w.now.Add(time.Minute), w.now)
 	}
 	answer := w.do(call{body: withAssertion(w.assertion(signer, "JWT", nil))})
 	if answer.Code != http.StatusServiceUnavailable || answer.Header().Get("Retry-After") == "" {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
 // authenticate reads the credentials of a request and finds the record of its client. One that memory refuses is looked up at the source
@@ -104,7 +105,7 @@ func (s *Server) spend(client *oauth2.Client, c credential, now time.Time) error
 	if c.assertion == nil {
 		return nil
 	}
-	id := oauth2.AssertionIDOf(client.ID, c.assertion.ID)
+	id := revocation.AssertionIDOf(client.ID, c.assertion.ID)
 	if s.Directory.Revocations().Used(id, now) {
 		return oauth2.Replayed()
 	}
@@ -115,7 +116,7 @@ func (s *Server) spend(client *oauth2.Client, c credential, now time.Time) error
 	case !fresh:
 		return oauth2.Replayed()
 	}
-	s.commits.use(oauth2.NewRevocation(id, c.assertion.ExpiresAt))
+	s.commits.use(revocation.NewEntry(id, c.assertion.ExpiresAt))
 	return nil
 }
 

@@ -12,13 +12,14 @@ import (
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
 // Journal is where revocations are kept for good, and where every replica learns of them.
 type Journal interface {
 	// WriteRevocations keeps a batch under a name. A name that is there already holds this very batch, and nothing changes. No
 	// error means that the batch is durable; an error, that it may be or not.
-	WriteRevocations(ctx context.Context, name string, batch oauth2.RevocationBatch) error
+	WriteRevocations(ctx context.Context, name string, batch revocation.Batch) error
 }
 
 // How revocations are gathered. Those that come while the last write is younger than its interval share the next one, so that a
@@ -44,7 +45,7 @@ const (
 // commit is one batch on its way. Its name is its own for ever, so that trying again cannot keep it twice.
 type commit struct {
 	name  string
-	batch oauth2.RevocationBatch
+	batch revocation.Batch
 	// told is closed when it is durable, or was tried in vain so often that nobody should wait for it.
 	told     chan struct{}
 	durable  bool
@@ -77,8 +78,8 @@ func newCommits(config Config) *commits {
 
 // revoke has a revocation written and waits until it is durable. An error means that it is not known to be: it is still tried, but the
 // caller must ask again.
-func (c *commits) revoke(ctx context.Context, token oauth2.Revocation) error {
-	joined, failing := c.join(func(batch *oauth2.RevocationBatch) *[]oauth2.Revocation { return &batch.Tokens }, token)
+func (c *commits) revoke(ctx context.Context, token revocation.Entry) error {
+	joined, failing := c.join(func(batch *revocation.Batch) *[]revocation.Entry { return &batch.Tokens }, token)
 	if joined == nil || failing {
 		return errNotDurable()
 	}
@@ -95,8 +96,8 @@ func (c *commits) revoke(ctx context.Context, token oauth2.Revocation) error {
 }
 
 // use has a used assertion written, and does not wait. One for which there is no room is left out: this replica remembers it anyway.
-func (c *commits) use(assertion oauth2.Revocation) {
-	c.join(func(batch *oauth2.RevocationBatch) *[]oauth2.Revocation { return &batch.Assertions }, assertion)
+func (c *commits) use(assertion revocation.Entry) {
+	c.join(func(batch *revocation.Batch) *[]revocation.Entry { return &batch.Assertions }, assertion)
 }
 
 func errNotDurable() error {
@@ -108,12 +109,12 @@ func errNotDurable() error {
 
 // join puts a revocation into one of the lists of the last commit; without room there is nil. failing says that its write will take
 // a while.
-func (c *commits) join(list func(*oauth2.RevocationBatch) *[]oauth2.Revocation, r oauth2.Revocation) (joined *commit, failing bool) {
+func (c *commits) join(list func(*revocation.Batch) *[]revocation.Entry, r revocation.Entry) (joined *commit, failing bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.waiting) > c.sealed {
 		joined = c.waiting[len(c.waiting)-1]
-		if len(*list(&joined.batch)) == oauth2.MaxBatchRevocations {
+		if len(*list(&joined.batch)) == revocation.MaxBatch {
 			c.sealed++
 			joined = nil
 		}

@@ -23,6 +23,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
 const testIssuer = "https://hallpass.test"
@@ -45,8 +46,8 @@ type memory struct {
 	// later is the ring at the source, if it is another one; keysAsked counts who asked for it.
 	later     keyring.Ring
 	keysAsked int
-	revoked   oauth2.Revocations
-	epochs    []oauth2.RevocationSelector
+	revoked   revocation.State
+	epochs    []revocation.Selector
 }
 
 func (m *memory) Record(clientID string) oauth2.Record {
@@ -105,9 +106,9 @@ func (m *memory) LookUpResource(_ context.Context, identifier string) (*oauth2.R
 
 func (m *memory) Ring() keyring.Ring { return m.ring }
 
-func (m *memory) ClientEpochs() []oauth2.RevocationSelector { return m.epochs }
+func (m *memory) ClientEpochs() []revocation.Selector { return m.epochs }
 
-func (m *memory) Revocations() *oauth2.Revocations { return &m.revoked }
+func (m *memory) Revocations() *revocation.State { return &m.revoked }
 
 func (m *memory) LookUp(_ context.Context, clientID string) (oauth2.Record, error) {
 	m.mu.Lock()

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
 // replayEntries bounds the assertions that a replica remembers, about 10 MiB. Only assertions that are signed by a registered
@@ -17,13 +17,13 @@ const replayEntries = 128 << 10
 // replays remembers the assertions that were used until they expire, so that each is used once.
 type replays struct {
 	mu    sync.Mutex
-	used  map[oauth2.RevocationID]time.Time
+	used  map[revocation.ID]time.Time
 	swept time.Time
 }
 
 // use notes an assertion. fresh says that it was not used before; room, that there is a place to note it. Without room nothing
 // is known and nothing may be let in.
-func (r *replays) use(key oauth2.RevocationID, expiresAt, now time.Time) (fresh, room bool) {
+func (r *replays) use(key revocation.ID, expiresAt, now time.Time) (fresh, room bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if end, there := r.used[key]; there && now.Before(end) {

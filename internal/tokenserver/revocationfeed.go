@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
 const (
@@ -58,7 +59,7 @@ func (s *Server) revocationFeed(r *http.Request, form oauth2.Form, e *event) (an
 	if wait, ok := s.feeds.take(throttleKey{clientID: caller.ID}, e.now); !ok {
 		return answer{}, throttled(wait, "this client reads the feed faster than it may")
 	}
-	at, err := oauth2.ParseFeedCursor(form.Get("since"))
+	at, err := revocation.ParseCursor(form.Get("since"))
 	if err != nil {
 		return answer{}, oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "since is the next of an earlier answer, or left out")
 	}
@@ -76,7 +77,7 @@ func (s *Server) revocationFeed(r *http.Request, form oauth2.Form, e *event) (an
 	return answer{body: rawJSON(body), header: header, notModified: hasTag(r.Header.Values("If-None-Match"), tag)}, nil
 }
 
-func (s *Server) feedPage(at oauth2.FeedCursor) feedBody {
+func (s *Server) feedPage(at revocation.Cursor) feedBody {
 	now := s.Now()
 	page := s.Directory.Revocations().Feed(at, now)
 	body := feedBody{Tokens: make([]feedToken, 0, len(page.Tokens)), IssuedBefore: []feedEpoch{}, Next: page.Next.String(), More: page.More}

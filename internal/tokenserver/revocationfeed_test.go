@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
 // feed reads a page, which has to be there.
@@ -35,12 +36,12 @@ func TestWhatIsRevokedIsFoundInTheFeed(t *testing.T) {
 	if diff := cmp.Diff(feedBody{Tokens: []feedToken{}, IssuedBefore: []feedEpoch{}, Next: "0"}, first); diff != "" {
 		t.Errorf("nothing was revoked yet (-want +got):\n%s", diff)
 	}
-	id, end := oauth2.RevocationID{7}, w.now.Add(time.Hour)
-	w.dir.revoked.LearnAt(42, oauth2.RevocationBatch{Tokens: []oauth2.Revocation{oauth2.NewRevocation(id, end)}}, false, w.now)
-	w.dir.revoked.Select("one", oauth2.RevocationSelector{Namespace: "shop", IssuedBefore: w.now})
-	w.dir.revoked.Select("two", oauth2.RevocationSelector{ClientID: reporting, IssuedBefore: w.now})
-	w.dir.revoked.Select("old", oauth2.RevocationSelector{ClientID: billing, IssuedBefore: w.now.Add(-oauth2.MaxTokenLifetime)})
-	w.dir.epochs = []oauth2.RevocationSelector{{ClientUID: "uid-of-x", IssuedBefore: w.now}}
+	id, end := revocation.ID{7}, w.now.Add(time.Hour)
+	w.dir.revoked.LearnAt(42, revocation.Batch{Tokens: []revocation.Entry{revocation.NewEntry(id, end)}}, false, w.now)
+	w.dir.revoked.Select("one", revocation.Selector{Namespace: "shop", IssuedBefore: w.now})
+	w.dir.revoked.Select("two", revocation.Selector{ClientID: reporting, IssuedBefore: w.now})
+	w.dir.revoked.Select("old", revocation.Selector{ClientID: billing, IssuedBefore: w.now.Add(-oauth2.MaxTokenLifetime)})
+	w.dir.epochs = []revocation.Selector{{ClientUID: "uid-of-x", IssuedBefore: w.now}}
 	want := feedBody{
 		Tokens: []feedToken{{id.String(), end.Unix()}},
 		IssuedBefore: []feedEpoch{

@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
 // maxRevoking is how many callers wait for a write at once: fewer than may be worked on, so that there is room for everybody else.
@@ -49,7 +50,7 @@ func (s *Server) revoke(r *http.Request, form oauth2.Form, e *event) (answer, er
 		return answer{}, overloaded()
 	}
 	defer s.revoking.leave()
-	revoked := oauth2.NewRevocation(oauth2.RevocationIDOf(claims.ID), claims.ExpiresAt)
+	revoked := revocation.NewEntry(revocation.IDOf(claims.ID), claims.ExpiresAt)
 	s.Directory.Revocations().Revoke(revoked, e.now)
 	if err := s.commits.revoke(r.Context(), revoked); err != nil {
 		return answer{}, err

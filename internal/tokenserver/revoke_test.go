@@ -18,18 +18,19 @@ import (
 
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
 // journal keeps batches by their names, as the API server does, and fails as a test wants.
 type journal struct {
 	mu      sync.Mutex
-	batches map[string]oauth2.RevocationBatch
+	batches map[string]revocation.Batch
 	writes  int
 	// fail says whether a write fails, by how many there were: before it is kept, or after it.
 	fail func(write int) (before, after error)
 }
 
-func (j *journal) WriteRevocations(_ context.Context, name string, batch oauth2.RevocationBatch) error {
+func (j *journal) WriteRevocations(_ context.Context, name string, batch revocation.Batch) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.writes++
@@ -41,7 +42,7 @@ func (j *journal) WriteRevocations(_ context.Context, name string, batch oauth2.
 		return before
 	}
 	if kept, there := j.batches[name]; !there {
-		j.batches[name] = oauth2.RevocationBatch{Tokens: slices.Clone(batch.Tokens), Assertions: slices.Clone(batch.Assertions)}
+		j.batches[name] = revocation.Batch{Tokens: slices.Clone(batch.Tokens), Assertions: slices.Clone(batch.Assertions)}
 	} else if !slices.Equal(kept.Tokens, batch.Tokens) || !slices.Equal(kept.Assertions, batch.Assertions) {
 		return errors.New("one name, two batches")
 	}
@@ -49,10 +50,10 @@ func (j *journal) WriteRevocations(_ context.Context, name string, batch oauth2.
 }
 
 // kept is everything that would be there after a restart of every replica.
-func (j *journal) kept() (tokens, assertions map[oauth2.RevocationID]bool) {
+func (j *journal) kept() (tokens, assertions map[revocation.ID]bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	tokens, assertions = map[oauth2.RevocationID]bool{}, map[oauth2.RevocationID]bool{}
+	tokens, assertions = map[revocation.ID]bool{}, map[revocation.ID]bool{}
 	for batch := range maps.Values(j.batches) {
 		for _, r := range batch.Tokens {
 			tokens[r.ID] = true
@@ -75,7 +76,7 @@ func away(int) (before, after error) { return errAway, nil }
 // newRevokingWorld is a world whose revocations are written.
 func newRevokingWorld(t *testing.T) (w *world, kept *journal) {
 	t.Helper()
-	kept = &journal{batches: map[string]oauth2.RevocationBatch{}}
+	kept = &journal{batches: map[string]revocation.Batch{}}
 	w = newWorld(t, func(c *Config) { c.Journal = kept })
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
@@ -99,13 +100,13 @@ func (w *world) active(id, token string) bool {
 	return answer.Body.String() != inactive
 }
 
-func (w *world) idOf(token string) oauth2.RevocationID {
+func (w *world) idOf(token string) revocation.ID {
 	w.t.Helper()
 	claims, err := w.server.validate(w.t.Context(), question{token: token}, &event{now: w.now})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return oauth2.RevocationIDOf(claims.ID)
+	return revocation.IDOf(claims.ID)
 }
 
 func TestARevokedTokenIsRefusedEverywhereAndKeptForGood(t *testing.T) {
@@ -346,11 +347,11 @@ func TestNo200IsFalse(t *testing.T) {
 }
 
 func TestAFullQueueMakesNoPromise(t *testing.T) {
-	kept := &journal{batches: map[string]oauth2.RevocationBatch{}}
+	kept := &journal{batches: map[string]revocation.Batch{}}
 	w := newWorld(t, func(c *Config) { c.Journal = kept }) // nobody writes
-	for i := range maxCommits * oauth2.MaxBatchRevocations {
-		id := oauth2.RevocationIDOf(fmt.Sprint(i))
-		if joined, _ := w.server.commits.join(func(b *oauth2.RevocationBatch) *[]oauth2.Revocation { return &b.Tokens }, oauth2.NewRevocation(id, noon.Add(time.Hour))); joined == nil {
+	for i := range maxCommits * revocation.MaxBatch {
+		id := revocation.IDOf(fmt.Sprint(i))
+		if joined, _ := w.server.commits.join(func(b *revocation.Batch) *[]revocation.Entry { return &b.Tokens }, revocation.NewEntry(id, noon.Add(time.Hour))); joined == nil {
 			t.Fatalf("there is no room for %d", i)
 		}
 	}
@@ -361,19 +362,19 @@ func TestAFullQueueMakesNoPromise(t *testing.T) {
 	if w.active(reporting, token) {
 		t.Error("it does not hold at this replica")
 	}
-	w.server.commits.use(oauth2.NewRevocation(oauth2.RevocationID{1}, noon.Add(time.Minute))) // is left out without a fuss
+	w.server.commits.use(revocation.NewEntry(revocation.ID{1}, noon.Add(time.Minute))) // is left out without a fuss
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	w.server.Run(ctx)
-	if tokens, _ := kept.kept(); len(tokens) != maxCommits*oauth2.MaxBatchRevocations || kept.writes != maxCommits {
+	if tokens, _ := kept.kept(); len(tokens) != maxCommits*revocation.MaxBatch || kept.writes != maxCommits {
 		t.Errorf("the end of the server wrote %d in %d batches", len(tokens), kept.writes)
 	}
 }
 
 func TestWhatHasExpiredIsNotWritten(t *testing.T) {
-	kept := &journal{batches: map[string]oauth2.RevocationBatch{}}
+	kept := &journal{batches: map[string]revocation.Batch{}}
 	w := newWorld(t, func(c *Config) { c.Journal = kept })
-	w.server.commits.use(oauth2.NewRevocation(oauth2.RevocationID{1}, w.now.Add(time.Hour)))
+	w.server.commits.use(revocation.NewEntry(revocation.ID{1}, w.now.Add(time.Hour)))
 	w.now = w.now.Add(time.Hour)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -391,7 +392,7 @@ func TestAnAssertionIsUsedOnceByAllReplicas(t *testing.T) {
 	if answer := w.do(call{body: withAssertion(assertion)}); answer.Code != http.StatusOK {
 		t.Fatalf("got %d %s", answer.Code, answer.Body)
 	}
-	id := oauth2.AssertionIDOf(keyed, "once")
+	id := revocation.AssertionIDOf(keyed, "once")
 	w.eventually("the assertion is written", func() bool { _, assertions := kept.kept(); return assertions[id] })
 	// Another replica, which has read what was written.
 	other := newWorld(t)
@@ -410,7 +411,7 @@ func TestAnAssertionIsUsedOnceByAllReplicas(t *testing.T) {
 }
 
 func TestASelectorTakesBackWhatWasIssuedBefore(t *testing.T) {
-	for name, selector := range map[string]oauth2.RevocationSelector{
+	for name, selector := range map[string]revocation.Selector{
 		"by client": {ClientID: reporting}, "by namespace": {Namespace: "shop"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -24,6 +24,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
 // Directory is where the token server learns of clients, resources and keys.
@@ -52,9 +53,9 @@ type Usage interface {
 
 // TakenBack is what was taken back, as far as memory knows.
 type TakenBack interface {
-	Revocations() *oauth2.Revocations
+	Revocations() *revocation.State
 	// ClientEpochs are the instants before which clients take their own tokens back.
-	ClientEpochs() []oauth2.RevocationSelector
+	ClientEpochs() []revocation.Selector
 }
 
 // Config is what a Server needs.
@@ -143,7 +144,7 @@ func New(config Config) *Server {
 		revocations: newThrottle(clientBurstSeconds*config.ClientRate, time.Second/time.Duration(config.ClientRate)),
 		commits:     newCommits(config),
 		verified:    newVerified(),
-		replays:     replays{used: map[oauth2.RevocationID]time.Time{}},
+		replays:     replays{used: map[revocation.ID]time.Time{}},
 		reviews:     newReviews(config),
 	}
 }

@@ -33,6 +33,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/reporter"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 	"github.com/hallpass-dev/hallpass/internal/usage"
 	"github.com/hallpass-dev/hallpass/test/controlplane"
 	"github.com/hallpass-dev/hallpass/test/installation"
@@ -120,13 +121,13 @@ func TestAReportThatSomebodyTouchedIsWrittenAllTheSame(t *testing.T) {
 
 func revoke(t *testing.T, name string, labels map[string]string, until time.Time) v1alpha1.TokenRevocation {
 	t.Helper()
-	var id oauth2.RevocationID
+	var id revocation.ID
 	_, err := rand.Read(id[:])
 	must(t, err)
 	object := v1alpha1.TokenRevocation{
 		ObjectMeta: metav1.ObjectMeta{Namespace: installation.RegistryNamespace, Name: name, Labels: labels},
 		Spec: v1alpha1.TokenRevocationSpec{Batch: v1alpha1.RevocationBatch{
-			Tokens:    v1alpha1.RevocationEntries(oauth2.EncodeRevocations([]oauth2.Revocation{oauth2.NewRevocation(id, until)})),
+			Tokens:    v1alpha1.RevocationEntries(revocation.Encode([]revocation.Entry{revocation.NewEntry(id, until)})),
 			ExpiresAt: new(metav1.NewTime(until)),
 		}},
 	}

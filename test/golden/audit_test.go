@@ -23,6 +23,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 	"github.com/hallpass-dev/hallpass/test/golden"
 )
 
@@ -255,7 +256,7 @@ var tokens = map[string]func(w *auditFixture) string{
 	},
 	"a revoked token": func(w *auditFixture) string {
 		token := w.issued(noon.Add(-time.Minute), oauth2.Grant{Audience: shopAudience, Scopes: []string{"read"}})
-		w.dir.revoked.Revoke(oauth2.NewRevocation(oauth2.RevocationIDOf(token.Claims.ID), noon.Add(time.Hour)), noon)
+		w.dir.revoked.Revoke(revocation.NewEntry(revocation.IDOf(token.Claims.ID), noon.Add(time.Hour)), noon)
 		return token.Value.Reveal()
 	},
 	"a client with revokeTokensIssuedBefore": func(w *auditFixture) string {
@@ -263,7 +264,7 @@ var tokens = map[string]func(w *auditFixture) string{
 		return w.token()
 	},
 	"a revoked namespace": func(w *auditFixture) string {
-		w.dir.revoked.Select("all", oauth2.RevocationSelector{Namespace: "shop", IssuedBefore: noon})
+		w.dir.revoked.Select("all", revocation.Selector{Namespace: "shop", IssuedBefore: noon})
 		return w.token()
 	},
 	"a client that is suspended":     func(w *auditFixture) string { w.reporting().Owner.Suspended = true; return w.token() },

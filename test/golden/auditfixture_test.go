@@ -29,6 +29,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 	"github.com/hallpass-dev/hallpass/internal/tokenserver"
 )
 
@@ -46,7 +47,7 @@ type directoryOfTests struct {
 	resources              []*oauth2.Resource
 	minted, mintedAtSource map[string]oauth2.MintedRecord
 	ring                   keyring.Ring
-	revoked                oauth2.Revocations
+	revoked                revocation.State
 	failing                error
 }
 
@@ -90,9 +91,9 @@ func (d *directoryOfTests) LookUpRing(context.Context) (keyring.Ring, error) {
 	return d.ring, d.failing
 }
 
-func (d *directoryOfTests) Revocations() *oauth2.Revocations { return &d.revoked }
+func (d *directoryOfTests) Revocations() *revocation.State { return &d.revoked }
 
-func (d *directoryOfTests) ClientEpochs() []oauth2.RevocationSelector { return nil }
+func (d *directoryOfTests) ClientEpochs() []revocation.Selector { return nil }
 
 // cluster is a tokenserver.Cluster, and journal a tokenserver.Journal.
 type cluster struct {
@@ -110,7 +111,7 @@ func (c *cluster) Review(context.Context, oauth2.Secret, oauth2.UsedAccountToken
 
 type journal struct{ failing error }
 
-func (j journal) WriteRevocations(context.Context, string, oauth2.RevocationBatch) error {
+func (j journal) WriteRevocations(context.Context, string, revocation.Batch) error {
 	return j.failing
 }
 

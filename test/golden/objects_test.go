@@ -22,6 +22,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 	"github.com/hallpass-dev/hallpass/internal/reporter"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 	"github.com/hallpass-dev/hallpass/internal/usage"
 	"github.com/hallpass-dev/hallpass/test/golden"
 )
@@ -84,9 +85,9 @@ var writtenAt = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`)
 func TestATokenRevocationIsWrittenAsBefore(t *testing.T) {
 	server := newAPIServer(t)
 	d := newDirectory(t, directory.Config{REST: server.rest(), Now: func() time.Time { return noon }})
-	batch := oauth2.RevocationBatch{
-		Tokens:     []oauth2.Revocation{oauth2.NewRevocation(oauth2.RevocationIDOf("AAAAAAAAAAAAAAAAAAAAAA"), noon.Add(time.Hour))},
-		Assertions: []oauth2.Revocation{oauth2.NewRevocation(oauth2.AssertionIDOf("shop.reporting", "jti"), noon.Add(time.Hour))},
+	batch := revocation.Batch{
+		Tokens:     []revocation.Entry{revocation.NewEntry(revocation.IDOf("AAAAAAAAAAAAAAAAAAAAAA"), noon.Add(time.Hour))},
+		Assertions: []revocation.Entry{revocation.NewEntry(revocation.AssertionIDOf("shop.reporting", "jti"), noon.Add(time.Hour))},
 	}
 	if err := d.WriteRevocations(t.Context(), "batch-a", batch); err != nil {
 		t.Fatal(err)
@@ -133,7 +134,7 @@ func known(d *directory.Directory) map[string]any {
 		"client": d.Record("shop.reporting"), "resource": d.ResourceByIdentifier("https://orders.example.com/api"),
 		"token": d.Minted(oauth2.OpaqueID(printerUID)), "keys": string(ring), "cluster": d.Trust().Issuer, "cluster keys": len(d.Trust().Keys.Keys),
 		"revoked":        d.Revocations().Revoked(oauth2.Claims{ID: "AAAAAAAAAAAAAAAAAAAAAA", IssuedAt: noon}, "", noon),
-		"used":           d.Revocations().Used(oauth2.AssertionIDOf("shop.reporting", "jti"), noon),
+		"used":           d.Revocations().Used(revocation.AssertionIDOf("shop.reporting", "jti"), noon),
 		"revoked before": d.Revocations().RevokedBefore("shop.reporting", "shop"),
 		"client epochs":  d.ClientEpochs(), "ready": d.Ready() == nil,
 	}
@@ -156,7 +157,7 @@ func wanted(t *testing.T) map[string]any {
 		"resource": &resource, "token": oauth2.MintedRecord{Minted: &token, Owner: &oauth2.MintedOwner{UID: printerUID, ClientName: "reporting"}},
 		"keys": string(golden.Stored(t, pinnedKeys+"/ring.json")), "cluster": clusterIssuer, "cluster keys": 1,
 		"revoked": true, "used": true, "revoked before": noon.Add(-10*time.Minute + time.Second), // an object is created within its second
-		"client epochs": []oauth2.RevocationSelector{{ClientUID: reportingUID, IssuedBefore: noon.Add(-time.Minute)}},
+		"client epochs": []revocation.Selector{{ClientUID: reportingUID, IssuedBefore: noon.Add(-time.Minute)}},
 		"ready":         true,
 	}
 }

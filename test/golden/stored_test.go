@@ -15,6 +15,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 	"github.com/hallpass-dev/hallpass/internal/usage"
 	"github.com/hallpass-dev/hallpass/test/golden"
 )
@@ -296,13 +297,13 @@ func TestUsesAreStoredAsBefore(t *testing.T) {
 }
 
 func TestRevocationsAreStoredAsBefore(t *testing.T) {
-	want := []oauth2.Revocation{
-		oauth2.NewRevocation(oauth2.RevocationIDOf("AAAAAAAAAAAAAAAAAAAAAA"), noon.Add(time.Hour)),
-		oauth2.NewRevocation(oauth2.RevocationIDOf("an id of another form"), noon.Add(time.Hour+999*time.Millisecond)),
-		oauth2.NewRevocation(oauth2.AssertionIDOf("shop.reporting", "jti"), noon.Add(time.Minute)),
+	want := []revocation.Entry{
+		revocation.NewEntry(revocation.IDOf("AAAAAAAAAAAAAAAAAAAAAA"), noon.Add(time.Hour)),
+		revocation.NewEntry(revocation.IDOf("an id of another form"), noon.Add(time.Hour+999*time.Millisecond)),
+		revocation.NewEntry(revocation.AssertionIDOf("shop.reporting", "jti"), noon.Add(time.Minute)),
 	}
-	golden.Compare(t, "stored/revocations.txt", []byte(oauth2.EncodeRevocations(want)))
-	got, err := oauth2.DecodeRevocations(string(golden.Stored(t, "stored/revocations.txt")))
+	golden.Compare(t, "stored/revocations.txt", []byte(revocation.Encode(want)))
+	got, err := revocation.Decode(string(golden.Stored(t, "stored/revocations.txt")))
 	if err != nil {
 		t.Fatal(err)
 	}

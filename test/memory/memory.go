@@ -23,6 +23,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 	"github.com/hallpass-dev/hallpass/internal/tokenserver"
 )
 
@@ -154,7 +155,7 @@ type directory struct {
 	mu      sync.Mutex
 	ring    keyring.Ring
 	records map[string]oauth2.Record
-	revoked oauth2.Revocations
+	revoked revocation.State
 }
 
 func (d *directory) set(clientID string, record oauth2.Record) {
@@ -190,9 +191,9 @@ func (*directory) LookUpMinted(context.Context, string) (oauth2.MintedRecord, er
 
 func (d *directory) Ring() keyring.Ring { return d.ring }
 
-func (*directory) ClientEpochs() []oauth2.RevocationSelector { return nil }
+func (*directory) ClientEpochs() []revocation.Selector { return nil }
 
-func (d *directory) Revocations() *oauth2.Revocations { return &d.revoked }
+func (d *directory) Revocations() *revocation.State { return &d.revoked }
 
 func (d *directory) LookUpRing(context.Context) (keyring.Ring, error) { return d.ring, nil }
 

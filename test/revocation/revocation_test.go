@@ -21,7 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
-	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 	"github.com/hallpass-dev/hallpass/test/faults"
 	"github.com/hallpass-dev/hallpass/test/installation"
 )
@@ -219,13 +219,13 @@ func revokeUntilKilled(t *testing.T, r *replica, tokens []issued) (yes []bool, r
 }
 
 // keptRevocations is what the API server has.
-func keptRevocations(t *testing.T) map[oauth2.RevocationID]bool {
+func keptRevocations(t *testing.T) map[revocation.ID]bool {
 	t.Helper()
 	var all v1alpha1.TokenRevocationList
 	must(t, cluster.List(t.Context(), &all, client.InNamespace(installation.RegistryNamespace)))
-	kept := map[oauth2.RevocationID]bool{}
+	kept := map[revocation.ID]bool{}
 	for i := range all.Items {
-		list, err := oauth2.DecodeRevocations(string(all.Items[i].Spec.Batch.Tokens))
+		list, err := revocation.Decode(string(all.Items[i].Spec.Batch.Tokens))
 		must(t, err)
 		for _, revoked := range list {
 			kept[revoked.ID] = true
@@ -234,7 +234,7 @@ func keptRevocations(t *testing.T) map[oauth2.RevocationID]bool {
 	return kept
 }
 
-func idOf(t *testing.T, token string) oauth2.RevocationID {
+func idOf(t *testing.T, token string) revocation.ID {
 	t.Helper()
 	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
 	must(t, err)
@@ -242,7 +242,7 @@ func idOf(t *testing.T, token string) oauth2.RevocationID {
 		ID string `json:"jti"`
 	}
 	must(t, json.Unmarshal(payload, &claims))
-	return oauth2.RevocationIDOf(claims.ID)
+	return revocation.IDOf(claims.ID)
 }
 
 // TestManyLiveRevocationsAreSmall starts a replica without and with that many live revocations, and compares.
@@ -251,19 +251,19 @@ func TestManyLiveRevocationsAreSmall(t *testing.T) {
 	kubeconfig := kubeconfigOfServer(t)
 	without := settled(t, newReplica(t, kubeconfig))
 	end := time.Now().Add(time.Hour)
-	for first := 0; first < n; first += oauth2.MaxBatchRevocations {
-		list := make([]oauth2.Revocation, min(oauth2.MaxBatchRevocations, n-first))
+	for first := 0; first < n; first += revocation.MaxBatch {
+		list := make([]revocation.Entry, min(revocation.MaxBatch, n-first))
 		for i := range list {
-			var id oauth2.RevocationID
+			var id revocation.ID
 			for j := range id {
 				id[j] = byte(rand.Uint32()) //nolint:gosec // nobody guesses these
 			}
-			list[i] = oauth2.NewRevocation(id, end)
+			list[i] = revocation.NewEntry(id, end)
 		}
 		object := &v1alpha1.TokenRevocation{
 			ObjectMeta: metav1.ObjectMeta{Namespace: installation.RegistryNamespace, Name: fmt.Sprintf("many-%d", first)},
 			Spec: v1alpha1.TokenRevocationSpec{Batch: v1alpha1.RevocationBatch{
-				Tokens: v1alpha1.RevocationEntries(oauth2.EncodeRevocations(list)), ExpiresAt: new(metav1.NewTime(end)),
+				Tokens: v1alpha1.RevocationEntries(revocation.Encode(list)), ExpiresAt: new(metav1.NewTime(end)),
 			}},
 		}
 		must(t, cluster.Create(t.Context(), object))

@@ -17,6 +17,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
 const (
@@ -35,26 +36,26 @@ func indexedTokenID(o client.Object) []string {
 	if !ok || token.Spec.Mode != v1alpha1.TokenRefreshing || token.Status.TokenID == "" {
 		return nil
 	}
-	return []string{oauth2.RevocationIDOf(token.Status.TokenID).String()}
+	return []string{revocation.IDOf(token.Status.TokenID).String()}
 }
 
 // takenBack is what the registry says was taken back, in 20 bytes a token. It is for healing alone: the token servers refuse such
 // a token whatever is known here.
 type takenBack struct {
-	tokens   oauth2.RevocationSet
-	selected oauth2.Revocations
+	tokens   revocation.Set
+	selected revocation.State
 	swept    atomic.Int64
 }
 
 // learn takes in what a TokenRevocation says, and returns the tokens in it that are news. One that cannot be read says nothing.
-func (b *takenBack) learn(object *v1alpha1.TokenRevocation, now time.Time) (news []oauth2.RevocationID) {
+func (b *takenBack) learn(object *v1alpha1.TokenRevocation, now time.Time) (news []revocation.ID) {
 	if s := object.Spec.Selector; s.IssuedBefore != nil {
-		b.selected.Select(object.Name, oauth2.RevocationSelector{
+		b.selected.Select(object.Name, revocation.Selector{
 			ClientID: s.ClientID, Namespace: s.Namespace, IssuedBefore: oauth2.CutBack(s.IssuedBefore.Time, object.CreationTimestamp.Time),
 		})
 		return nil
 	}
-	tokens, err := oauth2.DecodeRevocations(string(object.Spec.Batch.Tokens))
+	tokens, err := revocation.Decode(string(object.Spec.Batch.Tokens))
 	if err != nil {
 		return nil
 	}
@@ -80,7 +81,7 @@ func (b *takenBack) before(c *oauth2.Client) time.Time {
 
 // has reports whether a token of the client was taken back.
 func (b *takenBack) has(token oauth2.MintedToken, c *oauth2.Client, now time.Time) bool {
-	return token.IssuedAt.Before(b.before(c)) || b.tokens.Has(oauth2.RevocationIDOf(token.ID), now)
+	return token.IssuedAt.Before(b.before(c)) || b.tokens.Has(revocation.IDOf(token.ID), now)
 }
 
 // onRevocation wakes the OAuth2Tokens whose token was taken back. A TokenRevocation does not change; one that is merged of others says

@@ -13,15 +13,16 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
 func batchOf(ids ...string) *v1alpha1.TokenRevocation {
-	var list []oauth2.Revocation
+	var list []revocation.Entry
 	for _, id := range ids {
-		list = append(list, oauth2.NewRevocation(oauth2.RevocationIDOf(id), noon.Add(time.Hour)))
+		list = append(list, revocation.NewEntry(revocation.IDOf(id), noon.Add(time.Hour)))
 	}
 	object := &v1alpha1.TokenRevocation{}
-	object.Name, object.Spec.Batch.Tokens = "batch", v1alpha1.RevocationEntries(oauth2.EncodeRevocations(list))
+	object.Name, object.Spec.Batch.Tokens = "batch", v1alpha1.RevocationEntries(revocation.Encode(list))
 	return object
 }
 
@@ -68,7 +69,7 @@ func TestWhatIsKnownIsNoNewsAndASelectorThatGoesGivesBack(t *testing.T) {
 	if news := b.learn(batchOf("a", "b"), noon); len(news) != 2 {
 		t.Errorf("%d news, want both", len(news))
 	}
-	if news := b.learn(batchOf("a", "b", "c"), noon); len(news) != 1 || news[0] != oauth2.RevocationIDOf("c") {
+	if news := b.learn(batchOf("a", "b", "c"), noon); len(news) != 1 || news[0] != revocation.IDOf("c") {
 		t.Errorf("news %v of a merged batch, want the one that was not known", news)
 	}
 	if b.learn(batchOf("d"), noon.Add(2*time.Hour)); b.tokens.Len() != 0 {

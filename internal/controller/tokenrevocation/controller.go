@@ -28,7 +28,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
-	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
 const (
@@ -117,8 +117,8 @@ func (r *Reconciler) ensureMerged(ctx context.Context, m merge) error {
 			Labels: map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy, v1alpha1.LabelRevocationBatch: m.name()},
 		},
 		Spec: v1alpha1.TokenRevocationSpec{Batch: v1alpha1.RevocationBatch{
-			Tokens:     v1alpha1.RevocationEntries(oauth2.EncodeRevocations(m.batch.Tokens)),
-			Assertions: v1alpha1.RevocationEntries(oauth2.EncodeRevocations(m.batch.Assertions)),
+			Tokens:     v1alpha1.RevocationEntries(revocation.Encode(m.batch.Tokens)),
+			Assertions: v1alpha1.RevocationEntries(revocation.Encode(m.batch.Assertions)),
 			ExpiresAt:  new(metav1.NewTime(m.batch.ExpiresAt())),
 		}},
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
 const (
@@ -24,7 +25,7 @@ const (
 	// mergeFrom is how many small batches are worth a bigger one; with fewer of them, nothing is written.
 	mergeFrom = 16
 	// small is how few live entries a batch has that is merged with others: then no entry is written more than about ten times.
-	small = oauth2.MaxBatchRevocations / 2
+	small = revocation.MaxBatch / 2
 )
 
 // plan is what is to be done with the TokenRevocations that there are.
@@ -39,7 +40,7 @@ type plan struct {
 
 // merge is a bigger batch in the place of smaller ones.
 type merge struct {
-	batch oauth2.RevocationBatch
+	batch revocation.Batch
 	from  []v1alpha1.TokenRevocation
 }
 
@@ -50,9 +51,9 @@ func (m merge) name() string {
 	for i := range m.from {
 		_, _ = fmt.Fprintf(sum, "%s %s\n", m.from[i].Name, m.from[i].UID)
 	}
-	for _, list := range [][]oauth2.Revocation{m.batch.Tokens, m.batch.Assertions} {
+	for _, list := range [][]revocation.Entry{m.batch.Tokens, m.batch.Assertions} {
 		_, _ = fmt.Fprintf(sum, "%d\n", len(list))
-		_, _ = sum.Write(oauth2.PackRevocations(list))
+		_, _ = sum.Write(revocation.Pack(list))
 	}
 	text := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum.Sum(nil))
 	return "merged-" + strings.ToLower(text[:32])
@@ -61,7 +62,7 @@ func (m merge) name() string {
 // read is a batch with what is in it.
 type read struct {
 	object v1alpha1.TokenRevocation
-	batch  oauth2.RevocationBatch
+	batch  revocation.Batch
 }
 
 // decide looks through all TokenRevocations. lifetime is the longest that a token lives. What cannot be read it leaves alone.
@@ -88,36 +89,36 @@ func decide(objects []v1alpha1.TokenRevocation, lifetime time.Duration, now time
 }
 
 // readObject reads what is still of importance in a TokenRevocation, and until when it is.
-func readObject(object *v1alpha1.TokenRevocation, lifetime time.Duration, now time.Time) (batch oauth2.RevocationBatch, end time.Time, err error) {
+func readObject(object *v1alpha1.TokenRevocation, lifetime time.Duration, now time.Time) (batch revocation.Batch, end time.Time, err error) {
 	if selector := object.Spec.Selector; selector.IssuedBefore != nil {
 		before := oauth2.CutBack(selector.IssuedBefore.Time, object.CreationTimestamp.Time)
 		return batch, before.Add(lifetime + tokenMargin), nil
 	}
-	tokens, err := oauth2.DecodeRevocations(string(object.Spec.Batch.Tokens))
+	tokens, err := revocation.Decode(string(object.Spec.Batch.Tokens))
 	if err != nil {
 		return batch, end, fmt.Errorf("read the tokens of %s: %w", object.Name, err)
 	}
-	assertions, err := oauth2.DecodeRevocations(string(object.Spec.Batch.Assertions))
+	assertions, err := revocation.Decode(string(object.Spec.Batch.Assertions))
 	if err != nil {
 		return batch, end, fmt.Errorf("read the assertions of %s: %w", object.Name, err)
 	}
-	all := oauth2.RevocationBatch{Tokens: tokens, Assertions: assertions}
-	end = oauth2.RevocationBatch{Tokens: all.Tokens}.ExpiresAt().Add(tokenMargin)
-	if used := (oauth2.RevocationBatch{Assertions: assertions}).ExpiresAt().Add(assertionMargin); used.After(end) {
+	all := revocation.Batch{Tokens: tokens, Assertions: assertions}
+	end = revocation.Batch{Tokens: all.Tokens}.ExpiresAt().Add(tokenMargin)
+	if used := (revocation.Batch{Assertions: assertions}).ExpiresAt().Add(assertionMargin); used.After(end) {
 		end = used
 	}
 	return live(now, all), end, nil
 }
 
 // live is what is still of importance in some batches, each entry once.
-func live(now time.Time, batches ...oauth2.RevocationBatch) oauth2.RevocationBatch {
-	tokens, assertions := make([][]oauth2.Revocation, len(batches)), make([][]oauth2.Revocation, len(batches))
+func live(now time.Time, batches ...revocation.Batch) revocation.Batch {
+	tokens, assertions := make([][]revocation.Entry, len(batches)), make([][]revocation.Entry, len(batches))
 	for i, b := range batches {
 		tokens[i], assertions[i] = b.Tokens, b.Assertions
 	}
-	return oauth2.RevocationBatch{
-		Tokens:     oauth2.MergeRevocations(now.Add(-tokenMargin), tokens...),
-		Assertions: oauth2.MergeRevocations(now.Add(-assertionMargin), assertions...),
+	return revocation.Batch{
+		Tokens:     revocation.Merge(now.Add(-tokenMargin), tokens...),
+		Assertions: revocation.Merge(now.Add(-assertionMargin), assertions...),
 	}
 }
 
@@ -134,7 +135,7 @@ func merges(candidates []read, now time.Time) []merge {
 		for n < len(candidates) {
 			tokens += len(candidates[n].batch.Tokens)
 			assertions += len(candidates[n].batch.Assertions)
-			if max(tokens, assertions) > oauth2.MaxBatchRevocations {
+			if max(tokens, assertions) > revocation.MaxBatch {
 				break
 			}
 			n++
@@ -148,7 +149,7 @@ func merges(candidates []read, now time.Time) []merge {
 }
 
 func mergeOf(group []read, now time.Time) merge {
-	batches, from := make([]oauth2.RevocationBatch, len(group)), make([]v1alpha1.TokenRevocation, len(group))
+	batches, from := make([]revocation.Batch, len(group)), make([]v1alpha1.TokenRevocation, len(group))
 	for i, c := range group {
 		batches[i], from[i] = c.batch, c.object
 	}

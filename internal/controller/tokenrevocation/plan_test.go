@@ -16,28 +16,28 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
-	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // entries are some revocations that end at an instant.
-func entries(first, n int, end time.Time) []oauth2.Revocation {
-	list := make([]oauth2.Revocation, n)
+func entries(first, n int, end time.Time) []revocation.Entry {
+	list := make([]revocation.Entry, n)
 	for i := range list {
-		var id oauth2.RevocationID
+		var id revocation.ID
 		binary.BigEndian.PutUint32(id[:], uint32(first+i)) //nolint:gosec // small numbers
-		list[i] = oauth2.NewRevocation(id, end)
+		list[i] = revocation.NewEntry(id, end)
 	}
 	return list
 }
 
-func batchObject(name string, created time.Time, batch oauth2.RevocationBatch) v1alpha1.TokenRevocation {
+func batchObject(name string, created time.Time, batch revocation.Batch) v1alpha1.TokenRevocation {
 	return v1alpha1.TokenRevocation{
 		ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID("uid-" + name), CreationTimestamp: metav1.NewTime(created)},
 		Spec: v1alpha1.TokenRevocationSpec{Batch: v1alpha1.RevocationBatch{
-			Tokens:     v1alpha1.RevocationEntries(oauth2.EncodeRevocations(batch.Tokens)),
-			Assertions: v1alpha1.RevocationEntries(oauth2.EncodeRevocations(batch.Assertions)),
+			Tokens:     v1alpha1.RevocationEntries(revocation.Encode(batch.Tokens)),
+			Assertions: v1alpha1.RevocationEntries(revocation.Encode(batch.Assertions)),
 			ExpiresAt:  new(metav1.NewTime(batch.ExpiresAt())),
 		}},
 	}
@@ -51,7 +51,7 @@ func selectorObject(issuedBefore, created time.Time) v1alpha1.TokenRevocation {
 }
 
 func TestARevocationIsDeletedWhenNothingItTakesBackCanLive(t *testing.T) {
-	tokens := func(end time.Time) oauth2.RevocationBatch { return oauth2.RevocationBatch{Tokens: entries(0, 3, end)} }
+	tokens := func(end time.Time) revocation.Batch { return revocation.Batch{Tokens: entries(0, 3, end)} }
 	for name, c := range map[string]struct {
 		object  v1alpha1.TokenRevocation
 		expired bool
@@ -59,8 +59,8 @@ func TestARevocationIsDeletedWhenNothingItTakesBackCanLive(t *testing.T) {
 		"a batch whose tokens live":                         {batchObject("b", noon, tokens(noon.Add(time.Second))), false},
 		"a batch whose tokens may live by another clock":    {batchObject("b", noon, tokens(noon.Add(-tokenMargin+time.Second))), false},
 		"a batch whose tokens have expired by every clock":  {batchObject("b", noon, tokens(noon.Add(-tokenMargin))), true},
-		"used assertions that have expired by every clock":  {batchObject("b", noon, oauth2.RevocationBatch{Assertions: entries(0, 1, noon.Add(-assertionMargin))}), true},
-		"a token among assertions that have expired":        {batchObject("b", noon, oauth2.RevocationBatch{Assertions: entries(0, 1, noon.Add(-time.Hour)), Tokens: entries(1, 1, noon)}), false},
+		"used assertions that have expired by every clock":  {batchObject("b", noon, revocation.Batch{Assertions: entries(0, 1, noon.Add(-assertionMargin))}), true},
+		"a token among assertions that have expired":        {batchObject("b", noon, revocation.Batch{Assertions: entries(0, 1, noon.Add(-time.Hour)), Tokens: entries(1, 1, noon)}), false},
 		"a selector of just now":                            {selectorObject(noon, noon), false},
 		"a selector of the lifetime of a token ago":         {selectorObject(noon.Add(-time.Hour), noon), false},
 		"a selector from before every token there can be":   {selectorObject(noon.Add(-time.Hour-tokenMargin), noon), true},
@@ -85,7 +85,7 @@ func TestSmallBatchesAreMerged(t *testing.T) {
 	batches := func(n, each int) []v1alpha1.TokenRevocation {
 		var objects []v1alpha1.TokenRevocation
 		for i := range n {
-			objects = append(objects, batchObject(fmt.Sprintf("b%03d", i), noon.Add(time.Duration(i)*time.Second), oauth2.RevocationBatch{Tokens: entries(i*each, each, end)}))
+			objects = append(objects, batchObject(fmt.Sprintf("b%03d", i), noon.Add(time.Duration(i)*time.Second), revocation.Batch{Tokens: entries(i*each, each, end)}))
 		}
 		return objects
 	}
@@ -96,15 +96,15 @@ func TestSmallBatchesAreMerged(t *testing.T) {
 		"nothing":                          {nil, nil},
 		"too few to be worth it":           {batches(mergeFrom-1, 5), nil},
 		"just enough":                      {batches(mergeFrom, 5), []int{mergeFrom}},
-		"two full ones and some that wait": {batches(2*20+3, oauth2.MaxBatchRevocations/20), []int{20, 20}},
+		"two full ones and some that wait": {batches(2*20+3, revocation.MaxBatch/20), []int{20, 20}},
 		"big ones":                         {batches(40, small+1), nil},
-		"assertions alone":                 {[]v1alpha1.TokenRevocation{batchObject("a", noon, oauth2.RevocationBatch{Assertions: entries(0, 5, end)})}, nil},
+		"assertions alone":                 {[]v1alpha1.TokenRevocation{batchObject("a", noon, revocation.Batch{Assertions: entries(0, 5, end)})}, nil},
 	} {
 		p := decide(c.objects, time.Hour, noon)
 		var got []int
 		for _, m := range p.merges {
 			got = append(got, len(m.from))
-			if len(m.batch.Tokens) > oauth2.MaxBatchRevocations {
+			if len(m.batch.Tokens) > revocation.MaxBatch {
 				t.Errorf("%s: a batch of %d", name, len(m.batch.Tokens))
 			}
 		}
@@ -117,7 +117,7 @@ func TestSmallBatchesAreMerged(t *testing.T) {
 func TestTheNameOfAMergedBatchSaysWhatItIsMadeOf(t *testing.T) {
 	group := make([]v1alpha1.TokenRevocation, mergeFrom)
 	for i := range group {
-		group[i] = batchObject(fmt.Sprint("b", i), noon, oauth2.RevocationBatch{Tokens: entries(i, 1, noon.Add(time.Hour))})
+		group[i] = batchObject(fmt.Sprint("b", i), noon, revocation.Batch{Tokens: entries(i, 1, noon.Add(time.Hour))})
 	}
 	one, again := decide(group, time.Hour, noon).merges[0], decide(slices.Clone(group), time.Hour, noon.Add(time.Second)).merges[0]
 	if one.name() != again.name() {
@@ -145,11 +145,11 @@ func TestNoOrderOfTwoManagersLosesARevocation(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // a test that can be repeated
 		world, now := registry{}, noon
 		var lists [][]v1alpha1.TokenRevocation
-		written, revoked := 0, map[oauth2.Revocation]bool{}
+		written, revoked := 0, map[revocation.Entry]bool{}
 		for step := range 40 {
 			now = now.Add(time.Duration(random.IntN(240)) * time.Second)
 			for range random.IntN(30) {
-				batch := oauth2.RevocationBatch{Tokens: entries(written, 1+random.IntN(3), now.Add(time.Duration(1+random.IntN(3600))*time.Second))}
+				batch := revocation.Batch{Tokens: entries(written, 1+random.IntN(3), now.Add(time.Duration(1+random.IntN(3600))*time.Second))}
 				written += len(batch.Tokens)
 				name := fmt.Sprintf("batch-%d-%d", step, written)
 				world[name] = batchObject(name, now, batch)
@@ -195,11 +195,11 @@ func (w registry) run(p plan, random *rand.Rand) {
 }
 
 // check looks for every revocation that still matters.
-func (w registry) check(t *testing.T, revoked map[oauth2.Revocation]bool, now time.Time) {
+func (w registry) check(t *testing.T, revoked map[revocation.Entry]bool, now time.Time) {
 	t.Helper()
-	found := map[oauth2.Revocation]bool{}
+	found := map[revocation.Entry]bool{}
 	for _, object := range w {
-		list, err := oauth2.DecodeRevocations(string(object.Spec.Batch.Tokens))
+		list, err := revocation.Decode(string(object.Spec.Batch.Tokens))
 		if err != nil {
 			t.Fatal(err)
 		}

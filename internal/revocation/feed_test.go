@@ -1,7 +1,7 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package oauth2
+package revocation
 
 import (
 	"encoding/binary"
@@ -11,22 +11,22 @@ import (
 	"time"
 )
 
-func numbered(n int, end time.Time) Revocation {
-	var id RevocationID
+func numbered(n int, end time.Time) Entry {
+	var id ID
 	binary.BigEndian.PutUint64(id[4:], uint64(n)*0x9e3779b97f4a7c15) //nolint:gosec // any spread will do
 	id[0] = byte(n * 151 >> 3 & 0xff)
-	return NewRevocation(id, end)
+	return NewEntry(id, end)
 }
 
 func TestCursorsOfTheFeed(t *testing.T) {
-	for _, text := range []string{"0", "17", "18446744073709551615", "5." + (RevocationID{3}).String()} {
-		c, err := ParseFeedCursor(text)
+	for _, text := range []string{"0", "17", "18446744073709551615", "5." + (ID{3}).String()} {
+		c, err := ParseCursor(text)
 		if err != nil || c.String() != text {
 			t.Errorf("%q reads as %q: %v", text, c, err)
 		}
 	}
-	for _, text := range []string{"x", "-1", "01", "1.", "1.AA", "1." + (RevocationID{}).String() + "A", "18446744073709551616", ".", "5.\n" + (RevocationID{}).String(), "5." + (RevocationID{}).String() + "\r\n", "+5", "5." + (RevocationID{}).String()[:21] + "B"} {
-		if _, err := ParseFeedCursor(text); !errors.Is(err, ErrFeedCursor) {
+	for _, text := range []string{"x", "-1", "01", "1.", "1.AA", "1." + (ID{}).String() + "A", "18446744073709551616", ".", "5.\n" + (ID{}).String(), "5." + (ID{}).String() + "\r\n", "+5", "5." + (ID{}).String()[:21] + "B"} {
+		if _, err := ParseCursor(text); !errors.Is(err, ErrCursor) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
@@ -38,7 +38,7 @@ func FuzzParseFeedCursor(f *testing.F) {
 	f.Add("12.AwAAAAAAAAAAAAAAAAAAAA\n")
 	f.Add("12.AwAAAAAAAAAAAAAAAAAAAA")
 	f.Fuzz(func(t *testing.T, text string) {
-		c, err := ParseFeedCursor(text)
+		c, err := ParseCursor(text)
 		if err == nil && text != "" && c.String() != text {
 			t.Errorf("%q reads as %q", text, c)
 		}
@@ -50,7 +50,7 @@ func FuzzParseFeedCursor(f *testing.F) {
 func TestTheFeedTellsEverythingAtWhateverReplica(t *testing.T) {
 	type object struct {
 		version uint64
-		batch   RevocationBatch
+		batch   Batch
 		merged  bool
 	}
 	seeds := uint64(10)
@@ -59,12 +59,12 @@ func TestTheFeedTellsEverythingAtWhateverReplica(t *testing.T) {
 	}
 	for seed := range seeds {
 		random := rand.New(rand.NewPCG(seed, 11)) //nolint:gosec // a test that can be repeated
-		now, end := revocationNoon, revocationNoon.Add(time.Hour)
-		replicas := [3]*Revocations{{}, {}, {}}
+		now, end := noon, noon.Add(time.Hour)
+		replicas := [3]*State{{}, {}, {}}
 		progress := [3]int{}
 		var objects []object
-		told, all := map[RevocationID]bool{}, map[RevocationID]bool{}
-		cursor := FeedCursor{listing: true}
+		told, all := map[ID]bool{}, map[ID]bool{}
+		cursor := Cursor{listing: true}
 		made := 0
 		for step := range 400 {
 			next := object{version: uint64(10 * (step + 1))}
@@ -99,7 +99,7 @@ func TestTheFeedTellsEverythingAtWhateverReplica(t *testing.T) {
 					i = 0
 				}
 				page := replicas[i].Feed(cursor, now)
-				if len(page.Tokens) > FeedPage {
+				if len(page.Tokens) > PageSize {
 					t.Fatalf("a page of %d", len(page.Tokens))
 				}
 				for _, token := range page.Tokens {
@@ -125,23 +125,23 @@ func TestTheFeedTellsEverythingAtWhateverReplica(t *testing.T) {
 }
 
 func TestAReplicaThatBeganWithASnapshotTellsEverythingAnew(t *testing.T) {
-	var r Revocations
-	r.Learn(RevocationBatch{Tokens: []Revocation{numbered(1, revocationNoon.Add(time.Hour))}}, revocationNoon)
+	var r State
+	r.Learn(Batch{Tokens: []Entry{numbered(1, noon.Add(time.Hour))}}, noon)
 	r.Resume(100)
-	if page := r.Feed(FeedCursor{version: 50}, revocationNoon); len(page.Tokens) != 1 || page.Next.String() != "100" {
+	if page := r.Feed(Cursor{version: 50}, noon); len(page.Tokens) != 1 || page.Next.String() != "100" {
 		t.Errorf("from before: %d tokens, next %s", len(page.Tokens), page.Next)
 	}
-	if page := r.Feed(FeedCursor{version: 100}, revocationNoon); len(page.Tokens) != 0 {
+	if page := r.Feed(Cursor{version: 100}, noon); len(page.Tokens) != 0 {
 		t.Errorf("from then on: %d tokens", len(page.Tokens))
 	}
 	r.Rewind(60) // a backup was restored
-	r.LearnAt(61, RevocationBatch{Tokens: []Revocation{numbered(2, revocationNoon.Add(time.Hour))}}, false, revocationNoon)
-	anew := r.Feed(FeedCursor{listing: true}, revocationNoon)
+	r.LearnAt(61, Batch{Tokens: []Entry{numbered(2, noon.Add(time.Hour))}}, false, noon)
+	anew := r.Feed(Cursor{listing: true}, noon)
 	if len(anew.Tokens) != 2 || anew.Next.String() != "61" {
 		t.Errorf("read anew: %d tokens, next %s", len(anew.Tokens), anew.Next)
 	}
-	r.LearnAt(62, RevocationBatch{Tokens: []Revocation{numbered(3, revocationNoon.Add(time.Hour))}}, false, revocationNoon)
-	if page := r.Feed(anew.Next, revocationNoon); len(page.Tokens) != 1 {
+	r.LearnAt(62, Batch{Tokens: []Entry{numbered(3, noon.Add(time.Hour))}}, false, noon)
+	if page := r.Feed(anew.Next, noon); len(page.Tokens) != 1 {
 		t.Errorf("and on: %d tokens", len(page.Tokens))
 	}
 }

@@ -1,7 +1,7 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package oauth2
+package revocation
 
 import (
 	"cmp"
@@ -16,58 +16,58 @@ import (
 )
 
 const (
-	// FeedPage is how many revocations a page of the feed has at the most.
-	FeedPage = MaxBatchRevocations
+	// PageSize is how many revocations a page of the feed has at the most.
+	PageSize = MaxBatch
 	// feedLog is how many of the last revocations are remembered in the order in which they came, some 1.5 MiB. Whoever has missed more
 	// reads all of them again.
 	feedLog = 1 << 16
 )
 
-// FeedCursor is how far a reader of the feed has come. Its text is opaque to readers, and every replica understands it: it tells a
+// Cursor is how far a reader of the feed has come. Its text is opaque to readers, and every replica understands it: it tells a
 // version of what all replicas watch, or a place in the list of all by their ids.
-type FeedCursor struct {
+type Cursor struct {
 	// version is the one up to which the reader has everything, or will have when it has read the list.
 	version uint64
 	// listing says that it reads the list, from that id on.
 	listing bool
-	from    RevocationID
+	from    ID
 }
 
-// ErrFeedCursor is wrapped by every refusal of a cursor.
-var ErrFeedCursor = fmt.Errorf("%w: the cursor is none of the feed's", ErrUnreadableRevocations)
+// ErrCursor is wrapped by every refusal of a cursor.
+var ErrCursor = fmt.Errorf("%w: the cursor is none of the feed's", ErrUnreadable)
 
-// ParseFeedCursor reads a cursor; the empty one is the beginning.
-func ParseFeedCursor(text string) (FeedCursor, error) {
+// ParseCursor reads a cursor; the empty one is the beginning.
+func ParseCursor(text string) (Cursor, error) {
 	if text == "" {
-		return FeedCursor{listing: true}, nil
+		return Cursor{listing: true}, nil
 	}
 	number, place, listing := strings.Cut(text, ".")
 	version, err := strconv.ParseUint(number, 10, 64)
 	if err != nil || strconv.FormatUint(version, 10) != number {
-		return FeedCursor{}, ErrFeedCursor
+		return Cursor{}, ErrCursor
 	}
-	c := FeedCursor{version: version, listing: listing}
+	c := Cursor{version: version, listing: listing}
 	if listing {
 		raw, err := jws.DecodeBase64URL(place)
 		if err != nil || copy(c.from[:], raw) != len(c.from) || len(raw) != len(c.from) {
-			return FeedCursor{}, ErrFeedCursor
+			return Cursor{}, ErrCursor
 		}
 	}
 	return c, nil
 }
 
-func (c FeedCursor) String() string {
+func (c Cursor) String() string {
 	if c.listing {
 		return strconv.FormatUint(c.version, 10) + "." + c.from.String()
 	}
 	return strconv.FormatUint(c.version, 10)
 }
 
-// FeedAnswer is a page of the feed.
-type FeedAnswer struct {
-	Tokens []Revocation
+// Page is a page of the feed.
+type Page struct {
+	Tokens []Entry
 	// Next is where to go on, and More says that there is something already.
-	Next FeedCursor
+	Next Cursor
 	More bool
 }
 
@@ -82,11 +82,11 @@ type arrivals struct {
 
 type arrival struct {
 	version uint64
-	tokens  []Revocation
+	tokens  []Entry
 }
 
 // note appends a batch, if it is newer than the last one.
-func (a *arrivals) note(version uint64, tokens []Revocation) {
+func (a *arrivals) note(version uint64, tokens []Entry) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if version <= a.last {
@@ -125,16 +125,16 @@ func (a *arrivals) rewind(version uint64) {
 }
 
 // since is what came after a version, as much as fits on a page. known is false if not everything is remembered.
-func (a *arrivals) since(version uint64, now time.Time) (found FeedAnswer, known bool) {
+func (a *arrivals) since(version uint64, now time.Time) (found Page, known bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if version < a.floor {
-		return FeedAnswer{}, false
+		return Page{}, false
 	}
-	found.Next = FeedCursor{version: max(version, a.last)}
+	found.Next = Cursor{version: max(version, a.last)}
 	at, _ := slices.BinarySearchFunc(a.batches, version+1, func(b arrival, v uint64) int { return cmp.Compare(b.version, v) })
 	for _, batch := range a.batches[at:] {
-		if len(found.Tokens)+len(batch.tokens) > FeedPage {
+		if len(found.Tokens)+len(batch.tokens) > PageSize {
 			found.More = true
 			return found, true
 		}
@@ -157,24 +157,24 @@ func (a *arrivals) newest() uint64 {
 
 // Feed is the page of single revocations at a cursor. A reader may go on at another replica: what that one has not seen yet it tells
 // later. A revocation may be told twice.
-func (r *Revocations) Feed(at FeedCursor, now time.Time) FeedAnswer {
+func (r *State) Feed(at Cursor, now time.Time) Page {
 	if !at.listing {
 		if found, known := r.arrivals.since(at.version, now); known {
 			return found
 		}
-		at = FeedCursor{listing: true}
+		at = Cursor{listing: true}
 	}
 	newest := r.arrivals.newest()
-	if at.from == (RevocationID{}) {
+	if at.from == (ID{}) {
 		at.version = newest
 	}
 	// What this replica has not seen yet cannot be in its list.
 	at.version = min(at.version, newest)
-	found := r.tokens.From(at.from, FeedPage+1, now)
-	if len(found) <= FeedPage {
-		return FeedAnswer{Tokens: found, Next: FeedCursor{version: at.version}}
+	found := r.tokens.From(at.from, PageSize+1, now)
+	if len(found) <= PageSize {
+		return Page{Tokens: found, Next: Cursor{version: at.version}}
 	}
-	return FeedAnswer{
-		Tokens: found[:FeedPage], Next: FeedCursor{version: at.version, listing: true, from: found[FeedPage].ID}, More: true,
+	return Page{
+		Tokens: found[:PageSize], Next: Cursor{version: at.version, listing: true, from: found[PageSize].ID}, More: true,
 	}
 }
