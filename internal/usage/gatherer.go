@@ -103,7 +103,7 @@ func (g *Gatherer) add(home *shard, key Key, u oauth2.Use, minute uint32) {
 		s = &subject{}
 		home.subjects[key] = s
 	}
-	if !tellable(u.Credential, MaxCredentialID) {
+	if !Printable(u.Credential, MaxCredentialID) {
 		u.Credential = ""
 	}
 	if u.Credential != "" {
@@ -185,17 +185,11 @@ func (s *subject) noteStale(u oauth2.Use, minute uint32) {
 	if stale.at.Load() < minute {
 		advance(&stale.at, minute)
 		last := &staleDetail{credential: strings.Clone(u.Credential)}
-		if tellable(u.Source, MaxSource) {
+		if Printable(u.Source, MaxSource) {
 			last.source = strings.Clone(u.Source)
 		}
 		stale.last.Store(last)
 	}
-}
-
-// Entry is what is told of one object.
-type Entry struct {
-	Key  Key
-	Seen Seen
 }
 
 // Entries are all that is remembered, in the order of their keys, and the minute since which nothing is missing among them. What
@@ -217,7 +211,7 @@ func (h *shard) entries(entries []Entry, now Minute, subjects *atomic.Int64) []E
 	h.mu.RLock()
 	for key, s := range h.subjects {
 		seen := s.seen()
-		if now > keepMinutes && seen.lastOfAll() < now-keepMinutes {
+		if now > keepMinutes && seen.Latest() < now-keepMinutes {
 			forgotten = append(forgotten, key)
 			continue
 		}
@@ -230,7 +224,7 @@ func (h *shard) entries(entries []Entry, now Minute, subjects *atomic.Int64) []E
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, key := range forgotten {
-		if s := h.subjects[key]; s != nil && s.seen().lastOfAll() < now-keepMinutes {
+		if s := h.subjects[key]; s != nil && s.seen().Latest() < now-keepMinutes {
 			delete(h.subjects, key)
 			subjects.Add(-1)
 		}

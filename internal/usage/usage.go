@@ -92,6 +92,12 @@ type Stale struct {
 	Source     string
 }
 
+// Entry is what was seen of one object.
+type Entry struct {
+	Key  Key
+	Seen Seen
+}
+
 // Last is when the object was last seen at work; what had its time does not count, except for a secret that was still accepted.
 func (s Seen) Last() Minute {
 	last := max(s.Issued, s.Presented)
@@ -101,8 +107,8 @@ func (s Seen) Last() Minute {
 	return last
 }
 
-// lastOfAll is when anything at all was told of the object.
-func (s Seen) lastOfAll() Minute {
+// Latest is the latest minute of anything that was seen of the object, stale uses included.
+func (s Seen) Latest() Minute {
 	last := s.Last()
 	for _, stale := range s.Stale {
 		last = max(last, stale.At)

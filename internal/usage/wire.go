@@ -41,7 +41,7 @@ const credentialsShift = 2 + len(oauth2.StaleUses)
 
 // Encode renders entries in the order of their keys. Equal entries give equal bytes.
 func Encode(entries []Entry) []byte {
-	base := lastOfAll(entries)
+	base := latestOf(entries)
 	w := writer{base: base}
 	w.number(wireVersion)
 	w.number(uint64(base))
@@ -52,10 +52,10 @@ func Encode(entries []Entry) []byte {
 	return w.bytes
 }
 
-func lastOfAll(entries []Entry) Minute {
+func latestOf(entries []Entry) Minute {
 	var last Minute
 	for _, e := range entries {
-		last = max(last, e.Seen.lastOfAll())
+		last = max(last, e.Seen.Latest())
 	}
 	return last
 }
@@ -138,7 +138,7 @@ func Decode(data []byte) ([]Entry, error) {
 	if len(r.rest) > 0 {
 		return nil, fmt.Errorf("%w: %d bytes too many", ErrUnreadable, len(r.rest))
 	}
-	if r.base != lastOfAll(entries) {
+	if r.base != latestOf(entries) {
 		return nil, fmt.Errorf("%w: its base is not the last of its instants", ErrUnreadable)
 	}
 	return entries, nil
@@ -216,15 +216,15 @@ func (r *reader) text(longest uint64) string {
 		return ""
 	}
 	text := string(r.take(n))
-	if !tellable(text, MaxSource) {
+	if !Printable(text, MaxSource) {
 		r.failed = true
 		return ""
 	}
 	return text
 }
 
-// tellable reports whether a text may stand in a report.
-func tellable(text string, longest int) bool {
+// Printable reports whether a report can hold a text: printable ASCII without spaces, of at most that length.
+func Printable(text string, longest int) bool {
 	for i := range len(text) {
 		if c := text[i]; c <= ' ' || c > '~' {
 			return false
