@@ -53,7 +53,7 @@ type Config struct {
 	// Host begins the name of the replica; what cannot stand in a name is left out.
 	Host string
 	// Usage is what is told.
-	Usage *usage.Gatherer
+	Usage *Gatherer
 	// MaxStaleness is how long the replica goes on without hearing from the API server, and accepts watched secrets after the end of what
 	// its report covers; zero means for ever.
 	MaxStaleness time.Duration

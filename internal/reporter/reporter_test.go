@@ -82,14 +82,14 @@ func (s *store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type world struct {
 	t        *testing.T
 	now      time.Time
-	gathered *usage.Gatherer
+	gathered *Gatherer
 	store    *store
 	reporter *Reporter
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, now: noon, gathered: usage.NewGatherer(usage.MinuteOf(noon)), store: &store{reports: map[string]*v1alpha1.UsageReport{}}}
+	w := &world{t: t, now: noon, gathered: NewGatherer(usage.MinuteOf(noon)), store: &store{reports: map[string]*v1alpha1.UsageReport{}}}
 	server := httptest.NewServer(w.store)
 	t.Cleanup(server.Close)
 	var err error

@@ -83,7 +83,7 @@ func TestTheReportOfAReplicaThatIsLongGoneGoes(t *testing.T) {
 // TestAReportThatSomebodyTouchedIsWrittenAllTheSame reads it again and writes over it.
 func TestAReportThatSomebodyTouchedIsWrittenAllTheSame(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
-	gathered := usage.NewGatherer(usage.MinuteOf(time.Now()))
+	gathered := reporter.NewGatherer(usage.MinuteOf(time.Now()))
 	r, err := reporter.New(reporter.Config{
 		REST: rightsOf(t, installation.TokenServerAccount), Namespace: installation.RegistryNamespace, Host: "touched", Usage: gathered,
 		Interval: 100 * time.Millisecond, Log: slog.New(slog.DiscardHandler),

@@ -103,7 +103,7 @@ var replica = regexp.MustCompile(`host-1-[a-z2-7]{10}`)
 
 func TestAUsageReportIsWrittenAsBefore(t *testing.T) {
 	server := newAPIServer(t)
-	uses := usage.NewGatherer(usage.MinuteOf(noon.Add(-time.Hour)))
+	uses := reporter.NewGatherer(usage.MinuteOf(noon.Add(-time.Hour)))
 	uses.Note(oauth2.Use{Subject: reportingUID, At: noon, Credential: "current", Issued: true, Source: "192.0.2.7"})
 	r, err := reporter.New(reporter.Config{
 		REST: server.rest(), Namespace: registry, Host: "host-1", Usage: uses, MaxStaleness: time.Hour,

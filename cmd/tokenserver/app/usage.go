@@ -48,7 +48,7 @@ func parsePrefix(value string) (netip.Prefix, error) {
 
 // reporting writes down what the server saw of the use of clients.
 type reporting struct {
-	gathered *usage.Gatherer
+	gathered *reporter.Gatherer
 	reporter *reporter.Reporter
 	stop     context.CancelFunc
 	done     chan struct{}
@@ -65,7 +65,7 @@ func newReporting(o Options, registry prometheus.Registerer, log *slog.Logger) (
 	if err != nil {
 		log.Debug("the host has no name; the reports are named otherwise", "error", err)
 	}
-	r := &reporting{gathered: usage.NewGatherer(usage.MinuteOf(time.Now())), done: make(chan struct{})}
+	r := &reporting{gathered: reporter.NewGatherer(usage.MinuteOf(time.Now())), done: make(chan struct{})}
 	r.reporter, err = reporter.New(reporter.Config{
 		REST: o.REST, Namespace: o.RegistryNamespace, Host: host, Usage: r.gathered, Interval: o.UsageInterval, Log: log,
 		MaxStaleness: max(o.MaxStaleness, usage.MaxSilence),

@@ -1,7 +1,7 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package usage
+package reporter
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/usage"
 )
 
 const (
@@ -33,7 +34,7 @@ type Gatherer struct {
 
 type shard struct {
 	mu       sync.RWMutex
-	subjects map[Key]*subject
+	subjects map[usage.Key]*subject
 }
 
 // subject is one object. Nearly all have one secret, which is part of it, so that the garbage collector has little to follow.
@@ -59,10 +60,10 @@ type stampedStale struct {
 type staleDetail struct{ credential, source string }
 
 // NewGatherer makes a Gatherer that remembers everything from that minute on.
-func NewGatherer(from Minute) *Gatherer {
+func NewGatherer(from usage.Minute) *Gatherer {
 	g := &Gatherer{}
 	for i := range g.shards {
-		g.shards[i].subjects = map[Key]*subject{}
+		g.shards[i].subjects = map[usage.Key]*subject{}
 	}
 	g.from.Store(uint32(from))
 	return g
@@ -73,7 +74,7 @@ func (g *Gatherer) Note(u oauth2.Use) {
 	if u.Subject == "" {
 		return
 	}
-	key, minute := KeyOf(u.Subject), uint32(MinuteOf(u.At))
+	key, minute := usage.KeyOf(u.Subject), uint32(usage.MinuteOf(u.At))
 	home := &g.shards[int(key[0])%shards]
 	if !home.note(key, u, minute) {
 		g.add(home, key, u, minute)
@@ -82,7 +83,7 @@ func (g *Gatherer) Note(u oauth2.Use) {
 
 // note remembers a use of an object and a secret that are known. It keeps the lock until it is done, so that nothing is noted on
 // something that is being forgotten.
-func (h *shard) note(key Key, u oauth2.Use, minute uint32) bool {
+func (h *shard) note(key usage.Key, u oauth2.Use, minute uint32) bool {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	s := h.subjects[key]
@@ -90,7 +91,7 @@ func (h *shard) note(key Key, u oauth2.Use, minute uint32) bool {
 }
 
 // add remembers a use of something new.
-func (g *Gatherer) add(home *shard, key Key, u oauth2.Use, minute uint32) {
+func (g *Gatherer) add(home *shard, key usage.Key, u oauth2.Use, minute uint32) {
 	home.mu.Lock()
 	defer home.mu.Unlock()
 	s := home.subjects[key]
@@ -103,7 +104,7 @@ func (g *Gatherer) add(home *shard, key Key, u oauth2.Use, minute uint32) {
 		s = &subject{}
 		home.subjects[key] = s
 	}
-	if !Printable(u.Credential, MaxCredentialID) {
+	if !usage.Printable(u.Credential, usage.MaxCredentialID) {
 		u.Credential = ""
 	}
 	if u.Credential != "" {
@@ -153,7 +154,7 @@ func (s *subject) credential(id string) *stampedCredential {
 	return nil
 }
 
-// addCredential adds a secret, in the place of the one that was not used for longest if there are too many; see Seen.AtMost.
+// addCredential adds a secret, in the place of the one that was not used for longest if there are too many; see usage.Seen.AtMost.
 func (s *subject) addCredential(id string) {
 	if s.credential(id) != nil {
 		return
@@ -164,7 +165,7 @@ func (s *subject) addCredential(id string) {
 			place = last
 		}
 	}
-	if s.credentials.id != "" && count < MaxCredentials {
+	if s.credentials.id != "" && count < usage.MaxCredentials {
 		last.next = &stampedCredential{}
 		place = last.next
 	}
@@ -185,7 +186,7 @@ func (s *subject) noteStale(u oauth2.Use, minute uint32) {
 	if stale.at.Load() < minute {
 		advance(&stale.at, minute)
 		last := &staleDetail{credential: strings.Clone(u.Credential)}
-		if Printable(u.Source, MaxSource) {
+		if usage.Printable(u.Source, usage.MaxSource) {
 			last.source = strings.Clone(u.Source)
 		}
 		stale.last.Store(last)
@@ -194,20 +195,20 @@ func (s *subject) noteStale(u oauth2.Use, minute uint32) {
 
 // Entries are all that is remembered, in the order of their keys, and the minute since which nothing is missing among them. What
 // was last used longer ago than anybody asks is forgotten.
-func (g *Gatherer) Entries(now Minute) (entries []Entry, from Minute) {
+func (g *Gatherer) Entries(now usage.Minute) (entries []usage.Entry, from usage.Minute) {
 	if now > keepMinutes {
 		advance(&g.from, uint32(now-keepMinutes))
 	}
-	entries = make([]Entry, 0, g.subjects.Load())
+	entries = make([]usage.Entry, 0, g.subjects.Load())
 	for i := range g.shards {
 		entries = g.shards[i].entries(entries, now, &g.subjects)
 	}
-	slices.SortFunc(entries, func(a, b Entry) int { return bytes.Compare(a.Key[:], b.Key[:]) })
-	return entries, Minute(g.from.Load()) // read last: what was lost while this was being put together is accounted for
+	slices.SortFunc(entries, func(a, b usage.Entry) int { return bytes.Compare(a.Key[:], b.Key[:]) })
+	return entries, usage.Minute(g.from.Load()) // read last: what was lost while this was being put together is accounted for
 }
 
-func (h *shard) entries(entries []Entry, now Minute, subjects *atomic.Int64) []Entry {
-	var forgotten []Key
+func (h *shard) entries(entries []usage.Entry, now usage.Minute, subjects *atomic.Int64) []usage.Entry {
+	var forgotten []usage.Key
 	h.mu.RLock()
 	for key, s := range h.subjects {
 		seen := s.seen()
@@ -215,7 +216,7 @@ func (h *shard) entries(entries []Entry, now Minute, subjects *atomic.Int64) []E
 			forgotten = append(forgotten, key)
 			continue
 		}
-		entries = append(entries, Entry{key, seen})
+		entries = append(entries, usage.Entry{Key: key, Seen: seen})
 	}
 	h.mu.RUnlock()
 	if len(forgotten) == 0 {
@@ -232,17 +233,17 @@ func (h *shard) entries(entries []Entry, now Minute, subjects *atomic.Int64) []E
 	return entries
 }
 
-func (s *subject) seen() Seen {
-	seen := Seen{Issued: Minute(s.issued.Load()), Presented: Minute(s.presented.Load())}
+func (s *subject) seen() usage.Seen {
+	seen := usage.Seen{Issued: usage.Minute(s.issued.Load()), Presented: usage.Minute(s.presented.Load())}
 	for c := &s.credentials; c != nil && c.id != ""; c = c.next {
-		seen.Credentials = append(seen.Credentials, Credential{c.id, Minute(c.at.Load())})
+		seen.Credentials = append(seen.Credentials, usage.Credential{ID: c.id, At: usage.Minute(c.at.Load())})
 	}
 	for i := range s.stale {
 		stale := s.stale[i].Load()
 		if stale == nil {
 			continue
 		}
-		told := Stale{Use: oauth2.StaleUses[i], Count: stale.count.Load(), At: Minute(stale.at.Load())}
+		told := usage.Stale{Use: oauth2.StaleUses[i], Count: stale.count.Load(), At: usage.Minute(stale.at.Load())}
 		if told.At == 0 {
 			continue // it is being noted right now
 		}
