@@ -116,7 +116,7 @@ func (s *Server) spend(client *oauth2.Client, c credential, now time.Time) error
 	case !fresh:
 		return oauth2.Replayed()
 	}
-	s.commits.use(revocation.NewEntry(id, c.assertion.ExpiresAt))
+	s.journal.Use(revocation.NewEntry(id, c.assertion.ExpiresAt))
 	return nil
 }
 

@@ -52,7 +52,7 @@ func (s *Server) revoke(r *http.Request, form oauth2.Form, e *event) (answer, er
 	defer s.revoking.leave()
 	revoked := revocation.NewEntry(revocation.IDOf(claims.ID), claims.ExpiresAt)
 	s.Directory.Revocations().Revoke(revoked, e.now)
-	if err := s.commits.revoke(r.Context(), revoked); err != nil {
+	if err := s.journal.Revoke(r.Context(), revoked); err != nil {
 		return answer{}, err
 	}
 	e.revoked = true
@@ -60,4 +60,4 @@ func (s *Server) revoke(r *http.Request, form oauth2.Form, e *event) (answer, er
 }
 
 // Run writes the revocations that the endpoint takes, until the context ends; what is left then it still tries to write.
-func (s *Server) Run(ctx context.Context) { s.commits.run(ctx) }
+func (s *Server) Run(ctx context.Context) { s.journal.Run(ctx) }

@@ -77,7 +77,7 @@ func away(int) (before, after error) { return errAway, nil }
 func newRevokingWorld(t *testing.T) (w *world, kept *journal) {
 	t.Helper()
 	kept = &journal{batches: map[string]revocation.Batch{}}
-	w = newWorld(t, func(c *Config) { c.Journal = kept })
+	w = newWorld(t, func(c *Config) { c.RevocationStore = kept })
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { w.server.Run(ctx) })
@@ -347,13 +347,13 @@ func TestNo200IsFalse(t *testing.T) {
 }
 
 func TestAFullQueueMakesNoPromise(t *testing.T) {
+	const queued = 8 * revocation.MaxBatch // as many as a Journal takes
 	kept := &journal{batches: map[string]revocation.Batch{}}
-	w := newWorld(t, func(c *Config) { c.Journal = kept }) // nobody writes
-	for i := range maxCommits * revocation.MaxBatch {
-		id := revocation.IDOf(fmt.Sprint(i))
-		if joined, _ := w.server.commits.join(func(b *revocation.Batch) *[]revocation.Entry { return &b.Tokens }, revocation.NewEntry(id, noon.Add(time.Hour))); joined == nil {
-			t.Fatalf("there is no room for %d", i)
-		}
+	w := newWorld(t, func(c *Config) { c.RevocationStore = kept }) // nobody writes
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for i := range queued {
+		_ = w.server.journal.Revoke(gone, revocation.NewEntry(revocation.IDOf(fmt.Sprint(i)), noon.Add(time.Hour))) // it waits for nothing
 	}
 	token := w.token(reporting)
 	if answer := w.revoke(reporting, token); answer.Code != http.StatusServiceUnavailable {
@@ -362,25 +362,9 @@ func TestAFullQueueMakesNoPromise(t *testing.T) {
 	if w.active(reporting, token) {
 		t.Error("it does not hold at this replica")
 	}
-	w.server.commits.use(revocation.NewEntry(revocation.ID{1}, noon.Add(time.Minute))) // is left out without a fuss
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	w.server.Run(ctx)
-	if tokens, _ := kept.kept(); len(tokens) != maxCommits*revocation.MaxBatch || kept.writes != maxCommits {
+	w.server.Run(gone)
+	if tokens, _ := kept.kept(); len(tokens) != queued || kept.writes != queued/revocation.MaxBatch {
 		t.Errorf("the end of the server wrote %d in %d batches", len(tokens), kept.writes)
-	}
-}
-
-func TestWhatHasExpiredIsNotWritten(t *testing.T) {
-	kept := &journal{batches: map[string]revocation.Batch{}}
-	w := newWorld(t, func(c *Config) { c.Journal = kept })
-	w.server.commits.use(revocation.NewEntry(revocation.ID{1}, w.now.Add(time.Hour)))
-	w.now = w.now.Add(time.Hour)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	w.server.Run(ctx)
-	if kept.writes != 0 || len(w.server.commits.waiting) != 0 {
-		t.Errorf("%d writes, %d batches wait", kept.writes, len(w.server.commits.waiting))
 	}
 }
 

@@ -62,8 +62,8 @@ type TakenBack interface {
 type Config struct {
 	Issuer    oauth2.Issuer
 	Directory Directory
-	// Journal keeps what is revoked; see Server.Run.
-	Journal Journal
+	// RevocationStore keeps what is revoked; see Server.Run.
+	RevocationStore revocation.Store
 	// Cluster vouches for the tokens of service accounts; nil lets none in.
 	Cluster Cluster
 	// TrustedProxies are the addresses of the proxies whose X-Forwarded-For is believed, for what is written down.
@@ -113,7 +113,7 @@ type Server struct {
 	feeds                                    *throttle
 	inFlight, largeBodies, revoking, feeding *gate
 	replays                                  replays
-	commits                                  *commits
+	journal                                  *revocation.Journal
 	verified                                 *verified
 	rendered                                 atomic.Pointer[renderedMetadata]
 	reviews                                  *reviews
@@ -142,7 +142,7 @@ func New(config Config) *Server {
 		feeding:     newGate(maxFeeding),
 		feeds:       newThrottle(feedBurst, feedInterval),
 		revocations: newThrottle(clientBurstSeconds*config.ClientRate, time.Second/time.Duration(config.ClientRate)),
-		commits:     newCommits(config),
+		journal:     revocation.NewJournal(config.RevocationStore, config.Now, config.Metrics.wrote, config.Log),
 		verified:    newVerified(),
 		replays:     replays{used: map[revocation.ID]time.Time{}},
 		reviews:     newReviews(config),

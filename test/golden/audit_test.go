@@ -478,7 +478,7 @@ var singles = map[string]func(w *auditFixture){
 		w.send(request{method: http.MethodPost, path: oauth2.RevocationPath, header: w.basic("shop.billing"), form: url.Values{"token": {w.token()}}})
 	},
 	"revoke: while the journal fails": func(w *auditFixture) {
-		w.config.Journal = journal{errAway}
+		w.config.RevocationStore = journal{errAway}
 		w.send(request{method: http.MethodPost, path: oauth2.RevocationPath, header: w.basic("shop.reporting"), form: url.Values{"token": {w.token()}}})
 	},
 	"revoke: faster than allowed": func(w *auditFixture) {

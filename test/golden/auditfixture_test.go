@@ -95,7 +95,7 @@ func (d *directoryOfTests) Revocations() *revocation.State { return &d.revoked }
 
 func (d *directoryOfTests) ClientEpochs() []revocation.Selector { return nil }
 
-// cluster is a tokenserver.Cluster, and journal a tokenserver.Journal.
+// cluster is a tokenserver.Cluster, and journal a revocation.Store.
 type cluster struct {
 	trust   oauth2.Cluster
 	verdict oauth2.Verdict
@@ -162,7 +162,7 @@ func newAuditFixture(t *testing.T) *auditFixture {
 	w.client("shop.pod").ServiceAccount = &oauth2.ServiceAccount{Name: "worker", UID: "worker-uid"}
 	w.dir.source = maps.Clone(w.dir.known)
 	w.config = tokenserver.Config{
-		Issuer: issuer, Directory: w.dir, Journal: journal{}, Cluster: w.cluster, Audit: w.lines, Log: slog.New(slog.DiscardHandler),
+		Issuer: issuer, Directory: w.dir, RevocationStore: journal{}, Cluster: w.cluster, Audit: w.lines, Log: slog.New(slog.DiscardHandler),
 		Metrics: tokenserver.NewMetrics(prometheus.NewRegistry()), Random: random, Now: func() time.Time { return noon },
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")},
 	}

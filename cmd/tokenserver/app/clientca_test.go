@@ -85,7 +85,7 @@ func newSecureServer(t *testing.T, o Options) *secureServer {
 	issuer, err := oauth2.ParseIssuer("https://localhost", false)
 	must(t, err)
 	server := tokenserver.New(tokenserver.Config{
-		Issuer: issuer, Directory: dir, Journal: dir, Audit: io.Discard, Log: slog.New(slog.DiscardHandler), Metrics: tokenserver.NewMetrics(prometheus.NewRegistry()),
+		Issuer: issuer, Directory: dir, RevocationStore: dir, Audit: io.Discard, Log: slog.New(slog.DiscardHandler), Metrics: tokenserver.NewMetrics(prometheus.NewRegistry()),
 		Random: rand.Reader, IntrospectionAuthorities: secured.authorities,
 	})
 	s := &secureServer{Options: o, http: httpServer(server.Handler(), slog.New(slog.DiscardHandler))}

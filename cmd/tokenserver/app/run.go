@@ -78,7 +78,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	server := tokenserver.New(tokenserver.Config{
-		Issuer: o.Issuer, Directory: dir, Journal: dir, Cluster: dir, Audit: o.Log, Log: log, Metrics: metrics, Random: rand.Reader,
+		Issuer: o.Issuer, Directory: dir, RevocationStore: dir, Cluster: dir, Audit: o.Log, Log: log, Metrics: metrics, Random: rand.Reader,
 		Tracer: tracer, TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate,
 		Stale: reports.stale(dir), IntrospectionAuthorities: secured.authorities,
 		Usage: reports.gathered, Vouches: reports.reporter.Vouches, TrustedProxies: o.TrustedProxies,

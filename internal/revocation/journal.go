@@ -1,7 +1,7 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package tokenserver
+package revocation
 
 import (
 	"context"
@@ -12,14 +12,13 @@ import (
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
-	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
-// Journal is where revocations are kept for good, and where every replica learns of them.
-type Journal interface {
+// Store is where revocations are kept for good, and where every replica learns of them.
+type Store interface {
 	// WriteRevocations keeps a batch under a name. A name that is there already holds this very batch, and nothing changes. No
 	// error means that the batch is durable; an error, that it may be or not.
-	WriteRevocations(ctx context.Context, name string, batch revocation.Batch) error
+	WriteRevocations(ctx context.Context, name string, batch Batch) error
 }
 
 // How revocations are gathered. Those that come while the last write is younger than its interval share the next one, so that a
@@ -38,48 +37,48 @@ const (
 	lastBackoff = 2 * time.Second
 	// flushTimeout is how long a server that stops goes on writing what it could not write so far.
 	flushTimeout = 5 * time.Second
-	// maxCommits bounds the batches that wait for the journal: 65,536 revocations in a bit more than 1 MiB.
+	// maxCommits bounds the batches that wait for the store: 65,536 revocations in a bit more than 1 MiB.
 	maxCommits = 8
 )
 
 // commit is one batch on its way. Its name is its own for ever, so that trying again cannot keep it twice.
 type commit struct {
 	name  string
-	batch revocation.Batch
+	batch Batch
 	// told is closed when it is durable, or was tried in vain so often that nobody should wait for it.
 	told     chan struct{}
 	durable  bool
 	attempts int
 }
 
-// commits is the group commit of revocations: what comes in together is written together, in the order in which it came. What
+// Journal is the group commit of revocations: what comes in together is written together, in the order in which it came. What
 // could not be written is tried again until it could, or has expired.
-type commits struct {
-	journal Journal
-	metrics *Metrics
-	log     *slog.Logger
-	now     func() time.Time
+type Journal struct {
+	store Store
+	now   func() time.Time
+	wrote func(durable bool, pending int)
+	log   *slog.Logger
 
 	mu sync.Mutex
 	// waiting are the commits that are not durable yet, the oldest first; only the last one takes more, and only if it is not being
 	// written. sealed is how many do not.
 	waiting []*commit
 	sealed  int
-	// failing says that the journal takes nothing at the moment, and nobody should wait for it.
+	// failing says that the store takes nothing at the moment, and nobody should wait for it.
 	failing bool
 	wake    chan struct{}
 }
 
-func newCommits(config Config) *commits {
-	return &commits{
-		journal: config.Journal, metrics: config.Metrics, log: config.Log, now: config.Now, wake: make(chan struct{}, 1),
-	}
+// NewJournal makes a Journal that Run writes to a store. wrote is called after each attempt to write a batch, with the number of
+// revocations that are not durable yet.
+func NewJournal(store Store, now func() time.Time, wrote func(durable bool, pending int), log *slog.Logger) *Journal {
+	return &Journal{store: store, now: now, wrote: wrote, log: log, wake: make(chan struct{}, 1)}
 }
 
-// revoke has a revocation written and waits until it is durable. An error means that it is not known to be: it is still tried, but the
+// Revoke has a revocation written and waits until it is durable. An error means that it is not known to be: it is still tried, but the
 // caller must ask again.
-func (c *commits) revoke(ctx context.Context, token revocation.Entry) error {
-	joined, failing := c.join(func(batch *revocation.Batch) *[]revocation.Entry { return &batch.Tokens }, token)
+func (j *Journal) Revoke(ctx context.Context, token Entry) error {
+	joined, failing := j.join(func(batch *Batch) *[]Entry { return &batch.Tokens }, token)
 	if joined == nil || failing {
 		return errNotDurable()
 	}
@@ -95,9 +94,9 @@ func (c *commits) revoke(ctx context.Context, token revocation.Entry) error {
 	return errNotDurable()
 }
 
-// use has a used assertion written, and does not wait. One for which there is no room is left out: this replica remembers it anyway.
-func (c *commits) use(assertion revocation.Entry) {
-	c.join(func(batch *revocation.Batch) *[]revocation.Entry { return &batch.Assertions }, assertion)
+// Use has a used assertion written, and does not wait. One for which there is no room is left out: this replica remembers it anyway.
+func (j *Journal) Use(assertion Entry) {
+	j.join(func(batch *Batch) *[]Entry { return &batch.Assertions }, assertion)
 }
 
 func errNotDurable() error {
@@ -109,57 +108,57 @@ func errNotDurable() error {
 
 // join puts a revocation into one of the lists of the last commit; without room there is nil. failing says that its write will take
 // a while.
-func (c *commits) join(list func(*revocation.Batch) *[]revocation.Entry, r revocation.Entry) (joined *commit, failing bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.waiting) > c.sealed {
-		joined = c.waiting[len(c.waiting)-1]
-		if len(*list(&joined.batch)) == revocation.MaxBatch {
-			c.sealed++
+func (j *Journal) join(list func(*Batch) *[]Entry, r Entry) (joined *commit, failing bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.waiting) > j.sealed {
+		joined = j.waiting[len(j.waiting)-1]
+		if len(*list(&joined.batch)) == MaxBatch {
+			j.sealed++
 			joined = nil
 		}
 	}
 	if joined == nil {
-		if len(c.waiting) == maxCommits {
-			return nil, c.failing
+		if len(j.waiting) == maxCommits {
+			return nil, j.failing
 		}
 		joined = &commit{name: "batch-" + strings.ToLower(rand.Text()), told: make(chan struct{})}
-		c.waiting = append(c.waiting, joined)
+		j.waiting = append(j.waiting, joined)
 	}
 	into := list(&joined.batch)
 	*into = append(*into, r)
 	select {
-	case c.wake <- struct{}{}:
+	case j.wake <- struct{}{}:
 	default: // it is awake
 	}
-	return joined, c.failing
+	return joined, j.failing
 }
 
-// run writes until the context ends, and then what is left, if the journal takes it in time.
-func (c *commits) run(ctx context.Context) {
+// Run writes until the context ends, and then what is left, if the store takes it in time.
+func (j *Journal) Run(ctx context.Context) {
 	var last time.Time
 	for ctx.Err() == nil {
-		if !c.gather(ctx, last) {
+		if !j.gather(ctx, last) {
 			continue
 		}
 		last = time.Now()
-		c.writeFirst(ctx)
+		j.writeFirst(ctx)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 	defer cancel()
-	for ctx.Err() == nil && c.seal() != nil {
-		c.writeFirst(ctx)
+	for ctx.Err() == nil && j.seal() != nil {
+		j.writeFirst(ctx)
 	}
 }
 
 // gather waits until there is something to write and the time for it has come.
-func (c *commits) gather(ctx context.Context, last time.Time) bool {
-	timer := time.NewTimer(time.Until(last.Add(c.interval())))
+func (j *Journal) gather(ctx context.Context, last time.Time) bool {
+	timer := time.NewTimer(time.Until(last.Add(j.interval())))
 	defer timer.Stop()
-	if c.interval() == 0 {
+	if j.interval() == 0 {
 		select {
 		case <-ctx.Done():
-		case <-c.wake:
+		case <-j.wake:
 		}
 		return false
 	}
@@ -168,45 +167,45 @@ func (c *commits) gather(ctx context.Context, last time.Time) bool {
 		return false
 	case <-timer.C:
 		return true
-	case <-c.wake: // what came may be in more of a hurry
+	case <-j.wake: // what came may be in more of a hurry
 		return false
 	}
 }
 
 // interval is how long after the last write the next one is due; zero if there is nothing to write.
-func (c *commits) interval() time.Duration {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (j *Journal) interval() time.Duration {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	switch {
-	case len(c.waiting) == 0:
+	case len(j.waiting) == 0:
 		return 0
-	case len(c.waiting) == 1 && len(c.waiting[0].batch.Tokens) == 0:
+	case len(j.waiting) == 1 && len(j.waiting[0].batch.Tokens) == 0:
 		return assertionInterval
 	}
 	return revocationInterval
 }
 
 // seal takes the oldest commit to be written: from now on its batch does not change. There may be none.
-func (c *commits) seal() *commit {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.waiting) == 0 {
+func (j *Journal) seal() *commit {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.waiting) == 0 {
 		return nil
 	}
-	c.sealed = max(c.sealed, 1)
-	return c.waiting[0]
+	j.sealed = max(j.sealed, 1)
+	return j.waiting[0]
 }
 
 // writeFirst writes the oldest commit, again and again until it is durable, has expired or the context ends.
-func (c *commits) writeFirst(ctx context.Context) {
-	first := c.seal()
+func (j *Journal) writeFirst(ctx context.Context) {
+	first := j.seal()
 	for backoff := firstBackoff; first != nil; backoff = min(2*backoff, lastBackoff) {
-		err := c.write(ctx, first)
-		c.settle(first, err)
+		err := j.write(ctx, first)
+		j.settle(first, err)
 		if err == nil {
 			return
 		}
-		c.log.WarnContext(ctx, "cannot write revocations; they hold at this replica and are tried again", "batch", first.name, "error", err)
+		j.log.WarnContext(ctx, "cannot write revocations; they hold at this replica and are tried again", "batch", first.name, "error", err)
 		timer := time.NewTimer(backoff)
 		select {
 		case <-ctx.Done():
@@ -218,37 +217,37 @@ func (c *commits) writeFirst(ctx context.Context) {
 }
 
 // write tries once. What has expired needs no writing.
-func (c *commits) write(ctx context.Context, first *commit) error {
-	if !c.now().Before(first.batch.ExpiresAt()) {
+func (j *Journal) write(ctx context.Context, first *commit) error {
+	if !j.now().Before(first.batch.ExpiresAt()) {
 		return nil
 	}
 	// A caller's time and the server's end are no reason to give up an attempt that may have succeeded.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
-	return c.journal.WriteRevocations(ctx, first.name, first.batch)
+	return j.store.WriteRevocations(ctx, first.name, first.batch)
 }
 
 // settle notes how an attempt went.
-func (c *commits) settle(first *commit, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (j *Journal) settle(first *commit, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	first.attempts++
 	switch {
 	case err == nil:
-		c.waiting = c.waiting[1:]
-		c.sealed--
-		c.failing = false
+		j.waiting = j.waiting[1:]
+		j.sealed--
+		j.failing = false
 		if first.attempts <= patience { // later than that whoever waited was told no
 			first.durable = true
 			close(first.told)
 		}
 	case first.attempts == patience:
-		c.failing = true
+		j.failing = true
 		close(first.told)
 	}
 	pending := 0
-	for _, waiting := range c.waiting {
+	for _, waiting := range j.waiting {
 		pending += waiting.batch.Len()
 	}
-	c.metrics.wrote(err == nil, pending)
+	j.wrote(err == nil, pending)
 }
