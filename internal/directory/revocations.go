@@ -6,7 +6,6 @@ package directory
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -17,6 +16,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/ptr"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -137,17 +137,12 @@ type lightRevocation struct {
 func readRevocation(object *v1alpha1.TokenRevocation) *lightRevocation {
 	read := &lightRevocation{ObjectMeta: lightMeta(object)}
 	read.version, _ = strconv.ParseUint(object.ResourceVersion, 10, 64) // one that is no number is none that the feed can tell
-	if selector := object.Spec.Selector; selector.IssuedBefore != nil {
-		read.selector = &revocation.Selector{
-			ClientID: selector.ClientID, Namespace: selector.Namespace,
-			IssuedBefore: oauth2.CutBack(selector.IssuedBefore.Time, object.CreationTimestamp.Time),
-		}
-	}
-	if batch := object.Spec.Batch; batch.ExpiresAt != nil {
-		var tokensErr, assertionsErr error
-		read.batch.Tokens, tokensErr = revocation.Decode(string(batch.Tokens))
-		read.batch.Assertions, assertionsErr = revocation.Decode(string(batch.Assertions))
-		read.err = errors.Join(tokensErr, assertionsErr)
+	selector, batch := object.Spec.Selector, object.Spec.Batch
+	read.selector, read.batch, read.err = revocation.Stored{
+		ClientID: selector.ClientID, Namespace: selector.Namespace, IssuedBefore: ptr.Deref(selector.IssuedBefore, metav1.Time{}).Time,
+		CreatedAt: object.CreationTimestamp.Time, Tokens: string(batch.Tokens), Assertions: string(batch.Assertions),
+	}.Read()
+	if batch.ExpiresAt != nil {
 		if written, err := time.Parse(writtenFormat, object.Annotations[annotationWritten]); err == nil {
 			read.written = written
 		}

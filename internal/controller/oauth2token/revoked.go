@@ -8,7 +8,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -47,19 +49,18 @@ type takenBack struct {
 	swept    atomic.Int64
 }
 
-// learn takes in what a TokenRevocation says, and returns the tokens in it that are news. One that cannot be read says nothing.
+// learn adds a TokenRevocation, and returns the tokens in it that are new.
 func (b *takenBack) learn(object *v1alpha1.TokenRevocation, now time.Time) (news []revocation.ID) {
-	if s := object.Spec.Selector; s.IssuedBefore != nil {
-		b.selected.Select(object.Name, revocation.Selector{
-			ClientID: s.ClientID, Namespace: s.Namespace, IssuedBefore: oauth2.CutBack(s.IssuedBefore.Time, object.CreationTimestamp.Time),
-		})
+	selector, batch := object.Spec.Selector, object.Spec.Batch
+	selected, revoked, _ := revocation.Stored{
+		ClientID: selector.ClientID, Namespace: selector.Namespace, IssuedBefore: ptr.Deref(selector.IssuedBefore, metav1.Time{}).Time,
+		CreatedAt: object.CreationTimestamp.Time, Tokens: string(batch.Tokens), Assertions: string(batch.Assertions),
+	}.Read() // an unreadable list revokes nothing
+	if selected != nil {
+		b.selected.Select(object.Name, *selected)
 		return nil
 	}
-	tokens, err := revocation.Decode(string(object.Spec.Batch.Tokens))
-	if err != nil {
-		return nil
-	}
-	for _, token := range tokens {
+	for _, token := range revoked.Tokens {
 		if b.tokens.Add(token, now) {
 			news = append(news, token.ID)
 		}

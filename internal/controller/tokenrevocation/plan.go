@@ -12,8 +12,10 @@ import (
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
-	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
@@ -90,21 +92,19 @@ func decide(objects []v1alpha1.TokenRevocation, lifetime time.Duration, now time
 
 // readObject reads what is still of importance in a TokenRevocation, and until when it is.
 func readObject(object *v1alpha1.TokenRevocation, lifetime time.Duration, now time.Time) (batch revocation.Batch, end time.Time, err error) {
-	if selector := object.Spec.Selector; selector.IssuedBefore != nil {
-		before := oauth2.CutBack(selector.IssuedBefore.Time, object.CreationTimestamp.Time)
-		return batch, before.Add(lifetime + tokenMargin), nil
+	selector, stored := object.Spec.Selector, object.Spec.Batch
+	selected, all, err := revocation.Stored{
+		ClientID: selector.ClientID, Namespace: selector.Namespace, IssuedBefore: ptr.Deref(selector.IssuedBefore, metav1.Time{}).Time,
+		CreatedAt: object.CreationTimestamp.Time, Tokens: string(stored.Tokens), Assertions: string(stored.Assertions),
+	}.Read()
+	if selected != nil {
+		return batch, selected.IssuedBefore.Add(lifetime + tokenMargin), nil
 	}
-	tokens, err := revocation.Decode(string(object.Spec.Batch.Tokens))
 	if err != nil {
-		return batch, end, fmt.Errorf("read the tokens of %s: %w", object.Name, err)
+		return batch, end, fmt.Errorf("read %s: %w", object.Name, err)
 	}
-	assertions, err := revocation.Decode(string(object.Spec.Batch.Assertions))
-	if err != nil {
-		return batch, end, fmt.Errorf("read the assertions of %s: %w", object.Name, err)
-	}
-	all := revocation.Batch{Tokens: tokens, Assertions: assertions}
 	end = revocation.Batch{Tokens: all.Tokens}.ExpiresAt().Add(tokenMargin)
-	if used := (revocation.Batch{Assertions: assertions}).ExpiresAt().Add(assertionMargin); used.After(end) {
+	if used := (revocation.Batch{Assertions: all.Assertions}).ExpiresAt().Add(assertionMargin); used.After(end) {
 		end = used
 	}
 	return live(now, all), end, nil

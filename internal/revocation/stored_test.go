@@ -1,0 +1,66 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package revocation
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+func TestATokenRevocationIsRead(t *testing.T) {
+	tokens, assertions := []Entry{NewEntry(ID{1}, noon)}, []Entry{NewEntry(ID{2}, noon), NewEntry(ID{3}, noon)}
+	for name, c := range map[string]struct {
+		stored   Stored
+		selector *Selector
+		batch    Batch
+		err      error
+	}{
+		"nothing": {},
+		"a batch": {
+			stored: Stored{Tokens: Encode(tokens), Assertions: Encode(assertions)},
+			batch:  Batch{Tokens: tokens, Assertions: assertions},
+		},
+		"a batch whose tokens are unreadable": {
+			stored: Stored{Tokens: "****", Assertions: Encode(assertions)},
+			batch:  Batch{Assertions: assertions}, err: ErrUnreadable,
+		},
+		"a batch whose assertions are unreadable": {
+			stored: Stored{Tokens: Encode(tokens), Assertions: "AA=="},
+			batch:  Batch{Tokens: tokens}, err: ErrUnreadable,
+		},
+		"a selector of a client": {
+			stored:   Stored{ClientID: "shop.app", IssuedBefore: noon.Add(-time.Hour), CreatedAt: noon},
+			selector: &Selector{ClientID: "shop.app", IssuedBefore: noon.Add(-time.Hour)},
+		},
+		"a selector that lies ahead is cut back to its creation": {
+			stored:   Stored{Namespace: "shop", IssuedBefore: noon.Add(time.Hour), CreatedAt: noon},
+			selector: &Selector{Namespace: "shop", IssuedBefore: noon.Add(time.Second)},
+		},
+		"a selector beside a batch, which the API server refuses": {
+			stored:   Stored{Namespace: "shop", IssuedBefore: noon, CreatedAt: noon, Tokens: Encode(tokens)},
+			selector: &Selector{Namespace: "shop", IssuedBefore: noon}, batch: Batch{Tokens: tokens},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := c.stored
+			selector, batch, err := c.stored.Read()
+			if diff := cmp.Diff(c.selector, selector); diff != "" {
+				t.Errorf("selector (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(c.batch, batch, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("batch (-want +got):\n%s", diff)
+			}
+			if !errors.Is(err, c.err) {
+				t.Errorf("got %v, want %v", err, c.err)
+			}
+			if c.stored != before {
+				t.Errorf("reading changes what is read: %v", c.stored)
+			}
+		})
+	}
+}
