@@ -26,6 +26,7 @@ while read -r verdict package import; do
   echo "$verdict $file $import" >>"$scratch/cases"
 done <<'CASES'
 refuse internal/jws          net/http
+refuse internal/jws          sync
 refuse internal/jws          log
 refuse internal/jws          k8s.io/apimachinery/pkg/types
 refuse internal/jws          golang.org/x/crypto/ed25519
@@ -36,11 +37,14 @@ allow  internal/jws          log/slog
 allow  internal/jws:test     ~/internal/jws
 allow  internal/jws:test     github.com/go-jose/go-jose/v4
 refuse internal/keyring      net/http/httptest
+refuse internal/keyring      sync/atomic
 refuse internal/keyring      sigs.k8s.io/yaml
 refuse internal/keyring      github.com/go-logr/logr
 refuse internal/keyring      ~/internal/oauth2
 allow  internal/keyring      ~/internal/jws
 refuse internal/oauth2       net/http
+refuse internal/oauth2       sync
+refuse internal/oauth2       ~/internal/revocation
 refuse internal/oauth2       k8s.io/api/core/v1
 refuse internal/oauth2       log
 refuse internal/oauth2       ~/internal/registration
@@ -49,15 +53,26 @@ refuse internal/oauth2:test  k8s.io/api/core/v1
 allow  internal/oauth2       net/url
 allow  internal/oauth2       ~/internal/keyring
 refuse internal/registration net/http
+refuse internal/registration sync
 refuse internal/registration k8s.io/api/core/v1
 refuse internal/registration ~/api/v1alpha1
 refuse internal/registration ~/internal/directory
 allow  internal/registration ~/internal/oauth2
 refuse internal/usage        net/http
+refuse internal/usage        sync/atomic
 refuse internal/usage        k8s.io/apimachinery/pkg/types
 refuse internal/usage        ~/api/v1alpha1
 refuse internal/usage        ~/internal/registration
 allow  internal/usage        ~/internal/oauth2
+refuse internal/revocation   net/http
+refuse internal/revocation   k8s.io/apimachinery/pkg/types
+refuse internal/revocation   sigs.k8s.io/yaml
+refuse internal/revocation   ~/api/v1alpha1
+refuse internal/revocation   ~/internal/registration
+refuse internal/revocation   ~/internal/tokenserver
+allow  internal/revocation   sync
+allow  internal/revocation   ~/internal/jws
+allow  internal/revocation   ~/internal/oauth2
 refuse api/v1alpha1          k8s.io/api/core/v1
 refuse api/v1alpha1          sigs.k8s.io/controller-runtime/pkg/scheme
 refuse api/v1alpha1          ~/internal/oauth2
@@ -73,6 +88,7 @@ allow  internal/tokenserver  go.opentelemetry.io/otel/trace
 allow  internal/tokenserver:test go.opentelemetry.io/otel/sdk/trace
 allow  internal/tokenserver  net/http
 allow  internal/tokenserver  ~/internal/oauth2
+allow  internal/tokenserver  ~/internal/revocation
 refuse internal/extauthz     k8s.io/apimachinery/pkg/types
 refuse internal/extauthz     ~/internal/directory
 allow  internal/extauthz     ~/internal/tokenserver

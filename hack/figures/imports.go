@@ -18,7 +18,7 @@ var layers = [][]string{ //nolint:gochecknoglobals // a constant list
 	{"internal/jws", "api", "internal/revision"},
 	{"internal/keyring"},
 	{"internal/oauth2"},
-	{"internal/registration", "internal/usage"},
+	{"internal/registration", "internal/usage", "internal/revocation"},
 	{"internal"}, // controllers, token server, and what they use
 	{"internal/extauthz"},
 	{"cmd"},
