@@ -16,19 +16,20 @@ import (
 )
 
 const (
-	// PageSize is how many revocations a page of the feed has at the most.
+	// PageSize bounds the entries of a page of the feed.
 	PageSize = MaxBatch
-	// feedLog is how many of the last revocations are remembered in the order in which they came, some 1.5 MiB. Whoever has missed more
-	// reads all of them again.
+	// feedLog bounds the revocations that are kept in order of arrival, some 1.5 MiB. A reader that
+	// has missed more reads the whole list again.
 	feedLog = 1 << 16
 )
 
-// Cursor is how far a reader of the feed has come. Its text is opaque to readers, and every replica understands it: it tells a
-// version of what all replicas watch, or a place in the list of all by their ids.
+// Cursor is the position of a reader of the feed. Its text is opaque to readers and valid at every
+// replica: it is a version that all replicas see, or a position in the list of all by id.
 type Cursor struct {
-	// version is the one up to which the reader has everything, or will have when it has read the list.
+	// version is that up to which the reader has everything, or will have after it has read the
+	// list.
 	version uint64
-	// listing says that it reads the list, from that id on.
+	// listing means that the reader is in the list, at the id in from.
 	listing bool
 	from    ID
 }
@@ -36,7 +37,7 @@ type Cursor struct {
 // ErrCursor is wrapped by every refusal of a cursor.
 var ErrCursor = fmt.Errorf("%w: the cursor is none of the feed's", ErrUnreadable)
 
-// ParseCursor reads a cursor; the empty one is the beginning.
+// ParseCursor parses a cursor; the empty one is the beginning.
 func ParseCursor(text string) (Cursor, error) {
 	if text == "" {
 		return Cursor{listing: true}, nil
@@ -66,17 +67,17 @@ func (c Cursor) String() string {
 // Page is a page of the feed.
 type Page struct {
 	Tokens []Entry
-	// Next is where to go on, and More says that there is something already.
+	// Next is the cursor of the next page; More means that it has entries already.
 	Next Cursor
 	More bool
 }
 
-// arrivals are the last batches in the order of their versions.
+// arrivals are the latest batches in the order of their versions.
 type arrivals struct {
 	mu      sync.Mutex
 	batches []arrival
 	count   int
-	// floor is the version up to which batches may be missing, and last the newest that was seen.
+	// floor is the version up to which batches may be missing, last the newest version seen.
 	floor, last uint64
 }
 
@@ -85,7 +86,7 @@ type arrival struct {
 	tokens  []Entry
 }
 
-// note appends a batch, if it is newer than the last one.
+// note appends a batch if its version is newer than the last.
 func (a *arrivals) note(version uint64, tokens []Entry) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -108,14 +109,14 @@ func (a *arrivals) note(version uint64, tokens []Entry) {
 	}
 }
 
-// resume begins at a version of which the batches are not known one by one.
+// resume begins at a version whose batches are not known one by one.
 func (a *arrivals) resume(version uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.floor, a.last = max(a.floor, version), max(a.last, version)
 }
 
-// rewind begins anew at a version that is earlier than the last one: what all replicas watch was restored from a backup.
+// rewind restarts at a version that is earlier than the last: a backup was restored.
 func (a *arrivals) rewind(version uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -124,7 +125,8 @@ func (a *arrivals) rewind(version uint64) {
 	}
 }
 
-// since is what came after a version, as much as fits on a page. known is false if not everything is remembered.
+// since returns a page of what arrived after a version. known is false if batches after it are
+// missing.
 func (a *arrivals) since(version uint64, now time.Time) (found Page, known bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -155,8 +157,8 @@ func (a *arrivals) newest() uint64 {
 	return a.last
 }
 
-// Feed is the page of single revocations at a cursor. A reader may go on at another replica: what that one has not seen yet it tells
-// later. A revocation may be told twice.
+// Feed returns the page of revoked tokens at a cursor. A reader may continue at another replica:
+// what that one has not seen yet, it lists later. The feed may list a token twice.
 func (r *State) Feed(at Cursor, now time.Time) Page {
 	if !at.listing {
 		if found, known := r.arrivals.since(at.version, now); known {
@@ -168,7 +170,7 @@ func (r *State) Feed(at Cursor, now time.Time) Page {
 	if at.from == (ID{}) {
 		at.version = newest
 	}
-	// What this replica has not seen yet cannot be in its list.
+	// The list of this replica cannot contain what it has not seen yet.
 	at.version = min(at.version, newest)
 	found := r.tokens.From(at.from, PageSize+1, now)
 	if len(found) <= PageSize {

@@ -45,8 +45,8 @@ func FuzzParseFeedCursor(f *testing.F) {
 	})
 }
 
-// A reader that changes between replicas, one of which is behind and one of which was started late, is told every revocation, whatever
-// was merged meanwhile and however little a replica remembers.
+// A reader that changes between replicas, one of which is behind and one of which was started late,
+// is told every revocation, whatever was merged meanwhile and however little a replica remembers.
 func TestTheFeedTellsEverythingAtWhateverReplica(t *testing.T) {
 	type object struct {
 		version uint64

@@ -14,45 +14,48 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// Store is where revocations are kept for good, and where every replica learns of them.
+// Store keeps revocations durably and passes them to every replica.
 type Store interface {
-	// WriteRevocations keeps a batch under a name. A name that is there already holds this very batch, and nothing changes. No
-	// error means that the batch is durable; an error, that it may be or not.
+	// WriteRevocations stores a batch under a name. If the name exists, it holds the same batch,
+	// and the call succeeds. nil means that the batch is durable; after an error it may be or not.
 	WriteRevocations(ctx context.Context, name string, batch Batch) error
 }
 
-// How revocations are gathered. Those that come while the last write is younger than its interval share the next one, so that a
-// replica writes ten times a second at the most, and a revocation waits half of that on average.
 const (
+	// revocationInterval is the shortest time between two writes. Revocations that arrive meanwhile
+	// share the next write: a replica writes at most ten times a second.
 	revocationInterval = 100 * time.Millisecond
-	// assertionInterval is how long used assertions wait for others if no token is revoked meanwhile: nobody waits for them.
+	// assertionInterval is that time if only used assertions wait: no caller waits for their write.
 	assertionInterval = time.Second
-	// commitTimeout is how long a caller waits for the write; commitRetry is what it is told to wait if it was in vain.
+	// commitTimeout bounds the wait of a caller; commitRetry is the Retry-After of a failed one.
 	commitTimeout = 5 * time.Second
 	commitRetry   = 5 * time.Second
 	writeTimeout  = 3 * time.Second
 	firstBackoff  = 100 * time.Millisecond
-	// patience is how many attempts a caller waits for: an error that a moment mends it does not see.
+	// patience is the number of attempts that a caller waits for: it sees no transient error.
 	patience    = 3
 	lastBackoff = 2 * time.Second
-	// flushTimeout is how long a server that stops goes on writing what it could not write so far.
+	// flushTimeout bounds the writes of a Journal that stops.
 	flushTimeout = 5 * time.Second
-	// maxCommits bounds the batches that wait for the store: 65,536 revocations in a bit more than 1 MiB.
+	// maxCommits bounds the batches that wait for the store: 65,536 revocations, some 1.3 MiB.
 	maxCommits = 8
 )
 
-// commit is one batch on its way. Its name is its own for ever, so that trying again cannot keep it twice.
+// commit is a batch that is not durable yet. Its name is unique, so that a retry cannot store it
+// twice.
 type commit struct {
 	name  string
 	batch Batch
-	// told is closed when it is durable, or was tried in vain so often that nobody should wait for it.
-	told     chan struct{}
+	// done is closed when the batch is durable, or after as many failed attempts as callers wait
+	// for.
+	done     chan struct{}
 	durable  bool
 	attempts int
 }
 
-// Journal is the group commit of revocations: what comes in together is written together, in the order in which it came. What
-// could not be written is tried again until it could, or has expired.
+// Journal is the group commit of revocations: those that arrive within an interval share a write,
+// and batches are written in order of arrival. A failed write is retried until it succeeds or the
+// batch has expired.
 type Journal struct {
 	store Store
 	now   func() time.Time
@@ -60,23 +63,23 @@ type Journal struct {
 	log   *slog.Logger
 
 	mu sync.Mutex
-	// waiting are the commits that are not durable yet, the oldest first; only the last one takes more, and only if it is not being
-	// written. sealed is how many do not.
+	// waiting are the commits that are not durable yet, oldest first. The first sealed of them
+	// accept no more entries; at most the last accepts some.
 	waiting []*commit
 	sealed  int
-	// failing says that the store takes nothing at the moment, and nobody should wait for it.
+	// failing means that the store refuses writes at the moment, so that callers do not wait.
 	failing bool
 	wake    chan struct{}
 }
 
-// NewJournal makes a Journal that Run writes to a store. wrote is called after each attempt to write a batch, with the number of
-// revocations that are not durable yet.
+// NewJournal makes a Journal that Run writes to a store. It calls wrote after each attempt to write
+// a batch, with the number of entries that are not durable yet.
 func NewJournal(store Store, now func() time.Time, wrote func(durable bool, pending int), log *slog.Logger) *Journal {
 	return &Journal{store: store, now: now, wrote: wrote, log: log, wake: make(chan struct{}, 1)}
 }
 
-// Revoke has a revocation written and waits until it is durable. An error means that it is not known to be: it is still tried, but the
-// caller must ask again.
+// Revoke queues a revocation and waits until it is durable. After an error it may not be: the
+// Journal keeps trying, but the caller must repeat the request.
 func (j *Journal) Revoke(ctx context.Context, token Entry) error {
 	joined, failing := j.join(func(batch *Batch) *[]Entry { return &batch.Tokens }, token)
 	if joined == nil || failing {
@@ -85,7 +88,7 @@ func (j *Journal) Revoke(ctx context.Context, token Entry) error {
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 	select {
-	case <-joined.told:
+	case <-joined.done:
 		if joined.durable {
 			return nil
 		}
@@ -94,7 +97,8 @@ func (j *Journal) Revoke(ctx context.Context, token Entry) error {
 	return errNotDurable()
 }
 
-// Use has a used assertion written, and does not wait. One for which there is no room is left out: this replica remembers it anyway.
+// Use queues a used assertion and does not wait. If the queue is full, it drops the assertion; this
+// replica remembers it in its own memory.
 func (j *Journal) Use(assertion Entry) {
 	j.join(func(batch *Batch) *[]Entry { return &batch.Assertions }, assertion)
 }
@@ -106,8 +110,8 @@ func errNotDurable() error {
 	}
 }
 
-// join puts a revocation into one of the lists of the last commit; without room there is nil. failing says that its write will take
-// a while.
+// join adds an entry to a list of the last commit; joined is nil if the queue is full. failing
+// means that the store refuses writes at the moment.
 func (j *Journal) join(list func(*Batch) *[]Entry, r Entry) (joined *commit, failing bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -122,7 +126,7 @@ func (j *Journal) join(list func(*Batch) *[]Entry, r Entry) (joined *commit, fai
 		if len(j.waiting) == maxCommits {
 			return nil, j.failing
 		}
-		joined = &commit{name: "batch-" + strings.ToLower(rand.Text()), told: make(chan struct{})}
+		joined = &commit{name: "batch-" + strings.ToLower(rand.Text()), done: make(chan struct{})}
 		j.waiting = append(j.waiting, joined)
 	}
 	into := list(&joined.batch)
@@ -134,7 +138,7 @@ func (j *Journal) join(list func(*Batch) *[]Entry, r Entry) (joined *commit, fai
 	return joined, j.failing
 }
 
-// Run writes until the context ends, and then what is left, if the store takes it in time.
+// Run writes until the context ends, and then flushes the queue within flushTimeout.
 func (j *Journal) Run(ctx context.Context) {
 	var last time.Time
 	for ctx.Err() == nil {
@@ -151,7 +155,7 @@ func (j *Journal) Run(ctx context.Context) {
 	}
 }
 
-// gather waits until there is something to write and the time for it has come.
+// gather waits until a write is due, and reports whether it is.
 func (j *Journal) gather(ctx context.Context, last time.Time) bool {
 	timer := time.NewTimer(time.Until(last.Add(j.interval())))
 	defer timer.Stop()
@@ -167,12 +171,12 @@ func (j *Journal) gather(ctx context.Context, last time.Time) bool {
 		return false
 	case <-timer.C:
 		return true
-	case <-j.wake: // what came may be in more of a hurry
+	case <-j.wake: // a new entry may make the write due earlier
 		return false
 	}
 }
 
-// interval is how long after the last write the next one is due; zero if there is nothing to write.
+// interval returns how long after the last write the next is due; zero if the queue is empty.
 func (j *Journal) interval() time.Duration {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -185,7 +189,8 @@ func (j *Journal) interval() time.Duration {
 	return revocationInterval
 }
 
-// seal takes the oldest commit to be written: from now on its batch does not change. There may be none.
+// seal returns the oldest commit, whose batch does not change from now on; nil if the queue is
+// empty.
 func (j *Journal) seal() *commit {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -196,7 +201,8 @@ func (j *Journal) seal() *commit {
 	return j.waiting[0]
 }
 
-// writeFirst writes the oldest commit, again and again until it is durable, has expired or the context ends.
+// writeFirst writes the oldest commit, with retries until it is durable, has expired or the context
+// ends.
 func (j *Journal) writeFirst(ctx context.Context) {
 	first := j.seal()
 	for backoff := firstBackoff; first != nil; backoff = min(2*backoff, lastBackoff) {
@@ -216,18 +222,18 @@ func (j *Journal) writeFirst(ctx context.Context) {
 	}
 }
 
-// write tries once. What has expired needs no writing.
+// write tries once. An expired batch needs no write.
 func (j *Journal) write(ctx context.Context, first *commit) error {
 	if !j.now().Before(first.batch.ExpiresAt()) {
 		return nil
 	}
-	// A caller's time and the server's end are no reason to give up an attempt that may have succeeded.
+	// An attempt that may have succeeded is not cancelled with the server.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
 	return j.store.WriteRevocations(ctx, first.name, first.batch)
 }
 
-// settle notes how an attempt went.
+// settle records the result of an attempt.
 func (j *Journal) settle(first *commit, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -237,13 +243,13 @@ func (j *Journal) settle(first *commit, err error) {
 		j.waiting = j.waiting[1:]
 		j.sealed--
 		j.failing = false
-		if first.attempts <= patience { // later than that whoever waited was told no
+		if first.attempts <= patience { // after that, done is closed and the callers got an error
 			first.durable = true
-			close(first.told)
+			close(first.done)
 		}
 	case first.attempts == patience:
 		j.failing = true
-		close(first.told)
+		close(first.done)
 	}
 	pending := 0
 	for _, waiting := range j.waiting {

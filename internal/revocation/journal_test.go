@@ -74,7 +74,8 @@ func newJournal(store *memoryStore, now func() time.Time) (*Journal, *attempts) 
 	return NewJournal(store, now, made.wrote, slog.New(slog.DiscardHandler)), &made
 }
 
-// inBubble runs a test of a Journal that is running, by a clock that stands still while anything works.
+// inBubble runs a test of a Journal that is running, by a clock that stands still while anything
+// works.
 func inBubble(t *testing.T, store *memoryStore, test func(t *testing.T, j *Journal, made *attempts)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {

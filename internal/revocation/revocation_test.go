@@ -138,13 +138,13 @@ func TestASetOfRevocationsIsAMap(t *testing.T) {
 		from = page[6].ID
 		paged = paged[:len(paged)-1] // the next page begins with it
 	}
-	if len(paged) != len(model) || !slices.IsSortedFunc(paged, compareRevocations) {
+	if len(paged) != len(model) || !slices.IsSortedFunc(paged, compareEntries) {
 		t.Errorf("paged through %d instead of %d", len(paged), len(model))
 	}
 }
 
-// A million live revocations take at most 64 MiB; what is measured here is below half of that, because the garbage collector lets
-// a heap double.
+// A million live revocations take at most 64 MiB; what is measured here is below half of that,
+// because the garbage collector lets a heap double.
 func TestAMillionRevocationsAreSmall(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()

@@ -10,24 +10,28 @@ import (
 	"time"
 )
 
-// Selector takes back all that was issued before an instant, to a client or to every client of a namespace.
+// Selector revokes all tokens that a client, or every client of a namespace, was issued before an
+// instant.
 type Selector struct {
-	// ClientID, Namespace or ClientUID says to whom; the others are empty.
+	// Exactly one of ClientID, Namespace and ClientUID is set.
 	ClientID, Namespace, ClientUID string
 	IssuedBefore                   time.Time
 }
 
-// selection is selectors by their names, and the instants that follow from them. Whoever asks for an instant takes no lock.
+// selection holds selectors by name, and the instants computed from them. Reading an instant takes
+// no lock.
 type selection struct {
 	mu        sync.Mutex
 	selectors map[string]Selector
 	epochs    atomic.Pointer[epochs]
 }
 
-// epochs are the instants before which tokens are revoked. They are replaced whole.
+// epochs are the instants before which tokens are revoked. They are immutable and replaced as a
+// whole.
 type epochs struct{ byClient, byNamespace map[string]time.Time }
 
-// before is the instant before which all tokens of a client are revoked; zero if there is none.
+// before returns the instant before which all tokens of a client are revoked; zero if there is
+// none.
 func (s *selection) before(clientID, namespace string) time.Time {
 	known := s.epochs.Load()
 	if known == nil {
@@ -44,7 +48,7 @@ func (s *selection) all() map[string]Selector {
 	return all
 }
 
-// change makes the epochs anew if a function has changed the selectors.
+// change runs a function that may change the selectors, and recomputes the epochs if it did.
 func (s *selection) change(change func(selectors map[string]Selector) (changed bool)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

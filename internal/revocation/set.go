@@ -9,23 +9,24 @@ import (
 	"time"
 )
 
-// revocationShards is how many sorted lists a set is made of. Ids are random, so a million of them are some 250 in each: eight
-// comparisons to find one, and a move of two kilobytes to add one.
-const revocationShards = 1 << 12
+// shardCount is the number of sorted lists of a set. Ids are random, so a million of them are
+// some 250 a list: a look-up takes eight comparisons, and an insertion moves two kilobytes.
+const shardCount = 1 << 12
 
-// Set is a set of revocations that have not expired. It is sorted lists of 20-byte values without a pointer that have an
-// eighth of spare room at the most: about 24 MiB for a million, which the garbage collector does not look through. The zero
-// Set is empty; it may be used by several goroutines.
+// Set is a set of revocations. It consists of sorted lists of 20-byte values with at most an eighth
+// of spare capacity: about 24 MiB for a million, without pointers that the garbage collector would
+// follow. The zero Set is empty. It is safe for concurrent use.
 type Set struct {
 	mu     sync.RWMutex
 	shards [][]Entry
 	count  int
 }
 
-// shardOf is the number of the list of an id: its first twelve bits, so that the lists are in the order of ids.
+// shardOf returns the index of the list of an id: its first twelve bits, so that the lists are in
+// the order of ids.
 func shardOf(id ID) int { return int(id[0])<<4 | int(id[1])>>4 }
 
-// Has reports whether something was taken back that has not expired.
+// Has reports whether an id is revoked and has not expired.
 func (s *Set) Has(id ID, now time.Time) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -33,18 +34,19 @@ func (s *Set) Has(id ID, now time.Time) bool {
 		return false
 	}
 	shard := s.shards[shardOf(id)]
-	at, there := slices.BinarySearchFunc(shard, Entry{ID: id}, compareRevocations)
+	at, there := slices.BinarySearchFunc(shard, Entry{ID: id}, compareEntries)
 	return there && !shard[at].Expired(now)
 }
 
-// Len is how many are in the set. What has expired counts until it is swept out.
+// Len returns the number of entries. Expired ones count until Sweep removes them.
 func (s *Set) Len() int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.count
 }
 
-// Add takes back what has not expired yet, and reports whether that is news. Of two ends for one id the later counts.
+// Add adds an entry unless it has expired, and reports whether its id is new. Of two expiries of
+// one id the later is kept.
 func (s *Set) Add(r Entry, now time.Time) bool {
 	if r.Expired(now) {
 		return false
@@ -52,10 +54,10 @@ func (s *Set) Add(r Entry, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.shards == nil {
-		s.shards = make([][]Entry, revocationShards)
+		s.shards = make([][]Entry, shardCount)
 	}
 	shard := s.shards[shardOf(r.ID)]
-	at, there := slices.BinarySearchFunc(shard, r, compareRevocations)
+	at, there := slices.BinarySearchFunc(shard, r, compareEntries)
 	if there {
 		shard[at].Until = max(shard[at].Until, r.Until)
 		return false
@@ -70,9 +72,10 @@ func (s *Set) Add(r Entry, now time.Time) bool {
 	return true
 }
 
-// Sweep drops what has expired, and gives its room back. It holds the lock for one list at a time, so that nobody waits for it.
+// Sweep removes expired entries and frees their memory. It locks one list at a time, so that
+// readers do not wait for all of it.
 func (s *Set) Sweep(now time.Time) {
-	for i := range revocationShards {
+	for i := range shardCount {
 		s.sweepShard(i, now)
 	}
 }
@@ -102,24 +105,25 @@ func (s *Set) sweepShard(i int, now time.Time) {
 	s.count -= len(shard) - live
 }
 
-// part is a part of the set, of that many.
+// part returns the entries of the i-th of so many parts of the set.
 func (s *Set) part(i, parts int) []Entry {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.shards == nil {
 		return nil
 	}
-	return slices.Concat(s.shards[i*revocationShards/parts : (i+1)*revocationShards/parts]...)
+	return slices.Concat(s.shards[i*shardCount/parts : (i+1)*shardCount/parts]...)
 }
 
-// From is up to limit of those that have not expired, in the order of their ids, from that id on.
+// From returns up to limit entries that have not expired, in the order of their ids, beginning at
+// an id.
 func (s *Set) From(id ID, limit int, now time.Time) []Entry {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	var found []Entry
 	for i := shardOf(id); i < len(s.shards); i++ {
 		shard := s.shards[i]
-		at, _ := slices.BinarySearchFunc(shard, Entry{ID: id}, compareRevocations)
+		at, _ := slices.BinarySearchFunc(shard, Entry{ID: id}, compareEntries)
 		for _, r := range shard[at:] {
 			if len(found) == limit {
 				return found

@@ -10,39 +10,40 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// State is what is revoked, in memory: single tokens, used assertions, and the selectors. The zero State is empty; several goroutines may
-// use it.
+// State is the memory of one process: revoked tokens, used assertions and selectors. The zero State
+// is empty. It is safe for concurrent use.
 type State struct {
 	tokens, assertions Set
 	arrivals           arrivals
 
-	// selected is what objects say. quarantined is what no object says any more since a backup was restored, and may be as much as
-	// there are clients.
+	// selected holds the selectors of the objects that exist. quarantined holds those whose objects
+	// are missing since a backup was restored; there may be one a client.
 	selected, quarantined selection
 }
 
-// Revoke takes a token back at once, in this memory alone.
+// Revoke revokes a token in this memory only, effective at once.
 func (r *State) Revoke(token Entry, now time.Time) { r.tokens.Add(token, now) }
 
-// Revoked reports whether a token with these claims was taken back that has not expired and whose client is of that namespace.
+// Revoked reports whether a token with these claims is revoked, whose client is of a namespace.
 func (r *State) Revoked(claims oauth2.Claims, namespace string, now time.Time) bool {
 	return claims.IssuedAt.Before(r.RevokedBefore(claims.ClientID, namespace)) || r.tokens.Has(IDOf(claims.ID), now)
 }
 
-// RevokedBefore is the instant before which all tokens of a client are taken back by selectors; zero if there is none.
+// RevokedBefore returns the instant before which selectors revoke all tokens of a client; zero if
+// there is none.
 func (r *State) RevokedBefore(clientID, namespace string) time.Time {
 	return later(r.selected.before(clientID, namespace), r.quarantined.before(clientID, namespace))
 }
 
-// Used reports whether an assertion was used that has not expired.
+// Used reports whether an assertion was used and has not expired.
 func (r *State) Used(id ID, now time.Time) bool { return r.assertions.Has(id, now) }
 
-// Learn takes what a batch says. Nothing in it is ever taken back again: it goes when it expires, and not with its batch, which is
-// merged with others.
+// Learn adds a batch. Its entries stay until they expire, even if the batch is deleted: the manager
+// deletes batches that it has merged into others.
 func (r *State) Learn(batch Batch, now time.Time) { r.learn(batch, now) }
 
-// LearnAt does so with a batch of that version of what all replicas watch. Batches come in the order of their versions. Of one that is
-// merged of others only what is news is told by the feed.
+// LearnAt adds a batch with the version under which all replicas see it. Batches arrive in the
+// order of their versions. Of a merged batch the feed lists only the tokens that are new here.
 func (r *State) LearnAt(version uint64, batch Batch, merged bool, now time.Time) {
 	news := r.learn(batch, now)
 	if !merged {
@@ -51,13 +52,14 @@ func (r *State) LearnAt(version uint64, batch Batch, merged bool, now time.Time)
 	r.arrivals.note(version, news)
 }
 
-// Rewind begins the feed anew if a list is of an earlier version than what was seen before it: a backup was restored.
+// Rewind restarts the feed if a list has an earlier version than what was seen before: a backup was
+// restored.
 func (r *State) Rewind(version uint64) { r.arrivals.rewind(version) }
 
-// Resume begins at a version of which memory has everything, but not when it came.
+// Resume begins the feed at a version whose batches are all in memory, but not in order of arrival.
 func (r *State) Resume(version uint64) { r.arrivals.resume(version) }
 
-// learn returns the tokens that are news.
+// learn adds a batch and returns the tokens that are new.
 func (r *State) learn(batch Batch, now time.Time) (news []Entry) {
 	for _, token := range batch.Tokens {
 		if r.tokens.Add(token, now) {
@@ -70,7 +72,7 @@ func (r *State) learn(batch Batch, now time.Time) (news []Entry) {
 	return news
 }
 
-// Select takes a selector under the name of the object that says it.
+// Select adds the selector of the object with a name.
 func (r *State) Select(name string, selector Selector) {
 	r.selected.change(func(selectors map[string]Selector) bool {
 		selectors[name] = selector
@@ -78,7 +80,7 @@ func (r *State) Select(name string, selector Selector) {
 	})
 }
 
-// Deselect forgets the selector of an object that is gone; it is no matter if there was none.
+// Deselect removes the selector of a deleted object; it is a no-op if there is none.
 func (r *State) Deselect(name string) {
 	r.selected.change(func(selectors map[string]Selector) bool {
 		_, there := selectors[name]
@@ -87,7 +89,7 @@ func (r *State) Deselect(name string) {
 	})
 }
 
-// KeepSelected forgets the selectors of objects that are not listed.
+// KeepSelected removes the selectors of objects that are not listed.
 func (r *State) KeepSelected(listed map[string]bool) {
 	r.selected.change(func(selectors map[string]Selector) bool {
 		before := len(selectors)
@@ -96,7 +98,8 @@ func (r *State) KeepSelected(listed map[string]bool) {
 	})
 }
 
-// Quarantine keeps selectors in force that no object says. Of two of one name the one that revokes more counts.
+// Quarantine keeps selectors in force whose objects are missing. Of two selectors of one name it
+// keeps the one that revokes more.
 func (r *State) Quarantine(selectors map[string]Selector) {
 	if len(selectors) == 0 {
 		return
@@ -111,14 +114,15 @@ func (r *State) Quarantine(selectors map[string]Selector) {
 	})
 }
 
-// Quarantined are the selectors in quarantine that revoke nothing which was issued after an instant, by their names.
+// Quarantined returns, by name, the quarantined selectors that revoke nothing issued after an
+// instant.
 func (r *State) Quarantined(issued time.Time) map[string]Selector {
 	all := r.quarantined.all()
 	maps.DeleteFunc(all, func(_ string, selector Selector) bool { return selector.IssuedBefore.After(issued) })
 	return all
 }
 
-// EndQuarantine ends the quarantine of selectors that revoke nothing which was issued after an instant.
+// EndQuarantine removes the quarantined selectors that revoke nothing issued after an instant.
 func (r *State) EndQuarantine(issued time.Time) {
 	r.quarantined.change(func(quarantined map[string]Selector) bool {
 		before := len(quarantined)
@@ -127,26 +131,27 @@ func (r *State) EndQuarantine(issued time.Time) {
 	})
 }
 
-// Sweep drops what has expired.
+// Sweep removes expired entries.
 func (r *State) Sweep(now time.Time) {
 	r.tokens.Sweep(now)
 	r.assertions.Sweep(now)
 }
 
-// Parts is how many parts the single revocations are told in, so that telling a million takes little memory.
+// Parts is the number of parts that Part divides the entries into, so that writing a million of
+// them takes little memory.
 const Parts = 64
 
-// Part is one of the parts of the single revocations.
+// Part returns one of the Parts of the entries.
 func (r *State) Part(i int) Batch {
 	return Batch{Tokens: r.tokens.part(i, Parts), Assertions: r.assertions.part(i, Parts)}
 }
 
-// Selectors are those that hold, by their names.
+// Selectors returns the selectors in force by name, those in quarantine included.
 func (r *State) Selectors() map[string]Selector {
 	all := r.selected.all()
 	maps.Copy(all, r.quarantined.all())
 	return all
 }
 
-// Len is how many tokens and used assertions are remembered.
+// Len returns the number of revoked tokens and of used assertions in memory.
 func (r *State) Len() (tokens, assertions int) { return r.tokens.Len(), r.assertions.Len() }

@@ -23,7 +23,8 @@ type Stored struct {
 }
 
 // Read decodes a TokenRevocation. The selector is nil if there is none; its IssuedBefore is cut
-// back to CreatedAt. An unreadable list leaves its field of the batch empty; the other list is read.
+// back to CreatedAt. An unreadable list leaves its field of the batch empty; the other list is
+// read.
 func (s Stored) Read() (selector *Selector, batch Batch, err error) {
 	if !s.IssuedBefore.IsZero() {
 		selector = &Selector{ClientID: s.ClientID, Namespace: s.Namespace, IssuedBefore: oauth2.CutBack(s.IssuedBefore, s.CreatedAt)}
