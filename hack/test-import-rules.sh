@@ -25,6 +25,11 @@ while read -r verdict package import; do
   printf 'package p\n\nimport _ "%s"\n' "${import/#\~/$module}" >"$scratch/$file"
   echo "$verdict $file $import" >>"$scratch/cases"
 done <<'CASES'
+refuse internal/strictjson   net/http
+refuse internal/strictjson   k8s.io/apimachinery/pkg/types
+refuse internal/strictjson   golang.org/x/text/unicode/norm
+refuse internal/strictjson   ~/internal/jws
+allow  internal/strictjson   encoding/json
 refuse internal/jws          net/http
 refuse internal/jws          sync
 refuse internal/jws          log
@@ -32,6 +37,7 @@ refuse internal/jws          k8s.io/apimachinery/pkg/types
 refuse internal/jws          golang.org/x/crypto/ed25519
 refuse internal/jws          ~/internal/keyring
 refuse internal/jws:test     net/http
+allow  internal/jws          ~/internal/strictjson
 allow  internal/jws          crypto/ecdsa
 allow  internal/jws          log/slog
 allow  internal/jws:test     ~/internal/jws
@@ -52,6 +58,7 @@ refuse internal/oauth2       ~/api/v1alpha1
 refuse internal/oauth2:test  k8s.io/api/core/v1
 allow  internal/oauth2       net/url
 allow  internal/oauth2       ~/internal/keyring
+allow  internal/oauth2       ~/internal/strictjson
 refuse internal/registration net/http
 refuse internal/registration sync
 refuse internal/registration k8s.io/api/core/v1
@@ -89,6 +96,7 @@ allow  internal/tokenserver:test go.opentelemetry.io/otel/sdk/trace
 allow  internal/tokenserver  net/http
 allow  internal/tokenserver  ~/internal/oauth2
 allow  internal/tokenserver  ~/internal/revocation
+allow  internal/tokenserver  ~/internal/strictjson
 refuse internal/extauthz     k8s.io/apimachinery/pkg/types
 refuse internal/extauthz     ~/internal/directory
 allow  internal/extauthz     ~/internal/tokenserver

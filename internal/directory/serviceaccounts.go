@@ -16,6 +16,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/strictjson"
 )
 
 // What the API server publishes about the tokens of its service accounts. The keys are always read there: the document names an
@@ -81,7 +82,7 @@ func (d *Directory) LookUpTrust(ctx context.Context) error {
 
 // readTrust reads the two documents. Keys of kinds that are not supported are passed over, as RFC 7517 section 5 has it.
 func readTrust(discovery, keys []byte) (*readCluster, error) {
-	document, err := jws.ParseObject(discovery)
+	document, err := strictjson.ParseObject(discovery)
 	if err != nil {
 		return nil, fmt.Errorf("read who issues the tokens of service accounts: %w", err)
 	}

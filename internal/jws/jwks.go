@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+
+	"github.com/hallpass-dev/hallpass/internal/strictjson"
 )
 
 // The bounds of a key set.
@@ -51,7 +53,7 @@ func ParseKeySet(document []byte) (KeySet, error) {
 	if len(document) > MaxKeySetSize {
 		return KeySet{}, fmt.Errorf("%w: %d bytes, at most %d are read", ErrKeySet, len(document), MaxKeySetSize)
 	}
-	members, err := ParseObject(document)
+	members, err := strictjson.ParseObject(document)
 	if err != nil {
 		return KeySet{}, fmt.Errorf(`%w: not a JSON object with distinct members; it looks like {"keys":[{"kty":…}]}`, ErrKeySet)
 	}
@@ -98,7 +100,7 @@ var privateMembers = [...]string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
 // parseJWK reads one public key. Without an alg an RSA key is one for RS256; without a kid its thumbprint is one.
 func parseJWK(raw json.RawMessage) (PublicKey, error) {
-	members, err := ParseObject(raw)
+	members, err := strictjson.ParseObject(raw)
 	if err != nil {
 		return PublicKey{}, err
 	}
@@ -125,7 +127,7 @@ func parseJWK(raw json.RawMessage) (PublicKey, error) {
 }
 
 // forSignatures looks at the members that say what a key is for (RFC 7517 sections 4.2 and 4.3).
-func forSignatures(members Object) error {
+func forSignatures(members strictjson.Object) error {
 	use, err := members.OptionalString("use")
 	if err != nil {
 		return err
@@ -145,7 +147,7 @@ func forSignatures(members Object) error {
 	return nil
 }
 
-func readKey(members Object) (PublicKey, error) {
+func readKey(members strictjson.Object) (PublicKey, error) {
 	keyType, err := members.String("kty")
 	if err != nil {
 		return PublicKey{}, err
@@ -188,7 +190,7 @@ func readKey(members Object) (PublicKey, error) {
 	return PublicKey{Algorithm: Algorithm(algorithm), Key: public}, nil
 }
 
-func readP256(members Object) (*ecdsa.PublicKey, error) {
+func readP256(members strictjson.Object) (*ecdsa.PublicKey, error) {
 	x, errX := octets(members, "x")
 	y, errY := octets(members, "y")
 	if err := errors.Join(errX, errY); err != nil {
@@ -205,7 +207,7 @@ func readP256(members Object) (*ecdsa.PublicKey, error) {
 	return key, nil
 }
 
-func readRSA(members Object) (*rsa.PublicKey, error) {
+func readRSA(members strictjson.Object) (*rsa.PublicKey, error) {
 	modulus, errN := octets(members, "n")
 	exponent, errE := octets(members, "e")
 	if err := errors.Join(errN, errE); err != nil {
@@ -219,7 +221,7 @@ func readRSA(members Object) (*rsa.PublicKey, error) {
 	return key, checkRSA(key)
 }
 
-func readEd25519(members Object) (ed25519.PublicKey, error) {
+func readEd25519(members strictjson.Object) (ed25519.PublicKey, error) {
 	x, err := octets(members, "x")
 	if err != nil {
 		return nil, err
@@ -231,7 +233,7 @@ func readEd25519(members Object) (ed25519.PublicKey, error) {
 }
 
 // octets reads a member in base64url.
-func octets(members Object, name string) ([]byte, error) {
+func octets(members strictjson.Object, name string) ([]byte, error) {
 	encoded, err := members.String(name)
 	if err != nil {
 		return nil, err

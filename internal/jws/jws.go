@@ -4,7 +4,7 @@
 // Package jws reads and writes compact JSON Web Signatures (RFC 7515) and the public keys that verify them (RFC 7517,
 // RFC 7638), and nothing else of JOSE: no encryption, no shared keys, no "none", no JSON serialisation, no key that a
 // token brings along. A key fixes its algorithm, so a header cannot talk a verifier into another one (RFC 8725 section
-// 3.1). It depends on the standard library alone.
+// 3.1). It depends on the standard library and internal/strictjson alone.
 package jws
 
 import (

@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hallpass-dev/hallpass/internal/jws"
+	"github.com/hallpass-dev/hallpass/internal/strictjson"
 )
 
 func decode(t testing.TB, s string) []byte {
@@ -400,7 +401,7 @@ func TestKeysArePublishedWithoutTheirPrivateHalf(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		members, err := jws.ParseObject(rendered)
+		members, err := strictjson.ParseObject(rendered)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,8 @@ import (
 	"errors"
 	"slices"
 	"strings"
+
+	"github.com/hallpass-dev/hallpass/internal/strictjson"
 )
 
 // MaxSize bounds a compact serialisation in bytes. What is longer is refused before anything looks into it.
@@ -91,7 +93,7 @@ var headerMembers = [...]string{"alg", "kid", "typ", "cty", "x5t", "x5t#S256"}
 func parseHeader(raw []byte) (Header, error) {
 	var seen [len(headerMembers)]bool
 	var values [3]string
-	err := eachMember(raw, func(name, value string) error {
+	err := strictjson.EachMember(raw, func(name, value string) error {
 		i := headerMember(name)
 		if i < 0 || seen[i] {
 			return ErrMalformed
@@ -101,7 +103,7 @@ func parseHeader(raw []byte) (Header, error) {
 			return nil
 		}
 		var err error
-		values[i], err = stringMember(name, value)
+		values[i], err = strictjson.StringMember(name, value)
 		return err
 	})
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/jws"
+	"github.com/hallpass-dev/hallpass/internal/strictjson"
 )
 
 // AssertionType is the client_assertion_type of a JWT (RFC 7523 section 2.2).
@@ -62,7 +63,7 @@ func parseAssertion(form Form) (Presented, error) {
 	if err != nil {
 		return Presented{}, refuseClient(ReasonMalformedCredential)
 	}
-	claims, err := jws.ParseObject(message.Unverified())
+	claims, err := strictjson.ParseObject(message.Unverified())
 	if err != nil {
 		return Presented{}, refuseClient(ReasonMalformedCredential)
 	}
@@ -149,7 +150,7 @@ func decoyKey(algorithm jws.Algorithm) crypto.PublicKey {
 // readAssertion checks the claims of RFC 7523 section 3, of an assertion whose signature is good: issuer and subject the client,
 // the audience this issuer and nobody else, an end within MaxAssertionLife, and an id.
 func (i Issuer) readAssertion(payload []byte, clientID string, now time.Time) (UsedAssertion, Reason) {
-	claims, err := jws.ParseObject(payload)
+	claims, err := strictjson.ParseObject(payload)
 	if err != nil {
 		return UsedAssertion{}, ReasonWrongAssertion
 	}

@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hallpass-dev/hallpass/internal/jws"
+	"github.com/hallpass-dev/hallpass/internal/strictjson"
 )
 
 // Bounds of the custom claims of a client.
@@ -113,7 +113,7 @@ func appendClaims(object []byte, claims []Claim) ([]byte, error) {
 // customClaims reads the claims of a token that Hallpass did not write for itself, in the order of their names. A token with a member
 // that some reader takes for one of ours is refused. Reserved names, and what is neither a string nor a list of strings, no client can
 // have asked for; they are left out.
-func customClaims(object jws.Object) ([]Claim, error) {
+func customClaims(object strictjson.Object) ([]Claim, error) {
 	var claims []Claim
 	for name, raw := range object {
 		if slices.Contains(writtenClaims, name) {

@@ -18,8 +18,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/strictjson"
 )
 
 func TestCustomClaimsAreChecked(t *testing.T) {
@@ -204,7 +204,7 @@ func payloadNames(t *testing.T) []string {
 	must(t, err)
 	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token.Value.Reveal(), ".")[1])
 	must(t, err)
-	object, err := jws.ParseObject(payload)
+	object, err := strictjson.ParseObject(payload)
 	must(t, err)
 	return slices.Sorted(maps.Keys(object))
 }

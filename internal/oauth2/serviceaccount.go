@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/jws"
+	"github.com/hallpass-dev/hallpass/internal/strictjson"
 )
 
 // MaxServiceAccountTokenLife is how long a service account's token may live in all, from iat to exp. It is used again and again
@@ -144,7 +145,7 @@ func (a accountClaims) isOf(c *Client) bool {
 // readAccountToken checks the claims of a token whose signature is good. A cluster that issues in our own name would make every
 // pod's ordinary token one for us: nobody is let in then.
 func (i Issuer) readAccountToken(payload []byte, clusterIssuer string, now time.Time) (accountClaims, Reason) {
-	claims, err := jws.ParseObject(payload)
+	claims, err := strictjson.ParseObject(payload)
 	if err != nil {
 		return accountClaims{}, ReasonWrongAssertion
 	}
@@ -181,18 +182,18 @@ func (i Issuer) readAccountToken(payload []byte, clusterIssuer string, now time.
 }
 
 // readAccount reads whose token it is. The subject and the claim of Kubernetes' own say the same.
-func readAccount(claims jws.Object) (accountClaims, error) {
+func readAccount(claims strictjson.Object) (accountClaims, error) {
 	account := accountClaims{id: auditID(claims)}
-	private, err := jws.ParseObject([]byte(claims["kubernetes.io"]))
+	private, err := strictjson.ParseObject([]byte(claims["kubernetes.io"]))
 	if err != nil {
 		return accountClaims{}, err
 	}
-	inner, err := jws.ParseObject([]byte(private["serviceaccount"]))
+	inner, err := strictjson.ParseObject([]byte(private["serviceaccount"]))
 	if err != nil {
 		return accountClaims{}, err
 	}
 	for _, claim := range []struct {
-		from jws.Object
+		from strictjson.Object
 		name string
 		into *string
 	}{
@@ -212,7 +213,7 @@ func readAccount(claims jws.Object) (accountClaims, error) {
 const maxAuditID = 64
 
 // auditID is the jti, if it has the shape of an identifier; nothing is decided by it.
-func auditID(claims jws.Object) string {
+func auditID(claims strictjson.Object) string {
 	id, err := claims.OptionalString("jti")
 	if err != nil || len(id) > maxAuditID || !ValidClientID(id) {
 		return ""

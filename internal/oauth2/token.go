@@ -13,6 +13,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
+	"github.com/hallpass-dev/hallpass/internal/strictjson"
 )
 
 // TokenType is the typ header of an access token (RFC 9068 section 2.1): no other JWT of ours can pass for one.
@@ -179,7 +180,7 @@ func verificationKey(kid string, ring keyring.Ring, now time.Time) (*keyring.Sig
 }
 
 func parseClaims(payload []byte) (Claims, error) {
-	object, err := jws.ParseObject(payload)
+	object, err := strictjson.ParseObject(payload)
 	if err != nil {
 		return Claims{}, fmt.Errorf("read claims: %w", err)
 	}

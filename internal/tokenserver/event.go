@@ -10,8 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/strictjson"
 )
 
 // reasonInternal is the reason of a refusal that is our own fault.
@@ -84,7 +84,7 @@ var lines = sync.Pool{New: func() any { return new([usualLine]byte) }} //nolint:
 
 // line is the audit line, in the room given if it fits.
 func (e *event) line(room []byte, now time.Time, status int) []byte {
-	line := jws.NewObjectBuilder(room).Time("time", now).Text("level", "INFO").Text("msg", "decision").
+	line := strictjson.NewBuilder(room).Time("time", now).Text("level", "INFO").Text("msg", "decision").
 		Text("request_id", e.requestID).Text("endpoint", e.endpoint).Text("outcome", e.outcome()).
 		Number("status", int64(status)).Text("source", e.source)
 	for _, field := range e.fields() {

@@ -1,7 +1,7 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package jws_test
+package strictjson_test
 
 import (
 	"encoding/json"
@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/hallpass-dev/hallpass/internal/jws"
+	"github.com/hallpass-dev/hallpass/internal/strictjson"
 )
 
 func TestAnObjectIsWhatEncodingJSONWrites(t *testing.T) {
@@ -44,7 +44,7 @@ func equalJSON(t *testing.T, value string, number int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := jws.NewObjectBuilder(nil).Text("text", value).Number("number", number).Bool("bool", number > 0).Words("last", []string{value, value}).End()
+	got := strictjson.NewBuilder(nil).Text("text", value).Number("number", number).Bool("bool", number > 0).Words("last", []string{value, value}).End()
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
 		t.Error(diff)
 	}

@@ -1,7 +1,7 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package jws
+package strictjson
 
 import (
 	"encoding/json"
@@ -10,16 +10,16 @@ import (
 	"time"
 )
 
-// ObjectBuilder writes a JSON object member by member, without reflection: what is written for each request has members that are
+// Builder writes a JSON object member by member, without reflection: what is written for each request has members that are
 // known. The bytes are those that encoding/json would write.
-type ObjectBuilder struct{ json []byte }
+type Builder struct{ json []byte }
 
-// NewObjectBuilder begins an object in the capacity of room, and takes more where that is not enough.
-func NewObjectBuilder(room []byte) *ObjectBuilder {
-	return &ObjectBuilder{append(room[:0], '{')}
+// NewBuilder begins an object in the capacity of room, and takes more where that is not enough.
+func NewBuilder(room []byte) *Builder {
+	return &Builder{append(room[:0], '{')}
 }
 
-func (b *ObjectBuilder) name(name string) {
+func (b *Builder) name(name string) {
 	if len(b.json) > 1 {
 		b.json = append(b.json, ',')
 	}
@@ -29,7 +29,7 @@ func (b *ObjectBuilder) name(name string) {
 }
 
 // Text adds a member. Its name is one that needs no escapes.
-func (b *ObjectBuilder) Text(name, value string) *ObjectBuilder {
+func (b *Builder) Text(name, value string) *Builder {
 	b.name(name)
 	if !plain(value) {
 		escaped, _ := json.Marshal(value) //nolint:errchkjson // each string has its JSON
@@ -44,7 +44,7 @@ func (b *ObjectBuilder) Text(name, value string) *ObjectBuilder {
 
 // Words adds a member of values with spaces between them, as scopes are written. There is none without a value: RFC 6749 section 3.3
 // has no empty scope.
-func (b *ObjectBuilder) Words(name string, values []string) *ObjectBuilder {
+func (b *Builder) Words(name string, values []string) *Builder {
 	if len(values) == 0 {
 		return b
 	}
@@ -52,14 +52,14 @@ func (b *ObjectBuilder) Words(name string, values []string) *ObjectBuilder {
 }
 
 // Number adds a member.
-func (b *ObjectBuilder) Number(name string, value int64) *ObjectBuilder {
+func (b *Builder) Number(name string, value int64) *Builder {
 	b.name(name)
 	b.json = strconv.AppendInt(b.json, value, 10)
 	return b
 }
 
 // Time adds a member by RFC 3339, with what there is of its second.
-func (b *ObjectBuilder) Time(name string, value time.Time) *ObjectBuilder {
+func (b *Builder) Time(name string, value time.Time) *Builder {
 	b.name(name)
 	b.json = append(b.json, '"')
 	b.json = value.AppendFormat(b.json, time.RFC3339Nano)
@@ -68,14 +68,14 @@ func (b *ObjectBuilder) Time(name string, value time.Time) *ObjectBuilder {
 }
 
 // Bool adds a member.
-func (b *ObjectBuilder) Bool(name string, value bool) *ObjectBuilder {
+func (b *Builder) Bool(name string, value bool) *Builder {
 	b.name(name)
 	b.json = strconv.AppendBool(b.json, value)
 	return b
 }
 
 // End is the object. The builder is of no use after it.
-func (b *ObjectBuilder) End() []byte { return append(b.json, '}') }
+func (b *Builder) End() []byte { return append(b.json, '}') }
 
 // plain reports whether a text stands in JSON as it is.
 func plain(s string) bool {

@@ -1,14 +1,15 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package jws_test
+package strictjson_test
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/hallpass-dev/hallpass/internal/jws"
+	"github.com/hallpass-dev/hallpass/internal/strictjson"
 )
 
 func TestObjectsHaveDistinctMembersAndNothingAfterThem(t *testing.T) {
@@ -32,7 +33,7 @@ func TestObjectsHaveDistinctMembersAndNothingAfterThem(t *testing.T) {
 		"nothing":                         {``, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := jws.ParseObject([]byte(c.raw)); (err == nil) != c.ok {
+			if _, err := strictjson.ParseObject([]byte(c.raw)); (err == nil) != c.ok {
 				t.Errorf("%v, want ok %t", err, c.ok)
 			}
 		})
@@ -40,7 +41,7 @@ func TestObjectsHaveDistinctMembersAndNothingAfterThem(t *testing.T) {
 }
 
 func TestMembersAreReadAsWhatTheyAre(t *testing.T) {
-	object, err := jws.ParseObject([]byte(`{"s":"a\u0062","empty":"","null":null,"n":17,"f":17.9,"e":1.7e1,"neg":-1,"big":1e20,"huge":1e400,"q":"17",
+	object, err := strictjson.ParseObject([]byte(`{"s":"a\u0062","empty":"","null":null,"n":17,"f":17.9,"e":1.7e1,"neg":-1,"big":1e20,"huge":1e400,"q":"17",
 		"list":["a","b"],"none":[],"mixed":["a",1],"hole":["a",null]}`))
 	if err != nil {
 		t.Fatal(err)
@@ -80,4 +81,21 @@ func TestMembersAreReadAsWhatTheyAre(t *testing.T) {
 			t.Errorf("strings of %s are read as %q", name, got)
 		}
 	}
+}
+
+// FuzzParseObject looks for an object that is read although encoding/json, which is more lenient, refuses it.
+func FuzzParseObject(f *testing.F) {
+	for _, seed := range []string{`{}`, `{"a":1}`, `{"a":1,"a":2}`, `[]`, `{"a":{"b":[1,2]}}`, "{", `{"a":1}{}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		object, err := strictjson.ParseObject(raw)
+		if err != nil {
+			return
+		}
+		var lenient map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &lenient); err != nil || len(lenient) != len(object) {
+			t.Errorf("read %d members of %q, encoding/json reads %d (%v)", len(object), raw, len(lenient), err)
+		}
+	})
 }
