@@ -10,11 +10,12 @@ import (
 	"time"
 )
 
-// Builder writes a JSON object member by member, without reflection: what is written for each request has members that are
-// known. The bytes are those that encoding/json would write.
+// Builder writes a JSON object member by member, without reflection, for objects that are written on
+// each request. The bytes are those that encoding/json writes.
 type Builder struct{ json []byte }
 
-// NewBuilder begins an object in the capacity of room, and takes more where that is not enough.
+// NewBuilder begins an object. It writes into the capacity of room and allocates only if that is too
+// small.
 func NewBuilder(room []byte) *Builder {
 	return &Builder{append(room[:0], '{')}
 }
@@ -28,11 +29,11 @@ func (b *Builder) name(name string) {
 	b.json = append(b.json, '"', ':')
 }
 
-// Text adds a member. Its name is one that needs no escapes.
+// Text adds a string member. The name must not need escapes.
 func (b *Builder) Text(name, value string) *Builder {
 	b.name(name)
 	if !plain(value) {
-		escaped, _ := json.Marshal(value) //nolint:errchkjson // each string has its JSON
+		escaped, _ := json.Marshal(value) //nolint:errchkjson // encoding a string cannot fail
 		b.json = append(b.json, escaped...)
 		return b
 	}
@@ -42,8 +43,8 @@ func (b *Builder) Text(name, value string) *Builder {
 	return b
 }
 
-// Words adds a member of values with spaces between them, as scopes are written. There is none without a value: RFC 6749 section 3.3
-// has no empty scope.
+// Words adds a string member of values separated by spaces, the form of scopes. It is a no-op without
+// values, because RFC 6749 section 3.3 has no empty scope.
 func (b *Builder) Words(name string, values []string) *Builder {
 	if len(values) == 0 {
 		return b
@@ -51,14 +52,14 @@ func (b *Builder) Words(name string, values []string) *Builder {
 	return b.Text(name, strings.Join(values, " "))
 }
 
-// Number adds a member.
+// Number adds a number member.
 func (b *Builder) Number(name string, value int64) *Builder {
 	b.name(name)
 	b.json = strconv.AppendInt(b.json, value, 10)
 	return b
 }
 
-// Time adds a member by RFC 3339, with what there is of its second.
+// Time adds a string member in RFC 3339, with the fraction of the second if it is not zero.
 func (b *Builder) Time(name string, value time.Time) *Builder {
 	b.name(name)
 	b.json = append(b.json, '"')
@@ -67,17 +68,17 @@ func (b *Builder) Time(name string, value time.Time) *Builder {
 	return b
 }
 
-// Bool adds a member.
+// Bool adds a boolean member.
 func (b *Builder) Bool(name string, value bool) *Builder {
 	b.name(name)
 	b.json = strconv.AppendBool(b.json, value)
 	return b
 }
 
-// End is the object. The builder is of no use after it.
+// End returns the object. The Builder must not be used afterwards.
 func (b *Builder) End() []byte { return append(b.json, '}') }
 
-// plain reports whether a text stands in JSON as it is.
+// plain reports whether a string needs no escapes in JSON.
 func plain(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {

@@ -15,14 +15,14 @@ import (
 	"unicode/utf8"
 )
 
-// Object is a JSON object whose members were each there once: the JSON text of each value by its name.
+// Object is a JSON object with distinct members: the JSON text of each value by its name.
 type Object map[string]string
 
 var errNotObject = errors.New("not a JSON object with distinct members")
 
-// ParseObject reads one JSON object and nothing after it. A member that is there twice refuses the whole: two readers must
-// not be able to see two different values (RFC 8725 section 2.4, RFC 7519 section 4). Objects inside it are not looked
-// into; who reads one calls ParseObject again.
+// ParseObject reads one JSON object with nothing after it. It refuses an object with a duplicate
+// member, because two readers could see two different values (RFC 8725 section 2.4, RFC 7519 section
+// 4). It does not parse nested objects: call ParseObject on the member.
 func ParseObject(raw []byte) (Object, error) {
 	object := make(Object, 8)
 	err := EachMember(raw, func(name, value string) error {
@@ -38,9 +38,10 @@ func ParseObject(raw []byte) (Object, error) {
 	return object, nil
 }
 
-// EachMember calls visit for the members of one JSON object in their order, until it returns an error. It lets encoding/json
-// judge the syntax and then only has to find where members begin and end, which costs a tenth of decoding token by token. What
-// it finds are parts of one string, so none of it is copied.
+// EachMember calls visit for each member of one JSON object in order, until visit returns an error.
+// encoding/json validates the syntax; EachMember then only finds where members begin and end, which
+// costs a tenth of decoding token by token. Values, and names without escapes, are substrings of one
+// copy of raw.
 func EachMember(raw []byte, visit func(name, value string) error) error {
 	raw = bytes.Trim(raw, whiteSpace)
 	if len(raw) == 0 || raw[0] != '{' || !utf8.Valid(raw) || !json.Valid(raw) {
@@ -65,7 +66,7 @@ func EachMember(raw []byte, visit func(name, value string) error) error {
 
 const whiteSpace = " \t\r\n"
 
-// stringEnd is the length of the string literal that valid JSON begins with.
+// stringEnd returns the length of the string literal at the beginning of valid JSON.
 func stringEnd(raw string) int {
 	for i := 1; i < len(raw); i++ {
 		switch raw[i] {
@@ -78,7 +79,7 @@ func stringEnd(raw string) int {
 	return len(raw)
 }
 
-// valueEnd is the length of the value that valid JSON begins with.
+// valueEnd returns the length of the value at the beginning of valid JSON.
 func valueEnd(raw string) int {
 	depth := 0
 	for i := 0; i < len(raw); i++ {
@@ -106,7 +107,7 @@ func valueEnd(raw string) int {
 	return len(raw)
 }
 
-// unquote reads a string literal of valid JSON.
+// unquote decodes a string literal of valid JSON.
 func unquote(literal string) (string, error) {
 	if strings.IndexByte(literal, '\\') < 0 {
 		return literal[1 : len(literal)-1], nil
@@ -118,7 +119,7 @@ func unquote(literal string) (string, error) {
 	return value, nil
 }
 
-// String returns a member that must be a string and not empty.
+// String returns a required member that is a string and not empty.
 func (o Object) String(name string) (string, error) {
 	value, err := o.OptionalString(name)
 	if err == nil && value == "" {
@@ -127,7 +128,8 @@ func (o Object) String(name string) (string, error) {
 	return value, err
 }
 
-// OptionalString returns a member that is a string if it is there. A null is not a string.
+// OptionalString returns a member that is a string, or "" if the object has no such member. It refuses
+// null.
 func (o Object) OptionalString(name string) (string, error) {
 	raw, there := o[name]
 	if !there {
@@ -136,6 +138,7 @@ func (o Object) OptionalString(name string) (string, error) {
 	return StringMember(name, raw)
 }
 
+// StringMember decodes the value of a member that must be a string. The name is for the error.
 func StringMember(name, raw string) (string, error) {
 	if len(raw) == 0 || raw[0] != '"' {
 		return "", fmt.Errorf("%s is not a string", name)
@@ -143,8 +146,8 @@ func StringMember(name, raw string) (string, error) {
 	return unquote(raw)
 }
 
-// Strings returns a member that must be an array of strings, or one string, which stands for an array of one: the two forms
-// that aud has (RFC 7519 section 4.1.3).
+// Strings returns a required member that is an array of strings, or one string, which means an array of
+// one: the two forms of aud (RFC 7519 section 4.1.3).
 func (o Object) Strings(name string) ([]string, error) {
 	raw, there := o[name]
 	if !there {
@@ -168,11 +171,11 @@ func (o Object) Strings(name string) ([]string, error) {
 	return list, nil
 }
 
-// maxSeconds keeps a date within what time.Time and its arithmetic hold.
+// maxSeconds keeps dates within the range of time.Time and its arithmetic.
 const maxSeconds = 1 << 40
 
-// Seconds returns a member that must be a NumericDate (RFC 7519 section 2), not before the epoch, in whole seconds: a
-// fraction is cut off, so that nothing lives longer than it says.
+// Seconds returns a required member that is a NumericDate (RFC 7519 section 2) not before the epoch, in
+// whole seconds. It rounds down, so that an expiry is never extended.
 func (o Object) Seconds(name string) (int64, error) {
 	raw, there := o[name]
 	if !there {
@@ -181,7 +184,7 @@ func (o Object) Seconds(name string) (int64, error) {
 	if value, err := strconv.ParseInt(raw, 10, 64); err == nil && value >= 0 && value <= maxSeconds {
 		return value, nil
 	}
-	value, err := strconv.ParseFloat(raw, 64) // of valid JSON it reads numbers alone
+	value, err := strconv.ParseFloat(raw, 64) // of the values of valid JSON, it accepts numbers alone
 	if err != nil || value < 0 || value > maxSeconds {
 		return 0, fmt.Errorf("%s is not a date in seconds", name)
 	}
