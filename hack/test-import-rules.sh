@@ -30,6 +30,11 @@ refuse internal/strictjson   k8s.io/apimachinery/pkg/types
 refuse internal/strictjson   golang.org/x/text/unicode/norm
 refuse internal/strictjson   ~/internal/jws
 allow  internal/strictjson   encoding/json
+refuse internal/wire         net/http
+refuse internal/wire         k8s.io/apimachinery/pkg/types
+refuse internal/wire         github.com/google/uuid
+refuse internal/wire         ~/internal/strictjson
+allow  internal/wire         encoding/binary
 refuse internal/jws          net/http
 refuse internal/jws          sync
 refuse internal/jws          log
@@ -71,6 +76,7 @@ refuse internal/usage        k8s.io/apimachinery/pkg/types
 refuse internal/usage        ~/api/v1alpha1
 refuse internal/usage        ~/internal/registration
 allow  internal/usage        ~/internal/oauth2
+allow  internal/usage        ~/internal/wire
 refuse internal/revocation   net/http
 refuse internal/revocation   k8s.io/apimachinery/pkg/types
 refuse internal/revocation   sigs.k8s.io/yaml
@@ -106,6 +112,7 @@ refuse internal/directory    ~/internal/tokenserver
 refuse internal/directory    sigs.k8s.io/controller-runtime/pkg/client
 allow  internal/directory    k8s.io/client-go/tools/cache
 allow  internal/directory    ~/internal/registration
+allow  internal/directory    ~/internal/wire
 refuse internal/controller/oauth2client ~/internal/directory
 refuse internal/controller/oauth2client ~/internal/tokenserver
 refuse internal/controller/oauth2client ~/test/controlplane

@@ -100,7 +100,7 @@ func TestFigures(t *testing.T) {
 
 func TestLayers(t *testing.T) {
 	for _, upwards := range [][2]string{
-		{"internal/strictjson", "internal/jws"},
+		{"internal/strictjson", "internal/jws"}, {"internal/wire", "internal/usage"},
 		{"internal/jws", "internal/keyring"}, {"internal/oauth2", "internal/registration"}, {"internal/usage", "internal/reporter"},
 		{"internal/tokenserver", "internal/extauthz"}, {"internal/controller/output", "cmd/manager/app"}, {"api/v1alpha1", "internal/oauth2"},
 	} {

@@ -15,7 +15,7 @@ const module = "github.com/hallpass-dev/hallpass/"
 // prefix applies. A package may import packages of its own layer and of lower ones. The imports within
 // a layer are restricted by .golangci.yml.
 var layers = [][]string{ //nolint:gochecknoglobals // a constant list
-	{"internal/strictjson"},
+	{"internal/strictjson", "internal/wire"},
 	{"internal/jws", "api", "internal/revision"},
 	{"internal/keyring"},
 	{"internal/oauth2"},
@@ -27,7 +27,7 @@ var layers = [][]string{ //nolint:gochecknoglobals // a constant list
 
 // core are the packages without state, clock and I/O.
 var core = []string{ //nolint:gochecknoglobals // a constant list
-	"internal/jws", "internal/keyring", "internal/oauth2", "internal/registration", "internal/strictjson", "internal/usage",
+	"internal/jws", "internal/keyring", "internal/oauth2", "internal/registration", "internal/strictjson", "internal/usage", "internal/wire",
 }
 
 // outside are the packages that the core must not import, by path prefix.

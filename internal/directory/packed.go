@@ -4,7 +4,6 @@
 package directory
 
 import (
-	"encoding/binary"
 	"encoding/hex"
 	"maps"
 	"reflect"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
 // packed is a registered client in about a hundred bytes that hold no pointer, where oauth2.Client with all that it points to
@@ -43,17 +43,14 @@ const (
 )
 
 func pack(c *oauth2.Client) packed {
-	short := packer{}.client(c)
+	short := packClient(c)
 	if unpacked := (packed{short: short}).client(); reflect.DeepEqual(unpacked, c) {
 		return packed{short: short}
 	}
 	return packed{whole: c}
 }
 
-// packer writes numbers as varints and texts behind their lengths.
-type packer struct{ bytes []byte }
-
-func (p packer) client(c *oauth2.Client) string {
+func packClient(c *oauth2.Client) string {
 	flags := byte(0)
 	full := c.Namespace + "." + c.Name
 	if c.ID == full {
@@ -72,55 +69,56 @@ func (p packer) client(c *oauth2.Client) string {
 	if len(c.Labels) > 0 || len(c.Access) > 0 || c.DefaultResource != (oauth2.ObjectName{}) {
 		flags |= flagResources
 	}
-	p.bytes = append(p.bytes, flags)
-	p.number(int64(len(c.Namespace)))
-	p.text(full)
+	var w wire.Writer
+	w.Byte(flags)
+	w.Varint(int64(len(c.Namespace)))
+	w.Text(full)
 	if c.ID != full {
-		p.text(c.ID)
+		w.Text(c.ID)
 	}
 	if isUUID {
-		p.bytes = append(p.bytes, uid[:]...)
+		w.Bytes = append(w.Bytes, uid[:]...)
 	} else {
-		p.text(c.UID)
+		w.Text(c.UID)
 	}
-	p.text(string(c.Algorithm))
-	p.number(int64(c.TokenLifetime / time.Second))
-	p.texts(c.Scopes)
-	p.number(int64(len(c.Verifiers)))
+	w.Text(string(c.Algorithm))
+	w.Varint(int64(c.TokenLifetime / time.Second))
+	packTexts(&w, c.Scopes)
+	w.Varint(int64(len(c.Verifiers)))
 	for _, v := range c.Verifiers {
-		p.verifier(v)
+		packVerifier(&w, v)
 	}
 	if flags&flagResources != 0 {
-		p.resources(c)
+		packResources(&w, c)
 	}
-	return string(p.bytes)
+	return string(w.Bytes)
 }
 
-// resources are what a client asks of resources, and what they know it by.
-func (p *packer) resources(c *oauth2.Client) {
-	p.number(int64(len(c.Labels)))
+// packResources writes the labels, the access and the default resource of a client.
+func packResources(w *wire.Writer, c *oauth2.Client) {
+	w.Varint(int64(len(c.Labels)))
 	for _, key := range slices.Sorted(maps.Keys(c.Labels)) {
-		p.text(key)
-		p.text(c.Labels[key])
+		w.Text(key)
+		w.Text(c.Labels[key])
 	}
-	p.number(int64(len(c.Access)))
+	w.Varint(int64(len(c.Access)))
 	for _, access := range c.Access {
-		p.text(access.Resource.Namespace)
-		p.text(access.Resource.Name)
-		p.texts(access.Scopes)
+		w.Text(access.Resource.Namespace)
+		w.Text(access.Resource.Name)
+		packTexts(w, access.Scopes)
 	}
-	p.text(c.DefaultResource.Namespace)
-	p.text(c.DefaultResource.Name)
+	w.Text(c.DefaultResource.Namespace)
+	w.Text(c.DefaultResource.Name)
 }
 
-func (p *packer) texts(list []string) {
-	p.number(int64(len(list)))
+func packTexts(w *wire.Writer, list []string) {
+	w.Varint(int64(len(list)))
 	for _, s := range list {
-		p.text(s)
+		w.Text(s)
 	}
 }
 
-func (p *packer) verifier(v oauth2.Verifier) {
+func packVerifier(w *wire.Writer, v oauth2.Verifier) {
 	flags := byte(0)
 	if v.Pending {
 		flags |= verifierPending
@@ -134,25 +132,18 @@ func (p *packer) verifier(v oauth2.Verifier) {
 	if v.Watched() {
 		flags |= verifierWatched
 	}
-	p.bytes = append(p.bytes, flags)
-	p.text(v.ID)
-	p.bytes = append(p.bytes, v.Digest[:]...)
+	w.Byte(flags)
+	w.Text(v.ID)
+	w.Bytes = append(w.Bytes, v.Digest[:]...)
 	if !v.CreatedAt.IsZero() {
-		p.number(v.CreatedAt.Unix())
+		w.Varint(v.CreatedAt.Unix())
 	}
 	if !v.ExpiresAt.IsZero() {
-		p.number(v.ExpiresAt.Unix())
+		w.Varint(v.ExpiresAt.Unix())
 	}
 	if v.Watched() {
-		p.number(v.WatchedSince.Unix())
+		w.Varint(v.WatchedSince.Unix())
 	}
-}
-
-func (p *packer) number(n int64) { p.bytes = binary.AppendVarint(p.bytes, n) }
-
-func (p *packer) text(s string) {
-	p.number(int64(len(s)))
-	p.bytes = append(p.bytes, s...)
 }
 
 // client is the client again.
@@ -176,10 +167,10 @@ func (p packed) unpack() (*unpacked, bool) {
 	if p.whole != nil {
 		return &unpacked{client: *p.whole}, true
 	}
-	u := unpacker{rest: p.short}
-	flags := u.byte()
-	namespace := u.number()
-	full := u.text()
+	r := wire.NewReader(p.short)
+	flags := r.Byte()
+	namespace := r.Varint()
+	full := r.Text()
 	if namespace < 0 || namespace >= int64(len(full)) {
 		return &unpacked{}, false
 	}
@@ -188,28 +179,28 @@ func (p packed) unpack() (*unpacked, bool) {
 	c.ID, c.Namespace, c.Name = full, full[:namespace], full[namespace+1:]
 	c.Suspended, c.Refused = flags&flagSuspended != 0, flags&flagRefused != 0
 	if flags&idIsName == 0 {
-		c.ID = u.text()
+		c.ID = r.Text()
 	}
 	if flags&uidIsUUID != 0 {
 		var uid rawUUID
-		copy(uid[:], u.take(len(uid)))
+		copy(uid[:], r.Raw(len(uid)))
 		c.UID = formatUUID(uid, "")
 	} else {
-		c.UID = u.text()
+		c.UID = r.Text()
 	}
-	c.Algorithm = jws.Algorithm(u.text())
-	c.TokenLifetime = time.Duration(u.number()) * time.Second
-	c.Scopes = u.texts(whole.scopes[:0])
-	if n := u.count(); n > 0 {
+	c.Algorithm = jws.Algorithm(r.Text())
+	c.TokenLifetime = time.Duration(r.Varint()) * time.Second
+	c.Scopes = unpackTexts(&r, whole.scopes[:0])
+	if n := r.Count(); n > 0 {
 		c.Verifiers = roomFor(n, whole.verifiers[:0])
 		for range n {
-			c.Verifiers = append(c.Verifiers, u.verifier())
+			c.Verifiers = append(c.Verifiers, unpackVerifier(&r))
 		}
 	}
 	if flags&flagResources != 0 {
-		u.resources(c)
+		unpackResources(&r, c)
 	}
-	return whole, !u.failed && u.rest == ""
+	return whole, r.Done()
 }
 
 // unpacked is a client and what most clients have, in one piece of memory: each request unpacks one.
@@ -221,110 +212,59 @@ type unpacked struct {
 }
 
 // roomFor is an empty list for n values, in the room that there is if they fit.
-func roomFor[T any](n int64, room []T) []T {
-	if n > int64(cap(room)) {
+func roomFor[T any](n int, room []T) []T {
+	if n > cap(room) {
 		return make([]T, 0, n)
 	}
 	return room[:0:n]
 }
 
-// unpacker reads what packer wrote. It fails, and reads nothing but zeros from then on, where that is cut short or nonsense.
-type unpacker struct {
-	rest   string
-	failed bool
-}
-
-func (u *unpacker) verifier() oauth2.Verifier {
-	flags := u.byte()
-	v := oauth2.Verifier{ID: u.text(), Pending: flags&verifierPending != 0}
-	copy(v.Digest[:], u.take(len(v.Digest)))
+func unpackVerifier(r *wire.Reader) oauth2.Verifier {
+	flags := r.Byte()
+	v := oauth2.Verifier{ID: r.Text(), Pending: flags&verifierPending != 0}
+	copy(v.Digest[:], r.Raw(len(v.Digest)))
 	if flags&verifierCreated != 0 {
-		v.CreatedAt = time.Unix(u.number(), 0).UTC()
+		v.CreatedAt = time.Unix(r.Varint(), 0).UTC()
 	}
 	if flags&verifierExpires != 0 {
-		v.ExpiresAt = time.Unix(u.number(), 0).UTC()
+		v.ExpiresAt = time.Unix(r.Varint(), 0).UTC()
 	}
 	if flags&verifierWatched != 0 {
-		v.WatchedSince = time.Unix(u.number(), 0).UTC()
+		v.WatchedSince = time.Unix(r.Varint(), 0).UTC()
 	}
 	return v
 }
 
-func (u *unpacker) resources(c *oauth2.Client) {
-	if n := u.count(); n > 0 {
+func unpackResources(r *wire.Reader, c *oauth2.Client) {
+	if n := r.Count(); n > 0 {
 		c.Labels = make(map[string]string, n)
 		for range n {
-			key := u.text()
-			c.Labels[key] = u.text()
+			key := r.Text()
+			c.Labels[key] = r.Text()
 		}
 	}
-	if n := u.count(); n > 0 {
+	if n := r.Count(); n > 0 {
 		c.Access = make([]oauth2.Access, n)
 		for i := range c.Access {
-			c.Access[i].Resource = oauth2.ObjectName{Namespace: u.text(), Name: u.text()}
-			c.Access[i].Scopes = u.texts(nil)
+			c.Access[i].Resource = oauth2.ObjectName{Namespace: r.Text(), Name: r.Text()}
+			c.Access[i].Scopes = unpackTexts(r, nil)
 		}
 	}
-	c.DefaultResource = oauth2.ObjectName{Namespace: u.text(), Name: u.text()}
+	c.DefaultResource = oauth2.ObjectName{Namespace: r.Text(), Name: r.Text()}
 }
 
-// texts reads a list of texts, into the room that there is if they fit.
-func (u *unpacker) texts(room []string) []string {
-	n := u.count()
+// unpackTexts reads a list of strings, into room if they fit.
+func unpackTexts(r *wire.Reader, room []string) []string {
+	n := r.Count()
 	if n == 0 {
 		return nil
 	}
 	list := roomFor(n, room)
 	for range n {
-		list = append(list, u.text())
+		list = append(list, r.Text())
 	}
 	return list
 }
-
-func (u *unpacker) take(n int) string {
-	if n < 0 || n > len(u.rest) {
-		u.failed, u.rest = true, ""
-		return ""
-	}
-	taken := u.rest[:n]
-	u.rest = u.rest[n:]
-	return taken
-}
-
-func (u *unpacker) byte() byte {
-	if one := u.take(1); one != "" {
-		return one[0]
-	}
-	return 0
-}
-
-func (u *unpacker) number() int64 {
-	if u.rest != "" && u.rest[0] < 0x80 { // most are lengths, and short
-		n := int64(u.rest[0]>>1) ^ -int64(u.rest[0]&1)
-		u.rest = u.rest[1:]
-		return n
-	}
-	var buffer [binary.MaxVarintLen64]byte
-	n, size := binary.Varint(buffer[:copy(buffer[:], u.rest)])
-	if size <= 0 || size > 1 && u.rest[size-1] == 0 { // the last would say nothing: another text of the same number
-		u.failed, u.rest = true, ""
-		return 0
-	}
-	u.rest = u.rest[size:]
-	return n
-}
-
-// count is how many of something follow: each takes a byte at least.
-func (u *unpacker) count() int64 {
-	n := u.number()
-	if n < 0 || n > int64(len(u.rest)) {
-		u.failed, u.rest = true, ""
-		return 0
-	}
-	return n
-}
-
-func (u *unpacker) text() string { return u.take(int(u.count())) }
 
 // packedOwner is an owner in the same way: without a pointer if its UID is a UUID in the usual form, and otherwise as it is. The zero
 // packedOwner is none.

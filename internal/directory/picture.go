@@ -16,6 +16,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
+	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
 // picture is all that memory holds at an instant, as values that nothing changes.
@@ -99,21 +100,20 @@ func (p *picture) write(w *recordWriter) error {
 }
 
 // readPicture reads a picture whole or not at all.
-func readPicture(document string) (*picture, error) {
+func readPicture(r wire.Reader) (*picture, error) {
 	p := &picture{
 		marks: map[string]uint64{}, clients: map[hash]packed{}, owners: map[hash]packedOwner{}, resources: map[string]*oauth2.Resource{},
 		revoked: &revocation.State{}, selectors: map[string]revocation.Selector{},
 		minted: map[hash]*oauth2.Minted{}, mintedOwners: map[hash]*oauth2.MintedOwner{}, departed: map[hash]int64{}, held: map[string]heldToken{},
 	}
-	u := &unpacker{rest: document}
-	p.heard = time.Unix(0, u.number())
+	p.heard = time.Unix(0, r.Varint())
 	for _, s := range p.sections() {
-		if name := u.text(); name != s.name {
+		if name := r.Text(); name != s.name {
 			return nil, fmt.Errorf("%w: %q where %s should be", errPicture, name, s.name)
 		}
-		for range u.count() {
-			record := u.texts(nil)
-			if u.failed {
+		for range r.Count() {
+			record := unpackTexts(&r, nil)
+			if r.Failed() {
 				break
 			}
 			if err := s.read(record); err != nil {
@@ -121,7 +121,7 @@ func readPicture(document string) (*picture, error) {
 			}
 		}
 	}
-	if u.failed || u.rest != "" {
+	if !r.Done() {
 		return nil, fmt.Errorf("%w: it is cut short or goes on", errPicture)
 	}
 	return p, nil

@@ -4,15 +4,15 @@
 package directory
 
 import (
-	"bufio"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
 const (
@@ -48,15 +48,14 @@ func writeSnapshot(file string, p *picture) (size int64, err error) {
 // encodeSnapshot writes the version, the picture, and the SHA-256 of both.
 func encodeSnapshot(out io.Writer, p *picture) (int64, error) {
 	sum := sha256.New()
-	buffered := bufio.NewWriterSize(io.MultiWriter(out, sum), 64<<10)
-	w := &recordWriter{out: buffered}
-	w.raw(snapshotMagic)
+	w := &recordWriter{out: io.MultiWriter(out, sum)}
+	w.buffer.Raw(snapshotMagic)
 	w.number(snapshotVersion)
 	if err := p.write(w); err != nil {
 		return 0, err
 	}
-	if err := buffered.Flush(); err != nil {
-		return 0, err //nolint:wrapcheck // the caller says what it was about
+	if w.flush(); w.err != nil {
+		return 0, w.err
 	}
 	n, err := out.Write(sum.Sum(nil))
 	return w.size + int64(n), err //nolint:wrapcheck // the caller says what it was about
@@ -93,50 +92,51 @@ func decodeSnapshot(content string) (*picture, error) {
 	if string(sum.Sum(nil)) != content[end:] {
 		return nil, fmt.Errorf("%w: its checksum is wrong", errPicture)
 	}
-	u := unpacker{rest: content[len(snapshotMagic):end]}
-	if version := u.number(); u.failed || version != snapshotVersion {
+	r := wire.NewReader(content[len(snapshotMagic):end])
+	if version := r.Varint(); r.Failed() || version != snapshotVersion {
 		return nil, fmt.Errorf("%w: version %d, this build reads %d", errPicture, version, snapshotVersion)
 	}
-	return readPicture(u.rest)
+	return readPicture(r)
 }
 
-// recordWriter writes numbers as varints and texts behind their lengths, as packer does, but to a stream.
+// recordWriter writes to a stream. After an error it writes nothing more.
 type recordWriter struct {
-	out  *bufio.Writer
-	size int64
-	err  error
+	out    io.Writer
+	buffer wire.Writer
+	size   int64
+	err    error
 }
 
-func (w *recordWriter) raw(s string) {
-	if w.err == nil {
-		var n int
-		n, w.err = w.out.WriteString(s)
-		w.size += int64(n)
-	}
-}
+func (w *recordWriter) number(n int64) { w.buffer.Varint(n) }
 
-func (w *recordWriter) number(n int64) {
-	w.raw(packNumber(n))
-}
-
-func (w *recordWriter) text(s string) {
-	w.number(int64(len(s)))
-	w.raw(s)
-}
+func (w *recordWriter) text(s string) { w.buffer.Text(s) }
 
 func (w *recordWriter) record(texts ...string) {
-	w.number(int64(len(texts)))
-	for _, s := range texts {
-		w.text(s)
+	packTexts(&w.buffer, texts)
+	if len(w.buffer.Bytes) >= 64<<10 {
+		w.flush()
 	}
 }
 
-func packNumber(n int64) string { return string(binary.AppendVarint(nil, n)) }
+func (w *recordWriter) flush() {
+	if w.err == nil {
+		var n int
+		n, w.err = w.out.Write(w.buffer.Bytes)
+		w.size += int64(n)
+	}
+	w.buffer.Bytes = w.buffer.Bytes[:0]
+}
+
+func packNumber(n int64) string {
+	var w wire.Writer
+	w.Varint(n)
+	return string(w.Bytes)
+}
 
 func unpackNumber(s string) (int64, error) {
-	u := unpacker{rest: s}
-	n := u.number()
-	if u.failed || u.rest != "" {
+	r := wire.NewReader(s)
+	n := r.Varint()
+	if !r.Done() {
 		return 0, errRecord
 	}
 	return n, nil

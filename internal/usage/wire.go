@@ -5,11 +5,12 @@ package usage
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
 // The compact form, version 1. Numbers are unsigned varints, instants are minutes before the base:
@@ -43,13 +44,13 @@ const credentialsShift = 2 + len(oauth2.StaleUses)
 func Encode(entries []Entry) []byte {
 	base := latestOf(entries)
 	w := writer{base: base}
-	w.number(wireVersion)
-	w.number(uint64(base))
-	w.number(uint64(len(entries)))
+	w.out.Uvarint(wireVersion)
+	w.out.Uvarint(uint64(base))
+	w.out.Uvarint(uint64(len(entries)))
 	for _, e := range entries {
 		w.entry(e)
 	}
-	return w.bytes
+	return w.out.Bytes
 }
 
 func latestOf(entries []Entry) Minute {
@@ -61,8 +62,8 @@ func latestOf(entries []Entry) Minute {
 }
 
 type writer struct {
-	base  Minute
-	bytes []byte
+	base Minute
+	out  wire.Writer
 }
 
 func (w *writer) entry(e Entry) {
@@ -82,8 +83,8 @@ func (w *writer) entry(e Entry) {
 			}
 		}
 	}
-	w.bytes = append(w.bytes, e.Key[:]...)
-	w.number(flags)
+	w.out.Bytes = append(w.out.Bytes, e.Key[:]...)
+	w.out.Uvarint(flags)
 	if e.Seen.Issued != 0 {
 		w.minute(e.Seen.Issued)
 	}
@@ -96,7 +97,7 @@ func (w *writer) entry(e Entry) {
 	}
 	for _, s := range stale {
 		if s != nil {
-			w.number(s.Count)
+			w.out.Uvarint(s.Count)
 			w.minute(s.At)
 			w.text(s.Credential)
 			w.text(s.Source)
@@ -104,13 +105,11 @@ func (w *writer) entry(e Entry) {
 	}
 }
 
-func (w *writer) number(n uint64) { w.bytes = binary.AppendUvarint(w.bytes, n) }
-
-func (w *writer) minute(at Minute) { w.number(uint64(w.base - at)) }
+func (w *writer) minute(at Minute) { w.out.Uvarint(uint64(w.base - at)) }
 
 func (w *writer) text(value string) {
-	w.number(uint64(len(value)))
-	w.bytes = append(w.bytes, value...)
+	w.out.Uvarint(uint64(len(value)))
+	w.out.Raw(value)
 }
 
 // Decode reads what Encode wrote. What it cannot read whole is ErrUnreadable. It takes no more room than a few times the form itself.
@@ -118,25 +117,25 @@ func Decode(data []byte) ([]Entry, error) {
 	if len(data) > MaxReport {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrUnreadable, len(data), MaxReport)
 	}
-	r := reader{rest: data}
-	if version := r.number(); version != wireVersion {
+	r := reader{in: wire.NewReader(string(data))}
+	if version := r.in.Uvarint(); version != wireVersion {
 		return nil, fmt.Errorf("%w: version %d, this build reads %d", ErrUnreadable, version, wireVersion)
 	}
-	base, count := r.number(), r.number()
-	if base > maxMinute || count > maxEntries || r.failed {
+	base, count := r.in.Uvarint(), r.in.Uvarint()
+	if base > maxMinute || count > maxEntries || r.in.Failed() {
 		return nil, fmt.Errorf("%w: its head is out of bounds", ErrUnreadable)
 	}
 	r.base = Minute(base)
-	entries := make([]Entry, 0, min(count, uint64(len(r.rest)/len(Key{}))))
+	entries := make([]Entry, 0, min(int(count), r.in.Len()/len(Key{})))
 	for range count {
 		e := r.entry()
-		if n := len(entries); r.failed || n > 0 && bytes.Compare(entries[n-1].Key[:], e.Key[:]) >= 0 {
+		if n := len(entries); r.in.Failed() || n > 0 && bytes.Compare(entries[n-1].Key[:], e.Key[:]) >= 0 {
 			return nil, fmt.Errorf("%w: entry %d is not whole, not in order or out of bounds", ErrUnreadable, n)
 		}
 		entries = append(entries, e)
 	}
-	if len(r.rest) > 0 {
-		return nil, fmt.Errorf("%w: %d bytes too many", ErrUnreadable, len(r.rest))
+	if r.in.Len() > 0 {
+		return nil, fmt.Errorf("%w: %d bytes too many", ErrUnreadable, r.in.Len())
 	}
 	if r.base != latestOf(entries) {
 		return nil, fmt.Errorf("%w: its base is not the last of its instants", ErrUnreadable)
@@ -145,15 +144,14 @@ func Decode(data []byte) ([]Entry, error) {
 }
 
 type reader struct {
-	base   Minute
-	rest   []byte
-	failed bool
+	base Minute
+	in   wire.Reader
 }
 
 func (r *reader) entry() Entry {
 	var e Entry
-	copy(e.Key[:], r.take(uint64(len(e.Key))))
-	flags := r.number()
+	copy(e.Key[:], r.in.Raw(len(e.Key)))
+	flags := r.in.Uvarint()
 	if flags&flagIssued != 0 {
 		e.Seen.Issued = r.minute()
 	}
@@ -161,7 +159,7 @@ func (r *reader) entry() Entry {
 		e.Seen.Presented = r.minute()
 	}
 	if flags>>credentialsShift > MaxCredentials {
-		r.failed = true
+		r.in.Fail()
 		return e
 	}
 	for range flags >> credentialsShift {
@@ -170,7 +168,7 @@ func (r *reader) entry() Entry {
 	}
 	for n, use := range oauth2.StaleUses {
 		if flags&(flagStale<<n) != 0 {
-			stale := Stale{Use: use, Count: r.number(), At: r.minute()}
+			stale := Stale{Use: use, Count: r.in.Uvarint(), At: r.minute()}
 			stale.Credential, stale.Source = r.text(MaxCredentialID), r.text(MaxSource)
 			e.Seen.Stale = append(e.Seen.Stale, stale)
 		}
@@ -178,46 +176,27 @@ func (r *reader) entry() Entry {
 	return e
 }
 
-func (r *reader) take(n uint64) []byte {
-	if r.failed || n > uint64(len(r.rest)) {
-		r.failed = true
-		return nil
-	}
-	taken := r.rest[:n]
-	r.rest = r.rest[n:]
-	return taken
-}
-
-func (r *reader) number() uint64 {
-	n, size := binary.Uvarint(r.rest)
-	if r.failed || size <= 0 || size > 1 && r.rest[size-1] == 0 { // the last would say nothing: another text of the same number
-		r.failed = true
-		return 0
-	}
-	r.rest = r.rest[size:]
-	return n
-}
-
 // minute reads an instant, which is never "never".
 func (r *reader) minute() Minute {
-	before := r.number()
+	before := r.in.Uvarint()
 	if before >= uint64(r.base) {
-		r.failed = true
+		r.in.Fail()
 		return 0
 	}
 	return r.base - Minute(before) //nolint:gosec // it is less than the base
 }
 
 // text reads printable ASCII, which is all that ids and addresses are: it ends up in events and statuses.
+// It copies the text, so that an entry does not keep the whole report in memory.
 func (r *reader) text(longest uint64) string {
-	n := r.number()
+	n := r.in.Uvarint()
 	if n > longest {
-		r.failed = true
+		r.in.Fail()
 		return ""
 	}
-	text := string(r.take(n))
+	text := strings.Clone(r.in.Raw(int(n))) //nolint:gosec // it is at most longest
 	if !Printable(text, MaxSource) {
-		r.failed = true
+		r.in.Fail()
 		return ""
 	}
 	return text
