@@ -4,11 +4,9 @@
 package directory
 
 import (
-	"encoding/hex"
 	"maps"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/jws"
@@ -56,7 +54,7 @@ func packClient(c *oauth2.Client) string {
 	if c.ID == full {
 		flags |= idIsName
 	}
-	uid, isUUID := parseUUID(c.UID)
+	uid, isUUID := wire.ParseUUID(c.UID)
 	if isUUID {
 		flags |= uidIsUUID
 	}
@@ -182,9 +180,9 @@ func (p packed) unpack() (*unpacked, bool) {
 		c.ID = r.Text()
 	}
 	if flags&uidIsUUID != 0 {
-		var uid rawUUID
+		var uid wire.UUID
 		copy(uid[:], r.Raw(len(uid)))
-		c.UID = formatUUID(uid, "")
+		c.UID = uid.String()
 	} else {
 		c.UID = r.Text()
 	}
@@ -269,13 +267,13 @@ func unpackTexts(r *wire.Reader, room []string) []string {
 // packedOwner is an owner in the same way: without a pointer if its UID is a UUID in the usual form, and otherwise as it is. The zero
 // packedOwner is none.
 type packedOwner struct {
-	uid   rawUUID
+	uid   wire.UUID
 	flags byte
 	whole *oauth2.Owner
 }
 
 func packOwner(o oauth2.Owner) packedOwner {
-	if uid, ok := parseUUID(o.UID); ok {
+	if uid, ok := wire.ParseUUID(o.UID); ok {
 		p := packedOwner{uid: uid, flags: uidIsUUID}
 		if o.Suspended {
 			p.flags |= flagSuspended
@@ -297,38 +295,9 @@ func (p packedOwner) owner(likely string) oauth2.Owner {
 	if p.whole != nil {
 		return *p.whole
 	}
-	return oauth2.Owner{UID: formatUUID(p.uid, likely), Suspended: p.flags&flagSuspended != 0, Terminating: p.flags&flagTerminating != 0}
-}
-
-// rawUUID is a UUID without its form.
-type rawUUID [16]byte
-
-const uuidLength = 36
-
-// parseUUID reads a UUID in lower case with its four hyphens, as Kubernetes writes them.
-func parseUUID(s string) (raw rawUUID, ok bool) {
-	if len(s) != uuidLength {
-		return raw, false
+	uid := likely
+	if !p.uid.Is(likely) {
+		uid = p.uid.String()
 	}
-	digits := strings.ReplaceAll(s, "-", "")
-	if len(digits) != hex.EncodedLen(len(raw)) {
-		return raw, false
-	}
-	_, err := hex.Decode(raw[:], []byte(digits))
-	return raw, err == nil && formatUUID(raw, "") == s
-}
-
-// formatUUID writes it so. If that is what is likely, it is the very same text.
-func formatUUID(raw rawUUID, likely string) string {
-	var text [uuidLength]byte
-	hex.Encode(text[0:], raw[:4])
-	hex.Encode(text[9:], raw[4:6])
-	hex.Encode(text[14:], raw[6:8])
-	hex.Encode(text[19:], raw[8:10])
-	hex.Encode(text[24:], raw[10:])
-	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
-	if string(text[:]) == likely {
-		return likely
-	}
-	return string(text[:])
+	return oauth2.Owner{UID: uid, Suspended: p.flags&flagSuspended != 0, Terminating: p.flags&flagTerminating != 0}
 }

@@ -232,10 +232,10 @@ func (p *picture) readOwner(record []string) error {
 	key := hash([]byte(record[0]))
 	switch record[1] {
 	case valueShort:
-		if len(record[2]) != 1+len(rawUUID{}) || record[2][0]&uidIsUUID == 0 {
+		if len(record[2]) != 1+len(wire.UUID{}) || record[2][0]&uidIsUUID == 0 {
 			return errRecord
 		}
-		p.owners[key] = packedOwner{flags: record[2][0], uid: rawUUID([]byte(record[2][1:]))}
+		p.owners[key] = packedOwner{flags: record[2][0], uid: wire.UUID([]byte(record[2][1:]))}
 	case valueWhole:
 		var written writtenOwner
 		if err := json.Unmarshal([]byte(record[2]), &written); err != nil {

@@ -8,29 +8,22 @@ package usage
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"strings"
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
 // Key stands for the UID of an object: a UUID in its sixteen bytes, anything else as a hash of as many. An object that is
 // deleted and created again has another UID, so nothing of the old one counts for it.
 type Key [16]byte
 
-const uuidLength = 36
-
-// KeyOf is the key of a UID. It allocates nothing for a UUID.
+// KeyOf returns the key of a UID. It does not allocate for a UUID. A UUID in upper case is another UID,
+// so its key is a hash.
 func KeyOf(uid string) Key {
-	dashed := len(uid) == uuidLength && uid[8] == '-' && uid[13] == '-' && uid[18] == '-' && uid[23] == '-'
-	if dashed && strings.ToLower(uid) == uid { // in capitals it is another text, and so another UID
-		var digits [32]byte
-		kept := append(append(append(append(append(digits[:0], uid[:8]...), uid[9:13]...), uid[14:18]...), uid[19:23]...), uid[24:]...)
-		var key Key
-		if _, err := hex.Decode(key[:], kept); err == nil {
-			return key
-		}
+	if uuid, ok := wire.ParseUUID(uid); ok {
+		return Key(uuid)
 	}
 	sum := sha256.Sum256([]byte(uid))
 	return Key(sum[:len(Key{})])

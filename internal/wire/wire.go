@@ -1,9 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package wire encodes and decodes binary forms: varints (those of encoding/binary) and strings with
-// their length before them. The snapshot of the token server and usage reports are written with it. It
-// depends on the standard library alone.
+// Package wire encodes and decodes binary forms: varints (those of encoding/binary), strings with their
+// length before them, and UUIDs as 16 bytes. The snapshot of the token server and usage reports are
+// written with it. It depends on the standard library alone.
 package wire
 
 import "encoding/binary"

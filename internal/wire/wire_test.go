@@ -105,3 +105,36 @@ func FuzzReader(f *testing.F) {
 		}
 	})
 }
+
+const uid = "6f1d3c1e-0c1b-4a57-9d0a-0a1b2c3d4e5f"
+
+func TestUUIDs(t *testing.T) {
+	u, ok := wire.ParseUUID(uid)
+	want := wire.UUID{0x6f, 0x1d, 0x3c, 0x1e, 0x0c, 0x1b, 0x4a, 0x57, 0x9d, 0x0a, 0x0a, 0x1b, 0x2c, 0x3d, 0x4e, 0x5f}
+	if !ok || u != want {
+		t.Errorf("%x, %t, want %x", u, ok, want)
+	}
+	if u.String() != uid || !u.Is(uid) || u.Is("") || u.Is(strings.ToUpper(uid)) {
+		t.Errorf("%q is the form of %s", u.String(), uid)
+	}
+	if n := testing.AllocsPerRun(100, func() { _, ok = wire.ParseUUID(uid); ok = ok && u.Is(uid) }); n > 0 {
+		t.Errorf("parsing a UUID takes %v allocations", n)
+	}
+	for name, s := range map[string]string{
+		"nothing":                    "",
+		"upper case":                 strings.ToUpper(uid),
+		"one digit in upper case":    strings.Replace(uid, "f", "F", 1),
+		"no hyphens":                 strings.ReplaceAll(uid, "-", ""),
+		"digits in place of hyphens": strings.ReplaceAll(uid, "-", "0"),
+		"hyphens elsewhere":          "----" + strings.ReplaceAll(uid, "-", ""),
+		"a letter that is no digit":  strings.Replace(uid, "f", "g", 1),
+		"a space at the end":         uid + " ",
+		"braces":                     "{" + uid[:34] + "}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if u, ok := wire.ParseUUID(s); ok || u != (wire.UUID{}) {
+				t.Errorf("%q is read as %v", s, u)
+			}
+		})
+	}
+}
