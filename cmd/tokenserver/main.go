@@ -19,6 +19,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/hallpass-dev/hallpass/cmd/tokenserver/app"
+	"github.com/hallpass-dev/hallpass/internal/serve"
 )
 
 // version is that of the build; the linker sets it.
@@ -32,7 +33,7 @@ func main() {
 		return
 	}
 	o.Version = version
-	lines := app.NewBatch(o.Log)
+	lines := serve.NewBatch(o.Log)
 	o.Log = lines
 	if err == nil {
 		// What client-go logs for the whole process comes out as everything else does.

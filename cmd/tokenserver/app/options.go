@@ -17,6 +17,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/internal/serve"
 	"github.com/hallpass-dev/hallpass/internal/tokenserver"
 )
 
@@ -111,9 +112,9 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 			"tokens may then stay in caches and histories on the way")
 	flags.IntVar(&o.ClientRate, "client-rate", tokenserver.DefaultClientRate,
 		"how many tokens a second one client may fetch, with bursts of ten seconds' worth; what is beyond is answered 429")
-	flags.IntVar(&o.MaxConnections, "max-connections", defaultMaxConnections,
+	flags.IntVar(&o.MaxConnections, "max-connections", serve.DefaultMaxConnections,
 		"how many connections may be open at the public port; when all are, the source with the most gives way to those with fewer")
-	flags.IntVar(&o.MaxConnectionsPerSource, "max-connections-per-source", defaultMaxConnectionsPerSource,
+	flags.IntVar(&o.MaxConnectionsPerSource, "max-connections-per-source", serve.DefaultMaxConnectionsPerSource,
 		"how many of them one address (IPv6: a /64) may have; behind a balancer that hides addresses, set it to --max-connections")
 	flags.StringVar(&o.SnapshotFile, "snapshot-file", "",
 		"where to keep what is known, so that a container that starts while the API server is away can serve: a file in a memory-backed volume, "+

@@ -6,16 +6,13 @@
 package app
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	stdlog "log"
 	"log/slog"
 	"net"
-	"net/http"
 	"regexp"
 	"runtime"
 	"sync"
@@ -26,23 +23,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/hallpass-dev/hallpass/internal/directory"
+	"github.com/hallpass-dev/hallpass/internal/serve"
 	"github.com/hallpass-dev/hallpass/internal/tokenserver"
 )
 
-// The bounds of a connection. Everything that a caller can draw out has an end.
-const (
-	readHeaderTimeout = 5 * time.Second
-	readTimeout       = 10 * time.Second
-	writeTimeout      = 10 * time.Second
-	idleTimeout       = 2 * time.Minute
-	maxHeaderBytes    = 16 << 10
-	maxStreams        = 128       // RFC 9113 section 5.1.2; net/http ends a connection that resets streams faster than they are worked on
-	streamBuffer      = 64 << 10  // the longest body
-	connectionBuffer  = 256 << 10 // what all streams of a connection may send ahead
-	pingAfter         = 30 * time.Second
-	pingTimeout       = 10 * time.Second
-	drainTimeout      = 20 * time.Second
-)
+// drainTimeout bounds how long requests in flight may take once the server stops.
+const drainTimeout = 20 * time.Second
 
 // MaxVerbosity is the most that may be logged. From the next level on the client of the Kubernetes API logs the bodies of what
 // it sends and receives, Secrets among them.
@@ -80,17 +66,17 @@ func Run(ctx context.Context, o Options) error {
 	server := tokenserver.New(tokenserver.Config{
 		Issuer: o.Issuer, Directory: dir, RevocationStore: dir, Cluster: dir, Audit: o.Log, Log: log, Metrics: metrics, Random: rand.Reader,
 		Tracer: tracer, TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate,
-		Stale: reports.stale(dir), IntrospectionAuthorities: secured.authorities,
+		Stale: reports.stale(dir), IntrospectionAuthorities: secured.Authorities,
 		Usage: reports.gathered, Vouches: reports.reporter.Vouches, TrustedProxies: o.TrustedProxies,
 	})
 
 	var stopping atomic.Bool
-	public := httpServer(lastAnswers(server.Handler(), &stopping), log)
-	public.TLSConfig = secured.public
+	public := serve.NewHTTPServer(serve.LastAnswers(server.Handler(), &stopping), log)
+	public.TLSConfig = secured.Public
 	warn(log, o)
-	ops := httpServer(opsHandler(dir, registry, &stopping), log)
+	ops := serve.NewHTTPServer(opsHandler(dir, registry, &stopping), log)
 
-	envoy, err := openEnvoyPort(o, server, secured.envoy)
+	envoy, err := openEnvoyPort(o, server, secured.Envoy)
 	if err != nil {
 		return err
 	}
@@ -108,8 +94,8 @@ func Run(ctx context.Context, o Options) error {
 	reports.start(ctx)
 	failed := make(chan error, 3)
 	envoy.start(&running, failed)
-	running.Go(func() { failed <- serve(public, bounded(publicListener, o)) })
-	running.Go(func() { failed <- serve(ops, opsListener) })
+	running.Go(func() { failed <- serve.HTTP(public, bounded(publicListener, o)) })
+	running.Go(func() { failed <- serve.HTTP(ops, opsListener) })
 	err = untilStopped(ctx, failed, &stopping, o.ShutdownLag)
 	err = errors.Join(err, drain(ctx, func(ctx context.Context) error {
 		defer stopTracing(ctx)
@@ -121,18 +107,6 @@ func Run(ctx context.Context, o Options) error {
 	running.Wait()
 	log.Info("stopped")
 	return errors.Join(err, reports.leave(dir))
-}
-
-// lastAnswers sends callers elsewhere once the server is stopping: a connection of HTTP/1.1 ends with its answer, and one of HTTP/2
-// with the answers to the streams that are open (GOAWAY, which net/http makes of the header). A connection that were only closed
-// when nothing is on it would lose a request that is just on its way.
-func lastAnswers(next http.Handler, stopping *atomic.Bool) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if stopping.Load() {
-			w.Header().Set("Connection", "close")
-		}
-		next.ServeHTTP(w, r)
-	})
 }
 
 // connect prepares what talks to the API server: what is read of it, and what is reported to it.
@@ -221,47 +195,13 @@ func listen(o Options) (public, ops net.Listener, err error) {
 
 // bounded bounds the connections of a port that strangers reach.
 func bounded(listener net.Listener, o Options) net.Listener {
-	return newFairListener(listener, cmp.Or(o.MaxConnections, defaultMaxConnections), cmp.Or(o.MaxConnectionsPerSource, defaultMaxConnectionsPerSource))
+	return serve.NewFairListener(listener, cmp.Or(o.MaxConnections, serve.DefaultMaxConnections), cmp.Or(o.MaxConnectionsPerSource, serve.DefaultMaxConnectionsPerSource))
 }
 
-func httpServer(handler http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerStream: streamBuffer, MaxReceiveBufferPerConnection: connectionBuffer,
-			SendPingTimeout: pingAfter, PingTimeout: pingTimeout, WriteByteTimeout: writeTimeout,
-		},
-		ErrorLog: stdlog.New(connectionLog{log}, "", 0),
+// security reads certificate and authorities.
+func security(o Options) (serve.Secured, error) {
+	if !o.RequireHTTPS {
+		return serve.Secured{}, nil
 	}
-}
-
-// connectionLog takes what net/http has to say. What strangers do wrong in TLS or HTTP is no error of ours; a panic is.
-type connectionLog struct{ log *slog.Logger }
-
-// Write implements io.Writer.
-func (c connectionLog) Write(line []byte) (int, error) {
-	level := slog.LevelDebug
-	if bytes.HasPrefix(line, []byte("http: panic")) || bytes.HasPrefix(line, []byte("http2: panic")) {
-		level = slog.LevelError
-	}
-	c.log.Log(context.Background(), level, string(bytes.TrimSpace(line)))
-	return len(line), nil
-}
-
-func serve(server *http.Server, listener net.Listener) error {
-	var err error
-	if server.TLSConfig != nil {
-		err = server.ServeTLS(listener, "", "")
-	} else {
-		err = server.Serve(listener)
-	}
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return fmt.Errorf("serve %s: %w", listener.Addr(), err)
+	return serve.Security(serve.Files{Certificate: o.CertFile, Key: o.KeyFile, ClientCAs: o.IntrospectionClientCAFile})
 }

@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"github.com/hallpass-dev/hallpass/cmd/tokenserver/app"
+	"github.com/hallpass-dev/hallpass/internal/serve"
 )
 
 func main() {
@@ -23,7 +24,7 @@ func main() {
 	o, err := app.ParseFlags(os.Args[1:], os.Stderr)
 	if err == nil {
 		go func() { fmt.Fprintln(os.Stderr, http.ListenAndServe(os.Getenv("HALLPASS_PROFILES"), nil)) }() //nolint:gosec // on loopback
-		lines := app.NewBatch(o.Log)
+		lines := serve.NewBatch(o.Log)
 		o.Log = lines
 		err = errors.Join(app.Run(ctx, o), lines.Flush())
 	}

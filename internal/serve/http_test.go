@@ -1,7 +1,7 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package app
+package serve
 
 import (
 	"log/slog"
@@ -15,7 +15,7 @@ func TestAPanicIsAnErrorAndAStrangersMistakeIsNot(t *testing.T) {
 	var log strings.Builder
 	handler := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("a fault of ours") })
 	server := httptest.NewUnstartedServer(nil)
-	server.Config = httpServer(handler, slog.New(slog.NewJSONHandler(&log, nil)))
+	server.Config = NewHTTPServer(handler, slog.New(slog.NewJSONHandler(&log, nil)))
 	server.StartTLS()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.Replace(server.URL, "https", "http", 1), http.NoBody)
 	if err != nil {

@@ -1,7 +1,7 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package app
+package serve
 
 import (
 	"errors"
@@ -57,7 +57,7 @@ func TestConnectionsAreSharedFairly(t *testing.T) {
 		}
 		return n
 	}
-	l := newFairListener(listening, 10, 6)
+	l := NewFairListener(listening, 10, 6)
 	offer("10.0.0.1", 8) // two more than its share
 	offer("10.0.0.2", 6) // four fit, two take the place of others
 	offer("10.0.0.3", 2)

@@ -1,7 +1,7 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package app
+package serve
 
 import (
 	"crypto/ecdsa"
@@ -68,17 +68,16 @@ func (a authority) write(t *testing.T, file string, modified time.Time) {
 
 // secureServer is the public port with certificates in files.
 type secureServer struct {
-	Options
+	Files
 
 	address string
 	http    *http.Server
 }
 
-func newSecureServer(t *testing.T, o Options) *secureServer {
+func newSecureServer(t *testing.T, files Files) *secureServer {
 	t.Helper()
-	o.RequireHTTPS = true
-	o.CertFile, o.KeyFile = writeCertificate(t)
-	secured, err := security(o)
+	files.Certificate, files.Key = writeCertificate(t)
+	secured, err := Security(files)
 	must(t, err)
 	dir, err := directory.New(directory.Config{REST: &rest.Config{Host: "localhost:1"}, Log: slog.New(slog.DiscardHandler)})
 	must(t, err)
@@ -86,15 +85,15 @@ func newSecureServer(t *testing.T, o Options) *secureServer {
 	must(t, err)
 	server := tokenserver.New(tokenserver.Config{
 		Issuer: issuer, Directory: dir, RevocationStore: dir, Audit: io.Discard, Log: slog.New(slog.DiscardHandler), Metrics: tokenserver.NewMetrics(prometheus.NewRegistry()),
-		Random: rand.Reader, IntrospectionAuthorities: secured.authorities,
+		Random: rand.Reader, IntrospectionAuthorities: secured.Authorities,
 	})
-	s := &secureServer{Options: o, http: httpServer(server.Handler(), slog.New(slog.DiscardHandler))}
-	s.http.TLSConfig = secured.public
+	s := &secureServer{Files: files, http: NewHTTPServer(server.Handler(), slog.New(slog.DiscardHandler))}
+	s.http.TLSConfig = secured.Public
 	listener, err := net.Listen("tcp", "localhost:0")
 	must(t, err)
 	s.address = listener.Addr().String()
 	done := make(chan error, 1)
-	go func() { done <- serve(s.http, listener) }()
+	go func() { done <- HTTP(s.http, listener) }()
 	t.Cleanup(func() {
 		_ = s.http.Close()
 		must(t, <-done)
@@ -133,7 +132,7 @@ func TestIntrospectionWantsAClientCertificate(t *testing.T) {
 	ours, others := newClientAuthority(t), newClientAuthority(t)
 	began := time.Now().Add(-time.Hour)
 	ours.write(t, file, began)
-	s := newSecureServer(t, Options{IntrospectionClientCAFile: file})
+	s := newSecureServer(t, Files{ClientCAs: file})
 	good := ours.issue(t, x509.ExtKeyUsageClientAuth, time.Now().Add(time.Hour))
 	for name, c := range map[string]struct {
 		certificate *tls.Certificate
@@ -180,7 +179,7 @@ func TestIntrospectionWantsAClientCertificate(t *testing.T) {
 }
 
 func TestAnotherCertificateIsServedAndNoConnectionDropped(t *testing.T) {
-	s := newSecureServer(t, Options{})
+	s := newSecureServer(t, Files{})
 	kept := caller(nil)
 	defer kept.CloseIdleConnections()
 	s.ask(t, kept, oauth2.TokenPath)
@@ -196,13 +195,13 @@ func TestAnotherCertificateIsServedAndNoConnectionDropped(t *testing.T) {
 		return string(secure.ConnectionState().PeerCertificates[0].Raw)
 	}
 	before := served()
-	must(t, os.Truncate(s.CertFile, 10)) // half written
-	must(t, os.Chtimes(s.CertFile, time.Now(), time.Now().Add(time.Minute)))
+	must(t, os.Truncate(s.Certificate, 10)) // half written
+	must(t, os.Chtimes(s.Certificate, time.Now(), time.Now().Add(time.Minute)))
 	certFile, keyFile := writeCertificate(t)
-	for from, to := range map[string]string{keyFile: s.KeyFile, certFile: s.CertFile} {
+	for from, to := range map[string]string{keyFile: s.Key, certFile: s.Certificate} {
 		must(t, os.Rename(from, to))
 	}
-	must(t, os.Chtimes(s.CertFile, time.Now(), time.Now().Add(2*time.Minute)))
+	must(t, os.Chtimes(s.Certificate, time.Now(), time.Now().Add(2*time.Minute)))
 	for deadline := time.Now().Add(3 * time.Minute); served() == before; {
 		if time.Now().After(deadline) {
 			t.Fatal("the new certificate is not served")
@@ -215,13 +214,13 @@ func TestAnotherCertificateIsServedAndNoConnectionDropped(t *testing.T) {
 
 func TestAuthoritiesOfClientsThatCannotBeReadKeepTheServerFromStarting(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ca.crt")
-	o := Options{RequireHTTPS: true, IntrospectionClientCAFile: file}
-	o.CertFile, o.KeyFile = writeCertificate(t)
-	if _, err := security(o); err == nil {
+	files := Files{ClientCAs: file}
+	files.Certificate, files.Key = writeCertificate(t)
+	if _, err := Security(files); err == nil {
 		t.Error("it starts without the file")
 	}
 	must(t, os.WriteFile(file, []byte("nothing"), 0o600))
-	if _, err := security(o); err == nil {
+	if _, err := Security(files); err == nil {
 		t.Error("it starts with a file without authorities")
 	}
 }

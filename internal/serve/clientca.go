@@ -1,7 +1,7 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package app
+package serve
 
 import (
 	"crypto/tls"
@@ -25,33 +25,38 @@ type clientAuthorities struct {
 	checked  time.Time
 }
 
-// secured is how the ports are secured; without HTTPS nothing is set.
-type secured struct {
-	public, envoy *tls.Config
-	// authorities are those of client certificates, if callers of introspection need one.
-	authorities func() *x509.CertPool
+// Files are the files of certificates, in PEM.
+type Files struct {
+	// Certificate and Key are the serving certificate.
+	Certificate, Key string
+	// ClientCAs has the authorities of client certificates; empty asks for none.
+	ClientCAs string
 }
 
-// security reads certificate and authorities. The public port asks for client certificates if one endpoint needs them, and does not
+// Secured is how the ports are secured; without HTTPS nothing is set.
+type Secured struct {
+	Public, Envoy *tls.Config
+	// Authorities are those of client certificates, if callers of introspection need one.
+	Authorities func() *x509.CertPool
+}
+
+// Security reads certificate and authorities. The public port asks for client certificates if one endpoint needs them, and does not
 // insist: the others want none, and whoever has one of somebody else's is welcome there.
-func security(o Options) (secured, error) {
-	if !o.RequireHTTPS {
-		return secured{}, nil
+func Security(files Files) (Secured, error) {
+	config, err := tlsConfig(files.Certificate, files.Key)
+	if err != nil || files.ClientCAs == "" {
+		return Secured{Public: config, Envoy: config}, err
 	}
-	config, err := tlsConfig(o.CertFile, o.KeyFile)
-	if err != nil || o.IntrospectionClientCAFile == "" {
-		return secured{public: config, envoy: config}, err
-	}
-	a := &clientAuthorities{file: o.IntrospectionClientCAFile, base: config}
+	a := &clientAuthorities{file: files.ClientCAs, base: config}
 	if err := a.read(); err != nil {
-		return secured{}, err
+		return Secured{}, err
 	}
 	public := config.Clone()
 	public.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		_, current := a.get()
 		return current, nil
 	}
-	return secured{public: public, envoy: config, authorities: func() *x509.CertPool {
+	return Secured{Public: public, Envoy: config, Authorities: func() *x509.CertPool {
 		pool, _ := a.get()
 		return pool
 	}}, nil

@@ -1,7 +1,7 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package app
+package serve
 
 import (
 	"net"
@@ -11,14 +11,14 @@ import (
 
 // The bounds on open connections. An idle one with TLS holds some 40 KiB, so all of them stay below 160 MiB.
 const (
-	defaultMaxConnections          = 4096
-	defaultMaxConnectionsPerSource = 1024
+	DefaultMaxConnections          = 4096
+	DefaultMaxConnectionsPerSource = 1024
 )
 
-// fairListener bounds the connections that are open, in all and by source. Beyond its own bound a source is hung up on, before
+// FairListener bounds the connections that are open, in all and by source. Beyond its own bound a source is hung up on, before
 // TLS costs anything. When there is no room at all, a connection of the source that holds the most makes way for one of a source
 // that holds fewer: whoever opens thousands takes them from itself, and who has few gets in.
-type fairListener struct {
+type FairListener struct {
 	net.Listener
 
 	total, perSource int
@@ -28,12 +28,12 @@ type fairListener struct {
 	sources map[netip.Prefix]map[*fairConn]struct{}
 }
 
-func newFairListener(listener net.Listener, total, perSource int) *fairListener {
-	return &fairListener{Listener: listener, total: total, perSource: perSource, sources: map[netip.Prefix]map[*fairConn]struct{}{}}
+func NewFairListener(listener net.Listener, total, perSource int) *FairListener {
+	return &FairListener{Listener: listener, total: total, perSource: perSource, sources: map[netip.Prefix]map[*fairConn]struct{}{}}
 }
 
 // Accept waits for a connection for which there is room. The others are closed.
-func (l *fairListener) Accept() (net.Conn, error) {
+func (l *FairListener) Accept() (net.Conn, error) {
 	for {
 		accepted, err := l.Listener.Accept()
 		if err != nil {
@@ -52,7 +52,7 @@ func (l *fairListener) Accept() (net.Conn, error) {
 }
 
 // admit counts a connection if there is room for it, and returns the one that made way.
-func (l *fairListener) admit(c *fairConn) (evicted *fairConn, ok bool) {
+func (l *FairListener) admit(c *fairConn) (evicted *fairConn, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	held := len(l.sources[c.source])
@@ -74,7 +74,7 @@ func (l *fairListener) admit(c *fairConn) (evicted *fairConn, ok bool) {
 }
 
 // heaviest is some connection of the source that holds the most, if that is more than what the other one would have.
-func (l *fairListener) heaviest(than int) *fairConn {
+func (l *FairListener) heaviest(than int) *fairConn {
 	var most map[*fairConn]struct{}
 	for _, held := range l.sources {
 		if len(held) > max(than, len(most)) {
@@ -88,7 +88,7 @@ func (l *fairListener) heaviest(than int) *fairConn {
 }
 
 // remove forgets a connection, once.
-func (l *fairListener) remove(c *fairConn) {
+func (l *FairListener) remove(c *fairConn) {
 	held := l.sources[c.source]
 	if _, there := held[c]; !there {
 		return
@@ -103,7 +103,7 @@ func (l *fairListener) remove(c *fairConn) {
 type fairConn struct {
 	net.Conn
 
-	listener *fairListener
+	listener *FairListener
 	source   netip.Prefix
 }
 

@@ -1,7 +1,7 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package app
+package serve
 
 import (
 	"crypto/ecdsa"
@@ -53,14 +53,14 @@ func TestThePublicPortSpeaksModernTLSAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httpServer(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	server := NewHTTPServer(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
 	server.TLSConfig = config
 	listener, err := net.Listen("tcp", "localhost:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
-	go func() { done <- serve(server, listener) }()
+	go func() { done <- HTTP(server, listener) }()
 	defer func() {
 		if err := server.Close(); err != nil {
 			t.Error(err)
