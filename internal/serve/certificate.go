@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// certificateCheck is how often a changed certificate is looked for, at the most.
-const certificateCheck = time.Second
+// reloadInterval is how often a file is checked for changes at most.
+const reloadInterval = time.Second
 
-// certificate is a serving certificate in files, which is read again when they change. New connections get the new one;
-// those that are open keep theirs.
+// certificate is a serving certificate in files. It is reloaded when the files change. New
+// connections get the new certificate; open connections keep the old one.
 type certificate struct {
 	certFile, keyFile string
 
@@ -25,7 +25,8 @@ type certificate struct {
 	checked  time.Time
 }
 
-// tlsConfig serves a certificate with TLS 1.2 or later. Go's own choice of cipher suites is the modern one.
+// tlsConfig returns a configuration with the serving certificate and TLS 1.2 or later. The cipher
+// suites are the defaults of crypto/tls.
 func tlsConfig(certFile, keyFile string) (*tls.Config, error) {
 	c := &certificate{certFile: certFile, keyFile: keyFile}
 	if _, err := c.get(nil); err != nil {
@@ -34,11 +35,12 @@ func tlsConfig(certFile, keyFile string) (*tls.Config, error) {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get, NextProtos: []string{"h2", "http/1.1"}}, nil
 }
 
-// get returns the certificate. While new files cannot be read, half written perhaps, the last good one serves.
+// get implements tls.Config.GetCertificate. If the new files cannot be loaded, for example because
+// they are half written, it returns the last certificate that was loaded.
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.current != nil && time.Since(c.checked) < certificateCheck {
+	if c.current != nil && time.Since(c.checked) < reloadInterval {
 		return c.current, nil
 	}
 	c.checked = time.Now()

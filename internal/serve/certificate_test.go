@@ -47,14 +47,13 @@ func writeCertificate(t *testing.T) (certFile, keyFile string) {
 	return certFile, keyFile
 }
 
-// Our own port, scanned: TLS 1.2 and 1.3 with forward secrecy and nothing older, and no answer without TLS.
+// The port accepts TLS 1.2 and 1.3 with forward secrecy and nothing older, and gives no answer without TLS.
 func TestThePublicPortSpeaksModernTLSAlone(t *testing.T) {
 	config, err := tlsConfig(writeCertificate(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := NewHTTPServer(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
-	server.TLSConfig = config
+	server := NewHTTPServer(HTTPConfig{Handler: http.NotFoundHandler(), TLS: config, Log: slog.New(slog.DiscardHandler)})
 	listener, err := net.Listen("tcp", "localhost:0")
 	if err != nil {
 		t.Fatal(err)

@@ -13,8 +13,51 @@ import (
 	"time"
 )
 
-// clientAuthorities are the authorities of client certificates, in a file that is read again when it changes.
-type clientAuthorities struct {
+// Files are PEM files. They are reloaded when they change.
+type Files struct {
+	// Certificate and Key are the files of the serving certificate and of its private key.
+	Certificate, Key string
+	// ClientCAs is the file of the certificate authorities (CAs) of client certificates. If it is
+	// empty, no client certificate is requested.
+	ClientCAs string
+}
+
+// TLS are the TLS configurations of a process. The zero value is that of a process that serves
+// without TLS.
+type TLS struct {
+	// Plain has the serving certificate and requests no client certificate.
+	Plain *tls.Config
+	// Requesting also requests a client certificate, but does not require one: only some endpoints
+	// need it, and the certificate of another CA is no error at the others. It is Plain if there
+	// are no ClientCAs.
+	Requesting *tls.Config
+	// ClientCAs returns the current CAs of client certificates. It is nil if there are none.
+	ClientCAs func() *x509.CertPool
+}
+
+// TLS loads the files. It fails if one cannot be loaded.
+func (f Files) TLS() (TLS, error) {
+	config, err := tlsConfig(f.Certificate, f.Key)
+	if err != nil || f.ClientCAs == "" {
+		return TLS{Plain: config, Requesting: config}, err
+	}
+	c := &clientCAs{file: f.ClientCAs, base: config}
+	if err := c.read(); err != nil {
+		return TLS{}, err
+	}
+	requesting := config.Clone()
+	requesting.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		_, current := c.get()
+		return current, nil
+	}
+	return TLS{Plain: config, Requesting: requesting, ClientCAs: func() *x509.CertPool {
+		pool, _ := c.get()
+		return pool
+	}}, nil
+}
+
+// clientCAs are the CAs of client certificates in a file, which is reloaded when it changes.
+type clientCAs struct {
 	file string
 	base *tls.Config
 
@@ -25,79 +68,43 @@ type clientAuthorities struct {
 	checked  time.Time
 }
 
-// Files are the files of certificates, in PEM.
-type Files struct {
-	// Certificate and Key are the serving certificate.
-	Certificate, Key string
-	// ClientCAs has the authorities of client certificates; empty asks for none.
-	ClientCAs string
-}
-
-// Secured is how the ports are secured; without HTTPS nothing is set.
-type Secured struct {
-	Public, Envoy *tls.Config
-	// Authorities are those of client certificates, if callers of introspection need one.
-	Authorities func() *x509.CertPool
-}
-
-// Security reads certificate and authorities. The public port asks for client certificates if one endpoint needs them, and does not
-// insist: the others want none, and whoever has one of somebody else's is welcome there.
-func Security(files Files) (Secured, error) {
-	config, err := tlsConfig(files.Certificate, files.Key)
-	if err != nil || files.ClientCAs == "" {
-		return Secured{Public: config, Envoy: config}, err
+// get returns the CAs and the configuration that requests their certificates. If the file cannot be
+// loaded, it returns the last ones that were loaded.
+func (c *clientCAs) get() (*x509.CertPool, *tls.Config) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.checked) >= reloadInterval {
+		_ = c.readLocked()
 	}
-	a := &clientAuthorities{file: files.ClientCAs, base: config}
-	if err := a.read(); err != nil {
-		return Secured{}, err
-	}
-	public := config.Clone()
-	public.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		_, current := a.get()
-		return current, nil
-	}
-	return Secured{Public: public, Envoy: config, Authorities: func() *x509.CertPool {
-		pool, _ := a.get()
-		return pool
-	}}, nil
+	return c.pool, c.config
 }
 
-// get returns what the file has. While it cannot be read, what it had before counts.
-func (a *clientAuthorities) get() (*x509.CertPool, *tls.Config) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if time.Since(a.checked) >= certificateCheck {
-		_ = a.readLocked()
-	}
-	return a.pool, a.config
+func (c *clientCAs) read() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.readLocked()
 }
 
-func (a *clientAuthorities) read() error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.readLocked()
-}
-
-// readLocked reads the file if it has changed. The configuration stays the same while the authorities do, and with it the keys of the
-// sessions that clients resume.
-func (a *clientAuthorities) readLocked() error {
-	a.checked = time.Now()
-	info, err := os.Stat(a.file)
+// readLocked loads the file if it has changed. The configuration is replaced only together with the
+// CAs, because it holds the keys of the sessions that clients resume.
+func (c *clientCAs) readLocked() error {
+	c.checked = time.Now()
+	info, err := os.Stat(c.file)
 	if err != nil {
 		return fmt.Errorf("load the authorities of client certificates: %w", err)
 	}
-	if a.pool != nil && info.ModTime().Equal(a.modified) {
+	if c.pool != nil && info.ModTime().Equal(c.modified) {
 		return nil
 	}
-	content, err := os.ReadFile(a.file)
+	content, err := os.ReadFile(c.file)
 	if err != nil {
 		return fmt.Errorf("load the authorities of client certificates: %w", err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(content) {
-		return errors.New("load the authorities of client certificates: there are none in " + a.file)
+		return errors.New("load the authorities of client certificates: there are none in " + c.file)
 	}
-	a.pool, a.modified, a.config = pool, info.ModTime(), a.base.Clone()
-	a.config.ClientAuth, a.config.ClientCAs = tls.RequestClientCert, pool
+	c.pool, c.modified, c.config = pool, info.ModTime(), c.base.Clone()
+	c.config.ClientAuth, c.config.ClientCAs = tls.RequestClientCert, pool
 	return nil
 }

@@ -77,7 +77,7 @@ type secureServer struct {
 func newSecureServer(t *testing.T, files Files) *secureServer {
 	t.Helper()
 	files.Certificate, files.Key = writeCertificate(t)
-	secured, err := Security(files)
+	config, err := files.TLS()
 	must(t, err)
 	dir, err := directory.New(directory.Config{REST: &rest.Config{Host: "localhost:1"}, Log: slog.New(slog.DiscardHandler)})
 	must(t, err)
@@ -85,10 +85,11 @@ func newSecureServer(t *testing.T, files Files) *secureServer {
 	must(t, err)
 	server := tokenserver.New(tokenserver.Config{
 		Issuer: issuer, Directory: dir, RevocationStore: dir, Audit: io.Discard, Log: slog.New(slog.DiscardHandler), Metrics: tokenserver.NewMetrics(prometheus.NewRegistry()),
-		Random: rand.Reader, IntrospectionAuthorities: secured.Authorities,
+		Random: rand.Reader, IntrospectionAuthorities: config.ClientCAs,
 	})
-	s := &secureServer{Files: files, http: NewHTTPServer(server.Handler(), slog.New(slog.DiscardHandler))}
-	s.http.TLSConfig = secured.Public
+	s := &secureServer{Files: files, http: NewHTTPServer(HTTPConfig{
+		Handler: server.Handler(), TLS: config.Requesting, Log: slog.New(slog.DiscardHandler),
+	})}
 	listener, err := net.Listen("tcp", "localhost:0")
 	must(t, err)
 	s.address = listener.Addr().String()
@@ -101,7 +102,7 @@ func newSecureServer(t *testing.T, files Files) *secureServer {
 	return s
 }
 
-// client is a caller with a certificate, or none.
+// caller is a client with a certificate, or without one.
 func caller(certificate *tls.Certificate) *http.Client {
 	config := &tls.Config{InsecureSkipVerify: true} //nolint:gosec // the test is about what the server checks
 	if certificate != nil {
@@ -156,7 +157,7 @@ func TestIntrospectionWantsAClientCertificate(t *testing.T) {
 		})
 	}
 
-	// The authorities are replaced while a connection is open. It stays, and its certificate counts no more.
+	// The authorities are replaced while a connection is open. It stays open, and its certificate is not accepted any more.
 	by := caller(good)
 	defer by.CloseIdleConnections()
 	if uncertified, _ := s.ask(t, by, oauth2.IntrospectionPath); uncertified {
@@ -216,11 +217,11 @@ func TestAuthoritiesOfClientsThatCannotBeReadKeepTheServerFromStarting(t *testin
 	file := filepath.Join(t.TempDir(), "ca.crt")
 	files := Files{ClientCAs: file}
 	files.Certificate, files.Key = writeCertificate(t)
-	if _, err := Security(files); err == nil {
+	if _, err := files.TLS(); err == nil {
 		t.Error("it starts without the file")
 	}
 	must(t, os.WriteFile(file, []byte("nothing"), 0o600))
-	if _, err := Security(files); err == nil {
+	if _, err := files.TLS(); err == nil {
 		t.Error("it starts with a file without authorities")
 	}
 }

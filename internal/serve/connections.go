@@ -4,45 +4,65 @@
 package serve
 
 import (
+	"cmp"
 	"net"
 	"net/netip"
 	"sync"
 )
 
-// The bounds on open connections. An idle one with TLS holds some 40 KiB, so all of them stay below 160 MiB.
+// The default bounds on open connections. An idle TLS connection takes some 40 KiB of memory, so
+// all of them stay below 160 MiB.
 const (
 	DefaultMaxConnections          = 4096
 	DefaultMaxConnectionsPerSource = 1024
 )
 
-// FairListener bounds the connections that are open, in all and by source. Beyond its own bound a source is hung up on, before
-// TLS costs anything. When there is no room at all, a connection of the source that holds the most makes way for one of a source
-// that holds fewer: whoever opens thousands takes them from itself, and who has few gets in.
+// Bounds limit the open connections of a listener. A zero field stands for its default.
+type Bounds struct {
+	// Total is the maximum over all sources.
+	Total int
+	// PerSource is the maximum of one source: an IPv4 address or an IPv6 /64.
+	PerSource int
+}
+
+// FairListener limits the open connections in total and per source. It closes a connection beyond
+// the limit of its source before the TLS handshake. If the total is reached, it closes a connection
+// of the source with the most connections to accept one of a source with fewer: a source that opens
+// thousands evicts its own connections, and one with few is accepted.
 type FairListener struct {
 	net.Listener
 
-	total, perSource int
+	bounds Bounds
 
 	mu      sync.Mutex
 	open    int
 	sources map[netip.Prefix]map[*fairConn]struct{}
 }
 
-func NewFairListener(listener net.Listener, total, perSource int) *FairListener {
-	return &FairListener{Listener: listener, total: total, perSource: perSource, sources: map[netip.Prefix]map[*fairConn]struct{}{}}
+// NewFairListener returns a FairListener that accepts from listener.
+func NewFairListener(listener net.Listener, bounds Bounds) *FairListener {
+	return &FairListener{
+		Listener: listener,
+		bounds: Bounds{
+			Total:     cmp.Or(bounds.Total, DefaultMaxConnections),
+			PerSource: cmp.Or(bounds.PerSource, DefaultMaxConnectionsPerSource),
+		},
+		sources: map[netip.Prefix]map[*fairConn]struct{}{},
+	}
 }
 
-// Accept waits for a connection for which there is room. The others are closed.
+// Accept implements net.Listener. It returns the next connection within the bounds and closes those
+// beyond them.
 func (l *FairListener) Accept() (net.Conn, error) {
 	for {
 		accepted, err := l.Listener.Accept()
 		if err != nil {
-			return nil, err //nolint:wrapcheck // net/http looks at what kind of error it is
+			return nil, err //nolint:wrapcheck // net/http checks the type of the error
 		}
 		c := &fairConn{Conn: accepted, listener: l, source: sourcePrefix(accepted.RemoteAddr())}
 		evicted, ok := l.admit(c)
 		if evicted != nil {
-			_ = evicted.Conn.Close() // its server notices, and forgets it
+			_ = evicted.Conn.Close() // its server gets an error and drops the connection
 		}
 		if ok {
 			return c, nil
@@ -51,15 +71,16 @@ func (l *FairListener) Accept() (net.Conn, error) {
 	}
 }
 
-// admit counts a connection if there is room for it, and returns the one that made way.
+// admit counts a connection if it is within the bounds. It returns the connection that is evicted
+// for it, if there is one.
 func (l *FairListener) admit(c *fairConn) (evicted *fairConn, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	held := len(l.sources[c.source])
-	if held >= l.perSource {
+	if held >= l.bounds.PerSource {
 		return nil, false
 	}
-	if l.open >= l.total {
+	if l.open >= l.bounds.Total {
 		if evicted = l.heaviest(held + 1); evicted == nil {
 			return nil, false
 		}
@@ -73,7 +94,8 @@ func (l *FairListener) admit(c *fairConn) (evicted *fairConn, ok bool) {
 	return evicted, true
 }
 
-// heaviest is some connection of the source that holds the most, if that is more than what the other one would have.
+// heaviest returns a connection of the source with the most connections. It returns nil if no
+// source has more than the given number.
 func (l *FairListener) heaviest(than int) *fairConn {
 	var most map[*fairConn]struct{}
 	for _, held := range l.sources {
@@ -87,7 +109,7 @@ func (l *FairListener) heaviest(than int) *fairConn {
 	return nil
 }
 
-// remove forgets a connection, once.
+// remove uncounts a connection; it is a no-op if the connection is not counted.
 func (l *FairListener) remove(c *fairConn) {
 	held := l.sources[c.source]
 	if _, there := held[c]; !there {
@@ -99,7 +121,7 @@ func (l *FairListener) remove(c *fairConn) {
 	}
 }
 
-// fairConn gives its place back when it is closed.
+// fairConn is a connection that is counted until it is closed.
 type fairConn struct {
 	net.Conn
 
@@ -112,10 +134,11 @@ func (c *fairConn) Close() error {
 	c.listener.mu.Lock()
 	c.listener.remove(c)
 	c.listener.mu.Unlock()
-	return c.Conn.Close() //nolint:wrapcheck // a net.Conn hands on what its connection says
+	return c.Conn.Close() //nolint:wrapcheck // the error of the connection is returned unchanged
 }
 
-// sourcePrefix is whom a connection counts for: its address, or the /64 of IPv6 that one host can take addresses from.
+// sourcePrefix returns the source of a connection: its IPv4 address, or the /64 of its IPv6
+// address, because one host can use all addresses of a /64.
 func sourcePrefix(remote net.Addr) netip.Prefix {
 	tcp, ok := remote.(*net.TCPAddr)
 	if !ok {

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// offered is a listener and a connection of it in memory.
+// offered is a listener in memory.
 type offered struct {
 	waiting chan net.Conn
 }
@@ -24,7 +24,7 @@ func (o offered) Accept() (net.Conn, error) {
 func (o offered) Close() error   { return nil }
 func (o offered) Addr() net.Addr { return &net.TCPAddr{} }
 
-// peer is a connection of an address that knows whether it is closed.
+// peer is a connection from an address. It counts how often it is closed.
 type peer struct {
 	net.Conn
 
@@ -57,7 +57,7 @@ func TestConnectionsAreSharedFairly(t *testing.T) {
 		}
 		return n
 	}
-	l := NewFairListener(listening, 10, 6)
+	l := NewFairListener(listening, Bounds{Total: 10, PerSource: 6})
 	offer("10.0.0.1", 8) // two more than its share
 	offer("10.0.0.2", 6) // four fit, two take the place of others
 	offer("10.0.0.3", 2)

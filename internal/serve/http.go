@@ -6,6 +6,7 @@ package serve
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	stdlog "log"
@@ -16,23 +17,39 @@ import (
 	"time"
 )
 
-// The bounds of a connection. Everything that a caller can draw out has an end.
+// The bounds of a connection: each resource that a caller can use has a limit.
 const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 10 * time.Second
 	writeTimeout      = 10 * time.Second
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 16 << 10
-	maxStreams        = 128       // RFC 9113 section 5.1.2; net/http ends a connection that resets streams faster than they are worked on
-	streamBuffer      = 64 << 10  // the longest body
-	connectionBuffer  = 256 << 10 // what all streams of a connection may send ahead
-	pingAfter         = 30 * time.Second
-	pingTimeout       = 10 * time.Second
+	// maxStreams is RFC 9113 section 5.1.2. net/http closes a connection that resets streams
+	// faster than their handlers return.
+	maxStreams = 128
+	// streamBuffer is the size of the longest body.
+	streamBuffer = 64 << 10
+	// connectionBuffer is what all streams of a connection may send ahead of the handlers.
+	connectionBuffer = 256 << 10
+	pingAfter        = 30 * time.Second
+	pingTimeout      = 10 * time.Second
 )
 
-func NewHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
+// HTTPConfig are the dependencies of an HTTP server.
+type HTTPConfig struct {
+	// Handler answers the requests.
+	Handler http.Handler
+	// TLS is the TLS configuration. If it is nil, the server serves plain HTTP.
+	TLS *tls.Config
+	// Log gets the errors of connections.
+	Log *slog.Logger
+}
+
+// NewHTTPServer returns an HTTP server with bounds on each connection.
+func NewHTTPServer(c HTTPConfig) *http.Server {
 	return &http.Server{
-		Handler:           handler,
+		Handler:           c.Handler,
+		TLSConfig:         c.TLS,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -42,11 +59,12 @@ func NewHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerStream: streamBuffer, MaxReceiveBufferPerConnection: connectionBuffer,
 			SendPingTimeout: pingAfter, PingTimeout: pingTimeout, WriteByteTimeout: writeTimeout,
 		},
-		ErrorLog: stdlog.New(connectionLog{log}, "", 0),
+		ErrorLog: stdlog.New(connectionLog{c.Log}, "", 0),
 	}
 }
 
-// connectionLog takes what net/http has to say. What strangers do wrong in TLS or HTTP is no error of ours; a panic is.
+// connectionLog is the error log of net/http. A caller's errors in TLS or HTTP are logged for
+// debugging only; a panic is an error of ours.
 type connectionLog struct{ log *slog.Logger }
 
 // Write implements io.Writer.
@@ -59,6 +77,8 @@ func (c connectionLog) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
+// HTTP serves until the server is shut down, which is no error. It serves with TLS if the server
+// has a TLS configuration.
 func HTTP(server *http.Server, listener net.Listener) error {
 	var err error
 	if server.TLSConfig != nil {
@@ -72,10 +92,11 @@ func HTTP(server *http.Server, listener net.Listener) error {
 	return fmt.Errorf("serve %s: %w", listener.Addr(), err)
 }
 
-// LastAnswers sends callers elsewhere once the server is stopping: a connection of HTTP/1.1 ends with its answer, and one of HTTP/2
-// with the answers to the streams that are open (GOAWAY, which net/http makes of the header). A connection that were only closed
-// when nothing is on it would lose a request that is just on its way.
-func LastAnswers(next http.Handler, stopping *atomic.Bool) http.Handler {
+// CloseConnections ends connections without losing requests once stopping is true: one of HTTP/1.1
+// ends with its response, and one of HTTP/2 with the responses to its open streams (net/http sends
+// GOAWAY when it sees the header). If the server closed idle connections only, a request that a
+// caller is just sending would be lost.
+func CloseConnections(next http.Handler, stopping *atomic.Bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if stopping.Load() {
 			w.Header().Set("Connection", "close")

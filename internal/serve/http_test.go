@@ -11,11 +11,11 @@ import (
 	"testing"
 )
 
-func TestAPanicIsAnErrorAndAStrangersMistakeIsNot(t *testing.T) {
+func TestAPanicIsLoggedAsAnErrorAndACallersMistakeIsNot(t *testing.T) {
 	var log strings.Builder
 	handler := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("a fault of ours") })
 	server := httptest.NewUnstartedServer(nil)
-	server.Config = NewHTTPServer(handler, slog.New(slog.NewJSONHandler(&log, nil)))
+	server.Config = NewHTTPServer(HTTPConfig{Handler: handler, Log: slog.New(slog.NewJSONHandler(&log, nil))})
 	server.StartTLS()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.Replace(server.URL, "https", "http", 1), http.NoBody)
 	if err != nil {

@@ -6,7 +6,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -59,24 +58,25 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	observe(registry, dir, o.Version)
-	secured, err := security(o)
+	tlsConfig, err := security(o)
 	if err != nil {
 		return err
 	}
 	server := tokenserver.New(tokenserver.Config{
 		Issuer: o.Issuer, Directory: dir, RevocationStore: dir, Cluster: dir, Audit: o.Log, Log: log, Metrics: metrics, Random: rand.Reader,
 		Tracer: tracer, TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate,
-		Stale: reports.stale(dir), IntrospectionAuthorities: secured.Authorities,
+		Stale: reports.stale(dir), IntrospectionAuthorities: tlsConfig.ClientCAs,
 		Usage: reports.gathered, Vouches: reports.reporter.Vouches, TrustedProxies: o.TrustedProxies,
 	})
 
 	var stopping atomic.Bool
-	public := serve.NewHTTPServer(serve.LastAnswers(server.Handler(), &stopping), log)
-	public.TLSConfig = secured.Public
+	public := serve.NewHTTPServer(serve.HTTPConfig{
+		Handler: serve.CloseConnections(server.Handler(), &stopping), TLS: tlsConfig.Requesting, Log: log,
+	})
 	warn(log, o)
-	ops := serve.NewHTTPServer(opsHandler(dir, registry, &stopping), log)
+	ops := serve.NewHTTPServer(serve.HTTPConfig{Handler: opsHandler(dir, registry, &stopping), Log: log})
 
-	envoy, err := openEnvoyPort(o, server, secured.Envoy)
+	envoy, err := openEnvoyPort(o, server, tlsConfig.Plain)
 	if err != nil {
 		return err
 	}
@@ -193,15 +193,15 @@ func listen(o Options) (public, ops net.Listener, err error) {
 	return public, ops, nil
 }
 
-// bounded bounds the connections of a port that strangers reach.
+// bounded limits the connections of a port that unauthenticated callers reach.
 func bounded(listener net.Listener, o Options) net.Listener {
-	return serve.NewFairListener(listener, cmp.Or(o.MaxConnections, serve.DefaultMaxConnections), cmp.Or(o.MaxConnectionsPerSource, serve.DefaultMaxConnectionsPerSource))
+	return serve.NewFairListener(listener, serve.Bounds{Total: o.MaxConnections, PerSource: o.MaxConnectionsPerSource})
 }
 
-// security reads certificate and authorities.
-func security(o Options) (serve.Secured, error) {
+// security loads the TLS configurations; without HTTPS there are none.
+func security(o Options) (serve.TLS, error) {
 	if !o.RequireHTTPS {
-		return serve.Secured{}, nil
+		return serve.TLS{}, nil
 	}
-	return serve.Security(serve.Files{Certificate: o.CertFile, Key: o.KeyFile, ClientCAs: o.IntrospectionClientCAFile})
+	return serve.Files{Certificate: o.CertFile, Key: o.KeyFile, ClientCAs: o.IntrospectionClientCAFile}.TLS()
 }
