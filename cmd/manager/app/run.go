@@ -101,7 +101,7 @@ func Run(ctx context.Context, o Options) error {
 	if err := addControllers(ctx, mgr, o); err != nil {
 		return err
 	}
-	if err := errors.Join(observe(mgr), observeBuild(o.Version)); err != nil {
+	if err := errors.Join(observe(mgr), inventory.RegisterBuild(o.Version)); err != nil {
 		return err
 	}
 	o.Log.Info("starting", "version", o.Version)
@@ -181,7 +181,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		},
 		&restored.Watchman{
 			Live: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("hallpass"), RegistryNamespace: o.RegistryNamespace,
-			Clock: clock.RealClock{}, Restored: countRestores(),
+			Clock: clock.RealClock{}, Restored: restored.Counter(),
 		},
 		&usagereport.Reconciler{Client: mgr.GetClient(), Clock: clock.RealClock{}, Ledger: ledger, Clients: usedClients, Tokens: usedTokens},
 	}

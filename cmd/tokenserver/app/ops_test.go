@@ -22,7 +22,7 @@ func TestTheOpsPortTellsHowOldMemoryIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	registry := newRegistry()
-	observeDirectory(registry, dir)
+	directory.RegisterMetrics(registry, dir)
 	handler := opsHandler(dir, registry, &atomic.Bool{})
 	for path, want := range map[string]struct {
 		status int

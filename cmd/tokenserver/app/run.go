@@ -124,7 +124,7 @@ func connect(
 	if err != nil {
 		return nil, nil, err
 	}
-	observeDirectory(registry, dir)
+	directory.RegisterMetrics(registry, dir)
 	return dir, reports, nil
 }
 
@@ -166,7 +166,7 @@ func newRegistry() *prometheus.Registry {
 
 // observe adds what is known of the keys and of the build.
 func observe(registry *prometheus.Registry, dir *directory.Directory, version string) {
-	registry.MustRegister(newKeyMetrics(dir.Ring, time.Now))
+	registry.MustRegister(tokenserver.NewKeyMetrics(dir.Ring, time.Now))
 	observeBuild(registry, version)
 }
 

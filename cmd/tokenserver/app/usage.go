@@ -55,12 +55,6 @@ type reporting struct {
 }
 
 func newReporting(o Options, registry prometheus.Registerer, log *slog.Logger) (*reporting, error) {
-	writes := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "hallpass_usage_report_writes_total",
-		Help: "Writes of the reports about the use of clients, by result: written or failed.",
-	}, []string{"result"})
-	registry.MustRegister(writes)
-	written, failed := writes.WithLabelValues("written"), writes.WithLabelValues("failed")
 	host, err := os.Hostname()
 	if err != nil {
 		log.Debug("the host has no name; the reports are named otherwise", "error", err)
@@ -68,14 +62,7 @@ func newReporting(o Options, registry prometheus.Registerer, log *slog.Logger) (
 	r := &reporting{gathered: reporter.NewGatherer(usage.MinuteOf(time.Now())), done: make(chan struct{})}
 	r.reporter, err = reporter.New(reporter.Config{
 		REST: o.REST, Namespace: o.RegistryNamespace, Host: host, Usage: r.gathered, Interval: o.UsageInterval, Log: log,
-		MaxStaleness: max(o.MaxStaleness, usage.MaxSilence),
-		Written: func(ok bool) {
-			if ok {
-				written.Inc()
-			} else {
-				failed.Inc()
-			}
-		},
+		MaxStaleness: max(o.MaxStaleness, usage.MaxSilence), Written: reporter.CountWrites(registry),
 	})
 	return r, err
 }

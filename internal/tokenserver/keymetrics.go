@@ -1,7 +1,7 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package app
+package tokenserver
 
 import (
 	"time"
@@ -11,16 +11,17 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 )
 
-// keyMetrics tell of the signing keys that a replica holds: their states, since when the active ones sign, and the next change.
-type keyMetrics struct {
+// KeyMetrics tell of the signing keys that a replica holds: their states, since when the active ones sign, and the next change.
+type KeyMetrics struct {
 	ring func() keyring.Ring
 	now  func() time.Time
 
 	keys, active, next *prometheus.Desc
 }
 
-func newKeyMetrics(ring func() keyring.Ring, now func() time.Time) *keyMetrics {
-	return &keyMetrics{
+// NewKeyMetrics makes a collector to be registered.
+func NewKeyMetrics(ring func() keyring.Ring, now func() time.Time) *KeyMetrics {
+	return &KeyMetrics{
 		ring: ring, now: now,
 		keys: prometheus.NewDesc("hallpass_signing_keys", "Signing keys that the replica holds, by algorithm and state.", []string{"alg", "state"}, nil),
 		active: prometheus.NewDesc("hallpass_signing_key_active_timestamp_seconds",
@@ -31,14 +32,14 @@ func newKeyMetrics(ring func() keyring.Ring, now func() time.Time) *keyMetrics {
 }
 
 // Describe implements prometheus.Collector.
-func (m *keyMetrics) Describe(descriptions chan<- *prometheus.Desc) {
+func (m *KeyMetrics) Describe(descriptions chan<- *prometheus.Desc) {
 	for _, description := range []*prometheus.Desc{m.keys, m.active, m.next} {
 		descriptions <- description
 	}
 }
 
 // Collect implements prometheus.Collector.
-func (m *keyMetrics) Collect(metrics chan<- prometheus.Metric) {
+func (m *KeyMetrics) Collect(metrics chan<- prometheus.Metric) {
 	ring, now := m.ring(), m.now()
 	type group struct{ algorithm, state string }
 	counts := map[group]int{}

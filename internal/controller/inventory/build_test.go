@@ -1,7 +1,7 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package app
+package inventory
 
 import (
 	"testing"
@@ -11,7 +11,7 @@ import (
 
 func TestTheVersionIsTold(t *testing.T) {
 	for _, version := range []string{"v1.0.0", "v1.0.0", "v1.1.0"} { // several managers of one process
-		if err := observeBuild(version); err != nil {
+		if err := RegisterBuild(version); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,0 +1,25 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package restored
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+)
+
+// Counter counts restores of etcd in the registry of the process, which several managers of one process share.
+func Counter() func() {
+	counter := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "hallpass_registry_restored_total",
+		Help: "Times that it was proven that etcd was restored from a backup. No user of the cluster can raise it.",
+	})
+	if registered, ok := errors.AsType[prometheus.AlreadyRegisteredError](metrics.Registry.Register(counter)); ok {
+		if earlier, ok := registered.ExistingCollector.(prometheus.Counter); ok {
+			return earlier.Inc
+		}
+	}
+	return counter.Inc
+}

@@ -1,0 +1,41 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package directory
+
+import (
+	"math"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// RegisterMetrics tells how old what is known is.
+func RegisterMetrics(registry prometheus.Registerer, dir *Directory) {
+	gauge := func(name, help string, value func() float64) {
+		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+	}
+	gauge("hallpass_apiserver_silence_seconds",
+		"Time since the API server was last heard of by the watch that is furthest behind; +Inf before the first list.", func() float64 {
+			if dir.Heard().IsZero() {
+				return math.Inf(1)
+			}
+			return dir.Silence().Seconds()
+		})
+	registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "hallpass_registry_restored_total",
+		Help: "Times that it was proven that etcd was restored from a backup. No user of the cluster can raise it.",
+	}, func() float64 { return float64(dir.Restored()) }))
+	gauge("hallpass_snapshot_serving", "1 while answers come from a snapshot, because the API server has been away since before the start.", func() float64 {
+		if dir.Bridging() {
+			return 1
+		}
+		return 0
+	})
+	gauge("hallpass_snapshot_written_timestamp_seconds", "When the last snapshot was written; 0 for never.", func() float64 {
+		if at := dir.Snapshot().At; !at.IsZero() {
+			return float64(at.UnixMilli()) / 1e3
+		}
+		return 0
+	})
+	gauge("hallpass_snapshot_bytes", "Size of the last snapshot that was written.", func() float64 { return float64(dir.Snapshot().Size) })
+}
