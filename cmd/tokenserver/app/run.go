@@ -74,7 +74,7 @@ func Run(ctx context.Context, o Options) error {
 		Handler: serve.CloseConnections(server.Handler(), &stopping), TLS: tlsConfig.Requesting, Log: log,
 	})
 	warn(log, o)
-	ops := serve.NewHTTPServer(serve.HTTPConfig{Handler: opsHandler(dir, registry, &stopping), Log: log})
+	ops := serve.NewHTTPServer(serve.HTTPConfig{Handler: serve.OpsHandler(dir, registry, &stopping), Log: log})
 
 	envoy, err := openEnvoyPort(o, server, tlsConfig.Plain)
 	if err != nil {
@@ -168,6 +168,13 @@ func newRegistry() *prometheus.Registry {
 func observe(registry *prometheus.Registry, dir *directory.Directory, version string) {
 	registry.MustRegister(tokenserver.NewKeyMetrics(dir.Ring, time.Now))
 	observeBuild(registry, version)
+}
+
+// observeBuild tells which build this is.
+func observeBuild(registry prometheus.Registerer, version string) {
+	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "hallpass_build_info", Help: "Always 1, by the version of the build."}, []string{"version"})
+	info.WithLabelValues(version).Set(1)
+	registry.MustRegister(info)
 }
 
 // warn says at every start which settings give up safety for callers of old.

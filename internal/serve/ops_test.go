@@ -1,7 +1,7 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package app
+package serve
 
 import (
 	"log/slog"
@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/rest"
 
 	"github.com/hallpass-dev/hallpass/internal/directory"
@@ -21,9 +22,9 @@ func TestTheOpsPortTellsHowOldMemoryIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	registry := newRegistry()
+	registry := prometheus.NewRegistry()
 	directory.RegisterMetrics(registry, dir)
-	handler := opsHandler(dir, registry, &atomic.Bool{})
+	handler := OpsHandler(dir, registry, &atomic.Bool{})
 	for path, want := range map[string]struct {
 		status int
 		body   string

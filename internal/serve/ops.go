@@ -1,7 +1,7 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package app
+package serve
 
 import (
 	"errors"
@@ -16,8 +16,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/directory"
 )
 
-// opsHandler is every route of the ops port.
-func opsHandler(dir *directory.Directory, registry *prometheus.Registry, stopping *atomic.Bool) http.Handler {
+// OpsHandler is every route of the ops port.
+func OpsHandler(dir *directory.Directory, registry *prometheus.Registry, stopping *atomic.Bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
@@ -46,11 +46,4 @@ func freshness(dir *directory.Directory) string {
 		return since + "; serving from the snapshot"
 	}
 	return since
-}
-
-// observeBuild tells which build this is.
-func observeBuild(registry prometheus.Registerer, version string) {
-	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "hallpass_build_info", Help: "Always 1, by the version of the build."}, []string{"version"})
-	info.WithLabelValues(version).Set(1)
-	registry.MustRegister(info)
 }
