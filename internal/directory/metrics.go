@@ -5,12 +5,22 @@ package directory
 
 import (
 	"math"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// RegisterMetrics tells how old what is known is.
-func RegisterMetrics(registry prometheus.Registerer, dir *Directory) {
+// observed is what the metrics report of a Directory.
+type observed interface {
+	Heard() time.Time
+	Silence() time.Duration
+	Restored() int64
+	Bridging() bool
+	Snapshot() WrittenSnapshot
+}
+
+// RegisterMetrics registers the metrics of the age of memory, of the snapshot and of restores.
+func RegisterMetrics(registry prometheus.Registerer, dir observed) {
 	gauge := func(name, help string, value func() float64) {
 		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 	}

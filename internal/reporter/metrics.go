@@ -5,7 +5,8 @@ package reporter
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// CountWrites registers the counters of writes and returns what counts one.
+// CountWrites registers the counter of written reports. It returns the function to be set as
+// Config.Written.
 func CountWrites(registry prometheus.Registerer) func(ok bool) {
 	writes := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "hallpass_usage_report_writes_total",

@@ -9,40 +9,57 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/hallpass-dev/hallpass/internal/directory"
 )
 
-// OpsHandler is every route of the ops port.
-func OpsHandler(dir *directory.Directory, registry *prometheus.Registry, stopping *atomic.Bool) http.Handler {
+// Memory is what a process that answers from memory knows of the age of its memory.
+type Memory interface {
+	// Ready returns why requests cannot be answered yet.
+	Ready() error
+	// Heard is when the API server was last heard from, and Silence how long ago that was.
+	Heard() time.Time
+	Silence() time.Duration
+	// Bridging reports whether the memory is a snapshot of an earlier process.
+	Bridging() bool
+}
+
+// Ops are the dependencies of the operations port, which is for probes and for Prometheus.
+type Ops struct {
+	Memory Memory
+	// Metrics answers /metrics.
+	Metrics http.Handler
+	// Stopping is true once the process is stopping. It is not ready then.
+	Stopping *atomic.Bool
+}
+
+// Handler returns all routes of the operations port.
+func (o Ops) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		err := dir.Ready()
-		if stopping.Load() {
-			err = errors.New("the server is stopping")
-		}
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
-			return
-		}
-		if r.URL.Query().Has("verbose") {
-			_, _ = fmt.Fprintln(w, freshness(dir))
-		}
-		_, _ = w.Write([]byte("ok\n"))
-	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /readyz", o.ready)
+	mux.Handle("GET /metrics", o.Metrics)
 	return mux
 }
 
-// freshness says how old what is known is, for humans.
-func freshness(dir *directory.Directory) string {
+func (o Ops) ready(w http.ResponseWriter, r *http.Request) {
+	err := o.Memory.Ready()
+	if o.Stopping.Load() {
+		err = errors.New("the server is stopping")
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	if r.URL.Query().Has("verbose") {
+		_, _ = fmt.Fprintln(w, freshness(o.Memory))
+	}
+	_, _ = w.Write([]byte("ok\n"))
+}
+
+// freshness describes the age of the memory for humans.
+func freshness(m Memory) string {
 	since := fmt.Sprintf("the API server was last heard of %s ago, at %s",
-		dir.Silence().Round(time.Second), dir.Heard().UTC().Format(time.RFC3339))
-	if dir.Bridging() {
+		m.Silence().Round(time.Second), m.Heard().UTC().Format(time.RFC3339))
+	if m.Bridging() {
 		return since + "; serving from the snapshot"
 	}
 	return since

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"k8s.io/client-go/rest"
 
 	"github.com/hallpass-dev/hallpass/internal/directory"
@@ -24,7 +25,7 @@ func TestTheOpsPortTellsHowOldMemoryIs(t *testing.T) {
 	}
 	registry := prometheus.NewRegistry()
 	directory.RegisterMetrics(registry, dir)
-	handler := OpsHandler(dir, registry, &atomic.Bool{})
+	handler := Ops{Memory: dir, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Stopping: &atomic.Bool{}}.Handler()
 	for path, want := range map[string]struct {
 		status int
 		body   string

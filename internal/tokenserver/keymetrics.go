@@ -11,7 +11,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 )
 
-// KeyMetrics tell of the signing keys that a replica holds: their states, since when the active ones sign, and the next change.
+// KeyMetrics report the signing keys that a replica holds: their states, since when the active ones
+// sign, and the next change. It is a prometheus.Collector.
 type KeyMetrics struct {
 	ring func() keyring.Ring
 	now  func() time.Time
@@ -19,7 +20,7 @@ type KeyMetrics struct {
 	keys, active, next *prometheus.Desc
 }
 
-// NewKeyMetrics makes a collector to be registered.
+// NewKeyMetrics returns the collector for the keys that ring returns.
 func NewKeyMetrics(ring func() keyring.Ring, now func() time.Time) *KeyMetrics {
 	return &KeyMetrics{
 		ring: ring, now: now,

@@ -83,3 +83,10 @@ func (m *Metrics) observe(e *event, status int, took time.Duration) {
 	}
 	series.duration.Observe(took.Seconds())
 }
+
+// RegisterBuild registers the metric of the version of the build.
+func RegisterBuild(registry prometheus.Registerer, version string) {
+	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "hallpass_build_info", Help: "Always 1, by the version of the build."}, []string{"version"})
+	info.WithLabelValues(version).Set(1)
+	registry.MustRegister(info)
+}

@@ -15,7 +15,6 @@ import (
 	"log/slog"
 
 	"github.com/go-logr/logr"
-	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
@@ -29,7 +28,6 @@ import (
 	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
@@ -101,7 +99,7 @@ func Run(ctx context.Context, o Options) error {
 	if err := addControllers(ctx, mgr, o); err != nil {
 		return err
 	}
-	if err := errors.Join(observe(mgr), inventory.RegisterBuild(o.Version)); err != nil {
+	if err := errors.Join(inventory.Register(mgr.GetClient(), clock.RealClock{}), inventory.RegisterBuild(o.Version)); err != nil {
 		return err
 	}
 	o.Log.Info("starting", "version", o.Version)
@@ -113,17 +111,6 @@ func Run(ctx context.Context, o Options) error {
 	}
 	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("run the controllers: %w", err)
-	}
-	return nil
-}
-
-// observe adds our own metrics to those of the controllers. They are of the process: where several managers run in one, as in tests,
-// the first one's count.
-func observe(mgr ctrl.Manager) error {
-	err := metrics.Registry.Register(inventory.New(mgr.GetClient(), clock.RealClock{}))
-	var already prometheus.AlreadyRegisteredError
-	if err != nil && !errors.As(err, &already) {
-		return fmt.Errorf("add metrics: %w", err)
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/hallpass-dev/hallpass/internal/directory"
 	"github.com/hallpass-dev/hallpass/internal/serve"
@@ -74,7 +75,9 @@ func Run(ctx context.Context, o Options) error {
 		Handler: serve.CloseConnections(server.Handler(), &stopping), TLS: tlsConfig.Requesting, Log: log,
 	})
 	warn(log, o)
-	ops := serve.NewHTTPServer(serve.HTTPConfig{Handler: serve.OpsHandler(dir, registry, &stopping), Log: log})
+	ops := serve.NewHTTPServer(serve.HTTPConfig{
+		Handler: serve.Ops{Memory: dir, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Stopping: &stopping}.Handler(), Log: log,
+	})
 
 	envoy, err := openEnvoyPort(o, server, tlsConfig.Plain)
 	if err != nil {
@@ -164,17 +167,10 @@ func newRegistry() *prometheus.Registry {
 	return registry
 }
 
-// observe adds what is known of the keys and of the build.
+// observe adds the metrics of the signing keys and of the build.
 func observe(registry *prometheus.Registry, dir *directory.Directory, version string) {
 	registry.MustRegister(tokenserver.NewKeyMetrics(dir.Ring, time.Now))
-	observeBuild(registry, version)
-}
-
-// observeBuild tells which build this is.
-func observeBuild(registry prometheus.Registerer, version string) {
-	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "hallpass_build_info", Help: "Always 1, by the version of the build."}, []string{"version"})
-	info.WithLabelValues(version).Set(1)
-	registry.MustRegister(info)
+	tokenserver.RegisterBuild(registry, version)
 }
 
 // warn says at every start which settings give up safety for callers of old.

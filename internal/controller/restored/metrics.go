@@ -10,7 +10,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 )
 
-// Counter counts restores of etcd in the registry of the process, which several managers of one process share.
+// Counter registers the counter of restores of etcd in the registry of the process. It returns the
+// function to be set as Watchman.Restored. Several managers in one process share one counter.
 func Counter() func() {
 	counter := prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "hallpass_registry_restored_total",
