@@ -66,7 +66,7 @@ func Run(ctx context.Context, o Options) error {
 	server := tokenserver.New(tokenserver.Config{
 		Issuer: o.Issuer, Directory: dir, RevocationStore: dir, Cluster: dir, Audit: o.Log, Log: log, Metrics: metrics, Random: rand.Reader,
 		Tracer: tracer, TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate,
-		Stale: reports.stale(dir), IntrospectionAuthorities: tlsConfig.ClientCAs,
+		Stale: func() bool { return dir.Stale() || reports.reporter.Unheard(dir) }, IntrospectionAuthorities: tlsConfig.ClientCAs,
 		Usage: reports.gathered, Vouches: reports.reporter.Vouches, TrustedProxies: o.TrustedProxies,
 	})
 

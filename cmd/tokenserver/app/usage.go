@@ -75,16 +75,6 @@ func (r *reporting) start(ctx context.Context) {
 	}()
 }
 
-// stale is when nothing may be decided by what the directory has: when that is too old, and of a replica that does not vouch for its
-// uses a good deal earlier. One that took the place of another from its snapshot is vouched for by the report of that one, which
-// does not say that it stopped.
-func (r *reporting) stale(dir *directory.Directory) func() bool {
-	return func() bool {
-		return dir.Stale() ||
-			!r.reporter.Vouches() && !dir.Bridging() && !dir.Heard().IsZero() && dir.Silence() > usage.UnheardLimit
-	}
-}
-
 // lastReports bounds how long telling the rest may take.
 const lastReports = 5 * time.Second
 
