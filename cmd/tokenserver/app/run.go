@@ -8,6 +8,7 @@ package app
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,6 +24,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/hallpass-dev/hallpass/internal/directory"
+	"github.com/hallpass-dev/hallpass/internal/extauthz"
 	"github.com/hallpass-dev/hallpass/internal/serve"
 	"github.com/hallpass-dev/hallpass/internal/tokenserver"
 )
@@ -85,7 +87,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	publicListener, opsListener, err := listen(o)
 	if err != nil {
-		envoy.shutdown(ctx)
+		envoy.Shutdown(ctx)
 		return err
 	}
 	log.Info("serving", "version", o.Version, "issuer", o.Issuer.String(), "address", publicListener.Addr().String())
@@ -96,13 +98,13 @@ func Run(ctx context.Context, o Options) error {
 	running.Go(func() { server.Run(watching) }) // to the end: requests in flight wait for it, and it flushes
 	reports.start(ctx)
 	failed := make(chan error, 3)
-	envoy.start(&running, failed)
-	running.Go(func() { failed <- serve.HTTP(public, bounded(publicListener, o)) })
-	running.Go(func() { failed <- serve.HTTP(ops, opsListener) })
+	start(&running, failed, envoy.Serve)
+	start(&running, failed, func() error { return serve.HTTP(public, bounded(publicListener, o)) })
+	start(&running, failed, func() error { return serve.HTTP(ops, opsListener) })
 	err = untilStopped(ctx, failed, &stopping, o.ShutdownLag)
 	err = errors.Join(err, drain(ctx, func(ctx context.Context) error {
 		defer stopTracing(ctx)
-		defer envoy.shutdown(ctx)
+		defer envoy.Shutdown(ctx)
 		return errors.Join(public.Shutdown(ctx), ops.Shutdown(ctx))
 	}))
 	reports.finish(ctx)
@@ -110,6 +112,15 @@ func Run(ctx context.Context, o Options) error {
 	running.Wait()
 	log.Info("stopped")
 	return errors.Join(err, reports.leave(dir))
+}
+
+// start serves a port until it is closed. An error of the port ends the process.
+func start(running *sync.WaitGroup, failed chan<- error, port func() error) {
+	running.Go(func() {
+		if err := port(); err != nil {
+			failed <- err
+		}
+	})
 }
 
 // connect prepares what talks to the API server: what is read of it, and what is reported to it.
@@ -194,6 +205,21 @@ func listen(o Options) (public, ops net.Listener, err error) {
 		o.Listening(public.Addr().String(), ops.Addr().String())
 	}
 	return public, ops, nil
+}
+
+// openEnvoyPort opens the port for ext_authz if the options name one.
+func openEnvoyPort(o Options, decider extauthz.Decider, config *tls.Config) (extauthz.Port, error) {
+	if o.ExtAuthzListen == "" {
+		return extauthz.Port{}, nil
+	}
+	listener, err := net.Listen("tcp", o.ExtAuthzListen)
+	if err != nil {
+		return extauthz.Port{}, fmt.Errorf("open the port for ext_authz: %w", err)
+	}
+	if o.ExtAuthzListening != nil {
+		o.ExtAuthzListening(listener.Addr().String())
+	}
+	return extauthz.NewPort(bounded(listener, o), decider, config), nil
 }
 
 // bounded limits the connections of a port that unauthenticated callers reach.
