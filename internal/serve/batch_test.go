@@ -86,7 +86,7 @@ func TestManyLinesDoNotWait(t *testing.T) {
 	})
 }
 
-func TestAFailureToWriteIsTold(t *testing.T) {
+func TestAFailureToWriteIsReturned(t *testing.T) {
 	out := newSink()
 	out.failing = errors.New("the disk is full")
 	batch := NewBatch(out)

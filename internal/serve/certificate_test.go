@@ -47,7 +47,8 @@ func writeCertificate(t *testing.T) (certFile, keyFile string) {
 	return certFile, keyFile
 }
 
-// The port accepts TLS 1.2 and 1.3 with forward secrecy and nothing older, and gives no answer without TLS.
+// The port accepts TLS 1.2 and 1.3 with forward secrecy and nothing older, and gives no answer
+// without TLS.
 func TestThePublicPortSpeaksModernTLSAlone(t *testing.T) {
 	config, err := tlsConfig(writeCertificate(t))
 	if err != nil {

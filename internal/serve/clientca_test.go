@@ -111,7 +111,8 @@ func caller(certificate *tls.Certificate) *http.Client {
 	return &http.Client{Timeout: 3 * time.Minute, Transport: &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: true}}
 }
 
-// ask posts to a path without credentials. It returns whether the answer is that a certificate is missing.
+// ask posts to a path without credentials. It returns whether the response says that a certificate
+// is missing.
 func (s *secureServer) ask(t *testing.T, by *http.Client, path string) (uncertified, reused bool) {
 	t.Helper()
 	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { reused = info.Reused }})
@@ -128,7 +129,7 @@ func (s *secureServer) ask(t *testing.T, by *http.Client, path string) (uncertif
 	return strings.Contains(string(body), "a client certificate is required here"), reused
 }
 
-func TestIntrospectionWantsAClientCertificate(t *testing.T) {
+func TestIntrospectionRequiresAClientCertificate(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ca.crt")
 	ours, others := newClientAuthority(t), newClientAuthority(t)
 	began := time.Now().Add(-time.Hour)
@@ -157,7 +158,8 @@ func TestIntrospectionWantsAClientCertificate(t *testing.T) {
 		})
 	}
 
-	// The authorities are replaced while a connection is open. It stays open, and its certificate is not accepted any more.
+	// The authorities are replaced while a connection is open. It stays open, and its certificate is
+	// not accepted any more.
 	by := caller(good)
 	defer by.CloseIdleConnections()
 	if uncertified, _ := s.ask(t, by, oauth2.IntrospectionPath); uncertified {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -18,7 +19,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/directory"
 )
 
-func TestTheOpsPortTellsHowOldMemoryIs(t *testing.T) {
+func TestTheOpsPortReportsTheAgeOfMemory(t *testing.T) {
 	dir, err := directory.New(directory.Config{REST: &rest.Config{Host: "localhost:1"}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -39,5 +40,40 @@ func TestTheOpsPortTellsHowOldMemoryIs(t *testing.T) {
 		if answer.Code != want.status || !strings.Contains(answer.Body.String(), want.body) {
 			t.Errorf("%s: %d %s", path, answer.Code, answer.Body)
 		}
+	}
+}
+
+// memory is a Memory with fixed values.
+type memory struct{ bridging bool }
+
+func (memory) Ready() error           { return nil }
+func (memory) Heard() time.Time       { return time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC) }
+func (memory) Silence() time.Duration { return 90*time.Second + time.Millisecond }
+func (m memory) Bridging() bool       { return m.bridging }
+
+func TestReadiness(t *testing.T) {
+	const heard = "the API server was last heard of 1m30s ago, at 2026-03-01T12:00:00Z"
+	for name, c := range map[string]struct {
+		memory   memory
+		stopping bool
+		query    string
+		status   int
+		body     string
+	}{
+		"a probe gets a word":                        {status: http.StatusOK, body: "ok\n"},
+		"a person gets the age of memory":            {query: "?verbose", status: http.StatusOK, body: heard + "\nok\n"},
+		"a snapshot is named":                        {memory: memory{bridging: true}, query: "?verbose", status: http.StatusOK, body: heard + "; serving from the snapshot\nok\n"},
+		"a process that stops is not ready any more": {stopping: true, status: http.StatusServiceUnavailable, body: "the server is stopping\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var stopping atomic.Bool
+			stopping.Store(c.stopping)
+			handler := Ops{Memory: c.memory, Metrics: http.NotFoundHandler(), Stopping: &stopping}.Handler()
+			answer := httptest.NewRecorder()
+			handler.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/readyz"+c.query, http.NoBody))
+			if answer.Code != c.status || answer.Body.String() != c.body {
+				t.Errorf("%d %q, want %d %q", answer.Code, answer.Body, c.status, c.body)
+			}
+		})
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 )
 
-func TestTheVersionIsTold(t *testing.T) {
+func TestTheVersionIsReported(t *testing.T) {
 	for _, version := range []string{"v1.0.0", "v1.0.0", "v1.1.0"} { // several managers of one process
 		if err := RegisterBuild(version); err != nil {
 			t.Fatal(err)
@@ -19,15 +19,15 @@ func TestTheVersionIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := map[string]float64{}
+	reported := map[string]float64{}
 	for _, family := range families {
 		if family.GetName() == "hallpass_manager_build_info" {
 			for _, metric := range family.GetMetric() {
-				told[metric.GetLabel()[0].GetValue()] = metric.GetGauge().GetValue()
+				reported[metric.GetLabel()[0].GetValue()] = metric.GetGauge().GetValue()
 			}
 		}
 	}
-	if len(told) != 2 || told["v1.0.0"] != 1 || told["v1.1.0"] != 1 {
-		t.Errorf("told %v", told)
+	if len(reported) != 2 || reported["v1.0.0"] != 1 || reported["v1.1.0"] != 1 {
+		t.Errorf("reported %v", reported)
 	}
 }
