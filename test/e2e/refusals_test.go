@@ -72,6 +72,54 @@ func rotationRefused() refusal {
 	}
 }
 
+// The write succeeds, and what is stored is not what was sent.
+func secretAltered() refusal {
+	c := newClient("app")
+	named := metav1.ObjectMeta{Name: "altered-secrets"}
+	policy := &admissionv1.MutatingAdmissionPolicy{ObjectMeta: named, Spec: admissionv1.MutatingAdmissionPolicySpec{
+		ReinvocationPolicy: admissionv1.NeverReinvocationPolicy,
+		MatchConstraints: &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
+			Operations: []admissionv1.OperationType{admissionv1.Create, admissionv1.Update},
+			Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"secrets"}},
+		}}}},
+		MatchConditions: []admissionv1.MatchCondition{{Name: "here", Expression: "request.namespace == 'refused-altered'"}},
+		Mutations: []admissionv1.Mutation{{
+			PatchType: admissionv1.PatchTypeJSONPatch,
+			JSONPatch: &admissionv1.JSONPatch{Expression: `[JSONPatch{op: "replace", path: "/data/client_secret", value: "eA=="}]`},
+		}},
+	}}
+	return refusal{
+		before: func(t *testing.T) {
+			t.Helper()
+			apply(t, "refused-altered", c)
+			must(t, cluster.Create(t.Context(), policy))
+			must(t, cluster.Create(t.Context(), &admissionv1.MutatingAdmissionPolicyBinding{
+				ObjectMeta: named, Spec: admissionv1.MutatingAdmissionPolicyBindingSpec{PolicyName: policy.Name},
+			}))
+			t.Cleanup(func() { _ = cluster.Delete(context.WithoutCancel(t.Context()), policy) })
+			probe := client.NewDryRunClient(cluster)
+			eventually(t, "the policy alters Secrets", func() bool {
+				secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "refused-altered", Name: "probe"}, Data: map[string][]byte{"client_secret": nil}}
+				return probe.Create(t.Context(), secret) == nil && len(secret.Data["client_secret"]) > 0
+			})
+		},
+		after:  func(t *testing.T) { t.Helper(); askToRotate(t, c) },
+		writes: in("refused-altered", "app"),
+		undo: func(t *testing.T) {
+			t.Helper()
+			if pending := pendingOf(t, "refused-altered.app"); len(pending) != 1 {
+				t.Errorf("the attempts were about %v; want one secret", pending)
+			}
+			must(t, cluster.Delete(t.Context(), policy))
+		},
+		mended: func(t *testing.T) bool {
+			t.Helper()
+			must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(c), c))
+			return c.Status.Rotation.HandledRequest == "now" && strings.HasPrefix(string(credentials(t, c).Data["client_secret"]), "hp_")
+		},
+	}
+}
+
 // The policy refuses the status, too: a client that cannot be made ready would say so.
 func firstSecretRefused() refusal {
 	return refusal{

@@ -55,6 +55,7 @@ func TestARefusedWriteIsTriedAFewTimesAMinute(t *testing.T) {
 	refusals := map[string]refusal{
 		"a rotation, of an immutable Secret":   immutableSecret(),
 		"a rotation, by a policy":              rotationRefused(),
+		"a rotation, which a policy alters":    secretAltered(),
 		"the first Secret, by a policy":        firstSecretRefused(),
 		"a repair, by a webhook that is down":  webhookDown(),
 		"the first Secret, by a quota":         quotaUsedUp(),

@@ -5,6 +5,7 @@ package oauth2client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -85,11 +86,11 @@ func (r *Reconciler) applyConfigMap(ctx context.Context, c *v1alpha1.OAuth2Clien
 	if w.configMap != nil && sameConfigMap(w.configMap, wanted) {
 		return nil
 	}
-	if err := output.WriteConfigMap(ctx, r.Client, w.configMap, wanted); err != nil {
-		return err
+	err := output.WriteConfigMap(ctx, r.Client, w.configMap, wanted)
+	if err == nil || errors.Is(err, output.ErrAltered) {
+		w.configMap = wanted
 	}
-	w.configMap = wanted
-	return nil
+	return err
 }
 
 // renderConfigMap is the ConfigMap as it should be; checkTemplates has said that it can be.

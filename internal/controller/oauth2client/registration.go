@@ -4,9 +4,11 @@
 package oauth2client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -166,7 +168,7 @@ func (r *Reconciler) publish(ctx context.Context, c *v1alpha1.OAuth2Client, w *w
 			},
 		},
 		Type: registration.SecretType,
-		Data: data,
+		Data: maps.Clone(data),
 	}
 	switch {
 	case w.stored == nil:
@@ -183,10 +185,13 @@ func (r *Reconciler) publish(ctx context.Context, c *v1alpha1.OAuth2Client, w *w
 		wanted.ResourceVersion = w.stored.ResourceVersion
 		err = r.Client.Update(ctx, wanted)
 	}
+	if err == nil {
+		w.stored = wanted
+		err = output.CheckStored(data, wanted.Data, bytes.Equal)
+	}
 	if err != nil {
 		return fmt.Errorf("publish client %s: %w", w.registration.Client.ID, err)
 	}
-	w.stored = wanted
 	return nil
 }
 

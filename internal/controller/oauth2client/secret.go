@@ -5,6 +5,7 @@ package oauth2client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -198,9 +199,9 @@ func (r *Reconciler) applySecret(ctx context.Context, c *v1alpha1.OAuth2Client, 
 }
 
 func (r *Reconciler) writeSecret(ctx context.Context, w *world, wanted *corev1.Secret) error {
-	if err := output.WriteSecret(ctx, r.Client, w.secret, wanted); err != nil {
-		return err
+	err := output.WriteSecret(ctx, r.Client, w.secret, wanted)
+	if err == nil || errors.Is(err, output.ErrAltered) {
+		w.secret = wanted
 	}
-	w.secret = wanted
-	return nil
+	return err
 }

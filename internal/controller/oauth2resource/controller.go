@@ -6,6 +6,7 @@
 package oauth2resource
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
@@ -228,7 +230,7 @@ func (r *Reconciler) publish(ctx context.Context, object *v1alpha1.OAuth2Resourc
 			},
 		},
 		Type: registration.ResourceSecretType,
-		Data: data,
+		Data: maps.Clone(data),
 	}
 	switch {
 	case w.stored == nil:
@@ -239,9 +241,12 @@ func (r *Reconciler) publish(ctx context.Context, object *v1alpha1.OAuth2Resourc
 		wanted.ResourceVersion = w.stored.ResourceVersion
 		err = r.Client.Update(ctx, wanted)
 	}
+	if err == nil {
+		w.stored = wanted
+		err = output.CheckStored(data, wanted.Data, bytes.Equal)
+	}
 	if err != nil {
 		return fmt.Errorf("publish resource %s: %w", w.resource.Identifier, err)
 	}
-	w.stored = wanted
 	return nil
 }

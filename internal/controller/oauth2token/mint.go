@@ -4,9 +4,11 @@
 package oauth2token
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -128,11 +130,9 @@ func (r *Reconciler) mint(ctx context.Context, object *v1alpha1.OAuth2Token, w *
 		return err
 	}
 	w.value, w.current, w.found, w.takenBack = value, minted, true, false
-	wanted := renderSecret(object, w)
-	if err := output.WriteSecret(ctx, r.Client, w.secret, wanted); err != nil {
+	if err := r.writeSecret(ctx, w, renderSecret(object, w)); err != nil {
 		return err
 	}
-	w.secret = wanted
 	r.proposals.Drop(object.UID)
 	r.announce(object, w, reason)
 	w.record, w.current, w.found = settle(committed(w.record, before, minted.ID), w.value, r.Clock.Now())
@@ -244,7 +244,7 @@ func (r *Reconciler) publish(ctx context.Context, object *v1alpha1.OAuth2Token, 
 			},
 		},
 		Type: registration.TokenSecretType,
-		Data: data,
+		Data: maps.Clone(data),
 	}
 	switch {
 	case w.stored == nil:
@@ -255,9 +255,12 @@ func (r *Reconciler) publish(ctx context.Context, object *v1alpha1.OAuth2Token, 
 		wanted.ResourceVersion = w.stored.ResourceVersion
 		err = r.Client.Update(ctx, wanted)
 	}
+	if err == nil {
+		w.stored = wanted
+		err = output.CheckStored(data, wanted.Data, bytes.Equal)
+	}
 	if err != nil {
 		return fmt.Errorf("publish the record of OAuth2Token %s/%s: %w", object.Namespace, object.Name, err)
 	}
-	w.stored = wanted
 	return nil
 }

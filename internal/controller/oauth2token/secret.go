@@ -5,6 +5,7 @@ package oauth2token
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -124,16 +125,24 @@ func renderSecret(object *v1alpha1.OAuth2Token, w *world) *corev1.Secret {
 	return &corev1.Secret{ObjectMeta: meta, Type: v1alpha1.SecretTypeToken, Data: data}
 }
 
+// writeSecret writes the Secret on the version that was read.
+func (r *Reconciler) writeSecret(ctx context.Context, w *world, wanted *corev1.Secret) error {
+	err := output.WriteSecret(ctx, r.Client, w.secret, wanted)
+	if err == nil || errors.Is(err, output.ErrAltered) {
+		w.secret = wanted
+	}
+	return err
+}
+
 // applySecret brings the derived parts of the Secret up to date, on the version that was read, and removes those under names that are
 // not used any more.
 func (r *Reconciler) applySecret(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) error {
 	if w.found {
 		wanted := renderSecret(object, w)
 		if w.secret == nil || !output.SameSecret(w.secret, wanted) || !output.SameOwners(w.secret, wanted) {
-			if err := output.WriteSecret(ctx, r.Client, w.secret, wanted); err != nil {
+			if err := r.writeSecret(ctx, w, wanted); err != nil {
 				return err
 			}
-			w.secret = wanted
 		}
 	}
 	former, err := r.formerSecrets(ctx, object)

@@ -8,6 +8,7 @@ package output
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -149,14 +150,30 @@ func SameOwners(stored, wanted metav1.Object) bool {
 	})
 }
 
+// ErrAltered is wrapped by the error of a write that succeeded, and whose data the API server stored otherwise: a policy engine changes
+// it. What was written has the version of what is stored then. Such a write is a failure, or repairing it would have no end.
+var ErrAltered = errors.New("an admission policy or webhook of the cluster changes its data; exempt it there")
+
+// CheckStored wraps ErrAltered if the data in an answer is not what was sent.
+func CheckStored[V any](sent, stored map[string]V, equal func(V, V) bool) error {
+	if maps.EqualFunc(sent, stored, equal) {
+		return nil
+	}
+	return ErrAltered
+}
+
 // WriteSecret creates the Secret, or replaces what is ours in the one that was read, on the version that was read.
 func WriteSecret(ctx context.Context, c client.Client, stored, wanted *corev1.Secret) error {
 	var err error
+	sent := maps.Clone(wanted.Data)
 	if stored == nil {
 		err = c.Create(ctx, wanted)
 	} else {
 		replaces(wanted, stored)
 		err = c.Update(ctx, wanted)
+	}
+	if err == nil {
+		err = CheckStored(sent, wanted.Data, bytes.Equal)
 	}
 	if err != nil {
 		return &Error{kind: "Secret", name: wanted.Name, err: err}
@@ -167,11 +184,15 @@ func WriteSecret(ctx context.Context, c client.Client, stored, wanted *corev1.Se
 // WriteConfigMap does the same with a ConfigMap.
 func WriteConfigMap(ctx context.Context, c client.Client, stored, wanted *corev1.ConfigMap) error {
 	var err error
+	sent := maps.Clone(wanted.Data)
 	if stored == nil {
 		err = c.Create(ctx, wanted)
 	} else {
 		replaces(wanted, stored)
 		err = c.Update(ctx, wanted)
+	}
+	if err == nil {
+		err = CheckStored(sent, wanted.Data, func(a, b string) bool { return a == b })
 	}
 	if err != nil {
 		return &Error{kind: "ConfigMap", name: wanted.Name, err: err}
