@@ -128,13 +128,13 @@ type AllowedClaim struct {
 	Values []ClaimPattern `json:"values,omitempty"`
 }
 
-// ClaimPattern is text in which each * stands for any characters but space, comma, semicolon and '|'. A pattern with a * fits no value
-// that begins with system:, which the users and groups of Kubernetes do; such a value is listed by its full text.
+// ClaimPattern is text in which each * stands for letters, digits and -_.:/@. A pattern with a * fits no value with a word that begins
+// with system:, as the users and groups of Kubernetes do; such a value is listed by its full text.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=255
 // +kubebuilder:validation:XValidation:rule="self.matches('^[ !#-[\\\\]-~]+$')",message="a pattern is printable ASCII without quotation marks and backslashes"
-// +kubebuilder:validation:XValidation:rule="!(self.contains('*') && self.lowerAscii().matches('^ *system:'))",message="a value that begins with system: is listed by its full text, without *"
+// +kubebuilder:validation:XValidation:rule="!(self.contains('*') && self.lowerAscii().matches('(^|[^-a-z0-9_.:/@])system:'))",message="a value with a word that begins with system: is listed by its full text, without *"
 type ClaimPattern string
 
 // FreeFormScopes says whether clients may have scopes that no resource declares.

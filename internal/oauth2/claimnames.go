@@ -112,6 +112,7 @@ func confusable(name string) bool {
 func (i Issuer) ownsClaim(name string) bool {
 	_, host, _ := strings.Cut(i.origin, "://")
 	host, _, _ = strings.Cut(host, ":")
+	host = strings.TrimSuffix(host, ".")
 	name = strings.ToLower(name)
 	_, rest, _ := strings.Cut(name, ":")
 	return beginsWithHost(name, host) || beginsWithHost(strings.TrimLeft(rest, "/"), host)

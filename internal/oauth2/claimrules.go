@@ -10,17 +10,17 @@ import (
 	"strings"
 )
 
-// ClaimRule allows a claim of a plain name with values that a pattern fits. In a pattern each * stands for any characters but
-// claimSeparators, and no pattern with a * fits a value that begins with protectedValues.
+// ClaimRule allows a claim of a plain name with values that a pattern fits. In a pattern each * stands for letters, digits and
+// wordCharacters, and no pattern with a * fits a value of which a word begins with protectedValues.
 type ClaimRule struct {
 	Name   string
 	Values []string
 }
 
 const (
-	// claimSeparators are where readers cut one text into several values.
-	claimSeparators = " ,;|"
-	// protectedValues begins the values that are allowed only by their full text: the users and groups of Kubernetes itself.
+	// wordCharacters are what a word of a value has beside letters and digits. At all others some reader cuts one text into several values.
+	wordCharacters = "-_.:/@"
+	// protectedValues begins the words that are allowed only by the full text of the value: the users and groups of Kubernetes itself.
 	protectedValues = "system:"
 )
 
@@ -61,24 +61,34 @@ func (r ClaimRule) allows(claim Claim) bool {
 	})
 }
 
-// matchClaimValue reports whether a pattern fits a value. The separators of a value that it fits are those of the pattern, so that no *
-// stands for one.
+// matchClaimValue reports whether a pattern fits a value. What is no word character of a value is that of the pattern, so that no *
+// stands for it.
 func matchClaimValue(pattern, value string) bool {
 	if !strings.Contains(pattern, "*") {
 		return pattern == value
 	}
-	return !isProtectedValue(value) && separators(pattern) == separators(value) && matchSegment(pattern, value)
+	return !isProtectedValue(value) && separators(strings.ReplaceAll(pattern, "*", "")) == separators(value) && matchSegment(pattern, value)
 }
 
-// isProtectedValue reports whether some reader takes a value for one that begins with protectedValues.
+// isProtectedValue reports whether some reader takes a word of a value for one that begins with protectedValues.
 func isProtectedValue(value string) bool {
-	return strings.HasPrefix(strings.ToLower(strings.TrimLeft(value, " ")), protectedValues)
+	for word := range strings.FieldsFuncSeq(strings.ToLower(value), isSeparator) {
+		if strings.HasPrefix(word, protectedValues) {
+			return true
+		}
+	}
+	return false
+}
+
+func isSeparator(c rune) bool {
+	letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+	return !letter && (c < '0' || '9' < c) && !strings.ContainsRune(wordCharacters, c)
 }
 
 func separators(s string) int {
 	n := 0
-	for i := range len(s) {
-		if strings.IndexByte(claimSeparators, s[i]) >= 0 {
+	for _, c := range s {
+		if isSeparator(c) {
 			n++
 		}
 	}

@@ -124,6 +124,7 @@ func TestWhoDecidesAboutAClaim(t *testing.T) {
 	}
 	roles := rules(
 		oauth2.ClaimRule{Name: "roles", Values: []string{"shop-*", "viewer"}}, oauth2.ClaimRule{Name: "tier", Values: []string{"*"}},
+		oauth2.ClaimRule{Name: "labels", Values: []string{"*,*"}},
 		oauth2.ClaimRule{Name: "groups", Values: []string{"*", "*:nodes", "s*", "system:authenticated", "shop *"}},
 	)
 	const granted, notAllowed, reserved = oauth2.Granted, oauth2.ClaimNotAllowed, oauth2.ClaimReserved
@@ -150,6 +151,11 @@ func TestWhoDecidesAboutAClaim(t *testing.T) {
 		"nor one behind a space":                                 {claim: one("groups", " system:masters"), ceilings: roles, want: notAllowed},
 		"nor the second of two in one text":                      {claim: one("groups", "shop-a system:masters"), ceilings: roles, want: notAllowed},
 		"nor one behind a comma":                                 {claim: one("groups", "shop-a,system:masters"), ceilings: roles, want: notAllowed},
+		"nor one that a star of several covers":                  {claim: one("labels", "shop-a,system:masters"), ceilings: roles, want: notAllowed},
+		"nor one in brackets":                                    {claim: one("groups", "[system:masters]"), ceilings: roles, want: notAllowed},
+		"nor one behind another sign":                            {claim: one("groups", "a=system:masters"), ceilings: roles, want: notAllowed},
+		"a comma of the pattern fits a comma":                    {claim: one("labels", "shop-a,shop-b"), ceilings: roles, want: granted},
+		"a star fits no bracket":                                 {claim: one("labels", "shop-a,[b]"), ceilings: roles, want: notAllowed},
 		"a space of the pattern fits a space":                    {claim: one("groups", "shop admins"), ceilings: roles, want: granted},
 		"a star fits no further space":                           {claim: one("groups", "shop admins system:masters"), ceilings: roles, want: notAllowed},
 		"what is listed by its full text is allowed":             {claim: one("groups", "system:authenticated"), ceilings: roles, want: granted},

@@ -81,8 +81,8 @@ func TestTheAPIServerRefusesRulesAboutClaims(t *testing.T) {
 		"a reserved name":                     {allowed("Sub", "*"), "no client sets a claim of this name"},
 		"another spelling of roles":           {allowed("Roles", "*"), "are spelled exactly so"},
 		"a name that needs no policy":         {allowed("https://example.com/tier", "*"), "needs no policy"},
-		"a star for the groups of Kubernetes": {allowed("groups", "system:*"), "a value that begins with system: is listed by its full text, without *"},
-		"the same in capitals":                {allowed("groups", " System:*"), "a value that begins with system: is listed by its full text, without *"},
+		"a star for the groups of Kubernetes": {allowed("groups", "system:*"), "a value with a word that begins with system: is listed by its full text, without *"},
+		"the same in capitals":                {allowed("groups", " System:*"), "a value with a word that begins with system: is listed by its full text, without *"},
 		"a quotation mark":                    {allowed("tier", `"`), "a pattern is printable ASCII"},
 		"a name twice":                        {append(allowed("tier", "a"), allowed("tier", "b")...), "Duplicate value"},
 	} {
