@@ -76,7 +76,7 @@ func TestCustomClaimsAreChecked(t *testing.T) {
 
 // The CRD refuses at apply what the token server would not sign: the marks of the API's types have the same lists.
 func TestTheCRDReservesTheSameNames(t *testing.T) {
-	source, err := os.ReadFile("../../api/v1alpha1/oauth2client_types.go")
+	source, err := os.ReadFile("../../api/v1alpha1/oauth2client_claim_types.go")
 	if err != nil {
 		t.Fatal(err)
 	}
