@@ -81,3 +81,18 @@ func moved(before, now uint64, after time.Duration) bool {
 	leap := now - before
 	return before < counted && leap > leastRaise && float64(leap-leastRaise) > max(after.Seconds(), 0)*fastest
 }
+
+// List is what is known about a whole list of objects, beside the objects.
+type List struct {
+	// Version is the resourceVersion of the list; zero if it is no number.
+	Version uint64
+	// Lost is set if the store was restored since the list before: it is the instant until which that list was up to date. Denials of
+	// before are then quarantined.
+	Lost time.Time
+	// Restores is how many restores were noticed so far.
+	Restores int64
+	// Waiting is set while the proof of another restore has not been acted upon.
+	Waiting bool
+	// Saved is set for the list of a snapshot. An object that it lacks was not deleted.
+	Saved bool
+}

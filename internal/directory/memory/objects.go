@@ -1,0 +1,139 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package memory
+
+import (
+	"iter"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/restore"
+)
+
+// object is a custom resource that owns what the registry holds.
+type object[V any] interface {
+	comparable
+	// identity returns the UID, which is empty if there is no object.
+	identity() (uid string, isTerminating bool)
+	// refused returns the object as terminating.
+	refused() V
+}
+
+// places are where the objects of a kind are.
+type places[V any] interface {
+	get(place Place) V
+	put(place Place, value V)
+	keep(listed map[Place]bool) (removed map[Place]V)
+	each(visit func(Place, V))
+}
+
+// objects are the objects of one kind: those that exist, and the tombstones of those that do not.
+type objects[V object[V]] struct {
+	resource   string
+	at         places[V]
+	tombstones *tombstones
+	now        func() time.Time
+}
+
+// Sighting is an object as a watch, a list or a look-up returns it.
+type Sighting struct {
+	Place       Place
+	UID         string
+	Terminating bool
+}
+
+func (o *objects[V]) identity(s Sighting) Place { return identity(o.resource, s.Place, s.UID) }
+
+// known is the state in which memory knows an object, as far as it proves something.
+func (o *objects[V]) known(s Sighting) restore.State {
+	uid, isTerminating := o.at.get(s.Place).identity()
+	switch {
+	case isTerminating && uid == s.UID:
+		return restore.Terminating
+	case o.tombstones.has(o.identity(s)):
+		return restore.Deleted
+	}
+	return restore.Unknown
+}
+
+// knownAt is the state at an instant, at which the object was terminating or not.
+func (o *objects[V]) knownAt(asked time.Time, s Sighting, wasTerminating bool) restore.State {
+	if wasTerminating {
+		return restore.Terminating
+	}
+	return o.tombstones.state(o.identity(s), asked)
+}
+
+// ProofOf returns what an object that was looked up proves, if memory knew that it was terminating when the question was asked, or had
+// its tombstone by then.
+func (o *objects[V]) ProofOf(s Sighting, asked time.Time, wasTerminating bool) restore.Proof {
+	return s.proves(o.knownAt(asked, s, wasTerminating))
+}
+
+// proves returns what an object proves beside the state in which it was known.
+func (s Sighting) proves(known restore.State) restore.Proof {
+	seen := restore.Present
+	if s.Terminating {
+		seen = restore.Terminating
+	}
+	return restore.Prove(restore.Facts{Object: known}, restore.Facts{Object: seen}, 0)
+}
+
+func (o *objects[V]) isResurrected(s Sighting) bool { return s.proves(o.known(s)) != restore.None }
+
+// apply stores an object. If another object had its name, that one is gone, and its UID is returned.
+func (o *objects[V]) apply(place Place, value V) (replaced string) {
+	uid, isTerminating := value.identity()
+	if before, _ := o.at.get(place).identity(); before != uid {
+		o.bury(place, before)
+		replaced = before
+	}
+	if isTerminating {
+		o.bury(place, uid)
+	}
+	if o.isResurrected(Sighting{place, uid, isTerminating}) {
+		value = value.refused()
+	}
+	o.at.put(place, value)
+	return replaced
+}
+
+// remove removes an object that was deleted.
+func (o *objects[V]) remove(place Place, uid string) {
+	var none V
+	o.bury(place, uid)
+	o.at.put(place, none)
+}
+
+// bury records that an object is gone for good, or about to go.
+func (o *objects[V]) bury(place Place, uid string) {
+	if uid != "" {
+		o.tombstones.add(identity(o.resource, place, uid), o.now())
+	}
+}
+
+// revive takes an object of a restored store for one that exists.
+func (o *objects[V]) revive(s Sighting, value V) {
+	o.tombstones.remove(o.identity(s))
+	o.at.put(s.Place, value)
+}
+
+// replace makes these the objects. It returns the UIDs of those that are gone.
+func (o *objects[V]) replace(list iter.Seq2[Place, V], saved bool) (gone []string) {
+	listed := map[Place]bool{}
+	for place, value := range list {
+		listed[place] = true
+		if saved {
+			o.at.put(place, value)
+		} else if replaced := o.apply(place, value); replaced != "" {
+			gone = append(gone, replaced)
+		}
+	}
+	for place, value := range o.at.keep(listed) {
+		if uid, _ := value.identity(); !saved && uid != "" {
+			o.bury(place, uid)
+			gone = append(gone, uid)
+		}
+	}
+	return gone
+}

@@ -1,0 +1,303 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package memory
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/jws"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/wire"
+)
+
+// packed is a registered client in about a hundred bytes that hold no pointer, where oauth2.Client with all that it points to
+// takes six hundred. A client with anything that the short form does not have is kept as it is: whether it does is found out by
+// unpacking it, so that no field can get lost.
+type packed struct {
+	short string
+	whole *oauth2.Client
+}
+
+// The flags of the short form.
+const (
+	idIsName        = 1 << iota // the client_id is <namespace>.<name>
+	uidIsUUID                   // the UID is a UUID in its usual form
+	flagSuspended               // the client is suspended
+	flagTerminating             // the owner is being deleted
+	flagRefused                 // a policy refuses the client
+	flagResources               // labels, access and default resource follow
+)
+
+// The flags of a verifier.
+const (
+	verifierPending = 1 << iota
+	verifierCreated // it has an instant of creation
+	verifierExpires // it has an end
+	verifierWatched // it has an instant since which it is watched
+)
+
+func pack(c *oauth2.Client) packed {
+	short := packClient(c)
+	if unpacked := (packed{short: short}).client(); reflect.DeepEqual(unpacked, c) {
+		return packed{short: short}
+	}
+	return packed{whole: c}
+}
+
+func packClient(c *oauth2.Client) string {
+	flags := byte(0)
+	full := c.Namespace + "." + c.Name
+	if c.ID == full {
+		flags |= idIsName
+	}
+	uid, isUUID := wire.ParseUUID(c.UID)
+	if isUUID {
+		flags |= uidIsUUID
+	}
+	if c.Suspended {
+		flags |= flagSuspended
+	}
+	if c.Refused {
+		flags |= flagRefused
+	}
+	if len(c.Labels) > 0 || len(c.Access) > 0 || c.DefaultResource != (oauth2.ObjectName{}) {
+		flags |= flagResources
+	}
+	var w wire.Writer
+	w.Byte(flags)
+	w.Varint(int64(len(c.Namespace)))
+	w.Text(full)
+	if c.ID != full {
+		w.Text(c.ID)
+	}
+	if isUUID {
+		w.Bytes = append(w.Bytes, uid[:]...)
+	} else {
+		w.Text(c.UID)
+	}
+	w.Text(string(c.Algorithm))
+	w.Varint(int64(c.TokenLifetime / time.Second))
+	packTexts(&w, c.Scopes)
+	w.Varint(int64(len(c.Verifiers)))
+	for _, v := range c.Verifiers {
+		packVerifier(&w, v)
+	}
+	if flags&flagResources != 0 {
+		packResources(&w, c)
+	}
+	return string(w.Bytes)
+}
+
+// packResources writes the labels, the access and the default resource of a client.
+func packResources(w *wire.Writer, c *oauth2.Client) {
+	w.Varint(int64(len(c.Labels)))
+	for _, key := range slices.Sorted(maps.Keys(c.Labels)) {
+		w.Text(key)
+		w.Text(c.Labels[key])
+	}
+	w.Varint(int64(len(c.Access)))
+	for _, access := range c.Access {
+		w.Text(access.Resource.Namespace)
+		w.Text(access.Resource.Name)
+		packTexts(w, access.Scopes)
+	}
+	w.Text(c.DefaultResource.Namespace)
+	w.Text(c.DefaultResource.Name)
+}
+
+func packTexts(w *wire.Writer, list []string) {
+	w.Varint(int64(len(list)))
+	for _, s := range list {
+		w.Text(s)
+	}
+}
+
+func packVerifier(w *wire.Writer, v oauth2.Verifier) {
+	flags := byte(0)
+	if v.Pending {
+		flags |= verifierPending
+	}
+	if !v.CreatedAt.IsZero() {
+		flags |= verifierCreated
+	}
+	if !v.ExpiresAt.IsZero() {
+		flags |= verifierExpires
+	}
+	if v.Watched() {
+		flags |= verifierWatched
+	}
+	w.Byte(flags)
+	w.Text(v.ID)
+	w.Bytes = append(w.Bytes, v.Digest[:]...)
+	if !v.CreatedAt.IsZero() {
+		w.Varint(v.CreatedAt.Unix())
+	}
+	if !v.ExpiresAt.IsZero() {
+		w.Varint(v.ExpiresAt.Unix())
+	}
+	if v.Watched() {
+		w.Varint(v.WatchedSince.Unix())
+	}
+}
+
+// client is the client again.
+func (p packed) client() *oauth2.Client {
+	whole, _ := p.unpack()
+	return &whole.client
+}
+
+// unpacked is the client again, with room for what is found beside it; nil if there is none.
+func (p packed) unpacked() *unpacked {
+	if p == (packed{}) {
+		return nil
+	}
+	whole, _ := p.unpack()
+	return whole
+}
+
+// unpack reads the short form, and says whether it is one: that of a snapshot may be of another build. The texts of the client are parts
+// of the short form, so few are copied.
+func (p packed) unpack() (*unpacked, bool) {
+	if p.whole != nil {
+		return &unpacked{client: *p.whole}, true
+	}
+	r := wire.NewReader(p.short)
+	flags := r.Byte()
+	namespace := r.Varint()
+	full := r.Text()
+	if namespace < 0 || namespace >= int64(len(full)) {
+		return &unpacked{}, false
+	}
+	whole := &unpacked{}
+	c := &whole.client
+	c.ID, c.Namespace, c.Name = full, full[:namespace], full[namespace+1:]
+	c.Suspended, c.Refused = flags&flagSuspended != 0, flags&flagRefused != 0
+	if flags&idIsName == 0 {
+		c.ID = r.Text()
+	}
+	if flags&uidIsUUID != 0 {
+		var uid wire.UUID
+		copy(uid[:], r.Raw(len(uid)))
+		c.UID = uid.String()
+	} else {
+		c.UID = r.Text()
+	}
+	c.Algorithm = jws.Algorithm(r.Text())
+	c.TokenLifetime = time.Duration(r.Varint()) * time.Second
+	c.Scopes = unpackTexts(&r, whole.scopes[:0])
+	if n := r.Count(); n > 0 {
+		c.Verifiers = roomFor(n, whole.verifiers[:0])
+		for range n {
+			c.Verifiers = append(c.Verifiers, unpackVerifier(&r))
+		}
+	}
+	if flags&flagResources != 0 {
+		unpackResources(&r, c)
+	}
+	return whole, r.Done()
+}
+
+// unpacked is a client and what most clients have, in one piece of memory: each request unpacks one.
+type unpacked struct {
+	client    oauth2.Client
+	owner     oauth2.Owner
+	verifiers [1]oauth2.Verifier
+	scopes    [4]string
+}
+
+// roomFor is an empty list for n values, in the room that there is if they fit.
+func roomFor[T any](n int, room []T) []T {
+	if n > cap(room) {
+		return make([]T, 0, n)
+	}
+	return room[:0:n]
+}
+
+func unpackVerifier(r *wire.Reader) oauth2.Verifier {
+	flags := r.Byte()
+	v := oauth2.Verifier{ID: r.Text(), Pending: flags&verifierPending != 0}
+	copy(v.Digest[:], r.Raw(len(v.Digest)))
+	if flags&verifierCreated != 0 {
+		v.CreatedAt = time.Unix(r.Varint(), 0).UTC()
+	}
+	if flags&verifierExpires != 0 {
+		v.ExpiresAt = time.Unix(r.Varint(), 0).UTC()
+	}
+	if flags&verifierWatched != 0 {
+		v.WatchedSince = time.Unix(r.Varint(), 0).UTC()
+	}
+	return v
+}
+
+func unpackResources(r *wire.Reader, c *oauth2.Client) {
+	if n := r.Count(); n > 0 {
+		c.Labels = make(map[string]string, n)
+		for range n {
+			key := r.Text()
+			c.Labels[key] = r.Text()
+		}
+	}
+	if n := r.Count(); n > 0 {
+		c.Access = make([]oauth2.Access, n)
+		for i := range c.Access {
+			c.Access[i].Resource = oauth2.ObjectName{Namespace: r.Text(), Name: r.Text()}
+			c.Access[i].Scopes = unpackTexts(r, nil)
+		}
+	}
+	c.DefaultResource = oauth2.ObjectName{Namespace: r.Text(), Name: r.Text()}
+}
+
+// unpackTexts reads a list of strings, into room if they fit.
+func unpackTexts(r *wire.Reader, room []string) []string {
+	n := r.Count()
+	if n == 0 {
+		return nil
+	}
+	list := roomFor(n, room)
+	for range n {
+		list = append(list, r.Text())
+	}
+	return list
+}
+
+// packedOwner is an owner in the same way: without a pointer if its UID is a UUID in the usual form, and otherwise as it is. The zero
+// packedOwner is none.
+type packedOwner struct {
+	uid   wire.UUID
+	flags byte
+	whole *oauth2.Owner
+}
+
+func packOwner(o oauth2.Owner) packedOwner {
+	if uid, ok := wire.ParseUUID(o.UID); ok {
+		p := packedOwner{uid: uid, flags: uidIsUUID}
+		if o.Suspended {
+			p.flags |= flagSuspended
+		}
+		if o.Terminating {
+			p.flags |= flagTerminating
+		}
+		if p.owner("") == o {
+			return p
+		}
+	}
+	return packedOwner{whole: &o}
+}
+
+func (p packedOwner) known() bool { return p != packedOwner{} }
+
+// owner is the owner again. Its UID is likely that of its client, which is then not written again.
+func (p packedOwner) owner(likely string) oauth2.Owner {
+	if p.whole != nil {
+		return *p.whole
+	}
+	uid := likely
+	if !p.uid.Is(likely) {
+		uid = p.uid.String()
+	}
+	return oauth2.Owner{UID: uid, Suspended: p.flags&flagSuspended != 0, Terminating: p.flags&flagTerminating != 0}
+}

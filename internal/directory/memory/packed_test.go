@@ -1,0 +1,146 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package memory
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hallpass-dev/hallpass/internal/jws"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+)
+
+var created = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// ordinary is a client as most are.
+func ordinary(i int) *oauth2.Client {
+	c := &oauth2.Client{
+		Namespace: fmt.Sprintf("team-%d", i/10), Name: fmt.Sprintf("service-%d", i), UID: fmt.Sprintf("%08x-aaaa-4bbb-8ccc-%012x", i, i),
+		Scopes: []string{"read", "write"}, TokenLifetime: time.Hour,
+		Verifiers: []oauth2.Verifier{{ID: "abcdefghijkl", Digest: oauth2.Digest{byte(i & 0x7f), 1}, CreatedAt: created}},
+	}
+	c.ID = c.Namespace + "." + c.Name
+	return c
+}
+
+// fillOrdinary stores a client and its owner.
+func fillOrdinary(m *Memory, c *oauth2.Client) {
+	m.Registry.clients.put(registration.LockOf(c.ID), pack(c))
+	m.Clients.at.put(PlaceOf(c.Namespace, c.Name), packOwner(oauth2.Owner{UID: c.UID}))
+}
+
+func TestAPackedClientComesBackWhole(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(c *oauth2.Client)
+		whole  bool // it is kept as it is
+	}{
+		"an ordinary client":                         {change: func(*oauth2.Client) {}},
+		"a client that chose its identifier":         {change: func(c *oauth2.Client) { c.ID = "LfXJilIBdzj5JPRn4xb5QQ.." }},
+		"a UID that is no UUID":                      {change: func(c *oauth2.Client) { c.UID = "uid-1" }},
+		"a UID in capital letters":                   {change: func(c *oauth2.Client) { c.UID = strings.ToUpper(c.UID) }},
+		"a UID with hyphens elsewhere":               {change: func(c *oauth2.Client) { c.UID = strings.Repeat("-", 4) + strings.ReplaceAll(c.UID, "-", "") }},
+		"no UID":                                     {change: func(c *oauth2.Client) { c.UID = "" }},
+		"a suspended client":                         {change: func(c *oauth2.Client) { c.Suspended = true }},
+		"an algorithm of its own":                    {change: func(c *oauth2.Client) { c.Algorithm = jws.RS256 }},
+		"no scopes and no secrets":                   {change: func(c *oauth2.Client) { c.Scopes, c.Verifiers = nil, nil }},
+		"a pending secret beside one without a date": {change: twoVerifiers},
+		"a client that a policy refuses":             {change: func(c *oauth2.Client) { c.Refused = true }},
+		"labels":                                     {change: func(c *oauth2.Client) { c.Labels = map[string]string{"team": "a", "": "b"} }},
+		"access to resources": {change: func(c *oauth2.Client) {
+			c.Access = []oauth2.Access{{Resource: oauth2.ObjectName{Namespace: "orders", Name: "api"}, Scopes: []string{"orders.read"}}, {}}
+			c.DefaultResource = c.Access[0].Resource
+		}},
+		"a lifetime in fractions of a second": {change: func(c *oauth2.Client) { c.TokenLifetime++ }, whole: true},
+		"instants in another zone": {change: func(c *oauth2.Client) {
+			c.Verifiers[0].CreatedAt = created.In(time.FixedZone("", 3600))
+		}, whole: true},
+		"keys":              {change: func(c *oauth2.Client) { c.KeysOnly, c.Keys = true, []jws.PublicKey{{ID: "a"}} }, whole: true},
+		"a service account": {change: func(c *oauth2.Client) { c.ServiceAccount = &oauth2.ServiceAccount{Name: "worker"} }, whole: true},
+		"custom claims":     {change: func(c *oauth2.Client) { c.Claims = []oauth2.Claim{{Name: "tier", Value: "gold"}} }, whole: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := ordinary(7)
+			c.change(want)
+			got := pack(want)
+			if (got.whole != nil) != c.whole {
+				t.Errorf("kept as it is: %t, want %t", got.whole != nil, c.whole)
+			}
+			if diff := cmp.Diff(want, got.client()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAPackedOwnerComesBackWhole(t *testing.T) {
+	for _, want := range []oauth2.Owner{
+		{}, {UID: "uid-1"}, {UID: ordinary(1).UID}, {UID: ordinary(1).UID, Suspended: true}, {UID: "uid-1", Terminating: true},
+	} {
+		if diff := cmp.Diff(want, packOwner(want).owner(want.UID)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+}
+
+func twoVerifiers(c *oauth2.Client) {
+	c.Verifiers = append(c.Verifiers, oauth2.Verifier{ID: "b", Digest: oauth2.Digest{2}, ExpiresAt: created, Pending: true})
+}
+
+// TestAClientTakesFewBytes measures what the registry holds for each of many clients, and what it held before anything was
+// put into it.
+func TestAClientTakesFewBytes(t *testing.T) {
+	const clients, limit = 50_000, 300
+	heap := func() uint64 {
+		runtime.GC()
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
+		return stats.HeapAlloc
+	}
+	before := heap()
+	m := New(time.Now)
+	for i := range clients {
+		fillOrdinary(m, ordinary(i))
+	}
+	if each := (heap() - before) / clients; each > limit {
+		t.Errorf("%d bytes a client, at most %d", each, limit)
+	} else {
+		t.Logf("%d bytes a client", each)
+	}
+	if got := m.Record("team-4.service-42"); got.Client == nil || got.Owner == nil || got.Owner.UID != got.Client.UID {
+		t.Errorf("found %+v", got)
+	}
+}
+
+func BenchmarkRecord(b *testing.B) {
+	const clients = 10_000
+	m := New(time.Now)
+	ids := make([]string, clients)
+	for i := range clients {
+		c := ordinary(i)
+		ids[i] = c.ID
+		fillOrdinary(m, c)
+	}
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		i = (i + 7919) % clients
+		if m.Record(ids[i]).Client == nil {
+			b.Fatal("not found")
+		}
+	}
+}
+
+func BenchmarkPack(b *testing.B) {
+	c := ordinary(1)
+	b.ReportAllocs()
+	for b.Loop() {
+		pack(c)
+	}
+}

@@ -1,0 +1,238 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package memory
+
+import (
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/keyring"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/internal/restore"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
+)
+
+// Record is a Secret of the registry as it was decoded. One that is unreadable has no value.
+type Record struct {
+	name, kind string
+	version    uint64
+	// lock is the place of a registration: the lock that its name is derived from.
+	lock   Place
+	client packed
+	// DroppedClaims are the claims of a client that are not allowed. No token has them.
+	DroppedClaims []string
+	// value is a *oauth2.Resource, a *oauth2.Minted or a *keyring.Ring, as the kind says.
+	value any
+}
+
+// DecodeRecord decodes a Secret of the registry. If it is unreadable, or has the name of another record, the record has no value, and
+// refuses what it should grant.
+func DecodeRecord(name, kind string, version uint64, data map[string][]byte) (r Record, err error) {
+	r = Record{name: name, kind: kind, version: version}
+	r.lock, _ = registration.LockIn(name)
+	own, of := name, ""
+	switch kind {
+	case registration.SecretType:
+		var registered registration.Registration
+		if registered, err = registration.Decode(data); err == nil {
+			own, of = registration.SecretName(registered.Client.ID), "client"
+			r.client, r.DroppedClaims = pack(&registered.Client), registered.DroppedClaims
+		}
+	case registration.ResourceSecretType:
+		var resource oauth2.Resource
+		if resource, err = registration.DecodeResource(data); err == nil {
+			own, of, r.value = registration.ResourceSecretName(resource.Identifier), "resource", &resource
+		}
+	case registration.TokenSecretType:
+		var m oauth2.Minted
+		if m, err = registration.DecodeToken(data); err == nil {
+			own, of, r.value = registration.TokenSecretName(m.UID), "token", &m
+		}
+	case registration.KeysSecretType:
+		var ring keyring.Ring
+		if name != registration.KeysSecretName {
+			break
+		}
+		if ring, err = registration.DecodeKeys(data); err == nil {
+			r.value = &ring
+		}
+	}
+	if err == nil && own != name {
+		r.client, r.DroppedClaims, r.value, err = packed{}, nil, nil, fmt.Errorf("%w: it is kept under the name of another %s", registration.ErrUnreadable, of)
+	}
+	return r, err //nolint:wrapcheck // the caller knows which Secret it is
+}
+
+// Client returns the client of a registration; nil if it is none.
+func (r Record) Client() *oauth2.Client {
+	if whole := r.client.unpacked(); whole != nil {
+		return &whole.client
+	}
+	return nil
+}
+
+// Resource returns the declared resource of a record; nil if it is none.
+func (r Record) Resource() *oauth2.Resource {
+	resource, _ := r.value.(*oauth2.Resource)
+	return resource
+}
+
+// Minted returns the minted tokens of a record; nil if it has none.
+func (r Record) Minted() *oauth2.Minted {
+	m, _ := r.value.(*oauth2.Minted)
+	return m
+}
+
+// Ring returns the signing keys of a record; nil if it has none.
+func (r Record) Ring() *keyring.Ring {
+	ring, _ := r.value.(*keyring.Ring)
+	return ring
+}
+
+// Registry is the store of the registry's Secrets.
+type Registry struct {
+	clients    half[packed]
+	epochs     clientEpochs
+	resources  resources
+	minted     minted
+	keys       keys
+	quarantine *quarantine
+	now        func() time.Time
+}
+
+// Resurrected reports false: names and not UIDs identify the Secrets of the registry.
+func (*Registry) Resurrected(Record) bool { return false }
+
+// Apply stores a record.
+func (r *Registry) Apply(record Record) {
+	switch record.kind {
+	case registration.SecretType:
+		if record.lock != (Place{}) {
+			r.clients.put(record.lock, record.client)
+			r.epochs.put(record.lock, record.client.whole) // a client that revokes its tokens has no short form
+		}
+	case registration.ResourceSecretType:
+		r.resources.put(record.name, record.Resource())
+	case registration.TokenSecretType:
+		r.mint(record)
+	case registration.KeysSecretType:
+		// A Secret that was made anew or restored is no instruction to refuse tokens.
+		if ring := record.Ring(); ring != nil {
+			r.keys.take(*ring, r.now())
+		}
+	}
+}
+
+// mint stores the record of an OAuth2Token.
+func (r *Registry) mint(record Record) {
+	next := storedMinted{}
+	if m := record.Minted(); m != nil {
+		next = storedMinted{m, record.version}
+		r.quarantine.written(m.UID, next.version, r.now())
+	}
+	r.minted.next(placeOf(record.name), next)
+}
+
+// Remove removes the record of a Secret that was deleted, but no signing keys.
+func (r *Registry) Remove(record Record) {
+	if record.lock != (Place{}) {
+		r.clients.put(record.lock, packed{})
+		r.epochs.put(record.lock, nil)
+	}
+	r.resources.put(record.name, nil)
+	r.minted.next(placeOf(record.name), storedMinted{})
+}
+
+// Replace stores a whole list. What is not listed is gone, but for signing keys.
+func (r *Registry) Replace(list iter.Seq[Record], at restore.List) {
+	if !at.Lost.IsZero() {
+		r.revokeRestored(list, at.Lost)
+	}
+	listed := listedRecords{map[Place]bool{}, map[Place]bool{}, map[string]bool{}}
+	for record := range list {
+		listed.add(record)
+		if ring := record.Ring(); ring != nil && at.Saved {
+			r.keys.learn(*ring, r.now())
+		} else {
+			r.Apply(record)
+		}
+	}
+	r.clients.keep(listed.clients)
+	r.epochs.keep(listed.clients)
+	r.resources.keep(listed.resources)
+	for _, before := range r.minted.keep(listed.tokens) {
+		if !at.Saved {
+			r.minted.bury(before)
+		}
+	}
+	if !at.Saved {
+		r.quarantine.list(registryList{at.Version, at.Restores})
+	}
+}
+
+// listedRecords are the records of a list, as the stores find them.
+type listedRecords struct {
+	clients, tokens map[Place]bool
+	resources       map[string]bool
+}
+
+func (l listedRecords) add(record Record) {
+	switch record.kind {
+	case registration.SecretType:
+		l.clients[record.lock] = true
+	case registration.TokenSecretType:
+		l.tokens[placeOf(record.name)] = true
+	case registration.ResourceSecretType:
+		l.resources[record.name] = true
+	}
+}
+
+// revokeRestored revokes the tokens of OAuth2Tokens that had been replaced or deleted and are in a restored list again.
+func (r *Registry) revokeRestored(list iter.Seq[Record], lost time.Time) {
+	r.quarantine.rewind()
+	for record := range list {
+		if m := record.Minted(); m != nil {
+			r.minted.revokeForgotten(storedMinted{Minted: m}, r.minted.get(placeOf(record.name)), lost)
+		}
+	}
+}
+
+// clientEpochs are the instants before which OAuth2Clients revoke their tokens, by the locks on their client_ids. Decisions read
+// the registration itself; these are for the feed.
+type clientEpochs struct {
+	mu     sync.Mutex
+	byLock map[Place]revocation.Selector
+}
+
+// put stores what a registration has. Without a client, or without an instant, there is nothing.
+func (e *clientEpochs) put(lock Place, c *oauth2.Client) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if c == nil || c.RevokedBefore.IsZero() {
+		delete(e.byLock, lock)
+		return
+	}
+	if e.byLock == nil {
+		e.byLock = map[Place]revocation.Selector{}
+	}
+	e.byLock[lock] = revocation.Selector{ClientUID: c.UID, IssuedBefore: c.RevokedBefore}
+}
+
+// keep removes what is not listed.
+func (e *clientEpochs) keep(listed map[Place]bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	maps.DeleteFunc(e.byLock, func(lock Place, _ revocation.Selector) bool { return !listed[lock] })
+}
+
+func (e *clientEpochs) all() []revocation.Selector {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Collect(maps.Values(e.byLock))
+}

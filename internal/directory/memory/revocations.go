@@ -1,0 +1,92 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package memory
+
+import (
+	"cmp"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/restore"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
+)
+
+// Revocation is a TokenRevocation. One that is unreadable revokes nothing, and keeps the selector of its name.
+type Revocation struct {
+	Name       string
+	Version    uint64
+	Selector   *revocation.Selector
+	Batch      revocation.Batch
+	WrittenAt  time.Time // of a batch that a token server wrote; a merged batch has none
+	Unreadable bool
+}
+
+// Revocations is the store of TokenRevocations.
+type Revocations struct {
+	state revocation.State
+	now   func() time.Time
+	// saved are the revoked tokens and used assertions of a snapshot, until a list was stored.
+	saved []revocation.Batch
+}
+
+// Resurrected reports false: a TokenRevocation that is there again only denies.
+func (*Revocations) Resurrected(Revocation) bool { return false }
+
+// Apply lets a TokenRevocation take effect.
+func (r *Revocations) Apply(read Revocation) {
+	if read.Unreadable {
+		return
+	}
+	if read.Selector != nil {
+		r.state.Select(read.Name, *read.Selector)
+	}
+	r.state.LearnAt(read.Version, read.Batch, read.WrittenAt.IsZero(), r.now())
+}
+
+// Remove removes a selector. The entries of a batch stay until they expire: the manager deletes a batch when another one has them all.
+func (r *Revocations) Remove(read Revocation) { r.state.Deselect(read.Name) }
+
+// Replace stores a whole list. Selectors that are not listed are gone.
+func (r *Revocations) Replace(list iter.Seq[Revocation], at restore.List) {
+	if !at.Lost.IsZero() {
+		r.quarantine(list)
+	}
+	if at.Saved {
+		r.state.Resume(at.Version)
+	} else if at.Version != 0 {
+		r.state.Rewind(at.Version)
+	}
+	listed := map[string]bool{}
+	// A list is in the order of names, and the feed in that of versions.
+	for _, read := range slices.SortedFunc(list, func(a, b Revocation) int { return cmp.Compare(a.Version, b.Version) }) {
+		listed[read.Name] = true
+		r.Apply(read)
+	}
+	r.state.KeepSelected(listed)
+	for _, batch := range r.saved {
+		r.state.Learn(batch, r.now())
+	}
+	r.saved = nil
+}
+
+// quarantine quarantines selectors that are gone or revoke less than before.
+func (r *Revocations) quarantine(list iter.Seq[Revocation]) {
+	listed := map[string]revocation.Selector{}
+	for read := range list {
+		if read.Selector != nil && !read.Unreadable {
+			listed[read.Name] = *read.Selector
+		}
+	}
+	quarantined := map[string]revocation.Selector{}
+	for name, selector := range r.state.Selectors() {
+		if now, there := listed[name]; !isQuarantined(name) && (!there || now.IssuedBefore.Before(selector.IssuedBefore)) {
+			quarantined[quarantinePrefix+name] = selector
+		}
+	}
+	r.state.Quarantine(quarantined)
+}
+
+func isQuarantined(name string) bool { return strings.HasPrefix(name, quarantinePrefix) }

@@ -1,0 +1,330 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package memory
+
+import (
+	"encoding/json"
+	"io"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
+	"github.com/hallpass-dev/hallpass/internal/wire"
+)
+
+// encoder writes to a stream. After an error it writes nothing more.
+type encoder struct {
+	wire.Writer
+
+	out  io.Writer
+	size int64
+	err  error
+}
+
+// What comes before each record of a list. Of a client and an owner it says which form follows.
+const (
+	endOfList = iota
+	nextShort
+	nextWhole
+)
+
+// next begins a record of a list, or ends the list.
+func (w *encoder) next(form byte) {
+	if len(w.Bytes) >= 64<<10 {
+		w.flush()
+	}
+	w.Byte(form)
+}
+
+func (w *encoder) flush() {
+	if w.err == nil {
+		var n int
+		n, w.err = w.out.Write(w.Bytes)
+		w.size += int64(n)
+	}
+	w.Bytes = w.Bytes[:0]
+}
+
+// secret writes a Secret of the registry.
+func (w *encoder) secret(name, kind string, data map[string][]byte, err error) {
+	if err != nil {
+		w.err = err
+		return
+	}
+	w.next(nextWhole)
+	w.Text(name)
+	w.Text(kind)
+	w.Varint(int64(len(data)))
+	for _, key := range slices.Sorted(maps.Keys(data)) {
+		w.Text(key)
+		w.Text(string(data[key]))
+	}
+}
+
+// document writes a value as JSON.
+func (w *encoder) document(value any) {
+	document, err := json.Marshal(value)
+	if err != nil {
+		w.err = err
+	}
+	w.Text(string(document))
+}
+
+// instant writes a time in whole seconds.
+func (w *encoder) instant(t time.Time) {
+	if t.IsZero() {
+		w.Varint(0)
+		return
+	}
+	w.Varint(t.Unix())
+}
+
+// decoder reads what encoder wrote. It keeps the first error of a record.
+type decoder struct {
+	wire.Reader
+
+	err error
+}
+
+// each reads the records up to the end of a list.
+func each[T any](d *decoder, read func(d *decoder, form byte) T) iter.Seq[T] {
+	return func(yield func(T) bool) {
+		for {
+			switch form := d.Byte(); form {
+			case nextShort, nextWhole:
+				if !yield(read(d, form)) {
+					return
+				}
+			case endOfList:
+				return
+			default:
+				d.Fail()
+				return
+			}
+		}
+	}
+}
+
+// checked reads a list to its end, and returns it to be read again: a list of decoded records would take more memory than the snapshot.
+func checked[T any](d *decoder, read func(d *decoder, form byte) T, check func(T)) iter.Seq[T] {
+	begin := *d
+	for record := range each(d, read) {
+		check(record)
+	}
+	return func(yield func(T) bool) {
+		again := begin
+		each(&again, read)(yield)
+	}
+}
+
+func (d *decoder) place() (place Place) {
+	copy(place[:], d.Raw(len(place)))
+	return place
+}
+
+func (d *decoder) text() string { return strings.Clone(d.Text()) }
+
+func (d *decoder) instant() time.Time {
+	if seconds := d.Varint(); seconds != 0 {
+		return time.Unix(seconds, 0).UTC()
+	}
+	return time.Time{}
+}
+
+func (d *decoder) document(value any) { d.keep(json.Unmarshal([]byte(d.Text()), value)) }
+
+// keep stores the first error, with which the whole snapshot is unreadable.
+func (d *decoder) keep(err error) {
+	if d.err == nil && !d.Failed() {
+		d.err = err
+	}
+}
+
+func (r *Registry) write(w *encoder) {
+	r.writeClients(w)
+	for name, resource := range r.resources.all() {
+		data, err := registration.EncodeResource(*resource)
+		w.secret(name, registration.ResourceSecretType, data, err)
+	}
+	r.minted.each(func(_ Place, m storedMinted) {
+		data, err := registration.EncodeToken(*m.Minted)
+		w.secret(registration.TokenSecretName(m.UID), registration.TokenSecretType, data, err)
+	})
+	if ring := r.keys.get(); !ring.Empty() {
+		data, err := registration.EncodeKeys(ring)
+		w.secret(registration.KeysSecretName, registration.KeysSecretType, data, err)
+	}
+	w.next(endOfList)
+}
+
+func (r *Registry) writeClients(w *encoder) {
+	r.clients.each(func(lock Place, c packed) {
+		if c.whole == nil {
+			w.next(nextShort)
+			w.Raw(string(lock[:]))
+			w.Text(c.short)
+			return
+		}
+		data, err := registration.Encode(registration.Registration{Client: *c.whole})
+		w.secret(registration.SecretName(c.whole.ID), registration.SecretType, data, err)
+	})
+}
+
+// readRecord reads a Secret of the registry, or a client in the short form. Secrets have no version: what is written after a restore is
+// known by the watch alone.
+func readRecord(d *decoder, form byte) Record {
+	if form == nextShort {
+		return Record{kind: registration.SecretType, lock: d.place(), client: packed{short: d.text()}}
+	}
+	name, kind, data := d.text(), d.text(), map[string][]byte{}
+	for range d.Count() {
+		key := d.text()
+		data[key] = []byte(d.Text())
+	}
+	r, err := DecodeRecord(name, kind, 0, data)
+	d.keep(err)
+	return r
+}
+
+func (c *Clients) write(w *encoder) {
+	c.at.each(func(place Place, o packedOwner) {
+		if o.whole == nil {
+			w.next(nextShort)
+			w.Raw(string(place[:]))
+			w.Byte(o.flags)
+			w.Raw(string(o.uid[:]))
+			return
+		}
+		w.next(nextWhole)
+		w.Raw(string(place[:]))
+		w.document(o.whole)
+	})
+	w.next(endOfList)
+}
+
+func readClient(d *decoder, form byte) Client {
+	c := Client{Place: d.place()}
+	if form == nextWhole {
+		d.document(&c.Owner)
+		return c
+	}
+	o := packedOwner{flags: d.Byte()}
+	copy(o.uid[:], d.Raw(len(o.uid)))
+	c.Owner = o.owner("")
+	return c
+}
+
+func (t *Tokens) write(w *encoder) {
+	t.owners.each(func(place Place, o mintedOwner) {
+		w.next(nextWhole)
+		w.Raw(string(place[:]))
+		w.document(o.MintedOwner)
+	})
+	w.next(endOfList)
+}
+
+func readToken(d *decoder, _ byte) Token {
+	t := Token{Place: d.place(), Owner: &oauth2.MintedOwner{}}
+	d.document(t.Owner)
+	return t
+}
+
+func (r *Revocations) write(w *encoder) {
+	for name, selector := range r.state.Selectors() {
+		if !isQuarantined(name) {
+			w.selector(name, selector)
+		}
+	}
+	w.next(endOfList)
+}
+
+func (w *encoder) selector(name string, s revocation.Selector) {
+	w.next(nextWhole)
+	w.Text(name)
+	w.Text(s.ClientID)
+	w.Text(s.Namespace)
+	w.instant(s.IssuedBefore)
+}
+
+func readRevocation(d *decoder, _ byte) Revocation {
+	return Revocation{Name: d.text(), Selector: &revocation.Selector{ClientID: d.text(), Namespace: d.text(), IssuedBefore: d.instant()}}
+}
+
+// writeOwn writes what no watch brings, and these tombstones.
+func (m *Memory) writeOwn(w *encoder, tombstones map[Place]int64) {
+	for object, at := range tombstones {
+		w.next(nextWhole)
+		w.Raw(string(object[:]))
+		w.Varint(at)
+	}
+	w.next(endOfList)
+	m.writeQuarantine(w)
+	for i := range revocation.Parts {
+		part := m.Revoked().Part(i)
+		w.next(nextWhole)
+		w.Text(string(revocation.Pack(part.Tokens)))
+		w.Text(string(revocation.Pack(part.Assertions)))
+	}
+	w.next(endOfList)
+	if trust := m.trust.Load(); trust != nil {
+		w.next(nextWhole)
+		w.Text(trust.discovery)
+		w.Text(trust.keys)
+	}
+	w.next(endOfList)
+}
+
+func (m *Memory) writeQuarantine(w *encoder) {
+	for name, selector := range m.Revoked().Selectors() {
+		if isQuarantined(name) {
+			w.selector(name, selector)
+		}
+	}
+	w.next(endOfList)
+	for uid, held := range m.Tokens.quarantine.all() {
+		w.next(nextWhole)
+		w.Text(uid)
+		w.instant(held.until)
+		w.Uvarint(held.since)
+	}
+	w.next(endOfList)
+}
+
+func readOwn(d *decoder) own {
+	o := own{tombstones: map[Place]int64{}, selectors: map[string]revocation.Selector{}, tokens: map[string]quarantined{}}
+	for object := range each(d, func(d *decoder, _ byte) Place { return d.place() }) {
+		o.tombstones[object] = d.Varint()
+	}
+	for read := range each(d, readRevocation) {
+		o.selectors[read.Name] = *read.Selector
+	}
+	for uid := range each(d, func(d *decoder, _ byte) string { return d.text() }) {
+		o.tokens[uid] = quarantined{until: d.instant(), since: d.Uvarint()}
+	}
+	o.revoked = slices.Collect(each(d, readBatch))
+	for trust := range each(d, readTrust) {
+		o.trust = trust
+	}
+	return o
+}
+
+func readBatch(d *decoder, _ byte) (batch revocation.Batch) {
+	var tokensErr, assertionsErr error
+	batch.Tokens, tokensErr = revocation.Unpack([]byte(d.Text()))
+	batch.Assertions, assertionsErr = revocation.Unpack([]byte(d.Text()))
+	d.keep(tokensErr)
+	d.keep(assertionsErr)
+	return batch
+}
+
+func readTrust(d *decoder, _ byte) *Trust {
+	trust, err := ReadTrust([]byte(d.Text()), []byte(d.Text()))
+	d.keep(err)
+	return trust
+}

@@ -1,0 +1,146 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package memory
+
+import (
+	"iter"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/restore"
+)
+
+// Token is an OAuth2Token: what it has that can deny.
+type Token struct {
+	Place     Place
+	Owner     *oauth2.MintedOwner
+	Fixed     bool
+	CreatedAt time.Time
+}
+
+func (t Token) sighting() Sighting { return Sighting{t.Place, t.Owner.UID, t.Owner.Terminating} }
+
+// mintedOwner is the OAuth2Token that owns minted tokens.
+type mintedOwner struct{ *oauth2.MintedOwner }
+
+func (o mintedOwner) identity() (uid string, isTerminating bool) {
+	if o.MintedOwner == nil {
+		return "", false
+	}
+	return o.UID, o.Terminating
+}
+
+func (o mintedOwner) refused() mintedOwner {
+	return mintedOwner{&oauth2.MintedOwner{UID: o.UID, Terminating: true, ClientName: o.ClientName, Scopes: o.Scopes}}
+}
+
+// Tokens is the store of OAuth2Tokens, which own the records of minted tokens.
+type Tokens struct {
+	objects[mintedOwner]
+
+	owners     table[mintedOwner]
+	minted     *minted
+	quarantine quarantine
+}
+
+// Resurrected reports whether an OAuth2Token that was deleted or terminating is there again.
+func (t *Tokens) Resurrected(token Token) bool { return t.isResurrected(token.sighting()) }
+
+// Apply stores an OAuth2Token. The tokens of one that is terminating are gone.
+func (t *Tokens) Apply(token Token) {
+	if replaced := t.apply(token.Place, mintedOwner{token.Owner}); replaced != "" {
+		t.ended(replaced)
+	}
+	if token.Owner.Terminating {
+		t.minted.bury(t.minted.of(token.Owner.UID))
+	}
+}
+
+// Remove removes an OAuth2Token that was deleted.
+func (t *Tokens) Remove(token Token) {
+	t.remove(token.Place, token.Owner.UID)
+	t.ended(token.Owner.UID)
+}
+
+// ended records that an OAuth2Token is gone, which ends its quarantine.
+func (t *Tokens) ended(uid string) {
+	t.minted.bury(t.minted.of(uid))
+	t.quarantine.Delete(uid)
+}
+
+// Replace stores a whole list. What is not listed is gone.
+func (t *Tokens) Replace(list iter.Seq[Token], at restore.List) {
+	if !at.Lost.IsZero() {
+		for token := range list {
+			t.quarantineRestored(token, at)
+		}
+	}
+	for _, uid := range t.replace(func(yield func(Place, mintedOwner) bool) {
+		for token := range list {
+			if !yield(token.Place, mintedOwner{token.Owner}) {
+				return
+			}
+			if token.Owner.Terminating && !at.Saved {
+				t.minted.bury(t.minted.of(token.Owner.UID))
+			}
+		}
+	}, at.Saved) {
+		t.ended(uid)
+	}
+}
+
+// quarantineRestored quarantines an OAuth2Token of a restored list that was gone or terminating, and is not any more.
+func (t *Tokens) quarantineRestored(token Token, at restore.List) {
+	if token.Owner.Terminating {
+		return
+	}
+	before := t.owners.get(token.Place)
+	isKnown := before.MintedOwner != nil && before.UID == token.Owner.UID
+	if t.isResurrected(token.sighting()) || isKnown && before.Terminating || !isKnown && !madeSince(token.CreatedAt, at.Lost) {
+		t.refuse(token, at)
+		if !at.Waiting {
+			t.revive(token.sighting(), mintedOwner{token.Owner})
+		}
+	}
+}
+
+// refuse refuses an OAuth2Token until its record is written anew, and in any case each of its tokens that was refused before.
+func (t *Tokens) refuse(token Token, at restore.List) {
+	held, stored := quarantined{}, t.minted.of(token.Owner.UID)
+	t.minted.revokeForgotten(stored, storedMinted{}, at.Lost)
+	if !at.Waiting {
+		held.since = t.quarantine.listedAfter(at.Restores)
+	}
+	if held.since != 0 && stored.version > held.since {
+		return
+	}
+	if !token.Fixed {
+		held.until = t.now().Add(quarantineTime)
+	}
+	t.quarantine.Store(token.Owner.UID, held)
+}
+
+// find returns the minted tokens of an opaque id, and their owner.
+func (t *Tokens) find(opaqueID string) oauth2.MintedRecord {
+	m := t.minted.byOpaqueID(opaqueID)
+	if m.Minted == nil {
+		return oauth2.MintedRecord{}
+	}
+	owner := t.owners.get(PlaceOf(m.Namespace, m.Name)).MintedOwner
+	return oauth2.MintedRecord{Minted: m.Minted, Owner: t.quarantine.refused(owner, m.version, t.now())}
+}
+
+// WasTerminating reports whether memory knows the owner of an opaque id as terminating. The UID is that of the owner.
+func (t *Tokens) WasTerminating(opaqueID string) (uid string, isTerminating bool) {
+	m := t.minted.byOpaqueID(opaqueID)
+	if m.Minted == nil {
+		return "", false
+	}
+	return t.owners.get(PlaceOf(m.Namespace, m.Name)).identity()
+}
+
+// Judge returns the owner of a record that was looked up. In quarantine it is refused until the record is written anew.
+func (t *Tokens) Judge(owner *oauth2.MintedOwner, version uint64) *oauth2.MintedOwner {
+	return t.quarantine.refused(owner, version, t.now())
+}
