@@ -20,6 +20,7 @@ var layers = [][]string{ //nolint:gochecknoglobals // a constant list
 	{"internal/keyring"},
 	{"internal/oauth2"},
 	{"internal/registration", "internal/usage", "internal/revocation"},
+	{"internal/directory/memory", "internal/directory/watch"},
 	{"internal"}, // controllers, token server, and what they use
 	{"internal/extauthz"},
 	{"cmd"},

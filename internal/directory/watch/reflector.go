@@ -1,0 +1,115 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/hallpass-dev/hallpass/internal/restore"
+)
+
+// A watch that goes on at a revision which a restored store has not reached is silent: the API server sends nothing until the store has
+// been there again, and what happens meanwhile is never sent. So no event of a watch counts before the store was asked, after the watch
+// was opened, how far it is. A restore of etcd starts the API servers anew, which ends every watch of before.
+
+// confirmTimeout bounds the question how far the store is.
+const confirmTimeout = 5 * time.Second
+
+// Run watches until the context ends. A reflector that is not trusted any more is replaced by a new one, which begins with a list.
+func (s *Source[K, T]) Run(ctx context.Context) {
+	for ctx.Err() == nil {
+		life, end := context.WithCancel(ctx)
+		s.progress.mu.Lock()
+		s.progress.relist = end
+		s.progress.mu.Unlock()
+		s.reflector().RunWithContext(life)
+		end()
+	}
+}
+
+// reflector fills the store from the API server.
+func (s *Source[K, T]) reflector() *cache.Reflector {
+	from := s.listWatch()
+	return cache.NewReflectorWithOptions(&cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			if options.ResourceVersion == "0" { // anything that the API server remembers, however old
+				options.ResourceVersion = ""
+			}
+			return from.ListWithContext(ctx, options)
+		},
+		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			w, err := from.WatchWithContext(ctx, options)
+			if err != nil || options.ResourceVersion == "" { // this one begins with a list
+				return w, err //nolint:wrapcheck // a reflector distinguishes errors of the API server
+			}
+			if err := s.confirm(ctx); err != nil {
+				w.Stop()
+				return nil, err
+			}
+			return w, nil
+		},
+	}, s.kind.Object, s, cache.ReflectorOptions{Name: s.kind.Resource})
+}
+
+func (s *Source[K, T]) listWatch() *cache.ListWatch {
+	return cache.NewListWatchFromClient(s.kind.Client, s.kind.Resource, s.kind.Namespace, fields.Everything())
+}
+
+// Confirm makes sure that the API server, which is asked something, is not behind what was read before. That may take it a tenth of a
+// second: where it answers lists from a cache, it waits until that has caught up with what was written of other kinds.
+func (s *Source[K, T]) Confirm(ctx context.Context) error {
+	if err := s.watches.Trusted(); err != nil {
+		return err
+	}
+	if err := s.confirm(ctx); err != nil {
+		return fmt.Errorf("ask how far the API server is: %w", err)
+	}
+	return nil
+}
+
+// confirm asks how far the store is, by a list of one that no cache may answer from what it had before. An error that says that the
+// revision is gone means that the store was restored.
+func (s *Source[K, T]) confirm(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
+	defer cancel()
+	_, heard, known := s.progress.state() // before the answer, which may be overtaken by events
+	list, err := s.listWatch().ListWithContext(ctx, metav1.ListOptions{Limit: 1})
+	if err != nil {
+		return err //nolint:wrapcheck // a reflector distinguishes errors of the API server
+	}
+	listed, err := meta.ListAccessor(list)
+	if err != nil {
+		return fmt.Errorf("read how far the API server is: %w", err)
+	}
+	seen, _ := strconv.ParseUint(listed.GetResourceVersion(), 10, 64) // one that is no number proves nothing
+	proof := restore.Prove(restore.Facts{Revision: known}, restore.Facts{Revision: seen}, Elapsed(heard, s.watches.config.Now()))
+	if proof != restore.None {
+		s.watches.relist(notice{by: s.progress, proof: proof, known: known, seen: seen})
+	}
+	if proof != restore.None || s.progress.isUntrusted() {
+		return apierrors.NewResourceExpired(ErrRestored.Error()) //nolint:wrapcheck // it is made here
+	}
+	return nil
+}
+
+// Newer returns a function which reports whether a version was written after all that is known at this moment. A store that has such an
+// object is not behind, nor did it leap ahead.
+func (s *Source[K, T]) Newer() func(version uint64) bool {
+	_, heard, known := s.progress.state()
+	return func(version uint64) bool {
+		return known > 0 && version > known &&
+			restore.Prove(restore.Facts{Revision: known}, restore.Facts{Revision: version}, Elapsed(heard, s.watches.config.Now())) == restore.None
+	}
+}
