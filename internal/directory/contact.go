@@ -66,15 +66,15 @@ func (c *contact) probeTime() time.Duration {
 
 // reachable asks whether the API server answers anything, once for all that ask at the same time. It returns as soon as the probe is
 // answered, or cannot be sent.
-func (d *Directory) reachable(ctx context.Context) bool {
-	found, _, _ := d.contact.probes.Do("", func() (any, error) {
-		before := d.contact.arrived.Load()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.contact.probeTime())
+func (a api) reachable(ctx context.Context) bool {
+	found, _, _ := a.contact.probes.Do("", func() (any, error) {
+		before := a.contact.arrived.Load()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.contact.probeTime())
 		defer cancel()
-		_ = d.core.Get().AbsPath(livePath).MaxRetries(0).Do(ctx).Error() // whatever the answer is, it is noted
-		heard := d.contact.arrived.Load() != before
+		_ = a.core.Get().AbsPath(livePath).MaxRetries(0).Do(ctx).Error() // whatever the answer is, it is noted
+		heard := a.contact.arrived.Load() != before
 		if !heard {
-			d.contact.silent.Store(true)
+			a.contact.silent.Store(true)
 		}
 		return heard, nil
 	})

@@ -1,9 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package directory is the token server's only sight of Kubernetes: it watches the registry namespace for registrations,
-// signing keys and revocations, and the OAuth2Clients themselves for what can deny, and answers from memory. It grants nothing on
-// its own and writes nothing but what is revoked. It holds no Kubernetes object, only what it decoded from them.
+// Package directory is the token server's only access to Kubernetes. It connects the watches of the registry namespace, of OAuth2Clients
+// and of OAuth2Tokens with what memory knows, looks up single objects, and keeps a snapshot. It grants nothing on its own and
+// writes nothing but revocations.
 package directory
 
 import (
@@ -11,29 +11,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/cache"
 
-	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/directory/memory"
+	"github.com/hallpass-dev/hallpass/internal/directory/watch"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
-	"github.com/hallpass-dev/hallpass/internal/registration"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
-)
-
-const (
-	resourceSecrets = "secrets"
-	resourceClients = "oauth2clients"
 )
 
 // Config is what a Directory needs.
@@ -42,9 +29,9 @@ type Config struct {
 	REST *rest.Config
 	// RegistryNamespace is where registrations and signing keys are kept.
 	RegistryNamespace string
-	// Log is told about records that cannot be read. It never sees their contents.
+	// Log receives which records cannot be read. It never receives their contents.
 	Log *slog.Logger
-	// SnapshotFile is where what memory holds is kept for a start while the API server is away; empty keeps nothing.
+	// SnapshotFile is where the snapshot for a start while the API server is away is kept; without it there is none.
 	SnapshotFile string
 	// Vouches reports whether this process has a usage report that tells what it accepts; without one it writes no snapshot. Nil means
 	// that it has.
@@ -53,134 +40,89 @@ type Config struct {
 	MaxStaleness time.Duration
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// RevocationSeen is told how long after it was written a batch of revocations came; nil if nobody asks.
+	// RevocationSeen receives how long after it was written a batch of revocations came; it may be nil.
 	RevocationSeen func(lag time.Duration)
 }
 
-// Directory answers from memory who is registered, who is denied and which keys there are. Every record in it is immutable
-// and is replaced whole, so that readers need no lock and a change costs the same however many clients there are.
+// Directory answers from memory who is registered, who is denied and which keys there are, and asks the API server for what memory lacks.
 type Directory struct {
-	namespace string
-	log       *slog.Logger
-	core      rest.Interface
-	hallpass  rest.Interface
-	reviews   rest.Interface
-	contact   *contact
-
-	records   records
-	resources resources
-	keys      keys
-	trust     trust
-	minted    minted
-
-	// revocations are the state of TokenRevocations, and what this replica has taken back itself.
-	revocations    revocation.State
-	clientEpochs   clientEpochs
-	revocationSeen func(lag time.Duration)
-
+	log          *slog.Logger
+	api          api
+	memory       *memory.Memory
+	watches      *watch.Watches
+	sources      sources
+	snapshots    *snapshots
 	now          func() time.Time
 	maxStaleness time.Duration
-	// sources are the watches, and listing keeps their lists apart from the adoption of a snapshot.
-	sources  []*source
-	listing  sync.Mutex
-	heard    atomic.Pointer[time.Time]
-	hearing  sync.Mutex
-	snapshot snapshot
-	// restored counts how often the API server was proven to have gone back in time.
-	restored atomic.Int64
-	notices  notices
-	departed departed
-	// adopted says that a snapshot was put in the place of what could not be read.
-	adopted atomic.Bool
 }
-
-// The token server reads the OAuth2Clients for what denies, the Secrets of the registry, and what was revoked.
-//
-// +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2clients,verbs=get;list;watch
-// +kubebuilder:rbac:namespace=hallpass-registry,groups="",resources=secrets,verbs=get;list;watch
 
 // New connects a Directory; Run fills it.
 func New(config Config) (*Directory, error) {
-	scheme := runtime.NewScheme()
-	if err := errors.Join(corev1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme), authenticationv1.AddToScheme(scheme)); err != nil {
-		return nil, fmt.Errorf("register kinds: %w", err)
-	}
-	codecs := serializer.NewCodecFactory(scheme).WithoutConversion()
-	heard, noted := &contact{}, rest.CopyConfig(config.REST)
-	noted.Wrap(func(transport http.RoundTripper) http.RoundTripper { return notes{transport, heard} })
-	binary := rest.CopyConfig(noted)
-	binary.ContentType = runtime.ContentTypeProtobuf
-	binary.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON + ",*/*" // the keys of service accounts have a type of their own
-	core, err := client(binary, codecs, "/api", corev1.SchemeGroupVersion)
+	api, err := connect(config.REST, config.RegistryNamespace)
 	if err != nil {
 		return nil, err
 	}
-	hallpass, err := client(noted, codecs, "/apis", v1alpha1.GroupVersion)
-	if err != nil {
-		return nil, err
-	}
-	reviews, err := client(noted, codecs, "/apis", authenticationv1.SchemeGroupVersion)
-	if err != nil {
-		return nil, err
-	}
-	d := &Directory{
-		namespace: config.RegistryNamespace, log: config.Log, core: core, hallpass: hallpass, reviews: reviews, contact: heard,
-		now: config.Now, maxStaleness: config.MaxStaleness,
-		revocationSeen: config.RevocationSeen,
-		snapshot:       snapshot{file: config.SnapshotFile, vouches: config.Vouches, changed: make(chan struct{}, 1)},
-	}
+	d := &Directory{log: config.Log, api: api, now: config.Now, maxStaleness: config.MaxStaleness}
 	if d.now == nil {
 		d.now = time.Now
 	}
-	d.watch(d.core, resourceSecrets, d.namespace, &corev1.Secret{}, secretStore{d})
-	d.watch(d.hallpass, resourceClients, "", &v1alpha1.OAuth2Client{}, ownerStore{d})
-	d.watch(d.hallpass, resourceRevocations, d.namespace, &v1alpha1.TokenRevocation{}, revocationStore{d})
-	d.watch(d.hallpass, resourceTokens, "", &v1alpha1.OAuth2Token{}, tokenStore{d})
-	return d, nil
-}
-
-// watch adds a watch to those that Run starts.
-func (d *Directory) watch(c rest.Interface, resource, namespace string, kind runtime.Object, store cache.TransformingStore) {
-	d.sources = append(d.sources, &source{
-		client: c, resource: resource, namespace: namespace, kind: kind, store: store,
-		beforeList: d.beforeList, afterList: d.afterList, setBack: d.setBack, changed: d.snapshot.note,
-		heardOf: func() { d.contact.note(); d.noteHeard() },
-		now:     d.now, listing: &d.listing,
-	})
-}
-
-func client(config *rest.Config, codecs runtime.NegotiatedSerializer, path string, version schema.GroupVersion) (rest.Interface, error) {
-	config = rest.CopyConfig(config)
-	config.APIPath, config.GroupVersion, config.NegotiatedSerializer = path, &version, codecs
-	config.QPS = -1 // live look-ups have a budget of their own, before they come here
-	c, err := rest.RESTClientFor(config)
-	if err != nil {
-		return nil, fmt.Errorf("connect to the API server: %w", err)
+	d.memory = memory.New(d.now)
+	d.snapshots = &snapshots{
+		file: config.SnapshotFile, vouches: config.Vouches, log: d.log, now: d.now, memory: d.memory, changed: make(chan struct{}, 1),
 	}
-	return c, nil
+	d.watches = watch.New(watch.Config{Log: d.log, Now: d.now, Heard: api.contact.note, Changed: d.snapshots.note})
+	d.sources = newSources(d.watches, d.memory, api, config)
+	d.snapshots.watches, d.snapshots.sources = d.watches, d.sources
+	return d, nil
 }
 
 // Run watches until the context ends.
 func (d *Directory) Run(ctx context.Context) {
-	d.look()
+	d.snapshots.find()
 	var running sync.WaitGroup
-	for _, s := range d.sources {
-		running.Go(func() { s.run(ctx) })
-	}
-	running.Go(func() { d.bridge(ctx) })
-	running.Go(func() { d.keepSnapshot(ctx) })
+	d.sources.run(ctx, &running)
+	running.Go(func() { d.snapshots.serve(ctx, d.api.present) })
+	running.Go(func() { d.snapshots.keep(ctx) })
 	running.Go(func() { d.keepTrust(ctx) })
-	running.Go(func() { d.keepUp(ctx) })
+	running.Go(func() { keepUp(ctx, d.memory, d.watches, d.now) })
 	running.Wait()
 }
 
-// Ready reports whether everything was read in full once, or stands in a snapshot while it cannot be, there is a key to sign with,
+const (
+	// sweepInterval is how often what has expired is removed from memory, and keepUpInterval how often it is checked
+	// whether something is due.
+	sweepInterval  = time.Minute
+	keepUpInterval = time.Second
+)
+
+// keepUp does what is due at some time: it removes what has expired, and acts upon a proof of a restore that waits.
+func keepUp(ctx context.Context, m *memory.Memory, w *watch.Watches, clock func() time.Time) {
+	ticker := time.NewTicker(keepUpInterval)
+	defer ticker.Stop()
+	for swept := clock(); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		w.ActOnWaiting()
+		now := clock()
+		if watch.Elapsed(swept, now) < sweepInterval {
+			continue
+		}
+		if !w.Heard().IsZero() { // the records of opaque tokens are known
+			m.Release()
+		}
+		m.Revoked().Sweep(now)
+		swept = now
+	}
+}
+
+// Ready reports whether everything was read in full once, or is in a snapshot while it cannot be, there is a key to sign with,
 // and none of it is older than it may be.
 func (d *Directory) Ready() error {
-	for _, s := range d.sources {
-		if _, heard, _ := s.state(); heard.IsZero() {
-			return fmt.Errorf("the %s were not read yet", s.resource)
-		}
+	if unread := d.watches.Unread(); unread != "" {
+		return fmt.Errorf("the %s were not read yet", unread)
 	}
 	switch {
 	case d.Ring().Empty():
@@ -192,23 +134,46 @@ func (d *Directory) Ready() error {
 }
 
 // Bridging reports whether answers come from a snapshot, because the API server was away at the start and still is.
-func (d *Directory) Bridging() bool { return d.adopted.Load() && !d.read() }
+func (d *Directory) Bridging() bool { return d.snapshots.served.Load() && !d.watches.Synced() }
+
+// Heard is the instant until which memory is known to be what the API server has, for the watch that is furthest behind. It is
+// zero while something was never read.
+func (d *Directory) Heard() time.Time { return d.watches.Heard() }
+
+// Silence is how long ago the API server was last heard of; the longest duration if it never was.
+func (d *Directory) Silence() time.Duration { return d.watches.Silence() }
+
+// Stale reports whether memory is so old that nothing may be decided by it, because it honours what was revoked since. Before everything
+// was read once it is: who is registered may be known by then, and who was revoked not yet.
+func (d *Directory) Stale() bool {
+	return d.Heard().IsZero() || d.maxStaleness > 0 && d.Silence() > d.maxStaleness
+}
+
+// Restored counts how often the API server was proven to be restored from a backup.
+func (d *Directory) Restored() int64 { return d.watches.Restored() }
 
 // Record is what memory has of a client_id.
-func (d *Directory) Record(clientID string) oauth2.Record { return d.records.get(clientID) }
+func (d *Directory) Record(clientID string) oauth2.Record { return d.memory.Record(clientID) }
+
+// Minted is what memory has of the OAuth2Token whose opaque tokens have that id.
+func (d *Directory) Minted(opaqueID string) oauth2.MintedRecord { return d.memory.Minted(opaqueID) }
+
+// Resource implements oauth2.Resources.
+func (d *Directory) Resource(name oauth2.ObjectName) *oauth2.Resource { return d.memory.Resource(name) }
+
+// ResourceByIdentifier implements oauth2.Resources.
+func (d *Directory) ResourceByIdentifier(identifier string) *oauth2.Resource {
+	return d.memory.ResourceByIdentifier(identifier)
+}
 
 // Ring is the signing keys.
-func (d *Directory) Ring() keyring.Ring { return d.keys.get() }
+func (d *Directory) Ring() keyring.Ring { return d.memory.Ring() }
 
-// LookUpRing asks the API server for the signing keys, and keeps those that memory did not have.
-func (d *Directory) LookUpRing(ctx context.Context) (keyring.Ring, error) {
-	var secret corev1.Secret
-	if err := d.core.Get().Namespace(d.namespace).Resource(resourceSecrets).Name(registration.KeysSecretName).Do(ctx).Into(&secret); err != nil {
-		return keyring.Ring{}, fmt.Errorf("look up the signing keys: %w", err)
-	}
-	ring, err := registration.DecodeKeys(secret.Data)
-	if err != nil || secret.Type != registration.KeysSecretType {
-		return d.Ring(), nil //nolint:nilerr // what cannot be read is no ring; the watch reports it
-	}
-	return d.keys.learn(ring, d.now()), nil
-}
+// Trust is what memory has of the cluster that issues the tokens of service accounts.
+func (d *Directory) Trust() oauth2.Cluster { return d.memory.Trust() }
+
+// Revocations are the revoked tokens, as far as memory knows.
+func (d *Directory) Revocations() *revocation.State { return d.memory.Revoked() }
+
+// ClientEpochs are the instants before which OAuth2Clients revoke their tokens.
+func (d *Directory) ClientEpochs() []revocation.Selector { return d.memory.ClientEpochs() }

@@ -11,11 +11,14 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/directory/memory"
+	"github.com/hallpass-dev/hallpass/internal/directory/watch"
+	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/internal/restore"
 )
 
 // LookUp asks the API server itself. What it does not have is an empty part of the record; an error means that it did not
@@ -23,17 +26,17 @@ import (
 // there is such a client, so that a stranger cannot tell by the time that the answer takes. They are asked at once, but for the owner of a
 // client_id that does not name it. That the API server is not behind what memory knows, a registration proves that is newer.
 func (d *Directory) LookUp(ctx context.Context, clientID string) (oauth2.Record, error) {
-	if err := d.trusted(); err != nil {
-		return oauth2.Record{}, err
+	if err := d.watches.Trusted(); err != nil {
+		return oauth2.Record{}, err //nolint:wrapcheck // it says all
 	}
-	asked, isNews, before := d.now(), d.isNews(), d.Record(clientID).Owner
+	asked, isNewer, before := d.now(), d.sources.registry.Newer(), d.Record(clientID).Owner
 	current := make(chan error, 1)
-	go func() { current <- d.current(context.WithoutCancel(ctx)) }() // it has a time-out of its own, and learns something for everybody
-	r, err := d.lookUpRecord(ctx, clientID, asked)
+	go func() { current <- d.sources.registry.Confirm(context.WithoutCancel(ctx)) }() // it has a time-out of its own, and all requests learn from it
+	r, err := d.api.lookUp(ctx, clientID, asked)
 	if err != nil {
 		return oauth2.Record{}, err
 	}
-	if !isNews(r.version) {
+	if !isNewer(r.version) {
 		err = <-current
 	}
 	switch {
@@ -46,15 +49,74 @@ func (d *Directory) LookUp(ctx context.Context, clientID string) (oauth2.Record,
 	case r.owner == nil:
 		return oauth2.Record{Client: r.client, Owner: &oauth2.Owner{}}, nil
 	}
-	owner := ownerOf(r.owner)
-	seen := sight(resourceClients, hashOf(ownerName(r.client.Namespace, r.client.Name)), owner.UID, owner.Terminating)
-	wasTerminating := before != nil && before.UID == owner.UID && before.Terminating
-	refused, err := d.doubts(resourceClients, seen, d.knownAt(asked, seen, wasTerminating))
-	if err != nil {
-		return oauth2.Record{}, err
+	read := clientOf(r.owner)
+	wasTerminating := before != nil && before.UID == read.Owner.UID && before.Terminating
+	proof := d.memory.Clients.ProofOf(memory.Sighting{Place: read.Place, UID: read.Owner.UID, Terminating: read.Owner.Terminating}, asked, wasTerminating)
+	if proof != restore.None && d.sources.clients.Report(proof) {
+		return oauth2.Record{}, watch.ErrRestored
 	}
-	owner.Terminating = owner.Terminating || refused
-	return oauth2.Record{Client: r.client, Owner: &owner}, nil
+	read.Owner.Terminating = read.Owner.Terminating || proof != restore.None // it denies until the proof is acted upon
+	return oauth2.Record{Client: r.client, Owner: &read.Owner}, nil
+}
+
+// LookUpMinted asks the API server itself, as LookUp does about clients.
+func (d *Directory) LookUpMinted(ctx context.Context, opaqueID string) (oauth2.MintedRecord, error) {
+	asked := d.now()
+	before, wasTerminating := d.memory.Tokens.WasTerminating(opaqueID)
+	if err := d.sources.registry.Confirm(ctx); err != nil {
+		return oauth2.MintedRecord{}, err //nolint:wrapcheck // it says what was asked
+	}
+	record, version, err := d.api.record(ctx, registration.OpaqueSecretName(opaqueID))
+	if err != nil {
+		return oauth2.MintedRecord{}, fmt.Errorf("look up the record of a token: %w", err)
+	}
+	m := record.Minted()
+	if m == nil {
+		return oauth2.MintedRecord{}, nil
+	}
+	var object v1alpha1.OAuth2Token
+	found, err := d.api.get(ctx, resourceTokens, m.Namespace, m.Name, &object)
+	if err != nil {
+		return oauth2.MintedRecord{}, fmt.Errorf("look up the owner of a token: %w", err)
+	}
+	if !found {
+		return oauth2.MintedRecord{Minted: m, Owner: &oauth2.MintedOwner{}}, nil
+	}
+	read := tokenOf(&object)
+	wasTerminating = wasTerminating && before == read.Owner.UID
+	proof := d.memory.Tokens.ProofOf(memory.Sighting{Place: read.Place, UID: read.Owner.UID, Terminating: read.Owner.Terminating}, asked, wasTerminating)
+	if proof != restore.None && d.sources.tokens.Report(proof) {
+		return oauth2.MintedRecord{}, watch.ErrRestored
+	}
+	read.Owner.Terminating = read.Owner.Terminating || proof != restore.None
+	return oauth2.MintedRecord{Minted: m, Owner: d.memory.Tokens.Judge(read.Owner, version)}, nil
+}
+
+// LookUpResource asks the API server for the record of an identifier; nil means that there is none, an error that it did not
+// answer. Memory stays as it is.
+func (d *Directory) LookUpResource(ctx context.Context, identifier string) (*oauth2.Resource, error) {
+	record, _, err := d.api.record(ctx, registration.ResourceSecretName(identifier))
+	if err != nil {
+		return nil, fmt.Errorf("look up the record of a resource: %w", err)
+	}
+	if resource := record.Resource(); resource != nil && resource.Identifier == identifier {
+		return resource, nil
+	}
+	return nil, nil //nolint:nilnil // an absence is an answer, and the one that callers ask for
+}
+
+// LookUpRing asks the API server for the signing keys, and keeps those that memory did not have.
+func (d *Directory) LookUpRing(ctx context.Context) (keyring.Ring, error) {
+	var secret corev1.Secret
+	err := d.api.core.Get().Namespace(d.api.namespace).Resource(resourceSecrets).Name(registration.KeysSecretName).Do(ctx).Into(&secret)
+	if err != nil {
+		return keyring.Ring{}, fmt.Errorf("look up the signing keys: %w", err)
+	}
+	record, _ := recordOf(&secret) // the watch logs what is unreadable
+	if ring := record.Ring(); ring != nil {
+		return d.memory.LearnRing(*ring), nil
+	}
+	return d.Ring(), nil
 }
 
 // lookedUp is what the API server has of a client_id.
@@ -69,19 +131,19 @@ type lookedUp struct {
 // lookedUpRegistration is a registration and its resourceVersion; without a client there is none.
 type lookedUpRegistration struct {
 	client  *oauth2.Client
-	version string
+	version uint64
 }
 
-func (d *Directory) lookUpRecord(ctx context.Context, clientID string, asked time.Time) (r lookedUp, err error) {
+func (a api) lookUp(ctx context.Context, clientID string, asked time.Time) (r lookedUp, err error) {
 	owner, named := presumedOwner(clientID)
 	var asking sync.WaitGroup
 	if named {
-		asking.Go(func() { r.owner, r.ownerUnknown = d.lookUpOwner(ctx, owner) })
+		asking.Go(func() { r.owner, r.ownerUnknown = a.lookUpOwner(ctx, owner) })
 	}
-	registered, err := d.lookUpRegistration(ctx, clientID)
+	registered, err := a.lookUpRegistration(ctx, clientID)
 	asking.Wait()
 	if err == nil && registered.client == nil && isNew(r.owner, asked) {
-		registered, err = d.awaitRegistration(ctx, clientID)
+		registered, err = a.awaitRegistration(ctx, clientID)
 	}
 	if err != nil {
 		return lookedUp{}, err
@@ -91,37 +153,32 @@ func (d *Directory) lookUpRecord(ctx context.Context, clientID string, asked tim
 		owner, named = oauth2.ObjectName{Namespace: c.Namespace, Name: c.Name}, false
 	}
 	if !named {
-		r.owner, r.ownerUnknown = d.lookUpOwner(ctx, owner)
+		r.owner, r.ownerUnknown = a.lookUpOwner(ctx, owner)
 	}
 	return r, nil
 }
 
 // lookUpRegistration asks for the registration of a client_id.
-func (d *Directory) lookUpRegistration(ctx context.Context, clientID string) (lookedUpRegistration, error) {
-	var secret corev1.Secret
-	err := d.core.Get().Namespace(d.namespace).Resource(resourceSecrets).Name(registration.SecretName(clientID)).Do(ctx).Into(&secret)
-	if apierrors.IsNotFound(err) {
-		return lookedUpRegistration{}, nil
-	}
+func (a api) lookUpRegistration(ctx context.Context, clientID string) (lookedUpRegistration, error) {
+	record, version, err := a.record(ctx, registration.SecretName(clientID))
 	if err != nil {
 		return lookedUpRegistration{}, fmt.Errorf("look up the registration of a client: %w", err)
 	}
-	registered, err := registration.Decode(secret.Data)
-	if err != nil || secret.Type != registration.SecretType || registered.Client.ID != clientID {
-		return lookedUpRegistration{}, nil //nolint:nilerr // what cannot be read is not a registration; the watch reports it
+	if c := record.Client(); c != nil && c.ID == clientID {
+		return lookedUpRegistration{c, version}, nil
 	}
-	return lookedUpRegistration{&registered.Client, secret.ResourceVersion}, nil
+	return lookedUpRegistration{}, nil
 }
 
 // lookUpOwner asks for an OAuth2Client; nil means that there is none.
-func (d *Directory) lookUpOwner(ctx context.Context, name oauth2.ObjectName) (*v1alpha1.OAuth2Client, error) {
+func (a api) lookUpOwner(ctx context.Context, name oauth2.ObjectName) (*v1alpha1.OAuth2Client, error) {
 	var object v1alpha1.OAuth2Client
-	err := d.hallpass.Get().Namespace(name.Namespace).Resource(resourceClients).Name(name.Name).Do(ctx).Into(&object)
-	if apierrors.IsNotFound(err) {
-		return nil, nil //nolint:nilnil // an absence is an answer, and the one that callers ask for
-	}
+	found, err := a.get(ctx, resourceClients, name.Namespace, name.Name, &object)
 	if err != nil {
 		return nil, fmt.Errorf("look up the owner of a registration: %w", err)
+	}
+	if !found {
+		return nil, nil //nolint:nilnil // an absence is an answer, and the one that callers ask for
 	}
 	return &object, nil
 }
@@ -142,14 +199,14 @@ func isNew(object *v1alpha1.OAuth2Client, now time.Time) bool {
 }
 
 // awaitRegistration asks for the registration of a new client until it is there or was waited for long enough.
-func (d *Directory) awaitRegistration(ctx context.Context, clientID string) (lookedUpRegistration, error) {
+func (a api) awaitRegistration(ctx context.Context, clientID string) (lookedUpRegistration, error) {
 	for wait := firstWait; ; wait *= 2 {
 		select {
 		case <-ctx.Done():
 			return lookedUpRegistration{}, ctx.Err() //nolint:wrapcheck // the caller knows what it has waited for
 		case <-time.After(wait):
 		}
-		registered, err := d.lookUpRegistration(ctx, clientID)
+		registered, err := a.lookUpRegistration(ctx, clientID)
 		if registered.client != nil || err != nil || wait >= lastWait {
 			return registered, err
 		}

@@ -5,15 +5,14 @@ package directory
 
 import (
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/restore"
 )
 
 // BenchmarkQuarantine deletes 100,000 clients, restores them, and ends their quarantine. The list of the backup may take three times as
@@ -39,12 +38,12 @@ func BenchmarkQuarantine(b *testing.B) {
 		f.list(b, resourceClients, "900000")
 		f.now = noon.Add(time.Hour)
 		restored += taken(func() { f.list(b, resourceClients, "600000", objects...) })
-		if held := f.revocations.Quarantined(f.now.Add(time.Hour)); len(held) < size || f.Restored() != 1 {
+		if held := f.Revocations().Quarantined(f.now.Add(time.Hour)); len(held) < size || f.Restored() != 1 {
 			b.Fatalf("%d are in quarantine; noticed %d times", len(held), f.Restored())
 		}
-		f.now = f.now.Add(heldFor + time.Minute)
-		released += taken(f.release)
-		if held := f.revocations.Quarantined(f.now); len(held) != 0 {
+		f.now = f.now.Add(quarantineTime + time.Minute)
+		released += taken(f.memory.Release)
+		if held := f.Revocations().Quarantined(f.now); len(held) != 0 {
 			b.Fatalf("%d are left", len(held))
 		}
 	}
@@ -82,56 +81,13 @@ func TestAQuarantineThatEndsLeavesNoOpaqueTokenGood(t *testing.T) {
 			must(t, f.source(resourceClients).Delete(ownerObject(reporting, "110")))
 			f.now = noon.Add(10 * time.Minute)
 			f.list(t, resourceClients, "105", ownerObject(reporting, "8"), ownerObject(pod, "9"))
-			for _, s := range f.sources { // the others are read again
-				s.mu.Lock()
-				s.distrusted = false
-				s.mu.Unlock()
-			}
-			f.now = f.now.Add(heldFor + time.Minute)
-			f.release()
+			f.now = f.now.Add(quarantineTime + time.Minute)
+			f.memory.Release()
 			claims := oauth2.Claims{ID: "long", ClientID: reporting.ID, IssuedAt: c.issued}
 			if got := f.Revocations().Revoked(claims, "shop", f.now); got != c.want {
 				t.Errorf("revoked: %t", got)
 			}
 		})
-	}
-}
-
-// The first form of a snapshot has the UIDs of OAuth2Tokens in quarantine and nothing else, and said that they are terminating.
-func TestASnapshotKeepsAQuarantine(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "snapshot")
-	f := newFixture(t, file)
-	f.fill(t)
-	want := map[string]heldToken{
-		"fixed": {since: 105}, "refreshing": {until: noon.Add(time.Hour), since: 105}, "unlisted": {},
-	}
-	for uid, held := range want {
-		f.minted.held.Store(uid, held)
-	}
-	if _, err := f.save(); err != nil {
-		t.Fatal(err)
-	}
-	again := newFixture(t, file)
-	again.look()
-	if diff := cmp.Diff(want, again.minted.allHeld(), cmp.AllowUnexported(heldToken{})); diff != "" {
-		t.Errorf("(-written +read):\n%s", diff)
-	}
-	p := &picture{
-		held:         map[string]heldToken{},
-		mintedOwners: map[hash]*oauth2.MintedOwner{{1}: {UID: "old", Terminating: true}, {2}: {UID: "other", Terminating: true}},
-	}
-	must(t, p.readHeld([]string{"old"}))
-	again.holdAgain(p)
-	if p.mintedOwners[hash{1}].Terminating || !p.mintedOwners[hash{2}].Terminating {
-		t.Error("what was terminating because it was in quarantine would prove a restore by not being so")
-	}
-	if owner := again.minted.refused(p.mintedOwners[hash{1}], 1000, noon.Add(1000*time.Hour)); !owner.Terminating {
-		t.Error("what an earlier build refused is accepted")
-	}
-	for _, record := range [][]string{{}, {"a", "b"}, {"a", "", ""}, {"a", packNumber(1), packNumber(-1)}, {"a", packNumber(1), packNumber(1), ""}} {
-		if err := p.readHeld(record); err == nil {
-			t.Errorf("%q is read", record)
-		}
 	}
 }
 
@@ -169,7 +125,7 @@ func TestARecordWrittenAnewEndsAQuarantineInEachOrder(t *testing.T) {
 			f.fill(t)
 			must(t, f.source(resourceTokens).Delete(tokenObject("110")))
 			f.now = noon.Add(10 * time.Minute)
-			f.setBack(notice{by: f.source(resourceRevocations)})
+			f.sources.revocations.Report(restore.Moved)
 			then(t, f)
 			record := f.Minted(oauth2.OpaqueID(printer.UID))
 			if record.Owner == nil || record.Owner.Terminating || len(record.Minted.Tokens) != 2 {

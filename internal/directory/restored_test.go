@@ -153,16 +153,16 @@ func TestARestoredClusterRevivesNoToken(t *testing.T) {
 			// What the API server says from now on does not lift it, nor does a start of the process.
 			f.list(t, resourceRevocations, "130")
 			check(f.Directory, c.revoked, "after the next list")
-			if _, err := f.save(); err != nil {
+			if _, err := f.snapshots.save(); err != nil {
 				t.Fatal(err)
 			}
 			again := newFixture(t, file)
 			again.now = f.now
-			again.look()
+			again.snapshots.find()
 			again.list(t, resourceRevocations, "131")
 			check(again.Directory, c.revoked, "after a start")
-			f.now = f.now.Add(heldFor + time.Second)
-			f.release()
+			f.now = f.now.Add(quarantineTime + time.Second)
+			f.memory.Release()
 			f.list(t, resourceRevocations, "140")
 			check(f.Directory, false, "when no token of before is left")
 		})
@@ -179,7 +179,7 @@ func TestARestoredClusterRevivesNoDeletedOAuth2Token(t *testing.T) {
 	f := newFixture(t, "")
 	f.fill(t)
 	object := func(version string) any {
-		read, err := tokenStore{}.Transformer()(tokenObject(version))
+		read, err := f.sources.tokens.Transformer()(tokenObject(version))
 		must(t, err)
 		return read
 	}
@@ -204,11 +204,11 @@ func TestASnapshotKnowsWhatARestoredClusterForgot(t *testing.T) {
 	before.fill(t)
 	before.list(t, resourceRevocations, "102")
 	must(t, before.source(resourceClients).Update(suspendedObject(reporting, "110")))
-	if _, err := before.save(); err != nil {
+	if _, err := before.snapshots.save(); err != nil {
 		t.Fatal(err)
 	}
 	after := newFixture(t, file)
-	after.look()
+	after.snapshots.find()
 	after.list(t, resourceClients, "105", ownerObject(reporting, "8"))
 	if !after.Revocations().Revoked(oauth2.Claims{ClientID: reporting.ID, IssuedAt: noon}, "shop", after.now) || after.Restored() != 1 {
 		t.Errorf("noticed %d times", after.Restored())

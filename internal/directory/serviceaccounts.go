@@ -5,18 +5,15 @@ package directory
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 
-	"github.com/hallpass-dev/hallpass/internal/jws"
+	"github.com/hallpass-dev/hallpass/internal/directory/memory"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
-	"github.com/hallpass-dev/hallpass/internal/strictjson"
 )
 
 // What the API server publishes about the tokens of its service accounts. The keys are always read there: the document names an
@@ -40,64 +37,23 @@ const (
 // +kubebuilder:rbac:urls=/.well-known/openid-configuration;/openid/v1/jwks,verbs=get
 // +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
 
-// trust is who issues the tokens of service accounts and by which keys they are known, as last read. What cannot be read again
-// stays.
-type trust struct {
-	held atomic.Pointer[readCluster]
-}
-
-// readCluster is what was read, and the two documents that it was read from.
-type readCluster struct {
-	oauth2.Cluster
-
-	discovery, keys string
-}
-
-// Trust is what memory has of the cluster that issues the tokens of service accounts.
-func (d *Directory) Trust() oauth2.Cluster {
-	if held := d.trust.held.Load(); held != nil {
-		return held.Cluster
-	}
-	return oauth2.Cluster{}
-}
-
 // LookUpTrust asks the API server who issues the tokens of its service accounts and by which keys they are known.
 func (d *Directory) LookUpTrust(ctx context.Context) error {
-	discovery, err := d.core.Get().AbsPath(discoveryPath).Do(ctx).Raw()
+	discovery, err := d.api.core.Get().AbsPath(discoveryPath).Do(ctx).Raw()
 	if err != nil {
 		return fmt.Errorf("read who issues the tokens of service accounts: %w", err)
 	}
-	keys, err := d.core.Get().AbsPath(keysPath).Do(ctx).Raw()
+	keys, err := d.api.core.Get().AbsPath(keysPath).Do(ctx).Raw()
 	if err != nil {
 		return fmt.Errorf("read the keys of service accounts' tokens: %w", err)
 	}
-	cluster, err := readTrust(discovery, keys)
+	trust, err := memory.ReadTrust(discovery, keys)
 	if err != nil {
-		return err
+		return err //nolint:wrapcheck // it says what was read
 	}
-	d.trust.held.Store(cluster)
-	d.snapshot.note()
+	d.memory.SetTrust(trust)
+	d.snapshots.note()
 	return nil
-}
-
-// readTrust reads the two documents. Keys of kinds that are not supported are passed over, as RFC 7517 section 5 has it.
-func readTrust(discovery, keys []byte) (*readCluster, error) {
-	document, err := strictjson.ParseObject(discovery)
-	if err != nil {
-		return nil, fmt.Errorf("read who issues the tokens of service accounts: %w", err)
-	}
-	issuer, err := document.String("issuer")
-	if err != nil {
-		return nil, fmt.Errorf("read who issues the tokens of service accounts: %w", err)
-	}
-	set, err := jws.ParseKeySet(keys)
-	if err == nil && len(set.Keys) == 0 {
-		err = errors.Join(set.Unusable...)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the keys of service accounts' tokens: %w", err)
-	}
-	return &readCluster{oauth2.Cluster{Issuer: issuer, Keys: set}, string(discovery), string(keys)}, nil
 }
 
 // keepTrust reads issuer and keys again and again until the context ends.
@@ -110,7 +66,9 @@ func (d *Directory) keepTrust(ctx context.Context) {
 		case <-time.After(pause):
 		}
 		pause = jittered(trustRefresh)
-		err := d.lookUpTrustInTime(ctx)
+		asking, cancel := context.WithTimeout(ctx, trustTimeout)
+		err := d.LookUpTrust(asking)
+		cancel()
 		if err != nil {
 			pause = jittered(trustRetry)
 		}
@@ -119,12 +77,6 @@ func (d *Directory) keepTrust(ctx context.Context) {
 		}
 		failed = err != nil
 	}
-}
-
-func (d *Directory) lookUpTrustInTime(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, trustTimeout)
-	defer cancel()
-	return d.LookUpTrust(ctx)
 }
 
 // jittered keeps many replicas from asking at the same moment.
@@ -143,9 +95,9 @@ const (
 // server answers a probe, and is undecided if it has no answer then either. Unreachable is an API server that has been silent for
 // silenceLimit, or that cannot be connected to.
 func (d *Directory) Review(ctx context.Context, token oauth2.Secret, account oauth2.UsedAccountToken, audience string) oauth2.Verdict {
-	verdict, err := d.review(ctx, token, account, audience)
-	if verdict == oauth2.Unreachable && d.reachable(ctx) {
-		if verdict, err = d.review(ctx, token, account, audience); verdict == oauth2.Unreachable {
+	verdict, err := d.api.review(ctx, token, account, audience)
+	if verdict == oauth2.Unreachable && d.api.reachable(ctx) {
+		if verdict, err = d.api.review(ctx, token, account, audience); verdict == oauth2.Unreachable {
 			verdict = oauth2.Undecided
 		}
 	}
@@ -156,9 +108,9 @@ func (d *Directory) Review(ctx context.Context, token oauth2.Secret, account oau
 }
 
 // review asks once. It is unreachable if no answer came, and undecided if the answer is a refusal, such as 429 or 503.
-func (d *Directory) review(ctx context.Context, token oauth2.Secret, account oauth2.UsedAccountToken, audience string) (oauth2.Verdict, error) {
+func (a api) review(ctx context.Context, token oauth2.Secret, account oauth2.UsedAccountToken, audience string) (oauth2.Verdict, error) {
 	timeout := reviewTimeout
-	if d.contact.silent.Load() {
+	if a.contact.silent.Load() {
 		timeout = knownReviewTimeout
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -167,7 +119,7 @@ func (d *Directory) review(ctx context.Context, token oauth2.Secret, account oau
 		Spec: authenticationv1.TokenReviewSpec{Token: token.Reveal(), Audiences: []string{audience}},
 	}
 	status := 0
-	err := d.reviews.Post().AbsPath(reviewsPath).Body(review).MaxRetries(0).Do(ctx).StatusCode(&status).Into(review)
+	err := a.reviews.Post().AbsPath(reviewsPath).Body(review).MaxRetries(0).Do(ctx).StatusCode(&status).Into(review)
 	switch {
 	case err != nil && status == 0:
 		return oauth2.Unreachable, fmt.Errorf("review a token: %w", err)

@@ -23,6 +23,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/directory/watch"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
@@ -93,11 +94,9 @@ func watching(t *testing.T, s *store) (*Directory, *httptest.Server) {
 	must(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
-	for _, source := range d.sources {
-		if source.resource == resourceClients {
-			running.Go(func() { source.run(ctx) })
-		}
-	}
+	data, err := registration.Encode(registration.Registration{Client: reporting})
+	must(t, d.sources.registry.Add(registrySecret(t, registration.SecretName(reporting.ID), registration.SecretType, data, err)))
+	running.Go(func() { d.sources.clients.Run(ctx) })
 	t.Cleanup(func() {
 		cancel()
 		api.CloseClientConnections()
@@ -131,7 +130,7 @@ func TestAWatchIsNotBelievedBeforeTheStoreWasAsked(t *testing.T) {
 			s := &store{}
 			s.set(110, suspendedObject(reporting, "110"), ownerObject(reporting, "8"))
 			d, api := watching(t, s)
-			state := func() *oauth2.Owner { return d.records.owner(hashOf(ownerName(reporting.Namespace, reporting.Name))) }
+			state := func() *oauth2.Owner { return d.Record(reporting.ID).Owner }
 			eventually(t, "the client is suspended", func() bool { return state() != nil && state().Suspended })
 			s.set(c.revision, ownerObject(reporting, "120"), ownerObject(reporting, c.version))
 			api.CloseClientConnections()
@@ -149,13 +148,13 @@ func TestAnEventThatRevivesProvesARestore(t *testing.T) {
 	s.set(110, suspendedObject(reporting, "110"), ownerObject(reporting, "8"))
 	d, api := watching(t, s)
 	eventually(t, "the client is known", func() bool {
-		owner := d.records.owner(hashOf(ownerName(reporting.Namespace, reporting.Name)))
+		owner := d.Record(reporting.ID).Owner
 		return owner != nil && owner.Suspended
 	})
-	must(t, d.sources[1].Delete(ownerObject(reporting, "111")))
+	must(t, d.sources.clients.Delete(ownerObject(reporting, "111")))
 	s.set(130, ownerObject(reporting, "125"), ownerObject(reporting, "125"))
 	api.CloseClientConnections()
-	eventually(t, "it is back", func() bool { return d.records.owner(hashOf(ownerName(reporting.Namespace, reporting.Name))) != nil })
+	eventually(t, "it is back", func() bool { return d.Record(reporting.ID).Owner != nil })
 	claims := oauth2.Claims{ClientID: reporting.ID, IssuedAt: time.Now().Add(-time.Minute)}
 	if !d.Revocations().Revoked(claims, reporting.Namespace, time.Now()) || d.Restored() != 1 {
 		t.Errorf("noticed %d times", d.Restored())
@@ -180,7 +179,7 @@ func TestALookUpDoesNotBelieveAStoreThatIsBehind(t *testing.T) {
 		"a store that is further":          {revision: "200"},
 		"a store that was set back":        {revision: "90", refused: true, noticed: 1},
 		"a store that was not listed again": {revision: "200", refused: true, noticed: 1, before: func(_ *testing.T, f *fixture) {
-			f.setBack(notice{by: f.sources[0], proof: restore.Moved, known: 2, seen: 1})
+			f.sources.registry.Report(restore.Moved)
 		}},
 		"a client that was deleted and is back": {revision: "200", refused: true, noticed: 1, before: func(t *testing.T, f *fixture) {
 			must(t, f.source(resourceClients).Delete(ownerObject(reporting, "110")))
@@ -191,7 +190,7 @@ func TestALookUpDoesNotBelieveAStoreThatIsBehind(t *testing.T) {
 			f.fill(t)
 			object, err := json.Marshal(typed(ownerObject(reporting, "8")))
 			must(t, err)
-			f.api.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			f.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
 				switch {
 				case strings.HasSuffix(r.URL.Path, "/secrets"):
@@ -268,12 +267,12 @@ func TestASnapshotKeepsWhatNobodyGivesBack(t *testing.T) {
 	}
 	must(t, before.source(resourceSecrets).Update(secretOf(withdrawn.Ring)))
 	must(t, before.source(resourceTokens).Delete(&v1alpha1.OAuth2Token{ObjectMeta: metav1.ObjectMeta{Namespace: printer.Namespace, Name: printer.Name, UID: "t"}}))
-	if _, err := before.save(); err != nil {
+	if _, err := before.snapshots.save(); err != nil {
 		t.Fatal(err)
 	}
 	after := newFixture(t, file)
 	after.now = noon.Add(2 * time.Minute)
-	after.look()
+	after.snapshots.find()
 	after.list(t, resourceSecrets, "200", secretOf(ring))
 	after.list(t, resourceRevocations, "200")
 	if _, err := after.Ring().VerificationKey(lost, after.now); err == nil {
@@ -293,48 +292,20 @@ func TestASnapshotKeepsWhatNobodyGivesBack(t *testing.T) {
 	}
 }
 
-func TestWhatIsGoneIsKnownForADayAndBounded(t *testing.T) {
-	var d departed
-	name := func(i int) hash { return hashOf(strconv.Itoa(i)) }
-	d.note(name(0), noon)
-	d.note(name(0), noon.Add(time.Hour)) // it does not go twice
-	if !d.has(name(0)) || d.state(name(0), noon) != restore.Deleted || d.state(name(0), noon.Add(-time.Second)) != restore.Unknown || d.has(name(1)) {
-		t.Error("it is not known when an object went")
-	}
-	d.note(name(1), noon.Add(departedFor+time.Hour))
-	if !d.has(name(0)) || !d.has(name(1)) {
-		t.Error("something was forgotten after a day")
-	}
-	d.note(name(2), noon.Add(2*departedFor+2*time.Hour))
-	if d.has(name(0)) || !d.has(name(1)) || !d.has(name(2)) {
-		t.Error("what went long ago is not forgotten, or what went lately is")
-	}
-	for i := range 3 * maxDeparted {
-		d.note(name(i), noon)
-	}
-	if n := len(d.all()); n > maxDeparted || n < maxDeparted/2 || !d.has(name(3*maxDeparted-1)) {
-		t.Errorf("%d are known", n)
-	}
-	d.forget(name(3*maxDeparted - 1))
-	if d.has(name(3*maxDeparted - 1)) {
-		t.Error("it was not forgotten")
-	}
-}
-
 func TestACallerIsToldThatTheStoreIsBehind(t *testing.T) {
 	f := newFixture(t, "")
 	f.fill(t)
-	f.setBack(notice{by: f.sources[0], proof: restore.Moved, known: 2, seen: 1})
-	if _, err := f.LookUpMinted(t.Context(), "id"); !errors.Is(err, errSetBack) {
+	f.sources.registry.Report(restore.Moved)
+	if _, err := f.LookUpMinted(t.Context(), "id"); !errors.Is(err, watch.ErrRestored) {
 		t.Errorf("got %v", err)
 	}
 	must(t, f.source(resourceClients).Update(suspendedObject(reporting, "150")))
-	if f.records.owner(hashOf(ownerName(reporting.Namespace, reporting.Name))).Suspended {
+	if f.Record(reporting.ID).Owner.Suspended {
 		t.Error("an event counts that is news of what is not known")
 	}
 	f.list(t, resourceClients, "5", suspendedObject(reporting, "150"), ownerObject(pod, "9"))
 	must(t, f.source(resourceClients).Update(ownerObject(reporting, "151")))
-	if f.records.owner(hashOf(ownerName(reporting.Namespace, reporting.Name))).Suspended || f.Restored() != 1 {
+	if f.Record(reporting.ID).Owner.Suspended || f.Restored() != 1 {
 		t.Errorf("after the list events do not count; noticed %d times", f.Restored())
 	}
 }

@@ -7,14 +7,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-
-	"github.com/hallpass-dev/hallpass/internal/oauth2"
-	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/internal/directory/memory"
+	"github.com/hallpass-dev/hallpass/internal/directory/watch"
 )
 
 // The pace of snapshots.
@@ -29,24 +31,31 @@ const (
 	snapshotRefresh = time.Minute
 )
 
-// The question whether the API server is there, which a start asks while it waits for the first lists.
-const (
-	presenceTimeout = time.Second
-	presenceAgain   = 250 * time.Millisecond
-)
+// presenceInterval is how often a start asks whether the API server is there, while it waits for the first lists.
+const presenceInterval = 250 * time.Millisecond
 
 // snapshotSkew is how far ahead of the clock a snapshot may be. Of one from further in the future nobody knows how old it is.
 const snapshotSkew = time.Minute
 
-// snapshot is what is known of the file.
-type snapshot struct {
-	file string
-	// found is what a start found in the file, until the API server has answered or it was adopted.
-	found *picture
+// maxSnapshot bounds what is read; 100,000 clients take some twenty megabytes.
+const maxSnapshot = 1 << 30
+
+// snapshots keeps the file of the snapshot, and serves from it while the API server is away.
+type snapshots struct {
+	file    string
+	vouches func() bool
+	log     *slog.Logger
+	now     func() time.Time
+	memory  *memory.Memory
+	watches *watch.Watches
+	sources sources
+
+	// found is the snapshot that a start found, until the API server has answered or the snapshot serves.
+	found  *memory.Snapshot
+	served atomic.Bool
 	// changed says that memory is not what the file has.
 	changed chan struct{}
 	written atomic.Pointer[WrittenSnapshot]
-	vouches func() bool
 }
 
 // WrittenSnapshot is what is known of the last snapshot that was written.
@@ -57,7 +66,7 @@ type WrittenSnapshot struct {
 
 // Snapshot is the last snapshot that was written; its instant is zero if there was none.
 func (d *Directory) Snapshot() WrittenSnapshot {
-	if written := d.snapshot.written.Load(); written != nil {
+	if written := d.snapshots.written.Load(); written != nil {
 		return *written
 	}
 	return WrittenSnapshot{}
@@ -65,142 +74,75 @@ func (d *Directory) Snapshot() WrittenSnapshot {
 
 // DropSnapshot removes the snapshot. It is called when Run has returned.
 func (d *Directory) DropSnapshot() error {
-	if d.snapshot.file == "" {
+	if d.snapshots.file == "" {
 		return nil
 	}
-	if err := os.Remove(d.snapshot.file); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.Remove(d.snapshots.file); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("drop the snapshot: %w", err)
 	}
 	return nil
 }
 
-// note says that memory has changed. It never waits.
-func (s *snapshot) note() {
+// note records that memory has changed. It never waits.
+func (s *snapshots) note() {
 	select {
 	case s.changed <- struct{}{}:
 	default:
 	}
 }
 
-// look reads the file. What cannot be read is no snapshot; the log says why.
-func (d *Directory) look() {
-	if d.snapshot.file == "" {
+// find reads the file. What cannot be read is no snapshot; the log has the reason.
+func (s *snapshots) find() {
+	if s.file == "" {
 		return
 	}
-	p, err := readSnapshot(d.snapshot.file)
+	found, err := readSnapshot(s.file)
 	if errors.Is(err, os.ErrNotExist) {
 		return
 	}
-	if err == nil && p.heard.After(d.now().Add(snapshotSkew)) {
+	if err == nil && found.Heard.After(s.now().Add(snapshotSkew)) {
 		err = errors.New("it is from the future, so that nobody knows how old it is")
 	}
 	if err != nil {
-		d.log.Error("cannot use the snapshot; nothing is answered until the API server is", "file", d.snapshot.file, "error", err)
+		s.log.Error("cannot use the snapshot; nothing is answered until the API server is", "file", s.file, "error", err)
 		return
 	}
-	d.holdAgain(p)
-	d.departed.fill(p.departed)
-	d.keys.before = p.ring
-	d.snapshot.found = p
+	s.memory.Begin(found)
+	s.sources.save(found)
+	s.found = found
 }
 
-// bridge serves from the snapshot as soon as the API server turns out to be away, and as long as it is: the first list of a
-// source takes the place of what the snapshot had of it.
-func (d *Directory) bridge(ctx context.Context) {
-	for d.snapshot.found != nil && !d.read() {
-		if err := d.present(ctx); err != nil && ctx.Err() == nil {
-			d.log.Warn("the API server is away; serving from the snapshot", "heard", d.snapshot.found.heard.UTC().Format(time.RFC3339), "error", err)
-			logDropped(d.log, d.snapshot.file, d.snapshot.found.droppedClaims)
-			d.adopt(d.snapshot.found)
+// serve loads the snapshot as soon as the API server turns out to be away. The first list of each source replaces what the
+// snapshot had of it.
+func (s *snapshots) serve(ctx context.Context, present func(context.Context) error) {
+	for s.found != nil && !s.watches.Synced() {
+		if err := present(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("the API server is away; serving from the snapshot", "heard", s.found.Heard.UTC().Format(time.RFC3339), "error", err)
+			logDropped(s.log, s.file, s.found.DroppedClaims)
+			s.load()
 			break
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(presenceAgain):
+		case <-time.After(presenceInterval):
 		}
 	}
-	d.listing.Lock()
-	d.snapshot.found = nil
-	d.listing.Unlock()
-	tidy()
+	s.sources.drop()
+	s.found = nil
+	watch.FreeMemory()
 }
 
-// present asks the API server for something small. That there is no such thing is an answer.
-func (d *Directory) present(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, presenceTimeout)
-	defer cancel()
-	err := d.core.Get().Namespace(d.namespace).Resource(resourceSecrets).Name(registration.KeysSecretName).Do(ctx).Error()
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	return err //nolint:wrapcheck // the caller says what it was about
+// load takes from the snapshot what was not read from the API server.
+func (s *snapshots) load() {
+	s.sources.load()
+	s.memory.TrustSaved(s.found)
+	s.served.Store(true)
 }
 
-// adopt takes from a snapshot what was not read from the API server.
-func (d *Directory) adopt(p *picture) {
-	d.listing.Lock()
-	defer d.listing.Unlock()
-	for _, s := range d.sources {
-		if synced, _, _ := s.state(); !synced {
-			d.adoptSource(s, p)
-		}
-	}
-	if p.trust != nil {
-		d.trust.held.CompareAndSwap(nil, p.trust)
-	}
-	d.adopted.Store(true)
-}
-
-// adoptSource takes what a snapshot has of one source.
-func (d *Directory) adoptSource(s *source, p *picture) {
-	switch s.resource {
-	case resourceSecrets:
-		fill(&d.records, clientOf, p.clients)
-		d.resources.fill(p.resources)
-		d.minted.records.fill(storedOf(p.minted))
-		if !p.ring.Empty() {
-			d.keys.learn(p.ring, d.now())
-		}
-	case resourceClients:
-		fill(&d.records, ownerIn, p.owners)
-	case resourceRevocations:
-		d.adoptRevoked(p)
-	case resourceTokens:
-		d.minted.owners.fill(p.mintedOwners)
-	}
-	s.resume(p.heard, p.marks[s.resource])
-}
-
-// storedOf are the records of a snapshot, which has no resourceVersions.
-func storedOf(records map[hash]*oauth2.Minted) map[hash]storedMinted {
-	stored := make(map[hash]storedMinted, len(records))
-	for key, m := range records {
-		stored[key] = storedMinted{Minted: m}
-	}
-	return stored
-}
-
-// picture is what memory holds now.
-func (d *Directory) picture() *picture {
-	gone := d.departed.all() // before the owners: what goes in between is in neither
-	p := &picture{
-		heard: d.Heard(), marks: map[string]uint64{}, clients: all(&d.records, clientOf), owners: all(&d.records, ownerIn),
-		resources: d.resources.all(), ring: d.Ring(), trust: d.trust.held.Load(), revoked: &d.revocations, selectors: d.revocations.Selectors(),
-		minted: map[hash]*oauth2.Minted{}, mintedOwners: d.minted.owners.all(), departed: gone, held: d.minted.allHeld(),
-	}
-	for key, stored := range d.minted.records.all() {
-		p.minted[key] = stored.Minted
-	}
-	for _, s := range d.sources {
-		_, _, p.marks[s.resource] = s.state()
-	}
-	return p
-}
-
-// keepSnapshot keeps the file at what memory holds, until the context ends.
-func (d *Directory) keepSnapshot(ctx context.Context) {
-	if d.snapshot.file == "" {
+// keep writes the file whenever memory has changed, until the context ends.
+func (s *snapshots) keep(ctx context.Context) {
+	if s.file == "" {
 		return
 	}
 	failed := false
@@ -208,13 +150,13 @@ func (d *Directory) keepSnapshot(ctx context.Context) {
 		pause(ctx, wait)
 		select {
 		case <-ctx.Done():
-		case <-d.snapshot.changed:
+		case <-s.changed:
 			pause(ctx, snapshotGather)
 		case <-time.After(snapshotRefresh):
 		}
-		took, err := d.save()
+		took, err := s.save()
 		if err != nil && !failed {
-			d.log.Error("cannot write the snapshot; a container that starts while the API server is away will not serve", "error", err)
+			s.log.Error("cannot write the snapshot; a container that starts while the API server is away will not serve", "error", err)
 		}
 		failed = err != nil
 		if wait = max(snapshotPause, snapshotShare*took); ctx.Err() != nil {
@@ -223,32 +165,64 @@ func (d *Directory) keepSnapshot(ctx context.Context) {
 	}
 }
 
-// save writes the file, once everything was read from the API server: until then the file that is there says as much. A process that
-// nobody has heard of leaves none: nobody would know of the one that went on from it.
-func (d *Directory) save() (time.Duration, error) {
-	if !d.read() || d.Ring().Empty() || d.snapshot.vouches != nil && !d.snapshot.vouches() {
+// save writes the file, once everything was read from the API server: until then the file that is there says as much. A process without a
+// usage report leaves none: what the process that continues from it accepts would be unknown.
+func (s *snapshots) save() (time.Duration, error) {
+	if !s.watches.Synced() || s.memory.Ring().Empty() || s.vouches != nil && !s.vouches() {
 		return 0, nil
 	}
-	select { // what changes from here on is not in the picture for certain
-	case <-d.snapshot.changed:
+	select { // what changes from here on may be missing in the file
+	case <-s.changed:
 	default:
 	}
-	began, at := time.Now(), d.now() // what is known by now is in the picture
-	size, err := writeSnapshot(d.snapshot.file, d.picture())
+	began, at := time.Now(), s.now() // what is known by now is in the file
+	size, err := s.write()
 	if err == nil {
-		d.snapshot.written.Store(&WrittenSnapshot{At: at, Size: size})
+		s.written.Store(&WrittenSnapshot{At: at, Size: size})
 	}
 	return time.Since(began), err
 }
 
-// read reports whether every source was read in full from the API server.
-func (d *Directory) read() bool {
-	for _, s := range d.sources {
-		if synced, _, _ := s.state(); !synced {
-			return false
-		}
+// write replaces the file in one step, so that a reader has the one before or this one as a whole. It is readable
+// for its owner alone, because it holds the signing keys. It is not synced to a disk: it is for a file system in memory, and has to
+// outlive the process and not the machine.
+func (s *snapshots) write() (size int64, err error) {
+	partial := filepath.Join(filepath.Dir(s.file), "."+filepath.Base(s.file)+".partial")
+	if err := os.Remove(partial); err != nil && !errors.Is(err, os.ErrNotExist) { // of a process that was killed
+		return 0, fmt.Errorf("write a snapshot: %w", err)
 	}
-	return true
+	out, err := os.OpenFile(partial, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o400)
+	if err != nil {
+		return 0, fmt.Errorf("write a snapshot: %w", err)
+	}
+	size, err = s.memory.Write(out, s.watches.Heard(), s.watches.Marks())
+	if err = errors.Join(err, out.Close()); err == nil {
+		err = os.Rename(partial, s.file)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("write a snapshot: %w", errors.Join(err, os.Remove(partial)))
+	}
+	return size, nil
+}
+
+func readSnapshot(file string) (*memory.Snapshot, error) {
+	in, err := os.Open(file) //nolint:gosec // the path is the operator's flag
+	if err != nil {
+		return nil, fmt.Errorf("read a snapshot: %w", err)
+	}
+	defer func() { _ = in.Close() }()
+	var content strings.Builder
+	if info, err := in.Stat(); err == nil && info.Mode().IsRegular() {
+		content.Grow(int(min(info.Size(), maxSnapshot)))
+	}
+	if _, err := io.Copy(&content, io.LimitReader(in, maxSnapshot)); err != nil {
+		return nil, fmt.Errorf("read a snapshot: %w", err)
+	}
+	found, err := memory.ReadSnapshot(content.String())
+	if err != nil {
+		return nil, fmt.Errorf("read snapshot %s: %w", file, err)
+	}
+	return found, nil
 }
 
 func pause(ctx context.Context, d time.Duration) {

@@ -4,10 +4,8 @@
 package directory
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -15,7 +13,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -27,6 +24,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/directory/memory"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
@@ -38,25 +36,42 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 // fixture is a Directory whose clock and API server are the test's.
 type fixture struct {
 	*Directory
-	api  *httptest.Server
-	now  time.Time
-	file string
+	server *httptest.Server
+	now    time.Time
+	file   string
 }
 
 func newFixture(t testing.TB, file string) *fixture {
 	t.Helper()
 	f := &fixture{now: noon, file: file}
-	f.api = httptest.NewServer(http.NotFoundHandler())
-	t.Cleanup(f.api.Close)
+	f.server = httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(f.server.Close)
 	var err error
 	f.Directory, err = New(Config{
-		REST: &rest.Config{Host: f.api.URL}, RegistryNamespace: "registry", Log: slog.New(slog.DiscardHandler),
+		REST: &rest.Config{Host: f.server.URL}, RegistryNamespace: "registry", Log: slog.New(slog.DiscardHandler),
 		SnapshotFile: file, MaxStaleness: 24 * time.Hour, Now: func() time.Time { return f.now },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return f
+}
+
+// events is where a reflector brings what a watch sends.
+type events interface {
+	Add(object any) error
+	Update(object any) error
+	Delete(object any) error
+	Replace(objects []any, version string) error
+	Bookmark(version string) error
+}
+
+var resourcesWatched = []string{resourceSecrets, resourceClients, resourceRevocations, resourceTokens}
+
+func (d *Directory) source(resource string) events {
+	return map[string]events{
+		resourceSecrets: d.sources.registry, resourceClients: d.sources.clients, resourceRevocations: d.sources.revocations, resourceTokens: d.sources.tokens,
+	}[resource]
 }
 
 // list hands a source a list, as its watch does.
@@ -66,6 +81,9 @@ func (f *fixture) list(t testing.TB, resource, version string, objects ...any) {
 		t.Fatal(err)
 	}
 }
+
+// quarantineTime is how long tokens of a client stay in quarantine.
+const quarantineTime = oauth2.MaxTokenLifetime + time.Hour
 
 // A token and an assertion that are good no more.
 var revoked, used = revocation.ID{1}, revocation.ID{2}
@@ -121,11 +139,11 @@ func (f *fixture) fill(t testing.TB) {
 	}
 	data, err = registration.EncodeKeys(ring)
 	secrets = append(secrets, registrySecret(t, registration.KeysSecretName, registration.KeysSecretType, data, err))
-	trust, err := readTrust([]byte(testDiscovery), []byte(testKeys))
+	trust, err := memory.ReadTrust([]byte(testDiscovery), []byte(testKeys))
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.trust.held.Store(trust)
+	f.memory.SetTrust(trust)
 	f.list(t, resourceSecrets, "100", secrets...)
 	f.list(t, resourceClients, "101", ownerObject(reporting, "8"), ownerObject(pod, "9"))
 	f.list(t, resourceRevocations, "102", &v1alpha1.TokenRevocation{
@@ -163,16 +181,11 @@ func TestASnapshotHasAllThatMemoryHas(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "snapshot")
 	before := newFixture(t, file)
 	before.fill(t)
-	if c := before.records.at(registration.LockOf(pod.ID)).client; c.whole == nil {
-		t.Fatal("the test wants a client that has no short form")
-	}
 	before.now = noon.Add(10 * time.Minute)
-	for _, s := range before.sources {
-		if err := s.Bookmark("120"); err != nil {
-			t.Fatal(err)
-		}
+	for _, resource := range resourcesWatched {
+		must(t, before.source(resource).Bookmark("120"))
 	}
-	if _, err := before.save(); err != nil {
+	if _, err := before.snapshots.save(); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(file)
@@ -182,18 +195,18 @@ func TestASnapshotHasAllThatMemoryHas(t *testing.T) {
 
 	after := newFixture(t, file)
 	after.now = noon.Add(time.Hour)
-	after.look()
+	after.snapshots.find()
 	if err := after.Ready(); err == nil {
 		t.Error("it serves before anybody knows whether the API server is there")
 	}
-	after.adopt(after.snapshot.found)
+	after.snapshots.load()
 	if diff := cmp.Diff(known(before.Directory), known(after.Directory)); diff != "" {
 		t.Errorf("(-written +read):\n%s", diff)
 	}
 	if got := after.Silence(); got != 50*time.Minute || !after.Bridging() {
 		t.Errorf("silence of %s, bridging %t; a start must not make memory younger", got, after.Bridging())
 	}
-	if _, _, mark := after.source(resourceClients).state(); mark != 120 {
+	if mark := after.watches.Marks()[resourceClients]; mark != 120 {
 		t.Errorf("the watch had come to 120, the snapshot says %d", mark)
 	}
 }
@@ -202,14 +215,14 @@ func TestTheFirstListTakesThePlaceOfASnapshot(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "snapshot")
 	before := newFixture(t, file)
 	before.fill(t)
-	if _, err := before.save(); err != nil {
+	if _, err := before.snapshots.save(); err != nil {
 		t.Fatal(err)
 	}
 	after := newFixture(t, file)
-	after.look()
-	found := after.snapshot.found
+	after.snapshots.find()
+	found := after.snapshots.found
 	after.list(t, resourceClients, "150", ownerObject(pod, "9")) // the owner of reporting is gone since
-	after.adopt(found)
+	after.snapshots.load()
 	if got := after.Record(reporting.ID).Denial(); got != oauth2.ReasonOwnerUnknown {
 		t.Errorf("the snapshot brought an owner back that the list does not have: %q", got)
 	}
@@ -227,57 +240,10 @@ func TestTheFirstListTakesThePlaceOfASnapshot(t *testing.T) {
 		t.Errorf("the keys that the snapshot had go on: %v", err)
 	}
 	// Once everything was read, an old snapshot has nothing more to say.
-	after.adopt(found)
+	after.sources.save(found)
+	after.snapshots.load()
 	if after.Record(reporting.ID).Client != nil {
-		t.Error("a snapshot was adopted after the list")
-	}
-}
-
-// Every byte counts: a file that differs in one of them, or is cut short anywhere, is none.
-func TestACorruptSnapshotIsRefused(t *testing.T) {
-	f := newFixture(t, "")
-	f.fill(t)
-	var written bytes.Buffer
-	if _, err := encodeSnapshot(&written, f.picture()); err != nil {
-		t.Fatal(err)
-	}
-	sound := written.String()
-	if _, err := decodeSnapshot(sound); err != nil {
-		t.Fatal(err)
-	}
-	for i := range len(sound) {
-		for _, flip := range []byte{0x01, 0x80, 0xff} {
-			broken := sound[:i] + string([]byte{sound[i] ^ flip}) + sound[i+1:]
-			if _, err := decodeSnapshot(broken); !errors.Is(err, errPicture) {
-				t.Fatalf("byte %d of %d changed by %#x: %v", i, len(sound), flip, err)
-			}
-		}
-		if _, err := decodeSnapshot(sound[:i]); !errors.Is(err, errPicture) {
-			t.Fatalf("cut at byte %d of %d: %v", i, len(sound), err)
-		}
-	}
-	if _, err := decodeSnapshot(sound + "x"); !errors.Is(err, errPicture) {
-		t.Errorf("a byte too much: %v", err)
-	}
-}
-
-// sealed is a document with a checksum that is right.
-func sealed(document string) string {
-	sum := sha256.Sum256([]byte(document))
-	return document + string(sum[:])
-}
-
-func TestASnapshotOfAnotherBuildIsRefused(t *testing.T) {
-	for name, document := range map[string]string{
-		"of a later version":        snapshotMagic + packNumber(snapshotVersion+1),
-		"without a version":         snapshotMagic,
-		"of something else":         "hallpass picture" + packNumber(snapshotVersion),
-		"without its sections":      snapshotMagic + packNumber(snapshotVersion) + packNumber(noon.UnixNano()),
-		"with a record of no sense": snapshotMagic + packNumber(snapshotVersion) + packNumber(noon.UnixNano()) + "\x0amarks\x02\x02\x02x",
-	} {
-		if _, err := decodeSnapshot(sealed(document)); !errors.Is(err, errPicture) {
-			t.Errorf("%s: %v", name, err)
-		}
+		t.Error("a snapshot was loaded after the list")
 	}
 }
 
@@ -300,7 +266,7 @@ func TestOnlyASoundSnapshotOfThePastIsUsed(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "snapshot")
 			before := newFixture(t, file)
 			before.fill(t)
-			if _, err := before.save(); err != nil {
+			if _, err := before.snapshots.save(); err != nil {
 				t.Fatal(err)
 			}
 			if c.spoil != nil {
@@ -308,8 +274,8 @@ func TestOnlyASoundSnapshotOfThePastIsUsed(t *testing.T) {
 			}
 			after := newFixture(t, file)
 			after.now = noon.Add(c.at)
-			after.look()
-			if used := after.snapshot.found != nil; used != c.used {
+			after.snapshots.find()
+			if used := after.snapshots.found != nil; used != c.used {
 				t.Errorf("used: %t", used)
 			}
 		})
@@ -322,7 +288,7 @@ func TestAProcessThatWasKilledWhileWritingLeavesTheFileBefore(t *testing.T) {
 	f.fill(t)
 	must(t, os.WriteFile(filepath.Join(filepath.Dir(file), ".snapshot.partial"), []byte("half a"), 0o400))
 	for range 2 {
-		if _, err := f.save(); err != nil {
+		if _, err := f.snapshots.save(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -332,8 +298,8 @@ func TestAProcessThatWasKilledWhileWritingLeavesTheFileBefore(t *testing.T) {
 	if entries, err := os.ReadDir(filepath.Dir(file)); err != nil || len(entries) != 1 {
 		t.Errorf("beside the file there is something: %v %v", entries, err)
 	}
-	f.snapshot.file = filepath.Join(file, "nowhere")
-	if _, err := f.save(); !errors.Is(err, fs.ErrNotExist) && err == nil {
+	f.snapshots.file = filepath.Join(file, "nowhere")
+	if _, err := f.snapshots.save(); !errors.Is(err, fs.ErrNotExist) && err == nil {
 		t.Error("a failure to write was not told")
 	}
 }
@@ -343,29 +309,29 @@ func TestTheSnapshotServesWhileTheAPIServerIsAway(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "snapshot")
 	before := newFixture(t, file)
 	before.fill(t)
-	if _, err := before.save(); err != nil {
+	if _, err := before.snapshots.save(); err != nil {
 		t.Fatal(err)
 	}
 	away := newFixture(t, file)
-	away.api.Close()
-	away.look()
-	away.bridge(t.Context())
+	away.server.Close()
+	away.snapshots.find()
+	away.snapshots.serve(t.Context(), away.api.present)
 	if err := away.Ready(); err != nil || !away.Bridging() {
 		t.Errorf("it does not serve: %v", err)
 	}
 
 	there := newFixture(t, file) // answers 404: there are no keys, but there is an API server
-	there.look()
+	there.snapshots.find()
 	done := make(chan struct{})
 	go func() {
-		there.bridge(t.Context())
+		there.snapshots.serve(t.Context(), there.api.present)
 		close(done)
 	}()
-	for _, s := range there.sources {
-		there.list(t, s.resource, "1")
+	for _, resource := range resourcesWatched {
+		there.list(t, resource, "1")
 	}
 	<-done
-	if there.adopted.Load() || there.Record(reporting.ID).Client != nil {
+	if there.snapshots.served.Load() || there.Record(reporting.ID).Client != nil {
 		t.Error("the snapshot was used although the API server is there")
 	}
 }
@@ -375,19 +341,19 @@ func TestChangesAreWrittenSoonAndNotTooOften(t *testing.T) {
 	f := newFixture(t, file)
 	f.fill(t)
 	synctest.Test(t, func(t *testing.T) {
-		f.snapshot.changed = make(chan struct{}, 1) // of this bubble
+		f.snapshots.changed = make(chan struct{}, 1) // of this bubble
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		writes := 0
 		go func() {
-			f.keepSnapshot(ctx)
+			f.snapshots.keep(ctx)
 			close(done)
 		}()
-		last := f.snapshot.written.Load()
+		last := f.snapshots.written.Load()
 		for range 1000 { // a change every 10 ms, for 10 s
-			f.snapshot.note()
+			f.snapshots.note()
 			pause(ctx, 10*time.Millisecond) // of the bubble's clock, which takes no time
-			if now := f.snapshot.written.Load(); now != last {
+			if now := f.snapshots.written.Load(); now != last {
 				last = now
 				writes++
 			}
@@ -396,16 +362,16 @@ func TestChangesAreWrittenSoonAndNotTooOften(t *testing.T) {
 			t.Errorf("%d files in ten seconds of changes", writes)
 		}
 		pause(ctx, 5*time.Second)
-		last = f.snapshot.written.Load()
+		last = f.snapshots.written.Load()
 		pause(ctx, snapshotRefresh+time.Second)
-		if f.snapshot.written.Load() == last {
+		if f.snapshots.written.Load() == last {
 			t.Error("without a change the file is not renewed")
 		}
-		last = f.snapshot.written.Load()
-		f.snapshot.note()
+		last = f.snapshots.written.Load()
+		f.snapshots.note()
 		stop()
 		<-done
-		if f.snapshot.written.Load() == last {
+		if f.snapshots.written.Load() == last {
 			t.Error("the last change was not written when the process stopped")
 		}
 	})
@@ -417,14 +383,11 @@ func TestSilenceIsThatOfTheWatchWhichIsFurthestBehind(t *testing.T) {
 		t.Errorf("before anything was read: %s, stale %t", got, f.Stale())
 	}
 	f.fill(t)
-	f.sources = f.sources[:2] // two are enough to tell the one that is behind
 	secrets, clients := f.source(resourceSecrets), f.source(resourceClients)
 	// Of the others, which are heard of all the time, nothing is to be seen here.
-	others := slices.DeleteFunc(slices.Clone(f.sources), func(s *source) bool { return s == secrets || s == clients })
 	hearOthers := func() {
-		for _, s := range others {
-			must(t, s.Bookmark("200"))
-		}
+		must(t, f.source(resourceTokens).Bookmark("200"))
+		must(t, f.source(resourceRevocations).Bookmark("200"))
 	}
 	for _, c := range []struct {
 		name string
@@ -464,82 +427,9 @@ func TestSilenceIsThatOfTheWatchWhichIsFurthestBehind(t *testing.T) {
 	}
 }
 
-func TestNeitherASetClockNorASleepHidesAge(t *testing.T) {
-	began := time.Now()
-	set := began.Round(0)
-	for name, c := range map[string]struct {
-		from, to time.Time
-		want     time.Duration
-	}{
-		"an hour by both clocks":            {began, began.Add(time.Hour), time.Hour},
-		"the wall clock was set back":       {set, set.Add(-time.Hour), 0},
-		"the machine slept: wall clock":     {set, set.Add(24 * time.Hour), 24 * time.Hour},
-		"the instant of an earlier process": {set.Add(-time.Minute), began, time.Minute},
-	} {
-		if got := elapsed(c.from, c.to); got != c.want {
-			t.Errorf("%s: %s, want %s", name, got, c.want)
-		}
-	}
-}
-
-func FuzzSnapshot(f *testing.F) {
-	fixture := newFixture(f, "")
-	fixture.fill(f)
-	var written bytes.Buffer
-	if _, err := encodeSnapshot(&written, fixture.picture()); err != nil {
-		f.Fatal(err)
-	}
-	f.Add(written.Bytes()[:written.Len()-sha256.Size])
-	f.Add([]byte(snapshotMagic + "\x02\x00\x0amarks\x00"))
-	f.Fuzz(func(t *testing.T, document []byte) {
-		p, err := decodeSnapshot(sealed(string(document)))
-		if err != nil {
-			return
-		}
-		var again bytes.Buffer
-		if _, err := encodeSnapshot(&again, p); err != nil {
-			t.Fatalf("what was read cannot be written: %v", err)
-		}
-		if _, err := decodeSnapshot(again.String()); err != nil {
-			t.Fatalf("what was read and written cannot be read: %v", err)
-		}
-		for _, c := range p.clients {
-			_ = c.client()
-		}
-		for _, o := range p.owners {
-			_ = o.owner("")
-		}
-	})
-}
-
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-func BenchmarkSnapshotOf100000Clients(b *testing.B) {
-	f := newFixture(b, filepath.Join(b.TempDir(), "snapshot"))
-	f.fill(b)
-	for i := range 100_000 {
-		c := ordinary(i)
-		f.records.putClient(registration.LockOf(c.ID), pack(c))
-		f.records.putOwner(hashOf(ownerName(c.Namespace, c.Name)), packOwner(oauth2.Owner{UID: c.UID}))
-	}
-	b.Run("write", func(b *testing.B) {
-		for b.Loop() {
-			if _, err := f.save(); err != nil {
-				b.Fatal(err)
-			}
-		}
-		b.ReportMetric(float64(f.Snapshot().Size), "bytes")
-	})
-	b.Run("read", func(b *testing.B) {
-		for b.Loop() {
-			if _, err := readSnapshot(f.file); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
 }

@@ -15,10 +15,10 @@ func TestAProcessThatNobodyHasHeardOfLeavesNoSnapshot(t *testing.T) {
 	f := newFixture(t, file)
 	f.fill(t)
 	vouches := false
-	f.snapshot.vouches = func() bool { return vouches }
+	f.snapshots.vouches = func() bool { return vouches }
 	written := func() bool {
 		t.Helper()
-		if _, err := f.save(); err != nil {
+		if _, err := f.snapshots.save(); err != nil {
 			t.Fatal(err)
 		}
 		_, err := os.Stat(file)

@@ -1,0 +1,188 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package directory
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/directory/memory"
+	"github.com/hallpass-dev/hallpass/internal/directory/watch"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
+)
+
+const (
+	resourceSecrets     = "secrets"
+	resourceClients     = "oauth2clients"
+	resourceTokens      = "oauth2tokens"
+	resourceRevocations = "tokenrevocations"
+)
+
+// The token server watches the Secrets of the registry, the OAuth2Clients and OAuth2Tokens for what denies, and what is revoked.
+//
+// +kubebuilder:rbac:namespace=hallpass-registry,groups="",resources=secrets,verbs=get;list;watch
+// +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2clients,verbs=get;list;watch
+// +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2tokens,verbs=get;list;watch
+// +kubebuilder:rbac:namespace=hallpass-registry,groups=hallpass.dev,resources=tokenrevocations,verbs=list;watch;create
+
+// sources are the watches, each with its store.
+type sources struct {
+	registry    *watch.Source[*corev1.Secret, memory.Record]
+	clients     *watch.Source[*v1alpha1.OAuth2Client, memory.Client]
+	tokens      *watch.Source[*v1alpha1.OAuth2Token, memory.Token]
+	revocations *watch.Source[*v1alpha1.TokenRevocation, memory.Revocation]
+}
+
+func newSources(w *watch.Watches, m *memory.Memory, api api, config Config) sources {
+	reader := reader{config.Log, config.RevocationSeen}
+	return sources{
+		registry: watch.Add(w, watch.Kind[*corev1.Secret, memory.Record]{
+			Client: api.core, Resource: resourceSecrets, Namespace: config.RegistryNamespace,
+			Object: &corev1.Secret{}, Strip: reader.record, Store: &m.Registry,
+		}),
+		clients: watch.Add(w, watch.Kind[*v1alpha1.OAuth2Client, memory.Client]{
+			Client: api.hallpass, Resource: resourceClients, Object: &v1alpha1.OAuth2Client{}, Strip: clientOf, Store: &m.Clients,
+		}),
+		revocations: watch.Add(w, watch.Kind[*v1alpha1.TokenRevocation, memory.Revocation]{
+			Client: api.hallpass, Resource: resourceRevocations, Namespace: config.RegistryNamespace,
+			Object: &v1alpha1.TokenRevocation{}, Strip: reader.revocation, Added: reader.seen, Store: &m.Revocations,
+		}),
+		tokens: watch.Add(w, watch.Kind[*v1alpha1.OAuth2Token, memory.Token]{
+			Client: api.hallpass, Resource: resourceTokens, Object: &v1alpha1.OAuth2Token{}, Strip: tokenOf, Store: &m.Tokens,
+		}),
+	}
+}
+
+// run watches until the context ends.
+func (s sources) run(ctx context.Context, running *sync.WaitGroup) {
+	running.Go(func() { s.registry.Run(ctx) })
+	running.Go(func() { s.clients.Run(ctx) })
+	running.Go(func() { s.revocations.Run(ctx) })
+	running.Go(func() { s.tokens.Run(ctx) })
+}
+
+// save gives each source its list of a snapshot.
+func (s sources) save(found *memory.Snapshot) {
+	s.registry.Save(found.Records, found.Heard, found.Marks[resourceSecrets])
+	s.clients.Save(found.Clients, found.Heard, found.Marks[resourceClients])
+	s.revocations.Save(found.Revocations, found.Heard, found.Marks[resourceRevocations])
+	s.tokens.Save(found.Tokens, found.Heard, found.Marks[resourceTokens])
+}
+
+// load makes each source serve its list of a snapshot, unless it was read since.
+func (s sources) load() {
+	s.registry.Load()
+	s.clients.Load()
+	s.revocations.Load()
+	s.tokens.Load()
+}
+
+// drop drops the lists of a snapshot.
+func (s sources) drop() {
+	s.registry.Drop()
+	s.clients.Drop()
+	s.revocations.Drop()
+	s.tokens.Drop()
+}
+
+// reader reads stored objects, and logs which are unreadable.
+type reader struct {
+	log *slog.Logger
+	lag func(lag time.Duration)
+}
+
+// seen reports how long after it was written a batch of revocations came.
+func (r reader) seen(read memory.Revocation) {
+	if !read.WrittenAt.IsZero() && r.lag != nil {
+		r.lag(time.Since(read.WrittenAt))
+	}
+}
+
+// unreadable is what the log says about an unreadable Secret, by its type.
+var unreadable = map[corev1.SecretType]string{
+	registration.SecretType:         "cannot read a registration; its client is refused",
+	registration.ResourceSecretType: "cannot read the record of a resource; nobody gets tokens for it",
+	registration.TokenSecretType:    "cannot read the record of an OAuth2Token; its tokens are refused",
+	registration.KeysSecretType:     "cannot read the signing keys; those known so far stay in use",
+}
+
+// record reads a Secret of the registry.
+func (r reader) record(secret *corev1.Secret) memory.Record {
+	record, err := recordOf(secret)
+	if err != nil {
+		r.log.Error(unreadable[secret.Type], "secret", secret.Name, "error", err)
+	}
+	logDropped(r.log, secret.Name, record.DroppedClaims)
+	return record
+}
+
+func recordOf(secret *corev1.Secret) (memory.Record, error) {
+	return memory.DecodeRecord(secret.Name, string(secret.Type), watch.VersionOf(secret), secret.Data)
+}
+
+// logDropped logs the claims of registrations that are not allowed any more. The manager writes registrations without them.
+func logDropped(log *slog.Logger, source string, dropped []string) {
+	if len(dropped) > 0 {
+		log.Warn("a registration has claims that are not allowed; tokens do not carry them", "source", source, "claims", dropped[:min(len(dropped), oauth2.MaxCustomClaims)])
+	}
+}
+
+// clientOf reads an OAuth2Client.
+func clientOf(object *v1alpha1.OAuth2Client) memory.Client {
+	owner := oauth2.Owner{
+		UID:         string(object.UID),
+		Terminating: !object.DeletionTimestamp.IsZero(),
+		Suspended:   object.Spec.State == v1alpha1.ClientSuspended,
+	}
+	if before := object.Spec.RevokeTokensIssuedBefore; before != nil {
+		owner.RevokedBefore = before.UTC()
+	}
+	return memory.Client{
+		Place: memory.PlaceOf(object.Namespace, object.Name), Owner: owner, ClientID: object.ClientID(), CreatedAt: object.CreationTimestamp.Time,
+	}
+}
+
+// tokenOf reads an OAuth2Token.
+func tokenOf(object *v1alpha1.OAuth2Token) memory.Token {
+	owner := &oauth2.MintedOwner{
+		UID: string(object.UID), Terminating: !object.DeletionTimestamp.IsZero(), ClientName: object.Spec.ClientRef.Name,
+	}
+	for _, scope := range object.Spec.Scopes {
+		owner.Scopes = append(owner.Scopes, string(scope))
+	}
+	return memory.Token{
+		Place: memory.PlaceOf(object.Namespace, object.Name), Owner: owner, Fixed: object.Spec.Mode == v1alpha1.TokenFixed,
+		CreatedAt: object.CreationTimestamp.Time,
+	}
+}
+
+// revocation reads a TokenRevocation.
+func (r reader) revocation(object *v1alpha1.TokenRevocation) memory.Revocation {
+	read := memory.Revocation{Name: object.Name, Version: watch.VersionOf(object)}
+	selector, batch := object.Spec.Selector, object.Spec.Batch
+	var err error
+	read.Selector, read.Batch, err = revocation.Stored{
+		ClientID: selector.ClientID, Namespace: selector.Namespace, IssuedBefore: ptr.Deref(selector.IssuedBefore, metav1.Time{}).Time,
+		CreatedAt: object.CreationTimestamp.Time, Tokens: string(batch.Tokens), Assertions: string(batch.Assertions),
+	}.Read()
+	if err != nil {
+		read.Unreadable = true
+		r.log.Error("cannot read a TokenRevocation; what it takes back stays valid", "name", object.Name, "error", err)
+	}
+	if batch.ExpiresAt != nil {
+		if written, err := time.Parse(writtenFormat, object.Annotations[annotationWritten]); err == nil {
+			read.WrittenAt = written
+		}
+	}
+	return read
+}
