@@ -80,7 +80,9 @@ func New(config Config) (*Directory, error) {
 func (d *Directory) Run(ctx context.Context) {
 	d.snapshots.find()
 	var running sync.WaitGroup
-	d.sources.run(ctx, &running)
+	for _, source := range d.sources.all() {
+		running.Go(func() { source.Run(ctx) })
+	}
 	running.Go(func() { d.snapshots.serve(ctx, d.api.present) })
 	running.Go(func() { d.snapshots.keep(ctx) })
 	running.Go(func() { d.keepTrust(ctx) })

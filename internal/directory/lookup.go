@@ -27,7 +27,7 @@ import (
 // client_id that does not name it. That the API server is not behind what memory knows, a registration proves that is newer.
 func (d *Directory) LookUp(ctx context.Context, clientID string) (oauth2.Record, error) {
 	if err := d.watches.Trusted(); err != nil {
-		return oauth2.Record{}, err //nolint:wrapcheck // it says all
+		return oauth2.Record{}, err
 	}
 	asked, isNewer, before := d.now(), d.sources.registry.Newer(), d.Record(clientID).Owner
 	current := make(chan error, 1)
@@ -64,7 +64,7 @@ func (d *Directory) LookUpMinted(ctx context.Context, opaqueID string) (oauth2.M
 	asked := d.now()
 	before, wasTerminating := d.memory.Tokens.WasTerminating(opaqueID)
 	if err := d.sources.registry.Confirm(ctx); err != nil {
-		return oauth2.MintedRecord{}, err //nolint:wrapcheck // it says what was asked
+		return oauth2.MintedRecord{}, err
 	}
 	record, version, err := d.api.record(ctx, registration.OpaqueSecretName(opaqueID))
 	if err != nil {
@@ -121,17 +121,12 @@ func (d *Directory) LookUpRing(ctx context.Context) (keyring.Ring, error) {
 
 // lookedUp is what the API server has of a client_id.
 type lookedUp struct {
-	lookedUpRegistration
-
+	// client is the registration, or nil if there is none, and version its resourceVersion.
+	client  *oauth2.Client
+	version uint64
 	// owner is the OAuth2Client, or nil if there is none. ownerUnknown matters only if there is something to own.
 	owner        *v1alpha1.OAuth2Client
 	ownerUnknown error
-}
-
-// lookedUpRegistration is a registration and its resourceVersion; without a client there is none.
-type lookedUpRegistration struct {
-	client  *oauth2.Client
-	version uint64
 }
 
 func (a api) lookUp(ctx context.Context, clientID string, asked time.Time) (r lookedUp, err error) {
@@ -140,15 +135,14 @@ func (a api) lookUp(ctx context.Context, clientID string, asked time.Time) (r lo
 	if named {
 		asking.Go(func() { r.owner, r.ownerUnknown = a.lookUpOwner(ctx, owner) })
 	}
-	registered, err := a.lookUpRegistration(ctx, clientID)
+	r.client, r.version, err = a.lookUpRegistration(ctx, clientID)
 	asking.Wait()
-	if err == nil && registered.client == nil && isNew(r.owner, asked) {
-		registered, err = a.awaitRegistration(ctx, clientID)
+	if err == nil && r.client == nil && isNew(r.owner, asked) {
+		r.client, r.version, err = a.awaitRegistration(ctx, clientID)
 	}
 	if err != nil {
 		return lookedUp{}, err
 	}
-	r.lookedUpRegistration = registered
 	if c := r.client; c != nil && owner != (oauth2.ObjectName{Namespace: c.Namespace, Name: c.Name}) {
 		owner, named = oauth2.ObjectName{Namespace: c.Namespace, Name: c.Name}, false
 	}
@@ -158,16 +152,16 @@ func (a api) lookUp(ctx context.Context, clientID string, asked time.Time) (r lo
 	return r, nil
 }
 
-// lookUpRegistration asks for the registration of a client_id.
-func (a api) lookUpRegistration(ctx context.Context, clientID string) (lookedUpRegistration, error) {
+// lookUpRegistration asks for the registration of a client_id; nil means that there is none.
+func (a api) lookUpRegistration(ctx context.Context, clientID string) (c *oauth2.Client, version uint64, err error) {
 	record, version, err := a.record(ctx, registration.SecretName(clientID))
 	if err != nil {
-		return lookedUpRegistration{}, fmt.Errorf("look up the registration of a client: %w", err)
+		return nil, 0, fmt.Errorf("look up the registration of a client: %w", err)
 	}
-	if c := record.Client(); c != nil && c.ID == clientID {
-		return lookedUpRegistration{c, version}, nil
+	if c = record.Client(); c == nil || c.ID != clientID {
+		return nil, 0, nil
 	}
-	return lookedUpRegistration{}, nil
+	return c, version, nil
 }
 
 // lookUpOwner asks for an OAuth2Client; nil means that there is none.
@@ -199,16 +193,15 @@ func isNew(object *v1alpha1.OAuth2Client, now time.Time) bool {
 }
 
 // awaitRegistration asks for the registration of a new client until it is there or was waited for long enough.
-func (a api) awaitRegistration(ctx context.Context, clientID string) (lookedUpRegistration, error) {
+func (a api) awaitRegistration(ctx context.Context, clientID string) (c *oauth2.Client, version uint64, err error) {
 	for wait := firstWait; ; wait *= 2 {
 		select {
 		case <-ctx.Done():
-			return lookedUpRegistration{}, ctx.Err() //nolint:wrapcheck // the caller knows what it has waited for
+			return nil, 0, ctx.Err() //nolint:wrapcheck // the caller knows what it has waited for
 		case <-time.After(wait):
 		}
-		registered, err := a.lookUpRegistration(ctx, clientID)
-		if registered.client != nil || err != nil || wait >= lastWait {
-			return registered, err
+		if c, version, err = a.lookUpRegistration(ctx, clientID); c != nil || err != nil || wait >= lastWait {
+			return c, version, err
 		}
 	}
 }

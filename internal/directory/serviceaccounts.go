@@ -49,7 +49,7 @@ func (d *Directory) LookUpTrust(ctx context.Context) error {
 	}
 	trust, err := memory.ReadTrust(discovery, keys)
 	if err != nil {
-		return err //nolint:wrapcheck // it says what was read
+		return err
 	}
 	d.memory.SetTrust(trust)
 	d.snapshots.note()

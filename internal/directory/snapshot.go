@@ -128,14 +128,18 @@ func (s *snapshots) serve(ctx context.Context, present func(context.Context) err
 		case <-time.After(presenceInterval):
 		}
 	}
-	s.sources.drop()
+	for _, source := range s.sources.all() {
+		source.Drop()
+	}
 	s.found = nil
 	watch.FreeMemory()
 }
 
 // load takes from the snapshot what was not read from the API server.
 func (s *snapshots) load() {
-	s.sources.load()
+	for _, source := range s.sources.all() {
+		source.Load()
+	}
 	s.memory.TrustSaved(s.found)
 	s.served.Store(true)
 }
@@ -191,7 +195,7 @@ func (s *snapshots) write() (size int64, err error) {
 	if err := os.Remove(partial); err != nil && !errors.Is(err, os.ErrNotExist) { // of a process that was killed
 		return 0, fmt.Errorf("write a snapshot: %w", err)
 	}
-	out, err := os.OpenFile(partial, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o400)
+	out, err := os.OpenFile(partial, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o400) //nolint:gosec // the path is the operator's flag
 	if err != nil {
 		return 0, fmt.Errorf("write a snapshot: %w", err)
 	}

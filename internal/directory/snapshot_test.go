@@ -68,7 +68,7 @@ type events interface {
 
 var resourcesWatched = []string{resourceSecrets, resourceClients, resourceRevocations, resourceTokens}
 
-func (d *Directory) source(resource string) events {
+func (d *Directory) source(resource string) events { //nolint:ireturn // each source has a type of its own
 	return map[string]events{
 		resourceSecrets: d.sources.registry, resourceClients: d.sources.clients, resourceRevocations: d.sources.revocations, resourceTokens: d.sources.tokens,
 	}[resource]

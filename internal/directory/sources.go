@@ -6,7 +6,6 @@ package directory
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -63,12 +62,14 @@ func newSources(w *watch.Watches, m *memory.Memory, api api, config Config) sour
 	}
 }
 
-// run watches until the context ends.
-func (s sources) run(ctx context.Context, running *sync.WaitGroup) {
-	running.Go(func() { s.registry.Run(ctx) })
-	running.Go(func() { s.clients.Run(ctx) })
-	running.Go(func() { s.revocations.Run(ctx) })
-	running.Go(func() { s.tokens.Run(ctx) })
+// all are the sources, whatever they watch.
+func (s sources) all() []source { return []source{s.registry, s.clients, s.revocations, s.tokens} }
+
+// source is a source, whatever it watches.
+type source interface {
+	Run(ctx context.Context)
+	Load()
+	Drop()
 }
 
 // save gives each source its list of a snapshot.
@@ -77,22 +78,6 @@ func (s sources) save(found *memory.Snapshot) {
 	s.clients.Save(found.Clients, found.Heard, found.Marks[resourceClients])
 	s.revocations.Save(found.Revocations, found.Heard, found.Marks[resourceRevocations])
 	s.tokens.Save(found.Tokens, found.Heard, found.Marks[resourceTokens])
-}
-
-// load makes each source serve its list of a snapshot, unless it was read since.
-func (s sources) load() {
-	s.registry.Load()
-	s.clients.Load()
-	s.revocations.Load()
-	s.tokens.Load()
-}
-
-// drop drops the lists of a snapshot.
-func (s sources) drop() {
-	s.registry.Drop()
-	s.clients.Drop()
-	s.revocations.Drop()
-	s.tokens.Drop()
 }
 
 // reader reads stored objects, and logs which are unreadable.
@@ -108,19 +93,25 @@ func (r reader) seen(read memory.Revocation) {
 	}
 }
 
-// unreadable is what the log says about an unreadable Secret, by its type.
-var unreadable = map[corev1.SecretType]string{
-	registration.SecretType:         "cannot read a registration; its client is refused",
-	registration.ResourceSecretType: "cannot read the record of a resource; nobody gets tokens for it",
-	registration.TokenSecretType:    "cannot read the record of an OAuth2Token; its tokens are refused",
-	registration.KeysSecretType:     "cannot read the signing keys; those known so far stay in use",
+// unreadable is the message about an unreadable Secret of a type.
+func unreadable(kind corev1.SecretType) string {
+	switch kind {
+	case registration.SecretType:
+		return "cannot read a registration; its client is refused"
+	case registration.ResourceSecretType:
+		return "cannot read the record of a resource; nobody gets tokens for it"
+	case registration.TokenSecretType:
+		return "cannot read the record of an OAuth2Token; its tokens are refused"
+	default:
+		return "cannot read the signing keys; those known so far stay in use"
+	}
 }
 
 // record reads a Secret of the registry.
 func (r reader) record(secret *corev1.Secret) memory.Record {
 	record, err := recordOf(secret)
 	if err != nil {
-		r.log.Error(unreadable[secret.Type], "secret", secret.Name, "error", err)
+		r.log.Error(unreadable(secret.Type), "secret", secret.Name, "error", err)
 	}
 	logDropped(r.log, secret.Name, record.DroppedClaims)
 	return record

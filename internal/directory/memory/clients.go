@@ -58,11 +58,7 @@ func (c *Clients) Replace(list iter.Seq[Client], at restore.List) {
 		c.quarantine(list, at)
 	}
 	c.replace(func(yield func(Place, packedOwner) bool) {
-		for client := range list {
-			if !yield(client.Place, packOwner(client.Owner)) {
-				return
-			}
-		}
+		list(func(client Client) bool { return yield(client.Place, packOwner(client.Owner)) })
 	}, at.Saved)
 }
 

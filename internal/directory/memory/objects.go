@@ -81,21 +81,22 @@ func (s Sighting) proves(known restore.State) restore.Proof {
 
 func (o *objects[V]) isResurrected(s Sighting) bool { return s.proves(o.known(s)) != restore.None }
 
-// apply stores an object. If another object had its name, that one is gone, and its UID is returned.
-func (o *objects[V]) apply(place Place, value V) (replaced string) {
+// apply stores an object. It returns the UIDs of the objects that are gone, or about to go: of another one that had its name, and its
+// own if it is terminating.
+func (o *objects[V]) apply(place Place, value V) (gone []string) {
 	uid, isTerminating := value.identity()
-	if before, _ := o.at.get(place).identity(); before != uid {
-		o.bury(place, before)
-		replaced = before
+	if before, _ := o.at.get(place).identity(); before != "" && before != uid {
+		gone = append(gone, before)
 	}
 	if isTerminating {
-		o.bury(place, uid)
+		gone = append(gone, uid)
 	}
+	o.bury(place, gone...)
 	if o.isResurrected(Sighting{place, uid, isTerminating}) {
 		value = value.refused()
 	}
 	o.at.put(place, value)
-	return replaced
+	return gone
 }
 
 // remove removes an object that was deleted.
@@ -105,9 +106,9 @@ func (o *objects[V]) remove(place Place, uid string) {
 	o.at.put(place, none)
 }
 
-// bury records that an object is gone for good, or about to go.
-func (o *objects[V]) bury(place Place, uid string) {
-	if uid != "" {
+// bury records that objects are gone for good, or about to go.
+func (o *objects[V]) bury(place Place, uids ...string) {
+	for _, uid := range uids {
 		o.tombstones.add(identity(o.resource, place, uid), o.now())
 	}
 }
@@ -118,19 +119,19 @@ func (o *objects[V]) revive(s Sighting, value V) {
 	o.at.put(s.Place, value)
 }
 
-// replace makes these the objects. It returns the UIDs of those that are gone.
+// replace makes these the objects. It returns the UIDs of those that are gone, or about to go.
 func (o *objects[V]) replace(list iter.Seq2[Place, V], saved bool) (gone []string) {
 	listed := map[Place]bool{}
 	for place, value := range list {
 		listed[place] = true
 		if saved {
 			o.at.put(place, value)
-		} else if replaced := o.apply(place, value); replaced != "" {
-			gone = append(gone, replaced)
+		} else {
+			gone = append(gone, o.apply(place, value)...)
 		}
 	}
 	for place, value := range o.at.keep(listed) {
-		if uid, _ := value.identity(); !saved && uid != "" {
+		if uid, _ := value.identity(); !saved {
 			o.bury(place, uid)
 			gone = append(gone, uid)
 		}

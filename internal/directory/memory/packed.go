@@ -32,14 +32,6 @@ const (
 	flagResources               // labels, access and default resource follow
 )
 
-// The flags of a verifier.
-const (
-	verifierPending = 1 << iota
-	verifierCreated // it has an instant of creation
-	verifierExpires // it has an end
-	verifierWatched // it has an instant since which it is watched
-)
-
 func pack(c *oauth2.Client) packed {
 	short := packClient(c)
 	if unpacked := (packed{short: short}).client(); reflect.DeepEqual(unpacked, c) {
@@ -117,31 +109,32 @@ func packTexts(w *wire.Writer, list []string) {
 }
 
 func packVerifier(w *wire.Writer, v oauth2.Verifier) {
-	flags := byte(0)
+	pending := byte(0)
 	if v.Pending {
-		flags |= verifierPending
+		pending = 1
 	}
-	if !v.CreatedAt.IsZero() {
-		flags |= verifierCreated
-	}
-	if !v.ExpiresAt.IsZero() {
-		flags |= verifierExpires
-	}
-	if v.Watched() {
-		flags |= verifierWatched
-	}
-	w.Byte(flags)
+	w.Byte(pending)
 	w.Text(v.ID)
 	w.Bytes = append(w.Bytes, v.Digest[:]...)
-	if !v.CreatedAt.IsZero() {
-		w.Varint(v.CreatedAt.Unix())
+	packInstant(w, v.CreatedAt)
+	packInstant(w, v.ExpiresAt)
+	packInstant(w, v.WatchedSince)
+}
+
+// packInstant writes a time in whole seconds; zero is none.
+func packInstant(w *wire.Writer, t time.Time) {
+	if t.IsZero() {
+		w.Varint(0)
+		return
 	}
-	if !v.ExpiresAt.IsZero() {
-		w.Varint(v.ExpiresAt.Unix())
+	w.Varint(t.Unix())
+}
+
+func unpackInstant(r *wire.Reader) time.Time {
+	if seconds := r.Varint(); seconds != 0 {
+		return time.Unix(seconds, 0).UTC()
 	}
-	if v.Watched() {
-		w.Varint(v.WatchedSince.Unix())
-	}
+	return time.Time{}
 }
 
 // client is the client again.
@@ -218,18 +211,9 @@ func roomFor[T any](n int, room []T) []T {
 }
 
 func unpackVerifier(r *wire.Reader) oauth2.Verifier {
-	flags := r.Byte()
-	v := oauth2.Verifier{ID: r.Text(), Pending: flags&verifierPending != 0}
+	v := oauth2.Verifier{Pending: r.Byte() != 0, ID: r.Text()}
 	copy(v.Digest[:], r.Raw(len(v.Digest)))
-	if flags&verifierCreated != 0 {
-		v.CreatedAt = time.Unix(r.Varint(), 0).UTC()
-	}
-	if flags&verifierExpires != 0 {
-		v.ExpiresAt = time.Unix(r.Varint(), 0).UTC()
-	}
-	if flags&verifierWatched != 0 {
-		v.WatchedSince = time.Unix(r.Varint(), 0).UTC()
-	}
+	v.CreatedAt, v.ExpiresAt, v.WatchedSince = unpackInstant(r), unpackInstant(r), unpackInstant(r)
 	return v
 }
 

@@ -6,9 +6,6 @@ package memory
 import (
 	"fmt"
 	"iter"
-	"maps"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/keyring"
@@ -66,7 +63,7 @@ func DecodeRecord(name, kind string, version uint64, data map[string][]byte) (r 
 	if err == nil && own != name {
 		r.client, r.DroppedClaims, r.value, err = packed{}, nil, nil, fmt.Errorf("%w: it is kept under the name of another %s", registration.ErrUnreadable, of)
 	}
-	return r, err //nolint:wrapcheck // the caller knows which Secret it is
+	return r, err
 }
 
 // Client returns the client of a registration; nil if it is none.
@@ -97,8 +94,10 @@ func (r Record) Ring() *keyring.Ring {
 
 // Registry is the store of the registry's Secrets.
 type Registry struct {
-	clients    half[packed]
-	epochs     clientEpochs
+	clients half[packed]
+	// epochs are the instants before which OAuth2Clients revoke their tokens. Decisions read the registration itself; these are for the
+	// feed.
+	epochs     table[revocation.Selector]
 	resources  resources
 	minted     minted
 	keys       keys
@@ -113,10 +112,7 @@ func (*Registry) Resurrected(Record) bool { return false }
 func (r *Registry) Apply(record Record) {
 	switch record.kind {
 	case registration.SecretType:
-		if record.lock != (Place{}) {
-			r.clients.put(record.lock, record.client)
-			r.epochs.put(record.lock, record.client.whole) // a client that revokes its tokens has no short form
-		}
+		r.register(record.lock, record.client)
 	case registration.ResourceSecretType:
 		r.resources.put(record.name, record.Resource())
 	case registration.TokenSecretType:
@@ -127,6 +123,19 @@ func (r *Registry) Apply(record Record) {
 			r.keys.take(*ring, r.now())
 		}
 	}
+}
+
+// register stores a registration, unless its name is derived from no lock.
+func (r *Registry) register(lock Place, c packed) {
+	if lock == (Place{}) {
+		return
+	}
+	epoch := revocation.Selector{}
+	if c.whole != nil && !c.whole.RevokedBefore.IsZero() { // a client that revokes its tokens has no short form
+		epoch = revocation.Selector{ClientUID: c.whole.UID, IssuedBefore: c.whole.RevokedBefore}
+	}
+	r.clients.put(lock, c)
+	r.epochs.put(lock, epoch)
 }
 
 // mint stores the record of an OAuth2Token.
@@ -141,10 +150,7 @@ func (r *Registry) mint(record Record) {
 
 // Remove removes the record of a Secret that was deleted, but no signing keys.
 func (r *Registry) Remove(record Record) {
-	if record.lock != (Place{}) {
-		r.clients.put(record.lock, packed{})
-		r.epochs.put(record.lock, nil)
-	}
+	r.register(record.lock, packed{})
 	r.resources.put(record.name, nil)
 	r.minted.next(placeOf(record.name), storedMinted{})
 }
@@ -201,38 +207,4 @@ func (r *Registry) revokeRestored(list iter.Seq[Record], lost time.Time) {
 			r.minted.revokeForgotten(storedMinted{Minted: m}, r.minted.get(placeOf(record.name)), lost)
 		}
 	}
-}
-
-// clientEpochs are the instants before which OAuth2Clients revoke their tokens, by the locks on their client_ids. Decisions read
-// the registration itself; these are for the feed.
-type clientEpochs struct {
-	mu     sync.Mutex
-	byLock map[Place]revocation.Selector
-}
-
-// put stores what a registration has. Without a client, or without an instant, there is nothing.
-func (e *clientEpochs) put(lock Place, c *oauth2.Client) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if c == nil || c.RevokedBefore.IsZero() {
-		delete(e.byLock, lock)
-		return
-	}
-	if e.byLock == nil {
-		e.byLock = map[Place]revocation.Selector{}
-	}
-	e.byLock[lock] = revocation.Selector{ClientUID: c.UID, IssuedBefore: c.RevokedBefore}
-}
-
-// keep removes what is not listed.
-func (e *clientEpochs) keep(listed map[Place]bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	maps.DeleteFunc(e.byLock, func(lock Place, _ revocation.Selector) bool { return !listed[lock] })
-}
-
-func (e *clientEpochs) all() []revocation.Selector {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return slices.Collect(maps.Values(e.byLock))
 }

@@ -10,7 +10,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
@@ -76,15 +75,6 @@ func (w *encoder) document(value any) {
 	w.Text(string(document))
 }
 
-// instant writes a time in whole seconds.
-func (w *encoder) instant(t time.Time) {
-	if t.IsZero() {
-		w.Varint(0)
-		return
-	}
-	w.Varint(t.Unix())
-}
-
 // decoder reads what encoder wrote. It keeps the first error of a record.
 type decoder struct {
 	wire.Reader
@@ -129,13 +119,6 @@ func (d *decoder) place() (place Place) {
 }
 
 func (d *decoder) text() string { return strings.Clone(d.Text()) }
-
-func (d *decoder) instant() time.Time {
-	if seconds := d.Varint(); seconds != 0 {
-		return time.Unix(seconds, 0).UTC()
-	}
-	return time.Time{}
-}
 
 func (d *decoder) document(value any) { d.keep(json.Unmarshal([]byte(d.Text()), value)) }
 
@@ -249,11 +232,11 @@ func (w *encoder) selector(name string, s revocation.Selector) {
 	w.Text(name)
 	w.Text(s.ClientID)
 	w.Text(s.Namespace)
-	w.instant(s.IssuedBefore)
+	packInstant(&w.Writer, s.IssuedBefore)
 }
 
 func readRevocation(d *decoder, _ byte) Revocation {
-	return Revocation{Name: d.text(), Selector: &revocation.Selector{ClientID: d.text(), Namespace: d.text(), IssuedBefore: d.instant()}}
+	return Revocation{Name: d.text(), Selector: &revocation.Selector{ClientID: d.text(), Namespace: d.text(), IssuedBefore: unpackInstant(&d.Reader)}}
 }
 
 // writeOwn writes what no watch brings, and these tombstones.
@@ -290,7 +273,7 @@ func (m *Memory) writeQuarantine(w *encoder) {
 	for uid, held := range m.Tokens.quarantine.all() {
 		w.next(nextWhole)
 		w.Text(uid)
-		w.instant(held.until)
+		packInstant(&w.Writer, held.until)
 		w.Uvarint(held.since)
 	}
 	w.next(endOfList)
@@ -305,7 +288,7 @@ func readOwn(d *decoder) own {
 		o.selectors[read.Name] = *read.Selector
 	}
 	for uid := range each(d, func(d *decoder, _ byte) string { return d.text() }) {
-		o.tokens[uid] = quarantined{until: d.instant(), since: d.Uvarint()}
+		o.tokens[uid] = quarantined{until: unpackInstant(&d.Reader), since: d.Uvarint()}
 	}
 	o.revoked = slices.Collect(each(d, readBatch))
 	for trust := range each(d, readTrust) {

@@ -466,7 +466,7 @@ func TestAResurrectedObjectIsRefused(t *testing.T) {
 
 func TestTombstonesAreKeptForADayAndBounded(t *testing.T) {
 	var d tombstones
-	name := func(i int) Place { return placeOf(string(rune(i))) }
+	name := func(i int) Place { return placeOf(numbers(int64(i))) }
 	d.add(name(0), noon)
 	d.add(name(0), noon.Add(time.Hour)) // it does not go twice
 	if !d.has(name(0)) || d.state(name(0), noon) != restore.Deleted || d.state(name(0), noon.Add(-time.Second)) != restore.Unknown || d.has(name(1)) {
@@ -481,9 +481,9 @@ func TestTombstonesAreKeptForADayAndBounded(t *testing.T) {
 		t.Error("what went long ago is not forgotten, or what went lately is")
 	}
 	for i := range 3 * maxTombstones {
-		d.add(placeOf(numbers(int64(i))), noon)
+		d.add(name(i), noon)
 	}
-	last := placeOf(numbers(int64(3*maxTombstones - 1)))
+	last := name(3*maxTombstones - 1)
 	if n := len(d.all()); n > maxTombstones || n < maxTombstones/2 || !d.has(last) {
 		t.Errorf("%d are known", n)
 	}

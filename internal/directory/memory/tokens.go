@@ -49,12 +49,7 @@ func (t *Tokens) Resurrected(token Token) bool { return t.isResurrected(token.si
 
 // Apply stores an OAuth2Token. The tokens of one that is terminating are gone.
 func (t *Tokens) Apply(token Token) {
-	if replaced := t.apply(token.Place, mintedOwner{token.Owner}); replaced != "" {
-		t.ended(replaced)
-	}
-	if token.Owner.Terminating {
-		t.minted.bury(t.minted.of(token.Owner.UID))
-	}
+	t.ended(t.apply(token.Place, mintedOwner{token.Owner})...)
 }
 
 // Remove removes an OAuth2Token that was deleted.
@@ -63,10 +58,12 @@ func (t *Tokens) Remove(token Token) {
 	t.ended(token.Owner.UID)
 }
 
-// ended records that an OAuth2Token is gone, which ends its quarantine.
-func (t *Tokens) ended(uid string) {
-	t.minted.bury(t.minted.of(uid))
-	t.quarantine.Delete(uid)
+// ended records that OAuth2Tokens are gone, or about to go, which ends their quarantine.
+func (t *Tokens) ended(uids ...string) {
+	for _, uid := range uids {
+		t.minted.bury(t.minted.of(uid))
+		t.quarantine.Delete(uid)
+	}
 }
 
 // Replace stores a whole list. What is not listed is gone.
@@ -76,18 +73,9 @@ func (t *Tokens) Replace(list iter.Seq[Token], at restore.List) {
 			t.quarantineRestored(token, at)
 		}
 	}
-	for _, uid := range t.replace(func(yield func(Place, mintedOwner) bool) {
-		for token := range list {
-			if !yield(token.Place, mintedOwner{token.Owner}) {
-				return
-			}
-			if token.Owner.Terminating && !at.Saved {
-				t.minted.bury(t.minted.of(token.Owner.UID))
-			}
-		}
-	}, at.Saved) {
-		t.ended(uid)
-	}
+	t.ended(t.replace(func(yield func(Place, mintedOwner) bool) {
+		list(func(token Token) bool { return yield(token.Place, mintedOwner{token.Owner}) })
+	}, at.Saved)...)
 }
 
 // quarantineRestored quarantines an OAuth2Token of a restored list that was gone or terminating, and is not any more.

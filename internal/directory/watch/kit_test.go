@@ -163,13 +163,12 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		for _, object := range objects {
 			list.Items = append(list.Items, *object)
 		}
-		_ = json.NewEncoder(w).Encode(list)
+		_, _ = w.Write(encoded(list))
 	default:
 		send := func(kind string, object *corev1.ConfigMap) {
 			typed := object.DeepCopy()
 			typed.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}
-			document, _ := json.Marshal(typed)
-			_, _ = fmt.Fprintf(w, `{"type":%q,"object":%s}`, kind, document)
+			_, _ = fmt.Fprintf(w, `{"type":%q,"object":%s}`, kind, encoded(typed))
 		}
 		if event != nil {
 			send("MODIFIED", event)
@@ -178,6 +177,14 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	}
+}
+
+func encoded(value any) []byte {
+	document, err := json.Marshal(value)
+	if err != nil {
+		return nil
+	}
+	return document
 }
 
 // watched runs the first source against a server.
