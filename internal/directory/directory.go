@@ -78,7 +78,7 @@ func New(config Config) (*Directory, error) {
 
 // Run watches until the context ends.
 func (d *Directory) Run(ctx context.Context) {
-	d.snapshots.find()
+	d.snapshots.read()
 	var running sync.WaitGroup
 	for _, source := range d.sources.all() {
 		running.Go(func() { source.Run(ctx) })

@@ -158,7 +158,7 @@ func TestARestoredClusterRevivesNoToken(t *testing.T) {
 			}
 			again := newFixture(t, file)
 			again.now = f.now
-			again.snapshots.find()
+			again.snapshots.read()
 			again.list(t, resourceRevocations, "131")
 			check(again.Directory, c.revoked, "after a start")
 			f.now = f.now.Add(quarantineTime + time.Second)
@@ -208,7 +208,7 @@ func TestASnapshotKnowsWhatARestoredClusterForgot(t *testing.T) {
 		t.Fatal(err)
 	}
 	after := newFixture(t, file)
-	after.snapshots.find()
+	after.snapshots.read()
 	after.list(t, resourceClients, "105", ownerObject(reporting, "8"))
 	if !after.Revocations().Revoked(oauth2.Claims{ClientID: reporting.ID, IssuedAt: noon}, "shop", after.now) || after.Restored() != 1 {
 		t.Errorf("noticed %d times", after.Restored())

@@ -272,7 +272,7 @@ func TestASnapshotKeepsWhatNobodyGivesBack(t *testing.T) {
 	}
 	after := newFixture(t, file)
 	after.now = noon.Add(2 * time.Minute)
-	after.snapshots.find()
+	after.snapshots.read()
 	after.list(t, resourceSecrets, "200", secretOf(ring))
 	after.list(t, resourceRevocations, "200")
 	if _, err := after.Ring().VerificationKey(lost, after.now); err == nil {

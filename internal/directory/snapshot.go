@@ -50,8 +50,8 @@ type snapshots struct {
 	watches *watch.Watches
 	sources sources
 
-	// found is the snapshot that a start found, until the API server has answered or the snapshot serves.
-	found  *memory.Snapshot
+	// saved is the snapshot that a start has read, until the API server has answered or the snapshot serves.
+	saved  *memory.Snapshot
 	served atomic.Bool
 	// changed says that memory is not what the file has.
 	changed chan struct{}
@@ -91,8 +91,8 @@ func (s *snapshots) note() {
 	}
 }
 
-// find reads the file. What cannot be read is no snapshot; the log has the reason.
-func (s *snapshots) find() {
+// read reads the file. What cannot be read is no snapshot; the log has the reason.
+func (s *snapshots) read() {
 	if s.file == "" {
 		return
 	}
@@ -109,16 +109,16 @@ func (s *snapshots) find() {
 	}
 	s.memory.Begin(found)
 	s.sources.save(found)
-	s.found = found
+	s.saved = found
 }
 
 // serve loads the snapshot as soon as the API server turns out to be away. The first list of each source replaces what the
 // snapshot had of it.
 func (s *snapshots) serve(ctx context.Context, present func(context.Context) error) {
-	for s.found != nil && !s.watches.Synced() {
+	for s.saved != nil && !s.watches.Synced() {
 		if err := present(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn("the API server is away; serving from the snapshot", "heard", s.found.Heard.UTC().Format(time.RFC3339), "error", err)
-			logDropped(s.log, s.file, s.found.DroppedClaims)
+			s.log.Warn("the API server is away; serving from the snapshot", "heard", s.saved.Heard.UTC().Format(time.RFC3339), "error", err)
+			logDropped(s.log, s.file, s.saved.DroppedClaims)
 			s.load()
 			break
 		}
@@ -131,7 +131,7 @@ func (s *snapshots) serve(ctx context.Context, present func(context.Context) err
 	for _, source := range s.sources.all() {
 		source.Drop()
 	}
-	s.found = nil
+	s.saved = nil
 	watch.FreeMemory()
 }
 
@@ -140,7 +140,7 @@ func (s *snapshots) load() {
 	for _, source := range s.sources.all() {
 		source.Load()
 	}
-	s.memory.TrustSaved(s.found)
+	s.memory.TrustSaved(s.saved)
 	s.served.Store(true)
 }
 

@@ -195,7 +195,7 @@ func TestASnapshotHasAllThatMemoryHas(t *testing.T) {
 
 	after := newFixture(t, file)
 	after.now = noon.Add(time.Hour)
-	after.snapshots.find()
+	after.snapshots.read()
 	if err := after.Ready(); err == nil {
 		t.Error("it serves before anybody knows whether the API server is there")
 	}
@@ -219,8 +219,8 @@ func TestTheFirstListTakesThePlaceOfASnapshot(t *testing.T) {
 		t.Fatal(err)
 	}
 	after := newFixture(t, file)
-	after.snapshots.find()
-	found := after.snapshots.found
+	after.snapshots.read()
+	found := after.snapshots.saved
 	after.list(t, resourceClients, "150", ownerObject(pod, "9")) // the owner of reporting is gone since
 	after.snapshots.load()
 	if got := after.Record(reporting.ID).Denial(); got != oauth2.ReasonOwnerUnknown {
@@ -274,8 +274,8 @@ func TestOnlyASoundSnapshotOfThePastIsUsed(t *testing.T) {
 			}
 			after := newFixture(t, file)
 			after.now = noon.Add(c.at)
-			after.snapshots.find()
-			if used := after.snapshots.found != nil; used != c.used {
+			after.snapshots.read()
+			if used := after.snapshots.saved != nil; used != c.used {
 				t.Errorf("used: %t", used)
 			}
 		})
@@ -314,14 +314,14 @@ func TestTheSnapshotServesWhileTheAPIServerIsAway(t *testing.T) {
 	}
 	away := newFixture(t, file)
 	away.server.Close()
-	away.snapshots.find()
+	away.snapshots.read()
 	away.snapshots.serve(t.Context(), away.api.present)
 	if err := away.Ready(); err != nil || !away.Bridging() {
 		t.Errorf("it does not serve: %v", err)
 	}
 
 	there := newFixture(t, file) // answers 404: there are no keys, but there is an API server
-	there.snapshots.find()
+	there.snapshots.read()
 	done := make(chan struct{})
 	go func() {
 		there.snapshots.serve(t.Context(), there.api.present)

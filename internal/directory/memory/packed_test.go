@@ -93,10 +93,9 @@ func twoVerifiers(c *oauth2.Client) {
 	c.Verifiers = append(c.Verifiers, oauth2.Verifier{ID: "b", Digest: oauth2.Digest{2}, ExpiresAt: created, Pending: true})
 }
 
-// TestAClientTakesFewBytes measures what the registry holds for each of many clients, and what it held before anything was
-// put into it.
-func TestAClientTakesFewBytes(t *testing.T) {
-	const clients, limit = 50_000, 300
+// heapOf is how many bytes of the heap each of many clients takes, with its owner, that a function stores.
+func heapOf(store func(m *Memory, c *oauth2.Client)) (bytes uint64, m *Memory) {
+	const clients = 50_000
 	heap := func() uint64 {
 		runtime.GC()
 		var stats runtime.MemStats
@@ -104,17 +103,51 @@ func TestAClientTakesFewBytes(t *testing.T) {
 		return stats.HeapAlloc
 	}
 	before := heap()
-	m := New(time.Now)
+	m = New(time.Now)
 	for i := range clients {
-		fillOrdinary(m, ordinary(i))
+		store(m, ordinary(i))
 	}
-	if each := (heap() - before) / clients; each > limit {
+	return (heap() - before) / clients, m
+}
+
+// TestAClientTakesFewBytes measures what memory holds for each of many clients, and what it held before anything was
+// put into it.
+func TestAClientTakesFewBytes(t *testing.T) {
+	const limit = 300
+	each, m := heapOf(fillOrdinary)
+	if each > limit {
 		t.Errorf("%d bytes a client, at most %d", each, limit)
 	} else {
 		t.Logf("%d bytes a client", each)
 	}
 	if got := m.Record("team-4.service-42"); got.Client == nil || got.Owner == nil || got.Owner.UID != got.Client.UID {
 		t.Errorf("found %+v", got)
+	}
+}
+
+// BenchmarkBytes compares clients that are packed with such as are not. Its bytes are the same in each run, and its time means nothing.
+func BenchmarkBytes(b *testing.B) {
+	whole := func(m *Memory, c *oauth2.Client) {
+		m.Registry.clients.put(registration.LockOf(c.ID), packed{whole: c})
+		m.Clients.at.put(PlaceOf(c.Namespace, c.Name), packedOwner{whole: &oauth2.Owner{UID: c.UID}})
+	}
+	withoutSecret := func(store func(*Memory, *oauth2.Client)) func(*Memory, *oauth2.Client) {
+		return func(m *Memory, c *oauth2.Client) {
+			c.Verifiers = nil
+			store(m, c)
+		}
+	}
+	for name, store := range map[string]func(*Memory, *oauth2.Client){
+		"packed": fillOrdinary, "with pointers": whole,
+		"packed, without a secret": withoutSecret(fillOrdinary), "with pointers, without a secret": withoutSecret(whole),
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				each, m := heapOf(store)
+				b.ReportMetric(float64(each), "bytes/client")
+				runtime.KeepAlive(m)
+			}
+		})
 	}
 }
 

@@ -6,13 +6,16 @@ package memory
 import (
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/restore"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 	"github.com/hallpass-dev/hallpass/internal/wire"
 )
@@ -219,6 +222,63 @@ func TestASnapshotOf100000ClientsIsSmall(t *testing.T) {
 	if size := len(written(t, ofMany(t))); size > limit {
 		t.Errorf("%d bytes, at most %d", size, limit)
 	}
+}
+
+// slow is a file into which something else is written at each write.
+type slow func()
+
+func (s slow) Write(p []byte) (int, error) {
+	s()
+	return len(p), nil
+}
+
+// No lock is held while the file is written: changes do not wait for it.
+func TestMemoryChangesWhileASnapshotIsWritten(t *testing.T) {
+	f := ofMany(t)
+	writes := 0
+	change := func() {
+		writes++
+		f.Registry.Apply(clientRecord(t, reporting))
+		f.Clients.Apply(clientObject(reporting))
+		f.Tokens.Apply(tokenObject(printer))
+		f.Revocations.Apply(Revocation{Name: "another", Selector: &revocation.Selector{Namespace: "orders", IssuedBefore: noon}})
+		f.Clients.Remove(clientObject(pod))
+	}
+	_, err := f.Write(slow(change), noon, nil)
+	must(t, err)
+	if writes < 100 {
+		t.Errorf("it is written in %d pieces", writes)
+	}
+}
+
+func TestMemoryIsReadWhileListsAreStored(t *testing.T) {
+	f := filled(t)
+	records, clients := []Record{clientRecord(t, reporting), clientRecord(t, pod)}, []Client{clientObject(reporting), clientObject(pod)}
+	for i := range 2 * burst {
+		f.Registry.clients.put(Place{1, byte(i), byte(i >> 8)}, pack(ordinary(i)))
+	}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for range 20 {
+			f.Registry.Replace(slices.Values(records), restore.List{Version: 110})
+			f.Clients.Replace(slices.Values(clients), restore.List{Version: 110})
+			f.Release()
+		}
+	})
+	running.Go(func() {
+		for range 20 {
+			_, err := f.Write(discard{}, noon, nil)
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for range 1000 {
+		if record := f.Record(reporting.ID); record.Client == nil || record.Owner == nil {
+			t.Fatalf("a client that is in every list is not there: %+v", record)
+		}
+	}
+	running.Wait()
 }
 
 // Loading has to take 0.4 s at most.
