@@ -13,7 +13,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
-	"github.com/hallpass-dev/hallpass/internal/directory/memory"
 	"github.com/hallpass-dev/hallpass/internal/directory/watch"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -51,7 +50,7 @@ func (d *Directory) LookUp(ctx context.Context, clientID string) (oauth2.Record,
 	}
 	read := clientOf(r.owner)
 	wasTerminating := before != nil && before.UID == read.Owner.UID && before.Terminating
-	proof := d.memory.Clients.ProofOf(memory.Sighting{Place: read.Place, UID: read.Owner.UID, Terminating: read.Owner.Terminating}, asked, wasTerminating)
+	proof := d.memory.Clients.ProofOf(read.Sighting(), asked, wasTerminating)
 	if proof != restore.None && d.sources.clients.Report(proof) {
 		return oauth2.Record{}, watch.ErrRestored
 	}
@@ -84,7 +83,7 @@ func (d *Directory) LookUpMinted(ctx context.Context, opaqueID string) (oauth2.M
 	}
 	read := tokenOf(&object)
 	wasTerminating = wasTerminating && before == read.Owner.UID
-	proof := d.memory.Tokens.ProofOf(memory.Sighting{Place: read.Place, UID: read.Owner.UID, Terminating: read.Owner.Terminating}, asked, wasTerminating)
+	proof := d.memory.Tokens.ProofOf(read.Sighting(), asked, wasTerminating)
 	if proof != restore.None && d.sources.tokens.Report(proof) {
 		return oauth2.MintedRecord{}, watch.ErrRestored
 	}

@@ -20,7 +20,8 @@ type Client struct {
 	CreatedAt time.Time
 }
 
-func (c Client) sighting() Sighting { return Sighting{c.Place, c.Owner.UID, c.Owner.Terminating} }
+// Sighting returns the object without its content.
+func (c Client) Sighting() Sighting { return Sighting{c.Place, c.Owner.UID, c.Owner.Terminating} }
 
 // Clients is the store of OAuth2Clients, which own registrations.
 type Clients struct {
@@ -44,7 +45,7 @@ func (p packedOwner) refused() packedOwner {
 }
 
 // Resurrected reports whether an OAuth2Client that was deleted or terminating is there again.
-func (c *Clients) Resurrected(client Client) bool { return c.isResurrected(client.sighting()) }
+func (c *Clients) Resurrected(client Client) bool { return c.isResurrected(client.Sighting()) }
 
 // Apply stores an OAuth2Client.
 func (c *Clients) Apply(client Client) { c.apply(client.Place, packOwner(client.Owner)) }
@@ -69,7 +70,7 @@ func (c *Clients) quarantine(list iter.Seq[Client], at restore.List) {
 	for client := range list {
 		selector := revocation.Selector{ClientID: client.ClientID}
 		switch before := c.at.get(client.Place).owner(""); {
-		case c.isResurrected(client.sighting()):
+		case c.isResurrected(client.Sighting()):
 			selector.IssuedBefore = untilNow
 		case before.UID != client.Owner.UID:
 			if madeSince(client.CreatedAt, at.Lost) {
@@ -93,6 +94,6 @@ func (c *Clients) quarantine(list iter.Seq[Client], at restore.List) {
 		return // they are refused as a whole
 	}
 	for _, client := range back {
-		c.revive(client.sighting(), packOwner(client.Owner))
+		c.revive(client.Sighting(), packOwner(client.Owner))
 	}
 }

@@ -56,18 +56,13 @@ func (o *objects[V]) known(s Sighting) restore.State {
 	return restore.Unknown
 }
 
-// knownAt is the state at an instant, at which the object was terminating or not.
-func (o *objects[V]) knownAt(asked time.Time, s Sighting, wasTerminating bool) restore.State {
-	if wasTerminating {
-		return restore.Terminating
-	}
-	return o.tombstones.state(o.identity(s), asked)
-}
-
 // ProofOf returns what an object that was looked up proves, if memory knew that it was terminating when the question was asked, or had
 // its tombstone by then.
 func (o *objects[V]) ProofOf(s Sighting, asked time.Time, wasTerminating bool) restore.Proof {
-	return s.proves(o.knownAt(asked, s, wasTerminating))
+	if wasTerminating {
+		return s.proves(restore.Terminating)
+	}
+	return s.proves(o.tombstones.state(o.identity(s), asked))
 }
 
 // proves returns what an object proves beside the state in which it was known.

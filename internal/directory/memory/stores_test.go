@@ -443,7 +443,7 @@ func TestWhatALookUpProves(t *testing.T) {
 	}{
 		{asked: noon, want: restore.None}, {asked: noon, wasTerminating: true, want: restore.Resurrected}, {asked: f.now, want: restore.Resurrected},
 	} {
-		if got := f.Clients.ProofOf(client.sighting(), c.asked, c.wasTerminating); got != c.want {
+		if got := f.Clients.ProofOf(client.Sighting(), c.asked, c.wasTerminating); got != c.want {
 			t.Errorf("%+v: %q", c, got)
 		}
 	}

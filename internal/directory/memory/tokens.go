@@ -19,7 +19,8 @@ type Token struct {
 	CreatedAt time.Time
 }
 
-func (t Token) sighting() Sighting { return Sighting{t.Place, t.Owner.UID, t.Owner.Terminating} }
+// Sighting returns the object without its content.
+func (t Token) Sighting() Sighting { return Sighting{t.Place, t.Owner.UID, t.Owner.Terminating} }
 
 // mintedOwner is the OAuth2Token that owns minted tokens.
 type mintedOwner struct{ *oauth2.MintedOwner }
@@ -45,7 +46,7 @@ type Tokens struct {
 }
 
 // Resurrected reports whether an OAuth2Token that was deleted or terminating is there again.
-func (t *Tokens) Resurrected(token Token) bool { return t.isResurrected(token.sighting()) }
+func (t *Tokens) Resurrected(token Token) bool { return t.isResurrected(token.Sighting()) }
 
 // Apply stores an OAuth2Token. The tokens of one that is terminating are gone.
 func (t *Tokens) Apply(token Token) {
@@ -85,10 +86,10 @@ func (t *Tokens) quarantineRestored(token Token, at restore.List) {
 	}
 	before := t.owners.get(token.Place)
 	isKnown := before.MintedOwner != nil && before.UID == token.Owner.UID
-	if t.isResurrected(token.sighting()) || isKnown && before.Terminating || !isKnown && !madeSince(token.CreatedAt, at.Lost) {
+	if t.isResurrected(token.Sighting()) || isKnown && before.Terminating || !isKnown && !madeSince(token.CreatedAt, at.Lost) {
 		t.refuse(token, at)
 		if !at.Waiting {
-			t.revive(token.sighting(), mintedOwner{token.Owner})
+			t.revive(token.Sighting(), mintedOwner{token.Owner})
 		}
 	}
 }
