@@ -60,7 +60,8 @@ func client(config *rest.Config, codecs runtime.NegotiatedSerializer, path strin
 	return rest.RESTClientFor(config) //nolint:wrapcheck // the caller knows what it is for
 }
 
-// record reads a Secret of the registry. One that is missing or unreadable gives a record without a value; the watch logs it.
+// record reads a Secret of the registry. A missing or unreadable one gives a record without a
+// value.
 func (a api) record(ctx context.Context, name string) (record memory.Record, version uint64, err error) {
 	var secret corev1.Secret
 	err = a.core.Get().Namespace(a.namespace).Resource(resourceSecrets).Name(name).Do(ctx).Into(&secret)
@@ -83,10 +84,10 @@ func (a api) get(ctx context.Context, resource, namespace, name string, into run
 	return err == nil, err //nolint:wrapcheck // the caller knows what it is about
 }
 
-// presenceTimeout bounds the question whether the API server is there, which a start asks while it waits for the first lists.
+// presenceTimeout bounds a probe of the API server.
 const presenceTimeout = time.Second
 
-// present asks the API server for something small. That there is no such thing is an answer.
+// present probes the API server with a small request; not found is a response.
 func (a api) present(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, presenceTimeout)
 	defer cancel()

@@ -13,18 +13,19 @@ import (
 )
 
 const (
-	// livePath is what a probe reads. API servers let every account read it, and answer it whatever else they have to queue.
+	// livePath is what a probe reads. API servers let every account read it, and answer it whatever
+	// else they have to queue.
 	livePath = "/livez"
-	// silenceLimit is how long an API server has to be silent until it counts as unreachable, and minProbe how much of that time a
-	// probe waits at least.
+	// silenceLimit is how long an API server has to be silent until it counts as unreachable, and
+	// minProbe how much of that time a probe waits at least.
 	silenceLimit = 5 * time.Second
 	minProbe     = 3 * time.Second
 	// knownProbe is how long a probe waits while the API server is silent already.
 	knownProbe = 500 * time.Millisecond
 )
 
-// contact distinguishes an API server that is away from one that is slow to answer some requests, which a client can bring about: any
-// response, event or bookmark shows that it is there.
+// contact distinguishes an API server that is away from one that is slow to answer some requests,
+// which a client can bring about: any response, event or bookmark shows that it is there.
 type contact struct {
 	probes singleflight.Group
 	// arrived counts what arrives, and last is when that was last, in nanoseconds since 1970.
@@ -64,8 +65,8 @@ func (c *contact) probeTime() time.Duration {
 	return min(max(silenceLimit-time.Since(time.Unix(0, c.last.Load())), minProbe), silenceLimit)
 }
 
-// reachable asks whether the API server answers anything, once for all that ask at the same time. It returns as soon as the probe is
-// answered, or cannot be sent.
+// reachable asks whether the API server answers anything, once for all that ask at the same time.
+// It returns as soon as the probe is answered, or cannot be sent.
 func (a api) reachable(ctx context.Context) bool {
 	found, _, _ := a.contact.probes.Do("", func() (any, error) {
 		before := a.contact.arrived.Load()

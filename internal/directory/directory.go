@@ -1,8 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package directory is the token server's only access to Kubernetes. It connects the watches of the registry namespace, of OAuth2Clients
-// and of OAuth2Tokens with what memory knows, looks up single objects, and keeps a snapshot. It grants nothing on its own and
+// Package directory is the token server's only access to Kubernetes. It connects watches with the
+// stores of memory, looks up single objects, and keeps a snapshot. It grants nothing on its own and
 // writes nothing but revocations.
 package directory
 
@@ -31,20 +31,22 @@ type Config struct {
 	RegistryNamespace string
 	// Log receives which records cannot be read. It never receives their contents.
 	Log *slog.Logger
-	// SnapshotFile is where the snapshot for a start while the API server is away is kept; without it there is none.
+	// SnapshotFile is the file of the snapshot; empty for none.
 	SnapshotFile string
-	// Vouches reports whether this process has a usage report that tells what it accepts; without one it writes no snapshot. Nil means
-	// that it has.
+	// Vouches reports whether this process has a usage report; without one it writes no snapshot.
+	// Nil means that it has.
 	Vouches func() bool
-	// MaxStaleness is how long the API server may be silent before nothing is decided any more; zero means for ever.
+	// MaxStaleness bounds the silence of the API server, after which nothing is decided; zero is no
+	// bound.
 	MaxStaleness time.Duration
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// RevocationSeen receives how long after it was written a batch of revocations came; it may be nil.
+	// RevocationSeen receives how long after it was written a batch of revocations came; it may be
+	// nil.
 	RevocationSeen func(lag time.Duration)
 }
 
-// Directory answers from memory who is registered, who is denied and which keys there are, and asks the API server for what memory lacks.
+// Directory answers from memory, and asks the API server for what memory lacks.
 type Directory struct {
 	log          *slog.Logger
 	api          api
@@ -91,13 +93,13 @@ func (d *Directory) Run(ctx context.Context) {
 }
 
 const (
-	// sweepInterval is how often what has expired is removed from memory, and keepUpInterval how often it is checked
-	// whether something is due.
+	// sweepInterval is how often expired entries are removed, and keepUpInterval how often keepUp
+	// checks.
 	sweepInterval  = time.Minute
 	keepUpInterval = time.Second
 )
 
-// keepUp does what is due at some time: it removes what has expired, and acts upon a proof of a restore that waits.
+// keepUp removes expired entries, and acts upon the proof of a restore that waits.
 func keepUp(ctx context.Context, m *memory.Memory, w *watch.Watches, clock func() time.Time) {
 	ticker := time.NewTicker(keepUpInterval)
 	defer ticker.Stop()
@@ -115,13 +117,13 @@ func keepUp(ctx context.Context, m *memory.Memory, w *watch.Watches, clock func(
 		if !w.Heard().IsZero() { // the records of opaque tokens are known
 			m.Release()
 		}
-		m.Revoked().Sweep(now)
+		m.Revocations.State.Sweep(now)
 		swept = now
 	}
 }
 
-// Ready reports whether everything was read in full once, or is in a snapshot while it cannot be, there is a key to sign with,
-// and none of it is older than it may be.
+// Ready returns an error unless everything was read or loaded from a snapshot, there is a signing
+// key, and memory is not stale.
 func (d *Directory) Ready() error {
 	if unread := d.watches.Unread(); unread != "" {
 		return fmt.Errorf("the %s were not read yet", unread)
@@ -135,18 +137,17 @@ func (d *Directory) Ready() error {
 	return nil
 }
 
-// Bridging reports whether answers come from a snapshot, because the API server was away at the start and still is.
+// Bridging reports whether a snapshot serves, because the API server has been away since the start.
 func (d *Directory) Bridging() bool { return d.snapshots.served.Load() && !d.watches.Synced() }
 
-// Heard is the instant until which memory is known to be what the API server has, for the watch that is furthest behind. It is
-// zero while something was never read.
+// Heard is the instant until which memory is up to date; zero until everything was read.
 func (d *Directory) Heard() time.Time { return d.watches.Heard() }
 
 // Silence is how long ago the API server was last heard of; the longest duration if it never was.
 func (d *Directory) Silence() time.Duration { return d.watches.Silence() }
 
-// Stale reports whether memory is so old that nothing may be decided by it, because it honours what was revoked since. Before everything
-// was read once it is: who is registered may be known by then, and who was revoked not yet.
+// Stale reports whether memory is too old for a decision, because it honours what was revoked
+// since. It is until everything was read: registrations may be known before revocations are.
 func (d *Directory) Stale() bool {
 	return d.Heard().IsZero() || d.maxStaleness > 0 && d.Silence() > d.maxStaleness
 }
@@ -158,24 +159,28 @@ func (d *Directory) Restored() int64 { return d.watches.Restored() }
 func (d *Directory) Record(clientID string) oauth2.Record { return d.memory.Record(clientID) }
 
 // Minted is what memory has of the OAuth2Token whose opaque tokens have that id.
-func (d *Directory) Minted(opaqueID string) oauth2.MintedRecord { return d.memory.Minted(opaqueID) }
+func (d *Directory) Minted(opaqueID string) oauth2.MintedRecord {
+	return d.memory.Tokens.Lookup(opaqueID)
+}
 
 // Resource implements oauth2.Resources.
-func (d *Directory) Resource(name oauth2.ObjectName) *oauth2.Resource { return d.memory.Resource(name) }
+func (d *Directory) Resource(name oauth2.ObjectName) *oauth2.Resource {
+	return d.memory.Registry.Resources.Named(name)
+}
 
 // ResourceByIdentifier implements oauth2.Resources.
 func (d *Directory) ResourceByIdentifier(identifier string) *oauth2.Resource {
-	return d.memory.ResourceByIdentifier(identifier)
+	return d.memory.Registry.Resources.Identified(identifier)
 }
 
 // Ring is the signing keys.
-func (d *Directory) Ring() keyring.Ring { return d.memory.Ring() }
+func (d *Directory) Ring() keyring.Ring { return d.memory.Registry.Keys.Ring() }
 
 // Trust is what memory has of the cluster that issues the tokens of service accounts.
 func (d *Directory) Trust() oauth2.Cluster { return d.memory.Trust() }
 
 // Revocations are the revoked tokens, as far as memory knows.
-func (d *Directory) Revocations() *revocation.State { return d.memory.Revoked() }
+func (d *Directory) Revocations() *revocation.State { return &d.memory.Revocations.State }
 
 // ClientEpochs are the instants before which OAuth2Clients revoke their tokens.
-func (d *Directory) ClientEpochs() []revocation.Selector { return d.memory.ClientEpochs() }
+func (d *Directory) ClientEpochs() []revocation.Selector { return d.memory.Registry.ClientEpochs() }

@@ -20,10 +20,11 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/restore"
 )
 
-// LookUp asks the API server itself. What it does not have is an empty part of the record; an error means that it did not
-// answer. Memory stays as it is: only the watch, which knows the order of events, writes there. It asks three questions whether or not
-// there is such a client, so that a stranger cannot tell by the time that the answer takes. They are asked at once, but for the owner of a
-// client_id that does not name it. That the API server is not behind what memory knows, a registration proves that is newer.
+// LookUp asks the API server itself. A part of the record that it does not have is empty; an error
+// means that there was no response. Memory does not change: only watches know the order of events.
+// LookUp sends three requests whether or not there is such a client, so that the time of the answer
+// does not reveal it. They are sent at once, except for the owner of a client_id that does not name
+// it. A newer registration proves that the API server is not behind memory.
 func (d *Directory) LookUp(ctx context.Context, clientID string) (oauth2.Record, error) {
 	if err := d.watches.Trusted(); err != nil {
 		return oauth2.Record{}, err
@@ -91,8 +92,8 @@ func (d *Directory) LookUpMinted(ctx context.Context, opaqueID string) (oauth2.M
 	return oauth2.MintedRecord{Minted: m, Owner: d.memory.Tokens.Judge(read.Owner, version)}, nil
 }
 
-// LookUpResource asks the API server for the record of an identifier; nil means that there is none, an error that it did not
-// answer. Memory stays as it is.
+// LookUpResource asks the API server for the record of an identifier; nil means that there is none,
+// an error that there was no response. Memory does not change.
 func (d *Directory) LookUpResource(ctx context.Context, identifier string) (*oauth2.Resource, error) {
 	record, _, err := d.api.record(ctx, registration.ResourceSecretName(identifier))
 	if err != nil {
@@ -113,7 +114,7 @@ func (d *Directory) LookUpRing(ctx context.Context) (keyring.Ring, error) {
 	}
 	record, _ := recordOf(&secret) // the watch logs what is unreadable
 	if ring := record.Ring(); ring != nil {
-		return d.memory.LearnRing(*ring), nil
+		return d.memory.Registry.Learn(*ring), nil
 	}
 	return d.Ring(), nil
 }
@@ -123,7 +124,7 @@ type lookedUp struct {
 	// client is the registration, or nil if there is none, and version its resourceVersion.
 	client  *oauth2.Client
 	version uint64
-	// owner is the OAuth2Client, or nil if there is none. ownerUnknown matters only if there is something to own.
+	// owner is the OAuth2Client, or nil if there is none. ownerUnknown matters only with a client.
 	owner        *v1alpha1.OAuth2Client
 	ownerUnknown error
 }
@@ -176,12 +177,13 @@ func (a api) lookUpOwner(ctx context.Context, name oauth2.ObjectName) (*v1alpha1
 	return &object, nil
 }
 
-// The registration of a new client is written at the same time as its Secret, so an application may be here first, by milliseconds.
+// The registration of a new client is written at the same time as its Secret, so an application may
+// send its first request some milliseconds earlier.
 const (
 	// newFor is how long a client counts as new.
 	newFor = 10 * time.Second
-	// firstWait is before the first question whether the registration has come, each further wait is twice as long, and lastWait is the
-	// last one: a third of a second in all.
+	// firstWait is before the first question whether the registration has come, each further wait
+	// is twice as long, and lastWait is the last one: a third of a second in all.
 	firstWait = 5 * time.Millisecond
 	lastWait  = 160 * time.Millisecond
 )
@@ -191,7 +193,7 @@ func isNew(object *v1alpha1.OAuth2Client, now time.Time) bool {
 	return object != nil && object.DeletionTimestamp.IsZero() && now.Sub(object.CreationTimestamp.Time) < newFor
 }
 
-// awaitRegistration asks for the registration of a new client until it is there or was waited for long enough.
+// awaitRegistration asks for the registration of a new client until it is there, or the last wait.
 func (a api) awaitRegistration(ctx context.Context, clientID string) (c *oauth2.Client, version uint64, err error) {
 	for wait := firstWait; ; wait *= 2 {
 		select {
@@ -205,7 +207,7 @@ func (a api) awaitRegistration(ctx context.Context, clientID string) (c *oauth2.
 	}
 }
 
-// presumedOwner is the OAuth2Client that a client_id names by its form, or one that nobody has.
+// presumedOwner is the OAuth2Client that a client_id names by its form, or one that does not exist.
 func presumedOwner(clientID string) (owner oauth2.ObjectName, named bool) {
 	namespace, name, found := strings.Cut(clientID, ".")
 	if !found || namespace == "" || name == "" || strings.ContainsAny(clientID, "/%") {

@@ -16,13 +16,14 @@ import (
 )
 
 const (
-	// annotationWritten is when a batch was written, to the millisecond: what the API server notes is to the second.
+	// annotationWritten is when a batch was written, to the millisecond: what the API server notes
+	// is to the second.
 	annotationWritten = "hallpass.dev/written-at"
 	writtenFormat     = "2006-01-02T15:04:05.000Z07:00"
 )
 
-// WriteRevocations keeps a batch for good: no error means that the API server has it. A name is used for one batch only, so one
-// that is there already holds it.
+// WriteRevocations keeps a batch for good: no error means that the API server has it. A name is
+// used for one batch only, so one that is there already holds it.
 func (d *Directory) WriteRevocations(ctx context.Context, name string, batch revocation.Batch) error {
 	object := &v1alpha1.TokenRevocation{
 		ObjectMeta: metav1.ObjectMeta{

@@ -16,16 +16,17 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// What the API server publishes about the tokens of its service accounts. The keys are always read there: the document names an
-// address for them, too, and no address that somebody wrote down is ever dialled.
+// What the API server publishes about the tokens of its service accounts. The keys are always read
+// there: the document names an address for them, too, and no address that somebody wrote down is
+// ever dialled.
 const (
 	discoveryPath = "/.well-known/openid-configuration"
 	keysPath      = "/openid/v1/jwks"
 	reviewsPath   = "/apis/authentication.k8s.io/v1/tokenreviews"
 )
 
-// trustRefresh is how often issuer and keys are read again, so that a key that the cluster has withdrawn is not honoured for
-// long; trustRetry is how soon after a failure.
+// trustRefresh is how often issuer and keys are read again, so that a key that the cluster has
+// withdrawn is not honoured for long; trustRetry is how soon after a failure.
 const (
 	trustRefresh = 5 * time.Minute
 	trustRetry   = 15 * time.Second
@@ -37,7 +38,7 @@ const (
 // +kubebuilder:rbac:urls=/.well-known/openid-configuration;/openid/v1/jwks,verbs=get
 // +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
 
-// LookUpTrust asks the API server who issues the tokens of its service accounts and by which keys they are known.
+// LookUpTrust asks the API server for the issuer and the keys of its service account tokens.
 func (d *Directory) LookUpTrust(ctx context.Context) error {
 	discovery, err := d.api.core.Get().AbsPath(discoveryPath).Do(ctx).Raw()
 	if err != nil {
@@ -88,12 +89,13 @@ const (
 	knownReviewTimeout = 500 * time.Millisecond
 )
 
-// Review asks the API server whether it still honours a token for the audience, as the account's that it names. It answers no for
-// one whose pod or account is gone. It takes nine seconds at most.
+// Review asks the API server whether it still honours a token for the audience, as the account's
+// that it names. It answers no for one whose pod or account is gone. It takes nine seconds at most.
 //
-// A client can make the API server slow, and must not win anything by that. So a review without an answer is sent again if the API
-// server answers a probe, and is undecided if it has no answer then either. Unreachable is an API server that has been silent for
-// silenceLimit, or that cannot be connected to.
+// A client can make the API server slow, and must not win anything by that. So a review without an
+// answer is sent again if the API server answers a probe, and is undecided if it has no answer then
+// either. Unreachable is an API server that has been silent for silenceLimit, or that cannot be
+// connected to.
 func (d *Directory) Review(ctx context.Context, token oauth2.Secret, account oauth2.UsedAccountToken, audience string) oauth2.Verdict {
 	verdict, err := d.api.review(ctx, token, account, audience)
 	if verdict == oauth2.Unreachable && d.api.reachable(ctx) {
@@ -107,7 +109,8 @@ func (d *Directory) Review(ctx context.Context, token oauth2.Secret, account oau
 	return verdict
 }
 
-// review asks once. It is unreachable if no answer came, and undecided if the answer is a refusal, such as 429 or 503.
+// review asks once. It is unreachable if no answer came, and undecided if the answer is a refusal,
+// such as 429 or 503.
 func (a api) review(ctx context.Context, token oauth2.Secret, account oauth2.UsedAccountToken, audience string) (oauth2.Verdict, error) {
 	timeout := reviewTimeout
 	if a.contact.silent.Load() {

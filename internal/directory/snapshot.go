@@ -23,18 +23,19 @@ import (
 const (
 	// snapshotGather is how long changes that come together are waited for.
 	snapshotGather = 50 * time.Millisecond
-	// snapshotPause is the least time between two files, and snapshotShare the part of the time that may be spent on them: a big
-	// one is written less often. What changes in between is lost to a container that dies then while the API server is away.
+	// snapshotPause is the least time between two files, and snapshotShare the part of the time
+	// that may be spent on them: a big one is written less often. What changes in between is lost
+	// to a container that dies then while the API server is away.
 	snapshotPause = time.Second
 	snapshotShare = 20
 	// snapshotRefresh is how often a file is written although nothing has changed, for its instant.
 	snapshotRefresh = time.Minute
 )
 
-// presenceInterval is how often a start asks whether the API server is there, while it waits for the first lists.
+// presenceInterval is how often a start probes the API server, while it waits for the first lists.
 const presenceInterval = 250 * time.Millisecond
 
-// snapshotSkew is how far ahead of the clock a snapshot may be. Of one from further in the future nobody knows how old it is.
+// snapshotSkew is how far ahead of the clock a snapshot may be. The age of a later one is unknown.
 const snapshotSkew = time.Minute
 
 // maxSnapshot bounds what is read; 100,000 clients take some twenty megabytes.
@@ -50,7 +51,8 @@ type snapshots struct {
 	watches *watch.Watches
 	sources sources
 
-	// saved is the snapshot that a start has read, until the API server has answered or the snapshot serves.
+	// saved is the snapshot that was read at the start, until it serves or the API server has
+	// answered.
 	saved  *memory.Snapshot
 	served atomic.Bool
 	// changed says that memory is not what the file has.
@@ -112,8 +114,8 @@ func (s *snapshots) read() {
 	s.saved = found
 }
 
-// serve loads the snapshot as soon as the API server turns out to be away. The first list of each source replaces what the
-// snapshot had of it.
+// serve loads the snapshot if the API server turns out to be away. The first list of each source
+// replaces what the snapshot had of it.
 func (s *snapshots) serve(ctx context.Context, present func(context.Context) error) {
 	for s.saved != nil && !s.watches.Synced() {
 		if err := present(ctx); err != nil && ctx.Err() == nil {
@@ -169,10 +171,10 @@ func (s *snapshots) keep(ctx context.Context) {
 	}
 }
 
-// save writes the file, once everything was read from the API server: until then the file that is there says as much. A process without a
-// usage report leaves none: what the process that continues from it accepts would be unknown.
+// save writes the file once everything was read from the API server. A process without a usage
+// report writes none: what the next process accepts would be unknown.
 func (s *snapshots) save() (time.Duration, error) {
-	if !s.watches.Synced() || s.memory.Ring().Empty() || s.vouches != nil && !s.vouches() {
+	if !s.watches.Synced() || s.memory.Registry.Keys.Ring().Empty() || s.vouches != nil && !s.vouches() {
 		return 0, nil
 	}
 	select { // what changes from here on may be missing in the file
@@ -187,9 +189,8 @@ func (s *snapshots) save() (time.Duration, error) {
 	return time.Since(began), err
 }
 
-// write replaces the file in one step, so that a reader has the one before or this one as a whole. It is readable
-// for its owner alone, because it holds the signing keys. It is not synced to a disk: it is for a file system in memory, and has to
-// outlive the process and not the machine.
+// write replaces the file in one step. Only its owner may read it, because it holds the signing
+// keys. It is not synced to a disk: it has to outlive the process and not the machine.
 func (s *snapshots) write() (size int64, err error) {
 	partial := filepath.Join(filepath.Dir(s.file), "."+filepath.Base(s.file)+".partial")
 	if err := os.Remove(partial); err != nil && !errors.Is(err, os.ErrNotExist) { // of a process that was killed

@@ -27,7 +27,8 @@ const (
 	resourceRevocations = "tokenrevocations"
 )
 
-// The token server watches the Secrets of the registry, the OAuth2Clients and OAuth2Tokens for what denies, and what is revoked.
+// The token server watches the Secrets of the registry, TokenRevocations, and what can deny in
+// OAuth2Clients and OAuth2Tokens.
 //
 // +kubebuilder:rbac:namespace=hallpass-registry,groups="",resources=secrets,verbs=get;list;watch
 // +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2clients,verbs=get;list;watch
@@ -121,7 +122,7 @@ func recordOf(secret *corev1.Secret) (memory.Record, error) {
 	return memory.DecodeRecord(secret.Name, string(secret.Type), watch.VersionOf(secret), secret.Data)
 }
 
-// logDropped logs the claims of registrations that are not allowed any more. The manager writes registrations without them.
+// logDropped logs claims of registrations that are not allowed. The manager writes none.
 func logDropped(log *slog.Logger, source string, dropped []string) {
 	if len(dropped) > 0 {
 		log.Warn("a registration has claims that are not allowed; tokens do not carry them", "source", source, "claims", dropped[:min(len(dropped), oauth2.MaxCustomClaims)])

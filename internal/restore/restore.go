@@ -86,8 +86,8 @@ func moved(before, now uint64, after time.Duration) bool {
 type List struct {
 	// Version is the resourceVersion of the list; zero if it is no number.
 	Version uint64
-	// Lost is set if the store was restored since the list before: it is the instant until which that list was up to date. Denials of
-	// before are then quarantined.
+	// Lost is set if the store was restored since the list before: the instant until which that list
+	// was up to date. Denials of before are then quarantined.
 	Lost time.Time
 	// Restores is how many restores were noticed so far.
 	Restores int64

@@ -63,7 +63,7 @@ func (c *Clients) Replace(list iter.Seq[Client], at restore.List) {
 	}, at.Saved)
 }
 
-// quarantine quarantines the tokens of clients that were refused and are not any more, and of resurrected ones.
+// quarantine revokes the tokens of resurrected clients, and of those that were refused before.
 func (c *Clients) quarantine(list iter.Seq[Client], at restore.List) {
 	quarantined, untilNow := map[string]revocation.Selector{}, oauth2.CutBack(c.now().Add(quarantineTime), c.now())
 	var back []Client

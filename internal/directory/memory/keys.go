@@ -4,22 +4,28 @@
 package memory
 
 import (
+	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/strictjson"
 )
 
-// keys are the signing keys. A ring that is gone or cannot be read is no instruction: a replica keeps the one that it has.
-type keys struct {
+// Keys are the signing keys. A missing or unreadable ring leaves the present one in place.
+type Keys struct {
 	ring  atomic.Pointer[keyring.Ring]
 	write sync.Mutex
-	// before is the ring of a snapshot. It serves nothing, but what was withdrawn in it is withdrawn from what is read first.
+	// before is the ring of a snapshot. It serves nothing, but keys withdrawn in it stay withdrawn.
 	before keyring.Ring
 }
 
-func (k *keys) get() keyring.Ring {
+// Ring returns the signing keys.
+func (k *Keys) Ring() keyring.Ring {
 	if ring := k.ring.Load(); ring != nil {
 		return *ring
 	}
@@ -27,22 +33,23 @@ func (k *keys) get() keyring.Ring {
 }
 
 // take stores the ring that the watch brought; it decides who signs.
-func (k *keys) take(ring keyring.Ring, now time.Time) {
+func (k *Keys) take(ring keyring.Ring, now time.Time) {
 	k.write.Lock()
 	defer k.write.Unlock()
 	ring = keyring.Merge(k.known(), ring, now)
 	k.ring.Store(&ring)
 }
 
-func (k *keys) known() keyring.Ring {
-	if known := k.get(); !known.Empty() {
+func (k *Keys) known() keyring.Ring {
+	if known := k.Ring(); !known.Empty() {
 		return known
 	}
 	return k.before
 }
 
-// learn adds the keys that verify from a ring that was looked up. The watch alone, which knows the order of events, decides who signs.
-func (k *keys) learn(ring keyring.Ring, now time.Time) keyring.Ring {
+// learn adds the verification keys of a ring that was looked up. Only the watch, which knows the
+// order of events, decides which key signs.
+func (k *Keys) learn(ring keyring.Ring, now time.Time) keyring.Ring {
 	k.write.Lock()
 	defer k.write.Unlock()
 	if known := k.known(); !known.Empty() {
@@ -50,4 +57,31 @@ func (k *keys) learn(ring keyring.Ring, now time.Time) keyring.Ring {
 	}
 	k.ring.Store(&ring)
 	return ring
+}
+
+// Trust is the issuer and the keys of service account tokens, and the documents that contain them.
+type Trust struct {
+	oauth2.Cluster
+
+	discovery, keys string
+}
+
+// ReadTrust reads the two documents. It skips unsupported keys (RFC 7517 section 5).
+func ReadTrust(discovery, keys []byte) (*Trust, error) {
+	document, err := strictjson.ParseObject(discovery)
+	if err != nil {
+		return nil, fmt.Errorf("read who issues the tokens of service accounts: %w", err)
+	}
+	issuer, err := document.String("issuer")
+	if err != nil {
+		return nil, fmt.Errorf("read who issues the tokens of service accounts: %w", err)
+	}
+	set, err := jws.ParseKeySet(keys)
+	if err == nil && len(set.Keys) == 0 {
+		err = errors.Join(set.Unusable...)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the keys of service accounts' tokens: %w", err)
+	}
+	return &Trust{oauth2.Cluster{Issuer: issuer, Keys: set}, string(discovery), string(keys)}, nil
 }

@@ -19,7 +19,8 @@ import (
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// The objects of the tests: a client in the short form and one without it, an OAuth2Token and a resource.
+// The objects of the tests: a client in the short form and one without it, an OAuth2Token and a
+// resource.
 var (
 	reporting = oauth2.Client{
 		ID: "shop.reporting", Namespace: "shop", Name: "reporting", UID: "4c7b9b4e-3c0f-4a1e-9d8b-0d8f6a3b2c11", TokenLifetime: time.Hour,
@@ -132,13 +133,13 @@ func tokenObject(m oauth2.Minted) Token {
 
 // known is what callers see of a Memory.
 func known(f *fixture) map[string]any {
-	ring, _ := f.Ring().Encode()
+	ring, _ := f.Registry.Keys.Ring().Encode()
 	return map[string]any{
-		"reporting": f.Record(reporting.ID), "pod": f.Record(pod.ID), "resource": f.ResourceByIdentifier(orders.Identifier),
-		"named": f.Resource(oauth2.ObjectName{Namespace: orders.Namespace, Name: orders.Name}), "token": f.Minted(oauth2.OpaqueID(printer.UID)),
-		"keys": string(ring), "cluster": f.Trust().Issuer, "cluster keys": len(f.Trust().Keys.Keys), "epochs": f.ClientEpochs(),
-		"revoked": f.Revoked().Revoked(oauth2.Claims{ID: revoked.String(), IssuedAt: noon}, "", noon), "used": f.Revoked().Used(used, noon),
-		"revoked before": f.Revoked().RevokedBefore(reporting.ID, "shop").Unix(),
+		"reporting": f.Record(reporting.ID), "pod": f.Record(pod.ID), "resource": f.Registry.Resources.Identified(orders.Identifier),
+		"named": f.Registry.Resources.Named(oauth2.ObjectName{Namespace: orders.Namespace, Name: orders.Name}), "token": f.Tokens.Lookup(oauth2.OpaqueID(printer.UID)),
+		"keys": string(ring), "cluster": f.Trust().Issuer, "cluster keys": len(f.Trust().Keys.Keys), "epochs": f.Registry.ClientEpochs(),
+		"revoked": f.Revocations.State.Revoked(oauth2.Claims{ID: revoked.String(), IssuedAt: noon}, "", noon), "used": f.Revocations.State.Used(used, noon),
+		"revoked before": f.Revocations.State.RevokedBefore(reporting.ID, "shop").Unix(),
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
-// storedMinted is the record of an OAuth2Token and its resourceVersion, which is zero if it is from a snapshot.
+// storedMinted is the record of an OAuth2Token and its resourceVersion; zero from a snapshot.
 type storedMinted struct {
 	*oauth2.Minted
 
@@ -72,7 +72,7 @@ func (m *minted) bury(record storedMinted, kept ...oauth2.MintedToken) {
 	}
 }
 
-// revokeForgotten revokes those tokens of a record that were gone, and those that were forgotten: they are not known, and old.
+// revokeForgotten revokes the unknown tokens of a record that have a tombstone or are old.
 func (m *minted) revokeForgotten(record, known storedMinted, lost time.Time) {
 	for _, token := range record.tokens() {
 		if !known.has(token.ID) && (m.tombstones.has(tokenIdentity(token.ID)) || !madeSince(token.IssuedAt, lost)) {
@@ -86,7 +86,7 @@ func (m *minted) revoke(token oauth2.MintedToken) {
 	m.revoked.Revoke(revocation.NewEntry(revocation.IDOf(token.ID), token.ExpiresAt), m.now())
 }
 
-// revokeOpaque revokes each opaque token that selectors revoke: it may live for longer than they are in quarantine.
+// revokeOpaque revokes each opaque token that selectors revoke: it may outlive their quarantine.
 func (m *minted) revokeOpaque(selectors map[string]revocation.Selector) {
 	var selected revocation.State
 	selected.Quarantine(selectors)

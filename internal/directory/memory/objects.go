@@ -56,8 +56,8 @@ func (o *objects[V]) known(s Sighting) restore.State {
 	return restore.Unknown
 }
 
-// ProofOf returns what an object that was looked up proves, if memory knew that it was terminating when the question was asked, or had
-// its tombstone by then.
+// ProofOf returns what an object that was looked up proves beside the state at the time of the
+// request.
 func (o *objects[V]) ProofOf(s Sighting, asked time.Time, wasTerminating bool) restore.Proof {
 	if wasTerminating {
 		return s.proves(restore.Terminating)
@@ -76,8 +76,8 @@ func (s Sighting) proves(known restore.State) restore.Proof {
 
 func (o *objects[V]) isResurrected(s Sighting) bool { return s.proves(o.known(s)) != restore.None }
 
-// apply stores an object. It returns the UIDs of the objects that are gone, or about to go: of another one that had its name, and its
-// own if it is terminating.
+// apply stores an object. It returns the UIDs of deleted or terminating objects: that of another
+// object which had the name, and its own if it is terminating.
 func (o *objects[V]) apply(place Place, value V) (gone []string) {
 	uid, isTerminating := value.identity()
 	if before, _ := o.at.get(place).identity(); before != "" && before != uid {

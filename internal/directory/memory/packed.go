@@ -14,9 +14,9 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
-// packed is a registered client in about a hundred bytes that hold no pointer, where oauth2.Client with all that it points to
-// takes six hundred. A client with anything that the short form does not have is kept as it is: whether it does is found out by
-// unpacking it, so that no field can get lost.
+// packed is a registered client in about a hundred bytes without a pointer; an oauth2.Client with
+// all that it points to takes six hundred. A client that the short form cannot hold stays whole.
+// That is determined by unpacking it, so that no field is lost.
 type packed struct {
 	short string
 	whole *oauth2.Client
@@ -152,8 +152,8 @@ func (p packed) unpacked() *unpacked {
 	return whole
 }
 
-// unpack reads the short form, and says whether it is one: that of a snapshot may be of another build. The texts of the client are parts
-// of the short form, so few are copied.
+// unpack reads the short form; ok is false if it is malformed, as in a snapshot of another build.
+// The strings of the client are substrings of the short form.
 func (p packed) unpack() (*unpacked, bool) {
 	if p.whole != nil {
 		return &unpacked{client: *p.whole}, true
@@ -194,7 +194,7 @@ func (p packed) unpack() (*unpacked, bool) {
 	return whole, r.Done()
 }
 
-// unpacked is a client and what most clients have, in one piece of memory: each request unpacks one.
+// unpacked is a client and what most clients have, in one allocation: each request unpacks one.
 type unpacked struct {
 	client    oauth2.Client
 	owner     oauth2.Owner
@@ -248,8 +248,8 @@ func unpackTexts(r *wire.Reader, room []string) []string {
 	return list
 }
 
-// packedOwner is an owner in the same way: without a pointer if its UID is a UUID in the usual form, and otherwise as it is. The zero
-// packedOwner is none.
+// packedOwner is an owner without a pointer if its UID is a UUID in the usual form, and whole
+// otherwise. The zero packedOwner is none.
 type packedOwner struct {
 	uid   wire.UUID
 	flags byte

@@ -93,7 +93,8 @@ func twoVerifiers(c *oauth2.Client) {
 	c.Verifiers = append(c.Verifiers, oauth2.Verifier{ID: "b", Digest: oauth2.Digest{2}, ExpiresAt: created, Pending: true})
 }
 
-// heapOf is how many bytes of the heap each of many clients takes, with its owner, that a function stores.
+// heapOf is how many bytes of the heap each of many clients takes, with its owner, that a function
+// stores.
 func heapOf(store func(m *Memory, c *oauth2.Client)) (bytes uint64, m *Memory) {
 	const clients = 50_000
 	heap := func() uint64 {
@@ -110,8 +111,8 @@ func heapOf(store func(m *Memory, c *oauth2.Client)) (bytes uint64, m *Memory) {
 	return (heap() - before) / clients, m
 }
 
-// TestAClientTakesFewBytes measures what memory holds for each of many clients, and what it held before anything was
-// put into it.
+// TestAClientTakesFewBytes measures what memory holds for each of many clients, and what it held
+// before anything was put into it.
 func TestAClientTakesFewBytes(t *testing.T) {
 	const limit = 300
 	each, m := heapOf(fillOrdinary)
@@ -125,7 +126,8 @@ func TestAClientTakesFewBytes(t *testing.T) {
 	}
 }
 
-// BenchmarkBytes compares clients that are packed with such as are not. Its bytes are the same in each run, and its time means nothing.
+// BenchmarkBytes compares clients that are packed with such as are not. Its bytes are the same in
+// each run, and its time means nothing.
 func BenchmarkBytes(b *testing.B) {
 	whole := func(m *Memory, c *oauth2.Client) {
 		m.Registry.clients.put(registration.LockOf(c.ID), packed{whole: c})

@@ -11,29 +11,31 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// What was denied before etcd was restored stays denied although no object says so: tokens that were issued until then, in
-// revocation.State, and OAuth2Tokens, here. A whole cluster may be in quarantine, so each step is linear in it, and requests take none
-// of its locks.
+// After a restore of etcd, denials from before stay in force without their objects: those of issued
+// tokens in revocation.State, those of OAuth2Tokens here. A whole cluster may be quarantined, so
+// each step is linear in its size.
 
 const (
-	// quarantineTime is how long a selector stays in quarantine: until every JWT that was issued before it has expired.
+	// quarantineTime is how long a selector is quarantined: until all JWTs from before have
+	// expired.
 	quarantineTime = oauth2.MaxTokenLifetime + time.Hour
 	// quarantinePrefix begins the names of selectors in quarantine. Names of objects have no slash.
 	quarantinePrefix = "restored/"
-	// newMargin is how much older than what was known last an object may be and still be new: clocks differ, and events take time.
-	// An older object that is not known was deleted before. A younger one was made since.
+	// newMargin is how much older than the last contact a new object may be: clocks differ, and
+	// events take time. An unknown object that is older was deleted before.
 	newMargin = 5 * time.Minute
 )
 
-// madeSince reports whether an object that memory does not know was made after memory was up to date, rather than deleted by then.
+// madeSince reports whether an unknown object was created after memory was up to date, and not
+// deleted before.
 func madeSince(created, known time.Time) bool { return created.After(known.Add(-newMargin)) }
 
 // quarantined is an OAuth2Token in quarantine.
 type quarantined struct {
-	// until is when its quarantine ends. That of a Fixed one, whose tokens may live for months, has no end.
+	// until is when the quarantine ends; zero for a Fixed one, whose tokens may live for months.
 	until time.Time
-	// since is the resourceVersion of the first list of the registry after the restore was noticed: a record of a later version was
-	// written anew. Before that list it is zero.
+	// since is the resourceVersion of the first list of the registry after the restore; zero before
+	// it. A record of a later version was written anew.
 	since uint64
 }
 
@@ -49,7 +51,7 @@ type quarantine struct {
 	listed atomic.Pointer[registryList]
 }
 
-// registryList is the last list of the registry: its resourceVersion, and how many restores were noticed by then.
+// registryList is the last list of the registry, and how many restores were noticed by then.
 type registryList struct {
 	version  uint64
 	restores int64
@@ -61,7 +63,8 @@ func (q *quarantine) of(uid string) (held quarantined, isHeld bool) {
 	return held, isHeld
 }
 
-// listedAfter returns the version of the last list of the registry if it was listed after so many restores, and zero otherwise.
+// listedAfter returns the version of the last list of the registry; zero if it is from before the
+// last of so many restores.
 func (q *quarantine) listedAfter(restores int64) uint64 {
 	if last := q.listed.Load(); last != nil && last.restores == restores {
 		return last.version

@@ -8,9 +8,10 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
-// records are the registered clients and their owners, so that a request finds both by one look. A registration is at the lock on
-// its client_id, which the name of its Secret is derived from too. An owner is at the place of its OAuth2Client. These are one place
-// unless the client_id was chosen.
+// records are the registered clients and their owners. A registration is at the lock on its
+// client_id, from which the name of its Secret is derived too; an owner is at the place of its
+// OAuth2Client. Unless the client_id was chosen, these are one place, and a request finds both by
+// one look.
 type records struct{ table[record] }
 
 // record is what is at one place. Either part may be missing.

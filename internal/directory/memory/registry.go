@@ -28,8 +28,8 @@ type Record struct {
 	value any
 }
 
-// DecodeRecord decodes a Secret of the registry. If it is unreadable, or has the name of another record, the record has no value, and
-// refuses what it should grant.
+// DecodeRecord decodes a Secret of the registry. An unreadable one, or one under the name of
+// another record, gives a record without a value, which grants nothing.
 func DecodeRecord(name, kind string, version uint64, data map[string][]byte) (r Record, err error) {
 	r = Record{name: name, kind: kind, version: version}
 	r.lock, _ = registration.LockIn(name)
@@ -94,16 +94,26 @@ func (r Record) Ring() *keyring.Ring {
 
 // Registry is the store of the registry's Secrets.
 type Registry struct {
+	Resources Resources
+	Keys      Keys
+
 	clients half[packed]
-	// epochs are the instants before which OAuth2Clients revoke their tokens. Decisions read the registration itself; these are for the
-	// feed.
+	// epochs are the instants before which OAuth2Clients revoke their tokens, for the feed.
+	// Decisions read the registration itself.
 	epochs     table[revocation.Selector]
-	resources  resources
 	minted     minted
-	keys       keys
 	quarantine *quarantine
 	now        func() time.Time
 }
+
+// ClientEpochs returns the instants before which OAuth2Clients revoke their tokens.
+func (r *Registry) ClientEpochs() (epochs []revocation.Selector) {
+	r.epochs.each(func(_ Place, epoch revocation.Selector) { epochs = append(epochs, epoch) })
+	return epochs
+}
+
+// Learn adds the keys of a ring that was looked up, and returns all of them.
+func (r *Registry) Learn(ring keyring.Ring) keyring.Ring { return r.Keys.learn(ring, r.now()) }
 
 // Resurrected reports false: names and not UIDs identify the Secrets of the registry.
 func (*Registry) Resurrected(Record) bool { return false }
@@ -114,13 +124,13 @@ func (r *Registry) Apply(record Record) {
 	case registration.SecretType:
 		r.register(record.lock, record.client)
 	case registration.ResourceSecretType:
-		r.resources.put(record.name, record.Resource())
+		r.Resources.put(record.name, record.Resource())
 	case registration.TokenSecretType:
 		r.mint(record)
 	case registration.KeysSecretType:
 		// A Secret that was made anew or restored is no instruction to refuse tokens.
 		if ring := record.Ring(); ring != nil {
-			r.keys.take(*ring, r.now())
+			r.Keys.take(*ring, r.now())
 		}
 	}
 }
@@ -151,7 +161,7 @@ func (r *Registry) mint(record Record) {
 // Remove removes the record of a Secret that was deleted, but no signing keys.
 func (r *Registry) Remove(record Record) {
 	r.register(record.lock, packed{})
-	r.resources.put(record.name, nil)
+	r.Resources.put(record.name, nil)
 	r.minted.next(placeOf(record.name), storedMinted{})
 }
 
@@ -164,14 +174,14 @@ func (r *Registry) Replace(list iter.Seq[Record], at restore.List) {
 	for record := range list {
 		listed.add(record)
 		if ring := record.Ring(); ring != nil && at.Saved {
-			r.keys.learn(*ring, r.now())
+			r.Learn(*ring)
 		} else {
 			r.Apply(record)
 		}
 	}
 	r.clients.keep(listed.clients)
 	r.epochs.keep(listed.clients)
-	r.resources.keep(listed.resources)
+	r.Resources.keep(listed.resources)
 	for _, before := range r.minted.keep(listed.tokens) {
 		if !at.Saved {
 			r.minted.bury(before)
@@ -199,7 +209,7 @@ func (l listedRecords) add(record Record) {
 	}
 }
 
-// revokeRestored revokes the tokens of OAuth2Tokens that had been replaced or deleted and are in a restored list again.
+// revokeRestored revokes replaced and deleted tokens that are in a restored list again.
 func (r *Registry) revokeRestored(list iter.Seq[Record], lost time.Time) {
 	r.quarantine.rewind()
 	for record := range list {

@@ -10,28 +10,30 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// resources are the records of declared resources. They change seldom and are read on every request.
-type resources struct {
+// Resources are the declared resources. They change seldom and are read on every request.
+type Resources struct {
 	mu           sync.RWMutex
 	bySecret     map[string]*oauth2.Resource
 	byName       map[oauth2.ObjectName]*oauth2.Resource
 	byIdentifier map[string]*oauth2.Resource
 }
 
-func (r *resources) named(name oauth2.ObjectName) *oauth2.Resource {
+// Named returns the declared resource of a name; nil if there is none.
+func (r *Resources) Named(name oauth2.ObjectName) *oauth2.Resource {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.byName[name]
 }
 
-func (r *resources) identified(identifier string) *oauth2.Resource {
+// Identified returns the declared resource of an identifier; nil if there is none.
+func (r *Resources) Identified(identifier string) *oauth2.Resource {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.byIdentifier[identifier]
 }
 
 // put stores the record of a Secret; nil removes it.
-func (r *resources) put(secretName string, resource *oauth2.Resource) {
+func (r *Resources) put(secretName string, resource *oauth2.Resource) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if before := r.bySecret[secretName]; before != nil {
@@ -54,7 +56,7 @@ func (r *resources) put(secretName string, resource *oauth2.Resource) {
 }
 
 // keep removes the records of the Secrets that are not listed.
-func (r *resources) keep(listed map[string]bool) {
+func (r *Resources) keep(listed map[string]bool) {
 	for name := range r.all() {
 		if !listed[name] {
 			r.put(name, nil)
@@ -63,7 +65,7 @@ func (r *resources) keep(listed map[string]bool) {
 }
 
 // all returns the records by the names of their Secrets.
-func (r *resources) all() map[string]*oauth2.Resource {
+func (r *Resources) all() map[string]*oauth2.Resource {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return maps.Clone(r.bySecret)

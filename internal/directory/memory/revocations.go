@@ -14,7 +14,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
-// Revocation is a TokenRevocation. One that is unreadable revokes nothing, and keeps the selector of its name.
+// Revocation is a TokenRevocation. An unreadable one leaves the selector of its name in place.
 type Revocation struct {
 	Name       string
 	Version    uint64
@@ -26,8 +26,9 @@ type Revocation struct {
 
 // Revocations is the store of TokenRevocations.
 type Revocations struct {
-	state revocation.State
-	now   func() time.Time
+	State revocation.State
+
+	now func() time.Time
 	// saved are the revoked tokens and used assertions of a snapshot, until a list was stored.
 	saved []revocation.Batch
 }
@@ -41,13 +42,14 @@ func (r *Revocations) Apply(read Revocation) {
 		return
 	}
 	if read.Selector != nil {
-		r.state.Select(read.Name, *read.Selector)
+		r.State.Select(read.Name, *read.Selector)
 	}
-	r.state.LearnAt(read.Version, read.Batch, read.WrittenAt.IsZero(), r.now())
+	r.State.LearnAt(read.Version, read.Batch, read.WrittenAt.IsZero(), r.now())
 }
 
-// Remove removes a selector. The entries of a batch stay until they expire: the manager deletes a batch when another one has them all.
-func (r *Revocations) Remove(read Revocation) { r.state.Deselect(read.Name) }
+// Remove removes a selector. The entries of a batch stay until they expire: the manager deletes
+// batches that it has merged into others.
+func (r *Revocations) Remove(read Revocation) { r.State.Deselect(read.Name) }
 
 // Replace stores a whole list. Selectors that are not listed are gone.
 func (r *Revocations) Replace(list iter.Seq[Revocation], at restore.List) {
@@ -55,9 +57,9 @@ func (r *Revocations) Replace(list iter.Seq[Revocation], at restore.List) {
 		r.quarantine(list)
 	}
 	if at.Saved {
-		r.state.Resume(at.Version)
+		r.State.Resume(at.Version)
 	} else if at.Version != 0 {
-		r.state.Rewind(at.Version)
+		r.State.Rewind(at.Version)
 	}
 	listed := map[string]bool{}
 	// A list is in the order of names, and the feed in that of versions.
@@ -65,9 +67,9 @@ func (r *Revocations) Replace(list iter.Seq[Revocation], at restore.List) {
 		listed[read.Name] = true
 		r.Apply(read)
 	}
-	r.state.KeepSelected(listed)
+	r.State.KeepSelected(listed)
 	for _, batch := range r.saved {
-		r.state.Learn(batch, r.now())
+		r.State.Learn(batch, r.now())
 	}
 	r.saved = nil
 }
@@ -81,12 +83,12 @@ func (r *Revocations) quarantine(list iter.Seq[Revocation]) {
 		}
 	}
 	quarantined := map[string]revocation.Selector{}
-	for name, selector := range r.state.Selectors() {
+	for name, selector := range r.State.Selectors() {
 		if now, there := listed[name]; !isQuarantined(name) && (!there || now.IssuedBefore.Before(selector.IssuedBefore)) {
 			quarantined[quarantinePrefix+name] = selector
 		}
 	}
-	r.state.Quarantine(quarantined)
+	r.State.Quarantine(quarantined)
 }
 
 func isQuarantined(name string) bool { return strings.HasPrefix(name, quarantinePrefix) }

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	// snapshotVersion is that of the whole snapshot, what packed writes included. A snapshot of another version is not read.
+	// snapshotVersion is the version of the whole snapshot, the short form of clients included.
 	snapshotVersion = 7
 	snapshotMagic   = "hallpass snapshot "
 )
@@ -58,24 +58,25 @@ type own struct {
 
 // Begin takes from a snapshot what denies, whatever the API server answers.
 func (m *Memory) Begin(s *Snapshot) {
-	m.Revoked().Quarantine(s.own.selectors)
+	m.Revocations.State.Quarantine(s.own.selectors)
 	for uid, held := range s.own.tokens {
 		m.Tokens.quarantine.Store(uid, held)
 	}
 	m.tombstones.load(s.own.tombstones)
-	m.Registry.keys.before = s.ring
+	m.Registry.Keys.before = s.ring
 	m.Revocations.saved = s.own.revoked
 }
 
-// TrustSaved takes the issuer of the tokens of service accounts from a snapshot, unless it is known.
+// TrustSaved takes the issuer of service account tokens from a snapshot, unless it is known.
 func (m *Memory) TrustSaved(s *Snapshot) {
 	if s.own.trust != nil {
 		m.trust.CompareAndSwap(nil, s.own.trust)
 	}
 }
 
-// Write writes a snapshot: its version, the instant until which memory is up to date, the list of each watch, what no watch brings, and
-// the SHA-256 of all this. Values that change meanwhile are written as they are before or after.
+// Write writes a snapshot: its version, the instant until which memory is up to date, the list of
+// each watch, what no watch brings, and their SHA-256. Of a value that changes meanwhile it writes
+// either.
 func (m *Memory) Write(out io.Writer, heard time.Time, marks map[string]uint64) (size int64, err error) {
 	sum := sha256.New()
 	w := &encoder{out: io.MultiWriter(out, sum)}

@@ -40,7 +40,8 @@ func TestASnapshotHasAllThatMemoryHas(t *testing.T) {
 	}
 }
 
-// The list of a snapshot is no news: what it lacks was not deleted, and what is terminating in it went before.
+// The list of a snapshot is no news: what it lacks was not deleted, and what is terminating in it
+// went before.
 func TestASnapshotNotesNoTombstone(t *testing.T) {
 	before := filled(t)
 	going := clientObject(reporting)
@@ -57,7 +58,7 @@ func TestASnapshotNotesNoTombstone(t *testing.T) {
 	if diff := cmp.Diff(want, after.tombstones.all()); diff != "" || len(want) != 1 {
 		t.Errorf("(-written +read):\n%s", diff)
 	}
-	if after.Record(reporting.ID).Client != nil || after.Minted(oauth2.OpaqueID(printer.UID)).Minted != nil || after.Ring().Empty() {
+	if after.Record(reporting.ID).Client != nil || after.Tokens.Lookup(oauth2.OpaqueID(printer.UID)).Minted != nil || after.Registry.Keys.Ring().Empty() {
 		t.Error("what a list lacks is there, or its signing keys are not")
 	}
 }
@@ -74,7 +75,7 @@ func TestASnapshotKeepsAQuarantine(t *testing.T) {
 		before.Tokens.quarantine.Store(uid, held)
 	}
 	selectors := map[string]revocation.Selector{quarantinePrefix + "all": {ClientID: reporting.ID, IssuedBefore: noon}}
-	before.Revoked().Quarantine(selectors)
+	before.Revocations.State.Quarantine(selectors)
 	read, err := ReadSnapshot(written(t, before))
 	must(t, err)
 	after := newFixture()
@@ -82,7 +83,7 @@ func TestASnapshotKeepsAQuarantine(t *testing.T) {
 	if diff := cmp.Diff(want, after.Tokens.quarantine.all(), cmp.AllowUnexported(quarantined{})); diff != "" {
 		t.Errorf("(-written +read):\n%s", diff)
 	}
-	if diff := cmp.Diff(selectors, after.Revoked().Selectors()); diff != "" {
+	if diff := cmp.Diff(selectors, after.Revocations.State.Selectors()); diff != "" {
 		t.Errorf("(-written +read):\n%s", diff)
 	}
 	if owner := after.Tokens.Judge(&oauth2.MintedOwner{UID: "unlisted"}, 1000); !owner.Terminating {

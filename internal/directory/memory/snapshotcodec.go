@@ -101,7 +101,8 @@ func each[T any](d *decoder, read func(d *decoder, form byte) T) iter.Seq[T] {
 	}
 }
 
-// checked reads a list to its end, and returns it to be read again: a list of decoded records would take more memory than the snapshot.
+// checked reads a list to its end, and returns it to be decoded again: decoded records take more
+// memory than the snapshot.
 func checked[T any](d *decoder, read func(d *decoder, form byte) T, check func(T)) iter.Seq[T] {
 	begin := *d
 	for record := range each(d, read) {
@@ -131,7 +132,7 @@ func (d *decoder) keep(err error) {
 
 func (r *Registry) write(w *encoder) {
 	r.writeClients(w)
-	for name, resource := range r.resources.all() {
+	for name, resource := range r.Resources.all() {
 		data, err := registration.EncodeResource(*resource)
 		w.secret(name, registration.ResourceSecretType, data, err)
 	}
@@ -139,7 +140,7 @@ func (r *Registry) write(w *encoder) {
 		data, err := registration.EncodeToken(*m.Minted)
 		w.secret(registration.TokenSecretName(m.UID), registration.TokenSecretType, data, err)
 	})
-	if ring := r.keys.get(); !ring.Empty() {
+	if ring := r.Keys.Ring(); !ring.Empty() {
 		data, err := registration.EncodeKeys(ring)
 		w.secret(registration.KeysSecretName, registration.KeysSecretType, data, err)
 	}
@@ -159,8 +160,8 @@ func (r *Registry) writeClients(w *encoder) {
 	})
 }
 
-// readRecord reads a Secret of the registry, or a client in the short form. Secrets have no version: what is written after a restore is
-// known by the watch alone.
+// readRecord reads a Secret of the registry, or a client in the short form. The record has no
+// version, because only a watch knows what was written after a restore.
 func readRecord(d *decoder, form byte) Record {
 	if form == nextShort {
 		return Record{kind: registration.SecretType, lock: d.place(), client: packed{short: d.text()}}
@@ -219,7 +220,7 @@ func readToken(d *decoder, _ byte) Token {
 }
 
 func (r *Revocations) write(w *encoder) {
-	for name, selector := range r.state.Selectors() {
+	for name, selector := range r.State.Selectors() {
 		if !isQuarantined(name) {
 			w.selector(name, selector)
 		}
@@ -249,7 +250,7 @@ func (m *Memory) writeOwn(w *encoder, tombstones map[Place]int64) {
 	w.next(endOfList)
 	m.writeQuarantine(w)
 	for i := range revocation.Parts {
-		part := m.Revoked().Part(i)
+		part := m.Revocations.State.Part(i)
 		w.next(nextWhole)
 		w.Text(string(revocation.Pack(part.Tokens)))
 		w.Text(string(revocation.Pack(part.Assertions)))
@@ -264,7 +265,7 @@ func (m *Memory) writeOwn(w *encoder, tombstones map[Place]int64) {
 }
 
 func (m *Memory) writeQuarantine(w *encoder) {
-	for name, selector := range m.Revoked().Selectors() {
+	for name, selector := range m.Revocations.State.Selectors() {
 		if isQuarantined(name) {
 			w.selector(name, selector)
 		}

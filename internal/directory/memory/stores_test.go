@@ -36,18 +36,18 @@ func TestAnEventReplacesOneObject(t *testing.T) {
 	}
 	f.Clients.Remove(owner)
 	f.Tokens.Remove(tokenObject(printer))
-	if o := f.Record(reporting.ID).Owner; o != nil || f.Minted(oauth2.OpaqueID(printer.UID)).Owner != nil {
+	if o := f.Record(reporting.ID).Owner; o != nil || f.Tokens.Lookup(oauth2.OpaqueID(printer.UID)).Owner != nil {
 		t.Errorf("a deleted OAuth2Client is there: %+v; or a deleted OAuth2Token", o)
 	}
 	for _, r := range []Record{clientRecord(t, reporting), clientRecord(t, pod), resourceRecord(t, orders), tokenRecord(t, 7, printer)} {
 		f.Registry.Remove(r)
 	}
-	if f.Record(reporting.ID).Client != nil || f.ResourceByIdentifier(orders.Identifier) != nil || len(f.ClientEpochs()) > 0 ||
-		f.Minted(oauth2.OpaqueID(printer.UID)) != (oauth2.MintedRecord{}) || f.Ring().Empty() {
+	if f.Record(reporting.ID).Client != nil || f.Registry.Resources.Identified(orders.Identifier) != nil || len(f.Registry.ClientEpochs()) > 0 ||
+		f.Tokens.Lookup(oauth2.OpaqueID(printer.UID)) != (oauth2.MintedRecord{}) || f.Registry.Keys.Ring().Empty() {
 		t.Error("what was deleted is there, or the signing keys are not")
 	}
 	f.Revocations.Remove(Revocation{Name: "all"})
-	if before := f.Revoked().RevokedBefore(reporting.ID, "shop"); !before.IsZero() || !f.Revoked().Used(used, noon) {
+	if before := f.Revocations.State.RevokedBefore(reporting.ID, "shop"); !before.IsZero() || !f.Revocations.State.Used(used, noon) {
 		t.Errorf("a deleted selector revokes before %s, or a batch is gone with its object", before)
 	}
 }
@@ -58,11 +58,11 @@ func TestAListReplacesAllObjects(t *testing.T) {
 	f.Clients.Replace(none[Client], restore.List{Version: 110})
 	f.Tokens.Replace(none[Token], restore.List{Version: 110})
 	f.Revocations.Replace(none[Revocation], restore.List{Version: 110})
-	if f.Record(reporting.ID).Client != nil || f.ResourceByIdentifier(orders.Identifier) != nil || len(f.ClientEpochs()) > 0 ||
-		f.Minted(oauth2.OpaqueID(printer.UID)).Minted != nil || f.Ring().Empty() {
+	if f.Record(reporting.ID).Client != nil || f.Registry.Resources.Identified(orders.Identifier) != nil || len(f.Registry.ClientEpochs()) > 0 ||
+		f.Tokens.Lookup(oauth2.OpaqueID(printer.UID)).Minted != nil || f.Registry.Keys.Ring().Empty() {
 		t.Error("what is not listed is there, or the signing keys are not")
 	}
-	if before := f.Revoked().RevokedBefore(reporting.ID, "shop"); !before.IsZero() || !f.Revoked().Used(used, noon) {
+	if before := f.Revocations.State.RevokedBefore(reporting.ID, "shop"); !before.IsZero() || !f.Revocations.State.Used(used, noon) {
 		t.Errorf("a selector that is not listed revokes before %s, or a batch is gone with its object", before)
 	}
 	if n := len(f.tombstones.all()); n != 4 { // two OAuth2Clients, an OAuth2Token and its token
@@ -73,7 +73,7 @@ func TestAListReplacesAllObjects(t *testing.T) {
 // A record that cannot be read, or has the name of another one, refuses what it granted before.
 func TestAnUnreadableRecordGrantsNothing(t *testing.T) {
 	f := filled(t)
-	before := f.Ring()
+	before := f.Registry.Keys.Ring()
 	other := reporting
 	other.ID = "shop.other"
 	data, err := registration.Encode(registration.Registration{Client: other})
@@ -94,11 +94,11 @@ func TestAnUnreadableRecordGrantsNothing(t *testing.T) {
 		}
 		f.Registry.Apply(r)
 	}
-	if f.Record(reporting.ID).Client != nil || f.Record(pod.ID).Client != nil || f.ResourceByIdentifier(orders.Identifier) != nil ||
-		f.Minted(oauth2.OpaqueID(printer.UID)).Minted != nil {
+	if f.Record(reporting.ID).Client != nil || f.Record(pod.ID).Client != nil || f.Registry.Resources.Identified(orders.Identifier) != nil ||
+		f.Tokens.Lookup(oauth2.OpaqueID(printer.UID)).Minted != nil {
 		t.Error("an unreadable record grants something")
 	}
-	if now := f.Ring(); now.Empty() || now.Keys()[0].ID() != before.Keys()[0].ID() {
+	if now := f.Registry.Keys.Ring(); now.Empty() || now.Keys()[0].ID() != before.Keys()[0].ID() {
 		t.Error("unreadable signing keys replace those of before")
 	}
 	for name, kind := range map[string]string{"other-keys": registration.KeysSecretType, "unknown": "Opaque"} {
@@ -116,7 +116,7 @@ func TestAResourceHasTheRecordThatCameLast(t *testing.T) {
 	f.Registry.Apply(resourceRecord(t, renamed))
 	f.Registry.Remove(resourceRecord(t, orders))
 	name := oauth2.ObjectName{Namespace: orders.Namespace, Name: orders.Name}
-	if got := f.Resource(name); got == nil || got.Identifier != renamed.Identifier || f.ResourceByIdentifier(orders.Identifier) != nil {
+	if got := f.Registry.Resources.Named(name); got == nil || got.Identifier != renamed.Identifier || f.Registry.Resources.Identified(orders.Identifier) != nil {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -125,14 +125,14 @@ func TestOnlyTheWatchDecidesWhoSigns(t *testing.T) {
 	f := newFixture()
 	looked, err := keyring.New(noon, rand.Reader)
 	must(t, err)
-	if got := f.LearnRing(looked); got.Empty() || f.Ring().Empty() {
+	if got := f.Registry.Learn(looked); got.Empty() || f.Registry.Keys.Ring().Empty() {
 		t.Error("the first ring that was looked up is not used")
 	}
 	brought, err := keyring.New(noon, rand.Reader)
 	must(t, err)
 	f.Registry.Apply(keysRecord(t, brought))
 	for _, ring := range []keyring.Ring{looked, brought} {
-		if _, err := f.Ring().VerificationKey(ring.Keys()[0].ID(), noon); err != nil {
+		if _, err := f.Registry.Keys.Ring().VerificationKey(ring.Keys()[0].ID(), noon); err != nil {
 			t.Errorf("a key does not verify: %v", err)
 		}
 	}
@@ -168,7 +168,8 @@ func TestARestoredListOfClientsQuarantinesTheirTokens(t *testing.T) {
 	for name, c := range map[string]struct {
 		lately func(f *fixture)
 		now    func(c *Client)
-		// before is an instant before which tokens are revoked, and after one from which on they are not.
+		// before is an instant before which tokens are revoked, and after one from which on they
+		// are not.
 		before, after time.Time
 		isRefused     bool
 		waiting       bool
@@ -225,7 +226,7 @@ func TestARestoredListOfClientsQuarantinesTheirTokens(t *testing.T) {
 			})
 			f.Clients.Replace(slices.Values([]Client{object, clientObject(pod)}), list)
 			revoked := func(issued time.Time) bool {
-				return f.Revoked().Revoked(oauth2.Claims{ClientID: reporting.ID, IssuedAt: issued}, "shop", f.now)
+				return f.Revocations.State.Revoked(oauth2.Claims{ClientID: reporting.ID, IssuedAt: issued}, "shop", f.now)
 			}
 			if !c.before.IsZero() && !revoked(c.before) || revoked(c.after) {
 				t.Errorf("revoked before %s: %t, before %s: %t", c.before, revoked(c.before), c.after, revoked(c.after))
@@ -299,11 +300,11 @@ func TestARestoredListOfTokensQuarantinesThem(t *testing.T) {
 			}
 			f.now = noon.Add(10 * time.Minute)
 			f.Tokens.Replace(slices.Values([]Token{token}), c.list)
-			isRefused := func() bool { return f.Minted(oauth2.OpaqueID(printer.UID)).Owner.Terminating }
+			isRefused := func() bool { return f.Tokens.Lookup(oauth2.OpaqueID(printer.UID)).Owner.Terminating }
 			if isRefused() != c.isRefused {
 				t.Errorf("at once it is refused: %t", isRefused())
 			}
-			if (c.isRefused && !c.hasNoRecord) != f.Revoked().Revoked(oauth2.Claims{ID: "jti", IssuedAt: noon}, "elsewhere", f.now) {
+			if (c.isRefused && !c.hasNoRecord) != f.Revocations.State.Revoked(oauth2.Claims{ID: "jti", IssuedAt: noon}, "elsewhere", f.now) {
 				t.Error("its token of before is good, or one that was not gone is not")
 			}
 			f.now = f.now.Add(quarantineTime)
@@ -317,7 +318,8 @@ func TestARestoredListOfTokensQuarantinesThem(t *testing.T) {
 
 func (f *fixture) delete(token Token) { f.Tokens.Remove(token) }
 
-// A record that is written anew after the restore was noticed counts, whichever of the two kinds is listed first.
+// A record that is written anew after the restore was noticed counts, whichever of the two kinds is
+// listed first.
 func TestARecordWrittenAnewEndsAQuarantine(t *testing.T) {
 	next := printer
 	next.Tokens = append(slices.Clone(printer.Tokens), oauth2.MintedToken{
@@ -340,7 +342,7 @@ func TestARecordWrittenAnewEndsAQuarantine(t *testing.T) {
 			for _, step := range steps {
 				step(t, f)
 			}
-			got := f.Minted(oauth2.OpaqueID(printer.UID))
+			got := f.Tokens.Lookup(oauth2.OpaqueID(printer.UID))
 			if got.Owner == nil || got.Owner.Terminating || len(got.Minted.Tokens) != 2 {
 				t.Errorf("got %+v, %+v", got.Owner, got.Minted)
 			}
@@ -348,7 +350,7 @@ func TestARecordWrittenAnewEndsAQuarantine(t *testing.T) {
 				t.Error("a look-up of the record is refused")
 			}
 			for id, want := range map[string]bool{"next": false, "jti": true} {
-				if got := f.Revoked().Revoked(oauth2.Claims{ID: id, IssuedAt: noon}, "elsewhere", f.now); got != want {
+				if got := f.Revocations.State.Revoked(oauth2.Claims{ID: id, IssuedAt: noon}, "elsewhere", f.now); got != want {
 					t.Errorf("%s is revoked: %t", id, got)
 				}
 			}
@@ -359,7 +361,8 @@ func TestARecordWrittenAnewEndsAQuarantine(t *testing.T) {
 	}
 }
 
-// What an OAuth2Token had before its present tokens was replaced, and is not good again because a backup has it.
+// What an OAuth2Token had before its present tokens was replaced, and is not good again because a
+// backup has it.
 func TestARestoredRecordRevokesReplacedTokens(t *testing.T) {
 	f := filled(t)
 	replaced := printer
@@ -370,7 +373,7 @@ func TestARestoredRecordRevokesReplacedTokens(t *testing.T) {
 	replaced.Tokens[2].ID, replaced.Tokens[2].IssuedAt = "new", noon.Add(10*time.Minute)
 	f.Registry.Replace(slices.Values([]Record{tokenRecord(t, 90, replaced)}), lost)
 	for id, want := range map[string]bool{"jti": true, "kept": false, "new": false} {
-		if got := f.Revoked().Revoked(oauth2.Claims{ID: id, IssuedAt: noon}, "elsewhere", f.now); got != want {
+		if got := f.Revocations.State.Revoked(oauth2.Claims{ID: id, IssuedAt: noon}, "elsewhere", f.now); got != want {
 			t.Errorf("%s is revoked: %t", id, got)
 		}
 	}
@@ -384,15 +387,16 @@ func TestARestoredListOfRevocationsQuarantinesSelectors(t *testing.T) {
 		{Name: "all", Selector: &revocation.Selector{Namespace: "shop", IssuedBefore: noon.Add(-2 * time.Hour)}},
 		{Name: "broken", Unreadable: true, Selector: &revocation.Selector{Namespace: "orders", IssuedBefore: noon}},
 	}), list)
-	if got := f.Revoked().RevokedBefore(reporting.ID, "shop"); !got.Equal(noon.Add(-time.Hour)) {
+	if got := f.Revocations.State.RevokedBefore(reporting.ID, "shop"); !got.Equal(noon.Add(-time.Hour)) {
 		t.Errorf("tokens are revoked before %s", got)
 	}
-	if got := f.Revoked().RevokedBefore("orders.api", "orders"); !got.IsZero() {
+	if got := f.Revocations.State.RevokedBefore("orders.api", "orders"); !got.IsZero() {
 		t.Errorf("an unreadable TokenRevocation revokes before %s", got)
 	}
 }
 
-// When the quarantine of their client ends, opaque tokens are revoked by their ids: they may live for longer.
+// When the quarantine of their client ends, opaque tokens are revoked by their ids: they may live
+// for longer.
 func TestAQuarantineThatEndsRevokesOpaqueTokens(t *testing.T) {
 	f := filled(t)
 	long := printer
@@ -409,7 +413,7 @@ func TestAQuarantineThatEndsRevokesOpaqueTokens(t *testing.T) {
 	f.now = f.now.Add(quarantineTime + time.Minute)
 	f.Release()
 	for id, want := range map[string]bool{"jti": true, "of a JWT": false} {
-		if got := f.Revoked().Revoked(oauth2.Claims{ID: id, ClientID: reporting.ID, IssuedAt: noon}, "elsewhere", f.now); got != want {
+		if got := f.Revocations.State.Revoked(oauth2.Claims{ID: id, ClientID: reporting.ID, IssuedAt: noon}, "elsewhere", f.now); got != want {
 			t.Errorf("%s is revoked: %t", id, got)
 		}
 	}
@@ -459,7 +463,7 @@ func TestAResurrectedObjectIsRefused(t *testing.T) {
 	if o := f.Record(reporting.ID).Owner; o == nil || !o.Terminating {
 		t.Errorf("the OAuth2Client: %+v", o)
 	}
-	if o := f.Minted(oauth2.OpaqueID(printer.UID)).Owner; o == nil || !o.Terminating {
+	if o := f.Tokens.Lookup(oauth2.OpaqueID(printer.UID)).Owner; o == nil || !o.Terminating {
 		t.Errorf("the OAuth2Token: %+v", o)
 	}
 }

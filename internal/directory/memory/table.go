@@ -10,13 +10,12 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
-// Place is where the values of a name are found: a hash of the name. It is half the size of a name, and the garbage collector has
-// nothing to follow. Two names with one hash of 128 bits do not occur by chance, and only the manager and administrators choose
-// these names.
+// Place is the hash of a name, which takes half the memory and has no pointer. Two names do not
+// share a hash of 128 bits by chance, and only the manager and administrators choose these names.
 type Place [registration.LockSize]byte
 
-// PlaceOf returns the place of an object. A namespace has no dot, so two objects never share a name. The name of an OAuth2Client is
-// its client_id unless another one was chosen, so that one place has both.
+// PlaceOf returns the place of an object. A namespace contains no dot, so no two objects share a
+// place. That of an OAuth2Client is the place of its client_id too, unless another one was chosen.
 func PlaceOf(namespace, name string) Place { return placeOf(namespace + "." + name) }
 
 func placeOf(name string) Place {
@@ -58,7 +57,8 @@ func (t *table[V]) set(place Place, value V) {
 	t.values[place] = value
 }
 
-// each calls a function with every value that is there the whole time. The function is called without the lock.
+// each calls a function with every value that stays in place meanwhile. It does not hold the lock
+// then.
 func (t *table[V]) each(visit func(Place, V)) {
 	places, values := make([]Place, 0, burst), make([]V, 0, burst)
 	visitAll := func() {

@@ -79,7 +79,7 @@ func (t *Tokens) Replace(list iter.Seq[Token], at restore.List) {
 	}, at.Saved)...)
 }
 
-// quarantineRestored quarantines an OAuth2Token of a restored list that was gone or terminating, and is not any more.
+// quarantineRestored quarantines a resurrected OAuth2Token of a restored list.
 func (t *Tokens) quarantineRestored(token Token, at restore.List) {
 	if token.Owner.Terminating {
 		return
@@ -94,7 +94,7 @@ func (t *Tokens) quarantineRestored(token Token, at restore.List) {
 	}
 }
 
-// refuse refuses an OAuth2Token until its record is written anew, and in any case each of its tokens that was refused before.
+// refuse refuses an OAuth2Token until its record is written anew, and revokes its tokens of before.
 func (t *Tokens) refuse(token Token, at restore.List) {
 	held, stored := quarantined{}, t.minted.of(token.Owner.UID)
 	t.minted.revokeForgotten(stored, storedMinted{}, at.Lost)
@@ -110,8 +110,8 @@ func (t *Tokens) refuse(token Token, at restore.List) {
 	t.quarantine.Store(token.Owner.UID, held)
 }
 
-// find returns the minted tokens of an opaque id, and their owner.
-func (t *Tokens) find(opaqueID string) oauth2.MintedRecord {
+// Lookup returns the minted tokens of an opaque id, and their owner.
+func (t *Tokens) Lookup(opaqueID string) oauth2.MintedRecord {
 	m := t.minted.byOpaqueID(opaqueID)
 	if m.Minted == nil {
 		return oauth2.MintedRecord{}
@@ -120,7 +120,7 @@ func (t *Tokens) find(opaqueID string) oauth2.MintedRecord {
 	return oauth2.MintedRecord{Minted: m.Minted, Owner: t.quarantine.refused(owner, m.version, t.now())}
 }
 
-// WasTerminating reports whether memory knows the owner of an opaque id as terminating. The UID is that of the owner.
+// WasTerminating returns the UID of the owner of an opaque id, and whether it is terminating.
 func (t *Tokens) WasTerminating(opaqueID string) (uid string, isTerminating bool) {
 	m := t.minted.byOpaqueID(opaqueID)
 	if m.Minted == nil {
@@ -129,7 +129,7 @@ func (t *Tokens) WasTerminating(opaqueID string) (uid string, isTerminating bool
 	return t.owners.get(PlaceOf(m.Namespace, m.Name)).identity()
 }
 
-// Judge returns the owner of a record that was looked up. In quarantine it is refused until the record is written anew.
+// Judge returns the owner of a record that was looked up, as terminating if it is quarantined.
 func (t *Tokens) Judge(owner *oauth2.MintedOwner, version uint64) *oauth2.MintedOwner {
 	return t.quarantine.refused(owner, version, t.now())
 }

@@ -12,18 +12,20 @@ import (
 )
 
 const (
-	// tombstoneLifetime is for how long at least a tombstone is kept, and so how old a backup may be.
+	// tombstoneLifetime is for how long at least a tombstone is kept, and so how old a backup may
+	// be.
 	tombstoneLifetime = 24 * time.Hour
-	// maxTombstones bounds how many there are, at some fifty bytes each. Beyond it the oldest are dropped sooner.
+	// maxTombstones bounds their number, at some fifty bytes each: the oldest are dropped sooner.
 	maxTombstones = 100_000
 )
 
-// tombstones are objects that were deleted, or are terminating. A UID is never given twice and no deletion is undone, so an object that
-// is there again proves that etcd was restored from a backup, whatever its resourceVersions are.
+// tombstones are objects that were deleted or are terminating. A UID is never given twice and no
+// deletion is undone, so a resurrected object proves that etcd was restored, whatever the
+// resourceVersions are.
 type tombstones struct {
 	mu sync.Mutex
-	// young and old are two generations, so that nothing has to look for the oldest. They have the instant of each tombstone, in Unix
-	// nanoseconds.
+	// young and old are two generations, which avoids a search for the oldest. They map to the
+	// instant of a tombstone in Unix nanoseconds.
 	young, old map[Place]int64
 	begun      time.Time
 }

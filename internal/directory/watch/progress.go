@@ -12,11 +12,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// progress is how far a source has come: whether it was read in full, and when it was last heard of.
+// progress is whether a source was read in full, when it was last heard of, and its
+// resourceVersion.
 //
-// A watch that is quiet is not stale: the API server sends a bookmark about once a minute, which says that nothing else
-// happened. Where the connection hangs, or the API server is away or answers with errors, nothing at all comes. So what counts is an
-// event, a bookmark or a whole list, and never that a connection is open.
+// A quiet watch is not stale: the API server sends a bookmark about once a minute. If the
+// connection hangs, or the API server is unavailable, nothing arrives. So an event, a bookmark or a
+// list counts, and an open connection does not.
 type progress struct {
 	resource string
 
@@ -25,12 +26,14 @@ type progress struct {
 	heard  time.Time
 	mark   uint64
 	newest newest
-	// untrusted is set from the proof of a restore until the next list, and relist ends the reflector so that another one lists.
+	// untrusted is set from the proof of a restore until the next list; relist ends the reflector
+	// so that another one lists.
 	untrusted bool
 	relist    context.CancelFunc
 }
 
-// state returns whether the source was read in full from the API server, when it was last heard of, and its resourceVersion then.
+// state returns whether the source was read in full from the API server, when it was last heard of,
+// and its resourceVersion.
 func (p *progress) state() (synced bool, heard time.Time, mark uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -105,7 +108,7 @@ func (n *newest) versionIn(objects []any) uint64 {
 	return 0
 }
 
-// VersionOf is the resourceVersion of an object. It is zero if it is no number, and then proves nothing.
+// VersionOf is the resourceVersion of an object; zero if it is no number, which proves nothing.
 func VersionOf(object metav1.Object) uint64 {
 	version, _ := strconv.ParseUint(object.GetResourceVersion(), 10, 64)
 	return version

@@ -20,14 +20,16 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/restore"
 )
 
-// A watch that goes on at a revision which a restored store has not reached is silent: the API server sends nothing until the store has
-// been there again, and what happens meanwhile is never sent. So no event of a watch counts before the store was asked, after the watch
-// was opened, how far it is. A restore of etcd starts the API servers anew, which ends every watch of before.
+// A watch from a revision that a restored store has not reached yet is silent until the store
+// reaches it, and what happens meanwhile is never sent. So no event counts before the store has
+// returned its revision after the watch was opened. A restore restarts the API servers, which ends
+// older watches.
 
 // confirmTimeout bounds the question how far the store is.
 const confirmTimeout = 5 * time.Second
 
-// Run watches until the context ends. A reflector that is not trusted any more is replaced by a new one, which begins with a list.
+// Run watches until the context ends. After the proof of a restore a new reflector begins with a
+// list.
 func (s *Source[K, T]) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		life, end := context.WithCancel(ctx)
@@ -67,8 +69,8 @@ func (s *Source[K, T]) listWatch() *cache.ListWatch {
 	return cache.NewListWatchFromClient(s.kind.Client, s.kind.Resource, s.kind.Namespace, fields.Everything())
 }
 
-// Confirm makes sure that the API server, which is asked something, is not behind what was read before. That may take it a tenth of a
-// second: where it answers lists from a cache, it waits until that has caught up with what was written of other kinds.
+// Confirm checks that the API server is not behind what was read before. It takes up to a tenth of
+// a second where lists come from a cache, which first catches up with writes of other kinds.
 func (s *Source[K, T]) Confirm(ctx context.Context) error {
 	if err := s.watches.Trusted(); err != nil {
 		return err
@@ -79,8 +81,8 @@ func (s *Source[K, T]) Confirm(ctx context.Context) error {
 	return nil
 }
 
-// confirm asks how far the store is, by a list of one that no cache may answer from what it had before. An error that says that the
-// revision is gone means that the store was restored.
+// confirm reads the revision of the store, by a list of one that no cache may answer from older
+// data. If the store was restored, the error is that of a revision which is too old.
 func (s *Source[K, T]) confirm(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
@@ -104,8 +106,8 @@ func (s *Source[K, T]) confirm(ctx context.Context) error {
 	return nil
 }
 
-// Newer returns a function which reports whether a version was written after all that is known at this moment. A store that has such an
-// object is not behind, nor did it leap ahead.
+// Newer returns a function that reports whether a version was written after all that is known now.
+// A store that has such an object is neither behind nor raised.
 func (s *Source[K, T]) Newer() func(version uint64) bool {
 	_, heard, known := s.progress.state()
 	return func(version uint64) bool {

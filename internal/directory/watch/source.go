@@ -15,8 +15,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/restore"
 )
 
-// Source is the watch of one kind on its way into a store. It is a cache.ReflectorStore, a cache.TransformingStore and a
-// cache.ReflectorBookmarkStore.
+// Source is the watch of one kind, and passes what it brings to a store.
 type Source[K Object, T any] struct {
 	kind     Kind[K, T]
 	watches  *Watches
@@ -75,7 +74,8 @@ func (s *Source[K, T]) Update(object any) error { return s.change(object, s.admi
 // Delete implements cache.ReflectorStore.
 func (s *Source[K, T]) Delete(object any) error { return s.change(object, s.kind.Store.Remove) }
 
-// change makes one change of the store. While the source is not trusted an event does not count: what it follows is not known.
+// change makes one change of the store. Events of an untrusted source are dropped: their base is
+// lost.
 func (s *Source[K, T]) change(object any, change func(T)) error {
 	if s.progress.isUntrusted() {
 		return nil
@@ -93,8 +93,8 @@ func (s *Source[K, T]) change(object any, change func(T)) error {
 	return nil
 }
 
-// admit stores an object unless it proves a restore: then nothing that was read counts any more. While the notice of that has to wait,
-// the store refuses the object.
+// admit stores an object unless it proves a restore, after which everything is listed again. While
+// the notice of that waits, the store refuses the object.
 func (s *Source[K, T]) admit(value T) {
 	if s.kind.Store.Resurrected(value) && s.Report(restore.Resurrected) {
 		return
@@ -102,7 +102,8 @@ func (s *Source[K, T]) admit(value T) {
 	s.kind.Store.Apply(value)
 }
 
-// Report reports an object that proves a restore, upon which all sources list again. It returns false if that has to wait.
+// Report reports a proof of a restore, upon which all sources list again. It returns false if that
+// has to wait.
 func (s *Source[K, T]) Report(proof restore.Proof) bool {
 	return s.watches.relist(notice{by: s.progress, proof: proof})
 }
@@ -155,7 +156,8 @@ func values[T any](objects []any) iter.Seq[T] {
 	}
 }
 
-// restored reports whether the store was restored before this list, and until when what it replaces was up to date.
+// restored reports whether the store was restored before this list, and until when the source was
+// up to date.
 func (s *Source[K, T]) restored(objects []any, listed uint64) (known time.Time, restored bool) {
 	synced, heard, mark := s.progress.state()
 	if s.saved != nil && !synced && mark == 0 {
@@ -193,7 +195,7 @@ func (s *Source[K, T]) prove(objects []any, mark, listed uint64, after time.Dura
 	return restore.None
 }
 
-// Bookmark implements cache.ReflectorBookmarkStore: the API server says how far it is, and that nothing else has changed.
+// Bookmark implements cache.ReflectorBookmarkStore.
 func (s *Source[K, T]) Bookmark(version string) error {
 	if !s.progress.isUntrusted() {
 		s.hear(version)
@@ -209,8 +211,8 @@ func (s *Source[K, T]) hear(version string) {
 	s.watches.hear()
 }
 
-// Save gives the source the list of a snapshot, which was up to date until an instant and a version. It decides nothing before Load; a
-// list of the API server that proves a restore is compared with it.
+// Save gives the source the list of a snapshot, which was up to date until an instant and a
+// version. Load stores it, or the first list of the API server if that proves a restore.
 func (s *Source[K, T]) Save(list iter.Seq[T], heard time.Time, mark uint64) {
 	s.watches.listing.Lock()
 	defer s.watches.listing.Unlock()

@@ -35,7 +35,7 @@ type Kind[K Object, T any] struct {
 	Object K
 	// Strip returns what is left of an object.
 	Strip func(object K) T
-	// Added is called with an object that a watch has added and the store has; nil if it is of no interest.
+	// Added is called after an event has added an object; it may be nil.
 	Added func(object T)
 	Store Store[T]
 }
@@ -46,8 +46,8 @@ type Object interface {
 	metav1.Object
 }
 
-// stripped is what is left of an object. A reflector holds a whole list before it passes it on, and 100,000 Secrets would be three
-// hundred megabytes.
+// stripped is what is left of an object. A reflector holds a whole list before it passes it on:
+// 100,000 Secrets would take 300 MB.
 type stripped[T any] struct {
 	metav1.ObjectMeta // what a reflector reads of an object
 
@@ -63,6 +63,6 @@ func (k Kind[K, T]) strip(object K) *stripped[T] {
 // freeDelay is how long after a list what it was read from has become garbage.
 const freeDelay = time.Second
 
-// FreeMemory returns the memory that reading a list took to the operating system, several times what is kept of it. Lists are read at the
-// start and when a watch was lost for long.
+// FreeMemory returns the memory of a list that was read to the operating system. Lists are read at
+// the start and after a long interruption of a watch.
 func FreeMemory() { time.AfterFunc(freeDelay, debug.FreeOSMemory) }

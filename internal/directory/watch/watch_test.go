@@ -244,7 +244,8 @@ func TestAReflectorListsAndWatches(t *testing.T) {
 	}
 }
 
-// The event is of a revision that is none of before: nothing in it proves that the store was restored.
+// The event is of a revision that is none of before: nothing in it proves that the store was
+// restored.
 func TestAWatchIsNotTrustedBeforeTheStoreWasAsked(t *testing.T) {
 	s := &server{}
 	s.set("110", object("a", "110", "2"), object("a", "8", "1"))

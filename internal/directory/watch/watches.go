@@ -1,9 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package watch reads kinds of objects from an API server and watches them: it lists, watches, and lists again. It knows how old what it
-// read is, and notices that etcd was restored from a backup: then all kinds are listed again. Each object is stripped on arrival, and the
-// value that is left goes to a Store. The package knows neither clients nor tokens.
+// Package watch lists and watches kinds of objects. It strips each object on arrival and passes the
+// rest to a Store. It knows how old its data is, and lists everything again when etcd was restored
+// from a backup. It does not depend on what the objects mean.
 package watch
 
 import (
@@ -25,7 +25,8 @@ var ErrRestored = errors.New("the API server has gone back in time, as after a r
 type Config struct {
 	Log *slog.Logger
 	Now func() time.Time
-	// Heard is called whenever an API server was heard of, and Changed after each change of a store.
+	// Heard is called whenever an API server was heard of, and Changed after each change of a
+	// store.
 	Heard, Changed func()
 }
 
@@ -45,8 +46,8 @@ type Watches struct {
 // New returns Watches without a source.
 func New(config Config) *Watches { return &Watches{config: config} }
 
-// Heard is the instant until which the stores are known to be what the API server has, for the source that is furthest behind. It is
-// zero while something was never read.
+// Heard is the instant until which the stores are up to date, for the source furthest behind. It is
+// zero until every source was read.
 func (w *Watches) Heard() time.Time {
 	if heard := w.heard.Load(); heard != nil {
 		return *heard
@@ -77,13 +78,13 @@ func (w *Watches) Silence() time.Duration {
 	return Elapsed(heard, w.config.Now())
 }
 
-// Elapsed is the time between two readings of the clock: by the monotonic clock, which nobody sets, or by the wall clock, which goes
-// on while a machine is suspended, whichever is longer.
+// Elapsed is the time between two readings of the clock: by the monotonic clock, which cannot be
+// set, or by the wall clock, which runs while a machine is suspended, whichever is longer.
 func Elapsed(from, to time.Time) time.Duration {
 	return max(to.Sub(from), to.Round(0).Sub(from.Round(0)), 0)
 }
 
-// Unread returns the resource of a source that was neither read nor loaded from a snapshot; empty if there is none.
+// Unread returns the resource of a source that was neither read nor loaded; empty if there is none.
 func (w *Watches) Unread() string {
 	for _, s := range w.sources {
 		if _, heard, _ := s.state(); heard.IsZero() {
@@ -107,8 +108,7 @@ func (w *Watches) Marks() map[string]uint64 {
 	return marks
 }
 
-// Trusted returns an error from the proof of a restore until everything was read again. Before the first list there is nothing that an
-// API server could be behind of; until then nothing is decided.
+// Trusted returns an error from the proof of a restore until every source was listed again.
 func (w *Watches) Trusted() error {
 	if slices.ContainsFunc(w.sources, (*progress).isUntrusted) {
 		return ErrRestored
@@ -119,27 +119,29 @@ func (w *Watches) Trusted() error {
 // Restored is how often a restore was proven.
 func (w *Watches) Restored() int64 { return w.restored.Load() }
 
-// A proof of a restore makes a replica read everything again, and until then it decides nothing that memory does not know. So it does that
-// at most once a minute, whatever happens.
+// After the proof of a restore a replica lists everything again, and until then it answers from
+// memory alone. So it does that once a minute at most.
 
 // noticeInterval is the least time between two notices that are acted upon.
 const noticeInterval = time.Minute
 
-// notice is a proof that the API server was restored: the source that found it, and the revisions if they are the proof.
+// notice is the proof of a restore: the source that found it, and the revisions if they are the
+// proof.
 type notice struct {
 	by          *progress
 	proof       restore.Proof
 	known, seen uint64
 }
 
-// notices are when one was acted upon, and the one that waits because that is less than noticeInterval ago.
+// notices are the time at which one was acted upon, and the one that waits.
 type notices struct {
 	mu      sync.Mutex
 	acted   time.Time
 	waiting *notice
 }
 
-// notice records a proof by a source that is listed now: of all sources that list alone counts. It reports false if that has to wait.
+// notice records a proof by a source that is listed now, upon which the others list again. It
+// returns false if that has to wait.
 func (w *Watches) notice(n notice) bool {
 	w.notices.mu.Lock()
 	defer w.notices.mu.Unlock()
