@@ -130,10 +130,7 @@ func (s *snapshots) serve(ctx context.Context, present func(context.Context) err
 		case <-time.After(presenceInterval):
 		}
 	}
-	for _, source := range s.sources.all() {
-		source.Drop()
-	}
-	s.saved = nil
+	s.saved = nil // no source needs its list any more
 	watch.FreeMemory()
 }
 

@@ -70,7 +70,6 @@ func (s sources) all() []source { return []source{s.registry, s.clients, s.revoc
 type source interface {
 	Run(ctx context.Context)
 	Load()
-	Drop()
 }
 
 // save gives each source its list of a snapshot.

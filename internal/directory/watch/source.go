@@ -20,7 +20,7 @@ type Source[K Object, T any] struct {
 	kind     Kind[K, T]
 	watches  *Watches
 	progress *progress
-	// saved is the list of a snapshot until it was loaded, or dropped.
+	// saved is the list of a snapshot until it is loaded, or a list of the API server is stored.
 	saved *saved[T]
 }
 
@@ -224,13 +224,6 @@ func (s *Source[K, T]) Load() {
 	s.watches.listing.Lock()
 	defer s.watches.listing.Unlock()
 	s.loadSaved()
-	s.saved = nil
-}
-
-// Drop drops the list of a snapshot.
-func (s *Source[K, T]) Drop() {
-	s.watches.listing.Lock()
-	defer s.watches.listing.Unlock()
 	s.saved = nil
 }
 

@@ -212,19 +212,14 @@ func TestTheListOfASnapshotIsLoadedUnlessTheSourceWasRead(t *testing.T) {
 func TestASnapshotKnowsThatTheStoreWasRestored(t *testing.T) {
 	for name, c := range map[string]struct {
 		version string
-		drop    bool
 		lists   []restore.List
 	}{
 		"a list that is newer":       {version: "100", lists: []restore.List{{Version: 100}}},
 		"a list of a lower revision": {version: "80", lists: []restore.List{{Version: 90, Saved: true}, {Version: 80, Lost: noon.Add(-time.Hour), Restores: 1}}},
-		"a snapshot that is dropped": {version: "80", drop: true, lists: []restore.List{{Version: 80}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(nil)
 			f.first.Save(slices.Values([]entry{{"a", "1"}}), noon.Add(-time.Hour), 90)
-			if c.drop {
-				f.first.Drop()
-			}
 			must(t, f.first.Replace(nil, c.version))
 			if diff := cmp.Diff(c.lists, f.store.lists); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
