@@ -151,7 +151,7 @@ func TestStandardsNameTestsThatExist(t *testing.T) {
 // testSources are the test files of the packages that pages name, by what the pages call them.
 func testSources(t *testing.T) map[string]string {
 	t.Helper()
-	dirs := map[string]string{"app": "cmd/tokenserver/app", "output": "internal/controller/output"}
+	dirs := map[string]string{"app": "cmd/tokenserver/app", "output": "internal/controller/output", "memory": "internal/directory/memory"}
 	for _, pkg := range []string{"alive", "docs", "e2e", "proxies", "verifiers"} {
 		dirs[pkg] = "test/" + pkg
 	}
