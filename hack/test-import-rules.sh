@@ -90,6 +90,13 @@ refuse api/v1alpha1          k8s.io/api/core/v1
 refuse api/v1alpha1          sigs.k8s.io/controller-runtime/pkg/scheme
 refuse api/v1alpha1          ~/internal/oauth2
 allow  api/v1alpha1          k8s.io/apimachinery/pkg/apis/meta/v1
+refuse internal/budget       net/http
+refuse internal/budget       log/slog
+refuse internal/budget       k8s.io/apimachinery/pkg/types
+refuse internal/budget       golang.org/x/time/rate
+refuse internal/budget       ~/internal/oauth2
+allow  internal/budget       sync
+allow  internal/budget:test  ~/internal/budget
 refuse internal/tokenserver  k8s.io/apimachinery/pkg/types
 refuse internal/tokenserver  sigs.k8s.io/controller-runtime
 refuse internal/tokenserver  ~/internal/controller/oauth2client

@@ -7,6 +7,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/hallpass-dev/hallpass/internal/budget"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
@@ -61,7 +62,7 @@ func (s *Server) access(ctx context.Context, q question, e *event) (judgement, e
 		}
 		claims = minted
 	}
-	narrowed, denial := s.narrow(ctx, claims, record.Client, throttleKey{q.asker, claims.ClientID}, e)
+	narrowed, denial := s.narrow(ctx, claims, record.Client, budget.Key{Who: q.asker, What: claims.ClientID}, e)
 	if denial == "" && len(narrowed.Scopes) < len(claims.Scopes) {
 		denial = q.refuses(ctx, narrowed) // a scope that was withdrawn is one that is missing
 	}
@@ -73,7 +74,7 @@ const memoryLag = 10 * time.Second
 
 // narrow cuts what a token says to what its client is granted now, or says why nothing is left. Where memory grants less than a
 // token says that another replica issued a moment ago, that one may have known more.
-func (s *Server) narrow(ctx context.Context, claims oauth2.Claims, client *oauth2.Client, asker throttleKey, e *event) (oauth2.Claims, oauth2.Reason) {
+func (s *Server) narrow(ctx context.Context, claims oauth2.Claims, client *oauth2.Client, asker budget.Key, e *event) (oauth2.Claims, oauth2.Reason) {
 	narrowed, denial := s.Issuer.Narrow(claims, client, s.Directory)
 	if len(narrowed.Scopes) == len(claims.Scopes) && denial == "" || e.now.Sub(claims.IssuedAt) > memoryLag {
 		return narrowed, denial
@@ -86,12 +87,12 @@ func (s *Server) narrow(ctx context.Context, claims oauth2.Claims, client *oauth
 }
 
 // resources finds the resource of a token's audience: in memory, or at the source if memory may not have heard of it yet.
-func (s *Server) resources(ctx context.Context, claims oauth2.Claims, asker throttleKey, e *event) lookedUp {
+func (s *Server) resources(ctx context.Context, claims oauth2.Claims, asker budget.Key, e *event) lookedUp {
 	memory := lookedUp{Resources: s.Directory}
 	if s.Directory.ResourceByIdentifier(claims.Audience) != nil || e.now.Sub(claims.IssuedAt) > memoryLag {
 		return memory
 	}
-	if _, ok := s.questions.take(asker, e.now); !ok {
+	if !s.questions.Take(e.now, asker).OK {
 		return memory
 	}
 	defer s.waited(e)
@@ -100,11 +101,11 @@ func (s *Server) resources(ctx context.Context, claims oauth2.Claims, asker thro
 
 // ask has the source say once more what memory refuses, within the asker's budget. Without it, or without an answer, what memory
 // says stands: a client that asks for what it is not granted must not draw on the API server for ever.
-func (s *Server) ask(ctx context.Context, clientID, identifier string, asker throttleKey, e *event) (oauth2.Record, lookedUp, bool) {
-	if _, ok := s.questions.take(asker, e.now); !ok {
+func (s *Server) ask(ctx context.Context, clientID, identifier string, asker budget.Key, e *event) (oauth2.Record, lookedUp, bool) {
+	if !s.questions.Take(e.now, asker).OK {
 		return oauth2.Record{}, lookedUp{}, false
 	}
-	if _, ok := s.lookups.grants.take(throttleKey{}, e.now); !ok {
+	if !s.lookups.grants.Take(e.now, budget.Key{}).OK {
 		return oauth2.Record{}, lookedUp{}, false
 	}
 	defer s.waited(e)
@@ -152,7 +153,7 @@ func (s *Server) tokenRecord(ctx context.Context, asker string, claims oauth2.Cl
 	if !record.Unknown(claims) {
 		return record, nil
 	}
-	if _, ok := s.questions.take(throttleKey{asker, claims.ClientID}, e.now); !ok {
+	if !s.questions.Take(e.now, budget.Key{Who: asker, What: claims.ClientID}).OK {
 		return oauth2.Record{}, oauth2.Unavailable(lookupRetry)
 	}
 	defer s.waited(e)

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/hallpass-dev/hallpass/internal/budget"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -49,7 +50,7 @@ type reviews struct {
 	now      func() time.Time
 	metrics  *Metrics
 	flights  singleflight.Group
-	budget   *throttle
+	budget   *budget.Budget
 
 	mu      sync.Mutex
 	entries map[[sha256.Size]byte]verdict
@@ -66,7 +67,7 @@ type verdict struct {
 func newReviews(config Config) *reviews {
 	return &reviews{
 		cluster: config.Cluster, audience: config.Issuer.String(), now: config.Now, metrics: config.Metrics,
-		budget: newBudget(reviewBurst, reviewRefill), entries: map[[sha256.Size]byte]verdict{},
+		budget: shared(reviewBurst, reviewRefill), entries: map[[sha256.Size]byte]verdict{},
 	}
 }
 
@@ -102,7 +103,7 @@ func (r *reviews) remembered(key [sha256.Size]byte) (known verdict, fresh bool) 
 // ask has the token reviewed, once for all requests that bring it at the same time.
 func (r *reviews) ask(ctx context.Context, key [sha256.Size]byte, token oauth2.Secret, account oauth2.UsedAccountToken) (verdict, bool) {
 	found, _, _ := r.flights.Do(hex.EncodeToString(key[:]), func() (any, error) {
-		if _, ok := r.budget.take(throttleKey{}, r.now()); !ok {
+		if !r.budget.Take(r.now(), budget.Key{}).OK {
 			return oauth2.Undecided, nil
 		}
 		// The question is shared, so one caller's hanging up must not end it for the others.

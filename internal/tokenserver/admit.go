@@ -117,10 +117,10 @@ func (s *Server) admit(ctx context.Context, a Attempt, e *event) (admission, err
 }
 
 func (s *Server) tryToAdmit(ctx context.Context, a Attempt, e *event) (admission, error) {
-	if !s.inFlight.enter() {
+	if !s.inFlight.Enter() {
 		return admission{}, overloaded()
 	}
-	defer s.inFlight.leave()
+	defer s.inFlight.Leave()
 	if err := s.fresh(); err != nil {
 		return admission{}, err
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/hallpass-dev/hallpass/internal/budget"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
@@ -26,8 +27,8 @@ func (s *Server) authenticate(r *http.Request, form oauth2.Form, e *event) (oaut
 	}
 	record, credential, err := s.recognise(presented, s.Directory.Record, e.now)
 	if err != nil {
-		if wait, ok := s.failures.take(throttleKey{e.source, e.clientID}, e.now); !ok {
-			return oauth2.Record{}, throttled(wait, "too many failed attempts for this client; try again later")
+		if d := s.failures.Take(e.now, budget.Key{Who: e.source, What: e.clientID}); !d.OK {
+			return oauth2.Record{}, throttled(d.Wait, "too many failed attempts for this client; try again later")
 		}
 		if presented.AccountToken != nil && oauth2.RefusedAsItIs(err) {
 			return oauth2.Record{}, err

@@ -22,10 +22,10 @@ func (s *Server) withForm(read func(r *http.Request) (oauth2.Form, error), handl
 			return answer{}, err
 		}
 		s.waited(e)
-		if !s.inFlight.enter() {
+		if !s.inFlight.Enter() {
 			return answer{}, overloaded()
 		}
-		defer s.inFlight.leave()
+		defer s.inFlight.Leave()
 		return handle(r, form, e)
 	}
 }
@@ -42,10 +42,10 @@ func (s *Server) readBody(r *http.Request) (oauth2.Form, error) {
 	}
 	body, err := readSmall(r)
 	if err == nil && len(body) == smallBody {
-		if !s.largeBodies.enter() {
+		if !s.largeBodies.Enter() {
 			return oauth2.Form{}, overloaded()
 		}
-		defer s.largeBodies.leave()
+		defer s.largeBodies.Leave()
 		var rest []byte
 		rest, err = io.ReadAll(io.LimitReader(r.Body, oauth2.MaxFormBytes+1-smallBody))
 		body = append(body, rest...)

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hallpass-dev/hallpass/internal/budget"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -110,7 +111,7 @@ func (s *Server) signed(caller *oauth2.Client, body rawJSON, now time.Time) (ans
 // notFor refuses tokens that are no business of the caller's.
 func (s *Server) notFor(ctx context.Context, caller *oauth2.Client, claims oauth2.Claims, e *event) oauth2.Reason {
 	if s.Issuer.MayIntrospect(caller, claims, s.Directory) ||
-		s.Issuer.MayIntrospect(caller, claims, s.resources(ctx, claims, throttleKey{caller.ID, claims.ClientID}, e)) {
+		s.Issuer.MayIntrospect(caller, claims, s.resources(ctx, claims, budget.Key{Who: caller.ID, What: claims.ClientID}, e)) {
 		return ""
 	}
 	return oauth2.ReasonNotForCaller

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/hallpass-dev/hallpass/internal/budget"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
@@ -44,16 +45,16 @@ type lookups struct {
 	cluster   Cluster
 	now       func() time.Time
 	flights   *singleflight.Group
-	budget    *throttle
-	grants    *throttle
-	keyBudget *throttle
+	budget    *budget.Budget
+	grants    *budget.Budget
+	keyBudget *budget.Budget
 	trusted   *lastTrust
 }
 
 func newLookups(config Config) lookups {
 	return lookups{
 		directory: config.Directory, cluster: config.Cluster, now: config.Now, flights: &singleflight.Group{}, trusted: &lastTrust{},
-		budget: newBudget(lookupTotal, lookupRefill), grants: newBudget(grantTotal, grantRefill), keyBudget: newBudget(1, keyInterval),
+		budget: shared(lookupTotal, lookupRefill), grants: shared(grantTotal, grantRefill), keyBudget: shared(1, keyInterval),
 	}
 }
 
@@ -78,7 +79,7 @@ func (l lookups) presented(ctx context.Context, presented oauth2.Presented) (
 
 // client asks about one client. No budget and no answer are the same to the caller: try again.
 func (l lookups) client(ctx context.Context, clientID string) (oauth2.Record, error) {
-	if _, ok := l.budget.take(throttleKey{}, l.now()); !ok {
+	if !l.budget.Take(l.now(), budget.Key{}).OK {
 		return oauth2.Record{}, oauth2.Unavailable(lookupRetry)
 	}
 	found, err, _ := l.flights.Do(clientID, func() (any, error) {
@@ -96,7 +97,7 @@ func (l lookups) client(ctx context.Context, clientID string) (oauth2.Record, er
 
 // minted asks about one OAuth2Token, within the budget of clients: it is new as seldom as they are.
 func (l lookups) minted(ctx context.Context, opaqueID string) (oauth2.MintedRecord, error) {
-	if _, ok := l.budget.take(throttleKey{}, l.now()); !ok {
+	if !l.budget.Take(l.now(), budget.Key{}).OK {
 		return oauth2.MintedRecord{}, oauth2.Unavailable(lookupRetry)
 	}
 	found, err, _ := l.flights.Do(mintedFlight+opaqueID, func() (any, error) {
@@ -135,7 +136,7 @@ func (l lookedUp) ResourceByIdentifier(identifier string) *oauth2.Resource {
 // resource asks about one resource. Without an answer it is what memory has.
 func (l lookups) resource(ctx context.Context, identifier string) lookedUp {
 	memory := lookedUp{Resources: l.directory}
-	if _, ok := l.grants.take(throttleKey{}, l.now()); !ok {
+	if !l.grants.Take(l.now(), budget.Key{}).OK {
 		return memory
 	}
 	found, err, _ := l.flights.Do(resourceFlight+identifier, func() (any, error) {
@@ -154,7 +155,7 @@ func (l lookups) resource(ctx context.Context, identifier string) lookedUp {
 // stranger can make up such names, so there is one look-up for everybody in ten seconds, and without one the answer is no.
 func (l lookups) ring(ctx context.Context) (keyring.Ring, bool) {
 	found, err, _ := l.flights.Do(keyFlight, func() (any, error) {
-		if _, ok := l.keyBudget.take(throttleKey{}, l.now()); !ok {
+		if !l.keyBudget.Take(l.now(), budget.Key{}).OK {
 			return nil, errKeyBudget
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupTimeout)

@@ -6,6 +6,7 @@ package tokenserver
 import (
 	"context"
 
+	"github.com/hallpass-dev/hallpass/internal/budget"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -47,7 +48,7 @@ func (s *Server) minted(
 
 // lookUpMinted asks the source about an OAuth2Token, within the asker's budget.
 func (s *Server) lookUpMinted(ctx context.Context, asker, opaqueID string, e *event) (oauth2.MintedRecord, error) {
-	if _, ok := s.questions.take(throttleKey{asker, opaqueID}, e.now); !ok {
+	if !s.questions.Take(e.now, budget.Key{Who: asker, What: opaqueID}).OK {
 		return oauth2.MintedRecord{}, oauth2.Unavailable(lookupRetry)
 	}
 	defer s.waited(e)

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hallpass-dev/hallpass/internal/budget"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
@@ -56,17 +57,17 @@ func (s *Server) revocationFeed(r *http.Request, form oauth2.Form, e *event) (an
 		return answer{}, err
 	}
 	caller := record.Client
-	if wait, ok := s.feeds.take(throttleKey{clientID: caller.ID}, e.now); !ok {
-		return answer{}, throttled(wait, "this client reads the feed faster than it may")
+	if d := s.feeds.Take(e.now, budget.Key{What: caller.ID}); !d.OK {
+		return answer{}, throttled(d.Wait, "this client reads the feed faster than it may")
 	}
 	at, err := revocation.ParseCursor(form.Get("since"))
 	if err != nil {
 		return answer{}, oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "since is the next of an earlier answer, or left out")
 	}
-	if !s.feeding.enter() {
+	if !s.feeding.Enter() {
 		return answer{}, overloaded()
 	}
-	defer s.feeding.leave()
+	defer s.feeding.Leave()
 	body, err := json.Marshal(s.feedPage(at))
 	if err != nil {
 		return answer{}, fmt.Errorf("render the feed: %w", err)

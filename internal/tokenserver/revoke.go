@@ -7,6 +7,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/hallpass-dev/hallpass/internal/budget"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
@@ -27,8 +28,8 @@ func (s *Server) revoke(r *http.Request, form oauth2.Form, e *event) (answer, er
 	if token == "" {
 		return answer{}, oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "token is missing")
 	}
-	if wait, ok := s.revocations.take(throttleKey{clientID: caller.ID}, e.now); !ok {
-		return answer{}, throttled(wait, "this client revokes tokens faster than it may")
+	if d := s.revocations.Take(e.now, budget.Key{What: caller.ID}); !d.OK {
+		return answer{}, throttled(d.Wait, "this client revokes tokens faster than it may")
 	}
 	claims, err := s.validate(r.Context(), question{token: token, asker: caller.ID}, e)
 	if oauth2.ReasonOf(err) == oauth2.ReasonLookupUnavailable {
@@ -46,10 +47,10 @@ func (s *Server) revoke(r *http.Request, form oauth2.Form, e *event) (answer, er
 		e.denial = oauth2.ReasonTokenClientChanged
 		return answer{body: rawJSON(nil)}, nil
 	}
-	if !s.revoking.enter() {
+	if !s.revoking.Enter() {
 		return answer{}, overloaded()
 	}
-	defer s.revoking.leave()
+	defer s.revoking.Leave()
 	revoked := revocation.NewEntry(revocation.IDOf(claims.ID), claims.ExpiresAt)
 	s.Directory.Revocations().Revoke(revoked, e.now)
 	if err := s.journal.Revoke(r.Context(), revoked); err != nil {

@@ -22,6 +22,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/hallpass-dev/hallpass/internal/budget"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
@@ -106,12 +107,12 @@ type Server struct {
 	lookups lookups
 	// failures are those by source and client; successes those by client; questions those by the caller and the client of the
 	// token that it asks about.
-	failures, successes, questions *throttle
+	failures, successes, questions *budget.Budget
 	// revocations are those by client.
-	revocations *throttle
+	revocations *budget.Budget
 	// feeds are pages of the feed by client.
-	feeds                                    *throttle
-	inFlight, largeBodies, revoking, feeding *gate
+	feeds                                    *budget.Budget
+	inFlight, largeBodies, revoking, feeding *budget.Gate
 	replays                                  replays
 	journal                                  *revocation.Journal
 	verified                                 *verified
@@ -133,15 +134,15 @@ func New(config Config) *Server {
 	return &Server{
 		Config:      config,
 		lookups:     newLookups(config),
-		failures:    newThrottle(failureBurst, failureInterval),
-		successes:   newThrottle(clientBurstSeconds*config.ClientRate, time.Second/time.Duration(config.ClientRate)),
-		questions:   newThrottle(failureBurst, failureInterval),
-		inFlight:    newGate(config.MaxInFlight),
-		largeBodies: newGate(maxLargeBodies),
-		revoking:    newGate(maxRevoking),
-		feeding:     newGate(maxFeeding),
-		feeds:       newThrottle(feedBurst, feedInterval),
-		revocations: newThrottle(clientBurstSeconds*config.ClientRate, time.Second/time.Duration(config.ClientRate)),
+		failures:    perKey(failureBurst, failureInterval),
+		successes:   perKey(clientBurstSeconds*config.ClientRate, time.Second/time.Duration(config.ClientRate)),
+		questions:   perKey(failureBurst, failureInterval),
+		inFlight:    budget.NewGate(config.MaxInFlight),
+		largeBodies: budget.NewGate(maxLargeBodies),
+		revoking:    budget.NewGate(maxRevoking),
+		feeding:     budget.NewGate(maxFeeding),
+		feeds:       perKey(feedBurst, feedInterval),
+		revocations: perKey(clientBurstSeconds*config.ClientRate, time.Second/time.Duration(config.ClientRate)),
 		journal:     revocation.NewJournal(config.RevocationStore, config.Now, config.Metrics.wrote, config.Log),
 		verified:    newVerified(),
 		replays:     replays{used: map[revocation.ID]time.Time{}},

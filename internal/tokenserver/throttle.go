@@ -4,11 +4,10 @@
 package tokenserver
 
 import (
-	"hash/maphash"
 	"net/http"
-	"sync"
 	"time"
 
+	"github.com/hallpass-dev/hallpass/internal/budget"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -34,71 +33,32 @@ func throttled(wait time.Duration, description string) error {
 	}}
 }
 
-// throttleKey is whom a bucket belongs to.
-type throttleKey struct{ source, clientID string }
-
-// throttle is a bounded table of token buckets. A key has its bucket in one of a few places, which a hash picks whose seeds nobody knows;
-// where other keys have all of them, the bucket that is the fullest makes way, because it says the least. So a new key costs what a known
-// one does, and the garbage collector has nothing to look at.
-type throttle struct {
-	burst, interval time.Duration
-	seeds           [2]maphash.Seed
-
-	mu   sync.Mutex
-	sets [][throttleWays]bucket
-}
-
-// bucket is a token bucket told by one instant, in Unix nanoseconds: the one at which it was, or would have been, empty.
-type bucket struct {
-	key   uint64
-	empty int64
-}
-
+// The bounds on what is done at once. Beyond them requests are turned away before they cost memory.
 const (
-	throttleSets = 4 << 10
-	throttleWays = 4
+	// DefaultMaxInFlight is how many requests are worked on at once. Look-ups, the only thing that a request waits for, have a
+	// budget far below it.
+	DefaultMaxInFlight = 512
+	// smallBody is what every request may send without asking; 5,000 slow senders of as much hold 40 MiB.
+	smallBody = 8 << 10
+	// maxLargeBodies is how many longer bodies are read at once.
+	maxLargeBodies = 64
+
+	overloadRetry = time.Second
 )
 
-// newThrottle makes the buckets of many keys, each of which holds burst tokens and gets one more in each interval.
-func newThrottle(burst int, interval time.Duration) *throttle {
-	return newThrottleOf(throttleSets, burst, interval)
-}
-
-// newBudget makes one bucket for everybody, that of the zero key.
-func newBudget(burst int, interval time.Duration) *throttle { return newThrottleOf(1, burst, interval) }
-
-func newThrottleOf(sets, burst int, interval time.Duration) *throttle {
-	return &throttle{
-		burst: time.Duration(burst) * interval, interval: interval, sets: make([][throttleWays]bucket, sets),
-		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
+// overloaded is the refusal of a request for which there is no room.
+func overloaded() error {
+	return &oauth2.Error{
+		Code: oauth2.TemporarilyUnavailable, Reason: reasonOverloaded, RetryAfter: overloadRetry,
+		Description: "too many requests at once; try again shortly",
 	}
 }
 
-// take spends one of the key's tokens. Without one it says how long to wait for the next.
-func (t *throttle) take(key throttleKey, now time.Time) (wait time.Duration, ok bool) {
-	sum := maphash.String(t.seeds[0], key.source) ^ maphash.String(t.seeds[1], key.clientID)
-	at := now.UnixNano()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	set := &t.sets[sum%uint64(len(t.sets))]
-	place := &set[0]
-	for i := range set {
-		if set[i].key == sum {
-			place = &set[i]
-			break
-		}
-		if set[i].empty < place.empty {
-			place = &set[i]
-		}
-	}
-	full := at - int64(t.burst)
-	if place.key == sum {
-		full = max(full, place.empty)
-	}
-	empty := full + int64(t.interval)
-	if empty > at {
-		return time.Duration(empty - at), false
-	}
-	*place = bucket{key: sum, empty: empty}
-	return 0, true
+// perKey has a budget for each key, and shared one for everybody.
+func perKey(burst int, interval time.Duration) *budget.Budget {
+	return budget.New(budget.Level{Burst: burst, Interval: interval})
+}
+
+func shared(burst int, interval time.Duration) *budget.Budget {
+	return budget.New(budget.Level{Burst: burst, Interval: interval, Shared: true})
 }

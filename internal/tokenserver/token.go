@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hallpass-dev/hallpass/internal/budget"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -19,8 +20,8 @@ func (s *Server) token(r *http.Request, form oauth2.Form, e *event) (answer, err
 		return answer{}, err
 	}
 	client := record.Client
-	if wait, ok := s.successes.take(throttleKey{clientID: client.ID}, e.now); !ok {
-		return answer{}, throttled(wait, "this client fetches tokens faster than it may; keep a token until it expires")
+	if d := s.successes.Take(e.now, budget.Key{What: client.ID}); !d.OK {
+		return answer{}, throttled(d.Wait, "this client fetches tokens faster than it may; keep a token until it expires")
 	}
 	request, err := oauth2.ParseTokenRequest(form)
 	if err != nil {
@@ -67,7 +68,7 @@ func (s *Server) grant(ctx context.Context, client *oauth2.Client, request oauth
 			identifier = known.Identifier
 		}
 	}
-	record, resources, ok := s.ask(ctx, client.ID, identifier, throttleKey{clientID: client.ID}, e)
+	record, resources, ok := s.ask(ctx, client.ID, identifier, budget.Key{What: client.ID}, e)
 	if !ok || record.Client.UID != client.UID {
 		return oauth2.Grant{}, err
 	}
