@@ -73,6 +73,8 @@ const (
 	ReasonTokenReplaced      Reason = "TokenReplaced"
 	ReasonNotForCaller       Reason = "NotForCaller"
 	ReasonLookupUnavailable  Reason = "LookupUnavailable"
+	// ReasonThrottled: the caller asks too often.
+	ReasonThrottled Reason = "Throttled"
 	// ReasonTokenOfAnother: a client wants to revoke what was issued to another one.
 	ReasonTokenOfAnother Reason = "TokenOfAnotherClient"
 	// ReasonRevocationNotDurable: what was revoked could not be written; it holds at the replica that was asked.

@@ -1,0 +1,73 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package auth
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// Attempt is what counts of a request that a proxy holds back. Path, method, host and the headers that a
+// caller can shape are not in it.
+type Attempt struct {
+	// Authorization are the values of that header.
+	Authorization []string
+	// Required is what the proxy's configuration requires, and RequirementError what is wrong with it.
+	Required         oauth2.Requirement
+	RequirementError error
+	// Source is the address of the proxy, which pays for look-ups.
+	Source string
+	At     time.Time
+}
+
+// Admit decides whether a request may pass: its token must be good, for the audience that is required, and
+// have the scopes that are required. An error refuses; the Result then has only the Trail.
+func (a *Authority) Admit(ctx context.Context, attempt Attempt) (Result, error) {
+	if err := a.Enter(); err != nil {
+		return Result{}, err
+	}
+	defer a.Leave()
+	if err := a.Fresh(); err != nil {
+		return Result{}, err
+	}
+	if attempt.RequirementError != nil {
+		return Result{}, attempt.RequirementError
+	}
+	trail := Trail{Required: attempt.Required}
+	token, err := oauth2.ParseBearer(attempt.Authorization)
+	if err != nil {
+		return Result{Trail: trail}, err
+	}
+	result, err := a.Check(ctx, Request{Token: token.Reveal(), Payer: "proxy " + attempt.Source, Trail: trail, At: attempt.At})
+	if err != nil {
+		return result, err
+	}
+	switch result.Denial {
+	case "":
+	case oauth2.ReasonTokenExpired:
+		return result, oauth2.Refuse(oauth2.InvalidToken, result.Denial, "the access token has expired")
+	case oauth2.ReasonWrongAudience:
+		return result, oauth2.Refuse(oauth2.InvalidToken, result.Denial, "the access token is for another audience")
+	default:
+		return result, oauth2.Refuse(oauth2.InvalidToken, result.Denial, "the access token is not valid")
+	}
+	result.Trail.ClientID, result.Trail.Scope = result.Claims.ClientID, strings.Join(result.Claims.Scopes, " ")
+	if !attempt.Required.HasScopes(result.Claims) {
+		return result, oauth2.Refuse(oauth2.InsufficientScope, oauth2.ReasonInsufficientScope, "the access token lacks a scope that is required here")
+	}
+	return result, nil
+}
+
+// ResourceMetadata is the URL where a client learns how to get a token for an audience, or "" if the
+// audience is not a declared resource: RFC 9728.
+func (a *Authority) ResourceMetadata(audience string) string {
+	resource := a.Directory.ResourceByIdentifier(audience)
+	if resource == nil {
+		return ""
+	}
+	return a.Issuer.URL(oauth2.ResourceMetadataPath + "/resources/" + resource.Namespace + "/" + resource.Name)
+}

@@ -1,0 +1,132 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package auth authenticates clients, judges access tokens and issues them. It decides from memory. If
+// memory's result is one that a late watch explains, it asks the source and decides again; source.go
+// has the table. A decision is made for one instant, which its result carries: the one at which the
+// last thing that it depends on was known. Results also carry a Trail, which is what the audit line and
+// the usage report say of the decision.
+//
+// It knows no HTTP, no Kubernetes, no log and no metrics.
+package auth
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/budget"
+	"github.com/hallpass-dev/hallpass/internal/keyring"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
+)
+
+// Memory has the clients, resources, tokens and keys as the watches brought them. It answers at once.
+type Memory interface {
+	oauth2.Resources
+
+	Record(clientID string) oauth2.Record
+	Ring() keyring.Ring
+	// Minted returns an OAuth2Token by the id in its opaque tokens.
+	Minted(opaqueID string) oauth2.MintedRecord
+	Revocations() *revocation.State
+}
+
+// Source is what Memory is a copy of. An error means that it did not answer.
+type Source interface {
+	LookUp(ctx context.Context, clientID string) (oauth2.Record, error)
+	// LookUpRing looks up the signing keys. Memory has the result from then on.
+	LookUpRing(ctx context.Context) (keyring.Ring, error)
+	// LookUpResource returns nil if there is no resource of that identifier.
+	LookUpResource(ctx context.Context, identifier string) (*oauth2.Resource, error)
+	LookUpMinted(ctx context.Context, opaqueID string) (oauth2.MintedRecord, error)
+}
+
+// Directory is a memory together with its source.
+type Directory interface {
+	Memory
+	Source
+}
+
+// Cluster is the issuer of the tokens of service accounts.
+type Cluster interface {
+	// Trust returns issuer and keys from memory.
+	Trust() oauth2.Cluster
+	// LookUpTrust asks the API server for them; Trust returns what it found from then on.
+	LookUpTrust(ctx context.Context) error
+	// Review asks the API server whether it still honours a token for that audience, as that account's.
+	// Unreachable is an API server that does not answer at all, Undecided one that does not answer this.
+	Review(ctx context.Context, token oauth2.Secret, account oauth2.UsedAccountToken, audience string) oauth2.Verdict
+}
+
+// Config is what an Authority needs.
+type Config struct {
+	Issuer    oauth2.Issuer
+	Directory Directory
+	// Cluster issues the tokens of service accounts; nil accepts none.
+	Cluster Cluster
+	// Journal passes used assertions to the other replicas.
+	Journal *revocation.Journal
+	// Stale reports whether memory is too old to decide by; nil means never.
+	Stale func() bool
+	// Reports reports whether the use of a secret will be reported: without a report no watched secret
+	// is accepted. nil means always.
+	Reports func() bool
+	// Reviewed is called with each verdict of the cluster.
+	Reviewed func(oauth2.Verdict)
+	// MaxInFlight is the number of requests that are worked on at once; zero means DefaultMaxInFlight.
+	MaxInFlight int
+	// Random makes the ids of tokens.
+	Random io.Reader
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// DefaultMaxInFlight is the number of requests that are worked on at once unless Config has another.
+// Look-ups, the only thing that a request waits for, have budgets far below it.
+const DefaultMaxInFlight = 512
+
+// Authority decides who calls and what a token is worth.
+type Authority struct {
+	Config
+
+	source   *source
+	reviews  *reviews
+	replays  replays
+	verified *verified
+	inFlight *budget.Gate
+}
+
+// New makes an Authority.
+func New(config Config) *Authority {
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.MaxInFlight == 0 {
+		config.MaxInFlight = DefaultMaxInFlight
+	}
+	asked := newSource(config)
+	return &Authority{
+		Config: config, source: asked, reviews: newReviews(config, asked), verified: newVerified(),
+		replays: replays{used: map[revocation.ID]time.Time{}}, inFlight: budget.NewGate(config.MaxInFlight),
+	}
+}
+
+// Enter admits a request to be worked on, or refuses it. Whoever was admitted calls Leave.
+func (a *Authority) Enter() error {
+	if !a.inFlight.Enter() {
+		return Overloaded()
+	}
+	return nil
+}
+
+// Leave ends what Enter began.
+func (a *Authority) Leave() { a.inFlight.Leave() }
+
+// Fresh refuses while memory is too old to decide by: it still honours who was denied since.
+func (a *Authority) Fresh() error {
+	if a.Stale == nil || !a.Stale() {
+		return nil
+	}
+	return unavailable(reasonStale, staleRetry, "this server has heard nothing for so long that what it knows may not be used any more")
+}

@@ -1,0 +1,137 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package auth
+
+import (
+	"context"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
+)
+
+// Credentials are what a request presents to authenticate its client.
+type Credentials struct {
+	// Authorization are the values of that header.
+	Authorization []string
+	Form          oauth2.Form
+	// Source is the address that the request came from. Failed attempts count by source and client.
+	Source string
+	// At is when the request was read.
+	At time.Time
+}
+
+// Caller is a client that authenticated. Of one that did not only the Trail is set.
+type Caller struct {
+	oauth2.Record
+
+	Trail Trail
+	At    time.Time
+}
+
+// Authenticate finds the client that a request comes from. Every refusal by memory takes the same way, so
+// that the unknown client, the wrong secret and the suspended client stay alike.
+func (a *Authority) Authenticate(ctx context.Context, c Credentials) (Caller, error) {
+	presented, err := oauth2.ParsePresented(c.Authorization, c.Form)
+	if err != nil {
+		return Caller{}, err
+	}
+	named := presented.ClientID()
+	if !oauth2.ValidClientID(named) || oauth2.LooksSecret(named) {
+		named = ""
+	}
+	caller := Caller{Trail: Trail{Method: presented.Method, ClientID: named}}
+	found, at, err := decide(ctx, a.source, c.At, func(v view, at time.Time) (recognised, need, error) {
+		found, err := a.recognise(presented, v, at)
+		if err == nil {
+			return found, need{}, nil
+		}
+		needs := need{lack: callerRefused, who: c.Source, what: named}
+		if presented.AccountToken == nil || !oauth2.RefusedAsItIs(err) { // no registration mends what is wrong with such a token
+			needs.presented = presented
+		}
+		return found, needs, err
+	})
+	if err != nil {
+		return caller, err
+	}
+	caller.At, caller.Trail.ClientID, caller.Trail.Credential = at, found.record.Client.ID, found.credential
+	if found.watched && a.Reports != nil && !a.Reports() {
+		return caller, unreported()
+	}
+	if account := found.account; account != nil {
+		err = a.reviews.check(ctx, presented.AccountToken.Value, *account)
+		caller.At = a.Now()
+	} else {
+		err = a.spend(found, at)
+	}
+	if err != nil {
+		return caller, err
+	}
+	caller.Record, caller.Trail.Used = found.record, found.used
+	return caller, nil
+}
+
+// recognised is a client by the records of a view, and what it was recognised by.
+type recognised struct {
+	record oauth2.Record
+	used   Used
+	// credential names it in the audit line. watched means that it ends when it is unused.
+	credential string
+	watched    bool
+	// assertion and account are set if it was one.
+	assertion *oauth2.UsedAssertion
+	account   *oauth2.UsedAccountToken
+}
+
+func (a *Authority) recognise(presented oauth2.Presented, v view, at time.Time) (found recognised, err error) {
+	switch {
+	case presented.Assertion != nil:
+		var used oauth2.UsedAssertion
+		found.record, used, err = a.Issuer.AuthenticateAssertion(presented, v.caller, at)
+		found.credential, found.assertion = used.KeyID, &used
+	case presented.AccountToken != nil:
+		var used oauth2.UsedAccountToken
+		found.record, used, err = a.Issuer.AuthenticateAccount(presented, a.trust(), v.caller, at)
+		found.credential, found.account = used.ID, &used
+	default:
+		var verifier oauth2.Verifier
+		found.record, verifier, err = oauth2.Authenticate(presented, v.caller, at)
+		found.credential, found.watched = verifier.ID, verifier.Watched()
+		found.used = Used{Secret: verifier.ID, Replaced: verifier.Replaced()}
+	}
+	if err == nil {
+		found.used.Caller = found.record.Client.UID
+	}
+	return found, err
+}
+
+// trust is the issuer of the tokens of service accounts.
+func (a *Authority) trust() oauth2.Cluster {
+	if a.Cluster == nil {
+		return oauth2.Cluster{}
+	}
+	return a.Cluster.Trust()
+}
+
+// spend uses up an assertion, here at once and at the other replicas soon after. A secret can be used
+// again.
+func (a *Authority) spend(r recognised, at time.Time) error {
+	if r.assertion == nil {
+		return nil
+	}
+	id := revocation.AssertionIDOf(r.record.Client.ID, r.assertion.ID)
+	if a.Directory.Revocations().Used(id, at) {
+		return oauth2.Replayed()
+	}
+	fresh, room := a.replays.use(id, r.assertion.ExpiresAt, at)
+	switch {
+	case !room:
+		return Overloaded()
+	case !fresh:
+		return oauth2.Replayed()
+	}
+	a.Journal.Use(revocation.NewEntry(id, r.assertion.ExpiresAt))
+	return nil
+}

@@ -1,0 +1,177 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package auth
+
+import (
+	"context"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/keyring"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// Request asks about an access token.
+type Request struct {
+	Token string
+	// Payer pays for the look-ups that the request causes.
+	Payer string
+	// Caller is the client that introspects the token; nil if a proxy requires a token for Trail.Required.
+	Caller *oauth2.Client
+	// Trail is what is known of the caller. The result extends it.
+	Trail Trail
+	// At is when the request was read, or its caller authenticated.
+	At time.Time
+}
+
+// Result is what a token is worth: a denial, or what the token says and the client it was issued to.
+type Result struct {
+	Denial oauth2.Reason
+	Claims oauth2.Claims
+	Client *oauth2.Client
+	Trail  Trail
+	At     time.Time
+}
+
+// Read reads a token of ours and says whether it is valid in itself. What became of its client is not
+// asked. An error means that it cannot be decided.
+func (a *Authority) Read(ctx context.Context, q Request) (Result, error) {
+	result, at, err := decide(ctx, a.source, q.At, func(v view, at time.Time) (Result, need, error) {
+		result, needs := a.read(q, v, at)
+		return result, needs, nil
+	})
+	result.Trail, result.At = q.Trail, at
+	return result, err
+}
+
+// Check decides whether a token is good. Introspection, forward-auth and ext_authz all ask it, so that what
+// is revoked at one of them is revoked at all. An error means that it cannot be decided, and refuses.
+func (a *Authority) Check(ctx context.Context, q Request) (Result, error) {
+	result, at, err := decide(ctx, a.source, q.At, func(v view, at time.Time) (Result, need, error) {
+		result, needs := a.check(q, v, at)
+		return result, needs, nil
+	})
+	result.Trail, result.At = q.Trail, at
+	result.Trail.describe(result.Claims)
+	result.Trail.Used.TokenOf, result.Trail.Used.Token = result.Claims.ClientUID, result.Claims.TokenUID
+	return result, err
+}
+
+// read reads a token by the keys or the records of the view.
+func (a *Authority) read(q Request, v view, at time.Time) (result Result, needs need) {
+	opaque, err := oauth2.ParseOpaqueToken(oauth2.NewSecret(q.Token))
+	if err == nil {
+		result.Claims, err = a.Issuer.ReadOpaque(opaque.Value, v.mintedOf(opaque.ID), at)
+	} else {
+		result.Claims, err = a.readSigned(q.Token, v.Ring(), at)
+	}
+	result.Denial = oauth2.ReasonOf(err)
+	switch {
+	case result.Denial == oauth2.ReasonTokenKeyUnknown:
+		needs = need{lack: tokenKeyUnknown}
+	case opaque.ID != "" && (result.Denial == oauth2.ReasonTokenUnknown || result.Denial == oauth2.ReasonTokenReplaced):
+		needs = need{lack: mintedUnknown, who: q.Payer, what: opaque.ID, id: opaque.ID}
+	}
+	return result, needs
+}
+
+// readSigned reads a JWT. Of one that was verified before it checks only what may have changed.
+func (a *Authority) readSigned(token string, ring keyring.Ring, at time.Time) (oauth2.Claims, error) {
+	if read, there := a.verified.get(token); there {
+		return read.Claims, read.Check(ring, at)
+	}
+	read, err := a.Issuer.Verify(token, ring, at)
+	if err != nil {
+		return oauth2.Claims{}, err
+	}
+	if err = read.Check(ring, at); err == nil {
+		a.verified.put(token, read)
+	}
+	return read.Claims, err
+}
+
+// check judges a token by the view. The steps are in the order in which they deny.
+func (a *Authority) check(q Request, v view, at time.Time) (Result, need) {
+	result, needs := a.read(q, v, at)
+	if result.Denial != "" {
+		return result, needs
+	}
+	claims := result.Claims
+	if result.Denial, needs = a.concerns(q, v, claims, at); result.Denial != "" {
+		return result, needs
+	}
+	record := v.clientOf(claims)
+	if result.Denial = record.TokenDenial(claims); result.Denial != "" {
+		if record.Unknown(claims) {
+			needs = need{lack: tokenClientUnknown, who: q.Payer, what: claims.ClientID, id: claims.ClientID}
+		}
+		return result, needs
+	}
+	result.Client = record.Client
+	if v.Revocations().Revoked(claims, record.Client.Namespace, at) {
+		result.Denial = oauth2.ReasonTokenRevoked
+		return result, needs
+	}
+	if claims.TokenUID != "" {
+		id := oauth2.OpaqueID(claims.TokenUID)
+		minted := v.mintedOf(id)
+		restricted, denial := minted.Narrow(claims)
+		if result.Denial = denial; denial != "" {
+			if minted.Unknown(claims.ID) {
+				needs = need{lack: mintedUnknown, who: q.Payer, what: id, id: id}
+			}
+			return result, needs
+		}
+		if minted.Minted.Opaque {
+			restricted.Custom = a.Issuer.CustomClaims(record.Client) // a JWT has them itself
+		}
+		claims = restricted
+	}
+	restricted, denial := a.restrict(claims, record.Client, v)
+	if (denial != "" || len(restricted.Scopes) < len(claims.Scopes)) && at.Sub(claims.IssuedAt) <= memoryLag {
+		needs = need{lack: scopeWithdrawn, who: q.Payer, what: claims.ClientID, id: claims.ClientID, audience: claims.Audience}
+	}
+	if result.Denial = denial; denial == "" {
+		result.Claims = restricted
+	}
+	return result, needs
+}
+
+// concerns says why a token that is valid in itself is none for the caller or the proxy.
+func (a *Authority) concerns(q Request, v view, claims oauth2.Claims, at time.Time) (denial oauth2.Reason, needs need) {
+	if q.Caller == nil {
+		return q.Trail.Required.Refuses(claims), need{}
+	}
+	if a.Issuer.MayIntrospect(q.Caller, claims, v.resources()) {
+		return "", need{}
+	}
+	if v.ResourceByIdentifier(claims.Audience) == nil && at.Sub(claims.IssuedAt) <= memoryLag {
+		needs = need{lack: audienceUnknown, who: q.Payer, what: claims.ClientID, audience: claims.Audience}
+	}
+	return oauth2.ReasonNotForCaller, needs
+}
+
+// restrict cuts the scopes of a token to those that its client is granted now. If memory grants less than a
+// token says that another replica issued a moment ago, that one may have known more.
+func (a *Authority) restrict(claims oauth2.Claims, client *oauth2.Client, v view) (oauth2.Claims, oauth2.Reason) {
+	if v.has(scopeWithdrawn) && v.granted.TokenDenial(claims) == "" {
+		return a.Issuer.Narrow(claims, v.granted.Client, v.resources())
+	}
+	return a.Issuer.Narrow(claims, client, v.Memory)
+}
+
+// clientOf is the record of the client of a token.
+func (v view) clientOf(claims oauth2.Claims) oauth2.Record {
+	if v.has(tokenClientUnknown) {
+		return v.client
+	}
+	return v.Record(claims.ClientID)
+}
+
+// mintedOf is the record of an OAuth2Token.
+func (v view) mintedOf(opaqueID string) oauth2.MintedRecord {
+	if v.has(mintedUnknown) {
+		return v.minted
+	}
+	return v.Minted(opaqueID)
+}

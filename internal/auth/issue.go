@@ -1,0 +1,69 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package auth
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// Issued is a token, and what the audit line says of it.
+type Issued struct {
+	oauth2.Token
+
+	Trail Trail
+	At    time.Time
+}
+
+// Issue issues a token to a caller: RFC 6749 section 4.4. A grant that memory refuses is looked up, because
+// the client may have been given it a moment ago.
+func (a *Authority) Issue(ctx context.Context, caller Caller, request oauth2.TokenRequest) (Issued, error) {
+	client := caller.Client
+	issued := Issued{Trail: caller.Trail}
+	grant, at, err := decide(ctx, a.source, caller.At, func(v view, _ time.Time) (oauth2.Grant, need, error) {
+		return a.grant(client, request, v)
+	})
+	if err != nil {
+		return issued, err
+	}
+	issuedAt, err := oauth2.IssueAt(at, caller.RevokedBefore(), a.Directory.Revocations().RevokedBefore(client.ID, client.Namespace))
+	if err != nil {
+		return issued, err
+	}
+	key, err := oauth2.SigningKey(client, a.Directory.Ring(), at)
+	if err != nil {
+		return issued, err
+	}
+	issued.At = at
+	if issued.Token, err = a.Issuer.Issue(client, grant, key, issuedAt, a.Random); err != nil {
+		return issued, err
+	}
+	a.verified.put(issued.Value.Reveal(), issued.Verified)
+	claims := issued.Claims
+	issued.Trail.TokenID, issued.Trail.Audience, issued.Trail.Scope = claims.ID, claims.Audience, strings.Join(claims.Scopes, " ")
+	return issued, nil
+}
+
+// grant decides what a client gets by a view.
+func (a *Authority) grant(client *oauth2.Client, request oauth2.TokenRequest, v view) (oauth2.Grant, need, error) {
+	if v.has(grantRefused) && v.granted.Client.UID == client.UID {
+		grant, err := a.Issuer.Grant(v.granted.Client, request, v.resources())
+		return grant, need{}, err
+	}
+	grant, err := a.Issuer.Grant(client, request, v.Memory)
+	if reason := oauth2.ReasonOf(err); reason != oauth2.ReasonTargetNotGranted && reason != oauth2.ReasonScopeNotGranted {
+		return grant, need{}, err
+	}
+	audience := request.Resource
+	if audience == "" {
+		audience = a.Issuer.ResourceIdentifier(client.DefaultResource)
+		if known := v.Resource(client.DefaultResource); known != nil {
+			audience = known.Identifier
+		}
+	}
+	return oauth2.Grant{}, need{lack: grantRefused, what: client.ID, id: client.ID, audience: audience}, err
+}

@@ -1,0 +1,142 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package auth
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"sync"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+const (
+	// reviewFresh is how long a verdict counts without asking again.
+	reviewFresh = 5 * time.Second
+	// reviewAway is how long a token is not reviewed again after the API server was unreachable, so that its requests do not wait for
+	// a review each.
+	reviewAway = 5 * time.Second
+	// reviewLimit bounds a review, within the time that a server has for its answer.
+	reviewLimit = 9 * time.Second
+	// reviewEntries bounds the verdicts that are remembered, about 2 MiB. Only tokens that authenticate a client get in.
+	reviewEntries = 16 << 10
+)
+
+// reviews asks the cluster whether it still honours tokens that authenticate their clients by what can be read from them, and
+// remembers what it said for a short while.
+type reviews struct {
+	cluster  Cluster
+	audience string
+	now      func() time.Time
+	reviewed func(oauth2.Verdict)
+	source   *source
+	flights  flight[oauth2.Verdict]
+
+	mu      sync.Mutex
+	entries map[[sha256.Size]byte]verdict
+	swept   time.Time
+}
+
+// verdict is what the cluster said of one token, which counts until it is no longer fresh. While the cluster is unreachable the last
+// verdict counts: a refused token stays refused.
+type verdict struct {
+	honoured       bool
+	fresh, expires time.Time
+}
+
+func newReviews(config Config, source *source) *reviews {
+	return &reviews{
+		cluster: config.Cluster, audience: config.Issuer.String(), now: config.Now, reviewed: config.Reviewed,
+		source: source, entries: map[[sha256.Size]byte]verdict{},
+	}
+}
+
+// check decides whether a token that was verified here still counts. While the cluster is unreachable, the verification is enough: a pod
+// must get its tokens when the API server is away, and the token ends within the hour. While it is undecided, nobody is let in.
+func (r *reviews) check(ctx context.Context, token oauth2.Secret, account oauth2.UsedAccountToken) error {
+	key := sha256.Sum256([]byte(token.Reveal()))
+	known, fresh := r.remembered(key)
+	if !fresh {
+		asked, ok := r.ask(ctx, key, token, account)
+		if !ok {
+			return table[verdictOld].unanswered()
+		}
+		known = asked
+	}
+	if !known.honoured {
+		return oauth2.Ended()
+	}
+	return nil
+}
+
+// remembered is the last verdict on a token; without any, one that was verified is taken for honoured.
+func (r *reviews) remembered(key [sha256.Size]byte) (known verdict, fresh bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	known, there := r.entries[key]
+	if !there {
+		known.honoured = true
+	}
+	return known, there && r.now().Before(known.fresh)
+}
+
+// ask has the token reviewed, once for all requests that bring it at the same time.
+func (r *reviews) ask(ctx context.Context, key [sha256.Size]byte, token oauth2.Secret, account oauth2.UsedAccountToken) (verdict, bool) {
+	found, err := r.flights.ask(ctx, hex.EncodeToString(key[:]), reviewLimit, func(ctx context.Context) (oauth2.Verdict, error) {
+		if err := r.source.spend(table[verdictOld].once, "", ""); err != nil {
+			return oauth2.Undecided, err
+		}
+		found := r.cluster.Review(ctx, token, account, r.audience)
+		if r.reviewed != nil {
+			r.reviewed(found)
+		}
+		r.store(key, found, account.ExpiresAt)
+		return found, nil
+	})
+	switch {
+	case err != nil:
+	case found == oauth2.Honoured, found == oauth2.Dishonoured:
+		return verdict{honoured: found == oauth2.Honoured}, true
+	case found == oauth2.Unreachable:
+		known, _ := r.remembered(key)
+		return known, true
+	}
+	return verdict{}, false
+}
+
+func (r *reviews) store(key [sha256.Size]byte, said oauth2.Verdict, expires time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.now()
+	last, there := r.entries[key]
+	switch said {
+	case oauth2.Honoured, oauth2.Dishonoured:
+		r.makeRoom(now)
+		r.entries[key] = verdict{honoured: said == oauth2.Honoured, fresh: now.Add(reviewFresh), expires: expires}
+	case oauth2.Unreachable:
+		r.makeRoom(now)
+		r.entries[key] = verdict{honoured: last.honoured || !there, fresh: now.Add(reviewAway), expires: expires}
+	case oauth2.Undecided:
+	}
+}
+
+// makeRoom drops what says nothing any more. It looks through the table once a second at the most; in between any entry makes way.
+func (r *reviews) makeRoom(now time.Time) {
+	if now.Sub(r.swept) >= time.Second {
+		r.swept = now
+		for key, v := range r.entries {
+			if !now.Before(v.expires) || v.honoured && !now.Before(v.fresh) {
+				delete(r.entries, key)
+			}
+		}
+	}
+	for key := range r.entries {
+		if len(r.entries) < reviewEntries {
+			return
+		}
+		delete(r.entries, key)
+	}
+}

@@ -1,0 +1,354 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package auth
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/budget"
+	"github.com/hallpass-dev/hallpass/internal/keyring"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// lack is a result of memory that a late watch explains.
+type lack int
+
+const (
+	nothing lack = iota
+	// callerRefused: authentication fails, for any reason that another registration could mend.
+	callerRefused
+	// clusterKeyUnknown: the token of a service account names a key that the cluster is not known to have.
+	clusterKeyUnknown
+	// verdictOld: the last review of the token of a service account is older than reviewFresh.
+	verdictOld
+	// grantRefused: TargetNotGranted or ScopeNotGranted for a token request.
+	grantRefused
+	// tokenKeyUnknown: TokenKeyUnknown.
+	tokenKeyUnknown
+	// tokenClientUnknown: the client of a token or its owner is missing, or has another UID.
+	tokenClientUnknown
+	// mintedUnknown: TokenUnknown or TokenReplaced for an opaque token; for a JWT the record, its owner or
+	// the jti is missing.
+	mintedUnknown
+	// scopeWithdrawn: memory grants less than a token says that is at most memoryLag old.
+	scopeWithdrawn
+	// audienceUnknown: the caller may not see a token that is at most memoryLag old, and its audience is
+	// no known resource.
+	audienceUnknown
+)
+
+// The levels of the budget of look-ups. They are needed in the moments between a change and its arrival
+// by the watch; who needs more guesses, or is wrong for good.
+const (
+	perFailure     = iota // failed attempts, by source and client
+	perCaller             // by who asks and the client or OAuth2Token that the question is about
+	clients               // of clients and OAuth2Tokens, by all callers
+	grants                // of grants, which are no reason to keep new clients waiting
+	ringReads             // of the signing keys: anyone can make up a key id
+	accountReviews        // thousands of pods may start at once, each with a token of its own
+)
+
+// The budget itself. Nothing locks a client out: secrets are random, and a lock is a way to deny service.
+// A secret that is right by memory is accepted, however many failed before it.
+var levels = []budget.Level{ //nolint:gochecknoglobals // a constant list
+	perFailure:     {Burst: attemptBurst, Interval: time.Second},
+	perCaller:      {Burst: attemptBurst, Interval: time.Second},
+	clients:        {Burst: 100, Interval: 20 * time.Millisecond, Shared: true},
+	grants:         {Burst: 20, Interval: 100 * time.Millisecond, Shared: true},
+	ringReads:      {Burst: 1, Interval: keyInterval, Shared: true},
+	accountReviews: {Burst: reviewBurst, Interval: 5 * time.Millisecond, Shared: true},
+}
+
+const (
+	attemptBurst = 8
+	reviewBurst  = 500
+	keyInterval  = 10 * time.Second // between two look-ups of keys, whoever causes them
+)
+
+// row is what follows from a lack.
+type row struct {
+	// each are the levels that each request spends, all or none. once are those that requests which share
+	// a question spend together.
+	each, once []int
+	// refused means that a request whose question is not answered is refused as LookupUnavailable;
+	// otherwise memory's result stands.
+	refused bool
+}
+
+// unanswered is the refusal of a request whose question is not answered, or nil.
+func (r row) unanswered() error {
+	if r.refused {
+		return oauth2.Unavailable(lookupRetry)
+	}
+	return nil
+}
+
+// table says for each lack which budget pays for the question, and what the answer is if it cannot be
+// asked. The questions are in source.ask and reviews.ask. docs/architecture.md has the same table.
+var table = [...]row{ //nolint:gochecknoglobals // a constant table
+	callerRefused:      {each: []int{perFailure}, refused: true}, // and clients for each client_id
+	clusterKeyUnknown:  {refused: true},                          // one in keyInterval, see source.trust
+	verdictOld:         {once: []int{accountReviews}, refused: true},
+	grantRefused:       {each: []int{perCaller, clients, grants}}, // and grants again for the resource
+	tokenKeyUnknown:    {once: []int{ringReads}},
+	tokenClientUnknown: {each: []int{perCaller, clients}, refused: true},
+	mintedUnknown:      {each: []int{perCaller, clients}, refused: true},
+	scopeWithdrawn:     {each: []int{perCaller, clients, grants}}, // as grantRefused
+	audienceUnknown:    {each: []int{perCaller, grants}},
+}
+
+// need is a lack in a request: who pays, for what, and what the question is about.
+type need struct {
+	lack      lack
+	who, what string
+	// id is a client_id, or the id in an opaque token; audience identifies a resource.
+	id, audience string
+	presented    oauth2.Presented
+}
+
+// view is what a decision is made by: memory, and what the source answered to this request.
+type view struct {
+	Memory
+
+	asked    uint          // the lacks that the source was asked for
+	callers  []knownClient // callerRefused
+	client   oauth2.Record // tokenClientUnknown
+	minted   oauth2.MintedRecord
+	granted  oauth2.Record    // grantRefused, scopeWithdrawn; with resource
+	resource *oauth2.Resource // also audienceUnknown
+}
+
+type knownClient struct {
+	id     string
+	record oauth2.Record
+}
+
+func (v view) has(lack lack) bool { return v.asked&(1<<lack) != 0 }
+
+// caller is the record of a client that authenticates.
+func (v view) caller(clientID string) oauth2.Record {
+	if !v.has(callerRefused) {
+		return v.Record(clientID)
+	}
+	for _, known := range v.callers {
+		if known.id == clientID {
+			return known.record
+		}
+	}
+	return oauth2.Record{}
+}
+
+// resources are those of memory, and the one that the source was asked about.
+func (v view) resources() oauth2.Resources {
+	if v.resource == nil {
+		return v.Memory
+	}
+	return foundResource{v.Memory, v.resource}
+}
+
+type foundResource struct {
+	oauth2.Resources
+
+	found *oauth2.Resource
+}
+
+func (f foundResource) Resource(name oauth2.ObjectName) *oauth2.Resource {
+	if name == (oauth2.ObjectName{Namespace: f.found.Namespace, Name: f.found.Name}) {
+		return f.found
+	}
+	return f.Resources.Resource(name)
+}
+
+func (f foundResource) ResourceByIdentifier(identifier string) *oauth2.Resource {
+	if identifier == f.found.Identifier {
+		return f.found
+	}
+	return f.Resources.ResourceByIdentifier(identifier)
+}
+
+// decide judges by memory. While the judgement lacks something that the source was not asked for yet, it
+// asks the source and judges again, from the start and at the instant of the answer. An error refuses.
+func decide[R any](
+	ctx context.Context, s *source, at time.Time, judge func(view, time.Time) (R, need, error),
+) (R, time.Time, error) {
+	v := view{Memory: s.directory}
+	for {
+		result, needs, err := judge(v, at)
+		if needs.lack == nothing || v.has(needs.lack) {
+			return result, at, err
+		}
+		further, answered, refusal := s.ask(ctx, v, needs)
+		at = s.now()
+		if refusal != nil {
+			return result, at, refusal
+		}
+		if !answered {
+			return result, at, err
+		}
+		v = further
+		v.asked |= 1 << needs.lack
+	}
+}
+
+const (
+	lookupTimeout = 2 * time.Second
+	// memoryLag is how long after a token was issued a replica may not have heard of the grant behind it.
+	memoryLag = 10 * time.Second
+)
+
+// source asks for what memory lacks, within the budget. Requests with the same question share it.
+type source struct {
+	directory Directory
+	cluster   Cluster
+	now       func() time.Time
+	budget    *budget.Budget
+
+	clients   flight[oauth2.Record]
+	minted    flight[oauth2.MintedRecord]
+	resources flight[*oauth2.Resource]
+	rings     flight[keyring.Ring]
+	trusts    flight[struct{}]
+	trusted   lastTrust
+}
+
+func newSource(config Config) *source {
+	return &source{directory: config.Directory, cluster: config.Cluster, now: config.Now, budget: budget.New(levels...)}
+}
+
+var (
+	errBudget = errors.New("the budget is spent")
+	errDenied = errors.New("the source denies the client")
+)
+
+// ask asks the source. answered means that the view has something that memory lacks.
+func (s *source) ask(ctx context.Context, v view, n need) (_ view, answered bool, refusal error) {
+	row := table[n.lack]
+	err := s.spend(row.each, n.who, n.what)
+	switch {
+	case err != nil:
+	case n.lack == callerRefused:
+		v.callers, err = s.callers(ctx, n.presented)
+	case n.lack == tokenKeyUnknown:
+		err = s.ring(ctx)
+	case n.lack == tokenClientUnknown:
+		v.client, err = s.client(ctx, n.id)
+	case n.lack == mintedUnknown:
+		v.minted, err = s.minted.ask(ctx, n.id, lookupTimeout, func(ctx context.Context) (oauth2.MintedRecord, error) {
+			return s.directory.LookUpMinted(ctx, n.id)
+		})
+	case n.lack == audienceUnknown:
+		v.resource, err = s.resource(ctx, n.audience)
+	default: // grantRefused, scopeWithdrawn
+		if v.granted, err = s.client(ctx, n.id); err == nil && v.granted.Denial() != "" {
+			err = errDenied
+		}
+		if err == nil && s.spend([]int{grants}, "", "") == nil {
+			v.resource, _ = s.resource(ctx, n.audience) // without an answer that of memory
+		}
+	}
+	switch {
+	case err == nil:
+		return v, n.lack != callerRefused || len(v.callers) > 0, nil
+	case oauth2.ReasonOf(err) != "":
+		return v, false, err
+	}
+	return v, false, row.unanswered()
+}
+
+// spend spends one question at each level, or at none.
+func (s *source) spend(at []int, who, what string) error {
+	var keys [3]budget.Key
+	for i, level := range at {
+		if keys[i].Level = level; !levels[level].Shared {
+			keys[i].Who, keys[i].What = who, what
+		}
+	}
+	decision := s.budget.Take(s.now(), keys[:len(at)]...)
+	switch {
+	case decision.OK:
+		return nil
+	case decision.Level == perFailure:
+		return Throttled(decision.Wait, "too many failed attempts for this client; try again later")
+	}
+	return errBudget
+}
+
+// callers looks up the clients that were presented. Readings that cannot be right are not asked about.
+func (s *source) callers(ctx context.Context, presented oauth2.Presented) (found []knownClient, err error) {
+	if presented.AccountToken != nil {
+		if err := s.trust(ctx, presented.AccountToken); err != nil {
+			return nil, err
+		}
+	}
+	for _, id := range presented.Candidates() {
+		if err := s.spend([]int{clients}, "", ""); err != nil {
+			return nil, err
+		}
+		record, err := s.client(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, knownClient{id, record})
+	}
+	return found, nil
+}
+
+func (s *source) client(ctx context.Context, id string) (oauth2.Record, error) {
+	return s.clients.ask(ctx, id, lookupTimeout, func(ctx context.Context) (oauth2.Record, error) {
+		return s.directory.LookUp(ctx, id)
+	})
+}
+
+func (s *source) resource(ctx context.Context, identifier string) (*oauth2.Resource, error) {
+	return s.resources.ask(ctx, identifier, lookupTimeout, func(ctx context.Context) (*oauth2.Resource, error) {
+		return s.directory.LookUpResource(ctx, identifier)
+	})
+}
+
+// ring has memory read the signing keys again: a key may have been published a moment ago.
+func (s *source) ring(ctx context.Context) error {
+	_, err := s.rings.ask(ctx, "", lookupTimeout, func(ctx context.Context) (keyring.Ring, error) {
+		if err := s.spend(table[tokenKeyUnknown].once, "", ""); err != nil {
+			return keyring.Ring{}, err
+		}
+		return s.directory.LookUpRing(ctx)
+	})
+	return err
+}
+
+// lastTrust is the result of the last look-up of the cluster's keys, and when the next one may be.
+type lastTrust struct {
+	mu   sync.Mutex
+	next time.Time
+	err  error
+}
+
+// trust makes sure that the API server was asked for the key that a token names. Anyone can make up a
+// key id, so there is one look-up for all in keyInterval, or in lookupRetry after a failure. A key that
+// was not there then is unknown.
+func (s *source) trust(ctx context.Context, token *oauth2.AccountToken) error {
+	if s.cluster == nil || s.cluster.Trust().Knows(token) {
+		return nil
+	}
+	if _, err := s.trusts.ask(ctx, "", lookupTimeout, func(ctx context.Context) (struct{}, error) {
+		last := &s.trusted
+		last.mu.Lock()
+		defer last.mu.Unlock()
+		if s.now().Before(last.next) {
+			return struct{}{}, last.err
+		}
+		last.err = s.cluster.LookUpTrust(ctx)
+		last.next = s.now().Add(keyInterval)
+		if last.err != nil {
+			last.next = s.now().Add(lookupRetry)
+		}
+		return struct{}{}, last.err
+	}); err != nil {
+		return table[clusterKeyUnknown].unanswered()
+	}
+	return nil
+}
