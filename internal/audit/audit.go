@@ -1,0 +1,160 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package audit records each decision of a token server once: as an audit line, in the metrics, on the
+// span of the request, and as a use for the usage report. The endpoints of both ports, HTTP and gRPC,
+// begin and end their requests here.
+//
+// It decides nothing, and knows no Kubernetes.
+package audit
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/hallpass-dev/hallpass/internal/auth"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// The names of the endpoints in audit lines and metrics.
+const (
+	Token       = "token"
+	Introspect  = "introspect"
+	Revoke      = "revoke"
+	Feed        = "revocations"
+	Keys        = "jwks"
+	Metadata    = "metadata"
+	ForwardAuth = "forward-auth"
+	ExtAuthz    = "ext_authz"
+	None        = "none"
+)
+
+// reasonInternal is the reason of a refusal that is our own fault.
+const reasonInternal oauth2.Reason = "InternalError"
+
+// Usage remembers who used what last. It is told of every decision, so it must return at once.
+type Usage interface {
+	Note(use oauth2.Use)
+}
+
+// Config is what an Auditor needs.
+type Config struct {
+	// Lines gets one line per decision, a JSON object like those of a slog.JSONHandler, each in one Write;
+	// many at once.
+	Lines io.Writer
+	// Log gets our own faults.
+	Log     *slog.Logger
+	Metrics *Metrics
+	// Tracer makes a span of each request; nil makes none.
+	Tracer trace.Tracer
+	// Usage gets the uses; nil if they are not reported.
+	Usage Usage
+	// TrustedProxies are the proxies whose X-Forwarded-For is believed. It decides nothing.
+	TrustedProxies []netip.Prefix
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Auditor records decisions.
+type Auditor struct{ Config }
+
+// New makes an Auditor.
+func New(config Config) *Auditor {
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	return &Auditor{config}
+}
+
+// Origin is where a request came from. It decides nothing.
+type Origin struct {
+	// RemoteAddr is the host:port of the connection.
+	RemoteAddr string
+	// ForwardedFor are the values of X-Forwarded-For, which count if the connection is a trusted proxy's.
+	ForwardedFor []string
+	// RequestID is the caller's name for the request, and Traceparent are the values of that header.
+	RequestID   string
+	Traceparent []string
+}
+
+// Record is what one request was about: the only fields that an audit line shows. None can hold a secret
+// or a token, and what a caller chose is in one only once its shape was checked.
+type Record struct {
+	Endpoint string
+	Started  time.Time
+	Source   string
+	// ForwardedFor is the address that a trusted proxy says the request came from.
+	ForwardedFor string
+	// RequestID names the request in the answer and the audit line; CallerID is the name that the caller
+	// gave it, if any.
+	RequestID, CallerID string
+	// TraceID names the trace that the request is part of, if it is traced.
+	TraceID string
+	// Reason is why the request was refused; empty if it was not.
+	Reason oauth2.Reason
+	Trail  auth.Trail
+
+	span trace.Span
+}
+
+// Traced reports whether the request has a span, so that its context has to be passed on.
+func (r *Record) Traced() bool { return r.span.IsRecording() }
+
+// Begin begins the record of a request, and its span.
+func (a *Auditor) Begin(ctx context.Context, endpoint string, from Origin) (context.Context, Record) {
+	r := Record{
+		Endpoint: endpoint, Started: a.Now(), Source: sourceOf(from.RemoteAddr), ForwardedFor: a.forwardedFor(from.RemoteAddr, from.ForwardedFor),
+		RequestID: rand.Text(), CallerID: callerID(from.RequestID),
+	}
+	ctx, r.span = a.startSpan(ctx, endpoint, from.Traceparent)
+	if c := r.span.SpanContext(); c.IsSampled() {
+		r.TraceID = c.TraceID().String()
+	}
+	return ctx, r
+}
+
+// End completes the record with the decision and writes it. Keys and metadata are public and asked for all
+// the time: they are only counted.
+func (a *Auditor) End(ctx context.Context, r Record, trail auth.Trail, status int, err error) {
+	r.Trail = trail
+	if err != nil {
+		r.Reason = a.reason(ctx, r.Endpoint, err)
+	}
+	now := a.Now()
+	a.Metrics.observe(r.Endpoint, status, r.Reason, now.Sub(r.Started))
+	a.noteUse(&r, now)
+	if r.Reason != "" || r.Endpoint != Keys && r.Endpoint != Metadata {
+		a.write(&r, now, status)
+	}
+	endSpan(&r, status)
+}
+
+// reason is the reason of an error. One that is no refusal is our own fault: the log has its detail.
+func (a *Auditor) reason(ctx context.Context, endpoint string, err error) oauth2.Reason {
+	refusal, ok := errors.AsType[*oauth2.Error](err)
+	if !ok {
+		a.Log.ErrorContext(ctx, "cannot answer", "endpoint", endpoint, "error", err)
+		return reasonInternal
+	}
+	return refusal.Reason
+}
+
+// maxCallerID bounds the request id of a caller; a UUID has 36 characters.
+const maxCallerID = 64
+
+// callerID is the request id that a caller sent, if it has the shape of one. It is recorded and never taken
+// for ours: a caller could give many requests one name, or one of its own the name of another's.
+func callerID(id string) string {
+	if len(id) > maxCallerID || strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
+		return ""
+	}
+	return id
+}

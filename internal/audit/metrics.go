@@ -1,0 +1,93 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// Metrics are the metrics of a token server.
+type Metrics struct {
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	reviews  *prometheus.CounterVec
+	revocationMetrics
+	// staleUses are counted by oauth2.StaleUse.
+	staleUses *prometheus.CounterVec
+	// common are the series of each endpoint that most requests count in, found once.
+	common map[string]commonSeries
+}
+
+type commonSeries struct {
+	allowed  prometheus.Counter
+	duration prometheus.Observer
+}
+
+// NewMetrics makes the counters and registers them.
+func NewMetrics(registry prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hallpass_requests_total",
+			Help: "Requests by endpoint, HTTP status and the reason of a refusal, which is empty for an answer that allows.",
+		}, []string{"endpoint", "code", "reason"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "hallpass_request_duration_seconds",
+			Help:    "Time from the end of a request's header to the end of its answer.",
+			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .5, 1, 5},
+		}, []string{"endpoint"}),
+	}
+	m.reviews = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "hallpass_token_reviews_total",
+		Help: "Reviews of service accounts' tokens by the API server, by its verdict; unreachable ones were decided without it.",
+	}, []string{"verdict"})
+	m.staleUses = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "hallpass_stale_uses_total",
+		Help: "Uses of what had its time: expired and revoked tokens, which were refused, and replaced client secrets, which were accepted.",
+	}, []string{"reason"})
+	for _, use := range oauth2.StaleUses {
+		m.staleUses.WithLabelValues(string(use))
+	}
+	registry.MustRegister(m.requests, m.duration, m.reviews, m.staleUses)
+	m.revocationMetrics = newRevocationMetrics(registry)
+	for _, verdict := range []oauth2.Verdict{oauth2.Undecided, oauth2.Honoured, oauth2.Dishonoured, oauth2.Unreachable} {
+		m.reviews.WithLabelValues(verdict.String()) // there from the start, so that the first one is an increase
+	}
+	m.common = map[string]commonSeries{}
+	for _, endpoint := range []string{Token, Introspect, Revoke, Feed, Keys, Metadata, ForwardAuth, ExtAuthz, None} {
+		m.common[endpoint] = commonSeries{m.requests.WithLabelValues(endpoint, strconv.Itoa(http.StatusOK), ""), m.duration.WithLabelValues(endpoint)}
+	}
+	return m
+}
+
+// Reviewed counts a review of the token of a service account.
+func (m *Metrics) Reviewed(verdict oauth2.Verdict) {
+	m.reviews.WithLabelValues(verdict.String()).Inc()
+}
+
+func (m *Metrics) stale(use oauth2.StaleUse) {
+	m.staleUses.WithLabelValues(string(use)).Inc()
+}
+
+func (m *Metrics) observe(endpoint string, status int, reason oauth2.Reason, took time.Duration) {
+	series := m.common[endpoint]
+	if status == http.StatusOK && reason == "" {
+		series.allowed.Inc()
+	} else {
+		m.requests.WithLabelValues(endpoint, strconv.Itoa(status), string(reason)).Inc()
+	}
+	series.duration.Observe(took.Seconds())
+}
+
+// RegisterBuild registers the metric of the version of the build.
+func RegisterBuild(registry prometheus.Registerer, version string) {
+	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "hallpass_build_info", Help: "Always 1, by the version of the build."}, []string{"version"})
+	info.WithLabelValues(version).Set(1)
+	registry.MustRegister(info)
+}

@@ -1,0 +1,69 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// maxHops bounds how many proxies of one request are looked at.
+const maxHops = 16
+
+// forwardedFor is the address that a request came from by what trusted proxies say in X-Forwarded-For, or "". Each proxy adds the
+// address that it was called from at the end, so the list is read from there, and the first address that is no trusted proxy's is
+// the caller's: whatever stands before it the caller may have made up. It is written down and decides nothing.
+func (a *Auditor) forwardedFor(remoteAddr string, headers []string) string {
+	if len(a.TrustedProxies) == 0 || len(headers) == 0 {
+		return ""
+	}
+	hop, err := netip.ParseAddrPort(remoteAddr)
+	if err != nil || !a.trusts(hop.Addr()) {
+		return ""
+	}
+	looked := 0
+	for _, header := range slices.Backward(headers) {
+		for header != "" {
+			last := header
+			if comma := strings.LastIndexByte(header, ','); comma >= 0 {
+				header, last = header[:comma], header[comma+1:]
+			} else {
+				header = ""
+			}
+			address, err := netip.ParseAddr(strings.TrimSpace(last))
+			if looked++; err != nil || looked > maxHops {
+				return ""
+			}
+			if !a.trusts(address) {
+				return written(address)
+			}
+		}
+	}
+	return ""
+}
+
+func (a *Auditor) trusts(address netip.Addr) bool {
+	address = address.Unmap().WithZone("")
+	return slices.ContainsFunc(a.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(address) })
+}
+
+// sourceOf is the address that a request comes from, without its port.
+func sourceOf(remoteAddr string) string {
+	address, err := netip.ParseAddrPort(remoteAddr)
+	if err != nil {
+		return ""
+	}
+	return written(address.Addr())
+}
+
+// written is how an address stands in the audit line: of IPv6 its /64, all of which one host has.
+func written(address netip.Addr) string {
+	if address = address.Unmap(); address.Is6() {
+		if prefix, err := address.WithZone("").Prefix(64); err == nil {
+			return prefix.String()
+		}
+	}
+	return address.String()
+}
