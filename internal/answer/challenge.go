@@ -1,0 +1,94 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package answer
+
+import (
+	"errors"
+	"fmt"
+	"html"
+	"net/http"
+	"strings"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// maxPageRequirement is how much of a requirement a page shows: a whole answer is below 4 KiB.
+const maxPageRequirement = 1 << 10
+
+// Challenge says to a client whose request is refused what is required: RFC 6750 section 3.
+type Challenge struct {
+	Required oauth2.Requirement
+	// Metadata is the URL of the metadata of the resource that is protected, if it is a declared one.
+	Metadata string
+	// Page means that a human reads a refusal.
+	Page bool
+}
+
+// Refusal is the answer to an error. It is 401 for every refusal that another token or another request may
+// mend: RFC 6750 section 3.1 has 400 for malformed requests, but proxies know only 401 and 403.
+func (c Challenge) Refusal(err error) Answer {
+	refusal, ok := errors.AsType[*oauth2.Error](err)
+	if !ok {
+		return Refusal(err)
+	}
+	status, header := statusOf(refusal), retryAfter(refusal)
+	if status == http.StatusBadRequest {
+		status = http.StatusUnauthorized
+	}
+	if status == http.StatusUnauthorized || status == http.StatusForbidden {
+		header = append(header, Header{"Www-Authenticate", c.authenticate(refusal)})
+	}
+	if c.Page {
+		header = append(header, Header{"Content-Security-Policy", "default-src 'none'"})
+		return private(status, "text/html; charset=utf-8", c.html(status, refusal.Description), header...)
+	}
+	return private(status, JSON, errorBody(refusal), header...)
+}
+
+// authenticate is the WWW-Authenticate header. A request without a token is told no error (section 3.1).
+// The requirement and the descriptions hold no character that needs quoting.
+func (c Challenge) authenticate(refusal *oauth2.Error) string {
+	challenge := `Bearer realm="hallpass"`
+	if len(c.Required.Scopes) > 0 {
+		challenge += fmt.Sprintf(`, scope="%s"`, strings.Join(c.Required.Scopes, " "))
+	}
+	if c.Metadata != "" {
+		challenge += fmt.Sprintf(`, resource_metadata="%s"`, c.Metadata) // RFC 9728 section 5.1
+	}
+	if refusal.Reason != oauth2.ReasonNoCredentials {
+		challenge += fmt.Sprintf(`, error="%s", error_description="%s"`, refusal.Code, refusal.Description)
+	}
+	return challenge
+}
+
+// html is the refusal as a page for a human who came by a browser.
+func (c Challenge) html(status int, description string) []byte {
+	var page strings.Builder
+	title := fmt.Sprintf("%d %s", status, http.StatusText(status))
+	fmt.Fprintf(&page, "<!DOCTYPE html>\n<html lang=\"en\">\n<head><title>%s</title></head>\n<body>\n<h1>%s</h1>\n<p>Refused: %s.</p>\n",
+		title, title, html.EscapeString(description))
+	audience, scopes := html.EscapeString(c.Required.Audience), html.EscapeString(strings.Join(c.Required.Scopes, " "))
+	if audience != "" && len(audience)+len(scopes) < maxPageRequirement {
+		fmt.Fprintf(&page, "<p>What is needed: the header <code>Authorization: Bearer TOKEN</code> with a token for <code>%s</code>", audience)
+		if scopes != "" {
+			fmt.Fprintf(&page, " and the scopes <code>%s</code>", scopes)
+		}
+		page.WriteString(".</p>\n")
+	}
+	page.WriteString("</body>\n</html>\n")
+	return []byte(page.String())
+}
+
+// WantsPage reports whether an Accept header is a browser's: those name text/html, programs do not.
+func WantsPage(accept []string) bool {
+	for _, value := range accept {
+		for mediaRange := range strings.SplitSeq(value, ",") {
+			mediaType, _, _ := strings.Cut(mediaRange, ";")
+			if strings.EqualFold(strings.TrimSpace(mediaType), "text/html") {
+				return true
+			}
+		}
+	}
+	return false
+}
