@@ -4,7 +4,6 @@
 package extauthz
 
 import (
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -16,40 +15,41 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"github.com/hallpass-dev/hallpass/internal/answer"
+	"github.com/hallpass-dev/hallpass/internal/auth"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
-	"github.com/hallpass-dev/hallpass/internal/tokenserver"
 )
 
 // identityPrefix is what the names of all identity headers begin with, in lower case as Envoy has them.
 const identityPrefix = "x-auth-"
 
 // identityHeaders are their names, as Envoy has them.
-var identityHeaders = func() (names [len(tokenserver.IdentityHeaders)]string) { //nolint:gochecknoglobals // a constant list
-	for i, name := range tokenserver.IdentityHeaders {
+var identityHeaders = func() (names [len(answer.IdentityHeaders)]string) { //nolint:gochecknoglobals // a constant list
+	for i, name := range answer.IdentityHeaders {
 		names[i] = strings.ToLower(name)
 	}
 	return names
 }()
 
 // allowed lets a request pass with the identity headers, and without any that an upstream could mistake for one.
-func allowed(decision tokenserver.Decision, request *authv3.AttributeContext_HttpRequest) *authv3.CheckResponse {
+func allowed(identity *answer.Identity, result auth.Result, request *authv3.AttributeContext_HttpRequest) *authv3.CheckResponse {
 	set := make([]*corev3.HeaderValueOption, len(identityHeaders))
 	for i, name := range identityHeaders {
-		set[i] = option(name, decision.Identity[i])
+		set[i] = option(name, identity[i])
 	}
 	return &authv3.CheckResponse{
 		Status: &status.Status{Code: int32(codes.OK)},
 		HttpResponse: &authv3.CheckResponse_OkResponse{OkResponse: &authv3.OkHttpResponse{
 			Headers: set, HeadersToRemove: lookalikes(request),
 		}},
-		DynamicMetadata: metadata(decision),
+		DynamicMetadata: metadata(result),
 	}
 }
 
-// refused is the answer that the caller gets through Envoy.
-func refused(decision tokenserver.Decision) *authv3.CheckResponse {
+// refused is the answer that the caller gets through Envoy, which counts the length of the body for itself.
+func refused(denied answer.Answer) *authv3.CheckResponse {
 	code := codes.Unauthenticated
-	switch decision.Status {
+	switch denied.Status {
 	case http.StatusForbidden:
 		code = codes.PermissionDenied
 	case http.StatusServiceUnavailable:
@@ -57,27 +57,21 @@ func refused(decision tokenserver.Decision) *authv3.CheckResponse {
 	case http.StatusInternalServerError:
 		code = codes.Internal
 	}
-	header := decision.Header.Clone()
-	header.Del("Content-Length") // Envoy counts for itself
+	set := make([]*corev3.HeaderValueOption, len(denied.Header))
+	for i, header := range denied.Header {
+		set[i] = option(strings.ToLower(header.Name), header.Value)
+	}
 	return &authv3.CheckResponse{
 		Status: &status.Status{Code: int32(code)},
 		HttpResponse: &authv3.CheckResponse_DeniedResponse{DeniedResponse: &authv3.DeniedHttpResponse{
-			Status:  &typev3.HttpStatus{Code: typev3.StatusCode(decision.Status)}, //nolint:gosec // a status of HTTP
-			Headers: options(header),
-			Body:    string(decision.Body),
+			Status:  &typev3.HttpStatus{Code: typev3.StatusCode(denied.Status)}, //nolint:gosec // a status of HTTP
+			Headers: set,
+			Body:    string(denied.Body),
 		}},
 	}
 }
 
-// options sets headers in place of whatever has their names. Empty values are kept: they overwrite too.
-func options(header http.Header) []*corev3.HeaderValueOption {
-	var set []*corev3.HeaderValueOption
-	for _, name := range slices.Sorted(maps.Keys(header)) {
-		set = append(set, option(strings.ToLower(name), strings.Join(header[name], ", ")))
-	}
-	return set
-}
-
+// option sets a header in place of whatever has its name. An empty value is kept: it overwrites too.
 func option(name, value string) *corev3.HeaderValueOption {
 	return &corev3.HeaderValueOption{
 		Header:         &corev3.HeaderValue{Key: name, Value: value},
@@ -115,15 +109,15 @@ func looksAlike(name string) bool {
 }
 
 // metadata is what the token says, for filters after this one and for access logs. The names are those of the claims.
-func metadata(decision tokenserver.Decision) *structpb.Struct {
-	claims := decision.Claims
+func metadata(result auth.Result) *structpb.Struct {
+	claims := result.Claims
 	fields := map[string]*structpb.Value{
 		"iss":              text(claims.Issuer),
 		"sub":              text(claims.Subject),
 		"aud":              text(claims.Audience),
 		"client_id":        text(claims.ClientID),
 		"client_uid":       text(claims.ClientUID),
-		"client_namespace": text(decision.Namespace),
+		"client_namespace": text(result.Client.Namespace),
 		"scopes":           texts(claims.Scopes),
 		"jti":              text(claims.ID),
 		"iat":              structpb.NewNumberValue(float64(claims.IssuedAt.Unix())),

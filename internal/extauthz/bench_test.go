@@ -17,7 +17,7 @@ func BenchmarkCheck(b *testing.B) {
 	asked := question(map[string]string{"audience": server.Audience, "scope": "read"}, map[string]string{
 		"authorization": "Bearer " + server.Token(server.Register("reporting", "read", "write")),
 	})
-	envoy := &service{decider: server}
+	envoy := &service{authority: server.Authority, auditor: server.Auditor}
 	b.ReportAllocs()
 	for b.Loop() {
 		server.Audit.Reset()

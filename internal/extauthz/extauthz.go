@@ -1,9 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package extauthz answers Envoy, and what is built on it, by its protocol ext_authz v3 over gRPC. What a route requires comes
-// from the context extensions that Envoy's configuration gives the route; the decision is the token server's, the same as at
-// /forward-auth. It knows no Kubernetes and decides nothing itself.
+// Package extauthz answers Envoy, and what is built on it, by its protocol ext_authz v3 over gRPC. What a route
+// requires comes from the context extensions that Envoy's configuration gives the route. Package auth decides, as
+// for /forward-auth. It knows no Kubernetes.
 package extauthz
 
 import (
@@ -19,13 +19,16 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/peer"
 
+	"github.com/hallpass-dev/hallpass/internal/answer"
+	"github.com/hallpass-dev/hallpass/internal/audit"
+	"github.com/hallpass-dev/hallpass/internal/auth"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
-	"github.com/hallpass-dev/hallpass/internal/tokenserver"
 )
 
-// Decider decides whether a request may pass; tokenserver.Server does.
-type Decider interface {
-	ExtAuthz(ctx context.Context, attempt tokenserver.Attempt, from tokenserver.Origin) tokenserver.Decision
+// Authority decides whether a request may pass; auth.Authority does.
+type Authority interface {
+	Admit(ctx context.Context, attempt auth.Attempt) (auth.Result, error)
+	ResourceMetadata(audience string) string
 }
 
 // The bounds of a connection.
@@ -39,7 +42,7 @@ const (
 )
 
 // NewServer makes a gRPC server that answers Check; nil as config serves without TLS.
-func NewServer(decider Decider, config *tls.Config) *grpc.Server {
+func NewServer(authority Authority, auditor *audit.Auditor, config *tls.Config) *grpc.Server {
 	options := []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(maxQuestion),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
@@ -54,7 +57,7 @@ func NewServer(decider Decider, config *tls.Config) *grpc.Server {
 		options = append(options, grpc.Creds(credentials.NewTLS(config)))
 	}
 	server := grpc.NewServer(options...)
-	authv3.RegisterAuthorizationServer(server, &service{decider: decider})
+	authv3.RegisterAuthorizationServer(server, &service{authority: authority, auditor: auditor})
 	return server
 }
 
@@ -62,35 +65,48 @@ func NewServer(decider Decider, config *tls.Config) *grpc.Server {
 type service struct {
 	authv3.UnimplementedAuthorizationServer
 
-	decider Decider
+	authority Authority
+	auditor   *audit.Auditor
 }
 
 // Check answers one question of Envoy's. It never returns an error and never panics: what Envoy does then is a setting of its
 // own (failure_mode_allow), and a refusal must not depend on it.
-func (s *service) Check(ctx context.Context, question *authv3.CheckRequest) (answer *authv3.CheckResponse, err error) {
+func (s *service) Check(ctx context.Context, question *authv3.CheckRequest) (response *authv3.CheckResponse, err error) {
 	defer func() {
 		if recover() != nil {
-			answer, err = refused(tokenserver.Decision{Status: http.StatusInternalServerError}), nil
+			response, err = refused(answer.Answer{Status: http.StatusInternalServerError}), nil
 		}
 	}()
 	request := question.GetAttributes().GetRequest().GetHttp()
-	attempt := tokenserver.Attempt{Authorization: values(request, "authorization")}
-	attempt.Requirement, attempt.RequirementError = requirement(question.GetAttributes().GetContextExtensions())
-	for _, accept := range values(request, "accept") {
-		attempt.Page = attempt.Page || tokenserver.WantsPage(accept)
+	ctx, record := s.auditor.Begin(ctx, audit.ExtAuthz, origin(ctx, request))
+	attempt := auth.Attempt{Authorization: values(request, "authorization"), Source: record.Source, At: record.Started}
+	attempt.Required, attempt.RequirementError = requirement(question.GetAttributes().GetContextExtensions())
+	result, refusal := s.authority.Admit(ctx, attempt)
+	var identity answer.Identity
+	if refusal == nil {
+		identity, refusal = answer.IdentityOf(result.Claims, result.Client.Namespace)
 	}
-	from := tokenserver.Origin{Traceparent: values(request, "traceparent"), ForwardedFor: values(request, "x-forwarded-for")}
+	if refusal != nil {
+		denied := answer.Challenge{
+			Required: attempt.Required, Metadata: s.authority.ResourceMetadata(attempt.Required.Audience), Page: answer.WantsPage(values(request, "accept")),
+		}.Refusal(refusal)
+		s.auditor.End(ctx, record, result.Trail, denied.Status, refusal)
+		return refused(denied), nil
+	}
+	s.auditor.End(ctx, record, result.Trail, http.StatusOK, nil)
+	return allowed(&identity, result, request), nil
+}
+
+// origin is where a request came from: the proxy, and what it says of the caller.
+func origin(ctx context.Context, request *authv3.AttributeContext_HttpRequest) audit.Origin {
+	from := audit.Origin{Traceparent: values(request, "traceparent"), ForwardedFor: values(request, "x-forwarded-for")}
 	if ids := values(request, "x-request-id"); len(ids) == 1 {
 		from.RequestID = ids[0]
 	}
 	if proxy, ok := peer.FromContext(ctx); ok {
 		from.RemoteAddr = proxy.Addr.String()
 	}
-	decision := s.decider.ExtAuthz(ctx, attempt, from)
-	if !decision.Allowed() {
-		return refused(decision), nil
-	}
-	return allowed(decision, request), nil
+	return from
 }
 
 // requirement reads what the route requires. A route without context extensions requires nothing that is known, and so

@@ -20,14 +20,15 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 
-	"github.com/hallpass-dev/hallpass/internal/tokenserver"
+	"github.com/hallpass-dev/hallpass/internal/audit"
+	"github.com/hallpass-dev/hallpass/internal/auth"
 	"github.com/hallpass-dev/hallpass/test/memory"
 )
 
 const issuer = "https://hallpass.test"
 
 // dial starts the server on loopback with TLS and connects as Envoy does.
-func dial(t *testing.T, decider Decider) authv3.AuthorizationClient { //nolint:ireturn // the generated code has only this
+func dial(t *testing.T, authority Authority, auditor *audit.Auditor) authv3.AuthorizationClient { //nolint:ireturn // the generated code has only this
 	t.Helper()
 	https := httptest.NewUnstartedServer(nil)
 	https.StartTLS() // for its certificate
@@ -36,7 +37,7 @@ func dial(t *testing.T, decider Decider) authv3.AuthorizationClient { //nolint:i
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := NewServer(decider, &tls.Config{MinVersion: tls.VersionTLS12, Certificates: https.TLS.Certificates, NextProtos: []string{"h2"}})
+	server := NewServer(authority, auditor, &tls.Config{MinVersion: tls.VersionTLS12, Certificates: https.TLS.Certificates, NextProtos: []string{"h2"}})
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(server.Stop)
 	roots := x509.NewCertPool()
@@ -60,16 +61,16 @@ func question(extensions, header map[string]string) *authv3.CheckRequest {
 	}}
 }
 
-// answer is a CheckResponse in comparable form.
-type answer struct {
+// said is a CheckResponse in comparable form.
+type said struct {
 	code    codes.Code
 	status  int
 	headers map[string]string
 	removed []string
 }
 
-func read(response *authv3.CheckResponse) answer {
-	a := answer{code: codes.Code(response.GetStatus().GetCode()), headers: map[string]string{}} //nolint:gosec // 0 to 16
+func read(response *authv3.CheckResponse) said {
+	a := said{code: codes.Code(response.GetStatus().GetCode()), headers: map[string]string{}} //nolint:gosec // 0 to 16
 	set := response.GetOkResponse().GetHeaders()
 	if denied := response.GetDeniedResponse(); denied != nil {
 		a.status, set = int(denied.GetStatus().GetCode()), denied.GetHeaders()
@@ -84,7 +85,7 @@ func read(response *authv3.CheckResponse) answer {
 func TestGoodTokensPassWithTheirIdentity(t *testing.T) {
 	server := memory.New(t, issuer)
 	id := server.Register("reporting", "read", "write")
-	client := dial(t, server)
+	client := dial(t, server.Authority, server.Auditor)
 	authorization := "Bearer " + server.Token(id)
 	extensions := map[string]string{"audience": server.Audience, "scope": "read"}
 	for name, asked := range map[string]*authv3.CheckRequest{
@@ -107,11 +108,11 @@ func TestGoodTokensPassWithTheirIdentity(t *testing.T) {
 			fields := response.GetDynamicMetadata().AsMap()
 			expires := got.headers["x-auth-expires"]
 			delete(got.headers, "x-auth-expires")
-			want := answer{code: codes.OK, headers: map[string]string{
+			want := said{code: codes.OK, headers: map[string]string{
 				"x-auth-client-id": id, "x-auth-client-uid": memory.UID(id), "x-auth-client-namespace": "shop",
 				"x-auth-scopes": "read write", "x-auth-audience": server.Audience,
 			}, removed: []string{"x-auth-role", "x.auth-scopes", "x_auth_client_id"}}
-			if diff := cmp.Diff(want, got, cmp.AllowUnexported(answer{})); diff != "" || len(expires) != 10 {
+			if diff := cmp.Diff(want, got, cmp.AllowUnexported(said{})); diff != "" || len(expires) != 10 {
 				t.Errorf("expires %q, answer (-want +got):\n%s", expires, diff)
 			}
 			delete(fields, "jti")
@@ -134,7 +135,7 @@ func TestGoodTokensPassWithTheirIdentity(t *testing.T) {
 func TestATokenWithoutScopesHasNoEmptyScopeInTheMetadata(t *testing.T) {
 	server := memory.New(t, issuer)
 	asked := question(map[string]string{"audience": server.Audience}, map[string]string{"authorization": "Bearer " + server.Token(server.Register("bare"))})
-	response, err := dial(t, server).Check(t.Context(), asked)
+	response, err := dial(t, server.Authority, server.Auditor).Check(t.Context(), asked)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +152,7 @@ func TestATokenWithoutScopesHasNoEmptyScopeInTheMetadata(t *testing.T) {
 func TestRequestsAreRefused(t *testing.T) {
 	server := memory.New(t, issuer)
 	id, gone := server.Register("reporting", "read"), server.Register("gone", "read")
-	client := dial(t, server)
+	client := dial(t, server.Authority, server.Auditor)
 	good, suspended := "Bearer "+server.Token(id), "Bearer "+server.Token(gone)
 	server.Suspend(gone)
 	required := map[string]string{"audience": server.Audience, "scope": "read"}
@@ -198,7 +199,7 @@ func TestRequestsAreRefused(t *testing.T) {
 
 func TestTheRefusalOfABrowserIsAPage(t *testing.T) {
 	server := memory.New(t, issuer)
-	response, err := dial(t, server).Check(t.Context(), question(map[string]string{"audience": server.Audience}, map[string]string{"accept": "text/html"}))
+	response, err := dial(t, server.Authority, server.Auditor).Check(t.Context(), question(map[string]string{"audience": server.Audience}, map[string]string{"accept": "text/html"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +210,7 @@ func TestTheRefusalOfABrowserIsAPage(t *testing.T) {
 
 // What goes wrong inside is a refusal, and the next question finds the server as it was.
 func TestAFaultOfOursIsARefusal(t *testing.T) {
-	client := dial(t, faulty{})
+	client := dial(t, faulty{}, memory.New(t, issuer).Auditor)
 	for range 2 {
 		response, err := client.Check(t.Context(), question(nil, nil))
 		if err != nil || read(response).code != codes.Internal || read(response).status != 500 {
@@ -218,17 +219,15 @@ func TestAFaultOfOursIsARefusal(t *testing.T) {
 	}
 }
 
-type faulty struct{}
+type faulty struct{ Authority }
 
-func (faulty) ExtAuthz(context.Context, tokenserver.Attempt, tokenserver.Origin) tokenserver.Decision {
-	panic("a fault")
-}
+func (faulty) Admit(context.Context, auth.Attempt) (auth.Result, error) { panic("a fault") }
 
 // FuzzCheck sends questions as a stranger in the place of Envoy can: without a good token nothing passes, and nothing breaks.
 func FuzzCheck(f *testing.F) {
 	server := memory.New(f, issuer)
 	server.Register("reporting", "read")
-	s := &service{decider: server}
+	s := &service{authority: server.Authority, auditor: server.Auditor}
 	f.Add("audience", "urn:a", "authorization", "Bearer a.b.c")
 	f.Add("scope", "", "x_auth_client_id", "\xff")
 	f.Fuzz(func(t *testing.T, extension, value, header, content string) {
@@ -243,7 +242,7 @@ func FuzzCheck(f *testing.F) {
 func TestOnlyTheTokenAndTheRouteDecide(t *testing.T) {
 	server := memory.New(t, issuer)
 	id := server.Register("reporting", "read")
-	s := &service{decider: server}
+	s := &service{authority: server.Authority, auditor: server.Auditor}
 	good := "Bearer " + server.Token(id)
 	authorizations := []string{"", good, "Bearer a.b.c", "Basic YTpi", good + "," + good}
 	extensions := []map[string]string{

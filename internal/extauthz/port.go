@@ -11,6 +11,8 @@ import (
 	"net"
 
 	"google.golang.org/grpc"
+
+	"github.com/hallpass-dev/hallpass/internal/audit"
 )
 
 // Port is a gRPC server with its listener. The zero value is a port that is not open.
@@ -20,8 +22,8 @@ type Port struct {
 }
 
 // NewPort returns a port that answers the connections of listener; nil as config serves without TLS.
-func NewPort(listener net.Listener, decider Decider, config *tls.Config) Port {
-	return Port{server: NewServer(decider, config), listener: listener}
+func NewPort(listener net.Listener, authority Authority, auditor *audit.Auditor, config *tls.Config) Port {
+	return Port{server: NewServer(authority, auditor, config), listener: listener}
 }
 
 // Serve answers until Shutdown, which is no error. If the port is not open, it returns at once.

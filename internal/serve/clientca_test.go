@@ -27,8 +27,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/rest"
 
+	"github.com/hallpass-dev/hallpass/internal/audit"
+	"github.com/hallpass-dev/hallpass/internal/auth"
 	"github.com/hallpass-dev/hallpass/internal/directory"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 	"github.com/hallpass-dev/hallpass/internal/tokenserver"
 )
 
@@ -83,12 +86,16 @@ func newSecureServer(t *testing.T, files Files) *secureServer {
 	must(t, err)
 	issuer, err := oauth2.ParseIssuer("https://localhost", false)
 	must(t, err)
-	server := tokenserver.New(tokenserver.Config{
-		Issuer: issuer, Directory: dir, RevocationStore: dir, Audit: io.Discard, Log: slog.New(slog.DiscardHandler), Metrics: tokenserver.NewMetrics(prometheus.NewRegistry()),
-		Random: rand.Reader, IntrospectionAuthorities: config.ClientCAs,
+	log := slog.New(slog.DiscardHandler)
+	metrics := audit.NewMetrics(prometheus.NewRegistry())
+	journal := revocation.NewJournal(dir, time.Now, metrics.Wrote, log)
+	handler := tokenserver.New(tokenserver.Config{
+		Issuer: issuer, Directory: dir, Journal: journal, Random: rand.Reader, IntrospectionAuthorities: config.ClientCAs,
+		Authority: auth.New(auth.Config{Issuer: issuer, Directory: dir, Journal: journal, Random: rand.Reader}),
+		Auditor:   audit.New(audit.Config{Lines: io.Discard, Log: log, Metrics: metrics}),
 	})
 	s := &secureServer{Files: files, http: NewHTTPServer(HTTPConfig{
-		Handler: server.Handler(), TLS: config.Requesting, Log: slog.New(slog.DiscardHandler),
+		Handler: handler, TLS: config.Requesting, Log: log,
 	})}
 	listener, err := net.Listen("tcp", "localhost:0")
 	must(t, err)

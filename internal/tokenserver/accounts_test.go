@@ -82,11 +82,11 @@ func newAccountWorld(t testing.TB) accountWorld {
 }
 
 // newClusterWorld is one whose cluster signs in that way.
-func newClusterWorld(t testing.TB, signer *jws.Signer) accountWorld {
+func newClusterWorld(t testing.TB, signer *jws.Signer, configure ...func(*settings)) accountWorld {
 	t.Helper()
 	trust := oauth2.Cluster{Issuer: clusterIssuer, Keys: jws.KeySet{Keys: []jws.PublicKey{signer.Public()}}}
 	cluster := &fakeCluster{known: trust, source: trust, verdict: oauth2.Honoured}
-	w := newWorld(t, func(c *Config) { c.Cluster = cluster })
+	w := newWorld(t, append([]func(*settings){func(c *settings) { c.auth.Cluster = cluster }}, configure...)...)
 	w.register(podded)
 	c := w.dir.known[podded].Client
 	c.Verifiers, c.ServiceAccount = nil, &oauth2.ServiceAccount{Name: "worker", UID: "uid-of-worker"}
@@ -305,8 +305,7 @@ func TestAPodsTokenIsRefused(t *testing.T) {
 }
 
 func TestWithoutAClusterNoPodIsLetIn(t *testing.T) {
-	w := newAccountWorld(t)
-	w.server.Cluster, w.server.lookups.cluster = nil, nil
+	w := newClusterWorld(t, newSigner(t, jws.ES256), func(c *settings) { c.auth.Cluster = nil })
 	if answer := w.do(call{body: fromPod(w.sign(w.signer, "", nil))}); answer.Code != http.StatusUnauthorized {
 		t.Errorf("got %d %s", answer.Code, answer.Body)
 	}
@@ -453,35 +452,6 @@ func TestRequestsAtOnceShareOneReview(t *testing.T) {
 			t.Errorf("%d reviews, want 1", w.cluster.reviewed)
 		}
 	})
-}
-
-func TestReviewsHaveABudgetAndABoundedMemory(t *testing.T) {
-	w := newAccountWorld(t)
-	reviews := w.server.reviews
-	used := oauth2.UsedAccountToken{Account: "system:serviceaccount:shop:worker", UID: "uid-of-worker", ExpiresAt: w.now.Add(time.Hour)}
-	for i := range reviewBurst {
-		if err := reviews.check(t.Context(), oauth2.NewSecret("token-"+strconv.Itoa(i)), used); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := reviews.check(t.Context(), oauth2.NewSecret("one more"), used); oauth2.ReasonOf(err) != oauth2.ReasonLookupUnavailable {
-		t.Errorf("beyond the budget: %v", err)
-	}
-	if err := reviews.check(t.Context(), oauth2.NewSecret("token-0"), used); err != nil {
-		t.Errorf("one that was reviewed: %v", err)
-	}
-	w.cluster.verdict = oauth2.Dishonoured
-	for i := range reviewEntries + 100 {
-		reviews.note([32]byte{byte(i), byte(i >> 8), byte(i >> 16)}, oauth2.Dishonoured, used.ExpiresAt)
-	}
-	if len(reviews.entries) > reviewEntries {
-		t.Errorf("%d verdicts are remembered", len(reviews.entries))
-	}
-	w.now = w.now.Add(2 * time.Hour)
-	reviews.note([32]byte{1}, oauth2.Honoured, w.now.Add(time.Hour))
-	if len(reviews.entries) != 1 {
-		t.Errorf("%d verdicts outlive their tokens", len(reviews.entries)-1)
-	}
 }
 
 // A token that was meant for us says nothing to introspection: it is nobody's access token.

@@ -35,7 +35,7 @@ func TestCommandsOfTheMigrationPage(t *testing.T) {
 	if err := CheckAliases(aliases); err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t, func(c *Config) { c.TokenAliases = aliases })
+	w := newWorld(t, func(c *settings) { c.TokenAliases = aliases })
 	plain, encrypted := httptest.NewServer(w.handler), httptest.NewTLSServer(w.handler)
 	defer plain.Close()
 	defer encrypted.Close()
@@ -71,7 +71,7 @@ func TestCommandsOfTheMigrationPage(t *testing.T) {
 
 func TestAliasesAreServedOnlyWhenConfigured(t *testing.T) {
 	const alias = "/services/oauth2/token.pxp"
-	with := newWorld(t, func(c *Config) { c.TokenAliases = []string{alias} })
+	with := newWorld(t, func(c *settings) { c.TokenAliases = []string{alias} })
 	for _, path := range []string{alias, oauth2.TokenPath} {
 		if answer := with.do(call{path: path, basic: reporting, body: grant}); answer.Code != http.StatusOK {
 			t.Errorf("%s: %d %s", path, answer.Code, answer.Body)
@@ -83,7 +83,7 @@ func TestAliasesAreServedOnlyWhenConfigured(t *testing.T) {
 }
 
 func TestTokenByGet(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.TokenByGet = true })
+	w := newWorld(t, func(c *settings) { c.TokenByGet = true })
 	query := oauth2.TokenPath + "?" + grant
 	for name, c := range map[string]struct {
 		call   call

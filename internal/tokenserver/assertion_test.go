@@ -16,14 +16,12 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
-	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
 const keyed = "shop.keyed"
@@ -249,22 +247,6 @@ func TestAssertionIsUsedOnce(t *testing.T) {
 	if answer := w.do(call{body: withAssertion(w.assertion(signer, "JWT", map[string]any{"jti": "a"}))}); answer.Code != http.StatusOK {
 		t.Errorf("an id of an assertion that has long expired: %d", answer.Code)
 	}
-	if len(w.server.replays.used) != 1 {
-		t.Errorf("%d assertions are remembered", len(w.server.replays.used))
-	}
-}
-
-func TestReplaysAreBounded(t *testing.T) {
-	w, signer := newWorld(t), newSigner(t, jws.ES256)
-	w.registerKeys(keyed, signer)
-	for i := range replayEntries {
-		w.server.replays.use(revocation.AssertionIDOf(keyed, strconv.Itoa(i)), w.now.Add(time.Minute), w.now)
-	}
-	answer := w.do(call{body: withAssertion(w.assertion(signer, "JWT", nil))})
-	if answer.Code != http.StatusServiceUnavailable || answer.Header().Get("Retry-After") == "" {
-		t.Errorf("without room: %d %s", answer.Code, answer.Body)
-	}
-	w.token(reporting)
 }
 
 func TestKeysThatMemoryDoesNotHaveAreLookedUp(t *testing.T) {

@@ -4,6 +4,7 @@
 package tokenserver
 
 import (
+	"crypto/rand"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -34,8 +35,8 @@ func benchmark(b *testing.B, w *world, request func() *http.Request) {
 }
 
 // silent gives the audit lines to nobody, but has them made.
-func silent(c *Config) {
-	c.Audit = io.Discard
+func silent(c *settings) {
+	c.audit.Lines = io.Discard
 	c.ClientRate = 1_000_000
 }
 
@@ -60,19 +61,34 @@ func BenchmarkIntrospect(b *testing.B) {
 	benchmark(b, w, w.posts(oauth2.IntrospectionPath, url.Values{"token": {w.token(reporting)}}))
 }
 
-// BenchmarkIntrospectUnseen reads and verifies the token each time.
+// BenchmarkIntrospectUnseen reads and verifies the token each time: there are more tokens than are
+// remembered.
 func BenchmarkIntrospectUnseen(b *testing.B) {
 	w := newWorld(b, silent)
-	request := w.posts(oauth2.IntrospectionPath, url.Values{"token": {w.token(reporting)}})
+	client := w.dir.known[reporting].Client
+	key, err := w.dir.ring.SigningKey(noon)
+	if err != nil {
+		b.Fatal(err)
+	}
+	unseen := oauth2.Grant{Audience: w.issuer.NamespaceAudience("shop"), Scopes: client.Scopes, Lifetime: time.Hour}
+	requests := make([]func() *http.Request, 20<<10)
+	for i := range requests {
+		token, err := w.issuer.Issue(client, unseen, key, noon, rand.Reader)
+		if err != nil {
+			b.Fatal(err)
+		}
+		requests[i] = w.posts(oauth2.IntrospectionPath, url.Values{"token": {token.Value.Reveal()}})
+	}
+	next := 0
 	benchmark(b, w, func() *http.Request {
-		w.server.verified = newVerified()
-		return request()
+		next++
+		return requests[next%len(requests)]()
 	})
 }
 
 func BenchmarkForwardAuth(b *testing.B) {
 	w := newWorld(b, silent)
-	query := url.Values{"audience": {w.server.Issuer.NamespaceAudience("shop")}}.Encode()
+	query := url.Values{"audience": {w.issuer.NamespaceAudience("shop")}}.Encode()
 	token := "Bearer " + w.token(reporting)
 	benchmark(b, w, func() *http.Request {
 		request := httptest.NewRequestWithContext(b.Context(), http.MethodGet, oauth2.ForwardAuthPath+"?"+query, http.NoBody)

@@ -21,6 +21,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/hallpass-dev/hallpass/internal/audit"
+	"github.com/hallpass-dev/hallpass/internal/auth"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
@@ -31,7 +33,19 @@ const testIssuer = "https://hallpass.test"
 // noon is when the clock of the tests begins.
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// memory is a Directory with a memory and a source that a test fills each on its own.
+// The limits that the tests are about.
+const (
+	failureBurst    = 8
+	failureInterval = time.Second
+	lookupTotal     = 100
+	lookupRetry     = 2 * time.Second
+	keyInterval     = 10 * time.Second
+	memoryLag       = 10 * time.Second
+	reviewFresh     = 5 * time.Second
+	reviewAway      = 5 * time.Second
+)
+
+// memory is a directory with a memory and a source that a test fills each on its own.
 type memory struct {
 	mu     sync.Mutex
 	known  map[string]oauth2.Record
@@ -135,14 +149,16 @@ func (m *memory) lookedUp() int {
 
 // world is a server with its clients, its clock and what it leaves behind.
 type world struct {
-	t        testing.TB
-	dir      *memory
-	server   *Server
-	handler  http.Handler
-	audit    *auditLog
-	registry *prometheus.Registry
-	now      time.Time
-	secrets  map[string]string // by client_id
+	t         testing.TB
+	dir       *memory
+	issuer    oauth2.Issuer
+	authority *auth.Authority
+	journal   *revocation.Journal
+	handler   http.Handler
+	audit     *auditLog
+	registry  *prometheus.Registry
+	now       time.Time
+	secrets   map[string]string // by client_id
 }
 
 // The clients of every world. reporting and billing share a namespace; stranger is of another one.
@@ -154,7 +170,16 @@ const (
 	unheardOf = "shop.unheard-of"
 )
 
-func newWorld(t testing.TB, configure ...func(*Config)) *world {
+// settings are what a test configures.
+type settings struct {
+	Config
+
+	auth  auth.Config
+	audit audit.Config
+	store revocation.Store
+}
+
+func newWorld(t testing.TB, configure ...func(*settings)) *world {
 	t.Helper()
 	ring, err := keyring.New(noon.Add(-time.Hour), rand.Reader)
 	if err != nil {
@@ -165,7 +190,7 @@ func newWorld(t testing.TB, configure ...func(*Config)) *world {
 		t.Fatal(err)
 	}
 	w := &world{
-		t: t, now: noon, audit: &auditLog{}, registry: prometheus.NewRegistry(), secrets: map[string]string{},
+		t: t, now: noon, issuer: issuer, audit: &auditLog{}, registry: prometheus.NewRegistry(), secrets: map[string]string{},
 		dir: &memory{known: map[string]oauth2.Record{}, source: map[string]oauth2.Record{}, ring: ring},
 	}
 	for _, id := range []string{reporting, billing, stranger, suspended} {
@@ -173,15 +198,21 @@ func newWorld(t testing.TB, configure ...func(*Config)) *world {
 	}
 	w.dir.known[suspended].Owner.Suspended = true
 	maps.Copy(w.dir.source, w.dir.known)
-	config := Config{
-		Issuer: issuer, Directory: w.dir, Audit: w.audit, Log: slog.New(slog.NewJSONHandler(w.audit, nil)),
-		Metrics: NewMetrics(w.registry), Random: rand.Reader, Now: func() time.Time { return w.now },
+	now := func() time.Time { return w.now }
+	log := slog.New(slog.NewJSONHandler(w.audit, nil))
+	c := settings{
+		Config: Config{Issuer: issuer, Directory: w.dir, Random: rand.Reader, Now: now},
+		auth:   auth.Config{Issuer: issuer, Directory: w.dir, Random: rand.Reader, Now: now},
+		audit:  audit.Config{Lines: w.audit, Log: log, Metrics: audit.NewMetrics(w.registry), Now: now},
 	}
-	for _, c := range configure {
-		c(&config)
+	for _, change := range configure {
+		change(&c)
 	}
-	w.server = New(config)
-	w.handler = w.server.Handler()
+	w.journal = revocation.NewJournal(c.store, now, c.audit.Metrics.Wrote, log)
+	c.auth.Journal, c.auth.Reviewed, c.Journal = w.journal, c.audit.Metrics.Reviewed, w.journal
+	w.authority = auth.New(c.auth)
+	c.Authority, c.Auditor = w.authority, audit.New(c.audit)
+	w.handler = New(c.Config)
 	return w
 }
 

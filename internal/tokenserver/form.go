@@ -8,44 +8,34 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/hallpass-dev/hallpass/internal/answer"
+	"github.com/hallpass-dev/hallpass/internal/auth"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// formHandler answers a request whose parameters were read.
-type formHandler func(r *http.Request, form oauth2.Form, e *event) (answer, error)
-
-// withForm reads the parameters before it takes one of the places in flight: a slow sender holds none.
-func (s *Server) withForm(read func(r *http.Request) (oauth2.Form, error), handle formHandler) handler {
-	return func(r *http.Request, e *event) (answer, error) {
-		form, err := read(r)
-		if err != nil {
-			return answer{}, err
-		}
-		s.waited(e)
-		if !s.inFlight.Enter() {
-			return answer{}, overloaded()
-		}
-		defer s.inFlight.Leave()
-		return handle(r, form, e)
-	}
-}
+const (
+	// smallBody is what every request may send without asking; 5,000 slow senders of as much hold 40 MiB.
+	smallBody = 8 << 10
+	// maxLargeBodies is how many longer bodies are read at once.
+	maxLargeBodies = 64
+)
 
 // readBody reads the parameters of a POST request from its body. The query is not looked at: credentials do not belong in
 // URLs (RFC 6749 section 2.3.1).
-func (s *Server) readBody(r *http.Request) (oauth2.Form, error) {
+func (p *port) readBody(r *http.Request) (oauth2.Form, error) {
 	if contentType := r.Header.Get("Content-Type"); contentType != "" {
 		mediaType, _, _ := strings.Cut(contentType, ";")
 		if !strings.EqualFold(strings.TrimSpace(mediaType), "application/x-www-form-urlencoded") {
-			return oauth2.Form{}, &httpError{status: http.StatusUnsupportedMediaType, refusal: oauth2.Refuse(
+			return oauth2.Form{}, &answer.Error{Status: http.StatusUnsupportedMediaType, Refusal: oauth2.Refuse(
 				oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "send the parameters as application/x-www-form-urlencoded")}
 		}
 	}
 	body, err := readSmall(r)
 	if err == nil && len(body) == smallBody {
-		if !s.largeBodies.Enter() {
-			return oauth2.Form{}, overloaded()
+		if !p.largeBodies.Enter() {
+			return oauth2.Form{}, auth.Overloaded()
 		}
-		defer s.largeBodies.Leave()
+		defer p.largeBodies.Leave()
 		var rest []byte
 		rest, err = io.ReadAll(io.LimitReader(r.Body, oauth2.MaxFormBytes+1-smallBody))
 		body = append(body, rest...)
@@ -54,7 +44,7 @@ func (s *Server) readBody(r *http.Request) (oauth2.Form, error) {
 		return oauth2.Form{}, oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "the body could not be read")
 	}
 	if len(body) > oauth2.MaxFormBytes {
-		return oauth2.Form{}, &httpError{status: http.StatusRequestEntityTooLarge, refusal: oauth2.Refuse(
+		return oauth2.Form{}, &answer.Error{Status: http.StatusRequestEntityTooLarge, Refusal: oauth2.Refuse(
 			oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "the body is longer than 64 KiB")}
 	}
 	return oauth2.ParseForm(string(body))

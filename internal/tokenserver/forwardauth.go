@@ -5,37 +5,32 @@ package tokenserver
 
 import (
 	"net/http"
-	"strings"
 
+	"github.com/hallpass-dev/hallpass/internal/answer"
+	"github.com/hallpass-dev/hallpass/internal/auth"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// forwardAuth answers proxies that ask before they pass a request on: nginx auth_request, ForwardAuth of Traefik, forward_auth
-// of Caddy and the like. What it requires stands in the query of the URL that the proxy's configuration fixes; of the request
-// only the Authorization header counts. It answers 200 with the identity headers and no body, or as RFC 6750 section 3 says:
-// 401 and 403, never 400, which some proxies take for a fault of the server.
-func (s *Server) forwardAuth(r *http.Request, e *event) (answer, error) {
-	a := Attempt{Authorization: r.Header.Values("Authorization"), Page: wantsPage(r.Header.Values("Accept"))}
-	a.Requirement, a.RequirementError = oauth2.ParseRequirementQuery(r.URL.RawQuery)
-	said, err := s.admit(r.Context(), a, e)
+// forwardAuthEndpoint answers proxies that ask before they pass a request on: nginx auth_request,
+// ForwardAuth of Traefik, forward_auth of Caddy and the like. What is required stands in the query of the
+// URL that the proxy's configuration fixes; of the request only the Authorization header counts. It answers
+// 200 with the identity headers and no body, or as RFC 6750 section 3 says: 401 and 403, never 400, which
+// some proxies take for a fault of the server.
+type forwardAuthEndpoint struct{ authority *auth.Authority }
+
+func (f forwardAuthEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
+	attempt := auth.Attempt{Authorization: r.Header.Values("Authorization"), Source: in.source, At: in.at}
+	attempt.Required, attempt.RequirementError = oauth2.ParseRequirementQuery(r.URL.RawQuery)
+	result, err := f.authority.Admit(r.Context(), attempt)
+	var identity answer.Identity
+	if err == nil {
+		identity, err = answer.IdentityOf(result.Claims, result.Client.Namespace)
+	}
 	if err != nil {
-		return answer{}, err
-	}
-	return answer{body: rawJSON(nil), identity: said.identity}, nil
-}
-
-// wantsPage reports whether somebody who sends this Accept header is a browser: those name text/html, programs do not.
-func wantsPage(accept []string) bool {
-	for _, value := range accept {
-		for mediaRange := range strings.SplitSeq(value, ",") {
-			mediaType, _, _ := strings.Cut(mediaRange, ";")
-			if strings.EqualFold(strings.TrimSpace(mediaType), "text/html") {
-				return true
-			}
+		challenge := answer.Challenge{
+			Required: attempt.Required, Metadata: f.authority.ResourceMetadata(attempt.Required.Audience), Page: answer.WantsPage(r.Header.Values("Accept")),
 		}
+		return challenge.Refusal(err), result.Trail, err
 	}
-	return false
+	return identity.Answer(), result.Trail, nil
 }
-
-// WantsPage is the same question about the Accept header of a request that did not come by HTTP.
-func WantsPage(accept string) bool { return wantsPage([]string{accept}) }

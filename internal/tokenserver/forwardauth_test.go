@@ -220,7 +220,7 @@ func TestForwardAuthAnswersHaveLessThan4KiB(t *testing.T) {
 	defer public.Close()
 	client := w.dir.known[reporting].Client
 	client.Scopes = nil
-	for len(strings.Join(client.Scopes, " ")) < maxIdentity-500 {
+	for len(strings.Join(client.Scopes, " ")) < 3<<10-500 {
 		client.Scopes = append(client.Scopes, fmt.Sprintf("scope-number-%03d", len(client.Scopes)))
 	}
 	long := strings.Repeat("&", 1000)

@@ -4,7 +4,6 @@
 package tokenserver
 
 import (
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -15,45 +14,55 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hallpass-dev/hallpass/internal/budget"
+	"github.com/hallpass-dev/hallpass/internal/answer"
+	"github.com/hallpass-dev/hallpass/internal/auth"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
 // inactive is the one answer to every token that is not, or not for this caller (RFC 7662 section 2.2).
 const inactive = `{"active":false}`
 
-// introspect is the introspection endpoint: RFC 7662, and RFC 9701 for callers that want the answer signed. The caller is a client
-// that authenticates as at the token endpoint.
-func (s *Server) introspect(r *http.Request, form oauth2.Form, e *event) (answer, error) {
-	if err := s.certified(r); err != nil {
-		return answer{}, err
+var errNoToken = oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "token is missing")
+
+// introspectEndpoint is the introspection endpoint: RFC 7662, and RFC 9701 for callers that want the answer
+// signed. The caller is a client that authenticates as at the token endpoint.
+type introspectEndpoint struct {
+	authority *auth.Authority
+	issuer    oauth2.Issuer
+	keys      auth.Memory
+	certified certified
+	random    io.Reader
+}
+
+func (e *introspectEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
+	if err := e.certified.check(r); err != nil {
+		return answer.Answer{}, auth.Trail{}, err
 	}
-	record, err := s.authenticate(r, form, e)
+	caller, err := e.authority.Authenticate(r.Context(), in.credentials(r))
 	if err != nil {
-		return answer{}, err
+		return answer.Answer{}, caller.Trail, err
 	}
-	caller := record.Client
-	token := form.Get("token")
+	token := in.form.Get("token")
 	if token == "" {
-		return answer{}, oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "token is missing")
+		return answer.Answer{}, caller.Trail, errNoToken
 	}
-	said, err := s.access(r.Context(), question{
-		token: token, asker: caller.ID,
-		refuses: func(ctx context.Context, claims oauth2.Claims) oauth2.Reason { return s.notFor(ctx, caller, claims, e) },
-	}, e)
+	result, err := e.authority.Check(r.Context(), auth.Request{
+		Token: token, Payer: caller.Client.ID, Caller: caller.Client, Trail: caller.Trail, At: caller.At,
+	})
 	if err != nil {
-		return answer{}, err
+		return answer.Answer{}, result.Trail, err
 	}
-	body := rawJSON(inactive)
-	if said.denial != "" {
-		e.denial = said.denial
-	} else if body, err = said.claims.Introspection(); err != nil {
-		return answer{}, err
+	body := []byte(inactive)
+	if result.Trail.Denial = result.Denial; result.Denial == "" {
+		if body, err = result.Claims.Introspection(); err != nil {
+			return answer.Answer{}, result.Trail, err
+		}
 	}
 	if !wantsSigned(r.Header.Values("Accept")) {
-		return answer{body: body}, nil
+		return answer.Private(answer.JSON, body), result.Trail, nil
 	}
-	return s.signed(caller, body, e.now)
+	signed, err := e.sign(caller.Client, body, result.At)
+	return signed, result.Trail, err
 }
 
 // signedIntrospection is the media type of a signed answer (RFC 9701 section 4), and what a caller accepts to get one.
@@ -83,36 +92,29 @@ type signedAnswer struct {
 	Introspection json.RawMessage `json:"token_introspection"`
 }
 
-// answerIDBytes is how much randomness a jti has.
-const answerIDBytes = 16
+const (
+	answerIDBytes = 16              // the randomness of a jti
+	signRetry     = 2 * time.Second // while no key signs
+)
 
-// signed signs an answer for the caller that asked: RFC 9701.
-func (s *Server) signed(caller *oauth2.Client, body rawJSON, now time.Time) (answer, error) {
+// sign signs an answer for the caller that asked: RFC 9701.
+func (e *introspectEndpoint) sign(caller *oauth2.Client, body []byte, now time.Time) (answer.Answer, error) {
 	var id [answerIDBytes]byte
-	if _, err := io.ReadFull(s.Random, id[:]); err != nil {
-		return answer{}, fmt.Errorf("read randomness for a signed answer: %w", err)
+	if _, err := io.ReadFull(e.random, id[:]); err != nil {
+		return answer.Answer{}, fmt.Errorf("read randomness for a signed answer: %w", err)
 	}
 	jti := base64.RawURLEncoding.EncodeToString(id[:])
-	payload, err := json.Marshal(signedAnswer{s.Issuer.String(), caller.ID, now.Unix(), jti, json.RawMessage(body)})
+	payload, err := json.Marshal(signedAnswer{e.issuer.String(), caller.ID, now.Unix(), jti, body})
 	if err != nil {
-		return answer{}, fmt.Errorf("encode a signed answer: %w", err)
+		return answer.Answer{}, fmt.Errorf("encode a signed answer: %w", err)
 	}
-	key, err := s.Directory.Ring().SigningKey(now)
+	key, err := e.keys.Ring().SigningKey(now)
 	if err != nil {
-		return answer{}, oauth2.Unavailable(lookupRetry)
+		return answer.Answer{}, oauth2.Unavailable(signRetry)
 	}
 	signed, err := key.Sign(oauth2.IntrospectionTokenType, payload)
 	if err != nil {
-		return answer{}, fmt.Errorf("sign an answer: %w", err)
+		return answer.Answer{}, fmt.Errorf("sign an answer: %w", err)
 	}
-	return answer{body: rawJSON(signed), contentType: signedIntrospection}, nil
-}
-
-// notFor refuses tokens that are no business of the caller's.
-func (s *Server) notFor(ctx context.Context, caller *oauth2.Client, claims oauth2.Claims, e *event) oauth2.Reason {
-	if s.Issuer.MayIntrospect(caller, claims, s.Directory) ||
-		s.Issuer.MayIntrospect(caller, claims, s.resources(ctx, claims, budget.Key{Who: caller.ID, What: claims.ClientID}, e)) {
-		return ""
-	}
-	return oauth2.ReasonNotForCaller
+	return answer.Private(signedIntrospection, []byte(signed)), nil
 }

@@ -7,8 +7,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 
+	"github.com/hallpass-dev/hallpass/internal/answer"
+	"github.com/hallpass-dev/hallpass/internal/auth"
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
@@ -16,12 +19,14 @@ import (
 // publicMaxAge is how long verifiers may keep keys and metadata; keys are published longer than that before they sign.
 const publicMaxAge = 15 * time.Minute
 
-// jwks publishes the keys: RFC 7517 section 5.
-func (s *Server) jwks(_ *http.Request, e *event) (answer, error) {
-	return answer{body: rawJSON(s.Directory.Ring().JWKS(e.now)), contentType: "application/jwk-set+json", maxAge: publicMaxAge}, nil
+// keysEndpoint publishes the keys: RFC 7517 section 5.
+type keysEndpoint struct{ keys auth.Memory }
+
+func (e keysEndpoint) serve(_ *http.Request, in request) (answer.Answer, auth.Trail, error) {
+	return answer.Public("application/jwk-set+json", e.keys.Ring().JWKS(in.at), publicMaxAge), auth.Trail{}, nil
 }
 
-// metadata is the document of RFC 8414, which OpenID Connect discovery clients read too: for them it names what strict ones
+// metadataDocument is that of RFC 8414, which OpenID Connect discovery clients read too: for them it names what strict ones
 // look for. There is no authorization endpoint, because no grant type here uses one (RFC 8414 section 2). Scopes are not in it: they
 // would tell everybody which APIs there are, and each resource's own document has them (RFC 9728).
 type metadataDocument struct {
@@ -47,37 +52,43 @@ type metadataDocument struct {
 // metadataFresh is how long the rendered document is sent again: nothing beside the fifteen minutes that its readers keep it.
 const metadataFresh = time.Second
 
+// metadataEndpoint is one document at two places: RFC 8414 section 3 and OpenID Connect Discovery 1.0
+// section 4.
+type metadataEndpoint struct {
+	issuer   oauth2.Issuer
+	keys     auth.Memory
+	rendered atomic.Pointer[renderedMetadata]
+}
+
 // renderedMetadata is the document as it was at an instant.
 type renderedMetadata struct {
 	at   time.Time
-	body rawJSON
+	body []byte
 }
 
-// metadata is one document at two places: RFC 8414 section 3 and OpenID Connect Discovery 1.0 section 4.
-func (s *Server) metadata(_ *http.Request, e *event) (answer, error) {
-	now := e.now
-	last := s.rendered.Load()
-	if last == nil || now.Before(last.at) || now.Sub(last.at) >= metadataFresh {
-		body, err := json.Marshal(s.describeServer())
+func (e *metadataEndpoint) serve(_ *http.Request, in request) (answer.Answer, auth.Trail, error) {
+	last := e.rendered.Load()
+	if last == nil || in.at.Before(last.at) || in.at.Sub(last.at) >= metadataFresh {
+		body, err := json.Marshal(e.document())
 		if err != nil {
-			return answer{}, fmt.Errorf("render the metadata: %w", err)
+			return answer.Answer{}, auth.Trail{}, fmt.Errorf("render the metadata: %w", err)
 		}
-		last = &renderedMetadata{now, body}
-		s.rendered.Store(last)
+		last = &renderedMetadata{in.at, body}
+		e.rendered.Store(last)
 	}
-	return answer{maxAge: publicMaxAge, body: last.body}, nil
+	return answer.Public(answer.JSON, last.body, publicMaxAge), auth.Trail{}, nil
 }
 
-func (s *Server) describeServer() metadataDocument {
+func (e *metadataEndpoint) document() metadataDocument {
 	methods := []oauth2.AuthMethod{oauth2.ClientSecretBasic, oauth2.ClientSecretPost, oauth2.PrivateKeyJWT}
 	assertions := []jws.Algorithm{jws.ES256, jws.RS256, jws.PS256, jws.EdDSA}
-	algorithms := s.Directory.Ring().Algorithms()
+	algorithms := e.keys.Ring().Algorithms()
 	return metadataDocument{
-		Issuer:                   s.Issuer.String(),
-		TokenEndpoint:            s.Issuer.URL(oauth2.TokenPath),
-		IntrospectionEndpoint:    s.Issuer.URL(oauth2.IntrospectionPath),
-		RevocationEndpoint:       s.Issuer.URL(oauth2.RevocationPath),
-		JWKSURI:                  s.Issuer.URL(oauth2.JWKSPath),
+		Issuer:                   e.issuer.String(),
+		TokenEndpoint:            e.issuer.URL(oauth2.TokenPath),
+		IntrospectionEndpoint:    e.issuer.URL(oauth2.IntrospectionPath),
+		RevocationEndpoint:       e.issuer.URL(oauth2.RevocationPath),
+		JWKSURI:                  e.issuer.URL(oauth2.JWKSPath),
 		GrantTypes:               []string{oauth2.GrantClientCredentials},
 		ResponseTypes:            []string{"none"}, // required, and must not be empty (RFC 8414 section 3.2)
 		SubjectTypes:             []string{"public"},

@@ -4,8 +4,12 @@
 package tokenserver
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 
+	"github.com/hallpass-dev/hallpass/internal/answer"
+	"github.com/hallpass-dev/hallpass/internal/auth"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -18,18 +22,27 @@ type resourceDocument struct {
 	BearerMethods        []string `json:"bearer_methods_supported"`
 }
 
-// resourceMetadata serves the document of the resource in the path. A resource that has an identifier of its own is found under
-// the same path: its owner's server forwards its well-known path to here.
-func (s *Server) resourceMetadata(r *http.Request, e *event) (answer, error) {
-	resource := s.Directory.Resource(oauth2.ObjectName{Namespace: r.PathValue("namespace"), Name: r.PathValue("name")})
+// resourceEndpoint serves the document of the resource in the path. A resource that has an identifier of its
+// own is found under the same path: its owner's server forwards its well-known path to here.
+type resourceEndpoint struct {
+	issuer    oauth2.Issuer
+	resources oauth2.Resources
+}
+
+func (e resourceEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
+	resource := e.resources.Resource(oauth2.ObjectName{Namespace: r.PathValue("namespace"), Name: r.PathValue("name")})
 	if resource == nil {
-		return notFound(r, e)
+		return nothing{}.serve(r, in)
 	}
-	return answer{maxAge: publicMaxAge, body: resourceDocument{
+	body, err := json.Marshal(resourceDocument{
 		Resource:             resource.Identifier,
 		Name:                 resource.DisplayName,
-		AuthorizationServers: []string{s.Issuer.String()},
+		AuthorizationServers: []string{e.issuer.String()},
 		Scopes:               resource.Scopes,
 		BearerMethods:        []string{"header"},
-	}}, nil
+	})
+	if err != nil {
+		return answer.Answer{}, auth.Trail{}, fmt.Errorf("render the metadata of resource %s: %w", resource.Identifier, err)
+	}
+	return answer.Public(answer.JSON, body, publicMaxAge), auth.Trail{}, nil
 }

@@ -14,18 +14,18 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hallpass-dev/hallpass/internal/answer"
+	"github.com/hallpass-dev/hallpass/internal/auth"
 	"github.com/hallpass-dev/hallpass/internal/budget"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
-const (
-	// maxFeeding is how many pages are rendered at once, of half a megabyte each at the most.
-	maxFeeding = 8
-	// A client may read a million revocations at once, and then ten pages a second.
-	feedBurst    = 150
-	feedInterval = 100 * time.Millisecond
-)
+// maxFeeding is how many pages are rendered at once, of half a megabyte each at the most.
+const maxFeeding = 8
+
+// feedLevel lets a client read a million revocations at once, and then ten pages a second.
+var feedLevel = budget.Level{Burst: 150, Interval: 100 * time.Millisecond} //nolint:gochecknoglobals // a constant
 
 // feedBody is a page of the feed.
 type feedBody struct {
@@ -49,44 +49,52 @@ type feedEpoch struct {
 	Before    int64  `json:"before"`
 }
 
-// revocationFeed tells verifiers that ask about no token what was revoked: our own, there is no standard for it. The caller is a client
-// that authenticates as at the token endpoint, by GET in the Authorization header only.
-func (s *Server) revocationFeed(r *http.Request, form oauth2.Form, e *event) (answer, error) {
-	record, err := s.authenticate(r, form, e)
+// feedEndpoint tells verifiers that do not introspect what was revoked: our own, there is no standard for it.
+// The caller is a client that authenticates as at the token endpoint, by GET in the Authorization header
+// only.
+type feedEndpoint struct {
+	authority *auth.Authority
+	directory Directory
+	limit     *budget.Budget // by client
+	rendering *budget.Gate
+	now       func() time.Time
+}
+
+func (e *feedEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
+	caller, err := e.authority.Authenticate(r.Context(), in.credentials(r))
 	if err != nil {
-		return answer{}, err
+		return answer.Answer{}, caller.Trail, err
 	}
-	caller := record.Client
-	if d := s.feeds.Take(e.now, budget.Key{What: caller.ID}); !d.OK {
-		return answer{}, throttled(d.Wait, "this client reads the feed faster than it may")
+	if d := e.limit.Take(caller.At, budget.Key{Who: caller.Client.ID}); !d.OK {
+		return answer.Answer{}, caller.Trail, auth.Throttled(d.Wait, "this client reads the feed faster than it may")
 	}
-	at, err := revocation.ParseCursor(form.Get("since"))
+	at, err := revocation.ParseCursor(in.form.Get("since"))
 	if err != nil {
-		return answer{}, oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "since is the next of an earlier answer, or left out")
+		return answer.Answer{}, caller.Trail, oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest,
+			"since is the next of an earlier answer, or left out")
 	}
-	if !s.feeding.Enter() {
-		return answer{}, overloaded()
+	if !e.rendering.Enter() {
+		return answer.Answer{}, caller.Trail, auth.Overloaded()
 	}
-	defer s.feeding.Leave()
-	body, err := json.Marshal(s.feedPage(at))
+	defer e.rendering.Leave()
+	body, err := json.Marshal(e.page(at))
 	if err != nil {
-		return answer{}, fmt.Errorf("render the feed: %w", err)
+		return answer.Answer{}, caller.Trail, fmt.Errorf("render the feed: %w", err)
 	}
 	sum := sha256.Sum256(body)
 	tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
-	header := http.Header{"Etag": {tag}, "Cache-Control": {"private, no-cache"}, "Vary": {"Authorization"}}
-	return answer{body: rawJSON(body), header: header, notModified: hasTag(r.Header.Values("If-None-Match"), tag)}, nil
+	return answer.Tagged(answer.JSON, body, tag, hasTag(r.Header.Values("If-None-Match"), tag)), caller.Trail, nil
 }
 
-func (s *Server) feedPage(at revocation.Cursor) feedBody {
-	now := s.Now()
-	page := s.Directory.Revocations().Feed(at, now)
+func (e *feedEndpoint) page(at revocation.Cursor) feedBody {
+	now := e.now()
+	page := e.directory.Revocations().Feed(at, now)
 	body := feedBody{Tokens: make([]feedToken, 0, len(page.Tokens)), IssuedBefore: []feedEpoch{}, Next: page.Next.String(), More: page.More}
 	for _, token := range page.Tokens {
 		body.Tokens = append(body.Tokens, feedToken{token.ID.String(), token.ExpiresAt().Unix()})
 	}
-	epochs := s.Directory.ClientEpochs()
-	for _, selector := range s.Directory.Revocations().Selectors() {
+	epochs := e.directory.ClientEpochs()
+	for _, selector := range e.directory.Revocations().Selectors() {
 		epochs = append(epochs, selector)
 	}
 	for _, epoch := range epochs {

@@ -92,7 +92,7 @@ func TestTheFeedRefuses(t *testing.T) {
 		}
 	}
 	throttled := false
-	for range feedBurst + 1 {
+	for range feedLevel.Burst + 1 {
 		throttled = w.do(call{method: http.MethodGet, path: oauth2.RevocationFeedPath, basic: stranger}).Code == http.StatusTooManyRequests
 	}
 	if !throttled {

@@ -77,10 +77,10 @@ func away(int) (before, after error) { return errAway, nil }
 func newRevokingWorld(t *testing.T) (w *world, kept *journal) {
 	t.Helper()
 	kept = &journal{batches: map[string]revocation.Batch{}}
-	w = newWorld(t, func(c *Config) { c.RevocationStore = kept })
+	w = newWorld(t, func(c *settings) { c.store = kept })
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
-	running.Go(func() { w.server.Run(ctx) })
+	running.Go(func() { w.journal.Run(ctx) })
 	t.Cleanup(func() { cancel(); running.Wait() })
 	return w, kept
 }
@@ -102,7 +102,7 @@ func (w *world) active(id, token string) bool {
 
 func (w *world) idOf(token string) revocation.ID {
 	w.t.Helper()
-	claims, err := w.server.validate(w.t.Context(), question{token: token}, &event{now: w.now})
+	claims, err := w.issuer.Validate(token, w.dir.ring, w.now)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -349,11 +349,11 @@ func TestNo200IsFalse(t *testing.T) {
 func TestAFullQueueMakesNoPromise(t *testing.T) {
 	const queued = 8 * revocation.MaxBatch // as many as a Journal takes
 	kept := &journal{batches: map[string]revocation.Batch{}}
-	w := newWorld(t, func(c *Config) { c.RevocationStore = kept }) // nobody writes
+	w := newWorld(t, func(c *settings) { c.store = kept }) // nobody writes
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	for i := range queued {
-		_ = w.server.journal.Revoke(gone, revocation.NewEntry(revocation.IDOf(fmt.Sprint(i)), noon.Add(time.Hour))) // it waits for nothing
+		_ = w.journal.Revoke(gone, revocation.NewEntry(revocation.IDOf(fmt.Sprint(i)), noon.Add(time.Hour))) // it waits for nothing
 	}
 	token := w.token(reporting)
 	if answer := w.revoke(reporting, token); answer.Code != http.StatusServiceUnavailable {
@@ -362,7 +362,7 @@ func TestAFullQueueMakesNoPromise(t *testing.T) {
 	if w.active(reporting, token) {
 		t.Error("it does not hold at this replica")
 	}
-	w.server.Run(gone)
+	w.journal.Run(gone)
 	if tokens, _ := kept.kept(); len(tokens) != queued || kept.writes != queued/revocation.MaxBatch {
 		t.Errorf("the end of the server wrote %d in %d batches", len(tokens), kept.writes)
 	}

@@ -1,188 +1,77 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package tokenserver is the HTTP edge of the protocol: token endpoint (RFC 6749), introspection (RFC 7662), revocation
-// (RFC 7009), keys (RFC 7517), metadata (RFC 8414) and the answers to proxies that let only good tokens pass (RFC 6750). It parses a request
-// once, asks package oauth2 and answers; who is registered a Directory tells it. It knows no Kubernetes.
+// Package tokenserver is the HTTP edge of the protocol: token endpoint (RFC 6749), introspection (RFC 7662),
+// revocation (RFC 7009), keys (RFC 7517), metadata (RFC 8414, RFC 9728) and the answers to proxies that
+// admit only good tokens (RFC 6750). An endpoint parses its request, asks package auth, and returns an
+// answer. It knows no Kubernetes.
 package tokenserver
 
 import (
-	"context"
 	"crypto/x509"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
-	"net/netip"
 	"path"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
-	"go.opentelemetry.io/otel/trace"
-
+	"github.com/hallpass-dev/hallpass/internal/audit"
+	"github.com/hallpass-dev/hallpass/internal/auth"
 	"github.com/hallpass-dev/hallpass/internal/budget"
-	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
-// Directory is where the token server learns of clients, resources and keys.
+// Directory has what the endpoints publish: keys, resources and what is revoked.
 type Directory interface {
-	oauth2.Resources
-	TakenBack
+	auth.Memory
 
-	// Record and Ring answer from memory, at once.
-	Record(clientID string) oauth2.Record
-	Ring() keyring.Ring
-	// LookUp asks the source of the memory itself. An error means that it did not answer.
-	LookUp(ctx context.Context, clientID string) (oauth2.Record, error)
-	// LookUpRing does the same about the keys; Ring has what it found from then on.
-	LookUpRing(ctx context.Context) (keyring.Ring, error)
-	// LookUpResource does so about an identifier; nil means that there is no such resource.
-	LookUpResource(ctx context.Context, identifier string) (*oauth2.Resource, error)
-	// Minted and LookUpMinted do as Record and LookUp about OAuth2Tokens, by the id in their opaque tokens.
-	Minted(opaqueID string) oauth2.MintedRecord
-	LookUpMinted(ctx context.Context, opaqueID string) (oauth2.MintedRecord, error)
-}
-
-// Usage remembers who used what last. It is told of every decision, so it must return at once.
-type Usage interface {
-	Note(use oauth2.Use)
-}
-
-// TakenBack is what was taken back, as far as memory knows.
-type TakenBack interface {
-	Revocations() *revocation.State
-	// ClientEpochs are the instants before which clients take their own tokens back.
+	// ClientEpochs are the instants before which the tokens of clients are revoked.
 	ClientEpochs() []revocation.Selector
 }
 
-// Config is what a Server needs.
+// Config is what the endpoints need.
 type Config struct {
 	Issuer    oauth2.Issuer
 	Directory Directory
-	// RevocationStore keeps what is revoked; see Server.Run.
-	RevocationStore revocation.Store
-	// Cluster vouches for the tokens of service accounts; nil lets none in.
-	Cluster Cluster
-	// TrustedProxies are the addresses of the proxies whose X-Forwarded-For is believed, for what is written down.
-	TrustedProxies []netip.Prefix
-	// Usage is told who used what; nil if nobody asks.
-	Usage Usage
-	// Vouches reports whether what Usage is told will be heard of. Without that no watched secret is accepted; nil means that it is.
-	Vouches func() bool
-	// Audit gets one line per decision, a JSON object like those of a slog.JSONHandler, each in one Write; many at once.
-	Audit io.Writer
-	// Log is told what went wrong here.
-	Log *slog.Logger
-	// Metrics counts; see NewMetrics.
-	Metrics *Metrics
-	// Tracer makes a span of each request; nil makes none.
-	Tracer trace.Tracer
+	Authority *auth.Authority
+	Auditor   *audit.Auditor
+	// Journal makes revocations durable.
+	Journal *revocation.Journal
 	// TokenAliases are further paths of the token endpoint; see CheckAliases.
 	TokenAliases []string
 	// TokenByGet lets the token endpoint answer GET too, with credentials in the Authorization header only.
 	TokenByGet bool
 	// ClientRate is how many tokens a second one client may fetch; zero means DefaultClientRate.
 	ClientRate int
-	// IntrospectionAuthorities are those of whose certificates a caller of introspection needs one, beside its credentials; nil asks
-	// for none.
+	// IntrospectionAuthorities issue the certificate that a caller of introspection needs beside its
+	// credentials; nil asks for none.
 	IntrospectionAuthorities func() *x509.CertPool
-	// Stale reports that the directory's memory is too old to decide anything by; nil means that it never is.
-	Stale func() bool
-	// MaxInFlight is how many requests are worked on at once; zero means DefaultMaxInFlight.
-	MaxInFlight int
-	// Random makes the ids of tokens and of signed answers.
+	// Random makes the ids of signed answers.
 	Random io.Reader
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
 
-// Server answers requests from memory.
-type Server struct {
-	Config
-
-	lookups lookups
-	// failures are those by source and client; successes those by client; questions those by the caller and the client of the
-	// token that it asks about.
-	failures, successes, questions *budget.Budget
-	// revocations are those by client.
-	revocations *budget.Budget
-	// feeds are pages of the feed by client.
-	feeds                                    *budget.Budget
-	inFlight, largeBodies, revoking, feeding *budget.Gate
-	replays                                  replays
-	journal                                  *revocation.Journal
-	verified                                 *verified
-	rendered                                 atomic.Pointer[renderedMetadata]
-	reviews                                  *reviews
-}
-
-// New makes a Server.
-func New(config Config) *Server {
-	if config.Now == nil {
-		config.Now = time.Now
-	}
-	if config.ClientRate == 0 {
-		config.ClientRate = DefaultClientRate
-	}
-	if config.MaxInFlight == 0 {
-		config.MaxInFlight = DefaultMaxInFlight
-	}
-	return &Server{
-		Config:      config,
-		lookups:     newLookups(config),
-		failures:    perKey(failureBurst, failureInterval),
-		successes:   perKey(clientBurstSeconds*config.ClientRate, time.Second/time.Duration(config.ClientRate)),
-		questions:   perKey(failureBurst, failureInterval),
-		inFlight:    budget.NewGate(config.MaxInFlight),
-		largeBodies: budget.NewGate(maxLargeBodies),
-		revoking:    budget.NewGate(maxRevoking),
-		feeding:     budget.NewGate(maxFeeding),
-		feeds:       perKey(feedBurst, feedInterval),
-		revocations: perKey(clientBurstSeconds*config.ClientRate, time.Second/time.Duration(config.ClientRate)),
-		journal:     revocation.NewJournal(config.RevocationStore, config.Now, config.Metrics.wrote, config.Log),
-		verified:    newVerified(),
-		replays:     replays{used: map[revocation.ID]time.Time{}},
-		reviews:     newReviews(config),
-	}
-}
-
-// The names of the endpoints in audit lines and metrics.
 const (
-	endpointToken      = "token"
-	endpointIntrospect = "introspect"
-	endpointRevoke     = "revoke"
-	endpointFeed       = "revocations"
-	endpointKeys       = "jwks"
-	endpointMetadata   = "metadata"
-	endpointForward    = "forward-auth"
-	endpointExtAuthz   = "ext_authz"
-	endpointNone       = "none"
+	// DefaultClientRate is how many tokens a second one client may fetch.
+	DefaultClientRate  = 500
+	clientBurstSeconds = 10 // a client that was quiet may fetch as many seconds' worth at once
 )
 
-// endpoints are all of them.
-var endpoints = [...]string{
-	endpointToken, endpointIntrospect, endpointRevoke, endpointFeed, endpointKeys, endpointMetadata, endpointForward, endpointExtAuthz, endpointNone,
-}
-
-// Handler is every route of the public port.
-func (s *Server) Handler() http.Handler {
-	mux := http.NewServeMux()
-	for _, tokenPath := range append([]string{oauth2.TokenPath}, s.TokenAliases...) {
-		s.post(mux, tokenPath, endpointToken, s.token, s.TokenByGet)
+// New returns the handler of the public port.
+func New(c Config) http.Handler {
+	if c.Now == nil {
+		c.Now = time.Now
 	}
-	s.post(mux, oauth2.IntrospectionPath, endpointIntrospect, s.introspect, false)
-	s.post(mux, oauth2.RevocationPath, endpointRevoke, s.revoke, false)
-	s.post(mux, oauth2.RevocationFeedPath, endpointFeed, s.revocationFeed, true)
-	s.get(mux, oauth2.JWKSPath, endpointKeys, s.jwks)
-	s.get(mux, oauth2.MetadataPath, endpointMetadata, s.metadata)
-	s.get(mux, oauth2.DiscoveryPath, endpointMetadata, s.metadata)
-	mux.Handle(oauth2.ForwardAuthPath, s.endpoint(endpointForward, s.forwardAuth)) // by any method: that of the caller says nothing
-	s.get(mux, oauth2.ResourceMetadataPath+"/resources/{namespace}/{name}", endpointMetadata, s.resourceMetadata)
-	nowhere := s.endpoint(endpointNone, notFound)
+	p := &port{authority: c.Authority, auditor: c.Auditor, now: c.Now, largeBodies: budget.NewGate(maxLargeBodies)}
+	mux := http.NewServeMux()
+	for _, r := range routes(c) {
+		p.mount(mux, r)
+	}
+	nowhere := p.handler(audit.None, nil, nothing{})
 	mux.Handle("/", nowhere)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != path.Clean(r.URL.Path) || !strings.HasPrefix(r.URL.Path, "/") {
@@ -193,21 +82,58 @@ func (s *Server) Handler() http.Handler {
 	})
 }
 
-// post routes an endpoint that only POST reaches, unless byGet lets GET in too; get one that GET and HEAD reach.
-func (s *Server) post(mux *http.ServeMux, pattern, name string, handle formHandler, byGet bool) {
-	mux.Handle("POST "+pattern, s.endpoint(name, s.withForm(s.readBody, handle)))
-	allow := "POST"
-	if byGet {
-		allow = "GET, POST"
-		mux.Handle("GET "+pattern, s.endpoint(name, s.withForm(readQuery, handle)))
-		mux.Handle("HEAD "+pattern, s.endpoint(name, methodNotAllowed(allow)))
-	}
-	mux.Handle(pattern, s.endpoint(name, methodNotAllowed(allow)))
+// route is a path, the methods that it answers as an Allow header has them, the name of the endpoint in
+// audit lines and metrics, and the endpoint.
+type route struct {
+	path, methods, name string
+	endpoint            endpoint
 }
 
-func (s *Server) get(mux *http.ServeMux, pattern, name string, handle handler) {
-	mux.Handle("GET "+pattern, s.endpoint(name, handle))
-	mux.Handle(pattern, s.endpoint(name, methodNotAllowed("GET, HEAD")))
+// The methods of the routes. A POST has its parameters in a form.
+const (
+	post      = "POST"
+	getOrPost = "GET, POST"
+	getOrHead = "GET, HEAD"
+	anyMethod = "" // of the request that a proxy holds back: it says nothing
+)
+
+// routes are those of the public port.
+func routes(c Config) []route {
+	rate, tokenMethods := c.ClientRate, post
+	if rate == 0 {
+		rate = DefaultClientRate
+	}
+	if c.TokenByGet {
+		tokenMethods = getOrPost
+	}
+	token := &tokenEndpoint{c.Authority, perClient(rate)}
+	metadata := &metadataEndpoint{issuer: c.Issuer, keys: c.Directory}
+	table := []route{
+		{oauth2.TokenPath, tokenMethods, audit.Token, token},
+		{oauth2.IntrospectionPath, post, audit.Introspect, &introspectEndpoint{
+			authority: c.Authority, issuer: c.Issuer, keys: c.Directory, certified: certified{c.IntrospectionAuthorities, c.Now}, random: c.Random,
+		}},
+		{oauth2.RevocationPath, post, audit.Revoke, &revokeEndpoint{
+			authority: c.Authority, revocations: c.Directory.Revocations(), journal: c.Journal, limit: perClient(rate), waiting: budget.NewGate(maxRevoking),
+		}},
+		{oauth2.RevocationFeedPath, getOrPost, audit.Feed, &feedEndpoint{
+			authority: c.Authority, directory: c.Directory, limit: budget.New(feedLevel), rendering: budget.NewGate(maxFeeding), now: c.Now,
+		}},
+		{oauth2.JWKSPath, getOrHead, audit.Keys, keysEndpoint{c.Directory}},
+		{oauth2.MetadataPath, getOrHead, audit.Metadata, metadata},
+		{oauth2.DiscoveryPath, getOrHead, audit.Metadata, metadata},
+		{oauth2.ResourceMetadataPath + "/resources/{namespace}/{name}", getOrHead, audit.Metadata, resourceEndpoint{c.Issuer, c.Directory}},
+		{oauth2.ForwardAuthPath, anyMethod, audit.ForwardAuth, forwardAuthEndpoint{c.Authority}},
+	}
+	for _, alias := range c.TokenAliases {
+		table = append(table, route{alias, tokenMethods, audit.Token, token})
+	}
+	return table
+}
+
+// perClient limits the requests of one client.
+func perClient(rate int) *budget.Budget {
+	return budget.New(budget.Level{Burst: clientBurstSeconds * rate, Interval: time.Second / time.Duration(rate)})
 }
 
 // aliasLetters are the letters of an alias: those that no client, proxy or router reads in two ways.

@@ -7,12 +7,14 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/hallpass-dev/hallpass/internal/answer"
+	"github.com/hallpass-dev/hallpass/internal/auth"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
 func TestNothingIsDecidedByAnOldMemory(t *testing.T) {
 	stale := false
-	w := newWorld(t, func(c *Config) { c.Stale = func() bool { return stale } })
+	w := newWorld(t, func(c *settings) { c.auth.Stale = func() bool { return stale } })
 	token := w.token(reporting)
 	calls := map[string]struct {
 		call  call
@@ -26,25 +28,25 @@ func TestNothingIsDecidedByAnOldMemory(t *testing.T) {
 	}
 	for _, stale = range []bool{false, true, false} {
 		for name, c := range calls {
-			answer := w.do(c.call)
+			got := w.do(c.call)
 			if !stale {
-				if answer.Code != http.StatusOK {
-					t.Errorf("%s from a fresh memory: %d %s", name, answer.Code, answer.Body)
+				if got.Code != http.StatusOK {
+					t.Errorf("%s from a fresh memory: %d %s", name, got.Code, got.Body)
 				}
 				continue
 			}
-			if answer.Code != c.stale || c.stale != http.StatusOK && answer.Header().Get("Retry-After") != "30" {
-				t.Errorf("%s from an old memory: %d %v %s", name, answer.Code, answer.Header(), answer.Body)
+			if got.Code != c.stale || c.stale != http.StatusOK && got.Header().Get("Retry-After") != "30" {
+				t.Errorf("%s from an old memory: %d %v %s", name, got.Code, got.Header(), got.Body)
 			}
-			if c.stale != http.StatusOK && w.lastAudit()["reason"] != string(reasonStale) {
+			if c.stale != http.StatusOK && w.lastAudit()["reason"] != "DirectoryStale" {
 				t.Errorf("%s from an old memory: audit line %v", name, w.lastAudit())
 			}
 		}
-		said := w.server.ExtAuthz(t.Context(), Attempt{
-			Authorization: []string{"Bearer " + token}, Requirement: oauth2.Requirement{Audience: shopAudience},
-		}, Origin{RemoteAddr: "192.0.2.1:1"})
-		if want := map[bool]int{false: http.StatusOK, true: http.StatusServiceUnavailable}[stale]; said.Status != want {
-			t.Errorf("ext_authz with stale %t: %d", stale, said.Status)
+		_, err := w.authority.Admit(t.Context(), auth.Attempt{
+			Authorization: []string{"Bearer " + token}, Required: oauth2.Requirement{Audience: shopAudience}, Source: "192.0.2.1", At: w.now,
+		})
+		if want := map[bool]oauth2.Reason{true: "DirectoryStale"}[stale]; oauth2.ReasonOf(err) != want || stale && answer.Refusal(err).Status != http.StatusServiceUnavailable {
+			t.Errorf("ext_authz with stale %t: %v", stale, err)
 		}
 	}
 }

@@ -4,11 +4,13 @@
 package tokenserver
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -73,7 +75,7 @@ func TestThrottlingTellsNothingApart(t *testing.T) {
 }
 
 func TestSuccessesAreThrottledByClient(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.ClientRate = 2 })
+	w := newWorld(t, func(c *settings) { c.ClientRate = 2 })
 	for i := range 2 * clientBurstSeconds {
 		if answer := w.do(call{basic: reporting, body: grant, source: "192.0.2." + strconv.Itoa(i) + ":1"}); answer.Code != http.StatusOK {
 			t.Fatalf("token %d: %d %s", i, answer.Code, answer.Body)
@@ -90,8 +92,8 @@ func TestSuccessesAreThrottledByClient(t *testing.T) {
 }
 
 func TestOverloadIsShed(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.MaxInFlight = 1 })
-	if !w.server.inFlight.Enter() {
+	w := newWorld(t, func(c *settings) { c.auth.MaxInFlight = 1 })
+	if err := w.authority.Enter(); err != nil {
 		t.Fatal("no room in an idle server")
 	}
 	answer := w.do(call{basic: reporting, body: grant})
@@ -99,19 +101,34 @@ func TestOverloadIsShed(t *testing.T) {
 	if answer.Code != http.StatusServiceUnavailable || answer.Body.String() != want || answer.Header().Get("Retry-After") != "1" {
 		t.Errorf("in flight: %d %s", answer.Code, answer.Body)
 	}
-	w.server.inFlight.Leave()
+	w.authority.Leave()
 	w.token(reporting)
 	w.token(reporting)
+}
 
+func TestLongBodiesAreShed(t *testing.T) {
+	w := newWorld(t)
 	long := call{basic: reporting, body: grant + "&a=" + strings.Repeat("x", 2*smallBody)}
+	var senders []*io.PipeWriter
+	var running sync.WaitGroup
 	for range maxLargeBodies {
-		w.server.largeBodies.Enter()
+		body, sender := io.Pipe()
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, oauth2.TokenPath, body)
+		r.ContentLength = -1
+		running.Go(func() { w.handler.ServeHTTP(httptest.NewRecorder(), r) })
+		if _, err := sender.Write(make([]byte, smallBody+1)); err != nil { // the last byte is read as part of a long body
+			t.Fatal(err)
+		}
+		senders = append(senders, sender)
 	}
 	if answer := w.do(long); answer.Code != http.StatusServiceUnavailable {
 		t.Errorf("a long body beside many: %d", answer.Code)
 	}
 	w.token(reporting)
-	w.server.largeBodies.Leave()
+	for _, sender := range senders {
+		_ = sender.Close()
+	}
+	running.Wait()
 	for range 3 {
 		if answer := w.do(long); answer.Code != http.StatusOK {
 			t.Errorf("a long body with room for it: %d", answer.Code)

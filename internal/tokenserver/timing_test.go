@@ -29,7 +29,7 @@ func TestTimingTellsRefusalsNothingApart(t *testing.T) {
 	if err != nil {
 		t.Skip("make timing runs it")
 	}
-	w := newWorld(t, func(c *Config) { c.Audit = io.Discard })
+	w := newWorld(t, func(c *settings) { c.audit.Lines = io.Discard })
 	// Of one length and one namespace, so that what was asked for differs as little as can be.
 	const wrong, unknown, asleep = "shop.client-a", "shop.client-b", "shop.client-c"
 	for _, id := range []string{wrong, asleep, unknown} {

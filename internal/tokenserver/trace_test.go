@@ -18,14 +18,14 @@ import (
 func tracedWorld(t testing.TB) (*world, *tracetest.SpanRecorder) {
 	recorder := tracetest.NewSpanRecorder()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder))
-	return newWorld(t, func(c *Config) { c.Tracer = provider.Tracer("test") }), recorder
+	return newWorld(t, func(c *settings) { c.audit.Tracer = provider.Tracer("test") }), recorder
 }
 
 // said is what a span says, in the names of the audit line.
 func said(span sdktrace.ReadOnlySpan) map[string]any {
 	all := map[string]any{"endpoint": span.Name()}
 	for _, attribute := range span.Attributes() {
-		name := strings.TrimPrefix(string(attribute.Key), attributePrefix)
+		name := strings.TrimPrefix(string(attribute.Key), "hallpass.")
 		if name == "http.response.status_code" {
 			all["status"] = float64(attribute.Value.AsInt64())
 		} else {

@@ -96,15 +96,15 @@ var authentications = map[string]func(w *auditFixture) presented{
 	"a watched secret at a replica without a usage report": func(w *auditFixture) presented {
 		verifiers := w.reporting().Client.Verifiers
 		verifiers[0].ExpiresAt, verifiers[0].WatchedSince = noon.Add(time.Hour), noon.Add(-time.Hour)
-		w.config.Vouches = func() bool { return false }
+		w.auth.Reports = func() bool { return false }
 		return presented{header: w.basic("shop.reporting")}
 	},
 	"a stale directory": func(w *auditFixture) presented {
-		w.config.Stale = func() bool { return true }
+		w.auth.Stale = func() bool { return true }
 		return presented{header: w.basic("shop.reporting")}
 	},
 	"an overloaded server": func(w *auditFixture) presented {
-		w.config.MaxInFlight = -1
+		w.auth.MaxInFlight = -1
 		return presented{header: w.basic("shop.reporting")}
 	},
 	"an assertion":                 func(w *auditFixture) presented { return w.assertion(jws.EdDSA, "JWT", assertion) },
@@ -398,19 +398,19 @@ var singles = map[string]func(w *auditFixture){
 	},
 	"token: by GET": func(w *auditFixture) { w.send(request{method: http.MethodGet, path: oauth2.TokenPath}) },
 	"token: by GET where that is allowed": func(w *auditFixture) {
-		w.config.TokenByGet = true
+		w.doors.TokenByGet = true
 		w.send(request{method: http.MethodGet, path: oauth2.TokenPath, header: w.basic("shop.reporting"), form: url.Values{"grant_type": {"client_credentials"}}})
 	},
 	"token: a secret in the URL": func(w *auditFixture) {
-		w.config.TokenByGet = true
+		w.doors.TokenByGet = true
 		w.send(request{method: http.MethodGet, path: oauth2.TokenPath, form: url.Values{"client_id": {"shop.reporting"}, "client_secret": {"x"}}})
 	},
 	"token: under another path": func(w *auditFixture) {
-		w.config.TokenAliases = []string{"/services/token"}
+		w.doors.TokenAliases = []string{"/services/token"}
 		w.send(request{method: http.MethodPost, path: "/services/token", header: w.basic("shop.reporting"), form: url.Values{"grant_type": {"client_credentials"}}})
 	},
 	"token: faster than allowed": func(w *auditFixture) {
-		w.config.ClientRate = 1
+		w.doors.ClientRate = 1
 		ask := tokenRequest(url.Values{"grant_type": {"client_credentials"}})
 		for range 10 {
 			ask(w)
@@ -433,12 +433,12 @@ var singles = map[string]func(w *auditFixture){
 		tokenRequest(url.Values{"grant_type": {"client_credentials"}})(w)
 	},
 	"token: no randomness": func(w *auditFixture) {
-		w.config.Random = iotest.ErrReader(errAway)
+		w.auth.Random = iotest.ErrReader(errAway)
 		tokenRequest(url.Values{"grant_type": {"client_credentials"}})(w)
 	},
 	"token: through a trusted proxy, with a request id and a trace": func(w *auditFixture) {
 		provider := sdktrace.NewTracerProvider()
-		w.config.Tracer = provider.Tracer("golden")
+		w.audit.Tracer = provider.Tracer("golden")
 		header := w.basic("shop.reporting")
 		header.Set("Test-Remote-Addr", "198.51.100.9:443")
 		header["X-Forwarded-For"] = []string{"203.0.113.5, 198.51.100.1"}
@@ -468,7 +468,7 @@ var singles = map[string]func(w *auditFixture){
 		w.send(request{method: http.MethodPost, path: oauth2.IntrospectionPath, header: header, form: url.Values{"token": {w.token()}}})
 	},
 	"introspect: without a certificate": func(w *auditFixture) {
-		w.config.IntrospectionAuthorities = noAuthorities
+		w.doors.IntrospectionAuthorities = noAuthorities
 		w.send(request{method: http.MethodPost, path: oauth2.IntrospectionPath, header: w.basic("shop.billing"), form: url.Values{"token": {w.token()}}})
 	},
 	"revoke: no token": func(w *auditFixture) {
@@ -478,11 +478,11 @@ var singles = map[string]func(w *auditFixture){
 		w.send(request{method: http.MethodPost, path: oauth2.RevocationPath, header: w.basic("shop.billing"), form: url.Values{"token": {w.token()}}})
 	},
 	"revoke: while the journal fails": func(w *auditFixture) {
-		w.config.RevocationStore = journal{errAway}
+		w.store = journal{errAway}
 		w.send(request{method: http.MethodPost, path: oauth2.RevocationPath, header: w.basic("shop.reporting"), form: url.Values{"token": {w.token()}}})
 	},
 	"revoke: faster than allowed": func(w *auditFixture) {
-		w.config.ClientRate = 1
+		w.doors.ClientRate = 1
 		revoke := func() {
 			w.send(request{method: http.MethodPost, path: oauth2.RevocationPath, header: w.basic("shop.reporting"), form: url.Values{"token": {"a.b.c"}}})
 		}
@@ -555,11 +555,11 @@ var attempts = map[string]func(w *auditFixture) (required url.Values, authorizat
 		return url.Values{"audience": {shopAudience}, "scope": {"read write"}}, []string{"Bearer " + w.token()}
 	},
 	"an overloaded server": func(w *auditFixture) (url.Values, []string) {
-		w.config.MaxInFlight = -1
+		w.auth.MaxInFlight = -1
 		return url.Values{"audience": {shopAudience}}, []string{"Bearer " + w.token()}
 	},
 	"a stale directory": func(w *auditFixture) (url.Values, []string) {
-		w.config.Stale = func() bool { return true }
+		w.auth.Stale = func() bool { return true }
 		return url.Values{"audience": {shopAudience}}, []string{"Bearer " + w.token()}
 	},
 	"a token for the resource": func(w *auditFixture) (url.Values, []string) {

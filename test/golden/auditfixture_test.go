@@ -25,6 +25,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/hallpass-dev/hallpass/internal/audit"
+	"github.com/hallpass-dev/hallpass/internal/auth"
 	"github.com/hallpass-dev/hallpass/internal/extauthz"
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
@@ -41,7 +43,7 @@ const (
 
 var errAway = errors.New("the API server is away")
 
-// directoryOfTests is a tokenserver.Directory with records in memory and at the source.
+// directoryOfTests is a tokenserver.Directory and an auth.Directory with records in memory and at the source.
 type directoryOfTests struct {
 	known, source          map[string]oauth2.Record
 	resources              []*oauth2.Resource
@@ -95,7 +97,7 @@ func (d *directoryOfTests) Revocations() *revocation.State { return &d.revoked }
 
 func (d *directoryOfTests) ClientEpochs() []revocation.Selector { return nil }
 
-// cluster is a tokenserver.Cluster, and journal a revocation.Store.
+// cluster is an auth.Cluster, and journal a revocation.Store.
 type cluster struct {
 	trust   oauth2.Cluster
 	verdict oauth2.Verdict
@@ -120,13 +122,16 @@ type auditFixture struct {
 	t       *testing.T
 	dir     *directoryOfTests
 	cluster *cluster
-	config  tokenserver.Config
+	auth    auth.Config
+	doors   tokenserver.Config
+	audit   audit.Config
+	store   revocation.Store
 	lines   *log
 	secrets map[string]string
 	issuer  oauth2.Issuer
 
-	server *tokenserver.Server // created by the first request
-	envoy  authv3.AuthorizationClient
+	handler http.Handler // created by the first request
+	envoy   authv3.AuthorizationClient
 }
 
 func newAuditFixture(t *testing.T) *auditFixture {
@@ -161,11 +166,14 @@ func newAuditFixture(t *testing.T) *auditFixture {
 	w.dir.known["shop.keys"].Client.Keys = []jws.PublicKey{w.key(jws.EdDSA).Public()}
 	w.client("shop.pod").ServiceAccount = &oauth2.ServiceAccount{Name: "worker", UID: "worker-uid"}
 	w.dir.source = maps.Clone(w.dir.known)
-	w.config = tokenserver.Config{
-		Issuer: issuer, Directory: w.dir, RevocationStore: journal{}, Cluster: w.cluster, Audit: w.lines, Log: slog.New(slog.DiscardHandler),
-		Metrics: tokenserver.NewMetrics(prometheus.NewRegistry()), Random: random, Now: func() time.Time { return noon },
+	now := func() time.Time { return noon }
+	w.auth = auth.Config{Issuer: issuer, Directory: w.dir, Cluster: w.cluster, Random: random, Now: now}
+	w.doors = tokenserver.Config{Issuer: issuer, Directory: w.dir, Random: random, Now: now}
+	w.audit = audit.Config{
+		Lines: w.lines, Log: slog.New(slog.DiscardHandler), Metrics: audit.NewMetrics(prometheus.NewRegistry()), Now: now,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")},
 	}
+	w.store = journal{}
 	return w
 }
 
@@ -232,9 +240,12 @@ func (w *auditFixture) token() string {
 
 // start creates the server on the first request, when the case has changed the configuration.
 func (w *auditFixture) start() {
-	if w.server == nil {
-		w.server = tokenserver.New(w.config)
-		inBackground(w.t, w.server.Run)
+	if w.handler == nil {
+		kept := revocation.NewJournal(w.store, w.auth.Now, w.audit.Metrics.Wrote, w.audit.Log)
+		w.auth.Journal, w.doors.Journal = kept, kept
+		w.doors.Authority, w.doors.Auditor = auth.New(w.auth), audit.New(w.audit)
+		w.handler = tokenserver.New(w.doors)
+		inBackground(w.t, kept.Run)
 	}
 }
 
@@ -268,7 +279,7 @@ func (w *auditFixture) send(r request) *httptest.ResponseRecorder {
 		made.RemoteAddr = address
 	}
 	answer := httptest.NewRecorder()
-	w.server.Handler().ServeHTTP(answer, made)
+	w.handler.ServeHTTP(answer, made)
 	return answer
 }
 
@@ -281,7 +292,7 @@ func (w *auditFixture) ask(extensions, header map[string]string) {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		server := extauthz.NewServer(w.server, nil)
+		server := extauthz.NewServer(w.doors.Authority, w.doors.Auditor, nil)
 		go func() { _ = server.Serve(listener) }()
 		w.t.Cleanup(server.Stop)
 		connection, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))

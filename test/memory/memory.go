@@ -21,16 +21,20 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/hallpass-dev/hallpass/internal/audit"
+	"github.com/hallpass-dev/hallpass/internal/auth"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 	"github.com/hallpass-dev/hallpass/internal/tokenserver"
 )
 
-// Server is a token server that is not listening yet: its handler is Handler, its answer to ext_authz ExtAuthz.
+// Server is a token server that is not listening yet.
 type Server struct {
-	*tokenserver.Server
-
+	// Handler is that of the public port. Authority and Auditor answer to ext_authz.
+	Handler   http.Handler
+	Authority *auth.Authority
+	Auditor   *audit.Auditor
 	// Audience is the audience of the namespace of all clients.
 	Audience string
 	// Audit has the audit lines.
@@ -59,9 +63,12 @@ func New(t testing.TB, issuer string) *Server {
 		t: t, Audience: parsed.NamespaceAudience(Namespace), Audit: &Log{}, secrets: map[string]string{},
 		directory: &directory{ring: ring, records: map[string]oauth2.Record{}},
 	}
-	s.Server = tokenserver.New(tokenserver.Config{
-		Issuer: parsed, Directory: s.directory, Audit: s.Audit, Log: slog.New(slog.NewJSONHandler(s.Audit, nil)),
-		Metrics: tokenserver.NewMetrics(prometheus.NewRegistry()), Random: rand.Reader,
+	log, metrics := slog.New(slog.NewJSONHandler(s.Audit, nil)), audit.NewMetrics(prometheus.NewRegistry())
+	journal := revocation.NewJournal(nil, time.Now, metrics.Wrote, log) // it does not run
+	s.Authority = auth.New(auth.Config{Issuer: parsed, Directory: s.directory, Journal: journal, Random: rand.Reader})
+	s.Auditor = audit.New(audit.Config{Lines: s.Audit, Log: log, Metrics: metrics})
+	s.Handler = tokenserver.New(tokenserver.Config{
+		Issuer: parsed, Directory: s.directory, Authority: s.Authority, Auditor: s.Auditor, Journal: journal, Random: rand.Reader,
 	})
 	return s
 }
@@ -102,7 +109,7 @@ func (s *Server) Introspect(clientID, token string) []byte {
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.SetBasicAuth(clientID, s.secrets[clientID])
 	w := httptest.NewRecorder()
-	s.Handler().ServeHTTP(w, r)
+	s.Handler.ServeHTTP(w, r)
 	return w.Body.Bytes()
 }
 
@@ -125,7 +132,7 @@ func (s *Server) Token(clientID string) string {
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.SetBasicAuth(clientID, s.secrets[clientID])
 	w := httptest.NewRecorder()
-	s.Handler().ServeHTTP(w, r)
+	s.Handler.ServeHTTP(w, r)
 	var answer struct {
 		Token string `json:"access_token"`
 	}
@@ -150,7 +157,7 @@ func (s *Server) Sign(typ, claims string) string {
 	return token
 }
 
-// directory is a tokenserver.Directory whose memory is its source.
+// directory is a directory whose memory is its source.
 type directory struct {
 	mu      sync.Mutex
 	ring    keyring.Ring

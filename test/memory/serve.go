@@ -27,7 +27,7 @@ import (
 func (s *Server) Serve(listener net.Listener, names ...string) (caFile string) {
 	s.t.Helper()
 	certificate, caFile := certify(s.t, append(names, "localhost", "127.0.0.1"))
-	public := httptest.NewUnstartedServer(s.Handler())
+	public := httptest.NewUnstartedServer(s.Handler)
 	_ = public.Listener.Close()
 	public.Listener = listener
 	public.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}

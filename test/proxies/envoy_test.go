@@ -36,7 +36,7 @@ func TestDocumentedEnvoyConfiguration(t *testing.T) {
 	routes := envoyRoutes(t)
 	w := newWorld(t)
 	listener := memory.Listen(t)
-	server := extauthz.NewServer(w.hallpass, nil)
+	server := extauthz.NewServer(w.hallpass.Authority, w.hallpass.Auditor, nil)
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(server.Stop)
 	check := dialEnvoy(t, listener)

@@ -23,8 +23,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/hallpass-dev/hallpass/internal/audit"
+	"github.com/hallpass-dev/hallpass/internal/auth"
 	"github.com/hallpass-dev/hallpass/internal/directory"
 	"github.com/hallpass-dev/hallpass/internal/extauthz"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 	"github.com/hallpass-dev/hallpass/internal/serve"
 	"github.com/hallpass-dev/hallpass/internal/tokenserver"
 )
@@ -51,7 +54,7 @@ func Run(ctx context.Context, o Options) error {
 	defer runtime.KeepAlive(headroom)
 	log := NewLog(o)
 	registry := newRegistry()
-	metrics := tokenserver.NewMetrics(registry)
+	metrics := audit.NewMetrics(registry)
 	dir, reports, err := connect(o, registry, metrics, log)
 	if err != nil {
 		return err
@@ -65,23 +68,29 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	server := tokenserver.New(tokenserver.Config{
-		Issuer: o.Issuer, Directory: dir, RevocationStore: dir, Cluster: dir, Audit: o.Log, Log: log, Metrics: metrics, Random: rand.Reader,
-		Tracer: tracer, TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate,
-		Stale: func() bool { return dir.Stale() || reports.reporter.Unheard(dir) }, IntrospectionAuthorities: tlsConfig.ClientCAs,
-		Usage: reports.gathered, Vouches: reports.reporter.Vouches, TrustedProxies: o.TrustedProxies,
+	journal := revocation.NewJournal(dir, time.Now, metrics.Wrote, log)
+	authority := auth.New(auth.Config{
+		Issuer: o.Issuer, Directory: dir, Cluster: dir, Journal: journal, Random: rand.Reader, Reviewed: metrics.Reviewed,
+		Stale: func() bool { return dir.Stale() || reports.reporter.Unheard(dir) }, Reports: reports.reporter.Vouches,
+	})
+	auditor := audit.New(audit.Config{
+		Lines: o.Log, Log: log, Metrics: metrics, Tracer: tracer, Usage: reports.gathered, TrustedProxies: o.TrustedProxies,
+	})
+	handler := tokenserver.New(tokenserver.Config{
+		Issuer: o.Issuer, Directory: dir, Authority: authority, Auditor: auditor, Journal: journal, Random: rand.Reader,
+		TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate, IntrospectionAuthorities: tlsConfig.ClientCAs,
 	})
 
 	var stopping atomic.Bool
 	public := serve.NewHTTPServer(serve.HTTPConfig{
-		Handler: serve.CloseConnections(server.Handler(), &stopping), TLS: tlsConfig.Requesting, Log: log,
+		Handler: serve.CloseConnections(handler, &stopping), TLS: tlsConfig.Requesting, Log: log,
 	})
 	warn(log, o)
 	ops := serve.NewHTTPServer(serve.HTTPConfig{
 		Handler: serve.Ops{Memory: dir, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Stopping: &stopping}.Handler(), Log: log,
 	})
 
-	envoy, err := openEnvoyPort(o, server, tlsConfig.Plain)
+	envoy, err := openEnvoyPort(o, authority, auditor, tlsConfig.Plain)
 	if err != nil {
 		return err
 	}
@@ -95,7 +104,7 @@ func Run(ctx context.Context, o Options) error {
 	var running sync.WaitGroup
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	running.Go(func() { dir.Run(watching) })
-	running.Go(func() { server.Run(watching) }) // to the end: requests in flight wait for it, and it flushes
+	running.Go(func() { journal.Run(watching) }) // to the end: requests in flight wait for it, and it flushes
 	reports.start(ctx)
 	failed := make(chan error, 3)
 	start(&running, failed, envoy.Serve)
@@ -125,7 +134,7 @@ func start(running *sync.WaitGroup, failed chan<- error, port func() error) {
 
 // connect prepares what talks to the API server: what is read of it, and what is reported to it.
 func connect(
-	o Options, registry *prometheus.Registry, metrics *tokenserver.Metrics, log *slog.Logger,
+	o Options, registry *prometheus.Registry, metrics *audit.Metrics, log *slog.Logger,
 ) (*directory.Directory, *reporting, error) {
 	reports, err := newReporting(o, registry, log)
 	if err != nil {
@@ -180,8 +189,8 @@ func newRegistry() *prometheus.Registry {
 
 // observe adds the metrics of the signing keys and of the build.
 func observe(registry *prometheus.Registry, dir *directory.Directory, version string) {
-	registry.MustRegister(tokenserver.NewKeyMetrics(dir.Ring, time.Now))
-	tokenserver.RegisterBuild(registry, version)
+	registry.MustRegister(audit.NewKeyMetrics(dir.Ring, time.Now))
+	audit.RegisterBuild(registry, version)
 }
 
 // warn says at every start which settings give up safety for callers of old.
@@ -208,7 +217,7 @@ func listen(o Options) (public, ops net.Listener, err error) {
 }
 
 // openEnvoyPort opens the port for ext_authz if the options name one.
-func openEnvoyPort(o Options, decider extauthz.Decider, config *tls.Config) (extauthz.Port, error) {
+func openEnvoyPort(o Options, authority *auth.Authority, auditor *audit.Auditor, config *tls.Config) (extauthz.Port, error) {
 	if o.ExtAuthzListen == "" {
 		return extauthz.Port{}, nil
 	}
@@ -219,7 +228,7 @@ func openEnvoyPort(o Options, decider extauthz.Decider, config *tls.Config) (ext
 	if o.ExtAuthzListening != nil {
 		o.ExtAuthzListening(listener.Addr().String())
 	}
-	return extauthz.NewPort(bounded(listener, o), decider, config), nil
+	return extauthz.NewPort(bounded(listener, o), authority, auditor, config), nil
 }
 
 // bounded limits the connections of a port that unauthenticated callers reach.

@@ -1,0 +1,150 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package tokenserver
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/answer"
+	"github.com/hallpass-dev/hallpass/internal/audit"
+	"github.com/hallpass-dev/hallpass/internal/auth"
+	"github.com/hallpass-dev/hallpass/internal/budget"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// endpoint answers requests. It returns what the audit line says of its decision, also beside an error.
+// Without an answer of its own an error is answered as answer.Refusal says.
+type endpoint interface {
+	serve(r *http.Request, in request) (answer.Answer, auth.Trail, error)
+}
+
+// request is what was read of a request: its parameters, when they were complete, and where it came from.
+type request struct {
+	form   oauth2.Form
+	at     time.Time
+	source string
+}
+
+// credentials are what a request presents to authenticate its client.
+func (in request) credentials(r *http.Request) auth.Credentials {
+	return auth.Credentials{Authorization: r.Header.Values("Authorization"), Form: in.form, Source: in.source, At: in.at}
+}
+
+// port serves endpoints: it alone writes statuses, headers and bodies, and records each decision once.
+type port struct {
+	authority   *auth.Authority
+	auditor     *audit.Auditor
+	now         func() time.Time
+	largeBodies *budget.Gate
+}
+
+// mount adds a route, and the refusal of other methods than its own.
+func (p *port) mount(mux *http.ServeMux, r route) {
+	others := p.handler(r.name, nil, notAllowed(r.methods))
+	switch r.methods {
+	case anyMethod:
+		others = p.handler(r.name, nil, r.endpoint)
+	case getOrHead:
+		mux.Handle("GET "+r.path, p.handler(r.name, nil, r.endpoint))
+	case getOrPost:
+		mux.Handle("GET "+r.path, p.handler(r.name, readQuery, r.endpoint))
+		mux.Handle("HEAD "+r.path, others)
+		mux.Handle("POST "+r.path, p.handler(r.name, p.readBody, r.endpoint))
+	case post:
+		mux.Handle("POST "+r.path, p.handler(r.name, p.readBody, r.endpoint))
+	}
+	mux.Handle(r.path, others)
+}
+
+// headerRequestID is in the form that net/http keeps names in, so that it need not be brought into it.
+const headerRequestID = "X-Request-Id"
+
+// handler makes an endpoint an http.Handler. read reads its parameters, if it has any.
+func (p *port) handler(name string, read func(*http.Request) (oauth2.Form, error), e endpoint) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		from := audit.Origin{RemoteAddr: r.RemoteAddr, ForwardedFor: r.Header["X-Forwarded-For"], Traceparent: r.Header.Values("Traceparent")}
+		if ids := r.Header[headerRequestID]; len(ids) > 0 {
+			from.RequestID = ids[0]
+		}
+		ctx, record := p.auditor.Begin(r.Context(), name, from)
+		if record.Traced() {
+			r = r.WithContext(ctx)
+		}
+		a, trail, err := answer.Answer{}, auth.Trail{}, p.fresh(name)
+		if err == nil {
+			a, trail, err = p.serve(r, read, e, request{at: record.Started, source: record.Source})
+		}
+		if err != nil && a.Status == 0 {
+			a = answer.Refusal(err)
+		}
+		write(w, a, record.RequestID)
+		p.auditor.End(ctx, record, trail, a.Status, err)
+	})
+}
+
+// fresh refuses while memory is too old. The keys are refused too: one of them may have been withdrawn, and
+// verifiers go on with those that they have. Proxies are refused in their own way, and metadata says
+// nothing of whom to trust.
+func (p *port) fresh(name string) error {
+	switch name {
+	case audit.ForwardAuth, audit.Metadata, audit.None:
+		return nil
+	}
+	return p.authority.Fresh()
+}
+
+// serve reads the parameters before it takes one of the places in flight: a slow sender holds none.
+func (p *port) serve(
+	r *http.Request, read func(*http.Request) (oauth2.Form, error), e endpoint, in request,
+) (answer.Answer, auth.Trail, error) {
+	if read != nil {
+		var err error
+		if in.form, err = read(r); err != nil {
+			return answer.Answer{}, auth.Trail{}, err
+		}
+		in.at = p.now()
+		if err := p.authority.Enter(); err != nil {
+			return answer.Answer{}, auth.Trail{}, err
+		}
+		defer p.authority.Leave()
+	}
+	return e.serve(r, in)
+}
+
+// write sends an answer. The values of all headers are in one piece of memory.
+func write(w http.ResponseWriter, a answer.Answer, requestID string) {
+	header := w.Header()
+	values := make([]string, 0, len(a.Header)+2)
+	set := func(name, value string) {
+		values = append(values, value)
+		header[name] = values[len(values)-1 : len(values) : len(values)]
+	}
+	set(headerRequestID, requestID)
+	for _, h := range a.Header {
+		set(h.Name, h.Value)
+	}
+	if a.Status != http.StatusNotModified {
+		set("Content-Length", strconv.Itoa(len(a.Body)))
+	}
+	w.WriteHeader(a.Status)
+	_, _ = w.Write(a.Body) // the caller may be gone; there is nobody else to tell
+}
+
+// nothing is at all other paths.
+type nothing struct{}
+
+func (nothing) serve(*http.Request, request) (answer.Answer, auth.Trail, error) {
+	return answer.Answer{}, auth.Trail{}, &answer.Error{Status: http.StatusNotFound, Refusal: oauth2.Refuse(
+		oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "there is nothing at this path; see "+oauth2.MetadataPath)}
+}
+
+// notAllowed refuses other methods than these.
+type notAllowed string
+
+func (allow notAllowed) serve(*http.Request, request) (answer.Answer, auth.Trail, error) {
+	return answer.Answer{}, auth.Trail{}, &answer.Error{Status: http.StatusMethodNotAllowed, Allow: string(allow), Refusal: oauth2.Refuse(
+		oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "this endpoint answers "+string(allow)+" only")}
+}
