@@ -1,0 +1,115 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package auth
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
+)
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+func TestReplaysAreBounded(t *testing.T) {
+	r := replays{used: map[revocation.ID]time.Time{}}
+	for i := range replayEntries {
+		if fresh, room := r.use(revocation.AssertionIDOf("c", strconv.Itoa(i)), noon.Add(time.Minute), noon); !fresh || !room {
+			t.Fatalf("assertion %d: fresh %t, room %t", i, fresh, room)
+		}
+	}
+	id := revocation.AssertionIDOf("c", "one more")
+	if fresh, room := r.use(id, noon.Add(time.Minute), noon); fresh || room {
+		t.Errorf("without room: fresh %t, room %t", fresh, room)
+	}
+	if fresh, room := r.use(revocation.AssertionIDOf("c", "0"), noon.Add(time.Minute), noon); fresh || !room {
+		t.Errorf("a known one without room: fresh %t, room %t", fresh, room)
+	}
+	if fresh, room := r.use(id, noon.Add(2*time.Minute), noon.Add(time.Minute)); !fresh || !room || len(r.used) != 1 {
+		t.Errorf("when all have expired: fresh %t, room %t, %d are remembered", fresh, room, len(r.used))
+	}
+}
+
+func TestTheMemoryOfTokensIsBounded(t *testing.T) {
+	v := newVerified()
+	for i := range 5 * verifiedEntries {
+		v.put(fmt.Sprint(i), oauth2.Verified{})
+		v.get("0") // what is asked for stays
+	}
+	if size := len(v.young) + len(v.old); size > 2*verifiedEntries {
+		t.Errorf("%d tokens are remembered", size)
+	}
+	if _, there := v.get("0"); !there {
+		t.Error("a token in use was forgotten")
+	}
+	if _, there := v.get("1"); there {
+		t.Error("a token that nobody asked for is remembered")
+	}
+}
+
+// reviewer is a Cluster with one verdict.
+type reviewer struct {
+	Cluster
+
+	verdict oauth2.Verdict
+}
+
+func (r *reviewer) Review(context.Context, oauth2.Secret, oauth2.UsedAccountToken, string) oauth2.Verdict {
+	return r.verdict
+}
+
+func TestReviewsHaveABudgetAndABoundedMemory(t *testing.T) {
+	now, cluster := noon, &reviewer{verdict: oauth2.Honoured}
+	reviews := New(Config{Cluster: cluster, Now: func() time.Time { return now }}).reviews
+	used := oauth2.UsedAccountToken{Account: "system:serviceaccount:shop:worker", UID: "uid-of-worker", ExpiresAt: now.Add(time.Hour)}
+	for i := range 500 {
+		if err := reviews.check(t.Context(), oauth2.NewSecret("token-"+strconv.Itoa(i)), used); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := reviews.check(t.Context(), oauth2.NewSecret("one more"), used); oauth2.ReasonOf(err) != oauth2.ReasonLookupUnavailable {
+		t.Errorf("beyond the budget: %v", err)
+	}
+	if err := reviews.check(t.Context(), oauth2.NewSecret("token-0"), used); err != nil {
+		t.Errorf("one that was reviewed: %v", err)
+	}
+	cluster.verdict = oauth2.Dishonoured
+	for i := range reviewEntries + 100 {
+		reviews.store([32]byte{byte(i), byte(i >> 8), byte(i >> 16)}, oauth2.Dishonoured, used.ExpiresAt)
+	}
+	if len(reviews.entries) > reviewEntries {
+		t.Errorf("%d verdicts are remembered", len(reviews.entries))
+	}
+	now = now.Add(2 * time.Hour)
+	reviews.store([32]byte{1}, oauth2.Honoured, now.Add(time.Hour))
+	if len(reviews.entries) != 1 {
+		t.Errorf("%d verdicts outlive their tokens", len(reviews.entries)-1)
+	}
+}
+
+func TestATokenIsFoundByTheWholeOfIt(t *testing.T) {
+	v := newVerified()
+	token := "header.payload.signature"
+	read := oauth2.Verified{Claims: oauth2.Claims{ID: "jti"}}
+	v.put(token, read)
+	if got, there := v.get(token); !there || cmp.Diff(&read, got) != "" {
+		t.Errorf("%v, %t", got, there)
+	}
+	for _, variant := range []string{"header.payload.Signature", token + "A", token[:len(token)-1]} {
+		if _, there := v.get(variant); there {
+			t.Errorf("%s is remembered", variant)
+		}
+	}
+	long := string(make([]byte, 2000))
+	if hashOf(long) != sha256.Sum256([]byte(long)) {
+		t.Error("the hash of a long token is another")
+	}
+}
