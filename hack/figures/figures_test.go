@@ -102,7 +102,7 @@ func TestLayers(t *testing.T) {
 	for _, upwards := range [][2]string{
 		{"internal/strictjson", "internal/jws"}, {"internal/wire", "internal/usage"},
 		{"internal/jws", "internal/keyring"}, {"internal/oauth2", "internal/registration"}, {"internal/usage", "internal/reporter"},
-		{"internal/tokenserver", "internal/extauthz"}, {"internal/serve", "internal/tokenserver"}, {"internal/controller/output", "cmd/manager/app"}, {"api/v1alpha1", "internal/oauth2"},
+		{"internal/budget", "internal/auth"}, {"internal/auth", "internal/audit"}, {"internal/answer", "internal/tokenserver"}, {"internal/serve", "internal/tokenserver"}, {"internal/controller/output", "cmd/manager/app"}, {"api/v1alpha1", "internal/oauth2"},
 	} {
 		if layer(upwards[1]) <= layer(upwards[0]) {
 			t.Errorf("%s is not above %s", upwards[1], upwards[0])

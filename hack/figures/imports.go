@@ -20,9 +20,9 @@ var layers = [][]string{ //nolint:gochecknoglobals // a constant list
 	{"internal/keyring"},
 	{"internal/oauth2"},
 	{"internal/registration", "internal/usage", "internal/revocation"},
-	{"internal/directory/memory", "internal/directory/watch"},
-	{"internal"}, // controllers, token server, and what they use
-	{"internal/extauthz"},
+	{"internal/auth", "internal/answer", "internal/directory/memory", "internal/directory/watch"},
+	{"internal/audit"},
+	{"internal"}, // controllers, the doors of the token server, and what they use
 	{"cmd"},
 }
 

@@ -9,35 +9,26 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/hallpass-dev/hallpass/internal/budget"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// lack is a result of memory that a late watch explains.
+// lack is a result of memory that a late watch explains; table says which.
 type lack int
 
 const (
 	nothing lack = iota
-	// callerRefused: authentication fails, for any reason that another registration could mend.
 	callerRefused
-	// clusterKeyUnknown: the token of a service account names a key that the cluster is not known to have.
 	clusterKeyUnknown
-	// verdictOld: the last review of the token of a service account is older than reviewFresh.
 	verdictOld
-	// grantRefused: TargetNotGranted or ScopeNotGranted for a token request.
 	grantRefused
-	// tokenKeyUnknown: TokenKeyUnknown.
 	tokenKeyUnknown
-	// tokenClientUnknown: the client of a token or its owner is missing, or has another UID.
 	tokenClientUnknown
-	// mintedUnknown: TokenUnknown or TokenReplaced for an opaque token; for a JWT the record, its owner or
-	// the jti is missing.
 	mintedUnknown
-	// scopeWithdrawn: memory grants less than a token says that is at most memoryLag old.
 	scopeWithdrawn
-	// audienceUnknown: the caller may not see a token that is at most memoryLag old, and its audience is
-	// no known resource.
 	audienceUnknown
 )
 
@@ -88,17 +79,26 @@ func (r row) unanswered() error {
 }
 
 // table says for each lack which budget pays for the question, and what the answer is if it cannot be
-// asked. The questions are in source.ask and reviews.ask. docs/architecture.md has the same table.
+// asked. source.ask and reviews.ask have the questions. docs/architecture.md has the same table.
 var table = [...]row{ //nolint:gochecknoglobals // a constant table
-	callerRefused:      {each: []int{perFailure}, refused: true}, // and clients for each client_id
-	clusterKeyUnknown:  {refused: true},                          // one in keyInterval, see source.trust
-	verdictOld:         {once: []int{accountReviews}, refused: true},
-	grantRefused:       {each: []int{perCaller, clients, grants}}, // and grants again for the resource
-	tokenKeyUnknown:    {once: []int{ringReads}},
+	// Authentication fails, for any reason that another registration could mend. Each client_id costs one of clients besides.
+	callerRefused: {each: []int{perFailure}, refused: true},
+	// The token of a service account names a key that the cluster is not known to have: one question in keyInterval.
+	clusterKeyUnknown: {refused: true},
+	// The last review of the token of a service account is older than reviewFresh.
+	verdictOld: {once: []int{accountReviews}, refused: true},
+	// TargetNotGranted or ScopeNotGranted for a token request. The resource costs another one of grants.
+	grantRefused: {each: []int{perCaller, clients, grants}},
+	// TokenKeyUnknown.
+	tokenKeyUnknown: {once: []int{ringReads}},
+	// The client of a token or its owner is missing, or has another UID.
 	tokenClientUnknown: {each: []int{perCaller, clients}, refused: true},
-	mintedUnknown:      {each: []int{perCaller, clients}, refused: true},
-	scopeWithdrawn:     {each: []int{perCaller, clients, grants}}, // as grantRefused
-	audienceUnknown:    {each: []int{perCaller, grants}},
+	// TokenUnknown or TokenReplaced for an opaque token; for a JWT the record, its owner or the jti is missing.
+	mintedUnknown: {each: []int{perCaller, clients}, refused: true},
+	// Memory grants less than a token says that is at most memoryLag old. The resource costs another one of grants.
+	scopeWithdrawn: {each: []int{perCaller, clients, grants}},
+	// The caller may not see a token that is at most memoryLag old, and its audience is no known resource.
+	audienceUnknown: {each: []int{perCaller, grants}},
 }
 
 // need is a lack in a request: who pays, for what, and what the question is about.
@@ -114,32 +114,22 @@ type need struct {
 type view struct {
 	Memory
 
-	asked    uint          // the lacks that the source was asked for
-	callers  []knownClient // callerRefused
-	client   oauth2.Record // tokenClientUnknown
-	minted   oauth2.MintedRecord
-	granted  oauth2.Record    // grantRefused, scopeWithdrawn; with resource
-	resource *oauth2.Resource // also audienceUnknown
-}
-
-type knownClient struct {
-	id     string
-	record oauth2.Record
+	asked    uint                     // a bit for each lack that the source was asked for
+	callers  map[string]oauth2.Record // callerRefused
+	client   oauth2.Record            // tokenClientUnknown
+	minted   oauth2.MintedRecord      // mintedUnknown
+	granted  oauth2.Record            // grantRefused, scopeWithdrawn
+	resource *oauth2.Resource         // grantRefused, scopeWithdrawn, audienceUnknown
 }
 
 func (v view) has(lack lack) bool { return v.asked&(1<<lack) != 0 }
 
 // caller is the record of a client that authenticates.
 func (v view) caller(clientID string) oauth2.Record {
-	if !v.has(callerRefused) {
-		return v.Record(clientID)
+	if v.has(callerRefused) {
+		return v.callers[clientID]
 	}
-	for _, known := range v.callers {
-		if known.id == clientID {
-			return known.record
-		}
-	}
-	return oauth2.Record{}
+	return v.Record(clientID)
 }
 
 // resources are those of memory, and the one that the source was asked about.
@@ -278,12 +268,13 @@ func (s *source) spend(at []int, who, what string) error {
 }
 
 // callers looks up the clients that were presented. Readings that cannot be right are not asked about.
-func (s *source) callers(ctx context.Context, presented oauth2.Presented) (found []knownClient, err error) {
+func (s *source) callers(ctx context.Context, presented oauth2.Presented) (map[string]oauth2.Record, error) {
 	if presented.AccountToken != nil {
 		if err := s.trust(ctx, presented.AccountToken); err != nil {
 			return nil, err
 		}
 	}
+	found := map[string]oauth2.Record{}
 	for _, id := range presented.Candidates() {
 		if err := s.spend([]int{clients}, "", ""); err != nil {
 			return nil, err
@@ -292,7 +283,7 @@ func (s *source) callers(ctx context.Context, presented oauth2.Presented) (found
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, knownClient{id, record})
+		found[id] = record
 	}
 	return found, nil
 }
@@ -351,4 +342,18 @@ func (s *source) trust(ctx context.Context, token *oauth2.AccountToken) error {
 		return table[clusterKeyUnknown].unanswered()
 	}
 	return nil
+}
+
+// flight shares one question, and its answer, between the requests that ask it at the same time.
+type flight[T any] struct{ group singleflight.Group }
+
+// ask asks within a time limit. The question is shared, so a caller that hangs up does not end it.
+func (f *flight[T]) ask(ctx context.Context, key string, limit time.Duration, question func(context.Context) (T, error)) (T, error) {
+	found, err, _ := f.group.Do(key, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+		defer cancel()
+		return question(ctx)
+	})
+	answer, _ := found.(T)
+	return answer, err
 }

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"regexp"
 	"runtime"
 	"sync"
@@ -22,6 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/hallpass-dev/hallpass/internal/audit"
 	"github.com/hallpass-dev/hallpass/internal/auth"
@@ -68,29 +70,18 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	journal := revocation.NewJournal(dir, time.Now, metrics.Wrote, log)
-	authority := auth.New(auth.Config{
-		Issuer: o.Issuer, Directory: dir, Cluster: dir, Journal: journal, Random: rand.Reader, Reviewed: metrics.Reviewed,
-		Stale: func() bool { return dir.Stale() || reports.reporter.Unheard(dir) }, Reports: reports.reporter.Vouches,
-	})
-	auditor := audit.New(audit.Config{
-		Lines: o.Log, Log: log, Metrics: metrics, Tracer: tracer, Usage: reports.gathered, TrustedProxies: o.TrustedProxies,
-	})
-	handler := tokenserver.New(tokenserver.Config{
-		Issuer: o.Issuer, Directory: dir, Authority: authority, Auditor: auditor, Journal: journal, Random: rand.Reader,
-		TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate, IntrospectionAuthorities: tlsConfig.ClientCAs,
-	})
+	doors := newDoors(o, dir, reports, tracer, metrics, tlsConfig, log)
 
 	var stopping atomic.Bool
 	public := serve.NewHTTPServer(serve.HTTPConfig{
-		Handler: serve.CloseConnections(handler, &stopping), TLS: tlsConfig.Requesting, Log: log,
+		Handler: serve.CloseConnections(doors.public, &stopping), TLS: tlsConfig.Requesting, Log: log,
 	})
 	warn(log, o)
 	ops := serve.NewHTTPServer(serve.HTTPConfig{
 		Handler: serve.Ops{Memory: dir, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Stopping: &stopping}.Handler(), Log: log,
 	})
 
-	envoy, err := openEnvoyPort(o, authority, auditor, tlsConfig.Plain)
+	envoy, err := openEnvoyPort(o, doors, tlsConfig.Plain)
 	if err != nil {
 		return err
 	}
@@ -104,7 +95,7 @@ func Run(ctx context.Context, o Options) error {
 	var running sync.WaitGroup
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	running.Go(func() { dir.Run(watching) })
-	running.Go(func() { journal.Run(watching) }) // to the end: requests in flight wait for it, and it flushes
+	running.Go(func() { doors.journal.Run(watching) }) // to the end: requests in flight wait for it, and it flushes
 	reports.start(ctx)
 	failed := make(chan error, 3)
 	start(&running, failed, envoy.Serve)
@@ -121,6 +112,32 @@ func Run(ctx context.Context, o Options) error {
 	running.Wait()
 	log.Info("stopped")
 	return errors.Join(err, reports.leave(dir))
+}
+
+// doors are what answers callers: the public port by HTTP, and ext_authz by gRPC.
+type doors struct {
+	public    http.Handler
+	authority *auth.Authority
+	auditor   *audit.Auditor
+	journal   *revocation.Journal
+}
+
+func newDoors(
+	o Options, dir *directory.Directory, reports *reporting, tracer trace.Tracer, metrics *audit.Metrics, config serve.TLS, log *slog.Logger,
+) doors {
+	journal := revocation.NewJournal(dir, time.Now, metrics.Wrote, log)
+	authority := auth.New(auth.Config{
+		Issuer: o.Issuer, Directory: dir, Cluster: dir, Journal: journal, Random: rand.Reader, Reviewed: metrics.Reviewed,
+		Stale: func() bool { return dir.Stale() || reports.reporter.Unheard(dir) }, Reports: reports.reporter.Vouches,
+	})
+	auditor := audit.New(audit.Config{
+		Lines: o.Log, Log: log, Metrics: metrics, Tracer: tracer, Usage: reports.gathered, TrustedProxies: o.TrustedProxies,
+	})
+	public := tokenserver.New(tokenserver.Config{
+		Issuer: o.Issuer, Directory: dir, Authority: authority, Auditor: auditor, Journal: journal, Random: rand.Reader,
+		TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate, IntrospectionAuthorities: config.ClientCAs,
+	})
+	return doors{public, authority, auditor, journal}
 }
 
 // start serves a port until it is closed. An error of the port ends the process.
@@ -217,7 +234,7 @@ func listen(o Options) (public, ops net.Listener, err error) {
 }
 
 // openEnvoyPort opens the port for ext_authz if the options name one.
-func openEnvoyPort(o Options, authority *auth.Authority, auditor *audit.Auditor, config *tls.Config) (extauthz.Port, error) {
+func openEnvoyPort(o Options, d doors, config *tls.Config) (extauthz.Port, error) {
 	if o.ExtAuthzListen == "" {
 		return extauthz.Port{}, nil
 	}
@@ -228,7 +245,7 @@ func openEnvoyPort(o Options, authority *auth.Authority, auditor *audit.Auditor,
 	if o.ExtAuthzListening != nil {
 		o.ExtAuthzListening(listener.Addr().String())
 	}
-	return extauthz.NewPort(bounded(listener, o), authority, auditor, config), nil
+	return extauthz.NewPort(bounded(listener, o), d.authority, d.auditor, config), nil
 }
 
 // bounded limits the connections of a port that unauthenticated callers reach.

@@ -1,0 +1,168 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/strictjson"
+)
+
+// usualLine is about what an audit line takes.
+const usualLine = 768
+
+// lines is room for audit lines; a writer keeps nothing of what it is given.
+var lines = sync.Pool{New: func() any { return new([usualLine]byte) }} //nolint:gochecknoglobals // a pool of buffers
+
+func (a *Auditor) write(r *Record, now time.Time, status int) {
+	room, _ := lines.Get().(*[usualLine]byte)
+	_, _ = a.Lines.Write(r.line(room[:], now, status)) // there is nobody to report it to
+	lines.Put(room)
+}
+
+// line is the audit line, in the room given if it fits.
+func (r *Record) line(room []byte, now time.Time, status int) []byte {
+	line := strictjson.NewBuilder(room).Time("time", now).Text("level", "INFO").Text("msg", "decision").
+		Text("request_id", r.RequestID).Text("endpoint", r.Endpoint).Text("outcome", r.outcome()).
+		Number("status", int64(status)).Text("source", r.Source)
+	for _, field := range r.fields() {
+		if field.value != "" {
+			line.Text(field.name, field.value)
+		}
+	}
+	return append(line.End(), '\n')
+}
+
+// field is one thing to say of a request.
+type field struct{ name, value string }
+
+// fields are what audit lines and spans show beside the request's id, endpoint, outcome, status and
+// source. This is the allow-list.
+func (r *Record) fields() [14]field {
+	trail := &r.Trail
+	return [...]field{
+		{"forwarded_for", r.ForwardedFor},
+		{"reason", string(r.Reason)},
+		{"token_denial", string(trail.Denial)},
+		{"client_id", trail.ClientID},
+		{"method", string(trail.Method)},
+		{"credential", trail.Credential},
+		{"jti", trail.TokenID},
+		{"token_client_id", trail.TokenClientID},
+		{"aud", trail.Audience},
+		{"scope", trail.Scope},
+		{"required_aud", trail.Required.Audience},
+		{"required_scope", strings.Join(trail.Required.Scopes, " ")},
+		{"caller_request_id", r.CallerID},
+		{"trace_id", r.TraceID},
+	}
+}
+
+// outcome is what became of the request in one word.
+func (r *Record) outcome() string {
+	switch {
+	case r.Reason != "":
+		return "refused"
+	case r.Trail.Revoked:
+		return "revoked"
+	}
+	return "allowed"
+}
+
+// attributePrefix stands before what a span says in the words of the audit line.
+const attributePrefix = "hallpass."
+
+// startSpan begins the span of a request, as a part of the trace that its caller is in (W3C Trace
+// Context). Of that context only the ids and the flags are taken: a tracestate is the caller's free text.
+func (a *Auditor) startSpan(ctx context.Context, endpoint string, parents []string) (context.Context, trace.Span) {
+	if a.Tracer == nil {
+		return ctx, noop.Span{}
+	}
+	if len(parents) == 1 {
+		ctx = propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": strings.TrimSpace(parents[0])})
+	}
+	return a.Tracer.Start(ctx, endpoint, trace.WithSpanKind(trace.SpanKindServer))
+}
+
+// endSpan says of a request what its audit line says, in the same words, and nothing else.
+func endSpan(r *Record, status int) {
+	if r.span.IsRecording() {
+		attributes := []attribute.KeyValue{
+			attribute.Int("http.response.status_code", status),
+			attribute.String(attributePrefix+"request_id", r.RequestID),
+			attribute.String(attributePrefix+"outcome", r.outcome()),
+			attribute.String(attributePrefix+"source", r.Source),
+		}
+		for _, field := range r.fields() {
+			if field.value != "" {
+				attributes = append(attributes, attribute.String(attributePrefix+field.name, field.value))
+			}
+		}
+		r.span.SetAttributes(attributes...)
+		if status >= http.StatusInternalServerError {
+			r.span.SetStatus(codes.Error, string(r.Reason))
+		}
+	}
+	r.span.End()
+}
+
+// noteUse reports the use of the client that called, and of the one whose token was presented.
+func (a *Auditor) noteUse(r *Record, now time.Time) {
+	used := &r.Trail.Used
+	if used.Caller != "" {
+		use := oauth2.Use{
+			Subject: used.Caller, At: now, Credential: used.Secret, Issued: r.Endpoint == Token && r.Reason == "", Source: r.caller(),
+		}
+		if used.Replaced {
+			use.Stale = oauth2.PreviousSecretUsed
+		}
+		a.note(use)
+	}
+	if used.TokenOf == "" {
+		return
+	}
+	denial := r.Trail.Denial
+	if denial == "" {
+		denial = r.Reason
+	}
+	use := oauth2.Use{Subject: used.TokenOf, At: now, Presented: denial == "", Stale: denial.StaleUse(), Source: r.caller()}
+	if used.Token != "" { // the OAuth2Token has the events about stale uses
+		if use.Presented {
+			a.note(use)
+		}
+		use.Subject = used.Token
+	}
+	a.note(use)
+}
+
+func (a *Auditor) note(use oauth2.Use) {
+	if use.Stale != "" {
+		a.Metrics.stale(use.Stale)
+	}
+	if a.Usage != nil {
+		a.Usage.Note(use)
+	}
+}
+
+// caller is the address that something was used from, or "" where only a proxy's is known.
+func (r *Record) caller() string {
+	switch {
+	case r.ForwardedFor != "":
+		return r.ForwardedFor
+	case r.Endpoint == ForwardAuth, r.Endpoint == ExtAuthz:
+		return ""
+	}
+	return r.Source
+}
