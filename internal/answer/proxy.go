@@ -96,7 +96,7 @@ func WantsPage(accept []string) bool {
 
 // IdentityHeaders tell an upstream who calls. All of them are in every answer that admits a request, also
 // empty ones, so that a proxy overwrites whatever the caller sent under these names.
-var IdentityHeaders = [...]string{ //nolint:gochecknoglobals // a constant list
+var IdentityHeaders = [...]string{
 	"X-Auth-Client-Id", "X-Auth-Client-Uid", "X-Auth-Client-Namespace", "X-Auth-Scopes", "X-Auth-Audience", "X-Auth-Expires",
 }
 

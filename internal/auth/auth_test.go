@@ -58,7 +58,7 @@ func TestAuthenticationLeavesATrail(t *testing.T) {
 			nil, func(*world) auth.Credentials { return auth.Credentials{} }, oauth2.ReasonNoCredentials, func(*world) auth.Trail { return auth.Trail{} },
 		},
 		"an assertion": {
-			nil, func(w *world) auth.Credentials { return w.assertion("a") }, "", func(w *world) auth.Trail {
+			nil, func(w *world) auth.Credentials { return w.assertion("a") }, "", func(*world) auth.Trail {
 				return auth.Trail{
 					ClientID: keyed, Method: oauth2.PrivateKeyJWT, Used: auth.Used{Caller: "uid-of-" + keyed},
 				}

@@ -133,7 +133,7 @@ func (v view) caller(clientID string) oauth2.Record {
 }
 
 // resources are those of memory, and the one that the source was asked about.
-func (v view) resources() oauth2.Resources {
+func (v view) resources() oauth2.Resources { //nolint:ireturn // of two kinds
 	if v.resource == nil {
 		return v.Memory
 	}
@@ -355,5 +355,5 @@ func (f *flight[T]) ask(ctx context.Context, key string, limit time.Duration, qu
 		return question(ctx)
 	})
 	answer, _ := found.(T)
-	return answer, err
+	return answer, err //nolint:wrapcheck // it is the error of the question
 }

@@ -58,7 +58,7 @@ func TestEveryReasonIsExplained(t *testing.T) {
 			}
 		}
 	}
-	reasons := firstGroups(`[rR]eason\w+\s+(?:oauth2[.])?Reason = "(\w+)"`, sources(t, "internal/oauth2")+sources(t, "internal/tokenserver"))
+	reasons := firstGroups(`[rR]eason\w+\s+(?:oauth2[.])?Reason = "(\w+)"`, sources(t, "internal/oauth2")+sources(t, "internal/auth")+sources(t, "internal/audit")+sources(t, "internal/tokenserver"))
 	conditions := firstGroups(`Reason\w+ = "(\w+)"`, sources(t, "api/v1alpha1"))
 	if len(reasons) < 30 || len(conditions) < 10 {
 		t.Fatalf("%d reasons and %d of conditions; does this test still read them right?", len(reasons), len(conditions))
@@ -81,7 +81,7 @@ func TestEveryReasonIsExplained(t *testing.T) {
 // The fields of the audit line are those of the page.
 func TestEveryAuditFieldIsExplained(t *testing.T) {
 	page := read(t, "docs/audit.md")
-	source := read(t, "internal/tokenserver/event.go")
+	source := read(t, "internal/audit/record.go")
 	fields := append(firstGroups(`\{"(\w+)", `, source), firstGroups(`[.](?:Text|Number|Time)\("(\w+)"`, source)...)
 	fields = append(fields, firstGroups(`"(change|kid|alg|at)", `, read(t, "internal/controller/signingkeys/controller.go"))...)
 	if len(fields) < 20 {
@@ -111,7 +111,7 @@ func TestEveryStaleUseAndEveryMetricOfAPageExists(t *testing.T) {
 		named = append(named, firstGroups(`\b(hallpass_\w+)`, query)...)
 	}
 	metrics := firstGroups(`"(hallpass_\w+)"`,
-		sources(t, "internal/tokenserver")+sources(t, "internal/controller/usagereport")+sources(t, "internal/reporter"))
+		sources(t, "internal/audit")+sources(t, "internal/controller/usagereport")+sources(t, "internal/reporter"))
 	if len(named) < 3 {
 		t.Fatalf("the page names %v; does this test still read it right?", named)
 	}

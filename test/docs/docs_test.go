@@ -155,7 +155,7 @@ func testSources(t *testing.T) map[string]string {
 	for _, pkg := range []string{"alive", "docs", "e2e", "proxies", "verifiers"} {
 		dirs[pkg] = "test/" + pkg
 	}
-	for _, pkg := range []string{"tokenserver", "extauthz", "oauth2", "jws", "strictjson", "keyring", "registration", "directory", "serve"} {
+	for _, pkg := range []string{"auth", "tokenserver", "extauthz", "oauth2", "jws", "strictjson", "keyring", "registration", "directory", "serve"} {
 		dirs[pkg] = "internal/" + pkg
 	}
 	tests := map[string]string{}
