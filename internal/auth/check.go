@@ -70,7 +70,7 @@ func (a *Authority) read(q Request, v view, at time.Time) (result Result, needs 
 	case result.Denial == oauth2.ReasonTokenKeyUnknown:
 		needs = need{lack: tokenKeyUnknown}
 	case opaque.ID != "" && (result.Denial == oauth2.ReasonTokenUnknown || result.Denial == oauth2.ReasonTokenReplaced):
-		needs = need{lack: mintedUnknown, who: q.Payer, what: opaque.ID, id: opaque.ID}
+		needs = need{lack: mintedUnknown, who: q.Payer, what: opaque.ID}
 	}
 	return result, needs
 }
@@ -103,7 +103,7 @@ func (a *Authority) check(q Request, v view, at time.Time) (Result, need) {
 	record := v.clientOf(claims)
 	if result.Denial = record.TokenDenial(claims); result.Denial != "" {
 		if record.Unknown(claims) {
-			needs = need{lack: tokenClientUnknown, who: q.Payer, what: claims.ClientID, id: claims.ClientID}
+			needs = need{lack: tokenClientUnknown, who: q.Payer, what: claims.ClientID}
 		}
 		return result, needs
 	}
@@ -118,7 +118,7 @@ func (a *Authority) check(q Request, v view, at time.Time) (Result, need) {
 		restricted, denial := minted.Narrow(claims)
 		if result.Denial = denial; denial != "" {
 			if minted.Unknown(claims.ID) {
-				needs = need{lack: mintedUnknown, who: q.Payer, what: id, id: id}
+				needs = need{lack: mintedUnknown, who: q.Payer, what: id}
 			}
 			return result, needs
 		}
@@ -129,7 +129,7 @@ func (a *Authority) check(q Request, v view, at time.Time) (Result, need) {
 	}
 	restricted, denial := a.restrict(claims, record.Client, v)
 	if (denial != "" || len(restricted.Scopes) < len(claims.Scopes)) && at.Sub(claims.IssuedAt) <= memoryLag {
-		needs = need{lack: scopeWithdrawn, who: q.Payer, what: claims.ClientID, id: claims.ClientID, audience: claims.Audience}
+		needs = need{lack: scopeWithdrawn, who: q.Payer, what: claims.ClientID, audience: claims.Audience}
 	}
 	if result.Denial = denial; denial == "" {
 		result.Claims = restricted

@@ -101,13 +101,13 @@ var table = [...]row{ //nolint:gochecknoglobals // a constant table
 	audienceUnknown: {each: []int{perCaller, grants}},
 }
 
-// need is a lack in a request: who pays, for what, and what the question is about.
+// need is a lack in a request: who pays, and what the question is about.
 type need struct {
-	lack      lack
-	who, what string
-	// id is a client_id, or the id in an opaque token; audience identifies a resource.
-	id, audience string
-	presented    oauth2.Presented
+	lack lack
+	who  string
+	// what is a client_id, or the id in an opaque token; audience identifies a resource.
+	what, audience string
+	presented      oauth2.Presented
 }
 
 // view is what a decision is made by: memory, and what the source answered to this request.
@@ -225,15 +225,15 @@ func (s *source) ask(ctx context.Context, v view, n need) (_ view, answered bool
 	case n.lack == tokenKeyUnknown:
 		err = s.ring(ctx)
 	case n.lack == tokenClientUnknown:
-		v.client, err = s.client(ctx, n.id)
+		v.client, err = s.client(ctx, n.what)
 	case n.lack == mintedUnknown:
-		v.minted, err = s.minted.ask(ctx, n.id, lookupTimeout, func(ctx context.Context) (oauth2.MintedRecord, error) {
-			return s.directory.LookUpMinted(ctx, n.id)
+		v.minted, err = s.minted.ask(ctx, n.what, lookupTimeout, func(ctx context.Context) (oauth2.MintedRecord, error) {
+			return s.directory.LookUpMinted(ctx, n.what)
 		})
 	case n.lack == audienceUnknown:
 		v.resource, err = s.resource(ctx, n.audience)
 	default: // grantRefused, scopeWithdrawn
-		if v.granted, err = s.client(ctx, n.id); err == nil && v.granted.Denial() != "" {
+		if v.granted, err = s.client(ctx, n.what); err == nil && v.granted.Denial() != "" {
 			err = errDenied
 		}
 		if err == nil && s.spend([]int{grants}, "", "") == nil {

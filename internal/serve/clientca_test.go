@@ -90,7 +90,7 @@ func newSecureServer(t *testing.T, files Files) *secureServer {
 	metrics := audit.NewMetrics(prometheus.NewRegistry())
 	journal := revocation.NewJournal(dir, time.Now, metrics.Wrote, log)
 	handler := tokenserver.New(tokenserver.Config{
-		Issuer: issuer, Directory: dir, Journal: journal, Random: rand.Reader, IntrospectionAuthorities: config.ClientCAs,
+		Directory: dir, IntrospectionAuthorities: config.ClientCAs,
 		Authority: auth.New(auth.Config{Issuer: issuer, Directory: dir, Journal: journal, Random: rand.Reader}),
 		Auditor:   audit.New(audit.Config{Lines: io.Discard, Log: log, Metrics: metrics}),
 	})

@@ -201,7 +201,7 @@ func newWorld(t testing.TB, configure ...func(*settings)) *world {
 	now := func() time.Time { return w.now }
 	log := slog.New(slog.NewJSONHandler(w.audit, nil))
 	c := settings{
-		Config: Config{Issuer: issuer, Directory: w.dir, Random: rand.Reader, Now: now},
+		Config: Config{Directory: w.dir},
 		auth:   auth.Config{Issuer: issuer, Directory: w.dir, Random: rand.Reader, Now: now},
 		audit:  audit.Config{Lines: w.audit, Log: log, Metrics: audit.NewMetrics(w.registry), Now: now},
 	}
@@ -209,7 +209,7 @@ func newWorld(t testing.TB, configure ...func(*settings)) *world {
 		change(&c)
 	}
 	w.journal = revocation.NewJournal(c.store, now, c.audit.Metrics.Wrote, log)
-	c.auth.Journal, c.auth.Reviewed, c.Journal = w.journal, c.audit.Metrics.Reviewed, w.journal
+	c.auth.Journal, c.auth.Reviewed = w.journal, c.audit.Metrics.Reviewed
 	w.authority = auth.New(c.auth)
 	c.Authority, c.Auditor = w.authority, audit.New(c.audit)
 	w.handler = New(c.Config)

@@ -10,7 +10,6 @@ package tokenserver
 import (
 	"crypto/x509"
 	"fmt"
-	"io"
 	"net/http"
 	"path"
 	"slices"
@@ -34,12 +33,10 @@ type Directory interface {
 
 // Config is what the endpoints need.
 type Config struct {
-	Issuer    oauth2.Issuer
-	Directory Directory
+	// Authority decides. Its issuer, journal, clock and source of randomness are those of the endpoints.
 	Authority *auth.Authority
 	Auditor   *audit.Auditor
-	// Journal makes revocations durable.
-	Journal *revocation.Journal
+	Directory Directory
 	// TokenAliases are further paths of the token endpoint; see CheckAliases.
 	TokenAliases []string
 	// TokenByGet lets the token endpoint answer GET too, with credentials in the Authorization header only.
@@ -49,10 +46,6 @@ type Config struct {
 	// IntrospectionAuthorities issue the certificate that a caller of introspection needs beside its
 	// credentials; nil asks for none.
 	IntrospectionAuthorities func() *x509.CertPool
-	// Random makes the ids of signed answers.
-	Random io.Reader
-	// Now is the clock; nil means time.Now.
-	Now func() time.Time
 }
 
 const (
@@ -63,10 +56,7 @@ const (
 
 // New returns the handler of the public port.
 func New(c Config) http.Handler {
-	if c.Now == nil {
-		c.Now = time.Now
-	}
-	p := &port{authority: c.Authority, auditor: c.Auditor, now: c.Now, largeBodies: budget.NewGate(maxLargeBodies)}
+	p := &port{authority: c.Authority, auditor: c.Auditor, now: c.Authority.Now, largeBodies: budget.NewGate(maxLargeBodies)}
 	mux := http.NewServeMux()
 	for _, r := range routes(c) {
 		p.mount(mux, r)
@@ -99,6 +89,7 @@ const (
 
 // routes are those of the public port.
 func routes(c Config) []route {
+	a, now := c.Authority, c.Authority.Now
 	rate, tokenMethods := c.ClientRate, post
 	if rate == 0 {
 		rate = DefaultClientRate
@@ -106,24 +97,24 @@ func routes(c Config) []route {
 	if c.TokenByGet {
 		tokenMethods = getOrPost
 	}
-	token := &tokenEndpoint{c.Authority, perClient(rate)}
-	metadata := &metadataEndpoint{issuer: c.Issuer, keys: c.Directory}
+	token := &tokenEndpoint{a, perClient(rate)}
+	metadata := &metadataEndpoint{issuer: a.Issuer, keys: c.Directory}
 	table := []route{
 		{oauth2.TokenPath, tokenMethods, audit.Token, token},
 		{oauth2.IntrospectionPath, post, audit.Introspect, &introspectEndpoint{
-			authority: c.Authority, issuer: c.Issuer, keys: c.Directory, certified: certified{c.IntrospectionAuthorities, c.Now}, random: c.Random,
+			authority: a, issuer: a.Issuer, keys: c.Directory, certified: certified{c.IntrospectionAuthorities, now}, random: a.Random,
 		}},
 		{oauth2.RevocationPath, post, audit.Revoke, &revokeEndpoint{
-			authority: c.Authority, revocations: c.Directory.Revocations(), journal: c.Journal, limit: perClient(rate), waiting: budget.NewGate(maxRevoking),
+			authority: a, revocations: c.Directory.Revocations(), journal: a.Journal, limit: perClient(rate), waiting: budget.NewGate(maxRevoking),
 		}},
 		{oauth2.RevocationFeedPath, getOrPost, audit.Feed, &feedEndpoint{
-			authority: c.Authority, directory: c.Directory, limit: budget.New(feedLevel), rendering: budget.NewGate(maxFeeding), now: c.Now,
+			authority: a, directory: c.Directory, limit: budget.New(feedLevel), rendering: budget.NewGate(maxFeeding), now: now,
 		}},
 		{oauth2.JWKSPath, getOrHead, audit.Keys, keysEndpoint{c.Directory}},
 		{oauth2.MetadataPath, getOrHead, audit.Metadata, metadata},
 		{oauth2.DiscoveryPath, getOrHead, audit.Metadata, metadata},
-		{oauth2.ResourceMetadataPath + "/resources/{namespace}/{name}", getOrHead, audit.Metadata, resourceEndpoint{c.Issuer, c.Directory}},
-		{oauth2.ForwardAuthPath, anyMethod, audit.ForwardAuth, forwardAuthEndpoint{c.Authority}},
+		{oauth2.ResourceMetadataPath + "/resources/{namespace}/{name}", getOrHead, audit.Metadata, resourceEndpoint{a.Issuer, c.Directory}},
+		{oauth2.ForwardAuthPath, anyMethod, audit.ForwardAuth, forwardAuthEndpoint{a}},
 	}
 	for _, alias := range c.TokenAliases {
 		table = append(table, route{alias, tokenMethods, audit.Token, token})

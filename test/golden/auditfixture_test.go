@@ -168,7 +168,7 @@ func newAuditFixture(t *testing.T) *auditFixture {
 	w.dir.source = maps.Clone(w.dir.known)
 	now := func() time.Time { return noon }
 	w.auth = auth.Config{Issuer: issuer, Directory: w.dir, Cluster: w.cluster, Random: random, Now: now}
-	w.doors = tokenserver.Config{Issuer: issuer, Directory: w.dir, Random: random, Now: now}
+	w.doors = tokenserver.Config{Directory: w.dir}
 	w.audit = audit.Config{
 		Lines: w.lines, Log: slog.New(slog.DiscardHandler), Metrics: audit.NewMetrics(prometheus.NewRegistry()), Now: now,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")},
@@ -241,11 +241,10 @@ func (w *auditFixture) token() string {
 // start creates the server on the first request, when the case has changed the configuration.
 func (w *auditFixture) start() {
 	if w.handler == nil {
-		kept := revocation.NewJournal(w.store, w.auth.Now, w.audit.Metrics.Wrote, w.audit.Log)
-		w.auth.Journal, w.doors.Journal = kept, kept
+		w.auth.Journal = revocation.NewJournal(w.store, w.auth.Now, w.audit.Metrics.Wrote, w.audit.Log)
 		w.doors.Authority, w.doors.Auditor = auth.New(w.auth), audit.New(w.audit)
 		w.handler = tokenserver.New(w.doors)
-		inBackground(w.t, kept.Run)
+		inBackground(w.t, w.auth.Journal.Run)
 	}
 }
 

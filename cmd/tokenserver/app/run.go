@@ -134,7 +134,7 @@ func newDoors(
 		Lines: o.Log, Log: log, Metrics: metrics, Tracer: tracer, Usage: reports.gathered, TrustedProxies: o.TrustedProxies,
 	})
 	public := tokenserver.New(tokenserver.Config{
-		Issuer: o.Issuer, Directory: dir, Authority: authority, Auditor: auditor, Journal: journal, Random: rand.Reader,
+		Authority: authority, Auditor: auditor, Directory: dir,
 		TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate, IntrospectionAuthorities: config.ClientCAs,
 	})
 	return doors{public, authority, auditor, journal}
