@@ -1,9 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package answer makes answers as values: status, headers and body. Refusals are those of RFC 6749 section
-// 5.2 and, where a proxy asks, of RFC 6750 section 3; who is let in is said by identity headers. HTTP and
-// gRPC send the same values.
+// Package answer makes answers as values: status, headers and body. Refusals are those of RFC 6749
+// section 5.2 and, where a proxy asks, of RFC 6750 section 3; identity headers name the caller of
+// an admitted request. HTTP and gRPC send the same values.
 //
 // It decides nothing, and knows neither HTTP requests nor connections.
 package answer
@@ -48,8 +48,8 @@ func Public(contentType string, body []byte, maxAge time.Duration) Answer {
 	return Answer{Status: http.StatusOK, Header: typed(header, contentType, body), Body: body}
 }
 
-// Tagged is an answer that its caller may store, if it asks each time whether it is still current. Of a
-// current one there is no body: RFC 9110 section 15.4.5.
+// Tagged is an answer that its caller may store, if it asks each time whether it is still current.
+// Of a current one there is no body: RFC 9110 section 15.4.5.
 func Tagged(contentType string, body []byte, tag string, current bool) Answer {
 	header := []Header{{"Etag", tag}, {"Cache-Control", "private, no-cache"}, {"Vary", "Authorization"}}
 	if current {
@@ -81,11 +81,11 @@ func (e *Error) Error() string { return e.Refusal.Error() }
 // Unwrap returns the refusal.
 func (e *Error) Unwrap() error { return e.Refusal }
 
-// serverError is the body of an answer about which nothing else can be said.
+// serverError is the body of an answer without any detail.
 const serverError = `{"error":"server_error"}`
 
-// Refusal is the answer to an error. One that is no refusal is our own fault and becomes server_error
-// without any detail.
+// Refusal is the answer to an error. One that is no refusal is our own fault and becomes
+// server_error without any detail.
 func Refusal(err error) Answer {
 	refusal, ok := errors.AsType[*oauth2.Error](err)
 	if !ok {

@@ -17,17 +17,19 @@ import (
 // maxPageRequirement is how much of a requirement a page shows: a whole answer is below 4 KiB.
 const maxPageRequirement = 1 << 10
 
-// Challenge says to a client whose request is refused what is required: RFC 6750 section 3.
+// Challenge is what a refused client has to present: RFC 6750 section 3.
 type Challenge struct {
 	Required oauth2.Requirement
-	// Metadata is the URL of the metadata of the resource that is protected, if it is a declared one.
+	// Metadata is the URL of the metadata of the resource that is protected, if it is a declared
+	// one.
 	Metadata string
 	// Page means that a human reads a refusal.
 	Page bool
 }
 
-// Refusal is the answer to an error. It is 401 for every refusal that another token or another request may
-// mend: RFC 6750 section 3.1 has 400 for malformed requests, but proxies know only 401 and 403.
+// Refusal is the answer to an error. It is 401 for every refusal that another token or another
+// request may mend: RFC 6750 section 3.1 has 400 for malformed requests, but proxies know only 401
+// and 403.
 func (c Challenge) Refusal(err error) Answer {
 	refusal, ok := errors.AsType[*oauth2.Error](err)
 	if !ok {
@@ -47,8 +49,8 @@ func (c Challenge) Refusal(err error) Answer {
 	return private(status, JSON, errorBody(refusal), header...)
 }
 
-// authenticate is the WWW-Authenticate header. A request without a token is told no error (section 3.1).
-// The requirement and the descriptions hold no character that needs quoting.
+// authenticate is the WWW-Authenticate header. A request without a token gets no error (section
+// 3.1). The requirement and the descriptions hold no character that needs quoting.
 func (c Challenge) authenticate(refusal *oauth2.Error) string {
 	challenge := `Bearer realm="hallpass"`
 	if len(c.Required.Scopes) > 0 {
@@ -94,22 +96,22 @@ func WantsPage(accept []string) bool {
 	return false
 }
 
-// IdentityHeaders tell an upstream who calls. All of them are in every answer that admits a request, also
-// empty ones, so that a proxy overwrites whatever the caller sent under these names.
+// IdentityHeaders name the caller to an upstream. All of them are in every answer that admits a
+// request, also empty ones, so that a proxy overwrites whatever the caller sent under these names.
 var IdentityHeaders = [...]string{
 	"X-Auth-Client-Id", "X-Auth-Client-Uid", "X-Auth-Client-Namespace", "X-Auth-Scopes", "X-Auth-Audience", "X-Auth-Expires",
 }
 
-// maxIdentity bounds the identity headers, so that a whole answer is below 4 KiB, which every proxy has
-// room for.
+// maxIdentity bounds the identity headers, so that a whole answer is below 4 KiB, which every proxy
+// has room for.
 const maxIdentity = 3 << 10
 
 // Identity is the values of the identity headers.
 type Identity [len(IdentityHeaders)]string
 
-// IdentityOf is what an upstream is told of the client that a token was issued to. It refuses a token of
-// which the headers would be too long, or hold something else than printable ASCII, which some proxies
-// change.
+// IdentityOf are the identity headers of the client that a token was issued to. It refuses a token
+// of which the headers would be too long, or hold something else than printable ASCII, which some
+// proxies change.
 func IdentityOf(claims oauth2.Claims, namespace string) (Identity, error) {
 	i := Identity{
 		claims.ClientID, claims.ClientUID, namespace,

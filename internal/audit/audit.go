@@ -1,9 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package audit records each decision of a token server once: as an audit line, in the metrics, on the
-// span of the request, and as a use for the usage report. The endpoints of both ports, HTTP and gRPC,
-// begin and end their requests here.
+// Package audit records each decision of a token server once: as an audit line, in the metrics, on
+// the span of the request, and as a use for the usage report. The endpoints of both ports, HTTP and
+// gRPC, begin and end their requests here.
 //
 // It decides nothing, and knows no Kubernetes.
 package audit
@@ -40,15 +40,15 @@ const (
 // reasonInternal is the reason of a refusal that is our own fault.
 const reasonInternal oauth2.Reason = "InternalError"
 
-// Usage remembers who used what last. It is told of every decision, so it must return at once.
+// Usage records who used what last. Note is called for every decision, so it must return at once.
 type Usage interface {
 	Note(use oauth2.Use)
 }
 
 // Config is what an Auditor needs.
 type Config struct {
-	// Lines gets one line per decision, a JSON object like those of a slog.JSONHandler, each in one Write;
-	// many at once.
+	// Lines gets one line per decision, a JSON object like those of a slog.JSONHandler, each in one
+	// Write; many at once.
 	Lines io.Writer
 	// Log gets our own faults.
 	Log     *slog.Logger
@@ -78,23 +78,25 @@ func New(config Config) *Auditor {
 type Origin struct {
 	// RemoteAddr is the host:port of the connection.
 	RemoteAddr string
-	// ForwardedFor are the values of X-Forwarded-For, which count if the connection is a trusted proxy's.
+	// ForwardedFor are the values of X-Forwarded-For, which count if the connection is a trusted
+	// proxy's.
 	ForwardedFor []string
-	// RequestID is the caller's name for the request, and Traceparent are the values of that header.
+	// RequestID is the caller's name for the request, and Traceparent are the values of that
+	// header.
 	RequestID   string
 	Traceparent []string
 }
 
-// Record is what one request was about: the only fields that an audit line shows. None can hold a secret
-// or a token, and what a caller chose is in one only once its shape was checked.
+// Record is what one request was about: the only fields that an audit line shows. None can hold a
+// secret or a token, and what a caller chose is in one only once its shape was checked.
 type Record struct {
 	Endpoint string
 	Started  time.Time
 	Source   string
-	// ForwardedFor is the address that a trusted proxy says the request came from.
+	// ForwardedFor is the address of the caller by a trusted proxy.
 	ForwardedFor string
-	// RequestID names the request in the answer and the audit line; CallerID is the name that the caller
-	// gave it, if any.
+	// RequestID names the request in the answer and the audit line; CallerID is the name that the
+	// caller gave it, if any.
 	RequestID, CallerID string
 	// TraceID names the trace that the request is part of, if it is traced.
 	TraceID string
@@ -121,8 +123,8 @@ func (a *Auditor) Begin(ctx context.Context, endpoint string, from Origin) (cont
 	return ctx, r
 }
 
-// End completes the record with the decision and writes it. Keys and metadata are public and asked for all
-// the time: they are only counted.
+// End completes the record with the decision and writes it. Keys and metadata are public and asked
+// for all the time: they are only counted.
 func (a *Auditor) End(ctx context.Context, r Record, trail auth.Trail, status int, err error) {
 	r.Trail = trail
 	if err != nil {
@@ -137,7 +139,8 @@ func (a *Auditor) End(ctx context.Context, r Record, trail auth.Trail, status in
 	endSpan(&r, status)
 }
 
-// reason is the reason of an error. One that is no refusal is our own fault: the log has its detail.
+// reason is the reason of an error. One that is no refusal is our own fault: the log has its
+// detail.
 func (a *Auditor) reason(ctx context.Context, endpoint string, err error) oauth2.Reason {
 	refusal, ok := errors.AsType[*oauth2.Error](err)
 	if !ok {
@@ -150,8 +153,9 @@ func (a *Auditor) reason(ctx context.Context, endpoint string, err error) oauth2
 // maxCallerID bounds the request id of a caller; a UUID has 36 characters.
 const maxCallerID = 64
 
-// callerID is the request id that a caller sent, if it has the shape of one. It is recorded and never taken
-// for ours: a caller could give many requests one name, or one of its own the name of another's.
+// callerID is the request id that a caller sent, if it has the shape of one. It is recorded and
+// never taken for ours: a caller could give many requests one name, or one of its own the name of
+// another's.
 func callerID(id string) string {
 	if len(id) > maxCallerID || strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
 		return ""

@@ -92,7 +92,7 @@ func RegisterBuild(registry prometheus.Registerer, version string) {
 	registry.MustRegister(info)
 }
 
-// revocationMetrics tell how revocations get to the other replicas.
+// revocationMetrics measure how revocations get to the other replicas.
 type revocationMetrics struct {
 	writes  *prometheus.CounterVec
 	pending prometheus.Gauge

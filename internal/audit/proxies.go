@@ -12,9 +12,10 @@ import (
 // maxHops bounds how many proxies of one request are looked at.
 const maxHops = 16
 
-// forwardedFor is the address that a request came from by what trusted proxies say in X-Forwarded-For, or "". Each proxy adds the
-// address that it was called from at the end, so the list is read from there, and the first address that is no trusted proxy's is
-// the caller's: whatever stands before it the caller may have made up. It is written down and decides nothing.
+// forwardedFor is the address that a request came from by the X-Forwarded-For of trusted proxies,
+// or "". Each proxy adds the address that it was called from at the end, so the list is read from
+// there, and the first address that is no trusted proxy's is the caller's: whatever stands before
+// it the caller may have made up. It is written down and decides nothing.
 func (a *Auditor) forwardedFor(remoteAddr string, headers []string) string {
 	if len(a.TrustedProxies) == 0 || len(headers) == 0 {
 		return ""

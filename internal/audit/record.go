@@ -20,7 +20,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/strictjson"
 )
 
-// usualLine is about what an audit line takes.
+// usualLine is about the length of an audit line.
 const usualLine = 768
 
 // lines is room for audit lines; a writer keeps nothing of what it is given.
@@ -28,7 +28,7 @@ var lines = sync.Pool{New: func() any { return new([usualLine]byte) }} //nolint:
 
 func (a *Auditor) write(r *Record, now time.Time, status int) {
 	room, _ := lines.Get().(*[usualLine]byte)
-	_, _ = a.Lines.Write(r.line(room[:], now, status)) // there is nobody to report it to
+	_, _ = a.Lines.Write(r.line(room[:], now, status)) // there is nowhere to report it
 	lines.Put(room)
 }
 
@@ -45,7 +45,7 @@ func (r *Record) line(room []byte, now time.Time, status int) []byte {
 	return append(line.End(), '\n')
 }
 
-// field is one thing to say of a request.
+// field is a field of an audit line.
 type field struct{ name, value string }
 
 // fields are what audit lines and spans show beside the request's id, endpoint, outcome, status and
@@ -81,11 +81,12 @@ func (r *Record) outcome() string {
 	return "allowed"
 }
 
-// attributePrefix stands before what a span says in the words of the audit line.
+// attributePrefix is the prefix of the attributes of a span that are fields of the audit line.
 const attributePrefix = "hallpass."
 
 // startSpan begins the span of a request, as a part of the trace that its caller is in (W3C Trace
-// Context). Of that context only the ids and the flags are taken: a tracestate is the caller's free text.
+// Context). Of that context only the ids and the flags are taken: a tracestate is the caller's free
+// text.
 func (a *Auditor) startSpan(ctx context.Context, endpoint string, parents []string) (context.Context, trace.Span) {
 	if a.Tracer == nil {
 		return ctx, noop.Span{}
@@ -96,7 +97,7 @@ func (a *Auditor) startSpan(ctx context.Context, endpoint string, parents []stri
 	return a.Tracer.Start(ctx, endpoint, trace.WithSpanKind(trace.SpanKindServer)) //nolint:spancheck // endSpan ends it
 }
 
-// endSpan says of a request what its audit line says, in the same words, and nothing else.
+// endSpan gives the span the fields of the audit line, and nothing else.
 func endSpan(r *Record, status int) {
 	if r.span.IsRecording() {
 		attributes := []attribute.KeyValue{

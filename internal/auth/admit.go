@@ -11,12 +11,13 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// Attempt is what counts of a request that a proxy holds back. Path, method, host and the headers that a
-// caller can shape are not in it.
+// Attempt is what counts of a request that a proxy holds back. Path, method, host and the headers
+// that a caller can shape are not in it.
 type Attempt struct {
 	// Authorization are the values of that header.
 	Authorization []string
-	// Required is what the proxy's configuration requires, and RequirementError what is wrong with it.
+	// Required is what the proxy's configuration requires, and RequirementError what is wrong with
+	// it.
 	Required         oauth2.Requirement
 	RequirementError error
 	// Source is the address of the proxy, which pays for look-ups.
@@ -24,8 +25,9 @@ type Attempt struct {
 	At     time.Time
 }
 
-// Admit decides whether a request may pass: its token must be good, for the audience that is required, and
-// have the scopes that are required. An error refuses; the Result then has only the Trail.
+// Admit decides whether a request may pass: its token must be good, for the audience that is
+// required, and have the scopes that are required. An error refuses; the Result then has only the
+// Trail.
 func (a *Authority) Admit(ctx context.Context, attempt Attempt) (Result, error) {
 	if err := a.Enter(); err != nil {
 		return Result{}, err
@@ -62,8 +64,8 @@ func (a *Authority) Admit(ctx context.Context, attempt Attempt) (Result, error) 
 	return result, nil
 }
 
-// ResourceMetadata is the URL where a client learns how to get a token for an audience, or "" if the
-// audience is not a declared resource: RFC 9728.
+// ResourceMetadata is the URL where a client learns how to get a token for an audience, or "" if
+// the audience is not a declared resource: RFC 9728.
 func (a *Authority) ResourceMetadata(audience string) string {
 	resource := a.Directory.ResourceByIdentifier(audience)
 	if resource == nil {

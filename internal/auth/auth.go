@@ -1,11 +1,11 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package auth authenticates clients, judges access tokens and issues them. It decides from memory. If
-// memory's result is one that a late watch explains, it asks the source and decides again; source.go
-// has the table. A decision is made for one instant, which its result carries: the one at which the
-// last thing that it depends on was known. Results also carry a Trail, which is what the audit line and
-// the usage report say of the decision.
+// Package auth authenticates clients, judges access tokens and issues them. It decides from memory.
+// If memory's result is one that a late watch explains, it asks the source and decides again;
+// source.go has the table. A decision is made for one instant, which its result carries: the one at
+// which the last thing that it depends on was known. Results also carry a Trail, which has what the
+// audit line and the usage report show of the decision.
 //
 // It knows no HTTP, no Kubernetes, no log and no metrics.
 package auth
@@ -21,7 +21,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
-// Memory has the clients, resources, tokens and keys as the watches brought them. It answers at once.
+// Memory has the clients, resources, tokens and keys as the watches brought them. It answers at
+// once.
 type Memory interface {
 	oauth2.Resources
 
@@ -54,8 +55,9 @@ type Cluster interface {
 	Trust() oauth2.Cluster
 	// LookUpTrust asks the API server for them; Trust returns what it found from then on.
 	LookUpTrust(ctx context.Context) error
-	// Review asks the API server whether it still honours a token for that audience, as that account's.
-	// Unreachable is an API server that does not answer at all, Undecided one that does not answer this.
+	// Review asks the API server whether it still honours a token for that audience, as that
+	// account's. Unreachable is an API server that does not answer at all, Undecided one that does
+	// not answer this.
 	Review(ctx context.Context, token oauth2.Secret, account oauth2.UsedAccountToken, audience string) oauth2.Verdict
 }
 
@@ -69,12 +71,13 @@ type Config struct {
 	Journal *revocation.Journal
 	// Stale reports whether memory is too old to decide by; nil means never.
 	Stale func() bool
-	// Reports reports whether the use of a secret will be reported: without a report no watched secret
-	// is accepted. nil means always.
+	// Reports reports whether the use of a secret will be reported: without a report no watched
+	// secret is accepted. nil means always.
 	Reports func() bool
 	// Reviewed is called with each verdict of the cluster.
 	Reviewed func(oauth2.Verdict)
-	// MaxInFlight is the number of requests that are worked on at once; zero means DefaultMaxInFlight.
+	// MaxInFlight is the number of requests that are worked on at once; zero means
+	// DefaultMaxInFlight.
 	MaxInFlight int
 	// Random makes the ids of tokens.
 	Random io.Reader
@@ -82,8 +85,8 @@ type Config struct {
 	Now func() time.Time
 }
 
-// DefaultMaxInFlight is the number of requests that are worked on at once unless Config has another.
-// Look-ups, the only thing that a request waits for, have budgets far below it.
+// DefaultMaxInFlight is the number of requests that are worked on at once unless Config has
+// another. Look-ups, the only thing that a request waits for, have budgets far below it.
 const DefaultMaxInFlight = 512
 
 // Authority decides who calls and what a token is worth.
@@ -107,7 +110,7 @@ func New(config Config) *Authority {
 	}
 	asked := newSource(config)
 	return &Authority{
-		Config: config, source: asked, reviews: newReviews(config, asked), verified: newVerified(),
+		Config: config, source: asked, reviews: newReviews(asked), verified: newVerified(),
 		replays: replays{used: map[revocation.ID]time.Time{}}, inFlight: budget.NewGate(config.MaxInFlight),
 	}
 }
@@ -123,7 +126,7 @@ func (a *Authority) Enter() error {
 // Leave ends what Enter began.
 func (a *Authority) Leave() { a.inFlight.Leave() }
 
-// Fresh refuses while memory is too old to decide by: it still honours who was denied since.
+// Fresh refuses while memory is too old to decide by: it still allows what was denied since.
 func (a *Authority) Fresh() error {
 	if a.Stale == nil || !a.Stale() {
 		return nil
@@ -131,7 +134,7 @@ func (a *Authority) Fresh() error {
 	return unavailable(reasonStale, staleRetry, "this server has heard nothing for so long that what it knows may not be used any more")
 }
 
-// The reasons of refusals that say nothing of the client or the token.
+// The reasons of refusals that concern neither the client nor the token.
 const (
 	reasonStale         oauth2.Reason = "DirectoryStale"
 	reasonUseUnreported oauth2.Reason = "UseUnreported"
@@ -155,8 +158,8 @@ func Throttled(wait time.Duration, description string) error {
 	return unavailable(oauth2.ReasonThrottled, wait, description)
 }
 
-// unreported is the refusal of a secret that ends when it is unused, at a replica whose report nobody
-// reads: another replica may accept it, and so may this one soon.
+// unreported is the refusal of a secret that ends when it is unused, at a replica whose report is
+// not read: another replica may accept it, and so may this one soon.
 func unreported() error {
 	return unavailable(reasonUseUnreported, unreportedRetry,
 		"this client secret was replaced and cannot be accepted here right now; use the new one, or try again shortly")

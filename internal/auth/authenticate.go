@@ -30,8 +30,9 @@ type Caller struct {
 	At    time.Time
 }
 
-// Authenticate finds the client that a request comes from. Every refusal by memory takes the same way, so
-// that the unknown client, the wrong secret and the suspended client stay alike.
+// Authenticate finds the client that a request comes from. Every refusal by memory is looked up and
+// counted alike, so that the unknown client, the wrong secret and the suspended client cannot be
+// told apart.
 func (a *Authority) Authenticate(ctx context.Context, c Credentials) (Caller, error) {
 	presented, err := oauth2.ParsePresented(c.Authorization, c.Form)
 	if err != nil {
@@ -115,8 +116,8 @@ func (a *Authority) trust() oauth2.Cluster {
 	return a.Cluster.Trust()
 }
 
-// spend uses up an assertion, here at once and at the other replicas soon after. A secret can be used
-// again.
+// spend uses up an assertion, here at once and at the other replicas soon after. A secret can be
+// used again.
 func (a *Authority) spend(r recognised, at time.Time) error {
 	if r.assertion == nil {
 		return nil

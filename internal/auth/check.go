@@ -16,7 +16,8 @@ type Request struct {
 	Token string
 	// Payer pays for the look-ups that the request causes.
 	Payer string
-	// Caller is the client that introspects the token; nil if a proxy requires a token for Trail.Required.
+	// Caller is the client that introspects the token; nil if a proxy requires a token for
+	// Trail.Required.
 	Caller *oauth2.Client
 	// Trail is what is known of the caller. The result extends it.
 	Trail Trail
@@ -24,7 +25,7 @@ type Request struct {
 	At time.Time
 }
 
-// Result is what a token is worth: a denial, or what the token says and the client it was issued to.
+// Result is a denial, or the claims of the token and the client it was issued to.
 type Result struct {
 	Denial oauth2.Reason
 	Claims oauth2.Claims
@@ -33,8 +34,8 @@ type Result struct {
 	At     time.Time
 }
 
-// Read reads a token of ours and says whether it is valid in itself. What became of its client is not
-// asked. An error means that it cannot be decided.
+// Read reads a token of ours and reports whether it is valid in itself, whatever became of its
+// client. An error means that it cannot be decided.
 func (a *Authority) Read(ctx context.Context, q Request) (Result, error) {
 	result, at, err := decide(ctx, a.source, q.At, func(v view, at time.Time) (Result, need, error) {
 		result, needs := a.read(q, v, at)
@@ -44,8 +45,9 @@ func (a *Authority) Read(ctx context.Context, q Request) (Result, error) {
 	return result, err
 }
 
-// Check decides whether a token is good. Introspection, forward-auth and ext_authz all ask it, so that what
-// is revoked at one of them is revoked at all. An error means that it cannot be decided, and refuses.
+// Check decides whether a token is good. Introspection, forward-auth and ext_authz all ask it, so
+// that what is revoked at one of them is revoked at all. An error means that it cannot be decided,
+// and refuses.
 func (a *Authority) Check(ctx context.Context, q Request) (Result, error) {
 	result, at, err := decide(ctx, a.source, q.At, func(v view, at time.Time) (Result, need, error) {
 		result, needs := a.check(q, v, at)
@@ -137,7 +139,7 @@ func (a *Authority) check(q Request, v view, at time.Time) (Result, need) {
 	return result, needs
 }
 
-// concerns says why a token that is valid in itself is none for the caller or the proxy.
+// concerns returns why a token that is valid in itself is not for the caller or the proxy.
 func (a *Authority) concerns(q Request, v view, claims oauth2.Claims, at time.Time) (denial oauth2.Reason, needs need) {
 	if q.Caller == nil {
 		return q.Trail.Required.Refuses(claims), need{}
@@ -151,8 +153,8 @@ func (a *Authority) concerns(q Request, v view, claims oauth2.Claims, at time.Ti
 	return oauth2.ReasonNotForCaller, needs
 }
 
-// restrict cuts the scopes of a token to those that its client is granted now. If memory grants less than a
-// token says that another replica issued a moment ago, that one may have known more.
+// restrict cuts the scopes of a token to those that its client is granted now. If memory grants
+// less than a young token has, the replica that issued it may have had newer records.
 func (a *Authority) restrict(claims oauth2.Claims, client *oauth2.Client, v view) (oauth2.Claims, oauth2.Reason) {
 	if v.has(scopeWithdrawn) && v.granted.TokenDenial(claims) == "" {
 		return a.Issuer.Narrow(claims, v.granted.Client, v.resources())

@@ -11,7 +11,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// Issued is a token, and what the audit line says of it.
+// Issued is a token with its Trail.
 type Issued struct {
 	oauth2.Token
 
@@ -19,8 +19,8 @@ type Issued struct {
 	At    time.Time
 }
 
-// Issue issues a token to a caller: RFC 6749 section 4.4. A grant that memory refuses is looked up, because
-// the client may have been given it a moment ago.
+// Issue issues a token to a caller: RFC 6749 section 4.4. A grant that memory refuses is looked up,
+// because the client may have been given it a moment ago.
 func (a *Authority) Issue(ctx context.Context, caller Caller, request oauth2.TokenRequest) (Issued, error) {
 	client := caller.Client
 	issued := Issued{Trail: caller.Trail}

@@ -10,8 +10,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
-// replayEntries bounds the assertions that a replica remembers, about 10 MiB. Only assertions that are signed by a registered
-// key get in, and each leaves after a minute at the most.
+// replayEntries bounds the assertions that a replica remembers, about 10 MiB. Only assertions that
+// are signed by a registered key get in, and each leaves after a minute at the most.
 const replayEntries = 128 << 10
 
 // replays remembers the assertions that were used until they expire, so that each is used once.
@@ -21,8 +21,8 @@ type replays struct {
 	swept time.Time
 }
 
-// use notes an assertion. fresh says that it was not used before; room, that there is a place to note it. Without room nothing
-// is known and nothing may be let in.
+// use stores an assertion. fresh means that it was not used before; room, that it could be stored.
+// Without room nothing is known, and the assertion must be refused.
 func (r *replays) use(key revocation.ID, expiresAt, now time.Time) (fresh, room bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

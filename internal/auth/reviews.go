@@ -16,46 +16,41 @@ import (
 const (
 	// reviewFresh is how long a verdict counts without asking again.
 	reviewFresh = 5 * time.Second
-	// reviewAway is how long a token is not reviewed again after the API server was unreachable, so that its requests do not wait for
-	// a review each.
+	// reviewAway is how long a token is not reviewed again after the API server was unreachable, so
+	// that its requests do not wait for a review each.
 	reviewAway = 5 * time.Second
 	// reviewLimit bounds a review, within the time that a server has for its answer.
 	reviewLimit = 9 * time.Second
-	// reviewEntries bounds the verdicts that are remembered, about 2 MiB. Only tokens that authenticate a client get in.
+	// reviewEntries bounds the verdicts that are remembered, about 2 MiB. Only tokens that
+	// authenticate a client get in.
 	reviewEntries = 16 << 10
 )
 
-// reviews asks the cluster whether it still honours tokens that authenticate their clients by what can be read from them, and
-// remembers what it said for a short while.
+// reviews asks the cluster whether it still honours tokens that authenticate their clients by what
+// can be read from them, and remembers the verdicts for a short while.
 type reviews struct {
-	cluster  Cluster
-	audience string
-	now      func() time.Time
-	reviewed func(oauth2.Verdict)
-	source   *source
-	flights  flight[oauth2.Verdict]
+	source  *source
+	flights flight[oauth2.Verdict]
 
 	mu      sync.Mutex
 	entries map[[sha256.Size]byte]verdict
 	swept   time.Time
 }
 
-// verdict is what the cluster said of one token, which counts until it is no longer fresh. While the cluster is unreachable the last
-// verdict counts: a refused token stays refused.
+// verdict is the result of the last review of a token, which counts until it is no longer fresh.
+// While the cluster is unreachable the last verdict counts: a refused token stays refused.
 type verdict struct {
 	honoured       bool
 	fresh, expires time.Time
 }
 
-func newReviews(config Config, source *source) *reviews {
-	return &reviews{
-		cluster: config.Cluster, audience: config.Issuer.String(), now: config.Now, reviewed: config.Reviewed,
-		source: source, entries: map[[sha256.Size]byte]verdict{},
-	}
+func newReviews(source *source) *reviews {
+	return &reviews{source: source, entries: map[[sha256.Size]byte]verdict{}}
 }
 
-// check decides whether a token that was verified here still counts. While the cluster is unreachable, the verification is enough: a pod
-// must get its tokens when the API server is away, and the token ends within the hour. While it is undecided, nobody is let in.
+// check decides whether a token that was verified here still counts. While the cluster is
+// unreachable, the verification is enough: a pod must get its tokens when the API server is away,
+// and the token ends within the hour. While it is undecided, the token is refused.
 func (r *reviews) check(ctx context.Context, token oauth2.Secret, account oauth2.UsedAccountToken) error {
 	key := sha256.Sum256([]byte(token.Reveal()))
 	known, fresh := r.remembered(key)
@@ -72,7 +67,8 @@ func (r *reviews) check(ctx context.Context, token oauth2.Secret, account oauth2
 	return nil
 }
 
-// remembered is the last verdict on a token; without any, one that was verified is taken for honoured.
+// remembered is the last verdict on a token; without any, one that was verified is taken for
+// honoured.
 func (r *reviews) remembered(key [sha256.Size]byte) (known verdict, fresh bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -80,7 +76,7 @@ func (r *reviews) remembered(key [sha256.Size]byte) (known verdict, fresh bool) 
 	if !there {
 		known.honoured = true
 	}
-	return known, there && r.now().Before(known.fresh)
+	return known, there && r.source.Now().Before(known.fresh)
 }
 
 // ask has the token reviewed, once for all requests that bring it at the same time.
@@ -89,9 +85,9 @@ func (r *reviews) ask(ctx context.Context, key [sha256.Size]byte, token oauth2.S
 		if err := r.source.spend(table[verdictOld].once, "", ""); err != nil {
 			return oauth2.Undecided, err
 		}
-		found := r.cluster.Review(ctx, token, account, r.audience)
-		if r.reviewed != nil {
-			r.reviewed(found)
+		found := r.source.Cluster.Review(ctx, token, account, r.source.Issuer.String())
+		if r.source.Reviewed != nil {
+			r.source.Reviewed(found)
 		}
 		r.store(key, found, account.ExpiresAt)
 		return found, nil
@@ -107,15 +103,15 @@ func (r *reviews) ask(ctx context.Context, key [sha256.Size]byte, token oauth2.S
 	return verdict{}, false
 }
 
-func (r *reviews) store(key [sha256.Size]byte, said oauth2.Verdict, expires time.Time) {
+func (r *reviews) store(key [sha256.Size]byte, found oauth2.Verdict, expires time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now := r.now()
+	now := r.source.Now()
 	last, there := r.entries[key]
-	switch said {
+	switch found {
 	case oauth2.Honoured, oauth2.Dishonoured:
 		r.makeRoom(now)
-		r.entries[key] = verdict{honoured: said == oauth2.Honoured, fresh: now.Add(reviewFresh), expires: expires}
+		r.entries[key] = verdict{honoured: found == oauth2.Honoured, fresh: now.Add(reviewFresh), expires: expires}
 	case oauth2.Unreachable:
 		r.makeRoom(now)
 		r.entries[key] = verdict{honoured: last.honoured || !there, fresh: now.Add(reviewAway), expires: expires}
@@ -123,7 +119,8 @@ func (r *reviews) store(key [sha256.Size]byte, said oauth2.Verdict, expires time
 	}
 }
 
-// makeRoom drops what says nothing any more. It looks through the table once a second at the most; in between any entry makes way.
+// makeRoom deletes the entries that no longer count, at most once a second. In between, any entry
+// is evicted.
 func (r *reviews) makeRoom(now time.Time) {
 	if now.Sub(r.swept) >= time.Second {
 		r.swept = now

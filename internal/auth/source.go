@@ -32,8 +32,8 @@ const (
 	audienceUnknown
 )
 
-// The levels of the budget of look-ups. They are needed in the moments between a change and its arrival
-// by the watch; who needs more guesses, or is wrong for good.
+// The levels of the budget of look-ups. They are needed in the moments between a change and its
+// arrival by the watch; a caller that needs more is guessing, or wrong for good.
 const (
 	perFailure     = iota // failed attempts, by source and client
 	perCaller             // by who asks and the client or OAuth2Token that the question is about
@@ -43,8 +43,8 @@ const (
 	accountReviews        // thousands of pods may start at once, each with a token of its own
 )
 
-// The budget itself. Nothing locks a client out: secrets are random, and a lock is a way to deny service.
-// A secret that is right by memory is accepted, however many failed before it.
+// The budget itself. Nothing locks a client out: secrets are random, and a lock is a way to deny
+// service. A secret that is right by memory is accepted, however many failed before it.
 var levels = []budget.Level{ //nolint:gochecknoglobals // a constant list
 	perFailure:     {Burst: attemptBurst, Interval: time.Second},
 	perCaller:      {Burst: attemptBurst, Interval: time.Second},
@@ -62,8 +62,8 @@ const (
 
 // row is what follows from a lack.
 type row struct {
-	// each are the levels that each request spends, all or none. once are those that requests which share
-	// a question spend together.
+	// each are the levels that each request spends, all or none. once are those that requests which
+	// share a question spend together.
 	each, once []int
 	// refused means that a request whose question is not answered is refused as LookupUnavailable;
 	// otherwise memory's result stands.
@@ -78,26 +78,32 @@ func (r row) unanswered() error {
 	return nil
 }
 
-// table says for each lack which budget pays for the question, and what the answer is if it cannot be
-// asked. source.ask and reviews.ask have the questions. docs/architecture.md has the same table.
+// table says for each lack which budget pays for the question, and what the answer is if it cannot
+// be asked. source.ask and reviews.ask have the questions. docs/architecture.md has the same table.
 var table = [...]row{ //nolint:gochecknoglobals // a constant table
-	// Authentication fails, for any reason that another registration could mend. Each client_id costs one of clients besides.
+	// Authentication fails, for any reason that another registration could mend. Each client_id
+	// costs one of clients besides.
 	callerRefused: {each: []int{perFailure}, refused: true},
-	// The token of a service account names a key that the cluster is not known to have: one question in keyInterval.
+	// The token of a service account names a key that the cluster is not known to have: one
+	// question in keyInterval.
 	clusterKeyUnknown: {refused: true},
 	// The last review of the token of a service account is older than reviewFresh.
 	verdictOld: {once: []int{accountReviews}, refused: true},
-	// TargetNotGranted or ScopeNotGranted for a token request. The resource costs another one of grants.
+	// TargetNotGranted or ScopeNotGranted for a token request. The resource costs another one of
+	// grants.
 	grantRefused: {each: []int{perCaller, clients, grants}},
 	// TokenKeyUnknown.
 	tokenKeyUnknown: {once: []int{ringReads}},
 	// The client of a token or its owner is missing, or has another UID.
 	tokenClientUnknown: {each: []int{perCaller, clients}, refused: true},
-	// TokenUnknown or TokenReplaced for an opaque token; for a JWT the record, its owner or the jti is missing.
+	// TokenUnknown or TokenReplaced for an opaque token; for a JWT the record, its owner or the jti
+	// is missing.
 	mintedUnknown: {each: []int{perCaller, clients}, refused: true},
-	// Memory grants less than a token says that is at most memoryLag old. The resource costs another one of grants.
+	// Memory grants less than a token has that is at most memoryLag old. The resource costs another
+	// one of grants.
 	scopeWithdrawn: {each: []int{perCaller, clients, grants}},
-	// The caller may not see a token that is at most memoryLag old, and its audience is no known resource.
+	// The caller may not see a token that is at most memoryLag old, and its audience is no known
+	// resource.
 	audienceUnknown: {each: []int{perCaller, grants}},
 }
 
@@ -160,19 +166,20 @@ func (f foundResource) ResourceByIdentifier(identifier string) *oauth2.Resource 
 	return f.Resources.ResourceByIdentifier(identifier)
 }
 
-// decide judges by memory. While the judgement lacks something that the source was not asked for yet, it
-// asks the source and judges again, from the start and at the instant of the answer. An error refuses.
+// decide judges by memory. While the judgement lacks something that the source was not asked for
+// yet, it asks the source and judges again, from the start and at the instant of the answer. An
+// error refuses.
 func decide[R any](
 	ctx context.Context, s *source, at time.Time, judge func(view, time.Time) (R, need, error),
 ) (R, time.Time, error) {
-	v := view{Memory: s.directory}
+	v := view{Memory: s.Directory}
 	for {
 		result, needs, err := judge(v, at)
 		if needs.lack == nothing || v.has(needs.lack) {
 			return result, at, err
 		}
 		further, answered, refusal := s.ask(ctx, v, needs)
-		at = s.now()
+		at = s.Now()
 		if refusal != nil {
 			return result, at, refusal
 		}
@@ -186,16 +193,15 @@ func decide[R any](
 
 const (
 	lookupTimeout = 2 * time.Second
-	// memoryLag is how long after a token was issued a replica may not have heard of the grant behind it.
+	// memoryLag is how long after a token was issued a replica may lack the grant behind it.
 	memoryLag = 10 * time.Second
 )
 
 // source asks for what memory lacks, within the budget. Requests with the same question share it.
 type source struct {
-	directory Directory
-	cluster   Cluster
-	now       func() time.Time
-	budget    *budget.Budget
+	Config
+
+	budget *budget.Budget
 
 	clients   flight[oauth2.Record]
 	minted    flight[oauth2.MintedRecord]
@@ -206,7 +212,7 @@ type source struct {
 }
 
 func newSource(config Config) *source {
-	return &source{directory: config.Directory, cluster: config.Cluster, now: config.Now, budget: budget.New(levels...)}
+	return &source{Config: config, budget: budget.New(levels...)}
 }
 
 var (
@@ -228,7 +234,7 @@ func (s *source) ask(ctx context.Context, v view, n need) (_ view, answered bool
 		v.client, err = s.client(ctx, n.what)
 	case n.lack == mintedUnknown:
 		v.minted, err = s.minted.ask(ctx, n.what, lookupTimeout, func(ctx context.Context) (oauth2.MintedRecord, error) {
-			return s.directory.LookUpMinted(ctx, n.what)
+			return s.Directory.LookUpMinted(ctx, n.what)
 		})
 	case n.lack == audienceUnknown:
 		v.resource, err = s.resource(ctx, n.audience)
@@ -257,7 +263,7 @@ func (s *source) spend(at []int, who, what string) error {
 			keys[i].Who, keys[i].What = who, what
 		}
 	}
-	decision := s.budget.Take(s.now(), keys[:len(at)]...)
+	decision := s.budget.Take(s.Now(), keys[:len(at)]...)
 	switch {
 	case decision.OK:
 		return nil
@@ -267,7 +273,8 @@ func (s *source) spend(at []int, who, what string) error {
 	return errBudget
 }
 
-// callers looks up the clients that were presented. Readings that cannot be right are not asked about.
+// callers looks up the clients that were presented. Readings that cannot be right are not asked
+// about.
 func (s *source) callers(ctx context.Context, presented oauth2.Presented) (map[string]oauth2.Record, error) {
 	if presented.AccountToken != nil {
 		if err := s.trust(ctx, presented.AccountToken); err != nil {
@@ -290,13 +297,13 @@ func (s *source) callers(ctx context.Context, presented oauth2.Presented) (map[s
 
 func (s *source) client(ctx context.Context, id string) (oauth2.Record, error) {
 	return s.clients.ask(ctx, id, lookupTimeout, func(ctx context.Context) (oauth2.Record, error) {
-		return s.directory.LookUp(ctx, id)
+		return s.Directory.LookUp(ctx, id)
 	})
 }
 
 func (s *source) resource(ctx context.Context, identifier string) (*oauth2.Resource, error) {
 	return s.resources.ask(ctx, identifier, lookupTimeout, func(ctx context.Context) (*oauth2.Resource, error) {
-		return s.directory.LookUpResource(ctx, identifier)
+		return s.Directory.LookUpResource(ctx, identifier)
 	})
 }
 
@@ -306,7 +313,7 @@ func (s *source) ring(ctx context.Context) error {
 		if err := s.spend(table[tokenKeyUnknown].once, "", ""); err != nil {
 			return keyring.Ring{}, err
 		}
-		return s.directory.LookUpRing(ctx)
+		return s.Directory.LookUpRing(ctx)
 	})
 	return err
 }
@@ -318,24 +325,24 @@ type lastTrust struct {
 	err  error
 }
 
-// trust makes sure that the API server was asked for the key that a token names. Anyone can make up a
-// key id, so there is one look-up for all in keyInterval, or in lookupRetry after a failure. A key that
-// was not there then is unknown.
+// trust makes sure that the API server was asked for the key that a token names. Anyone can make up
+// a key id, so there is one look-up for all in keyInterval, or in lookupRetry after a failure. A
+// key that was not there then is unknown.
 func (s *source) trust(ctx context.Context, token *oauth2.AccountToken) error {
-	if s.cluster == nil || s.cluster.Trust().Knows(token) {
+	if s.Cluster == nil || s.Cluster.Trust().Knows(token) {
 		return nil
 	}
 	if _, err := s.trusts.ask(ctx, "", lookupTimeout, func(ctx context.Context) (struct{}, error) {
 		last := &s.trusted
 		last.mu.Lock()
 		defer last.mu.Unlock()
-		if s.now().Before(last.next) {
+		if s.Now().Before(last.next) {
 			return struct{}{}, last.err
 		}
-		last.err = s.cluster.LookUpTrust(ctx)
-		last.next = s.now().Add(keyInterval)
+		last.err = s.Cluster.LookUpTrust(ctx)
+		last.next = s.Now().Add(keyInterval)
 		if last.err != nil {
-			last.next = s.now().Add(lookupRetry)
+			last.next = s.Now().Add(lookupRetry)
 		}
 		return struct{}{}, last.err
 	}); err != nil {

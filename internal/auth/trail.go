@@ -5,16 +5,16 @@ package auth
 
 import "github.com/hallpass-dev/hallpass/internal/oauth2"
 
-// Trail is what the audit line and the usage report say of a decision. It holds no secret and no token,
-// and what a caller chose is in it only once its shape was checked.
+// Trail is what the audit line and the usage report show of a decision. It holds no secret and no
+// token, and what a caller chose is in it only once its shape was checked.
 type Trail struct {
-	// ClientID is the client that calls, or that the token of a proxied request was issued to. Method and
-	// Credential say how it authenticated.
+	// ClientID is the client that calls, or that the token of a proxied request was issued to.
+	// Method and Credential say how it authenticated.
 	ClientID   string
 	Method     oauth2.AuthMethod
 	Credential string
-	// TokenID, TokenClientID, Audience and Scope describe the token: the issued one, or the one that was
-	// presented if it is verifiably ours.
+	// TokenID, TokenClientID, Audience and Scope describe the token: the issued one, or the one
+	// that was presented if it is verifiably ours.
 	TokenID, TokenClientID, Audience, Scope string
 	// Required is what a proxy's configuration requires of the token.
 	Required oauth2.Requirement
@@ -31,14 +31,15 @@ func (t *Trail) describe(claims oauth2.Claims) {
 	t.TokenID, t.TokenClientID, t.Audience = claims.ID, claims.ClientID, claims.Audience
 }
 
-// Used is what a request used, as far as it was proven. It is empty for a secret that did not match and
-// for a token whose signature is not ours, so that a forgery that names a client says nothing about it.
+// Used is what a request used, as far as it was proven. It is empty for a secret that did not match
+// and for a token whose signature is not ours, so that a forgery that names a client is no use of
+// it.
 type Used struct {
-	// Caller is the UID of the client that authenticated, and Secret the id of its client secret, if it
-	// used one. Replaced means that there is a newer secret.
+	// Caller is the UID of the client that authenticated, and Secret the id of its client secret,
+	// if it used one. Replaced means that there is a newer secret.
 	Caller, Secret string
 	Replaced       bool
-	// TokenOf is the UID of the client that the presented token was issued to, and Token the one of its
-	// OAuth2Token, if it has one.
+	// TokenOf is the UID of the client that the presented token was issued to, and Token the one of
+	// its OAuth2Token, if it has one.
 	TokenOf, Token string
 }

@@ -10,16 +10,18 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// verifiedEntries bounds each generation of the tokens that are remembered, about 5 MiB. Only tokens that our keys have signed
-// get in, so a stranger cannot push any out.
+// verifiedEntries bounds each generation of the tokens that are remembered, about 5 MiB. Only
+// tokens that our keys have signed get in, so an unauthenticated caller cannot evict any.
 const verifiedEntries = 8 << 10
 
-// verified remembers tokens whose signature was found good, or was made here: a signature that is good once is good for ever,
-// and checking it is most of what an introspection costs. Nothing that can change is remembered: the key, the time and every
-// denial are looked at each time. A token is found by the hash of the whole of it, signature included.
+// verified remembers tokens whose signature was found good, or was made here: a signature that is
+// good once is good for ever, and checking it is most of what an introspection costs. Nothing that
+// can change is remembered: the key, the time and every denial are looked at each time. A token is
+// found by the hash of the whole of it, signature included.
 type verified struct {
 	mu sync.RWMutex
-	// young is what was put in or asked for since old was full; when it is full itself, what is left in old is forgotten.
+	// young is what was put in or asked for since old was full; when it is full itself, what is
+	// left in old is forgotten.
 	young, old map[[sha256.Size]byte]*oauth2.Verified
 }
 
@@ -27,7 +29,7 @@ func newVerified() *verified {
 	return &verified{young: map[[sha256.Size]byte]*oauth2.Verified{}}
 }
 
-// get returns what was read of a token; nobody may change it.
+// get returns what was read of a token, which must not be changed.
 func (v *verified) get(token string) (*oauth2.Verified, bool) {
 	key := hashOf(token)
 	v.mu.RLock()

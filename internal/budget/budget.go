@@ -38,8 +38,8 @@ type Decision struct {
 	Wait  time.Duration
 }
 
-// Budget is a bounded table of TATs for each level. A hash, whose seeds are secret, assigns a key to
-// a set of four entries. If other keys occupy the set, the key with the earliest TAT is evicted,
+// Budget is a bounded table of TATs for each level. A hash, whose seeds are secret, assigns a key
+// to a set of four entries. If other keys occupy the set, the key with the earliest TAT is evicted,
 // because it has the most left. So a new key costs what a known one does, and the garbage collector
 // has nothing to scan.
 type Budget struct {

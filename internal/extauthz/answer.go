@@ -20,7 +20,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// identityPrefix is what the names of all identity headers begin with, in lower case as Envoy has them.
+// identityPrefix is what the names of all identity headers begin with, in lower case as Envoy has
+// them.
 const identityPrefix = "x-auth-"
 
 // identityHeaders are their names, as Envoy has them.
@@ -31,7 +32,8 @@ var identityHeaders = func() (names [len(answer.IdentityHeaders)]string) { //nol
 	return names
 }()
 
-// allowed lets a request pass with the identity headers, and without any that an upstream could mistake for one.
+// allowed lets a request pass with the identity headers, and without any that an upstream could
+// mistake for one.
 func allowed(identity *answer.Identity, result auth.Result, request *authv3.AttributeContext_HttpRequest) *authv3.CheckResponse {
 	set := make([]*corev3.HeaderValueOption, len(identityHeaders))
 	for i, name := range identityHeaders {
@@ -46,7 +48,8 @@ func allowed(identity *answer.Identity, result auth.Result, request *authv3.Attr
 	}
 }
 
-// refused is the answer that the caller gets through Envoy, which counts the length of the body for itself.
+// refused is the answer that the caller gets through Envoy, which counts the length of the body for
+// itself.
 func refused(denied answer.Answer) *authv3.CheckResponse {
 	code := codes.Unauthenticated
 	switch denied.Status {
@@ -71,7 +74,8 @@ func refused(denied answer.Answer) *authv3.CheckResponse {
 	}
 }
 
-// option sets a header in place of whatever has its name. An empty value is kept: it overwrites too.
+// option sets a header in place of whatever has its name. An empty value is kept: it overwrites
+// too.
 func option(name, value string) *corev3.HeaderValueOption {
 	return &corev3.HeaderValueOption{
 		Header:         &corev3.HeaderValue{Key: name, Value: value},
@@ -80,8 +84,9 @@ func option(name, value string) *corev3.HeaderValueOption {
 	}
 }
 
-// lookalikes are the headers of the request that some upstreams read as identity headers although they are not: CGI and its
-// heirs take "_" and "." for "-". Those that are spelt right are overwritten, not removed.
+// lookalikes are the headers of the request that some upstreams read as identity headers although
+// they are not: CGI and its heirs take "_" and "." for "-". Those that are spelt right are
+// overwritten, not removed.
 func lookalikes(request *authv3.AttributeContext_HttpRequest) []string {
 	var found []string
 	note := func(name string) {
@@ -108,7 +113,8 @@ func looksAlike(name string) bool {
 	return strings.HasPrefix(read, identityPrefix)
 }
 
-// metadata is what the token says, for filters after this one and for access logs. The names are those of the claims.
+// metadata has the claims of the token, for filters after this one and for access logs. The names
+// are those of the claims.
 func metadata(result auth.Result) *structpb.Struct {
 	claims := result.Claims
 	fields := map[string]*structpb.Value{
@@ -130,7 +136,8 @@ func metadata(result auth.Result) *structpb.Struct {
 	return &structpb.Struct{Fields: fields}
 }
 
-// custom are the claims that the client's spec adds, in a struct of their own: their names cannot meet ours there.
+// custom are the claims that the client's spec adds, in a struct of their own: their names cannot
+// meet ours there.
 func custom(claims []oauth2.Claim) *structpb.Struct {
 	fields := make(map[string]*structpb.Value, len(claims))
 	for _, claim := range claims {

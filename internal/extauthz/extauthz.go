@@ -1,9 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package extauthz answers Envoy, and what is built on it, by its protocol ext_authz v3 over gRPC. What a route
-// requires comes from the context extensions that Envoy's configuration gives the route. Package auth decides, as
-// for /forward-auth. It knows no Kubernetes.
+// Package extauthz answers Envoy, and what is built on it, by its protocol ext_authz v3 over gRPC.
+// What a route requires comes from the context extensions that Envoy's configuration gives the
+// route. Package auth decides, as for /forward-auth. It knows no Kubernetes.
 package extauthz
 
 import (
@@ -36,7 +36,7 @@ type Authority interface {
 
 // The bounds of a connection.
 const (
-	maxQuestion       = 128 << 10 // Envoy sends all headers of a request, of which it takes 60 KiB unless told otherwise
+	maxQuestion       = 128 << 10 // Envoy sends all headers of a request, of which it accepts 60 KiB by default
 	maxHeaderBytes    = 16 << 10
 	maxStreams        = 128
 	connectionTimeout = 5 * time.Second
@@ -51,7 +51,8 @@ func NewServer(authority Authority, auditor *audit.Auditor, config *tls.Config) 
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.ConnectionTimeout(connectionTimeout),
-		// Goroutines that go on keep their stacks, which grow deep in here: a tenth of what an answer costs. Where all are busy there are more.
+		// Goroutines that go on keep their stacks, which grow deep in here: a tenth of what an
+		// answer costs. Where all are busy there are more.
 		grpc.NumStreamWorkers(uint32(runtime.GOMAXPROCS(0))), //nolint:gosec // a few
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idleTimeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingInterval, PermitWithoutStream: true}),
@@ -72,8 +73,8 @@ type service struct {
 	auditor   *audit.Auditor
 }
 
-// Check answers one question of Envoy's. It never returns an error and never panics: what Envoy does then is a setting of its
-// own (failure_mode_allow), and a refusal must not depend on it.
+// Check answers one question of Envoy's. It never returns an error and never panics: what Envoy
+// does then is a setting of its own (failure_mode_allow), and a refusal must not depend on it.
 func (s *service) Check(ctx context.Context, question *authv3.CheckRequest) (response *authv3.CheckResponse, err error) {
 	defer func() {
 		if recover() != nil {
@@ -100,7 +101,7 @@ func (s *service) Check(ctx context.Context, question *authv3.CheckRequest) (res
 	return allowed(&identity, result, request), nil
 }
 
-// origin is where a request came from: the proxy, and what it says of the caller.
+// origin is where a request came from: the proxy, and the headers that it sent about the caller.
 func origin(ctx context.Context, request *authv3.AttributeContext_HttpRequest) audit.Origin {
 	from := audit.Origin{Traceparent: values(request, "traceparent"), ForwardedFor: values(request, "x-forwarded-for")}
 	if ids := values(request, "x-request-id"); len(ids) == 1 {
@@ -112,8 +113,8 @@ func origin(ctx context.Context, request *authv3.AttributeContext_HttpRequest) a
 	return from
 }
 
-// requirement reads what the route requires. A route without context extensions requires nothing that is known, and so
-// lets nobody in.
+// requirement reads what the route requires. A route without context extensions requires nothing
+// that is known, and so admits no request.
 func requirement(extensions map[string]string) (oauth2.Requirement, error) {
 	parameters := make(map[string][]string, len(extensions))
 	for name, value := range extensions {
@@ -122,7 +123,8 @@ func requirement(extensions map[string]string) (oauth2.Requirement, error) {
 	return oauth2.ParseRequirement(parameters)
 }
 
-// values are those of a header of the request that is held back; Envoy sends headers in one of two shapes.
+// values are those of a header of the request that is held back; Envoy sends headers in one of two
+// shapes.
 func values(request *authv3.AttributeContext_HttpRequest, name string) []string {
 	var found []string
 	if value, ok := request.GetHeaders()[name]; ok {
@@ -147,7 +149,8 @@ type Port struct {
 	listener net.Listener
 }
 
-// NewPort returns a port that answers the connections of listener; nil as config serves without TLS.
+// NewPort returns a port that answers the connections of listener; nil as config serves without
+// TLS.
 func NewPort(listener net.Listener, authority Authority, auditor *audit.Auditor, config *tls.Config) Port {
 	return Port{server: NewServer(authority, auditor, config), listener: listener}
 }

@@ -14,14 +14,15 @@ import (
 )
 
 const (
-	// smallBody is what every request may send without asking; 5,000 slow senders of as much hold 40 MiB.
+	// smallBody is what every request may send without asking; 5,000 slow senders of as much hold
+	// 40 MiB.
 	smallBody = 8 << 10
 	// maxLargeBodies is how many longer bodies are read at once.
 	maxLargeBodies = 64
 )
 
-// readBody reads the parameters of a POST request from its body. The query is not looked at: credentials do not belong in
-// URLs (RFC 6749 section 2.3.1).
+// readBody reads the parameters of a POST request from its body. The query is not looked at:
+// credentials do not belong in URLs (RFC 6749 section 2.3.1).
 func (p *port) readBody(r *http.Request) (oauth2.Form, error) {
 	if contentType := r.Header.Get("Content-Type"); contentType != "" {
 		mediaType, _, _ := strings.Cut(contentType, ";")
@@ -50,7 +51,8 @@ func (p *port) readBody(r *http.Request) (oauth2.Form, error) {
 	return oauth2.ParseForm(string(body))
 }
 
-// readSmall reads a body up to the length of a small one, into no more room than the request says that it takes.
+// readSmall reads a body up to the length of a small one. The buffer is no longer than
+// Content-Length.
 func readSmall(r *http.Request) ([]byte, error) {
 	if r.ContentLength < 0 {
 		return io.ReadAll(io.LimitReader(r.Body, smallBody)) //nolint:wrapcheck // readBody says what failed
@@ -60,8 +62,8 @@ func readSmall(r *http.Request) ([]byte, error) {
 	return body, err //nolint:wrapcheck // as above
 }
 
-// readQuery reads the parameters of a GET request from its query. URLs end up in logs, so credentials in one are refused, also
-// right ones: whoever sends them there shall notice.
+// readQuery reads the parameters of a GET request from its query. URLs end up in logs, so
+// credentials in one are refused, also right ones: the operator of the client shall notice.
 func readQuery(r *http.Request) (oauth2.Form, error) {
 	form, err := oauth2.ParseForm(r.URL.RawQuery)
 	if err != nil {

@@ -12,10 +12,10 @@ import (
 )
 
 // forwardAuthEndpoint answers proxies that ask before they pass a request on: nginx auth_request,
-// ForwardAuth of Traefik, forward_auth of Caddy and the like. What is required stands in the query of the
-// URL that the proxy's configuration fixes; of the request only the Authorization header counts. It answers
-// 200 with the identity headers and no body, or as RFC 6750 section 3 says: 401 and 403, never 400, which
-// some proxies take for a fault of the server.
+// ForwardAuth of Traefik, forward_auth of Caddy and the like. What is required stands in the query
+// of the URL that the proxy's configuration fixes; of the request only the Authorization header
+// counts. It answers 200 with the identity headers and no body, or by RFC 6750 section 3: 401 and
+// 403, never 400, which some proxies take for a fault of the server.
 type forwardAuthEndpoint struct{ authority *auth.Authority }
 
 func (f forwardAuthEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {

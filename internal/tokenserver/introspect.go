@@ -20,13 +20,14 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// inactive is the one answer to every token that is not, or not for this caller (RFC 7662 section 2.2).
+// inactive is the one answer to every token that is not, or not for this caller (RFC 7662 section
+// 2.2).
 const inactive = `{"active":false}`
 
 var errNoToken = oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "token is missing")
 
-// introspectEndpoint is the introspection endpoint: RFC 7662, and RFC 9701 for callers that want the answer
-// signed. The caller is a client that authenticates as at the token endpoint.
+// introspectEndpoint is the introspection endpoint: RFC 7662, and RFC 9701 for callers that want
+// the answer signed. The caller is a client that authenticates as at the token endpoint.
 type introspectEndpoint struct {
 	authority *auth.Authority
 	issuer    oauth2.Issuer
@@ -66,10 +67,12 @@ func (e *introspectEndpoint) serve(r *http.Request, in request) (answer.Answer, 
 	return signed, result.Trail, err
 }
 
-// signedIntrospection is the media type of a signed answer (RFC 9701 section 4), and what a caller accepts to get one.
+// signedIntrospection is the media type of a signed answer (RFC 9701 section 4), and what a caller
+// accepts to get one.
 const signedIntrospection = "application/" + oauth2.IntrospectionTokenType
 
-// wantsSigned reports whether a caller asks for a signed answer by naming its media type; one that takes anything gets JSON.
+// wantsSigned reports whether a caller asks for a signed answer by naming its media type; one that
+// takes anything gets JSON.
 func wantsSigned(accept []string) bool {
 	for _, header := range accept {
 		for element := range strings.SplitSeq(header, ",") {
@@ -82,9 +85,10 @@ func wantsSigned(accept []string) bool {
 	return false
 }
 
-// signedAnswer is the payload of a signed answer (RFC 9701 section 5): it has neither sub nor exp, so that nobody takes it for
-// an access token of the caller. The random jti keeps a caller from having the same input signed twice: signatures are deterministic,
-// and a fault in one of two of the same input can give away the key (decision 0014).
+// signedAnswer is the payload of a signed answer (RFC 9701 section 5): it has neither sub nor exp,
+// so that it cannot pass for an access token of the caller. The random jti keeps a caller from
+// having the same input signed twice: signatures are deterministic, and a fault in one of two of
+// the same input can give away the key (decision 0014).
 type signedAnswer struct {
 	Issuer        string          `json:"iss"`
 	Audience      string          `json:"aud"`
@@ -120,13 +124,14 @@ func (e *introspectEndpoint) sign(caller *oauth2.Client, body []byte, now time.T
 	return answer.Private(signedIntrospection, []byte(signed)), nil
 }
 
-// reasonNoCertificate is the reason of a refusal to a caller of introspection without the certificate that it needs.
+// reasonNoCertificate is the reason of a refusal to a caller of introspection without the
+// certificate that it needs.
 const reasonNoCertificate oauth2.Reason = "ClientCertificateRequired"
 
-// certified asks a caller of introspection for a certificate of the authorities that its callers are
-// certified by, if there are any. It is asked at each request: on a connection that is kept, a certificate
-// may have ended, or its authority may have been removed. Who the caller is its credentials say; the
-// certificate only lets it ask (RFC 7662 section 4).
+// certified asks a caller of introspection for a certificate of the authorities that its callers
+// are certified by, if there are any. It is asked at each request: on a connection that is kept, a
+// certificate may have ended, or its authority may have been removed. The credentials identify the
+// caller; the certificate only lets it ask (RFC 7662 section 4).
 type certified struct {
 	authorities func() *x509.CertPool
 	now         func() time.Time

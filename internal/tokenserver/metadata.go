@@ -16,7 +16,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// publicMaxAge is how long verifiers may keep keys and metadata; keys are published longer than that before they sign.
+// publicMaxAge is how long verifiers may keep keys and metadata; keys are published longer than
+// that before they sign.
 const publicMaxAge = 15 * time.Minute
 
 // keysEndpoint publishes the keys: RFC 7517 section 5.
@@ -26,9 +27,10 @@ func (e keysEndpoint) serve(_ *http.Request, in request) (answer.Answer, auth.Tr
 	return answer.Public("application/jwk-set+json", e.keys.Ring().JWKS(in.at), publicMaxAge), auth.Trail{}, nil
 }
 
-// metadataDocument is that of RFC 8414, which OpenID Connect discovery clients read too: for them it names what strict ones
-// look for. There is no authorization endpoint, because no grant type here uses one (RFC 8414 section 2). Scopes are not in it: they
-// would tell everybody which APIs there are, and each resource's own document has them (RFC 9728).
+// metadataDocument is that of RFC 8414, which OpenID Connect discovery clients read too: for them
+// it names what strict ones look for. There is no authorization endpoint, because no grant type
+// here uses one (RFC 8414 section 2). Scopes are not in it: they would list the APIs of the cluster
+// publicly, and each resource's own document has them (RFC 9728).
 type metadataDocument struct {
 	Issuer                   string              `json:"issuer"`
 	TokenEndpoint            string              `json:"token_endpoint"`
@@ -49,11 +51,12 @@ type metadataDocument struct {
 	IntrospectionSigning     []jws.Algorithm     `json:"introspection_signing_alg_values_supported"` // RFC 9701 section 7
 }
 
-// metadataFresh is how long the rendered document is sent again: nothing beside the fifteen minutes that its readers keep it.
+// metadataFresh is how long the rendered document is sent again: nothing beside the fifteen minutes
+// that its readers keep it.
 const metadataFresh = time.Second
 
-// metadataEndpoint is one document at two places: RFC 8414 section 3 and OpenID Connect Discovery 1.0
-// section 4.
+// metadataEndpoint is one document at two places: RFC 8414 section 3 and OpenID Connect Discovery
+// 1.0 section 4.
 type metadataEndpoint struct {
 	issuer   oauth2.Issuer
 	keys     auth.Memory
@@ -104,7 +107,8 @@ func (e *metadataEndpoint) document() metadataDocument {
 	}
 }
 
-// resourceDocument tells clients of a declared resource whose tokens it takes: RFC 9728 section 2. It is public, as the API is.
+// resourceDocument describes a declared resource to its clients: RFC 9728 section 2. It is public,
+// as the API is.
 type resourceDocument struct {
 	Resource             string   `json:"resource"`
 	Name                 string   `json:"resource_name,omitempty"`
@@ -113,8 +117,9 @@ type resourceDocument struct {
 	BearerMethods        []string `json:"bearer_methods_supported"`
 }
 
-// resourceEndpoint serves the document of the resource in the path. A resource that has an identifier of its
-// own is found under the same path: its owner's server forwards its well-known path to here.
+// resourceEndpoint serves the document of the resource in the path. A resource that has an
+// identifier of its own is found under the same path: its owner's server forwards its well-known
+// path to here.
 type resourceEndpoint struct {
 	issuer    oauth2.Issuer
 	resources oauth2.Resources

@@ -15,13 +15,14 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// endpoint answers requests. It returns what the audit line says of its decision, also beside an error.
-// Without an answer of its own an error is answered as answer.Refusal says.
+// endpoint answers requests. It returns the Trail of its decision, also beside an error.
+// An error without an answer of its own is answered by answer.Refusal.
 type endpoint interface {
 	serve(r *http.Request, in request) (answer.Answer, auth.Trail, error)
 }
 
-// request is what was read of a request: its parameters, when they were complete, and where it came from.
+// request is what was read of a request: its parameters, when they were complete, and where it came
+// from.
 type request struct {
 	form   oauth2.Form
 	at     time.Time
@@ -33,11 +34,11 @@ func (in request) credentials(r *http.Request) auth.Credentials {
 	return auth.Credentials{Authorization: r.Header.Values("Authorization"), Form: in.form, Source: in.source, At: in.at}
 }
 
-// port serves endpoints: it alone writes statuses, headers and bodies, and records each decision once.
+// port serves endpoints: it alone writes statuses, headers and bodies, and records each decision
+// once.
 type port struct {
 	authority   *auth.Authority
 	auditor     *audit.Auditor
-	now         func() time.Time
 	largeBodies *budget.Gate
 }
 
@@ -59,7 +60,8 @@ func (p *port) mount(mux *http.ServeMux, r route) {
 	mux.Handle(r.path, others)
 }
 
-// headerRequestID is in the form that net/http keeps names in, so that it need not be brought into it.
+// headerRequestID is in the form that net/http keeps names in, so that it need not be brought into
+// it.
 const headerRequestID = "X-Request-Id"
 
 // handler makes an endpoint an http.Handler. read reads its parameters, if it has any.
@@ -85,9 +87,9 @@ func (p *port) handler(name string, read func(*http.Request) (oauth2.Form, error
 	})
 }
 
-// fresh refuses while memory is too old. The keys are refused too: one of them may have been withdrawn, and
-// verifiers go on with those that they have. Proxies are refused in their own way, and metadata says
-// nothing of whom to trust.
+// fresh refuses while memory is too old. The keys are refused too: one of them may have been
+// withdrawn, and verifiers go on with those that they have. Admit refuses proxies itself, and
+// metadata grants nothing.
 func (p *port) fresh(name string) error {
 	switch name {
 	case audit.ForwardAuth, audit.Metadata, audit.None:
@@ -105,7 +107,7 @@ func (p *port) serve(
 		if in.form, err = read(r); err != nil {
 			return answer.Answer{}, auth.Trail{}, err
 		}
-		in.at = p.now()
+		in.at = p.authority.Now()
 		if err := p.authority.Enter(); err != nil {
 			return answer.Answer{}, auth.Trail{}, err
 		}
@@ -130,7 +132,7 @@ func write(w http.ResponseWriter, a answer.Answer, requestID string) {
 		set("Content-Length", strconv.Itoa(len(a.Body)))
 	}
 	w.WriteHeader(a.Status)
-	_, _ = w.Write(a.Body) // the caller may be gone; there is nobody else to tell
+	_, _ = w.Write(a.Body) // the caller may be gone
 }
 
 // nothing is at all other paths.

@@ -41,7 +41,8 @@ type feedToken struct {
 	ExpiresAt int64  `json:"exp"`
 }
 
-// feedEpoch takes back what was issued before an instant, to whomever its one other member names.
+// feedEpoch revokes what was issued before an instant to the client or namespace that its other
+// member names.
 type feedEpoch struct {
 	ClientID  string `json:"client_id,omitempty"`
 	ClientUID string `json:"client_uid,omitempty"`
@@ -49,9 +50,9 @@ type feedEpoch struct {
 	Before    int64  `json:"before"`
 }
 
-// feedEndpoint tells verifiers that do not introspect what was revoked: our own, there is no standard for it.
-// The caller is a client that authenticates as at the token endpoint, by GET in the Authorization header
-// only.
+// feedEndpoint lists what was revoked, for verifiers that do not introspect. No standard describes
+// such a feed. The caller is a client that authenticates as at the token endpoint, by GET in the
+// Authorization header only.
 type feedEndpoint struct {
 	authority *auth.Authority
 	directory Directory

@@ -13,14 +13,14 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
-// maxRevoking is how many callers wait for a write at once: fewer than may be worked on, so that there is
-// room for everybody else.
+// maxRevoking is how many callers wait for a write at once: fewer than may be worked on, so that
+// there is room for everybody else.
 const maxRevoking = auth.DefaultMaxInFlight / 2
 
-// revokeEndpoint is the revocation endpoint: RFC 7009. The caller is a client that authenticates as at the
-// token endpoint. A token that is none, or none any more, is as good as revoked (section 2.2).
-// token_type_hint says nothing that the token does not say itself, so any is taken and none is needed
-// (section 2.1). 200 means that the revocation survives the end of every process.
+// revokeEndpoint is the revocation endpoint: RFC 7009. The caller is a client that authenticates as
+// at the token endpoint. A string that is no valid token counts as revoked (section 2.2).
+// token_type_hint is ignored, because the token itself has its type (section 2.1). 200 means that
+// the revocation is durable.
 type revokeEndpoint struct {
 	authority   *auth.Authority
 	revocations *revocation.State

@@ -1,10 +1,10 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package tokenserver is the HTTP edge of the protocol: token endpoint (RFC 6749), introspection (RFC 7662),
-// revocation (RFC 7009), keys (RFC 7517), metadata (RFC 8414, RFC 9728) and the answers to proxies that
-// admit only good tokens (RFC 6750). An endpoint parses its request, asks package auth, and returns an
-// answer. It knows no Kubernetes.
+// Package tokenserver is the HTTP edge of the protocol: token endpoint (RFC 6749), introspection
+// (RFC 7662), revocation (RFC 7009), keys (RFC 7517), metadata (RFC 8414, RFC 9728) and the answers
+// to proxies that admit only good tokens (RFC 6750). An endpoint parses its request, asks package
+// auth, and returns an answer. It knows no Kubernetes.
 package tokenserver
 
 import (
@@ -33,18 +33,20 @@ type Directory interface {
 
 // Config is what the endpoints need.
 type Config struct {
-	// Authority decides. Its issuer, journal, clock and source of randomness are those of the endpoints.
+	// Authority decides. Its issuer, journal, clock and source of randomness are those of the
+	// endpoints.
 	Authority *auth.Authority
 	Auditor   *audit.Auditor
 	Directory Directory
 	// TokenAliases are further paths of the token endpoint; see CheckAliases.
 	TokenAliases []string
-	// TokenByGet lets the token endpoint answer GET too, with credentials in the Authorization header only.
+	// TokenByGet lets the token endpoint answer GET too, with credentials in the Authorization
+	// header only.
 	TokenByGet bool
 	// ClientRate is how many tokens a second one client may fetch; zero means DefaultClientRate.
 	ClientRate int
-	// IntrospectionAuthorities issue the certificate that a caller of introspection needs beside its
-	// credentials; nil asks for none.
+	// IntrospectionAuthorities issue the certificate that a caller of introspection needs beside
+	// its credentials; nil asks for none.
 	IntrospectionAuthorities func() *x509.CertPool
 }
 
@@ -56,7 +58,7 @@ const (
 
 // New returns the handler of the public port.
 func New(c Config) http.Handler {
-	p := &port{authority: c.Authority, auditor: c.Auditor, now: c.Authority.Now, largeBodies: budget.NewGate(maxLargeBodies)}
+	p := &port{authority: c.Authority, auditor: c.Auditor, largeBodies: budget.NewGate(maxLargeBodies)}
 	mux := http.NewServeMux()
 	for _, r := range routes(c) {
 		p.mount(mux, r)
@@ -72,8 +74,8 @@ func New(c Config) http.Handler {
 	})
 }
 
-// route is a path, the methods that it answers as an Allow header has them, the name of the endpoint in
-// audit lines and metrics, and the endpoint.
+// route is a path, the methods that it answers as an Allow header has them, the name of the
+// endpoint in audit lines and metrics, and the endpoint.
 type route struct {
 	path, methods, name string
 	endpoint            endpoint
@@ -84,7 +86,7 @@ const (
 	post      = "POST"
 	getOrPost = "GET, POST"
 	getOrHead = "GET, HEAD"
-	anyMethod = "" // of the request that a proxy holds back: it says nothing
+	anyMethod = "" // that of the request which a proxy holds back
 )
 
 // routes are those of the public port.
@@ -127,11 +129,12 @@ func perClient(rate int) *budget.Budget {
 	return budget.New(budget.Level{Burst: clientBurstSeconds * rate, Interval: time.Second / time.Duration(rate)})
 }
 
-// aliasLetters are the letters of an alias: those that no client, proxy or router reads in two ways.
+// aliasLetters are the letters of an alias: those that no client, proxy or router reads in two
+// ways.
 const aliasLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/-._~"
 
-// CheckAliases refuses paths that cannot be further paths of the token endpoint: those that are not plain absolute paths, that
-// are served already, or that are there twice.
+// CheckAliases refuses paths that cannot be further paths of the token endpoint: those that are not
+// plain absolute paths, that are served already, or that are there twice.
 func CheckAliases(aliases []string) error {
 	served := []string{
 		oauth2.TokenPath, oauth2.IntrospectionPath, oauth2.RevocationPath, oauth2.RevocationFeedPath, oauth2.JWKSPath, oauth2.MetadataPath, oauth2.DiscoveryPath,
