@@ -6,7 +6,6 @@ package auth
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -208,7 +207,10 @@ type source struct {
 	resources flight[*oauth2.Resource]
 	rings     flight[keyring.Ring]
 	trusts    flight[struct{}]
-	trusted   lastTrust
+	// trustNext is when the cluster's keys may be looked up again, and trustErr the result of the last
+	// look-up. Only the flight of trusts, which has one question at a time, reads and writes them.
+	trustNext time.Time
+	trustErr  error
 }
 
 func newSource(config Config) *source {
@@ -318,13 +320,6 @@ func (s *source) ring(ctx context.Context) error {
 	return err
 }
 
-// lastTrust is the result of the last look-up of the cluster's keys, and when the next one may be.
-type lastTrust struct {
-	mu   sync.Mutex
-	next time.Time
-	err  error
-}
-
 // trust makes sure that the API server was asked for the key that a token names. Anyone can make up
 // a key id, so there is one look-up for all in keyInterval, or in lookupRetry after a failure. A
 // key that was not there then is unknown.
@@ -333,18 +328,15 @@ func (s *source) trust(ctx context.Context, token *oauth2.AccountToken) error {
 		return nil
 	}
 	if _, err := s.trusts.ask(ctx, "", lookupTimeout, func(ctx context.Context) (struct{}, error) {
-		last := &s.trusted
-		last.mu.Lock()
-		defer last.mu.Unlock()
-		if s.Now().Before(last.next) {
-			return struct{}{}, last.err
+		if s.Now().Before(s.trustNext) {
+			return struct{}{}, s.trustErr
 		}
-		last.err = s.Cluster.LookUpTrust(ctx)
-		last.next = s.Now().Add(keyInterval)
-		if last.err != nil {
-			last.next = s.Now().Add(lookupRetry)
+		s.trustErr = s.Cluster.LookUpTrust(ctx)
+		s.trustNext = s.Now().Add(keyInterval)
+		if s.trustErr != nil {
+			s.trustNext = s.Now().Add(lookupRetry)
 		}
-		return struct{}{}, last.err
+		return struct{}{}, s.trustErr
 	}); err != nil {
 		return table[clusterKeyUnknown].unanswered()
 	}
