@@ -127,8 +127,11 @@ func (a *Auditor) Begin(ctx context.Context, endpoint string, from Origin) (cont
 // for all the time: they are only counted.
 func (a *Auditor) End(ctx context.Context, r Record, trail auth.Trail, status int, err error) {
 	r.Trail = trail
-	if err != nil {
-		r.Reason = a.reason(ctx, r.Endpoint, err)
+	if refusal, ok := errors.AsType[*oauth2.Error](err); ok {
+		r.Reason = refusal.Reason
+	} else if err != nil { // our own fault: the log has its detail
+		a.Log.ErrorContext(ctx, "cannot answer", "endpoint", r.Endpoint, "error", err)
+		r.Reason = reasonInternal
 	}
 	now := a.Now()
 	a.Metrics.observe(r.Endpoint, status, r.Reason, now.Sub(r.Started))
@@ -137,17 +140,6 @@ func (a *Auditor) End(ctx context.Context, r Record, trail auth.Trail, status in
 		a.write(&r, now, status)
 	}
 	endSpan(&r, status)
-}
-
-// reason is the reason of an error. One that is no refusal is our own fault: the log has its
-// detail.
-func (a *Auditor) reason(ctx context.Context, endpoint string, err error) oauth2.Reason {
-	refusal, ok := errors.AsType[*oauth2.Error](err)
-	if !ok {
-		a.Log.ErrorContext(ctx, "cannot answer", "endpoint", endpoint, "error", err)
-		return reasonInternal
-	}
-	return refusal.Reason
 }
 
 // maxCallerID bounds the request id of a caller; a UUID has 36 characters.

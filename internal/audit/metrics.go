@@ -15,14 +15,16 @@ import (
 
 // Metrics are the metrics of a token server.
 type Metrics struct {
-	requests *prometheus.CounterVec
-	duration *prometheus.HistogramVec
-	reviews  *prometheus.CounterVec
-	revocationMetrics
-	// staleUses are counted by oauth2.StaleUse.
-	staleUses *prometheus.CounterVec
+	requests  *prometheus.CounterVec
+	duration  *prometheus.HistogramVec
+	reviews   *prometheus.CounterVec
+	staleUses *prometheus.CounterVec // by oauth2.StaleUse
 	// common are the series of each endpoint that most requests count in, found once.
 	common map[string]commonSeries
+	// writes, pending and lag measure how revocations get to the other replicas.
+	writes  *prometheus.CounterVec
+	pending prometheus.Gauge
+	lag     prometheus.Histogram
 }
 
 type commonSeries struct {
@@ -30,36 +32,43 @@ type commonSeries struct {
 	duration prometheus.Observer
 }
 
-// NewMetrics makes the counters and registers them.
+// NewMetrics makes the metrics and registers them.
 func NewMetrics(registry prometheus.Registerer) *Metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
 	m := &Metrics{
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "hallpass_requests_total",
-			Help: "Requests by endpoint, HTTP status and the reason of a refusal, which is empty for an answer that allows.",
-		}, []string{"endpoint", "code", "reason"}),
+		requests: counter("hallpass_requests_total",
+			"Requests by endpoint, HTTP status and the reason of a refusal, which is empty for an answer that allows.", "endpoint", "code", "reason"),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "hallpass_request_duration_seconds",
 			Help:    "Time from the end of a request's header to the end of its answer.",
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .5, 1, 5},
 		}, []string{"endpoint"}),
+		reviews: counter("hallpass_token_reviews_total",
+			"Reviews of service accounts' tokens by the API server, by its verdict; unreachable ones were decided without it.", "verdict"),
+		staleUses: counter("hallpass_stale_uses_total",
+			"Uses of what had its time: expired and revoked tokens, which were refused, and replaced client secrets, which were accepted.", "reason"),
+		common: map[string]commonSeries{},
+		writes: counter("hallpass_revocation_writes_total",
+			"Attempts to write a batch of revocations, by whether it is durable since.", "durable"),
+		pending: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "hallpass_revocations_pending",
+			Help: "Revocations that hold at this replica and could not be written yet.",
+		}),
+		lag: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "hallpass_revocation_lag_seconds",
+			Help:    "Time from the writing of a batch of revocations, by the clock of whoever wrote it, until this replica honours it.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60},
+		}),
 	}
-	m.reviews = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "hallpass_token_reviews_total",
-		Help: "Reviews of service accounts' tokens by the API server, by its verdict; unreachable ones were decided without it.",
-	}, []string{"verdict"})
-	m.staleUses = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "hallpass_stale_uses_total",
-		Help: "Uses of what had its time: expired and revoked tokens, which were refused, and replaced client secrets, which were accepted.",
-	}, []string{"reason"})
-	for _, use := range oauth2.StaleUses {
+	registry.MustRegister(m.requests, m.duration, m.reviews, m.staleUses, m.writes, m.pending, m.lag)
+	for _, use := range oauth2.StaleUses { // there from the start, so that the first one is an increase
 		m.staleUses.WithLabelValues(string(use))
 	}
-	registry.MustRegister(m.requests, m.duration, m.reviews, m.staleUses)
-	m.revocationMetrics = newRevocationMetrics(registry)
 	for _, verdict := range []oauth2.Verdict{oauth2.Undecided, oauth2.Honoured, oauth2.Dishonoured, oauth2.Unreachable} {
-		m.reviews.WithLabelValues(verdict.String()) // there from the start, so that the first one is an increase
+		m.reviews.WithLabelValues(verdict.String())
 	}
-	m.common = map[string]commonSeries{}
 	for _, endpoint := range []string{Token, Introspect, Revoke, Feed, Keys, Metadata, ForwardAuth, ExtAuthz, None} {
 		m.common[endpoint] = commonSeries{m.requests.WithLabelValues(endpoint, strconv.Itoa(http.StatusOK), ""), m.duration.WithLabelValues(endpoint)}
 	}
@@ -85,45 +94,18 @@ func (m *Metrics) observe(endpoint string, status int, reason oauth2.Reason, too
 	series.duration.Observe(took.Seconds())
 }
 
+// RevocationSeen counts a batch of revocations that came by the watch.
+func (m *Metrics) RevocationSeen(lag time.Duration) { m.lag.Observe(lag.Seconds()) }
+
+// Wrote counts an attempt to write a batch of revocations, and sets how many are not durable yet.
+func (m *Metrics) Wrote(durable bool, pending int) {
+	m.writes.WithLabelValues(strconv.FormatBool(durable)).Inc()
+	m.pending.Set(float64(pending))
+}
+
 // RegisterBuild registers the metric of the version of the build.
 func RegisterBuild(registry prometheus.Registerer, version string) {
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "hallpass_build_info", Help: "Always 1, by the version of the build."}, []string{"version"})
 	info.WithLabelValues(version).Set(1)
 	registry.MustRegister(info)
-}
-
-// revocationMetrics measure how revocations get to the other replicas.
-type revocationMetrics struct {
-	writes  *prometheus.CounterVec
-	pending prometheus.Gauge
-	lag     prometheus.Histogram
-}
-
-func newRevocationMetrics(registry prometheus.Registerer) revocationMetrics {
-	m := revocationMetrics{
-		writes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "hallpass_revocation_writes_total",
-			Help: "Attempts to write a batch of revocations, by whether it is durable since.",
-		}, []string{"durable"}),
-		pending: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "hallpass_revocations_pending",
-			Help: "Revocations that hold at this replica and could not be written yet.",
-		}),
-		lag: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name:    "hallpass_revocation_lag_seconds",
-			Help:    "Time from the writing of a batch of revocations, by the clock of whoever wrote it, until this replica honours it.",
-			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60},
-		}),
-	}
-	registry.MustRegister(m.writes, m.pending, m.lag)
-	return m
-}
-
-// RevocationSeen counts a batch of revocations that came by the watch.
-func (m revocationMetrics) RevocationSeen(lag time.Duration) { m.lag.Observe(lag.Seconds()) }
-
-// Wrote counts an attempt to write a batch of revocations, and sets how many are not durable yet.
-func (m revocationMetrics) Wrote(durable bool, pending int) {
-	m.writes.WithLabelValues(strconv.FormatBool(durable)).Inc()
-	m.pending.Set(float64(pending))
 }

@@ -83,14 +83,15 @@ func TestReviewsHaveABudgetAndABoundedMemory(t *testing.T) {
 	}
 	cluster.verdict = oauth2.Dishonoured
 	for i := range reviewEntries + 100 {
-		reviews.store([32]byte{byte(i), byte(i >> 8), byte(i >> 16)}, oauth2.Dishonoured, used.ExpiresAt)
+		if _, err := reviews.store([32]byte{byte(i), byte(i >> 8), byte(i >> 16)}, oauth2.Dishonoured, used.ExpiresAt); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if len(reviews.entries) > reviewEntries {
 		t.Errorf("%d verdicts are remembered", len(reviews.entries))
 	}
 	now = now.Add(2 * time.Hour)
-	reviews.store([32]byte{1}, oauth2.Honoured, now.Add(time.Hour))
-	if len(reviews.entries) != 1 {
+	if _, err := reviews.store([32]byte{1}, oauth2.Honoured, now.Add(time.Hour)); err != nil || len(reviews.entries) != 1 {
 		t.Errorf("%d verdicts outlive their tokens", len(reviews.entries)-1)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"sync"
 	"time"
 
@@ -30,7 +31,7 @@ const (
 // can be read from them, and remembers the verdicts for a short while.
 type reviews struct {
 	source  *source
-	flights flight[oauth2.Verdict]
+	flights flight[verdict]
 
 	mu      sync.Mutex
 	entries map[[sha256.Size]byte]verdict
@@ -55,11 +56,10 @@ func (r *reviews) check(ctx context.Context, token oauth2.Secret, account oauth2
 	key := sha256.Sum256([]byte(token.Reveal()))
 	known, fresh := r.remembered(key)
 	if !fresh {
-		asked, ok := r.ask(ctx, key, token, account)
-		if !ok {
+		var err error
+		if known, err = r.ask(ctx, key, token, account); err != nil {
 			return table[verdictOld].unanswered()
 		}
-		known = asked
 	}
 	if !known.honoured {
 		return oauth2.Ended()
@@ -67,56 +67,46 @@ func (r *reviews) check(ctx context.Context, token oauth2.Secret, account oauth2
 	return nil
 }
 
-// remembered is the last verdict on a token; without any, one that was verified is taken for
-// honoured.
+// remembered is the last verdict on a token.
 func (r *reviews) remembered(key [sha256.Size]byte) (known verdict, fresh bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	known, there := r.entries[key]
-	if !there {
-		known.honoured = true
-	}
 	return known, there && r.source.Now().Before(known.fresh)
 }
 
 // ask has the token reviewed, once for all requests that bring it at the same time.
-func (r *reviews) ask(ctx context.Context, key [sha256.Size]byte, token oauth2.Secret, account oauth2.UsedAccountToken) (verdict, bool) {
-	found, err := r.flights.ask(ctx, hex.EncodeToString(key[:]), reviewLimit, func(ctx context.Context) (oauth2.Verdict, error) {
+func (r *reviews) ask(ctx context.Context, key [sha256.Size]byte, token oauth2.Secret, account oauth2.UsedAccountToken) (verdict, error) {
+	return r.flights.ask(ctx, hex.EncodeToString(key[:]), reviewLimit, func(ctx context.Context) (verdict, error) {
 		if err := r.source.spend(table[verdictOld].once, "", ""); err != nil {
-			return oauth2.Undecided, err
+			return verdict{}, err
 		}
 		found := r.source.Cluster.Review(ctx, token, account, r.source.Issuer.String())
 		if r.source.Reviewed != nil {
 			r.source.Reviewed(found)
 		}
-		r.store(key, found, account.ExpiresAt)
-		return found, nil
+		return r.store(key, found, account.ExpiresAt)
 	})
-	switch {
-	case err != nil:
-	case found == oauth2.Honoured, found == oauth2.Dishonoured:
-		return verdict{honoured: found == oauth2.Honoured}, true
-	case found == oauth2.Unreachable:
-		known, _ := r.remembered(key)
-		return known, true
-	}
-	return verdict{}, false
 }
 
-func (r *reviews) store(key [sha256.Size]byte, found oauth2.Verdict, expires time.Time) {
+var errUndecided = errors.New("the cluster is undecided")
+
+// store stores the result of a review and returns the verdict that counts from now on.
+func (r *reviews) store(key [sha256.Size]byte, found oauth2.Verdict, expires time.Time) (verdict, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.source.Now()
 	last, there := r.entries[key]
+	next := verdict{honoured: found == oauth2.Honoured, fresh: now.Add(reviewFresh), expires: expires}
 	switch found {
-	case oauth2.Honoured, oauth2.Dishonoured:
-		r.makeRoom(now)
-		r.entries[key] = verdict{honoured: found == oauth2.Honoured, fresh: now.Add(reviewFresh), expires: expires}
-	case oauth2.Unreachable:
-		r.makeRoom(now)
-		r.entries[key] = verdict{honoured: last.honoured || !there, fresh: now.Add(reviewAway), expires: expires}
 	case oauth2.Undecided:
+		return verdict{}, errUndecided
+	case oauth2.Unreachable:
+		next.honoured, next.fresh = last.honoured || !there, now.Add(reviewAway)
 	}
+	r.makeRoom(now)
+	r.entries[key] = next
+	return next, nil
 }
 
 // makeRoom deletes the entries that no longer count, at most once a second. In between, any entry

@@ -30,14 +30,12 @@ var errNoToken = oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequ
 // the answer signed. The caller is a client that authenticates as at the token endpoint.
 type introspectEndpoint struct {
 	authority *auth.Authority
-	issuer    oauth2.Issuer
-	keys      auth.Memory
-	certified certified
-	random    io.Reader
+	// certifiers issue the certificate that a caller needs; nil asks for none.
+	certifiers func() *x509.CertPool
 }
 
 func (e *introspectEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
-	if err := e.certified.check(r); err != nil {
+	if err := e.certified(r); err != nil {
 		return answer.Answer{}, auth.Trail{}, err
 	}
 	caller, err := e.authority.Authenticate(r.Context(), in.credentials(r))
@@ -105,15 +103,15 @@ const (
 // sign signs an answer for the caller that asked: RFC 9701.
 func (e *introspectEndpoint) sign(caller *oauth2.Client, body []byte, now time.Time) (answer.Answer, error) {
 	var id [answerIDBytes]byte
-	if _, err := io.ReadFull(e.random, id[:]); err != nil {
+	if _, err := io.ReadFull(e.authority.Random, id[:]); err != nil {
 		return answer.Answer{}, fmt.Errorf("read randomness for a signed answer: %w", err)
 	}
 	jti := base64.RawURLEncoding.EncodeToString(id[:])
-	payload, err := json.Marshal(signedAnswer{e.issuer.String(), caller.ID, now.Unix(), jti, body})
+	payload, err := json.Marshal(signedAnswer{e.authority.Issuer.String(), caller.ID, now.Unix(), jti, body})
 	if err != nil {
 		return answer.Answer{}, fmt.Errorf("encode a signed answer: %w", err)
 	}
-	key, err := e.keys.Ring().SigningKey(now)
+	key, err := e.authority.Directory.Ring().SigningKey(now)
 	if err != nil {
 		return answer.Answer{}, oauth2.Unavailable(signRetry)
 	}
@@ -128,17 +126,11 @@ func (e *introspectEndpoint) sign(caller *oauth2.Client, body []byte, now time.T
 // certificate that it needs.
 const reasonNoCertificate oauth2.Reason = "ClientCertificateRequired"
 
-// certified asks a caller of introspection for a certificate of the authorities that its callers
-// are certified by, if there are any. It is asked at each request: on a connection that is kept, a
-// certificate may have ended, or its authority may have been removed. The credentials identify the
-// caller; the certificate only lets it ask (RFC 7662 section 4).
-type certified struct {
-	authorities func() *x509.CertPool
-	now         func() time.Time
-}
-
-func (c certified) check(r *http.Request) error {
-	if c.authorities == nil {
+// certified refuses a caller without a certificate of the certifiers. It is asked at each request:
+// on a connection that is kept, a certificate may have ended, or its authority may have been
+// removed. The credentials identify the caller; the certificate only lets it ask (RFC 7662 section 4).
+func (e *introspectEndpoint) certified(r *http.Request) error {
+	if e.certifiers == nil {
 		return nil
 	}
 	refusal := oauth2.Refuse(oauth2.InvalidClient, reasonNoCertificate, "a client certificate is required here")
@@ -150,7 +142,7 @@ func (c certified) check(r *http.Request) error {
 		intermediates.AddCert(certificate)
 	}
 	_, err := r.TLS.PeerCertificates[0].Verify(x509.VerifyOptions{
-		Roots: c.authorities(), Intermediates: intermediates, CurrentTime: c.now(),
+		Roots: e.certifiers(), Intermediates: intermediates, CurrentTime: e.authority.Now(),
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
 	if err != nil {

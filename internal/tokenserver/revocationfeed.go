@@ -58,7 +58,6 @@ type feedEndpoint struct {
 	directory Directory
 	limit     *budget.Budget // by client
 	rendering *budget.Gate
-	now       func() time.Time
 }
 
 func (e *feedEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
@@ -88,7 +87,7 @@ func (e *feedEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.T
 }
 
 func (e *feedEndpoint) page(at revocation.Cursor) feedBody {
-	now := e.now()
+	now := e.authority.Now()
 	page := e.directory.Revocations().Feed(at, now)
 	body := feedBody{Tokens: make([]feedToken, 0, len(page.Tokens)), IssuedBefore: []feedEpoch{}, Next: page.Next.String(), More: page.More}
 	for _, token := range page.Tokens {

@@ -22,11 +22,9 @@ const maxRevoking = auth.DefaultMaxInFlight / 2
 // token_type_hint is ignored, because the token itself has its type (section 2.1). 200 means that
 // the revocation is durable.
 type revokeEndpoint struct {
-	authority   *auth.Authority
-	revocations *revocation.State
-	journal     *revocation.Journal
-	limit       *budget.Budget // by client
-	waiting     *budget.Gate
+	authority *auth.Authority
+	limit     *budget.Budget // by client
+	waiting   *budget.Gate
 }
 
 func (e *revokeEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
@@ -63,8 +61,8 @@ func (e *revokeEndpoint) serve(r *http.Request, in request) (answer.Answer, auth
 	}
 	defer e.waiting.Leave()
 	revoked := revocation.NewEntry(revocation.IDOf(claims.ID), claims.ExpiresAt)
-	e.revocations.Revoke(revoked, read.At)
-	if err := e.journal.Revoke(r.Context(), revoked); err != nil {
+	e.authority.Directory.Revocations().Revoke(revoked, read.At)
+	if err := e.authority.Journal.Revoke(r.Context(), revoked); err != nil {
 		return answer.Answer{}, trail, err
 	}
 	trail.Revoked = true

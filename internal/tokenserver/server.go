@@ -91,7 +91,7 @@ const (
 
 // routes are those of the public port.
 func routes(c Config) []route {
-	a, now := c.Authority, c.Authority.Now
+	a := c.Authority
 	rate, tokenMethods := c.ClientRate, post
 	if rate == 0 {
 		rate = DefaultClientRate
@@ -103,15 +103,9 @@ func routes(c Config) []route {
 	metadata := &metadataEndpoint{issuer: a.Issuer, keys: c.Directory}
 	table := []route{
 		{oauth2.TokenPath, tokenMethods, audit.Token, token},
-		{oauth2.IntrospectionPath, post, audit.Introspect, &introspectEndpoint{
-			authority: a, issuer: a.Issuer, keys: c.Directory, certified: certified{c.IntrospectionAuthorities, now}, random: a.Random,
-		}},
-		{oauth2.RevocationPath, post, audit.Revoke, &revokeEndpoint{
-			authority: a, revocations: c.Directory.Revocations(), journal: a.Journal, limit: perClient(rate), waiting: budget.NewGate(maxRevoking),
-		}},
-		{oauth2.RevocationFeedPath, getOrPost, audit.Feed, &feedEndpoint{
-			authority: a, directory: c.Directory, limit: budget.New(feedLevel), rendering: budget.NewGate(maxFeeding), now: now,
-		}},
+		{oauth2.IntrospectionPath, post, audit.Introspect, &introspectEndpoint{a, c.IntrospectionAuthorities}},
+		{oauth2.RevocationPath, post, audit.Revoke, &revokeEndpoint{a, perClient(rate), budget.NewGate(maxRevoking)}},
+		{oauth2.RevocationFeedPath, getOrPost, audit.Feed, &feedEndpoint{a, c.Directory, budget.New(feedLevel), budget.NewGate(maxFeeding)}},
 		{oauth2.JWKSPath, getOrHead, audit.Keys, keysEndpoint{c.Directory}},
 		{oauth2.MetadataPath, getOrHead, audit.Metadata, metadata},
 		{oauth2.DiscoveryPath, getOrHead, audit.Metadata, metadata},
