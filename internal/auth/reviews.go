@@ -99,6 +99,7 @@ func (r *reviews) store(key [sha256.Size]byte, found oauth2.Verdict, expires tim
 	last, there := r.entries[key]
 	next := verdict{honoured: found == oauth2.Honoured, fresh: now.Add(reviewFresh), expires: expires}
 	switch found {
+	case oauth2.Honoured, oauth2.Dishonoured:
 	case oauth2.Undecided:
 		return verdict{}, errUndecided
 	case oauth2.Unreachable:
