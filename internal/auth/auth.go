@@ -31,6 +31,8 @@ type Memory interface {
 	// Minted returns an OAuth2Token by the id in its opaque tokens.
 	Minted(opaqueID string) oauth2.MintedRecord
 	Revocations() *revocation.State
+	// ClientEpochs are the instants before which the tokens of clients are revoked.
+	ClientEpochs() []revocation.Selector
 }
 
 // Source is what Memory is a copy of. An error means that it did not answer.

@@ -90,9 +90,9 @@ func newSecureServer(t *testing.T, files Files) *secureServer {
 	metrics := audit.NewMetrics(prometheus.NewRegistry())
 	journal := revocation.NewJournal(dir, time.Now, metrics.Wrote, log)
 	handler := tokenserver.New(tokenserver.Config{
-		Directory: dir, IntrospectionAuthorities: config.ClientCAs,
-		Authority: auth.New(auth.Config{Issuer: issuer, Directory: dir, Journal: journal, Random: rand.Reader}),
-		Auditor:   audit.New(audit.Config{Lines: io.Discard, Log: log, Metrics: metrics}),
+		IntrospectionAuthorities: config.ClientCAs,
+		Authority:                auth.New(auth.Config{Issuer: issuer, Directory: dir, Journal: journal, Random: rand.Reader}),
+		Auditor:                  audit.New(audit.Config{Lines: io.Discard, Log: log, Metrics: metrics}),
 	})
 	s := &secureServer{Files: files, http: NewHTTPServer(HTTPConfig{
 		Handler: handler, TLS: config.Requesting, Log: log,

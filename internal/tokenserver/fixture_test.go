@@ -201,9 +201,8 @@ func newWorld(t testing.TB, configure ...func(*settings)) *world {
 	now := func() time.Time { return w.now }
 	log := slog.New(slog.NewJSONHandler(w.audit, nil))
 	c := settings{
-		Config: Config{Directory: w.dir},
-		auth:   auth.Config{Issuer: issuer, Directory: w.dir, Random: rand.Reader, Now: now},
-		audit:  audit.Config{Lines: w.audit, Log: log, Metrics: audit.NewMetrics(w.registry), Now: now},
+		auth:  auth.Config{Issuer: issuer, Directory: w.dir, Random: rand.Reader, Now: now},
+		audit: audit.Config{Lines: w.audit, Log: log, Metrics: audit.NewMetrics(w.registry), Now: now},
 	}
 	for _, change := range configure {
 		change(&c)

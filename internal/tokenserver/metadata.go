@@ -128,7 +128,7 @@ type resourceEndpoint struct {
 func (e resourceEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
 	resource := e.resources.Resource(oauth2.ObjectName{Namespace: r.PathValue("namespace"), Name: r.PathValue("name")})
 	if resource == nil {
-		return nothing{}.serve(r, in)
+		return notFound.serve(r, in)
 	}
 	body, err := json.Marshal(resourceDocument{
 		Resource:             resource.Identifier,

@@ -44,7 +44,7 @@ type port struct {
 
 // mount adds a route, and the refusal of other methods than its own.
 func (p *port) mount(mux *http.ServeMux, r route) {
-	others := p.handler(r.name, nil, notAllowed(r.methods))
+	others := p.handler(r.name, nil, refuseAll(http.StatusMethodNotAllowed, r.methods, "this endpoint answers "+r.methods+" only"))
 	switch r.methods {
 	case anyMethod:
 		others = p.handler(r.name, nil, r.endpoint)
@@ -135,18 +135,17 @@ func write(w http.ResponseWriter, a answer.Answer, requestID string) {
 	_, _ = w.Write(a.Body) // the caller may be gone
 }
 
-// nothing is at all other paths.
-type nothing struct{}
+// refuses is an endpoint that refuses every request.
+type refuses struct{ refusal *answer.Error }
 
-func (nothing) serve(*http.Request, request) (answer.Answer, auth.Trail, error) {
-	return answer.Answer{}, auth.Trail{}, &answer.Error{Status: http.StatusNotFound, Refusal: oauth2.Refuse(
-		oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "there is nothing at this path; see "+oauth2.MetadataPath)}
+func (e refuses) serve(*http.Request, request) (answer.Answer, auth.Trail, error) {
+	return answer.Answer{}, auth.Trail{}, e.refusal
 }
 
-// notAllowed refuses other methods than these.
-type notAllowed string
-
-func (allow notAllowed) serve(*http.Request, request) (answer.Answer, auth.Trail, error) {
-	return answer.Answer{}, auth.Trail{}, &answer.Error{Status: http.StatusMethodNotAllowed, Allow: string(allow), Refusal: oauth2.Refuse(
-		oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "this endpoint answers "+string(allow)+" only")}
+func refuseAll(status int, allow, description string) refuses {
+	return refuses{&answer.Error{Status: status, Allow: allow, Refusal: oauth2.Refuse(
+		oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, description)}}
 }
+
+// notFound is at all other paths.
+var notFound = refuseAll(http.StatusNotFound, "", "there is nothing at this path; see "+oauth2.MetadataPath) //nolint:gochecknoglobals // a constant

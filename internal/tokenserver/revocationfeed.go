@@ -55,7 +55,6 @@ type feedEpoch struct {
 // Authorization header only.
 type feedEndpoint struct {
 	authority *auth.Authority
-	directory Directory
 	limit     *budget.Budget // by client
 	rendering *budget.Gate
 }
@@ -88,13 +87,13 @@ func (e *feedEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.T
 
 func (e *feedEndpoint) page(at revocation.Cursor) feedBody {
 	now := e.authority.Now()
-	page := e.directory.Revocations().Feed(at, now)
+	page := e.authority.Directory.Revocations().Feed(at, now)
 	body := feedBody{Tokens: make([]feedToken, 0, len(page.Tokens)), IssuedBefore: []feedEpoch{}, Next: page.Next.String(), More: page.More}
 	for _, token := range page.Tokens {
 		body.Tokens = append(body.Tokens, feedToken{token.ID.String(), token.ExpiresAt().Unix()})
 	}
-	epochs := e.directory.ClientEpochs()
-	for _, selector := range e.directory.Revocations().Selectors() {
+	epochs := e.authority.Directory.ClientEpochs()
+	for _, selector := range e.authority.Directory.Revocations().Selectors() {
 		epochs = append(epochs, selector)
 	}
 	for _, epoch := range epochs {

@@ -20,24 +20,13 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/auth"
 	"github.com/hallpass-dev/hallpass/internal/budget"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
-	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
-
-// Directory has what the endpoints publish: keys, resources and what is revoked.
-type Directory interface {
-	auth.Memory
-
-	// ClientEpochs are the instants before which the tokens of clients are revoked.
-	ClientEpochs() []revocation.Selector
-}
 
 // Config is what the endpoints need.
 type Config struct {
-	// Authority decides. Its issuer, journal, clock and source of randomness are those of the
-	// endpoints.
+	// Authority decides. The endpoints use its issuer, directory, journal, clock and randomness.
 	Authority *auth.Authority
 	Auditor   *audit.Auditor
-	Directory Directory
 	// TokenAliases are further paths of the token endpoint; see CheckAliases.
 	TokenAliases []string
 	// TokenByGet lets the token endpoint answer GET too, with credentials in the Authorization
@@ -63,7 +52,7 @@ func New(c Config) http.Handler {
 	for _, r := range routes(c) {
 		p.mount(mux, r)
 	}
-	nowhere := p.handler(audit.None, nil, nothing{})
+	nowhere := p.handler(audit.None, nil, notFound)
 	mux.Handle("/", nowhere)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != path.Clean(r.URL.Path) || !strings.HasPrefix(r.URL.Path, "/") {
@@ -100,16 +89,16 @@ func routes(c Config) []route {
 		tokenMethods = getOrPost
 	}
 	token := &tokenEndpoint{a, perClient(rate)}
-	metadata := &metadataEndpoint{issuer: a.Issuer, keys: c.Directory}
+	metadata := &metadataEndpoint{issuer: a.Issuer, keys: a.Directory}
 	table := []route{
 		{oauth2.TokenPath, tokenMethods, audit.Token, token},
 		{oauth2.IntrospectionPath, post, audit.Introspect, &introspectEndpoint{a, c.IntrospectionAuthorities}},
 		{oauth2.RevocationPath, post, audit.Revoke, &revokeEndpoint{a, perClient(rate), budget.NewGate(maxRevoking)}},
-		{oauth2.RevocationFeedPath, getOrPost, audit.Feed, &feedEndpoint{a, c.Directory, budget.New(feedLevel), budget.NewGate(maxFeeding)}},
-		{oauth2.JWKSPath, getOrHead, audit.Keys, keysEndpoint{c.Directory}},
+		{oauth2.RevocationFeedPath, getOrPost, audit.Feed, &feedEndpoint{a, budget.New(feedLevel), budget.NewGate(maxFeeding)}},
+		{oauth2.JWKSPath, getOrHead, audit.Keys, keysEndpoint{a.Directory}},
 		{oauth2.MetadataPath, getOrHead, audit.Metadata, metadata},
 		{oauth2.DiscoveryPath, getOrHead, audit.Metadata, metadata},
-		{oauth2.ResourceMetadataPath + "/resources/{namespace}/{name}", getOrHead, audit.Metadata, resourceEndpoint{a.Issuer, c.Directory}},
+		{oauth2.ResourceMetadataPath + "/resources/{namespace}/{name}", getOrHead, audit.Metadata, resourceEndpoint{a.Issuer, a.Directory}},
 		{oauth2.ForwardAuthPath, anyMethod, audit.ForwardAuth, forwardAuthEndpoint{a}},
 	}
 	for _, alias := range c.TokenAliases {

@@ -43,7 +43,7 @@ const (
 
 var errAway = errors.New("the API server is away")
 
-// directoryOfTests is a tokenserver.Directory and an auth.Directory with records in memory and at the source.
+// directoryOfTests is an auth.Directory with records in memory and at the source.
 type directoryOfTests struct {
 	known, source          map[string]oauth2.Record
 	resources              []*oauth2.Resource
@@ -168,7 +168,6 @@ func newAuditFixture(t *testing.T) *auditFixture {
 	w.dir.source = maps.Clone(w.dir.known)
 	now := func() time.Time { return noon }
 	w.auth = auth.Config{Issuer: issuer, Directory: w.dir, Cluster: w.cluster, Random: random, Now: now}
-	w.doors = tokenserver.Config{Directory: w.dir}
 	w.audit = audit.Config{
 		Lines: w.lines, Log: slog.New(slog.DiscardHandler), Metrics: audit.NewMetrics(prometheus.NewRegistry()), Now: now,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")},

@@ -67,7 +67,7 @@ func New(t testing.TB, issuer string) *Server {
 	journal := revocation.NewJournal(nil, time.Now, metrics.Wrote, log) // it does not run
 	s.Authority = auth.New(auth.Config{Issuer: parsed, Directory: s.directory, Journal: journal, Random: rand.Reader})
 	s.Auditor = audit.New(audit.Config{Lines: s.Audit, Log: log, Metrics: metrics})
-	s.Handler = tokenserver.New(tokenserver.Config{Authority: s.Authority, Auditor: s.Auditor, Directory: s.directory})
+	s.Handler = tokenserver.New(tokenserver.Config{Authority: s.Authority, Auditor: s.Auditor})
 	return s
 }
 

@@ -95,7 +95,7 @@ func Run(ctx context.Context, o Options) error {
 	var running sync.WaitGroup
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	running.Go(func() { dir.Run(watching) })
-	running.Go(func() { doors.journal.Run(watching) }) // to the end: requests in flight wait for it, and it flushes
+	running.Go(func() { doors.authority.Journal.Run(watching) }) // to the end: requests in flight wait for it, and it flushes
 	reports.start(ctx)
 	failed := make(chan error, 3)
 	start(&running, failed, envoy.Serve)
@@ -119,25 +119,23 @@ type doors struct {
 	public    http.Handler
 	authority *auth.Authority
 	auditor   *audit.Auditor
-	journal   *revocation.Journal
 }
 
 func newDoors(
 	o Options, dir *directory.Directory, reports *reporting, tracer trace.Tracer, metrics *audit.Metrics, config serve.TLS, log *slog.Logger,
 ) doors {
-	journal := revocation.NewJournal(dir, time.Now, metrics.Wrote, log)
 	authority := auth.New(auth.Config{
-		Issuer: o.Issuer, Directory: dir, Cluster: dir, Journal: journal, Random: rand.Reader, Reviewed: metrics.Reviewed,
+		Issuer: o.Issuer, Directory: dir, Cluster: dir, Random: rand.Reader, Reviewed: metrics.Reviewed,
+		Journal: revocation.NewJournal(dir, time.Now, metrics.Wrote, log),
 		Stale: func() bool { return dir.Stale() || reports.reporter.Unheard(dir) }, Reports: reports.reporter.Vouches,
 	})
 	auditor := audit.New(audit.Config{
 		Lines: o.Log, Log: log, Metrics: metrics, Tracer: tracer, Usage: reports.gathered, TrustedProxies: o.TrustedProxies,
 	})
 	public := tokenserver.New(tokenserver.Config{
-		Authority: authority, Auditor: auditor, Directory: dir,
-		TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate, IntrospectionAuthorities: config.ClientCAs,
+		Authority: authority, Auditor: auditor, TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate, IntrospectionAuthorities: config.ClientCAs,
 	})
-	return doors{public, authority, auditor, journal}
+	return doors{public, authority, auditor}
 }
 
 // start serves a port until it is closed. An error of the port ends the process.
