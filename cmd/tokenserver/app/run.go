@@ -127,7 +127,7 @@ func newDoors(
 	authority := auth.New(auth.Config{
 		Issuer: o.Issuer, Directory: dir, Cluster: dir, Random: rand.Reader, Reviewed: metrics.Reviewed,
 		Journal: revocation.NewJournal(dir, time.Now, metrics.Wrote, log),
-		Stale: func() bool { return dir.Stale() || reports.reporter.Unheard(dir) }, Reports: reports.reporter.Vouches,
+		Stale:   func() bool { return dir.Stale() || reports.reporter.Unheard(dir) }, Reports: reports.reporter.Vouches,
 	})
 	auditor := audit.New(audit.Config{
 		Lines: o.Log, Log: log, Metrics: metrics, Tracer: tracer, Usage: reports.gathered, TrustedProxies: o.TrustedProxies,
