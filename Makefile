@@ -156,7 +156,7 @@ bench-scale: ## Measure how manager and token server grow with the number of cli
 	@go run ./test/bench/scale $(ARGS)
 
 # The Go benchmarks of the hot code, and the stored result that they are compared with.
-BENCH_PACKAGES = ./internal/jws ./internal/oauth2 ./internal/revocation ./internal/registration ./internal/directory ./internal/directory/memory ./internal/tokenserver
+BENCH_PACKAGES = ./internal/jws ./internal/oauth2 ./internal/revocation ./internal/registration ./internal/directory ./internal/directory/memory ./internal/tokenserver ./internal/extauthz
 BENCH_STORED   = test/bench/results/go.txt
 
 .PHONY: benchstat
