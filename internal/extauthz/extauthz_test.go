@@ -61,16 +61,16 @@ func question(extensions, header map[string]string) *authv3.CheckRequest {
 	}}
 }
 
-// said is a CheckResponse in comparable form.
-type said struct {
+// reply is a CheckResponse in comparable form.
+type reply struct {
 	code    codes.Code
 	status  int
 	headers map[string]string
 	removed []string
 }
 
-func read(response *authv3.CheckResponse) said {
-	a := said{code: codes.Code(response.GetStatus().GetCode()), headers: map[string]string{}} //nolint:gosec // 0 to 16
+func read(response *authv3.CheckResponse) reply {
+	a := reply{code: codes.Code(response.GetStatus().GetCode()), headers: map[string]string{}} //nolint:gosec // 0 to 16
 	set := response.GetOkResponse().GetHeaders()
 	if denied := response.GetDeniedResponse(); denied != nil {
 		a.status, set = int(denied.GetStatus().GetCode()), denied.GetHeaders()
@@ -108,11 +108,11 @@ func TestGoodTokensPassWithTheirIdentity(t *testing.T) {
 			fields := response.GetDynamicMetadata().AsMap()
 			expires := got.headers["x-auth-expires"]
 			delete(got.headers, "x-auth-expires")
-			want := said{code: codes.OK, headers: map[string]string{
+			want := reply{code: codes.OK, headers: map[string]string{
 				"x-auth-client-id": id, "x-auth-client-uid": memory.UID(id), "x-auth-client-namespace": "shop",
 				"x-auth-scopes": "read write", "x-auth-audience": server.Audience,
 			}, removed: []string{"x-auth-role", "x.auth-scopes", "x_auth_client_id"}}
-			if diff := cmp.Diff(want, got, cmp.AllowUnexported(said{})); diff != "" || len(expires) != 10 {
+			if diff := cmp.Diff(want, got, cmp.AllowUnexported(reply{})); diff != "" || len(expires) != 10 {
 				t.Errorf("expires %q, answer (-want +got):\n%s", expires, diff)
 			}
 			delete(fields, "jti")
