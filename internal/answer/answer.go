@@ -67,19 +67,23 @@ func typed(header []Header, contentType string, body []byte) []Header {
 	return header
 }
 
-// Error is a refusal that HTTP itself has a status for.
+// Error is the refusal of a malformed request that HTTP itself has a status for.
 type Error struct {
-	Status int
-	// Allow are the methods that are allowed, if that is what is wrong.
-	Allow   string
-	Refusal *oauth2.Error
+	status  int
+	allow   string
+	refusal *oauth2.Error
+}
+
+// ByHTTP makes an Error. allow are the methods that are allowed, if that is what is wrong.
+func ByHTTP(status int, allow, description string) *Error {
+	return &Error{status, allow, oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, description)}
 }
 
 // Error implements error.
-func (e *Error) Error() string { return e.Refusal.Error() }
+func (e *Error) Error() string { return e.refusal.Error() }
 
 // Unwrap returns the refusal.
-func (e *Error) Unwrap() error { return e.Refusal }
+func (e *Error) Unwrap() error { return e.refusal }
 
 // serverError is the body of an answer without any detail.
 const serverError = `{"error":"server_error"}`
@@ -93,9 +97,9 @@ func Refusal(err error) Answer {
 	}
 	status, header := statusOf(refusal), retryAfter(refusal)
 	if byHTTP, ok := errors.AsType[*Error](err); ok {
-		status = byHTTP.Status
-		if byHTTP.Allow != "" {
-			header = append(header, Header{"Allow", byHTTP.Allow})
+		status = byHTTP.status
+		if byHTTP.allow != "" {
+			header = append(header, Header{"Allow", byHTTP.allow})
 		}
 	}
 	if status == http.StatusUnauthorized {

@@ -73,7 +73,7 @@ func TestRefusals(t *testing.T) {
 			answer.Refusal(later(oauth2.ReasonThrottled)), 429, with(json, "Retry-After: 2"), body("temporarily_unavailable"),
 		},
 		"a method that is not allowed": {
-			answer.Refusal(&answer.Error{Status: 405, Allow: "POST", Refusal: refuse(oauth2.InvalidRequest, "r")}), 405,
+			answer.Refusal(answer.ByHTTP(405, "POST", "why")), 405,
 			with(json, "Allow: POST"), body("invalid_request"),
 		},
 		"a fault of ours has no detail": {

@@ -27,8 +27,7 @@ func (p *port) readBody(r *http.Request) (oauth2.Form, error) {
 	if contentType := r.Header.Get("Content-Type"); contentType != "" {
 		mediaType, _, _ := strings.Cut(contentType, ";")
 		if !strings.EqualFold(strings.TrimSpace(mediaType), "application/x-www-form-urlencoded") {
-			return oauth2.Form{}, &answer.Error{Status: http.StatusUnsupportedMediaType, Refusal: oauth2.Refuse(
-				oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "send the parameters as application/x-www-form-urlencoded")}
+			return oauth2.Form{}, answer.ByHTTP(http.StatusUnsupportedMediaType, "", "send the parameters as application/x-www-form-urlencoded")
 		}
 	}
 	body, err := readSmall(r)
@@ -45,8 +44,7 @@ func (p *port) readBody(r *http.Request) (oauth2.Form, error) {
 		return oauth2.Form{}, oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "the body could not be read")
 	}
 	if len(body) > oauth2.MaxFormBytes {
-		return oauth2.Form{}, &answer.Error{Status: http.StatusRequestEntityTooLarge, Refusal: oauth2.Refuse(
-			oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "the body is longer than 64 KiB")}
+		return oauth2.Form{}, answer.ByHTTP(http.StatusRequestEntityTooLarge, "", "the body is longer than 64 KiB")
 	}
 	return oauth2.ParseForm(string(body))
 }

@@ -44,7 +44,7 @@ type port struct {
 
 // mount adds a route, and the refusal of other methods than its own.
 func (p *port) mount(mux *http.ServeMux, r route) {
-	others := p.handler(r.name, nil, refuseAll(http.StatusMethodNotAllowed, r.methods, "this endpoint answers "+r.methods+" only"))
+	others := p.handler(r.name, nil, refuses{answer.ByHTTP(http.StatusMethodNotAllowed, r.methods, "this endpoint answers "+r.methods+" only")})
 	switch r.methods {
 	case anyMethod:
 		others = p.handler(r.name, nil, r.endpoint)
@@ -137,16 +137,11 @@ func write(w http.ResponseWriter, a answer.Answer, requestID string) {
 }
 
 // refuses is an endpoint that refuses every request.
-type refuses struct{ refusal *answer.Error }
+type refuses struct{ err *answer.Error }
 
 func (e refuses) serve(*http.Request, request) (answer.Answer, auth.Trail, error) {
-	return answer.Answer{}, auth.Trail{}, e.refusal
-}
-
-func refuseAll(status int, allow, description string) refuses {
-	return refuses{&answer.Error{Status: status, Allow: allow, Refusal: oauth2.Refuse(
-		oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, description)}}
+	return answer.Answer{}, auth.Trail{}, e.err
 }
 
 // notFound is at all other paths.
-var notFound = refuseAll(http.StatusNotFound, "", "there is nothing at this path; see "+oauth2.MetadataPath) //nolint:gochecknoglobals // a constant
+var notFound = refuses{answer.ByHTTP(http.StatusNotFound, "", "there is nothing at this path; see "+oauth2.MetadataPath)} //nolint:gochecknoglobals // a constant
