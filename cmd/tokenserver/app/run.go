@@ -133,7 +133,8 @@ func newDoors(
 		Lines: o.Log, Log: log, Metrics: metrics, Tracer: tracer, Usage: reports.gathered, TrustedProxies: o.TrustedProxies,
 	})
 	public := tokenserver.New(tokenserver.Config{
-		Authority: authority, Auditor: auditor, TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate, IntrospectionAuthorities: config.ClientCAs,
+		Authority: authority, Auditor: auditor, TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate,
+		IntrospectionAuthorities: config.ClientCAs,
 	})
 	return doors{public, authority, auditor}
 }
