@@ -76,6 +76,43 @@ func Live(ctx context.Context, live client.Reader, kind string, key types.Namesp
 	return object, nil
 }
 
+// Gone reports whether the API server has no object of that name and UID any more. An error is no answer.
+func Gone(ctx context.Context, live client.Reader, kind string, key types.NamespacedName, uid string) (bool, error) {
+	found, err := Live(ctx, live, kind, key)
+	return err == nil && (found == nil || string(found.UID) != uid), err
+}
+
+// ErrGone says that the owner was deleted while it was reconciled.
+var ErrGone = errors.New("the object was deleted meanwhile")
+
+// CheckAlive returns ErrGone if the owner has been deleted: the cache may lag, and what is made for it
+// then would be left over.
+func (o Owner) CheckAlive(ctx context.Context, live client.Reader) error {
+	found, err := Live(ctx, live, o.Kind, o.NamespacedName)
+	if err == nil && (found == nil || found.UID != o.UID || !found.DeletionTimestamp.IsZero()) {
+		return ErrGone
+	}
+	return err
+}
+
+// Version is the version that a cache has of an object, which is read into o; "" if there is none.
+func Version(ctx context.Context, from client.Reader, o client.Object, key types.NamespacedName) string {
+	if err := from.Get(ctx, key, o, client.UnsafeDisableDeepCopy); err != nil {
+		return ""
+	}
+	return o.GetResourceVersion()
+}
+
+// Delete deletes an object as it was read; it is a no-op if there is none.
+func Delete(ctx context.Context, c client.Client, o client.Object) error {
+	err := c.Delete(ctx, o, client.Preconditions{UID: new(o.GetUID()), ResourceVersion: new(o.GetResourceVersion())})
+	if client.IgnoreNotFound(err) != nil {
+		kind, _ := c.GroupVersionKindFor(o)
+		return fmt.Errorf("delete %s %s: %w", kind.Kind, client.ObjectKeyFromObject(o), err)
+	}
+	return nil
+}
+
 // Meta is what the metadata of an output says on our part: the owner's labels and annotations, and by whom and for whom it is, which
 // no label and no annotation of the owner replaces.
 func Meta[L, A ~string](o Owner, name string, labels map[string]L, annotations map[string]A) metav1.ObjectMeta {
@@ -114,14 +151,6 @@ func SecretCache(mgr ctrl.Manager, selected cache.ByObject, namespaces []string)
 		return nil, fmt.Errorf("start a cache of Secrets: %w", err)
 	}
 	return secrets, nil
-}
-
-// Entry is the name of an entry: the user's, or the default.
-func Entry(name v1alpha1.SecretKey, otherwise string) string {
-	if name != "" {
-		return string(name)
-	}
-	return otherwise
 }
 
 // SameSecret compares what we write of a Secret; what others added to its metadata is theirs.

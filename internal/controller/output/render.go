@@ -1,0 +1,69 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package output
+
+import (
+	"maps"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// Item is an entry that an object gets, and that the templates of users refer to.
+type Item struct {
+	// Name is the default name of the entry, and what templates call it; Renamed is the name that the user chose.
+	Name    string
+	Renamed v1alpha1.SecretKey
+	Value   string
+	// Omitted items are there for templates only.
+	Omitted bool
+}
+
+// Render renders the data of an object: the items, and what the user's templates make of them. The
+// condition says why it cannot be done.
+func Render(items []Item, templates v1alpha1.SecretTemplate) (map[string][]byte, *metav1.Condition) {
+	data, values := map[string][]byte{}, map[string]string{}
+	for _, item := range items {
+		values[item.Name] = item.Value
+		if !item.Omitted {
+			data[Entry(item.Renamed, item.Name)] = []byte(item.Value)
+		}
+	}
+	rendered, bad, err := Expand(templates, values, data)
+	if err != nil {
+		return nil, new(v1alpha1.InvalidTemplate(bad, err.Error()))
+	}
+	maps.Copy(data, rendered)
+	return data, nil
+}
+
+// Entry is the name of an entry: the user's, or the default.
+func Entry(name v1alpha1.SecretKey, otherwise string) string {
+	if name != "" {
+		return string(name)
+	}
+	return otherwise
+}
+
+// Value is the secret value in the data of an object. Where its entry is missing because the user has
+// just renamed it, it is a valid one under another name: a new name is no reason for a new value.
+func Value(data map[string][]byte, entry string, valid func(oauth2.Secret) bool) oauth2.Secret {
+	if value, there := data[entry]; there {
+		return oauth2.NewSecret(string(value))
+	}
+	return find(data, valid)
+}
+
+// find is the first valid value, in the order of the entries' names.
+func find(data map[string][]byte, valid func(oauth2.Secret) bool) oauth2.Secret {
+	for _, entry := range slices.Sorted(maps.Keys(data)) {
+		if value := oauth2.NewSecret(string(data[entry])); valid(value) {
+			return value
+		}
+	}
+	return oauth2.Secret{}
+}

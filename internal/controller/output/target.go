@@ -1,0 +1,213 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package output
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// Target is the Secret, or the ConfigMap, in which an owner gets its credentials or configuration.
+type Target struct {
+	// Client writes. Cached reads from a cache that has the objects by the index of IndexByOwner, Live
+	// from the API server itself.
+	Client       client.Client
+	Cached, Live client.Reader
+
+	Owner Owner
+	// SecretType is the type of the Secret; empty for a ConfigMap, which has our label in the place of a type.
+	SecretType corev1.SecretType
+	// Name is the name of the object; empty if the owner has no object of that kind any more.
+	Name string
+	// Labels and Annotations are those that the user adds.
+	Labels      v1alpha1.SecretLabels
+	Annotations v1alpha1.SecretAnnotations
+	// Retained objects have no owner reference and outlive their owner.
+	Retained bool
+}
+
+// ErrForeign says that an object has the name of a target and is not its owner's.
+var ErrForeign = errors.New("an object of that name is not the owner's")
+
+// Read reads the object; nil if there is none. It returns ErrForeign for an object that is not the owner's.
+func (t Target) Read(ctx context.Context, from client.Reader) (client.Object, error) {
+	return t.read(ctx, from, t.Name)
+}
+
+func (t Target) read(ctx context.Context, from client.Reader, name string) (client.Object, error) {
+	found, _, kind := t.empty()
+	err := from.Get(ctx, client.ObjectKey{Namespace: t.Owner.Namespace, Name: name}, found)
+	if apierrors.IsNotFound(err) {
+		return nil, nil //nolint:nilnil // an absence is an answer
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s %s/%s: %w", kind, t.Owner.Namespace, name, err)
+	}
+	ours, err := t.marked(found), error(nil)
+	if ours {
+		ours, err = t.Owner.Owns(ctx, t.Live, found)
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case !ours:
+		return nil, ErrForeign
+	}
+	return found, nil
+}
+
+// empty is an object and a list to read into, and the kind of the object.
+func (t Target) empty() (object client.Object, list client.ObjectList, kind string) {
+	if t.SecretType == "" {
+		return &corev1.ConfigMap{}, &corev1.ConfigMapList{}, "ConfigMap"
+	}
+	return &corev1.Secret{}, &corev1.SecretList{}, "Secret"
+}
+
+// marked reports whether an object is of our type or has our label. A ConfigMap without the label is
+// recognised by an owner reference to the very owner.
+func (t Target) marked(found client.Object) bool {
+	if secret, ok := found.(*corev1.Secret); ok {
+		return secret.Type == t.SecretType
+	}
+	marked := found.GetLabels()[v1alpha1.LabelClientConfig] == "true"
+	for _, owner := range found.GetOwnerReferences() {
+		marked = marked || owner.UID == t.Owner.UID
+	}
+	return marked
+}
+
+// Write creates the object with the data, or updates what is ours in stored, which was read before, on
+// the version that was read; it is a no-op if stored is the same. It returns the object that is stored by
+// now, also with an error. The error is an *Error; it wraps ErrAltered if the API server stored other data.
+func (t Target) Write(ctx context.Context, stored client.Object, data map[string][]byte) (client.Object, error) {
+	wanted := t.render(data)
+	var err error
+	switch {
+	case stored == nil:
+		err = t.Client.Create(ctx, wanted)
+	case maps.EqualFunc(Data(stored), data, bytes.Equal) && SameMeta(stored, wanted) && SameOwners(stored, wanted):
+		return stored, nil
+	default:
+		replaces(wanted, stored)
+		err = t.Client.Update(ctx, wanted)
+	}
+	_, _, kind := t.empty()
+	if err != nil {
+		return stored, &Error{kind: kind, name: t.Name, err: err}
+	}
+	if err := CheckStored(data, Data(wanted), bytes.Equal); err != nil {
+		return wanted, &Error{kind: kind, name: t.Name, err: err}
+	}
+	return wanted, nil
+}
+
+func (t Target) render(data map[string][]byte) client.Object {
+	rendered := Meta(t.Owner, t.Name, t.Labels, t.Annotations)
+	if !t.Retained {
+		rendered.OwnerReferences = []metav1.OwnerReference{t.Owner.Reference()}
+	}
+	if t.SecretType != "" {
+		return &corev1.Secret{ObjectMeta: rendered, Type: t.SecretType, Data: maps.Clone(data)}
+	}
+	rendered.Labels[v1alpha1.LabelClientConfig] = "true"
+	text := make(map[string]string, len(data))
+	for entry, value := range data {
+		text[entry] = string(value)
+	}
+	return &corev1.ConfigMap{ObjectMeta: rendered, Data: text}
+}
+
+// Data is the data of a Secret or a ConfigMap; nil if there is none.
+func Data(o client.Object) map[string][]byte {
+	switch o := o.(type) {
+	case *corev1.Secret:
+		return o.Data
+	case *corev1.ConfigMap:
+		data := make(map[string][]byte, len(o.Data)+len(o.BinaryData))
+		maps.Copy(data, o.BinaryData)
+		for entry, value := range o.Data {
+			data[entry] = []byte(value)
+		}
+		return data
+	}
+	return nil
+}
+
+// IndexByOwner indexes objects by the owner that they name in an annotation, as Former needs it.
+func IndexByOwner(ctx context.Context, indexer client.FieldIndexer, object client.Object, annotation string) error {
+	err := indexer.IndexField(ctx, object, annotation, func(o client.Object) []string { return []string{o.GetAnnotations()[annotation]} })
+	if err != nil {
+		return fmt.Errorf("index %T by %s: %w", object, annotation, err)
+	}
+	return nil
+}
+
+// Former are the owner's objects under names that it does not use any more, read live. They are found by
+// what they say themselves: status is never an input.
+func (t Target) Former(ctx context.Context) ([]client.Object, error) {
+	_, cached, kind := t.empty()
+	if err := t.Cached.List(ctx, cached, client.InNamespace(t.Owner.Namespace), client.MatchingFields{t.Owner.Annotation: t.Owner.Name},
+		client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("list the %ss of %s %s: %w", kind, t.Owner.Kind, t.Owner, err)
+	}
+	var former []client.Object
+	err := meta.EachListItem(cached, func(item runtime.Object) error {
+		o, ok := item.(client.Object)
+		if !ok || o.GetName() == t.Name {
+			return nil
+		}
+		found, err := t.read(ctx, t.Live, o.GetName())
+		if errors.Is(err, ErrForeign) {
+			return nil
+		}
+		if found != nil {
+			former = append(former, found)
+		}
+		return err
+	})
+	return former, err //nolint:wrapcheck // it is that of the function above
+}
+
+// RemoveFormer deletes the objects that Former finds.
+func (t Target) RemoveFormer(ctx context.Context) error {
+	former, err := t.Former(ctx)
+	if err != nil {
+		return err
+	}
+	for _, o := range former {
+		if err := Delete(ctx, t.Client, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Inherit finds a value in the objects that Former finds: an object that only gets another name needs no
+// other value in it. Its entry may have had another name, too.
+func (t Target) Inherit(ctx context.Context, valid func(oauth2.Secret) bool) (oauth2.Secret, error) {
+	former, err := t.Former(ctx)
+	if err != nil {
+		return oauth2.Secret{}, err
+	}
+	for _, o := range former {
+		if value := find(Data(o), valid); !value.Empty() {
+			return value, nil
+		}
+	}
+	return oauth2.Secret{}, nil
+}

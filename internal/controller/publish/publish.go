@@ -1,0 +1,87 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package publish writes the records of the registry that token servers decide by: registrations, the
+// records of resources and those of minted tokens. A record is a Secret that is written on the version
+// on which it was decided, so that of two managers one gets a conflict. Signing keys are the exception:
+// package signingkeys merges what it finds and never deletes a key.
+package publish
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
+)
+
+// Record is a record as it should be stored.
+type Record struct {
+	types.NamespacedName
+
+	// Of says whose record it is, for errors.
+	Of string
+	// Type is the type of the Secret, and Annotations name its owner.
+	Type        corev1.SecretType
+	Annotations map[string]string
+	Data        map[string][]byte
+}
+
+// Read reads the Secret of a record; nil if there is none.
+func Read(ctx context.Context, from client.Reader, key types.NamespacedName) (*corev1.Secret, error) {
+	var stored corev1.Secret
+	err := from.Get(ctx, key, &stored)
+	if apierrors.IsNotFound(err) {
+		return nil, nil //nolint:nilnil // an absence is an answer
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read record %s: %w", key.Name, err)
+	}
+	return &stored, nil
+}
+
+// Write stores a record unless stored, which was read before and may be nil, is the same already. It
+// returns the Secret that is stored by now, also with an error. The error wraps output.ErrAltered if the
+// API server stored other data than it was sent.
+func Write(ctx context.Context, c client.Client, stored *corev1.Secret, record Record) (*corev1.Secret, error) {
+	wanted := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: record.Namespace, Name: record.Name, Annotations: record.Annotations,
+			Labels: map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy},
+		},
+		Type: record.Type,
+		Data: maps.Clone(record.Data),
+	}
+	if stored != nil && output.SameSecret(stored, wanted) {
+		return stored, nil
+	}
+	if err := write(ctx, c, stored, wanted); err != nil {
+		return stored, fmt.Errorf("publish %s: %w", record.Of, err)
+	}
+	if err := output.CheckStored(record.Data, wanted.Data, bytes.Equal); err != nil {
+		return wanted, fmt.Errorf("publish %s: %w", record.Of, err)
+	}
+	return wanted, nil
+}
+
+func write(ctx context.Context, c client.Client, stored, wanted *corev1.Secret) error {
+	if stored != nil && stored.Type == wanted.Type {
+		wanted.ResourceVersion = stored.ResourceVersion
+		return c.Update(ctx, wanted) //nolint:wrapcheck // Write wraps it
+	}
+	if stored != nil {
+		// The type of a Secret cannot be changed. Only a user with rights on the registry can have created it.
+		if err := output.Delete(ctx, c, stored); err != nil {
+			return err
+		}
+	}
+	return c.Create(ctx, wanted) //nolint:wrapcheck // Write wraps it
+}
