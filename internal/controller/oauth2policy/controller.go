@@ -13,7 +13,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -28,6 +27,7 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
+	"github.com/hallpass-dev/hallpass/internal/controller/status"
 )
 
 // Reconciler writes the status of OAuth2Policies.
@@ -59,7 +59,7 @@ func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2Policy) 
 	if err != nil {
 		return err
 	}
-	status := v1alpha1.OAuth2PolicyStatus{
+	found := v1alpha1.OAuth2PolicyStatus{
 		ObservedGeneration: object.Generation, Namespaces: new(int32(min(len(selected), 1<<30))),
 		Conditions: slices.Clone(object.Status.Conditions),
 	}
@@ -69,16 +69,9 @@ func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2Policy) 
 		ready = v1alpha1.PolicyUnprotectedLabel(label, r.Policy.ProtectedLabels)
 	}
 	ready.ObservedGeneration = object.Generation
-	meta.SetStatusCondition(&status.Conditions, ready)
-	if equality.Semantic.DeepEqual(object.Status, status) {
-		return nil
-	}
-	before := object.DeepCopy()
-	object.Status = status
-	if err := r.Client.Status().Patch(ctx, object, client.MergeFrom(before)); err != nil {
-		return fmt.Errorf("write status of OAuth2Policy %s: %w", object.Name, err)
-	}
-	return nil
+	meta.SetStatusCondition(&found.Conditions, ready)
+	_, err = status.Patch(ctx, r.Client, object, &object.Status, found)
+	return err
 }
 
 // SetupWithManager says what wakes the controller.

@@ -6,7 +6,6 @@
 package oauth2resource
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +29,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
+	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
@@ -103,12 +103,7 @@ func (r *Reconciler) attempt(ctx context.Context, object *v1alpha1.OAuth2Resourc
 
 // state is what the cache has of a resource and of its record: a change of it by others ends a pause. Clients that ask for it do not.
 func (r *Reconciler) state(ctx context.Context, object *v1alpha1.OAuth2Resource) attempt.State {
-	var stored corev1.Secret
-	key := types.NamespacedName{Namespace: r.RegistryNamespace, Name: registration.ResourceSecretName(r.Policy.Identifier(object))}
-	if err := r.Client.Get(ctx, key, &stored, client.UnsafeDisableDeepCopy); err != nil {
-		return attempt.StateOf(object)
-	}
-	return attempt.StateOf(object, stored.ResourceVersion)
+	return attempt.StateOf(object, output.Version(ctx, r.Client, &corev1.Secret{}, r.recordKey(r.Policy.Identifier(object))))
 }
 
 // leaves is the state that an attempt leaves which began with another one.
@@ -218,35 +213,21 @@ func (r *Reconciler) publish(ctx context.Context, object *v1alpha1.OAuth2Resourc
 	if err != nil {
 		return err
 	}
-	wanted := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: r.RegistryNamespace,
-			Name:      registration.ResourceSecretName(w.resource.Identifier),
-			Labels:    map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy},
-			Annotations: map[string]string{
-				registration.AnnotationResource:      w.resource.Identifier,
-				v1alpha1.AnnotationResourceNamespace: object.Namespace,
-				v1alpha1.AnnotationResource:          object.Name,
-			},
+	w.stored, err = publish.Write(ctx, r.Client, w.stored, publish.Record{
+		NamespacedName: r.recordKey(w.resource.Identifier),
+		Of:             "resource " + w.resource.Identifier,
+		Type:           registration.ResourceSecretType,
+		Annotations: map[string]string{
+			registration.AnnotationResource:      w.resource.Identifier,
+			v1alpha1.AnnotationResourceNamespace: object.Namespace,
+			v1alpha1.AnnotationResource:          object.Name,
 		},
-		Type: registration.ResourceSecretType,
-		Data: maps.Clone(data),
-	}
-	switch {
-	case w.stored == nil:
-		err = r.Client.Create(ctx, wanted)
-	case sameRecord(w.stored, wanted):
-		return nil
-	default:
-		wanted.ResourceVersion = w.stored.ResourceVersion
-		err = r.Client.Update(ctx, wanted)
-	}
-	if err == nil {
-		w.stored = wanted
-		err = output.CheckStored(data, wanted.Data, bytes.Equal)
-	}
-	if err != nil {
-		return fmt.Errorf("publish resource %s: %w", w.resource.Identifier, err)
-	}
-	return nil
+		Data: data,
+	})
+	return err
+}
+
+// recordKey is where the record of the resource with an identifier is stored.
+func (r *Reconciler) recordKey(identifier string) types.NamespacedName {
+	return types.NamespacedName{Namespace: r.RegistryNamespace, Name: registration.ResourceSecretName(identifier)}
 }

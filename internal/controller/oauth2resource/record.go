@@ -4,20 +4,15 @@
 package oauth2resource
 
 import (
-	"bytes"
 	"context"
-	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
+	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
@@ -91,16 +86,11 @@ func (r *Reconciler) consent(ctx context.Context, grant v1alpha1.ResourceGrant, 
 // findRecord reads what is stored under the resource's identifier. What another live resource holds stays its own; what a dead
 // one left makes way.
 func (r *Reconciler) findRecord(ctx context.Context, _ *v1alpha1.OAuth2Resource, w *world) error {
-	key := types.NamespacedName{Namespace: r.RegistryNamespace, Name: registration.ResourceSecretName(w.resource.Identifier)}
-	var stored corev1.Secret
-	err := r.Client.Get(ctx, key, &stored)
-	if apierrors.IsNotFound(err) {
-		return nil
+	stored, err := publish.Read(ctx, r.Client, r.recordKey(w.resource.Identifier))
+	if err != nil || stored == nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("read the record of %s: %w", w.resource.Identifier, err)
-	}
-	w.stored = &stored
+	w.stored = stored
 	found, err := registration.DecodeResource(stored.Data)
 	if err != nil {
 		return nil //nolint:nilerr // nobody can use it as it is; its name is derived from this identifier, so it is written again
@@ -109,28 +99,12 @@ func (r *Reconciler) findRecord(ctx context.Context, _ *v1alpha1.OAuth2Resource,
 	if w.held {
 		return nil
 	}
-	gone, err := r.gone(ctx, found)
-	if err != nil {
-		return err
-	}
-	if !gone {
+	// A refusal to answer is not an absence.
+	gone, err := output.Gone(ctx, r.Live, "OAuth2Resource", types.NamespacedName{Namespace: found.Namespace, Name: found.Name}, found.UID)
+	if err == nil && !gone {
 		w.ready = new(v1alpha1.IdentifierConflict(w.resource.Identifier))
 	}
-	return nil
-}
-
-// gone asks the API server whether the owner of a record is no more. A refusal to answer is not an absence.
-func (r *Reconciler) gone(ctx context.Context, owner oauth2.Resource) (bool, error) {
-	object := &metav1.PartialObjectMetadata{}
-	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("OAuth2Resource"))
-	err := r.Live.Get(ctx, types.NamespacedName{Namespace: owner.Namespace, Name: owner.Name}, object)
-	if apierrors.IsNotFound(err) {
-		return true, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("ask for OAuth2Resource %s/%s: %w", owner.Namespace, owner.Name, err)
-	}
-	return string(object.UID) != owner.UID, nil
+	return err
 }
 
 // checkIdentifier refuses an identifier of the owner's choice that no policy allows, and whatever policies say one that means
@@ -160,21 +134,11 @@ func (r *Reconciler) withdraw(ctx context.Context, w *world) error {
 		return nil
 	}
 	w.held = false
-	err := r.Client.Delete(ctx, w.stored, client.Preconditions{UID: &w.stored.UID, ResourceVersion: &w.stored.ResourceVersion})
-	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("remove the record of %s: %w", w.resource.Identifier, err)
-	}
-	return nil
+	return output.Delete(ctx, r.Client, w.stored)
 }
 
 // within reports whether an identifier is another one, or below it.
 func within(identifier, other string) bool {
 	identifier, other = strings.ToLower(identifier), strings.ToLower(strings.TrimSuffix(other, "/"))
 	return identifier == other || strings.HasPrefix(identifier, other+"/") || strings.HasPrefix(identifier, other+":")
-}
-
-func sameRecord(stored, wanted *corev1.Secret) bool {
-	return stored.Type == wanted.Type && maps.EqualFunc(stored.Data, wanted.Data, bytes.Equal) &&
-		stored.Annotations[v1alpha1.AnnotationResource] == wanted.Annotations[v1alpha1.AnnotationResource] &&
-		stored.Annotations[v1alpha1.AnnotationResourceNamespace] == wanted.Annotations[v1alpha1.AnnotationResourceNamespace]
 }

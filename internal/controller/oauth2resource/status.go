@@ -8,40 +8,33 @@ import (
 	"fmt"
 	"slices"
 
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
+	"github.com/hallpass-dev/hallpass/internal/controller/status"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
 // report writes the status if it differs.
 func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2Resource, w *world) error {
-	status := v1alpha1.OAuth2ResourceStatus{
+	found := v1alpha1.OAuth2ResourceStatus{
 		ObservedGeneration: object.Generation, Identifier: w.resource.Identifier, Conditions: slices.Clone(object.Status.Conditions),
 	}
 	if w.ready == nil || w.held {
-		if err := r.count(ctx, object, w, &status); err != nil {
+		if err := r.count(ctx, object, w, &found); err != nil {
 			return err
 		}
 	}
-	setConditions(&status.Conditions, object.Generation, w)
-	if equality.Semantic.DeepEqual(object.Status, status) {
-		return nil
-	}
-	before := object.DeepCopy()
-	object.Status = status
-	if err := r.Client.Status().Patch(ctx, object, client.MergeFrom(before)); err != nil {
-		return fmt.Errorf("write status of OAuth2Resource %s/%s: %w", object.Namespace, object.Name, err)
-	}
-	return nil
+	setConditions(&found.Conditions, object.Generation, w)
+	_, err := status.Patch(ctx, r.Client, object, &object.Status, found)
+	return err
 }
 
 // count asks the function that grants what it gives to each client that asks.
-func (r *Reconciler) count(ctx context.Context, object *v1alpha1.OAuth2Resource, w *world, status *v1alpha1.OAuth2ResourceStatus) error {
+func (r *Reconciler) count(ctx context.Context, object *v1alpha1.OAuth2Resource, w *world, found *v1alpha1.OAuth2ResourceStatus) error {
 	name := oauth2.ObjectName{Namespace: object.Namespace, Name: object.Name}
 	var clients v1alpha1.OAuth2ClientList
 	if err := r.Client.List(ctx, &clients, client.MatchingFields{policy.IndexByAccess: policy.Key(name)}); err != nil {
@@ -68,9 +61,9 @@ func (r *Reconciler) count(ctx context.Context, object *v1alpha1.OAuth2Resource,
 			total++
 		}
 	}
-	status.Clients = new(total)
+	found.Clients = new(total)
 	for _, scope := range w.resource.Scopes {
-		status.Scopes = append(status.Scopes, v1alpha1.ScopeHolders{Name: v1alpha1.Scope(scope), Clients: new(holders[v1alpha1.Scope(scope)])})
+		found.Scopes = append(found.Scopes, v1alpha1.ScopeHolders{Name: v1alpha1.Scope(scope), Clients: new(holders[v1alpha1.Scope(scope)])})
 	}
 	return nil
 }

@@ -15,23 +15,15 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
-	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
 )
 
 // state is what the caches have of an OAuth2Token and of what is written for it: a change of it by others ends a pause.
 func (r *Reconciler) state(ctx context.Context, object *v1alpha1.OAuth2Token) attempt.State {
-	record := types.NamespacedName{Namespace: r.RegistryNamespace, Name: registration.TokenSecretName(string(object.UID))}
 	secret := types.NamespacedName{Namespace: object.Namespace, Name: secretName(object)}
-	return attempt.StateOf(object, versionOf(ctx, r.Client, record), versionOf(ctx, r.Secrets, secret))
-}
-
-// versionOf is the version that a cache has of a Secret; "" if it has none, or cannot say.
-func versionOf(ctx context.Context, from client.Reader, key types.NamespacedName) string {
-	var found corev1.Secret
-	if err := from.Get(ctx, key, &found, client.UnsafeDisableDeepCopy); err != nil {
-		return ""
-	}
-	return found.ResourceVersion
+	return attempt.StateOf(object,
+		output.Version(ctx, r.Client, &corev1.Secret{}, r.recordKey(object)),
+		output.Version(ctx, r.Secrets, &corev1.Secret{}, secret))
 }
 
 // leaves is the state that an attempt leaves which began with another one.
@@ -40,7 +32,7 @@ func (w *world) leaves(state attempt.State) attempt.State {
 		state.Versions[0] = w.stored.ResourceVersion
 	}
 	if w.secret != nil {
-		state.Versions[1] = w.secret.ResourceVersion
+		state.Versions[1] = w.secret.GetResourceVersion()
 	}
 	return state
 }

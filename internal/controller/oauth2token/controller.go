@@ -100,7 +100,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, object *v1alpha1.OAuth2Token
 // attempt makes one token true, or says in its status why it is not.
 func (r *Reconciler) attempt(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) (ctrl.Result, error) {
 	err := r.ensure(ctx, object, w)
-	if errors.Is(err, errGone) {
+	if errors.Is(err, output.ErrGone) {
 		return ctrl.Result{}, nil
 	}
 	if err != nil {
@@ -169,6 +169,9 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}
 	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.OAuth2Token{}, indexByTokenID, indexedTokenID); err != nil {
 		return fmt.Errorf("index OAuth2Tokens by the id of their token: %w", err)
+	}
+	if err := output.IndexByOwner(context.Background(), r.Secrets, &corev1.Secret{}, v1alpha1.AnnotationToken); err != nil {
+		return err
 	}
 	building := ctrl.NewControllerManagedBy(mgr).
 		Named("oauth2token").

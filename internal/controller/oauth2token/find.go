@@ -15,6 +15,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
+	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
@@ -32,7 +34,7 @@ type world struct {
 	record oauth2.Minted
 	stored *corev1.Secret
 	// secret is the user's Secret, if it is there and this token's; value is the token in it.
-	secret *corev1.Secret
+	secret client.Object
 	value  oauth2.Secret
 	// current is the token in the Secret, if found.
 	current oauth2.MintedToken
@@ -45,22 +47,19 @@ type world struct {
 	passing   bool
 }
 
-func (w *world) wait(attempt string) {
-	w.condition, w.passing = new(v1alpha1.Progressing(attempt)), true
+// recordKey is where the record of an OAuth2Token is stored.
+func (r *Reconciler) recordKey(object *v1alpha1.OAuth2Token) types.NamespacedName {
+	return types.NamespacedName{Namespace: r.RegistryNamespace, Name: registration.TokenSecretName(string(object.UID))}
 }
 
 // findRecord reads what is kept of the tokens that were made before.
 func (r *Reconciler) findRecord(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) error {
 	w.record = oauth2.Minted{UID: string(object.UID), Namespace: object.Namespace, Name: object.Name, Opaque: object.Spec.Mode == v1alpha1.TokenFixed}
-	var stored corev1.Secret
-	err := r.Client.Get(ctx, types.NamespacedName{Namespace: r.RegistryNamespace, Name: registration.TokenSecretName(string(object.UID))}, &stored)
-	if apierrors.IsNotFound(err) {
-		return nil
+	stored, err := publish.Read(ctx, r.Client, r.recordKey(object))
+	if err != nil || stored == nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("read the record of OAuth2Token %s/%s: %w", object.Namespace, object.Name, err)
-	}
-	w.stored = &stored
+	w.stored = stored
 	// One that cannot be read, or is of another owner, allows nothing. Its name is derived from this UID, so it is written again.
 	if found, err := registration.DecodeToken(stored.Data); err == nil && found.UID == w.record.UID {
 		w.record.Tokens, w.former = found.Tokens, found.ClientUID
@@ -80,13 +79,15 @@ func (r *Reconciler) findClient(ctx context.Context, object *v1alpha1.OAuth2Toke
 	if err != nil {
 		return fmt.Errorf("read OAuth2Client %s/%s: %w", object.Namespace, name, err)
 	}
-	var stored corev1.Secret
-	err = r.Client.Get(ctx, types.NamespacedName{Namespace: r.RegistryNamespace, Name: registration.SecretName(named.ClientID())}, &stored)
-	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("read the registration of %s: %w", named.ClientID(), err)
+	stored, err := publish.Read(ctx, r.Client, types.NamespacedName{Namespace: r.RegistryNamespace, Name: registration.SecretName(named.ClientID())})
+	if err != nil {
+		return err
 	}
-	found, unreadable := registration.Decode(stored.Data)
-	if err != nil || unreadable != nil || found.Client.UID != string(named.UID) {
+	var found registration.Registration
+	if stored != nil {
+		found, err = registration.Decode(stored.Data)
+	}
+	if stored == nil || err != nil || found.Client.UID != string(named.UID) {
 		w.condition, w.passing = new(v1alpha1.TokenClientNotReady(name, "it is not registered")), true
 		return nil //nolint:nilerr // the condition says it, and the registration wakes us
 	}
@@ -186,19 +187,8 @@ func (r *Reconciler) checkLifetime(ctx context.Context, object *v1alpha1.OAuth2T
 }
 
 // findCA reads the CA that is needed to trust the issuer.
-func (r *Reconciler) findCA(ctx context.Context, _ *v1alpha1.OAuth2Token, w *world) error {
-	if r.CABundle.Name == "" {
-		return nil
-	}
-	var bundle corev1.ConfigMap
-	err := r.Client.Get(ctx, r.CABundle, &bundle)
-	if apierrors.IsNotFound(err) {
-		w.wait("write the Secret, because the token server has no certificate authority")
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read the CA of the token server: %w", err)
-	}
-	w.ca = bundle.Data[keyCACertificate]
-	return nil
+func (r *Reconciler) findCA(ctx context.Context, _ *v1alpha1.OAuth2Token, w *world) (err error) {
+	w.ca, w.condition, err = output.ReadCA(ctx, r.Client, r.CABundle)
+	w.passing = w.condition != nil
+	return err
 }

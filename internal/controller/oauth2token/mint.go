@@ -4,22 +4,17 @@
 package oauth2token
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
-	"github.com/hallpass-dev/hallpass/internal/controller/output"
+	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
@@ -34,8 +29,6 @@ const (
 	reasonRenewed  = "TokenRenewed"
 )
 
-var errGone = errors.New("the OAuth2Token is gone")
-
 // ensureToken makes sure that the value in the Secret is on record, and mints a token where it is not, or where it is time for
 // another.
 func (r *Reconciler) ensureToken(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) error {
@@ -48,11 +41,7 @@ func (r *Reconciler) ensureToken(ctx context.Context, object *v1alpha1.OAuth2Tok
 		return r.publish(ctx, object, w)
 	}
 	// Something random is about to be made: decide on what is there now, not on what the cache remembers.
-	found, err := output.Live(ctx, r.Live, "OAuth2Token", client.ObjectKeyFromObject(object))
-	if err == nil && (found == nil || found.UID != object.UID || !found.DeletionTimestamp.IsZero()) {
-		err = errGone
-	}
-	if err != nil {
+	if err := ownerOf(object).CheckAlive(ctx, r.Live); err != nil {
 		return err
 	}
 	if err := r.readSecret(ctx, r.Live, object, w); err != nil || w.condition != nil {
@@ -130,7 +119,7 @@ func (r *Reconciler) mint(ctx context.Context, object *v1alpha1.OAuth2Token, w *
 		return err
 	}
 	w.value, w.current, w.found, w.takenBack = value, minted, true, false
-	if err := r.writeSecret(ctx, w, renderSecret(object, w)); err != nil {
+	if err := r.writeSecret(ctx, object, w); err != nil {
 		return err
 	}
 	r.proposals.Drop(object.UID)
@@ -233,34 +222,15 @@ func (r *Reconciler) publish(ctx context.Context, object *v1alpha1.OAuth2Token, 
 	if err != nil {
 		return err
 	}
-	wanted := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: r.RegistryNamespace,
-			Name:      registration.TokenSecretName(w.record.UID),
-			Labels:    map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy},
-			Annotations: map[string]string{
-				v1alpha1.AnnotationTokenNamespace: object.Namespace,
-				v1alpha1.AnnotationToken:          object.Name,
-			},
+	w.stored, err = publish.Write(ctx, r.Client, w.stored, publish.Record{
+		NamespacedName: r.recordKey(object),
+		Of:             fmt.Sprintf("the record of OAuth2Token %s/%s", object.Namespace, object.Name),
+		Type:           registration.TokenSecretType,
+		Annotations: map[string]string{
+			v1alpha1.AnnotationTokenNamespace: object.Namespace,
+			v1alpha1.AnnotationToken:          object.Name,
 		},
-		Type: registration.TokenSecretType,
-		Data: maps.Clone(data),
-	}
-	switch {
-	case w.stored == nil:
-		err = r.Client.Create(ctx, wanted)
-	case output.SameSecret(w.stored, wanted):
-		return nil
-	default:
-		wanted.ResourceVersion = w.stored.ResourceVersion
-		err = r.Client.Update(ctx, wanted)
-	}
-	if err == nil {
-		w.stored = wanted
-		err = output.CheckStored(data, wanted.Data, bytes.Equal)
-	}
-	if err != nil {
-		return fmt.Errorf("publish the record of OAuth2Token %s/%s: %w", object.Namespace, object.Name, err)
-	}
-	return nil
+		Data: data,
+	})
+	return err
 }

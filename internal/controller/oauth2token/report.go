@@ -5,16 +5,11 @@ package oauth2token
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
@@ -25,14 +20,11 @@ import (
 // reportFailure says in the status what could not be done yet, for a token that never was ready. One that is stays Ready: the token
 // in its Secret is good. A write that lost a race is tried again at once and is nobody's news.
 func (r *Reconciler) reportFailure(ctx context.Context, object *v1alpha1.OAuth2Token, w *world, failure error) error {
-	if apierrors.IsConflict(failure) || apierrors.IsAlreadyExists(failure) || meta.IsStatusConditionTrue(object.Status.Conditions, v1alpha1.ConditionReady) {
+	condition := output.Failure(failure, object.Status.Conditions, "make the token")
+	if condition == nil {
 		return nil
 	}
-	attempt := "make the token"
-	if refused, ok := errors.AsType[*output.Error](failure); ok {
-		attempt = refused.Error() // of the user's own namespace: a quota or a policy there
-	}
-	w.wait(attempt)
+	w.condition, w.passing = condition, true
 	return r.report(ctx, object, w)
 }
 
@@ -44,7 +36,7 @@ func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2Token, w
 	now := r.Clock.Now()
 	fixed := object.Spec.Mode == v1alpha1.TokenFixed
 	if w.secret != nil {
-		found.Secret = v1alpha1.SecretReference{Name: w.secret.Name}
+		found.Secret = v1alpha1.SecretReference{Name: w.secret.GetName()}
 	}
 	if w.found {
 		found.TokenID, found.Audience = w.current.ID, w.current.Audience
@@ -59,13 +51,9 @@ func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2Token, w
 	status.SetConditions(&found.Conditions, object.Generation, v1alpha1.TokenIssued(object.Spec.Mode, secretName(object)), w.condition, w.passing)
 	warn(&found.Conditions, object, w, now)
 	news := usagereport.CompleteToken(&found, object.Status, r.Usage.Told(string(object.UID)))
-	if equality.Semantic.DeepEqual(object.Status, found) {
-		return nil
-	}
-	before := object.DeepCopy()
-	object.Status = found
-	if err := r.Client.Status().Patch(ctx, object, client.MergeFrom(before)); err != nil {
-		return fmt.Errorf("write status of OAuth2Token %s/%s: %w", object.Namespace, object.Name, err)
+	written, err := status.Patch(ctx, r.Client, object, &object.Status, found)
+	if !written {
+		return err
 	}
 	r.written.Note(object)
 	usagereport.Announce(r.Recorder, object, news)

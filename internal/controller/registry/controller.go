@@ -14,7 +14,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -26,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
@@ -45,11 +45,13 @@ type Reconciler struct {
 	RegistryNamespace string
 }
 
-// owner is whose a record is.
+// owner is whose a record is; object is an empty object of its kind.
 type owner struct {
 	types.NamespacedName
 
-	kind, uid string
+	kind   string
+	object client.Object
+	uid    string
 }
 
 // ownerOf reads whose record it is.
@@ -57,13 +59,13 @@ func ownerOf(stored *corev1.Secret) (owner, error) {
 	switch stored.Type {
 	case registration.ResourceSecretType:
 		r, err := registration.DecodeResource(stored.Data)
-		return owner{types.NamespacedName{Namespace: r.Namespace, Name: r.Name}, "OAuth2Resource", r.UID}, err
+		return owner{types.NamespacedName{Namespace: r.Namespace, Name: r.Name}, "OAuth2Resource", &v1alpha1.OAuth2Resource{}, r.UID}, err
 	case registration.TokenSecretType:
 		m, err := registration.DecodeToken(stored.Data)
-		return owner{types.NamespacedName{Namespace: m.Namespace, Name: m.Name}, "OAuth2Token", m.UID}, err
+		return owner{types.NamespacedName{Namespace: m.Namespace, Name: m.Name}, "OAuth2Token", &v1alpha1.OAuth2Token{}, m.UID}, err
 	}
 	r, err := registration.Decode(stored.Data)
-	return owner{types.NamespacedName{Namespace: r.Client.Namespace, Name: r.Client.Name}, "OAuth2Client", r.Client.UID}, err
+	return owner{types.NamespacedName{Namespace: r.Client.Namespace, Name: r.Client.Name}, "OAuth2Client", &v1alpha1.OAuth2Client{}, r.Client.UID}, err
 }
 
 // Reconcile looks at one record. It is deleted only after a live read has said that its owner is gone or is another object; a
@@ -81,7 +83,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, stored *corev1.Secret) (ctrl
 	}
 	gone, err := r.goneFromCache(ctx, recorded)
 	if err == nil && gone {
-		gone, err = r.gone(ctx, r.Live, recorded, &metav1.PartialObjectMetadata{})
+		gone, err = output.Gone(ctx, r.Live, recorded.kind, recorded.NamespacedName, recorded.uid)
 	}
 	if err != nil {
 		return ctrl.Result{}, err
@@ -89,34 +91,19 @@ func (r *Reconciler) Reconcile(ctx context.Context, stored *corev1.Secret) (ctrl
 	if !gone {
 		return ctrl.Result{RequeueAfter: sweepInterval}, nil
 	}
-	err = r.Client.Delete(ctx, stored, client.Preconditions{UID: &stored.UID, ResourceVersion: &stored.ResourceVersion})
-	if client.IgnoreNotFound(err) != nil {
-		return ctrl.Result{}, fmt.Errorf("remove the record of %s %s: %w", recorded.kind, recorded, err)
-	}
-	return ctrl.Result{}, nil
+	return ctrl.Result{}, output.Delete(ctx, r.Client, stored)
 }
 
 // goneFromCache asks the cache, which has the objects whole.
 func (r *Reconciler) goneFromCache(ctx context.Context, recorded owner) (bool, error) {
-	switch recorded.kind {
-	case "OAuth2Resource":
-		return r.gone(ctx, r.Client, recorded, &v1alpha1.OAuth2Resource{})
-	case "OAuth2Token":
-		return r.gone(ctx, r.Client, recorded, &v1alpha1.OAuth2Token{})
-	}
-	return r.gone(ctx, r.Client, recorded, &v1alpha1.OAuth2Client{})
-}
-
-func (r *Reconciler) gone(ctx context.Context, from client.Reader, recorded owner, found client.Object) (bool, error) {
-	found.GetObjectKind().SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(recorded.kind))
-	err := from.Get(ctx, recorded.NamespacedName, found)
+	err := r.Client.Get(ctx, recorded.NamespacedName, recorded.object)
 	if apierrors.IsNotFound(err) {
 		return true, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("ask for %s %s: %w", recorded.kind, recorded, err)
+		return false, fmt.Errorf("look for %s %s: %w", recorded.kind, recorded, err)
 	}
-	return string(found.GetUID()) != recorded.uid, nil
+	return string(recorded.object.GetUID()) != recorded.uid, nil
 }
 
 // SetupWithManager says what wakes the controller.

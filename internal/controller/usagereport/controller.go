@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/usage"
 )
 
@@ -81,9 +82,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, report *v1alpha1.UsageReport
 	if left := last.Add(keep).Sub(r.Clock.Now()); left > 0 {
 		return ctrl.Result{RequeueAfter: left}, nil
 	}
-	err = r.Client.Delete(ctx, report, client.Preconditions{UID: &report.UID, ResourceVersion: &report.ResourceVersion})
-	if client.IgnoreNotFound(err) != nil {
-		return ctrl.Result{}, fmt.Errorf("remove the usage report of a replica that is gone: %w", err)
+	if err := output.Delete(ctx, r.Client, report); err != nil {
+		return ctrl.Result{}, err
 	}
 	r.Ledger.forget(report)
 	return ctrl.Result{}, nil
