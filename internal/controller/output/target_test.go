@@ -1,0 +1,293 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package output
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// shop is a client with a Secret named app, and a ConfigMap of that name if it has no Secret type.
+func shop(secretType corev1.SecretType, objects ...client.Object) Target {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		panic(err)
+	}
+	owner := Owner{
+		NamespacedName: types.NamespacedName{Namespace: "shop", Name: "app"}, Kind: "OAuth2Client", Annotation: v1alpha1.AnnotationClient, UID: "u1",
+	}
+	byOwner := func(o client.Object) []string { return []string{o.GetAnnotations()[owner.Annotation]} }
+	cluster := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
+		WithObjects(&v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app", UID: "u1"}}).
+		WithObjects(&v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "other", UID: "u2"}}).
+		WithIndex(&corev1.Secret{}, owner.Annotation, byOwner).WithIndex(&corev1.ConfigMap{}, owner.Annotation, byOwner).Build()
+	return Target{Client: cluster, Cached: cluster, Live: cluster, Owner: owner, SecretType: secretType, Name: "app"}
+}
+
+type change func(client.Object)
+
+func annotated(owner string) change {
+	return func(o client.Object) { o.SetAnnotations(map[string]string{v1alpha1.AnnotationClient: owner}) }
+}
+
+func owned(kind, name string, uid types.UID) change {
+	return func(o client.Object) {
+		o.SetOwnerReferences([]metav1.OwnerReference{{APIVersion: v1alpha1.GroupVersion.String(), Kind: kind, Name: name, UID: uid}})
+	}
+}
+
+func labelled(o client.Object) { o.SetLabels(map[string]string{v1alpha1.LabelClientConfig: "true"}) }
+
+func changed[T client.Object](o T, changes ...change) T {
+	o.SetNamespace("shop")
+	if o.GetName() == "" {
+		o.SetName("app")
+	}
+	for _, c := range changes {
+		c(o)
+	}
+	return o
+}
+
+func secretOf(t corev1.SecretType, changes ...change) client.Object {
+	return changed(&corev1.Secret{Type: t}, changes...)
+}
+
+func configMap(changes ...change) client.Object { return changed(&corev1.ConfigMap{}, changes...) }
+
+func TestAnObjectOfAnotherOwnerIsForeign(t *testing.T) {
+	ours, theirs := owned("OAuth2Client", "app", "u1"), owned("OAuth2Client", "other", "u2")
+	dead := owned("OAuth2Client", "app", "u0")
+	const secret = v1alpha1.SecretTypeClient
+	for name, c := range map[string]struct {
+		secretType corev1.SecretType
+		there      client.Object
+		want       error
+	}{
+		"a Secret of the owner":                               {secret, secretOf(secret, annotated("app"), ours), nil},
+		"a Secret that lost its owner reference":              {secret, secretOf(secret, annotated("app")), nil},
+		"a Secret of the owner's predecessor":                 {secret, secretOf(secret, annotated("app"), dead), nil},
+		"a Secret of another type":                            {secret, secretOf(corev1.SecretTypeOpaque, annotated("app"), ours), ErrForeign},
+		"a Secret that names another client":                  {secret, secretOf(secret, annotated("other")), ErrForeign},
+		"a Secret that another live client owns":              {secret, secretOf(secret, annotated("app"), theirs), ErrForeign},
+		"a Secret that a Deployment owns":                     {secret, secretOf(secret, annotated("app"), owned("Deployment", "app", "u1x")), ErrForeign},
+		"a ConfigMap with our label":                          {"", configMap(annotated("app"), labelled), nil},
+		"a ConfigMap that lost its label":                     {"", configMap(annotated("app"), ours), nil},
+		"a ConfigMap with neither label nor reference":        {"", configMap(annotated("app")), ErrForeign},
+		"a ConfigMap with our label that names another owner": {"", configMap(annotated("other"), labelled), ErrForeign},
+	} {
+		t.Run(name, func(t *testing.T) {
+			target := shop(c.secretType, c.there)
+			found, err := target.Read(t.Context(), target.Live)
+			if !errors.Is(err, c.want) || (found == nil) != (c.want != nil) {
+				t.Errorf("%v, %v; want error %v", found, err, c.want)
+			}
+		})
+	}
+	target := shop(secret)
+	if found, err := target.Read(t.Context(), target.Live); found != nil || err != nil {
+		t.Errorf("%v, %v; want nothing where there is nothing", found, err)
+	}
+}
+
+func TestWritingATarget(t *testing.T) {
+	data := map[string][]byte{"client_id": []byte("shop.app")}
+	for _, secretType := range []corev1.SecretType{v1alpha1.SecretTypeClient, ""} {
+		target := shop(secretType)
+		_, _, kind := target.empty()
+		t.Run(kind, func(t *testing.T) {
+			first, err := target.Write(t.Context(), nil, data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(data, Data(first)); diff != "" || len(first.GetOwnerReferences()) != 1 {
+				t.Errorf("owners %v, data (-want +got):\n%s", first.GetOwnerReferences(), diff)
+			}
+			again, err := target.Write(t.Context(), first, data)
+			if err != nil || again != first {
+				t.Errorf("the same data: %v, %v; want no write", again, err)
+			}
+
+			first.SetLabels(merged(first.GetLabels(), map[string]string{"reloader": "on"}))
+			data := map[string][]byte{"client_id": []byte("shop.app"), "scope": []byte("read")}
+			target.Retained = true
+			second, err := target.Write(t.Context(), first, data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if second.GetLabels()["reloader"] != "on" || len(second.GetOwnerReferences()) != 0 {
+				t.Errorf("labels %v, owners %v; want the label of others and no owner", second.GetLabels(), second.GetOwnerReferences())
+			}
+			if stored, err := target.Read(t.Context(), target.Live); err != nil || !cmp.Equal(data, Data(stored)) {
+				t.Errorf("stored %v, %v", stored, err)
+			}
+			first.SetResourceVersion("1")
+			if _, err := target.Write(t.Context(), first, map[string][]byte{}); !apierrors.IsConflict(err) {
+				t.Errorf("on a version that is not current: %v, want a conflict", err)
+			}
+			if _, err := target.Write(t.Context(), nil, data); !apierrors.IsAlreadyExists(err) {
+				t.Errorf("where an object is: %v, want AlreadyExists", err)
+			}
+		})
+	}
+}
+
+func TestBinaryDataInAConfigMapAreRemoved(t *testing.T) {
+	binary := changed(&corev1.ConfigMap{BinaryData: map[string][]byte{"more": {1}}}, annotated("app"), labelled)
+	target := shop("", binary)
+	found, err := target.Read(t.Context(), target.Live)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := target.Write(t.Context(), found, map[string][]byte{"client_id": []byte("shop.app")}); err != nil {
+		t.Fatal(err)
+	}
+	if stored, err := target.Read(t.Context(), target.Live); err != nil || len(Data(stored)) != 1 {
+		t.Errorf("stored %v, %v", stored, err)
+	}
+}
+
+func TestAnAlteredTargetIsAnErrorForItsUser(t *testing.T) {
+	target := shop(v1alpha1.SecretTypeClient)
+	inner, _ := target.Client.(client.WithWatch)
+	target.Client = interceptor.NewClient(inner, interceptor.Funcs{
+		Create: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.CreateOption) error {
+			o.(*corev1.Secret).Data["injected"] = []byte("by a webhook")
+			return c.Create(ctx, o, options...)
+		},
+	})
+	stored, err := target.Write(t.Context(), nil, map[string][]byte{"client_id": []byte("shop.app")})
+	if refused, ok := errors.AsType[*Error](err); !ok || !errors.Is(err, ErrAltered) || refused.name != "app" {
+		t.Errorf("%v, want an *Error that wraps ErrAltered", err)
+	}
+	if stored == nil || stored.GetResourceVersion() == "" {
+		t.Errorf("returned %v, want what is stored", stored)
+	}
+}
+
+func TestObjectsUnderFormerNames(t *testing.T) {
+	named := func(name string) change { return func(o client.Object) { o.SetName(name) } }
+	const secret = v1alpha1.SecretTypeClient
+	objects := []client.Object{
+		secretOf(secret, named("app"), annotated("app")),
+		secretOf(secret, named("before"), annotated("app")),
+		secretOf(secret, named("long-before"), annotated("app"), owned("OAuth2Client", "app", "u1")),
+		secretOf(secret, named("of-another"), annotated("other")),
+		secretOf(secret, named("of-two"), annotated("app"), owned("OAuth2Client", "other", "u2")),
+		secretOf(corev1.SecretTypeOpaque, named("a-copy"), annotated("app")),
+		configMap(named("app"), annotated("app"), labelled),
+		configMap(named("config"), annotated("app"), labelled),
+		configMap(named("users-own"), annotated("app")),
+	}
+	for name, c := range map[string]struct {
+		secretType corev1.SecretType
+		current    string
+		want       []string
+	}{
+		"Secrets beside the current one":           {secret, "app", []string{"before", "long-before"}},
+		"all Secrets where there is none any more": {secret, "", []string{"app", "before", "long-before"}},
+		"ConfigMaps beside the current one":        {"", "app", []string{"config"}},
+		"all ConfigMaps":                           {"", "", []string{"app", "config"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			target := shop(c.secretType, objects...)
+			target.Name = c.current
+			former, err := target.Former(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var names []string
+			for _, o := range former {
+				names = append(names, o.GetName())
+			}
+			slices.Sort(names)
+			if diff := cmp.Diff(c.want, names); diff != "" {
+				t.Errorf("former (-want +got):\n%s", diff)
+			}
+			if err := target.RemoveFormer(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if former, err := target.Former(t.Context()); err != nil || len(former) > 0 {
+				t.Errorf("%d objects are left, %v", len(former), err)
+			}
+			var left corev1.SecretList
+			if err := target.Live.List(t.Context(), &left); err != nil || len(left.Items) < 3 {
+				t.Errorf("%d Secrets are left, %v; want at least the three that are not the owner's", len(left.Items), err)
+			}
+		})
+	}
+}
+
+func TestAValueUnderAnotherNameIsKept(t *testing.T) {
+	valid := func(s oauth2.Secret) bool { return bytes.HasPrefix([]byte(s.Reveal()), []byte("hps_")) }
+	for name, c := range map[string]struct {
+		data map[string][]byte
+		want string
+	}{
+		"under its name":                         {map[string][]byte{"client_secret": []byte("hps_a"), "more": []byte("hps_b")}, "hps_a"},
+		"an invalid one under its name stays so": {map[string][]byte{"client_secret": []byte("edited"), "old": []byte("hps_b")}, "edited"},
+		"under the name before":                  {map[string][]byte{"z": []byte("hps_z"), "old": []byte("hps_b"), "id": []byte("x")}, "hps_b"},
+		"nowhere":                                {map[string][]byte{"id": []byte("x")}, ""},
+		"in nothing":                             {nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := Value(c.data, "client_secret", valid).Reveal(); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+	before := changed(&corev1.Secret{Type: v1alpha1.SecretTypeClient, Data: map[string][]byte{"password": []byte("hps_a")}},
+		annotated("app"), func(o client.Object) { o.SetName("before") })
+	target := shop(v1alpha1.SecretTypeClient, before)
+	if value, err := target.Inherit(t.Context(), valid); err != nil || value.Reveal() != "hps_a" {
+		t.Errorf("inherited %q, %v", value.Reveal(), err)
+	}
+	if value, err := target.Inherit(t.Context(), func(oauth2.Secret) bool { return false }); err != nil || !value.Empty() {
+		t.Errorf("inherited %q, %v; want nothing", value.Reveal(), err)
+	}
+}
+
+func TestAFailureIsReportedWhileTheObjectWasNeverReady(t *testing.T) {
+	boom := errors.New("boom")
+	conflict := apierrors.NewConflict(corev1.Resource("secrets"), "app", boom)
+	ready := []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}}
+	for name, c := range map[string]struct {
+		failure    error
+		conditions []metav1.Condition
+		want       string
+	}{
+		"any failure":                       {boom, nil, "Could not register the client yet; trying again."},
+		"of a write to the user's Secret":   {&Error{kind: "Secret", name: "app", err: boom}, nil, `Could not write Secret "app" (boom) yet; trying again.`},
+		"of an object that is ready":        {boom, ready, ""},
+		"a lost race":                       {conflict, nil, ""},
+		"a lost race for the user's Secret": {&Error{kind: "Secret", name: "app", err: conflict}, nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := ""
+			if condition := Failure(c.failure, c.conditions, "register the client"); condition != nil {
+				got = condition.Message
+			}
+			if got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}
