@@ -35,9 +35,7 @@ func main() {
 	if err == nil {
 		// What libraries log for the whole process comes out as everything else does.
 		ctrl.SetLogger(o.Log)
-		libraries := flag.NewFlagSet("klog", flag.ContinueOnError)
-		klog.InitFlags(libraries)
-		err = libraries.Set("v", strconv.Itoa(o.Verbosity))
+		err = new(klog.Level).Set(strconv.Itoa(o.Verbosity))
 		klog.SetLogger(o.Log)
 	}
 	if err == nil {

@@ -37,10 +37,8 @@ func main() {
 	o.Log = lines
 	if err == nil {
 		// What client-go logs for the whole process comes out as everything else does.
-		libraries := flag.NewFlagSet("klog", flag.ContinueOnError)
-		klog.InitFlags(libraries)
-		err = libraries.Set("v", strconv.Itoa(o.Verbosity))
-		klog.SetLogger(logr.FromSlogHandler(app.NewLog(o).Handler()))
+		err = new(klog.Level).Set(strconv.Itoa(o.Verbosity))
+		klog.SetLogger(logr.FromSlogHandler(serve.NewLog(lines, o.Verbosity).Handler()))
 	}
 	if err == nil {
 		err = errors.Join(app.Run(ctx, o), lines.Flush())

@@ -3,8 +3,8 @@
 
 // Package serve has what a process needs to serve on the network: a listener that shares its
 // connections fairly among sources, an HTTP server with bounds, TLS configurations whose
-// certificates are reloaded from files, the handler of the operations port, and a writer that
-// batches log lines.
+// certificates are reloaded from files, the handler of the operations port, and a log whose lines a
+// writer batches.
 //
 // It does not know which requests are served. It depends on no other package of this module, on no
 // Kubernetes client and on no metrics library.

@@ -25,6 +25,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/internal/serve"
 )
 
 // Options are the flags. A setting that is missing and has no safe default keeps the manager from starting.
@@ -63,7 +64,7 @@ type Options struct {
 	// MetricsListen and HealthListen are addresses; "0" opens none.
 	MetricsListen string
 	HealthListen  string
-	// Verbosity is how much is logged; see MaxVerbosity.
+	// Verbosity is how much is logged; see serve.MaxVerbosity.
 	Verbosity int
 	// Log gets everything; it is JSON on standard output from the command line.
 	Log logr.Logger
@@ -106,14 +107,14 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	flags.BoolVar(&o.LeaderElect, "leader-elect", true, "work only while holding the lease, so that several managers can stand by")
 	flags.StringVar(&o.MetricsListen, "metrics-bind-address", ":8080", "address of /metrics; 0 for none")
 	flags.StringVar(&o.HealthListen, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0 for none")
-	flags.IntVar(&o.Verbosity, "v", 0, "how much to log, from 0 to 7, as Kubernetes counts: 4 for debugging, 7 with the headers of every call of the API server")
+	serve.VerbosityFlag(flags, &o.Verbosity)
 	if err := flags.Parse(args); err != nil {
 		return Options{}, err
 	}
-	if o.Verbosity < 0 || o.Verbosity > MaxVerbosity {
-		return Options{}, fmt.Errorf("--v=%d is not between 0 and %d; beyond that the bodies of Secrets would be logged", o.Verbosity, MaxVerbosity)
+	if err := serve.CheckVerbosity(o.Verbosity); err != nil {
+		return Options{}, err
 	}
-	o.Log = NewVerboseLog(os.Stdout, o.Verbosity)
+	o.Log = logr.FromSlogHandler(serve.NewLog(os.Stdout, o.Verbosity).Handler())
 	if flags.NArg() > 0 {
 		return Options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}

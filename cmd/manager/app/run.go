@@ -11,10 +11,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 
-	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
@@ -56,18 +53,6 @@ import (
 
 // leaseName is the lease that the working manager holds.
 const leaseName = "hallpass-manager"
-
-// MaxVerbosity is the most that may be logged. From the next level on the client of the Kubernetes API logs the bodies of what
-// it sends and receives, Secrets among them.
-const MaxVerbosity = 7
-
-// NewLog logs JSON lines of what an operator wants to know.
-func NewLog(output io.Writer) logr.Logger { return NewVerboseLog(output, 0) }
-
-// NewVerboseLog logs JSON lines up to a level of logr.
-func NewVerboseLog(output io.Writer, verbosity int) logr.Logger {
-	return logr.FromSlogHandler(slog.NewJSONHandler(output, &slog.HandlerOptions{Level: slog.Level(-verbosity)}))
-}
 
 // Run manages until the context ends, and gives the lease back then.
 func Run(ctx context.Context, o Options) error {

@@ -75,7 +75,7 @@ type Options struct {
 	ShutdownLag time.Duration
 	// Version is that of the build.
 	Version string
-	// Verbosity is how much is logged; see MaxVerbosity.
+	// Verbosity is how much is logged; see serve.MaxVerbosity.
 	Verbosity int
 	// Log gets the audit lines and everything else, as JSON.
 	Log io.Writer
@@ -124,7 +124,7 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	flags.DurationVar(&o.ShutdownLag, "shutdown-lag", DefaultShutdownLag,
 		"how long to go on serving, new connections included, after readiness is withdrawn, so that balancers notice")
 	usageFlags(flags, &o)
-	flags.IntVar(&o.Verbosity, "v", 0, "how much to log, from 0 to 7, as Kubernetes counts: 4 for debugging, 7 with the headers of every call of the API server")
+	serve.VerbosityFlag(flags, &o.Verbosity)
 	otlp := flags.String("otlp-endpoint", "",
 		"OpenTelemetry collector that gets traces by OTLP over HTTP, such as http://collector.monitoring:4318; "+
 			"left out it is OTEL_EXPORTER_OTLP_ENDPOINT, and without that there are no traces")
@@ -158,8 +158,8 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 
 // check refuses settings that are out of bounds.
 func (o Options) check() error {
-	if o.Verbosity < 0 || o.Verbosity > MaxVerbosity {
-		return fmt.Errorf("--v=%d is not between 0 and %d; beyond that the bodies of Secrets would be logged", o.Verbosity, MaxVerbosity)
+	if err := serve.CheckVerbosity(o.Verbosity); err != nil {
+		return err
 	}
 	if err := tokenserver.CheckAliases(o.TokenAliases); err != nil {
 		return fmt.Errorf("--token-endpoint-alias: %w", err)

@@ -37,15 +37,6 @@ import (
 // drainTimeout bounds how long requests in flight may take once the server stops.
 const drainTimeout = 20 * time.Second
 
-// MaxVerbosity is the most that may be logged. From the next level on the client of the Kubernetes API logs the bodies of what
-// it sends and receives, Secrets among them.
-const MaxVerbosity = 7
-
-// NewLog logs JSON lines, as many as the options say.
-func NewLog(o Options) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(o.Log, &slog.HandlerOptions{Level: slog.Level(-o.Verbosity)}))
-}
-
 // heapHeadroom is a block that nobody touches, so that it takes no memory but counts as part of the heap: the garbage collector
 // runs when the heap has doubled, and without it that is after every few hundred requests.
 const heapHeadroom = 16 << 20
@@ -54,7 +45,7 @@ const heapHeadroom = 16 << 20
 func Run(ctx context.Context, o Options) error {
 	headroom := make([]byte, heapHeadroom)
 	defer runtime.KeepAlive(headroom)
-	log := NewLog(o)
+	log := serve.NewLog(o.Log, o.Verbosity)
 	registry := newRegistry()
 	metrics := audit.NewMetrics(registry)
 	dir, reports, err := connect(o, registry, metrics, log)
