@@ -4,6 +4,8 @@
 package v1alpha1
 
 import (
+	"time"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -104,4 +106,35 @@ type RevocationBatch struct {
 	// expiresAt is the latest end in the batch, for whoever looks at the object.
 	// +required
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
+}
+
+// Selection returns the selector as its author wrote it, and the creation time. A zero issuedBefore means that there is no selector.
+func (t *TokenRevocation) Selection() (clientID, namespace string, issuedBefore, createdAt time.Time) {
+	selector := t.Spec.Selector
+	if selector.IssuedBefore != nil {
+		issuedBefore = selector.IssuedBefore.Time
+	}
+	return selector.ClientID, selector.Namespace, issuedBefore, t.CreationTimestamp.Time
+}
+
+// Lists returns the encoded lists of the batch.
+func (t *TokenRevocation) Lists() (tokens, assertions string) {
+	return string(t.Spec.Batch.Tokens), string(t.Spec.Batch.Assertions)
+}
+
+// NewRevocationBatch returns a batch of encoded lists.
+func NewRevocationBatch(tokens, assertions string, expiresAt time.Time) RevocationBatch {
+	return RevocationBatch{
+		Tokens: RevocationEntries(tokens), Assertions: RevocationEntries(assertions), ExpiresAt: new(metav1.NewTime(expiresAt)),
+	}
+}
+
+// NewTokenRevocation returns a TokenRevocation with a batch, labelled with its name so that one request can delete many.
+func NewTokenRevocation(namespace, name string, batch RevocationBatch) *TokenRevocation {
+	return &TokenRevocation{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace, Name: name, Labels: map[string]string{LabelManagedBy: ManagedBy, LabelRevocationBatch: name},
+		},
+		Spec: TokenRevocationSpec{Batch: batch},
+	}
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
@@ -25,19 +24,8 @@ const (
 // WriteRevocations keeps a batch for good: no error means that the API server has it. A name is
 // used for one batch only, so one that is there already holds it.
 func (d *Directory) WriteRevocations(ctx context.Context, name string, batch revocation.Batch) error {
-	object := &v1alpha1.TokenRevocation{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace:   d.api.namespace,
-			Name:        name,
-			Labels:      map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy, v1alpha1.LabelRevocationBatch: name},
-			Annotations: map[string]string{annotationWritten: time.Now().UTC().Format(writtenFormat)},
-		},
-		Spec: v1alpha1.TokenRevocationSpec{Batch: v1alpha1.RevocationBatch{
-			Tokens:     v1alpha1.RevocationEntries(revocation.Encode(batch.Tokens)),
-			Assertions: v1alpha1.RevocationEntries(revocation.Encode(batch.Assertions)),
-			ExpiresAt:  new(metav1.NewTime(batch.ExpiresAt())),
-		}},
-	}
+	object := v1alpha1.NewTokenRevocation(d.api.namespace, name, v1alpha1.NewRevocationBatch(batch.Encode()))
+	object.Annotations = map[string]string{annotationWritten: time.Now().UTC().Format(writtenFormat)}
 	err := d.api.hallpass.Post().Namespace(d.api.namespace).Resource(resourceRevocations).Body(object).Do(ctx).Error()
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("write revocations %s: %w", name, err)

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/directory/memory"
@@ -160,17 +158,13 @@ func tokenOf(object *v1alpha1.OAuth2Token) memory.Token {
 // revocation reads a TokenRevocation.
 func (r reader) revocation(object *v1alpha1.TokenRevocation) memory.Revocation {
 	read := memory.Revocation{Name: object.Name, Version: watch.VersionOf(object)}
-	selector, batch := object.Spec.Selector, object.Spec.Batch
 	var err error
-	read.Selector, read.Batch, err = revocation.Stored{
-		ClientID: selector.ClientID, Namespace: selector.Namespace, IssuedBefore: ptr.Deref(selector.IssuedBefore, metav1.Time{}).Time,
-		CreatedAt: object.CreationTimestamp.Time, Tokens: string(batch.Tokens), Assertions: string(batch.Assertions),
-	}.Read()
+	read.Selector, read.Batch, err = revocation.Read(object)
 	if err != nil {
 		read.Unreadable = true
 		r.log.Error("cannot read a TokenRevocation; what it takes back stays valid", "name", object.Name, "error", err)
 	}
-	if batch.ExpiresAt != nil {
+	if object.Spec.Batch.ExpiresAt != nil {
 		if written, err := time.Parse(writtenFormat, object.Annotations[annotationWritten]); err == nil {
 			read.WrittenAt = written
 		}

@@ -90,6 +90,11 @@ type Batch struct {
 // Len returns the number of entries in the batch.
 func (b Batch) Len() int { return len(b.Tokens) + len(b.Assertions) }
 
+// Encode returns the lists of the batch as they are stored, and the latest expiry.
+func (b Batch) Encode() (tokens, assertions string, expiresAt time.Time) {
+	return Encode(b.Tokens), Encode(b.Assertions), b.ExpiresAt()
+}
+
 // ExpiresAt returns the latest expiry in the batch.
 func (b Batch) ExpiresAt() time.Time {
 	latest := uint32(0)

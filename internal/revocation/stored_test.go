@@ -12,43 +12,56 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
+// stored implements Stored.
+type stored struct {
+	ClientID, Namespace     string
+	IssuedBefore, CreatedAt time.Time
+	Tokens, Assertions      string
+}
+
+func (s stored) Selection() (clientID, namespace string, issuedBefore, createdAt time.Time) {
+	return s.ClientID, s.Namespace, s.IssuedBefore, s.CreatedAt
+}
+
+func (s stored) Lists() (tokens, assertions string) { return s.Tokens, s.Assertions }
+
 func TestATokenRevocationIsRead(t *testing.T) {
 	tokens, assertions := []Entry{NewEntry(ID{1}, noon)}, []Entry{NewEntry(ID{2}, noon), NewEntry(ID{3}, noon)}
 	for name, c := range map[string]struct {
-		stored   Stored
+		stored   stored
 		selector *Selector
 		batch    Batch
 		err      error
 	}{
 		"nothing": {},
 		"a batch": {
-			stored: Stored{Tokens: Encode(tokens), Assertions: Encode(assertions)},
+			stored: stored{Tokens: Encode(tokens), Assertions: Encode(assertions)},
 			batch:  Batch{Tokens: tokens, Assertions: assertions},
 		},
 		"a batch whose tokens are unreadable": {
-			stored: Stored{Tokens: "****", Assertions: Encode(assertions)},
+			stored: stored{Tokens: "****", Assertions: Encode(assertions)},
 			batch:  Batch{Assertions: assertions}, err: ErrUnreadable,
 		},
 		"a batch whose assertions are unreadable": {
-			stored: Stored{Tokens: Encode(tokens), Assertions: "AA=="},
+			stored: stored{Tokens: Encode(tokens), Assertions: "AA=="},
 			batch:  Batch{Tokens: tokens}, err: ErrUnreadable,
 		},
 		"a selector of a client": {
-			stored:   Stored{ClientID: "shop.app", IssuedBefore: noon.Add(-time.Hour), CreatedAt: noon},
+			stored:   stored{ClientID: "shop.app", IssuedBefore: noon.Add(-time.Hour), CreatedAt: noon},
 			selector: &Selector{ClientID: "shop.app", IssuedBefore: noon.Add(-time.Hour)},
 		},
 		"a selector that lies ahead is cut back to its creation": {
-			stored:   Stored{Namespace: "shop", IssuedBefore: noon.Add(time.Hour), CreatedAt: noon},
+			stored:   stored{Namespace: "shop", IssuedBefore: noon.Add(time.Hour), CreatedAt: noon},
 			selector: &Selector{Namespace: "shop", IssuedBefore: noon.Add(time.Second)},
 		},
 		"a selector beside a batch, which the API server refuses": {
-			stored:   Stored{Namespace: "shop", IssuedBefore: noon, CreatedAt: noon, Tokens: Encode(tokens)},
+			stored:   stored{Namespace: "shop", IssuedBefore: noon, CreatedAt: noon, Tokens: Encode(tokens)},
 			selector: &Selector{Namespace: "shop", IssuedBefore: noon}, batch: Batch{Tokens: tokens},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := c.stored
-			selector, batch, err := c.stored.Read()
+			selector, batch, err := Read(c.stored)
 			if diff := cmp.Diff(c.selector, selector); diff != "" {
 				t.Errorf("selector (-want +got):\n%s", diff)
 			}

@@ -8,9 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/workqueue"
-	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -51,11 +49,7 @@ type takenBack struct {
 
 // learn adds a TokenRevocation, and returns the tokens in it that are new.
 func (b *takenBack) learn(object *v1alpha1.TokenRevocation, now time.Time) (news []revocation.ID) {
-	selector, batch := object.Spec.Selector, object.Spec.Batch
-	selected, revoked, _ := revocation.Stored{
-		ClientID: selector.ClientID, Namespace: selector.Namespace, IssuedBefore: ptr.Deref(selector.IssuedBefore, metav1.Time{}).Time,
-		CreatedAt: object.CreationTimestamp.Time, Tokens: string(batch.Tokens), Assertions: string(batch.Assertions),
-	}.Read() // an unreadable list revokes nothing
+	selected, revoked, _ := revocation.Read(object) // an unreadable list revokes nothing
 	if selected != nil {
 		b.selected.Select(object.Name, *selected)
 		return nil

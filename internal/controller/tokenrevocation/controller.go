@@ -14,7 +14,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apimachinery/pkg/types"
@@ -28,7 +27,6 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
-	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
 const (
@@ -111,17 +109,7 @@ var errOtherContents = errors.New("there is a TokenRevocation of that name with 
 
 // ensureMerged makes a bigger batch, and returns without an error only if it is there.
 func (r *Reconciler) ensureMerged(ctx context.Context, m merge) error {
-	wanted := &v1alpha1.TokenRevocation{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: r.RegistryNamespace, Name: m.name(),
-			Labels: map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy, v1alpha1.LabelRevocationBatch: m.name()},
-		},
-		Spec: v1alpha1.TokenRevocationSpec{Batch: v1alpha1.RevocationBatch{
-			Tokens:     v1alpha1.RevocationEntries(revocation.Encode(m.batch.Tokens)),
-			Assertions: v1alpha1.RevocationEntries(revocation.Encode(m.batch.Assertions)),
-			ExpiresAt:  new(metav1.NewTime(m.batch.ExpiresAt())),
-		}},
-	}
+	wanted := v1alpha1.NewTokenRevocation(r.RegistryNamespace, m.name(), v1alpha1.NewRevocationBatch(m.batch.Encode()))
 	err := r.Client.Create(ctx, wanted)
 	if apierrors.IsAlreadyExists(err) { // made by a manager that ended then, or by another one
 		var there v1alpha1.TokenRevocation

@@ -12,9 +12,6 @@ import (
 	"strings"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
-
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
@@ -92,11 +89,7 @@ func decide(objects []v1alpha1.TokenRevocation, lifetime time.Duration, now time
 
 // readObject reads what is still of importance in a TokenRevocation, and until when it is.
 func readObject(object *v1alpha1.TokenRevocation, lifetime time.Duration, now time.Time) (batch revocation.Batch, end time.Time, err error) {
-	selector, stored := object.Spec.Selector, object.Spec.Batch
-	selected, all, err := revocation.Stored{
-		ClientID: selector.ClientID, Namespace: selector.Namespace, IssuedBefore: ptr.Deref(selector.IssuedBefore, metav1.Time{}).Time,
-		CreatedAt: object.CreationTimestamp.Time, Tokens: string(stored.Tokens), Assertions: string(stored.Assertions),
-	}.Read()
+	selected, all, err := revocation.Read(object)
 	if selected != nil {
 		return batch, selected.IssuedBefore.Add(lifetime + tokenMargin), nil
 	}

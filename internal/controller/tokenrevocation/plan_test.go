@@ -35,11 +35,7 @@ func entries(first, n int, end time.Time) []revocation.Entry {
 func batchObject(name string, created time.Time, batch revocation.Batch) v1alpha1.TokenRevocation {
 	return v1alpha1.TokenRevocation{
 		ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID("uid-" + name), CreationTimestamp: metav1.NewTime(created)},
-		Spec: v1alpha1.TokenRevocationSpec{Batch: v1alpha1.RevocationBatch{
-			Tokens:     v1alpha1.RevocationEntries(revocation.Encode(batch.Tokens)),
-			Assertions: v1alpha1.RevocationEntries(revocation.Encode(batch.Assertions)),
-			ExpiresAt:  new(metav1.NewTime(batch.ExpiresAt())),
-		}},
+		Spec:       v1alpha1.TokenRevocationSpec{Batch: v1alpha1.NewRevocationBatch(batch.Encode())},
 	}
 }
 
