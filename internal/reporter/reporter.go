@@ -22,6 +22,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
@@ -148,15 +149,17 @@ func replicaName(host string) string {
 
 // Run writes until the context ends. The first report is there before anything else is told.
 func (r *Reporter) Run(ctx context.Context) {
-	for r.write(ctx, 0, v1alpha1.UsageServing, r.look()) != nil {
-		if !pause(ctx, retry) {
-			return
-		}
+	err := wait.PollUntilContextCancel(ctx, retry, true, func(ctx context.Context) (bool, error) {
+		return r.write(ctx, 0, v1alpha1.UsageServing, r.look()) == nil, nil
+	})
+	if err != nil {
+		return
 	}
 	r.opened.Store(true)
-	for pause(ctx, r.Interval/writesPerInterval) {
+	_ = wait.PollUntilContextCancel(ctx, r.Interval/writesPerInterval, false, func(ctx context.Context) (bool, error) {
 		_ = r.step(ctx) // what failed is tried again in the next step, and logged
-	}
+		return false, nil
+	})
 }
 
 // Close tells the rest, and that there will be no more. It is called when Run has returned and the last request was answered.
@@ -169,22 +172,16 @@ func (r *Reporter) Close(ctx context.Context) {
 		if !r.changed(i, seen) {
 			continue
 		}
-		if r.write(ctx, i, v1alpha1.UsageServing, seen) != nil || !pause(ctx, lastGap) {
+		if r.write(ctx, i, v1alpha1.UsageServing, seen) != nil {
 			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(lastGap):
 		}
 	}
 	r.closed = r.write(ctx, 0, v1alpha1.UsageStopped, seen) == nil // a replica that cannot say so looks like one that was killed
-}
-
-func pause(ctx context.Context, length time.Duration) bool {
-	timer := time.NewTimer(length)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }
 
 // picture is what there is to tell at an instant.

@@ -143,28 +143,21 @@ func indexValue(key usage.Key) string { return hex.EncodeToString(key[:]) }
 func (r *Reconciler) Start(ctx context.Context) error {
 	for ctx.Err() == nil {
 		key, seen, wait, due := r.Ledger.next()
-		if !due {
-			pause(ctx, wait, r.Ledger.woken)
-			continue
+		woken := r.Ledger.woken
+		if due {
+			writes, err := r.tell(ctx, key, seen)
+			if err != nil {
+				ctrl.LoggerFrom(ctx).Error(err, "cannot tell of the use of a client")
+			}
+			wait, woken = time.Duration(writes)*time.Second/writesPerSecond, nil // the rate holds whatever comes in
 		}
-		writes, err := r.tell(ctx, key, seen)
-		if err != nil {
-			ctrl.LoggerFrom(ctx).Error(err, "cannot tell of the use of a client")
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		case <-woken:
 		}
-		pause(ctx, time.Duration(writes)*time.Second/writesPerSecond, nil) // whatever comes in
 	}
 	return nil
-}
-
-// pause waits for a while, or until it is woken.
-func pause(ctx context.Context, length time.Duration, woken <-chan struct{}) {
-	timer := time.NewTimer(length)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	case <-woken:
-	}
 }
 
 // tell has the status of an object say what was seen, if that is more than it says. It returns how many writes that takes: one, and one
