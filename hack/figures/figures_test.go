@@ -101,7 +101,7 @@ func TestFigures(t *testing.T) {
 func TestLayers(t *testing.T) {
 	for _, upwards := range [][2]string{
 		{"internal/strictjson", "internal/jws"}, {"internal/wire", "internal/usage"},
-		{"internal/jws", "internal/keyring"}, {"internal/oauth2", "internal/registration"}, {"internal/usage", "internal/reporter"},
+		{"internal/jws", "internal/keyring"}, {"internal/oauth2", "internal/credential"}, {"internal/usage", "internal/credential"}, {"internal/credential", "internal/registration"}, {"internal/usage", "internal/reporter"},
 		{"internal/budget", "internal/auth"}, {"internal/auth", "internal/audit"}, {"internal/answer", "internal/tokenserver"}, {"internal/serve", "internal/tokenserver"}, {"internal/controller/output", "cmd/manager/app"}, {"api/v1alpha1", "internal/oauth2"},
 	} {
 		if layer(upwards[1]) <= layer(upwards[0]) {

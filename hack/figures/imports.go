@@ -19,7 +19,9 @@ var layers = [][]string{ //nolint:gochecknoglobals // a constant list
 	{"internal/jws", "api", "internal/restore", "internal/serve", "internal/budget"},
 	{"internal/keyring"},
 	{"internal/oauth2"},
-	{"internal/registration", "internal/usage", "internal/revocation"},
+	{"internal/usage", "internal/revocation"},
+	{"internal/credential"},
+	{"internal/registration"},
 	{"internal/auth", "internal/answer", "internal/directory/memory", "internal/directory/watch"},
 	{"internal/audit"},
 	{"internal"}, // controllers, the doors of the token server, and what they use
@@ -28,7 +30,7 @@ var layers = [][]string{ //nolint:gochecknoglobals // a constant list
 
 // core are the packages without state, clock and I/O.
 var core = []string{ //nolint:gochecknoglobals // a constant list
-	"internal/jws", "internal/keyring", "internal/oauth2", "internal/registration", "internal/strictjson", "internal/usage", "internal/wire",
+	"internal/credential", "internal/jws", "internal/keyring", "internal/oauth2", "internal/registration", "internal/strictjson", "internal/usage", "internal/wire",
 }
 
 // outside are the packages that the core must not import, by path prefix.

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hallpass-dev/hallpass/internal/credential"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
@@ -40,22 +41,10 @@ var nameEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPa
 // Registration is one registered client and what the manager has to remember about it.
 type Registration struct {
 	Client   oauth2.Client
-	Rotation Rotation
+	Rotation credential.Rotation
 	// DroppedClaims are the names of the claims that Decode left out, because a rule became stricter since they were written. The caller
 	// logs them; Encode does not write them.
 	DroppedClaims []string
-}
-
-// Rotation is what the manager has to remember about requests to rotate. It is here, beside the verifiers, because status is
-// never an input.
-type Rotation struct {
-	// Handled is the last request that was carried out.
-	Handled string
-	// Planned is the request that the verifier PlannedBy answers once its secret has reached the user's Secret.
-	Planned, PlannedBy string
-	// First is the verifier that the registration was created with, until another one is proposed. It was written at the same time as the
-	// user's Secret, so that Secret may have another value: that of a manager which was as quick.
-	First string
 }
 
 // SecretName is the name of the registration of a client_id. One client_id has one name, so that the API server's

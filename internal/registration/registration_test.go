@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hallpass-dev/hallpass/internal/credential"
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
@@ -30,7 +31,7 @@ func full() registration.Registration {
 				{ID: "b", Digest: oauth2.Digest{2}, CreatedAt: created, ExpiresAt: created.Add(time.Minute), Pending: true},
 			},
 		},
-		Rotation: registration.Rotation{Handled: "1", Planned: "2", PlannedBy: "b"},
+		Rotation: credential.Rotation{Handled: "1", Planned: "2", PlannedBy: "b"},
 	}
 }
 

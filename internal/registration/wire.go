@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hallpass-dev/hallpass/internal/credential"
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
@@ -204,7 +205,7 @@ func (w wire) registration() (Registration, error) {
 		c.ServiceAccount = &oauth2.ServiceAccount{Name: w.ServiceAccount.Name, UID: w.ServiceAccount.UID}
 	}
 	if w.Assertions == nil {
-		return Registration{Client: c, Rotation: Rotation(w.Rotation), DroppedClaims: dropped}, nil
+		return Registration{Client: c, Rotation: credential.Rotation(w.Rotation), DroppedClaims: dropped}, nil
 	}
 	c.KeysOnly = true
 	if len(w.Assertions.Keys) > 0 {
@@ -218,5 +219,5 @@ func (w wire) registration() (Registration, error) {
 		}
 		c.Keys = set.Keys
 	}
-	return Registration{Client: c, Rotation: Rotation(w.Rotation), DroppedClaims: dropped}, nil
+	return Registration{Client: c, Rotation: credential.Rotation(w.Rotation), DroppedClaims: dropped}, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hallpass-dev/hallpass/internal/credential"
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -69,7 +70,7 @@ func registrations(t *testing.T) map[string]registration.Registration {
 				c.Labels = map[string]string{"team": "blue", "tier.example.com/level": "2"}
 				c.Claims = []oauth2.Claim{{Name: "https://example.com/tier", Value: "gold"}, {Name: "urn:example:teams", Values: []string{"a", "b"}}}
 			}),
-			Rotation: registration.Rotation{Handled: "r1", Planned: "r2", PlannedBy: "pending", First: "ends"},
+			Rotation: credential.Rotation{Handled: "r1", Planned: "r2", PlannedBy: "pending", First: "ends"},
 		},
 		"chosen-client-id": {Client: with(func(c *oauth2.Client) { c.ID, c.Suspended = "LfXJilIBdzj5JPRn4xb5QQ..", true })},
 		"refused":          {Client: with(func(c *oauth2.Client) { c.Refused = true })},

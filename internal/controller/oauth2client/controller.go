@@ -39,6 +39,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/status"
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
+	"github.com/hallpass-dev/hallpass/internal/credential"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -107,7 +108,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, c *v1alpha1.OAuth2Client) (c
 	if wait := r.backoff.Wait(key, before, r.Clock.Now()); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
-	w := &world{wish: wishOf(c)}
+	w := &world{policy: policyOf(c)}
 	result, err := r.attempt(ctx, c, w)
 	if err != nil {
 		r.backoff.Failed(key, before, w.leaves(before), r.Clock.Now())
@@ -245,13 +246,13 @@ func DeclaredCache(mgr ctrl.Manager, namespaces []string) (cache.Cache, error) {
 	return output.SecretCache(mgr, cache.ByObject{Label: labels.SelectorFromSet(labels.Set{v1alpha1.LabelCredentials: "true"})}, namespaces)
 }
 
-func wishOf(c *v1alpha1.OAuth2Client) wish {
-	return wish{
-		uid:       string(c.UID),
-		interval:  c.Spec.Rotation.Interval.Or(0),
-		overlap:   c.Spec.Rotation.Overlap.Or(defaultOverlap),
-		unusedFor: c.Spec.Rotation.RetireWhenUnusedFor.Or(0),
-		request:   requestOf(c.Annotations[v1alpha1.AnnotationRotate]),
+func policyOf(c *v1alpha1.OAuth2Client) credential.Policy {
+	return credential.Policy{
+		UID:       string(c.UID),
+		Interval:  c.Spec.Rotation.Interval.Or(0),
+		Overlap:   c.Spec.Rotation.Overlap.Or(credential.DefaultOverlap),
+		UnusedFor: c.Spec.Rotation.RetireWhenUnusedFor.Or(0),
+		Request:   requestOf(c.Annotations[v1alpha1.AnnotationRotate]),
 	}
 }
 
@@ -321,7 +322,7 @@ func (w *world) lookAgain(now time.Time) time.Duration {
 			first = now.Add(conflictRetry)
 		}
 	}
-	for _, instant := range []time.Time{w.due, nextExpiry(w.registration), w.keysChangeAt, w.evidenceAt} {
+	for _, instant := range []time.Time{w.due, credential.NextExpiry(recordOf(w.registration)), w.keysChangeAt, w.evidenceAt} {
 		if !instant.IsZero() && (first.IsZero() || instant.Before(first)) {
 			first = instant
 		}

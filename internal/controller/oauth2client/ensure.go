@@ -13,13 +13,14 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
+	"github.com/hallpass-dev/hallpass/internal/credential"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
 // world is what one look found, brought forward by each step.
 type world struct {
-	wish wish
+	policy credential.Policy
 	// ceilings are what policies let the client have at most, grants what becomes of each scope that it asks for.
 	ceilings oauth2.Ceilings
 	grants   []v1alpha1.GrantStatus
@@ -110,7 +111,7 @@ func (r *Reconciler) ensureCredential(ctx context.Context, c *v1alpha1.OAuth2Cli
 func (r *Reconciler) settleCredential(w *world) string {
 	now := r.Clock.Now()
 	before := w.registration.Client.Verifiers
-	settled, found := settle(w.registration, w.value, w.wish, now)
+	settled, found := settle(w.registration, w.value, w.policy, now)
 	if !found {
 		if len(before) == 0 && w.secret == nil {
 			return reasonCreated
@@ -119,7 +120,7 @@ func (r *Reconciler) settleCredential(w *world) string {
 	}
 	w.registration = settled
 	w.noteExpired(before, now)
-	w.due, w.blocked = schedule(settled, w.wish, now)
+	w.due, w.blocked = credential.Schedule(recordOf(settled), w.policy, now)
 	if w.due.IsZero() || w.due.After(now) || w.blocked {
 		return ""
 	}
@@ -132,11 +133,11 @@ func (r *Reconciler) adopt(w *world) {
 	if len(w.registration.Client.Verifiers) > 0 && !justCreated(w.registration, now) {
 		return
 	}
-	if _, known := settle(w.registration, w.value, w.wish, now); known {
+	if _, known := settle(w.registration, w.value, w.policy, now); known {
 		return
 	}
 	if found, err := oauth2.ParseClientSecret(w.value); err == nil {
-		w.registration = propose(w.registration, found, w.wish, now)
+		w.registration = propose(w.registration, found, w.policy, now)
 	}
 }
 
@@ -157,18 +158,18 @@ func (r *Reconciler) propose(c *v1alpha1.OAuth2Client, w *world) (oauth2.Credent
 			return oauth2.Credential{}, err
 		}
 		made = proposed{minted, now}
-		r.proposals.Put(c.UID, made, now.Add(youngFor))
+		r.proposals.Put(c.UID, made, now.Add(credential.YoungFor))
 	}
-	w.registration = propose(w.registration, made.Credential, w.wish, made.at)
+	w.registration = propose(w.registration, made.Credential, w.policy, made.at)
 	return made.Credential, nil
 }
 
 // dropCommitted forgets the value that is on its way once it is in the Secret, whatever the answer to its write was: when that Secret is
 // deleted, another value takes its place.
 func (w *world) dropCommitted(proposals *attempt.Proposals[proposed], now time.Time) {
-	uid := types.UID(w.wish.uid)
+	uid := types.UID(w.policy.UID)
 	made, young := proposals.Get(uid, now)
-	if young && oauth2.DigestSecret(w.wish.uid, made.Value) == oauth2.DigestSecret(w.wish.uid, w.value) {
+	if young && oauth2.DigestSecret(w.policy.UID, made.Value) == oauth2.DigestSecret(w.policy.UID, w.value) {
 		proposals.Drop(uid)
 	}
 }
@@ -195,8 +196,8 @@ func (r *Reconciler) mint(ctx context.Context, c *v1alpha1.OAuth2Client, w *worl
 	w.announced = true
 	now := r.Clock.Now()
 	before := w.registration.Client.Verifiers
-	w.registration, _ = settle(w.registration, w.value, w.wish, now)
+	w.registration, _ = settle(w.registration, w.value, w.policy, now)
 	w.noteExpired(before, now)
-	w.due, w.blocked = schedule(w.registration, w.wish, now)
+	w.due, w.blocked = credential.Schedule(recordOf(w.registration), w.policy, now)
 	return nil
 }

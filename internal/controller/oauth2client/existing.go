@@ -66,14 +66,14 @@ func (r *Reconciler) explainMissing(ctx context.Context, key types.NamespacedNam
 func (r *Reconciler) registerDeclared(w *world) {
 	now := r.Clock.Now()
 	before := w.registration.Client.Verifiers
-	if _, known := settle(w.registration, w.value, w.wish, now); !known {
-		id := declaredID(oauth2.DigestSecret(w.wish.uid, w.value))
-		w.registration = propose(w.registration, oauth2.Credential{ID: id, Value: w.value}, w.wish, now)
+	if _, known := settle(w.registration, w.value, w.policy, now); !known {
+		id := declaredID(oauth2.DigestSecret(w.policy.UID, w.value))
+		w.registration = propose(w.registration, oauth2.Credential{ID: id, Value: w.value}, w.policy, now)
 		if len(before) > 0 {
 			w.declared = id
 		}
 	}
-	w.registration, _ = settle(w.registration, w.value, w.wish, now)
+	w.registration, _ = settle(w.registration, w.value, w.policy, now)
 	w.noteExpired(before, now)
 }
 

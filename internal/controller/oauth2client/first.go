@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/credential"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
@@ -92,5 +93,5 @@ func (f *firsts) unseen(c *v1alpha1.OAuth2Client, now time.Time) bool {
 // justCreated reports whether a registration has only the secret that it was created with, and so lately that its writing may still go on.
 func justCreated(r registration.Registration, now time.Time) bool {
 	verifiers := r.Client.Verifiers
-	return len(verifiers) == 1 && verifiers[0].ID == r.Rotation.First && now.Before(verifiers[0].CreatedAt.Add(pendingLife))
+	return len(verifiers) == 1 && verifiers[0].ID == r.Rotation.First && now.Before(verifiers[0].CreatedAt.Add(credential.PendingLife))
 }

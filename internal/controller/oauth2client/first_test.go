@@ -5,12 +5,14 @@ package oauth2client
 
 import (
 	"crypto/rand"
+	"strings"
 	"testing"
 	"time"
 
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/credential"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
@@ -38,14 +40,14 @@ func TestTheSecretOfAManagerThatWasAsQuickIsRegistered(t *testing.T) {
 		"the registration is not there":                             {registered(), theirs.Value, time.Minute, theirs.ID + " pending until 6m0s"},
 		"they have the same one":                                    {first(of("a", 0)), oauth2.NewSecret("a"), time.Minute, "a"},
 		"somebody wrote it by hand":                                 {first(of("a", 0)), oauth2.NewSecret("hp_made_up"), time.Minute, "a"},
-		"too late for another manager":                              {first(of("a", 0)), theirs.Value, pendingLife, "a"},
+		"too late for another manager":                              {first(of("a", 0)), theirs.Value, credential.PendingLife, "a"},
 		"a secret was rotated since":                                {first(of("a", 0), of("b", time.Minute)), theirs.Value, 2 * time.Minute, "a, b"},
 		"another secret is current":                                 {first(of("b", time.Minute)), theirs.Value, 2 * time.Minute, "b"},
 		"the registration was not written together with the Secret": {registered(of("a", 0)), theirs.Value, time.Minute, "a"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &Reconciler{Clock: clocktesting.NewFakePassiveClock(start.Add(c.later))}
-			w := &world{wish: wish{uid: testUID}, registration: c.registration, value: c.value}
+			w := &world{policy: credential.Policy{UID: testUID}, registration: c.registration, value: c.value}
 			r.adopt(w)
 			if got := sketch(w.registration); got != c.want {
 				t.Errorf("%s, want %s", got, c.want)
@@ -62,8 +64,8 @@ func TestNoSecretIsTheFirstOneAfterARotation(t *testing.T) {
 	}
 	before := registered(of("a", 0))
 	before.Rotation.First = "a"
-	after := propose(before, minted, wish{uid: testUID, overlap: 0}, start)
-	settled, found := settle(after, minted.Value, wish{uid: testUID}, start)
+	after := propose(before, minted, credential.Policy{UID: testUID}, start)
+	settled, found := settle(after, minted.Value, credential.Policy{UID: testUID}, start)
 	if !found || settled.Rotation.First != "" || justCreated(settled, start) {
 		t.Errorf("%t: %+v", found, settled.Rotation)
 	}
@@ -88,4 +90,33 @@ func TestTheCacheIsWaitedForAsLongAsItMayTake(t *testing.T) {
 	if f.unseen(c, start) {
 		t.Error("what the cache has is waited for")
 	}
+}
+
+const testUID = "0b7c1f3e-7f4b-4d69-9b0e-6a3f3a0f2d11"
+
+var start = time.Date(2026, time.March, 1, 9, 30, 0, 0, time.UTC)
+
+// sketch draws the verifiers of a registration: its name, whether it is pending, and when it ends, seen from start.
+func sketch(r registration.Registration) string {
+	drawn := make([]string, 0, len(r.Client.Verifiers))
+	for _, v := range r.Client.Verifiers {
+		line := v.ID
+		if v.Pending {
+			line += " pending"
+		}
+		if !v.ExpiresAt.IsZero() {
+			line += " until " + v.ExpiresAt.Sub(start).String()
+		}
+		drawn = append(drawn, line)
+	}
+	return strings.Join(drawn, ", ")
+}
+
+// of makes a verifier of a secret that is called as its id and was made so long after start.
+func of(id string, made time.Duration) oauth2.Verifier {
+	return oauth2.Verifier{ID: id, Digest: oauth2.DigestSecret(testUID, oauth2.NewSecret(id)), CreatedAt: start.Add(made)}
+}
+
+func registered(verifiers ...oauth2.Verifier) registration.Registration {
+	return registration.Registration{Client: oauth2.Client{UID: testUID, Verifiers: verifiers}}
 }

@@ -59,7 +59,7 @@ func (r *Reconciler) inherit(ctx context.Context, c *v1alpha1.OAuth2Client, w *w
 	for i := range former {
 		for _, data := range former[i].Data { // its entries may have been called otherwise, too
 			value := oauth2.NewSecret(string(data))
-			_, found := settle(w.registration, value, w.wish, r.Clock.Now())
+			_, found := settle(w.registration, value, w.policy, r.Clock.Now())
 			if !found && len(w.registration.Client.Verifiers) == 0 {
 				_, err := oauth2.ParseClientSecret(value)
 				found = err == nil

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
+	"github.com/hallpass-dev/hallpass/internal/credential"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/usage"
 )
@@ -23,19 +24,6 @@ const (
 	// evidenceSoon is how soon they are asked again while a manager that has just started reads them.
 	evidenceSoon = time.Second
 )
-
-// watch marks the secrets that are replaced, and to end once nobody uses them, with the instant at which that is first known.
-func watch(verifiers []oauth2.Verifier, w wish, now time.Time) {
-	for i := range verifiers {
-		v := &verifiers[i]
-		switch {
-		case w.unusedFor == 0 || !v.Replaced():
-			v.WatchedSince = time.Time{}
-		case !v.Watched():
-			v.WatchedSince = now.UTC().Truncate(time.Second)
-		}
-	}
-}
 
 // retire ends the replaced secrets of which all replicas of the token server together prove that nobody has used them for long enough,
 // and says of the others why they live on.
@@ -63,13 +51,13 @@ func (r *Reconciler) retire(ctx context.Context, _ *v1alpha1.OAuth2Client, w *wo
 // unused judges one secret.
 func (r *Reconciler) unused(v oauth2.Verifier, evidence usagereport.Evidence, w *world, now time.Time) bool {
 	answer := usage.Judge(evidence.Replicas, usage.Question{
-		WatchedSince: v.WatchedSince, LastUsed: r.Usage.LastUsed(w.wish.uid, v.ID), UnusedFor: w.wish.unusedFor, Now: now,
+		WatchedSince: v.WatchedSince, LastUsed: r.Usage.LastUsed(w.policy.UID, v.ID), UnusedFor: w.policy.UnusedFor, Now: now,
 	})
 	if answer.Finding == usage.Unused {
 		w.retired = append(w.retired, v.ID)
 		return true
 	}
-	w.kept[v.ID] = keptBecause(answer, w.wish)
+	w.kept[v.ID] = keptBecause(answer, w.policy)
 	again := answer.Ask
 	if again.Before(now.Add(evidenceAgain)) {
 		again = now.Add(evidenceAgain)
@@ -109,10 +97,10 @@ func (w *world) whyKept(c *v1alpha1.OAuth2Client, v oauth2.Verifier) kept {
 }
 
 // keptBecause says it without an instant that moves with each use: the status would be written as often.
-func keptBecause(answer usage.Answer, w wish) kept {
+func keptBecause(answer usage.Answer, p credential.Policy) kept {
 	switch {
 	case answer.Finding == usage.NotUnusedForLong:
-		return kept{v1alpha1.KeptInUse, fmt.Sprintf("It ends once nobody has used it for %s, or when its overlap is over.", w.unusedFor)}
+		return kept{v1alpha1.KeptInUse, fmt.Sprintf("It ends once nobody has used it for %s, or when its overlap is over.", p.UnusedFor)}
 	case answer.Replica == "":
 		return kept{v1alpha1.KeptForWantOfProof, "No replica of the token server reports which secrets it accepts, so it may be in use."}
 	default:

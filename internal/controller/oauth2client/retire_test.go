@@ -9,36 +9,10 @@ import (
 	"time"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/credential"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/usage"
 )
-
-func TestReplacedSecretsAreWatchedFromThenOn(t *testing.T) {
-	at := time.Date(2026, 5, 1, 12, 0, 0, 500, time.UTC)
-	before := at.Add(-time.Hour).Truncate(time.Second)
-	whole := at.Truncate(time.Second)
-	end := at.Add(48 * time.Hour)
-	for name, row := range map[string]struct {
-		verifier  oauth2.Verifier
-		unusedFor time.Duration
-		want      time.Time
-	}{
-		"a replaced secret":                  {oauth2.Verifier{ExpiresAt: end}, time.Hour, whole},
-		"one that is watched already":        {oauth2.Verifier{ExpiresAt: end, WatchedSince: before}, time.Hour, before},
-		"one that nobody wants to end early": {oauth2.Verifier{ExpiresAt: end, WatchedSince: before}, 0, time.Time{}},
-		"the current secret":                 {oauth2.Verifier{}, time.Hour, time.Time{}},
-		"one that became current again":      {oauth2.Verifier{WatchedSince: before}, time.Hour, time.Time{}},
-		"one on its way to the Secret":       {oauth2.Verifier{ExpiresAt: end, Pending: true}, time.Hour, time.Time{}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			verifiers := []oauth2.Verifier{row.verifier}
-			watch(verifiers, wish{unusedFor: row.unusedFor}, at)
-			if got := verifiers[0].WatchedSince; !got.Equal(row.want) {
-				t.Errorf("watched since %s, want %s", got, row.want)
-			}
-		})
-	}
-}
 
 func TestTheStatusSaysWhyASecretLivesOn(t *testing.T) {
 	since := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
@@ -52,7 +26,7 @@ func TestTheStatusSaysWhyASecretLivesOn(t *testing.T) {
 		"a replica does not report": {usage.Answer{Finding: usage.NotReported, Replica: "web-1", Since: since}, v1alpha1.KeptForWantOfProof, "Replica web-1 of the token server may have accepted it: it has not reported all that it accepted since 2026-05-01T12:00:00Z"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := keptBecause(row.answer, wish{unusedFor: 24 * time.Hour})
+			got := keptBecause(row.answer, credential.Policy{UnusedFor: 24 * time.Hour})
 			if got.reason != row.reason || !strings.Contains(got.message, row.message) {
 				t.Errorf("%+v", got)
 			}

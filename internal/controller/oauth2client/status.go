@@ -21,6 +21,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/status"
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
+	"github.com/hallpass-dev/hallpass/internal/credential"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -57,7 +58,7 @@ func (r *Reconciler) announce(c *v1alpha1.OAuth2Client, w *world) {
 	}
 	for _, id := range w.retired {
 		r.Recorder.Eventf(c, nil, corev1.EventTypeNormal, reasonRetired, "Retire",
-			"Client secret %s is no longer accepted: it was replaced, and nobody has used it for %s", id, w.wish.unusedFor)
+			"Client secret %s is no longer accepted: it was replaced, and nobody has used it for %s", id, w.policy.UnusedFor)
 	}
 }
 
@@ -66,7 +67,7 @@ func (w *world) holds(id string) bool {
 	if w.secret == nil || id == "" {
 		return false
 	}
-	digest := oauth2.DigestSecret(w.wish.uid, w.value)
+	digest := oauth2.DigestSecret(w.policy.UID, w.value)
 	return slices.ContainsFunc(w.registration.Client.Verifiers, func(v oauth2.Verifier) bool { return v.ID == id && v.Digest == digest })
 }
 
@@ -106,7 +107,7 @@ func (w *world) status(c *v1alpha1.OAuth2Client) v1alpha1.OAuth2ClientStatus {
 	}
 	if w.blocked {
 		found.Rotation.Message = fmt.Sprintf(
-			"A rotation is due and waits: %d secrets are accepted already. It comes when the next of them ends, or at once with rotation.overlap 0s.", maxLive)
+			"A rotation is due and waits: %d secrets are accepted already. It comes when the next of them ends, or at once with rotation.overlap 0s.", credential.MaxLive)
 	}
 	setConditions(&found.Conditions, c, w.condition)
 	setOrRemove(&found.Conditions, c, v1alpha1.ConditionGrantsComplete, w.grantsCondition(c))

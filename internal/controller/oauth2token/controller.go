@@ -35,6 +35,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/status"
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
+	"github.com/hallpass-dev/hallpass/internal/credential"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -132,12 +133,12 @@ func (w *world) lookAgain(object *v1alpha1.OAuth2Token, now time.Time) time.Dura
 	if !w.found {
 		return 0
 	}
-	instants := []time.Time{renewal(w.current, string(object.UID))}
+	instants := []time.Time{credential.Renewal(w.current, string(object.UID))}
 	if w.takenBack {
 		instants = append([]time.Time{w.current.IssuedAt.Add(calm)}, instants...)
 	}
 	if object.Spec.Mode == v1alpha1.TokenFixed {
-		instants = []time.Time{warning(w.current), w.current.ExpiresAt}
+		instants = []time.Time{credential.Warning(w.current), w.current.ExpiresAt}
 	}
 	for _, instant := range instants {
 		if instant.After(now) {

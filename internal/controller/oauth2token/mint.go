@@ -15,6 +15,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
+	"github.com/hallpass-dev/hallpass/internal/credential"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
@@ -61,7 +62,7 @@ func (r *Reconciler) ensureToken(ctx context.Context, object *v1alpha1.OAuth2Tok
 // needed brings the record in line with the value in the Secret, and says why another token is needed, or "".
 func (r *Reconciler) needed(object *v1alpha1.OAuth2Token, w *world, ring keyring.Ring) string {
 	now := r.Clock.Now()
-	w.record, w.current, w.found = settle(w.record, w.value, now)
+	w.record, w.current, w.found = credential.SettleMinted(w.record, w.value, now)
 	fixed := object.Spec.Mode == v1alpha1.TokenFixed
 	if !w.found {
 		switch {
@@ -84,7 +85,7 @@ func (r *Reconciler) needed(object *v1alpha1.OAuth2Token, w *world, ring keyring
 		return reasonChanged
 	case w.takenBack && !now.Before(w.current.IssuedAt.Add(calm)):
 		return reasonRevoked
-	case !now.Before(renewal(w.current, w.record.UID)):
+	case !now.Before(credential.Renewal(w.current, w.record.UID)):
 		return reasonRenewed
 	}
 	return ""
@@ -114,7 +115,7 @@ func (r *Reconciler) mint(ctx context.Context, object *v1alpha1.OAuth2Token, w *
 	// scope that was taken away is none any more. One that is merely renewed goes on to its end: readers may hold it.
 	before := w.current.ID
 	minted.Alone = reason == reasonRepaired || reason == reasonChanged && !covers(minted, w.current)
-	w.record = propose(w.record, minted, before)
+	w.record = credential.ProposeMinted(w.record, minted, before)
 	if err := r.publish(ctx, object, w); err != nil {
 		return err
 	}
@@ -124,7 +125,7 @@ func (r *Reconciler) mint(ctx context.Context, object *v1alpha1.OAuth2Token, w *
 	}
 	r.proposals.Drop(object.UID)
 	r.announce(object, w, reason)
-	w.record, w.current, w.found = settle(committed(w.record, before, minted.ID), w.value, r.Clock.Now())
+	w.record, w.current, w.found = credential.SettleMinted(credential.CommittedMinted(w.record, before, minted.ID), w.value, r.Clock.Now())
 	return r.publish(ctx, object, w)
 }
 
@@ -147,8 +148,8 @@ func (r *Reconciler) proposal(object *v1alpha1.OAuth2Token, w *world, ring keyri
 	if err != nil {
 		return oauth2.Secret{}, oauth2.MintedToken{}, err
 	}
-	until := now.Add(youngFor)
-	if turn := renewal(minted, w.record.UID); turn.Before(until) {
+	until := now.Add(credential.YoungFor)
+	if turn := credential.Renewal(minted, w.record.UID); turn.Before(until) {
 		until = turn // a token of a minute
 	}
 	r.proposals.Put(object.UID, proposed{value, minted, w.client.UID}, until)

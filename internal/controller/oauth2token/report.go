@@ -15,6 +15,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/status"
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
+	"github.com/hallpass-dev/hallpass/internal/credential"
 )
 
 // reportFailure says in the status what could not be done yet, for a token that never was ready. One that is stays Ready: the token
@@ -62,7 +63,7 @@ func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2Token, w
 
 // warn sets ExpiresSoon ahead of the end of a Fixed token, and removes it otherwise.
 func warn(conditions *[]metav1.Condition, object *v1alpha1.OAuth2Token, w *world, now time.Time) {
-	if object.Spec.Mode != v1alpha1.TokenFixed || !w.found || now.Before(warning(w.current)) || !now.Before(w.current.ExpiresAt) {
+	if object.Spec.Mode != v1alpha1.TokenFixed || !w.found || now.Before(credential.Warning(w.current)) || !now.Before(w.current.ExpiresAt) {
 		meta.RemoveStatusCondition(conditions, v1alpha1.ConditionExpiresSoon)
 		return
 	}

@@ -4,6 +4,7 @@
 package oauth2token
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -117,5 +118,34 @@ func TestATokenThatWasTakenBackIsReplacedOnceItIsNotQuiteNew(t *testing.T) {
 	object.Spec.Mode, object.Spec.ExpirationTime = v1alpha1.TokenFixed, new(metav1.NewTime(noon.Add(time.Hour)))
 	if reason, _ := look(); reason != "" {
 		t.Errorf("a Fixed token is replaced: %s", reason)
+	}
+}
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+func valueOf(id string) oauth2.Secret { return oauth2.NewSecret("token " + id) }
+
+// madeAt is a token of an hour that was made some minutes after noon.
+func madeAt(id string, minutes int) oauth2.MintedToken {
+	at := noon.Add(time.Duration(minutes) * time.Minute)
+	return oauth2.MintedToken{ID: id, Digest: oauth2.DigestMinted("t", valueOf(id)), Audience: "a", IssuedAt: at, ExpiresAt: at.Add(time.Hour)}
+}
+
+func TestATokenCoversOneThatSaysNoMore(t *testing.T) {
+	token := func(audience string, scopes ...string) oauth2.MintedToken {
+		return oauth2.MintedToken{Audience: audience, Scopes: slices.Clone(scopes)}
+	}
+	for _, c := range []struct {
+		fresh, old oauth2.MintedToken
+		want       bool
+	}{
+		{token("a", "read"), token("a", "read"), true},
+		{token("a", "read", "write"), token("a", "read"), true},
+		{token("a", "read"), token("a", "read", "write"), false},
+		{token("b", "read"), token("a", "read"), false},
+	} {
+		if covers(c.fresh, c.old) != c.want {
+			t.Errorf("%v covers %v: want %t", c.fresh, c.old, c.want)
+		}
 	}
 }

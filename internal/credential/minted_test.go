@@ -1,7 +1,7 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package oauth2token
+package credential
 
 import (
 	"fmt"
@@ -54,7 +54,7 @@ func TestTheSecretSaysWhichTokenIsCurrent(t *testing.T) {
 			if c.value != "" {
 				value = valueOf(c.value)
 			}
-			m, current, found := settle(oauth2.Minted{UID: "t", Tokens: c.tokens}, value, noon.Add(time.Duration(c.at)*time.Minute))
+			m, current, found := SettleMinted(oauth2.Minted{UID: "t", Tokens: c.tokens}, value, noon.Add(time.Duration(c.at)*time.Minute))
 			ids := []string{}
 			for _, token := range m.Tokens {
 				ids = append(ids, token.ID)
@@ -70,7 +70,7 @@ func TestTheSecretSaysWhichTokenIsCurrent(t *testing.T) {
 }
 
 // record is a record of the tokens with these ids, made a minute after one another.
-func record(ids ...string) oauth2.Minted {
+func mintedRecord(ids ...string) oauth2.Minted {
 	m := oauth2.Minted{UID: "t"}
 	for i, id := range ids {
 		m.Tokens = append(m.Tokens, madeAt(id, i))
@@ -100,8 +100,8 @@ func TestAProposalPushesOutNothingButProposals(t *testing.T) {
 		"no Secret: the newest never reached one": {[]string{"a", "b", "c", "p1"}, "", "[a b c new]"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			before := record(c.tokens...)
-			got := propose(before, madeAt("new", 9), c.current)
+			before := mintedRecord(c.tokens...)
+			got := ProposeMinted(before, madeAt("new", 9), c.current)
 			if idsOf(got) != c.want || idsOf(before) != fmt.Sprint(c.tokens) {
 				t.Errorf("%s, want %s; the argument became %s", idsOf(got), c.want, idsOf(before))
 			}
@@ -120,7 +120,7 @@ func TestWhatWasProposedInVainEndsWithTheNextToken(t *testing.T) {
 		"there was no Secret":                {[]string{"a", "p1", "c"}, "", "c", "[a p1 c]"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := idsOf(committed(record(c.tokens...), c.before, c.now)); got != c.want {
+			if got := idsOf(CommittedMinted(mintedRecord(c.tokens...), c.before, c.now)); got != c.want {
 				t.Errorf("%s, want %s", got, c.want)
 			}
 		})
@@ -132,12 +132,12 @@ func TestWhatWasProposedInVainEndsWithTheNextToken(t *testing.T) {
 func TestFailedWritesPushNoGoodTokenOffTheRecord(t *testing.T) {
 	for name, inSecret := range map[string]bool{"the Secret has the token": true, "the Secret was deleted": false} {
 		t.Run(name, func(t *testing.T) {
-			m, current, value := record("a", "b"), "", oauth2.Secret{}
+			m, current, value := mintedRecord("a", "b"), "", oauth2.Secret{}
 			if inSecret {
 				current, value = "b", valueOf("b")
 			}
 			for minute := 2; minute < 60; minute++ {
-				m, _, _ = settle(propose(m, madeAt(fmt.Sprint("try", minute), minute), current), value, noon.Add(time.Duration(minute)*time.Minute))
+				m, _, _ = SettleMinted(ProposeMinted(m, madeAt(fmt.Sprint("try", minute), minute), current), value, noon.Add(time.Duration(minute)*time.Minute))
 				if len(m.Tokens) > oauth2.MaxMinted || !slices.ContainsFunc(m.Tokens, hasID("a")) || !slices.ContainsFunc(m.Tokens, hasID("b")) {
 					t.Fatalf("after %d minutes the record has %s", minute, idsOf(m))
 				}
@@ -156,7 +156,7 @@ func TestAReaderNeverHoldsAnExpiredToken(t *testing.T) {
 		for _, uid := range []string{"a", "b", "4c7b9b4e-3c0f-4a1e-9d8b-0d8f6a3b2c11"} {
 			token := oauth2.MintedToken{IssuedAt: noon, ExpiresAt: noon.Add(time.Hour)}
 			for range 50 {
-				next := renewal(token, uid)
+				next := Renewal(token, uid)
 				if !next.After(token.IssuedAt.Add(time.Hour/3-time.Second)) || next.After(token.IssuedAt.Add(time.Hour/2)) {
 					t.Fatalf("%s: renewed %s into its life", uid, next.Sub(token.IssuedAt))
 				}
@@ -173,7 +173,7 @@ func TestTokensThatWereMadeTogetherAreNotRenewedTogether(t *testing.T) {
 	token := oauth2.MintedToken{IssuedAt: noon, ExpiresAt: noon.Add(time.Hour)}
 	busy := map[time.Time]int{}
 	for i := range 1000 {
-		busy[renewal(token, fmt.Sprintf("uid-%d", i)).Truncate(10*time.Second)]++
+		busy[Renewal(token, fmt.Sprintf("uid-%d", i)).Truncate(10*time.Second)]++
 	}
 	most := 0
 	for _, count := range busy {
@@ -190,27 +190,8 @@ func TestTheEndOfATokenIsAnnounced(t *testing.T) {
 		90 * 24 * time.Hour: 14 * 24 * time.Hour, 40 * 24 * time.Hour: 10 * 24 * time.Hour, time.Hour: 15 * time.Minute,
 	} {
 		token := oauth2.MintedToken{IssuedAt: noon, ExpiresAt: noon.Add(life)}
-		if ahead := token.ExpiresAt.Sub(warning(token)); ahead != want {
+		if ahead := token.ExpiresAt.Sub(Warning(token)); ahead != want {
 			t.Errorf("of %s it is announced %s ahead, want %s", life, ahead, want)
-		}
-	}
-}
-
-func TestATokenCoversOneThatSaysNoMore(t *testing.T) {
-	token := func(audience string, scopes ...string) oauth2.MintedToken {
-		return oauth2.MintedToken{Audience: audience, Scopes: slices.Clone(scopes)}
-	}
-	for _, c := range []struct {
-		fresh, old oauth2.MintedToken
-		want       bool
-	}{
-		{token("a", "read"), token("a", "read"), true},
-		{token("a", "read", "write"), token("a", "read"), true},
-		{token("a", "read"), token("a", "read", "write"), false},
-		{token("b", "read"), token("a", "read"), false},
-	} {
-		if covers(c.fresh, c.old) != c.want {
-			t.Errorf("%v covers %v: want %t", c.fresh, c.old, c.want)
 		}
 	}
 }

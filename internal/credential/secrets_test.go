@@ -1,7 +1,7 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package oauth2client
+package credential
 
 import (
 	"crypto/rand"
@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
-	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
 const testUID = "0b7c1f3e-7f4b-4d69-9b0e-6a3f3a0f2d11"
@@ -21,9 +20,9 @@ const testUID = "0b7c1f3e-7f4b-4d69-9b0e-6a3f3a0f2d11"
 var start = time.Date(2026, time.March, 1, 9, 30, 0, 0, time.UTC)
 
 // sketch draws the verifiers of a registration: its name, whether it is pending, and when it ends, seen from start.
-func sketch(r registration.Registration) string {
-	drawn := make([]string, 0, len(r.Client.Verifiers))
-	for _, v := range r.Client.Verifiers {
+func sketch(r Record) string {
+	drawn := make([]string, 0, len(r.Verifiers))
+	for _, v := range r.Verifiers {
 		line := v.ID
 		if v.Pending {
 			line += " pending"
@@ -53,8 +52,8 @@ func pending(end time.Duration) func(*oauth2.Verifier) {
 	return func(v *oauth2.Verifier) { v.Pending, v.ExpiresAt = true, start.Add(end) }
 }
 
-func registered(verifiers ...oauth2.Verifier) registration.Registration {
-	return registration.Registration{Client: oauth2.Client{UID: testUID, Verifiers: verifiers}}
+func registered(verifiers ...oauth2.Verifier) Record {
+	return Record{Verifiers: verifiers}
 }
 
 func TestSettle(t *testing.T) {
@@ -118,7 +117,7 @@ func TestSettle(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := registered(c.verifiers...)
 			untouched := sketch(before)
-			got, found := settle(before, oauth2.NewSecret(c.value), wish{uid: testUID, overlap: c.overlap}, start.Add(c.now))
+			got, found := Settle(before, oauth2.NewSecret(c.value), Policy{UID: testUID, Overlap: c.overlap}, start.Add(c.now))
 			if found != c.found {
 				t.Errorf("found %t, want %t", found, c.found)
 			}
@@ -131,7 +130,7 @@ func TestSettle(t *testing.T) {
 			if diff := cmp.Diff(c.want, sketch(got)); diff != "" {
 				t.Error(diff)
 			}
-			if again, _ := settle(got, oauth2.NewSecret(c.value), wish{uid: testUID, overlap: c.overlap}, start.Add(c.now)); !cmp.Equal(got, again, digests) {
+			if again, _ := Settle(got, oauth2.NewSecret(c.value), Policy{UID: testUID, Overlap: c.overlap}, start.Add(c.now)); !cmp.Equal(got, again, digests) {
 				t.Errorf("a second look changes %s to %s", sketch(got), sketch(again))
 			}
 		})
@@ -141,18 +140,18 @@ func TestSettle(t *testing.T) {
 var digests = cmp.Comparer(func(a, b oauth2.Digest) bool { return a == b })
 
 func TestSettleKeepsWhatWasHandled(t *testing.T) {
-	planned := registration.Rotation{Handled: "monday", Planned: "tuesday", PlannedBy: "b"}
+	planned := Rotation{Handled: "monday", Planned: "tuesday", PlannedBy: "b"}
 	for name, c := range map[string]struct {
 		value string
-		want  registration.Rotation
+		want  Rotation
 	}{
-		"a request is handled once its secret has reached the Secret": {"b", registration.Rotation{Handled: "tuesday"}},
+		"a request is handled once its secret has reached the Secret": {"b", Rotation{Handled: "tuesday"}},
 		"a request whose secret never got there is still open":        {"a", planned},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := registered(of("a", 0), of("b", 0, pending(time.Minute)))
 			r.Rotation = planned
-			got, _ := settle(r, oauth2.NewSecret(c.value), wish{uid: testUID, overlap: time.Hour}, start)
+			got, _ := Settle(r, oauth2.NewSecret(c.value), Policy{UID: testUID, Overlap: time.Hour}, start)
 			if diff := cmp.Diff(c.want, got.Rotation); diff != "" {
 				t.Error(diff)
 			}
@@ -186,14 +185,14 @@ func TestPropose(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := registered(c.verifiers...)
-			got := propose(before, minted, wish{uid: testUID, request: "now"}, start)
+			got := Propose(before, minted, Policy{UID: testUID, Request: "now"}, start)
 			if diff := cmp.Diff(c.want, sketch(got)); diff != "" {
 				t.Error(diff)
 			}
 			if sketch(before) != sketch(registered(c.verifiers...)) {
 				t.Errorf("the argument was changed to %s", sketch(before))
 			}
-			if want := (registration.Rotation{Planned: "now", PlannedBy: "new"}); got.Rotation != want {
+			if want := (Rotation{Planned: "now", PlannedBy: "new"}); got.Rotation != want {
 				t.Errorf("rotation %+v, want %+v", got.Rotation, want)
 			}
 		})
@@ -205,29 +204,29 @@ func TestSchedule(t *testing.T) {
 	three := []oauth2.Verifier{of("c", 0), of("b", 0, until(5*time.Hour)), of("a", 0, until(3*time.Hour))}
 	for name, c := range map[string]struct {
 		verifiers []oauth2.Verifier
-		wish      wish
+		policy    Policy
 		handled   string
 		due       time.Duration
 		blocked   bool
 	}{
-		"nothing is due if nobody wants it":                      {[]oauth2.Verifier{of("a", 0)}, wish{overlap: time.Hour}, "", never, false},
-		"nothing is due without a current secret":                {[]oauth2.Verifier{of("a", 0, pending(time.Hour))}, wish{request: "x"}, "", never, false},
-		"a new request is due now":                               {[]oauth2.Verifier{of("a", 0)}, wish{request: "x", overlap: time.Hour}, "", 0, false},
-		"another request is due now":                             {[]oauth2.Verifier{of("a", 0)}, wish{request: "y", overlap: time.Hour}, "x", 0, false},
-		"a request that was handled is not due":                  {[]oauth2.Verifier{of("a", 0)}, wish{request: "x", overlap: time.Hour}, "x", never, false},
-		"a request that was taken back is not due":               {[]oauth2.Verifier{of("a", 0)}, wish{overlap: time.Hour}, "x", never, false},
-		"with three secrets a request waits for the first end":   {three, wish{request: "x", overlap: time.Hour}, "", 3 * time.Hour, true},
-		"with three secrets and no overlap a request waits not":  {three, wish{request: "x"}, "", 0, false},
-		"with three secrets an interval that is over waits, too": {[]oauth2.Verifier{of("c", -100*time.Hour), three[1], three[2]}, wish{interval: time.Hour, overlap: 59 * time.Minute}, "", 3 * time.Hour, true},
+		"nothing is due if nobody wants it":                      {[]oauth2.Verifier{of("a", 0)}, Policy{Overlap: time.Hour}, "", never, false},
+		"nothing is due without a current secret":                {[]oauth2.Verifier{of("a", 0, pending(time.Hour))}, Policy{Request: "x"}, "", never, false},
+		"a new request is due now":                               {[]oauth2.Verifier{of("a", 0)}, Policy{Request: "x", Overlap: time.Hour}, "", 0, false},
+		"another request is due now":                             {[]oauth2.Verifier{of("a", 0)}, Policy{Request: "y", Overlap: time.Hour}, "x", 0, false},
+		"a request that was handled is not due":                  {[]oauth2.Verifier{of("a", 0)}, Policy{Request: "x", Overlap: time.Hour}, "x", never, false},
+		"a request that was taken back is not due":               {[]oauth2.Verifier{of("a", 0)}, Policy{Overlap: time.Hour}, "x", never, false},
+		"with three secrets a request waits for the first end":   {three, Policy{Request: "x", Overlap: time.Hour}, "", 3 * time.Hour, true},
+		"with three secrets and no overlap a request waits not":  {three, Policy{Request: "x"}, "", 0, false},
+		"with three secrets an interval that is over waits, too": {[]oauth2.Verifier{of("c", -100*time.Hour), three[1], three[2]}, Policy{Interval: time.Hour, Overlap: 59 * time.Minute}, "", 3 * time.Hour, true},
 		"proposals block nothing": {
-			[]oauth2.Verifier{of("b", 0), of("a", 0, until(time.Hour)), of("p", 0, pending(time.Minute))}, wish{request: "x", overlap: time.Hour}, "", 0, false,
+			[]oauth2.Verifier{of("b", 0), of("a", 0, until(time.Hour)), of("p", 0, pending(time.Minute))}, Policy{Request: "x", Overlap: time.Hour}, "", 0, false,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := registered(c.verifiers...)
 			r.Rotation.Handled = c.handled
-			c.wish.uid = testUID
-			due, blocked := schedule(r, c.wish, start)
+			c.policy.UID = testUID
+			due, blocked := Schedule(r, c.policy, start)
 			got := never
 			if !due.IsZero() {
 				got = due.Sub(start)
@@ -274,39 +273,39 @@ func TestTheTurnDoesNotDependOnWhenTheLastRotationWasLate(t *testing.T) {
 // TestAYearOfRotations drives one client as the reconciler does, always to the next instant that something is due, and
 // looks at the secrets that two kinds of apps hold.
 func TestAYearOfRotations(t *testing.T) {
-	for name, w := range map[string]wish{
-		"every month with a day":               {interval: 720 * time.Hour, overlap: 24 * time.Hour},
-		"every hour with the longest overlap":  {interval: time.Hour, overlap: 59 * time.Minute},
-		"every hour without an overlap":        {interval: time.Hour},
-		"every day with almost a day":          {interval: 24 * time.Hour, overlap: 24*time.Hour - time.Minute},
-		"once a year, with ninety days":        {interval: 8760 * time.Hour, overlap: 2160 * time.Hour},
-		"an odd interval, with an odd overlap": {interval: 7*time.Hour + 11*time.Second, overlap: 3*time.Hour + 7*time.Second},
+	for name, w := range map[string]Policy{
+		"every month with a day":               {Interval: 720 * time.Hour, Overlap: 24 * time.Hour},
+		"every hour with the longest overlap":  {Interval: time.Hour, Overlap: 59 * time.Minute},
+		"every hour without an overlap":        {Interval: time.Hour},
+		"every day with almost a day":          {Interval: 24 * time.Hour, Overlap: 24*time.Hour - time.Minute},
+		"once a year, with ninety days":        {Interval: 8760 * time.Hour, Overlap: 2160 * time.Hour},
+		"an odd interval, with an odd overlap": {Interval: 7*time.Hour + 11*time.Second, Overlap: 3*time.Hour + 7*time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w.uid = testUID
+			w.UID = testUID
 			rotations := liveThroughAYear(t, w)
-			if want := int(8760 * time.Hour / w.interval); rotations < want || rotations > want+1 {
+			if want := int(8760 * time.Hour / w.Interval); rotations < want || rotations > want+1 {
 				t.Errorf("%d rotations in a year, want %d or one more", rotations, want)
 			}
 		})
 	}
 }
 
-func liveThroughAYear(t *testing.T, w wish) (rotations int) {
+func liveThroughAYear(t *testing.T, w Policy) (rotations int) {
 	t.Helper()
 	now := start
 	r, value := rotated(t, registered(), w, now)
 	for end := start.Add(8760 * time.Hour); ; {
 		var found bool
-		if r, found = settle(r, value, w, now); !found {
+		if r, found = Settle(r, value, w, now); !found {
 			t.Fatalf("%s after the start the secret in the Secret is unknown", now.Sub(start))
 		}
-		due, blocked := schedule(r, w, now)
+		due, blocked := Schedule(r, w, now)
 		if blocked {
 			t.Fatalf("%s after the start a rotation has to wait", now.Sub(start))
 		}
 		if due.After(now) {
-			next := (&world{registration: r, due: due}).lookAgain(now)
+			next := max(earlier(due, NextExpiry(r)).Sub(now), time.Second)
 			if now = now.Add(next); now.After(end) {
 				return rotations
 			}
@@ -320,42 +319,91 @@ func liveThroughAYear(t *testing.T, w wish) (rotations int) {
 }
 
 // rotated does what a rotation does, with its Secret reached.
-func rotated(t *testing.T, r registration.Registration, w wish, now time.Time) (registration.Registration, oauth2.Secret) {
+func rotated(t *testing.T, r Record, w Policy, now time.Time) (Record, oauth2.Secret) {
 	t.Helper()
 	minted, err := oauth2.NewClientSecret(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r = propose(r, minted, w, now)
-	r, found := settle(r, minted.Value, w, now)
+	r = Propose(r, minted, w, now)
+	r, found := Settle(r, minted.Value, w, now)
 	if !found {
 		t.Fatal("the secret that was just proposed is unknown")
 	}
 	if current, found := current(r); !found || current.ID != minted.ID {
 		t.Fatalf("after a rotation %q is current, want %q", current.ID, minted.ID)
 	}
-	if count := live(r.Client.Verifiers); count > maxLive {
+	if count := live(r.Verifiers); count > MaxLive {
 		t.Fatalf("%d secrets are accepted at once", count)
 	}
 	return r, minted.Value
 }
 
 // lookAtOverlap checks that the secret before works for the overlap, to the second, and not longer.
-func lookAtOverlap(t *testing.T, r registration.Registration, before oauth2.Secret, w wish, now time.Time) {
+func lookAtOverlap(t *testing.T, r Record, before oauth2.Secret, w Policy, now time.Time) {
 	t.Helper()
 	accepted := func(at time.Time) bool {
-		digest := oauth2.DigestSecret(w.uid, before)
-		for _, v := range r.Client.Verifiers {
+		digest := oauth2.DigestSecret(w.UID, before)
+		for _, v := range r.Verifiers {
 			if v.Digest == digest && v.Live(at) {
 				return true
 			}
 		}
 		return false
 	}
-	if w.overlap > 0 && !accepted(now.Add(w.overlap-time.Second)) {
-		t.Errorf("the secret before ends more than a second before its overlap of %s", w.overlap)
+	if w.Overlap > 0 && !accepted(now.Add(w.Overlap-time.Second)) {
+		t.Errorf("the secret before ends more than a second before its overlap of %s", w.Overlap)
 	}
-	if accepted(now.Add(w.overlap)) {
-		t.Errorf("the secret before is accepted after its overlap of %s", w.overlap)
+	if accepted(now.Add(w.Overlap)) {
+		t.Errorf("the secret before is accepted after its overlap of %s", w.Overlap)
+	}
+}
+
+// The first secret of a client was registered and its Secret could not be written: the next attempt changes nothing in the registration.
+func TestAFirstSecretThatIsTriedAgainStaysTheFirst(t *testing.T) {
+	first := oauth2.Credential{ID: "a", Value: oauth2.NewSecret("a")}
+	before := registered(of("a", 0))
+	before.Rotation = Rotation{Handled: "one", First: "a"}
+	if again := Propose(before, first, Policy{UID: testUID, Request: "one"}, start); !cmp.Equal(before, again, digests) {
+		t.Errorf("%s %+v", sketch(again), again.Rotation)
+	}
+	asked := Propose(before, first, Policy{UID: testUID, Request: "two"}, start)
+	settled, found := Settle(asked, first.Value, Policy{UID: testUID, Request: "two"}, start)
+	if want := (Rotation{Handled: "two"}); !found || settled.Rotation != want || len(settled.Verifiers) != 1 {
+		t.Errorf("%t: %s %+v", found, sketch(settled), settled.Rotation)
+	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.IsZero() || a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func TestReplacedSecretsAreWatchedFromThenOn(t *testing.T) {
+	at := time.Date(2026, 5, 1, 12, 0, 0, 500, time.UTC)
+	before := at.Add(-time.Hour).Truncate(time.Second)
+	whole := at.Truncate(time.Second)
+	end := at.Add(48 * time.Hour)
+	for name, row := range map[string]struct {
+		verifier  oauth2.Verifier
+		unusedFor time.Duration
+		want      time.Time
+	}{
+		"a replaced secret":                  {oauth2.Verifier{ExpiresAt: end}, time.Hour, whole},
+		"one that is watched already":        {oauth2.Verifier{ExpiresAt: end, WatchedSince: before}, time.Hour, before},
+		"one that nobody wants to end early": {oauth2.Verifier{ExpiresAt: end, WatchedSince: before}, 0, time.Time{}},
+		"the current secret":                 {oauth2.Verifier{}, time.Hour, time.Time{}},
+		"one that became current again":      {oauth2.Verifier{WatchedSince: before}, time.Hour, time.Time{}},
+		"one on its way to the Secret":       {oauth2.Verifier{ExpiresAt: end, Pending: true}, time.Hour, time.Time{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			verifiers := []oauth2.Verifier{row.verifier}
+			watch(verifiers, Policy{UnusedFor: row.unusedFor}, at)
+			if got := verifiers[0].WatchedSince; !got.Equal(row.want) {
+				t.Errorf("watched since %s, want %s", got, row.want)
+			}
+		})
 	}
 }
