@@ -126,11 +126,11 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if err != nil {
 		return err
 	}
-	tokens := &oauth2token.Reconciler{
+	tokens := oauth2token.New(oauth2token.Config{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Secrets: secrets, Policy: laidDown, Recorder: mgr.GetEventRecorder("hallpass"),
 		Clock: clock.RealClock{}, Random: rand.Reader, Audit: o.Log, Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace,
 		MaxLifetime: o.MaxTokenLifetime, CABundle: clients.CABundle, Usage: ledger, Woken: usedTokens,
-	}
+	})
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&servingcert.Reconciler{
 			Client: mgr.GetClient(), Clock: clock.RealClock{}, Random: rand.Reader, SystemNamespace: o.SystemNamespace, Names: o.ServingNames,

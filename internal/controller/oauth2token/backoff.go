@@ -22,8 +22,8 @@ import (
 func (r *Reconciler) state(ctx context.Context, object *v1alpha1.OAuth2Token) attempt.State {
 	secret := types.NamespacedName{Namespace: object.Namespace, Name: secretName(object)}
 	return attempt.StateOf(object,
-		output.Version(ctx, r.Client, &corev1.Secret{}, r.recordKey(object)),
-		output.Version(ctx, r.Secrets, &corev1.Secret{}, secret))
+		output.Version(ctx, r.client, &corev1.Secret{}, r.recordKey(object)),
+		output.Version(ctx, r.delivery.secrets, &corev1.Secret{}, secret))
 }
 
 // leaves is the state that an attempt leaves which began with another one.
@@ -40,6 +40,6 @@ func (w *world) leaves(state attempt.State) attempt.State {
 // forget drops what is known of an OAuth2Token that was deleted.
 func (r *Reconciler) forget(_ context.Context, e event.DeleteEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 	r.backoff.End(client.ObjectKeyFromObject(e.Object))
-	r.proposals.Drop(e.Object.GetUID())
-	r.written.Forget(e.Object)
+	r.minter.proposals.Drop(e.Object.GetUID())
+	r.reports.written.Forget(e.Object)
 }

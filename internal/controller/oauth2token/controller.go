@@ -33,7 +33,6 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
-	"github.com/hallpass-dev/hallpass/internal/controller/status"
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/credential"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -45,8 +44,8 @@ const (
 	conflictRetry = time.Minute
 )
 
-// Reconciler makes OAuth2Tokens true.
-type Reconciler struct {
+// Config is what a Reconciler works with.
+type Config struct {
 	// Client reads from the cache and writes.
 	Client client.Client
 	// Live reads from the API server itself, before a token is made.
@@ -69,11 +68,37 @@ type Reconciler struct {
 	Woken <-chan event.GenericEvent
 	// CABundle names the ConfigMap whose ca.crt is needed to trust the issuer; zero if its certificate is not ours.
 	CABundle types.NamespacedName
+}
 
-	written   status.Written
-	revoked   takenBack
-	backoff   attempt.Backoff
-	proposals attempt.Proposals[proposed]
+// Reconciler makes OAuth2Tokens true.
+type Reconciler struct {
+	client      client.Client
+	registry    string
+	clock       clock.PassiveClock
+	maxLifetime time.Duration
+	woken       <-chan event.GenericEvent
+	backoff     attempt.Backoff
+
+	grants   grants
+	minter   minter
+	delivery delivery
+	reports  reports
+	watches  watches
+}
+
+// New returns a Reconciler.
+func New(c Config) *Reconciler {
+	r := &Reconciler{
+		client: c.Client, registry: c.RegistryNamespace, clock: c.Clock, maxLifetime: c.MaxLifetime, woken: c.Woken,
+		grants:   grants{client: c.Client, policy: c.Policy, issuer: c.Issuer, registry: c.RegistryNamespace, caBundle: c.CABundle},
+		minter:   minter{issuer: c.Issuer, random: c.Random, clock: c.Clock},
+		delivery: delivery{client: c.Client, secrets: c.Secrets, live: c.Live},
+		reports:  reports{client: c.Client, recorder: c.Recorder, audit: c.Audit, clock: c.Clock, usage: c.Usage},
+	}
+	r.watches = watches{
+		client: c.Client, registry: c.RegistryNamespace, caBundle: c.CABundle, clock: c.Clock, backoff: &r.backoff, revoked: &r.minter.revoked,
+	}
+	return r
 }
 
 // +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2tokens,verbs=get;list;watch
@@ -81,17 +106,17 @@ type Reconciler struct {
 
 // Reconcile makes one token true. A second run on an unchanged world writes nothing.
 func (r *Reconciler) Reconcile(ctx context.Context, object *v1alpha1.OAuth2Token) (ctrl.Result, error) {
-	if !object.DeletionTimestamp.IsZero() || r.written.Behind(object) {
+	if !object.DeletionTimestamp.IsZero() || r.reports.written.Behind(object) {
 		return ctrl.Result{}, nil // what a deleted one leaves goes by garbage collection and by the registry's own controller
 	}
 	key, before := client.ObjectKeyFromObject(object), r.state(ctx, object)
-	if wait := r.backoff.Wait(key, before, r.Clock.Now()); wait > 0 {
+	if wait := r.backoff.Wait(key, before, r.clock.Now()); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
 	w := &world{}
 	result, err := r.attempt(ctx, object, w)
 	if err != nil {
-		r.backoff.Failed(key, before, w.leaves(before), r.Clock.Now())
+		r.backoff.Failed(key, before, w.leaves(before), r.clock.Now())
 		return ctrl.Result{}, err
 	}
 	r.backoff.End(key)
@@ -105,18 +130,19 @@ func (r *Reconciler) attempt(ctx context.Context, object *v1alpha1.OAuth2Token, 
 		return ctrl.Result{}, nil
 	}
 	if err != nil {
-		return ctrl.Result{}, errors.Join(err, r.reportFailure(ctx, object, w, err))
+		return ctrl.Result{}, errors.Join(err, r.reports.failure(ctx, object, w, err))
 	}
-	if err := r.report(ctx, object, w); err != nil {
+	if err := r.reports.write(ctx, object, w); err != nil {
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{RequeueAfter: w.lookAgain(object, r.Clock.Now())}, nil
+	return ctrl.Result{RequeueAfter: w.lookAgain(object, r.clock.Now())}, nil
 }
 
 // ensure walks the steps until one says that something is in the way.
 func (r *Reconciler) ensure(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) error {
 	for _, step := range []func(context.Context, *v1alpha1.OAuth2Token, *world) error{
-		r.findRecord, r.findClient, r.decide, r.checkLifetime, r.findSecret, r.findCA, r.checkTemplates, r.ensureToken, r.applySecret,
+		r.findRecord, r.grants.findClient, r.grants.decide, r.checkLifetime, r.delivery.findSecret, r.grants.findCA, checkTemplates, r.ensureToken,
+		r.delivery.applySecret,
 	} {
 		if err := step(ctx, object, w); err != nil || w.condition != nil {
 			return err
@@ -171,28 +197,28 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.OAuth2Token{}, indexByTokenID, indexedTokenID); err != nil {
 		return fmt.Errorf("index OAuth2Tokens by the id of their token: %w", err)
 	}
-	if err := output.IndexByOwner(context.Background(), r.Secrets, &corev1.Secret{}, v1alpha1.AnnotationToken); err != nil {
+	if err := output.IndexByOwner(context.Background(), r.delivery.secrets, &corev1.Secret{}, v1alpha1.AnnotationToken); err != nil {
 		return err
 	}
 	building := ctrl.NewControllerManagedBy(mgr).
 		Named("oauth2token").
 		For(&v1alpha1.OAuth2Token{}).
 		// A Secret that is edited or deleted is healed.
-		WatchesRawSource(source.Kind(r.Secrets, &corev1.Secret{}, handler.TypedEnqueueRequestsFromMapFunc(r.tokenOfSecret))).
+		WatchesRawSource(source.Kind(r.delivery.secrets, &corev1.Secret{}, handler.TypedEnqueueRequestsFromMapFunc(tokenOfSecret))).
 		// What is told of its use, at a bounded rate.
-		WatchesRawSource(source.Channel(r.Woken, &handler.EnqueueRequestForObject{})).
+		WatchesRawSource(source.Channel(r.woken, &handler.EnqueueRequestForObject{})).
 		// A record that is lost is written again; a client, a resource or the keys may have changed.
-		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.tokensOfRecord)).
-		Watches(&v1alpha1.OAuth2Client{}, handler.EnqueueRequestsFromMapFunc(r.tokensOfClient), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.watches.tokensOfRecord)).
+		Watches(&v1alpha1.OAuth2Client{}, handler.EnqueueRequestsFromMapFunc(r.watches.tokensOfClient), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		// A token that is taken back is of no use to whoever reads it.
-		Watches(&v1alpha1.TokenRevocation{}, r.onRevocation()).
+		Watches(&v1alpha1.TokenRevocation{}, r.watches.onRevocation()).
 		// The CA stands in every Secret.
-		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.tokensOfBundle)).
+		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.watches.tokensOfBundle)).
 		// What was deleted is forgotten.
 		Watches(&v1alpha1.OAuth2Token{}, handler.Funcs{DeleteFunc: r.forget}).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: attempt.RateLimiter()})
-	if !r.Policy.Narrow() {
-		building.Watches(&v1alpha1.OAuth2Policy{}, handler.EnqueueRequestsFromMapFunc(r.everyToken), builder.WithPredicates(predicate.GenerationChangedPredicate{}))
+	if !r.grants.policy.Narrow() {
+		building.Watches(&v1alpha1.OAuth2Policy{}, handler.EnqueueRequestsFromMapFunc(r.watches.everyToken), builder.WithPredicates(predicate.GenerationChangedPredicate{}))
 	}
 	if err := building.Complete(reconcile.AsReconciler(mgr.GetClient(), r)); err != nil {
 		return fmt.Errorf("set up the OAuth2Token controller: %w", err)

@@ -4,16 +4,10 @@
 package oauth2token
 
 import (
-	"context"
 	"sync/atomic"
 	"time"
 
-	"k8s.io/client-go/util/workqueue"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -77,46 +71,4 @@ func (b *takenBack) before(c *oauth2.Client) time.Time {
 // has reports whether a token of the client was taken back.
 func (b *takenBack) has(token oauth2.MintedToken, c *oauth2.Client, now time.Time) bool {
 	return token.IssuedAt.Before(b.before(c)) || b.tokens.Has(revocation.IDOf(token.ID), now)
-}
-
-// onRevocation wakes the OAuth2Tokens whose token was taken back. A TokenRevocation does not change; one that is merged of others says
-// nothing new; and one that goes gives back what its selector took.
-func (r *Reconciler) onRevocation() handler.Funcs {
-	return handler.Funcs{
-		CreateFunc: func(ctx context.Context, e event.CreateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-			if object, ok := e.Object.(*v1alpha1.TokenRevocation); ok && object.Namespace == r.RegistryNamespace {
-				for _, request := range r.tokensTakenBack(ctx, object) {
-					queue.Add(request)
-				}
-			}
-		},
-		DeleteFunc: func(_ context.Context, e event.DeleteEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-			if e.Object.GetNamespace() == r.RegistryNamespace {
-				r.revoked.selected.Deselect(e.Object.GetName())
-			}
-		},
-	}
-}
-
-// tokensTakenBack finds the OAuth2Tokens that a TokenRevocation is about.
-func (r *Reconciler) tokensTakenBack(ctx context.Context, object *v1alpha1.TokenRevocation) []reconcile.Request {
-	news := r.revoked.learn(object, r.Clock.Now())
-	if s := object.Spec.Selector; s.IssuedBefore != nil {
-		if s.Namespace != "" {
-			return r.list(ctx, client.InNamespace(s.Namespace))
-		}
-		return r.list(ctx) // people make selectors, and rarely
-	}
-	var requests []reconcile.Request
-	for _, id := range news {
-		var found v1alpha1.OAuth2TokenList
-		if err := r.Client.List(ctx, &found, client.MatchingFields{indexByTokenID: id.String()}, client.UnsafeDisableDeepCopy); err != nil {
-			ctrl.LoggerFrom(ctx).Error(err, "cannot find the OAuth2Token of a token that was revoked")
-			return requests
-		}
-		for i := range found.Items {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&found.Items[i])})
-		}
-	}
-	return requests
 }

@@ -96,17 +96,17 @@ func TestATokenThatWasTakenBackIsReplacedOnceItIsNotQuiteNew(t *testing.T) {
 	current := madeAt("a", 0)
 	current.KeyID = key.ID()
 	now := clocktesting.NewFakeClock(noon)
-	r := &Reconciler{Clock: now}
+	m := &minter{clock: now}
 	object := &v1alpha1.OAuth2Token{Spec: v1alpha1.OAuth2TokenSpec{Mode: v1alpha1.TokenRefreshing}}
 	look := func() (string, *world) {
 		w := &world{record: oauth2.Minted{UID: "t", Tokens: []oauth2.MintedToken{current}}, value: valueOf("a"), grant: oauth2.Grant{Audience: "a"}}
-		return r.needed(object, w, ring), w
+		return m.needed(object, w, ring), w
 	}
 	now.SetTime(noon.Add(calm / 2))
 	if reason, _ := look(); reason != "" {
 		t.Fatalf("a token that is good is replaced: %s", reason)
 	}
-	r.revoked.learn(batchOf("a"), now.Now())
+	m.revoked.learn(batchOf("a"), now.Now())
 	reason, w := look()
 	if wait := w.lookAgain(object, now.Now()); reason != "" || wait != calm/2 {
 		t.Errorf("a token that was made a moment ago: %q, and looked at again in %s; want nothing, and in %s", reason, wait, calm/2)

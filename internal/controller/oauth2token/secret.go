@@ -9,6 +9,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
@@ -33,25 +34,32 @@ func secretName(object *v1alpha1.OAuth2Token) string {
 	return object.Name
 }
 
-// target is the Secret that an OAuth2Token is delivered in.
-func (r *Reconciler) target(object *v1alpha1.OAuth2Token) output.Target {
+// delivery reads and writes the Secrets that tokens are delivered in.
+type delivery struct {
+	client  client.Client
+	secrets cache.Cache
+	live    client.Reader
+}
+
+// target is the Secret of an OAuth2Token.
+func (d delivery) target(object *v1alpha1.OAuth2Token) output.Target {
 	wanted := object.Spec.Secret
 	return output.Target{
-		Client: r.Client, Cached: r.Secrets, Live: r.Live,
+		Client: d.client, Cached: d.secrets, Live: d.live,
 		Owner: ownerOf(object), SecretType: v1alpha1.SecretTypeToken, Name: secretName(object),
 		Labels: wanted.Labels, Annotations: wanted.Annotations,
 	}
 }
 
 // findSecret reads the Secret from the cache, which holds Secrets of our type alone.
-func (r *Reconciler) findSecret(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) error {
-	return r.readSecret(ctx, r.Secrets, object, w)
+func (d delivery) findSecret(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) error {
+	return d.readSecret(ctx, d.secrets, object, w)
 }
 
-func (r *Reconciler) readSecret(ctx context.Context, from client.Reader, object *v1alpha1.OAuth2Token, w *world) error {
+func (d delivery) readSecret(ctx context.Context, from client.Reader, object *v1alpha1.OAuth2Token, w *world) error {
 	w.value = oauth2.Secret{}
 	var err error
-	w.secret, err = r.target(object).Read(ctx, from)
+	w.secret, err = d.target(object).Read(ctx, from)
 	if errors.Is(err, output.ErrForeign) {
 		w.condition = new(v1alpha1.TokenSecretConflict(secretName(object)))
 		return nil
@@ -79,35 +87,35 @@ func (w *world) render(object *v1alpha1.OAuth2Token) (map[string][]byte, *metav1
 }
 
 // checkTemplates finds out whether the Secret can be rendered before a token is made for it.
-func (*Reconciler) checkTemplates(_ context.Context, object *v1alpha1.OAuth2Token, w *world) error {
+func checkTemplates(_ context.Context, object *v1alpha1.OAuth2Token, w *world) error {
 	_, w.condition = w.render(object)
 	return nil
 }
 
 // writeSecret writes the Secret if it differs, on the version that was read. checkTemplates has found that it can be rendered.
-func (r *Reconciler) writeSecret(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) error {
+func (d delivery) writeSecret(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) error {
 	data, _ := w.render(object)
 	var err error
-	w.secret, err = r.target(object).Write(ctx, w.secret, data)
+	w.secret, err = d.target(object).Write(ctx, w.secret, data)
 	return err
 }
 
 // applySecret brings the derived parts of the Secret up to date, and deletes the Secrets under former names.
-func (r *Reconciler) applySecret(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) error {
+func (d delivery) applySecret(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) error {
 	if w.found {
-		if err := r.writeSecret(ctx, object, w); err != nil {
+		if err := d.writeSecret(ctx, object, w); err != nil {
 			return err
 		}
 	}
-	return r.target(object).RemoveFormer(ctx)
+	return d.target(object).RemoveFormer(ctx)
 }
 
 // inherit takes the token of a Secret under a former name.
-func (r *Reconciler) inherit(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) error {
+func (d delivery) inherit(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) error {
 	if w.secret != nil {
 		return nil
 	}
-	value, err := r.target(object).Inherit(ctx, w.recorded)
+	value, err := d.target(object).Inherit(ctx, w.recorded)
 	w.value = value
 	return err
 }

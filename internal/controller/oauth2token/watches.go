@@ -8,40 +8,55 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
+// watches finds the OAuth2Tokens that an event concerns.
+type watches struct {
+	client   client.Reader
+	registry string
+	caBundle types.NamespacedName
+	clock    clock.PassiveClock
+	backoff  *attempt.Backoff
+	revoked  *takenBack
+}
+
 // list turns OAuth2Tokens into requests for them, which wait no longer: others have changed what they depend on.
-func (r *Reconciler) list(ctx context.Context, options ...client.ListOption) []reconcile.Request {
+func (w watches) list(ctx context.Context, options ...client.ListOption) []reconcile.Request {
 	var tokens v1alpha1.OAuth2TokenList
-	if err := r.Client.List(ctx, &tokens, options...); err != nil {
+	if err := w.client.List(ctx, &tokens, options...); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "cannot list the tokens that a change concerns")
 		return nil
 	}
 	requests := make([]reconcile.Request, 0, len(tokens.Items))
 	for i := range tokens.Items {
 		key := client.ObjectKeyFromObject(&tokens.Items[i])
-		r.backoff.End(key)
+		w.backoff.End(key)
 		requests = append(requests, reconcile.Request{NamespacedName: key})
 	}
 	return requests
 }
 
-func (r *Reconciler) everyToken(ctx context.Context, _ client.Object) []reconcile.Request {
-	return r.list(ctx)
+func (w watches) everyToken(ctx context.Context, _ client.Object) []reconcile.Request {
+	return w.list(ctx)
 }
 
-func (r *Reconciler) tokensOfClient(ctx context.Context, o client.Object) []reconcile.Request {
-	return r.list(ctx, client.InNamespace(o.GetNamespace()), client.MatchingFields{indexByClient: o.GetName()})
+func (w watches) tokensOfClient(ctx context.Context, o client.Object) []reconcile.Request {
+	return w.list(ctx, client.InNamespace(o.GetNamespace()), client.MatchingFields{indexByClient: o.GetName()})
 }
 
 // tokenOfSecret finds the OAuth2Token that a Secret belongs to, by annotation, because backup tools strip owner references.
-func (*Reconciler) tokenOfSecret(_ context.Context, secret *corev1.Secret) []reconcile.Request {
+func tokenOfSecret(_ context.Context, secret *corev1.Secret) []reconcile.Request {
 	name := secret.Annotations[v1alpha1.AnnotationToken]
 	if name == "" {
 		return nil
@@ -50,9 +65,9 @@ func (*Reconciler) tokenOfSecret(_ context.Context, secret *corev1.Secret) []rec
 }
 
 // tokensOfRecord finds the OAuth2Tokens that a Secret of the registry concerns.
-func (r *Reconciler) tokensOfRecord(ctx context.Context, o client.Object) []reconcile.Request {
+func (w watches) tokensOfRecord(ctx context.Context, o client.Object) []reconcile.Request {
 	secret, ok := o.(*corev1.Secret)
-	if !ok || secret.Namespace != r.RegistryNamespace {
+	if !ok || secret.Namespace != w.registry {
 		return nil
 	}
 	annotations := secret.Annotations
@@ -62,17 +77,59 @@ func (r *Reconciler) tokensOfRecord(ctx context.Context, o client.Object) []reco
 			Namespace: annotations[v1alpha1.AnnotationTokenNamespace], Name: annotations[v1alpha1.AnnotationToken],
 		}}}
 	case registration.SecretType:
-		return r.list(ctx, client.InNamespace(annotations[v1alpha1.AnnotationClientNamespace]),
+		return w.list(ctx, client.InNamespace(annotations[v1alpha1.AnnotationClientNamespace]),
 			client.MatchingFields{indexByClient: annotations[v1alpha1.AnnotationClient]})
 	case registration.ResourceSecretType, registration.KeysSecretType:
-		return r.list(ctx)
+		return w.list(ctx)
 	}
 	return nil
 }
 
-func (r *Reconciler) tokensOfBundle(ctx context.Context, o client.Object) []reconcile.Request {
-	if client.ObjectKeyFromObject(o) != r.CABundle {
+func (w watches) tokensOfBundle(ctx context.Context, o client.Object) []reconcile.Request {
+	if client.ObjectKeyFromObject(o) != w.caBundle {
 		return nil
 	}
-	return r.list(ctx)
+	return w.list(ctx)
+}
+
+// onRevocation wakes the OAuth2Tokens whose token was taken back. A TokenRevocation does not change; one that is merged of others says
+// nothing new; and one that goes gives back what its selector took.
+func (w watches) onRevocation() handler.Funcs {
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			if object, ok := e.Object.(*v1alpha1.TokenRevocation); ok && object.Namespace == w.registry {
+				for _, request := range w.tokensTakenBack(ctx, object) {
+					queue.Add(request)
+				}
+			}
+		},
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			if e.Object.GetNamespace() == w.registry {
+				w.revoked.selected.Deselect(e.Object.GetName())
+			}
+		},
+	}
+}
+
+// tokensTakenBack finds the OAuth2Tokens that a TokenRevocation is about.
+func (w watches) tokensTakenBack(ctx context.Context, object *v1alpha1.TokenRevocation) []reconcile.Request {
+	news := w.revoked.learn(object, w.clock.Now())
+	if s := object.Spec.Selector; s.IssuedBefore != nil {
+		if s.Namespace != "" {
+			return w.list(ctx, client.InNamespace(s.Namespace))
+		}
+		return w.list(ctx) // people make selectors, and rarely
+	}
+	var requests []reconcile.Request
+	for _, id := range news {
+		var found v1alpha1.OAuth2TokenList
+		if err := w.client.List(ctx, &found, client.MatchingFields{indexByTokenID: id.String()}, client.UnsafeDisableDeepCopy); err != nil {
+			ctrl.LoggerFrom(ctx).Error(err, "cannot find the OAuth2Token of a token that was revoked")
+			return requests
+		}
+		for i := range found.Items {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&found.Items[i])})
+		}
+	}
+	return requests
 }
