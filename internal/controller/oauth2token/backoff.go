@@ -18,7 +18,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 )
 
-// state is what the caches have of an OAuth2Token and of what is written for it: a change of it by others ends a pause.
+// state is what the caches have of an OAuth2Token, its record and its Secret. A change of it by others
+// ends a pause.
 func (r *Reconciler) state(ctx context.Context, object *v1alpha1.OAuth2Token) attempt.State {
 	secret := types.NamespacedName{Namespace: object.Namespace, Name: secretName(object)}
 	return attempt.StateOf(object,
@@ -26,18 +27,18 @@ func (r *Reconciler) state(ctx context.Context, object *v1alpha1.OAuth2Token) at
 		output.Version(ctx, r.delivery.secrets, &corev1.Secret{}, secret))
 }
 
-// leaves is the state that an attempt leaves which began with another one.
-func (w *world) leaves(state attempt.State) attempt.State {
-	if w.stored != nil {
-		state.Versions[0] = w.stored.ResourceVersion
+// leaves is the state after an attempt that began with another state.
+func (s *state) leaves(state attempt.State) attempt.State {
+	if s.stored != nil {
+		state.Versions[0] = s.stored.ResourceVersion
 	}
-	if w.secret != nil {
-		state.Versions[1] = w.secret.GetResourceVersion()
+	if s.secret != nil {
+		state.Versions[1] = s.secret.GetResourceVersion()
 	}
 	return state
 }
 
-// forget drops what is known of an OAuth2Token that was deleted.
+// forget drops the state of an OAuth2Token that was deleted.
 func (r *Reconciler) forget(_ context.Context, e event.DeleteEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 	r.backoff.End(client.ObjectKeyFromObject(e.Object))
 	r.minter.proposals.Drop(e.Object.GetUID())

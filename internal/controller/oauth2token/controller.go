@@ -1,8 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package oauth2token makes OAuth2Tokens true: it mints tokens for software that cannot fetch its own, by the decision and the code
-// that the token endpoint has, keeps their records in the registry and the tokens themselves in Secrets of the users.
+// Package oauth2token reconciles OAuth2Tokens: it mints tokens for software that cannot fetch its own.
+// It decides as the token endpoint decides, keeps the records of the tokens in the registry, and
+// delivers the tokens in Secrets of the users.
 package oauth2token
 
 import (
@@ -40,7 +41,8 @@ import (
 
 const (
 	workers = 8
-	// conflictRetry is how soon the name of a Secret is looked at again that somebody else's has: no watch sees that one.
+	// conflictRetry is how soon the name of the Secret is read again if an object of another owner has
+	// it. No watch shows that object.
 	conflictRetry = time.Minute
 )
 
@@ -70,7 +72,7 @@ type Config struct {
 	CABundle types.NamespacedName
 }
 
-// Reconciler makes OAuth2Tokens true.
+// Reconciler reconciles OAuth2Tokens.
 type Reconciler struct {
 	client      client.Client
 	registry    string
@@ -104,7 +106,7 @@ func New(c Config) *Reconciler {
 // +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2tokens,verbs=get;list;watch
 // +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2tokens/status,verbs=patch
 
-// Reconcile makes one token true. A second run on an unchanged world writes nothing.
+// Reconcile reconciles one token. A second run without a change writes nothing.
 func (r *Reconciler) Reconcile(ctx context.Context, object *v1alpha1.OAuth2Token) (ctrl.Result, error) {
 	if !object.DeletionTimestamp.IsZero() || r.reports.written.Behind(object) {
 		return ctrl.Result{}, nil // what a deleted one leaves goes by garbage collection and by the registry's own controller
@@ -113,38 +115,38 @@ func (r *Reconciler) Reconcile(ctx context.Context, object *v1alpha1.OAuth2Token
 	if wait := r.backoff.Wait(key, before, r.clock.Now()); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
-	w := &world{}
-	result, err := r.attempt(ctx, object, w)
+	s := &state{}
+	result, err := r.attempt(ctx, object, s)
 	if err != nil {
-		r.backoff.Failed(key, before, w.leaves(before), r.clock.Now())
+		r.backoff.Failed(key, before, s.leaves(before), r.clock.Now())
 		return ctrl.Result{}, err
 	}
 	r.backoff.End(key)
 	return result, nil
 }
 
-// attempt makes one token true, or says in its status why it is not.
-func (r *Reconciler) attempt(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) (ctrl.Result, error) {
-	err := r.ensure(ctx, object, w)
+// attempt reconciles one token, or reports in its status what is in the way.
+func (r *Reconciler) attempt(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) (ctrl.Result, error) {
+	err := r.ensure(ctx, object, s)
 	if errors.Is(err, output.ErrGone) {
 		return ctrl.Result{}, nil
 	}
 	if err != nil {
-		return ctrl.Result{}, errors.Join(err, r.reports.failure(ctx, object, w, err))
+		return ctrl.Result{}, errors.Join(err, r.reports.failure(ctx, object, s, err))
 	}
-	if err := r.reports.write(ctx, object, w); err != nil {
+	if err := r.reports.write(ctx, object, s); err != nil {
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{RequeueAfter: w.lookAgain(object, r.clock.Now())}, nil
+	return ctrl.Result{RequeueAfter: s.lookAgain(object, r.clock.Now())}, nil
 }
 
 // ensure walks the steps until one says that something is in the way.
-func (r *Reconciler) ensure(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) error {
-	for _, step := range []func(context.Context, *v1alpha1.OAuth2Token, *world) error{
+func (r *Reconciler) ensure(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
+	for _, step := range []func(context.Context, *v1alpha1.OAuth2Token, *state) error{
 		r.findRecord, r.grants.findClient, r.grants.decide, r.checkLifetime, r.delivery.findSecret, r.grants.findCA, checkTemplates, r.ensureToken,
 		r.delivery.applySecret,
 	} {
-		if err := step(ctx, object, w); err != nil || w.condition != nil {
+		if err := step(ctx, object, s); err != nil || s.condition != nil {
 			return err
 		}
 	}
@@ -152,19 +154,19 @@ func (r *Reconciler) ensure(ctx context.Context, object *v1alpha1.OAuth2Token, w
 }
 
 // lookAgain is when something is due that no watch announces.
-func (w *world) lookAgain(object *v1alpha1.OAuth2Token, now time.Time) time.Duration {
-	if w.condition != nil && w.condition.Reason == v1alpha1.ReasonSecretConflict {
+func (s *state) lookAgain(object *v1alpha1.OAuth2Token, now time.Time) time.Duration {
+	if s.condition != nil && s.condition.Reason == v1alpha1.ReasonSecretConflict {
 		return conflictRetry
 	}
-	if !w.found {
+	if !s.found {
 		return 0
 	}
-	instants := []time.Time{credential.Renewal(w.current, string(object.UID))}
-	if w.takenBack {
-		instants = append([]time.Time{w.current.IssuedAt.Add(calm)}, instants...)
+	instants := []time.Time{credential.Renewal(s.current, string(object.UID))}
+	if s.revoked {
+		instants = append([]time.Time{s.current.IssuedAt.Add(minAge)}, instants...)
 	}
 	if object.Spec.Mode == v1alpha1.TokenFixed {
-		instants = []time.Time{credential.Warning(w.current), w.current.ExpiresAt}
+		instants = []time.Time{credential.Warning(s.current), s.current.ExpiresAt}
 	}
 	for _, instant := range instants {
 		if instant.After(now) {
@@ -192,10 +194,10 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("index OAuth2Tokens by their client: %w", err)
+		return fmt.Errorf("index OAuth2Tokens by their client: %s", err)
 	}
 	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.OAuth2Token{}, indexByTokenID, indexedTokenID); err != nil {
-		return fmt.Errorf("index OAuth2Tokens by the id of their token: %w", err)
+		return fmt.Errorf("index OAuth2Tokens by the id of their token: %s", err)
 	}
 	if err := output.IndexByOwner(context.Background(), r.delivery.secrets, &corev1.Secret{}, v1alpha1.AnnotationToken); err != nil {
 		return err
@@ -205,23 +207,23 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&v1alpha1.OAuth2Token{}).
 		// A Secret that is edited or deleted is healed.
 		WatchesRawSource(source.Kind(r.delivery.secrets, &corev1.Secret{}, handler.TypedEnqueueRequestsFromMapFunc(tokenOfSecret))).
-		// What is told of its use, at a bounded rate.
+		// Its status shows its use, at a bounded rate.
 		WatchesRawSource(source.Channel(r.woken, &handler.EnqueueRequestForObject{})).
 		// A record that is lost is written again; a client, a resource or the keys may have changed.
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.watches.tokensOfRecord)).
 		Watches(&v1alpha1.OAuth2Client{}, handler.EnqueueRequestsFromMapFunc(r.watches.tokensOfClient), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		// A token that is taken back is of no use to whoever reads it.
+		// A revoked token is replaced.
 		Watches(&v1alpha1.TokenRevocation{}, r.watches.onRevocation()).
-		// The CA stands in every Secret.
+		// Every Secret holds the CA.
 		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.watches.tokensOfBundle)).
-		// What was deleted is forgotten.
+		// The state of a deleted token is dropped.
 		Watches(&v1alpha1.OAuth2Token{}, handler.Funcs{DeleteFunc: r.forget}).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: attempt.RateLimiter()})
 	if !r.grants.policy.Narrow() {
 		building.Watches(&v1alpha1.OAuth2Policy{}, handler.EnqueueRequestsFromMapFunc(r.watches.everyToken), builder.WithPredicates(predicate.GenerationChangedPredicate{}))
 	}
 	if err := building.Complete(reconcile.AsReconciler(mgr.GetClient(), r)); err != nil {
-		return fmt.Errorf("set up the OAuth2Token controller: %w", err)
+		return fmt.Errorf("set up the OAuth2Token controller: %s", err)
 	}
 	return nil
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
-// world is what one look found, brought forward by each step.
-type world struct {
+// state is what a reconciliation found, brought forward by each step.
+type state struct {
 	// client is the registered client, as the token server has it.
 	client oauth2.Client
 	grant  oauth2.Grant
@@ -36,10 +36,11 @@ type world struct {
 	// current is the token in the Secret, if found.
 	current oauth2.MintedToken
 	found   bool
-	// takenBack says that it was revoked.
-	takenBack bool
-	ca        string
-	// condition is why there is no good token; nil if nothing is in the way. passing says that it goes without a user's help.
+	// revoked says that it was revoked.
+	revoked bool
+	ca      string
+	// condition is why there is no valid token; nil if nothing is in the way. passing says that it ends
+	// without a user's help.
 	condition *metav1.Condition
 	passing   bool
 }
@@ -49,23 +50,24 @@ func (r *Reconciler) recordKey(object *v1alpha1.OAuth2Token) types.NamespacedNam
 	return types.NamespacedName{Namespace: r.registry, Name: registration.TokenSecretName(string(object.UID))}
 }
 
-// findRecord reads what is kept of the tokens that were made before.
-func (r *Reconciler) findRecord(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) error {
-	w.record = oauth2.Minted{UID: string(object.UID), Namespace: object.Namespace, Name: object.Name, Opaque: object.Spec.Mode == v1alpha1.TokenFixed}
+// findRecord reads the record of the tokens that were made before.
+func (r *Reconciler) findRecord(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
+	s.record = oauth2.Minted{UID: string(object.UID), Namespace: object.Namespace, Name: object.Name, Opaque: object.Spec.Mode == v1alpha1.TokenFixed}
 	stored, err := publish.Read(ctx, r.client, r.recordKey(object))
 	if err != nil || stored == nil {
 		return err
 	}
-	w.stored = stored
+	s.stored = stored
 	// One that cannot be read, or is of another owner, allows nothing. Its name is derived from this UID, so it is written again.
-	if found, err := registration.DecodeToken(stored.Data); err == nil && found.UID == w.record.UID {
-		w.record.Tokens, w.former = found.Tokens, found.ClientUID
+	if found, err := registration.DecodeToken(stored.Data); err == nil && found.UID == s.record.UID {
+		s.record.Tokens, s.former = found.Tokens, found.ClientUID
 	}
 	return nil
 }
 
-// checkLifetime refuses a Fixed token that would live longer than it may, also one that was made when it was allowed.
-func (r *Reconciler) checkLifetime(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) error {
+// checkLifetime refuses a Fixed token that would live longer than allowed, also one that was made when
+// it was allowed.
+func (r *Reconciler) checkLifetime(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
 	if object.Spec.Mode != v1alpha1.TokenFixed {
 		return nil
 	}
@@ -74,25 +76,25 @@ func (r *Reconciler) checkLifetime(ctx context.Context, object *v1alpha1.OAuth2T
 		return err
 	}
 	limit, forbidden := ceilings.FixedLifetime(r.maxLifetime)
-	if w.resource != nil && w.resource.TokenLifetime > 0 {
-		limit = min(limit, w.resource.TokenLifetime)
+	if s.resource != nil && s.resource.TokenLifetime > 0 {
+		limit = min(limit, s.resource.TokenLifetime)
 	}
 	end, latest := object.Spec.ExpirationTime.Time, object.CreationTimestamp.Add(limit)
 	switch {
 	case forbidden:
-		w.condition = new(v1alpha1.TokensForbidden())
+		s.condition = new(v1alpha1.TokensForbidden())
 	case end.After(latest):
-		w.condition = new(v1alpha1.TokenExpirationTooLate(latest))
-	case len(w.record.Tokens) == 0 && !end.After(r.clock.Now()):
-		w.condition = new(v1alpha1.TokenNeverValid(end))
+		s.condition = new(v1alpha1.TokenExpirationTooLate(latest))
+	case len(s.record.Tokens) == 0 && !end.After(r.clock.Now()):
+		s.condition = new(v1alpha1.TokenNeverValid(end))
 		return nil
 	default:
-		w.grant.Lifetime = end.Sub(r.clock.Now().Truncate(time.Second))
+		s.grant.Lifetime = end.Sub(r.clock.Now().Truncate(time.Second))
 		return nil
 	}
-	if w.stored == nil {
+	if s.stored == nil {
 		return nil
 	}
-	w.record.Tokens = nil // what is not allowed any more ends
-	return r.publish(ctx, object, w)
+	s.record.Tokens = nil // what is not allowed any more ends
+	return r.publish(ctx, object, s)
 }

@@ -30,17 +30,17 @@ type grants struct {
 	caBundle types.NamespacedName
 }
 
-// findClient reads the client as the token server has it: what is granted is decided on the same record.
-func (g grants) findClient(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) error {
+// findClient reads the client's registration: the token server decides by the same record.
+func (g grants) findClient(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
 	name := object.Spec.ClientRef.Name
 	var named v1alpha1.OAuth2Client
 	err := g.client.Get(ctx, types.NamespacedName{Namespace: object.Namespace, Name: name}, &named)
 	if apierrors.IsNotFound(err) {
-		w.condition = new(v1alpha1.TokenClientNotFound(name))
+		s.condition = new(v1alpha1.TokenClientNotFound(name))
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("read OAuth2Client %s/%s: %w", object.Namespace, name, err)
+		return fmt.Errorf("read OAuth2Client %s/%s: %s", object.Namespace, name, err)
 	}
 	stored, err := publish.Read(ctx, g.client, types.NamespacedName{Namespace: g.registry, Name: registration.SecretName(named.ClientID())})
 	if err != nil {
@@ -51,22 +51,22 @@ func (g grants) findClient(ctx context.Context, object *v1alpha1.OAuth2Token, w 
 		found, err = registration.Decode(stored.Data)
 	}
 	if stored == nil || err != nil || found.Client.UID != string(named.UID) {
-		w.condition, w.passing = new(v1alpha1.TokenClientNotReady(name, "it is not registered")), true
+		s.condition, s.passing = new(v1alpha1.TokenClientNotReady(name, "it is not registered")), true
 		return nil //nolint:nilerr // the condition says it, and the registration wakes us
 	}
-	w.client = found.Client
-	w.record.ClientID, w.record.ClientUID, w.record.ClientName = w.client.ID, w.client.UID, w.client.Name
-	if w.former != w.client.UID {
-		w.record.Tokens = nil // another client of that name is not the one that they speak for
+	s.client = found.Client
+	s.record.ClientID, s.record.ClientUID, s.record.ClientName = s.client.ID, s.client.UID, s.client.Name
+	if s.former != s.client.UID {
+		s.record.Tokens = nil // another client of that name is not the one that they speak for
 	}
 	owner := oauth2.Owner{
 		UID: string(named.UID), Terminating: !named.DeletionTimestamp.IsZero(), Suspended: named.Spec.State == v1alpha1.ClientSuspended,
 	}
-	switch denial := (oauth2.Record{Client: &w.client, Owner: &owner}).Denial(); {
-	case !w.client.BySecret():
-		w.condition = new(v1alpha1.TokenMethodNotSupported(name, named.Spec.Authentication.Method))
+	switch denial := (oauth2.Record{Client: &s.client, Owner: &owner}).Denial(); {
+	case !s.client.BySecret():
+		s.condition = new(v1alpha1.TokenMethodNotSupported(name, named.Spec.Authentication.Method))
 	case denial != "":
-		w.condition = new(v1alpha1.TokenClientNotReady(name, string(denial)))
+		s.condition = new(v1alpha1.TokenClientNotReady(name, string(denial)))
 	}
 	return nil
 }
@@ -88,9 +88,9 @@ func (c consents) ResourceByIdentifier(identifier string) *oauth2.Resource {
 }
 
 // decide asks the function that the token endpoint asks what the client gets.
-func (g grants) decide(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) error {
+func (g grants) decide(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
 	declared := consents{}
-	for _, access := range w.client.Access {
+	for _, access := range s.client.Access {
 		resource, err := g.policy.Resource(ctx, access.Resource)
 		if err != nil {
 			return err
@@ -102,17 +102,17 @@ func (g grants) decide(ctx context.Context, object *v1alpha1.OAuth2Token, w *wor
 		request.Scopes = append(request.Scopes, string(scope))
 	}
 	var err error
-	w.grant, err = g.issuer.Grant(&w.client, request, declared)
+	s.grant, err = g.issuer.Grant(&s.client, request, declared)
 	if err != nil {
 		reason := v1alpha1.ReasonTargetNotGranted
 		if oauth2.ReasonOf(err) == oauth2.ReasonScopeNotGranted {
 			reason = v1alpha1.ReasonScopeNotGranted
 		}
-		w.condition = new(v1alpha1.TokenNotGranted(reason, w.client.Name, object.Spec.Scopes, object.Spec.Resource))
+		s.condition = new(v1alpha1.TokenNotGranted(reason, s.client.Name, object.Spec.Scopes, object.Spec.Resource))
 		return nil
 	}
-	w.resource = declared.ResourceByIdentifier(w.grant.Audience)
-	w.grant.TokenUID = string(object.UID)
+	s.resource = declared.ResourceByIdentifier(s.grant.Audience)
+	s.grant.TokenUID = string(object.UID)
 	return nil
 }
 
@@ -120,18 +120,18 @@ func (g grants) decide(ctx context.Context, object *v1alpha1.OAuth2Token, w *wor
 func (g grants) ring(ctx context.Context) (keyring.Ring, error) {
 	var secret corev1.Secret
 	if err := g.client.Get(ctx, types.NamespacedName{Namespace: g.registry, Name: registration.KeysSecretName}, &secret); err != nil {
-		return keyring.Ring{}, fmt.Errorf("read the signing keys: %w", err)
+		return keyring.Ring{}, fmt.Errorf("read the signing keys: %s", err)
 	}
 	ring, err := registration.DecodeKeys(secret.Data)
 	if err != nil {
-		return keyring.Ring{}, fmt.Errorf("read the signing keys: %w", err)
+		return keyring.Ring{}, fmt.Errorf("read the signing keys: %s", err)
 	}
 	return ring, nil
 }
 
 // findCA reads the CA that is needed to trust the issuer.
-func (g grants) findCA(ctx context.Context, _ *v1alpha1.OAuth2Token, w *world) (err error) {
-	w.ca, w.condition, err = output.ReadCA(ctx, g.client, g.caBundle)
-	w.passing = w.condition != nil
+func (g grants) findCA(ctx context.Context, _ *v1alpha1.OAuth2Token, s *state) (err error) {
+	s.ca, s.condition, err = output.ReadCA(ctx, g.client, g.caBundle)
+	s.passing = s.condition != nil
 	return err
 }

@@ -16,65 +16,66 @@ import (
 
 // ensureToken makes sure that the value in the Secret is on record, and mints a token where it is not, or where it is time for
 // another.
-func (r *Reconciler) ensureToken(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) error {
+func (r *Reconciler) ensureToken(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
 	ring, err := r.grants.ring(ctx)
 	if err != nil {
 		return err
 	}
-	if r.minter.needed(object, w, ring) == "" {
-		r.minter.dropCommitted(object, w)
-		return r.publish(ctx, object, w)
+	if r.minter.needed(object, s, ring) == "" {
+		r.minter.dropCommitted(object, s)
+		return r.publish(ctx, object, s)
 	}
-	// Something random is about to be made: decide on what is there now, not on what the cache remembers.
+	// A random value is about to be made: decide on what the API server has, not on the cache.
 	if err := ownerOf(object).CheckAlive(ctx, r.delivery.live); err != nil {
 		return err
 	}
-	if err := r.delivery.readSecret(ctx, r.delivery.live, object, w); err != nil || w.condition != nil {
+	if err := r.delivery.readSecret(ctx, r.delivery.live, object, s); err != nil || s.condition != nil {
 		return err
 	}
-	if err := r.delivery.inherit(ctx, object, w); err != nil {
+	if err := r.delivery.inherit(ctx, object, s); err != nil {
 		return err
 	}
-	reason := r.minter.needed(object, w, ring)
-	r.minter.dropCommitted(object, w)
+	reason := r.minter.needed(object, s, ring)
+	r.minter.dropCommitted(object, s)
 	if reason != "" {
-		return r.mint(ctx, object, w, ring, reason)
+		return r.mint(ctx, object, s, ring, reason)
 	}
-	return r.publish(ctx, object, w)
+	return r.publish(ctx, object, s)
 }
 
-// mint makes a token in the order that leaves no reader with one that is not good: on record, then in the Secret, which is the
-// commit point, then the record without those that it replaces.
-func (r *Reconciler) mint(ctx context.Context, object *v1alpha1.OAuth2Token, w *world, ring keyring.Ring, reason string) error {
-	value, minted, err := r.minter.proposal(object, w, ring)
+// mint makes a token in the order that leaves no reader with an invalid one: on record, then in the
+// Secret, which is the commit point, then the record without the tokens that it replaces.
+func (r *Reconciler) mint(ctx context.Context, object *v1alpha1.OAuth2Token, s *state, ring keyring.Ring, reason string) error {
+	value, minted, err := r.minter.proposal(object, s, ring)
 	if err != nil {
 		return err
 	}
-	// Whoever has what was in a Secret that was deleted or changed is not to have a token, and one for another audience or with a
-	// scope that was taken away is none any more. One that is merely renewed goes on to its end: readers may hold it.
-	before := w.current.ID
-	minted.Alone = reason == reasonRepaired || reason == reasonChanged && !covers(minted, w.current)
-	w.record = credential.ProposeMinted(w.record, minted, before)
-	if err := r.publish(ctx, object, w); err != nil {
+	// The new token is exclusive if the Secret was deleted or changed, because the one before may have
+	// leaked, and if the one before has an audience or a scope that is no longer granted. A token that is
+	// merely renewed stays valid until it expires: readers may hold it.
+	before := s.current.ID
+	minted.Alone = reason == reasonRepaired || reason == reasonChanged && !covers(minted, s.current)
+	s.record = credential.ProposeMinted(s.record, minted, before)
+	if err := r.publish(ctx, object, s); err != nil {
 		return err
 	}
-	w.value, w.current, w.found, w.takenBack = value, minted, true, false
-	if err := r.delivery.writeSecret(ctx, object, w); err != nil {
+	s.value, s.current, s.found, s.revoked = value, minted, true, false
+	if err := r.delivery.writeSecret(ctx, object, s); err != nil {
 		return err
 	}
 	r.minter.proposals.Drop(object.UID)
-	r.reports.announce(object, w, reason)
-	w.record, w.current, w.found = credential.SettleMinted(credential.CommittedMinted(w.record, before, minted.ID), w.value, r.clock.Now())
-	return r.publish(ctx, object, w)
+	r.reports.announce(object, s, reason)
+	s.record, s.current, s.found = credential.SettleMinted(credential.CommittedMinted(s.record, before, minted.ID), s.value, r.clock.Now())
+	return r.publish(ctx, object, s)
 }
 
 // publish writes the record if it differs from what is stored, on the version that was read.
-func (r *Reconciler) publish(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) error {
-	data, err := registration.EncodeToken(w.record)
+func (r *Reconciler) publish(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
+	data, err := registration.EncodeToken(s.record)
 	if err != nil {
 		return err
 	}
-	w.stored, err = publish.Write(ctx, r.client, w.stored, publish.Record{
+	s.stored, err = publish.Write(ctx, r.client, s.stored, publish.Record{
 		NamespacedName: r.recordKey(object),
 		Of:             fmt.Sprintf("the record of OAuth2Token %s/%s", object.Namespace, object.Name),
 		Type:           registration.TokenSecretType,

@@ -31,22 +31,23 @@ type minter struct {
 	issuer    oauth2.Issuer
 	random    io.Reader
 	clock     clock.PassiveClock
-	revoked   takenBack
+	revoked   revocations
 	proposals attempt.Proposals[proposed]
 }
 
-// needed brings the record in line with the value in the Secret, and says why another token is needed, or "".
-func (m *minter) needed(object *v1alpha1.OAuth2Token, w *world, ring keyring.Ring) string {
+// needed brings the record in line with the value in the Secret, and returns the reason why another
+// token is needed, or "".
+func (m *minter) needed(object *v1alpha1.OAuth2Token, s *state, ring keyring.Ring) string {
 	now := m.clock.Now()
-	w.record, w.current, w.found = credential.SettleMinted(w.record, w.value, now)
+	s.record, s.current, s.found = credential.SettleMinted(s.record, s.value, now)
 	fixed := object.Spec.Mode == v1alpha1.TokenFixed
-	if !w.found {
+	if !s.found {
 		switch {
 		case fixed && !object.Spec.ExpirationTime.After(now):
-			return "" // nothing is made for a time that is over; the Secret stays as it was left
-		case w.former == "" && w.secret == nil:
+			return "" // no token is made after its expiration time; the Secret stays as it is
+		case s.former == "" && s.secret == nil:
 			return reasonCreated
-		case w.former != "" && w.former != w.record.ClientUID:
+		case s.former != "" && s.former != s.record.ClientUID:
 			return reasonChanged
 		}
 		return reasonRepaired
@@ -54,14 +55,14 @@ func (m *minter) needed(object *v1alpha1.OAuth2Token, w *world, ring keyring.Rin
 	if fixed {
 		return ""
 	}
-	_, err := ring.VerificationKey(w.current.KeyID, now)
-	w.takenBack = m.revoked.has(w.current, &w.client, now)
+	_, err := ring.VerificationKey(s.current.KeyID, now)
+	s.revoked = m.revoked.has(s.current, &s.client, now)
 	switch {
-	case err != nil, w.current.Audience != w.grant.Audience, !slices.Equal(w.current.Scopes, w.grant.Scopes):
+	case err != nil, s.current.Audience != s.grant.Audience, !slices.Equal(s.current.Scopes, s.grant.Scopes):
 		return reasonChanged
-	case w.takenBack && !now.Before(w.current.IssuedAt.Add(calm)):
+	case s.revoked && !now.Before(s.current.IssuedAt.Add(minAge)):
 		return reasonRevoked
-	case !now.Before(credential.Renewal(w.current, w.record.UID)):
+	case !now.Before(credential.Renewal(s.current, s.record.UID)):
 		return reasonRenewed
 	}
 	return ""
@@ -75,41 +76,41 @@ type proposed struct {
 	clientUID string
 }
 
-// proposal is the token to write: while one that was made here is young, and still what is wanted, it is that one, so that an attempt which
-// failed is repeated with the same value and writes the record no second time.
-func (m *minter) proposal(object *v1alpha1.OAuth2Token, w *world, ring keyring.Ring) (oauth2.Secret, oauth2.MintedToken, error) {
+// proposal is the token to write. A young one of an earlier attempt that is still wanted is reused, so
+// that a failed attempt is repeated with the same value and does not write the record again.
+func (m *minter) proposal(object *v1alpha1.OAuth2Token, s *state, ring keyring.Ring) (oauth2.Secret, oauth2.MintedToken, error) {
 	now := m.clock.Now()
-	if made, young := m.proposals.Get(object.UID, now); young && m.wanted(made, w, ring, now) {
+	if made, young := m.proposals.Get(object.UID, now); young && m.wanted(made, s, ring, now) {
 		return made.value, made.minted, nil
 	}
-	value, minted, err := m.issue(w, ring)
+	value, minted, err := m.issue(s, ring)
 	if err != nil {
 		return oauth2.Secret{}, oauth2.MintedToken{}, err
 	}
 	until := now.Add(credential.YoungFor)
-	if turn := credential.Renewal(minted, w.record.UID); turn.Before(until) {
+	if turn := credential.Renewal(minted, s.record.UID); turn.Before(until) {
 		until = turn // a token of a minute
 	}
-	m.proposals.Put(object.UID, proposed{value, minted, w.client.UID}, until)
+	m.proposals.Put(object.UID, proposed{value, minted, s.client.UID}, until)
 	return value, minted, nil
 }
 
 // wanted reports whether a token that was made for an earlier attempt would be made so again.
-func (m *minter) wanted(made proposed, w *world, ring keyring.Ring, now time.Time) bool {
-	if made.clientUID != w.client.UID || made.minted.Audience != w.grant.Audience || !slices.Equal(made.minted.Scopes, w.grant.Scopes) {
+func (m *minter) wanted(made proposed, s *state, ring keyring.Ring, now time.Time) bool {
+	if made.clientUID != s.client.UID || made.minted.Audience != s.grant.Audience || !slices.Equal(made.minted.Scopes, s.grant.Scopes) {
 		return false
 	}
-	if w.record.Opaque {
+	if s.record.Opaque {
 		return true
 	}
 	_, err := ring.VerificationKey(made.minted.KeyID, now)
-	return err == nil && !m.revoked.has(made.minted, &w.client, now)
+	return err == nil && !m.revoked.has(made.minted, &s.client, now)
 }
 
-// dropCommitted forgets the token that is on its way once it is in the Secret, whatever the answer to its write was: when that Secret is
-// deleted, another one takes its place.
-func (m *minter) dropCommitted(object *v1alpha1.OAuth2Token, w *world) {
-	if made, young := m.proposals.Get(object.UID, m.clock.Now()); young && w.found && made.minted.ID == w.current.ID {
+// dropCommitted drops the proposal once it is in the Secret, whatever the answer to its write was. If
+// that Secret is deleted, another token replaces it.
+func (m *minter) dropCommitted(object *v1alpha1.OAuth2Token, s *state) {
+	if made, young := m.proposals.Get(object.UID, m.clock.Now()); young && s.found && made.minted.ID == s.current.ID {
 		m.proposals.Drop(object.UID)
 	}
 }
@@ -120,20 +121,20 @@ func covers(t, other oauth2.MintedToken) bool {
 }
 
 // issue makes the token with the code that the token endpoint has.
-func (m *minter) issue(w *world, ring keyring.Ring) (oauth2.Secret, oauth2.MintedToken, error) {
+func (m *minter) issue(s *state, ring keyring.Ring) (oauth2.Secret, oauth2.MintedToken, error) {
 	now := m.clock.Now()
-	if w.record.Opaque {
-		return oauth2.IssueOpaque(w.grant, now, m.random)
+	if s.record.Opaque {
+		return oauth2.IssueOpaque(s.grant, now, m.random)
 	}
-	key, err := oauth2.SigningKey(&w.client, ring, now)
+	key, err := oauth2.SigningKey(&s.client, ring, now)
 	if err != nil {
 		return oauth2.Secret{}, oauth2.MintedToken{}, err
 	}
-	issuedAt, err := oauth2.IssueAt(now, m.revoked.before(&w.client))
+	issuedAt, err := oauth2.IssueAt(now, m.revoked.before(&s.client))
 	if err != nil {
 		return oauth2.Secret{}, oauth2.MintedToken{}, err
 	}
-	token, err := m.issuer.Issue(&w.client, w.grant, key, issuedAt, m.random)
+	token, err := m.issuer.Issue(&s.client, s.grant, key, issuedAt, m.random)
 	if err != nil {
 		return oauth2.Secret{}, oauth2.MintedToken{}, err
 	}

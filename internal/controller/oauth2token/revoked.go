@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	// calm is how old a token is at least when the next one takes its place because it was taken back: whoever has the client's
-	// credentials may revoke a token as soon as it is there, and each one costs some writes.
-	calm = 10 * time.Second
-	// sweepEvery is how often what has expired is forgotten.
+	// minAge is the age at which a revoked token is replaced. A caller with the client's credentials may
+	// revoke each token at once, and each replacement costs some writes.
+	minAge = 10 * time.Second
+	// sweepEvery is how often expired revocations are dropped.
 	sweepEvery = time.Minute
 )
 
@@ -33,16 +33,16 @@ func indexedTokenID(o client.Object) []string {
 	return []string{revocation.IDOf(token.Status.TokenID).String()}
 }
 
-// takenBack is what the registry says was taken back, in 20 bytes a token. It is for healing alone: the token servers refuse such
-// a token whatever is known here.
-type takenBack struct {
+// revocations are those in the registry, in 20 bytes a token. They are for healing alone: the token
+// servers refuse a revoked token whatever is known here.
+type revocations struct {
 	tokens   revocation.Set
 	selected revocation.State
 	swept    atomic.Int64
 }
 
 // learn adds a TokenRevocation, and returns the tokens in it that are new.
-func (b *takenBack) learn(object *v1alpha1.TokenRevocation, now time.Time) (news []revocation.ID) {
+func (b *revocations) learn(object *v1alpha1.TokenRevocation, now time.Time) (news []revocation.ID) {
 	selected, revoked, _ := revocation.Read(object) // an unreadable list revokes nothing
 	if selected != nil {
 		b.selected.Select(object.Name, *selected)
@@ -59,8 +59,8 @@ func (b *takenBack) learn(object *v1alpha1.TokenRevocation, now time.Time) (news
 	return news
 }
 
-// before is the instant before which all tokens of the client are taken back; zero if there is none.
-func (b *takenBack) before(c *oauth2.Client) time.Time {
+// before is the instant before which all tokens of the client are revoked; zero if there is none.
+func (b *revocations) before(c *oauth2.Client) time.Time {
 	before := b.selected.RevokedBefore(c.ID, c.Namespace)
 	if c.RevokedBefore.After(before) {
 		return c.RevokedBefore
@@ -68,7 +68,7 @@ func (b *takenBack) before(c *oauth2.Client) time.Time {
 	return before
 }
 
-// has reports whether a token of the client was taken back.
-func (b *takenBack) has(token oauth2.MintedToken, c *oauth2.Client, now time.Time) bool {
+// has reports whether a token of the client was revoked.
+func (b *revocations) has(token oauth2.MintedToken, c *oauth2.Client, now time.Time) bool {
 	return token.IssuedAt.Before(b.before(c)) || b.tokens.Has(revocation.IDOf(token.ID), now)
 }

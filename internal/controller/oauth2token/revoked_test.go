@@ -56,7 +56,7 @@ func TestWhatIsTakenBackIsRemembered(t *testing.T) {
 		"a client that took back what was issued before it": {unreadable, oauth2.Client{ID: "shop.app", RevokedBefore: noon}, 1, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var b takenBack
+			var b revocations
 			b.learn(c.learned, noon)
 			if got := b.has(madeAt("a", 0), &c.client, noon.Add(time.Duration(c.minutes)*time.Minute)); got != c.want {
 				t.Errorf("taken back: %t, want %t", got, c.want)
@@ -66,7 +66,7 @@ func TestWhatIsTakenBackIsRemembered(t *testing.T) {
 }
 
 func TestWhatIsKnownIsNoNewsAndASelectorThatGoesGivesBack(t *testing.T) {
-	var b takenBack
+	var b revocations
 	if news := b.learn(batchOf("a", "b"), noon); len(news) != 2 {
 		t.Errorf("%d news, want both", len(news))
 	}
@@ -98,20 +98,20 @@ func TestATokenThatWasTakenBackIsReplacedOnceItIsNotQuiteNew(t *testing.T) {
 	now := clocktesting.NewFakeClock(noon)
 	m := &minter{clock: now}
 	object := &v1alpha1.OAuth2Token{Spec: v1alpha1.OAuth2TokenSpec{Mode: v1alpha1.TokenRefreshing}}
-	look := func() (string, *world) {
-		w := &world{record: oauth2.Minted{UID: "t", Tokens: []oauth2.MintedToken{current}}, value: valueOf("a"), grant: oauth2.Grant{Audience: "a"}}
-		return m.needed(object, w, ring), w
+	look := func() (string, *state) {
+		s := &state{record: oauth2.Minted{UID: "t", Tokens: []oauth2.MintedToken{current}}, value: valueOf("a"), grant: oauth2.Grant{Audience: "a"}}
+		return m.needed(object, s, ring), s
 	}
-	now.SetTime(noon.Add(calm / 2))
+	now.SetTime(noon.Add(minAge / 2))
 	if reason, _ := look(); reason != "" {
 		t.Fatalf("a token that is good is replaced: %s", reason)
 	}
 	m.revoked.learn(batchOf("a"), now.Now())
-	reason, w := look()
-	if wait := w.lookAgain(object, now.Now()); reason != "" || wait != calm/2 {
-		t.Errorf("a token that was made a moment ago: %q, and looked at again in %s; want nothing, and in %s", reason, wait, calm/2)
+	reason, s := look()
+	if wait := s.lookAgain(object, now.Now()); reason != "" || wait != minAge/2 {
+		t.Errorf("a token that was made a moment ago: %q, and looked at again in %s; want nothing, and in %s", reason, wait, minAge/2)
 	}
-	now.SetTime(noon.Add(calm))
+	now.SetTime(noon.Add(minAge))
 	if reason, _ := look(); reason != reasonRevoked {
 		t.Errorf("replaced because %q, want %s", reason, reasonRevoked)
 	}

@@ -52,58 +52,58 @@ func (d delivery) target(object *v1alpha1.OAuth2Token) output.Target {
 }
 
 // findSecret reads the Secret from the cache, which holds Secrets of our type alone.
-func (d delivery) findSecret(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) error {
-	return d.readSecret(ctx, d.secrets, object, w)
+func (d delivery) findSecret(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
+	return d.readSecret(ctx, d.secrets, object, s)
 }
 
-func (d delivery) readSecret(ctx context.Context, from client.Reader, object *v1alpha1.OAuth2Token, w *world) error {
-	w.value = oauth2.Secret{}
+func (d delivery) readSecret(ctx context.Context, from client.Reader, object *v1alpha1.OAuth2Token, s *state) error {
+	s.value = oauth2.Secret{}
 	var err error
-	w.secret, err = d.target(object).Read(ctx, from)
+	s.secret, err = d.target(object).Read(ctx, from)
 	if errors.Is(err, output.ErrForeign) {
-		w.condition = new(v1alpha1.TokenSecretConflict(secretName(object)))
+		s.condition = new(v1alpha1.TokenSecretConflict(secretName(object)))
 		return nil
 	}
-	w.value = output.Value(output.Data(w.secret), output.Entry(object.Spec.Secret.Keys.Token, keyToken), w.recorded)
+	s.value = output.Value(output.Data(s.secret), output.Entry(object.Spec.Secret.Keys.Token, keyToken), s.recorded)
 	return err
 }
 
 // recorded reports whether a value is a token on record.
-func (w *world) recorded(value oauth2.Secret) bool {
-	_, found := w.record.Find(value)
+func (s *state) recorded(value oauth2.Secret) bool {
+	_, found := s.record.Find(value)
 	return found
 }
 
 // render renders the entries around a token. The condition says why it cannot be done.
-func (w *world) render(object *v1alpha1.OAuth2Token) (map[string][]byte, *metav1.Condition) {
+func (s *state) render(object *v1alpha1.OAuth2Token) (map[string][]byte, *metav1.Condition) {
 	keys := object.Spec.Secret.Keys
 	return output.Render([]output.Item{
-		{Name: keyToken, Renamed: keys.Token, Value: w.value.Reveal()},
+		{Name: keyToken, Renamed: keys.Token, Value: s.value.Reveal()},
 		{Name: keyTokenType, Renamed: keys.TokenType, Value: bearer},
-		{Name: keyExpiresAt, Renamed: keys.ExpiresAt, Value: w.current.ExpiresAt.Format(time.RFC3339)},
-		{Name: keyAuthorization, Renamed: keys.Authorization, Value: bearer + " " + w.value.Reveal()},
-		{Name: output.KeyCACertificate, Renamed: keys.CACertificate, Value: w.ca, Omitted: w.ca == ""},
+		{Name: keyExpiresAt, Renamed: keys.ExpiresAt, Value: s.current.ExpiresAt.Format(time.RFC3339)},
+		{Name: keyAuthorization, Renamed: keys.Authorization, Value: bearer + " " + s.value.Reveal()},
+		{Name: output.KeyCACertificate, Renamed: keys.CACertificate, Value: s.ca, Omitted: s.ca == ""},
 	}, object.Spec.Secret.Template)
 }
 
 // checkTemplates finds out whether the Secret can be rendered before a token is made for it.
-func checkTemplates(_ context.Context, object *v1alpha1.OAuth2Token, w *world) error {
-	_, w.condition = w.render(object)
+func checkTemplates(_ context.Context, object *v1alpha1.OAuth2Token, s *state) error {
+	_, s.condition = s.render(object)
 	return nil
 }
 
 // writeSecret writes the Secret if it differs, on the version that was read. checkTemplates has found that it can be rendered.
-func (d delivery) writeSecret(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) error {
-	data, _ := w.render(object)
+func (d delivery) writeSecret(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
+	data, _ := s.render(object)
 	var err error
-	w.secret, err = d.target(object).Write(ctx, w.secret, data)
+	s.secret, err = d.target(object).Write(ctx, s.secret, data)
 	return err
 }
 
 // applySecret brings the derived parts of the Secret up to date, and deletes the Secrets under former names.
-func (d delivery) applySecret(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) error {
-	if w.found {
-		if err := d.writeSecret(ctx, object, w); err != nil {
+func (d delivery) applySecret(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
+	if s.found {
+		if err := d.writeSecret(ctx, object, s); err != nil {
 			return err
 		}
 	}
@@ -111,11 +111,11 @@ func (d delivery) applySecret(ctx context.Context, object *v1alpha1.OAuth2Token,
 }
 
 // inherit takes the token of a Secret under a former name.
-func (d delivery) inherit(ctx context.Context, object *v1alpha1.OAuth2Token, w *world) error {
-	if w.secret != nil {
+func (d delivery) inherit(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
+	if s.secret != nil {
 		return nil
 	}
-	value, err := d.target(object).Inherit(ctx, w.recorded)
-	w.value = value
+	value, err := d.target(object).Inherit(ctx, s.recorded)
+	s.value = value
 	return err
 }

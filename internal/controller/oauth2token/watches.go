@@ -28,10 +28,10 @@ type watches struct {
 	caBundle types.NamespacedName
 	clock    clock.PassiveClock
 	backoff  *attempt.Backoff
-	revoked  *takenBack
+	revoked  *revocations
 }
 
-// list turns OAuth2Tokens into requests for them, which wait no longer: others have changed what they depend on.
+// list returns requests for OAuth2Tokens and ends their pauses: others have changed what they depend on.
 func (w watches) list(ctx context.Context, options ...client.ListOption) []reconcile.Request {
 	var tokens v1alpha1.OAuth2TokenList
 	if err := w.client.List(ctx, &tokens, options...); err != nil {
@@ -92,13 +92,13 @@ func (w watches) tokensOfBundle(ctx context.Context, o client.Object) []reconcil
 	return w.list(ctx)
 }
 
-// onRevocation wakes the OAuth2Tokens whose token was taken back. A TokenRevocation does not change; one that is merged of others says
-// nothing new; and one that goes gives back what its selector took.
+// onRevocation wakes the OAuth2Tokens whose token was revoked. A TokenRevocation does not change, and a
+// merged one has no new entries. When one is deleted its selector ends.
 func (w watches) onRevocation() handler.Funcs {
 	return handler.Funcs{
 		CreateFunc: func(ctx context.Context, e event.CreateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 			if object, ok := e.Object.(*v1alpha1.TokenRevocation); ok && object.Namespace == w.registry {
-				for _, request := range w.tokensTakenBack(ctx, object) {
+				for _, request := range w.tokensRevoked(ctx, object) {
 					queue.Add(request)
 				}
 			}
@@ -111,14 +111,14 @@ func (w watches) onRevocation() handler.Funcs {
 	}
 }
 
-// tokensTakenBack finds the OAuth2Tokens that a TokenRevocation is about.
-func (w watches) tokensTakenBack(ctx context.Context, object *v1alpha1.TokenRevocation) []reconcile.Request {
+// tokensRevoked finds the OAuth2Tokens that a TokenRevocation selects.
+func (w watches) tokensRevoked(ctx context.Context, object *v1alpha1.TokenRevocation) []reconcile.Request {
 	news := w.revoked.learn(object, w.clock.Now())
 	if s := object.Spec.Selector; s.IssuedBefore != nil {
 		if s.Namespace != "" {
 			return w.list(ctx, client.InNamespace(s.Namespace))
 		}
-		return w.list(ctx) // people make selectors, and rarely
+		return w.list(ctx) // an administrator creates selectors, and rarely
 	}
 	var requests []reconcile.Request
 	for _, id := range news {
