@@ -39,14 +39,14 @@ run: ## Start everything on this machine and fetch a token; Ctrl-C ends it. ARGS
 
 ##@ Test
 
-# Packages whose tests need the control plane are those that import test/controlplane.
+# Packages whose tests need the control plane are those that import test/kit/controlplane.
 UNIT_PACKAGES = $(shell go list -f '{{.ImportPath}} {{.Imports}} {{.TestImports}} {{.XTestImports}}' ./... \
-	| grep -v '/test/controlplane' | cut -d' ' -f1)
+	| grep -v '/test/kit/controlplane' | cut -d' ' -f1)
 
 MODULE = github.com/hallpass-dev/hallpass
 # What these test are processes of their own; the race detector would only slow down who asks them. They are built as the product is,
 # so that both share what is compiled.
-BLACK_BOX_PACKAGES = $(addprefix $(MODULE)/test/,alive faults revocation robustness)
+BLACK_BOX_PACKAGES = $(addprefix $(MODULE)/test/system/,availability faults revocation attack)
 BLACK_BOX          = CGO_ENABLED=0 go test -trimpath
 # The longest of them has a command of its own, so that it begins with the others.
 LONGEST_PACKAGE    = $(MODULE)/test/e2e
@@ -54,7 +54,7 @@ LONGEST_PACKAGE    = $(MODULE)/test/e2e
 .PHONY: test
 test: race-note ## Run every test but what takes long: the core, the reconcilers on a real API server, and the whole journey
 	@echo "--- the control plane"
-	@CGO_ENABLED=0 go run -trimpath ./test/controlplane/prefetch >/dev/null
+	@CGO_ENABLED=0 go run -trimpath ./test/kit/controlplane/prefetch >/dev/null
 	@echo "--- helm and etcdutl"
 	@$(MAKE) helm etcdutl >/dev/null
 	@echo "--- the proxies"
@@ -84,34 +84,34 @@ test-tools: ## Install the proxies that tests start (Debian, as root)
 
 .PHONY: smuggle
 smuggle: ## Send 5,000 smuggling requests through each documented proxy
-	@HALLPASS_SMUGGLES=5000 go test -count=1 -v -run TestNothingIsSmuggledPastAProxy ./test/proxies | grep -vE '^(=== |ok)'
+	@HALLPASS_SMUGGLES=5000 go test -count=1 -v -run TestNothingIsSmuggledPastAProxy ./test/compat/proxies | grep -vE '^(=== |ok)'
 
 .PHONY: robustness
 robustness: ## Attack the token server for a minute: 5,000 slow connections, stream resets, 10,000 wrong secrets a second
-	@HALLPASS_HONEST=6000 HALLPASS_SLOW=5000 HALLPASS_WRONG=10000 go test -count=1 -v -timeout 10m ./test/robustness
+	@HALLPASS_HONEST=6000 HALLPASS_SLOW=5000 HALLPASS_WRONG=10000 go test -count=1 -v -timeout 10m ./test/system/attack
 
 .PHONY: outage
 outage: ## Take the API server away for an hour under load. OUTAGE=1h
-	@HALLPASS_OUTAGE=$(or $(OUTAGE),1h) go test -count=1 -v -timeout 2h -run TestTheAPIServerIsAway ./test/alive
+	@HALLPASS_OUTAGE=$(or $(OUTAGE),1h) go test -count=1 -v -timeout 2h -run TestTheAPIServerIsAway ./test/system/availability
 
 .PHONY: soak
 soak: ## Keep a replica under load for half an hour with a fault every 30 s, and compare what it takes afterwards. SOAK=30m
-	@HALLPASS_SOAK=$(or $(SOAK),30m) HALLPASS_FAULT_EVERY=30s go test -count=1 -v -timeout 2h -run TestNothingGrows ./test/alive
+	@HALLPASS_SOAK=$(or $(SOAK),30m) HALLPASS_FAULT_EVERY=30s go test -count=1 -v -timeout 2h -run TestNothingGrows ./test/system/availability
 
 .PHONY: upgrade
 upgrade: ## Replace all replicas again and again under 1,000,000 requests, behind a balancer that lags by up to 5 s
 	@HALLPASS_REQUESTS=$(or $(REQUESTS),1000000) \
-		go test -count=1 -v -timeout 3h -run TestNoRequestFails ./test/alive
+		go test -count=1 -v -timeout 3h -run TestNoRequestFails ./test/system/availability
 
 .PHONY: usage
 usage: ## Use 5,000 clients at once and count the writes a second that telling of it costs. ACTIVE=20000
-	@HALLPASS_ACTIVE=$(or $(ACTIVE),5000) go test -count=1 -v -timeout 60m -run TestManyActiveClients ./test/usage
+	@HALLPASS_ACTIVE=$(or $(ACTIVE),5000) go test -count=1 -v -timeout 60m -run TestManyActiveClients ./test/system/usage
 
 .PHONY: e2e-node
 e2e-node: ## Install the chart on a real node, made for it on this machine (Debian, as root; the first run compiles for long)
 	@hack/node/packages.sh
 	@for module in hack/node/*/; do (cd "$$module" && go mod tidy -diff) || { echo "$$module: run go mod tidy there"; exit 1; }; done
-	@HALLPASS_NODE=1 go test -count=1 -v -timeout 3h ./test/node
+	@HALLPASS_NODE=1 go test -count=1 -v -timeout 3h ./test/compat/node
 
 .PHONY: timing
 timing: ## Ask Welch's t-test whether the time of a refusal says why it was refused
@@ -176,7 +176,7 @@ bench-grants: ## Time changes of consent that concern every client. ARGS="-clien
 .PHONY: bench-revoke
 bench-revoke: ## Time 10,000 revocations to three replicas, kill them, inject errors, and load a million
 	@HALLPASS_REVOCATIONS=10000 HALLPASS_FAULTY_REVOCATIONS=10000 HALLPASS_LIVE_REVOCATIONS=1000000 \
-		go test -count=1 -v -timeout 20m ./test/revocation | grep -vE '^(=== |ok)'
+		go test -count=1 -v -timeout 20m ./test/system/revocation | grep -vE '^(=== |ok)'
 
 .PHONY: bench-apply
 bench-apply: ## Time kubectl apply to Ready and to the first token. ARGS="-clients 200 -rounds 1000 -lag 2s", or ARGS="-against BINARY"

@@ -2,7 +2,7 @@
 # Copyright 2026 The Hallpass Authors.
 # SPDX-License-Identifier: Apache-2.0
 #
-# Installs the programs that test/proxies and test/verifiers run, if they are missing and this is Debian (or made from it) and
+# Installs the programs that test/compat/proxies and test/compat/verifiers run, if they are missing and this is Debian (or made from it) and
 # the user is root. Elsewhere it says what is missing; those tests are skipped then. No service is started.
 set -euo pipefail
 

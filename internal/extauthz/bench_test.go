@@ -8,7 +8,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	"github.com/hallpass-dev/hallpass/test/memory"
+	"github.com/hallpass-dev/hallpass/test/kit/memory"
 )
 
 // BenchmarkCheck answers one question again and again, without gRPC.

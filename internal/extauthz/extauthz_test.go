@@ -22,7 +22,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/internal/audit"
 	"github.com/hallpass-dev/hallpass/internal/auth"
-	"github.com/hallpass-dev/hallpass/test/memory"
+	"github.com/hallpass-dev/hallpass/test/kit/memory"
 )
 
 const issuer = "https://hallpass.test"

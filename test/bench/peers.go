@@ -13,7 +13,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/test/bench/population"
-	"github.com/hallpass-dev/hallpass/test/installation"
+	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
 // peerPath and peerClient are what the servers of test/bench/peers have in common.

@@ -14,7 +14,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/registration"
-	"github.com/hallpass-dev/hallpass/test/installation"
+	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
 // refusedByPolicy reports whether it was a ValidatingAdmissionPolicy of that name that refused.

@@ -22,7 +22,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	tokenserver "github.com/hallpass-dev/hallpass/cmd/tokenserver/app"
-	"github.com/hallpass-dev/hallpass/test/installation"
+	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
 // TestProxiesLearnOfASuspensionAtOnce asks both ways in which proxies ask, of a token server as the flags start it, before and

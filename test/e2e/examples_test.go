@@ -15,7 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
-	"github.com/hallpass-dev/hallpass/test/installation"
+	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
 // TestTheExamplesOfAPodWithoutASecretRun does what a kubelet does for the sample's pod, and runs the example in shell and the one

@@ -35,8 +35,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/reporter"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 	"github.com/hallpass-dev/hallpass/internal/usage"
-	"github.com/hallpass-dev/hallpass/test/controlplane"
-	"github.com/hallpass-dev/hallpass/test/installation"
+	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
+	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
 // What happens after days, or where two processes meet, is made to happen here with the rights of the account that it happens to.

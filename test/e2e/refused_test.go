@@ -20,8 +20,8 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
-	"github.com/hallpass-dev/hallpass/test/controlplane"
-	"github.com/hallpass-dev/hallpass/test/installation"
+	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
+	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
 // refusal is a write that the API server refuses the manager, and what may be seen of it.

@@ -23,7 +23,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	tokenserver "github.com/hallpass-dev/hallpass/cmd/tokenserver/app"
-	"github.com/hallpass-dev/hallpass/test/installation"
+	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
 func TestTheAPIServerRefusesBadRevocations(t *testing.T) {

@@ -26,7 +26,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/jws"
-	"github.com/hallpass-dev/hallpass/test/controlplane"
+	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
 )
 
 // rotations is how many keys are rotated through: HALLPASS_ROTATIONS=20 for the figure of the documentation.

@@ -15,8 +15,8 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/hallpass-dev/hallpass/test/controlplane"
-	"github.com/hallpass-dev/hallpass/test/installation"
+	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
+	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
 // posing is the user agent of a test that has the token of an account of ours: what it asks for is no use of a right.

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	tokenserver "github.com/hallpass-dev/hallpass/cmd/tokenserver/app"
-	"github.com/hallpass-dev/hallpass/test/installation"
+	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
 // TestAStoppingTokenServerWithdrawsItsReadinessAndFinishesWhatItBegan stops a second replica in the middle of a request.

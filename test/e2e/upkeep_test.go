@@ -16,8 +16,8 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/registration"
-	"github.com/hallpass-dev/hallpass/test/controlplane"
-	"github.com/hallpass-dev/hallpass/test/installation"
+	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
+	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
 // TestAnUnchangedClusterCausesNoWrites looks at 20 clients three times without a reason to write: after changes that

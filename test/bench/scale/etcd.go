@@ -15,7 +15,7 @@ import (
 	"strings"
 
 	"github.com/hallpass-dev/hallpass/internal/registration"
-	"github.com/hallpass-dev/hallpass/test/installation"
+	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
 // etcd is what the control plane keeps its objects in, asked over the JSON form of its own API.

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hallpass-dev/hallpass/test/controlplane"
+	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
 )
 
 // TestTheBenchmarkMeasuresEveryFigure runs all of it with a few clients.

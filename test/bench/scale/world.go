@@ -30,8 +30,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
-	"github.com/hallpass-dev/hallpass/test/controlplane"
-	"github.com/hallpass-dev/hallpass/test/installation"
+	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
+	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
 const (

@@ -1,0 +1,179 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package docs_test holds what the documentation says against the code: the format of client secrets, the list of
+// dependencies, and that its links lead somewhere.
+package docs_test
+
+import (
+	"crypto/rand"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+const root = "../../.."
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestSecretFormat(t *testing.T) {
+	page := read(t, "docs/secret-format.md")
+	documented := regexp.MustCompile(`(?m)^ {4}(hpt\?_\[.+)$`).FindStringSubmatch(page)
+	if documented == nil {
+		t.Fatal("docs/secret-format.md has no regular expression on an indented line of its own")
+	}
+	if !strings.Contains(page, `re.compile(r"`+documented[1]+`")`) {
+		t.Error("the Python example uses another expression than the page")
+	}
+	pattern := regexp.MustCompile(documented[1])
+	for range 1000 {
+		credential, err := oauth2.NewClientSecret(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		secret := credential.Value.Reveal()
+		if found := pattern.FindString("password=" + secret + "\n"); found != secret {
+			t.Fatalf("the documented expression finds %d of the %d characters of a secret", len(found), len(secret))
+		}
+		body, check := secret[:len(secret)-9], secret[len(secret)-8:]
+		if fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(body))) != check {
+			t.Fatal("the checksum is not the documented one")
+		}
+		if !strings.Contains(page, fmt.Sprintf("It has %d characters in all", len(secret))) {
+			t.Fatalf("the page does not say that a secret has %d characters", len(secret))
+		}
+	}
+}
+
+func TestDependenciesHaveReasons(t *testing.T) {
+	page := read(t, "docs/decisions/0007-dependencies.md")
+	direct := regexp.MustCompile(`(?m)^\t(\S+) v\S+$`).FindAllStringSubmatch(read(t, "go.mod"), -1)
+	if len(direct) == 0 {
+		t.Fatal("go.mod has no direct dependency; does this test still read it right?")
+	}
+	for _, module := range direct {
+		if !strings.Contains(page, "| `"+module[1]+"` | ") {
+			t.Errorf("docs/decisions/0007-dependencies.md gives no reason for %s", module[1])
+		}
+	}
+}
+
+func TestLinksLeadSomewhere(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#:]+)[^):]*\)`)
+	checked := 0
+	check := func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || filepath.Ext(path) != ".md" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, target := range link.FindAllStringSubmatch(string(text), -1) {
+			checked++
+			if _, err := os.Stat(filepath.Join(filepath.Dir(path), target[1])); err != nil {
+				t.Errorf("%s links to %s, which is not there", path, target[1])
+			}
+		}
+		return nil
+	}
+	if err := filepath.WalkDir(filepath.Join(root, "docs"), check); err != nil {
+		t.Fatal(err)
+	}
+	pages, err := filepath.Glob(filepath.Join(root, "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range pages {
+		info, err := os.Stat(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := check(page, fs.FileInfoToDirEntry(info), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if checked == 0 {
+		t.Error("no link was found; does this test still read them right?")
+	}
+}
+
+// Each test that docs/standards.md names is there, with the row that it names, and no clause is without a test or a reason.
+func TestStandardsNameTestsThatExist(t *testing.T) {
+	page := read(t, "docs/standards.md")
+	tests := testSources(t)
+	test, pkg := "", "tokenserver"
+	for _, named := range regexp.MustCompile("`(?:(\\w+)[.])?((?:Test|Fuzz)\\w+)?(/[^`]+)?`").FindAllStringSubmatch(page, -1) {
+		if named[2] != "" {
+			test, pkg = named[2], "tokenserver"
+			if named[1] != "" {
+				pkg = named[1]
+			}
+			if test != "TestX" && !strings.Contains(tests[pkg], "func "+test+"(") {
+				t.Errorf("there is no %s in %s", test, pkg)
+			}
+		}
+		row := strings.TrimPrefix(named[3], "/")
+		if row != "" && named[0][1] != '.' && !strings.Contains(tests[pkg], `"`+row+`"`) {
+			t.Errorf("%s in %s has no row %q", test, pkg, row)
+		}
+	}
+	clauses := 0
+	for line := range strings.Lines(page) {
+		cells := strings.Split(strings.TrimSpace(line), "|")
+		if len(cells) != 5 || cells[1] == " clause " || strings.HasPrefix(cells[1], "--") {
+			continue
+		}
+		clauses++
+		if shown := cells[3]; !strings.Contains(shown, "Test") && !strings.Contains(shown, "does not apply") {
+			t.Errorf("nothing shows%s: %q", cells[1], cells[2])
+		}
+	}
+	if clauses < 80 {
+		t.Errorf("%d clauses; does this test still read the page right?", clauses)
+	}
+}
+
+// testSources are the test files of the packages that pages name, by what the pages call them.
+func testSources(t *testing.T) map[string]string {
+	t.Helper()
+	dirs := map[string]string{
+		"app": "cmd/tokenserver/app", "output": "internal/controller/output", "memory": "internal/directory/memory",
+		"e2e": "test/e2e", "availability": "test/system/availability",
+	}
+	for _, pkg := range []string{"docs", "proxies", "verifiers"} {
+		dirs[pkg] = "test/compat/" + pkg
+	}
+	for _, pkg := range []string{"auth", "tokenserver", "extauthz", "oauth2", "jws", "strictjson", "keyring", "registration", "directory", "serve"} {
+		dirs[pkg] = "internal/" + pkg
+	}
+	tests := map[string]string{}
+	for pkg, dir := range dirs {
+		files, err := filepath.Glob(filepath.Join(root, dir, "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tests[pkg] += string(text)
+		}
+	}
+	return tests
+}

@@ -1,0 +1,28 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package node_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
+)
+
+// TestWhatIsBuiltHereFollowsTheRepository runs everywhere: who raises one version and not the other hears of it at once.
+func TestWhatIsBuiltHereFollowsTheRepository(t *testing.T) {
+	for file, line := range map[string]string{
+		"hack/controlplane/go.mod":    "k8s.io/kubernetes v" + controlplane.KubernetesVersion,
+		"hack/node/kubernetes/go.mod": "k8s.io/kubernetes v" + controlplane.KubernetesVersion,
+		"charts/hallpass/Chart.yaml":  "appVersion: " + version,
+	} {
+		content, err := os.ReadFile(filepath.Join(root, file))
+		must(t, err)
+		if !strings.Contains(string(content), line) {
+			t.Errorf("%s has no %q", file, line)
+		}
+	}
+}

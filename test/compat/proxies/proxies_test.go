@@ -1,0 +1,285 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package proxies_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hallpass-dev/hallpass/test/kit/memory"
+)
+
+// Where Debian has the proxies.
+const (
+	nginx   = "/usr/sbin/nginx"
+	haproxy = "/usr/sbin/haproxy"
+	caddy   = "/usr/bin/caddy"
+	apache  = "/usr/sbin/apache2"
+)
+
+// kind is a proxy as the documentation configures it.
+type kind struct {
+	name  string
+	start func(t *testing.T, w *world) proxy
+	// offline says that tokens are verified without asking Hallpass about them.
+	offline bool
+	// namespace is what the upstream is told about the namespace of the client: those that do not ask forward-auth know none.
+	namespace string
+	// refusal is a part of the page that a browser is shown.
+	refusal string
+}
+
+func kinds() []kind {
+	return []kind{
+		{name: "nginx", start: startNginx, namespace: memory.Namespace, refusal: "<h1>An access token is needed</h1>"},
+		{name: "HAProxy", start: startHAProxy, namespace: memory.Namespace, refusal: "<h1>401 Unauthorized</h1>"},
+		{name: "Caddy", start: startCaddy, namespace: memory.Namespace, refusal: "<h1>401 Unauthorized</h1>"},
+		{name: "Apache with mod_auth_openidc", start: startApache("apache-openidc.conf", "mod_auth_openidc.so"), offline: true},
+		{name: "Apache with mod_oauth2", start: startApache("apache-oauth2.conf", "mod_oauth2.so")},
+	}
+}
+
+func startNginx(t *testing.T, w *world) proxy {
+	return start(t, "nginx", []string{nginx}, func(dir, port string) []string {
+		w.document(t, "hallpass.conf", dir)
+		w.document(t, "refused.html", dir)
+		page := filepath.Join(dir, "pages", "_hallpass")
+		if err := os.MkdirAll(page, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(dir, "refused.html"), filepath.Join(page, "refused.html")); err != nil {
+			t.Fatal(err)
+		}
+		readable(t, dir)
+		scratch := "http {\n"
+		for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
+			scratch += fmt.Sprintf("    %s_temp_path %s;\n", kind, filepath.Join(dir, kind))
+		}
+		file := w.document(t, "nginx.conf", dir, "listen 8080;", "listen 127.0.0.1:"+port+";", "/etc/nginx/pages", filepath.Join(dir, "pages"),
+			"http {\n", scratch+"    access_log off;\n", "worker_processes auto;", "worker_processes 1;")
+		return []string{nginx, "-p", dir, "-e", "stderr", "-c", file, "-g", "daemon off; error_log stderr; pid " + filepath.Join(dir, "pid") + ";"}
+	})
+}
+
+func startHAProxy(t *testing.T, w *world) proxy {
+	return start(t, "HAProxy", []string{haproxy}, func(dir, port string) []string {
+		lua := w.document(t, "hallpass.lua", dir)
+		return []string{haproxy, "-db", "-f", w.document(t, "haproxy.cfg", dir, "bind :8080", "bind 127.0.0.1:"+port, "/etc/haproxy/hallpass.lua", lua)}
+	})
+}
+
+func startCaddy(t *testing.T, w *world) proxy {
+	t.Setenv("HOME", t.TempDir()) // it keeps files there
+	return start(t, "Caddy", []string{caddy}, func(dir, port string) []string {
+		return []string{caddy, "run", "--adapter", "caddyfile", "--config", w.document(t, "Caddyfile", dir, "\n:8080 {", "\nhttp://:"+port+" {\n\tbind 127.0.0.1")}
+	})
+}
+
+func startApache(file, module string) func(t *testing.T, w *world) proxy {
+	return func(t *testing.T, w *world) proxy {
+		return start(t, "Apache httpd with "+module, []string{apache, filepath.Join("/usr/lib/apache2/modules", module)}, func(dir, port string) []string {
+			lua := w.document(t, "identity.lua", dir)
+			readable(t, dir)
+			config := w.document(t, file, dir, "Listen 8080", "Listen 127.0.0.1:"+port, "<VirtualHost *:8080>", "<VirtualHost *:"+port+">",
+				"/etc/hallpass/identity.lua", lua,
+				"introspect.ssl_verify=true", "introspect.ssl_verify=false", // mod_oauth2 knows no CA but those of the machine
+				"CLIENT_SECRET", w.hallpass.Secret("shop.orders-api"))
+			return []string{
+				apache, "-DFOREGROUND", "-d", dir, "-f", config, "-C", "PidFile " + filepath.Join(dir, "pid"),
+				"-C", "ErrorLog /dev/stderr", "-C", "DefaultRuntimeDir " + dir, "-C", "Mutex file:" + dir,
+			}
+		})
+	}
+}
+
+// readable lets the workers of a proxy that was started by root read its files.
+func readable(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		return errors.Join(err, os.Chmod(path, 0o755))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// get is a request for a path with that Authorization header.
+func get(path, authorization string, more ...string) string {
+	lines := []string{"GET " + path + " HTTP/1.1", "Host: orders.test", "Connection: close"}
+	if authorization != "" {
+		lines = append(lines, "Authorization: "+authorization)
+	}
+	return strings.Join(append(lines, more...), "\r\n") + "\r\n\r\n"
+}
+
+func TestDocumentedProxiesLetGoodTokensPass(t *testing.T) {
+	w := newWorld(t)
+	for _, k := range kinds() {
+		t.Run(k.name, func(t *testing.T) {
+			p := k.start(t, w)
+			for name, c := range map[string]struct {
+				request string
+				status  int
+				caller  *caller
+			}{
+				"a token with the scope":                        {get("/orders/1?x=y", "Bearer "+w.reader.token), 200, &w.reader},
+				"a token with more scopes":                      {get("/orders/1", "Bearer "+w.writer.token), 200, &w.writer},
+				"a token with the scope that a path needs":      {get("/admin/users", "Bearer "+w.writer.token), 200, &w.writer},
+				"a token without the scope that a path needs":   {get("/admin/users", "Bearer "+w.reader.token), 403, nil},
+				"a path that needs none":                        {get("/healthz", ""), 200, nil},
+				"a path that needs none, with a name":           {get("/healthz", "", "X-Auth-Client-Id: shop.writer"), 200, nil},
+				"no token":                                      {get("/orders/1", ""), 401, nil},
+				"a token that was tampered with":                {get("/orders/1", "Bearer "+tamper(w.reader.token)), 401, nil},
+				"a name beside the token":                       {get("/orders/1", "Bearer "+w.reader.token, "X-Auth-Client-Id: shop.writer", "x-auth-scopes: write"), 200, &w.reader},
+				"a name that is spelt otherwise beside a token": {get("/orders/1", "Bearer "+w.reader.token, "X_Auth_Client_Id: shop.writer", "X.Auth.Scopes: write"), 200, &w.reader},
+			} {
+				t.Run(name, func(t *testing.T) {
+					a, err := p.send(t, c.request)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if a.status != c.status {
+						t.Errorf("status %d %s, want %d", a.status, a.body, c.status)
+					}
+					if a.status == http.StatusUnauthorized && !strings.HasPrefix(a.header.Get("WWW-Authenticate"), "Bearer ") {
+						t.Errorf("WWW-Authenticate %q", a.header.Get("WWW-Authenticate"))
+					}
+					if (a.seen != nil) != (c.status == http.StatusOK) {
+						t.Fatalf("the upstream was reached: %t", a.seen != nil)
+					}
+					if a.seen != nil {
+						if diff := cmp.Diff(k.identity(c.caller), identityOf(a.seen.Header)); diff != "" {
+							t.Error("identity at the upstream (-want +got):\n" + diff)
+						}
+					}
+				})
+			}
+		})
+	}
+}
+
+// identity is what the upstream should read of a caller in the headers that name one; of nobody, nothing.
+func (k kind) identity(c *caller) map[string]string {
+	if c == nil {
+		return map[string]string{}
+	}
+	identity := map[string]string{
+		"x-auth-client-id": c.id, "x-auth-client-uid": memory.UID(c.id), "x-auth-client-namespace": k.namespace,
+		"x-auth-scopes": c.scopes, "x-auth-audience": audience(),
+	}
+	if k.namespace == "" {
+		delete(identity, "x-auth-client-namespace")
+	}
+	return identity
+}
+
+// identityOf reads headers as the most careless of upstreams does: "_" and "." count as "-", and each line counts. When a token
+// ends is left out; so are headers without a value.
+func identityOf(header http.Header) map[string]string {
+	identity := map[string]string{}
+	for name, values := range header {
+		name = strings.NewReplacer("_", "-", ".", "-").Replace(strings.ToLower(name))
+		if !strings.HasPrefix(name, "x-auth-") || name == "x-auth-expires" {
+			continue
+		}
+		for _, value := range values {
+			if value == "" {
+				continue
+			}
+			if before, twice := identity[name]; twice {
+				value = before + " AND " + value
+			}
+			identity[name] = value
+		}
+	}
+	return identity
+}
+
+func TestDocumentedProxiesShowBrowsersAPage(t *testing.T) {
+	w := newWorld(t)
+	for _, k := range kinds() {
+		if k.refusal == "" {
+			continue
+		}
+		t.Run(k.name, func(t *testing.T) {
+			a, err := k.start(t, w).send(t, get("/orders/1", "", "Accept: text/html"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a.status != http.StatusUnauthorized || !strings.Contains(a.body, k.refusal) || !strings.HasPrefix(a.header.Get("WWW-Authenticate"), "Bearer ") {
+				t.Errorf("got %d %v %s", a.status, a.header, a.body)
+			}
+		})
+	}
+}
+
+// What is taken back is refused by every proxy that asks, from the next request on. A proxy that never asks goes on.
+func TestDocumentedProxiesRefuseASuspendedClient(t *testing.T) {
+	for _, k := range kinds() {
+		t.Run(k.name, func(t *testing.T) {
+			w := newWorld(t)
+			p := k.start(t, w)
+			status := func() int {
+				a, err := p.send(t, get("/orders/1", "Bearer "+w.reader.token))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return a.status
+			}
+			if got := status(); got != http.StatusOK {
+				t.Fatalf("got %d before the suspension", got)
+			}
+			w.hallpass.Suspend(w.reader.id)
+			want := http.StatusUnauthorized
+			if k.offline {
+				want = http.StatusOK
+			}
+			if got := status(); got != want {
+				t.Errorf("got %d after the suspension, want %d", got, want)
+			}
+		})
+	}
+}
+
+// Without Hallpass nobody passes but where no token is needed.
+func TestDocumentedProxiesAreClosedWithoutHallpass(t *testing.T) {
+	for _, k := range kinds() {
+		t.Run(k.name, func(t *testing.T) {
+			w := newWorld(t)
+			closed := memory.Listen(t)
+			w.address = closed.Addr().String()
+			if err := closed.Close(); err != nil {
+				t.Fatal(err)
+			}
+			a, err := k.start(t, w).send(t, get("/orders/1", "Bearer "+w.reader.token))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a.seen != nil || a.status < 400 {
+				t.Errorf("got %d %s", a.status, a.body)
+			}
+			t.Logf("%s answers %d", k.name, a.status)
+		})
+	}
+}
+
+// tamper flips a bit in the middle of the signature.
+func tamper(token string) string {
+	i := len(token) - 20
+	letter := byte('A')
+	if token[i] == letter {
+		letter = 'B'
+	}
+	return token[:i] + string(letter) + token[i+1:]
+}

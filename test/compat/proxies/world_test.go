@@ -1,0 +1,215 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package proxies_test starts real proxies with the configurations that the documentation shows, and tries to get past them.
+package proxies_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/test/kit/memory"
+)
+
+const (
+	docs = "../../../docs/proxies"
+	// The names in the documented configurations, which tests replace by addresses on loopback.
+	issuerHost   = "hallpass-tokenserver.hallpass-system.svc"
+	upstreamHost = "orders-api.shop.svc:8080"
+)
+
+// world is a token server with its clients, and the upstream behind the proxies.
+type world struct {
+	hallpass *memory.Server
+	// address is host:port of the token server; caFile is what verifies its certificate.
+	address, caFile string
+	upstream        *httptest.Server
+	// reader has the scope read, writer read and write; twin is another client with the rights of reader.
+	reader, writer, twin caller
+	suspended            caller
+}
+
+// caller is a client with a token.
+type caller struct{ id, scopes, token string }
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{hallpass: memory.New(t, "https://"+issuerHost)}
+	register := func(name string, scopes ...string) caller {
+		id := w.hallpass.Register(name, scopes...)
+		return caller{id: id, scopes: strings.Join(scopes, " "), token: w.hallpass.Token(id)}
+	}
+	w.reader, w.writer, w.twin = register("reader", "read"), register("writer", "read", "write"), register("twin", "read")
+	w.suspended = register("suspended", "read", "write")
+	w.hallpass.Suspend(w.suspended.id)
+	w.hallpass.Register("orders-api")
+
+	listener := memory.Listen(t)
+	w.address, w.caFile = listener.Addr().String(), w.hallpass.Serve(listener, issuerHost)
+
+	w.upstream = httptest.NewUnstartedServer(http.HandlerFunc(echo))
+	w.upstream.Config.ErrorLog = quiet()
+	w.upstream.Start()
+	t.Cleanup(w.upstream.Close)
+	return w
+}
+
+// seen is what the upstream was sent.
+type seen struct {
+	URI    string
+	Header http.Header
+}
+
+// echo answers with what it was sent.
+func echo(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Upstream", "reached")
+	if err := json.NewEncoder(w).Encode(seen{URI: r.RequestURI, Header: r.Header}); err != nil {
+		panic(err) // the test reads half an answer
+	}
+}
+
+// proxy is a proxy that runs.
+type proxy struct {
+	address string
+	log     *bytes.Buffer
+}
+
+// start runs a proxy until the test ends, and waits until it passes /healthz on. A proxy that is not installed fails where CI
+// runs and is skipped elsewhere.
+func start(t *testing.T, name string, needed []string, prepare func(dir string, port string) []string) proxy {
+	t.Helper()
+	for _, file := range needed {
+		if _, err := os.Stat(file); err != nil {
+			if os.Getenv("CI") != "" {
+				t.Fatal(err)
+			}
+			t.Skipf("%s is not installed; make test-tools installs it on Debian", name)
+		}
+	}
+	listener := memory.Listen(t)
+	p := proxy{address: listener.Addr().String(), log: &bytes.Buffer{}}
+	_, port, _ := net.SplitHostPort(p.address)
+	_ = listener.Close()
+	command := prepare(t.TempDir(), port)
+	ctx, cancel := context.WithCancel(t.Context())
+	running := exec.CommandContext(ctx, command[0], command[1:]...)
+	running.Stdout, running.Stderr = p.log, p.log
+	running.Cancel = func() error { return running.Process.Signal(syscall.SIGTERM) }
+	running.WaitDelay = time.Minute
+	if err := running.Start(); err != nil {
+		t.Fatal(err)
+	}
+	stopped := make(chan struct{})
+	go func() {
+		_ = running.Wait()
+		close(stopped)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-stopped
+		if t.Failed() {
+			t.Logf("the log of %s:\n%s", name, p.log)
+		}
+	})
+	for deadline := time.Now().Add(3 * time.Minute); ; {
+		select {
+		case <-stopped:
+			t.Fatalf("%s ended: %s", name, p.log)
+		default:
+		}
+		if answer, err := p.send(t, "GET /healthz HTTP/1.1\r\nHost: orders.test\r\nConnection: close\r\n\r\n"); err == nil && answer.status == http.StatusOK {
+			return p
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s does not answer: %s", name, p.log)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// document reads a documented configuration and puts the addresses of this world into it.
+func (w *world) document(t *testing.T, file, dir string, more ...string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(docs, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(content)
+	_, hallpassPort, _ := net.SplitHostPort(w.address)
+	replace := append([]string{
+		issuerHost + ":443", "127.0.0.1:" + hallpassPort, upstreamHost, w.upstream.Listener.Addr().String(), "/etc/hallpass/ca.crt", w.caFile,
+	}, more...)
+	text = strings.NewReplacer(replace...).Replace(text)
+	path := filepath.Join(dir, file)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// audience is that of the tokens that the configurations require.
+func audience() string { return "https://" + issuerHost + "/ns/" + memory.Namespace }
+
+// quiet drops what servers say about requests that were cut off.
+func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
+
+// answer is what a proxy said; seen is nil unless the upstream was reached.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+	seen   *seen
+}
+
+// send sends a request as it stands.
+func (p proxy) send(t *testing.T, request string) (answer, error) {
+	t.Helper()
+	return p.sendAndWait(t, request, 3*time.Minute)
+}
+
+// sendAndWait gives up after so long: of a request that is cut off, a proxy may wait for the rest.
+func (p proxy) sendAndWait(t *testing.T, request string, patience time.Duration) (answer, error) {
+	t.Helper()
+	connection, err := (&net.Dialer{Timeout: time.Minute}).DialContext(t.Context(), "tcp", p.address)
+	if err != nil {
+		return answer{}, err
+	}
+	defer connection.Close() //nolint:errcheck // nothing is left to do
+	if err := connection.SetDeadline(time.Now().Add(patience)); err != nil {
+		return answer{}, err
+	}
+	if _, err := io.WriteString(connection, request); err != nil {
+		return answer{}, err
+	}
+	response, err := http.ReadResponse(bufio.NewReader(connection), nil)
+	if err != nil {
+		return answer{}, err
+	}
+	defer response.Body.Close() //nolint:errcheck // nothing is left to do
+	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	if err != nil {
+		return answer{}, err
+	}
+	a := answer{status: response.StatusCode, header: response.Header, body: string(body)}
+	if response.Header.Get("X-Upstream") != "" {
+		a.seen = &seen{}
+		if err := json.Unmarshal(body, a.seen); err != nil {
+			return answer{}, err
+		}
+	}
+	return a, nil
+}

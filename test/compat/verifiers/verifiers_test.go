@@ -1,0 +1,157 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package verifiers_test runs the documented verifiers in Go, Node and Python, with the libraries that they name, on good tokens
+// and bad ones.
+package verifiers_test
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/test/kit/memory"
+)
+
+const docs = "../../../docs/verify"
+
+// claims are those of a token that a verifier accepts, unless a case changes them.
+func claims(issuer, audience string, expires time.Time) string {
+	return fmt.Sprintf(`{"iss":%q,"sub":"shop.caller","aud":%q,"client_id":"shop.caller","client_uid":"uid-of-shop.caller","scope":"read",`+
+		`"jti":"MDEyMzQ1Njc4OWFiY2RlZg","iat":%d,"exp":%d}`, issuer, audience, time.Now().Unix(), expires.Unix())
+}
+
+func TestDocumentedVerifiersTellGoodTokensFromBad(t *testing.T) {
+	listener := memory.Listen(t)
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	issuer := "https://localhost:" + port
+	hallpass, another := memory.New(t, issuer), memory.New(t, issuer)
+	caFile := hallpass.Serve(listener)
+	caller, writer := hallpass.Register("caller", "read", "write"), hallpass.Register("writer", "write")
+	good := hallpass.Token(caller)
+	soon := time.Now().Add(time.Hour)
+	ours := claims(issuer, hallpass.Audience, soon)
+	cases := []struct{ name, token, want string }{
+		{"a good token", good, "passed shop.caller uid-of-shop.caller"},
+		{"one that was made for this test", hallpass.Sign("at+jwt", ours), "passed shop.caller uid-of-shop.caller"},
+		{"a tampered signature", tamper(good), "refused"},
+		{"no signature", good[:strings.LastIndex(good, ".")+1], "refused"},
+		{"nonsense", "a.b.c", "refused"},
+		{"nothing", "", "refused"},
+		{"another key", another.Sign("at+jwt", ours), "refused"},
+		{"another issuer", hallpass.Sign("at+jwt", claims("https://evil.test", hallpass.Audience, soon)), "refused"},
+		{"another audience", hallpass.Sign("at+jwt", claims(issuer, issuer+"/ns/other", soon)), "refused"},
+		{"an expired token", hallpass.Sign("at+jwt", claims(issuer, hallpass.Audience, time.Now().Add(-2*time.Minute))), "refused"},
+		{"another type", hallpass.Sign("JWT", ours), "refused"},
+		{"no exp", hallpass.Sign("at+jwt", strings.ReplaceAll(ours, `"exp"`, `"not_exp"`)), "refused"},
+		{"no aud", hallpass.Sign("at+jwt", strings.ReplaceAll(ours, `"aud"`, `"not_aud"`)), "refused"},
+		{"no client_id", hallpass.Sign("at+jwt", strings.ReplaceAll(ours, `"client_id"`, `"not_client_id"`)), "refused"},
+		{"no scope", hallpass.Sign("at+jwt", strings.ReplaceAll(ours, `"scope"`, `"not_scope"`)), "refused"},
+		{"a scope that has it in its name", hallpass.Sign("at+jwt", strings.ReplaceAll(ours, `"read"`, `"read-all unread"`)), "refused"},
+		{"the token of a client without the scope", hallpass.Token(writer), "refused"},
+		{"a good token after all of these", good, "passed shop.caller uid-of-shop.caller"},
+	}
+	var input strings.Builder
+	for _, c := range cases {
+		input.WriteString(c.token + "\n")
+	}
+	for name, command := range verifiers() {
+		t.Run(name, func(t *testing.T) {
+			lines := verify(t, command(t), issuer, hallpass.Audience, caFile, input.String())
+			if len(lines) != len(cases) {
+				t.Fatalf("%d answers to %d tokens: %s", len(lines), len(cases), lines)
+			}
+			for i, c := range cases {
+				if lines[i] != c.want {
+					t.Errorf("%s: %s, want %s", c.name, lines[i], c.want)
+				}
+			}
+		})
+	}
+}
+
+// verifiers are the documented ones.
+func verifiers() map[string]func(t *testing.T) *exec.Cmd {
+	return map[string]func(t *testing.T) *exec.Cmd{
+		"Go, go-oidc": func(t *testing.T) *exec.Cmd {
+			return exec.CommandContext(t.Context(), "go", "run", "../../../docs/verify/go")
+		},
+		"Node, jose": node,
+		"Python, PyJWT": func(t *testing.T) *exec.Cmd {
+			return python(t, "verify_pyjwt.py", "jwt")
+		},
+		"Python, Authlib": func(t *testing.T) *exec.Cmd {
+			return python(t, "verify_authlib.py", "authlib")
+		},
+	}
+}
+
+// verify runs a verifier on tokens, one a line, and returns its answers.
+func verify(t *testing.T, verifier *exec.Cmd, issuer, audience, caFile, tokens string) []string {
+	t.Helper()
+	verifier.Env = append(os.Environ(), "ISSUER="+issuer, "AUDIENCE="+audience,
+		"CA_FILE="+caFile, "NODE_EXTRA_CA_CERTS="+caFile, "SSL_CERT_FILE="+caFile)
+	verifier.Stdin = strings.NewReader(tokens)
+	var output, problems bytes.Buffer
+	verifier.Stdout, verifier.Stderr = &output, &problems
+	if err := verifier.Run(); err != nil {
+		t.Fatalf("%v: %s%s", err, &output, &problems)
+	}
+	return strings.Split(strings.TrimSpace(output.String()), "\n")
+}
+
+// missing fails where CI runs and skips elsewhere.
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatal(what + " is not installed")
+	}
+	t.Skip(what + " is not installed; make test-tools installs it on Debian")
+}
+
+// python runs a documented verifier with Debian's Python, which has Debian's libraries.
+func python(t *testing.T, file, library string) *exec.Cmd {
+	t.Helper()
+	if _, err := os.Stat("/usr/lib/python3/dist-packages/" + library); err != nil {
+		missing(t, "python3-"+library)
+	}
+	return exec.CommandContext(t.Context(), "/usr/bin/python3", filepath.Join(docs, "python", file))
+}
+
+// node runs the documented verifier beside jose, which npm installs as the lock file says.
+func node(t *testing.T) *exec.Cmd {
+	t.Helper()
+	if _, err := exec.LookPath("npm"); err != nil {
+		t.Skip("npm is not installed") // in Debian it is 400 packages; whoever has Node has npm
+	}
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(docs, "node"))); err != nil {
+		t.Fatal(err)
+	}
+	install := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
+	install.Dir = dir
+	if output, err := install.CombinedOutput(); err != nil {
+		t.Logf("npm ci: %v: %s", err, output)
+		missing(t, "jose")
+	}
+	return exec.CommandContext(t.Context(), "node", filepath.Join(dir, "verify.mjs"))
+}
+
+// tamper flips a bit in the middle of the signature.
+func tamper(token string) string {
+	i := len(token) - 20
+	letter := byte('A')
+	if token[i] == letter {
+		letter = 'B'
+	}
+	return token[:i] + string(letter) + token[i+1:]
+}

@@ -1,0 +1,312 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package availability_test keeps real token server processes busy while what they stand on goes away, comes back, or is replaced.
+package availability_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
+	"github.com/hallpass-dev/hallpass/test/kit/installation"
+)
+
+const (
+	namespace = "alive"
+	clients   = 4
+	limit     = 3 * time.Minute
+)
+
+// What the tests of this package share. They run one after the other.
+var (
+	plane    *controlplane.ControlPlane
+	cluster  client.Client
+	hallpass *installation.Running
+	// programs are the token server by the versions of its build.
+	programs map[string]string
+	callers  []credentials
+)
+
+// credentials are those of a client.
+type credentials struct{ id, secret string }
+
+func TestMain(m *testing.M) {
+	code, err := testMain(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func testMain(m *testing.M) (_ int, err error) {
+	ctx := context.Background()
+	programs = map[string]string{}
+	for _, version := range []string{"v1.0.0", "v1.1.0"} {
+		if programs[version], err = installation.Program(ctx, filepath.Join("..", "..", ".."), "tokenserver", version); err != nil {
+			return 0, err
+		}
+	}
+	if plane, err = controlplane.Start(ctx, controlplane.Options{}); err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, plane.Stop()) }()
+	if hallpass, err = installation.Run(ctx, plane, filepath.Join("..", "..", ".."), installation.Options{}); err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, hallpass.Stop()) }()
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return 0, err
+	}
+	if cluster, err = client.New(plane.AdminConfig(), client.Options{Scheme: scheme}); err != nil {
+		return 0, err
+	}
+	if err := register(ctx); err != nil {
+		return 0, err
+	}
+	return m.Run(), nil
+}
+
+// register makes the clients that call.
+func register(ctx context.Context) error {
+	if err := cluster.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {
+		return err
+	}
+	for i := range clients {
+		c, err := newCaller(ctx, fmt.Sprintf("caller-%d", i))
+		if err != nil {
+			return err
+		}
+		callers = append(callers, c)
+	}
+	return nil
+}
+
+// newCaller makes a client and waits for its Secret.
+func newCaller(ctx context.Context, name string) (credentials, error) {
+	object := &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	object.Spec.Scopes = []v1alpha1.Scope{"read"}
+	if err := cluster.Create(ctx, object); err != nil {
+		return credentials{}, err
+	}
+	var secret corev1.Secret
+	err := installation.Wait(ctx, "a client has its Secret", func() (bool, error) {
+		err := cluster.Get(ctx, client.ObjectKeyFromObject(object), &secret)
+		return err == nil, client.IgnoreNotFound(err)
+	})
+	return credentials{string(secret.Data["client_id"]), string(secret.Data["client_secret"])}, err
+}
+
+// replica is a token server process and the volumes of its pod.
+type replica struct {
+	program, kubeconfig string
+	address, ops        string
+	snapshot            string
+	lag                 time.Duration
+	// certificates is the directory that the serving certificate is mounted in.
+	certificates string
+	log          string
+	command      *exec.Cmd
+	ended        chan error
+}
+
+// newReplica starts a token server of that version with new volumes. It has stopped when the test has.
+func newReplica(t *testing.T, version string, change ...func(*replica)) *replica {
+	t.Helper()
+	kubeconfig, err := plane.ServiceAccountKubeconfig(t.Context(), installation.SystemNamespace, installation.TokenServerAccount)
+	must(t, err)
+	dir := t.TempDir()
+	r := &replica{
+		program: programs[version], kubeconfig: kubeconfig, address: freeAddress(t), ops: freeAddress(t),
+		snapshot: filepath.Join(dir, "snapshot"), certificates: filepath.Dir(hallpass.CAFile), log: filepath.Join(dir, "log"),
+	}
+	for _, c := range change {
+		c(r)
+	}
+	r.start(t)
+	return r
+}
+
+// start starts the process, at first or after its end, as a kubelet starts a container: with the same volumes.
+func (r *replica) start(t *testing.T) {
+	t.Helper()
+	log, err := os.OpenFile(r.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	must(t, err)
+	defer func() { _ = log.Close() }()
+	r.command = exec.Command(r.program, "--issuer="+hallpass.Issuer.String(), "--kubeconfig="+r.kubeconfig, //nolint:noctx // ended below
+		"--listen="+r.address, "--ops-listen="+r.ops, "--client-rate=100000", "--snapshot-file="+r.snapshot, "--shutdown-lag="+r.lag.String(),
+		"--tls-cert-file="+filepath.Join(r.certificates, "tls.crt"), "--tls-key-file="+filepath.Join(r.certificates, "tls.key"))
+	r.command.Stdout, r.command.Stderr = log, log
+	must(t, r.command.Start())
+	command, ended := r.command, make(chan error, 1)
+	r.ended = ended
+	go func() { ended <- command.Wait() }()
+	t.Cleanup(func() {
+		_ = command.Process.Kill()
+		select {
+		case err := <-ended:
+			ended <- err
+		case <-time.After(limit):
+		}
+		if t.Failed() {
+			content, _ := os.ReadFile(r.log)
+			t.Logf("the end of the log of %s:\n%s", r.address, content[max(0, len(content)-3000):])
+		}
+	})
+}
+
+// kill is kill -9; it returns when the process is gone.
+func (r *replica) kill(t *testing.T) {
+	t.Helper()
+	if err := r.end(t, syscall.SIGKILL); err == nil {
+		t.Error("a token server that was killed ended well")
+	}
+}
+
+// stop asks the process to end and returns when it has, which must be a success.
+func (r *replica) stop(t *testing.T) {
+	t.Helper()
+	if err := r.end(t, syscall.SIGTERM); err != nil {
+		t.Errorf("a token server that was asked to stop ended with %v", err)
+	}
+}
+
+func (r *replica) end(t *testing.T, signal syscall.Signal) error {
+	t.Helper()
+	must(t, r.command.Process.Signal(signal))
+	select {
+	case err := <-r.ended:
+		r.ended <- nil
+		return err
+	case <-time.After(limit):
+		t.Fatalf("the process did not end after %s", signal)
+		return nil
+	}
+}
+
+// ready reports whether the readiness probe succeeds.
+func (r *replica) ready(ctx context.Context) bool { return installation.Ready(ctx, "http://"+r.ops) }
+
+func (r *replica) waitReady(t *testing.T) {
+	t.Helper()
+	eventually(t, "a token server is ready", func() bool { return r.ready(t.Context()) })
+}
+
+// opsPage is a page of the ops port, or "" if nobody answers.
+func (r *replica) opsPage(t *testing.T, path string) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+r.ops+path, http.NoBody)
+	must(t, err)
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(answer.Body)
+	must(t, err)
+	return string(body)
+}
+
+// metric is the value of a metric without labels; it is not a number while nobody answers.
+func (r *replica) metric(t *testing.T, name string) float64 {
+	t.Helper()
+	for line := range strings.Lines(r.opsPage(t, "/metrics")) {
+		if value, found := strings.CutPrefix(line, name+" "); found {
+			number, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			must(t, err)
+			return number
+		}
+	}
+	return math.NaN()
+}
+
+// keyIDs are the kids of the JWK set of an address.
+func keyIDs(t *testing.T, address string) []string {
+	t.Helper()
+	answer := newCall(t, address).get("/oauth2/jwks")
+	var set struct {
+		Keys []struct {
+			KID string `json:"kid"`
+		} `json:"keys"`
+	}
+	must(t, json.Unmarshal([]byte(answer), &set))
+	var ids []string
+	for _, key := range set.Keys {
+		ids = append(ids, key.KID)
+	}
+	return ids
+}
+
+// setting is a duration that a make target sets; in every run of the tests it is the short one.
+func setting(t *testing.T, name string, otherwise time.Duration) time.Duration {
+	t.Helper()
+	value := os.Getenv(name)
+	if value == "" {
+		return otherwise
+	}
+	d, err := time.ParseDuration(value)
+	must(t, err)
+	return d
+}
+
+// count is a number that a make target sets.
+func count(t *testing.T, name string, otherwise int64) int64 {
+	t.Helper()
+	value := os.Getenv(name)
+	if value == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseInt(value, 10, 64)
+	must(t, err)
+	return n
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	address, err := installation.FreeAddress()
+	must(t, err)
+	return address
+}
+
+// eventually polls until something has come about.
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	must(t, installation.Wait(t.Context(), what, func() (bool, error) { return done(), nil }))
+}
+
+// pause lets the world go on for a while.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
