@@ -15,8 +15,10 @@ import (
 
 // Register registers the collector in the registry of the process. If several managers run in one
 // process, as in tests, that of the first one is used.
-func Register(reader client.Reader, now clock.PassiveClock) error {
-	err := metrics.Registry.Register(New(reader, now))
+func Register(reader client.Reader, now clock.PassiveClock) error { return register(New(reader, now)) }
+
+func register(collector prometheus.Collector) error {
+	err := metrics.Registry.Register(collector)
 	if _, already := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !already {
 		return fmt.Errorf("add metrics: %w", err)
 	}
@@ -31,9 +33,5 @@ func RegisterBuild(version string) error {
 		Name: "hallpass_manager_build_info", Help: "Always 1, by the version of the build.", ConstLabels: prometheus.Labels{"version": version},
 	})
 	info.Set(1)
-	err := metrics.Registry.Register(info)
-	if _, already := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !already {
-		return fmt.Errorf("add the version to the metrics: %w", err)
-	}
-	return nil
+	return register(info)
 }

@@ -8,18 +8,14 @@ package oauth2policy
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -76,15 +72,10 @@ func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2Policy) 
 
 // SetupWithManager says what wakes the controller.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	namespaces := &metav1.PartialObjectMetadata{}
-	namespaces.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	relabelled := predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		return !maps.Equal(e.ObjectOld.GetLabels(), e.ObjectNew.GetLabels())
-	}}
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("oauth2policy").
 		For(&v1alpha1.OAuth2Policy{}).
-		WatchesMetadata(namespaces, handler.EnqueueRequestsFromMapFunc(r.everyPolicy), builder.WithPredicates(relabelled)).
+		WatchesMetadata(policy.NamespaceMetadata(), handler.EnqueueRequestsFromMapFunc(r.everyPolicy), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WithOptions(controller.Options{RateLimiter: attempt.RateLimiter()}).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -120,12 +119,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		secret, ok := o.(*corev1.Secret)
 		return ok && secret.Namespace == r.RegistryNamespace && secret.Type == registration.ResourceSecretType
 	})
-	relabelled := predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		return !maps.Equal(e.ObjectOld.GetLabels(), e.ObjectNew.GetLabels())
-	}}
 	everyResource := handler.EnqueueRequestsFromMapFunc(r.everyResource)
-	namespaces := &metav1.PartialObjectMetadata{}
-	namespaces.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	building := ctrl.NewControllerManagedBy(mgr).
 		Named("oauth2resource").
 		For(&v1alpha1.OAuth2Resource{}).
@@ -141,7 +135,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if !r.Policy.Narrow() {
 		// Selectors are resolved to names here, and policies say what may be chosen.
 		building = building.
-			WatchesMetadata(namespaces, everyResource, builder.WithPredicates(relabelled)).
+			WatchesMetadata(policy.NamespaceMetadata(), everyResource, builder.WithPredicates(predicate.LabelChangedPredicate{})).
 			Watches(&v1alpha1.OAuth2Policy{}, everyResource, builder.WithPredicates(predicate.GenerationChangedPredicate{}))
 	}
 	if err := building.Complete(reconcile.AsReconciler(mgr.GetClient(), r)); err != nil {

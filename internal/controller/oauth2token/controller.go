@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -233,4 +234,31 @@ func ownerOf(object *v1alpha1.OAuth2Token) output.Owner {
 	return output.Owner{
 		NamespacedName: client.ObjectKeyFromObject(object), Kind: "OAuth2Token", Annotation: v1alpha1.AnnotationToken, UID: object.UID,
 	}
+}
+
+// state is what the caches have of an OAuth2Token, its record and its Secret. A change of it by others
+// ends a pause.
+func (r *Reconciler) state(ctx context.Context, object *v1alpha1.OAuth2Token) attempt.State {
+	secret := types.NamespacedName{Namespace: object.Namespace, Name: secretName(object)}
+	return attempt.StateOf(object,
+		output.Version(ctx, r.client, &corev1.Secret{}, r.recordKey(object)),
+		output.Version(ctx, r.delivery.secrets, &corev1.Secret{}, secret))
+}
+
+// leaves is the state after an attempt that began with another state.
+func (s *state) leaves(state attempt.State) attempt.State {
+	if s.stored != nil {
+		state.Versions[0] = s.stored.ResourceVersion
+	}
+	if s.secret != nil {
+		state.Versions[1] = s.secret.GetResourceVersion()
+	}
+	return state
+}
+
+// forget drops the state of an OAuth2Token that was deleted.
+func (r *Reconciler) forget(_ context.Context, e event.DeleteEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	r.backoff.End(client.ObjectKeyFromObject(e.Object))
+	r.minter.proposals.Drop(e.Object.GetUID())
+	r.reports.written.Forget(e.Object)
 }

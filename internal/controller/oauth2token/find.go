@@ -5,15 +5,20 @@ package oauth2token
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
+	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
+	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
@@ -97,4 +102,119 @@ func (r *Reconciler) checkLifetime(ctx context.Context, object *v1alpha1.OAuth2T
 	}
 	s.record.Tokens = nil // what is not allowed any more ends
 	return r.publish(ctx, object, s)
+}
+
+// grants reads what the token endpoint decides by, and decides by it.
+type grants struct {
+	client   client.Reader
+	policy   *policy.Source
+	issuer   oauth2.Issuer
+	registry string
+	caBundle types.NamespacedName
+}
+
+// findClient reads the client's registration: the token server decides by the same record.
+func (g grants) findClient(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
+	name := object.Spec.ClientRef.Name
+	var named v1alpha1.OAuth2Client
+	err := g.client.Get(ctx, types.NamespacedName{Namespace: object.Namespace, Name: name}, &named)
+	if apierrors.IsNotFound(err) {
+		s.condition = new(v1alpha1.TokenClientNotFound(name))
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read OAuth2Client %s/%s: %s", object.Namespace, name, err)
+	}
+	stored, err := publish.Read(ctx, g.client, types.NamespacedName{Namespace: g.registry, Name: registration.SecretName(named.ClientID())})
+	if err != nil {
+		return err
+	}
+	var found registration.Registration
+	if stored != nil {
+		found, err = registration.Decode(stored.Data)
+	}
+	if stored == nil || err != nil || found.Client.UID != string(named.UID) {
+		s.condition, s.passing = new(v1alpha1.TokenClientNotReady(name, "it is not registered")), true
+		return nil //nolint:nilerr // the condition says it, and the registration wakes us
+	}
+	s.client = found.Client
+	s.record.ClientID, s.record.ClientUID, s.record.ClientName = s.client.ID, s.client.UID, s.client.Name
+	if s.former != s.client.UID {
+		s.record.Tokens = nil // another client of that name is not the one that they speak for
+	}
+	owner := oauth2.Owner{
+		UID: string(named.UID), Terminating: !named.DeletionTimestamp.IsZero(), Suspended: named.Spec.State == v1alpha1.ClientSuspended,
+	}
+	switch denial := (oauth2.Record{Client: &s.client, Owner: &owner}).Denial(); {
+	case !s.client.BySecret():
+		s.condition = new(v1alpha1.TokenMethodNotSupported(name, named.Spec.Authentication.Method))
+	case denial != "":
+		s.condition = new(v1alpha1.TokenClientNotReady(name, string(denial)))
+	}
+	return nil
+}
+
+// consents are the resources that a client asks for, read before the decision, which is made on values.
+type consents map[oauth2.ObjectName]*oauth2.Resource
+
+// Resource implements oauth2.Resources.
+func (c consents) Resource(name oauth2.ObjectName) *oauth2.Resource { return c[name] }
+
+// ResourceByIdentifier implements oauth2.Resources.
+func (c consents) ResourceByIdentifier(identifier string) *oauth2.Resource {
+	for _, resource := range c {
+		if resource != nil && resource.Identifier == identifier {
+			return resource
+		}
+	}
+	return nil
+}
+
+// decide asks the function that the token endpoint asks what the client gets.
+func (g grants) decide(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
+	declared := consents{}
+	for _, access := range s.client.Access {
+		resource, err := g.policy.Resource(ctx, access.Resource)
+		if err != nil {
+			return err
+		}
+		declared[access.Resource] = resource
+	}
+	request := oauth2.TokenRequest{Resource: object.Spec.Resource}
+	for _, scope := range object.Spec.Scopes {
+		request.Scopes = append(request.Scopes, string(scope))
+	}
+	var err error
+	s.grant, err = g.issuer.Grant(&s.client, request, declared)
+	if err != nil {
+		reason := v1alpha1.ReasonTargetNotGranted
+		if oauth2.ReasonOf(err) == oauth2.ReasonScopeNotGranted {
+			reason = v1alpha1.ReasonScopeNotGranted
+		}
+		s.condition = new(v1alpha1.TokenNotGranted(reason, s.client.Name, object.Spec.Scopes, object.Spec.Resource))
+		return nil
+	}
+	s.resource = declared.ResourceByIdentifier(s.grant.Audience)
+	s.grant.TokenUID = string(object.UID)
+	return nil
+}
+
+// ring reads the signing keys.
+func (g grants) ring(ctx context.Context) (keyring.Ring, error) {
+	var secret corev1.Secret
+	if err := g.client.Get(ctx, types.NamespacedName{Namespace: g.registry, Name: registration.KeysSecretName}, &secret); err != nil {
+		return keyring.Ring{}, fmt.Errorf("read the signing keys: %s", err)
+	}
+	ring, err := registration.DecodeKeys(secret.Data)
+	if err != nil {
+		return keyring.Ring{}, fmt.Errorf("read the signing keys: %s", err)
+	}
+	return ring, nil
+}
+
+// findCA reads the CA that is needed to trust the issuer.
+func (g grants) findCA(ctx context.Context, _ *v1alpha1.OAuth2Token, s *state) (err error) {
+	s.ca, s.condition, err = output.ReadCA(ctx, g.client, g.caBundle)
+	s.passing = s.condition != nil
+	return err
 }

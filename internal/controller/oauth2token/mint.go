@@ -6,11 +6,18 @@ package oauth2token
 import (
 	"context"
 	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"k8s.io/utils/clock"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/credential"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
@@ -86,4 +93,128 @@ func (r *Reconciler) publish(ctx context.Context, object *v1alpha1.OAuth2Token, 
 		Data: data,
 	})
 	return err
+}
+
+// The reasons why a token is made. Those but the renewal are the reasons of events.
+const (
+	reasonCreated  = "TokenIssued"
+	reasonRepaired = "SecretRepaired"
+	reasonChanged  = "TokenReplaced"
+	reasonRevoked  = "RevokedTokenReplaced"
+	reasonRenewed  = "TokenRenewed"
+)
+
+// minter decides whether another token is needed, and makes it.
+type minter struct {
+	issuer    oauth2.Issuer
+	random    io.Reader
+	clock     clock.PassiveClock
+	revoked   revocations
+	proposals attempt.Proposals[proposed]
+}
+
+// needed brings the record in line with the value in the Secret, and returns the reason why another
+// token is needed, or "".
+func (m *minter) needed(object *v1alpha1.OAuth2Token, s *state, ring keyring.Ring) string {
+	now := m.clock.Now()
+	s.record, s.current, s.found = credential.SettleMinted(s.record, s.value, now)
+	fixed := object.Spec.Mode == v1alpha1.TokenFixed
+	if !s.found {
+		switch {
+		case fixed && !object.Spec.ExpirationTime.After(now):
+			return "" // no token is made after its expiration time; the Secret stays as it is
+		case s.former == "" && s.secret == nil:
+			return reasonCreated
+		case s.former != "" && s.former != s.record.ClientUID:
+			return reasonChanged
+		}
+		return reasonRepaired
+	}
+	if fixed {
+		return ""
+	}
+	_, err := ring.VerificationKey(s.current.KeyID, now)
+	s.revoked = m.revoked.has(s.current, &s.client, now)
+	switch {
+	case err != nil, s.current.Audience != s.grant.Audience, !slices.Equal(s.current.Scopes, s.grant.Scopes):
+		return reasonChanged
+	case s.revoked && !now.Before(s.current.IssuedAt.Add(minAge)):
+		return reasonRevoked
+	case !now.Before(credential.Renewal(s.current, s.record.UID)):
+		return reasonRenewed
+	}
+	return ""
+}
+
+// proposed is a token that is on its way to its Secret.
+type proposed struct {
+	value  oauth2.Secret
+	minted oauth2.MintedToken
+	// clientUID is that of the client that it speaks for.
+	clientUID string
+}
+
+// proposal is the token to write. A young one of an earlier attempt that is still wanted is reused, so
+// that a failed attempt is repeated with the same value and does not write the record again.
+func (m *minter) proposal(object *v1alpha1.OAuth2Token, s *state, ring keyring.Ring) (oauth2.Secret, oauth2.MintedToken, error) {
+	now := m.clock.Now()
+	if made, young := m.proposals.Get(object.UID, now); young && m.wanted(made, s, ring, now) {
+		return made.value, made.minted, nil
+	}
+	value, minted, err := m.issue(s, ring)
+	if err != nil {
+		return oauth2.Secret{}, oauth2.MintedToken{}, err
+	}
+	until := now.Add(credential.YoungFor)
+	if turn := credential.Renewal(minted, s.record.UID); turn.Before(until) {
+		until = turn // a token of a minute
+	}
+	m.proposals.Put(object.UID, proposed{value, minted, s.client.UID}, until)
+	return value, minted, nil
+}
+
+// wanted reports whether a token that was made for an earlier attempt would be made so again.
+func (m *minter) wanted(made proposed, s *state, ring keyring.Ring, now time.Time) bool {
+	if made.clientUID != s.client.UID || made.minted.Audience != s.grant.Audience || !slices.Equal(made.minted.Scopes, s.grant.Scopes) {
+		return false
+	}
+	if s.record.Opaque {
+		return true
+	}
+	_, err := ring.VerificationKey(made.minted.KeyID, now)
+	return err == nil && !m.revoked.has(made.minted, &s.client, now)
+}
+
+// dropCommitted drops the proposal once it is in the Secret, whatever the answer to its write was. If
+// that Secret is deleted, another token replaces it.
+func (m *minter) dropCommitted(object *v1alpha1.OAuth2Token, s *state) {
+	if made, young := m.proposals.Get(object.UID, m.clock.Now()); young && s.found && made.minted.ID == s.current.ID {
+		m.proposals.Drop(object.UID)
+	}
+}
+
+// covers reports whether a token says all that another one says.
+func covers(t, other oauth2.MintedToken) bool {
+	return t.Audience == other.Audience && !slices.ContainsFunc(other.Scopes, func(scope string) bool { return !slices.Contains(t.Scopes, scope) })
+}
+
+// issue makes the token with the code that the token endpoint has.
+func (m *minter) issue(s *state, ring keyring.Ring) (oauth2.Secret, oauth2.MintedToken, error) {
+	now := m.clock.Now()
+	if s.record.Opaque {
+		return oauth2.IssueOpaque(s.grant, now, m.random)
+	}
+	key, err := oauth2.SigningKey(&s.client, ring, now)
+	if err != nil {
+		return oauth2.Secret{}, oauth2.MintedToken{}, err
+	}
+	issuedAt, err := oauth2.IssueAt(now, m.revoked.before(&s.client))
+	if err != nil {
+		return oauth2.Secret{}, oauth2.MintedToken{}, err
+	}
+	token, err := m.issuer.Issue(&s.client, s.grant, key, issuedAt, m.random)
+	if err != nil {
+		return oauth2.Secret{}, oauth2.MintedToken{}, err
+	}
+	return token.Value, token.Minted(), nil
 }

@@ -16,6 +16,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -254,3 +255,36 @@ type Error struct {
 func (e *Error) Error() string { return fmt.Sprintf("write %s %q (%v)", e.kind, e.name, e.err) }
 
 func (e *Error) Unwrap() error { return e.err }
+
+// KeyCACertificate is the default name of the entry with the CA, here and in the ConfigMap that it comes from.
+const KeyCACertificate = "ca.crt"
+
+// ReadCA reads the CA that is needed to trust the issuer from its ConfigMap. A zero key means that the
+// certificate is not ours. The condition says that the CA does not exist yet; a watch announces it.
+func ReadCA(ctx context.Context, from client.Reader, bundle types.NamespacedName) (string, *metav1.Condition, error) {
+	if bundle.Name == "" {
+		return "", nil, nil
+	}
+	var found corev1.ConfigMap
+	err := from.Get(ctx, bundle, &found)
+	if apierrors.IsNotFound(err) {
+		return "", new(v1alpha1.Progressing("write the Secret, because the token server has no certificate authority")), nil
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("read the CA of the token server: %w", err)
+	}
+	return found.Data[KeyCACertificate], nil, nil
+}
+
+// Failure is the condition about an attempt that failed, for an object that was never ready; nil if there
+// is nothing to report. An object that is ready stays so, because its credential is valid. A write that
+// lost a race is repeated at once.
+func Failure(failure error, conditions []metav1.Condition, attempt string) *metav1.Condition {
+	if apierrors.IsConflict(failure) || apierrors.IsAlreadyExists(failure) || meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionReady) {
+		return nil
+	}
+	if refused, ok := errors.AsType[*Error](failure); ok {
+		attempt = refused.Error() // of the user's own namespace: a quota or a policy there
+	}
+	return new(v1alpha1.Progressing(attempt))
+}

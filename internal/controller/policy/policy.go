@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
@@ -167,7 +168,7 @@ func (s *Source) selects(ctx context.Context, selector v1alpha1.LabelMatch, name
 	if len(selector.MatchLabels) == 0 {
 		return true, nil
 	}
-	found := namespaceMetadata()
+	found := NamespaceMetadata()
 	if err := s.Client.Get(ctx, types.NamespacedName{Name: namespace}, found); err != nil {
 		return false, fmt.Errorf("read namespace %s: %w", namespace, err)
 	}
@@ -200,7 +201,8 @@ func carries(labels map[string]string, selector v1alpha1.LabelMatch) bool {
 	return true
 }
 
-func namespaceMetadata() *metav1.PartialObjectMetadata {
+// NamespaceMetadata is the metadata of a namespace, to read into or to watch.
+func NamespaceMetadata() *metav1.PartialObjectMetadata {
 	namespace := &metav1.PartialObjectMetadata{}
 	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	return namespace
@@ -228,14 +230,10 @@ func (s *Source) Resource(ctx context.Context, name oauth2.ObjectName) (*oauth2.
 	if err != nil {
 		return nil, fmt.Errorf("read OAuth2Resource %s: %w", Key(name), err)
 	}
-	var stored corev1.Secret
 	key := types.NamespacedName{Namespace: s.RegistryNamespace, Name: registration.ResourceSecretName(s.Identifier(&object))}
-	err = s.Client.Get(ctx, key, &stored)
-	if apierrors.IsNotFound(err) {
-		return nil, nil //nolint:nilnil // it is not declared yet
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the record of OAuth2Resource %s: %w", Key(name), err)
+	stored, err := publish.Read(ctx, s.Client, key)
+	if err != nil || stored == nil {
+		return nil, err // without a record it is not declared yet
 	}
 	resource, err := registration.DecodeResource(stored.Data)
 	if errors.Is(err, registration.ErrUnreadable) || resource.UID != string(object.UID) {

@@ -6,11 +6,9 @@
 package servingcert
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -28,6 +26,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
+	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 )
 
 // The objects in the system namespace.
@@ -93,35 +92,35 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 // publishForeign publishes the authority that came with a serving certificate. One that every machine trusts comes without, and so
 // does a certificate that is kept elsewhere.
 func (r *Reconciler) publishForeign(ctx context.Context) error {
-	stored, _, err := r.read(ctx, ServingSecretName)
+	_, data, err := r.read(ctx, ServingSecretName)
 	if err != nil {
 		return err
 	}
-	return r.ensureBundle(ctx, string(stored.Data[BundleKey]))
+	return r.ensureBundle(ctx, string(data[BundleKey]))
 }
 
 func (r *Reconciler) ensureAuthorities(ctx context.Context, now time.Time, lives Lives) (authorities, error) {
-	stored, found, err := r.read(ctx, AuthoritySecretName)
+	stored, data, err := r.read(ctx, AuthoritySecretName)
 	if err != nil {
 		return authorities{}, err
 	}
-	current, err := parseAuthorities(stored.Data)
+	current, err := parseAuthorities(data)
 	if err != nil { // it is lost; what vouches for the certificate that is being served is still known
 		if current, err = r.salvage(ctx, now); err != nil {
 			return authorities{}, err
 		}
 	}
 	advanced, err := current.advance(now, lives, r.Random)
-	if err != nil || found && maps.EqualFunc(stored.Data, advanced.data(), bytes.Equal) {
+	if err != nil {
 		return advanced, err
 	}
-	return advanced, r.write(ctx, stored, found, AuthoritySecretName, advanced.data())
+	return advanced, r.write(ctx, stored, AuthoritySecretName, advanced.data())
 }
 
 // salvage finds what is published of the authority that issued the serving certificate in use. Without both there is nothing to go on
 // with, and callers need the new authority at once: that is how an administrator gets rid of one whose key is out.
 func (r *Reconciler) salvage(ctx context.Context, now time.Time) (authorities, error) {
-	stored, _, err := r.read(ctx, ServingSecretName)
+	_, data, err := r.read(ctx, ServingSecretName)
 	if err != nil {
 		return authorities{}, err
 	}
@@ -130,7 +129,7 @@ func (r *Reconciler) salvage(ctx context.Context, now time.Time) (authorities, e
 	if client.IgnoreNotFound(err) != nil {
 		return authorities{}, fmt.Errorf("read the published certificate authority: %w", err)
 	}
-	serving, err := parsePair(stored.Data)
+	serving, err := parsePair(data)
 	if err != nil {
 		return authorities{}, nil //nolint:nilerr // what cannot be read is made again
 	}
@@ -138,23 +137,25 @@ func (r *Reconciler) salvage(ctx context.Context, now time.Time) (authorities, e
 }
 
 func (r *Reconciler) ensureServing(ctx context.Context, trusted authorities, now time.Time, lives Lives) (pair, error) {
-	stored, found, err := r.read(ctx, ServingSecretName)
+	stored, data, err := r.read(ctx, ServingSecretName)
 	if err != nil {
 		return pair{}, err
 	}
-	if current, err := parsePair(stored.Data); err == nil && trusted.accept(current, r.Names, now, lives) && now.Before(current.renewAt()) {
+	if current, err := parsePair(data); err == nil && trusted.accept(current, r.Names, now, lives) && now.Before(current.renewAt()) {
 		return current, nil
 	}
 	made, err := trusted.issuer(now, lives).issue(r.Names, now, lives.Serving, r.Random)
 	if err != nil {
 		return pair{}, err
 	}
-	return made, r.write(ctx, stored, found, ServingSecretName, map[string][]byte{corev1.TLSCertKey: made.certPEM, corev1.TLSPrivateKeyKey: made.keyPEM})
+	return made, r.write(ctx, stored, ServingSecretName, map[string][]byte{corev1.TLSCertKey: made.certPEM, corev1.TLSPrivateKeyKey: made.keyPEM})
 }
 
 func (r *Reconciler) ensureBundle(ctx context.Context, bundle string) error {
 	key := types.NamespacedName{Namespace: r.SystemNamespace, Name: BundleConfigMapName}
-	wanted := &corev1.ConfigMap{ObjectMeta: r.meta(key.Name), Data: map[string]string{BundleKey: bundle}}
+	wanted := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
+		Namespace: key.Namespace, Name: key.Name, Labels: map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy},
+	}, Data: map[string]string{BundleKey: bundle}}
 	var stored corev1.ConfigMap
 	err := r.Client.Get(ctx, key, &stored)
 	switch {
@@ -170,38 +171,20 @@ func (r *Reconciler) ensureBundle(ctx context.Context, bundle string) error {
 	return nil
 }
 
-func (r *Reconciler) read(ctx context.Context, name string) (*corev1.Secret, bool, error) {
-	var stored corev1.Secret
-	err := r.Client.Get(ctx, types.NamespacedName{Namespace: r.SystemNamespace, Name: name}, &stored)
-	if apierrors.IsNotFound(err) {
-		return &stored, false, nil
+// read reads a Secret and its data; both are nil if there is none.
+func (r *Reconciler) read(ctx context.Context, name string) (*corev1.Secret, map[string][]byte, error) {
+	stored, err := publish.Read(ctx, r.Client, types.NamespacedName{Namespace: r.SystemNamespace, Name: name})
+	if stored == nil {
+		return nil, nil, err
 	}
-	if err != nil {
-		return nil, false, fmt.Errorf("read Secret %s/%s: %w", r.SystemNamespace, name, err)
-	}
-	return &stored, true, nil
+	return stored, stored.Data, nil
 }
 
-func (r *Reconciler) write(ctx context.Context, stored *corev1.Secret, found bool, name string, data map[string][]byte) error {
-	wanted := &corev1.Secret{ObjectMeta: r.meta(name), Type: corev1.SecretTypeTLS, Data: data}
-	var err error
-	if found {
-		wanted.ResourceVersion = stored.ResourceVersion
-		err = r.Client.Update(ctx, wanted)
-	} else {
-		err = r.Client.Create(ctx, wanted)
-	}
-	if err != nil {
-		return fmt.Errorf("write Secret %s/%s: %w", r.SystemNamespace, name, err)
-	}
-	return nil
-}
-
-func (r *Reconciler) meta(name string) metav1.ObjectMeta {
-	return metav1.ObjectMeta{
-		Namespace: r.SystemNamespace, Name: name,
-		Labels: map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy},
-	}
+func (r *Reconciler) write(ctx context.Context, stored *corev1.Secret, name string, data map[string][]byte) error {
+	_, err := publish.Write(ctx, r.Client, stored, publish.Record{
+		NamespacedName: types.NamespacedName{Namespace: r.SystemNamespace, Name: name}, Of: "Secret " + name, Type: corev1.SecretTypeTLS, Data: data,
+	})
+	return err
 }
 
 // SetupWithManager says what wakes the controller.

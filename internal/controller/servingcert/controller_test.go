@@ -13,6 +13,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	clocktesting "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -194,7 +195,7 @@ func TestAllIsMadeAnewWhenAllIsDeleted(t *testing.T) {
 	i := newIssuer()
 	i.step(t)
 	before := i.bundle(t)
-	for _, o := range []client.Object{i.secret(t, AuthoritySecretName), i.secret(t, ServingSecretName), &corev1.ConfigMap{ObjectMeta: i.meta(BundleConfigMapName)}} {
+	for _, o := range []client.Object{i.secret(t, AuthoritySecretName), i.secret(t, ServingSecretName), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: i.SystemNamespace, Name: BundleConfigMapName}}} {
 		if err := i.Client.Delete(t.Context(), o); err != nil {
 			t.Fatal(err)
 		}
@@ -212,7 +213,7 @@ func TestTheAuthorityOfACertificateOfOthersIsPublished(t *testing.T) {
 	if got := i.bundle(t); got != "" {
 		t.Errorf("before there is a certificate, %q is published", got)
 	}
-	secret := &corev1.Secret{ObjectMeta: i.meta(ServingSecretName), Type: corev1.SecretTypeTLS, Data: map[string][]byte{
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: i.SystemNamespace, Name: ServingSecretName}, Type: corev1.SecretTypeTLS, Data: map[string][]byte{
 		corev1.TLSCertKey: []byte("of others"), corev1.TLSPrivateKeyKey: []byte("of others"), BundleKey: []byte("their authority"),
 	}}
 	if err := i.Client.Create(t.Context(), secret); err != nil {

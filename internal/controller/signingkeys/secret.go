@@ -53,14 +53,12 @@ func (r *Reconciler) write(ctx context.Context, s stored, ring keyring.Ring) err
 	secret := s.secret.DeepCopy()
 	secret.Data = data
 	if secret.ResourceVersion != "" {
-		if err := r.Client.Update(ctx, secret); err != nil {
-			return fmt.Errorf("write the signing keys to %s: %w", secret.Name, err)
-		}
-		return nil
+		err = r.Client.Update(ctx, secret)
+	} else {
+		secret.Labels, secret.Type = map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy}, registration.KeysSecretType
+		err = r.Client.Create(ctx, secret)
 	}
-	secret.Labels = map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy}
-	secret.Type = registration.KeysSecretType
-	if err := r.Client.Create(ctx, secret); err != nil {
+	if err != nil {
 		return fmt.Errorf("write the signing keys to %s: %w", secret.Name, err)
 	}
 	return nil

@@ -6,8 +6,11 @@
 package status
 
 import (
+	"context"
+	"fmt"
 	"sync"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
@@ -64,4 +67,19 @@ func (w *Written) Behind(o client.Object) bool {
 	}
 	w.versions.Delete(o.GetUID())
 	return false
+}
+
+// Patch writes the status of an object if wanted differs from current, which points into the object. It
+// reports whether it did.
+func Patch[S any](ctx context.Context, c client.Client, o client.Object, current *S, wanted S) (bool, error) {
+	if equality.Semantic.DeepEqual(*current, wanted) {
+		return false, nil
+	}
+	from := client.MergeFrom(o.DeepCopyObject().(client.Object)) //nolint:forcetypeassert,errcheck // the copy has the type of the object
+	*current = wanted
+	if err := c.Status().Patch(ctx, o, from); err != nil {
+		kind, _ := c.GroupVersionKindFor(o)
+		return false, fmt.Errorf("write status of %s %s: %w", kind.Kind, client.ObjectKeyFromObject(o), err)
+	}
+	return true, nil
 }
