@@ -11,22 +11,19 @@ FUZZTIME ?= 60s
 # The race detector needs a C compiler, the product does not.
 RACE := $(if $(shell command -v $${CC:-gcc} || command -v clang),-race)
 
-# The tools of hack/tools are built once into the user's cache, under a name made of their versions and Go's, so that a
-# fresh clone finds them.
-TOOLS_KEY := $(shell { go env GOVERSION; cat hack/tools/go.mod hack/tools/go.sum; } | cksum | cut -d' ' -f1)
-TOOLS     := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hallpass/tools/$(TOOLS_KEY)
-
-# Tools whose dependencies do not go with those of others have a module of their own: hack/etcdutl, hack/helm, hack/kube-score, hack/promtool.
-tool_of     = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hallpass/tools/$(shell { go env GOVERSION; cat hack/$1/go.mod hack/$1/go.sum; } | cksum | cut -d' ' -f1)/$1
-ETCDUTL    := $(call tool_of,etcdutl)
-HELM       := $(call tool_of,helm)
-KUBE_SCORE := $(call tool_of,kube-score)
-PROMTOOL   := $(call tool_of,promtool)
+# Tools are built once into the user's cache, in a directory that is named by the versions of their module and of Go, so that a
+# fresh clone finds them. Those whose dependencies conflict with others have a module of their own.
+tools_of = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hallpass/tools/$(shell { go env GOVERSION; cat hack/$1/go.mod hack/$1/go.sum; } | cksum | cut -d' ' -f1)
+TOOLS   := $(call tools_of,tools)
 
 CONTROLLER_GEN := $(TOOLS)/controller-gen
 GOLANGCI_LINT  := $(TOOLS)/golangci-lint
 GOVULNCHECK    := $(TOOLS)/govulncheck
 BENCHSTAT      := $(TOOLS)/benchstat
+ETCDUTL        := $(call tools_of,etcdutl)/etcdutl
+HELM           := $(call tools_of,helm)/helm
+KUBE_SCORE     := $(call tools_of,kube-score)/kube-score
+PROMTOOL       := $(call tools_of,promtool)/promtool
 
 ##@ Try it
 
@@ -238,29 +235,17 @@ $(GOVULNCHECK):    TOOL = golang.org/x/vuln/cmd/govulncheck
 $(BENCHSTAT):      TOOL = golang.org/x/perf/cmd/benchstat
 # golangci-lint with kube-api-linter compiled in.
 $(GOLANGCI_LINT):  TOOL = sigs.k8s.io/kube-api-linter/cmd/golangci-lint-kube-api-linter
-$(GOLANGCI_LINT):  NOTE = ; this takes some minutes
+$(ETCDUTL):        TOOL = go.etcd.io/etcd/etcdutl/v3
+$(HELM):           TOOL = helm.sh/helm/v4/cmd/helm
+$(KUBE_SCORE):     TOOL = github.com/zegl/kube-score/cmd/kube-score
+$(PROMTOOL):       TOOL = github.com/prometheus/prometheus/cmd/promtool
 
-$(ETCDUTL):
-	@echo "building etcdutl of hack/etcdutl, once for this machine" >&2
-	@mkdir -p $(@D)
-	@cd hack/etcdutl && CGO_ENABLED=0 GOFLAGS= go build -trimpath -ldflags='-s -w' -o $@.$$$$ go.etcd.io/etcd/etcdutl/v3 && mv $@.$$$$ $@
+MODULE_OF = tools
+$(ETCDUTL) $(HELM) $(KUBE_SCORE) $(PROMTOOL): MODULE_OF = $(@F)
+$(GOLANGCI_LINT) $(PROMTOOL): NOTE = ; this takes some minutes
 
-$(HELM):
-	@echo "building helm of hack/helm, once for this machine" >&2
+# Some targets print the path of a tool, so messages go to standard error.
+$(CONTROLLER_GEN) $(GOLANGCI_LINT) $(GOVULNCHECK) $(BENCHSTAT) $(ETCDUTL) $(HELM) $(KUBE_SCORE) $(PROMTOOL):
+	@echo "building $(@F) of hack/$(MODULE_OF), once for this machine$(NOTE)" >&2
 	@mkdir -p $(@D)
-	@cd hack/helm && CGO_ENABLED=0 GOFLAGS= go build -trimpath -ldflags='-s -w' -o $@.$$$$ helm.sh/helm/v4/cmd/helm && mv $@.$$$$ $@
-
-$(KUBE_SCORE):
-	@echo "building kube-score of hack/kube-score, once for this machine" >&2
-	@mkdir -p $(@D)
-	@cd hack/kube-score && CGO_ENABLED=0 GOFLAGS= go build -trimpath -ldflags='-s -w' -o $@.$$$$ github.com/zegl/kube-score/cmd/kube-score && mv $@.$$$$ $@
-
-$(PROMTOOL):
-	@echo "building promtool of hack/promtool, once for this machine; this takes some minutes" >&2
-	@mkdir -p $(@D)
-	@cd hack/promtool && CGO_ENABLED=0 GOFLAGS= go build -trimpath -ldflags='-s -w' -o $@.$$$$ github.com/prometheus/prometheus/cmd/promtool && mv $@.$$$$ $@
-
-$(TOOLS)/%:
-	@echo "building $* of hack/tools, once for this machine$(NOTE)"
-	@mkdir -p $(@D)
-	@cd hack/tools && CGO_ENABLED=0 GOFLAGS= go build -trimpath -ldflags='-s -w' -o $@.$$$$ $(TOOL) && mv $@.$$$$ $@
+	@cd hack/$(MODULE_OF) && CGO_ENABLED=0 GOFLAGS= go build -trimpath -ldflags='-s -w' -o $@.$$$$ $(TOOL) && mv $@.$$$$ $@
