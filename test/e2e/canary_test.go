@@ -180,13 +180,6 @@ func (c *collected) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(&c.bodies, body)
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	address, err := installation.FreeAddress()
-	must(t, err)
-	return address
-}
-
 // startLoud starts the manager in the place of the quiet one, and one more token server.
 func startLoud(t *testing.T) *loud {
 	t.Helper()

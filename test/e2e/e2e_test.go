@@ -7,9 +7,7 @@ package e2e_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -25,20 +23,21 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/registration"
-	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
+	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
 // The installation that all tests of this package share.
 var (
+	shared   *world.World
 	hallpass *installation.Running
 	cluster  client.Client
+
+	must, eventually, freeAddress, newClient = world.Must, world.Eventually, world.FreeAddress, world.NewClient
 )
 
 // mutationDetector makes client-go's caches look for objects that somebody changed in place, and panic. It is read before
@@ -51,36 +50,14 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "start again with", mutationDetector, err)
 		os.Exit(1)
 	}
-	os.Exit(testMain(m))
-}
-
-func testMain(m *testing.M) int {
-	ctx := context.Background()
-	cp, err := controlplane.Start(ctx, controlplane.Options{})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = cp.Stop() }()
-	if hallpass, err = installation.Run(ctx, cp, root(), installation.Options{}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = hallpass.Stop() }()
-	scheme := runtime.NewScheme()
-	_, _ = clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)
-	if cluster, err = client.New(cp.AdminConfig(), client.Options{Scheme: scheme}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	code := m.Run()
-	if code == 0 && everyTestRuns() {
-		if err := waitForUses(ctx); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
+	world.Main(world.Options{}, func(ctx context.Context, w *world.World) (int, error) {
+		shared, hallpass, cluster = w, w.Hallpass, w.Cluster
+		code := m.Run()
+		if code == 0 && everyTestRuns() {
+			return 0, waitForUses(ctx)
 		}
-	}
-	return code
+		return code, nil
+	})
 }
 
 func root() string { return filepath.Join("..", "..") }
@@ -245,33 +222,9 @@ func TestNoSecretAndNoTokenIsLogged(t *testing.T) {
 	}
 }
 
-func newClient(name string) *v1alpha1.OAuth2Client {
-	return &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.OAuth2ClientSpec{Scopes: []v1alpha1.Scope{"read"}}}
-}
-
-// apply creates a client in a namespace, which it makes if need be, and waits until it is ready.
 func apply(t *testing.T, namespace string, c *v1alpha1.OAuth2Client) *v1alpha1.OAuth2Client {
 	t.Helper()
-	err := cluster.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
-	if err != nil && !apierrors.IsAlreadyExists(err) {
-		t.Fatal(err)
-	}
-	c.Namespace = namespace
-	if err := cluster.Create(t.Context(), c); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, c.Name+" is ready", func() bool {
-		if err := cluster.Get(t.Context(), client.ObjectKeyFromObject(c), c); err != nil {
-			t.Fatal(err)
-		}
-		for _, condition := range c.Status.Conditions {
-			if condition.Type == v1alpha1.ConditionReady {
-				return condition.Status == metav1.ConditionTrue
-			}
-		}
-		return false
-	})
-	return c
+	return shared.Apply(t, namespace, c)
 }
 
 func update(t *testing.T, c *v1alpha1.OAuth2Client, change func()) {
@@ -287,54 +240,16 @@ func update(t *testing.T, c *v1alpha1.OAuth2Client, change func()) {
 
 func credentials(t *testing.T, c *v1alpha1.OAuth2Client) *corev1.Secret {
 	t.Helper()
-	var secret corev1.Secret
-	if err := cluster.Get(t.Context(), client.ObjectKeyFromObject(c), &secret); err != nil {
-		t.Fatal(err)
-	}
-	return &secret
+	return shared.Credentials(t, c)
 }
 
 func fetch(t *testing.T, credentials *corev1.Secret) string {
 	t.Helper()
-	var status int
-	var body map[string]any
-	eventually(t, "the token server decides", func() bool { // 503 asks to try again: a look-up took too long
-		status, body = post(t, credentials, "token_url", url.Values{"grant_type": {"client_credentials"}})
-		return status != http.StatusServiceUnavailable
-	})
-	token, _ := body["access_token"].(string)
-	if status != http.StatusOK || token == "" {
-		t.Fatalf("fetch a token: %d %v", status, body)
-	}
-	return token
+	return shared.Fetch(t, credentials, string(credentials.Data["token_url"]))
 }
 
 // post sends a form to the URL in an entry of the credentials, with Basic authentication.
 func post(t *testing.T, credentials *corev1.Secret, entry string, form url.Values) (int, map[string]any) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, string(credentials.Data[entry]), strings.NewReader(form.Encode()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	request.SetBasicAuth(string(credentials.Data["client_id"]), string(credentials.Data["client_secret"]))
-	response, err := hallpass.HTTP.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	content, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var body map[string]any
-	if err := json.Unmarshal(content, &body); err != nil && len(content) > 0 {
-		t.Fatalf("%s is not JSON: %v", content, err)
-	}
-	return response.StatusCode, body
-}
-
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	must(t, installation.Wait(t.Context(), what, func() (bool, error) { return condition(), nil }))
+	return shared.Post(t, credentials, string(credentials.Data[entry]), form)
 }

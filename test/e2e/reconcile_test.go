@@ -269,10 +269,3 @@ func get[T client.Object](t *testing.T, into T, namespace, name string) T {
 	must(t, cluster.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, into))
 	return into
 }
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}

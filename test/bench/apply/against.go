@@ -17,8 +17,6 @@ import (
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	k8sruntime "k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -109,14 +107,10 @@ func startPair(ctx context.Context, s settings) (_ *pair, err error) {
 			err = errors.Join(err, p.cp.Stop())
 		}
 	}()
-	scheme := k8sruntime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
-		return nil, err
-	}
 	if err := installation.Install(ctx, p.cp, "."); err != nil {
 		return nil, err
 	}
-	if p.cluster, err = client.NewWithWatch(p.cp.AdminConfig(), client.Options{Scheme: scheme}); err != nil {
+	if p.cluster, err = installation.Connect(p.cp.AdminConfig()); err != nil {
 		return nil, err
 	}
 	if err := p.cluster.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {

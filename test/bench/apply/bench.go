@@ -19,8 +19,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	k8sruntime "k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -56,11 +54,7 @@ func start(ctx context.Context, lag time.Duration) (*bench, error) {
 	}); err != nil {
 		return nil, errors.Join(err, cp.Stop())
 	}
-	scheme := k8sruntime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
-		return nil, errors.Join(err, b.hallpass.Stop(), cp.Stop())
-	}
-	if b.cluster, err = client.NewWithWatch(cp.AdminConfig(), client.Options{Scheme: scheme}); err != nil {
+	if b.cluster, err = installation.Connect(cp.AdminConfig()); err != nil {
 		return nil, errors.Join(err, b.hallpass.Stop(), cp.Stop())
 	}
 	if err := b.cluster.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {

@@ -18,8 +18,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	k8sruntime "k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
@@ -58,13 +56,9 @@ func start(ctx context.Context, s settings) (*world, error) {
 	if w.hallpass, err = installation.Run(ctx, cp, s.root, installation.Options{}); err != nil {
 		return nil, errors.Join(err, cp.Stop())
 	}
-	scheme := k8sruntime.NewScheme()
-	err = errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme))
-	if err == nil {
-		config := cp.AdminConfig()
-		config.QPS = -1
-		w.cluster, err = client.New(config, client.Options{Scheme: scheme})
-	}
+	config := cp.AdminConfig()
+	config.QPS = -1
+	w.cluster, err = installation.Connect(config)
 	for _, namespace := range []string{owners, tenants} {
 		if err == nil {
 			err = w.cluster.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})

@@ -25,7 +25,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -79,11 +78,7 @@ func start(ctx context.Context) (_ *world, err error) {
 	if err := installation.Install(ctx, w.cp, build.Dir); err != nil {
 		return nil, err
 	}
-	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
-		return nil, err
-	}
-	if w.cluster, err = client.NewWithWatch(w.cp.AdminConfig(), client.Options{Scheme: scheme}); err != nil {
+	if w.cluster, err = installation.Connect(w.cp.AdminConfig()); err != nil {
 		return nil, err
 	}
 	if w.address, err = installation.FreeAddress(); err != nil {

@@ -14,8 +14,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
@@ -59,10 +57,7 @@ func (n *operated) start(t *testing.T, options installation.Options) {
 	var err error
 	n.hallpass, err = installation.Run(t.Context(), n.ControlPlane, root, options)
 	must(t, err)
-	scheme := runtime.NewScheme()
-	must(t, clientgoscheme.AddToScheme(scheme))
-	must(t, v1alpha1.AddToScheme(scheme))
-	n.objects, err = client.New(n.AdminConfig(), client.Options{Scheme: scheme})
+	n.objects, err = installation.Connect(n.AdminConfig())
 	must(t, err)
 }
 

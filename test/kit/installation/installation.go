@@ -18,8 +18,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
 )
 
@@ -37,7 +42,7 @@ const (
 
 const (
 	pollInterval = 50 * time.Millisecond
-	waitLimit    = 3 * time.Minute
+	waitLimit    = 5 * time.Minute
 )
 
 // Apply applies a kustomization below the root of the repository, such as config/default, as an administrator would.
@@ -69,6 +74,19 @@ func Kubectl(ctx context.Context, cp *controlplane.ControlPlane, args ...string)
 	return nil
 }
 
+// Connect makes a client that knows the kinds of Kubernetes and ours.
+func Connect(config *rest.Config) (client.WithWatch, error) {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return nil, fmt.Errorf("register kinds: %w", err)
+	}
+	connected, err := client.NewWithWatch(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, fmt.Errorf("connect to the cluster: %w", err)
+	}
+	return connected, nil
+}
+
 // Certificate is the token server's certificate in files.
 type Certificate struct{ CertFile, KeyFile, CAFile string }
 
@@ -96,7 +114,7 @@ func WriteCertificate(ctx context.Context, client kubernetes.Interface, dir stri
 	return files, err
 }
 
-// Wait asks until the answer is yes, for three minutes at most: of a watch that is quiet a process hears about once in one.
+// Wait asks until the answer is yes, for five minutes at most: of a watch that is quiet a process hears about once in one.
 func Wait(ctx context.Context, what string, done func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, waitLimit)
 	defer cancel()

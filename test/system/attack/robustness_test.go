@@ -21,40 +21,21 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/hallpass-dev/hallpass/api/v1alpha1"
-	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
+	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
 const maxMemory = 256 << 20
 
-// setting is a size of the attack: small in every run of the tests, and in full by make robustness.
-func setting(t *testing.T, name string, otherwise int) int {
-	t.Helper()
-	value := os.Getenv(name)
-	if value == "" {
-		return otherwise
-	}
-	n, err := strconv.Atoi(value)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
+var must = world.Must
 
 // TestAnHonestClientIsServedUnderAttack opens slow connections, resets HTTP/2 streams as soon as they are open (CVE-2023-44487) and
 // sends wrong secrets, all at once and from other addresses than the honest client's. The honest client begins when each attack
 // goes on, and not one of its requests may fail; each attack went on until it had made all of them.
 func TestAnHonestClientIsServedUnderAttack(t *testing.T) {
-	requests := setting(t, "HALLPASS_HONEST", 300)
-	slow, resetters := setting(t, "HALLPASS_SLOW", 300), setting(t, "HALLPASS_RESETTERS", 2)
-	rate := setting(t, "HALLPASS_WRONG", 500)
+	requests := world.Count(t, "HALLPASS_HONEST", 300)
+	slow, resetters := world.Count(t, "HALLPASS_SLOW", 300), world.Count(t, "HALLPASS_RESETTERS", 2)
+	rate := world.Count(t, "HALLPASS_WRONG", 500)
 	s := start(t)
 
 	ctx, cancel := context.WithCancel(t.Context())
@@ -110,21 +91,21 @@ type server struct {
 func start(t *testing.T) *server {
 	t.Helper()
 	ctx := t.Context()
-	program, err := installation.Program(ctx, filepath.Join("..", "..", ".."), "tokenserver")
+	program, err := installation.Program(ctx, "../../..", "tokenserver")
 	must(t, err)
-	plane, err := controlplane.Start(ctx, controlplane.Options{})
+	w, err := world.Start(ctx, world.Options{})
 	must(t, err)
-	t.Cleanup(func() { _ = plane.Stop() })
-	hallpass, err := installation.Run(ctx, plane, filepath.Join("..", "..", ".."), installation.Options{})
+	t.Cleanup(func() { _ = w.Stop() })
+	callers, err := w.NewCallers(ctx, "shop", 1)
 	must(t, err)
-	t.Cleanup(func() { _ = hallpass.Stop() })
-	kubeconfig, err := plane.ServiceAccountKubeconfig(ctx, installation.SystemNamespace, installation.TokenServerAccount)
+	kubeconfig, err := w.Plane.ServiceAccountKubeconfig(ctx, installation.SystemNamespace, installation.TokenServerAccount)
 	must(t, err)
 
-	s := &server{address: freeAddress(t), issuer: hallpass.Issuer.String(), http: hallpass.HTTP}
-	s.credentials(t, plane)
-	certificates := filepath.Dir(hallpass.CAFile)
-	ops := freeAddress(t)
+	s := &server{
+		address: world.FreeAddress(t), issuer: w.Hallpass.Issuer.String(), http: w.Hallpass.HTTP, clientID: callers[0].ID, secret: callers[0].Secret,
+	}
+	certificates := filepath.Dir(w.Hallpass.CAFile)
+	ops := world.FreeAddress(t)
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	must(t, err)
 	command := exec.Command(program, "--issuer="+s.issuer, "--kubeconfig="+kubeconfig, "--listen="+s.address, "--ops-listen="+ops, //nolint:noctx // ended below
@@ -141,24 +122,6 @@ func start(t *testing.T) *server {
 	must(t, installation.Wait(ctx, "the token server is ready", func() (bool, error) { return installation.Ready(ctx, "http://"+ops), nil }))
 	must(t, s.fetch())
 	return s
-}
-
-// credentials applies the honest client and reads its Secret.
-func (s *server) credentials(t *testing.T, plane *controlplane.ControlPlane) {
-	t.Helper()
-	scheme := runtime.NewScheme()
-	must(t, clientgoscheme.AddToScheme(scheme))
-	must(t, v1alpha1.AddToScheme(scheme))
-	cluster, err := client.New(plane.AdminConfig(), client.Options{Scheme: scheme})
-	must(t, err)
-	must(t, cluster.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}))
-	must(t, cluster.Create(t.Context(), &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "honest"}}))
-	must(t, installation.Wait(t.Context(), "the client has its Secret", func() (bool, error) {
-		var secret corev1.Secret
-		err := cluster.Get(t.Context(), client.ObjectKey{Namespace: "shop", Name: "honest"}, &secret)
-		s.clientID, s.secret = string(secret.Data["client_id"]), string(secret.Data["client_secret"])
-		return err == nil, client.IgnoreNotFound(err)
-	}))
 }
 
 // fetch gets a token for the honest client.
@@ -194,18 +157,4 @@ func (s *server) peakMemory(t *testing.T) int {
 	}
 	t.Fatal("the process is gone")
 	return 0
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	address, err := installation.FreeAddress()
-	must(t, err)
-	return address
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
+	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
 // TestPodsAreServedWhenTheAPIServerHangs stops the API server by SIGSTOP, which leaves its connections open, while pods ask for tokens.
@@ -73,7 +74,7 @@ func TestPodsAreServedWhenTheAPIServerHangs(t *testing.T) {
 	must(t, plane.PauseAPIServer())
 	resume := sync.OnceFunc(func() { must(t, plane.ResumeAPIServer()) })
 	t.Cleanup(resume)
-	until := time.Now().Add(setting(t, "HALLPASS_OUTAGE", 12*time.Second))
+	until := time.Now().Add(world.Duration(t, "HALLPASS_OUTAGE", 12*time.Second))
 	var running sync.WaitGroup
 	for i, token := range slices.Concat(tokens, []string{gone}) {
 		running.Go(func() {

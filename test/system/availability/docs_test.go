@@ -26,7 +26,7 @@ type commands struct{ renew, restore, look string }
 
 func pageCommands(t *testing.T) commands {
 	t.Helper()
-	page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "high-availability.md"))
+	page, err := os.ReadFile(filepath.Join(root, "docs", "high-availability.md"))
 	must(t, err)
 	blocks := shellBlock.FindAllStringSubmatch(string(page), -1)
 	if len(blocks) != 3 {

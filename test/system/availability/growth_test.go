@@ -18,6 +18,7 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/test/kit/faults"
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
+	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
 // A replica remembers the tokens that it has made or verified, so many in each of two generations. What that takes goes up and down with
@@ -35,7 +36,7 @@ type figures struct{ heap, goroutines, files, objects float64 }
 // come and go. Afterwards it has the heap, the goroutines and the open files that it had before, and so has the registry its objects.
 // make soak is the half hour.
 func TestNothingGrows(t *testing.T) {
-	length, every := setting(t, "HALLPASS_SOAK", 0), setting(t, "HALLPASS_FAULT_EVERY", time.Second)
+	length, every := world.Duration(t, "HALLPASS_SOAK", 0), world.Duration(t, "HALLPASS_FAULT_EVERY", time.Second)
 	proxy, err := faults.NewProxy(plane.AdminConfig())
 	must(t, err)
 	t.Cleanup(proxy.Close)
@@ -141,7 +142,7 @@ var troubles = []trouble{
 // churn makes a client and deletes it again, with all that hangs on it.
 func churn(t *testing.T, name string) {
 	t.Helper()
-	_, err := newCaller(t.Context(), name)
+	_, err := shared.NewCaller(t.Context(), namespace, name)
 	must(t, err)
 	must(t, cluster.Delete(t.Context(), &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}))
 }

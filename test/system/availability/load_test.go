@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
 // connecting is how a caller reaches the token server.
@@ -97,7 +98,7 @@ func (l *load) note(err error) {
 }
 
 // work is one caller. It fetches a token, asks what it is worth by introspection and forward-auth, and reads the keys.
-func (l *load) work(ctx context.Context, way connecting, who credentials) {
+func (l *load) work(ctx context.Context, way connecting, who world.Caller) {
 	c := &call{address: l.address, way: way, roots: l.roots}
 	defer c.close()
 	audience := "audience=" + url.QueryEscape(hallpassAudience())
@@ -230,9 +231,9 @@ func (c *call) close() {
 }
 
 // token fetches a token.
-func (c *call) token(who credentials) (string, error) {
+func (c *call) token(who world.Caller) (string, error) {
 	body, err := c.do(http.MethodPost, oauth2.TokenPath, url.Values{
-		"grant_type": {"client_credentials"}, "client_id": {who.id}, "client_secret": {who.secret},
+		"grant_type": {"client_credentials"}, "client_id": {who.ID}, "client_secret": {who.Secret},
 	}, "")
 	if err != nil {
 		return "", err
@@ -249,9 +250,9 @@ func (c *call) token(who credentials) (string, error) {
 var errInactive = errors.New("the token is said to be inactive")
 
 // introspect asks whether a token is good, which it has to be.
-func (c *call) introspect(who credentials, token string) error {
+func (c *call) introspect(who world.Caller, token string) error {
 	body, err := c.do(http.MethodPost, oauth2.IntrospectionPath, url.Values{
-		"token": {token}, "client_id": {who.id}, "client_secret": {who.secret},
+		"token": {token}, "client_id": {who.ID}, "client_secret": {who.Secret},
 	}, "")
 	if err == nil && !strings.Contains(body, `"active":true`) {
 		err = errInactive

@@ -22,6 +22,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
+	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
 // restartLimit is how long a container that starts while the API server is away may take until it serves. make outage compares.
@@ -30,7 +31,7 @@ const restartLimit = 2 * time.Second
 // TestTheAPIServerIsAway takes the API server away for a while, in which tokens are fetched and asked about at two replicas, one of
 // them is killed, and the next signing key takes over. make outage is the real hour.
 func TestTheAPIServerIsAway(t *testing.T) {
-	outage := setting(t, "HALLPASS_OUTAGE", 4*time.Second)
+	outage := world.Duration(t, "HALLPASS_OUTAGE", 4*time.Second)
 	full := outage > time.Minute
 	must(t, hallpass.StopManager()) // it would write keys of its own
 	t.Cleanup(func() { must(t, hallpass.StartManager(context.WithoutCancel(t.Context()))) })
@@ -129,7 +130,7 @@ func cannotRevoke(t *testing.T, r *replica) {
 	token, err := c.token(callers[0])
 	must(t, err)
 	status, header, err := c.answer(http.MethodPost, oauth2.RevocationPath, url.Values{
-		"token": {token}, "client_id": {callers[0].id}, "client_secret": {callers[0].secret},
+		"token": {token}, "client_id": {callers[0].ID}, "client_secret": {callers[0].Secret},
 	})
 	must(t, err)
 	if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hallpass-dev/hallpass/cmd/tokenserver/app"
+	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
 // TestNoRequestFailsWhileReplicasAreReplaced restarts three replicas one after the other, moves them to another version and back, under
@@ -17,7 +18,7 @@ import (
 // a balancer that is later.
 func TestNoRequestFailsWhileReplicasAreReplaced(t *testing.T) {
 	maxLag, between := 2*time.Second, 40*time.Millisecond
-	wanted := count(t, "HALLPASS_REQUESTS", 5_000)
+	wanted := int64(world.Count(t, "HALLPASS_REQUESTS", 5_000))
 	if wanted >= 100_000 {
 		maxLag, between = 5*time.Second, 0
 	}

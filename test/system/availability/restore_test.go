@@ -30,6 +30,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/registration"
 	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
+	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
 // TestARestoredClusterRevivesNoToken puts a snapshot of etcd in place that is older than a withdrawn key, a revoked token, and clients
@@ -66,7 +67,7 @@ func TestARestoredClusterRevivesNoToken(t *testing.T) {
 type denied struct {
 	prefix          string
 	running, killed *replica
-	clients         map[string]credentials
+	clients         map[string]world.Caller
 	tokens          map[string]string
 	unharmed        string
 	before          float64
@@ -74,7 +75,7 @@ type denied struct {
 
 func (d *denied) replicas() []*replica { return []*replica{d.running, d.killed} }
 
-func (d *denied) fetch(t *testing.T, who credentials) (token string) {
+func (d *denied) fetch(t *testing.T, who world.Caller) (token string) {
 	t.Helper()
 	at := newCall(t, d.running.address)
 	eventually(t, "there is a token", func() bool {
@@ -88,9 +89,9 @@ func (d *denied) fetch(t *testing.T, who credentials) (token string) {
 // prepare makes what the backup has.
 func (d *denied) prepare(t *testing.T) {
 	t.Helper()
-	d.clients, d.tokens = map[string]credentials{}, map[string]string{}
+	d.clients, d.tokens = map[string]world.Caller{}, map[string]string{}
 	for _, name := range []string{"suspended", "deleted", "recalled"} {
-		who, err := newCaller(t.Context(), d.prefix+"-"+name)
+		who, err := shared.NewCaller(t.Context(), namespace, d.prefix+"-"+name)
 		must(t, err)
 		d.clients[name] = who
 	}
@@ -236,7 +237,7 @@ func busy(t *testing.T, name string) {
 func buildEtcdutl(t *testing.T) string {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), "make", "--silent", "etcdutl")
-	command.Dir, command.Stderr = filepath.Join("..", "..", ".."), os.Stderr
+	command.Dir, command.Stderr = root, os.Stderr
 	command.Env = append(os.Environ(), "MAKEFLAGS=")
 	path, err := command.Output()
 	must(t, err)
@@ -260,9 +261,9 @@ func taint(t *testing.T, kid string) {
 	})
 }
 
-func revoke(t *testing.T, c *call, who credentials, token string) {
+func revoke(t *testing.T, c *call, who world.Caller, token string) {
 	t.Helper()
-	_, err := c.do(http.MethodPost, "/oauth2/revoke", url.Values{"token": {token}, "client_id": {who.id}, "client_secret": {who.secret}}, "")
+	_, err := c.do(http.MethodPost, "/oauth2/revoke", url.Values{"token": {token}, "client_id": {who.ID}, "client_secret": {who.Secret}}, "")
 	must(t, err)
 }
 

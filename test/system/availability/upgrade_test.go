@@ -30,6 +30,7 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
+	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
 // firstRelease is the commit of the release whose names of claims were compared by case.
@@ -38,7 +39,7 @@ const firstRelease = "37318f4"
 // release is the directory with the programs and the configuration of a commit. They are built once, into the user's cache.
 func release(t *testing.T, commit string) string {
 	t.Helper()
-	root := filepath.Join("..", "..", "..")
+	root := root
 	if err := exec.CommandContext(t.Context(), "git", "-C", root, "cat-file", "-e", commit+"^{commit}").Run(); err != nil {
 		t.Skipf("this tree does not have the commit %s, from which the release before is built", commit)
 	}
@@ -91,7 +92,7 @@ func upgrade(t *testing.T, old string, managerFirst bool) {
 	must(t, hallpass.StopManager())
 	must(t, installation.Apply(t.Context(), plane, old, "config/default"))
 	t.Cleanup(func() {
-		must(t, installation.Apply(unbounded(t), plane, filepath.Join("..", "..", ".."), "config/default"))
+		must(t, installation.Apply(unbounded(t), plane, root, "config/default"))
 		if hallpass.StopManager() == nil {
 			hallpass.AllowClaims = nil
 			must(t, hallpass.StartManager(unbounded(t)))
@@ -122,8 +123,8 @@ func upgrade(t *testing.T, old string, managerFirst bool) {
 
 	findBefore, findAfter := noteCommands(t)
 	checkFound(t, where, enter(t, findBefore))
-	must(t, installation.Apply(t.Context(), plane, filepath.Join("..", "..", ".."), "config/default"))
-	var late credentials
+	must(t, installation.Apply(t.Context(), plane, root, "config/default"))
+	var late world.Caller
 	newManager := func() {
 		stopOldManager()
 		hallpass.AllowClaims = []oauth2.ClaimRule{{Name: "roles", Values: []string{"shop-*"}}}
@@ -186,7 +187,7 @@ func changeAnotherField(t *testing.T, where string) {
 // noteCommands are those of the upgrade notes that find what will be and what is left out.
 func noteCommands(t *testing.T) (before, after string) {
 	t.Helper()
-	page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "upgrade-notes.md"))
+	page, err := os.ReadFile(filepath.Join(root, "docs", "upgrade-notes.md"))
 	must(t, err)
 	blocks := shellBlock.FindAllStringSubmatch(string(page), -1)
 	if len(blocks) != 2 {
@@ -250,10 +251,10 @@ func startOldManager(t *testing.T, old string) (stop func()) {
 }
 
 // tenantsWithClaims makes clients with claims that the release before accepts.
-func tenantsWithClaims(t *testing.T, where string) []credentials {
+func tenantsWithClaims(t *testing.T, where string) []world.Caller {
 	t.Helper()
 	must(t, client.IgnoreAlreadyExists(cluster.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: where}})))
-	var tenants []credentials
+	var tenants []world.Caller
 	for i := range 10 {
 		claims := forged
 		if i%2 == 1 {
@@ -264,7 +265,7 @@ func tenantsWithClaims(t *testing.T, where string) []credentials {
 	return tenants
 }
 
-func newTenant(t *testing.T, where, name, claims string) credentials {
+func newTenant(t *testing.T, where, name, claims string) world.Caller {
 	t.Helper()
 	object := &unstructured.Unstructured{}
 	must(t, object.UnmarshalJSON([]byte(`{"apiVersion":"hallpass.dev/v1alpha1","kind":"OAuth2Client","metadata":{"namespace":"`+where+`","name":"`+name+`"},`+
@@ -274,7 +275,7 @@ func newTenant(t *testing.T, where, name, claims string) credentials {
 	eventually(t, "a tenant has its Secret", func() bool {
 		return cluster.Get(t.Context(), client.ObjectKeyFromObject(object), &secret) == nil
 	})
-	return credentials{string(secret.Data["client_id"]), string(secret.Data["client_secret"])}
+	return world.Caller{ID: string(secret.Data["client_id"]), Secret: string(secret.Data["client_secret"])}
 }
 
 // sayWhatIsLeftOut reports whether every client of the namespace has the condition, and is ready.
@@ -305,7 +306,7 @@ type tenantLoad struct {
 	failures     []string
 }
 
-func startTenants(t *testing.T, address, where string, tenants []credentials) *tenantLoad {
+func startTenants(t *testing.T, address, where string, tenants []world.Caller) *tenantLoad {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
@@ -316,7 +317,7 @@ func startTenants(t *testing.T, address, where string, tenants []credentials) *t
 	return l
 }
 
-func (l *tenantLoad) add(t *testing.T, who credentials) {
+func (l *tenantLoad) add(t *testing.T, who world.Caller) {
 	t.Helper()
 	c := &call{address: l.address, way: connecting{anew: true}, roots: trusted(t)}
 	audience := "audience=" + url.QueryEscape(hallpass.Issuer.String()+"/ns/"+l.where)

@@ -7,8 +7,6 @@ package availability_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"math"
 	"net/http"
@@ -21,18 +19,15 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
+	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
 const (
+	root      = "../../.."
 	namespace = "alive"
 	clients   = 4
 	limit     = 3 * time.Minute
@@ -40,83 +35,31 @@ const (
 
 // What the tests of this package share. They run one after the other.
 var (
+	shared   *world.World
 	plane    *controlplane.ControlPlane
 	cluster  client.Client
 	hallpass *installation.Running
 	// programs are the token server by the versions of its build.
 	programs map[string]string
-	callers  []credentials
+	callers  []world.Caller
+
+	must, eventually, freeAddress = world.Must, world.Eventually, world.FreeAddress
 )
 
-// credentials are those of a client.
-type credentials struct{ id, secret string }
-
 func TestMain(m *testing.M) {
-	code, err := testMain(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func testMain(m *testing.M) (_ int, err error) {
-	ctx := context.Background()
-	programs = map[string]string{}
-	for _, version := range []string{"v1.0.0", "v1.1.0"} {
-		if programs[version], err = installation.Program(ctx, filepath.Join("..", "..", ".."), "tokenserver", version); err != nil {
+	world.Main(world.Options{}, func(ctx context.Context, w *world.World) (_ int, err error) {
+		shared, plane, cluster, hallpass = w, w.Plane, w.Cluster, w.Hallpass
+		programs = map[string]string{}
+		for _, version := range []string{"v1.0.0", "v1.1.0"} {
+			if programs[version], err = installation.Program(ctx, root, "tokenserver", version); err != nil {
+				return 0, err
+			}
+		}
+		if callers, err = w.NewCallers(ctx, namespace, clients); err != nil {
 			return 0, err
 		}
-	}
-	if plane, err = controlplane.Start(ctx, controlplane.Options{}); err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, plane.Stop()) }()
-	if hallpass, err = installation.Run(ctx, plane, filepath.Join("..", "..", ".."), installation.Options{}); err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, hallpass.Stop()) }()
-	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
-		return 0, err
-	}
-	if cluster, err = client.New(plane.AdminConfig(), client.Options{Scheme: scheme}); err != nil {
-		return 0, err
-	}
-	if err := register(ctx); err != nil {
-		return 0, err
-	}
-	return m.Run(), nil
-}
-
-// register makes the clients that call.
-func register(ctx context.Context) error {
-	if err := cluster.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {
-		return err
-	}
-	for i := range clients {
-		c, err := newCaller(ctx, fmt.Sprintf("caller-%d", i))
-		if err != nil {
-			return err
-		}
-		callers = append(callers, c)
-	}
-	return nil
-}
-
-// newCaller makes a client and waits for its Secret.
-func newCaller(ctx context.Context, name string) (credentials, error) {
-	object := &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
-	object.Spec.Scopes = []v1alpha1.Scope{"read"}
-	if err := cluster.Create(ctx, object); err != nil {
-		return credentials{}, err
-	}
-	var secret corev1.Secret
-	err := installation.Wait(ctx, "a client has its Secret", func() (bool, error) {
-		err := cluster.Get(ctx, client.ObjectKeyFromObject(object), &secret)
-		return err == nil, client.IgnoreNotFound(err)
+		return m.Run(), nil
 	})
-	return credentials{string(secret.Data["client_id"]), string(secret.Data["client_secret"])}, err
 }
 
 // replica is a token server process and the volumes of its pod.
@@ -259,54 +202,10 @@ func keyIDs(t *testing.T, address string) []string {
 	return ids
 }
 
-// setting is a duration that a make target sets; in every run of the tests it is the short one.
-func setting(t *testing.T, name string, otherwise time.Duration) time.Duration {
-	t.Helper()
-	value := os.Getenv(name)
-	if value == "" {
-		return otherwise
-	}
-	d, err := time.ParseDuration(value)
-	must(t, err)
-	return d
-}
-
-// count is a number that a make target sets.
-func count(t *testing.T, name string, otherwise int64) int64 {
-	t.Helper()
-	value := os.Getenv(name)
-	if value == "" {
-		return otherwise
-	}
-	n, err := strconv.ParseInt(value, 10, 64)
-	must(t, err)
-	return n
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	address, err := installation.FreeAddress()
-	must(t, err)
-	return address
-}
-
-// eventually polls until something has come about.
-func eventually(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	must(t, installation.Wait(t.Context(), what, func() (bool, error) { return done(), nil }))
-}
-
 // pause lets the world go on for a while.
 func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
 	case <-time.After(d):
-	}
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }

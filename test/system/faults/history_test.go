@@ -18,6 +18,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
+	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
 // history is a random sequence of what users and operators do to a few clients, while managers come and go.
@@ -46,7 +47,7 @@ func TestRandomHistoriesEndWell(t *testing.T) {
 
 func run(t *testing.T, seed uint64, managers int) {
 	t.Helper()
-	steps, clients := setting("HALLPASS_STEPS", 60), setting("HALLPASS_CLIENTS", 6)
+	steps, clients := world.Count(t, "HALLPASS_STEPS", 60), world.Count(t, "HALLPASS_CLIENTS", 6)
 	proxy.Reset()
 	h := &history{random: rand.New(rand.NewPCG(seed, 0))} //nolint:gosec // a history has to be the same again
 	for range managers {
@@ -66,13 +67,6 @@ func run(t *testing.T, seed uint64, managers int) {
 	for _, m := range h.managers {
 		m.kill(t)
 	}
-}
-
-func setting(name string, otherwise int) int {
-	if given, err := strconv.Atoi(os.Getenv(name)); err == nil {
-		return given
-	}
-	return otherwise
 }
 
 // step does one thing.

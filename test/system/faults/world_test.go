@@ -17,8 +17,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
@@ -27,6 +25,7 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
 	"github.com/hallpass-dev/hallpass/test/kit/faults"
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
+	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
 const (
@@ -46,54 +45,37 @@ var (
 	number     int
 	// settled says that the last manager was killed when all was at rest: the next one has nothing to write.
 	settled bool
+
+	must = world.Must
 )
 
 func TestMain(m *testing.M) {
-	code, err := testMain(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func testMain(m *testing.M) (int, error) {
-	ctx := context.Background()
-	dir, err := os.MkdirTemp("", "hallpass-faults-")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	if program, err = installation.Program(ctx, filepath.Join("..", "..", ".."), "manager"); err != nil {
-		return 0, err
-	}
-	if plane, err = controlplane.Start(ctx, controlplane.Options{}); err != nil {
-		return 0, err
-	}
-	defer func() { _ = plane.Stop() }()
-	if err := installation.Install(ctx, plane, filepath.Join("..", "..", "..")); err != nil {
-		return 0, err
-	}
-	scheme := runtime.NewScheme()
-	_, _ = clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)
-	if cluster, err = client.New(plane.AdminConfig(), client.Options{Scheme: scheme}); err != nil {
-		return 0, err
-	}
-	if err := cluster.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {
-		return 0, err
-	}
-	account, err := plane.ServiceAccountConfig(ctx, installation.SystemNamespace, installation.ManagerAccount)
-	if err != nil {
-		return 0, err
-	}
-	if proxy, err = faults.NewProxy(plane.AdminConfig()); err != nil {
-		return 0, err
-	}
-	defer proxy.Close()
-	if kubeconfig, err = proxy.Kubeconfig(dir, account); err != nil {
-		return 0, err
-	}
-	return m.Run(), nil
+	world.Main(world.Options{InstalledOnly: true}, func(ctx context.Context, w *world.World) (int, error) {
+		plane, cluster = w.Plane, w.Cluster
+		dir, err := os.MkdirTemp("", "hallpass-faults-")
+		if err != nil {
+			return 0, err
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		if program, err = installation.Program(ctx, "../../..", "manager"); err != nil {
+			return 0, err
+		}
+		if err := cluster.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {
+			return 0, err
+		}
+		account, err := plane.ServiceAccountConfig(ctx, installation.SystemNamespace, installation.ManagerAccount)
+		if err != nil {
+			return 0, err
+		}
+		if proxy, err = faults.NewProxy(plane.AdminConfig()); err != nil {
+			return 0, err
+		}
+		defer proxy.Close()
+		if kubeconfig, err = proxy.Kubeconfig(dir, account); err != nil {
+			return 0, err
+		}
+		return m.Run(), nil
+	})
 }
 
 // process is a manager that can be killed.
@@ -327,11 +309,4 @@ func kindOf(w faults.Write) string {
 		return "status"
 	}
 	return "Secret"
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 	"github.com/hallpass-dev/hallpass/test/kit/faults"
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
+	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
 const (
@@ -40,7 +41,7 @@ const (
 // TestEveryReplicaRefusesWhatAnyHasRevoked revokes tokens at three replicas in turn and asks all three until they refuse. Then it kills
 // all of them and asks again. make bench-revoke is the measurement.
 func TestEveryReplicaRefusesWhatAnyHasRevoked(t *testing.T) {
-	n := setting(t, "HALLPASS_REVOCATIONS", 300)
+	n := world.Count(t, "HALLPASS_REVOCATIONS", 300)
 	kubeconfig := kubeconfigOfServer(t)
 	replicas := []*replica{newReplica(t, kubeconfig), newReplica(t, kubeconfig), newReplica(t, kubeconfig)}
 	tokens := fetch(t, replicas[0], n)
@@ -144,7 +145,7 @@ func countWrites(t *testing.T, since time.Time) int {
 // TestNoYesIsFalse has every other write fail before it reaches the API server or after, kills the replica in the middle of its work time and
 // again, and looks for each token whose revocation was answered 200 in what the API server has.
 func TestNoYesIsFalse(t *testing.T) {
-	n := setting(t, "HALLPASS_FAULTY_REVOCATIONS", 200)
+	n := world.Count(t, "HALLPASS_FAULTY_REVOCATIONS", 200)
 	config, err := plane.ServiceAccountConfig(t.Context(), installation.SystemNamespace, installation.TokenServerAccount)
 	must(t, err)
 	proxy, err := faults.NewProxy(config)
@@ -247,7 +248,7 @@ func idOf(t *testing.T, token string) revocation.ID {
 
 // TestManyLiveRevocationsAreSmall starts a replica without and with that many live revocations, and compares.
 func TestManyLiveRevocationsAreSmall(t *testing.T) {
-	n := setting(t, "HALLPASS_LIVE_REVOCATIONS", 100_000)
+	n := world.Count(t, "HALLPASS_LIVE_REVOCATIONS", 100_000)
 	kubeconfig := kubeconfigOfServer(t)
 	without := settled(t, newReplica(t, kubeconfig))
 	end := time.Now().Add(time.Hour)

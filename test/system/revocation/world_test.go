@@ -22,15 +22,11 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
+	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
 const namespace = "revoking"
@@ -41,81 +37,24 @@ var (
 	cluster  client.Client
 	hallpass *installation.Running
 	program  string
-	callers  []credentials
+	callers  []world.Caller
 	// caller speaks HTTP/1.1 with as many connections as it likes.
 	caller = &http.Client{Timeout: 3 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 1000}}
+
+	must, freeAddress = world.Must, world.FreeAddress
 )
 
-// credentials are those of a client.
-type credentials struct{ id, secret string }
-
-// setting is a size of a measurement: small in every run of the tests, in full by make bench-revoke.
-func setting(t *testing.T, name string, otherwise int) int {
-	t.Helper()
-	if os.Getenv(name) == "" {
-		return otherwise
-	}
-	n, err := strconv.Atoi(os.Getenv(name))
-	must(t, err)
-	return n
-}
-
 func TestMain(m *testing.M) {
-	code, err := testMain(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func testMain(m *testing.M) (_ int, err error) {
-	ctx := context.Background()
-	if program, err = installation.Program(ctx, filepath.Join("..", "..", ".."), "tokenserver"); err != nil {
-		return 0, err
-	}
-	if plane, err = controlplane.Start(ctx, controlplane.Options{}); err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, plane.Stop()) }()
-	if hallpass, err = installation.Run(ctx, plane, filepath.Join("..", "..", ".."), installation.Options{}); err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, hallpass.Stop()) }()
-	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
-		return 0, err
-	}
-	if cluster, err = client.New(plane.AdminConfig(), client.Options{Scheme: scheme}); err != nil {
-		return 0, err
-	}
-	if err := register(ctx, 4); err != nil {
-		return 0, err
-	}
-	return m.Run(), nil
-}
-
-// register makes clients.
-func register(ctx context.Context, clients int) error {
-	if err := cluster.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {
-		return err
-	}
-	for i := range clients {
-		object := &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("caller-%d", i)}}
-		if err := cluster.Create(ctx, object); err != nil {
-			return err
+	world.Main(world.Options{}, func(ctx context.Context, w *world.World) (_ int, err error) {
+		plane, cluster, hallpass = w.Plane, w.Cluster, w.Hallpass
+		if program, err = installation.Program(ctx, "../../..", "tokenserver"); err != nil {
+			return 0, err
 		}
-		var secret corev1.Secret
-		err := installation.Wait(ctx, "a client has its Secret", func() (bool, error) {
-			err := cluster.Get(ctx, client.ObjectKeyFromObject(object), &secret)
-			return err == nil, client.IgnoreNotFound(err)
-		})
-		if err != nil {
-			return err
+		if callers, err = w.NewCallers(ctx, namespace, 4); err != nil {
+			return 0, err
 		}
-		callers = append(callers, credentials{string(secret.Data["client_id"]), string(secret.Data["client_secret"])})
-	}
-	return nil
+		return m.Run(), nil
+	})
 }
 
 // replica is a token server process.
@@ -182,13 +121,13 @@ func (r *replica) memory(t *testing.T) int64 {
 }
 
 // post sends a form as a client.
-func (r *replica) post(as credentials, path string, form url.Values) (int, []byte, error) {
+func (r *replica) post(as world.Caller, path string, form url.Values) (int, []byte, error) {
 	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+r.address+path, strings.NewReader(form.Encode()))
 	if err != nil {
 		return 0, nil, err
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	request.SetBasicAuth(as.id, as.secret)
+	request.SetBasicAuth(as.ID, as.Secret)
 	return send(request)
 }
 
@@ -220,7 +159,7 @@ func send(request *http.Request) (int, []byte, error) {
 // issued is a token and whose it is.
 type issued struct {
 	token string
-	to    credentials
+	to    world.Caller
 }
 
 // fetch gets tokens, some at a time.
@@ -249,18 +188,4 @@ func fetch(t *testing.T, r *replica, n int) []issued {
 		t.FailNow()
 	}
 	return tokens
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	address, err := installation.FreeAddress()
-	must(t, err)
-	return address
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }

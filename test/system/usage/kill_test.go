@@ -33,7 +33,7 @@ func TestAKilledReplicaTakesItsLastIntervalAlone(t *testing.T) {
 	const namespace = "killed"
 	secrets := createAll(t, namespace, killedClients)
 	marker := apply(t, namespace, "marker")
-	marking := credentials(t, marker)
+	marking := shared.Credentials(t, marker)
 	program, err := installation.Program(t.Context(), filepath.Join("..", "..", ".."), "tokenserver")
 	must(t, err)
 	must(t, hallpass.StopManager())
@@ -44,7 +44,7 @@ func TestAKilledReplicaTakesItsLastIntervalAlone(t *testing.T) {
 		}
 	}()
 	replica, address := startReplica(t, program)
-	fetchFrom(t, address, marking)
+	shared.Fetch(t, marking, address)
 	own := ""
 	eventually(t, "the replica reports", func() bool {
 		own = reportOf(t, marker)
@@ -57,7 +57,7 @@ func TestAKilledReplicaTakesItsLastIntervalAlone(t *testing.T) {
 	for i, secret := range secrets {
 		eventually(t, "the replica reports again and again", func() bool { return report() >= first+int64(i/usesPerReport) })
 		used[secret.Name] = time.Now()
-		fetchFrom(t, address, secret)
+		shared.Fetch(t, secret, address)
 		after[secret.Name] = report()
 	}
 	must(t, replica.Kill())
@@ -133,8 +133,8 @@ func goesOn(t *testing.T, program, namespace string, secret *corev1.Secret, clie
 	t.Helper()
 	next, address := startReplica(t, program)
 	later := apply(t, namespace, "later")
-	fetchFrom(t, address, credentials(t, later))
-	fetchFrom(t, address, secret)
+	shared.Fetch(t, shared.Credentials(t, later), address)
+	shared.Fetch(t, secret, address)
 	eventually(t, "what the next replica reports is told", func() bool {
 		read(t, later)
 		return !later.Status.LastUsedAt.IsZero()

@@ -24,7 +24,7 @@ import (
 // rotateWatched gives a client another secret, and has the old one end once it was unused for an hour. It returns the old one.
 func rotateWatched(t *testing.T, c *v1alpha1.OAuth2Client) (old *corev1.Secret, oldID string) {
 	t.Helper()
-	old, oldID = credentials(t, c), c.Status.Credentials[0].ID
+	old, oldID = shared.Credentials(t, c), c.Status.Credentials[0].ID
 	c.Annotations = map[string]string{v1alpha1.AnnotationRotate: "1"}
 	c.Spec.Rotation = v1alpha1.RotationSpec{Overlap: "48h", RetireWhenUnusedFor: "1h"}
 	must(t, cluster.Update(t.Context(), c))
@@ -76,10 +76,10 @@ func TestAReplacedSecretThatNobodyUsesEndsBeforeItsOverlap(t *testing.T) {
 		return len(c.Status.Credentials) == 1
 	})
 	eventually(t, "it is refused", func() bool {
-		status, _ := post(t, old, string(old.Data["token_url"]), url.Values{"grant_type": {"client_credentials"}})
+		status, _ := shared.Post(t, old, string(old.Data["token_url"]), url.Values{"grant_type": {"client_credentials"}})
 		return status == http.StatusUnauthorized
 	})
-	fetch(t, credentials(t, c))
+	fetch(t, shared.Credentials(t, c))
 	eventually(t, "an event says so", func() bool {
 		events := told(t, c, "CredentialRetired")
 		return len(events) == 1 && strings.Contains(events[0].Note, oldID) && strings.Contains(events[0].Note, "nobody has used it for 1h")
@@ -118,7 +118,7 @@ func TestAReplicaThatIsSilentKeepsSecretsAlive(t *testing.T) {
 	must(t, cluster.Create(t.Context(), silent))
 	t.Cleanup(func() { _ = cluster.Delete(t.Context(), silent) })
 	c := apply(t, "retired", "unheard-of")
-	old, oldID := credentials(t, c), c.Status.Credentials[0].ID
+	old, oldID := shared.Credentials(t, c), c.Status.Credentials[0].ID
 	c.Annotations = map[string]string{v1alpha1.AnnotationRotate: "1"}
 	c.Spec.Rotation = v1alpha1.RotationSpec{Overlap: "48h", RetireWhenUnusedFor: "1h"}
 	must(t, cluster.Update(t.Context(), c))

@@ -26,7 +26,7 @@ func TestTheStatusTellsWhichSecretWasUsedAndWhen(t *testing.T) {
 	if !c.Status.LastUsedAt.IsZero() || !c.Status.Credentials[0].LastUsedAt.IsZero() {
 		t.Fatalf("a new client was used: %+v", c.Status)
 	}
-	secret := credentials(t, c)
+	secret := shared.Credentials(t, c)
 	used := time.Now()
 	fetch(t, secret)
 	answered := time.Now()
@@ -46,7 +46,7 @@ func TestTheStatusTellsWhichSecretWasUsedAndWhen(t *testing.T) {
 	}
 
 	api := apply(t, "told", "api")
-	introspect(t, credentials(t, api), fetch(t, secret))
+	introspect(t, shared.Credentials(t, api), fetch(t, secret))
 	eventually(t, "the client that only introspects is told of, too", func() bool {
 		read(t, api)
 		return !api.Status.LastUsedAt.IsZero()
@@ -90,7 +90,7 @@ func kubectl(t *testing.T, args ...string) (string, error) {
 
 func TestAReplacedSecretThatIsStillUsedIsAnEventOnce(t *testing.T) {
 	c := apply(t, "replaced", "reporting")
-	old := credentials(t, c)
+	old := shared.Credentials(t, c)
 	oldID := c.Status.Credentials[0].ID
 	c.Annotations = map[string]string{v1alpha1.AnnotationRotate: "1"}
 	must(t, cluster.Update(t.Context(), c))
@@ -98,7 +98,7 @@ func TestAReplacedSecretThatIsStillUsedIsAnEventOnce(t *testing.T) {
 		read(t, c)
 		return len(c.Status.Credentials) == 2 && !statusOf(c, oldID).ExpiresAt.Time.IsZero()
 	})
-	fetch(t, credentials(t, c))
+	fetch(t, shared.Credentials(t, c))
 	// The token server may not have heard of the end yet: the old secret is used until it has.
 	eventually(t, "the use of the old one is an event", func() bool {
 		fetch(t, old)
@@ -116,7 +116,7 @@ func TestAReplacedSecretThatIsStillUsedIsAnEventOnce(t *testing.T) {
 		fetch(t, old)
 	}
 	other := apply(t, "replaced", "later")
-	fetch(t, credentials(t, other))
+	fetch(t, shared.Credentials(t, other))
 	eventually(t, "later uses are told", func() bool {
 		read(t, other)
 		return !other.Status.LastUsedAt.IsZero()
@@ -143,10 +143,10 @@ func statusOf(c *v1alpha1.OAuth2Client, id string) v1alpha1.CredentialStatus {
 
 func TestUseOfAnExpiredOrRevokedTokenIsAnEventAndAForgeryIsNone(t *testing.T) {
 	c := apply(t, "stale", "reporting")
-	api := credentials(t, apply(t, "stale", "api"))
+	api := shared.Credentials(t, apply(t, "stale", "api"))
 	forged := apply(t, "stale", "forged")
 
-	token := fetch(t, credentials(t, forged))
+	token := fetch(t, shared.Credentials(t, forged))
 	if introspect(t, api, token[:strings.LastIndexByte(token, '.')+1]+strings.Repeat("A", 86)) {
 		t.Fatal("a forged token is active")
 	}
@@ -156,9 +156,9 @@ func TestUseOfAnExpiredOrRevokedTokenIsAnEventAndAForgeryIsNone(t *testing.T) {
 	}
 	eventually(t, "the use of the expired token is an event", func() bool { return len(told(t, c, string(oauth2.ExpiredTokenUsed))) == 1 })
 
-	secret := credentials(t, c)
+	secret := shared.Credentials(t, c)
 	token = fetch(t, secret)
-	if status, body := post(t, secret, hallpass.Issuer.URL("/oauth2/revoke"), url.Values{"token": {token}}); status != 200 {
+	if status, body := shared.Post(t, secret, hallpass.Issuer.URL("/oauth2/revoke"), url.Values{"token": {token}}); status != 200 {
 		t.Fatalf("revoke: %d %v", status, body)
 	}
 	eventually(t, "the token is refused", func() bool { return !introspect(t, api, token) })
@@ -194,7 +194,7 @@ func expiredToken(t *testing.T, c *v1alpha1.OAuth2Client) string {
 
 func TestATokenThatWasHandedOutTellsOfItsUse(t *testing.T) {
 	c := apply(t, "handed", "appliance")
-	api := credentials(t, apply(t, "handed", "api"))
+	api := shared.Credentials(t, apply(t, "handed", "api"))
 	object, token := goodToken(t, c, api)
 	refresh := func() { must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(object), object)) }
 	eventually(t, "its status tells of the use", func() bool {
@@ -252,7 +252,7 @@ func TestAReportThatIsNoneChangesNothing(t *testing.T) {
 	garbled.Spec.StartedAt.Time = time.Now().Add(1000 * time.Hour)
 	must(t, cluster.Create(t.Context(), garbled))
 	defer func() { must(t, cluster.Delete(t.Context(), garbled)) }()
-	fetch(t, credentials(t, c))
+	fetch(t, shared.Credentials(t, c))
 	eventually(t, "what others report is told", func() bool {
 		read(t, c)
 		return !c.Status.LastUsedAt.IsZero()

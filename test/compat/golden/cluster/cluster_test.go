@@ -7,9 +7,6 @@ package cluster_test
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -18,64 +15,31 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
-	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
+	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
 var (
 	hallpass *installation.Running
 	cluster  client.Client
+
+	must, eventually = world.Must, world.Eventually
 )
 
-func TestMain(m *testing.M) { os.Exit(testMain(m)) }
-
-func testMain(m *testing.M) int {
-	ctx := context.Background()
-	cp, err := controlplane.Start(ctx, controlplane.Options{})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = cp.Stop() }()
+func TestMain(m *testing.M) {
 	// Usage reports depend on time and are not compared here.
 	options := installation.Options{UsageInterval: 24 * time.Hour, UsageRefresh: 24 * time.Hour}
-	if hallpass, err = installation.Run(ctx, cp, filepath.Join("..", "..", "..", ".."), options); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = hallpass.Stop() }()
-	scheme := runtime.NewScheme()
-	_, _ = clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)
-	if cluster, err = client.New(cp.AdminConfig(), client.Options{Scheme: scheme}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return m.Run()
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
+	world.Main(world.Options{Installation: options}, func(_ context.Context, w *world.World) (int, error) {
+		hallpass, cluster = w.Hallpass, w.Cluster
+		return m.Run(), nil
+	})
 }
 
 // patience is the timeout of a wait, for slow machines.
 const patience = 5 * time.Minute
-
-func eventually(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !done(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("timeout: %s", what)
-		}
-	}
-}
 
 func namespace(t *testing.T, name string) {
 	t.Helper()
