@@ -195,14 +195,15 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("index OAuth2Tokens by their client: %s", err)
+		return fmt.Errorf("index OAuth2Tokens by their client: %w", err)
 	}
 	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.OAuth2Token{}, indexByTokenID, indexedTokenID); err != nil {
-		return fmt.Errorf("index OAuth2Tokens by the id of their token: %s", err)
+		return fmt.Errorf("index OAuth2Tokens by the id of their token: %w", err)
 	}
 	if err := output.IndexByOwner(context.Background(), r.delivery.secrets, &corev1.Secret{}, v1alpha1.AnnotationToken); err != nil {
 		return err
 	}
+	changedSpec := builder.WithPredicates(predicate.GenerationChangedPredicate{})
 	building := ctrl.NewControllerManagedBy(mgr).
 		Named("oauth2token").
 		For(&v1alpha1.OAuth2Token{}).
@@ -212,7 +213,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		WatchesRawSource(source.Channel(r.woken, &handler.EnqueueRequestForObject{})).
 		// A record that is lost is written again; a client, a resource or the keys may have changed.
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.watches.tokensOfRecord)).
-		Watches(&v1alpha1.OAuth2Client{}, handler.EnqueueRequestsFromMapFunc(r.watches.tokensOfClient), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.OAuth2Client{}, handler.EnqueueRequestsFromMapFunc(r.watches.tokensOfClient), changedSpec).
 		// A revoked token is replaced.
 		Watches(&v1alpha1.TokenRevocation{}, r.watches.onRevocation()).
 		// Every Secret holds the CA.
@@ -221,10 +222,10 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.OAuth2Token{}, handler.Funcs{DeleteFunc: r.forget}).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: attempt.RateLimiter()})
 	if !r.grants.policy.Narrow() {
-		building.Watches(&v1alpha1.OAuth2Policy{}, handler.EnqueueRequestsFromMapFunc(r.watches.everyToken), builder.WithPredicates(predicate.GenerationChangedPredicate{}))
+		building.Watches(&v1alpha1.OAuth2Policy{}, handler.EnqueueRequestsFromMapFunc(r.watches.everyToken), changedSpec)
 	}
 	if err := building.Complete(reconcile.AsReconciler(mgr.GetClient(), r)); err != nil {
-		return fmt.Errorf("set up the OAuth2Token controller: %s", err)
+		return fmt.Errorf("set up the OAuth2Token controller: %w", err)
 	}
 	return nil
 }

@@ -123,7 +123,7 @@ func (g grants) findClient(ctx context.Context, object *v1alpha1.OAuth2Token, s 
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("read OAuth2Client %s/%s: %s", object.Namespace, name, err)
+		return fmt.Errorf("read OAuth2Client %s/%s: %w", object.Namespace, name, err)
 	}
 	stored, err := publish.Read(ctx, g.client, types.NamespacedName{Namespace: g.registry, Name: registration.SecretName(named.ClientID())})
 	if err != nil {
@@ -203,11 +203,11 @@ func (g grants) decide(ctx context.Context, object *v1alpha1.OAuth2Token, s *sta
 func (g grants) ring(ctx context.Context) (keyring.Ring, error) {
 	var secret corev1.Secret
 	if err := g.client.Get(ctx, types.NamespacedName{Namespace: g.registry, Name: registration.KeysSecretName}, &secret); err != nil {
-		return keyring.Ring{}, fmt.Errorf("read the signing keys: %s", err)
+		return keyring.Ring{}, fmt.Errorf("read the signing keys: %w", err)
 	}
 	ring, err := registration.DecodeKeys(secret.Data)
 	if err != nil {
-		return keyring.Ring{}, fmt.Errorf("read the signing keys: %s", err)
+		return keyring.Ring{}, fmt.Errorf("read the signing keys: %w", err)
 	}
 	return ring, nil
 }

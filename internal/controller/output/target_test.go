@@ -4,10 +4,10 @@
 package output
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -170,7 +170,9 @@ func TestAnAlteredTargetIsAnErrorForItsUser(t *testing.T) {
 	inner, _ := target.Client.(client.WithWatch)
 	target.Client = interceptor.NewClient(inner, interceptor.Funcs{
 		Create: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.CreateOption) error {
-			o.(*corev1.Secret).Data["injected"] = []byte("by a webhook")
+			if secret, ok := o.(*corev1.Secret); ok {
+				secret.Data["injected"] = []byte("by a webhook")
+			}
 			return c.Create(ctx, o, options...)
 		},
 	})
@@ -237,7 +239,7 @@ func TestObjectsUnderFormerNames(t *testing.T) {
 }
 
 func TestAValueUnderAnotherNameIsKept(t *testing.T) {
-	valid := func(s oauth2.Secret) bool { return bytes.HasPrefix([]byte(s.Reveal()), []byte("hps_")) }
+	valid := func(s oauth2.Secret) bool { return strings.HasPrefix(s.Reveal(), "hps_") }
 	for name, c := range map[string]struct {
 		data map[string][]byte
 		want string

@@ -120,7 +120,9 @@ func TestOfTwoManagersOneGetsAConflict(t *testing.T) {
 func TestDataThatTheAPIServerAltersAreAnError(t *testing.T) {
 	registry := interceptor.NewClient(counted(new([]string), nil), interceptor.Funcs{
 		Create: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.CreateOption) error {
-			o.(*corev1.Secret).Data["injected"] = []byte("by a webhook")
+			if secret, ok := o.(*corev1.Secret); ok {
+				secret.Data["injected"] = []byte("by a webhook")
+			}
 			return c.Create(ctx, o, options...)
 		},
 	})
