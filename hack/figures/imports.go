@@ -30,7 +30,8 @@ var layers = [][]string{ //nolint:gochecknoglobals // a constant list
 
 // core are the packages without state, clock and I/O.
 var core = []string{ //nolint:gochecknoglobals // a constant list
-	"internal/credential", "internal/jws", "internal/keyring", "internal/oauth2", "internal/registration", "internal/strictjson", "internal/usage", "internal/wire",
+	"internal/credential", "internal/jws", "internal/keyring", "internal/oauth2", "internal/registration", "internal/strictjson",
+	"internal/usage", "internal/wire",
 }
 
 // outside are the packages that the core must not import, by path prefix.

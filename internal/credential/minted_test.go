@@ -127,8 +127,9 @@ func TestWhatWasProposedInVainEndsWithTheNextToken(t *testing.T) {
 	}
 }
 
-// The Secret refuses each write for an hour; whatever is proposed meanwhile, by one manager or by many that are started anew, the token in the
-// Secret and those before it stay on record to their end.
+// The Secret refuses each write for an hour; whatever is proposed meanwhile, by one manager or by
+// many that are started anew, the token in the Secret and those before it stay on record to their
+// end.
 func TestFailedWritesPushNoGoodTokenOffTheRecord(t *testing.T) {
 	for name, inSecret := range map[string]bool{"the Secret has the token": true, "the Secret was deleted": false} {
 		t.Run(name, func(t *testing.T) {
@@ -149,8 +150,9 @@ func TestFailedWritesPushNoGoodTokenOffTheRecord(t *testing.T) {
 	}
 }
 
-// A reader that looks at the Secret at any instant of fifty renewals never holds a token that has expired, also if the manager is away
-// for half of a token's life at the worst moment, which is right before it would have renewed it.
+// A reader that looks at the Secret at any instant of fifty renewals never holds a token that has
+// expired, also if the manager is away for half of a token's life at the worst moment, which is
+// right before it would have renewed it.
 func TestAReaderNeverHoldsAnExpiredToken(t *testing.T) {
 	for _, away := range []time.Duration{0, time.Minute, 30 * time.Minute} {
 		for _, uid := range []string{"a", "b", "4c7b9b4e-3c0f-4a1e-9d8b-0d8f6a3b2c11"} {

@@ -18,7 +18,8 @@ const testUID = "0b7c1f3e-7f4b-4d69-9b0e-6a3f3a0f2d11"
 
 var start = time.Date(2026, time.March, 1, 9, 30, 0, 0, time.UTC)
 
-// of makes a verifier of a secret that is called as its id, was made so long after start and ends so long after it; zero for one without an end.
+// of makes a verifier of a secret that is called as its id, was made so long after start and ends
+// so long after it; zero for one without an end.
 func of(id string, made, end time.Duration) oauth2.Verifier {
 	v := oauth2.Verifier{ID: id, Digest: oauth2.DigestSecret(testUID, oauth2.NewSecret(id)), CreatedAt: start.Add(made)}
 	if end > 0 {
@@ -34,13 +35,14 @@ func encode(r credential.Record) error {
 	return err
 }
 
-// The Secret refuses each write for days. Whatever is proposed meanwhile, what reached the Secret before stays to its end.
+// The Secret refuses each write for days. Whatever is proposed meanwhile, what reached the Secret
+// before stays to its end.
 func TestFailedWritesPushOutNoSecretThatApplicationsHold(t *testing.T) {
 	r := credential.Record{Verifiers: []oauth2.Verifier{of("c", 2*time.Hour, 0), of("b", time.Hour, 90*24*time.Hour), of("a", 0, 80*24*time.Hour)}}
 	for try := range 1000 {
 		now := start.Add(3*time.Hour + time.Duration(try)*time.Second)
 		id := fmt.Sprint("try", try)
-		r = credential.Propose(r, oauth2.Credential{ID: id, Value: oauth2.NewSecret(id)}, credential.Policy{UID: testUID}, now)
+		r = credential.Plan{Record: r}.Propose(credential.Proposal{Credential: oauth2.Credential{ID: id, Value: oauth2.NewSecret(id)}, At: now}, credential.Policy{UID: testUID}).Record
 		for _, value := range []string{"a", "b", "c", id} {
 			if !slices.ContainsFunc(r.Verifiers, func(v oauth2.Verifier) bool { return v.ID == value && v.Live(now) }) {
 				t.Fatalf("after %d tries %s is gone: %v", try, value, r.Verifiers)
@@ -52,13 +54,14 @@ func TestFailedWritesPushOutNoSecretThatApplicationsHold(t *testing.T) {
 	}
 }
 
-// Nothing that Hallpass writes has as many secrets that reached a Secret. Such a record is not made to fit by taking one of them away.
+// Nothing that Hallpass writes has as many secrets that reached a Secret. Such a record is not made
+// to fit by taking one of them away.
 func TestARecordThatIsFullOfSecretsIsNotWritten(t *testing.T) {
 	var all []oauth2.Verifier
 	for i := range oauth2.MaxVerifiers {
 		all = append(all, of(fmt.Sprint(i), time.Duration(i), time.Hour))
 	}
-	r := credential.Propose(credential.Record{Verifiers: all}, oauth2.Credential{ID: "new", Value: oauth2.NewSecret("new")}, credential.Policy{UID: testUID}, start)
+	r := credential.Plan{Record: credential.Record{Verifiers: all}}.Propose(credential.Proposal{Credential: oauth2.Credential{ID: "new", Value: oauth2.NewSecret("new")}, At: start}, credential.Policy{UID: testUID}).Record
 	if err := encode(r); err == nil || len(r.Verifiers) != oauth2.MaxVerifiers+1 {
 		t.Errorf("%v: %v", err, r.Verifiers)
 	}

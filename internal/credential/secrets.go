@@ -1,9 +1,6 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package credential decides what becomes of credentials that are kept in users' Secrets: the secrets of a client and minted
-// tokens. It is pure, as keyring is for keys: values in, values out, and the time is an argument. It does not depend on how
-// records are stored.
 package credential
 
 import (
@@ -13,18 +10,11 @@ import (
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/usage"
 )
 
-const (
-	// DefaultOverlap is how long a replaced secret goes on working unless the spec says otherwise.
-	DefaultOverlap = 24 * time.Hour
-	// PendingLife is how long a secret may take from its registration to its Secret object. After that nobody has it.
-	PendingLife = 5 * time.Minute
-	// YoungFor is how long an attempt that failed is repeated with the same secret: its last write still has a minute to arrive.
-	YoungFor = PendingLife - time.Minute
-	// MaxLive bounds the secrets of a client that are accepted at once, pending ones aside.
-	MaxLive = 3
-)
+// MaxLive bounds the secrets of a client that are accepted at once, pending ones aside.
+const MaxLive = 3
 
 // Record is what is registered of the secrets of a client.
 type Record struct {
@@ -32,15 +22,16 @@ type Record struct {
 	Rotation  Rotation
 }
 
-// Rotation is what the manager has to remember about requests to rotate. It is stored beside the verifiers, because status is
-// never an input.
+// Rotation is what the manager has to remember about requests to rotate. It is stored beside the
+// verifiers, because status is never an input.
 type Rotation struct {
 	// Handled is the last request that was carried out.
 	Handled string
-	// Planned is the request that the verifier PlannedBy answers once its secret has reached the user's Secret.
+	// Planned is the request that PlannedBy answers once the Secret has the secret of that id.
 	Planned, PlannedBy string
-	// First is the verifier that the registration was created with, until another one is proposed. It was written at the same time as the
-	// user's Secret, so that Secret may have another value: that of a manager which was as quick.
+	// First is the verifier that the registration was created with, until another one is proposed.
+	// It was written at the same time as the user's Secret, so that Secret may have another value:
+	// that of a manager which was as quick.
 	First string
 }
 
@@ -48,57 +39,46 @@ type Rotation struct {
 type Policy struct {
 	UID      string
 	Interval time.Duration // zero: never on its own
-	Overlap  time.Duration
+	// Overlap is how long a replaced secret goes on working.
+	Overlap time.Duration
 	// UnusedFor ends a replaced secret once it was unused for that long; zero: never.
 	UnusedFor time.Duration
 	Request   string // the value of the rotate annotation
 }
 
-// Settle makes the registration tell the truth about the value in the user's Secret, which is where the commit point is: a
-// value that matches any verifier that has not ended is current, whatever was planned. Its verifier loses its end; the one
-// that was current until now ends after the overlap; what has ended is dropped. It reports whether the value is current.
-func Settle(r Record, value oauth2.Secret, p Policy, now time.Time) (Record, bool) {
+// place is where the verifier of a value is that has not ended; negative if there is none.
+func (r Record) place(value oauth2.Secret, p Policy, now time.Time) int {
 	digest := oauth2.DigestSecret(p.UID, value)
-	index := slices.IndexFunc(r.Verifiers, func(v oauth2.Verifier) bool { return v.Live(now) && v.Digest == digest })
-	found := index >= 0 && !value.Empty()
-	var verifiers []oauth2.Verifier
-	for i, v := range r.Verifiers {
+	return slices.IndexFunc(r.Verifiers, func(v oauth2.Verifier) bool { return v.Digest == digest && v.Live(now) && !value.Empty() })
+}
+
+// settle brings a record in line with the user's Secret. A value that matches a verifier is
+// current, whatever was planned: its verifier loses its end, and the one that was current ends
+// after the overlap. Without such a value only what has ended is dropped, and settle returns false.
+func settle(r Record, value oauth2.Secret, p Policy, now time.Time) (Record, bool) {
+	at := r.place(value, p, now)
+	end := now.Add(p.Overlap).UTC().Truncate(time.Second)
+	r.Verifiers = commit(r.Verifiers, at, now, func(v oauth2.Verifier, isCurrent bool) (oauth2.Verifier, bool) {
 		switch {
-		case !v.Live(now):
-			continue
-		case found && i == index:
+		case isCurrent:
 			v.Pending, v.ExpiresAt = false, time.Time{}
 			if r.Rotation.PlannedBy == v.ID {
 				r.Rotation = Rotation{Handled: r.Rotation.Planned}
 			}
-		case found && v.ExpiresAt.IsZero():
-			if v.ExpiresAt = now.Add(p.Overlap).UTC().Truncate(time.Second); p.Overlap == 0 {
-				continue
-			}
+		case v.ExpiresAt.IsZero():
+			v.ExpiresAt = end
+			return v, p.Overlap > 0
 		}
-		verifiers = append(verifiers, v)
+		return v, true
+	})
+	if at < 0 {
+		return r, false
 	}
-	slices.SortStableFunc(verifiers, func(a, b oauth2.Verifier) int { return b.CreatedAt.Compare(a.CreatedAt) })
-	r.Verifiers = withinLimit(verifiers)
+	slices.SortStableFunc(r.Verifiers, func(a, b oauth2.Verifier) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	r.Verifiers = evict(r.Verifiers, live(r.Verifiers)-MaxLive, oauth2.Verifier.Replaced,
+		func(a, b oauth2.Verifier) int { return a.ExpiresAt.Compare(b.ExpiresAt) })
 	watch(r.Verifiers, p, now)
-	return r, found
-}
-
-// withinLimit pushes out the secrets that would end first until no more than MaxLive are accepted, pending ones aside.
-func withinLimit(verifiers []oauth2.Verifier) []oauth2.Verifier {
-	for live(verifiers) > MaxLive {
-		first := -1
-		for i, v := range verifiers {
-			if !v.Pending && !v.ExpiresAt.IsZero() && (first < 0 || v.ExpiresAt.Before(verifiers[first].ExpiresAt)) {
-				first = i
-			}
-		}
-		if first < 0 {
-			return verifiers
-		}
-		verifiers = slices.Delete(verifiers, first, first+1)
-	}
-	return verifiers
+	return r, true
 }
 
 // live counts the secrets that are accepted, pending ones aside.
@@ -112,56 +92,37 @@ func live(verifiers []oauth2.Verifier) int {
 	return count
 }
 
-// Propose adds a secret that is about to be written to the user's Secret, unless it is registered already. It is accepted from now on and
-// ends soon unless settle finds it there. Of the proposals the oldest make room for it, because the newest may still be on its way to the
-// Secret. A secret that did reach one never does: MaxLive leaves room beside those, and a record with more of them cannot be encoded.
-func Propose(r Record, secret oauth2.Credential, p Policy, now time.Time) Record {
-	digest := oauth2.DigestSecret(p.UID, secret.Value)
+// propose adds a secret that is about to be written to the user's Secret. It is accepted from now
+// on, and ends soon unless settle finds it there. The oldest pending ones make room for it: the
+// newest may still be on its way. A secret that reached a Secret never does.
+func propose(r Record, made Proposal, p Policy) Record {
 	first := ""
-	if slices.ContainsFunc(r.Verifiers, func(v oauth2.Verifier) bool { return v.Live(now) && v.Digest == digest }) {
-		if first = r.Rotation.First; first == secret.ID && p.Request == r.Rotation.Handled {
+	if r.place(made.Value, p, made.At) >= 0 {
+		if first = r.Rotation.First; first == made.ID && p.Request == r.Rotation.Handled {
 			return r
 		}
 	} else {
-		verifiers := slices.Clone(r.Verifiers)
-		for oldest := oldestPending(verifiers); len(verifiers) >= oauth2.MaxVerifiers && oldest >= 0; oldest = oldestPending(verifiers) {
-			verifiers = slices.Delete(verifiers, oldest, oldest+1)
-		}
-		verifiers = append(verifiers, verifier(secret.ID, secret.Value, p.UID, now, now.Add(PendingLife)))
-		r.Verifiers = verifiers
+		pending := func(v oauth2.Verifier) bool { return v.Pending }
+		r.Verifiers = evict(r.Verifiers, len(r.Verifiers)+1-oauth2.MaxVerifiers, pending,
+			func(a, b oauth2.Verifier) int { return a.CreatedAt.Compare(b.CreatedAt) })
+		r.Verifiers = append(r.Verifiers, oauth2.Verifier{ // times are whole seconds, as they are stored and shown
+			ID: made.ID, Digest: oauth2.DigestSecret(p.UID, made.Value), Pending: true,
+			CreatedAt: made.At.UTC().Truncate(time.Second), ExpiresAt: made.At.Add(PendingLife).UTC().Truncate(time.Second),
+		})
 	}
-	r.Rotation = Rotation{Handled: r.Rotation.Handled, Planned: p.Request, PlannedBy: secret.ID, First: first}
+	r.Rotation = Rotation{Handled: r.Rotation.Handled, Planned: p.Request, PlannedBy: made.ID, First: first}
 	return r
 }
 
-// oldestPending is the place of the oldest secret that is not known to have reached a Secret; negative if there is none.
-func oldestPending(verifiers []oauth2.Verifier) int {
-	oldest := -1
-	for i, v := range verifiers {
-		if v.Pending && (oldest < 0 || v.CreatedAt.Before(verifiers[oldest].CreatedAt)) {
-			oldest = i
-		}
-	}
-	return oldest
-}
-
-// verifier is a pending verifier; times are whole seconds, as they are stored and shown.
-func verifier(id string, value oauth2.Secret, uid string, createdAt, expiresAt time.Time) oauth2.Verifier {
-	return oauth2.Verifier{
-		ID: id, Digest: oauth2.DigestSecret(uid, value), Pending: true,
-		CreatedAt: createdAt.UTC().Truncate(time.Second), ExpiresAt: expiresAt.UTC().Truncate(time.Second),
-	}
-}
-
-// Schedule is when the next rotation of a settled registration is due; zero means never. blocked says that one is due and
-// has to wait until then for an older secret to end.
-func Schedule(r Record, p Policy, now time.Time) (due time.Time, blocked bool) {
-	current, found := current(r)
-	if !found {
+// schedule is when the next rotation of a settled registration is due; zero means never. blocked
+// says that one is due and has to wait until then for an older secret to end.
+func schedule(r Record, p Policy, now time.Time) (due time.Time, blocked bool) {
+	current := slices.IndexFunc(r.Verifiers, func(v oauth2.Verifier) bool { return v.ExpiresAt.IsZero() })
+	if current < 0 {
 		return time.Time{}, false
 	}
 	if p.Interval > 0 {
-		due = nextInterval(current.CreatedAt, p.Interval, p.UID)
+		due = nextInterval(r.Verifiers[current].CreatedAt, p.Interval, p.UID)
 	}
 	if p.Request != "" && p.Request != r.Rotation.Handled {
 		due = now
@@ -169,11 +130,11 @@ func Schedule(r Record, p Policy, now time.Time) (due time.Time, blocked bool) {
 	if due.IsZero() || due.After(now) || live(r.Verifiers) < MaxLive || p.Overlap == 0 {
 		return due, false
 	}
-	return NextExpiry(r), true
+	return nextExpiry(r), true
 }
 
-// nextInterval is the first instant after created at which this client's turn comes. Turns are an interval apart and lie at
-// a place within it that the UID picks, so that clients which were created together do not rotate together.
+// nextInterval is the client's first turn after created. Turns are an interval apart, at a place in
+// it that the UID picks, so that clients which were created together do not rotate together.
 func nextInterval(created time.Time, interval time.Duration, uid string) time.Time {
 	sum := sha256.Sum256([]byte(uid))
 	phase := time.Duration(binary.BigEndian.Uint64(sum[:]) % uint64(interval)).Truncate(time.Second) //nolint:gosec // an interval is an hour or more
@@ -184,17 +145,8 @@ func nextInterval(created time.Time, interval time.Duration, uid string) time.Ti
 	return turn
 }
 
-// current is the verifier without an end.
-func current(r Record) (oauth2.Verifier, bool) {
-	index := slices.IndexFunc(r.Verifiers, func(v oauth2.Verifier) bool { return !v.Pending && v.ExpiresAt.IsZero() })
-	if index < 0 {
-		return oauth2.Verifier{}, false
-	}
-	return r.Verifiers[index], true
-}
-
-// NextExpiry is the first instant at which a secret ends; zero if none does.
-func NextExpiry(r Record) time.Time {
+// nextExpiry is the first instant at which a secret ends; zero if none does.
+func nextExpiry(r Record) time.Time {
 	var first time.Time
 	for _, v := range r.Verifiers {
 		if !v.ExpiresAt.IsZero() && (first.IsZero() || v.ExpiresAt.Before(first)) {
@@ -204,7 +156,23 @@ func NextExpiry(r Record) time.Time {
 	return first
 }
 
-// watch marks the secrets that are replaced, and to end once nobody uses them, with the instant at which that is first known.
+const (
+	// evidenceAgain is how soon reports are judged again: they come every ten minutes at least.
+	evidenceAgain = 5 * time.Minute
+	// evidenceSoon is how soon they are judged while a manager that has just started reads them.
+	evidenceSoon = time.Second
+)
+
+// Uses are what all replicas of the token server report of the secrets of a client.
+type Uses struct {
+	// Read says that each report was read. Until then nothing is judged.
+	Read     bool
+	Replicas []usage.Replica
+	// LastUsed are the last uses that are known, by the ids of the secrets.
+	LastUsed map[string]usage.Minute
+}
+
+// watch marks the secrets that are replaced, and to end once they are unused, with the instant.
 func watch(verifiers []oauth2.Verifier, p Policy, now time.Time) {
 	for i := range verifiers {
 		v := &verifiers[i]
@@ -215,4 +183,37 @@ func watch(verifiers []oauth2.Verifier, p Policy, now time.Time) {
 			v.WatchedSince = now.UTC().Truncate(time.Second)
 		}
 	}
+}
+
+// retire ends the replaced secrets that all replicas prove unused, and notes why others live on.
+func (p *Plan) retire(uses Uses, policy Policy, now time.Time) {
+	if !slices.ContainsFunc(p.Record.Verifiers, oauth2.Verifier.Watched) {
+		return
+	}
+	if !uses.Read {
+		p.EvidenceAt = now.Add(evidenceSoon)
+		return
+	}
+	p.Kept = map[string]usage.Answer{}
+	p.Record.Verifiers = slices.DeleteFunc(slices.Clone(p.Record.Verifiers), func(v oauth2.Verifier) bool {
+		if !v.Watched() {
+			return false
+		}
+		answer := usage.Judge(uses.Replicas, usage.Question{
+			WatchedSince: v.WatchedSince, LastUsed: uses.LastUsed[v.ID], UnusedFor: policy.UnusedFor, Now: now,
+		})
+		if answer.Finding == usage.Unused {
+			p.Retired = append(p.Retired, v.ID)
+			return true
+		}
+		p.Kept[v.ID] = answer
+		again := answer.Ask
+		if again.Before(now.Add(evidenceAgain)) {
+			again = now.Add(evidenceAgain)
+		}
+		if p.EvidenceAt.IsZero() || again.Before(p.EvidenceAt) {
+			p.EvidenceAt = again
+		}
+		return false
+	})
 }

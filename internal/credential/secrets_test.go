@@ -6,6 +6,7 @@ package credential
 import (
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +20,8 @@ const testUID = "0b7c1f3e-7f4b-4d69-9b0e-6a3f3a0f2d11"
 
 var start = time.Date(2026, time.March, 1, 9, 30, 0, 0, time.UTC)
 
-// sketch draws the verifiers of a registration: its name, whether it is pending, and when it ends, seen from start.
+// sketch draws the verifiers of a registration: its name, whether it is pending, and when it ends,
+// seen from start.
 func sketch(r Record) string {
 	drawn := make([]string, 0, len(r.Verifiers))
 	for _, v := range r.Verifiers {
@@ -117,7 +119,7 @@ func TestSettle(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := registered(c.verifiers...)
 			untouched := sketch(before)
-			got, found := Settle(before, oauth2.NewSecret(c.value), Policy{UID: testUID, Overlap: c.overlap}, start.Add(c.now))
+			got, found := settle(before, oauth2.NewSecret(c.value), Policy{UID: testUID, Overlap: c.overlap}, start.Add(c.now))
 			if found != c.found {
 				t.Errorf("found %t, want %t", found, c.found)
 			}
@@ -130,7 +132,7 @@ func TestSettle(t *testing.T) {
 			if diff := cmp.Diff(c.want, sketch(got)); diff != "" {
 				t.Error(diff)
 			}
-			if again, _ := Settle(got, oauth2.NewSecret(c.value), Policy{UID: testUID, Overlap: c.overlap}, start.Add(c.now)); !cmp.Equal(got, again, digests) {
+			if again, _ := settle(got, oauth2.NewSecret(c.value), Policy{UID: testUID, Overlap: c.overlap}, start.Add(c.now)); !cmp.Equal(got, again, digests) {
 				t.Errorf("a second look changes %s to %s", sketch(got), sketch(again))
 			}
 		})
@@ -151,7 +153,7 @@ func TestSettleKeepsWhatWasHandled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := registered(of("a", 0), of("b", 0, pending(time.Minute)))
 			r.Rotation = planned
-			got, _ := Settle(r, oauth2.NewSecret(c.value), Policy{UID: testUID, Overlap: time.Hour}, start)
+			got, _ := settle(r, oauth2.NewSecret(c.value), Policy{UID: testUID, Overlap: time.Hour}, start)
 			if diff := cmp.Diff(c.want, got.Rotation); diff != "" {
 				t.Error(diff)
 			}
@@ -185,7 +187,7 @@ func TestPropose(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := registered(c.verifiers...)
-			got := Propose(before, minted, Policy{UID: testUID, Request: "now"}, start)
+			got := propose(before, Proposal{minted, start}, Policy{UID: testUID, Request: "now"})
 			if diff := cmp.Diff(c.want, sketch(got)); diff != "" {
 				t.Error(diff)
 			}
@@ -226,7 +228,7 @@ func TestSchedule(t *testing.T) {
 			r := registered(c.verifiers...)
 			r.Rotation.Handled = c.handled
 			c.policy.UID = testUID
-			due, blocked := Schedule(r, c.policy, start)
+			due, blocked := schedule(r, c.policy, start)
 			got := never
 			if !due.IsZero() {
 				got = due.Sub(start)
@@ -270,8 +272,8 @@ func TestTheTurnDoesNotDependOnWhenTheLastRotationWasLate(t *testing.T) {
 	}
 }
 
-// TestAYearOfRotations drives one client as the reconciler does, always to the next instant that something is due, and
-// looks at the secrets that two kinds of apps hold.
+// TestAYearOfRotations drives one client as the reconciler does, always to the next instant that
+// something is due, and looks at the secrets that two kinds of apps hold.
 func TestAYearOfRotations(t *testing.T) {
 	for name, w := range map[string]Policy{
 		"every month with a day":               {Interval: 720 * time.Hour, Overlap: 24 * time.Hour},
@@ -297,15 +299,15 @@ func liveThroughAYear(t *testing.T, w Policy) (rotations int) {
 	r, value := rotated(t, registered(), w, now)
 	for end := start.Add(8760 * time.Hour); ; {
 		var found bool
-		if r, found = Settle(r, value, w, now); !found {
+		if r, found = settle(r, value, w, now); !found {
 			t.Fatalf("%s after the start the secret in the Secret is unknown", now.Sub(start))
 		}
-		due, blocked := Schedule(r, w, now)
+		due, blocked := schedule(r, w, now)
 		if blocked {
 			t.Fatalf("%s after the start a rotation has to wait", now.Sub(start))
 		}
 		if due.After(now) {
-			next := max(earlier(due, NextExpiry(r)).Sub(now), time.Second)
+			next := max(earlier(due, nextExpiry(r)).Sub(now), time.Second)
 			if now = now.Add(next); now.After(end) {
 				return rotations
 			}
@@ -325,13 +327,13 @@ func rotated(t *testing.T, r Record, w Policy, now time.Time) (Record, oauth2.Se
 	if err != nil {
 		t.Fatal(err)
 	}
-	r = Propose(r, minted, w, now)
-	r, found := Settle(r, minted.Value, w, now)
+	r = propose(r, Proposal{minted, now}, w)
+	r, found := settle(r, minted.Value, w, now)
 	if !found {
 		t.Fatal("the secret that was just proposed is unknown")
 	}
-	if current, found := current(r); !found || current.ID != minted.ID {
-		t.Fatalf("after a rotation %q is current, want %q", current.ID, minted.ID)
+	if i := slices.IndexFunc(r.Verifiers, func(v oauth2.Verifier) bool { return v.ExpiresAt.IsZero() }); i < 0 || r.Verifiers[i].ID != minted.ID {
+		t.Fatalf("after a rotation %s is accepted, want %q to be current", sketch(r), minted.ID)
 	}
 	if count := live(r.Verifiers); count > MaxLive {
 		t.Fatalf("%d secrets are accepted at once", count)
@@ -359,16 +361,17 @@ func lookAtOverlap(t *testing.T, r Record, before oauth2.Secret, w Policy, now t
 	}
 }
 
-// The first secret of a client was registered and its Secret could not be written: the next attempt changes nothing in the registration.
+// The first secret of a client was registered and its Secret could not be written: the next attempt
+// changes nothing in the registration.
 func TestAFirstSecretThatIsTriedAgainStaysTheFirst(t *testing.T) {
 	first := oauth2.Credential{ID: "a", Value: oauth2.NewSecret("a")}
 	before := registered(of("a", 0))
 	before.Rotation = Rotation{Handled: "one", First: "a"}
-	if again := Propose(before, first, Policy{UID: testUID, Request: "one"}, start); !cmp.Equal(before, again, digests) {
+	if again := propose(before, Proposal{first, start}, Policy{UID: testUID, Request: "one"}); !cmp.Equal(before, again, digests) {
 		t.Errorf("%s %+v", sketch(again), again.Rotation)
 	}
-	asked := Propose(before, first, Policy{UID: testUID, Request: "two"}, start)
-	settled, found := Settle(asked, first.Value, Policy{UID: testUID, Request: "two"}, start)
+	asked := propose(before, Proposal{first, start}, Policy{UID: testUID, Request: "two"})
+	settled, found := settle(asked, first.Value, Policy{UID: testUID, Request: "two"}, start)
 	if want := (Rotation{Handled: "two"}); !found || settled.Rotation != want || len(settled.Verifiers) != 1 {
 		t.Errorf("%t: %s %+v", found, sketch(settled), settled.Rotation)
 	}

@@ -52,6 +52,9 @@ type MintedToken struct {
 	Alone bool
 }
 
+// Live reports whether the token has not expired at that instant.
+func (t MintedToken) Live(now time.Time) bool { return now.Before(t.ExpiresAt) }
+
 // MintedOwner is what the OAuth2Token itself says that can only deny, read from the object so that it holds without the manager.
 type MintedOwner struct {
 	UID         string

@@ -20,6 +20,7 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
 // appearance lets through that an object came or went; what changes in between arrives another way.
@@ -32,8 +33,8 @@ var deletions = predicate.Funcs{ //nolint:gochecknoglobals // constant functions
 	GenericFunc: func(event.GenericEvent) bool { return false },
 }
 
-// whatComesLast has what the creation of an object concerns looked at when nothing else waits; what changes or goes has its turn.
-func whatComesLast(h handler.EventHandler) handler.EventHandler {
+// lowPriority has the creation of an object handled when nothing else waits.
+func lowPriority(h handler.EventHandler) handler.EventHandler {
 	return handler.Funcs{
 		CreateFunc: func(ctx context.Context, e event.CreateEvent, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 			e.IsInInitialList = true // the handler of what a start lists has that very priority
@@ -43,71 +44,74 @@ func whatComesLast(h handler.EventHandler) handler.EventHandler {
 	}
 }
 
-// list turns clients into requests for them, which wait no longer: others have changed what they depend on.
-func (r *Reconciler) list(ctx context.Context, wanted func(*v1alpha1.OAuth2Client) bool, options ...client.ListOption) []reconcile.Request {
+// wakes finds the clients that a change of another object concerns.
+type wakes struct {
+	client            client.Client
+	registryNamespace string
+	caBundle          types.NamespacedName
+	memory            *memory
+}
+
+// list turns clients, all if wanted is nil, into requests, and ends their pauses.
+func (w wakes) list(ctx context.Context, wanted func(*v1alpha1.OAuth2Client) bool, options ...client.ListOption) []reconcile.Request {
 	var clients v1alpha1.OAuth2ClientList
-	if err := r.Client.List(ctx, &clients, options...); err != nil {
+	if err := w.client.List(ctx, &clients, options...); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "cannot list the clients that a change concerns")
 		return nil
 	}
 	requests := make([]reconcile.Request, 0, len(clients.Items))
 	for i := range clients.Items {
-		if wanted(&clients.Items[i]) {
+		if wanted == nil || wanted(&clients.Items[i]) {
 			key := client.ObjectKeyFromObject(&clients.Items[i])
-			r.backoff.End(key)
+			w.memory.backoff.End(key)
 			requests = append(requests, reconcile.Request{NamespacedName: key})
 		}
 	}
 	return requests
 }
 
-func every(*v1alpha1.OAuth2Client) bool { return true }
-
-func (r *Reconciler) everyClient(ctx context.Context, _ client.Object) []reconcile.Request {
-	return r.list(ctx, every)
+func (w wakes) everyClient(ctx context.Context, _ client.Object) []reconcile.Request {
+	return w.list(ctx, nil)
 }
 
-// clientsOfConfigMap finds the client that a ConfigMap belongs to, or every client if it is the one with the CA.
-func (r *Reconciler) clientsOfConfigMap(ctx context.Context, o client.Object) []reconcile.Request {
-	if client.ObjectKeyFromObject(o) != r.CABundle {
-		return r.clientsOfSecret(ctx, o)
+// clientsOfConfigMap finds the client of a ConfigMap, or every client if it is the one with the CA.
+func (w wakes) clientsOfConfigMap(ctx context.Context, o client.Object) []reconcile.Request {
+	if client.ObjectKeyFromObject(o) == w.caBundle {
+		return w.everyClient(ctx, o)
 	}
-	return r.list(ctx, every)
+	return w.clientsOfSecret(ctx, o)
 }
 
-func (r *Reconciler) clientsOfNamespace(ctx context.Context, o client.Object) []reconcile.Request {
-	return r.list(ctx, every, client.InNamespace(o.GetName()))
+func (w wakes) clientsOfNamespace(ctx context.Context, o client.Object) []reconcile.Request {
+	return w.list(ctx, nil, client.InNamespace(o.GetName()))
 }
 
-func (r *Reconciler) clientsOfResource(ctx context.Context, o client.Object) []reconcile.Request {
-	return r.clientsThatAsk(ctx, oauth2.ObjectName{Namespace: o.GetNamespace(), Name: o.GetName()})
+func (w wakes) clientsOfResource(ctx context.Context, o client.Object) []reconcile.Request {
+	return w.clientsThatAsk(ctx, oauth2.ObjectName{Namespace: o.GetNamespace(), Name: o.GetName()})
 }
 
-func (r *Reconciler) clientsThatAsk(ctx context.Context, name oauth2.ObjectName) []reconcile.Request {
-	return r.list(ctx, every, client.MatchingFields{policy.IndexByAccess: policy.Key(name)})
+func (w wakes) clientsThatAsk(ctx context.Context, name oauth2.ObjectName) []reconcile.Request {
+	return w.list(ctx, nil, client.MatchingFields{policy.IndexByAccess: policy.Key(name)})
 }
 
 // clientsAfter forgets a client that is gone and finds those that there was no room for.
-func (r *Reconciler) clientsAfter(ctx context.Context, o client.Object) []reconcile.Request {
-	r.backoff.End(client.ObjectKeyFromObject(o))
-	r.proposals.Drop(o.GetUID())
-	r.firsts.forget(o.GetUID())
-	r.written.Forget(o)
+func (w wakes) clientsAfter(ctx context.Context, o client.Object) []reconcile.Request {
+	w.memory.forget(o)
 	waiting := func(c *v1alpha1.OAuth2Client) bool {
 		ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionReady)
 		return ready != nil && ready.Reason == v1alpha1.ReasonTooManyClients
 	}
-	return r.list(ctx, waiting, client.InNamespace(o.GetNamespace()))
+	return w.list(ctx, waiting, client.InNamespace(o.GetNamespace()))
 }
 
-// clientsOfSecret finds the client that a Secret belongs to: by annotation, because backup tools strip owner references. The
-// record of a resource concerns every client that asks for it.
-func (r *Reconciler) clientsOfSecret(ctx context.Context, o client.Object) []reconcile.Request {
+// clientsOfSecret finds the client that a Secret belongs to: by annotation, because backup tools
+// strip owner references. The record of a resource concerns every client that asks for it.
+func (w wakes) clientsOfSecret(ctx context.Context, o client.Object) []reconcile.Request {
 	annotations := o.GetAnnotations()
 	owner := types.NamespacedName{Namespace: o.GetNamespace(), Name: annotations[v1alpha1.AnnotationClient]}
-	if o.GetNamespace() == r.RegistryNamespace {
+	if o.GetNamespace() == w.registryNamespace {
 		if resource := annotations[v1alpha1.AnnotationResource]; resource != "" {
-			return r.clientsThatAsk(ctx, oauth2.ObjectName{Namespace: annotations[v1alpha1.AnnotationResourceNamespace], Name: resource})
+			return w.clientsThatAsk(ctx, oauth2.ObjectName{Namespace: annotations[v1alpha1.AnnotationResourceNamespace], Name: resource})
 		}
 		owner.Namespace = annotations[v1alpha1.AnnotationClientNamespace]
 	}
@@ -117,8 +121,24 @@ func (r *Reconciler) clientsOfSecret(ctx context.Context, o client.Object) []rec
 	return []reconcile.Request{{NamespacedName: owner}}
 }
 
-// clientsOfDeclared finds the clients that read a Secret of their own: by its name, which stands in their specs.
-func (r *Reconciler) clientsOfDeclared(ctx context.Context, secret *corev1.Secret) []reconcile.Request {
-	reads := func(c *v1alpha1.OAuth2Client) bool { return declares(c) && secretName(c) == secret.Name }
-	return r.list(ctx, reads, client.InNamespace(secret.Namespace))
+// clientsOfDeclared finds the clients whose specs name a Secret of their own.
+func (w wakes) clientsOfDeclared(ctx context.Context, secret *corev1.Secret) []reconcile.Request {
+	reads := func(c *v1alpha1.OAuth2Client) bool {
+		_, declared := methodOf(c, w.client, nil, nil).(byDeclared)
+		return declared && secretName(c) == secret.Name
+	}
+	return w.list(ctx, reads, client.InNamespace(secret.Namespace))
+}
+
+// clientsOfAccount finds the clients that authenticate as a service account.
+func (w wakes) clientsOfAccount(ctx context.Context, account client.Object) []reconcile.Request {
+	return w.list(ctx, nil, client.InNamespace(account.GetNamespace()), client.MatchingFields{indexByAccount: account.GetName()})
+}
+
+// clientsOfKeys finds the clients that ask for an algorithm, and so depend on the keys.
+func (w wakes) clientsOfKeys(ctx context.Context, o client.Object) []reconcile.Request {
+	if o.GetNamespace() != w.registryNamespace || o.GetName() != registration.KeysSecretName {
+		return nil
+	}
+	return w.list(ctx, func(c *v1alpha1.OAuth2Client) bool { return c.Spec.TokenSigningAlgorithm != "" })
 }

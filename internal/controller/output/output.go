@@ -192,44 +192,6 @@ func CheckStored[V any](sent, stored map[string]V, equal func(V, V) bool) error 
 	return ErrAltered
 }
 
-// WriteSecret creates the Secret, or replaces what is ours in the one that was read, on the version that was read.
-func WriteSecret(ctx context.Context, c client.Client, stored, wanted *corev1.Secret) error {
-	var err error
-	sent := maps.Clone(wanted.Data)
-	if stored == nil {
-		err = c.Create(ctx, wanted)
-	} else {
-		replaces(wanted, stored)
-		err = c.Update(ctx, wanted)
-	}
-	if err == nil {
-		err = CheckStored(sent, wanted.Data, bytes.Equal)
-	}
-	if err != nil {
-		return &Error{kind: "Secret", name: wanted.Name, err: err}
-	}
-	return nil
-}
-
-// WriteConfigMap does the same with a ConfigMap.
-func WriteConfigMap(ctx context.Context, c client.Client, stored, wanted *corev1.ConfigMap) error {
-	var err error
-	sent := maps.Clone(wanted.Data)
-	if stored == nil {
-		err = c.Create(ctx, wanted)
-	} else {
-		replaces(wanted, stored)
-		err = c.Update(ctx, wanted)
-	}
-	if err == nil {
-		err = CheckStored(sent, wanted.Data, func(a, b string) bool { return a == b })
-	}
-	if err != nil {
-		return &Error{kind: "ConfigMap", name: wanted.Name, err: err}
-	}
-	return nil
-}
-
 // replaces keeps the labels and annotations that others put there, a reloader for one.
 func replaces(wanted, stored client.Object) {
 	wanted.SetResourceVersion(stored.GetResourceVersion())

@@ -1,0 +1,144 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2client
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
+	"github.com/hallpass-dev/hallpass/internal/jws"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// compile renders the spec, cut to the ceilings of the namespace. What the client authenticates by
+// comes from its method, and the verifiers from its plan.
+func compile(c *v1alpha1.OAuth2Client, s seen) oauth2.Client {
+	compiled := oauth2.Client{
+		ID:            c.ClientID(),
+		UID:           string(c.UID),
+		Namespace:     c.Namespace,
+		Name:          c.Name,
+		Suspended:     c.Spec.State == v1alpha1.ClientSuspended,
+		Refused:       !s.ceilings.AllowMethod(string(methodName(c))),
+		TokenLifetime: s.ceilings.Lifetime(c.Spec.TokenLifetime.Or(oauth2.DefaultTokenLifetime)),
+		Algorithm:     jws.Algorithm(c.Spec.TokenSigningAlgorithm),
+	}
+	for _, scope := range c.Spec.Scopes {
+		if s.ceilings.FreeForm(string(scope)) == oauth2.Granted {
+			compiled.Scopes = append(compiled.Scopes, string(scope))
+		}
+	}
+	compileAccess(c, &compiled)
+	cutBack(&compiled, c, s.registered.Client, s.at)
+	return compiled
+}
+
+// cutBack sets until when the tokens of a client are revoked. An instant to come is cut back to the
+// one at which it is seen first, which the registration keeps.
+func cutBack(compiled *oauth2.Client, c *v1alpha1.OAuth2Client, registered oauth2.Client, now time.Time) {
+	if c.Spec.RevokeTokensIssuedBefore == nil {
+		return
+	}
+	compiled.RevocationAsked = c.Spec.RevokeTokensIssuedBefore.UTC()
+	compiled.RevokedBefore = oauth2.CutBack(compiled.RevocationAsked, now)
+	if registered.RevocationAsked.Equal(compiled.RevocationAsked) {
+		compiled.RevokedBefore = registered.RevokedBefore
+	}
+}
+
+// compileAccess renders what the client asks of resources, and the labels that owners select by.
+func compileAccess(c *v1alpha1.OAuth2Client, compiled *oauth2.Client) {
+	if len(c.Spec.Access) == 0 {
+		return
+	}
+	compiled.Labels = c.Labels
+	compiled.DefaultResource = oauth2.ObjectName{Namespace: string(c.Spec.DefaultResource.Namespace), Name: c.Spec.DefaultResource.Name}
+	for _, access := range c.Spec.Access {
+		asked := oauth2.Access{Resource: resourceOf(access)}
+		for _, scope := range access.Scopes {
+			asked.Scopes = append(asked.Scopes, string(scope))
+		}
+		compiled.Access = append(compiled.Access, asked)
+	}
+}
+
+func resourceOf(access v1alpha1.Access) oauth2.ObjectName {
+	return oauth2.ObjectName{Namespace: string(access.ResourceNamespace), Name: access.ResourceName}
+}
+
+// compileClaims renders the claims of the client's tokens, and the condition about those left out.
+func compileClaims(c *v1alpha1.OAuth2Client, issuer oauth2.Issuer, ceilings oauth2.Ceilings) ([]oauth2.Claim, *metav1.Condition) {
+	if len(c.Spec.Claims) == 0 {
+		return nil, nil
+	}
+	var carried []oauth2.Claim
+	var reserved, notAllowed []string
+	for _, asked := range c.Spec.Claims {
+		claim := oauth2.Claim{Name: string(asked.Name), Value: string(asked.Value)}
+		for _, value := range asked.Values {
+			claim.Values = append(claim.Values, string(value))
+		}
+		switch issuer.DecideClaim(claim, ceilings) {
+		case oauth2.Granted:
+			carried = append(carried, claim)
+		case oauth2.ClaimNotAllowed:
+			notAllowed = append(notAllowed, strconv.Quote(claim.Name))
+		default:
+			reserved = append(reserved, strconv.Quote(claim.Name))
+		}
+	}
+	if len(reserved)+len(notAllowed) > 0 {
+		return carried, new(v1alpha1.ClaimsIncomplete(reserved, notAllowed))
+	}
+	return carried, new(v1alpha1.ClaimsComplete())
+}
+
+// The default names of the entries of a user's Secret.
+const (
+	keyClientID         = "client_id"
+	keyClientSecret     = "client_secret"
+	keyIssuerURL        = "issuer_url"
+	keyTokenURL         = "token_url"
+	keyJWKSURL          = "jwks_url"
+	keyIntrospectionURL = "introspection_url"
+	keyScope            = "scope"
+)
+
+// render renders the entries of the Secret or ConfigMap, or the condition that says why it cannot.
+func render(
+	c *v1alpha1.OAuth2Client, m method, issuer oauth2.Issuer, ca string, registered *oauth2.Client, value oauth2.Secret,
+) (map[string][]byte, *metav1.Condition) {
+	keys := c.Spec.Secret.Keys
+	items := append(m.items(value), output.Item{Name: keyClientID, Renamed: keys.ClientID, Value: registered.ID})
+	for _, optional := range []struct { // these may be left out
+		omit v1alpha1.OmittedEntry
+		output.Item
+	}{
+		{v1alpha1.OmitIssuerURL, output.Item{Name: keyIssuerURL, Renamed: keys.IssuerURL, Value: issuer.String()}},
+		{v1alpha1.OmitTokenURL, output.Item{Name: keyTokenURL, Renamed: keys.TokenURL, Value: issuer.URL(oauth2.TokenPath)}},
+		{v1alpha1.OmitJWKSURL, output.Item{Name: keyJWKSURL, Renamed: keys.JWKSURL, Value: issuer.URL(oauth2.JWKSPath)}},
+		{v1alpha1.OmitIntrospectionURL, output.Item{Name: keyIntrospectionURL, Renamed: keys.IntrospectionURL, Value: issuer.URL(oauth2.IntrospectionPath)}},
+		{v1alpha1.OmitScope, output.Item{Name: keyScope, Renamed: keys.Scope, Value: scopeEntry(registered)}},
+		{v1alpha1.OmitCACertificate, output.Item{Name: output.KeyCACertificate, Renamed: keys.CACertificate, Value: ca, Omitted: ca == ""}},
+	} {
+		optional.Omitted = optional.Omitted || slices.Contains(c.Spec.Secret.Omit, optional.omit)
+		items = append(items, optional.Item)
+	}
+	return output.Render(items, c.Spec.Secret.Template)
+}
+
+// scopeEntry is the scope to ask for at the default audience. For a resource it is empty, which
+// asks for all that is granted: a request that names a withdrawn scope would get nothing.
+func scopeEntry(c *oauth2.Client) string {
+	if c.DefaultResource != (oauth2.ObjectName{}) {
+		return ""
+	}
+	return strings.Join(c.Scopes, " ")
+}

@@ -1,0 +1,155 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2client
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/credential"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+)
+
+// action is what is to be done about the client's secret.
+type action int
+
+const (
+	apply    action = iota // all is brought up to date; where the plan has a reason, a secret is minted first
+	lookLive               // it is decided again on what the API server has
+	create                 // the first secret of a client and its registration are written at the same time
+	await                  // the cache does not have the first secret yet
+)
+
+// decision is what has to be true of a client. Nothing of it is read from anywhere.
+type decision struct {
+	// client is what is registered, but for the verifiers, which are the plan's.
+	client oauth2.Client
+	plan   credential.Plan
+	action action
+	// data are the entries of the Secret or ConfigMap, with the secret that the plan has.
+	data map[string][]byte
+	// grants are what becomes of each scope that the client asks for.
+	grants []v1alpha1.GrantStatus
+	// obstacle is why nothing is done, shortfall why all is done and the client is not ready.
+	obstacle, shortfall *metav1.Condition
+	// keys is why some keys of the client are left out, claims is about its custom claims; or nil.
+	keys, claims *metav1.Condition
+	// keysChangeAt is when another key may sign for the client, if it asks for an algorithm.
+	keysChangeAt time.Time
+	// announced says that an event has reported the secret that was minted.
+	announced bool
+}
+
+// registration is what has to be registered.
+func (d decision) registration() registration.Registration {
+	c := d.client
+	c.Verifiers = d.plan.Record.Verifiers
+	return registration.Registration{Client: c, Rotation: d.plan.Record.Rotation}
+}
+
+// condition is why the client is not ready; nil if it is.
+func (d decision) condition() *metav1.Condition {
+	if d.obstacle != nil {
+		return d.obstacle
+	}
+	return d.shortfall
+}
+
+// decide is a pure function of the spec and of what was seen.
+func decide(c *v1alpha1.OAuth2Client, m method, issuer oauth2.Issuer, s seen) decision {
+	d := decision{client: compile(c, s)}
+	d.client.Claims, d.claims = compileClaims(c, issuer, s.ceilings)
+	d.grants = grantsOf(c, &d.client, issuer, s)
+	unusable, incomplete := m.compile(&d.client, s.accountUID)
+	if d.obstacle = forbidden(c, s); d.obstacle == nil {
+		if d.obstacle = s.obstacle; d.obstacle == nil || s.live {
+			d.keys = incomplete
+		}
+	}
+	if d.obstacle == nil {
+		d.obstacle = unusable
+	}
+	if d.obstacle == nil {
+		d.data, d.obstacle = render(c, m, issuer, s.ca, &d.client, s.value)
+	}
+	if d.obstacle != nil {
+		d.plan = m.keep(s)
+		return d
+	}
+	d.plan, d.action = m.plan(s, policyOf(c))
+	d.shortfall, d.keysChangeAt = checkAlgorithm(c, &d.client, s)
+	return d
+}
+
+// forbidden is what policies forbid, and an id that another client holds. An identifier that is
+// registered already stays the client's, and so does a place in a namespace that is full.
+func forbidden(c *v1alpha1.OAuth2Client, s seen) *metav1.Condition {
+	switch {
+	case s.taken:
+		return new(v1alpha1.ClientIDConflict(c.ClientID()))
+	case !s.ceilings.AllowMethod(string(methodName(c))):
+		return new(v1alpha1.MethodNotAllowed(methodName(c)))
+	case s.held:
+	case c.Spec.ClientID != "" && !s.ceilings.AllowClientID(c.Spec.ClientID):
+		return new(v1alpha1.ClientIDNotAllowed())
+	case s.full:
+		return new(v1alpha1.TooManyClients(s.ceilings.MaxClients))
+	}
+	return nil
+}
+
+// defaultOverlap is how long a replaced secret goes on working unless the spec says otherwise.
+const defaultOverlap = 24 * time.Hour
+
+// policyOf is what the spec says about the client's secrets.
+func policyOf(c *v1alpha1.OAuth2Client) credential.Policy {
+	return credential.Policy{
+		UID:       string(c.UID),
+		Interval:  c.Spec.Rotation.Interval.Or(0),
+		Overlap:   c.Spec.Rotation.Overlap.Or(defaultOverlap),
+		UnusedFor: c.Spec.Rotation.RetireWhenUnusedFor.Or(0),
+		Request:   requestOf(c.Annotations[v1alpha1.AnnotationRotate]),
+	}
+}
+
+// maxRequest is the bound of status.rotation.handledRequest, in bytes.
+const maxRequest = 256
+
+// requestOf is the value of the rotate annotation, or a digest of one too long for the status.
+func requestOf(value string) string {
+	if len(value) <= maxRequest {
+		return value
+	}
+	sum := sha256.Sum256([]byte(value))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// conflictRetry is how soon a name is looked at again that has no object of ours.
+const conflictRetry = time.Minute
+
+// again is when something is due that no watch announces.
+func (d decision) again(now time.Time) time.Duration {
+	var first time.Time
+	if condition := d.condition(); condition != nil {
+		switch condition.Reason {
+		case v1alpha1.ReasonSecretConflict, v1alpha1.ReasonConfigMapConflict,
+			v1alpha1.ReasonSecretNotFound: // no watch shows a Secret that comes without the label
+			first = now.Add(conflictRetry)
+		}
+	}
+	for _, instant := range []time.Time{d.plan.Again(), d.keysChangeAt} {
+		if !instant.IsZero() && (first.IsZero() || instant.Before(first)) {
+			first = instant
+		}
+	}
+	if first.IsZero() {
+		return 0
+	}
+	return max(first.Sub(now), time.Second)
+}

@@ -1,0 +1,123 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2client
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/publish"
+	"github.com/hallpass-dev/hallpass/internal/credential"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+)
+
+// do carries a decision out in the order of writes: the new verifier as pending, the user's Secret,
+// the verifier confirmed. It returns what there is then, also with an error.
+func (r *Reconciler) do(ctx context.Context, c *v1alpha1.OAuth2Client, m method, s seen, d decision) (seen, decision, error) {
+	if d.obstacle != nil {
+		// A suspension must hold whatever else is wrong. A client that does not hold its id has
+		// nothing to keep, and must not come to hold it while something is in the way.
+		var err error
+		if s.held {
+			s.stored, err = r.publish(ctx, c, s, d)
+		}
+		return s, d, err
+	}
+	switch d.action {
+	case await:
+		return s, d, errExpected
+	case create:
+		return r.create(ctx, c, m, s, d)
+	case apply, lookLive:
+	}
+	r.memory.settle(c.UID, s, d.plan)
+	var err error
+	if d.plan.Reason != credential.None {
+		if s, d, err = r.mint(ctx, c, m, s, d); err != nil {
+			return s, d, err
+		}
+	}
+	if s.stored, err = r.publish(ctx, c, s, d); err != nil {
+		return s, d, err
+	}
+	if s.object, err = m.write(ctx, s.object, d.data); err != nil {
+		return s, d, err
+	}
+	return s, d, m.removeFormer(ctx)
+}
+
+// mint registers a new secret as pending, then writes the user's Secret, which is the commit point.
+// The caller publishes what follows.
+func (r *Reconciler) mint(ctx context.Context, c *v1alpha1.OAuth2Client, m method, s seen, d decision) (seen, decision, error) {
+	made, err := r.memory.proposal(c.UID, r.Random, r.Clock.Now())
+	if err != nil {
+		return s, d, err
+	}
+	d.plan = d.plan.Propose(made, policyOf(c))
+	if s.stored, err = r.publish(ctx, c, s, d); err != nil {
+		return s, d, err
+	}
+	s.value = made.Value
+	d.data, _ = render(c, m, r.Issuer, s.ca, &d.client, s.value) // it could be rendered without the secret
+	if s.object, err = m.write(ctx, s.object, d.data); err != nil {
+		return s, d, err
+	}
+	r.memory.proposals.Drop(c.UID)
+	r.announceMinted(c, d.plan.Reason, made.ID)
+	d.announced = true
+	d.plan = d.plan.Commit(s.uses, policyOf(c), r.Clock.Now())
+	return s, d, nil
+}
+
+// create writes the first secret of a client and its registration at the same time. A token request
+// that is quicker than the registration waits at the token server. If one of the two is not
+// written, the next look repairs it. Of two managers one fails, because both writes create.
+func (r *Reconciler) create(ctx context.Context, c *v1alpha1.OAuth2Client, m method, s seen, d decision) (seen, decision, error) {
+	now := r.Clock.Now()
+	made, err := r.memory.proposal(c.UID, r.Random, now)
+	if err != nil {
+		return s, d, err
+	}
+	s.value = made.Value
+	d.plan.Record = credential.Create(made, policyOf(c), now)
+	d.data, _ = render(c, m, r.Issuer, s.ca, &d.client, s.value)
+	var writing sync.WaitGroup
+	var stored *corev1.Secret
+	var unpublished error
+	writing.Go(func() { stored, unpublished = r.publish(ctx, c, s, d) })
+	object, unwritten := m.write(ctx, s.object, d.data)
+	writing.Wait()
+	s.stored, s.object = stored, object
+	if unwritten == nil {
+		r.memory.proposals.Drop(c.UID)
+	}
+	if err := errors.Join(unwritten, unpublished); err != nil {
+		return s, d, err
+	}
+	r.memory.expected.Put(c.UID, struct{}{}, now.Add(expectedFor))
+	return s, d, errExpected
+}
+
+// publish writes the registration if it differs from what is stored, on the version that was read.
+func (r *Reconciler) publish(ctx context.Context, c *v1alpha1.OAuth2Client, s seen, d decision) (*corev1.Secret, error) {
+	data, err := registration.Encode(d.registration())
+	if err != nil {
+		return s.stored, err
+	}
+	return publish.Write(ctx, r.Client, s.stored, publish.Record{
+		NamespacedName: r.registrationKey(c),
+		Of:             "client " + d.client.ID,
+		Type:           registration.SecretType,
+		Annotations: map[string]string{
+			registration.AnnotationClientID:    d.client.ID,
+			v1alpha1.AnnotationClientNamespace: c.Namespace,
+			v1alpha1.AnnotationClient:          c.Name,
+		},
+		Data: data,
+	})
+}

@@ -1,0 +1,67 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2client
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
+	"github.com/hallpass-dev/hallpass/internal/controller/status"
+	"github.com/hallpass-dev/hallpass/internal/credential"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// memory is what is remembered of clients between two looks. A manager that starts anew needs none.
+type memory struct {
+	written   status.Written
+	backoff   attempt.Backoff
+	proposals attempt.Proposals[credential.Proposal]
+	// expected are the clients whose first secret is on its way to the cache.
+	expected attempt.Proposals[struct{}]
+}
+
+// errExpected says that the cache lacks a first secret. The watch brings it.
+var errExpected = errors.New("the cache does not have the first secret of the client yet")
+
+// expectedFor is how long the cache may take.
+const expectedFor = 10 * time.Second
+
+// settle drops the expectation of a secret that the cache has, and the proposal of one that is in
+// its Secret: if that Secret is deleted, another value takes its place.
+func (m *memory) settle(uid types.UID, s seen, plan credential.Plan) {
+	if plan.Reason == credential.None {
+		m.expected.Drop(uid)
+	}
+	if made, young := m.proposals.Get(uid, s.at); young && made.Is(s.value) {
+		m.proposals.Drop(uid)
+	}
+}
+
+// proposal is the secret to write. An attempt that failed is repeated with the same one while it is
+// young, so that the registration is written once.
+func (m *memory) proposal(uid types.UID, random io.Reader, now time.Time) (credential.Proposal, error) {
+	if made, young := m.proposals.Get(uid, now); young {
+		return made, nil
+	}
+	minted, err := oauth2.NewClientSecret(random)
+	if err != nil {
+		return credential.Proposal{}, err
+	}
+	made := credential.Proposal{Credential: minted, At: now}
+	m.proposals.Put(uid, made, now.Add(credential.YoungFor))
+	return made, nil
+}
+
+// forget drops what is remembered of a client that was deleted.
+func (m *memory) forget(o client.Object) {
+	m.backoff.End(client.ObjectKeyFromObject(o))
+	m.proposals.Drop(o.GetUID())
+	m.expected.Drop(o.GetUID())
+	m.written.Forget(o)
+}

@@ -1,0 +1,148 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2client
+
+import (
+	"context"
+	"errors"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
+	"github.com/hallpass-dev/hallpass/internal/credential"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// method is a way in which a client authenticates.
+type method interface {
+	// identify returns the UID of the service account that the client authenticates as, if any.
+	identify(ctx context.Context) (uid string, err error)
+	// compile adds to the registered client what it authenticates by. An obstacle says that this
+	// cannot be used, incomplete that a part of it cannot.
+	compile(registered *oauth2.Client, accountUID string) (obstacle, incomplete *metav1.Condition)
+	// look reads the client's Secret or ConfigMap from the cache, or live from the API server.
+	look(ctx context.Context, s seen, live bool) (found, error)
+	// keep is what becomes of the secrets while something is in the way, plan what otherwise does.
+	keep(s seen) credential.Plan
+	plan(s seen, p credential.Policy) (credential.Plan, action)
+	// items are the entries of the Secret that this method adds.
+	items(value oauth2.Secret) []output.Item
+	// write brings the Secret or ConfigMap up to date; removeFormer deletes those not used any
+	// more.
+	write(ctx context.Context, stored client.Object, data map[string][]byte) (client.Object, error)
+	removeFormer(ctx context.Context) error
+	// version is the version that the cache has of what is written.
+	version(ctx context.Context) string
+	// ready is the condition of a client with nothing in its way.
+	ready() metav1.Condition
+}
+
+// methodOf is the one place that chooses by the spec.
+func methodOf(c *v1alpha1.OAuth2Client, cached client.Client, live, declared client.Reader) method { //nolint:ireturn // one of four
+	owner := output.Owner{NamespacedName: client.ObjectKeyFromObject(c), Kind: "OAuth2Client", Annotation: v1alpha1.AnnotationClient, UID: c.UID}
+	secrets := output.Target{
+		Client: cached, Cached: cached, Live: live, Owner: owner, SecretType: v1alpha1.SecretTypeClient, Name: secretName(c),
+		Labels: c.Spec.Secret.Labels, Annotations: c.Spec.Secret.Annotations, Retained: c.Spec.Secret.DeletionPolicy == v1alpha1.DeletionRetain,
+	}
+	configMaps := secrets
+	configMaps.SecretType = ""
+	if c.Spec.Authentication.Method == v1alpha1.ByServiceAccount {
+		secrets.Name = ""
+		return byAccount{base{c, configMaps, secrets, true}}
+	}
+	configMaps.Name = ""
+	b := base{c, secrets, configMaps, true}
+	switch {
+	case c.Spec.Authentication.Method == v1alpha1.ByPrivateKeyJWT:
+		b.alive = false
+		return byKeys{b}
+	case c.Spec.Secret.Source == v1alpha1.SecretExisting:
+		return byDeclared{bySecret{b}, declared}
+	}
+	return byGenerated{bySecret{b}}
+}
+
+// methodName is what policies call the method.
+func methodName(c *v1alpha1.OAuth2Client) v1alpha1.AuthenticationMethod {
+	if m := c.Spec.Authentication.Method; m != "" {
+		return m
+	}
+	return v1alpha1.ByClientSecret
+}
+
+func secretName(c *v1alpha1.OAuth2Client) string {
+	if c.Spec.Secret.Name != "" {
+		return c.Spec.Secret.Name
+	}
+	return c.Name
+}
+
+// base is what all methods share: one object is written, and none of the other kind is kept.
+type base struct {
+	client         *v1alpha1.OAuth2Client
+	written, other output.Target
+	// alive has the client looked for live before something random or lasting is made for it.
+	alive bool
+}
+
+func (base) identify(context.Context) (string, error) { return "", nil }
+
+func (base) compile(*oauth2.Client, string) (obstacle, incomplete *metav1.Condition) { return nil, nil }
+
+func (b base) look(ctx context.Context, _ seen, live bool) (found, error) {
+	from := b.written.Cached
+	if live {
+		from = b.written.Live
+	}
+	if live && b.alive {
+		if err := b.written.Owner.CheckAlive(ctx, from); err != nil {
+			return found{}, err
+		}
+	}
+	object, err := b.written.Read(ctx, from)
+	f := found{live: live, object: object}
+	if errors.Is(err, output.ErrForeign) {
+		if f.obstacle, err = new(v1alpha1.SecretConflict(b.written.Name)), nil; b.written.SecretType == "" {
+			f.obstacle = new(v1alpha1.ConfigMapConflict(b.written.Name))
+		}
+	}
+	return f, err
+}
+
+// keep and plan drop the secrets of a client that had some: it authenticates otherwise by now.
+func (base) keep(s seen) credential.Plan {
+	return credential.Plan{Record: credential.Record{Rotation: s.registered.Rotation}}
+}
+
+// plan looks live before an object is created: the cache has none that are not ours.
+func (b base) plan(s seen, _ credential.Policy) (credential.Plan, action) {
+	if s.object == nil && !s.live {
+		return b.keep(s), lookLive
+	}
+	return b.keep(s), apply
+}
+
+func (base) items(oauth2.Secret) []output.Item { return nil }
+
+func (b base) write(ctx context.Context, stored client.Object, data map[string][]byte) (client.Object, error) {
+	return b.written.Write(ctx, stored, data)
+}
+
+func (b base) removeFormer(ctx context.Context) error {
+	if err := b.written.RemoveFormer(ctx); err != nil {
+		return err
+	}
+	return b.other.RemoveFormer(ctx)
+}
+
+func (b base) version(ctx context.Context) string {
+	var object client.Object = &corev1.Secret{}
+	if b.written.SecretType == "" {
+		object = &corev1.ConfigMap{}
+	}
+	return output.Version(ctx, b.written.Cached, object, client.ObjectKey{Namespace: b.client.Namespace, Name: b.written.Name})
+}

@@ -1,0 +1,189 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2client
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
+	"github.com/hallpass-dev/hallpass/internal/controller/publish"
+	"github.com/hallpass-dev/hallpass/internal/credential"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/internal/usage"
+)
+
+// seen is what a look at a client found. The decision is made on it alone.
+type seen struct {
+	found
+
+	at time.Time
+	// ceilings are what policies allow at most, resources what owners consent to.
+	ceilings  oauth2.Ceilings
+	resources map[oauth2.ObjectName]*oauth2.Resource
+	// stored has the name of the client's registration. registered is what it says, if held: if it
+	// is this client's. taken says that another client holds the id.
+	stored      *corev1.Secret
+	registered  registration.Registration
+	held, taken bool
+	// full says that there is no room for the client in its namespace.
+	full bool
+	// accountUID is that of the service account that the client authenticates as.
+	accountUID string
+	// ca is the CA that clients need, in PEM; empty if it is not ours.
+	ca   string
+	uses credential.Uses
+	// keys are the signing keys, read for a client that asks for an algorithm.
+	keys *corev1.Secret
+	// expected says that its first secret was written here and is not in the cache yet.
+	expected bool
+}
+
+// found is what there is of a client in its own namespace.
+type found struct {
+	// object is its Secret or ConfigMap, value the client secret in it, live how it was read.
+	object client.Object
+	value  oauth2.Secret
+	live   bool
+	// unknown says that nothing that was written for the client is there at all.
+	unknown bool
+	// obstacle is why the object cannot be used.
+	obstacle *metav1.Condition
+}
+
+// record is what is registered of the client's secrets.
+func (s seen) record() credential.Record {
+	return credential.Record{Verifiers: s.registered.Client.Verifiers, Rotation: s.registered.Rotation}
+}
+
+// see reads all that the decision about a client depends on, from caches. Where the client is
+// forbidden, nothing of its namespace is read.
+func (r *Reconciler) see(ctx context.Context, c *v1alpha1.OAuth2Client, m method) (seen, error) {
+	s := seen{at: r.Clock.Now()}
+	for _, look := range []func(context.Context, *v1alpha1.OAuth2Client, seen) (seen, error){r.seePolicy, r.seeRegistration, r.seeRoom} {
+		var err error
+		if s, err = look(ctx, c, s); err != nil {
+			return s, err
+		}
+	}
+	if s.taken {
+		return s, nil
+	}
+	var err error
+	if s.accountUID, err = m.identify(ctx); err != nil || forbidden(c, s) != nil {
+		return s, err
+	}
+	_, s.expected = r.memory.expected.Get(c.UID, s.at)
+	if s.found, err = m.look(ctx, s, false); err != nil || s.obstacle != nil {
+		return s, err
+	}
+	if s.ca, s.obstacle, err = output.ReadCA(ctx, r.Client, r.CABundle); err != nil {
+		return s, err
+	}
+	if c.Spec.TokenSigningAlgorithm != "" {
+		s.keys, err = publish.Read(ctx, r.Client, types.NamespacedName{Namespace: r.RegistryNamespace, Name: registration.KeysSecretName})
+		if err != nil {
+			return s, err
+		}
+	}
+	return r.seeUses(ctx, c, s)
+}
+
+// seePolicy reads the ceilings of the namespace and the resources that the client asks for.
+func (r *Reconciler) seePolicy(ctx context.Context, c *v1alpha1.OAuth2Client, s seen) (seen, error) {
+	var err error
+	if s.ceilings, err = r.Policy.Ceilings(ctx, c.Namespace); err != nil {
+		return s, err
+	}
+	resources := make(map[oauth2.ObjectName]*oauth2.Resource, len(c.Spec.Access))
+	for _, access := range c.Spec.Access {
+		name := resourceOf(access)
+		if resources[name], err = r.Policy.Resource(ctx, name); err != nil {
+			return s, err
+		}
+	}
+	s.resources = resources
+	return s, nil
+}
+
+// seeRegistration reads what is registered under the client's id. What another live client holds
+// stays its own; what a deleted one left makes way.
+func (r *Reconciler) seeRegistration(ctx context.Context, c *v1alpha1.OAuth2Client, s seen) (seen, error) {
+	stored, err := publish.Read(ctx, r.Client, r.registrationKey(c))
+	if err != nil || stored == nil {
+		return s, err
+	}
+	registered, err := registration.Decode(stored.Data)
+	if len(registered.DroppedClaims) > 0 {
+		ctrl.LoggerFrom(ctx).Info("the stored registration has claims that are not allowed; it is written without them",
+			"registration", stored.Name, "claims", registered.DroppedClaims)
+	}
+	switch of := registered.Client; {
+	case err != nil: // it allows nothing, and its name is derived from this id
+	case of.UID == string(c.UID):
+		if s.held = of.ID == c.ClientID(); s.held {
+			s.registered = registered
+		}
+	default: // of a deleted client nothing is of use: a verifier is bound to its owner's UID
+		gone, err := output.Gone(ctx, r.Live, "OAuth2Client", types.NamespacedName{Namespace: of.Namespace, Name: of.Name}, of.UID)
+		if s.taken = !gone; err != nil || s.taken {
+			return s, err
+		}
+	}
+	s.stored = stored
+	return s, nil //nolint:nilerr // what cannot be read is written again
+}
+
+// registrationKey is where the registration of a client is stored.
+func (r *Reconciler) registrationKey(c *v1alpha1.OAuth2Client) types.NamespacedName {
+	return types.NamespacedName{Namespace: r.RegistryNamespace, Name: registration.SecretName(c.ClientID())}
+}
+
+// seeRoom counts the clients of the namespace that come before this one: the older ones, by name
+// where they are of one second. A client that is registered keeps its place.
+func (r *Reconciler) seeRoom(ctx context.Context, c *v1alpha1.OAuth2Client, s seen) (seen, error) {
+	if !s.ceilings.Limited || s.held {
+		return s, nil
+	}
+	var clients v1alpha1.OAuth2ClientList
+	if err := r.Client.List(ctx, &clients, client.InNamespace(c.Namespace)); err != nil {
+		return s, fmt.Errorf("count the clients of namespace %s: %w", c.Namespace, err)
+	}
+	before := 0
+	for i := range clients.Items {
+		other := &clients.Items[i]
+		older := other.CreationTimestamp.Compare(c.CreationTimestamp.Time)
+		if other.DeletionTimestamp.IsZero() && (older < 0 || older == 0 && other.Name < c.Name) {
+			before++
+		}
+	}
+	s.full = before >= s.ceilings.MaxClients
+	return s, nil
+}
+
+// seeUses reads what the token servers report of the client's secrets, where that may end one.
+func (r *Reconciler) seeUses(ctx context.Context, c *v1alpha1.OAuth2Client, s seen) (seen, error) {
+	if policyOf(c).UnusedFor == 0 || len(s.registered.Client.Verifiers) == 0 {
+		return s, nil
+	}
+	var reports v1alpha1.UsageReportList
+	if err := r.Client.List(ctx, &reports, client.InNamespace(r.RegistryNamespace), client.UnsafeDisableDeepCopy); err != nil {
+		return s, fmt.Errorf("read what the token server reports of secrets in use: %w", err)
+	}
+	evidence := r.Usage.Evidence(reports.Items)
+	s.uses = credential.Uses{Read: evidence.Read, Replicas: evidence.Replicas, LastUsed: map[string]usage.Minute{}}
+	for _, v := range s.registered.Client.Verifiers {
+		s.uses.LastUsed[v.ID] = r.Usage.LastUsed(string(c.UID), v.ID)
+	}
+	return s, nil
+}

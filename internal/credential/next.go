@@ -1,0 +1,202 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package credential
+
+import (
+	"encoding/base32"
+	"slices"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/usage"
+)
+
+// Seen is what a look at a client found beside its record.
+type Seen struct {
+	// Live says that the value was read from the API server, not from a cache. If the registration
+	// was lost, a well-formed value is registered again: the Secret is the only place that has it.
+	Live bool
+	// Declared says that the Secret is the user's own: each value is registered, none is minted.
+	Declared bool
+	// Present says that the Secret is there. Value is the secret in it, or one that it inherits.
+	Present bool
+	Value   oauth2.Secret
+	// Uses are what is known of the use of replaced secrets.
+	Uses Uses
+}
+
+// Reason is why a new secret has to be made.
+type Reason int
+
+// The reasons.
+const (
+	None     Reason = iota // the value in the Secret is registered, and no rotation is due
+	Created                // there is no secret yet
+	Repaired               // the value in the Secret is missing or not registered
+	Rotated                // a rotation is due
+)
+
+// Plan is what becomes of the secrets of a client.
+type Plan struct {
+	// Record is what has to be registered.
+	Record Record
+	// Value is the secret for the user's Secret.
+	Value oauth2.Secret
+	// Reason is why a new secret has to be made.
+	Reason Reason
+	// Due is when the next rotation comes. Blocked says that it waits for a secret to end.
+	Due     time.Time
+	Blocked bool
+	// Declared is the id of a declared secret that has just taken the place of another.
+	Declared string
+	// Expired are the ids of secrets that have ended, Retired those ended for being unused.
+	Expired, Retired []string
+	// Kept is why watched secrets live on, or nil. EvidenceAt is when it may change.
+	Kept       map[string]usage.Answer
+	EvidenceAt time.Time
+}
+
+// Next decides what becomes of the secrets of a client. If the plan has a Reason, the other secrets
+// stay as they are until the new one is in the user's Secret; see Propose.
+func Next(r Record, s Seen, p Policy, now time.Time) Plan {
+	plan := Keep(r, now)
+	plan.Value = s.Value
+	r = plan.Record
+	if s.Live {
+		r = adopt(r, s.Value, p, now)
+	}
+	if s.Declared {
+		r, plan.Declared = register(r, s.Value, p, now)
+	}
+	settled, found := settle(r, s.Value, p, now)
+	switch {
+	case !found && len(r.Verifiers) == 0 && !s.Present:
+		plan.Reason = Created
+	case !found:
+		plan.Reason = Repaired
+	case !s.Declared:
+		plan.Due, plan.Blocked = schedule(settled, p, now)
+		if !plan.Due.IsZero() && !plan.Due.After(now) && !plan.Blocked {
+			plan.Reason = Rotated
+		}
+	}
+	if plan.Record = settled; plan.Reason == None {
+		plan.retire(s.Uses, p, now)
+	}
+	return plan
+}
+
+// Keep is the plan without a look at the Secret: what has ended is dropped, nothing else changes.
+func Keep(r Record, now time.Time) Plan {
+	var plan Plan
+	for _, v := range r.Verifiers { // a secret that never reached the user's Secret is not worth an event
+		if !v.Pending && !v.Live(now) {
+			plan.Expired = append(plan.Expired, v.ID)
+		}
+	}
+	r.Verifiers = slices.DeleteFunc(slices.Clone(r.Verifiers), func(v oauth2.Verifier) bool { return !v.Live(now) })
+	plan.Record = r
+	return plan
+}
+
+// Again is when the plan may be another one without any change that is watched; zero for never.
+func (p *Plan) Again() time.Time {
+	first := nextExpiry(p.Record)
+	for _, at := range []time.Time{p.Due, p.EvidenceAt} {
+		if first.IsZero() || !at.IsZero() && at.Before(first) {
+			first = at
+		}
+	}
+	return first
+}
+
+// Proposal is a secret on its way to the user's Secret. While it is young, each attempt writes it.
+type Proposal struct {
+	oauth2.Credential
+
+	At time.Time
+}
+
+// Is reports whether the secret is this value.
+func (made Proposal) Is(value oauth2.Secret) bool {
+	return oauth2.DigestSecret("", made.Value) == oauth2.DigestSecret("", value)
+}
+
+// Propose is the plan with a new secret. Its record is written before the user's Secret, and Commit
+// says what follows then.
+func (p Plan) Propose(made Proposal, policy Policy) Plan {
+	p.Record, p.Value = propose(p.Record, made, policy), made.Value
+	if p.Record.Rotation.First == made.ID {
+		p.Reason = Created // its registration was written at once, and its Secret could not be
+	}
+	return p
+}
+
+// Commit is the plan once the proposed secret is in the user's Secret.
+func (p Plan) Commit(uses Uses, policy Policy, now time.Time) Plan {
+	next := Next(p.Record, Seen{Present: true, Value: p.Value, Uses: uses}, policy, now)
+	next.Expired = slices.Concat(p.Expired, next.Expired)
+	return next
+}
+
+// Create is the record of a client that has neither a record nor a Secret. Both are written at the
+// same time: the first secret is current from the start.
+func Create(made Proposal, p Policy, now time.Time) Record {
+	r, _ := settle(propose(Record{}, made, p), made.Value, p, now)
+	r.Rotation.First = made.ID
+	return r
+}
+
+// Inherits reports whether a Secret that gets another name keeps its value: it is still accepted,
+// or it is well-formed and the registration was lost.
+func (r Record) Inherits(value oauth2.Secret, p Policy, now time.Time) bool {
+	r = Keep(r, now).Record
+	if len(r.Verifiers) == 0 {
+		_, err := oauth2.ParseClientSecret(value)
+		return err == nil
+	}
+	return r.IDOf(value, p) != ""
+}
+
+// IDOf is the id of a value; empty if it is not registered.
+func (r Record) IDOf(value oauth2.Secret, p Policy) string {
+	if i := r.place(value, p, time.Time{}); i >= 0 {
+		return r.Verifiers[i].ID
+	}
+	return ""
+}
+
+// adopt registers the value in the Secret where it never was, or where the registration was lost.
+func adopt(r Record, value oauth2.Secret, p Policy, now time.Time) Record {
+	if len(r.Verifiers) > 0 && !justCreated(r, now) || r.place(value, p, now) >= 0 {
+		return r
+	}
+	if found, err := oauth2.ParseClientSecret(value); err == nil {
+		return propose(r, Proposal{found, now}, p)
+	}
+	return r
+}
+
+// justCreated reports whether a record may still be in the making: it has its first secret alone.
+func justCreated(r Record, now time.Time) bool {
+	return len(r.Verifiers) == 1 && r.Verifiers[0].ID == r.Rotation.First && now.Before(r.Verifiers[0].CreatedAt.Add(PendingLife))
+}
+
+// register registers a declared value. It is in its Secret already, so there is no order of writes
+// to keep. It returns the id of a value that replaces another.
+func register(r Record, value oauth2.Secret, p Policy, now time.Time) (Record, string) {
+	if r.place(value, p, now) >= 0 {
+		return r, ""
+	}
+	id, replaces := declaredID(oauth2.DigestSecret(p.UID, value)), ""
+	if len(r.Verifiers) > 0 {
+		replaces = id
+	}
+	return propose(r, Proposal{oauth2.Credential{ID: id, Value: value}, now}, p), replaces
+}
+
+var declaredEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// declaredID names a secret that has no id in it. It is as long as the ids in generated secrets.
+func declaredID(digest oauth2.Digest) string { return declaredEncoding.EncodeToString(digest[:])[:12] }
