@@ -157,7 +157,8 @@ func written(t *testing.T, list client.ObjectList) []string {
 		encoder := json.NewEncoder(&text)
 		encoder.SetEscapeHTML(false)
 		encoder.SetIndent("", "  ")
-		must(t, encoder.Encode(object))
+		err := encoder.Encode(object)
+		must(t, err)
 		kind := strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%T", list), "*v1."), "List")
 		texts = append(texts, named(fmt.Sprintf("# %s %s/%s\n%s", strings.TrimPrefix(kind, "*v1alpha1."), meta["namespace"], name, text.String())))
 	}
