@@ -52,8 +52,8 @@ LONGEST_PACKAGE    = $(MODULE)/test/e2e
 test: race-note ## Run every test but what takes long: the core, the reconcilers on a real API server, and the whole journey
 	@echo "--- the control plane"
 	@CGO_ENABLED=0 go run -trimpath ./test/kit/controlplane/prefetch >/dev/null
-	@echo "--- helm and etcdutl"
-	@$(MAKE) helm etcdutl >/dev/null
+	@echo "--- helm, etcdutl and the validators of each promised Kubernetes"
+	@$(MAKE) helm etcdutl validators >/dev/null
 	@echo "--- the proxies"
 	@hack/test-tools.sh || echo "they could not be installed"
 	@echo "--- compiling (the first run takes some minutes)"
@@ -129,6 +129,10 @@ alerts: $(PROMTOOL) ## Run the tests of the alert rules
 .PHONY: helm
 helm: $(HELM) ## Build helm, once for this machine, and print where it is
 	@echo $(HELM)
+
+.PHONY: validators
+validators: ## Build the validators of each promised Kubernetes, once for this machine, and print where they are
+	@hack/validators.sh
 
 .PHONY: etcdutl
 etcdutl: $(ETCDUTL) ## Build etcdutl, which restores backups of etcd, once for this machine, and print where it is

@@ -43,6 +43,10 @@ for file in go.mod hack/*/go.mod; do
   echo "--- go.mod of $module"
   (cd "$module" && go mod tidy -diff) || { echo "$module/go.mod: not tidy; run go mod tidy there"; stale=1; }
 done
+for file in hack/validators/v*.mod; do
+  echo "--- $file"
+  (cd hack/validators && go mod tidy -diff -modfile="${file##*/}") || { echo "$file: not tidy; run go mod tidy -modfile=${file##*/} there"; stale=1; }
+done
 
 if [[ $(git status --porcelain) != "$before" ]]; then
   echo "make verify changed the tree:"
