@@ -53,7 +53,24 @@ func run(from, to string) error {
 			return err
 		}
 	}
+	if err := writeDefaults(to); err != nil {
+		return err
+	}
 	return removeOthers(to, written)
+}
+
+// writeDefaults writes the chart's values into a template: those that a release was made with may lack what is newer.
+func writeDefaults(to string) error {
+	content, err := os.ReadFile(filepath.Join(to, "..", "values.yaml"))
+	if err != nil {
+		return fmt.Errorf("read the chart's values: %w", err)
+	}
+	values, err := yaml.YAMLToJSON(content)
+	if err != nil {
+		return fmt.Errorf("read the chart's values: %w", err)
+	}
+	const comment = "{{- /* Generated from values.yaml by hack/chart: change it there, and run make generate. */ -}}\n"
+	return writeFile(filepath.Join(to, "_defaults.tpl"), comment+"{{- define \"hallpass.defaults\" -}}\n"+string(values)+"\n{{- end }}\n")
 }
 
 // customResources are the templates of the kinds that config/crd lists.
@@ -86,15 +103,18 @@ func customResources(from string) ([]template, error) {
 	return kinds, nil
 }
 
-// removeOthers removes templates that were generated from a file that is gone. Those whose name begins with _ or that are no
-// YAML are written by hand.
+// removeOthers removes templates that were generated from a file that is gone. Those that do not say so are written by hand.
 func removeOthers(dir string, written map[string]bool) error {
 	files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
 	if err != nil {
 		return fmt.Errorf("list the templates: %w", err)
 	}
 	for _, file := range files {
-		if !written[filepath.Base(file)] {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("read a template: %w", err)
+		}
+		if !written[filepath.Base(file)] && strings.HasPrefix(string(content), "{{- /* Generated from ") {
 			if err := os.Remove(file); err != nil {
 				return fmt.Errorf("remove a template that has no source any more: %w", err)
 			}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -28,7 +29,11 @@ type replacement struct {
 	times    int
 }
 
-const header = "{{- /* Generated from config/%s by hack/chart: change it there, and run make generate. */ -}}\n"
+const header = "{{- /* Generated from config/%s by hack/chart: change it there, and run make generate. */ -}}\n" + complete
+
+// complete adds the values that are left out, as an upgrade with --reuse-values leaves out those that the earlier chart did not have.
+const complete = `{{- include "hallpass.complete" (list .Values (include "hallpass.defaults" . | fromYaml)) -}}
+`
 
 // keepAnnotation has Helm leave an object when the release goes: with the kinds every client would go, and with the registry
 // every registration and key.
@@ -43,39 +48,130 @@ const keepAnnotation = `
 var everywhere = []replacement{ //nolint:gochecknoglobals // a constant table
 	{"hallpass-system", "{{ $.Release.Namespace }}", -1},
 	{"hallpass-registry", "{{ $.Values.registry.namespace }}", -1},
+	{"\n    app.kubernetes.io/part-of: hallpass\n", `
+    app.kubernetes.io/part-of: hallpass
+    {{- with $.Values.commonLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+`, -1},
 }
 
 // podSettings are those that both Deployments have.
 func podSettings(component, memoryLimit string) []replacement {
 	values := ".Values." + component
+	// with is a block of the pod's or container's fields, at an indentation, where the value is not empty.
+	with := func(value, field string, indent int) string {
+		space := strings.Repeat(" ", indent)
+		text := space + "{{- with " + values + "." + value + " }}\n"
+		if field != "" {
+			text += space + field + ": {{- toYaml . | nindent " + strconv.Itoa(indent+2) + " }}\n"
+		} else {
+			text += space + "{{- toYaml . | nindent " + strconv.Itoa(indent) + " }}\n"
+		}
+		return text + space + "{{- end }}\n"
+	}
 	return []replacement{
 		{"        image: ghcr.io/hallpass-dev/" + component + "\n", `        image: {{ include "hallpass.image" (list . "` + component + `") }}
 `, 1},
 		{"imagePullPolicy: IfNotPresent", "imagePullPolicy: {{ .Values.image.pullPolicy }}", 1},
+		{"  labels: &labels\n", with("deploymentAnnotations", "annotations", 2) + "  labels: &labels\n", 1},
+		{"spec:\n  replicas:", "spec:\n  {{- if ne (toString " + values + ".revisionHistoryLimit) \"\" }}\n  revisionHistoryLimit: {{ " + values + ".revisionHistoryLimit }}\n  {{- end }}\n  replicas:", 1},
 		{"    metadata:\n      labels: *labels\n    spec:\n", `    metadata:
+      {{- with ` + values + `.podLabels }}
+      labels:
+        <<: *labels
+        {{- toYaml . | nindent 8 }}
+      {{- else }}
       labels: *labels
-      {{- with ` + values + `.podAnnotations }}
-      annotations: {{- toYaml . | nindent 8 }}
       {{- end }}
-    spec:
-      {{- with .Values.image.pullSecrets }}
+` + with("podAnnotations", "annotations", 6) + `    spec:
+      {{- with concat .Values.image.pullSecrets ((.Values.global).imagePullSecrets | default list) }}
       imagePullSecrets: {{- toYaml . | nindent 6 }}
       {{- end }}
-      {{- with .Values.priorityClassName }}
+      {{- with ` + values + `.priorityClassName | default .Values.priorityClassName }}
       priorityClassName: {{ . }}
       {{- end }}
-      {{- with ` + values + `.nodeSelector }}
-      nodeSelector: {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with ` + values + `.tolerations }}
-      tolerations: {{- toYaml . | nindent 6 }}
-      {{- end }}
+` + with("nodeSelector", "nodeSelector", 6) + with("tolerations", "tolerations", 6) + with("affinity", "affinity", 6) + with("extraPodSpec", "", 6), 1},
+		{"serviceAccountName: hallpass-" + component, `serviceAccountName: {{ include "hallpass.account" (list $ "` + component + `") }}`, 1},
+		{podSecurityContext, `      securityContext: {{- include "hallpass.podSecurityContext" (list . "` + component + `") | nindent 8 }}
 `, 1},
+		{containerSecurityContext, "        securityContext: {{- toYaml " + values + ".securityContext | nindent 10 }}\n", 1},
+		{"      containers:\n", with("initContainers", "initContainers", 6) + "      containers:\n", 1},
 		{"--issuer=$(ISSUER)", `--issuer={{ include "hallpass.issuer" . }}`, 1},
-		{"        envFrom:\n        - configMapRef: {name: hallpass-settings}\n", "", 1},
+		{"        envFrom:\n        - configMapRef: {name: hallpass-settings}\n", with("extraEnv", "", 8) + with("extraEnvFrom", "envFrom", 8), 1},
+		{"      topologySpreadConstraints:\n", with("extraVolumeMounts", "", 8) + with("extraContainers", "", 6) +
+			"      {{- with " + values + ".topologySpreadConstraints }}\n      topologySpreadConstraints: {{- toYaml . | nindent 6 }}\n      {{- else }}\n      topologySpreadConstraints:\n", 1},
+		{"      volumes:\n", "      {{- end }}\n      volumes:\n" + with("extraVolumes", "", 6), 1},
 		{memoryLimit, "{{ " + values + ".goMemLimit }}", 1},
 	}
 }
+
+// The security contexts of both Deployments.
+const (
+	podSecurityContext = `      securityContext:
+        runAsNonRoot: true
+        runAsUser: 65532
+        runAsGroup: 65532
+        fsGroup: 65532
+        seccompProfile: {type: RuntimeDefault}
+`
+	containerSecurityContext = `        securityContext:
+          allowPrivilegeEscalation: false
+          readOnlyRootFilesystem: true
+          capabilities: {drop: [ALL]}
+`
+)
+
+// probe puts the settings of a probe in the place of what follows its request.
+func probe(component, name, request, settings string) replacement {
+	return replacement{
+		"        " + name + ":\n          httpGet: " + request + "\n" + settings,
+		"        " + name + ":\n          httpGet: " + request + "\n          {{- toYaml .Values." + component + "." + name + " | nindent 10 }}\n", 1,
+	}
+}
+
+// disruption is the budget of a component's pods.
+func disruption(component string) template {
+	values := ".Values." + component + ".podDisruptionBudget"
+	return template{
+		from: component + "/poddisruptionbudget.yaml", to: component + "-poddisruptionbudget.yaml", when: values + ".enabled",
+		replace: []replacement{{"  maxUnavailable: 1\n", `  {{- if ne (toString ` + values + `.minAvailable) "" }}
+  minAvailable: {{ ` + values + `.minAvailable }}
+  {{- else }}
+  maxUnavailable: {{ ` + values + `.maxUnavailable }}
+  {{- end }}
+`, 1}},
+	}
+}
+
+// account is the component's ServiceAccount, which is the first document of a file, and what names it.
+func account(component string, derive func(string) (string, error)) func(string) (string, error) {
+	return func(text string) (string, error) {
+		first, rest, found := strings.Cut(text, "---\n")
+		if !found || !strings.Contains(first, "kind: ServiceAccount\n") {
+			return "", fmt.Errorf("the ServiceAccount of the %s is not the first of several documents", component)
+		}
+		values := ".Values." + component + ".serviceAccount"
+		name := `  name: {{ include "hallpass.account" (list $ "` + component + `") }}` + "\n"
+		first = strings.Replace(first, "  name: hallpass-"+component+"\n", name, 1)
+		first = strings.Replace(first, "  labels:\n", "  {{- with "+values+".annotations }}\n  annotations: {{- toYaml . | nindent 4 }}\n  {{- end }}\n  labels:\n", 1)
+		if derive != nil {
+			var err error
+			if rest, err = derive(rest); err != nil {
+				return "", err
+			}
+		}
+		return "{{- if " + values + ".create }}\n" + first + "{{- end }}\n---\n" + strings.ReplaceAll(rest, subject(component), "- kind: ServiceAccount\n"+name), nil
+	}
+}
+
+// subject is how a binding names a component's account.
+func subject(component string) string {
+	return "- kind: ServiceAccount\n  name: hallpass-" + component + "\n"
+}
+
+// managerSubject is the manager's account in a binding.
+var managerSubject = replacement{subject("manager"), "- kind: ServiceAccount\n  name: {{ include \"hallpass.account\" (list $ \"manager\") }}\n", -1} //nolint:gochecknoglobals // a constant
 
 // roleLabels are those that kustomize puts on the generated roles.
 var roleLabels = []replacement{ //nolint:gochecknoglobals // a constant table
@@ -124,12 +220,76 @@ const (
 `
 )
 
+// The port for Envoy's ext_authz: the flag and the container's port.
+const (
+	extAuthzArg = `        {{- if .Values.tokenserver.extAuthz.enabled }}
+        - --ext-authz-bind-address=:{{ .Values.tokenserver.extAuthz.port }}
+        {{- end }}
+`
+	extAuthzContainerPort = `        {{- if .Values.tokenserver.extAuthz.enabled }}
+        - {name: ext-authz, containerPort: {{ .Values.tokenserver.extAuthz.port }}}
+        {{- end }}
+`
+)
+
+// gateway is what the routes of both ways have.
+var gateway = []replacement{ //nolint:gochecknoglobals // a constant table
+	{"[hallpass.example.com]", `[{{ include "hallpass.host" (list . .Values.gateway.host "gateway") }}]`, 1},
+	{"  - {name: public, namespace: gateways}\n", "  {{- toYaml .Values.gateway.parentRefs | nindent 2 }}\n", 1},
+}
+
+// egress is what the pods of both components may reach.
+func egress(text string) (string, error) {
+	const rules = `  egress: # the API server has no labels to select it by, and many clusters have it on 6443
+  - ports:
+    - {protocol: TCP, port: 443}
+    - {protocol: TCP, port: 6443}
+  - to:
+    - namespaceSelector:
+        matchLabels: {kubernetes.io/metadata.name: kube-system}
+    ports:
+    - {protocol: UDP, port: 53}
+    - {protocol: TCP, port: 53}
+`
+	for _, component := range []string{"manager", "tokenServer"} {
+		if !strings.Contains(text, rules) {
+			return "", fmt.Errorf("the NetworkPolicies have other egress than hack/chart expects for the %s", component)
+		}
+		text = strings.Replace(text, rules, `  egress:
+  - ports:
+    {{- range .Values.networkPolicies.apiServerPorts }}
+    - {protocol: TCP, port: {{ . }}}
+    {{- end }}
+    {{- with .Values.networkPolicies.apiServerTo }}
+    to: {{- toYaml . | nindent 4 }}
+    {{- end }}
+  - ports:
+    {{- range .Values.networkPolicies.dns.ports }}
+    - {protocol: UDP, port: {{ . }}}
+    - {protocol: TCP, port: {{ . }}}
+    {{- end }}
+    {{- with .Values.networkPolicies.dns.to }}
+    to: {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- with .Values.networkPolicies.`+component+`Egress }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+`, 1)
+	}
+	return text, nil
+}
+
 // certificate is what cert-manager is asked for.
 var certificate = []replacement{ //nolint:gochecknoglobals // a constant table
 	{"secretName: hallpass-tokenserver-tls", "secretName: {{ .Values.tokenserver.certificateSecret }}", 1},
-	{"  - hallpass-tokenserver.hallpass-system.svc.cluster.local\n", `  - hallpass-tokenserver.hallpass-system.svc.{{ .Values.clusterDomain }}
+	{"  - hallpass-tokenserver.hallpass-system.svc\n  - hallpass-tokenserver.hallpass-system.svc.cluster.local\n", `  {{- range .Values.certManager.dnsNames }}
+  - {{ . }}
+  {{- else }}
+  - hallpass-tokenserver.hallpass-system.svc
+  - hallpass-tokenserver.hallpass-system.svc.{{ .Values.clusterDomain }}
   {{- with .Values.issuer }}
   - {{ (urlParse .).hostname }}
+  {{- end }}
   {{- end }}
 `, 1},
 	{"{group: cert-manager.io, kind: ClusterIssuer, name: internal}", "{{- toYaml .Values.certManager.issuerRef | nindent 4 }}", 1},
@@ -184,25 +344,30 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
 	{from: "namespaces/hallpass-registry.yaml", to: "registry.yaml", when: ".Values.registry.create", replace: []replacement{
 		{"  name: hallpass-registry\n", "  name: hallpass-registry\n  annotations:\n    helm.sh/resource-policy: keep # the signing keys are in it\n", 1},
 	}},
-	{from: "rbac/manager.yaml", to: "manager-account.yaml", derive: clusterWide},
+	{from: "rbac/manager.yaml", to: "manager-account.yaml", derive: account("manager", clusterWide)},
 	{from: "rbac/manager_role.yaml", to: "manager-role.yaml", derive: clusterWide, replace: roleLabels},
-	{from: ownRoles, to: "manager-role-namespaced.yaml", when: ".Values.namespaces"},
-	{from: tenantRole, to: "manager-role-tenant.yaml", derive: forEachNamespace},
-	{from: "rbac/tokenserver.yaml", to: "tokenserver-account.yaml"},
+	{from: ownRoles, to: "manager-role-namespaced.yaml", when: ".Values.namespaces", replace: []replacement{managerSubject}},
+	{from: tenantRole, to: "manager-role-tenant.yaml", derive: forEachNamespace, replace: []replacement{managerSubject}},
+	{from: "rbac/tokenserver.yaml", to: "tokenserver-account.yaml", derive: account("tokenserver", nil)},
 	{from: "rbac/tokenserver_role.yaml", to: "tokenserver-role.yaml", replace: roleLabels},
 	{from: "rbac/users.yaml", to: "users-roles.yaml", when: ".Values.userRoles"},
-	{from: "admission/manager.yaml", to: "manager-admission.yaml", when: ".Values.admissionPolicies"},
+	{from: "admission/manager.yaml", to: "manager-admission.yaml", when: ".Values.admissionPolicies", replace: []replacement{
+		{"[^:]*hallpass-manager[^:]*", `[^:]*{{ include "hallpass.account" (list $ "manager") }}[^:]*`, 2},
+	}},
 	{from: "admission/own-namespaces.yaml", to: "own-namespaces-admission.yaml", when: ".Values.admissionPolicies"},
 	{from: "admission/signing-keys.yaml", to: "signing-keys-admission.yaml", when: ".Values.admissionPolicies"},
-	{from: "network/networkpolicies.yaml", to: "networkpolicies.yaml", when: ".Values.networkPolicies.enabled", replace: []replacement{
+	{from: "network/networkpolicies.yaml", to: "networkpolicies.yaml", when: ".Values.networkPolicies.enabled", derive: egress, replace: []replacement{
 		{"kubernetes.io/metadata.name: monitoring", "kubernetes.io/metadata.name: {{ .Values.networkPolicies.metricsNamespace }}", 2},
-		{"    - {protocol: TCP, port: 443}\n    - {protocol: TCP, port: 6443}\n", `    {{- range .Values.networkPolicies.apiServerPorts }}
-    - {protocol: TCP, port: {{ . }}}
+		{"  - ports:\n    - {protocol: TCP, port: 8443} # https\n", `  - ports:
+    - {protocol: TCP, port: 8443} # https
+    {{- if .Values.tokenserver.extAuthz.enabled }}
+    - {protocol: TCP, port: {{ .Values.tokenserver.extAuthz.port }}}
     {{- end }}
-`, 2},
-		{"    - {protocol: TCP, port: https}\n", `    - {protocol: TCP, port: https}
     {{- range .Values.networkPolicies.tokenServerPorts }}
     - {protocol: TCP, port: {{ . }}}
+    {{- end }}
+    {{- with .Values.networkPolicies.tokenServerFrom }}
+    from: {{- toYaml . | nindent 4 }}
     {{- end }}
 `, 1},
 	}},
@@ -212,22 +377,60 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
 		replacement{"        - --leader-elect\n", "        - --leader-elect\n" + namespacesArg, 1},
 		replacement{"        - --health-probe-bind-address=:8081\n", "        - --health-probe-bind-address=:8081\n" + foreignCertificateArg, 1},
 		extraArgs("manager", "        - --health-probe-bind-address=:8081"),
+		replacement{"  selector:\n    matchLabels: &selector\n", "  {{- with .Values.manager.strategy }}\n  strategy: {{- toYaml . | nindent 4 }}\n  {{- end }}\n  selector:\n    matchLabels: &selector\n", 1},
+		replacement{"terminationGracePeriodSeconds: 40", "terminationGracePeriodSeconds: {{ .Values.manager.terminationGracePeriodSeconds }}", 1},
+		probe("manager", "startupProbe", "{path: /healthz, port: health}", "          periodSeconds: 2\n          failureThreshold: 30\n"),
+		probe("manager", "livenessProbe", "{path: /healthz, port: health}", "          periodSeconds: 20\n"),
+		probe("manager", "readinessProbe", "{path: /readyz, port: health}", "          periodSeconds: 5\n"),
 	)},
-	{from: "manager/poddisruptionbudget.yaml", to: "manager-poddisruptionbudget.yaml"},
+	disruption("manager"),
 	{from: "tokenserver/deployment.yaml", to: "tokenserver.yaml", derive: resources("tokenserver"), replace: append(podSettings("tokenserver", "200MiB"),
 		replacement{"  replicas: 3\n", "  {{- if not .Values.tokenserver.autoscaling.enabled }}\n  replicas: {{ .Values.tokenserver.replicas }}\n  {{- end }}\n", 1},
 		replacement{"sizeLimit: 128Mi", "sizeLimit: {{ .Values.tokenserver.snapshotSizeLimit }}", 1},
 		replacement{"secretName: hallpass-tokenserver-tls", "secretName: {{ .Values.tokenserver.certificateSecret }}", 1},
-		replacement{"        - --snapshot-file=/run/hallpass/snapshot\n", "        - --snapshot-file=/run/hallpass/snapshot\n" + callersArg, 1},
+		replacement{"        - --snapshot-file=/run/hallpass/snapshot\n", "        - --snapshot-file=/run/hallpass/snapshot\n" + callersArg + extAuthzArg, 1},
 		replacement{"          mountPath: /run/hallpass\n", "          mountPath: /run/hallpass\n" + callersMount, 1},
 		replacement{"      - name: tls\n        secret:\n", callersVolume + "      - name: tls\n        secret:\n", 1},
 		extraArgs("tokenserver", "        - --snapshot-file=/run/hallpass/snapshot"),
+		replacement{"  strategy:\n    type: RollingUpdate\n    rollingUpdate: {maxSurge: 1, maxUnavailable: 0}\n", "  strategy: {{- toYaml .Values.tokenserver.strategy | nindent 4 }}\n", 1},
+		replacement{"terminationGracePeriodSeconds: 45", "terminationGracePeriodSeconds: {{ .Values.tokenserver.terminationGracePeriodSeconds }}", 1},
+		replacement{"        - {name: ops, containerPort: 8081}\n", "        - {name: ops, containerPort: 8081}\n" + extAuthzContainerPort, 1},
+		probe("tokenserver", "startupProbe", "{path: /healthz, port: ops}", "          periodSeconds: 2\n          failureThreshold: 30\n"),
+		probe("tokenserver", "livenessProbe", "{path: /healthz, port: ops}", "          periodSeconds: 20\n"),
+		probe("tokenserver", "readinessProbe", "{path: /readyz, port: ops}", "          periodSeconds: 2\n          failureThreshold: 1 # what is not ready has withdrawn itself, and means it\n"),
 	)},
 	{from: "tokenserver/service.yaml", to: "tokenserver-service.yaml", replace: []replacement{
 		{"  namespace: hallpass-system\n", "  namespace: hallpass-system\n  {{- with .Values.tokenserver.service.annotations }}\n  annotations: {{- toYaml . | nindent 4 }}\n  {{- end }}\n", 1},
-		{"spec:\n", "spec:\n  type: {{ .Values.tokenserver.service.type }}\n", 1},
+		{"    app.kubernetes.io/part-of: hallpass\nspec:\n", `    app.kubernetes.io/part-of: hallpass
+    {{- with .Values.tokenserver.service.labels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+spec:
+  type: {{ .Values.tokenserver.service.type }}
+  {{- with .Values.tokenserver.service.extraSpec }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+`, 1},
+		{"  - {name: https, port: 443, targetPort: https, appProtocol: https}\n", `  - {name: https, port: 443, targetPort: https, appProtocol: https}
+  {{- if .Values.tokenserver.extAuthz.enabled }}
+  - {name: ext-authz, port: {{ .Values.tokenserver.extAuthz.port }}, targetPort: ext-authz, appProtocol: grpc}
+  {{- end }}
+  {{- with .Values.tokenserver.service.extraPorts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+`, 1},
 	}},
-	{from: "tokenserver/poddisruptionbudget.yaml", to: "tokenserver-poddisruptionbudget.yaml"},
+	disruption("tokenserver"),
+	{from: "ingress/ingress.yaml", to: "ingress.yaml", when: ".Values.ingress.enabled", replace: []replacement{
+		{"hallpass.example.com", `{{ include "hallpass.host" (list . .Values.ingress.host "ingress") }}`, 2},
+		{"    secretName: hallpass-public-tls\n", "    {{- with .Values.ingress.tlsSecret }}\n    secretName: {{ . }}\n    {{- end }}\n", 1},
+		{"  labels:\n", "  {{- with .Values.ingress.annotations }}\n  annotations: {{- toYaml . | nindent 4 }}\n  {{- end }}\n  labels:\n", 1},
+		{"spec:\n", "spec:\n  {{- with .Values.ingress.className }}\n  ingressClassName: {{ . }}\n  {{- end }}\n", 1},
+	}},
+	{from: "gateway/passthrough/tlsroute.yaml", to: "gateway-tlsroute.yaml", when: `and .Values.gateway.enabled (eq .Values.gateway.tls "Passthrough")`, replace: append(gateway,
+		replacement{"apiVersion: gateway.networking.k8s.io/v1\n", "apiVersion: {{ .Values.gateway.tlsRouteVersion }}\n", 1})},
+	{from: "gateway/reencrypt/httproute.yaml", to: "gateway-httproute.yaml", when: `and .Values.gateway.enabled (eq .Values.gateway.tls "Reencrypt")`, replace: append(gateway,
+		replacement{"name: hallpass-ca}", "name: {{ .Values.gateway.caConfigMap }}}", 1})},
 	{from: "certmanager/certificate.yaml", to: "tokenserver-certificate.yaml", when: ".Values.certManager.enabled", replace: certificate},
 	{from: "monitoring/podmonitor.yaml", to: "monitoring-podmonitor.yaml", when: ".Values.monitoring.podMonitor", replace: monitoringLabels},
 	{from: prometheusRule, to: "monitoring-prometheusrule.yaml", when: ".Values.monitoring.prometheusRule", replace: monitoringLabels},

@@ -197,6 +197,12 @@ func TestTheChartInstallsUpgradesAndGoes(t *testing.T) {
 	c.helm(t, install...)
 	c.kubectl(t, "wait", "--for=condition=Established", "--timeout=3m", "crd", "--all")
 	c.admitPods(t, system)
+	for namespace, args := range map[string][]string{"elsewhere": {"second"}, system: {"second", "--set", "registry.namespace=other"}} {
+		_, _, err := helm(t, c.Kubeconfig(), append([]string{"install", args[0], chart, "--namespace", namespace, "--create-namespace"}, args[1:]...)...)
+		if want := "already installed in this cluster, as the release " + system + "/hallpass"; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("a second release in %s: %v, want %q", namespace, err, want)
+		}
+	}
 	const columns = "jsonpath={.spec.versions[0].additionalPrinterColumns[*].name}"
 	current, _ := c.kubectl(t, "get", "crd", "oauth2clients.hallpass.dev", "-o", columns)
 

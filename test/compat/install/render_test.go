@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -122,31 +123,35 @@ func compareInstallations(t *testing.T, dir string, values ...string) {
 	t.Helper()
 	rendered, err := template(t, values...)
 	must(t, err)
-	byHelm, byKustomize := objects(t, rendered), objects(t, kustomize(t, dir))
-	delete(byKustomize, "Namespace "+system)
+	byHelm, byKustomize := alike(t, rendered, system), alike(t, kustomize(t, dir), system)
+	if diff := cmp.Diff(byKustomize, byHelm); diff != "" {
+		t.Errorf("%s against the chart (-kustomize +helm):\n%s", dir, diff)
+	}
+}
+
+// alike are the objects of a stream without what differs by nature.
+func alike(t *testing.T, stream, namespace string) map[string]map[string]any {
+	t.Helper()
+	all := objects(t, stream)
+	delete(all, "Namespace "+namespace)
 	settings := map[string]string{}
-	for key, object := range byKustomize {
+	for key, object := range all {
 		if object["kind"] == "ConfigMap" {
 			settings, _, _ = unstructured.NestedStringMap(object, "data")
-			delete(byKustomize, key)
+			delete(all, key)
 		}
 	}
-	for _, object := range byHelm {
+	for _, object := range all {
 		unstructured.RemoveNestedField(object, "metadata", "annotations", "helm.sh/resource-policy")
 		if annotations, found, _ := unstructured.NestedMap(object, "metadata", "annotations"); found && len(annotations) == 0 {
 			unstructured.RemoveNestedField(object, "metadata", "annotations")
 		}
-		if object["kind"] == "Service" {
+		if object["kind"] == "Service" && object["spec"].(map[string]any)["type"] == "ClusterIP" { // the default
 			unstructured.RemoveNestedField(object, "spec", "type")
 		}
-		settle(t, object, nil)
-	}
-	for _, object := range byKustomize {
 		settle(t, object, settings)
 	}
-	if diff := cmp.Diff(byKustomize, byHelm); diff != "" {
-		t.Errorf("%s against the chart (-kustomize +helm):\n%s", dir, diff)
-	}
+	return all
 }
 
 // TestALogThatCallersFillEvictsNoPod looks for what the kubelet would evict a pod by: a limit of ephemeral storage, which logs count
@@ -233,6 +238,8 @@ func TestValuesThatMakeNoSenseAreRefused(t *testing.T) {
 		"registry.namespace=Big", "namespaces={shop,shop}", "namespaces={sh.op}", "crds.install=perhaps", "networkPolicies.apiServerPorts={0}", "networkPolicies.metricsNamespace=",
 		"monitoring.podMonitor=yes", "certManager.issuerRef.name=", "tokenserver.introspectionClientCA=Callers", "monitoring.labels.a=1", "manager.replicas=0", "manager.extraArgs={leader-elect}", "manager.goMemLimit=440Mi", "manager.resources.limits.memory=lots",
 		"tokenserver.autoscaling.cpuUtilization=101", "tokenserver.service.type=ExternalName", "tokenserver.resources.claims=x",
+		"manager.extraPodSpec.containers=x", "tokenserver.service.extraSpec.type=ClusterIP", "gateway.tls=None", "ingress.host=a b", "networkPolicies.dns.ports={}",
+		"tokenserver.podDisruptionBudget.maxUnavailable=some", "manager.serviceAccount.name=A", "fixedIDs=perhaps", "nameOverride=identity",
 	} {
 		if _, err := template(t, "--set", setting); err == nil || !strings.Contains(err.Error(), "schema") {
 			t.Errorf("%s: %v, want a refusal by the schema", setting, err)
@@ -240,59 +247,140 @@ func TestValuesThatMakeNoSenseAreRefused(t *testing.T) {
 	}
 }
 
-// TestEverySettingDoesSomething gives each value of values.yaml another one and looks for it in what is rendered.
+// TestEverySettingDoesSomething gives each value of values.yaml another one and looks for it in what is rendered, which every promised
+// version of Kubernetes has to accept.
 func TestEverySettingDoesSomething(t *testing.T) {
 	tried := map[string]struct{ set, want string }{
-		"issuer":                                 {"https://id.example.com", "--issuer=https://id.example.com"},
-		"clusterDomain":                          {"kube.example", "hallpass-tokenserver.hallpass-system.svc.kube.example"},
-		"namespaces":                             {`["shop","orders"]`, "- --namespaces=shop,orders"},
-		"image.registry":                         {"mirror.example.com/hallpass", "image: mirror.example.com/hallpass/manager:v0.1.0"},
-		"image.tag":                              {"v9.9.9", "/tokenserver:v9.9.9"},
-		"image.digests.manager":                  {"sha256:" + strings.Repeat("a", 64), "/manager:v0.1.0@sha256:aaaa"},
-		"image.digests.tokenserver":              {"sha256:" + strings.Repeat("b", 64), "/tokenserver:v0.1.0@sha256:bbbb"},
-		"image.pullPolicy":                       {"Always", "imagePullPolicy: Always"},
-		"image.pullSecrets":                      {`[{"name":"mirror"}]`, "imagePullSecrets:\n      - name: mirror"},
-		"registry.namespace":                     {"records", "--registry-namespace=records"},
-		"registry.create":                        {"false", "!kind: Namespace"},
-		"crds.install":                           {"false", "!kind: CustomResourceDefinition"},
-		"crds.keep":                              {"false", ""},
-		"userRoles":                              {"false", "!aggregate-to-view"},
-		"admissionPolicies":                      {"false", "!ValidatingAdmissionPolicy"},
-		"networkPolicies.enabled":                {"false", "!kind: NetworkPolicy"},
-		"networkPolicies.metricsNamespace":       {"observability", "kubernetes.io/metadata.name: observability"},
-		"networkPolicies.apiServerPorts":         {"[16443]", "port: 16443"},
-		"networkPolicies.tokenServerPorts":       {"[9001]", "port: 9001"},
-		"certManager.enabled":                    {"true", "- --manage-serving-certificate=false"},
-		"certManager.issuerRef.group":            {"example.com", "group: example.com"},
-		"certManager.issuerRef.kind":             {"Issuer", "kind: Issuer\n"},
-		"certManager.issuerRef.name":             {"ours", "name: ours"},
-		"tokenserver.introspectionClientCA":      {"callers-ca", "--introspection-client-ca-file=/etc/hallpass/callers/ca.crt"},
-		"monitoring.podMonitor":                  {"true", "kind: PodMonitor"},
-		"monitoring.prometheusRule":              {"true", "alert: HallpassNoSigningKey"},
-		"monitoring.dashboard":                   {"true", "hallpass-dashboard"},
-		"monitoring.labels":                      {`{"release":"prometheus"}`, "release: prometheus"},
-		"priorityClassName":                      {"system-cluster-critical", "priorityClassName: system-cluster-critical"},
-		"manager.replicas":                       {"4", "replicas: 4"},
-		"manager.extraArgs":                      {`["--allow-client-id"]`, `- "--allow-client-id"`},
-		"manager.resources":                      {`{"limits":{"memory":"1Gi"}}`, "memory: 1Gi"},
-		"manager.goMemLimit":                     {"900MiB", "value: 900MiB"},
-		"manager.podAnnotations":                 {`{"example.com/a":"b"}`, "example.com/a: b"},
-		"manager.nodeSelector":                   {`{"example.com/pool":"core"}`, "example.com/pool: core"},
-		"manager.tolerations":                    {`[{"key":"core"}]`, "- key: core"},
-		"tokenserver.replicas":                   {"5", "replicas: 5"},
-		"tokenserver.autoscaling.enabled":        {"true", "kind: HorizontalPodAutoscaler"},
-		"tokenserver.autoscaling.maxReplicas":    {"20", "maxReplicas: 20"},
-		"tokenserver.autoscaling.cpuUtilization": {"55", "averageUtilization: 55"},
-		"tokenserver.extraArgs":                  {`["--client-rate=50"]`, `- "--client-rate=50"`},
-		"tokenserver.resources":                  {`{"limits":{"memory":"1Gi"}}`, "memory: 1Gi"},
-		"tokenserver.goMemLimit":                 {"800MiB", "value: 800MiB"},
-		"tokenserver.snapshotSizeLimit":          {"256Mi", "sizeLimit: 256Mi"},
-		"tokenserver.certificateSecret":          {"from-cert-manager", "secretName: from-cert-manager"},
-		"tokenserver.service.type":               {"LoadBalancer", "type: LoadBalancer"},
-		"tokenserver.service.annotations":        {`{"example.com/lb":"internal"}`, "example.com/lb: internal"},
-		"tokenserver.podAnnotations":             {`{"example.com/c":"d"}`, "example.com/c: d"},
-		"tokenserver.nodeSelector":               {`{"example.com/pool":"edge"}`, "example.com/pool: edge"},
-		"tokenserver.tolerations":                {`[{"key":"edge"}]`, "- key: edge"},
+		"issuer":                                         {"https://id.example.com", "--issuer=https://id.example.com"},
+		"clusterDomain":                                  {"kube.example", "$(SERVICE).hallpass-system.svc.kube.example"},
+		"namespaces":                                     {`["shop","orders"]`, "- --namespaces=shop,orders"},
+		"image.registry":                                 {"mirror.example.com/hallpass", "image: mirror.example.com/hallpass/manager:v0.1.0"},
+		"image.tag":                                      {"v9.9.9", "/tokenserver:v9.9.9"},
+		"image.digests.manager":                          {"sha256:" + strings.Repeat("a", 64), "/manager:v0.1.0@sha256:aaaa"},
+		"image.digests.tokenserver":                      {"sha256:" + strings.Repeat("b", 64), "/tokenserver:v0.1.0@sha256:bbbb"},
+		"image.pullPolicy":                               {"Always", "imagePullPolicy: Always"},
+		"image.pullSecrets":                              {`[{"name":"mirror"}]`, "imagePullSecrets:\n      - name: mirror"},
+		"registry.namespace":                             {"records", "--registry-namespace=records"},
+		"registry.create":                                {"false", "!kind: Namespace"},
+		"crds.install":                                   {"false", "!kind: CustomResourceDefinition"},
+		"crds.keep":                                      {"false", ""},
+		"userRoles":                                      {"false", "!aggregate-to-view"},
+		"admissionPolicies":                              {"false", "!ValidatingAdmissionPolicy"},
+		"networkPolicies.enabled":                        {"false", "!kind: NetworkPolicy"},
+		"networkPolicies.metricsNamespace":               {"observability", "kubernetes.io/metadata.name: observability"},
+		"networkPolicies.apiServerPorts":                 {"[16443]", "port: 16443"},
+		"networkPolicies.tokenServerPorts":               {"[9001]", "port: 9001"},
+		"certManager.enabled":                            {"true", "- --manage-serving-certificate=false"},
+		"certManager.dnsNames":                           {`["id.example.com"]`, "dnsNames:\n  - id.example.com\n  privateKey"},
+		"certManager.issuerRef.group":                    {"example.com", "group: example.com"},
+		"certManager.issuerRef.kind":                     {"Issuer", "kind: Issuer\n"},
+		"certManager.issuerRef.name":                     {"ours", "name: ours"},
+		"tokenserver.introspectionClientCA":              {"callers-ca", "--introspection-client-ca-file=/etc/hallpass/callers/ca.crt"},
+		"monitoring.podMonitor":                          {"true", "kind: PodMonitor"},
+		"monitoring.prometheusRule":                      {"true", "alert: HallpassNoSigningKey"},
+		"monitoring.dashboard":                           {"true", "hallpass-dashboard"},
+		"monitoring.labels":                              {`{"release":"prometheus"}`, "release: prometheus"},
+		"priorityClassName":                              {"system-cluster-critical", "priorityClassName: system-cluster-critical"},
+		"manager.replicas":                               {"4", "replicas: 4"},
+		"manager.extraArgs":                              {`["--allow-client-id"]`, `- "--allow-client-id"`},
+		"manager.resources":                              {`{"limits":{"memory":"1Gi"}}`, "memory: 1Gi"},
+		"manager.goMemLimit":                             {"900MiB", "value: 900MiB"},
+		"manager.podAnnotations":                         {`{"example.com/a":"b"}`, "example.com/a: b"},
+		"manager.nodeSelector":                           {`{"example.com/pool":"core"}`, "example.com/pool: core"},
+		"manager.tolerations":                            {`[{"key":"core"}]`, "- key: core"},
+		"tokenserver.replicas":                           {"5", "replicas: 5"},
+		"tokenserver.autoscaling.enabled":                {"true", "kind: HorizontalPodAutoscaler"},
+		"tokenserver.autoscaling.maxReplicas":            {"20", "maxReplicas: 20"},
+		"tokenserver.autoscaling.cpuUtilization":         {"55", "averageUtilization: 55"},
+		"tokenserver.extraArgs":                          {`["--client-rate=50"]`, `- "--client-rate=50"`},
+		"tokenserver.resources":                          {`{"limits":{"memory":"1Gi"}}`, "memory: 1Gi"},
+		"tokenserver.goMemLimit":                         {"800MiB", "value: 800MiB"},
+		"tokenserver.snapshotSizeLimit":                  {"256Mi", "sizeLimit: 256Mi"},
+		"tokenserver.certificateSecret":                  {"from-cert-manager", "secretName: from-cert-manager"},
+		"tokenserver.service.type":                       {"LoadBalancer", "type: LoadBalancer"},
+		"tokenserver.service.annotations":                {`{"example.com/lb":"internal"}`, "example.com/lb: internal"},
+		"tokenserver.podAnnotations":                     {`{"example.com/c":"d"}`, "example.com/c: d"},
+		"tokenserver.nodeSelector":                       {`{"example.com/pool":"edge"}`, "example.com/pool: edge"},
+		"tokenserver.tolerations":                        {`[{"key":"edge"}]`, "- key: edge"},
+		"networkPolicies.apiServerTo":                    {`[{"ipBlock":{"cidr":"10.9.8.0/28"}}]`, "cidr: 10.9.8.0/28"},
+		"networkPolicies.dns.to":                         {`[{"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"openshift-dns"}}}]`, "kubernetes.io/metadata.name: openshift-dns"},
+		"networkPolicies.dns.ports":                      {"[5353]", "{protocol: UDP, port: 5353}"},
+		"networkPolicies.managerEgress":                  {`[{"ports":[{"protocol":"TCP","port":4317}]}]`, "port: 4317"},
+		"networkPolicies.tokenServerEgress":              {`[{"ports":[{"protocol":"TCP","port":4318}]}]`, "port: 4318"},
+		"networkPolicies.tokenServerFrom":                {`[{"namespaceSelector":{"matchLabels":{"calls":"hallpass"}}}]`, "calls: hallpass"},
+		"commonLabels":                                   {`{"example.com/team":"identity"}`, "example.com/team: identity"},
+		"fixedIDs":                                       {"false", "!runAsUser"},
+		"image.repositories.manager":                     {"hallpass/manager-fips", "/hallpass/manager-fips:v0.1.0"},
+		"image.repositories.tokenserver":                 {"hallpass/tokenserver-fips", "/hallpass/tokenserver-fips:v0.1.0"},
+		"ingress.enabled":                                {"true", "kind: Ingress\n"},
+		"ingress.className":                              {"nginx", "ingressClassName: nginx"},
+		"ingress.host":                                   {"tokens.example.com", "host: tokens.example.com"},
+		"ingress.tlsSecret":                              {"public", "secretName: public"},
+		"ingress.annotations":                            {`{"nginx.ingress.kubernetes.io/backend-protocol":"HTTPS"}`, "nginx.ingress.kubernetes.io/backend-protocol: HTTPS"},
+		"gateway.enabled":                                {"true", "kind: TLSRoute"},
+		"gateway.tls":                                    {"Reencrypt", "kind: BackendTLSPolicy"},
+		"gateway.parentRefs":                             {`[{"name":"edge","sectionName":"tls"}]`, "sectionName: tls"},
+		"gateway.host":                                   {"tokens.example.com", "hostnames: [tokens.example.com]"},
+		"gateway.tlsRouteVersion":                        {"gateway.networking.k8s.io/v1alpha2", "apiVersion: gateway.networking.k8s.io/v1alpha2"},
+		"gateway.caConfigMap":                            {"authorities", "kind: ConfigMap, name: authorities"},
+		"extraObjects":                                   {`[{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"{{ .Release.Name }}-extra"}}]`, "name: 'hallpass-extra'"},
+		"tokenserver.extAuthz.enabled":                   {"true", "{name: ext-authz, port: 9001, targetPort: ext-authz, appProtocol: grpc}"},
+		"tokenserver.extAuthz.port":                      {"9002", "--ext-authz-bind-address=:9002"},
+		"tokenserver.service.labels":                     {`{"example.com/lb":"public"}`, "example.com/lb: public"},
+		"tokenserver.service.extraSpec":                  {`{"ipFamilyPolicy":"PreferDualStack","externalTrafficPolicy":"Local"}`, "ipFamilyPolicy: PreferDualStack"},
+		"tokenserver.service.extraPorts":                 {`[{"name":"proxy","port":8444,"targetPort":8443}]`, "port: 8444"},
+		"manager.extraEnv":                               {`[{"name":"OTEL_SERVICE_NAME","value":"manager-1"}]`, "value: manager-1"},
+		"manager.extraEnvFrom":                           {`[{"secretRef":{"name":"manager-env"}}]`, "name: manager-env"},
+		"manager.extraVolumes":                           {`[{"name":"manager-ca","configMap":{"name":"ca"}}]`, "name: manager-ca"},
+		"manager.extraVolumeMounts":                      {`[{"name":"tmp","mountPath":"/manager-tmp"}]`, "mountPath: /manager-tmp"},
+		"manager.initContainers":                         {`[{"name":"manager-wait","image":"busybox"}]`, "initContainers:\n        - image: busybox\n          name: manager-wait"},
+		"manager.extraContainers":                        {`[{"name":"manager-mesh","image":"proxy"}]`, "name: manager-mesh"},
+		"manager.podSecurityContext":                     {`{"runAsUser":100061}`, "runAsUser: 100061"},
+		"manager.securityContext":                        {`{"privileged":false}`, "privileged: false"},
+		"manager.serviceAccount.create":                  {"false", "!kind: ServiceAccount\nmetadata:\n  name: hallpass-manager"},
+		"manager.serviceAccount.name":                    {"identity-manager", "serviceAccountName: identity-manager"},
+		"manager.serviceAccount.annotations":             {`{"eks.amazonaws.com/role-arn":"manager"}`, "eks.amazonaws.com/role-arn: manager"},
+		"manager.podDisruptionBudget.enabled":            {"false", "!PodDisruptionBudget\nmetadata:\n  name: hallpass-manager"},
+		"manager.podDisruptionBudget.maxUnavailable":     {"25%", "maxUnavailable: 25%"},
+		"manager.podDisruptionBudget.minAvailable":       {"1", "minAvailable: 1"},
+		"manager.strategy":                               {`{"rollingUpdate":{"maxSurge":"7%"}}`, "maxSurge: 7%"},
+		"manager.revisionHistoryLimit":                   {"0", "revisionHistoryLimit: 0"},
+		"manager.terminationGracePeriodSeconds":          {"61", "terminationGracePeriodSeconds: 61"},
+		"manager.startupProbe":                           {`{"periodSeconds":61}`, "periodSeconds: 61"},
+		"manager.livenessProbe":                          {`{"timeoutSeconds":61}`, "timeoutSeconds: 61"},
+		"manager.readinessProbe":                         {`{"periodSeconds":61}`, "periodSeconds: 61"},
+		"manager.priorityClassName":                      {"manager-first", "priorityClassName: manager-first"},
+		"manager.deploymentAnnotations":                  {`{"reloader":"manager"}`, "reloader: manager"},
+		"manager.podLabels":                              {`{"sidecar":"manager"}`, "<<: *labels\n        sidecar: manager"},
+		"manager.affinity":                               {`{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[{"topologyKey":"manager","labelSelector":{}}]}}`, "topologyKey: manager"},
+		"manager.topologySpreadConstraints":              {`[{"maxSkew":2,"topologyKey":"manager-rack","whenUnsatisfiable":"DoNotSchedule"}]`, "topologyKey: manager-rack"},
+		"manager.extraPodSpec":                           {`{"hostAliases":[{"ip":"192.0.2.61","hostnames":["a"]}]}`, "ip: 192.0.2.61"},
+		"tokenserver.extraEnv":                           {`[{"name":"OTEL_SERVICE_NAME","value":"tokenserver-1"}]`, "value: tokenserver-1"},
+		"tokenserver.extraEnvFrom":                       {`[{"secretRef":{"name":"tokenserver-env"}}]`, "name: tokenserver-env"},
+		"tokenserver.extraVolumes":                       {`[{"name":"tokenserver-ca","configMap":{"name":"ca"}}]`, "name: tokenserver-ca"},
+		"tokenserver.extraVolumeMounts":                  {`[{"name":"tmp","mountPath":"/tokenserver-tmp"}]`, "mountPath: /tokenserver-tmp"},
+		"tokenserver.initContainers":                     {`[{"name":"tokenserver-wait","image":"busybox"}]`, "initContainers:\n        - image: busybox\n          name: tokenserver-wait"},
+		"tokenserver.extraContainers":                    {`[{"name":"tokenserver-mesh","image":"proxy"}]`, "name: tokenserver-mesh"},
+		"tokenserver.podSecurityContext":                 {`{"runAsUser":100062}`, "runAsUser: 100062"},
+		"tokenserver.securityContext":                    {`{"privileged":false}`, "privileged: false"},
+		"tokenserver.serviceAccount.create":              {"false", "!kind: ServiceAccount\nmetadata:\n  name: hallpass-tokenserver"},
+		"tokenserver.serviceAccount.name":                {"identity-tokens", "serviceAccountName: identity-tokens"},
+		"tokenserver.serviceAccount.annotations":         {`{"eks.amazonaws.com/role-arn":"tokenserver"}`, "eks.amazonaws.com/role-arn: tokenserver"},
+		"tokenserver.podDisruptionBudget.enabled":        {"false", "!PodDisruptionBudget\nmetadata:\n  name: hallpass-tokenserver"},
+		"tokenserver.podDisruptionBudget.maxUnavailable": {"25%", "maxUnavailable: 25%"},
+		"tokenserver.podDisruptionBudget.minAvailable":   {"1", "minAvailable: 1"},
+		"tokenserver.strategy":                           {`{"rollingUpdate":{"maxSurge":"7%"}}`, "maxSurge: 7%"},
+		"tokenserver.revisionHistoryLimit":               {"0", "revisionHistoryLimit: 0"},
+		"tokenserver.terminationGracePeriodSeconds":      {"62", "terminationGracePeriodSeconds: 62"},
+		"tokenserver.startupProbe":                       {`{"periodSeconds":62}`, "periodSeconds: 62"},
+		"tokenserver.livenessProbe":                      {`{"timeoutSeconds":62}`, "timeoutSeconds: 62"},
+		"tokenserver.readinessProbe":                     {`{"periodSeconds":62}`, "periodSeconds: 62"},
+		"tokenserver.priorityClassName":                  {"tokenserver-first", "priorityClassName: tokenserver-first"},
+		"tokenserver.deploymentAnnotations":              {`{"reloader":"tokenserver"}`, "reloader: tokenserver"},
+		"tokenserver.podLabels":                          {`{"sidecar":"tokenserver"}`, "<<: *labels\n        sidecar: tokenserver"},
+		"tokenserver.affinity":                           {`{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[{"topologyKey":"tokenserver","labelSelector":{}}]}}`, "topologyKey: tokenserver"},
+		"tokenserver.topologySpreadConstraints":          {`[{"maxSkew":2,"topologyKey":"tokenserver-rack","whenUnsatisfiable":"DoNotSchedule"}]`, "topologyKey: tokenserver-rack"},
+		"tokenserver.extraPodSpec":                       {`{"hostAliases":[{"ip":"192.0.2.62","hostnames":["a"]}]}`, "ip: 192.0.2.62"},
 	}
 	content, err := os.ReadFile(filepath.Join(root, chart, "values.yaml"))
 	must(t, err)
@@ -303,42 +391,54 @@ func TestEverySettingDoesSomething(t *testing.T) {
 			t.Errorf("values.yaml has %s, which no row of this test sets", name)
 		}
 	}
-	ordinary, err := template(t)
-	must(t, err)
+	// What a setting takes effect with. The kinds are judged once.
+	beside := map[string]string{
+		"tokenserver.autoscaling.": "tokenserver.autoscaling.enabled=true", "certManager.": "certManager.enabled=true",
+		"monitoring.labels": "monitoring.podMonitor=true", "ingress.": "ingress.enabled=true,issuer=https://id.example.com",
+		"gateway.": "gateway.enabled=true,issuer=https://id.example.com", "gateway.caConfigMap": "gateway.tls=Reencrypt",
+		"tokenserver.extAuthz.": "tokenserver.extAuthz.enabled=true", "tokenserver.service.extraSpec": "tokenserver.service.type=LoadBalancer", "": "crds.install=false",
+	}
+	ordinary := map[bool]string{}
+	for kinds, setting := range map[bool]string{true: "crds.install=true", false: beside[""]} {
+		var err error
+		ordinary[kinds], err = template(t, "--set", setting)
+		must(t, err)
+	}
+	rendered := map[string]string{"kustomize": kustomize(t, ofKustomize), "kustomize namespaced": kustomize(t, ofNamespaced)}
 	for name, try := range tried {
+		var args []string
+		for prefix, setting := range beside {
+			if strings.HasPrefix(name, prefix) && (prefix != "" || !strings.HasPrefix(name, "crds.")) {
+				args = append(args, "--set", setting)
+			}
+		}
 		flag, setting := "--set", name+"="+try.set
 		if strings.ContainsAny(try.set[:1], "[{") {
 			flag = "--set-json"
 		}
-		args := []string{flag, setting}
-		if strings.HasPrefix(name, "tokenserver.autoscaling.") {
-			args = append(args, "--set", "tokenserver.autoscaling.enabled=true")
-		}
-		if strings.HasPrefix(name, "certManager.") {
-			args = append(args, "--set", "certManager.enabled=true")
-		}
-		if name == "monitoring.labels" {
-			args = append(args, "--set", "monitoring.podMonitor=true")
-		}
-		rendered, err := template(t, args...)
+		var err error
+		rendered[name], err = template(t, append(args, flag, setting)...)
 		if err != nil {
 			t.Errorf("%s: %v", setting, err)
 			continue
 		}
 		unwanted, without := strings.CutPrefix(try.want, "!")
-		if rendered == ordinary || without == strings.Contains(rendered, unwanted) && try.want != "" {
+		if rendered[name] == ordinary[strings.HasPrefix(name, "crds.")] || without == strings.Contains(rendered[name], unwanted) && try.want != "" {
 			t.Errorf("%s does not do what it should: %q", setting, try.want)
 		}
-		objects(t, rendered)
+		objects(t, rendered[name])
 	}
+	everyPromisedVersionAccepts(t, rendered)
 }
+
+var kubernetesOwn = regexp.MustCompile("^(resources|strategy|podSecurityContext|securityContext|.*Probe)$")
 
 // settings are the paths of all leaves. A list, an empty map and what Kubernetes defines are one setting each.
 func settings(path string, values map[string]any) []string {
 	var names []string
 	for key, value := range values {
 		name := strings.TrimPrefix(path+"."+key, ".")
-		if below, ok := value.(map[string]any); ok && len(below) > 0 && key != "resources" {
+		if below, ok := value.(map[string]any); ok && len(below) > 0 && !kubernetesOwn.MatchString(key) {
 			names = append(names, settings(name, below)...)
 			continue
 		}

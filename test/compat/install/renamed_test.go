@@ -1,0 +1,129 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package install_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/hallpass-dev/hallpass/test/controlplane"
+)
+
+// own is a folder with a kustomization beside the repository's config, and with further files.
+func own(t *testing.T, kustomization string, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	must(t, os.CopyFS(filepath.Join(dir, "config"), os.DirFS(filepath.Join(root, "config"))))
+	mine := filepath.Join(dir, "own")
+	must(t, os.Mkdir(mine, 0o755))
+	head := "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
+	must(t, os.WriteFile(filepath.Join(mine, "kustomization.yaml"), []byte(head+kustomization), 0o600))
+	for name, text := range files {
+		must(t, os.WriteFile(filepath.Join(mine, name), []byte(text), 0o600))
+	}
+	return mine
+}
+
+// TestAPrefixAndASuffixOfNamesLoseNothing: what names an object by its name follows it.
+func TestAPrefixAndASuffixOfNamesLoseNothing(t *testing.T) {
+	stream := kustomize(t, own(t, "namePrefix: corp-\nnameSuffix: -blue\nresources: [../config/default]\n", nil))
+	all := objects(t, stream)
+	text := func(object map[string]any, fields ...string) string {
+		t.Helper()
+		value, found, err := unstructured.NestedString(object, fields...)
+		must(t, err)
+		if !found {
+			t.Errorf("no %s", strings.Join(fields, "."))
+		}
+		return value
+	}
+	account := text(all["Deployment hallpass-system/corp-hallpass-manager-blue"], "spec", "template", "spec", "serviceAccountName")
+	if all["ServiceAccount hallpass-system/"+account] == nil {
+		t.Errorf("the manager runs as %q, which is not there", account)
+	}
+	bound := 0
+	for key, object := range all {
+		switch object["kind"] {
+		case "ValidatingAdmissionPolicyBinding":
+			bound++
+			if policy := text(object, "spec", "policyName"); all["ValidatingAdmissionPolicy "+policy] == nil {
+				t.Errorf("%s is for %q, which is not there", key, policy)
+			}
+		case "ValidatingAdmissionPolicy":
+			conditions, _, err := unstructured.NestedSlice(object, "spec", "matchConditions")
+			must(t, err)
+			condition, _ := conditions[0].(map[string]any)
+			matches := regexp.MustCompile(`^request\.userInfo\.username\.matches\('(.*)'\)$`).FindStringSubmatch(text(condition, "expression"))
+			if matches == nil {
+				if strings.Contains(key, "hallpass-manager") {
+					t.Errorf("%s binds by %s", key, condition["expression"])
+				}
+				continue
+			}
+			for user, want := range map[string]bool{
+				"system:serviceaccount:hallpass-system:" + account: true, "system:serviceaccount:hallpass-system:hallpass-manager": true,
+				"system:serviceaccount:hallpass-system:corp-hallpass-tokenserver-blue": false, "system:serviceaccount:other:hallpass-manager": false, "admin": false,
+			} {
+				if got := regexp.MustCompile(matches[1]).MatchString(user); got != want {
+					t.Errorf("%s binds %s: %t", key, user, got)
+				}
+			}
+		}
+	}
+	if bound != 4 {
+		t.Errorf("%d bindings of admission policies, want 4", bound)
+	}
+	containers, _, err := unstructured.NestedSlice(all["Deployment hallpass-system/corp-hallpass-manager-blue"], "spec", "template", "spec", "containers")
+	must(t, err)
+	container, _ := containers[0].(map[string]any)
+	env, _ := container["env"].([]any)
+	service, _ := env[len(env)-1].(map[string]any)
+	if service["name"] != "SERVICE" || all["Service hallpass-system/"+text(service, "value")] == nil {
+		t.Errorf("the serving certificate is for the Service %q", service["value"])
+	}
+}
+
+// TestOtherNamespacesWithKustomizeAreThoseOfTheChart compares config/renamed with a release of that namespace, object by object.
+func TestOtherNamespacesWithKustomizeAreThoseOfTheChart(t *testing.T) {
+	dir := own(t, `resources: [../config/default, names.yaml]
+components: [../config/renamed]
+configMapGenerator:
+- {name: hallpass-settings, namespace: hallpass-system, behavior: merge, literals: ["ISSUER=https://hallpass.example.com"]}
+`, map[string]string{"names.yaml": `apiVersion: v1
+kind: ConfigMap
+metadata: {name: hallpass-names, annotations: {config.kubernetes.io/local-config: "true"}}
+data: {system: identity, registry: identity-registry}
+`})
+	stream := kustomize(t, dir)
+	for _, old := range []string{"hallpass-system", "hallpass-registry", "hallpass-names"} {
+		if strings.Contains(stream, old) {
+			t.Errorf("%s is still in it: %s", old, regexp.MustCompile(".*"+old+".*").FindString(stream))
+		}
+	}
+	if settings := regexp.MustCompile(`name: (hallpass-settings-\w+)\n *(namespace: identity)?`).FindAllStringSubmatch(stream, -1); len(settings) != 3 ||
+		settings[0][1] != settings[1][1] || settings[1][1] != settings[2][1] || !strings.Contains(stream, settings[0][1]+"\n  namespace: identity\n") {
+		t.Errorf("the processes do not read the settings: %q", settings)
+	}
+	rendered, _, err := helm(t, "", "template", "hallpass", chart, "--namespace", "identity", "--set", "registry.namespace=identity-registry,issuer=https://hallpass.example.com")
+	must(t, err)
+	if diff := cmp.Diff(alike(t, stream, "identity"), alike(t, rendered, "identity")); diff != "" {
+		t.Errorf("(-kustomize +helm):\n%s", diff)
+	}
+}
+
+// TestOneNamespaceForBothIsRefused: kustomize's field namespace would put the keys beside the processes.
+func TestOneNamespaceForBothIsRefused(t *testing.T) {
+	assets, err := controlplane.FindAssets(t.Context(), os.Stderr)
+	must(t, err)
+	_, _, err = run(t, "", assets.Kubectl, "kustomize", own(t, "namespace: other\nresources: [../config/default]\n", nil))
+	if err == nil || !strings.Contains(err.Error(), "namespace transformation produces ID conflict") {
+		t.Errorf("kustomize says %v", err)
+	}
+}
