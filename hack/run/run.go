@@ -184,8 +184,8 @@ func (s *stage) applySamples(ctx context.Context) error {
 	if err := installation.Apply(ctx, s.cp, s.root, "config/samples"); err != nil {
 		return err
 	}
-	show("kubectl wait --for=condition=Ready oauth2client --all -n %s", sampleNamespace)
-	return installation.Kubectl(ctx, s.cp, "wait", "--for=condition=Ready", "--timeout=5m", "oauth2client", "--all", "-n", sampleNamespace)
+	show("kubectl wait --for=condition=Ready hpc --all -n %s", sampleNamespace)
+	return installation.Kubectl(ctx, s.cp, "wait", "--for=condition=Ready", "--timeout=5m", "hpc", "--all", "-n", sampleNamespace)
 }
 
 // build compiles both binaries.

@@ -67,7 +67,7 @@ func (s *stage) walk(ctx context.Context) error {
 	}
 	say("\nHallpass runs. In another terminal, in this directory:")
 	show(". %s/env", s.settings.dir)
-	show("$KUBECTL get oauth2clients -A")
+	show("$KUBECTL get hpc -A")
 	say("README.md goes on from here. Ctrl-C ends everything.")
 	return nil
 }

@@ -112,6 +112,56 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
+// Others have a kind oauth2clients as well, and kubectl takes that name for the group that is first in the alphabet.
+func TestCommandsNameOAuth2ClientsWithoutDoubt(t *testing.T) {
+	pages, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pattern := range []string{"README.md", "docs/*/*.md", "docs/*/*/*.md", "hack/run/*.go", "charts/hallpass/templates/NOTES.txt"} {
+		more, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, more...)
+	}
+	named, command := regexp.MustCompile(`\boauth2clients?(\.hallpass\.dev)?\b`), regexp.MustCompile(`(?i)kubectl`)
+	commands := 0
+	for _, page := range pages {
+		for line := range strings.Lines(read(t, strings.TrimPrefix(page, root+"/"))) {
+			if !command.MatchString(line) {
+				continue
+			}
+			commands++
+			for _, name := range named.FindAllStringSubmatch(line, -1) {
+				if name[1] == "" && !strings.Contains(line, "kubectl takes `oauth2client`") {
+					t.Errorf("%s says %s where it should say hpc or the full name: %s", page, name[0], line)
+				}
+			}
+		}
+	}
+	if commands < 50 {
+		t.Errorf("%d commands; does this test still read the pages right?", commands)
+	}
+}
+
+// The port that envoy.yaml asks is the one that the chart and the component open.
+func TestEnvoyAsksAPortThatTheServiceHas(t *testing.T) {
+	asked := regexp.MustCompile(`address: hallpass-tokenserver\.hallpass-system\.svc, port_value: (\d+)`).FindStringSubmatch(read(t, "docs/proxies/envoy.yaml"))
+	if asked == nil {
+		t.Fatal("docs/proxies/envoy.yaml asks no token server")
+	}
+	component := read(t, "config/extauthz/kustomization.yaml")
+	for _, want := range []string{`"--ext-authz-bind-address=:` + asked[1] + `"`, "containerPort: " + asked[1], "name: ext-authz, port: " + asked[1], "{protocol: TCP, port: " + asked[1]} {
+		if !strings.Contains(component, want) {
+			t.Errorf("config/extauthz does not have %s", want)
+		}
+	}
+	if !strings.Contains(read(t, "charts/hallpass/values.yaml"), "extAuthz: {enabled: false, port: "+asked[1]+"}") {
+		t.Errorf("the chart opens another port than %s", asked[1])
+	}
+}
+
 // Each test that docs/standards.md names is there, with the row that it names, and no clause is without a test or a reason.
 func TestStandardsNameTestsThatExist(t *testing.T) {
 	page := read(t, "docs/standards.md")

@@ -29,7 +29,7 @@ func TestTheCommandsOfTheInstallationPageRun(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(root, "docs", "install.md"))
 	must(t, err)
 	blocks := shellBlock.FindAllStringSubmatch(string(page), -1)
-	if len(blocks) != 3 {
+	if len(blocks) != 5 {
 		t.Fatalf("the page has %d blocks of commands; does this test still read it right?", len(blocks))
 	}
 	path, err := helmPath()
@@ -42,22 +42,31 @@ func TestTheCommandsOfTheInstallationPageRun(t *testing.T) {
 	must(t, os.Symlink(path, filepath.Join(tools, "helm")))
 	must(t, os.Symlink(c.Kubectl(), filepath.Join(tools, "kubectl")))
 	// Helm owns what it installed, so kustomize comes to a cluster of its own.
-	for name, commands := range map[string][]string{"helm": {blocks[0][1], blocks[2][1]}, "kustomize": {blocks[1][1]}} {
+	for name, commands := range map[string]struct {
+		install   []string
+		uninstall string
+	}{"helm": {[]string{blocks[0][1], blocks[2][1]}, blocks[3][1]}, "kustomize": {[]string{blocks[1][1]}, blocks[4][1]}} {
 		t.Run(name, func(t *testing.T) {
 			c := c
 			if name == "kustomize" {
 				c = start(t)
 			}
-			for _, block := range commands {
-				_, complaints, err := run(t, c.Kubeconfig(), "bash", "-euc", "cd "+desk+"; PATH="+tools+":$PATH\n"+block)
+			enter := func(block string) {
+				_, complaints, err := run(t, c.Kubeconfig(), "bash", "-euo", "pipefail", "-c", "cd "+desk+"; PATH="+tools+":$PATH; registry=mirror.example.com/own\n"+block)
 				must(t, err)
 				refuseWarnings(t, complaints)
+			}
+			for _, block := range commands.install {
+				enter(block)
 			}
 			c.admitPods(t, system)
 			deployments, err := c.admin.AppsV1().Deployments(system).List(t.Context(), metav1.ListOptions{})
 			must(t, err)
 			for _, deployment := range deployments.Items {
 				settings := deployment.Spec.Template.Spec.Containers[0]
+				if want := "mirror.example.com/own/" + strings.TrimPrefix(deployment.Name, "hallpass-") + ":v0.1.0"; settings.Image != want {
+					t.Errorf("%s has the image %s, want %s", deployment.Name, settings.Image, want)
+				}
 				if text := strings.Join(settings.Args, " "); len(settings.EnvFrom) == 0 && !strings.Contains(text, "--issuer=https://hallpass.example.com") {
 					t.Errorf("%s is started with %s", deployment.Name, text)
 				}
@@ -66,6 +75,11 @@ func TestTheCommandsOfTheInstallationPageRun(t *testing.T) {
 			must(t, err)
 			if narrow := name == "helm"; narrow != (len(roles.Items) == 0) {
 				t.Errorf("%d ClusterRoles of the manager", len(roles.Items))
+			}
+			enter(commands.uninstall)
+			left, _ := c.kubectl(t, "get", "namespaces,customresourcedefinitions,clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings", "--output", "name")
+			if strings.Contains(left, "hallpass") {
+				t.Errorf("after the commands that uninstall there are %s", left)
 			}
 		})
 	}
