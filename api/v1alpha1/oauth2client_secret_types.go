@@ -9,7 +9,8 @@ package v1alpha1
 // +kubebuilder:validation:XValidation:rule="!has(self.source) || self.source != 'Existing' || !(has(self.labels) || has(self.annotations) || has(self.template) || has(self.omit) || has(self.deletionPolicy) || has(self.keys) && (has(self.keys.issuerURL) || has(self.keys.tokenURL) || has(self.keys.jwksURL) || has(self.keys.introspectionURL) || has(self.keys.scope) || has(self.keys.caCertificate)))",message="a Secret of source Existing is only read: labels, annotations, template, omit, deletionPolicy and all keys but clientID and clientSecret are for Secrets that Hallpass writes"
 type SecretSpec struct {
 	// name of the Secret in the client's namespace; left out it is the client's own name. A Secret of that name that is
-	// not this client's is never touched.
+	// not this client's is never touched. If the name changes, the Secret of the old name is deleted once the new one is
+	// written with the same client secret: a pod that refers to the old name does not start any more.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253

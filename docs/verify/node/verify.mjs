@@ -12,6 +12,7 @@ export async function verify(token, scope) {
     issuer,
     audience,
     typ: "at+jwt",
+    clockTolerance: 30, // seconds by which two clocks may differ
     algorithms: ["ES256", "RS256", "EdDSA"],
     requiredClaims: ["exp", "client_id", "client_uid"],
   });

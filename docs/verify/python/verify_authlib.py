@@ -49,7 +49,7 @@ CLAIMS = {
 
 def verify(token, scope):
     claims = JWT.decode(token, KEYS, claims_options=CLAIMS)
-    claims.validate()
+    claims.validate(leeway=30)  # seconds by which two clocks may differ
     if claims.header.get("typ") != "at+jwt":
         raise ValueError("the token is of another type")
     if scope not in claims.get("scope", "").split(" "):

@@ -1,6 +1,7 @@
 """Verifies access tokens with PyJWT, which fetches the keys and notices new ones: reads a token a line and prints who may pass.
 
-SSL_CERT_FILE names the file with the CA of Hallpass.
+SSL_CERT_FILE names the file with the CA of Hallpass, for every connection of the process. From PyJWT 2.8 on,
+PyJWKClient(…, ssl_context=ssl.create_default_context(cafile=…)) names it for this one alone. requirements.txt has the packages.
 """
 
 import os
@@ -22,6 +23,7 @@ def verify(token, scope):
         algorithms=["ES256", "RS256", "EdDSA"],
         issuer=ISSUER,
         audience=AUDIENCE,
+        leeway=30,  # seconds by which two clocks may differ: without it a token of the next second is refused
         options={"require": ["iss", "aud", "exp", "client_id", "client_uid"]},
     )
     # The signature, which covers the header, was verified above.

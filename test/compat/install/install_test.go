@@ -6,6 +6,7 @@ package install_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -223,6 +224,13 @@ func TestTheChartInstallsUpgradesAndGoes(t *testing.T) {
 		"spec": map[string]any{"scopes": []string{"read"}},
 	}))(t), 0o600))
 	c.kubectl(t, "apply", "-f", client)
+	for entry, name := range map[string]string{"secret": "in-a-secret", "configMap": "in-a-configmap"} { // of which a client has one
+		c.kubectl(t, "patch", "hpc", "kept", "--subresource=status", "--type=merge", "--patch", `{"status":{"secret":null,"configMap":null}}`)
+		c.kubectl(t, "patch", "hpc", "kept", "--subresource=status", "--type=merge", "--patch", fmt.Sprintf(`{"status":{%q:{"name":%q}}}`, entry, name))
+		if wide, _ := c.kubectl(t, "get", "hpc", "kept", "--output", "wide"); !strings.Contains(wide, name) {
+			t.Errorf("the columns do not have %s: %s", name, wide)
+		}
+	}
 	uid, _ := c.kubectl(t, "get", "oauth2client", "kept", "-o", "jsonpath={.metadata.uid}")
 	c.helm(t, "uninstall", "hallpass", "--namespace", system)
 	if left, err := c.admin.AppsV1().Deployments(system).List(t.Context(), metav1.ListOptions{}); err != nil || len(left.Items) > 0 {

@@ -13,7 +13,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
 
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/test/kit/memory"
 )
 
@@ -152,8 +157,9 @@ func TestDocumentedProxiesLetGoodTokensPass(t *testing.T) {
 					if a.status != c.status {
 						t.Errorf("status %d %s, want %d", a.status, a.body, c.status)
 					}
-					if a.status == http.StatusUnauthorized && !strings.HasPrefix(a.header.Get("WWW-Authenticate"), "Bearer ") {
-						t.Errorf("WWW-Authenticate %q", a.header.Get("WWW-Authenticate"))
+					want := map[int]string{http.StatusUnauthorized: "Bearer ", http.StatusForbidden: `error="insufficient_scope"`}[a.status]
+					if challenge := a.header.Values("WWW-Authenticate"); want != "" && (len(challenge) != 1 || !strings.HasPrefix(challenge[0], "Bearer ") || !strings.Contains(challenge[0], want)) {
+						t.Errorf("WWW-Authenticate %q, want one with %q", challenge, want)
 					}
 					if (a.seen != nil) != (c.status == http.StatusOK) {
 						t.Fatalf("the upstream was reached: %t", a.seen != nil)
@@ -221,6 +227,45 @@ func TestDocumentedProxiesShowBrowsersAPage(t *testing.T) {
 				t.Errorf("got %d %v %s", a.status, a.header, a.body)
 			}
 		})
+	}
+}
+
+// The manifest for a declared API has the configuration that the other tests run, with its names.
+func TestTheManifestForADeclaredAPIHasTheTestedConfiguration(t *testing.T) {
+	read := func(file string) string {
+		content, err := os.ReadFile(filepath.Join(docs, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(content)
+	}
+	names := strings.NewReplacer(issuerHost+"/resources/orders/orders-api", issuerHost+"/ns/shop", "scope=orders.read;", "scope=read;", "scope=orders.write;", "scope=write;",
+		"orders-api.orders.svc", "orders-api.shop.svc")
+	kinds := map[string]any{
+		"OAuth2Client": &v1alpha1.OAuth2Client{}, "ConfigMap": &corev1.ConfigMap{}, "Deployment": &appsv1.Deployment{}, "Service": &corev1.Service{},
+	}
+	for document := range strings.SplitSeq(read("nginx-declared.yaml"), "\n---\n") {
+		var meta metav1.TypeMeta
+		if err := yaml.Unmarshal([]byte(document), &meta); err != nil {
+			t.Fatal(err)
+		}
+		if err := yaml.UnmarshalStrict([]byte(document+"\n"), kinds[meta.Kind]); err != nil {
+			t.Errorf("%s: %v", meta.Kind, err)
+		}
+	}
+	files := kinds["ConfigMap"].(*corev1.ConfigMap).Data
+	want := map[string]string{"nginx.conf": read("nginx.conf"), "hallpass.conf": read("hallpass.conf"), "refused.html": read("refused.html")}
+	if !strings.Contains(files["nginx.conf"], "/resources/orders/orders-api&scope=orders.read;") {
+		t.Error("the manifest does not ask for the declared API")
+	}
+	files["nginx.conf"] = names.Replace(files["nginx.conf"])
+	if diff := cmp.Diff(want, files); diff != "" {
+		t.Errorf("the files of the documentation and of the manifest (-docs +manifest):\n%s", diff)
+	}
+	pod := kinds["Deployment"].(*appsv1.Deployment).Spec.Template
+	selector := kinds["Service"].(*corev1.Service).Spec.Selector
+	if diff := cmp.Diff(pod.Labels, selector); diff != "" {
+		t.Errorf("the Service selects other pods:\n%s", diff)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +26,11 @@ const docs = "../../../docs/verify"
 func claims(issuer, audience string, expires time.Time) string {
 	return fmt.Sprintf(`{"iss":%q,"sub":"shop.caller","aud":%q,"client_id":"shop.caller","client_uid":"uid-of-shop.caller","scope":"read",`+
 		`"jti":"MDEyMzQ1Njc4OWFiY2RlZg","iat":%d,"exp":%d}`, issuer, audience, time.Now().Unix(), expires.Unix())
+}
+
+// issuedIn are claims that say so of their issue.
+func issuedIn(ahead time.Duration, claims string) string {
+	return regexp.MustCompile(`"iat":\d+`).ReplaceAllString(claims, fmt.Sprintf(`"iat":%d`, time.Now().Add(ahead).Unix()))
 }
 
 func TestDocumentedVerifiersTellGoodTokensFromBad(t *testing.T) {
@@ -43,6 +49,7 @@ func TestDocumentedVerifiersTellGoodTokensFromBad(t *testing.T) {
 	cases := []struct{ name, token, want string }{
 		{"a good token", good, "passed shop.caller uid-of-shop.caller"},
 		{"one that was made for this test", hallpass.Sign("at+jwt", ours), "passed shop.caller uid-of-shop.caller"},
+		{"one of an issuer whose clock is 20 seconds ahead", hallpass.Sign("at+jwt", issuedIn(20*time.Second, ours)), "passed shop.caller uid-of-shop.caller"},
 		{"a tampered signature", tamper(good), "refused"},
 		{"no signature", good[:strings.LastIndex(good, ".")+1], "refused"},
 		{"nonsense", "a.b.c", "refused"},
