@@ -94,9 +94,8 @@ type OAuth2ClientSpec struct {
 	// +kubebuilder:validation:MaxItems=16
 	Access []Access `json:"access,omitempty"`
 
-	// defaultResource is the one of spec.access that a token request without a resource means. Its fields are namespace and
-	// name, where those of spec.access are resourceNamespace and resourceName. Left out it is the audience of the client's own
-	// namespace.
+	// defaultResource is the one of spec.access that a token request without a resource means: namespace and name, which
+	// spec.access calls resourceNamespace and resourceName. Left out it is the audience of the client's own namespace.
 	// +optional
 	DefaultResource ResourceReference `json:"defaultResource,omitzero"`
 
@@ -247,8 +246,7 @@ type RotationSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) >= duration('1h') && duration(self) <= duration('8760h')",message="rotation.interval must be between 1h and 8760h (a year)"
 	Interval Duration `json:"interval,omitempty"`
 
-	// overlap is how long a replaced secret still works, from 0s to 2160h; left out it is 24h. 0s ends it at once. A secret
-	// that was replaced before the overlap was changed keeps its end.
+	// overlap is how long a replaced secret still works, from 0s to 2160h; left out it is 24h. Running overlaps keep their end.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) <= duration('2160h')",message="rotation.overlap must be at most 2160h (90 days)"
 	Overlap Duration `json:"overlap,omitempty"`

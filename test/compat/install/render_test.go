@@ -146,7 +146,7 @@ func alike(t *testing.T, stream, namespace string) map[string]map[string]any {
 		if annotations, found, _ := unstructured.NestedMap(object, "metadata", "annotations"); found && len(annotations) == 0 {
 			unstructured.RemoveNestedField(object, "metadata", "annotations")
 		}
-		if object["kind"] == "Service" && object["spec"].(map[string]any)["type"] == "ClusterIP" { // the default
+		if kind, _, _ := unstructured.NestedString(object, "spec", "type"); kind == "ClusterIP" { // the default
 			unstructured.RemoveNestedField(object, "spec", "type")
 		}
 		settle(t, object, settings)
@@ -332,7 +332,7 @@ func TestEverySettingDoesSomething(t *testing.T) {
 		"manager.extraEnv":                               {`[{"name":"OTEL_SERVICE_NAME","value":"manager-1"}]`, "value: manager-1"},
 		"manager.extraEnvFrom":                           {`[{"secretRef":{"name":"manager-env"}}]`, "name: manager-env"},
 		"manager.extraVolumes":                           {`[{"name":"manager-ca","configMap":{"name":"ca"}}]`, "name: manager-ca"},
-		"manager.extraVolumeMounts":                      {`[{"name":"tmp","mountPath":"/manager-tmp"}]`, "mountPath: /manager-tmp"},
+		"manager.extraVolumeMounts":                      {`[{"name":"kube-api-access","mountPath":"/manager-tmp"}]`, "mountPath: /manager-tmp"},
 		"manager.initContainers":                         {`[{"name":"manager-wait","image":"busybox"}]`, "initContainers:\n        - image: busybox\n          name: manager-wait"},
 		"manager.extraContainers":                        {`[{"name":"manager-mesh","image":"proxy"}]`, "name: manager-mesh"},
 		"manager.podSecurityContext":                     {`{"runAsUser":100061}`, "runAsUser: 100061"},
@@ -353,12 +353,12 @@ func TestEverySettingDoesSomething(t *testing.T) {
 		"manager.deploymentAnnotations":                  {`{"reloader":"manager"}`, "reloader: manager"},
 		"manager.podLabels":                              {`{"sidecar":"manager"}`, "<<: *labels\n        sidecar: manager"},
 		"manager.affinity":                               {`{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[{"topologyKey":"manager","labelSelector":{}}]}}`, "topologyKey: manager"},
-		"manager.topologySpreadConstraints":              {`[{"maxSkew":2,"topologyKey":"manager-rack","whenUnsatisfiable":"DoNotSchedule"}]`, "topologyKey: manager-rack"},
+		"manager.topologySpreadConstraints":              {`[{"maxSkew":2,"topologyKey":"manager-rack","whenUnsatisfiable":"DoNotSchedule","labelSelector":{"matchLabels":{"app.kubernetes.io/name":"hallpass"}}}]`, "topologyKey: manager-rack"},
 		"manager.extraPodSpec":                           {`{"hostAliases":[{"ip":"192.0.2.61","hostnames":["a"]}]}`, "ip: 192.0.2.61"},
 		"tokenserver.extraEnv":                           {`[{"name":"OTEL_SERVICE_NAME","value":"tokenserver-1"}]`, "value: tokenserver-1"},
 		"tokenserver.extraEnvFrom":                       {`[{"secretRef":{"name":"tokenserver-env"}}]`, "name: tokenserver-env"},
 		"tokenserver.extraVolumes":                       {`[{"name":"tokenserver-ca","configMap":{"name":"ca"}}]`, "name: tokenserver-ca"},
-		"tokenserver.extraVolumeMounts":                  {`[{"name":"tmp","mountPath":"/tokenserver-tmp"}]`, "mountPath: /tokenserver-tmp"},
+		"tokenserver.extraVolumeMounts":                  {`[{"name":"kube-api-access","mountPath":"/tokenserver-tmp"}]`, "mountPath: /tokenserver-tmp"},
 		"tokenserver.initContainers":                     {`[{"name":"tokenserver-wait","image":"busybox"}]`, "initContainers:\n        - image: busybox\n          name: tokenserver-wait"},
 		"tokenserver.extraContainers":                    {`[{"name":"tokenserver-mesh","image":"proxy"}]`, "name: tokenserver-mesh"},
 		"tokenserver.podSecurityContext":                 {`{"runAsUser":100062}`, "runAsUser: 100062"},
@@ -379,7 +379,7 @@ func TestEverySettingDoesSomething(t *testing.T) {
 		"tokenserver.deploymentAnnotations":              {`{"reloader":"tokenserver"}`, "reloader: tokenserver"},
 		"tokenserver.podLabels":                          {`{"sidecar":"tokenserver"}`, "<<: *labels\n        sidecar: tokenserver"},
 		"tokenserver.affinity":                           {`{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[{"topologyKey":"tokenserver","labelSelector":{}}]}}`, "topologyKey: tokenserver"},
-		"tokenserver.topologySpreadConstraints":          {`[{"maxSkew":2,"topologyKey":"tokenserver-rack","whenUnsatisfiable":"DoNotSchedule"}]`, "topologyKey: tokenserver-rack"},
+		"tokenserver.topologySpreadConstraints":          {`[{"maxSkew":2,"topologyKey":"tokenserver-rack","whenUnsatisfiable":"DoNotSchedule","labelSelector":{"matchLabels":{"app.kubernetes.io/name":"hallpass"}}}]`, "topologyKey: tokenserver-rack"},
 		"tokenserver.extraPodSpec":                       {`{"hostAliases":[{"ip":"192.0.2.62","hostnames":["a"]}]}`, "ip: 192.0.2.62"},
 	}
 	content, err := os.ReadFile(filepath.Join(root, chart, "values.yaml"))

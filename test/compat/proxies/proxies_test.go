@@ -241,9 +241,10 @@ func TestTheManifestForADeclaredAPIHasTheTestedConfiguration(t *testing.T) {
 	}
 	names := strings.NewReplacer(issuerHost+"/resources/orders/orders-api", issuerHost+"/ns/shop", "scope=orders.read;", "scope=read;", "scope=orders.write;", "scope=write;",
 		"orders-api.orders.svc", "orders-api.shop.svc")
-	kinds := map[string]any{
-		"OAuth2Client": &v1alpha1.OAuth2Client{}, "ConfigMap": &corev1.ConfigMap{}, "Deployment": &appsv1.Deployment{}, "Service": &corev1.Service{},
-	}
+	var configuration corev1.ConfigMap
+	var deployment appsv1.Deployment
+	var service corev1.Service
+	kinds := map[string]any{"OAuth2Client": &v1alpha1.OAuth2Client{}, "ConfigMap": &configuration, "Deployment": &deployment, "Service": &service}
 	for document := range strings.SplitSeq(read("nginx-declared.yaml"), "\n---\n") {
 		var meta metav1.TypeMeta
 		if err := yaml.Unmarshal([]byte(document), &meta); err != nil {
@@ -253,7 +254,7 @@ func TestTheManifestForADeclaredAPIHasTheTestedConfiguration(t *testing.T) {
 			t.Errorf("%s: %v", meta.Kind, err)
 		}
 	}
-	files := kinds["ConfigMap"].(*corev1.ConfigMap).Data
+	files := configuration.Data
 	want := map[string]string{"nginx.conf": read("nginx.conf"), "hallpass.conf": read("hallpass.conf"), "refused.html": read("refused.html")}
 	if !strings.Contains(files["nginx.conf"], "/resources/orders/orders-api&scope=orders.read;") {
 		t.Error("the manifest does not ask for the declared API")
@@ -262,9 +263,7 @@ func TestTheManifestForADeclaredAPIHasTheTestedConfiguration(t *testing.T) {
 	if diff := cmp.Diff(want, files); diff != "" {
 		t.Errorf("the files of the documentation and of the manifest (-docs +manifest):\n%s", diff)
 	}
-	pod := kinds["Deployment"].(*appsv1.Deployment).Spec.Template
-	selector := kinds["Service"].(*corev1.Service).Spec.Selector
-	if diff := cmp.Diff(pod.Labels, selector); diff != "" {
+	if diff := cmp.Diff(deployment.Spec.Template.Labels, service.Spec.Selector); diff != "" {
 		t.Errorf("the Service selects other pods:\n%s", diff)
 	}
 }

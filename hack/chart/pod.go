@@ -1,0 +1,136 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// podSettings are those that both Deployments have.
+func podSettings(component, memoryLimit string) []replacement {
+	values := ".Values." + component
+	// with is a block of the pod's or container's fields, at an indentation, where the value is not empty.
+	with := func(value, field string, indent int) string {
+		space := strings.Repeat(" ", indent)
+		text := space + "{{- with " + values + "." + value + " }}\n"
+		if field != "" {
+			text += space + field + ": {{- toYaml . | nindent " + strconv.Itoa(indent+2) + " }}\n"
+		} else {
+			text += space + "{{- toYaml . | nindent " + strconv.Itoa(indent) + " }}\n"
+		}
+		return text + space + "{{- end }}\n"
+	}
+	return []replacement{
+		{"        image: ghcr.io/hallpass-dev/" + component + "\n", `        image: {{ include "hallpass.image" (list . "` + component + `") }}
+`, 1},
+		{"imagePullPolicy: IfNotPresent", "imagePullPolicy: {{ .Values.image.pullPolicy }}", 1},
+		{"  labels: &labels\n", with("deploymentAnnotations", "annotations", 2) + "  labels: &labels\n", 1},
+		{"spec:\n  replicas:", `spec:
+  {{- if ne (toString ` + values + `.revisionHistoryLimit) "" }}
+  revisionHistoryLimit: {{ ` + values + `.revisionHistoryLimit }}
+  {{- end }}
+  replicas:`, 1},
+		{"    metadata:\n      labels: *labels\n    spec:\n", `    metadata:
+      {{- with ` + values + `.podLabels }}
+      labels:
+        <<: *labels
+        {{- toYaml . | nindent 8 }}
+      {{- else }}
+      labels: *labels
+      {{- end }}
+` + with("podAnnotations", "annotations", 6) + `    spec:
+      {{- with concat .Values.image.pullSecrets ((.Values.global).imagePullSecrets | default list) }}
+      imagePullSecrets: {{- toYaml . | nindent 6 }}
+      {{- end }}
+      {{- with ` + values + `.priorityClassName | default .Values.priorityClassName }}
+      priorityClassName: {{ . }}
+      {{- end }}
+` + with("nodeSelector", "nodeSelector", 6) + with("tolerations", "tolerations", 6) + with("affinity", "affinity", 6) + with("extraPodSpec", "", 6), 1},
+		{"serviceAccountName: hallpass-" + component, `serviceAccountName: {{ include "hallpass.account" (list $ "` + component + `") }}`, 1},
+		{podSecurityContext, `      securityContext: {{- include "hallpass.podSecurityContext" (list . "` + component + `") | nindent 8 }}
+`, 1},
+		{containerSecurityContext, "        securityContext: {{- toYaml " + values + ".securityContext | nindent 10 }}\n", 1},
+		{"      containers:\n", with("initContainers", "initContainers", 6) + "      containers:\n", 1},
+		{"--issuer=$(ISSUER)", `--issuer={{ include "hallpass.issuer" . }}`, 1},
+		{"        envFrom:\n        - configMapRef: {name: hallpass-settings}\n", with("extraEnv", "", 8) + with("extraEnvFrom", "envFrom", 8), 1},
+		{"      topologySpreadConstraints:\n", with("extraVolumeMounts", "", 8) + with("extraContainers", "", 6) +
+			"      {{- with " + values + ".topologySpreadConstraints }}\n      topologySpreadConstraints: {{- toYaml . | nindent 6 }}\n      {{- else }}\n      topologySpreadConstraints:\n", 1},
+		{"      volumes:\n", "      {{- end }}\n      volumes:\n" + with("extraVolumes", "", 6), 1},
+		{memoryLimit, "{{ " + values + ".goMemLimit }}", 1},
+	}
+}
+
+// The security contexts of both Deployments.
+const (
+	podSecurityContext = `      securityContext:
+        runAsNonRoot: true
+        runAsUser: 65532
+        runAsGroup: 65532
+        fsGroup: 65532
+        seccompProfile: {type: RuntimeDefault}
+`
+	containerSecurityContext = `        securityContext:
+          allowPrivilegeEscalation: false
+          readOnlyRootFilesystem: true
+          capabilities: {drop: [ALL]}
+`
+)
+
+// probe puts the settings of a probe in the place of what follows its request.
+func probe(component, name, request, settings string) replacement {
+	return replacement{
+		"        " + name + ":\n          httpGet: " + request + "\n" + settings,
+		"        " + name + ":\n          httpGet: " + request + "\n          {{- toYaml .Values." + component + "." + name + " | nindent 10 }}\n", 1,
+	}
+}
+
+// disruption is the budget of a component's pods.
+func disruption(component string) template {
+	values := ".Values." + component + ".podDisruptionBudget"
+	return template{
+		from: component + "/poddisruptionbudget.yaml", to: component + "-poddisruptionbudget.yaml", when: values + ".enabled",
+		replace: []replacement{{"  maxUnavailable: 1\n", `  {{- if ne (toString ` + values + `.minAvailable) "" }}
+  minAvailable: {{ ` + values + `.minAvailable }}
+  {{- else }}
+  maxUnavailable: {{ ` + values + `.maxUnavailable }}
+  {{- end }}
+`, 1}},
+	}
+}
+
+// account is the component's ServiceAccount, which is the first document of a file, and what names it.
+func account(component string, derive func(string) (string, error)) func(string) (string, error) {
+	return func(text string) (string, error) {
+		first, rest, found := strings.Cut(text, "---\n")
+		if !found || !strings.Contains(first, "kind: ServiceAccount\n") {
+			return "", fmt.Errorf("the ServiceAccount of the %s is not the first of several documents", component)
+		}
+		values := ".Values." + component + ".serviceAccount"
+		name := accountName(component)
+		first = strings.Replace(first, "  name: hallpass-"+component+"\n", name, 1)
+		first = strings.Replace(first, "  labels:\n", "  {{- with "+values+".annotations }}\n  annotations: {{- toYaml . | nindent 4 }}\n  {{- end }}\n  labels:\n", 1)
+		if derive != nil {
+			var err error
+			if rest, err = derive(rest); err != nil {
+				return "", err
+			}
+		}
+		return "{{- if " + values + ".create }}\n" + first + "{{- end }}\n---\n" + strings.ReplaceAll(rest, subject(component), "- kind: ServiceAccount\n"+name), nil
+	}
+}
+
+// subject is how a binding names a component's account.
+func subject(component string) string {
+	return "- kind: ServiceAccount\n  name: hallpass-" + component + "\n"
+}
+
+// managerSubject is the manager's account in a binding.
+var managerSubject = replacement{subject("manager"), "- kind: ServiceAccount\n" + accountName("manager"), -1} //nolint:gochecknoglobals // a constant
+
+// accountName is the line of a template that names a component's account.
+func accountName(component string) string {
+	return `  name: {{ include "hallpass.account" (list $ "` + component + `") }}` + "\n"
+}
