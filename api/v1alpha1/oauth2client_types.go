@@ -246,7 +246,7 @@ type RotationSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) >= duration('1h') && duration(self) <= duration('8760h')",message="rotation.interval must be between 1h and 8760h (a year)"
 	Interval Duration `json:"interval,omitempty"`
 
-	// overlap is how long a replaced secret still works, from 0s to 2160h; left out it is 24h. Running overlaps keep their end.
+	// overlap is how long a replaced secret still works, from 0s (it ends at once) to 2160h; left out it is 24h. Running overlaps keep their end.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) <= duration('2160h')",message="rotation.overlap must be at most 2160h (90 days)"
 	Overlap Duration `json:"overlap,omitempty"`
