@@ -169,8 +169,15 @@ var certificate = []replacement{ //nolint:gochecknoglobals // a constant table
   {{- else }}
   - hallpass-tokenserver.hallpass-system.svc
   - hallpass-tokenserver.hallpass-system.svc.{{ .Values.clusterDomain }}
-  {{- with .Values.issuer }}
-  - {{ (urlParse .).hostname }}
+  {{- with (urlParse .Values.issuer).hostname }}
+  {{- if not (regexMatch "^[0-9.]+$|:" .) }}
+  - {{ . }}
+  {{- end }}
+  {{- end }}
+  {{- end }}
+  {{- with (urlParse .Values.issuer).hostname }}
+  {{- if and (not $.Values.certManager.dnsNames) (regexMatch "^[0-9.]+$|:" .) }}
+  ipAddresses: [{{ . | quote }}]
   {{- end }}
   {{- end }}
 `, 1},

@@ -233,7 +233,7 @@ func TestTheChartPassesItsOwnLinter(t *testing.T) {
 
 func TestValuesThatMakeNoSenseAreRefused(t *testing.T) {
 	for _, setting := range []string{
-		"issuer=http://hallpass.example.com", "issuer=https://hallpass.example.com/", "issuer=hallpass.example.com",
+		"issuer=http://hallpass.example.com", "issuer=https://hallpass.example.com/", "issuer=https://Hallpass.example.com", "issuer=https://[hallpass]", "issuer=hallpass.example.com",
 		"isuer=https://hallpass.example.com", "image.tag=a b", "image.digests.manager=sha256:12", "image.pullPolicy=Sometimes",
 		"registry.namespace=Big", "namespaces={shop,shop}", "namespaces={sh.op}", "crds.install=perhaps", "networkPolicies.apiServerPorts={0}", "networkPolicies.metricsNamespace=",
 		"monitoring.podMonitor=yes", "certManager.issuerRef.name=", "tokenserver.introspectionClientCA=Callers", "monitoring.labels.a=1", "manager.replicas=0", "manager.extraArgs={leader-elect}", "manager.goMemLimit=440Mi", "manager.resources.limits.memory=lots",
@@ -244,6 +244,22 @@ func TestValuesThatMakeNoSenseAreRefused(t *testing.T) {
 		if _, err := template(t, "--set", setting); err == nil || !strings.Contains(err.Error(), "schema") {
 			t.Errorf("%s: %v, want a refusal by the schema", setting, err)
 		}
+	}
+}
+
+func TestAnIssuerMayBeAnAddress(t *testing.T) {
+	for host, certified := range map[string]string{"[2001:db8::1]": `ipAddresses: ["2001:db8::1"]`, "192.0.2.1": `ipAddresses: ["192.0.2.1"]`, "id.example.com": "- id.example.com\n"} {
+		rendered, err := template(t, "--set", "certManager.enabled=true", "--set-string", "issuer=https://"+host+":8443")
+		must(t, err)
+		for _, want := range []string{"- --issuer=https://" + host + ":8443\n", certified} {
+			if strings.Count(rendered, want) == 0 {
+				t.Errorf("%s: no %q", host, want)
+			}
+		}
+		if named := strings.Contains(rendered, "ipAddresses"); named == (host == "id.example.com") {
+			t.Errorf("%s: addresses in the certificate: %t", host, named)
+		}
+		everyPromisedVersionAccepts(t, map[string]string{host: rendered})
 	}
 }
 
