@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/hallpass-dev/hallpass/test/controlplane"
+	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
 )
 
 // own is a folder with a kustomization beside the repository's config, and with further files.
