@@ -208,6 +208,9 @@ allow  internal/controller/oauth2client ~/internal/registration
 allow  internal/controller/oauth2client:test ~/test/kit/controlplane
 refuse cmd/manager           ~/internal/tokenserver
 refuse cmd/manager           ~/internal/directory
+refuse cmd/manager           ~/internal/extauthz
+refuse cmd/manager           ~/internal/auth
+refuse cmd/manager           ~/internal/reporter
 allow  cmd/manager           ~/internal/controller/oauth2client
 refuse cmd/tokenserver       ~/internal/controller/oauth2client
 refuse cmd/tokenserver       sigs.k8s.io/controller-runtime
