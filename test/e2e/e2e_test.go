@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	world.Main(world.Options{}, func(ctx context.Context, w *world.World) (int, error) {
-		shared, hallpass, cluster = w, w.Hallpass, w.Cluster
+		use(w)
 		code := m.Run()
 		if code == 0 && everyTestRuns() {
 			return 0, waitForUses(ctx)
@@ -59,6 +59,9 @@ func TestMain(m *testing.M) {
 		return code, nil
 	})
 }
+
+// use makes a world the one that the functions of this package work in.
+func use(w *world.World) { shared, hallpass, cluster = w, w.Hallpass, w.Cluster }
 
 func root() string { return filepath.Join("..", "..") }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
+	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
 // accountClient is a client that authenticates as a service account.
@@ -235,8 +236,8 @@ func TestPodsOutliveTheAPIServerAndItsKeys(t *testing.T) {
 	t.Cleanup(func() { must(t, own.Stop()) })
 	admin, err := client.New(cp.AdminConfig(), client.Options{Scheme: cluster.Scheme()})
 	must(t, err)
-	defer func(h *installation.Running, c client.Client) { hallpass, cluster = h, c }(hallpass, cluster)
-	hallpass, cluster = own, admin
+	defer use(shared)
+	use(&world.World{Cluster: admin, Plane: cp, Hallpass: own})
 
 	account := createAccount(t, "away", "worker")
 	apply(t, "away", accountClient("caller", "worker"))
