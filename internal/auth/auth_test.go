@@ -30,16 +30,18 @@ func TestAuthenticationLeavesATrail(t *testing.T) {
 	}{
 		"the right secret": {
 			nil, secretOf(reporting), "", func(w *world) auth.Trail {
-				id := w.memory.clients[reporting].Client.Verifiers[0].ID
+				id := w.memory.clients[reporting].Client.Credentials.Verifiers[0].ID
 				return auth.Trail{
 					ClientID: reporting, Method: oauth2.ClientSecretPost, Credential: id, Used: auth.Used{Caller: "uid-of-" + reporting, Secret: id},
 				}
 			},
 		},
 		"a secret that was replaced": {
-			func(w *world) { w.memory.clients[reporting].Client.Verifiers[0].ExpiresAt = noon.Add(time.Hour) },
+			func(w *world) {
+				w.memory.clients[reporting].Client.Credentials.Verifiers[0].ExpiresAt = noon.Add(time.Hour)
+			},
 			secretOf(reporting), "", func(w *world) auth.Trail {
-				id := w.memory.clients[reporting].Client.Verifiers[0].ID
+				id := w.memory.clients[reporting].Client.Credentials.Verifiers[0].ID
 				return auth.Trail{
 					ClientID: reporting, Method: oauth2.ClientSecretPost, Credential: id,
 					Used: auth.Used{Caller: "uid-of-" + reporting, Secret: id, Replaced: true},
@@ -98,7 +100,7 @@ func TestAuthenticationLeavesATrail(t *testing.T) {
 func TestAWatchedSecretIsAcceptedOnlyIfItsUseIsReported(t *testing.T) {
 	reports := false
 	w := newWorld(t, func(c *auth.Config) { c.Reports = func() bool { return reports } })
-	w.memory.clients[reporting].Client.Verifiers[0].WatchedSince = noon
+	w.memory.clients[reporting].Client.Credentials.Verifiers[0].WatchedSince = noon
 	for _, want := range []oauth2.Reason{"UseUnreported", ""} {
 		caller, err := w.Authenticate(t.Context(), secretOf(reporting)(w))
 		if oauth2.ReasonOf(err) != want || (caller.Trail.Used.Caller != "") != (err == nil) {

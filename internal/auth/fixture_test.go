@@ -157,8 +157,8 @@ func newWorld(t testing.TB, configure ...func(*auth.Config)) *world {
 	for _, id := range []string{reporting, keyed, podded, gateway} {
 		w.register(id)
 	}
-	w.memory.clients[keyed].Client.KeysOnly, w.memory.clients[keyed].Client.Keys = true, []jws.PublicKey{signer.Public()}
-	w.memory.clients[podded].Client.ServiceAccount = &oauth2.ServiceAccount{Name: "worker", UID: "worker-uid"}
+	w.memory.clients[keyed].Client.Credentials.KeysOnly, w.memory.clients[keyed].Client.Credentials.Keys = true, []jws.PublicKey{signer.Public()}
+	w.memory.clients[podded].Client.Credentials.ServiceAccount = &oauth2.ServiceAccount{Name: "worker", UID: "worker-uid"}
 	w.memory.resources = []*oauth2.Resource{{
 		Identifier: w.ordersAPI, UID: "r-uid", Namespace: "orders", Name: "api", Scopes: []string{"orders.read"},
 		Consents: []oauth2.Consent{{Namespaces: []string{"shop"}, Scopes: []string{"orders.read"}}},
@@ -202,8 +202,8 @@ func (w *world) register(id string) {
 	w.secrets[id] = secret.Value.Reveal()
 	w.memory.clients[id] = oauth2.Record{Owner: &oauth2.Owner{UID: uid}, Client: &oauth2.Client{
 		ID: id, UID: uid, Namespace: namespace, Name: name, Scopes: []string{"read", "write"}, TokenLifetime: time.Hour,
-		Access:    []oauth2.Access{{Resource: oauth2.ObjectName{Namespace: "orders", Name: "api"}, Scopes: []string{"orders.read"}}},
-		Verifiers: []oauth2.Verifier{{ID: secret.ID, Digest: oauth2.DigestSecret(uid, secret.Value), CreatedAt: noon.Add(-time.Hour)}},
+		Access:      []oauth2.Access{{Resource: oauth2.ObjectName{Namespace: "orders", Name: "api"}, Scopes: []string{"orders.read"}}},
+		Credentials: oauth2.Credentials{Verifiers: []oauth2.Verifier{{ID: secret.ID, Digest: oauth2.DigestSecret(uid, secret.Value), CreatedAt: noon.Add(-time.Hour)}}},
 	}}
 }
 

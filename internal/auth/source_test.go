@@ -75,7 +75,9 @@ func TestTheSourceIsAskedForWhatMemoryLacks(t *testing.T) {
 			[]string{"client shop.reporting"}, oauth2.ReasonLookupUnavailable, oauth2.ReasonThrottled,
 		},
 		"the secret of a client": {
-			func(w *world) { w.change(reporting, func(c *oauth2.Client, _ *oauth2.Owner) { c.Verifiers = nil }) },
+			func(w *world) {
+				w.change(reporting, func(c *oauth2.Client, _ *oauth2.Owner) { c.Credentials.Verifiers = nil })
+			},
 			fixed(authenticates(secretOf(reporting))),
 			[]string{"client shop.reporting"}, oauth2.ReasonLookupUnavailable, oauth2.ReasonThrottled,
 		},
@@ -285,7 +287,7 @@ func TestWhatEndsDuringALookUpHasEnded(t *testing.T) {
 	if got := checked(w.admit(expiring, w.shop())); got.reason != oauth2.ReasonTokenExpired || !got.at.Equal(noon.Add(w.took)) {
 		t.Errorf("a token: %q at %s", got.reason, got.at)
 	}
-	w.source.clients[reporting].Client.Verifiers[0].ExpiresAt = w.now.Add(time.Second)
+	w.source.clients[reporting].Client.Credentials.Verifiers[0].ExpiresAt = w.now.Add(time.Second)
 	if got := authenticates(secretOf(reporting))(w); got.reason != oauth2.ReasonWrongSecret {
 		t.Errorf("a secret: %q", got.reason)
 	}
@@ -316,7 +318,7 @@ func TestBudgetsOfAllCallers(t *testing.T) {
 		uid := "uid-" + strconv.Itoa(i)
 		for _, r := range []records{w.memory, w.source} {
 			client, digest := *r.clients[reporting].Client, oauth2.DigestSecret(uid, oauth2.NewSecret(w.secrets[reporting]))
-			client.ID, client.UID, client.Verifiers = reporting+strconv.Itoa(i), uid, []oauth2.Verifier{{ID: "v", Digest: digest}}
+			client.ID, client.UID, client.Credentials.Verifiers = reporting+strconv.Itoa(i), uid, []oauth2.Verifier{{ID: "v", Digest: digest}}
 			r.clients[client.ID] = oauth2.Record{Client: &client, Owner: &oauth2.Owner{UID: uid}}
 		}
 		caller, err := w.Authenticate(t.Context(), w.credentials(reporting+strconv.Itoa(i), w.secrets[reporting], "192.0.2.1"))

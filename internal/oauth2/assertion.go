@@ -92,9 +92,9 @@ func (i Issuer) AuthenticateAssertion(presented Presented, record func(clientID 
 	switch {
 	case found.Client == nil:
 		return Record{}, UsedAssertion{}, refuseClient(ReasonUnknownClient)
-	case !found.Client.KeysOnly:
+	case !found.Client.Credentials.KeysOnly:
 		return Record{}, UsedAssertion{}, refuseClient(ReasonWrongMethod)
-	case len(found.Client.Keys) == 0: // the condition of the client says what is wrong with its keys
+	case len(found.Client.Credentials.Keys) == 0: // the condition of the client says what is wrong with its keys
 		return Record{}, UsedAssertion{}, refuseClient(ReasonInvalidJWKS)
 	case err != nil, !registered, !isAssertionType(assertion.message.Header.Type):
 		return Record{}, UsedAssertion{}, refuseClient(ReasonWrongAssertion)
@@ -115,8 +115,8 @@ func (i Issuer) AuthenticateAssertion(presented Presented, record func(clientID 
 // assertionKey is the client's key that the header selects: the one of its kid, or the only one where it names none. Where
 // there is none it is a decoy of the same algorithm.
 func (c *Client) assertionKey(header jws.Header) (key jws.PublicKey, registered bool) {
-	if c != nil && c.KeysOnly {
-		if key, err := (jws.KeySet{Keys: c.Keys}).Key(header); err == nil {
+	if c != nil && c.Credentials.KeysOnly {
+		if key, err := (jws.KeySet{Keys: c.Credentials.Keys}).Key(header); err == nil {
 			return key, true
 		}
 	}

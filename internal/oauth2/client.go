@@ -26,20 +26,12 @@ type Client struct {
 	// Namespace and Name are those of that OAuth2Client.
 	Namespace, Name string
 	// Suspended refuses the client whatever else is true.
-	Suspended bool
-	// Verifiers recognise its secrets; at most MaxVerifiers.
-	Verifiers []Verifier
-	// KeysOnly says that the client authenticates by private_key_jwt with one of Keys and by nothing else. Without it Keys are
-	// of no use.
-	KeysOnly bool
-	Keys     []jws.PublicKey
-	// ServiceAccount is set if the client authenticates by the tokens of that account and by nothing else.
-	ServiceAccount *ServiceAccount
+	Suspended   bool
+	Credentials Credentials
 	// Refused says that a policy forbids the client as it is.
 	Refused bool
-	// RevocationAsked is the instant before which the spec takes tokens back, and RevokedBefore what the manager cut that back to when it
-	// first saw it. Both are zero if the spec takes nothing back.
-	RevocationAsked, RevokedBefore time.Time
+	// Revocation is the one that the spec asks for; zero if it asks for none.
+	Revocation Revocation
 	// Scopes are the free-form scopes that it may have on its namespace's own audience.
 	Scopes []string
 	// Access is what it asks of declared resources; DefaultResource is the one that a request without a resource means, if any.
@@ -55,14 +47,32 @@ type Client struct {
 	TokenLifetime time.Duration
 }
 
+// Credentials are how a client authenticates: by a secret, by keys, or as a service account.
+type Credentials struct {
+	// Verifiers recognise its secrets; at most MaxVerifiers.
+	Verifiers []Verifier
+	// KeysOnly means that the client authenticates by private_key_jwt with one of Keys and by nothing
+	// else. Without it Keys are ignored.
+	KeysOnly bool
+	Keys     []jws.PublicKey
+	// ServiceAccount is set if the client authenticates by tokens of that account and by nothing else.
+	ServiceAccount *ServiceAccount
+}
+
+// BySecret reports whether the client authenticates by a secret.
+func (c Credentials) BySecret() bool { return !c.KeysOnly && c.ServiceAccount == nil }
+
+// Revocation revokes the tokens of a client that were issued before an instant.
+type Revocation struct {
+	// Asked is the instant in the spec, and Before what the manager cut it back to when it first saw it.
+	Asked, Before time.Time
+}
+
 // IDIsName reports whether the client_id is <namespace>.<name>, as it is unless another one was chosen.
 func (c *Client) IDIsName() bool {
 	namespace, name, _ := strings.Cut(c.ID, ".")
 	return namespace == c.Namespace && name == c.Name
 }
-
-// BySecret reports whether the client authenticates by a secret.
-func (c *Client) BySecret() bool { return !c.KeysOnly && c.ServiceAccount == nil }
 
 // Owner is what the object behind a registration says that can only deny: it is read from the OAuth2Client itself, so that
 // a deletion or a suspension holds before, and without, the manager's writing anything.
@@ -118,9 +128,9 @@ func (r Record) TokenDenial(claims Claims) Reason {
 func (r Record) RevokedBefore() time.Time {
 	var before time.Time
 	if r.Client != nil {
-		before = r.Client.RevokedBefore
+		before = r.Client.Revocation.Before
 	}
-	if r.Owner != nil && (r.Client == nil || !r.Owner.RevokedBefore.Equal(r.Client.RevocationAsked)) {
+	if r.Owner != nil && (r.Client == nil || !r.Owner.RevokedBefore.Equal(r.Client.Revocation.Asked)) {
 		before = later(before, r.Owner.RevokedBefore)
 	}
 	return before
@@ -143,8 +153,8 @@ func Authenticate(presented Presented, record func(clientID string) Record, now 
 	for _, reading := range presented.Readings {
 		found := record(reading.ClientID)
 		uid, verifiers := decoyUID, []Verifier(nil)
-		if found.Client != nil && found.Client.BySecret() {
-			uid, verifiers = found.Client.UID, found.Client.Verifiers
+		if found.Client != nil && found.Client.Credentials.BySecret() {
+			uid, verifiers = found.Client.UID, found.Client.Credentials.Verifiers
 		}
 		place := match(verifiers, DigestSecret(uid, reading.Secret), now)
 		denial := found.Denial()
@@ -153,7 +163,7 @@ func Authenticate(presented Presented, record func(clientID string) Record, now 
 		}
 		switch {
 		case found.Client == nil:
-		case !found.Client.BySecret():
+		case !found.Client.Credentials.BySecret():
 			reason = ReasonWrongMethod
 		case place >= 0:
 			reason = denial

@@ -36,7 +36,7 @@ func TestWhoeverSaysItFirstTakesTokensBack(t *testing.T) {
 		"an earlier value than the manager has seen":          {owner: at(-20), asked: at(600), cut: at(-10), want: at(-10)},
 		"taken out of the object a moment ago":                {asked: at(600), cut: at(-10), want: at(-10)},
 	} {
-		record := Record{Client: &Client{UID: "u", RevocationAsked: c.asked, RevokedBefore: c.cut}, Owner: &Owner{UID: "u", RevokedBefore: c.owner}}
+		record := Record{Client: &Client{UID: "u", Revocation: Revocation{Asked: c.asked, Before: c.cut}}, Owner: &Owner{UID: "u", RevokedBefore: c.owner}}
 		if got := record.RevokedBefore(); !got.Equal(c.want) {
 			t.Errorf("%s: %s", name, got)
 		}

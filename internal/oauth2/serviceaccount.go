@@ -97,9 +97,9 @@ func (i Issuer) AuthenticateAccount(presented Presented, cluster Cluster, record
 	case reason != "":
 	case found.Client == nil:
 		reason = ReasonUnknownClient
-	case found.Client.ServiceAccount == nil:
+	case found.Client.Credentials.ServiceAccount == nil:
 		reason = ReasonWrongMethod
-	case found.Client.ServiceAccount.UID == "":
+	case found.Client.Credentials.ServiceAccount.UID == "":
 		reason = ReasonServiceAccountNotFound
 	case !claims.isOf(found.Client):
 		reason = ReasonWrongServiceAccount
@@ -139,7 +139,7 @@ type accountClaims struct {
 // isOf reports whether the token is of the client's service account: of that name, in the client's own namespace, and the very
 // account that was there when the client was compiled. One that is deleted and made again is another one.
 func (a accountClaims) isOf(c *Client) bool {
-	return a.namespace == c.Namespace && a.name == c.ServiceAccount.Name && a.uid == c.ServiceAccount.UID
+	return a.namespace == c.Namespace && a.name == c.Credentials.ServiceAccount.Name && a.uid == c.Credentials.ServiceAccount.UID
 }
 
 // readAccountToken checks the claims of a token whose signature is good. A cluster that issues in our own name would make every

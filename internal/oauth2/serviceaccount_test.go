@@ -51,7 +51,7 @@ func newPodWorld(t testing.TB) podWorld {
 		record: oauth2.Record{
 			Client: &oauth2.Client{
 				ID: "shop.podded", UID: "uid-1", Namespace: "shop", Name: "podded", TokenLifetime: time.Hour,
-				ServiceAccount: &oauth2.ServiceAccount{Name: "worker", UID: "uid-of-worker"},
+				Credentials: oauth2.Credentials{ServiceAccount: &oauth2.ServiceAccount{Name: "worker", UID: "uid-of-worker"}},
 			},
 			Owner: &oauth2.Owner{UID: "uid-1"},
 		},

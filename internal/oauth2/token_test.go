@@ -277,7 +277,7 @@ func TestAuthentication(t *testing.T) {
 	verifier := func(c oauth2.Credential, expiresAt time.Time, pending bool) oauth2.Verifier {
 		return oauth2.Verifier{ID: c.ID, Digest: oauth2.DigestSecret(client.UID, c.Value), ExpiresAt: expiresAt, Pending: pending}
 	}
-	client.Verifiers = []oauth2.Verifier{
+	client.Credentials.Verifiers = []oauth2.Verifier{
 		verifier(current, time.Time{}, false), verifier(overlapping, now.Add(time.Second), false),
 		verifier(pending, now.Add(time.Minute), true), verifier(expired, now, false),
 		{ID: "copied", Digest: oauth2.DigestSecret("another-uid", stranger.Value)},

@@ -122,7 +122,7 @@ func Decode(data map[string][]byte) (Registration, error) {
 }
 
 func check(r Registration) error {
-	c := r.Client
+	c, by := r.Client, r.Client.Credentials
 	switch {
 	case !oauth2.ValidClientID(c.ID):
 		return errors.New("the client_id is empty or not printable ASCII")
@@ -136,12 +136,12 @@ func check(r Registration) error {
 		return fmt.Errorf("tokens are not signed with %q", c.Algorithm)
 	case c.TokenLifetime%time.Second != 0:
 		return fmt.Errorf("the token lifetime %s is not in whole seconds", c.TokenLifetime)
-	case c.KeysOnly && len(c.Verifiers) > 0, !c.KeysOnly && len(c.Keys) > 0:
+	case by.KeysOnly && len(by.Verifiers) > 0, !by.KeysOnly && len(by.Keys) > 0:
 		return errors.New("a client has either verifiers or keys")
-	case c.ServiceAccount != nil && (c.KeysOnly || len(c.Verifiers) > 0 || c.ServiceAccount.Name == ""):
+	case by.ServiceAccount != nil && (by.KeysOnly || len(by.Verifiers) > 0 || by.ServiceAccount.Name == ""):
 		return errors.New("a client with a service account has its name, and neither verifiers nor keys")
-	case len(c.Verifiers) > oauth2.MaxVerifiers:
-		return fmt.Errorf("%d verifiers, at most %d", len(c.Verifiers), oauth2.MaxVerifiers)
+	case len(by.Verifiers) > oauth2.MaxVerifiers:
+		return fmt.Errorf("%d verifiers, at most %d", len(by.Verifiers), oauth2.MaxVerifiers)
 	}
 	if err := oauth2.CheckCustomClaims(c.Claims); err != nil {
 		return err
@@ -154,7 +154,7 @@ func check(r Registration) error {
 			return err
 		}
 	}
-	for _, v := range c.Verifiers {
+	for _, v := range by.Verifiers {
 		switch {
 		case v.ID == "" || v.Digest == (oauth2.Digest{}):
 			return errors.New("a verifier has no id or no digest")

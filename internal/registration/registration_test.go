@@ -26,10 +26,10 @@ func full() registration.Registration {
 		Client: oauth2.Client{
 			ID: "shop.reporting", UID: "uid-1", Namespace: "shop", Name: "reporting", Suspended: true,
 			Scopes: []string{"read", "write"}, TokenLifetime: time.Hour,
-			Verifiers: []oauth2.Verifier{
+			Credentials: oauth2.Credentials{Verifiers: []oauth2.Verifier{
 				{ID: "a", Digest: oauth2.Digest{1}, CreatedAt: created},
 				{ID: "b", Digest: oauth2.Digest{2}, CreatedAt: created, ExpiresAt: created.Add(time.Minute), Pending: true},
-			},
+			}},
 		},
 		Rotation: credential.Rotation{Handled: "1", Planned: "2", PlannedBy: "b"},
 	}
@@ -203,7 +203,7 @@ func TestAClientWithKeysComesBackWhole(t *testing.T) {
 	}
 	for name, keys := range map[string][]jws.PublicKey{"a key": set.Keys, "keys that could not be read": nil} {
 		want := full()
-		want.Client.Verifiers, want.Client.KeysOnly, want.Client.Keys = nil, true, keys
+		want.Client.Credentials.Verifiers, want.Client.Credentials.KeysOnly, want.Client.Credentials.Keys = nil, true, keys
 		want.Client.Claims = []oauth2.Claim{{Name: "tier", Value: "gold"}, {Name: "teams", Values: []string{"a", "b"}}}
 		data, err := registration.Encode(want)
 		if err != nil {
@@ -218,7 +218,7 @@ func TestAClientWithKeysComesBackWhole(t *testing.T) {
 		}
 	}
 	both := full()
-	both.Client.KeysOnly = true
+	both.Client.Credentials.KeysOnly = true
 	if _, err := registration.Encode(both); err == nil {
 		t.Error("a client with verifiers and keys is registered")
 	}
@@ -249,10 +249,10 @@ func TestALargeRSAKeyThatIsStoredIsLeftOut(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		var ids []string
-		for _, key := range got.Client.Keys {
+		for _, key := range got.Client.Credentials.Keys {
 			ids = append(ids, key.ID)
 		}
-		if diff := cmp.Diff(c.want, ids); diff != "" || !got.Client.KeysOnly || got.Client.ID != "shop.reporting" {
+		if diff := cmp.Diff(c.want, ids); diff != "" || !got.Client.Credentials.KeysOnly || got.Client.ID != "shop.reporting" {
 			t.Errorf("%s: %+v (-want +got keys):\n%s", name, got.Client, diff)
 		}
 	}
@@ -261,7 +261,7 @@ func TestALargeRSAKeyThatIsStoredIsLeftOut(t *testing.T) {
 func TestAClientWithAServiceAccountComesBackWhole(t *testing.T) {
 	for name, uid := range map[string]string{"an account": "uid-of-worker", "an account that is not there": ""} {
 		want := full()
-		want.Client.Verifiers, want.Client.ServiceAccount = nil, &oauth2.ServiceAccount{Name: "worker", UID: uid}
+		want.Client.Credentials.Verifiers, want.Client.Credentials.ServiceAccount = nil, &oauth2.ServiceAccount{Name: "worker", UID: uid}
 		data, err := registration.Encode(want)
 		if err != nil {
 			t.Fatal(err)
@@ -278,11 +278,13 @@ func TestAClientWithAServiceAccountComesBackWhole(t *testing.T) {
 		}
 	}
 	for name, change := range map[string]func(c *oauth2.Client){
-		"verifiers beside it": func(c *oauth2.Client) { c.ServiceAccount = &oauth2.ServiceAccount{Name: "worker"} },
+		"verifiers beside it": func(c *oauth2.Client) { c.Credentials.ServiceAccount = &oauth2.ServiceAccount{Name: "worker"} },
 		"keys beside it": func(c *oauth2.Client) {
-			c.Verifiers, c.KeysOnly, c.ServiceAccount = nil, true, &oauth2.ServiceAccount{Name: "worker"}
+			c.Credentials.Verifiers, c.Credentials.KeysOnly, c.Credentials.ServiceAccount = nil, true, &oauth2.ServiceAccount{Name: "worker"}
 		},
-		"no name": func(c *oauth2.Client) { c.Verifiers, c.ServiceAccount = nil, &oauth2.ServiceAccount{UID: "uid"} },
+		"no name": func(c *oauth2.Client) {
+			c.Credentials.Verifiers, c.Credentials.ServiceAccount = nil, &oauth2.ServiceAccount{UID: "uid"}
+		},
 	} {
 		r := full()
 		change(&r.Client)

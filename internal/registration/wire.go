@@ -122,7 +122,7 @@ func toWire(r Registration) (wire, error) {
 		TokenLifetimeSeconds: int64(c.TokenLifetime / time.Second),
 		SigningAlgorithm:     c.Algorithm,
 		Rotation:             wireRotation(r.Rotation),
-		Revoked:              wireRevoked{c.RevocationAsked.UTC(), c.RevokedBefore.UTC()},
+		Revoked:              wireRevoked{c.Revocation.Asked.UTC(), c.Revocation.Before.UTC()},
 	}
 	switch {
 	case c.Suspended:
@@ -134,7 +134,7 @@ func toWire(r Registration) (wire, error) {
 	for _, access := range c.Access {
 		w.Access = append(w.Access, wireAccess{wireName(access.Resource), access.Scopes})
 	}
-	for _, v := range c.Verifiers {
+	for _, v := range c.Credentials.Verifiers {
 		w.Verifiers = append(w.Verifiers, wireVerifier{
 			ID: v.ID, SHA256: v.Digest[:], CreatedAt: v.CreatedAt.UTC(), ExpiresAt: v.ExpiresAt.UTC(), Pending: v.Pending,
 			WatchedSince: v.WatchedSince.UTC(),
@@ -147,14 +147,14 @@ func toWire(r Registration) (wire, error) {
 		}
 		w.Claims = append(w.Claims, wireClaim(claim))
 	}
-	if c.ServiceAccount != nil {
-		w.ServiceAccount = &wireServiceAccount{Name: c.ServiceAccount.Name, UID: c.ServiceAccount.UID}
+	if c.Credentials.ServiceAccount != nil {
+		w.ServiceAccount = &wireServiceAccount{Name: c.Credentials.ServiceAccount.Name, UID: c.Credentials.ServiceAccount.UID}
 	}
-	if !c.KeysOnly {
+	if !c.Credentials.KeysOnly {
 		return w, nil
 	}
 	w.Assertions = &wireKeySet{Keys: []jws.JWK{}}
-	for _, key := range c.Keys {
+	for _, key := range c.Credentials.Keys {
 		jwk, err := key.JWK()
 		if err != nil {
 			return wire{}, fmt.Errorf("render key %q: %w", key.ID, err)
@@ -174,7 +174,7 @@ func (w wire) registration() (Registration, error) {
 		TokenLifetime: time.Duration(w.TokenLifetimeSeconds) * time.Second,
 		Algorithm:     w.SigningAlgorithm,
 
-		RevocationAsked: w.Revoked.Asked, RevokedBefore: w.Revoked.Before,
+		Revocation: oauth2.Revocation{Asked: w.Revoked.Asked, Before: w.Revoked.Before},
 	}
 	switch w.State {
 	case wireActive:
@@ -194,7 +194,7 @@ func (w wire) registration() (Registration, error) {
 		if copy(verifier.Digest[:], v.SHA256) != len(verifier.Digest) || len(v.SHA256) != len(verifier.Digest) {
 			return Registration{}, fmt.Errorf("the digest of verifier %s has not %d bytes", v.ID, len(verifier.Digest))
 		}
-		c.Verifiers = append(c.Verifiers, verifier)
+		c.Credentials.Verifiers = append(c.Credentials.Verifiers, verifier)
 	}
 	for _, claim := range slices.Concat(w.Claims, w.AuthorizationClaims) {
 		c.Claims = append(c.Claims, oauth2.Claim(claim))
@@ -202,12 +202,12 @@ func (w wire) registration() (Registration, error) {
 	var dropped []string
 	c.Claims, dropped = oauth2.SoundClaims(c.Claims)
 	if w.ServiceAccount != nil {
-		c.ServiceAccount = &oauth2.ServiceAccount{Name: w.ServiceAccount.Name, UID: w.ServiceAccount.UID}
+		c.Credentials.ServiceAccount = &oauth2.ServiceAccount{Name: w.ServiceAccount.Name, UID: w.ServiceAccount.UID}
 	}
 	if w.Assertions == nil {
 		return Registration{Client: c, Rotation: credential.Rotation(w.Rotation), DroppedClaims: dropped}, nil
 	}
-	c.KeysOnly = true
+	c.Credentials.KeysOnly = true
 	if len(w.Assertions.Keys) > 0 {
 		document, err := json.Marshal(w.Assertions)
 		if err != nil {
@@ -217,7 +217,7 @@ func (w wire) registration() (Registration, error) {
 		if err != nil {
 			return Registration{}, fmt.Errorf("read keys: %w", err)
 		}
-		c.Keys = set.Keys
+		c.Credentials.Keys = set.Keys
 	}
 	return Registration{Client: c, Rotation: credential.Rotation(w.Rotation), DroppedClaims: dropped}, nil
 }

@@ -89,7 +89,7 @@ func newClusterWorld(t testing.TB, signer *jws.Signer, configure ...func(*settin
 	w := newWorld(t, append([]func(*settings){func(c *settings) { c.auth.Cluster = cluster }}, configure...)...)
 	w.register(podded)
 	c := w.dir.known[podded].Client
-	c.Verifiers, c.ServiceAccount = nil, &oauth2.ServiceAccount{Name: "worker", UID: "uid-of-worker"}
+	c.Credentials.Verifiers, c.Credentials.ServiceAccount = nil, &oauth2.ServiceAccount{Name: "worker", UID: "uid-of-worker"}
 	w.dir.source[podded] = w.dir.known[podded]
 	return accountWorld{w, cluster, signer}
 }
@@ -259,7 +259,7 @@ func TestAPodsTokenIsRefused(t *testing.T) {
 			return fromPod(w.sign(w.signer, "", map[string]any{"iss": testIssuer}))
 		}, 401, oauth2.ReasonWrongAssertion},
 		"an account that is gone": {func(w accountWorld) string {
-			w.dir.known[podded].Client.ServiceAccount.UID = ""
+			w.dir.known[podded].Client.Credentials.ServiceAccount.UID = ""
 			return fromPod(w.sign(w.signer, "", nil))
 		}, 401, oauth2.ReasonServiceAccountNotFound},
 		"a suspended client": {func(w accountWorld) string {
@@ -279,12 +279,12 @@ func TestAPodsTokenIsRefused(t *testing.T) {
 		}, 400, oauth2.ReasonSeveralMethods},
 		"a right secret of a client without one": {func(w accountWorld) string {
 			c := w.dir.known[podded].Client
-			c.Verifiers = []oauth2.Verifier{{ID: "old", Digest: oauth2.DigestSecret(c.UID, oauth2.NewSecret(w.secrets[podded]))}}
+			c.Credentials.Verifiers = []oauth2.Verifier{{ID: "old", Digest: oauth2.DigestSecret(c.UID, oauth2.NewSecret(w.secrets[podded]))}}
 			return grant + "&" + w.post(podded)
 		}, 401, oauth2.ReasonWrongMethod},
 		"an assertion by a key that it once had": {func(w accountWorld) string {
 			signer := newSigner(w.t, jws.ES256)
-			w.dir.known[podded].Client.Keys = []jws.PublicKey{signer.Public()}
+			w.dir.known[podded].Client.Credentials.Keys = []jws.PublicKey{signer.Public()}
 			return withAssertion(w.assertion(signer, "JWT", map[string]any{"iss": podded, "sub": podded}))
 		}, 401, oauth2.ReasonWrongMethod},
 	} {
@@ -358,12 +358,12 @@ func TestAClientThatMemoryDoesNotHaveIsLookedUpForAPodToo(t *testing.T) {
 		"the client is new": func(w accountWorld) { w.onlyAtSource(podded) },
 		"the account is new": func(w accountWorld) {
 			older := *w.dir.known[podded].Client
-			older.ServiceAccount = &oauth2.ServiceAccount{Name: "worker", UID: "uid-of-the-one-before"}
+			older.Credentials.ServiceAccount = &oauth2.ServiceAccount{Name: "worker", UID: "uid-of-the-one-before"}
 			w.dir.known[podded] = oauth2.Record{Client: &older, Owner: w.dir.known[podded].Owner}
 		},
 		"the method is new": func(w accountWorld) {
 			older := *w.dir.known[podded].Client
-			older.ServiceAccount = nil
+			older.Credentials.ServiceAccount = nil
 			w.dir.known[podded] = oauth2.Record{Client: &older, Owner: w.dir.known[podded].Owner}
 		},
 		"the key is new as well": func(w accountWorld) {

@@ -30,9 +30,9 @@ const keyed = "shop.keyed"
 func (w *world) registerKeys(id string, signers ...*jws.Signer) {
 	w.register(id)
 	c := w.dir.known[id].Client
-	c.Verifiers, c.KeysOnly = nil, true
+	c.Credentials.Verifiers, c.Credentials.KeysOnly = nil, true
 	for _, signer := range signers {
-		c.Keys = append(c.Keys, signer.Public())
+		c.Credentials.Keys = append(c.Credentials.Keys, signer.Public())
 	}
 	w.dir.source[id] = w.dir.known[id]
 }
@@ -107,7 +107,7 @@ func TestPrivateKeyJWTByPS256(t *testing.T) {
 	for algorithm, want := range map[jws.Algorithm]int{jws.PS256: http.StatusOK, jws.RS256: http.StatusUnauthorized} {
 		w := newWorld(t)
 		w.registerKeys(keyed)
-		w.dir.known[keyed].Client.Keys = []jws.PublicKey{{ID: "a", Algorithm: algorithm, Key: private.Public()}}
+		w.dir.known[keyed].Client.Credentials.Keys = []jws.PublicKey{{ID: "a", Algorithm: algorithm, Key: private.Public()}}
 		unsigned := w.assertion(newSigner(t, jws.ES256), "JWT", nil)
 		encode := base64.RawURLEncoding.EncodeToString
 		input := encode([]byte(`{"alg":"PS256","kid":"a"}`)) + "." + strings.Split(unsigned, ".")[1]
@@ -209,13 +209,13 @@ func TestClientsUseTheMethodThatTheyRegistered(t *testing.T) {
 	}
 	// A secret that was valid before the client changed to keys.
 	c := w.dir.known[keyed].Client
-	c.Verifiers = []oauth2.Verifier{{ID: "old", Digest: oauth2.DigestSecret(c.UID, oauth2.NewSecret(w.secrets[keyed]))}}
+	c.Credentials.Verifiers = []oauth2.Verifier{{ID: "old", Digest: oauth2.DigestSecret(c.UID, oauth2.NewSecret(w.secrets[keyed]))}}
 	answer := w.do(call{basic: keyed, body: grant})
 	if answer.Code != http.StatusUnauthorized || w.lastAudit()["reason"] != string(oauth2.ReasonWrongMethod) {
 		t.Errorf("a secret of a client with keys: %d, %v", answer.Code, w.lastAudit()["reason"])
 	}
 	// And keys of one that has a secret.
-	w.dir.known[reporting].Client.Keys = c.Keys
+	w.dir.known[reporting].Client.Credentials.Keys = c.Credentials.Keys
 	answer = w.do(call{body: withAssertion(w.assertion(signer, "JWT", map[string]any{"iss": reporting, "sub": reporting}))})
 	if answer.Code != http.StatusUnauthorized || w.lastAudit()["reason"] != string(oauth2.ReasonWrongMethod) {
 		t.Errorf("an assertion of a client with a secret: %d, %v", answer.Code, w.lastAudit()["reason"])

@@ -228,7 +228,7 @@ func (w *world) register(id string) {
 	w.dir.known[id] = oauth2.Record{
 		Client: &oauth2.Client{
 			ID: id, UID: uid, Namespace: namespace, Name: name, Scopes: []string{"read", "write"}, TokenLifetime: time.Hour,
-			Verifiers: []oauth2.Verifier{{ID: secret.ID, Digest: oauth2.DigestSecret(uid, secret.Value), CreatedAt: noon}},
+			Credentials: oauth2.Credentials{Verifiers: []oauth2.Verifier{{ID: secret.ID, Digest: oauth2.DigestSecret(uid, secret.Value), CreatedAt: noon}}},
 		},
 		Owner: &oauth2.Owner{UID: uid},
 	}

@@ -16,7 +16,7 @@ func TestClientUnknownHereIsLookedUp(t *testing.T) {
 		"a client that memory does not have": func(w *world) { w.onlyAtSource(reporting) },
 		"a secret that memory does not have": func(w *world) {
 			older := *w.dir.known[reporting].Client
-			older.Verifiers = nil
+			older.Credentials.Verifiers = nil
 			record := w.dir.known[reporting]
 			record.Client = &older
 			w.dir.known[reporting] = record

@@ -200,7 +200,7 @@ func TestAuditLineOfAnIssuedToken(t *testing.T) {
 	}
 	want := map[string]any{
 		"level": "INFO", "msg": "decision", "endpoint": "token", "outcome": "allowed", "status": float64(200), "source": "2001:db8:1:2::/64",
-		"client_id": reporting, "method": "client_secret_basic", "credential": w.dir.known[reporting].Client.Verifiers[0].ID,
+		"client_id": reporting, "method": "client_secret_basic", "credential": w.dir.known[reporting].Client.Credentials.Verifiers[0].ID,
 		"aud": testIssuer + "/ns/shop", "scope": "read",
 	}
 	if diff := cmp.Diff(want, line); diff != "" {

@@ -223,8 +223,8 @@ func TestTheTokenOfAFormerClientOfTheNameIsNotRevoked(t *testing.T) {
 	token := w.token(reporting)
 	made := *w.dir.known[reporting].Client
 	w.dir.known[reporting].Owner.UID, made.UID = "another", "another"
-	made.Verifiers = slices.Clone(made.Verifiers)
-	made.Verifiers[0].Digest = oauth2.DigestSecret("another", oauth2.NewSecret(w.secrets[reporting]))
+	made.Credentials.Verifiers = slices.Clone(made.Credentials.Verifiers)
+	made.Credentials.Verifiers[0].Digest = oauth2.DigestSecret("another", oauth2.NewSecret(w.secrets[reporting]))
 	w.dir.known[reporting] = oauth2.Record{Client: &made, Owner: w.dir.known[reporting].Owner}
 	if answer := w.revoke(reporting, token); answer.Code != http.StatusOK || kept.writes != 0 || w.lastAudit()["token_denial"] != "TokenClientChanged" {
 		t.Errorf("got %d %s, %d writes", answer.Code, answer.Body, kept.writes)

@@ -32,11 +32,11 @@ func TestEachUseIsNotedOnce(t *testing.T) {
 	w := newWorld(t, func(c *settings) { c.audit.Usage = said })
 	const from, proxy = "192.0.2.7:1234", "192.0.2.9:1234"
 	uid := "uid-of-" + reporting
-	secret := w.dir.known[reporting].Client.Verifiers[0].ID
+	secret := w.dir.known[reporting].Client.Credentials.Verifiers[0].ID
 	token := w.token(reporting)
 	said.take()
 	replaced := w.dir.known[billing].Client
-	replaced.Verifiers[0].ExpiresAt = noon.Add(2 * time.Hour)
+	replaced.Credentials.Verifiers[0].ExpiresAt = noon.Add(2 * time.Hour)
 	introspect := func(token string) call {
 		return call{path: oauth2.IntrospectionPath, basic: reporting, body: url.Values{"token": {token}}.Encode(), source: from}
 	}
@@ -70,7 +70,7 @@ func TestEachUseIsNotedOnce(t *testing.T) {
 		{
 			"a replaced secret deserves a word", noon, call{basic: billing, body: "grant_type=client_credentials", source: from},
 			[]oauth2.Use{{
-				Subject: "uid-of-" + billing, Credential: replaced.Verifiers[0].ID, Issued: true, Stale: oauth2.PreviousSecretUsed, Source: "192.0.2.7",
+				Subject: "uid-of-" + billing, Credential: replaced.Credentials.Verifiers[0].ID, Issued: true, Stale: oauth2.PreviousSecretUsed, Source: "192.0.2.7",
 			}},
 		},
 		{
@@ -163,7 +163,7 @@ func TestAWatchedSecretIsAcceptedOnlyWhereItsUseIsHeardOf(t *testing.T) {
 	vouches := false
 	said := &notes{}
 	w := newWorld(t, func(c *settings) { c.auth.Reports, c.audit.Usage = func() bool { return vouches }, said })
-	watched := &w.dir.known[billing].Client.Verifiers[0]
+	watched := &w.dir.known[billing].Client.Credentials.Verifiers[0]
 	watched.ExpiresAt, watched.WatchedSince = noon.Add(48*time.Hour), noon
 	const wanted = "grant_type=client_credentials"
 	for name, c := range map[string]struct {

@@ -39,7 +39,7 @@ func TestTwoManagersAtOnceLeaveOneCurrentSecret(t *testing.T) {
 			found, err := registration.Decode(stored.Data)
 			must(t, err)
 			current := 0
-			for _, v := range found.Client.Verifiers {
+			for _, v := range found.Client.Credentials.Verifiers {
 				if !v.Pending && v.ExpiresAt.IsZero() {
 					current++
 				}

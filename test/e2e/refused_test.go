@@ -220,7 +220,7 @@ func pendingOf(t *testing.T, clientID string) (ids []string) {
 	stored := get(t, &corev1.Secret{}, installation.RegistryNamespace, registration.SecretName(clientID))
 	found, err := registration.Decode(stored.Data)
 	must(t, err)
-	for _, v := range found.Client.Verifiers {
+	for _, v := range found.Client.Credentials.Verifiers {
 		if v.Pending {
 			ids = append(ids, v.ID)
 		}

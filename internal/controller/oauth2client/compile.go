@@ -46,10 +46,10 @@ func cutBack(compiled *oauth2.Client, c *v1alpha1.OAuth2Client, registered oauth
 	if c.Spec.RevokeTokensIssuedBefore == nil {
 		return
 	}
-	compiled.RevocationAsked = c.Spec.RevokeTokensIssuedBefore.UTC()
-	compiled.RevokedBefore = oauth2.CutBack(compiled.RevocationAsked, now)
-	if registered.RevocationAsked.Equal(compiled.RevocationAsked) {
-		compiled.RevokedBefore = registered.RevokedBefore
+	compiled.Revocation.Asked = c.Spec.RevokeTokensIssuedBefore.UTC()
+	compiled.Revocation.Before = oauth2.CutBack(compiled.Revocation.Asked, now)
+	if registered.Revocation.Asked.Equal(compiled.Revocation.Asked) {
+		compiled.Revocation.Before = registered.Revocation.Before
 	}
 }
 

@@ -49,7 +49,7 @@ type decision struct {
 // registration is what has to be registered.
 func (d decision) registration() registration.Registration {
 	c := d.client
-	c.Verifiers = d.plan.Record.Verifiers
+	c.Credentials.Verifiers = d.plan.Record.Verifiers
 	return registration.Registration{Client: c, Rotation: d.plan.Record.Rotation}
 }
 

@@ -30,7 +30,7 @@ func TestDecide(t *testing.T) {
 	}
 	now := time.Date(2026, time.March, 1, 9, 30, 0, 0, time.UTC)
 	record := credential.Create(credential.Proposal{Credential: minted, At: now}, credential.Policy{UID: "u"}, now)
-	registered := registration.Registration{Client: oauth2.Client{Verifiers: record.Verifiers}, Rotation: record.Rotation}
+	registered := registration.Registration{Client: oauth2.Client{Credentials: oauth2.Credentials{Verifiers: record.Verifiers}}, Rotation: record.Rotation}
 	conflict := new(v1alpha1.SecretConflict("app"))
 	missing := found{obstacle: new(v1alpha1.SecretNotFound("app"))}
 	there := found{object: &corev1.Secret{}, value: minted.Value}
@@ -83,9 +83,9 @@ func TestDecide(t *testing.T) {
 			if d.obstacle != nil {
 				obstacle = d.obstacle.Reason
 			}
-			if obstacle != c.obstacle || d.action != c.action || d.plan.Reason != c.mint || len(d.registration().Client.Verifiers) != c.live {
+			if obstacle != c.obstacle || d.action != c.action || d.plan.Reason != c.mint || len(d.registration().Client.Credentials.Verifiers) != c.live {
 				t.Errorf("%q, action %d, reason %d, %d secrets; want %q, %d, %d, %d",
-					obstacle, d.action, d.plan.Reason, len(d.registration().Client.Verifiers), c.obstacle, c.action, c.mint, c.live)
+					obstacle, d.action, d.plan.Reason, len(d.registration().Client.Credentials.Verifiers), c.obstacle, c.action, c.mint, c.live)
 			}
 			if (d.data == nil) != (obstacle != "") {
 				t.Errorf("rendered %d entries with the obstacle %q", len(d.data), obstacle)

@@ -153,7 +153,7 @@ type byKeys struct{ base }
 // before is not what its spec says. RSA keys that are too expensive are left out, because they were
 // accepted once.
 func (m byKeys) compile(registered *oauth2.Client, _ string) (obstacle, incomplete *metav1.Condition) {
-	registered.KeysOnly = true
+	registered.Credentials.KeysOnly = true
 	set, err := jws.ParseKeySet([]byte(m.client.Spec.Authentication.PrivateKeyJWT.JWKS))
 	if err != nil {
 		return new(v1alpha1.InvalidJWKS(fmt.Sprintf("read spec.authentication.privateKeyJWT.jwks: %v", err))), nil
@@ -165,7 +165,7 @@ func (m byKeys) compile(registered *oauth2.Client, _ string) (obstacle, incomple
 		}
 		incomplete = new(v1alpha1.UnsupportedRSAKey(message))
 	}
-	registered.Keys = set.Keys
+	registered.Credentials.Keys = set.Keys
 	return nil, incomplete
 }
 
@@ -212,7 +212,7 @@ func (m byAccount) identify(ctx context.Context) (string, error) {
 // compile registers the account. Without a UID no caller is let in as the client.
 func (m byAccount) compile(registered *oauth2.Client, accountUID string) (obstacle, incomplete *metav1.Condition) {
 	name := m.client.Spec.Authentication.ServiceAccount.Name
-	registered.ServiceAccount = &oauth2.ServiceAccount{Name: name, UID: accountUID}
+	registered.Credentials.ServiceAccount = &oauth2.ServiceAccount{Name: name, UID: accountUID}
 	if accountUID == "" {
 		obstacle = new(v1alpha1.ServiceAccountNotFound(name))
 	}

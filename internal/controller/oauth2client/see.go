@@ -63,7 +63,7 @@ type found struct {
 
 // record is what is registered of the client's secrets.
 func (s seen) record() credential.Record {
-	return credential.Record{Verifiers: s.registered.Client.Verifiers, Rotation: s.registered.Rotation}
+	return credential.Record{Verifiers: s.registered.Client.Credentials.Verifiers, Rotation: s.registered.Rotation}
 }
 
 // see reads all that the decision about a client depends on, from caches. Where the client is
@@ -173,7 +173,7 @@ func (r *Reconciler) seeRoom(ctx context.Context, c *v1alpha1.OAuth2Client, s se
 
 // seeUses reads what the token servers report of the client's secrets, where that may end one.
 func (r *Reconciler) seeUses(ctx context.Context, c *v1alpha1.OAuth2Client, s seen) (seen, error) {
-	if policyOf(c).UnusedFor == 0 || len(s.registered.Client.Verifiers) == 0 {
+	if policyOf(c).UnusedFor == 0 || len(s.registered.Client.Credentials.Verifiers) == 0 {
 		return s, nil
 	}
 	var reports v1alpha1.UsageReportList
@@ -182,7 +182,7 @@ func (r *Reconciler) seeUses(ctx context.Context, c *v1alpha1.OAuth2Client, s se
 	}
 	evidence := r.Usage.Evidence(reports.Items)
 	s.uses = credential.Uses{Read: evidence.Read, Replicas: evidence.Replicas, LastUsed: map[string]usage.Minute{}}
-	for _, v := range s.registered.Client.Verifiers {
+	for _, v := range s.registered.Client.Credentials.Verifiers {
 		s.uses.LastUsed[v.ID] = r.Usage.LastUsed(string(c.UID), v.ID)
 	}
 	return s, nil

@@ -146,7 +146,7 @@ func (g grants) findClient(ctx context.Context, object *v1alpha1.OAuth2Token, s 
 		UID: string(named.UID), Terminating: !named.DeletionTimestamp.IsZero(), Suspended: named.Spec.State == v1alpha1.ClientSuspended,
 	}
 	switch denial := (oauth2.Record{Client: &s.client, Owner: &owner}).Denial(); {
-	case !s.client.BySecret():
+	case !s.client.Credentials.BySecret():
 		s.condition = new(v1alpha1.TokenMethodNotSupported(name, named.Spec.Authentication.Method))
 	case denial != "":
 		s.condition = new(v1alpha1.TokenClientNotReady(name, string(denial)))

@@ -62,8 +62,8 @@ func (b *revocations) learn(object *v1alpha1.TokenRevocation, now time.Time) (ne
 // before is the instant before which all tokens of the client are revoked; zero if there is none.
 func (b *revocations) before(c *oauth2.Client) time.Time {
 	before := b.selected.RevokedBefore(c.ID, c.Namespace)
-	if c.RevokedBefore.After(before) {
-		return c.RevokedBefore
+	if c.Revocation.Before.After(before) {
+		return c.Revocation.Before
 	}
 	return before
 }

@@ -52,8 +52,8 @@ func TestWhatIsTakenBackIsRemembered(t *testing.T) {
 		"a token of another client":                         {selecting("", "shop.other", noon.Add(time.Minute)), shop, 1, false},
 		"a token of a namespace that is taken back":         {selecting("shop", "", noon.Add(time.Minute)), shop, 1, true},
 		"a token of another namespace":                      {selecting("other", "", noon.Add(time.Minute)), shop, 1, false},
-		"a client that takes its tokens back itself":        {unreadable, oauth2.Client{ID: "shop.app", RevokedBefore: noon.Add(time.Second)}, 1, true},
-		"a client that took back what was issued before it": {unreadable, oauth2.Client{ID: "shop.app", RevokedBefore: noon}, 1, false},
+		"a client that takes its tokens back itself":        {unreadable, oauth2.Client{ID: "shop.app", Revocation: oauth2.Revocation{Before: noon.Add(time.Second)}}, 1, true},
+		"a client that took back what was issued before it": {unreadable, oauth2.Client{ID: "shop.app", Revocation: oauth2.Revocation{Before: noon}}, 1, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b revocations

@@ -24,11 +24,11 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 var (
 	reporting = oauth2.Client{
 		ID: "shop.reporting", Namespace: "shop", Name: "reporting", UID: "4c7b9b4e-3c0f-4a1e-9d8b-0d8f6a3b2c11", TokenLifetime: time.Hour,
-		Scopes: []string{"read"}, Verifiers: []oauth2.Verifier{{ID: "k1", Digest: oauth2.Digest{1}, CreatedAt: noon}},
+		Scopes: []string{"read"}, Credentials: oauth2.Credentials{Verifiers: []oauth2.Verifier{{ID: "k1", Digest: oauth2.Digest{1}, CreatedAt: noon}}},
 	}
 	pod = oauth2.Client{
 		ID: "shop.pod", Namespace: "shop", Name: "pod", UID: "not a UUID", TokenLifetime: time.Minute,
-		ServiceAccount: &oauth2.ServiceAccount{Name: "pod", UID: "u"}, RevokedBefore: noon.Add(-time.Minute),
+		Credentials: oauth2.Credentials{ServiceAccount: &oauth2.ServiceAccount{Name: "pod", UID: "u"}}, Revocation: oauth2.Revocation{Before: noon.Add(-time.Minute)},
 	}
 	printer = oauth2.Minted{
 		UID: "t", Namespace: "shop", Name: "printer", ClientID: reporting.ID, ClientUID: reporting.UID, ClientName: reporting.Name, Opaque: true,

@@ -74,8 +74,8 @@ func packClient(c *oauth2.Client) string {
 	w.Text(string(c.Algorithm))
 	w.Varint(int64(c.TokenLifetime / time.Second))
 	packTexts(&w, c.Scopes)
-	w.Varint(int64(len(c.Verifiers)))
-	for _, v := range c.Verifiers {
+	w.Varint(int64(len(c.Credentials.Verifiers)))
+	for _, v := range c.Credentials.Verifiers {
 		packVerifier(&w, v)
 	}
 	if flags&flagResources != 0 {
@@ -183,9 +183,9 @@ func (p packed) unpack() (*unpacked, bool) {
 	c.TokenLifetime = time.Duration(r.Varint()) * time.Second
 	c.Scopes = unpackTexts(&r, whole.scopes[:0])
 	if n := r.Count(); n > 0 {
-		c.Verifiers = roomFor(n, whole.verifiers[:0])
+		c.Credentials.Verifiers = roomFor(n, whole.verifiers[:0])
 		for range n {
-			c.Verifiers = append(c.Verifiers, unpackVerifier(&r))
+			c.Credentials.Verifiers = append(c.Credentials.Verifiers, unpackVerifier(&r))
 		}
 	}
 	if flags&flagResources != 0 {

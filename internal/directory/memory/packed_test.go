@@ -24,7 +24,7 @@ func ordinary(i int) *oauth2.Client {
 	c := &oauth2.Client{
 		Namespace: fmt.Sprintf("team-%d", i/10), Name: fmt.Sprintf("service-%d", i), UID: fmt.Sprintf("%08x-aaaa-4bbb-8ccc-%012x", i, i),
 		Scopes: []string{"read", "write"}, TokenLifetime: time.Hour,
-		Verifiers: []oauth2.Verifier{{ID: "abcdefghijkl", Digest: oauth2.Digest{byte(i & 0x7f), 1}, CreatedAt: created}},
+		Credentials: oauth2.Credentials{Verifiers: []oauth2.Verifier{{ID: "abcdefghijkl", Digest: oauth2.Digest{byte(i & 0x7f), 1}, CreatedAt: created}}},
 	}
 	c.ID = c.Namespace + "." + c.Name
 	return c
@@ -49,7 +49,7 @@ func TestAPackedClientComesBackWhole(t *testing.T) {
 		"no UID":                                     {change: func(c *oauth2.Client) { c.UID = "" }},
 		"a suspended client":                         {change: func(c *oauth2.Client) { c.Suspended = true }},
 		"an algorithm of its own":                    {change: func(c *oauth2.Client) { c.Algorithm = jws.RS256 }},
-		"no scopes and no secrets":                   {change: func(c *oauth2.Client) { c.Scopes, c.Verifiers = nil, nil }},
+		"no scopes and no secrets":                   {change: func(c *oauth2.Client) { c.Scopes, c.Credentials.Verifiers = nil, nil }},
 		"a pending secret beside one without a date": {change: twoVerifiers},
 		"a client that a policy refuses":             {change: func(c *oauth2.Client) { c.Refused = true }},
 		"labels":                                     {change: func(c *oauth2.Client) { c.Labels = map[string]string{"team": "a", "": "b"} }},
@@ -59,10 +59,10 @@ func TestAPackedClientComesBackWhole(t *testing.T) {
 		}},
 		"a lifetime in fractions of a second": {change: func(c *oauth2.Client) { c.TokenLifetime++ }, whole: true},
 		"instants in another zone": {change: func(c *oauth2.Client) {
-			c.Verifiers[0].CreatedAt = created.In(time.FixedZone("", 3600))
+			c.Credentials.Verifiers[0].CreatedAt = created.In(time.FixedZone("", 3600))
 		}, whole: true},
-		"keys":              {change: func(c *oauth2.Client) { c.KeysOnly, c.Keys = true, []jws.PublicKey{{ID: "a"}} }, whole: true},
-		"a service account": {change: func(c *oauth2.Client) { c.ServiceAccount = &oauth2.ServiceAccount{Name: "worker"} }, whole: true},
+		"keys":              {change: func(c *oauth2.Client) { c.Credentials.KeysOnly, c.Credentials.Keys = true, []jws.PublicKey{{ID: "a"}} }, whole: true},
+		"a service account": {change: func(c *oauth2.Client) { c.Credentials.ServiceAccount = &oauth2.ServiceAccount{Name: "worker"} }, whole: true},
 		"custom claims":     {change: func(c *oauth2.Client) { c.Claims = []oauth2.Claim{{Name: "tier", Value: "gold"}} }, whole: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -90,7 +90,7 @@ func TestAPackedOwnerComesBackWhole(t *testing.T) {
 }
 
 func twoVerifiers(c *oauth2.Client) {
-	c.Verifiers = append(c.Verifiers, oauth2.Verifier{ID: "b", Digest: oauth2.Digest{2}, ExpiresAt: created, Pending: true})
+	c.Credentials.Verifiers = append(c.Credentials.Verifiers, oauth2.Verifier{ID: "b", Digest: oauth2.Digest{2}, ExpiresAt: created, Pending: true})
 }
 
 // heapOf is how many bytes of the heap each of many clients takes, with its owner, that a function
@@ -135,7 +135,7 @@ func BenchmarkBytes(b *testing.B) {
 	}
 	withoutSecret := func(store func(*Memory, *oauth2.Client)) func(*Memory, *oauth2.Client) {
 		return func(m *Memory, c *oauth2.Client) {
-			c.Verifiers = nil
+			c.Credentials.Verifiers = nil
 			store(m, c)
 		}
 	}

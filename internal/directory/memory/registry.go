@@ -141,8 +141,8 @@ func (r *Registry) register(lock Place, c packed) {
 		return
 	}
 	epoch := revocation.Selector{}
-	if c.whole != nil && !c.whole.RevokedBefore.IsZero() { // a client that revokes its tokens has no short form
-		epoch = revocation.Selector{ClientUID: c.whole.UID, IssuedBefore: c.whole.RevokedBefore}
+	if c.whole != nil && !c.whole.Revocation.Before.IsZero() { // a client that revokes its tokens has no short form
+		epoch = revocation.Selector{ClientUID: c.whole.UID, IssuedBefore: c.whole.Revocation.Before}
 	}
 	r.clients.put(lock, c)
 	r.epochs.put(lock, epoch)

@@ -66,7 +66,7 @@ func New(issuer oauth2.Issuer, clients int, algorithm jws.Algorithm, now time.Ti
 func (c Client) Registration() registration.Registration {
 	return registration.Registration{Client: oauth2.Client{
 		ID: c.ID, UID: c.UID, Namespace: c.Namespace, Name: c.Name,
-		Verifiers: []oauth2.Verifier{c.verifier}, Scopes: []string{"read", "write"}, TokenLifetime: oauth2.DefaultTokenLifetime,
+		Credentials: oauth2.Credentials{Verifiers: []oauth2.Verifier{c.verifier}}, Scopes: []string{"read", "write"}, TokenLifetime: oauth2.DefaultTokenLifetime,
 	}}
 }
 

@@ -89,12 +89,12 @@ var authentications = map[string]func(w *auditFixture) presented{
 		return wrong
 	},
 	"a secret that was replaced": func(w *auditFixture) presented {
-		verifiers := w.reporting().Client.Verifiers
+		verifiers := w.reporting().Client.Credentials.Verifiers
 		verifiers[0].ExpiresAt = noon.Add(time.Hour)
 		return presented{header: w.basic("shop.reporting")}
 	},
 	"a watched secret at a replica without a usage report": func(w *auditFixture) presented {
-		verifiers := w.reporting().Client.Verifiers
+		verifiers := w.reporting().Client.Credentials.Verifiers
 		verifiers[0].ExpiresAt, verifiers[0].WatchedSince = noon.Add(time.Hour), noon.Add(-time.Hour)
 		w.auth.Reports = func() bool { return false }
 		return presented{header: w.basic("shop.reporting")}
@@ -126,7 +126,7 @@ var authentications = map[string]func(w *auditFixture) presented{
 	"a malformed assertion": func(*auditFixture) presented { return asserted("a.b.c", "") },
 	"a replayed assertion":  usedAgain,
 	"an assertion of a client with an invalid JWKS": func(w *auditFixture) presented {
-		w.dir.known["shop.keys"].Client.Keys = nil
+		w.dir.known["shop.keys"].Client.Credentials.Keys = nil
 		return w.assertion(jws.EdDSA, "JWT", assertion)
 	},
 	"an assertion of a suspended client": func(w *auditFixture) presented {
@@ -154,7 +154,7 @@ var authentications = map[string]func(w *auditFixture) presented{
 	"a pod of a client by secret": func(w *auditFixture) presented { return w.pod("shop.reporting", account) },
 	"a pod of an unknown client":  func(w *auditFixture) presented { return w.pod("shop.unknown", account) },
 	"a pod whose service account is missing": func(w *auditFixture) presented {
-		w.dir.known["shop.pod"].Client.ServiceAccount.UID = ""
+		w.dir.known["shop.pod"].Client.Credentials.ServiceAccount.UID = ""
 		return w.pod("shop.pod", account)
 	},
 	"a deleted pod": func(w *auditFixture) presented {
@@ -260,7 +260,7 @@ var tokens = map[string]func(w *auditFixture) string{
 		return token.Value.Reveal()
 	},
 	"a client with revokeTokensIssuedBefore": func(w *auditFixture) string {
-		w.reporting().Client.RevokedBefore = noon
+		w.reporting().Client.Revocation.Before = noon
 		return w.token()
 	},
 	"a revoked namespace": func(w *auditFixture) string {

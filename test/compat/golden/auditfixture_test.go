@@ -160,11 +160,11 @@ func newAuditFixture(t *testing.T) *auditFixture {
 		}
 		w.secrets[id] = secret.Value.Reveal()
 		c := w.client(id)
-		c.Verifiers = []oauth2.Verifier{{ID: secret.ID, Digest: oauth2.DigestSecret(c.UID, secret.Value), CreatedAt: noon.Add(-time.Hour)}}
+		c.Credentials.Verifiers = []oauth2.Verifier{{ID: secret.ID, Digest: oauth2.DigestSecret(c.UID, secret.Value), CreatedAt: noon.Add(-time.Hour)}}
 	}
-	w.client("shop.keys").KeysOnly = true
-	w.dir.known["shop.keys"].Client.Keys = []jws.PublicKey{w.key(jws.EdDSA).Public()}
-	w.client("shop.pod").ServiceAccount = &oauth2.ServiceAccount{Name: "worker", UID: "worker-uid"}
+	w.client("shop.keys").Credentials.KeysOnly = true
+	w.dir.known["shop.keys"].Client.Credentials.Keys = []jws.PublicKey{w.key(jws.EdDSA).Public()}
+	w.client("shop.pod").Credentials.ServiceAccount = &oauth2.ServiceAccount{Name: "worker", UID: "worker-uid"}
 	w.dir.source = maps.Clone(w.dir.known)
 	now := func() time.Time { return noon }
 	w.auth = auth.Config{Issuer: issuer, Directory: w.dir, Cluster: w.cluster, Random: random, Now: now}

@@ -52,7 +52,7 @@ func registrations(t *testing.T) map[string]registration.Registration {
 	return map[string]registration.Registration{
 		"client-secret": {
 			Client: with(func(c *oauth2.Client) {
-				c.Verifiers = []oauth2.Verifier{
+				c.Credentials.Verifiers = []oauth2.Verifier{
 					{ID: "ends", Digest: oauth2.Digest{1, 31: 1}, CreatedAt: noon.Add(-2 * time.Hour), ExpiresAt: noon.Add(time.Hour)},
 					{ID: "watched", Digest: oauth2.Digest{2}, CreatedAt: noon.Add(-time.Hour), ExpiresAt: noon.Add(24 * time.Hour), WatchedSince: noon},
 					{ID: "current", Digest: oauth2.Digest{3}, CreatedAt: noon},
@@ -61,7 +61,7 @@ func registrations(t *testing.T) map[string]registration.Registration {
 				c.Scopes = []string{"read", "write"}
 				c.Algorithm = jws.EdDSA
 				c.TokenLifetime = 90 * time.Second
-				c.RevocationAsked, c.RevokedBefore = noon.Add(time.Hour), noon.Add(-time.Minute)
+				c.Revocation.Asked, c.Revocation.Before = noon.Add(time.Hour), noon.Add(-time.Minute)
 				c.Access = []oauth2.Access{
 					{Resource: oauth2.ObjectName{Namespace: "orders", Name: "api"}, Scopes: []string{"orders.read", "orders.write"}},
 					{Resource: oauth2.ObjectName{Namespace: "shop", Name: "stock"}, Scopes: []string{"stock.read"}},
@@ -74,12 +74,12 @@ func registrations(t *testing.T) map[string]registration.Registration {
 		},
 		"chosen-client-id": {Client: with(func(c *oauth2.Client) { c.ID, c.Suspended = "LfXJilIBdzj5JPRn4xb5QQ..", true })},
 		"refused":          {Client: with(func(c *oauth2.Client) { c.Refused = true })},
-		"keys":             {Client: with(func(c *oauth2.Client) { c.KeysOnly, c.Keys = true, set.Keys })},
-		"unreadable-keys":  {Client: with(func(c *oauth2.Client) { c.KeysOnly = true })},
+		"keys":             {Client: with(func(c *oauth2.Client) { c.Credentials.KeysOnly, c.Credentials.Keys = true, set.Keys })},
+		"unreadable-keys":  {Client: with(func(c *oauth2.Client) { c.Credentials.KeysOnly = true })},
 		"service-account": {Client: with(func(c *oauth2.Client) {
-			c.ServiceAccount = &oauth2.ServiceAccount{Name: "worker", UID: "7d1c0a52-6a4e-4f3f-9d0e-0d1e2f3a4b5c"}
+			c.Credentials.ServiceAccount = &oauth2.ServiceAccount{Name: "worker", UID: "7d1c0a52-6a4e-4f3f-9d0e-0d1e2f3a4b5c"}
 		})},
-		"no-service-account": {Client: with(func(c *oauth2.Client) { c.ServiceAccount = &oauth2.ServiceAccount{Name: "worker"} })},
+		"no-service-account": {Client: with(func(c *oauth2.Client) { c.Credentials.ServiceAccount = &oauth2.ServiceAccount{Name: "worker"} })},
 	}
 }
 

@@ -83,8 +83,8 @@ func (s *Server) Register(name string, scopes ...string) string {
 	s.directory.set(id, oauth2.Record{
 		Client: &oauth2.Client{
 			ID: id, UID: UID(id), Namespace: Namespace, Name: name, Scopes: scopes, TokenLifetime: time.Hour,
-			Verifiers: []oauth2.Verifier{{ID: secret.ID, Digest: oauth2.DigestSecret(UID(id), secret.Value), CreatedAt: time.Now()}},
-			Claims:    []oauth2.Claim{{Name: "team", Value: "blue"}, {Name: "regions", Values: []string{"eu", "us"}}},
+			Credentials: oauth2.Credentials{Verifiers: []oauth2.Verifier{{ID: secret.ID, Digest: oauth2.DigestSecret(UID(id), secret.Value), CreatedAt: time.Now()}}},
+			Claims:      []oauth2.Claim{{Name: "team", Value: "blue"}, {Name: "regions", Values: []string{"eu", "us"}}},
 		},
 		Owner: &oauth2.Owner{UID: UID(id)},
 	})

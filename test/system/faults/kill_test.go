@@ -74,7 +74,7 @@ func operations() map[string]operation {
 			overlap: "1h", keeps: true, settled: func(t *testing.T, c *v1alpha1.OAuth2Client, _ held) bool { return read(t, c).accepted() },
 			do: func(t *testing.T, c *v1alpha1.OAuth2Client) {
 				// The new registration has a time of its own, in seconds, and only where that differs is there a status to write.
-				time.Sleep(time.Until(read(t, c).client.Verifiers[0].CreatedAt.Add(1100 * time.Millisecond)))
+				time.Sleep(time.Until(read(t, c).client.Credentials.Verifiers[0].CreatedAt.Add(1100 * time.Millisecond)))
 				must(t, cluster.Delete(t.Context(), &corev1.Secret{ObjectMeta: registrationMeta(c)}))
 			},
 		},
@@ -226,13 +226,13 @@ func problems(t *testing.T, op operation, c *v1alpha1.OAuth2Client, before held)
 		found = append(found, "the replaced secret is accepted although the overlap is 0s")
 	}
 	current := 0
-	for _, v := range now.client.Verifiers {
+	for _, v := range now.client.Credentials.Verifiers {
 		if v.ExpiresAt.IsZero() {
 			current++
 		}
 	}
 	if current != 1 {
-		found = append(found, fmt.Sprintf("%d current verifiers, want 1: %+v", current, now.client.Verifiers))
+		found = append(found, fmt.Sprintf("%d current verifiers, want 1: %+v", current, now.client.Credentials.Verifiers))
 	}
 	return found
 }

@@ -229,7 +229,7 @@ func told(t *testing.T, c *v1alpha1.OAuth2Client) bool {
 	}
 	registered := read(t, c).client
 	status := owner.Status
-	kept := slices.DeleteFunc(slices.Clone(registered.Verifiers), func(v oauth2.Verifier) bool { return v.Pending })
+	kept := slices.DeleteFunc(slices.Clone(registered.Credentials.Verifiers), func(v oauth2.Verifier) bool { return v.Pending })
 	return status.ObservedGeneration == owner.Generation && slices.EqualFunc(kept, status.Credentials, func(v oauth2.Verifier, s v1alpha1.CredentialStatus) bool {
 		return v.ID == s.ID && v.CreatedAt.Unix() == s.CreatedAt.Unix() && v.ExpiresAt.Unix() == s.ExpiresAt.Unix()
 	})

@@ -47,8 +47,8 @@ func hoursPass(t *testing.T, c *v1alpha1.OAuth2Client) {
 		must(t, cluster.Get(t.Context(), key, &stored))
 		r, err := registration.Decode(stored.Data)
 		must(t, err)
-		for i := range r.Client.Verifiers {
-			if v := &r.Client.Verifiers[i]; v.Watched() {
+		for i := range r.Client.Credentials.Verifiers {
+			if v := &r.Client.Credentials.Verifiers[i]; v.Watched() {
 				v.WatchedSince = v.WatchedSince.Add(-3 * time.Hour)
 			}
 		}
