@@ -232,9 +232,13 @@ func (p *packageReader) structure(t *ast.TypeSpec) {
 	if configuration.MatchString(t.Name.Name) {
 		return
 	}
-	n := 0
+	n, isWritten := 0, true
 	for _, field := range structure.Fields.List {
 		n += max(1, len(field.Names))
+		isWritten = isWritten && field.Tag != nil && strings.Contains(field.Tag.Value, `json:"`)
+	}
+	if isWritten { // a form that others read or that is stored, such as the metadata of RFC 8414
+		return
 	}
 	p.fields = append(p.fields, measured{p.dir + "." + t.Name.Name, n})
 }
