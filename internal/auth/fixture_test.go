@@ -145,7 +145,7 @@ func newWorld(t testing.TB, configure ...func(*auth.Config)) *world {
 	t.Helper()
 	issuer, err := oauth2.ParseIssuer("https://hallpass.test", false)
 	must(t, err)
-	ring, err := keyring.New(noon.Add(-time.Hour), rand.Reader)
+	ring, err := keyring.New(noon.Add(-time.Hour))
 	must(t, err)
 	signer := newSigner(t)
 	w := &world{

@@ -4,7 +4,6 @@
 package auth_test
 
 import (
-	"crypto/rand"
 	"net/url"
 	"strconv"
 	"strings"
@@ -232,7 +231,7 @@ func (w *world) replaceMinted(change func(*oauth2.Minted)) {
 
 func otherRing(t testing.TB) keyring.Ring {
 	t.Helper()
-	ring, err := keyring.New(noon.Add(-time.Hour), rand.Reader)
+	ring, err := keyring.New(noon.Add(-time.Hour))
 	must(t, err)
 	return ring
 }

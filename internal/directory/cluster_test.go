@@ -71,7 +71,7 @@ func newCluster(t testing.TB) *cluster {
 	c.Server = httptest.NewServer(c)
 	t.Cleanup(c.Close)
 	t.Cleanup(c.CloseClientConnections)
-	ring, err := keyring.New(time.Now(), rand.Reader)
+	ring, err := keyring.New(time.Now())
 	must(t, err)
 	data, err := registration.EncodeKeys(ring)
 	must(t, err)

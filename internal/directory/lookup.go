@@ -196,10 +196,8 @@ func isNew(object *v1alpha1.OAuth2Client, now time.Time) bool {
 // awaitRegistration asks for the registration of a new client until it is there, or the last wait.
 func (a api) awaitRegistration(ctx context.Context, clientID string) (c *oauth2.Client, version uint64, err error) {
 	for wait := firstWait; ; wait *= 2 {
-		select {
-		case <-ctx.Done():
+		if !pause(ctx, wait) {
 			return nil, 0, ctx.Err() //nolint:wrapcheck // the caller knows what it has waited for
-		case <-time.After(wait):
 		}
 		if c, version, err = a.lookUpRegistration(ctx, clientID); c != nil || err != nil || wait >= lastWait {
 			return c, version, err

@@ -31,6 +31,7 @@ const (
 	trustRefresh = 5 * time.Minute
 	trustRetry   = 15 * time.Second
 	trustTimeout = 10 * time.Second
+	jitter       = 0.2 // keeps many replicas from asking at the same moment
 )
 
 // The tokens of service accounts are verified by the API server's own keys, and reviewed by it.
@@ -60,28 +61,20 @@ func (d *Directory) LookUpTrust(ctx context.Context) error {
 // keepTrust reads issuer and keys again and again until the context ends.
 func (d *Directory) keepTrust(ctx context.Context) {
 	failed := false
-	for pause := time.Duration(0); ; {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(pause):
-		}
-		pause = jittered(trustRefresh)
+	for interval := time.Duration(0); pause(ctx, interval); {
+		interval = wait.Jitter(trustRefresh, jitter)
 		asking, cancel := context.WithTimeout(ctx, trustTimeout)
 		err := d.LookUpTrust(asking)
 		cancel()
 		if err != nil {
-			pause = jittered(trustRetry)
-		}
-		if err != nil && !failed && ctx.Err() == nil {
-			d.log.Warn("cannot read the keys of service accounts' tokens; those known so far stay in use", "error", err)
+			interval = wait.Jitter(trustRetry, jitter)
+			if !failed && ctx.Err() == nil {
+				d.log.Warn("cannot read the keys of service accounts' tokens; those known so far stay in use", "error", err)
+			}
 		}
 		failed = err != nil
 	}
 }
-
-// jittered keeps many replicas from asking at the same moment.
-func jittered(interval time.Duration) time.Duration { return wait.Jitter(interval, 0.2) }
 
 // How long one review may take, and how long while the API server is known to be silent.
 const (

@@ -124,10 +124,8 @@ func (s *snapshots) serve(ctx context.Context, present func(context.Context) err
 			s.load()
 			break
 		}
-		select {
-		case <-ctx.Done():
+		if !pause(ctx, presenceInterval) {
 			return
-		case <-time.After(presenceInterval):
 		}
 	}
 	s.saved = nil // no source needs its list any more
@@ -227,9 +225,12 @@ func readSnapshot(file string) (*memory.Snapshot, error) {
 	return found, nil
 }
 
-func pause(ctx context.Context, d time.Duration) {
+// pause waits, and reports whether the context has not ended.
+func pause(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-ctx.Done():
+		return false
 	case <-time.After(d):
+		return true
 	}
 }

@@ -5,7 +5,6 @@ package directory
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -133,7 +132,7 @@ func (f *fixture) fill(t testing.TB) {
 	secrets = append(secrets, registrySecret(t, registration.ResourceSecretName(orders.Identifier), registration.ResourceSecretType, data, err))
 	data, err = registration.EncodeToken(printer)
 	secrets = append(secrets, registrySecret(t, registration.TokenSecretName(printer.UID), registration.TokenSecretType, data, err))
-	ring, err := keyring.New(f.now, rand.Reader)
+	ring, err := keyring.New(f.now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -94,7 +94,7 @@ func parseHeader(raw []byte) (Header, error) {
 	var seen [len(headerMembers)]bool
 	var values [3]string
 	err := strictjson.EachMember(raw, func(name, value string) error {
-		i := headerMember(name)
+		i := slices.Index(headerMembers[:], name)
 		if i < 0 || seen[i] {
 			return ErrMalformed
 		}
@@ -114,15 +114,6 @@ func parseHeader(raw []byte) (Header, error) {
 		return Header{}, ErrMalformed
 	}
 	return h, nil
-}
-
-func headerMember(name string) int {
-	for i, member := range headerMembers {
-		if name == member {
-			return i
-		}
-	}
-	return -1
 }
 
 // Unverified returns the payload as it was sent, by whomever. It serves to find the key that Verify needs, and nothing else.

@@ -53,8 +53,8 @@ func (l Life) State(now time.Time) State {
 // SigningKey is one key of a ring. Its private half neither prints nor leaves the package but by Ring.Encode.
 type SigningKey struct {
 	Life
+	*jws.Signer
 
-	signer  *jws.Signer
 	private crypto.Signer
 	jwk     []byte // its entry in the JWK set
 }
@@ -92,25 +92,14 @@ func newSigningKey(algorithm jws.Algorithm, private crypto.Signer, life Life) (*
 	if err != nil {
 		return nil, fmt.Errorf("render signing key: %w", err)
 	}
-	return &SigningKey{Life: life, signer: signer, private: private, jwk: rendered}, nil
+	return &SigningKey{Life: life, Signer: signer, private: private, jwk: rendered}, nil
 }
 
 // ID is the kid of the key: its RFC 7638 thumbprint.
-func (k *SigningKey) ID() string { return k.signer.Public().ID }
+func (k *SigningKey) ID() string { return k.Public().ID }
 
 // Algorithm is the algorithm that the key signs with.
-func (k *SigningKey) Algorithm() jws.Algorithm { return k.signer.Public().Algorithm }
-
-// Sign makes a compact JWS of a payload whose header names the key and the message type.
-func (k *SigningKey) Sign(messageType string, payload []byte) (string, error) {
-	return k.signer.Sign(messageType, payload)
-}
-
-// Verify returns the payload of a message that this very key has signed; see jws.Signer.
-func (k *SigningKey) Verify(m jws.Message) ([]byte, error) { return k.signer.Verify(m) }
-
-// Public is the public half of the key.
-func (k *SigningKey) Public() jws.PublicKey { return k.signer.Public() }
+func (k *SigningKey) Algorithm() jws.Algorithm { return k.Public().Algorithm }
 
 // Format implements fmt.Formatter: a key shows its kid and nothing else.
 func (k *SigningKey) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, "key "+k.ID()) }

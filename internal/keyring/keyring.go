@@ -16,7 +16,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"time"
@@ -65,7 +64,7 @@ const unknownKeep = MinLead + time.Hour + RetirementMargin
 const maxTaints = 256
 
 // New makes a ring with one ES256 key that signs from now on. Rotate gives it successors.
-func New(now time.Time, _ io.Reader) (Ring, error) {
+func New(now time.Time) (Ring, error) {
 	private, err := Generate(jws.ES256)
 	if err != nil {
 		return Ring{}, err

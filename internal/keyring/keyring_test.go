@@ -28,7 +28,7 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func newRing(t testing.TB) keyring.Ring {
 	t.Helper()
-	ring, err := keyring.New(epoch, rand.Reader)
+	ring, err := keyring.New(epoch)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -131,7 +131,7 @@ func (r Record) RevokedBefore() time.Time {
 		before = r.Client.Revocation.Before
 	}
 	if r.Owner != nil && (r.Client == nil || !r.Owner.RevokedBefore.Equal(r.Client.Revocation.Asked)) {
-		before = later(before, r.Owner.RevokedBefore)
+		before = Later(before, r.Owner.RevokedBefore)
 	}
 	return before
 }

@@ -130,18 +130,18 @@ func (i Issuer) Narrow(claims Claims, client *Client, resources Resources) (Clai
 			return Claims{}, ReasonTargetNotGranted
 		}
 	}
-	if !slices.ContainsFunc(claims.Scopes, func(scope string) bool { return !slices.Contains(has, scope) }) {
-		return claims, ""
+	return claims.restrict(has)
+}
+
+// restrict removes the scopes that are not allowed. Claims that lose their last scope are refused.
+func (c Claims) restrict(allowed []string) (Claims, Reason) {
+	refused := func(scope string) bool { return !slices.Contains(allowed, scope) }
+	if !slices.ContainsFunc(c.Scopes, refused) {
+		return c, ""
 	}
-	issued := claims.Scopes
-	claims.Scopes = nil
-	for _, scope := range issued {
-		if slices.Contains(has, scope) {
-			claims.Scopes = append(claims.Scopes, scope)
-		}
-	}
-	if len(claims.Scopes) == 0 {
+	c.Scopes = slices.DeleteFunc(slices.Clone(c.Scopes), refused)
+	if len(c.Scopes) == 0 {
 		return Claims{}, ReasonScopeNotGranted
 	}
-	return claims, ""
+	return c, ""
 }

@@ -3,9 +3,7 @@
 
 package oauth2
 
-import (
-	"time"
-)
+import "time"
 
 // CutBack is the instant before which tokens are taken back by somebody who asks for that instant at the time of asking. A time
 // to come means all tokens that there are, so it is cut back to the second of asking. Tokens tell the second in which they were issued and
@@ -22,7 +20,7 @@ func CutBack(issuedBefore, asked time.Time) time.Time {
 func IssueAt(now time.Time, revokedBefore ...time.Time) (time.Time, error) {
 	issuedAt := now
 	for _, before := range revokedBefore {
-		issuedAt = later(issuedAt, before)
+		issuedAt = Later(issuedAt, before)
 	}
 	if issuedAt.After(now.Add(clockSkew)) {
 		return time.Time{}, &Error{
@@ -36,7 +34,8 @@ func IssueAt(now time.Time, revokedBefore ...time.Time) (time.Time, error) {
 // revokedRetry is what a client is told to wait whose tokens are revoked until a time to come: the manager cuts that back at once.
 const revokedRetry = 5 * time.Second
 
-func later(a, b time.Time) time.Time {
+// Later returns the later of two instants.
+func Later(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
 	}

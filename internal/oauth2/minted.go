@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"slices"
@@ -98,21 +97,7 @@ func (r MintedRecord) Narrow(claims Claims) (Claims, Reason) {
 	if len(r.Owner.Scopes) == 0 {
 		return claims, ""
 	}
-	asked := func(scope string) bool { return slices.Contains(r.Owner.Scopes, scope) }
-	if !slices.ContainsFunc(claims.Scopes, func(scope string) bool { return !asked(scope) }) {
-		return claims, ""
-	}
-	issued := claims.Scopes
-	claims.Scopes = nil
-	for _, scope := range issued {
-		if asked(scope) {
-			claims.Scopes = append(claims.Scopes, scope)
-		}
-	}
-	if len(claims.Scopes) == 0 {
-		return Claims{}, ReasonScopeNotGranted
-	}
-	return claims, ""
+	return claims.restrict(r.Owner.Scopes)
 }
 
 // OpaqueID is the id in the opaque tokens of an OAuth2Token. It is derived from the object's UID, which nobody chooses, so that
@@ -127,16 +112,8 @@ func ParseOpaqueToken(value Secret) (Credential, error) {
 	return parseCredential(OpaqueTokenPrefix, value)
 }
 
-// DigestMinted hashes a token for the OAuth2Token of that UID. Tokens are random, so that one round is enough.
-func DigestMinted(uid string, token Secret) Digest {
-	value := token.Reveal()
-	buffer := make([]byte, 0, 256)
-	buffer = append(buffer, mintedTag...)
-	buffer = binary.BigEndian.AppendUint32(buffer, uint32(len(uid))) //nolint:gosec // UIDs are bounded by the API server
-	buffer = append(buffer, uid...)
-	buffer = append(buffer, value...)
-	return sha256.Sum256(buffer)
-}
+// DigestMinted hashes a token for the OAuth2Token of that UID, as DigestSecret does.
+func DigestMinted(uid string, token Secret) Digest { return digest(mintedTag, uid, token) }
 
 // IssueOpaque makes a token that is no JWT. What it says stands in the record alone.
 func IssueOpaque(grant Grant, now time.Time, random io.Reader) (Secret, MintedToken, error) {

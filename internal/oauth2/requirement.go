@@ -103,12 +103,7 @@ func (r Requirement) Refuses(claims Claims) Reason {
 
 // HasScopes reports whether a token with these claims has every scope that is required.
 func (r Requirement) HasScopes(claims Claims) bool {
-	for _, scope := range r.Scopes {
-		if !slices.Contains(claims.Scopes, scope) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(r.Scopes, func(scope string) bool { return !slices.Contains(claims.Scopes, scope) })
 }
 
 // The refusals of a request to a protected resource before its token is looked at.

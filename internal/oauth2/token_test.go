@@ -31,7 +31,7 @@ func issuer(t testing.TB) oauth2.Issuer {
 
 func ring(t testing.TB) keyring.Ring {
 	t.Helper()
-	r, err := keyring.New(now.Add(-24*time.Hour), rand.Reader)
+	r, err := keyring.New(now.Add(-24 * time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}

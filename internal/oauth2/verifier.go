@@ -24,13 +24,14 @@ type Digest [sha256.Size]byte
 // deleted one of the same name, verifies nothing. One round of SHA-256 is enough for secrets that are random, 128 bits or
 // more; a slow hash would only give strangers a lever on our CPU.
 func DigestSecret(uid string, secret Secret) Digest {
-	value := secret.Reveal()
-	buffer := make([]byte, 0, 192)
-	buffer = append(buffer, verifierTag...)
+	return digest(verifierTag, uid, secret)
+}
+
+func digest(tag, uid string, secret Secret) Digest {
+	buffer := append(make([]byte, 0, 256), tag...)
 	buffer = binary.BigEndian.AppendUint32(buffer, uint32(len(uid))) //nolint:gosec // UIDs are bounded by the API server
 	buffer = append(buffer, uid...)
-	buffer = append(buffer, value...)
-	return sha256.Sum256(buffer)
+	return sha256.Sum256(append(buffer, secret.Reveal()...))
 }
 
 // Verifier recognises one secret of a client without holding it.

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
 // Selector revokes all tokens that a client, or every client of a namespace, was issued before an
@@ -37,7 +39,7 @@ func (s *selection) before(clientID, namespace string) time.Time {
 	if known == nil {
 		return time.Time{}
 	}
-	return later(known.byClient[clientID], known.byNamespace[namespace])
+	return oauth2.Later(known.byClient[clientID], known.byNamespace[namespace])
 }
 
 func (s *selection) all() map[string]Selector {
@@ -46,6 +48,15 @@ func (s *selection) all() map[string]Selector {
 	all := make(map[string]Selector, len(s.selectors))
 	maps.Copy(all, s.selectors)
 	return all
+}
+
+// remove removes the selectors that a function reports.
+func (s *selection) remove(drop func(name string, selector Selector) bool) {
+	s.change(func(selectors map[string]Selector) bool {
+		before := len(selectors)
+		maps.DeleteFunc(selectors, drop)
+		return len(selectors) != before
+	})
 }
 
 // change runs a function that may change the selectors, and recomputes the epochs if it did.
@@ -61,17 +72,10 @@ func (s *selection) change(change func(selectors map[string]Selector) (changed b
 	made := &epochs{byClient: map[string]time.Time{}, byNamespace: map[string]time.Time{}}
 	for _, selector := range s.selectors {
 		if selector.ClientID != "" {
-			made.byClient[selector.ClientID] = later(made.byClient[selector.ClientID], selector.IssuedBefore)
+			made.byClient[selector.ClientID] = oauth2.Later(made.byClient[selector.ClientID], selector.IssuedBefore)
 		} else {
-			made.byNamespace[selector.Namespace] = later(made.byNamespace[selector.Namespace], selector.IssuedBefore)
+			made.byNamespace[selector.Namespace] = oauth2.Later(made.byNamespace[selector.Namespace], selector.IssuedBefore)
 		}
 	}
 	s.epochs.Store(made)
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }

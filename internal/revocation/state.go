@@ -32,7 +32,7 @@ func (r *State) Revoked(claims oauth2.Claims, namespace string, now time.Time) b
 // RevokedBefore returns the instant before which selectors revoke all tokens of a client; zero if
 // there is none.
 func (r *State) RevokedBefore(clientID, namespace string) time.Time {
-	return later(r.selected.before(clientID, namespace), r.quarantined.before(clientID, namespace))
+	return oauth2.Later(r.selected.before(clientID, namespace), r.quarantined.before(clientID, namespace))
 }
 
 // Used reports whether an assertion was used and has not expired.
@@ -82,20 +82,12 @@ func (r *State) Select(name string, selector Selector) {
 
 // Deselect removes the selector of a deleted object; it is a no-op if there is none.
 func (r *State) Deselect(name string) {
-	r.selected.change(func(selectors map[string]Selector) bool {
-		_, there := selectors[name]
-		delete(selectors, name)
-		return there
-	})
+	r.selected.remove(func(selected string, _ Selector) bool { return selected == name })
 }
 
 // KeepSelected removes the selectors of objects that are not listed.
 func (r *State) KeepSelected(listed map[string]bool) {
-	r.selected.change(func(selectors map[string]Selector) bool {
-		before := len(selectors)
-		maps.DeleteFunc(selectors, func(name string, _ Selector) bool { return !listed[name] })
-		return len(selectors) != before
-	})
+	r.selected.remove(func(name string, _ Selector) bool { return !listed[name] })
 }
 
 // Quarantine keeps selectors in force whose objects are missing. Of two selectors of one name it
@@ -124,11 +116,7 @@ func (r *State) Quarantined(issued time.Time) map[string]Selector {
 
 // EndQuarantine removes the quarantined selectors that revoke nothing issued after an instant.
 func (r *State) EndQuarantine(issued time.Time) {
-	r.quarantined.change(func(quarantined map[string]Selector) bool {
-		before := len(quarantined)
-		maps.DeleteFunc(quarantined, func(_ string, selector Selector) bool { return !selector.IssuedBefore.After(issued) })
-		return len(quarantined) != before
-	})
+	r.quarantined.remove(func(_ string, selector Selector) bool { return !selector.IssuedBefore.After(issued) })
 }
 
 // Sweep removes expired entries.

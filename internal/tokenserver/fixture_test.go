@@ -181,7 +181,7 @@ type settings struct {
 
 func newWorld(t testing.TB, configure ...func(*settings)) *world {
 	t.Helper()
-	ring, err := keyring.New(noon.Add(-time.Hour), rand.Reader)
+	ring, err := keyring.New(noon.Add(-time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,8 @@ package usage
 
 import (
 	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
 const (
@@ -34,7 +36,7 @@ type Replica struct {
 }
 
 // vouched is the instant up to which the report of the replica tells everything.
-func (r Replica) vouched() time.Time { return latest(r.StartedAt, r.CoveredUntil) }
+func (r Replica) vouched() time.Time { return oauth2.Later(r.StartedAt, r.CoveredUntil) }
 
 // goneBy is when a replica that has fallen silent, or one that took its place from its snapshot, accepts the secret no more, whatever
 // has become of it. If it has heard that the secret is watched, it accepts it as long as its report is not older than MaxStaleness;
@@ -43,7 +45,7 @@ func (r Replica) goneBy(watchedSince time.Time) time.Time {
 	if r.MaxStaleness <= 0 {
 		return time.Time{}
 	}
-	return latest(r.vouched(), watchedSince).Add(r.MaxStaleness + ClockSkew)
+	return oauth2.Later(r.vouched(), watchedSince).Add(r.MaxStaleness + ClockSkew)
 }
 
 // Question is whether a replaced secret is still used.
@@ -87,7 +89,7 @@ type Answer struct {
 func Judge(replicas []Replica, q Question) Answer {
 	possible := q.WatchedSince
 	if q.LastUsed > 0 {
-		possible = latest(possible, q.LastUsed.Time().Add(time.Minute))
+		possible = oauth2.Later(possible, q.LastUsed.Time().Add(time.Minute))
 	}
 	vouched, reporting := q.Now, false
 	for _, r := range replicas {
@@ -95,18 +97,21 @@ func Judge(replicas []Replica, q Question) Answer {
 			return Answer{Finding: NotReported, Replica: r.Name, Since: r.vouched()}
 		}
 		if r.CoveredFrom.After(r.StartedAt) {
-			possible = latest(possible, r.CoveredFrom)
+			possible = oauth2.Later(possible, r.CoveredFrom)
 		}
 		switch {
 		case r.Stopped:
 		case q.Now.Sub(r.vouched()) <= MaxSilence:
-			reporting, vouched = true, earliest(vouched, r.vouched())
+			reporting = true
+			if r.vouched().Before(vouched) {
+				vouched = r.vouched()
+			}
 		default:
 			gone := r.goneBy(q.WatchedSince)
 			if gone.IsZero() || q.Now.Before(gone) {
 				return Answer{Finding: NotReported, Replica: r.Name, Since: r.vouched(), Ask: gone}
 			}
-			possible = latest(possible, gone)
+			possible = oauth2.Later(possible, gone)
 		}
 	}
 	if !reporting {
@@ -116,18 +121,4 @@ func Judge(replicas []Replica, q Question) Answer {
 		return Answer{Finding: NotUnusedForLong, Since: possible, Ask: end}
 	}
 	return Answer{Finding: Unused, Since: possible}
-}
-
-func latest(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
-}
-
-func earliest(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
 }

@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
 const (
@@ -150,7 +152,7 @@ func (h *history) write(p *process, stopped bool) bool {
 	if until := h.now.Add(-time.Minute); until.After(p.report.StartedAt) {
 		p.report.CoveredUntil = until
 	}
-	p.opened, p.vouched = true, latest(p.report.StartedAt, p.report.CoveredUntil)
+	p.opened, p.vouched = true, oauth2.Later(p.report.StartedAt, p.report.CoveredUntil)
 	return true
 }
 

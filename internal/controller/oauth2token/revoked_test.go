@@ -85,7 +85,7 @@ func TestWhatIsKnownIsNoNewsAndASelectorThatGoesGivesBack(t *testing.T) {
 }
 
 func TestATokenThatWasTakenBackIsReplacedOnceItIsNotQuiteNew(t *testing.T) {
-	ring, err := keyring.New(noon.Add(-time.Hour), nil)
+	ring, err := keyring.New(noon.Add(-time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}

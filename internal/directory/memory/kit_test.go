@@ -4,7 +4,6 @@
 package memory
 
 import (
-	"crypto/rand"
 	"slices"
 	"strings"
 	"testing"
@@ -64,7 +63,7 @@ func newFixture() *fixture {
 func filled(t testing.TB) *fixture {
 	t.Helper()
 	f := newFixture()
-	ring, err := keyring.New(noon, rand.Reader)
+	ring, err := keyring.New(noon)
 	must(t, err)
 	f.Registry.Replace(slices.Values([]Record{
 		clientRecord(t, reporting), clientRecord(t, pod), resourceRecord(t, orders), tokenRecord(t, 7, printer), keysRecord(t, ring),

@@ -4,7 +4,6 @@
 package memory
 
 import (
-	"crypto/rand"
 	"errors"
 	"slices"
 	"testing"
@@ -123,12 +122,12 @@ func TestAResourceHasTheRecordThatCameLast(t *testing.T) {
 
 func TestOnlyTheWatchDecidesWhoSigns(t *testing.T) {
 	f := newFixture()
-	looked, err := keyring.New(noon, rand.Reader)
+	looked, err := keyring.New(noon)
 	must(t, err)
 	if got := f.Registry.Learn(looked); got.Empty() || f.Registry.Keys.Ring().Empty() {
 		t.Error("the first ring that was looked up is not used")
 	}
-	brought, err := keyring.New(noon, rand.Reader)
+	brought, err := keyring.New(noon)
 	must(t, err)
 	f.Registry.Apply(keysRecord(t, brought))
 	for _, ring := range []keyring.Ring{looked, brought} {

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/hallpass-dev/hallpass/internal/restore"
@@ -235,5 +234,3 @@ func (s *Source[K, T]) loadSaved() {
 	s.progress.resume(s.saved.heard, s.saved.mark)
 	s.watches.hear()
 }
-
-var _ metav1.Object = (*stripped[int])(nil)

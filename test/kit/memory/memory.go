@@ -55,7 +55,7 @@ func New(t testing.TB, issuer string) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ring, err := keyring.New(time.Now().Add(-time.Hour), rand.Reader)
+	ring, err := keyring.New(time.Now().Add(-time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -154,7 +154,7 @@ type lives struct{ current, next string }
 func rotateAt(t *testing.T, due time.Time) lives {
 	t.Helper()
 	policy := keyring.DefaultPolicy(oauth2.MaxTokenLifetime)
-	ring, err := keyring.New(due.Add(-policy.Period), nil)
+	ring, err := keyring.New(due.Add(-policy.Period))
 	must(t, err)
 	rotation, err := keyring.Rotate(ring, due.Add(-policy.Period).Add(time.Minute), policy, keyring.Order{}, keyring.Generate)
 	must(t, err)
