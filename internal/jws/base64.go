@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// encoding/base64 ignores lineBreaks even when it is strict; they are refused here, so that each value has one text.
+// encoding/base64 ignores lineBreaks even if it is strict. They are refused, so that a value has
+// one encoding.
 const lineBreaks = "\r\n"
 
 var (
@@ -16,11 +17,10 @@ var (
 	strictBase64URL = base64.RawURLEncoding.Strict()
 )
 
-// DecodeBase64 reads base64 with padding (RFC 4648 section 4) that EncodeToString of the same value would return.
+// DecodeBase64 decodes canonical base64 with padding (RFC 4648 section 4).
 func DecodeBase64(text string) ([]byte, error) { return decodeStrict(strictBase64, text) }
 
-// DecodeBase64URL reads base64url without padding (RFC 4648 section 5), the form of JOSE, that EncodeToString of the same
-// value would return.
+// DecodeBase64URL decodes canonical base64url without padding (RFC 4648 section 5), as in JOSE.
 func DecodeBase64URL(text string) ([]byte, error) { return decodeStrict(strictBase64URL, text) }
 
 func decodeStrict(encoding *base64.Encoding, text string) ([]byte, error) {

@@ -8,8 +8,8 @@ import (
 	"errors"
 )
 
-// JOSE writes an ECDSA signature as r and s side by side (RFC 7518 section 3.4), crypto/ecdsa as ASN.1. Both directions are
-// a matter of a few bytes; going by math/big would cost more than the rest of reading a token.
+// JOSE has r and s of an ECDSA signature side by side (RFC 7518 section 3.4), crypto/ecdsa has
+// ASN.1. math/big would cost more than the rest of reading a token.
 
 // es256Size is the length of each half of an ES256 signature.
 const es256Size = 32
@@ -21,7 +21,8 @@ const (
 
 var errDER = errors.New("unexpected form of an ECDSA signature")
 
-// appendRawFromDER appends the 64 bytes of SEQUENCE { INTEGER r, INTEGER s }. For P-256 every length fits one byte.
+// appendRawFromDER appends the 64 bytes of SEQUENCE { INTEGER r, INTEGER s }. The lengths of P-256
+// take one byte.
 func appendRawFromDER(dst, der []byte) ([]byte, error) {
 	if len(der) < 2 || der[0] != derSequence || int(der[1]) != len(der)-2 {
 		return nil, errDER
@@ -46,8 +47,8 @@ func appendRawFromDER(dst, der []byte) ([]byte, error) {
 	return dst, nil
 }
 
-// derFromRaw renders r and s, of 32 bytes each, as ASN.1. A half that is zero is no signature whatever the key: the "psychic
-// signature" of CVE-2022-21449.
+// derFromRaw converts r and s to ASN.1. It refuses a zero, the "psychic signature" of
+// CVE-2022-21449.
 func derFromRaw(raw []byte) ([]byte, bool) {
 	if len(raw) != 2*es256Size {
 		return nil, false

@@ -15,8 +15,8 @@ import (
 	"math/big"
 )
 
-// JWK is the JSON form of a public key (RFC 7517 section 4). Its members stand in the order of RFC 7638, so that the
-// required ones alone are the input of a thumbprint.
+// JWK is a public key in JSON (RFC 7517 section 4), with its members in the order of RFC 7638, so
+// that the required ones are the input of a thumbprint.
 type JWK struct {
 	Curve     string    `json:"crv,omitempty"`
 	Exponent  string    `json:"e,omitempty"`
@@ -56,7 +56,7 @@ func Thumbprint(key crypto.PublicKey) (string, error) {
 // curveEd25519 is the crv of RFC 8037 section 2, and the alg of RFC 9864.
 const curveEd25519 = "Ed25519"
 
-// required renders the members that make the key, and no others (RFC 7638 section 3.2, RFC 8037 appendix A.3).
+// required returns the members that make the key (RFC 7638 section 3.2, RFC 8037 appendix A.3).
 func required(key crypto.PublicKey) (JWK, error) {
 	encode := base64.RawURLEncoding.EncodeToString
 	switch key := key.(type) {

@@ -29,26 +29,26 @@ const (
 )
 
 var (
-	// ErrKeySet is wrapped by the refusal of a key set that is not one, or that holds a key that must not be there. The
-	// message says which and what to do, and quotes no more of the document than a kid.
+	// ErrKeySet is wrapped by the refusal of a key set. The message quotes no more of it than a
+	// kid.
 	ErrKeySet = errors.New("invalid JWK set")
-	// ErrNoKey says that a set holds no key for a header.
+	// ErrNoKey means that a set has no key for a header.
 	ErrNoKey = errors.New("no such key")
 
 	errUnsupported = errors.New("not supported")
 )
 
-// KeySet is a set of somebody's public keys, each with a kid of its own.
+// KeySet is a set of public keys with distinct kids.
 type KeySet struct {
 	Keys []PublicKey
-	// Unusable says why a key of the document is not among Keys: one of a type, a curve or an algorithm that this package
-	// does not have, one for another use than signatures, or one that wraps ErrCostlyKey. RFC 7517 section 5 has readers pass
-	// over such keys; a reader that asked a user for keys reports them to that user.
+	// Unusable has an error for each key of the document that is not supported, not for signatures,
+	// or wraps ErrCostlyKey. Readers ignore such keys (RFC 7517 section 5), unless they report them
+	// to a user.
 	Unusable []error
 }
 
-// ParseKeySet reads a JWK set (RFC 7517 section 5). One that is too large, that holds a private or shared key, a weak or
-// broken one, or one kid twice is refused whole.
+// ParseKeySet parses a JWK set (RFC 7517 section 5). It refuses one that is too large, or that has
+// a private, shared, weak or broken key, or a duplicate kid.
 func ParseKeySet(document []byte) (KeySet, error) {
 	if len(document) > MaxKeySetSize {
 		return KeySet{}, fmt.Errorf("%w: %d bytes, at most %d are read", ErrKeySet, len(document), MaxKeySetSize)
@@ -81,8 +81,8 @@ func ParseKeySet(document []byte) (KeySet, error) {
 	return set, nil
 }
 
-// Key returns the key that a header names. Without a kid it is the only key of the set, or none: to try one key after the
-// other would let a stranger choose.
+// Key returns the key that a header names. Without a kid it is the only key of the set: an attacker
+// must not choose among several.
 func (s KeySet) Key(header Header) (PublicKey, error) {
 	for _, key := range s.Keys {
 		if key.ID == header.KeyID || header.KeyID == "" && len(s.Keys) == 1 {
@@ -95,10 +95,11 @@ func (s KeySet) Key(header Header) (PublicKey, error) {
 	return PublicKey{}, ErrNoKey
 }
 
-// privateMembers are those that RFC 7518 section 6 and RFC 8037 section 2 give to private and shared keys alone.
+// privateMembers are those of private and shared keys (RFC 7518 section 6, RFC 8037 section 2).
 var privateMembers = [...]string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
-// parseJWK reads one public key. Without an alg an RSA key is one for RS256; without a kid its thumbprint is one.
+// parseJWK parses one public key. The default alg of an RSA key is RS256, and the default kid the
+// thumbprint.
 func parseJWK(raw json.RawMessage) (PublicKey, error) {
 	members, err := strictjson.ParseObject(raw)
 	if err != nil {
@@ -126,7 +127,7 @@ func parseJWK(raw json.RawMessage) (PublicKey, error) {
 	return key, err
 }
 
-// forSignatures looks at the members that say what a key is for (RFC 7517 sections 4.2 and 4.3).
+// forSignatures checks the use of a key (RFC 7517 sections 4.2 and 4.3).
 func forSignatures(members strictjson.Object) error {
 	use, err := members.OptionalString("use")
 	if err != nil {

@@ -1,10 +1,10 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package jws reads and writes compact JSON Web Signatures (RFC 7515) and the public keys that verify them (RFC 7517,
-// RFC 7638), and nothing else of JOSE: no encryption, no shared keys, no "none", no JSON serialisation, no key that a
-// token brings along. A key fixes its algorithm, so a header cannot talk a verifier into another one (RFC 8725 section
-// 3.1). It depends on the standard library and internal/strictjson alone.
+// Package jws reads and writes compact JSON Web Signatures (RFC 7515) and public keys (RFC 7517,
+// RFC 7638), and nothing else of JOSE: no encryption, shared keys, "none", JSON serialisation or
+// keys inside tokens. A key fixes its algorithm, so a header cannot choose another (RFC 8725
+// section 3.1). It depends on the standard library and strictjson alone.
 package jws
 
 import (
@@ -20,9 +20,8 @@ import (
 // Algorithm is a signature algorithm by its registered name (RFC 7518 section 3.1, RFC 8037 section 3.1).
 type Algorithm string
 
-// The algorithms of this package. EdDSA means Ed25519 here. RFC 9864 names it "Ed25519" and deprecates "EdDSA", but of the
-// verifiers that our tokens meet only jwx v3 knows the new name; go-jose v4, golang-jwt v5 and with them go-oidc v3 refuse a
-// token that carries it. PS256 is verified, for clients that authenticate with it, and never made.
+// The algorithms. EdDSA means Ed25519. RFC 9864 deprecates that name, but go-jose v4, golang-jwt v5
+// and go-oidc v3 refuse tokens with the new one. PS256 is only verified, for assertions of clients.
 const (
 	ES256 Algorithm = "ES256"
 	RS256 Algorithm = "RS256"
@@ -38,11 +37,11 @@ func (a Algorithm) known() bool {
 	return false
 }
 
-// MinRSABits is the smallest RSA modulus that is accepted (RFC 7518 section 3.3).
+// MinRSABits is the smallest accepted RSA modulus (RFC 7518 section 3.3).
 const MinRSABits = 2048
 
-// The owner of an RSA key chooses what a verification costs, and anybody can send forged signatures for it. One of 8192 bits with an
-// exponent of 31 bits takes 75 times as long as one of 2048 bits with 65537.
+// The owner of an RSA key determines the cost of a verification, and anybody can send forged
+// signatures. 8192 bits with an exponent of 31 bits take 75 times as long as 2048 bits with 65537.
 const (
 	// MaxRSABits is the largest RSA modulus that is accepted.
 	MaxRSABits = 4096
@@ -51,7 +50,8 @@ const (
 )
 
 var (
-	// ErrWeakKey is wrapped by the refusal of a key that does not fit its algorithm or is too small for it.
+	// ErrWeakKey is wrapped by the refusal of a key that is too small or does not fit its
+	// algorithm.
 	ErrWeakKey = errors.New("key does not fit the algorithm")
 	// ErrCostlyKey is wrapped by the refusal of an RSA key that makes verifications expensive.
 	ErrCostlyKey = errors.New("key is too expensive to verify with")
@@ -84,7 +84,7 @@ func (k PublicKey) Check() error {
 	return fmt.Errorf("%w: %T for %q", ErrWeakKey, k.Key, k.Algorithm)
 }
 
-// checkRSA asks for what crypto/rsa would refuse at the first signature, and for the bounds above.
+// checkRSA refuses what crypto/rsa would refuse at the first signature, and checks the bounds.
 func checkRSA(key *rsa.PublicKey) error {
 	if key.N == nil || key.N.Bit(0) == 0 || key.N.BitLen() < MinRSABits || key.E < 3 || key.E%2 == 0 {
 		return fmt.Errorf("%w: %s", ErrWeakKey, describeRSA(key))

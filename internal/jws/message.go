@@ -17,25 +17,25 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/strictjson"
 )
 
-// MaxSize bounds a compact serialisation in bytes. What is longer is refused before anything looks into it.
+// MaxSize bounds a compact serialisation in bytes.
 const MaxSize = 8 << 10
 
-// The ways in which a token is refused here. A caller branches on them, so each has one meaning.
+// The refusals of a token.
 var (
-	// ErrMalformed: not a compact JWS with a header that is allowed.
+	// ErrMalformed: not a compact JWS with an allowed header.
 	ErrMalformed = errors.New("malformed JWS")
-	// ErrSignature: the signature is not the key's, or the header names another algorithm than the key's.
+	// ErrSignature: the signature or the algorithm is not the key's.
 	ErrSignature = errors.New("invalid signature")
 )
 
-// Header is what is read of a protected header.
+// Header is a protected header.
 type Header struct {
 	Algorithm Algorithm
 	KeyID     string
 	Type      string
 }
 
-// Message is a compact JWS that was taken apart and not verified yet: nothing of its payload may be believed.
+// Message is a parsed JWS that is not verified yet.
 type Message struct {
 	Header       Header
 	signingInput []byte
@@ -43,8 +43,7 @@ type Message struct {
 	signature    []byte
 }
 
-// Parse takes a compact serialisation apart. It accepts canonical unpadded base64url only, so that no two strings are the
-// same token.
+// Parse parses a compact serialisation in canonical base64url, so that a token has one encoding.
 func Parse(compact string) (Message, error) {
 	if len(compact) > MaxSize || strings.Count(compact, ".") != 2 || strings.ContainsAny(compact, lineBreaks) {
 		return Message{}, ErrMalformed
@@ -85,9 +84,9 @@ func appendDecoded(dst, segment []byte) ([]byte, error) {
 	return decoded, nil
 }
 
-// headerMembers are the members that a header may have, first those that are read. A header that asks for more than a plain
-// signature is refused, whether we would have understood it or not: crit (RFC 7515 section 4.1.11), keys and key addresses,
-// compression, b64. The digests of a certificate that some client libraries send name a key a second time and are not used.
+// headerMembers are the allowed members, first those that are read. A header that asks for more
+// than a plain signature is refused: crit (RFC 7515 section 4.1.11), keys and their addresses,
+// compression, b64. The digests of a certificate, which some libraries send, are ignored.
 var headerMembers = [...]string{"alg", "kid", "typ", "cty", "x5t", "x5t#S256"}
 
 func parseHeader(raw []byte) (Header, error) {
@@ -116,7 +115,7 @@ func parseHeader(raw []byte) (Header, error) {
 	return h, nil
 }
 
-// Unverified returns the payload as it was sent, by whomever. It serves to find the key that Verify needs, and nothing else.
+// Unverified returns the payload before Verify, to find the key.
 func (m Message) Unverified() []byte { return m.payload }
 
 // Verify returns the payload if the signature is the key's.

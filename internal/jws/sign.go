@@ -15,15 +15,15 @@ import (
 	"strconv"
 )
 
-// Signer makes compact signatures with one key. All that can be prepared once a key is. It is safe for concurrent use.
+// Signer signs with one key. It is safe for concurrent use.
 type Signer struct {
 	public PublicKey
 	key    crypto.Signer
 	header []byte // the JSON of the protected header up to the value of typ
 }
 
-// NewSigner prepares a private key for an algorithm: ES256, RS256 or EdDSA. The kid of its signatures is the thumbprint of
-// the public key.
+// NewSigner returns a Signer for ES256, RS256 or EdDSA. The kid is the thumbprint of the public
+// key.
 func NewSigner(algorithm Algorithm, key crypto.Signer) (*Signer, error) {
 	public := PublicKey{Algorithm: algorithm, Key: key.Public()}
 	if err := public.Check(); err != nil {
@@ -42,19 +42,18 @@ func NewSigner(algorithm Algorithm, key crypto.Signer) (*Signer, error) {
 	}, nil
 }
 
-// Public returns the key that verifies what s signs.
+// Public returns the public key.
 func (s *Signer) Public() PublicKey { return s.public }
 
-// Sign makes the compact serialisation of a payload. messageType becomes typ; it is a constant of the caller's in printable
-// ASCII.
+// Sign returns the compact serialisation. messageType is its typ, in printable ASCII.
 func (s *Signer) Sign(messageType string, payload []byte) (string, error) {
 	var buffer [2048]byte // most tokens fit, and then nothing but the string is allocated
 	token, err := s.AppendSigned(buffer[:0], messageType, payload)
 	return string(token), err
 }
 
-// AppendSigned is Sign for a buffer that the caller has. ES256 signatures are deterministic (RFC 6979): no randomness is
-// needed that could fail, and they cost less.
+// AppendSigned is Sign with a buffer. ES256 signatures are deterministic (RFC 6979), which costs
+// less and needs no randomness.
 func (s *Signer) AppendSigned(dst []byte, messageType string, payload []byte) ([]byte, error) {
 	start := len(dst)
 	var buffer [256]byte
@@ -70,10 +69,9 @@ func (s *Signer) AppendSigned(dst []byte, messageType string, payload []byte) ([
 	return base64.RawURLEncoding.AppendEncode(dst, signature), nil
 }
 
-// Verify returns the payload if s made the signature. ES256 (RFC 6979) and Ed25519 (RFC 8032) have one signature for each input and key
-// here, so it is made again and compared, which takes half the time of verifying it by the public key, and refuses what is valid and was
-// not made here. RSA is quicker to verify than to sign. The comparison takes the same time wherever two signatures differ: one that told
-// how many bytes are right would let a stranger find the others.
+// Verify returns the payload if s made the signature. ES256 (RFC 6979) and Ed25519 (RFC 8032) are
+// deterministic here, so it signs again and compares, in half the time of a verification. The
+// comparison takes constant time, so that it reveals no signature. RSA is quicker to verify.
 func (s *Signer) Verify(m Message) ([]byte, error) {
 	if s.public.Algorithm != ES256 && s.public.Algorithm != EdDSA {
 		return m.Verify(s.public)

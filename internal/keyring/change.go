@@ -10,20 +10,20 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/jws"
 )
 
-// Tainted is the state of a key that was withdrawn with every token it signed.
+// Tainted is the state of a key that was withdrawn with all tokens that it signed.
 const Tainted State = "Tainted"
 
-// Change says that a key came into a state.
+// Change is the transition of a key to a state.
 type Change struct {
 	KeyID     string
 	Algorithm jws.Algorithm
 	State     State
-	// At is the instant from which the key is in that state, for every replica.
+	// At is the instant of the transition, for every replica.
 	At time.Time
 }
 
-// changesBetween lists what became of each key between the last instants of two rings, in the order in which it came about.
-// A key that is new, or that was left alone for long, comes through several states at once.
+// changesBetween lists the transitions of each key between the last instants of two rings, in
+// order. A key may pass through several states at once.
 func changesBetween(before, after Ring) []Change {
 	order := []State{Published, Active, Retired, Gone}
 	var changes []Change

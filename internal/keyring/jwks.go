@@ -9,17 +9,16 @@ import (
 	"time"
 )
 
-// view is the JWK set until the next key is gone.
+// view is a JWK set that is valid until the next key is gone.
 type view struct {
 	until time.Time // zero for the last
 	jwks  []byte
 }
 
-// emptySet is the JWK set of no keys.
 const emptySet = `{"keys":[]}`
 
-// JWKS is the JWK set (RFC 7517 section 5) at that instant: the public halves of all keys that are not gone. It was rendered
-// when the ring was made; nobody may change it.
+// JWKS returns the JWK set (RFC 7517 section 5): the public halves of the keys that are not gone.
+// It was rendered with the ring; callers must not change it.
 func (r Ring) JWKS(now time.Time) []byte {
 	for _, view := range r.views {
 		if view.until.IsZero() || now.Before(view.until) {
@@ -29,8 +28,7 @@ func (r Ring) JWKS(now time.Time) []byte {
 	return []byte(emptySet)
 }
 
-// render prepares the JWK set for each span of time in which no key goes. Which keys are in it changes at these instants
-// alone: a key comes in with a ring, and leaves at an instant that the ring knows.
+// render renders a JWK set for each interval between the instants at which keys go.
 func render(keys []*SigningKey) []view {
 	ends := make([]time.Time, 0, len(keys))
 	for _, key := range keys {

@@ -18,7 +18,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/jws"
 )
 
-// Life is the instants of a key. RetiredAt and GoneAt are zero while they are not known: the key signs until further notice.
+// Life has the instants of a key. RetiredAt and GoneAt are zero until they are decided.
 type Life struct {
 	PublishedAt time.Time
 	ActiveAt    time.Time
@@ -26,10 +26,10 @@ type Life struct {
 	GoneAt      time.Time
 }
 
-// State is what a key is for at an instant.
+// State is the state of a key at an instant.
 type State string
 
-// The states of a key in the order in which it comes through them.
+// The states of a key, in their order.
 const (
 	Published State = "Published" // in the JWK set and not signing yet
 	Active    State = "Active"    // signing
@@ -37,7 +37,7 @@ const (
 	Gone      State = "Gone"
 )
 
-// State is the state of the key at that instant.
+// State returns the state at an instant.
 func (l Life) State(now time.Time) State {
 	switch {
 	case !l.GoneAt.IsZero() && !now.Before(l.GoneAt):
@@ -50,7 +50,7 @@ func (l Life) State(now time.Time) State {
 	return Published
 }
 
-// SigningKey is one key of a ring. Its private half neither prints nor leaves the package but by Ring.Encode.
+// SigningKey is a key of a ring. Its private half leaves the package by Ring.Encode only.
 type SigningKey struct {
 	Life
 	*jws.Signer
@@ -59,7 +59,7 @@ type SigningKey struct {
 	jwk     []byte // its entry in the JWK set
 }
 
-// Generate makes a private key for an algorithm from the system's randomness; RSA keys have 2048 bits.
+// Generate makes a private key from the system's randomness; RSA keys have 2048 bits.
 func Generate(algorithm jws.Algorithm) (crypto.Signer, error) {
 	var private crypto.Signer
 	var err error
@@ -95,16 +95,16 @@ func newSigningKey(algorithm jws.Algorithm, private crypto.Signer, life Life) (*
 	return &SigningKey{Life: life, Signer: signer, private: private, jwk: rendered}, nil
 }
 
-// ID is the kid of the key: its RFC 7638 thumbprint.
+// ID is the kid: the RFC 7638 thumbprint.
 func (k *SigningKey) ID() string { return k.Public().ID }
 
-// Algorithm is the algorithm that the key signs with.
+// Algorithm is the algorithm of its signatures.
 func (k *SigningKey) Algorithm() jws.Algorithm { return k.Public().Algorithm }
 
-// Format implements fmt.Formatter: a key shows its kid and nothing else.
+// Format implements fmt.Formatter. It prints the kid only.
 func (k *SigningKey) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, "key "+k.ID()) }
 
-// living is the same key with another life.
+// living returns the key with another life.
 func (k *SigningKey) living(life Life) *SigningKey {
 	changed := *k
 	changed.Life = life

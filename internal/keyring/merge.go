@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// Merge is what a reader who holds a ring makes of another that it reads: the one that was read decides who signs, because
-// every replica that starts now knows that one alone. What else the reader held goes on verifying until it would have been
-// gone: a Secret that was deleted, restored from a backup or cut short is not an instruction to refuse tokens. A taint in
-// either withdraws the key from both. If no key is left in what was read that signs now, what was held goes on.
+// Merge combines the ring that a reader holds with one that it reads. The ring that was read
+// decides which key signs, because a replica that starts now has no other, unless none of its keys
+// signs now. The other keys verify until they are gone: a Secret that was deleted, restored or
+// truncated must not refuse tokens. A taint in either withdraws the key from both.
 func Merge(held, read Ring, now time.Time) Ring {
 	now = instant(now)
 	merged, other := read, held
@@ -54,7 +54,7 @@ func unionOfTaints(a, b []Taint) []Taint {
 	return union
 }
 
-// withoutLostSuccessors are the keys of a ring in which one whose successor is withdrawn signs until further notice.
+// withoutLostSuccessors returns the keys, with those prolonged whose successor is withdrawn.
 func withoutLostSuccessors(ring Ring, now time.Time) []*SigningKey {
 	keys := slices.Clone(ring.keys)
 	for _, lost := range ring.keys {
@@ -70,7 +70,7 @@ func withoutLostSuccessors(ring Ring, now time.Time) []*SigningKey {
 	return keys
 }
 
-// signsWithout reports whether a ring has a key that signs at that instant and is not withdrawn.
+// signsWithout reports whether a key of a ring signs at an instant, other than the tainted ones.
 func signsWithout(ring Ring, taints []Taint, now time.Time) bool {
 	ring.tainted = taints
 	return slices.ContainsFunc(ring.keys, func(k *SigningKey) bool { return k.State(now) == Active && !ring.isTainted(k.ID()) })

@@ -12,35 +12,34 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/jws"
 )
 
-// The least that an installation may set.
+// The lower bounds of a policy.
 const (
-	// MinLead is longer than verifiers cache a key set and than a replica may lag behind its watch.
+	// MinLead exceeds how long verifiers cache a key set, and the delay of watches.
 	MinLead = time.Hour
-	// MinSkew is how far two clocks of the installation may differ.
+	// MinSkew is the least difference of two clocks that is allowed for.
 	MinSkew = 5 * time.Minute
-	// RetirementMargin is what a retired key stays beyond the longest token lifetime.
+	// RetirementMargin is how long a retired key stays beyond the longest token lifetime.
 	RetirementMargin = 15 * time.Minute
 )
 
-// Policy is how the keys of an installation live. A change of it moves no instant of a key that signs already.
+// Policy sets the lives of keys. Changing it moves no instant of a key that signs already.
 type Policy struct {
-	// Algorithms are those that tokens may be signed with, the default first. One that is taken away, or is the default no
-	// more, leaves by the same life: its successor is published for the lead before it signs.
+	// Algorithms sign tokens, the default first. The keys of a removed one live on until the keys
+	// of the default one have been published for the lead.
 	Algorithms []jws.Algorithm
 	// Period is how long a key signs.
 	Period time.Duration
-	// Lead is how long a key is in the JWK set before it signs.
+	// Lead is how long a key is published before it signs.
 	Lead time.Duration
-	// Retirement is how long a key stays in the JWK set after it signed the last token: the longest token lifetime and
+	// Retirement is how long a retired key stays in the JWK set: the longest token lifetime and
 	// RetirementMargin.
 	Retirement time.Duration
-	// Skew is how far two clocks may differ. A key that must sign at once is active since that long, so that replicas whose
-	// clocks are behind take it too; one that is new is published that much longer.
+	// Skew is how far two clocks may differ. A key that must sign at once is active since that long
+	// ago, and a new one is published that much longer.
 	Skew time.Duration
 }
 
-// DefaultPolicy is ES256 keys that sign for thirty days and are published six hours before, for tokens of that lifetime at
-// most.
+// DefaultPolicy is ES256 keys that are published for six hours and then sign for thirty days.
 func DefaultPolicy(longestToken time.Duration) Policy {
 	return Policy{
 		Algorithms: []jws.Algorithm{jws.ES256}, Period: 30 * 24 * time.Hour, Lead: 6 * time.Hour,
@@ -48,7 +47,7 @@ func DefaultPolicy(longestToken time.Duration) Policy {
 	}
 }
 
-// Validate refuses a policy by which a verifier could meet a token before its key.
+// Validate refuses a policy by which a verifier could see a token before its key.
 func (p Policy) Validate() error {
 	var errs []error
 	if p.Lead < MinLead {
@@ -63,7 +62,8 @@ func (p Policy) Validate() error {
 	return errors.Join(append(errs, p.consistent())...)
 }
 
-// consistent is what Rotate needs whatever the size of the figures: one key has gone before the next but one is published.
+// consistent checks what Rotate needs, whatever the bounds are: a key is gone before the
+// successor of its successor is published.
 func (p Policy) consistent() error {
 	var errs []error
 	if len(p.Algorithms) == 0 {

@@ -12,32 +12,32 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/jws"
 )
 
-// maxPublished is how many keys of one algorithm are in the JWK set at most: one retired, one active, one published ahead.
+// maxPublished bounds the keys of one algorithm: one retired, one active, one published.
 const maxPublished = 3
 
-// Order is what an administrator asks for beside the policy.
+// Order is what an administrator orders beside the policy.
 type Order struct {
-	// Rotation asks for a rotation now if it is another value than the last that was carried out; empty asks for nothing.
+	// Rotation orders a rotation if it is not empty and not the last one that was carried out.
 	Rotation string
-	// Taint are the kids of keys to withdraw at once with every token they signed. Those that the ring does not hold are
-	// passed over.
+	// Taint are the kids of keys to withdraw with all tokens that they signed. Unknown ones are
+	// ignored.
 	Taint []string
 }
 
-// Rotation is what Rotate found to do.
+// Rotation is the result of Rotate.
 type Rotation struct {
 	Ring Ring
-	// Changed says that Ring is another one than was given, and has to be written.
+	// Changed means that Ring is a new one, which has to be written.
 	Changed bool
-	// Changes are what became of keys since the last rotation that changed something, for the audit log.
+	// Changes are the transitions since the last rotation that changed something.
 	Changes []Change
-	// Next is the instant at which there will be something to do again.
+	// Next is the instant of the next change.
 	Next time.Time
 }
 
-// Rotate moves the lives of keys on to now. It does so for what it is given and no more: with the same ring, instant, policy
-// and order there is nothing to do a second time, and two callers who computed from the same ring conflict where they write
-// it. How often it is called does not matter; if it is called late, the active key signs until there is a successor.
+// Rotate advances the lives of keys to now. It is idempotent, and two callers that begin with one
+// ring conflict when they write it. If it is called late, the active key signs until there is a
+// successor.
 func Rotate(ring Ring, now time.Time, policy Policy, order Order, generate func(jws.Algorithm) (crypto.Signer, error)) (Rotation, error) {
 	if err := policy.consistent(); err != nil {
 		return Rotation{}, fmt.Errorf("rotate signing keys: %w", err)
@@ -75,11 +75,11 @@ type draft struct {
 	now      time.Time
 	policy   Policy
 	generate func(jws.Algorithm) (crypto.Signer, error)
-	// orphaned are the algorithms whose signing key was withdrawn before there was a next one.
+	// orphaned are the algorithms whose signing key was withdrawn without a successor.
 	orphaned []jws.Algorithm
 }
 
-// line are the indices of an algorithm's keys by ActiveAt.
+// line returns the indices of the keys of an algorithm, by ActiveAt.
 func (d *draft) line(algorithm jws.Algorithm) []int {
 	var line []int
 	for i, key := range d.keys {
@@ -91,8 +91,8 @@ func (d *draft) line(algorithm jws.Algorithm) []int {
 	return line
 }
 
-// advance sees to it that an enabled algorithm has a key that signs until further notice and, once that one signs, the next
-// in the JWK set.
+// advance gives an algorithm a key that signs and has no end, and publishes the next one once that
+// signs.
 func (d *draft) advance(algorithm jws.Algorithm, bare bool) error {
 	line := d.line(algorithm)
 	if len(line) > 0 {
@@ -111,7 +111,7 @@ func (d *draft) advance(algorithm jws.Algorithm, bare bool) error {
 	return d.publish(algorithm, d.fresh(d.line(algorithm)))
 }
 
-// reopen takes back the end of a line that is wanted again before it came.
+// reopen cancels the end of a line that has not come yet.
 func (d *draft) reopen(line []int) {
 	last := d.keys[line[len(line)-1]]
 	if last.RetiredAt.IsZero() || last.State(d.now) == Retired {
@@ -134,8 +134,8 @@ func (d *draft) publishNext(algorithm jws.Algorithm) error {
 	return d.publish(algorithm, activeAt)
 }
 
-// fresh is the first instant at which a key that is published now may sign: every replica and verifier has seen it by then,
-// and the line's retired keys are gone.
+// fresh returns the first instant at which a key that is published now may sign: every replica and
+// verifier has it by then, and the retired keys of the line are gone.
 func (d *draft) fresh(line []int) time.Time {
 	at := d.now.Add(d.policy.Lead + d.policy.Skew)
 	for _, i := range line {
@@ -168,8 +168,8 @@ func (d *draft) publish(algorithm jws.Algorithm, activeAt time.Time) error {
 	return nil
 }
 
-// retire ends a key's signing at an instant. Replicas that hear of it late go on signing with it for no longer than the
-// lead, and it stays until those tokens have expired.
+// retire sets the end of a key's signing. Replicas that are late sign with it for no longer than
+// the lead, and it stays until those tokens have expired.
 func (d *draft) retire(index int, at time.Time) {
 	life := d.keys[index].Life
 	life.RetiredAt = latest(at, life.ActiveAt)
@@ -177,7 +177,7 @@ func (d *draft) retire(index int, at time.Time) {
 	d.keys[index] = d.keys[index].living(life)
 }
 
-// prolong keeps the keys that sign by now for tokens that the policy has made longer since their end was set.
+// prolong extends the lives of signing keys if the policy has made tokens longer.
 func (d *draft) prolong() {
 	for i, key := range d.keys {
 		life := key.Life
@@ -193,8 +193,8 @@ func (d *draft) signs() bool {
 	return slices.ContainsFunc(d.keys, func(k *SigningKey) bool { return k.State(d.now) == Active })
 }
 
-// rotateNow brings the next key of every line forward as far as its lead allows. It is carried out for all lines or none:
-// where one has no next key yet, the request stays open.
+// rotateNow brings the next keys forward as far as the lead allows: those of all lines, or none as
+// long as a line has no next key.
 func (d *draft) rotateNow(request string) {
 	for _, algorithm := range d.policy.Algorithms {
 		line := d.line(algorithm)
@@ -222,7 +222,7 @@ func (d *draft) rotateNow(request string) {
 	d.rotation = request
 }
 
-// withdraw ends the lines of algorithms that are not enabled any more as soon as the default algorithm has a key that
+// withdraw ends the lines of algorithms that are not enabled, once the default one has a key that
 // signs.
 func (d *draft) withdraw() {
 	end, ends := d.succession()
@@ -241,8 +241,8 @@ func (d *draft) withdraw() {
 	d.algorithms = append(slices.Clone(d.policy.Algorithms), leaving...)
 }
 
-// succession is the instant from which the default algorithm has a key that signs until further notice, and false if there
-// is no such key.
+// succession returns the instant from which the default algorithm has a key that signs and has no
+// end; false if there is none.
 func (d *draft) succession() (time.Time, bool) {
 	line := d.line(d.policy.Algorithms[0])
 	if len(line) == 0 || !d.keys[line[len(line)-1]].RetiredAt.IsZero() {
@@ -256,8 +256,8 @@ func (d *draft) succession() (time.Time, bool) {
 	return d.keys[line[len(line)-1]].ActiveAt, true
 }
 
-// endLine retires what signs or may soon sign in a line, and drops a next key that no replica can have signed with before
-// it hears of this.
+// endLine retires the keys of a line, and drops a next key that no replica can sign with before it
+// sees the new ring.
 func (d *draft) endLine(line []int, end time.Time) {
 	heard := d.now.Add(d.policy.Lead)
 	for _, i := range line {
@@ -271,8 +271,9 @@ func (d *draft) endLine(line []int, end time.Time) {
 	}
 }
 
-// taint withdraws a key. If it signed, its successor signs from now on, whatever its lead, and where there is none yet one that
-// is made now does: clients that ask for the algorithm get no other. If no key signs at all, the next of any algorithm does.
+// taint withdraws a key. If it signed, its successor signs at once, or a new key if there is none:
+// clients that ask for the algorithm get no other. If no key signs then, the next one of any
+// algorithm does.
 func (d *draft) taint(kid string) {
 	index := slices.IndexFunc(d.keys, func(k *SigningKey) bool { return k.ID() == kid })
 	if index < 0 {
@@ -300,7 +301,7 @@ func (d *draft) taint(kid string) {
 	}
 }
 
-// promote lets a published key sign at once.
+// promote activates a published key.
 func (d *draft) promote(index int) {
 	key := d.keys[index]
 	if key.State(d.now) != Published {
@@ -314,7 +315,7 @@ func (d *draft) promote(index int) {
 	d.keys[index] = key.living(life)
 }
 
-// finish compares the draft with what was given.
+// finish compares the draft with the ring before.
 func (d *draft) finish(before Ring) Rotation {
 	after := d.prepared()
 	after.asOf = latest(before.asOf, d.now) // another manager's clock may be ahead
@@ -326,7 +327,7 @@ func (d *draft) finish(before Ring) Rotation {
 	return Rotation{Ring: after, Changed: true, Changes: changes, Next: after.NextChange(d.now)}
 }
 
-// sameAs compares what is stored of two rings, but for the instant and the count of their last change.
+// sameAs compares the stored content, without asOf and revision.
 func (r Ring) sameAs(other Ring) bool {
 	sameKey := func(a, b *SigningKey) bool { return a.ID() == b.ID() && a.Life == b.Life }
 	return slices.EqualFunc(r.keys, other.keys, sameKey) && slices.Equal(r.algorithms, other.algorithms) &&

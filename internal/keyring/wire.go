@@ -18,7 +18,7 @@ import (
 
 const version = 1
 
-// The bounds of a stored ring. Ten keys take a hundredth of them.
+// The bounds of a stored ring; ten keys take a hundredth of them.
 const (
 	maxDocument = 256 << 10
 	maxKeys     = 64
@@ -27,7 +27,7 @@ const (
 // ErrUnreadable is wrapped by every failure to decode a ring.
 var ErrUnreadable = errors.New("unreadable key ring")
 
-// wireRing is the stored form of a ring; it holds private keys.
+// wireRing is the stored form of a ring, with private keys.
 type wireRing struct {
 	Version     int             `json:"version"`
 	Revision    int64           `json:"revision,omitempty"`
@@ -48,7 +48,7 @@ type wireKey struct {
 	GoneAt      time.Time     `json:"goneAt,omitzero"`
 }
 
-// Encode renders the ring with its private keys, for a place that only the two binaries can read.
+// Encode encodes the ring with its private keys, for a place that only the two binaries can read.
 func (r Ring) Encode() ([]byte, error) {
 	w := wireRing{
 		Version: version, Revision: r.revision, AsOf: r.asOf, Algorithms: r.algorithms,
@@ -71,8 +71,8 @@ func (r Ring) Encode() ([]byte, error) {
 	return document, nil
 }
 
-// Decode reads a ring whole or not at all. Algorithms and key sizes are checked here, so that a weak key never gets to
-// sign; an empty ring is refused, because nothing would be able to sign.
+// Decode decodes a ring. It checks algorithms and key sizes, so that no weak key signs, and refuses
+// an empty ring.
 func Decode(document []byte) (Ring, error) {
 	w, err := parse(document)
 	if err != nil {
@@ -103,8 +103,8 @@ func Decode(document []byte) (Ring, error) {
 	return ring, nil
 }
 
-// parse reads the document and refuses what this build would not understand: a ring that is written again must not lose
-// what a later build put into it.
+// parse refuses unknown members and versions: a ring that is written again must not lose the data
+// of a newer build.
 func parse(document []byte) (wireRing, error) {
 	var w wireRing
 	if len(document) > maxDocument {

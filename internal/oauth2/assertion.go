@@ -23,14 +23,14 @@ const AssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 // The bounds of an assertion.
 const (
-	// MaxAssertionLife is how far ahead its exp may be: as long as its jti has to be remembered.
+	// MaxAssertionLife bounds how far ahead exp may be: its jti is remembered until then.
 	MaxAssertionLife = time.Minute
-	// assertionSkew is how far a client's clock may be ahead of ours where it says since when.
+	// assertionSkew is how far the client's clock may be ahead of ours.
 	assertionSkew  = 30 * time.Second
 	maxAssertionID = 256
 )
 
-// isAssertionType reports whether an assertion may have that typ header; many have none. That of an access token is not one.
+// isAssertionType reports whether an assertion may have this typ header; many have none.
 func isAssertionType(messageType string) bool {
 	switch messageType {
 	case "", "JWT", "client-authentication+jwt":
@@ -39,14 +39,14 @@ func isAssertionType(messageType string) bool {
 	return false
 }
 
-// Assertion is what a client presents that signs with a key of its own (RFC 7523). Nothing of it was verified.
+// Assertion is a JWT that a client signs with its own key (RFC 7523), not verified yet.
 type Assertion struct {
-	// ClientID is whom it claims to be from.
+	// ClientID is the client that it claims to be from.
 	ClientID string
 	message  jws.Message
 }
 
-// UsedAssertion is an assertion that authenticated its client. Until ExpiresAt no other one may have its ID.
+// UsedAssertion is an assertion that authenticated its client. Its ID is used up until ExpiresAt.
 type UsedAssertion struct {
 	ID        string
 	ExpiresAt time.Time
@@ -54,7 +54,7 @@ type UsedAssertion struct {
 	KeyID string
 }
 
-// parseAssertion takes apart what private_key_jwt presents, or a pod. A client_id beside it must be the one that it claims.
+// parseAssertion parses the assertion of a client or a pod. A client_id beside it must be the same.
 func parseAssertion(form Form) (Presented, error) {
 	if form.Get("client_assertion_type") != AssertionType {
 		return Presented{}, refuseClient(ReasonWrongMethod)
@@ -80,9 +80,10 @@ func parseAssertion(form Form) (Presented, error) {
 	return Presented{Method: PrivateKeyJWT, Assertion: &Assertion{ClientID: subject, message: message}}, nil
 }
 
-// AuthenticateAssertion decides whether an assertion is signed by a key of a client that may act and was made for this issuer.
-// The records are asked for by client_id. Whether it was used before only the caller can know. Each path verifies one
-// signature of the algorithm that the header names, so that the time it takes does not tell who is registered.
+// AuthenticateAssertion decides whether an assertion is signed by a key of an active client and
+// made for this issuer. The caller checks whether it was used before. Each path verifies one
+// signature of the algorithm in the header, so that the time does not reveal which clients are
+// registered.
 func (i Issuer) AuthenticateAssertion(presented Presented, record func(clientID string) Record, now time.Time) (Record, UsedAssertion, error) {
 	assertion := presented.Assertion
 	found := record(assertion.ClientID)
@@ -112,8 +113,8 @@ func (i Issuer) AuthenticateAssertion(presented Presented, record func(clientID 
 	return found, used, nil
 }
 
-// assertionKey is the client's key that the header selects: the one of its kid, or the only one where it names none. Where
-// there is none it is a decoy of the same algorithm.
+// assertionKey returns the client's key that the header selects: by kid, or the only one without a
+// kid. If there is none, it returns a decoy of the same algorithm.
 func (c *Client) assertionKey(header jws.Header) (key jws.PublicKey, registered bool) {
 	if c != nil && c.Credentials.KeysOnly {
 		if key, err := (jws.KeySet{Keys: c.Credentials.Keys}).Key(header); err == nil {
@@ -123,7 +124,7 @@ func (c *Client) assertionKey(header jws.Header) (key jws.PublicKey, registered 
 	return jws.PublicKey{Algorithm: header.Algorithm, Key: decoyKey(header.Algorithm)}, false
 }
 
-// decoyKey is a key whose signatures nobody is let in with; verifying one costs as much as with a real key.
+// decoyKey is a key that accepts no signature. Verifying with it costs as much as with a real one.
 func decoyKey(algorithm jws.Algorithm) crypto.PublicKey {
 	switch algorithm {
 	case jws.RS256, jws.PS256:
@@ -147,8 +148,8 @@ func decoyKey(algorithm jws.Algorithm) crypto.PublicKey {
 	}
 }
 
-// readAssertion checks the claims of RFC 7523 section 3, of an assertion whose signature is good: issuer and subject the client,
-// the audience this issuer and nobody else, an end within MaxAssertionLife, and an id.
+// readAssertion checks the claims of RFC 7523 section 3 after the signature: the client as issuer
+// and subject, this issuer as the only audience, an exp within MaxAssertionLife, and an id.
 func (i Issuer) readAssertion(payload []byte, clientID string, now time.Time) (UsedAssertion, Reason) {
 	claims, err := strictjson.ParseObject(payload)
 	if err != nil {
@@ -177,8 +178,8 @@ func (i Issuer) readAssertion(payload []byte, clientID string, now time.Time) (U
 	return UsedAssertion{ID: id, ExpiresAt: end}, ""
 }
 
-// isOnlyAudience reports whether aud is this issuer alone, as a string or as the only one of a list: an assertion that another
-// server may take too could be one that it passed on.
+// isOnlyAudience reports whether aud is this issuer alone. An assertion for several servers could
+// have been passed on by one of them.
 func (i Issuer) isOnlyAudience(aud string) bool {
 	raw := []byte(aud)
 	var one *string

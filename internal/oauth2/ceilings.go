@@ -9,36 +9,37 @@ import (
 	"time"
 )
 
-// Ceilings are what the clients and resources of a namespace may have at most. The zero value sets none beyond those that hold
-// for everybody, and allows no chosen identifier.
+// Ceilings limit the clients and resources of a namespace. The zero value sets no limit of its own
+// and allows no chosen identifier.
 type Ceilings struct {
 	// Methods are the names of the authentication methods that clients may use; nil allows all.
 	Methods []string
 	// TokenLifetime is the longest that a token may live; zero leaves it at MaxTokenLifetime.
 	TokenLifetime time.Duration
-	// FixedTokenLifetime is the longest that a token with a chosen end may live; it counts only if FixedLimited is set, and zero
-	// forbids any then.
+	// FixedTokenLifetime limits tokens with a chosen end if FixedLimited is set; zero then forbids
+	// them.
 	FixedTokenLifetime time.Duration
 	FixedLimited       bool
-	// MaxClients is how many clients there may be; it counts only if Limited is set.
+	// MaxClients limits the number of clients if Limited is set.
 	MaxClients int
 	Limited    bool
 	// NoFreeFormScopes leaves clients the scopes of declared resources only.
 	NoFreeFormScopes bool
 	// ReservedScopes are names that may not be used.
 	ReservedScopes []string
-	// ClientIDs and ResourceIdentifiers are patterns of identifiers that may be chosen: one list a policy, each of which has to
-	// have a pattern that fits. Without a list nothing may be chosen, unless AnyClientID says otherwise.
+	// ClientIDs and ResourceIdentifiers are patterns of identifiers that may be chosen: a list per
+	// policy, each of which must match. Without a list nothing may be chosen, except by
+	// AnyClientID.
 	ClientIDs, ResourceIdentifiers [][]string
-	// AnyClientID lets clients choose where no list speaks of it.
+	// AnyClientID allows every client_id if there is no list.
 	AnyClientID bool
-	// Claims are rules about claims of plain names: one list a policy, each of which has to allow a claim. DefaultClaims hold where
-	// there is no list.
+	// Claims are rules about claims with plain names: a list per policy, each of which must allow a
+	// claim. DefaultClaims apply if there is no list.
 	Claims        [][]ClaimRule
 	DefaultClaims []ClaimRule
 }
 
-// And narrows ceilings by further ones: what holds is what both allow.
+// And returns what both ceilings allow.
 func (c Ceilings) And(further Ceilings) Ceilings {
 	switch {
 	case c.Methods == nil:
@@ -107,7 +108,7 @@ func allow(lists [][]string, s string) bool {
 	return true
 }
 
-// Lifetime is the lifetime that a client gets which asks for one.
+// Lifetime cuts a requested lifetime.
 func (c Ceilings) Lifetime(asked time.Duration) time.Duration {
 	if c.TokenLifetime > 0 {
 		return min(asked, c.TokenLifetime)
@@ -115,7 +116,7 @@ func (c Ceilings) Lifetime(asked time.Duration) time.Duration {
 	return asked
 }
 
-// FixedLifetime is how long a token with a chosen end may live where the installation has a limit, and whether any is forbidden.
+// FixedLifetime returns the limit of a token with a chosen end, given the installation's limit.
 func (c Ceilings) FixedLifetime(installation time.Duration) (limit time.Duration, forbidden bool) {
 	limit = installation
 	if c.FixedLimited {
@@ -135,8 +136,8 @@ func (c Ceilings) FreeForm(scope string) Decision {
 // Reserved reports whether a scope's name may not be used.
 func (c Ceilings) Reserved(scope string) bool { return slices.Contains(c.ReservedScopes, scope) }
 
-// matchPattern reports whether a pattern fits: literal text in which each * stands for any characters but a slash, and one that
-// is all there is after the last slash for the rest. A star in the place of a host's label never reaches into the path.
+// matchPattern matches a pattern in which each * stands for any characters but a slash; one that is
+// all of the last segment matches the rest. So a * in a host never reaches into the path.
 func matchPattern(pattern, s string) bool {
 	for pattern != "*" {
 		segment, patternRest, more := strings.Cut(pattern, "/")
@@ -152,8 +153,7 @@ func matchPattern(pattern, s string) bool {
 	return true
 }
 
-// matchSegment finds the parts between the stars from left to right, so that it costs no more than the length of both whatever
-// the pattern is.
+// matchSegment finds the parts between the stars from left to right, in linear time.
 func matchSegment(pattern, s string) bool {
 	parts := strings.Split(pattern, "*")
 	if len(parts) == 1 {

@@ -14,8 +14,9 @@ var writtenClaims = []string{ //nolint:gochecknoglobals // a constant list
 	"iss", "sub", "aud", "client_id", "client_uid", "scope", "jti", "iat", "exp", "token_uid",
 }
 
-// ReservedClaims are the names that no client and no policy chooses, folded as foldName folds: those that Hallpass writes or may
-// write later, the registered ones that speak of identity or rights, and those that widely used readers act on by default.
+// ReservedClaims are the names that no client and no policy may choose, in the form of foldName:
+// those that Hallpass writes or may write, registered ones about identity or rights, and those that
+// widely used readers act on by default.
 var ReservedClaims = []string{ //nolint:gochecknoglobals // a constant list
 	// Of the token, of introspection and of Envoy's metadata; also those that DESIGN.md keeps for later.
 	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "clientid", "clientuid", "tokenuid", "scope", "active", "tokentype", "username",
@@ -32,12 +33,12 @@ var ReservedClaims = []string{ //nolint:gochecknoglobals // a constant list
 	"authorities", "userid", "user", "uid", "cid", "login", "policy", "kubernetesio",
 }
 
-// AuthorizationClaims are the names that only a policy allows, and only as they are spelled here: a reader that folds names takes
-// every other spelling for these.
+// AuthorizationClaims are allowed only by a policy, and only in this spelling: readers that fold
+// names take other spellings for these.
 var AuthorizationClaims = []string{"roles", "groups", "entitlements", "permissions"} //nolint:gochecknoglobals // a constant list
 
-// ReservedClaimAuthorities matches names, in lower case, that belong to others whose readers act on them, or to Hallpass: URIs of
-// these hosts, and names that begin with these prefixes. The CRDs have the same expression.
+// ReservedClaimAuthorities matches names, in lower case, that are URIs of these hosts or begin with
+// these prefixes: their readers act on them. The CRDs have the same expression.
 const ReservedClaimAuthorities = `^(([^/:]*:/*)?([^/:]*[.])?` +
 	`(hallpass[.]dev|kubernetes[.]io|k8s[.]io|schemas[.]xmlsoap[.]org|schemas[.]microsoft[.]com|docs[.]oasis-open[.]org|` +
 	`aws[.]amazon[.]com|sts[.]amazonaws[.]com|hasura[.]io)` +
@@ -45,7 +46,7 @@ const ReservedClaimAuthorities = `^(([^/:]*:/*)?([^/:]*[.])?` +
 
 var reservedAuthorities = regexp.MustCompile(ReservedClaimAuthorities)
 
-// nameClass says who decides about a custom claim of a name.
+// nameClass is the class of the name of a custom claim.
 type nameClass int
 
 const (
@@ -53,11 +54,12 @@ const (
 	reservedName nameClass = iota
 	// plainName needs a policy that allows it.
 	plainName
-	// resistantName is collision-resistant (RFC 7519 section 4.2): it has a slash or a colon, and needs no policy.
+	// resistantName is collision-resistant (RFC 7519 section 4.2): it has a slash or a colon, and
+	// needs no policy.
 	resistantName
 )
 
-// classify says of what class the name of a custom claim is.
+// classify returns the class of a name.
 func classify(name string) nameClass {
 	folded := foldName(name)
 	switch {
@@ -71,8 +73,8 @@ func classify(name string) nameClass {
 	}
 }
 
-// foldName is what a reader may compare names by: letters and digits in lower case, without separators. The two letters beyond ASCII
-// are those that encoding/json takes for ASCII ones.
+// foldName returns the form by which a reader may compare names: lower case without separators. The
+// two non-ASCII letters are those that encoding/json takes for ASCII.
 func foldName(name string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -89,7 +91,8 @@ func foldName(name string) string {
 	}, name)
 }
 
-// validClaimName reports whether a name is a letter, then letters, digits, '-', '_', '.', ':' and '/': the CRD's rule.
+// validClaimName reports whether a name matches the CRD's rule: a letter, then letters, digits and
+// the characters -_.:/ only.
 func validClaimName(name string) bool {
 	for i := range len(name) {
 		c := name[i] | 0x20
@@ -101,8 +104,7 @@ func validClaimName(name string) bool {
 	return name != ""
 }
 
-// confusable reports whether a reader that folds case, '-', '_' and '.' takes the name of a member for one that Hallpass writes, which
-// it is not.
+// confusable reports whether a reader that folds names takes this one for one that Hallpass writes.
 func confusable(name string) bool {
 	folded := foldName(name)
 	return !strings.ContainsAny(name, "/:") && slices.ContainsFunc(writtenClaims, func(written string) bool { return name != written && folded == foldName(written) })

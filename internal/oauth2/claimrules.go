@@ -10,17 +10,20 @@ import (
 	"strings"
 )
 
-// ClaimRule allows a claim of a plain name with values that a pattern fits. In a pattern each * stands for letters, digits and
-// wordCharacters, and no pattern with a * fits a value of which a word begins with protectedValues.
+// ClaimRule allows a claim with a plain name whose values match a pattern. A * stands for letters,
+// digits and wordCharacters. No pattern with a * matches a value that has a word beginning with
+// protectedValues.
 type ClaimRule struct {
 	Name   string
 	Values []string
 }
 
 const (
-	// wordCharacters are what a word of a value has beside letters and digits. At all others some reader cuts one text into several values.
+	// wordCharacters belong to words, like letters and digits. Some readers split values at all
+	// others.
 	wordCharacters = "-_.:/@"
-	// protectedValues begins the words that are allowed only by the full text of the value: the users and groups of Kubernetes itself.
+	// protectedValues begins the users and groups of Kubernetes itself. Only the full text allows
+	// them.
 	protectedValues = "system:"
 )
 
@@ -61,8 +64,7 @@ func (r ClaimRule) allows(claim Claim) bool {
 	})
 }
 
-// matchClaimValue reports whether a pattern fits a value. What is no word character of a value is that of the pattern, so that no *
-// stands for it.
+// matchClaimValue reports whether a pattern matches a value. A * never stands for a separator.
 func matchClaimValue(pattern, value string) bool {
 	if !strings.Contains(pattern, "*") {
 		return pattern == value
@@ -70,7 +72,7 @@ func matchClaimValue(pattern, value string) bool {
 	return !isProtectedValue(value) && separators(strings.ReplaceAll(pattern, "*", "")) == separators(value) && matchSegment(pattern, value)
 }
 
-// isProtectedValue reports whether some reader takes a word of a value for one that begins with protectedValues.
+// isProtectedValue reports whether a word of a value begins with protectedValues.
 func isProtectedValue(value string) bool {
 	for word := range strings.FieldsFuncSeq(strings.ToLower(value), isSeparator) {
 		if strings.HasPrefix(word, protectedValues) {
@@ -95,7 +97,7 @@ func separators(s string) int {
 	return n
 }
 
-// The decisions about a custom claim beside Granted. The same words are reasons of the condition ClaimsComplete.
+// The decisions about a custom claim beside Granted. They are also reasons of ClaimsComplete.
 const (
 	// ClaimReserved: no client may set a claim of that name.
 	ClaimReserved Decision = "ClaimReserved"
@@ -103,7 +105,7 @@ const (
 	ClaimNotAllowed Decision = "ClaimNotAllowed"
 )
 
-// DecideClaim decides about a claim that a client asks for in a namespace with these ceilings.
+// DecideClaim decides about a claim that a client asks for.
 func (i Issuer) DecideClaim(claim Claim, ceilings Ceilings) Decision {
 	class := classify(claim.Name)
 	switch {
@@ -116,8 +118,8 @@ func (i Issuer) DecideClaim(claim Claim, ceilings Ceilings) Decision {
 	}
 }
 
-// CustomClaims are the claims that tokens of a client carry: a registration knows the names that every issuer reserves, and the issuer
-// its own.
+// CustomClaims returns the claims in tokens of a client: those of the registration without names of
+// the issuer's own host.
 func (i Issuer) CustomClaims(client *Client) []Claim {
 	own := func(claim Claim) bool { return i.ownsClaim(claim.Name) }
 	if !slices.ContainsFunc(client.Claims, own) {

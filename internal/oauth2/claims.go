@@ -20,14 +20,14 @@ const (
 	maxCustomClaimsSize = 2 << 10
 )
 
-// Claim is a custom claim: a string, or a list of strings where Values are there.
+// Claim is a custom claim: a string, or a list of strings if Values is set.
 type Claim struct {
 	Name   string
 	Value  string
 	Values []string
 }
 
-// CheckCustomClaims refuses claims that could be taken for the issuer's own, and more than a token can carry.
+// CheckCustomClaims refuses claims that could be taken for the issuer's own, and too many.
 func CheckCustomClaims(claims []Claim) error {
 	var sum claimSum
 	for _, claim := range claims {
@@ -38,8 +38,8 @@ func CheckCustomClaims(claims []Claim) error {
 	return nil
 }
 
-// SoundClaims are those of the claims that CheckCustomClaims accepts together, in their order, and the names of the others. A rule that
-// became stricter drops a claim and keeps the rest.
+// SoundClaims returns the claims that CheckCustomClaims accepts together, and the names of the
+// others: after a rule became stricter, the rest of a registration stays valid.
 func SoundClaims(claims []Claim) (sound []Claim, dropped []string) {
 	var sum claimSum
 	for _, claim := range claims {
@@ -52,13 +52,13 @@ func SoundClaims(claims []Claim) (sound []Claim, dropped []string) {
 	return sound, dropped
 }
 
-// claimSum is what the claims so far take of the bounds.
+// claimSum is the part of the bounds that is used up.
 type claimSum struct {
 	names []string
 	size  int
 }
 
-// add counts a claim, unless it may not be in a token with those so far.
+// add counts a claim, or refuses it.
 func (s *claimSum) add(claim Claim) error {
 	switch {
 	case len(s.names) == MaxCustomClaims:
@@ -89,7 +89,7 @@ func validClaimText(text string) bool {
 	return true
 }
 
-// appendClaims adds custom claims to a JSON object that has members, none of theirs among them.
+// appendClaims adds custom claims to a JSON object with members of other names.
 func appendClaims(object []byte, claims []Claim) ([]byte, error) {
 	if len(claims) == 0 {
 		return object, nil
@@ -110,9 +110,8 @@ func appendClaims(object []byte, claims []Claim) ([]byte, error) {
 	return slices.Concat(object[:len(object)-1], []byte{','}, bytes.TrimSpace(custom.Bytes())[1:]), nil
 }
 
-// customClaims reads the claims of a token that Hallpass did not write for itself, in the order of their names. A token with a member
-// that some reader takes for one of ours is refused. Reserved names, and what is neither a string nor a list of strings, no client can
-// have asked for; they are left out.
+// customClaims returns the claims of a token that Hallpass did not write, sorted by name. It
+// refuses a token with a confusable member, and skips what no client can have asked for.
 func customClaims(object strictjson.Object) ([]Claim, error) {
 	var claims []Claim
 	for name, raw := range object {

@@ -10,40 +10,38 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/jws"
 )
 
-// DefaultTokenLifetime and the bounds around it are what a client may ask for.
+// The token lifetimes that a client may ask for.
 const (
 	MinTokenLifetime     = time.Minute
 	MaxTokenLifetime     = time.Hour
 	DefaultTokenLifetime = time.Hour
 )
 
-// Client is a registered client as its registration has it. It is never changed once it is shared.
+// Client is a registered client. A shared one is immutable.
 type Client struct {
 	// ID is the client_id.
 	ID string
-	// UID is the UID of the OAuth2Client it was compiled from; verifiers and tokens are bound to it.
-	UID string
-	// Namespace and Name are those of that OAuth2Client.
+	// UID, Namespace and Name are those of the OAuth2Client. Verifiers and tokens are bound to the
+	// UID.
+	UID             string
 	Namespace, Name string
-	// Suspended refuses the client whatever else is true.
-	Suspended   bool
-	Credentials Credentials
-	// Refused says that a policy forbids the client as it is.
+	Suspended       bool
+	Credentials     Credentials
+	// Refused means that a policy forbids the client.
 	Refused bool
-	// Revocation is the one that the spec asks for; zero if it asks for none.
+	// Revocation is what the spec revokes; zero for nothing.
 	Revocation Revocation
-	// Scopes are the free-form scopes that it may have on its namespace's own audience.
+	// Scopes are the free-form scopes for the namespace's own audience.
 	Scopes []string
-	// Access is what it asks of declared resources; DefaultResource is the one that a request without a resource means, if any.
+	// Access is what it asks of declared resources; DefaultResource is meant by a request without a
+	// resource.
 	Access          []Access
 	DefaultResource ObjectName
-	// Labels are the labels that resources tell clients apart by.
+	// Labels are those that consents of resources select.
 	Labels map[string]string
-	// Claims are the custom claims of its tokens.
 	Claims []Claim
-	// Algorithm is what its tokens are signed with; empty means the default.
-	Algorithm jws.Algorithm
-	// TokenLifetime is how long its tokens live.
+	// Algorithm signs its tokens; empty means the default.
+	Algorithm     jws.Algorithm
 	TokenLifetime time.Duration
 }
 
@@ -74,24 +72,24 @@ func (c *Client) IDIsName() bool {
 	return namespace == c.Namespace && name == c.Name
 }
 
-// Owner is what the object behind a registration says that can only deny: it is read from the OAuth2Client itself, so that
-// a deletion or a suspension holds before, and without, the manager's writing anything.
+// Owner is what the OAuth2Client itself says that can only deny. It is read from the object, so
+// that a deletion or a suspension takes effect without the manager.
 type Owner struct {
 	UID         string
 	Terminating bool
 	Suspended   bool
-	// RevokedBefore is the instant before which tokens are taken back, as the spec says it.
+	// RevokedBefore is the instant in the spec before which tokens are revoked.
 	RevokedBefore time.Time
 }
 
-// Record is all that is known of a client_id at one moment. Nil means not known; nothing unknown ever allows.
+// Record is what is known about a client_id at one moment. Nil means unknown, and never allows.
 type Record struct {
 	Client *Client
 	Owner  *Owner
 }
 
-// Denial is why the client behind the record may not act now, or "" if it may. Issuing, introspection and every other use
-// of a client ask this one function. Whichever source denies first is right: the registration or the owner.
+// Denial returns why the client may not act now, or "". Issuing, introspection and every other use
+// ask it. Registration and owner can each deny.
 func (r Record) Denial() Reason {
 	switch {
 	case r.Client == nil:
@@ -108,8 +106,8 @@ func (r Record) Denial() Reason {
 	return ""
 }
 
-// TokenDenial is why a token with these claims, valid in itself, is refused because of the client it was issued to, or ""
-// if it is not. The record is the one of the token's client_id.
+// TokenDenial returns why a token with these claims, valid in itself, is refused because of its
+// client, or "". The record is that of the token's client_id.
 func (r Record) TokenDenial(claims Claims) Reason {
 	if denial := r.Denial(); denial != "" {
 		return denial
@@ -123,8 +121,8 @@ func (r Record) TokenDenial(claims Claims) Reason {
 	return ""
 }
 
-// RevokedBefore is the instant before which the client's own object takes its tokens back; zero if it takes none. What the object says
-// counts as it stands until the manager has cut it back.
+// RevokedBefore returns the instant before which the client's own object revokes tokens; zero for
+// none. The instant of the owner counts until the manager has cut it back.
 func (r Record) RevokedBefore() time.Time {
 	var before time.Time
 	if r.Client != nil {
@@ -136,18 +134,18 @@ func (r Record) RevokedBefore() time.Time {
 	return before
 }
 
-// Unknown reports whether the record has too little to decide about a token: its client, or the client's owner, is not there
-// or is another one than the token's. It may be that memory is behind, so the source has to be asked.
+// Unknown reports whether the record lacks the client or the owner of the token, or has another
+// one. Memory may be behind, so the source has to be asked.
 func (r Record) Unknown(claims Claims) bool {
 	return r.Client == nil || r.Owner == nil || r.Client.UID != claims.ClientUID || r.Owner.UID != claims.ClientUID
 }
 
-// decoyUID stands in for the UID of a client that is not there, so that refusing it costs the same hash.
+// decoyUID takes the place of the UID of an unknown client, so that its refusal costs the same.
 const decoyUID = "00000000-0000-0000-0000-000000000000"
 
-// Authenticate decides whether what was presented is the secret of a client that may act. The records are asked for by
-// client_id. It returns the record and the verifier that matched, or invalid_client. The unknown client, the wrong
-// secret and the suspended client walk the same path: one hash and the same comparisons for each reading.
+// Authenticate decides whether a secret was presented of a client that may act. It returns the
+// record and the matching verifier, or invalid_client. Each reading costs one hash and the same
+// comparisons, whether the client is unknown, suspended or the secret is wrong.
 func Authenticate(presented Presented, record func(clientID string) Record, now time.Time) (Record, Verifier, error) {
 	reason := ReasonUnknownClient
 	for _, reading := range presented.Readings {

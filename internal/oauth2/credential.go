@@ -28,13 +28,12 @@ const (
 // OpaqueTokenPrefix begins every access token that is no JWT.
 const OpaqueTokenPrefix = "hpt_"
 
-// ErrMalformedCredential says that a string which claims to be a credential of ours is not one that was ever generated:
-// a typo, a truncation, or a guess.
+// ErrMalformedCredential means that a string was never generated as a credential: a typo, a
+// truncation or a guess.
 var ErrMalformedCredential = errors.New("not a well-formed Hallpass credential")
 
-// Credential is a random value with a public name: <prefix><id>_<43 characters of base64url>_<CRC-32>. The id says which
-// verifier to look at; the checksum over all that stands before it lets scanners, and us, refuse anything else without
-// a look-up.
+// Credential is a random value with a public name: <prefix><id>_<43 characters of
+// base64url>_<CRC-32>. The checksum lets scanners, and us, refuse others without a look-up.
 type Credential struct {
 	// ID names the credential in status, events and audit lines.
 	ID string
@@ -51,13 +50,13 @@ func NewClientSecret(random io.Reader) (Credential, error) {
 	return newCredential(ClientSecretPrefix, credentialID(raw), random)
 }
 
-// ParseClientSecret recognises a client secret that Hallpass generated; any other string is ErrMalformedCredential.
+// ParseClientSecret parses a generated client secret, or returns ErrMalformedCredential.
 func ParseClientSecret(value Secret) (Credential, error) {
 	return parseCredential(ClientSecretPrefix, value)
 }
 
-// LooksSecret reports whether a string that should be a name may be a client secret or a token that was put into the wrong place:
-// it must not be shown then.
+// LooksSecret reports whether a name may be a secret or a token in the wrong place, which must not
+// be logged.
 func LooksSecret(s string) bool {
 	const object = "eyJ" // how {" begins in base64url
 	return strings.HasPrefix(s, ClientSecretPrefix) || strings.HasPrefix(s, OpaqueTokenPrefix) || strings.HasPrefix(s, object)

@@ -11,8 +11,8 @@ import (
 // ErrorCode is an error code of the OAuth 2.0 registry.
 type ErrorCode string
 
-// The codes that Hallpass answers with: RFC 6749 section 5.2, RFC 6750 section 3.1, RFC 8707 section 2; the last two are
-// of the registry's authorization endpoint and are what callers know for trouble on our side.
+// The codes of responses: RFC 6749 section 5.2, RFC 6750 section 3.1, RFC 8707 section 2. The last
+// two are those of the authorization endpoint.
 const (
 	InvalidRequest         ErrorCode = "invalid_request"
 	InvalidClient          ErrorCode = "invalid_client"
@@ -26,11 +26,10 @@ const (
 	TemporarilyUnavailable ErrorCode = "temporarily_unavailable"
 )
 
-// Reason is the word that explains a decision in audit lines, metrics and, where it concerns the client as a whole, in
-// the conditions of the object.
+// Reason explains a decision in audit lines, metrics and conditions.
 type Reason string
 
-// The reasons for a refusal. Those that callers must not be able to tell apart share one ErrorCode and one description.
+// The reasons of refusals. Those that callers must not distinguish share a code and a description.
 const (
 	ReasonMalformedRequest    Reason = "MalformedRequest"
 	ReasonNoCredentials       Reason = "NoCredentials"
@@ -77,7 +76,7 @@ const (
 	ReasonThrottled Reason = "Throttled"
 	// ReasonTokenOfAnother: a client wants to revoke what was issued to another one.
 	ReasonTokenOfAnother Reason = "TokenOfAnotherClient"
-	// ReasonRevocationNotDurable: what was revoked could not be written; it holds at the replica that was asked.
+	// ReasonRevocationNotDurable: a revocation was not written; it holds at this replica alone.
 	ReasonRevocationNotDurable Reason = "RevocationNotDurable"
 	// ReasonWrongAudience: the token is good, but for another audience than the one that a proxy requires.
 	ReasonWrongAudience Reason = "WrongAudience"
@@ -87,13 +86,14 @@ const (
 	ReasonRequirementMalformed Reason = "RequirementMalformed"
 	// ReasonIdentityTooLarge: what the token says does not fit into the headers for a proxy.
 	ReasonIdentityTooLarge Reason = "IdentityTooLarge"
-	// ReasonServiceAccountNotFound: the account that the client names is not there; the client's condition has the same word.
+	// ReasonServiceAccountNotFound: the client's account is missing; its condition has the same
+	// word.
 	ReasonServiceAccountNotFound Reason = "ServiceAccountNotFound"
-	// ReasonAccountTokenEnded: the cluster does not honour the token any more, because its pod or its account is gone.
+	// ReasonAccountTokenEnded: the cluster honours the token no more; its pod or account is gone.
 	ReasonAccountTokenEnded Reason = "ServiceAccountTokenEnded"
 )
 
-// Error is a refusal: what the caller is told, and why for ourselves.
+// Error is a refusal.
 type Error struct {
 	// Code and Description are the error and error_description of the answer.
 	Code        ErrorCode
@@ -107,24 +107,23 @@ type Error struct {
 // Error implements error with what the caller may see.
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Description }
 
-// Refuse makes a refusal; the description is for the caller's eyes.
+// Refuse returns a refusal; the caller sees the description.
 func Refuse(code ErrorCode, reason Reason, description string) *Error {
 	return &Error{Code: code, Description: description, Reason: reason}
 }
 
-// refuseClient is the one answer to a client that is not let in: the unknown client, the wrong secret and the suspended
-// client get the same bytes, whatever the reason is.
+// refuseClient is the same response to every client that is not authenticated, whatever the reason.
 func refuseClient(reason Reason) *Error {
 	return Refuse(InvalidClient, reason, "client authentication failed")
 }
 
-// Replayed is the refusal of an assertion that was used before: the same bytes as for every client that is not let in.
+// Replayed refuses an assertion that was used before.
 func Replayed() *Error { return refuseClient(ReasonAssertionReplayed) }
 
-// Ended is the refusal of a service account's token that its cluster does not honour any more.
+// Ended refuses a token of a service account that its cluster does not honour any more.
 func Ended() *Error { return refuseClient(ReasonAccountTokenEnded) }
 
-// Unavailable is the refusal of a request that cannot be decided now: 503 with Retry-After, never invalid_client.
+// Unavailable refuses a request that cannot be decided now: 503 with Retry-After.
 func Unavailable(retryAfter time.Duration) *Error {
 	return &Error{
 		Code: TemporarilyUnavailable, Reason: ReasonLookupUnavailable, RetryAfter: retryAfter,
@@ -132,7 +131,7 @@ func Unavailable(retryAfter time.Duration) *Error {
 	}
 }
 
-// ReasonOf is the reason of a refusal made in this package, or "" of any other error.
+// ReasonOf returns the reason of an Error, or "" of another error.
 func ReasonOf(err error) Reason {
 	if refusal, ok := errors.AsType[*Error](err); ok {
 		return refusal.Reason

@@ -29,8 +29,8 @@ type Form struct{ parameters []parameter }
 
 type parameter struct{ name, value string }
 
-// ParseForm decodes application/x-www-form-urlencoded. A parameter without a value counts as left out, and one that is
-// there twice is invalid_request, as RFC 6749 section 3.2 has it; only resource may repeat.
+// ParseForm decodes application/x-www-form-urlencoded. A duplicate parameter is invalid_request
+// (RFC 6749 section 3.2), except resource.
 func ParseForm(body string) (Form, error) {
 	if len(body) > MaxFormBytes {
 		return Form{}, malformedForm(fmt.Sprintf("the body is longer than %d bytes", MaxFormBytes))

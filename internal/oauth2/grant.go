@@ -54,17 +54,17 @@ func validIndicator(s string) bool {
 	return err == nil && u.IsAbs() && u.Fragment == "" && s[len(s)-1] != '#'
 }
 
-// Grant is what a token will say: the decision before the signature.
+// Grant is what a token will say.
 type Grant struct {
 	Audience string
 	Scopes   []string
 	Lifetime time.Duration
-	// TokenUID is the UID of the OAuth2Token that is granted this, if the client does not ask itself.
+	// TokenUID is the UID of the OAuth2Token, if the client does not ask itself.
 	TokenUID string
 }
 
-// Grant decides what the client gets for its request: never more than was granted to it, and never less than it asks for
-// without saying so. One token names one audience: a scope claim for two would carry the one's consent to the other.
+// Grant decides what the client gets: all that it asks for, or a refusal. A token names one
+// audience: a scope claim for two would carry the consent of one to the other.
 func (i Issuer) Grant(client *Client, request TokenRequest, resources Resources) (Grant, error) {
 	grant, err := i.target(client, request.Resource, resources)
 	if err != nil {
@@ -82,7 +82,7 @@ func (i Issuer) Grant(client *Client, request TokenRequest, resources Resources)
 	return grant, nil
 }
 
-// target is all that the client may have at the audience that it asks for, or at its default one.
+// target returns all that the client may have at an audience, or at its default one.
 func (i Issuer) target(client *Client, indicator string, resources Resources) (Grant, error) {
 	own := i.NamespaceAudience(client.Namespace)
 	if indicator == own || indicator == "" && client.DefaultResource == (ObjectName{}) {
@@ -110,9 +110,9 @@ func (r *Resource) lifetime(client *Client) time.Duration {
 	return client.TokenLifetime
 }
 
-// Narrow cuts what a valid token says to what its client is granted at this moment: a consent that was withdrawn ends with the
-// next question about a token, not with the token. What was granted since the token was issued it does not gain. A token whose
-// audience grants its client nothing any more, or is gone, is refused for the reason that comes back.
+// Narrow removes the scopes of a valid token that the client is not granted any more, so that a
+// withdrawn consent takes effect before the token expires. It returns the reason if none is left,
+// or the audience is gone.
 func (i Issuer) Narrow(claims Claims, client *Client, resources Resources) (Claims, Reason) {
 	has := client.Scopes
 	if claims.Audience != i.NamespaceAudience(client.Namespace) {

@@ -3,13 +3,12 @@
 
 package oauth2
 
-// IntrospectionTokenType is the typ header of a signed introspection answer (RFC 9701 section 5): it is never taken for an
-// access token, nor an access token for it.
+// IntrospectionTokenType is the typ header of a signed introspection response (RFC 9701 section 5).
 const IntrospectionTokenType = "token-introspection+jwt"
 
-// MayIntrospect decides whether a caller learns anything of a token with these claims: the client that it was issued to, and
-// the clients that serve its audience. They are the ones that a resource names, or those of its namespace if it names none; and
-// those of the namespace that is the audience itself. Everyone else is told what is said of a token that never was.
+// MayIntrospect decides whether a caller learns about a token: the client that it was issued to,
+// and the clients that serve its audience. Those are the ones that a resource names, or else those
+// of its namespace. All others get the response about an unknown token.
 func (i Issuer) MayIntrospect(caller *Client, claims Claims, resources Resources) bool {
 	if caller.ID == claims.ClientID && caller.UID == claims.ClientUID {
 		return true

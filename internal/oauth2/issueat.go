@@ -5,9 +5,8 @@ package oauth2
 
 import "time"
 
-// CutBack is the instant before which tokens are taken back by somebody who asks for that instant at the time of asking. A time
-// to come means all tokens that there are, so it is cut back to the second of asking. Tokens tell the second in which they were issued and
-// no more, so that whole second counts.
+// CutBack cuts a future instant back to the end of the second of asking: it means all tokens that
+// exist. Tokens contain the second of issue only, so the whole second counts.
 func CutBack(issuedBefore, asked time.Time) time.Time {
 	if end := asked.Truncate(time.Second).Add(time.Second); issuedBefore.After(end) {
 		return end.UTC()
@@ -15,8 +14,8 @@ func CutBack(issuedBefore, asked time.Time) time.Time {
 	return issuedBefore.UTC()
 }
 
-// IssueAt is the instant that a new token says it was issued at, so that it is none of those that were taken back: now, or the end of
-// this second if everything up to it was taken back. What was taken back for longer, nothing can be issued for.
+// IssueAt returns the instant of issue for a new token: now, or the end of a revocation that covers
+// now. If that is too far ahead, it returns an error.
 func IssueAt(now time.Time, revokedBefore ...time.Time) (time.Time, error) {
 	issuedAt := now
 	for _, before := range revokedBefore {
@@ -31,7 +30,7 @@ func IssueAt(now time.Time, revokedBefore ...time.Time) (time.Time, error) {
 	return issuedAt, nil
 }
 
-// revokedRetry is what a client is told to wait whose tokens are revoked until a time to come: the manager cuts that back at once.
+// revokedRetry is the Retry-After then: the manager cuts such an instant back at once.
 const revokedRetry = 5 * time.Second
 
 // Later returns the later of two instants.

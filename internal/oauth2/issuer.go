@@ -12,10 +12,9 @@ import (
 
 // The paths below the issuer: the manager writes them into Secrets, the token server serves them.
 const (
-	TokenPath         = "/oauth2/token"
-	IntrospectionPath = "/oauth2/introspect"
-	RevocationPath    = "/oauth2/revoke"
-	// RevocationFeedPath tells verifiers what was revoked.
+	TokenPath          = "/oauth2/token"
+	IntrospectionPath  = "/oauth2/introspect"
+	RevocationPath     = "/oauth2/revoke"
 	RevocationFeedPath = "/oauth2/revocations"
 	JWKSPath           = "/oauth2/jwks"
 	ForwardAuthPath    = "/forward-auth"
@@ -25,14 +24,14 @@ const (
 	ResourceMetadataPath = "/.well-known/oauth-protected-resource"
 )
 
-// Issuer is the issuer identifier (RFC 8414 section 2): an https origin without a path. It is configuration, never taken
+// Issuer is the issuer identifier (RFC 8414 section 2): an https origin without a path, never taken
 // from a request. The zero Issuer is invalid.
 type Issuer struct{ origin string }
 
 // ErrInvalidIssuer is wrapped by every refusal of an issuer.
 var ErrInvalidIssuer = errors.New("the issuer must be an https origin such as https://hallpass.example.com")
 
-// ParseIssuer checks an issuer. insecure also lets plain http through, for installations that switch HTTPS off.
+// ParseIssuer parses an issuer. insecure allows plain http.
 func ParseIssuer(raw string, insecure bool) (Issuer, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -55,11 +54,11 @@ func (i Issuer) String() string { return i.origin }
 // URL is the address of one of the paths above.
 func (i Issuer) URL(path string) string { return i.origin + path }
 
-// NamespaceAudience is the audience of a namespace: what the free-form scopes of its clients are good for. Only clients of
-// that namespace may introspect such tokens.
+// NamespaceAudience is the audience for the free-form scopes of the clients of a namespace, who
+// alone may introspect such tokens.
 func (i Issuer) NamespaceAudience(namespace string) string { return i.origin + "/ns/" + namespace }
 
-// ResourceIdentifier is the identifier of a declared resource whose owner did not choose another one.
+// ResourceIdentifier is the default identifier of a declared resource.
 func (i Issuer) ResourceIdentifier(resource ObjectName) string {
 	return i.origin + "/resources/" + resource.Namespace + "/" + resource.Name
 }

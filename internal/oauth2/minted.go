@@ -13,64 +13,61 @@ import (
 	"time"
 )
 
-// MaxMinted bounds the tokens of one OAuth2Token that are good at once: the one in its Secret, the one before it, and those that
-// may have been on their way there when the manager was stopped.
+// MaxMinted bounds the valid tokens of one OAuth2Token: the one in its Secret, the one before it,
+// and those that a stopped manager may have been writing.
 const MaxMinted = 4
 
 // mintedTag separates these hashes from every other use of SHA-256.
 const mintedTag = "hallpass.dev/minted-token/v1"
 
-// Minted is the record of an OAuth2Token: the tokens that were made for software which cannot fetch its own. What is not in it is
-// no token. It is never changed once it is shared.
+// Minted is the record of an OAuth2Token, whose tokens are for software that cannot fetch its own.
+// Tokens that it lacks are invalid. A shared one is immutable.
 type Minted struct {
 	// UID, Namespace and Name are those of the OAuth2Token.
 	UID, Namespace, Name string
-	// ClientID and ClientUID are those of the client that the tokens speak for; ClientName is that of its OAuth2Client, which is
-	// one of the same namespace.
+	// ClientID, ClientUID and ClientName are those of the client, in the same namespace.
 	ClientID, ClientUID, ClientName string
-	// Opaque says that the tokens are no JWTs: nobody but the token server can say whether they are good.
+	// Opaque means that the tokens are no JWTs.
 	Opaque bool
-	// Tokens are those that are good until they expire, the newest last.
+	// Tokens are sorted, the newest last.
 	Tokens []MintedToken
 }
 
-// MintedToken is what is kept of one token.
+// MintedToken is the record of one token.
 type MintedToken struct {
 	// ID is its jti.
 	ID string
-	// Digest recognises its value under the UID of the OAuth2Token.
+	// Digest is DigestMinted of its value.
 	Digest Digest
-	// KeyID is the kid of the key that signed it; an opaque one has none.
-	KeyID string
-	// Audience and Scopes are what was granted.
-	Audience string
-	Scopes   []string
-	// IssuedAt and ExpiresAt bound its life.
+	// KeyID is the kid of its key; empty for an opaque token.
+	KeyID               string
+	Audience            string
+	Scopes              []string
 	IssuedAt, ExpiresAt time.Time
-	// Alone says that the others end once this one is known to have reached its Secret.
+	// Alone means that the others end once this one is known to be in its Secret.
 	Alone bool
 }
 
-// Live reports whether the token has not expired at that instant.
+// Live reports whether the token has not expired.
 func (t MintedToken) Live(now time.Time) bool { return now.Before(t.ExpiresAt) }
 
-// MintedOwner is what the OAuth2Token itself says that can only deny, read from the object so that it holds without the manager.
+// MintedOwner is what the OAuth2Token itself says that can only deny.
 type MintedOwner struct {
 	UID         string
 	Terminating bool
-	// ClientName is the client that it names now.
-	ClientName string
-	// Scopes are the scopes that it asks for now; none stands for all that are granted.
+	ClientName  string
+	// Scopes are those that it asks for now; none means all that are granted.
 	Scopes []string
 }
 
-// MintedRecord is all that is known of an OAuth2Token at one moment. Nil means not known; nothing unknown ever allows.
+// MintedRecord is what is known about an OAuth2Token at one moment. Nil means unknown, and never
+// allows.
 type MintedRecord struct {
 	Minted *Minted
 	Owner  *MintedOwner
 }
 
-// Unknown reports whether the record has too little to decide by, so that its source has to be asked: memory may be behind.
+// Unknown reports whether the source has to be asked, because memory may be behind.
 func (r MintedRecord) Unknown(tokenID string) bool {
 	return r.Minted == nil || r.Owner == nil || r.Owner.UID != r.Minted.UID || tokenID != "" && !slices.ContainsFunc(r.Minted.Tokens, isToken(tokenID))
 }
@@ -79,8 +76,8 @@ func isToken(id string) func(MintedToken) bool {
 	return func(t MintedToken) bool { return t.ID == id }
 }
 
-// Narrow decides about a token by its record: the reason of a refusal, or the claims with the scopes that its OAuth2Token still asks
-// for.
+// Narrow returns the claims with the scopes that the OAuth2Token still asks for, or the reason of a
+// refusal.
 func (r MintedRecord) Narrow(claims Claims) (Claims, Reason) {
 	switch {
 	case r.Minted == nil:
@@ -100,14 +97,14 @@ func (r MintedRecord) Narrow(claims Claims) (Claims, Reason) {
 	return claims.restrict(r.Owner.Scopes)
 }
 
-// OpaqueID is the id in the opaque tokens of an OAuth2Token. It is derived from the object's UID, which nobody chooses, so that
-// whoever holds a token can find its record.
+// OpaqueID is the id in the opaque tokens of an OAuth2Token, by which its record is found. It is
+// derived from the UID, which nobody can choose.
 func OpaqueID(uid string) string {
 	sum := sha256.Sum256([]byte("hallpass.dev/token-id/v1\x00" + uid))
 	return credentialID(sum[:credentialIDLength])
 }
 
-// ParseOpaqueToken recognises an opaque token that Hallpass made; any other string is ErrMalformedCredential.
+// ParseOpaqueToken parses a generated opaque token, or returns ErrMalformedCredential.
 func ParseOpaqueToken(value Secret) (Credential, error) {
 	return parseCredential(OpaqueTokenPrefix, value)
 }
@@ -115,7 +112,7 @@ func ParseOpaqueToken(value Secret) (Credential, error) {
 // DigestMinted hashes a token for the OAuth2Token of that UID, as DigestSecret does.
 func DigestMinted(uid string, token Secret) Digest { return digest(mintedTag, uid, token) }
 
-// IssueOpaque makes a token that is no JWT. What it says stands in the record alone.
+// IssueOpaque makes a token that is no JWT. Its record alone has the claims.
 func IssueOpaque(grant Grant, now time.Time, random io.Reader) (Secret, MintedToken, error) {
 	id := make([]byte, tokenIDBytes)
 	if _, err := io.ReadFull(random, id); err != nil {
@@ -132,7 +129,7 @@ func IssueOpaque(grant Grant, now time.Time, random io.Reader) (Secret, MintedTo
 	}, nil
 }
 
-// Minted is what is kept of a JWT that was made for an OAuth2Token.
+// Minted returns the record of a JWT that was made for an OAuth2Token.
 func (t Token) Minted() MintedToken {
 	return MintedToken{
 		ID: t.Claims.ID, Digest: DigestMinted(t.Claims.TokenUID, t.Value), KeyID: t.KeyID, Audience: t.Claims.Audience, Scopes: t.Claims.Scopes,
@@ -140,7 +137,7 @@ func (t Token) Minted() MintedToken {
 	}
 }
 
-// Find is the token of the record with that value. It always makes MaxMinted comparisons of full length.
+// Find returns the token with that value. It always makes MaxMinted comparisons of full length.
 func (m *Minted) Find(token Secret) (MintedToken, bool) {
 	digest := DigestMinted(m.UID, token)
 	var none Digest
@@ -158,8 +155,8 @@ func (m *Minted) Find(token Secret) (MintedToken, bool) {
 	return m.Tokens[found], true
 }
 
-// ReadOpaque reads an opaque token by its record, as Verify reads a JWT: what it says, whatever it is worth by now. Its record has
-// to be the one of the id in it.
+// ReadOpaque reads an opaque token by its record, as Verify reads a JWT. With the error of a token
+// that is not valid at this time it returns the claims too.
 func (i Issuer) ReadOpaque(token Secret, record MintedRecord, now time.Time) (Claims, error) {
 	m := record.Minted
 	if m == nil || !m.Opaque {

@@ -19,32 +19,32 @@ const (
 	ClientSecretBasic AuthMethod = "client_secret_basic"
 	ClientSecretPost  AuthMethod = "client_secret_post"
 	PrivateKeyJWT     AuthMethod = "private_key_jwt"
-	// ServiceAccountJWT is the token of a Kubernetes service account as the assertion (RFC 7523 section 2.2). No name is registered
-	// for it: it is in audit lines, and metadata does not list it.
+	// ServiceAccountJWT is the token of a Kubernetes service account as the assertion (RFC 7523
+	// section 2.2). The name is not registered, so metadata does not list it.
 	ServiceAccountJWT AuthMethod = "service_account_jwt"
 )
 
-// Bounds of what a request may present; longer values were never given out.
+// Bounds of credentials in a request.
 const (
 	maxClientIDLength = 320 // a namespace of 63, a dot, a name of 253, and some air
 	maxSecretLength   = 1024
 )
 
-// MinSecretLength is the shortest client secret that is accepted at all: 22 characters of base64url hold 128 bits.
+// MinSecretLength is the shortest accepted client secret: 22 characters of base64url hold 128 bits.
 const MinSecretLength = 22
 
-// Presented is what a request presents to authenticate its client, by exactly one method (RFC 6749 section 2.3).
+// Presented are the credentials of a request, by one method (RFC 6749 section 2.3).
 type Presented struct {
 	Method AuthMethod
-	// Readings are the ways to read it, the standard one first. Only Basic has two: RFC 6749 section 2.3.1 wants id and
-	// secret form-encoded inside it, and curl and many others send them as they are.
+	// Readings are the ways to read a secret, the standard one first. Only Basic has two: RFC 6749
+	// section 2.3.1 wants id and secret form-encoded, and many clients do not encode them.
 	Readings []Reading
-	// Assertion is what private_key_jwt presents, and AccountToken what a pod does; neither has readings.
+	// Assertion is set for private_key_jwt, AccountToken for the token of a pod.
 	Assertion    *Assertion
 	AccountToken *AccountToken
 }
 
-// Reading is one way to read what was presented.
+// Reading is one way to read a client_id and a secret.
 type Reading struct {
 	ClientID string
 	Secret   Secret
@@ -61,7 +61,8 @@ func (p Presented) ClientID() string {
 	return p.Readings[0].ClientID
 }
 
-// Candidates are the client_ids, each once, that are worth a look at the source: those of readings that could be right.
+// Candidates are the client_ids, without duplicates, of well-formed readings: the source may be
+// asked about them.
 func (p Presented) Candidates() []string {
 	var ids []string
 	for _, reading := range p.Readings {
@@ -78,8 +79,8 @@ func (p Presented) Candidates() []string {
 	return ids
 }
 
-// WellFormed reports whether the reading could be right at all. What is not is refused without any look-up: a stranger
-// must not be able to make us ask the API server about strings that were never given out.
+// WellFormed reports whether the secret could have been given out. Others are refused without a
+// look-up, so that unauthenticated callers cannot cause requests to the API server.
 func (r Reading) WellFormed() bool {
 	if !ValidClientID(r.ClientID) || len(r.Secret.Reveal()) < MinSecretLength {
 		return false
@@ -101,8 +102,8 @@ func ValidClientID(s string) bool {
 	return s != "" && len(s) <= maxClientIDLength
 }
 
-// ParsePresented reads the credentials of a request from the values of its Authorization header and from its form. A
-// client_id in the form beside Basic is no second credential; a client_secret there is.
+// ParsePresented parses the credentials of an Authorization header and a form. A client_id in the
+// form beside Basic is no second credential; a client_secret is.
 func ParsePresented(authorization []string, form Form) (Presented, error) {
 	formID, formSecret := form.Get("client_id"), form.Get("client_secret")
 	byAssertion := form.Get("client_assertion") != "" || form.Get("client_assertion_type") != ""

@@ -10,21 +10,21 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/jws"
 )
 
-// maxRequirementLength bounds what a proxy's configuration may say, and each of its two values.
+// maxRequirementLength bounds each value of a requirement.
 const maxRequirementLength = 1 << 10
 
-// The names under which a proxy's configuration says what it requires.
+// The parameters of a requirement.
 const (
 	requiredAudience = "audience"
 	requiredScope    = "scope"
 )
 
-// Requirement is what a proxy's configuration wants of an access token before a request passes. The zero Requirement is
-// met by no token.
+// Requirement is what a proxy's configuration requires of an access token. No token meets the zero
+// value.
 type Requirement struct {
-	// Audience is the one audience that the token has to be for.
+	// Audience is that of the token.
 	Audience string
-	// Scopes must all be in the token; none means that the audience is enough.
+	// Scopes must all be in the token; there may be none.
 	Scopes []string
 }
 
@@ -49,9 +49,8 @@ func ParseRequirementQuery(rawQuery string) (Requirement, error) {
 	return r.whole()
 }
 
-// ParseRequirement reads a requirement: audience once, scope at most once and never empty, and nothing else. A name that is
-// not known may be a scope misspelt, and a value that is there twice may be one that a caller added, so both are refused: what
-// is not understood never means less.
+// ParseRequirement parses a requirement: audience once, scope at most once. It refuses unknown
+// names, which may be misspelt, and duplicates, of which a caller may have added one.
 func ParseRequirement(parameters map[string][]string) (Requirement, error) {
 	var r Requirement
 	for name, values := range parameters {
@@ -65,7 +64,7 @@ func ParseRequirement(parameters map[string][]string) (Requirement, error) {
 	return r.whole()
 }
 
-// add adds one parameter, which is there once.
+// add adds a parameter.
 func (r *Requirement) add(name, value string) error {
 	if value == "" || len(value) > maxRequirementLength {
 		return errRequirement
@@ -85,7 +84,7 @@ func (r *Requirement) add(name, value string) error {
 	return errRequirement
 }
 
-// whole is the requirement once all parameters are read.
+// whole returns the requirement after the last parameter.
 func (r Requirement) whole() (Requirement, error) {
 	if !ValidScopeToken(r.Audience) { // visible ASCII that needs no quoting: an audience is a URI
 		return Requirement{}, errRequirement
@@ -93,7 +92,7 @@ func (r Requirement) whole() (Requirement, error) {
 	return r, nil
 }
 
-// Refuses is why a token with these claims is no token for here, or "". What it may do here HasScopes says.
+// Refuses returns why a token with these claims is not for this audience, or "". See HasScopes.
 func (r Requirement) Refuses(claims Claims) Reason {
 	if r.Audience == "" || claims.Audience != r.Audience {
 		return ReasonWrongAudience
@@ -106,14 +105,14 @@ func (r Requirement) HasScopes(claims Claims) bool {
 	return !slices.ContainsFunc(r.Scopes, func(scope string) bool { return !slices.Contains(claims.Scopes, scope) })
 }
 
-// The refusals of a request to a protected resource before its token is looked at.
+// The refusals of a request before its token is read.
 var (
 	errNoBearer        = Refuse(InvalidToken, ReasonNoCredentials, "an access token is required")
 	errMalformedBearer = Refuse(InvalidRequest, ReasonMalformedCredential, "the Authorization header is not one bearer token")
 )
 
-// ParseBearer reads the values of an Authorization header: exactly one, the scheme Bearer and one token (RFC 6750 section
-// 2.1). Another scheme, or no header at all, has the reason NoCredentials.
+// ParseBearer parses the values of an Authorization header: one, with the scheme Bearer and one
+// token (RFC 6750 section 2.1).
 func ParseBearer(authorization []string) (Secret, error) {
 	switch len(authorization) {
 	case 0:
@@ -147,7 +146,7 @@ func validBearer(s string) bool {
 	return s != ""
 }
 
-// bearerLetters are the letters of a b64token. A token has hundreds, and each request brings one.
+// bearerLetters are the characters of a b64token, as a table for speed.
 var bearerLetters = func() (letters [256]bool) { //nolint:gochecknoglobals // a constant table
 	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/") {
 		letters[c] = true

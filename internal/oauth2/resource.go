@@ -8,22 +8,18 @@ import (
 	"time"
 )
 
-// Resource is a declared API as its record has it: the consent of its owner, with every selector resolved to names. It is never
-// changed once it is shared.
+// Resource is a declared API, with the consent of its owner resolved to names. A shared one is
+// immutable.
 type Resource struct {
 	// Identifier is the resource indicator (RFC 8707), the aud of its tokens.
-	Identifier string
-	// UID, Namespace and Name are those of the OAuth2Resource that it was compiled from.
+	Identifier           string
 	UID, Namespace, Name string
-	// DisplayName is for humans.
-	DisplayName string
-	// Scopes are those that can be granted.
-	Scopes []string
-	// Consents say who may have which of them.
-	Consents []Consent
-	// Introspectors are the clients that may ask about its tokens; without any, those of its namespace may.
+	DisplayName          string
+	Scopes               []string
+	Consents             []Consent
+	// Introspectors may introspect its tokens; if there are none, the clients of its namespace may.
 	Introspectors []ObjectName
-	// TokenLifetime is the longest that a token for it may live; zero sets no ceiling of its own.
+	// TokenLifetime limits its tokens; zero sets no limit.
 	TokenLifetime time.Duration
 }
 
@@ -32,9 +28,9 @@ type ObjectName struct{ Namespace, Name string }
 
 // Consent gives scopes to the clients of some namespaces.
 type Consent struct {
-	// Namespaces are sorted, so that many of them cost a search and no walk.
+	// Namespaces are sorted, for a binary search.
 	Namespaces []string
-	// ClientLabels are labels that a client has to carry, all of them.
+	// ClientLabels are labels that a client must all have.
 	ClientLabels map[string]string
 	Scopes       []string
 }
@@ -45,14 +41,13 @@ type Access struct {
 	Scopes   []string
 }
 
-// Resources finds resources by the names that clients ask for them by, and by the identifiers that tokens carry. Nil means that
-// there is none; it is asked for on every request and answers from memory.
+// Resources finds resources in memory by name and by identifier; nil means that there is none.
 type Resources interface {
 	Resource(name ObjectName) *Resource
 	ResourceByIdentifier(identifier string) *Resource
 }
 
-// Decision is what becomes of one scope that a client asks for. The words stand in status.grants.
+// Decision is the decision about one scope. status.grants contains it.
 type Decision string
 
 // The decisions. All but Granted refuse.
@@ -64,9 +59,9 @@ const (
 	NotAllowedByPolicy   Decision = "NotAllowedByPolicy"
 )
 
-// Decide is the one function that says what a client gets of a scope that it asks for on a resource: what it asks, cut by what
-// the resource's owner allows. The manager asks it for the client's status, the token server when it issues and when it is asked
-// about a token. Ceilings have cut both records before they come here.
+// Decide decides about a scope that a client asks for on a resource. The manager asks it for the
+// status, the token server when it issues and introspects. Ceilings have limited both records
+// before.
 func Decide(client *Client, resource *Resource, scope string) Decision {
 	if resource == nil {
 		return ResourceNotFound
@@ -94,7 +89,7 @@ func (c Consent) covers(client *Client) bool {
 	return true
 }
 
-// granted are the scopes of an access that a client has.
+// granted returns the scopes that a client has among those that it asks for.
 func granted(client *Client, resource *Resource, asked []string) []string {
 	var scopes []string
 	for _, scope := range asked {
@@ -105,7 +100,7 @@ func granted(client *Client, resource *Resource, asked []string) []string {
 	return scopes
 }
 
-// introspects reports whether a client is one of those that the resource lets ask about its tokens.
+// introspects reports whether the client may introspect tokens of the resource.
 func (r *Resource) introspects(client *Client) bool {
 	if len(r.Introspectors) == 0 {
 		return client.Namespace == r.Namespace

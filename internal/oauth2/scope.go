@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// ValidScopeToken reports whether s is one scope-token of RFC 6749 section 3.3: %x21 / %x23-5B / %x5D-7E, at least one.
+// ValidScopeToken reports whether s is one scope-token (RFC 6749 section 3.3).
 func ValidScopeToken(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < 0x21 || c > 0x7e || c == '"' || c == '\\' {
@@ -18,8 +18,7 @@ func ValidScopeToken(s string) bool {
 	return s != ""
 }
 
-// ParseScope splits a scope parameter into its tokens, each once, in the order given. The empty string has none. What is
-// not a list of scope-tokens separated by single spaces is invalid_scope.
+// ParseScope splits a scope parameter at single spaces into distinct tokens, in their order.
 func ParseScope(scope string) ([]string, error) {
 	if scope == "" {
 		return nil, nil

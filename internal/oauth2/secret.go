@@ -11,8 +11,8 @@ import (
 
 const redacted = "REDACTED"
 
-// Secret is a string that cannot print itself: no fmt verb, encoder or logger shows it, not even as an unexported field
-// of a struct that is printed whole, which is why it holds a pointer. The zero Secret is the empty string.
+// Secret is a string that prints as REDACTED, also as an unexported field of a printed struct,
+// which is why it holds a pointer.
 type Secret struct{ value *string }
 
 // NewSecret wraps a value that must not be shown.

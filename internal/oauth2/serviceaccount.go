@@ -12,50 +12,49 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/strictjson"
 )
 
-// MaxServiceAccountTokenLife is how long a service account's token may live in all, from iat to exp. It is used again and again
-// until the kubelet replaces it, so that its life is the only bound on a stolen one while nobody can be asked about it.
+// MaxServiceAccountTokenLife bounds the time from iat to exp. A pod reuses the token, so this
+// bounds the use of a stolen one while the cluster cannot be asked.
 const MaxServiceAccountTokenLife = time.Hour
 
-// serviceAccountPrefix begins the subject of every service account's token; no client_id has a colon.
+// serviceAccountPrefix begins the subject of such a token; no client_id has a colon.
 const serviceAccountPrefix = "system:serviceaccount:"
 
-// ServiceAccount is the Kubernetes service account that a client authenticates as. It is of the client's own namespace.
+// ServiceAccount is the Kubernetes service account of a client, in its own namespace.
 type ServiceAccount struct {
 	Name string
-	// UID is the account's when the client was compiled; empty while there is none, and then nobody is let in.
+	// UID is the account's when the client was compiled; without one no token is accepted.
 	UID string
 }
 
-// Cluster is what a cluster says of the tokens of its service accounts: who issues them, and by which keys they are known.
-// The zero Cluster knows none.
+// Cluster is the issuer of service account tokens and its keys. The zero Cluster knows none.
 type Cluster struct {
 	Issuer string
 	Keys   jws.KeySet
 }
 
-// AccountToken is a service account's token that a pod presents as its assertion, beside its client_id. Nothing of it was verified.
+// AccountToken is a service account token as an assertion, not verified yet.
 type AccountToken struct {
-	// ClientID is whom it claims to be from.
+	// ClientID is the client that it claims to be from.
 	ClientID string
-	// Value is the token itself, to have it reviewed.
+	// Value is the token, for a TokenReview.
 	Value   Secret
 	message jws.Message
 }
 
-// UsedAccountToken is a service account's token that authenticated a client by what can be read from it alone.
+// UsedAccountToken is a service account token that authenticated a client without its cluster.
 type UsedAccountToken struct {
-	// ID is its jti, for the audit line; the cluster's own audit log has the same one. Empty if it has none.
+	// ID is its jti, for the audit line; the cluster's audit log has the same. It may be empty.
 	ID string
-	// Account is the account's user name as a TokenReview has it, and UID the account's.
+	// Account is the user name in a TokenReview.
 	Account, UID string
-	// ExpiresAt is when it ends.
-	ExpiresAt time.Time
+	ExpiresAt    time.Time
 }
 
-// isAccountSubject reports whether the subject of an assertion is a service account's and not a client's.
+// isAccountSubject reports whether the subject is a service account and no client.
 func isAccountSubject(subject string) bool { return strings.HasPrefix(subject, serviceAccountPrefix) }
 
-// parseAccountToken takes what a pod presents. Its subject is the account, so that the client has to be named beside it.
+// parseAccountToken parses the token of a pod. Its subject is the account, so a client_id is
+// needed.
 func parseAccountToken(form Form, message jws.Message) (Presented, error) {
 	id := form.Get("client_id")
 	if id == "" {
@@ -75,17 +74,17 @@ func (c Cluster) Knows(token *AccountToken) bool {
 	return err == nil && c.Issuer != ""
 }
 
-// RefusedAsItIs reports whether a service account's token was refused for what it is, whoever the client: nothing that could be
-// looked up would make it a good one.
+// RefusedAsItIs reports whether a token was refused whoever the client is, so that no look-up
+// helps.
 func RefusedAsItIs(err error) bool {
 	final := []Reason{ReasonWrongAssertion, ReasonAssertionAudience, ReasonAssertionTooLong, ReasonAssertionExpired}
 	return slices.Contains(final, ReasonOf(err))
 }
 
-// AuthenticateAccount decides whether a token is of the service account of a client that may act, issued by this cluster for
-// this issuer and nobody else. The records are asked for by client_id. Each path verifies one signature and reads the claims
-// before it looks at the client, so that nothing tells who is registered. Whether the account, or the pod that the token is
-// bound to, is still there only the cluster knows.
+// AuthenticateAccount decides whether a token of this cluster is that of the service account of an
+// active client, and for this issuer only. Each path verifies one signature and reads the claims
+// before the client, so that the time does not reveal who is registered. Only the cluster knows
+// whether the account and the pod still exist.
 func (i Issuer) AuthenticateAccount(presented Presented, cluster Cluster, record func(clientID string) Record, now time.Time) (
 	Record, UsedAccountToken, error,
 ) {
@@ -112,7 +111,7 @@ func (i Issuer) AuthenticateAccount(presented Presented, cluster Cluster, record
 	return found, UsedAccountToken{ID: claims.id, Account: claims.subject, UID: claims.uid, ExpiresAt: claims.expires}, nil
 }
 
-// verifyAccountToken verifies the signature, by the key of the cluster that the header names, and then the claims.
+// verifyAccountToken verifies the signature by the cluster's key, and then the claims.
 func (i Issuer) verifyAccountToken(message jws.Message, cluster Cluster, now time.Time) (accountClaims, Reason) {
 	key, err := cluster.Keys.Key(message.Header)
 	known := err == nil && cluster.Issuer != ""
@@ -136,14 +135,14 @@ type accountClaims struct {
 	expires              time.Time
 }
 
-// isOf reports whether the token is of the client's service account: of that name, in the client's own namespace, and the very
-// account that was there when the client was compiled. One that is deleted and made again is another one.
+// isOf reports whether the token is that of the client's service account, not of one that was made
+// anew.
 func (a accountClaims) isOf(c *Client) bool {
 	return a.namespace == c.Namespace && a.name == c.Credentials.ServiceAccount.Name && a.uid == c.Credentials.ServiceAccount.UID
 }
 
-// readAccountToken checks the claims of a token whose signature is good. A cluster that issues in our own name would make every
-// pod's ordinary token one for us: nobody is let in then.
+// readAccountToken checks the claims after the signature. It refuses a cluster that issues in this
+// issuer's name: every pod's ordinary token would be valid here.
 func (i Issuer) readAccountToken(payload []byte, clusterIssuer string, now time.Time) (accountClaims, Reason) {
 	claims, err := strictjson.ParseObject(payload)
 	if err != nil {
@@ -181,7 +180,7 @@ func (i Issuer) readAccountToken(payload []byte, clusterIssuer string, now time.
 	return account, ""
 }
 
-// readAccount reads whose token it is. The subject and the claim of Kubernetes' own say the same.
+// readAccount reads the account, of which sub and the claim kubernetes.io must agree.
 func readAccount(claims strictjson.Object) (accountClaims, error) {
 	account := accountClaims{id: auditID(claims)}
 	private, err := strictjson.ParseObject([]byte(claims["kubernetes.io"]))
@@ -209,10 +208,9 @@ func readAccount(claims strictjson.Object) (accountClaims, error) {
 	return account, nil
 }
 
-// maxAuditID bounds the jti that is noted; Kubernetes makes UUIDs.
 const maxAuditID = 64
 
-// auditID is the jti, if it has the shape of an identifier; nothing is decided by it.
+// auditID returns the jti if it looks like an identifier. It decides nothing.
 func auditID(claims strictjson.Object) string {
 	id, err := claims.OptionalString("jti")
 	if err != nil || len(id) > maxAuditID || !ValidClientID(id) {
@@ -221,11 +219,11 @@ func auditID(claims strictjson.Object) string {
 	return id
 }
 
-// Verdict is what a cluster says when it is asked whether it still honours a token of its own. Only Honoured lets anybody in,
-// and Unreachable whoever was let in by what can be verified without it.
+// Verdict is the answer of a cluster about its token. Honoured allows it; Unreachable
+// leaves the decision to what can be verified without the cluster.
 type Verdict int
 
-// The verdicts. Undecided is that of a cluster which is there and does not answer the question.
+// The verdicts. Undecided means that the cluster is reachable and does not answer.
 const (
 	Undecided Verdict = iota
 	Honoured

@@ -9,12 +9,11 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 )
 
-// signingRetry is what a caller is told to wait where no key signs. It is short of the instant at which one will: keys may also
-// be brought forward.
+// signingRetry is the Retry-After if no key signs. Keys may also be brought forward.
 const signingRetry = time.Minute
 
-// SigningKey is the key that signs a client's token at that instant. A client that asks for an algorithm gets that one or a
-// refusal, never another: its verifiers may know no other. The condition of the client asks the same function.
+// SigningKey returns the key for a client's token. A client that asks for an algorithm gets no
+// other: its verifiers may know no other. The client's condition asks it too.
 func SigningKey(client *Client, ring keyring.Ring, now time.Time) (*keyring.SigningKey, error) {
 	if client.Algorithm == "" {
 		key, err := ring.SigningKey(now)

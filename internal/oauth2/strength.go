@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// The ways in which a declared client secret is refused. Their words complete "the client secret in Secret x …".
+// The refusals of a declared secret, which complete "the client secret in Secret x …".
 var (
 	errSecretEmpty     = errors.New("is missing or empty")
 	errSecretShort     = errors.New("has fewer than 22 characters")
@@ -18,12 +18,12 @@ var (
 	errSecretTypo      = errors.New("begins with hp_ but its checksum is wrong: it was mistyped or cut off")
 )
 
-// minDistinct is how many different characters a random secret has at the very least: the chance that 128 bits have fewer, as
-// base64 or as hexadecimal digits, is below one in ten million.
+// minDistinct is the least number of different characters: 128 random bits in base64 or hexadecimal
+// have fewer with a chance below one in ten million.
 const minDistinct = 8
 
-// CheckDeclaredSecret refuses a client secret that a user brought along and that cannot be random, 128 bits or more. Verifiers
-// are a fast hash, which is enough for random secrets alone.
+// CheckDeclaredSecret refuses a secret of a user that cannot have 128 random bits. Verifiers are a
+// fast hash, which is enough for random secrets only.
 func CheckDeclaredSecret(secret Secret) error {
 	s := secret.Reveal()
 	switch {
@@ -45,7 +45,7 @@ func CheckDeclaredSecret(secret Secret) error {
 	return nil
 }
 
-// trivial finds few different characters, a short text repeated, and runs of neighbours such as abcdef.
+// trivial finds few different characters, repetitions, and sequences such as abcdef.
 func trivial(s string) bool {
 	distinct := map[byte]bool{}
 	steps := map[int]int{}
@@ -58,6 +58,6 @@ func trivial(s string) bool {
 	if len(distinct) < minDistinct || 2*max(steps[1], steps[-1]) > len(s) {
 		return true
 	}
-	// A text that is a repetition is found in itself, doubled, before its own length.
+	// A repetition is found in its double before its own length.
 	return strings.Index((s + s)[1:], s) < len(s)/2
 }

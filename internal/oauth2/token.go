@@ -22,9 +22,8 @@ const TokenType = "at+jwt"
 // tokenIDBytes is the size of a jti: 128 random bits.
 const tokenIDBytes = 16
 
-// Claims are the claims of an access token (RFC 9068 section 2.2). client_uid is ours: the UID of the OAuth2Client, so that
-// a client deleted and created again under the same name is not taken for the old one; token_uid likewise names the OAuth2Token
-// of a token that its client did not fetch.
+// Claims are the claims of an access token (RFC 9068 section 2.2). client_uid is the UID of the
+// OAuth2Client, so that a client that was made anew is another one.
 type Claims struct {
 	Issuer    string
 	Subject   string
@@ -35,20 +34,19 @@ type Claims struct {
 	ID        string
 	IssuedAt  time.Time
 	ExpiresAt time.Time
-	// TokenUID is the UID of the OAuth2Token that the token was minted for; empty of one that its client fetched.
+	// TokenUID is the UID of the OAuth2Token; empty for a token that its client fetched.
 	TokenUID string
-	// Custom are the claims that the client's spec adds.
-	Custom []Claim
+	Custom   []Claim
 }
 
-// Token is an access token that was just issued, and what Verify would read of it.
+// Token is a new access token.
 type Token struct {
 	Verified
 
 	Value Secret
 }
 
-// Issue signs a token that says what was granted. The key is the ring's signing key of this instant.
+// Issue signs a token for a grant with the key of SigningKey.
 func (i Issuer) Issue(client *Client, grant Grant, key *keyring.SigningKey, now time.Time, random io.Reader) (Token, error) {
 	id := make([]byte, tokenIDBytes)
 	if _, err := io.ReadFull(random, id); err != nil {
@@ -82,7 +80,7 @@ func (i Issuer) Issue(client *Client, grant Grant, key *keyring.SigningKey, now 
 	return Token{Value: NewSecret(signed), Verified: Verified{Claims: claims, KeyID: key.ID()}}, nil
 }
 
-// The ways in which a token is refused for what it is. Each is an *Error of code invalid_token with the reason of its name.
+// The refusals of a token, all of code invalid_token.
 var (
 	errTokenMalformed     = invalidToken(ReasonTokenMalformed, "the token is not one of this issuer's")
 	errTokenClaimReserved = invalidToken(ReasonTokenClaimReserved, "a claim of the token can be taken for one of the issuer's; fetch another token")
@@ -98,20 +96,19 @@ func invalidToken(reason Reason, description string) *Error {
 	return Refuse(InvalidToken, reason, description)
 }
 
-// clockSkew is how far ahead the clock of the replica that issued a token may have been.
+// clockSkew is how far ahead the clock of the issuing replica may have been.
 const clockSkew = 5 * time.Minute
 
-// Verified is what was read of an access token whose signature is good. It stays true for ever; whether the token is good at an
-// instant Check says.
+// Verified is an access token with a valid signature. Check decides whether it is valid at an
+// instant.
 type Verified struct {
 	Claims Claims
-	// KeyID is the kid of the key that signed it, which is the key's thumbprint.
+	// KeyID is the kid of its key, a thumbprint.
 	KeyID string
 }
 
-// Validate reads an access token of this issuer that is valid at that instant: signature first, then type, then claims, all
-// of which RFC 9068 section 2.2 requires. exp has no leeway. What the client is by now is not looked at: Record.TokenDenial
-// does that.
+// Validate verifies an access token and checks that it is valid now. exp has no leeway.
+// Record.TokenDenial decides about its client.
 func (i Issuer) Validate(token string, ring keyring.Ring, now time.Time) (Claims, error) {
 	verified, err := i.Verify(token, ring, now)
 	if err != nil {
@@ -120,7 +117,8 @@ func (i Issuer) Validate(token string, ring keyring.Ring, now time.Time) (Claims
 	return verified.Claims, verified.checkTime(now)
 }
 
-// Verify reads an access token of this issuer, whatever the time it is valid for: signature first, then type, then claims.
+// Verify verifies an access token regardless of the time: signature, type, then claims, all of
+// which RFC 9068 section 2.2 requires.
 func (i Issuer) Verify(token string, ring keyring.Ring, now time.Time) (Verified, error) {
 	message, err := jws.Parse(token)
 	if err != nil {
@@ -149,8 +147,8 @@ func (i Issuer) Verify(token string, ring keyring.Ring, now time.Time) (Verified
 	return Verified{Claims: claims, KeyID: message.Header.KeyID}, nil
 }
 
-// Check decides whether a token that was verified before is valid at that instant, as Validate would: its key may have been
-// withdrawn since, and it may have expired.
+// Check decides whether a verified token is valid now: its key may be withdrawn, or it may have
+// expired.
 func (v Verified) Check(ring keyring.Ring, now time.Time) error {
 	if _, err := verificationKey(v.KeyID, ring, now); err != nil {
 		return err

@@ -5,40 +5,39 @@ package oauth2
 
 import "time"
 
-// Use is what one decision tells of the use of an object: an OAuth2Client by its secret or by a token of its. It is told only once
-// a secret matched or a signature was found good, so that nobody else can make an object look used.
+// Use is one use of an OAuth2Client or an OAuth2Token. It is made only after a secret matched or a
+// signature was verified, so that others cannot make an object look used.
 type Use struct {
 	// Subject is the UID of the object.
 	Subject string
-	// At is when.
-	At time.Time
-	// Credential is the id of the client secret that was accepted, or that would have been; empty if none was presented.
+	At      time.Time
+	// Credential is the id of the secret that was presented; empty if there was none.
 	Credential string
-	// Issued says that a token was issued; Presented, that a token was presented and is good.
+	// Issued means that a token was issued; Presented, that a valid token was presented.
 	Issued, Presented bool
-	// Stale is why this use deserves a word, or "".
+	// Stale is set if the token or the secret was stale.
 	Stale StaleUse
-	// Source is the address that it came from, or "".
+	// Source is the address of the caller, or "".
 	Source string
 }
 
-// StaleUse is a use of something that had its time: the word of the event that tells of it.
+// StaleUse is the use of a stale credential. It is the reason of an event.
 type StaleUse string
 
-// The ways in which something is used that had its time.
+// The stale uses.
 const (
-	// ExpiredTokenUsed: a token was presented after its exp, and refused.
+	// ExpiredTokenUsed: an expired token was refused.
 	ExpiredTokenUsed StaleUse = "ExpiredTokenUsed"
-	// RevokedTokenUsed: a token was presented after it was revoked, and refused.
+	// RevokedTokenUsed: a revoked token was refused.
 	RevokedTokenUsed StaleUse = "RevokedTokenUsed"
-	// PreviousSecretUsed: a client secret was presented that another one has replaced, and accepted because its overlap lasts.
+	// PreviousSecretUsed: a replaced secret was accepted within its overlap.
 	PreviousSecretUsed StaleUse = "PreviousSecretUsed"
 )
 
-// StaleUses are all of them. Their order is a promise to what is stored.
+// StaleUses are all stale uses. The stored form depends on their order.
 var StaleUses = [...]StaleUse{ExpiredTokenUsed, RevokedTokenUsed, PreviousSecretUsed} //nolint:gochecknoglobals // a constant list
 
-// StaleUse is what the denial of a token that is verifiably ours tells of its use, or "".
+// StaleUse returns the stale use of a denied token with a valid signature, or "".
 func (r Reason) StaleUse() StaleUse {
 	switch r {
 	case ReasonTokenExpired:
@@ -50,5 +49,5 @@ func (r Reason) StaleUse() StaleUse {
 	}
 }
 
-// Replaced reports whether another secret has taken the place of this one: it is accepted until its end.
+// Replaced reports whether another secret has replaced this one, which is accepted until its end.
 func (v Verifier) Replaced() bool { return !v.Pending && !v.ExpiresAt.IsZero() }

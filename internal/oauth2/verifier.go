@@ -10,19 +10,19 @@ import (
 	"time"
 )
 
-// MaxVerifiers bounds the verifiers of one client: the live ones and the pending ones beside them. Every authentication
-// compares against as many, so that the time it takes does not tell how many there are.
+// MaxVerifiers bounds the verifiers of a client, pending ones included. Every authentication
+// compares with as many, so that the time does not reveal their number.
 const MaxVerifiers = 8
 
 // verifierTag separates these hashes from every other use of SHA-256.
 const verifierTag = "hallpass.dev/client-secret/v1"
 
-// Digest is what is kept of a secret.
+// Digest is the hash of a secret.
 type Digest [sha256.Size]byte
 
-// DigestSecret hashes a secret for the object of that UID: a verifier copied to another client, or left over from a
-// deleted one of the same name, verifies nothing. One round of SHA-256 is enough for secrets that are random, 128 bits or
-// more; a slow hash would only give strangers a lever on our CPU.
+// DigestSecret hashes a secret with the UID of its owner, so that a copied verifier is useless. One
+// round of SHA-256 is enough for 128 random bits; a slow hash would let unauthenticated callers use
+// up the CPU.
 func DigestSecret(uid string, secret Secret) Digest {
 	return digest(verifierTag, uid, secret)
 }
@@ -34,34 +34,33 @@ func digest(tag, uid string, secret Secret) Digest {
 	return sha256.Sum256(append(buffer, secret.Reveal()...))
 }
 
-// Verifier recognises one secret of a client without holding it.
+// Verifier verifies one secret of a client.
 type Verifier struct {
-	// ID names the secret; it is the id inside a generated one.
+	// ID is the id inside a generated secret.
 	ID string
-	// Digest is DigestSecret of the secret under its owner's UID.
-	Digest Digest
-	// CreatedAt is when the secret was made.
+	// Digest is DigestSecret of the secret.
+	Digest    Digest
 	CreatedAt time.Time
-	// ExpiresAt is the first instant at which the secret is no longer accepted; zero for a secret without an end.
+	// ExpiresAt is the end of its validity; zero for none.
 	ExpiresAt time.Time
-	// WatchedSince is the instant since which the secret is replaced and to end once nobody uses it; zero if nobody asked for that. A
-	// replica accepts such a secret only while what it notes of its use is heard of.
+	// WatchedSince is the instant since which a replaced secret ends once it is unused; zero if
+	// that was not asked for. A replica accepts it only while its usage report is up to date.
 	WatchedSince time.Time
-	// Pending marks a secret that is not known to have reached its Secret object yet. It is accepted like any other, and
+	// Pending means that the secret is not known to have reached its Secret. It is accepted, and
 	// has an end until it is confirmed.
 	Pending bool
 }
 
-// Watched reports whether it matters that each use of the secret is heard of.
+// Watched reports whether each use of the secret must be reported.
 func (v Verifier) Watched() bool { return !v.WatchedSince.IsZero() }
 
-// Live reports whether the secret is still accepted at that instant.
+// Live reports whether the secret is accepted at an instant.
 func (v Verifier) Live(now time.Time) bool {
 	return v.ExpiresAt.IsZero() || now.Before(v.ExpiresAt)
 }
 
-// match returns the place of the verifier of a live secret with that digest, or a negative one. It looks at MaxVerifiers in full, whether
-// or not there are as many.
+// match returns the index of the live verifier with that digest, or -1. It always makes
+// MaxVerifiers comparisons.
 func match(verifiers []Verifier, digest Digest, now time.Time) int {
 	var none Verifier
 	found := -1

@@ -22,8 +22,7 @@ func (c Claims) payload() ([]byte, error) {
 	return c.appendTokenID(o.Words("scope", c.Scopes))
 }
 
-// Introspection returns the introspection response for the token while it is active (RFC 7662 section
-// 2.2).
+// Introspection returns the introspection response for an active token (RFC 7662 section 2.2).
 func (c Claims) Introspection() ([]byte, error) {
 	o := strictjson.NewBuilder(make([]byte, 0, usualSize)).Bool("active", true)
 	c.appendSubject(o)
@@ -36,8 +35,7 @@ func (c Claims) appendSubject(o *strictjson.Builder) {
 	o.Text("iss", c.Issuer).Text("sub", c.Subject).Text("aud", c.Audience).Text("client_id", c.ClientID).Text("client_uid", c.ClientUID)
 }
 
-// appendTokenID writes the claims that distinguish a token from others of its client, and the custom
-// claims, and ends the object.
+// appendTokenID writes the claims of one token and the custom claims, and ends the object.
 func (c Claims) appendTokenID(o *strictjson.Builder) ([]byte, error) {
 	o.Text("jti", c.ID).Number("iat", c.IssuedAt.Unix()).Number("exp", c.ExpiresAt.Unix())
 	if c.TokenUID != "" {
@@ -46,8 +44,7 @@ func (c Claims) appendTokenID(o *strictjson.Builder) ([]byte, error) {
 	return appendClaims(o.End(), c.Custom)
 }
 
-// Answer returns the response of the token endpoint (RFC 6749 section 5.1). It has a scope unless none
-// is granted.
+// Answer returns the response of the token endpoint (RFC 6749 section 5.1).
 func (t Token) Answer() []byte {
 	value := t.Value.Reveal()
 	return strictjson.NewBuilder(make([]byte, 0, len(value)+usualSize/2)).Text("access_token", value).Text("token_type", tokenTypeBearer).

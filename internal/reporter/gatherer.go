@@ -15,20 +15,20 @@ import (
 )
 
 const (
-	// shards divide the objects, so that requests of different clients do not meet at one lock.
+	// shards divide the objects, so that requests of different clients rarely share a lock.
 	shards = 64
-	// maxSubjects bounds the objects that are remembered, some 40 MB. Only what was authenticated gets in.
+	// maxSubjects bounds the objects, some 40 MB. Only authenticated ones are stored.
 	maxSubjects = 256 << 10
-	// keepMinutes is how long a use is remembered here. The manager has it in the status long before.
+	// keepMinutes is how long a use is stored. The status has it long before.
 	keepMinutes = 9 * 24 * 60
 )
 
-// Gatherer remembers who used what last. Note may be called by any number of requests at once: of an object and a secret that are
-// known, which is nearly all, it takes a lock that readers share, writes at most once a minute, and allocates nothing.
+// Gatherer stores the last uses of objects. Note is safe for concurrent use: for a known object and
+// secret it takes a read lock, writes once a minute, and allocates nothing.
 type Gatherer struct {
 	shards   [shards]shard
 	subjects atomic.Int64
-	// from is the first minute since which everything is remembered.
+	// from is the minute since which no use is missing.
 	from atomic.Uint32
 }
 
@@ -37,14 +37,16 @@ type shard struct {
 	subjects map[usage.Key]*subject
 }
 
-// subject is one object. Nearly all have one secret, which is part of it, so that the garbage collector has little to follow.
+// subject is one object. Most have one secret, which is a part of it, so that the garbage collector
+// has little to follow.
 type subject struct {
 	issued, presented atomic.Uint32
 	credentials       stampedCredential
 	stale             [len(oauth2.StaleUses)]atomic.Pointer[stampedStale]
 }
 
-// stampedCredential is a secret, without an id if there is none, and the one after it. Both change under the lock of the shard alone.
+// stampedCredential is a secret in a list; its id is empty if there is none. id and next change
+// under the lock of the shard.
 type stampedCredential struct {
 	id   string
 	at   atomic.Uint32
@@ -59,7 +61,7 @@ type stampedStale struct {
 
 type staleDetail struct{ credential, source string }
 
-// NewGatherer makes a Gatherer that remembers everything from that minute on.
+// NewGatherer returns a Gatherer that lacks no use from a minute on.
 func NewGatherer(from usage.Minute) *Gatherer {
 	g := &Gatherer{}
 	for i := range g.shards {
@@ -69,7 +71,7 @@ func NewGatherer(from usage.Minute) *Gatherer {
 	return g
 }
 
-// Note remembers a use.
+// Note stores a use.
 func (g *Gatherer) Note(u oauth2.Use) {
 	if u.Subject == "" {
 		return
@@ -81,8 +83,8 @@ func (g *Gatherer) Note(u oauth2.Use) {
 	}
 }
 
-// note remembers a use of an object and a secret that are known. It keeps the lock until it is done, so that nothing is noted on
-// something that is being forgotten.
+// note stores a use of a known object and secret. It holds the lock, so that the object is not
+// forgotten meanwhile.
 func (h *shard) note(key usage.Key, u oauth2.Use, minute uint32) bool {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -90,7 +92,7 @@ func (h *shard) note(key usage.Key, u oauth2.Use, minute uint32) bool {
 	return s != nil && s.note(u, minute)
 }
 
-// add remembers a use of something new.
+// add stores a use of a new object or secret.
 func (g *Gatherer) add(home *shard, key usage.Key, u oauth2.Use, minute uint32) {
 	home.mu.Lock()
 	defer home.mu.Unlock()
@@ -113,7 +115,7 @@ func (g *Gatherer) add(home *shard, key usage.Key, u oauth2.Use, minute uint32) 
 	s.note(u, minute)
 }
 
-// note reports whether there was a place for all of it.
+// note reports whether it found a place for the secret.
 func (s *subject) note(u oauth2.Use, minute uint32) bool {
 	if u.Credential != "" {
 		c := s.credential(u.Credential)
@@ -134,8 +136,7 @@ func (s *subject) note(u oauth2.Use, minute uint32) bool {
 	return true
 }
 
-// advance moves a stamp forward. Most of the time it is there already, and nothing is written that other cores would have to read
-// again.
+// advance moves a stamp forward. Mostly it writes nothing, so that other cores keep their caches.
 func advance(stamp *atomic.Uint32, minute uint32) {
 	for {
 		before := stamp.Load()
@@ -154,7 +155,8 @@ func (s *subject) credential(id string) *stampedCredential {
 	return nil
 }
 
-// addCredential adds a secret, in the place of the one that was not used for longest if there are too many; see usage.Seen.AtMost.
+// addCredential adds a secret. It replaces the least recently used if there are too many; see
+// usage.Seen.AtMost.
 func (s *subject) addCredential(id string) {
 	if s.credential(id) != nil {
 		return
@@ -193,8 +195,8 @@ func (s *subject) noteStale(u oauth2.Use, minute uint32) {
 	}
 }
 
-// Entries are all that is remembered, in the order of their keys, and the minute since which nothing is missing among them. What
-// was last used longer ago than anybody asks is forgotten.
+// Entries returns all uses, sorted by key, and the minute since which none is missing. It forgets
+// old ones.
 func (g *Gatherer) Entries(now usage.Minute) (entries []usage.Entry, from usage.Minute) {
 	if now > keepMinutes {
 		advance(&g.from, uint32(now-keepMinutes))

@@ -1,8 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package reporter writes down what one replica of the token server saw of the use of clients: UsageReports in the registry
-// namespace, now and then and a few at a time. No request waits for it, and nothing is lost by its failing but the news.
+// Package reporter writes the uses of clients that one replica of the token server saw, as
+// UsageReports in the registry namespace. No request waits for it.
 package reporter
 
 import (
@@ -29,17 +29,17 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/usage"
 )
 
-// How often is written. A replica writes at most writesPerInterval objects an interval, however many clients there are, so with
-// many clients it takes longer until a change of one is told; and at least once in heartbeat, so that it is known to be there.
+// A replica writes at most writesPerInterval objects an interval, however many clients there are,
+// and at least one each heartbeat, which shows that it is alive.
 const (
-	// DefaultInterval is how often one object is written at the most.
+	// DefaultInterval is the least time between two writes of one object.
 	DefaultInterval   = time.Minute
 	writesPerInterval = 4
 	heartbeat         = 10 * time.Minute
-	// retry is how soon the first report is tried again, and lastGap what is between the writes of a replica that stops.
-	retry   = time.Second
-	lastGap = 250 * time.Millisecond
-	// writeTimeout bounds one write.
+	// retry is the interval of attempts at the first report, lastGap the time between the last
+	// writes.
+	retry        = time.Second
+	lastGap      = 250 * time.Millisecond
 	writeTimeout = 5 * time.Second
 )
 
@@ -47,21 +47,17 @@ const resource = "usagereports"
 
 // Config is what a Reporter needs.
 type Config struct {
-	// REST connects with the token server's own rights.
-	REST *rest.Config
-	// Namespace is the registry namespace.
+	REST      *rest.Config
 	Namespace string
-	// Host begins the name of the replica; what cannot stand in a name is left out.
-	Host string
-	// Usage is what is told.
+	// Host begins the name of the replica, without characters that names cannot have.
+	Host  string
 	Usage *Gatherer
-	// MaxStaleness is how long the replica goes on without hearing from the API server, and accepts watched secrets after the end of what
-	// its report covers; zero means for ever.
+	// MaxStaleness is that of usage.Replica.
 	MaxStaleness time.Duration
-	// Interval is how often; zero means DefaultInterval.
+	// Interval is the time between two writes; zero means DefaultInterval.
 	Interval time.Duration
 	Log      *slog.Logger
-	// Written is told of each write whether it succeeded; nil if nobody asks.
+	// Written receives the result of each write; it may be nil.
 	Written func(ok bool)
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -80,18 +76,18 @@ type Reporter struct {
 	replica string
 	started time.Time
 	opened  atomic.Bool
-	// vouched is the instant in Unix seconds up to which the report as it is stored tells everything.
+	// vouched is the instant in Unix seconds up to which the stored report lacks nothing.
 	vouched atomic.Int64
 	closed  bool
 	failing bool
 	parts   []*part
 }
 
-// part is one object of the report as it is stored.
+// part is one stored object of the report.
 type part struct {
-	// version is its resourceVersion; empty if it is not there.
+	// version is its resourceVersion; empty if it does not exist.
 	version string
-	// digest is that of its uses, written at writtenAt; complete is the instant up to which nothing is missing in it.
+	// digest is the hash of its uses, and complete the instant up to which it lacks none.
 	digest    [sha256.Size]byte
 	writtenAt time.Time
 	complete  time.Time
@@ -120,19 +116,18 @@ func New(config Config) (*Reporter, error) {
 	return &Reporter{Config: config, client: client, replica: replicaName(config.Host), started: config.Now(), parts: []*part{{}}}, nil
 }
 
-// Vouches reports whether what is used now will be heard of: the report is there, and what it covers is not older than MaxStaleness. The
-// manager counts on it: a replica that does not vouch accepts no watched secret (usage.Judge).
+// Vouches reports whether the report exists and covers the time since MaxStaleness. The manager
+// relies on it: a replica that does not vouch accepts no watched secret (usage.Judge).
 func (r *Reporter) Vouches() bool {
 	return r.opened.Load() && (r.MaxStaleness <= 0 || r.Now().Sub(time.Unix(r.vouched.Load(), 0)) <= r.MaxStaleness)
 }
 
-// Closed reports whether the report says that there will be no more.
+// Closed reports whether the last report was written.
 func (r *Reporter) Closed() bool { return r.closed }
 
-// maxHost bounds what of the host's name is in that of a replica.
 const maxHost = 100
 
-// replicaName is the host's name with a random part behind it.
+// replicaName returns the host's name with a random suffix.
 func replicaName(host string) string {
 	name := strings.Map(func(c rune) rune {
 		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' {
@@ -147,7 +142,7 @@ func replicaName(host string) string {
 	return name + "-" + strings.ToLower(rand.Text()[:10])
 }
 
-// Run writes until the context ends. The first report is there before anything else is told.
+// Run writes until the context ends, the first part first.
 func (r *Reporter) Run(ctx context.Context) {
 	err := wait.PollUntilContextCancel(ctx, retry, true, func(ctx context.Context) (bool, error) {
 		return r.write(ctx, 0, v1alpha1.UsageServing, r.look()) == nil, nil
@@ -162,7 +157,8 @@ func (r *Reporter) Run(ctx context.Context) {
 	})
 }
 
-// Close tells the rest, and that there will be no more. It is called when Run has returned and the last request was answered.
+// Close writes the rest and the end of the report. Run must have returned, and the last request be
+// answered.
 func (r *Reporter) Close(ctx context.Context) {
 	if !r.opened.Load() {
 		return
@@ -184,18 +180,18 @@ func (r *Reporter) Close(ctx context.Context) {
 	r.closed = r.write(ctx, 0, v1alpha1.UsageStopped, seen) == nil // a replica that cannot say so looks like one that was killed
 }
 
-// picture is what there is to tell at an instant.
+// picture is the content of a report at an instant.
 type picture struct {
 	at    time.Time
 	parts [][]byte
-	// from is since when nothing is missing.
+	// from is the instant since which no use is missing.
 	from time.Time
 }
 
-// settling is how long ago something must be to be sure that it was noted: longer than any request takes.
+// settling is how old a use is that was certainly stored: longer than any request takes.
 const settling = time.Minute
 
-// look gathers what there is to tell. A part that is new has in it what stood in another one so far.
+// look reads the uses. A new part contains what another one contained before.
 func (r *Reporter) look() picture {
 	now := r.Now()
 	entries, from := r.Usage.Entries(usage.MinuteOf(now))
@@ -217,8 +213,8 @@ func (r *Reporter) changed(i int, seen picture) bool {
 	return r.parts[i].version == "" || r.parts[i].digest != sha256.Sum256(seen.parts[i])
 }
 
-// step writes the part that waits longest, if one is due. New parts come first, the highest of them before the others: what they
-// hold disappears from the lower ones when those are written.
+// step writes the part that has waited longest, if one is due. New parts come first, the highest
+// first: their uses disappear from the lower ones when those are written.
 func (r *Reporter) step(ctx context.Context) error {
 	seen := r.look()
 	next := -1
@@ -236,7 +232,8 @@ func (r *Reporter) step(ctx context.Context) error {
 	return r.write(ctx, next, v1alpha1.UsageServing, seen)
 }
 
-// write writes one part. The first one says what is covered: everything up to the oldest of the changes that are not told yet.
+// write writes one part. The first has the coverage: up to the oldest change that is not written
+// yet.
 func (r *Reporter) write(ctx context.Context, i int, state v1alpha1.UsageReportState, seen picture) error {
 	report := &v1alpha1.UsageReport{
 		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "UsageReport"},
@@ -271,7 +268,8 @@ func (r *Reporter) write(ctx context.Context, i int, state v1alpha1.UsageReportS
 	return nil
 }
 
-// completeUntil is the instant up to which the parts as they are stored, and the first as it is about to be, lack nothing.
+// completeUntil returns the instant up to which the stored parts, with the first as it is about to
+// be, lack nothing.
 func (r *Reporter) completeUntil(seen picture, state v1alpha1.UsageReportState) time.Time {
 	until := seen.at
 	if state == v1alpha1.UsageServing {
@@ -285,8 +283,8 @@ func (r *Reporter) completeUntil(seen picture, state v1alpha1.UsageReportState) 
 	return until
 }
 
-// put stores a report, and leaves in it the version that it got. An object that somebody deleted is made again, and one that a
-// write made whose answer was lost is taken up.
+// put stores a report and sets its new version. It creates a deleted object again, and adopts one
+// whose write succeeded without an answer.
 func (r *Reporter) put(ctx context.Context, report *v1alpha1.UsageReport) error {
 	err := r.send(ctx, report)
 	switch {
@@ -323,7 +321,7 @@ func (r *Reporter) send(ctx context.Context, report *v1alpha1.UsageReport) error
 	return nil
 }
 
-// tell counts a write, and logs when writing begins to fail and when it works again.
+// tell counts a write, and logs the first failure and the recovery.
 func (r *Reporter) tell(err error) {
 	if r.Written != nil {
 		r.Written(err == nil)

@@ -1,19 +1,20 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package restore decides what proves that the etcd behind a Kubernetes API server was restored from a backup. Both binaries ask it, about
-// watches, lists and look-ups: the token server reads everything again, the manager answers watches with 410. It depends on nothing.
+// Package restore decides what proves that the etcd of a Kubernetes API server was restored from a
+// backup. Upon a proof the token server lists everything again, and the manager answers watches
+// with 410. It depends on nothing.
 //
-// A proof must be nothing that a user of the cluster can bring about. resourceVersions never go back otherwise and can be compared
-// (KEP-5504), a UID is given once, and no deletion is undone.
+// No user of the cluster may be able to cause a proof. Otherwise resourceVersions never decrease
+// and can be compared (KEP-5504), a UID is given once, and no deletion is undone.
 package restore
 
 import "time"
 
-// Proof is what proves that etcd was restored, in words for the log.
+// Proof is the proof of a restore.
 type Proof string
 
-// The proofs. None is that there is none.
+// The proofs, in words for the log.
 const (
 	None        Proof = ""
 	Moved       Proof = "the revision of the store went back, or further ahead than writes explain"
@@ -26,28 +27,25 @@ type State int
 
 // The states of an object.
 const (
-	// Unknown is the state of an object that nothing is known of.
 	Unknown State = iota
-	// Present is the state of an object that is there and is not terminating.
+	// Present means that the object exists and is not terminating.
 	Present
-	// Terminating is the state of an object that has a deletion timestamp, and goes when its finalizers are done.
+	// Terminating means that it has a deletion timestamp.
 	Terminating
-	// Deleted is the state of an object that was there and is not: its deletion was watched, or a whole list does not have it.
+	// Deleted means that its deletion was watched, or that a whole list lacks it.
 	Deleted
 )
 
-// Facts are what is known of a store, or what is seen of it later. What is zero is not known, and proves nothing.
+// Facts are what is known of a store. Zero means unknown, and proves nothing.
 type Facts struct {
-	// Revision is how far the store is.
+	// Revision is the revision of the store.
 	Revision uint64
-	// Newest is the resourceVersion of one object: of all that are known, the one that changed last.
+	// Newest is the resourceVersion of the object that changed last of all that are known.
 	Newest uint64
-	// Object is the state of one object.
 	Object State
 }
 
-// Prove returns what proves that a store was restored after something was known of it and before something was seen. The duration
-// is how long after the one the other was.
+// Prove returns the proof that a store was restored between two facts, given the time between them.
 func Prove(known, seen Facts, after time.Duration) Proof {
 	switch {
 	case moved(known.Revision, seen.Revision, after):
@@ -60,17 +58,18 @@ func Prove(known, seen Facts, after time.Duration) Proof {
 	return None
 }
 
-// What no cluster writes. A restore that raises revisions, as etcd advises, raises them by a billion.
+// A restore that raises revisions, as etcd advises, raises them by a billion.
 const (
 	leastRaise = 500_000_000
-	// fastest is how many writes a second are not believed.
+	// fastest is an impossible number of writes a second.
 	fastest = 100_000
-	// counted is below what revisions that count writes come to. Stores that make them of the time rise faster.
+	// counted is above the revisions that count writes. Stores that derive them from the time rise
+	// faster.
 	counted = 1_000_000_000_000
 )
 
-// moved reports whether a revision went back, or made a leap that no writes explain. A store that has written as much as it lost
-// in the meantime is not recognised this way.
+// moved reports whether a revision decreased, or rose more than writes explain. It does not
+// recognise a store that has written as much again as it lost.
 func moved(before, now uint64, after time.Duration) bool {
 	if before == 0 || now == 0 {
 		return false

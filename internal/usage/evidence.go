@@ -10,37 +10,37 @@ import (
 )
 
 const (
-	// ClockSkew is how far the clocks of two processes may be apart.
+	// ClockSkew is how far two clocks may differ.
 	ClockSkew = 5 * time.Minute
-	// UnheardLimit is how long a replica without a report, or with one older than MaxStaleness, goes on without hearing from the API
-	// server: one that nobody knows of must not accept for long what it has not heard to be watched.
+	// UnheardLimit is how long a replica without a current report goes on without contact to the
+	// API server: it may not know which secrets are watched.
 	UnheardLimit = 5 * time.Minute
-	// MaxSilence is how old what a report covers may be for its replica to be taken for one that reports.
+	// MaxSilence is the greatest age of the coverage of a report whose replica counts as reporting.
 	MaxSilence = 30 * time.Minute
 )
 
-// Replica is what the report of one replica of the token server says of itself.
+// Replica is the state of one replica of the token server by its report.
 type Replica struct {
-	Name string
-	// StartedAt is when it began. It used nothing before.
+	Name      string
 	StartedAt time.Time
-	// CoveredFrom and CoveredUntil are the span of which no use is missing in its report; both are zero of one that has just begun.
+	// CoveredFrom and CoveredUntil bound the time of which the report lacks no use; both are zero
+	// at first.
 	CoveredFrom, CoveredUntil time.Time
-	// Stopped says that it answers nobody any more, and that its report lacks nothing.
+	// Stopped means that the replica serves no more, and that its report is complete.
 	Stopped bool
-	// MaxStaleness is how long it goes on after it last heard from the API server, and how long it accepts watched secrets after the end
-	// of what its report covers; zero means for ever.
+	// MaxStaleness is how long the replica goes on without contact, and how long it accepts watched
+	// secrets after CoveredUntil; zero means for ever.
 	MaxStaleness time.Duration
-	// Complete says that all parts of its report were read.
+	// Complete means that all parts of the report were read.
 	Complete bool
 }
 
-// vouched is the instant up to which the report of the replica tells everything.
+// vouched is the instant up to which the report lacks nothing.
 func (r Replica) vouched() time.Time { return oauth2.Later(r.StartedAt, r.CoveredUntil) }
 
-// goneBy is when a replica that has fallen silent, or one that took its place from its snapshot, accepts the secret no more, whatever
-// has become of it. If it has heard that the secret is watched, it accepts it as long as its report is not older than MaxStaleness;
-// if not, it has heard nothing since then, and accepts nothing at all after MaxStaleness. It is zero if there is no such instant.
+// goneBy is when a silent replica, or one that continues from its snapshot, cannot accept the
+// secret any more; zero if never. If it knows that the secret is watched, it accepts it for
+// MaxStaleness after its coverage; otherwise it accepts nothing after MaxStaleness without contact.
 func (r Replica) goneBy(watchedSince time.Time) time.Time {
 	if r.MaxStaleness <= 0 {
 		return time.Time{}
@@ -48,44 +48,44 @@ func (r Replica) goneBy(watchedSince time.Time) time.Time {
 	return oauth2.Later(r.vouched(), watchedSince).Add(r.MaxStaleness + ClockSkew)
 }
 
-// Question is whether a replaced secret is still used.
+// Question asks whether a replaced secret is still used.
 type Question struct {
-	// WatchedSince is when it was said to be watched. What was used before does not count.
+	// WatchedSince is the instant since which it is watched. Earlier uses do not count.
 	WatchedSince time.Time
-	// LastUsed is the last use that all reports together know of.
+	// LastUsed is the last use in all reports.
 	LastUsed Minute
-	// UnusedFor is how long nobody must have used it.
+	// UnusedFor is how long it must be unused.
 	UnusedFor time.Duration
 	Now       time.Time
 }
 
-// Finding is why a watched secret lives on.
+// Finding is the result of Judge.
 type Finding string
 
 // The findings.
 const (
-	// Unused: nobody has used it for as long as was asked, and every replica vouches for that. It may end.
+	// Unused: every replica vouches that it was not used for long enough. It may end.
 	Unused Finding = "Unused"
-	// NotUnusedForLong: since it is watched, was used, or may have been used, not enough time has passed.
+	// NotUnusedForLong: it was, or may have been, used since.
 	NotUnusedForLong Finding = "NotUnusedForLong"
-	// NotReported: a replica may use it of which nothing has been heard.
+	// NotReported: a replica that does not report may use it.
 	NotReported Finding = "NotReported"
 )
 
-// Answer is what the reports prove.
+// Answer is a Finding with its evidence.
 type Answer struct {
 	Finding Finding
-	// Replica is the one whose report says too little, or what cannot be; empty if there is none at all.
+	// Replica is the one whose report is missing or impossible; empty if there is no replica.
 	Replica string
-	// Since is the last instant at which the secret may have been used, or of a replica that is silent, the end of what it vouches for.
+	// Since is the last possible use, or the end of the coverage of a silent replica.
 	Since time.Time
-	// Ask is when the answer may be another one without any news; zero if only news can change it.
+	// Ask is when the answer may change without a new report; zero if it cannot.
 	Ask time.Time
 }
 
-// Judge answers a question from the reports of all replicas there are. It takes what is not told for a use: a replica of
-// which nothing is heard may use the secret until it is sure that it cannot, and a span that no report covers counts as used at its
-// end. So a report that is missing never ends a secret.
+// Judge answers a question from the reports of all replicas. A missing report never ends a secret:
+// a silent replica may use it until it certainly cannot, and a time without coverage counts as a
+// use at its end.
 func Judge(replicas []Replica, q Question) Answer {
 	possible := q.WatchedSince
 	if q.LastUsed > 0 {

@@ -1,9 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package usage is what the two binaries tell each other about the use of clients: the token server gathers it in memory and
-// writes it down in a compact form, the manager reads and merges it. It is pure: values in, values out. It knows no Kubernetes,
-// and nothing in it grants anything.
+// Package usage is the data about the use of clients that the token server reports and the manager
+// merges. It is pure, knows no Kubernetes, and grants nothing.
 package usage
 
 import (
@@ -15,8 +14,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
-// Key stands for the UID of an object: a UUID in its sixteen bytes, anything else as a hash of as many. An object that is
-// deleted and created again has another UID, so nothing of the old one counts for it.
+// Key identifies an object by its UID: a UUID in binary, or a hash of another UID. An object that
+// was made anew has another one.
 type Key [16]byte
 
 // KeyOf returns the key of a UID. It does not allocate for a UUID. A UUID in upper case is another UID,
@@ -29,10 +28,10 @@ func KeyOf(uid string) Key {
 	return Key(sum[:len(Key{})])
 }
 
-// Minute is an instant in minutes since 1970, which is as exactly as uses are told. Zero is never.
+// Minute is an instant in minutes since 1970. Zero is never.
 type Minute uint32
 
-// MinuteOf is the minute that an instant lies in.
+// MinuteOf returns the minute of an instant.
 func MinuteOf(t time.Time) Minute {
 	if minutes := t.Unix() / 60; minutes > 0 && minutes <= maxMinute {
 		return Minute(minutes)
@@ -42,7 +41,7 @@ func MinuteOf(t time.Time) Minute {
 
 const maxMinute = 1<<32 - 1
 
-// Time is the beginning of the minute; the zero time for never.
+// Time returns the beginning of the minute; the zero time for never.
 func (m Minute) Time() time.Time {
 	if m == 0 {
 		return time.Time{}
@@ -50,23 +49,20 @@ func (m Minute) Time() time.Time {
 	return time.Unix(int64(m)*60, 0).UTC()
 }
 
-// The bounds of what is told of one object, and of one report.
+// The bounds of a report.
 const (
-	// MaxCredentials are the secrets of one object: those that one client can have at a time, and as many that it had before.
-	MaxCredentials = 2 * oauth2.MaxVerifiers
-	// MaxCredentialID bounds the id of a secret.
+	// MaxCredentials bounds the secrets of one object: twice those that a client can have.
+	MaxCredentials  = 2 * oauth2.MaxVerifiers
 	MaxCredentialID = 64
-	// MaxSource bounds an address.
-	MaxSource = 64
+	MaxSource       = 64
 )
 
 // Seen is when an object was last used.
 type Seen struct {
-	// Issued is when a token was last issued to it, and Presented when a token of its was last presented and good.
+	// Issued is when a token was last issued, Presented when a valid one was last presented.
 	Issued, Presented Minute
-	// Credentials are its secrets; at most MaxCredentials.
-	Credentials []Credential
-	// Stale are the uses of what had its time; at most one of each kind.
+	Credentials       []Credential
+	// Stale are the uses of stale credentials; at most one of each StaleUse.
 	Stale []Stale
 }
 
@@ -76,7 +72,7 @@ type Credential struct {
 	At Minute
 }
 
-// Stale is how often something that had its time was used, when last, and from where if that is known.
+// Stale is the use of a stale credential: count, last instant and, if known, the source.
 type Stale struct {
 	Use        oauth2.StaleUse
 	Count      uint64
@@ -85,13 +81,13 @@ type Stale struct {
 	Source     string
 }
 
-// Entry is what was seen of one object.
+// Entry is the uses of one object.
 type Entry struct {
 	Key  Key
 	Seen Seen
 }
 
-// Last is when the object was last seen at work; what had its time does not count, except for a secret that was still accepted.
+// Last returns the last use. Stale ones do not count, except for an accepted secret.
 func (s Seen) Last() Minute {
 	last := max(s.Issued, s.Presented)
 	for _, c := range s.Credentials {
@@ -100,7 +96,7 @@ func (s Seen) Last() Minute {
 	return last
 }
 
-// Latest is the latest minute of anything that was seen of the object, stale uses included.
+// Latest returns the last use, stale ones included.
 func (s Seen) Latest() Minute {
 	last := s.Last()
 	for _, stale := range s.Stale {
@@ -109,7 +105,7 @@ func (s Seen) Latest() Minute {
 	return last
 }
 
-// Credential is when the secret of that id was last accepted; zero for never.
+// Credential returns when a secret was last accepted; zero for never.
 func (s Seen) Credential(id string) Minute {
 	for _, c := range s.Credentials {
 		if c.ID == id {
@@ -119,8 +115,8 @@ func (s Seen) Credential(id string) Minute {
 	return 0
 }
 
-// AtMost is an instant after which the secret of that id was not accepted: where it is not told of, others may have pushed it out,
-// which were used no earlier.
+// AtMost returns an instant after which the secret was not accepted. If it is not listed, others
+// may have evicted it, which were used no earlier.
 func (s Seen) AtMost(id string) Minute {
 	at := s.Credential(id)
 	if at != 0 || len(s.Credentials) < MaxCredentials {
@@ -133,8 +129,8 @@ func (s Seen) AtMost(id string) Minute {
 	return at
 }
 
-// Merge takes the later of each two instants, and nothing later than now: a clock, or a report, that is ahead does not make
-// something used for ever. It reports whether that said anything new.
+// Merge takes the later of each two instants, but none after now: a clock that is ahead must not
+// make an object look used for ever. It reports whether anything changed.
 func (s *Seen) Merge(other Seen, now Minute) (news bool) {
 	later := func(mine *Minute, theirs Minute) bool {
 		if theirs = min(theirs, now); theirs <= *mine {
@@ -159,7 +155,8 @@ func (s *Seen) Merge(other Seen, now Minute) (news bool) {
 	return news
 }
 
-// credential finds the entry of a secret or makes one, in the place of the one that was not used for longest if there is no room.
+// credential returns the entry of a secret. It replaces the least recently used if there is no
+// room.
 func (s *Seen) credential(id string) *Minute {
 	oldest := 0
 	for i := range s.Credentials {

@@ -23,7 +23,7 @@ import (
 //	  for each stale use: count, instant, length and text of the secret's id, length and text of the address
 const wireVersion = 1
 
-// MaxReport bounds the compact form of one report, in bytes, and maxEntries the objects in it: one is some forty bytes.
+// MaxReport bounds an encoded report in bytes, maxEntries its objects, of some forty bytes each.
 const (
 	MaxReport  = 256 << 10
 	maxEntries = 16 << 10
@@ -40,7 +40,7 @@ const (
 
 const credentialsShift = 2 + len(oauth2.StaleUses)
 
-// Encode renders entries in the order of their keys. Equal entries give equal bytes.
+// Encode encodes entries that are sorted by key. Equal entries give equal bytes.
 func Encode(entries []Entry) []byte {
 	base := latestOf(entries)
 	w := writer{base: base}
@@ -112,7 +112,8 @@ func (w *writer) text(value string) {
 	w.out.Raw(value)
 }
 
-// Decode reads what Encode wrote. What it cannot read whole is ErrUnreadable. It takes no more room than a few times the form itself.
+// Decode decodes a whole report, or returns ErrUnreadable. It takes a few times the memory of the
+// report.
 func Decode(data []byte) ([]Entry, error) {
 	if len(data) > MaxReport {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrUnreadable, len(data), MaxReport)
@@ -176,7 +177,7 @@ func (r *reader) entry() Entry {
 	return e
 }
 
-// minute reads an instant, which is never "never".
+// minute reads an instant, which is never zero.
 func (r *reader) minute() Minute {
 	before := r.in.Uvarint()
 	if before >= uint64(r.base) {
@@ -186,8 +187,8 @@ func (r *reader) minute() Minute {
 	return r.base - Minute(before) //nolint:gosec // it is less than the base
 }
 
-// text reads printable ASCII, which is all that ids and addresses are: it ends up in events and statuses.
-// It copies the text, so that an entry does not keep the whole report in memory.
+// text reads printable ASCII, because the text ends up in events and statuses. It copies it, so
+// that an entry does not keep the whole report in memory.
 func (r *reader) text(longest uint64) string {
 	n := r.in.Uvarint()
 	if n > longest {
@@ -202,7 +203,7 @@ func (r *reader) text(longest uint64) string {
 	return text
 }
 
-// Printable reports whether a report can hold a text: printable ASCII without spaces, of at most that length.
+// Printable reports whether a text is printable ASCII without spaces, of bounded length.
 func Printable(text string, longest int) bool {
 	for i := range len(text) {
 		if c := text[i]; c <= ' ' || c > '~' {
@@ -215,9 +216,9 @@ func Printable(text string, longest int) bool {
 // maxParts bounds the reports of one replica.
 const maxParts = 64
 
-// Split renders entries as so many reports that each is within its bounds, a power of two and no fewer than before: an object
-// stays in its part, or moves from part p of n to p+n of 2n. whole is false if that took more reports than a replica may have; the
-// rest is left out then.
+// Split encodes entries as reports within their bounds: a power of two, and at least as many as
+// before, so that an object stays in its part or moves from part p of n to p+n of 2n. whole is
+// false if entries had to be left out.
 func Split(entries []Entry, atLeast int) (parts [][]byte, whole bool) {
 	n := max(1, atLeast)
 	for ; n < maxParts; n *= 2 {
