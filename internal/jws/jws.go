@@ -43,8 +43,8 @@ const MinRSABits = 2048
 // The owner of an RSA key determines the cost of a verification, and anybody can send forged
 // signatures. 8192 bits with an exponent of 31 bits take 75 times as long as 2048 bits with 65537.
 const (
-	// MaxRSABits is the largest RSA modulus that is accepted.
-	MaxRSABits = 4096
+	// maxRSABits is the largest RSA modulus that is accepted.
+	maxRSABits = 4096
 	// rsaExponent is the only public exponent that is accepted.
 	rsaExponent = 65537
 )
@@ -89,7 +89,7 @@ func checkRSA(key *rsa.PublicKey) error {
 	if key.N == nil || key.N.Bit(0) == 0 || key.N.BitLen() < MinRSABits || key.E < 3 || key.E%2 == 0 {
 		return fmt.Errorf("%w: %s", ErrWeakKey, describeRSA(key))
 	}
-	if key.N.BitLen() > MaxRSABits || key.E != rsaExponent {
+	if key.N.BitLen() > maxRSABits || key.E != rsaExponent {
 		return fmt.Errorf("%w: %s", ErrCostlyKey, describeRSA(key))
 	}
 	return nil
@@ -100,5 +100,5 @@ func describeRSA(key *rsa.PublicKey) string {
 	if key.N != nil {
 		bits = key.N.BitLen()
 	}
-	return fmt.Sprintf("an RSA modulus of %d bits with exponent %d; use %d to %d bits and exponent %d", bits, key.E, MinRSABits, MaxRSABits, rsaExponent)
+	return fmt.Sprintf("an RSA modulus of %d bits with exponent %d; use %d to %d bits and exponent %d", bits, key.E, MinRSABits, maxRSABits, rsaExponent)
 }

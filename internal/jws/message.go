@@ -24,8 +24,8 @@ const MaxSize = 8 << 10
 var (
 	// ErrMalformed: not a compact JWS with an allowed header.
 	ErrMalformed = errors.New("malformed JWS")
-	// ErrSignature: the signature or the algorithm is not the key's.
-	ErrSignature = errors.New("invalid signature")
+	// errSignature: the signature or the algorithm is not the key's.
+	errSignature = errors.New("invalid signature")
 )
 
 // Header is a protected header.
@@ -121,11 +121,11 @@ func (m Message) Unverified() []byte { return m.payload }
 // Verify returns the payload if the signature is the key's.
 func (m Message) Verify(key PublicKey) ([]byte, error) {
 	if m.Header.Algorithm != key.Algorithm || key.Check() != nil {
-		return nil, ErrSignature
+		return nil, errSignature
 	}
 	if public, ok := key.Key.(ed25519.PublicKey); ok {
 		if !ed25519.Verify(public, m.signingInput, m.signature) {
-			return nil, ErrSignature
+			return nil, errSignature
 		}
 		return m.payload, nil
 	}
@@ -143,7 +143,7 @@ func (m Message) Verify(key PublicKey) ([]byte, error) {
 		}
 	}
 	if !valid {
-		return nil, ErrSignature
+		return nil, errSignature
 	}
 	return m.payload, nil
 }

@@ -77,11 +77,11 @@ func (s *Signer) Verify(m Message) ([]byte, error) {
 		return m.Verify(s.public)
 	}
 	if m.Header.Algorithm != s.public.Algorithm {
-		return nil, ErrSignature
+		return nil, errSignature
 	}
 	made, err := s.signature(m.signingInput)
 	if err != nil || subtle.ConstantTimeCompare(made, m.signature) != 1 {
-		return nil, ErrSignature
+		return nil, errSignature
 	}
 	return m.payload, nil
 }

@@ -58,7 +58,7 @@ type Taint struct {
 }
 
 // unknownKeep is the keep of a ring before its first policy.
-const unknownKeep = MinLead + time.Hour + RetirementMargin
+const unknownKeep = minLead + time.Hour + RetirementMargin
 
 // maxTaints bounds the records of withdrawn keys; the oldest are dropped.
 const maxTaints = 256

@@ -14,10 +14,10 @@ import (
 
 // The lower bounds of a policy.
 const (
-	// MinLead exceeds how long verifiers cache a key set, and the delay of watches.
-	MinLead = time.Hour
-	// MinSkew is the least difference of two clocks that is allowed for.
-	MinSkew = 5 * time.Minute
+	// minLead exceeds how long verifiers cache a key set, and the delay of watches.
+	minLead = time.Hour
+	// minSkew is the least difference of two clocks that is allowed for.
+	minSkew = 5 * time.Minute
 	// RetirementMargin is how long a retired key stays beyond the longest token lifetime.
 	RetirementMargin = 15 * time.Minute
 )
@@ -43,18 +43,18 @@ type Policy struct {
 func DefaultPolicy(longestToken time.Duration) Policy {
 	return Policy{
 		Algorithms: []jws.Algorithm{jws.ES256}, Period: 30 * 24 * time.Hour, Lead: 6 * time.Hour,
-		Retirement: longestToken + RetirementMargin, Skew: MinSkew,
+		Retirement: longestToken + RetirementMargin, Skew: minSkew,
 	}
 }
 
 // Validate refuses a policy by which a verifier could see a token before its key.
 func (p Policy) Validate() error {
 	var errs []error
-	if p.Lead < MinLead {
-		errs = append(errs, fmt.Errorf("the lead of %s is shorter than %s", p.Lead, MinLead))
+	if p.Lead < minLead {
+		errs = append(errs, fmt.Errorf("the lead of %s is shorter than %s", p.Lead, minLead))
 	}
-	if p.Skew < MinSkew {
-		errs = append(errs, fmt.Errorf("the clock skew of %s is smaller than %s", p.Skew, MinSkew))
+	if p.Skew < minSkew {
+		errs = append(errs, fmt.Errorf("the clock skew of %s is smaller than %s", p.Skew, minSkew))
 	}
 	if p.Retirement <= RetirementMargin {
 		errs = append(errs, fmt.Errorf("the retirement of %s is not a token lifetime and %s", p.Retirement, RetirementMargin))

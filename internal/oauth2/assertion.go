@@ -23,8 +23,8 @@ const AssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 // The bounds of an assertion.
 const (
-	// MaxAssertionLife bounds how far ahead exp may be: its jti is remembered until then.
-	MaxAssertionLife = time.Minute
+	// maxAssertionLife bounds how far ahead exp may be: its jti is remembered until then.
+	maxAssertionLife = time.Minute
 	// assertionSkew is how far the client's clock may be ahead of ours.
 	assertionSkew  = 30 * time.Second
 	maxAssertionID = 256
@@ -149,7 +149,7 @@ func decoyKey(algorithm jws.Algorithm) crypto.PublicKey {
 }
 
 // readAssertion checks the claims of RFC 7523 section 3 after the signature: the client as issuer
-// and subject, this issuer as the only audience, an exp within MaxAssertionLife, and an id.
+// and subject, this issuer as the only audience, an exp within maxAssertionLife, and an id.
 func (i Issuer) readAssertion(payload []byte, clientID string, now time.Time) (UsedAssertion, Reason) {
 	claims, err := strictjson.ParseObject(payload)
 	if err != nil {
@@ -172,7 +172,7 @@ func (i Issuer) readAssertion(payload []byte, clientID string, now time.Time) (U
 		return UsedAssertion{}, ReasonWrongAssertion
 	}
 	end := time.Unix(expires, 0).UTC()
-	if !now.Before(end) || end.Sub(now) > MaxAssertionLife || time.Unix(since, 0).After(now.Add(assertionSkew)) {
+	if !now.Before(end) || end.Sub(now) > maxAssertionLife || time.Unix(since, 0).After(now.Add(assertionSkew)) {
 		return UsedAssertion{}, ReasonAssertionExpired
 	}
 	return UsedAssertion{ID: id, ExpiresAt: end}, ""

@@ -28,22 +28,22 @@ const (
 // from a request. The zero Issuer is invalid.
 type Issuer struct{ origin string }
 
-// ErrInvalidIssuer is wrapped by every refusal of an issuer.
-var ErrInvalidIssuer = errors.New("the issuer must be an https origin such as https://hallpass.example.com")
+// errInvalidIssuer is wrapped by every refusal of an issuer.
+var errInvalidIssuer = errors.New("the issuer must be an https origin such as https://hallpass.example.com")
 
 // ParseIssuer parses an issuer. insecure allows plain http.
 func ParseIssuer(raw string, insecure bool) (Issuer, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return Issuer{}, fmt.Errorf("%w: %q is not a URL", ErrInvalidIssuer, raw)
+		return Issuer{}, fmt.Errorf("%w: %q is not a URL", errInvalidIssuer, raw)
 	}
 	switch {
 	case u.Scheme != "https" && (!insecure || u.Scheme != "http"):
-		return Issuer{}, fmt.Errorf("%w: %q does not begin with https://", ErrInvalidIssuer, raw)
+		return Issuer{}, fmt.Errorf("%w: %q does not begin with https://", errInvalidIssuer, raw)
 	case u.Host == "" || u.Hostname() == "" || u.User != nil:
-		return Issuer{}, fmt.Errorf("%w: %q needs a host and no user", ErrInvalidIssuer, raw)
+		return Issuer{}, fmt.Errorf("%w: %q needs a host and no user", errInvalidIssuer, raw)
 	case raw != u.Scheme+"://"+u.Host || strings.ToLower(raw) != raw:
-		return Issuer{}, fmt.Errorf("%w: %q has a path, a query, a fragment or capital letters", ErrInvalidIssuer, raw)
+		return Issuer{}, fmt.Errorf("%w: %q has a path, a query, a fragment or capital letters", errInvalidIssuer, raw)
 	}
 	return Issuer{origin: raw}, nil
 }

@@ -17,9 +17,6 @@ import (
 // and those that a stopped manager may have been writing.
 const MaxMinted = 4
 
-// mintedTag separates these hashes from every other use of SHA-256.
-const mintedTag = "hallpass.dev/minted-token/v1"
-
 // Minted is the record of an OAuth2Token, whose tokens are for software that cannot fetch its own.
 // Tokens that it lacks are invalid. A shared one is immutable.
 type Minted struct {
@@ -110,7 +107,9 @@ func ParseOpaqueToken(value Secret) (Credential, error) {
 }
 
 // DigestMinted hashes a token for the OAuth2Token of that UID, as DigestSecret does.
-func DigestMinted(uid string, token Secret) Digest { return digest(mintedTag, uid, token) }
+func DigestMinted(uid string, token Secret) Digest {
+	return digest("hallpass.dev/minted-token/v1", uid, token)
+}
 
 // IssueOpaque makes a token that is no JWT. Its record alone has the claims.
 func IssueOpaque(grant Grant, now time.Time, random io.Reader) (Secret, MintedToken, error) {

@@ -30,8 +30,8 @@ const (
 	maxSecretLength   = 1024
 )
 
-// MinSecretLength is the shortest accepted client secret: 22 characters of base64url hold 128 bits.
-const MinSecretLength = 22
+// minSecretLength is the shortest accepted client secret: 22 characters of base64url hold 128 bits.
+const minSecretLength = 22
 
 // Presented are the credentials of a request, by one method (RFC 6749 section 2.3).
 type Presented struct {
@@ -66,7 +66,7 @@ func (p Presented) ClientID() string {
 func (p Presented) Candidates() []string {
 	var ids []string
 	for _, reading := range p.Readings {
-		if reading.WellFormed() && !slices.Contains(ids, reading.ClientID) {
+		if reading.wellFormed() && !slices.Contains(ids, reading.ClientID) {
 			ids = append(ids, reading.ClientID)
 		}
 	}
@@ -79,10 +79,10 @@ func (p Presented) Candidates() []string {
 	return ids
 }
 
-// WellFormed reports whether the secret could have been given out. Others are refused without a
+// wellFormed reports whether the secret could have been given out. Others are refused without a
 // look-up, so that unauthenticated callers cannot cause requests to the API server.
-func (r Reading) WellFormed() bool {
-	if !ValidClientID(r.ClientID) || len(r.Secret.Reveal()) < MinSecretLength {
+func (r Reading) wellFormed() bool {
+	if !ValidClientID(r.ClientID) || len(r.Secret.Reveal()) < minSecretLength {
 		return false
 	}
 	if !strings.HasPrefix(r.Secret.Reveal(), ClientSecretPrefix) {

@@ -13,12 +13,6 @@ import (
 // maxRequirementLength bounds each value of a requirement.
 const maxRequirementLength = 1 << 10
 
-// The parameters of a requirement.
-const (
-	requiredAudience = "audience"
-	requiredScope    = "scope"
-)
-
 // Requirement is what a proxy's configuration requires of an access token. No token meets the zero
 // value.
 type Requirement struct {
@@ -70,10 +64,10 @@ func (r *Requirement) add(name, value string) error {
 		return errRequirement
 	}
 	switch name {
-	case requiredAudience:
+	case "audience":
 		r.Audience = value
 		return nil
-	case requiredScope:
+	case "scope":
 		scopes, err := ParseScope(value)
 		if err != nil {
 			return errRequirement

@@ -12,9 +12,9 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/strictjson"
 )
 
-// MaxServiceAccountTokenLife bounds the time from iat to exp. A pod reuses the token, so this
+// maxAccountTokenLife bounds the time from iat to exp. A pod reuses the token, so this
 // bounds the use of a stolen one while the cluster cannot be asked.
-const MaxServiceAccountTokenLife = time.Hour
+const maxAccountTokenLife = time.Hour
 
 // serviceAccountPrefix begins the subject of such a token; no client_id has a colon.
 const serviceAccountPrefix = "system:serviceaccount:"
@@ -172,7 +172,7 @@ func (i Issuer) readAccountToken(payload []byte, clusterIssuer string, now time.
 	switch {
 	case expiresErr != nil, issuedErr != nil:
 		return accountClaims{}, ReasonWrongAssertion
-	case account.expires.Sub(time.Unix(issued, 0)) > MaxServiceAccountTokenLife:
+	case account.expires.Sub(time.Unix(issued, 0)) > maxAccountTokenLife:
 		return accountClaims{}, ReasonAssertionTooLong
 	case !now.Before(account.expires), time.Unix(since, 0).After(now.Add(assertionSkew)):
 		return accountClaims{}, ReasonAssertionExpired

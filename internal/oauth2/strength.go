@@ -29,7 +29,7 @@ func CheckDeclaredSecret(secret Secret) error {
 	switch {
 	case s == "":
 		return errSecretEmpty
-	case len(s) < MinSecretLength:
+	case len(s) < minSecretLength:
 		return errSecretShort
 	case len(s) > maxSecretLength:
 		return errSecretLong

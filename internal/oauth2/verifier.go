@@ -14,9 +14,6 @@ import (
 // compares with as many, so that the time does not reveal their number.
 const MaxVerifiers = 8
 
-// verifierTag separates these hashes from every other use of SHA-256.
-const verifierTag = "hallpass.dev/client-secret/v1"
-
 // Digest is the hash of a secret.
 type Digest [sha256.Size]byte
 
@@ -24,9 +21,10 @@ type Digest [sha256.Size]byte
 // round of SHA-256 is enough for 128 random bits; a slow hash would let unauthenticated callers use
 // up the CPU.
 func DigestSecret(uid string, secret Secret) Digest {
-	return digest(verifierTag, uid, secret)
+	return digest("hallpass.dev/client-secret/v1", uid, secret)
 }
 
+// digest hashes a secret. The tag separates its uses of SHA-256.
 func digest(tag, uid string, secret Secret) Digest {
 	buffer := append(make([]byte, 0, 256), tag...)
 	buffer = binary.BigEndian.AppendUint32(buffer, uint32(len(uid))) //nolint:gosec // UIDs are bounded by the API server

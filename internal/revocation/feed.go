@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// PageSize bounds the entries of a page of the feed.
-	PageSize = MaxBatch
+	// pageSize bounds the entries of a page of the feed.
+	pageSize = MaxBatch
 	// feedLog bounds the revocations that are kept in order of arrival, some 1.5 MiB. A reader that
 	// has missed more reads the whole list again.
 	feedLog = 1 << 16
@@ -34,8 +34,8 @@ type Cursor struct {
 	from    ID
 }
 
-// ErrCursor is wrapped by every refusal of a cursor.
-var ErrCursor = fmt.Errorf("%w: the cursor is none of the feed's", ErrUnreadable)
+// errCursor is wrapped by every refusal of a cursor.
+var errCursor = fmt.Errorf("%w: the cursor is none of the feed's", ErrUnreadable)
 
 // ParseCursor parses a cursor; the empty one is the beginning.
 func ParseCursor(text string) (Cursor, error) {
@@ -45,13 +45,13 @@ func ParseCursor(text string) (Cursor, error) {
 	number, place, listing := strings.Cut(text, ".")
 	version, err := strconv.ParseUint(number, 10, 64)
 	if err != nil || strconv.FormatUint(version, 10) != number {
-		return Cursor{}, ErrCursor
+		return Cursor{}, errCursor
 	}
 	c := Cursor{version: version, listing: listing}
 	if listing {
 		raw, err := jws.DecodeBase64URL(place)
 		if err != nil || copy(c.from[:], raw) != len(c.from) || len(raw) != len(c.from) {
-			return Cursor{}, ErrCursor
+			return Cursor{}, errCursor
 		}
 	}
 	return c, nil
@@ -136,7 +136,7 @@ func (a *arrivals) since(version uint64, now time.Time) (found Page, known bool)
 	found.Next = Cursor{version: max(version, a.last)}
 	at, _ := slices.BinarySearchFunc(a.batches, version+1, func(b arrival, v uint64) int { return cmp.Compare(b.version, v) })
 	for _, batch := range a.batches[at:] {
-		if len(found.Tokens)+len(batch.tokens) > PageSize {
+		if len(found.Tokens)+len(batch.tokens) > pageSize {
 			found.More = true
 			return found, true
 		}
@@ -172,11 +172,11 @@ func (r *State) Feed(at Cursor, now time.Time) Page {
 	}
 	// The list of this replica cannot contain what it has not seen yet.
 	at.version = min(at.version, newest)
-	found := r.tokens.From(at.from, PageSize+1, now)
-	if len(found) <= PageSize {
+	found := r.tokens.From(at.from, pageSize+1, now)
+	if len(found) <= pageSize {
 		return Page{Tokens: found, Next: Cursor{version: at.version}}
 	}
 	return Page{
-		Tokens: found[:PageSize], Next: Cursor{version: at.version, listing: true, from: found[PageSize].ID}, More: true,
+		Tokens: found[:pageSize], Next: Cursor{version: at.version, listing: true, from: found[pageSize].ID}, More: true,
 	}
 }

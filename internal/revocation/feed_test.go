@@ -26,7 +26,7 @@ func TestCursorsOfTheFeed(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"x", "-1", "01", "1.", "1.AA", "1." + (ID{}).String() + "A", "18446744073709551616", ".", "5.\n" + (ID{}).String(), "5." + (ID{}).String() + "\r\n", "+5", "5." + (ID{}).String()[:21] + "B"} {
-		if _, err := ParseCursor(text); !errors.Is(err, ErrCursor) {
+		if _, err := ParseCursor(text); !errors.Is(err, errCursor) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
@@ -99,7 +99,7 @@ func TestTheFeedTellsEverythingAtWhateverReplica(t *testing.T) {
 					i = 0
 				}
 				page := replicas[i].Feed(cursor, now)
-				if len(page.Tokens) > PageSize {
+				if len(page.Tokens) > pageSize {
 					t.Fatalf("a page of %d", len(page.Tokens))
 				}
 				for _, token := range page.Tokens {

@@ -157,9 +157,8 @@ func (j *Journal) Run(ctx context.Context) {
 
 // gather waits until a write is due, and reports whether it is.
 func (j *Journal) gather(ctx context.Context, last time.Time) bool {
-	timer := time.NewTimer(time.Until(last.Add(j.interval())))
-	defer timer.Stop()
-	if j.interval() == 0 {
+	interval := j.interval()
+	if interval == 0 {
 		select {
 		case <-ctx.Done():
 		case <-j.wake:
@@ -169,7 +168,7 @@ func (j *Journal) gather(ctx context.Context, last time.Time) bool {
 	select {
 	case <-ctx.Done():
 		return false
-	case <-timer.C:
+	case <-time.After(time.Until(last.Add(interval))):
 		return true
 	case <-j.wake: // a new entry may make the write due earlier
 		return false
@@ -212,12 +211,10 @@ func (j *Journal) writeFirst(ctx context.Context) {
 			return
 		}
 		j.log.WarnContext(ctx, "cannot write revocations; they hold at this replica and are tried again", "batch", first.name, "error", err)
-		timer := time.NewTimer(backoff)
 		select {
 		case <-ctx.Done():
-			timer.Stop()
 			return
-		case <-timer.C:
+		case <-time.After(backoff):
 		}
 	}
 }

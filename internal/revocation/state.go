@@ -39,13 +39,23 @@ func (r *State) RevokedBefore(clientID, namespace string) time.Time {
 func (r *State) Used(id ID, now time.Time) bool { return r.assertions.Has(id, now) }
 
 // Learn adds a batch. Its entries stay until they expire, even if the batch is deleted: the manager
-// deletes batches that it has merged into others.
-func (r *State) Learn(batch Batch, now time.Time) { r.learn(batch, now) }
+// deletes batches that it has merged into others. It returns the tokens that are new here.
+func (r *State) Learn(batch Batch, now time.Time) (news []Entry) {
+	for _, token := range batch.Tokens {
+		if r.tokens.Add(token, now) {
+			news = append(news, token)
+		}
+	}
+	for _, assertion := range batch.Assertions {
+		r.assertions.Add(assertion, now)
+	}
+	return news
+}
 
 // LearnAt adds a batch with the version under which all replicas see it. Batches arrive in the
 // order of their versions. Of a merged batch the feed lists only the tokens that are new here.
 func (r *State) LearnAt(version uint64, batch Batch, merged bool, now time.Time) {
-	news := r.learn(batch, now)
+	news := r.Learn(batch, now)
 	if !merged {
 		news = batch.Tokens // this replica may have revoked them itself
 	}
@@ -58,19 +68,6 @@ func (r *State) Rewind(version uint64) { r.arrivals.rewind(version) }
 
 // Resume begins the feed at a version whose batches are all in memory, but not in order of arrival.
 func (r *State) Resume(version uint64) { r.arrivals.resume(version) }
-
-// learn adds a batch and returns the tokens that are new.
-func (r *State) learn(batch Batch, now time.Time) (news []Entry) {
-	for _, token := range batch.Tokens {
-		if r.tokens.Add(token, now) {
-			news = append(news, token)
-		}
-	}
-	for _, assertion := range batch.Assertions {
-		r.assertions.Add(assertion, now)
-	}
-	return news
-}
 
 // Select adds the selector of the object with a name.
 func (r *State) Select(name string, selector Selector) {

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// ClockSkew is how far two clocks may differ.
-	ClockSkew = 5 * time.Minute
+	// clockSkew is how far two clocks may differ.
+	clockSkew = 5 * time.Minute
 	// UnheardLimit is how long a replica without a current report goes on without contact to the
 	// API server: it may not know which secrets are watched.
 	UnheardLimit = 5 * time.Minute
@@ -45,7 +45,7 @@ func (r Replica) goneBy(watchedSince time.Time) time.Time {
 	if r.MaxStaleness <= 0 {
 		return time.Time{}
 	}
-	return oauth2.Later(r.vouched(), watchedSince).Add(r.MaxStaleness + ClockSkew)
+	return oauth2.Later(r.vouched(), watchedSince).Add(r.MaxStaleness + clockSkew)
 }
 
 // Question asks whether a replaced secret is still used.
@@ -93,7 +93,7 @@ func Judge(replicas []Replica, q Question) Answer {
 	}
 	vouched, reporting := q.Now, false
 	for _, r := range replicas {
-		if !r.Complete || r.vouched().After(q.Now.Add(ClockSkew)) {
+		if !r.Complete || r.vouched().After(q.Now.Add(clockSkew)) {
 			return Answer{Finding: NotReported, Replica: r.Name, Since: r.vouched()}
 		}
 		if r.CoveredFrom.After(r.StartedAt) {
@@ -117,7 +117,7 @@ func Judge(replicas []Replica, q Question) Answer {
 	if !reporting {
 		return Answer{Finding: NotReported}
 	}
-	if end := possible.Add(q.UnusedFor + ClockSkew); vouched.Before(end) {
+	if end := possible.Add(q.UnusedFor + clockSkew); vouched.Before(end) {
 		return Answer{Finding: NotUnusedForLong, Since: possible, Ask: end}
 	}
 	return Answer{Finding: Unused, Since: possible}

@@ -43,31 +43,31 @@ func TestJudge(t *testing.T) {
 	}{
 		"nobody used it":                             {replicas: with(func(*Replica) {}), want: Unused},
 		"it was used long ago":                       {replicas: with(func(*Replica) {}), used: MinuteOf(now.Add(-2 * day)), want: Unused},
-		"it was used an hour ago":                    {replicas: with(func(*Replica) {}), used: MinuteOf(now.Add(-time.Hour)), want: NotUnusedForLong, ask: now.Add(day - time.Hour + time.Minute + ClockSkew)},
-		"it was replaced an hour ago":                {replicas: with(func(*Replica) {}), watched: now.Add(-time.Hour), want: NotUnusedForLong, ask: now.Add(day - time.Hour + ClockSkew)},
-		"it was used exactly so long ago":            {replicas: with(func(*Replica) {}), used: MinuteOf(now.Add(-day)), want: NotUnusedForLong, ask: now.Add(time.Minute + ClockSkew)},
+		"it was used an hour ago":                    {replicas: with(func(*Replica) {}), used: MinuteOf(now.Add(-time.Hour)), want: NotUnusedForLong, ask: now.Add(day - time.Hour + time.Minute + clockSkew)},
+		"it was replaced an hour ago":                {replicas: with(func(*Replica) {}), watched: now.Add(-time.Hour), want: NotUnusedForLong, ask: now.Add(day - time.Hour + clockSkew)},
+		"it was used exactly so long ago":            {replicas: with(func(*Replica) {}), used: MinuteOf(now.Add(-day)), want: NotUnusedForLong, ask: now.Add(time.Minute + clockSkew)},
 		"there is no report":                         {want: NotReported},
 		"a replica has just begun":                   {replicas: with(func(r *Replica) { r.StartedAt, r.CoveredFrom, r.CoveredUntil = now, now, time.Time{} }), want: Unused},
 		"only replicas that stopped are there":       {replicas: []Replica{{Name: "gone", StartedAt: longAgo, Stopped: true, Complete: true}}, want: NotReported},
 		"one has stopped":                            {replicas: with(func(r *Replica) { r.Stopped, r.CoveredUntil = true, now.Add(-3*time.Hour) }), want: Unused},
 		"a part of a report is missing":              {replicas: with(func(r *Replica) { r.Complete = false }), want: NotReported, replica: "other"},
 		"a part of one that stopped is missing":      {replicas: with(func(r *Replica) { r.Stopped, r.Complete = true, false }), want: NotReported, replica: "other"},
-		"a report lacks what was before an hour ago": {replicas: with(func(r *Replica) { r.CoveredFrom = now.Add(-time.Hour) }), want: NotUnusedForLong, ask: now.Add(day - time.Hour + ClockSkew)},
+		"a report lacks what was before an hour ago": {replicas: with(func(r *Replica) { r.CoveredFrom = now.Add(-time.Hour) }), want: NotUnusedForLong, ask: now.Add(day - time.Hour + clockSkew)},
 		"a report is from the future":                {replicas: with(func(r *Replica) { r.CoveredUntil = now.Add(time.Hour) }), want: NotReported, replica: "other"},
 		"a replica is silent for a little while":     {replicas: with(func(r *Replica) { r.CoveredUntil = now.Add(-29 * time.Minute) }), want: Unused},
 		"a replica is silent for an hour": {
 			replicas: with(func(r *Replica) { r.CoveredUntil = now.Add(-time.Hour) }),
-			want:     NotReported, replica: "other", ask: now.Add(day - time.Hour + ClockSkew),
+			want:     NotReported, replica: "other", ask: now.Add(day - time.Hour + clockSkew),
 		},
 		"a replica was killed before it was replaced, and may not have heard of that": {
 			replicas: with(func(r *Replica) { r.CoveredUntil = longAgo }), watched: now.Add(-20 * time.Hour),
-			want: NotReported, replica: "other", ask: now.Add(4*time.Hour + ClockSkew),
+			want: NotReported, replica: "other", ask: now.Add(4*time.Hour + clockSkew),
 		},
 		"a replica fell silent so long ago that it accepts nothing": {
 			replicas: with(func(r *Replica) { r.CoveredUntil = now.Add(-3 * day) }), want: Unused,
 		},
 		"a replica may have used it until it accepted nothing any more": {
-			replicas: with(func(r *Replica) { r.CoveredUntil = now.Add(-36 * time.Hour) }), want: NotUnusedForLong, ask: now.Add(12*time.Hour + 2*ClockSkew),
+			replicas: with(func(r *Replica) { r.CoveredUntil = now.Add(-36 * time.Hour) }), want: NotUnusedForLong, ask: now.Add(12*time.Hour + 2*clockSkew),
 		},
 		"a replica without a limit is silent": {
 			replicas: with(func(r *Replica) { r.CoveredUntil, r.MaxStaleness = now.Add(-20*day), 0 }), want: NotReported, replica: "other",
@@ -261,7 +261,7 @@ func TestAmongHealthyReplicasAnUnusedSecretEndsSoon(t *testing.T) {
 		for _, p := range h.processes {
 			h.write(p, false)
 		}
-		if h.now.Sub(noon) > time.Hour+2*ClockSkew+2*time.Minute {
+		if h.now.Sub(noon) > time.Hour+2*clockSkew+2*time.Minute {
 			t.Fatal("it lives on")
 		}
 	}

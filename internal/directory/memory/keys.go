@@ -69,10 +69,10 @@ type Trust struct {
 // ReadTrust reads the two documents. It skips unsupported keys (RFC 7517 section 5).
 func ReadTrust(discovery, keys []byte) (*Trust, error) {
 	document, err := strictjson.ParseObject(discovery)
-	if err != nil {
-		return nil, fmt.Errorf("read who issues the tokens of service accounts: %w", err)
+	issuer := ""
+	if err == nil {
+		issuer, err = document.String("issuer")
 	}
-	issuer, err := document.String("issuer")
 	if err != nil {
 		return nil, fmt.Errorf("read who issues the tokens of service accounts: %w", err)
 	}

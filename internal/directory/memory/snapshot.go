@@ -25,8 +25,8 @@ const (
 	snapshotMagic   = "hallpass snapshot "
 )
 
-// ErrSnapshot is wrapped by every failure to decode a snapshot.
-var ErrSnapshot = errors.New("unreadable snapshot")
+// errSnapshot is wrapped by every failure to decode a snapshot.
+var errSnapshot = errors.New("unreadable snapshot")
 
 // Snapshot is what memory had at an instant: the lists of the watches, and what no watch brings.
 type Snapshot struct {
@@ -105,16 +105,16 @@ func (m *Memory) Write(out io.Writer, heard time.Time, marks map[string]uint64) 
 func ReadSnapshot(content string) (*Snapshot, error) {
 	end := len(content) - sha256.Size
 	if end < 0 || !strings.HasPrefix(content, snapshotMagic) {
-		return nil, fmt.Errorf("%w: it is none", ErrSnapshot)
+		return nil, fmt.Errorf("%w: it is none", errSnapshot)
 	}
 	sum := sha256.New()
 	_, _ = io.WriteString(sum, content[:end])
 	if string(sum.Sum(nil)) != content[end:] {
-		return nil, fmt.Errorf("%w: its checksum is wrong", ErrSnapshot)
+		return nil, fmt.Errorf("%w: its checksum is wrong", errSnapshot)
 	}
 	d := &decoder{Reader: wire.NewReader(content[len(snapshotMagic):end])}
 	if version := d.Varint(); d.Failed() || version != snapshotVersion {
-		return nil, fmt.Errorf("%w: version %d, this build reads %d", ErrSnapshot, version, snapshotVersion)
+		return nil, fmt.Errorf("%w: version %d, this build reads %d", errSnapshot, version, snapshotVersion)
 	}
 	s := &Snapshot{Heard: time.Unix(0, d.Varint()), Marks: map[string]uint64{}}
 	for range d.Count() {
@@ -135,10 +135,10 @@ func ReadSnapshot(content string) (*Snapshot, error) {
 	s.Revocations = checked(d, readRevocation, func(Revocation) {})
 	s.own = readOwn(d)
 	if d.err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrSnapshot, d.err)
+		return nil, fmt.Errorf("%w: %w", errSnapshot, d.err)
 	}
 	if !d.Done() {
-		return nil, fmt.Errorf("%w: it is cut short, goes on, or has a record of the wrong form", ErrSnapshot)
+		return nil, fmt.Errorf("%w: it is cut short, goes on, or has a record of the wrong form", errSnapshot)
 	}
 	return s, nil
 }

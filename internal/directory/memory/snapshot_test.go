@@ -100,15 +100,15 @@ func TestACorruptSnapshotIsRefused(t *testing.T) {
 	for i := range len(sound) {
 		for _, flip := range []byte{0x01, 0x80, 0xff} {
 			broken := sound[:i] + string([]byte{sound[i] ^ flip}) + sound[i+1:]
-			if _, err := ReadSnapshot(broken); !errors.Is(err, ErrSnapshot) {
+			if _, err := ReadSnapshot(broken); !errors.Is(err, errSnapshot) {
 				t.Fatalf("byte %d of %d changed by %#x: %v", i, len(sound), flip, err)
 			}
 		}
-		if _, err := ReadSnapshot(sound[:i]); !errors.Is(err, ErrSnapshot) {
+		if _, err := ReadSnapshot(sound[:i]); !errors.Is(err, errSnapshot) {
 			t.Fatalf("cut at byte %d of %d: %v", i, len(sound), err)
 		}
 	}
-	if _, err := ReadSnapshot(sound + "x"); !errors.Is(err, ErrSnapshot) {
+	if _, err := ReadSnapshot(sound + "x"); !errors.Is(err, errSnapshot) {
 		t.Errorf("a byte too much: %v", err)
 	}
 }
@@ -151,7 +151,7 @@ func TestASnapshotOfAnotherBuildIsRefused(t *testing.T) {
 		"with used assertions of no entries": begin + empty(7) + "\x02" + "\x00\x02x" + empty(2),
 		"with keys of no cluster":            begin + empty(8) + "\x02" + "\x02x\x02x" + empty(1),
 	} {
-		if _, err := ReadSnapshot(sealed(document)); !errors.Is(err, ErrSnapshot) {
+		if _, err := ReadSnapshot(sealed(document)); !errors.Is(err, errSnapshot) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
