@@ -14,7 +14,6 @@ import (
 
 	"golang.org/x/sync/semaphore"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
@@ -156,8 +155,6 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.reporting = semaphore.NewWeighted(reporters)
 	w := wakes{r.Client, r.RegistryNamespace, r.CABundle, &r.memory}
 	to := handler.EnqueueRequestsFromMapFunc
-	namespaces := &metav1.PartialObjectMetadata{}
-	namespaces.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	building := ctrl.NewControllerManagedBy(mgr).
 		Named("oauth2client").
 		For(&v1alpha1.OAuth2Client{}).
@@ -174,20 +171,17 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		// What the owners of resources consent to.
 		Watches(&v1alpha1.OAuth2Resource{}, to(w.clientsOfResource), builder.WithPredicates(appearance)).
 		// A client that goes is forgotten, and makes room for one that was one too many.
-		Watches(&v1alpha1.OAuth2Client{}, to(w.clientsAfter), builder.WithPredicates(deletions)).
+		Watches(&v1alpha1.OAuth2Client{}, handler.Funcs{DeleteFunc: w.afterDeletion}).
 		// A Secret that a user brought along is read again when it changes.
 		WatchesRawSource(source.Kind(r.Declared, &corev1.Secret{}, handler.TypedEnqueueRequestsFromMapFunc(w.clientsOfDeclared))).
 		// News of its use, at a bounded rate.
 		WatchesRawSource(source.Channel(r.Woken, &handler.EnqueueRequestForObject{})).
-		WithOptions(controller.Options{
-			MaxConcurrentReconciles: workers,
-			RateLimiter:             attempt.RateLimiter(),
-		})
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: attempt.RateLimiter()})
 	if !r.Policy.Narrow() {
 		// Policies, and the labels that they select namespaces by.
 		building = building.
 			Watches(&v1alpha1.OAuth2Policy{}, to(w.everyClient), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-			WatchesMetadata(namespaces, to(w.clientsOfNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{}))
+			WatchesMetadata(policy.NamespaceMetadata(), to(w.clientsOfNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{}))
 	}
 	if err := building.Complete(reconcile.AsReconciler(mgr.GetClient(), r)); err != nil {
 		return fmt.Errorf("set up the OAuth2Client controller: %w", err)

@@ -26,13 +26,6 @@ import (
 // appearance lets through that an object came or went; what changes in between arrives another way.
 var appearance = predicate.Funcs{UpdateFunc: func(event.UpdateEvent) bool { return false }} //nolint:gochecknoglobals // a constant function
 
-// deletions lets through that an object went.
-var deletions = predicate.Funcs{ //nolint:gochecknoglobals // constant functions
-	CreateFunc:  func(event.CreateEvent) bool { return false },
-	UpdateFunc:  func(event.UpdateEvent) bool { return false },
-	GenericFunc: func(event.GenericEvent) bool { return false },
-}
-
 // lowPriority has the creation of an object handled when nothing else waits.
 func lowPriority(h handler.EventHandler) handler.EventHandler {
 	return handler.Funcs{
@@ -94,14 +87,16 @@ func (w wakes) clientsThatAsk(ctx context.Context, name oauth2.ObjectName) []rec
 	return w.list(ctx, nil, client.MatchingFields{policy.IndexByAccess: policy.Key(name)})
 }
 
-// clientsAfter forgets a client that is gone and finds those that there was no room for.
-func (w wakes) clientsAfter(ctx context.Context, o client.Object) []reconcile.Request {
-	w.memory.forget(o)
+// afterDeletion forgets a deleted client and wakes those that there was no room for.
+func (w wakes) afterDeletion(ctx context.Context, e event.DeleteEvent, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	w.memory.forget(e.Object)
 	waiting := func(c *v1alpha1.OAuth2Client) bool {
 		ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionReady)
 		return ready != nil && ready.Reason == v1alpha1.ReasonTooManyClients
 	}
-	return w.list(ctx, waiting, client.InNamespace(o.GetNamespace()))
+	for _, request := range w.list(ctx, waiting, client.InNamespace(e.Object.GetNamespace())) {
+		q.Add(request)
+	}
 }
 
 // clientsOfSecret finds the client that a Secret belongs to: by annotation, because backup tools

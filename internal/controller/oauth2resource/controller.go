@@ -126,12 +126,9 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		// A record that is lost or edited is written again.
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(resourceOfRecord), builder.WithPredicates(records)).
 		// Clients are counted.
-		Watches(&v1alpha1.OAuth2Client{}, counting{}, builder.WithPredicates(predicate.Or(
+		Watches(&v1alpha1.OAuth2Client{}, counting, builder.WithPredicates(predicate.Or(
 			predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}))).
-		WithOptions(controller.Options{
-			MaxConcurrentReconciles: workers,
-			RateLimiter:             attempt.RateLimiter(),
-		})
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: attempt.RateLimiter()})
 	if !r.Policy.Narrow() {
 		// Selectors are resolved to names here, and policies say what may be chosen.
 		building = building.
@@ -168,31 +165,23 @@ func (r *Reconciler) everyResource(ctx context.Context, _ client.Object) []recon
 	return requests
 }
 
-// counting wakes the resources that a client asks for, or asked for before, after a while.
-type counting struct{}
-
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-func (c counting) Create(_ context.Context, e event.CreateEvent, q queue) { c.wake(q, e.Object) }
-
-func (c counting) Update(_ context.Context, e event.UpdateEvent, q queue) {
-	c.wake(q, e.ObjectOld)
-	c.wake(q, e.ObjectNew)
+// counting wakes the resources that a client asks for, or asked for before, after countLag.
+var counting = handler.Funcs{ //nolint:gochecknoglobals // constant functions
+	CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { count(q, e.Object) },
+	UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { count(q, e.ObjectOld, e.ObjectNew) },
+	DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { count(q, e.Object) },
 }
 
-func (c counting) Delete(_ context.Context, e event.DeleteEvent, q queue) { c.wake(q, e.Object) }
-
-func (c counting) Generic(_ context.Context, e event.GenericEvent, q queue) { c.wake(q, e.Object) }
-
-func (counting) wake(q queue, o client.Object) {
-	asking, ok := o.(*v1alpha1.OAuth2Client)
-	if !ok {
-		return
-	}
-	for _, access := range asking.Spec.Access {
-		q.AddAfter(reconcile.Request{NamespacedName: types.NamespacedName{
-			Namespace: string(access.ResourceNamespace), Name: access.ResourceName,
-		}}, countLag)
+func count(q queue, clients ...client.Object) {
+	for _, o := range clients {
+		if asking, ok := o.(*v1alpha1.OAuth2Client); ok {
+			for _, access := range asking.Spec.Access {
+				key := types.NamespacedName{Namespace: string(access.ResourceNamespace), Name: access.ResourceName}
+				q.AddAfter(reconcile.Request{NamespacedName: key}, countLag)
+			}
+		}
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -97,13 +97,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, stored *corev1.Secret) (ctrl
 // goneFromCache asks the cache, which has the objects whole.
 func (r *Reconciler) goneFromCache(ctx context.Context, recorded owner) (bool, error) {
 	err := r.Client.Get(ctx, recorded.NamespacedName, recorded.object)
-	if apierrors.IsNotFound(err) {
-		return true, nil
-	}
-	if err != nil {
+	if client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("look for %s %s: %w", recorded.kind, recorded, err)
 	}
-	return string(recorded.object.GetUID()) != recorded.uid, nil
+	return err != nil || string(recorded.object.GetUID()) != recorded.uid, nil
 }
 
 // SetupWithManager says what wakes the controller.
@@ -113,19 +110,15 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		return ok && secret.Namespace == r.RegistryNamespace &&
 			slices.Contains([]corev1.SecretType{registration.SecretType, registration.ResourceSecretType, registration.TokenSecretType}, secret.Type)
 	})
-	deletions := predicate.Funcs{
-		CreateFunc:  func(event.CreateEvent) bool { return false },
-		UpdateFunc:  func(event.UpdateEvent) bool { return false },
-		GenericFunc: func(event.GenericEvent) bool { return false },
-	}
+	gone := handler.Funcs{DeleteFunc: r.wakeRecord}
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("registry").
 		// Every registration is looked at when the manager starts: the sweep.
 		For(&corev1.Secret{}, builder.WithPredicates(registrations)).
 		// A client, resource or token that was deleted leaves its record.
-		Watches(&v1alpha1.OAuth2Client{}, handler.EnqueueRequestsFromMapFunc(r.recordOf), builder.WithPredicates(deletions)).
-		Watches(&v1alpha1.OAuth2Resource{}, handler.EnqueueRequestsFromMapFunc(r.recordOf), builder.WithPredicates(deletions)).
-		Watches(&v1alpha1.OAuth2Token{}, handler.EnqueueRequestsFromMapFunc(r.recordOf), builder.WithPredicates(deletions)).
+		Watches(&v1alpha1.OAuth2Client{}, gone).
+		Watches(&v1alpha1.OAuth2Resource{}, gone).
+		Watches(&v1alpha1.OAuth2Token{}, gone).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
 	if err != nil {
@@ -134,18 +127,16 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return nil
 }
 
-// recordOf finds the record of an object that is gone by the identifier that its name is derived from.
-func (r *Reconciler) recordOf(_ context.Context, o client.Object) []reconcile.Request {
+// wakeRecord wakes the record of a deleted object. Its name is derived from an identifier of the object.
+func (r *Reconciler) wakeRecord(_ context.Context, e event.DeleteEvent, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 	var name string
-	switch object := o.(type) {
+	switch object := e.Object.(type) {
 	case *v1alpha1.OAuth2Client:
 		name = registration.SecretName(object.ClientID())
 	case *v1alpha1.OAuth2Resource:
 		name = registration.ResourceSecretName(r.Policy.Identifier(object))
 	case *v1alpha1.OAuth2Token:
 		name = registration.TokenSecretName(string(object.UID))
-	default:
-		return nil
 	}
-	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: r.RegistryNamespace, Name: name}}}
+	q.Add(reconcile.Request{NamespacedName: types.NamespacedName{Namespace: r.RegistryNamespace, Name: name}})
 }

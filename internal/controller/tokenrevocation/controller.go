@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
@@ -168,7 +169,7 @@ func (r *Reconciler) remove(ctx context.Context, objects []v1alpha1.TokenRevocat
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("tokenrevocation").
-		Watches(&v1alpha1.TokenRevocation{}, gathering{}).
+		Watches(&v1alpha1.TokenRevocation{}, handler.Funcs{CreateFunc: wakeLater}). // it never changes, and what is gone needs nothing
 		WithOptions(controller.Options{RateLimiter: attempt.RateLimiter()}).
 		Complete(reconcile.Func(r.Reconcile))
 	if err != nil {
@@ -177,21 +178,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return nil
 }
 
-// gathering wakes the one request after a while; those that ask for it meanwhile share it.
-type gathering struct{}
-
-type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
-
-// Create implements handler.EventHandler.
-func (gathering) Create(_ context.Context, _ event.CreateEvent, q queue) {
+// wakeLater adds the one request after a while; all events until then share it.
+func wakeLater(_ context.Context, _ event.CreateEvent, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 	q.AddAfter(reconcile.Request{NamespacedName: everything}, gather)
 }
-
-// Update implements handler.EventHandler; a TokenRevocation does not change.
-func (gathering) Update(context.Context, event.UpdateEvent, queue) {}
-
-// Delete implements handler.EventHandler; what is gone needs nothing.
-func (gathering) Delete(context.Context, event.DeleteEvent, queue) {}
-
-// Generic implements handler.EventHandler.
-func (gathering) Generic(context.Context, event.GenericEvent, queue) {}
