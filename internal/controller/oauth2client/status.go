@@ -11,7 +11,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
@@ -101,20 +100,10 @@ func statusOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) v1alpha1.O
 	}
 	passing := obstacle != nil && (obstacle.Reason == v1alpha1.ReasonProgressing || obstacle.Reason == v1alpha1.ReasonSigningAlgorithmNotReady)
 	status.SetConditions(&found.Conditions, c.Generation, ready, obstacle, passing)
-	setOrRemove(&found.Conditions, c, v1alpha1.ConditionGrantsComplete, d.grantsCondition(c))
-	setOrRemove(&found.Conditions, c, v1alpha1.ConditionKeysComplete, d.keys)
-	setOrRemove(&found.Conditions, c, v1alpha1.ConditionClaimsComplete, d.claims)
+	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionGrantsComplete, d.grantsCondition(c))
+	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionKeysComplete, d.keys)
+	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionClaimsComplete, d.claims)
 	return found
-}
-
-// setOrRemove sets a condition that is only there for some clients.
-func setOrRemove(conditions *[]metav1.Condition, c *v1alpha1.OAuth2Client, kind string, wanted *metav1.Condition) {
-	if wanted == nil {
-		meta.RemoveStatusCondition(conditions, kind)
-		return
-	}
-	wanted.ObservedGeneration = c.Generation
-	meta.SetStatusCondition(conditions, *wanted)
 }
 
 // reportFailure reports what could not be done yet, for a client that never was ready. One that is

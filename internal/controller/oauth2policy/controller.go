@@ -1,8 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package oauth2policy says in the status of each OAuth2Policy how many namespaces it selects and whether it can do all that it
-// says. What policies lay down the reconcilers of clients and resources find out by themselves.
+// Package oauth2policy reports in the status of each OAuth2Policy how many namespaces it selects and
+// whether all of it holds. The reconcilers of clients and resources read policies by themselves.
 package oauth2policy
 
 import (
@@ -11,7 +11,6 @@ import (
 	"slices"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -64,8 +63,7 @@ func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2Policy) 
 	if label := r.Policy.Unprotected(object.Spec.NamespaceSelector); label != "" && allows {
 		ready = v1alpha1.PolicyUnprotectedLabel(label, r.Policy.ProtectedLabels)
 	}
-	ready.ObservedGeneration = object.Generation
-	meta.SetStatusCondition(&found.Conditions, ready)
+	status.Set(&found.Conditions, object.Generation, v1alpha1.ConditionReady, &ready)
 	_, err = status.Patch(ctx, r.Client, object, &object.Status, found)
 	return err
 }

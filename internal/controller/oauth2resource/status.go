@@ -4,12 +4,11 @@
 package oauth2resource
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
@@ -28,7 +27,9 @@ func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2Resource
 			return err
 		}
 	}
-	setConditions(&found.Conditions, object.Generation, w)
+	status.SetConditions(&found.Conditions, object.Generation, v1alpha1.ResourceDeclared(), w.ready, false)
+	grants := cmp.Or(w.grants, new(v1alpha1.ConsentComplete()))
+	status.Set(&found.Conditions, object.Generation, v1alpha1.ConditionGrantsComplete, grants)
 	_, err := status.Patch(ctx, r.Client, object, &object.Status, found)
 	return err
 }
@@ -66,25 +67,4 @@ func (r *Reconciler) count(ctx context.Context, object *v1alpha1.OAuth2Resource,
 		found.Scopes = append(found.Scopes, v1alpha1.ScopeHolders{Name: v1alpha1.Scope(scope), Clients: new(holders[v1alpha1.Scope(scope)])})
 	}
 	return nil
-}
-
-// setConditions derives Ready, GrantsComplete and the companion of kstatus.
-func setConditions(conditions *[]metav1.Condition, generation int64, w *world) {
-	ready, grants := v1alpha1.ResourceDeclared(), v1alpha1.ConsentComplete()
-	if w.ready != nil {
-		ready = *w.ready
-	}
-	if w.grants != nil {
-		grants = *w.grants
-	}
-	set := []metav1.Condition{ready, grants}
-	if w.ready != nil {
-		set = append(set, v1alpha1.Stalled(ready))
-	} else {
-		meta.RemoveStatusCondition(conditions, v1alpha1.ConditionStalled)
-	}
-	for _, condition := range set {
-		condition.ObservedGeneration = generation
-		meta.SetStatusCondition(conditions, condition)
-	}
 }

@@ -7,11 +7,9 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
@@ -81,7 +79,11 @@ func (r *reports) write(ctx context.Context, object *v1alpha1.OAuth2Token, s *st
 		s.condition = new(v1alpha1.TokenExpired(object.Spec.ExpirationTime.Time))
 	}
 	status.SetConditions(&found.Conditions, object.Generation, v1alpha1.TokenIssued(object.Spec.Mode, secretName(object)), s.condition, s.passing)
-	warn(&found.Conditions, object, s, now)
+	var soon *metav1.Condition
+	if fixed && s.found && !now.Before(credential.Warning(s.current)) && now.Before(s.current.ExpiresAt) {
+		soon = new(v1alpha1.TokenExpiresSoon(s.current.ExpiresAt))
+	}
+	status.Set(&found.Conditions, object.Generation, v1alpha1.ConditionExpiresSoon, soon)
 	news := usagereport.CompleteToken(&found, object.Status, r.usage.Told(string(object.UID)))
 	written, err := status.Patch(ctx, r.client, object, &object.Status, found)
 	if !written {
@@ -90,15 +92,4 @@ func (r *reports) write(ctx context.Context, object *v1alpha1.OAuth2Token, s *st
 	r.written.Note(object)
 	usagereport.Announce(r.recorder, object, news)
 	return nil
-}
-
-// warn sets ExpiresSoon before a Fixed token expires, and removes it otherwise.
-func warn(conditions *[]metav1.Condition, object *v1alpha1.OAuth2Token, s *state, now time.Time) {
-	if object.Spec.Mode != v1alpha1.TokenFixed || !s.found || now.Before(credential.Warning(s.current)) || !now.Before(s.current.ExpiresAt) {
-		meta.RemoveStatusCondition(conditions, v1alpha1.ConditionExpiresSoon)
-		return
-	}
-	soon := v1alpha1.TokenExpiresSoon(s.current.ExpiresAt)
-	soon.ObservedGeneration = object.Generation
-	meta.SetStatusCondition(conditions, soon)
 }

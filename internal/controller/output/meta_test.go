@@ -15,7 +15,7 @@ import (
 // The API server refuses labels and annotations of our domain; an object that was stored before such a rule replaces none of ours either.
 func TestLabelsOfUsersReplaceNoneOfOurs(t *testing.T) {
 	owner := Owner{NamespacedName: types.NamespacedName{Namespace: "shop", Name: "reporting"}, Annotation: v1alpha1.AnnotationClient}
-	meta := Meta(owner, "credentials",
+	meta := metaOf(owner, "credentials",
 		map[string]string{v1alpha1.LabelManagedBy: "mallory", "team": "a"}, map[string]string{v1alpha1.AnnotationClient: "victim", "note": "b"})
 	if diff := cmp.Diff(map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy, "team": "a"}, meta.Labels); diff != "" {
 		t.Errorf("labels (-want +got):\n%s", diff)

@@ -6,7 +6,6 @@
 package output
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +17,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -35,16 +35,16 @@ type Owner struct {
 	UID              types.UID
 }
 
-// Reference is the owner reference that has the garbage collector remove what is written. It keeps nobody from being deleted.
-func (o Owner) Reference() metav1.OwnerReference {
+// reference has the garbage collector remove what is written. It keeps no owner from being deleted.
+func (o Owner) reference() metav1.OwnerReference {
 	return metav1.OwnerReference{
 		APIVersion: v1alpha1.GroupVersion.String(), Kind: o.Kind, Name: o.Name, UID: o.UID, Controller: new(true), BlockOwnerDeletion: new(false),
 	}
 }
 
-// Owns decides whether an object is the owner's: by annotation, and by an owner reference that is this owner's, missing or dead.
-// Backup tools strip owner references and change UIDs; what is of another owner is never touched.
-func (o Owner) Owns(ctx context.Context, live client.Reader, found client.Object) (bool, error) {
+// owns decides whether an object is the owner's: by annotation, and by an owner reference that is this
+// owner's, missing or dead. Backup tools strip owner references and change UIDs.
+func (o Owner) owns(ctx context.Context, live client.Reader, found client.Object) (bool, error) {
 	if found.GetAnnotations()[o.Annotation] != o.Name {
 		return false, nil
 	}
@@ -54,7 +54,7 @@ func (o Owner) Owns(ctx context.Context, live client.Reader, found client.Object
 		case owner.Kind != o.Kind || !strings.HasPrefix(owner.APIVersion, v1alpha1.GroupVersion.Group+"/"):
 			return false, nil
 		default:
-			other, err := Live(ctx, live, o.Kind, types.NamespacedName{Namespace: o.Namespace, Name: owner.Name})
+			other, err := read(ctx, live, o.Kind, types.NamespacedName{Namespace: o.Namespace, Name: owner.Name})
 			if err != nil || other != nil && other.UID == owner.UID {
 				return false, err
 			}
@@ -63,8 +63,8 @@ func (o Owner) Owns(ctx context.Context, live client.Reader, found client.Object
 	return true, nil
 }
 
-// Live reads the metadata of one of our objects from the API server itself; nil if there is none.
-func Live(ctx context.Context, live client.Reader, kind string, key types.NamespacedName) (*metav1.PartialObjectMetadata, error) {
+// read reads the metadata of one of our objects from the API server itself; nil if there is none.
+func read(ctx context.Context, live client.Reader, kind string, key types.NamespacedName) (*metav1.PartialObjectMetadata, error) {
 	object := &metav1.PartialObjectMetadata{}
 	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kind))
 	err := live.Get(ctx, key, object)
@@ -79,7 +79,7 @@ func Live(ctx context.Context, live client.Reader, kind string, key types.Namesp
 
 // Gone reports whether the API server has no object of that name and UID any more. An error is no answer.
 func Gone(ctx context.Context, live client.Reader, kind string, key types.NamespacedName, uid string) (bool, error) {
-	found, err := Live(ctx, live, kind, key)
+	found, err := read(ctx, live, kind, key)
 	return err == nil && (found == nil || string(found.UID) != uid), err
 }
 
@@ -89,7 +89,7 @@ var ErrGone = errors.New("the object was deleted meanwhile")
 // CheckAlive returns ErrGone if the owner has been deleted: the cache may lag, and what is made for it
 // then would be left over.
 func (o Owner) CheckAlive(ctx context.Context, live client.Reader) error {
-	found, err := Live(ctx, live, o.Kind, o.NamespacedName)
+	found, err := read(ctx, live, o.Kind, o.NamespacedName)
 	if err == nil && (found == nil || found.UID != o.UID || !found.DeletionTimestamp.IsZero()) {
 		return ErrGone
 	}
@@ -114,9 +114,9 @@ func Delete(ctx context.Context, c client.Client, o client.Object) error {
 	return nil
 }
 
-// Meta is what the metadata of an output says on our part: the owner's labels and annotations, and by whom and for whom it is, which
-// no label and no annotation of the owner replaces.
-func Meta[L, A ~string](o Owner, name string, labels map[string]L, annotations map[string]A) metav1.ObjectMeta {
+// metaOf is the metadata of an output: the owner's labels and annotations, and ours, which those of the
+// owner do not replace.
+func metaOf[L, A ~string](o Owner, name string, labels map[string]L, annotations map[string]A) metav1.ObjectMeta {
 	meta := metav1.ObjectMeta{
 		Namespace: o.Namespace, Name: name,
 		Labels: map[string]string{}, Annotations: map[string]string{},
@@ -154,34 +154,22 @@ func SecretCache(mgr ctrl.Manager, selected cache.ByObject, namespaces []string)
 	return secrets, nil
 }
 
-// SameSecret compares what we write of a Secret; what others added to its metadata is theirs.
-func SameSecret(stored, wanted *corev1.Secret) bool {
-	return stored.Type == wanted.Type && maps.EqualFunc(stored.Data, wanted.Data, bytes.Equal) && SameMeta(stored, wanted)
-}
-
-// SameMeta does so of metadata alone.
+// SameMeta compares the labels and annotations that we write; what others added is theirs.
 func SameMeta(stored, wanted metav1.Object) bool {
 	return includes(stored.GetLabels(), wanted.GetLabels()) && includes(stored.GetAnnotations(), wanted.GetAnnotations())
 }
 
-func includes(all, some map[string]string) bool {
-	for key, value := range some {
-		if found, there := all[key]; !there || found != value {
-			return false
-		}
-	}
-	return true
-}
+func includes(all, some map[string]string) bool { return maps.Equal(all, labels.Merge(all, some)) }
 
-// SameOwners compares owner references by what we write of them.
-func SameOwners(stored, wanted metav1.Object) bool {
+// sameOwners compares owner references by what we write of them.
+func sameOwners(stored, wanted metav1.Object) bool {
 	return slices.EqualFunc(stored.GetOwnerReferences(), wanted.GetOwnerReferences(), func(a, b metav1.OwnerReference) bool {
 		return a.UID == b.UID && a.Name == b.Name && a.Kind == b.Kind
 	})
 }
 
-// ErrAltered is wrapped by the error of a write that succeeded, and whose data the API server stored otherwise: a policy engine changes
-// it. What was written has the version of what is stored then. Such a write is a failure, or repairing it would have no end.
+// ErrAltered is wrapped by the error of a write whose data the API server stored otherwise, because a
+// policy engine changes it. Such a write is a failure, or repairing it would have no end.
 var ErrAltered = errors.New("an admission policy or webhook of the cluster changes its data; exempt it there")
 
 // CheckStored wraps ErrAltered if the data in an answer is not what was sent.
@@ -195,17 +183,8 @@ func CheckStored[V any](sent, stored map[string]V, equal func(V, V) bool) error 
 // replaces keeps the labels and annotations that others put there, a reloader for one.
 func replaces(wanted, stored client.Object) {
 	wanted.SetResourceVersion(stored.GetResourceVersion())
-	wanted.SetLabels(merged(stored.GetLabels(), wanted.GetLabels()))
-	wanted.SetAnnotations(merged(stored.GetAnnotations(), wanted.GetAnnotations()))
-}
-
-func merged(base, over map[string]string) map[string]string {
-	all := maps.Clone(base)
-	if all == nil {
-		all = map[string]string{}
-	}
-	maps.Copy(all, over)
-	return all
+	wanted.SetLabels(labels.Merge(stored.GetLabels(), wanted.GetLabels()))
+	wanted.SetAnnotations(labels.Merge(stored.GetAnnotations(), wanted.GetAnnotations()))
 }
 
 // Error says that a user's Secret or ConfigMap could not be written. Its message is for the user.
@@ -215,7 +194,6 @@ type Error struct {
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("write %s %q (%v)", e.kind, e.name, e.err) }
-
 func (e *Error) Unwrap() error { return e.err }
 
 // KeyCACertificate is the default name of the entry with the CA, here and in the ConfigMap that it comes from.

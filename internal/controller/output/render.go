@@ -36,7 +36,7 @@ func Render(items []Item, templates v1alpha1.SecretTemplate) (map[string][]byte,
 			data[Entry(item.Renamed, item.Name)] = []byte(item.Value)
 		}
 	}
-	rendered, bad, err := Expand(templates, values, data)
+	rendered, bad, err := expandAll(templates, values, data)
 	if err != nil {
 		return nil, new(v1alpha1.InvalidTemplate(bad, err.Error()))
 	}
@@ -112,9 +112,9 @@ func expand(template string, values map[string]string) (string, error) {
 	}
 }
 
-// Expand renders templates into entries. It returns the name of the entry that cannot be rendered with the
-// error; the problem is the first in the order of the names, so that the condition stays the same from run to run.
-func Expand(templates map[string]v1alpha1.TemplateText, values map[string]string, taken map[string][]byte) (map[string][]byte, string, error) {
+// expandAll renders templates into entries. With an error it returns the name of the first entry that
+// cannot be rendered, in the order of names, so that the condition stays the same from run to run.
+func expandAll(templates map[string]v1alpha1.TemplateText, values map[string]string, taken map[string][]byte) (map[string][]byte, string, error) {
 	rendered := make(map[string][]byte, len(templates))
 	for _, entry := range slices.Sorted(maps.Keys(templates)) {
 		if _, clash := taken[entry]; clash {

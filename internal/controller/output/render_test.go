@@ -42,12 +42,12 @@ func TestTemplates(t *testing.T) {
 func TestATemplateHidesNoOtherEntry(t *testing.T) {
 	templates := map[string]v1alpha1.TemplateText{"b": "x", "a": "$(nothing)", "client_id": "x"}
 	for range 10 { // the same problem each time, whatever the order of the map
-		if _, bad, err := Expand(templates, nil, map[string][]byte{"client_id": nil}); err == nil || bad != "a" {
+		if _, bad, err := expandAll(templates, nil, map[string][]byte{"client_id": nil}); err == nil || bad != "a" {
 			t.Fatalf("entry %q: %v", bad, err)
 		}
 	}
 	delete(templates, "a")
-	if _, bad, err := Expand(templates, nil, map[string][]byte{"client_id": nil}); err == nil || bad != "client_id" {
+	if _, bad, err := expandAll(templates, nil, map[string][]byte{"client_id": nil}); err == nil || bad != "client_id" {
 		t.Errorf("entry %q: %v, want client_id, which the Secret has already", bad, err)
 	}
 }

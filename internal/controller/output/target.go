@@ -45,21 +45,17 @@ var ErrForeign = errors.New("an object of that name is not the owner's")
 
 // Read reads the object; nil if there is none. It returns ErrForeign for an object that is not the owner's.
 func (t Target) Read(ctx context.Context, from client.Reader) (client.Object, error) {
-	return t.read(ctx, from, t.Name)
-}
-
-func (t Target) read(ctx context.Context, from client.Reader, name string) (client.Object, error) {
 	found, _, kind := t.empty()
-	err := from.Get(ctx, client.ObjectKey{Namespace: t.Owner.Namespace, Name: name}, found)
+	err := from.Get(ctx, client.ObjectKey{Namespace: t.Owner.Namespace, Name: t.Name}, found)
 	if apierrors.IsNotFound(err) {
 		return nil, nil //nolint:nilnil // an absence is an answer
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read %s %s/%s: %w", kind, t.Owner.Namespace, name, err)
+		return nil, fmt.Errorf("read %s %s/%s: %w", kind, t.Owner.Namespace, t.Name, err)
 	}
 	ours, err := t.marked(found), error(nil)
 	if ours {
-		ours, err = t.Owner.Owns(ctx, t.Live, found)
+		ours, err = t.Owner.owns(ctx, t.Live, found)
 	}
 	switch {
 	case err != nil:
@@ -100,7 +96,7 @@ func (t Target) Write(ctx context.Context, stored client.Object, data map[string
 	switch {
 	case stored == nil:
 		err = t.Client.Create(ctx, wanted)
-	case maps.EqualFunc(Data(stored), data, bytes.Equal) && SameMeta(stored, wanted) && SameOwners(stored, wanted):
+	case maps.EqualFunc(Data(stored), data, bytes.Equal) && SameMeta(stored, wanted) && sameOwners(stored, wanted):
 		return stored, nil
 	default:
 		replaces(wanted, stored)
@@ -117,9 +113,9 @@ func (t Target) Write(ctx context.Context, stored client.Object, data map[string
 }
 
 func (t Target) render(data map[string][]byte) client.Object {
-	rendered := Meta(t.Owner, t.Name, t.Labels, t.Annotations)
+	rendered := metaOf(t.Owner, t.Name, t.Labels, t.Annotations)
 	if !t.Retained {
-		rendered.OwnerReferences = []metav1.OwnerReference{t.Owner.Reference()}
+		rendered.OwnerReferences = []metav1.OwnerReference{t.Owner.reference()}
 	}
 	if t.SecretType != "" {
 		return &corev1.Secret{ObjectMeta: rendered, Type: t.SecretType, Data: maps.Clone(data)}
@@ -166,12 +162,14 @@ func (t Target) Former(ctx context.Context) ([]client.Object, error) {
 		return nil, fmt.Errorf("list the %ss of %s %s: %w", kind, t.Owner.Kind, t.Owner, err)
 	}
 	var former []client.Object
+	named := t
 	err := meta.EachListItem(cached, func(item runtime.Object) error {
 		o, ok := item.(client.Object)
 		if !ok || o.GetName() == t.Name {
 			return nil
 		}
-		found, err := t.read(ctx, t.Live, o.GetName())
+		named.Name = o.GetName()
+		found, err := named.Read(ctx, t.Live)
 		if errors.Is(err, ErrForeign) {
 			return nil
 		}

@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -126,7 +127,7 @@ func TestWritingATarget(t *testing.T) {
 				t.Errorf("the same data: %v, %v; want no write", again, err)
 			}
 
-			first.SetLabels(merged(first.GetLabels(), map[string]string{"reloader": "on"}))
+			first.SetLabels(labels.Merge(first.GetLabels(), map[string]string{"reloader": "on"}))
 			data := map[string][]byte{"client_id": []byte("shop.app"), "scope": []byte("read")}
 			target.Retained = true
 			second, err := target.Write(t.Context(), first, data)

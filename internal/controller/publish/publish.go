@@ -60,7 +60,7 @@ func Write(ctx context.Context, c client.Client, stored *corev1.Secret, record R
 		Type: record.Type,
 		Data: maps.Clone(record.Data),
 	}
-	if stored != nil && output.SameSecret(stored, wanted) {
+	if stored != nil && stored.Type == wanted.Type && output.SameMeta(stored, wanted) && maps.EqualFunc(stored.Data, wanted.Data, bytes.Equal) {
 		return stored, nil
 	}
 	if err := write(ctx, c, stored, wanted); err != nil {

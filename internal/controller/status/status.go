@@ -1,8 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package status is what reconcilers share who write conditions in the vocabulary of kstatus, and who must not write a status twice
-// because the cache is behind their own last write.
+// Package status sets conditions in the vocabulary of kstatus, and writes a status once although the
+// cache may be behind the last write.
 package status
 
 import (
@@ -19,28 +19,30 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 )
 
-// SetConditions sets Ready and its companions: none for an object with nothing in its way, Reconciling for an obstacle that passes
-// without a user's help, and Stalled for one that does not.
+// SetConditions sets Ready and its companions: Reconciling for an obstacle that passes without a
+// user's help, Stalled for one that does not, and none where there is no obstacle.
 func SetConditions(conditions *[]metav1.Condition, generation int64, ready metav1.Condition, obstacle *metav1.Condition, passing bool) {
-	companions := map[string]*metav1.Condition{}
+	var reconciling, stalled *metav1.Condition
 	if obstacle != nil {
-		ready = *obstacle
-		if passing {
-			companions[v1alpha1.ConditionReconciling] = new(v1alpha1.Reconciling(ready))
+		if ready = *obstacle; passing {
+			reconciling = new(v1alpha1.Reconciling(ready))
 		} else {
-			companions[v1alpha1.ConditionStalled] = new(v1alpha1.Stalled(ready))
+			stalled = new(v1alpha1.Stalled(ready))
 		}
 	}
-	ready.ObservedGeneration = generation
-	meta.SetStatusCondition(conditions, ready)
-	for _, kind := range []string{v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
-		if companion := companions[kind]; companion != nil {
-			companion.ObservedGeneration = generation
-			meta.SetStatusCondition(conditions, *companion)
-		} else {
-			meta.RemoveStatusCondition(conditions, kind)
-		}
+	Set(conditions, generation, v1alpha1.ConditionReady, &ready)
+	Set(conditions, generation, v1alpha1.ConditionReconciling, reconciling)
+	Set(conditions, generation, v1alpha1.ConditionStalled, stalled)
+}
+
+// Set sets a condition, or removes the one of that kind if wanted is nil.
+func Set(conditions *[]metav1.Condition, generation int64, kind string, wanted *metav1.Condition) {
+	if wanted == nil {
+		meta.RemoveStatusCondition(conditions, kind)
+		return
 	}
+	wanted.ObservedGeneration = generation
+	meta.SetStatusCondition(conditions, *wanted)
 }
 
 // Written remembers status writes that the cache has not seen yet. Its zero value is ready to use.
@@ -54,8 +56,8 @@ func (w *Written) Note(o client.Object) { w.versions.Store(o.GetUID(), o.GetReso
 // Forget drops what is known of an object that is gone.
 func (w *Written) Forget(o client.Object) { w.versions.Delete(o.GetUID()) }
 
-// Behind reports whether what the cache has of an object is older than the status that was just written to it. Acting on it would
-// write the same status once more; the watch brings the newer one, and wakes us again.
+// Behind reports whether the cache has an object without the status that was just written to it. The
+// watch brings the newer one, and wakes the reconciler again.
 func (w *Written) Behind(o client.Object) bool {
 	written, there := w.versions.Load(o.GetUID())
 	version, ok := written.(string)
