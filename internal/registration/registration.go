@@ -105,20 +105,28 @@ func Encode(r Registration) (map[string][]byte, error) {
 // an empty identity, a lifetime out of bounds. Nothing left out ever means more rights.
 func Decode(data map[string][]byte) (Registration, error) {
 	var w wire
-	if err := json.Unmarshal(data[dataKey], &w); err != nil {
-		return Registration{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
-	}
-	if w.Version != version {
-		return Registration{}, fmt.Errorf("%w: version %d, this build reads %d", ErrUnreadable, w.Version, version)
+	if err := read(data[dataKey], &w, &w.Version); err != nil {
+		return Registration{}, err
 	}
 	r, err := w.registration()
+	if err == nil {
+		err = check(r)
+	}
 	if err != nil {
 		return Registration{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
-	if err := check(r); err != nil {
-		return Registration{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
-	}
 	return r, nil
+}
+
+// read reads a document into its stored form, which has the version.
+func read(document []byte, form any, of *int) error {
+	if err := json.Unmarshal(document, form); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	if *of != version {
+		return fmt.Errorf("%w: version %d, this build reads %d", ErrUnreadable, *of, version)
+	}
+	return nil
 }
 
 func check(r Registration) error {

@@ -74,11 +74,8 @@ func EncodeResource(r oauth2.Resource) (map[string][]byte, error) {
 // DecodeResource reads the record of a resource. What it cannot read whole and sound is ErrUnreadable.
 func DecodeResource(data map[string][]byte) (oauth2.Resource, error) {
 	var w wireResource
-	if err := json.Unmarshal(data[resourceDataKey], &w); err != nil {
-		return oauth2.Resource{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
-	}
-	if w.Version != version {
-		return oauth2.Resource{}, fmt.Errorf("%w: version %d, this build reads %d", ErrUnreadable, w.Version, version)
+	if err := read(data[resourceDataKey], &w, &w.Version); err != nil {
+		return oauth2.Resource{}, err
 	}
 	r := oauth2.Resource{
 		Identifier: w.Identifier, UID: w.Owner.UID, Namespace: w.Owner.Namespace, Name: w.Owner.Name, DisplayName: w.DisplayName,

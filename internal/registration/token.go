@@ -77,11 +77,8 @@ func EncodeToken(m oauth2.Minted) (map[string][]byte, error) {
 // DecodeToken reads the record of an OAuth2Token. What it cannot read whole and sound is ErrUnreadable.
 func DecodeToken(data map[string][]byte) (oauth2.Minted, error) {
 	var w wireMinted
-	if err := json.Unmarshal(data[tokenDataKey], &w); err != nil {
-		return oauth2.Minted{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
-	}
-	if w.Version != version {
-		return oauth2.Minted{}, fmt.Errorf("%w: version %d, this build reads %d", ErrUnreadable, w.Version, version)
+	if err := read(data[tokenDataKey], &w, &w.Version); err != nil {
+		return oauth2.Minted{}, err
 	}
 	m := oauth2.Minted{
 		UID: w.Owner.UID, Namespace: w.Owner.Namespace, Name: w.Owner.Name,

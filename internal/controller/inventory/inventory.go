@@ -1,12 +1,14 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package inventory tells Prometheus of the clients and credentials that there are: how many, how old, and when the next one is
-// due. It counts what the manager's cache holds when it is asked, names no client, and writes nothing.
+// Package inventory has Prometheus count clients and credentials: how many, how old, and when the next
+// rotation is due. It reads the manager's cache on each scrape and names no client.
 package inventory
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,24 +16,23 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 )
 
 const (
-	day = 24 * time.Hour
-	// readLimit bounds how long a scrape waits for the cache.
-	readLimit = 5 * time.Second
+	day       = 24 * time.Hour
+	readLimit = 5 * time.Second // how long a scrape waits for the cache
 )
 
 // ages are the bounds of the ages that are counted: a day, a week, a month, a quarter, half a year, a year.
 var ages = []time.Duration{day, 7 * day, 30 * day, 90 * day, 180 * day, 365 * day} //nolint:gochecknoglobals // a constant list
 
-// Collector is a prometheus.Collector.
+// Collector counts the clients in the manager's cache.
 type Collector struct {
-	// Client reads from the cache.
-	Client client.Reader
-	Clock  clock.PassiveClock
+	reader client.Reader
+	clock  clock.PassiveClock
 
 	clients, age, next *prometheus.Desc
 }
@@ -39,7 +40,7 @@ type Collector struct {
 // New makes a collector to be registered.
 func New(reader client.Reader, now clock.PassiveClock) *Collector {
 	return &Collector{
-		Client: reader, Clock: now,
+		reader: reader, clock: now,
 		clients: prometheus.NewDesc("hallpass_clients", "OAuth2Clients by whether the token endpoint honours them, and why.", []string{"ready", "reason"}, nil),
 		age:     prometheus.NewDesc("hallpass_credential_age_seconds", "Age of the client secrets that are accepted now.", nil, nil),
 		next: prometheus.NewDesc("hallpass_credential_next_rotation_timestamp_seconds",
@@ -49,21 +50,21 @@ func New(reader client.Reader, now clock.PassiveClock) *Collector {
 
 // Describe implements prometheus.Collector.
 func (c *Collector) Describe(descriptions chan<- *prometheus.Desc) {
-	for _, description := range []*prometheus.Desc{c.clients, c.age, c.next} {
-		descriptions <- description
-	}
+	descriptions <- c.clients
+	descriptions <- c.age
+	descriptions <- c.next
 }
 
 // Collect implements prometheus.Collector. The objects are the cache's own and are only read.
-func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
+func (c *Collector) Collect(series chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), readLimit)
 	defer cancel()
 	var list v1alpha1.OAuth2ClientList
-	if err := c.Client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
-		metrics <- prometheus.NewInvalidMetric(c.clients, err)
+	if err := c.reader.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		series <- prometheus.NewInvalidMetric(c.clients, err)
 		return
 	}
-	t := tally{now: c.Clock.Now(), clients: map[[2]string]int{}, buckets: map[float64]uint64{}}
+	t := tally{now: c.clock.Now(), clients: map[[2]string]int{}, buckets: map[float64]uint64{}}
 	for _, bound := range ages {
 		t.buckets[bound.Seconds()] = 0
 	}
@@ -71,14 +72,14 @@ func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
 		t.add(&list.Items[i])
 	}
 	for labels, count := range t.clients {
-		metrics <- prometheus.MustNewConstMetric(c.clients, prometheus.GaugeValue, float64(count), labels[0], labels[1])
+		series <- prometheus.MustNewConstMetric(c.clients, prometheus.GaugeValue, float64(count), labels[0], labels[1])
 	}
-	metrics <- prometheus.MustNewConstHistogram(c.age, t.credentials, t.ageSum, t.buckets)
+	series <- prometheus.MustNewConstHistogram(c.age, t.credentials, t.ageSum, t.buckets)
 	next := 0.0
 	if !t.next.IsZero() {
 		next = float64(t.next.Unix())
 	}
-	metrics <- prometheus.MustNewConstMetric(c.next, prometheus.GaugeValue, next)
+	series <- prometheus.MustNewConstMetric(c.next, prometheus.GaugeValue, next)
 }
 
 // tally is what was counted so far.
@@ -113,4 +114,27 @@ func (t *tally) add(c *v1alpha1.OAuth2Client) {
 	if due := c.Status.Rotation.NextAt.Time; !due.IsZero() && (t.next.IsZero() || due.Before(t.next)) {
 		t.next = due
 	}
+}
+
+// Register registers the collector in the registry of the process. Of several managers in one process
+// the first one is asked.
+func Register(reader client.Reader, now clock.PassiveClock) error { return register(New(reader, now)) }
+
+func register(collector prometheus.Collector) error {
+	err := metrics.Registry.Register(collector)
+	if _, already := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !already {
+		return fmt.Errorf("add metrics: %w", err)
+	}
+	return nil
+}
+
+// RegisterBuild registers the metric of the version of the build. Its name differs from that of the
+// token servers, because queries take that one as proof that a token server runs. If several
+// managers run in one process, each version is registered once.
+func RegisterBuild(version string) error {
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "hallpass_manager_build_info", Help: "Always 1, by the version of the build.", ConstLabels: prometheus.Labels{"version": version},
+	})
+	info.Set(1)
+	return register(info)
 }

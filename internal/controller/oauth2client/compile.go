@@ -13,6 +13,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
+	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
@@ -61,11 +62,7 @@ func compileAccess(c *v1alpha1.OAuth2Client, compiled *oauth2.Client) {
 	compiled.Labels = c.Labels
 	compiled.DefaultResource = oauth2.ObjectName{Namespace: string(c.Spec.DefaultResource.Namespace), Name: c.Spec.DefaultResource.Name}
 	for _, access := range c.Spec.Access {
-		asked := oauth2.Access{Resource: resourceOf(access)}
-		for _, scope := range access.Scopes {
-			asked.Scopes = append(asked.Scopes, string(scope))
-		}
-		compiled.Access = append(compiled.Access, asked)
+		compiled.Access = append(compiled.Access, oauth2.Access{Resource: resourceOf(access), Scopes: policy.Texts(access.Scopes)})
 	}
 }
 
@@ -81,10 +78,7 @@ func compileClaims(c *v1alpha1.OAuth2Client, issuer oauth2.Issuer, ceilings oaut
 	var carried []oauth2.Claim
 	var reserved, notAllowed []string
 	for _, asked := range c.Spec.Claims {
-		claim := oauth2.Claim{Name: string(asked.Name), Value: string(asked.Value)}
-		for _, value := range asked.Values {
-			claim.Values = append(claim.Values, string(value))
-		}
+		claim := oauth2.Claim{Name: string(asked.Name), Value: string(asked.Value), Values: policy.Texts(asked.Values)}
 		switch issuer.DecideClaim(claim, ceilings) {
 		case oauth2.Granted:
 			carried = append(carried, claim)

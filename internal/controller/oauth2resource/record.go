@@ -12,6 +12,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
+	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
@@ -49,21 +50,14 @@ func (r *Reconciler) compile(ctx context.Context, object *v1alpha1.OAuth2Resourc
 	return nil
 }
 
-// consent resolves a grant to names. A selector over labels that tenants can set would let them take what nobody gave them, so
-// it selects nothing.
+// consent resolves a grant to names. A selector by labels that tenants can set selects nothing.
 func (r *Reconciler) consent(ctx context.Context, grant v1alpha1.ResourceGrant, w *world) (oauth2.Consent, error) {
-	var consent oauth2.Consent
-	for _, scope := range grant.Scopes {
-		consent.Scopes = append(consent.Scopes, string(scope))
-	}
+	consent := oauth2.Consent{Scopes: policy.Texts(grant.Scopes), Namespaces: policy.Texts(grant.From.Namespaces)}
 	for key, value := range grant.From.ClientSelector.MatchLabels {
 		if consent.ClientLabels == nil {
 			consent.ClientLabels = map[string]string{}
 		}
 		consent.ClientLabels[key] = string(value)
-	}
-	for _, namespace := range grant.From.Namespaces {
-		consent.Namespaces = append(consent.Namespaces, string(namespace))
 	}
 	slices.Sort(consent.Namespaces)
 	selector := grant.From.NamespaceSelector
@@ -107,8 +101,8 @@ func (r *Reconciler) findRecord(ctx context.Context, _ *v1alpha1.OAuth2Resource,
 	return err
 }
 
-// checkIdentifier refuses an identifier of the owner's choice that no policy allows, and whatever policies say one that means
-// something else already. One that is held already is kept, unless it is such a one.
+// checkIdentifier refuses a chosen identifier that means something else already, and one that no policy
+// allows unless it is held already.
 func (r *Reconciler) checkIdentifier(ctx context.Context, object *v1alpha1.OAuth2Resource, w *world) error {
 	chosen := object.Spec.Identifier
 	if chosen == "" {

@@ -180,10 +180,7 @@ func (g grants) decide(ctx context.Context, object *v1alpha1.OAuth2Token, s *sta
 		}
 		declared[access.Resource] = resource
 	}
-	request := oauth2.TokenRequest{Resource: object.Spec.Resource}
-	for _, scope := range object.Spec.Scopes {
-		request.Scopes = append(request.Scopes, string(scope))
-	}
+	request := oauth2.TokenRequest{Resource: object.Spec.Resource, Scopes: policy.Texts(object.Spec.Scopes)}
 	var err error
 	s.grant, err = g.issuer.Grant(&s.client, request, declared)
 	if err != nil {
@@ -205,11 +202,7 @@ func (g grants) ring(ctx context.Context) (keyring.Ring, error) {
 	if err := g.client.Get(ctx, types.NamespacedName{Namespace: g.registry, Name: registration.KeysSecretName}, &secret); err != nil {
 		return keyring.Ring{}, fmt.Errorf("read the signing keys: %w", err)
 	}
-	ring, err := registration.DecodeKeys(secret.Data)
-	if err != nil {
-		return keyring.Ring{}, fmt.Errorf("read the signing keys: %w", err)
-	}
-	return ring, nil
+	return registration.DecodeKeys(secret.Data)
 }
 
 // findCA reads the CA that is needed to trust the issuer.

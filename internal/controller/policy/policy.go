@@ -104,9 +104,8 @@ func (s *Source) ceilingsOf(spec *v1alpha1.OAuth2PolicySpec) oauth2.Ceilings {
 	ceilings := oauth2.Ceilings{
 		TokenLifetime:    spec.MaxTokenLifetime.Or(0),
 		NoFreeFormScopes: spec.FreeFormScopes == v1alpha1.FreeFormScopesForbidden,
-	}
-	for _, method := range spec.AuthenticationMethods {
-		ceilings.Methods = append(ceilings.Methods, string(method))
+		Methods:          Texts(spec.AuthenticationMethods),
+		ReservedScopes:   Texts(spec.ReservedScopes),
 	}
 	if spec.MaxFixedTokenLifetime != "" {
 		ceilings.FixedTokenLifetime, ceilings.FixedLimited = spec.MaxFixedTokenLifetime.Or(0), true
@@ -114,42 +113,32 @@ func (s *Source) ceilingsOf(spec *v1alpha1.OAuth2PolicySpec) oauth2.Ceilings {
 	if spec.MaxClients != nil {
 		ceilings.MaxClients, ceilings.Limited = int(*spec.MaxClients), true
 	}
-	for _, scope := range spec.ReservedScopes {
-		ceilings.ReservedScopes = append(ceilings.ReservedScopes, string(scope))
-	}
 	if s.Unprotected(spec.NamespaceSelector) != "" {
 		return ceilings
 	}
 	if len(spec.ClientIDs) > 0 {
-		ceilings.ClientIDs = [][]string{patterns(spec.ClientIDs)}
+		ceilings.ClientIDs = [][]string{Texts(spec.ClientIDs)}
 	}
 	if len(spec.ResourceIdentifiers) > 0 {
-		ceilings.ResourceIdentifiers = [][]string{patterns(spec.ResourceIdentifiers)}
+		ceilings.ResourceIdentifiers = [][]string{Texts(spec.ResourceIdentifiers)}
 	}
 	if len(spec.Claims) > 0 {
-		ceilings.Claims = [][]oauth2.ClaimRule{claimRules(spec.Claims)}
+		rules := make([]oauth2.ClaimRule, 0, len(spec.Claims))
+		for _, claim := range spec.Claims {
+			rules = append(rules, oauth2.ClaimRule{Name: string(claim.Name), Values: Texts(claim.Values)})
+		}
+		ceilings.Claims = [][]oauth2.ClaimRule{rules}
 	}
 	return ceilings
 }
 
-func patterns(list []v1alpha1.IdentifierPattern) []string {
-	texts := make([]string, 0, len(list))
-	for _, pattern := range list {
-		texts = append(texts, string(pattern))
+// Texts are the values of a list of the API as the core takes them; nil for none.
+func Texts[T ~string](list []T) []string {
+	var texts []string
+	for _, value := range list {
+		texts = append(texts, string(value))
 	}
 	return texts
-}
-
-func claimRules(list []v1alpha1.AllowedClaim) []oauth2.ClaimRule {
-	rules := make([]oauth2.ClaimRule, 0, len(list))
-	for _, claim := range list {
-		rule := oauth2.ClaimRule{Name: string(claim.Name)}
-		for _, pattern := range claim.Values {
-			rule.Values = append(rule.Values, string(pattern))
-		}
-		rules = append(rules, rule)
-	}
-	return rules
 }
 
 // Unprotected is a label of the selector that is not protected, or "".

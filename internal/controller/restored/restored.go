@@ -8,10 +8,12 @@ package restored
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
@@ -19,6 +21,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/hallpass-dev/hallpass/internal/registration"
 	"github.com/hallpass-dev/hallpass/internal/restore"
@@ -99,4 +102,19 @@ func (w *Watchman) look(ctx context.Context) {
 	w.Recorder.Eventf(keys, nil, corev1.EventTypeWarning, Reason, "ReadRegistry",
 		"The cluster was restored from a backup: resourceVersion %d came after %d. What was revoked, suspended or withdrawn since the backup is forgotten; "+
 			"token servers that ran meanwhile go on refusing JWTs for two hours, and Fixed OAuth2Tokens until they are issued anew. Deny it again", current, before)
+}
+
+// Counter registers the counter of restores of etcd in the registry of the process. It returns the
+// function to be set as Watchman.Restored. Several managers in one process share one counter.
+func Counter() func() {
+	counter := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "hallpass_registry_restored_total",
+		Help: "Times that it was proven that etcd was restored from a backup. No user of the cluster can raise it.",
+	})
+	if registered, ok := errors.AsType[prometheus.AlreadyRegisteredError](metrics.Registry.Register(counter)); ok {
+		if earlier, ok := registered.ExistingCollector.(prometheus.Counter); ok {
+			return earlier.Inc
+		}
+	}
+	return counter.Inc
 }

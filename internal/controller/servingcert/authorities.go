@@ -5,6 +5,7 @@ package servingcert
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
@@ -23,15 +24,7 @@ type Lives struct {
 }
 
 func (l Lives) withDefaults() Lives {
-	for _, field := range []struct {
-		value *time.Duration
-		usual time.Duration
-	}{{&l.Authority, authorityLife}, {&l.Lead, authorityLead}, {&l.Serving, servingLife}} {
-		if *field.value == 0 {
-			*field.value = field.usual
-		}
-	}
-	return l
+	return Lives{cmp.Or(l.Authority, authorityLife), cmp.Or(l.Lead, authorityLead), cmp.Or(l.Serving, servingLife)}
 }
 
 // The entries of the authority's Secret beside those of its type: the authority before, with its key for as long as it issues.
@@ -54,12 +47,14 @@ func parseAuthorities(data map[string][]byte) (authorities, error) {
 	if err != nil {
 		return authorities{}, err
 	}
-	if !newest.isAuthority() {
+	if !newest.certificate.IsCA {
 		return authorities{}, fmt.Errorf("read certificate: %s is no authority", newest.certificate.Subject.CommonName)
 	}
 	a := authorities{newest: newest}
 	if a.former, err = parsePair(map[string][]byte{corev1.TLSCertKey: data[formerCertKey], corev1.TLSPrivateKeyKey: data[formerKeyKey]}); err != nil {
-		a.former = authoritiesIn(data[formerCertKey]).first()
+		if published := authoritiesIn(data[formerCertKey]); len(published) > 0 {
+			a.former = published[0]
+		}
 	}
 	return a, nil
 }
@@ -136,12 +131,9 @@ func (a authorities) next(now time.Time, lives Lives) time.Time {
 	return next
 }
 
-// published are certificates without keys.
-type published []pair
-
-// authoritiesIn are the authorities in a bundle.
-func authoritiesIn(bundle []byte) published {
-	var found published
+// authoritiesIn are the authorities in a bundle, without keys.
+func authoritiesIn(bundle []byte) []pair {
+	var found []pair
 	for block, rest := pem.Decode(bundle); block != nil; block, rest = pem.Decode(rest) {
 		if certificate, err := x509.ParseCertificate(block.Bytes); err == nil && certificate.IsCA {
 			found = append(found, pair{certificate: certificate, certPEM: pem.EncodeToMemory(block)})
@@ -150,16 +142,9 @@ func authoritiesIn(bundle []byte) published {
 	return found
 }
 
-func (p published) first() pair {
-	if len(p) == 0 {
-		return pair{}
-	}
-	return p[0]
-}
-
-// issuerOf is the one that issued a certificate, or an empty pair.
-func (p published) issuerOf(issued pair, now time.Time) pair {
-	for _, authority := range p {
+// issuerOf is the authority that issued a certificate, or an empty pair.
+func issuerOf(issued pair, published []pair, now time.Time) pair {
+	for _, authority := range published {
 		if now.Before(authority.certificate.NotAfter) && bytes.Equal(issued.certificate.AuthorityKeyId, authority.certificate.SubjectKeyId) &&
 			issued.certificate.CheckSignatureFrom(authority.certificate) == nil {
 			return authority

@@ -89,8 +89,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	return ctrl.Result{RequeueAfter: min(max(next, time.Second), lookAgain)}, nil
 }
 
-// publishForeign publishes the authority that came with a serving certificate. One that every machine trusts comes without, and so
-// does a certificate that is kept elsewhere.
+// publishForeign publishes the authority that came with a serving certificate, if one did: one that
+// every machine trusts comes without.
 func (r *Reconciler) publishForeign(ctx context.Context) error {
 	_, data, err := r.read(ctx, ServingSecretName)
 	if err != nil {
@@ -117,8 +117,8 @@ func (r *Reconciler) ensureAuthorities(ctx context.Context, now time.Time, lives
 	return advanced, r.write(ctx, stored, AuthoritySecretName, advanced.data())
 }
 
-// salvage finds what is published of the authority that issued the serving certificate in use. Without both there is nothing to go on
-// with, and callers need the new authority at once: that is how an administrator gets rid of one whose key is out.
+// salvage finds the published authority that issued the serving certificate in use. Without both,
+// callers need the new authority at once; so an administrator gets rid of one whose key is out.
 func (r *Reconciler) salvage(ctx context.Context, now time.Time) (authorities, error) {
 	_, data, err := r.read(ctx, ServingSecretName)
 	if err != nil {
@@ -133,7 +133,7 @@ func (r *Reconciler) salvage(ctx context.Context, now time.Time) (authorities, e
 	if err != nil {
 		return authorities{}, nil //nolint:nilerr // what cannot be read is made again
 	}
-	return authorities{former: authoritiesIn([]byte(bundle.Data[BundleKey])).issuerOf(serving, now)}, nil
+	return authorities{former: issuerOf(serving, authoritiesIn([]byte(bundle.Data[BundleKey])), now)}, nil
 }
 
 func (r *Reconciler) ensureServing(ctx context.Context, trusted authorities, now time.Time, lives Lives) (pair, error) {

@@ -62,8 +62,6 @@ func (p pair) renewAt() time.Time {
 	return p.madeAt().Add(life * 2 / 3)
 }
 
-func (p pair) isAuthority() bool { return p.certificate.IsCA }
-
 // serves reports whether the certificate is for all these names and from that authority.
 func (p pair) serves(names []string, authority pair) bool {
 	if p.certificate.CheckSignatureFrom(authority.certificate) != nil || !bytes.Equal(p.certificate.AuthorityKeyId, authority.certificate.SubjectKeyId) {

@@ -73,7 +73,7 @@ func TestACallerWhoTrustsTheAuthorityTrustsTheServingCertificate(t *testing.T) {
 func TestAServingCertificateServesNothingElse(t *testing.T) {
 	ca := authority(t, start)
 	made := serving(t, ca, start, "hallpass.example.com")
-	if made.isAuthority() {
+	if made.certificate.IsCA {
 		t.Error("it is an authority")
 	}
 	if got := made.certificate.ExtKeyUsage; len(got) != 1 || got[0] != x509.ExtKeyUsageServerAuth {
@@ -86,7 +86,7 @@ func TestAServingCertificateServesNothingElse(t *testing.T) {
 	if _, err := forged.certificate.Verify(x509.VerifyOptions{Roots: roots, Intermediates: middle, CurrentTime: start}); err == nil {
 		t.Error("what it certifies is trusted")
 	}
-	if !ca.isAuthority() || !ca.certificate.MaxPathLenZero || ca.certificate.MaxPathLen != 0 {
+	if !ca.certificate.IsCA || !ca.certificate.MaxPathLenZero || ca.certificate.MaxPathLen != 0 {
 		t.Error("the authority may make further authorities, or is none")
 	}
 }

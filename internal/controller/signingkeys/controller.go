@@ -6,15 +6,19 @@
 package signingkeys
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
@@ -59,8 +63,8 @@ type Reconciler struct {
 	held keyring.Ring
 }
 
-// Reconcile moves the ring on to now and keeps both Secrets at it. A ring that cannot be read is left alone: the token
-// servers hold the last good one, and writing over it would lose keys whose tokens are out.
+// Reconcile moves the ring on to now and keeps both Secrets at it. A ring that cannot be read is left
+// alone: token servers hold the last good one, and writing over it would lose keys in use.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	kept, err := r.read(ctx, registration.KeysSecretName)
 	if errors.Is(err, keyring.ErrUnreadable) {
@@ -98,9 +102,8 @@ var changeWords = map[keyring.State]string{ //nolint:gochecknoglobals // a const
 	keyring.Published: "published", keyring.Active: "activated", keyring.Retired: "retired", keyring.Gone: "gone", keyring.Tainted: "tainted",
 }
 
-// audit tells what became of keys, right after the write that made it true. What happens by an instant alone, such as that a key
-// becomes active, the token servers do without anybody; it is told by the manager that sees it, within a second or when
-// it is back, and at says when it was.
+// audit writes what became of keys, right after the write that made it true. Token servers act on an
+// instant, such as that at which a key becomes active, by themselves: at says when it was.
 func (r *Reconciler) audit(changes []keyring.Change) {
 	for _, change := range changes {
 		r.Audit.Info("signing key", "change", changeWords[change.State], "kid", change.KeyID, "alg", string(change.Algorithm),
@@ -108,19 +111,17 @@ func (r *Reconciler) audit(changes []keyring.Change) {
 	}
 }
 
-// latest is the ring to go on from. What the token servers read decides, unless it is older than what this manager holds or
-// the copy has: then it was deleted or restored from a backup, and its keys only go on verifying.
+// latest is the ring to go on from: that of the token servers, unless this manager or the copy has a
+// later one. Then it was deleted or restored from a backup, and its keys only go on verifying.
 func (r *Reconciler) latest(kept, spare keyring.Ring) keyring.Ring {
 	latest := kept
 	for _, other := range []keyring.Ring{spare, r.held} {
-		if other.Empty() || !latest.Empty() && other.Revision() <= latest.Revision() {
-			continue
-		}
-		if latest.Empty() {
+		switch {
+		case latest.Empty():
 			latest = other
-			continue
+		case !other.Empty() && other.Revision() > latest.Revision():
+			latest = keyring.Merge(latest, other, r.Clock.Now())
 		}
-		latest = keyring.Merge(latest, other, r.Clock.Now())
 	}
 	return latest
 }
@@ -171,6 +172,51 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 	if err != nil {
 		return fmt.Errorf("set up the signing key controller: %w", err)
+	}
+	return nil
+}
+
+// stored is a Secret of keys and the ring in it; both are empty, but for the name, where there is none.
+type stored struct {
+	secret *corev1.Secret
+	ring   keyring.Ring
+}
+
+// read reads a Secret of keys. Where it wraps keyring.ErrUnreadable, the Secret is returned with the error.
+func (r *Reconciler) read(ctx context.Context, name string) (stored, error) {
+	s := stored{secret: &corev1.Secret{}}
+	err := r.Live.Get(ctx, types.NamespacedName{Namespace: r.RegistryNamespace, Name: name}, s.secret)
+	if apierrors.IsNotFound(err) {
+		s.secret = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: r.RegistryNamespace, Name: name}}
+		return s, nil
+	}
+	if err != nil {
+		return s, fmt.Errorf("read the signing keys: %w", err)
+	}
+	s.ring, err = registration.DecodeKeys(s.secret.Data)
+	return s, err
+}
+
+// write brings a Secret to a ring, with the resourceVersion that the ring was decided on: of two managers one gets a
+// conflict, looks again and finds nothing to do.
+func (r *Reconciler) write(ctx context.Context, s stored, ring keyring.Ring) error {
+	data, err := registration.EncodeKeys(ring)
+	if err != nil {
+		return err
+	}
+	if maps.EqualFunc(s.secret.Data, data, bytes.Equal) {
+		return nil
+	}
+	secret := s.secret.DeepCopy()
+	secret.Data = data
+	if secret.ResourceVersion != "" {
+		err = r.Client.Update(ctx, secret)
+	} else {
+		secret.Labels, secret.Type = map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy}, registration.KeysSecretType
+		err = r.Client.Create(ctx, secret)
+	}
+	if err != nil {
+		return fmt.Errorf("write the signing keys to %s: %w", secret.Name, err)
 	}
 	return nil
 }
