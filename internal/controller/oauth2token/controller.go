@@ -75,13 +75,9 @@ type Config struct {
 
 // Reconciler reconciles OAuth2Tokens.
 type Reconciler struct {
-	client      client.Client
-	registry    string
-	clock       clock.PassiveClock
-	maxLifetime time.Duration
-	woken       <-chan event.GenericEvent
-	backoff     attempt.Backoff
+	*Config
 
+	backoff  attempt.Backoff
 	grants   grants
 	minter   minter
 	delivery delivery
@@ -91,16 +87,8 @@ type Reconciler struct {
 
 // New returns a Reconciler.
 func New(c Config) *Reconciler {
-	r := &Reconciler{
-		client: c.Client, registry: c.RegistryNamespace, clock: c.Clock, maxLifetime: c.MaxLifetime, woken: c.Woken,
-		grants:   grants{client: c.Client, policy: c.Policy, issuer: c.Issuer, registry: c.RegistryNamespace, caBundle: c.CABundle},
-		minter:   minter{issuer: c.Issuer, random: c.Random, clock: c.Clock},
-		delivery: delivery{client: c.Client, secrets: c.Secrets, live: c.Live},
-		reports:  reports{client: c.Client, recorder: c.Recorder, audit: c.Audit, clock: c.Clock, usage: c.Usage},
-	}
-	r.watches = watches{
-		client: c.Client, registry: c.RegistryNamespace, caBundle: c.CABundle, clock: c.Clock, backoff: &r.backoff, revoked: &r.minter.revoked,
-	}
+	r := &Reconciler{Config: &c, grants: grants{&c}, minter: minter{Config: &c}, delivery: delivery{&c}, reports: reports{Config: &c}}
+	r.watches = watches{&c, &r.backoff, &r.minter.revoked}
 	return r
 }
 
@@ -113,13 +101,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, object *v1alpha1.OAuth2Token
 		return ctrl.Result{}, nil // what a deleted one leaves goes by garbage collection and by the registry's own controller
 	}
 	key, before := client.ObjectKeyFromObject(object), r.state(ctx, object)
-	if wait := r.backoff.Wait(key, before, r.clock.Now()); wait > 0 {
+	if wait := r.backoff.Wait(key, before, r.Clock.Now()); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
 	s := &state{}
 	result, err := r.attempt(ctx, object, s)
 	if err != nil {
-		r.backoff.Failed(key, before, s.leaves(before), r.clock.Now())
+		r.backoff.Failed(key, before, s.leaves(before), r.Clock.Now())
 		return ctrl.Result{}, err
 	}
 	r.backoff.End(key)
@@ -138,7 +126,7 @@ func (r *Reconciler) attempt(ctx context.Context, object *v1alpha1.OAuth2Token, 
 	if err := r.reports.write(ctx, object, s); err != nil {
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{RequeueAfter: s.lookAgain(object, r.clock.Now())}, nil
+	return ctrl.Result{RequeueAfter: s.lookAgain(object, r.Clock.Now())}, nil
 }
 
 // ensure walks the steps until one says that something is in the way.
@@ -200,7 +188,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.OAuth2Token{}, indexByTokenID, indexedTokenID); err != nil {
 		return fmt.Errorf("index OAuth2Tokens by the id of their token: %w", err)
 	}
-	if err := output.IndexByOwner(context.Background(), r.delivery.secrets, &corev1.Secret{}, v1alpha1.AnnotationToken); err != nil {
+	if err := output.IndexByOwner(context.Background(), r.Secrets, &corev1.Secret{}, v1alpha1.AnnotationToken); err != nil {
 		return err
 	}
 	changedSpec := builder.WithPredicates(predicate.GenerationChangedPredicate{})
@@ -208,9 +196,9 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Named("oauth2token").
 		For(&v1alpha1.OAuth2Token{}).
 		// A Secret that is edited or deleted is healed.
-		WatchesRawSource(source.Kind(r.delivery.secrets, &corev1.Secret{}, handler.TypedEnqueueRequestsFromMapFunc(tokenOfSecret))).
+		WatchesRawSource(source.Kind(r.Secrets, &corev1.Secret{}, handler.TypedEnqueueRequestsFromMapFunc(tokenOfSecret))).
 		// Its status shows its use, at a bounded rate.
-		WatchesRawSource(source.Channel(r.woken, &handler.EnqueueRequestForObject{})).
+		WatchesRawSource(source.Channel(r.Woken, &handler.EnqueueRequestForObject{})).
 		// A record that is lost is written again; a client, a resource or the keys may have changed.
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.watches.tokensOfRecord)).
 		Watches(&v1alpha1.OAuth2Client{}, handler.EnqueueRequestsFromMapFunc(r.watches.tokensOfClient), changedSpec).
@@ -221,7 +209,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		// The state of a deleted token is dropped.
 		Watches(&v1alpha1.OAuth2Token{}, handler.Funcs{DeleteFunc: r.forget}).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: attempt.RateLimiter()})
-	if !r.grants.policy.Narrow() {
+	if !r.Policy.Narrow() {
 		building.Watches(&v1alpha1.OAuth2Policy{}, handler.EnqueueRequestsFromMapFunc(r.watches.everyToken), changedSpec)
 	}
 	if err := building.Complete(reconcile.AsReconciler(mgr.GetClient(), r)); err != nil {
@@ -242,8 +230,8 @@ func ownerOf(object *v1alpha1.OAuth2Token) output.Owner {
 func (r *Reconciler) state(ctx context.Context, object *v1alpha1.OAuth2Token) attempt.State {
 	secret := types.NamespacedName{Namespace: object.Namespace, Name: secretName(object)}
 	return attempt.StateOf(object,
-		output.Version(ctx, r.client, &corev1.Secret{}, r.recordKey(object)),
-		output.Version(ctx, r.delivery.secrets, &corev1.Secret{}, secret))
+		output.Version(ctx, r.Client, &corev1.Secret{}, r.recordKey(object)),
+		output.Version(ctx, r.Secrets, &corev1.Secret{}, secret))
 }
 
 // leaves is the state after an attempt that began with another state.

@@ -52,13 +52,13 @@ type state struct {
 
 // recordKey is where the record of an OAuth2Token is stored.
 func (r *Reconciler) recordKey(object *v1alpha1.OAuth2Token) types.NamespacedName {
-	return types.NamespacedName{Namespace: r.registry, Name: registration.TokenSecretName(string(object.UID))}
+	return types.NamespacedName{Namespace: r.RegistryNamespace, Name: registration.TokenSecretName(string(object.UID))}
 }
 
 // findRecord reads the record of the tokens that were made before.
 func (r *Reconciler) findRecord(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
 	s.record = oauth2.Minted{UID: string(object.UID), Namespace: object.Namespace, Name: object.Name, Opaque: object.Spec.Mode == v1alpha1.TokenFixed}
-	stored, err := publish.Read(ctx, r.client, r.recordKey(object))
+	stored, err := publish.Read(ctx, r.Client, r.recordKey(object))
 	if err != nil || stored == nil {
 		return err
 	}
@@ -76,11 +76,11 @@ func (r *Reconciler) checkLifetime(ctx context.Context, object *v1alpha1.OAuth2T
 	if object.Spec.Mode != v1alpha1.TokenFixed {
 		return nil
 	}
-	ceilings, err := r.grants.policy.Ceilings(ctx, object.Namespace)
+	ceilings, err := r.Policy.Ceilings(ctx, object.Namespace)
 	if err != nil {
 		return err
 	}
-	limit, forbidden := ceilings.FixedLifetime(r.maxLifetime)
+	limit, forbidden := ceilings.FixedLifetime(r.MaxLifetime)
 	if s.resource != nil && s.resource.TokenLifetime > 0 {
 		limit = min(limit, s.resource.TokenLifetime)
 	}
@@ -90,11 +90,11 @@ func (r *Reconciler) checkLifetime(ctx context.Context, object *v1alpha1.OAuth2T
 		s.condition = new(v1alpha1.TokensForbidden())
 	case end.After(latest):
 		s.condition = new(v1alpha1.TokenExpirationTooLate(latest))
-	case len(s.record.Tokens) == 0 && !end.After(r.clock.Now()):
+	case len(s.record.Tokens) == 0 && !end.After(r.Clock.Now()):
 		s.condition = new(v1alpha1.TokenNeverValid(end))
 		return nil
 	default:
-		s.grant.Lifetime = end.Sub(r.clock.Now().Truncate(time.Second))
+		s.grant.Lifetime = end.Sub(r.Clock.Now().Truncate(time.Second))
 		return nil
 	}
 	if s.stored == nil {
@@ -105,19 +105,13 @@ func (r *Reconciler) checkLifetime(ctx context.Context, object *v1alpha1.OAuth2T
 }
 
 // grants reads what the token endpoint decides by, and decides by it.
-type grants struct {
-	client   client.Reader
-	policy   *policy.Source
-	issuer   oauth2.Issuer
-	registry string
-	caBundle types.NamespacedName
-}
+type grants struct{ *Config }
 
 // findClient reads the client's registration: the token server decides by the same record.
 func (g grants) findClient(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
 	name := object.Spec.ClientRef.Name
 	var named v1alpha1.OAuth2Client
-	err := g.client.Get(ctx, types.NamespacedName{Namespace: object.Namespace, Name: name}, &named)
+	err := g.Client.Get(ctx, types.NamespacedName{Namespace: object.Namespace, Name: name}, &named)
 	if apierrors.IsNotFound(err) {
 		s.condition = new(v1alpha1.TokenClientNotFound(name))
 		return nil
@@ -125,7 +119,7 @@ func (g grants) findClient(ctx context.Context, object *v1alpha1.OAuth2Token, s 
 	if err != nil {
 		return fmt.Errorf("read OAuth2Client %s/%s: %w", object.Namespace, name, err)
 	}
-	stored, err := publish.Read(ctx, g.client, types.NamespacedName{Namespace: g.registry, Name: registration.SecretName(named.ClientID())})
+	stored, err := publish.Read(ctx, g.Client, types.NamespacedName{Namespace: g.RegistryNamespace, Name: registration.SecretName(named.ClientID())})
 	if err != nil {
 		return err
 	}
@@ -174,7 +168,7 @@ func (c consents) ResourceByIdentifier(identifier string) *oauth2.Resource {
 func (g grants) decide(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
 	declared := consents{}
 	for _, access := range s.client.Access {
-		resource, err := g.policy.Resource(ctx, access.Resource)
+		resource, err := g.Policy.Resource(ctx, access.Resource)
 		if err != nil {
 			return err
 		}
@@ -182,7 +176,7 @@ func (g grants) decide(ctx context.Context, object *v1alpha1.OAuth2Token, s *sta
 	}
 	request := oauth2.TokenRequest{Resource: object.Spec.Resource, Scopes: policy.Texts(object.Spec.Scopes)}
 	var err error
-	s.grant, err = g.issuer.Grant(&s.client, request, declared)
+	s.grant, err = g.Issuer.Grant(&s.client, request, declared)
 	if err != nil {
 		reason := v1alpha1.ReasonTargetNotGranted
 		if oauth2.ReasonOf(err) == oauth2.ReasonScopeNotGranted {
@@ -199,7 +193,7 @@ func (g grants) decide(ctx context.Context, object *v1alpha1.OAuth2Token, s *sta
 // ring reads the signing keys.
 func (g grants) ring(ctx context.Context) (keyring.Ring, error) {
 	var secret corev1.Secret
-	if err := g.client.Get(ctx, types.NamespacedName{Namespace: g.registry, Name: registration.KeysSecretName}, &secret); err != nil {
+	if err := g.Client.Get(ctx, types.NamespacedName{Namespace: g.RegistryNamespace, Name: registration.KeysSecretName}, &secret); err != nil {
 		return keyring.Ring{}, fmt.Errorf("read the signing keys: %w", err)
 	}
 	return registration.DecodeKeys(secret.Data)
@@ -207,7 +201,7 @@ func (g grants) ring(ctx context.Context) (keyring.Ring, error) {
 
 // findCA reads the CA that is needed to trust the issuer.
 func (g grants) findCA(ctx context.Context, _ *v1alpha1.OAuth2Token, s *state) (err error) {
-	s.ca, s.condition, err = output.ReadCA(ctx, g.client, g.caBundle)
+	s.ca, s.condition, err = output.ReadCA(ctx, g.Client, g.CABundle)
 	s.passing = s.condition != nil
 	return err
 }

@@ -6,11 +6,8 @@ package oauth2token
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"time"
-
-	"k8s.io/utils/clock"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
@@ -33,10 +30,10 @@ func (r *Reconciler) ensureToken(ctx context.Context, object *v1alpha1.OAuth2Tok
 		return r.publish(ctx, object, s)
 	}
 	// A random value is about to be made: decide on what the API server has, not on the cache.
-	if err := ownerOf(object).CheckAlive(ctx, r.delivery.live); err != nil {
+	if err := ownerOf(object).CheckAlive(ctx, r.Live); err != nil {
 		return err
 	}
-	if err := r.delivery.readSecret(ctx, r.delivery.live, object, s); err != nil || s.condition != nil {
+	if err := r.delivery.readSecret(ctx, r.Live, object, s); err != nil || s.condition != nil {
 		return err
 	}
 	if err := r.delivery.inherit(ctx, object, s); err != nil {
@@ -72,7 +69,7 @@ func (r *Reconciler) mint(ctx context.Context, object *v1alpha1.OAuth2Token, s *
 	}
 	r.minter.proposals.Drop(object.UID)
 	r.reports.announce(object, s, reason)
-	s.record, s.current, s.found = credential.SettleMinted(credential.CommittedMinted(s.record, before, minted.ID), s.value, r.clock.Now())
+	s.record, s.current, s.found = credential.SettleMinted(credential.CommittedMinted(s.record, before, minted.ID), s.value, r.Clock.Now())
 	return r.publish(ctx, object, s)
 }
 
@@ -82,7 +79,7 @@ func (r *Reconciler) publish(ctx context.Context, object *v1alpha1.OAuth2Token, 
 	if err != nil {
 		return err
 	}
-	s.stored, err = publish.Write(ctx, r.client, s.stored, publish.Record{
+	s.stored, err = publish.Write(ctx, r.Client, s.stored, publish.Record{
 		NamespacedName: r.recordKey(object),
 		Of:             fmt.Sprintf("the record of OAuth2Token %s/%s", object.Namespace, object.Name),
 		Type:           registration.TokenSecretType,
@@ -106,9 +103,8 @@ const (
 
 // minter decides whether another token is needed, and makes it.
 type minter struct {
-	issuer    oauth2.Issuer
-	random    io.Reader
-	clock     clock.PassiveClock
+	*Config
+
 	revoked   revocations
 	proposals attempt.Proposals[proposed]
 }
@@ -116,7 +112,7 @@ type minter struct {
 // needed brings the record in line with the value in the Secret, and returns the reason why another
 // token is needed, or "".
 func (m *minter) needed(object *v1alpha1.OAuth2Token, s *state, ring keyring.Ring) string {
-	now := m.clock.Now()
+	now := m.Clock.Now()
 	s.record, s.current, s.found = credential.SettleMinted(s.record, s.value, now)
 	fixed := object.Spec.Mode == v1alpha1.TokenFixed
 	if !s.found {
@@ -157,7 +153,7 @@ type proposed struct {
 // proposal is the token to write. A young one of an earlier attempt that is still wanted is reused, so
 // that a failed attempt is repeated with the same value and does not write the record again.
 func (m *minter) proposal(object *v1alpha1.OAuth2Token, s *state, ring keyring.Ring) (oauth2.Secret, oauth2.MintedToken, error) {
-	now := m.clock.Now()
+	now := m.Clock.Now()
 	if made, young := m.proposals.Get(object.UID, now); young && m.wanted(made, s, ring, now) {
 		return made.value, made.minted, nil
 	}
@@ -188,7 +184,7 @@ func (m *minter) wanted(made proposed, s *state, ring keyring.Ring, now time.Tim
 // dropCommitted drops the proposal once it is in the Secret, whatever the answer to its write was. If
 // that Secret is deleted, another token replaces it.
 func (m *minter) dropCommitted(object *v1alpha1.OAuth2Token, s *state) {
-	if made, young := m.proposals.Get(object.UID, m.clock.Now()); young && s.found && made.minted.ID == s.current.ID {
+	if made, young := m.proposals.Get(object.UID, m.Clock.Now()); young && s.found && made.minted.ID == s.current.ID {
 		m.proposals.Drop(object.UID)
 	}
 }
@@ -200,9 +196,9 @@ func covers(t, other oauth2.MintedToken) bool {
 
 // issue makes the token with the code that the token endpoint has.
 func (m *minter) issue(s *state, ring keyring.Ring) (oauth2.Secret, oauth2.MintedToken, error) {
-	now := m.clock.Now()
+	now := m.Clock.Now()
 	if s.record.Opaque {
-		return oauth2.IssueOpaque(s.grant, now, m.random)
+		return oauth2.IssueOpaque(s.grant, now, m.Random)
 	}
 	key, err := oauth2.SigningKey(&s.client, ring, now)
 	if err != nil {
@@ -212,7 +208,7 @@ func (m *minter) issue(s *state, ring keyring.Ring) (oauth2.Secret, oauth2.Minte
 	if err != nil {
 		return oauth2.Secret{}, oauth2.MintedToken{}, err
 	}
-	token, err := m.issuer.Issue(&s.client, s.grant, key, issuedAt, m.random)
+	token, err := m.Issuer.Issue(&s.client, s.grant, key, issuedAt, m.Random)
 	if err != nil {
 		return oauth2.Secret{}, oauth2.MintedToken{}, err
 	}

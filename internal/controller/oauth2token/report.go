@@ -8,12 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/tools/events"
-	"k8s.io/utils/clock"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
@@ -24,18 +20,15 @@ import (
 
 // reports tells users and auditors what became of a token.
 type reports struct {
-	client   client.Client
-	recorder events.EventRecorder
-	audit    logr.Logger
-	clock    clock.PassiveClock
-	usage    *usagereport.Ledger
-	written  status.Written
+	*Config
+
+	written status.Written
 }
 
 // announce writes the audit line, in the words of the token server's, and an event about a token that
 // the user does not expect.
 func (r *reports) announce(object *v1alpha1.OAuth2Token, s *state, reason string) {
-	r.audit.Info("decision", "endpoint", "manager", "outcome", "allowed", "cause", reason, "client_id", s.client.ID, "jti", s.current.ID,
+	r.Audit.Info("decision", "endpoint", "manager", "outcome", "allowed", "cause", reason, "client_id", s.client.ID, "jti", s.current.ID,
 		"aud", s.current.Audience, "scope", strings.Join(s.current.Scopes, " "), "token", object.Namespace+"/"+object.Name)
 	note := map[string]string{
 		reasonCreated:  "Wrote token %s to Secret %s",
@@ -44,7 +37,7 @@ func (r *reports) announce(object *v1alpha1.OAuth2Token, s *state, reason string
 		reasonRevoked:  "Wrote token %s to Secret %s, because the one before was revoked",
 	}[reason]
 	if note != "" {
-		r.recorder.Eventf(object, nil, corev1.EventTypeNormal, reason, "WriteSecret", note, s.current.ID, secretName(object))
+		r.Recorder.Eventf(object, nil, corev1.EventTypeNormal, reason, "WriteSecret", note, s.current.ID, secretName(object))
 	}
 }
 
@@ -63,7 +56,7 @@ func (r *reports) write(ctx context.Context, object *v1alpha1.OAuth2Token, s *st
 	found := v1alpha1.OAuth2TokenStatus{
 		ObservedGeneration: object.Generation, ClientID: s.record.ClientID, Conditions: slices.Clone(object.Status.Conditions),
 	}
-	now := r.clock.Now()
+	now := r.Clock.Now()
 	fixed := object.Spec.Mode == v1alpha1.TokenFixed
 	if s.secret != nil {
 		found.Secret = v1alpha1.SecretReference{Name: s.secret.GetName()}
@@ -84,12 +77,12 @@ func (r *reports) write(ctx context.Context, object *v1alpha1.OAuth2Token, s *st
 		soon = new(v1alpha1.TokenExpiresSoon(s.current.ExpiresAt))
 	}
 	status.Set(&found.Conditions, object.Generation, v1alpha1.ConditionExpiresSoon, soon)
-	news := usagereport.CompleteToken(&found, object.Status, r.usage.Told(string(object.UID)))
-	written, err := status.Patch(ctx, r.client, object, &object.Status, found)
+	news := usagereport.CompleteToken(&found, object.Status, r.Usage.Told(string(object.UID)))
+	written, err := status.Patch(ctx, r.Client, object, &object.Status, found)
 	if !written {
 		return err
 	}
 	r.written.Note(object)
-	usagereport.Announce(r.recorder, object, news)
+	usagereport.Announce(r.Recorder, object, news)
 	return nil
 }

@@ -96,7 +96,7 @@ func TestATokenThatWasTakenBackIsReplacedOnceItIsNotQuiteNew(t *testing.T) {
 	current := madeAt("a", 0)
 	current.KeyID = key.ID()
 	now := clocktesting.NewFakeClock(noon)
-	m := &minter{clock: now}
+	m := &minter{Config: &Config{Clock: now}}
 	object := &v1alpha1.OAuth2Token{Spec: v1alpha1.OAuth2TokenSpec{Mode: v1alpha1.TokenRefreshing}}
 	look := func() (string, *state) {
 		s := &state{record: oauth2.Minted{UID: "t", Tokens: []oauth2.MintedToken{current}}, value: valueOf("a"), grant: oauth2.Grant{Audience: "a"}}

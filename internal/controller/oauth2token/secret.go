@@ -9,7 +9,6 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
@@ -35,17 +34,13 @@ func secretName(object *v1alpha1.OAuth2Token) string {
 }
 
 // delivery reads and writes the Secrets that tokens are delivered in.
-type delivery struct {
-	client  client.Client
-	secrets cache.Cache
-	live    client.Reader
-}
+type delivery struct{ *Config }
 
 // target is the Secret of an OAuth2Token.
 func (d delivery) target(object *v1alpha1.OAuth2Token) output.Target {
 	wanted := object.Spec.Secret
 	return output.Target{
-		Client: d.client, Cached: d.secrets, Live: d.live,
+		Client: d.Client, Cached: d.Secrets, Live: d.Live,
 		Owner: ownerOf(object), SecretType: v1alpha1.SecretTypeToken, Name: secretName(object),
 		Labels: wanted.Labels, Annotations: wanted.Annotations,
 	}
@@ -53,7 +48,7 @@ func (d delivery) target(object *v1alpha1.OAuth2Token) output.Target {
 
 // findSecret reads the Secret from the cache, which holds Secrets of our type alone.
 func (d delivery) findSecret(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
-	return d.readSecret(ctx, d.secrets, object, s)
+	return d.readSecret(ctx, d.Secrets, object, s)
 }
 
 func (d delivery) readSecret(ctx context.Context, from client.Reader, object *v1alpha1.OAuth2Token, s *state) error {

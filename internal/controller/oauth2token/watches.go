@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
-	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -23,18 +22,16 @@ import (
 
 // watches finds the OAuth2Tokens that an event concerns.
 type watches struct {
-	client   client.Reader
-	registry string
-	caBundle types.NamespacedName
-	clock    clock.PassiveClock
-	backoff  *attempt.Backoff
-	revoked  *revocations
+	*Config
+
+	backoff *attempt.Backoff
+	revoked *revocations
 }
 
 // list returns requests for OAuth2Tokens and ends their pauses: others have changed what they depend on.
 func (w watches) list(ctx context.Context, options ...client.ListOption) []reconcile.Request {
 	var tokens v1alpha1.OAuth2TokenList
-	if err := w.client.List(ctx, &tokens, options...); err != nil {
+	if err := w.Client.List(ctx, &tokens, options...); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "cannot list the tokens that a change concerns")
 		return nil
 	}
@@ -67,7 +64,7 @@ func tokenOfSecret(_ context.Context, secret *corev1.Secret) []reconcile.Request
 // tokensOfRecord finds the OAuth2Tokens that a Secret of the registry concerns.
 func (w watches) tokensOfRecord(ctx context.Context, o client.Object) []reconcile.Request {
 	secret, ok := o.(*corev1.Secret)
-	if !ok || secret.Namespace != w.registry {
+	if !ok || secret.Namespace != w.RegistryNamespace {
 		return nil
 	}
 	annotations := secret.Annotations
@@ -86,7 +83,7 @@ func (w watches) tokensOfRecord(ctx context.Context, o client.Object) []reconcil
 }
 
 func (w watches) tokensOfBundle(ctx context.Context, o client.Object) []reconcile.Request {
-	if client.ObjectKeyFromObject(o) != w.caBundle {
+	if client.ObjectKeyFromObject(o) != w.CABundle {
 		return nil
 	}
 	return w.list(ctx)
@@ -97,14 +94,14 @@ func (w watches) tokensOfBundle(ctx context.Context, o client.Object) []reconcil
 func (w watches) onRevocation() handler.Funcs {
 	return handler.Funcs{
 		CreateFunc: func(ctx context.Context, e event.CreateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-			if object, ok := e.Object.(*v1alpha1.TokenRevocation); ok && object.Namespace == w.registry {
+			if object, ok := e.Object.(*v1alpha1.TokenRevocation); ok && object.Namespace == w.RegistryNamespace {
 				for _, request := range w.tokensRevoked(ctx, object) {
 					queue.Add(request)
 				}
 			}
 		},
 		DeleteFunc: func(_ context.Context, e event.DeleteEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-			if e.Object.GetNamespace() == w.registry {
+			if e.Object.GetNamespace() == w.RegistryNamespace {
 				w.revoked.selected.Deselect(e.Object.GetName())
 			}
 		},
@@ -113,7 +110,7 @@ func (w watches) onRevocation() handler.Funcs {
 
 // tokensRevoked finds the OAuth2Tokens that a TokenRevocation selects.
 func (w watches) tokensRevoked(ctx context.Context, object *v1alpha1.TokenRevocation) []reconcile.Request {
-	news := w.revoked.learn(object, w.clock.Now())
+	news := w.revoked.learn(object, w.Clock.Now())
 	if s := object.Spec.Selector; s.IssuedBefore != nil {
 		if s.Namespace != "" {
 			return w.list(ctx, client.InNamespace(s.Namespace))
@@ -123,7 +120,7 @@ func (w watches) tokensRevoked(ctx context.Context, object *v1alpha1.TokenRevoca
 	var requests []reconcile.Request
 	for _, id := range news {
 		var found v1alpha1.OAuth2TokenList
-		if err := w.client.List(ctx, &found, client.MatchingFields{indexByTokenID: id.String()}, client.UnsafeDisableDeepCopy); err != nil {
+		if err := w.Client.List(ctx, &found, client.MatchingFields{indexByTokenID: id.String()}, client.UnsafeDisableDeepCopy); err != nil {
 			ctrl.LoggerFrom(ctx).Error(err, "cannot find the OAuth2Token of a token that was revoked")
 			return requests
 		}
