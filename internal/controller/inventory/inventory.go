@@ -29,12 +29,15 @@ const (
 // ages are the bounds of the ages that are counted: a day, a week, a month, a quarter, half a year, a year.
 var ages = []time.Duration{day, 7 * day, 30 * day, 90 * day, 180 * day, 365 * day} //nolint:gochecknoglobals // a constant list
 
+// unusedFor are the times that unused clients are counted by.
+var unusedFor = [...]time.Duration{day, 7 * day, 30 * day, 90 * day} //nolint:gochecknoglobals // a constant list
+
 // Collector counts the clients in the manager's cache.
 type Collector struct {
 	reader client.Reader
 	clock  clock.PassiveClock
 
-	clients, age, next *prometheus.Desc
+	clients, age, next, unused *prometheus.Desc
 }
 
 // New makes a collector to be registered.
@@ -45,6 +48,8 @@ func New(reader client.Reader, now clock.PassiveClock) *Collector {
 		age:     prometheus.NewDesc("hallpass_credential_age_seconds", "Age of the client secrets that are accepted now.", nil, nil),
 		next: prometheus.NewDesc("hallpass_credential_next_rotation_timestamp_seconds",
 			"When the next rotation of a client secret is due; 0 where none is planned.", nil, nil),
+		unused: prometheus.NewDesc("hallpass_clients_unused",
+			"Clients that are older than that and were not used for longer, by what their status says.", []string{"longer_than"}, nil),
 	}
 }
 
@@ -53,6 +58,7 @@ func (c *Collector) Describe(descriptions chan<- *prometheus.Desc) {
 	descriptions <- c.clients
 	descriptions <- c.age
 	descriptions <- c.next
+	descriptions <- c.unused
 }
 
 // Collect implements prometheus.Collector. The objects are the cache's own and are only read.
@@ -80,6 +86,9 @@ func (c *Collector) Collect(series chan<- prometheus.Metric) {
 		next = float64(t.next.Unix())
 	}
 	series <- prometheus.MustNewConstMetric(c.next, prometheus.GaugeValue, next)
+	for n, long := range unusedFor {
+		series <- prometheus.MustNewConstMetric(c.unused, prometheus.GaugeValue, float64(t.unused[n]), fmt.Sprintf("%dh", int(long.Hours())))
+	}
 }
 
 // tally is what was counted so far.
@@ -90,6 +99,7 @@ type tally struct {
 	ageSum      float64
 	buckets     map[float64]uint64
 	next        time.Time
+	unused      [len(unusedFor)]int
 }
 
 func (t *tally) add(c *v1alpha1.OAuth2Client) {
@@ -113,6 +123,15 @@ func (t *tally) add(c *v1alpha1.OAuth2Client) {
 	}
 	if due := c.Status.Rotation.NextAt.Time; !due.IsZero() && (t.next.IsZero() || due.Before(t.next)) {
 		t.next = due
+	}
+	last := c.Status.LastUsedAt.Time
+	if last.IsZero() {
+		last = c.CreationTimestamp.Time
+	}
+	for n, long := range unusedFor {
+		if t.now.Sub(last) > long {
+			t.unused[n]++
+		}
 	}
 }
 

@@ -72,6 +72,12 @@ hallpass_credential_age_seconds_count 3
 # HELP hallpass_credential_next_rotation_timestamp_seconds When the next rotation of a client secret is due; 0 where none is planned.
 # TYPE hallpass_credential_next_rotation_timestamp_seconds gauge
 hallpass_credential_next_rotation_timestamp_seconds 1.7776404e+09
+# HELP hallpass_clients_unused Clients that are older than that and were not used for longer, by what their status says.
+# TYPE hallpass_clients_unused gauge
+hallpass_clients_unused{longer_than="168h"} 4
+hallpass_clients_unused{longer_than="2160h"} 4
+hallpass_clients_unused{longer_than="24h"} 4
+hallpass_clients_unused{longer_than="720h"} 4
 `
 	collector := inventory.New(reader, testclock.NewFakePassiveClock(now))
 	if err := testutil.CollectAndCompare(collector, strings.NewReader(want)); err != nil {
@@ -79,5 +85,30 @@ hallpass_credential_next_rotation_timestamp_seconds 1.7776404e+09
 	}
 	if problems, err := testutil.CollectAndLint(collector); err != nil || len(problems) > 0 {
 		t.Errorf("against Prometheus' conventions: %v, %v", problems, err)
+	}
+}
+
+func TestUnusedClientsAreCounted(t *testing.T) {
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	days := func(n int) metav1.Time { return metav1.NewTime(now.Add(-time.Duration(n)*24*time.Hour - time.Minute)) }
+	var reader fixed
+	for name, times := range map[string][2]metav1.Time{
+		"new": {days(0), {}}, "old-and-used": {days(300), days(0)}, "old-and-never-used": {days(10), {}}, "old-and-idle": {days(300), days(40)},
+	} {
+		reader.clients = append(reader.clients, v1alpha1.OAuth2Client{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, CreationTimestamp: times[0]}, Status: v1alpha1.OAuth2ClientStatus{LastUsedAt: times[1]},
+		})
+	}
+	want := `
+# HELP hallpass_clients_unused Clients that are older than that and were not used for longer, by what their status says.
+# TYPE hallpass_clients_unused gauge
+hallpass_clients_unused{longer_than="168h"} 2
+hallpass_clients_unused{longer_than="2160h"} 0
+hallpass_clients_unused{longer_than="24h"} 2
+hallpass_clients_unused{longer_than="720h"} 1
+`
+	collector := inventory.New(reader, testclock.NewFakePassiveClock(now))
+	if err := testutil.CollectAndCompare(collector, strings.NewReader(want), "hallpass_clients_unused"); err != nil {
+		t.Error(err)
 	}
 }

@@ -120,9 +120,6 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 			return fmt.Errorf("index %T by their UID: %w", kind, err)
 		}
 	}
-	if err := register(mgr.GetClient(), r.Clock); err != nil {
-		return err
-	}
 	if err := mgr.Add(r); err != nil {
 		return fmt.Errorf("start telling of the use of clients: %w", err)
 	}

@@ -10,10 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	clocktesting "k8s.io/utils/clock/testing"
-	"sigs.k8s.io/controller-runtime/pkg/client/fake"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -85,40 +82,6 @@ func TestTheStatusNeverGoesBackAndSaysEachStaleUseOnceAnHour(t *testing.T) {
 				t.Fatal("the status of before was changed")
 			}
 		})
-	}
-}
-
-func TestUnusedClientsAreCounted(t *testing.T) {
-	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
-		t.Fatal(err)
-	}
-	built := fake.NewClientBuilder().WithScheme(scheme)
-	days := func(n int) metav1.Time { return metav1.NewTime(noon.Add(-time.Duration(n)*24*time.Hour - time.Minute)) }
-	for name, times := range map[string][2]metav1.Time{
-		"new": {days(0), {}}, "old-and-used": {days(300), days(0)}, "old-and-never-used": {days(10), {}}, "old-and-idle": {days(300), days(40)},
-	} {
-		built.WithObjects(&v1alpha1.OAuth2Client{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, CreationTimestamp: times[0]}, Status: v1alpha1.OAuth2ClientStatus{LastUsedAt: times[1]},
-		})
-	}
-	if err := register(built.Build(), clocktesting.NewFakePassiveClock(noon)); err != nil {
-		t.Fatal(err)
-	}
-	families, err := metrics.Registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := map[string]float64{}
-	for _, family := range families {
-		if family.GetName() == "hallpass_clients_unused" {
-			for _, m := range family.GetMetric() {
-				got[m.GetLabel()[0].GetValue()] = m.GetGauge().GetValue()
-			}
-		}
-	}
-	if diff := cmp.Diff(map[string]float64{"24h": 2, "168h": 2, "720h": 1, "2160h": 0}, got); diff != "" {
-		t.Errorf("unused (-want +got):\n%s", diff)
 	}
 }
 
