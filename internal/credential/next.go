@@ -102,9 +102,14 @@ func Keep(r Record, now time.Time) Plan {
 
 // Again is when the plan may be another one without any change that is watched; zero for never.
 func (p *Plan) Again() time.Time {
-	first := nextExpiry(p.Record)
-	for _, at := range []time.Time{p.Due, p.EvidenceAt} {
-		if first.IsZero() || !at.IsZero() && at.Before(first) {
+	return Earliest(nextExpiry(p.Record), p.Due, p.EvidenceAt)
+}
+
+// Earliest is the first of some instants, of which zero ones do not count.
+func Earliest(instants ...time.Time) time.Time {
+	var first time.Time
+	for _, at := range instants {
+		if !at.IsZero() && (first.IsZero() || at.Before(first)) {
 			first = at
 		}
 	}
@@ -198,5 +203,5 @@ func register(r Record, value oauth2.Secret, p Policy, now time.Time) (Record, s
 
 var declaredEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// declaredID names a secret that has no id in it. It is as long as the ids in generated secrets.
+// declaredID names a secret without an id in it. It is as long as the ids in generated secrets.
 func declaredID(digest oauth2.Digest) string { return declaredEncoding.EncodeToString(digest[:])[:12] }

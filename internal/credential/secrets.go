@@ -149,9 +149,7 @@ func nextInterval(created time.Time, interval time.Duration, uid string) time.Ti
 func nextExpiry(r Record) time.Time {
 	var first time.Time
 	for _, v := range r.Verifiers {
-		if !v.ExpiresAt.IsZero() && (first.IsZero() || v.ExpiresAt.Before(first)) {
-			first = v.ExpiresAt
-		}
+		first = Earliest(first, v.ExpiresAt)
 	}
 	return first
 }
@@ -211,9 +209,7 @@ func (p *Plan) retire(uses Uses, policy Policy, now time.Time) {
 		if again.Before(now.Add(evidenceAgain)) {
 			again = now.Add(evidenceAgain)
 		}
-		if p.EvidenceAt.IsZero() || again.Before(p.EvidenceAt) {
-			p.EvidenceAt = again
-		}
+		p.EvidenceAt = Earliest(p.EvidenceAt, again)
 		return false
 	})
 }

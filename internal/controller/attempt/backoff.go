@@ -1,8 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package attempt spaces what reconcilers try again after the API server has refused a write, and keeps the random value that such a
-// write was about, so that the next attempt writes the same one. It makes no request.
+// Package attempt spaces the attempts of reconcilers after a failure, and keeps the random value of a
+// failed write, so that the next attempt writes the same one. It makes no request.
 package attempt
 
 import (
@@ -17,18 +17,17 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// firstPause and lastPause bound how long an object waits after a failed attempt. The first attempts come soon enough that a registry
-// namespace which comes back is full again in half a minute; after ten seconds there are three a minute.
+// firstPause and lastPause bound how long an object waits after a failed attempt: a registry namespace
+// that comes back is full again in half a minute, and after ten seconds there are three a minute.
 const (
 	firstPause = 5 * time.Millisecond
 	lastPause  = 30 * time.Second
 )
 
-// sweepAt is how many objects are in back-off before those are looked for that are gone, and goneFor is how long nobody has asked for one
-// of those.
 const (
+	// sweepAt is how many objects are in back-off before those that are gone are looked for.
 	sweepAt = 1024
-	goneFor = 10 * time.Minute
+	goneFor = 10 * time.Minute // how long nobody has asked for an object that is taken for gone
 )
 
 // RateLimiter spaces the attempts of a controller whose own writes do not wake it while it fails.
@@ -36,8 +35,8 @@ func RateLimiter() workqueue.TypedRateLimiter[reconcile.Request] {
 	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstPause, lastPause)
 }
 
-// Backoff spaces the attempts at each object whatever wakes its reconciler: a queue adds an object at once when an event comes, also that of
-// the reconciler's own last write. Only what others do ends a pause. The zero Backoff is ready to use.
+// Backoff spaces the attempts at each object also where events wake its reconciler, such as that of its
+// own last write. Only what others do ends a pause. The zero Backoff is ready to use.
 type Backoff struct {
 	mu      sync.Mutex
 	objects map[types.NamespacedName]*pause
@@ -54,7 +53,7 @@ type pause struct {
 
 // State is what an attempt depends on and others may change.
 type State struct {
-	// Object is what users wrote of the object itself: all but its status.
+	// Object stands for all of the object but its status.
 	Object string
 	// Versions are the resourceVersions of the objects that are written for it, "" for one that is not there.
 	Versions [2]string
@@ -82,8 +81,8 @@ func (b *Backoff) Wait(key types.NamespacedName, state State, now time.Time) tim
 	return max(p.until.Sub(now), 0)
 }
 
-// changed reports whether anybody but the last attempt itself made the state what it is. A cache may show what was there before the
-// attempt for a while.
+// changed reports whether anybody but the last attempt made the state what it is. For a while a cache may
+// show the state before the attempt.
 func (p *pause) changed(now State) bool {
 	if now.Object != p.before.Object {
 		return true
@@ -99,7 +98,7 @@ func (p *pause) changed(now State) bool {
 	return false
 }
 
-// older reports whether a version that the cache has is one from before the attempt ended, such as that of the first of two writes.
+// older reports whether a version is from before the attempt ended, such as that of its first write.
 func older(version, after string) bool {
 	order, err := resourceversion.CompareResourceVersion(version, after)
 	return err == nil && order < 0

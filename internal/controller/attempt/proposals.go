@@ -14,11 +14,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// maxProposals bounds the values that are kept, whoever causes writes to fail. One that makes way costs a write more at its next attempt.
+// maxProposals bounds the values that are kept. One that makes way costs its next attempt a write more.
 const maxProposals = 16384
 
-// Proposals keeps of each object the value that is on its way to its Secret, by UID: whatever fails, the next attempt writes the same one. It
-// cannot be printed. The zero Proposals is ready to use.
+// Proposals keeps by UID the values that are on their way to Secrets, so that each attempt writes the
+// same one. It cannot be printed. The zero Proposals is ready to use.
 type Proposals[T any] struct {
 	mu     sync.Mutex
 	values map[types.UID]proposal[T]
@@ -33,16 +33,13 @@ type proposal[T any] struct {
 func (p *Proposals[T]) Get(uid types.UID, now time.Time) (T, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	found, there := p.values[uid]
-	if there && !now.Before(found.until) {
-		delete(p.values, uid)
-		there = false
+	found := p.values[uid]
+	if now.Before(found.until) {
+		return found.value, true
 	}
-	if !there {
-		var none T
-		return none, false
-	}
-	return found.value, true
+	delete(p.values, uid)
+	var none T
+	return none, false
 }
 
 // Put keeps a value until it is old. Where there is no room, the oldest make way.

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/credential"
 )
 
 const (
@@ -121,9 +122,7 @@ func (t *tally) add(c *v1alpha1.OAuth2Client) {
 			}
 		}
 	}
-	if due := c.Status.Rotation.NextAt.Time; !due.IsZero() && (t.next.IsZero() || due.Before(t.next)) {
-		t.next = due
-	}
+	t.next = credential.Earliest(t.next, c.Status.Rotation.NextAt.Time)
 	last := c.Status.LastUsedAt.Time
 	if last.IsZero() {
 		last = c.CreationTimestamp.Time

@@ -143,12 +143,7 @@ func (d decision) again(now time.Time) time.Duration {
 			first = now.Add(conflictRetry)
 		}
 	}
-	for _, instant := range []time.Time{d.plan.Again(), d.keysChangeAt} {
-		if !instant.IsZero() && (first.IsZero() || instant.Before(first)) {
-			first = instant
-		}
-	}
-	if first.IsZero() {
+	if first = credential.Earliest(first, d.plan.Again(), d.keysChangeAt); first.IsZero() {
 		return 0
 	}
 	return max(first.Sub(now), time.Second)

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/credential"
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -19,7 +20,6 @@ import (
 
 // +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2resources,verbs=get;list;watch
 
-// grantsOf are what becomes of each scope that the client asks for.
 func grantsOf(c *v1alpha1.OAuth2Client, compiled *oauth2.Client, issuer oauth2.Issuer, s seen) []v1alpha1.GrantStatus {
 	var grants []v1alpha1.GrantStatus
 	if len(c.Spec.Scopes) > 0 {
@@ -123,8 +123,8 @@ func nextChangeOf(ring keyring.Ring, algorithm jws.Algorithm, now time.Time) tim
 	var next time.Time
 	for _, key := range ring.Keys() {
 		for _, at := range []time.Time{key.ActiveAt, key.RetiredAt} {
-			if key.Algorithm() == algorithm && at.After(now) && (next.IsZero() || at.Before(next)) {
-				next = at
+			if key.Algorithm() == algorithm && at.After(now) {
+				next = credential.Earliest(next, at)
 			}
 		}
 	}

@@ -31,7 +31,7 @@ const IndexByAccess = "spec.access"
 // Key is the value of IndexByAccess.
 func Key(name oauth2.ObjectName) string { return name.Namespace + "/" + name.Name }
 
-// Source reads what has been laid down.
+// Source reads policies, and what the owners of resources declare.
 type Source struct {
 	Client            client.Reader
 	Issuer            oauth2.Issuer
@@ -44,7 +44,7 @@ type Source struct {
 	Only []string
 }
 
-// Narrow reports whether the manager works in chosen namespaces: then it has no right to read policies, or namespaces.
+// Narrow reports whether the manager works in chosen namespaces, without a right to read policies.
 func (s *Source) Narrow() bool { return len(s.Only) > 0 }
 
 // Covers reports whether the manager works in a namespace.
@@ -99,7 +99,7 @@ func (s *Source) Ceilings(ctx context.Context, namespace string) (oauth2.Ceiling
 	return ceilings, nil
 }
 
-// ceilingsOf are those of one policy. What it allows counts only where the owner of a namespace cannot have made it select that.
+// ceilingsOf are those of one policy. What it allows counts only if it selects by protected labels.
 func (s *Source) ceilingsOf(spec *v1alpha1.OAuth2PolicySpec) oauth2.Ceilings {
 	ceilings := oauth2.Ceilings{
 		TokenLifetime:    spec.MaxTokenLifetime.Or(0),
@@ -151,8 +151,7 @@ func (s *Source) Unprotected(selector v1alpha1.LabelMatch) string {
 	return ""
 }
 
-// selects reports whether a selector selects a namespace. One that the cache has not heard of yet is an error, for what it may
-// have is not known.
+// selects reports whether a selector selects a namespace. One that the cache lacks is an error.
 func (s *Source) selects(ctx context.Context, selector v1alpha1.LabelMatch, namespace string) (bool, error) {
 	if len(selector.MatchLabels) == 0 {
 		return true, nil
@@ -205,8 +204,7 @@ func (s *Source) Identifier(r *v1alpha1.OAuth2Resource) string {
 	return s.Issuer.ResourceIdentifier(oauth2.ObjectName{Namespace: r.Namespace, Name: r.Name})
 }
 
-// Resource is the record of an OAuth2Resource as the token server has it; nil if there is none, or if its identifier is somebody
-// else's.
+// Resource is the record of an OAuth2Resource as the token server has it; nil if it has none of its own.
 func (s *Source) Resource(ctx context.Context, name oauth2.ObjectName) (*oauth2.Resource, error) {
 	if !s.Covers(name.Namespace) {
 		return nil, nil //nolint:nilnil // nobody here makes a record of it

@@ -1,9 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package registry keeps the registry namespace free of records whose owner is no more: registrations of OAuth2Clients, and the
-// records of OAuth2Resources and OAuth2Tokens. It is what deletion leaves to the manager. The token server refuses a client without its owner by
-// itself, so nothing waits for this there; a resource ends with its record.
+// Package registry deletes the records of OAuth2Clients, OAuth2Resources and OAuth2Tokens that are gone.
+// The token server refuses a client without its owner by itself; a resource ends with its record.
 package registry
 
 import (
@@ -68,8 +67,7 @@ func ownerOf(stored *corev1.Secret) (owner, error) {
 	return owner{types.NamespacedName{Namespace: r.Client.Namespace, Name: r.Client.Name}, "OAuth2Client", &v1alpha1.OAuth2Client{}, r.Client.UID}, err
 }
 
-// Reconcile looks at one record. It is deleted only after a live read has said that its owner is gone or is another object; a
-// refusal to answer is neither.
+// Reconcile looks at one record. It deletes it only after a live read has found no owner, or another one.
 func (r *Reconciler) Reconcile(ctx context.Context, stored *corev1.Secret) (ctrl.Result, error) {
 	recorded, err := ownerOf(stored)
 	if err != nil {
@@ -77,8 +75,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, stored *corev1.Secret) (ctrl
 		return ctrl.Result{}, nil
 	}
 	if !r.Policy.Covers(recorded.Namespace) {
-		// Its owner cannot be asked for. What an owner that is gone leaves lets nobody in, and is removed when its namespace is covered
-		// again.
+		// Its owner cannot be read. Without an owner a record lets nobody in, and goes when the namespace is covered again.
 		return ctrl.Result{RequeueAfter: sweepInterval}, nil
 	}
 	gone, err := r.goneFromCache(ctx, recorded)

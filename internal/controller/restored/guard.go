@@ -25,9 +25,9 @@ const (
 	maxList = 1 << 20
 )
 
-// Guard lets no watch go on at a revision that proves that the store behind the API server was restored since. A watch from a revision
-// that the store has not reached is silent until the store has been there again; one from before revisions were raised never reports
-// what the backup does not have. Guard answers 410, Gone, and a cache lists anew.
+// Guard answers 410, Gone, to a watch from a revision which proves that the store was restored since, so
+// that a cache lists anew. A watch from a revision that the store has not reached is silent until it has;
+// one from before revisions were raised never reports what the backup lacks.
 func Guard(next http.RoundTripper) http.RoundTripper { return guard{next} }
 
 type guard struct{ next http.RoundTripper }

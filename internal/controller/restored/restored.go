@@ -1,9 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package restored notices that the API server has gone back in time, as after a restore of etcd from a backup, and says so: what was
-// denied after the backup, such as a suspended client or a withdrawn key, has to be denied again. Every manager looks, also one that
-// stands by, because the one that works may lose its lease meanwhile and with it its memory.
+// Package restored notices that etcd was restored from a backup, and says so: what was denied after the
+// backup, such as a suspended client, has to be denied again. Every manager looks, also one that stands
+// by: the one that works may lose its lease, and its memory, meanwhile.
 package restored
 
 import (
@@ -30,14 +30,13 @@ import (
 // Reason is the reason of the event.
 const Reason = "RegistryRestored"
 
-// interval is how often it is looked. The leases of a cluster are written all the time, so that revisions which went back by minutes
-// stay behind for longer than that; and a list of one name costs less than the renewal of a lease.
+// interval is how often it is looked. Revisions that went back by minutes stay behind for longer, and a
+// list of one name costs less than the renewal of a lease.
 const interval = 2 * time.Second
 
 // Watchman compares the API server's resourceVersion with the one that it saw before.
 type Watchman struct {
-	// Live reads from the API server itself.
-	Live              client.Reader
+	Live              client.Reader // of the API server itself
 	Recorder          events.EventRecorder
 	RegistryNamespace string
 	Clock             clock.PassiveClock

@@ -33,8 +33,8 @@ const (
 	formerKeyKey  = "former.key"
 )
 
-// authorities are the newest authority and the one before it. Both are published; the one before issues while callers may not
-// have heard of the newest yet, and is trusted until it ends.
+// authorities are the newest authority and the one before it. Both are published. The one before issues
+// until callers have heard of the newest, and is trusted until it ends.
 type authorities struct {
 	newest pair
 	// former is empty if there is none. It has no key once it issues no more, or if that was lost.
@@ -59,7 +59,6 @@ func parseAuthorities(data map[string][]byte) (authorities, error) {
 	return a, nil
 }
 
-// data is what the Secret holds.
 func (a authorities) data() map[string][]byte {
 	data := map[string][]byte{corev1.TLSCertKey: a.newest.certPEM, corev1.TLSPrivateKeyKey: a.newest.keyPEM}
 	if a.former.certificate != nil {
@@ -71,8 +70,8 @@ func (a authorities) data() map[string][]byte {
 	return data
 }
 
-// advance moves the authorities on to now: makes the next one when two thirds of a life are over, takes the key of the one before
-// away when callers know the newest, and forgets it when it has ended.
+// advance makes the next authority when two thirds of a life are over, drops the key of the one before
+// when callers know the newest, and forgets it when it has ended.
 func (a authorities) advance(now time.Time, lives Lives, random io.Reader) (authorities, error) {
 	if a.newest.certificate == nil || a.established(now, lives) && !now.Before(a.newest.renewAt()) {
 		made, err := newAuthority(now, lives.Authority, random)
@@ -115,7 +114,6 @@ func (a authorities) accept(serving pair, names []string, now time.Time, lives L
 		!a.established(now, lives) && a.former.certificate != nil && serving.serves(names, a.former)
 }
 
-// bundle is what callers trust.
 func (a authorities) bundle() string { return string(a.newest.certPEM) + string(a.former.certPEM) }
 
 // next is when there is something to do again.

@@ -54,7 +54,6 @@ type Reconciler struct {
 	SystemNamespace string
 	// Names are the DNS names and IP addresses that the certificate is for.
 	Names []string
-	// Lives is how long certificates live.
 	Lives Lives
 	// Foreign says that somebody else, such as cert-manager, writes the serving certificate into its Secret. Then only the
 	// authority that is in there, under ca.crt, is published.

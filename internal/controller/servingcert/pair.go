@@ -28,7 +28,7 @@ const (
 	servingLife   = 90 * 24 * time.Hour
 	// backdate lets callers whose clocks are behind accept a new certificate.
 	backdate = 10 * time.Minute
-	// serialBits is the size of a serial number: random, so that two managers never give the same.
+	// serialBits is the size of a random serial number: two managers never give the same.
 	serialBits = 128
 )
 
@@ -53,7 +53,6 @@ func parsePair(data map[string][]byte) (pair, error) {
 	return p, nil
 }
 
-// madeAt is when the certificate was made.
 func (p pair) madeAt() time.Time { return p.certificate.NotBefore.Add(backdate) }
 
 // renewAt is when two thirds of its life are over.

@@ -74,8 +74,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	return result, nil
 }
 
-// attempt merges and deletes. It may be ended at any point and run twice at once: a bigger batch is there before
-// those that it is made of go, its name says what it is made of, and what is in two batches is revoked once.
+// attempt merges and deletes. It may end at any point and run twice at once: a bigger batch is there
+// before those that it is made of go, and its name says what it is made of.
 func (r *Reconciler) attempt(ctx context.Context) (ctrl.Result, error) {
 	if err := r.removeMerged(ctx); err != nil {
 		return ctrl.Result{}, err
@@ -105,7 +105,6 @@ func (r *Reconciler) attempt(ctx context.Context) (ctrl.Result, error) {
 	return ctrl.Result{RequeueAfter: min(todo.next.Sub(now)+time.Second, lookAgain)}, nil
 }
 
-// errOtherContents says that the name of a merged batch is taken by something else, which nobody but an administrator could do.
 var errOtherContents = errors.New("there is a TokenRevocation of that name with other contents; delete it")
 
 // ensureMerged makes a bigger batch, and returns without an error only if it is there.
@@ -114,7 +113,8 @@ func (r *Reconciler) ensureMerged(ctx context.Context, m merge) error {
 	err := r.Client.Create(ctx, wanted)
 	if apierrors.IsAlreadyExists(err) { // made by a manager that ended then, or by another one
 		var there v1alpha1.TokenRevocation
-		if err = r.Live.Get(ctx, client.ObjectKeyFromObject(wanted), &there); err == nil && !sameEntries(there.Spec.Batch, wanted.Spec.Batch) {
+		err = r.Live.Get(ctx, client.ObjectKeyFromObject(wanted), &there)
+		if found := there.Spec.Batch; err == nil && (found.Tokens != wanted.Spec.Batch.Tokens || found.Assertions != wanted.Spec.Batch.Assertions) {
 			err = errOtherContents
 		}
 	}
@@ -124,12 +124,8 @@ func (r *Reconciler) ensureMerged(ctx context.Context, m merge) error {
 	return nil
 }
 
-func sameEntries(a, b v1alpha1.RevocationBatch) bool {
-	return a.Tokens == b.Tokens && a.Assertions == b.Assertions
-}
-
-// removeMerged deletes what a bigger batch is made of. Until that is done nothing else is merged: together with the bigger batch it would make
-// yet another one each time.
+// removeMerged deletes what a bigger batch is made of. Until then nothing else is merged: with the bigger
+// batch it would make yet another one each time.
 func (r *Reconciler) removeMerged(ctx context.Context) error {
 	if err := r.remove(ctx, r.merged); err != nil {
 		return err

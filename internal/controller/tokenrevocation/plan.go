@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// tokenMargin and assertionMargin are how much longer than a token or an assertion lives by our clock what says that it is good
-	// no more is kept: the clock of a token server may be behind.
+	// tokenMargin and assertionMargin are how long entries are kept after their token or assertion has
+	// expired: the clock of a token server may be behind.
 	tokenMargin     = 5 * time.Minute
 	assertionMargin = time.Minute
 	// mergeFrom is how many small batches are worth a bigger one; with fewer of them, nothing is written.
@@ -43,8 +43,8 @@ type merge struct {
 	from  []v1alpha1.TokenRevocation
 }
 
-// name is made of what is in the batch and of the objects that it is made of: whoever merges the same makes the same object, and no
-// batch can be made, in however many steps, of itself, so that none goes for the sake of one that goes for its sake.
+// name is a digest of the batch and of the objects that it is made of: whoever merges the same makes the
+// same object, and no batch is made of itself in however many steps.
 func (m merge) name() string {
 	sum := sha256.New()
 	for i := range m.from {
@@ -58,7 +58,6 @@ func (m merge) name() string {
 	return "merged-" + strings.ToLower(text[:32])
 }
 
-// read is a batch with what is in it.
 type read struct {
 	object v1alpha1.TokenRevocation
 	batch  revocation.Batch
@@ -115,8 +114,8 @@ func live(now time.Time, batches ...revocation.Batch) revocation.Batch {
 	}
 }
 
-// merges puts small batches together, the oldest first, as many as fit into one. Used assertions alone are left as they are: they
-// expire within a minute.
+// merges puts small batches together, the oldest first, as many as fit into one. Batches of assertions
+// alone are left: they expire within a minute.
 func merges(candidates []read, now time.Time) []merge {
 	candidates = slices.DeleteFunc(candidates, func(c read) bool { return len(c.batch.Tokens) == 0 })
 	slices.SortFunc(candidates, func(a, b read) int {
@@ -134,17 +133,13 @@ func merges(candidates []read, now time.Time) []merge {
 			n++
 		}
 		if n >= mergeFrom {
-			found = append(found, mergeOf(candidates[:n], now))
+			batches, from := make([]revocation.Batch, n), make([]v1alpha1.TokenRevocation, n)
+			for i, c := range candidates[:n] {
+				batches[i], from[i] = c.batch, c.object
+			}
+			found = append(found, merge{batch: live(now, batches...), from: from})
 		}
 		candidates = candidates[n:]
 	}
 	return found
-}
-
-func mergeOf(group []read, now time.Time) merge {
-	batches, from := make([]revocation.Batch, len(group)), make([]v1alpha1.TokenRevocation, len(group))
-	for i, c := range group {
-		batches[i], from[i] = c.batch, c.object
-	}
-	return merge{batch: live(now, batches...), from: from}
 }

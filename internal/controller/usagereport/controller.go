@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -31,12 +32,11 @@ import (
 const (
 	// DefaultRefresh is how often the status of a client in constant use is written.
 	DefaultRefresh = 10 * time.Minute
-	// writesPerSecond is how many statuses and events about use are written. The token server's replicas write four reports a
-	// minute each, so that all of them together stay below twenty writes a second up to seventy-five replicas.
+	// writesPerSecond bounds the statuses and events about use. Replicas write four reports a minute each, so
+	// that up to seventy-five of them stay with these below twenty writes a second.
 	writesPerSecond = 15
-	// keepStopped is how long the report of a replica that has stopped is kept; keepSilent, that of one which neither writes nor has
-	// said that it stopped. What they tell may be needed for as long as a secret must have been unused, a week at most, and of one that
-	// fell silent a day longer.
+	// keepStopped is how long the report of a stopped replica is kept, keepSilent that of a silent one. They
+	// are needed for as long as a secret must have been unused, a week at most.
 	keepStopped = 8 * 24 * time.Hour
 	keepSilent  = 10 * 24 * time.Hour
 )
@@ -89,27 +89,20 @@ func (r *Reconciler) Reconcile(ctx context.Context, report *v1alpha1.UsageReport
 	return ctrl.Result{}, nil
 }
 
-// lastWrite is when the replica of a report last wrote. Its first part says so, which is written now and then whatever happens; a
-// further part goes with it.
+// lastWrite is when the replica of a report last wrote, as the first part of the report says.
 func (r *Reconciler) lastWrite(ctx context.Context, report *v1alpha1.UsageReport) (time.Time, error) {
 	if report.Name != report.Spec.Replica {
 		var first v1alpha1.UsageReport
-		err := r.Client.Get(ctx, types.NamespacedName{Namespace: report.Namespace, Name: report.Spec.Replica}, &first)
-		if err != nil && !apierrors.IsNotFound(err) {
+		switch err := r.Client.Get(ctx, types.NamespacedName{Namespace: report.Namespace, Name: report.Spec.Replica}, &first); {
+		case err == nil:
+			report = &first
+		case !apierrors.IsNotFound(err):
 			return time.Time{}, fmt.Errorf("read usage report %s: %w", report.Spec.Replica, err)
 		}
-		if err == nil {
-			report = &first
-		}
 	}
-	last := report.CreationTimestamp.Time
-	if until := report.Spec.CoveredUntil.Time; until.After(last) {
-		last = until
-	}
-	if now := r.Clock.Now(); last.After(now) {
-		last = now
-	}
-	return last, nil
+	instants := []time.Time{report.CreationTimestamp.Time, report.Spec.CoveredUntil.Time}
+	last := slices.MaxFunc(instants, time.Time.Compare)
+	return slices.MinFunc([]time.Time{last, r.Clock.Now()}, time.Time.Compare), nil
 }
 
 // SetupWithManager says what wakes the controller.
@@ -157,8 +150,8 @@ func (r *Reconciler) Start(ctx context.Context) error {
 	return nil
 }
 
-// tell has the status of an object say what was seen, if that is more than it says. It returns how many writes that takes: one, and one
-// for the events. An object that is not there is nobody's: the report was of one that is gone, or made up.
+// tell has the status of an object say what was seen, if that is more than it says. It returns how many
+// writes that takes: one, and one for the events. An object may be gone, or made up by the report.
 func (r *Reconciler) tell(ctx context.Context, key usage.Key, seen usage.Seen) (writes int, err error) {
 	byUID := client.MatchingFields{indexByUID: indexValue(key)}
 	var clients v1alpha1.OAuth2ClientList

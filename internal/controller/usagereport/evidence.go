@@ -22,7 +22,7 @@ type taken struct {
 	whole bool
 }
 
-// take notes that a report was read, or that it is gone.
+// take notes that a report was read.
 func (l *Ledger) take(report *v1alpha1.UsageReport, whole bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -43,8 +43,8 @@ type Evidence struct {
 	Read bool
 }
 
-// Evidence puts the parts of all reports that there are together. A part that is missing, or that could not be read whole, makes
-// its replica's report incomplete.
+// Evidence puts the parts of all reports together. A part that is missing, or that could not be read
+// whole, makes the report of its replica incomplete.
 func (l *Ledger) Evidence(reports []v1alpha1.UsageReport) Evidence {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -65,7 +65,10 @@ func (l *Ledger) Evidence(reports []v1alpha1.UsageReport) Evidence {
 		}
 		if report.Name == name {
 			missing[name] += int(report.Spec.Parts)
-			*found[name] = replicaOf(report.Spec)
+			*found[name] = usage.Replica{
+				Name: name, StartedAt: report.Spec.StartedAt.Time, CoveredFrom: report.Spec.CoveredFrom.Time, CoveredUntil: report.Spec.CoveredUntil.Time,
+				Stopped: report.Spec.State == v1alpha1.UsageStopped, MaxStaleness: time.Duration(report.Spec.MaxStalenessSeconds) * time.Second,
+			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(found)) {
@@ -74,14 +77,6 @@ func (l *Ledger) Evidence(reports []v1alpha1.UsageReport) Evidence {
 		evidence.Replicas = append(evidence.Replicas, replica)
 	}
 	return evidence
-}
-
-// replicaOf is what the first part of a report says of its replica.
-func replicaOf(spec v1alpha1.UsageReportSpec) usage.Replica {
-	return usage.Replica{
-		Name: spec.Replica, StartedAt: spec.StartedAt.Time, CoveredFrom: spec.CoveredFrom.Time, CoveredUntil: spec.CoveredUntil.Time,
-		Stopped: spec.State == v1alpha1.UsageStopped, MaxStaleness: time.Duration(spec.MaxStalenessSeconds) * time.Second,
-	}
 }
 
 // LastUsed is when any report says that a secret of an object was last used; zero if none does.

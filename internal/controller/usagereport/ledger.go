@@ -14,12 +14,12 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/usage"
 )
 
-// maxSubjects bounds the objects that are remembered, some 100 MB. A report can name objects that do not exist; it takes a token
-// server that is no longer ours to do so.
+// maxSubjects bounds the objects that are remembered, some 100 MB: a report can name objects that do not
+// exist.
 const maxSubjects = 512 << 10
 
-// Ledger is what all reports together say, and how much of it is told already. An object's use is told at once after it was
-// quiet, and then once in Refresh: the last use of one that falls silent is told in any case.
+// Ledger is what all reports together say, and how much of it statuses say. The use of an object is told
+// at once after it was quiet, and then once in Refresh, so that its last use is told in any case.
 type Ledger struct {
 	// Clock is the manager's: nothing that is reported is later.
 	Clock clock.PassiveClock
@@ -34,7 +34,6 @@ type Ledger struct {
 	woken chan struct{}
 }
 
-// subject is one object.
 type subject struct {
 	key    usage.Key
 	merged usage.Seen
@@ -87,8 +86,7 @@ func (l *Ledger) merge(entries []usage.Entry) (refused int) {
 	return refused
 }
 
-// enqueue has an object told when it may be: now, or once Refresh has passed since it was last. A stale use that is news does not
-// wait.
+// enqueue has an object told now, or once Refresh has passed since it was last; news do not wait.
 func (l *Ledger) enqueue(s *subject, now time.Time) {
 	due := now
 	if next := s.toldAt.Add(l.Refresh); next.After(now) && !staleNews(s.told, s.merged) {

@@ -22,9 +22,9 @@ import (
 // quiet is how long nothing more is said about a kind of stale use of one object.
 const quiet = time.Hour
 
-// Complete fills in what a status tells of the use of a client: the later of what stood in it before and of what was seen, so
-// that it never goes back. Secrets that are not listed any more are left out. It returns the stale uses that nobody was told of
-// within the last hour, and which are an event each once the status is written.
+// Complete fills in the use of a client: the later of what its status said before and of what was seen.
+// It returns the stale uses that are news, and an event each once the status is written: those that
+// nobody was told of within the last hour.
 func Complete(status *v1alpha1.OAuth2ClientStatus, before v1alpha1.OAuth2ClientStatus, seen usage.Seen) (news []usage.Stale) {
 	status.LastUsedAt = later(before.LastUsedAt, seen.Last())
 	status.LastTokenIssuedAt = later(before.LastTokenIssuedAt, seen.Issued)
@@ -47,7 +47,7 @@ func CompleteToken(status *v1alpha1.OAuth2TokenStatus, before v1alpha1.OAuth2Tok
 	return news
 }
 
-// Announce tells of stale uses in an event each, for the object that they are of.
+// Announce emits an event for each stale use.
 func Announce(recorder events.EventRecorder, object runtime.Object, news []usage.Stale) {
 	for _, stale := range news {
 		note := map[oauth2.StaleUse]string{
@@ -77,7 +77,7 @@ func completeStale(before []v1alpha1.StaleUseStatus, seen usage.Seen) (told []v1
 	return told, news
 }
 
-// tell puts a stale use into the list, unless one of its kind was put there within the hour before it.
+// tell puts a stale use into the list unless one of its kind is there from the hour before it.
 func tell(told *[]v1alpha1.StaleUseStatus, stale usage.Stale) bool {
 	entry := v1alpha1.StaleUseStatus{
 		Reason: v1alpha1.StaleUseReason(stale.Use), LastUsedAt: metav1.NewTime(stale.At.Time()), Credential: stale.Credential, Source: stale.Source,
