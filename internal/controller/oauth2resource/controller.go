@@ -57,8 +57,8 @@ type Reconciler struct {
 // +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2resources,verbs=get;list;watch
 // +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2resources/status,verbs=patch
 
-// world is what one look found.
-type world struct {
+// state is what one look found.
+type state struct {
 	// resource is the record as it should be; stored is what it was read from, and held says that it is this very resource's.
 	resource oauth2.Resource
 	stored   *corev1.Secret
@@ -67,7 +67,7 @@ type world struct {
 	ready, grants *metav1.Condition
 }
 
-// Reconcile makes one resource true. A second run on an unchanged world writes nothing.
+// Reconcile makes one resource true. A second run without a change writes nothing.
 func (r *Reconciler) Reconcile(ctx context.Context, object *v1alpha1.OAuth2Resource) (ctrl.Result, error) {
 	if !object.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil // its record goes by the registry's own controller
@@ -76,9 +76,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, object *v1alpha1.OAuth2Resou
 	if wait := r.backoff.Wait(key, before, time.Now()); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
-	w := &world{}
-	if err := r.attempt(ctx, object, w); err != nil {
-		r.backoff.Failed(key, before, w.leaves(before), time.Now())
+	s := &state{}
+	if err := r.attempt(ctx, object, s); err != nil {
+		r.backoff.Failed(key, before, s.leaves(before), time.Now())
 		return ctrl.Result{}, err
 	}
 	r.backoff.End(key)
@@ -86,18 +86,18 @@ func (r *Reconciler) Reconcile(ctx context.Context, object *v1alpha1.OAuth2Resou
 }
 
 // attempt makes one resource true, or says in its status why it is not.
-func (r *Reconciler) attempt(ctx context.Context, object *v1alpha1.OAuth2Resource, w *world) error {
-	for _, step := range []func(context.Context, *v1alpha1.OAuth2Resource, *world) error{
+func (r *Reconciler) attempt(ctx context.Context, object *v1alpha1.OAuth2Resource, s *state) error {
+	for _, step := range []func(context.Context, *v1alpha1.OAuth2Resource, *state) error{
 		r.compile, r.findRecord, r.checkIdentifier, r.publish,
 	} {
-		if err := step(ctx, object, w); err != nil {
+		if err := step(ctx, object, s); err != nil {
 			return err
 		}
-		if w.ready != nil {
+		if s.ready != nil {
 			break
 		}
 	}
-	return r.report(ctx, object, w)
+	return r.report(ctx, object, s)
 }
 
 // state is what the cache has of a resource and of its record: a change of it by others ends a pause. Clients that ask for it do not.
@@ -106,9 +106,9 @@ func (r *Reconciler) state(ctx context.Context, object *v1alpha1.OAuth2Resource)
 }
 
 // leaves is the state that an attempt leaves which began with another one.
-func (w *world) leaves(state attempt.State) attempt.State {
-	if w.stored != nil {
-		state.Versions[0] = w.stored.ResourceVersion
+func (s *state) leaves(state attempt.State) attempt.State {
+	if s.stored != nil {
+		state.Versions[0] = s.stored.ResourceVersion
 	}
 	return state
 }
@@ -186,22 +186,22 @@ func count(q queue, clients ...client.Object) {
 }
 
 // publish writes the record if it differs from what is stored, on the version that was read.
-func (r *Reconciler) publish(ctx context.Context, object *v1alpha1.OAuth2Resource, w *world) error {
-	data, err := registration.EncodeResource(w.resource)
+func (r *Reconciler) publish(ctx context.Context, object *v1alpha1.OAuth2Resource, s *state) error {
+	data, err := registration.EncodeResource(s.resource)
 	if errors.Is(err, registration.ErrTooLarge) {
 		// What was published before may grant what the spec has withdrawn since.
-		w.ready, w.resource.Consents = new(v1alpha1.ResourceTooLarge()), nil
-		data, err = registration.EncodeResource(w.resource)
+		s.ready, s.resource.Consents = new(v1alpha1.ResourceTooLarge()), nil
+		data, err = registration.EncodeResource(s.resource)
 	}
 	if err != nil {
 		return err
 	}
-	w.stored, err = publish.Write(ctx, r.Client, w.stored, publish.Record{
-		NamespacedName: r.recordKey(w.resource.Identifier),
-		Of:             "resource " + w.resource.Identifier,
+	s.stored, err = publish.Write(ctx, r.Client, s.stored, publish.Record{
+		NamespacedName: r.recordKey(s.resource.Identifier),
+		Of:             "resource " + s.resource.Identifier,
 		Type:           registration.ResourceSecretType,
 		Annotations: map[string]string{
-			registration.AnnotationResource:      w.resource.Identifier,
+			registration.AnnotationResource:      s.resource.Identifier,
 			v1alpha1.AnnotationResourceNamespace: object.Namespace,
 			v1alpha1.AnnotationResource:          object.Name,
 		},

@@ -19,39 +19,39 @@ import (
 )
 
 // compile renders what the spec says as the record, cut by what policies reserve. What cannot be honoured is left out and named.
-func (r *Reconciler) compile(ctx context.Context, object *v1alpha1.OAuth2Resource, w *world) error {
+func (r *Reconciler) compile(ctx context.Context, object *v1alpha1.OAuth2Resource, s *state) error {
 	ceilings, err := r.Policy.Ceilings(ctx, object.Namespace)
 	if err != nil {
 		return err
 	}
-	w.resource = oauth2.Resource{
+	s.resource = oauth2.Resource{
 		Identifier: r.Policy.Identifier(object), UID: string(object.UID), Namespace: object.Namespace, Name: object.Name,
 		DisplayName: object.Spec.DisplayName, TokenLifetime: object.Spec.TokenLifetime.Or(0),
 	}
 	for _, scope := range object.Spec.Scopes {
 		if ceilings.Reserved(string(scope.Name)) {
-			w.grants = new(v1alpha1.ReservedScope(string(scope.Name)))
+			s.grants = new(v1alpha1.ReservedScope(string(scope.Name)))
 			continue
 		}
-		w.resource.Scopes = append(w.resource.Scopes, string(scope.Name))
+		s.resource.Scopes = append(s.resource.Scopes, string(scope.Name))
 	}
 	for _, c := range object.Spec.Introspection.Clients {
-		w.resource.Introspectors = append(w.resource.Introspectors, oauth2.ObjectName{Namespace: string(c.Namespace), Name: c.Name})
+		s.resource.Introspectors = append(s.resource.Introspectors, oauth2.ObjectName{Namespace: string(c.Namespace), Name: c.Name})
 	}
 	for _, grant := range object.Spec.Grants {
-		consent, err := r.consent(ctx, grant, w)
+		consent, err := r.consent(ctx, grant, s)
 		if err != nil {
 			return err
 		}
 		if len(consent.Namespaces) > 0 {
-			w.resource.Consents = append(w.resource.Consents, consent)
+			s.resource.Consents = append(s.resource.Consents, consent)
 		}
 	}
 	return nil
 }
 
 // consent resolves a grant to names. A selector by labels that tenants can set selects nothing.
-func (r *Reconciler) consent(ctx context.Context, grant v1alpha1.ResourceGrant, w *world) (oauth2.Consent, error) {
+func (r *Reconciler) consent(ctx context.Context, grant v1alpha1.ResourceGrant, s *state) (oauth2.Consent, error) {
 	consent := oauth2.Consent{Scopes: policy.Texts(grant.Scopes), Namespaces: policy.Texts(grant.From.Namespaces)}
 	for key, value := range grant.From.ClientSelector.MatchLabels {
 		if consent.ClientLabels == nil {
@@ -65,11 +65,11 @@ func (r *Reconciler) consent(ctx context.Context, grant v1alpha1.ResourceGrant, 
 		return consent, nil
 	}
 	if r.Policy.Narrow() {
-		w.grants = new(v1alpha1.SelectorNotAvailable())
+		s.grants = new(v1alpha1.SelectorNotAvailable())
 		return consent, nil
 	}
 	if label := r.Policy.Unprotected(selector); label != "" {
-		w.grants = new(v1alpha1.UnprotectedLabel(label, r.Policy.ProtectedLabels))
+		s.grants = new(v1alpha1.UnprotectedLabel(label, r.Policy.ProtectedLabels))
 		return consent, nil
 	}
 	var err error
@@ -79,56 +79,56 @@ func (r *Reconciler) consent(ctx context.Context, grant v1alpha1.ResourceGrant, 
 
 // findRecord reads what is stored under the resource's identifier. What another live resource holds stays its own; what a dead
 // one left makes way.
-func (r *Reconciler) findRecord(ctx context.Context, _ *v1alpha1.OAuth2Resource, w *world) error {
-	stored, err := publish.Read(ctx, r.Client, r.recordKey(w.resource.Identifier))
+func (r *Reconciler) findRecord(ctx context.Context, _ *v1alpha1.OAuth2Resource, s *state) error {
+	stored, err := publish.Read(ctx, r.Client, r.recordKey(s.resource.Identifier))
 	if err != nil || stored == nil {
 		return err
 	}
-	w.stored = stored
+	s.stored = stored
 	found, err := registration.DecodeResource(stored.Data)
 	if err != nil {
 		return nil //nolint:nilerr // nobody can use it as it is; its name is derived from this identifier, so it is written again
 	}
-	w.held = found.UID == w.resource.UID
-	if w.held {
+	s.held = found.UID == s.resource.UID
+	if s.held {
 		return nil
 	}
 	// A refusal to answer is not an absence.
 	gone, err := output.Gone(ctx, r.Live, "OAuth2Resource", types.NamespacedName{Namespace: found.Namespace, Name: found.Name}, found.UID)
 	if err == nil && !gone {
-		w.ready = new(v1alpha1.IdentifierConflict(w.resource.Identifier))
+		s.ready = new(v1alpha1.IdentifierConflict(s.resource.Identifier))
 	}
 	return err
 }
 
 // checkIdentifier refuses a chosen identifier that means something else already, and one that no policy
 // allows unless it is held already.
-func (r *Reconciler) checkIdentifier(ctx context.Context, object *v1alpha1.OAuth2Resource, w *world) error {
+func (r *Reconciler) checkIdentifier(ctx context.Context, object *v1alpha1.OAuth2Resource, s *state) error {
 	chosen := object.Spec.Identifier
 	if chosen == "" {
 		return nil
 	}
 	if within(chosen, r.Policy.Issuer.String()) || slices.ContainsFunc(r.ReservedIdentifiers, func(taken string) bool { return within(chosen, taken) }) {
-		w.ready = new(v1alpha1.IdentifierReserved(chosen))
-		return r.withdraw(ctx, w)
+		s.ready = new(v1alpha1.IdentifierReserved(chosen))
+		return r.withdraw(ctx, s)
 	}
-	if w.held {
+	if s.held {
 		return nil
 	}
 	ceilings, err := r.Policy.Ceilings(ctx, object.Namespace)
 	if err == nil && !ceilings.AllowResourceIdentifier(chosen) {
-		w.ready = new(v1alpha1.IdentifierNotAllowed(chosen))
+		s.ready = new(v1alpha1.IdentifierNotAllowed(chosen))
 	}
 	return err
 }
 
 // withdraw removes a record that was published before its identifier was reserved.
-func (r *Reconciler) withdraw(ctx context.Context, w *world) error {
-	if !w.held {
+func (r *Reconciler) withdraw(ctx context.Context, s *state) error {
+	if !s.held {
 		return nil
 	}
-	w.held = false
-	return output.Delete(ctx, r.Client, w.stored)
+	s.held = false
+	return output.Delete(ctx, r.Client, s.stored)
 }
 
 // within reports whether an identifier is another one, or below it.

@@ -18,24 +18,24 @@ import (
 )
 
 // report writes the status if it differs.
-func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2Resource, w *world) error {
+func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2Resource, s *state) error {
 	found := v1alpha1.OAuth2ResourceStatus{
-		ObservedGeneration: object.Generation, Identifier: w.resource.Identifier, Conditions: slices.Clone(object.Status.Conditions),
+		ObservedGeneration: object.Generation, Identifier: s.resource.Identifier, Conditions: slices.Clone(object.Status.Conditions),
 	}
-	if w.ready == nil || w.held {
-		if err := r.count(ctx, object, w, &found); err != nil {
+	if s.ready == nil || s.held {
+		if err := r.count(ctx, object, s, &found); err != nil {
 			return err
 		}
 	}
-	status.SetConditions(&found.Conditions, object.Generation, v1alpha1.ResourceDeclared(), w.ready, false)
-	grants := cmp.Or(w.grants, new(v1alpha1.ConsentComplete()))
+	status.SetConditions(&found.Conditions, object.Generation, v1alpha1.ResourceDeclared(), s.ready, false)
+	grants := cmp.Or(s.grants, new(v1alpha1.ConsentComplete()))
 	status.Set(&found.Conditions, object.Generation, v1alpha1.ConditionGrantsComplete, grants)
 	_, err := status.Patch(ctx, r.Client, object, &object.Status, found)
 	return err
 }
 
 // count asks the function that grants what it gives to each client that asks.
-func (r *Reconciler) count(ctx context.Context, object *v1alpha1.OAuth2Resource, w *world, found *v1alpha1.OAuth2ResourceStatus) error {
+func (r *Reconciler) count(ctx context.Context, object *v1alpha1.OAuth2Resource, s *state, found *v1alpha1.OAuth2ResourceStatus) error {
 	name := oauth2.ObjectName{Namespace: object.Namespace, Name: object.Name}
 	var clients v1alpha1.OAuth2ClientList
 	if err := r.Client.List(ctx, &clients, client.MatchingFields{policy.IndexByAccess: policy.Key(name)}); err != nil {
@@ -52,7 +52,7 @@ func (r *Reconciler) count(ctx context.Context, object *v1alpha1.OAuth2Resource,
 				continue
 			}
 			for _, scope := range access.Scopes {
-				if oauth2.Decide(asking, &w.resource, string(scope)) == oauth2.Granted {
+				if oauth2.Decide(asking, &s.resource, string(scope)) == oauth2.Granted {
 					holders[scope]++
 					holds = true
 				}
@@ -63,7 +63,7 @@ func (r *Reconciler) count(ctx context.Context, object *v1alpha1.OAuth2Resource,
 		}
 	}
 	found.Clients = new(total)
-	for _, scope := range w.resource.Scopes {
+	for _, scope := range s.resource.Scopes {
 		found.Scopes = append(found.Scopes, v1alpha1.ScopeHolders{Name: v1alpha1.Scope(scope), Clients: new(holders[v1alpha1.Scope(scope)])})
 	}
 	return nil
