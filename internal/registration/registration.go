@@ -1,9 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package registration is the one contract between the two binaries: what the manager compiles an OAuth2Client into and
-// the token server reads, as the data of a Secret in the registry namespace. It is versioned, and pure: values to bytes
-// and back, and the names under which they are kept. It knows no Kubernetes client.
+// Package registration is the contract between the two binaries: what the manager writes as the data of
+// Secrets in the registry namespace, and the token server reads. It is versioned, and pure: values to
+// bytes and back, and the names under which they are kept.
 package registration
 
 import (
@@ -42,8 +42,8 @@ var nameEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPa
 type Registration struct {
 	Client   oauth2.Client
 	Rotation credential.Rotation
-	// DroppedClaims are the names of the claims that Decode left out, because a rule became stricter since they were written. The caller
-	// logs them; Encode does not write them.
+	// DroppedClaims are the names of claims that Decode left out, because a rule has become stricter. The
+	// caller logs them; Encode does not write them.
 	DroppedClaims []string
 }
 
@@ -57,7 +57,7 @@ const clientPrefix = "client-"
 // LockSize is the size of a lock in bytes: enough that no two client_ids share one by chance.
 const LockSize = 16
 
-// LockOf is the lock on a client_id, by which it is found in memory: what SecretName is derived from, without the cost of a name.
+// LockOf is the lock on a client_id: what SecretName is derived from, without the cost of a name.
 func LockOf(clientID string) [LockSize]byte {
 	sum := sha256.Sum256([]byte(strings.ToLower(clientID)))
 	return [LockSize]byte(sum[:LockSize])
@@ -101,8 +101,8 @@ func Encode(r Registration) (map[string][]byte, error) {
 	return map[string][]byte{dataKey: document}, nil
 }
 
-// Decode reads a registration. What it cannot read whole and sound is ErrUnreadable: a version that it does not know,
-// an empty identity, a lifetime out of bounds. Nothing left out ever means more rights.
+// Decode reads a registration. What it cannot read whole and sound is ErrUnreadable. Nothing that is left
+// out means more rights.
 func Decode(data map[string][]byte) (Registration, error) {
 	var w wire
 	if err := read(data[dataKey], &w, &w.Version); err != nil {

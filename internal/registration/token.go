@@ -20,7 +20,7 @@ const (
 	tokenDataKey = "token.json"
 )
 
-// TokenSecretName is the name of the record of an OAuth2Token, by its UID.
+// TokenSecretName is the name of the record of an OAuth2Token with that UID.
 func TokenSecretName(uid string) string { return OpaqueSecretName(oauth2.OpaqueID(uid)) }
 
 // OpaqueSecretName is the name of the record that an opaque token's id belongs to.

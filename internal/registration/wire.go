@@ -123,6 +123,8 @@ func toWire(r Registration) (wire, error) {
 		SigningAlgorithm:     c.Algorithm,
 		Rotation:             wireRotation(r.Rotation),
 		Revoked:              wireRevoked{c.Revocation.Asked.UTC(), c.Revocation.Before.UTC()},
+		DefaultResource:      wireName(c.DefaultResource),
+		Labels:               c.Labels,
 	}
 	switch {
 	case c.Suspended:
@@ -130,7 +132,6 @@ func toWire(r Registration) (wire, error) {
 	case c.Refused:
 		w.State = wireRefused
 	}
-	w.DefaultResource, w.Labels = wireName(c.DefaultResource), c.Labels
 	for _, access := range c.Access {
 		w.Access = append(w.Access, wireAccess{wireName(access.Resource), access.Scopes})
 	}
@@ -173,8 +174,10 @@ func (w wire) registration() (Registration, error) {
 		Scopes:        w.Scopes,
 		TokenLifetime: time.Duration(w.TokenLifetimeSeconds) * time.Second,
 		Algorithm:     w.SigningAlgorithm,
+		Labels:        w.Labels,
 
-		Revocation: oauth2.Revocation{Asked: w.Revoked.Asked, Before: w.Revoked.Before},
+		DefaultResource: oauth2.ObjectName(w.DefaultResource),
+		Revocation:      oauth2.Revocation{Asked: w.Revoked.Asked, Before: w.Revoked.Before},
 	}
 	switch w.State {
 	case wireActive:
@@ -185,7 +188,6 @@ func (w wire) registration() (Registration, error) {
 	default:
 		return Registration{}, fmt.Errorf("state %q is unknown", w.State)
 	}
-	c.DefaultResource, c.Labels = oauth2.ObjectName(w.DefaultResource), w.Labels
 	for _, access := range w.Access {
 		c.Access = append(c.Access, oauth2.Access{Resource: oauth2.ObjectName(access.wireName), Scopes: access.Scopes})
 	}
@@ -204,11 +206,8 @@ func (w wire) registration() (Registration, error) {
 	if w.ServiceAccount != nil {
 		c.Credentials.ServiceAccount = &oauth2.ServiceAccount{Name: w.ServiceAccount.Name, UID: w.ServiceAccount.UID}
 	}
-	if w.Assertions == nil {
-		return Registration{Client: c, Rotation: credential.Rotation(w.Rotation), DroppedClaims: dropped}, nil
-	}
-	c.Credentials.KeysOnly = true
-	if len(w.Assertions.Keys) > 0 {
+	c.Credentials.KeysOnly = w.Assertions != nil
+	if c.Credentials.KeysOnly && len(w.Assertions.Keys) > 0 {
 		document, err := json.Marshal(w.Assertions)
 		if err != nil {
 			return Registration{}, fmt.Errorf("read keys: %w", err)

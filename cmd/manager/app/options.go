@@ -35,18 +35,15 @@ type Options struct {
 	// REST connects with the manager's own rights.
 	REST *rest.Config
 	// RegistryNamespace and SystemNamespace are the two namespaces of the installation.
-	RegistryNamespace string
-	SystemNamespace   string
-	// Namespaces are those of users that the manager works in; none stands for all of the cluster's. With chosen namespaces it
-	// needs no right outside of them and of its own two, reads no labels of namespaces and no OAuth2Policies.
+	RegistryNamespace, SystemNamespace string
+	// Namespaces are those of users that the manager works in; none stands for all. With chosen ones it
+	// reads no labels of namespaces and no OAuth2Policies.
 	Namespaces []string
 	// ServingNames are the names of the serving certificate, if it is the manager that makes it.
 	ServingNames             []string
 	ManageServingCertificate bool
-	// CertificateLives is how long certificates live; the zero Lives are the usual ones.
-	CertificateLives servingcert.Lives
-	// SigningKeys is how the keys live that tokens are signed with.
-	SigningKeys keyring.Policy
+	CertificateLives         servingcert.Lives
+	SigningKeys              keyring.Policy
 	// AllowClientID lets OAuth2Clients choose their client_id.
 	AllowClientID bool
 	// AllowClaims are the claims of plain names that OAuth2Clients may set where no OAuth2Policy speaks of claims.
@@ -62,13 +59,11 @@ type Options struct {
 	// LeaderElect makes several managers stand by for one.
 	LeaderElect bool
 	// MetricsListen and HealthListen are addresses; "0" opens none.
-	MetricsListen string
-	HealthListen  string
+	MetricsListen, HealthListen string
 	// Verbosity is how much is logged; see serve.MaxVerbosity.
 	Verbosity int
 	// Log gets everything; it is JSON on standard output from the command line.
-	Log logr.Logger
-	// Version is that of the build.
+	Log     logr.Logger
 	Version string
 }
 
@@ -103,7 +98,8 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 		"algorithms of tokens, separated by commas, of ES256, RS256 and EdDSA; the first is for clients that ask for none")
 	flags.DurationVar(&o.SigningKeys.Period, "signing-key-period", o.SigningKeys.Period, "how long a key signs")
 	flags.DurationVar(&o.SigningKeys.Lead, "signing-key-lead", o.SigningKeys.Lead, "how long a key is published before it signs, at least 1h")
-	usageFlags(flags, &o)
+	flags.DurationVar(&o.UsageRefresh, "usage-refresh", usagereport.DefaultRefresh,
+		"how often the status tells of the use of a client that is used all the time, at least 1s; after a pause it does so at once")
 	flags.BoolVar(&o.LeaderElect, "leader-elect", true, "work only while holding the lease, so that several managers can stand by")
 	flags.StringVar(&o.MetricsListen, "metrics-bind-address", ":8080", "address of /metrics; 0 for none")
 	flags.StringVar(&o.HealthListen, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0 for none")
@@ -121,6 +117,9 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	if o.MaxTokenLifetime < 0 {
 		return Options{}, fmt.Errorf("--max-token-lifetime=%s is negative; 0 allows no token with a chosen end", o.MaxTokenLifetime)
 	}
+	if o.UsageRefresh < time.Second {
+		return Options{}, fmt.Errorf("--usage-refresh=%s must be a second or more", o.UsageRefresh)
+	}
 	if *issuer == "" {
 		return Options{}, errors.New("--issuer is required, such as --issuer=https://hallpass.example.com")
 	}
@@ -128,7 +127,10 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	if o.Issuer, err = oauth2.ParseIssuer(*issuer, *insecure); err != nil {
 		return Options{}, fmt.Errorf("--issuer: %w", err)
 	}
-	o.SigningKeys.Algorithms = signingAlgorithms(*algorithms)
+	o.SigningKeys.Algorithms = nil
+	for name := range strings.SplitSeq(*algorithms, ",") {
+		o.SigningKeys.Algorithms = append(o.SigningKeys.Algorithms, jws.Algorithm(strings.TrimSpace(name)))
+	}
 	if err := o.SigningKeys.Validate(); err != nil {
 		return Options{}, fmt.Errorf("--signing-algorithms, --signing-key-period, --signing-key-lead: %w", err)
 	}
@@ -142,20 +144,6 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 		return Options{}, fmt.Errorf("connect to Kubernetes: %w", err)
 	}
 	return o, nil
-}
-
-// usageFlags are those of what is told of the use of clients.
-func usageFlags(flags *flag.FlagSet, o *Options) {
-	o.UsageRefresh = usagereport.DefaultRefresh
-	const text = "how often the status tells of the use of a client that is used all the time; after a pause it does so at once (default 10m)"
-	flags.Func("usage-refresh", text, func(value string) error {
-		refresh, err := time.ParseDuration(value)
-		if err != nil || refresh < time.Second {
-			return errors.New("it must be a duration of a second or more, such as 10m")
-		}
-		o.UsageRefresh = refresh
-		return nil
-	})
 }
 
 // boundFlags are those that say where the manager works, and what users may have at most.
@@ -198,8 +186,7 @@ func appendTo(list *[]string) func(string) error {
 	}
 }
 
-// checkNamespaces refuses names that are none, and those of the installation, in which users have no place. A list that is given
-// and empty is a mistake: it does not mean all.
+// checkNamespaces refuses names that are none, which includes that of an empty list, and those of the installation.
 func checkNamespaces(o Options) error {
 	for i, name := range o.Namespaces {
 		switch {
@@ -212,14 +199,6 @@ func checkNamespaces(o Options) error {
 		}
 	}
 	return nil
-}
-
-func signingAlgorithms(list string) []jws.Algorithm {
-	var algorithms []jws.Algorithm
-	for name := range strings.SplitSeq(list, ",") {
-		algorithms = append(algorithms, jws.Algorithm(strings.TrimSpace(name)))
-	}
-	return algorithms
 }
 
 // servingNames are the issuer's host and those that were named beside it, each once.

@@ -57,10 +57,7 @@ const leaseName = "hallpass-manager"
 // Run manages until the context ends, and gives the lease back then.
 func Run(ctx context.Context, o Options) error {
 	scheme := runtime.NewScheme()
-	if err := corev1.AddToScheme(scheme); err != nil {
-		return fmt.Errorf("register kinds: %w", err)
-	}
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
+	if err := errors.Join(corev1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return fmt.Errorf("register kinds: %w", err)
 	}
 	config := rest.CopyConfig(o.REST)
@@ -88,11 +85,8 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	o.Log.Info("starting", "version", o.Version)
-	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
-		return fmt.Errorf("add the health check: %w", err)
-	}
-	if err := mgr.AddReadyzCheck("ping", healthz.Ping); err != nil {
-		return fmt.Errorf("add the readiness check: %w", err)
+	if err := errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping)); err != nil {
+		return fmt.Errorf("add the checks of health and readiness: %w", err)
 	}
 	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("run the controllers: %w", err)
@@ -100,65 +94,57 @@ func Run(ctx context.Context, o Options) error {
 	return nil
 }
 
-// addControllers is the inventory.
 func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	declared, err := oauth2client.DeclaredCache(mgr, o.Namespaces)
+	if err != nil {
+		return err
+	}
+	secrets, err := oauth2token.SecretCache(mgr, o.Namespaces)
 	if err != nil {
 		return err
 	}
 	if err := policy.IndexClients(ctx, mgr); err != nil {
 		return err
 	}
-	laidDown := &policy.Source{
-		Client: mgr.GetClient(), Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace,
-		Defaults: oauth2.Ceilings{AnyClientID: o.AllowClientID, DefaultClaims: o.AllowClaims}, ProtectedLabels: o.ProtectedLabels,
-		Only: o.Namespaces,
+	c, live, recorder, now := mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder("hallpass"), clock.RealClock{}
+	policies := &policy.Source{
+		Client: c, Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace, ProtectedLabels: o.ProtectedLabels, Only: o.Namespaces,
+		Defaults: oauth2.Ceilings{AnyClientID: o.AllowClientID, DefaultClaims: o.AllowClaims},
 	}
-	ledger := usagereport.NewLedger(clock.RealClock{}, cmp.Or(o.UsageRefresh, usagereport.DefaultRefresh))
+	ledger := usagereport.NewLedger(now, cmp.Or(o.UsageRefresh, usagereport.DefaultRefresh))
 	usedClients, usedTokens := make(chan event.GenericEvent), make(chan event.GenericEvent)
-	clients := &oauth2client.Reconciler{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Declared: declared, Policy: laidDown, Recorder: mgr.GetEventRecorder("hallpass"),
-		Clock: clock.RealClock{}, Random: rand.Reader, Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace,
-		CABundle: types.NamespacedName{Namespace: o.SystemNamespace, Name: servingcert.BundleConfigMapName},
-		Usage:    ledger, Woken: usedClients,
-	}
-	secrets, err := oauth2token.SecretCache(mgr, o.Namespaces)
-	if err != nil {
-		return err
-	}
-	tokens := oauth2token.New(oauth2token.Config{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Secrets: secrets, Policy: laidDown, Recorder: mgr.GetEventRecorder("hallpass"),
-		Clock: clock.RealClock{}, Random: rand.Reader, Audit: o.Log, Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace,
-		MaxLifetime: o.MaxTokenLifetime, CABundle: clients.CABundle, Usage: ledger, Woken: usedTokens,
-	})
+	bundle := types.NamespacedName{Namespace: o.SystemNamespace, Name: servingcert.BundleConfigMapName}
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&servingcert.Reconciler{
-			Client: mgr.GetClient(), Clock: clock.RealClock{}, Random: rand.Reader, SystemNamespace: o.SystemNamespace, Names: o.ServingNames,
+			Client: c, Clock: now, Random: rand.Reader, SystemNamespace: o.SystemNamespace, Names: o.ServingNames,
 			Lives: o.CertificateLives, Foreign: !o.ManageServingCertificate,
 		},
 		&signingkeys.Reconciler{
-			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: clock.RealClock{}, RegistryNamespace: o.RegistryNamespace,
-			Policy: o.SigningKeys, Generate: keyring.Generate, Audit: o.Log,
+			Client: c, Live: live, Clock: now, RegistryNamespace: o.RegistryNamespace, Policy: o.SigningKeys, Generate: keyring.Generate, Audit: o.Log,
 		},
-		&registry.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Policy: laidDown, RegistryNamespace: o.RegistryNamespace},
-		clients,
-		tokens,
+		&registry.Reconciler{Client: c, Live: live, Policy: policies, RegistryNamespace: o.RegistryNamespace},
+		&oauth2client.Reconciler{
+			Client: c, Live: live, Declared: declared, Policy: policies, Recorder: recorder, Clock: now, Random: rand.Reader,
+			Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace, CABundle: bundle, Usage: ledger, Woken: usedClients,
+		},
+		oauth2token.New(oauth2token.Config{
+			Client: c, Live: live, Secrets: secrets, Policy: policies, Recorder: recorder, Clock: now, Random: rand.Reader, Audit: o.Log,
+			Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace, MaxLifetime: o.MaxTokenLifetime, CABundle: bundle,
+			Usage: ledger, Woken: usedTokens,
+		}),
 		&oauth2resource.Reconciler{
-			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Policy: laidDown, RegistryNamespace: o.RegistryNamespace,
-			ReservedIdentifiers: o.APIAudiences,
+			Client: c, Live: live, Policy: policies, RegistryNamespace: o.RegistryNamespace, ReservedIdentifiers: o.APIAudiences,
 		},
 		&tokenrevocation.Reconciler{
-			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: clock.RealClock{}, RegistryNamespace: o.RegistryNamespace,
-			Lifetime: max(oauth2.MaxTokenLifetime, o.MaxTokenLifetime),
+			Client: c, Live: live, Clock: now, RegistryNamespace: o.RegistryNamespace, Lifetime: max(oauth2.MaxTokenLifetime, o.MaxTokenLifetime),
 		},
 		&restored.Watchman{
-			Live: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("hallpass"), RegistryNamespace: o.RegistryNamespace,
-			Clock: clock.RealClock{}, Restored: restored.Counter(),
+			Live: live, Recorder: recorder, RegistryNamespace: o.RegistryNamespace, Clock: now, Restored: restored.Counter(),
 		},
-		&usagereport.Reconciler{Client: mgr.GetClient(), Clock: clock.RealClock{}, Ledger: ledger, Clients: usedClients, Tokens: usedTokens},
+		&usagereport.Reconciler{Client: c, Clock: now, Ledger: ledger, Clients: usedClients, Tokens: usedTokens},
 	}
-	if !laidDown.Narrow() {
-		controllers = append(controllers, &oauth2policy.Reconciler{Client: mgr.GetClient(), Policy: laidDown})
+	if !policies.Narrow() {
+		controllers = append(controllers, &oauth2policy.Reconciler{Client: c, Policy: policies})
 	}
 	for _, controller := range controllers {
 		if err := controller.SetupWithManager(mgr); err != nil {
