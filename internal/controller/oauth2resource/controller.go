@@ -35,8 +35,8 @@ import (
 
 const (
 	workers = 4
-	// countLag is how long a change of clients waits for others: the count in the status of a resource that ten thousand clients
-	// ask for is written once for all of those that come together.
+	// countLag is how long a change of clients waits for others, so that the count in a status is written
+	// once for all that come together.
 	countLag = time.Second
 )
 
@@ -59,7 +59,7 @@ type Reconciler struct {
 
 // state is what one look found.
 type state struct {
-	// resource is the record as it should be; stored is what it was read from, and held says that it is this very resource's.
+	// resource is the record as it should be, stored what there is, held whether that is this resource's.
 	resource oauth2.Resource
 	stored   *corev1.Secret
 	held     bool
@@ -85,7 +85,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, object *v1alpha1.OAuth2Resou
 	return ctrl.Result{}, nil
 }
 
-// attempt makes one resource true, or says in its status why it is not.
 func (r *Reconciler) attempt(ctx context.Context, object *v1alpha1.OAuth2Resource, s *state) error {
 	for _, step := range []func(context.Context, *v1alpha1.OAuth2Resource, *state) error{
 		r.compile, r.findRecord, r.checkIdentifier, r.publish,
@@ -100,7 +99,7 @@ func (r *Reconciler) attempt(ctx context.Context, object *v1alpha1.OAuth2Resourc
 	return r.report(ctx, object, s)
 }
 
-// state is what the cache has of a resource and of its record: a change of it by others ends a pause. Clients that ask for it do not.
+// state is what the cache has of a resource and of its record. A change of it by others ends a pause.
 func (r *Reconciler) state(ctx context.Context, object *v1alpha1.OAuth2Resource) attempt.State {
 	return attempt.StateOf(object, output.Version(ctx, r.Client, &corev1.Secret{}, r.recordKey(r.Policy.Identifier(object))))
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
-// compile renders what the spec says as the record, cut by what policies reserve. What cannot be honoured is left out and named.
+// compile renders the spec as the record. What policies reserve is left out and named.
 func (r *Reconciler) compile(ctx context.Context, object *v1alpha1.OAuth2Resource, s *state) error {
 	ceilings, err := r.Policy.Ceilings(ctx, object.Namespace)
 	if err != nil {
@@ -77,8 +77,7 @@ func (r *Reconciler) consent(ctx context.Context, grant v1alpha1.ResourceGrant, 
 	return consent, err
 }
 
-// findRecord reads what is stored under the resource's identifier. What another live resource holds stays its own; what a dead
-// one left makes way.
+// findRecord reads what is stored under the resource's identifier. What a deleted resource left makes way.
 func (r *Reconciler) findRecord(ctx context.Context, _ *v1alpha1.OAuth2Resource, s *state) error {
 	stored, err := publish.Read(ctx, r.Client, r.recordKey(s.resource.Identifier))
 	if err != nil || stored == nil {
@@ -110,7 +109,11 @@ func (r *Reconciler) checkIdentifier(ctx context.Context, object *v1alpha1.OAuth
 	}
 	if within(chosen, r.Policy.Issuer.String()) || slices.ContainsFunc(r.ReservedIdentifiers, func(taken string) bool { return within(chosen, taken) }) {
 		s.ready = new(v1alpha1.IdentifierReserved(chosen))
-		return r.withdraw(ctx, s)
+		if !s.held {
+			return nil
+		}
+		s.held = false
+		return output.Delete(ctx, r.Client, s.stored) // it was published before its identifier was reserved
 	}
 	if s.held {
 		return nil
@@ -120,15 +123,6 @@ func (r *Reconciler) checkIdentifier(ctx context.Context, object *v1alpha1.OAuth
 		s.ready = new(v1alpha1.IdentifierNotAllowed(chosen))
 	}
 	return err
-}
-
-// withdraw removes a record that was published before its identifier was reserved.
-func (r *Reconciler) withdraw(ctx context.Context, s *state) error {
-	if !s.held {
-		return nil
-	}
-	s.held = false
-	return output.Delete(ctx, r.Client, s.stored)
 }
 
 // within reports whether an identifier is another one, or below it.

@@ -42,8 +42,7 @@ import (
 
 const (
 	workers = 8
-	// conflictRetry is how soon the name of the Secret is read again if an object of another owner has
-	// it. No watch shows that object.
+	// conflictRetry is how soon a name that another owner has is read again: no watch shows that object.
 	conflictRetry = time.Minute
 )
 
@@ -114,7 +113,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, object *v1alpha1.OAuth2Token
 	return result, nil
 }
 
-// attempt reconciles one token, or reports in its status what is in the way.
 func (r *Reconciler) attempt(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) (ctrl.Result, error) {
 	err := r.ensure(ctx, object, s)
 	if errors.Is(err, output.ErrGone) {
@@ -168,25 +166,24 @@ func (s *state) lookAgain(object *v1alpha1.OAuth2Token, now time.Time) time.Dura
 // indexByClient finds the OAuth2Tokens of a client.
 const indexByClient = "spec.clientRef.name"
 
-// SecretCache is a cache of the Secrets that hold tokens, in some namespaces or in all. One cache cannot select two types, so it is
-// one of its own.
+func indexedClient(o client.Object) []string {
+	if token, ok := o.(*v1alpha1.OAuth2Token); ok {
+		return []string{token.Spec.ClientRef.Name}
+	}
+	return nil
+}
+
+// SecretCache is a cache of the Secrets that hold tokens: one cache cannot select two types.
 func SecretCache(mgr ctrl.Manager, namespaces []string) (cache.Cache, error) {
 	return output.SecretCache(mgr, cache.ByObject{Field: fields.OneTermEqualSelector("type", v1alpha1.SecretTypeToken)}, namespaces)
 }
 
 // SetupWithManager says what wakes the controller.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.OAuth2Token{}, indexByClient, func(o client.Object) []string {
-		if token, ok := o.(*v1alpha1.OAuth2Token); ok {
-			return []string{token.Spec.ClientRef.Name}
+	for field, values := range map[string]client.IndexerFunc{indexByClient: indexedClient, indexByTokenID: indexedTokenID} {
+		if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.OAuth2Token{}, field, values); err != nil {
+			return fmt.Errorf("index OAuth2Tokens by %s: %w", field, err)
 		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("index OAuth2Tokens by their client: %w", err)
-	}
-	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.OAuth2Token{}, indexByTokenID, indexedTokenID); err != nil {
-		return fmt.Errorf("index OAuth2Tokens by the id of their token: %w", err)
 	}
 	if err := output.IndexByOwner(context.Background(), r.Secrets, &corev1.Secret{}, v1alpha1.AnnotationToken); err != nil {
 		return err

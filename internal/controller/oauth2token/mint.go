@@ -18,8 +18,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
-// ensureToken makes sure that the value in the Secret is on record, and mints a token where it is not, or where it is time for
-// another.
+// ensureToken mints a token where the value in the Secret is not on record, or where another one is due.
 func (r *Reconciler) ensureToken(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
 	ring, err := r.grants.ring(ctx)
 	if err != nil {

@@ -51,7 +51,6 @@ func (r *reports) failure(ctx context.Context, object *v1alpha1.OAuth2Token, s *
 	return r.write(ctx, object, s)
 }
 
-// write writes the status if it differs.
 func (r *reports) write(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
 	found := v1alpha1.OAuth2TokenStatus{
 		ObservedGeneration: object.Generation, ClientID: s.record.ClientID, Conditions: slices.Clone(object.Status.Conditions),
@@ -78,8 +77,7 @@ func (r *reports) write(ctx context.Context, object *v1alpha1.OAuth2Token, s *st
 	}
 	status.Set(&found.Conditions, object.Generation, v1alpha1.ConditionExpiresSoon, soon)
 	news := usagereport.CompleteToken(&found, object.Status, r.Usage.Told(string(object.UID)))
-	written, err := status.Patch(ctx, r.Client, object, &object.Status, found)
-	if !written {
+	if written, err := status.Patch(ctx, r.Client, object, &object.Status, found); !written {
 		return err
 	}
 	r.written.Note(object)

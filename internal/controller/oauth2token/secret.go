@@ -46,7 +46,6 @@ func (d delivery) target(object *v1alpha1.OAuth2Token) output.Target {
 	}
 }
 
-// findSecret reads the Secret from the cache, which holds Secrets of our type alone.
 func (d delivery) findSecret(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
 	return d.readSecret(ctx, d.Secrets, object, s)
 }
@@ -87,7 +86,7 @@ func checkTemplates(_ context.Context, object *v1alpha1.OAuth2Token, s *state) e
 	return nil
 }
 
-// writeSecret writes the Secret if it differs, on the version that was read. checkTemplates has found that it can be rendered.
+// writeSecret writes the Secret, which checkTemplates has found can be rendered, if it differs.
 func (d delivery) writeSecret(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
 	data, _ := s.render(object)
 	var err error

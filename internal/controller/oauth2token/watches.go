@@ -111,11 +111,8 @@ func (w watches) onRevocation() handler.Funcs {
 // tokensRevoked finds the OAuth2Tokens that a TokenRevocation selects.
 func (w watches) tokensRevoked(ctx context.Context, object *v1alpha1.TokenRevocation) []reconcile.Request {
 	news := w.revoked.learn(object, w.Clock.Now())
-	if s := object.Spec.Selector; s.IssuedBefore != nil {
-		if s.Namespace != "" {
-			return w.list(ctx, client.InNamespace(s.Namespace))
-		}
-		return w.list(ctx) // an administrator creates selectors, and rarely
+	if s := object.Spec.Selector; s.IssuedBefore != nil { // an administrator creates selectors, and rarely
+		return w.list(ctx, client.InNamespace(s.Namespace))
 	}
 	var requests []reconcile.Request
 	for _, id := range news {

@@ -30,7 +30,7 @@ import (
 type Owner struct {
 	types.NamespacedName
 
-	// Kind is the kind of the object, and Annotation the annotation by which what is written for it names it.
+	// Annotation is the annotation by which what is written for the object names it.
 	Kind, Annotation string
 	UID              types.UID
 }
@@ -86,8 +86,7 @@ func Gone(ctx context.Context, live client.Reader, kind string, key types.Namesp
 // ErrGone says that the owner was deleted while it was reconciled.
 var ErrGone = errors.New("the object was deleted meanwhile")
 
-// CheckAlive returns ErrGone if the owner has been deleted: the cache may lag, and what is made for it
-// then would be left over.
+// CheckAlive returns ErrGone if the owner has been deleted, which the cache may not show yet.
 func (o Owner) CheckAlive(ctx context.Context, live client.Reader) error {
 	found, err := read(ctx, live, o.Kind, o.NamespacedName)
 	if err == nil && (found == nil || found.UID != o.UID || !found.DeletionTimestamp.IsZero()) {

@@ -44,8 +44,8 @@ const (
 // lookAgain bounds how long the controller trusts its sleep: clocks are set, and machines suspended.
 const lookAgain = time.Hour
 
-// Reconciler keeps the authority, the serving certificate and the bundle. An authority is published for a lead before anything that
-// it issued is served, and trusted until it ends, so that a caller may be late with the bundle.
+// Reconciler keeps the authority, the serving certificate and the bundle. An authority is published a
+// lead before its certificates are served, and trusted until it ends: a caller may be late with it.
 type Reconciler struct {
 	// Client reads from the cache and writes.
 	Client          client.Client
@@ -55,8 +55,8 @@ type Reconciler struct {
 	// Names are the DNS names and IP addresses that the certificate is for.
 	Names []string
 	Lives Lives
-	// Foreign says that somebody else, such as cert-manager, writes the serving certificate into its Secret. Then only the
-	// authority that is in there, under ca.crt, is published.
+	// Foreign says that somebody else, such as cert-manager, writes the serving certificate into its Secret.
+	// Then only the authority in there is published.
 	Foreign bool
 }
 
