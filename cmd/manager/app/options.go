@@ -98,8 +98,6 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 		"algorithms of tokens, separated by commas, of ES256, RS256 and EdDSA; the first is for clients that ask for none")
 	flags.DurationVar(&o.SigningKeys.Period, "signing-key-period", o.SigningKeys.Period, "how long a key signs")
 	flags.DurationVar(&o.SigningKeys.Lead, "signing-key-lead", o.SigningKeys.Lead, "how long a key is published before it signs, at least 1h")
-	flags.DurationVar(&o.UsageRefresh, "usage-refresh", usagereport.DefaultRefresh,
-		"how often the status tells of the use of a client that is used all the time, at least 1s; after a pause it does so at once")
 	flags.BoolVar(&o.LeaderElect, "leader-elect", true, "work only while holding the lease, so that several managers can stand by")
 	flags.StringVar(&o.MetricsListen, "metrics-bind-address", ":8080", "address of /metrics; 0 for none")
 	flags.StringVar(&o.HealthListen, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0 for none")
@@ -127,10 +125,7 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	if o.Issuer, err = oauth2.ParseIssuer(*issuer, *insecure); err != nil {
 		return Options{}, fmt.Errorf("--issuer: %w", err)
 	}
-	o.SigningKeys.Algorithms = nil
-	for name := range strings.SplitSeq(*algorithms, ",") {
-		o.SigningKeys.Algorithms = append(o.SigningKeys.Algorithms, jws.Algorithm(strings.TrimSpace(name)))
-	}
+	o.SigningKeys.Algorithms = signingAlgorithms(*algorithms)
 	if err := o.SigningKeys.Validate(); err != nil {
 		return Options{}, fmt.Errorf("--signing-algorithms, --signing-key-period, --signing-key-lead: %w", err)
 	}
@@ -153,6 +148,8 @@ func (o *Options) boundFlags(flags *flag.FlagSet) {
 		o.Namespaces = strings.Split(list, ",")
 		return nil
 	})
+	flags.DurationVar(&o.UsageRefresh, "usage-refresh", usagereport.DefaultRefresh,
+		"how often the status tells of the use of a client that is used all the time, at least 1s; after a pause it does so at once")
 	flags.BoolVar(&o.AllowClientID, "allow-client-id", false, "let OAuth2Clients choose their client_id, for clients that are migrated from elsewhere")
 	flags.Func("allow-claim", "a claim that OAuth2Clients may set although its name has no '/' and ':', with patterns of its values, such as roles=shop-*,viewer; "+
 		"it holds where no OAuth2Policy speaks of claims; may be repeated", o.allowClaim)
@@ -199,6 +196,14 @@ func checkNamespaces(o Options) error {
 		}
 	}
 	return nil
+}
+
+func signingAlgorithms(list string) []jws.Algorithm {
+	var algorithms []jws.Algorithm
+	for name := range strings.SplitSeq(list, ",") {
+		algorithms = append(algorithms, jws.Algorithm(strings.TrimSpace(name)))
+	}
+	return algorithms
 }
 
 // servingNames are the issuer's host and those that were named beside it, each once.

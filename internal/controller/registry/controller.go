@@ -97,7 +97,7 @@ func (r *Reconciler) goneFromCache(ctx context.Context, recorded owner) (bool, e
 	if client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("look for %s %s: %w", recorded.kind, recorded, err)
 	}
-	return err != nil || string(recorded.object.GetUID()) != recorded.uid, nil
+	return err != nil || string(recorded.object.GetUID()) != recorded.uid, nil //nolint:nilerr // an absence is an answer
 }
 
 // SetupWithManager says what wakes the controller.
