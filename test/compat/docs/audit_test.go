@@ -111,7 +111,7 @@ func TestEveryStaleUseAndEveryMetricOfAPageExists(t *testing.T) {
 		named = append(named, firstGroups(`\b(hallpass_\w+)`, query)...)
 	}
 	metrics := firstGroups(`"(hallpass_\w+)"`,
-		sources(t, "internal/audit")+sources(t, "internal/controller/usagereport")+sources(t, "internal/reporter"))
+		sources(t, "internal/audit")+sources(t, "internal/controller/inventory")+sources(t, "internal/controller/usagereport")+sources(t, "internal/reporter"))
 	if len(named) < 3 {
 		t.Fatalf("the page names %v; does this test still read it right?", named)
 	}
