@@ -63,15 +63,19 @@ type Config struct {
 	Now func() time.Time
 }
 
-// Auditor records decisions.
-type Auditor struct{ Config }
+// Auditor records decisions. Run writes the lines that stand for several refusals.
+type Auditor struct {
+	Config
+
+	refusals refusals
+}
 
 // New makes an Auditor.
 func New(config Config) *Auditor {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	return &Auditor{config}
+	return &Auditor{Config: config}
 }
 
 // Origin is where a request came from. It decides nothing.
@@ -110,6 +114,15 @@ type Record struct {
 // Traced reports whether the request has a span, so that its context has to be passed on.
 func (r *Record) Traced() bool { return r.span.IsRecording() }
 
+// Payer is the source that pays for what the request costs: the address that a trusted proxy was
+// called from, or else the address of the connection.
+func (r *Record) Payer() string {
+	if r.ForwardedFor != "" {
+		return r.ForwardedFor
+	}
+	return r.Source
+}
+
 // Begin begins the record of a request, and its span.
 func (a *Auditor) Begin(ctx context.Context, endpoint string, from Origin) (context.Context, Record) {
 	r := Record{
@@ -124,7 +137,8 @@ func (a *Auditor) Begin(ctx context.Context, endpoint string, from Origin) (cont
 }
 
 // End completes the record with the decision and writes it. Keys and metadata are public and asked
-// for all the time: they are only counted.
+// for all the time: they are only counted. Where one source causes many refusals for one reason,
+// one line stands for all of a second.
 func (a *Auditor) End(ctx context.Context, r Record, trail auth.Trail, status int, err error) {
 	r.Trail = trail
 	if refusal, ok := errors.AsType[*oauth2.Error](err); ok {
@@ -136,8 +150,13 @@ func (a *Auditor) End(ctx context.Context, r Record, trail auth.Trail, status in
 	now := a.Now()
 	a.Metrics.observe(r.Endpoint, status, r.Reason, now.Sub(r.Started))
 	a.noteUse(&r, now)
-	if r.Reason != "" || r.Endpoint != Keys && r.Endpoint != Metadata {
-		a.write(&r, now, status)
+	switch {
+	case r.Reason != "":
+		if !a.refusals.hold(&r, now, status) {
+			a.write(&r, now, status, 1)
+		}
+	case r.Endpoint != Keys && r.Endpoint != Metadata:
+		a.write(&r, now, status, 1)
 	}
 	endSpan(&r, status)
 }

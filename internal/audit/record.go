@@ -26,14 +26,15 @@ const usualLine = 768
 // lines is room for audit lines; a writer keeps nothing of what it is given.
 var lines = sync.Pool{New: func() any { return new([usualLine]byte) }} //nolint:gochecknoglobals // a pool of buffers
 
-func (a *Auditor) write(r *Record, now time.Time, status int) {
+// write writes the line of a decision, or of the first one of several that it stands for.
+func (a *Auditor) write(r *Record, now time.Time, status, decisions int) {
 	room, _ := lines.Get().(*[usualLine]byte)
-	_, _ = a.Lines.Write(r.line(room[:], now, status)) // there is nowhere to report it
+	_, _ = a.Lines.Write(r.line(room[:], now, status, decisions)) // there is nowhere to report it
 	lines.Put(room)
 }
 
 // line is the audit line, in the room given if it fits.
-func (r *Record) line(room []byte, now time.Time, status int) []byte {
+func (r *Record) line(room []byte, now time.Time, status, decisions int) []byte {
 	line := strictjson.NewBuilder(room).Time("time", now).Text("level", "INFO").Text("msg", "decision").
 		Text("request_id", r.RequestID).Text("endpoint", r.Endpoint).Text("outcome", r.outcome()).
 		Number("status", int64(status)).Text("source", r.Source)
@@ -42,11 +43,35 @@ func (r *Record) line(room []byte, now time.Time, status int) []byte {
 			line.Text(field.name, field.value)
 		}
 	}
+	if decisions > 1 {
+		line.Number("repeated", int64(decisions))
+	}
 	return append(line.End(), '\n')
 }
 
 // field is a field of an audit line.
 type field struct{ name, value string }
+
+// maxRepeated bounds what a line repeats of a request.
+const maxRepeated = 128
+
+// repeated is the beginning of what a caller chose, with an ellipsis if it is longer than a line
+// repeats.
+func repeated(value string) string {
+	if len(value) <= maxRepeated {
+		return value
+	}
+	const ellipsis = "…"
+	return strings.ToValidUTF8(value[:maxRepeated-len(ellipsis)], "") + ellipsis
+}
+
+// clientID is the client that called, whole if it was proven.
+func (r *Record) clientID() string {
+	if r.Trail.Used.Caller != "" || r.Trail.Used.TokenOf != "" {
+		return r.Trail.ClientID
+	}
+	return repeated(r.Trail.ClientID)
+}
 
 // fields are what audit lines and spans show beside the request's id, endpoint, outcome, status and
 // source. This is the allow-list.
@@ -56,15 +81,15 @@ func (r *Record) fields() [14]field {
 		{"forwarded_for", r.ForwardedFor},
 		{"reason", string(r.Reason)},
 		{"token_denial", string(trail.Denial)},
-		{"client_id", trail.ClientID},
+		{"client_id", r.clientID()},
 		{"method", string(trail.Method)},
 		{"credential", trail.Credential},
 		{"jti", trail.TokenID},
 		{"token_client_id", trail.TokenClientID},
 		{"aud", trail.Audience},
 		{"scope", trail.Scope},
-		{"required_aud", trail.Required.Audience},
-		{"required_scope", strings.Join(trail.Required.Scopes, " ")},
+		{"required_aud", repeated(trail.Required.Audience)},
+		{"required_scope", repeated(strings.Join(trail.Required.Scopes, " "))},
 		{"caller_request_id", r.CallerID},
 		{"trace_id", r.TraceID},
 	}

@@ -87,6 +87,7 @@ func Run(ctx context.Context, o Options) error {
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	running.Go(func() { dir.Run(watching) })
 	running.Go(func() { doors.authority.Journal.Run(watching) }) // to the end: requests in flight wait for it, and it flushes
+	running.Go(func() { doors.auditor.Run(watching) })
 	reports.start(ctx)
 	failed := make(chan error, 3)
 	start(&running, failed, envoy.Serve)
