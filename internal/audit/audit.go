@@ -59,6 +59,9 @@ type Config struct {
 	Usage Usage
 	// TrustedProxies are the proxies whose X-Forwarded-For is believed. It decides nothing.
 	TrustedProxies []netip.Prefix
+	// OwnPrefixes are the installation's own prefixes of IPv6, in which each address is a source. In
+	// all others a /64 is one.
+	OwnPrefixes []netip.Prefix
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -114,8 +117,8 @@ type Record struct {
 // Traced reports whether the request has a span, so that its context has to be passed on.
 func (r *Record) Traced() bool { return r.span.IsRecording() }
 
-// Payer is the source that pays for what the request costs: the address that a trusted proxy was
-// called from, or else the address of the connection.
+// Payer is the source that pays for what the request costs before its caller is authenticated: the
+// one that a trusted proxy was called from, or else the one of the connection.
 func (r *Record) Payer() string {
 	if r.ForwardedFor != "" {
 		return r.ForwardedFor
@@ -126,7 +129,7 @@ func (r *Record) Payer() string {
 // Begin begins the record of a request, and its span.
 func (a *Auditor) Begin(ctx context.Context, endpoint string, from Origin) (context.Context, Record) {
 	r := Record{
-		Endpoint: endpoint, Started: a.Now(), Source: sourceOf(from.RemoteAddr), ForwardedFor: a.forwardedFor(from.RemoteAddr, from.ForwardedFor),
+		Endpoint: endpoint, Started: a.Now(), Source: a.peer(from.RemoteAddr), ForwardedFor: a.forwardedFor(from.RemoteAddr, from.ForwardedFor),
 		RequestID: rand.Text(), CallerID: callerID(from.RequestID),
 	}
 	ctx, r.span = a.startSpan(ctx, endpoint, from.Traceparent)

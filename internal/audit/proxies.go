@@ -15,7 +15,8 @@ const maxHops = 16
 // forwardedFor is the address that a request came from by the X-Forwarded-For of trusted proxies,
 // or "". Each proxy adds the address that it was called from at the end, so the list is read from
 // there, and the first address that is no trusted proxy's is the caller's: whatever stands before
-// it the caller may have made up. It is written down and decides nothing.
+// it the caller may have made up. Audit lines show it, and budgets are divided by it; it decides
+// nothing.
 func (a *Auditor) forwardedFor(remoteAddr string, headers []string) string {
 	if len(a.TrustedProxies) == 0 || len(headers) == 0 {
 		return ""
@@ -38,30 +39,34 @@ func (a *Auditor) forwardedFor(remoteAddr string, headers []string) string {
 				return ""
 			}
 			if !a.trusts(address) {
-				return written(address)
+				return a.sourceOf(address)
 			}
 		}
 	}
 	return ""
 }
 
-func (a *Auditor) trusts(address netip.Addr) bool {
+func (a *Auditor) trusts(address netip.Addr) bool { return within(a.TrustedProxies, address) }
+
+func within(prefixes []netip.Prefix, address netip.Addr) bool {
 	address = address.Unmap().WithZone("")
-	return slices.ContainsFunc(a.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(address) })
+	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(address) })
 }
 
-// sourceOf is the address that a request comes from, without its port.
-func sourceOf(remoteAddr string) string {
+// peer is the source that a connection comes from.
+func (a *Auditor) peer(remoteAddr string) string {
 	address, err := netip.ParseAddrPort(remoteAddr)
 	if err != nil {
 		return ""
 	}
-	return written(address.Addr())
+	return a.sourceOf(address.Addr())
 }
 
-// written is how an address stands in the audit line: of IPv6 its /64, all of which one host has.
-func written(address netip.Addr) string {
-	if address = address.Unmap(); address.Is6() {
+// sourceOf is the source that an address belongs to. One host may have all of an IPv6 /64, so that
+// is one source, except within the installation's own prefixes: there the pods of a node share a /64,
+// and none can take the address of another.
+func (a *Auditor) sourceOf(address netip.Addr) string {
+	if address = address.Unmap(); address.Is6() && !within(a.OwnPrefixes, address) {
 		if prefix, err := address.WithZone("").Prefix(64); err == nil {
 			return prefix.String()
 		}

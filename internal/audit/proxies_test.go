@@ -26,3 +26,36 @@ func FuzzForwardedFor(f *testing.F) {
 		}
 	})
 }
+
+func TestTheSourceOfARequest(t *testing.T) {
+	auditor := New(Config{
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00:1:2:ffff::/64")},
+		OwnPrefixes:    []netip.Prefix{netip.MustParsePrefix("fd00:1:2::/48")},
+	})
+	for name, c := range map[string]struct {
+		remote    string
+		forwarded []string
+		// source is that of the connection, and payer the one that pays.
+		source, payer string
+	}{
+		"an IPv4 address":                                {"192.0.2.1:80", nil, "192.0.2.1", "192.0.2.1"},
+		"an IPv4 address in IPv6":                        {"[::ffff:192.0.2.1]:80", nil, "192.0.2.1", "192.0.2.1"},
+		"an IPv6 address is its /64":                     {"[2001:db8:1:2:3::4]:80", nil, "2001:db8:1:2::/64", "2001:db8:1:2::/64"},
+		"within an own prefix it is the address":         {"[fd00:1:2:3::4]:80", nil, "fd00:1:2:3::4", "fd00:1:2:3::4"},
+		"beside an own prefix it is the /64":             {"[fd00:1:3:3::4]:80", nil, "fd00:1:3:3::/64", "fd00:1:3:3::/64"},
+		"the caller of a trusted proxy":                  {"10.0.0.1:80", []string{"192.0.2.1"}, "10.0.0.1", "192.0.2.1"},
+		"the caller of a trusted proxy in an own prefix": {"[fd00:1:2:ffff::1]:80", []string{"fd00:1:2:3::4"}, "fd00:1:2:ffff::1", "fd00:1:2:3::4"},
+		"the caller of a trusted proxy from elsewhere":   {"10.0.0.1:80", []string{"2001:db8:1:2:3::4"}, "10.0.0.1", "2001:db8:1:2::/64"},
+		"what the caller of a proxy made up":             {"10.0.0.1:80", []string{"203.0.113.9, 192.0.2.1, 10.0.0.7"}, "10.0.0.1", "192.0.2.1"},
+		"a proxy that is not trusted":                    {"192.0.2.9:80", []string{"192.0.2.1"}, "192.0.2.9", "192.0.2.9"},
+		"a trusted proxy that names no caller":           {"10.0.0.1:80", nil, "10.0.0.1", "10.0.0.1"},
+		"no address":                                     {"@", nil, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, record := auditor.Begin(t.Context(), Token, Origin{RemoteAddr: c.remote, ForwardedFor: c.forwarded})
+			if record.Source != c.source || record.Payer() != c.payer {
+				t.Errorf("source %q, payer %q; want %q and %q", record.Source, record.Payer(), c.source, c.payer)
+			}
+		})
+	}
+}

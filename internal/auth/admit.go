@@ -20,7 +20,7 @@ type Attempt struct {
 	// it.
 	Required         oauth2.Requirement
 	RequirementError error
-	// Source is the address of the proxy, which pays for look-ups.
+	// Source pays for what the request costs: the caller of a trusted proxy, or else the proxy.
 	Source string
 	At     time.Time
 }

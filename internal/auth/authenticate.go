@@ -16,7 +16,8 @@ type Credentials struct {
 	// Authorization are the values of that header.
 	Authorization []string
 	Form          oauth2.Form
-	// Source is the address that the request came from. Failed attempts count by source and client.
+	// Source is where the request came from, which pays for what it costs. Failed attempts count by
+	// source and client.
 	Source string
 	// At is when the request was read.
 	At time.Time

@@ -83,7 +83,7 @@ func (s *service) Check(ctx context.Context, question *authv3.CheckRequest) (res
 	}()
 	request := question.GetAttributes().GetRequest().GetHttp()
 	ctx, record := s.auditor.Begin(ctx, audit.ExtAuthz, origin(ctx, request))
-	attempt := auth.Attempt{Authorization: values(request, "authorization"), Source: record.Source, At: record.Started}
+	attempt := auth.Attempt{Authorization: values(request, "authorization"), Source: record.Payer(), At: record.Started}
 	attempt.Required, attempt.RequirementError = requirement(question.GetAttributes().GetContextExtensions())
 	result, refusal := s.authority.Admit(ctx, attempt)
 	var identity answer.Identity

@@ -21,8 +21,8 @@ type endpoint interface {
 	serve(r *http.Request, in request) (answer.Answer, auth.Trail, error)
 }
 
-// request is what was read of a request: its parameters, when they were complete, and where it came
-// from.
+// request is what was read of a request: its parameters, when they were complete, and the source
+// that pays for it.
 type request struct {
 	form   oauth2.Form
 	at     time.Time
@@ -77,7 +77,7 @@ func (p *port) handler(name string, read func(*http.Request) (oauth2.Form, error
 		}
 		a, trail, err := answer.Answer{}, auth.Trail{}, p.fresh(name)
 		if err == nil {
-			a, trail, err = p.serve(r, read, e, request{at: record.Started, source: record.Source})
+			a, trail, err = p.serve(r, read, e, request{at: record.Started, source: record.Payer()})
 		}
 		if err != nil && a.Status == 0 {
 			a = answer.Refusal(err)

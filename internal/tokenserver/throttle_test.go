@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"regexp"
 	"strconv"
 	"strings"
@@ -54,6 +55,38 @@ func TestFailuresAreThrottledBySourceAndClient(t *testing.T) {
 	w.now = w.now.Add(failureInterval)
 	if answer := wrong("192.0.2.1:1", reporting); answer.Code != http.StatusUnauthorized {
 		t.Errorf("after Retry-After: %d %s", answer.Code, answer.Body)
+	}
+}
+
+// Budgets belong to the caller of a trusted proxy. Without trusted proxies a proxy's callers share
+// one, and so they do if the header is the caller's own.
+func TestTheCallersOfAProxyHaveBudgetsOfTheirOwnIfItIsTrusted(t *testing.T) {
+	for name, c := range map[string]struct {
+		trusted []netip.Prefix
+		want    int // the status of the second caller
+	}{
+		"a trusted proxy":               {[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, http.StatusUnauthorized},
+		"a proxy that nobody named":     {nil, http.StatusTooManyRequests},
+		"another proxy is trusted":      {[]netip.Prefix{netip.MustParsePrefix("10.9.0.0/16")}, http.StatusTooManyRequests},
+		"the proxy, but by its network": {[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")}, http.StatusUnauthorized},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, func(s *settings) { s.audit.TrustedProxies = c.trusted })
+			wrong := func(caller string) int {
+				header := basicHeader(reporting + ":" + strings.Repeat("x", 43))
+				header.Set("X-Forwarded-For", caller)
+				return w.do(call{body: grant, source: "10.0.0.1:1", header: header}).Code
+			}
+			for range failureBurst {
+				wrong("192.0.2.1")
+			}
+			if got := wrong("192.0.2.1"); got != http.StatusTooManyRequests {
+				t.Errorf("the first caller beyond its budget: %d", got)
+			}
+			if got := wrong("192.0.2.2"); got != c.want {
+				t.Errorf("the second caller: %d, want %d", got, c.want)
+			}
+		})
 	}
 }
 

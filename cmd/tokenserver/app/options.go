@@ -63,8 +63,10 @@ type Options struct {
 	MaxConnectionsPerSource int
 	// UsageInterval is how often the use of clients is written down; zero stands for the default.
 	UsageInterval time.Duration
-	// TrustedProxies are those whose X-Forwarded-For is believed, for what is written down.
+	// TrustedProxies are those whose X-Forwarded-For is believed, in audit lines, events and budgets.
 	TrustedProxies []netip.Prefix
+	// OwnPrefixes are the prefixes of IPv6 in which each address is a source; elsewhere a /64 is one.
+	OwnPrefixes []netip.Prefix
 	// TracesURL is where spans are sent by OTLP over HTTP; empty sends none.
 	TracesURL string
 	// SnapshotFile is where what is known is kept for a start while the API server is away; empty keeps nothing.

@@ -5,6 +5,7 @@ package app
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -62,6 +63,8 @@ func TestFlagsThatCannotBeMeantDoNotStart(t *testing.T) {
 		"an issuer with a path":              {"--issuer=https://hallpass.test/path"},
 		"an issuer without TLS":              {"--issuer=http://hallpass.test"},
 		"an argument that is no flag":        {"serve"},
+		"a range of its own that is none":    {"--own-prefix=pods"},
+		"a proxy that is no address":         {"--trusted-proxy=10.0.0.0/33"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := ParseFlags(flags(t, more...), io.Discard); err == nil {
@@ -71,6 +74,16 @@ func TestFlagsThatCannotBeMeantDoNotStart(t *testing.T) {
 	}
 	if _, err := ParseFlags(flags(t)[1:], io.Discard); err == nil || !strings.Contains(err.Error(), "--issuer") {
 		t.Errorf("without an issuer: %v", err)
+	}
+}
+
+func TestRangesMayBeRepeated(t *testing.T) {
+	o, err := ParseFlags(flags(t, "--trusted-proxy=10.0.0.7", "--own-prefix=fd00:1::5/48", "--trusted-proxy=10.1.2.3/16", "--own-prefix=fd00:2::/48"), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"[10.0.0.7/32 10.1.0.0/16]", "[fd00:1::/48 fd00:2::/48]"}, []string{fmt.Sprint(o.TrustedProxies), fmt.Sprint(o.OwnPrefixes)}); diff != "" {
+		t.Errorf("proxies and own ranges (-want +got):\n%s", diff)
 	}
 }
 

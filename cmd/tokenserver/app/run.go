@@ -122,7 +122,7 @@ func newDoors(
 		Stale:   func() bool { return dir.Stale() || reports.reporter.Unheard(dir) }, Reports: reports.reporter.Vouches,
 	})
 	auditor := audit.New(audit.Config{
-		Lines: o.Log, Log: log, Metrics: metrics, Tracer: tracer, Usage: reports.gathered, TrustedProxies: o.TrustedProxies,
+		Lines: o.Log, Log: log, Metrics: metrics, Tracer: tracer, Usage: reports.gathered, TrustedProxies: o.TrustedProxies, OwnPrefixes: o.OwnPrefixes,
 	})
 	public := tokenserver.New(tokenserver.Config{
 		Authority: authority, Auditor: auditor, TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate,

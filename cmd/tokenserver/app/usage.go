@@ -22,16 +22,25 @@ import (
 // minUsageInterval bounds how often the use of clients is written down.
 const minUsageInterval = time.Second
 
-// usageFlags are those of what is written down of the use of clients.
+// usageFlags are the flags about the use of clients, and about where requests come from.
 func usageFlags(flags *flag.FlagSet, o *Options) {
 	flags.DurationVar(&o.UsageInterval, "usage-interval", reporter.DefaultInterval,
 		"how often to write down which clients were used; with many clients each is told less often")
 	flags.Func("trusted-proxy",
-		"address, or range such as 10.0.0.0/8, of a proxy whose X-Forwarded-For is believed in audit lines and events; may be repeated", func(value string) error {
-			prefix, err := parsePrefix(value)
-			o.TrustedProxies = append(o.TrustedProxies, prefix)
-			return err
-		})
+		"address, or range such as 10.0.0.0/8, of a proxy whose X-Forwarded-For is believed in audit lines, events and budgets; may be repeated",
+		prefixes(&o.TrustedProxies))
+	flags.Func("own-prefix",
+		"IPv6 range of this installation, such as that of its pods, in which each address is a source of its own; elsewhere a /64 is one; may be repeated",
+		prefixes(&o.OwnPrefixes))
+}
+
+// prefixes adds the values of a flag to a list.
+func prefixes(list *[]netip.Prefix) func(string) error {
+	return func(value string) error {
+		prefix, err := parsePrefix(value)
+		*list = append(*list, prefix)
+		return err
+	}
 }
 
 // parsePrefix reads an address, or a range of addresses.
