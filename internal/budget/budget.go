@@ -5,13 +5,36 @@
 // and by all callers together. The algorithm is GCRA, the generic cell rate algorithm: of each key
 // it stores one instant, the theoretical arrival time (TAT).
 //
-// It has no clock and does no I/O: now is an argument.
+// # Shares
+//
+// A level that all requests have in common may guarantee a share to each holder, which is whoever
+// causes the cost. The rest of the level is lent. Each request is judged in this order:
+//
+//  1. If the share of its holder has something left, the request passes, and the share pays. The level
+//     pays too. If it has nothing left, it owes, and lends nothing until that is paid; it never owes
+//     more than its burst.
+//  2. Otherwise the holder borrows: the request passes if the level has something left, which pays.
+//
+// So no holder loses its share to others: the TAT of a share moves by the requests of its holder
+// alone, and rule 1 asks for nothing else. Whatever GCRA with the share's burst and interval would
+// admit of a holder's requests is admitted here, in any order with the requests of others.
+//
+// The sum is bounded. Rule 2 admits in any time t at most what the level has, Burst + t/Interval, and
+// rule 1 at most the shares of the holders. While the level owes less than its burst, it has paid for
+// all shares, and the sum is at most 2*Burst + t/Interval: shares that are less than the level's rate
+// add nothing to that rate.
+//
+// A holder has an entry in a table while its share is in use: while its TAT is in the future. Such an
+// entry is never evicted, and one that is not in use has nothing to lose. So a holder keeps its share
+// whatever keys are made up; a new holder for which there is no entry can only borrow. Holders of
+// different classes, such as authenticated and unauthenticated ones, have different tables.
+//
+// The package has no clock and does no I/O: now is an argument.
 package budget
 
 import (
 	"hash/maphash"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -19,14 +42,23 @@ import (
 type Level struct {
 	Burst    int
 	Interval time.Duration
-	// Shared means that all requests have the same key, the zero one.
+	// Shared means that all requests have the same key, whatever they name.
 	Shared bool
+	// Shares are what a shared level guarantees to each holder, by its class.
+	Shares []Share
 }
 
-// Key is whose budget a request spends at a level: that of Who, for What. Either may be empty.
+// Share is what is guaranteed to a holder: Burst requests at once, and one more in each Interval.
+type Share struct {
+	Burst    int
+	Interval time.Duration
+}
+
+// Key is whose budget a request spends at a level: that of Who, for What. Either may be empty. Class
+// tells kinds of names apart. At a shared level Who is the holder of a share.
 type Key struct {
-	Level     int
-	Who, What string
+	Level, Class int
+	Who, What    string
 }
 
 // Decision is the result of Take.
@@ -39,9 +71,9 @@ type Decision struct {
 }
 
 // Budget is a bounded table of TATs for each level. A hash, whose seeds are secret, assigns a key
-// to a set of four entries. If other keys occupy the set, the key with the earliest TAT is evicted,
-// because it has the most left. So a new key costs what a known one does, and the garbage collector
-// has nothing to scan.
+// to a set of entries. If other keys occupy the set, the key with the earliest TAT is evicted,
+// because it has the most left; of a table of shares none that is in use is. So a new key costs what
+// a known one does, and the garbage collector has nothing to scan.
 type Budget struct {
 	seeds [2]maphash.Seed
 
@@ -49,9 +81,22 @@ type Budget struct {
 	levels []table
 }
 
+// limit is a burst and an interval in nanoseconds.
+type limit struct{ burst, interval int64 }
+
 type table struct {
-	burst, interval int64 // nanoseconds
-	sets            [][ways]entry
+	limit
+
+	shared bool
+	sets   [][ways]entry
+	shares []shares
+}
+
+// shares are the TATs of the holders of one class.
+type shares struct {
+	limit
+
+	sets [][shareWays]entry
 }
 
 // entry is the TAT of a key, in Unix nanoseconds.
@@ -60,9 +105,13 @@ type entry struct {
 	tat int64
 }
 
+// A table has 16,384 entries. Those of shares are in wider sets: with 1,000 holders, one in 10^13
+// finds its set full.
 const (
-	sets = 4 << 10
-	ways = 4
+	sets      = 4 << 10
+	ways      = 4
+	shareSets = 1 << 10
+	shareWays = 16
 )
 
 // maxKeys is the number of keys of one Take: one for each level.
@@ -72,45 +121,98 @@ const maxKeys = 4
 func New(levels ...Level) *Budget {
 	b := &Budget{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
 	for _, level := range levels {
-		size := sets
-		if level.Shared {
-			size = 1
+		t := table{limit: limitOf(level.Burst, level.Interval), shared: level.Shared}
+		if t.sets = make([][ways]entry, 1); !level.Shared {
+			t.sets = make([][ways]entry, sets)
 		}
-		b.levels = append(b.levels, table{
-			burst: int64(level.Burst) * int64(level.Interval), interval: int64(level.Interval), sets: make([][ways]entry, size),
-		})
+		for _, share := range level.Shares {
+			t.shares = append(t.shares, shares{limitOf(share.Burst, share.Interval), make([][shareWays]entry, shareSets)})
+		}
+		b.levels = append(b.levels, t)
 	}
 	return b
+}
+
+func limitOf(burst int, interval time.Duration) limit {
+	return limit{int64(burst) * int64(interval), int64(interval)}
+}
+
+// change is what a request changes at a level if it passes: the entry of its key, and the one of its
+// holder if the share pays.
+type change struct {
+	of, holder       *entry
+	after, heldAfter entry
 }
 
 // Take spends one request of each key, or none if one of the keys has nothing left. The keys are of
 // different levels, and at most four.
 func (b *Budget) Take(now time.Time, keys ...Key) Decision {
 	at := now.UnixNano()
-	var places [maxKeys]*entry
-	var taken [maxKeys]entry
+	var changes [maxKeys]change
 	decision := Decision{OK: true}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i, key := range keys {
-		level := &b.levels[key.Level]
-		sum := maphash.String(b.seeds[0], key.Who) ^ maphash.String(b.seeds[1], key.What)
-		places[i] = level.find(sum)
-		tat := at
-		if places[i].key == sum {
-			tat = max(tat, places[i].tat)
-		}
-		taken[i] = entry{key: sum, tat: tat + level.interval}
-		if wait := time.Duration(taken[i].tat - level.burst - at); wait > decision.Wait {
+		var wait time.Duration
+		if changes[i], wait = b.judge(key, at); wait > decision.Wait {
 			decision = Decision{Level: key.Level, Wait: wait}
 		}
 	}
 	if decision.OK {
 		for i := range keys {
-			*places[i] = taken[i]
+			*changes[i].of = changes[i].after
+			if changes[i].holder != nil {
+				*changes[i].holder = changes[i].heldAfter
+			}
 		}
 	}
 	return decision
+}
+
+// judge decides about one key. It changes nothing; a wait refuses.
+func (b *Budget) judge(key Key, at int64) (c change, wait time.Duration) {
+	level, sum := &b.levels[key.Level], b.sum(key)
+	named := sum
+	if level.shared {
+		named = 0
+	}
+	c.of = level.find(named)
+	tat := c.of.tatOf(named, at)
+	c.after = entry{named, tat + level.interval}
+	wait = level.wait(tat, at)
+	if key.Class >= len(level.shares) {
+		return c, wait
+	}
+	share := &level.shares[key.Class]
+	holder := share.find(sum, at)
+	if holder == nil {
+		return c, wait
+	}
+	held := holder.tatOf(sum, at)
+	if early := share.wait(held, at); early > 0 {
+		return c, min(early, wait)
+	}
+	c.holder, c.heldAfter = holder, entry{sum, held + share.interval}
+	c.after.tat = max(tat, min(c.after.tat, at+2*level.burst)) // it owes a burst at the most
+	return c, 0
+}
+
+func (b *Budget) sum(key Key) uint64 {
+	const odd = 0x9e3779b97f4a7c15
+	return maphash.String(b.seeds[0], key.Who) ^ maphash.String(b.seeds[1], key.What) + uint64(key.Class)*odd //nolint:gosec // it counts from zero
+}
+
+// wait is the time until one more request is admitted, or none that is positive.
+func (l limit) wait(tat, at int64) time.Duration {
+	return time.Duration(tat + l.interval - l.burst - at)
+}
+
+// tatOf is the TAT of a key that has the entry or may have it.
+func (e *entry) tatOf(key uint64, at int64) int64 {
+	if e.key == key {
+		return max(at, e.tat)
+	}
+	return at
 }
 
 // find returns the entry of a key, or the one that the key may have.
@@ -128,23 +230,17 @@ func (t *table) find(key uint64) *entry {
 	return place
 }
 
-// Gate limits how much is done at once.
-type Gate struct {
-	limit  int64
-	inside atomic.Int64
-}
-
-// NewGate makes a Gate that admits limit at once.
-func NewGate(limit int) *Gate { return &Gate{limit: int64(limit)} }
-
-// Enter reports whether there is room; who has entered calls Leave.
-func (g *Gate) Enter() bool {
-	if g.inside.Add(1) > g.limit {
-		g.inside.Add(-1)
-		return false
+// find returns the entry of a holder, or one that is not in use; nil if all are.
+func (s *shares) find(key uint64, at int64) *entry {
+	set := &s.sets[key%uint64(len(s.sets))]
+	var free *entry
+	for i := range set {
+		if set[i].key == key {
+			return &set[i]
+		}
+		if set[i].tat <= at {
+			free = &set[i]
+		}
 	}
-	return true
+	return free
 }
-
-// Leave makes room for another.
-func (g *Gate) Leave() { g.inside.Add(-1) }

@@ -182,23 +182,3 @@ func TestTakeAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
-
-func TestAGateAdmitsItsLimitAtOnce(t *testing.T) {
-	gate := budget.NewGate(2)
-	for range 3 {
-		for range 2 {
-			if !gate.Enter() {
-				t.Fatal("no room in an empty gate")
-			}
-		}
-		if gate.Enter() {
-			t.Fatal("room for a third")
-		}
-		gate.Leave()
-		if !gate.Enter() || gate.Enter() {
-			t.Fatal("who left made room for one")
-		}
-		gate.Leave()
-		gate.Leave()
-	}
-}

@@ -1,0 +1,82 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package budget
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+)
+
+// Gate limits how much is done at once.
+type Gate struct {
+	limit  int64
+	inside atomic.Int64
+}
+
+// NewGate makes a Gate that admits limit at once.
+func NewGate(limit int) *Gate { return &Gate{limit: int64(limit)} }
+
+// Enter reports whether there is room; who has entered calls Leave.
+func (g *Gate) Enter() bool {
+	if g.inside.Add(1) > g.limit {
+		g.inside.Add(-1)
+		return false
+	}
+	return true
+}
+
+// Leave makes room for another.
+func (g *Gate) Leave() { g.inside.Add(-1) }
+
+// Places limits how much is held at once, and guarantees some of it to each holder. A holder beyond
+// its share borrows, from the part of the limit that is lent. So a holder within its share is refused
+// only while the shares of others, without what they borrow, occupy all that is not lent.
+type Places struct {
+	limit, lent, share int
+	seed               maphash.Seed
+
+	mu             sync.Mutex
+	used, borrowed int
+	held           map[uint64]int // by the hash of the holder
+}
+
+// NewPlaces makes Places: limit in all, of which lent may be borrowed, and share for each holder.
+func NewPlaces(limit, lent, share int) *Places {
+	return &Places{limit: limit, lent: lent, share: share, seed: maphash.MakeSeed(), held: map[uint64]int{}}
+}
+
+// Enter reports whether there is a place for a holder; who has entered calls Leave.
+func (p *Places) Enter(holder string) bool {
+	key := maphash.String(p.seed, holder)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	held := p.held[key]
+	if p.used >= p.limit || held >= p.share && p.borrowed >= p.lent {
+		return false
+	}
+	if held >= p.share {
+		p.borrowed++
+	}
+	p.used++
+	p.held[key] = held + 1
+	return true
+}
+
+// Leave gives a place back.
+func (p *Places) Leave(holder string) {
+	key := maphash.String(p.seed, holder)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	held := p.held[key]
+	if held > p.share {
+		p.borrowed--
+	}
+	p.used--
+	if held > 1 {
+		p.held[key] = held - 1
+	} else {
+		delete(p.held, key)
+	}
+}

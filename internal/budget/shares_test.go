@@ -1,0 +1,260 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package budget_test
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hallpass-dev/hallpass/internal/budget"
+)
+
+// The classes of holders in these tests.
+const (
+	source = iota
+	tenant
+)
+
+// shared is a level of four at once and one a second, which guarantees two at once and one in ten
+// seconds to each source, and one in five seconds to each tenant.
+func shared() *budget.Budget {
+	return budget.New(budget.Level{Burst: 4, Interval: time.Second, Shared: true, Shares: []budget.Share{
+		source: {Burst: 2, Interval: 10 * time.Second}, tenant: {Burst: 1, Interval: 5 * time.Second},
+	}})
+}
+
+func TestAHolderHasItsShareAndBorrowsTheRest(t *testing.T) {
+	type take struct {
+		after   time.Duration // since noon
+		class   int
+		holder  string
+		allowed int
+		wait    time.Duration // of the first request that is refused
+	}
+	for name, takes := range map[string][]take{
+		"one holder has what the level has": {
+			{0, source, "a", 4, time.Second},
+			{time.Second, source, "a", 1, time.Second},
+		},
+		"a share passes although others have used the level up": {
+			{0, source, "a", 4, time.Second},
+			{0, source, "b", 2, 3 * time.Second},
+			{0, source, "c", 2, 5 * time.Second},
+			{0, tenant, "shop", 1, 5 * time.Second},
+		},
+		"a share that was used comes back by its own interval alone": {
+			{0, source, "a", 4, time.Second},
+			{0, source, "b", 2, 3 * time.Second},
+			{3 * time.Second, source, "a", 1, time.Second}, // it takes what the level has
+			{3 * time.Second, source, "b", 0, time.Second},
+			{10 * time.Second, source, "a", 4, time.Second}, // one by its share
+			{10 * time.Second, source, "b", 1, 2 * time.Second},
+		},
+		"shares are paid for by the level": {
+			{0, source, "a", 4, time.Second},
+			{0, tenant, "1", 1, 2 * time.Second},
+			{time.Second, source, "a", 0, time.Second}, // the level pays back what it owes
+			{3 * time.Second, tenant, "2", 2, time.Second},
+		},
+		"a level owes its burst at the most": {
+			{0, source, "a", 4, time.Second},
+			{0, source, "b", 2, 3 * time.Second},
+			{0, source, "c", 2, 5 * time.Second},
+			{0, source, "d", 2, 5 * time.Second},
+			{0, source, "e", 2, 5 * time.Second},
+			{4 * time.Second, source, "a", 0, time.Second},
+			{5 * time.Second, source, "a", 1, time.Second},
+		},
+		"a holder of another class has its own share": {
+			{0, source, "a", 4, time.Second},
+			{0, tenant, "a", 1, 2 * time.Second},
+		},
+		"who waits for its share is told so if that is sooner": {
+			{0, source, "a", 4, time.Second},
+			{0, tenant, "shop", 1, 2 * time.Second},
+			{4500 * time.Millisecond, source, "b", 3, 500 * time.Millisecond},
+			{4500 * time.Millisecond, source, "c", 2, 2500 * time.Millisecond},
+			{4500 * time.Millisecond, tenant, "shop", 0, 500 * time.Millisecond},
+		},
+		"an idle holder saves no more than its burst": {
+			{time.Hour, source, "b", 4, time.Second},
+			{time.Hour, source, "a", 2, 3 * time.Second},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := shared()
+			for i, take := range takes {
+				now, key := noon.Add(take.after), budget.Key{Class: take.class, Who: take.holder}
+				for n := range take.allowed {
+					if d := b.Take(now, key); !d.OK {
+						t.Fatalf("step %d: request %d is refused: %+v", i, n, d)
+					}
+				}
+				if diff := cmp.Diff(budget.Decision{Wait: take.wait}, b.Take(now, key)); diff != "" {
+					t.Fatalf("step %d: request %d (-want +got):\n%s", i, take.allowed, diff)
+				}
+			}
+		})
+	}
+}
+
+// A request that another level refuses spends no share.
+func TestAShareIsSpentWithTheOtherLevelsOrNotAtAll(t *testing.T) {
+	b := budget.New(
+		budget.Level{Burst: 1, Interval: time.Second},
+		budget.Level{Burst: 1, Interval: time.Minute, Shared: true, Shares: []budget.Share{{Burst: 2, Interval: time.Minute}}},
+	)
+	of := func(what string) []budget.Key { return []budget.Key{{Who: "a", What: what}, {Level: 1, Who: "a"}} }
+	b.Take(noon, budget.Key{Level: 1, Who: "b"}) // the level has nothing left
+	for i, want := range []struct {
+		what string
+		ok   bool
+	}{{"x", true}, {"x", false}, {"x", false}, {"y", true}, {"z", false}} {
+		if d := b.Take(noon, of(want.what)...); d.OK != want.ok {
+			t.Errorf("request %d: %+v", i, d)
+		}
+	}
+}
+
+// Twenty hostile holders ask at full rate, and change their names when they like. The honest one asks
+// as often as its share has it, and is never refused. What all get together is bounded.
+func TestHostileHoldersNeverTakeAShare(t *testing.T) {
+	const (
+		hostile = 20
+		seconds = 120
+	)
+	level := budget.Level{Burst: 100, Interval: 20 * time.Millisecond, Shared: true, Shares: []budget.Share{{Burst: 8, Interval: time.Second}}}
+	for name, holder := range map[string]func(i, n int) string{
+		"of constant names":       func(i, _ int) string { return strconv.Itoa(i) },
+		"with a name for a while": func(i, n int) string { return strconv.Itoa(i) + "/" + strconv.Itoa(n/50) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := budget.New(level)
+			passed, holders := 0, map[string]bool{}
+			for ms := range seconds * 1000 {
+				now := noon.Add(time.Duration(ms) * time.Millisecond)
+				if ms%5 == 0 { // 200 a second of each
+					for i := range hostile {
+						who := holder(i, ms)
+						holders[who] = true
+						if b.Take(now, budget.Key{Who: who}).OK {
+							passed++
+						}
+					}
+				}
+				asks := 0
+				switch {
+				case ms == 500:
+					asks = 8 // its burst
+				case ms > 500 && ms%1000 == 500:
+					asks = 1
+				}
+				for range asks {
+					if d := b.Take(now, budget.Key{Who: "honest"}); !d.OK {
+						t.Fatalf("after %d ms the honest holder is refused: %+v", ms, d)
+					}
+				}
+			}
+			if bound := 100 + seconds*50 + len(holders)*8 + hostile*seconds; passed > bound {
+				t.Errorf("%d requests passed, bound %d", passed, bound)
+			}
+		})
+	}
+}
+
+// Shares that are less than the level has add nothing to the sum.
+func TestSharesWithinTheLevelAddNothing(t *testing.T) {
+	b := budget.New(budget.Level{Burst: 50, Interval: 20 * time.Millisecond, Shared: true, Shares: []budget.Share{{Burst: 1, Interval: time.Second}}})
+	passed := 0
+	for ms := range 60_000 {
+		for i := range 20 {
+			if b.Take(noon.Add(time.Duration(ms)*time.Millisecond), budget.Key{Who: strconv.Itoa(i)}).OK {
+				passed++
+			}
+		}
+	}
+	if bound := 2*50 + 60*50; passed > bound {
+		t.Errorf("%d requests in a minute, bound %d", passed, bound)
+	}
+}
+
+// Keys that are made up evict no holder whose share is in use, and let none off.
+func TestMadeUpHoldersEvictNone(t *testing.T) {
+	b := budget.New(budget.Level{Burst: 1, Interval: time.Hour, Shared: true, Shares: []budget.Share{
+		source: {Burst: 1, Interval: time.Hour}, tenant: {Burst: 1, Interval: time.Hour},
+	}})
+	honest := []budget.Key{{Class: source, Who: "192.0.2.1"}, {Class: tenant, Who: "shop"}}
+	for _, key := range honest {
+		if !b.Take(noon, key).OK {
+			t.Fatal("a new holder is refused")
+		}
+	}
+	passed := 0
+	for i := range 200_000 {
+		if b.Take(noon.Add(time.Second), budget.Key{Class: source, Who: "made up " + strconv.Itoa(i)}).OK {
+			passed++
+		}
+	}
+	const entries = 16 << 10
+	if passed > entries || passed < entries*9/10 {
+		t.Errorf("%d made-up holders had a share, of which there are %d", passed, entries)
+	}
+	for _, key := range honest {
+		if d := b.Take(noon.Add(time.Second), key); d.OK {
+			t.Errorf("%s was evicted: its share is whole again", key.Who)
+		}
+		if d := b.Take(noon.Add(2*time.Hour), key); !d.OK {
+			t.Errorf("%s has lost its share: %+v", key.Who, d)
+		}
+	}
+	if d := b.Take(noon.Add(time.Second), budget.Key{Class: tenant, Who: "orders"}); !d.OK {
+		t.Errorf("sources that were made up took the share of a tenant: %+v", d)
+	}
+}
+
+// FuzzShares: in any order of requests a holder gets at least what GCRA with its share alone gives it,
+// and all together get at most what the level has and the shares.
+func FuzzShares(f *testing.F) {
+	f.Add([]byte{0, 0, 0, 0, 1, 1, 2, 2, 0x13, 0x20, 0x31})
+	f.Fuzz(func(t *testing.T, requests []byte) {
+		const burst, share = 3, 2
+		interval, shareInterval := 100*time.Millisecond, 250*time.Millisecond
+		b := budget.New(budget.Level{Burst: burst, Interval: interval, Shared: true, Shares: []budget.Share{{Burst: share, Interval: shareInterval}}})
+		alone := map[string]*budget.Budget{}
+		now, passed := noon, 0
+		for i, request := range requests {
+			now = now.Add(time.Duration(request>>3) * 10 * time.Millisecond)
+			who := strconv.Itoa(int(request & 7))
+			if alone[who] == nil {
+				alone[who] = budget.New(budget.Level{Burst: share, Interval: shareInterval, Shared: true})
+			}
+			ok := b.Take(now, budget.Key{Who: who}).OK
+			if alone[who].Take(now, budget.Key{}).OK && !ok {
+				t.Fatalf("request %d: %s is refused within its share", i, who)
+			}
+			if ok {
+				passed++
+			}
+		}
+		took := now.Sub(noon)
+		bound := burst + int(took/interval) + len(alone)*(share+int(took/shareInterval))
+		if passed > bound {
+			t.Errorf("%d passed in %s, bound %d", passed, took, bound)
+		}
+	})
+}
+
+func TestTakeWithSharesAllocatesNothing(t *testing.T) {
+	b := shared()
+	now := noon
+	if n := testing.AllocsPerRun(100, func() {
+		now = now.Add(time.Millisecond)
+		b.Take(now, budget.Key{Class: tenant, Who: "shop"})
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
