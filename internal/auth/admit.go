@@ -44,7 +44,7 @@ func (a *Authority) Admit(ctx context.Context, attempt Attempt) (Result, error) 
 	if err != nil {
 		return Result{Trail: trail}, err
 	}
-	result, err := a.Check(ctx, Request{Token: token.Reveal(), Payer: "proxy " + attempt.Source, Trail: trail, At: attempt.At})
+	result, err := a.Check(ctx, Request{Token: token.Reveal(), Payer: Payer{Source: attempt.Source}, Trail: trail, At: attempt.At})
 	if err != nil {
 		return result, err
 	}

@@ -97,7 +97,7 @@ type Authority struct {
 
 	source   *source
 	reviews  *reviews
-	replays  replays
+	replays  *replays
 	verified *verified
 	inFlight *budget.Gate
 }
@@ -113,7 +113,7 @@ func New(config Config) *Authority {
 	asked := newSource(config)
 	return &Authority{
 		Config: config, source: asked, reviews: newReviews(asked), verified: newVerified(),
-		replays: replays{used: map[revocation.ID]time.Time{}}, inFlight: budget.NewGate(config.MaxInFlight),
+		replays: newReplays(), inFlight: budget.NewGate(config.MaxInFlight),
 	}
 }
 

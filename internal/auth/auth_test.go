@@ -482,7 +482,7 @@ func TestRequestsAtOnceShareAQuestion(t *testing.T) {
 func TestMemoryAllocatesLittle(t *testing.T) {
 	w := newWorld(t)
 	token := w.token(noon, w.shop(), "read")
-	request := auth.Request{Token: token, Payer: reporting, Caller: w.memory.clients[reporting].Client, At: noon}
+	request := auth.Request{Token: token, Payer: auth.PaidBy(w.memory.clients[reporting].Client), Caller: w.memory.clients[reporting].Client, At: noon}
 	if n := testing.AllocsPerRun(100, func() {
 		if result, err := w.Check(t.Context(), request); err != nil || result.Denial != "" {
 			t.Fatal(result.Denial, err)

@@ -49,7 +49,7 @@ func (a *Authority) Authenticate(ctx context.Context, c Credentials) (Caller, er
 		if err == nil {
 			return found, need{}, nil
 		}
-		needs := need{lack: callerRefused, who: c.Source, what: named}
+		needs := need{lack: callerRefused, payer: Payer{Source: c.Source}, what: named}
 		if presented.AccountToken == nil || !oauth2.RefusedAsItIs(err) { // no registration mends what is wrong with such a token
 			needs.presented = presented
 		}
@@ -63,7 +63,7 @@ func (a *Authority) Authenticate(ctx context.Context, c Credentials) (Caller, er
 		return caller, unreported()
 	}
 	if account := found.account; account != nil {
-		err = a.reviews.check(ctx, presented.AccountToken.Value, *account)
+		err = a.reviews.check(ctx, PaidBy(found.record.Client), presented.AccountToken.Value, *account)
 		caller.At = a.Now()
 	} else {
 		err = a.spend(found, at)
@@ -127,7 +127,7 @@ func (a *Authority) spend(r recognised, at time.Time) error {
 	if a.Directory.Revocations().Used(id, at) {
 		return oauth2.Replayed()
 	}
-	fresh, room := a.replays.use(id, r.assertion.ExpiresAt, at)
+	fresh, room := a.replays.use(id, r.record.Client.Namespace, r.assertion.ExpiresAt, at)
 	switch {
 	case !room:
 		return Overloaded()

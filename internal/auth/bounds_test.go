@@ -19,22 +19,48 @@ import (
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-func TestReplaysAreBounded(t *testing.T) {
-	r := replays{used: map[revocation.ID]time.Time{}}
-	for i := range replayEntries {
-		if fresh, room := r.use(revocation.AssertionIDOf("c", strconv.Itoa(i)), noon.Add(time.Minute), noon); !fresh || !room {
-			t.Fatalf("assertion %d: fresh %t, room %t", i, fresh, room)
+// One namespace that uses up what is lent takes no share of another.
+func TestReplaysAreBoundedAndSharedByNamespace(t *testing.T) {
+	r := newReplays()
+	n := 0
+	use := func(namespace string, want int) {
+		t.Helper()
+		for i := 0; ; i++ {
+			n++
+			fresh, room := r.use(revocation.AssertionIDOf(namespace, strconv.Itoa(n)), namespace, noon.Add(time.Minute), noon)
+			if fresh != room {
+				t.Fatalf("assertion %d of %s: fresh %t, room %t", i, namespace, fresh, room)
+			}
+			if !room {
+				if i != want {
+					t.Errorf("%d assertions of %s, want %d", i, namespace, want)
+				}
+				return
+			}
 		}
 	}
-	id := revocation.AssertionIDOf("c", "one more")
-	if fresh, room := r.use(id, noon.Add(time.Minute), noon); fresh || room {
-		t.Errorf("without room: fresh %t, room %t", fresh, room)
-	}
-	if fresh, room := r.use(revocation.AssertionIDOf("c", "0"), noon.Add(time.Minute), noon); fresh || !room {
+	use("evil", replayLent+replayShare)
+	use("shop", replayShare)
+	use("orders", replayShare)
+	if fresh, room := r.use(revocation.AssertionIDOf("evil", "1"), "evil", noon.Add(time.Minute), noon); fresh || !room {
 		t.Errorf("a known one without room: fresh %t, room %t", fresh, room)
 	}
-	if fresh, room := r.use(id, noon.Add(2*time.Minute), noon.Add(time.Minute)); !fresh || !room || len(r.used) != 1 {
+	for i := len(r.used); i < replayEntries; i++ {
+		namespace := "ns" + strconv.Itoa(i/replayShare)
+		if _, room := r.use(revocation.AssertionIDOf(namespace, strconv.Itoa(i)), namespace, noon.Add(time.Minute), noon); !room {
+			t.Fatalf("no room for the share of %s beside %d", namespace, i)
+		}
+	}
+	use("one more", 0)
+	later := noon.Add(time.Minute)
+	id := revocation.AssertionIDOf("evil", "1")
+	if fresh, room := r.use(id, "evil", later.Add(time.Minute), later); !fresh || !room || len(r.used) != 1 {
 		t.Errorf("when all have expired: fresh %t, room %t, %d are remembered", fresh, room, len(r.used))
+	}
+	for i := range replayShare - 1 { // places were given back with the assertions
+		if _, room := r.use(revocation.AssertionIDOf("evil", "later"+strconv.Itoa(i)), "evil", later.Add(time.Minute), later); !room {
+			t.Fatal("a place was not given back")
+		}
 	}
 }
 
@@ -71,14 +97,14 @@ func TestReviewsHaveABudgetAndABoundedMemory(t *testing.T) {
 	reviews := New(Config{Cluster: cluster, Now: func() time.Time { return now }}).reviews
 	used := oauth2.UsedAccountToken{Account: "system:serviceaccount:shop:worker", UID: "uid-of-worker", ExpiresAt: now.Add(time.Hour)}
 	for i := range 500 {
-		if err := reviews.check(t.Context(), oauth2.NewSecret("token-"+strconv.Itoa(i)), used); err != nil {
+		if err := reviews.check(t.Context(), Payer{Client: "shop.worker", Namespace: "shop"}, oauth2.NewSecret("token-"+strconv.Itoa(i)), used); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := reviews.check(t.Context(), oauth2.NewSecret("one more"), used); oauth2.ReasonOf(err) != oauth2.ReasonLookupUnavailable {
+	if err := reviews.check(t.Context(), Payer{Client: "shop.worker", Namespace: "shop"}, oauth2.NewSecret("one more"), used); oauth2.ReasonOf(err) != oauth2.ReasonLookupUnavailable {
 		t.Errorf("beyond the budget: %v", err)
 	}
-	if err := reviews.check(t.Context(), oauth2.NewSecret("token-0"), used); err != nil {
+	if err := reviews.check(t.Context(), Payer{Client: "shop.worker", Namespace: "shop"}, oauth2.NewSecret("token-0"), used); err != nil {
 		t.Errorf("one that was reviewed: %v", err)
 	}
 	cluster.verdict = oauth2.Dishonoured

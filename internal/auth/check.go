@@ -14,8 +14,8 @@ import (
 // Request asks about an access token.
 type Request struct {
 	Token string
-	// Payer pays for the look-ups that the request causes.
-	Payer string
+	// Payer pays for what the request costs others than its caller.
+	Payer Payer
 	// Caller is the client that introspects the token; nil if a proxy requires a token for
 	// Trail.Required.
 	Caller *oauth2.Client
@@ -70,9 +70,9 @@ func (a *Authority) read(q Request, v view, at time.Time) (result Result, needs 
 	result.Denial = oauth2.ReasonOf(err)
 	switch {
 	case result.Denial == oauth2.ReasonTokenKeyUnknown:
-		needs = need{lack: tokenKeyUnknown}
+		needs = need{lack: tokenKeyUnknown, payer: q.Payer}
 	case opaque.ID != "" && (result.Denial == oauth2.ReasonTokenUnknown || result.Denial == oauth2.ReasonTokenReplaced):
-		needs = need{lack: mintedUnknown, who: q.Payer, what: opaque.ID}
+		needs = need{lack: mintedUnknown, payer: q.Payer, what: opaque.ID}
 	}
 	return result, needs
 }
@@ -105,7 +105,7 @@ func (a *Authority) check(q Request, v view, at time.Time) (Result, need) {
 	record := v.clientOf(claims)
 	if result.Denial = record.TokenDenial(claims); result.Denial != "" {
 		if record.Unknown(claims) {
-			needs = need{lack: tokenClientUnknown, who: q.Payer, what: claims.ClientID}
+			needs = need{lack: tokenClientUnknown, payer: q.Payer, what: claims.ClientID}
 		}
 		return result, needs
 	}
@@ -120,7 +120,7 @@ func (a *Authority) check(q Request, v view, at time.Time) (Result, need) {
 		restricted, denial := minted.Narrow(claims)
 		if result.Denial = denial; denial != "" {
 			if minted.Unknown(claims.ID) {
-				needs = need{lack: mintedUnknown, who: q.Payer, what: id}
+				needs = need{lack: mintedUnknown, payer: q.Payer, what: id}
 			}
 			return result, needs
 		}
@@ -131,7 +131,7 @@ func (a *Authority) check(q Request, v view, at time.Time) (Result, need) {
 	}
 	restricted, denial := a.restrict(claims, record.Client, v)
 	if (denial != "" || len(restricted.Scopes) < len(claims.Scopes)) && at.Sub(claims.IssuedAt) <= memoryLag {
-		needs = need{lack: scopeWithdrawn, who: q.Payer, what: claims.ClientID, audience: claims.Audience}
+		needs = need{lack: scopeWithdrawn, payer: q.Payer, what: claims.ClientID, audience: claims.Audience}
 	}
 	if result.Denial = denial; denial == "" {
 		result.Claims = restricted
@@ -148,7 +148,7 @@ func (a *Authority) concerns(q Request, v view, claims oauth2.Claims, at time.Ti
 		return "", need{}
 	}
 	if v.ResourceByIdentifier(claims.Audience) == nil && at.Sub(claims.IssuedAt) <= memoryLag {
-		needs = need{lack: audienceUnknown, who: q.Payer, what: claims.ClientID, audience: claims.Audience}
+		needs = need{lack: audienceUnknown, payer: q.Payer, what: claims.ClientID, audience: claims.Audience}
 	}
 	return oauth2.ReasonNotForCaller, needs
 }

@@ -65,5 +65,5 @@ func (a *Authority) grant(client *oauth2.Client, request oauth2.TokenRequest, v 
 			audience = known.Identifier
 		}
 	}
-	return oauth2.Grant{}, need{lack: grantRefused, what: client.ID, audience: audience}, err
+	return oauth2.Grant{}, need{lack: grantRefused, payer: PaidBy(client), what: client.ID, audience: audience}, err
 }

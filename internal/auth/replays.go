@@ -7,39 +7,68 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hallpass-dev/hallpass/internal/budget"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
-// replayEntries bounds the assertions that a replica remembers, about 10 MiB. Only assertions that
-// are signed by a registered key get in, and each leaves after a minute at the most.
-const replayEntries = 128 << 10
+// The bounds of the assertions that a replica remembers. Only assertions that are signed by a
+// registered key get in, and each leaves when it expires.
+const (
+	replayEntries = 128 << 10 // in all, about 12 MiB
+	// replayLent is how many of them namespaces may have beyond their shares. What is not lent is
+	// enough for the shares of 256 namespaces.
+	replayLent = replayEntries / 2
+	// replayShare is how many each namespace may have, whatever others use.
+	replayShare = 256
+)
 
 // replays remembers the assertions that were used until they expire, so that each is used once.
 type replays struct {
-	mu    sync.Mutex
-	used  map[revocation.ID]time.Time
-	swept time.Time
+	mu     sync.Mutex
+	used   map[revocation.ID]assertion
+	places *budget.Places // by namespace
+	swept  time.Time
+}
+
+// assertion is one that was used by a client of a namespace.
+type assertion struct {
+	expiresAt int64 // in Unix nanoseconds
+	namespace string
+}
+
+func newReplays() *replays {
+	return &replays{used: map[revocation.ID]assertion{}, places: budget.NewPlaces(replayEntries, replayLent, replayShare)}
 }
 
 // use stores an assertion. fresh means that it was not used before; room, that it could be stored.
 // Without room nothing is known, and the assertion must be refused.
-func (r *replays) use(key revocation.ID, expiresAt, now time.Time) (fresh, room bool) {
+func (r *replays) use(key revocation.ID, namespace string, expiresAt, now time.Time) (fresh, room bool) {
+	at := now.UnixNano()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if end, there := r.used[key]; there && now.Before(end) {
+	known, there := r.used[key]
+	if there && at < known.expiresAt {
 		return false, true
+	}
+	if there {
+		r.forget(key, known)
 	}
 	if now.Sub(r.swept) >= time.Second {
 		r.swept = now
-		for key, end := range r.used {
-			if !now.Before(end) {
-				delete(r.used, key)
+		for key, known := range r.used {
+			if at >= known.expiresAt {
+				r.forget(key, known)
 			}
 		}
 	}
-	if len(r.used) >= replayEntries {
+	if !r.places.Enter(namespace) {
 		return false, false
 	}
-	r.used[key] = expiresAt
+	r.used[key] = assertion{expiresAt.UnixNano(), namespace}
 	return true, true
+}
+
+func (r *replays) forget(key revocation.ID, known assertion) {
+	delete(r.used, key)
+	r.places.Leave(known.namespace)
 }

@@ -52,12 +52,12 @@ func newReviews(source *source) *reviews {
 // check decides whether a token that was verified here still counts. While the cluster is
 // unreachable, the verification is enough: a pod must get its tokens when the API server is away,
 // and the token ends within the hour. While it is undecided, the token is refused.
-func (r *reviews) check(ctx context.Context, token oauth2.Secret, account oauth2.UsedAccountToken) error {
+func (r *reviews) check(ctx context.Context, payer Payer, token oauth2.Secret, account oauth2.UsedAccountToken) error {
 	key := sha256.Sum256([]byte(token.Reveal()))
 	known, fresh := r.remembered(key)
 	if !fresh {
 		var err error
-		if known, err = r.ask(ctx, key, token, account); err != nil {
+		if known, err = r.ask(ctx, key, payer, token, account); err != nil {
 			return table[verdictOld].unanswered()
 		}
 	}
@@ -76,9 +76,11 @@ func (r *reviews) remembered(key [sha256.Size]byte) (known verdict, fresh bool) 
 }
 
 // ask has the token reviewed, once for all requests that bring it at the same time.
-func (r *reviews) ask(ctx context.Context, key [sha256.Size]byte, token oauth2.Secret, account oauth2.UsedAccountToken) (verdict, error) {
+func (r *reviews) ask(
+	ctx context.Context, key [sha256.Size]byte, payer Payer, token oauth2.Secret, account oauth2.UsedAccountToken,
+) (verdict, error) {
 	return r.flights.ask(ctx, hex.EncodeToString(key[:]), reviewLimit, func(ctx context.Context) (verdict, error) {
-		if err := r.source.spend(table[verdictOld].once, "", ""); err != nil {
+		if err := r.source.spend(table[verdictOld].once, payer, ""); err != nil {
 			return verdict{}, err
 		}
 		found := r.source.Cluster.Review(ctx, token, account, r.source.Issuer.String())

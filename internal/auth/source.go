@@ -35,28 +35,39 @@ const (
 // arrival by the watch; a caller that needs more is guessing, or wrong for good.
 const (
 	perFailure     = iota // failed attempts, by source and client
-	perCaller             // by who asks and the client or OAuth2Token that the question is about
-	clients               // of clients and OAuth2Tokens, by all callers
+	perSubject            // by payer and the client or OAuth2Token that the question is about
+	perPayer              // all questions of one client, or of one source that asks as a proxy
+	clients               // of clients and OAuth2Tokens, by all payers
 	grants                // of grants, which are no reason to keep new clients waiting
 	ringReads             // of the signing keys: anyone can make up a key id
 	accountReviews        // thousands of pods may start at once, each with a token of its own
 )
 
 // The budget itself. Nothing locks a client out: secrets are random, and a lock is a way to deny
-// service. A secret that is right by memory is accepted, however many failed before it.
+// service. A secret that is right by memory is accepted, however many failed before it. Of what all
+// payers share, each namespace and each source has a share that no other can use up.
 var levels = []budget.Level{ //nolint:gochecknoglobals // a constant list
-	perFailure:     {Burst: attemptBurst, Interval: time.Second},
-	perCaller:      {Burst: attemptBurst, Interval: time.Second},
-	clients:        {Burst: 100, Interval: 20 * time.Millisecond, Shared: true},
-	grants:         {Burst: 20, Interval: 100 * time.Millisecond, Shared: true},
-	ringReads:      {Burst: 1, Interval: keyInterval, Shared: true},
-	accountReviews: {Burst: reviewBurst, Interval: 5 * time.Millisecond, Shared: true},
+	perFailure: {Burst: attemptBurst, Interval: time.Second},
+	perSubject: {Burst: attemptBurst, Interval: time.Second},
+	perPayer:   {Burst: 50, Interval: 50 * time.Millisecond},
+	clients: {Burst: 100, Interval: 20 * time.Millisecond, Shared: true, Shares: []budget.Share{
+		bySource: {Burst: 8, Interval: time.Second}, byNamespace: {Burst: 16, Interval: 500 * time.Millisecond},
+	}},
+	grants: {Burst: 20, Interval: 100 * time.Millisecond, Shared: true, Shares: []budget.Share{
+		bySource: {Burst: 4, Interval: 2 * time.Second}, byNamespace: {Burst: 4, Interval: time.Second},
+	}},
+	ringReads: {Burst: 1, Interval: keyInterval, Shared: true, Shares: []budget.Share{
+		bySource: {Burst: 1, Interval: 3 * keyInterval}, byNamespace: {Burst: 1, Interval: 3 * keyInterval},
+	}},
+	accountReviews: {Burst: reviewBurst, Interval: 5 * time.Millisecond, Shared: true, Shares: []budget.Share{
+		bySource: {}, byNamespace: {Burst: 50, Interval: 100 * time.Millisecond},
+	}},
 }
 
 const (
 	attemptBurst = 8
 	reviewBurst  = 500
-	keyInterval  = 10 * time.Second // between two look-ups of keys, whoever causes them
+	keyInterval  = 10 * time.Second // between two look-ups of keys, if no share pays for more
 )
 
 // row is what follows from a lack.
@@ -80,9 +91,10 @@ func (r row) unanswered() error {
 // table says for each lack which budget pays for the question, and what the answer is if it cannot
 // be asked. source.ask and reviews.ask have the questions. docs/architecture.md has the same table.
 var table = [...]row{ //nolint:gochecknoglobals // a constant table
-	// Authentication fails, for any reason that another registration could mend. Each client_id
-	// costs one of clients besides.
-	callerRefused: {each: []int{perFailure}, refused: true},
+	// Authentication fails, for any reason that another registration could mend. If there is nothing
+	// to ask, it costs no look-up; each further client_id costs another one. A request that is not
+	// decided for lack of look-ups is no failed attempt.
+	callerRefused: {each: []int{perFailure, clients}, refused: true},
 	// The token of a service account names a key that the cluster is not known to have: one
 	// question in keyInterval.
 	clusterKeyUnknown: {refused: true},
@@ -90,26 +102,26 @@ var table = [...]row{ //nolint:gochecknoglobals // a constant table
 	verdictOld: {once: []int{accountReviews}, refused: true},
 	// TargetNotGranted or ScopeNotGranted for a token request. The resource costs another one of
 	// grants.
-	grantRefused: {each: []int{perCaller, clients, grants}},
+	grantRefused: {each: []int{perSubject, perPayer, clients, grants}},
 	// TokenKeyUnknown.
-	tokenKeyUnknown: {once: []int{ringReads}},
+	tokenKeyUnknown: {each: []int{perPayer}, once: []int{ringReads}},
 	// The client of a token or its owner is missing, or has another UID.
-	tokenClientUnknown: {each: []int{perCaller, clients}, refused: true},
+	tokenClientUnknown: {each: []int{perSubject, perPayer, clients}, refused: true},
 	// TokenUnknown or TokenReplaced for an opaque token; for a JWT the record, its owner or the jti
 	// is missing.
-	mintedUnknown: {each: []int{perCaller, clients}, refused: true},
+	mintedUnknown: {each: []int{perSubject, perPayer, clients}, refused: true},
 	// Memory grants less than a token has that is at most memoryLag old. The resource costs another
 	// one of grants.
-	scopeWithdrawn: {each: []int{perCaller, clients, grants}},
+	scopeWithdrawn: {each: []int{perSubject, perPayer, clients, grants}},
 	// The caller may not see a token that is at most memoryLag old, and its audience is no known
 	// resource.
-	audienceUnknown: {each: []int{perCaller, grants}},
+	audienceUnknown: {each: []int{perSubject, perPayer, grants}},
 }
 
 // need is a lack in a request: who pays, and what the question is about.
 type need struct {
-	lack lack
-	who  string
+	lack  lack
+	payer Payer
 	// what is a client_id, or the id in an opaque token; audience identifies a resource.
 	what, audience string
 	presented      oauth2.Presented
@@ -225,13 +237,17 @@ var (
 // ask asks the source. answered means that the view has something that memory lacks.
 func (s *source) ask(ctx context.Context, v view, n need) (_ view, answered bool, refusal error) {
 	row := table[n.lack]
-	err := s.spend(row.each, n.who, n.what)
+	each := row.each
+	if n.lack == callerRefused && len(n.presented.Candidates()) == 0 {
+		each = each[:1]
+	}
+	err := s.spend(each, n.payer, n.what)
 	switch {
 	case err != nil:
 	case n.lack == callerRefused:
-		v.callers, err = s.callers(ctx, n.presented)
+		v.callers, err = s.callers(ctx, n.payer, n.presented)
 	case n.lack == tokenKeyUnknown:
-		err = s.ring(ctx)
+		err = s.ring(ctx, n.payer)
 	case n.lack == tokenClientUnknown:
 		v.client, err = s.client(ctx, n.what)
 	case n.lack == mintedUnknown:
@@ -244,7 +260,7 @@ func (s *source) ask(ctx context.Context, v view, n need) (_ view, answered bool
 		if v.granted, err = s.client(ctx, n.what); err == nil && v.granted.Denial() != "" {
 			err = errDenied
 		}
-		if err == nil && s.spend([]int{grants}, "", "") == nil {
+		if err == nil && s.spend([]int{grants}, n.payer, "") == nil {
 			v.resource, _ = s.resource(ctx, n.audience) // without an answer that of memory
 		}
 	}
@@ -258,12 +274,10 @@ func (s *source) ask(ctx context.Context, v view, n need) (_ view, answered bool
 }
 
 // spend spends one question at each level, or at none.
-func (s *source) spend(at []int, who, what string) error {
-	var keys [3]budget.Key
+func (s *source) spend(at []int, payer Payer, what string) error {
+	var keys [4]budget.Key
 	for i, level := range at {
-		if keys[i].Level = level; !levels[level].Shared {
-			keys[i].Who, keys[i].What = who, what
-		}
+		keys[i] = payer.key(level, what)
 	}
 	decision := s.budget.Take(s.Now(), keys[:len(at)]...)
 	switch {
@@ -277,16 +291,18 @@ func (s *source) spend(at []int, who, what string) error {
 
 // callers looks up the clients that were presented. Readings that cannot be right are not asked
 // about.
-func (s *source) callers(ctx context.Context, presented oauth2.Presented) (map[string]oauth2.Record, error) {
+func (s *source) callers(ctx context.Context, payer Payer, presented oauth2.Presented) (map[string]oauth2.Record, error) {
 	if presented.AccountToken != nil {
 		if err := s.trust(ctx, presented.AccountToken); err != nil {
 			return nil, err
 		}
 	}
 	found := map[string]oauth2.Record{}
-	for _, id := range presented.Candidates() {
-		if err := s.spend([]int{clients}, "", ""); err != nil {
-			return nil, err
+	for i, id := range presented.Candidates() {
+		if i > 0 {
+			if err := s.spend([]int{clients}, payer, ""); err != nil {
+				return nil, err
+			}
 		}
 		record, err := s.client(ctx, id)
 		if err != nil {
@@ -309,10 +325,11 @@ func (s *source) resource(ctx context.Context, identifier string) (*oauth2.Resou
 	})
 }
 
-// ring has memory read the signing keys again: a key may have been published a moment ago.
-func (s *source) ring(ctx context.Context) error {
-	_, err := s.rings.ask(ctx, "", lookupTimeout, func(ctx context.Context) (keyring.Ring, error) {
-		if err := s.spend(table[tokenKeyUnknown].once, "", ""); err != nil {
+// ring has memory read the signing keys again: a key may have been published a moment ago. Payers
+// share no question here, because one without a budget would have it refused for all.
+func (s *source) ring(ctx context.Context, payer Payer) error {
+	_, err := s.rings.ask(ctx, payer.holder(), lookupTimeout, func(ctx context.Context) (keyring.Ring, error) {
+		if err := s.spend(table[tokenKeyUnknown].once, payer, ""); err != nil {
 			return keyring.Ring{}, err
 		}
 		return s.Directory.LookUpRing(ctx)

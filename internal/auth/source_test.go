@@ -293,22 +293,28 @@ func TestWhatEndsDuringALookUpHasEnded(t *testing.T) {
 }
 
 func TestBudgetsOfAllCallers(t *testing.T) {
-	guess := func(w *world, i int) outcome {
-		return authenticated(w.Authenticate(t.Context(), w.credentials("shop.new", strings.Repeat("x", 43), "192.0.2."+strconv.Itoa(i))))
+	guess := func(w *world, i int, source string) outcome {
+		return authenticated(w.Authenticate(t.Context(), w.credentials("shop.new"+strconv.Itoa(i), strings.Repeat("x", 43), source)))
 	}
+	const guesser = "192.0.2.1"
 	w := newWorld(t)
 	for i := range 100 {
-		if got := guess(w, i); got.reason != oauth2.ReasonUnknownClient {
+		if got := guess(w, i, guesser); got.reason != oauth2.ReasonUnknownClient {
 			t.Fatalf("guess %d: %q", i, got.reason)
 		}
 	}
-	if got := guess(w, 100); got.reason != oauth2.ReasonLookupUnavailable || len(w.questions) != 100 {
+	if got := guess(w, 100, guesser); got.reason != oauth2.ReasonLookupUnavailable || len(w.questions) != 100 {
 		t.Errorf("beyond the budget of clients: %q after %d questions", got.reason, len(w.questions))
 	}
 	w.caller(reporting) // what memory has needs no budget
 	w.now = w.now.Add(20 * time.Millisecond)
-	if got := guess(w, 100); got.reason != oauth2.ReasonUnknownClient {
+	if got := guess(w, 100, guesser); got.reason != oauth2.ReasonUnknownClient {
 		t.Errorf("20 ms later: %q", got.reason)
+	}
+	for i := range 9 { // the share of another source, and no more
+		if got, want := guess(w, i, "192.0.2.2"), map[bool]oauth2.Reason{false: oauth2.ReasonUnknownClient, true: oauth2.ReasonLookupUnavailable}; got.reason != want[i == 8] {
+			t.Errorf("guess %d of another source: %q", i, got.reason)
+		}
 	}
 
 	w = newWorld(t)

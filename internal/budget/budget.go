@@ -44,7 +44,8 @@ type Level struct {
 	Interval time.Duration
 	// Shared means that all requests have the same key, whatever they name.
 	Shared bool
-	// Shares are what a shared level guarantees to each holder, by its class.
+	// Shares are what a shared level guarantees to each holder, by its class. Without a burst it
+	// guarantees nothing.
 	Shares []Share
 }
 
@@ -126,7 +127,11 @@ func New(levels ...Level) *Budget {
 			t.sets = make([][ways]entry, sets)
 		}
 		for _, share := range level.Shares {
-			t.shares = append(t.shares, shares{limitOf(share.Burst, share.Interval), make([][shareWays]entry, shareSets)})
+			s := shares{limit: limitOf(share.Burst, share.Interval)}
+			if share.Burst > 0 {
+				s.sets = make([][shareWays]entry, shareSets)
+			}
+			t.shares = append(t.shares, s)
 		}
 		b.levels = append(b.levels, t)
 	}
@@ -180,7 +185,7 @@ func (b *Budget) judge(key Key, at int64) (c change, wait time.Duration) {
 	tat := c.of.tatOf(named, at)
 	c.after = entry{named, tat + level.interval}
 	wait = level.wait(tat, at)
-	if key.Class >= len(level.shares) {
+	if key.Class >= len(level.shares) || level.shares[key.Class].sets == nil {
 		return c, wait
 	}
 	share := &level.shares[key.Class]

@@ -102,6 +102,21 @@ func TestAHolderHasItsShareAndBorrowsTheRest(t *testing.T) {
 	}
 }
 
+func TestAClassWithoutAShareOnlyBorrows(t *testing.T) {
+	b := budget.New(budget.Level{Burst: 2, Interval: time.Second, Shared: true, Shares: []budget.Share{source: {}, tenant: {Burst: 1, Interval: time.Second}}})
+	for i, want := range []bool{true, true, false} {
+		if d := b.Take(noon, budget.Key{Class: source, Who: strconv.Itoa(i)}); d.OK != want {
+			t.Errorf("request %d: %+v", i, d)
+		}
+	}
+	if d := b.Take(noon, budget.Key{Class: tenant, Who: "shop"}); !d.OK {
+		t.Errorf("a class with a share: %+v", d)
+	}
+	if d := b.Take(noon, budget.Key{Class: 2, Who: "x"}); d.OK {
+		t.Errorf("a class that is not there: %+v", d)
+	}
+}
+
 // A request that another level refuses spends no share.
 func TestAShareIsSpentWithTheOtherLevelsOrNotAtAll(t *testing.T) {
 	b := budget.New(

@@ -47,7 +47,7 @@ func (e *introspectEndpoint) serve(r *http.Request, in request) (answer.Answer, 
 		return answer.Answer{}, caller.Trail, errNoToken
 	}
 	result, err := e.authority.Check(r.Context(), auth.Request{
-		Token: token, Payer: caller.Client.ID, Caller: caller.Client, Trail: caller.Trail, At: caller.At,
+		Token: token, Payer: auth.PaidBy(caller.Client), Caller: caller.Client, Trail: caller.Trail, At: caller.At,
 	})
 	if err != nil {
 		return answer.Answer{}, result.Trail, err

@@ -40,7 +40,7 @@ func (e *revokeEndpoint) serve(r *http.Request, in request) (answer.Answer, auth
 	if d := e.limit.Take(caller.At, budget.Key{Who: caller.Client.ID}); !d.OK {
 		return answer.Answer{}, trail, auth.Throttled(d.Wait, "this client revokes tokens faster than it may")
 	}
-	read, err := e.authority.Read(r.Context(), auth.Request{Token: token, Payer: caller.Client.ID, At: caller.At})
+	read, err := e.authority.Read(r.Context(), auth.Request{Token: token, Payer: auth.PaidBy(caller.Client), At: caller.At})
 	if err != nil {
 		return answer.Answer{}, trail, err
 	}

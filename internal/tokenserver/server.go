@@ -43,6 +43,7 @@ const (
 	// DefaultClientRate is how many tokens a second one client may fetch.
 	DefaultClientRate  = 500
 	clientBurstSeconds = 10 // a client that was quiet may fetch as many seconds' worth at once
+	lentClients        = 4  // as many clients' worth is lent to namespaces beyond their shares
 )
 
 // New returns the handler of the public port.
@@ -88,7 +89,7 @@ func routes(c Config) []route {
 	if c.TokenByGet {
 		tokenMethods = getOrPost
 	}
-	token := &tokenEndpoint{a, perClient(rate)}
+	token := &tokenEndpoint{a, issues(rate)}
 	metadata := &metadataEndpoint{issuer: a.Issuer, keys: a.Directory}
 	table := []route{
 		{oauth2.TokenPath, tokenMethods, audit.Token, token},
@@ -108,9 +109,28 @@ func routes(c Config) []route {
 }
 
 // perClient limits the requests of one client.
-func perClient(rate int) *budget.Budget {
-	return budget.New(budget.Level{Burst: clientBurstSeconds * rate, Interval: time.Second / time.Duration(rate)})
+func perClient(rate int) *budget.Budget { return budget.New(clientLevel(rate)) }
+
+func clientLevel(rate int) budget.Level {
+	return budget.Level{Burst: clientBurstSeconds * rate, Interval: time.Second / time.Duration(rate)}
 }
+
+// issues limits the tokens of one client, and those of all: a signature is most of what a request
+// costs, and a namespace may have thousands of clients. Each namespace is guaranteed as much as one
+// client may have, and borrows the rest from what lentClients may have.
+func issues(rate int) *budget.Budget {
+	each := clientLevel(rate)
+	return budget.New(each, budget.Level{
+		Burst: lentClients * each.Burst, Interval: max(1, each.Interval/lentClients), Shared: true,
+		Shares: []budget.Share{{Burst: each.Burst, Interval: each.Interval}},
+	})
+}
+
+// The levels of what issues makes.
+const (
+	tokensOfClient = iota
+	tokensOfAll
+)
 
 // aliasLetters are the letters of an alias: those that no client, proxy or router reads in two
 // ways.

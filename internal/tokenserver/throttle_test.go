@@ -124,6 +124,32 @@ func TestSuccessesAreThrottledByClient(t *testing.T) {
 	w.token(reporting)
 }
 
+// A namespace with many clients leaves each other namespace as much as one client may have.
+func TestTokensOfOneNamespaceLeaveOthersTheirShare(t *testing.T) {
+	w := newWorld(t, func(c *settings) { c.ClientRate = 1 })
+	fetch := func(id string) int { return w.do(call{basic: id, body: grant}).Code }
+	fetched := 0
+	for i := range 8 {
+		id := "evil.c" + strconv.Itoa(i)
+		w.register(id)
+		for fetch(id) == http.StatusOK {
+			fetched++
+		}
+	}
+	const each = clientBurstSeconds
+	if want := lentClients * each; fetched != want {
+		t.Errorf("%d tokens for eight clients of a namespace, want %d", fetched, want)
+	}
+	for range each {
+		w.token(reporting)
+	}
+	if got := fetch(reporting); got != http.StatusTooManyRequests {
+		t.Errorf("beyond the share: %d", got)
+	}
+	w.now = w.now.Add(time.Second)
+	w.token(reporting)
+}
+
 func TestOverloadIsShed(t *testing.T) {
 	w := newWorld(t, func(c *settings) { c.auth.MaxInFlight = 1 })
 	if err := w.authority.Enter(); err != nil {

@@ -15,7 +15,7 @@ import (
 // tokenEndpoint is the token endpoint: RFC 6749 section 4.4.
 type tokenEndpoint struct {
 	authority *auth.Authority
-	limit     *budget.Budget // by client
+	limit     *budget.Budget // by client and namespace; see issues
 }
 
 func (t *tokenEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
@@ -23,7 +23,8 @@ func (t *tokenEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.
 	if err != nil {
 		return answer.Answer{}, caller.Trail, err
 	}
-	if d := t.limit.Take(caller.At, budget.Key{Who: caller.Client.ID}); !d.OK {
+	own, shared := budget.Key{Level: tokensOfClient, Who: caller.Client.ID}, budget.Key{Level: tokensOfAll, Who: caller.Client.Namespace}
+	if d := t.limit.Take(caller.At, own, shared); !d.OK {
 		return answer.Answer{}, caller.Trail, auth.Throttled(d.Wait, "this client fetches tokens faster than it may; keep a token until it expires")
 	}
 	asked, err := oauth2.ParseTokenRequest(in.form)

@@ -1,0 +1,191 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package auth_test
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/auth"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// unwatched makes a client that the source has and memory does not.
+func (w *world) unwatched(id string) {
+	w.register(id)
+	w.source.clients[id] = w.memory.clients[id]
+	delete(w.memory.clients, id)
+}
+
+// 1,000 new clients make their first request while 20 sources send 200 made-up credentials a second
+// each, and none is refused.
+func TestNewClientsAreNotRefusedForTheGuessesOfOthers(t *testing.T) {
+	const (
+		hostile = 20
+		clients = 1000
+		last    = 2 * time.Second
+		step    = 5 * time.Millisecond // 200 a second
+	)
+	madeUp, err := oauth2.NewClientSecret(rand.Reader) // well-formed, so that it is worth a question
+	must(t, err)
+	for name, at := range map[string]func(i int) time.Duration{
+		"spread over the flood":        func(i int) time.Duration { return time.Duration(i) * last / clients },
+		"all at one instant within it": func(int) time.Duration { return last / 2 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			next, guesses := 0, 0
+			for i := range clients {
+				w.unwatched("new" + strconv.Itoa(i%50) + ".c" + strconv.Itoa(i))
+			}
+			for after := time.Duration(0); after <= last; after += step {
+				w.now = noon.Add(after)
+				for i := range hostile {
+					guesses++
+					_, err := w.Authenticate(t.Context(), w.credentials("x"+strconv.Itoa(guesses)+".y", madeUp.Value.Reveal(), attacker(i)))
+					if err == nil {
+						t.Fatal("a made-up credential is accepted")
+					}
+				}
+				for ; next < clients && at(next) <= after; next++ {
+					id := "new" + strconv.Itoa(next%50) + ".c" + strconv.Itoa(next)
+					source := fmt.Sprintf("10.1.%d.%d", next/250, next%250)
+					if _, err := w.Authenticate(t.Context(), w.credentials(id, w.secrets[id], source)); err != nil {
+						t.Fatalf("after %s the first request of client %d is refused: %v", after, next, oauth2.ReasonOf(err))
+					}
+				}
+			}
+			if next != clients {
+				t.Fatalf("%d clients asked", next)
+			}
+			// the level, its debt, and the shares
+			if bound := 2*100 + int(last/time.Second)*50 + hostile*(8+int(last/time.Second)) + clients; len(w.questions) > bound {
+				t.Errorf("%d questions, bound %d", len(w.questions), bound)
+			}
+		})
+	}
+}
+
+func attacker(i int) string { return "198.51.100." + strconv.Itoa(i) }
+
+// A new client that comes from a source of made-up credentials waits, but is not called unknown. When
+// its source is quiet, it is accepted.
+func TestANewClientFromASourceOfGuessesIsToldToWait(t *testing.T) {
+	madeUp, err := oauth2.NewClientSecret(rand.Reader)
+	must(t, err)
+	w := newWorld(t)
+	w.unwatched("shop.new")
+	refused := 0
+	for i := range 600 {
+		w.now = noon.Add(time.Duration(i) * 5 * time.Millisecond)
+		for j := range 20 {
+			_, _ = w.Authenticate(t.Context(), w.credentials(fmt.Sprintf("x%d.y%d", i, j), madeUp.Value.Reveal(), attacker(j)))
+		}
+		if i%100 != 50 {
+			continue
+		}
+		_, err := w.Authenticate(t.Context(), w.credentials("shop.new", w.secrets["shop.new"], attacker(0)))
+		if err == nil {
+			continue
+		}
+		refused++
+		refusal, ok := errors.AsType[*oauth2.Error](err)
+		if !ok || refusal.Code != oauth2.TemporarilyUnavailable || refusal.Reason != oauth2.ReasonLookupUnavailable || refusal.RetryAfter <= 0 {
+			t.Fatalf("refused with %v", err)
+		}
+	}
+	if refused == 0 {
+		t.Error("never refused: the source has spent nothing")
+	}
+	w.now = w.now.Add(2 * time.Second)
+	if _, err := w.Authenticate(t.Context(), w.credentials("shop.new", w.secrets["shop.new"], attacker(0))); err != nil {
+		t.Errorf("after a pause: %v", err)
+	}
+}
+
+// Tokens of one namespace's service accounts do not use up the reviews of another.
+func TestReviewsOfOneNamespaceLeaveOthersTheirs(t *testing.T) {
+	w := newWorld(t)
+	w.register("orders.podded")
+	w.memory.clients["orders.podded"].Client.ServiceAccount = &oauth2.ServiceAccount{Name: "worker", UID: "worker-uid"}
+	pod := func(namespace, jti string) auth.Credentials {
+		signed := w.sign(w.signer, map[string]any{
+			"iss": clusterIssuer, "sub": "system:serviceaccount:" + namespace + ":worker", "aud": []string{w.Issuer.String()}, "jti": jti,
+			"iat": w.now.Unix(), "exp": w.now.Add(time.Hour).Unix(),
+			"kubernetes.io": map[string]any{"namespace": namespace, "serviceaccount": map[string]any{"name": "worker", "uid": "worker-uid"}},
+		})
+		return auth.Credentials{Form: form(t, "client_id="+namespace+".podded"+assertionType+signed), Source: "192.0.2.1", At: w.now}
+	}
+	reviewed := func(namespace string, tokens int) (reviewed int) {
+		for i := range tokens {
+			if _, err := w.Authenticate(t.Context(), pod(namespace, namespace+strconv.Itoa(i)+w.now.String())); err == nil {
+				reviewed++
+			} else if oauth2.ReasonOf(err) != oauth2.ReasonLookupUnavailable {
+				t.Fatal(err)
+			}
+		}
+		return reviewed
+	}
+	if got := reviewed("shop", 600); got != 500 {
+		t.Errorf("%d reviews for one namespace, want 500", got)
+	}
+	if got := reviewed("orders", 51); got != 50 {
+		t.Errorf("%d reviews for another one, want its share of 50", got)
+	}
+}
+
+// A client that introspects tokens, for which memory lacks something, pays for the questions itself.
+func TestIntrospectionIsPaidForByTheClientThatAsks(t *testing.T) {
+	w := newWorld(t)
+	w.register("evil.a")
+	tokens := make([]string, 200)
+	for i := range tokens { // opaque tokens of OAuth2Tokens that no replica has
+		minted, _, err := oauth2.IssueOpaque(oauth2.Grant{TokenUID: "uid-" + strconv.Itoa(i), Lifetime: time.Hour}, w.now, rand.Reader)
+		must(t, err)
+		tokens[i] = minted.Reveal()
+	}
+	asked := func(id string) int {
+		w.questions = nil
+		for _, token := range tokens {
+			_, _ = w.introspect(id, token)
+		}
+		return len(w.questions)
+	}
+	if got := asked("evil.a"); got != 50 {
+		t.Errorf("%d questions for one client at once, want 50", got)
+	}
+	if got := asked(reporting); got != 50 {
+		t.Errorf("%d questions for another client, want 50", got)
+	}
+	for i := range 30 { // more clients of the namespace use up what is lent
+		w.register("evil.b" + strconv.Itoa(i))
+		asked("evil.b" + strconv.Itoa(i))
+	}
+	if got := asked(gateway); got != 16 {
+		t.Errorf("%d questions for a client of another namespace, want its share of 16", got)
+	}
+}
+
+// The keys are looked up for a client of one namespace although another one has had them looked up
+// for keys that it made up.
+func TestMadeUpKeysCostOthersNoLookUp(t *testing.T) {
+	w, foreign := newWorld(t), newWorld(t)
+	madeUp, token := foreign.token(noon, w.shop(), "read"), w.token(noon, w.ordersAPI, "orders.read")
+	w.memory.ring = otherRing(t)
+	ring := w.source.ring
+	w.source.ring = w.memory.ring // the key of token is published after the first look-up
+	for range 100 {
+		if got := checked(w.introspect(reporting, madeUp)); got.reason != oauth2.ReasonTokenKeyUnknown {
+			t.Fatal(got.reason)
+		}
+	}
+	w.source.ring = ring
+	if got := checked(w.introspect(gateway, token)); got.reason != "" || len(w.questions) != 2 {
+		t.Errorf("%q after %v", got.reason, w.questions)
+	}
+}
