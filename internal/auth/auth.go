@@ -100,6 +100,8 @@ type Authority struct {
 	replays  *replays
 	verified *verified
 	inFlight *budget.Gate
+
+	verification *verification
 }
 
 // New makes an Authority.
@@ -112,7 +114,7 @@ func New(config Config) *Authority {
 	}
 	asked := newSource(config)
 	return &Authority{
-		Config: config, source: asked, reviews: newReviews(asked), verified: newVerified(),
+		Config: config, source: asked, reviews: newReviews(asked), verified: newVerified(), verification: newVerification(),
 		replays: newReplays(), inFlight: budget.NewGate(config.MaxInFlight),
 	}
 }

@@ -45,7 +45,7 @@ func (a *Authority) Authenticate(ctx context.Context, c Credentials) (Caller, er
 	}
 	caller := Caller{Trail: Trail{Method: presented.Method, ClientID: named}}
 	found, at, err := decide(ctx, a.source, c.At, func(v view, at time.Time) (recognised, need, error) {
-		found, err := a.recognise(presented, v, at)
+		found, err := a.verify(presented, c.Source, v, at)
 		if err == nil {
 			return found, need{}, nil
 		}
@@ -85,6 +85,14 @@ type recognised struct {
 	// assertion and account are set if it was one.
 	assertion *oauth2.UsedAssertion
 	account   *oauth2.UsedAccountToken
+}
+
+// verify recognises a client. What is signed is checked within the budget of the source.
+func (a *Authority) verify(presented oauth2.Presented, source string, v view, at time.Time) (recognised, error) {
+	if presented.Assertion == nil && presented.AccountToken == nil {
+		return a.recognise(presented, v, at)
+	}
+	return verify(a.verification, Payer{Source: source}, at, func() (recognised, error) { return a.recognise(presented, v, at) })
 }
 
 func (a *Authority) recognise(presented oauth2.Presented, v view, at time.Time) (found recognised, err error) {

@@ -65,7 +65,7 @@ func (a *Authority) read(q Request, v view, at time.Time) (result Result, needs 
 	if err == nil {
 		result.Claims, err = a.Issuer.ReadOpaque(opaque.Value, v.mintedOf(opaque.ID), at)
 	} else {
-		result.Claims, err = a.readSigned(q.Token, v.Ring(), at)
+		result.Claims, err = a.readSigned(q, v.Ring(), at)
 	}
 	result.Denial = oauth2.ReasonOf(err)
 	switch {
@@ -78,11 +78,12 @@ func (a *Authority) read(q Request, v view, at time.Time) (result Result, needs 
 }
 
 // readSigned reads a JWT. Of one that was verified before it checks only what may have changed.
-func (a *Authority) readSigned(token string, ring keyring.Ring, at time.Time) (oauth2.Claims, error) {
+func (a *Authority) readSigned(q Request, ring keyring.Ring, at time.Time) (oauth2.Claims, error) {
+	token := q.Token
 	if read, there := a.verified.get(token); there {
 		return read.Claims, read.Check(ring, at)
 	}
-	read, err := a.Issuer.Verify(token, ring, at)
+	read, err := verify(a.verification, q.Payer, at, func() (oauth2.Verified, error) { return a.Issuer.Verify(token, ring, at) })
 	if err != nil {
 		return oauth2.Claims{}, err
 	}

@@ -29,10 +29,8 @@ const (
 
 // key is the payer's key at a level: the holder of its share, or the client or source itself.
 func (p Payer) key(level int, what string) budget.Key {
-	key := budget.Key{Level: level, Class: bySource, Who: p.Source}
-	if p.Client != "" {
-		key.Class, key.Who = byNamespace, p.Client
-	}
+	key := p.own()
+	key.Level = level
 	switch {
 	case levels[level].Shared:
 		key.Who = p.holder()
@@ -40,6 +38,14 @@ func (p Payer) key(level int, what string) budget.Key {
 		key.What = what
 	}
 	return key
+}
+
+// own is the key of the client or source itself, at the first level.
+func (p Payer) own() budget.Key {
+	if p.Client != "" {
+		return budget.Key{Class: byNamespace, Who: p.Client}
+	}
+	return budget.Key{Class: bySource, Who: p.Source}
 }
 
 // holder is the holder of the payer's share. The name of a namespace is no address.

@@ -189,3 +189,35 @@ func TestMadeUpKeysCostOthersNoLookUp(t *testing.T) {
 		t.Errorf("%q after %v", got.reason, w.questions)
 	}
 }
+
+// However many forged assertions and tokens came from a source before, a right one passes.
+func TestARightCredentialPassesAfterAnyNumberOfForgedOnes(t *testing.T) {
+	w := newWorld(t)
+	forged := newSigner(t)
+	token := w.token(noon, w.shop(), "read")
+	for i := range 300 {
+		claims := map[string]any{
+			"iss": keyed, "sub": keyed, "aud": w.Issuer.String(), "jti": strconv.Itoa(i), "iat": w.now.Unix(), "exp": w.now.Add(time.Minute).Unix(),
+		}
+		credentials := auth.Credentials{
+			Form: form(t, "client_id="+keyed+assertionType+w.sign(forged, claims)), Source: "192.0.2.9", At: w.now,
+		}
+		if _, err := w.Authenticate(t.Context(), credentials); err == nil {
+			t.Fatal("a forged assertion is accepted")
+		}
+		if got := checked(w.admit(token[:len(token)-8]+fmt.Sprintf("%08d", i), w.shop())); got.reason == "" {
+			t.Fatal("a forged token is accepted")
+		}
+	}
+	right := w.assertion("right")
+	right.Source = "192.0.2.9"
+	if _, err := w.Authenticate(t.Context(), right); err != nil {
+		t.Errorf("a right assertion: %v", err)
+	}
+	if got := checked(w.admit(token, w.shop(), "read")); got.reason != "" {
+		t.Errorf("a right token: %q", got.reason)
+	}
+	if _, err := w.Authenticate(t.Context(), w.credentials(reporting, w.secrets[reporting], "192.0.2.9")); err != nil {
+		t.Errorf("a right secret: %v", err)
+	}
+}

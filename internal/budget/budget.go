@@ -174,6 +174,14 @@ func (b *Budget) Take(now time.Time, keys ...Key) Decision {
 	return decision
 }
 
+// Has reports whether a request of the key would pass. It spends nothing.
+func (b *Budget) Has(now time.Time, key Key) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, wait := b.judge(key, now.UnixNano())
+	return wait <= 0
+}
+
 // judge decides about one key. It changes nothing; a wait refuses.
 func (b *Budget) judge(key Key, at int64) (c change, wait time.Duration) {
 	level, sum := &b.levels[key.Level], b.sum(key)

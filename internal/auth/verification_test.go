@@ -1,0 +1,98 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package auth
+
+import (
+	"errors"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+var errForged = errors.New("forged")
+
+// spendFailures uses up what a payer may have verified in vain.
+func spendFailures(v *verification, payer Payer, at time.Time) {
+	for range failedVerifications.Burst {
+		_, _ = verify(v, payer, at, func() (int, error) { return 0, errForged })
+	}
+}
+
+func TestAPayerWithoutBudgetHasOneSignatureCheckedAtATime(t *testing.T) {
+	const requests = 50
+	v, guesser := newVerification(), Payer{Source: "192.0.2.1"}
+	spendFailures(v, guesser, noon)
+	var running sync.WaitGroup
+	var atOnce, most, checked atomic.Int32
+	for i := range requests {
+		running.Go(func() {
+			_, err := verify(v, guesser, noon, func() (int, error) {
+				most.Store(max(most.Load(), atOnce.Add(1))) // alone, so that nothing is lost between the two
+				defer atOnce.Add(-1)
+				checked.Add(1)
+				runtime.Gosched() // let others begin if they may
+				if i%2 == 0 {
+					return 0, errForged
+				}
+				return i, nil
+			})
+			if (err != nil) != (i%2 == 0) {
+				t.Errorf("request %d: %v", i, err)
+			}
+		})
+	}
+	running.Wait()
+	if most.Load() != 1 || checked.Load() != requests {
+		t.Errorf("%d of %d signatures were checked, %d at once", checked.Load(), requests, most.Load())
+	}
+}
+
+// Payers with a budget wait for nobody: all their checks are under way before the first one ends.
+func TestPayersWithABudgetAreCheckedAtOnce(t *testing.T) {
+	v := newVerification()
+	spendFailures(v, Payer{Source: "192.0.2.1"}, noon)
+	spendFailures(v, Payer{Client: "evil.client", Namespace: "evil"}, noon)
+	payers := []Payer{
+		{Source: "192.0.2.2"}, {Source: "192.0.2.2"}, {Client: "shop.reporting", Namespace: "shop"}, {Client: "192.0.2.1", Namespace: "shop"},
+		{Source: "evil.client"},
+	}
+	var running, begun sync.WaitGroup
+	begun.Add(len(payers))
+	for _, payer := range payers {
+		running.Go(func() {
+			_, _ = verify(v, payer, noon, func() (int, error) {
+				begun.Done()
+				begun.Wait()
+				return 0, nil
+			})
+		})
+	}
+	running.Wait()
+}
+
+func TestTheBudgetOfFailedVerifications(t *testing.T) {
+	v, payer := newVerification(), Payer{Source: "192.0.2.1"}
+	for range 1000 {
+		_, _ = verify(v, payer, noon, func() (int, error) { return 0, nil })
+	}
+	if v.turn(payer, noon) != nil {
+		t.Error("right credentials cost budget")
+	}
+	spendFailures(v, payer, noon)
+	if v.turn(payer, noon) == nil {
+		t.Fatal("no budget is used up by failures")
+	}
+	for i := range 50_000 { // other sources, as many as there are entries and more
+		_, _ = verify(v, Payer{Source: strconv.Itoa(i)}, noon, func() (int, error) { return 0, errForged })
+	}
+	if v.turn(payer, noon) == nil {
+		t.Error("other sources let a guesser off")
+	}
+	if v.turn(payer, noon.Add(failedVerifications.Interval)) != nil {
+		t.Error("the budget does not come back")
+	}
+}
