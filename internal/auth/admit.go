@@ -29,10 +29,11 @@ type Attempt struct {
 // required, and have the scopes that are required. An error refuses; the Result then has only the
 // Trail.
 func (a *Authority) Admit(ctx context.Context, attempt Attempt) (Result, error) {
-	if err := a.Enter(); err != nil {
+	place, err := a.Enter(attempt.Source)
+	if err != nil {
 		return Result{}, err
 	}
-	defer a.Leave()
+	defer place.Leave()
 	if err := a.Fresh(); err != nil {
 		return Result{}, err
 	}

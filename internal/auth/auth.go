@@ -15,7 +15,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/hallpass-dev/hallpass/internal/budget"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
@@ -78,8 +77,8 @@ type Config struct {
 	Reports func() bool
 	// Reviewed is called with each verdict of the cluster.
 	Reviewed func(oauth2.Verdict)
-	// MaxInFlight is the number of requests that are worked on at once; zero means
-	// DefaultMaxInFlight.
+	// MaxInFlight is the number of requests that are worked on at once, of which each client and each
+	// source is guaranteed some; zero means DefaultMaxInFlight.
 	MaxInFlight int
 	// Random makes the ids of tokens.
 	Random io.Reader
@@ -99,7 +98,7 @@ type Authority struct {
 	reviews  *reviews
 	replays  *replays
 	verified *verified
-	inFlight *budget.Gate
+	inFlight *inFlight
 
 	verification *verification
 }
@@ -115,20 +114,9 @@ func New(config Config) *Authority {
 	asked := newSource(config)
 	return &Authority{
 		Config: config, source: asked, reviews: newReviews(asked), verified: newVerified(), verification: newVerification(),
-		replays: newReplays(), inFlight: budget.NewGate(config.MaxInFlight),
+		replays: newReplays(), inFlight: newInFlight(config.MaxInFlight),
 	}
 }
-
-// Enter admits a request to be worked on, or refuses it. Whoever was admitted calls Leave.
-func (a *Authority) Enter() error {
-	if !a.inFlight.Enter() {
-		return Overloaded()
-	}
-	return nil
-}
-
-// Leave ends what Enter began.
-func (a *Authority) Leave() { a.inFlight.Leave() }
 
 // Fresh refuses while memory is too old to decide by: it still allows what was denied since.
 func (a *Authority) Fresh() error {

@@ -350,12 +350,14 @@ func TestAdmission(t *testing.T) {
 
 func TestEnterBoundsWhatIsInFlight(t *testing.T) {
 	w := newWorld(t, func(c *auth.Config) { c.MaxInFlight = 1 })
-	must(t, w.Enter())
-	if err := w.Enter(); oauth2.ReasonOf(err) != "Overloaded" {
+	place, err := w.Enter("192.0.2.1")
+	must(t, err)
+	if _, err := w.Enter("192.0.2.2"); oauth2.ReasonOf(err) != "Overloaded" {
 		t.Errorf("a second request: %v", err)
 	}
-	w.Leave()
-	must(t, w.Enter())
+	place.Leave()
+	_, err = w.Enter("192.0.2.2")
+	must(t, err)
 }
 
 func TestTheMetadataOfADeclaredResource(t *testing.T) {

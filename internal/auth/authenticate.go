@@ -19,6 +19,8 @@ type Credentials struct {
 	// Source is where the request came from, which pays for what it costs. Failed attempts count by
 	// source and client.
 	Source string
+	// Place is that of the request among those in flight, if it has one. The client gets it.
+	Place *Place
 	// At is when the request was read.
 	At time.Time
 }
@@ -59,6 +61,9 @@ func (a *Authority) Authenticate(ctx context.Context, c Credentials) (Caller, er
 		return caller, err
 	}
 	caller.At, caller.Trail.ClientID, caller.Trail.Credential = at, found.record.Client.ID, found.credential
+	if err := c.Place.assign(found.record.Client); err != nil {
+		return caller, err
+	}
 	if found.watched && a.Reports != nil && !a.Reports() {
 		return caller, unreported()
 	}

@@ -221,3 +221,89 @@ func TestARightCredentialPassesAfterAnyNumberOfForgedOnes(t *testing.T) {
 		t.Errorf("a right secret: %v", err)
 	}
 }
+
+// Each client has its share of the requests in flight, each namespace and each source too, whatever
+// one client, many clients of a namespace or other sources hold.
+func TestTheRequestsInFlightAreShared(t *testing.T) {
+	w := newWorld(t)
+	const clients = 50 // of one namespace
+	for i := range clients {
+		w.register("evil.c" + strconv.Itoa(i))
+	}
+	enter := func(id, source string) error {
+		place, err := w.Enter(source)
+		if err != nil {
+			return err
+		}
+		credentials := w.credentials(id, w.secrets[id], source)
+		credentials.Place = place
+		if _, err = w.Authenticate(t.Context(), credentials); err != nil {
+			place.Leave()
+		}
+		return err
+	}
+	fill := func(id, source string) (held int) {
+		t.Helper()
+		for ; ; held++ {
+			switch err := enter(id, source); {
+			case oauth2.ReasonOf(err) == "Overloaded":
+				return held
+			case err != nil:
+				t.Fatal(err)
+			}
+		}
+	}
+	const proxy = "192.0.2.1" // all come from one address
+	const share = 4
+	evil := fill("evil.c0", proxy)
+	if want := 256 + share; evil != want {
+		t.Errorf("one client has %d requests in flight, want %d", evil, want)
+	}
+	if got := fill("evil.c1", proxy); got != share {
+		t.Errorf("another client of its namespace has %d, want its share of %d", got, share)
+	}
+	evil += share
+	for i := 2; i < clients; i++ {
+		evil += fill("evil.c"+strconv.Itoa(i), proxy)
+	}
+	if want := 384 + share; evil != want {
+		t.Errorf("a namespace has %d requests in flight, want %d", evil, want)
+	}
+	for _, id := range []string{reporting, gateway} {
+		if got := fill(id, proxy); got != share {
+			t.Errorf("%s has %d requests in flight, want its share of %d", id, got, share)
+		}
+	}
+	for i := range 20 { // requests that are not authenticated yet
+		for held := range share {
+			if _, err := w.Enter("198.51.100." + strconv.Itoa(i)); err != nil {
+				t.Fatalf("source %d has %d requests in flight: %v", i, held, err)
+			}
+		}
+	}
+	if _, err := w.Enter("198.51.100.1"); oauth2.ReasonOf(err) != "Overloaded" {
+		t.Errorf("a source has more than its share: %v", err)
+	}
+}
+
+// A request that ends gives back what it had, also if its client was not admitted or not found.
+func TestPlacesInFlightAreGivenBack(t *testing.T) {
+	w := newWorld(t, func(c *auth.Config) { c.MaxInFlight = 4 })
+	for i := range 100 {
+		place, err := w.Enter("192.0.2.1")
+		must(t, err)
+		id, secret := reporting, w.secrets[reporting]
+		if i%2 == 0 {
+			secret = "wrong"
+		}
+		credentials := w.credentials(id, secret, "192.0.2.1")
+		credentials.Place = place
+		_, _ = w.Authenticate(t.Context(), credentials)
+		place.Leave()
+	}
+	for i := range 4 {
+		if _, err := w.Enter(strconv.Itoa(i)); err != nil {
+			t.Errorf("place %d: %v", i, err)
+		}
+	}
+}

@@ -52,15 +52,10 @@ func (p *Places) Enter(holder string) bool {
 	key := maphash.String(p.seed, holder)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	held := p.held[key]
-	if p.used >= p.limit || held >= p.share && p.borrowed >= p.lent {
+	if !p.room(key) {
 		return false
 	}
-	if held >= p.share {
-		p.borrowed++
-	}
-	p.used++
-	p.held[key] = held + 1
+	p.add(key)
 	return true
 }
 
@@ -69,6 +64,41 @@ func (p *Places) Leave(holder string) {
 	key := maphash.String(p.seed, holder)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.remove(key)
+}
+
+// Move gives the place of one holder to another. It reports whether the other one may have it; if
+// not, nothing changes.
+func (p *Places) Move(from, to string) bool {
+	giver, taker := maphash.String(p.seed, from), maphash.String(p.seed, to)
+	if giver == taker {
+		return true
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.remove(giver)
+	if !p.room(taker) {
+		p.add(giver)
+		return false
+	}
+	p.add(taker)
+	return true
+}
+
+func (p *Places) room(key uint64) bool {
+	return p.used < p.limit && (p.held[key] < p.share || p.borrowed < p.lent)
+}
+
+func (p *Places) add(key uint64) {
+	held := p.held[key]
+	if held >= p.share {
+		p.borrowed++
+	}
+	p.used++
+	p.held[key] = held + 1
+}
+
+func (p *Places) remove(key uint64) {
 	held := p.held[key]
 	if held > p.share {
 		p.borrowed--

@@ -61,6 +61,38 @@ func TestPlacesGuaranteeEachHolderItsShare(t *testing.T) {
 	enter("d", 6) // whoever left owes nothing
 }
 
+func TestAPlaceMovesToAnotherHolder(t *testing.T) {
+	p := budget.NewPlaces(4, 2, 1)
+	for range 3 { // its share, and all that is lent
+		if !p.Enter("proxy") {
+			t.Fatal("no place")
+		}
+	}
+	for _, client := range []string{"a", "b"} { // which pays for them by their shares
+		if !p.Move("proxy", client) {
+			t.Fatalf("no place for the share of %s", client)
+		}
+	}
+	if !p.Move("proxy", "a") || !p.Enter("proxy") {
+		t.Error("what the proxy borrowed was not given back")
+	}
+	if p.Enter("c") {
+		t.Error("more than four places")
+	}
+	p.Leave("proxy")
+	if !p.Enter("a") || p.Enter("a") { // two are lent
+		t.Error("a does not hold what was moved to it")
+	}
+	p.Leave("b")
+	if !p.Enter("proxy") || p.Move("proxy", "a") {
+		t.Error("a place moved beyond what is lent")
+	}
+	p.Leave("proxy") // it still had it
+	if !p.Enter("b") || p.Enter("c") {
+		t.Error("a move that was refused changed something")
+	}
+}
+
 func TestPlacesAllocateNothing(t *testing.T) {
 	p := budget.NewPlaces(10, 4, 2)
 	if n := testing.AllocsPerRun(100, func() {

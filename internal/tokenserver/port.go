@@ -27,11 +27,12 @@ type request struct {
 	form   oauth2.Form
 	at     time.Time
 	source string
+	place  *auth.Place
 }
 
 // credentials are what a request presents to authenticate its client.
 func (in request) credentials(r *http.Request) auth.Credentials {
-	return auth.Credentials{Authorization: r.Header.Values("Authorization"), Form: in.form, Source: in.source, At: in.at}
+	return auth.Credentials{Authorization: r.Header.Values("Authorization"), Form: in.form, Source: in.source, Place: in.place, At: in.at}
 }
 
 // port serves endpoints: it alone writes statuses, headers and bodies, and records each decision
@@ -108,10 +109,10 @@ func (p *port) serve(
 			return answer.Answer{}, auth.Trail{}, err
 		}
 		in.at = p.authority.Now()
-		if err := p.authority.Enter(); err != nil {
+		if in.place, err = p.authority.Enter(in.source); err != nil {
 			return answer.Answer{}, auth.Trail{}, err
 		}
-		defer p.authority.Leave()
+		defer in.place.Leave()
 	}
 	return e.serve(r, in)
 }

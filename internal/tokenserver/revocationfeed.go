@@ -21,8 +21,12 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
-// maxFeeding is how many pages are rendered at once, of half a megabyte each at the most.
-const maxFeeding = 8
+const (
+	// maxFeeding is how many pages are rendered at once, of half a megabyte each at the most.
+	maxFeeding = 8
+	// lentFeeding is how many of them namespaces may have beyond their shares, of one page each.
+	lentFeeding = maxFeeding / 2
+)
 
 // feedLevel lets a client read a million revocations at once, and then ten pages a second.
 var feedLevel = budget.Level{Burst: 150, Interval: 100 * time.Millisecond} //nolint:gochecknoglobals // a constant
@@ -56,7 +60,7 @@ type feedEpoch struct {
 type feedEndpoint struct {
 	authority *auth.Authority
 	limit     *budget.Budget // by client
-	rendering *budget.Gate
+	rendering *budget.Places // by namespace
 }
 
 func (e *feedEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
@@ -72,10 +76,10 @@ func (e *feedEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.T
 		return answer.Answer{}, caller.Trail, oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest,
 			"since is the next of an earlier answer, or left out")
 	}
-	if !e.rendering.Enter() {
+	if !e.rendering.Enter(caller.Client.Namespace) {
 		return answer.Answer{}, caller.Trail, auth.Overloaded()
 	}
-	defer e.rendering.Leave()
+	defer e.rendering.Leave(caller.Client.Namespace)
 	body, err := json.Marshal(e.page(at))
 	if err != nil {
 		return answer.Answer{}, caller.Trail, fmt.Errorf("render the feed: %w", err)

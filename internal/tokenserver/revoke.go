@@ -13,9 +13,14 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
-// maxRevoking is how many callers wait for a write at once: fewer than may be worked on, so that
-// there is room for everybody else.
-const maxRevoking = auth.DefaultMaxInFlight / 2
+const (
+	// maxRevoking is how many callers wait for a write at once: fewer than may be worked on, so that
+	// there is room for everybody else.
+	maxRevoking = auth.DefaultMaxInFlight / 2
+	// lentRevoking is how many of them namespaces may have beyond their shares, of revokingShare each.
+	lentRevoking  = maxRevoking * 3 / 4
+	revokingShare = 4
+)
 
 // revokeEndpoint is the revocation endpoint: RFC 7009. The caller is a client that authenticates as
 // at the token endpoint. A string that is no valid token counts as revoked (section 2.2).
@@ -24,7 +29,7 @@ const maxRevoking = auth.DefaultMaxInFlight / 2
 type revokeEndpoint struct {
 	authority *auth.Authority
 	limit     *budget.Budget // by client
-	waiting   *budget.Gate
+	waiting   *budget.Places // by namespace
 }
 
 func (e *revokeEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
@@ -56,10 +61,10 @@ func (e *revokeEndpoint) serve(r *http.Request, in request) (answer.Answer, auth
 		trail.Denial = oauth2.ReasonTokenClientChanged
 		return answer.Private("", nil), trail, nil
 	}
-	if !e.waiting.Enter() {
+	if !e.waiting.Enter(caller.Client.Namespace) {
 		return answer.Answer{}, trail, auth.Overloaded()
 	}
-	defer e.waiting.Leave()
+	defer e.waiting.Leave(caller.Client.Namespace)
 	revoked := revocation.NewEntry(revocation.IDOf(claims.ID), claims.ExpiresAt)
 	e.authority.Directory.Revocations().Revoke(revoked, read.At)
 	if err := e.authority.Journal.Revoke(r.Context(), revoked); err != nil {

@@ -94,8 +94,8 @@ func routes(c Config) []route {
 	table := []route{
 		{oauth2.TokenPath, tokenMethods, audit.Token, token},
 		{oauth2.IntrospectionPath, post, audit.Introspect, &introspectEndpoint{a, c.IntrospectionAuthorities}},
-		{oauth2.RevocationPath, post, audit.Revoke, &revokeEndpoint{a, perClient(rate), budget.NewGate(maxRevoking)}},
-		{oauth2.RevocationFeedPath, getOrPost, audit.Feed, &feedEndpoint{a, budget.New(feedLevel), budget.NewGate(maxFeeding)}},
+		{oauth2.RevocationPath, post, audit.Revoke, &revokeEndpoint{a, perClient(rate), budget.NewPlaces(maxRevoking, lentRevoking, revokingShare)}},
+		{oauth2.RevocationFeedPath, getOrPost, audit.Feed, &feedEndpoint{a, budget.New(feedLevel), budget.NewPlaces(maxFeeding, lentFeeding, 1)}},
 		{oauth2.JWKSPath, getOrHead, audit.Keys, keysEndpoint{a.Directory}},
 		{oauth2.MetadataPath, getOrHead, audit.Metadata, metadata},
 		{oauth2.DiscoveryPath, getOrHead, audit.Metadata, metadata},

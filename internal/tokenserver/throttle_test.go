@@ -152,7 +152,8 @@ func TestTokensOfOneNamespaceLeaveOthersTheirShare(t *testing.T) {
 
 func TestOverloadIsShed(t *testing.T) {
 	w := newWorld(t, func(c *settings) { c.auth.MaxInFlight = 1 })
-	if err := w.authority.Enter(); err != nil {
+	place, err := w.authority.Enter("192.0.2.1")
+	if err != nil {
 		t.Fatal("no room in an idle server")
 	}
 	answer := w.do(call{basic: reporting, body: grant})
@@ -160,7 +161,7 @@ func TestOverloadIsShed(t *testing.T) {
 	if answer.Code != http.StatusServiceUnavailable || answer.Body.String() != want || answer.Header().Get("Retry-After") != "1" {
 		t.Errorf("in flight: %d %s", answer.Code, answer.Body)
 	}
-	w.authority.Leave()
+	place.Leave()
 	w.token(reporting)
 	w.token(reporting)
 }
