@@ -108,16 +108,31 @@ func TestReviewsHaveABudgetAndABoundedMemory(t *testing.T) {
 		t.Errorf("one that was reviewed: %v", err)
 	}
 	cluster.verdict = oauth2.Dishonoured
-	for i := range reviewEntries + 100 {
-		if _, err := reviews.store([32]byte{byte(i), byte(i >> 8), byte(i >> 16)}, oauth2.Dishonoured, used.ExpiresAt); err != nil {
+	now = now.Add(10 * time.Second) // the verdicts above are no longer fresh
+	store := func(namespace string, i int) {
+		t.Helper()
+		key := reviewKey(sha256.Sum256([]byte(namespace + strconv.Itoa(i))))
+		if _, err := reviews.store(key, namespace, oauth2.Dishonoured, used.ExpiresAt); err != nil {
 			t.Fatal(err)
 		}
+		if v, there := reviews.entries[key]; !there || v.honoured {
+			t.Fatalf("verdict %d of %s is not remembered", i, namespace)
+		}
 	}
-	if len(reviews.entries) > reviewEntries {
-		t.Errorf("%d verdicts are remembered", len(reviews.entries))
+	for i := range reviewShare {
+		store("shop", i)
+	}
+	for i := range reviewEntries + 100 { // more than there is room for, by a namespace that replaces its own
+		store("evil", i)
+	}
+	for i := range reviewShare {
+		store("orders", i)
+	}
+	if n, own := len(reviews.entries), len(reviews.owned["shop"]); n != reviewLent+3*reviewShare || own != reviewShare {
+		t.Errorf("%d verdicts are remembered, %d of them of the namespace that came first", n, own)
 	}
 	now = now.Add(2 * time.Hour)
-	if _, err := reviews.store([32]byte{1}, oauth2.Honoured, now.Add(time.Hour)); err != nil || len(reviews.entries) != 1 {
+	if _, err := reviews.store(reviewKey{1}, "shop", oauth2.Honoured, now.Add(time.Hour)); err != nil || len(reviews.entries) != 1 || len(reviews.owned) != 1 {
 		t.Errorf("%d verdicts outlive their tokens", len(reviews.entries)-1)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hallpass-dev/hallpass/internal/budget"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -25,6 +26,9 @@ const (
 	// reviewEntries bounds the verdicts that are remembered, about 2 MiB. Only tokens that
 	// authenticate a client get in.
 	reviewEntries = 16 << 10
+	// reviewLent is how many of them namespaces may have beyond their shares, of reviewShare each.
+	reviewLent  = reviewEntries / 2
+	reviewShare = 64
 )
 
 // reviews asks the cluster whether it still honours tokens that authenticate their clients by what
@@ -34,26 +38,36 @@ type reviews struct {
 	flights flight[verdict]
 
 	mu      sync.Mutex
-	entries map[[sha256.Size]byte]verdict
-	swept   time.Time
+	entries map[reviewKey]verdict
+	// owned are the keys of each namespace, and places bounds how many it has.
+	owned  map[string]map[reviewKey]struct{}
+	places *budget.Places
+	swept  time.Time
 }
+
+// reviewKey is the hash of a token.
+type reviewKey [sha256.Size]byte
 
 // verdict is the result of the last review of a token, which counts until it is no longer fresh.
 // While the cluster is unreachable the last verdict counts: a refused token stays refused.
 type verdict struct {
 	honoured       bool
 	fresh, expires time.Time
+	namespace      string // of the client
 }
 
 func newReviews(source *source) *reviews {
-	return &reviews{source: source, entries: map[[sha256.Size]byte]verdict{}}
+	return &reviews{
+		source: source, entries: map[reviewKey]verdict{}, owned: map[string]map[reviewKey]struct{}{},
+		places: budget.NewPlaces(reviewEntries, reviewLent, reviewShare),
+	}
 }
 
 // check decides whether a token that was verified here still counts. While the cluster is
 // unreachable, the verification is enough: a pod must get its tokens when the API server is away,
 // and the token ends within the hour. While it is undecided, the token is refused.
 func (r *reviews) check(ctx context.Context, payer Payer, token oauth2.Secret, account oauth2.UsedAccountToken) error {
-	key := sha256.Sum256([]byte(token.Reveal()))
+	key := reviewKey(sha256.Sum256([]byte(token.Reveal())))
 	known, fresh := r.remembered(key)
 	if !fresh {
 		var err error
@@ -68,7 +82,7 @@ func (r *reviews) check(ctx context.Context, payer Payer, token oauth2.Secret, a
 }
 
 // remembered is the last verdict on a token.
-func (r *reviews) remembered(key [sha256.Size]byte) (known verdict, fresh bool) {
+func (r *reviews) remembered(key reviewKey) (known verdict, fresh bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	known, there := r.entries[key]
@@ -77,7 +91,7 @@ func (r *reviews) remembered(key [sha256.Size]byte) (known verdict, fresh bool) 
 
 // ask has the token reviewed, once for all requests that bring it at the same time.
 func (r *reviews) ask(
-	ctx context.Context, key [sha256.Size]byte, payer Payer, token oauth2.Secret, account oauth2.UsedAccountToken,
+	ctx context.Context, key reviewKey, payer Payer, token oauth2.Secret, account oauth2.UsedAccountToken,
 ) (verdict, error) {
 	return r.flights.ask(ctx, hex.EncodeToString(key[:]), reviewLimit, func(ctx context.Context) (verdict, error) {
 		if err := r.source.spend(table[verdictOld].once, payer, ""); err != nil {
@@ -87,19 +101,19 @@ func (r *reviews) ask(
 		if r.source.Reviewed != nil {
 			r.source.Reviewed(found)
 		}
-		return r.store(key, found, account.ExpiresAt)
+		return r.store(key, payer.Namespace, found, account.ExpiresAt)
 	})
 }
 
 var errUndecided = errors.New("the cluster is undecided")
 
 // store stores the result of a review and returns the verdict that counts from now on.
-func (r *reviews) store(key [sha256.Size]byte, found oauth2.Verdict, expires time.Time) (verdict, error) {
+func (r *reviews) store(key reviewKey, namespace string, found oauth2.Verdict, expires time.Time) (verdict, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.source.Now()
 	last, there := r.entries[key]
-	next := verdict{honoured: found == oauth2.Honoured, fresh: now.Add(reviewFresh), expires: expires}
+	next := verdict{honoured: found == oauth2.Honoured, fresh: now.Add(reviewFresh), expires: expires, namespace: namespace}
 	switch found {
 	case oauth2.Honoured, oauth2.Dishonoured:
 	case oauth2.Undecided:
@@ -107,26 +121,52 @@ func (r *reviews) store(key [sha256.Size]byte, found oauth2.Verdict, expires tim
 	case oauth2.Unreachable:
 		next.honoured, next.fresh = last.honoured || !there, now.Add(reviewAway)
 	}
-	r.makeRoom(now)
-	r.entries[key] = next
+	r.sweep(now)
+	r.remember(key, next)
 	return next, nil
 }
 
-// makeRoom deletes the entries that no longer count, at most once a second. In between, any entry
-// is evicted.
-func (r *reviews) makeRoom(now time.Time) {
-	if now.Sub(r.swept) >= time.Second {
-		r.swept = now
-		for key, v := range r.entries {
-			if !now.Before(v.expires) || v.honoured && !now.Before(v.fresh) {
-				delete(r.entries, key)
-			}
+// sweep deletes the entries that no longer count, at most once a second.
+func (r *reviews) sweep(now time.Time) {
+	if now.Sub(r.swept) < time.Second {
+		return
+	}
+	r.swept = now
+	for key, v := range r.entries {
+		if !now.Before(v.expires) || v.honoured && !now.Before(v.fresh) {
+			r.forget(key, v)
 		}
 	}
-	for key := range r.entries {
-		if len(r.entries) < reviewEntries {
+}
+
+// remember stores a verdict. Where a namespace has no room, it replaces another verdict of that
+// namespace, and without one it is not stored: it evicts none of another namespace.
+func (r *reviews) remember(key reviewKey, v verdict) {
+	if last, there := r.entries[key]; there {
+		r.forget(key, last)
+	}
+	if !r.places.Enter(v.namespace) {
+		for other := range r.owned[v.namespace] {
+			r.forget(other, r.entries[other])
+			break
+		}
+		if !r.places.Enter(v.namespace) {
 			return
 		}
-		delete(r.entries, key)
 	}
+	owned := r.owned[v.namespace]
+	if owned == nil {
+		owned = map[reviewKey]struct{}{}
+		r.owned[v.namespace] = owned
+	}
+	owned[key], r.entries[key] = struct{}{}, v
+}
+
+func (r *reviews) forget(key reviewKey, v verdict) {
+	delete(r.entries, key)
+	delete(r.owned[v.namespace], key)
+	if len(r.owned[v.namespace]) == 0 {
+		delete(r.owned, v.namespace)
+	}
+	r.places.Leave(v.namespace)
 }
