@@ -64,11 +64,13 @@ func TestPayersWithABudgetAreCheckedAtOnce(t *testing.T) {
 	begun.Add(len(payers))
 	for _, payer := range payers {
 		running.Go(func() {
-			_, _ = verify(v, payer, noon, func() (int, error) {
+			if got, err := verify(v, payer, noon, func() (int, error) {
 				begun.Done()
 				begun.Wait()
-				return 0, nil
-			})
+				return 1, nil
+			}); got != 1 || err != nil {
+				t.Errorf("%v: %d, %v", payer, got, err)
+			}
 		})
 	}
 	running.Wait()
