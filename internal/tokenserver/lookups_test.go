@@ -81,7 +81,7 @@ func TestIllFormedCredentialsAreNeverLookedUp(t *testing.T) {
 	}
 }
 
-// Strangers that guess from many places spend what all look-ups have in common; who is in memory does not notice.
+// One source that guesses borrows what all look-ups have in common; who is in memory does not notice.
 func TestLookupsHaveABudgetInAll(t *testing.T) {
 	w := newWorld(t)
 	for i := range lookupTotal + 50 {
@@ -98,5 +98,30 @@ func TestLookupsHaveABudgetInAll(t *testing.T) {
 	w.now = w.now.Add(time.Minute)
 	if answer := w.do(call{body: grant, header: basicHeader(unheardOf + ":" + strings.Repeat("x", 43))}); answer.Code != http.StatusUnauthorized {
 		t.Errorf("a minute later: %d %s", answer.Code, answer.Body)
+	}
+}
+
+// Sources of made-up credentials spend their own look-ups. A new client at another address is let in at
+// once; one at their address is told to wait.
+func TestLookUpsOfOneSourceAreNotThoseOfAnother(t *testing.T) {
+	const guesser = "198.51.100.1:1"
+	w := newWorld(t)
+	w.onlyAtSource(reporting)
+	w.onlyAtSource(billing)
+	for i := range 2 * lookupTotal {
+		w.do(call{body: grant, source: guesser, header: basicHeader(unheardOf + strconv.Itoa(i) + ":" + strings.Repeat("x", 43))})
+	}
+	if answer := w.do(call{basic: reporting, body: grant, source: "192.0.2.1:1"}); answer.Code != http.StatusOK {
+		t.Errorf("a new client at another address: %d %s", answer.Code, answer.Body)
+	}
+	for range 3 * failureBurst { // never 401, and never 429 for attempts that were not decided
+		answer := w.do(call{basic: billing, body: grant, source: guesser})
+		if answer.Code != http.StatusServiceUnavailable || answer.Header().Get("Retry-After") == "" {
+			t.Fatalf("a new client at the address of the guesser: %d %s", answer.Code, answer.Body)
+		}
+	}
+	w.now = w.now.Add(5 * time.Second)
+	if answer := w.do(call{basic: billing, body: grant, source: guesser}); answer.Code != http.StatusOK {
+		t.Errorf("when the guesser is quiet: %d %s", answer.Code, answer.Body)
 	}
 }
