@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -188,6 +189,60 @@ func TestMadeUpKeysCostOthersNoLookUp(t *testing.T) {
 	if got := checked(w.introspect(gateway, token)); got.reason != "" || len(w.questions) != 2 {
 		t.Errorf("%q after %v", got.reason, w.questions)
 	}
+}
+
+// What is forged is counted for its source, and for introspection for the client that asks.
+func TestForgedSignaturesUseUpTheBudgetOfWhoSendsThem(t *testing.T) {
+	source, client := auth.Payer{Source: "192.0.2.9"}, auth.Payer{Client: reporting, Namespace: "shop"}
+	for name, c := range map[string]struct {
+		sends func(w *world, i int)
+		payer auth.Payer
+		want  bool
+	}{
+		"assertions": {func(w *world, i int) {
+			claims := map[string]any{
+				"iss": keyed, "sub": keyed, "aud": w.Issuer.String(), "jti": strconv.Itoa(i), "iat": w.now.Unix(), "exp": w.now.Add(time.Minute).Unix(),
+			}
+			_, _ = w.Authenticate(t.Context(), auth.Credentials{
+				Form: form(t, "client_id="+keyed+assertionType+w.sign(newSigner(t), claims)), Source: source.Source, At: w.now,
+			})
+		}, source, true},
+		"tokens of service accounts": {func(w *world, i int) {
+			pod := w.pod(newSigner(t), strconv.Itoa(i))
+			pod.Source = source.Source
+			_, _ = w.Authenticate(t.Context(), pod)
+		}, source, true},
+		"tokens at a proxy":                {func(w *world, _ int) { _, _ = w.admit(forge(w), w.shop()) }, source, true},
+		"tokens that a client introspects": {func(w *world, _ int) { _, _ = w.introspect(reporting, forge(w)) }, client, true},
+		"tokens that are good": {func(w *world, _ int) {
+			_, _ = w.introspect(reporting, w.token(noon, w.shop(), "read"))
+		}, client, false},
+		"good tokens of which a client learns nothing": {func(w *world, _ int) {
+			_, _ = w.introspect(reporting, w.token(noon, w.ordersAPI, "orders.read"))
+		}, client, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			for i := range 50 {
+				if i <= 25 && w.OneAtATime(c.payer, w.now) { // a request may be judged twice
+					t.Fatalf("one at a time after %d", i)
+				}
+				c.sends(w, i)
+			}
+			if got := w.OneAtATime(c.payer, w.now); got != c.want {
+				t.Errorf("one at a time: %t, want %t", got, c.want)
+			}
+			if w.OneAtATime(auth.Payer{Source: "192.0.2.10"}, w.now) || w.OneAtATime(auth.Payer{Client: gateway, Namespace: "orders"}, w.now) {
+				t.Error("others pay")
+			}
+		})
+	}
+}
+
+// forge is a token with another's signature.
+func forge(w *world) string {
+	token, other := w.token(noon, w.shop(), "read"), w.token(noon, w.shop(), "read")
+	return token[:strings.LastIndexByte(token, '.')] + other[strings.LastIndexByte(other, '.'):]
 }
 
 // However many forged assertions and tokens came from a source before, a right one passes.
