@@ -113,7 +113,7 @@ func TestANewClientFromASourceOfGuessesIsToldToWait(t *testing.T) {
 func TestReviewsOfOneNamespaceLeaveOthersTheirs(t *testing.T) {
 	w := newWorld(t)
 	w.register("orders.podded")
-	w.memory.clients["orders.podded"].Client.ServiceAccount = &oauth2.ServiceAccount{Name: "worker", UID: "worker-uid"}
+	w.memory.clients["orders.podded"].Client.Credentials.ServiceAccount = &oauth2.ServiceAccount{Name: "worker", UID: "worker-uid"}
 	pod := func(namespace, jti string) auth.Credentials {
 		signed := w.sign(w.signer, map[string]any{
 			"iss": clusterIssuer, "sub": "system:serviceaccount:" + namespace + ":worker", "aud": []string{w.Issuer.String()}, "jti": jti,
