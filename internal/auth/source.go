@@ -15,7 +15,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// lack is a result of memory that a late watch explains; table says which.
+// lack is a result of memory that may be wrong only because a watch is late; table says which.
 type lack int
 
 const (

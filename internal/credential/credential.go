@@ -21,8 +21,9 @@ const (
 	YoungFor = PendingLife - time.Minute
 )
 
-// commit drops what has ended, but not the value at current, which the user's Secret has; negative
-// if it has none of them. If it has one, become changes each and decides whether it stays.
+// commit drops what has ended, but not the one at current: the index of the value in the user's
+// Secret, or -1. If there is such a value, become changes each that is left and returns whether it
+// stays.
 func commit[C interface{ Live(now time.Time) bool }](all []C, current int, now time.Time, become func(c C, isCurrent bool) (C, bool)) []C {
 	var left []C
 	for i, c := range all {

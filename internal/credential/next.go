@@ -14,8 +14,9 @@ import (
 
 // Seen is what a look at a client found beside its record.
 type Seen struct {
-	// Live says that the value was read from the API server, not from a cache. If the registration
-	// was lost, a well-formed value is registered again: the Secret is the only place that has it.
+	// Live says that the value was read from the API server, not from a cache. Only then may a
+	// well-formed value that no verifier matches be registered: the registration may be lost, and the
+	// Secret is the only place that has the value.
 	Live bool
 	// Declared says that the Secret is the user's own: each value is registered, none is minted.
 	Declared bool
@@ -57,8 +58,8 @@ type Plan struct {
 	EvidenceAt time.Time
 }
 
-// Next decides what becomes of the secrets of a client. If the plan has a Reason, the other secrets
-// stay as they are until the new one is in the user's Secret; see Propose.
+// Next decides what becomes of the secrets of a client. A plan with a Reason is not finished: the
+// caller stores the record of Propose, writes the user's Secret, and stores the record of Commit.
 func Next(r Record, s Seen, p Policy, now time.Time) Plan {
 	plan := Keep(r, now)
 	plan.Value = s.Value

@@ -22,7 +22,7 @@ type Record struct {
 	Rotation  Rotation
 }
 
-// Rotation is what the manager has to remember about requests to rotate. It is stored beside the
+// Rotation is what the manager has to remember about rotation and creation. It is stored beside the
 // verifiers, because status is never an input.
 type Rotation struct {
 	// Handled is the last request that was carried out.
@@ -75,14 +75,14 @@ func settle(r Record, value oauth2.Secret, p Policy, now time.Time) (Record, boo
 		return r, false
 	}
 	slices.SortStableFunc(r.Verifiers, func(a, b oauth2.Verifier) int { return b.CreatedAt.Compare(a.CreatedAt) })
-	r.Verifiers = evict(r.Verifiers, live(r.Verifiers)-MaxLive, oauth2.Verifier.Replaced,
+	r.Verifiers = evict(r.Verifiers, accepted(r.Verifiers)-MaxLive, oauth2.Verifier.Replaced,
 		func(a, b oauth2.Verifier) int { return a.ExpiresAt.Compare(b.ExpiresAt) })
-	watch(r.Verifiers, p, now)
+	watchReplaced(r.Verifiers, p, now)
 	return r, true
 }
 
-// live counts the secrets that are accepted, pending ones aside.
-func live(verifiers []oauth2.Verifier) int {
+// accepted counts the secrets that are accepted, pending ones aside.
+func accepted(verifiers []oauth2.Verifier) int {
 	count := 0
 	for _, v := range verifiers {
 		if !v.Pending {
@@ -127,7 +127,7 @@ func schedule(r Record, p Policy, now time.Time) (due time.Time, blocked bool) {
 	if p.Request != "" && p.Request != r.Rotation.Handled {
 		due = now
 	}
-	if due.IsZero() || due.After(now) || live(r.Verifiers) < MaxLive || p.Overlap == 0 {
+	if due.IsZero() || due.After(now) || accepted(r.Verifiers) < MaxLive || p.Overlap == 0 {
 		return due, false
 	}
 	return nextExpiry(r), true
@@ -170,8 +170,8 @@ type Uses struct {
 	LastUsed map[string]usage.Minute
 }
 
-// watch marks the secrets that are replaced, and to end once they are unused, with the instant.
-func watch(verifiers []oauth2.Verifier, p Policy, now time.Time) {
+// watchReplaced marks the secrets that are replaced, and to end once they are unused, with the instant.
+func watchReplaced(verifiers []oauth2.Verifier, p Policy, now time.Time) {
 	for i := range verifiers {
 		v := &verifiers[i]
 		switch {

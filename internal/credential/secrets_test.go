@@ -335,7 +335,7 @@ func rotated(t *testing.T, r Record, w Policy, now time.Time) (Record, oauth2.Se
 	if i := slices.IndexFunc(r.Verifiers, func(v oauth2.Verifier) bool { return v.ExpiresAt.IsZero() }); i < 0 || r.Verifiers[i].ID != minted.ID {
 		t.Fatalf("after a rotation %s is accepted, want %q to be current", sketch(r), minted.ID)
 	}
-	if count := live(r.Verifiers); count > MaxLive {
+	if count := accepted(r.Verifiers); count > MaxLive {
 		t.Fatalf("%d secrets are accepted at once", count)
 	}
 	return r, minted.Value
@@ -403,7 +403,7 @@ func TestReplacedSecretsAreWatchedFromThenOn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			verifiers := []oauth2.Verifier{row.verifier}
-			watch(verifiers, Policy{UnusedFor: row.unusedFor}, at)
+			watchReplaced(verifiers, Policy{UnusedFor: row.unusedFor}, at)
 			if got := verifiers[0].WatchedSince; !got.Equal(row.want) {
 				t.Errorf("watched since %s, want %s", got, row.want)
 			}

@@ -26,7 +26,7 @@ const (
 	await                  // the cache does not have the first secret yet
 )
 
-// decision is what has to be true of a client. Nothing of it is read from anywhere.
+// decision is what has to be true of a client. It is computed from what was seen, and never read back.
 type decision struct {
 	// client is what is registered, but for the verifiers, which are the plan's.
 	client oauth2.Client

@@ -33,7 +33,7 @@ func (r *Reconciler) do(ctx context.Context, c *v1alpha1.OAuth2Client, m method,
 		return s, d, errExpected
 	case create:
 		return r.create(ctx, c, m, s, d)
-	case apply, lookLive:
+	case apply, lookLive: // decide asks for a live look once
 	}
 	r.memory.settle(c.UID, s, d.plan)
 	var err error
@@ -63,7 +63,7 @@ func (r *Reconciler) mint(ctx context.Context, c *v1alpha1.OAuth2Client, m metho
 		return s, d, err
 	}
 	s.value = made.Value
-	d.data, _ = render(c, m, r.Issuer, s.ca, &d.client, s.value) // it could be rendered without the secret
+	d.data, _ = render(c, m, r.Issuer, s.ca, &d.client, s.value) // it cannot fail: decide rendered the same entries
 	if s.object, err = m.write(ctx, s.object, d.data); err != nil {
 		return s, d, err
 	}

@@ -66,8 +66,8 @@ func (s seen) record() credential.Record {
 	return credential.Record{Verifiers: s.registered.Client.Credentials.Verifiers, Rotation: s.registered.Rotation}
 }
 
-// see reads all that the decision about a client depends on, from caches. Where the client is
-// forbidden, nothing of its namespace is read.
+// see reads all that the decision about a client depends on: from caches, and live where they have
+// no answer. If the client is forbidden, nothing of its namespace is read.
 func (r *Reconciler) see(ctx context.Context, c *v1alpha1.OAuth2Client, m method) (seen, error) {
 	s := seen{at: r.Clock.Now()}
 	for _, look := range []func(context.Context, *v1alpha1.OAuth2Client, seen) (seen, error){r.seePolicy, r.seeRegistration, r.seeRoom} {

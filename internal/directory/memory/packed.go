@@ -15,8 +15,8 @@ import (
 )
 
 // packed is a registered client in about a hundred bytes without a pointer; an oauth2.Client with
-// all that it points to takes six hundred. A client that the short form cannot hold stays whole.
-// That is determined by unpacking it, so that no field is lost.
+// all that it points to takes six hundred. A client that the short form cannot hold stays whole:
+// pack unpacks and compares, so a field that is missing here costs memory and not correctness.
 type packed struct {
 	short string
 	whole *oauth2.Client
