@@ -157,7 +157,7 @@ func TestIdentities(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			claims.Scopes = c.scopes
-			identity, err := answer.IdentityOf(claims, "shop")
+			identity, err := answer.IdentityOf(&claims, "shop")
 			if c.want == nil {
 				if oauth2.ReasonOf(err) != oauth2.ReasonIdentityTooLarge {
 					t.Errorf("%v", err)

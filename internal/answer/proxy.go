@@ -112,7 +112,7 @@ type Identity [len(IdentityHeaders)]string
 // IdentityOf are the identity headers of the client that a token was issued to. It refuses a token
 // of which the headers would be too long, or hold something else than printable ASCII, which some
 // proxies change.
-func IdentityOf(claims oauth2.Claims, namespace string) (Identity, error) {
+func IdentityOf(claims *oauth2.Claims, namespace string) (Identity, error) {
 	i := Identity{
 		claims.ClientID, claims.ClientUID, namespace,
 		strings.Join(claims.Scopes, " "), claims.Audience, strconv.FormatInt(claims.ExpiresAt.Unix(), 10),

@@ -109,7 +109,7 @@ type Record struct {
 	TraceID string
 	// Reason is why the request was refused; empty if it was not.
 	Reason oauth2.Reason
-	Trail  auth.Trail
+	Trail  *auth.Trail
 
 	span trace.Span
 }
@@ -126,9 +126,13 @@ func (r *Record) Payer() string {
 	return r.Source
 }
 
+// noTrail is that of a request that nobody had to be authenticated for.
+var noTrail auth.Trail //nolint:gochecknoglobals // a constant
+
 // Begin begins the record of a request, and its span.
-func (a *Auditor) Begin(ctx context.Context, endpoint string, from Origin) (context.Context, Record) {
-	r := Record{
+func (a *Auditor) Begin(ctx context.Context, endpoint string, from Origin) (context.Context, *Record) {
+	r := &Record{
+		Trail:    &noTrail,
 		Endpoint: endpoint, Started: a.Now(), Source: a.peer(from.RemoteAddr), ForwardedFor: a.forwardedFor(from.RemoteAddr, from.ForwardedFor),
 		RequestID: rand.Text(), CallerID: callerID(from.RequestID),
 	}
@@ -142,8 +146,10 @@ func (a *Auditor) Begin(ctx context.Context, endpoint string, from Origin) (cont
 // End completes the record with the decision and writes it. Keys and metadata are public and asked
 // for all the time: they are only counted. Where one source causes many refusals for one reason,
 // one line stands for all of a second.
-func (a *Auditor) End(ctx context.Context, r Record, trail auth.Trail, status int, err error) {
-	r.Trail = trail
+func (a *Auditor) End(ctx context.Context, r *Record, trail *auth.Trail, status int, err error) {
+	if trail != nil {
+		r.Trail = trail
+	}
 	if refusal, ok := errors.AsType[*oauth2.Error](err); ok {
 		r.Reason = refusal.Reason
 	} else if err != nil { // our own fault: the log has its detail
@@ -152,16 +158,16 @@ func (a *Auditor) End(ctx context.Context, r Record, trail auth.Trail, status in
 	}
 	now := a.Now()
 	a.Metrics.observe(r.Endpoint, status, r.Reason, now.Sub(r.Started))
-	a.noteUse(&r, now)
+	a.noteUse(r, now)
 	switch {
 	case r.Reason != "":
-		if !a.refusals.hold(&r, now, status) {
-			a.write(&r, now, status, 1)
+		if !a.refusals.hold(r, now, status) {
+			a.write(r, now, status, 1)
 		}
 	case r.Endpoint != Keys && r.Endpoint != Metadata:
-		a.write(&r, now, status, 1)
+		a.write(r, now, status, 1)
 	}
-	endSpan(&r, status)
+	endSpan(r, status)
 }
 
 // maxCallerID bounds the request id of a caller; a UUID has 36 characters.

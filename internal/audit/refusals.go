@@ -79,11 +79,11 @@ func (s *refusals) hold(r *Record, now time.Time, status int) bool {
 // detached is a copy of a record that keeps nothing of the request in memory but its own short
 // strings.
 func (r *Record) detached() Record {
-	d, trail := *r, &r.Trail
+	d, trail := *r, r.Trail
 	d.span = noop.Span{}
 	d.CallerID, d.Source, d.ForwardedFor = strings.Clone(r.CallerID), strings.Clone(r.Source), strings.Clone(r.ForwardedFor)
 	short := func(value string) string { return strings.Clone(repeated(value)) }
-	d.Trail = auth.Trail{
+	d.Trail = &auth.Trail{
 		ClientID: short(r.clientID()), Method: trail.Method, Credential: short(trail.Credential), TokenID: short(trail.TokenID),
 		TokenClientID: short(trail.TokenClientID), Audience: short(trail.Audience), Scope: short(trail.Scope),
 		Required: oauth2.Requirement{Audience: short(trail.Required.Audience)}, Denial: trail.Denial,

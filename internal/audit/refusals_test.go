@@ -43,10 +43,10 @@ func newBook(t *testing.T) *book {
 func (b *book) decide(source string, reason oauth2.Reason, trail auth.Trail) {
 	ctx, record := b.Begin(b.t.Context(), Token, Origin{RemoteAddr: source + ":1"})
 	if reason == "" {
-		b.End(ctx, record, trail, http.StatusOK, nil)
+		b.End(ctx, record, &trail, http.StatusOK, nil)
 		return
 	}
-	b.End(ctx, record, trail, http.StatusUnauthorized, oauth2.Refuse(oauth2.InvalidClient, reason, "refused"))
+	b.End(ctx, record, &trail, http.StatusUnauthorized, oauth2.Refuse(oauth2.InvalidClient, reason, "refused"))
 }
 
 // lines returns the lines since it was called last.

@@ -29,18 +29,19 @@ type Attempt struct {
 // required, and have the scopes that are required. An error refuses; the Result then has only the
 // Trail.
 func (a *Authority) Admit(ctx context.Context, attempt Attempt) (Result, error) {
+	trail := &Trail{}
 	place, err := a.Enter(attempt.Source)
 	if err != nil {
-		return Result{}, err
+		return Result{Trail: trail}, err
 	}
 	defer place.Leave()
 	if err := a.Fresh(); err != nil {
-		return Result{}, err
+		return Result{Trail: trail}, err
 	}
 	if attempt.RequirementError != nil {
-		return Result{}, attempt.RequirementError
+		return Result{Trail: trail}, attempt.RequirementError
 	}
-	trail := Trail{Required: attempt.Required}
+	trail.Required = attempt.Required
 	token, err := oauth2.ParseBearer(attempt.Authorization)
 	if err != nil {
 		return Result{Trail: trail}, err

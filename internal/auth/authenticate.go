@@ -29,7 +29,7 @@ type Credentials struct {
 type Caller struct {
 	oauth2.Record
 
-	Trail Trail
+	Trail *Trail
 	At    time.Time
 }
 
@@ -37,25 +37,26 @@ type Caller struct {
 // counted alike, so that the unknown client, the wrong secret and the suspended client cannot be
 // told apart.
 func (a *Authority) Authenticate(ctx context.Context, c Credentials) (Caller, error) {
+	caller := Caller{Trail: &Trail{}}
 	presented, err := oauth2.ParsePresented(c.Authorization, c.Form)
 	if err != nil {
-		return Caller{}, err
+		return caller, err
 	}
 	named := presented.ClientID()
 	if !oauth2.ValidClientID(named) || oauth2.LooksSecret(named) {
 		named = ""
 	}
-	caller := Caller{Trail: Trail{Method: presented.Method, ClientID: named}}
-	found, at, err := decide(ctx, a.source, c.At, func(v view, at time.Time) (recognised, need, error) {
-		found, err := a.verify(presented, c.Source, v, at)
-		if err == nil {
-			return found, need{}, nil
+	caller.Trail.Method, caller.Trail.ClientID = presented.Method, named
+	v, found := a.look(Payer{Source: c.Source}), recognised{}
+	at, err := v.decide(ctx, c.At, func(at time.Time) (need, error) {
+		var err error
+		if found, err = a.verify(presented, &v, at); err == nil {
+			return need{}, nil
 		}
-		needs := need{lack: callerRefused, payer: Payer{Source: c.Source}, what: named}
 		if presented.AccountToken == nil || !oauth2.RefusedAsItIs(err) { // no registration mends what is wrong with such a token
-			needs.presented = presented
+			v.presented = presented
 		}
-		return found, needs, err
+		return need{lack: callerRefused, what: named}, err
 	})
 	if err != nil {
 		return caller, err
@@ -93,14 +94,14 @@ type recognised struct {
 }
 
 // verify recognises a client. What is signed is checked within the budget of the source.
-func (a *Authority) verify(presented oauth2.Presented, source string, v view, at time.Time) (recognised, error) {
+func (a *Authority) verify(presented oauth2.Presented, v *view, at time.Time) (recognised, error) {
 	if presented.Assertion == nil && presented.AccountToken == nil {
 		return a.recognise(presented, v, at)
 	}
-	return verify(a.verification, Payer{Source: source}, at, func() (recognised, error) { return a.recognise(presented, v, at) })
+	return verify(a.verification, v.payer, at, func() (recognised, error) { return a.recognise(presented, v, at) })
 }
 
-func (a *Authority) recognise(presented oauth2.Presented, v view, at time.Time) (found recognised, err error) {
+func (a *Authority) recognise(presented oauth2.Presented, v *view, at time.Time) (found recognised, err error) {
 	switch {
 	case presented.Assertion != nil:
 		var used oauth2.UsedAssertion

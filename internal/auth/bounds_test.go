@@ -140,9 +140,9 @@ func TestReviewsHaveABudgetAndABoundedMemory(t *testing.T) {
 func TestATokenIsFoundByTheWholeOfIt(t *testing.T) {
 	v := newVerified()
 	token := "header.payload.signature"
-	read := oauth2.Verified{Claims: oauth2.Claims{ID: "jti"}}
+	read := oauth2.Verified{Claims: &oauth2.Claims{ID: "jti"}}
 	v.put(token, read)
-	if got, there := v.get(token); !there || cmp.Diff(&read, got) != "" {
+	if got, there := v.get(token); !there || cmp.Diff(read, got) != "" {
 		t.Errorf("%v, %t", got, there)
 	}
 	for _, variant := range []string{"header.payload.Signature", token + "A", token[:len(token)-1]} {

@@ -19,8 +19,8 @@ type Request struct {
 	// Caller is the client that introspects the token; nil if a proxy requires a token for
 	// Trail.Required.
 	Caller *oauth2.Client
-	// Trail is what is known of the caller. The result extends it.
-	Trail Trail
+	// Trail is what is known of the caller, if anything is. The result extends it.
+	Trail *Trail
 	// At is when the request was read, or its caller authenticated.
 	At time.Time
 }
@@ -28,18 +28,20 @@ type Request struct {
 // Result is a denial, or the claims of the token and the client it was issued to.
 type Result struct {
 	Denial oauth2.Reason
-	Claims oauth2.Claims
+	// Claims are nil unless the token is verifiably ours. They are shared, so nobody changes them.
+	Claims *oauth2.Claims
 	Client *oauth2.Client
-	Trail  Trail
+	Trail  *Trail
 	At     time.Time
 }
 
 // Read reads a token of ours and reports whether it is valid in itself, whatever became of its
 // client. An error means that it cannot be decided.
 func (a *Authority) Read(ctx context.Context, q Request) (Result, error) {
-	result, at, err := decide(ctx, a.source, q.At, func(v view, at time.Time) (Result, need, error) {
-		result, needs := a.read(q, v, at)
-		return result, needs, nil
+	v, result := a.look(q.Payer), Result{}
+	at, err := v.decide(ctx, q.At, func(at time.Time) (needs need, _ error) {
+		result, needs = a.read(&q, &v, at)
+		return needs, nil
 	})
 	result.Trail, result.At = q.Trail, at
 	return result, err
@@ -49,18 +51,20 @@ func (a *Authority) Read(ctx context.Context, q Request) (Result, error) {
 // that what is revoked at one of them is revoked at all. An error means that it cannot be decided,
 // and refuses.
 func (a *Authority) Check(ctx context.Context, q Request) (Result, error) {
-	result, at, err := decide(ctx, a.source, q.At, func(v view, at time.Time) (Result, need, error) {
-		result, needs := a.check(q, v, at)
-		return result, needs, nil
+	v, result := a.look(q.Payer), Result{}
+	at, err := v.decide(ctx, q.At, func(at time.Time) (needs need, _ error) {
+		result, needs = a.check(&q, &v, at)
+		return needs, nil
 	})
-	result.Trail, result.At = q.Trail, at
+	if result.Trail, result.At = q.Trail, at; result.Trail == nil {
+		result.Trail = &Trail{}
+	}
 	result.Trail.describe(result.Claims)
-	result.Trail.Used.TokenOf, result.Trail.Used.Token = result.Claims.ClientUID, result.Claims.TokenUID
 	return result, err
 }
 
 // read reads a token by the keys or the records of the view.
-func (a *Authority) read(q Request, v view, at time.Time) (result Result, needs need) {
+func (a *Authority) read(q *Request, v *view, at time.Time) (result Result, needs need) {
 	opaque, err := oauth2.ParseOpaqueToken(oauth2.NewSecret(q.Token))
 	if err == nil {
 		result.Claims, err = a.Issuer.ReadOpaque(opaque.Value, v.mintedOf(opaque.ID), at)
@@ -70,22 +74,22 @@ func (a *Authority) read(q Request, v view, at time.Time) (result Result, needs 
 	result.Denial = oauth2.ReasonOf(err)
 	switch {
 	case result.Denial == oauth2.ReasonTokenKeyUnknown:
-		needs = need{lack: tokenKeyUnknown, payer: q.Payer}
+		needs = need{lack: tokenKeyUnknown}
 	case opaque.ID != "" && (result.Denial == oauth2.ReasonTokenUnknown || result.Denial == oauth2.ReasonTokenReplaced):
-		needs = need{lack: mintedUnknown, payer: q.Payer, what: opaque.ID}
+		needs = need{lack: mintedUnknown, what: opaque.ID}
 	}
 	return result, needs
 }
 
 // readSigned reads a JWT. Of one that was verified before it checks only what may have changed.
-func (a *Authority) readSigned(q Request, ring keyring.Ring, at time.Time) (oauth2.Claims, error) {
+func (a *Authority) readSigned(q *Request, ring keyring.Ring, at time.Time) (*oauth2.Claims, error) {
 	token := q.Token
 	if read, there := a.verified.get(token); there {
 		return read.Claims, read.Check(ring, at)
 	}
 	read, err := verify(a.verification, q.Payer, at, func() (oauth2.Verified, error) { return a.Issuer.Verify(token, ring, at) })
 	if err != nil {
-		return oauth2.Claims{}, err
+		return nil, err
 	}
 	if err = read.Check(ring, at); err == nil {
 		a.verified.put(token, read)
@@ -94,7 +98,7 @@ func (a *Authority) readSigned(q Request, ring keyring.Ring, at time.Time) (oaut
 }
 
 // check judges a token by the view. The steps are in the order in which they deny.
-func (a *Authority) check(q Request, v view, at time.Time) (Result, need) {
+func (a *Authority) check(q *Request, v *view, at time.Time) (Result, need) {
 	result, needs := a.read(q, v, at)
 	if result.Denial != "" {
 		return result, needs
@@ -106,12 +110,12 @@ func (a *Authority) check(q Request, v view, at time.Time) (Result, need) {
 	record := v.clientOf(claims)
 	if result.Denial = record.TokenDenial(claims); result.Denial != "" {
 		if record.Unknown(claims) {
-			needs = need{lack: tokenClientUnknown, payer: q.Payer, what: claims.ClientID}
+			needs = need{lack: tokenClientUnknown, what: claims.ClientID}
 		}
 		return result, needs
 	}
 	result.Client = record.Client
-	if v.Revocations().Revoked(claims, record.Client.Namespace, at) {
+	if v.Revocations().Revoked(*claims, record.Client.Namespace, at) {
 		result.Denial = oauth2.ReasonTokenRevoked
 		return result, needs
 	}
@@ -121,18 +125,20 @@ func (a *Authority) check(q Request, v view, at time.Time) (Result, need) {
 		restricted, denial := minted.Narrow(claims)
 		if result.Denial = denial; denial != "" {
 			if minted.Unknown(claims.ID) {
-				needs = need{lack: mintedUnknown, payer: q.Payer, what: id}
+				needs = need{lack: mintedUnknown, what: id}
 			}
 			return result, needs
 		}
-		if minted.Minted.Opaque {
-			restricted.Custom = a.Issuer.CustomClaims(record.Client) // a JWT has them itself
-		}
 		claims = restricted
+		if minted.Minted.Opaque { // a JWT has them itself
+			whole := *claims
+			whole.Custom = a.Issuer.CustomClaims(record.Client)
+			claims = &whole
+		}
 	}
 	restricted, denial := a.restrict(claims, record.Client, v)
-	if (denial != "" || len(restricted.Scopes) < len(claims.Scopes)) && at.Sub(claims.IssuedAt) <= memoryLag {
-		needs = need{lack: scopeWithdrawn, payer: q.Payer, what: claims.ClientID, audience: claims.Audience}
+	if (denial != "" || restricted != claims) && at.Sub(claims.IssuedAt) <= memoryLag {
+		needs = need{lack: scopeWithdrawn, what: claims.ClientID, audience: claims.Audience}
 	}
 	if result.Denial = denial; denial == "" {
 		result.Claims = restricted
@@ -141,7 +147,7 @@ func (a *Authority) check(q Request, v view, at time.Time) (Result, need) {
 }
 
 // concerns returns why a token that is valid in itself is not for the caller or the proxy.
-func (a *Authority) concerns(q Request, v view, claims oauth2.Claims, at time.Time) (denial oauth2.Reason, needs need) {
+func (a *Authority) concerns(q *Request, v *view, claims *oauth2.Claims, at time.Time) (denial oauth2.Reason, needs need) {
 	if q.Caller == nil {
 		return q.Trail.Required.Refuses(claims), need{}
 	}
@@ -149,14 +155,14 @@ func (a *Authority) concerns(q Request, v view, claims oauth2.Claims, at time.Ti
 		return "", need{}
 	}
 	if v.ResourceByIdentifier(claims.Audience) == nil && at.Sub(claims.IssuedAt) <= memoryLag {
-		needs = need{lack: audienceUnknown, payer: q.Payer, what: claims.ClientID, audience: claims.Audience}
+		needs = need{lack: audienceUnknown, what: claims.ClientID, audience: claims.Audience}
 	}
 	return oauth2.ReasonNotForCaller, needs
 }
 
 // restrict cuts the scopes of a token to those that its client is granted now. If memory grants
 // less than a young token has, the replica that issued it may have had newer records.
-func (a *Authority) restrict(claims oauth2.Claims, client *oauth2.Client, v view) (oauth2.Claims, oauth2.Reason) {
+func (a *Authority) restrict(claims *oauth2.Claims, client *oauth2.Client, v *view) (*oauth2.Claims, oauth2.Reason) {
 	if v.has(scopeWithdrawn) && v.granted.TokenDenial(claims) == "" {
 		return a.Issuer.Narrow(claims, v.granted.Client, v.resources())
 	}
@@ -164,7 +170,7 @@ func (a *Authority) restrict(claims oauth2.Claims, client *oauth2.Client, v view
 }
 
 // clientOf is the record of the client of a token.
-func (v view) clientOf(claims oauth2.Claims) oauth2.Record {
+func (v *view) clientOf(claims *oauth2.Claims) oauth2.Record {
 	if v.has(tokenClientUnknown) {
 		return v.client
 	}
@@ -172,7 +178,7 @@ func (v view) clientOf(claims oauth2.Claims) oauth2.Record {
 }
 
 // mintedOf is the record of an OAuth2Token.
-func (v view) mintedOf(opaqueID string) oauth2.MintedRecord {
+func (v *view) mintedOf(opaqueID string) oauth2.MintedRecord {
 	if v.has(mintedUnknown) {
 		return v.minted
 	}

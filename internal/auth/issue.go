@@ -15,7 +15,7 @@ import (
 type Issued struct {
 	oauth2.Token
 
-	Trail Trail
+	Trail *Trail
 	At    time.Time
 }
 
@@ -24,8 +24,10 @@ type Issued struct {
 func (a *Authority) Issue(ctx context.Context, caller Caller, request oauth2.TokenRequest) (Issued, error) {
 	client := caller.Client
 	issued := Issued{Trail: caller.Trail}
-	grant, at, err := decide(ctx, a.source, caller.At, func(v view, _ time.Time) (oauth2.Grant, need, error) {
-		return a.grant(client, request, v)
+	v, grant := a.look(PaidBy(client)), oauth2.Grant{}
+	at, err := v.decide(ctx, caller.At, func(time.Time) (needs need, err error) {
+		grant, needs, err = a.grant(client, request, &v)
+		return needs, err
 	})
 	if err != nil {
 		return issued, err
@@ -49,7 +51,7 @@ func (a *Authority) Issue(ctx context.Context, caller Caller, request oauth2.Tok
 }
 
 // grant decides what a client gets by a view.
-func (a *Authority) grant(client *oauth2.Client, request oauth2.TokenRequest, v view) (oauth2.Grant, need, error) {
+func (a *Authority) grant(client *oauth2.Client, request oauth2.TokenRequest, v *view) (oauth2.Grant, need, error) {
 	if v.has(grantRefused) && v.granted.Client.UID == client.UID {
 		grant, err := a.Issuer.Grant(v.granted.Client, request, v.resources())
 		return grant, need{}, err
@@ -65,5 +67,5 @@ func (a *Authority) grant(client *oauth2.Client, request oauth2.TokenRequest, v 
 			audience = known.Identifier
 		}
 	}
-	return oauth2.Grant{}, need{lack: grantRefused, payer: PaidBy(client), what: client.ID, audience: audience}, err
+	return oauth2.Grant{}, need{lack: grantRefused, what: client.ID, audience: audience}, err
 }

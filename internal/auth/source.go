@@ -118,18 +118,21 @@ var table = [...]row{ //nolint:gochecknoglobals // a constant table
 	audienceUnknown: {each: []int{perSubject, perPayer, grants}},
 }
 
-// need is a lack in a request: who pays, and what the question is about.
+// need is a lack in a request, and what the question is about.
 type need struct {
-	lack  lack
-	payer Payer
+	lack lack
 	// what is a client_id, or the id in an opaque token; audience identifies a resource.
 	what, audience string
-	presented      oauth2.Presented
 }
 
-// view is what a decision is made by: memory, and what the source answered to this request.
+// view is what a request is decided by: memory, and what the source answered to it.
 type view struct {
 	Memory
+
+	source *source
+	payer  Payer
+	// presented are the credentials of a client that authenticates.
+	presented oauth2.Presented
 
 	asked    uint                     // a bit for each lack that the source was asked for
 	callers  map[string]oauth2.Record // callerRefused
@@ -139,10 +142,10 @@ type view struct {
 	resource *oauth2.Resource         // grantRefused, scopeWithdrawn, audienceUnknown
 }
 
-func (v view) has(lack lack) bool { return v.asked&(1<<lack) != 0 }
+func (v *view) has(lack lack) bool { return v.asked&(1<<lack) != 0 }
 
 // caller is the record of a client that authenticates.
-func (v view) caller(clientID string) oauth2.Record {
+func (v *view) caller(clientID string) oauth2.Record {
 	if v.has(callerRefused) {
 		return v.callers[clientID]
 	}
@@ -150,7 +153,7 @@ func (v view) caller(clientID string) oauth2.Record {
 }
 
 // resources are those of memory, and the one that the source was asked about.
-func (v view) resources() oauth2.Resources { //nolint:ireturn // of two kinds
+func (v *view) resources() oauth2.Resources { //nolint:ireturn // of two kinds
 	if v.resource == nil {
 		return v.Memory
 	}
@@ -177,27 +180,28 @@ func (f foundResource) ResourceByIdentifier(identifier string) *oauth2.Resource 
 	return f.Resources.ResourceByIdentifier(identifier)
 }
 
-// decide judges by memory. While the judgement lacks something that the source was not asked for
-// yet, it asks the source and judges again, from the start and at the instant of the answer. An
-// error refuses.
-func decide[R any](
-	ctx context.Context, s *source, at time.Time, judge func(view, time.Time) (R, need, error),
-) (R, time.Time, error) {
-	v := view{Memory: s.Directory}
+// look is what a request is decided by before the source is asked.
+func (a *Authority) look(payer Payer) view {
+	return view{Memory: a.Directory, source: a.source, payer: payer}
+}
+
+// decide calls judge, which judges by the view. While the judgement lacks something that the source was not
+// asked for yet, it asks the source and has it judged again, from the start and at the instant of
+// the answer. It returns the instant of the last judgement. An error refuses.
+func (v *view) decide(ctx context.Context, at time.Time, judge func(time.Time) (need, error)) (time.Time, error) {
 	for {
-		result, needs, err := judge(v, at)
+		needs, err := judge(at)
 		if needs.lack == nothing || v.has(needs.lack) {
-			return result, at, err
+			return at, err
 		}
-		further, answered, refusal := s.ask(ctx, v, needs)
-		at = s.Now()
+		answered, refusal := v.ask(ctx, needs)
+		at = v.source.Now()
 		if refusal != nil {
-			return result, at, refusal
+			return at, refusal
 		}
 		if !answered {
-			return result, at, err
+			return at, err
 		}
-		v = further
 		v.asked |= 1 << needs.lack
 	}
 }
@@ -235,42 +239,40 @@ var (
 )
 
 // ask asks the source. answered means that the view has something that memory lacks.
-func (s *source) ask(ctx context.Context, v view, n need) (_ view, answered bool, refusal error) {
-	row := table[n.lack]
+func (v *view) ask(ctx context.Context, n need) (answered bool, refusal error) {
+	s, row := v.source, table[n.lack]
 	each := row.each
-	if n.lack == callerRefused && len(n.presented.Candidates()) == 0 {
+	if n.lack == callerRefused && len(v.presented.Candidates()) == 0 {
 		each = each[:1]
 	}
-	err := s.spend(each, n.payer, n.what)
+	err := s.spend(each, v.payer, n.what)
 	switch {
 	case err != nil:
 	case n.lack == callerRefused:
-		v.callers, err = s.callers(ctx, n.payer, n.presented)
+		v.callers, err = s.callers(ctx, v.payer, v.presented)
 	case n.lack == tokenKeyUnknown:
-		err = s.ring(ctx, n.payer)
+		err = s.ring(ctx, v.payer)
 	case n.lack == tokenClientUnknown:
 		v.client, err = s.client(ctx, n.what)
 	case n.lack == mintedUnknown:
-		v.minted, err = s.minted.ask(ctx, n.what, lookupTimeout, func(ctx context.Context) (oauth2.MintedRecord, error) {
-			return s.Directory.LookUpMinted(ctx, n.what)
-		})
+		v.minted, err = s.mintedToken(ctx, n.what)
 	case n.lack == audienceUnknown:
 		v.resource, err = s.resource(ctx, n.audience)
 	default: // grantRefused, scopeWithdrawn
 		if v.granted, err = s.client(ctx, n.what); err == nil && v.granted.Denial() != "" {
 			err = errDenied
 		}
-		if err == nil && s.spend([]int{grants}, n.payer, "") == nil {
+		if err == nil && s.spend([]int{grants}, v.payer, "") == nil {
 			v.resource, _ = s.resource(ctx, n.audience) // without an answer that of memory
 		}
 	}
 	switch {
 	case err == nil:
-		return v, n.lack != callerRefused || len(v.callers) > 0, nil
+		return n.lack != callerRefused || len(v.callers) > 0, nil
 	case oauth2.ReasonOf(err) != "":
-		return v, false, err
+		return false, err
 	}
-	return v, false, row.unanswered()
+	return false, row.unanswered()
 }
 
 // spend spends one question at each level, or at none.
@@ -316,6 +318,12 @@ func (s *source) callers(ctx context.Context, payer Payer, presented oauth2.Pres
 func (s *source) client(ctx context.Context, id string) (oauth2.Record, error) {
 	return s.clients.ask(ctx, id, lookupTimeout, func(ctx context.Context) (oauth2.Record, error) {
 		return s.Directory.LookUp(ctx, id)
+	})
+}
+
+func (s *source) mintedToken(ctx context.Context, id string) (oauth2.MintedRecord, error) {
+	return s.minted.ask(ctx, id, lookupTimeout, func(ctx context.Context) (oauth2.MintedRecord, error) {
+		return s.Directory.LookUpMinted(ctx, id)
 	})
 }
 

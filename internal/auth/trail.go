@@ -6,7 +6,8 @@ package auth
 import "github.com/hallpass-dev/hallpass/internal/oauth2"
 
 // Trail is what the audit line and the usage report show of a decision. It holds no secret and no
-// token, and what a caller chose is in it only once its shape was checked.
+// token, and what a caller chose is in it only once its shape was checked. Each request has its own;
+// the steps of its decision extend it.
 type Trail struct {
 	// ClientID is the client that calls, or that the token of a proxied request was issued to.
 	// Method and Credential say how it authenticated.
@@ -26,9 +27,13 @@ type Trail struct {
 	Used Used
 }
 
-// describe adds the token that the claims are of. They are empty unless it is verifiably ours.
-func (t *Trail) describe(claims oauth2.Claims) {
+// describe adds the token that the claims are of. They are nil unless it is verifiably ours.
+func (t *Trail) describe(claims *oauth2.Claims) {
+	if claims == nil {
+		return
+	}
 	t.TokenID, t.TokenClientID, t.Audience = claims.ID, claims.ClientID, claims.Audience
+	t.Used.TokenOf, t.Used.Token = claims.ClientUID, claims.TokenUID
 }
 
 // Used is what a request used, as far as it was proven. It is empty for a secret that did not match

@@ -22,15 +22,15 @@ type verified struct {
 	mu sync.RWMutex
 	// young is what was put in or asked for since old was full; when it is full itself, what is
 	// left in old is forgotten.
-	young, old map[[sha256.Size]byte]*oauth2.Verified
+	young, old map[[sha256.Size]byte]oauth2.Verified
 }
 
 func newVerified() *verified {
-	return &verified{young: map[[sha256.Size]byte]*oauth2.Verified{}}
+	return &verified{young: map[[sha256.Size]byte]oauth2.Verified{}}
 }
 
-// get returns what was read of a token, which must not be changed.
-func (v *verified) get(token string) (*oauth2.Verified, bool) {
+// get returns what was read of a token.
+func (v *verified) get(token string) (oauth2.Verified, bool) {
 	key := hashOf(token)
 	v.mu.RLock()
 	found, there := v.young[key]
@@ -47,7 +47,7 @@ func (v *verified) get(token string) (*oauth2.Verified, bool) {
 
 // put remembers a token.
 func (v *verified) put(token string, read oauth2.Verified) {
-	v.keep(hashOf(token), &read)
+	v.keep(hashOf(token), read)
 }
 
 // hashOf is the SHA-256 of a token. Most fit the buffer, and then nothing is allocated.
@@ -56,11 +56,11 @@ func hashOf(token string) [sha256.Size]byte {
 	return sha256.Sum256(append(buffer[:0], token...))
 }
 
-func (v *verified) keep(key [sha256.Size]byte, read *oauth2.Verified) {
+func (v *verified) keep(key [sha256.Size]byte, read oauth2.Verified) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if len(v.young) >= verifiedEntries {
-		v.young, v.old = make(map[[sha256.Size]byte]*oauth2.Verified, verifiedEntries), v.young
+		v.young, v.old = make(map[[sha256.Size]byte]oauth2.Verified, verifiedEntries), v.young
 	}
 	v.young[key] = read
 }

@@ -387,7 +387,7 @@ func (m minted) good(d *directory.Directory, c *cluster, id string) bool {
 			claims.IssuedAt = token.IssuedAt
 		}
 	}
-	_, denial := d.Minted(oauth2.OpaqueID(m.record.UID)).Narrow(claims)
+	_, denial := d.Minted(oauth2.OpaqueID(m.record.UID)).Narrow(&claims)
 	return denial == "" && !d.Revocations().Revoked(claims, m.record.Namespace, c.now())
 }
 

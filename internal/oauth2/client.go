@@ -108,7 +108,7 @@ func (r Record) Denial() Reason {
 
 // TokenDenial returns why a token with these claims, valid in itself, is refused because of its
 // client, or "". The record is that of the token's client_id.
-func (r Record) TokenDenial(claims Claims) Reason {
+func (r Record) TokenDenial(claims *Claims) Reason {
 	if denial := r.Denial(); denial != "" {
 		return denial
 	}
@@ -136,7 +136,7 @@ func (r Record) RevokedBefore() time.Time {
 
 // Unknown reports whether the record lacks the client or the owner of the token, or has another
 // one. Memory may be behind, so the source has to be asked.
-func (r Record) Unknown(claims Claims) bool {
+func (r Record) Unknown(claims *Claims) bool {
 	return r.Client == nil || r.Owner == nil || r.Client.UID != claims.ClientUID || r.Owner.UID != claims.ClientUID
 }
 

@@ -110,15 +110,15 @@ func (r *Resource) lifetime(client *Client) time.Duration {
 	return client.TokenLifetime
 }
 
-// Narrow removes the scopes of a valid token that the client is not granted any more, so that a
-// withdrawn consent takes effect before the token expires. It returns the reason if none is left,
-// or the audience is gone.
-func (i Issuer) Narrow(claims Claims, client *Client, resources Resources) (Claims, Reason) {
+// Narrow returns the claims of a valid token with the scopes that the client is still granted, so
+// that a withdrawn consent takes effect before the token expires. It returns the reason if none is
+// left, or the audience is gone.
+func (i Issuer) Narrow(claims *Claims, client *Client, resources Resources) (*Claims, Reason) {
 	has := client.Scopes
 	if claims.Audience != i.NamespaceAudience(client.Namespace) {
 		resource := resources.ResourceByIdentifier(claims.Audience)
 		if resource == nil {
-			return Claims{}, ReasonTargetNotGranted
+			return nil, ReasonTargetNotGranted
 		}
 		has = nil
 		for _, access := range client.Access {
@@ -127,21 +127,22 @@ func (i Issuer) Narrow(claims Claims, client *Client, resources Resources) (Clai
 			}
 		}
 		if len(has) == 0 {
-			return Claims{}, ReasonTargetNotGranted
+			return nil, ReasonTargetNotGranted
 		}
 	}
 	return claims.restrict(has)
 }
 
 // restrict removes the scopes that are not allowed. Claims that lose their last scope are refused.
-func (c Claims) restrict(allowed []string) (Claims, Reason) {
+func (c *Claims) restrict(allowed []string) (*Claims, Reason) {
 	refused := func(scope string) bool { return !slices.Contains(allowed, scope) }
 	if !slices.ContainsFunc(c.Scopes, refused) {
 		return c, ""
 	}
-	c.Scopes = slices.DeleteFunc(slices.Clone(c.Scopes), refused)
-	if len(c.Scopes) == 0 {
-		return Claims{}, ReasonScopeNotGranted
+	restricted := *c
+	restricted.Scopes = slices.DeleteFunc(slices.Clone(c.Scopes), refused)
+	if len(restricted.Scopes) == 0 {
+		return nil, ReasonScopeNotGranted
 	}
-	return c, ""
+	return &restricted, ""
 }

@@ -9,7 +9,7 @@ const IntrospectionTokenType = "token-introspection+jwt"
 // MayIntrospect decides whether a caller learns about a token: the client that it was issued to,
 // and the clients that serve its audience. Those are the ones that a resource names, or else those
 // of its namespace. All others get the response about an unknown token.
-func (i Issuer) MayIntrospect(caller *Client, claims Claims, resources Resources) bool {
+func (i Issuer) MayIntrospect(caller *Client, claims *Claims, resources Resources) bool {
 	if caller.ID == claims.ClientID && caller.UID == claims.ClientUID {
 		return true
 	}

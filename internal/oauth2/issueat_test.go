@@ -44,10 +44,10 @@ func TestWhoeverSaysItFirstTakesTokensBack(t *testing.T) {
 		if c.want.IsZero() {
 			claims.IssuedAt = noon
 		}
-		if got := record.TokenDenial(claims); got != "" {
+		if got := record.TokenDenial(&claims); got != "" {
 			t.Errorf("%s: a token of that instant: %s", name, got)
 		}
-		if claims.IssuedAt = c.want.Add(-time.Second); !c.want.IsZero() && record.TokenDenial(claims) != ReasonTokenRevoked {
+		if claims.IssuedAt = c.want.Add(-time.Second); !c.want.IsZero() && record.TokenDenial(&claims) != ReasonTokenRevoked {
 			t.Errorf("%s: a token of a second before is not refused", name)
 		}
 	}

@@ -75,18 +75,18 @@ func isToken(id string) func(MintedToken) bool {
 
 // Narrow returns the claims with the scopes that the OAuth2Token still asks for, or the reason of a
 // refusal.
-func (r MintedRecord) Narrow(claims Claims) (Claims, Reason) {
+func (r MintedRecord) Narrow(claims *Claims) (*Claims, Reason) {
 	switch {
 	case r.Minted == nil:
-		return Claims{}, ReasonTokenUnknown
+		return nil, ReasonTokenUnknown
 	case r.Owner == nil:
-		return Claims{}, ReasonTokenOwnerUnknown
+		return nil, ReasonTokenOwnerUnknown
 	case r.Minted.UID == "", r.Owner.UID != r.Minted.UID, claims.TokenUID != r.Minted.UID, r.Owner.Terminating:
-		return Claims{}, ReasonTokenOwnerGone
+		return nil, ReasonTokenOwnerGone
 	case claims.ClientUID != r.Minted.ClientUID, r.Owner.ClientName != r.Minted.ClientName:
-		return Claims{}, ReasonTokenClientChanged
+		return nil, ReasonTokenClientChanged
 	case !slices.ContainsFunc(r.Minted.Tokens, isToken(claims.ID)):
-		return Claims{}, ReasonTokenReplaced
+		return nil, ReasonTokenReplaced
 	}
 	if len(r.Owner.Scopes) == 0 {
 		return claims, ""
@@ -156,16 +156,16 @@ func (m *Minted) Find(token Secret) (MintedToken, bool) {
 
 // ReadOpaque reads an opaque token by its record, as Verify reads a JWT. With the error of a token
 // that is not valid at this time it returns the claims too.
-func (i Issuer) ReadOpaque(token Secret, record MintedRecord, now time.Time) (Claims, error) {
+func (i Issuer) ReadOpaque(token Secret, record MintedRecord, now time.Time) (*Claims, error) {
 	m := record.Minted
 	if m == nil || !m.Opaque {
-		return Claims{}, invalidToken(ReasonTokenUnknown, "the token is not one of this issuer's")
+		return nil, invalidToken(ReasonTokenUnknown, "the token is not one of this issuer's")
 	}
 	found, matches := m.Find(token)
 	if !matches {
-		return Claims{}, invalidToken(ReasonTokenReplaced, "the token is not one of this issuer's")
+		return nil, invalidToken(ReasonTokenReplaced, "the token is not one of this issuer's")
 	}
-	claims := Claims{
+	claims := &Claims{
 		Issuer: i.String(), Subject: m.ClientID, ClientID: m.ClientID, ClientUID: m.ClientUID, Audience: found.Audience, Scopes: found.Scopes,
 		ID: found.ID, IssuedAt: found.IssuedAt, ExpiresAt: found.ExpiresAt, TokenUID: m.UID,
 	}

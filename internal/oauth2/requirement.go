@@ -87,7 +87,7 @@ func (r Requirement) whole() (Requirement, error) {
 }
 
 // Refuses returns why a token with these claims is not for this audience, or "". See HasScopes.
-func (r Requirement) Refuses(claims Claims) Reason {
+func (r Requirement) Refuses(claims *Claims) Reason {
 	if r.Audience == "" || claims.Audience != r.Audience {
 		return ReasonWrongAudience
 	}
@@ -95,7 +95,7 @@ func (r Requirement) Refuses(claims Claims) Reason {
 }
 
 // HasScopes reports whether a token with these claims has every scope that is required.
-func (r Requirement) HasScopes(claims Claims) bool {
+func (r Requirement) HasScopes(claims *Claims) bool {
 	return !slices.ContainsFunc(r.Scopes, func(scope string) bool { return !slices.Contains(claims.Scopes, scope) })
 }
 

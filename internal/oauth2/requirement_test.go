@@ -60,7 +60,7 @@ func TestRequirementsThatAreNotUnderstoodAreRefused(t *testing.T) {
 			if ReasonOf(err) != ReasonRequirementMalformed {
 				t.Errorf("got %+v, %v", got, err)
 			}
-			if got.Refuses(Claims{}) == "" || got.Refuses(Claims{Audience: "urn:a"}) == "" {
+			if got.Refuses(&Claims{}) == "" || got.Refuses(&Claims{Audience: "urn:a"}) == "" {
 				t.Error("what comes with the error lets somebody in")
 			}
 		})
@@ -87,10 +87,10 @@ func TestRequirementsAreMet(t *testing.T) {
 		"another audience and the scope": {Requirement{"urn:b", []string{"read"}}, ReasonWrongAudience, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := c.required.Refuses(claims); got != c.refuses {
+			if got := c.required.Refuses(&claims); got != c.refuses {
 				t.Errorf("refused because of %q, want %q", got, c.refuses)
 			}
-			if got := c.required.HasScopes(claims); got != c.scopes {
+			if got := c.required.HasScopes(&claims); got != c.scopes {
 				t.Errorf("has the scopes: %t", got)
 			}
 		})

@@ -157,22 +157,22 @@ func TestAWithdrawnGrantEndsForTokensThatAreOut(t *testing.T) {
 		"the client asks for it no more": {unasked, declared{orders()}, nil, oauth2.ReasonTargetNotGranted},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, denial := issuer(t).Narrow(claims, c.client, c.resources)
-			if denial != c.denial || !slices.Equal(got.Scopes, c.scopes) {
-				t.Errorf("%v, denied %q; want %v, denied %q", got.Scopes, denial, c.scopes, c.denial)
+			got, denial := issuer(t).Narrow(&claims, c.client, c.resources)
+			if scopes := scopesOf(got); denial != c.denial || !slices.Equal(scopes, c.scopes) {
+				t.Errorf("%v, denied %q; want %v, denied %q", scopes, denial, c.scopes, c.denial)
 			}
 		})
 	}
 	own := oauth2.Claims{Audience: "https://hallpass.test/ns/shop", Scopes: []string{"own", "gone"}}
-	if got, denial := issuer(t).Narrow(own, client, nil); denial != "" || !slices.Equal(got.Scopes, []string{"own"}) {
-		t.Errorf("a free-form scope: %v %q", got.Scopes, denial)
+	if got, denial := issuer(t).Narrow(&own, client, nil); denial != "" || !slices.Equal(scopesOf(got), []string{"own"}) {
+		t.Errorf("a free-form scope: %v %q", scopesOf(got), denial)
 	}
 	own.Scopes = []string{"gone"}
-	if _, denial := issuer(t).Narrow(own, client, nil); denial != oauth2.ReasonScopeNotGranted {
+	if _, denial := issuer(t).Narrow(&own, client, nil); denial != oauth2.ReasonScopeNotGranted {
 		t.Errorf("no free-form scope is left: %q", denial)
 	}
 	own.Scopes = nil
-	if _, denial := issuer(t).Narrow(own, client, nil); denial != "" {
+	if _, denial := issuer(t).Narrow(&own, client, nil); denial != "" {
 		t.Errorf("a token that never had a scope: %q", denial)
 	}
 }
@@ -196,7 +196,7 @@ func TestWhoMayIntrospectAtAResource(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			caller := &oauth2.Client{ID: c.namespace + "." + c.client, UID: "another", Namespace: c.namespace, Name: c.client}
-			if got := issuer(t).MayIntrospect(caller, claims, c.resources); got != c.want {
+			if got := issuer(t).MayIntrospect(caller, &claims, c.resources); got != c.want {
 				t.Errorf("%t, want %t", got, c.want)
 			}
 		})
@@ -225,8 +225,8 @@ func TestGrantsAgainstAModel(t *testing.T) {
 		if audience != "" {
 			granted++
 			claims := oauth2.Claims{Audience: got.Audience, Scopes: got.Scopes}
-			if kept, denial := issuer(t).Narrow(claims, client, resources); denial != "" || !sameSet(kept.Scopes, got.Scopes) {
-				t.Fatalf("granted %v and introspected as %v %q", got.Scopes, kept.Scopes, denial)
+			if kept, denial := issuer(t).Narrow(&claims, client, resources); denial != "" || !sameSet(scopesOf(kept), got.Scopes) {
+				t.Fatalf("granted %v and introspected as %v %q", got.Scopes, scopesOf(kept), denial)
 			}
 		}
 	}

@@ -53,7 +53,7 @@ func (i Issuer) Issue(client *Client, grant Grant, key *keyring.SigningKey, now 
 		return Token{}, fmt.Errorf("read randomness for a token: %w", err)
 	}
 	issuedAt := now.UTC().Truncate(time.Second)
-	claims := Claims{
+	claims := &Claims{
 		Issuer:    i.String(),
 		Subject:   client.ID,
 		Audience:  grant.Audience,
@@ -102,17 +102,18 @@ const clockSkew = 5 * time.Minute
 // Verified is an access token with a valid signature. Check decides whether it is valid at an
 // instant.
 type Verified struct {
-	Claims Claims
+	// Claims are shared, so nobody changes them.
+	Claims *Claims
 	// KeyID is the kid of its key, a thumbprint.
 	KeyID string
 }
 
 // Validate verifies an access token and checks that it is valid now. exp has no leeway.
 // Record.TokenDenial decides about its client.
-func (i Issuer) Validate(token string, ring keyring.Ring, now time.Time) (Claims, error) {
+func (i Issuer) Validate(token string, ring keyring.Ring, now time.Time) (*Claims, error) {
 	verified, err := i.Verify(token, ring, now)
 	if err != nil {
-		return Claims{}, err
+		return nil, err
 	}
 	return verified.Claims, verified.checkTime(now)
 }
@@ -177,12 +178,12 @@ func verificationKey(kid string, ring keyring.Ring, now time.Time) (*keyring.Sig
 	return key, nil
 }
 
-func parseClaims(payload []byte) (Claims, error) {
+func parseClaims(payload []byte) (*Claims, error) {
 	object, err := strictjson.ParseObject(payload)
 	if err != nil {
-		return Claims{}, fmt.Errorf("read claims: %w", err)
+		return nil, fmt.Errorf("read claims: %w", err)
 	}
-	var claims Claims
+	claims := &Claims{}
 	var failure error
 	note := func(err error) {
 		if failure == nil {

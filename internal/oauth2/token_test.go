@@ -97,7 +97,7 @@ func TestAnIssuedTokenSaysWhatWasGranted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := oauth2.Claims{
+	want := &oauth2.Claims{
 		Issuer: "https://hallpass.test", Subject: "shop.reporting", Audience: "https://hallpass.test/ns/shop",
 		ClientID: "shop.reporting", ClientUID: "uid-1", Scopes: []string{"read", "write"}, ID: token.Claims.ID,
 		IssuedAt: now, ExpiresAt: now.Add(30 * time.Minute),
@@ -254,12 +254,12 @@ func TestDeniedRecords(t *testing.T) {
 				t.Errorf("denial %q, want %q", got, c.want)
 			}
 			claims := oauth2.Claims{ClientUID: "uid-1"}
-			if got := c.record.TokenDenial(claims); got != c.want {
+			if got := c.record.TokenDenial(&claims); got != c.want {
 				t.Errorf("denial of a token %q, want %q", got, c.want)
 			}
 		})
 	}
-	if got := (oauth2.Record{Client: client, Owner: owner}).TokenDenial(oauth2.Claims{ClientUID: "uid-0"}); got != oauth2.ReasonTokenClientChanged {
+	if got := (oauth2.Record{Client: client, Owner: owner}).TokenDenial(&oauth2.Claims{ClientUID: "uid-0"}); got != oauth2.ReasonTokenClientChanged {
 		t.Errorf("a token of the client's predecessor: %q", got)
 	}
 }
@@ -340,7 +340,7 @@ func TestWhoMayIntrospect(t *testing.T) {
 		"a namesake of another UID, from elsewhere": {oauth2.Client{ID: "shop.reporting", UID: "uid-2", Namespace: "other"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := issuer(t).MayIntrospect(&c.caller, claims, declared{}); got != c.want {
+			if got := issuer(t).MayIntrospect(&c.caller, &claims, declared{}); got != c.want {
 				t.Errorf("%t, want %t", got, c.want)
 			}
 		})

@@ -16,14 +16,14 @@ const tokenTypeBearer = "Bearer"
 const usualSize = 512
 
 // payload returns the payload of an access token (RFC 9068 section 2.2).
-func (c Claims) payload() ([]byte, error) {
+func (c *Claims) payload() ([]byte, error) {
 	o := strictjson.NewBuilder(make([]byte, 0, usualSize))
 	c.appendSubject(o)
 	return c.appendTokenID(o.Words("scope", c.Scopes))
 }
 
 // Introspection returns the introspection response for an active token (RFC 7662 section 2.2).
-func (c Claims) Introspection() ([]byte, error) {
+func (c *Claims) Introspection() ([]byte, error) {
 	o := strictjson.NewBuilder(make([]byte, 0, usualSize)).Bool("active", true)
 	c.appendSubject(o)
 	o.Words("scope", c.Scopes).Text("token_type", tokenTypeBearer)
@@ -31,12 +31,12 @@ func (c Claims) Introspection() ([]byte, error) {
 }
 
 // appendSubject writes the claims that identify the client and the audience of a token.
-func (c Claims) appendSubject(o *strictjson.Builder) {
+func (c *Claims) appendSubject(o *strictjson.Builder) {
 	o.Text("iss", c.Issuer).Text("sub", c.Subject).Text("aud", c.Audience).Text("client_id", c.ClientID).Text("client_uid", c.ClientUID)
 }
 
 // appendTokenID writes the claims of one token and the custom claims, and ends the object.
-func (c Claims) appendTokenID(o *strictjson.Builder) ([]byte, error) {
+func (c *Claims) appendTokenID(o *strictjson.Builder) ([]byte, error) {
 	o.Text("jti", c.ID).Number("iat", c.IssuedAt.Unix()).Number("exp", c.ExpiresAt.Unix())
 	if c.TokenUID != "" {
 		o.Text("token_uid", c.TokenUID)

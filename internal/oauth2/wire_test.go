@@ -40,11 +40,11 @@ func TestWhatIsWrittenOfAToken(t *testing.T) {
 			`{"active":true,` + subject + `,"token_type":"Bearer","jti":"id","iat":100,"exp":3700}`,
 		},
 		"the answer of the token endpoint": {
-			string(Token{Verified: Verified{Claims: claims}, Value: NewSecret("a.b.c")}.Answer()),
+			string(Token{Verified: Verified{Claims: &claims}, Value: NewSecret("a.b.c")}.Answer()),
 			`{"access_token":"a.b.c","token_type":"Bearer","expires_in":3600,"scope":"read write"}`,
 		},
 		"the answer of the token endpoint without a scope": {
-			string(Token{Verified: Verified{Claims: bare}, Value: NewSecret("a.b.c")}.Answer()),
+			string(Token{Verified: Verified{Claims: &bare}, Value: NewSecret("a.b.c")}.Answer()),
 			`{"access_token":"a.b.c","token_type":"Bearer","expires_in":3600}`,
 		},
 	} {

@@ -18,7 +18,7 @@ import (
 // endpoint answers requests. It returns the Trail of its decision, also beside an error.
 // An error without an answer of its own is answered by answer.Refusal.
 type endpoint interface {
-	serve(r *http.Request, in request) (answer.Answer, auth.Trail, error)
+	serve(r *http.Request, in request) (answer.Answer, *auth.Trail, error)
 }
 
 // request is what was read of a request: its parameters, when they were complete, and the source
@@ -76,10 +76,7 @@ func (p *port) handler(name string, read func(*http.Request) (oauth2.Form, error
 		if record.Traced() {
 			r = r.WithContext(ctx)
 		}
-		a, trail, err := answer.Answer{}, auth.Trail{}, p.fresh(name)
-		if err == nil {
-			a, trail, err = p.serve(r, read, e, request{at: record.Started, source: record.Payer()})
-		}
+		a, trail, err := p.serve(r, name, read, e, request{at: record.Started, source: record.Payer()})
 		if err != nil && a.Status == 0 {
 			a = answer.Refusal(err)
 		}
@@ -101,16 +98,19 @@ func (p *port) fresh(name string) error {
 
 // serve reads the parameters before it takes one of the places in flight: a slow sender holds none.
 func (p *port) serve(
-	r *http.Request, read func(*http.Request) (oauth2.Form, error), e endpoint, in request,
-) (answer.Answer, auth.Trail, error) {
+	r *http.Request, name string, read func(*http.Request) (oauth2.Form, error), e endpoint, in request,
+) (answer.Answer, *auth.Trail, error) {
+	err := p.fresh(name)
+	if err != nil {
+		return answer.Answer{}, nil, err
+	}
 	if read != nil {
-		var err error
 		if in.form, err = read(r); err != nil {
-			return answer.Answer{}, auth.Trail{}, err
+			return answer.Answer{}, nil, err
 		}
 		in.at = p.authority.Now()
 		if in.place, err = p.authority.Enter(in.source); err != nil {
-			return answer.Answer{}, auth.Trail{}, err
+			return answer.Answer{}, nil, err
 		}
 		defer in.place.Leave()
 	}
@@ -140,8 +140,8 @@ func write(w http.ResponseWriter, a answer.Answer, requestID string) {
 // refuses is an endpoint that refuses every request.
 type refuses struct{ err *answer.Error }
 
-func (e refuses) serve(*http.Request, request) (answer.Answer, auth.Trail, error) {
-	return answer.Answer{}, auth.Trail{}, e.err
+func (e refuses) serve(*http.Request, request) (answer.Answer, *auth.Trail, error) {
+	return answer.Answer{}, nil, e.err
 }
 
 // notFound is at all other paths.

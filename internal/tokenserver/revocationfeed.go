@@ -63,7 +63,7 @@ type feedEndpoint struct {
 	rendering *budget.Places // by namespace
 }
 
-func (e *feedEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
+func (e *feedEndpoint) serve(r *http.Request, in request) (answer.Answer, *auth.Trail, error) {
 	caller, err := e.authority.Authenticate(r.Context(), in.credentials(r))
 	if err != nil {
 		return answer.Answer{}, caller.Trail, err

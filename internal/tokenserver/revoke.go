@@ -32,7 +32,7 @@ type revokeEndpoint struct {
 	waiting   *budget.Places // by namespace
 }
 
-func (e *revokeEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
+func (e *revokeEndpoint) serve(r *http.Request, in request) (answer.Answer, *auth.Trail, error) {
 	caller, err := e.authority.Authenticate(r.Context(), in.credentials(r))
 	trail := caller.Trail
 	if err != nil {

@@ -18,7 +18,7 @@ type tokenEndpoint struct {
 	limit     *budget.Budget // by client and namespace; see issues
 }
 
-func (t *tokenEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
+func (t *tokenEndpoint) serve(r *http.Request, in request) (answer.Answer, *auth.Trail, error) {
 	caller, err := t.authority.Authenticate(r.Context(), in.credentials(r))
 	if err != nil {
 		return answer.Answer{}, caller.Trail, err

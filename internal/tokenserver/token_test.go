@@ -98,7 +98,7 @@ func TestTokenEndpointIssues(t *testing.T) {
 				t.Fatal(err)
 			}
 			claims.ID = ""
-			wantClaims := oauth2.Claims{
+			wantClaims := &oauth2.Claims{
 				Issuer: testIssuer, Subject: reporting, ClientID: reporting, ClientUID: "uid-of-" + reporting,
 				Audience: testIssuer + "/ns/shop", Scopes: strings.Fields(c.scope), IssuedAt: noon, ExpiresAt: noon.Add(time.Hour),
 			}
