@@ -47,6 +47,8 @@ const (
 	// from, to find it by when the record changes. Decisions read the record itself.
 	AnnotationResource          = "hallpass.dev/resource"
 	AnnotationResourceNamespace = "hallpass.dev/resource-namespace"
+	// AnnotationAdded on a Secret or a ConfigMap lists the labels and annotations that its owner added, so that they can be removed.
+	AnnotationAdded = "hallpass.dev/added"
 	// SecretTypeClient is the type of every Secret that the operator writes for an OAuth2Client.
 	SecretTypeClient = "hallpass.dev/oauth2-client"
 	// SecretTypeToken is the type of every Secret that the operator writes for an OAuth2Token.

@@ -45,12 +45,14 @@ type SecretSpec struct {
 	// +optional
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 
-	// labels are put on the Secret. The kubernetes.io, k8s.io and hallpass.dev domains are not for users. At most 16.
+	// labels are put on the Secret, and taken off again when they are removed here. The kubernetes.io, k8s.io and hallpass.dev
+	// domains are not for users. At most 16.
 	// +optional
 	Labels SecretLabels `json:"labels,omitempty"`
 
-	// annotations are put on the Secret, such as those that a reloader or a reflector looks for. The kubernetes.io, k8s.io
-	// and hallpass.dev domains are not for users. At most 16, each of at most 1024 characters.
+	// annotations are put on the Secret, such as those that a reloader or a reflector looks for, and taken off again when they
+	// are removed here. The kubernetes.io, k8s.io and hallpass.dev domains are not for users. At most 16, each of at most 1024
+	// characters.
 	// +optional
 	Annotations SecretAnnotations `json:"annotations,omitempty"`
 }

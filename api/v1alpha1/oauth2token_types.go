@@ -135,11 +135,13 @@ type TokenSecretSpec struct {
 	// +optional
 	Template SecretTemplate `json:"template,omitempty"`
 
-	// labels are put on the Secret. The kubernetes.io, k8s.io and hallpass.dev domains are not for users. At most 16.
+	// labels are put on the Secret, and taken off again when they are removed here. The kubernetes.io, k8s.io and hallpass.dev
+	// domains are not for users. At most 16.
 	// +optional
 	Labels SecretLabels `json:"labels,omitempty"`
 
-	// annotations are put on the Secret. The kubernetes.io, k8s.io and hallpass.dev domains are not for users. At most 16.
+	// annotations are put on the Secret, and taken off again when they are removed here. The kubernetes.io, k8s.io and
+	// hallpass.dev domains are not for users. At most 16.
 	// +optional
 	Annotations SecretAnnotations `json:"annotations,omitempty"`
 }

@@ -20,7 +20,11 @@ func TestLabelsOfUsersReplaceNoneOfOurs(t *testing.T) {
 	if diff := cmp.Diff(map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy, "team": "a"}, meta.Labels); diff != "" {
 		t.Errorf("labels (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(map[string]string{v1alpha1.AnnotationClient: "reporting", "note": "b"}, meta.Annotations); diff != "" {
+	want := map[string]string{
+		v1alpha1.AnnotationClient: "reporting", "note": "b",
+		v1alpha1.AnnotationAdded: "annotation:hallpass.dev/client annotation:note label:app.kubernetes.io/managed-by label:team",
+	}
+	if diff := cmp.Diff(want, meta.Annotations); diff != "" {
 		t.Errorf("annotations (-want +got):\n%s", diff)
 	}
 }

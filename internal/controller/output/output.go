@@ -10,14 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -42,17 +40,25 @@ func (o Owner) reference() metav1.OwnerReference {
 	}
 }
 
+// sameKind reports whether a reference is to an object of the owner's kind.
+func (o Owner) sameKind(reference metav1.OwnerReference) bool {
+	return reference.Kind == o.Kind && strings.HasPrefix(reference.APIVersion, v1alpha1.GroupVersion.Group+"/")
+}
+
 // owns decides whether an object is the owner's: by annotation, and by an owner reference that is this
-// owner's, missing or dead. Backup tools strip owner references and change UIDs.
+// owner's, missing or dead. Backup tools strip owner references and change UIDs. Others may own it too,
+// if it refers to this owner.
 func (o Owner) owns(ctx context.Context, live client.Reader, found client.Object) (bool, error) {
 	if found.GetAnnotations()[o.Annotation] != o.Name {
 		return false, nil
 	}
+	referred, others := false, false
 	for _, owner := range found.GetOwnerReferences() {
 		switch {
 		case owner.UID == o.UID:
-		case owner.Kind != o.Kind || !strings.HasPrefix(owner.APIVersion, v1alpha1.GroupVersion.Group+"/"):
-			return false, nil
+			referred = true
+		case !o.sameKind(owner):
+			others = true
 		default:
 			other, err := read(ctx, live, o.Kind, types.NamespacedName{Namespace: o.Namespace, Name: owner.Name})
 			if err != nil || other != nil && other.UID == owner.UID {
@@ -60,7 +66,7 @@ func (o Owner) owns(ctx context.Context, live client.Reader, found client.Object
 			}
 		}
 	}
-	return true, nil
+	return referred || !others, nil
 }
 
 // read reads the metadata of one of our objects from the API server itself; nil if there is none.
@@ -113,23 +119,6 @@ func Delete(ctx context.Context, c client.Client, o client.Object) error {
 	return nil
 }
 
-// metaOf is the metadata of an output: the owner's labels and annotations, and ours, which those of the
-// owner do not replace.
-func metaOf[L, A ~string](o Owner, name string, labels map[string]L, annotations map[string]A) metav1.ObjectMeta {
-	meta := metav1.ObjectMeta{
-		Namespace: o.Namespace, Name: name,
-		Labels: map[string]string{}, Annotations: map[string]string{},
-	}
-	for key, value := range labels {
-		meta.Labels[key] = string(value)
-	}
-	for key, value := range annotations {
-		meta.Annotations[key] = string(value)
-	}
-	meta.Labels[v1alpha1.LabelManagedBy], meta.Annotations[o.Annotation] = v1alpha1.ManagedBy, o.Name
-	return meta
-}
-
 // SecretCache is a cache of the Secrets that are selected, in some namespaces or, without any, in all.
 func SecretCache(mgr ctrl.Manager, selected cache.ByObject, namespaces []string) (cache.Cache, error) {
 	selected.Namespaces = map[string]cache.Config{}
@@ -153,20 +142,6 @@ func SecretCache(mgr ctrl.Manager, selected cache.ByObject, namespaces []string)
 	return secrets, nil
 }
 
-// SameMeta compares the labels and annotations that we write; what others added is theirs.
-func SameMeta(stored, wanted metav1.Object) bool {
-	return includes(stored.GetLabels(), wanted.GetLabels()) && includes(stored.GetAnnotations(), wanted.GetAnnotations())
-}
-
-func includes(all, some map[string]string) bool { return maps.Equal(all, labels.Merge(all, some)) }
-
-// sameOwners compares owner references by what we write of them.
-func sameOwners(stored, wanted metav1.Object) bool {
-	return slices.EqualFunc(stored.GetOwnerReferences(), wanted.GetOwnerReferences(), func(a, b metav1.OwnerReference) bool {
-		return a.UID == b.UID && a.Name == b.Name && a.Kind == b.Kind
-	})
-}
-
 // ErrAltered is wrapped by the error of a write whose data the API server stored otherwise, because a
 // policy engine changes it. Such a write is a failure, or repairing it would have no end.
 var ErrAltered = errors.New("an admission policy or webhook of the cluster changes its data; exempt it there")
@@ -177,13 +152,6 @@ func CheckStored[V any](sent, stored map[string]V, equal func(V, V) bool) error 
 		return nil
 	}
 	return ErrAltered
-}
-
-// replaces keeps the labels and annotations that others put there, a reloader for one.
-func replaces(wanted, stored client.Object) {
-	wanted.SetResourceVersion(stored.GetResourceVersion())
-	wanted.SetLabels(labels.Merge(stored.GetLabels(), wanted.GetLabels()))
-	wanted.SetAnnotations(labels.Merge(stored.GetAnnotations(), wanted.GetAnnotations()))
 }
 
 // Error says that a user's Secret or ConfigMap could not be written. Its message is for the user.

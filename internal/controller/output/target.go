@@ -93,13 +93,13 @@ func (t Target) marked(found client.Object) bool {
 func (t Target) Write(ctx context.Context, stored client.Object, data map[string][]byte) (client.Object, error) {
 	wanted := t.render(data)
 	var err error
-	switch {
-	case stored == nil:
+	if stored == nil {
 		err = t.Client.Create(ctx, wanted)
-	case maps.EqualFunc(Data(stored), data, bytes.Equal) && SameMeta(stored, wanted) && sameOwners(stored, wanted):
-		return stored, nil
-	default:
-		replaces(wanted, stored)
+	} else {
+		KeepOthers(wanted, t.Owner.ofOthers(stored, wanted))
+		if maps.EqualFunc(Data(stored), data, bytes.Equal) && sameMeta(stored, wanted) {
+			return stored, nil
+		}
 		err = t.Client.Update(ctx, wanted)
 	}
 	_, _, kind := t.empty()

@@ -55,6 +55,17 @@ func owned(kind, name string, uid types.UID) change {
 	}
 }
 
+// ownedToo adds an owner of another API group, or of ours if it is a client.
+func ownedToo(kind, name string, uid types.UID) change {
+	return func(o client.Object) {
+		version := "argoproj.io/v1alpha1"
+		if kind == "OAuth2Client" {
+			version = v1alpha1.GroupVersion.String()
+		}
+		o.SetOwnerReferences(append(o.GetOwnerReferences(), metav1.OwnerReference{APIVersion: version, Kind: kind, Name: name, UID: uid}))
+	}
+}
+
 func labelled(o client.Object) { o.SetLabels(map[string]string{v1alpha1.LabelClientConfig: "true"}) }
 
 func changed[T client.Object](o T, changes ...change) T {
@@ -89,6 +100,8 @@ func TestAnObjectOfAnotherOwnerIsForeign(t *testing.T) {
 		"a Secret of another type":                            {secret, secretOf(corev1.SecretTypeOpaque, annotated("app"), ours), ErrForeign},
 		"a Secret that names another client":                  {secret, secretOf(secret, annotated("other")), ErrForeign},
 		"a Secret that another live client owns":              {secret, secretOf(secret, annotated("app"), theirs), ErrForeign},
+		"a Secret of the owner that another kind owns too":    {secret, secretOf(secret, annotated("app"), ours, ownedToo("Application", "shop", "u9")), nil},
+		"a Secret of two owners of the kind":                  {secret, secretOf(secret, annotated("app"), ours, ownedToo("OAuth2Client", "other", "u2")), ErrForeign},
 		"a Secret that a Deployment owns":                     {secret, secretOf(secret, annotated("app"), owned("Deployment", "app", "u1x")), ErrForeign},
 		"a ConfigMap with our label":                          {"", configMap(annotated("app"), labelled), nil},
 		"a ConfigMap that lost its label":                     {"", configMap(annotated("app"), ours), nil},
@@ -148,6 +161,74 @@ func TestWritingATarget(t *testing.T) {
 				t.Errorf("where an object is: %v, want AlreadyExists", err)
 			}
 		})
+	}
+}
+
+func TestWhatTheOwnerAddedIsRemovedAndWhatOthersAddedStays(t *testing.T) {
+	data := map[string][]byte{"client_id": []byte("shop.app")}
+	for _, secretType := range []corev1.SecretType{v1alpha1.SecretTypeClient, ""} {
+		target := shop(secretType)
+		_, _, kind := target.empty()
+		t.Run(kind, func(t *testing.T) {
+			write := func(stored client.Object) client.Object {
+				t.Helper()
+				written, err := target.Write(t.Context(), stored, data)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return written
+			}
+			target.Labels = v1alpha1.SecretLabels{"team": "a", "tier": "1"}
+			target.Annotations = v1alpha1.SecretAnnotations{"reloader.example.com/match": "true"}
+			stored := write(nil)
+
+			stored.SetLabels(labels.Merge(stored.GetLabels(), map[string]string{"backup": "daily"}))
+			stored.SetAnnotations(labels.Merge(stored.GetAnnotations(), map[string]string{"note": "ours"}))
+			stored.SetFinalizers([]string{"backup.example.com/hold"})
+			ownedToo("Application", "shop", "u9")(stored)
+			if again := write(stored); again != stored {
+				t.Error("written again because of what others added")
+			}
+			target.Labels, target.Annotations = v1alpha1.SecretLabels{"team": "b"}, nil
+			stored = write(stored)
+			if got := stored.GetLabels(); got["team"] != "b" || got["backup"] != "daily" || got["tier"] != "" {
+				t.Errorf("labels %v", got)
+			}
+			if got := stored.GetAnnotations(); got["note"] != "ours" || got["reloader.example.com/match"] != "" {
+				t.Errorf("annotations %v", got)
+			}
+			if owners := stored.GetOwnerReferences(); len(stored.GetFinalizers()) != 1 || len(owners) != 2 || owners[0].UID != "u1" || owners[1].UID != "u9" {
+				t.Errorf("finalizers %v, owners %v", stored.GetFinalizers(), owners)
+			}
+
+			target.Labels, target.Retained = nil, true
+			stored = write(stored)
+			if _, left := stored.GetAnnotations()[v1alpha1.AnnotationAdded]; left || stored.GetLabels()["team"] != "" {
+				t.Errorf("labels %v, annotations %v", stored.GetLabels(), stored.GetAnnotations())
+			}
+			if owners := stored.GetOwnerReferences(); len(owners) != 1 || owners[0].UID != "u9" {
+				t.Errorf("owners %v", owners)
+			}
+			if again := write(stored); again != stored {
+				t.Error("written again without a change")
+			}
+		})
+	}
+}
+
+func TestAReferenceToAPredecessorIsReplaced(t *testing.T) {
+	found := secretOf(v1alpha1.SecretTypeClient, annotated("app"), owned("OAuth2Client", "app", "u0"))
+	target := shop(v1alpha1.SecretTypeClient, found)
+	stored, err := target.Read(t.Context(), target.Live)
+	if err != nil {
+		t.Fatal(err)
+	}
+	written, err := target.Write(t.Context(), stored, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if owners := written.GetOwnerReferences(); len(owners) != 1 || owners[0].UID != "u1" {
+		t.Errorf("owners %v", owners)
 	}
 }
 

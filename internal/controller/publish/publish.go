@@ -74,7 +74,7 @@ func Write(ctx context.Context, c client.Client, stored *corev1.Secret, record R
 
 func write(ctx context.Context, c client.Client, stored, wanted *corev1.Secret) error {
 	if stored != nil && stored.Type == wanted.Type {
-		wanted.ResourceVersion = stored.ResourceVersion
+		output.KeepOthers(wanted, stored)
 		return c.Update(ctx, wanted) //nolint:wrapcheck // Write wraps it
 	}
 	if stored != nil {

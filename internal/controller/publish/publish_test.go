@@ -46,6 +46,24 @@ func asStored(change func(*corev1.Secret)) *corev1.Secret {
 	return secret
 }
 
+func TestWhatOthersPutOnARecordStays(t *testing.T) {
+	stored := asStored(func(s *corev1.Secret) {
+		s.Annotations["by"], s.Finalizers, s.Data["client"] = "a backup tool", []string{"backup.example.com/hold"}, []byte(`{"old":1}`)
+	})
+	cluster := fake.NewClientBuilder().WithObjects(stored).Build()
+	current, err := publish.Read(t.Context(), cluster, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	written, err := publish.Write(t.Context(), cluster, current, record())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if written.Annotations["by"] != "a backup tool" || len(written.Finalizers) != 1 || string(written.Data["client"]) != "{}" {
+		t.Errorf("%+v", written)
+	}
+}
+
 func TestARecordIsWrittenOnceAndOnTheVersionOnWhichItWasDecided(t *testing.T) {
 	for name, c := range map[string]struct {
 		stored *corev1.Secret

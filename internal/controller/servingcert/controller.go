@@ -26,6 +26,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 )
 
@@ -161,7 +162,7 @@ func (r *Reconciler) ensureBundle(ctx context.Context, bundle string) error {
 	case apierrors.IsNotFound(err):
 		err = r.Client.Create(ctx, wanted)
 	case err == nil && stored.Data[BundleKey] != bundle:
-		wanted.ResourceVersion = stored.ResourceVersion
+		output.KeepOthers(wanted, &stored)
 		err = r.Client.Update(ctx, wanted)
 	}
 	if err != nil {
