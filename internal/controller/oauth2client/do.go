@@ -48,7 +48,7 @@ func (r *Reconciler) do(ctx context.Context, c *v1alpha1.OAuth2Client, m method,
 	if s.object, err = m.write(ctx, s.object, d.data); err != nil {
 		return s, d, err
 	}
-	return s, d, m.removeFormer(ctx)
+	return s, d, m.removeFormer(ctx, s.object)
 }
 
 // mint registers a new secret as pending, then writes the user's Secret, which is the commit point.

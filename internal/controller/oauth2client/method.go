@@ -34,7 +34,7 @@ type method interface {
 	// write brings the Secret or ConfigMap up to date; removeFormer deletes those not used any
 	// more.
 	write(ctx context.Context, stored client.Object, data map[string][]byte) (client.Object, error)
-	removeFormer(ctx context.Context) error
+	removeFormer(ctx context.Context, current client.Object) error
 	// version is the version that the cache has of what is written.
 	version(ctx context.Context) string
 	// ready is the condition of a client with nothing in its way.
@@ -132,11 +132,11 @@ func (b base) write(ctx context.Context, stored client.Object, data map[string][
 	return b.written.Write(ctx, stored, data)
 }
 
-func (b base) removeFormer(ctx context.Context) error {
-	if err := b.written.RemoveFormer(ctx); err != nil {
+func (b base) removeFormer(ctx context.Context, current client.Object) error {
+	if err := b.written.RemoveFormer(ctx, current); err != nil {
 		return err
 	}
-	return b.other.RemoveFormer(ctx)
+	return b.other.RemoveFormer(ctx, current)
 }
 
 func (b base) version(ctx context.Context) string {

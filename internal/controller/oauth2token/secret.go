@@ -101,7 +101,7 @@ func (d delivery) applySecret(ctx context.Context, object *v1alpha1.OAuth2Token,
 			return err
 		}
 	}
-	return d.target(object).RemoveFormer(ctx)
+	return d.target(object).RemoveFormer(ctx, s.secret)
 }
 
 // inherit takes the token of a Secret under a former name.

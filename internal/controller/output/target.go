@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
@@ -181,16 +182,36 @@ func (t Target) Former(ctx context.Context) ([]client.Object, error) {
 	return former, err //nolint:wrapcheck // it is that of the function above
 }
 
-// RemoveFormer deletes the objects that Former finds.
-func (t Target) RemoveFormer(ctx context.Context) error {
+// RemoveFormer deletes the objects that Former finds. The credentials are in current by now, unless it
+// is nil. The error is a conflict if that is not what the API server has: after a name was changed and
+// changed back, a late cache may still have what was deleted in between.
+func (t Target) RemoveFormer(ctx context.Context, current client.Object) error {
 	former, err := t.Former(ctx)
-	if err != nil {
+	if err != nil || len(former) == 0 {
 		return err
+	}
+	if current != nil {
+		if err := t.confirm(ctx, current); err != nil {
+			return err
+		}
 	}
 	for _, o := range former {
 		if err := Delete(ctx, t.Client, o); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// confirm checks that the API server has an object as it was read or written.
+func (t Target) confirm(ctx context.Context, current client.Object) error {
+	found, _ := current.DeepCopyObject().(client.Object)
+	err := t.Live.Get(ctx, client.ObjectKeyFromObject(current), found)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("read %s: %w", current.GetName(), err)
+	}
+	if err != nil || found.GetUID() != current.GetUID() || found.GetResourceVersion() != current.GetResourceVersion() {
+		return apierrors.NewConflict(schema.GroupResource{Resource: "secrets"}, current.GetName(), errors.New("it has changed, so nothing is deleted in its place"))
 	}
 	return nil
 }

@@ -306,7 +306,7 @@ func TestObjectsUnderFormerNames(t *testing.T) {
 			if diff := cmp.Diff(c.want, names); diff != "" {
 				t.Errorf("former (-want +got):\n%s", diff)
 			}
-			if err := target.RemoveFormer(t.Context()); err != nil {
+			if err := target.RemoveFormer(t.Context(), nil); err != nil {
 				t.Fatal(err)
 			}
 			if former, err := target.Former(t.Context()); err != nil || len(former) > 0 {
@@ -315,6 +315,37 @@ func TestObjectsUnderFormerNames(t *testing.T) {
 			var left corev1.SecretList
 			if err := target.Live.List(t.Context(), &left); err != nil || len(left.Items) < 3 {
 				t.Errorf("%d Secrets are left, %v; want at least the three that are not the owner's", len(left.Items), err)
+			}
+		})
+	}
+}
+
+// TestALateCacheHasNoFormerObjectDeleted renames there and back: the cache still has the object that was deleted in between.
+func TestALateCacheHasNoFormerObjectDeleted(t *testing.T) {
+	const secret = v1alpha1.SecretTypeClient
+	before := secretOf(secret, annotated("app"), func(o client.Object) { o.SetName("before") })
+	for name, c := range map[string]struct {
+		live    []client.Object
+		deleted bool
+	}{
+		"the current one is there":              {[]client.Object{secretOf(secret, annotated("app")), before}, true},
+		"the current one was deleted":           {[]client.Object{before}, false},
+		"the current one is another by now":     {[]client.Object{secretOf(secret, annotated("app"), func(o client.Object) { o.SetUID("anew") }), before}, false},
+		"the current one was written meanwhile": {[]client.Object{secretOf(secret, annotated("app"), func(o client.Object) { o.SetResourceVersion("7") }), before}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			late, target := shop(secret, secretOf(secret, annotated("app")), before), shop(secret, c.live...)
+			target.Cached = late.Cached
+			current, err := late.Read(t.Context(), late.Cached)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := target.RemoveFormer(t.Context(), current); apierrors.IsConflict(err) == c.deleted {
+				t.Errorf("%v", err)
+			}
+			target.Name = "before"
+			if left, err := target.Read(t.Context(), target.Live); err != nil || (left == nil) != c.deleted {
+				t.Errorf("left %v, %v", left, err)
 			}
 		})
 	}
