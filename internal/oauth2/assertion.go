@@ -4,6 +4,7 @@
 package oauth2
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -96,7 +97,7 @@ func (i Issuer) AuthenticateAssertion(presented Presented, record func(clientID 
 	case !found.Client.Credentials.KeysOnly:
 		return Record{}, UsedAssertion{}, refuseClient(ReasonWrongMethod)
 	case len(found.Client.Credentials.Keys) == 0: // the condition of the client says what is wrong with its keys
-		return Record{}, UsedAssertion{}, refuseClient(ReasonInvalidJWKS)
+		return Record{}, UsedAssertion{}, refuseClient(cmp.Or(denial, ReasonInvalidJWKS))
 	case err != nil, !registered, !isAssertionType(assertion.message.Header.Type):
 		return Record{}, UsedAssertion{}, refuseClient(ReasonWrongAssertion)
 	}

@@ -66,6 +66,19 @@ type Revocation struct {
 	Asked, Before time.Time
 }
 
+// Emptied is the record of a client whose owner is terminating: it allows nothing, and its name stays
+// the lock on the client_id.
+func (c Client) Emptied() Client {
+	emptied := Client{
+		ID: c.ID, UID: c.UID, Namespace: c.Namespace, Name: c.Name, Suspended: c.Suspended, Refused: c.Refused, TokenLifetime: c.TokenLifetime,
+		Credentials: Credentials{KeysOnly: c.Credentials.KeysOnly},
+	}
+	if account := c.Credentials.ServiceAccount; account != nil {
+		emptied.Credentials.ServiceAccount = &ServiceAccount{Name: account.Name}
+	}
+	return emptied
+}
+
 // IDIsName reports whether the client_id is <namespace>.<name>, as it is unless another one was chosen.
 func (c *Client) IDIsName() bool {
 	namespace, name, _ := strings.Cut(c.ID, ".")
@@ -163,7 +176,7 @@ func Authenticate(presented Presented, record func(clientID string) Record, now 
 		case found.Client == nil:
 		case !found.Client.Credentials.BySecret():
 			reason = ReasonWrongMethod
-		case place >= 0:
+		case place >= 0, len(verifiers) == 0 && denial != "": // the record of a terminating owner is emptied
 			reason = denial
 		default:
 			reason = ReasonWrongSecret

@@ -66,7 +66,13 @@ type MintedRecord struct {
 
 // Unknown reports whether the source has to be asked, because memory may be behind.
 func (r MintedRecord) Unknown(tokenID string) bool {
-	return r.Minted == nil || r.Owner == nil || r.Owner.UID != r.Minted.UID || tokenID != "" && !slices.ContainsFunc(r.Minted.Tokens, isToken(tokenID))
+	return r.Minted == nil || r.Owner == nil || r.Owner.UID != r.Minted.UID ||
+		tokenID != "" && !r.emptied() && !slices.ContainsFunc(r.Minted.Tokens, isToken(tokenID))
+}
+
+// emptied reports whether the tokens are not on record because the OAuth2Token is terminating.
+func (r MintedRecord) emptied() bool {
+	return len(r.Minted.Tokens) == 0 && r.Owner != nil && r.Owner.UID == r.Minted.UID && r.Owner.Terminating
 }
 
 func isToken(id string) func(MintedToken) bool {
@@ -160,6 +166,9 @@ func (i Issuer) ReadOpaque(token Secret, record MintedRecord, now time.Time) (*C
 	m := record.Minted
 	if m == nil || !m.Opaque {
 		return nil, invalidToken(ReasonTokenUnknown, "the token is not one of this issuer's")
+	}
+	if record.emptied() {
+		return nil, invalidToken(ReasonTokenOwnerGone, "the token is not one of this issuer's")
 	}
 	found, matches := m.Find(token)
 	if !matches {

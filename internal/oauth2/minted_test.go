@@ -73,6 +73,11 @@ func TestAnOpaqueTokenThatIsNotOnRecordIsRefused(t *testing.T) {
 	withoutOpaque.Opaque = false
 	copied := *record.Minted
 	copied.UID = "thief"
+	emptied := oauth2.MintedRecord{Minted: new(*record.Minted), Owner: new(*record.Owner)}
+	emptied.Minted.Tokens, emptied.Owner.Terminating = nil, true
+	if emptied.Unknown("any") {
+		t.Error("the API server is asked about a token whose record is emptied")
+	}
 	for name, c := range map[string]struct {
 		token  oauth2.Secret
 		record oauth2.MintedRecord
@@ -87,6 +92,7 @@ func TestAnOpaqueTokenThatIsNotOnRecordIsRefused(t *testing.T) {
 		"the last instant of its life":            {value, record, mintedAt.Add(24*time.Hour - time.Nanosecond), ""},
 		"its end":                                 {value, record, mintedAt.Add(24 * time.Hour), oauth2.ReasonTokenExpired},
 		"long before it was made":                 {value, record, mintedAt.Add(-time.Hour), oauth2.ReasonTokenNotYetValid},
+		"an OAuth2Token that is terminating":      {value, emptied, mintedAt, oauth2.ReasonTokenOwnerGone},
 		"nothing":                                 {oauth2.Secret{}, record, mintedAt, oauth2.ReasonTokenReplaced},
 	} {
 		if _, err := issuerForMinted(t).ReadOpaque(c.token, c.record, c.at); oauth2.ReasonOf(err) != c.want {

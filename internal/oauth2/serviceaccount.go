@@ -4,6 +4,7 @@
 package oauth2
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -99,7 +100,7 @@ func (i Issuer) AuthenticateAccount(presented Presented, cluster Cluster, record
 	case found.Client.Credentials.ServiceAccount == nil:
 		reason = ReasonWrongMethod
 	case found.Client.Credentials.ServiceAccount.UID == "":
-		reason = ReasonServiceAccountNotFound
+		reason = cmp.Or(denial, ReasonServiceAccountNotFound)
 	case !claims.isOf(found.Client):
 		reason = ReasonWrongServiceAccount
 	default:

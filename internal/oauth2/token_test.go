@@ -285,6 +285,7 @@ func TestAuthentication(t *testing.T) {
 	active := oauth2.Record{Client: client, Owner: &oauth2.Owner{UID: client.UID}}
 	suspended := oauth2.Record{Client: client, Owner: &oauth2.Owner{UID: client.UID, Suspended: true}}
 	gone := oauth2.Record{Client: client, Owner: &oauth2.Owner{}}
+	emptied := oauth2.Record{Client: new(client.Emptied()), Owner: &oauth2.Owner{UID: client.UID, Terminating: true}}
 	for name, c := range map[string]struct {
 		record oauth2.Record
 		secret oauth2.Secret
@@ -301,6 +302,7 @@ func TestAuthentication(t *testing.T) {
 		"a suspended client":               {suspended, current.Value, "", oauth2.ReasonSuspended},
 		"a suspended client, wrong secret": {suspended, stranger.Value, "", oauth2.ReasonWrongSecret},
 		"a deleted client":                 {gone, current.Value, "", oauth2.ReasonOwnerGone},
+		"a client that is terminating":     {emptied, current.Value, "", oauth2.ReasonOwnerGone},
 	} {
 		t.Run(name, func(t *testing.T) {
 			presented := oauth2.Presented{Method: oauth2.ClientSecretBasic, Readings: []oauth2.Reading{{ClientID: client.ID, Secret: c.secret}}}

@@ -1,8 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package registry deletes the records of OAuth2Clients, OAuth2Resources and OAuth2Tokens that are gone.
-// The token server refuses a client without its owner by itself; a resource ends with its record.
+// Package registry empties the records of OAuth2Clients, OAuth2Resources and OAuth2Tokens that are
+// terminating, and deletes those of owners that are gone. The token server refuses a client without its
+// owner by itself; the grants of a resource end with its record.
 package registry
 
 import (
@@ -26,6 +27,8 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
+	"github.com/hallpass-dev/hallpass/internal/controller/publish"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
@@ -35,7 +38,7 @@ const (
 	sweepInterval = 30 * time.Minute
 )
 
-// Reconciler removes the records of owners that are gone.
+// Reconciler removes the records of owners that are gone or terminating.
 type Reconciler struct {
 	// Client reads from the cache and writes; Live reads from the API server itself.
 	Client            client.Client
@@ -44,13 +47,16 @@ type Reconciler struct {
 	RegistryNamespace string
 }
 
-// owner is whose a record is; object is an empty object of its kind.
+// owner is whose a record is.
 type owner struct {
 	types.NamespacedName
 
-	kind   string
+	kind string
+	// object is an empty object of the kind.
 	object client.Object
 	uid    string
+	// emptied renders what of the record remains while the owner is terminating.
+	emptied func() (map[string][]byte, error)
 }
 
 // ownerOf reads whose record it is.
@@ -58,13 +64,25 @@ func ownerOf(stored *corev1.Secret) (owner, error) {
 	switch stored.Type {
 	case registration.ResourceSecretType:
 		r, err := registration.DecodeResource(stored.Data)
-		return owner{types.NamespacedName{Namespace: r.Namespace, Name: r.Name}, "OAuth2Resource", &v1alpha1.OAuth2Resource{}, r.UID}, err
+		emptied := oauth2.Resource{Identifier: r.Identifier, UID: r.UID, Namespace: r.Namespace, Name: r.Name}
+		return owner{
+			types.NamespacedName{Namespace: r.Namespace, Name: r.Name}, "OAuth2Resource", &v1alpha1.OAuth2Resource{}, r.UID,
+			func() (map[string][]byte, error) { return registration.EncodeResource(emptied) },
+		}, err
 	case registration.TokenSecretType:
 		m, err := registration.DecodeToken(stored.Data)
-		return owner{types.NamespacedName{Namespace: m.Namespace, Name: m.Name}, "OAuth2Token", &v1alpha1.OAuth2Token{}, m.UID}, err
+		m.Tokens = nil
+		return owner{
+			types.NamespacedName{Namespace: m.Namespace, Name: m.Name}, "OAuth2Token", &v1alpha1.OAuth2Token{}, m.UID,
+			func() (map[string][]byte, error) { return registration.EncodeToken(m) },
+		}, err
 	}
 	r, err := registration.Decode(stored.Data)
-	return owner{types.NamespacedName{Namespace: r.Client.Namespace, Name: r.Client.Name}, "OAuth2Client", &v1alpha1.OAuth2Client{}, r.Client.UID}, err
+	emptied := registration.Registration{Client: r.Client.Emptied()}
+	return owner{
+		types.NamespacedName{Namespace: r.Client.Namespace, Name: r.Client.Name}, "OAuth2Client", &v1alpha1.OAuth2Client{}, r.Client.UID,
+		func() (map[string][]byte, error) { return registration.Encode(emptied) },
+	}, err
 }
 
 // Reconcile looks at one record. It deletes it only after a live read has found no owner, or another one.
@@ -78,26 +96,43 @@ func (r *Reconciler) Reconcile(ctx context.Context, stored *corev1.Secret) (ctrl
 		// Its owner cannot be read. Without an owner a record lets nobody in, and goes when the namespace is covered again.
 		return ctrl.Result{RequeueAfter: sweepInterval}, nil
 	}
-	gone, err := r.goneFromCache(ctx, recorded)
-	if err == nil && gone {
+	gone, err := r.readOwner(ctx, recorded)
+	terminating := err == nil && !gone && !recorded.object.GetDeletionTimestamp().IsZero()
+	if gone {
 		gone, err = output.Gone(ctx, r.Live, recorded.kind, recorded.NamespacedName, recorded.uid)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return ctrl.Result{}, err
+	case gone:
+		return ctrl.Result{}, output.Delete(ctx, r.Client, stored)
+	case terminating:
+		err = r.empty(ctx, stored, recorded)
 	}
-	if !gone {
-		return ctrl.Result{RequeueAfter: sweepInterval}, nil
-	}
-	return ctrl.Result{}, output.Delete(ctx, r.Client, stored)
+	return ctrl.Result{RequeueAfter: sweepInterval}, err
 }
 
-// goneFromCache asks the cache, which has the objects whole.
-func (r *Reconciler) goneFromCache(ctx context.Context, recorded owner) (bool, error) {
-	err := r.Client.Get(ctx, recorded.NamespacedName, recorded.object)
+// readOwner reads the owner from the cache, and reports whether it is not there.
+func (r *Reconciler) readOwner(ctx context.Context, recorded owner) (gone bool, err error) {
+	err = r.Client.Get(ctx, recorded.NamespacedName, recorded.object)
 	if client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("look for %s %s: %w", recorded.kind, recorded, err)
 	}
 	return err != nil || string(recorded.object.GetUID()) != recorded.uid, nil //nolint:nilerr // an absence is an answer
+}
+
+// empty takes from a record all that it allows. A deletion is never undone, but a tenant can delay its
+// end with a finalizer. Until then the name of the record stays the lock on what it is derived from.
+func (r *Reconciler) empty(ctx context.Context, stored *corev1.Secret, recorded owner) error {
+	data, err := recorded.emptied()
+	if err != nil {
+		return err
+	}
+	_, err = publish.Write(ctx, r.Client, stored, publish.Record{
+		NamespacedName: client.ObjectKeyFromObject(stored), Of: "the record of " + recorded.kind + " " + recorded.String(),
+		Type: stored.Type, Annotations: stored.Annotations, Data: data,
+	})
+	return err
 }
 
 // SetupWithManager says what wakes the controller.
@@ -107,12 +142,19 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		return ok && secret.Namespace == r.RegistryNamespace &&
 			slices.Contains([]corev1.SecretType{registration.SecretType, registration.ResourceSecretType, registration.TokenSecretType}, secret.Type)
 	})
-	gone := handler.Funcs{DeleteFunc: r.wakeRecord}
+	gone := handler.Funcs{
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
+			if e.ObjectOld.GetDeletionTimestamp().IsZero() && !e.ObjectNew.GetDeletionTimestamp().IsZero() {
+				r.wakeRecord(e.ObjectNew, q)
+			}
+		},
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { r.wakeRecord(e.Object, q) },
+	}
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("registry").
 		// Every registration is looked at when the manager starts: the sweep.
 		For(&corev1.Secret{}, builder.WithPredicates(registrations)).
-		// A client, resource or token that was deleted leaves its record.
+		// A client, resource or token that is deleted leaves its record.
 		Watches(&v1alpha1.OAuth2Client{}, gone).
 		Watches(&v1alpha1.OAuth2Resource{}, gone).
 		Watches(&v1alpha1.OAuth2Token{}, gone).
@@ -124,10 +166,12 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return nil
 }
 
+type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
 // wakeRecord wakes the record of a deleted object. Its name is derived from an identifier of the object.
-func (r *Reconciler) wakeRecord(_ context.Context, e event.DeleteEvent, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+func (r *Reconciler) wakeRecord(deleted client.Object, q queue) {
 	var name string
-	switch object := e.Object.(type) {
+	switch object := deleted.(type) {
 	case *v1alpha1.OAuth2Client:
 		name = registration.SecretName(object.ClientID())
 	case *v1alpha1.OAuth2Resource:
