@@ -160,6 +160,7 @@ func (r *Reconciler) tell(ctx context.Context, key usage.Key, seen usage.Seen) (
 		return 1, fmt.Errorf("find the object of a UID: %w", err)
 	}
 	r.Ledger.tell(key, seen)
+	r.Ledger.exists(key, len(clients.Items)+len(tokens.Items) > 0)
 	for i := range clients.Items {
 		writes += wake(ctx, r.Clients, &clients.Items[i], seen)
 	}

@@ -14,9 +14,16 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/usage"
 )
 
-// maxSubjects bounds the objects that are remembered, some 100 MB: a report can name objects that do not
-// exist.
-const maxSubjects = 512 << 10
+const (
+	// maxSubjects bounds the objects that are remembered, some 100 MB. Those that do not exist any more, or
+	// that a report made up, make way for others.
+	maxSubjects = 512 << 10
+	// keepUses is how long a use is remembered: longer than a secret must have been unused, and than the
+	// reports of token servers have it. The status of the object has it long before.
+	keepUses = keepSilent
+	// sweepEvery is how often objects that were not used for keepUses are forgotten.
+	sweepEvery = time.Hour
+)
 
 // Ledger is what all reports together say, and how much of it statuses say. The use of an object is told
 // at once after it was quiet, and then once in Refresh, so that its last use is told in any case.
@@ -28,6 +35,11 @@ type Ledger struct {
 
 	mu       sync.Mutex
 	subjects map[usage.Key]*subject
+	// most bounds them; it is maxSubjects.
+	most int
+	// absent are the subjects that are no objects of the cluster.
+	absent  map[usage.Key]struct{}
+	sweptAt time.Time
 	// taken are the reports that were read, by their names.
 	taken map[string]taken
 	queue queue
@@ -47,7 +59,10 @@ type subject struct {
 
 // NewLedger makes an empty Ledger.
 func NewLedger(c clock.PassiveClock, refresh time.Duration) *Ledger {
-	return &Ledger{Clock: c, Refresh: refresh, subjects: map[usage.Key]*subject{}, taken: map[string]taken{}, woken: make(chan struct{}, 1)}
+	return &Ledger{
+		Clock: c, Refresh: refresh, subjects: map[usage.Key]*subject{}, most: maxSubjects, absent: map[usage.Key]struct{}{},
+		taken: map[string]taken{}, woken: make(chan struct{}, 1),
+	}
 }
 
 // Told is what the status of the object of that UID may say.
@@ -65,10 +80,15 @@ func (l *Ledger) merge(entries []usage.Entry) (refused int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.Clock.Now()
+	oldest := usage.MinuteOf(now.Add(-keepUses))
+	l.sweep(now, oldest)
 	for _, e := range entries {
 		s := l.subjects[e.Key]
 		if s == nil {
-			if len(l.subjects) >= maxSubjects {
+			if e.Seen.Latest() < oldest {
+				continue
+			}
+			if len(l.subjects) >= l.most && !l.evict() {
 				refused++
 				continue
 			}
@@ -84,6 +104,50 @@ func (l *Ledger) merge(entries []usage.Entry) (refused int) {
 	default:
 	}
 	return refused
+}
+
+// sweep forgets the objects that were last used before a minute.
+func (l *Ledger) sweep(now time.Time, oldest usage.Minute) {
+	if now.Sub(l.sweptAt) < sweepEvery {
+		return
+	}
+	l.sweptAt = now
+	for key, s := range l.subjects {
+		if s.merged.Latest() < oldest {
+			l.drop(key, s)
+		}
+	}
+}
+
+// evict makes room for an object. A report that names an object which is gone may bring it back.
+func (l *Ledger) evict() bool {
+	for key := range l.absent {
+		l.drop(key, l.subjects[key])
+		return true
+	}
+	return false
+}
+
+func (l *Ledger) drop(key usage.Key, s *subject) {
+	if s.index >= 0 {
+		heap.Remove(&l.queue, s.index)
+	}
+	delete(l.subjects, key)
+	delete(l.absent, key)
+}
+
+// Absent notes that the object of a UID was deleted.
+func (l *Ledger) Absent(uid string) { l.exists(usage.KeyOf(uid), false) }
+
+// exists notes whether a subject is an object of the cluster.
+func (l *Ledger) exists(key usage.Key, there bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, known := l.subjects[key]; known && !there {
+		l.absent[key] = struct{}{}
+	} else {
+		delete(l.absent, key)
+	}
 }
 
 // enqueue has an object told now, or once Refresh has passed since it was last; news do not wait.
