@@ -22,6 +22,9 @@ const (
 	// ConditionKeysComplete is False for a client some of whose keys are left out, and is removed otherwise. It does not keep the
 	// client from being Ready.
 	ConditionKeysComplete = "KeysComplete"
+	// ConditionWithinLimits is False for an object that exists beyond a limit, because the limit was set or lowered later. It is
+	// removed otherwise, and does not keep the object from being Ready.
+	ConditionWithinLimits = "WithinLimits"
 )
 
 // The reasons of the conditions. The token server's audit line and metrics use the same words.
@@ -38,8 +41,14 @@ const (
 	ReasonClientIDNotAllowed = "ClientIDNotAllowed"
 	// ReasonNotAllowedByPolicy: an OAuth2Policy forbids what the client is or asks for.
 	ReasonNotAllowedByPolicy = "NotAllowedByPolicy"
-	// ReasonTooManyClients: an OAuth2Policy limits the clients of the namespace.
+	// ReasonTooManyClients: the namespace has as many clients as it may have.
 	ReasonTooManyClients = "TooManyClients"
+	// ReasonTooManyTokens: the namespace has as many OAuth2Tokens as it may have.
+	ReasonTooManyTokens = "TooManyTokens"
+	// ReasonTooManyResources: the namespace has as many OAuth2Resources as it may have.
+	ReasonTooManyResources = "TooManyResources"
+	// ReasonTooLarge: the record of the object, or a token, would be larger than it may be.
+	ReasonTooLarge = "TooLarge"
 	// ReasonGranted: all that is asked for is granted.
 	ReasonGranted = "Granted"
 	// ReasonNotGranted: something that is asked for is not granted; status.grants says what and why.

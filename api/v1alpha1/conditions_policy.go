@@ -27,8 +27,6 @@ const (
 	ReasonSelectorNotAvailable = "SelectorNotAvailable"
 	// ReasonReservedScope: an OAuth2Policy reserves the name of a scope.
 	ReasonReservedScope = "ReservedScope"
-	// ReasonTooLarge: the selectors of the grants select more namespaces than a record can name.
-	ReasonTooLarge = "TooLarge"
 	// ReasonInForce: the policy holds in the namespaces that it selects.
 	ReasonInForce = "InForce"
 )
@@ -62,10 +60,11 @@ func IdentifierReserved(identifier string) metav1.Condition {
 			"of your own.", identifier))
 }
 
-// ResourceTooLarge is the condition of a resource whose record does not fit; it grants nothing then.
+// ResourceTooLarge is the condition of a resource whose record does not fit.
 func ResourceTooLarge() metav1.Condition {
 	return notReady(ReasonTooLarge,
-		"The grants select more namespaces than one record can name, about 700 KiB of names, so nobody is granted anything. Select fewer.")
+		"The grants select more namespaces than one record can name, about 700 KiB of names. Clients that had a grant before keep what spec still "+
+			"gives them, and no other client is granted anything. Select fewer namespaces; grants with the same clientSelector share one list.")
 }
 
 // ConsentComplete is the condition of a resource whose grants are all honoured.
@@ -140,12 +139,6 @@ func MethodNotAllowed(method AuthenticationMethod) metav1.Condition {
 	return notReady(ReasonNotAllowedByPolicy, fmt.Sprintf(
 		"An OAuth2Policy forbids the authentication method %s in this namespace: the client gets no tokens. Choose another "+
 			"spec.authentication.method, or ask whoever runs the cluster.", method))
-}
-
-// TooManyClients is the condition of a client beyond the limit of its namespace.
-func TooManyClients(limit int) metav1.Condition {
-	return notReady(ReasonTooManyClients, fmt.Sprintf(
-		"An OAuth2Policy lets this namespace have %d OAuth2Clients. Delete one that is not needed, or ask whoever runs the cluster.", limit))
 }
 
 func incomplete(reason, message string) metav1.Condition {

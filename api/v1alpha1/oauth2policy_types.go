@@ -67,11 +67,25 @@ type OAuth2PolicySpec struct {
 	// +optional
 	MaxFixedTokenLifetime Duration `json:"maxFixedTokenLifetime,omitempty"`
 
-	// maxClients is how many OAuth2Clients each namespace may have; the oldest ones come first, and one that was let in stays.
+	// maxClients is how many OAuth2Clients each namespace may have, from 0 to 100000; left out, it is as the installation has it. The
+	// oldest ones come first, and those that are being deleted count until they are gone. One that was let in stays if the limit is
+	// lowered, with the condition WithinLimits False.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100000
 	MaxClients *int32 `json:"maxClients,omitempty"`
+
+	// maxTokens is how many OAuth2Tokens each namespace may have, from 0 to 100000, by the rules of maxClients.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100000
+	MaxTokens *int32 `json:"maxTokens,omitempty"`
+
+	// maxResources is how many OAuth2Resources each namespace may have, from 0 to 100000, by the rules of maxClients.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100000
+	MaxResources *int32 `json:"maxResources,omitempty"`
 
 	// freeFormScopes is Allowed or Forbidden; left out it is Allowed. Forbidden takes away what clients list in spec.scopes: they
 	// have the scopes of OAuth2Resources only.

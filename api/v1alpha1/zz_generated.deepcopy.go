@@ -459,6 +459,16 @@ func (in *OAuth2PolicySpec) DeepCopyInto(out *OAuth2PolicySpec) {
 		*out = new(int32)
 		**out = **in
 	}
+	if in.MaxTokens != nil {
+		in, out := &in.MaxTokens, &out.MaxTokens
+		*out = new(int32)
+		**out = **in
+	}
+	if in.MaxResources != nil {
+		in, out := &in.MaxResources, &out.MaxResources
+		*out = new(int32)
+		**out = **in
+	}
 	if in.ReservedScopes != nil {
 		in, out := &in.ReservedScopes, &out.ReservedScopes
 		*out = make([]Scope, len(*in))

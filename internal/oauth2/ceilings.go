@@ -4,6 +4,7 @@
 package oauth2
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -20,9 +21,8 @@ type Ceilings struct {
 	// them.
 	FixedTokenLifetime time.Duration
 	FixedLimited       bool
-	// MaxClients limits the number of clients if Limited is set.
-	MaxClients int
-	Limited    bool
+	// Numbers limit the objects of the namespace. DefaultNumbers apply to a kind without a limit.
+	Numbers, DefaultNumbers Numbers
 	// NoFreeFormScopes leaves clients the scopes of declared resources only.
 	NoFreeFormScopes bool
 	// ReservedScopes are names that may not be used.
@@ -37,6 +37,25 @@ type Ceilings struct {
 	// claim. DefaultClaims apply if there is no list.
 	Claims        [][]ClaimRule
 	DefaultClaims []ClaimRule
+}
+
+// Numbers are the most objects of each kind that a namespace may have; nil sets no limit.
+type Numbers struct{ Clients, Tokens, Resources *int }
+
+func (n Numbers) and(further Numbers) Numbers {
+	lower := func(a, b *int) *int {
+		if a == nil || b != nil && *b < *a {
+			return b
+		}
+		return a
+	}
+	return Numbers{lower(n.Clients, further.Clients), lower(n.Tokens, further.Tokens), lower(n.Resources, further.Resources)}
+}
+
+// Limits returns the limits on the objects of the namespace.
+func (c Ceilings) Limits() Numbers {
+	n, d := c.Numbers, c.DefaultNumbers
+	return Numbers{cmp.Or(n.Clients, d.Clients), cmp.Or(n.Tokens, d.Tokens), cmp.Or(n.Resources, d.Resources)}
 }
 
 // And returns what both ceilings allow.
@@ -59,9 +78,7 @@ func (c Ceilings) And(further Ceilings) Ceilings {
 	if further.FixedLimited && (!c.FixedLimited || further.FixedTokenLifetime < c.FixedTokenLifetime) {
 		c.FixedTokenLifetime, c.FixedLimited = further.FixedTokenLifetime, true
 	}
-	if further.Limited && (!c.Limited || further.MaxClients < c.MaxClients) {
-		c.MaxClients, c.Limited = further.MaxClients, true
-	}
+	c.Numbers = c.Numbers.and(further.Numbers)
 	c.NoFreeFormScopes = c.NoFreeFormScopes || further.NoFreeFormScopes
 	c.ReservedScopes = slices.Concat(c.ReservedScopes, further.ReservedScopes)
 	c.ClientIDs = slices.Concat(c.ClientIDs, further.ClientIDs)

@@ -372,14 +372,14 @@ func TestPatterns(t *testing.T) {
 func TestPoliciesNarrowEachOther(t *testing.T) {
 	none := oauth2.Ceilings{AnyClientID: true}
 	one := oauth2.Ceilings{
-		Methods: []string{"ClientSecret", "PrivateKeyJWT"}, TokenLifetime: 30 * time.Minute, MaxClients: 5, Limited: true,
+		Methods: []string{"ClientSecret", "PrivateKeyJWT"}, TokenLifetime: 30 * time.Minute, Numbers: oauth2.Numbers{Clients: new(5), Tokens: new(7)},
 		ReservedScopes: []string{"admin"}, ClientIDs: [][]string{{"a*"}}, ResourceIdentifiers: [][]string{{"https://a.test/*"}},
 	}
 	other := oauth2.Ceilings{
-		Methods: []string{"PrivateKeyJWT", "ServiceAccount"}, TokenLifetime: 10 * time.Minute, MaxClients: 3, Limited: true, NoFreeFormScopes: true,
+		Methods: []string{"PrivateKeyJWT", "ServiceAccount"}, TokenLifetime: 10 * time.Minute, Numbers: oauth2.Numbers{Clients: new(3), Resources: new(0)}, NoFreeFormScopes: true,
 		ClientIDs: [][]string{{"*b"}},
 	}
-	if c := none.And(oauth2.Ceilings{}); !c.AllowMethod("anything") || c.Lifetime(time.Hour) != time.Hour || c.Limited || !c.AllowClientID("x") ||
+	if c := none.And(oauth2.Ceilings{}); !c.AllowMethod("anything") || c.Lifetime(time.Hour) != time.Hour || c.Limits() != (oauth2.Numbers{}) || !c.AllowClientID("x") ||
 		c.AllowResourceIdentifier("https://a.test/x") || c.FreeForm("admin") != oauth2.Granted {
 		t.Errorf("a policy that says nothing: %+v", c)
 	}
@@ -388,8 +388,12 @@ func TestPoliciesNarrowEachOther(t *testing.T) {
 			if c.AllowMethod("ClientSecret") || !c.AllowMethod("PrivateKeyJWT") || c.AllowMethod("ServiceAccount") {
 				t.Errorf("methods %v", c.Methods)
 			}
-			if c.Lifetime(time.Hour) != 10*time.Minute || c.Lifetime(time.Minute) != time.Minute || c.MaxClients != 3 {
-				t.Errorf("%s, %d clients", c.Lifetime(time.Hour), c.MaxClients)
+			if c.Lifetime(time.Hour) != 10*time.Minute || c.Lifetime(time.Minute) != time.Minute {
+				t.Errorf("lifetime %s", c.Lifetime(time.Hour))
+			}
+			c.DefaultNumbers = oauth2.Numbers{Clients: new(1), Tokens: new(100), Resources: new(100)}
+			if diff := cmp.Diff(oauth2.Numbers{Clients: new(3), Tokens: new(7), Resources: new(0)}, c.Limits()); diff != "" {
+				t.Errorf("limits (-want +got):\n%s", diff)
 			}
 			if c.FreeForm("read") != oauth2.NotAllowedByPolicy || !c.Reserved("admin") || c.Reserved("read") {
 				t.Errorf("scopes: %+v", c)
@@ -398,6 +402,10 @@ func TestPoliciesNarrowEachOther(t *testing.T) {
 				t.Errorf("identifiers: %+v", c)
 			}
 		})
+	}
+	defaults := oauth2.Ceilings{DefaultNumbers: oauth2.Numbers{Clients: new(10), Tokens: new(20)}}.And(oauth2.Ceilings{Numbers: oauth2.Numbers{Clients: new(50)}})
+	if diff := cmp.Diff(oauth2.Numbers{Clients: new(50), Tokens: new(20)}, defaults.Limits()); diff != "" {
+		t.Errorf("a policy takes the place of the defaults that it speaks of (-want +got):\n%s", diff)
 	}
 	disjoint := oauth2.Ceilings{Methods: []string{"A"}}.And(oauth2.Ceilings{Methods: []string{"B"}})
 	if disjoint.AllowMethod("A") || disjoint.AllowMethod("B") {

@@ -50,6 +50,8 @@ type Options struct {
 	AllowClaims []oauth2.ClaimRule
 	// MaxTokenLifetime is the longest life of a token with a chosen end; zero allows none.
 	MaxTokenLifetime time.Duration
+	// MaxObjects are the most objects of each kind that a namespace may have where no OAuth2Policy says so.
+	MaxObjects oauth2.Numbers
 	// ProtectedLabels are labels of namespaces that their owners cannot set: those that grants and policies may select by.
 	ProtectedLabels []string
 	// APIAudiences are audiences that the Kubernetes API server accepts; no resource may take one for its identifier.
@@ -69,6 +71,13 @@ type Options struct {
 
 // DefaultMaxTokenLifetime is how long tokens with a chosen end may live unless an installation says otherwise.
 const DefaultMaxTokenLifetime = 90 * 24 * time.Hour
+
+// What a namespace may have unless an installation says otherwise.
+const (
+	DefaultMaxClients   = 10_000
+	DefaultMaxTokens    = 10_000
+	DefaultMaxResources = 1_000
+)
 
 // nameLabel is the label that the API server itself gives each namespace.
 const nameLabel = "kubernetes.io/metadata.name"
@@ -115,6 +124,9 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	if o.MaxTokenLifetime < 0 {
 		return Options{}, fmt.Errorf("--max-token-lifetime=%s is negative; 0 allows no token with a chosen end", o.MaxTokenLifetime)
 	}
+	if min(*o.MaxObjects.Clients, *o.MaxObjects.Tokens, *o.MaxObjects.Resources) < 0 {
+		return Options{}, errors.New("--max-clients, --max-tokens and --max-resources must be 0 or more; 0 allows none")
+	}
 	if o.UsageRefresh < time.Second {
 		return Options{}, fmt.Errorf("--usage-refresh=%s must be a second or more", o.UsageRefresh)
 	}
@@ -155,6 +167,11 @@ func (o *Options) boundFlags(flags *flag.FlagSet) {
 		"it holds where no OAuth2Policy speaks of claims; may be repeated", o.allowClaim)
 	flags.DurationVar(&o.MaxTokenLifetime, "max-token-lifetime", DefaultMaxTokenLifetime,
 		"longest life of an OAuth2Token with mode Fixed, from its creation on; 0 allows none")
+	o.MaxObjects = oauth2.Numbers{
+		Clients:   flags.Int("max-clients", DefaultMaxClients, "most OAuth2Clients of a namespace for which no OAuth2Policy sets maxClients"),
+		Tokens:    flags.Int("max-tokens", DefaultMaxTokens, "most OAuth2Tokens of a namespace for which no OAuth2Policy sets maxTokens"),
+		Resources: flags.Int("max-resources", DefaultMaxResources, "most OAuth2Resources of a namespace for which no OAuth2Policy sets maxResources"),
+	}
 	flags.Func("protected-namespace-label",
 		"a label of namespaces that their owners cannot set, beside "+nameLabel+"; grants and policies may select by it; may be repeated",
 		appendTo(&o.ProtectedLabels))

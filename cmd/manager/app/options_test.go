@@ -54,6 +54,34 @@ func TestNamespaces(t *testing.T) {
 	}
 }
 
+// TestNumbersOfObjects: without flags there are limits, and 0 is one.
+func TestNumbersOfObjects(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(file, []byte(kubeconfig), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		given []string
+		want  oauth2.Numbers
+		fails bool
+	}{
+		"left out":    {want: oauth2.Numbers{Clients: new(10_000), Tokens: new(10_000), Resources: new(1000)}},
+		"set":         {given: []string{"--max-clients=5", "--max-tokens=0", "--max-resources=7"}, want: oauth2.Numbers{Clients: new(5), Tokens: new(0), Resources: new(7)}},
+		"less than 0": {given: []string{"--max-resources=-1"}, fails: true},
+		"no number":   {given: []string{"--max-clients=many"}, fails: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, err := app.ParseFlags(append([]string{"--issuer=https://hallpass.example.com", "--kubeconfig=" + file}, c.given...), io.Discard)
+			if (err != nil) != c.fails {
+				t.Fatalf("%v, want a failure: %t", err, c.fails)
+			}
+			if diff := cmp.Diff(c.want, o.MaxObjects); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 // TestAllowedClaims: a rule that could allow nothing, or what no rule may, keeps the manager from starting.
 func TestAllowedClaims(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "kubeconfig")

@@ -109,7 +109,10 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	c, live, recorder, now := mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder("hallpass"), clock.RealClock{}
 	policies := &policy.Source{
 		Client: c, Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace, ProtectedLabels: o.ProtectedLabels, Only: o.Namespaces,
-		Defaults: oauth2.Ceilings{AnyClientID: o.AllowClientID, DefaultClaims: o.AllowClaims},
+		Defaults: oauth2.Ceilings{AnyClientID: o.AllowClientID, DefaultClaims: o.AllowClaims, DefaultNumbers: o.MaxObjects},
+	}
+	if err := policies.Count(ctx, mgr.GetCache()); err != nil {
+		return err
 	}
 	ledger := usagereport.NewLedger(now, cmp.Or(o.UsageRefresh, usagereport.DefaultRefresh))
 	usedClients, usedTokens := make(chan event.GenericEvent), make(chan event.GenericEvent)

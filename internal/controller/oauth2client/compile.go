@@ -4,6 +4,7 @@
 package oauth2client
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
 // compile renders the spec, cut to the ceilings of the namespace. What the client authenticates by
@@ -92,6 +94,55 @@ func compileClaims(c *v1alpha1.OAuth2Client, issuer oauth2.Issuer, ceilings oaut
 		return carried, new(v1alpha1.ClaimsIncomplete(reserved, notAllowed))
 	}
 	return carried, new(v1alpha1.ClaimsComplete())
+}
+
+// limitSize returns the condition of a client whose registration would be too large, or nil. The
+// client keeps what is registered of it already, and loses what its spec does not list any more.
+func limitSize(compiled *oauth2.Client, s seen) (tooLarge, kept *metav1.Condition) {
+	size := registration.Listed(*compiled)
+	switch {
+	case size <= registration.MaxListed:
+		return nil, nil
+	case s.held && !restrict(compiled, s.registered.Client):
+		return nil, new(v1alpha1.LargeClientKept(size, registration.MaxListed))
+	}
+	return new(v1alpha1.ClientTooLarge(size, registration.MaxListed)), nil
+}
+
+// restrict removes from a client what was not registered before, and reports whether there was such.
+func restrict(compiled *oauth2.Client, before oauth2.Client) (removed bool) {
+	keep := func(scopes, before []string) (kept []string) {
+		for _, scope := range scopes {
+			if slices.Contains(before, scope) {
+				kept = append(kept, scope)
+			}
+		}
+		removed = removed || len(kept) < len(scopes)
+		return kept
+	}
+	compiled.Scopes = keep(compiled.Scopes, before.Scopes)
+	var accesses []oauth2.Access
+	for _, access := range compiled.Access {
+		was := slices.IndexFunc(before.Access, func(a oauth2.Access) bool { return a.Resource == access.Resource })
+		if was < 0 {
+			removed = true
+			continue
+		}
+		if access.Scopes = keep(access.Scopes, before.Access[was].Scopes); len(access.Scopes) > 0 {
+			accesses = append(accesses, access)
+		}
+	}
+	compiled.Access = accesses
+	labels := maps.Clone(compiled.Labels)
+	maps.DeleteFunc(labels, func(key, value string) bool { return before.Labels[key] != value })
+	claims := slices.DeleteFunc(slices.Clone(compiled.Claims), func(claim oauth2.Claim) bool {
+		return !slices.ContainsFunc(before.Claims, func(was oauth2.Claim) bool {
+			return was.Name == claim.Name && was.Value == claim.Value && slices.Equal(was.Values, claim.Values)
+		})
+	})
+	removed = removed || len(labels) < len(compiled.Labels) || len(claims) < len(compiled.Claims)
+	compiled.Labels, compiled.Claims = labels, claims
+	return removed
 }
 
 // The default names of the entries of a user's Secret.

@@ -153,7 +153,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		return err
 	}
 	r.reporting = semaphore.NewWeighted(reporters)
-	w := wakes{r.Client, r.RegistryNamespace, r.CABundle, &r.memory}
+	w := wakes{r.Client, r.RegistryNamespace, r.CABundle, &r.memory, r.Usage}
 	to := handler.EnqueueRequestsFromMapFunc
 	building := ctrl.NewControllerManagedBy(mgr).
 		Named("oauth2client").

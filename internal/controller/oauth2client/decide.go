@@ -4,6 +4,7 @@
 package oauth2client
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"time"
@@ -38,8 +39,9 @@ type decision struct {
 	grants []v1alpha1.GrantStatus
 	// obstacle is why nothing is done, shortfall why all is done and the client is not ready.
 	obstacle, shortfall *metav1.Condition
-	// keys is why some keys of the client are left out, claims is about its custom claims; or nil.
-	keys, claims *metav1.Condition
+	// keys is why some keys of the client are left out, claims is about its custom claims, limits is
+	// the limit beyond which it exists; or nil.
+	keys, claims, limits *metav1.Condition
 	// keysChangeAt is when another key may sign for the client, if it asks for an algorithm.
 	keysChangeAt time.Time
 	// announced says that an event has reported the secret that was minted.
@@ -65,9 +67,18 @@ func (d decision) condition() *metav1.Condition {
 func decide(c *v1alpha1.OAuth2Client, m method, issuer oauth2.Issuer, s seen) decision {
 	d := decision{client: compile(c, s)}
 	d.client.Claims, d.claims = compileClaims(c, issuer, s.ceilings)
+	var tooLarge *metav1.Condition
+	tooLarge, d.limits = limitSize(&d.client, s)
+	if s.held && s.beyond {
+		d.limits = new(v1alpha1.KeptBeyondLimit(v1alpha1.TooManyClients(*s.ceilings.Limits().Clients)))
+	}
 	d.grants = grantsOf(c, &d.client, issuer, s)
 	unusable, incomplete := m.compile(&d.client, s.accountUID)
-	if d.obstacle = forbidden(c, s); d.obstacle == nil {
+	d.obstacle = forbidden(c, s)
+	if d.obstacle == nil && !s.held {
+		d.obstacle = tooLarge
+	}
+	if d.obstacle == nil {
 		if d.obstacle = s.obstacle; d.obstacle == nil || s.live {
 			d.keys = incomplete
 		}
@@ -84,6 +95,7 @@ func decide(c *v1alpha1.OAuth2Client, m method, issuer oauth2.Issuer, s seen) de
 	}
 	d.plan, d.action = m.plan(s, policyOf(c))
 	d.shortfall, d.keysChangeAt = checkAlgorithm(c, &d.client, s)
+	d.shortfall = cmp.Or(tooLarge, d.shortfall)
 	return d
 }
 
@@ -98,8 +110,8 @@ func forbidden(c *v1alpha1.OAuth2Client, s seen) *metav1.Condition {
 	case s.held:
 	case c.Spec.ClientID != "" && !s.ceilings.AllowClientID(c.Spec.ClientID):
 		return new(v1alpha1.ClientIDNotAllowed())
-	case s.full:
-		return new(v1alpha1.TooManyClients(s.ceilings.MaxClients))
+	case s.beyond:
+		return new(v1alpha1.TooManyClients(*s.ceilings.Limits().Clients))
 	}
 	return nil
 }

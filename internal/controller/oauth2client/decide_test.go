@@ -31,6 +31,7 @@ func TestDecide(t *testing.T) {
 	now := time.Date(2026, time.March, 1, 9, 30, 0, 0, time.UTC)
 	record := credential.Create(credential.Proposal{Credential: minted, At: now}, credential.Policy{UID: "u"}, now)
 	registered := registration.Registration{Client: oauth2.Client{Credentials: oauth2.Credentials{Verifiers: record.Verifiers}}, Rotation: record.Rotation}
+	one := oauth2.Ceilings{Numbers: oauth2.Numbers{Clients: new(1)}}
 	conflict := new(v1alpha1.SecretConflict("app"))
 	missing := found{obstacle: new(v1alpha1.SecretNotFound("app"))}
 	there := found{object: &corev1.Secret{}, value: minted.Value}
@@ -58,8 +59,8 @@ func TestDecide(t *testing.T) {
 	}{
 		"all is there":                      {nothing, seen{found: there, registered: registered, held: true}, "", apply, credential.None, 1},
 		"the id is another client's":        {template, seen{taken: true}, v1alpha1.ReasonClientIDConflict, apply, credential.None, 0},
-		"there is no room":                  {template, seen{full: true}, v1alpha1.ReasonTooManyClients, apply, credential.None, 0},
-		"a client that is held has room":    {nothing, seen{full: true, held: true, found: there, registered: registered}, "", apply, credential.None, 1},
+		"there is no room":                  {template, seen{beyond: true, ceilings: one}, v1alpha1.ReasonTooManyClients, apply, credential.None, 0},
+		"a client that is held has room":    {nothing, seen{beyond: true, ceilings: one, held: true, found: there, registered: registered}, "", apply, credential.None, 1},
 		"the Secret is another owner's":     {template, seen{found: found{obstacle: conflict}, registered: registered}, v1alpha1.ReasonSecretConflict, apply, credential.None, 1},
 		"the template is wrong":             {template, seen{found: there, registered: registered}, v1alpha1.ReasonInvalidTemplate, apply, credential.None, 1},
 		"the Secret is missing":             {nothing, seen{registered: registered}, "", lookLive, credential.Repaired, 1},

@@ -5,6 +5,7 @@ package oauth2client
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,9 +26,15 @@ func grantsOf(c *v1alpha1.OAuth2Client, compiled *oauth2.Client, issuer oauth2.I
 	if len(c.Spec.Scopes) > 0 {
 		own := v1alpha1.GrantStatus{Audience: issuer.NamespaceAudience(c.Namespace)}
 		for _, scope := range c.Spec.Scopes {
-			own.Scopes = append(own.Scopes, v1alpha1.ScopeGrant{Name: scope, Decision: string(s.ceilings.FreeForm(string(scope)))})
+			decision := s.ceilings.FreeForm(string(scope))
+			if decision == oauth2.Granted && !slices.Contains(compiled.Scopes, string(scope)) {
+				continue // limitSize has removed it, and reports that
+			}
+			own.Scopes = append(own.Scopes, v1alpha1.ScopeGrant{Name: scope, Decision: string(decision)})
 		}
-		grants = append(grants, own)
+		if len(own.Scopes) > 0 {
+			grants = append(grants, own)
+		}
 	}
 	for _, access := range compiled.Access {
 		grants = append(grants, decideGrant(compiled, access, s.resources[access.Resource]))

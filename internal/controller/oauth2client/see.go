@@ -36,8 +36,8 @@ type seen struct {
 	stored      *corev1.Secret
 	registered  registration.Registration
 	held, taken bool
-	// full says that there is no room for the client in its namespace.
-	full bool
+	// beyond says that the namespace may have no more clients than those that are older.
+	beyond bool
 	// accountUID is that of the service account that the client authenticates as.
 	accountUID string
 	// ca is the CA that clients need, in PEM; empty if it is not ours.
@@ -149,26 +149,11 @@ func (r *Reconciler) registrationKey(c *v1alpha1.OAuth2Client) types.NamespacedN
 	return types.NamespacedName{Namespace: r.RegistryNamespace, Name: registration.SecretName(c.ClientID())}
 }
 
-// seeRoom counts the clients of the namespace that come before this one: the older ones, by name
-// where they are of one second. A client that is registered keeps its place.
+// seeRoom finds out whether the client is one too many. One that is registered stays.
 func (r *Reconciler) seeRoom(ctx context.Context, c *v1alpha1.OAuth2Client, s seen) (seen, error) {
-	if !s.ceilings.Limited || s.held {
-		return s, nil
-	}
-	var clients v1alpha1.OAuth2ClientList
-	if err := r.Client.List(ctx, &clients, client.InNamespace(c.Namespace)); err != nil {
-		return s, fmt.Errorf("count the clients of namespace %s: %w", c.Namespace, err)
-	}
-	before := 0
-	for i := range clients.Items {
-		other := &clients.Items[i]
-		older := other.CreationTimestamp.Compare(c.CreationTimestamp.Time)
-		if other.DeletionTimestamp.IsZero() && (older < 0 || older == 0 && other.Name < c.Name) {
-			before++
-		}
-	}
-	s.full = before >= s.ceilings.MaxClients
-	return s, nil
+	var err error
+	s.beyond, err = r.Policy.Beyond(ctx, c, s.ceilings.Limits().Clients)
+	return s, err
 }
 
 // seeUses reads what the token servers report of the client's secrets, where that may end one.

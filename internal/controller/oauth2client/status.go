@@ -103,6 +103,7 @@ func statusOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) v1alpha1.O
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionGrantsComplete, d.grantsCondition(c))
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionKeysComplete, d.keys)
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionClaimsComplete, d.claims)
+	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionWithinLimits, d.limits)
 	return found
 }
 

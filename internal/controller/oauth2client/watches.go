@@ -7,7 +7,6 @@ import (
 	"context"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
+	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
@@ -43,6 +43,7 @@ type wakes struct {
 	registryNamespace string
 	caBundle          types.NamespacedName
 	memory            *memory
+	usage             *usagereport.Ledger
 }
 
 // list turns clients, all if wanted is nil, into requests, and ends their pauses.
@@ -90,10 +91,8 @@ func (w wakes) clientsThatAsk(ctx context.Context, name oauth2.ObjectName) []rec
 // afterDeletion forgets a deleted client and wakes those that there was no room for.
 func (w wakes) afterDeletion(ctx context.Context, e event.DeleteEvent, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 	w.memory.forget(e.Object)
-	waiting := func(c *v1alpha1.OAuth2Client) bool {
-		ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionReady)
-		return ready != nil && ready.Reason == v1alpha1.ReasonTooManyClients
-	}
+	w.usage.Absent(string(e.Object.GetUID()))
+	waiting := func(c *v1alpha1.OAuth2Client) bool { return policy.NeedsRoom(c.Status.Conditions) }
 	for _, request := range w.list(ctx, waiting, client.InNamespace(e.Object.GetNamespace())) {
 		q.Add(request)
 	}

@@ -59,12 +59,17 @@ type Reconciler struct {
 
 // state is what one look found.
 type state struct {
-	// resource is the record as it should be, stored what there is, held whether that is this resource's.
+	// resource is the record as it should be, stored what there is, held whether that is this resource's,
+	// and before what it granted then.
 	resource oauth2.Resource
 	stored   *corev1.Secret
 	held     bool
-	// ready and grants are why it does not serve, or not in full; nil if nothing is in the way.
-	ready, grants *metav1.Condition
+	before   []oauth2.Consent
+	// ceilings are what policies allow in the namespace.
+	ceilings oauth2.Ceilings
+	// ready and grants are why it does not serve, or not in full; nil if nothing is in the way. limits is
+	// the limit beyond which it exists, or nil.
+	ready, grants, limits *metav1.Condition
 }
 
 // Reconcile makes one resource true. A second run without a change writes nothing.
@@ -87,7 +92,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, object *v1alpha1.OAuth2Resou
 
 func (r *Reconciler) attempt(ctx context.Context, object *v1alpha1.OAuth2Resource, s *state) error {
 	for _, step := range []func(context.Context, *v1alpha1.OAuth2Resource, *state) error{
-		r.compile, r.findRecord, r.checkIdentifier, r.publish,
+		r.compile, r.findRecord, r.checkRoom, r.checkIdentifier, r.publish,
 	} {
 		if err := step(ctx, object, s); err != nil {
 			return err
@@ -122,6 +127,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	building := ctrl.NewControllerManagedBy(mgr).
 		Named("oauth2resource").
 		For(&v1alpha1.OAuth2Resource{}).
+		// One that goes makes room for another one.
+		Watches(&v1alpha1.OAuth2Resource{}, handler.Funcs{DeleteFunc: r.afterDeletion}).
 		// A record that is lost or edited is written again.
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(resourceOfRecord), builder.WithPredicates(records)).
 		// Clients are counted.
@@ -152,14 +159,28 @@ func resourceOfRecord(_ context.Context, o client.Object) []reconcile.Request {
 
 // everyResource finds them all. It ends no pause: namespaces come and go all day.
 func (r *Reconciler) everyResource(ctx context.Context, _ client.Object) []reconcile.Request {
+	return r.list(ctx, func(*v1alpha1.OAuth2Resource) bool { return true })
+}
+
+// afterDeletion wakes the resources of the namespace that there was no room for.
+func (r *Reconciler) afterDeletion(ctx context.Context, e event.DeleteEvent, q queue) {
+	waiting := func(o *v1alpha1.OAuth2Resource) bool { return policy.NeedsRoom(o.Status.Conditions) }
+	for _, request := range r.list(ctx, waiting, client.InNamespace(e.Object.GetNamespace())) {
+		q.Add(request)
+	}
+}
+
+func (r *Reconciler) list(ctx context.Context, wanted func(*v1alpha1.OAuth2Resource) bool, options ...client.ListOption) []reconcile.Request {
 	var resources v1alpha1.OAuth2ResourceList
-	if err := r.Client.List(ctx, &resources); err != nil {
+	if err := r.Client.List(ctx, &resources, options...); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "cannot list the resources that a change concerns")
 		return nil
 	}
 	requests := make([]reconcile.Request, 0, len(resources.Items))
 	for i := range resources.Items {
-		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&resources.Items[i])})
+		if wanted(&resources.Items[i]) {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&resources.Items[i])})
+		}
 	}
 	return requests
 }
@@ -186,11 +207,12 @@ func count(q queue, clients ...client.Object) {
 
 // publish writes the record if it differs from what is stored, on the version that was read.
 func (r *Reconciler) publish(ctx context.Context, object *v1alpha1.OAuth2Resource, s *state) error {
-	data, err := registration.EncodeResource(s.resource)
+	data, err := encode(s.resource)
 	if errors.Is(err, registration.ErrTooLarge) {
-		// What was published before may grant what the spec has withdrawn since.
-		s.ready, s.resource.Consents = new(v1alpha1.ResourceTooLarge()), nil
-		data, err = registration.EncodeResource(s.resource)
+		// Namespaces that are created by others must not end what was granted before, and the stored record
+		// may grant what the spec has withdrawn since.
+		s.ready, s.resource.Consents = new(v1alpha1.ResourceTooLarge()), oauth2.KeepConsents(s.resource.Consents, s.before)
+		data, err = encode(s.resource)
 	}
 	if err != nil {
 		return err
@@ -207,6 +229,11 @@ func (r *Reconciler) publish(ctx context.Context, object *v1alpha1.OAuth2Resourc
 		Data: data,
 	})
 	return err
+}
+
+func encode(resource oauth2.Resource) (map[string][]byte, error) {
+	resource.Consents = oauth2.MergeConsents(resource.Consents)
+	return registration.EncodeResource(resource)
 }
 
 // recordKey is where the record of the resource with an identifier is stored.

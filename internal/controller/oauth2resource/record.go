@@ -20,8 +20,8 @@ import (
 
 // compile renders the spec as the record. What policies reserve is left out and named.
 func (r *Reconciler) compile(ctx context.Context, object *v1alpha1.OAuth2Resource, s *state) error {
-	ceilings, err := r.Policy.Ceilings(ctx, object.Namespace)
-	if err != nil {
+	var err error
+	if s.ceilings, err = r.Policy.Ceilings(ctx, object.Namespace); err != nil {
 		return err
 	}
 	s.resource = oauth2.Resource{
@@ -29,7 +29,7 @@ func (r *Reconciler) compile(ctx context.Context, object *v1alpha1.OAuth2Resourc
 		DisplayName: object.Spec.DisplayName, TokenLifetime: object.Spec.TokenLifetime.Or(0),
 	}
 	for _, scope := range object.Spec.Scopes {
-		if ceilings.Reserved(string(scope.Name)) {
+		if s.ceilings.Reserved(string(scope.Name)) {
 			s.grants = new(v1alpha1.ReservedScope(string(scope.Name)))
 			continue
 		}
@@ -88,14 +88,28 @@ func (r *Reconciler) findRecord(ctx context.Context, _ *v1alpha1.OAuth2Resource,
 	if err != nil {
 		return nil //nolint:nilerr // nobody can use it as it is; its name is derived from this identifier, so it is written again
 	}
-	s.held = found.UID == s.resource.UID
-	if s.held {
+	if s.held = found.UID == s.resource.UID; s.held {
+		s.before = found.Consents
 		return nil
 	}
 	// A refusal to answer is not an absence.
 	gone, err := output.Gone(ctx, r.Live, "OAuth2Resource", types.NamespacedName{Namespace: found.Namespace, Name: found.Name}, found.UID)
 	if err == nil && !gone {
 		s.ready = new(v1alpha1.IdentifierConflict(s.resource.Identifier))
+	}
+	return err
+}
+
+// checkRoom refuses a resource that is one too many in its namespace. One with a record stays.
+func (r *Reconciler) checkRoom(ctx context.Context, object *v1alpha1.OAuth2Resource, s *state) error {
+	limit := s.ceilings.Limits().Resources
+	beyond, err := r.Policy.Beyond(ctx, object, limit)
+	switch {
+	case err != nil || !beyond:
+	case s.held:
+		s.limits = new(v1alpha1.KeptBeyondLimit(v1alpha1.TooManyResources(*limit)))
+	default:
+		s.ready = new(v1alpha1.TooManyResources(*limit))
 	}
 	return err
 }
@@ -115,14 +129,10 @@ func (r *Reconciler) checkIdentifier(ctx context.Context, object *v1alpha1.OAuth
 		s.held = false
 		return output.Delete(ctx, r.Client, s.stored) // it was published before its identifier was reserved
 	}
-	if s.held {
-		return nil
-	}
-	ceilings, err := r.Policy.Ceilings(ctx, object.Namespace)
-	if err == nil && !ceilings.AllowResourceIdentifier(chosen) {
+	if !s.held && !s.ceilings.AllowResourceIdentifier(chosen) {
 		s.ready = new(v1alpha1.IdentifierNotAllowed(chosen))
 	}
-	return err
+	return nil
 }
 
 // within reports whether an identifier is another one, or below it.

@@ -30,6 +30,7 @@ func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2Resource
 	status.SetConditions(&found.Conditions, object.Generation, v1alpha1.ResourceDeclared(), s.ready, false)
 	grants := cmp.Or(s.grants, new(v1alpha1.ConsentComplete()))
 	status.Set(&found.Conditions, object.Generation, v1alpha1.ConditionGrantsComplete, grants)
+	status.Set(&found.Conditions, object.Generation, v1alpha1.ConditionWithinLimits, s.limits)
 	_, err := status.Patch(ctx, r.Client, object, &object.Status, found)
 	return err
 }

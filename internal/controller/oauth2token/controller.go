@@ -130,7 +130,7 @@ func (r *Reconciler) attempt(ctx context.Context, object *v1alpha1.OAuth2Token, 
 // ensure walks the steps until one says that something is in the way.
 func (r *Reconciler) ensure(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
 	for _, step := range []func(context.Context, *v1alpha1.OAuth2Token, *state) error{
-		r.findRecord, r.grants.findClient, r.grants.decide, r.checkLifetime, r.delivery.findSecret, r.grants.findCA, checkTemplates, r.ensureToken,
+		r.findRecord, r.checkRoom, r.grants.findClient, r.grants.decide, r.checkLifetime, r.delivery.findSecret, r.grants.findCA, checkTemplates, r.ensureToken,
 		r.delivery.applySecret,
 	} {
 		if err := step(ctx, object, s); err != nil || s.condition != nil {
@@ -203,11 +203,14 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.TokenRevocation{}, r.watches.onRevocation()).
 		// Every Secret holds the CA.
 		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.watches.tokensOfBundle)).
-		// The state of a deleted token is dropped.
-		Watches(&v1alpha1.OAuth2Token{}, handler.Funcs{DeleteFunc: r.forget}).
+		// The state of a deleted token is dropped, and it makes room for another one.
+		Watches(&v1alpha1.OAuth2Token{}, handler.Funcs{DeleteFunc: r.afterDeletion}).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: attempt.RateLimiter()})
 	if !r.Policy.Narrow() {
-		building.Watches(&v1alpha1.OAuth2Policy{}, handler.EnqueueRequestsFromMapFunc(r.watches.everyToken), changedSpec)
+		// Policies, and the labels that they select namespaces by.
+		building.Watches(&v1alpha1.OAuth2Policy{}, handler.EnqueueRequestsFromMapFunc(r.watches.everyToken), changedSpec).
+			WatchesMetadata(policy.NamespaceMetadata(), handler.EnqueueRequestsFromMapFunc(r.watches.tokensOfNamespace),
+				builder.WithPredicates(predicate.LabelChangedPredicate{}))
 	}
 	if err := building.Complete(reconcile.AsReconciler(mgr.GetClient(), r)); err != nil {
 		return fmt.Errorf("set up the OAuth2Token controller: %w", err)
@@ -242,9 +245,14 @@ func (s *state) leaves(state attempt.State) attempt.State {
 	return state
 }
 
-// forget drops the state of an OAuth2Token that was deleted.
-func (r *Reconciler) forget(_ context.Context, e event.DeleteEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+// afterDeletion drops the state of an OAuth2Token that was deleted, and wakes those that there was no
+// room for.
+func (r *Reconciler) afterDeletion(ctx context.Context, e event.DeleteEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 	r.backoff.End(client.ObjectKeyFromObject(e.Object))
 	r.minter.proposals.Drop(e.Object.GetUID())
 	r.reports.written.Forget(e.Object)
+	r.Usage.Absent(string(e.Object.GetUID()))
+	for _, request := range r.watches.tokensWithoutRoom(ctx, e.Object.GetNamespace()) {
+		queue.Add(request)
+	}
 }

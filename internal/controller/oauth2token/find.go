@@ -25,6 +25,8 @@ import (
 
 // state is what a reconciliation found, brought forward by each step.
 type state struct {
+	// ceilings are what policies allow in the namespace.
+	ceilings oauth2.Ceilings
 	// client is the registered client, as the token server has it.
 	client oauth2.Client
 	grant  oauth2.Grant
@@ -44,6 +46,8 @@ type state struct {
 	// revoked says that it was revoked.
 	revoked bool
 	ca      string
+	// limits is the limit beyond which the OAuth2Token exists, or nil.
+	limits *metav1.Condition
 	// condition is why there is no valid token; nil if nothing is in the way. passing says that it ends
 	// without a user's help.
 	condition *metav1.Condition
@@ -70,17 +74,31 @@ func (r *Reconciler) findRecord(ctx context.Context, object *v1alpha1.OAuth2Toke
 	return nil
 }
 
+// checkRoom refuses an OAuth2Token that is one too many in its namespace. One on record stays.
+func (r *Reconciler) checkRoom(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
+	var err error
+	if s.ceilings, err = r.Policy.Ceilings(ctx, object.Namespace); err != nil {
+		return err
+	}
+	limit := s.ceilings.Limits().Tokens
+	beyond, err := r.Policy.Beyond(ctx, object, limit)
+	switch {
+	case err != nil || !beyond:
+	case s.former == "":
+		s.condition = new(v1alpha1.TooManyTokens(*limit))
+	default:
+		s.limits = new(v1alpha1.KeptBeyondLimit(v1alpha1.TooManyTokens(*limit)))
+	}
+	return err
+}
+
 // checkLifetime refuses a Fixed token that would live longer than allowed, also one that was made when
 // it was allowed.
 func (r *Reconciler) checkLifetime(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
 	if object.Spec.Mode != v1alpha1.TokenFixed {
 		return nil
 	}
-	ceilings, err := r.Policy.Ceilings(ctx, object.Namespace)
-	if err != nil {
-		return err
-	}
-	limit, forbidden := ceilings.FixedLifetime(r.MaxLifetime)
+	limit, forbidden := s.ceilings.FixedLifetime(r.MaxLifetime)
 	if s.resource != nil && s.resource.TokenLifetime > 0 {
 		limit = min(limit, s.resource.TokenLifetime)
 	}

@@ -76,6 +76,7 @@ func (r *reports) write(ctx context.Context, object *v1alpha1.OAuth2Token, s *st
 		soon = new(v1alpha1.TokenExpiresSoon(s.current.ExpiresAt))
 	}
 	status.Set(&found.Conditions, object.Generation, v1alpha1.ConditionExpiresSoon, soon)
+	status.Set(&found.Conditions, object.Generation, v1alpha1.ConditionWithinLimits, s.limits)
 	news := usagereport.CompleteToken(&found, object.Status, r.Usage.Told(string(object.UID)))
 	if written, err := status.Patch(ctx, r.Client, object, &object.Status, found); !written {
 		return err

@@ -17,6 +17,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
+	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
@@ -30,6 +31,11 @@ type watches struct {
 
 // list returns requests for OAuth2Tokens and ends their pauses: others have changed what they depend on.
 func (w watches) list(ctx context.Context, options ...client.ListOption) []reconcile.Request {
+	return w.listOf(ctx, nil, options...)
+}
+
+// listOf is list of those that are wanted; nil stands for all.
+func (w watches) listOf(ctx context.Context, wanted func(*v1alpha1.OAuth2Token) bool, options ...client.ListOption) []reconcile.Request {
 	var tokens v1alpha1.OAuth2TokenList
 	if err := w.Client.List(ctx, &tokens, options...); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "cannot list the tokens that a change concerns")
@@ -37,11 +43,23 @@ func (w watches) list(ctx context.Context, options ...client.ListOption) []recon
 	}
 	requests := make([]reconcile.Request, 0, len(tokens.Items))
 	for i := range tokens.Items {
-		key := client.ObjectKeyFromObject(&tokens.Items[i])
-		w.backoff.End(key)
-		requests = append(requests, reconcile.Request{NamespacedName: key})
+		if wanted == nil || wanted(&tokens.Items[i]) {
+			key := client.ObjectKeyFromObject(&tokens.Items[i])
+			w.backoff.End(key)
+			requests = append(requests, reconcile.Request{NamespacedName: key})
+		}
 	}
 	return requests
+}
+
+func (w watches) tokensOfNamespace(ctx context.Context, o client.Object) []reconcile.Request {
+	return w.list(ctx, client.InNamespace(o.GetName()))
+}
+
+// tokensWithoutRoom finds the OAuth2Tokens beyond the limit of a namespace.
+func (w watches) tokensWithoutRoom(ctx context.Context, namespace string) []reconcile.Request {
+	waiting := func(t *v1alpha1.OAuth2Token) bool { return policy.NeedsRoom(t.Status.Conditions) }
+	return w.listOf(ctx, waiting, client.InNamespace(namespace))
 }
 
 func (w watches) everyToken(ctx context.Context, _ client.Object) []reconcile.Request {

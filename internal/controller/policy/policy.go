@@ -42,6 +42,8 @@ type Source struct {
 	ProtectedLabels []string
 	// Only are the namespaces that the manager works in; none stands for all.
 	Only []string
+
+	census census
 }
 
 // Narrow reports whether the manager works in chosen namespaces, without a right to read policies.
@@ -82,7 +84,7 @@ func (s *Source) Ceilings(ctx context.Context, namespace string) (oauth2.Ceiling
 		return s.Defaults, nil
 	}
 	var policies v1alpha1.OAuth2PolicyList
-	if err := s.Client.List(ctx, &policies); err != nil {
+	if err := s.Client.List(ctx, &policies, client.UnsafeDisableDeepCopy); err != nil {
 		return oauth2.Ceilings{}, fmt.Errorf("list OAuth2Policies: %w", err)
 	}
 	ceilings := s.Defaults
@@ -110,9 +112,7 @@ func (s *Source) ceilingsOf(spec *v1alpha1.OAuth2PolicySpec) oauth2.Ceilings {
 	if spec.MaxFixedTokenLifetime != "" {
 		ceilings.FixedTokenLifetime, ceilings.FixedLimited = spec.MaxFixedTokenLifetime.Or(0), true
 	}
-	if spec.MaxClients != nil {
-		ceilings.MaxClients, ceilings.Limited = int(*spec.MaxClients), true
-	}
+	ceilings.Numbers = oauth2.Numbers{Clients: number(spec.MaxClients), Tokens: number(spec.MaxTokens), Resources: number(spec.MaxResources)}
 	if s.Unprotected(spec.NamespaceSelector) != "" {
 		return ceilings
 	}
@@ -130,6 +130,13 @@ func (s *Source) ceilingsOf(spec *v1alpha1.OAuth2PolicySpec) oauth2.Ceilings {
 		ceilings.Claims = [][]oauth2.ClaimRule{rules}
 	}
 	return ceilings
+}
+
+func number(limit *int32) *int {
+	if limit == nil {
+		return nil
+	}
+	return new(int(*limit))
 }
 
 // Texts are the values of a list of the API as the core takes them; nil for none.

@@ -1,0 +1,100 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+)
+
+func schemeOfOurs(t *testing.T) *runtime.Scheme {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	return scheme
+}
+
+var noon = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+
+func metaOf(namespace, name string, seconds int) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: namespace, Name: name, CreationTimestamp: metav1.NewTime(noon.Add(time.Duration(seconds) * time.Second))}
+}
+
+func TestOlderObjectsComeFirst(t *testing.T) {
+	held := metaOf("shop", "b-held", 1)
+	held.Finalizers, held.DeletionTimestamp = []string{"evil.example.com/hold"}, new(metav1.NewTime(noon))
+	others := func(make func(metav1.ObjectMeta) client.Object) []client.Object {
+		return []client.Object{make(metaOf("shop", "a", 0)), make(held), make(metaOf("shop", "c", 1)), make(metaOf("shop", "d", 2)), make(metaOf("other", "e", 0))}
+	}
+	for kind, object := range map[string]func(metav1.ObjectMeta) client.Object{
+		"OAuth2Client":   func(m metav1.ObjectMeta) client.Object { return &v1alpha1.OAuth2Client{ObjectMeta: m} },
+		"OAuth2Token":    func(m metav1.ObjectMeta) client.Object { return &v1alpha1.OAuth2Token{ObjectMeta: m} },
+		"OAuth2Resource": func(m metav1.ObjectMeta) client.Object { return &v1alpha1.OAuth2Resource{ObjectMeta: m} },
+	} {
+		for name, c := range map[string]struct {
+			meta   metav1.ObjectMeta
+			limit  *int
+			beyond bool
+		}{
+			"without a limit":       {metaOf("shop", "d", 2), nil, false},
+			"where none is allowed": {metaOf("shop", "a", 0), new(0), true},
+			"the first":             {metaOf("shop", "a", 0), new(1), false},
+			"the fourth of four":    {metaOf("shop", "d", 2), new(4), false},
+			"the fourth of three, one of them terminating": {metaOf("shop", "d", 2), new(3), true},
+			"of one second by name":                        {metaOf("shop", "c", 1), new(2), true},
+			"of another namespace":                         {metaOf("other", "e", 0), new(1), false},
+		} {
+			t.Run(kind+" "+name, func(t *testing.T) {
+				source := &Source{Client: fake.NewClientBuilder().WithScheme(schemeOfOurs(t)).WithObjects(others(object)...).Build()}
+				beyond, err := source.Beyond(t.Context(), object(c.meta), c.limit)
+				if err != nil || beyond != c.beyond {
+					t.Errorf("%v, %v", beyond, err)
+				}
+			})
+		}
+	}
+}
+
+// Where the limit is far away nothing is listed, however many objects there are.
+func TestANamespaceFarBelowItsLimitIsNotListed(t *testing.T) {
+	lists := 0
+	source := &Source{Client: fake.NewClientBuilder().WithScheme(schemeOfOurs(t)).WithInterceptorFuncs(interceptor.Funcs{
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+			lists++
+			return c.List(ctx, list, options...)
+		},
+	}).Build()}
+	source.census.counts = map[inhabitants]int{}
+	object := &v1alpha1.OAuth2Client{ObjectMeta: metaOf("shop", "a", 0)}
+	for range 500 {
+		source.census.add(kindOf(object), "shop", 1)
+		source.census.add(kindOf(object), "other", 1)
+	}
+	for limit, want := range map[int]int{500 + far: 0, 499 + far: 1, 600: 1} {
+		t.Run(fmt.Sprint(limit), func(t *testing.T) {
+			lists = 0
+			if beyond, err := source.Beyond(t.Context(), object, &limit); err != nil || beyond || lists != want {
+				t.Errorf("%v, %v, %d lists, want %d", beyond, err, lists, want)
+			}
+		})
+	}
+	for range 500 {
+		source.census.add(kindOf(object), "shop", -1)
+	}
+	if _, there := source.census.counts[inhabitants{kindOf(object), "shop"}]; there || len(source.census.counts) != 1 {
+		t.Errorf("an empty namespace is remembered: %v", source.census.counts)
+	}
+}

@@ -1,0 +1,152 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e_test
+
+import (
+	"fmt"
+	"net/url"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/test/kit/installation"
+)
+
+// numbered makes a policy that lets a namespace have so many objects of each kind.
+func numbered(t *testing.T, namespace string, most int32) *v1alpha1.OAuth2Policy {
+	t.Helper()
+	policy := &v1alpha1.OAuth2Policy{ObjectMeta: metav1.ObjectMeta{Name: namespace}, Spec: v1alpha1.OAuth2PolicySpec{
+		NamespaceSelector: v1alpha1.LabelMatch{MatchLabels: map[string]v1alpha1.LabelValue{corev1.LabelMetadataName: v1alpha1.LabelValue(namespace)}},
+		MaxClients:        &most, MaxTokens: &most, MaxResources: &most,
+	}}
+	must(t, cluster.Create(t.Context(), policy))
+	t.Cleanup(func() { _ = cluster.Delete(t.Context(), policy) })
+	inForce(t, policy)
+	return policy
+}
+
+func inForce(t *testing.T, policy *v1alpha1.OAuth2Policy) {
+	t.Helper()
+	eventually(t, "the policy is in force", func() bool {
+		must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(policy), policy))
+		return policy.Status.ObservedGeneration == policy.Generation
+	})
+}
+
+// withinLimits waits until an object has the condition WithinLimits with a reason, or has it no more.
+func withinLimits(t *testing.T, o client.Object, conditions *[]metav1.Condition, reason string) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%s is beyond its limits for %q", o.GetName(), reason), func() bool {
+		must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(o), o))
+		found := meta.FindStatusCondition(*conditions, v1alpha1.ConditionWithinLimits)
+		return found == nil && reason == "" || found != nil && found.Reason == reason
+	})
+}
+
+func TestANamespaceHasALimitedNumberOfObjects(t *testing.T) {
+	makeNamespace(t, "numbered", nil)
+	policy := numbered(t, "numbered", 1)
+	first, second := newIn("numbered", "first"), newIn("numbered", "second")
+	first.Finalizers = []string{holdFinalizer}
+	apply(t, "numbered", first)
+	must(t, cluster.Create(t.Context(), second))
+	condition(t, second, metav1.ConditionFalse, v1alpha1.ReasonTooManyClients)
+
+	printer, scanner := newToken("numbered", "printer", "first", v1alpha1.TokenFixed), newToken("numbered", "scanner", "first", v1alpha1.TokenFixed)
+	minted(t, printer)
+	must(t, cluster.Create(t.Context(), scanner))
+	tokenIs(t, scanner, v1alpha1.ReasonTooManyTokens)
+	must(t, cluster.Delete(t.Context(), printer))
+	tokenIs(t, scanner, v1alpha1.ReasonIssued)
+
+	api := declare(t, "numbered", "api", v1alpha1.OAuth2ResourceSpec{Scopes: scopesNamed("read")}, v1alpha1.ReasonDeclared)
+	other := declare(t, "numbered", "other", v1alpha1.OAuth2ResourceSpec{Scopes: scopesNamed("read")}, v1alpha1.ReasonTooManyResources)
+	must(t, cluster.Delete(t.Context(), api))
+	resourceIs(t, other, v1alpha1.ConditionReady, v1alpha1.ReasonDeclared)
+
+	// A client that a finalizer holds goes on taking its place, and what is on record of it is emptied.
+	must(t, cluster.Delete(t.Context(), first))
+	eventually(t, "the record is emptied", func() bool {
+		record := get(t, &corev1.Secret{}, installation.RegistryNamespace, registration.SecretName(first.ClientID()))
+		registered, err := registration.Decode(record.Data)
+		must(t, err)
+		return registered.Client.UID == string(first.UID) && len(registered.Client.Credentials.Verifiers) == 0 && len(registered.Client.Scopes) == 0
+	})
+	update(t, second, func() { second.Spec.Description = "waits" })
+	eventually(t, "the waiting client is looked at again", func() bool {
+		must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(second), second))
+		return second.Status.ObservedGeneration == second.Generation
+	})
+	condition(t, second, metav1.ConditionFalse, v1alpha1.ReasonTooManyClients)
+	must(t, unhold(t.Context(), first))
+	condition(t, second, metav1.ConditionTrue, v1alpha1.ReasonRegistered)
+
+	// What exists beyond a limit that is lowered goes on.
+	for _, most := range []int32{2, 0} {
+		eventually(t, "the policy is changed", func() bool {
+			must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(policy), policy))
+			policy.Spec.MaxClients, policy.Spec.MaxTokens, policy.Spec.MaxResources = &most, &most, &most
+			return cluster.Update(t.Context(), policy) == nil
+		})
+		inForce(t, policy)
+		if most > 0 {
+			renewing := newToken("numbered", "renewing", "second", v1alpha1.TokenRefreshing)
+			must(t, cluster.Delete(t.Context(), scanner))
+			minted(t, renewing)
+			scanner = renewing
+		}
+	}
+	withinLimits(t, second, &second.Status.Conditions, v1alpha1.ReasonTooManyClients)
+	withinLimits(t, scanner, &scanner.Status.Conditions, v1alpha1.ReasonTooManyTokens)
+	withinLimits(t, other, &other.Status.Conditions, v1alpha1.ReasonTooManyResources)
+	condition(t, second, metav1.ConditionTrue, v1alpha1.ReasonRegistered)
+	tokenIs(t, scanner, v1alpha1.ReasonIssued)
+	resourceIs(t, other, v1alpha1.ConditionReady, v1alpha1.ReasonDeclared)
+	if status, body := post(t, credentials(t, second), "token_url", url.Values{"grant_type": {"client_credentials"}}); status != 200 {
+		t.Errorf("a client beyond a lowered limit: %d %v", status, body)
+	}
+	must(t, cluster.Delete(t.Context(), policy))
+	withinLimits(t, second, &second.Status.Conditions, "")
+	withinLimits(t, scanner, &scanner.Status.Conditions, "")
+	withinLimits(t, other, &other.Status.Conditions, "")
+}
+
+// A client lists more than a registration has room for. It is not registered; one that becomes so keeps what it has and still lists.
+func TestAClientThatListsTooMuch(t *testing.T) {
+	long := func(from, to int) (scopes []v1alpha1.Scope) {
+		for i := from; i < to; i++ {
+			scopes = append(scopes, v1alpha1.Scope(fmt.Sprintf("%0128d", i)))
+		}
+		return scopes
+	}
+	large := func(c *v1alpha1.OAuth2Client) {
+		c.Spec.Access = []v1alpha1.Access{
+			{ResourceNamespace: "large", ResourceName: "a", Scopes: long(0, 64)}, {ResourceNamespace: "large", ResourceName: "b", Scopes: long(0, 64)},
+		}
+	}
+	never := newIn("large", "never")
+	large(never)
+	makeNamespace(t, "large", nil)
+	must(t, cluster.Create(t.Context(), never))
+	condition(t, never, metav1.ConditionFalse, v1alpha1.ReasonTooLarge)
+	grown := newIn("large", "grown")
+	grown.Spec.Scopes = []v1alpha1.Scope{"read", "write"}
+	apply(t, "large", grown)
+	update(t, grown, func() {
+		large(grown)
+		grown.Spec.Scopes = []v1alpha1.Scope{"read", "new"}
+	})
+	condition(t, grown, metav1.ConditionFalse, v1alpha1.ReasonTooLarge)
+	status, body := post(t, credentials(t, grown), "token_url", url.Values{"grant_type": {"client_credentials"}})
+	if status != 200 || body["scope"] != "read" {
+		t.Errorf("%d %v, want a token with what it had and still lists", status, body)
+	}
+	update(t, grown, func() { grown.Spec.Access = nil })
+	condition(t, grown, metav1.ConditionTrue, v1alpha1.ReasonRegistered)
+}
