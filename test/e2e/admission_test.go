@@ -63,12 +63,7 @@ func TestTheManagersAccountWritesWhatIsItsOwnAndNothingElse(t *testing.T) {
 		must(t, cluster.Create(t.Context(), there))
 		t.Cleanup(func() { _ = cluster.Delete(t.Context(), there) })
 	}
-	config, err := hallpass.ControlPlane.ServiceAccountConfig(t.Context(), system, installation.ManagerAccount)
-	must(t, err)
-	config.UserAgent = posing
-	direct, err := client.New(config, client.Options{Scheme: cluster.Scheme()})
-	must(t, err)
-	manager := client.NewDryRunClient(direct)
+	manager := client.NewDryRunClient(asAccount(t, installation.ManagerAccount))
 
 	create := func(o client.Object) func() error {
 		return func() error { return manager.Create(t.Context(), o) }

@@ -21,7 +21,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
@@ -53,16 +52,12 @@ func newMallory(t *testing.T) *mallory {
 	makeNamespace(t, homeOfMallory, nil)
 	makeNamespace(t, "victim", map[string]string{installation.ProtectedLabel: "gold"})
 	user := func(name string) client.Client {
-		config := rest.CopyConfig(hallpass.ControlPlane.AdminConfig())
-		config.Impersonate = rest.ImpersonationConfig{UserName: name, Groups: []string{"system:authenticated"}}
-		c, err := client.New(config, client.Options{Scheme: cluster.Scheme()})
-		must(t, err)
 		must(t, cluster.Create(t.Context(), &rbacv1.RoleBinding{
 			ObjectMeta: metav1.ObjectMeta{Namespace: homeOfMallory, Name: name},
 			Subjects:   []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: name}},
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "admin"},
 		}))
-		return c
+		return asUser(t, name)
 	}
 	m.admin, m.wild = user("mallory"), user("mallory-wild")
 	must(t, cluster.Create(t.Context(), &rbacv1.Role{

@@ -198,7 +198,8 @@ func (cp *ControlPlane) StartAPIServer(ctx context.Context) (err error) {
 		"--bind-address=" + loopback, "--secure-port=" + strconv.Itoa(cp.port.number), "--advertise-address=" + loopback,
 		"--endpoint-reconciler-type=none", "--service-cluster-ip-range=10.0.0.0/24",
 		"--cert-dir=" + cp.path("run"), "--tls-cert-file=" + cp.path(fileServerCert), "--tls-private-key-file=" + cp.path(fileServerKey),
-		"--client-ca-file=" + cp.path(fileCA), "--authorization-mode=RBAC", "--allow-privileged",
+		"--client-ca-file=" + cp.path(fileCA), "--allow-privileged",
+		"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", // as installers of clusters set them
 		"--service-account-issuer=" + cp.URL(), "--service-account-key-file=" + cp.path(fileAccountKey),
 		"--service-account-signing-key-file=" + cp.path(fileAccountKey),
 		// One file, however long: what reads it does not look for older ones.
