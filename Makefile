@@ -183,6 +183,10 @@ bench-revoke: ## Time 10,000 revocations to three replicas, kill them, inject er
 bench-apply: ## Time kubectl apply to Ready and to the first token. ARGS="-clients 200 -rounds 1000 -lag 2s", or ARGS="-against BINARY"
 	@go run ./test/bench/apply $(ARGS)
 
+.PHONY: tenants
+tenants: ## Compare an honest tenant beside 20 hostile ones with one beside spinners that take the same CPU. ARGS="-tenants 20 -share 0.3"
+	@go run ./test/bench/tenants $(ARGS)
+
 ##@ Develop
 
 .PHONY: generate
