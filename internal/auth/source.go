@@ -92,8 +92,8 @@ func (r row) unanswered() error {
 // be asked. source.ask and reviews.ask have the questions. docs/architecture.md has the same table.
 var table = [...]row{ //nolint:gochecknoglobals // a constant table
 	// Authentication fails, for any reason that another registration could mend. If there is nothing
-	// to ask, it costs no look-up; each further client_id costs another one. A request that is not
-	// decided for lack of look-ups is no failed attempt.
+	// to ask, it costs no look-up, and a caller without a budget is throttled; each further client_id
+	// costs another look-up. A request that is not decided for lack of look-ups is no failed attempt.
 	callerRefused: {each: []int{perFailure, clients}, refused: true},
 	// The token of a service account names a key that the cluster is not known to have: one
 	// question in keyInterval.
@@ -242,11 +242,14 @@ var (
 func (v *view) ask(ctx context.Context, n need) (answered bool, refusal error) {
 	s, row := v.source, table[n.lack]
 	each := row.each
-	if n.lack == callerRefused && len(v.presented.Candidates()) == 0 {
+	nothing := n.lack == callerRefused && len(v.presented.Candidates()) == 0
+	if nothing {
 		each = each[:1]
 	}
 	err := s.spend(each, v.payer, n.what)
 	switch {
+	case err != nil && nothing:
+		return false, Throttled(levels[perFailure].Interval, "too many failed attempts for this client; try again later")
 	case err != nil:
 	case n.lack == callerRefused:
 		v.callers, err = s.callers(ctx, v.payer, v.presented)
@@ -281,14 +284,10 @@ func (s *source) spend(at []int, payer Payer, what string) error {
 	for i, level := range at {
 		keys[i] = payer.key(level, what)
 	}
-	decision := s.budget.Take(s.Now(), keys[:len(at)]...)
-	switch {
-	case decision.OK:
-		return nil
-	case decision.Level == perFailure:
-		return Throttled(decision.Wait, "too many failed attempts for this client; try again later")
+	if !s.budget.Take(s.Now(), keys[:len(at)]...).OK {
+		return errBudget
 	}
-	return errBudget
+	return nil
 }
 
 // callers looks up the clients that were presented. Readings that cannot be right are not asked

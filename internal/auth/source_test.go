@@ -65,34 +65,33 @@ func TestTheSourceIsAskedForWhatMemoryLacks(t *testing.T) {
 		lacks     func(w *world)
 		request   func(w *world) func(*world) outcome // prepared while memory has everything
 		questions []string
-		// away is the reason while the source does not answer; spent the one of a request beyond the budget
-		// of eight, if it is another one.
-		away, spent oauth2.Reason
+		// away is the reason while the source does not answer, and of a request beyond the budget of eight.
+		away oauth2.Reason
 	}{
 		"a client that authenticates": {
 			forget(reporting), fixed(authenticates(secretOf(reporting))),
-			[]string{"client shop.reporting"}, oauth2.ReasonLookupUnavailable, oauth2.ReasonThrottled,
+			[]string{"client shop.reporting"}, oauth2.ReasonLookupUnavailable,
 		},
 		"the secret of a client": {
 			func(w *world) {
 				w.change(reporting, func(c *oauth2.Client, _ *oauth2.Owner) { c.Credentials.Verifiers = nil })
 			},
 			fixed(authenticates(secretOf(reporting))),
-			[]string{"client shop.reporting"}, oauth2.ReasonLookupUnavailable, oauth2.ReasonThrottled,
+			[]string{"client shop.reporting"}, oauth2.ReasonLookupUnavailable,
 		},
 		"that a client is no longer suspended": {
 			func(w *world) { w.change(reporting, func(_ *oauth2.Client, o *oauth2.Owner) { o.Suspended = true }) },
 			fixed(authenticates(secretOf(reporting))),
-			[]string{"client shop.reporting"}, oauth2.ReasonLookupUnavailable, oauth2.ReasonThrottled,
+			[]string{"client shop.reporting"}, oauth2.ReasonLookupUnavailable,
 		},
 		"the key of a service account's token": {
 			func(w *world) { w.trust = oauth2.Cluster{} },
 			fixed(authenticates(func(w *world) auth.Credentials { return w.pod(w.signer, "jti") })),
-			[]string{"cluster", "client shop.podded", "review"}, oauth2.ReasonLookupUnavailable, "",
+			[]string{"cluster", "client shop.podded", "review"}, oauth2.ReasonLookupUnavailable,
 		},
 		"a resource that is asked for": {
 			forgetResources, fixed(grants(func(w *world) url.Values { return url.Values{"resource": {w.ordersAPI}} })),
-			[]string{"client shop.reporting", "resource https://hallpass.test/resources/orders/api"}, oauth2.ReasonTargetNotGranted, "",
+			[]string{"client shop.reporting", "resource https://hallpass.test/resources/orders/api"}, oauth2.ReasonTargetNotGranted,
 		},
 		"the default resource of a client": {
 			func(w *world) {
@@ -101,53 +100,53 @@ func TestTheSourceIsAskedForWhatMemoryLacks(t *testing.T) {
 				})
 			},
 			fixed(grants(func(*world) url.Values { return nil })),
-			[]string{"client shop.reporting", "resource https://hallpass.test/resources/orders/api"}, oauth2.ReasonTargetNotGranted, "",
+			[]string{"client shop.reporting", "resource https://hallpass.test/resources/orders/api"}, oauth2.ReasonTargetNotGranted,
 		},
 		"a scope that is asked for": {
 			func(w *world) {
 				w.change(reporting, func(c *oauth2.Client, _ *oauth2.Owner) { c.Scopes = []string{"read"} })
 			},
 			fixed(grants(func(*world) url.Values { return url.Values{"scope": {"write"}} })),
-			[]string{"client shop.reporting", "resource https://hallpass.test/resources//"}, oauth2.ReasonScopeNotGranted, "",
+			[]string{"client shop.reporting", "resource https://hallpass.test/resources//"}, oauth2.ReasonScopeNotGranted,
 		},
 		"the key of a token": {
-			func(w *world) { w.memory.ring = otherRing(w.t) }, admits("read"), []string{"keys"}, oauth2.ReasonTokenKeyUnknown, "",
+			func(w *world) { w.memory.ring = otherRing(w.t) }, admits("read"), []string{"keys"}, oauth2.ReasonTokenKeyUnknown,
 		},
 		"the client of a token": {
-			forget(reporting), admits("read"), []string{"client shop.reporting"}, oauth2.ReasonLookupUnavailable, "",
+			forget(reporting), admits("read"), []string{"client shop.reporting"}, oauth2.ReasonLookupUnavailable,
 		},
 		"the owner of the client of a token": {
 			func(w *world) {
 				w.change(reporting, func(_ *oauth2.Client, o *oauth2.Owner) { o.UID = "of-the-one-before" })
 			},
-			admits("read"), []string{"client shop.reporting"}, oauth2.ReasonLookupUnavailable, "",
+			admits("read"), []string{"client shop.reporting"}, oauth2.ReasonLookupUnavailable,
 		},
 		"the record of an opaque token": {
-			func(w *world) { clear(w.memory.minted) }, mints(true), []string{"token " + opaqueID}, oauth2.ReasonLookupUnavailable, "",
+			func(w *world) { clear(w.memory.minted) }, mints(true), []string{"token " + opaqueID}, oauth2.ReasonLookupUnavailable,
 		},
 		"the newest opaque token of a record": {
 			func(w *world) { w.replaceMinted(func(m *oauth2.Minted) { m.Tokens = nil }) },
-			mints(true), []string{"token " + opaqueID}, oauth2.ReasonLookupUnavailable, "",
+			mints(true), []string{"token " + opaqueID}, oauth2.ReasonLookupUnavailable,
 		},
 		"the owner of a minted token": {
 			func(w *world) {
 				w.memory.minted[opaqueID] = oauth2.MintedRecord{Minted: w.memory.minted[opaqueID].Minted}
 			},
-			mints(false), []string{"token " + opaqueID}, oauth2.ReasonLookupUnavailable, "",
+			mints(false), []string{"token " + opaqueID}, oauth2.ReasonLookupUnavailable,
 		},
 		"the newest minted JWT of a record": {
 			func(w *world) { w.replaceMinted(func(m *oauth2.Minted) { m.Tokens = nil }) },
-			mints(false), []string{"token " + opaqueID}, oauth2.ReasonLookupUnavailable, "",
+			mints(false), []string{"token " + opaqueID}, oauth2.ReasonLookupUnavailable,
 		},
 		"a scope of a young token": {
 			func(w *world) {
 				w.change(reporting, func(c *oauth2.Client, _ *oauth2.Owner) { c.Scopes = []string{"read"} })
 			},
-			admits("write"), []string{"client shop.reporting", "resource https://hallpass.test/ns/shop"}, oauth2.ReasonInsufficientScope, "",
+			admits("write"), []string{"client shop.reporting", "resource https://hallpass.test/ns/shop"}, oauth2.ReasonInsufficientScope,
 		},
 		"all scopes of a young token": {
 			func(w *world) { w.change(reporting, func(c *oauth2.Client, _ *oauth2.Owner) { c.Scopes = nil }) },
-			admits("write"), []string{"client shop.reporting", "resource https://hallpass.test/ns/shop"}, oauth2.ReasonScopeNotGranted, "",
+			admits("write"), []string{"client shop.reporting", "resource https://hallpass.test/ns/shop"}, oauth2.ReasonScopeNotGranted,
 		},
 		"the resource that a caller of introspection serves": {
 			forgetResources,
@@ -159,7 +158,7 @@ func TestTheSourceIsAskedForWhatMemoryLacks(t *testing.T) {
 				"resource https://hallpass.test/resources/orders/api",
 				"client shop.reporting", "resource https://hallpass.test/resources/orders/api",
 			},
-			oauth2.ReasonNotForCaller, "",
+			oauth2.ReasonNotForCaller,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -191,12 +190,8 @@ func TestTheSourceIsAskedForWhatMemoryLacks(t *testing.T) {
 				c.lacks(w) // memory learns nothing from the answers
 				got = request(w)
 			}
-			spent := c.spent
-			if spent == "" {
-				spent = c.away
-			}
-			if got.reason != spent && w.questions[0] != "cluster" { // whose keys have a limit of their own
-				t.Errorf("the ninth request: %q after %d questions, want %q", got.reason, len(w.questions), spent)
+			if got.reason != c.away {
+				t.Errorf("the ninth request: %q after %d questions, want %q", got.reason, len(w.questions), c.away)
 			}
 		})
 	}

@@ -29,12 +29,12 @@ func TestFailuresAreThrottledBySourceAndClient(t *testing.T) {
 		}
 	}
 	answer := wrong("192.0.2.1:2", reporting)
-	want := `{"error":"temporarily_unavailable","error_description":"too many failed attempts for this client; try again later"}`
-	if answer.Code != http.StatusTooManyRequests || answer.Body.String() != want {
+	want := `{"error":"temporarily_unavailable","error_description":"the client cannot be looked up right now; try again shortly"}`
+	if answer.Code != http.StatusServiceUnavailable || answer.Body.String() != want {
 		t.Errorf("beyond it: %d %s", answer.Code, answer.Body)
 	}
-	checkHeaders(t, answer.Header(), http.Header{"Retry-After": {"1"}, "Cache-Control": {"no-store"}, "Www-Authenticate": nil})
-	if got := w.lastAudit()["reason"]; got != "Throttled" {
+	checkHeaders(t, answer.Header(), http.Header{"Retry-After": {"2"}, "Cache-Control": {"no-store"}, "Www-Authenticate": nil})
+	if got := w.lastAudit()["reason"]; got != "LookupUnavailable" {
 		t.Errorf("the audit line says %v", got)
 	}
 	if w.dir.lookedUp() != failureBurst {
@@ -66,8 +66,8 @@ func TestTheCallersOfAProxyHaveBudgetsOfTheirOwnIfItIsTrusted(t *testing.T) {
 		want    int // the status of the second caller
 	}{
 		"a trusted proxy":               {[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, http.StatusUnauthorized},
-		"a proxy that nobody named":     {nil, http.StatusTooManyRequests},
-		"another proxy is trusted":      {[]netip.Prefix{netip.MustParsePrefix("10.9.0.0/16")}, http.StatusTooManyRequests},
+		"a proxy that nobody named":     {nil, http.StatusServiceUnavailable},
+		"another proxy is trusted":      {[]netip.Prefix{netip.MustParsePrefix("10.9.0.0/16")}, http.StatusServiceUnavailable},
 		"the proxy, but by its network": {[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")}, http.StatusUnauthorized},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -80,7 +80,7 @@ func TestTheCallersOfAProxyHaveBudgetsOfTheirOwnIfItIsTrusted(t *testing.T) {
 			for range failureBurst {
 				wrong("192.0.2.1")
 			}
-			if got := wrong("192.0.2.1"); got != http.StatusTooManyRequests {
+			if got := wrong("192.0.2.1"); got != http.StatusServiceUnavailable {
 				t.Errorf("the first caller beyond its budget: %d", got)
 			}
 			if got := wrong("192.0.2.2"); got != c.want {
@@ -100,7 +100,7 @@ func TestThrottlingTellsNothingApart(t *testing.T) {
 				secret = w.secrets[suspended]
 			}
 			answer := w.do(call{body: grant, header: basicHeader(id + ":" + secret)})
-			if want := map[bool]int{false: 401, true: 429}[i == failureBurst]; answer.Code != want {
+			if want := map[bool]int{false: 401, true: 503}[i == failureBurst]; answer.Code != want {
 				t.Errorf("%s, attempt %d: %d", id, i, answer.Code)
 			}
 		}
