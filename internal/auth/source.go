@@ -6,6 +6,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -40,6 +41,7 @@ const (
 	clients               // of clients and OAuth2Tokens, by all payers
 	grants                // of grants, which are no reason to keep new clients waiting
 	ringReads             // of the signing keys: anyone can make up a key id
+	accountKeys           // of the keys of service accounts: anyone can make up a key id
 	accountReviews        // thousands of pods may start at once, each with a token of its own
 )
 
@@ -58,6 +60,9 @@ var levels = []budget.Level{ //nolint:gochecknoglobals // a constant list
 	}},
 	ringReads: {Burst: 1, Interval: keyInterval, Shared: true, Shares: []budget.Share{
 		bySource: {Burst: 1, Interval: 3 * keyInterval}, byNamespace: {Burst: 1, Interval: 3 * keyInterval},
+	}},
+	accountKeys: {Burst: 1, Interval: keyInterval, Shared: true, Shares: []budget.Share{
+		bySource: {Burst: 1, Interval: 3 * keyInterval},
 	}},
 	accountReviews: {Burst: reviewBurst, Interval: 5 * time.Millisecond, Shared: true, Shares: []budget.Share{
 		bySource: {}, byNamespace: {Burst: 50, Interval: 100 * time.Millisecond},
@@ -95,9 +100,8 @@ var table = [...]row{ //nolint:gochecknoglobals // a constant table
 	// to ask, it costs no look-up, and a caller without a budget is throttled; each further client_id
 	// costs another look-up. A request that is not decided for lack of look-ups is no failed attempt.
 	callerRefused: {each: []int{perFailure, clients}, refused: true},
-	// The token of a service account names a key that the cluster is not known to have: one
-	// question in keyInterval.
-	clusterKeyUnknown: {refused: true},
+	// The token of a service account names a key that the cluster is not known to have.
+	clusterKeyUnknown: {once: []int{accountKeys}, refused: true},
 	// The last review of the token of a service account is older than reviewFresh.
 	verdictOld: {once: []int{accountReviews}, refused: true},
 	// TargetNotGranted or ScopeNotGranted for a token request. The resource costs another one of
@@ -223,10 +227,9 @@ type source struct {
 	resources flight[*oauth2.Resource]
 	rings     flight[keyring.Ring]
 	trusts    flight[struct{}]
-	// trustNext is when the cluster's keys may be looked up again, and trustErr the result of the last
-	// look-up. Only the flight of trusts, which has one question at a time, reads and writes them.
-	trustNext time.Time
-	trustErr  error
+	// trustNext is when the cluster's keys may be looked up again, in Unix nanoseconds, because the last
+	// look-up failed.
+	trustNext atomic.Int64
 }
 
 func newSource(config Config) *source {
@@ -294,7 +297,7 @@ func (s *source) spend(at []int, payer Payer, what string) error {
 // about.
 func (s *source) callers(ctx context.Context, payer Payer, presented oauth2.Presented) (map[string]oauth2.Record, error) {
 	if presented.AccountToken != nil {
-		if err := s.trust(ctx, presented.AccountToken); err != nil {
+		if err := s.trust(ctx, payer, presented.AccountToken); err != nil {
 			return nil, err
 		}
 	}
@@ -344,23 +347,23 @@ func (s *source) ring(ctx context.Context, payer Payer) error {
 	return err
 }
 
-// trust makes sure that the API server was asked for the key that a token names. Anyone can make up
-// a key id, so there is one look-up for all in keyInterval, or in lookupRetry after a failure. A
-// key that was not there then is unknown.
-func (s *source) trust(ctx context.Context, token *oauth2.AccountToken) error {
+// trust makes sure that the API server was asked for the key that a token names. Payers share no
+// question here, as in ring. A key that was not there then is unknown. A look-up that failed is paid
+// for by no payer, and holds up the next one for lookupRetry.
+func (s *source) trust(ctx context.Context, payer Payer, token *oauth2.AccountToken) error {
 	if s.Cluster == nil || s.Cluster.Trust().Knows(token) {
 		return nil
 	}
-	if _, err := s.trusts.ask(ctx, "", lookupTimeout, func(ctx context.Context) (struct{}, error) {
-		if s.Now().Before(s.trustNext) {
-			return struct{}{}, s.trustErr
+	if _, err := s.trusts.ask(ctx, payer.holder(), lookupTimeout, func(ctx context.Context) (struct{}, error) {
+		if s.Now().UnixNano() < s.trustNext.Load() || !s.budget.Has(s.Now(), payer.key(accountKeys, "")) {
+			return struct{}{}, errBudget
 		}
-		s.trustErr = s.Cluster.LookUpTrust(ctx)
-		s.trustNext = s.Now().Add(keyInterval)
-		if s.trustErr != nil {
-			s.trustNext = s.Now().Add(lookupRetry)
+		if err := s.Cluster.LookUpTrust(ctx); err != nil {
+			s.trustNext.Store(s.Now().Add(lookupRetry).UnixNano())
+			return struct{}{}, err
 		}
-		return struct{}{}, s.trustErr
+		_ = s.spend(table[clusterKeyUnknown].once, payer, "") // it was asked, whoever has spent meanwhile
+		return struct{}{}, nil
 	}); err != nil {
 		return table[clusterKeyUnknown].unanswered()
 	}

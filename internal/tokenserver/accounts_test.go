@@ -10,7 +10,6 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -311,27 +310,40 @@ func TestWithoutAClusterNoPodIsLetIn(t *testing.T) {
 	}
 }
 
-func TestAKeyOfTheClusterThatIsUnknownIsLookedUpOnceInTenSeconds(t *testing.T) {
+// A pod whose key a source of made-up keys does not let others look up is told to wait, and one from
+// elsewhere does not notice.
+func TestMadeUpKeysOfTheClusterCostOthersNoLookUp(t *testing.T) {
 	w := newAccountWorld(t)
-	fresh := newSigner(t, jws.ES256)
-	w.cluster.source.Keys.Keys = append(w.cluster.source.Keys.Keys, fresh.Public())
-	if answer := w.do(call{body: fromPod(w.sign(fresh, "", nil))}); answer.Code != http.StatusOK {
-		t.Errorf("a key that was made a moment ago: %d %s", answer.Code, answer.Body)
+	ask := func(signer *jws.Signer, source string) int {
+		return w.do(call{body: fromPod(w.sign(signer, "", nil)), source: source}).Code
+	}
+	publish := func() *jws.Signer {
+		fresh := newSigner(t, jws.ES256)
+		w.cluster.source.Keys.Keys = append(w.cluster.source.Keys.Keys, fresh.Public())
+		return fresh
 	}
 	for i := range 50 {
-		forged := fromPod(w.sign(newSigner(t, jws.ES256), "", nil))
-		if answer := w.do(call{body: forged, source: "192.0.2." + strconv.Itoa(i) + ":1"}); answer.Code != http.StatusUnauthorized {
-			t.Fatalf("a key that was never made: %d %s", answer.Code, answer.Body)
+		want := http.StatusServiceUnavailable
+		if i == 0 {
+			want = http.StatusUnauthorized
+		}
+		if got := ask(newSigner(t, jws.ES256), "192.0.2.1:1"); got != want {
+			t.Fatalf("made-up key %d: %d, want %d", i, got, want)
 		}
 	}
 	if w.cluster.asked != 1 {
 		t.Errorf("%d look-ups, want 1", w.cluster.asked)
 	}
-	w.now = w.now.Add(keyInterval)
-	later := newSigner(t, jws.ES256)
-	w.cluster.source.Keys.Keys = append(w.cluster.source.Keys.Keys, later.Public())
-	if answer := w.do(call{body: fromPod(w.sign(later, "", nil))}); answer.Code != http.StatusOK || w.cluster.asked != 2 {
-		t.Errorf("ten seconds later: %d, %d look-ups", answer.Code, w.cluster.asked)
+	fresh := publish()
+	if got := ask(fresh, "192.0.2.1:1"); got != http.StatusServiceUnavailable {
+		t.Errorf("a key that was made a moment ago, from there: %d", got)
+	}
+	if got := ask(fresh, "192.0.2.2:1"); got != http.StatusOK || w.cluster.asked != 2 {
+		t.Errorf("a key that was made a moment ago, from elsewhere: %d after %d look-ups", got, w.cluster.asked)
+	}
+	w.now = w.now.Add(2 * keyInterval)
+	if got := ask(publish(), "192.0.2.1:1"); got != http.StatusOK {
+		t.Errorf("later, from there: %d", got)
 	}
 }
 
