@@ -33,7 +33,7 @@ const (
 	// AnnotationTaint on the Secret of the signing keys names keys by their kid, separated by commas, that are withdrawn at
 	// once with every token they signed. AnnotationRotate there asks for the next key to sign as soon as its lead allows.
 	AnnotationTaint = "hallpass.dev/taint"
-	// AnnotationAllowDeletion with the value "true" on a Secret of signing keys lets it be deleted; see config/admission.
+	// AnnotationAllowDeletion with the value "true" on a Secret of signing keys or a UsageReport lets it be deleted; see config/admission.
 	AnnotationAllowDeletion = "hallpass.dev/allow-deletion"
 	// AnnotationClient on a Secret or a ConfigMap names the OAuth2Client whose credentials it holds.
 	AnnotationClient = "hallpass.dev/client"

@@ -245,6 +245,9 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
 	}},
 	{from: "admission/own-namespaces.yaml", to: "own-namespaces-admission.yaml", when: ".Values.admissionPolicies"},
 	{from: "admission/signing-keys.yaml", to: "signing-keys-admission.yaml", when: ".Values.admissionPolicies"},
+	{from: "admission/usage-reports.yaml", to: "usage-reports-admission.yaml", when: ".Values.admissionPolicies", replace: []replacement{
+		{"[^:]*hallpass-manager[^:]*", `[^:]*{{ include "hallpass.account" (list $ "manager") }}[^:]*`, 1},
+	}},
 	{from: "network/networkpolicies.yaml", to: "networkpolicies.yaml", when: ".Values.networkPolicies.enabled", derive: egress, replace: []replacement{
 		{"kubernetes.io/metadata.name: monitoring", "kubernetes.io/metadata.name: {{ .Values.networkPolicies.metricsNamespace }}", 2},
 		{"  - ports:\n    - {protocol: TCP, port: 8443} # https\n", `  - ports:

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/internal/usage"
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
@@ -175,4 +176,26 @@ func TestTheSigningKeysAreNotDeletedByAccident(t *testing.T) {
 		err := cluster.Get(t.Context(), client.ObjectKeyFromObject(deliberate), &again)
 		return err == nil && again.UID != before && len(again.Annotations) == 0
 	})
+}
+
+// TestUsageReportsAreNotDeletedByAccident tries as an administrator, and as the manager, who deletes those that are old.
+func TestUsageReportsAreNotDeletedByAccident(t *testing.T) {
+	report := &v1alpha1.UsageReport{
+		ObjectMeta: metav1.ObjectMeta{Namespace: installation.RegistryNamespace, Name: "admission"},
+		Spec:       v1alpha1.UsageReportSpec{Replica: "admission", Part: 1, Parts: 1, State: v1alpha1.UsageStopped, StartedAt: metav1.Now(), Uses: usage.Encode(nil)},
+	}
+	must(t, cluster.Create(t.Context(), report))
+	for name, err := range map[string]error{
+		"by name":     cluster.Delete(t.Context(), report.DeepCopy(), client.DryRunAll),
+		"all of them": cluster.DeleteAllOf(t.Context(), &v1alpha1.UsageReport{}, client.InNamespace(report.Namespace), client.DryRunAll),
+	} {
+		if !refusedByPolicy(err, "hallpass-usage-reports") || !strings.Contains(err.Error(), v1alpha1.AnnotationAllowDeletion) {
+			t.Errorf("%s: %v, want a refusal that says how to override it", name, err)
+		}
+	}
+	must(t, asAccount(t, installation.ManagerAccount).Delete(t.Context(), report.DeepCopy(), client.DryRunAll))
+	patch := client.MergeFrom(report.DeepCopy())
+	report.Annotations = map[string]string{v1alpha1.AnnotationAllowDeletion: "true"}
+	must(t, cluster.Patch(t.Context(), report, patch))
+	must(t, cluster.Delete(t.Context(), report))
 }

@@ -75,11 +75,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, report *v1alpha1.UsageReport
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	keep := max(keepSilent, keepStopped+time.Duration(report.Spec.MaxStalenessSeconds)*time.Second)
-	if report.Spec.State == v1alpha1.UsageStopped {
-		keep = keepStopped
-	}
-	if left := last.Add(keep).Sub(r.Clock.Now()); left > 0 {
+	if left := last.Add(kept(report)).Sub(r.Clock.Now()); left > 0 {
 		return ctrl.Result{RequeueAfter: left}, nil
 	}
 	if err := output.Delete(ctx, r.Client, report); err != nil {
@@ -87,6 +83,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, report *v1alpha1.UsageReport
 	}
 	r.Ledger.forget(report)
 	return ctrl.Result{}, nil
+}
+
+// kept is how long a report is evidence after its last write.
+func kept(report *v1alpha1.UsageReport) time.Duration {
+	if report.Spec.State == v1alpha1.UsageStopped {
+		return keepStopped
+	}
+	return max(keepSilent, keepStopped+time.Duration(report.Spec.MaxStalenessSeconds)*time.Second)
 }
 
 // lastWrite is when the replica of a report last wrote, as the first part of the report says.

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/usage"
@@ -16,19 +16,25 @@ import (
 
 // taken is a report that was read.
 type taken struct {
-	uid        types.UID
-	generation int64
+	report v1alpha1.UsageReport // without the uses
 	// whole says that everything in it was understood and remembered.
 	whole bool
+	// missing is when it was found to be deleted; zero if it is there.
+	missing time.Time
 }
 
 // take notes that a report was read.
 func (l *Ledger) take(report *v1alpha1.UsageReport, whole bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.taken[report.Name] = taken{report.UID, report.Generation, whole}
+	kept := v1alpha1.UsageReport{
+		ObjectMeta: metav1.ObjectMeta{Name: report.Name, UID: report.UID, Generation: report.Generation}, Spec: report.Spec,
+	}
+	kept.Spec.Uses = nil
+	l.taken[report.Name] = &taken{report: kept, whole: whole}
 }
 
+// forget drops a report that the manager deletes because it says nothing new any more.
 func (l *Ledger) forget(report *v1alpha1.UsageReport) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -44,12 +50,14 @@ type Evidence struct {
 }
 
 // Evidence puts the parts of all reports together. A part that is missing, or that could not be read
-// whole, makes the report of its replica incomplete.
+// whole, makes the report of its replica incomplete. A report that somebody has deleted goes on saying
+// what it said last: its replica is silent, and may use what it used.
 func (l *Ledger) Evidence(reports []v1alpha1.UsageReport) Evidence {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	evidence := Evidence{Read: true}
 	found, missing := map[string]*usage.Replica{}, map[string]int{}
+	reports = append(slices.Clip(reports), l.deleted(reports)...)
 	for i := range reports {
 		report := &reports[i]
 		name := report.Spec.Replica
@@ -58,7 +66,7 @@ func (l *Ledger) Evidence(reports []v1alpha1.UsageReport) Evidence {
 		}
 		was := l.taken[report.Name]
 		switch {
-		case was.uid != report.UID || was.generation != report.Generation:
+		case was == nil || was.report.UID != report.UID || was.report.Generation != report.Generation:
 			evidence.Read = false
 		case was.whole:
 			missing[name]--
@@ -77,6 +85,30 @@ func (l *Ledger) Evidence(reports []v1alpha1.UsageReport) Evidence {
 		evidence.Replicas = append(evidence.Replicas, replica)
 	}
 	return evidence
+}
+
+// deleted returns the reports that were read and are not there any more, for as long as they could be
+// evidence.
+func (l *Ledger) deleted(reports []v1alpha1.UsageReport) []v1alpha1.UsageReport {
+	there := make(map[string]bool, len(reports))
+	for i := range reports {
+		there[reports[i].Name] = true
+	}
+	var deleted []v1alpha1.UsageReport
+	for name, was := range l.taken {
+		switch {
+		case there[name]:
+			was.missing = time.Time{}
+		case was.missing.IsZero():
+			was.missing = l.Clock.Now()
+			deleted = append(deleted, was.report)
+		case l.Clock.Now().Before(was.missing.Add(kept(&was.report))):
+			deleted = append(deleted, was.report)
+		default:
+			delete(l.taken, name)
+		}
+	}
+	return deleted
 }
 
 // LastUsed is when any report says that a secret of an object was last used; zero if none does.

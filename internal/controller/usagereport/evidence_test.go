@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
+	testingclock "k8s.io/utils/clock/testing"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/usage"
@@ -77,5 +78,59 @@ func TestAReportIsEvidenceOnceAllOfItWasRead(t *testing.T) {
 				t.Errorf("evidence (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// A report that somebody deletes proves nothing any more, and its replica may use what it used.
+func TestADeletedReportCountsAsUse(t *testing.T) {
+	start := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	now := testingclock.NewFakePassiveClock(start.Add(2 * time.Hour))
+	report := func(name string) v1alpha1.UsageReport {
+		return v1alpha1.UsageReport{
+			ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID("uid-of-" + name), Generation: 1},
+			Spec: v1alpha1.UsageReportSpec{
+				Replica: name, Parts: 1, State: v1alpha1.UsageServing, StartedAt: metav1.NewTime(start),
+				CoveredUntil: metav1.NewTime(now.Now()), MaxStalenessSeconds: 24 * 3600,
+			},
+		}
+	}
+	question := func() usage.Question {
+		return usage.Question{WatchedSince: start, UnusedFor: time.Hour, Now: now.Now()}
+	}
+	a, b := report("a"), report("b")
+	l := NewLedger(now, time.Minute)
+	l.take(&a, true)
+	l.take(&b, true)
+	if got := usage.Judge(l.Evidence([]v1alpha1.UsageReport{a, b}).Replicas, question()); got.Finding != usage.Unused {
+		t.Fatalf("with both reports: %+v", got)
+	}
+	judge := func(after time.Duration, reports ...v1alpha1.UsageReport) usage.Answer {
+		now.SetTime(start.Add(2*time.Hour + after))
+		for i := range reports {
+			reports[i].Generation++
+			reports[i].Spec.CoveredUntil = metav1.NewTime(now.Now())
+			l.take(&reports[i], true)
+		}
+		evidence := l.Evidence(reports)
+		if !evidence.Read {
+			t.Errorf("after %s: not read", after)
+		}
+		return usage.Judge(evidence.Replicas, question())
+	}
+	if got := judge(time.Hour, b); got.Finding != usage.NotReported || got.Replica != "a" {
+		t.Errorf("an hour after a report was deleted: %+v", got)
+	}
+	if got := judge(25*time.Hour, b); got.Finding != usage.NotUnusedForLong {
+		t.Errorf("when its replica can use nothing any more: %+v, want a use until then", got)
+	}
+	if got := judge(27*time.Hour, b); got.Finding != usage.Unused {
+		t.Errorf("once nothing was used since: %+v", got)
+	}
+	if got := judge(11*24*time.Hour, b); got.Finding != usage.Unused || len(l.taken) != 1 {
+		t.Errorf("after %d days: %+v, %d reports are remembered", 11, got, len(l.taken))
+	}
+	l.forget(&b)
+	if evidence := l.Evidence(nil); len(evidence.Replicas) != 0 {
+		t.Errorf("a report that the manager deleted is still evidence: %+v", evidence)
 	}
 }

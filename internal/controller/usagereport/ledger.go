@@ -41,7 +41,7 @@ type Ledger struct {
 	absent  map[usage.Key]struct{}
 	sweptAt time.Time
 	// taken are the reports that were read, by their names.
-	taken map[string]taken
+	taken map[string]*taken
 	queue queue
 	woken chan struct{}
 }
@@ -61,7 +61,7 @@ type subject struct {
 func NewLedger(c clock.PassiveClock, refresh time.Duration) *Ledger {
 	return &Ledger{
 		Clock: c, Refresh: refresh, subjects: map[usage.Key]*subject{}, most: maxSubjects, absent: map[usage.Key]struct{}{},
-		taken: map[string]taken{}, woken: make(chan struct{}, 1),
+		taken: map[string]*taken{}, woken: make(chan struct{}, 1),
 	}
 }
 

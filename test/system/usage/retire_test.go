@@ -4,6 +4,7 @@
 package usage_test
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -109,14 +110,16 @@ func TestAReplacedSecretThatIsUsedLivesOn(t *testing.T) {
 func TestAReplicaThatIsSilentKeepsSecretsAlive(t *testing.T) {
 	began := time.Now().Add(-5 * time.Hour)
 	silent := &v1alpha1.UsageReport{
-		ObjectMeta: metav1.ObjectMeta{Namespace: installation.RegistryNamespace, Name: "silent"},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: installation.RegistryNamespace, Name: "silent", Annotations: map[string]string{v1alpha1.AnnotationAllowDeletion: "true"},
+		},
 		Spec: v1alpha1.UsageReportSpec{
 			Replica: "silent", Part: 1, Parts: 1, State: v1alpha1.UsageServing, StartedAt: metav1.NewTime(began), CoveredFrom: metav1.NewTime(began),
 			CoveredUntil: metav1.NewTime(began.Add(3 * time.Hour)), MaxStalenessSeconds: 24 * 60 * 60, Uses: usage.Encode(nil),
 		},
 	}
 	must(t, cluster.Create(t.Context(), silent))
-	t.Cleanup(func() { _ = cluster.Delete(t.Context(), silent) })
+	t.Cleanup(func() { must(t, cluster.Delete(context.Background(), silent)) })
 	c := apply(t, "retired", "unheard-of")
 	old, oldID := shared.Credentials(t, c), c.Status.Credentials[0].ID
 	c.Annotations = map[string]string{v1alpha1.AnnotationRotate: "1"}

@@ -246,6 +246,7 @@ func TestAReportThatIsNoneChangesNothing(t *testing.T) {
 	c := apply(t, "garbled", "reporting")
 	garbled := &v1alpha1.UsageReport{}
 	garbled.Namespace, garbled.Name = installation.RegistryNamespace, "garbled"
+	garbled.Annotations = map[string]string{v1alpha1.AnnotationAllowDeletion: "true"}
 	garbled.Spec = v1alpha1.UsageReportSpec{
 		Replica: "garbled", Part: 1, Parts: 1, State: v1alpha1.UsageServing, Uses: []byte("not a report at all"),
 	}
