@@ -25,6 +25,7 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
+	"github.com/hallpass-dev/hallpass/test/kit/faults"
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
@@ -49,7 +50,7 @@ func start(ctx context.Context, lag time.Duration) (*bench, error) {
 	b := &bench{cp: cp}
 	if b.hallpass, err = installation.Run(ctx, cp, ".", installation.Options{
 		TokenServerREST: func(config *rest.Config) {
-			config.Wrap(func(next http.RoundTripper) http.RoundTripper { return lateWatches{next, lag} })
+			config.Wrap(func(next http.RoundTripper) http.RoundTripper { return faults.LateWatches{Next: next, Lag: lag} })
 		},
 	}); err != nil {
 		return nil, errors.Join(err, cp.Stop())
@@ -227,34 +228,4 @@ func (b *bench) fetch(ctx context.Context, credentials *corev1.Secret) (int, err
 	defer func() { _ = response.Body.Close() }()
 	_, _ = io.Copy(io.Discard, response.Body)
 	return response.StatusCode, nil
-}
-
-// lateWatches holds back what watches deliver, as a slow network or a busy API server would.
-type lateWatches struct {
-	next http.RoundTripper
-	lag  time.Duration
-}
-
-// RoundTrip implements http.RoundTripper.
-func (l lateWatches) RoundTrip(request *http.Request) (*http.Response, error) {
-	response, err := l.next.RoundTrip(request)
-	if err == nil && request.URL.Query().Get("watch") != "" {
-		response.Body = &lateBody{ReadCloser: response.Body, lag: l.lag}
-	}
-	return response, err
-}
-
-// lateBody delivers each piece after the lag. Pieces that come meanwhile wait in the connection, so each is at least that late.
-type lateBody struct {
-	io.ReadCloser
-	lag time.Duration
-}
-
-// Read implements io.Reader.
-func (b *lateBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if n > 0 {
-		time.Sleep(b.lag)
-	}
-	return n, err
 }
