@@ -47,7 +47,12 @@ allow  internal/jws          crypto/ecdsa
 allow  internal/jws          log/slog
 allow  internal/jws:test     ~/internal/jws
 allow  internal/jws:test     github.com/go-jose/go-jose/v4
+refuse internal/apiclock     ~/internal/keyring
+refuse internal/apiclock     k8s.io/utils/clock
+refuse internal/apiclock     log
+allow  internal/apiclock     net/http
 refuse internal/keyring      net/http/httptest
+refuse internal/keyring      ~/internal/apiclock
 refuse internal/keyring      sync/atomic
 refuse internal/keyring      sigs.k8s.io/yaml
 refuse internal/keyring      github.com/go-logr/logr

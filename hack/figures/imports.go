@@ -16,7 +16,7 @@ const module = "github.com/hallpass-dev/hallpass/"
 // a layer are restricted by .golangci.yml.
 var layers = [][]string{ //nolint:gochecknoglobals // a constant list
 	{"internal/strictjson", "internal/wire"},
-	{"internal/jws", "api", "internal/restore", "internal/serve", "internal/budget"},
+	{"internal/jws", "api", "internal/restore", "internal/serve", "internal/budget", "internal/apiclock"},
 	{"internal/keyring"},
 	{"internal/oauth2"},
 	{"internal/usage", "internal/revocation"},

@@ -213,7 +213,7 @@ func TestADenialEndsATokenWhateverIsRemembered(t *testing.T) {
 		"its key was withdrawn": {func(w *world) {
 			key, err := w.memory.ring.SigningKey(w.now)
 			must(w.t, err)
-			rotation, err := keyring.Rotate(w.memory.ring, w.now, keyring.DefaultPolicy(time.Hour), keyring.Order{Taint: []string{key.ID()}}, keyring.Generate)
+			rotation, err := keyring.Rotate(w.memory.ring, keyring.At(w.now), keyring.DefaultPolicy(time.Hour), keyring.Order{Taint: []string{key.ID()}}, keyring.Generate)
 			must(w.t, err)
 			w.memory.ring = rotation.Ring
 		}, oauth2.ReasonTokenKeyWithdrawn},

@@ -259,7 +259,7 @@ func TestASnapshotKeepsWhatNobodyGivesBack(t *testing.T) {
 	before.fill(t)
 	ring := before.Ring()
 	lost := ring.Keys()[0].ID()
-	withdrawn, err := keyring.Rotate(ring, noon.Add(time.Minute), keyring.DefaultPolicy(time.Hour), keyring.Order{Taint: []string{lost}}, keyring.Generate)
+	withdrawn, err := keyring.Rotate(ring, keyring.At(noon.Add(time.Minute)), keyring.DefaultPolicy(time.Hour), keyring.Order{Taint: []string{lost}}, keyring.Generate)
 	must(t, err)
 	secretOf := func(r keyring.Ring) *corev1.Secret {
 		data, err := registration.EncodeKeys(r)

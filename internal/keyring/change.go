@@ -26,6 +26,10 @@ type Change struct {
 // order. A key may pass through several states at once.
 func changesBetween(before, after Ring) []Change {
 	order := []State{Published, Active, Retired, Gone}
+	since := before.asOf
+	if since.After(after.asOf) {
+		since = after.asOf // by a clock that was ahead
+	}
 	var changes []Change
 	for _, key := range before.keys {
 		if _, there := after.byID[key.ID()]; there {
@@ -42,7 +46,7 @@ func changesBetween(before, after Ring) []Change {
 	for _, key := range after.keys {
 		reached := -1
 		if known, there := before.byID[key.ID()]; there {
-			reached = slices.Index(order, known.State(before.asOf))
+			reached = slices.Index(order, known.State(since))
 		}
 		now := slices.Index(order, key.State(after.asOf))
 		instants := []time.Time{key.PublishedAt, key.ActiveAt, key.RetiredAt, key.GoneAt}

@@ -50,6 +50,12 @@ func (l Life) State(now time.Time) State {
 	return Published
 }
 
+// hasRetired reports whether a key has retired by an instant; it may be gone too.
+func (l Life) hasRetired(now time.Time) bool {
+	state := l.State(now)
+	return state == Retired || state == Gone
+}
+
 // SigningKey is a key of a ring. Its private half leaves the package by Ring.Encode only.
 type SigningKey struct {
 	Life

@@ -35,21 +35,33 @@ type Rotation struct {
 	Next time.Time
 }
 
+// Time is the present time as far as it is known, because a clock may be wrong for a while.
+type Time struct {
+	// Earliest and Latest bound it. What is due is due by Earliest, and waits begin at Latest.
+	Earliest, Latest time.Time
+	// Agreed means that the clocks agree for long enough to remove keys.
+	Agreed bool
+}
+
+// At is the present time where all clocks agree on it.
+func At(now time.Time) Time { return Time{Earliest: now, Latest: now, Agreed: true} }
+
 // Rotate advances the lives of keys to now. It is idempotent, and two callers that begin with one
 // ring conflict when they write it. If it is called late, the active key signs until there is a
-// successor.
-func Rotate(ring Ring, now time.Time, policy Policy, order Order, generate func(jws.Algorithm) (crypto.Signer, error)) (Rotation, error) {
+// successor. A clock that is wrong removes no key, and if no key signs, one is made to sign.
+func Rotate(ring Ring, now Time, policy Policy, order Order, generate func(jws.Algorithm) (crypto.Signer, error)) (Rotation, error) {
 	if err := policy.consistent(); err != nil {
 		return Rotation{}, fmt.Errorf("rotate signing keys: %w", err)
 	}
-	d := draft{Ring: ring, now: instant(now), policy: policy, generate: generate}
+	d := draft{Ring: ring, now: instant(now.Earliest), latest: instant(now.Latest), agreed: now.Agreed, policy: policy, generate: generate}
 	d.keys, d.tainted = slices.Clone(ring.keys), slices.Clone(ring.tainted)
 	d.keep = policy.Lead + policy.Retirement
-	d.keys = slices.DeleteFunc(d.keys, func(k *SigningKey) bool { return k.State(d.now) == Gone })
+	d.removeGone()
 	for _, kid := range order.Taint {
 		d.taint(kid)
 	}
 	d.prolong()
+	d.mend()
 	bare := !d.signs()
 	for _, algorithm := range policy.Algorithms {
 		if err := d.advance(algorithm, bare || slices.Contains(d.orphaned, algorithm)); err != nil {
@@ -72,11 +84,28 @@ func Rotate(ring Ring, now time.Time, policy Policy, order Order, generate func(
 type draft struct {
 	Ring
 
-	now      time.Time
-	policy   Policy
-	generate func(jws.Algorithm) (crypto.Signer, error)
+	// now and latest bound the present time. Without agreed, no key is removed and no line ends.
+	now, latest time.Time
+	agreed      bool
+	policy      Policy
+	generate    func(jws.Algorithm) (crypto.Signer, error)
 	// orphaned are the algorithms whose signing key was withdrawn without a successor.
 	orphaned []jws.Algorithm
+}
+
+// removeGone removes the keys that are gone for certain.
+func (d *draft) removeGone() {
+	if d.agreed {
+		d.keys = slices.DeleteFunc(d.keys, func(k *SigningKey) bool { return k.State(d.now) == Gone })
+	}
+}
+
+// mend makes published keys sign until one does: the default algorithm's first. A ring without a
+// key that signs was written by a clock that was ahead, or has lost its key.
+func (d *draft) mend() {
+	for i := 0; i < len(d.keys) && !d.signs(); i++ {
+		d.promote(i)
+	}
 }
 
 // line returns the indices of the keys of an algorithm, by ActiveAt.
@@ -114,7 +143,7 @@ func (d *draft) advance(algorithm jws.Algorithm, bare bool) error {
 // reopen cancels the end of a line that has not come yet.
 func (d *draft) reopen(line []int) {
 	last := d.keys[line[len(line)-1]]
-	if last.RetiredAt.IsZero() || last.State(d.now) == Retired {
+	if last.RetiredAt.IsZero() || last.hasRetired(d.now) {
 		return
 	}
 	d.keys[line[len(line)-1]] = last.living(Life{PublishedAt: last.PublishedAt, ActiveAt: last.ActiveAt})
@@ -137,7 +166,7 @@ func (d *draft) publishNext(algorithm jws.Algorithm) error {
 // fresh returns the first instant at which a key that is published now may sign: every replica and
 // verifier has it by then, and the retired keys of the line are gone.
 func (d *draft) fresh(line []int) time.Time {
-	at := d.now.Add(d.policy.Lead + d.policy.Skew)
+	at := d.latest.Add(d.policy.Lead + d.policy.Skew)
 	for _, i := range line {
 		at = latest(at, d.keys[i].GoneAt)
 	}
@@ -147,7 +176,7 @@ func (d *draft) fresh(line []int) time.Time {
 // publish makes a key that is active from an instant on, at which its predecessor retires.
 func (d *draft) publish(algorithm jws.Algorithm, activeAt time.Time) error {
 	line := d.line(algorithm)
-	if len(line) >= maxPublished {
+	if d.present(line) >= maxPublished {
 		return nil // once the oldest is gone
 	}
 	private, err := d.generate(algorithm)
@@ -161,7 +190,7 @@ func (d *draft) publish(algorithm jws.Algorithm, activeAt time.Time) error {
 	if key.ActiveAt.Before(key.PublishedAt) {
 		key.PublishedAt = key.ActiveAt
 	}
-	if len(line) > 0 && d.keys[line[len(line)-1]].State(d.now) != Retired { // what has retired does not come back
+	if len(line) > 0 && !d.keys[line[len(line)-1]].hasRetired(d.now) { // what has retired does not come back
 		d.retire(line[len(line)-1], key.ActiveAt)
 	}
 	d.keys = append(d.keys, key)
@@ -173,8 +202,19 @@ func (d *draft) publish(algorithm jws.Algorithm, activeAt time.Time) error {
 func (d *draft) retire(index int, at time.Time) {
 	life := d.keys[index].Life
 	life.RetiredAt = latest(at, life.ActiveAt)
-	life.GoneAt = latest(life.RetiredAt, d.now.Add(d.policy.Lead)).Add(d.policy.Retirement)
+	life.GoneAt = latest(life.RetiredAt, d.latest.Add(d.policy.Lead)).Add(d.policy.Retirement)
 	d.keys[index] = d.keys[index].living(life)
+}
+
+// present is how many keys of a line are not gone.
+func (d *draft) present(line []int) int {
+	count := 0
+	for _, i := range line {
+		if d.keys[i].State(d.now) != Gone {
+			count++
+		}
+	}
+	return count
 }
 
 // prolong extends the lives of signing keys if the policy has made tokens longer.
@@ -194,8 +234,11 @@ func (d *draft) signs() bool {
 }
 
 // rotateNow brings the next keys forward as far as the lead allows: those of all lines, or none as
-// long as a line has no next key.
+// long as a line has no next key, or the clocks differ by more than keys allow for.
 func (d *draft) rotateNow(request string) {
+	if d.latest.Sub(d.now) > d.policy.Skew {
+		return
+	}
 	for _, algorithm := range d.policy.Algorithms {
 		line := d.line(algorithm)
 		if d.keys[line[len(line)-1]].State(d.now) != Published {
@@ -205,7 +248,7 @@ func (d *draft) rotateNow(request string) {
 	for _, algorithm := range d.policy.Algorithms {
 		line := d.line(algorithm)
 		next := d.keys[line[len(line)-1]]
-		at := latest(d.now, next.PublishedAt.Add(d.policy.Lead+d.policy.Skew))
+		at := latest(d.latest, next.PublishedAt.Add(d.policy.Lead+d.policy.Skew))
 		for _, i := range line[:len(line)-1] {
 			if d.keys[i].State(d.now) == Retired {
 				at = latest(at, d.keys[i].GoneAt)
@@ -233,11 +276,11 @@ func (d *draft) withdraw() {
 			continue
 		}
 		leaving = append(leaving, algorithm)
-		if ends && d.keys[line[len(line)-1]].RetiredAt.IsZero() {
+		if ends && d.agreed && d.keys[line[len(line)-1]].RetiredAt.IsZero() {
 			d.endLine(line, end)
 		}
 	}
-	d.keys = slices.DeleteFunc(d.keys, func(k *SigningKey) bool { return k.State(d.now) == Gone })
+	d.removeGone()
 	d.algorithms = append(slices.Clone(d.policy.Algorithms), leaving...)
 }
 
@@ -259,10 +302,10 @@ func (d *draft) succession() (time.Time, bool) {
 // endLine retires the keys of a line, and drops a next key that no replica can sign with before it
 // sees the new ring.
 func (d *draft) endLine(line []int, end time.Time) {
-	heard := d.now.Add(d.policy.Lead)
+	heard := d.latest.Add(d.policy.Lead)
 	for _, i := range line {
 		switch life := d.keys[i].Life; {
-		case life.State(d.now) == Retired:
+		case life.hasRetired(d.now):
 		case !life.ActiveAt.Before(end) && !life.ActiveAt.Before(heard):
 			d.keys[i] = d.keys[i].living(Life{PublishedAt: life.PublishedAt, ActiveAt: d.now, RetiredAt: d.now, GoneAt: d.now})
 		case life.RetiredAt.IsZero() || end.Before(life.RetiredAt):
@@ -283,7 +326,7 @@ func (d *draft) taint(kid string) {
 	d.tainted = append(d.tainted, Taint{KeyID: kid, At: d.now})
 	d.keys = slices.Delete(d.keys, index, index+1)
 	line := d.line(withdrawn.Algorithm())
-	if withdrawn.State(d.now) == Active && (len(line) == 0 || d.keys[line[len(line)-1]].State(d.now) == Retired) {
+	if withdrawn.State(d.now) == Active && (len(line) == 0 || d.keys[line[len(line)-1]].hasRetired(d.now)) {
 		d.orphaned = append(d.orphaned, withdrawn.Algorithm())
 	}
 	if len(line) > 0 {
@@ -296,9 +339,7 @@ func (d *draft) taint(kid string) {
 			d.keys[last] = d.keys[last].living(Life{PublishedAt: d.keys[last].PublishedAt, ActiveAt: d.keys[last].ActiveAt})
 		}
 	}
-	for i := 0; i < len(d.keys) && !d.signs(); i++ {
-		d.promote(i)
-	}
+	d.mend()
 }
 
 // promote activates a published key.
@@ -319,6 +360,9 @@ func (d *draft) promote(index int) {
 func (d *draft) finish(before Ring) Rotation {
 	after := d.prepared()
 	after.asOf = latest(before.asOf, d.now) // another manager's clock may be ahead
+	if before.asOf.After(d.latest.Add(d.policy.Skew)) {
+		after.asOf = d.now // it was wrong
+	}
 	changes := changesBetween(before, after)
 	if len(changes) == 0 && after.sameAs(before) {
 		return Rotation{Ring: before, Next: before.NextChange(d.now)}

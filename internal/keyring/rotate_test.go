@@ -59,11 +59,11 @@ func newWalk(t testing.TB, policy keyring.Policy) *walk {
 // rotate rotates, checks that a second time there is nothing to do, and returns what changed.
 func (w *walk) rotate(order keyring.Order) []keyring.Change {
 	w.Helper()
-	rotation, err := keyring.Rotate(w.ring, w.now, w.policy, order, w.generate)
+	rotation, err := keyring.Rotate(w.ring, keyring.At(w.now), w.policy, order, w.generate)
 	if err != nil {
 		w.Fatal(err)
 	}
-	again, err := keyring.Rotate(rotation.Ring, w.now, w.policy, order, w.generate)
+	again, err := keyring.Rotate(rotation.Ring, keyring.At(w.now), w.policy, order, w.generate)
 	if err != nil || again.Changed || len(again.Changes) > 0 || !again.Next.Equal(rotation.Next) {
 		w.Fatalf("there is something to do a second time: %+v (%v)", again, err)
 	}
@@ -440,7 +440,7 @@ func TestAPolicyThatVerifiersCouldNotFollowIsRefused(t *testing.T) {
 			}
 		})
 	}
-	if _, err := keyring.Rotate(keyring.Ring{}, epoch, keyring.Policy{}, keyring.Order{}, keyring.Generate); err == nil {
+	if _, err := keyring.Rotate(keyring.Ring{}, keyring.At(epoch), keyring.Policy{}, keyring.Order{}, keyring.Generate); err == nil {
 		t.Error("Rotate takes a policy in which nothing is set")
 	}
 }
@@ -449,7 +449,7 @@ func TestAFailureToMakeAKeyChangesNothing(t *testing.T) {
 	failure := errors.New("no entropy")
 	w := newWalk(t, policy)
 	w.now = epoch.Add(policy.Period)
-	rotation, err := keyring.Rotate(w.ring, w.now, policy, keyring.Order{}, func(jws.Algorithm) (crypto.Signer, error) { return nil, failure })
+	rotation, err := keyring.Rotate(w.ring, keyring.At(w.now), policy, keyring.Order{}, func(jws.Algorithm) (crypto.Signer, error) { return nil, failure })
 	if !errors.Is(err, failure) || rotation.Changed {
 		t.Errorf("%v (%v)", rotation, err)
 	}
@@ -470,7 +470,7 @@ func TestARotatedRingComesBackWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rotation, err := keyring.Rotate(decoded, w.now, both, keyring.Order{Rotation: "a"}, w.generate)
+	rotation, err := keyring.Rotate(decoded, keyring.At(w.now), both, keyring.Order{Rotation: "a"}, w.generate)
 	if err != nil || rotation.Changed {
 		t.Errorf("after reading it there is something to do: %v (%v)", rotation.Changes, err)
 	}

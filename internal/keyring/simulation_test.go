@@ -45,6 +45,8 @@ type world struct {
 	always []jws.Algorithm
 	// disorder is when keys are withdrawn and rings restored: a key may sign then that a replica has not seen yet.
 	disorder bool
+	// wrongClocks is how often a manager looks with a clock that is wrong by up to three years.
+	wrongClocks time.Duration
 }
 
 // bothRings is the policy of an installation where two algorithms are enabled.
@@ -137,8 +139,9 @@ func (w *world) manage() {
 			continue
 		}
 		m.wakeAt = w.now.Add(w.upTo(time.Hour))
-		ring := w.latest(m)
-		rotation, err := keyring.Rotate(ring, w.now.Add(m.offset), w.policy, w.order, keyring.Generate)
+		clock := w.clock(m)
+		ring := w.latest(m, clock.Earliest)
+		rotation, err := keyring.Rotate(ring, clock, w.policy, w.order, keyring.Generate)
 		if err != nil {
 			w.Fatal(err)
 		}
@@ -165,14 +168,27 @@ func (w *world) manage() {
 	}
 }
 
+// clock is the time of a manager, which is wrong now and then.
+func (w *world) clock(m *manager) keyring.Time {
+	now := w.now.Add(m.offset)
+	if !w.happens(w.wrongClocks) {
+		return keyring.At(now)
+	}
+	wrong := now.Add(w.upTo(6*365*day) - 3*365*day)
+	if wrong.Before(now) {
+		return keyring.Time{Earliest: wrong, Latest: now}
+	}
+	return keyring.Time{Earliest: now, Latest: wrong}
+}
+
 // latest is what the controller goes on from.
-func (w *world) latest(m *manager) keyring.Ring {
+func (w *world) latest(m *manager, now time.Time) keyring.Ring {
 	latest := w.kept
 	for _, other := range []keyring.Ring{w.copied, m.held} {
 		if latest.Empty() {
 			latest = other
 		} else if other.Revision() > latest.Revision() {
-			merged := keyring.Merge(latest, other, w.now.Add(m.offset))
+			merged := keyring.Merge(latest, other, now)
 			latest = merged
 		}
 	}
@@ -382,6 +398,25 @@ func TestYearsOfOrders(t *testing.T) {
 		}
 		w.step()
 		w.atMostThree(w.kept, w.now)
+	}
+}
+
+// A year in which managers look about twice a day with a clock that is years ahead or behind, and an administrator
+// rotates.
+func TestYearsOfWrongClocks(t *testing.T) {
+	w := newWorld(t, 6, bothRings)
+	w.always, w.wrongClocks = bothRings.Algorithms, 12*time.Hour
+	for end := epoch.Add(years(t, 1)); w.now.Before(end); {
+		if w.happens(90 * day) {
+			w.order.Rotation = fmt.Sprint(w.now.Unix())
+		}
+		w.step()
+		for _, r := range w.replicas {
+			w.atMostThree(r.held, w.now.Add(r.offset))
+		}
+	}
+	if least := 2 * int(w.now.Sub(epoch)/policy.Period); len(w.published) < least {
+		t.Errorf("%d keys, want at least %d", len(w.published), least)
 	}
 }
 

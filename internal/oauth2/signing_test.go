@@ -21,7 +21,7 @@ func TestAClientGetsTheAlgorithmItAsksForOrNone(t *testing.T) {
 	rotate := func(ring keyring.Ring, now time.Time, algorithms ...jws.Algorithm) keyring.Ring {
 		t.Helper()
 		policy.Algorithms = algorithms
-		rotation, err := keyring.Rotate(ring, now, policy, keyring.Order{}, keyring.Generate)
+		rotation, err := keyring.Rotate(ring, keyring.At(now), policy, keyring.Order{}, keyring.Generate)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -64,7 +64,7 @@ func TestAWithdrawnKeyEndsItsTokensWithoutALookUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rotation, err := keyring.Rotate(w.dir.ring, w.now, keyring.DefaultPolicy(time.Hour), keyring.Order{Taint: []string{key.ID()}}, keyring.Generate)
+	rotation, err := keyring.Rotate(w.dir.ring, keyring.At(w.now), keyring.DefaultPolicy(time.Hour), keyring.Order{Taint: []string{key.ID()}}, keyring.Generate)
 	if err != nil {
 		t.Fatal(err)
 	}

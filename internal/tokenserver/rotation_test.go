@@ -34,7 +34,7 @@ func TestTwentyRotationsRefuseNoToken(t *testing.T) {
 	w := newWorld(t)
 	w.dir.ring = keyring.Ring{}
 	rotate := func() {
-		rotation, err := keyring.Rotate(w.dir.ring, w.now, policy, keyring.Order{}, keyring.Generate)
+		rotation, err := keyring.Rotate(w.dir.ring, keyring.At(w.now), policy, keyring.Order{}, keyring.Generate)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -87,7 +87,7 @@ func TestTokensOfEachAlgorithm(t *testing.T) {
 	w := newWorld(t)
 	policy := keyring.DefaultPolicy(time.Hour)
 	policy.Algorithms = []jws.Algorithm{jws.ES256, jws.RS256, jws.EdDSA}
-	rotation, err := keyring.Rotate(keyring.Ring{}, w.now, policy, keyring.Order{}, keyring.Generate)
+	rotation, err := keyring.Rotate(keyring.Ring{}, keyring.At(w.now), policy, keyring.Order{}, keyring.Generate)
 	if err != nil {
 		t.Fatal(err)
 	}

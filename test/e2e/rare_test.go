@@ -29,6 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/apiclock"
 	"github.com/hallpass-dev/hallpass/internal/controller/tokenrevocation"
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -169,7 +170,7 @@ func TestAMergeThatAnotherManagerBeganIsFinished(t *testing.T) {
 	manager := func() *tokenrevocation.Reconciler {
 		return &tokenrevocation.Reconciler{
 			Client: stale, Live: asManager(t), Clock: testingclock.NewFakePassiveClock(time.Now()), RegistryNamespace: installation.RegistryNamespace,
-			Lifetime: oauth2.MaxTokenLifetime,
+			Time: func() apiclock.Time { return apiclock.At(time.Now()) }, Lifetime: oauth2.MaxTokenLifetime,
 		}
 	}
 	if _, err := manager().Reconcile(t.Context(), ctrl.Request{}); err == nil {

@@ -18,7 +18,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -28,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/apiclock"
 	"github.com/hallpass-dev/hallpass/internal/controller/inventory"
 	"github.com/hallpass-dev/hallpass/internal/controller/oauth2client"
 	"github.com/hallpass-dev/hallpass/internal/controller/oauth2policy"
@@ -63,6 +63,8 @@ func Run(ctx context.Context, o Options) error {
 	config := rest.CopyConfig(o.REST)
 	config.QPS = -1 // the API server's own priority and fairness is the limit
 	config.Wrap(restored.Guard)
+	clock := apiclock.New()
+	config.Wrap(clock.Transport)
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        scheme,
 		Logger:                        o.Log,
@@ -78,10 +80,10 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("prepare the manager: %w", err)
 	}
-	if err := addControllers(ctx, mgr, o); err != nil {
+	if err := addControllers(ctx, mgr, clock, o); err != nil {
 		return err
 	}
-	if err := errors.Join(inventory.Register(mgr.GetClient(), clock.RealClock{}), inventory.RegisterBuild(o.Version)); err != nil {
+	if err := errors.Join(inventory.Register(mgr.GetClient(), clock), inventory.RegisterClock(clock.Ahead), inventory.RegisterBuild(o.Version)); err != nil {
 		return err
 	}
 	o.Log.Info("starting", "version", o.Version)
@@ -94,7 +96,7 @@ func Run(ctx context.Context, o Options) error {
 	return nil
 }
 
-func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
+func addControllers(ctx context.Context, mgr ctrl.Manager, now *apiclock.Clock, o Options) error {
 	declared, err := oauth2client.DeclaredCache(mgr, o.Namespaces)
 	if err != nil {
 		return err
@@ -106,7 +108,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if err := policy.IndexClients(ctx, mgr); err != nil {
 		return err
 	}
-	c, live, recorder, now := mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder("hallpass"), clock.RealClock{}
+	c, live, recorder := mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder("hallpass")
 	policies := &policy.Source{
 		Client: c, Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace, ProtectedLabels: o.ProtectedLabels, Only: o.Namespaces,
 		Defaults: oauth2.Ceilings{AnyClientID: o.AllowClientID, DefaultClaims: o.AllowClaims, DefaultNumbers: o.MaxObjects},
@@ -119,11 +121,11 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	bundle := types.NamespacedName{Namespace: o.SystemNamespace, Name: servingcert.BundleConfigMapName}
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&servingcert.Reconciler{
-			Client: c, Clock: now, Random: rand.Reader, SystemNamespace: o.SystemNamespace, Names: o.ServingNames,
+			Client: c, Time: now.Time, Random: rand.Reader, SystemNamespace: o.SystemNamespace, Names: o.ServingNames,
 			Lives: o.CertificateLives, Foreign: !o.ManageServingCertificate,
 		},
 		&signingkeys.Reconciler{
-			Client: c, Live: live, Clock: now, RegistryNamespace: o.RegistryNamespace, Policy: o.SigningKeys, Generate: keyring.Generate, Audit: o.Log,
+			Client: c, Live: live, Time: now.Time, RegistryNamespace: o.RegistryNamespace, Policy: o.SigningKeys, Generate: keyring.Generate, Audit: o.Log,
 		},
 		&registry.Reconciler{Client: c, Live: live, Policy: policies, RegistryNamespace: o.RegistryNamespace},
 		&oauth2client.Reconciler{
@@ -139,7 +141,8 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
 			Client: c, Live: live, Policy: policies, RegistryNamespace: o.RegistryNamespace, ReservedIdentifiers: o.APIAudiences,
 		},
 		&tokenrevocation.Reconciler{
-			Client: c, Live: live, Clock: now, RegistryNamespace: o.RegistryNamespace, Lifetime: max(oauth2.MaxTokenLifetime, o.MaxTokenLifetime),
+			Client: c, Live: live, Clock: now, Time: now.Time, RegistryNamespace: o.RegistryNamespace,
+			Lifetime: max(oauth2.MaxTokenLifetime, o.MaxTokenLifetime),
 		},
 		&restored.Watchman{
 			Live: live, Recorder: recorder, RegistryNamespace: o.RegistryNamespace, Clock: now, Restored: restored.Counter(),

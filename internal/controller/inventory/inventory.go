@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -144,6 +145,20 @@ func register(collector prometheus.Collector) error {
 		return fmt.Errorf("add metrics: %w", err)
 	}
 	return nil
+}
+
+// RegisterClock registers the metric of the manager's clock. ahead returns false until the API server
+// has answered. Of several managers in one process the first one counts.
+func RegisterClock(ahead func() (time.Duration, bool)) error {
+	return register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "hallpass_manager_clock_ahead_seconds",
+		Help: "How far the manager's clock is ahead of the API server's; negative if it is behind, NaN before the first response.",
+	}, func() float64 {
+		if by, known := ahead(); known {
+			return by.Seconds()
+		}
+		return math.NaN()
+	}))
 }
 
 // RegisterBuild registers the metric of the version of the build. Its name differs from that of the

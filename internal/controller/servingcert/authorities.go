@@ -13,6 +13,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/hallpass-dev/hallpass/internal/apiclock"
 )
 
 // Lives is how long certificates live. Zero fields stand for the usual: ten years, thirty days and ninety days.
@@ -31,12 +33,16 @@ func (l Lives) withDefaults() Lives {
 const (
 	formerCertKey = "former.crt"
 	formerKeyKey  = "former.key"
+	// publishedAtKey is when the newest authority was made by the later clock, where the clocks differed.
+	publishedAtKey = "published-at"
 )
 
 // authorities are the newest authority and the one before it. Both are published. The one before issues
 // until callers have heard of the newest, and is trusted until it ends.
 type authorities struct {
 	newest pair
+	// publishedAt is when the newest was made, if its certificate does not say so.
+	publishedAt time.Time
 	// former is empty if there is none. It has no key once it issues no more, or if that was lost.
 	former pair
 }
@@ -51,6 +57,7 @@ func parseAuthorities(data map[string][]byte) (authorities, error) {
 		return authorities{}, fmt.Errorf("read certificate: %s is no authority", newest.certificate.Subject.CommonName)
 	}
 	a := authorities{newest: newest}
+	a.publishedAt, _ = time.Parse(time.RFC3339, string(data[publishedAtKey]))
 	if a.former, err = parsePair(map[string][]byte{corev1.TLSCertKey: data[formerCertKey], corev1.TLSPrivateKeyKey: data[formerKeyKey]}); err != nil {
 		if published := authoritiesIn(data[formerCertKey]); len(published) > 0 {
 			a.former = published[0]
@@ -61,6 +68,9 @@ func parseAuthorities(data map[string][]byte) (authorities, error) {
 
 func (a authorities) data() map[string][]byte {
 	data := map[string][]byte{corev1.TLSCertKey: a.newest.certPEM, corev1.TLSPrivateKeyKey: a.newest.keyPEM}
+	if !a.publishedAt.IsZero() {
+		data[publishedAtKey] = []byte(a.publishedAt.UTC().Format(time.RFC3339))
+	}
 	if a.former.certificate != nil {
 		data[formerCertKey] = a.former.certPEM
 	}
@@ -71,9 +81,20 @@ func (a authorities) data() map[string][]byte {
 }
 
 // advance makes the next authority when two thirds of a life are over, drops the key of the one before
-// when callers know the newest, and forgets it when it has ended.
-func (a authorities) advance(now time.Time, lives Lives, random io.Reader) (authorities, error) {
-	if a.newest.certificate == nil || a.established(now, lives) && !now.Before(a.newest.renewAt()) {
+// when callers know the newest, and forgets it when it has ended. It drops an authority that is not yet
+// valid, which a clock that was ahead has made. It drops nothing until the clocks agree.
+func (a authorities) advance(now apiclock.Time, lives Lives, random io.Reader) (authorities, error) {
+	for now.Agreed && a.newest.certificate != nil && now.Latest.Before(a.newest.certificate.NotBefore) {
+		if a.former.key == nil {
+			a = authorities{former: a.former}
+		} else {
+			a = authorities{newest: a.former}
+		}
+	}
+	if now.Agreed && now.Latest.Before(a.publishedAt) {
+		a.publishedAt = time.Time{} // the later clock was wrong
+	}
+	if a.newest.certificate == nil || a.established(now.Earliest, lives) && !now.Earliest.Before(a.newest.renewAt()) {
 		made, err := newAuthority(now, lives.Authority, random)
 		if err != nil {
 			return authorities{}, err
@@ -83,11 +104,14 @@ func (a authorities) advance(now time.Time, lives Lives, random io.Reader) (auth
 			former = a.former // one that was found beside a Secret that was lost
 		}
 		a = authorities{newest: made, former: former}
+		if now.Latest.After(now.Earliest) {
+			a.publishedAt = now.Latest
+		}
 	}
-	if a.former.certificate != nil && !now.Before(a.former.certificate.NotAfter) {
+	if a.former.certificate != nil && !now.Past().Before(a.former.certificate.NotAfter) {
 		a.former = pair{}
 	}
-	if a.established(now, lives) {
+	if a.established(now.Past(), lives) {
 		a.former.key, a.former.keyPEM = nil, nil
 	}
 	return a, nil
@@ -98,7 +122,13 @@ func (a authorities) established(now time.Time, lives Lives) bool {
 	return a.former.certificate == nil || !now.Before(a.establishedAt(lives))
 }
 
-func (a authorities) establishedAt(lives Lives) time.Time { return a.newest.madeAt().Add(lives.Lead) }
+func (a authorities) establishedAt(lives Lives) time.Time {
+	published := a.newest.madeAt()
+	if a.publishedAt.After(published) {
+		published = a.publishedAt
+	}
+	return published.Add(lives.Lead)
+}
 
 // issuer is the authority that issues now.
 func (a authorities) issuer(now time.Time, lives Lives) pair {

@@ -16,7 +16,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
-	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -25,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/apiclock"
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
@@ -49,8 +49,9 @@ const lookAgain = time.Hour
 // lead before its certificates are served, and trusted until it ends: a caller may be late with it.
 type Reconciler struct {
 	// Client reads from the cache and writes.
-	Client          client.Client
-	Clock           clock.PassiveClock
+	Client client.Client
+	// Time is the present time as far as it is known.
+	Time            func() apiclock.Time
 	Random          io.Reader
 	SystemNamespace string
 	// Names are the DNS names and IP addresses that the certificate is for.
@@ -72,7 +73,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	if r.Foreign {
 		return ctrl.Result{}, r.publishForeign(ctx)
 	}
-	now, lives := r.Clock.Now(), r.Lives.withDefaults()
+	now, lives := r.Time(), r.Lives.withDefaults()
 	trusted, err := r.ensureAuthorities(ctx, now, lives)
 	if err != nil {
 		return ctrl.Result{}, err
@@ -85,8 +86,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	next := min(trusted.next(now, lives).Sub(now), serving.renewAt().Sub(now))
-	return ctrl.Result{RequeueAfter: min(max(next, time.Second), lookAgain)}, nil
+	next := min(trusted.next(now.Earliest, lives).Sub(now.Earliest), serving.renewAt().Sub(now.Earliest))
+	wait := lookAgain
+	if !now.Agreed { // what ends waits for the clocks to agree
+		wait = apiclock.Apart
+	}
+	return ctrl.Result{RequeueAfter: min(max(next, time.Second), wait)}, nil
 }
 
 // publishForeign publishes the authority that came with a serving certificate, if one did: one that
@@ -99,14 +104,14 @@ func (r *Reconciler) publishForeign(ctx context.Context) error {
 	return r.ensureBundle(ctx, string(data[BundleKey]))
 }
 
-func (r *Reconciler) ensureAuthorities(ctx context.Context, now time.Time, lives Lives) (authorities, error) {
+func (r *Reconciler) ensureAuthorities(ctx context.Context, now apiclock.Time, lives Lives) (authorities, error) {
 	stored, data, err := r.read(ctx, AuthoritySecretName)
 	if err != nil {
 		return authorities{}, err
 	}
 	current, err := parseAuthorities(data)
 	if err != nil { // it is lost; what vouches for the certificate that is being served is still known
-		if current, err = r.salvage(ctx, now); err != nil {
+		if current, err = r.salvage(ctx, now.Earliest); err != nil {
 			return authorities{}, err
 		}
 	}
@@ -136,15 +141,16 @@ func (r *Reconciler) salvage(ctx context.Context, now time.Time) (authorities, e
 	return authorities{former: issuerOf(serving, authoritiesIn([]byte(bundle.Data[BundleKey])), now)}, nil
 }
 
-func (r *Reconciler) ensureServing(ctx context.Context, trusted authorities, now time.Time, lives Lives) (pair, error) {
+func (r *Reconciler) ensureServing(ctx context.Context, trusted authorities, now apiclock.Time, lives Lives) (pair, error) {
 	stored, data, err := r.read(ctx, ServingSecretName)
 	if err != nil {
 		return pair{}, err
 	}
-	if current, err := parsePair(data); err == nil && trusted.accept(current, r.Names, now, lives) && now.Before(current.renewAt()) {
+	issuer := trusted.issuer(now.Earliest, lives)
+	if current, err := parsePair(data); err == nil && trusted.accept(current, r.Names, now.Earliest, lives) && !current.isDue(issuer, now, lives.Serving) {
 		return current, nil
 	}
-	made, err := trusted.issuer(now, lives).issue(r.Names, now, lives.Serving, r.Random)
+	made, err := issuer.issue(r.Names, now, lives.Serving, r.Random)
 	if err != nil {
 		return pair{}, err
 	}

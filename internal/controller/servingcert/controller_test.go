@@ -20,6 +20,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/hallpass-dev/hallpass/internal/apiclock"
 )
 
 const host = "hallpass.example.com"
@@ -28,15 +30,17 @@ const host = "hallpass.example.com"
 type issuer struct {
 	*Reconciler
 
-	clock  *clocktesting.FakePassiveClock
+	clock *clocktesting.FakePassiveClock
+	// time is what is certain of the time when the clock shows it.
+	time   func(shown time.Time) apiclock.Time
 	writes int
 }
 
 func newIssuer() *issuer {
-	i := &issuer{clock: clocktesting.NewFakePassiveClock(start)}
+	i := &issuer{time: apiclock.At, clock: clocktesting.NewFakePassiveClock(start)}
 	written := fake.NewClientBuilder().Build()
 	i.Reconciler = &Reconciler{
-		Clock: i.clock, Random: rand.Reader, SystemNamespace: "system", Names: []string{host},
+		Time: func() apiclock.Time { return i.time(i.clock.Now()) }, Random: rand.Reader, SystemNamespace: "system", Names: []string{host},
 		Client: interceptor.NewClient(written, interceptor.Funcs{
 			Create: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.CreateOption) error {
 				i.writes++

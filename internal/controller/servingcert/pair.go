@@ -20,6 +20,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/hallpass-dev/hallpass/internal/apiclock"
 )
 
 const (
@@ -61,6 +63,19 @@ func (p pair) renewAt() time.Time {
 	return p.madeAt().Add(life * 2 / 3)
 }
 
+// isDue reports whether a serving certificate has to be replaced by one of an issuer that lives for
+// so long. It is renewed by either clock: one too many does no harm.
+func (p pair) isDue(issuer pair, now apiclock.Time, life time.Duration) bool {
+	end := p.certificate.NotAfter
+	switch {
+	case now.Agreed && (now.Earliest.Before(p.certificate.NotBefore) || end.After(now.Latest.Add(life+backdate))):
+		return true // made by a clock that was ahead
+	case !now.Earliest.Before(p.renewAt()):
+		return true
+	}
+	return !now.Latest.Before(end.Add(-life/3)) && end.Before(issuer.certificate.NotAfter)
+}
+
 // serves reports whether the certificate is for all these names and from that authority.
 func (p pair) serves(names []string, authority pair) bool {
 	if p.certificate.CheckSignatureFrom(authority.certificate) != nil || !bytes.Equal(p.certificate.AuthorityKeyId, authority.certificate.SubjectKeyId) {
@@ -74,33 +89,35 @@ func (p pair) serves(names []string, authority pair) bool {
 	return true
 }
 
-func newAuthority(now time.Time, life time.Duration, random io.Reader) (pair, error) {
+// newAuthority makes an authority that is valid by either clock.
+func newAuthority(now apiclock.Time, life time.Duration, random io.Reader) (pair, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), random)
 	if err != nil {
 		return pair{}, fmt.Errorf("make a certificate authority: %w", err)
 	}
 	template := &x509.Certificate{
 		Subject:   pkix.Name{CommonName: "Hallpass"},
-		NotBefore: now.Add(-backdate), NotAfter: now.Add(life),
+		NotBefore: now.Earliest.Add(-backdate), NotAfter: now.Latest.Add(life),
 		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}
 	return certify(template, template, key, key)
 }
 
-// issue makes a serving certificate for names, which are DNS names or IP addresses. It does not outlive its authority.
-func (p pair) issue(names []string, now time.Time, life time.Duration, random io.Reader) (pair, error) {
+// issue makes a serving certificate for names, which are DNS names or IP addresses. It is valid by either clock, and does not
+// outlive its authority.
+func (p pair) issue(names []string, now apiclock.Time, life time.Duration, random io.Reader) (pair, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), random)
 	if err != nil {
 		return pair{}, fmt.Errorf("make a serving certificate: %w", err)
 	}
-	end := now.Add(life)
+	end := now.Latest.Add(life)
 	if last := p.certificate.NotAfter; end.After(last) {
 		end = last
 	}
 	template := &x509.Certificate{
 		Subject:   pkix.Name{CommonName: "hallpass-tokenserver"},
-		NotBefore: now.Add(-backdate), NotAfter: end,
+		NotBefore: now.Earliest.Add(-backdate), NotAfter: end,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	for _, name := range names {

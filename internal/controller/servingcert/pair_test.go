@@ -14,6 +14,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/hallpass-dev/hallpass/internal/apiclock"
 )
 
 const day = 24 * time.Hour
@@ -22,7 +24,7 @@ var start = time.Date(2026, time.March, 1, 9, 30, 0, 0, time.UTC)
 
 func authority(t *testing.T, now time.Time) pair {
 	t.Helper()
-	made, err := newAuthority(now, authorityLife, rand.Reader)
+	made, err := newAuthority(apiclock.At(now), authorityLife, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +33,7 @@ func authority(t *testing.T, now time.Time) pair {
 
 func serving(t *testing.T, from pair, now time.Time, names ...string) pair {
 	t.Helper()
-	made, err := from.issue(names, now, servingLife, rand.Reader)
+	made, err := from.issue(names, apiclock.At(now), servingLife, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,6 +67,31 @@ func TestACallerWhoTrustsTheAuthorityTrustsTheServingCertificate(t *testing.T) {
 			})
 			if (err == nil) != c.want {
 				t.Errorf("verified: %v, want %t", err, c.want)
+			}
+		})
+	}
+}
+
+func TestAServingCertificateIsReplacedInTime(t *testing.T) {
+	ca := authority(t, start)
+	made, err := ca.issue([]string{host}, apiclock.At(start), 9*day, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		now  apiclock.Time
+		want bool
+	}{
+		"when it is new":                                 {apiclock.At(start), false},
+		"when two thirds of its life are over":           {apiclock.At(start.Add(6 * day)), true},
+		"not before":                                     {apiclock.At(start.Add(6*day - time.Second)), false},
+		"when it is not yet valid":                       {apiclock.At(start.Add(-time.Hour)), true},
+		"when it is not yet valid by one clock":          {wrongBy(-day)(start), false},
+		"when its last third has begun by the other one": {wrongBy(6 * day)(start), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := made.isDue(ca, c.now, 9*day); got != c.want {
+				t.Errorf("due: %t", got)
 			}
 		})
 	}

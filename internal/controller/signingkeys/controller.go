@@ -21,7 +21,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
-	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -32,6 +31,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/apiclock"
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
@@ -49,8 +49,9 @@ type Reconciler struct {
 	// Client writes, and its cache wakes the controller.
 	Client client.Client
 	// Live reads from the API server itself: what a ring becomes is random, so it is decided on what is there now.
-	Live              client.Reader
-	Clock             clock.PassiveClock
+	Live client.Reader
+	// Time is the present time, as the responses to what was read let it be known.
+	Time              func() apiclock.Time
 	Policy            keyring.Policy
 	RegistryNamespace string
 	// Generate makes private keys; keyring.Generate outside of tests.
@@ -80,9 +81,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	if err != nil && !errors.Is(err, keyring.ErrUnreadable) { // a copy that cannot be read is written again
 		return ctrl.Result{}, err
 	}
-	ring := r.latest(kept.ring, spare.ring)
-	order := r.order(ctx, kept.secret, ring)
-	rotation, err := keyring.Rotate(ring, r.Clock.Now(), r.Policy, order, r.Generate)
+	now := r.Time()
+	ring := r.latest(kept.ring, spare.ring, now.Earliest)
+	order := r.order(ctx, kept.secret, ring, now.Earliest)
+	rotation, err := keyring.Rotate(ring, keyring.Time(now), r.Policy, order, r.Generate)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
@@ -94,7 +96,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 			r.audit(rotation.Changes)
 		}
 	}
-	return ctrl.Result{RequeueAfter: r.pause(rotation.Next)}, nil
+	return ctrl.Result{RequeueAfter: pause(rotation.Next, now)}, nil
 }
 
 // changeWords are what the audit lines call that a key came into a state.
@@ -113,27 +115,27 @@ func (r *Reconciler) audit(changes []keyring.Change) {
 
 // latest is the ring to go on from: that of the token servers, unless this manager or the copy has a
 // later one. Then it was deleted or restored from a backup, and its keys only go on verifying.
-func (r *Reconciler) latest(kept, spare keyring.Ring) keyring.Ring {
+func (r *Reconciler) latest(kept, spare keyring.Ring, now time.Time) keyring.Ring {
 	latest := kept
 	for _, other := range []keyring.Ring{spare, r.held} {
 		switch {
 		case latest.Empty():
 			latest = other
 		case !other.Empty() && other.Revision() > latest.Revision():
-			latest = keyring.Merge(latest, other, r.Clock.Now())
+			latest = keyring.Merge(latest, other, now)
 		}
 	}
 	return latest
 }
 
 // order reads what an administrator asks for by annotations on the Secret.
-func (r *Reconciler) order(ctx context.Context, secret *corev1.Secret, ring keyring.Ring) keyring.Order {
+func (r *Reconciler) order(ctx context.Context, secret *corev1.Secret, ring keyring.Ring, now time.Time) keyring.Order {
 	order := keyring.Order{Rotation: secret.Annotations[v1alpha1.AnnotationRotate]}
 	for kid := range strings.SplitSeq(secret.Annotations[v1alpha1.AnnotationTaint], ",") {
 		if kid = strings.TrimSpace(kid); kid == "" {
 			continue
 		}
-		if _, err := ring.VerificationKey(kid, r.Clock.Now()); errors.Is(err, keyring.ErrUnknownKey) {
+		if _, err := ring.VerificationKey(kid, now); errors.Is(err, keyring.ErrUnknownKey) {
 			ctrl.LoggerFrom(ctx).Error(err, "no signing key to taint; look the kid up in the JWK set", "key", kid)
 		}
 		order.Taint = append(order.Taint, kid)
@@ -141,12 +143,16 @@ func (r *Reconciler) order(ctx context.Context, secret *corev1.Secret, ring keyr
 	return order
 }
 
-// pause is the time until there is something to do.
-func (r *Reconciler) pause(next time.Time) time.Duration {
-	if next.IsZero() {
-		return lookAgain
+// pause is the time until there is something to do. Keys that are gone wait for the clocks to agree.
+func pause(next time.Time, now apiclock.Time) time.Duration {
+	wait := lookAgain
+	if !now.Agreed {
+		wait = apiclock.Apart
 	}
-	return min(max(next.Sub(r.Clock.Now()), time.Second), lookAgain)
+	if next.IsZero() {
+		return wait
+	}
+	return min(max(next.Sub(now.Earliest), time.Second), wait)
 }
 
 // SetupWithManager says what wakes the controller.

@@ -26,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/apiclock"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
@@ -35,7 +36,9 @@ type installation struct {
 	testing.TB
 	client.Client
 
-	clock  *clocktesting.FakePassiveClock
+	clock *clocktesting.FakePassiveClock
+	// time is what is certain of the time when the clock shows it.
+	time   func(shown time.Time) apiclock.Time
 	writes int
 }
 
@@ -44,7 +47,7 @@ func newInstallation(t testing.TB) *installation {
 	if err := corev1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	i := &installation{TB: t, clock: clocktesting.NewFakePassiveClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))}
+	i := &installation{TB: t, time: apiclock.At, clock: clocktesting.NewFakePassiveClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))}
 	i.Client = interceptor.NewClient(fake.NewClientBuilder().WithScheme(scheme).Build(), interceptor.Funcs{
 		Create: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.CreateOption) error {
 			i.writes++
@@ -60,7 +63,8 @@ func newInstallation(t testing.TB) *installation {
 
 func (i *installation) manager() *Reconciler {
 	return &Reconciler{
-		Client: i.Client, Live: i.Client, Clock: i.clock, Policy: keyring.DefaultPolicy(time.Hour), RegistryNamespace: "registry", Generate: keyring.Generate,
+		Client: i.Client, Live: i.Client,
+		Time: func() apiclock.Time { return i.time(i.clock.Now()) }, Policy: keyring.DefaultPolicy(time.Hour), RegistryNamespace: "registry", Generate: keyring.Generate,
 		Audit: logr.Discard(),
 	}
 }
@@ -143,6 +147,36 @@ func TestAYearOfRotationsWritesTwiceAKeyAndCopy(t *testing.T) {
 	}
 	if len(keys) != want || i.writes > 4*want {
 		t.Errorf("%d keys and %d writes in %d days, want %d and at most %d", len(keys), i.writes, days, want, 4*want)
+	}
+}
+
+func TestALookByAWrongClockEndsNoKey(t *testing.T) {
+	for name, wrong := range map[string]func(time.Time) apiclock.Time{
+		"ahead":  func(now time.Time) apiclock.Time { return apiclock.Time{Earliest: now, Latest: now.AddDate(1, 0, 0)} },
+		"behind": func(now time.Time) apiclock.Time { return apiclock.Time{Earliest: now.AddDate(-1, 0, 0), Latest: now} },
+		"ahead, and alone": func(now time.Time) apiclock.Time {
+			return apiclock.Time{Earliest: now.AddDate(1, 0, 0), Latest: now.AddDate(1, 0, 0)}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := newInstallation(t)
+			i.reconcile(i.manager())
+			i.clock.SetTime(i.clock.Now().AddDate(0, 0, 15))
+			i.reconcile(i.manager())
+			signing := i.signing()
+			i.time = wrong
+			if pause := i.reconcile(i.manager()); pause > apiclock.Apart {
+				t.Errorf("looks again after %s", pause)
+			}
+			if got := i.signing(); got != signing {
+				t.Errorf("%s signs, want %s", got, signing)
+			}
+			i.time = apiclock.At
+			i.reconcile(i.manager())
+			if got := i.signing(); got != signing {
+				t.Errorf("later %s signs, want %s", got, signing)
+			}
+		})
 	}
 }
 

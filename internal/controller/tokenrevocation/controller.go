@@ -27,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/apiclock"
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 )
 
@@ -42,9 +43,11 @@ const (
 // Reconciler merges and deletes TokenRevocations.
 type Reconciler struct {
 	// Client reads from the cache and writes; Live reads from the API server itself.
-	Client            client.Client
-	Live              client.Reader
-	Clock             clock.PassiveClock
+	Client client.Client
+	Live   client.Reader
+	Clock  clock.PassiveClock
+	// Time is the present time as far as it is known.
+	Time              func() apiclock.Time
 	RegistryNamespace string
 	// Lifetime is the longest that any token lives.
 	Lifetime time.Duration
@@ -84,8 +87,8 @@ func (r *Reconciler) attempt(ctx context.Context) (ctrl.Result, error) {
 	if err := r.Client.List(ctx, &all, client.InNamespace(r.RegistryNamespace)); err != nil {
 		return ctrl.Result{}, fmt.Errorf("list the TokenRevocations: %w", err)
 	}
-	now := r.Clock.Now()
-	todo := decide(all.Items, r.Lifetime, now)
+	now := r.Time()
+	todo := decide(all.Items, r.Lifetime, now.Past())
 	for _, m := range todo.merges {
 		if err := r.ensureMerged(ctx, m); err != nil {
 			return ctrl.Result{}, err
@@ -99,10 +102,13 @@ func (r *Reconciler) attempt(ctx context.Context) (ctrl.Result, error) {
 	if err := r.remove(ctx, todo.expired); err != nil {
 		return ctrl.Result{}, err
 	}
-	if todo.next.IsZero() {
+	switch {
+	case todo.next.IsZero():
 		return ctrl.Result{}, nil
+	case !now.Agreed: // what has expired waits for the clocks to agree
+		return ctrl.Result{RequeueAfter: apiclock.Apart}, nil
 	}
-	return ctrl.Result{RequeueAfter: min(todo.next.Sub(now)+time.Second, lookAgain)}, nil
+	return ctrl.Result{RequeueAfter: min(todo.next.Sub(now.Earliest)+time.Second, lookAgain)}, nil
 }
 
 var errOtherContents = errors.New("there is a TokenRevocation of that name with other contents; delete it")

@@ -42,7 +42,7 @@ type Client struct {
 func New(issuer oauth2.Issuer, clients int, algorithm jws.Algorithm, now time.Time) (*Population, error) {
 	policy := keyring.DefaultPolicy(oauth2.MaxTokenLifetime)
 	policy.Algorithms = []jws.Algorithm{algorithm}
-	rotated, err := keyring.Rotate(keyring.Ring{}, now, policy, keyring.Order{}, keyring.Generate)
+	rotated, err := keyring.Rotate(keyring.Ring{}, keyring.At(now), policy, keyring.Order{}, keyring.Generate)
 	if err != nil {
 		return nil, err
 	}

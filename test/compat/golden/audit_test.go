@@ -342,7 +342,7 @@ func (w *auditFixture) rotate(ring keyring.Ring, order keyring.Order, algorithms
 	w.t.Helper()
 	policy := keyring.DefaultPolicy(time.Hour)
 	policy.Algorithms = algorithms
-	r, err := keyring.Rotate(ring, noon, policy, order, keyring.Generate)
+	r, err := keyring.Rotate(ring, keyring.At(noon), policy, order, keyring.Generate)
 	if err != nil {
 		w.t.Fatal(err)
 	}

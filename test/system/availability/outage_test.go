@@ -156,7 +156,7 @@ func rotateAt(t *testing.T, due time.Time) lives {
 	policy := keyring.DefaultPolicy(oauth2.MaxTokenLifetime)
 	ring, err := keyring.New(due.Add(-policy.Period))
 	must(t, err)
-	rotation, err := keyring.Rotate(ring, due.Add(-policy.Period).Add(time.Minute), policy, keyring.Order{}, keyring.Generate)
+	rotation, err := keyring.Rotate(ring, keyring.At(due.Add(-policy.Period).Add(time.Minute)), policy, keyring.Order{}, keyring.Generate)
 	must(t, err)
 	ring = rotation.Ring
 	keys := ring.Keys()
