@@ -35,9 +35,11 @@ func TestWhatIsCertainOfTheTime(t *testing.T) {
 		latest    time.Duration
 		agreed    bool
 	}{
-		"without a response, by our clock": {now: clocks{after: hour, ours: day}, earliest: day, latest: day},
-		"one response agrees":              {responses: []clocks{{}}, now: clocks{}},
-		"two responses at once agree":      {responses: []clocks{{}, {after: 59 * time.Second}}, now: clocks{after: time.Minute}},
+		"without a response":                  {now: clocks{after: hour}},
+		"without one, our clock is set ahead": {now: clocks{after: hour, ours: day}, latest: day},
+		"without one, our clock is set back":  {now: clocks{after: hour, ours: -day}, earliest: -day, latest: -day},
+		"one response agrees":                 {responses: []clocks{{}}, now: clocks{}},
+		"two responses at once agree":         {responses: []clocks{{}, {after: 59 * time.Second}}, now: clocks{after: time.Minute}},
 		"two responses a minute apart agree": {
 			responses: []clocks{{}, {after: time.Minute}}, now: clocks{after: time.Minute}, agreed: true,
 		},
@@ -77,7 +79,7 @@ func TestWhatIsCertainOfTheTime(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var compared apiclock.Comparison
+			compared := apiclock.From(noon, clocks{}.instant())
 			for _, r := range c.responses {
 				compared = compared.With(noon.Add(r.after+r.apis), r.instant())
 			}
@@ -137,6 +139,28 @@ func TestResponsesTellTheTime(t *testing.T) {
 				t.Errorf("now %s", now)
 			}
 		})
+	}
+}
+
+func TestAClockResumesFromASnapshot(t *testing.T) {
+	run := time.Duration(0)
+	clock := apiclock.NewBy(func() apiclock.Instant { return apiclock.Instant{Wall: noon.Add(run), Run: run} })
+	clock.Resume(noon.Add(-time.Hour))
+	run = time.Minute
+	if got, want := clock.Time(), (apiclock.Time{Earliest: noon.Add(-59 * time.Minute), Latest: noon.Add(time.Minute)}); got != want {
+		t.Errorf("%v, want %v", got, want)
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://apiserver", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answered := clock.Transport(answers{status: http.StatusOK, date: noon.Add(run).Format(http.TimeFormat)})
+	if _, err := answered.RoundTrip(request); err != nil { //nolint:bodyclose // there is none
+		t.Fatal(err)
+	}
+	clock.Resume(noon.Add(-time.Hour))
+	if got, want := clock.Now(), noon.Add(time.Minute); !got.Equal(want) {
+		t.Errorf("after a response %s, want %s", got, want)
 	}
 }
 

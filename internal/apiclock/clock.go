@@ -29,7 +29,21 @@ func New() *Clock {
 }
 
 // NewBy returns a Clock by another clock.
-func NewBy(now func() Instant) *Clock { return &Clock{now: now} }
+func NewBy(now func() Instant) *Clock {
+	at := now()
+	return &Clock{now: now, comparison: From(at.Wall, at)}
+}
+
+// Resume sets how early it may be now: the instant of a snapshot. It matters until the API server
+// answers.
+func (c *Clock) Resume(present time.Time) {
+	at := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.comparison.Known() {
+		c.comparison = From(present, at)
+	}
+}
 
 // Time returns the present time as far as it is known.
 func (c *Clock) Time() Time { return c.compared().Time(c.now()) }

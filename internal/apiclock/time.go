@@ -49,13 +49,20 @@ func (t Time) Past() time.Time {
 	return t.Earliest
 }
 
-// Comparison is what responses of the API server say about our clock. The zero Comparison has no
-// response.
+// Comparison is what responses of the API server say about our clock.
 type Comparison struct {
+	// begun is when this process started at the earliest, as long as there was no response.
+	begun time.Time
 	// older and newer are when this process started, by the API server's clock as of two responses.
 	older, newer time.Time
 	// at is when the newer one came.
 	at time.Duration
+}
+
+// From returns a comparison without a response. The present time was reached at an instant at the
+// earliest: a clock that is set ahead later does not count.
+func From(present time.Time, at Instant) Comparison {
+	return Comparison{begun: present.Round(0).Add(-at.Run)}
 }
 
 // With returns the comparison with a further response that came at an instant and states a date.
@@ -84,6 +91,9 @@ func (c Comparison) Ahead(now Instant) time.Duration {
 // Time returns the present time.
 func (c Comparison) Time(now Instant) Time {
 	ours := now.Wall
+	if earliest := c.begun.Add(now.Run); !c.Known() && earliest.Before(ours) {
+		return Time{Earliest: earliest, Latest: ours}
+	}
 	if !c.Known() || near(now.started(), c.newer) {
 		return Time{Earliest: ours, Latest: ours, Agreed: !c.older.IsZero() && near(now.started(), c.older) && near(now.started(), c.newer)}
 	}

@@ -80,6 +80,7 @@ type Budget struct {
 
 	mu     sync.Mutex
 	levels []table
+	began  time.Time // an hour before the first request
 }
 
 // limit is a burst and an interval in nanoseconds.
@@ -100,7 +101,7 @@ type shares struct {
 	sets [][shareWays]entry
 }
 
-// entry is the TAT of a key, in Unix nanoseconds.
+// entry is the TAT of a key, in nanoseconds of the budget.
 type entry struct {
 	key uint64
 	tat int64
@@ -152,11 +153,11 @@ type change struct {
 // Take spends one request of each key, or none if one of the keys has nothing left. The keys are of
 // different levels, and at most four.
 func (b *Budget) Take(now time.Time, keys ...Key) Decision {
-	at := now.UnixNano()
 	var changes [maxKeys]change
 	decision := Decision{OK: true}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	at := b.at(now)
 	for i, key := range keys {
 		var wait time.Duration
 		if changes[i], wait = b.judge(key, at); wait > decision.Wait {
@@ -178,8 +179,17 @@ func (b *Budget) Take(now time.Time, keys ...Key) Decision {
 func (b *Budget) Has(now time.Time, key Key) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	_, wait := b.judge(key, now.UnixNano())
+	_, wait := b.judge(key, b.at(now))
 	return wait <= 0
+}
+
+// at is a time in nanoseconds since an hour before the first request, by the monotonic clock where
+// the time has its reading: what was spent while the clock was ahead must not refuse for longer.
+func (b *Budget) at(now time.Time) int64 {
+	if b.began.IsZero() {
+		b.began = now.Add(-time.Hour)
+	}
+	return int64(now.Sub(b.began))
 }
 
 // judge decides about one key. It changes nothing; a wait refuses.

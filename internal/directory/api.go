@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/apiclock"
 	"github.com/hallpass-dev/hallpass/internal/directory/memory"
 	"github.com/hallpass-dev/hallpass/internal/directory/watch"
 	"github.com/hallpass-dev/hallpass/internal/registration"
@@ -33,7 +34,7 @@ type api struct {
 	contact   *contact
 }
 
-func connect(config *rest.Config, namespace string) (api, error) {
+func connect(config *rest.Config, namespace string, clock *apiclock.Clock) (api, error) {
 	scheme := runtime.NewScheme()
 	if err := errors.Join(corev1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme), authenticationv1.AddToScheme(scheme)); err != nil {
 		return api{}, fmt.Errorf("register kinds: %w", err)
@@ -41,6 +42,9 @@ func connect(config *rest.Config, namespace string) (api, error) {
 	codecs := serializer.NewCodecFactory(scheme).WithoutConversion()
 	contact, noted := &contact{}, rest.CopyConfig(config)
 	noted.Wrap(func(transport http.RoundTripper) http.RoundTripper { return notes{transport, contact} })
+	if clock != nil {
+		noted.Wrap(clock.Transport)
+	}
 	binary := rest.CopyConfig(noted)
 	binary.ContentType = runtime.ContentTypeProtobuf
 	binary.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON + ",*/*" // the keys of service accounts have a type of their own

@@ -16,6 +16,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"github.com/hallpass-dev/hallpass/internal/apiclock"
 	"github.com/hallpass-dev/hallpass/internal/directory/memory"
 	"github.com/hallpass-dev/hallpass/internal/directory/watch"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
@@ -41,6 +42,8 @@ type Config struct {
 	MaxStaleness time.Duration
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// Clock compares it with that of the API server. Nil means that nothing is compared.
+	Clock *apiclock.Clock
 	// RevocationSeen receives how long after it was written a batch of revocations came; it may be
 	// nil.
 	RevocationSeen func(lag time.Duration)
@@ -55,12 +58,13 @@ type Directory struct {
 	sources      sources
 	snapshots    *snapshots
 	now          func() time.Time
+	start        start
 	maxStaleness time.Duration
 }
 
 // New connects a Directory; Run fills it.
 func New(config Config) (*Directory, error) {
-	api, err := connect(config.REST, config.RegistryNamespace)
+	api, err := connect(config.REST, config.RegistryNamespace, config.Clock)
 	if err != nil {
 		return nil, err
 	}
@@ -68,9 +72,14 @@ func New(config Config) (*Directory, error) {
 	if d.now == nil {
 		d.now = time.Now
 	}
-	d.memory = memory.New(d.now)
+	clock := config.Clock
+	if clock == nil {
+		clock = uncompared(d.now)
+	}
+	d.start.clock = clock
+	d.memory = memory.New(d.now, func() time.Time { return clock.Now().Add(-forgetMargin) })
 	d.snapshots = &snapshots{
-		file: config.SnapshotFile, vouches: config.Vouches, log: d.log, now: d.now, memory: d.memory, changed: make(chan struct{}, 1),
+		file: config.SnapshotFile, vouches: config.Vouches, log: d.log, now: d.now, clock: clock, memory: d.memory, changed: make(chan struct{}, 1),
 	}
 	d.watches = watch.New(watch.Config{Log: d.log, Now: d.now, Heard: api.contact.note, Changed: d.snapshots.note})
 	d.sources = newSources(d.watches, d.memory, api, config)
@@ -117,13 +126,13 @@ func keepUp(ctx context.Context, m *memory.Memory, w *watch.Watches, clock func(
 		if !w.Heard().IsZero() { // the records of opaque tokens are known
 			m.Release()
 		}
-		m.Revocations.State.Sweep(now)
+		m.Sweep()
 		swept = now
 	}
 }
 
 // Ready returns an error unless everything was read or loaded from a snapshot, there is a signing
-// key, and memory is not stale.
+// key, and memory is not stale. At the start a key has to sign too, and the clock to be right.
 func (d *Directory) Ready() error {
 	if unread := d.watches.Unread(); unread != "" {
 		return fmt.Errorf("the %s were not read yet", unread)
@@ -134,7 +143,7 @@ func (d *Directory) Ready() error {
 	case d.Stale():
 		return fmt.Errorf("the API server was last heard of %s ago, more than may be", d.Silence().Round(time.Second))
 	}
-	return nil
+	return d.start.check(d.Ring(), d.Bridging(), d.now())
 }
 
 // Bridging reports whether a snapshot serves, because the API server has been away since the start.

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/apiclock"
 	"github.com/hallpass-dev/hallpass/internal/directory/watch"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -127,17 +128,20 @@ type lookedUp struct {
 	// owner is the OAuth2Client, or nil if there is none. ownerUnknown matters only with a client.
 	owner        *v1alpha1.OAuth2Client
 	ownerUnknown error
+	// ownerRead is when the owner was read, by the clock of the API server.
+	ownerRead time.Time
 }
 
 func (a api) lookUp(ctx context.Context, clientID string, asked time.Time) (r lookedUp, err error) {
 	owner, named := presumedOwner(clientID)
+	r.ownerRead = asked
 	var asking sync.WaitGroup
 	if named {
-		asking.Go(func() { r.owner, r.ownerUnknown = a.lookUpOwner(ctx, owner) })
+		asking.Go(func() { r.owner, r.ownerUnknown = a.lookUpOwner(apiclock.WithDate(ctx, &r.ownerRead), owner) })
 	}
 	r.client, r.version, err = a.lookUpRegistration(ctx, clientID)
 	asking.Wait()
-	if err == nil && r.client == nil && isNew(r.owner, asked) {
+	if err == nil && r.client == nil && isNew(r.owner, r.ownerRead) {
 		r.client, r.version, err = a.awaitRegistration(ctx, clientID)
 	}
 	if err != nil {
@@ -188,7 +192,8 @@ const (
 	lastWait  = 160 * time.Millisecond
 )
 
-// isNew reports whether the registration of a client may be on its way.
+// isNew reports whether the registration of a client may be on its way. The API server dated the
+// client, so now is the Date of its response: clocks differ by more than newFor.
 func isNew(object *v1alpha1.OAuth2Client, now time.Time) bool {
 	return object != nil && object.DeletionTimestamp.IsZero() && now.Sub(object.CreationTimestamp.Time) < newFor
 }

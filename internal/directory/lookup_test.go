@@ -26,6 +26,7 @@ type registryAPI struct {
 
 	asked  atomic.Int64
 	before func(path string) (missing bool) // called before each answer
+	date   time.Time                        // of each answer
 }
 
 func newRegistryAPI(t *testing.T, registrationVersion string, created time.Time) *registryAPI {
@@ -42,11 +43,12 @@ func newRegistryAPI(t *testing.T, registrationVersion string, created time.Time)
 	owner.CreationTimestamp = metav1.NewTime(created)
 	object, err := json.Marshal(owner)
 	must(t, err)
-	api := &registryAPI{before: func(string) bool { return false }}
+	api := &registryAPI{before: func(string) bool { return false }, date: noon}
 	api.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		api.asked.Add(1)
 		missing := api.before(r.URL.Path)
 		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Date", api.date.Format(http.TimeFormat))
 		switch {
 		case !missing && strings.HasSuffix(r.URL.Path, "/secrets"):
 			_, _ = w.Write([]byte(`{"kind":"SecretList","apiVersion":"v1","metadata":{"resourceVersion":"200"},"items":[]}`))
@@ -65,8 +67,9 @@ func newRegistryAPI(t *testing.T, registrationVersion string, created time.Time)
 
 func (api *registryAPI) directory(t *testing.T) *Directory {
 	t.Helper()
+	now := func() time.Time { return noon }
 	d, err := New(Config{
-		REST: &rest.Config{Host: api.URL}, RegistryNamespace: "registry", Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon },
+		REST: &rest.Config{Host: api.URL}, RegistryNamespace: "registry", Log: slog.New(slog.DiscardHandler), Now: now, Clock: uncompared(now),
 	})
 	must(t, err)
 	return d
@@ -112,6 +115,35 @@ func TestALookUpWaitsForTheRegistrationOfANewClient(t *testing.T) {
 			}
 			if questions.Load() > 10 {
 				t.Errorf("%d questions about one registration", questions.Load())
+			}
+		})
+	}
+}
+
+// The client and the response are dated by one clock, whatever the replica's shows.
+func TestAClientIsNewForTenSecondsByTheClockThatDatedIt(t *testing.T) {
+	for name, c := range map[string]struct {
+		ahead, age time.Duration
+		want       bool
+	}{
+		"the clocks agree":                               {0, time.Second, true},
+		"the replica's is ahead by eleven seconds":       {11 * time.Second, time.Second, true},
+		"the replica's is ahead by an hour":              {time.Hour, 9 * time.Second, true},
+		"the replica's is behind by an hour":             {-time.Hour, time.Second, true},
+		"the replica's is behind, and the client is old": {-time.Hour, newFor, false},
+		"the replica's is ahead, and the client is old":  {time.Hour, newFor, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			date := noon.Add(-c.ahead)
+			api := newRegistryAPI(t, "7", date.Add(-c.age))
+			api.date = date
+			var questions atomic.Int64
+			api.before = func(path string) bool {
+				return strings.HasSuffix(path, registration.SecretName(reporting.ID)) && questions.Add(1) < 3
+			}
+			record, err := api.directory(t).LookUp(t.Context(), reporting.ID)
+			if err != nil || (record.Client != nil) != c.want {
+				t.Errorf("found %+v, %v", record, err)
 			}
 		})
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hallpass-dev/hallpass/internal/apiclock"
 )
 
 // observed is what the metrics report of a Directory.
@@ -17,6 +19,19 @@ type observed interface {
 	Restored() int64
 	Bridging() bool
 	Snapshot() WrittenSnapshot
+}
+
+// RegisterClock registers the metric of the clock.
+func RegisterClock(registry prometheus.Registerer, clock *apiclock.Clock) {
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "hallpass_clock_ahead_seconds",
+		Help: "How far the replica's clock is ahead of the API server's; negative if it is behind, NaN before the first response.",
+	}, func() float64 {
+		if ahead, known := clock.Ahead(); known {
+			return ahead.Seconds()
+		}
+		return math.NaN()
+	}))
 }
 
 // RegisterMetrics registers the metrics of the age of memory, of the snapshot and of restores.

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hallpass-dev/hallpass/internal/apiclock"
 	"github.com/hallpass-dev/hallpass/internal/directory/memory"
 	"github.com/hallpass-dev/hallpass/internal/directory/watch"
 )
@@ -35,9 +36,6 @@ const (
 // presenceInterval is how often a start probes the API server, while it waits for the first lists.
 const presenceInterval = 250 * time.Millisecond
 
-// snapshotSkew is how far ahead of the clock a snapshot may be. The age of a later one is unknown.
-const snapshotSkew = time.Minute
-
 // maxSnapshot bounds what is read; 100,000 clients take some twenty megabytes.
 const maxSnapshot = 1 << 30
 
@@ -47,6 +45,7 @@ type snapshots struct {
 	vouches func() bool
 	log     *slog.Logger
 	now     func() time.Time
+	clock   *apiclock.Clock
 	memory  *memory.Memory
 	watches *watch.Watches
 	sources sources
@@ -102,23 +101,27 @@ func (s *snapshots) read() {
 	if errors.Is(err, os.ErrNotExist) {
 		return
 	}
-	if err == nil && found.Heard.After(s.now().Add(snapshotSkew)) {
-		err = errors.New("it is from the future, so that nobody knows how old it is")
-	}
 	if err != nil {
 		s.log.Error("cannot use the snapshot; nothing is answered until the API server is", "file", s.file, "error", err)
 		return
 	}
+	if s.isFuture(found) {
+		s.log.Error("the snapshot is from the future; it is used once the clock has reached it", "file", s.file, "heard", found.Heard.UTC().Format(time.RFC3339))
+	}
+	s.clock.Resume(found.Heard)
 	s.memory.Begin(found)
 	s.sources.save(found)
 	s.saved = found
 }
 
+// isFuture reports whether the clock is before the instant of a snapshot, whose age is unknown then.
+func (s *snapshots) isFuture(found *memory.Snapshot) bool { return s.now().Before(found.Heard) }
+
 // serve loads the snapshot if the API server turns out to be away. The first list of each source
 // replaces what the snapshot had of it.
 func (s *snapshots) serve(ctx context.Context, present func(context.Context) error) {
 	for s.saved != nil && !s.watches.Synced() {
-		if err := present(ctx); err != nil && ctx.Err() == nil {
+		if err := present(ctx); err != nil && ctx.Err() == nil && !s.isFuture(s.saved) {
 			s.log.Warn("the API server is away; serving from the snapshot", "heard", s.saved.Heard.UTC().Format(time.RFC3339), "error", err)
 			logDropped(s.log, s.file, s.saved.DroppedClaims)
 			s.load()

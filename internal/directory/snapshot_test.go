@@ -82,7 +82,7 @@ func (f *fixture) list(t testing.TB, resource, version string, objects ...any) {
 }
 
 // quarantineTime is how long tokens of a client stay in quarantine.
-const quarantineTime = oauth2.MaxTokenLifetime + time.Hour
+const quarantineTime = oauth2.MaxTokenLifetime + time.Hour + forgetMargin
 
 // A token and an assertion that are good no more.
 var revoked, used = revocation.ID{1}, revocation.ID{2}
@@ -253,8 +253,7 @@ func TestOnlyASoundSnapshotOfThePastIsUsed(t *testing.T) {
 		used  bool
 	}{
 		"a sound one":               {at: time.Minute, used: true},
-		"a clock a little behind":   {at: -time.Second, used: true},
-		"one from the future":       {at: -time.Hour},
+		"one from the future":       {at: -time.Hour, used: true}, // once the clock has reached it
 		"one that is not there":     {at: time.Minute, spoil: func(t *testing.T, file string) { must(t, os.Remove(file)) }},
 		"one that was cut short":    {at: time.Minute, spoil: func(t *testing.T, file string) { must(t, os.Chmod(file, 0o600)); must(t, os.Truncate(file, 100)) }},
 		"a directory in its place":  {at: time.Minute, spoil: func(t *testing.T, file string) { must(t, os.Remove(file)); must(t, os.Mkdir(file, 0o700)) }},
@@ -317,6 +316,30 @@ func TestTheSnapshotServesWhileTheAPIServerIsAway(t *testing.T) {
 	away.snapshots.serve(t.Context(), away.api.present)
 	if err := away.Ready(); err != nil || !away.Bridging() {
 		t.Errorf("it does not serve: %v", err)
+	}
+
+	early := newFixture(t, file)
+	early.now = noon.Add(-time.Second)
+	early.server.Close()
+	early.snapshots.read()
+	tried, stop := context.WithCancel(t.Context())
+	early.snapshots.serve(tried, func(context.Context) error {
+		stop()
+		return errors.New("away")
+	})
+	if early.Ready() == nil || early.snapshots.served.Load() {
+		t.Error("it serves before the instant of the snapshot")
+	}
+	early.snapshots.read()
+	attempts := 0
+	early.snapshots.serve(t.Context(), func(context.Context) error {
+		if attempts++; attempts == 2 { // the clock is set
+			early.now = noon
+		}
+		return errors.New("away")
+	})
+	if err := early.Ready(); err != nil || attempts != 2 {
+		t.Errorf("when the clock has reached it: %v, after %d attempts", err, attempts)
 	}
 
 	there := newFixture(t, file) // answers 404: there are no keys, but there is an API server

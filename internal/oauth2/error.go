@@ -55,6 +55,7 @@ const (
 	ReasonTargetNotGranted    Reason = "TargetNotGranted"
 	ReasonAlgorithmNotEnabled Reason = "SigningAlgorithmNotEnabled"
 	ReasonAlgorithmNotReady   Reason = "SigningAlgorithmNotReady"
+	ReasonNoSigningKey        Reason = "NoSigningKey"
 	ReasonTokenMalformed      Reason = "TokenMalformed"
 	// ReasonTokenClaimReserved: the token has a member that some reader takes for one that Hallpass writes.
 	ReasonTokenClaimReserved Reason = "TokenClaimReserved"

@@ -12,14 +12,22 @@ import (
 // signingRetry is the Retry-After if no key signs. Keys may also be brought forward.
 const signingRetry = time.Minute
 
+// noSigningKey refuses a token request while no key signs: a clock is wrong, or the keys are lost.
+func noSigningKey() *Error {
+	return &Error{
+		Code: TemporarilyUnavailable, Reason: ReasonNoSigningKey, RetryAfter: signingRetry,
+		Description: "no key signs tokens right now; try again shortly",
+	}
+}
+
 // SigningKey returns the key for a client's token. A client that asks for an algorithm gets no
 // other: its verifiers may know no other. The client's condition asks it too.
 func SigningKey(client *Client, ring keyring.Ring, now time.Time) (*keyring.SigningKey, error) {
+	key, err := ring.SigningKey(now)
+	if err != nil {
+		return nil, noSigningKey()
+	}
 	if client.Algorithm == "" {
-		key, err := ring.SigningKey(now)
-		if err != nil {
-			return nil, Unavailable(signingRetry)
-		}
 		return key, nil
 	}
 	if key, err := ring.SigningKeyFor(client.Algorithm, now); err == nil {

@@ -57,7 +57,18 @@ func TestAClientGetsTheAlgorithmItAsksForOrNone(t *testing.T) {
 			}
 		})
 	}
-	if _, err := oauth2.SigningKey(&oauth2.Client{}, keyring.Ring{}, start); oauth2.ReasonOf(err) != oauth2.ReasonLookupUnavailable {
-		t.Errorf("without any key: %v", err)
+	for name, c := range map[string]struct {
+		algorithm jws.Algorithm
+		ring      keyring.Ring
+		at        time.Time
+	}{
+		"without any key":                         {ring: keyring.Ring{}, at: start},
+		"by a clock that is behind":               {ring: both, at: start.AddDate(-1, 0, 0)},
+		"by a clock that is behind, an algorithm": {algorithm: jws.EdDSA, ring: one, at: start.AddDate(-1, 0, 0)},
+	} {
+		_, err := oauth2.SigningKey(&oauth2.Client{Algorithm: c.algorithm}, c.ring, c.at)
+		if refusal, _ := errors.AsType[*oauth2.Error](err); refusal == nil || refusal.Code != oauth2.TemporarilyUnavailable || refusal.Reason != oauth2.ReasonNoSigningKey {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

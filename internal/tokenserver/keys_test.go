@@ -5,6 +5,7 @@ package tokenserver
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -77,5 +78,35 @@ func TestAWithdrawnKeyEndsItsTokensWithoutALookUp(t *testing.T) {
 	}
 	if answer := w.do(w.introspect(reporting, w.token(reporting))); !strings.HasPrefix(answer.Body.String(), `{"active":true`) {
 		t.Errorf("a token of the next key: %s", answer.Body)
+	}
+}
+
+func TestWithoutAKeyThatSignsTokenRequestsAloneAreRefused(t *testing.T) {
+	w, _ := newRevokingWorld(t)
+	other := elsewhere(t)
+	ring, err := keyring.New(w.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.dir.ring, other.dir.ring = ring, ring
+	token := other.token(reporting)
+	w.now = w.now.Add(-2 * time.Minute) // the key does not sign yet by this clock
+	answer := w.do(call{basic: reporting, body: "grant_type=client_credentials"})
+	if answer.Code != http.StatusServiceUnavailable || answer.Header().Get("Retry-After") == "" {
+		t.Errorf("a token request: %d %v %s", answer.Code, answer.Header(), answer.Body)
+	}
+	if got := w.lastAudit()["reason"]; got != string(oauth2.ReasonNoSigningKey) {
+		t.Errorf("the audit line says %v", got)
+	}
+	if !w.active(reporting, token) {
+		t.Error("a token of before is not active")
+	}
+	for _, path := range []string{oauth2.JWKSPath, "/.well-known/oauth-authorization-server"} {
+		if answer := w.do(call{method: http.MethodGet, path: path}); answer.Code != http.StatusOK {
+			t.Errorf("%s: %d %s", path, answer.Code, answer.Body)
+		}
+	}
+	if answer := w.revoke(reporting, token); answer.Code != http.StatusOK {
+		t.Errorf("a revocation: %d %s", answer.Code, answer.Body)
 	}
 }

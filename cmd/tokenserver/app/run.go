@@ -25,6 +25,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/hallpass-dev/hallpass/internal/apiclock"
 	"github.com/hallpass-dev/hallpass/internal/audit"
 	"github.com/hallpass-dev/hallpass/internal/auth"
 	"github.com/hallpass-dev/hallpass/internal/directory"
@@ -148,14 +149,16 @@ func connect(
 	if err != nil {
 		return nil, nil, err
 	}
+	clock := apiclock.New()
 	dir, err := directory.New(directory.Config{
 		REST: o.REST, RegistryNamespace: o.RegistryNamespace, Log: log, SnapshotFile: o.SnapshotFile, MaxStaleness: o.MaxStaleness,
-		RevocationSeen: metrics.RevocationSeen, Vouches: reports.reporter.Vouches,
+		RevocationSeen: metrics.RevocationSeen, Vouches: reports.reporter.Vouches, Clock: clock,
 	})
 	if err != nil {
 		return nil, nil, err
 	}
 	directory.RegisterMetrics(registry, dir)
+	directory.RegisterClock(registry, clock)
 	return dir, reports, nil
 }
 

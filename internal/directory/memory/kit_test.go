@@ -51,11 +51,18 @@ type fixture struct {
 	*Memory
 
 	now time.Time
+	// past is an instant that is over for certain; zero stands for now.
+	past time.Time
 }
 
 func newFixture() *fixture {
 	f := &fixture{now: noon}
-	f.Memory = New(func() time.Time { return f.now })
+	f.Memory = New(func() time.Time { return f.now }, func() time.Time {
+		if f.past.IsZero() {
+			return f.now
+		}
+		return f.past
+	})
 	return f
 }
 

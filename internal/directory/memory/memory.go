@@ -33,19 +33,21 @@ type Memory struct {
 	tombstones tombstones
 	trust      atomic.Pointer[Trust]
 	now        func() time.Time
+	// past is an instant that is over for certain: what expired by then is forgotten.
+	past func() time.Time
 }
 
-// New returns an empty Memory with a clock.
-func New(now func() time.Time) *Memory {
-	m := &Memory{now: now}
-	m.Revocations.now = now
+// New returns an empty Memory with a clock, by which it decides, and one by which it forgets.
+func New(now, past func() time.Time) *Memory {
+	m := &Memory{now: now, past: past}
+	m.Revocations.past = past
 	revoked := &m.Revocations.State
 	m.Clients = Clients{objects[packedOwner]{resourceClients, half[packedOwner]{&m.records, ownerOf}, &m.tombstones, now}, revoked}
 	m.Tokens.objects = objects[mintedOwner]{resourceTokens, &m.Tokens.owners, &m.tombstones, now}
 	m.Tokens.minted = &m.Registry.minted
 	m.Registry.clients = half[packed]{&m.records, clientOf}
-	m.Registry.quarantine, m.Registry.now = &m.Tokens.quarantine, now
-	m.Registry.minted.tombstones, m.Registry.minted.revoked, m.Registry.minted.now = &m.tombstones, revoked, now
+	m.Registry.quarantine, m.Registry.now, m.Registry.past = &m.Tokens.quarantine, now, past
+	m.Registry.minted.tombstones, m.Registry.minted.revoked, m.Registry.minted.now, m.Registry.minted.past = &m.tombstones, revoked, now, past
 	return m
 }
 
@@ -63,11 +65,14 @@ func (m *Memory) Trust() oauth2.Cluster {
 // SetTrust stores who issues the tokens of service accounts, as it was read last.
 func (m *Memory) SetTrust(trust *Trust) { m.trust.Store(trust) }
 
+// Sweep removes expired entries.
+func (m *Memory) Sweep() { m.Revocations.State.Sweep(m.past()) }
+
 // Release ends the quarantines that are over. Opaque tokens may live longer, so all of their
 // records must be known.
 func (m *Memory) Release() {
-	m.Tokens.quarantine.end(m.now())
-	issued := m.now().Add(-quarantineTime)
+	m.Tokens.quarantine.end(m.past())
+	issued := m.past().Add(-quarantineTime)
 	if ending := m.Revocations.State.Quarantined(issued); len(ending) > 0 {
 		m.Registry.minted.revokeOpaque(ending)
 		m.Revocations.State.EndQuarantine(issued)

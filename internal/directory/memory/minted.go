@@ -37,7 +37,7 @@ type minted struct {
 
 	tombstones *tombstones
 	revoked    *revocation.State
-	now        func() time.Time
+	now, past  func() time.Time
 }
 
 func (m *minted) byOpaqueID(opaqueID string) storedMinted {
@@ -83,7 +83,7 @@ func (m *minted) revokeForgotten(record, known storedMinted, lost time.Time) {
 
 // revoke revokes one token in this memory until it expires.
 func (m *minted) revoke(token oauth2.MintedToken) {
-	m.revoked.Revoke(revocation.NewEntry(revocation.IDOf(token.ID), token.ExpiresAt), m.now())
+	m.revoked.Revoke(revocation.NewEntry(revocation.IDOf(token.ID), token.ExpiresAt), m.past())
 }
 
 // revokeOpaque revokes each opaque token that selectors revoke: it may outlive their quarantine.

@@ -104,7 +104,7 @@ func heapOf(store func(m *Memory, c *oauth2.Client)) (bytes uint64, m *Memory) {
 		return stats.HeapAlloc
 	}
 	before := heap()
-	m = New(time.Now)
+	m = New(time.Now, time.Now)
 	for i := range clients {
 		store(m, ordinary(i))
 	}
@@ -155,7 +155,7 @@ func BenchmarkBytes(b *testing.B) {
 
 func BenchmarkRecord(b *testing.B) {
 	const clients = 10_000
-	m := New(time.Now)
+	m := New(time.Now, time.Now)
 	ids := make([]string, clients)
 	for i := range clients {
 		c := ordinary(i)

@@ -103,7 +103,7 @@ type Registry struct {
 	epochs     table[revocation.Selector]
 	minted     minted
 	quarantine *quarantine
-	now        func() time.Time
+	now, past  func() time.Time
 }
 
 // ClientEpochs returns the instants before which OAuth2Clients revoke their tokens.
@@ -153,7 +153,7 @@ func (r *Registry) mint(record Record) {
 	next := storedMinted{}
 	if m := record.Minted(); m != nil {
 		next = storedMinted{m, record.version}
-		r.quarantine.written(m.UID, next.version, r.now())
+		r.quarantine.written(m.UID, next.version, r.past())
 	}
 	r.minted.next(placeOf(record.name), next)
 }

@@ -28,7 +28,7 @@ type Revocation struct {
 type Revocations struct {
 	State revocation.State
 
-	now func() time.Time
+	past func() time.Time
 	// saved are the revoked tokens and used assertions of a snapshot, until a list was stored.
 	saved []revocation.Batch
 }
@@ -44,7 +44,7 @@ func (r *Revocations) Apply(read Revocation) {
 	if read.Selector != nil {
 		r.State.Select(read.Name, *read.Selector)
 	}
-	r.State.LearnAt(read.Version, read.Batch, read.WrittenAt.IsZero(), r.now())
+	r.State.LearnAt(read.Version, read.Batch, read.WrittenAt.IsZero(), r.past())
 }
 
 // Remove removes a selector. The entries of a batch stay until they expire: the manager deletes
@@ -69,7 +69,7 @@ func (r *Revocations) Replace(list iter.Seq[Revocation], at restore.List) {
 	}
 	r.State.KeepSelected(listed)
 	for _, batch := range r.saved {
-		r.State.Learn(batch, r.now())
+		r.State.Learn(batch, r.past())
 	}
 	r.saved = nil
 }
