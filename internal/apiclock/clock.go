@@ -51,6 +51,13 @@ func (c *Clock) Time() Time { return c.compared().Time(c.now()) }
 // Now returns the earliest present time: what has expired by then has expired by either clock.
 func (c *Clock) Now() time.Time { return c.Time().Earliest }
 
+// forgetMargin is how long what has expired is remembered: other clocks may be behind.
+const forgetMargin = 5 * time.Minute
+
+// Forgotten returns the instant before which what has expired is forgotten. A clock that is set does
+// not move it.
+func (c *Clock) Forgotten() time.Time { return c.Now().Add(-forgetMargin) }
+
 // Since returns how long ago an instant was, by Now.
 func (c *Clock) Since(at time.Time) time.Duration { return c.Now().Sub(at) }
 

@@ -84,6 +84,9 @@ type Config struct {
 	Random io.Reader
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// Past is an instant that is over for certain: used assertions that expired before are forgotten.
+	// Nil means Now.
+	Past func() time.Time
 }
 
 // DefaultMaxInFlight is the number of requests that are worked on at once unless Config has
@@ -107,6 +110,9 @@ type Authority struct {
 func New(config Config) *Authority {
 	if config.Now == nil {
 		config.Now = time.Now
+	}
+	if config.Past == nil {
+		config.Past = config.Now
 	}
 	if config.MaxInFlight == 0 {
 		config.MaxInFlight = DefaultMaxInFlight

@@ -141,13 +141,14 @@ func (a *Authority) spend(r recognised, at time.Time) error {
 	if a.Directory.Revocations().Used(id, at) {
 		return oauth2.Replayed()
 	}
-	fresh, room := a.replays.use(id, r.record.Client.Namespace, r.assertion.ExpiresAt, at)
+	used := revocation.NewEntry(id, r.assertion.ExpiresAt)
+	fresh, room := a.replays.use(used, r.record.Client.Namespace, at, a.Past())
 	switch {
 	case !room:
 		return Overloaded()
 	case !fresh:
 		return oauth2.Replayed()
 	}
-	a.Journal.Use(revocation.NewEntry(id, r.assertion.ExpiresAt))
+	a.Journal.Use(used)
 	return nil
 }

@@ -19,6 +19,13 @@ import (
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
+func (r *replays) remembered() (n int) {
+	for _, used := range r.used {
+		n += len(used)
+	}
+	return n
+}
+
 // One namespace that uses up what is lent takes no share of another.
 func TestReplaysAreBoundedAndSharedByNamespace(t *testing.T) {
 	r := newReplays()
@@ -27,7 +34,7 @@ func TestReplaysAreBoundedAndSharedByNamespace(t *testing.T) {
 		t.Helper()
 		for i := 0; ; i++ {
 			n++
-			fresh, room := r.use(revocation.AssertionIDOf(namespace, strconv.Itoa(n)), namespace, noon.Add(time.Minute), noon)
+			fresh, room := r.use(revocation.NewEntry(revocation.AssertionIDOf(namespace, strconv.Itoa(n)), noon.Add(time.Minute)), namespace, noon, noon)
 			if fresh != room {
 				t.Fatalf("assertion %d of %s: fresh %t, room %t", i, namespace, fresh, room)
 			}
@@ -42,23 +49,26 @@ func TestReplaysAreBoundedAndSharedByNamespace(t *testing.T) {
 	use("evil", replayLent+replayShare)
 	use("shop", replayShare)
 	use("orders", replayShare)
-	if fresh, room := r.use(revocation.AssertionIDOf("evil", "1"), "evil", noon.Add(time.Minute), noon); fresh || !room {
+	if fresh, room := r.use(revocation.NewEntry(revocation.AssertionIDOf("evil", "1"), noon.Add(time.Minute)), "evil", noon, noon); fresh || !room {
 		t.Errorf("a known one without room: fresh %t, room %t", fresh, room)
 	}
-	for i := len(r.used); i < replayEntries; i++ {
+	for i := r.remembered(); i < replayEntries; i++ {
 		namespace := "ns" + strconv.Itoa(i/replayShare)
-		if _, room := r.use(revocation.AssertionIDOf(namespace, strconv.Itoa(i)), namespace, noon.Add(time.Minute), noon); !room {
+		if _, room := r.use(revocation.NewEntry(revocation.AssertionIDOf(namespace, strconv.Itoa(i)), noon.Add(time.Minute)), namespace, noon, noon); !room {
 			t.Fatalf("no room for the share of %s beside %d", namespace, i)
 		}
 	}
 	use("one more", 0)
 	later := noon.Add(time.Minute)
-	id := revocation.AssertionIDOf("evil", "1")
-	if fresh, room := r.use(id, "evil", later.Add(time.Minute), later); !fresh || !room || len(r.used) != 1 {
-		t.Errorf("when all have expired: fresh %t, room %t, %d are remembered", fresh, room, len(r.used))
+	again := revocation.NewEntry(revocation.AssertionIDOf("evil", "2"), later.Add(time.Minute))
+	if _, room := r.use(revocation.NewEntry(revocation.AssertionIDOf("more", "1"), later), "more", later, noon); room {
+		t.Error("what has expired by a clock that was set ahead is forgotten")
+	}
+	if fresh, room := r.use(again, "evil", later, later); !fresh || !room || r.remembered() != 1 {
+		t.Errorf("when all have expired: fresh %t, room %t, %d are remembered", fresh, room, r.remembered())
 	}
 	for i := range replayShare - 1 { // places were given back with the assertions
-		if _, room := r.use(revocation.AssertionIDOf("evil", "later"+strconv.Itoa(i)), "evil", later.Add(time.Minute), later); !room {
+		if _, room := r.use(revocation.NewEntry(revocation.AssertionIDOf("evil", "later"+strconv.Itoa(i)), later.Add(time.Minute)), "evil", later, later); !room {
 			t.Fatal("a place was not given back")
 		}
 	}

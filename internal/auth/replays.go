@@ -12,63 +12,67 @@ import (
 )
 
 // The bounds of the assertions that a replica remembers. Only assertions that are signed by a
-// registered key get in, and each leaves when it expires.
+// registered key get in, and each leaves some minutes after it has expired.
 const (
-	replayEntries = 128 << 10 // in all, about 12 MiB
+	replayEntries = 384 << 10 // in all, about 12 MiB
 	// replayLent is how many of them namespaces may have beyond their shares. What is not lent is
 	// enough for the shares of 256 namespaces.
 	replayLent = replayEntries / 2
 	// replayShare is how many each namespace may have, whatever others use.
-	replayShare = 256
+	replayShare = 768
+	// replaySweep is the least time between two sweeps.
+	replaySweep = time.Second
 )
 
 // replays remembers the assertions that were used until they expire, so that each is used once.
 type replays struct {
-	mu     sync.Mutex
-	used   map[revocation.ID]assertion
+	mu sync.Mutex
+	// used has the ends of assertions by namespace and id, of 20 bytes each. A string for each of them
+	// would take as much again.
+	used   map[string]map[revocation.ID]uint32
 	places *budget.Places // by namespace
 	swept  time.Time
 }
 
-// assertion is one that was used by a client of a namespace.
-type assertion struct {
-	expiresAt int64 // in Unix nanoseconds
-	namespace string
-}
-
 func newReplays() *replays {
-	return &replays{used: map[revocation.ID]assertion{}, places: budget.NewPlaces(replayEntries, replayLent, replayShare)}
+	return &replays{used: map[string]map[revocation.ID]uint32{}, places: budget.NewPlaces(replayEntries, replayLent, replayShare)}
 }
 
-// use stores an assertion. fresh means that it was not used before; room, that it could be stored.
-// Without room nothing is known, and the assertion must be refused.
-func (r *replays) use(key revocation.ID, namespace string, expiresAt, now time.Time) (fresh, room bool) {
-	at := now.UnixNano()
+// use stores an assertion of a client of a namespace. It is decided by now; what expired before past
+// is forgotten. fresh means that it was not used before; room, that it could be stored. Without room
+// nothing is known, and the assertion must be refused.
+func (r *replays) use(used revocation.Entry, namespace string, now, past time.Time) (fresh, room bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	known, there := r.used[key]
-	if there && at < known.expiresAt {
+	until, there := r.used[namespace][used.ID]
+	if there && !(revocation.Entry{Until: until}).Expired(now) {
 		return false, true
 	}
-	if there {
-		r.forget(key, known)
+	if since := past.Sub(r.swept); since >= replaySweep || since < 0 {
+		r.sweep(past)
 	}
-	if now.Sub(r.swept) >= time.Second {
-		r.swept = now
-		for key, known := range r.used {
-			if at >= known.expiresAt {
-				r.forget(key, known)
-			}
-		}
-	}
-	if !r.places.Enter(namespace) {
+	if !there && !r.places.Enter(namespace) {
 		return false, false
 	}
-	r.used[key] = assertion{expiresAt.UnixNano(), namespace}
+	if r.used[namespace] == nil {
+		r.used[namespace] = map[revocation.ID]uint32{}
+	}
+	r.used[namespace][used.ID] = max(until, used.Until)
 	return true, true
 }
 
-func (r *replays) forget(key revocation.ID, known assertion) {
-	delete(r.used, key)
-	r.places.Leave(known.namespace)
+// sweep forgets what expired before an instant.
+func (r *replays) sweep(past time.Time) {
+	r.swept = past
+	for namespace, used := range r.used {
+		for id, until := range used {
+			if (revocation.Entry{Until: until}).Expired(past) {
+				delete(used, id)
+				r.places.Leave(namespace)
+			}
+		}
+		if len(used) == 0 {
+			delete(r.used, namespace)
+		}
+	}
 }

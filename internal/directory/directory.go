@@ -77,7 +77,7 @@ func New(config Config) (*Directory, error) {
 		clock = uncompared(d.now)
 	}
 	d.start.clock = clock
-	d.memory = memory.New(d.now, func() time.Time { return clock.Now().Add(-forgetMargin) })
+	d.memory = memory.New(d.now, clock.Forgotten)
 	d.snapshots = &snapshots{
 		file: config.SnapshotFile, vouches: config.Vouches, log: d.log, now: d.now, clock: clock, memory: d.memory, changed: make(chan struct{}, 1),
 	}

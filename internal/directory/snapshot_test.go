@@ -81,6 +81,9 @@ func (f *fixture) list(t testing.TB, resource, version string, objects ...any) {
 	}
 }
 
+// forgetMargin is how long what has expired is remembered.
+const forgetMargin = 5 * time.Minute
+
 // quarantineTime is how long tokens of a client stay in quarantine.
 const quarantineTime = oauth2.MaxTokenLifetime + time.Hour + forgetMargin
 

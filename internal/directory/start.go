@@ -13,13 +13,9 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 )
 
-const (
-	// maxSkew is how far the clocks of replicas may differ: tokens are refused whose iat is further
-	// ahead, and a key is published that much longer before it signs.
-	maxSkew = 5 * time.Minute
-	// forgetMargin is how long what has expired is remembered beyond that.
-	forgetMargin = 5 * time.Minute
-)
+// maxSkew is how far the clocks of replicas may differ: tokens are refused whose iat is further ahead,
+// and a key is published that much longer before it signs.
+const maxSkew = 5 * time.Minute
 
 // start is whether a process has been ready. One that has stays ready although its clock is wrong or
 // no key signs: it may be so at every replica, and what they do beside issuing tokens goes on.

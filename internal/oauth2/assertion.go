@@ -24,10 +24,13 @@ const AssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 // The bounds of an assertion.
 const (
-	// maxAssertionLife bounds how far ahead exp may be: its jti is remembered until then.
-	maxAssertionLife = time.Minute
-	// assertionSkew is how far the client's clock may be ahead of ours.
-	assertionSkew  = 30 * time.Second
+	// DefaultAssertionLife bounds how far ahead exp may be: its jti is remembered until then. A client
+	// may have another bound, from MinAssertionLife to MaxAssertionLife.
+	DefaultAssertionLife = 5 * time.Minute
+	MinAssertionLife     = time.Minute
+	MaxAssertionLife     = 10 * time.Minute
+	// assertionSkew is how far the client's clock may differ from ours.
+	assertionSkew  = time.Minute
 	maxAssertionID = 256
 )
 
@@ -47,7 +50,8 @@ type Assertion struct {
 	message  jws.Message
 }
 
-// UsedAssertion is an assertion that authenticated its client. Its ID is used up until ExpiresAt.
+// UsedAssertion is an assertion that authenticated its client. Its ID is used up until ExpiresAt,
+// when no clock that is allowed for accepts it any more.
 type UsedAssertion struct {
 	ID        string
 	ExpiresAt time.Time
@@ -101,12 +105,12 @@ func (i Issuer) AuthenticateAssertion(presented Presented, record func(clientID 
 	case err != nil, !registered, !isAssertionType(assertion.message.Header.Type):
 		return Record{}, UsedAssertion{}, refuseClient(ReasonWrongAssertion)
 	}
-	used, reason := i.readAssertion(payload, found.Client.ID, now)
-	if reason == "" {
-		reason = denial
+	used, err := i.readAssertion(payload, found.Client, now)
+	if err != nil {
+		return Record{}, UsedAssertion{}, err
 	}
-	if reason != "" {
-		return Record{}, UsedAssertion{}, refuseClient(reason)
+	if denial != "" {
+		return Record{}, UsedAssertion{}, refuseClient(denial)
 	}
 	if used.KeyID, err = jws.Thumbprint(key.Key); err != nil {
 		return Record{}, UsedAssertion{}, refuseClient(ReasonWrongAssertion)
@@ -150,11 +154,12 @@ func decoyKey(algorithm jws.Algorithm) crypto.PublicKey {
 }
 
 // readAssertion checks the claims of RFC 7523 section 3 after the signature: the client as issuer
-// and subject, this issuer as the only audience, an exp within maxAssertionLife, and an id.
-func (i Issuer) readAssertion(payload []byte, clientID string, now time.Time) (UsedAssertion, Reason) {
+// and subject, this issuer as the only audience, an exp within the client's bound, and an id. The
+// caller holds the client's key, so it is told which rule its assertion breaks.
+func (i Issuer) readAssertion(payload []byte, client *Client, now time.Time) (UsedAssertion, error) {
 	claims, err := strictjson.ParseObject(payload)
 	if err != nil {
-		return UsedAssertion{}, ReasonWrongAssertion
+		return UsedAssertion{}, refuseAssertion(ReasonWrongAssertion, "its payload is not a JSON object with distinct members")
 	}
 	issuer, issuerErr := claims.String("iss")
 	subject, subjectErr := claims.String("sub")
@@ -168,15 +173,29 @@ func (i Issuer) readAssertion(payload []byte, clientID string, now time.Time) (U
 			since, sinceErr = max(since, seconds), errors.Join(sinceErr, err)
 		}
 	}
-	if errors.Join(issuerErr, subjectErr, idErr, expiresErr, sinceErr) != nil ||
-		issuer != clientID || subject != clientID || len(id) > maxAssertionID || !i.isOnlyAudience(claims["aud"]) {
-		return UsedAssertion{}, ReasonWrongAssertion
+	end, longest := time.Unix(expires, 0).UTC(), cmp.Or(client.Credentials.MaxAssertionLife, DefaultAssertionLife)
+	switch {
+	case issuerErr != nil, subjectErr != nil, issuer != client.ID, subject != client.ID:
+		return UsedAssertion{}, refuseAssertion(ReasonWrongAssertion, "iss and sub must both be the client_id")
+	case !i.isOnlyAudience(claims["aud"]):
+		return UsedAssertion{}, refuseAssertion(ReasonWrongAssertion, "aud must be the issuer and nothing else")
+	case idErr != nil, len(id) > maxAssertionID:
+		return UsedAssertion{}, refuseAssertion(ReasonWrongAssertion, "jti must be a string of 1 to 256 bytes")
+	case expiresErr != nil, sinceErr != nil:
+		return UsedAssertion{}, refuseAssertion(ReasonWrongAssertion, "exp must be there, and exp, nbf and iat must be numbers of seconds")
+	case !now.Before(end.Add(assertionSkew)):
+		return UsedAssertion{}, refuseAssertion(ReasonAssertionExpired, "it has expired: exp is in the past")
+	case end.Sub(now) > longest+assertionSkew:
+		return UsedAssertion{}, refuseAssertion(ReasonAssertionExpired, "exp is more than "+longest.String()+" ahead")
+	case time.Unix(since, 0).After(now.Add(assertionSkew)):
+		return UsedAssertion{}, refuseAssertion(ReasonAssertionExpired, "nbf or iat is in the future")
 	}
-	end := time.Unix(expires, 0).UTC()
-	if !now.Before(end) || end.Sub(now) > maxAssertionLife || time.Unix(since, 0).After(now.Add(assertionSkew)) {
-		return UsedAssertion{}, ReasonAssertionExpired
-	}
-	return UsedAssertion{ID: id, ExpiresAt: end}, ""
+	return UsedAssertion{ID: id, ExpiresAt: end.Add(assertionSkew)}, nil
+}
+
+// refuseAssertion refuses an assertion whose signature is good.
+func refuseAssertion(reason Reason, rule string) *Error {
+	return Refuse(InvalidClient, reason, "client authentication failed: the signature of the assertion is good, but "+rule)
 }
 
 // isOnlyAudience reports whether aud is this issuer alone. An assertion for several servers could

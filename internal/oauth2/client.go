@@ -53,6 +53,9 @@ type Credentials struct {
 	// else. Without it Keys are ignored.
 	KeysOnly bool
 	Keys     []jws.PublicKey
+	// MaxAssertionLife bounds how far ahead the exp of its assertions may be; zero means
+	// DefaultAssertionLife.
+	MaxAssertionLife time.Duration
 	// ServiceAccount is set if the client authenticates by tokens of that account and by nothing else.
 	ServiceAccount *ServiceAccount
 }

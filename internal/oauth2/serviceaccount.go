@@ -20,6 +20,9 @@ const maxAccountTokenLife = time.Hour
 // serviceAccountPrefix begins the subject of such a token; no client_id has a colon.
 const serviceAccountPrefix = "system:serviceaccount:"
 
+// accountSkew is how far the clock of the cluster's issuer may be ahead of ours.
+const accountSkew = 30 * time.Second
+
 // ServiceAccount is the Kubernetes service account of a client, in its own namespace.
 type ServiceAccount struct {
 	Name string
@@ -175,7 +178,7 @@ func (i Issuer) readAccountToken(payload []byte, clusterIssuer string, now time.
 		return accountClaims{}, ReasonWrongAssertion
 	case account.expires.Sub(time.Unix(issued, 0)) > maxAccountTokenLife:
 		return accountClaims{}, ReasonAssertionTooLong
-	case !now.Before(account.expires), time.Unix(since, 0).After(now.Add(assertionSkew)):
+	case !now.Before(account.expires), time.Unix(since, 0).After(now.Add(accountSkew)):
 		return accountClaims{}, ReasonAssertionExpired
 	}
 	return account, ""

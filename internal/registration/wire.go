@@ -71,6 +71,9 @@ type wireServiceAccount struct {
 // wireKeySet is a JWK set; without keys it lets nobody in.
 type wireKeySet struct {
 	Keys []jws.JWK `json:"keys"`
+	// MaxLifeSeconds is there if assertions may live for another time than usual. A reader of before
+	// the field refuses the registration.
+	MaxLifeSeconds int64 `json:"maxLifeSeconds,omitempty"`
 }
 
 type wireClaim struct {
@@ -154,7 +157,7 @@ func toWire(r Registration) (wire, error) {
 	if !c.Credentials.KeysOnly {
 		return w, nil
 	}
-	w.Assertions = &wireKeySet{Keys: []jws.JWK{}}
+	w.Assertions = &wireKeySet{Keys: []jws.JWK{}, MaxLifeSeconds: int64(c.Credentials.MaxAssertionLife / time.Second)}
 	for _, key := range c.Credentials.Keys {
 		jwk, err := key.JWK()
 		if err != nil {
@@ -207,6 +210,9 @@ func (w wire) registration() (Registration, error) {
 		c.Credentials.ServiceAccount = &oauth2.ServiceAccount{Name: w.ServiceAccount.Name, UID: w.ServiceAccount.UID}
 	}
 	c.Credentials.KeysOnly = w.Assertions != nil
+	if c.Credentials.KeysOnly {
+		c.Credentials.MaxAssertionLife = time.Duration(w.Assertions.MaxLifeSeconds) * time.Second
+	}
 	if c.Credentials.KeysOnly && len(w.Assertions.Keys) > 0 {
 		document, err := json.Marshal(w.Assertions)
 		if err != nil {

@@ -154,49 +154,99 @@ func TestPrivateKeyJWTIsRefused(t *testing.T) {
 		body   func(w *world) string
 		status int
 		reason oauth2.Reason
+		rule   string // that the caller is told, because the signature is good
 	}{
-		"another's key":                  {func(w *world) string { return withAssertion(w.assertion(other, "JWT", nil)) }, 401, oauth2.ReasonWrongAssertion},
-		"a tampered signature":           {func(w *world) string { return withAssertion(tamper(w.assertion(signer, "JWT", nil))) }, 401, oauth2.ReasonWrongAssertion},
-		"the type of an access token":    {func(w *world) string { return withAssertion(w.assertion(signer, oauth2.TokenType, nil)) }, 401, oauth2.ReasonWrongAssertion},
-		"an access token":                {func(w *world) string { return withAssertion(w.token(reporting)) }, 401, oauth2.ReasonWrongMethod},
-		"another issuer":                 {claim("iss", reporting), 401, oauth2.ReasonWrongAssertion},
-		"no issuer":                      {claim("iss", nil), 401, oauth2.ReasonWrongAssertion},
-		"no subject":                     {claim("sub", nil), 401, oauth2.ReasonMalformedCredential},
-		"an unknown subject":             {claim("sub", unheardOf), 401, oauth2.ReasonUnknownClient},
-		"a subject that has a secret":    {claim("sub", reporting), 401, oauth2.ReasonWrongMethod},
-		"no audience":                    {claim("aud", nil), 401, oauth2.ReasonWrongAssertion},
-		"no audience in the list":        {claim("aud", []string{}), 401, oauth2.ReasonWrongAssertion},
-		"the token endpoint as audience": {claim("aud", testIssuer+oauth2.TokenPath), 401, oauth2.ReasonWrongAssertion},
-		"one audience more":              {claim("aud", []string{testIssuer, "https://other.test"}), 401, oauth2.ReasonWrongAssertion},
-		"the issuer twice":               {claim("aud", []string{testIssuer, testIssuer}), 401, oauth2.ReasonWrongAssertion},
-		"no end":                         {claim("exp", nil), 401, oauth2.ReasonWrongAssertion},
-		"an end that is a string":        {claim("exp", "1795435260"), 401, oauth2.ReasonWrongAssertion},
-		"an end that has come":           {claim("exp", noon.Unix()), 401, oauth2.ReasonAssertionExpired},
-		"an end too far ahead":           {claim("exp", noon.Add(61*time.Second).Unix()), 401, oauth2.ReasonAssertionExpired},
-		"a beginning to come":            {claim("nbf", noon.Add(31*time.Second).Unix()), 401, oauth2.ReasonAssertionExpired},
-		"made in the future":             {claim("iat", noon.Add(31*time.Second).Unix()), 401, oauth2.ReasonAssertionExpired},
-		"no id":                          {claim("jti", nil), 401, oauth2.ReasonWrongAssertion},
-		"an empty id":                    {claim("jti", ""), 401, oauth2.ReasonWrongAssertion},
-		"an endless id":                  {claim("jti", strings.Repeat("a", 257)), 401, oauth2.ReasonWrongAssertion},
-		"no JWT":                         {func(*world) string { return withAssertion("abc") }, 401, oauth2.ReasonMalformedCredential},
-		"no assertion":                   {func(*world) string { return withAssertion("") }, 401, oauth2.ReasonMalformedCredential},
+		"another's key":                  {func(w *world) string { return withAssertion(w.assertion(other, "JWT", nil)) }, 401, oauth2.ReasonWrongAssertion, ""},
+		"a tampered signature":           {func(w *world) string { return withAssertion(tamper(w.assertion(signer, "JWT", nil))) }, 401, oauth2.ReasonWrongAssertion, ""},
+		"the type of an access token":    {func(w *world) string { return withAssertion(w.assertion(signer, oauth2.TokenType, nil)) }, 401, oauth2.ReasonWrongAssertion, ""},
+		"an access token":                {func(w *world) string { return withAssertion(w.token(reporting)) }, 401, oauth2.ReasonWrongMethod, ""},
+		"another issuer":                 {claim("iss", reporting), 401, oauth2.ReasonWrongAssertion, "iss and sub"},
+		"no issuer":                      {claim("iss", nil), 401, oauth2.ReasonWrongAssertion, "iss and sub"},
+		"no subject":                     {claim("sub", nil), 401, oauth2.ReasonMalformedCredential, ""},
+		"an unknown subject":             {claim("sub", unheardOf), 401, oauth2.ReasonUnknownClient, ""},
+		"a subject that has a secret":    {claim("sub", reporting), 401, oauth2.ReasonWrongMethod, ""},
+		"no audience":                    {claim("aud", nil), 401, oauth2.ReasonWrongAssertion, "aud must"},
+		"no audience in the list":        {claim("aud", []string{}), 401, oauth2.ReasonWrongAssertion, "aud must"},
+		"the token endpoint as audience": {claim("aud", testIssuer+oauth2.TokenPath), 401, oauth2.ReasonWrongAssertion, "aud must"},
+		"one audience more":              {claim("aud", []string{testIssuer, "https://other.test"}), 401, oauth2.ReasonWrongAssertion, "aud must"},
+		"the issuer twice":               {claim("aud", []string{testIssuer, testIssuer}), 401, oauth2.ReasonWrongAssertion, "aud must"},
+		"no end":                         {claim("exp", nil), 401, oauth2.ReasonWrongAssertion, "exp must be there"},
+		"an end that is a string":        {claim("exp", "1795435260"), 401, oauth2.ReasonWrongAssertion, "numbers of seconds"},
+		"an end that has come":           {claim("exp", noon.Add(-time.Minute).Unix()), 401, oauth2.ReasonAssertionExpired, "it has expired"},
+		"an end too far ahead":           {claim("exp", noon.Add(6*time.Minute+time.Second).Unix()), 401, oauth2.ReasonAssertionExpired, "exp is more than 5m0s ahead"},
+		"a beginning to come":            {claim("nbf", noon.Add(61*time.Second).Unix()), 401, oauth2.ReasonAssertionExpired, "in the future"},
+		"made in the future":             {claim("iat", noon.Add(61*time.Second).Unix()), 401, oauth2.ReasonAssertionExpired, "in the future"},
+		"no id":                          {claim("jti", nil), 401, oauth2.ReasonWrongAssertion, "jti must"},
+		"an empty id":                    {claim("jti", ""), 401, oauth2.ReasonWrongAssertion, "jti must"},
+		"an endless id":                  {claim("jti", strings.Repeat("a", 257)), 401, oauth2.ReasonWrongAssertion, "jti must"},
+		"no JWT":                         {func(*world) string { return withAssertion("abc") }, 401, oauth2.ReasonMalformedCredential, ""},
+		"no assertion":                   {func(*world) string { return withAssertion("") }, 401, oauth2.ReasonMalformedCredential, ""},
 		"SAML": {func(w *world) string {
 			return strings.Replace(sent("")(w), "jwt-bearer", "saml2-bearer", 1)
-		}, 401, oauth2.ReasonWrongMethod},
-		"another client_id beside it": {sent("&client_id=" + reporting), 401, oauth2.ReasonMalformedCredential},
-		"a client_secret beside it":   {sent("&client_id=" + keyed + "&client_secret=" + strings.Repeat("x", 43)), 400, oauth2.ReasonSeveralMethods},
+		}, 401, oauth2.ReasonWrongMethod, ""},
+		"another client_id beside it": {sent("&client_id=" + reporting), 401, oauth2.ReasonMalformedCredential, ""},
+		"a client_secret beside it":   {sent("&client_id=" + keyed + "&client_secret=" + strings.Repeat("x", 43)), 400, oauth2.ReasonSeveralMethods, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.registerKeys(keyed, signer)
 			answer := w.do(call{body: c.body(w)})
-			if answer.Code != c.status || c.status == 401 && answer.Body.String() != notAuthenticated {
+			told := answer.Body.String() == notAuthenticated
+			if c.rule != "" {
+				told = strings.Contains(answer.Body.String(), "the signature of the assertion is good, but ") && strings.Contains(answer.Body.String(), c.rule)
+			}
+			if answer.Code != c.status || c.status == 401 && !told {
 				t.Errorf("got %d %s", answer.Code, answer.Body)
 			}
 			if got := w.lastAudit()["reason"]; got != string(c.reason) {
 				t.Errorf("the audit line says %v, want %s", got, c.reason)
 			}
 		})
+	}
+}
+
+// The libraries of callers make assertions that live for one to ten minutes, by clocks that differ from ours.
+func TestHowLongAnAssertionMayLive(t *testing.T) {
+	signer := newSigner(t, jws.ES256)
+	for name, c := range map[string]struct {
+		longest time.Duration
+		claim   string
+		at      time.Duration
+		want    int
+	}{
+		"five minutes, and a minute for the clocks": {claim: "exp", at: 6 * time.Minute, want: 200},
+		"no longer":                                          {claim: "exp", at: 6*time.Minute + time.Second, want: 401},
+		"ten minutes if the client says so":                  {longest: 10 * time.Minute, claim: "exp", at: 11 * time.Minute, want: 200},
+		"not longer than the client says":                    {longest: 10 * time.Minute, claim: "exp", at: 11*time.Minute + time.Second, want: 401},
+		"one minute if the client says so":                   {longest: time.Minute, claim: "exp", at: 2 * time.Minute, want: 200},
+		"not longer than a short life":                       {longest: time.Minute, claim: "exp", at: 2*time.Minute + time.Second, want: 401},
+		"it has expired for less than a minute":              {claim: "exp", at: -59 * time.Second, want: 200},
+		"it has expired for a minute":                        {claim: "exp", at: -time.Minute, want: 401},
+		"it was issued by a clock that is ahead by a minute": {claim: "iat", at: time.Minute, want: 200},
+		"by more it is refused":                              {claim: "iat", at: 61 * time.Second, want: 401},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.registerKeys(keyed, signer)
+			w.dir.known[keyed].Client.Credentials.MaxAssertionLife = c.longest
+			if answer := w.do(call{body: withAssertion(w.assertion(signer, "JWT", map[string]any{c.claim: w.now.Add(c.at).Unix()}))}); answer.Code != c.want {
+				t.Errorf("got %d %s", answer.Code, answer.Body)
+			}
+		})
+	}
+}
+
+func TestAnAssertionIsRememberedAsLongAsItIsAccepted(t *testing.T) {
+	w, signer := newWorld(t), newSigner(t, jws.ES256)
+	w.registerKeys(keyed, signer)
+	once := withAssertion(w.assertion(signer, "JWT", map[string]any{"exp": w.now.Add(5 * time.Minute).Unix()}))
+	if answer := w.do(call{body: once}); answer.Code != http.StatusOK {
+		t.Fatalf("got %d %s", answer.Code, answer.Body)
+	}
+	for w.now = w.now.Add(time.Second); w.now.Before(noon.Add(7 * time.Minute)); w.now = w.now.Add(29 * time.Second) {
+		if answer := w.do(call{body: once}); answer.Code != http.StatusUnauthorized && answer.Code != http.StatusTooManyRequests {
+			t.Fatalf("after %s it is accepted once more: %d %s", w.now.Sub(noon), answer.Code, answer.Body)
+		}
 	}
 }
 

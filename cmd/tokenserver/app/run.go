@@ -49,7 +49,8 @@ func Run(ctx context.Context, o Options) error {
 	log := serve.NewLog(o.Log, o.Verbosity)
 	registry := newRegistry()
 	metrics := audit.NewMetrics(registry)
-	dir, reports, err := connect(o, registry, metrics, log)
+	clock := apiclock.New()
+	dir, reports, err := connect(o, clock, registry, metrics, log)
 	if err != nil {
 		return err
 	}
@@ -62,7 +63,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	doors := newDoors(o, dir, reports, tracer, metrics, tlsConfig, log)
+	doors := newDoors(o, clock, dir, reports, tracer, metrics, tlsConfig, log)
 
 	var stopping atomic.Bool
 	public := serve.NewHTTPServer(serve.HTTPConfig{
@@ -115,11 +116,13 @@ type doors struct {
 }
 
 func newDoors(
-	o Options, dir *directory.Directory, reports *reporting, tracer trace.Tracer, metrics *audit.Metrics, config serve.TLS, log *slog.Logger,
+	o Options, clock *apiclock.Clock, dir *directory.Directory, reports *reporting, tracer trace.Tracer, metrics *audit.Metrics, config serve.TLS,
+	log *slog.Logger,
 ) doors {
 	authority := auth.New(auth.Config{
 		Issuer: o.Issuer, Directory: dir, Cluster: dir, Random: rand.Reader, Reviewed: metrics.Reviewed,
 		Journal: revocation.NewJournal(dir, time.Now, metrics.Wrote, log),
+		Past:    clock.Forgotten,
 		Stale:   func() bool { return dir.Stale() || reports.reporter.Unheard(dir) }, Reports: reports.reporter.Vouches,
 	})
 	auditor := audit.New(audit.Config{
@@ -143,13 +146,12 @@ func start(running *sync.WaitGroup, failed chan<- error, port func() error) {
 
 // connect prepares what talks to the API server: what is read of it, and what is reported to it.
 func connect(
-	o Options, registry *prometheus.Registry, metrics *audit.Metrics, log *slog.Logger,
+	o Options, clock *apiclock.Clock, registry *prometheus.Registry, metrics *audit.Metrics, log *slog.Logger,
 ) (*directory.Directory, *reporting, error) {
 	reports, err := newReporting(o, registry, log)
 	if err != nil {
 		return nil, nil, err
 	}
-	clock := apiclock.New()
 	dir, err := directory.New(directory.Config{
 		REST: o.REST, RegistryNamespace: o.RegistryNamespace, Log: log, SnapshotFile: o.SnapshotFile, MaxStaleness: o.MaxStaleness,
 		RevocationSeen: metrics.RevocationSeen, Vouches: reports.reporter.Vouches, Clock: clock,

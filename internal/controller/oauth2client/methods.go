@@ -149,21 +149,22 @@ func (byDeclared) version(context.Context) string { return "" }
 // byKeys is private_key_jwt: the client has keys of its own, and a Secret without a secret.
 type byKeys struct{ base }
 
-// compile reads the keys of the spec. Keys that cannot be used are an obstacle: what the client had
-// before is not what its spec says. RSA keys that are too expensive are left out, because they were
-// accepted once.
+// compile reads the keys of the spec. A set without a key that can be used is an obstacle: what the
+// client had before is not what its spec says. Keys that are not for us are ignored (RFC 7517 section
+// 5). RSA keys that are too expensive are left out and reported, because they were accepted once.
 func (m byKeys) compile(registered *oauth2.Client, _ string) (obstacle, incomplete *metav1.Condition) {
 	registered.Credentials.KeysOnly = true
+	registered.Credentials.MaxAssertionLife = m.client.Spec.Authentication.PrivateKeyJWT.MaxAssertionLifetime.Or(0)
 	set, err := jws.ParseKeySet([]byte(m.client.Spec.Authentication.PrivateKeyJWT.JWKS))
 	if err != nil {
 		return new(v1alpha1.InvalidJWKS(fmt.Sprintf("read spec.authentication.privateKeyJWT.jwks: %v", err))), nil
 	}
-	if len(set.Unusable) > 0 {
-		message := fmt.Sprintf("use spec.authentication.privateKeyJWT.jwks: %v", errors.Join(set.Unusable...))
-		if len(set.Keys) == 0 || slices.ContainsFunc(set.Unusable, func(err error) bool { return !errors.Is(err, jws.ErrCostlyKey) }) {
-			return new(v1alpha1.InvalidJWKS(message)), nil
-		}
-		incomplete = new(v1alpha1.UnsupportedRSAKey(message))
+	if len(set.Keys) == 0 {
+		return new(v1alpha1.InvalidJWKS(fmt.Sprintf("use spec.authentication.privateKeyJWT.jwks: %v", errors.Join(set.Unusable...)))), nil
+	}
+	costly := slices.DeleteFunc(slices.Clone(set.Unusable), func(err error) bool { return !errors.Is(err, jws.ErrCostlyKey) })
+	if len(costly) > 0 {
+		incomplete = new(v1alpha1.UnsupportedRSAKey(fmt.Sprintf("use spec.authentication.privateKeyJWT.jwks: %v", errors.Join(costly...))))
 	}
 	registered.Credentials.Keys = set.Keys
 	return nil, incomplete

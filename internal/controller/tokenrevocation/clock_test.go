@@ -76,3 +76,17 @@ func TestARevocationIsDeletedWhenTheClocksAgreeThatItsTokensHaveExpired(t *testi
 		})
 	}
 }
+
+func TestBatchesOfUsedAssertionsAreMergedToo(t *testing.T) {
+	var objects []v1alpha1.TokenRevocation
+	for i := range mergeFrom {
+		objects = append(objects, batchObject(fmt.Sprint("batch-", i), noon, revocation.Batch{Assertions: entries(i, 1, noon.Add(6*time.Minute))}))
+	}
+	p := decide(objects, time.Hour, noon)
+	if len(p.merges) != 1 || len(p.merges[0].batch.Assertions) != mergeFrom || len(p.merges[0].from) != mergeFrom {
+		t.Fatalf("%d merges", len(p.merges))
+	}
+	if p := decide(objects, time.Hour, noon.Add(6*time.Minute+assertionMargin-time.Second)); len(p.expired) != 0 {
+		t.Error("they are deleted before other clocks have reached their end")
+	}
+}

@@ -20,7 +20,7 @@ const (
 	// tokenMargin and assertionMargin are how long entries are kept after their token or assertion has
 	// expired: the clock of a token server may be behind.
 	tokenMargin     = 5 * time.Minute
-	assertionMargin = time.Minute
+	assertionMargin = 5 * time.Minute
 	// mergeFrom is how many small batches are worth a bigger one; with fewer of them, nothing is written.
 	mergeFrom = 16
 	// small is how few live entries a batch has that is merged with others: then no entry is written more than about ten times.
@@ -114,10 +114,8 @@ func live(now time.Time, batches ...revocation.Batch) revocation.Batch {
 	}
 }
 
-// merges puts small batches together, the oldest first, as many as fit into one. Batches of assertions
-// alone are left: they expire within a minute.
+// merges puts small batches together, the oldest first, as many as fit into one.
 func merges(candidates []read, now time.Time) []merge {
-	candidates = slices.DeleteFunc(candidates, func(c read) bool { return len(c.batch.Tokens) == 0 })
 	slices.SortFunc(candidates, func(a, b read) int {
 		return cmp.Or(a.object.CreationTimestamp.Compare(b.object.CreationTimestamp.Time), cmp.Compare(a.object.Name, b.object.Name))
 	})
