@@ -11,7 +11,8 @@ import (
 
 // TokenRevocation takes tokens back before they expire. It counts in the registry namespace only, and has one of two forms: a
 // selector, which a cluster administrator makes with kubectl to take back everything that a client or a namespace was issued; or
-// a batch of single tokens, which the token servers write for the callers of their revocation endpoint. It cannot be changed,
+// a batch of single tokens, which the token servers write for the callers of their revocation endpoint. Where a client revokes too many
+// one by one, a token server writes a selector in their place, whose name begins with "collapsed-". It cannot be changed,
 // and Hallpass deletes it once none of the tokens it takes back could still be valid.
 //
 // +kubebuilder:object:root=true
@@ -103,6 +104,15 @@ type RevocationBatch struct {
 	// +optional
 	Assertions RevocationEntries `json:"assertions,omitempty"`
 
+	// origins say to which client the tokens were issued, and when, so that the manager can leave out those that a later selector
+	// takes back. Tokens without one are kept until they expire. All numbers are signed varints (zig-zag), a text has its length before it: a
+	// byte with the version (1) and the number of clients; then for each client, in the order of the tokens, the client_id, the namespace, the number of its
+	// tokens, and of each token the second of issue since 1970 in four bytes, the most significant first. At most 1,024 clients.
+	// +optional
+	// +kubebuilder:validation:MinLength=4
+	// +kubebuilder:validation:MaxLength=524288
+	Origins []byte `json:"origins,omitempty"`
+
 	// expiresAt is the latest end in the batch, for whoever looks at the object.
 	// +required
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
@@ -117,15 +127,15 @@ func (t *TokenRevocation) Selection() (clientID, namespace string, issuedBefore,
 	return selector.ClientID, selector.Namespace, issuedBefore, t.CreationTimestamp.Time
 }
 
-// Lists returns the encoded lists of the batch.
-func (t *TokenRevocation) Lists() (tokens, assertions string) {
-	return string(t.Spec.Batch.Tokens), string(t.Spec.Batch.Assertions)
+// Lists returns the encoded lists of the batch, and the origins of its tokens.
+func (t *TokenRevocation) Lists() (tokens, assertions string, origins []byte) {
+	return string(t.Spec.Batch.Tokens), string(t.Spec.Batch.Assertions), t.Spec.Batch.Origins
 }
 
 // NewRevocationBatch returns a batch of encoded lists.
-func NewRevocationBatch(tokens, assertions string, expiresAt time.Time) RevocationBatch {
+func NewRevocationBatch(tokens, assertions string, origins []byte, expiresAt time.Time) RevocationBatch {
 	return RevocationBatch{
-		Tokens: RevocationEntries(tokens), Assertions: RevocationEntries(assertions), ExpiresAt: new(metav1.NewTime(expiresAt)),
+		Tokens: RevocationEntries(tokens), Assertions: RevocationEntries(assertions), Origins: origins, ExpiresAt: new(metav1.NewTime(expiresAt)),
 	}
 }
 

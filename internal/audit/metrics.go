@@ -21,10 +21,12 @@ type Metrics struct {
 	staleUses *prometheus.CounterVec // by oauth2.StaleUse
 	// common are the series of each endpoint that most requests count in, found once.
 	common map[string]commonSeries
-	// writes, pending and lag measure how revocations get to the other replicas.
-	writes  *prometheus.CounterVec
-	pending prometheus.Gauge
-	lag     prometheus.Histogram
+	// writes, pending and lag measure how revocations get to the other replicas, collapsed those that
+	// are too many to be stored one by one.
+	writes    *prometheus.CounterVec
+	collapsed *prometheus.CounterVec
+	pending   prometheus.Gauge
+	lag       prometheus.Histogram
 }
 
 type commonSeries struct {
@@ -52,6 +54,8 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		common: map[string]commonSeries{},
 		writes: counter("hallpass_revocation_writes_total",
 			"Attempts to write a batch of revocations, by whether it is durable since.", "durable"),
+		collapsed: counter("hallpass_revocations_collapsed_total",
+			"Attempts to write a selector in the place of too many single revocations of a client or a namespace, by whether it is durable since.", "durable"),
 		pending: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "hallpass_revocations_pending",
 			Help: "Revocations that hold at this replica and could not be written yet.",
@@ -62,7 +66,10 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60},
 		}),
 	}
-	registry.MustRegister(m.requests, m.duration, m.reviews, m.staleUses, m.writes, m.pending, m.lag)
+	registry.MustRegister(m.requests, m.duration, m.reviews, m.staleUses, m.writes, m.collapsed, m.pending, m.lag)
+	for _, durable := range []string{"true", "false"} {
+		m.collapsed.WithLabelValues(durable)
+	}
 	for _, use := range oauth2.StaleUses { // there from the start, so that the first one is an increase
 		m.staleUses.WithLabelValues(string(use))
 	}
@@ -101,6 +108,11 @@ func (m *Metrics) RevocationSeen(lag time.Duration) { m.lag.Observe(lag.Seconds(
 func (m *Metrics) Wrote(durable bool, pending int) {
 	m.writes.WithLabelValues(strconv.FormatBool(durable)).Inc()
 	m.pending.Set(float64(pending))
+}
+
+// Collapsed counts an attempt to write a selector in the place of single revocations.
+func (m *Metrics) Collapsed(durable bool) {
+	m.collapsed.WithLabelValues(strconv.FormatBool(durable)).Inc()
 }
 
 // RegisterBuild registers the metric of the version of the build.

@@ -253,7 +253,7 @@ func TestADenialEndsATokenWhateverIsRemembered(t *testing.T) {
 func TestARevokedTokenIsDenied(t *testing.T) {
 	w := newWorld(t)
 	token := w.issued(noon, oauth2.Grant{Audience: w.shop(), Scopes: []string{"read"}, Lifetime: time.Hour})
-	w.revoked.Revoke(revocation.NewEntry(revocation.IDOf(token.Claims.ID), token.Claims.ExpiresAt), noon)
+	w.revoked.Revoke(revocation.NewEntry(revocation.IDOf(token.Claims.ID), token.Claims.ExpiresAt), revocation.Client{}, noon)
 	if result, err := w.introspect(reporting, token.Value.Reveal()); err != nil || result.Denial != oauth2.ReasonTokenRevoked {
 		t.Errorf("%q, %v", result.Denial, err)
 	}

@@ -129,7 +129,7 @@ func TestAStepOfTheClockForgetsNothing(t *testing.T) {
 			if heard {
 				_ = d.api.present(t.Context())
 			}
-			d.Revocations().Revoke(token, noon)
+			d.Revocations().Revoke(token, revocation.Client{}, noon)
 			remembered := func(id revocation.ID) bool {
 				d.memory.Sweep()
 				for i := range revocation.Parts {

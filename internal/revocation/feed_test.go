@@ -80,7 +80,7 @@ func TestTheFeedTellsEverythingAtWhateverReplica(t *testing.T) {
 					next.batch.Tokens = append(next.batch.Tokens, token)
 					all[token.ID] = true
 				}
-				replicas[random.IntN(2)].Revoke(next.batch.Tokens[0], now) // by a request, before the watch brings it
+				replicas[random.IntN(2)].Revoke(next.batch.Tokens[0], Client{}, now) // by a request, before the watch brings it
 			}
 			objects = append(objects, next)
 			for i, r := range replicas {

@@ -44,8 +44,9 @@ const (
 // commit is a batch that is not durable yet. Its name is unique, so that a retry cannot store it
 // twice.
 type commit struct {
-	name  string
-	batch Batch
+	name    string
+	batch   Batch
+	numbers numbers
 	// done is closed when the batch is durable, or after as many failed attempts as callers wait
 	// for.
 	done     chan struct{}
@@ -78,10 +79,10 @@ func NewJournal(store Store, now func() time.Time, wrote func(durable bool, pend
 	return &Journal{store: store, now: now, wrote: wrote, log: log, wake: make(chan struct{}, 1)}
 }
 
-// Revoke queues a revocation and waits until it is durable. After an error it may not be: the
-// Journal keeps trying, but the caller must repeat the request.
-func (j *Journal) Revoke(ctx context.Context, token Entry) error {
-	joined, failing := j.join(func(batch *Batch) *[]Entry { return &batch.Tokens }, token)
+// Revoke queues the revocation of a client's token and waits until it is durable. After an error it
+// may not be: the Journal keeps trying, but the caller must repeat the request.
+func (j *Journal) Revoke(ctx context.Context, token Entry, of Client) error {
+	joined, failing := j.join(func(batch *Batch) *[]Entry { return &batch.Tokens }, token, of)
 	if joined == nil || failing {
 		return errNotDurable()
 	}
@@ -100,7 +101,7 @@ func (j *Journal) Revoke(ctx context.Context, token Entry) error {
 // Use queues a used assertion and does not wait. If the queue is full, it drops the assertion; this
 // replica remembers it in its own memory.
 func (j *Journal) Use(assertion Entry) {
-	j.join(func(batch *Batch) *[]Entry { return &batch.Assertions }, assertion)
+	j.join(func(batch *Batch) *[]Entry { return &batch.Assertions }, assertion, Client{})
 }
 
 func errNotDurable() error {
@@ -112,12 +113,12 @@ func errNotDurable() error {
 
 // join adds an entry to a list of the last commit; joined is nil if the queue is full. failing
 // means that the store refuses writes at the moment.
-func (j *Journal) join(list func(*Batch) *[]Entry, r Entry) (joined *commit, failing bool) {
+func (j *Journal) join(list func(*Batch) *[]Entry, r Entry, of Client) (joined *commit, failing bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if len(j.waiting) > j.sealed {
 		joined = j.waiting[len(j.waiting)-1]
-		if len(*list(&joined.batch)) == MaxBatch {
+		if len(*list(&joined.batch)) == MaxBatch || r.IssuedAt != 0 && !joined.admits(of) {
 			j.sealed++
 			joined = nil
 		}
@@ -126,8 +127,11 @@ func (j *Journal) join(list func(*Batch) *[]Entry, r Entry) (joined *commit, fai
 		if len(j.waiting) == maxCommits {
 			return nil, j.failing
 		}
-		joined = &commit{name: "batch-" + strings.ToLower(rand.Text()), done: make(chan struct{})}
+		joined = &commit{name: "batch-" + strings.ToLower(rand.Text()), numbers: numbers{}, done: make(chan struct{})}
 		j.waiting = append(j.waiting, joined)
+	}
+	if r.Client = 0; r.IssuedAt != 0 {
+		r.Client = joined.numbers.of(of, &joined.batch)
 	}
 	into := list(&joined.batch)
 	*into = append(*into, r)
@@ -136,6 +140,12 @@ func (j *Journal) join(list func(*Batch) *[]Entry, r Entry) (joined *commit, fai
 	default: // it is awake
 	}
 	return joined, j.failing
+}
+
+// admits reports whether the batch has room for a client.
+func (c *commit) admits(of Client) bool {
+	_, there := c.numbers[of]
+	return there || len(c.batch.Clients) < MaxClients
 }
 
 // Run writes until the context ends, and then flushes the queue within flushTimeout.

@@ -95,7 +95,7 @@ func entry(n byte) Entry { return NewEntry(ID{n}, time.Now().Add(time.Hour)) }
 func TestARevocationIsStoredBeforeItsCallerContinues(t *testing.T) {
 	var store memoryStore
 	inBubble(t, &store, func(t *testing.T, j *Journal, made *attempts) {
-		if err := j.Revoke(t.Context(), entry(1)); err != nil {
+		if err := j.Revoke(t.Context(), entry(1), Client{}); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -111,14 +111,14 @@ func TestARevocationIsStoredBeforeItsCallerContinues(t *testing.T) {
 func TestRevocationsOfOneIntervalShareAWrite(t *testing.T) {
 	var store memoryStore
 	inBubble(t, &store, func(t *testing.T, j *Journal, _ *attempts) {
-		if err := j.Revoke(t.Context(), entry(0)); err != nil {
+		if err := j.Revoke(t.Context(), entry(0), Client{}); err != nil {
 			t.Fatal(err)
 		}
 		first := time.Now()
 		var revoking sync.WaitGroup
 		for n := range byte(40) {
 			revoking.Go(func() {
-				if err := j.Revoke(t.Context(), entry(n+1)); err != nil {
+				if err := j.Revoke(t.Context(), entry(n+1), Client{}); err != nil {
 					t.Error(err)
 				}
 			})
@@ -145,13 +145,13 @@ func TestAUsedAssertionWaitsForOthersUnlessATokenIsRevoked(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var store memoryStore
 			inBubble(t, &store, func(t *testing.T, j *Journal, _ *attempts) {
-				if err := j.Revoke(t.Context(), entry(1)); err != nil {
+				if err := j.Revoke(t.Context(), entry(1), Client{}); err != nil {
 					t.Fatal(err)
 				}
 				begin := time.Now()
 				j.Use(entry(2))
 				if row.revoke {
-					if err := j.Revoke(t.Context(), entry(3)); err != nil {
+					if err := j.Revoke(t.Context(), entry(3), Client{}); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -186,7 +186,7 @@ func TestAnErrorThatAMomentMendsIsNotSeen(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			store := memoryStore{fail: fail}
 			inBubble(t, &store, func(t *testing.T, j *Journal, made *attempts) {
-				if err := j.Revoke(t.Context(), entry(1)); err != nil {
+				if err := j.Revoke(t.Context(), entry(1), Client{}); err != nil {
 					t.Errorf("told %v", err)
 				}
 				synctest.Wait()
@@ -211,7 +211,7 @@ func TestAStoreThatIsAwayMakesNoPromiseAndIsTriedAgain(t *testing.T) {
 	}}
 	inBubble(t, &store, func(t *testing.T, j *Journal, _ *attempts) {
 		begin := time.Now()
-		err := j.Revoke(t.Context(), entry(1))
+		err := j.Revoke(t.Context(), entry(1), Client{})
 		if oauth2.ReasonOf(err) != oauth2.ReasonRevocationNotDurable {
 			t.Fatalf("got %v", err)
 		}
@@ -222,7 +222,7 @@ func TestAStoreThatIsAwayMakesNoPromiseAndIsTriedAgain(t *testing.T) {
 			t.Errorf("the caller waited %s, want the time of %d attempts", waited, patience)
 		}
 		begin = time.Now()
-		if err := j.Revoke(t.Context(), entry(2)); oauth2.ReasonOf(err) != oauth2.ReasonRevocationNotDurable || !time.Now().Equal(begin) {
+		if err := j.Revoke(t.Context(), entry(2), Client{}); oauth2.ReasonOf(err) != oauth2.ReasonRevocationNotDurable || !time.Now().Equal(begin) {
 			t.Errorf("while the store fails: %v after %s, want the refusal at once", err, time.Since(begin))
 		}
 		store.mu.Lock()
@@ -232,7 +232,7 @@ func TestAStoreThatIsAwayMakesNoPromiseAndIsTriedAgain(t *testing.T) {
 		if got := store.stored().Tokens; len(got) != 2 {
 			t.Errorf("stored %v, want both without asking again", got)
 		}
-		if err := j.Revoke(t.Context(), entry(3)); err != nil {
+		if err := j.Revoke(t.Context(), entry(3), Client{}); err != nil {
 			t.Errorf("the store is back: %v", err)
 		}
 	})
@@ -242,13 +242,13 @@ func TestACallerThatLeavesIsToldThatNothingIsDurable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, _ := newJournal(&memoryStore{}, time.Now) // nobody writes
 		begin := time.Now()
-		if err := j.Revoke(t.Context(), entry(1)); oauth2.ReasonOf(err) != oauth2.ReasonRevocationNotDurable || time.Since(begin) != commitTimeout {
+		if err := j.Revoke(t.Context(), entry(1), Client{}); oauth2.ReasonOf(err) != oauth2.ReasonRevocationNotDurable || time.Since(begin) != commitTimeout {
 			t.Errorf("got %v after %s, want no more than %s", err, time.Since(begin), commitTimeout)
 		}
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
 		begin = time.Now()
-		if err := j.Revoke(gone, entry(2)); oauth2.ReasonOf(err) != oauth2.ReasonRevocationNotDurable || !time.Now().Equal(begin) {
+		if err := j.Revoke(gone, entry(2), Client{}); oauth2.ReasonOf(err) != oauth2.ReasonRevocationNotDurable || !time.Now().Equal(begin) {
 			t.Errorf("a caller that is gone: %v after %s", err, time.Since(begin))
 		}
 	})
@@ -259,11 +259,11 @@ func TestAFullQueueMakesNoPromise(t *testing.T) {
 	j, _ := newJournal(&store, func() time.Time { return noon })
 	for i := range maxCommits * MaxBatch {
 		id := IDOf(fmt.Sprint(i))
-		if joined, _ := j.join(func(b *Batch) *[]Entry { return &b.Tokens }, NewEntry(id, noon.Add(time.Hour))); joined == nil {
+		if joined, _ := j.join(func(b *Batch) *[]Entry { return &b.Tokens }, NewEntry(id, noon.Add(time.Hour)), Client{}); joined == nil {
 			t.Fatalf("there is no room for %d", i)
 		}
 	}
-	if err := j.Revoke(t.Context(), NewEntry(IDOf("one more"), noon.Add(time.Hour))); oauth2.ReasonOf(err) != oauth2.ReasonRevocationNotDurable {
+	if err := j.Revoke(t.Context(), NewEntry(IDOf("one more"), noon.Add(time.Hour)), Client{}); oauth2.ReasonOf(err) != oauth2.ReasonRevocationNotDurable {
 		t.Errorf("got %v", err)
 	}
 	j.Use(NewEntry(ID{1}, noon.Add(time.Minute))) // is left out without an error

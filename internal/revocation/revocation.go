@@ -5,12 +5,14 @@
 // used (RFC 7523, section 3): single ones by id, and all tokens of a client or a namespace that
 // were issued before an instant. Batch is the unit of storage, State the memory of one process,
 // Feed the list of revocations for verifiers that poll it, and Journal the group commit of new
-// revocations to a Store. The package stands on jws, keyring and oauth2, and knows neither HTTP nor
+// revocations to a Store. Collapser replaces the single revocations of a client that has too many
+// by a selector. The package stands on jws, keyring, oauth2 and wire, and knows neither HTTP nor
 // Kubernetes.
 package revocation
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -21,6 +23,7 @@ import (
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/jws"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
 // ID identifies a revoked token or a used assertion. Its 128 bits make a collision by chance
@@ -51,12 +54,19 @@ func AssertionIDOf(clientID, id string) ID {
 // String returns the id as the jti of our tokens contains it.
 func (id ID) String() string { return base64.RawURLEncoding.EncodeToString(id[:]) }
 
+// Client is the client that a revoked token was issued to.
+type Client struct{ ID, Namespace string }
+
 // Entry is one revocation: an id, and the expiry of what it identifies. It holds no pointer and
-// takes 20 bytes.
+// takes 28 bytes.
 type Entry struct {
 	ID ID
 	// Until is the expiry of the token or the assertion, in seconds since 1970.
 	Until uint32
+	// IssuedAt is when the token was issued, in seconds since 1970. Client is the number of its client:
+	// its place, from 1, in the Clients of a Batch, or that in the memory of a State. Both are zero for
+	// an entry that is never collapsed.
+	IssuedAt, Client uint32
 }
 
 // NewEntry makes the Entry of a token or an assertion that expires at an instant.
@@ -66,6 +76,16 @@ func NewEntry(id ID, expiresAt time.Time) Entry {
 		seconds++
 	}
 	return Entry{ID: id, Until: uint32(min(max(seconds, 0), math.MaxUint32))}
+}
+
+// EntryOf makes the Entry of a token. That of a token which lives as long as issued ones do may be
+// collapsed; tokens that live longer are few, and a selector would have to stay as long.
+func EntryOf(claims *oauth2.Claims) Entry {
+	r := NewEntry(IDOf(claims.ID), claims.ExpiresAt)
+	if issued := claims.IssuedAt.Unix(); issued > 0 && int64(r.Until)-issued <= int64(oauth2.MaxTokenLifetime/time.Second) {
+		r.IssuedAt = uint32(issued) //nolint:gosec // it is before Until
+	}
+	return r
 }
 
 // ExpiresAt is the instant from which the entry is not needed any more.
@@ -85,14 +105,33 @@ const (
 // Batch is the unit of storage: revoked tokens and used assertions that are written together.
 type Batch struct {
 	Tokens, Assertions []Entry
+	// Clients are the clients that Tokens were issued to.
+	Clients []Client
 }
 
 // Len returns the number of entries in the batch.
 func (b Batch) Len() int { return len(b.Tokens) + len(b.Assertions) }
 
-// Encode returns the lists of the batch as they are stored, and the latest expiry.
-func (b Batch) Encode() (tokens, assertions string, expiresAt time.Time) {
-	return Encode(b.Tokens), Encode(b.Assertions), b.ExpiresAt()
+// Encode returns the lists of the batch as they are stored, the origins of its tokens, and the latest
+// expiry.
+func (b Batch) Encode() (tokens, assertions string, origins []byte, expiresAt time.Time) {
+	packedTokens, packedAssertions, origins := b.Pack()
+	return base64.StdEncoding.EncodeToString(packedTokens), base64.StdEncoding.EncodeToString(packedAssertions), origins, b.ExpiresAt()
+}
+
+// Pack returns the lists of the batch in bytes, and the origins of its tokens.
+func (b Batch) Pack() (tokens, assertions, origins []byte) {
+	sorted := b.byClient()
+	return Pack(sorted), Pack(b.Assertions), packOrigins(sorted, b.Clients)
+}
+
+// UnpackBatch decodes the output of Batch.Pack.
+func UnpackBatch(tokens, assertions, origins []byte) (b Batch, err error) {
+	var tokensErr, assertionsErr, originsErr error
+	b.Tokens, tokensErr = Unpack(tokens)
+	b.Assertions, assertionsErr = Unpack(assertions)
+	b.Clients, originsErr = unpackOrigins(b.Tokens, origins)
+	return b, errors.Join(tokensErr, assertionsErr, originsErr)
 }
 
 // ExpiresAt returns the latest expiry in the batch.
@@ -106,24 +145,41 @@ func (b Batch) ExpiresAt() time.Time {
 	return time.Unix(int64(latest), 0).UTC()
 }
 
-// Merge combines lists into one that is sorted by id, without duplicates and without expired
-// entries. Of two entries of one id it keeps the later expiry.
-func Merge(now time.Time, lists ...[]Entry) []Entry {
-	var merged []Entry
-	for _, list := range lists {
-		for _, r := range list {
-			if !r.Expired(now) {
-				merged = append(merged, r)
+// Margins are the instants at which entries count as expired for Merge: tokens and assertions may
+// be kept for longer than they matter.
+type Margins struct{ Tokens, Assertions time.Time }
+
+// Merge combines batches into one whose lists are sorted by id, without duplicates, expired entries
+// and tokens for which covered returns true. Of two entries of one id it keeps the later expiry.
+func Merge(at Margins, covered func(Entry, Client) bool, batches ...Batch) (merged Batch) {
+	known := numbers{}
+	for _, b := range batches {
+		for _, r := range b.Tokens {
+			client := b.clientOf(r)
+			if r.Expired(at.Tokens) || r.Client != 0 && r.IssuedAt != 0 && covered(r, client) {
+				continue
+			}
+			if r.Client != 0 {
+				r.Client = known.of(client, &merged)
+			}
+			merged.Tokens = append(merged.Tokens, r)
+		}
+		for _, r := range b.Assertions {
+			if !r.Expired(at.Assertions) {
+				merged.Assertions = append(merged.Assertions, r)
 			}
 		}
 	}
-	slices.SortFunc(merged, func(a, b Entry) int {
-		if order := compareEntries(a, b); order != 0 {
-			return order
-		}
-		return int(int64(b.Until) - int64(a.Until))
+	merged.Tokens, merged.Assertions = sorted(merged.Tokens), sorted(merged.Assertions)
+	return merged
+}
+
+// sorted sorts a list by id, and removes duplicates.
+func sorted(list []Entry) []Entry {
+	slices.SortFunc(list, func(a, b Entry) int {
+		return cmp.Or(compareEntries(a, b), cmp.Compare(b.Until, a.Until), cmp.Compare(b.Client, a.Client))
 	})
-	return slices.CompactFunc(merged, func(a, b Entry) bool { return a.ID == b.ID })
+	return slices.CompactFunc(list, func(a, b Entry) bool { return a.ID == b.ID })
 }
 
 // ErrUnreadable is wrapped by every refusal to decode.

@@ -84,8 +84,24 @@ func TestMergingKeepsEachOnceWithItsLaterEnd(t *testing.T) {
 	at := func(id byte, minutes int) Entry {
 		return NewEntry(ID{id}, noon.Add(time.Duration(minutes)*time.Minute))
 	}
-	got := Merge(noon, []Entry{at(3, 5), at(1, 5), at(2, 0)}, nil, []Entry{at(1, 9), at(3, 1), at(4, -1)})
-	if diff := cmp.Diff([]Entry{at(1, 9), at(3, 5)}, got); diff != "" {
+	of := func(r Entry, issued uint32, client uint32) Entry {
+		r.IssuedAt, r.Client = issued, client
+		return r
+	}
+	shop, orders := Client{"shop.app", "shop"}, Client{"orders.app", "orders"}
+	batches := []Batch{
+		{Tokens: []Entry{at(3, 5), of(at(1, 5), 7, 1), at(2, 0)}, Assertions: []Entry{at(8, 0), at(9, 1)}, Clients: []Client{shop}},
+		{},
+		{Tokens: []Entry{of(at(1, 9), 7, 2), of(at(3, 5), 7, 1), at(4, -1), of(at(5, 5), 6, 2), of(at(6, 5), 6, 1)}, Clients: []Client{orders, shop}},
+	}
+	covered := func(r Entry, client Client) bool { return client == shop && r.IssuedAt < 7 }
+	got := Merge(Margins{Tokens: noon, Assertions: noon.Add(-time.Second)}, covered, batches...)
+	want := Batch{
+		Tokens:     []Entry{of(at(1, 9), 7, 1), of(at(3, 5), 7, 2), of(at(6, 5), 6, 2)},
+		Assertions: []Entry{at(8, 0), at(9, 1)},
+		Clients:    []Client{shop, orders},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -4,7 +4,12 @@
 package revocation
 
 import (
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
+	"iter"
 	"maps"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,64 +23,159 @@ type Selector struct {
 	// Exactly one of ClientID, Namespace and ClientUID is set.
 	ClientID, Namespace, ClientUID string
 	IssuedBefore                   time.Time
+	// Collapses says that a token server wrote the selector in the place of single revocations.
+	Collapses bool
 }
 
-// selection holds selectors by name, and the instants computed from them. Reading an instant takes
-// no lock.
+// Name returns the name of the TokenRevocation of a selector that collapses. It is a digest of the
+// selector, and neither a name nor a selector can be changed. So a copy that a person edits is not
+// taken for the work of a token server, whatever its labels say, and of two replicas that write the
+// same one fails with AlreadyExists.
+func (s Selector) Name() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "hallpass collapsed revocations\x00%s\x00%s\x00%d", s.ClientID, s.Namespace, s.IssuedBefore.Unix()))
+	return "collapsed-" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:20]))
+}
+
+// subject is what a selector names: a client, or a namespace.
+type subject struct{ clientID, namespace string }
+
+func (s Selector) subject() subject { return subject{s.ClientID, s.Namespace} }
+
+// selection holds selectors by name, and the epoch of each subject. A change costs as much as the
+// subject has selectors, whatever others have.
 type selection struct {
-	mu        sync.Mutex
+	mu        sync.RWMutex
 	selectors map[string]Selector
-	epochs    atomic.Pointer[epochs]
+	epochs    map[subject]*epoch
+	// some says that there is an epoch. Without one, reading takes no lock.
+	some atomic.Bool
 }
 
-// epochs are the instants before which tokens are revoked. They are immutable and replaced as a
-// whole.
-type epochs struct{ byClient, byNamespace map[string]time.Time }
+// epoch is the instant before which the tokens of a subject are revoked: by all of its selectors,
+// which it has by name, and by those that collapse.
+type epoch struct {
+	before, collapsed time.Time
+	names             map[string]struct{}
+}
+
+func (e *epoch) add(s Selector) {
+	e.before = oauth2.Later(e.before, s.IssuedBefore)
+	if s.Collapses {
+		e.collapsed = oauth2.Later(e.collapsed, s.IssuedBefore)
+	}
+}
 
 // before returns the instant before which all tokens of a client are revoked; zero if there is
 // none.
-func (s *selection) before(clientID, namespace string) time.Time {
-	known := s.epochs.Load()
-	if known == nil {
-		return time.Time{}
+func (s *selection) before(client Client) time.Time {
+	return s.latest(client, func(e *epoch) time.Time { return e.before })
+}
+
+// collapsed returns the instant before which the tokens of a client are collapsed; zero if there is
+// none.
+func (s *selection) collapsed(client Client) time.Time {
+	return s.latest(client, func(e *epoch) time.Time { return e.collapsed })
+}
+
+// collapsedOf returns that instant of one subject.
+func (s *selection) collapsedOf(of subject) time.Time {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if e := s.epochs[of]; e != nil {
+		return e.collapsed
 	}
-	return oauth2.Later(known.byClient[clientID], known.byNamespace[namespace])
+	return time.Time{}
+}
+
+func (s *selection) latest(client Client, of func(*epoch) time.Time) (latest time.Time) {
+	if !s.some.Load() {
+		return latest
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, selected := range [...]subject{{clientID: client.ID}, {namespace: client.Namespace}} {
+		if e := s.epochs[selected]; e != nil {
+			latest = oauth2.Later(latest, of(e))
+		}
+	}
+	return latest
 }
 
 func (s *selection) all() map[string]Selector {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := make(map[string]Selector, len(s.selectors))
+	all := map[string]Selector{}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	maps.Copy(all, s.selectors)
 	return all
 }
 
-// remove removes the selectors that a function reports.
-func (s *selection) remove(drop func(name string, selector Selector) bool) {
-	s.change(func(selectors map[string]Selector) bool {
-		before := len(selectors)
-		maps.DeleteFunc(selectors, drop)
-		return len(selectors) != before
-	})
-}
-
-// change runs a function that may change the selectors, and recomputes the epochs if it did.
-func (s *selection) change(change func(selectors map[string]Selector) (changed bool)) {
+// set adds a selector, or replaces the one of its name.
+func (s *selection) set(name string, selector Selector) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.selectors == nil {
-		s.selectors = map[string]Selector{}
+		s.selectors, s.epochs = map[string]Selector{}, map[subject]*epoch{}
 	}
-	if !change(s.selectors) {
-		return
+	s.unset(name)
+	s.selectors[name] = selector
+	of := s.epochs[selector.subject()]
+	if of == nil {
+		of = &epoch{names: map[string]struct{}{}}
+		s.epochs[selector.subject()] = of
 	}
-	made := &epochs{byClient: map[string]time.Time{}, byNamespace: map[string]time.Time{}}
-	for _, selector := range s.selectors {
-		if selector.ClientID != "" {
-			made.byClient[selector.ClientID] = oauth2.Later(made.byClient[selector.ClientID], selector.IssuedBefore)
-		} else {
-			made.byNamespace[selector.Namespace] = oauth2.Later(made.byNamespace[selector.Namespace], selector.IssuedBefore)
+	of.names[name] = struct{}{}
+	of.add(selector)
+	s.some.Store(true)
+}
+
+// remove removes the selector of a name; it is a no-op if there is none.
+func (s *selection) remove(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unset(name)
+	s.some.Store(len(s.epochs) > 0)
+}
+
+// removeIf removes the selectors for which a function returns true.
+func (s *selection) removeIf(drop func(name string, selector Selector) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, selector := range s.selectors {
+		if drop(name, selector) {
+			s.unset(name)
 		}
 	}
-	s.epochs.Store(made)
+	s.some.Store(len(s.epochs) > 0)
+}
+
+// unset removes a selector for a caller that holds the lock.
+func (s *selection) unset(name string) {
+	selector, there := s.selectors[name]
+	if !there {
+		return
+	}
+	delete(s.selectors, name)
+	of := s.epochs[selector.subject()]
+	delete(of.names, name)
+	if len(of.names) == 0 {
+		delete(s.epochs, selector.subject())
+		return
+	}
+	of.before, of.collapsed = time.Time{}, time.Time{}
+	for other := range of.names {
+		of.add(s.selectors[other])
+	}
+}
+
+// effective are the latest instants by subject, as selectors.
+func (s *selection) effective() iter.Seq[Selector] {
+	return func(yield func(Selector) bool) {
+		s.mu.RLock()
+		defer s.mu.RUnlock()
+		for of, e := range s.epochs {
+			if !yield(Selector{ClientID: of.clientID, Namespace: of.namespace, IssuedBefore: e.before}) {
+				return
+			}
+		}
+	}
 }

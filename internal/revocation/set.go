@@ -13,8 +13,8 @@ import (
 // some 250 a list: a look-up takes eight comparisons, and an insertion moves two kilobytes.
 const shardCount = 1 << 12
 
-// Set is a set of revocations. It consists of sorted lists of 20-byte values with at most an eighth
-// of spare capacity: about 24 MiB for a million, without pointers that the garbage collector would
+// Set is a set of revocations. It consists of sorted lists of 28-byte values with at most an eighth
+// of spare capacity: about 31 MiB for a million, without pointers that the garbage collector would
 // follow. The zero Set is empty. It is safe for concurrent use.
 type Set struct {
 	mu     sync.RWMutex
@@ -72,15 +72,20 @@ func (s *Set) Add(r Entry, now time.Time) bool {
 	return true
 }
 
-// Sweep removes expired entries and frees their memory. It locks one list at a time, so that
-// readers do not wait for all of it.
+// Sweep removes expired entries and frees their memory.
 func (s *Set) Sweep(now time.Time) {
+	s.sweep(func(r Entry) bool { return r.Expired(now) }, func(Entry) {})
+}
+
+// sweep removes the entries for which gone returns true, frees their memory, and calls removed for
+// each. It locks one list at a time, so that readers do not wait for all of it.
+func (s *Set) sweep(gone func(Entry) bool, removed func(Entry)) {
 	for i := range shardCount {
-		s.sweepShard(i, now)
+		s.sweepShard(i, gone, removed)
 	}
 }
 
-func (s *Set) sweepShard(i int, now time.Time) {
+func (s *Set) sweepShard(i int, gone func(Entry) bool, removed func(Entry)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.shards == nil {
@@ -88,7 +93,7 @@ func (s *Set) sweepShard(i int, now time.Time) {
 	}
 	shard, live := s.shards[i], 0
 	for _, r := range shard {
-		if !r.Expired(now) {
+		if !gone(r) {
 			live++
 		}
 	}
@@ -97,12 +102,23 @@ func (s *Set) sweepShard(i int, now time.Time) {
 	}
 	kept := make([]Entry, 0, live)
 	for _, r := range shard {
-		if !r.Expired(now) {
+		if gone(r) {
+			removed(r)
+		} else {
 			kept = append(kept, r)
 		}
 	}
 	s.shards[i] = kept
 	s.count -= len(shard) - live
+}
+
+// each calls a function with every entry. It locks one list at a time.
+func (s *Set) each(visit func(Entry)) {
+	for i := range shardCount {
+		for _, r := range s.part(i, shardCount) {
+			visit(r)
+		}
+	}
 }
 
 // part returns the entries of the i-th of so many parts of the set.

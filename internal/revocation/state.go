@@ -5,6 +5,9 @@ package revocation
 
 import (
 	"maps"
+	"math"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -15,14 +18,30 @@ import (
 type State struct {
 	tokens, assertions Set
 	arrivals           arrivals
+	holders            holders
+	// sweeping is held while the numbers of clients must not change their meaning.
+	sweeping sync.Mutex
 
 	// selected holds the selectors of the objects that exist. quarantined holds those whose objects
 	// are missing since a backup was restored; there may be one a client.
 	selected, quarantined selection
 }
 
-// Revoke revokes a token in this memory only, effective at once.
-func (r *State) Revoke(token Entry, now time.Time) { r.tokens.Add(token, now) }
+// Revoke revokes a token of a client in this memory only, effective at once. The zero Client means
+// that the token is never collapsed.
+func (r *State) Revoke(token Entry, of Client, now time.Time) { r.add(token, of, now) }
+
+// add adds a token, and reports whether it is new.
+func (r *State) add(token Entry, of Client, now time.Time) (added bool) {
+	if token.Client = 0; of == (Client{}) || token.IssuedAt == 0 {
+		return r.tokens.Add(token, now)
+	}
+	token.Client = r.holders.enter(of)
+	if added = r.tokens.Add(token, now); !added {
+		r.holders.leave(token.Client)
+	}
+	return added
+}
 
 // Revoked reports whether a token with these claims is revoked, whose client is of a namespace.
 func (r *State) Revoked(claims oauth2.Claims, namespace string, now time.Time) bool {
@@ -32,7 +51,8 @@ func (r *State) Revoked(claims oauth2.Claims, namespace string, now time.Time) b
 // RevokedBefore returns the instant before which selectors revoke all tokens of a client; zero if
 // there is none.
 func (r *State) RevokedBefore(clientID, namespace string) time.Time {
-	return oauth2.Later(r.selected.before(clientID, namespace), r.quarantined.before(clientID, namespace))
+	client := Client{clientID, namespace}
+	return oauth2.Later(r.selected.before(client), r.quarantined.before(client))
 }
 
 // Used reports whether an assertion was used and has not expired.
@@ -42,7 +62,7 @@ func (r *State) Used(id ID, now time.Time) bool { return r.assertions.Has(id, no
 // deletes batches that it has merged into others. It returns the tokens that are new here.
 func (r *State) Learn(batch Batch, now time.Time) (news []Entry) {
 	for _, token := range batch.Tokens {
-		if r.tokens.Add(token, now) {
+		if r.add(token, batch.clientOf(token), now) {
 			news = append(news, token)
 		}
 	}
@@ -70,37 +90,25 @@ func (r *State) Rewind(version uint64) { r.arrivals.rewind(version) }
 func (r *State) Resume(version uint64) { r.arrivals.resume(version) }
 
 // Select adds the selector of the object with a name.
-func (r *State) Select(name string, selector Selector) {
-	r.selected.change(func(selectors map[string]Selector) bool {
-		selectors[name] = selector
-		return true
-	})
-}
+func (r *State) Select(name string, selector Selector) { r.selected.set(name, selector) }
 
 // Deselect removes the selector of a deleted object; it is a no-op if there is none.
-func (r *State) Deselect(name string) {
-	r.selected.remove(func(selected string, _ Selector) bool { return selected == name })
-}
+func (r *State) Deselect(name string) { r.selected.remove(name) }
 
 // KeepSelected removes the selectors of objects that are not listed.
 func (r *State) KeepSelected(listed map[string]bool) {
-	r.selected.remove(func(name string, _ Selector) bool { return !listed[name] })
+	r.selected.removeIf(func(name string, _ Selector) bool { return !listed[name] })
 }
 
 // Quarantine keeps selectors in force whose objects are missing. Of two selectors of one name it
 // keeps the one that revokes more.
 func (r *State) Quarantine(selectors map[string]Selector) {
-	if len(selectors) == 0 {
-		return
-	}
-	r.quarantined.change(func(quarantined map[string]Selector) bool {
-		for name, selector := range selectors {
-			if before, there := quarantined[name]; !there || before.IssuedBefore.Before(selector.IssuedBefore) {
-				quarantined[name] = selector
-			}
+	quarantined := r.quarantined.all()
+	for name, selector := range selectors {
+		if before, there := quarantined[name]; !there || before.IssuedBefore.Before(selector.IssuedBefore) {
+			r.quarantined.set(name, selector)
 		}
-		return true
-	})
+	}
 }
 
 // Quarantined returns, by name, the quarantined selectors that revoke nothing issued after an
@@ -113,14 +121,24 @@ func (r *State) Quarantined(issued time.Time) map[string]Selector {
 
 // EndQuarantine removes the quarantined selectors that revoke nothing issued after an instant.
 func (r *State) EndQuarantine(issued time.Time) {
-	r.quarantined.remove(func(_ string, selector Selector) bool { return !selector.IssuedBefore.After(issued) })
+	r.quarantined.removeIf(func(_ string, selector Selector) bool { return !selector.IssuedBefore.After(issued) })
 }
 
-// Sweep removes expired entries.
+// Sweep removes expired entries, and tokens that a selector in the place of single revocations
+// revokes. One that a person wrote removes no entry: a person may delete it again.
 func (r *State) Sweep(now time.Time) {
-	r.tokens.Sweep(now)
+	r.sweeping.Lock()
+	defer r.sweeping.Unlock()
+	r.holders.reclaim()
+	collapsed := r.holders.each(func(of Client) uint32 { return seconds(r.selected.collapsed(of)) })
+	r.tokens.sweep(func(token Entry) bool {
+		return token.Expired(now) || int(token.Client) < len(collapsed) && token.IssuedAt < collapsed[token.Client]
+	}, func(token Entry) { r.holders.leave(token.Client) })
 	r.assertions.Sweep(now)
 }
+
+// seconds is an instant in seconds since 1970, as an Entry has it.
+func seconds(at time.Time) uint32 { return uint32(min(max(at.Unix(), 0), math.MaxUint32)) }
 
 // Parts is the number of parts that Part divides the entries into, so that writing a million of
 // them takes little memory.
@@ -128,7 +146,15 @@ const Parts = 64
 
 // Part returns one of the Parts of the entries.
 func (r *State) Part(i int) Batch {
-	return Batch{Tokens: r.tokens.part(i, Parts), Assertions: r.assertions.part(i, Parts)}
+	r.sweeping.Lock()
+	defer r.sweeping.Unlock()
+	part, known := Batch{Tokens: r.tokens.part(i, Parts), Assertions: r.assertions.part(i, Parts)}, numbers{}
+	for i := range part.Tokens {
+		if token := &part.Tokens[i]; token.Client != 0 {
+			token.Client = known.of(r.holders.client(token.Client), &part)
+		}
+	}
+	return part
 }
 
 // Selectors returns the selectors in force by name, those in quarantine included.
@@ -136,6 +162,11 @@ func (r *State) Selectors() map[string]Selector {
 	all := r.selected.all()
 	maps.Copy(all, r.quarantined.all())
 	return all
+}
+
+// Epochs returns the instants before which selectors revoke all tokens of a client or a namespace.
+func (r *State) Epochs() []Selector {
+	return slices.AppendSeq(slices.Collect(r.selected.effective()), r.quarantined.effective())
 }
 
 // Len returns the number of revoked tokens and of used assertions in memory.

@@ -12,23 +12,34 @@ import (
 
 // Stored is a TokenRevocation as it is stored; v1alpha1.TokenRevocation implements it.
 type Stored interface {
+	GetName() string
 	// Selection returns the selector as its author wrote it, and the creation time of the
 	// TokenRevocation. A zero issuedBefore means that there is no selector.
 	Selection() (clientID, namespace string, issuedBefore, createdAt time.Time)
-	// Lists returns the encoded lists of the batch; see Decode.
-	Lists() (tokens, assertions string)
+	// Lists returns the encoded lists of the batch, and the origins of its tokens; see Batch.Encode.
+	Lists() (tokens, assertions string, origins []byte)
 }
 
-// Read decodes a TokenRevocation. The selector is nil if there is none; its IssuedBefore is cut
-// back to the creation time. An unreadable list leaves its field of the batch empty; the other list
-// is read.
+// Read decodes a TokenRevocation. The selector is nil if there is none. An unreadable list leaves its
+// field of the batch empty; the other list is read. Tokens whose origins are unreadable have none.
 func Read(s Stored) (selector *Selector, batch Batch, err error) {
-	if clientID, namespace, issuedBefore, createdAt := s.Selection(); !issuedBefore.IsZero() {
-		selector = &Selector{ClientID: clientID, Namespace: namespace, IssuedBefore: oauth2.CutBack(issuedBefore, createdAt)}
-	}
-	tokens, assertions := s.Lists()
+	tokens, assertions, origins := s.Lists()
 	var tokensErr, assertionsErr error
 	batch.Tokens, tokensErr = Decode(tokens)
 	batch.Assertions, assertionsErr = Decode(assertions)
-	return selector, batch, errors.Join(tokensErr, assertionsErr)
+	batch.Clients, _ = unpackOrigins(batch.Tokens, origins)
+	return ReadSelector(s), batch, errors.Join(tokensErr, assertionsErr)
+}
+
+// ReadSelector decodes the selector of a TokenRevocation; nil if there is none. Its IssuedBefore is
+// cut back to the creation time.
+func ReadSelector(s Stored) *Selector {
+	clientID, namespace, issuedBefore, createdAt := s.Selection()
+	if issuedBefore.IsZero() {
+		return nil
+	}
+	selector := Selector{ClientID: clientID, Namespace: namespace, IssuedBefore: issuedBefore}
+	selector.Collapses = s.GetName() == selector.Name()
+	selector.IssuedBefore = oauth2.CutBack(issuedBefore, createdAt)
+	return &selector
 }

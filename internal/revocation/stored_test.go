@@ -17,13 +17,19 @@ type stored struct {
 	ClientID, Namespace     string
 	IssuedBefore, CreatedAt time.Time
 	Tokens, Assertions      string
+	Name                    string
+	Origins                 []byte
 }
+
+func (s stored) GetName() string { return s.Name }
 
 func (s stored) Selection() (clientID, namespace string, issuedBefore, createdAt time.Time) {
 	return s.ClientID, s.Namespace, s.IssuedBefore, s.CreatedAt
 }
 
-func (s stored) Lists() (tokens, assertions string) { return s.Tokens, s.Assertions }
+func (s stored) Lists() (tokens, assertions string, origins []byte) {
+	return s.Tokens, s.Assertions, s.Origins
+}
 
 func TestATokenRevocationIsRead(t *testing.T) {
 	tokens, assertions := []Entry{NewEntry(ID{1}, noon)}, []Entry{NewEntry(ID{2}, noon), NewEntry(ID{3}, noon)}
@@ -71,7 +77,7 @@ func TestATokenRevocationIsRead(t *testing.T) {
 			if !errors.Is(err, c.err) {
 				t.Errorf("got %v, want %v", err, c.err)
 			}
-			if c.stored != before {
+			if diff := cmp.Diff(before, c.stored); diff != "" {
 				t.Errorf("reading changes what is read: %v", c.stored)
 			}
 		})

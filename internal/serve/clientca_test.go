@@ -88,7 +88,7 @@ func newSecureServer(t *testing.T, files Files) *secureServer {
 	must(t, err)
 	log := slog.New(slog.DiscardHandler)
 	metrics := audit.NewMetrics(prometheus.NewRegistry())
-	journal := revocation.NewJournal(dir, time.Now, metrics.Wrote, log)
+	journal := revocation.NewJournal(dir.RevocationStore(), time.Now, metrics.Wrote, log)
 	handler := tokenserver.New(tokenserver.Config{
 		IntrospectionAuthorities: config.ClientCAs,
 		Authority:                auth.New(auth.Config{Issuer: issuer, Directory: dir, Journal: journal, Random: rand.Reader}),

@@ -96,11 +96,7 @@ func (e *feedEndpoint) page(at revocation.Cursor) feedBody {
 	for _, token := range page.Tokens {
 		body.Tokens = append(body.Tokens, feedToken{token.ID.String(), token.ExpiresAt().Unix()})
 	}
-	epochs := e.authority.Directory.ClientEpochs()
-	for _, selector := range e.authority.Directory.Revocations().Selectors() {
-		epochs = append(epochs, selector)
-	}
-	for _, epoch := range epochs {
+	for _, epoch := range append(e.authority.Directory.ClientEpochs(), e.authority.Directory.Revocations().Epochs()...) {
 		if now.Sub(epoch.IssuedBefore) < oauth2.MaxTokenLifetime { // no older token of a verifier's is still alive
 			body.IssuedBefore = append(body.IssuedBefore, feedEpoch{epoch.ClientID, epoch.ClientUID, epoch.Namespace, epoch.IssuedBefore.Unix()})
 		}

@@ -61,13 +61,18 @@ func (e *revokeEndpoint) serve(r *http.Request, in request) (answer.Answer, *aut
 		trail.Denial = oauth2.ReasonTokenClientChanged
 		return answer.Private("", nil), trail, nil
 	}
-	if !e.waiting.Enter(caller.Client.Namespace) {
+	client := revocation.Client{ID: caller.Client.ID, Namespace: caller.Client.Namespace}
+	revocations := e.authority.Directory.Revocations()
+	if !revocations.HasRoom(client) {
+		return answer.Answer{}, trail, revocation.Full()
+	}
+	if !e.waiting.Enter(client.Namespace) {
 		return answer.Answer{}, trail, auth.Overloaded()
 	}
-	defer e.waiting.Leave(caller.Client.Namespace)
-	revoked := revocation.NewEntry(revocation.IDOf(claims.ID), claims.ExpiresAt)
-	e.authority.Directory.Revocations().Revoke(revoked, read.At)
-	if err := e.authority.Journal.Revoke(r.Context(), revoked); err != nil {
+	defer e.waiting.Leave(client.Namespace)
+	revoked := revocation.EntryOf(claims)
+	revocations.Revoke(revoked, client, read.At)
+	if err := e.authority.Journal.Revoke(r.Context(), revoked, client); err != nil {
 		return answer.Answer{}, trail, err
 	}
 	trail.Revoked = true

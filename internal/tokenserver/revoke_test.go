@@ -353,7 +353,7 @@ func TestAFullQueueMakesNoPromise(t *testing.T) {
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	for i := range queued {
-		_ = w.journal.Revoke(gone, revocation.NewEntry(revocation.IDOf(fmt.Sprint(i)), noon.Add(time.Hour))) // it waits for nothing
+		_ = w.journal.Revoke(gone, revocation.NewEntry(revocation.IDOf(fmt.Sprint(i)), noon.Add(time.Hour)), revocation.Client{}) // it waits for nothing
 	}
 	token := w.token(reporting)
 	if answer := w.revoke(reporting, token); answer.Code != http.StatusServiceUnavailable {

@@ -88,8 +88,7 @@ func Run(ctx context.Context, o Options) error {
 	var running sync.WaitGroup
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	running.Go(func() { dir.Run(watching) })
-	running.Go(func() { doors.authority.Journal.Run(watching) }) // to the end: requests in flight wait for it, and it flushes
-	running.Go(func() { doors.auditor.Run(watching) })
+	doors.work(watching, &running)
 	reports.start(ctx)
 	failed := make(chan error, 3)
 	start(&running, failed, envoy.Serve)
@@ -113,6 +112,14 @@ type doors struct {
 	public    http.Handler
 	authority *auth.Authority
 	auditor   *audit.Auditor
+	collapser *revocation.Collapser
+}
+
+// work starts what goes on to the end: requests in flight wait for the journal, and it flushes.
+func (d doors) work(ctx context.Context, running *sync.WaitGroup) {
+	running.Go(func() { d.authority.Journal.Run(ctx) })
+	running.Go(func() { d.collapser.Run(ctx) })
+	running.Go(func() { d.auditor.Run(ctx) })
 }
 
 func newDoors(
@@ -121,7 +128,7 @@ func newDoors(
 ) doors {
 	authority := auth.New(auth.Config{
 		Issuer: o.Issuer, Directory: dir, Cluster: dir, Random: rand.Reader, Reviewed: metrics.Reviewed,
-		Journal: revocation.NewJournal(dir, time.Now, metrics.Wrote, log),
+		Journal: revocation.NewJournal(dir.RevocationStore(), time.Now, metrics.Wrote, log),
 		Past:    clock.Forgotten,
 		Stale:   func() bool { return dir.Stale() || reports.reporter.Unheard(dir) }, Reports: reports.reporter.Vouches,
 	})
@@ -132,7 +139,8 @@ func newDoors(
 		Authority: authority, Auditor: auditor, TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate,
 		IntrospectionAuthorities: config.ClientCAs,
 	})
-	return doors{public, authority, auditor}
+	collapser := revocation.NewCollapser(dir.Revocations(), dir.RevocationStore(), time.Now, metrics.Collapsed, log)
+	return doors{public, authority, auditor, collapser}
 }
 
 // start serves a port until it is closed. An error of the port ends the process.

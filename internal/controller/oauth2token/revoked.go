@@ -33,42 +33,36 @@ func indexedTokenID(o client.Object) []string {
 	return []string{revocation.IDOf(token.Status.TokenID).String()}
 }
 
-// revocations are those in the registry, in 20 bytes a token. They are for healing alone: the token
+// revocations are those in the registry, in 28 bytes a token. They are for healing alone: the token
 // servers refuse a revoked token whatever is known here.
 type revocations struct {
-	tokens   revocation.Set
-	selected revocation.State
-	swept    atomic.Int64
+	known revocation.State
+	swept atomic.Int64
 }
 
 // learn adds a TokenRevocation, and returns the tokens in it that are new.
 func (b *revocations) learn(object *v1alpha1.TokenRevocation, now time.Time) (news []revocation.ID) {
-	selected, revoked, _ := revocation.Read(object) // an unreadable list revokes nothing
-	if selected != nil {
-		b.selected.Select(object.Name, *selected)
+	selector, revoked, _ := revocation.Read(object) // an unreadable list revokes nothing
+	if selector != nil {
+		b.known.Select(object.Name, *selector)
 		return nil
 	}
-	for _, token := range revoked.Tokens {
-		if b.tokens.Add(token, now) {
-			news = append(news, token.ID)
-		}
+	for _, token := range b.known.Learn(revoked, now) {
+		news = append(news, token.ID)
 	}
 	if last := b.swept.Load(); now.Unix()-last >= int64(sweepEvery/time.Second) && b.swept.CompareAndSwap(last, now.Unix()) {
-		b.tokens.Sweep(now)
+		b.known.Sweep(now)
 	}
 	return news
 }
 
 // before is the instant before which all tokens of the client are revoked; zero if there is none.
 func (b *revocations) before(c *oauth2.Client) time.Time {
-	before := b.selected.RevokedBefore(c.ID, c.Namespace)
-	if c.Revocation.Before.After(before) {
-		return c.Revocation.Before
-	}
-	return before
+	return oauth2.Later(b.known.RevokedBefore(c.ID, c.Namespace), c.Revocation.Before)
 }
 
 // has reports whether a token of the client was revoked.
 func (b *revocations) has(token oauth2.MintedToken, c *oauth2.Client, now time.Time) bool {
-	return token.IssuedAt.Before(b.before(c)) || b.tokens.Has(revocation.IDOf(token.ID), now)
+	claims := oauth2.Claims{ID: token.ID, ClientID: c.ID, IssuedAt: token.IssuedAt}
+	return token.IssuedAt.Before(c.Revocation.Before) || b.known.Revoked(claims, c.Namespace, now)
 }

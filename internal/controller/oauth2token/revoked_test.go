@@ -73,12 +73,13 @@ func TestWhatIsKnownIsNoNewsAndASelectorThatGoesGivesBack(t *testing.T) {
 	if news := b.learn(batchOf("a", "b", "c"), noon); len(news) != 1 || news[0] != revocation.IDOf("c") {
 		t.Errorf("news %v of a merged batch, want the one that was not known", news)
 	}
-	if b.learn(batchOf("d"), noon.Add(2*time.Hour)); b.tokens.Len() != 0 {
-		t.Errorf("%d tokens are remembered that have expired", b.tokens.Len())
+	b.learn(batchOf("d"), noon.Add(2*time.Hour))
+	if tokens, _ := b.known.Len(); tokens != 0 {
+		t.Errorf("%d tokens are remembered that have expired", tokens)
 	}
 	client := oauth2.Client{ID: "shop.app", Namespace: "shop"}
 	b.learn(selecting("shop", "", noon.Add(time.Minute)), noon)
-	b.selected.Deselect("selecting")
+	b.known.Deselect("selecting")
 	if b.has(madeAt("a", 0), &client, noon.Add(time.Minute)) {
 		t.Error("a selector that is gone takes back")
 	}

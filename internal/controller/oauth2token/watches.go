@@ -18,6 +18,7 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
+	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
@@ -70,6 +71,18 @@ func (w watches) tokensOfClient(ctx context.Context, o client.Object) []reconcil
 	return w.list(ctx, client.InNamespace(o.GetNamespace()), client.MatchingFields{indexByClient: o.GetName()})
 }
 
+// tokensOfClientID finds the OAuth2Tokens of the client that is registered with a client_id.
+func (w watches) tokensOfClientID(ctx context.Context, clientID string) []reconcile.Request {
+	record, err := publish.Read(ctx, w.Client, types.NamespacedName{Namespace: w.RegistryNamespace, Name: registration.SecretName(clientID)})
+	if err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "cannot find the client whose tokens were revoked")
+	}
+	if record == nil {
+		return nil
+	}
+	return w.tokensOfRecord(ctx, record)
+}
+
 // tokenOfSecret finds the OAuth2Token that a Secret belongs to, by annotation, because backup tools strip owner references.
 func tokenOfSecret(_ context.Context, secret *corev1.Secret) []reconcile.Request {
 	name := secret.Annotations[v1alpha1.AnnotationToken]
@@ -120,7 +133,7 @@ func (w watches) onRevocation() handler.Funcs {
 		},
 		DeleteFunc: func(_ context.Context, e event.DeleteEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 			if e.Object.GetNamespace() == w.RegistryNamespace {
-				w.revoked.selected.Deselect(e.Object.GetName())
+				w.revoked.known.Deselect(e.Object.GetName())
 			}
 		},
 	}
@@ -129,8 +142,11 @@ func (w watches) onRevocation() handler.Funcs {
 // tokensRevoked finds the OAuth2Tokens that a TokenRevocation selects.
 func (w watches) tokensRevoked(ctx context.Context, object *v1alpha1.TokenRevocation) []reconcile.Request {
 	news := w.revoked.learn(object, w.Clock.Now())
-	if s := object.Spec.Selector; s.IssuedBefore != nil { // an administrator creates selectors, and rarely
+	switch s := object.Spec.Selector; {
+	case s.Namespace != "":
 		return w.list(ctx, client.InNamespace(s.Namespace))
+	case s.ClientID != "":
+		return w.tokensOfClientID(ctx, s.ClientID)
 	}
 	var requests []reconcile.Request
 	for _, id := range news {

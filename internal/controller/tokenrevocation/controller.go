@@ -99,7 +99,7 @@ func (r *Reconciler) attempt(ctx context.Context) (ctrl.Result, error) {
 		}
 		ctrl.LoggerFrom(ctx).V(1).Info("merged revocations", "batches", len(m.from), "entries", m.batch.Len())
 	}
-	if err := r.remove(ctx, todo.expired); err != nil {
+	if err := r.remove(ctx, slices.Concat(todo.superseded, todo.expired)); err != nil {
 		return ctrl.Result{}, err
 	}
 	switch {

@@ -31,8 +31,8 @@ const (
 type plan struct {
 	// merges are done first, each whole.
 	merges []merge
-	// expired are those that matter no more.
-	expired []v1alpha1.TokenRevocation
+	// expired are those that matter no more, superseded the selectors of token servers that a newer one of the same client includes.
+	expired, superseded []v1alpha1.TokenRevocation
 	// next is when the next one expires; zero if there is none.
 	next time.Time
 }
@@ -67,12 +67,15 @@ type read struct {
 func decide(objects []v1alpha1.TokenRevocation, lifetime time.Duration, now time.Time) plan {
 	var p plan
 	var candidates []read
+	l := look{newest: newestOf(objects), lifetime: lifetime, now: now}
 	for i := range objects {
-		batch, end, err := readObject(&objects[i], lifetime, now)
+		batch, end, err := l.read(&objects[i])
 		switch {
 		case err != nil:
 		case !now.Before(end):
 			p.expired = append(p.expired, objects[i])
+		case l.newest.supersede(&objects[i]):
+			p.superseded = append(p.superseded, objects[i])
 		default:
 			if p.next.IsZero() || end.Before(p.next) {
 				p.next = end
@@ -82,62 +85,110 @@ func decide(objects []v1alpha1.TokenRevocation, lifetime time.Duration, now time
 			}
 		}
 	}
-	p.merges = merges(candidates, now)
+	p.merges = l.merges(candidates)
 	return p
 }
 
-// readObject reads what is still of importance in a TokenRevocation, and until when it is.
-func readObject(object *v1alpha1.TokenRevocation, lifetime time.Duration, now time.Time) (batch revocation.Batch, end time.Time, err error) {
+// newest are the newest selectors that token servers wrote in the place of single revocations, one for each client and each namespace.
+type newest map[target]collapsed
+
+// target is what such a selector names: a client or a namespace.
+type target struct{ clientID, namespace string }
+
+type collapsed struct {
+	name   string
+	before time.Time
+}
+
+// newestOf finds them. What people wrote is none of them: see revocation.Selector.Name.
+func newestOf(objects []v1alpha1.TokenRevocation) newest {
+	n := newest{}
+	for i := range objects {
+		selector := revocation.ReadSelector(&objects[i])
+		if selector == nil || !selector.Collapses {
+			continue
+		}
+		of, found := target{selector.ClientID, selector.Namespace}, collapsed{objects[i].Name, selector.IssuedBefore}
+		if before := n[of]; cmp.Or(found.before.Compare(before.before), cmp.Compare(found.name, before.name)) > 0 {
+			n[of] = found
+		}
+	}
+	return n
+}
+
+// supersede reports whether a newer selector of a token server revokes all that this one of a token server revokes.
+func (n newest) supersede(object *v1alpha1.TokenRevocation) bool {
+	selector := revocation.ReadSelector(object)
+	return selector != nil && selector.Collapses && n[target{selector.ClientID, selector.Namespace}].name != object.Name
+}
+
+// revoke reports whether a selector of a token server revokes a token of a client.
+func (n newest) revoke(token revocation.Entry, of revocation.Client) bool {
+	issued := time.Unix(int64(token.IssuedAt), 0)
+	return issued.Before(n[target{clientID: of.ID}].before) || issued.Before(n[target{namespace: of.Namespace}].before)
+}
+
+// look is what one look through all TokenRevocations depends on.
+type look struct {
+	newest   newest
+	lifetime time.Duration
+	now      time.Time
+}
+
+// read reads what is still of importance in a TokenRevocation, and until when it is.
+func (l look) read(object *v1alpha1.TokenRevocation) (batch revocation.Batch, end time.Time, err error) {
 	selected, all, err := revocation.Read(object)
 	if selected != nil {
-		return batch, selected.IssuedBefore.Add(lifetime + tokenMargin), nil
+		return batch, selected.IssuedBefore.Add(l.lifetime + tokenMargin), nil
 	}
 	if err != nil {
 		return batch, end, fmt.Errorf("read %s: %w", object.Name, err)
 	}
-	end = revocation.Batch{Tokens: all.Tokens}.ExpiresAt().Add(tokenMargin)
-	if used := (revocation.Batch{Assertions: all.Assertions}).ExpiresAt().Add(assertionMargin); used.After(end) {
+	batch = l.live(all)
+	end = revocation.Batch{Tokens: batch.Tokens}.ExpiresAt().Add(tokenMargin)
+	if used := (revocation.Batch{Assertions: batch.Assertions}).ExpiresAt().Add(assertionMargin); used.After(end) {
 		end = used
 	}
-	return live(now, all), end, nil
+	return batch, end, nil
 }
 
 // live is what is still of importance in some batches, each entry once.
-func live(now time.Time, batches ...revocation.Batch) revocation.Batch {
-	tokens, assertions := make([][]revocation.Entry, len(batches)), make([][]revocation.Entry, len(batches))
-	for i, b := range batches {
-		tokens[i], assertions[i] = b.Tokens, b.Assertions
-	}
-	return revocation.Batch{
-		Tokens:     revocation.Merge(now.Add(-tokenMargin), tokens...),
-		Assertions: revocation.Merge(now.Add(-assertionMargin), assertions...),
-	}
+func (l look) live(batches ...revocation.Batch) revocation.Batch {
+	return revocation.Merge(revocation.Margins{Tokens: l.now.Add(-tokenMargin), Assertions: l.now.Add(-assertionMargin)}, l.newest.revoke, batches...)
 }
 
 // merges puts small batches together, the oldest first, as many as fit into one.
-func merges(candidates []read, now time.Time) []merge {
+func (l look) merges(candidates []read) []merge {
 	slices.SortFunc(candidates, func(a, b read) int {
 		return cmp.Or(a.object.CreationTimestamp.Compare(b.object.CreationTimestamp.Time), cmp.Compare(a.object.Name, b.object.Name))
 	})
 	var found []merge
 	for len(candidates) > 0 {
-		n, tokens, assertions := 0, 0, 0
-		for n < len(candidates) {
-			tokens += len(candidates[n].batch.Tokens)
-			assertions += len(candidates[n].batch.Assertions)
-			if max(tokens, assertions) > revocation.MaxBatch {
-				break
-			}
-			n++
-		}
+		n := fitting(candidates)
 		if n >= mergeFrom {
 			batches, from := make([]revocation.Batch, n), make([]v1alpha1.TokenRevocation, n)
 			for i, c := range candidates[:n] {
 				batches[i], from[i] = c.batch, c.object
 			}
-			found = append(found, merge{batch: live(now, batches...), from: from})
+			found = append(found, merge{batch: l.live(batches...), from: from})
 		}
 		candidates = candidates[n:]
 	}
 	return found
+}
+
+// fitting returns how many of the first batches fit into one, at least one.
+func fitting(candidates []read) int {
+	tokens, assertions, clients := 0, 0, map[revocation.Client]bool{}
+	for n, c := range candidates {
+		tokens += len(c.batch.Tokens)
+		assertions += len(c.batch.Assertions)
+		for _, client := range c.batch.Clients {
+			clients[client] = true
+		}
+		if n > 0 && (max(tokens, assertions) > revocation.MaxBatch || len(clients) > revocation.MaxClients) {
+			return n
+		}
+	}
+	return len(candidates)
 }

@@ -12,10 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
@@ -36,6 +38,24 @@ func batchObject(name string, created time.Time, batch revocation.Batch) v1alpha
 	return v1alpha1.TokenRevocation{
 		ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID("uid-" + name), CreationTimestamp: metav1.NewTime(created)},
 		Spec:       v1alpha1.TokenRevocationSpec{Batch: v1alpha1.NewRevocationBatch(batch.Encode())},
+	}
+}
+
+// batchOf is a batch of tokens that were issued to a client at an instant.
+func batchOf(of revocation.Client, issued time.Time, tokens []revocation.Entry) revocation.Batch {
+	for i := range tokens {
+		tokens[i].IssuedAt, tokens[i].Client = uint32(issued.Unix()), 1 //nolint:gosec // a date of our time
+	}
+	return revocation.Batch{Tokens: tokens, Clients: []revocation.Client{of}}
+}
+
+// collapsedObject is a selector as a token server writes it.
+func collapsedObject(s revocation.Selector, created time.Time) v1alpha1.TokenRevocation {
+	return v1alpha1.TokenRevocation{
+		ObjectMeta: metav1.ObjectMeta{Name: s.Name(), CreationTimestamp: metav1.NewTime(created)},
+		Spec: v1alpha1.TokenRevocationSpec{Selector: v1alpha1.RevocationSelector{
+			ClientID: s.ClientID, Namespace: s.Namespace, IssuedBefore: new(metav1.NewTime(s.IssuedBefore)),
+		}},
 	}
 }
 
@@ -110,6 +130,107 @@ func TestSmallBatchesAreMerged(t *testing.T) {
 	}
 }
 
+func TestOfTheSelectorsOfTokenServersTheNewestOfEachClientIsKept(t *testing.T) {
+	of := func(clientID, namespace string, minutes int) v1alpha1.TokenRevocation {
+		return collapsedObject(revocation.Selector{ClientID: clientID, Namespace: namespace, IssuedBefore: noon.Add(time.Duration(minutes) * time.Minute)}, noon)
+	}
+	copied := func(object v1alpha1.TokenRevocation, change func(*v1alpha1.TokenRevocation)) v1alpha1.TokenRevocation {
+		object.Labels = map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy}
+		change(&object)
+		return object
+	}
+	renamed := func(o *v1alpha1.TokenRevocation) { o.Name = "by-a-person" }
+	moved := func(o *v1alpha1.TokenRevocation) {
+		o.Spec.Selector.IssuedBefore = new(metav1.NewTime(noon.Add(-30 * time.Minute)))
+	}
+	objects := []v1alpha1.TokenRevocation{
+		of("shop.app", "", -3), of("shop.app", "", -1), of("shop.app", "", -2),
+		of("orders.app", "", -5),
+		of("", "shop", -4), of("", "shop", -3),
+		copied(of("shop.app", "", -4), renamed), // a person made these of what kubectl showed
+		copied(of("shop.app", "", -6), moved),
+		selectorObject(noon.Add(-10*time.Minute), noon),
+	}
+	p := decide(objects, time.Hour, noon)
+	var got []string
+	for _, o := range p.superseded {
+		got = append(got, o.Name)
+	}
+	want := []string{objects[0].Name, objects[2].Name, objects[4].Name}
+	if diff := cmp.Diff(want, got); diff != "" || len(p.expired) != 0 {
+		t.Errorf("%d expired; superseded (-want +got):\n%s", len(p.expired), diff)
+	}
+	objects[1].CreationTimestamp = metav1.NewTime(noon.Add(-time.Hour)) // cut back to its creation, it revokes less
+	if p := decide(objects[:2], time.Hour, noon); len(p.superseded) != 1 || p.superseded[0].Name != objects[1].Name {
+		t.Errorf("superseded %v", p.superseded)
+	}
+}
+
+func TestABatchLosesWhatASelectorOfATokenServerRevokes(t *testing.T) {
+	shop, orders := revocation.Client{ID: "shop.app", Namespace: "shop"}, revocation.Client{ID: "orders.app", Namespace: "orders"}
+	end, issued := noon.Add(time.Hour), noon.Add(-time.Minute)
+	instant := issued.Add(time.Second)
+	person := collapsedObject(revocation.Selector{ClientID: shop.ID, IssuedBefore: instant}, noon)
+	person.Name = "by-a-person"
+	for name, c := range map[string]struct {
+		batch    revocation.Batch
+		selector v1alpha1.TokenRevocation
+		expired  bool
+	}{
+		"all of it": {batchOf(shop, issued, entries(0, 9, end)), collapsedObject(revocation.Selector{ClientID: shop.ID, IssuedBefore: instant}, noon), true},
+		"all of it, by namespace": {
+			batchOf(shop, issued, entries(0, 9, end)), collapsedObject(revocation.Selector{Namespace: "shop", IssuedBefore: instant}, noon), true,
+		},
+		"a selector of a person":  {batchOf(shop, issued, entries(0, 9, end)), person, false},
+		"another client":          {batchOf(orders, issued, entries(0, 9, end)), collapsedObject(revocation.Selector{ClientID: shop.ID, IssuedBefore: instant}, noon), false},
+		"younger tokens":          {batchOf(shop, instant, entries(0, 9, end)), collapsedObject(revocation.Selector{ClientID: shop.ID, IssuedBefore: instant}, noon), false},
+		"tokens without a client": {revocation.Batch{Tokens: entries(0, 9, end)}, collapsedObject(revocation.Selector{ClientID: shop.ID, IssuedBefore: instant}, noon), false},
+		"used assertions beside it": {
+			revocation.Batch{Tokens: batchOf(shop, issued, entries(0, 9, end)).Tokens, Clients: []revocation.Client{shop}, Assertions: entries(20, 1, end)},
+			collapsedObject(revocation.Selector{ClientID: shop.ID, IssuedBefore: instant}, noon), false,
+		},
+	} {
+		p := decide([]v1alpha1.TokenRevocation{batchObject("b", noon, c.batch), c.selector}, time.Hour, noon)
+		if expired := len(p.expired) == 1 && p.expired[0].Name == "b"; expired != c.expired {
+			t.Errorf("%s: deleted %t", name, expired)
+		}
+	}
+	// A big batch with few tokens left is small.
+	objects := []v1alpha1.TokenRevocation{collapsedObject(revocation.Selector{ClientID: shop.ID, IssuedBefore: instant}, noon)}
+	for i := range mergeFrom {
+		old, young := batchOf(shop, issued, entries(i*10_000, small, end)), batchOf(shop, instant, entries(i*10_000+small, 5, end))
+		objects = append(objects, batchObject(fmt.Sprint("b", i), noon, revocation.Batch{Tokens: append(old.Tokens, young.Tokens...), Clients: old.Clients}))
+	}
+	p := decide(objects, time.Hour, noon)
+	if len(p.merges) != 1 || len(p.merges[0].batch.Tokens) != 5*mergeFrom || p.merges[0].batch.Clients[0] != shop {
+		t.Errorf("%d merges", len(p.merges))
+	}
+}
+
+func TestAMergedBatchHasRoomForSoManyClients(t *testing.T) {
+	var objects []v1alpha1.TokenRevocation
+	for i := range 2 * mergeFrom {
+		batch := revocation.Batch{}
+		for n := range revocation.MaxClients / mergeFrom {
+			of := revocation.Client{ID: fmt.Sprintf("shop.%d-%d", i, n), Namespace: "shop"}
+			batch.Clients = append(batch.Clients, of)
+			token := batchOf(of, noon, entries(i*1_000+n, 1, noon.Add(time.Hour))).Tokens[0]
+			token.Client = uint32(len(batch.Clients)) //nolint:gosec // few
+			batch.Tokens = append(batch.Tokens, token)
+		}
+		objects = append(objects, batchObject(fmt.Sprintf("b%02d", i), noon, batch))
+	}
+	merges := decide(objects, time.Hour, noon).merges
+	if len(merges) != 2 {
+		t.Fatalf("%d merges, want 2", len(merges))
+	}
+	for _, m := range merges {
+		if len(m.batch.Clients) != revocation.MaxClients {
+			t.Errorf("a batch of %d clients", len(m.batch.Clients))
+		}
+	}
+}
+
 func TestTheNameOfAMergedBatchSaysWhatItIsMadeOf(t *testing.T) {
 	group := make([]v1alpha1.TokenRevocation, mergeFrom)
 	for i := range group {
@@ -135,23 +256,32 @@ func TestTheNameOfAMergedBatchSaysWhatItIsMadeOf(t *testing.T) {
 type registry map[string]v1alpha1.TokenRevocation
 
 // TestNoOrderOfTwoManagersLosesARevocation lets two managers work on lists as old as they like, with every write possibly their last,
-// while token servers write on.
+// while token servers write on: batches, and selectors in the place of what clients have too many of.
 func TestNoOrderOfTwoManagersLosesARevocation(t *testing.T) {
+	clients := []revocation.Client{{ID: "shop.app", Namespace: "shop"}, {ID: "shop.other", Namespace: "shop"}, {ID: "orders.app", Namespace: "orders"}}
 	for seed := range uint64(20) {
 		random := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // a test that can be repeated
 		world, now := registry{}, noon
 		var lists [][]v1alpha1.TokenRevocation
-		written, revoked := 0, map[revocation.Entry]bool{}
+		written, revoked := 0, map[revocation.Entry]revocation.Client{}
 		for step := range 40 {
 			now = now.Add(time.Duration(random.IntN(240)) * time.Second)
 			for range random.IntN(30) {
-				batch := revocation.Batch{Tokens: entries(written, 1+random.IntN(3), now.Add(time.Duration(1+random.IntN(3600))*time.Second))}
+				of, issued := clients[random.IntN(len(clients))], now.Add(-time.Duration(random.IntN(600))*time.Second)
+				batch := batchOf(of, issued, entries(written, 1+random.IntN(3), issued.Add(time.Duration(600+random.IntN(3000))*time.Second)))
 				written += len(batch.Tokens)
 				name := fmt.Sprintf("batch-%d-%d", step, written)
 				world[name] = batchObject(name, now, batch)
 				for _, r := range batch.Tokens {
-					revoked[r] = true
+					revoked[r] = of
 				}
+			}
+			if random.IntN(3) == 0 {
+				s := revocation.Selector{ClientID: clients[random.IntN(len(clients))].ID, IssuedBefore: now.Add(-time.Duration(random.IntN(900)) * time.Second)}
+				if random.IntN(4) == 0 {
+					s.ClientID, s.Namespace = "", "shop"
+				}
+				world[s.Name()] = collapsedObject(s, now)
 			}
 			lists = append(lists, slices.Collect(maps.Values(world)))
 			old := lists[max(0, len(lists)-1-random.IntN(4))]
@@ -182,7 +312,7 @@ func (w registry) run(p plan, random *rand.Rand) {
 			delete(w, o.Name)
 		}
 	}
-	for _, o := range p.expired {
+	for _, o := range slices.Concat(p.superseded, p.expired) {
 		if last() {
 			return
 		}
@@ -191,9 +321,9 @@ func (w registry) run(p plan, random *rand.Rand) {
 }
 
 // check looks for every revocation that still matters.
-func (w registry) check(t *testing.T, revoked map[revocation.Entry]bool, now time.Time) {
+func (w registry) check(t *testing.T, revoked map[revocation.Entry]revocation.Client, now time.Time) {
 	t.Helper()
-	found := map[revocation.Entry]bool{}
+	found, selected := map[revocation.Entry]bool{}, map[revocation.Client]time.Time{}
 	for _, object := range w {
 		list, err := revocation.Decode(string(object.Spec.Batch.Tokens))
 		if err != nil {
@@ -202,9 +332,15 @@ func (w registry) check(t *testing.T, revoked map[revocation.Entry]bool, now tim
 		for _, r := range list {
 			found[r] = true
 		}
+		if selector, _, _ := revocation.Read(&object); selector != nil {
+			of := revocation.Client{ID: selector.ClientID, Namespace: selector.Namespace}
+			selected[of] = oauth2.Later(selected[of], selector.IssuedBefore)
+		}
 	}
-	for r := range revoked {
-		if !r.Expired(now) && !found[r] {
+	for r, of := range revoked {
+		issued := time.Unix(int64(r.IssuedAt), 0)
+		bySelector := issued.Before(selected[revocation.Client{ID: of.ID}]) || issued.Before(selected[revocation.Client{Namespace: of.Namespace}])
+		if plain := (revocation.Entry{ID: r.ID, Until: r.Until}); !r.Expired(now) && !found[plain] && !bySelector {
 			t.Fatalf("revocation %x is lost", r.ID)
 		}
 	}

@@ -83,7 +83,7 @@ func (m *minted) revokeForgotten(record, known storedMinted, lost time.Time) {
 
 // revoke revokes one token in this memory until it expires.
 func (m *minted) revoke(token oauth2.MintedToken) {
-	m.revoked.Revoke(revocation.NewEntry(revocation.IDOf(token.ID), token.ExpiresAt), m.past())
+	m.revoked.Revoke(revocation.NewEntry(revocation.IDOf(token.ID), token.ExpiresAt), revocation.Client{}, m.past())
 }
 
 // revokeOpaque revokes each opaque token that selectors revoke: it may outlive their quarantine.

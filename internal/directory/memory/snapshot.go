@@ -21,7 +21,7 @@ import (
 
 const (
 	// snapshotVersion is the version of the whole snapshot, the short form of clients included.
-	snapshotVersion = 7
+	snapshotVersion = 8
 	snapshotMagic   = "hallpass snapshot "
 )
 

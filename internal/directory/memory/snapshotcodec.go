@@ -234,10 +234,17 @@ func (w *encoder) selector(name string, s revocation.Selector) {
 	w.Text(s.ClientID)
 	w.Text(s.Namespace)
 	packInstant(&w.Writer, s.IssuedBefore)
+	collapses := byte(0)
+	if s.Collapses {
+		collapses = 1
+	}
+	w.Byte(collapses)
 }
 
 func readRevocation(d *decoder, _ byte) Revocation {
-	return Revocation{Name: d.text(), Selector: &revocation.Selector{ClientID: d.text(), Namespace: d.text(), IssuedBefore: unpackInstant(&d.Reader)}}
+	return Revocation{Name: d.text(), Selector: &revocation.Selector{
+		ClientID: d.text(), Namespace: d.text(), IssuedBefore: unpackInstant(&d.Reader), Collapses: d.Byte() != 0,
+	}}
 }
 
 // writeOwn writes what no watch brings, and these tombstones.
@@ -250,10 +257,11 @@ func (m *Memory) writeOwn(w *encoder, tombstones map[Place]int64) {
 	w.next(endOfList)
 	m.writeQuarantine(w)
 	for i := range revocation.Parts {
-		part := m.Revocations.State.Part(i)
+		tokens, assertions, origins := m.Revocations.State.Part(i).Pack()
 		w.next(nextWhole)
-		w.Text(string(revocation.Pack(part.Tokens)))
-		w.Text(string(revocation.Pack(part.Assertions)))
+		w.Text(string(tokens))
+		w.Text(string(assertions))
+		w.Text(string(origins))
 	}
 	w.next(endOfList)
 	if trust := m.trust.Load(); trust != nil {
@@ -298,12 +306,9 @@ func readOwn(d *decoder) own {
 	return o
 }
 
-func readBatch(d *decoder, _ byte) (batch revocation.Batch) {
-	var tokensErr, assertionsErr error
-	batch.Tokens, tokensErr = revocation.Unpack([]byte(d.Text()))
-	batch.Assertions, assertionsErr = revocation.Unpack([]byte(d.Text()))
-	d.keep(tokensErr)
-	d.keep(assertionsErr)
+func readBatch(d *decoder, _ byte) revocation.Batch {
+	batch, err := revocation.UnpackBatch([]byte(d.Text()), []byte(d.Text()), []byte(d.Text()))
+	d.keep(err)
 	return batch
 }
 

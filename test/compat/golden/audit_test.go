@@ -256,7 +256,7 @@ var tokens = map[string]func(w *auditFixture) string{
 	},
 	"a revoked token": func(w *auditFixture) string {
 		token := w.issued(noon.Add(-time.Minute), oauth2.Grant{Audience: shopAudience, Scopes: []string{"read"}})
-		w.dir.revoked.Revoke(revocation.NewEntry(revocation.IDOf(token.Claims.ID), noon.Add(time.Hour)), noon)
+		w.dir.revoked.Revoke(revocation.NewEntry(revocation.IDOf(token.Claims.ID), noon.Add(time.Hour)), revocation.Client{}, noon)
 		return token.Value.Reveal()
 	},
 	"a client with revokeTokensIssuedBefore": func(w *auditFixture) string {

@@ -89,7 +89,7 @@ func TestATokenRevocationIsWrittenAsBefore(t *testing.T) {
 		Tokens:     []revocation.Entry{revocation.NewEntry(revocation.IDOf("AAAAAAAAAAAAAAAAAAAAAA"), noon.Add(time.Hour))},
 		Assertions: []revocation.Entry{revocation.NewEntry(revocation.AssertionIDOf("shop.reporting", "jti"), noon.Add(time.Hour))},
 	}
-	if err := d.WriteRevocations(t.Context(), "batch-a", batch); err != nil {
+	if err := d.RevocationStore().WriteRevocations(t.Context(), "batch-a", batch); err != nil {
 		t.Fatal(err)
 	}
 	got := server.last("POST /apis/hallpass.dev/v1alpha1/namespaces/" + registry + "/tokenrevocations")
@@ -97,6 +97,24 @@ func TestATokenRevocationIsWrittenAsBefore(t *testing.T) {
 		t.Errorf("%d timestamps in milliseconds, want that of the write: %s", n, got)
 	}
 	golden.Compare(t, "stored/objects/token-revocation-batch.json", indented(t, writtenAt.ReplaceAll(got, []byte("2026-11-23T11:59:59.000Z"))))
+}
+
+func TestWhatTenantsMakeGrowIsWrittenWithItsClients(t *testing.T) {
+	server := newAPIServer(t)
+	store := newDirectory(t, directory.Config{REST: server.rest(), Now: func() time.Time { return noon }}).RevocationStore()
+	revoked := revocation.EntryOf(&oauth2.Claims{ID: "AAAAAAAAAAAAAAAAAAAAAA", IssuedAt: noon, ExpiresAt: noon.Add(time.Hour)})
+	revoked.Client = 1
+	batch := revocation.Batch{Tokens: []revocation.Entry{revoked}, Clients: []revocation.Client{{ID: "shop.reporting", Namespace: "shop"}}}
+	if err := store.WriteRevocations(t.Context(), "batch-b", batch); err != nil {
+		t.Fatal(err)
+	}
+	const revocations = "POST /apis/hallpass.dev/v1alpha1/namespaces/" + registry + "/tokenrevocations"
+	golden.Compare(t, "stored/objects/token-revocation-batch-with-origins.json",
+		indented(t, writtenAt.ReplaceAll(server.last(revocations), []byte("2026-11-23T11:59:59.000Z"))))
+	if err := store.WriteSelector(t.Context(), revocation.Selector{ClientID: "shop.reporting", IssuedBefore: noon, Collapses: true}); err != nil {
+		t.Fatal(err)
+	}
+	golden.Compare(t, "stored/objects/token-revocation-collapsed.json", indented(t, server.last(revocations)))
 }
 
 var replica = regexp.MustCompile(`host-1-[a-z2-7]{10}`)

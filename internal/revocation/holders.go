@@ -1,0 +1,126 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package revocation
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// holders counts the tokens in memory that may be collapsed: by client, by namespace and in all. It
+// gives each client a number, which the entries of its tokens have.
+type holders struct {
+	mu      sync.Mutex
+	numbers map[Client]uint32
+	// holders are the clients by number. Nothing has the number zero, and free ones are used again.
+	holders    []holder
+	free       []uint32
+	namespaces map[string]int
+	live       int
+	// over says that a bound may be exceeded.
+	over atomic.Bool
+}
+
+// holder is a client that has tokens in memory.
+type holder struct {
+	Client
+
+	live int
+}
+
+// enter counts a token of a client, and returns the number of the client.
+func (h *holders) enter(of Client) uint32 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	number, there := h.numbers[of]
+	if !there {
+		number = h.add(of)
+	}
+	h.holders[number].live++
+	h.namespaces[of.Namespace]++
+	h.live++
+	if h.holders[number].live > maxOfClient || h.live > maxLive {
+		h.over.Store(true)
+	}
+	return number
+}
+
+// add gives a client a number, for a caller that holds the lock.
+func (h *holders) add(of Client) (number uint32) {
+	if h.numbers == nil {
+		h.numbers, h.namespaces, h.holders = map[Client]uint32{}, map[string]int{}, make([]holder, 1)
+	}
+	if last := len(h.free) - 1; last >= 0 {
+		number, h.free = h.free[last], h.free[:last]
+	} else {
+		number = uint32(len(h.holders)) //nolint:gosec // as many as there are entries, which are in memory
+		h.holders = append(h.holders, holder{})
+	}
+	h.numbers[of], h.holders[number] = number, holder{Client: of}
+	return number
+}
+
+// leave stops counting a token of the client with a number.
+func (h *holders) leave(number uint32) {
+	if number == 0 {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	of := &h.holders[number]
+	of.live--
+	h.live--
+	if h.namespaces[of.Namespace]--; h.namespaces[of.Namespace] == 0 {
+		delete(h.namespaces, of.Namespace)
+	}
+}
+
+// reclaim frees the numbers of clients without tokens.
+func (h *holders) reclaim() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for of, number := range h.numbers {
+		if h.holders[number].live == 0 {
+			delete(h.numbers, of)
+			h.holders[number], h.free = holder{}, append(h.free, number)
+		}
+	}
+}
+
+// client returns the client with a number.
+func (h *holders) client(number uint32) Client {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.holders[number].Client
+}
+
+// count returns how many tokens a client and its namespace have, and how many there are in all.
+func (h *holders) count(of Client) (client, namespace, all int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if number, there := h.numbers[of]; there {
+		client = h.holders[number].live
+	}
+	return client, h.namespaces[of.Namespace], h.live
+}
+
+// all returns the holders by number.
+func (h *holders) all() []holder {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.holders)
+}
+
+// each returns by number what a function returns for each client.
+func (h *holders) each(of func(Client) uint32) []uint32 {
+	all := h.all()
+	values := make([]uint32, len(all))
+	for number, holder := range all {
+		if holder.live > 0 {
+			values[number] = of(holder.Client)
+		}
+	}
+	return values
+}
