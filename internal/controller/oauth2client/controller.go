@@ -174,6 +174,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.OAuth2Client{}, handler.Funcs{DeleteFunc: w.afterDeletion}).
 		// A Secret that a user brought along is read again when it changes.
 		WatchesRawSource(source.Kind(r.Declared, &corev1.Secret{}, handler.TypedEnqueueRequestsFromMapFunc(w.clientsOfDeclared))).
+		// Single revocations that became an instant show in its condition, and their end too.
+		Watches(&v1alpha1.TokenRevocation{}, to(w.clientsOfCollapsed), builder.WithPredicates(appearance)).
 		// News of its use, at a bounded rate.
 		WatchesRawSource(source.Channel(r.Woken, &handler.EnqueueRequestForObject{})).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: attempt.RateLimiter()})
@@ -204,6 +206,9 @@ func index(indexer client.FieldIndexer) error {
 	})
 	if err != nil {
 		return fmt.Errorf("index OAuth2Clients by their service account: %w", err)
+	}
+	if err := indexer.IndexField(context.Background(), &v1alpha1.TokenRevocation{}, indexByCollapsed, indexedCollapsed); err != nil {
+		return fmt.Errorf("index TokenRevocations by the client whose revocations they collapse: %w", err)
 	}
 	return nil
 }

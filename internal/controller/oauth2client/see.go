@@ -45,6 +45,8 @@ type seen struct {
 	uses credential.Uses
 	// keys are the signing keys, read for a client that asks for an algorithm.
 	keys *corev1.Secret
+	// collapsed is the instant that took the place of single revocations; zero if there is none.
+	collapsed time.Time
 	// expected says that its first secret was written here and is not in the cache yet.
 	expected bool
 }
@@ -70,7 +72,7 @@ func (s seen) record() credential.Record {
 // no answer. If the client is forbidden, nothing of its namespace is read.
 func (r *Reconciler) see(ctx context.Context, c *v1alpha1.OAuth2Client, m method) (seen, error) {
 	s := seen{at: r.Clock.Now()}
-	for _, look := range []func(context.Context, *v1alpha1.OAuth2Client, seen) (seen, error){r.seePolicy, r.seeRegistration, r.seeRoom} {
+	for _, look := range []func(context.Context, *v1alpha1.OAuth2Client, seen) (seen, error){r.seePolicy, r.seeRegistration, r.seeRoom, r.seeCollapsed} {
 		var err error
 		if s, err = look(ctx, c, s); err != nil {
 			return s, err

@@ -46,6 +46,7 @@ func (r *Reconciler) announceMinted(c *v1alpha1.OAuth2Client, why credential.Rea
 
 // announce emits the events about the registration, and about a first secret in its Secret.
 func (r *Reconciler) announce(c *v1alpha1.OAuth2Client, s seen, d decision) {
+	r.announceCollapsed(c, s)
 	plan, policy := d.plan, policyOf(c)
 	first := plan.Record.Rotation.First
 	holds := s.object != nil && first != "" && plan.Record.IDOf(s.value, policy) == first
@@ -104,6 +105,7 @@ func statusOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) v1alpha1.O
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionKeysComplete, d.keys)
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionClaimsComplete, d.claims)
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionWithinLimits, d.limits)
+	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionRevocationsCollapsed, s.collapsedCondition())
 	return found
 }
 

@@ -72,6 +72,7 @@ func conditions() []made {
 		{"KeptBeyondLimit", v1alpha1.KeptBeyondLimit(v1alpha1.TooManyTokens(5))},
 		{"ClientTooLarge", v1alpha1.ClientTooLarge(20_000, 11_264)},
 		{"LargeClientKept", v1alpha1.LargeClientKept(20_000, 11_264)},
+		{"RevocationsCollapsed", v1alpha1.RevocationsCollapsed()},
 		{"ClaimsComplete", v1alpha1.ClaimsComplete()},
 		{"ClaimsIncomplete", v1alpha1.ClaimsIncomplete([]string{`"Aud"`}, nil)},
 		{"ClaimsIncomplete", v1alpha1.ClaimsIncomplete(nil, []string{`"tier"`})},
