@@ -56,6 +56,7 @@ func (r *Revocations) Replace(list iter.Seq[Revocation], at restore.List) {
 	if !at.Lost.IsZero() {
 		r.quarantine(list)
 	}
+	known, _ := r.State.Len()
 	if at.Saved {
 		r.State.Resume(at.Version)
 	} else if at.Version != 0 {
@@ -68,6 +69,10 @@ func (r *Revocations) Replace(list iter.Seq[Revocation], at restore.List) {
 		r.Apply(read)
 	}
 	r.State.KeepSelected(listed)
+	if known+len(r.saved) > 0 && !at.Saved {
+		// A merged batch may have tokens that were known here, but not listed in the feed yet.
+		r.State.Resume(at.Version)
+	}
 	for _, batch := range r.saved {
 		r.State.Learn(batch, r.past())
 	}
