@@ -149,6 +149,6 @@ func (a *Authority) spend(r recognised, at time.Time) error {
 	case !fresh:
 		return oauth2.Replayed()
 	}
-	a.Journal.Use(used)
+	a.Journal.Use(used, r.record.Client.Namespace)
 	return nil
 }

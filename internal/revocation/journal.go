@@ -37,8 +37,11 @@ const (
 	lastBackoff = 2 * time.Second
 	// flushTimeout bounds the writes of a Journal that stops.
 	flushTimeout = 5 * time.Second
-	// maxCommits bounds the batches that wait for the store: 65,536 revocations, some 1.3 MiB.
-	maxCommits = 8
+	// maxQueued bounds the entries that wait for the store, some 1.8 MiB. Namespaces have lentQueue of
+	// them beyond their shares of queueShare each: what is not lent is enough for 64 whole shares.
+	maxQueued  = 8 * MaxBatch
+	lentQueue  = maxQueued * 3 / 4
+	queueShare = 256
 )
 
 // commit is a batch that is not durable yet. Its name is unique, so that a retry cannot store it
@@ -47,6 +50,8 @@ type commit struct {
 	name    string
 	batch   Batch
 	numbers numbers
+	// held counts the entries by namespace.
+	held map[string]int
 	// done is closed when the batch is durable, or after as many failed attempts as callers wait
 	// for.
 	done     chan struct{}
@@ -68,6 +73,9 @@ type Journal struct {
 	// accept no more entries; at most the last accepts some.
 	waiting []*commit
 	sealed  int
+	// held counts the entries of waiting by namespace, queued in all, and borrowed those beyond shares.
+	held             map[string]int
+	queued, borrowed int
 	// failing means that the store refuses writes at the moment, so that callers do not wait.
 	failing bool
 	wake    chan struct{}
@@ -76,7 +84,7 @@ type Journal struct {
 // NewJournal makes a Journal that Run writes to a store. It calls wrote after each attempt to write
 // a batch, with the number of entries that are not durable yet.
 func NewJournal(store Store, now func() time.Time, wrote func(durable bool, pending int), log *slog.Logger) *Journal {
-	return &Journal{store: store, now: now, wrote: wrote, log: log, wake: make(chan struct{}, 1)}
+	return &Journal{store: store, now: now, wrote: wrote, log: log, held: map[string]int{}, wake: make(chan struct{}, 1)}
 }
 
 // Revoke queues the revocation of a client's token and waits until it is durable. After an error it
@@ -98,10 +106,10 @@ func (j *Journal) Revoke(ctx context.Context, token Entry, of Client) error {
 	return errNotDurable()
 }
 
-// Use queues a used assertion and does not wait. If the queue is full, it drops the assertion; this
-// replica remembers it in its own memory.
-func (j *Journal) Use(assertion Entry) {
-	j.join(func(batch *Batch) *[]Entry { return &batch.Assertions }, assertion, Client{})
+// Use queues an assertion that a client of a namespace used, and does not wait. If the queue has no
+// room for it, it drops the assertion; this replica remembers it in its own memory.
+func (j *Journal) Use(assertion Entry, namespace string) {
+	j.join(func(batch *Batch) *[]Entry { return &batch.Assertions }, assertion, Client{Namespace: namespace})
 }
 
 func errNotDurable() error {
@@ -111,11 +119,14 @@ func errNotDurable() error {
 	}
 }
 
-// join adds an entry to a list of the last commit; joined is nil if the queue is full. failing
-// means that the store refuses writes at the moment.
+// join adds an entry to a list of the last commit; joined is nil if the queue has no room for the
+// namespace. failing means that the store refuses writes at the moment.
 func (j *Journal) join(list func(*Batch) *[]Entry, r Entry, of Client) (joined *commit, failing bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if !j.enter(of.Namespace) {
+		return nil, j.failing
+	}
 	if len(j.waiting) > j.sealed {
 		joined = j.waiting[len(j.waiting)-1]
 		if len(*list(&joined.batch)) == MaxBatch || r.IssuedAt != 0 && !joined.admits(of) {
@@ -124,15 +135,13 @@ func (j *Journal) join(list func(*Batch) *[]Entry, r Entry, of Client) (joined *
 		}
 	}
 	if joined == nil {
-		if len(j.waiting) == maxCommits {
-			return nil, j.failing
-		}
-		joined = &commit{name: "batch-" + strings.ToLower(rand.Text()), numbers: numbers{}, done: make(chan struct{})}
+		joined = &commit{name: "batch-" + strings.ToLower(rand.Text()), numbers: numbers{}, held: map[string]int{}, done: make(chan struct{})}
 		j.waiting = append(j.waiting, joined)
 	}
 	if r.Client = 0; r.IssuedAt != 0 {
 		r.Client = joined.numbers.of(of, &joined.batch)
 	}
+	joined.held[of.Namespace]++
 	into := list(&joined.batch)
 	*into = append(*into, r)
 	select {
@@ -140,6 +149,30 @@ func (j *Journal) join(list func(*Batch) *[]Entry, r Entry, of Client) (joined *
 	default: // it is awake
 	}
 	return joined, j.failing
+}
+
+// enter reports whether the queue has room for one more entry of a namespace, and counts it.
+func (j *Journal) enter(namespace string) bool {
+	borrows := j.held[namespace] >= queueShare
+	if j.queued == maxQueued || borrows && j.borrowed == lentQueue {
+		return false
+	}
+	if borrows {
+		j.borrowed++
+	}
+	j.queued++
+	j.held[namespace]++
+	return true
+}
+
+// leave counts entries of a namespace that are durable.
+func (j *Journal) leave(namespace string, entries int) {
+	before := j.held[namespace]
+	j.queued -= entries
+	j.borrowed -= max(before-queueShare, 0) - max(before-entries-queueShare, 0)
+	if j.held[namespace] = before - entries; before == entries {
+		delete(j.held, namespace)
+	}
 }
 
 // admits reports whether the batch has room for a client.
@@ -248,6 +281,9 @@ func (j *Journal) settle(first *commit, err error) {
 	switch {
 	case err == nil:
 		j.waiting = j.waiting[1:]
+		for namespace, entries := range first.held {
+			j.leave(namespace, entries)
+		}
 		j.sealed--
 		j.failing = false
 		if first.attempts <= patience { // after that, done is closed and the callers got an error
@@ -258,9 +294,5 @@ func (j *Journal) settle(first *commit, err error) {
 		j.failing = true
 		close(first.done)
 	}
-	pending := 0
-	for _, waiting := range j.waiting {
-		pending += waiting.batch.Len()
-	}
-	j.wrote(err == nil, pending)
+	j.wrote(err == nil, j.queued)
 }

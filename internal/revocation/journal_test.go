@@ -149,7 +149,7 @@ func TestAUsedAssertionWaitsForOthersUnlessATokenIsRevoked(t *testing.T) {
 					t.Fatal(err)
 				}
 				begin := time.Now()
-				j.Use(entry(2))
+				j.Use(entry(2), "shop")
 				if row.revoke {
 					if err := j.Revoke(t.Context(), entry(3), Client{}); err != nil {
 						t.Fatal(err)
@@ -257,21 +257,43 @@ func TestACallerThatLeavesIsToldThatNothingIsDurable(t *testing.T) {
 func TestAFullQueueMakesNoPromise(t *testing.T) {
 	var store memoryStore
 	j, _ := newJournal(&store, func() time.Time { return noon })
-	for i := range maxCommits * MaxBatch {
-		id := IDOf(fmt.Sprint(i))
-		if joined, _ := j.join(func(b *Batch) *[]Entry { return &b.Tokens }, NewEntry(id, noon.Add(time.Hour)), Client{}); joined == nil {
-			t.Fatalf("there is no room for %d", i)
+	queued := 0
+	queue := func(namespace string, count int) (joined int) {
+		for range count {
+			token := NewEntry(IDOf(fmt.Sprint(queued)), noon.Add(time.Hour))
+			if in, _ := j.join(func(b *Batch) *[]Entry { return &b.Tokens }, token, Client{namespace + ".app", namespace}); in == nil {
+				break
+			}
+			queued, joined = queued+1, joined+1
+		}
+		return joined
+	}
+	if joined := queue("flood", maxQueued); joined != lentQueue+queueShare {
+		t.Fatalf("one namespace has %d of the queue", joined)
+	}
+	for n := range (maxQueued - queued) / queueShare {
+		if joined := queue(fmt.Sprint("tenant", n), queueShare+1); joined != queueShare {
+			t.Fatalf("tenant %d has %d beside the flood, want its share and no more", n, joined)
 		}
 	}
-	if err := j.Revoke(t.Context(), NewEntry(IDOf("one more"), noon.Add(time.Hour)), Client{}); oauth2.ReasonOf(err) != oauth2.ReasonRevocationNotDurable {
+	if joined := queue("last", 1); joined != 0 || queued != maxQueued {
+		t.Errorf("%d are queued, and more", queued)
+	}
+	if err := j.Revoke(t.Context(), NewEntry(IDOf("one more"), noon.Add(time.Hour)), shopApp); oauth2.ReasonOf(err) != oauth2.ReasonRevocationNotDurable {
 		t.Errorf("got %v", err)
 	}
-	j.Use(NewEntry(ID{1}, noon.Add(time.Minute))) // is left out without an error
+	j.Use(NewEntry(ID{1}, noon.Add(time.Minute)), "shop") // is left out without an error
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	j.Run(ctx)
-	if tokens := store.stored().Tokens; len(tokens) != maxCommits*MaxBatch || len(store.writes) != maxCommits {
+	if tokens := store.stored().Tokens; len(tokens) != maxQueued || len(store.writes) != maxQueued/MaxBatch {
 		t.Errorf("the end of the server wrote %d in %d batches", len(tokens), len(store.writes))
+	}
+	if j.queued != 0 || j.borrowed != 0 || len(j.held) != 0 {
+		t.Errorf("an empty queue has %d entries, %d borrowed, of %d namespaces", j.queued, j.borrowed, len(j.held))
+	}
+	if joined := queue("flood", maxQueued); joined != lentQueue+queueShare {
+		t.Errorf("then there is room for %d", joined)
 	}
 }
 
@@ -279,7 +301,7 @@ func TestWhatHasExpiredIsNotWritten(t *testing.T) {
 	now := noon
 	var store memoryStore
 	j, _ := newJournal(&store, func() time.Time { return now })
-	j.Use(NewEntry(ID{1}, now.Add(time.Hour)))
+	j.Use(NewEntry(ID{1}, now.Add(time.Hour)), "shop")
 	now = now.Add(time.Hour)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -293,7 +315,7 @@ func TestAJournalThatStopsGivesUpOnAStoreThatIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memoryStore{fail: func(int) (before, after error) { return errAway, nil }}
 		j, _ := newJournal(&store, time.Now)
-		j.Use(entry(1))
+		j.Use(entry(1), "shop")
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		begin := time.Now()

@@ -353,7 +353,8 @@ func TestAFullQueueMakesNoPromise(t *testing.T) {
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	for i := range queued {
-		_ = w.journal.Revoke(gone, revocation.NewEntry(revocation.IDOf(fmt.Sprint(i)), noon.Add(time.Hour)), revocation.Client{}) // it waits for nothing
+		of := revocation.Client{ID: "app", Namespace: fmt.Sprint("tenant", i%1000)}
+		_ = w.journal.Revoke(gone, revocation.NewEntry(revocation.IDOf(fmt.Sprint(i)), noon.Add(time.Hour)), of) // it waits for nothing
 	}
 	token := w.token(reporting)
 	if answer := w.revoke(reporting, token); answer.Code != http.StatusServiceUnavailable {
