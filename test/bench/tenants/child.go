@@ -20,8 +20,9 @@ import (
 
 // assignment is the first line that a child reads, in JSON. Each further line is a level.
 type assignment struct {
-	Kubeconfig, Issuer string
-	Tenants            int
+	Kubeconfig string `json:"kubeconfig"`
+	Issuer     string `json:"issuer"`
+	Tenants    int    `json:"tenants"`
 }
 
 // child is a process that takes as much CPU as its level says.

@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -44,6 +45,8 @@ const (
 	atOnce = 2
 	// accountTokens are those of a tenant's service account, each of which is reviewed on its own.
 	accountTokens = 10
+	// failed is the status of an action without an answer, or whose object was refused.
+	failed = "failed"
 )
 
 // action is something that a hostile tenant does, and how often in a round.
@@ -259,14 +262,14 @@ func (a *attacker) replace(ctx context.Context, object client.Object) string {
 	object.SetNamespace(a.namespace)
 	object.SetName(fmt.Sprintf("made-%d", a.made.Add(1)))
 	if err := a.cluster.Create(ctx, object); err != nil {
-		return "failed"
+		return failed
 	}
 	if oldest := a.remember(fmt.Sprintf("%T", object), object.GetName()); oldest != "" {
 		object.SetName(oldest)
 		object.SetUID("")
 		object.SetResourceVersion("")
 		if err := a.cluster.Delete(ctx, object); err != nil {
-			return "failed"
+			return failed
 		}
 	}
 	return "done"
@@ -276,11 +279,10 @@ func (a *attacker) replace(ctx context.Context, object client.Object) string {
 func (a *attacker) remember(kind, name string) (oldest string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	names := append(a.there[kind], name)
-	if len(names) > standing {
-		oldest, names = names[0], names[1:]
+	a.there[kind] = append(a.there[kind], name)
+	if names := a.there[kind]; len(names) > standing {
+		oldest, a.there[kind] = names[0], names[1:]
 	}
-	a.there[kind] = names
 	return oldest
 }
 
@@ -306,9 +308,9 @@ func (a *attacker) resource(ctx context.Context) string {
 func (a *attacker) send(ctx context.Context, path string, as caller, form url.Values) (status, body string) {
 	code, body, err := postAs(ctx, a.http, a.issuer+path, as, form)
 	if err != nil {
-		return "failed", ""
+		return failed, ""
 	}
-	return fmt.Sprint(code), body
+	return strconv.Itoa(code), body
 }
 
 func (a *attacker) token(ctx context.Context) string {
@@ -354,11 +356,11 @@ func (a *attacker) assertion(ctx context.Context) string {
 		"iss": id, "sub": id, "aud": a.issuer, "exp": time.Now().Add(50 * time.Second).Unix(), "jti": rand.Text(),
 	})
 	if err != nil {
-		return "failed"
+		return failed
 	}
 	signed, err := a.signer.Sign("JWT", payload)
 	if err != nil {
-		return "failed"
+		return failed
 	}
 	return a.assert(ctx, id, signed)
 }
@@ -371,7 +373,7 @@ func (a *attacker) review(ctx context.Context) string {
 func (a *attacker) guess(ctx context.Context) string {
 	secret, err := oauth2.NewClientSecret(rand.Reader)
 	if err != nil {
-		return "failed"
+		return failed
 	}
 	made := caller{fmt.Sprintf("%s.guess-%d", a.namespace, a.made.Add(1)), secret.Value.Reveal()}
 	status, _ := a.send(ctx, oauth2.TokenPath, made, url.Values{"grant_type": {"client_credentials"}})

@@ -141,11 +141,11 @@ func (m *measurement) quiet(ctx context.Context) error {
 // report prints both kinds of turns and their ratios, and fails for a refusal or a ratio beyond the goal.
 func (m *measurement) report() error {
 	m.say("%-17s %-10s %-38s %-38s %s", "the honest tenant", "CPU share", "apply -> Ready: n, p50, p99, max", "token request: n, p50, p99, max", "refused")
-	print := func(name string, r *results) {
+	row := func(name string, r *results) {
 		m.say("%-17s %-10.2f %-38s %-38s %d", name, mean(r.shares), line(r.ready), line(r.tokens), len(r.refused))
 	}
-	print("beside spinners", &m.control)
-	print("beside tenants", &m.beside)
+	row("beside spinners", &m.control)
+	row("beside tenants", &m.beside)
 	if got := min(mean(m.beside.shares), mean(m.control.shares)); got < m.share*0.9 {
 		m.say("the machine is busy with other work: of a share of %.2f only %.2f was to be had. Repeat this where it is quiet.", m.share, got)
 	}
