@@ -27,6 +27,8 @@ type Metrics struct {
 	collapsed *prometheus.CounterVec
 	pending   prometheus.Gauge
 	lag       prometheus.Histogram
+
+	namespaces namespaces
 }
 
 type commonSeries struct {
@@ -51,7 +53,8 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			"Reviews of service accounts' tokens by the API server, by its verdict; unreachable ones were decided without it.", "verdict"),
 		staleUses: counter("hallpass_stale_uses_total",
 			"Uses of what had its time: expired and revoked tokens, which were refused, and replaced client secrets, which were accepted.", "reason"),
-		common: map[string]commonSeries{},
+		common:     map[string]commonSeries{},
+		namespaces: newNamespaces(registry),
 		writes: counter("hallpass_revocation_writes_total",
 			"Attempts to write a batch of revocations, by whether it is durable since.", "durable"),
 		collapsed: counter("hallpass_revocations_collapsed_total",

@@ -32,7 +32,7 @@ func TestAuthenticationLeavesATrail(t *testing.T) {
 			nil, secretOf(reporting), "", func(w *world) *auth.Trail {
 				id := w.memory.clients[reporting].Client.Credentials.Verifiers[0].ID
 				return &auth.Trail{
-					ClientID: reporting, Method: oauth2.ClientSecretPost, Credential: id, Used: auth.Used{Caller: "uid-of-" + reporting, Secret: id},
+					ClientID: reporting, Namespace: "shop", Method: oauth2.ClientSecretPost, Credential: id, Used: auth.Used{Caller: "uid-of-" + reporting, Secret: id},
 				}
 			},
 		},
@@ -43,14 +43,14 @@ func TestAuthenticationLeavesATrail(t *testing.T) {
 			secretOf(reporting), "", func(w *world) *auth.Trail {
 				id := w.memory.clients[reporting].Client.Credentials.Verifiers[0].ID
 				return &auth.Trail{
-					ClientID: reporting, Method: oauth2.ClientSecretPost, Credential: id,
+					ClientID: reporting, Namespace: "shop", Method: oauth2.ClientSecretPost, Credential: id,
 					Used: auth.Used{Caller: "uid-of-" + reporting, Secret: id, Replaced: true},
 				}
 			},
 		},
 		"the wrong secret says nothing of its use": {
 			nil, func(w *world) auth.Credentials { return w.credentials(reporting, wrong, "") }, oauth2.ReasonWrongSecret,
-			func(*world) *auth.Trail { return &auth.Trail{ClientID: reporting, Method: oauth2.ClientSecretPost} },
+			func(*world) *auth.Trail { return &auth.Trail{ClientID: reporting, Namespace: "shop", Method: oauth2.ClientSecretPost} },
 		},
 		"a secret in the place of the client_id is not named": {
 			nil, func(w *world) auth.Credentials { return w.credentials(w.secrets[reporting], wrong, "") }, oauth2.ReasonUnknownClient,
@@ -62,14 +62,14 @@ func TestAuthenticationLeavesATrail(t *testing.T) {
 		"an assertion": {
 			nil, func(w *world) auth.Credentials { return w.assertion("a") }, "", func(*world) *auth.Trail {
 				return &auth.Trail{
-					ClientID: keyed, Method: oauth2.PrivateKeyJWT, Used: auth.Used{Caller: "uid-of-" + keyed},
+					ClientID: keyed, Namespace: "shop", Method: oauth2.PrivateKeyJWT, Used: auth.Used{Caller: "uid-of-" + keyed},
 				}
 			},
 		},
 		"a service account's token": {
 			nil, func(w *world) auth.Credentials { return w.pod(w.signer, "from-the-cluster") }, "", func(*world) *auth.Trail {
 				return &auth.Trail{
-					ClientID: podded, Method: oauth2.ServiceAccountJWT, Credential: "from-the-cluster", Used: auth.Used{Caller: "uid-of-" + podded},
+					ClientID: podded, Namespace: "shop", Method: oauth2.ServiceAccountJWT, Credential: "from-the-cluster", Used: auth.Used{Caller: "uid-of-" + podded},
 				}
 			},
 		},

@@ -59,8 +59,12 @@ func (a *Authority) Authenticate(ctx context.Context, c Credentials) (Caller, er
 		return need{lack: callerRefused, what: named}, err
 	})
 	if err != nil {
+		if client := a.Directory.Record(named).Client; client != nil {
+			caller.Trail.Namespace = client.Namespace
+		}
 		return caller, err
 	}
+	caller.Trail.Namespace = found.record.Client.Namespace
 	caller.At, caller.Trail.ClientID, caller.Trail.Credential = at, found.record.Client.ID, found.credential
 	if err := c.Place.assign(found.record.Client); err != nil {
 		return caller, err

@@ -14,6 +14,9 @@ type Trail struct {
 	ClientID   string
 	Method     oauth2.AuthMethod
 	Credential string
+	// Namespace is the one of the client that calls, if there is such a client, authenticated or not.
+	// It is for metrics.
+	Namespace string
 	// TokenID, TokenClientID, Audience and Scope describe the token: the issued one, or the one
 	// that was presented if it is verifiably ours.
 	TokenID, TokenClientID, Audience, Scope string

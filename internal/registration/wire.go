@@ -72,7 +72,7 @@ type wireServiceAccount struct {
 type wireKeySet struct {
 	Keys []jws.JWK `json:"keys"`
 	// MaxLifeSeconds is there if assertions may live for another time than usual. A reader of before
-	// the field refuses the registration.
+	// the field ignores it, and allows less.
 	MaxLifeSeconds int64 `json:"maxLifeSeconds,omitempty"`
 }
 

@@ -239,6 +239,30 @@ func TestRequestsAreCountedByEndpointStatusAndReason(t *testing.T) {
 	}
 }
 
+func TestTokenRequestsAreCountedByTheNamespaceOfTheClient(t *testing.T) {
+	w := newWorld(t)
+	w.token(reporting)
+	for _, c := range []struct{ basic, body string }{
+		{reporting, "grant_type=client_credentials&scope=delete"},
+		{"", "grant_type=client_credentials&client_id=" + reporting + "&client_secret=" + strings.Repeat("x", 43)},
+		{"", "grant_type=client_credentials&client_id=made-up.client&client_secret=" + strings.Repeat("x", 43)},
+	} {
+		w.do(call{basic: c.basic, body: c.body})
+	}
+	w.do(w.introspect(reporting, "x"))
+	got := w.metrics()
+	for _, want := range []string{
+		`hallpass_namespace_tokens_issued_total{namespace="shop"} 1`, `hallpass_namespace_token_requests_refused_total{namespace="shop"} 2`,
+	} {
+		if !strings.Contains(got, want+"\n") {
+			t.Errorf("there is no %s", want)
+		}
+	}
+	if strings.Contains(got, `namespace="made-up"`) {
+		t.Error("a namespace that a caller made up has a series")
+	}
+}
+
 // metrics is what Prometheus reads.
 func (w *world) metrics() string {
 	answer := httptest.NewRecorder()
