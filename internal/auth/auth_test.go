@@ -50,7 +50,9 @@ func TestAuthenticationLeavesATrail(t *testing.T) {
 		},
 		"the wrong secret says nothing of its use": {
 			nil, func(w *world) auth.Credentials { return w.credentials(reporting, wrong, "") }, oauth2.ReasonWrongSecret,
-			func(*world) *auth.Trail { return &auth.Trail{ClientID: reporting, Namespace: "shop", Method: oauth2.ClientSecretPost} },
+			func(*world) *auth.Trail {
+				return &auth.Trail{ClientID: reporting, Namespace: "shop", Method: oauth2.ClientSecretPost}
+			},
 		},
 		"a secret in the place of the client_id is not named": {
 			nil, func(w *world) auth.Credentials { return w.credentials(w.secrets[reporting], wrong, "") }, oauth2.ReasonUnknownClient,

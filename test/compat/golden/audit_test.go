@@ -113,7 +113,9 @@ var authentications = map[string]func(w *auditFixture) presented{
 	"an assertion without a jti": func(w *auditFixture) presented {
 		return w.assertion(jws.EdDSA, "JWT", strings.Replace(assertion, `"jti":"j1",`, "", 1))
 	},
-	"an assertion that has expired": func(w *auditFixture) presented { return w.assertion(jws.EdDSA, "JWT", at(assertion, noon.Add(-time.Minute))) },
+	"an assertion that has expired": func(w *auditFixture) presented {
+		return w.assertion(jws.EdDSA, "JWT", at(assertion, noon.Add(-time.Minute)))
+	},
 	"an assertion that lives too long": func(w *auditFixture) presented {
 		return w.assertion(jws.EdDSA, "JWT", at(assertion, noon.Add(7*time.Minute)))
 	},
