@@ -38,6 +38,8 @@ func listOf(o client.Object) client.ObjectList { //nolint:ireturn // one of thre
 type census struct {
 	mu     sync.Mutex
 	counts map[inhabitants]int
+	// synced report whether the first list of a kind has been counted.
+	synced []toolscache.InformerSynced
 }
 
 type inhabitants struct{ kind, namespace string }
@@ -55,9 +57,12 @@ func (c *census) add(kind, namespace string, n int) {
 
 // below reports whether a namespace certainly has fewer objects than the limit.
 func (c *census) below(limit int, o client.Object) bool {
+	if c.counts == nil || slices.ContainsFunc(c.synced, func(synced toolscache.InformerSynced) bool { return !synced() }) {
+		return false
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.counts != nil && c.counts[inhabitants{kindOf(o), o.GetNamespace()}] <= limit-far
+	return c.counts[inhabitants{kindOf(o), o.GetNamespace()}] <= limit-far
 }
 
 // Count begins to count objects as the cache brings them. Without it each object is compared with a
@@ -75,13 +80,14 @@ func (s *Source) Count(ctx context.Context, from cache.Cache) error {
 				s.census.add(kindOf(object), namespace, n)
 			}
 		}
-		_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+		counting, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
 			AddFunc:    func(o any) { note(o, 1) },
 			DeleteFunc: func(o any) { note(o, -1) },
 		})
 		if err != nil {
 			return fmt.Errorf("count %T: %w", object, err)
 		}
+		s.census.synced = append(s.census.synced, counting.HasSynced)
 	}
 	return nil
 }

@@ -91,6 +91,15 @@ func TestANamespaceFarBelowItsLimitIsNotListed(t *testing.T) {
 			}
 		})
 	}
+	counted := false
+	source.census.synced = append(source.census.synced, func() bool { return counted })
+	for _, want := range []int{1, 0} { // before the first list has been counted, and after
+		lists = 0
+		if _, err := source.Beyond(t.Context(), object, new(500+far)); err != nil || lists != want {
+			t.Errorf("%v, %d lists, want %d", err, lists, want)
+		}
+		counted = true
+	}
 	for range 500 {
 		source.census.add(kindOf(object), "shop", -1)
 	}
