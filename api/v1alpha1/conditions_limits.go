@@ -52,6 +52,24 @@ func LargeClientKept(size, limit int) metav1.Condition {
 	}
 }
 
+// TokensTooLarge is the condition of a client whose tokens with all scopes at an audience would not fit
+// into a header.
+func TokensTooLarge(audience string, size, limit int) metav1.Condition {
+	return notReady(ReasonTooLarge, tokenSize(audience, size, limit)+"Ask for fewer or shorter scopes and claims, or divide them among several "+
+		"clients. Until then a token request has to name some of the scopes.")
+}
+
+// TokenTooLarge is the condition of an OAuth2Token whose token would not fit into a header.
+func TokenTooLarge(audience string, size, limit int) metav1.Condition {
+	return notReady(ReasonTooLarge, tokenSize(audience, size, limit)+"Name fewer scopes in an OAuth2Token, or have the client ask for fewer or shorter "+
+		"scopes and claims.")
+}
+
+func tokenSize(audience string, size, limit int) string {
+	return fmt.Sprintf("A token for %q with all its scopes and claims has up to %d bytes, and %d fit into an Authorization header of 8 KiB, which is "+
+		"what proxies accept. ", audience, size, limit)
+}
+
 func clientSize(size, limit int) string {
 	return fmt.Sprintf("Its scopes, access and claims, and with access its labels, take %d bytes in the registration, and %d are allowed. "+
 		"Shorten them, or divide them among several clients.", size, limit)

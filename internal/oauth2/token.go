@@ -52,20 +52,7 @@ func (i Issuer) Issue(client *Client, grant Grant, key *keyring.SigningKey, now 
 	if _, err := io.ReadFull(random, id); err != nil {
 		return Token{}, fmt.Errorf("read randomness for a token: %w", err)
 	}
-	issuedAt := now.UTC().Truncate(time.Second)
-	claims := &Claims{
-		Issuer:    i.String(),
-		Subject:   client.ID,
-		Audience:  grant.Audience,
-		ClientID:  client.ID,
-		ClientUID: client.UID,
-		Scopes:    slices.Clone(grant.Scopes), // of its own: a token is remembered for longer than a client that was unpacked for one request
-		ID:        base64.RawURLEncoding.EncodeToString(id),
-		IssuedAt:  issuedAt,
-		ExpiresAt: issuedAt.Add(grant.Lifetime),
-		TokenUID:  grant.TokenUID,
-		Custom:    i.CustomClaims(client),
-	}
+	claims := i.claimsOf(client, grant, base64.RawURLEncoding.EncodeToString(id), now.UTC().Truncate(time.Second))
 	payload, err := claims.payload()
 	if err != nil {
 		return Token{}, err
@@ -75,9 +62,29 @@ func (i Issuer) Issue(client *Client, grant Grant, key *keyring.SigningKey, now 
 		return Token{}, fmt.Errorf("sign token: %w", err)
 	}
 	if len(signed) > jws.MaxSize {
-		return Token{}, Refuse(InvalidScope, ReasonScopeNotGranted, "the token would be longer than 8 KiB; ask for fewer scopes")
+		return Token{}, ErrTokenTooLarge
 	}
 	return Token{Value: NewSecret(signed), Verified: Verified{Claims: claims, KeyID: key.ID()}}, nil
+}
+
+// ErrTokenTooLarge is the refusal of a token that no reader would accept.
+var ErrTokenTooLarge = Refuse(InvalidScope, ReasonScopeNotGranted, "the token would be longer than 8 KiB; ask for fewer scopes")
+
+// claimsOf returns the claims of a token that is issued for a grant.
+func (i Issuer) claimsOf(client *Client, grant Grant, id string, issuedAt time.Time) *Claims {
+	return &Claims{
+		Issuer:    i.String(),
+		Subject:   client.ID,
+		Audience:  grant.Audience,
+		ClientID:  client.ID,
+		ClientUID: client.UID,
+		Scopes:    slices.Clone(grant.Scopes), // of its own: a token is remembered for longer than a client that was unpacked for one request
+		ID:        id,
+		IssuedAt:  issuedAt,
+		ExpiresAt: issuedAt.Add(grant.Lifetime),
+		TokenUID:  grant.TokenUID,
+		Custom:    i.CustomClaims(client),
+	}
 }
 
 // The refusals of a token, all of code invalid_token.

@@ -150,3 +150,36 @@ func TestAClientThatListsTooMuch(t *testing.T) {
 	update(t, grown, func() { grown.Spec.Access = nil })
 	condition(t, grown, metav1.ConditionTrue, v1alpha1.ReasonRegistered)
 }
+
+// What is Ready is issued and read back: a client with as many scopes as fit into one token, and not one with more.
+func TestAReadyClientIsIssuedAllItsScopes(t *testing.T) {
+	api := credentials(t, apply(t, "longscopes", newClient("api")))
+	scopes := func(n int) (scopes []v1alpha1.Scope) {
+		for i := range n {
+			scopes = append(scopes, v1alpha1.Scope(fmt.Sprintf("%0128d", i)))
+		}
+		return scopes
+	}
+	c := newClient("long")
+	c.Spec.Scopes = scopes(64)
+	c.Namespace = "longscopes"
+	must(t, cluster.Create(t.Context(), c))
+	condition(t, c, metav1.ConditionFalse, v1alpha1.ReasonTooLarge)
+	token := newToken("longscopes", "printer", "long", v1alpha1.TokenRefreshing)
+	must(t, cluster.Create(t.Context(), token))
+	tokenIs(t, token, v1alpha1.ReasonTooLarge)
+	update(t, c, func() { c.Spec.Scopes = scopes(39) })
+	condition(t, c, metav1.ConditionTrue, v1alpha1.ReasonRegistered)
+	secret := credentials(t, c)
+	if value := fetch(t, secret); !isActive(t, api, value) || len(value) < 6<<10 {
+		t.Errorf("a token of %d bytes is refused", len(value))
+	}
+	asked := url.Values{"grant_type": {"client_credentials"}, "scope": {string(secret.Data["scope"])}}
+	if status, body := post(t, secret, "token_url", asked); status != 200 {
+		t.Errorf("with all scopes by name: %d %v", status, body)
+	}
+	tokenIs(t, token, v1alpha1.ReasonIssued)
+	if value := tokenIn(t, token); !isActive(t, api, value) {
+		t.Error("the token of the OAuth2Token is refused")
+	}
+}

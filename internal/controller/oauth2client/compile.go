@@ -145,6 +145,16 @@ func restrict(compiled *oauth2.Client, before oauth2.Client) (removed bool) {
 	return removed
 }
 
+// limitTokens returns the condition of a client that a token with all scopes cannot be issued to, or
+// nil. It stays registered, because one with fewer scopes can.
+func limitTokens(compiled *oauth2.Client, issuer oauth2.Issuer, s seen) *metav1.Condition {
+	size, audience := issuer.LargestToken(compiled, s.resources)
+	if size <= oauth2.MaxBearer {
+		return nil
+	}
+	return new(v1alpha1.TokensTooLarge(audience, size, oauth2.MaxBearer))
+}
+
 // The default names of the entries of a user's Secret.
 const (
 	keyClientID         = "client_id"

@@ -95,7 +95,7 @@ func decide(c *v1alpha1.OAuth2Client, m method, issuer oauth2.Issuer, s seen) de
 	}
 	d.plan, d.action = m.plan(s, policyOf(c))
 	d.shortfall, d.keysChangeAt = checkAlgorithm(c, &d.client, s)
-	d.shortfall = cmp.Or(tooLarge, d.shortfall)
+	d.shortfall = cmp.Or(tooLarge, d.shortfall, limitTokens(&d.client, issuer, s))
 	return d
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
+	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/credential"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -30,7 +31,7 @@ type seen struct {
 	at time.Time
 	// ceilings are what policies allow at most, resources what owners consent to.
 	ceilings  oauth2.Ceilings
-	resources map[oauth2.ObjectName]*oauth2.Resource
+	resources policy.Declared
 	// stored has the name of the client's registration. registered is what it says, if held: if it
 	// is this client's. taken says that another client holds the id.
 	stored      *corev1.Secret
@@ -107,7 +108,7 @@ func (r *Reconciler) seePolicy(ctx context.Context, c *v1alpha1.OAuth2Client, s 
 	if s.ceilings, err = r.Policy.Ceilings(ctx, c.Namespace); err != nil {
 		return s, err
 	}
-	resources := make(map[oauth2.ObjectName]*oauth2.Resource, len(c.Spec.Access))
+	resources := make(policy.Declared, len(c.Spec.Access))
 	for _, access := range c.Spec.Access {
 		name := resourceOf(access)
 		if resources[name], err = r.Policy.Resource(ctx, name); err != nil {

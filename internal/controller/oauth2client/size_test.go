@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
@@ -36,7 +37,7 @@ func TestTheSizeOfARegistrationIsLimited(t *testing.T) {
 		return v1alpha1.Access{ResourceNamespace: "orders", ResourceName: resource, Scopes: scopes}
 	}
 	small := v1alpha1.OAuth2ClientSpec{Scopes: scopesOf(0, 3), Access: []v1alpha1.Access{access("a", scopesOf(0, 2))}}
-	large := v1alpha1.OAuth2ClientSpec{Scopes: scopesOf(0, 60), Access: []v1alpha1.Access{access("a", scopesOf(0, 60)), access("b", scopesOf(0, 1))}}
+	large := v1alpha1.OAuth2ClientSpec{Scopes: scopesOf(0, 30), Access: []v1alpha1.Access{access("a", scopesOf(0, 30)), access("b", scopesOf(0, 30))}}
 	otherwise := v1alpha1.OAuth2ClientSpec{Scopes: scopesOf(2, 60), Access: []v1alpha1.Access{access("b", scopesOf(0, 60)), access("a", scopesOf(1, 60))}}
 	object := func(spec v1alpha1.OAuth2ClientSpec) *v1alpha1.OAuth2Client {
 		return &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{
@@ -56,8 +57,8 @@ func TestTheSizeOfARegistrationIsLimited(t *testing.T) {
 		}},
 		"a new one that is too large": {nil, large, v1alpha1.ReasonTooLarge, "", "", large.Scopes, nil},
 		"one that was too large before": {&large, large, "", "", v1alpha1.ReasonTooLarge, large.Scopes, []oauth2.Access{
-			{Resource: oauth2.ObjectName{Namespace: "orders", Name: "a"}, Scopes: texts(scopesOf(0, 60))},
-			{Resource: oauth2.ObjectName{Namespace: "orders", Name: "b"}, Scopes: texts(scopesOf(0, 1))},
+			{Resource: oauth2.ObjectName{Namespace: "orders", Name: "a"}, Scopes: texts(scopesOf(0, 30))},
+			{Resource: oauth2.ObjectName{Namespace: "orders", Name: "b"}, Scopes: texts(scopesOf(0, 30))},
 		}},
 		"one that has become smaller": {&large, small, "", "", "", small.Scopes, []oauth2.Access{
 			{Resource: oauth2.ObjectName{Namespace: "orders", Name: "a"}, Scopes: texts(scopesOf(0, 2))},
@@ -102,6 +103,27 @@ func TestTheSizeOfARegistrationIsLimited(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A client whose tokens do not fit is registered, because a request may name some of the scopes.
+func TestAClientWhoseTokensDoNotFitIsNotReady(t *testing.T) {
+	issuer, err := oauth2.ParseIssuer("https://tokens.example", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := oauth2.ObjectName{Namespace: "orders", Name: "api"}
+	resource := &oauth2.Resource{Identifier: "https://api.test", Namespace: "orders", Name: "api", Scopes: texts(scopesOf(0, 64))}
+	for granted, shortfall := range map[int]bool{0: false, 30: false, 64: true} {
+		resource.Consents = []oauth2.Consent{{Namespaces: []string{"shop"}, Scopes: texts(scopesOf(0, granted))}}
+		o := &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app", UID: "u"}, Spec: v1alpha1.OAuth2ClientSpec{
+			Access: []v1alpha1.Access{{ResourceNamespace: "orders", ResourceName: "api", Scopes: scopesOf(0, 64)}},
+		}}
+		s := seen{at: time.Unix(0, 0), found: found{object: &corev1.Secret{}, live: true}, resources: policy.Declared{name: resource}}
+		d := decide(o, methodOf(o, nil, nil, nil), issuer, s)
+		if d.obstacle != nil || (d.shortfall != nil) != shortfall || len(d.registration().Client.Access[0].Scopes) != 64 {
+			t.Errorf("%d scopes are granted: obstacle %v, shortfall %v", granted, d.obstacle, d.shortfall)
+		}
 	}
 }
 

@@ -166,25 +166,9 @@ func (g grants) findClient(ctx context.Context, object *v1alpha1.OAuth2Token, s 
 	return nil
 }
 
-// consents are the resources that a client asks for, read before the decision, which is made on values.
-type consents map[oauth2.ObjectName]*oauth2.Resource
-
-// Resource implements oauth2.Resources.
-func (c consents) Resource(name oauth2.ObjectName) *oauth2.Resource { return c[name] }
-
-// ResourceByIdentifier implements oauth2.Resources.
-func (c consents) ResourceByIdentifier(identifier string) *oauth2.Resource {
-	for _, resource := range c {
-		if resource != nil && resource.Identifier == identifier {
-			return resource
-		}
-	}
-	return nil
-}
-
 // decide asks the function that the token endpoint asks what the client gets.
 func (g grants) decide(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
-	declared := consents{}
+	declared := policy.Declared{}
 	for _, access := range s.client.Access {
 		resource, err := g.Policy.Resource(ctx, access.Resource)
 		if err != nil {
@@ -205,6 +189,9 @@ func (g grants) decide(ctx context.Context, object *v1alpha1.OAuth2Token, s *sta
 	}
 	s.resource = declared.ResourceByIdentifier(s.grant.Audience)
 	s.grant.TokenUID = string(object.UID)
+	if size := g.Issuer.TokenSize(&s.client, s.grant); size > oauth2.MaxBearer && s.former == "" && !s.record.Opaque {
+		s.condition = new(v1alpha1.TokenTooLarge(s.grant.Audience, size, oauth2.MaxBearer))
+	}
 	return nil
 }
 

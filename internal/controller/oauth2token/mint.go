@@ -5,6 +5,7 @@ package oauth2token
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -50,6 +51,10 @@ func (r *Reconciler) ensureToken(ctx context.Context, object *v1alpha1.OAuth2Tok
 // Secret, which is the commit point, then the record without the tokens that it replaces.
 func (r *Reconciler) mint(ctx context.Context, object *v1alpha1.OAuth2Token, s *state, ring keyring.Ring, reason string) error {
 	value, minted, err := r.minter.proposal(object, s, ring)
+	if errors.Is(err, oauth2.ErrTokenTooLarge) {
+		s.condition = new(v1alpha1.TokenTooLarge(s.grant.Audience, r.Issuer.TokenSize(&s.client, s.grant), oauth2.MaxBearer))
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -211,6 +211,22 @@ func (s *Source) Identifier(r *v1alpha1.OAuth2Resource) string {
 	return s.Issuer.ResourceIdentifier(oauth2.ObjectName{Namespace: r.Namespace, Name: r.Name})
 }
 
+// Declared are the resources that a client asks for, read before the decision, which is made on values.
+type Declared map[oauth2.ObjectName]*oauth2.Resource
+
+// Resource implements oauth2.Resources.
+func (d Declared) Resource(name oauth2.ObjectName) *oauth2.Resource { return d[name] }
+
+// ResourceByIdentifier implements oauth2.Resources.
+func (d Declared) ResourceByIdentifier(identifier string) *oauth2.Resource {
+	for _, resource := range d {
+		if resource != nil && resource.Identifier == identifier {
+			return resource
+		}
+	}
+	return nil
+}
+
 // Resource is the record of an OAuth2Resource as the token server has it; nil if it has none of its own.
 func (s *Source) Resource(ctx context.Context, name oauth2.ObjectName) (*oauth2.Resource, error) {
 	if !s.Covers(name.Namespace) {

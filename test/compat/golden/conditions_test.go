@@ -71,6 +71,8 @@ func conditions() []made {
 		{"TooManyResources", v1alpha1.TooManyResources(5)},
 		{"KeptBeyondLimit", v1alpha1.KeptBeyondLimit(v1alpha1.TooManyTokens(5))},
 		{"ClientTooLarge", v1alpha1.ClientTooLarge(20_000, 11_264)},
+		{"TokensTooLarge", v1alpha1.TokensTooLarge("https://hallpass.test/ns/shop", 9000, 8168)},
+		{"TokenTooLarge", v1alpha1.TokenTooLarge("https://hallpass.test/ns/shop", 9000, 8168)},
 		{"LargeClientKept", v1alpha1.LargeClientKept(20_000, 11_264)},
 		{"RevocationsCollapsed", v1alpha1.RevocationsCollapsed()},
 		{"ClaimsComplete", v1alpha1.ClaimsComplete()},
