@@ -82,6 +82,13 @@ func (d decision) grantsCondition(c *v1alpha1.OAuth2Client) *metav1.Condition {
 	return new(v1alpha1.GrantsComplete())
 }
 
+// grantedNothing reports whether the client asks for scopes and has none of them.
+func (d decision) grantedNothing() bool {
+	return len(d.grants) > 0 && !slices.ContainsFunc(d.grants, func(grant v1alpha1.GrantStatus) bool {
+		return slices.ContainsFunc(grant.Scopes, func(scope v1alpha1.ScopeGrant) bool { return scope.Decision == string(oauth2.Granted) })
+	})
+}
+
 // explain says about one scope why it is missing and who can do something about it.
 func explain(grant v1alpha1.GrantStatus, scope v1alpha1.ScopeGrant) string {
 	resource := fmt.Sprintf("OAuth2Resource %q of namespace %q", grant.Resource.Name, grant.Resource.Namespace)

@@ -99,6 +99,9 @@ func statusOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) v1alpha1.O
 	if c.Spec.State == v1alpha1.ClientSuspended {
 		ready = v1alpha1.Suspended()
 	}
+	if c.Spec.State != v1alpha1.ClientSuspended && d.grantedNothing() {
+		ready.Message += " It is granted none of the scopes that it asks for: see status.grants."
+	}
 	passing := obstacle != nil && (obstacle.Reason == v1alpha1.ReasonProgressing || obstacle.Reason == v1alpha1.ReasonSigningAlgorithmNotReady)
 	status.SetConditions(&found.Conditions, c.Generation, ready, obstacle, passing)
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionGrantsComplete, d.grantsCondition(c))
