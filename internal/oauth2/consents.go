@@ -54,17 +54,20 @@ func mergeGroup(group []Consent) []Consent {
 	}
 	parts := make([]Consent, 0, len(namespaces))
 	for _, by := range slices.Sorted(maps.Keys(namespaces)) {
-		part := Consent{Namespaces: namespaces[by], ClientLabels: group[0].ClientLabels}
-		for i, consent := range group {
-			if by&(1<<i) != 0 {
-				part.Scopes = append(part.Scopes, consent.Scopes...)
-			}
-		}
-		slices.Sort(part.Scopes)
-		part.Scopes = slices.Compact(part.Scopes)
-		parts = append(parts, part)
+		parts = append(parts, Consent{Namespaces: namespaces[by], ClientLabels: group[0].ClientLabels, Scopes: scopesOf(group, by)})
 	}
 	return parts
+}
+
+// scopesOf are the scopes of some consents of a group, each once.
+func scopesOf(group []Consent, some uint64) (scopes []string) {
+	for i, consent := range group {
+		if some&(1<<i) != 0 {
+			scopes = append(scopes, consent.Scopes...)
+		}
+	}
+	slices.Sort(scopes)
+	return slices.Compact(scopes)
 }
 
 // roomOf is about the room that consents take in a record, in bytes.
@@ -102,14 +105,8 @@ func KeepConsents(consents, before []Consent) []Consent {
 func grantedBefore(consent Consent, before []Consent) map[string]uint64 {
 	granted := map[string]uint64{}
 	for _, was := range before {
-		stricter := false // it did not select all clients that this one does
-		for key, value := range was.ClientLabels {
-			if found, there := consent.ClientLabels[key]; !there || found != value {
-				stricter = true
-			}
-		}
-		if stricter {
-			continue
+		if !carries(consent.ClientLabels, was.ClientLabels) {
+			continue // it did not select all clients that this one does
 		}
 		var scopes uint64
 		for i, scope := range consent.Scopes {

@@ -81,8 +81,13 @@ func (c Consent) covers(client *Client) bool {
 	if _, there := slices.BinarySearch(c.Namespaces, client.Namespace); !there {
 		return false
 	}
-	for key, value := range c.ClientLabels {
-		if found, there := client.Labels[key]; !there || found != value {
+	return carries(client.Labels, c.ClientLabels)
+}
+
+// carries reports whether labels include all that are wanted.
+func carries(labels, wanted map[string]string) bool {
+	for key, value := range wanted {
+		if found, there := labels[key]; !there || found != value {
 			return false
 		}
 	}

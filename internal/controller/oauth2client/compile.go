@@ -111,28 +111,7 @@ func limitSize(compiled *oauth2.Client, s seen) (tooLarge, kept *metav1.Conditio
 
 // restrict removes from a client what was not registered before, and reports whether there was such.
 func restrict(compiled *oauth2.Client, before oauth2.Client) (removed bool) {
-	keep := func(scopes, before []string) (kept []string) {
-		for _, scope := range scopes {
-			if slices.Contains(before, scope) {
-				kept = append(kept, scope)
-			}
-		}
-		removed = removed || len(kept) < len(scopes)
-		return kept
-	}
-	compiled.Scopes = keep(compiled.Scopes, before.Scopes)
-	var accesses []oauth2.Access
-	for _, access := range compiled.Access {
-		was := slices.IndexFunc(before.Access, func(a oauth2.Access) bool { return a.Resource == access.Resource })
-		if was < 0 {
-			removed = true
-			continue
-		}
-		if access.Scopes = keep(access.Scopes, before.Access[was].Scopes); len(access.Scopes) > 0 {
-			accesses = append(accesses, access)
-		}
-	}
-	compiled.Access = accesses
+	scopes, access := keepScopes(compiled.Scopes, before.Scopes), keepAccess(compiled.Access, before.Access)
 	labels := maps.Clone(compiled.Labels)
 	maps.DeleteFunc(labels, func(key, value string) bool { return before.Labels[key] != value })
 	claims := slices.DeleteFunc(slices.Clone(compiled.Claims), func(claim oauth2.Claim) bool {
@@ -140,9 +119,28 @@ func restrict(compiled *oauth2.Client, before oauth2.Client) (removed bool) {
 			return was.Name == claim.Name && was.Value == claim.Value && slices.Equal(was.Values, claim.Values)
 		})
 	})
-	removed = removed || len(labels) < len(compiled.Labels) || len(claims) < len(compiled.Claims)
-	compiled.Labels, compiled.Claims = labels, claims
+	sameAccess := slices.EqualFunc(access, compiled.Access, func(a, b oauth2.Access) bool { return len(a.Scopes) == len(b.Scopes) })
+	removed = len(scopes) < len(compiled.Scopes) || !sameAccess || len(labels) < len(compiled.Labels) || len(claims) < len(compiled.Claims)
+	compiled.Scopes, compiled.Access, compiled.Labels, compiled.Claims = scopes, access, labels, claims
 	return removed
+}
+
+func keepScopes(scopes, before []string) []string {
+	return slices.DeleteFunc(slices.Clone(scopes), func(scope string) bool { return !slices.Contains(before, scope) })
+}
+
+func keepAccess(accesses, before []oauth2.Access) (kept []oauth2.Access) {
+	for _, access := range accesses {
+		for _, was := range before {
+			if was.Resource != access.Resource {
+				continue
+			}
+			if access.Scopes = keepScopes(access.Scopes, was.Scopes); len(access.Scopes) > 0 {
+				kept = append(kept, access)
+			}
+		}
+	}
+	return kept
 }
 
 // limitTokens returns the condition of a client that a token with all scopes cannot be issued to, or

@@ -25,8 +25,6 @@ import (
 
 // state is what a reconciliation found, brought forward by each step.
 type state struct {
-	// ceilings are what policies allow in the namespace.
-	ceilings oauth2.Ceilings
 	// client is the registered client, as the token server has it.
 	client oauth2.Client
 	grant  oauth2.Grant
@@ -76,11 +74,11 @@ func (r *Reconciler) findRecord(ctx context.Context, object *v1alpha1.OAuth2Toke
 
 // checkRoom refuses an OAuth2Token that is one too many in its namespace. One on record stays.
 func (r *Reconciler) checkRoom(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
-	var err error
-	if s.ceilings, err = r.Policy.Ceilings(ctx, object.Namespace); err != nil {
+	ceilings, err := r.Policy.Ceilings(ctx, object.Namespace)
+	if err != nil {
 		return err
 	}
-	limit := s.ceilings.Limits().Tokens
+	limit := ceilings.Limits().Tokens
 	beyond, err := r.Policy.Beyond(ctx, object, limit)
 	switch {
 	case err != nil || !beyond:
@@ -98,7 +96,11 @@ func (r *Reconciler) checkLifetime(ctx context.Context, object *v1alpha1.OAuth2T
 	if object.Spec.Mode != v1alpha1.TokenFixed {
 		return nil
 	}
-	limit, forbidden := s.ceilings.FixedLifetime(r.MaxLifetime)
+	ceilings, err := r.Policy.Ceilings(ctx, object.Namespace)
+	if err != nil {
+		return err
+	}
+	limit, forbidden := ceilings.FixedLifetime(r.MaxLifetime)
 	if s.resource != nil && s.resource.TokenLifetime > 0 {
 		limit = min(limit, s.resource.TokenLifetime)
 	}

@@ -55,6 +55,17 @@ func (c *census) add(kind, namespace string, n int) {
 	}
 }
 
+// handler counts the objects of a kind.
+func (c *census) handler(kind string) toolscache.ResourceEventHandlerFuncs {
+	count := func(o any, n int) {
+		key, err := toolscache.DeletionHandlingMetaNamespaceKeyFunc(o)
+		if namespace, _, malformed := toolscache.SplitMetaNamespaceKey(key); err == nil && malformed == nil {
+			c.add(kind, namespace, n)
+		}
+	}
+	return toolscache.ResourceEventHandlerFuncs{AddFunc: func(o any) { count(o, 1) }, DeleteFunc: func(o any) { count(o, -1) }}
+}
+
 // below reports whether a namespace certainly has fewer objects than the limit.
 func (c *census) below(limit int, o client.Object) bool {
 	if c.counts == nil || slices.ContainsFunc(c.synced, func(synced toolscache.InformerSynced) bool { return !synced() }) {
@@ -74,16 +85,7 @@ func (s *Source) Count(ctx context.Context, from cache.Cache) error {
 		if err != nil {
 			return fmt.Errorf("count %T: %w", object, err)
 		}
-		note := func(o any, n int) {
-			key, err := toolscache.DeletionHandlingMetaNamespaceKeyFunc(o)
-			if namespace, _, malformed := toolscache.SplitMetaNamespaceKey(key); err == nil && malformed == nil {
-				s.census.add(kindOf(object), namespace, n)
-			}
-		}
-		counting, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-			AddFunc:    func(o any) { note(o, 1) },
-			DeleteFunc: func(o any) { note(o, -1) },
-		})
+		counting, err := informer.AddEventHandler(s.census.handler(kindOf(object)))
 		if err != nil {
 			return fmt.Errorf("count %T: %w", object, err)
 		}

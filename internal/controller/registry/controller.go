@@ -63,25 +63,33 @@ type owner struct {
 func ownerOf(stored *corev1.Secret) (owner, error) {
 	switch stored.Type {
 	case registration.ResourceSecretType:
-		r, err := registration.DecodeResource(stored.Data)
-		emptied := oauth2.Resource{Identifier: r.Identifier, UID: r.UID, Namespace: r.Namespace, Name: r.Name}
-		return owner{
-			types.NamespacedName{Namespace: r.Namespace, Name: r.Name}, "OAuth2Resource", &v1alpha1.OAuth2Resource{}, r.UID,
-			func() (map[string][]byte, error) { return registration.EncodeResource(emptied) },
-		}, err
+		return ownerOfResource(stored)
 	case registration.TokenSecretType:
-		m, err := registration.DecodeToken(stored.Data)
-		m.Tokens = nil
-		return owner{
-			types.NamespacedName{Namespace: m.Namespace, Name: m.Name}, "OAuth2Token", &v1alpha1.OAuth2Token{}, m.UID,
-			func() (map[string][]byte, error) { return registration.EncodeToken(m) },
-		}, err
+		return ownerOfToken(stored)
 	}
 	r, err := registration.Decode(stored.Data)
 	emptied := registration.Registration{Client: r.Client.Emptied()}
 	return owner{
 		types.NamespacedName{Namespace: r.Client.Namespace, Name: r.Client.Name}, "OAuth2Client", &v1alpha1.OAuth2Client{}, r.Client.UID,
 		func() (map[string][]byte, error) { return registration.Encode(emptied) },
+	}, err
+}
+
+func ownerOfResource(stored *corev1.Secret) (owner, error) {
+	r, err := registration.DecodeResource(stored.Data)
+	emptied := oauth2.Resource{Identifier: r.Identifier, UID: r.UID, Namespace: r.Namespace, Name: r.Name}
+	return owner{
+		types.NamespacedName{Namespace: r.Namespace, Name: r.Name}, "OAuth2Resource", &v1alpha1.OAuth2Resource{}, r.UID,
+		func() (map[string][]byte, error) { return registration.EncodeResource(emptied) },
+	}, err
+}
+
+func ownerOfToken(stored *corev1.Secret) (owner, error) {
+	m, err := registration.DecodeToken(stored.Data)
+	m.Tokens = nil
+	return owner{
+		types.NamespacedName{Namespace: m.Namespace, Name: m.Name}, "OAuth2Token", &v1alpha1.OAuth2Token{}, m.UID,
+		func() (map[string][]byte, error) { return registration.EncodeToken(m) },
 	}, err
 }
 
@@ -142,14 +150,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		return ok && secret.Namespace == r.RegistryNamespace &&
 			slices.Contains([]corev1.SecretType{registration.SecretType, registration.ResourceSecretType, registration.TokenSecretType}, secret.Type)
 	})
-	gone := handler.Funcs{
-		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
-			if e.ObjectOld.GetDeletionTimestamp().IsZero() && !e.ObjectNew.GetDeletionTimestamp().IsZero() {
-				r.wakeRecord(e.ObjectNew, q)
-			}
-		},
-		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { r.wakeRecord(e.Object, q) },
-	}
+	gone := handler.Funcs{UpdateFunc: r.afterUpdate, DeleteFunc: r.afterDeletion}
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("registry").
 		// Every registration is looked at when the manager starts: the sweep.
@@ -167,6 +168,17 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 }
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// afterUpdate wakes the record of an object that has begun to terminate.
+func (r *Reconciler) afterUpdate(_ context.Context, e event.UpdateEvent, q queue) {
+	if e.ObjectOld.GetDeletionTimestamp().IsZero() && !e.ObjectNew.GetDeletionTimestamp().IsZero() {
+		r.wakeRecord(e.ObjectNew, q)
+	}
+}
+
+func (r *Reconciler) afterDeletion(_ context.Context, e event.DeleteEvent, q queue) {
+	r.wakeRecord(e.Object, q)
+}
 
 // wakeRecord wakes the record of a deleted object. Its name is derived from an identifier of the object.
 func (r *Reconciler) wakeRecord(deleted client.Object, q queue) {

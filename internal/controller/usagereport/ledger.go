@@ -84,16 +84,15 @@ func (l *Ledger) merge(entries []usage.Entry) (refused int) {
 	l.sweep(now, oldest)
 	for _, e := range entries {
 		s := l.subjects[e.Key]
+		if s == nil && e.Seen.Latest() < oldest {
+			continue
+		}
 		if s == nil {
-			if e.Seen.Latest() < oldest {
-				continue
-			}
-			if len(l.subjects) >= l.most && !l.evict() {
-				refused++
-				continue
-			}
-			s = &subject{key: e.Key, index: -1}
-			l.subjects[e.Key] = s
+			s = l.add(e.Key)
+		}
+		if s == nil {
+			refused++
+			continue
 		}
 		if s.merged.Merge(e.Seen, usage.MinuteOf(now)) {
 			l.enqueue(s, now)
@@ -117,6 +116,16 @@ func (l *Ledger) sweep(now time.Time, oldest usage.Minute) {
 			l.drop(key, s)
 		}
 	}
+}
+
+// add remembers an object; it returns nil if there is no room.
+func (l *Ledger) add(key usage.Key) *subject {
+	if len(l.subjects) >= l.most && !l.evict() {
+		return nil
+	}
+	s := &subject{key: key, index: -1}
+	l.subjects[key] = s
+	return s
 }
 
 // evict makes room for an object. A report that names an object which is gone may bring it back.
