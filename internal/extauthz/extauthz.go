@@ -8,18 +8,9 @@ package extauthz
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
-	"fmt"
-	"net"
 	"net/http"
-	"runtime"
-	"time"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/peer"
 
 	"github.com/hallpass-dev/hallpass/internal/answer"
@@ -32,37 +23,6 @@ import (
 type Authority interface {
 	Admit(ctx context.Context, attempt auth.Attempt) (auth.Result, error)
 	ResourceMetadata(audience string) string
-}
-
-// The bounds of a connection.
-const (
-	maxQuestion       = 128 << 10 // Envoy sends all headers of a request, of which it accepts 60 KiB by default
-	maxHeaderBytes    = 16 << 10
-	maxStreams        = 128
-	connectionTimeout = 5 * time.Second
-	idleTimeout       = 10 * time.Minute
-	pingInterval      = 10 * time.Second
-)
-
-// NewServer makes a gRPC server that answers Check; nil as config serves without TLS.
-func NewServer(authority Authority, auditor *audit.Auditor, config *tls.Config) *grpc.Server {
-	options := []grpc.ServerOption{
-		grpc.MaxRecvMsgSize(maxQuestion),
-		grpc.MaxHeaderListSize(maxHeaderBytes),
-		grpc.MaxConcurrentStreams(maxStreams),
-		grpc.ConnectionTimeout(connectionTimeout),
-		// Goroutines that go on keep their stacks, which grow deep in here: a tenth of what an
-		// answer costs. Where all are busy there are more.
-		grpc.NumStreamWorkers(uint32(runtime.GOMAXPROCS(0))), //nolint:gosec // a few
-		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idleTimeout}),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingInterval, PermitWithoutStream: true}),
-	}
-	if config != nil {
-		options = append(options, grpc.Creds(credentials.NewTLS(config)))
-	}
-	server := grpc.NewServer(options...)
-	authv3.RegisterAuthorizationServer(server, &service{authority: authority, auditor: auditor})
-	return server
 }
 
 // service is envoy.service.auth.v3.Authorization.
@@ -81,8 +41,15 @@ func (s *service) Check(ctx context.Context, question *authv3.CheckRequest) (res
 			response, err = refused(answer.Answer{Status: http.StatusInternalServerError}), nil
 		}
 	}()
+	caller, _ := peer.FromContext(ctx)
+	if work, ok := workOf(caller); ok {
+		if !work.Begin(ctx) {
+			return nil, ctx.Err() //nolint:wrapcheck // Envoy has given up
+		}
+		defer work.End()
+	}
 	request := question.GetAttributes().GetRequest().GetHttp()
-	ctx, record := s.auditor.Begin(ctx, audit.ExtAuthz, origin(ctx, request))
+	ctx, record := s.auditor.Begin(ctx, audit.ExtAuthz, origin(caller, request))
 	attempt := auth.Attempt{Authorization: values(request, "authorization"), Source: record.Payer(), At: record.Started}
 	attempt.Required, attempt.RequirementError = requirement(question.GetAttributes().GetContextExtensions())
 	result, refusal := s.authority.Admit(ctx, attempt)
@@ -102,12 +69,12 @@ func (s *service) Check(ctx context.Context, question *authv3.CheckRequest) (res
 }
 
 // origin is where a request came from: the proxy, and the headers that it sent about the caller.
-func origin(ctx context.Context, request *authv3.AttributeContext_HttpRequest) audit.Origin {
+func origin(proxy *peer.Peer, request *authv3.AttributeContext_HttpRequest) audit.Origin {
 	from := audit.Origin{Traceparent: values(request, "traceparent"), ForwardedFor: values(request, "x-forwarded-for")}
 	if ids := values(request, "x-request-id"); len(ids) == 1 {
 		from.RequestID = ids[0]
 	}
-	if proxy, ok := peer.FromContext(ctx); ok {
+	if proxy != nil {
 		from.RemoteAddr = proxy.Addr.String()
 	}
 	return from
@@ -141,37 +108,4 @@ func values(request *authv3.AttributeContext_HttpRequest, name string) []string 
 		}
 	}
 	return found
-}
-
-// Port is a gRPC server with its listener. The zero value is a port that is not open.
-type Port struct {
-	server   *grpc.Server
-	listener net.Listener
-}
-
-// NewPort returns a port that answers the connections of listener; nil as config serves without
-// TLS.
-func NewPort(listener net.Listener, authority Authority, auditor *audit.Auditor, config *tls.Config) Port {
-	return Port{server: NewServer(authority, auditor, config), listener: listener}
-}
-
-// Serve answers until Shutdown, which is no error. If the port is not open, it returns at once.
-func (p Port) Serve() error {
-	if p.server == nil {
-		return nil
-	}
-	if err := p.server.Serve(p.listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
-		return fmt.Errorf("serve ext_authz at %s: %w", p.listener.Addr(), err)
-	}
-	return nil
-}
-
-// Shutdown closes the port. It waits for checks in flight until the context ends.
-func (p Port) Shutdown(ctx context.Context) {
-	if p.server == nil {
-		return
-	}
-	defer context.AfterFunc(ctx, p.server.Stop)()
-	p.server.GracefulStop()
-	_ = p.listener.Close() // a server that never served has not closed it
 }

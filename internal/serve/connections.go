@@ -8,21 +8,24 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 )
 
-// The default bounds on open connections. An idle TLS connection takes some 40 KiB of memory, so
-// all of them stay below 160 MiB.
+// The default bounds on open connections. What they may hold is bounded by DefaultRoom.
 const (
 	DefaultMaxConnections          = 4096
 	DefaultMaxConnectionsPerSource = 1024
 )
 
-// Bounds limit the open connections of a listener. A zero field stands for its default.
+// Bounds limit what the callers of a listener can make the process hold. A zero field stands for its
+// default.
 type Bounds struct {
-	// Total is the maximum over all sources.
+	// Total is the maximum of open connections over all sources.
 	Total int
 	// PerSource is the maximum of one source: an IPv4 address or an IPv6 /64.
 	PerSource int
+	// Room is the memory that requests may hold. Listeners share it; without one, each has its own.
+	Room *Room
 }
 
 // FairListener limits the open connections in total and per source. It closes a connection beyond
@@ -41,14 +44,20 @@ type FairListener struct {
 
 // NewFairListener returns a FairListener that accepts from listener.
 func NewFairListener(listener net.Listener, bounds Bounds) *FairListener {
-	return &FairListener{
+	if bounds.Room == nil {
+		bounds.Room = NewRoom(DefaultRoom)
+	}
+	l := &FairListener{
 		Listener: listener,
 		bounds: Bounds{
 			Total:     cmp.Or(bounds.Total, DefaultMaxConnections),
 			PerSource: cmp.Or(bounds.PerSource, DefaultMaxConnectionsPerSource),
+			Room:      bounds.Room,
 		},
 		sources: map[netip.Prefix]map[*fairConn]struct{}{},
 	}
+	bounds.Room.add(l)
+	return l
 }
 
 // Accept implements net.Listener. It returns the next connection within the bounds and closes those
@@ -62,9 +71,11 @@ func (l *FairListener) Accept() (net.Conn, error) {
 		c := &fairConn{Conn: accepted, listener: l, source: sourcePrefix(accepted.RemoteAddr())}
 		evicted, ok := l.admit(c)
 		if evicted != nil {
-			_ = evicted.Conn.Close() // its server gets an error and drops the connection
+			evicted.evict() // its server gets an error and drops the connection
 		}
 		if ok {
+			limitKernel(accepted)
+			c.hold(connectionBytes)
 			return c, nil
 		}
 		_ = accepted.Close()
@@ -121,12 +132,35 @@ func (l *FairListener) remove(c *fairConn) {
 	}
 }
 
-// fairConn is a connection that is counted until it is closed.
+// fairConn is a connection that is counted until it is closed, and what its requests hold.
 type fairConn struct {
 	net.Conn
 
 	listener *FairListener
 	source   netip.Prefix
+
+	load   load
+	record atomic.Int64 // load.record
+}
+
+// Read implements net.Conn. The room that TLS has for what it reads is the longest record so far; a
+// buffer that grows is twice as long then.
+func (c *fairConn) Read(p []byte) (int, error) {
+	if 2*len(p) > int(c.record.Load()) {
+		c.grow(2 * len(p))
+	}
+	return c.Conn.Read(p) //nolint:wrapcheck // the server checks for io.EOF
+}
+
+func (c *fairConn) grow(n int) {
+	room := c.listener.bounds.Room
+	c.load.mu.Lock()
+	full := c.load.keeps(room, &c.load.record, n)
+	c.record.Store(int64(c.load.record))
+	c.load.mu.Unlock()
+	if full {
+		room.clear()
+	}
 }
 
 // Close implements net.Conn.
@@ -134,7 +168,28 @@ func (c *fairConn) Close() error {
 	c.listener.mu.Lock()
 	c.listener.remove(c)
 	c.listener.mu.Unlock()
+	c.load.end(c.listener.bounds.Room)
 	return c.Conn.Close() //nolint:wrapcheck // the error of the connection is returned unchanged
+}
+
+// evict closes a connection and drops what the kernel holds for it: a caller that takes nothing
+// would let it be held for minutes.
+func (c *fairConn) evict() {
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = c.Close()
+}
+
+// kernelSend is what the kernel takes of answers before their caller reads them. It grows to
+// several MiB otherwise, and counts for the container.
+const kernelSend = 64 << 10
+
+// limitKernel bounds what the kernel holds for a connection.
+func limitKernel(accepted net.Conn) {
+	if tcp, ok := accepted.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(kernelSend) // a connection that is closed already fails later too
+	}
 }
 
 // sourcePrefix returns the source of a connection: its IPv4 address, or the /64 of its IPv6

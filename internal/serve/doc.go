@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package serve has what a process needs to serve on the network: a listener that shares its
-// connections fairly among sources, an HTTP server with bounds, TLS configurations whose
+// connections fairly among sources, a bound on the memory that they hold, an HTTP server with bounds, TLS configurations whose
 // certificates are reloaded from files, the handler of the operations port, and a log whose lines a
 // writer batches.
 //

@@ -15,6 +15,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/net/http2"
 )
 
 // The bounds of a connection: each resource that a caller can use has a limit.
@@ -29,8 +31,9 @@ const (
 	maxStreams = 128
 	// streamBuffer is the size of the longest body.
 	streamBuffer = 64 << 10
-	// connectionBuffer is what all streams of a connection may send ahead of the handlers.
-	connectionBuffer = 256 << 10
+	// connectionBuffer is what all streams of a connection may send ahead of the handlers: the
+	// least of RFC 9113 section 6.9.2.
+	connectionBuffer = 64 << 10
 	pingAfter        = 30 * time.Second
 	pingTimeout      = 10 * time.Second
 )
@@ -45,11 +48,12 @@ type HTTPConfig struct {
 	Log *slog.Logger
 }
 
-// NewHTTPServer returns an HTTP server with bounds on each connection.
+// NewHTTPServer returns an HTTP server with bounds on each connection. On connections of a
+// FairListener, what requests hold is bounded too.
 func NewHTTPServer(c HTTPConfig) *http.Server {
-	return &http.Server{
-		Handler:           c.Handler,
-		TLSConfig:         c.TLS,
+	server := &http.Server{
+		Handler:           counted(c.Handler),
+		ConnContext:       withConnection,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -60,6 +64,28 @@ func NewHTTPServer(c HTTPConfig) *http.Server {
 			SendPingTimeout: pingAfter, PingTimeout: pingTimeout, WriteByteTimeout: writeTimeout,
 		},
 		ErrorLog: stdlog.New(connectionLog{c.Log}, "", 0),
+	}
+	if c.TLS != nil {
+		server.TLSConfig = c.TLS.Clone()
+		meterHTTP2(server)
+	}
+	return server
+}
+
+// meterHTTP2 has the frames of HTTP/2 counted. The server of net/http accepts connections of TLS
+// only, so it is the same server from its own module.
+func meterHTTP2(server *http.Server) {
+	h2 := &http2.Server{}                                     //nolint:staticcheck // net/http has no way to wrap a connection of HTTP/2
+	if err := http2.ConfigureServer(server, h2); err != nil { //nolint:staticcheck // as above
+		panic(err) // the cipher suites of the configuration are not those of HTTP/2: a fault of ours
+	}
+	server.TLSNextProto[http2.NextProtoTLS] = func(server *http.Server, c *tls.Conn, handler http.Handler) {
+		ctx := context.Background()
+		if base, ok := handler.(interface{ BaseContext() context.Context }); ok {
+			ctx = base.BaseContext() // of the connection: it has what ConnContext added
+		}
+		conn, _, _ := Meter(c.NetConn(), c)
+		h2.ServeConn(conn, &http2.ServeConnOpts{Context: ctx, BaseConfig: server, Handler: handler}) //nolint:staticcheck // as above
 	}
 }
 

@@ -74,7 +74,8 @@ func Run(ctx context.Context, o Options) error {
 		Handler: serve.Ops{Memory: dir, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Stopping: &stopping}.Handler(), Log: log,
 	})
 
-	envoy, err := openEnvoyPort(o, doors, tlsConfig.Plain)
+	room := serve.NewRoom(serve.DefaultRoom)
+	envoy, err := openEnvoyPort(o, room, doors, tlsConfig.Plain)
 	if err != nil {
 		return err
 	}
@@ -92,8 +93,8 @@ func Run(ctx context.Context, o Options) error {
 	reports.start(ctx)
 	failed := make(chan error, 3)
 	start(&running, failed, envoy.Serve)
-	start(&running, failed, func() error { return serve.HTTP(public, bounded(publicListener, o)) })
-	start(&running, failed, func() error { return serve.HTTP(ops, opsListener) })
+	start(&running, failed, func() error { return serve.HTTP(public, bounded(publicListener, room, o)) })
+	start(&running, failed, func() error { return serve.HTTP(ops, serve.NewFairListener(opsListener, opsBounds(room))) })
 	err = untilStopped(ctx, failed, &stopping, o.ShutdownLag)
 	err = errors.Join(err, drain(ctx, func(ctx context.Context) error {
 		defer stopTracing(ctx)
@@ -238,7 +239,7 @@ func listen(o Options) (public, ops net.Listener, err error) {
 }
 
 // openEnvoyPort opens the port for ext_authz if the options name one.
-func openEnvoyPort(o Options, d doors, config *tls.Config) (extauthz.Port, error) {
+func openEnvoyPort(o Options, room *serve.Room, d doors, config *tls.Config) (extauthz.Port, error) {
 	if o.ExtAuthzListen == "" {
 		return extauthz.Port{}, nil
 	}
@@ -249,12 +250,22 @@ func openEnvoyPort(o Options, d doors, config *tls.Config) (extauthz.Port, error
 	if o.ExtAuthzListening != nil {
 		o.ExtAuthzListening(listener.Addr().String())
 	}
-	return extauthz.NewPort(bounded(listener, o), d.authority, d.auditor, config), nil
+	return extauthz.NewPort(bounded(listener, room, o), d.authority, d.auditor, config, meter), nil
 }
 
-// bounded limits the connections of a port that unauthenticated callers reach.
-func bounded(listener net.Listener, o Options) net.Listener {
-	return serve.NewFairListener(listener, serve.Bounds{Total: o.MaxConnections, PerSource: o.MaxConnectionsPerSource})
+// bounded limits what the callers of a port can make the process hold.
+func bounded(listener net.Listener, room *serve.Room, o Options) net.Listener {
+	return serve.NewFairListener(listener, serve.Bounds{Total: o.MaxConnections, PerSource: o.MaxConnectionsPerSource, Room: room})
+}
+
+// meter is serve.Meter, for ext_authz.
+func meter(accepted, plain net.Conn) (net.Conn, extauthz.Work, bool) { //nolint:ireturn // extauthz declares what it needs
+	return serve.Meter(accepted, plain)
+}
+
+// opsBounds are those of the ops port, which a kubelet and a few Prometheus servers call.
+func opsBounds(room *serve.Room) serve.Bounds {
+	return serve.Bounds{Total: 64, PerSource: 32, Room: room}
 }
 
 // security loads the TLS configurations; without HTTPS there are none.

@@ -1,0 +1,309 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package serve
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+// answers is a server on a FairListener whose handler counts its requests.
+type answers struct {
+	address string
+	room    *Room
+	handled atomic.Int64
+	length  int
+	working chan struct{} // what a handler waits for, if it is not nil
+}
+
+func serveAnswers(t *testing.T, a *answers, limit int) *answers {
+	t.Helper()
+	certificates := httptest.NewUnstartedServer(nil)
+	certificates.StartTLS()
+	t.Cleanup(certificates.Close)
+	config := certificates.TLS.Clone()
+	config.NextProtos = []string{"h2", "http/1.1"}
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.address, a.room = listener.Addr().String(), NewRoom(limit)
+	server := NewHTTPServer(HTTPConfig{TLS: config, Log: slog.New(slog.DiscardHandler), Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		a.handled.Add(1)
+		if a.working != nil {
+			<-a.working
+		}
+		w.WriteHeader(http.StatusOK)
+		_, _ = w.Write(make([]byte, a.length)) // the caller may be gone
+	})})
+	go func() { _ = HTTP(server, NewFairListener(listener, Bounds{Room: a.room})) }()
+	t.Cleanup(func() { _ = server.Close() })
+	return a
+}
+
+// h2Caller is an HTTP/2 connection of which a test writes the frames.
+type h2Caller struct {
+	*http2.Framer
+
+	t    *testing.T
+	conn net.Conn
+	next uint32
+	// frames are those that the server sent.
+	frames chan http2.FrameHeader
+}
+
+// call connects from an address, and takes no more than window of each answer.
+func (a *answers) call(t *testing.T, from string, window uint32) *h2Caller {
+	t.Helper()
+	dialer := &tls.Dialer{
+		NetDialer: &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}},
+		Config:    &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}, //nolint:gosec // the test's own server
+	}
+	conn, err := dialer.DialContext(t.Context(), "tcp", a.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	c := &h2Caller{Framer: http2.NewFramer(conn, conn), t: t, conn: conn, next: 1, frames: make(chan http2.FrameHeader, 10_000)}
+	_, err = io.WriteString(conn, http2.ClientPreface)
+	c.must(err)
+	c.must(c.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: window}))
+	go func() {
+		defer close(c.frames)
+		for {
+			frame, err := c.ReadFrame()
+			if err != nil {
+				return
+			}
+			c.frames <- frame.Header()
+		}
+	}()
+	return c
+}
+
+func (c *h2Caller) must(err error) {
+	c.t.Helper()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// open opens a stream and returns its id.
+func (c *h2Caller) open(whole bool) uint32 {
+	c.t.Helper()
+	var block bytes.Buffer
+	encoder := hpack.NewEncoder(&block)
+	for _, field := range []hpack.HeaderField{{Name: ":method", Value: "POST"}, {Name: ":scheme", Value: "https"}, {Name: ":authority", Value: "localhost"}, {Name: ":path", Value: "/"}} {
+		c.must(encoder.WriteField(field))
+	}
+	stream := c.next
+	c.next += 2
+	err := c.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: block.Bytes(), EndStream: whole, EndHeaders: true})
+	if err != nil {
+		c.t.Logf("the connection is closed: %v", err)
+	}
+	return stream
+}
+
+// answered waits for the end of a stream's answer.
+func (c *h2Caller) answered(stream uint32) {
+	c.t.Helper()
+	for frame := range c.frames {
+		if frame.StreamID == stream && (frame.Type == http2.FrameRSTStream || frame.Flags.Has(http2.FlagDataEndStream) && frame.Type != http2.FrameSettings) {
+			return
+		}
+	}
+	c.t.Fatalf("the connection ended before the answer of stream %d", stream)
+}
+
+// began waits for the beginning of a stream's answer.
+func (c *h2Caller) began(stream uint32) {
+	c.t.Helper()
+	for frame := range c.frames {
+		if frame.StreamID == stream && frame.Type == http2.FrameHeaders {
+			return
+		}
+	}
+	c.t.Fatalf("the connection ended before the answer of stream %d", stream)
+}
+
+// waiting waits until a condition holds.
+func waiting(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !holds(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal(what)
+		}
+	}
+}
+
+func TestAConnectionWhoseAnswersAreNotTakenGetsNoFurtherWork(t *testing.T) {
+	for name, c := range map[string]struct{ length, unread int }{
+		"16 answers":             {100, maxUnread},
+		"one answer of 64 KiB":   {maxUnreadBytes, 1},
+		"two answers of 40 KiB":  {40 << 10, 2},
+		"eight answers of 8 KiB": {8 << 10, 6}, // beside 4 KiB for each
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := serveAnswers(t, &answers{length: c.length}, DefaultRoom)
+			caller := a.call(t, "127.0.0.1", 0)
+			for range c.unread {
+				caller.began(caller.open(true))
+			}
+			waits := caller.open(true)
+			caller.must(caller.WritePing(false, [8]byte{1}))
+			for frame := range caller.frames {
+				if frame.Type == http2.FramePing {
+					break
+				}
+			}
+			if got := a.handled.Load(); got != int64(c.unread) {
+				t.Errorf("%d requests were worked on, want %d", got, c.unread)
+			}
+			caller.must(caller.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 20}))
+			caller.must(caller.WriteWindowUpdate(0, 1<<20))
+			caller.answered(waits)
+			if got := a.handled.Load(); got != int64(c.unread)+1 {
+				t.Errorf("%d requests were worked on when the answers were taken, want %d", got, c.unread+1)
+			}
+		})
+	}
+}
+
+func TestRequestsAtWorkAreNotLimitedByConnection(t *testing.T) {
+	a := serveAnswers(t, &answers{length: 100, working: make(chan struct{})}, DefaultRoom)
+	caller := a.call(t, "127.0.0.1", 1<<16)
+	for range maxStreams {
+		caller.open(true)
+	}
+	waiting(t, "not all requests are worked on at once", func() bool { return a.handled.Load() == maxStreams })
+	close(a.working)
+}
+
+func TestWhereThereIsNoRoomTheSourceThatHoldsTheMostLosesAConnection(t *testing.T) {
+	const limit = 4 << 20
+	for name, whole := range map[string]bool{"answers that are not taken": true, "bodies that are not read": false} {
+		t.Run(name, func(t *testing.T) {
+			a := serveAnswers(t, &answers{length: 100, working: make(chan struct{})}, limit)
+			if whole {
+				close(a.working)
+			} else {
+				t.Cleanup(func() { close(a.working) })
+			}
+			honest := a.call(t, "127.0.0.1", 1<<16)
+			kept := honest.open(true)
+			waiting(t, "the request is not worked on", func() bool { return a.handled.Load() == 1 })
+			var lost atomic.Int64
+			for range 20 {
+				c := a.call(t, "127.0.0.2", 0)
+				for range maxUnread {
+					stream := c.open(whole)
+					if !whole {
+						_ = c.WriteData(stream, false, make([]byte, 2<<10)) // the connection may be closed already
+					}
+				}
+				go func() {
+					for range c.frames { // until the connection ends
+					}
+					lost.Add(1)
+				}()
+			}
+			waiting(t, "no connection of the hostile source was closed", func() bool { return lost.Load() > 0 })
+			waiting(t, "more is held than there is room for", func() bool { return a.room.held.Load() <= limit })
+			if whole {
+				honest.answered(kept)
+				honest.answered(honest.open(true))
+				return
+			}
+			honest.must(honest.WritePing(false, [8]byte{1}))
+			for frame := range honest.frames {
+				if frame.Type == http2.FramePing {
+					return
+				}
+			}
+			t.Error("the connection of the other source was closed")
+		})
+	}
+}
+
+func TestWhatAConnectionHoldsIsGivenBack(t *testing.T) {
+	for name, end := range map[string]func(*h2Caller, uint32){
+		"when its answers are taken": func(c *h2Caller, s uint32) {
+			c.must(c.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 20}))
+			c.answered(s)
+		},
+		"when its streams are reset": func(c *h2Caller, s uint32) { c.must(c.WriteRSTStream(s, http2.ErrCodeCancel)) },
+		"when it is closed":          func(c *h2Caller, _ uint32) { _ = c.conn.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := serveAnswers(t, &answers{length: 10 << 10}, DefaultRoom)
+			caller := a.call(t, "127.0.0.1", 0)
+			waiting(t, "the connection is not counted", func() bool { return a.room.held.Load() > connectionBytes+framesBytes })
+			stream := caller.open(true)
+			caller.began(stream)
+			if held := a.room.held.Load(); held < connectionBytes+framesBytes+requestBytes {
+				t.Errorf("%d bytes are held while an answer is not taken", held)
+			}
+			end(caller, stream)
+			waiting(t, "something is still held", func() bool {
+				held := a.room.held.Load()
+				return held == 0 || held > connectionBytes+framesBytes && held < connectionBytes+framesBytes+requestBytes
+			})
+		})
+	}
+}
+
+func TestFramesAreFoundInPartsOfAnyLength(t *testing.T) {
+	var sent bytes.Buffer
+	sent.WriteString(http2.ClientPreface)
+	f := http2.NewFramer(&sent, nil)
+	for i := range uint32(5) {
+		if err := f.WriteData(2*i+1, i%2 == 0, make([]byte, i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for size := 1; size < sent.Len(); size++ {
+		found := frames{skip: len(preface)}
+		var streams uint32
+		for rest := sent.Bytes(); len(rest) > 0; {
+			part := rest[:min(size, len(rest))]
+			rest = rest[len(part):]
+			for len(part) > 0 {
+				var h frame
+				var ok bool
+				if h, part, ok = found.next(part); ok && h.length == int(streams) && h.stream == 2*streams+1 {
+					streams++
+				}
+			}
+		}
+		if streams != 5 {
+			t.Fatalf("%d frames were found in parts of %d bytes, want 5", streams, size)
+		}
+	}
+}
+
+func TestAWaitingRequestEndsWithItsContext(t *testing.T) {
+	l := load{open: make([]stream, maxUnread+1)}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if l.begin(ctx) {
+		t.Error("the request is worked on although its connection takes no answers")
+	}
+	if l.working != 0 {
+		t.Errorf("%d requests count as worked on", l.working)
+	}
+}

@@ -1,0 +1,153 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"net"
+)
+
+// errFlood ends a connection that opens streams without end.
+var errFlood = errors.New("more streams than are allowed")
+
+// Work admits the requests of a connection to be worked on.
+type Work struct{ load *load }
+
+// Begin waits while the caller of the connection does not take its answers. It returns false if the
+// request ends meanwhile; otherwise End must be called when the request is answered.
+func (w Work) Begin(ctx context.Context) bool { return w.load.begin(ctx) }
+
+// End is called when a request is answered.
+func (w Work) End() { w.load.answered() }
+
+// Meter counts what the streams of an HTTP/2 connection hold, from their frames. accepted is the
+// connection that a FairListener accepted, and plain is what carries the frames: the same
+// connection, or that of TLS above it. It returns what is to be used in the place of plain. If
+// accepted is of another listener, it returns plain, and false.
+func Meter(accepted, plain net.Conn) (net.Conn, Work, bool) {
+	c, ok := accepted.(*fairConn)
+	if !ok {
+		return plain, Work{}, false
+	}
+	m := metered{Conn: plain, on: c}
+	m.in.skip = len(preface)
+	c.hold(framesBytes)
+	return &m, Work{&c.load}, true
+}
+
+// preface is what the client of an HTTP/2 connection sends before its frames (RFC 9113 section
+// 3.4).
+const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+// metered is an HTTP/2 connection whose frames are counted.
+type metered struct {
+	net.Conn
+
+	on      *fairConn
+	in, out frames
+}
+
+// ConnectionState is that of TLS; net/http wants it.
+func (m *metered) ConnectionState() tls.ConnectionState {
+	if c, ok := m.Conn.(*tls.Conn); ok {
+		return c.ConnectionState()
+	}
+	return tls.ConnectionState{}
+}
+
+// Read implements net.Conn.
+func (m *metered) Read(p []byte) (int, error) {
+	n, err := m.Conn.Read(p)
+	room, load, full, flood := m.on.listener.bounds.Room, &m.on.load, false, false
+	load.mu.Lock()
+	for rest := p[:n]; len(rest) > 0; {
+		var f frame
+		var ok bool
+		if f, rest, ok = m.in.next(rest); !ok {
+			break
+		}
+		full = load.keeps(room, &load.frame, f.length) || full
+		switch f.kind {
+		case frameHeaders:
+			full = load.opened(room, f.stream) || full
+			flood = flood || len(load.open) > maxOpen
+		case frameData:
+			full = load.received(room, f.stream, f.length) || full
+		case frameReset:
+			load.closed(room, f.stream)
+		}
+	}
+	load.mu.Unlock()
+	if full {
+		room.clear()
+	}
+	if flood {
+		return 0, errFlood
+	}
+	return n, err //nolint:wrapcheck // the server checks for io.EOF
+}
+
+// Write implements net.Conn.
+func (m *metered) Write(p []byte) (int, error) {
+	n, err := m.Conn.Write(p)
+	room, load := m.on.listener.bounds.Room, &m.on.load
+	load.mu.Lock()
+	for rest := p[:n]; len(rest) > 0; {
+		var f frame
+		var ok bool
+		if f, rest, ok = m.out.next(rest); !ok {
+			break
+		}
+		if f.kind == frameReset || (f.kind == frameData || f.kind == frameHeaders) && f.flags&endStream != 0 {
+			load.closed(room, f.stream)
+		}
+	}
+	load.mu.Unlock()
+	return n, err //nolint:wrapcheck // as above
+}
+
+// The frames that begin, carry and end a stream (RFC 9113 section 6).
+const (
+	frameData    = 0x0
+	frameHeaders = 0x1
+	frameReset   = 0x3
+	endStream    = 0x1
+)
+
+// frame is the header of a frame.
+type frame struct {
+	kind, flags byte
+	stream      uint32
+	length      int
+}
+
+// frames finds the headers of frames in what passes, in parts of any length.
+type frames struct {
+	header [9]byte
+	have   int // bytes of the header
+	skip   int // bytes before the next header
+}
+
+// next returns the next header that is complete in p, and what follows it.
+func (f *frames) next(p []byte) (frame, []byte, bool) {
+	if f.skip >= len(p) {
+		f.skip -= len(p)
+		return frame{}, nil, false
+	}
+	p = p[f.skip:]
+	f.skip = 0
+	n := copy(f.header[f.have:], p)
+	if f.have += n; f.have < len(f.header) {
+		return frame{}, nil, false
+	}
+	h := frame{
+		kind: f.header[3], flags: f.header[4], stream: binary.BigEndian.Uint32(f.header[5:]) &^ (1 << 31),
+		length: int(f.header[0])<<16 | int(f.header[1])<<8 | int(f.header[2]),
+	}
+	f.have, f.skip = 0, h.length
+	return h, p[n:], true
+}
