@@ -4,6 +4,7 @@
 package tokenserver
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -19,6 +20,8 @@ const (
 	smallBody = 8 << 10
 	// maxLargeBodies is how many longer bodies are read at once.
 	maxLargeBodies = 64
+	// maxDiscarded is how much of a body is discarded where none is read.
+	maxDiscarded = 8 << 10
 )
 
 // readBody reads the parameters of a POST request from its body. The query is not looked at:
@@ -46,6 +49,7 @@ func (p *port) readBody(r *http.Request) (oauth2.Form, error) {
 	if len(body) > oauth2.MaxFormBytes {
 		return oauth2.Form{}, answer.ByHTTP(http.StatusRequestEntityTooLarge, "", "the body is longer than 64 KiB")
 	}
+	r.Body = http.NoBody // it was read whole
 	return oauth2.ParseForm(string(body))
 }
 
@@ -58,6 +62,20 @@ func readSmall(r *http.Request) ([]byte, error) {
 	body := make([]byte, min(r.ContentLength, smallBody))
 	_, err := io.ReadFull(r.Body, body)
 	return body, err //nolint:wrapcheck // as above
+}
+
+// discard reads a body that no endpoint wants as it comes, so that nothing holds it and a caller that
+// still sends does not lose the answer. Of a longer one it reads no more and returns true: the
+// connection must end with the answer, or the stream be reset (which net/http does).
+func discard(r *http.Request) (longer bool) {
+	if r.ContentLength == 0 || r.Body == http.NoBody {
+		return false
+	}
+	if r.ContentLength > maxDiscarded {
+		return true
+	}
+	n, err := io.CopyN(io.Discard, r.Body, maxDiscarded+1)
+	return n > maxDiscarded || err != nil && !errors.Is(err, io.EOF)
 }
 
 // readQuery reads the parameters of a GET request from its query. URLs end up in logs, so

@@ -80,6 +80,9 @@ func (p *port) handler(name string, read func(*http.Request) (oauth2.Form, error
 		if err != nil && a.Status == 0 {
 			a = answer.Refusal(err)
 		}
+		if (read == nil || err != nil) && discard(r) && r.ProtoMajor == 1 {
+			w.Header()["Connection"] = []string{"close"}
+		}
 		write(w, a, record.RequestID)
 		p.auditor.End(ctx, record, trail, a.Status, err)
 	})
