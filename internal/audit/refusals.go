@@ -21,9 +21,9 @@ const (
 	refusalRate = 10
 	// refusalWindow is the time that one line stands for.
 	refusalWindow = time.Second
-	// refusalEntries bounds the sources and reasons that are counted at once, at most 8 MiB. Sources
+	// refusalEntries bounds the sources and reasons that are counted at once, at most 4 MiB. Sources
 	// beyond them are counted together by reason, so that no line is lost and none is added.
-	refusalEntries = 4 << 10
+	refusalEntries = 2 << 10
 )
 
 // refusals counts the refusals of each source and reason. It keeps those that have no line of their

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,6 +89,17 @@ func TestTheMemoryOfTokensIsBounded(t *testing.T) {
 	}
 	if _, there := v.get("1"); there {
 		t.Error("a token that nobody asked for is remembered")
+	}
+}
+
+func TestLongTokensAreBoundedByTheirLength(t *testing.T) {
+	v := newVerified()
+	long := strings.Repeat("a", 8<<10)
+	for i := range 2 * verifiedEntries {
+		v.put(fmt.Sprint(i, long), oauth2.Verified{})
+	}
+	if size := (len(v.young) + len(v.old)) * len(long); size > 2*verifiedBytes {
+		t.Errorf("tokens of %d bytes are remembered, want at most %d", size, 2*verifiedBytes)
 	}
 }
 

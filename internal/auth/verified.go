@@ -10,9 +10,20 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// verifiedEntries bounds each generation of the tokens that are remembered, about 5 MiB. Only
-// tokens that our keys have signed get in, so an unauthenticated caller cannot evict any.
-const verifiedEntries = 8 << 10
+// verifiedEntries bounds each generation of the tokens that are remembered, and verifiedBytes their
+// length together: a token with many scopes takes as much as ten usual ones. Both generations take
+// at most 14 MiB. Only tokens that our keys have signed get in, so an unauthenticated caller cannot
+// evict any.
+const (
+	verifiedEntries = 8 << 10
+	verifiedBytes   = 6 << 20
+)
+
+// remembered is a verified token, and its length.
+type remembered struct {
+	read   oauth2.Verified
+	length int
+}
 
 // verified remembers tokens whose signature was found good, or was made here: a signature that is
 // good once is good for ever, and checking it is most of what an introspection costs. Nothing that
@@ -22,11 +33,13 @@ type verified struct {
 	mu sync.RWMutex
 	// young is what was put in or asked for since old was full; when it is full itself, what is
 	// left in old is forgotten.
-	young, old map[[sha256.Size]byte]oauth2.Verified
+	young, old map[[sha256.Size]byte]remembered
+	// bytes is the length of all that are young.
+	bytes int
 }
 
 func newVerified() *verified {
-	return &verified{young: map[[sha256.Size]byte]oauth2.Verified{}}
+	return &verified{young: map[[sha256.Size]byte]remembered{}}
 }
 
 // get returns what was read of a token.
@@ -42,12 +55,12 @@ func (v *verified) get(token string) (oauth2.Verified, bool) {
 	if there && aged {
 		v.keep(key, found)
 	}
-	return found, there
+	return found.read, there
 }
 
 // put remembers a token.
 func (v *verified) put(token string, read oauth2.Verified) {
-	v.keep(hashOf(token), read)
+	v.keep(hashOf(token), remembered{read, len(token)})
 }
 
 // hashOf is the SHA-256 of a token. Most fit the buffer, and then nothing is allocated.
@@ -56,11 +69,14 @@ func hashOf(token string) [sha256.Size]byte {
 	return sha256.Sum256(append(buffer[:0], token...))
 }
 
-func (v *verified) keep(key [sha256.Size]byte, read oauth2.Verified) {
+func (v *verified) keep(key [sha256.Size]byte, found remembered) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if len(v.young) >= verifiedEntries {
-		v.young, v.old = make(map[[sha256.Size]byte]oauth2.Verified, verifiedEntries), v.young
+	if len(v.young) >= verifiedEntries || v.bytes+found.length > verifiedBytes {
+		v.young, v.old, v.bytes = make(map[[sha256.Size]byte]remembered, verifiedEntries), v.young, 0
 	}
-	v.young[key] = read
+	if _, there := v.young[key]; !there {
+		v.bytes += found.length
+	}
+	v.young[key] = found
 }
