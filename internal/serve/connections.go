@@ -47,7 +47,7 @@ func NewFairListener(listener net.Listener, bounds Bounds) *FairListener {
 	if bounds.Room == nil {
 		bounds.Room = NewRoom(DefaultRoom)
 	}
-	l := &FairListener{
+	return &FairListener{
 		Listener: listener,
 		bounds: Bounds{
 			Total:     cmp.Or(bounds.Total, DefaultMaxConnections),
@@ -56,8 +56,6 @@ func NewFairListener(listener net.Listener, bounds Bounds) *FairListener {
 		},
 		sources: map[netip.Prefix]map[*fairConn]struct{}{},
 	}
-	bounds.Room.add(l)
-	return l
 }
 
 // Accept implements net.Listener. It returns the next connection within the bounds and closes those
@@ -69,16 +67,22 @@ func (l *FairListener) Accept() (net.Conn, error) {
 			return nil, err //nolint:wrapcheck // net/http checks the type of the error
 		}
 		c := &fairConn{Conn: accepted, listener: l, source: sourcePrefix(accepted.RemoteAddr())}
+		if l.bounds.Room.refuses(c.source) {
+			_ = accepted.Close()
+			continue
+		}
 		evicted, ok := l.admit(c)
 		if evicted != nil {
-			evicted.evict() // its server gets an error and drops the connection
+			evicted.evict()
 		}
-		if ok {
-			limitKernel(accepted)
-			c.hold(connectionBytes)
-			return c, nil
+		if !ok {
+			_ = accepted.Close()
+			continue
 		}
-		_ = accepted.Close()
+		limitKernel(accepted)
+		l.bounds.Room.enter(c)
+		c.hold(connectionBytes)
+		return c, nil
 	}
 }
 
@@ -141,11 +145,18 @@ type fairConn struct {
 
 	load   load
 	record atomic.Int64 // load.record
+
+	// reading is closed when the first read begins; it is nil if nothing waits for that.
+	reading chan struct{}
 }
 
 // Read implements net.Conn. The room that TLS has for what it reads is the longest record so far; a
 // buffer that grows is twice as long then.
 func (c *fairConn) Read(p []byte) (int, error) {
+	if c.reading != nil {
+		close(c.reading)
+		c.reading = nil
+	}
 	if 2*len(p) > int(c.record.Load()) {
 		c.grow(2 * len(p))
 	}
@@ -153,32 +164,37 @@ func (c *fairConn) Read(p []byte) (int, error) {
 }
 
 func (c *fairConn) grow(n int) {
-	room := c.listener.bounds.Room
 	c.load.mu.Lock()
-	full := c.load.keeps(room, &c.load.record, n)
+	c.load.keeps(&c.load.record, n)
 	c.record.Store(int64(c.load.record))
 	c.load.mu.Unlock()
-	if full {
-		room.clear()
-	}
+	c.makeRoom()
 }
 
 // Close implements net.Conn.
 func (c *fairConn) Close() error {
-	c.listener.mu.Lock()
-	c.listener.remove(c)
-	c.listener.mu.Unlock()
-	c.load.end(c.listener.bounds.Room)
+	c.uncount()
+	c.load.end()
 	return c.Conn.Close() //nolint:wrapcheck // the error of the connection is returned unchanged
 }
 
-// evict closes a connection and drops what the kernel holds for it: a caller that takes nothing
-// would let it be held for minutes.
+// uncount removes the connection from those that are open.
+func (c *fairConn) uncount() {
+	c.listener.mu.Lock()
+	c.listener.remove(c)
+	c.listener.mu.Unlock()
+	c.load.room.leave(c)
+}
+
+// evict closes a connection; its server gets an error and drops it. It also drops what the kernel
+// holds for the connection: a caller that takes nothing would let it be held for minutes.
 func (c *fairConn) evict() {
+	c.uncount()
+	c.load.leave()
 	if tcp, ok := c.Conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 	}
-	_ = c.Close()
+	go func() { _ = c.Conn.Close() }() // it waits for the goroutines that read and write
 }
 
 // kernelSend is what the kernel takes of answers before their caller reads them. It grows to

@@ -66,12 +66,18 @@ func counted(next http.Handler) http.Handler {
 
 // hold adds to what the connection holds.
 func (c *fairConn) hold(n int) {
-	room := c.listener.bounds.Room
 	c.load.mu.Lock()
-	full := c.load.add(room, n)
+	c.load.add(n)
 	c.load.mu.Unlock()
-	if full {
-		room.clear()
+	if n > 0 {
+		c.makeRoom()
+	}
+}
+
+// makeRoom is called when something was added to what the connection holds.
+func (c *fairConn) makeRoom() {
+	if room := c.load.room; room.full() {
+		room.evict(c)
 	}
 }
 
@@ -115,13 +121,9 @@ func (w *countedWriter) Write(p []byte) (int, error) {
 
 // write counts a long answer that is being sent.
 func (c *fairConn) write(n int) {
-	room := c.listener.bounds.Room
 	c.load.mu.Lock()
 	c.load.writing += n
-	full := c.load.add(room, n)
 	c.load.wake()
 	c.load.mu.Unlock()
-	if full {
-		room.clear()
-	}
+	c.hold(n)
 }

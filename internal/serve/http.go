@@ -34,8 +34,10 @@ const (
 	// connectionBuffer is what all streams of a connection may send ahead of the handlers: the
 	// least of RFC 9113 section 6.9.2.
 	connectionBuffer = 64 << 10
-	pingAfter        = 30 * time.Second
-	pingTimeout      = 10 * time.Second
+	// maxFrame is the least of RFC 9113 section 4.2: a connection keeps a buffer for the longest frame.
+	maxFrame    = 16 << 10
+	pingAfter   = 30 * time.Second
+	pingTimeout = 10 * time.Second
 )
 
 // HTTPConfig are the dependencies of an HTTP server.
@@ -61,7 +63,8 @@ func NewHTTPServer(c HTTPConfig) *http.Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerStream: streamBuffer, MaxReceiveBufferPerConnection: connectionBuffer,
-			SendPingTimeout: pingAfter, PingTimeout: pingTimeout, WriteByteTimeout: writeTimeout,
+			MaxReadFrameSize: maxFrame,
+			SendPingTimeout:  pingAfter, PingTimeout: pingTimeout, WriteByteTimeout: writeTimeout,
 		},
 		ErrorLog: stdlog.New(connectionLog{c.Log}, "", 0),
 	}
@@ -106,16 +109,38 @@ func (c connectionLog) Write(line []byte) (int, error) {
 // HTTP serves until the server is shut down, which is no error. It serves with TLS if the server
 // has a TLS configuration.
 func HTTP(server *http.Server, listener net.Listener) error {
-	var err error
 	if server.TLSConfig != nil {
-		err = server.ServeTLS(listener, "", "")
-	} else {
-		err = server.Serve(listener)
+		listener = handshakes{listener, server.TLSConfig}
 	}
+	err := server.Serve(listener)
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	return fmt.Errorf("serve %s: %w", listener.Addr(), err)
+}
+
+// handshakes accepts connections of TLS.
+type handshakes struct {
+	net.Listener
+
+	config *tls.Config
+}
+
+// Accept implements net.Listener. The handshake has a goroutine of its own, and the server waits for
+// its result: the stack that it needs, 16 KiB, would else stay with the connection.
+func (l handshakes) Accept() (net.Conn, error) {
+	accepted, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err //nolint:wrapcheck // net/http checks the type of the error
+	}
+	c := tls.Server(accepted, l.config)
+	if fair, ok := accepted.(*fairConn); ok {
+		reading := make(chan struct{})
+		fair.reading = reading
+		go func() { _ = c.HandshakeContext(context.Background()) }() // the server gets the error, and sets the deadline
+		<-reading                                                    // now this handshake is the one that the server will wait for
+	}
+	return c, nil
 }
 
 // CloseConnections ends connections without losing requests once stopping is true: one of HTTP/1.1

@@ -4,26 +4,25 @@
 package serve
 
 import (
-	"cmp"
 	"context"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 )
 
 const (
 	// DefaultRoom is the memory that all connections and their requests may hold.
-	DefaultRoom = 56 << 20
+	DefaultRoom = 104 << 20
 
 	// connectionBytes is what a connection holds: buffers, keys and goroutines of TLS and HTTP/1.1.
-	connectionBytes = 24 << 10
+	connectionBytes = 20 << 10
 	// framesBytes is what a connection of HTTP/2 holds more: goroutines, queues, and the tables that
 	// compress headers. What is read of it at once counts beside that.
-	framesBytes = 48 << 10
+	framesBytes = 2 << 10
 	// requestBytes is what a request holds beside its body and the names of its headers: a
-	// goroutine, its stack, the values of the headers, and an answer that fits shortAnswer.
-	requestBytes = 28 << 10
+	// goroutine, its stack, the values of the headers, and an answer that fits shortAnswer. It is
+	// twice that, because the next one finds it not collected yet.
+	requestBytes = 48 << 10
 	// nameBytes is what each name of a header takes.
 	nameBytes = 128
 	// shortAnswer is the length up to which net/http holds an answer when its handler has returned.
@@ -38,71 +37,111 @@ const (
 	maxOpen = 4 * maxStreams
 )
 
-// Room bounds the memory that connections hold, and their requests: those that are received, worked on or answered until
-// their caller has taken the answer. If there is no more, it closes connections of the source that
-// holds the most.
+// Room bounds the memory that connections hold, and their requests: those that are received, worked
+// on, or answered until their caller has taken the answer. If there is no more, it closes
+// connections of the source that holds the most.
 type Room struct {
 	limit int64
-	held  atomic.Int64
+	// held is what all connections hold. leaving is the part of it that evicted connections hold
+	// until their server has dropped them.
+	held, leaving atomic.Int64
 
-	mu        sync.Mutex
-	listeners []*FairListener
+	mu      sync.Mutex
+	holders map[netip.Prefix]*holder
+}
+
+// holder is a source with the connections that it has at all listeners of a Room.
+type holder struct {
+	held        atomic.Int64 // without what is leaving
+	connections map[*fairConn]struct{}
 }
 
 // NewRoom returns a Room of limit bytes for the connections of several listeners.
-func NewRoom(limit int) *Room { return &Room{limit: int64(limit)} }
-
-func (r *Room) add(l *FairListener) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.listeners = append(r.listeners, l)
+func NewRoom(limit int) *Room {
+	return &Room{limit: int64(limit), holders: map[netip.Prefix]*holder{}}
 }
 
-// clear closes connections until an eighth of the room is free. While one goroutine does so, those
-// that need room wait.
-func (r *Room) clear() {
+// enter adds a connection to those of its source.
+func (r *Room) enter(c *fairConn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for r.held.Load() > r.limit-r.limit/8 {
-		connections := r.heaviest()
-		if len(connections) == 0 {
-			return
-		}
-		slices.SortFunc(connections, func(a, b *fairConn) int { return cmp.Compare(b.load.held.Load(), a.load.held.Load()) })
-		for _, c := range connections[:(len(connections)+7)/8] { // then another source may hold the most
-			if c.evict(); r.held.Load() <= r.limit-r.limit/8 {
-				return
-			}
+	h := r.holders[c.source]
+	if h == nil {
+		h = &holder{connections: map[*fairConn]struct{}{}}
+		r.holders[c.source] = h
+	}
+	h.connections[c] = struct{}{}
+	c.load.room, c.load.holder = r, h
+}
+
+// leave removes a connection; it is a no-op if the connection was removed before.
+func (r *Room) leave(c *fairConn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if h := c.load.holder; h == r.holders[c.source] {
+		if delete(h.connections, c); len(h.connections) == 0 {
+			delete(r.holders, c.source)
 		}
 	}
 }
 
-// heaviest returns the connections of the source that holds the most.
-func (r *Room) heaviest() []*fairConn {
-	held, connections := map[netip.Prefix]int64{}, map[netip.Prefix][]*fairConn{}
-	var most netip.Prefix
-	for _, l := range r.listeners {
-		l.mu.Lock()
-		for source, open := range l.sources {
-			for c := range open {
-				held[source] += c.load.held.Load()
-				connections[source] = append(connections[source], c)
-			}
-			if held[source] > held[most] {
-				most = source
+// full reports whether there is no more room. What is about to be given back counts only when it is
+// more than a quarter of the room: then connections come faster than their servers drop them.
+func (r *Room) full() bool {
+	held := r.held.Load()
+	return held-r.leaving.Load() > r.limit || held > r.limit+r.limit/4
+}
+
+// refuses reports whether a further connection of a source is closed at once: while the room is
+// almost full and the source holds the most. So its connections are not accepted to be evicted, which
+// would take the processor and leave garbage.
+func (r *Room) refuses(source netip.Prefix) bool {
+	if r.held.Load() <= r.limit-r.limit/8 {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	h := r.holders[source]
+	return h != nil && r.heaviest(h) == h
+}
+
+// evict closes a connection of the source that holds the most, for one that has added to what is held.
+// If both are of one source, it closes the one that has added: so a source without room stops at
+// once, and waits for nothing.
+func (r *Room) evict(added *fairConn) {
+	r.mu.Lock()
+	largest := added
+	if most := r.heaviest(added.load.holder); most != added.load.holder {
+		for c := range most.connections {
+			if largest == added || c.load.held.Load() > largest.load.held.Load() {
+				largest = c
 			}
 		}
-		l.mu.Unlock()
 	}
-	return connections[most]
+	r.mu.Unlock()
+	largest.evict()
+}
+
+// heaviest returns the source that holds the most, and of equal ones the given one. The caller has
+// locked the Room.
+func (r *Room) heaviest(most *holder) *holder {
+	for _, h := range r.holders {
+		if h.held.Load() > most.held.Load() {
+			most = h
+		}
+	}
+	return most
 }
 
 // load is what the requests of a connection hold.
 type load struct {
-	held atomic.Int64
+	room   *Room
+	holder *holder
+	held   atomic.Int64
 
-	mu    sync.Mutex
-	ended bool
+	mu sync.Mutex
+	// ended means that the connection is closed, and leaving that it was evicted.
+	ended, leaving bool
 	// open are the streams of HTTP/2 whose answer has not been sent whole; last is the newest one.
 	open []stream
 	last uint32
@@ -116,41 +155,55 @@ type load struct {
 	waiting chan struct{}
 }
 
-// stream is an open stream of HTTP/2, and the length of what was received of its body.
+// stream is an open stream of HTTP/2, and what its body takes: it is held as it was received, and
+// again by its reader.
 type stream struct {
 	id   uint32
 	body int
 }
 
-// add adds to what is held. The caller has locked the load, and calls Room.clear when it has
-// unlocked it if add returns true.
-func (l *load) add(r *Room, n int) (full bool) {
-	if l.ended {
-		return false
+// add adds to what is held. The caller has locked the load.
+func (l *load) add(n int) {
+	if !l.ended {
+		l.held.Add(int64(n))
+		l.holder.held.Add(int64(n))
+		l.room.held.Add(int64(n))
 	}
-	l.held.Add(int64(n))
-	return r.held.Add(int64(n)) > r.limit && n > 0
 }
 
 // keeps counts a buffer that grows to n bytes and stays.
-func (l *load) keeps(r *Room, buffer *int, n int) (full bool) {
-	if n <= *buffer {
-		return false
+func (l *load) keeps(buffer *int, n int) {
+	if n > *buffer {
+		l.add(n - *buffer)
+		*buffer = n
 	}
-	grown := n - *buffer
-	*buffer = n
-	return l.add(r, grown)
 }
 
-// end gives back all that is held.
-func (l *load) end(r *Room) {
+// leave is called when the connection is evicted. What it holds is about to be given back.
+func (l *load) leave() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.ended {
-		l.ended = true
-		r.held.Add(-l.held.Swap(0))
+		l.ended, l.leaving = true, true
+		l.holder.held.Add(-l.held.Load())
+		l.room.leaving.Add(l.held.Load())
 		l.wake()
 	}
+}
+
+// end gives back all that is held, when the server has dropped the connection.
+func (l *load) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	held := l.held.Swap(0)
+	l.room.held.Add(-held)
+	if l.leaving {
+		l.room.leaving.Add(-held)
+	} else {
+		l.holder.held.Add(-held)
+	}
+	l.ended = true
+	l.wake()
 }
 
 // unread is the number of answers that their caller has not taken. Streams that no handler has
@@ -204,33 +257,32 @@ func (l *load) answered() {
 }
 
 // opened counts a stream.
-func (l *load) opened(r *Room, id uint32) (full bool) {
-	if id <= l.last { // the trailers of a request
-		return false
+func (l *load) opened(id uint32) {
+	if id > l.last { // otherwise these are the trailers of a request
+		l.last = id
+		l.open = append(l.open, stream{id: id})
+		l.add(requestBytes)
 	}
-	l.last = id
-	l.open = append(l.open, stream{id: id})
-	return l.add(r, requestBytes)
 }
 
 // received counts a part of a body.
-func (l *load) received(r *Room, id uint32, n int) (full bool) {
+func (l *load) received(id uint32, n int) {
 	for i := range l.open {
 		if l.open[i].id == id {
-			l.open[i].body += n
-			return l.add(r, n)
+			l.open[i].body += 2 * n
+			l.add(2 * n)
+			return
 		}
 	}
-	return false
 }
 
 // closed uncounts a stream; it is a no-op if the stream is not counted.
-func (l *load) closed(r *Room, id uint32) {
+func (l *load) closed(id uint32) {
 	for i, s := range l.open {
 		if s.id == id {
 			l.open[i] = l.open[len(l.open)-1]
 			l.open = l.open[:len(l.open)-1]
-			l.add(r, -requestBytes-s.body)
+			l.add(-requestBytes - s.body)
 			l.wake()
 			return
 		}

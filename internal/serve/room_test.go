@@ -12,7 +12,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -69,19 +71,32 @@ type h2Caller struct {
 // call connects from an address, and takes no more than window of each answer.
 func (a *answers) call(t *testing.T, from string, window uint32) *h2Caller {
 	t.Helper()
+	c, err := a.tryCall(t, from, window)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// tryCall is call where the server may refuse the connection.
+func (a *answers) tryCall(t *testing.T, from string, window uint32) (*h2Caller, error) {
+	t.Helper()
 	dialer := &tls.Dialer{
 		NetDialer: &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}},
 		Config:    &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}, //nolint:gosec // the test's own server
 	}
 	conn, err := dialer.DialContext(t.Context(), "tcp", a.address)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	t.Cleanup(func() { _ = conn.Close() })
 	c := &h2Caller{Framer: http2.NewFramer(conn, conn), t: t, conn: conn, next: 1, frames: make(chan http2.FrameHeader, 10_000)}
-	_, err = io.WriteString(conn, http2.ClientPreface)
-	c.must(err)
-	c.must(c.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: window}))
+	if _, err := io.WriteString(conn, http2.ClientPreface); err != nil {
+		return nil, err
+	}
+	if err := c.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: window}); err != nil {
+		return nil, err
+	}
 	go func() {
 		defer close(c.frames)
 		for {
@@ -92,7 +107,7 @@ func (a *answers) call(t *testing.T, from string, window uint32) *h2Caller {
 			c.frames <- frame.Header()
 		}
 	}()
-	return c
+	return c, nil
 }
 
 func (c *h2Caller) must(err error) {
@@ -209,7 +224,11 @@ func TestWhereThereIsNoRoomTheSourceThatHoldsTheMostLosesAConnection(t *testing.
 			waiting(t, "the request is not worked on", func() bool { return a.handled.Load() == 1 })
 			var lost atomic.Int64
 			for range 20 {
-				c := a.call(t, "127.0.0.2", 0)
+				c, err := a.tryCall(t, "127.0.0.2", 0)
+				if err != nil {
+					lost.Add(1)
+					continue
+				}
 				for range maxUnread {
 					stream := c.open(whole)
 					if !whole {
@@ -223,7 +242,7 @@ func TestWhereThereIsNoRoomTheSourceThatHoldsTheMostLosesAConnection(t *testing.
 				}()
 			}
 			waiting(t, "no connection of the hostile source was closed", func() bool { return lost.Load() > 0 })
-			waiting(t, "more is held than there is room for", func() bool { return a.room.held.Load() <= limit })
+			waiting(t, "more is held than there is room for", func() bool { return a.room.held.Load() <= limit && a.room.leaving.Load() == 0 })
 			if whole {
 				honest.answered(kept)
 				honest.answered(honest.open(true))
@@ -237,6 +256,105 @@ func TestWhereThereIsNoRoomTheSourceThatHoldsTheMostLosesAConnection(t *testing.
 			}
 			t.Error("the connection of the other source was closed")
 		})
+	}
+}
+
+// accepting is a FairListener in memory.
+type accepting struct {
+	*FairListener
+
+	t       *testing.T
+	offered chan net.Conn
+	room    *Room
+}
+
+func newAccepting(t *testing.T, limit int) accepting {
+	t.Helper()
+	offers, room := make(chan net.Conn, 10), NewRoom(limit)
+	return accepting{NewFairListener(offered{offers}, Bounds{Room: room}), t, offers, room}
+}
+
+// offer has a connection from an address wait to be accepted.
+func (a accepting) offer(address string) *peer {
+	p := &peer{address: netip.AddrPortFrom(netip.MustParseAddr(address), 4000)}
+	a.offered <- p
+	return p
+}
+
+// accept accepts the next connection, and has it hold n bytes beside those of a connection.
+func (a accepting) accept(n int) *fairConn {
+	a.t.Helper()
+	conn, err := a.Accept()
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	c, ok := conn.(*fairConn)
+	if !ok {
+		a.t.Fatalf("it is a %T", conn)
+	}
+	c.hold(n)
+	return c
+}
+
+func TestAConnectionIsEvictedForOneThatAdds(t *testing.T) {
+	for name, c := range map[string]struct {
+		adds string // the source of the connection that adds more than there is room for
+		want []int  // how often each connection is closed: a small one, a large one, and the one that adds
+	}{
+		"of its source, that holds the most, it is the one that adds":  {"10.0.0.1", []int{0, 0, 1}},
+		"of another source it is the largest of the one with the most": {"10.0.0.2", []int{0, 1, 0}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAccepting(t, 1<<20)
+			peers := []*peer{a.offer("10.0.0.1"), a.offer("10.0.0.1"), a.offer(c.adds)}
+			a.accept(100 << 10)
+			a.accept(600 << 10)
+			a.accept(300 << 10)
+			waiting(t, "not the right connection is closed", func() bool {
+				closed := []int{}
+				for _, p := range peers {
+					closed = append(closed, int(p.closed.Load()))
+				}
+				return slices.Equal(closed, c.want)
+			})
+		})
+	}
+}
+
+// Else the memory of connections that their server has not dropped yet would count as free.
+func TestAnEvictedConnectionCountsUntilItsServerDropsIt(t *testing.T) {
+	a := newAccepting(t, 1<<20)
+	a.offer("10.0.0.1")
+	c := a.accept(1000)
+	held := a.room.held.Load()
+	c.evict()
+	c.hold(1000)
+	if a.room.held.Load() != held || a.room.leaving.Load() != held {
+		t.Errorf("%d bytes are held, %d are leaving; want %d of both", a.room.held.Load(), a.room.leaving.Load(), held)
+	}
+	_ = c.Close()
+	_ = c.Close() // twice, as net/http may
+	if a.room.held.Load() != 0 || a.room.leaving.Load() != 0 || len(a.room.holders) != 0 {
+		t.Errorf("%d bytes of %d sources are held, %d are leaving", a.room.held.Load(), len(a.room.holders), a.room.leaving.Load())
+	}
+}
+
+func TestWhenTheRoomIsAlmostFullTheSourceWithTheMostGetsNoFurtherConnection(t *testing.T) {
+	a := newAccepting(t, 1<<20)
+	a.offer("10.0.0.1")
+	a.offer("10.0.0.2")
+	a.accept(800 << 10)
+	a.accept(100 << 10)
+	refused := a.offer("10.0.0.1")
+	a.offer("10.0.0.2")
+	a.offer("10.0.0.3")
+	for _, want := range []string{"10.0.0.2", "10.0.0.3"} {
+		if got := a.accept(0).source.Addr().String(); got != want {
+			t.Errorf("a connection of %s was accepted, want %s", got, want)
+		}
+	}
+	if refused.closed.Load() != 1 {
+		t.Error("the connection that was not accepted is open")
 	}
 }
 

@@ -62,7 +62,7 @@ func (m *metered) ConnectionState() tls.ConnectionState {
 // Read implements net.Conn.
 func (m *metered) Read(p []byte) (int, error) {
 	n, err := m.Conn.Read(p)
-	room, load, full, flood := m.on.listener.bounds.Room, &m.on.load, false, false
+	load, flood, added := &m.on.load, false, false
 	load.mu.Lock()
 	for rest := p[:n]; len(rest) > 0; {
 		var f frame
@@ -70,20 +70,22 @@ func (m *metered) Read(p []byte) (int, error) {
 		if f, rest, ok = m.in.next(rest); !ok {
 			break
 		}
-		full = load.keeps(room, &load.frame, f.length) || full
+		load.keeps(&load.frame, f.length)
 		switch f.kind {
 		case frameHeaders:
-			full = load.opened(room, f.stream) || full
+			load.opened(f.stream)
+			added = true
 			flood = flood || len(load.open) > maxOpen
 		case frameData:
-			full = load.received(room, f.stream, f.length) || full
+			load.received(f.stream, f.length)
+			added = true
 		case frameReset:
-			load.closed(room, f.stream)
+			load.closed(f.stream)
 		}
 	}
 	load.mu.Unlock()
-	if full {
-		room.clear()
+	if added {
+		m.on.makeRoom()
 	}
 	if flood {
 		return 0, errFlood
@@ -94,7 +96,7 @@ func (m *metered) Read(p []byte) (int, error) {
 // Write implements net.Conn.
 func (m *metered) Write(p []byte) (int, error) {
 	n, err := m.Conn.Write(p)
-	room, load := m.on.listener.bounds.Room, &m.on.load
+	load := &m.on.load
 	load.mu.Lock()
 	for rest := p[:n]; len(rest) > 0; {
 		var f frame
@@ -103,7 +105,7 @@ func (m *metered) Write(p []byte) (int, error) {
 			break
 		}
 		if f.kind == frameReset || (f.kind == frameData || f.kind == frameHeaders) && f.flags&endStream != 0 {
-			load.closed(room, f.stream)
+			load.closed(f.stream)
 		}
 	}
 	load.mu.Unlock()
