@@ -140,6 +140,7 @@ refuse internal/audit        ~/internal/answer
 refuse internal/audit        ~/internal/tokenserver
 refuse internal/audit        ~/internal/directory
 allow  internal/audit        ~/internal/auth
+allow  internal/audit        ~/internal/budget
 allow  internal/audit        ~/internal/strictjson
 allow  internal/audit        go.opentelemetry.io/otel/trace
 refuse internal/tokenserver  k8s.io/apimachinery/pkg/types

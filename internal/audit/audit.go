@@ -21,6 +21,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/hallpass-dev/hallpass/internal/auth"
+	"github.com/hallpass-dev/hallpass/internal/budget"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -59,9 +60,8 @@ type Config struct {
 	Usage Usage
 	// TrustedProxies are the proxies whose X-Forwarded-For is believed. It decides nothing.
 	TrustedProxies []netip.Prefix
-	// OwnPrefixes are the installation's own prefixes of IPv6, in which each address is a source. In
-	// all others a /64 is one.
-	OwnPrefixes []netip.Prefix
+	// Sources says which addresses are one source.
+	Sources budget.Sources
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }

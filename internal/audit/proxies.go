@@ -46,11 +46,9 @@ func (a *Auditor) forwardedFor(remoteAddr string, headers []string) string {
 	return ""
 }
 
-func (a *Auditor) trusts(address netip.Addr) bool { return within(a.TrustedProxies, address) }
-
-func within(prefixes []netip.Prefix, address netip.Addr) bool {
+func (a *Auditor) trusts(address netip.Addr) bool {
 	address = address.Unmap().WithZone("")
-	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(address) })
+	return slices.ContainsFunc(a.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(address) })
 }
 
 // peer is the source that a connection comes from.
@@ -62,14 +60,11 @@ func (a *Auditor) peer(remoteAddr string) string {
 	return a.sourceOf(address.Addr())
 }
 
-// sourceOf is the source that an address belongs to. One host may have all of an IPv6 /64, so that
-// is one source, except within the installation's own prefixes: there the pods of a node share a /64,
-// and none can take the address of another.
+// sourceOf is the source that an address belongs to.
 func (a *Auditor) sourceOf(address netip.Addr) string {
-	if address = address.Unmap(); address.Is6() && !within(a.OwnPrefixes, address) {
-		if prefix, err := address.WithZone("").Prefix(64); err == nil {
-			return prefix.String()
-		}
+	source := a.Sources.Of(address)
+	if source.IsSingleIP() {
+		return source.Addr().String()
 	}
-	return address.String()
+	return source.String()
 }

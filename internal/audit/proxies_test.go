@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+
+	"github.com/hallpass-dev/hallpass/internal/budget"
 )
 
 // FuzzForwardedFor reads what a caller put into the header before a trusted proxy added its address.
@@ -30,7 +32,7 @@ func FuzzForwardedFor(f *testing.F) {
 func TestTheSourceOfARequest(t *testing.T) {
 	auditor := New(Config{
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00:1:2:ffff::/64")},
-		OwnPrefixes:    []netip.Prefix{netip.MustParsePrefix("fd00:1:2::/48")},
+		Sources:        budget.Sources{OwnPrefixes: []netip.Prefix{netip.MustParsePrefix("fd00:1:2::/48")}},
 	})
 	for name, c := range map[string]struct {
 		remote    string

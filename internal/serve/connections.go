@@ -22,8 +22,10 @@ const (
 type Bounds struct {
 	// Total is the maximum of open connections over all sources.
 	Total int
-	// PerSource is the maximum of one source: an IPv4 address or an IPv6 /64.
+	// PerSource is the maximum of one source.
 	PerSource int
+	// Source returns the source that an address belongs to. The default takes each address for one.
+	Source func(netip.Addr) netip.Prefix
 	// Room is the memory that requests may hold. Listeners share it; without one, each has its own.
 	Room *Room
 }
@@ -47,11 +49,15 @@ func NewFairListener(listener net.Listener, bounds Bounds) *FairListener {
 	if bounds.Room == nil {
 		bounds.Room = NewRoom(DefaultRoom)
 	}
+	if bounds.Source == nil {
+		bounds.Source = func(address netip.Addr) netip.Prefix { return netip.PrefixFrom(address, address.BitLen()) }
+	}
 	return &FairListener{
 		Listener: listener,
 		bounds: Bounds{
 			Total:     cmp.Or(bounds.Total, DefaultMaxConnections),
 			PerSource: cmp.Or(bounds.PerSource, DefaultMaxConnectionsPerSource),
+			Source:    bounds.Source,
 			Room:      bounds.Room,
 		},
 		sources: map[netip.Prefix]map[*fairConn]struct{}{},
@@ -66,7 +72,7 @@ func (l *FairListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err //nolint:wrapcheck // net/http checks the type of the error
 		}
-		c := &fairConn{Conn: accepted, listener: l, source: sourcePrefix(accepted.RemoteAddr())}
+		c := &fairConn{Conn: accepted, listener: l, source: l.bounds.Source(addressOf(accepted.RemoteAddr()))}
 		if l.bounds.Room.refuses(c.source) {
 			_ = accepted.Close()
 			continue
@@ -208,21 +214,11 @@ func limitKernel(accepted net.Conn) {
 	}
 }
 
-// sourcePrefix returns the source of a connection: its IPv4 address, or the /64 of its IPv6
-// address, because one host can use all addresses of a /64.
-func sourcePrefix(remote net.Addr) netip.Prefix {
+// addressOf returns the address of a caller, or none if it has no address.
+func addressOf(remote net.Addr) netip.Addr {
 	tcp, ok := remote.(*net.TCPAddr)
 	if !ok {
-		return netip.Prefix{}
+		return netip.Addr{}
 	}
-	address := tcp.AddrPort().Addr().Unmap().WithZone("")
-	bits := address.BitLen()
-	if address.Is6() {
-		bits = 64
-	}
-	prefix, err := address.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	return prefix
+	return tcp.AddrPort().Addr()
 }

@@ -5,12 +5,18 @@ package app
 
 import (
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hallpass-dev/hallpass/internal/serve"
 )
 
 // shipped is a figure in MiB of the deployment of the token server.
@@ -59,5 +65,53 @@ func TestTheDocsHaveTheTableOfMemory(t *testing.T) {
 	}
 	if !strings.Contains(string(docs), table) {
 		t.Errorf("docs/token-server.md lacks\n%s", table)
+	}
+}
+
+// callers is a listener with connections from addresses.
+type callers chan netip.Addr
+
+// caller is a connection from an address.
+type caller struct {
+	net.Conn
+
+	address netip.Addr
+}
+
+func (c caller) RemoteAddr() net.Addr {
+	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(c.address, 1))
+}
+
+func (c caller) Close() error { return nil }
+
+func (c callers) Accept() (net.Conn, error) {
+	if address, ok := <-c; ok {
+		return caller{address: address}, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (c callers) Close() error   { return nil }
+func (c callers) Addr() net.Addr { return &net.TCPAddr{} }
+
+// Connections are divided as audit lines and budgets are.
+func TestConnectionsAreDividedBySource(t *testing.T) {
+	offered := make(callers, 10)
+	listener := bounded(offered, serve.NewRoom(serve.DefaultRoom), Options{MaxConnectionsPerSource: 1, OwnPrefixes: []netip.Prefix{netip.MustParsePrefix("fd00:1::/32")}})
+	for _, address := range []string{"fd00:1::1", "fd00:1::2", "2001:db8::1", "2001:db8::2", "192.0.2.1", "192.0.2.2"} {
+		offered <- netip.MustParseAddr(address)
+	}
+	close(offered)
+	accepted := []string{}
+	for {
+		c, err := listener.Accept()
+		if err != nil {
+			break
+		}
+		accepted = append(accepted, c.RemoteAddr().String())
+	}
+	want := []string{"[fd00:1::1]:1", "[fd00:1::2]:1", "[2001:db8::1]:1", "192.0.2.1:1", "192.0.2.2:1"}
+	if diff := cmp.Diff(want, accepted); diff != "" {
+		t.Errorf("connections that were accepted (-want +got):\n%s", diff)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/hallpass-dev/hallpass/internal/budget"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 	"github.com/hallpass-dev/hallpass/internal/serve"
@@ -117,7 +118,7 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	flags.IntVar(&o.MaxConnections, "max-connections", serve.DefaultMaxConnections,
 		"how many connections may be open at the public port; when all are, the source with the most gives way to those with fewer")
 	flags.IntVar(&o.MaxConnectionsPerSource, "max-connections-per-source", serve.DefaultMaxConnectionsPerSource,
-		"how many of them one address (IPv6: a /64) may have; behind a balancer that hides addresses, set it to --max-connections")
+		"how many of them one address (IPv6: a /64, or an address of --own-prefix) may have; behind a balancer that hides addresses, set it to --max-connections")
 	flags.StringVar(&o.SnapshotFile, "snapshot-file", "",
 		"where to keep what is known, so that a container that starts while the API server is away can serve: a file in a memory-backed volume, "+
 			"because it holds the signing keys; empty keeps nothing")
@@ -157,6 +158,9 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	}
 	return o, nil
 }
+
+// sources is the rule by which connections, budgets and audit lines are divided.
+func (o Options) sources() budget.Sources { return budget.Sources{OwnPrefixes: o.OwnPrefixes} }
 
 // check refuses settings that are out of bounds.
 func (o Options) check() error {

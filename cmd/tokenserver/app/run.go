@@ -94,7 +94,7 @@ func Run(ctx context.Context, o Options) error {
 	failed := make(chan error, 3)
 	start(&running, failed, envoy.Serve)
 	start(&running, failed, func() error { return serve.HTTP(public, bounded(publicListener, room, o)) })
-	start(&running, failed, func() error { return serve.HTTP(ops, serve.NewFairListener(opsListener, opsBounds(room))) })
+	start(&running, failed, func() error { return serve.HTTP(ops, serve.NewFairListener(opsListener, opsBounds(o, room))) })
 	err = untilStopped(ctx, failed, &stopping, o.ShutdownLag)
 	err = errors.Join(err, drain(ctx, func(ctx context.Context) error {
 		defer stopTracing(ctx)
@@ -134,7 +134,7 @@ func newDoors(
 		Stale:   func() bool { return dir.Stale() || reports.reporter.Unheard(dir) }, Reports: reports.reporter.Vouches,
 	})
 	auditor := audit.New(audit.Config{
-		Lines: o.Log, Log: log, Metrics: metrics, Tracer: tracer, Usage: reports.gathered, TrustedProxies: o.TrustedProxies, OwnPrefixes: o.OwnPrefixes,
+		Lines: o.Log, Log: log, Metrics: metrics, Tracer: tracer, Usage: reports.gathered, TrustedProxies: o.TrustedProxies, Sources: o.sources(),
 	})
 	public := tokenserver.New(tokenserver.Config{
 		Authority: authority, Auditor: auditor, TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate,
@@ -255,7 +255,7 @@ func openEnvoyPort(o Options, room *serve.Room, d doors, config *tls.Config) (ex
 
 // bounded limits what the callers of a port can make the process hold.
 func bounded(listener net.Listener, room *serve.Room, o Options) net.Listener {
-	return serve.NewFairListener(listener, serve.Bounds{Total: o.MaxConnections, PerSource: o.MaxConnectionsPerSource, Room: room})
+	return serve.NewFairListener(listener, serve.Bounds{Total: o.MaxConnections, PerSource: o.MaxConnectionsPerSource, Source: o.sources().Of, Room: room})
 }
 
 // meter is serve.Meter, for ext_authz.
@@ -264,8 +264,8 @@ func meter(accepted, plain net.Conn) (net.Conn, extauthz.Work, bool) { //nolint:
 }
 
 // opsBounds are those of the ops port, which a kubelet and a few Prometheus servers call.
-func opsBounds(room *serve.Room) serve.Bounds {
-	return serve.Bounds{Total: 64, PerSource: 32, Room: room}
+func opsBounds(o Options, room *serve.Room) serve.Bounds {
+	return serve.Bounds{Total: 64, PerSource: 32, Source: o.sources().Of, Room: room}
 }
 
 // security loads the TLS configurations; without HTTPS there are none.
