@@ -18,15 +18,18 @@ const (
 	// smallBody is what every request may send without asking; 5,000 slow senders of as much hold
 	// 40 MiB.
 	smallBody = 8 << 10
-	// maxLargeBodies is how many longer bodies are read at once.
-	maxLargeBodies = 64
+	// maxLargeBodies is how many longer bodies are read at once. Of them largeBodyShare are guaranteed
+	// to each source, and lentLargeBodies are lent: what is not lent is enough for the shares of 16.
+	maxLargeBodies  = 64
+	lentLargeBodies = 32
+	largeBodyShare  = 2
 	// maxDiscarded is how much of a body is discarded where none is read.
 	maxDiscarded = 8 << 10
 )
 
 // readBody reads the parameters of a POST request from its body. The query is not looked at:
 // credentials do not belong in URLs (RFC 6749 section 2.3.1).
-func (p *port) readBody(r *http.Request) (oauth2.Form, error) {
+func (p *port) readBody(r *http.Request, source string) (oauth2.Form, error) {
 	if contentType := r.Header.Get("Content-Type"); contentType != "" {
 		mediaType, _, _ := strings.Cut(contentType, ";")
 		if !strings.EqualFold(strings.TrimSpace(mediaType), "application/x-www-form-urlencoded") {
@@ -35,10 +38,10 @@ func (p *port) readBody(r *http.Request) (oauth2.Form, error) {
 	}
 	body, err := readSmall(r)
 	if err == nil && len(body) == smallBody {
-		if !p.largeBodies.Enter() {
+		if !p.largeBodies.Enter(source) {
 			return oauth2.Form{}, auth.Overloaded()
 		}
-		defer p.largeBodies.Leave()
+		defer p.largeBodies.Leave(source)
 		var rest []byte
 		rest, err = io.ReadAll(io.LimitReader(r.Body, oauth2.MaxFormBytes+1-smallBody))
 		body = append(body, rest...)
@@ -80,7 +83,7 @@ func discard(r *http.Request) (longer bool) {
 
 // readQuery reads the parameters of a GET request from its query. URLs end up in logs, so
 // credentials in one are refused, also right ones: the operator of the client shall notice.
-func readQuery(r *http.Request) (oauth2.Form, error) {
+func readQuery(r *http.Request, _ string) (oauth2.Form, error) {
 	form, err := oauth2.ParseForm(r.URL.RawQuery)
 	if err != nil {
 		return oauth2.Form{}, err

@@ -40,7 +40,7 @@ func (in request) credentials(r *http.Request) auth.Credentials {
 type port struct {
 	authority   *auth.Authority
 	auditor     *audit.Auditor
-	largeBodies *budget.Gate
+	largeBodies *budget.Places // by source
 }
 
 // mount adds a route, and the refusal of other methods than its own.
@@ -65,8 +65,11 @@ func (p *port) mount(mux *http.ServeMux, r route) {
 // it.
 const headerRequestID = "X-Request-Id"
 
+// readForm reads the parameters of a request of a source.
+type readForm func(r *http.Request, source string) (oauth2.Form, error)
+
 // handler makes an endpoint an http.Handler. read reads its parameters, if it has any.
-func (p *port) handler(name string, read func(*http.Request) (oauth2.Form, error), e endpoint) http.Handler {
+func (p *port) handler(name string, read readForm, e endpoint) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		from := audit.Origin{RemoteAddr: r.RemoteAddr, ForwardedFor: r.Header["X-Forwarded-For"], Traceparent: r.Header.Values("Traceparent")}
 		if ids := r.Header[headerRequestID]; len(ids) > 0 {
@@ -101,14 +104,14 @@ func (p *port) fresh(name string) error {
 
 // serve reads the parameters before it takes one of the places in flight: a slow sender holds none.
 func (p *port) serve(
-	r *http.Request, name string, read func(*http.Request) (oauth2.Form, error), e endpoint, in request,
+	r *http.Request, name string, read readForm, e endpoint, in request,
 ) (answer.Answer, *auth.Trail, error) {
 	err := p.fresh(name)
 	if err != nil {
 		return answer.Answer{}, nil, err
 	}
 	if read != nil {
-		if in.form, err = read(r); err != nil {
+		if in.form, err = read(r, in.source); err != nil {
 			return answer.Answer{}, nil, err
 		}
 		in.at = p.authority.Now()

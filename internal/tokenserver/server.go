@@ -48,7 +48,7 @@ const (
 
 // New returns the handler of the public port.
 func New(c Config) http.Handler {
-	p := &port{authority: c.Authority, auditor: c.Auditor, largeBodies: budget.NewGate(maxLargeBodies)}
+	p := &port{authority: c.Authority, auditor: c.Auditor, largeBodies: budget.NewPlaces(maxLargeBodies, lentLargeBodies, largeBodyShare)}
 	mux := http.NewServeMux()
 	for _, r := range routes(c) {
 		p.mount(mux, r)

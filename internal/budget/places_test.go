@@ -9,26 +9,6 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/budget"
 )
 
-func TestAGateAdmitsItsLimitAtOnce(t *testing.T) {
-	gate := budget.NewGate(2)
-	for range 3 {
-		for range 2 {
-			if !gate.Enter() {
-				t.Fatal("no room in an empty gate")
-			}
-		}
-		if gate.Enter() {
-			t.Fatal("room for a third")
-		}
-		gate.Leave()
-		if !gate.Enter() || gate.Enter() {
-			t.Fatal("who left made room for one")
-		}
-		gate.Leave()
-		gate.Leave()
-	}
-}
-
 func TestPlacesGuaranteeEachHolderItsShare(t *testing.T) {
 	p := budget.NewPlaces(10, 4, 2)
 	enter := func(holder string, want int) {
