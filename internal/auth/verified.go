@@ -19,12 +19,6 @@ const (
 	verifiedBytes   = 6 << 20
 )
 
-// remembered is a verified token, and its length.
-type remembered struct {
-	read   oauth2.Verified
-	length int
-}
-
 // verified remembers tokens whose signature was found good, or was made here: a signature that is
 // good once is good for ever, and checking it is most of what an introspection costs. Nothing that
 // can change is remembered: the key, the time and every denial are looked at each time. A token is
@@ -33,13 +27,13 @@ type verified struct {
 	mu sync.RWMutex
 	// young is what was put in or asked for since old was full; when it is full itself, what is
 	// left in old is forgotten.
-	young, old map[[sha256.Size]byte]remembered
+	young, old map[[sha256.Size]byte]oauth2.Verified
 	// bytes is the length of all that are young.
 	bytes int
 }
 
 func newVerified() *verified {
-	return &verified{young: map[[sha256.Size]byte]remembered{}}
+	return &verified{young: map[[sha256.Size]byte]oauth2.Verified{}}
 }
 
 // get returns what was read of a token.
@@ -53,14 +47,14 @@ func (v *verified) get(token string) (oauth2.Verified, bool) {
 	}
 	v.mu.RUnlock()
 	if there && aged {
-		v.keep(key, found)
+		v.keep(key, found, len(token))
 	}
-	return found.read, there
+	return found, there
 }
 
 // put remembers a token.
 func (v *verified) put(token string, read oauth2.Verified) {
-	v.keep(hashOf(token), remembered{read, len(token)})
+	v.keep(hashOf(token), read, len(token))
 }
 
 // hashOf is the SHA-256 of a token. Most fit the buffer, and then nothing is allocated.
@@ -69,14 +63,14 @@ func hashOf(token string) [sha256.Size]byte {
 	return sha256.Sum256(append(buffer[:0], token...))
 }
 
-func (v *verified) keep(key [sha256.Size]byte, found remembered) {
+func (v *verified) keep(key [sha256.Size]byte, read oauth2.Verified, length int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if len(v.young) >= verifiedEntries || v.bytes+found.length > verifiedBytes {
-		v.young, v.old, v.bytes = make(map[[sha256.Size]byte]remembered, verifiedEntries), v.young, 0
+	if len(v.young) >= verifiedEntries || v.bytes+length > verifiedBytes {
+		v.young, v.old, v.bytes = make(map[[sha256.Size]byte]oauth2.Verified, verifiedEntries), v.young, 0
 	}
 	if _, there := v.young[key]; !there {
-		v.bytes += found.length
+		v.bytes += length
 	}
-	v.young[key] = found
+	v.young[key] = read
 }
