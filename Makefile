@@ -85,7 +85,7 @@ smuggle: ## Send 5,000 smuggling requests through each documented proxy
 
 .PHONY: robustness
 robustness: ## Attack the token server for a minute: 5,000 slow connections, stream resets, 10,000 wrong secrets a second
-	@HALLPASS_HONEST=6000 HALLPASS_SLOW=5000 HALLPASS_WRONG=10000 HALLPASS_CLIENTS=100000 HALLPASS_UNREAD=1000 HALLPASS_UNREAD_SECONDS=10 go test -count=1 -v -timeout 10m ./test/system/attack
+	@HALLPASS_HONEST=6000 HALLPASS_SLOW=5000 HALLPASS_WRONG=10000 HALLPASS_CLIENTS=100000 HALLPASS_UNREAD=1000 HALLPASS_UNREAD_SECONDS=10 HALLPASS_IDLE=4000 go test -count=1 -v -timeout 10m ./test/system/attack
 
 .PHONY: outage
 outage: ## Take the API server away for an hour under load. OUTAGE=1h

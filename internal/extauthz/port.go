@@ -33,8 +33,8 @@ const (
 	// window is what a stream, and a connection, may send ahead of what is read: the least that
 	// gRPC takes. Being set, it does not grow.
 	window = 64 << 10
-	// readBuffer is held by each connection.
-	readBuffer = 8 << 10
+	// readBuffer is held by each connection. TLS has read what is beyond it already.
+	readBuffer = 2 << 10
 )
 
 // Work admits the checks of a connection: serve.Work does.

@@ -60,6 +60,9 @@ func TestACallerWhoTakesNoAnswerTakesNoMemory(t *testing.T) {
 		"checks that do not end":     {checksWithoutEnd},
 		"mixtures":                   {notTaking, unreadBody, longBody, checksNotTaken, checksWithoutEnd, wideHeader},
 	} {
+		if testing.Short() && name != "mixtures" {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			s := startAlone(t, clients)
 			ctx, cancel := context.WithCancel(t.Context())
@@ -418,4 +421,52 @@ func writeCertificate(t *testing.T, dir string) *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(certificate)
 	return pool
+}
+
+// TestAsManyIdleConnectionsAsArePromisedAreHeld opens connections of HTTP/2: 4,000 by make robustness,
+// where --max-connections is 4,096 by default. Each has had an answer. None is closed, and another
+// client has its tokens beside them.
+func TestAsManyIdleConnectionsAsArePromisedAreHeld(t *testing.T) {
+	const perSource = 1000 // of the 1,024 that a source may have
+	connections := world.Count(t, "HALLPASS_IDLE", 500)
+	s := startAlone(t, world.Count(t, "HALLPASS_CLIENTS", 10_000))
+	var closed atomic.Int64
+	for i := range connections {
+		dialer := &tls.Dialer{
+			NetDialer: &net.Dialer{LocalAddr: from(2 + i/perSource)},
+			Config:    &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}, //nolint:gosec // the test's own server
+		}
+		conn, err := dialer.DialContext(t.Context(), "tcp", s.address)
+		must(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+		f := http2.NewFramer(conn, conn)
+		_, err = conn.Write([]byte(http2.ClientPreface))
+		must(t, err)
+		must(t, f.WriteSettings())
+		must(t, block(f, 1, true, []hpack.HeaderField{
+			{Name: ":method", Value: "GET"}, {Name: ":scheme", Value: "https"}, {Name: ":authority", Value: "localhost"}, {Name: ":path", Value: oauth2.JWKSPath},
+		}))
+		for answered := false; !answered; {
+			frame, err := f.ReadFrame()
+			must(t, err)
+			data, isData := frame.(*http2.DataFrame)
+			answered = isData && data.StreamEnded()
+		}
+		go func() {
+			for {
+				if _, err := f.ReadFrame(); err != nil {
+					closed.Add(1)
+					return
+				}
+			}
+		}()
+	}
+	s.honest(t, 100, nil)
+	if n := closed.Load(); n > 0 {
+		t.Errorf("%d of %d idle connections were closed", n, connections)
+	}
+	t.Logf("%d connections; peak of resident memory %d MiB, of the container %s", connections, s.peak(t)>>20, s.container.peak())
+	if peak := s.peak(t); peak >= containerLimit {
+		t.Errorf("resident memory reached %d MiB", peak>>20)
+	}
 }
