@@ -76,7 +76,7 @@ func (c *fairConn) hold(n int) {
 
 // makeRoom is called when something was added to what the connection holds.
 func (c *fairConn) makeRoom() {
-	if room := c.load.room; room.full() {
+	if room := c.load.room; room.full() && c.load.counts() {
 		room.evict(c)
 	}
 }

@@ -171,6 +171,13 @@ func (l *load) add(n int) {
 	}
 }
 
+// counts reports whether what is added is counted: not if the connection is closed.
+func (l *load) counts() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.ended
+}
+
 // keeps counts a buffer that grows to n bytes and stays.
 func (l *load) keeps(buffer *int, n int) {
 	if n > *buffer {

@@ -325,13 +325,19 @@ func TestAConnectionIsEvictedForOneThatAdds(t *testing.T) {
 func TestAnEvictedConnectionCountsUntilItsServerDropsIt(t *testing.T) {
 	a := newAccepting(t, 1<<20)
 	a.offer("10.0.0.1")
-	c := a.accept(1000)
-	held := a.room.held.Load()
+	c := a.accept(640 << 10)
+	held := c.load.held.Load()
 	c.evict()
+	other := a.offer("10.0.0.2")
+	adding := a.accept(700 << 10) // with what is leaving, more than a quarter above the room
+	waiting(t, "the connection that adds too much is open", func() bool { return other.closed.Load() == 1 })
+	third := a.offer("10.0.0.3")
+	last := a.accept(0)
 	c.hold(1000)
-	if a.room.held.Load() != held || a.room.leaving.Load() != held {
-		t.Errorf("%d bytes are held, %d are leaving; want %d of both", a.room.held.Load(), a.room.leaving.Load(), held)
+	if a.room.leaving.Load() < held || c.load.held.Load() != held || third.closed.Load() != 0 {
+		t.Errorf("%d bytes are leaving, of which %d by a connection of %d", a.room.leaving.Load(), c.load.held.Load(), held)
 	}
+	_, _ = last.Close(), adding.Close()
 	_ = c.Close()
 	_ = c.Close() // twice, as net/http may
 	if a.room.held.Load() != 0 || a.room.leaving.Load() != 0 || len(a.room.holders) != 0 {
