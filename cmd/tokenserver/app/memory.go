@@ -31,7 +31,7 @@ func holdings() []holding {
 		{"tombstones of deleted objects", 100_000, 48},
 		{"use that is not reported yet", shippedClients, 120},
 		{"live revocations", 100_000, 24},
-		{"used client assertions", 128 << 10, 112},
+		{"used client assertions", 384 << 10, 32},
 		{"verdicts on service accounts' tokens", 16 << 10, 192},
 		{"tokens whose signature is known to be good", 16 << 10, 900},
 		{"refusals counted for a later audit line", 2 << 10, 2 << 10},
