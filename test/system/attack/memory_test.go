@@ -50,7 +50,7 @@ const containerLimit = 256 << 20
 // A client at another address sends 100 requests a second meanwhile, and none of them may fail. The
 // process has the memory limit of its container, in a cgroup where one can be made.
 func TestACallerWhoTakesNoAnswerTakesNoMemory(t *testing.T) {
-	clients, connections := world.Count(t, "HALLPASS_CLIENTS", 10_000), world.Count(t, "HALLPASS_UNREAD", 300)
+	clients, connections := world.Count(t, "HALLPASS_CLIENTS", 10_000), world.Count(t, "HALLPASS_UNREAD", 100)
 	seconds := world.Count(t, "HALLPASS_UNREAD_SECONDS", 2)
 	for name, attacks := range map[string][]holding{
 		"answers that are not taken": {notTaking},
@@ -428,7 +428,7 @@ func writeCertificate(t *testing.T, dir string) *x509.CertPool {
 // client has its tokens beside them.
 func TestAsManyIdleConnectionsAsArePromisedAreHeld(t *testing.T) {
 	const perSource = 1000 // of the 1,024 that a source may have
-	connections := world.Count(t, "HALLPASS_IDLE", 500)
+	connections := world.Count(t, "HALLPASS_IDLE", 300)
 	s := startAlone(t, world.Count(t, "HALLPASS_CLIENTS", 10_000))
 	var closed atomic.Int64
 	for i := range connections {
