@@ -70,7 +70,7 @@ func Decide(client *Client, resource *Resource, scope string) Decision {
 		return ScopeNotDefined
 	}
 	for _, consent := range resource.Consents {
-		if slices.Contains(consent.Scopes, scope) && consent.covers(client) {
+		if consent.covers(client) && slices.Contains(consent.Scopes, scope) {
 			return Granted
 		}
 	}
@@ -96,9 +96,10 @@ func carries(labels, wanted map[string]string) bool {
 
 // granted returns the scopes that a client has among those that it asks for.
 func granted(client *Client, resource *Resource, asked []string) []string {
+	d := DeciderFor(client, resource)
 	var scopes []string
 	for _, scope := range asked {
-		if Decide(client, resource, scope) == Granted {
+		if d.Decide(scope) == Granted {
 			scopes = append(scopes, scope)
 		}
 	}

@@ -47,8 +47,9 @@ func decideGrant(c *oauth2.Client, access oauth2.Access, resource *oauth2.Resour
 	status := v1alpha1.GrantStatus{
 		Resource: v1alpha1.ResourceReference{Namespace: v1alpha1.NamespaceName(access.Resource.Namespace), Name: access.Resource.Name},
 	}
+	decider := oauth2.DeciderFor(c, resource)
 	for _, scope := range access.Scopes {
-		decision := oauth2.Decide(c, resource, scope)
+		decision := decider.Decide(scope)
 		if decision == oauth2.Granted {
 			status.Audience = resource.Identifier
 		}

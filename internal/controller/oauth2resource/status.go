@@ -47,13 +47,13 @@ func (r *Reconciler) count(ctx context.Context, object *v1alpha1.OAuth2Resource,
 	for i := range clients.Items {
 		c := &clients.Items[i]
 		asking := &oauth2.Client{Namespace: c.Namespace, Labels: c.Labels}
-		holds := false
+		decider, holds := oauth2.DeciderFor(asking, &s.resource), false
 		for _, access := range c.Spec.Access {
 			if (oauth2.ObjectName{Namespace: string(access.ResourceNamespace), Name: access.ResourceName}) != name {
 				continue
 			}
 			for _, scope := range access.Scopes {
-				if oauth2.Decide(asking, &s.resource, string(scope)) == oauth2.Granted {
+				if decider.Decide(string(scope)) == oauth2.Granted {
 					holders[scope]++
 					holds = true
 				}
