@@ -33,7 +33,7 @@ func DeciderFor(client *Client, resource *Resource) Decider {
 	d.indexed = true
 	for i, scope := range resource.Scopes {
 		if slot, place := d.find(scope); place == 0 {
-			d.slots[slot] = uint8(i) + 1 //nolint:gosec // at most maxIndexed
+			d.slots[slot] = uint8(i) + 1
 		}
 	}
 	for _, consent := range resource.Consents {

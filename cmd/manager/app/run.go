@@ -33,6 +33,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/oauth2policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/oauth2resource"
 	"github.com/hallpass-dev/hallpass/internal/controller/oauth2token"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
+	"github.com/hallpass-dev/hallpass/internal/controller/packed"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/registry"
 	"github.com/hallpass-dev/hallpass/internal/controller/restored"
@@ -65,10 +67,12 @@ func Run(ctx context.Context, o Options) error {
 	config.Wrap(restored.Guard)
 	clock := apiclock.New()
 	config.Wrap(clock.Transport)
+	informers := &packed.Informers{}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        scheme,
 		Logger:                        o.Log,
-		Cache:                         cacheOptions(o),
+		Cache:                         cacheOptions(o, informers),
+		MapperProvider:                newMapper,
 		Controller:                    ctrlconfig.Controller{SkipNameValidation: new(true)}, // several managers may run in one test
 		Metrics:                       server.Options{BindAddress: o.MetricsListen},
 		HealthProbeBindAddress:        o.HealthListen,
@@ -80,10 +84,13 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("prepare the manager: %w", err)
 	}
-	if err := addControllers(ctx, mgr, clock, o); err != nil {
+	if err := addControllers(ctx, mgr, informers, clock, o); err != nil {
 		return err
 	}
-	if err := errors.Join(inventory.Register(mgr.GetClient(), clock), inventory.RegisterClock(clock.Ahead), inventory.RegisterBuild(o.Version)); err != nil {
+	eachClient := func(ctx context.Context, visit func(*v1alpha1.OAuth2Client)) error {
+		return packed.Each(ctx, informers, visit)
+	}
+	if err := errors.Join(inventory.Register(eachClient, clock), inventory.RegisterClock(clock.Ahead), inventory.RegisterBuild(o.Version)); err != nil {
 		return err
 	}
 	o.Log.Info("starting", "version", o.Version)
@@ -96,12 +103,12 @@ func Run(ctx context.Context, o Options) error {
 	return nil
 }
 
-func addControllers(ctx context.Context, mgr ctrl.Manager, now *apiclock.Clock, o Options) error {
-	declared, err := oauth2client.DeclaredCache(mgr, o.Namespaces)
+func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Informers, now *apiclock.Clock, o Options) error {
+	declared, err := oauth2client.DeclaredCache(mgr, informers, o.Namespaces)
 	if err != nil {
 		return err
 	}
-	secrets, err := oauth2token.SecretCache(mgr, o.Namespaces)
+	secrets, err := oauth2token.SecretCache(mgr, informers, o.Namespaces)
 	if err != nil {
 		return err
 	}
@@ -131,11 +138,12 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, now *apiclock.Clock, 
 		&oauth2client.Reconciler{
 			Client: c, Live: live, Declared: declared, Policy: policies, Recorder: recorder, Clock: now, Random: rand.Reader,
 			Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace, CABundle: bundle, Usage: ledger, Woken: usedClients,
+			Informers: informers,
 		},
 		oauth2token.New(oauth2token.Config{
 			Client: c, Live: live, Secrets: secrets, Policy: policies, Recorder: recorder, Clock: now, Random: rand.Reader, Audit: o.Log,
 			Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace, MaxLifetime: o.MaxTokenLifetime, CABundle: bundle,
-			Usage: ledger, Woken: usedTokens,
+			Usage: ledger, Woken: usedTokens, Informers: informers,
 		}),
 		&oauth2resource.Reconciler{
 			Client: c, Live: live, Policy: policies, RegistryNamespace: o.RegistryNamespace, ReservedIdentifiers: o.APIAudiences,
@@ -161,7 +169,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, now *apiclock.Clock, 
 }
 
 // cacheOptions keep in memory what is ours alone: every Secret of our two namespaces, and elsewhere those of our type.
-func cacheOptions(o Options) cache.Options {
+func cacheOptions(o Options, informers *packed.Informers) cache.Options {
 	ours := fields.OneTermEqualSelector("type", v1alpha1.SecretTypeClient)
 	clientConfig := labels.SelectorFromSet(labels.Set{v1alpha1.LabelClientConfig: "true"})
 	secrets := map[string]cache.Config{
@@ -172,19 +180,21 @@ func cacheOptions(o Options) cache.Options {
 	configMaps := map[string]cache.Config{
 		o.SystemNamespace: {FieldSelector: fields.OneTermEqualSelector("metadata.name", servingcert.BundleConfigMapName)},
 	}
+	trim := oauth2client.Trim(informers)
 	users, ofUsers := map[string]cache.Config{}, o.Namespaces
 	if len(ofUsers) == 0 {
 		ofUsers = []string{cache.AllNamespaces}
 	}
 	for _, namespace := range ofUsers {
-		secrets[namespace] = cache.Config{FieldSelector: ours}
-		configMaps[namespace] = cache.Config{LabelSelector: clientConfig}
+		secrets[namespace] = cache.Config{FieldSelector: ours, Transform: trim}
+		configMaps[namespace] = cache.Config{LabelSelector: clientConfig, Transform: trim}
 		users[namespace] = cache.Config{}
 	}
 	return cache.Options{
-		DefaultNamespaces:           users,
-		DefaultTransform:            cache.TransformStripManagedFields(),
-		ReaderFailOnMissingInformer: true,
+		DefaultNamespaces:            users,
+		NewInformer:                  informers.New,
+		DefaultUnsafeDisableDeepCopy: new(true), // what is unpacked is the reader's own
+		ReaderFailOnMissingInformer:  true,
 		ByObject: map[client.Object]cache.ByObject{
 			&corev1.Secret{}:    {Namespaces: secrets},
 			&corev1.ConfigMap{}: {Namespaces: configMaps},
@@ -192,6 +202,10 @@ func cacheOptions(o Options) cache.Options {
 			&v1alpha1.TokenRevocation{}: {Namespaces: map[string]cache.Config{o.RegistryNamespace: {}}},
 			&v1alpha1.UsageReport{}:     {Namespaces: map[string]cache.Config{o.RegistryNamespace: {}}},
 			&corev1.ServiceAccount{}:    {Transform: oauth2client.KeepIdentity},
+			&corev1.Namespace{}:         {Transform: policy.KeepLabels},
+			&v1alpha1.OAuth2Client{}:    {Transform: output.TrimAnnotations},
+			&v1alpha1.OAuth2Token{}:     {Transform: output.TrimAnnotations},
+			&v1alpha1.OAuth2Resource{}:  {Transform: output.TrimAnnotations},
 		},
 	}
 }

@@ -10,13 +10,13 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
@@ -26,6 +26,7 @@ import (
 const (
 	day       = 24 * time.Hour
 	readLimit = 5 * time.Second // how long a scrape waits for the cache
+	fresh     = 5 * time.Second // for how long a count is reported again: each looks at every client
 )
 
 // ages are the bounds of the ages that are counted: a day, a week, a month, a quarter, half a year, a year.
@@ -36,16 +37,22 @@ var unusedFor = [...]time.Duration{day, 7 * day, 30 * day, 90 * day} //nolint:go
 
 // Collector counts the clients in the manager's cache.
 type Collector struct {
-	reader client.Reader
-	clock  clock.PassiveClock
+	each  Each
+	clock clock.PassiveClock
+
+	mu   sync.Mutex
+	last *tally
 
 	clients, age, next, unused *prometheus.Desc
 }
 
+// Each hands on every OAuth2Client that there is, one after the other.
+type Each func(ctx context.Context, visit func(*v1alpha1.OAuth2Client)) error
+
 // New makes a collector to be registered.
-func New(reader client.Reader, now clock.PassiveClock) *Collector {
+func New(each Each, now clock.PassiveClock) *Collector {
 	return &Collector{
-		reader: reader, clock: now,
+		each: each, clock: now,
 		clients: prometheus.NewDesc("hallpass_clients", "OAuth2Clients by whether the token endpoint honours them, and why.", []string{"ready", "reason"}, nil),
 		age:     prometheus.NewDesc("hallpass_credential_age_seconds", "Age of the client secrets that are accepted now.", nil, nil),
 		next: prometheus.NewDesc("hallpass_credential_next_rotation_timestamp_seconds",
@@ -63,21 +70,14 @@ func (c *Collector) Describe(descriptions chan<- *prometheus.Desc) {
 	descriptions <- c.unused
 }
 
-// Collect implements prometheus.Collector. The objects are the cache's own and are only read.
+// Collect implements prometheus.Collector.
 func (c *Collector) Collect(series chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), readLimit)
 	defer cancel()
-	var list v1alpha1.OAuth2ClientList
-	if err := c.reader.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+	t, err := c.count(ctx)
+	if err != nil {
 		series <- prometheus.NewInvalidMetric(c.clients, err)
 		return
-	}
-	t := tally{now: c.clock.Now(), clients: map[[2]string]int{}, buckets: map[float64]uint64{}}
-	for _, bound := range ages {
-		t.buckets[bound.Seconds()] = 0
-	}
-	for i := range list.Items {
-		t.add(&list.Items[i])
 	}
 	for labels, count := range t.clients {
 		series <- prometheus.MustNewConstMetric(c.clients, prometheus.GaugeValue, float64(count), labels[0], labels[1])
@@ -91,6 +91,25 @@ func (c *Collector) Collect(series chan<- prometheus.Metric) {
 	for n, long := range unusedFor {
 		series <- prometheus.MustNewConstMetric(c.unused, prometheus.GaugeValue, float64(t.unused[n]), fmt.Sprintf("%dh", int(long.Hours())))
 	}
+}
+
+// count counts all clients, or returns what was counted a moment ago.
+func (c *Collector) count(ctx context.Context) (*tally, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.clock.Now()
+	if c.last != nil && now.Sub(c.last.now).Abs() < fresh {
+		return c.last, nil
+	}
+	t := &tally{now: now, clients: map[[2]string]int{}, buckets: map[float64]uint64{}}
+	for _, bound := range ages {
+		t.buckets[bound.Seconds()] = 0
+	}
+	if err := c.each(ctx, t.add); err != nil {
+		return nil, err
+	}
+	c.last = t
+	return t, nil
 }
 
 // tally is what was counted so far.
@@ -137,7 +156,7 @@ func (t *tally) add(c *v1alpha1.OAuth2Client) {
 
 // Register registers the collector in the registry of the process. Of several managers in one process
 // the first one is asked.
-func Register(reader client.Reader, now clock.PassiveClock) error { return register(New(reader, now)) }
+func Register(each Each, now clock.PassiveClock) error { return register(New(each, now)) }
 
 func register(collector prometheus.Collector) error {
 	err := metrics.Registry.Register(collector)

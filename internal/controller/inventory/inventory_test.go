@@ -5,7 +5,6 @@ package inventory_test
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -13,25 +12,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	testclock "k8s.io/utils/clock/testing"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/inventory"
 )
 
-// fixed lists the same clients each time.
-type fixed struct {
-	client.Reader
+// fixed are the same clients each time.
+type fixed struct{ clients []v1alpha1.OAuth2Client }
 
-	clients []v1alpha1.OAuth2Client
-}
-
-func (f fixed) List(_ context.Context, into client.ObjectList, _ ...client.ListOption) error {
-	list, ok := into.(*v1alpha1.OAuth2ClientList)
-	if !ok {
-		return fmt.Errorf("%T is listed", into)
+func (f fixed) each(_ context.Context, visit func(*v1alpha1.OAuth2Client)) error {
+	for i := range f.clients {
+		visit(&f.clients[i])
 	}
-	list.Items = f.clients
 	return nil
 }
 
@@ -79,7 +71,7 @@ hallpass_clients_unused{longer_than="2160h"} 4
 hallpass_clients_unused{longer_than="24h"} 4
 hallpass_clients_unused{longer_than="720h"} 4
 `
-	collector := inventory.New(reader, testclock.NewFakePassiveClock(now))
+	collector := inventory.New(reader.each, testclock.NewFakePassiveClock(now))
 	if err := testutil.CollectAndCompare(collector, strings.NewReader(want)); err != nil {
 		t.Error(err)
 	}
@@ -107,7 +99,7 @@ hallpass_clients_unused{longer_than="2160h"} 0
 hallpass_clients_unused{longer_than="24h"} 2
 hallpass_clients_unused{longer_than="720h"} 1
 `
-	collector := inventory.New(reader, testclock.NewFakePassiveClock(now))
+	collector := inventory.New(reader.each, testclock.NewFakePassiveClock(now))
 	if err := testutil.CollectAndCompare(collector, strings.NewReader(want), "hallpass_clients_unused"); err != nil {
 		t.Error(err)
 	}

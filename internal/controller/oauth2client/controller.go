@@ -16,13 +16,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -31,7 +31,9 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
+	"github.com/hallpass-dev/hallpass/internal/controller/fair"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
+	"github.com/hallpass-dev/hallpass/internal/controller/packed"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -66,6 +68,9 @@ type Reconciler struct {
 	Woken <-chan event.GenericEvent
 	// CABundle names the ConfigMap with the CA of the issuer; zero if its certificate is not ours.
 	CABundle types.NamespacedName
+
+	// Informers are those of the cache.
+	Informers *packed.Informers
 
 	memory    memory
 	reporting *semaphore.Weighted
@@ -153,7 +158,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		return err
 	}
 	r.reporting = semaphore.NewWeighted(reporters)
-	w := wakes{r.Client, r.RegistryNamespace, r.CABundle, &r.memory, r.Usage}
+	deletions := fair.NewBurst(r.waitingForRoom)
+	w := wakes{r.Client, r.Informers, r.RegistryNamespace, r.CABundle, &r.memory, r.Usage, deletions}
 	to := handler.EnqueueRequestsFromMapFunc
 	building := ctrl.NewControllerManagedBy(mgr).
 		Named("oauth2client").
@@ -178,14 +184,16 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.TokenRevocation{}, to(w.clientsOfCollapsed), builder.WithPredicates(appearance)).
 		// News of its use, at a bounded rate.
 		WatchesRawSource(source.Channel(r.Woken, &handler.EnqueueRequestForObject{})).
-		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: attempt.RateLimiter()})
+		// Those that there was no room for.
+		WatchesRawSource(deletions.Source()).
+		WithOptions(fair.Options(workers, attempt.RateLimiter(), nil))
 	if !r.Policy.Narrow() {
 		// Policies, and the labels that they select namespaces by.
 		building = building.
 			Watches(&v1alpha1.OAuth2Policy{}, to(w.everyClient), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 			WatchesMetadata(policy.NamespaceMetadata(), to(w.clientsOfNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{}))
 	}
-	if err := building.Complete(reconcile.AsReconciler(mgr.GetClient(), r)); err != nil {
+	if err := building.Complete(deletions.Before(reconcile.AsReconciler(mgr.GetClient(), r))); err != nil {
 		return fmt.Errorf("set up the OAuth2Client controller: %w", err)
 	}
 	return nil
@@ -198,14 +206,30 @@ func index(indexer client.FieldIndexer) error {
 			return err
 		}
 	}
-	err := indexer.IndexField(context.Background(), &v1alpha1.OAuth2Client{}, indexByAccount, func(o client.Object) []string {
-		if c, ok := o.(*v1alpha1.OAuth2Client); ok && c.Spec.Authentication.ServiceAccount.Name != "" {
-			return []string{c.Spec.Authentication.ServiceAccount.Name}
+	for field, value := range map[string]func(*v1alpha1.OAuth2Client) string{
+		indexByAccount: func(c *v1alpha1.OAuth2Client) string { return c.Spec.Authentication.ServiceAccount.Name },
+		indexByDeclared: func(c *v1alpha1.OAuth2Client) string {
+			if _, declared := methodOf(c, nil, nil, nil).(byDeclared); !declared {
+				return ""
+			}
+			return secretName(c)
+		},
+		indexByAlgorithm: func(c *v1alpha1.OAuth2Client) string {
+			if c.Spec.TokenSigningAlgorithm == "" {
+				return ""
+			}
+			return anyAlgorithm
+		},
+	} {
+		err := indexer.IndexField(context.Background(), &v1alpha1.OAuth2Client{}, field, func(o client.Object) []string {
+			if c, ok := o.(*v1alpha1.OAuth2Client); ok && value(c) != "" {
+				return []string{value(c)}
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("index OAuth2Clients by %s: %w", field, err)
 		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("index OAuth2Clients by their service account: %w", err)
 	}
 	if err := indexer.IndexField(context.Background(), &v1alpha1.TokenRevocation{}, indexByCollapsed, indexedCollapsed); err != nil {
 		return fmt.Errorf("index TokenRevocations by the client whose revocations they collapse: %w", err)
@@ -213,9 +237,34 @@ func index(indexer client.FieldIndexer) error {
 	return nil
 }
 
+// The indexes of the OAuth2Clients beside policy.IndexByAccess: by the Secret of their own that they read, and
+// whether they ask for an algorithm.
+const (
+	indexByDeclared  = "spec.secret.name"
+	indexByAlgorithm = "spec.tokenSigningAlgorithm"
+	anyAlgorithm     = "any"
+)
+
 // DeclaredCache is a cache of the Secrets that carry the label which lets them be read, and of no
 // others. One cache cannot select by type and by label at once, so it is one of its own. It is of
 // all namespaces unless some are named.
-func DeclaredCache(mgr ctrl.Manager, namespaces []string) (cache.Cache, error) {
-	return output.SecretCache(mgr, cache.ByObject{Label: labels.SelectorFromSet(labels.Set{v1alpha1.LabelCredentials: "true"})}, namespaces)
+func DeclaredCache(mgr ctrl.Manager, informers *packed.Informers, namespaces []string) (cache.Cache, error) {
+	return output.SecretCache(mgr, informers, cache.ByObject{
+		Label: labels.SelectorFromSet(labels.Set{v1alpha1.LabelCredentials: "true"}), Transform: output.Trim{Value: oauth2.CutDeclaredSecret}.Transform,
+	}, namespaces)
+}
+
+// Trim is what the cache keeps of the Secrets and ConfigMaps that are written for clients: of the values
+// the client secrets.
+func Trim(informers *packed.Informers) toolscache.TransformFunc {
+	return output.Trim{
+		Annotation: v1alpha1.AnnotationClient,
+		Alive:      func(owner types.NamespacedName) bool { return !informers.Absent(&v1alpha1.OAuth2Client{}, owner) },
+		Value: func(value []byte) []byte {
+			if _, err := oauth2.ParseClientSecret(oauth2.NewSecret(string(value))); err != nil {
+				return nil
+			}
+			return value
+		},
+	}.Transform
 }

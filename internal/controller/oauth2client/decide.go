@@ -5,13 +5,12 @@ package oauth2client
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/credential"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
@@ -126,20 +125,8 @@ func policyOf(c *v1alpha1.OAuth2Client) credential.Policy {
 		Interval:  c.Spec.Rotation.Interval.Or(0),
 		Overlap:   c.Spec.Rotation.Overlap.Or(defaultOverlap),
 		UnusedFor: c.Spec.Rotation.RetireWhenUnusedFor.Or(0),
-		Request:   requestOf(c.Annotations[v1alpha1.AnnotationRotate]),
+		Request:   output.Short(c.Annotations[v1alpha1.AnnotationRotate]),
 	}
-}
-
-// maxRequest is the bound of status.rotation.handledRequest, in bytes.
-const maxRequest = 256
-
-// requestOf is the value of the rotate annotation, or a digest of one too long for the status.
-func requestOf(value string) string {
-	if len(value) <= maxRequest {
-		return value
-	}
-	sum := sha256.Sum256([]byte(value))
-	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // conflictRetry is how soon a name is looked at again that has no object of ours.

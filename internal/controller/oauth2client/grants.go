@@ -16,7 +16,6 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
-	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
 // +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2resources,verbs=get;list;watch
@@ -114,16 +113,12 @@ func checkAlgorithm(c *v1alpha1.OAuth2Client, registered *oauth2.Client, s seen)
 		return nil, time.Time{}
 	}
 	// Their controller reports keys that are missing or unreadable, and a change wakes this one.
-	waiting := new(v1alpha1.Progressing("find the signing keys"))
 	if s.keys == nil {
-		return waiting, time.Time{}
+		return new(v1alpha1.Progressing("find the signing keys")), time.Time{}
 	}
-	ring, err := registration.DecodeKeys(s.keys.Data)
-	if err != nil {
-		return waiting, time.Time{}
-	}
+	ring := *s.keys
 	next := nextChangeOf(ring, registered.Algorithm, s.at)
-	_, err = oauth2.SigningKey(registered, ring, s.at)
+	_, err := oauth2.SigningKey(registered, ring, s.at)
 	switch reason := oauth2.ReasonOf(err); {
 	case reason == oauth2.ReasonAlgorithmNotEnabled:
 		return new(v1alpha1.SigningAlgorithmNotEnabled(c.Spec.TokenSigningAlgorithm, enabledIn(ring, s.at))), next

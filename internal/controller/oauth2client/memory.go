@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
+	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/controller/status"
 	"github.com/hallpass-dev/hallpass/internal/credential"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -24,6 +25,7 @@ type memory struct {
 	proposals attempt.Proposals[credential.Proposal]
 	// expected are the clients whose first secret is on its way to the cache.
 	expected attempt.Proposals[struct{}]
+	keys     publish.Keys
 }
 
 // errExpected says that the cache lacks a first secret. The watch brings it.

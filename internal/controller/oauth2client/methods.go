@@ -65,13 +65,8 @@ func (m byGenerated) unknown(ctx context.Context, s seen) (bool, error) {
 	if s.stored != nil || m.client.Spec.ClientID != "" || m.written.Retained {
 		return false, nil
 	}
-	var known corev1.SecretList
-	err := m.written.Cached.List(ctx, &known, client.InNamespace(m.client.Namespace),
-		client.MatchingFields{v1alpha1.AnnotationClient: m.client.Name}, client.UnsafeDisableDeepCopy)
-	if err != nil {
-		return false, fmt.Errorf("list the Secrets of OAuth2Client %s: %w", m.written.Owner, err)
-	}
-	return len(known.Items) == 0, nil
+	known, err := m.written.Names(ctx)
+	return len(known) == 0, err
 }
 
 // plan looks live before a secret is minted, because the cache may be behind.
@@ -101,6 +96,9 @@ func (m byDeclared) look(ctx context.Context, _ seen, _ bool) (found, error) {
 	key := types.NamespacedName{Namespace: m.client.Namespace, Name: m.written.Name}
 	var secret corev1.Secret
 	err := m.declared.Get(ctx, key, &secret)
+	if err == nil && output.Reduced(&secret) {
+		err = m.written.Live.Get(ctx, key, &secret)
+	}
 	if apierrors.IsNotFound(err) {
 		obstacle, err := m.explainMissing(ctx, key)
 		return found{obstacle: obstacle}, err

@@ -5,10 +5,12 @@ package oauth2client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -19,6 +21,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/credential"
+	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 	"github.com/hallpass-dev/hallpass/internal/usage"
@@ -44,8 +47,8 @@ type seen struct {
 	// ca is the CA that clients need, in PEM; empty if it is not ours.
 	ca   string
 	uses credential.Uses
-	// keys are the signing keys, read for a client that asks for an algorithm.
-	keys *corev1.Secret
+	// keys are the signing keys, read for a client that asks for an algorithm; nil if there are none that can be read.
+	keys *keyring.Ring
 	// collapsed is the instant that took the place of single revocations; zero if there is none.
 	collapsed time.Time
 	// expected says that its first secret was written here and is not in the cache yet.
@@ -94,8 +97,10 @@ func (r *Reconciler) see(ctx context.Context, c *v1alpha1.OAuth2Client, m method
 		return s, err
 	}
 	if c.Spec.TokenSigningAlgorithm != "" {
-		s.keys, err = publish.Read(ctx, r.Client, types.NamespacedName{Namespace: r.RegistryNamespace, Name: registration.KeysSecretName})
-		if err != nil {
+		switch ring, err := r.memory.keys.Read(ctx, r.Client, r.RegistryNamespace); {
+		case err == nil:
+			s.keys = &ring
+		case !apierrors.IsNotFound(err) && !errors.Is(err, keyring.ErrUnreadable):
 			return s, err
 		}
 	}

@@ -17,6 +17,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/fair"
+	"github.com/hallpass-dev/hallpass/internal/controller/packed"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -40,32 +42,39 @@ func lowPriority(h handler.EventHandler) handler.EventHandler {
 // wakes finds the clients that a change of another object concerns.
 type wakes struct {
 	client            client.Client
+	informers         *packed.Informers
 	registryNamespace string
 	caBundle          types.NamespacedName
 	memory            *memory
 	usage             *usagereport.Ledger
+	deletions         fair.Burst
 }
 
-// list turns clients, all if wanted is nil, into requests, and ends their pauses.
-func (w wakes) list(ctx context.Context, wanted func(*v1alpha1.OAuth2Client) bool, options ...client.ListOption) []reconcile.Request {
+// list turns the clients that the options select into requests, and ends their pauses.
+func (w wakes) list(ctx context.Context, options ...client.ListOption) []reconcile.Request {
 	var clients v1alpha1.OAuth2ClientList
 	if err := w.client.List(ctx, &clients, options...); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "cannot list the clients that a change concerns")
 		return nil
 	}
-	requests := make([]reconcile.Request, 0, len(clients.Items))
+	names := make([]types.NamespacedName, len(clients.Items))
 	for i := range clients.Items {
-		if wanted == nil || wanted(&clients.Items[i]) {
-			key := client.ObjectKeyFromObject(&clients.Items[i])
-			w.memory.backoff.End(key)
-			requests = append(requests, reconcile.Request{NamespacedName: key})
-		}
+		names[i] = client.ObjectKeyFromObject(&clients.Items[i])
+	}
+	return w.wake(names)
+}
+
+func (w wakes) wake(names []types.NamespacedName) []reconcile.Request {
+	requests := make([]reconcile.Request, 0, len(names))
+	for _, key := range names {
+		w.memory.backoff.End(key)
+		requests = append(requests, reconcile.Request{NamespacedName: key})
 	}
 	return requests
 }
 
-func (w wakes) everyClient(ctx context.Context, _ client.Object) []reconcile.Request {
-	return w.list(ctx, nil)
+func (w wakes) everyClient(context.Context, client.Object) []reconcile.Request {
+	return w.wake(w.informers.Names(&v1alpha1.OAuth2Client{}))
 }
 
 // clientsOfConfigMap finds the client of a ConfigMap, or every client if it is the one with the CA.
@@ -77,7 +86,7 @@ func (w wakes) clientsOfConfigMap(ctx context.Context, o client.Object) []reconc
 }
 
 func (w wakes) clientsOfNamespace(ctx context.Context, o client.Object) []reconcile.Request {
-	return w.list(ctx, nil, client.InNamespace(o.GetName()))
+	return w.list(ctx, client.InNamespace(o.GetName()))
 }
 
 func (w wakes) clientsOfResource(ctx context.Context, o client.Object) []reconcile.Request {
@@ -85,17 +94,14 @@ func (w wakes) clientsOfResource(ctx context.Context, o client.Object) []reconci
 }
 
 func (w wakes) clientsThatAsk(ctx context.Context, name oauth2.ObjectName) []reconcile.Request {
-	return w.list(ctx, nil, client.MatchingFields{policy.IndexByAccess: policy.Key(name)})
+	return w.list(ctx, client.MatchingFields{policy.IndexByAccess: policy.Key(name)})
 }
 
-// afterDeletion forgets a deleted client and wakes those that there was no room for.
-func (w wakes) afterDeletion(ctx context.Context, e event.DeleteEvent, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+// afterDeletion forgets a deleted client. The room that it leaves is given away once a burst of deletions.
+func (w wakes) afterDeletion(_ context.Context, e event.DeleteEvent, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 	w.memory.forget(e.Object)
 	w.usage.Absent(string(e.Object.GetUID()))
-	waiting := func(c *v1alpha1.OAuth2Client) bool { return policy.NeedsRoom(c.Status.Conditions) }
-	for _, request := range w.list(ctx, waiting, client.InNamespace(e.Object.GetNamespace())) {
-		q.Add(request)
-	}
+	w.deletions.Note(e.Object.GetNamespace(), q)
 }
 
 // clientsOfSecret finds the client that a Secret belongs to: by annotation, because backup tools
@@ -117,16 +123,12 @@ func (w wakes) clientsOfSecret(ctx context.Context, o client.Object) []reconcile
 
 // clientsOfDeclared finds the clients whose specs name a Secret of their own.
 func (w wakes) clientsOfDeclared(ctx context.Context, secret *corev1.Secret) []reconcile.Request {
-	reads := func(c *v1alpha1.OAuth2Client) bool {
-		_, declared := methodOf(c, w.client, nil, nil).(byDeclared)
-		return declared && secretName(c) == secret.Name
-	}
-	return w.list(ctx, reads, client.InNamespace(secret.Namespace))
+	return w.list(ctx, client.InNamespace(secret.Namespace), client.MatchingFields{indexByDeclared: secret.Name})
 }
 
 // clientsOfAccount finds the clients that authenticate as a service account.
 func (w wakes) clientsOfAccount(ctx context.Context, account client.Object) []reconcile.Request {
-	return w.list(ctx, nil, client.InNamespace(account.GetNamespace()), client.MatchingFields{indexByAccount: account.GetName()})
+	return w.list(ctx, client.InNamespace(account.GetNamespace()), client.MatchingFields{indexByAccount: account.GetName()})
 }
 
 // clientsOfKeys finds the clients that ask for an algorithm, and so depend on the keys.
@@ -134,5 +136,5 @@ func (w wakes) clientsOfKeys(ctx context.Context, o client.Object) []reconcile.R
 	if o.GetNamespace() != w.registryNamespace || o.GetName() != registration.KeysSecretName {
 		return nil
 	}
-	return w.list(ctx, func(c *v1alpha1.OAuth2Client) bool { return c.Spec.TokenSigningAlgorithm != "" })
+	return w.list(ctx, client.MatchingFields{indexByAlgorithm: anyAlgorithm})
 }

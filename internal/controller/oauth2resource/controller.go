@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,7 +19,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -26,6 +26,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
+	"github.com/hallpass-dev/hallpass/internal/controller/fair"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
@@ -123,25 +124,35 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		secret, ok := o.(*corev1.Secret)
 		return ok && secret.Namespace == r.RegistryNamespace && secret.Type == registration.ResourceSecretType
 	})
+	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.OAuth2Resource{}, indexBySelector, indexedSelector); err != nil {
+		return fmt.Errorf("index OAuth2Resources by their selectors: %w", err)
+	}
+	deletions := fair.NewBurst(func(ctx context.Context, namespace string) ([]types.NamespacedName, error) {
+		return r.Policy.WaitingForRoom(ctx, &v1alpha1.OAuth2Resource{}, namespace)
+	})
 	everyResource := handler.EnqueueRequestsFromMapFunc(r.everyResource)
 	building := ctrl.NewControllerManagedBy(mgr).
 		Named("oauth2resource").
 		For(&v1alpha1.OAuth2Resource{}).
 		// One that goes makes room for another one.
-		Watches(&v1alpha1.OAuth2Resource{}, handler.Funcs{DeleteFunc: r.afterDeletion}).
+		Watches(&v1alpha1.OAuth2Resource{}, handler.Funcs{DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
+			deletions.Note(e.Object.GetNamespace(), q)
+		}}).
+		WatchesRawSource(deletions.Source()).
 		// A record that is lost or edited is written again.
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(resourceOfRecord), builder.WithPredicates(records)).
 		// Clients are counted.
 		Watches(&v1alpha1.OAuth2Client{}, counting, builder.WithPredicates(predicate.Or(
 			predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}))).
-		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: attempt.RateLimiter()})
+		WithOptions(fair.Options(workers, attempt.RateLimiter(), nil))
 	if !r.Policy.Narrow() {
 		// Selectors are resolved to names here, and policies say what may be chosen.
 		building = building.
-			WatchesMetadata(policy.NamespaceMetadata(), everyResource, builder.WithPredicates(predicate.LabelChangedPredicate{})).
+			WatchesMetadata(policy.NamespaceMetadata(), handler.EnqueueRequestsFromMapFunc(r.resourcesOfNamespace),
+				builder.WithPredicates(predicate.LabelChangedPredicate{})).
 			Watches(&v1alpha1.OAuth2Policy{}, everyResource, builder.WithPredicates(predicate.GenerationChangedPredicate{}))
 	}
-	if err := building.Complete(reconcile.AsReconciler(mgr.GetClient(), r)); err != nil {
+	if err := building.Complete(deletions.Before(reconcile.AsReconciler(mgr.GetClient(), r))); err != nil {
 		return fmt.Errorf("set up the OAuth2Resource controller: %w", err)
 	}
 	return nil
@@ -157,20 +168,32 @@ func resourceOfRecord(_ context.Context, o client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: owner}}
 }
 
-// everyResource finds them all. It ends no pause: namespaces come and go all day.
+// everyResource finds them all.
 func (r *Reconciler) everyResource(ctx context.Context, _ client.Object) []reconcile.Request {
-	return r.list(ctx, func(*v1alpha1.OAuth2Resource) bool { return true })
+	return r.list(ctx)
 }
 
-// afterDeletion wakes the resources of the namespace that there was no room for.
-func (r *Reconciler) afterDeletion(ctx context.Context, e event.DeleteEvent, q queue) {
-	waiting := func(o *v1alpha1.OAuth2Resource) bool { return policy.NeedsRoom(o.Status.Conditions) }
-	for _, request := range r.list(ctx, waiting, client.InNamespace(e.Object.GetNamespace())) {
-		q.Add(request)
+// resourcesOfNamespace finds the resources of a namespace, and those that select namespaces by labels. It
+// ends no pause: namespaces come and go all day.
+func (r *Reconciler) resourcesOfNamespace(ctx context.Context, namespace client.Object) []reconcile.Request {
+	return append(r.list(ctx, client.InNamespace(namespace.GetName())), r.list(ctx, client.MatchingFields{indexBySelector: anySelector})...)
+}
+
+// indexBySelector finds the OAuth2Resources with a grant to namespaces that a selector selects.
+const (
+	indexBySelector = "spec.grants.from.namespaceSelector"
+	anySelector     = "any"
+)
+
+func indexedSelector(o client.Object) []string {
+	resource, ok := o.(*v1alpha1.OAuth2Resource)
+	if ok && slices.ContainsFunc(resource.Spec.Grants, func(g v1alpha1.ResourceGrant) bool { return len(g.From.NamespaceSelector.MatchLabels) > 0 }) {
+		return []string{anySelector}
 	}
+	return nil
 }
 
-func (r *Reconciler) list(ctx context.Context, wanted func(*v1alpha1.OAuth2Resource) bool, options ...client.ListOption) []reconcile.Request {
+func (r *Reconciler) list(ctx context.Context, options ...client.ListOption) []reconcile.Request {
 	var resources v1alpha1.OAuth2ResourceList
 	if err := r.Client.List(ctx, &resources, options...); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "cannot list the resources that a change concerns")
@@ -178,9 +201,7 @@ func (r *Reconciler) list(ctx context.Context, wanted func(*v1alpha1.OAuth2Resou
 	}
 	requests := make([]reconcile.Request, 0, len(resources.Items))
 	for i := range resources.Items {
-		if wanted(&resources.Items[i]) {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&resources.Items[i])})
-		}
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&resources.Items[i])})
 	}
 	return requests
 }

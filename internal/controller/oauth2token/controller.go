@@ -7,6 +7,7 @@
 package oauth2token
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +25,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -33,8 +33,11 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
+	"github.com/hallpass-dev/hallpass/internal/controller/fair"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
+	"github.com/hallpass-dev/hallpass/internal/controller/packed"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
+	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/credential"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -53,10 +56,12 @@ type Config struct {
 	// Live reads from the API server itself, before a token is made.
 	Live client.Reader
 	// Secrets are those of our type; see SecretCache.
-	Secrets  cache.Cache
-	Recorder events.EventRecorder
-	Clock    clock.PassiveClock
-	Random   io.Reader
+	Secrets cache.Cache
+	// Informers are those of the cache.
+	Informers *packed.Informers
+	Recorder  events.EventRecorder
+	Clock     clock.PassiveClock
+	Random    io.Reader
 	// Audit gets a line for each token that is made, in the words of the token server's.
 	Audit logr.Logger
 
@@ -77,6 +82,7 @@ type Reconciler struct {
 	*Config
 
 	backoff  attempt.Backoff
+	keys     publish.Keys
 	grants   grants
 	minter   minter
 	delivery delivery
@@ -173,9 +179,21 @@ func indexedClient(o client.Object) []string {
 	return nil
 }
 
-// SecretCache is a cache of the Secrets that hold tokens: one cache cannot select two types.
-func SecretCache(mgr ctrl.Manager, namespaces []string) (cache.Cache, error) {
-	return output.SecretCache(mgr, cache.ByObject{Field: fields.OneTermEqualSelector("type", v1alpha1.SecretTypeToken)}, namespaces)
+// SecretCache is a cache of the Secrets that hold tokens: one cache cannot select two types. Of the values it
+// keeps the tokens.
+func SecretCache(mgr ctrl.Manager, informers *packed.Informers, namespaces []string) (cache.Cache, error) {
+	trim := output.Trim{
+		Annotation: v1alpha1.AnnotationToken,
+		Alive:      func(owner types.NamespacedName) bool { return !informers.Absent(&v1alpha1.OAuth2Token{}, owner) },
+		Value: func(value []byte) []byte {
+			if !bytes.HasPrefix(value, []byte(oauth2.OpaqueTokenPrefix)) && bytes.Count(value, []byte{'.'}) != 2 || bytes.ContainsRune(value, ' ') {
+				return nil
+			}
+			return value
+		},
+	}
+	return output.SecretCache(mgr, informers,
+		cache.ByObject{Field: fields.OneTermEqualSelector("type", v1alpha1.SecretTypeToken), Transform: trim.Transform}, namespaces)
 }
 
 // SetupWithManager says what wakes the controller.
@@ -188,6 +206,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if err := output.IndexByOwner(context.Background(), r.Secrets, &corev1.Secret{}, v1alpha1.AnnotationToken); err != nil {
 		return err
 	}
+	deletions := fair.NewBurst(r.waitingForRoom)
 	changedSpec := builder.WithPredicates(predicate.GenerationChangedPredicate{})
 	building := ctrl.NewControllerManagedBy(mgr).
 		Named("oauth2token").
@@ -204,15 +223,16 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		// Every Secret holds the CA.
 		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.watches.tokensOfBundle)).
 		// The state of a deleted token is dropped, and it makes room for another one.
-		Watches(&v1alpha1.OAuth2Token{}, handler.Funcs{DeleteFunc: r.afterDeletion}).
-		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: attempt.RateLimiter()})
+		Watches(&v1alpha1.OAuth2Token{}, handler.Funcs{DeleteFunc: r.afterDeletion(deletions)}).
+		WatchesRawSource(deletions.Source()).
+		WithOptions(fair.Options(workers, attempt.RateLimiter(), nil))
 	if !r.Policy.Narrow() {
 		// Policies, and the labels that they select namespaces by.
 		building.Watches(&v1alpha1.OAuth2Policy{}, handler.EnqueueRequestsFromMapFunc(r.watches.everyToken), changedSpec).
 			WatchesMetadata(policy.NamespaceMetadata(), handler.EnqueueRequestsFromMapFunc(r.watches.tokensOfNamespace),
 				builder.WithPredicates(predicate.LabelChangedPredicate{}))
 	}
-	if err := building.Complete(reconcile.AsReconciler(mgr.GetClient(), r)); err != nil {
+	if err := building.Complete(deletions.Before(reconcile.AsReconciler(mgr.GetClient(), r))); err != nil {
 		return fmt.Errorf("set up the OAuth2Token controller: %w", err)
 	}
 	return nil
@@ -245,14 +265,24 @@ func (s *state) leaves(state attempt.State) attempt.State {
 	return state
 }
 
-// afterDeletion drops the state of an OAuth2Token that was deleted, and wakes those that there was no
-// room for.
-func (r *Reconciler) afterDeletion(ctx context.Context, e event.DeleteEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-	r.backoff.End(client.ObjectKeyFromObject(e.Object))
-	r.minter.proposals.Drop(e.Object.GetUID())
-	r.reports.written.Forget(e.Object)
-	r.Usage.Absent(string(e.Object.GetUID()))
-	for _, request := range r.watches.tokensWithoutRoom(ctx, e.Object.GetNamespace()) {
-		queue.Add(request)
+// afterDeletion drops the state of an OAuth2Token that was deleted, and gives away the room that it leaves,
+// once a burst of deletions.
+func (r *Reconciler) afterDeletion(deletions fair.Burst) func(context.Context, event.DeleteEvent, workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	return func(_ context.Context, e event.DeleteEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+		r.backoff.End(client.ObjectKeyFromObject(e.Object))
+		r.minter.proposals.Drop(e.Object.GetUID())
+		r.reports.written.Forget(e.Object)
+		r.Usage.Absent(string(e.Object.GetUID()))
+		deletions.Note(e.Object.GetNamespace(), queue)
 	}
+}
+
+// waitingForRoom finds the OAuth2Tokens of a namespace that there was no room for and is now, and ends their
+// pauses.
+func (r *Reconciler) waitingForRoom(ctx context.Context, namespace string) ([]types.NamespacedName, error) {
+	waiting, err := r.Policy.WaitingForRoom(ctx, &v1alpha1.OAuth2Token{}, namespace)
+	for _, key := range waiting {
+		r.backoff.End(key)
+	}
+	return waiting, err
 }

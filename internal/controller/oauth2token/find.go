@@ -18,7 +18,6 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
-	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
@@ -195,15 +194,6 @@ func (g grants) decide(ctx context.Context, object *v1alpha1.OAuth2Token, s *sta
 		s.condition = new(v1alpha1.TokenTooLarge(s.grant.Audience, size, oauth2.MaxBearer))
 	}
 	return nil
-}
-
-// ring reads the signing keys.
-func (g grants) ring(ctx context.Context) (keyring.Ring, error) {
-	var secret corev1.Secret
-	if err := g.Client.Get(ctx, types.NamespacedName{Namespace: g.RegistryNamespace, Name: registration.KeysSecretName}, &secret); err != nil {
-		return keyring.Ring{}, fmt.Errorf("read the signing keys: %w", err)
-	}
-	return registration.DecodeKeys(secret.Data)
 }
 
 // findCA reads the CA that is needed to trust the issuer.

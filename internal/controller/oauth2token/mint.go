@@ -21,7 +21,7 @@ import (
 
 // ensureToken mints a token where the value in the Secret is not on record, or where another one is due.
 func (r *Reconciler) ensureToken(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
-	ring, err := r.grants.ring(ctx)
+	ring, err := r.keys.Read(ctx, r.Client, r.RegistryNamespace)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
@@ -32,11 +33,6 @@ type watches struct {
 
 // list returns requests for OAuth2Tokens and ends their pauses: others have changed what they depend on.
 func (w watches) list(ctx context.Context, options ...client.ListOption) []reconcile.Request {
-	return w.listOf(ctx, nil, options...)
-}
-
-// listOf is list of those that are wanted; nil stands for all.
-func (w watches) listOf(ctx context.Context, wanted func(*v1alpha1.OAuth2Token) bool, options ...client.ListOption) []reconcile.Request {
 	var tokens v1alpha1.OAuth2TokenList
 	if err := w.Client.List(ctx, &tokens, options...); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "cannot list the tokens that a change concerns")
@@ -44,11 +40,9 @@ func (w watches) listOf(ctx context.Context, wanted func(*v1alpha1.OAuth2Token) 
 	}
 	requests := make([]reconcile.Request, 0, len(tokens.Items))
 	for i := range tokens.Items {
-		if wanted == nil || wanted(&tokens.Items[i]) {
-			key := client.ObjectKeyFromObject(&tokens.Items[i])
-			w.backoff.End(key)
-			requests = append(requests, reconcile.Request{NamespacedName: key})
-		}
+		key := client.ObjectKeyFromObject(&tokens.Items[i])
+		w.backoff.End(key)
+		requests = append(requests, reconcile.Request{NamespacedName: key})
 	}
 	return requests
 }
@@ -57,14 +51,15 @@ func (w watches) tokensOfNamespace(ctx context.Context, o client.Object) []recon
 	return w.list(ctx, client.InNamespace(o.GetName()))
 }
 
-// tokensWithoutRoom finds the OAuth2Tokens beyond the limit of a namespace.
-func (w watches) tokensWithoutRoom(ctx context.Context, namespace string) []reconcile.Request {
-	waiting := func(t *v1alpha1.OAuth2Token) bool { return policy.NeedsRoom(t.Status.Conditions) }
-	return w.listOf(ctx, waiting, client.InNamespace(namespace))
-}
-
-func (w watches) everyToken(ctx context.Context, _ client.Object) []reconcile.Request {
-	return w.list(ctx)
+// everyToken finds all of them, for a change that concerns each.
+func (w watches) everyToken(context.Context, client.Object) []reconcile.Request {
+	names := w.Informers.Names(&v1alpha1.OAuth2Token{})
+	requests := make([]reconcile.Request, 0, len(names))
+	for _, key := range names {
+		w.backoff.End(key)
+		requests = append(requests, reconcile.Request{NamespacedName: key})
+	}
+	return requests
 }
 
 func (w watches) tokensOfClient(ctx context.Context, o client.Object) []reconcile.Request {
@@ -107,17 +102,35 @@ func (w watches) tokensOfRecord(ctx context.Context, o client.Object) []reconcil
 	case registration.SecretType:
 		return w.list(ctx, client.InNamespace(annotations[v1alpha1.AnnotationClientNamespace]),
 			client.MatchingFields{indexByClient: annotations[v1alpha1.AnnotationClient]})
-	case registration.ResourceSecretType, registration.KeysSecretType:
-		return w.list(ctx)
+	case registration.ResourceSecretType:
+		return w.tokensOfResource(ctx, oauth2.ObjectName{
+			Namespace: annotations[v1alpha1.AnnotationResourceNamespace], Name: annotations[v1alpha1.AnnotationResource],
+		})
+	case registration.KeysSecretType:
+		return w.everyToken(ctx, o)
 	}
 	return nil
+}
+
+// tokensOfResource finds the OAuth2Tokens of the clients that ask for a resource.
+func (w watches) tokensOfResource(ctx context.Context, name oauth2.ObjectName) []reconcile.Request {
+	var clients v1alpha1.OAuth2ClientList
+	if err := w.Client.List(ctx, &clients, client.MatchingFields{policy.IndexByAccess: policy.Key(name)}); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "cannot list the clients that ask for a resource")
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range clients.Items {
+		requests = append(requests, w.tokensOfClient(ctx, &clients.Items[i])...)
+	}
+	return requests
 }
 
 func (w watches) tokensOfBundle(ctx context.Context, o client.Object) []reconcile.Request {
 	if client.ObjectKeyFromObject(o) != w.CABundle {
 		return nil
 	}
-	return w.list(ctx)
+	return w.everyToken(ctx, o)
 }
 
 // onRevocation wakes the OAuth2Tokens whose token was revoked. A TokenRevocation does not change, and a

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/packed"
 )
 
 // Owner is an object of ours that something is written for.
@@ -120,7 +121,7 @@ func Delete(ctx context.Context, c client.Client, o client.Object) error {
 }
 
 // SecretCache is a cache of the Secrets that are selected, in some namespaces or, without any, in all.
-func SecretCache(mgr ctrl.Manager, selected cache.ByObject, namespaces []string) (cache.Cache, error) {
+func SecretCache(mgr ctrl.Manager, informers *packed.Informers, selected cache.ByObject, namespaces []string) (cache.Cache, error) {
 	selected.Namespaces = map[string]cache.Config{}
 	for _, namespace := range namespaces {
 		selected.Namespaces[namespace] = cache.Config{}
@@ -130,7 +131,7 @@ func SecretCache(mgr ctrl.Manager, selected cache.ByObject, namespaces []string)
 	}
 	secrets, err := cache.New(mgr.GetConfig(), cache.Options{
 		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
-		DefaultTransform: cache.TransformStripManagedFields(), ReaderFailOnMissingInformer: true,
+		NewInformer: informers.New, DefaultUnsafeDisableDeepCopy: new(true), ReaderFailOnMissingInformer: true,
 		ByObject: map[client.Object]cache.ByObject{&corev1.Secret{}: selected},
 	})
 	if err != nil {

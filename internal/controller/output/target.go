@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -44,7 +45,11 @@ type Target struct {
 // ErrForeign says that an object has the name of a target and is not its owner's.
 var ErrForeign = errors.New("an object of that name is not the owner's")
 
+// errChanged says that an object was changed after the cache got it.
+var errChanged = errors.New("it was changed meanwhile")
+
 // Read reads the object; nil if there is none. It returns ErrForeign for an object that is not the owner's.
+// What the cache has only the name of is read live.
 func (t Target) Read(ctx context.Context, from client.Reader) (client.Object, error) {
 	found, _, kind := t.empty()
 	err := from.Get(ctx, client.ObjectKey{Namespace: t.Owner.Namespace, Name: t.Name}, found)
@@ -53,6 +58,9 @@ func (t Target) Read(ctx context.Context, from client.Reader) (client.Object, er
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s %s/%s: %w", kind, t.Owner.Namespace, t.Name, err)
+	}
+	if Reduced(found) {
+		return t.Read(ctx, t.Live)
 	}
 	ours, err := t.marked(found), error(nil)
 	if ours {
@@ -98,10 +106,15 @@ func (t Target) Write(ctx context.Context, stored client.Object, data map[string
 		err = t.Client.Create(ctx, wanted)
 	} else {
 		KeepOthers(wanted, t.Owner.ofOthers(stored, wanted))
-		if maps.EqualFunc(Data(stored), data, bytes.Equal) && sameMeta(stored, wanted) {
+		if sameData(stored, data) && sameMeta(stored, wanted) {
 			return stored, nil
 		}
-		err = t.Client.Update(ctx, wanted)
+		var whole client.Object
+		if whole, err = t.whole(ctx, stored); err == nil {
+			wanted = t.render(data)
+			KeepOthers(wanted, t.Owner.ofOthers(whole, wanted))
+			err = t.Client.Update(ctx, wanted)
+		}
 	}
 	_, _, kind := t.empty()
 	if err != nil {
@@ -111,6 +124,22 @@ func (t Target) Write(ctx context.Context, stored client.Object, data map[string
 		return wanted, &Error{kind: kind, name: t.Name, err: err}
 	}
 	return wanted, nil
+}
+
+// whole is stored as the API server has it, if a cache has it trimmed: an update would take away what was
+// trimmed. Another version is a conflict, because the data was not decided on it.
+func (t Target) whole(ctx context.Context, stored client.Object) (client.Object, error) {
+	if digestOf(stored) == nil {
+		return stored, nil
+	}
+	found, _, kind := t.empty()
+	if err := t.Live.Get(ctx, client.ObjectKeyFromObject(stored), found); err != nil {
+		return nil, fmt.Errorf("read %s %s/%s: %w", kind, stored.GetNamespace(), stored.GetName(), err)
+	}
+	if found.GetResourceVersion() != stored.GetResourceVersion() {
+		return nil, apierrors.NewConflict(corev1.Resource(kind), stored.GetName(), errChanged) //nolint:wrapcheck // Write wraps it
+	}
+	return found, nil
 }
 
 func (t Target) render(data map[string][]byte) client.Object {
@@ -145,41 +174,76 @@ func Data(o client.Object) map[string][]byte {
 	return nil
 }
 
-// IndexByOwner indexes objects by the owner that they name in an annotation, as Former needs it.
+// IndexByOwner indexes objects by the owner that they name in an annotation, as Names needs it.
 func IndexByOwner(ctx context.Context, indexer client.FieldIndexer, object client.Object, annotation string) error {
-	err := indexer.IndexField(ctx, object, annotation, func(o client.Object) []string { return []string{o.GetAnnotations()[annotation]} })
-	if err != nil {
+	if err := indexer.IndexField(ctx, object, annotation, byOwner(annotation)); err != nil {
 		return fmt.Errorf("index %T by %s: %w", object, annotation, err)
 	}
 	return nil
 }
 
+// byOwner leaves out the objects with the name of their owner, which most have, and which are found by it; and
+// the records of the registry.
+func byOwner(annotation string) client.IndexerFunc {
+	return func(o client.Object) []string {
+		owner := o.GetAnnotations()[annotation]
+		secret, ok := o.(*corev1.Secret)
+		if owner == "" || owner == o.GetName() || ok && secret.Type != v1alpha1.SecretTypeClient && secret.Type != v1alpha1.SecretTypeToken {
+			return nil
+		}
+		return []string{owner}
+	}
+}
+
+// Names are the names of the objects that name the owner, from the cache.
+func (t Target) Names(ctx context.Context) ([]string, error) {
+	named, list, kind := t.empty()
+	if err := t.Cached.List(ctx, list, client.InNamespace(t.Owner.Namespace), client.MatchingFields{t.Owner.Annotation: t.Owner.Name}); err != nil {
+		return nil, fmt.Errorf("list the %ss of %s %s: %w", kind, t.Owner.Kind, t.Owner, err)
+	}
+	var names []string
+	err := meta.EachListItem(list, func(item runtime.Object) error {
+		if o, ok := item.(client.Object); ok {
+			names = append(names, o.GetName())
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the %ss of %s %s: %w", kind, t.Owner.Kind, t.Owner, err)
+	}
+	err = t.Cached.Get(ctx, t.Owner.NamespacedName, named)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("read %s %s: %w", kind, t.Owner.NamespacedName, err)
+	}
+	if err == nil && named.GetAnnotations()[t.Owner.Annotation] == t.Owner.Name && !slices.Contains(names, t.Owner.Name) {
+		names = append(names, t.Owner.Name)
+	}
+	return names, nil
+}
+
 // Former are the owner's objects under names that it does not use any more, read live. They are found by
 // what they say themselves: status is never an input.
 func (t Target) Former(ctx context.Context) ([]client.Object, error) {
-	_, cached, kind := t.empty()
-	if err := t.Cached.List(ctx, cached, client.InNamespace(t.Owner.Namespace), client.MatchingFields{t.Owner.Annotation: t.Owner.Name},
-		client.UnsafeDisableDeepCopy); err != nil {
-		return nil, fmt.Errorf("list the %ss of %s %s: %w", kind, t.Owner.Kind, t.Owner, err)
+	names, err := t.Names(ctx)
+	if err != nil {
+		return nil, err
 	}
 	var former []client.Object
 	named := t
-	err := meta.EachListItem(cached, func(item runtime.Object) error {
-		o, ok := item.(client.Object)
-		if !ok || o.GetName() == t.Name {
-			return nil
+	for _, named.Name = range names {
+		if named.Name == t.Name {
+			continue
 		}
-		named.Name = o.GetName()
 		found, err := named.Read(ctx, t.Live)
-		if errors.Is(err, ErrForeign) {
-			return nil
-		}
-		if found != nil {
+		switch {
+		case errors.Is(err, ErrForeign):
+		case err != nil:
+			return former, err
+		case found != nil:
 			former = append(former, found)
 		}
-		return err
-	})
-	return former, err //nolint:wrapcheck // it is that of the function above
+	}
+	return former, nil
 }
 
 // RemoveFormer deletes the objects that Former finds. The credentials are in current by now, unless it

@@ -35,11 +35,10 @@ func shop(secretType corev1.SecretType, objects ...client.Object) Target {
 	owner := Owner{
 		NamespacedName: types.NamespacedName{Namespace: "shop", Name: "app"}, Kind: "OAuth2Client", Annotation: v1alpha1.AnnotationClient, UID: "u1",
 	}
-	byOwner := func(o client.Object) []string { return []string{o.GetAnnotations()[owner.Annotation]} }
 	cluster := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
 		WithObjects(&v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app", UID: "u1"}}).
 		WithObjects(&v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "other", UID: "u2"}}).
-		WithIndex(&corev1.Secret{}, owner.Annotation, byOwner).WithIndex(&corev1.ConfigMap{}, owner.Annotation, byOwner).Build()
+		WithIndex(&corev1.Secret{}, owner.Annotation, byOwner(owner.Annotation)).WithIndex(&corev1.ConfigMap{}, owner.Annotation, byOwner(owner.Annotation)).Build()
 	return Target{Client: cluster, Cached: cluster, Live: cluster, Owner: owner, SecretType: secretType, Name: "app"}
 }
 

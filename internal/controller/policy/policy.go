@@ -43,7 +43,7 @@ type Source struct {
 	// Only are the namespaces that the manager works in; none stands for all.
 	Only []string
 
-	census census
+	places places
 }
 
 // Narrow reports whether the manager works in chosen namespaces, without a right to read policies.
@@ -61,21 +61,23 @@ func (s *Source) Covers(namespace string) bool {
 
 // IndexClients makes IndexByAccess; it is called once.
 func IndexClients(ctx context.Context, mgr ctrl.Manager) error {
-	err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.OAuth2Client{}, IndexByAccess, func(o client.Object) []string {
-		c, ok := o.(*v1alpha1.OAuth2Client)
-		if !ok {
-			return nil
-		}
-		var keys []string
-		for _, access := range c.Spec.Access {
-			keys = append(keys, Key(oauth2.ObjectName{Namespace: string(access.ResourceNamespace), Name: access.ResourceName}))
-		}
-		return keys
-	})
-	if err != nil {
+	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.OAuth2Client{}, IndexByAccess, AccessOf); err != nil {
 		return fmt.Errorf("index OAuth2Clients by what they ask for: %w", err)
 	}
 	return nil
+}
+
+// AccessOf are the values of IndexByAccess.
+func AccessOf(o client.Object) []string {
+	c, ok := o.(*v1alpha1.OAuth2Client)
+	if !ok {
+		return nil
+	}
+	var keys []string
+	for _, access := range c.Spec.Access {
+		keys = append(keys, Key(oauth2.ObjectName{Namespace: string(access.ResourceNamespace), Name: access.ResourceName}))
+	}
+	return keys
 }
 
 // Ceilings are what holds in a namespace: the defaults alone, where policies cannot be read.
@@ -201,6 +203,18 @@ func NamespaceMetadata() *metav1.PartialObjectMetadata {
 	namespace := &metav1.PartialObjectMetadata{}
 	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	return namespace
+}
+
+// KeepLabels drops what the cache of namespaces does not need: selectors look at labels alone.
+func KeepLabels(object any) (any, error) {
+	namespace, ok := object.(*metav1.PartialObjectMetadata)
+	if !ok {
+		return object, nil
+	}
+	return &metav1.PartialObjectMetadata{TypeMeta: namespace.TypeMeta, ObjectMeta: metav1.ObjectMeta{
+		Name: namespace.Name, UID: namespace.UID, ResourceVersion: namespace.ResourceVersion, DeletionTimestamp: namespace.DeletionTimestamp,
+		Labels: namespace.Labels,
+	}}, nil
 }
 
 // Identifier is the identifier of a resource: the one it chose, or the one that it has by its name.

@@ -7,21 +7,19 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
-
-// far is how far below its limit the count of a namespace makes a list unnecessary. The count may be
-// some events behind the cache.
-const far = 1000
 
 // listOf is an empty list for objects of the kind.
 func listOf(o client.Object) client.ObjectList { //nolint:ireturn // one of three
@@ -34,62 +32,55 @@ func listOf(o client.Object) client.ObjectList { //nolint:ireturn // one of thre
 	return &v1alpha1.OAuth2ResourceList{}
 }
 
-// census counts the objects of each kind and namespace.
-type census struct {
-	mu     sync.Mutex
-	counts map[inhabitants]int
-	// synced report whether the first list of a kind has been counted.
-	synced []toolscache.InformerSynced
-}
-
-type inhabitants struct{ kind, namespace string }
-
-func kindOf(o any) string { return fmt.Sprintf("%T", o) }
-
-func (c *census) add(kind, namespace string, n int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	key := inhabitants{kind, namespace}
-	if c.counts[key] += n; c.counts[key] <= 0 {
-		delete(c.counts, key)
+func conditionsOf(o client.Object) []metav1.Condition {
+	switch o := o.(type) {
+	case *v1alpha1.OAuth2Client:
+		return o.Status.Conditions
+	case *v1alpha1.OAuth2Token:
+		return o.Status.Conditions
+	case *v1alpha1.OAuth2Resource:
+		return o.Status.Conditions
 	}
+	return nil
 }
 
-// handler counts the objects of a kind.
-func (c *census) handler(kind string) toolscache.ResourceEventHandlerFuncs {
-	count := func(o any, n int) {
-		key, err := toolscache.DeletionHandlingMetaNamespaceKeyFunc(o)
-		if namespace, _, malformed := toolscache.SplitMetaNamespaceKey(key); err == nil && malformed == nil {
-			c.add(kind, namespace, n)
-		}
+// limitOf is the limit on objects of the kind.
+func limitOf(limits oauth2.Numbers, o client.Object) *int {
+	switch o.(type) {
+	case *v1alpha1.OAuth2Client:
+		return limits.Clients
+	case *v1alpha1.OAuth2Token:
+		return limits.Tokens
 	}
-	return toolscache.ResourceEventHandlerFuncs{AddFunc: func(o any) { count(o, 1) }, DeleteFunc: func(o any) { count(o, -1) }}
+	return limits.Resources
 }
 
-// below reports whether a namespace certainly has fewer objects than the limit.
-func (c *census) below(limit int, o client.Object) bool {
-	if c.counts == nil || slices.ContainsFunc(c.synced, func(synced toolscache.InformerSynced) bool { return !synced() }) {
-		return false
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.counts[inhabitants{kindOf(o), o.GetNamespace()}] <= limit-far
-}
-
-// Count begins to count objects as the cache brings them. Without it each object is compared with a
-// list.
+// Count begins to follow objects as the cache brings them. Without it each object is compared with a list.
 func (s *Source) Count(ctx context.Context, from cache.Cache) error {
-	s.census.counts = map[inhabitants]int{}
+	s.places.followed = true
 	for _, object := range []client.Object{&v1alpha1.OAuth2Client{}, &v1alpha1.OAuth2Token{}, &v1alpha1.OAuth2Resource{}} {
 		informer, err := from.GetInformer(ctx, object, cache.BlockUntilSynced(false))
 		if err != nil {
 			return fmt.Errorf("count %T: %w", object, err)
 		}
-		counting, err := informer.AddEventHandler(s.census.handler(kindOf(object)))
+		_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+			AddFunc: func(added any) {
+				if o, ok := added.(client.Object); ok {
+					s.places.created(o)
+				}
+			},
+			DeleteFunc: func(deleted any) {
+				if last, unknown := deleted.(toolscache.DeletedFinalStateUnknown); unknown {
+					deleted = last.Obj
+				}
+				if o, ok := deleted.(client.Object); ok {
+					s.places.deleted(o)
+				}
+			},
+		})
 		if err != nil {
 			return fmt.Errorf("count %T: %w", object, err)
 		}
-		s.census.synced = append(s.census.synced, counting.HasSynced)
 	}
 	return nil
 }
@@ -98,30 +89,55 @@ func (s *Source) Count(ctx context.Context, from cache.Cache) error {
 // name where they were created in the same second. An object that terminates takes its place until it
 // is gone: a tenant can hold it with a finalizer.
 func (s *Source) Beyond(ctx context.Context, o client.Object, limit *int) (bool, error) {
-	if limit == nil || s.census.below(*limit, o) {
+	if limit == nil {
 		return false, nil
 	}
-	list := listOf(o)
-	if err := s.Client.List(ctx, list, client.InNamespace(o.GetNamespace()), client.UnsafeDisableDeepCopy); err != nil {
-		return false, fmt.Errorf("count what namespace %s has beside %s: %w", o.GetNamespace(), o.GetName(), err)
+	return s.places.beyond(o, *limit, func() ([]client.Object, error) { return s.objects(ctx, o, o.GetNamespace()) })
+}
+
+// WaitingForRoom are the objects of a namespace that have been beyond its limit and are within it now.
+func (s *Source) WaitingForRoom(ctx context.Context, like client.Object, namespace string) ([]types.NamespacedName, error) {
+	ceilings, err := s.Ceilings(ctx, namespace)
+	if apierrors.IsNotFound(err) {
+		return nil, nil // the namespace is gone, and all that was in it
 	}
-	before := 0
+	if err != nil {
+		return nil, err
+	}
+	objects, err := s.objects(ctx, like, namespace)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(objects, byAge)
+	if limit := limitOf(ceilings.Limits(), like); limit != nil {
+		objects = objects[:min(len(objects), *limit)]
+	}
+	var waiting []types.NamespacedName
+	for _, o := range objects {
+		if NeedsRoom(conditionsOf(o)) {
+			waiting = append(waiting, client.ObjectKeyFromObject(o))
+		}
+	}
+	return waiting, nil
+}
+
+// objects are those of the kind in a namespace.
+func (s *Source) objects(ctx context.Context, like client.Object, namespace string) ([]client.Object, error) {
+	list := listOf(like)
+	if err := s.Client.List(ctx, list, client.InNamespace(namespace)); err != nil {
+		return nil, fmt.Errorf("list each %T of namespace %s: %w", like, namespace, err)
+	}
+	var objects []client.Object
 	err := meta.EachListItem(list, func(item runtime.Object) error {
-		if other, ok := item.(client.Object); ok && comesBefore(other, o) {
-			before++
+		if o, ok := item.(client.Object); ok {
+			objects = append(objects, o)
 		}
 		return nil
 	})
 	if err != nil {
-		return false, fmt.Errorf("count what namespace %s has beside %s: %w", o.GetNamespace(), o.GetName(), err)
+		return nil, fmt.Errorf("list each %T of namespace %s: %w", like, namespace, err)
 	}
-	return before >= *limit, nil
-}
-
-func comesBefore(other, o client.Object) bool {
-	created, than := other.GetCreationTimestamp(), o.GetCreationTimestamp()
-	older := created.Compare(than.Time)
-	return older < 0 || older == 0 && other.GetName() < o.GetName()
+	return objects, nil
 }
 
 // NeedsRoom reports whether an object is beyond the limit of its namespace, by its conditions.

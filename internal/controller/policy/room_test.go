@@ -4,8 +4,6 @@
 package policy
 
 import (
-	"context"
-	"fmt"
 	"testing"
 	"time"
 
@@ -13,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
-	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 )
@@ -65,45 +62,5 @@ func TestOlderObjectsComeFirst(t *testing.T) {
 				}
 			})
 		}
-	}
-}
-
-// Where the limit is far away nothing is listed, however many objects there are.
-func TestANamespaceFarBelowItsLimitIsNotListed(t *testing.T) {
-	lists := 0
-	source := &Source{Client: fake.NewClientBuilder().WithScheme(schemeOfOurs(t)).WithInterceptorFuncs(interceptor.Funcs{
-		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
-			lists++
-			return c.List(ctx, list, options...)
-		},
-	}).Build()}
-	source.census.counts = map[inhabitants]int{}
-	object := &v1alpha1.OAuth2Client{ObjectMeta: metaOf("shop", "a", 0)}
-	for range 500 {
-		source.census.add(kindOf(object), "shop", 1)
-		source.census.add(kindOf(object), "other", 1)
-	}
-	for limit, want := range map[int]int{500 + far: 0, 499 + far: 1, 600: 1} {
-		t.Run(fmt.Sprint(limit), func(t *testing.T) {
-			lists = 0
-			if beyond, err := source.Beyond(t.Context(), object, &limit); err != nil || beyond || lists != want {
-				t.Errorf("%v, %v, %d lists, want %d", beyond, err, lists, want)
-			}
-		})
-	}
-	counted := false
-	source.census.synced = append(source.census.synced, func() bool { return counted })
-	for _, want := range []int{1, 0} { // before the first list has been counted, and after
-		lists = 0
-		if _, err := source.Beyond(t.Context(), object, new(500+far)); err != nil || lists != want {
-			t.Errorf("%v, %d lists, want %d", err, lists, want)
-		}
-		counted = true
-	}
-	for range 500 {
-		source.census.add(kindOf(object), "shop", -1)
-	}
-	if _, there := source.census.counts[inhabitants{kindOf(object), "shop"}]; there || len(source.census.counts) != 1 {
-		t.Errorf("an empty namespace is remembered: %v", source.census.counts)
 	}
 }

@@ -7,6 +7,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -18,13 +19,13 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/fair"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
@@ -159,7 +160,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.OAuth2Client{}, gone).
 		Watches(&v1alpha1.OAuth2Resource{}, gone).
 		Watches(&v1alpha1.OAuth2Token{}, gone).
-		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
+		WithOptions(fair.Options(workers, nil, r.ownerNamespace)).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
 	if err != nil {
 		return fmt.Errorf("set up the registry controller: %w", err)
@@ -178,6 +179,17 @@ func (r *Reconciler) afterUpdate(_ context.Context, e event.UpdateEvent, q queue
 
 func (r *Reconciler) afterDeletion(_ context.Context, e event.DeleteEvent, q queue) {
 	r.wakeRecord(e.Object, q)
+}
+
+// ownerNamespace is the namespace of the owner of a record, as its annotations name it; "" if the cache has
+// no such record.
+func (r *Reconciler) ownerNamespace(request reconcile.Request) string {
+	var stored corev1.Secret
+	if err := r.Client.Get(context.Background(), request.NamespacedName, &stored); err != nil {
+		return ""
+	}
+	return cmp.Or(stored.Annotations[v1alpha1.AnnotationClientNamespace], stored.Annotations[v1alpha1.AnnotationResourceNamespace],
+		stored.Annotations[v1alpha1.AnnotationTokenNamespace])
 }
 
 // wakeRecord wakes the record of a deleted object. Its name is derived from an identifier of the object.

@@ -8,7 +8,6 @@ package usagereport
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,6 +15,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -41,9 +41,6 @@ const (
 	keepSilent  = 10 * 24 * time.Hour
 )
 
-// indexByUID finds an object by the key of its UID.
-const indexByUID = "hallpass.dev/usage-key"
-
 // Reconciler merges reports and removes those that say nothing new any more.
 type Reconciler struct {
 	// Client reads from the cache and deletes reports.
@@ -53,6 +50,8 @@ type Reconciler struct {
 	Ledger *Ledger
 	// Clients and Tokens get each OAuth2Client and OAuth2Token whose status has something to add.
 	Clients, Tokens chan<- event.GenericEvent
+
+	clients, tokens subjects
 }
 
 // Reports are written by the token server; the manager removes old ones.
@@ -111,11 +110,8 @@ func (r *Reconciler) lastWrite(ctx context.Context, report *v1alpha1.UsageReport
 
 // SetupWithManager says what wakes the controller.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	byUID := func(o client.Object) []string { return []string{indexValue(usage.KeyOf(string(o.GetUID())))} }
-	for _, kind := range []client.Object{&v1alpha1.OAuth2Client{}, &v1alpha1.OAuth2Token{}} {
-		if err := mgr.GetFieldIndexer().IndexField(context.Background(), kind, indexByUID, byUID); err != nil {
-			return fmt.Errorf("index %T by their UID: %w", kind, err)
-		}
+	if err := errors.Join(r.clients.watch(mgr.GetCache(), &v1alpha1.OAuth2Client{}), r.tokens.watch(mgr.GetCache(), &v1alpha1.OAuth2Token{})); err != nil {
+		return err
 	}
 	if err := mgr.Add(r); err != nil {
 		return fmt.Errorf("start telling of the use of clients: %w", err)
@@ -131,10 +127,11 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return nil
 }
 
-func indexValue(key usage.Key) string { return hex.EncodeToString(key[:]) }
-
 // Start tells of one object after the other, writesPerSecond at the most, until the context ends.
 func (r *Reconciler) Start(ctx context.Context) error {
+	if !toolscache.WaitForCacheSync(ctx.Done(), r.clients.synced, r.tokens.synced) {
+		return nil // the manager stops
+	}
 	for ctx.Err() == nil {
 		key, seen, wait, due := r.Ledger.next()
 		woken := r.Ledger.woken
@@ -157,20 +154,30 @@ func (r *Reconciler) Start(ctx context.Context) error {
 // tell has the status of an object say what was seen, if that is more than it says. It returns how many
 // writes that takes: one, and one for the events. An object may be gone, or made up by the report.
 func (r *Reconciler) tell(ctx context.Context, key usage.Key, seen usage.Seen) (writes int, err error) {
-	byUID := client.MatchingFields{indexByUID: indexValue(key)}
-	var clients v1alpha1.OAuth2ClientList
-	var tokens v1alpha1.OAuth2TokenList
-	if err := errors.Join(r.Client.List(ctx, &clients, byUID), r.Client.List(ctx, &tokens, byUID)); err != nil {
-		return 1, fmt.Errorf("find the object of a UID: %w", err)
-	}
 	r.Ledger.tell(key, seen)
-	r.Ledger.exists(key, len(clients.Items)+len(tokens.Items) > 0)
-	for i := range clients.Items {
-		writes += wake(ctx, r.Clients, &clients.Items[i], seen)
+	exists := false
+	for _, kind := range []struct {
+		subjects *subjects
+		object   client.Object
+		woken    chan<- event.GenericEvent
+	}{
+		{&r.clients, &v1alpha1.OAuth2Client{}, r.Clients}, {&r.tokens, &v1alpha1.OAuth2Token{}, r.Tokens},
+	} {
+		name, there := kind.subjects.find(key)
+		if !there {
+			continue
+		}
+		err := r.Client.Get(ctx, name, kind.object)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return 1, fmt.Errorf("read %T %s: %w", kind.object, name, err)
+		}
+		exists = true
+		writes += wake(ctx, kind.woken, kind.object, seen)
 	}
-	for i := range tokens.Items {
-		writes += wake(ctx, r.Tokens, &tokens.Items[i], seen)
-	}
+	r.Ledger.exists(key, exists)
 	return writes, nil
 }
 
