@@ -28,6 +28,7 @@ type settings struct {
 	sizes  string
 	copies int
 	idle   time.Duration
+	settle time.Duration
 	output io.Writer
 }
 
@@ -35,6 +36,7 @@ func main() {
 	s := settings{output: os.Stdout}
 	flag.StringVar(&s.sizes, "sizes", "1000,10000", "numbers of clients, separated by commas; each size has a control plane of its own")
 	flag.DurationVar(&s.idle, "idle", 10*time.Second, "how long to watch for writes while nothing changes")
+	flag.DurationVar(&s.settle, "settle", 150*time.Second, "how long the memory of the processes is left to settle: the runtime gives back within minutes what a burst took")
 	flag.IntVar(&s.copies, "copies", 0, "at last write so many copies of what etcd holds for one client, and tell what they take; 0 writes none")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

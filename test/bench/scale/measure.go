@@ -35,7 +35,7 @@ func measure(ctx context.Context, size int, s settings, say func(string, ...any)
 	}
 	defer func() { err = errors.Join(err, w.stop()) }()
 	steps := []func(context.Context, *figures) error{
-		w.createAll, w.memory, w.stayIdle(s.idle), w.restartManager, w.restartTokenServer, w.informer, w.changeSome, w.database,
+		w.createAll, w.memory(s.settle), w.stayIdle(s.idle), w.restartManager, w.restartTokenServer, w.informer, w.changeSome, w.database,
 	}
 	if s.copies > 0 {
 		steps = append(steps, w.copyStored(s.copies))
@@ -59,6 +59,9 @@ func (w *world) createAll(ctx context.Context, found *figures) error {
 	}
 	var err error
 	if w.emptyDatabase, err = w.etcd.size(ctx); err != nil {
+		return err
+	}
+	if w.emptyManager, err = w.manager.resident(); err != nil {
 		return err
 	}
 	watching, stop := context.WithCancel(ctx)
@@ -103,18 +106,28 @@ func (w *world) createAll(ctx context.Context, found *figures) error {
 }
 
 // memory reads what the processes hold once all is quiet.
-func (w *world) memory(_ context.Context, found *figures) error {
-	manager, err := w.manager.resident()
-	if err != nil {
-		return err
+func (w *world) memory(settle time.Duration) func(ctx context.Context, found *figures) error {
+	return func(_ context.Context, found *figures) error {
+		time.Sleep(settle)
+		manager, err := w.manager.resident()
+		if err != nil {
+			return err
+		}
+		tokenserver, err := w.tokenserver.resident()
+		if err != nil {
+			return err
+		}
+		w.perClient = w.held(manager, found.clients)
+		found.add("resident memory of the manager", manager, "MiB")
+		found.add("memory of the manager a client", w.perClient, "KiB")
+		found.add("resident memory of the token server", tokenserver, "MiB")
+		return nil
 	}
-	tokenserver, err := w.tokenserver.resident()
-	if err != nil {
-		return err
-	}
-	found.add("resident memory of the manager", manager, "MiB")
-	found.add("resident memory of the token server", tokenserver, "MiB")
-	return nil
+}
+
+// held is what a manager of that resident memory holds a client, in KiB.
+func (w *world) held(resident float64, clients int) float64 {
+	return (resident - w.emptyManager) * 1024 / float64(clients)
 }
 
 // stayIdle counts what is written while nothing changes.
@@ -145,12 +158,15 @@ func (w *world) restartManager(ctx context.Context, found *figures) error {
 	if err := w.manager.reconciled(ctx, found.clients); err != nil {
 		return err
 	}
-	found.took("a restarted manager has looked at every client after", time.Since(started))
+	w.lookedAt = time.Since(started)
+	found.took("a restarted manager has looked at every client after", w.lookedAt)
 	resident, err := w.manager.resident()
 	if err != nil {
 		return err
 	}
 	found.add("resident memory of the restarted manager", resident, "MiB")
+	found.add("memory of the restarted manager a client", w.held(resident, found.clients), "KiB")
+	found.add("memory of the restarted manager a client / before", w.held(resident, found.clients)/w.perClient, "")
 	after, err := w.managerWrites()
 	found.add("writes of the restarted manager", float64(after-before), "")
 	return err

@@ -23,10 +23,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
@@ -34,8 +36,9 @@ import (
 )
 
 const (
-	poll  = 10 * time.Millisecond
-	limit = 20 * time.Minute
+	poll   = 10 * time.Millisecond
+	scrape = 100 * time.Millisecond // which looks at every client
+	limit  = 20 * time.Minute
 )
 
 // world is an installation of real processes on a control plane.
@@ -48,6 +51,10 @@ type world struct {
 	etcd etcd
 	// emptyDatabase is the size of etcd's database before there is a client.
 	emptyDatabase int64
+	// emptyManager is the resident memory of a manager without clients, in MiB, perClient what it holds a client, in KiB.
+	emptyManager, perClient float64
+	// lookedAt is how long a restarted manager took to look at every client.
+	lookedAt time.Duration
 
 	manager, tokenserver *process
 }
@@ -178,26 +185,51 @@ func count(open func() (watch.Interface, error), wanted int, counts func(runtime
 	return last, nil
 }
 
-// informer times what any program needs that keeps the same Secrets: a bare informer of client-go.
+// informer times what any program needs that keeps the same objects: bare informers of client-go for the OAuth2Clients, their
+// Secrets and their registrations.
 func (w *world) informer(ctx context.Context, found *figures) error {
-	config, err := w.cp.ServiceAccountConfig(ctx, installation.SystemNamespace, installation.TokenServerAccount)
+	config, err := w.cp.ServiceAccountConfig(ctx, installation.SystemNamespace, installation.ManagerAccount)
 	if err != nil {
 		return err
 	}
-	clients, err := kubernetes.NewForConfig(config)
+	config.QPS = -1
+	scheme := w.cluster.Scheme()
+	transport, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return err
 	}
-	source := cache.NewListWatchFromClient(clients.CoreV1().RESTClient(), "secrets", installation.RegistryNamespace, fields.Everything())
-	informer := cache.NewSharedInformer(source, &corev1.Secret{}, 0)
+	core, err := apiutil.RESTClientForGVK(corev1.SchemeGroupVersion.WithKind("Secret"), false, false, config, serializer.NewCodecFactory(scheme), transport)
+	if err != nil {
+		return err
+	}
+	ours, err := apiutil.RESTClientForGVK(v1alpha1.GroupVersion.WithKind("OAuth2Client"), false, false, config, serializer.NewCodecFactory(scheme), transport)
+	if err != nil {
+		return err
+	}
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	started := time.Now()
-	go informer.RunWithContext(running)
-	if !cache.WaitForCacheSync(running.Done(), informer.HasSynced) {
+	var synced []cache.InformerSynced
+	for _, kept := range []struct {
+		from                cache.Getter
+		resource, namespace string
+		object              client.Object
+		selected            fields.Selector
+	}{
+		{core, "secrets", installation.RegistryNamespace, &corev1.Secret{}, fields.Everything()},
+		{core, "secrets", metav1.NamespaceAll, &corev1.Secret{}, fields.OneTermEqualSelector("type", v1alpha1.SecretTypeClient)},
+		{ours, "oauth2clients", metav1.NamespaceAll, &v1alpha1.OAuth2Client{}, fields.Everything()},
+	} {
+		informer := cache.NewSharedInformer(cache.NewListWatchFromClient(kept.from, kept.resource, kept.namespace, kept.selected), kept.object, 0)
+		go informer.RunWithContext(running)
+		synced = append(synced, informer.HasSynced)
+	}
+	if !cache.WaitForCacheSync(running.Done(), synced...) {
 		return running.Err()
 	}
-	found.took("a bare informer has the same Secrets after", time.Since(started))
+	bare := time.Since(started)
+	found.took("bare informers have the same objects after", bare)
+	found.add("the restarted manager / bare informers", w.lookedAt.Seconds()/bare.Seconds(), "")
 	return nil
 }
 
@@ -227,6 +259,9 @@ type process struct {
 	ops     string
 }
 
+// memoryLimit has what the deployments in config have.
+var memoryLimit = map[string]string{"manager": "440MiB", "tokenserver": "200MiB"} //nolint:gochecknoglobals // a constant table
+
 func launch(ctx context.Context, dir, name, ops string, args ...string) (*process, error) {
 	output, err := os.OpenFile(filepath.Join(dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -234,6 +269,7 @@ func launch(ctx context.Context, dir, name, ops string, args ...string) (*proces
 	}
 	defer func() { _ = output.Close() }()
 	command := exec.CommandContext(ctx, filepath.Join(dir, name), args...)
+	command.Env = append(os.Environ(), "GOMEMLIMIT="+memoryLimit[name])
 	command.Stdout, command.Stderr = output, output
 	if err := command.Start(); err != nil {
 		return nil, err
@@ -268,7 +304,7 @@ func (p *process) resident() (float64, error) {
 
 // reconciled waits until the manager has looked at as many clients, as its own metrics tell.
 func (p *process) reconciled(ctx context.Context, clients int) error {
-	return until(ctx, func() bool {
+	return every(ctx, scrape, func() bool {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.ops+"/metrics", http.NoBody)
 		if err != nil {
 			return false
@@ -291,14 +327,16 @@ func (p *process) reconciled(ctx context.Context, clients int) error {
 	})
 }
 
-func until(ctx context.Context, done func() bool) error {
+func until(ctx context.Context, done func() bool) error { return every(ctx, poll, done) }
+
+func every(ctx context.Context, pause time.Duration, done func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for !done() {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(poll):
+		case <-time.After(pause):
 		}
 	}
 	return nil
