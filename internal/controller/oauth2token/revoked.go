@@ -47,7 +47,7 @@ func (b *revocations) learn(object *v1alpha1.TokenRevocation, now time.Time) (ne
 		b.known.Select(object.Name, *selector)
 		return nil
 	}
-	for _, token := range b.known.Learn(revoked, now) {
+	for _, token := range b.known.Learn(revocation.Batch{Tokens: revoked.Tokens, Clients: revoked.Clients}, now) {
 		news = append(news, token.ID)
 	}
 	if last := b.swept.Load(); now.Unix()-last >= int64(sweepEvery/time.Second) && b.swept.CompareAndSwap(last, now.Unix()) {
