@@ -140,7 +140,7 @@ func newDoors(
 		Authority: authority, Auditor: auditor, TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate,
 		IntrospectionAuthorities: config.ClientCAs,
 	})
-	collapser := revocation.NewCollapser(dir.Revocations(), dir.RevocationStore(), time.Now, metrics.Collapsed, log)
+	collapser := revocation.NewCollapser(dir.Revocations(), dir.RevocationStore(), clock.Forgotten, metrics.Collapsed, log)
 	return doors{public, authority, auditor, collapser}
 }
 
