@@ -7,6 +7,7 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -72,10 +73,7 @@ func New(config Config) (*Directory, error) {
 	if d.now == nil {
 		d.now = time.Now
 	}
-	clock := config.Clock
-	if clock == nil {
-		clock = uncompared(d.now)
-	}
+	clock := cmp.Or(config.Clock, uncompared(d.now))
 	d.start.clock = clock
 	d.memory = memory.New(d.now, clock.Forgotten)
 	d.snapshots = &snapshots{

@@ -87,11 +87,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 		return ctrl.Result{}, err
 	}
 	next := min(trusted.next(now.Earliest, lives).Sub(now.Earliest), serving.renewAt().Sub(now.Earliest))
-	wait := lookAgain
-	if !now.Agreed { // what ends waits for the clocks to agree
-		wait = apiclock.Apart
+	return ctrl.Result{RequeueAfter: pause(next, now)}, nil
+}
+
+// pause is the time until there is something to do. What ends waits for the clocks to agree.
+func pause(next time.Duration, now apiclock.Time) time.Duration {
+	if now.Agreed {
+		return min(max(next, time.Second), lookAgain)
 	}
-	return ctrl.Result{RequeueAfter: min(max(next, time.Second), wait)}, nil
+	return min(max(next, time.Second), apiclock.Apart)
 }
 
 // publishForeign publishes the authority that came with a serving certificate, if one did: one that
