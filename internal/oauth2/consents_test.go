@@ -88,7 +88,7 @@ func eachGrant(consents []oauth2.Consent, f func(client *oauth2.Client, scope st
 
 func TestMergedConsentsGrantTheSame(t *testing.T) {
 	for seed := range uint64(300) {
-		consents := randomConsents(rand.New(rand.NewPCG(seed, 0)))
+		consents := randomConsents(rand.New(rand.NewPCG(seed, 0))) //nolint:gosec // reproducible
 		merged := &oauth2.Resource{Scopes: []string{"a", "b", "c", "d"}, Consents: oauth2.MergeConsents(consents)}
 		eachGrant(consents, func(client *oauth2.Client, scope string, granted bool) {
 			if (oauth2.Decide(client, merged, scope) == oauth2.Granted) != granted {
@@ -106,7 +106,7 @@ func TestMergedConsentsGrantTheSame(t *testing.T) {
 func TestKeptConsentsGrantNothingNew(t *testing.T) {
 	kept := 0
 	for seed := range uint64(300) {
-		random := rand.New(rand.NewPCG(seed, 1))
+		random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // reproducible
 		wanted, before := randomConsents(random), oauth2.MergeConsents(randomConsents(random))
 		was := &oauth2.Resource{Scopes: []string{"a", "b", "c", "d"}, Consents: before}
 		wants := &oauth2.Resource{Scopes: was.Scopes, Consents: wanted}

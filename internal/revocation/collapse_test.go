@@ -209,7 +209,7 @@ func TestTheNamespaceThatHoldsTheMostIsCollapsedFirst(t *testing.T) {
 				for number, h := range r.holders.all() {
 					if of[number] != nil {
 						for range h.live / 2 {
-							r.holders.leave(uint32(number)) //nolint:gosec // small
+							r.holders.leave(uint32(number))
 						}
 					}
 				}

@@ -121,14 +121,8 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	if flags.NArg() > 0 {
 		return Options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
-	if o.MaxTokenLifetime < 0 {
-		return Options{}, fmt.Errorf("--max-token-lifetime=%s is negative; 0 allows no token with a chosen end", o.MaxTokenLifetime)
-	}
-	if min(*o.MaxObjects.Clients, *o.MaxObjects.Tokens, *o.MaxObjects.Resources) < 0 {
-		return Options{}, errors.New("--max-clients, --max-tokens and --max-resources must be 0 or more; 0 allows none")
-	}
-	if o.UsageRefresh < time.Second {
-		return Options{}, fmt.Errorf("--usage-refresh=%s must be a second or more", o.UsageRefresh)
+	if err := o.checkBounds(); err != nil {
+		return Options{}, err
 	}
 	if *issuer == "" {
 		return Options{}, errors.New("--issuer is required, such as --issuer=https://hallpass.example.com")
@@ -151,6 +145,18 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 		return Options{}, fmt.Errorf("connect to Kubernetes: %w", err)
 	}
 	return o, nil
+}
+
+func (o *Options) checkBounds() error {
+	switch {
+	case o.MaxTokenLifetime < 0:
+		return fmt.Errorf("--max-token-lifetime=%s is negative; 0 allows no token with a chosen end", o.MaxTokenLifetime)
+	case min(*o.MaxObjects.Clients, *o.MaxObjects.Tokens, *o.MaxObjects.Resources) < 0:
+		return errors.New("--max-clients, --max-tokens and --max-resources must be 0 or more; 0 allows none")
+	case o.UsageRefresh < time.Second:
+		return fmt.Errorf("--usage-refresh=%s must be a second or more", o.UsageRefresh)
+	}
+	return nil
 }
 
 // boundFlags are those that say where the manager works, and what users may have at most.

@@ -47,9 +47,8 @@ func Run(ctx context.Context, o Options) error {
 	headroom := make([]byte, heapHeadroom)
 	defer runtime.KeepAlive(headroom)
 	log := serve.NewLog(o.Log, o.Verbosity)
-	registry := newRegistry()
+	registry, clock := newRegistry(), apiclock.New()
 	metrics := audit.NewMetrics(registry)
-	clock := apiclock.New()
 	dir, reports, err := connect(o, clock, registry, metrics, log)
 	if err != nil {
 		return err

@@ -16,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
@@ -275,7 +274,7 @@ func (t Target) confirm(ctx context.Context, current client.Object) error {
 		return fmt.Errorf("read %s: %w", current.GetName(), err)
 	}
 	if err != nil || found.GetUID() != current.GetUID() || found.GetResourceVersion() != current.GetResourceVersion() {
-		return apierrors.NewConflict(schema.GroupResource{Resource: "secrets"}, current.GetName(), errors.New("it has changed, so nothing is deleted in its place"))
+		return apierrors.NewConflict(corev1.Resource("objects"), current.GetName(), errChanged) //nolint:wrapcheck // it is made here
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ import (
 )
 
 // listOf is an empty list for objects of the kind.
-func listOf(o client.Object) client.ObjectList { //nolint:ireturn // one of three
+func listOf(o client.Object) client.ObjectList {
 	switch o.(type) {
 	case *v1alpha1.OAuth2Client:
 		return &v1alpha1.OAuth2ClientList{}

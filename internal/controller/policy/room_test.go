@@ -33,8 +33,8 @@ func metaOf(namespace, name string, seconds int) metav1.ObjectMeta {
 func TestOlderObjectsComeFirst(t *testing.T) {
 	held := metaOf("shop", "b-held", 1)
 	held.Finalizers, held.DeletionTimestamp = []string{"evil.example.com/hold"}, new(metav1.NewTime(noon))
-	others := func(make func(metav1.ObjectMeta) client.Object) []client.Object {
-		return []client.Object{make(metaOf("shop", "a", 0)), make(held), make(metaOf("shop", "c", 1)), make(metaOf("shop", "d", 2)), make(metaOf("other", "e", 0))}
+	others := func(of func(metav1.ObjectMeta) client.Object) []client.Object {
+		return []client.Object{of(metaOf("shop", "a", 0)), of(held), of(metaOf("shop", "c", 1)), of(metaOf("shop", "d", 2)), of(metaOf("other", "e", 0))}
 	}
 	for kind, object := range map[string]func(metav1.ObjectMeta) client.Object{
 		"OAuth2Client":   func(m metav1.ObjectMeta) client.Object { return &v1alpha1.OAuth2Client{ObjectMeta: m} },
