@@ -30,7 +30,7 @@ func holdings() []holding {
 		{"clients", shippedClients, 216},
 		{"tombstones of deleted objects", 100_000, 48},
 		{"use that is not reported yet", shippedClients, 120},
-		{"live revocations", 100_000, 24},
+		{"live revocations, of 524,288 at most", 100_000, 28},
 		{"used client assertions", 384 << 10, 32},
 		{"verdicts on service accounts' tokens", 16 << 10, 192},
 		{"tokens whose signature is known to be good", 16 << 10, 900},
