@@ -138,7 +138,7 @@ func TestHandlers(t *testing.T) {
 		t.Error("the wrong ones are absent")
 	}
 	registered, err := i.AddEventHandlerWithOptions(late, toolscache.HandlerOptions{})
-	if err != nil || !registered.HasSynced() {
+	if err != nil || !toolscache.WaitForCacheSync(t.Context().Done(), registered.HasSynced) {
 		t.Fatal(err, "or it is not synced")
 	}
 	late.wants(t, "add a=1 listed")
