@@ -131,12 +131,20 @@ func (t Target) whole(ctx context.Context, stored client.Object) (client.Object,
 	if digestOf(stored) == nil {
 		return stored, nil
 	}
+	return t.unchanged(ctx, stored)
+}
+
+// unchanged reads a Secret or a ConfigMap live. The error is a conflict if its version is not that of stored.
+func (t Target) unchanged(ctx context.Context, stored client.Object) (client.Object, error) {
+	if _, secret := stored.(*corev1.Secret); !secret {
+		t.SecretType = ""
+	}
 	found, _, kind := t.empty()
 	if err := t.Live.Get(ctx, client.ObjectKeyFromObject(stored), found); err != nil {
 		return nil, fmt.Errorf("read %s %s/%s: %w", kind, stored.GetNamespace(), stored.GetName(), err)
 	}
-	if found.GetResourceVersion() != stored.GetResourceVersion() {
-		return nil, apierrors.NewConflict(corev1.Resource(kind), stored.GetName(), errChanged) //nolint:wrapcheck // Write wraps it
+	if found.GetUID() != stored.GetUID() || found.GetResourceVersion() != stored.GetResourceVersion() {
+		return nil, apierrors.NewConflict(corev1.Resource(kind), stored.GetName(), errChanged) //nolint:wrapcheck // callers wrap it
 	}
 	return found, nil
 }
@@ -254,7 +262,11 @@ func (t Target) RemoveFormer(ctx context.Context, current client.Object) error {
 		return err
 	}
 	if current != nil {
-		if err := t.confirm(ctx, current); err != nil {
+		_, err := t.unchanged(ctx, current)
+		if apierrors.IsNotFound(err) {
+			return apierrors.NewConflict(corev1.Resource("objects"), current.GetName(), errChanged) //nolint:wrapcheck // it is made here
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -262,19 +274,6 @@ func (t Target) RemoveFormer(ctx context.Context, current client.Object) error {
 		if err := Delete(ctx, t.Client, o); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// confirm checks that the API server has an object as it was read or written.
-func (t Target) confirm(ctx context.Context, current client.Object) error {
-	found, _ := current.DeepCopyObject().(client.Object)
-	err := t.Live.Get(ctx, client.ObjectKeyFromObject(current), found)
-	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("read %s: %w", current.GetName(), err)
-	}
-	if err != nil || found.GetUID() != current.GetUID() || found.GetResourceVersion() != current.GetResourceVersion() {
-		return apierrors.NewConflict(corev1.Resource("objects"), current.GetName(), errChanged) //nolint:wrapcheck // it is made here
 	}
 	return nil
 }
