@@ -119,6 +119,22 @@ func countClients(t *testing.T, namespace, reason string) int {
 	}))
 }
 
+// limitClients limits the clients of a namespace.
+func limitClients(t *testing.T, namespace string, most int32) {
+	t.Helper()
+	policy := &v1alpha1.OAuth2Policy{
+		ObjectMeta: metav1.ObjectMeta{Name: namespace},
+		Spec: v1alpha1.OAuth2PolicySpec{
+			NamespaceSelector: v1alpha1.LabelMatch{MatchLabels: map[string]v1alpha1.LabelValue{"bulk": v1alpha1.LabelValue(namespace)}}, MaxClients: new(most),
+		},
+	}
+	must(t, w.Cluster.Create(t.Context(), policy))
+	world.Eventually(t, "the policy is in force", func() bool {
+		must(t, w.Cluster.Get(t.Context(), client.ObjectKeyFromObject(policy), policy))
+		return policy.Status.ObservedGeneration > 0
+	})
+}
+
 // TestManyClientsAreDeletedAtOnce that there was no room for.
 func TestManyClientsAreDeletedAtOnce(t *testing.T) {
 	bulk := 1500
@@ -127,17 +143,7 @@ func TestManyClientsAreDeletedAtOnce(t *testing.T) {
 	}
 	namespace(t, "deleting")
 	namespace(t, "beside-deleting")
-	must(t, w.Cluster.Create(t.Context(), &v1alpha1.OAuth2Policy{
-		ObjectMeta: metav1.ObjectMeta{Name: "deleting"},
-		Spec: v1alpha1.OAuth2PolicySpec{
-			NamespaceSelector: v1alpha1.LabelMatch{MatchLabels: map[string]v1alpha1.LabelValue{"bulk": "deleting"}}, MaxClients: new(int32(1)),
-		},
-	}))
-	world.Eventually(t, "the policy is in force", func() bool {
-		var policy v1alpha1.OAuth2Policy
-		must(t, w.Cluster.Get(t.Context(), client.ObjectKey{Name: "deleting"}, &policy))
-		return policy.Status.ObservedGeneration > 0
-	})
+	limitClients(t, "deleting", 1)
 	w.Apply(t, "deleting", world.NewClient("a-first-one")) // before the others also by name
 	createAll(t, bulk, clientIn("deleting", "bulk"))
 	world.Eventually(t, "all but one have no room", func() bool { return countClients(t, "deleting", v1alpha1.ReasonTooManyClients) == bulk })
@@ -153,17 +159,7 @@ func TestManyClientsAreDeletedAtOnce(t *testing.T) {
 // TestRoomIsGivenAwayAfterABurst to as many clients as there is room for.
 func TestRoomIsGivenAwayAfterABurst(t *testing.T) {
 	namespace(t, "room")
-	must(t, w.Cluster.Create(t.Context(), &v1alpha1.OAuth2Policy{
-		ObjectMeta: metav1.ObjectMeta{Name: "room"},
-		Spec: v1alpha1.OAuth2PolicySpec{
-			NamespaceSelector: v1alpha1.LabelMatch{MatchLabels: map[string]v1alpha1.LabelValue{"bulk": "room"}}, MaxClients: new(int32(3)),
-		},
-	}))
-	world.Eventually(t, "the policy is in force", func() bool {
-		var policy v1alpha1.OAuth2Policy
-		must(t, w.Cluster.Get(t.Context(), client.ObjectKey{Name: "room"}, &policy))
-		return policy.Status.ObservedGeneration > 0
-	})
+	limitClients(t, "room", 3)
 	for i := range 10 { // in the order of their names, which decides among those of one second
 		must(t, w.Cluster.Create(t.Context(), clientIn("room", "c")(i)))
 	}
