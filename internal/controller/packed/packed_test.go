@@ -131,7 +131,10 @@ func TestHandlers(t *testing.T) {
 		t.Fatal(err)
 	}
 	go i.RunWithContext(t.Context())
-	early.wants(t, "add a=1 listed")
+	early.wants(t, "add a=1 listed") // which may come before the informer is synced
+	if !toolscache.WaitForCacheSync(t.Context().Done(), i.HasSynced) {
+		t.Fatal("the informer is not synced")
+	}
 	if !informers.Absent(&corev1.Secret{}, types.NamespacedName{Namespace: "shop", Name: "b"}) ||
 		informers.Absent(&corev1.Secret{}, types.NamespacedName{Namespace: "shop", Name: "a"}) ||
 		informers.Absent(&corev1.ConfigMap{}, types.NamespacedName{Namespace: "shop", Name: "b"}) {
