@@ -121,6 +121,9 @@ func round() []action {
 func attack(ctx context.Context, tenants []*attacker, level func() float64) {
 	const idle = 50 * time.Millisecond
 	order := round()
+	for i, a := range tenants { // strangers do not act in step: all at once would be a burst and no pace
+		a.begun = i * len(order) / len(tenants)
+	}
 	var begun sync.WaitGroup
 	defer begun.Wait()
 	due := time.Now()
