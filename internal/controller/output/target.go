@@ -136,8 +136,9 @@ func (t Target) whole(ctx context.Context, stored client.Object) (client.Object,
 
 // unchanged reads a Secret or a ConfigMap live. The error is a conflict if its version is not that of stored.
 func (t Target) unchanged(ctx context.Context, stored client.Object) (client.Object, error) {
-	if _, secret := stored.(*corev1.Secret); !secret {
-		t.SecretType = ""
+	t.SecretType = "" // stored may be of the other kind
+	if secret, ok := stored.(*corev1.Secret); ok {
+		t.SecretType = secret.Type
 	}
 	found, _, kind := t.empty()
 	if err := t.Live.Get(ctx, client.ObjectKeyFromObject(stored), found); err != nil {

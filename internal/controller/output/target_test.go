@@ -268,15 +268,16 @@ func TestAnAlteredTargetIsAnErrorForItsUser(t *testing.T) {
 
 func TestObjectsUnderFormerNames(t *testing.T) {
 	named := func(name string) change { return func(o client.Object) { o.SetName(name) } }
+	with := func(uid types.UID) change { return func(o client.Object) { o.SetUID(uid) } }
 	const secret = v1alpha1.SecretTypeClient
 	objects := []client.Object{
-		secretOf(secret, named("app"), annotated("app")),
+		secretOf(secret, named("app"), annotated("app"), with("secret")),
 		secretOf(secret, named("before"), annotated("app")),
 		secretOf(secret, named("long-before"), annotated("app"), owned("OAuth2Client", "app", "u1")),
 		secretOf(secret, named("of-another"), annotated("other")),
 		secretOf(secret, named("of-two"), annotated("app"), owned("OAuth2Client", "other", "u2")),
 		secretOf(corev1.SecretTypeOpaque, named("a-copy"), annotated("app")),
-		configMap(named("app"), annotated("app"), labelled),
+		configMap(named("app"), annotated("app"), labelled, with("config")),
 		configMap(named("config"), annotated("app"), labelled),
 		configMap(named("users-own"), annotated("app")),
 	}
@@ -284,11 +285,15 @@ func TestObjectsUnderFormerNames(t *testing.T) {
 		secretType corev1.SecretType
 		current    string
 		want       []string
+		// other is the type of the current object where that is of the other kind.
+		other *corev1.SecretType
 	}{
-		"Secrets beside the current one":           {secret, "app", []string{"before", "long-before"}},
-		"all Secrets where there is none any more": {secret, "", []string{"app", "before", "long-before"}},
-		"ConfigMaps beside the current one":        {"", "app", []string{"config"}},
-		"all ConfigMaps":                           {"", "", []string{"app", "config"}},
+		"Secrets beside the current one":              {secret, "app", []string{"before", "long-before"}, nil},
+		"all Secrets where there is none any more":    {secret, "", []string{"app", "before", "long-before"}, nil},
+		"all Secrets beside the current ConfigMap":    {secret, "", []string{"app", "before", "long-before"}, new(corev1.SecretType(""))},
+		"ConfigMaps beside the current one":           {"", "app", []string{"config"}, nil},
+		"all ConfigMaps where there is none any more": {"", "", []string{"app", "config"}, nil},
+		"all ConfigMaps beside the current Secret":    {"", "", []string{"app", "config"}, new(corev1.SecretType(secret))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			target := shop(c.secretType, objects...)
@@ -305,7 +310,15 @@ func TestObjectsUnderFormerNames(t *testing.T) {
 			if diff := cmp.Diff(c.want, names); diff != "" {
 				t.Errorf("former (-want +got):\n%s", diff)
 			}
-			if err := target.RemoveFormer(t.Context(), nil); err != nil {
+			var current client.Object
+			if c.other != nil {
+				holder := target
+				holder.SecretType, holder.Name = *c.other, "app"
+				if current, err = holder.Read(t.Context(), target.Live); err != nil || current == nil {
+					t.Fatal(current, err)
+				}
+			}
+			if err := target.RemoveFormer(t.Context(), current); err != nil {
 				t.Fatal(err)
 			}
 			if former, err := target.Former(t.Context()); err != nil || len(former) > 0 {
