@@ -20,9 +20,9 @@ import (
 const (
 	// maxOfClient is how many a client holds.
 	maxOfClient = 10_000
-	// maxLive is how many there are in all: 16 MiB of memory, as much in the snapshot, and 24 MiB of
+	// maxLive is how many there are in all: 7 MiB of memory, as much in the snapshot, and 12 MiB of
 	// etcd. Past it the namespace that holds the most is collapsed first.
-	maxLive = 1 << 19
+	maxLive = 1 << 18
 	// shareOfNamespace is how many a namespace may always add.
 	shareOfNamespace = 1 << 14
 	// worthwhile is how many a client holds that is collapsed alone. A namespace with smaller ones is

@@ -17,8 +17,12 @@ type holding struct {
 // The sizes for which the memory of a container is shipped.
 const (
 	shippedClients = 100_000
-	snapshotBytes  = 200     // a client in the file of the snapshot: TestASnapshotOf100000ClientsIsSmall
-	socketBytes    = 4 << 10 // an idle connection, in the kernel
+	snapshotBytes  = 200 // a client in the file of the snapshot: TestASnapshotOf100000ClientsIsSmall
+	// liveRevocations are those at which more are refused: a quarter more than the bound, past which they are collapsed.
+	liveRevocations = (1 << 18) + (1 << 16)
+	usedAssertions  = 384 << 10 // of each replica
+	entryBytes      = 28        // a revocation.Entry; what a file has of it is no more
+	socketBytes     = 4 << 10   // an idle connection, in the kernel
 )
 
 // holdings are what counts for GOMEMLIMIT. What callers without credentials can make the process
@@ -30,8 +34,9 @@ func holdings() []holding {
 		{"clients", shippedClients, 216},
 		{"tombstones of deleted objects", 100_000, 48},
 		{"use that is not reported yet", shippedClients, 120},
-		{"live revocations, of 524,288 at most", 100_000, 28},
-		{"used client assertions", 384 << 10, 32},
+		{"live revocations", liveRevocations, entryBytes},
+		{"client assertions that this replica saw", usedAssertions, 32},
+		{"client assertions that it and two others wrote", 3 * usedAssertions, entryBytes},
 		{"verdicts on service accounts' tokens", 16 << 10, 192},
 		{"tokens whose signature is known to be good", 16 << 10, 900},
 		{"refusals counted for a later audit line", 2 << 10, 2 << 10},
@@ -44,7 +49,9 @@ func holdings() []holding {
 // outside are what counts for the limit of the container alone.
 func outside() []holding {
 	return []holding{
-		{"the snapshot and its successor", 2 * shippedClients, snapshotBytes},
+		{"clients in the snapshot and its successor", 2 * shippedClients, snapshotBytes},
+		{"revocations in both", 2 * liveRevocations, entryBytes},
+		{"assertions in both", 2 * 3 * usedAssertions, 20},
 		{"sockets", serve.DefaultMaxConnections, socketBytes},
 	}
 }

@@ -42,7 +42,7 @@ import (
 )
 
 // containerLimit is limits.memory of config/tokenserver/deployment.yaml.
-const containerLimit = 256 << 20
+const containerLimit = 384 << 20
 
 // TestACallerWhoTakesNoAnswerTakesNoMemory opens connections from one address, 1,000 by make robustness, to the token
 // server's own binary. They open streams as long as the server lets them, with window 0 so that no
@@ -115,7 +115,7 @@ func startAlone(t *testing.T, clients int) *alone {
 	dir := t.TempDir()
 	must(t, api.WriteKubeconfig(filepath.Join(dir, "kubeconfig")))
 	roots := writeCertificate(t, dir)
-	s.http = &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}}
+	s.http = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}}
 
 	ops := world.FreeAddress(t)
 	log, err := os.Create(filepath.Join(dir, "log"))
@@ -123,7 +123,7 @@ func startAlone(t *testing.T, clients int) *alone {
 	command := s.container.command(program, "--issuer="+issuer.String(), "--kubeconfig="+filepath.Join(dir, "kubeconfig"), "--listen="+s.address, "--ops-listen="+ops,
 		"--ext-authz-bind-address="+s.envoy, "--tls-cert-file="+filepath.Join(dir, "tls.crt"), "--tls-key-file="+filepath.Join(dir, "tls.key"),
 		"--snapshot-file="+filepath.Join(inMemory(t), "snapshot"))
-	command.Env = append(os.Environ(), "GOMEMLIMIT=216MiB") // as config/tokenserver/deployment.yaml has it
+	command.Env = append(os.Environ(), "GOMEMLIMIT=256MiB") // as config/tokenserver/deployment.yaml has it
 	command.Stdout, command.Stderr = log, log
 	must(t, command.Start())
 	t.Cleanup(func() {

@@ -25,7 +25,7 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
-const maxMemory = 256 << 20
+const maxMemory = 384 << 20
 
 var must = world.Must
 
@@ -110,7 +110,7 @@ func start(t *testing.T) *server {
 	must(t, err)
 	command := exec.Command(program, "--issuer="+s.issuer, "--kubeconfig="+kubeconfig, "--listen="+s.address, "--ops-listen="+ops, //nolint:noctx // ended below
 		"--tls-cert-file="+filepath.Join(certificates, "tls.crt"), "--tls-key-file="+filepath.Join(certificates, "tls.key"))
-	command.Env = append(os.Environ(), "GOMEMLIMIT=216MiB") // as config/tokenserver/deployment.yaml has it
+	command.Env = append(os.Environ(), "GOMEMLIMIT=256MiB") // as config/tokenserver/deployment.yaml has it
 	command.Stdout, command.Stderr = log, log
 	must(t, command.Start())
 	t.Cleanup(func() {

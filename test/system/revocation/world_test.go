@@ -89,7 +89,7 @@ func (r *replica) start(t *testing.T) {
 	defer func() { _ = log.Close() }()
 	r.command = exec.Command(program, "--issuer="+hallpass.Issuer.String(), "--kubeconfig="+r.kubeconfig, "--listen="+r.address, "--ops-listen="+r.ops, //nolint:noctx // ended by kill
 		"--require-https=false", "--client-rate=5000", "--shutdown-lag=0s")
-	r.command.Env = append(os.Environ(), "GOMEMLIMIT=216MiB") // as config/tokenserver/deployment.yaml has it
+	r.command.Env = append(os.Environ(), "GOMEMLIMIT=256MiB") // as config/tokenserver/deployment.yaml has it
 	r.command.Stdout, r.command.Stderr = log, log
 	r.began = time.Now()
 	must(t, r.command.Start())
