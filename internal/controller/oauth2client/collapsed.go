@@ -97,7 +97,7 @@ func (w wakes) clientsOfCollapsed(ctx context.Context, o client.Object) []reconc
 		return nil
 	}
 	if selector.Namespace != "" {
-		return w.list(ctx, nil, client.InNamespace(selector.Namespace))
+		return w.list(ctx, client.InNamespace(selector.Namespace))
 	}
 	record, err := publish.Read(ctx, w.client, types.NamespacedName{Namespace: w.registryNamespace, Name: registration.SecretName(selector.ClientID)})
 	if err != nil {
