@@ -16,6 +16,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
@@ -23,6 +24,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	tokenserver "github.com/hallpass-dev/hallpass/cmd/tokenserver/app"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
@@ -59,6 +61,8 @@ func TestTheAPIServerRefusesBadRevocations(t *testing.T) {
 		"batch: {tokens: " + bytes(20) + end:                                          "",
 		"batch: {tokens: " + bytes(20*8192) + ", assertions: " + bytes(20*8192) + end: "",
 		"batch: {tokens: " + bytes(20*8193) + end:                                     "may not be more than 218456",
+		"batch: {tokens: " + bytes(20) + ", origins: " + bytes(380<<10) + end:         "",
+		"batch: {tokens: " + bytes(20) + ", origins: " + bytes(385<<10) + end:         "may not be more than 524288",
 		"batch: {tokens: " + bytes(21) + end:                                          entries,
 		"batch: {assertions: " + bytes(39) + end:                                      entries,
 		"batch: {tokens: " + bytes(20)[:27] + end:                                     entries,
@@ -87,15 +91,64 @@ func TestTheAPIServerRefusesBadRevocations(t *testing.T) {
 	}
 }
 
+// What a token server collapsed shows at its client for as long as the newest selector is there. What a person made of one is never touched.
+func TestCollapsedRevocationsShowAtTheirClient(t *testing.T) {
+	c, other := apply(t, "collapsing", newClient("busy")), apply(t, "collapsing", newClient("other"))
+	shows := func(c *v1alpha1.OAuth2Client) bool {
+		must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(c), c))
+		return meta.IsStatusConditionTrue(c.Status.Conditions, v1alpha1.ConditionRevocationsCollapsed)
+	}
+	write := func(s revocation.Selector, change func(*v1alpha1.TokenRevocation)) *v1alpha1.TokenRevocation {
+		object := &v1alpha1.TokenRevocation{
+			ObjectMeta: metav1.ObjectMeta{Namespace: installation.RegistryNamespace, Name: s.Name(), Labels: map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy}},
+			Spec: v1alpha1.TokenRevocationSpec{Selector: v1alpha1.RevocationSelector{
+				ClientID: s.ClientID, Namespace: s.Namespace, IssuedBefore: new(metav1.NewTime(s.IssuedBefore)),
+			}},
+		}
+		change(object)
+		must(t, cluster.Create(t.Context(), object))
+		t.Cleanup(func() { _ = cluster.Delete(context.WithoutCancel(t.Context()), object) })
+		return object
+	}
+	exists := func(object *v1alpha1.TokenRevocation) bool {
+		err := cluster.Get(t.Context(), client.ObjectKeyFromObject(object), &v1alpha1.TokenRevocation{})
+		must(t, client.IgnoreNotFound(err))
+		return err == nil
+	}
+	asWritten := func(*v1alpha1.TokenRevocation) {}
+	before := time.Now().Add(-30 * time.Minute).Truncate(time.Second)
+	older := revocation.Selector{ClientID: "collapsing.busy", IssuedBefore: before}
+	newer := revocation.Selector{ClientID: "collapsing.busy", IssuedBefore: before.Add(time.Minute)}
+
+	first := write(older, asWritten)
+	eventually(t, "the client shows it", func() bool { return shows(c) })
+	copied := write(older, func(o *v1alpha1.TokenRevocation) { o.Name = "copied-by-a-person" })
+	second := write(newer, asWritten)
+	eventually(t, "the newest of the client is kept", func() bool { return !exists(first) })
+	if !exists(second) || !exists(copied) {
+		t.Errorf("the newest is there: %t; what a person made of the other: %t", exists(second), exists(copied))
+	}
+	if !shows(c) || shows(other) {
+		t.Errorf("it shows at its client: %t; at another one: %t", shows(c), shows(other))
+	}
+	must(t, cluster.Delete(t.Context(), second))
+	eventually(t, "the condition ends with the selector", func() bool { return !shows(c) })
+
+	whole := write(revocation.Selector{Namespace: "collapsing", IssuedBefore: before}, asWritten)
+	eventually(t, "that of a namespace shows at each client", func() bool { return shows(c) && shows(other) })
+	must(t, cluster.Delete(t.Context(), whole))
+	eventually(t, "and ends", func() bool { return !shows(c) && !shows(other) })
+}
+
 func TestARevocationCannotBeChanged(t *testing.T) {
-	revocation := &v1alpha1.TokenRevocation{
+	object := &v1alpha1.TokenRevocation{
 		ObjectMeta: metav1.ObjectMeta{Namespace: installation.RegistryNamespace, Name: "immutable"},
 		Spec:       v1alpha1.TokenRevocationSpec{Selector: v1alpha1.RevocationSelector{IssuedBefore: new(metav1.Now()), Namespace: "nowhere"}},
 	}
-	must(t, cluster.Create(t.Context(), revocation))
-	defer func() { _ = cluster.Delete(context.WithoutCancel(t.Context()), revocation) }()
-	revocation.Spec.Selector.Namespace = "elsewhere"
-	if err := cluster.Update(t.Context(), revocation); err == nil || !strings.Contains(err.Error(), "a TokenRevocation cannot be changed; create another one") {
+	must(t, cluster.Create(t.Context(), object))
+	defer func() { _ = cluster.Delete(context.WithoutCancel(t.Context()), object) }()
+	object.Spec.Selector.Namespace = "elsewhere"
+	if err := cluster.Update(t.Context(), object); err == nil || !strings.Contains(err.Error(), "a TokenRevocation cannot be changed; create another one") {
 		t.Errorf("changed: %v", err)
 	}
 }
