@@ -250,8 +250,8 @@ func TestIdentifiersThatAreChosen(t *testing.T) {
 	must(t, cluster.Create(t.Context(), policy))
 	defer func() { must(t, cluster.Delete(t.Context(), policy)) }()
 	resourceIs(t, refused, v1alpha1.ConditionReady, v1alpha1.ReasonDeclared)
-	declare(t, "identifiers", "late", spec(identifier), v1alpha1.ReasonIdentifierConflict)
-	declare(t, "identifiers", "case", spec("https://api.identifiers.example/v1"), v1alpha1.ReasonIdentifierConflict)
+	late := declare(t, "identifiers", "late", spec(identifier), v1alpha1.ReasonIdentifierConflict)
+	inOtherCase := declare(t, "identifiers", "case", spec("https://api.identifiers.example/v1"), v1alpha1.ReasonIdentifierConflict)
 	declare(t, "identifiers", "outside", spec("https://identifiers.example/api.identifiers.example/"), v1alpha1.ReasonIdentifierNotAllowed)
 	updateResource(t, refused, func() { refused.Spec.Scopes = scopesNamed("s", "admin") })
 	resourceIs(t, refused, v1alpha1.ConditionGrantsComplete, v1alpha1.ReasonReservedScope)
@@ -272,6 +272,19 @@ func TestIdentifiersThatAreChosen(t *testing.T) {
 	shouting.Namespace, shouting.Spec.ClientID = "identifiers", "svc-ONE"
 	must(t, cluster.Create(t.Context(), shouting))
 	condition(t, shouting, metav1.ConditionFalse, v1alpha1.ReasonClientIDConflict)
+	must(t, cluster.Delete(t.Context(), c))
+	condition(t, shouting, metav1.ConditionTrue, v1alpha1.ReasonRegistered)
+	must(t, cluster.Delete(t.Context(), refused))
+	eventually(t, "one of those that wait for the identifier has it", func() bool {
+		holders := 0
+		for _, r := range []*v1alpha1.OAuth2Resource{late, inOtherCase} {
+			must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(r), r))
+			if meta.IsStatusConditionTrue(r.Status.Conditions, v1alpha1.ConditionReady) {
+				holders++
+			}
+		}
+		return holders == 1
+	})
 	lookalike := newClient("lookalike")
 	lookalike.Namespace, lookalike.Spec.ClientID = "identifiers", "Library.Caller"
 	if err := cluster.Create(t.Context(), lookalike); !apierrors.IsInvalid(err) {

@@ -26,6 +26,8 @@ type memory struct {
 	// expected are the clients whose first secret is on its way to the cache.
 	expected attempt.Proposals[struct{}]
 	keys     publish.Keys
+	// waiters are the clients whose client_id another client holds.
+	waiters publish.Waiters
 }
 
 // errExpected says that the cache lacks a first secret. The watch brings it.

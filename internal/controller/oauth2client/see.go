@@ -143,10 +143,13 @@ func (r *Reconciler) seeRegistration(ctx context.Context, c *v1alpha1.OAuth2Clie
 			s.registered = registered
 		}
 	default: // of a deleted client nothing is of use: a verifier is bound to its owner's UID
-		gone, err := output.Gone(ctx, r.Live, "OAuth2Client", types.NamespacedName{Namespace: of.Namespace, Name: of.Name}, of.UID)
+		holder := types.NamespacedName{Namespace: of.Namespace, Name: of.Name}
+		r.memory.waiters.Wait(client.ObjectKeyFromObject(c), holder)
+		gone, err := output.Gone(ctx, r.Live, "OAuth2Client", holder, of.UID)
 		if s.taken = !gone; err != nil || s.taken {
 			return s, err
 		}
+		r.memory.waiters.Done(client.ObjectKeyFromObject(c))
 	}
 	s.stored = stored
 	return s, nil //nolint:nilerr // what cannot be read is written again

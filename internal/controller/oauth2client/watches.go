@@ -97,10 +97,14 @@ func (w wakes) clientsThatAsk(ctx context.Context, name oauth2.ObjectName) []rec
 	return w.list(ctx, client.MatchingFields{policy.IndexByAccess: policy.Key(name)})
 }
 
-// afterDeletion forgets a deleted client. The room that it leaves is given away once a burst of deletions.
+// afterDeletion forgets a deleted client, and wakes those that wait for its client_id. The room that it
+// leaves is given away once a burst of deletions.
 func (w wakes) afterDeletion(_ context.Context, e event.DeleteEvent, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 	w.memory.forget(e.Object)
 	w.usage.Absent(string(e.Object.GetUID()))
+	for _, request := range w.wake(w.memory.waiters.Deleted(client.ObjectKeyFromObject(e.Object))) {
+		q.Add(request)
+	}
 	w.deletions.Note(e.Object.GetNamespace(), q)
 }
 

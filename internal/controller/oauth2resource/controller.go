@@ -53,6 +53,8 @@ type Reconciler struct {
 	ReservedIdentifiers []string
 
 	backoff attempt.Backoff
+	// waiters are the resources whose identifier another resource holds.
+	waiters publish.Waiters
 }
 
 // +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2resources,verbs=get;list;watch
@@ -134,10 +136,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	building := ctrl.NewControllerManagedBy(mgr).
 		Named("oauth2resource").
 		For(&v1alpha1.OAuth2Resource{}).
-		// One that goes makes room for another one.
-		Watches(&v1alpha1.OAuth2Resource{}, handler.Funcs{DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
-			deletions.Note(e.Object.GetNamespace(), q)
-		}}).
+		// One that goes makes room for another one, and frees its identifier.
+		Watches(&v1alpha1.OAuth2Resource{}, handler.Funcs{DeleteFunc: r.afterDeletion(deletions)}).
 		WatchesRawSource(deletions.Source()).
 		// A record that is lost or edited is written again.
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(resourceOfRecord), builder.WithPredicates(records)).
@@ -156,6 +156,18 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		return fmt.Errorf("set up the OAuth2Resource controller: %w", err)
 	}
 	return nil
+}
+
+// afterDeletion wakes the resources that wait for the identifier of a deleted one, and gives away the room
+// that it leaves, once a burst of deletions.
+func (r *Reconciler) afterDeletion(deletions fair.Burst) func(context.Context, event.DeleteEvent, queue) {
+	return func(_ context.Context, e event.DeleteEvent, q queue) {
+		for _, key := range r.waiters.Deleted(client.ObjectKeyFromObject(e.Object)) {
+			r.backoff.End(key)
+			q.Add(reconcile.Request{NamespacedName: key})
+		}
+		deletions.Note(e.Object.GetNamespace(), q)
+	}
 }
 
 func resourceOfRecord(_ context.Context, o client.Object) []reconcile.Request {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
@@ -78,7 +79,7 @@ func (r *Reconciler) consent(ctx context.Context, grant v1alpha1.ResourceGrant, 
 }
 
 // findRecord reads what is stored under the resource's identifier. What a deleted resource left makes way.
-func (r *Reconciler) findRecord(ctx context.Context, _ *v1alpha1.OAuth2Resource, s *state) error {
+func (r *Reconciler) findRecord(ctx context.Context, object *v1alpha1.OAuth2Resource, s *state) error {
 	stored, err := publish.Read(ctx, r.Client, r.recordKey(s.resource.Identifier))
 	if err != nil || stored == nil {
 		return err
@@ -92,12 +93,19 @@ func (r *Reconciler) findRecord(ctx context.Context, _ *v1alpha1.OAuth2Resource,
 		s.before = found.Consents
 		return nil
 	}
+	holder := types.NamespacedName{Namespace: found.Namespace, Name: found.Name}
+	r.waiters.Wait(client.ObjectKeyFromObject(object), holder)
 	// A refusal to answer is not an absence.
-	gone, err := output.Gone(ctx, r.Live, "OAuth2Resource", types.NamespacedName{Namespace: found.Namespace, Name: found.Name}, found.UID)
-	if err == nil && !gone {
+	gone, err := output.Gone(ctx, r.Live, "OAuth2Resource", holder, found.UID)
+	switch {
+	case err != nil:
+		return err
+	case gone:
+		r.waiters.Done(client.ObjectKeyFromObject(object))
+	default:
 		s.ready = new(v1alpha1.IdentifierConflict(s.resource.Identifier))
 	}
-	return err
+	return nil
 }
 
 // checkRoom refuses a resource that is one too many in its namespace. One with a record stays.
