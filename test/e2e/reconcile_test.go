@@ -122,7 +122,6 @@ func TestAForeignSecretIsNotTouched(t *testing.T) {
 	}
 	removed := time.Now()
 	must(t, cluster.Delete(t.Context(), foreign))
-	update(t, c, func() { c.Spec.Description = "try again" })
 	condition(t, c, metav1.ConditionTrue, v1alpha1.ReasonRegistered)
 	if meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionStalled) != nil {
 		t.Error("Stalled is still there")

@@ -22,7 +22,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -36,6 +35,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/packed"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
+	"github.com/hallpass-dev/hallpass/internal/controller/poll"
 	"github.com/hallpass-dev/hallpass/internal/controller/registry"
 	"github.com/hallpass-dev/hallpass/internal/controller/restored"
 	"github.com/hallpass-dev/hallpass/internal/controller/servingcert"
@@ -124,7 +124,11 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 		return err
 	}
 	ledger := usagereport.NewLedger(now, cmp.Or(o.UsageRefresh, usagereport.DefaultRefresh))
-	usedClients, usedTokens := make(chan event.GenericEvent), make(chan event.GenericEvent)
+	poller := poll.New(live)
+	if err := mgr.Add(poller); err != nil {
+		return fmt.Errorf("start asking for what no watch shows: %w", err)
+	}
+	clients, tokens := poller.Of("OAuth2Client"), poller.Of("OAuth2Token")
 	bundle := types.NamespacedName{Namespace: o.SystemNamespace, Name: servingcert.BundleConfigMapName}
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&servingcert.Reconciler{
@@ -137,13 +141,13 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 		&registry.Reconciler{Client: c, Live: live, Policy: policies, RegistryNamespace: o.RegistryNamespace},
 		&oauth2client.Reconciler{
 			Client: c, Live: live, Declared: declared, Policy: policies, Recorder: recorder, Clock: now, Random: rand.Reader,
-			Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace, CABundle: bundle, Usage: ledger, Woken: usedClients,
+			Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace, CABundle: bundle, Usage: ledger, Waiting: clients,
 			Informers: informers,
 		},
 		oauth2token.New(oauth2token.Config{
 			Client: c, Live: live, Secrets: secrets, Policy: policies, Recorder: recorder, Clock: now, Random: rand.Reader, Audit: o.Log,
 			Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace, MaxLifetime: o.MaxTokenLifetime, CABundle: bundle,
-			Usage: ledger, Woken: usedTokens, Informers: informers,
+			Usage: ledger, Waiting: tokens, Informers: informers,
 		}),
 		&oauth2resource.Reconciler{
 			Client: c, Live: live, Policy: policies, RegistryNamespace: o.RegistryNamespace, ReservedIdentifiers: o.APIAudiences,
@@ -155,7 +159,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 		&restored.Watchman{
 			Live: live, Recorder: recorder, RegistryNamespace: o.RegistryNamespace, Clock: now, Restored: restored.Counter(),
 		},
-		&usagereport.Reconciler{Client: c, Clock: now, Ledger: ledger, Clients: usedClients, Tokens: usedTokens},
+		&usagereport.Reconciler{Client: c, Clock: now, Ledger: ledger, Clients: clients.Woken, Tokens: tokens.Woken},
 	}
 	if !policies.Narrow() {
 		controllers = append(controllers, &oauth2policy.Reconciler{Client: c, Policy: policies})

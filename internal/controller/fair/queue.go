@@ -30,6 +30,11 @@ func Options(workers int, limiter workqueue.TypedRateLimiter[reconcile.Request],
 	}
 }
 
+// NewQueue returns a queue that serves namespaces in turn, for work that is not a controller's.
+func NewQueue(name string) workqueue.TypedDelayingInterface[reconcile.Request] { //nolint:ireturn // as client-go does
+	return newQueue(name, nil, func(request reconcile.Request) string { return request.Namespace })
+}
+
 // queue is a queue of client-go whose order is that of turns, with the methods that controller-runtime
 // gives priorities by.
 type queue struct {

@@ -33,9 +33,9 @@ func TestAClientIsLookedAtAgainWhenSomethingIsDue(t *testing.T) {
 		"one that was due before":              {due(-time.Hour), time.Second},
 		"a secret that ends":                   {ending(time.Minute), time.Minute},
 		"a change of the signing keys":         {decision{keysChangeAt: now.Add(time.Minute)}, time.Minute},
-		"a name that somebody's Secret has":    {with(decision{}, v1alpha1.SecretConflict("a")), conflictRetry},
-		"a name that somebody's ConfigMap has": {with(decision{}, v1alpha1.ConfigMapConflict("a")), conflictRetry},
-		"a Secret that is not there yet":       {with(decision{}, v1alpha1.SecretNotFound("a")), conflictRetry},
+		"a name that somebody's Secret has":    {with(decision{}, v1alpha1.SecretConflict("a")), 0},
+		"a name that somebody's ConfigMap has": {with(decision{}, v1alpha1.ConfigMapConflict("a")), 0},
+		"a Secret that is not there yet":       {with(decision{}, v1alpha1.SecretNotFound("a")), 0},
 		"a secret that ends before that":       {with(ending(time.Second), v1alpha1.SecretConflict("a")), time.Second},
 		"a service account that is not there":  {with(decision{}, v1alpha1.ServiceAccountNotFound("a")), 0},
 	} {

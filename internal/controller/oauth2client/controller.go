@@ -23,7 +23,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -35,6 +34,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/packed"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
+	"github.com/hallpass-dev/hallpass/internal/controller/poll"
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
@@ -63,9 +63,11 @@ type Reconciler struct {
 	RegistryNamespace string
 	// Policy has the policies on clients, and what the owners of resources consent to.
 	Policy *policy.Source
-	// Usage knows when clients were last used; Woken gets those whose status has more to report.
+	// Usage knows when clients were last used.
 	Usage *usagereport.Ledger
-	Woken <-chan event.GenericEvent
+	// Waiting are the clients that wait for what no watch shows. It wakes them, and those whose status has
+	// more to report.
+	Waiting *poll.Waiting
 	// CABundle names the ConfigMap with the CA of the issuer; zero if its certificate is not ours.
 	CABundle types.NamespacedName
 
@@ -132,6 +134,7 @@ func (r *Reconciler) attempt(ctx context.Context, c *v1alpha1.OAuth2Client, m me
 	case err != nil:
 		return ctrl.Result{}, s, errors.Join(err, r.reportFailure(ctx, c, m, s, d, err))
 	}
+	r.Waiting.Expect(client.ObjectKeyFromObject(c), poll.Expected(d.condition(), secretName(c)))
 	r.announce(c, s, d)
 	return ctrl.Result{RequeueAfter: d.again(r.Clock.Now())}, s, r.report(ctx, c, statusOf(c, m, s, d))
 }
@@ -159,7 +162,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}
 	r.reporting = semaphore.NewWeighted(reporters)
 	deletions := fair.NewBurst(r.waitingForRoom)
-	w := wakes{r.Client, r.Informers, r.RegistryNamespace, r.CABundle, &r.memory, r.Usage, deletions}
+	w := wakes{r.Client, r.Informers, r.RegistryNamespace, r.CABundle, &r.memory, r.Usage, r.Waiting, deletions}
 	to := handler.EnqueueRequestsFromMapFunc
 	building := ctrl.NewControllerManagedBy(mgr).
 		Named("oauth2client").
@@ -182,8 +185,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		WatchesRawSource(source.Kind(r.Declared, &corev1.Secret{}, handler.TypedEnqueueRequestsFromMapFunc(w.clientsOfDeclared))).
 		// Single revocations that became an instant show in its condition, and their end too.
 		Watches(&v1alpha1.TokenRevocation{}, to(w.clientsOfCollapsed), builder.WithPredicates(appearance)).
-		// News of its use, at a bounded rate.
-		WatchesRawSource(source.Channel(r.Woken, &handler.EnqueueRequestForObject{})).
+		// News of its use, at a bounded rate, and changes of what it waits for and no watch shows.
+		WatchesRawSource(source.Channel(r.Waiting.Woken, &handler.EnqueueRequestForObject{})).
 		// Those that there was no room for.
 		WatchesRawSource(deletions.Source()).
 		WithOptions(fair.Options(workers, attempt.RateLimiter(), nil))

@@ -129,20 +129,10 @@ func policyOf(c *v1alpha1.OAuth2Client) credential.Policy {
 	}
 }
 
-// conflictRetry is how soon a name is looked at again that has no object of ours.
-const conflictRetry = time.Minute
-
 // again is when something is due that no watch announces.
 func (d decision) again(now time.Time) time.Duration {
-	var first time.Time
-	if condition := d.condition(); condition != nil {
-		switch condition.Reason {
-		case v1alpha1.ReasonSecretConflict, v1alpha1.ReasonConfigMapConflict,
-			v1alpha1.ReasonSecretNotFound: // no watch shows a Secret that comes without the label
-			first = now.Add(conflictRetry)
-		}
-	}
-	if first = credential.Earliest(first, d.plan.Again(), d.keysChangeAt); first.IsZero() {
+	first := credential.Earliest(d.plan.Again(), d.keysChangeAt)
+	if first.IsZero() {
 		return 0
 	}
 	return max(first.Sub(now), time.Second)

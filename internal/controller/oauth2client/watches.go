@@ -20,6 +20,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/fair"
 	"github.com/hallpass-dev/hallpass/internal/controller/packed"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
+	"github.com/hallpass-dev/hallpass/internal/controller/poll"
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
@@ -47,6 +48,7 @@ type wakes struct {
 	caBundle          types.NamespacedName
 	memory            *memory
 	usage             *usagereport.Ledger
+	waiting           *poll.Waiting
 	deletions         fair.Burst
 }
 
@@ -102,6 +104,7 @@ func (w wakes) clientsThatAsk(ctx context.Context, name oauth2.ObjectName) []rec
 func (w wakes) afterDeletion(_ context.Context, e event.DeleteEvent, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 	w.memory.forget(e.Object)
 	w.usage.Absent(string(e.Object.GetUID()))
+	w.waiting.Expect(client.ObjectKeyFromObject(e.Object), poll.Object{})
 	for _, request := range w.wake(w.memory.waiters.Deleted(client.ObjectKeyFromObject(e.Object))) {
 		q.Add(request)
 	}

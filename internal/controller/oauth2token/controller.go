@@ -37,17 +37,14 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/packed"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
+	"github.com/hallpass-dev/hallpass/internal/controller/poll"
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/credential"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-const (
-	workers = 8
-	// conflictRetry is how soon a name that another owner has is read again: no watch shows that object.
-	conflictRetry = time.Minute
-)
+const workers = 8
 
 // Config is what a Reconciler works with.
 type Config struct {
@@ -70,9 +67,11 @@ type Config struct {
 	Policy            *policy.Source
 	// MaxLifetime is the longest life of a Fixed token.
 	MaxLifetime time.Duration
-	// Usage knows when tokens were last used, and Woken gets those whose status has something to add about it.
+	// Usage knows when tokens were last used.
 	Usage *usagereport.Ledger
-	Woken <-chan event.GenericEvent
+	// Waiting are the tokens that wait for what no watch shows. It wakes them, and those whose status has
+	// something to add about their use.
+	Waiting *poll.Waiting
 	// CABundle names the ConfigMap whose ca.crt is needed to trust the issuer; zero if its certificate is not ours.
 	CABundle types.NamespacedName
 }
@@ -127,6 +126,7 @@ func (r *Reconciler) attempt(ctx context.Context, object *v1alpha1.OAuth2Token, 
 	if err != nil {
 		return ctrl.Result{}, errors.Join(err, r.reports.failure(ctx, object, s, err))
 	}
+	r.Waiting.Expect(client.ObjectKeyFromObject(object), poll.Expected(s.condition, secretName(object)))
 	if err := r.reports.write(ctx, object, s); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -148,9 +148,6 @@ func (r *Reconciler) ensure(ctx context.Context, object *v1alpha1.OAuth2Token, s
 
 // lookAgain is when something is due that no watch announces.
 func (s *state) lookAgain(object *v1alpha1.OAuth2Token, now time.Time) time.Duration {
-	if s.condition != nil && s.condition.Reason == v1alpha1.ReasonSecretConflict {
-		return conflictRetry
-	}
 	if !s.found {
 		return 0
 	}
@@ -213,8 +210,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&v1alpha1.OAuth2Token{}).
 		// A Secret that is edited or deleted is healed.
 		WatchesRawSource(source.Kind(r.Secrets, &corev1.Secret{}, handler.TypedEnqueueRequestsFromMapFunc(tokenOfSecret))).
-		// Its status shows its use, at a bounded rate.
-		WatchesRawSource(source.Channel(r.Woken, &handler.EnqueueRequestForObject{})).
+		// Its status shows its use, at a bounded rate. What it waits for and no watch shows has changed.
+		WatchesRawSource(source.Channel(r.Waiting.Woken, &handler.EnqueueRequestForObject{})).
 		// A record that is lost is written again; a client, a resource or the keys may have changed.
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.watches.tokensOfRecord)).
 		Watches(&v1alpha1.OAuth2Client{}, handler.EnqueueRequestsFromMapFunc(r.watches.tokensOfClient), changedSpec).
@@ -270,6 +267,7 @@ func (s *state) leaves(state attempt.State) attempt.State {
 func (r *Reconciler) afterDeletion(deletions fair.Burst) func(context.Context, event.DeleteEvent, workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 	return func(_ context.Context, e event.DeleteEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 		r.backoff.End(client.ObjectKeyFromObject(e.Object))
+		r.Waiting.Expect(client.ObjectKeyFromObject(e.Object), poll.Object{})
 		r.minter.proposals.Drop(e.Object.GetUID())
 		r.reports.written.Forget(e.Object)
 		r.Usage.Absent(string(e.Object.GetUID()))
