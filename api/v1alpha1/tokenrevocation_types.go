@@ -48,6 +48,8 @@ type TokenRevocationList struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.selector) != has(self.batch)",message="give a selector, such as selector: {issuedBefore: 2026-11-23T12:00:00Z, namespace: shop}; batch is for the token servers, and there is never both"
 type TokenRevocationSpec struct {
+	RecordForm `json:",inline"` //nolint:kubeapilinter // inline fields are fields of the spec
+
 	// selector takes back all that was issued to a client, or to every client of a namespace, before an instant.
 	// +optional
 	Selector RevocationSelector `json:"selector,omitzero"`
@@ -126,6 +128,9 @@ func (t *TokenRevocation) Selection() (clientID, namespace string, issuedBefore,
 	}
 	return selector.ClientID, selector.Namespace, issuedBefore, t.CreationTimestamp.Time
 }
+
+// Form returns the version and the lowest version of a reader.
+func (t *TokenRevocation) Form() (version, minReader int) { return t.Spec.Form() }
 
 // Lists returns the encoded lists of the batch, and the origins of its tokens.
 func (t *TokenRevocation) Lists() (tokens, assertions string, origins []byte) {

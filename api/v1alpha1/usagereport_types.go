@@ -41,6 +41,8 @@ type UsageReportList struct {
 
 // UsageReportSpec is a report, or one part of a report that is too long for one object.
 type UsageReportSpec struct {
+	RecordForm `json:",inline"` //nolint:kubeapilinter // inline fields are fields of the spec
+
 	// replica names the process that writes the report: the host's name and a random part, so that a process that starts again is
 	// another replica. Part 1 of the report is named like it, the others have a dash and their number behind that.
 	// +required

@@ -269,7 +269,9 @@ func (v *view) ask(ctx context.Context, n need) (answered bool, refusal error) {
 			err = errDenied
 		}
 		if err == nil && s.spend([]int{grants}, v.payer, "") == nil {
-			v.resource, _ = s.resource(ctx, n.audience) // without an answer that of memory
+			if v.resource, err = s.resource(ctx, n.audience); oauth2.ReasonOf(err) == "" {
+				err = nil // without an answer that of memory
+			}
 		}
 	}
 	switch {

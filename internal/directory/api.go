@@ -22,6 +22,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/apiclock"
 	"github.com/hallpass-dev/hallpass/internal/directory/memory"
 	"github.com/hallpass-dev/hallpass/internal/directory/watch"
+	"github.com/hallpass-dev/hallpass/internal/keyring"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
@@ -64,8 +66,13 @@ func client(config *rest.Config, codecs runtime.NegotiatedSerializer, path strin
 	return rest.RESTClientFor(config) //nolint:wrapcheck // the caller knows what it is for
 }
 
-// record reads a Secret of the registry. A missing or unreadable one gives a record without a
-// value.
+// unreadableRetry is when a caller whose record cannot be read should come again: it is written anew, or
+// this replica is replaced by one of the version that wrote it.
+const unreadableRetry = 10 * time.Second
+
+// record reads a Secret of the registry. A missing one gives a record without a value. One that is
+// unreadable is no absence, because a newer version may have written it: the error refuses the request
+// as one that cannot be answered now.
 func (a api) record(ctx context.Context, name string) (record memory.Record, version uint64, err error) {
 	var secret corev1.Secret
 	err = a.core.Get().Namespace(a.namespace).Resource(resourceSecrets).Name(name).Do(ctx).Into(&secret)
@@ -75,7 +82,9 @@ func (a api) record(ctx context.Context, name string) (record memory.Record, ver
 	if err != nil {
 		return memory.Record{}, 0, err //nolint:wrapcheck // the caller knows what it is about
 	}
-	record, _ = recordOf(&secret)
+	if record, err = recordOf(&secret); err != nil {
+		return memory.Record{}, 0, fmt.Errorf("%w: %w", oauth2.Unavailable(unreadableRetry), err)
+	}
 	return record, watch.VersionOf(&secret), nil
 }
 
@@ -96,5 +105,8 @@ func (a api) present(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, presenceTimeout)
 	defer cancel()
 	_, _, err := a.record(ctx, registration.KeysSecretName)
+	if errors.Is(err, keyring.ErrUnreadable) {
+		return nil // it has answered
+	}
 	return err
 }

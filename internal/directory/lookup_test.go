@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
@@ -27,6 +29,8 @@ type registryAPI struct {
 	asked  atomic.Int64
 	before func(path string) (missing bool) // called before each answer
 	date   time.Time                        // of each answer
+
+	records map[string][]byte // further Secrets of the registry, by their names
 }
 
 func newRegistryAPI(t *testing.T, registrationVersion string, created time.Time) *registryAPI {
@@ -50,6 +54,8 @@ func newRegistryAPI(t *testing.T, registrationVersion string, created time.Time)
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Date", api.date.Format(http.TimeFormat))
 		switch {
+		case api.records[path.Base(r.URL.Path)] != nil:
+			_, _ = w.Write(api.records[path.Base(r.URL.Path)])
 		case !missing && strings.HasSuffix(r.URL.Path, "/secrets"):
 			_, _ = w.Write([]byte(`{"kind":"SecretList","apiVersion":"v1","metadata":{"resourceVersion":"200"},"items":[]}`))
 		case !missing && strings.HasSuffix(r.URL.Path, registration.SecretName(reporting.ID)):
@@ -180,5 +186,35 @@ func TestARegistrationThatIsNewsIsBelievedAtOnce(t *testing.T) {
 				t.Errorf("found %+v, %v", record, err)
 			}
 		})
+	}
+}
+
+// A replica of an older version, after a rollback, reads what a newer manager wrote.
+func TestARecordThatCannotBeReadIsNotTakenForAbsent(t *testing.T) {
+	api := newRegistryAPI(t, "7", noon.Add(-time.Hour))
+	unreadable := func(kind, entry string) []byte {
+		stored, err := json.Marshal(&corev1.Secret{
+			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}, ObjectMeta: metav1.ObjectMeta{Name: "record", ResourceVersion: "7"},
+			Type: corev1.SecretType(kind), Data: map[string][]byte{entry: []byte(`{"version":2}`)},
+		})
+		must(t, err)
+		return stored
+	}
+	api.records = map[string][]byte{
+		registration.SecretName("shop.newer"):            unreadable(registration.SecretType, "client.json"),
+		registration.ResourceSecretName("https://api"):   unreadable(registration.ResourceSecretType, "resource.json"),
+		registration.OpaqueSecretName("an-opaque-token"): unreadable(registration.TokenSecretType, "token.json"),
+	}
+	d := api.directory(t)
+	_, client := d.LookUp(t.Context(), "shop.newer")
+	_, resource := d.LookUpResource(t.Context(), "https://api")
+	_, token := d.LookUpMinted(t.Context(), "an-opaque-token")
+	for what, err := range map[string]error{"a registration": client, "a resource": resource, "a token": token} {
+		if oauth2.ReasonOf(err) != oauth2.ReasonLookupUnavailable {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if found, err := d.LookUp(t.Context(), "shop.absent"); err != nil || found.Client != nil {
+		t.Errorf("an absent client: %v, %v", found, err)
 	}
 }

@@ -71,6 +71,17 @@ func (r Ring) Encode() ([]byte, error) {
 	return document, nil
 }
 
+// HasUnknown reports whether a stored ring that this build reads has members that it does not know.
+// Written again, the ring would lose them.
+func HasUnknown(document []byte) bool {
+	if _, err := parse(document); err != nil {
+		return false
+	}
+	decoder := json.NewDecoder(bytes.NewReader(document))
+	decoder.DisallowUnknownFields()
+	return decoder.Decode(new(wireRing)) != nil
+}
+
 // Decode decodes a ring. It checks algorithms and key sizes, so that no weak key signs, and refuses
 // an empty ring.
 func Decode(document []byte) (Ring, error) {
@@ -103,8 +114,7 @@ func Decode(document []byte) (Ring, error) {
 	return ring, nil
 }
 
-// parse refuses unknown members and versions: a ring that is written again must not lose the data
-// of a newer build.
+// parse ignores unknown members; HasUnknown finds them.
 func parse(document []byte) (wireRing, error) {
 	var w wireRing
 	if len(document) > maxDocument {
@@ -119,9 +129,7 @@ func parse(document []byte) (wireRing, error) {
 	if header.Version != version {
 		return w, fmt.Errorf("%w: version %d, this build reads %d", ErrUnreadable, header.Version, version)
 	}
-	decoder := json.NewDecoder(bytes.NewReader(document))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&w); err != nil {
+	if err := json.Unmarshal(document, &w); err != nil {
 		return w, fmt.Errorf("%w: not the JSON of a ring", ErrUnreadable)
 	}
 	const longest = 10 * 365 * 24 * 60 * 60

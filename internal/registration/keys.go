@@ -4,9 +4,11 @@
 package registration
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/hallpass-dev/hallpass/internal/keyring"
+	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
 // How the signing keys are kept.
@@ -17,6 +19,9 @@ const (
 	KeysSecretType = "hallpass.dev/signing-keys"
 
 	keysDataKey = "ring.json"
+	// keysFormDataKey is the entry with the version and the oldest reader of the signing keys. The first
+	// readers refuse every field of ring.json that they do not know, and the version there but 1.
+	keysFormDataKey = "form.json"
 )
 
 // EncodeKeys renders a ring, private keys included, as the data of its Secret.
@@ -30,6 +35,9 @@ func EncodeKeys(ring keyring.Ring) (map[string][]byte, error) {
 
 // DecodeKeys reads the ring of a Secret; it wraps keyring.ErrUnreadable.
 func DecodeKeys(data map[string][]byte) (keyring.Ring, error) {
+	if err := formOf(data).CheckRead(version); errors.Is(err, wire.ErrNewer) {
+		return keyring.Ring{}, fmt.Errorf("decode signing keys: %w: %w", keyring.ErrUnreadable, err)
+	}
 	ring, err := keyring.Decode(data[keysDataKey])
 	if err != nil {
 		return keyring.Ring{}, fmt.Errorf("decode signing keys: %w", err)

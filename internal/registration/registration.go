@@ -30,7 +30,6 @@ const (
 	AnnotationClientID = "hallpass.dev/client-id"
 
 	dataKey = "client.json"
-	version = 1
 )
 
 // ErrUnreadable is wrapped by every failure to decode; the record it comes from allows nothing.
@@ -101,11 +100,11 @@ func Encode(r Registration) (map[string][]byte, error) {
 	return map[string][]byte{dataKey: document}, nil
 }
 
-// Decode reads a registration. What it cannot read whole and sound is ErrUnreadable. Nothing that is left
-// out means more rights.
+// Decode reads a registration. What it cannot read whole and sound is ErrUnreadable, and wire.ErrNewer
+// too if that is because a newer version wrote it. Nothing that is left out means more rights.
 func Decode(data map[string][]byte) (Registration, error) {
-	var w wire
-	if err := read(data[dataKey], &w, &w.Version); err != nil {
+	var w wireRegistration
+	if err := read(data[dataKey], &w, &w.Form); err != nil {
 		return Registration{}, err
 	}
 	r, err := w.registration()
@@ -116,17 +115,6 @@ func Decode(data map[string][]byte) (Registration, error) {
 		return Registration{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
 	return r, nil
-}
-
-// read reads a document into its stored form, which has the version.
-func read(document []byte, form any, of *int) error {
-	if err := json.Unmarshal(document, form); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnreadable, err)
-	}
-	if *of != version {
-		return fmt.Errorf("%w: version %d, this build reads %d", ErrUnreadable, *of, version)
-	}
-	return nil
 }
 
 func check(r Registration) error {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
 // How the records of declared resources are kept.
@@ -30,7 +31,8 @@ var ErrTooLarge = errors.New("the record is larger than a Secret can be")
 
 // wireResource is the stored form of a resource's record, under the same promise as that of a client.
 type wireResource struct {
-	Version              int           `json:"version"`
+	wire.Form `json:",inline"`
+
 	Identifier           string        `json:"identifier"`
 	Owner                wireOwner     `json:"owner"`
 	DisplayName          string        `json:"displayName,omitempty"`
@@ -52,7 +54,7 @@ func EncodeResource(r oauth2.Resource) (map[string][]byte, error) {
 		return nil, fmt.Errorf("encode resource %s: %w", r.Identifier, err)
 	}
 	w := wireResource{
-		Version: version, Identifier: r.Identifier, Owner: wireOwner{Namespace: r.Namespace, Name: r.Name, UID: r.UID},
+		Form: wire.Form{Version: version}, Identifier: r.Identifier, Owner: wireOwner{Namespace: r.Namespace, Name: r.Name, UID: r.UID},
 		DisplayName: r.DisplayName, Scopes: r.Scopes, TokenLifetimeSeconds: int64(r.TokenLifetime / time.Second),
 	}
 	for _, c := range r.Consents {
@@ -74,7 +76,7 @@ func EncodeResource(r oauth2.Resource) (map[string][]byte, error) {
 // DecodeResource reads the record of a resource. What it cannot read whole and sound is ErrUnreadable.
 func DecodeResource(data map[string][]byte) (oauth2.Resource, error) {
 	var w wireResource
-	if err := read(data[resourceDataKey], &w, &w.Version); err != nil {
+	if err := read(data[resourceDataKey], &w, &w.Form); err != nil {
 		return oauth2.Resource{}, err
 	}
 	r := oauth2.Resource{

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
 // How the records of OAuth2Tokens are kept.
@@ -28,11 +29,12 @@ func OpaqueSecretName(opaqueID string) string { return "token-" + opaqueID }
 
 // wireMinted is the stored form of the record of an OAuth2Token, under the same promise as that of a client.
 type wireMinted struct {
-	Version int               `json:"version"`
-	Owner   wireOwner         `json:"owner"`
-	Client  wireMintedClient  `json:"client"`
-	Opaque  bool              `json:"opaque,omitempty"`
-	Tokens  []wireMintedToken `json:"tokens,omitempty"`
+	wire.Form `json:",inline"`
+
+	Owner  wireOwner         `json:"owner"`
+	Client wireMintedClient  `json:"client"`
+	Opaque bool              `json:"opaque,omitempty"`
+	Tokens []wireMintedToken `json:"tokens,omitempty"`
 }
 
 type wireMintedClient struct {
@@ -58,7 +60,7 @@ func EncodeToken(m oauth2.Minted) (map[string][]byte, error) {
 		return nil, fmt.Errorf("encode the record of OAuth2Token %s/%s: %w", m.Namespace, m.Name, err)
 	}
 	w := wireMinted{
-		Version: version, Owner: wireOwner{Namespace: m.Namespace, Name: m.Name, UID: m.UID},
+		Form: wire.Form{Version: version}, Owner: wireOwner{Namespace: m.Namespace, Name: m.Name, UID: m.UID},
 		Client: wireMintedClient{ID: m.ClientID, UID: m.ClientUID, Name: m.ClientName}, Opaque: m.Opaque,
 	}
 	for _, t := range m.Tokens {
@@ -77,7 +79,7 @@ func EncodeToken(m oauth2.Minted) (map[string][]byte, error) {
 // DecodeToken reads the record of an OAuth2Token. What it cannot read whole and sound is ErrUnreadable.
 func DecodeToken(data map[string][]byte) (oauth2.Minted, error) {
 	var w wireMinted
-	if err := read(data[tokenDataKey], &w, &w.Version); err != nil {
+	if err := read(data[tokenDataKey], &w, &w.Form); err != nil {
 		return oauth2.Minted{}, err
 	}
 	m := oauth2.Minted{

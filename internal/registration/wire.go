@@ -12,12 +12,14 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/credential"
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
-// wire is the stored form. Its names are a promise to other versions of the two binaries: a field may be added if a reader
-// that ignores it allows no more than before; anything else takes a new version.
-type wire struct {
-	Version              int            `json:"version"`
+// wireRegistration is the stored form of a client. Its names are a promise to other versions of the two binaries: a field may be
+// added, with the version raised, if a reader that ignores it allows no more than before; anything else raises minReader too.
+type wireRegistration struct {
+	wire.Form `json:",inline"`
+
 	ClientID             string         `json:"clientID"`
 	Owner                wireOwner      `json:"owner"`
 	State                wireState      `json:"state"`
@@ -114,10 +116,10 @@ type wireVerifier struct {
 	WatchedSince time.Time `json:"watchedSince,omitzero"`
 }
 
-func toWire(r Registration) (wire, error) {
+func toWire(r Registration) (wireRegistration, error) {
 	c := r.Client
-	w := wire{
-		Version:              version,
+	w := wireRegistration{
+		Form:                 wire.Form{Version: version},
 		ClientID:             c.ID,
 		Owner:                wireOwner{Namespace: c.Namespace, Name: c.Name, UID: c.UID},
 		State:                wireActive,
@@ -161,14 +163,14 @@ func toWire(r Registration) (wire, error) {
 	for _, key := range c.Credentials.Keys {
 		jwk, err := key.JWK()
 		if err != nil {
-			return wire{}, fmt.Errorf("render key %q: %w", key.ID, err)
+			return wireRegistration{}, fmt.Errorf("render key %q: %w", key.ID, err)
 		}
 		w.Assertions.Keys = append(w.Assertions.Keys, jwk)
 	}
 	return w, nil
 }
 
-func (w wire) registration() (Registration, error) {
+func (w wireRegistration) registration() (Registration, error) {
 	c := oauth2.Client{
 		ID:            w.ClientID,
 		UID:           w.Owner.UID,

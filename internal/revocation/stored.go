@@ -5,14 +5,18 @@ package revocation
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
 // Stored is a TokenRevocation as it is stored; v1alpha1.TokenRevocation implements it.
 type Stored interface {
 	GetName() string
+	// Form returns the version that it was written in, and the lowest version of a reader.
+	Form() (version, minReader int)
 	// Selection returns the selector as its author wrote it, and the creation time of the
 	// TokenRevocation. A zero issuedBefore means that there is no selector.
 	Selection() (clientID, namespace string, issuedBefore, createdAt time.Time)
@@ -20,9 +24,25 @@ type Stored interface {
 	Lists() (tokens, assertions string, origins []byte)
 }
 
+// version is that of the TokenRevocations that this build writes.
+const version = 1
+
+// CheckWrite returns the reason why this build must neither merge nor delete a TokenRevocation, which
+// wraps wire.ErrNewer, or nil.
+func CheckWrite(s Stored) error { return formOf(s).CheckWrite(version) }
+
+func formOf(s Stored) wire.Form {
+	written, least := s.Form()
+	return wire.Form{Version: written, MinReader: least}
+}
+
 // Read decodes a TokenRevocation. The selector is nil if there is none. An unreadable list leaves its
-// field of the batch empty; the other list is read. Tokens whose origins are unreadable have none.
+// field of the batch empty; the other list is read. Tokens whose origins are unreadable have none. Of one
+// that only newer versions can read, nothing is read.
 func Read(s Stored) (selector *Selector, batch Batch, err error) {
+	if err := formOf(s).CheckRead(version); err != nil {
+		return nil, Batch{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
 	tokens, assertions, origins := s.Lists()
 	var tokensErr, assertionsErr error
 	batch.Tokens, tokensErr = Decode(tokens)
@@ -31,11 +51,11 @@ func Read(s Stored) (selector *Selector, batch Batch, err error) {
 	return ReadSelector(s), batch, errors.Join(tokensErr, assertionsErr)
 }
 
-// ReadSelector decodes the selector of a TokenRevocation; nil if there is none. Its IssuedBefore is
+// ReadSelector decodes the selector of a TokenRevocation; nil if there is none that can be read. Its IssuedBefore is
 // cut back to the creation time.
 func ReadSelector(s Stored) *Selector {
 	clientID, namespace, issuedBefore, createdAt := s.Selection()
-	if issuedBefore.IsZero() {
+	if issuedBefore.IsZero() || formOf(s).CheckRead(version) != nil {
 		return nil
 	}
 	selector := Selector{ClientID: clientID, Namespace: namespace, IssuedBefore: issuedBefore}

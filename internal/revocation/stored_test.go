@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
 // stored implements Stored.
@@ -19,9 +21,12 @@ type stored struct {
 	Tokens, Assertions      string
 	Name                    string
 	Origins                 []byte
+	Version, MinReader      int
 }
 
 func (s stored) GetName() string { return s.Name }
+
+func (s stored) Form() (version, minReader int) { return max(s.Version, 1), s.MinReader }
 
 func (s stored) Selection() (clientID, namespace string, issuedBefore, createdAt time.Time) {
 	return s.ClientID, s.Namespace, s.IssuedBefore, s.CreatedAt
@@ -40,6 +45,13 @@ func TestATokenRevocationIsRead(t *testing.T) {
 		err      error
 	}{
 		"nothing": {},
+		"a batch of a newer version that this one can read": {
+			stored: stored{Tokens: Encode(tokens), Version: 2, MinReader: 1}, batch: Batch{Tokens: tokens},
+		},
+		"a batch that only newer versions can read": {stored: stored{Tokens: Encode(tokens), Version: 2}, err: wire.ErrNewer},
+		"a selector that only newer versions can read": {
+			stored: stored{ClientID: "shop.app", IssuedBefore: noon, CreatedAt: noon, Version: 3, MinReader: 2}, err: wire.ErrNewer,
+		},
 		"a batch": {
 			stored: stored{Tokens: Encode(tokens), Assertions: Encode(assertions)},
 			batch:  Batch{Tokens: tokens, Assertions: assertions},

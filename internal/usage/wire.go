@@ -112,6 +112,14 @@ func (w *writer) text(value string) {
 	w.out.Raw(value)
 }
 
+// Read decodes the uses of a report of a form.
+func Read(form wire.Form, data []byte) ([]Entry, error) {
+	if err := form.CheckRead(wireVersion); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	return Decode(data)
+}
+
 // Decode decodes a whole report, or returns ErrUnreadable. It takes a few times the memory of the
 // report.
 func Decode(data []byte) ([]Entry, error) {

@@ -130,6 +130,10 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 	}
 	clients, tokens := poller.Of("OAuth2Client"), poller.Of("OAuth2Token")
 	bundle := types.NamespacedName{Namespace: o.SystemNamespace, Name: servingcert.BundleConfigMapName}
+	records := &registry.Reconciler{Client: c, Live: live, Policy: policies, RegistryNamespace: o.RegistryNamespace}
+	if err := inventory.RegisterNewer(records.Newer); err != nil {
+		return err
+	}
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&servingcert.Reconciler{
 			Client: c, Time: now.Time, Random: rand.Reader, SystemNamespace: o.SystemNamespace, Names: o.ServingNames,
@@ -138,7 +142,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 		&signingkeys.Reconciler{
 			Client: c, Live: live, Time: now.Time, RegistryNamespace: o.RegistryNamespace, Policy: o.SigningKeys, Generate: keyring.Generate, Audit: o.Log,
 		},
-		&registry.Reconciler{Client: c, Live: live, Policy: policies, RegistryNamespace: o.RegistryNamespace},
+		records,
 		&oauth2client.Reconciler{
 			Client: c, Live: live, Declared: declared, Policy: policies, Recorder: recorder, Clock: now, Random: rand.Reader,
 			Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace, CABundle: bundle, Usage: ledger, Waiting: clients,

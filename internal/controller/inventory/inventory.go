@@ -180,6 +180,15 @@ func RegisterClock(ahead func() (time.Duration, bool)) error {
 	}))
 }
 
+// RegisterNewer registers the metric of the records that a newer version wrote. Of several managers in
+// one process the first one counts.
+func RegisterNewer(records func() int) error {
+	return register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "hallpass_newer_records",
+		Help: "Records of the registry that a newer version wrote. This manager does not write over them.",
+	}, func() float64 { return float64(records()) }))
+}
+
 // RegisterBuild registers the metric of the version of the build. Its name differs from that of the
 // token servers, because queries take that one as proof that a token server runs. If several
 // managers run in one process, each version is registered once.

@@ -37,6 +37,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/poll"
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
 // workers is how many clients are reconciled at once; most of the time each waits for the API
@@ -131,6 +132,9 @@ func (r *Reconciler) attempt(ctx context.Context, c *v1alpha1.OAuth2Client, m me
 		return ctrl.Result{RequeueAfter: expectedFor, Priority: new(handler.LowPriority)}, s, nil
 	case errors.Is(err, output.ErrGone):
 		return ctrl.Result{}, s, nil
+	case errors.Is(err, wire.ErrNewer): // the registration wakes the client once it can be written
+		d.obstacle = new(v1alpha1.NewerRecord())
+		return ctrl.Result{}, s, r.report(ctx, c, statusOf(c, m, s, d))
 	case err != nil:
 		return ctrl.Result{}, s, errors.Join(err, r.reportFailure(ctx, c, m, s, d, err))
 	}

@@ -104,6 +104,8 @@ func forbidden(c *v1alpha1.OAuth2Client, s seen) *metav1.Condition {
 	switch {
 	case s.taken:
 		return new(v1alpha1.ClientIDConflict(c.ClientID()))
+	case s.unreadable():
+		return s.obstacle
 	case !s.ceilings.AllowMethod(string(methodName(c))):
 		return new(v1alpha1.MethodNotAllowed(methodName(c)))
 	case s.held:

@@ -25,6 +25,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 	"github.com/hallpass-dev/hallpass/internal/usage"
+	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
 // seen is what a look at a client found. The decision is made on it alone.
@@ -67,6 +68,11 @@ type found struct {
 	obstacle *metav1.Condition
 }
 
+// unreadable reports whether only a newer version can read the client's registration.
+func (s seen) unreadable() bool {
+	return s.obstacle != nil && s.obstacle.Reason == v1alpha1.ReasonNewerVersion
+}
+
 // record is what is registered of the client's secrets.
 func (s seen) record() credential.Record {
 	return credential.Record{Verifiers: s.registered.Client.Credentials.Verifiers, Rotation: s.registered.Rotation}
@@ -82,7 +88,7 @@ func (r *Reconciler) see(ctx context.Context, c *v1alpha1.OAuth2Client, m method
 			return s, err
 		}
 	}
-	if s.taken {
+	if s.taken || s.unreadable() {
 		return s, nil
 	}
 	var err error
@@ -137,7 +143,10 @@ func (r *Reconciler) seeRegistration(ctx context.Context, c *v1alpha1.OAuth2Clie
 			"registration", stored.Name, "claims", registered.DroppedClaims)
 	}
 	switch of := registered.Client; {
-	case err != nil: // it allows nothing, and its name is derived from this id
+	case err != nil:
+		if s, err = r.seeUnreadable(ctx, c, s, stored, err); err != nil || s.taken || s.unreadable() {
+			return s, err
+		}
 	case of.UID == string(c.UID):
 		if s.held = of.ID == c.ClientID(); s.held {
 			s.registered = registered
@@ -152,7 +161,27 @@ func (r *Reconciler) seeRegistration(ctx context.Context, c *v1alpha1.OAuth2Clie
 		r.memory.waiters.Done(client.ObjectKeyFromObject(c))
 	}
 	s.stored = stored
-	return s, nil //nolint:nilerr // what cannot be read is written again
+	return s, nil
+}
+
+// seeUnreadable finds out whose a registration is that cannot be read: its annotations name the client.
+// One that a newer version wrote stays as it is; any other is written again by the client that it names,
+// and makes way once there is no such client.
+func (r *Reconciler) seeUnreadable(ctx context.Context, c *v1alpha1.OAuth2Client, s seen, stored *corev1.Secret, why error) (seen, error) {
+	owner := types.NamespacedName{Namespace: stored.Annotations[v1alpha1.AnnotationClientNamespace], Name: stored.Annotations[v1alpha1.AnnotationClient]}
+	isNewer, isOwn := errors.Is(why, wire.ErrNewer), owner == client.ObjectKeyFromObject(c)
+	switch {
+	case isNewer && isOwn:
+		s.obstacle = new(v1alpha1.UnreadableRecord())
+	case isNewer:
+		s.taken = true
+	case !isOwn && owner.Name != "":
+		err := r.Live.Get(ctx, owner, &v1alpha1.OAuth2Client{})
+		if s.taken = err == nil; client.IgnoreNotFound(err) != nil {
+			return s, fmt.Errorf("ask for OAuth2Client %s: %w", owner, err)
+		}
+	}
+	return s, nil
 }
 
 // registrationKey is where the registration of a client is stored.

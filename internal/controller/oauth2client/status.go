@@ -81,6 +81,9 @@ func statusOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) v1alpha1.O
 	case *corev1.ConfigMap:
 		found.ConfigMap = v1alpha1.ConfigMapReference{Name: object.Name}
 	}
+	if s.unreadable() { // what is on record is not known
+		found.Secret, found.ConfigMap, found.Credentials, found.Rotation = c.Status.Secret, c.Status.ConfigMap, c.Status.Credentials, c.Status.Rotation
+	}
 	for _, v := range d.plan.Record.Verifiers {
 		if !v.Pending {
 			reason, message := whyKept(c, d.plan, v)

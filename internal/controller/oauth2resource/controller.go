@@ -32,6 +32,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
 const (
@@ -97,7 +98,11 @@ func (r *Reconciler) attempt(ctx context.Context, object *v1alpha1.OAuth2Resourc
 	for _, step := range []func(context.Context, *v1alpha1.OAuth2Resource, *state) error{
 		r.compile, r.findRecord, r.checkRoom, r.checkIdentifier, r.publish,
 	} {
-		if err := step(ctx, object, s); err != nil {
+		err := step(ctx, object, s)
+		if errors.Is(err, wire.ErrNewer) { // the record wakes the resource once it can be written
+			s.ready, err = new(v1alpha1.NewerRecord()), nil
+		}
+		if err != nil {
 			return err
 		}
 		if s.ready != nil {

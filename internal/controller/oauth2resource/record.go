@@ -5,6 +5,8 @@ package oauth2resource
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -17,6 +19,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
 // compile renders the spec as the record. What policies reserve is left out and named.
@@ -87,7 +90,7 @@ func (r *Reconciler) findRecord(ctx context.Context, object *v1alpha1.OAuth2Reso
 	s.stored = stored
 	found, err := registration.DecodeResource(stored.Data)
 	if err != nil {
-		return nil //nolint:nilerr // nobody can use it as it is; its name is derived from this identifier, so it is written again
+		return r.findUnreadable(ctx, s, err)
 	}
 	if s.held = found.UID == s.resource.UID; s.held {
 		s.before = found.Consents
@@ -104,6 +107,31 @@ func (r *Reconciler) findRecord(ctx context.Context, object *v1alpha1.OAuth2Reso
 		r.waiters.Done(client.ObjectKeyFromObject(object))
 	default:
 		s.ready = new(v1alpha1.IdentifierConflict(s.resource.Identifier))
+	}
+	return nil
+}
+
+// findUnreadable finds out whose a record is that cannot be read: its annotations name the resource. One
+// that a newer version wrote stays as it is; any other is written again by the resource that it names,
+// and makes way once there is no such resource.
+func (r *Reconciler) findUnreadable(ctx context.Context, s *state, why error) error {
+	owner := types.NamespacedName{
+		Namespace: s.stored.Annotations[v1alpha1.AnnotationResourceNamespace], Name: s.stored.Annotations[v1alpha1.AnnotationResource],
+	}
+	isOwn := owner == types.NamespacedName{Namespace: s.resource.Namespace, Name: s.resource.Name}
+	switch {
+	case errors.Is(why, wire.ErrNewer) && isOwn:
+		s.ready = new(v1alpha1.UnreadableRecord())
+	case errors.Is(why, wire.ErrNewer):
+		s.ready = new(v1alpha1.IdentifierConflict(s.resource.Identifier))
+	case !isOwn && owner.Name != "":
+		err := r.Live.Get(ctx, owner, &v1alpha1.OAuth2Resource{})
+		if err == nil {
+			s.ready = new(v1alpha1.IdentifierConflict(s.resource.Identifier))
+		}
+		if client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("ask for OAuth2Resource %s: %w", owner, err)
+		}
 	}
 	return nil
 }

@@ -42,6 +42,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/credential"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
 const workers = 8
@@ -122,6 +123,9 @@ func (r *Reconciler) attempt(ctx context.Context, object *v1alpha1.OAuth2Token, 
 	err := r.ensure(ctx, object, s)
 	if errors.Is(err, output.ErrGone) {
 		return ctrl.Result{}, nil
+	}
+	if errors.Is(err, wire.ErrNewer) { // the record wakes the token once it can be written
+		s.condition, err = new(v1alpha1.NewerRecord()), nil
 	}
 	if err != nil {
 		return ctrl.Result{}, errors.Join(err, r.reports.failure(ctx, object, s, err))

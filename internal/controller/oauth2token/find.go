@@ -5,6 +5,7 @@ package oauth2token
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
 // state is what a reconciliation found, brought forward by each step.
@@ -64,9 +66,12 @@ func (r *Reconciler) findRecord(ctx context.Context, object *v1alpha1.OAuth2Toke
 		return err
 	}
 	s.stored = stored
-	// One that cannot be read, or is of another owner, allows nothing. Its name is derived from this UID, so it is written again.
-	if found, err := registration.DecodeToken(stored.Data); err == nil && found.UID == s.record.UID {
+	// One that is damaged, or of another owner, allows nothing. Its name is derived from this UID, so it is written again.
+	switch found, err := registration.DecodeToken(stored.Data); {
+	case err == nil && found.UID == s.record.UID:
 		s.record.Tokens, s.former = found.Tokens, found.ClientUID
+	case errors.Is(err, wire.ErrNewer):
+		s.condition = new(v1alpha1.UnreadableRecord())
 	}
 	return nil
 }

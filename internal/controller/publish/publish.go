@@ -21,6 +21,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
+	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
 // Record is a record as it should be stored.
@@ -50,7 +51,8 @@ func Read(ctx context.Context, from client.Reader, key types.NamespacedName) (*c
 
 // Write stores a record unless stored, which was read before and may be nil, is the same already. It
 // returns the Secret that is stored by now, also with an error. The error wraps output.ErrAltered if the
-// API server stored other data than it was sent.
+// API server stored other data than it was sent, and wire.ErrNewer if a newer version wrote what is
+// stored and it says something else: its fields that this version does not know would be lost.
 func Write(ctx context.Context, c client.Client, stored *corev1.Secret, record Record) (*corev1.Secret, error) {
 	wanted := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
@@ -62,6 +64,15 @@ func Write(ctx context.Context, c client.Client, stored *corev1.Secret, record R
 	}
 	if stored != nil && stored.Type == wanted.Type && output.SameMeta(stored, wanted) && maps.EqualFunc(stored.Data, wanted.Data, bytes.Equal) {
 		return stored, nil
+	}
+	if stored != nil && stored.Type == wanted.Type {
+		switch err := registration.CheckWrite(stored.Data); {
+		case err == nil:
+		case registration.Same(stored.Data, wanted.Data):
+			return stored, nil
+		default:
+			return stored, fmt.Errorf("publish %s: %w", record.Of, err)
+		}
 	}
 	if err := write(ctx, c, stored, wanted); err != nil {
 		return stored, fmt.Errorf("publish %s: %w", record.Of, err)

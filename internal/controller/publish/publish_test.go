@@ -6,7 +6,9 @@ package publish_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -20,6 +22,9 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
 const recordType corev1.SecretType = "hallpass.dev/record"
@@ -105,6 +110,57 @@ func TestARecordIsWrittenOnceAndOnTheVersionOnWhichItWasDecided(t *testing.T) {
 			writes = nil
 			if _, err := publish.Write(t.Context(), registry, returned, record()); err != nil || len(writes) > 0 {
 				t.Errorf("a second run: %v, %v", writes, err)
+			}
+		})
+	}
+}
+
+func TestARecordOfANewerVersionIsNotWrittenOver(t *testing.T) {
+	c := oauth2.Client{ID: "shop.app", UID: "u", Namespace: "shop", Name: "app", TokenLifetime: time.Hour}
+	own, err := registration.Encode(registration.Registration{Client: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Scopes = []string{"read"}
+	changed, err := registration.Encode(registration.Registration{Client: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	document := string(own["client.json"])
+	for name, test := range map[string]struct {
+		stored string
+		wanted map[string][]byte
+		newer  bool
+		writes []string
+	}{
+		"one that it can read and that says the same is left alone": {
+			stored: strings.Replace(document, `"version":1`, `"version":2,"minReader":1,"later":true`, 1), wanted: own,
+		},
+		"one that it can read is not changed": {
+			stored: strings.Replace(document, `"version":1`, `"version":2,"minReader":1,"later":true`, 1), wanted: changed, newer: true,
+		},
+		"one that it cannot read is not changed": {stored: strings.Replace(document, `"version":1`, `"version":2`, 1), wanted: own, newer: true},
+		"one of this version is changed":         {stored: document, wanted: changed, writes: []string{"update"}},
+		"one of an older version is changed": {
+			stored: strings.Replace(document, `"version":1`, `"version":0`, 1), wanted: own, writes: []string{"update"},
+		},
+		"one that is damaged is written again": {stored: `{"version":`, wanted: own, writes: []string{"update"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var writes []string
+			registry := counted(&writes, asStored(func(s *corev1.Secret) { s.Data = map[string][]byte{"client.json": []byte(test.stored)} }))
+			stored, err := publish.Read(t.Context(), registry, key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := record()
+			r.Data = test.wanted
+			returned, err := publish.Write(t.Context(), registry, stored, r)
+			if errors.Is(err, wire.ErrNewer) != test.newer || (err != nil) != test.newer || returned == nil {
+				t.Errorf("%v, %v", returned, err)
+			}
+			if diff := cmp.Diff(test.writes, writes); diff != "" {
+				t.Errorf("writes (-want +got):\n%s", diff)
 			}
 		})
 	}

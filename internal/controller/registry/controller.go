@@ -9,6 +9,7 @@ package registry
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -31,6 +32,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
 const (
@@ -39,6 +41,11 @@ const (
 	sweepInterval = 30 * time.Minute
 )
 
+// recordTypes are the types of the records.
+var recordTypes = []corev1.SecretType{ //nolint:gochecknoglobals // a constant list
+	registration.SecretType, registration.ResourceSecretType, registration.TokenSecretType, registration.KeysSecretType,
+}
+
 // Reconciler removes the records of owners that are gone or terminating.
 type Reconciler struct {
 	// Client reads from the cache and writes; Live reads from the API server itself.
@@ -46,7 +53,12 @@ type Reconciler struct {
 	Live              client.Reader
 	Policy            *policy.Source
 	RegistryNamespace string
+
+	newer newer
 }
+
+// Newer is how many records a newer version wrote. This one does not write over them.
+func (r *Reconciler) Newer() int { return r.newer.count() }
 
 // owner is whose a record is.
 type owner struct {
@@ -96,9 +108,15 @@ func ownerOfToken(stored *corev1.Secret) (owner, error) {
 
 // Reconcile looks at one record. It deletes it only after a live read has found no owner, or another one.
 func (r *Reconciler) Reconcile(ctx context.Context, stored *corev1.Secret) (ctrl.Result, error) {
+	isNewer := r.newer.note(ctx, stored)
+	if stored.Type == registration.KeysSecretType {
+		return ctrl.Result{}, nil // it has no owner
+	}
 	recorded, err := ownerOf(stored)
 	if err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "cannot read a record; it is left alone and allows nothing")
+		if !isNewer {
+			ctrl.LoggerFrom(ctx).Error(err, "cannot read a record; it is left alone and allows nothing")
+		}
 		return ctrl.Result{}, nil
 	}
 	if !r.Policy.Covers(recorded.Namespace) {
@@ -116,7 +134,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, stored *corev1.Secret) (ctrl
 	case gone:
 		return ctrl.Result{}, output.Delete(ctx, r.Client, stored)
 	case terminating:
-		err = r.empty(ctx, stored, recorded)
+		if err = r.empty(ctx, stored, recorded); errors.Is(err, wire.ErrNewer) {
+			err = nil // it is noted, and goes with its owner
+		}
 	}
 	return ctrl.Result{RequeueAfter: sweepInterval}, err
 }
@@ -146,16 +166,17 @@ func (r *Reconciler) empty(ctx context.Context, stored *corev1.Secret, recorded 
 
 // SetupWithManager says what wakes the controller.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	registrations := predicate.NewPredicateFuncs(func(o client.Object) bool {
+	records := predicate.NewPredicateFuncs(func(o client.Object) bool {
 		secret, ok := o.(*corev1.Secret)
 		return ok && secret.Namespace == r.RegistryNamespace &&
-			slices.Contains([]corev1.SecretType{registration.SecretType, registration.ResourceSecretType, registration.TokenSecretType}, secret.Type)
+			slices.Contains(recordTypes, secret.Type)
 	})
 	gone := handler.Funcs{UpdateFunc: r.afterUpdate, DeleteFunc: r.afterDeletion}
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("registry").
 		// Every registration is looked at when the manager starts: the sweep.
-		For(&corev1.Secret{}, builder.WithPredicates(registrations)).
+		For(&corev1.Secret{}, builder.WithPredicates(records)).
+		Watches(&corev1.Secret{}, handler.Funcs{DeleteFunc: r.newer.forget}, builder.WithPredicates(records)).
 		// A client, resource or token that is deleted leaves its record.
 		Watches(&v1alpha1.OAuth2Client{}, gone).
 		Watches(&v1alpha1.OAuth2Resource{}, gone).

@@ -65,7 +65,8 @@ type Reconciler struct {
 }
 
 // Reconcile moves the ring on to now and keeps both Secrets at it. A ring that cannot be read is left
-// alone: token servers hold the last good one, and writing over it would lose keys in use.
+// alone: token servers hold the last good one, and writing over it would lose keys in use. So is one that
+// a newer version wrote: its key goes on signing.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	kept, err := r.read(ctx, registration.KeysSecretName)
 	if errors.Is(err, keyring.ErrUnreadable) {
@@ -80,6 +81,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	spare, err := r.read(ctx, copyName)
 	if err != nil && !errors.Is(err, keyring.ErrUnreadable) { // a copy that cannot be read is written again
 		return ctrl.Result{}, err
+	}
+	for _, s := range []stored{kept, spare} {
+		if err := registration.CheckWrite(s.secret.Data); err != nil {
+			ctrl.LoggerFrom(ctx).Info("a newer version wrote the signing keys: no key is rotated or tainted until a manager of that version runs",
+				"secret", s.secret.Name, "reason", err.Error())
+			return ctrl.Result{}, nil
+		}
 	}
 	now := r.Time()
 	ring := r.latest(kept.ring, spare.ring, now.Earliest)

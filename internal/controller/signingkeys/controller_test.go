@@ -379,3 +379,35 @@ func (r staleReader) Get(ctx context.Context, key client.ObjectKey, o client.Obj
 	}
 	return r.Reader.Get(ctx, key, o, options...)
 }
+
+func TestKeysOfANewerVersionStayAsTheyAre(t *testing.T) {
+	for name, change := range map[string]func(data map[string][]byte){
+		"that this version reads":   func(data map[string][]byte) { data["form.json"] = []byte(`{"version":2,"minReader":1}`) },
+		"that only newer ones read": func(data map[string][]byte) { data["form.json"] = []byte(`{"version":2}`) },
+		"in another form":           func(data map[string][]byte) { data["ring.json"] = []byte(`{"version":2,"sealed":"x"}`) },
+		"with a member of its own": func(data map[string][]byte) {
+			data["ring.json"] = bytes.Replace(data["ring.json"], []byte(`"keys"`), []byte(`"later":1,"keys"`), 1)
+		},
+		"with a member in one of them": func(data map[string][]byte) {
+			data["ring.json"] = bytes.Replace(data["ring.json"], []byte(`"algorithm"`), []byte(`"later":1,"algorithm"`), 1)
+		},
+	} {
+		for _, of := range []string{registration.KeysSecretName, copyName} {
+			t.Run(name+" in "+of, func(t *testing.T) {
+				i := newInstallation(t)
+				i.reconcile(i.manager())
+				newer := i.secret(of)
+				change(newer.Data)
+				if err := i.Update(t.Context(), newer); err != nil {
+					t.Fatal(err)
+				}
+				i.annotate(v1alpha1.AnnotationRotate, "now")
+				i.clock.SetTime(i.clock.Now().Add(60 * 24 * time.Hour))
+				i.reconcile(i.manager())
+				if i.writes != 0 || !maps.EqualFunc(newer.Data, i.secret(of).Data, bytes.Equal) {
+					t.Errorf("%d writes", i.writes)
+				}
+			})
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/base32"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -63,7 +64,8 @@ type read struct {
 	batch  revocation.Batch
 }
 
-// decide looks through all TokenRevocations. lifetime is the longest that a token lives. What cannot be read it leaves alone.
+// decide looks through all TokenRevocations. lifetime is the longest that a token lives. It leaves alone what
+// cannot be read, and what a newer version wrote.
 func decide(objects []v1alpha1.TokenRevocation, lifetime time.Duration, now time.Time) plan {
 	var p plan
 	var candidates []read
@@ -128,6 +130,9 @@ func (n newest) revoke(token revocation.Entry, of revocation.Client) bool {
 	return issued.Before(n[target{clientID: of.ID}].before) || issued.Before(n[target{namespace: of.Namespace}].before)
 }
 
+// errSaysNothing is about a TokenRevocation whose only fields are those of a newer version.
+var errSaysNothing = errors.New("it has neither a selector nor a batch that this version knows")
+
 // look is what one look through all TokenRevocations depends on.
 type look struct {
 	newest   newest
@@ -137,7 +142,13 @@ type look struct {
 
 // read reads what is still of importance in a TokenRevocation, and until when it is.
 func (l look) read(object *v1alpha1.TokenRevocation) (batch revocation.Batch, end time.Time, err error) {
+	if err := revocation.CheckWrite(object); err != nil {
+		return batch, end, fmt.Errorf("read %s: %w", object.Name, err)
+	}
 	selected, all, err := revocation.Read(object)
+	if err == nil && selected == nil && all.Len() == 0 {
+		err = errSaysNothing
+	}
 	if selected != nil {
 		return batch, selected.IssuedBefore.Add(l.lifetime + tokenMargin), nil
 	}

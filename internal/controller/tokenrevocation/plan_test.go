@@ -66,6 +66,23 @@ func selectorObject(issuedBefore, created time.Time) v1alpha1.TokenRevocation {
 	}
 }
 
+// ofForm is a TokenRevocation in the form of another version.
+func ofForm(object v1alpha1.TokenRevocation, version, minReader int32) v1alpha1.TokenRevocation {
+	object.Spec.RecordForm = v1alpha1.RecordForm{Version: version, MinReader: minReader}
+	return object
+}
+
+func TestWhatANewerVersionWroteIsMergedIntoNothing(t *testing.T) {
+	var objects []v1alpha1.TokenRevocation
+	for i := range 2 * mergeFrom {
+		of := batchObject(fmt.Sprintf("b%d", i), noon, revocation.Batch{Tokens: entries(i, 1, noon.Add(time.Hour))})
+		objects = append(objects, ofForm(of, 2, 1))
+	}
+	if p := decide(objects, time.Hour, noon); len(p.merges)+len(p.expired)+len(p.superseded) > 0 {
+		t.Errorf("%+v", p)
+	}
+}
+
 func TestARevocationIsDeletedWhenNothingItTakesBackCanLive(t *testing.T) {
 	tokens := func(end time.Time) revocation.Batch { return revocation.Batch{Tokens: entries(0, 3, end)} }
 	for name, c := range map[string]struct {
@@ -82,6 +99,10 @@ func TestARevocationIsDeletedWhenNothingItTakesBackCanLive(t *testing.T) {
 		"a selector from before every token there can be":   {selectorObject(noon.Add(-time.Hour-tokenMargin), noon), true},
 		"a selector to come, made before every token":       {selectorObject(noon.AddDate(1, 0, 0), noon.Add(-time.Hour-tokenMargin-time.Second)), true},
 		"a selector to come, made in the last token's time": {selectorObject(noon.AddDate(1, 0, 0), noon.Add(-time.Hour-tokenMargin)), false},
+		"a batch that a newer version wrote":                {ofForm(batchObject("b", noon, tokens(noon.Add(-time.Hour))), 2, 1), false},
+		"a batch that only newer versions can read":         {ofForm(batchObject("b", noon, tokens(noon.Add(-time.Hour))), 2, 0), false},
+		"a selector that a newer version wrote":             {ofForm(selectorObject(noon.AddDate(-1, 0, 0), noon), 2, 1), false},
+		"something that newer versions alone know":          {v1alpha1.TokenRevocation{ObjectMeta: metav1.ObjectMeta{Name: "redemption"}}, false},
 		"something that cannot be read": {v1alpha1.TokenRevocation{Spec: v1alpha1.TokenRevocationSpec{
 			Batch: v1alpha1.RevocationBatch{Tokens: "****"},
 		}}, false},
@@ -90,7 +111,8 @@ func TestARevocationIsDeletedWhenNothingItTakesBackCanLive(t *testing.T) {
 		if expired := len(p.expired) == 1; expired != c.expired || len(p.merges) != 0 {
 			t.Errorf("%s: expired %t, %d merges", name, expired, len(p.merges))
 		}
-		if !c.expired && c.object.Spec.Batch.Tokens != "****" && !p.next.After(noon) {
+		waits := c.object.Spec.Version > 1 || c.object.Spec.Batch.Tokens == "****" || c.object.Name == "redemption"
+		if !c.expired && !waits && !p.next.After(noon) {
 			t.Errorf("%s: next is %s", name, p.next)
 		}
 	}

@@ -27,6 +27,7 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/usage"
+	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
 const (
@@ -62,7 +63,8 @@ type Reconciler struct {
 func (r *Reconciler) Reconcile(ctx context.Context, report *v1alpha1.UsageReport) (ctrl.Result, error) {
 	log := ctrl.LoggerFrom(ctx)
 	whole := false
-	if entries, err := usage.Decode(report.Spec.Uses); err != nil {
+	version, minReader := report.Spec.Form()
+	if entries, err := usage.Read(wire.Form{Version: version, MinReader: minReader}, report.Spec.Uses); err != nil {
 		log.Error(err, "cannot read a usage report; what it tells is not known")
 	} else if refused := r.Ledger.merge(entries); refused > 0 {
 		log.Info("a usage report names more objects than are remembered", "refused", refused)

@@ -31,21 +31,24 @@ func TestAReportThatIsGarbledTellsNothing(t *testing.T) {
 	for name, c := range map[string]struct {
 		uses []byte
 		told int
+		form v1alpha1.RecordForm
 	}{
-		"as it was written":             {whole, 2},
-		"cut off behind a client":       {whole[:len(whole)-2], 0},
-		"with something behind the end": {append(bytes.Clone(whole), 1), 0},
-		"of a version to come":          {newer, 0},
-		"that is text":                  {[]byte("not a report at all"), 0},
-		"that is empty":                 {nil, 0},
-		"that is longer than any":       {many, 0},
+		"as it was written":                    {whole, 2, v1alpha1.RecordForm{}},
+		"cut off behind a client":              {whole[:len(whole)-2], 0, v1alpha1.RecordForm{}},
+		"with something behind the end":        {append(bytes.Clone(whole), 1), 0, v1alpha1.RecordForm{}},
+		"of a version to come":                 {newer, 0, v1alpha1.RecordForm{}},
+		"of a newer version, for this one too": {whole, 2, v1alpha1.RecordForm{Version: 2, MinReader: 1}},
+		"of a newer version, for those alone":  {whole, 0, v1alpha1.RecordForm{Version: 2, MinReader: 2}},
+		"that is text":                         {[]byte("not a report at all"), 0, v1alpha1.RecordForm{}},
+		"that is empty":                        {nil, 0, v1alpha1.RecordForm{}},
+		"that is longer than any":              {many, 0, v1alpha1.RecordForm{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			now := clocktesting.NewFakePassiveClock(noon)
 			report := &v1alpha1.UsageReport{ObjectMeta: metav1.ObjectMeta{
 				Namespace: "hallpass-registry", Name: "pod-1", CreationTimestamp: metav1.NewTime(noon),
 			}}
-			report.Spec = v1alpha1.UsageReportSpec{Replica: "pod-1", Part: 1, Parts: 1, State: v1alpha1.UsageServing, Uses: c.uses}
+			report.Spec = v1alpha1.UsageReportSpec{Replica: "pod-1", Part: 1, Parts: 1, State: v1alpha1.UsageServing, Uses: c.uses, RecordForm: c.form}
 			r := &Reconciler{Client: fake.NewClientBuilder().WithScheme(scheme).Build(), Clock: now, Ledger: NewLedger(now, time.Hour)}
 			again, err := r.Reconcile(t.Context(), report)
 			if err != nil || again.RequeueAfter <= 0 {

@@ -74,6 +74,8 @@ func conditions() []made {
 		{"TokensTooLarge", v1alpha1.TokensTooLarge("https://hallpass.test/ns/shop", 9000, 8168)},
 		{"TokenTooLarge", v1alpha1.TokenTooLarge("https://hallpass.test/ns/shop", 9000, 8168)},
 		{"LargeClientKept", v1alpha1.LargeClientKept(20_000, 11_264)},
+		{"NewerRecord", v1alpha1.NewerRecord()},
+		{"UnreadableRecord", v1alpha1.UnreadableRecord()},
 		{"RevocationsCollapsed", v1alpha1.RevocationsCollapsed()},
 		{"ClaimsComplete", v1alpha1.ClaimsComplete()},
 		{"ClaimsIncomplete", v1alpha1.ClaimsIncomplete([]string{`"Aud"`}, nil)},
