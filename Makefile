@@ -100,6 +100,10 @@ upgrade: ## Replace all replicas again and again under 1,000,000 requests, behin
 	@HALLPASS_REQUESTS=$(or $(REQUESTS),1000000) \
 		go test -count=1 -v -timeout 3h -run TestNoRequestFails ./test/system/availability
 
+.PHONY: pairings
+pairings: ## Run manager and token server of this build and of the release before in each pairing, under 100,000 requests each
+	@HALLPASS_PAIRINGS=$(or $(REQUESTS),100000) go test -count=1 -v -timeout 2h -run TestPairings ./test/system/availability
+
 .PHONY: usage
 usage: ## Use 5,000 clients at once and count the writes a second that telling of it costs. ACTIVE=20000
 	@HALLPASS_ACTIVE=$(or $(ACTIVE),5000) go test -count=1 -v -timeout 60m -run TestManyActiveClients ./test/system/usage
