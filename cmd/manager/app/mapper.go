@@ -6,6 +6,7 @@ package app
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -32,10 +33,10 @@ func newMapper(config *rest.Config, transport *http.Client) (meta.RESTMapper, er
 
 // RESTMapping implements meta.RESTMapper.
 func (m *mapper) RESTMapping(kind schema.GroupKind, versions ...string) (*meta.RESTMapping, error) {
-	if len(versions) != 1 {
+	if len(versions) > 1 {
 		return m.RESTMapper.RESTMapping(kind, versions...) //nolint:wrapcheck // it is a decorator
 	}
-	key := kind.WithVersion(versions[0])
+	key := kind.WithVersion(strings.Join(versions, "")) // without one it is the version that the API server prefers
 	if known, ok := m.mappings.Load(key); ok {
 		return known.(*meta.RESTMapping), nil //nolint:forcetypeassert,errcheck // nothing else is stored
 	}

@@ -60,7 +60,9 @@ func KeepOthers(wanted, stored metav1.Object) {
 	wanted.SetAnnotations(labels.Merge(stored.GetAnnotations(), wanted.GetAnnotations()))
 	owners := slices.Clone(stored.GetOwnerReferences())
 	for _, owner := range wanted.GetOwnerReferences() {
-		if !slices.ContainsFunc(owners, sameOwner(owner)) {
+		if at := slices.IndexFunc(owners, sameOwner(owner)); at >= 0 {
+			owners[at].APIVersion = owner.APIVersion
+		} else {
 			owners = append(owners, owner)
 		}
 	}
@@ -100,5 +102,7 @@ func (o Owner) ofOthers(stored, wanted metav1.Object) *metav1.ObjectMeta {
 // sameMeta reports whether metadata is stored as it was merged.
 func sameMeta(stored, merged metav1.Object) bool {
 	return maps.Equal(stored.GetLabels(), merged.GetLabels()) && maps.Equal(stored.GetAnnotations(), merged.GetAnnotations()) &&
-		slices.EqualFunc(stored.GetOwnerReferences(), merged.GetOwnerReferences(), func(a, b metav1.OwnerReference) bool { return sameOwner(a)(b) })
+		slices.EqualFunc(stored.GetOwnerReferences(), merged.GetOwnerReferences(), func(a, b metav1.OwnerReference) bool {
+			return a.APIVersion == b.APIVersion && sameOwner(a)(b)
+		})
 }

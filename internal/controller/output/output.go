@@ -34,10 +34,16 @@ type Owner struct {
 	UID              types.UID
 }
 
-// reference has the garbage collector remove what is written. It keeps no owner from being deleted.
-func (o Owner) reference() metav1.OwnerReference {
+// reference has the garbage collector remove what is written. It keeps no owner from being deleted. Its
+// version is the one that the API server prefers: by a version that is served no more, the garbage
+// collector would find no owner and never remove what is written for it.
+func (o Owner) reference(served meta.RESTMapper) metav1.OwnerReference {
+	version := v1alpha1.GroupVersion
+	if mapping, err := served.RESTMapping(version.WithKind(o.Kind).GroupKind()); err == nil {
+		version = mapping.GroupVersionKind.GroupVersion()
+	}
 	return metav1.OwnerReference{
-		APIVersion: v1alpha1.GroupVersion.String(), Kind: o.Kind, Name: o.Name, UID: o.UID, Controller: new(true), BlockOwnerDeletion: new(false),
+		APIVersion: version.String(), Kind: o.Kind, Name: o.Name, UID: o.UID, Controller: new(true), BlockOwnerDeletion: new(false),
 	}
 }
 

@@ -153,7 +153,7 @@ func (t Target) unchanged(ctx context.Context, stored client.Object) (client.Obj
 func (t Target) render(data map[string][]byte) client.Object {
 	rendered := metaOf(t.Owner, t.Name, t.Labels, t.Annotations)
 	if !t.Retained {
-		rendered.OwnerReferences = []metav1.OwnerReference{t.Owner.reference()}
+		rendered.OwnerReferences = []metav1.OwnerReference{t.Owner.reference(t.Client.RESTMapper())}
 	}
 	if t.SecretType != "" {
 		return &corev1.Secret{ObjectMeta: rendered, Type: t.SecretType, Data: maps.Clone(data)}

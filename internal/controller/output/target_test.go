@@ -13,9 +13,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -230,6 +232,51 @@ func TestAReferenceToAPredecessorIsReplaced(t *testing.T) {
 		t.Errorf("owners %v", owners)
 	}
 }
+
+// After an upgrade that serves another version, and stops serving the one of before.
+func TestAReferenceFollowsTheServedVersion(t *testing.T) {
+	stored := secretOf(v1alpha1.SecretTypeClient, annotated("app"), owned("OAuth2Client", "app", "u1"), ownedToo("Application", "site", "a1"))
+	target := shop(v1alpha1.SecretTypeClient, stored)
+	next := schema.GroupVersion{Group: v1alpha1.GroupVersion.Group, Version: "v1"}
+	served := meta.NewDefaultRESTMapper([]schema.GroupVersion{next})
+	served.Add(next.WithKind("OAuth2Client"), meta.RESTScopeNamespace)
+	writes := 0
+	target.Client = servedBy{interceptor.NewClient(target.Client.(client.WithWatch), interceptor.Funcs{ //nolint:forcetypeassert,errcheck // a fake is one
+		Update: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.UpdateOption) error {
+			writes++
+			return c.Update(ctx, o, options...)
+		},
+	}), served}
+	for range 2 { // the second run writes nothing
+		found, err := target.Read(t.Context(), target.Live)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := target.Write(t.Context(), found, map[string][]byte{"client_id": []byte("shop.app")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found, err := target.Read(t.Context(), target.Live)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var versions []string
+	for _, owner := range found.GetOwnerReferences() {
+		versions = append(versions, owner.APIVersion+" "+string(owner.UID))
+	}
+	if diff := cmp.Diff([]string{"hallpass.dev/v1 u1", "argoproj.io/v1alpha1 a1"}, versions); diff != "" || writes != 1 {
+		t.Errorf("%d writes, references (-want +got):\n%s", writes, diff)
+	}
+}
+
+// servedBy is a client of an API server that serves other versions.
+type servedBy struct {
+	client.Client
+
+	served meta.RESTMapper
+}
+
+func (s servedBy) RESTMapper() meta.RESTMapper { return s.served }
 
 func TestBinaryDataInAConfigMapAreRemoved(t *testing.T) {
 	binary := changed(&corev1.ConfigMap{BinaryData: map[string][]byte{"more": {1}}}, annotated("app"), labelled)
