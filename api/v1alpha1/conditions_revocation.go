@@ -4,6 +4,8 @@
 package v1alpha1
 
 import (
+	"fmt"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -25,4 +27,24 @@ func RevocationsCollapsed() metav1.Condition {
 			"The older half became an instant: every token that was issued before it is refused, also one that was not revoked. Younger tokens are valid. " +
 			"Give tokens a shorter spec.tokenLifetime and let them expire, or fetch fewer, instead of revoking each.",
 	}
+}
+
+// RevocationInForce is the condition of a TokenRevocation whose selector names a client or a namespace with clients.
+func RevocationInForce() metav1.Condition {
+	return metav1.Condition{
+		Type: ConditionReady, Status: metav1.ConditionTrue, Reason: ReasonInForce, Message: "Tokens that the selector selects are refused.",
+	}
+}
+
+// RevocationClientNotFound is the condition of a TokenRevocation whose selector names a client_id that no client has.
+func RevocationClientNotFound(clientID string) metav1.Condition {
+	return notReady(ReasonClientNotFound, fmt.Sprintf(
+		"No client has the client_id %q, so nothing is revoked by this. It is <namespace>.<name> of an OAuth2Client unless the client chose another one. "+
+			"Create another TokenRevocation if it is misspelt.", clientID))
+}
+
+// RevocationNamespaceWithoutClients is the condition of a TokenRevocation whose selector names a namespace without clients.
+func RevocationNamespaceWithoutClients(namespace string) metav1.Condition {
+	return notReady(ReasonClientNotFound, fmt.Sprintf(
+		"There is no OAuth2Client in namespace %q, so nothing is revoked by this. Create another TokenRevocation if it is misspelt.", namespace))
 }

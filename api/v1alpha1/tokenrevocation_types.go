@@ -16,10 +16,12 @@ import (
 // and Hallpass deletes it once none of the tokens it takes back could still be valid.
 //
 // +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
 // +kubebuilder:resource:categories=hallpass
 // +kubebuilder:printcolumn:name="Namespace",type=string,JSONPath=`.spec.selector.namespace`
 // +kubebuilder:printcolumn:name="Client ID",type=string,JSONPath=`.spec.selector.clientID`
 // +kubebuilder:printcolumn:name="Issued Before",type=string,JSONPath=`.spec.selector.issuedBefore`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Batch Until",type=string,JSONPath=`.spec.batch.expiresAt`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type TokenRevocation struct {
@@ -33,6 +35,27 @@ type TokenRevocation struct {
 	// +required
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a TokenRevocation cannot be changed; create another one"
 	Spec TokenRevocationSpec `json:"spec,omitzero"`
+
+	// status says whom a selector concerns. A batch has none.
+	// +optional
+	Status TokenRevocationStatus `json:"status,omitzero"`
+}
+
+// TokenRevocationStatus says whom a selector concerns.
+//
+// +kubebuilder:validation:MinProperties=1
+type TokenRevocationStatus struct {
+	// observedGeneration is the generation of the spec that this status speaks of.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// conditions has Ready: False if there is no client that the selector names. The selector holds all the same.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=8
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
 // TokenRevocationList is a list of TokenRevocations.

@@ -244,6 +244,7 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
 		{"[^:]*hallpass-manager[^:]*", `[^:]*{{ include "hallpass.account" (list $ "manager") }}[^:]*`, 2},
 	}},
 	{from: "admission/own-namespaces.yaml", to: "own-namespaces-admission.yaml", when: ".Values.admissionPolicies"},
+	{from: "admission/revocations.yaml", to: "revocations-admission.yaml", when: ".Values.admissionPolicies"},
 	{from: "admission/signing-keys.yaml", to: "signing-keys-admission.yaml", when: ".Values.admissionPolicies"},
 	{from: "admission/usage-reports.yaml", to: "usage-reports-admission.yaml", when: ".Values.admissionPolicies", replace: []replacement{
 		{"[^:]*hallpass-manager[^:]*", `[^:]*{{ include "hallpass.account" (list $ "manager") }}[^:]*`, 1},

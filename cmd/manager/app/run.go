@@ -160,6 +160,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 			Client: c, Live: live, Clock: now, Time: now.Time, RegistryNamespace: o.RegistryNamespace,
 			Lifetime: max(oauth2.MaxTokenLifetime, o.MaxTokenLifetime),
 		},
+		&tokenrevocation.Reporter{Client: c, RegistryNamespace: o.RegistryNamespace, Covers: policies.Covers},
 		&restored.Watchman{
 			Live: live, Recorder: recorder, RegistryNamespace: o.RegistryNamespace, Clock: now, Restored: restored.Counter(),
 		},

@@ -93,6 +93,9 @@ func conditions() []made {
 		{"TokenMethodNotSupported", v1alpha1.TokenMethodNotSupported("reporting", v1alpha1.ByServiceAccount)},
 		{"TokenNotGranted", v1alpha1.TokenNotGranted(v1alpha1.ReasonScopeNotGranted, "reporting", []v1alpha1.Scope{"read", "admin"}, "")},
 		{"TokenNotGranted", v1alpha1.TokenNotGranted(v1alpha1.ReasonTargetNotGranted, "reporting", nil, "https://orders.example.com")},
+		{"RevocationInForce", v1alpha1.RevocationInForce()},
+		{"RevocationClientNotFound", v1alpha1.RevocationClientNotFound("shop.reporting")},
+		{"RevocationNamespaceWithoutClients", v1alpha1.RevocationNamespaceWithoutClients("shop")},
 		{"TokenSecretConflict", v1alpha1.TokenSecretConflict("printer")},
 	}
 }
