@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -138,7 +137,7 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	if err := checkNamespaces(o); err != nil {
 		return Options{}, fmt.Errorf("--namespaces: %w", err)
 	}
-	if o.ServingNames, err = servingNames(o.Issuer, *names); err != nil {
+	if o.ServingNames, err = servingNames(o.Issuer, *names, o.SystemNamespace); err != nil {
 		return Options{}, err
 	}
 	if o.REST, err = clientcmd.BuildConfigFromFlags("", *kubeconfig); err != nil {
@@ -227,19 +226,4 @@ func signingAlgorithms(list string) []jws.Algorithm {
 		algorithms = append(algorithms, jws.Algorithm(strings.TrimSpace(name)))
 	}
 	return algorithms
-}
-
-// servingNames are the issuer's host and those that were named beside it, each once.
-func servingNames(issuer oauth2.Issuer, further string) ([]string, error) {
-	parsed, err := url.Parse(issuer.String())
-	if err != nil {
-		return nil, fmt.Errorf("--issuer: %w", err)
-	}
-	names := []string{parsed.Hostname()}
-	for name := range strings.SplitSeq(further, ",") {
-		if name = strings.TrimSpace(name); name != "" && name != parsed.Hostname() {
-			names = append(names, name)
-		}
-	}
-	return names, nil
 }

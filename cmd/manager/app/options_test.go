@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -107,6 +108,71 @@ func TestAllowedClaims(t *testing.T) {
 			o, err := app.ParseFlags(args, io.Discard)
 			if diff := cmp.Diff(c.want, o.AllowClaims); diff != "" || (err != nil) != c.fails {
 				t.Errorf("%v, failure %t (-want +got):\n%s", err, c.fails, diff)
+			}
+		})
+	}
+}
+
+// TestServingNames: an issuer of the system namespace is an address of the Service, as it is called.
+func TestServingNames(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(file, []byte(kubeconfig), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const service = "--serving-dns-names=corp-tokens.hallpass-system.svc,corp-tokens.hallpass-system.svc.cluster.local"
+	for name, c := range map[string]struct {
+		issuer string
+		given  []string
+		want   []string
+		fails  string
+	}{
+		"the Service's name": {
+			issuer: "https://corp-tokens.hallpass-system.svc", given: []string{service},
+			want: []string{"corp-tokens.hallpass-system.svc", "corp-tokens.hallpass-system.svc.cluster.local"},
+		},
+		"a public name": {
+			issuer: "https://id.example.com", given: []string{service},
+			want: []string{"id.example.com", "corp-tokens.hallpass-system.svc", "corp-tokens.hallpass-system.svc.cluster.local"},
+		},
+		"a Service of another namespace": {
+			issuer: "https://edge.gateways.svc", given: []string{"--serving-dns-names=a.hallpass-system.svc"},
+			want: []string{"edge.gateways.svc", "a.hallpass-system.svc"},
+		},
+		"a host below no Service": {
+			issuer: "https://hallpass-system.svc.example.com", given: []string{"--serving-dns-names=a.hallpass-system.svc"},
+			want: []string{"hallpass-system.svc.example.com", "a.hallpass-system.svc"},
+		},
+		"another Service that is named": {
+			issuer: "https://b.hallpass-system.svc", given: []string{"--serving-dns-names=a.hallpass-system.svc, b.hallpass-system.svc"},
+			want: []string{"b.hallpass-system.svc", "a.hallpass-system.svc"},
+		},
+		"no Service that is named": {
+			issuer: "https://hallpass-tokenserver.hallpass-system.svc", given: []string{"--serving-dns-names=localhost"},
+			want: []string{"hallpass-tokenserver.hallpass-system.svc", "localhost"},
+		},
+		"the name from before a rename": {
+			issuer: "https://hallpass-tokenserver.hallpass-system.svc", given: []string{service},
+			fails: "set the issuer to https://corp-tokens.hallpass-system.svc, or add hallpass-tokenserver.hallpass-system.svc to --serving-dns-names",
+		},
+		"the same with a port and the cluster's domain": {
+			issuer: "https://hallpass-tokenserver.hallpass-system.svc.cluster.local:8443", given: []string{service},
+			fails: "set the issuer to https://corp-tokens.hallpass-system.svc",
+		},
+		"the same in a namespace by its flag": {
+			issuer: "https://old.identity.svc", given: []string{"--system-namespace=identity", "--serving-dns-names=new.identity.svc"},
+			fails: "set the issuer to https://new.identity.svc",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, err := app.ParseFlags(append([]string{"--issuer=" + c.issuer, "--kubeconfig=" + file}, c.given...), io.Discard)
+			if c.fails != "" {
+				if err == nil || !strings.Contains(err.Error(), c.fails) {
+					t.Fatalf("%v, want %q", err, c.fails)
+				}
+				return
+			}
+			if diff := cmp.Diff(c.want, o.ServingNames); err != nil || diff != "" {
+				t.Errorf("%v (-want +got):\n%s", err, diff)
 			}
 		})
 	}
