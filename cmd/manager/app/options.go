@@ -57,8 +57,9 @@ type Options struct {
 	APIAudiences []string
 	// UsageRefresh is how often the status of a client in constant use is written; zero stands for the default.
 	UsageRefresh time.Duration
-	// LeaderElect makes several managers stand by for one.
+	// LeaderElect makes several managers stand by for one, by a lease with these times.
 	LeaderElect bool
+	Lease       Lease
 	// MetricsListen and HealthListen are addresses; "0" opens none.
 	MetricsListen, HealthListen string
 	// Verbosity is how much is logged; see serve.MaxVerbosity.
@@ -107,6 +108,7 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	flags.DurationVar(&o.SigningKeys.Period, "signing-key-period", o.SigningKeys.Period, "how long a key signs")
 	flags.DurationVar(&o.SigningKeys.Lead, "signing-key-lead", o.SigningKeys.Lead, "how long a key is published before it signs, at least 1h")
 	flags.BoolVar(&o.LeaderElect, "leader-elect", true, "work only while holding the lease, so that several managers can stand by")
+	o.Lease.flags(flags)
 	flags.StringVar(&o.MetricsListen, "metrics-bind-address", ":8080", "address of /metrics; 0 for none")
 	flags.StringVar(&o.HealthListen, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0 for none")
 	serve.VerbosityFlag(flags, &o.Verbosity)
@@ -155,7 +157,7 @@ func (o *Options) checkBounds() error {
 	case o.UsageRefresh < time.Second:
 		return fmt.Errorf("--usage-refresh=%s must be a second or more", o.UsageRefresh)
 	}
-	return nil
+	return o.Lease.check()
 }
 
 // boundFlags are those that say where the manager works, and what users may have at most.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -173,6 +174,39 @@ func TestServingNames(t *testing.T) {
 			}
 			if diff := cmp.Diff(c.want, o.ServingNames); err != nil || diff != "" {
 				t.Errorf("%v (-want +got):\n%s", err, diff)
+			}
+		})
+	}
+}
+
+// TestLease: two managers never work at the same time, whatever the times are.
+func TestLease(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(file, []byte(kubeconfig), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		given []string
+		want  app.Lease
+		fails bool
+	}{
+		"left out": {want: app.DefaultLease()},
+		"set": {
+			given: []string{"--leader-elect-lease-duration=15s", "--leader-elect-renew-deadline=10s", "--leader-elect-retry-period=1s"},
+			want:  app.Lease{Duration: 15 * time.Second, RenewDeadline: 10 * time.Second, RetryPeriod: time.Second},
+		},
+		"a lease that ends before its holder does": {given: []string{"--leader-elect-lease-duration=45s"}, fails: true},
+		"a deadline without a second attempt":      {given: []string{"--leader-elect-renew-deadline=2s"}, fails: true},
+		"no pause between attempts":                {given: []string{"--leader-elect-retry-period=10ms"}, fails: true},
+		"a lease that the API cannot write down":   {given: []string{"--leader-elect-lease-duration=60s500ms"}, fails: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, err := app.ParseFlags(append([]string{"--issuer=https://hallpass.example.com", "--kubeconfig=" + file}, c.given...), io.Discard)
+			if (err != nil) != c.fails {
+				t.Fatalf("%v, want a failure: %t", err, c.fails)
+			}
+			if diff := cmp.Diff(c.want, o.Lease); !c.fails && diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
 	}

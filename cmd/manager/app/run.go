@@ -80,6 +80,9 @@ func Run(ctx context.Context, o Options) error {
 		LeaderElectionID:              leaseName,
 		LeaderElectionNamespace:       o.SystemNamespace,
 		LeaderElectionReleaseOnCancel: true,
+		LeaseDuration:                 &o.Lease.Duration,
+		RenewDeadline:                 &o.Lease.RenewDeadline,
+		RetryPeriod:                   &o.Lease.RetryPeriod,
 	})
 	if err != nil {
 		return fmt.Errorf("prepare the manager: %w", err)
