@@ -402,6 +402,11 @@ type StaleUseStatus struct {
 // +kubebuilder:validation:Enum=ExpiredTokenUsed;RevokedTokenUsed;PreviousSecretUsed
 type StaleUseReason string
 
+// RotationReason is why a rotation waits or fails.
+//
+// +kubebuilder:validation:Enum=TooManySecrets;Refused;NotReady;NotGenerated
+type RotationReason string
+
 // RotationStatus tells of the rotation of the secret.
 //
 // +kubebuilder:validation:MinProperties=1
@@ -416,9 +421,13 @@ type RotationStatus struct {
 	// +optional
 	NextAt metav1.Time `json:"nextAt,omitzero"`
 
-	// message says why a rotation that is due has to wait.
+	// reason is why a rotation that is due or was requested waits or fails: TooManySecrets, Refused, NotReady or NotGenerated.
+	// +optional
+	Reason RotationReason `json:"reason,omitempty"`
+
+	// message says so for humans.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=500
+	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`
 }

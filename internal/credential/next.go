@@ -165,6 +165,11 @@ func (r Record) Inherits(value oauth2.Secret, p Policy, now time.Time) bool {
 	return r.IDOf(value, p) != ""
 }
 
+// Accepts reports whether a value is registered and has not ended.
+func (r Record) Accepts(value oauth2.Secret, p Policy, now time.Time) bool {
+	return r.place(value, p, now) >= 0
+}
+
 // IDOf is the id of a value; empty if it is not registered.
 func (r Record) IDOf(value oauth2.Secret, p Policy) string {
 	if i := r.place(value, p, time.Time{}); i >= 0 {

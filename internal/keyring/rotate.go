@@ -33,6 +33,9 @@ type Rotation struct {
 	Changes []Change
 	// Next is the instant of the next change.
 	Next time.Time
+	// Waits means that an ordered rotation is not carried out yet: an algorithm has no next key, or the
+	// clocks differ. Ordered means that it is carried out by this Rotation.
+	Waits, Ordered bool
 }
 
 // Time is the present time as far as it is known, because a clock may be wrong for a while.
@@ -77,7 +80,12 @@ func Rotate(ring Ring, now Time, policy Policy, order Order, generate func(jws.A
 		}
 	}
 	d.withdraw()
-	return d.finish(ring), nil
+	result := d.finish(ring)
+	if order.Rotation != "" && order.Rotation != ring.rotation {
+		result.Ordered = order.Rotation == d.rotation
+		result.Waits = !result.Ordered
+	}
+	return result, nil
 }
 
 // draft is a ring that is being changed.

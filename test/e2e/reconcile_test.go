@@ -120,6 +120,7 @@ func TestAForeignSecretIsNotTouched(t *testing.T) {
 	if after.ResourceVersion != foreign.ResourceVersion {
 		t.Errorf("the foreign Secret was written: %+v", after)
 	}
+	eventually(t, "an event says what is in the way", func() bool { return slices.Contains(eventReasons(t, c), v1alpha1.ReasonSecretConflict) })
 	removed := time.Now()
 	must(t, cluster.Delete(t.Context(), foreign))
 	condition(t, c, metav1.ConditionTrue, v1alpha1.ReasonRegistered)
@@ -130,7 +131,7 @@ func TestAForeignSecretIsNotTouched(t *testing.T) {
 	var events eventsv1.EventList
 	must(t, cluster.List(t.Context(), &events, client.InNamespace(c.Namespace)))
 	for _, event := range events.Items {
-		if event.Regarding.UID == c.UID && event.EventTime.Before(new(metav1.NewMicroTime(removed))) {
+		if event.Regarding.UID == c.UID && event.Reason != v1alpha1.ReasonSecretConflict && event.EventTime.Before(new(metav1.NewMicroTime(removed))) {
 			t.Errorf("an event tells of a Secret that was not written: %s", event.Note)
 		}
 	}

@@ -144,12 +144,13 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 		},
 		&signingkeys.Reconciler{
 			Client: c, Live: live, Time: now.Time, RegistryNamespace: o.RegistryNamespace, Policy: o.SigningKeys, Generate: keyring.Generate, Audit: o.Log,
+			Recorder: recorder,
 		},
 		records,
 		&oauth2client.Reconciler{
 			Client: c, Live: live, Declared: declared, Policy: policies, Recorder: recorder, Clock: now, Random: rand.Reader,
 			Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace, CABundle: bundle, Usage: ledger, Waiting: clients,
-			Informers: informers,
+			Informers: informers, Audit: o.Log,
 		},
 		oauth2token.New(oauth2token.Config{
 			Client: c, Live: live, Secrets: secrets, Policy: policies, Recorder: recorder, Clock: now, Random: rand.Reader, Audit: o.Log,
@@ -157,7 +158,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 			Usage: ledger, Waiting: tokens, Informers: informers,
 		}),
 		&oauth2resource.Reconciler{
-			Client: c, Live: live, Policy: policies, RegistryNamespace: o.RegistryNamespace, ReservedIdentifiers: o.APIAudiences,
+			Client: c, Live: live, Policy: policies, RegistryNamespace: o.RegistryNamespace, ReservedIdentifiers: o.APIAudiences, Recorder: recorder,
 		},
 		&tokenrevocation.Reconciler{
 			Client: c, Live: live, Clock: now, Time: now.Time, RegistryNamespace: o.RegistryNamespace,
@@ -170,7 +171,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 		&usagereport.Reconciler{Client: c, Clock: now, Ledger: ledger, Clients: clients.Woken, Tokens: tokens.Woken},
 	}
 	if !policies.Narrow() {
-		controllers = append(controllers, &oauth2policy.Reconciler{Client: c, Policy: policies})
+		controllers = append(controllers, &oauth2policy.Reconciler{Client: c, Policy: policies, Recorder: recorder})
 	}
 	for _, controller := range controllers {
 		if err := controller.SetupWithManager(mgr); err != nil {

@@ -39,7 +39,7 @@ func TestAClientIsLookedAtAgainWhenSomethingIsDue(t *testing.T) {
 		"a secret that ends before that":       {with(ending(time.Second), v1alpha1.SecretConflict("a")), time.Second},
 		"a service account that is not there":  {with(decision{}, v1alpha1.ServiceAccountNotFound("a")), 0},
 	} {
-		if got := c.decision.again(now); got != c.want {
+		if got := c.decision.again(now, time.Time{}, time.Time{}); got != c.want {
 			t.Errorf("%s: in %s, want %s", name, got, c.want)
 		}
 	}

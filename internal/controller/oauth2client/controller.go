@@ -11,9 +11,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
+	"github.com/go-logr/logr"
 	"golang.org/x/sync/semaphore"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -57,8 +60,10 @@ type Reconciler struct {
 	// Declared reads the Secrets that users let us read by a label; see DeclaredCache.
 	Declared cache.Cache
 	Recorder events.EventRecorder
-	Clock    clock.PassiveClock
-	Random   io.Reader
+	// Audit gets a line for each change of a credential.
+	Audit  logr.Logger
+	Clock  clock.PassiveClock
+	Random io.Reader
 
 	Issuer            oauth2.Issuer
 	RegistryNamespace string
@@ -75,8 +80,7 @@ type Reconciler struct {
 	// Informers are those of the cache.
 	Informers *packed.Informers
 
-	memory    memory
-	reporting *semaphore.Weighted
+	memory memory
 }
 
 // What users ask for. There is no write verb here: the operator never writes into a spec.
@@ -98,7 +102,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, c *v1alpha1.OAuth2Client) (c
 	if !c.DeletionTimestamp.IsZero() || r.memory.written.Behind(c) {
 		return ctrl.Result{}, nil // what a deleted one leaves goes by garbage collection and by the registry's own controller
 	}
-	m := methodOf(c, r.Client, r.Live, r.Declared)
+	writer := r.Client
+	if len(c.Status.Conditions) > 0 { // what was reported is there, and a write is a repair
+		writer = r.memory.repairs.Client(writer, c, r.Clock.Now)
+	}
+	m := methodOf(c, writer, r.Live, r.Declared)
 	key, before := client.ObjectKeyFromObject(c), r.state(ctx, c, m)
 	if wait := r.memory.backoff.Wait(key, before, r.Clock.Now()); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
@@ -114,6 +122,47 @@ func (r *Reconciler) Reconcile(ctx context.Context, c *v1alpha1.OAuth2Client) (c
 
 // attempt sees, decides, does and reports. It returns what there is then, also with an error.
 func (r *Reconciler) attempt(ctx context.Context, c *v1alpha1.OAuth2Client, m method) (ctrl.Result, seen, error) {
+	s, d, err := r.look(ctx, c, m)
+	looked := err == nil
+	if looked {
+		s, d, err = r.do(ctx, c, m, s, d)
+	}
+	switch {
+	case errors.Is(err, errExpected): // as what wakes it, when nothing else waits; see lowPriority
+		return ctrl.Result{RequeueAfter: expectedFor, Priority: new(handler.LowPriority)}, s, nil
+	case errors.Is(err, output.ErrGone):
+		return ctrl.Result{}, s, nil
+	case errors.Is(err, wire.ErrNewer): // the registration wakes the client once it can be written
+		d.obstacle = new(v1alpha1.NewerRecord())
+		wanted, _ := statusOf(c, m, s, d)
+		return ctrl.Result{}, s, r.report(ctx, c, wanted)
+	case errors.Is(err, attempt.ErrDamped):
+	case err != nil && looked:
+		return ctrl.Result{}, s, errors.Join(err, r.reportFailure(ctx, c, m, s, d, err))
+	case err != nil:
+		return ctrl.Result{}, s, errors.Join(err, r.reportUnseen(ctx, c, err))
+	}
+	var heals time.Time
+	d.failure, heals = r.damping(c, m)
+	r.Waiting.Expect(client.ObjectKeyFromObject(c), poll.Expected(d.condition(), secretName(c)))
+	r.announce(c, s, d)
+	wanted, stalls := statusOf(c, m, s, d)
+	return ctrl.Result{RequeueAfter: d.again(r.Clock.Now(), stalls, heals)}, s, r.report(ctx, c, wanted)
+}
+
+// damping is why repairs of what is written for the client wait, and when to look again; nil while they hold.
+func (r *Reconciler) damping(c *v1alpha1.OAuth2Client, m method) (*metav1.Condition, time.Time) {
+	now := r.Clock.Now()
+	damping := r.memory.repairs.Damping(c, now)
+	if damping == nil {
+		return nil, time.Time{}
+	}
+	kind, name := m.target()
+	return new(v1alpha1.RepairDoesNotHold(kind, name, damping.Count, damping.Pause)), now.Add(damping.Again())
+}
+
+// look sees and decides; it looks live where the decision has to be made on what the API server has.
+func (r *Reconciler) look(ctx context.Context, c *v1alpha1.OAuth2Client, m method) (seen, decision, error) {
 	d := decision{client: oauth2.Client{ID: c.ClientID()}}
 	s, err := r.see(ctx, c, m)
 	if s.resources != nil { // also where a later look failed, for the status that reports it
@@ -124,23 +173,7 @@ func (r *Reconciler) attempt(ctx context.Context, c *v1alpha1.OAuth2Client, m me
 			d = decide(c, m, r.Issuer, s)
 		}
 	}
-	if err == nil {
-		s, d, err = r.do(ctx, c, m, s, d)
-	}
-	switch {
-	case errors.Is(err, errExpected): // as what wakes it, when nothing else waits; see lowPriority
-		return ctrl.Result{RequeueAfter: expectedFor, Priority: new(handler.LowPriority)}, s, nil
-	case errors.Is(err, output.ErrGone):
-		return ctrl.Result{}, s, nil
-	case errors.Is(err, wire.ErrNewer): // the registration wakes the client once it can be written
-		d.obstacle = new(v1alpha1.NewerRecord())
-		return ctrl.Result{}, s, r.report(ctx, c, statusOf(c, m, s, d))
-	case err != nil:
-		return ctrl.Result{}, s, errors.Join(err, r.reportFailure(ctx, c, m, s, d, err))
-	}
-	r.Waiting.Expect(client.ObjectKeyFromObject(c), poll.Expected(d.condition(), secretName(c)))
-	r.announce(c, s, d)
-	return ctrl.Result{RequeueAfter: d.again(r.Clock.Now())}, s, r.report(ctx, c, statusOf(c, m, s, d))
+	return s, d, err
 }
 
 // state is what the cache has of a client and of what is written for it. A change ends a pause.
@@ -164,7 +197,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if err := index(mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
-	r.reporting = semaphore.NewWeighted(reporters)
+	r.memory.reporting = semaphore.NewWeighted(reporters)
 	deletions := fair.NewBurst(r.waitingForRoom)
 	w := wakes{r.Client, r.Informers, r.RegistryNamespace, r.CABundle, &r.memory, r.Usage, r.Waiting, deletions}
 	to := handler.EnqueueRequestsFromMapFunc

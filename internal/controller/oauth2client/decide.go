@@ -36,8 +36,9 @@ type decision struct {
 	data map[string][]byte
 	// grants are what becomes of each scope that the client asks for.
 	grants []v1alpha1.GrantStatus
-	// obstacle is why nothing is done, shortfall why all is done and the client is not ready.
-	obstacle, shortfall *metav1.Condition
+	// obstacle is why nothing is done, shortfall why all is done and the client is not ready. failure is
+	// why what was to be done is not.
+	obstacle, shortfall, failure *metav1.Condition
 	// keys is why some keys of the client are left out, claims is about its custom claims, limits is
 	// the limit beyond which it exists; or nil.
 	keys, claims, limits *metav1.Condition
@@ -131,9 +132,10 @@ func policyOf(c *v1alpha1.OAuth2Client) credential.Policy {
 	}
 }
 
-// again is when something is due that no watch announces.
-func (d decision) again(now time.Time) time.Duration {
-	first := credential.Earliest(d.plan.Again(), d.keysChangeAt)
+// again is when something is due that no watch announces. stalls is when the client becomes Stalled,
+// heals when repairs that did not hold go on, or are forgotten.
+func (d decision) again(now, stalls, heals time.Time) time.Duration {
+	first := credential.Earliest(stalls, heals, d.plan.Again(), d.keysChangeAt)
 	if first.IsZero() {
 		return 0
 	}

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"sync"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/credential"
@@ -24,7 +22,7 @@ func (r *Reconciler) do(ctx context.Context, c *v1alpha1.OAuth2Client, m method,
 		// nothing to keep, and must not come to hold it while something is in the way.
 		var err error
 		if s.held {
-			s.stored, err = r.publish(ctx, c, s, d)
+			s, err = r.publish(ctx, c, s, d)
 		}
 		return s, d, err
 	}
@@ -42,7 +40,7 @@ func (r *Reconciler) do(ctx context.Context, c *v1alpha1.OAuth2Client, m method,
 			return s, d, err
 		}
 	}
-	if s.stored, err = r.publish(ctx, c, s, d); err != nil {
+	if s, err = r.publish(ctx, c, s, d); err != nil {
 		return s, d, err
 	}
 	if s.object, err = m.write(ctx, s.object, d.data); err != nil {
@@ -54,21 +52,31 @@ func (r *Reconciler) do(ctx context.Context, c *v1alpha1.OAuth2Client, m method,
 // mint registers a new secret as pending, then writes the user's Secret, which is the commit point.
 // The caller publishes what follows.
 func (r *Reconciler) mint(ctx context.Context, c *v1alpha1.OAuth2Client, m method, s seen, d decision) (seen, decision, error) {
-	made, err := r.memory.proposal(c.UID, r.Random, r.Clock.Now())
+	now := r.Clock.Now()
+	if err := r.memory.repairs.Check(c, now); err != nil {
+		return s, d, err
+	}
+	made, err := r.memory.proposal(c.UID, r.Random, now)
 	if err != nil {
 		return s, d, err
 	}
 	d.plan = d.plan.Propose(made, policyOf(c))
-	if s.stored, err = r.publish(ctx, c, s, d); err != nil {
+	read := s.stored
+	if s, err = r.publish(ctx, c, s, d); err != nil {
 		return s, d, err
 	}
-	s.value = made.Value
-	d.data, _ = render(c, m, r.Issuer, s.ca, &d.client, s.value) // it cannot fail: decide rendered the same entries
+	if s.stored == read { // the secret is pending already, and another manager may have made another one current
+		if err := publish.CheckUnchanged(ctx, r.Live, s.stored); err != nil {
+			return s, d, err
+		}
+	}
+	d.data, _ = render(c, m, r.Issuer, s.ca, &d.client, made.Value) // it cannot fail: decide rendered the same entries
 	if s.object, err = m.write(ctx, s.object, d.data); err != nil {
 		return s, d, err
 	}
+	s.value = made.Value
 	r.memory.proposals.Drop(c.UID)
-	r.announceMinted(c, d.plan.Reason, made.ID)
+	journal{r.Recorder, r.Audit}.minted(c, d.plan.Reason, made.ID, d.plan.Record.Rotation.First == made.ID)
 	d.announced = true
 	d.plan = d.plan.Commit(s.uses, policyOf(c), r.Clock.Now())
 	return s, d, nil
@@ -83,16 +91,17 @@ func (r *Reconciler) create(ctx context.Context, c *v1alpha1.OAuth2Client, m met
 	if err != nil {
 		return s, d, err
 	}
-	s.value = made.Value
 	d.plan.Record = credential.Create(made, policyOf(c), now)
-	d.data, _ = render(c, m, r.Issuer, s.ca, &d.client, s.value)
+	d.data, _ = render(c, m, r.Issuer, s.ca, &d.client, made.Value)
 	var writing sync.WaitGroup
-	var stored *corev1.Secret
+	var published seen
 	var unpublished error
-	writing.Go(func() { stored, unpublished = r.publish(ctx, c, s, d) })
+	writing.Go(func() { published, unpublished = r.publish(ctx, c, s, d) })
 	object, unwritten := m.write(ctx, s.object, d.data)
 	writing.Wait()
-	s.stored, s.object = stored, object
+	if s = published; unwritten == nil {
+		s.object, s.value = object, made.Value
+	}
 	if unwritten == nil {
 		r.memory.proposals.Drop(c.UID)
 	}
@@ -103,13 +112,16 @@ func (r *Reconciler) create(ctx context.Context, c *v1alpha1.OAuth2Client, m met
 	return s, d, errExpected
 }
 
-// publish writes the registration if it differs from what is stored, on the version that was read.
-func (r *Reconciler) publish(ctx context.Context, c *v1alpha1.OAuth2Client, s seen, d decision) (*corev1.Secret, error) {
-	data, err := registration.Encode(d.registration())
+// publish writes the registration if it differs from what is stored, on the version that was read. It
+// returns what is registered then.
+func (r *Reconciler) publish(ctx context.Context, c *v1alpha1.OAuth2Client, s seen, d decision) (seen, error) {
+	wanted := d.registration()
+	data, err := registration.Encode(wanted)
 	if err != nil {
-		return s.stored, err
+		return s, err
 	}
-	return publish.Write(ctx, r.Client, s.stored, publish.Record{
+	before := s
+	s.stored, err = publish.Write(ctx, r.Client, s.stored, publish.Record{
 		NamespacedName: r.registrationKey(c),
 		Of:             "client " + d.client.ID,
 		Type:           registration.SecretType,
@@ -120,4 +132,16 @@ func (r *Reconciler) publish(ctx context.Context, c *v1alpha1.OAuth2Client, s se
 		},
 		Data: data,
 	})
+	if err != nil {
+		return s, err
+	}
+	s.registered, s.held = wanted, true
+	if s.stored != before.stored {
+		j := journal{r.Recorder, r.Audit}
+		j.published(c, before.record(), s.record(), d, s.at)
+		if at := wanted.Client.Revocation.Before; at.After(before.registered.Client.Revocation.Before) {
+			j.revoked(c, at)
+		}
+	}
+	return s, nil
 }

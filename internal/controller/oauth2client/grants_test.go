@@ -35,7 +35,7 @@ func TestAClientThatIsGrantedNothingSaysSo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app"}, Spec: v1alpha1.OAuth2ClientSpec{State: c.state}}
-			status := statusOf(o, methodOf(o, nil, nil, nil), seen{}, decision{grants: c.grants})
+			status, _ := statusOf(o, methodOf(o, nil, nil, nil), seen{}, decision{grants: c.grants})
 			ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady)
 			if says := strings.Contains(ready.Message, "granted none"); says != c.says {
 				t.Errorf("%s", ready.Message)

@@ -33,7 +33,7 @@ func TestFluxReadsTheConditions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			object := &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "reporting", Generation: 3}}
 			object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("OAuth2Client"))
-			object.Status = statusOf(object, methodOf(object, nil, nil, nil), seen{}, decision{obstacle: c.obstacle})
+			object.Status, _ = statusOf(object, methodOf(object, nil, nil, nil), seen{}, decision{obstacle: c.obstacle})
 			c.change(object)
 			content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
 			if err != nil {

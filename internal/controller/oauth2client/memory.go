@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"golang.org/x/sync/semaphore"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -25,9 +26,12 @@ type memory struct {
 	proposals attempt.Proposals[credential.Proposal]
 	// expected are the clients whose first secret is on its way to the cache.
 	expected attempt.Proposals[struct{}]
+	repairs  attempt.Repairs
 	keys     publish.Keys
 	// waiters are the clients whose client_id another client holds.
 	waiters publish.Waiters
+	// reporting bounds the statuses that are written at once.
+	reporting *semaphore.Weighted
 }
 
 // errExpected says that the cache lacks a first secret. The watch brings it.
@@ -68,4 +72,5 @@ func (m *memory) forget(o client.Object) {
 	m.proposals.Drop(o.GetUID())
 	m.expected.Drop(o.GetUID())
 	m.written.Forget(o)
+	m.repairs.Drop(o)
 }

@@ -29,12 +29,17 @@ type method interface {
 	// keep is what becomes of the secrets while something is in the way, plan what otherwise does.
 	keep(s seen) credential.Plan
 	plan(s seen, p credential.Policy) (credential.Plan, action)
+	// holds reports whether what was seen of the client lets it authenticate: what is written for it is
+	// there, and registered.
+	holds(s seen) bool
 	// items are the entries of the Secret that this method adds.
 	items(value oauth2.Secret) []output.Item
 	// write brings the Secret or ConfigMap up to date; removeFormer deletes those not used any
 	// more.
 	write(ctx context.Context, stored client.Object, data map[string][]byte) (client.Object, error)
 	removeFormer(ctx context.Context, current client.Object) error
+	// target is the kind and the name of what is written.
+	target() (kind, name string)
 	// version is the version that the cache has of what is written.
 	version(ctx context.Context) string
 	// ready is the condition of a client with nothing in its way.
@@ -126,6 +131,8 @@ func (b base) plan(s seen, _ credential.Policy) (credential.Plan, action) {
 	return b.keep(s), apply
 }
 
+func (base) holds(s seen) bool { return s.held && s.object != nil }
+
 func (base) items(oauth2.Secret) []output.Item { return nil }
 
 func (b base) write(ctx context.Context, stored client.Object, data map[string][]byte) (client.Object, error) {
@@ -137,6 +144,13 @@ func (b base) removeFormer(ctx context.Context, current client.Object) error {
 		return err
 	}
 	return b.other.RemoveFormer(ctx, current)
+}
+
+func (b base) target() (kind, name string) {
+	if b.written.SecretType == "" {
+		return "ConfigMap", b.written.Name
+	}
+	return "Secret", b.written.Name
 }
 
 func (b base) version(ctx context.Context) string {

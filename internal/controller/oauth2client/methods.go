@@ -27,6 +27,10 @@ type bySecret struct{ base }
 
 func (bySecret) keep(s seen) credential.Plan { return credential.Keep(s.record(), s.at) }
 
+func (m bySecret) holds(s seen) bool {
+	return m.base.holds(s) && s.record().Accepts(s.value, policyOf(m.client), s.at)
+}
+
 func (m bySecret) items(value oauth2.Secret) []output.Item {
 	return []output.Item{{Name: keyClientSecret, Renamed: m.client.Spec.Secret.Keys.ClientSecret, Value: value.Reveal()}}
 }
@@ -92,7 +96,7 @@ type byDeclared struct {
 
 // look reads the Secret from a cache that holds labelled Secrets alone. While it cannot be used,
 // the last good secret stays registered.
-func (m byDeclared) look(ctx context.Context, _ seen, _ bool) (found, error) {
+func (m byDeclared) look(ctx context.Context, s seen, _ bool) (found, error) {
 	key := types.NamespacedName{Namespace: m.client.Namespace, Name: m.written.Name}
 	var secret corev1.Secret
 	err := m.declared.Get(ctx, key, &secret)
@@ -100,7 +104,7 @@ func (m byDeclared) look(ctx context.Context, _ seen, _ bool) (found, error) {
 		err = m.written.Live.Get(ctx, key, &secret)
 	}
 	if apierrors.IsNotFound(err) {
-		obstacle, err := m.explainMissing(ctx, key)
+		obstacle, err := m.explainMissing(ctx, key, len(m.keep(s).Record.Verifiers) > 0)
 		return found{obstacle: obstacle}, err
 	}
 	if err != nil {
@@ -117,11 +121,14 @@ func (m byDeclared) look(ctx context.Context, _ seen, _ bool) (found, error) {
 	return found{object: &secret, value: value}, nil
 }
 
-// explainMissing distinguishes a Secret that is not there from one that lacks the label.
-func (m byDeclared) explainMissing(ctx context.Context, key types.NamespacedName) (*metav1.Condition, error) {
+// explainMissing distinguishes a Secret that is not there from one that lacks the label, and one that is not
+// there yet from one that was deleted: what that held is still accepted.
+func (m byDeclared) explainMissing(ctx context.Context, key types.NamespacedName, accepted bool) (*metav1.Condition, error) {
 	var secret corev1.Secret
 	err := m.written.Live.Get(ctx, key, &secret)
 	switch {
+	case apierrors.IsNotFound(err) && accepted:
+		return new(v1alpha1.SecretDeleted(key.Name)), nil
 	case apierrors.IsNotFound(err):
 		return new(v1alpha1.SecretNotFound(key.Name)), nil
 	case err != nil:

@@ -4,6 +4,7 @@
 package oauth2client
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
@@ -22,56 +24,22 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/usage"
 )
 
-// The reasons of the events on an OAuth2Client.
-const (
-	reasonCreated  = "CredentialsCreated"
-	reasonRotated  = "CredentialsRotated"
-	reasonRepaired = "SecretRepaired"
-	reasonExpired  = "CredentialExpired"
-	reasonRetired  = "CredentialRetired"
-)
-
-// announceMinted reports a new client secret, right after the write that made it true.
-func (r *Reconciler) announceMinted(c *v1alpha1.OAuth2Client, why credential.Reason, credentialID string) {
-	reason, note := reasonRepaired, "Wrote client secret %s to Secret %s, which was missing or had been changed"
-	switch why {
-	case credential.Created:
-		reason, note = reasonCreated, "Wrote client secret %s to Secret %s"
-	case credential.Rotated:
-		reason, note = reasonRotated, "Wrote client secret %s to Secret %s in the place of the one before"
-	case credential.Repaired, credential.None:
-	}
-	r.Recorder.Eventf(c, nil, corev1.EventTypeNormal, reason, "WriteSecret", note, credentialID, secretName(c))
-}
-
-// announce emits the events about the registration, and about a first secret in its Secret.
+// announce emits the events about collapsed revocations, and about a first secret in its Secret.
 func (r *Reconciler) announce(c *v1alpha1.OAuth2Client, s seen, d decision) {
 	r.announceCollapsed(c, s)
-	plan, policy := d.plan, policyOf(c)
-	first := plan.Record.Rotation.First
-	holds := s.object != nil && first != "" && plan.Record.IDOf(s.value, policy) == first
+	first := d.plan.Record.Rotation.First
+	holds := s.object != nil && first != "" && d.plan.Record.IDOf(s.value, policyOf(c)) == first
 	if holds && !d.announced && len(c.Status.Credentials) == 0 {
-		r.announceMinted(c, credential.Created, first)
-	}
-	if plan.Declared != "" {
-		r.Recorder.Eventf(c, nil, corev1.EventTypeNormal, reasonRotated, "ReadSecret",
-			"Read client secret %s from Secret %s in the place of the one before", plan.Declared, secretName(c))
-	}
-	for _, id := range plan.Expired {
-		r.Recorder.Eventf(c, nil, corev1.EventTypeNormal, reasonExpired, "Expire", "Client secret %s is no longer accepted", id)
-	}
-	for _, id := range plan.Retired {
-		r.Recorder.Eventf(c, nil, corev1.EventTypeNormal, reasonRetired, "Retire",
-			"Client secret %s is no longer accepted: it was replaced, and nobody has used it for %s", id, policy.UnusedFor)
+		journal{r.Recorder, r.Audit}.minted(c, credential.Created, first, true)
 	}
 }
 
-// statusOf is the status that a look found to be true.
-func statusOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) v1alpha1.OAuth2ClientStatus {
+// statusOf is the status that a look found to be true, and when the client becomes Stalled; zero for never.
+func statusOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) (v1alpha1.OAuth2ClientStatus, time.Time) {
 	found := v1alpha1.OAuth2ClientStatus{
 		ObservedGeneration: c.Generation,
 		ClientID:           d.client.ID,
-		Rotation:           v1alpha1.RotationStatus{HandledRequest: d.plan.Record.Rotation.Handled, NextAt: metav1.NewTime(d.plan.Due)},
+		Rotation:           rotationOf(c, m, d),
 		Grants:             d.grants,
 		Conditions:         slices.Clone(c.Status.Conditions),
 	}
@@ -93,52 +61,126 @@ func statusOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) v1alpha1.O
 			})
 		}
 	}
-	if d.plan.Blocked {
-		found.Rotation.Message = fmt.Sprintf(
-			"A rotation is due and waits: %d secrets are accepted already. It comes when the next of them ends, or at once with rotation.overlap 0s.",
-			credential.MaxLive)
-	}
-	ready, obstacle := m.ready(), d.condition()
-	if c.Spec.State == v1alpha1.ClientSuspended {
-		ready = v1alpha1.Suspended()
-	}
-	if c.Spec.State != v1alpha1.ClientSuspended && d.grantedNothing() {
-		ready.Message += " It is granted none of the scopes that it asks for: see status.grants."
-	}
-	passing := obstacle != nil && (obstacle.Reason == v1alpha1.ReasonProgressing || obstacle.Reason == v1alpha1.ReasonSigningAlgorithmNotReady)
-	status.SetConditions(&found.Conditions, c.Generation, ready, obstacle, passing)
+	stalls := status.SetConditions(&found.Conditions, status.LookAt(c, s.at), verdictOf(c, m, s, d))
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionGrantsComplete, d.grantsCondition(c))
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionKeysComplete, d.keys)
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionClaimsComplete, d.claims)
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionWithinLimits, d.limits)
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionRevocationsCollapsed, s.collapsedCondition())
+	return found, stalls
+}
+
+// verdictOf is whether the client is ready by what the look has read. After a failure it is if what the look
+// has found lets it authenticate.
+func verdictOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) status.Verdict {
+	v := status.Verdict{Ready: m.ready(), Obstacle: d.condition(), Trouble: d.failure}
+	if v.Obstacle == nil && !m.holds(s) {
+		v.Obstacle = d.failure
+	}
+	switch {
+	case c.Spec.State == v1alpha1.ClientSuspended:
+		v.Ready = v1alpha1.Suspended()
+	case d.grantedNothing():
+		v.Ready.Message += " It is granted none of the scopes that it asks for: see status.grants."
+	}
+	if because := cmp.Or(v.Obstacle, v.Trouble); because != nil {
+		switch because.Reason {
+		case v1alpha1.ReasonProgressing, v1alpha1.ReasonSigningAlgorithmNotReady, v1alpha1.ReasonWriteRefused, v1alpha1.ReasonServiceAccountNotFound:
+			v.Passing = true
+		case v1alpha1.ReasonSecretNotFound:
+			v.Passing = len(d.plan.Record.Verifiers) == 0 // else it was deleted
+		}
+	}
+	return v
+}
+
+// rotationOf is the last rotation, the next one, and why one that is due or requested is not carried out.
+func rotationOf(c *v1alpha1.OAuth2Client, m method, d decision) v1alpha1.RotationStatus {
+	plan, request := d.plan, policyOf(c).Request
+	found := v1alpha1.RotationStatus{HandledRequest: plan.Record.Rotation.Handled, NextAt: metav1.NewTime(plan.Due)}
+	requested := request != "" && request != found.HandledRequest
+	_, generated := m.(byGenerated)
+	switch {
+	case plan.Blocked:
+		found.Reason, found.Message = v1alpha1.RotationTooManySecrets, fmt.Sprintf(
+			"A rotation is due and waits: %d secrets are accepted already. It comes when the next of them ends, or at once with rotation.overlap 0s.",
+			credential.MaxLive)
+	case plan.Reason == credential.Rotated && d.failure != nil:
+		found.Reason, found.Message = v1alpha1.RotationRefused, "A rotation is due and fails: "+d.failure.Message
+		if was := c.Status.Rotation.NextAt; !was.IsZero() && was.Time.Before(plan.Due) {
+			found.NextAt = was // since when it has been due
+		}
+	case !requested:
+	case d.obstacle != nil:
+		found.Reason, found.Message = v1alpha1.RotationNotReady, fmt.Sprintf(
+			"A rotation was requested and waits until the client is ready: %s.", d.obstacle.Reason)
+	case !generated:
+		found.Reason, found.Message = v1alpha1.RotationNotGenerated,
+			"A rotation was requested, and no secret of this client is generated here. Write another value to the Existing Secret, or other keys to the spec."
+	}
 	return found
 }
 
-// reportFailure reports what could not be done yet, for a client that never was ready. One that is
-// stays Ready: the token endpoint honours it.
+// reportFailure reports what could not be done. What is registered is what was before.
 func (r *Reconciler) reportFailure(ctx context.Context, c *v1alpha1.OAuth2Client, m method, s seen, d decision, failure error) error {
-	if d.obstacle = output.Failure(failure, c.Status.Conditions, "register the client"); d.obstacle == nil {
+	d.failure = output.Failure(failure, c.Status.Conditions, "register the client")
+	if d.failure == nil {
 		return nil
 	}
-	return r.report(ctx, c, statusOf(c, m, s, d))
+	d.plan.Record = credential.Keep(s.record(), s.at).Record
+	wanted, _ := statusOf(c, m, s, d)
+	return r.report(ctx, c, wanted)
 }
 
-// report writes the status if it differs, and then announces stale uses.
+// reportUnseen reports that a look was refused. What it would have found stays as it was reported.
+func (r *Reconciler) reportUnseen(ctx context.Context, c *v1alpha1.OAuth2Client, failure error) error {
+	v := status.Verdict{Trouble: output.Failure(failure, c.Status.Conditions, "look at the client"), Passing: true}
+	if v.Trouble == nil {
+		return nil
+	}
+	if ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionReady); ready != nil && ready.Status == metav1.ConditionTrue {
+		v.Ready = *ready
+	} else {
+		v.Obstacle = v.Trouble
+	}
+	wanted := *c.Status.DeepCopy()
+	wanted.ClientID = c.ClientID()
+	status.SetConditions(&wanted.Conditions, status.LookAt(c, r.Clock.Now()), v)
+	return r.report(ctx, c, wanted)
+}
+
+// rejections are the conditions that status.Announce reports. Scopes of a resource that does not exist yet are
+// expected, and a rotation that fails has an event of its own.
+func rejections(reported v1alpha1.OAuth2ClientStatus) []metav1.Condition {
+	rejected := slices.ContainsFunc(reported.Grants, func(g v1alpha1.GrantStatus) bool {
+		return slices.ContainsFunc(g.Scopes, func(s v1alpha1.ScopeGrant) bool {
+			return s.Decision != string(oauth2.Granted) && s.Decision != string(oauth2.ResourceNotFound)
+		})
+	})
+	return slices.DeleteFunc(slices.Clone(reported.Conditions), func(c metav1.Condition) bool {
+		return c.Type == v1alpha1.ConditionGrantsComplete && c.Reason == v1alpha1.ReasonNotGranted && !rejected ||
+			c.Reason == v1alpha1.ReasonWriteRefused && reported.Rotation.Reason == v1alpha1.RotationRefused
+	})
+}
+
+// report writes the status if it differs, and then announces what is new in it.
 func (r *Reconciler) report(ctx context.Context, c *v1alpha1.OAuth2Client, wanted v1alpha1.OAuth2ClientStatus) error {
 	news := usagereport.Complete(&wanted, c.Status, r.Usage.Told(string(c.UID)))
 	if equality.Semantic.DeepEqual(c.Status, wanted) {
 		return nil
 	}
-	if err := r.reporting.Acquire(ctx, 1); err != nil {
+	if err := r.memory.reporting.Acquire(ctx, 1); err != nil {
 		return fmt.Errorf("wait to write the status of OAuth2Client %s/%s: %w", c.Namespace, c.Name, err)
 	}
-	defer r.reporting.Release(1)
+	defer r.memory.reporting.Release(1)
+	before := c.Status
 	if _, err := status.Patch(ctx, r.Client, c, &c.Status, wanted); err != nil {
 		return err
 	}
 	r.memory.written.Note(c)
 	usagereport.Announce(r.Recorder, c, news)
+	status.Announce(r.Recorder, c, rejections(before), rejections(wanted))
+	journal{r.Recorder, r.Audit}.waiting(c, before.Rotation)
 	return nil
 }
 

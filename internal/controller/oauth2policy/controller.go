@@ -11,6 +11,10 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -27,8 +31,9 @@ import (
 
 // Reconciler writes the status of OAuth2Policies.
 type Reconciler struct {
-	Client client.Client
-	Policy *policy.Source
+	Client   client.Client
+	Policy   *policy.Source
+	Recorder events.EventRecorder
 
 	backoff attempt.Backoff
 }
@@ -64,7 +69,11 @@ func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2Policy) 
 		ready = v1alpha1.PolicyUnprotectedLabel(label, r.Policy.ProtectedLabels)
 	}
 	status.Set(&found.Conditions, object.Generation, v1alpha1.ConditionReady, &ready)
-	_, err = status.Patch(ctx, r.Client, object, &object.Status, found)
+	before := meta.FindStatusCondition(object.Status.Conditions, v1alpha1.ConditionReady)
+	written, err := status.Patch(ctx, r.Client, object, &object.Status, found)
+	if written && ready.Status == metav1.ConditionFalse && (before == nil || before.Reason != ready.Reason || before.ObservedGeneration != object.Generation) {
+		r.Recorder.Eventf(object, nil, corev1.EventTypeWarning, ready.Reason, "Reconcile", "%s", ready.Message)
+	}
 	return err
 }
 

@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -52,6 +53,7 @@ type Reconciler struct {
 	RegistryNamespace string
 	// ReservedIdentifiers are audiences that mean something else already, such as those of the API server.
 	ReservedIdentifiers []string
+	Recorder            events.EventRecorder
 
 	backoff attempt.Backoff
 	// waiters are the resources whose identifier another resource holds.
@@ -88,7 +90,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, object *v1alpha1.OAuth2Resou
 	s := &state{}
 	if err := r.attempt(ctx, object, s); err != nil {
 		r.backoff.Failed(key, before, s.leaves(before), time.Now())
-		return ctrl.Result{}, err
+		return ctrl.Result{}, errors.Join(err, r.reportFailure(ctx, object, s, err))
 	}
 	r.backoff.End(key)
 	return ctrl.Result{}, nil

@@ -8,10 +8,13 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/status"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -27,11 +30,36 @@ func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2Resource
 			return err
 		}
 	}
-	status.SetConditions(&found.Conditions, object.Generation, v1alpha1.ResourceDeclared(), s.ready, false)
+	status.SetConditions(&found.Conditions, status.LookAt(object, time.Now()), status.Verdict{Ready: v1alpha1.ResourceDeclared(), Obstacle: s.ready})
 	grants := cmp.Or(s.grants, new(v1alpha1.ConsentComplete()))
 	status.Set(&found.Conditions, object.Generation, v1alpha1.ConditionGrantsComplete, grants)
 	status.Set(&found.Conditions, object.Generation, v1alpha1.ConditionWithinLimits, s.limits)
-	_, err := status.Patch(ctx, r.Client, object, &object.Status, found)
+	return r.patch(ctx, object, found)
+}
+
+// reportFailure reports what could not be done; see output.Failure. What is on record of the resource is granted.
+func (r *Reconciler) reportFailure(ctx context.Context, object *v1alpha1.OAuth2Resource, s *state, failure error) error {
+	v := status.Verdict{
+		Ready: v1alpha1.ResourceDeclared(), Trouble: output.Failure(failure, object.Status.Conditions, "write the record of the resource"), Passing: true,
+	}
+	if v.Trouble == nil {
+		return nil
+	}
+	if !s.held && !meta.IsStatusConditionTrue(object.Status.Conditions, v1alpha1.ConditionReady) {
+		v.Obstacle = v.Trouble
+	}
+	wanted := *object.Status.DeepCopy()
+	status.SetConditions(&wanted.Conditions, status.LookAt(object, time.Now()), v)
+	return r.patch(ctx, object, wanted)
+}
+
+// patch writes the status if it differs, and then announces what is rejected.
+func (r *Reconciler) patch(ctx context.Context, object *v1alpha1.OAuth2Resource, wanted v1alpha1.OAuth2ResourceStatus) error {
+	before := object.Status.Conditions
+	written, err := status.Patch(ctx, r.Client, object, &object.Status, wanted)
+	if written {
+		status.Announce(r.Recorder, object, before, wanted.Conditions)
+	}
 	return err
 }
 

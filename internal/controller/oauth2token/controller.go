@@ -82,6 +82,7 @@ type Reconciler struct {
 	*Config
 
 	backoff  attempt.Backoff
+	repairs  attempt.Repairs
 	keys     publish.Keys
 	grants   grants
 	minter   minter
@@ -92,7 +93,9 @@ type Reconciler struct {
 
 // New returns a Reconciler.
 func New(c Config) *Reconciler {
-	r := &Reconciler{Config: &c, grants: grants{&c}, minter: minter{Config: &c}, delivery: delivery{&c}, reports: reports{Config: &c}}
+	r := &Reconciler{Config: &c, grants: grants{&c}, minter: minter{Config: &c}, reports: reports{Config: &c}}
+	r.delivery = delivery{&c, &r.repairs}
+	r.reports.revoked = &r.minter.revoked
 	r.watches = watches{&c, &r.backoff, &r.minter.revoked}
 	return r
 }
@@ -124,17 +127,26 @@ func (r *Reconciler) attempt(ctx context.Context, object *v1alpha1.OAuth2Token, 
 	if errors.Is(err, output.ErrGone) {
 		return ctrl.Result{}, nil
 	}
+	damping := r.repairs.Damping(object, r.Clock.Now())
+	if damping != nil {
+		s.unstable = new(v1alpha1.RepairDoesNotHold("Secret", secretName(object), damping.Count, damping.Pause))
+	}
 	if errors.Is(err, wire.ErrNewer) { // the record wakes the token once it can be written
 		s.condition, err = new(v1alpha1.NewerRecord()), nil
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, attempt.ErrDamped) {
 		return ctrl.Result{}, errors.Join(err, r.reports.failure(ctx, object, s, err))
 	}
 	r.Waiting.Expect(client.ObjectKeyFromObject(object), poll.Expected(s.condition, secretName(object)))
-	if err := r.reports.write(ctx, object, s); err != nil {
+	stalls, err := r.reports.write(ctx, object, s)
+	if err != nil {
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{RequeueAfter: s.lookAgain(object, r.Clock.Now())}, nil
+	again := s.lookAgain(object, stalls, r.Clock.Now())
+	if damping != nil && (again == 0 || again > damping.Again()) {
+		again = damping.Again()
+	}
+	return ctrl.Result{RequeueAfter: again}, nil
 }
 
 // ensure walks the steps until one says that something is in the way.
@@ -150,8 +162,11 @@ func (r *Reconciler) ensure(ctx context.Context, object *v1alpha1.OAuth2Token, s
 	return nil
 }
 
-// lookAgain is when something is due that no watch announces.
-func (s *state) lookAgain(object *v1alpha1.OAuth2Token, now time.Time) time.Duration {
+// lookAgain is when something is due that no watch announces. stalls is when the object becomes Stalled.
+func (s *state) lookAgain(object *v1alpha1.OAuth2Token, stalls, now time.Time) time.Duration {
+	if !stalls.IsZero() {
+		return max(stalls.Sub(now), time.Second)
+	}
 	if !s.found {
 		return 0
 	}
@@ -273,6 +288,7 @@ func (r *Reconciler) afterDeletion(deletions fair.Burst) func(context.Context, e
 		r.backoff.End(client.ObjectKeyFromObject(e.Object))
 		r.Waiting.Expect(client.ObjectKeyFromObject(e.Object), poll.Object{})
 		r.minter.proposals.Drop(e.Object.GetUID())
+		r.repairs.Drop(e.Object)
 		r.reports.written.Forget(e.Object)
 		r.Usage.Absent(string(e.Object.GetUID()))
 		deletions.Note(e.Object.GetNamespace(), queue)

@@ -36,9 +36,7 @@ type state struct {
 	// record is as it should be by now; stored is the Secret that it was read from or written to.
 	record oauth2.Minted
 	stored *corev1.Secret
-	// secret is the user's Secret, if it is there and this token's; value is the token in it.
-	secret client.Object
-	value  oauth2.Secret
+	delivered
 	// current is the token in the Secret, if found.
 	current oauth2.MintedToken
 	found   bool
@@ -47,10 +45,21 @@ type state struct {
 	ca      string
 	// limits is the limit beyond which the OAuth2Token exists, or nil.
 	limits *metav1.Condition
+	// unstable is that repairs of the Secret do not hold, or nil.
+	unstable *metav1.Condition
 	// condition is why there is no valid token; nil if nothing is in the way. passing says that it ends
 	// without a user's help.
 	condition *metav1.Condition
 	passing   bool
+}
+
+// delivered is what is in the user's namespace.
+type delivered struct {
+	// secret is the user's Secret, if it is there and this token's; value is the token in it, or to be in it.
+	secret client.Object
+	value  oauth2.Secret
+	// read says that the Secret was read.
+	read bool
 }
 
 // recordKey is where the record of an OAuth2Token is stored.
@@ -137,7 +146,7 @@ func (g grants) findClient(ctx context.Context, object *v1alpha1.OAuth2Token, s 
 	var named v1alpha1.OAuth2Client
 	err := g.Client.Get(ctx, types.NamespacedName{Namespace: object.Namespace, Name: name}, &named)
 	if apierrors.IsNotFound(err) {
-		s.condition = new(v1alpha1.TokenClientNotFound(name))
+		s.condition, s.passing = new(v1alpha1.TokenClientNotFound(name)), true
 		return nil
 	}
 	if err != nil {

@@ -50,6 +50,12 @@ func (r *Reconciler) ensureToken(ctx context.Context, object *v1alpha1.OAuth2Tok
 // mint makes a token in the order that leaves no reader with an invalid one: on record, then in the
 // Secret, which is the commit point, then the record without the tokens that it replaces.
 func (r *Reconciler) mint(ctx context.Context, object *v1alpha1.OAuth2Token, s *state, ring keyring.Ring, reason string) error {
+	repair := reason == reasonRepaired
+	if repair {
+		if err := r.repairs.Check(object, r.Clock.Now()); err != nil {
+			return err
+		}
+	}
 	value, minted, err := r.minter.proposal(object, s, ring)
 	if errors.Is(err, oauth2.ErrTokenTooLarge) {
 		s.condition = new(v1alpha1.TokenTooLarge(s.grant.Audience, r.Issuer.TokenSize(&s.client, s.grant), oauth2.MaxBearer))
@@ -64,11 +70,17 @@ func (r *Reconciler) mint(ctx context.Context, object *v1alpha1.OAuth2Token, s *
 	before := s.current.ID
 	minted.Alone = reason == reasonRepaired || reason == reasonChanged && !covers(minted, s.current)
 	s.record = credential.ProposeMinted(s.record, minted, before)
+	read := s.stored
 	if err := r.publish(ctx, object, s); err != nil {
 		return err
 	}
+	if s.stored == read { // the token is on record already, and another manager may have written another one
+		if err := publish.CheckUnchanged(ctx, r.Live, s.stored); err != nil {
+			return err
+		}
+	}
 	s.value, s.current, s.found, s.revoked = value, minted, true, false
-	if err := r.delivery.writeSecret(ctx, object, s); err != nil {
+	if err := r.delivery.writeSecret(ctx, object, s, repair); err != nil {
 		return err
 	}
 	r.minter.proposals.Drop(object.UID)

@@ -7,8 +7,10 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
@@ -23,6 +25,7 @@ type reports struct {
 	*Config
 
 	written status.Written
+	revoked *revocations
 }
 
 // announce writes the audit line, in the words of the token server's, and an event about a token that
@@ -41,17 +44,31 @@ func (r *reports) announce(object *v1alpha1.OAuth2Token, s *state, reason string
 	}
 }
 
-// failure reports a failed attempt in the status; see output.Failure.
+// failure reports a failed attempt in the status; see output.Failure. The token in the Secret is valid until
+// it expires, whatever failed. What was not read stays as it was reported.
 func (r *reports) failure(ctx context.Context, object *v1alpha1.OAuth2Token, s *state, failure error) error {
-	condition := output.Failure(failure, object.Status.Conditions, "make the token")
-	if condition == nil {
-		return nil
+	now := r.Clock.Now()
+	v := status.Verdict{
+		Ready:   v1alpha1.TokenIssued(object.Spec.Mode, secretName(object)),
+		Trouble: output.Failure(failure, object.Status.Conditions, "make the token"), Passing: true,
 	}
-	s.condition, s.passing = condition, true
-	return r.write(ctx, object, s)
+	held, found := s.record.Find(output.Value(output.Data(s.secret), output.Entry(object.Spec.Secret.Keys.Token, keyToken), s.recorded))
+	valid := found && held.Live(now) && !r.revoked.has(held, &s.client, now)
+	switch {
+	case found && !held.Live(now) && object.Spec.Mode != v1alpha1.TokenFixed:
+		v.Obstacle = new(v1alpha1.TokenNotReplaced(secretName(object), held.ExpiresAt))
+	case v.Trouble == nil:
+		return nil
+	case !valid && (s.read || !meta.IsStatusConditionTrue(object.Status.Conditions, v1alpha1.ConditionReady)):
+		v.Obstacle = v.Trouble
+	}
+	wanted := *object.Status.DeepCopy()
+	status.SetConditions(&wanted.Conditions, status.LookAt(object, now), v)
+	return r.patch(ctx, object, wanted)
 }
 
-func (r *reports) write(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
+// write reports what a look has found, and returns when the object becomes Stalled; zero for never.
+func (r *reports) write(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) (time.Time, error) {
 	found := v1alpha1.OAuth2TokenStatus{
 		ObservedGeneration: object.Generation, ClientID: s.record.ClientID, Conditions: slices.Clone(object.Status.Conditions),
 	}
@@ -70,18 +87,29 @@ func (r *reports) write(ctx context.Context, object *v1alpha1.OAuth2Token, s *st
 	if fixed && s.condition == nil && !object.Spec.ExpirationTime.After(now) {
 		s.condition = new(v1alpha1.TokenExpired(object.Spec.ExpirationTime.Time))
 	}
-	status.SetConditions(&found.Conditions, object.Generation, v1alpha1.TokenIssued(object.Spec.Mode, secretName(object)), s.condition, s.passing)
+	v := status.Verdict{Ready: v1alpha1.TokenIssued(object.Spec.Mode, secretName(object)), Obstacle: s.condition, Trouble: s.unstable, Passing: s.passing}
+	if v.Obstacle == nil && !s.found {
+		v.Obstacle = s.unstable
+	}
+	stalls := status.SetConditions(&found.Conditions, status.LookAt(object, now), v)
 	var soon *metav1.Condition
 	if fixed && s.found && !now.Before(credential.Warning(s.current)) && now.Before(s.current.ExpiresAt) {
 		soon = new(v1alpha1.TokenExpiresSoon(s.current.ExpiresAt))
 	}
 	status.Set(&found.Conditions, object.Generation, v1alpha1.ConditionExpiresSoon, soon)
 	status.Set(&found.Conditions, object.Generation, v1alpha1.ConditionWithinLimits, s.limits)
-	news := usagereport.CompleteToken(&found, object.Status, r.Usage.Told(string(object.UID)))
-	if written, err := status.Patch(ctx, r.Client, object, &object.Status, found); !written {
+	return stalls, r.patch(ctx, object, found)
+}
+
+// patch writes the status if it differs, and then announces what is new in it.
+func (r *reports) patch(ctx context.Context, object *v1alpha1.OAuth2Token, wanted v1alpha1.OAuth2TokenStatus) error {
+	before := object.Status
+	news := usagereport.CompleteToken(&wanted, before, r.Usage.Told(string(object.UID)))
+	if written, err := status.Patch(ctx, r.Client, object, &object.Status, wanted); !written {
 		return err
 	}
 	r.written.Note(object)
 	usagereport.Announce(r.Recorder, object, news)
+	status.Announce(r.Recorder, object, before.Conditions, wanted.Conditions)
 	return nil
 }

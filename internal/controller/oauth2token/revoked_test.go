@@ -100,7 +100,7 @@ func TestATokenThatWasTakenBackIsReplacedOnceItIsNotQuiteNew(t *testing.T) {
 	m := &minter{Config: &Config{Clock: now}}
 	object := &v1alpha1.OAuth2Token{Spec: v1alpha1.OAuth2TokenSpec{Mode: v1alpha1.TokenRefreshing}}
 	look := func() (string, *state) {
-		s := &state{record: oauth2.Minted{UID: "t", Tokens: []oauth2.MintedToken{current}}, value: valueOf("a"), grant: oauth2.Grant{Audience: "a"}}
+		s := &state{record: oauth2.Minted{UID: "t", Tokens: []oauth2.MintedToken{current}}, delivered: delivered{value: valueOf("a")}, grant: oauth2.Grant{Audience: "a"}}
 		return m.needed(object, s, ring), s
 	}
 	now.SetTime(noon.Add(minAge / 2))
@@ -109,7 +109,7 @@ func TestATokenThatWasTakenBackIsReplacedOnceItIsNotQuiteNew(t *testing.T) {
 	}
 	m.revoked.learn(batchOf("a"), now.Now())
 	reason, s := look()
-	if wait := s.lookAgain(object, now.Now()); reason != "" || wait != minAge/2 {
+	if wait := s.lookAgain(object, time.Time{}, now.Now()); reason != "" || wait != minAge/2 {
 		t.Errorf("a token that was made a moment ago: %q, and looked at again in %s; want nothing, and in %s", reason, wait, minAge/2)
 	}
 	now.SetTime(noon.Add(minAge))

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
@@ -34,7 +35,11 @@ func secretName(object *v1alpha1.OAuth2Token) string {
 }
 
 // delivery reads and writes the Secrets that tokens are delivered in.
-type delivery struct{ *Config }
+type delivery struct {
+	*Config
+
+	repairs *attempt.Repairs
+}
 
 // target is the Secret of an OAuth2Token.
 func (d delivery) target(object *v1alpha1.OAuth2Token) output.Target {
@@ -54,6 +59,7 @@ func (d delivery) readSecret(ctx context.Context, from client.Reader, object *v1
 	s.value = oauth2.Secret{}
 	var err error
 	s.secret, err = d.target(object).Read(ctx, from)
+	s.read = err == nil
 	if errors.Is(err, output.ErrForeign) {
 		s.condition = new(v1alpha1.TokenSecretConflict(secretName(object)))
 		return nil
@@ -87,17 +93,21 @@ func checkTemplates(_ context.Context, object *v1alpha1.OAuth2Token, s *state) e
 }
 
 // writeSecret writes the Secret, which checkTemplates has found can be rendered, if it differs.
-func (d delivery) writeSecret(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
+func (d delivery) writeSecret(ctx context.Context, object *v1alpha1.OAuth2Token, s *state, repair bool) error {
 	data, _ := s.render(object)
+	target := d.target(object)
+	if repair {
+		target.Client = d.repairs.Client(d.Client, object, d.Clock.Now)
+	}
 	var err error
-	s.secret, err = d.target(object).Write(ctx, s.secret, data)
+	s.secret, err = target.Write(ctx, s.secret, data)
 	return err
 }
 
 // applySecret brings the derived parts of the Secret up to date, and deletes the Secrets under former names.
 func (d delivery) applySecret(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
 	if s.found {
-		if err := d.writeSecret(ctx, object, s); err != nil {
+		if err := d.writeSecret(ctx, object, s, true); err != nil {
 			return err
 		}
 	}

@@ -161,14 +161,25 @@ func CheckStored[V any](sent, stored map[string]V, equal func(V, V) bool) error 
 	return ErrAltered
 }
 
-// Error says that a user's Secret or ConfigMap could not be written. Its message is for the user.
+// Error says that a user's Secret or ConfigMap could not be written. Its message is for the user, and has
+// none of the values that were to be written.
 type Error struct {
 	kind, name string
 	err        error
+	// words is the message of err.
+	words string
 }
 
-func (e *Error) Error() string { return fmt.Sprintf("write %s %q (%v)", e.kind, e.name, e.err) }
+// failed is the error of a write of data. A policy or a webhook may quote what it refuses.
+func (t Target) failed(err error, data map[string][]byte) *Error {
+	_, _, kind := t.empty()
+	return &Error{kind: kind, name: t.Name, err: err, words: cut(redact(wordsOf(err), data))}
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("%s (%s)", e.attempt(), e.words) }
 func (e *Error) Unwrap() error { return e.err }
+
+func (e *Error) attempt() string { return fmt.Sprintf("write %s %q", e.kind, e.name) }
 
 // KeyCACertificate is the default name of the entry with the CA, here and in the ConfigMap that it comes from.
 const KeyCACertificate = "ca.crt"
@@ -188,17 +199,4 @@ func ReadCA(ctx context.Context, from client.Reader, bundle types.NamespacedName
 		return "", nil, fmt.Errorf("read the CA of the token server: %w", err)
 	}
 	return found.Data[KeyCACertificate], nil, nil
-}
-
-// Failure is the condition about an attempt that failed, for an object that was never ready; nil if there
-// is nothing to report. An object that is ready stays so, because its credential is valid. A write that
-// lost a race is repeated at once.
-func Failure(failure error, conditions []metav1.Condition, attempt string) *metav1.Condition {
-	if apierrors.IsConflict(failure) || apierrors.IsAlreadyExists(failure) || meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionReady) {
-		return nil
-	}
-	if refused, ok := errors.AsType[*Error](failure); ok {
-		attempt = refused.Error() // of the user's own namespace: a quota or a policy there
-	}
-	return new(v1alpha1.Progressing(attempt))
 }

@@ -115,12 +115,11 @@ func (t Target) Write(ctx context.Context, stored client.Object, data map[string
 			err = t.Client.Update(ctx, wanted)
 		}
 	}
-	_, _, kind := t.empty()
 	if err != nil {
-		return stored, &Error{kind: kind, name: t.Name, err: err}
+		return stored, t.failed(err, data)
 	}
 	if err := CheckStored(data, Data(wanted), bytes.Equal); err != nil {
-		return wanted, &Error{kind: kind, name: t.Name, err: err}
+		return wanted, t.failed(err, data)
 	}
 	return wanted, nil
 }

@@ -449,7 +449,7 @@ func TestAFailureIsReportedWhileTheObjectWasNeverReady(t *testing.T) {
 		want       string
 	}{
 		"any failure":                       {boom, nil, "Could not register the client yet; trying again."},
-		"of a write to the user's Secret":   {&Error{kind: "Secret", name: "app", err: boom}, nil, `Could not write Secret "app" (boom) yet; trying again.`},
+		"of a write to the user's Secret":   {&Error{kind: "Secret", name: "app", err: boom, words: "boom"}, nil, `Could not write Secret "app" (boom) yet; trying again.`},
 		"of an object that is ready":        {boom, ready, ""},
 		"a lost race":                       {conflict, nil, ""},
 		"a lost race for the user's Secret": {&Error{kind: "Secret", name: "app", err: conflict}, nil, ""},

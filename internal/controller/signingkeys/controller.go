@@ -20,6 +20,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -58,10 +59,13 @@ type Reconciler struct {
 	Generate func(jws.Algorithm) (crypto.Signer, error)
 
 	// Audit gets a line for each state that a key comes into.
-	Audit logr.Logger
+	Audit    logr.Logger
+	Recorder events.EventRecorder
 
 	// held is the last ring that was read or written here. There is one worker.
 	held keyring.Ring
+	// reported is what events have said of annotations: nothing is said again while an annotation stays.
+	reported map[string]string
 }
 
 // Reconcile moves the ring on to now and keeps both Secrets at it. A ring that cannot be read is left
@@ -91,7 +95,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	}
 	now := r.Time()
 	ring := r.latest(kept.ring, spare.ring, now.Earliest)
-	order := r.order(ctx, kept.secret, ring, now.Earliest)
+	order := r.order(kept.secret, ring, now.Earliest)
 	rotation, err := keyring.Rotate(ring, keyring.Time(now), r.Policy, order, r.Generate)
 	if err != nil {
 		return ctrl.Result{}, err
@@ -104,6 +108,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 			r.audit(rotation.Changes)
 		}
 	}
+	r.reportRotation(kept.secret, rotation, now.Earliest)
 	return ctrl.Result{RequeueAfter: pause(rotation.Next, now)}, nil
 }
 
@@ -137,18 +142,71 @@ func (r *Reconciler) latest(kept, spare keyring.Ring, now time.Time) keyring.Rin
 }
 
 // order reads what an administrator asks for by annotations on the Secret.
-func (r *Reconciler) order(ctx context.Context, secret *corev1.Secret, ring keyring.Ring, now time.Time) keyring.Order {
+func (r *Reconciler) order(secret *corev1.Secret, ring keyring.Ring, now time.Time) keyring.Order {
 	order := keyring.Order{Rotation: secret.Annotations[v1alpha1.AnnotationRotate]}
+	var unknown []string
 	for kid := range strings.SplitSeq(secret.Annotations[v1alpha1.AnnotationTaint], ",") {
 		if kid = strings.TrimSpace(kid); kid == "" {
 			continue
 		}
 		if _, err := ring.VerificationKey(kid, now); errors.Is(err, keyring.ErrUnknownKey) {
-			ctrl.LoggerFrom(ctx).Error(err, "no signing key to taint; look the kid up in the JWK set", "key", kid)
+			unknown = append(unknown, kid)
 		}
 		order.Taint = append(order.Taint, kid)
 	}
+	note := ""
+	if len(unknown) > 0 {
+		note = fmt.Sprintf("No signing key is called %s, so nothing was tainted by that; look the kid up in the JWK set, and correct the annotation %s",
+			strings.Join(unknown, ", "), v1alpha1.AnnotationTaint)
+	}
+	r.report(secret, corev1.EventTypeWarning, reasonUnknownKey, note)
 	return order
+}
+
+// The reasons of the events on the Secret of the signing keys.
+const (
+	reasonUnknownKey = "UnknownSigningKey"
+	reasonWaits      = "SigningKeyRotationWaits"
+	reasonOrdered    = "SigningKeyRotationOrdered"
+)
+
+// reportRotation reports that a rotation which an annotation orders waits, or when its key signs.
+func (r *Reconciler) reportRotation(secret *corev1.Secret, rotation keyring.Rotation, now time.Time) {
+	waits := ""
+	if rotation.Waits {
+		waits = "The ordered rotation of the signing keys waits: an algorithm has no published key that could sign next, or the clocks of the manager and of " +
+			"the API server differ. It is carried out as soon as that is over"
+	}
+	r.report(secret, corev1.EventTypeWarning, reasonWaits, waits)
+	if !rotation.Ordered {
+		return
+	}
+	signs := now
+	for _, key := range rotation.Ring.Keys() {
+		if key.State(now) == keyring.Published && key.ActiveAt.After(now) && (signs.Equal(now) || key.ActiveAt.Before(signs)) {
+			signs = key.ActiveAt
+		}
+	}
+	r.report(secret, corev1.EventTypeNormal, reasonOrdered, fmt.Sprintf(
+		"The next signing key signs from %s on, as it was ordered: by then verifiers know it", signs.UTC().Format(time.RFC3339)))
+}
+
+// report emits an event unless it is the one that was emitted last for that reason. "" says that the reason
+// is over.
+func (r *Reconciler) report(secret *corev1.Secret, kind, reason, note string) {
+	if r.reported == nil {
+		r.reported = map[string]string{}
+	}
+	if r.reported[reason] == note {
+		return
+	}
+	r.reported[reason] = note
+	if note != "" {
+		regarding := &corev1.Secret{
+			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}, ObjectMeta: metav1.ObjectMeta{Namespace: secret.Namespace, Name: secret.Name, UID: secret.UID},
+		}
+		r.Recorder.Eventf(regarding, nil, kind, reason, "ReadAnnotation", "%s", note)
+	}
 }
 
 // pause is the time until there is something to do. Keys that are gone wait for the clocks to agree.

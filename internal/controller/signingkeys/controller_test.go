@@ -19,6 +19,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	clocktesting "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -40,6 +41,7 @@ type installation struct {
 	// time is what is certain of the time when the clock shows it.
 	time   func(shown time.Time) apiclock.Time
 	writes int
+	events *events.FakeRecorder
 }
 
 func newInstallation(t testing.TB) *installation {
@@ -47,7 +49,7 @@ func newInstallation(t testing.TB) *installation {
 	if err := corev1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	i := &installation{TB: t, time: apiclock.At, clock: clocktesting.NewFakePassiveClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))}
+	i := &installation{TB: t, events: events.NewFakeRecorder(100), time: apiclock.At, clock: clocktesting.NewFakePassiveClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))}
 	i.Client = interceptor.NewClient(fake.NewClientBuilder().WithScheme(scheme).Build(), interceptor.Funcs{
 		Create: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.CreateOption) error {
 			i.writes++
@@ -65,7 +67,7 @@ func (i *installation) manager() *Reconciler {
 	return &Reconciler{
 		Client: i.Client, Live: i.Client,
 		Time: func() apiclock.Time { return i.time(i.clock.Now()) }, Policy: keyring.DefaultPolicy(time.Hour), RegistryNamespace: "registry", Generate: keyring.Generate,
-		Audit: logr.Discard(),
+		Audit: logr.Discard(), Recorder: i.events,
 	}
 }
 

@@ -6,9 +6,11 @@
 package status
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -19,20 +21,80 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 )
 
-// SetConditions sets Ready and its companions: Reconciling for an obstacle that passes without a
-// user's help, Stalled for one that does not, and none where there is no obstacle.
-func SetConditions(conditions *[]metav1.Condition, generation int64, ready metav1.Condition, obstacle *metav1.Condition, passing bool) {
+// patience is how long an object with a new spec is Reconciling, because of what is expected to end, before
+// it is Stalled.
+const patience = 5 * time.Minute
+
+// Look is a look at an object: at which generation of it, which was created then, and when.
+type Look struct {
+	Generation   int64
+	Created, Now time.Time
+}
+
+// LookAt is a look at an object now.
+func LookAt(o client.Object, now time.Time) Look {
+	return Look{o.GetGeneration(), o.GetCreationTimestamp().Time, now}
+}
+
+// Verdict is what a look has found an object to be.
+type Verdict struct {
+	// Ready is the condition of an object that nothing keeps from being ready.
+	Ready metav1.Condition
+	// Obstacle keeps it from being ready. Trouble does not, and keeps something else that its spec says
+	// from being so. They are nil if there is none.
+	Obstacle, Trouble *metav1.Condition
+	// Passing says that the obstacle, or the trouble, is expected to end without a change of the spec.
+	Passing bool
+}
+
+// SetConditions sets Ready and its companions: Reconciling for what passes, for five minutes of a
+// generation; Stalled for what does not, or has not in that time. It returns when Reconciling becomes
+// Stalled; zero for never.
+func SetConditions(conditions *[]metav1.Condition, look Look, v Verdict) time.Time {
 	var reconciling, stalled *metav1.Condition
-	if obstacle != nil {
-		if ready = *obstacle; passing {
-			reconciling = new(v1alpha1.Reconciling(ready))
+	var until time.Time
+	ready, because := v.Ready, cmp.Or(v.Obstacle, v.Trouble)
+	if v.Obstacle != nil {
+		ready = *v.Obstacle
+	}
+	if because != nil {
+		if v.Passing && because.Reason != v1alpha1.ReasonSigningAlgorithmNotReady { // that one ends at a known instant
+			until = look.began(*conditions).Add(patience)
+		}
+		if v.Passing && (until.IsZero() || until.After(look.Now)) {
+			reconciling = new(v1alpha1.Reconciling(*because))
 		} else {
-			stalled = new(v1alpha1.Stalled(ready))
+			stalled, until = new(v1alpha1.Stalled(*because)), time.Time{}
 		}
 	}
-	Set(conditions, generation, v1alpha1.ConditionReady, &ready)
-	Set(conditions, generation, v1alpha1.ConditionReconciling, reconciling)
-	Set(conditions, generation, v1alpha1.ConditionStalled, stalled)
+	if was := meta.FindStatusCondition(*conditions, v1alpha1.ConditionReconciling); was != nil && was.ObservedGeneration != look.Generation {
+		meta.RemoveStatusCondition(conditions, v1alpha1.ConditionReconciling) // its transition is that of this generation; see began
+	}
+	for kind, wanted := range map[string]*metav1.Condition{
+		v1alpha1.ConditionReady: &ready, v1alpha1.ConditionReconciling: reconciling, v1alpha1.ConditionStalled: stalled,
+	} {
+		if wanted != nil {
+			wanted.LastTransitionTime = metav1.NewTime(look.Now)
+		}
+		Set(conditions, look.Generation, kind, wanted)
+	}
+	return until
+}
+
+// began is when the generation was seen first, by the conditions that were reported then. Of a generation
+// that was brought about, and of one that was Stalled before, it is long ago.
+func (l Look) began(conditions []metav1.Condition) time.Time {
+	reported := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady)
+	reconciling := meta.FindStatusCondition(conditions, v1alpha1.ConditionReconciling)
+	switch {
+	case l.Generation <= 1:
+		return l.Created
+	case reported == nil || reported.ObservedGeneration != l.Generation:
+		return l.Now
+	case reconciling != nil && reconciling.ObservedGeneration == l.Generation:
+		return reconciling.LastTransitionTime.Time
+	}
+	return time.Time{}
 }
 
 // Set sets a condition, or removes the one of that kind if wanted is nil.

@@ -96,6 +96,10 @@ func conditions() []made {
 		{"RevocationInForce", v1alpha1.RevocationInForce()},
 		{"RevocationClientNotFound", v1alpha1.RevocationClientNotFound("shop.reporting")},
 		{"RevocationNamespaceWithoutClients", v1alpha1.RevocationNamespaceWithoutClients("shop")},
+		{"WriteRefused", v1alpha1.WriteRefused(`write Secret "reporting"`, `secrets "reporting" is forbidden: exceeded quota: none`)},
+		{"RepairDoesNotHold", v1alpha1.RepairDoesNotHold("Secret", "reporting", 6, 4*time.Second)},
+		{"SecretDeleted", v1alpha1.SecretDeleted("reporting")},
+		{"TokenNotReplaced", v1alpha1.TokenNotReplaced("printer", noon)},
 		{"TokenSecretConflict", v1alpha1.TokenSecretConflict("printer")},
 	}
 }

@@ -1,0 +1,141 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2client
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+)
+
+const ownSecret = "K7mQ0Zt3bV9xYp2LwRc8Hd5NfSg1Ja6E"
+
+// changes are the words of the audit lines since it was called last.
+func (w *world) changes() (words []string) {
+	for _, line := range w.audit {
+		words = append(words, regexp.MustCompile(`"change"="([a-z]+)"`).FindStringSubmatch(line)[1])
+	}
+	w.audit = nil
+	return words
+}
+
+// TestEachChangeOfACredentialIsAnAuditLine also shows which of them have events, and that no line has a secret.
+func TestEachChangeOfACredentialIsAnAuditLine(t *testing.T) {
+	own := func(value string) *corev1.Secret {
+		return &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Name: "app", Labels: map[string]string{v1alpha1.LabelCredentials: "true"}},
+			Data:       map[string][]byte{keyClientSecret: []byte(value)},
+		}
+	}
+	overlap := func(d v1alpha1.Duration) func(*v1alpha1.OAuth2Client) {
+		return func(c *v1alpha1.OAuth2Client) { c.Spec.Rotation.Overlap = d }
+	}
+	rotated := func(w *world) { w.askToRotate("app", w.clock.Now().String()); w.rest("app"); w.pass(time.Second) }
+	for name, c := range map[string]struct {
+		spec    func(c *v1alpha1.OAuth2Client)
+		before  func(w *world)
+		change  func(w *world)
+		changes []string
+		events  []string
+	}{
+		"the first secret": {nil, nil, func(*world) {}, []string{"made"}, []string{"Normal CredentialsCreated"}},
+		"the first secret of a client with a chosen client_id": {
+			func(c *v1alpha1.OAuth2Client) { c.Spec.ClientID = "Legacy" }, nil, func(*world) {}, []string{"made"}, []string{"Normal CredentialsCreated"},
+		},
+		"a rotation":                    {nil, nil, rotated, []string{"made", "rotated"}, []string{"Normal CredentialsCreated", "Normal CredentialsRotated"}},
+		"a rotation without an overlap": {overlap("0s"), nil, rotated, []string{"made", "rotated", "replaced"}, []string{"Normal CredentialsCreated", "Normal CredentialsRotated"}},
+		"the end of an overlap": {overlap("1h"), rotated, func(w *world) { w.pass(2 * time.Hour) },
+			[]string{"made", "rotated", "expired"}, []string{"Normal CredentialsCreated", "Normal CredentialsRotated", "Normal CredentialExpired"}},
+		"a Secret that was deleted": {nil, nil, func(w *world) { w.must(w.server.Delete(t.Context(), w.secret("app"))) },
+			[]string{"made", "repaired"}, []string{"Normal CredentialsCreated", "Normal SecretRepaired"}},
+		"a registration that was lost": {nil, nil, func(w *world) { _, stored := w.registered("shop.app"); w.must(w.server.Delete(t.Context(), stored)) },
+			[]string{"made", "adopted"}, []string{"Normal CredentialsCreated"}},
+		"repairs that take the place of a secret in its overlap": {nil, func(w *world) { rotated(w); rotated(w) }, func(w *world) { w.must(w.server.Delete(t.Context(), w.secret("app"))) },
+			[]string{"made", "rotated", "rotated", "repaired", "ended"},
+			[]string{"Normal CredentialsCreated", "Normal CredentialsRotated", "Normal CredentialsRotated", "Normal SecretRepaired", "Warning CredentialEnded"}},
+		"keys in the place of a secret": {nil, nil, func(w *world) {
+			w.edit("app", func(c *v1alpha1.OAuth2Client) {
+				c.Spec.Authentication.Method, c.Spec.Authentication.PrivateKeyJWT.JWKS = v1alpha1.ByPrivateKeyJWT, ed25519Keys
+			})
+		}, []string{"made", "ended"}, []string{"Normal CredentialsCreated", "Warning CredentialEnded"}},
+		"tokens that are revoked by the spec": {nil, nil, func(w *world) {
+			w.edit("app", func(c *v1alpha1.OAuth2Client) {
+				c.Spec.RevokeTokensIssuedBefore = new(metav1.NewTime(w.clock.Now().Add(time.Hour)))
+			})
+		}, []string{"made", "revoked"}, []string{"Normal CredentialsCreated"}},
+		"a secret of the user's own, and another value of it": {
+			func(c *v1alpha1.OAuth2Client) { c.Spec.Secret.Source = v1alpha1.SecretExisting },
+			func(w *world) { w.create(own(ownSecret)) },
+			func(w *world) {
+				s := w.secret("app")
+				s.Data[keyClientSecret] = []byte(ownSecret + "x2")
+				w.must(w.server.Update(t.Context(), s))
+			}, []string{"adopted", "adopted"}, []string{"Normal CredentialsRotated"},
+		},
+		"a manager that ended right after it had written the Secret": {nil, nil, func(w *world) {
+			w.askToRotate("app", "leaked")
+			w.refuse = func(verb string, o client.Object) error {
+				if r, _ := w.registered("shop.app"); verb == "update" && o.GetNamespace() == registryOfWorld && len(r.Client.Credentials.Verifiers) > 1 {
+					return apierrors.NewTimeoutError("away", 1)
+				}
+				return nil
+			}
+			w.sync()
+			_, _ = w.reconcile("app")
+			w.refuse, w.audit = nil, w.audit[:1] // nothing of what it wrote about it is there
+			w.events()
+			w.start()
+		}, []string{"made", "rotated"}, []string{"Normal CredentialsRotated"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			object := clientOfWorld("app")
+			if c.spec != nil {
+				c.spec(object)
+			}
+			w.create(object)
+			if object.Spec.Secret.Source == v1alpha1.SecretExisting {
+				c.before(w)
+			}
+			w.rest("app")
+			if c.before != nil && object.Spec.Secret.Source == "" {
+				c.before(w)
+			}
+			values := []string{ownSecret, w.value("app")}
+			c.change(w)
+			w.rest("app")
+			values = append(values, w.value("app"))
+			for _, line := range w.audit {
+				if slices.ContainsFunc(values, func(value string) bool { return value != "" && strings.Contains(line, value) }) || !strings.Contains(line, `"client"="shop/app"`) {
+					t.Errorf("line %s", line)
+				}
+			}
+			if diff := cmp.Diff(c.changes, w.changes()); diff != "" {
+				t.Errorf("audit lines (-want +got):\n%s", diff)
+			}
+			var found []string
+			for _, event := range w.events() {
+				found = append(found, strings.Join(strings.Fields(event)[:2], " "))
+			}
+			if diff := cmp.Diff(c.events, found); diff != "" {
+				t.Errorf("events (-want +got):\n%s", diff)
+			}
+			w.start()
+			w.rest("app")
+			if more := w.changes(); len(more) > 0 || len(w.events()) > 0 {
+				t.Errorf("a manager that starts anew writes %q again", more)
+			}
+		})
+	}
+}

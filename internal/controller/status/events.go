@@ -1,0 +1,75 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package status
+
+import (
+	"cmp"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+)
+
+// maxNote bounds the note of an event; the API server takes 1,024 bytes.
+const maxNote = 1000
+
+// partial are the conditions that are False while a part of a spec is not so.
+var partial = []string{ //nolint:gochecknoglobals // a constant list
+	v1alpha1.ConditionGrantsComplete, v1alpha1.ConditionKeysComplete, v1alpha1.ConditionClaimsComplete, v1alpha1.ConditionWithinLimits,
+}
+
+// Announce emits an event for each cause that keeps an object, or a part of what its spec says, from being
+// so, once the conditions that say so are written. before are the conditions that were written before: a
+// cause that is the same has had its event.
+func Announce(recorder events.EventRecorder, o client.Object, before, after []metav1.Condition) {
+	if because, was := companion(after), companion(before); because != nil {
+		waits := because.Type == v1alpha1.ConditionReconciling
+		changed := differs(was, because)
+		switch {
+		case because.Reason == v1alpha1.ReasonProgressing || because.Reason == v1alpha1.ReasonSigningAlgorithmNotReady:
+		case waits && because.Reason != v1alpha1.ReasonWriteRefused: // it is expected, and no failure yet
+			if changed {
+				emit(recorder, o, corev1.EventTypeNormal, because)
+			}
+		case changed, was.Type != because.Type && because.Reason != v1alpha1.ReasonWriteRefused:
+			emit(recorder, o, corev1.EventTypeWarning, because)
+		}
+	}
+	for _, kind := range partial {
+		now := meta.FindStatusCondition(after, kind)
+		if now == nil || now.Status != metav1.ConditionFalse {
+			continue
+		}
+		was := meta.FindStatusCondition(before, kind)
+		if was != nil && was.Status != metav1.ConditionFalse {
+			was = nil
+		}
+		if differs(was, now) {
+			emit(recorder, o, corev1.EventTypeWarning, now)
+		}
+	}
+}
+
+// companion is the condition that says why an object is not as its spec says; nil if it is.
+func companion(conditions []metav1.Condition) *metav1.Condition {
+	return cmp.Or(meta.FindStatusCondition(conditions, v1alpha1.ConditionReconciling), meta.FindStatusCondition(conditions, v1alpha1.ConditionStalled))
+}
+
+// differs reports whether a condition has another cause than before. Words that change while the spec does
+// not, such as those of a webhook, are the same cause.
+func differs(was, now *metav1.Condition) bool {
+	return was == nil || was.Reason != now.Reason || was.Message != now.Message && was.ObservedGeneration != now.ObservedGeneration
+}
+
+func emit(recorder events.EventRecorder, o client.Object, kind string, because *metav1.Condition) {
+	note := because.Message
+	if len(note) > maxNote {
+		note = note[:maxNote]
+	}
+	recorder.Eventf(o, nil, kind, because.Reason, "Reconcile", "%s", note)
+}
