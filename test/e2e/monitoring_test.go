@@ -119,6 +119,45 @@ func askedFor(t *testing.T, names map[string]bool, who, expression string) {
 	}
 }
 
+// TestEveryMetricIsWatchedAndExplained: each metric of ours is in an alert or on the dashboard, and in a page; each controller
+// that runs is in the alert on failures.
+func TestEveryMetricIsWatchedAndExplained(t *testing.T) {
+	var watched, explained strings.Builder
+	for _, pattern := range []string{"config/monitoring/alerts.yaml", "config/monitoring/dashboard.json"} {
+		content, err := os.ReadFile(filepath.Join(root(), pattern))
+		must(t, err)
+		watched.Write(content)
+	}
+	pages, err := filepath.Glob(filepath.Join(root(), "docs/*.md"))
+	must(t, err)
+	for _, page := range pages {
+		content, err := os.ReadFile(page)
+		must(t, err)
+		explained.Write(content)
+	}
+	count := 0
+	for name := range exported(t) {
+		if !strings.HasPrefix(name, "hallpass_") || regexp.MustCompile(`_(sum|count|bucket)$`).MatchString(name) {
+			continue
+		}
+		count++
+		word := regexp.MustCompile(`\b` + name + `(_bucket|_sum|_count)?\b`)
+		if !word.MatchString(watched.String()) {
+			t.Errorf("neither an alert nor the dashboard asks for %s", name)
+		}
+		if !word.MatchString(explained.String()) {
+			t.Errorf("no page explains %s", name)
+		}
+	}
+	if count < 25 {
+		t.Errorf("%d metrics; does this test still find all?", count)
+	}
+	alert := regexp.MustCompile(`controller_runtime_reconcile_errors_total(\{[^}]*\})?`).FindStringSubmatch(watched.String())
+	if alert == nil || alert[1] != "" {
+		t.Errorf("the alert on failures leaves controllers out: %v", alert)
+	}
+}
+
 type dashboardPanel struct {
 	ID      int    `json:"id"`
 	Type    string `json:"type"`

@@ -43,7 +43,7 @@ type Collector struct {
 	mu   sync.Mutex
 	last *tally
 
-	clients, age, next, unused *prometheus.Desc
+	clients, age, next, waiting, unused *prometheus.Desc
 }
 
 // Each hands on every OAuth2Client that there is, one after the other.
@@ -57,6 +57,8 @@ func New(each Each, now clock.PassiveClock) *Collector {
 		age:     prometheus.NewDesc("hallpass_credential_age_seconds", "Age of the client secrets that are accepted now.", nil, nil),
 		next: prometheus.NewDesc("hallpass_credential_next_rotation_timestamp_seconds",
 			"When the next rotation of a client secret is due; 0 where none is planned.", nil, nil),
+		waiting: prometheus.NewDesc("hallpass_rotations_waiting",
+			"Clients whose rotation is due or requested and waits or fails, by the reason in status.rotation.", []string{"reason"}, nil),
 		unused: prometheus.NewDesc("hallpass_clients_unused",
 			"Clients that are older than that and were not used for longer, by what their status says.", []string{"longer_than"}, nil),
 	}
@@ -67,6 +69,7 @@ func (c *Collector) Describe(descriptions chan<- *prometheus.Desc) {
 	descriptions <- c.clients
 	descriptions <- c.age
 	descriptions <- c.next
+	descriptions <- c.waiting
 	descriptions <- c.unused
 }
 
@@ -88,6 +91,9 @@ func (c *Collector) Collect(series chan<- prometheus.Metric) {
 		next = float64(t.next.Unix())
 	}
 	series <- prometheus.MustNewConstMetric(c.next, prometheus.GaugeValue, next)
+	for reason, count := range t.waiting {
+		series <- prometheus.MustNewConstMetric(c.waiting, prometheus.GaugeValue, float64(count), string(reason))
+	}
 	for n, long := range unusedFor {
 		series <- prometheus.MustNewConstMetric(c.unused, prometheus.GaugeValue, float64(t.unused[n]), fmt.Sprintf("%dh", int(long.Hours())))
 	}
@@ -101,7 +107,10 @@ func (c *Collector) count(ctx context.Context) (*tally, error) {
 	if c.last != nil && now.Sub(c.last.now).Abs() < fresh {
 		return c.last, nil
 	}
-	t := &tally{now: now, clients: map[[2]string]int{}, buckets: map[float64]uint64{}}
+	t := &tally{now: now, clients: map[[2]string]int{}, buckets: map[float64]uint64{}, waiting: map[v1alpha1.RotationReason]int{}}
+	for _, reason := range rotationReasons { // 0 is a value, too
+		t.waiting[reason] = 0
+	}
 	for _, bound := range ages {
 		t.buckets[bound.Seconds()] = 0
 	}
@@ -112,6 +121,11 @@ func (c *Collector) count(ctx context.Context) (*tally, error) {
 	return t, nil
 }
 
+// rotationReasons are why a rotation may wait or fail.
+var rotationReasons = []v1alpha1.RotationReason{ //nolint:gochecknoglobals // a constant list
+	v1alpha1.RotationTooManySecrets, v1alpha1.RotationRefused, v1alpha1.RotationNotReady, v1alpha1.RotationNotGenerated,
+}
+
 // tally is what was counted so far.
 type tally struct {
 	now         time.Time
@@ -120,6 +134,7 @@ type tally struct {
 	ageSum      float64
 	buckets     map[float64]uint64
 	next        time.Time
+	waiting     map[v1alpha1.RotationReason]int
 	unused      [len(unusedFor)]int
 }
 
@@ -141,6 +156,9 @@ func (t *tally) add(c *v1alpha1.OAuth2Client) {
 				t.buckets[bound.Seconds()]++
 			}
 		}
+	}
+	if reason := c.Status.Rotation.Reason; reason != "" {
+		t.waiting[reason]++
 	}
 	t.next = credential.Earliest(t.next, c.Status.Rotation.NextAt.Time)
 	last := c.Status.LastUsedAt.Time

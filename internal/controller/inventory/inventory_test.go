@@ -44,6 +44,7 @@ func TestClientsAndCredentialsAreCountedWithoutTheirNames(t *testing.T) {
 		status(stuck, metav1.Time{}, v1alpha1.CredentialStatus{CreatedAt: ago(time.Hour), ExpiresAt: ago(0)}),
 		status(nil, metav1.Time{}),
 	}}
+	reader.clients[1].Status.Rotation.Reason = v1alpha1.RotationRefused
 	want := `
 # HELP hallpass_clients OAuth2Clients by whether the token endpoint honours them, and why.
 # TYPE hallpass_clients gauge
@@ -64,6 +65,12 @@ hallpass_credential_age_seconds_count 3
 # HELP hallpass_credential_next_rotation_timestamp_seconds When the next rotation of a client secret is due; 0 where none is planned.
 # TYPE hallpass_credential_next_rotation_timestamp_seconds gauge
 hallpass_credential_next_rotation_timestamp_seconds 1.7776404e+09
+# HELP hallpass_rotations_waiting Clients whose rotation is due or requested and waits or fails, by the reason in status.rotation.
+# TYPE hallpass_rotations_waiting gauge
+hallpass_rotations_waiting{reason="NotGenerated"} 0
+hallpass_rotations_waiting{reason="NotReady"} 0
+hallpass_rotations_waiting{reason="Refused"} 1
+hallpass_rotations_waiting{reason="TooManySecrets"} 0
 # HELP hallpass_clients_unused Clients that are older than that and were not used for longer, by what their status says.
 # TYPE hallpass_clients_unused gauge
 hallpass_clients_unused{longer_than="168h"} 4

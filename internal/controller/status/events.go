@@ -28,16 +28,8 @@ var partial = []string{ //nolint:gochecknoglobals // a constant list
 // cause that is the same has had its event.
 func Announce(recorder events.EventRecorder, o client.Object, before, after []metav1.Condition) {
 	if because, was := companion(after), companion(before); because != nil {
-		waits := because.Type == v1alpha1.ConditionReconciling
-		changed := differs(was, because)
-		switch {
-		case because.Reason == v1alpha1.ReasonProgressing || because.Reason == v1alpha1.ReasonSigningAlgorithmNotReady:
-		case waits && because.Reason != v1alpha1.ReasonWriteRefused: // it is expected, and no failure yet
-			if changed {
-				emit(recorder, o, corev1.EventTypeNormal, because)
-			}
-		case changed, was.Type != because.Type && because.Reason != v1alpha1.ReasonWriteRefused:
-			emit(recorder, o, corev1.EventTypeWarning, because)
+		if reported(because) && !(reported(was) && !differs(was, because)) {
+			emit(recorder, o, because)
 		}
 	}
 	for _, kind := range partial {
@@ -50,9 +42,15 @@ func Announce(recorder events.EventRecorder, o client.Object, before, after []me
 			was = nil
 		}
 		if differs(was, now) {
-			emit(recorder, o, corev1.EventTypeWarning, now)
+			emit(recorder, o, now)
 		}
 	}
+}
+
+// reported reports whether a companion of Ready has an event: what is expected to end has none before it is
+// Stalled, but a refusal has.
+func reported(because *metav1.Condition) bool {
+	return because != nil && (because.Type == v1alpha1.ConditionStalled && because.Reason != v1alpha1.ReasonProgressing || because.Reason == v1alpha1.ReasonWriteRefused)
 }
 
 // companion is the condition that says why an object is not as its spec says; nil if it is.
@@ -66,10 +64,10 @@ func differs(was, now *metav1.Condition) bool {
 	return was == nil || was.Reason != now.Reason || was.Message != now.Message && was.ObservedGeneration != now.ObservedGeneration
 }
 
-func emit(recorder events.EventRecorder, o client.Object, kind string, because *metav1.Condition) {
+func emit(recorder events.EventRecorder, o client.Object, because *metav1.Condition) {
 	note := because.Message
 	if len(note) > maxNote {
 		note = note[:maxNote]
 	}
-	recorder.Eventf(o, nil, kind, because.Reason, "Reconcile", "%s", note)
+	recorder.Eventf(o, nil, corev1.EventTypeWarning, because.Reason, "Reconcile", "%s", note)
 }

@@ -89,7 +89,7 @@ func TestACauseHasOneEvent(t *testing.T) {
 		"the spec names another Secret":     {[]int64{1, 2}, []Verdict{with(v1alpha1.SecretConflict("a"), false), with(v1alpha1.SecretConflict("b"), false)}, []string{"Warning SecretConflict", "Warning SecretConflict"}},
 		"another rejection":                 {[]int64{1, 2}, []Verdict{with(v1alpha1.SecretConflict("a"), false), with(v1alpha1.InvalidTemplate("a", "b"), false)}, []string{"Warning SecretConflict", "Warning InvalidTemplate"}},
 		"a refusal whose words change":      {[]int64{1, 1, 1}, []Verdict{refused("at 1"), refused("at 2"), refused("at 3")}, []string{"Warning WriteRefused"}},
-		"what is expected, and comes":       {[]int64{1, 1}, []Verdict{with(v1alpha1.SecretNotFound("a"), true), {Ready: ready}}, []string{"Normal SecretNotFound"}},
+		"what is expected, and comes":       {[]int64{1, 1}, []Verdict{with(v1alpha1.SecretNotFound("a"), true), {Ready: ready}}, nil},
 		"a step that is tried again":        {[]int64{1}, []Verdict{with(v1alpha1.Progressing("write"), true)}, nil},
 		"a client that is suspended":        {[]int64{1}, []Verdict{{Ready: v1alpha1.Suspended()}}, nil},
 		"a part of the spec that is not so": {[]int64{1, 1}, []Verdict{{Ready: ready, Trouble: new(v1alpha1.WriteRefused("write", "no"))}, {Ready: ready, Trouble: new(v1alpha1.WriteRefused("write", "no"))}}, []string{"Warning WriteRefused"}},
