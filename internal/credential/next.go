@@ -23,6 +23,9 @@ type Seen struct {
 	// Present says that the Secret is there. Value is the secret in it, or one that it inherits.
 	Present bool
 	Value   oauth2.Secret
+	// Unhandled says that a request to rotate was not carried out before the registration was lost. Otherwise
+	// a value that is adopted counts as the answer to it: a restored namespace rotates nothing.
+	Unhandled bool
 	// Uses are what is known of the use of replaced secrets.
 	Uses Uses
 }
@@ -65,7 +68,7 @@ func Next(r Record, s Seen, p Policy, now time.Time) Plan {
 	plan.Value = s.Value
 	r = plan.Record
 	if s.Live {
-		r = adopt(r, s.Value, p, now)
+		r = adopt(r, s, p, now)
 	}
 	if s.Declared {
 		r, plan.Declared = register(r, s.Value, p, now)
@@ -179,11 +182,14 @@ func (r Record) IDOf(value oauth2.Secret, p Policy) string {
 }
 
 // adopt registers the value in the Secret where it never was, or where the registration was lost.
-func adopt(r Record, value oauth2.Secret, p Policy, now time.Time) Record {
-	if len(r.Verifiers) > 0 && !justCreated(r, now) || r.place(value, p, now) >= 0 {
+func adopt(r Record, s Seen, p Policy, now time.Time) Record {
+	if len(r.Verifiers) > 0 && !justCreated(r, now) || r.place(s.Value, p, now) >= 0 {
 		return r
 	}
-	if found, err := oauth2.ParseClientSecret(value); err == nil {
+	if s.Unhandled {
+		p.Request = r.Rotation.Handled
+	}
+	if found, err := oauth2.ParseClientSecret(s.Value); err == nil {
 		return propose(r, Proposal{found, now}, p)
 	}
 	return r

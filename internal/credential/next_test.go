@@ -44,7 +44,7 @@ func TestTheSecretOfAManagerThatWasAsQuickIsRegistered(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := Keep(c.record, start.Add(c.later)).Record
-			if got := sketch(adopt(before, c.value, Policy{UID: testUID}, start.Add(c.later))); got != c.want {
+			if got := sketch(adopt(before, Seen{Value: c.value}, Policy{UID: testUID}, start.Add(c.later))); got != c.want {
 				t.Errorf("%s, want %s", got, c.want)
 			}
 		})

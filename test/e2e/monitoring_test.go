@@ -17,6 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/yaml"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
 var metricName = regexp.MustCompile(`\b(?:hallpass|controller_runtime|leader_election|process)_[a-z0-9_]+`)
@@ -27,6 +29,9 @@ func exported(t *testing.T) map[string]bool {
 	secret := credentials(t, apply(t, "monitored", newClient(strings.ToLower(t.Name()))))
 	token := fetch(t, secret)
 	post(t, secret, "introspection_url", url.Values{"token": {token}})
+	revoking := secret.DeepCopy()
+	revoking.Data["url"] = []byte(hallpass.Issuer.URL(oauth2.RevocationPath))
+	post(t, revoking, "url", url.Values{"token": {token}})
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, hallpass.Ops+"/metrics", http.NoBody)
 	must(t, err)
 	response, err := http.DefaultClient.Do(request)
@@ -47,11 +52,14 @@ func exported(t *testing.T) map[string]bool {
 	for _, line := range regexp.MustCompile(`(?m)^# TYPE (\S+) (\S+)$`).FindAllStringSubmatch(string(served), -1) {
 		addMetric(names, line[1], line[2])
 	}
-	families, err := metrics.Registry.Gather()
-	must(t, err)
-	for _, family := range families {
-		addMetric(names, family.GetName(), strings.ToLower(family.GetType().String()))
-	}
+	eventually(t, "the manager has counted the clients", func() bool {
+		families, err := metrics.Registry.Gather()
+		must(t, err)
+		for _, family := range families {
+			addMetric(names, family.GetName(), strings.ToLower(family.GetType().String()))
+		}
+		return names["hallpass_clients"]
+	})
 	return names
 }
 

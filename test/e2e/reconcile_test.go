@@ -248,13 +248,13 @@ func condition(t *testing.T, c *v1alpha1.OAuth2Client, status metav1.ConditionSt
 	})
 }
 
-func eventReasons(t *testing.T, c *v1alpha1.OAuth2Client) []string {
+func eventReasons(t *testing.T, o client.Object) []string {
 	t.Helper()
 	var events eventsv1.EventList
-	must(t, cluster.List(t.Context(), &events, client.InNamespace(c.Namespace)))
+	must(t, cluster.List(t.Context(), &events, client.InNamespace(o.GetNamespace())))
 	var reasons []string
 	for _, event := range events.Items {
-		if event.Regarding.UID == c.UID {
+		if event.Regarding.UID == o.GetUID() {
 			reasons = append(reasons, event.Reason)
 		}
 	}
@@ -265,4 +265,30 @@ func get[T client.Object](t *testing.T, into T, namespace, name string) T {
 	t.Helper()
 	must(t, cluster.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, into))
 	return into
+}
+
+// TestARepairThatDoesNotHoldIsReported: something writes the Secret after each repair.
+func TestARepairThatDoesNotHoldIsReported(t *testing.T) {
+	c := apply(t, "fighting", newClient("app"))
+	token := newToken("fighting", "legacy", "app", v1alpha1.TokenRefreshing)
+	minted(t, token)
+	for entry, o := range map[string]struct {
+		client.Object
+		conditions func() []metav1.Condition
+	}{
+		"client_secret": {c, func() []metav1.Condition { return c.Status.Conditions }},
+		"token":         {token, func() []metav1.Condition { return token.Status.Conditions }},
+	} {
+		eventually(t, "the repairs of "+o.GetName()+" are damped", func() bool {
+			var s corev1.Secret
+			if err := cluster.Get(t.Context(), client.ObjectKeyFromObject(o.Object), &s); err == nil && string(s.Data[entry]) != "by something else" {
+				s.Data[entry] = []byte("by something else")
+				_ = cluster.Update(t.Context(), &s) // the manager may be quicker
+			}
+			must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(o.Object), o.Object))
+			stalled := meta.FindStatusCondition(o.conditions(), v1alpha1.ConditionStalled)
+			return stalled != nil && stalled.Reason == v1alpha1.ReasonRepairDoesNotHold && !meta.IsStatusConditionTrue(o.conditions(), v1alpha1.ConditionReady)
+		})
+		eventually(t, "an event says so", func() bool { return slices.Contains(eventReasons(t, o.Object), v1alpha1.ReasonRepairDoesNotHold) })
+	}
 }

@@ -351,3 +351,51 @@ func TestAClientTakesItsOwnTokensBackBySpec(t *testing.T) {
 	update(t, c, func() { c.Spec.RevokeTokensIssuedBefore = new(metav1.NewTime(time.Now().AddDate(2, 0, 0))) })
 	eventually(t, "another value takes the new one back", func() bool { return !there.active(t, caller, fresh) })
 }
+
+// TestASelectorThatNamesNoClientSaysSo: a typing error revokes nothing.
+func TestASelectorThatNamesNoClientSaysSo(t *testing.T) {
+	revoking := func(name string, selector v1alpha1.RevocationSelector) *v1alpha1.TokenRevocation {
+		selector.IssuedBefore = new(metav1.Now())
+		object := &v1alpha1.TokenRevocation{
+			ObjectMeta: metav1.ObjectMeta{Namespace: installation.RegistryNamespace, Name: name}, Spec: v1alpha1.TokenRevocationSpec{Selector: selector},
+		}
+		must(t, cluster.Create(t.Context(), object))
+		t.Cleanup(func() { _ = cluster.Delete(context.WithoutCancel(t.Context()), object) })
+		return object
+	}
+	says := func(object *v1alpha1.TokenRevocation, reason string) {
+		t.Helper()
+		eventually(t, object.Name+" says "+reason, func() bool {
+			must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(object), object))
+			ready := meta.FindStatusCondition(object.Status.Conditions, v1alpha1.ConditionReady)
+			return ready != nil && ready.Reason == reason && (ready.Status == metav1.ConditionTrue) == (reason == v1alpha1.ReasonInForce)
+		})
+	}
+	ofClient, ofNamespace := revoking("of-client", v1alpha1.RevocationSelector{ClientID: "misspelt.app"}), revoking("of-namespace", v1alpha1.RevocationSelector{Namespace: "misspelt"})
+	says(ofClient, v1alpha1.ReasonClientNotFound)
+	says(ofNamespace, v1alpha1.ReasonClientNotFound)
+	c := apply(t, "misspelt", newClient("app"))
+	says(ofClient, v1alpha1.ReasonInForce)
+	says(ofNamespace, v1alpha1.ReasonInForce)
+	must(t, cluster.Delete(t.Context(), c))
+	says(ofClient, v1alpha1.ReasonClientNotFound)
+	says(ofNamespace, v1alpha1.ReasonClientNotFound)
+	var all v1alpha1.TokenRevocationList
+	must(t, cluster.List(t.Context(), &all, client.InNamespace(installation.RegistryNamespace)))
+	for _, object := range all.Items {
+		if object.Spec.Selector.IssuedBefore == nil && len(object.Status.Conditions) > 0 {
+			t.Errorf("the batch %s has a status", object.Name)
+		}
+	}
+}
+
+func TestARevocationOutsideTheRegistryIsRefused(t *testing.T) {
+	makeNamespace(t, "elsewhere", nil)
+	err := cluster.Create(t.Context(), &v1alpha1.TokenRevocation{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "elsewhere", Name: "lost"},
+		Spec:       v1alpha1.TokenRevocationSpec{Selector: v1alpha1.RevocationSelector{IssuedBefore: new(metav1.Now()), Namespace: "elsewhere"}},
+	})
+	if err == nil || !strings.Contains(err.Error(), "revokes nothing in this namespace") {
+		t.Errorf("%v", err)
+	}
+}

@@ -133,7 +133,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 	}
 	clients, tokens := poller.Of("OAuth2Client"), poller.Of("OAuth2Token")
 	bundle := types.NamespacedName{Namespace: o.SystemNamespace, Name: servingcert.BundleConfigMapName}
-	records := &registry.Reconciler{Client: c, Live: live, Policy: policies, RegistryNamespace: o.RegistryNamespace}
+	records := &registry.Reconciler{Client: c, Live: live, Policy: policies, RegistryNamespace: o.RegistryNamespace, Audit: o.Log}
 	if err := inventory.RegisterNewer(records.Newer); err != nil {
 		return err
 	}

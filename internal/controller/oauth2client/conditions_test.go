@@ -360,3 +360,36 @@ func TestAConditionQuotesNoSecret(t *testing.T) {
 }
 
 const ed25519Keys = `{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"2026","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`
+
+// TestALostRegistrationSwallowsNoRequest: nor does it rotate again for one that was carried out, or in a
+// namespace that was restored without statuses.
+func TestALostRegistrationSwallowsNoRequest(t *testing.T) {
+	for name, c := range map[string]struct {
+		after   func(w *world)
+		rotates bool
+	}{
+		"a request that was carried out":   {func(*world) {}, false},
+		"one that came in the meantime":    {func(w *world) { w.askToRotate("app", "leaked") }, true},
+		"the status was not restored":      {func(w *world) { w.withoutStatus("app") }, false},
+		"neither it nor the newest Secret": {func(w *world) { w.askToRotate("app", "leaked"); w.withoutStatus("app") }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.create(clientOfWorld("app"))
+			w.rest("app")
+			w.askToRotate("app", "first")
+			w.rest("app")
+			held := w.value("app")
+			_, stored := w.registered("shop.app")
+			w.must(w.server.Delete(t.Context(), stored))
+			c.after(w)
+			w.rest("app")
+			if rotated := w.value("app") != held; rotated != c.rotates {
+				t.Errorf("rotated: %t", rotated)
+			}
+			if !w.accepts("shop.app", held) || !w.accepts("shop.app", w.value("app")) {
+				t.Error("what applications hold is refused")
+			}
+		})
+	}
+}

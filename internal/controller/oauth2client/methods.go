@@ -74,8 +74,14 @@ func (m byGenerated) unknown(ctx context.Context, s seen) (bool, error) {
 }
 
 // plan looks live before a secret is minted, because the cache may be behind.
-func (byGenerated) plan(s seen, p credential.Policy) (credential.Plan, action) {
-	plan := credential.Next(s.record(), credential.Seen{Live: s.live, Present: s.object != nil, Value: s.value, Uses: s.uses}, p, s.at)
+// The status is evidence in one case: where the registration is lost, only it knows which request to rotate
+// was carried out.
+func (m byGenerated) plan(s seen, p credential.Policy) (credential.Plan, action) {
+	reported := m.client.Status
+	plan := credential.Next(s.record(), credential.Seen{
+		Live: s.live, Present: s.object != nil, Value: s.value, Uses: s.uses,
+		Unhandled: reported.ObservedGeneration > 0 && reported.Rotation.HandledRequest != p.Request,
+	}, p, s.at)
 	switch {
 	case plan.Reason == credential.None, s.live:
 		return plan, apply

@@ -363,3 +363,11 @@ func refuseSecrets(err error) func(string, client.Object) error {
 }
 
 var errForbidden = apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "app", errors.New(`admission webhook "guard" denied the request`))
+
+// withoutStatus removes the status of a client, as a tool does that restores a namespace.
+func (w *world) withoutStatus(name string) {
+	w.t.Helper()
+	c := w.get(name)
+	c.Status = v1alpha1.OAuth2ClientStatus{}
+	w.must(w.server.Status().Update(w.t.Context(), c))
+}

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
@@ -53,6 +54,8 @@ type Reconciler struct {
 	Live              client.Reader
 	Policy            *policy.Source
 	RegistryNamespace string
+	// Audit gets a line for each client secret and each token that ends with its owner.
+	Audit logr.Logger
 
 	newer newer
 }
@@ -70,6 +73,10 @@ type owner struct {
 	uid    string
 	// emptied renders what of the record remains while the owner is terminating.
 	emptied func() (map[string][]byte, error)
+	// clientID is that of the client. field is what audit lines call its credentials that are accepted, and
+	// ids are their ids.
+	clientID, field string
+	ids             []string
 }
 
 // ownerOf reads whose record it is.
@@ -82,28 +89,40 @@ func ownerOf(stored *corev1.Secret) (owner, error) {
 	}
 	r, err := registration.Decode(stored.Data)
 	emptied := registration.Registration{Client: r.Client.Emptied()}
-	return owner{
-		types.NamespacedName{Namespace: r.Client.Namespace, Name: r.Client.Name}, "OAuth2Client", &v1alpha1.OAuth2Client{}, r.Client.UID,
-		func() (map[string][]byte, error) { return registration.Encode(emptied) },
-	}, err
+	of := owner{
+		NamespacedName: types.NamespacedName{Namespace: r.Client.Namespace, Name: r.Client.Name}, kind: "OAuth2Client", object: &v1alpha1.OAuth2Client{},
+		uid: r.Client.UID, clientID: r.Client.ID, field: "credential",
+		emptied: func() (map[string][]byte, error) { return registration.Encode(emptied) },
+	}
+	for _, v := range r.Client.Credentials.Verifiers {
+		if !v.Pending {
+			of.ids = append(of.ids, v.ID)
+		}
+	}
+	return of, err
 }
 
 func ownerOfResource(stored *corev1.Secret) (owner, error) {
 	r, err := registration.DecodeResource(stored.Data)
 	emptied := oauth2.Resource{Identifier: r.Identifier, UID: r.UID, Namespace: r.Namespace, Name: r.Name}
 	return owner{
-		types.NamespacedName{Namespace: r.Namespace, Name: r.Name}, "OAuth2Resource", &v1alpha1.OAuth2Resource{}, r.UID,
-		func() (map[string][]byte, error) { return registration.EncodeResource(emptied) },
+		NamespacedName: types.NamespacedName{Namespace: r.Namespace, Name: r.Name}, kind: "OAuth2Resource", object: &v1alpha1.OAuth2Resource{}, uid: r.UID,
+		emptied: func() (map[string][]byte, error) { return registration.EncodeResource(emptied) },
 	}, err
 }
 
 func ownerOfToken(stored *corev1.Secret) (owner, error) {
 	m, err := registration.DecodeToken(stored.Data)
+	of := owner{
+		NamespacedName: types.NamespacedName{Namespace: m.Namespace, Name: m.Name}, kind: "OAuth2Token", object: &v1alpha1.OAuth2Token{}, uid: m.UID,
+		clientID: m.ClientID, field: "jti",
+	}
+	for _, token := range m.Tokens {
+		of.ids = append(of.ids, token.ID)
+	}
 	m.Tokens = nil
-	return owner{
-		types.NamespacedName{Namespace: m.Namespace, Name: m.Name}, "OAuth2Token", &v1alpha1.OAuth2Token{}, m.UID,
-		func() (map[string][]byte, error) { return registration.EncodeToken(m) },
-	}, err
+	of.emptied = func() (map[string][]byte, error) { return registration.EncodeToken(m) }
+	return of, err
 }
 
 // Reconcile looks at one record. It deletes it only after a live read has found no owner, or another one.
@@ -132,13 +151,23 @@ func (r *Reconciler) Reconcile(ctx context.Context, stored *corev1.Secret) (ctrl
 	case err != nil:
 		return ctrl.Result{}, err
 	case gone:
-		return ctrl.Result{}, output.Delete(ctx, r.Client, stored)
+		if err = output.Delete(ctx, r.Client, stored); err == nil {
+			r.audit(recorded)
+		}
+		return ctrl.Result{}, err
 	case terminating:
 		if err = r.empty(ctx, stored, recorded); errors.Is(err, wire.ErrNewer) {
 			err = nil // it is noted, and goes with its owner
 		}
 	}
 	return ctrl.Result{RequeueAfter: sweepInterval}, err
+}
+
+// audit writes what has ended with its owner, right after the write that ended it.
+func (r *Reconciler) audit(ended owner) {
+	for _, id := range ended.ids {
+		r.Audit.Info("credential", "change", "ended", "client_id", ended.clientID, "owner", ended.kind+" "+ended.String(), ended.field, id)
+	}
 }
 
 // readOwner reads the owner from the cache, and reports whether it is not there.
@@ -157,10 +186,13 @@ func (r *Reconciler) empty(ctx context.Context, stored *corev1.Secret, recorded 
 	if err != nil {
 		return err
 	}
-	_, err = publish.Write(ctx, r.Client, stored, publish.Record{
+	written, err := publish.Write(ctx, r.Client, stored, publish.Record{
 		NamespacedName: client.ObjectKeyFromObject(stored), Of: "the record of " + recorded.kind + " " + recorded.String(),
 		Type: stored.Type, Annotations: stored.Annotations, Data: data,
 	})
+	if err == nil && written != stored {
+		r.audit(recorded)
+	}
 	return err
 }
 

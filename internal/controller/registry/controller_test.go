@@ -4,9 +4,11 @@
 package registry
 
 import (
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr/funcr"
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -122,7 +124,11 @@ func TestTheRecordOfATerminatingOwnerIsEmptied(t *testing.T) {
 				building = building.WithObjects(row.owner)
 			}
 			c := building.Build()
-			reconciler := &Reconciler{Client: c, Live: c, Policy: &policy.Source{}, RegistryNamespace: registryNamespace}
+			var lines []string
+			reconciler := &Reconciler{
+				Client: c, Live: c, Policy: &policy.Source{}, RegistryNamespace: registryNamespace,
+				Audit: funcr.New(func(_, line string) { lines = append(lines, line) }, funcr.Options{}),
+			}
 			var versions []string
 			for range 2 { // the second run writes nothing
 				var stored corev1.Secret
@@ -139,6 +145,13 @@ func TestTheRecordOfATerminatingOwnerIsEmptied(t *testing.T) {
 				if c.Get(t.Context(), client.ObjectKeyFromObject(row.stored), &stored) == nil {
 					versions = append(versions, stored.ResourceVersion)
 				}
+			}
+			ended := map[string]string{
+				"of a client": `"credential"="a"`, "of a token": `"jti"="t"`,
+				"and deleted once another client has the name": `"credential"="a"`, "and deleted once the client is gone": `"credential"="a"`,
+			}[name]
+			if (ended != "") != (len(lines) == 1) || len(lines) > 0 && !(strings.Contains(lines[0], `"change"="ended"`) && strings.Contains(lines[0], ended)) {
+				t.Errorf("audit lines %q", lines)
 			}
 			var stored corev1.Secret
 			err := c.Get(t.Context(), client.ObjectKeyFromObject(row.stored), &stored)
