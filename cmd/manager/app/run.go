@@ -115,15 +115,9 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 	if err != nil {
 		return err
 	}
-	if err := policy.IndexClients(ctx, mgr); err != nil {
-		return err
-	}
 	c, live, recorder := mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder("hallpass")
-	policies := &policy.Source{
-		Client: c, Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace, ProtectedLabels: o.ProtectedLabels, Only: o.Namespaces,
-		Defaults: oauth2.Ceilings{AnyClientID: o.AllowClientID, DefaultClaims: o.AllowClaims, DefaultNumbers: o.MaxObjects},
-	}
-	if err := policies.Count(ctx, mgr.GetCache()); err != nil {
+	policies, err := addPolicies(ctx, mgr, o)
+	if err != nil {
 		return err
 	}
 	ledger := usagereport.NewLedger(now, cmp.Or(o.UsageRefresh, usagereport.DefaultRefresh))
@@ -179,6 +173,18 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 		}
 	}
 	return nil
+}
+
+// addPolicies returns what reads policies, and counts the objects that they limit.
+func addPolicies(ctx context.Context, mgr ctrl.Manager, o Options) (*policy.Source, error) {
+	if err := policy.IndexClients(ctx, mgr); err != nil {
+		return nil, err
+	}
+	policies := &policy.Source{
+		Client: mgr.GetClient(), Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace, ProtectedLabels: o.ProtectedLabels, Only: o.Namespaces,
+		Defaults: oauth2.Ceilings{AnyClientID: o.AllowClientID, DefaultClaims: o.AllowClaims, DefaultNumbers: o.MaxObjects},
+	}
+	return policies, policies.Count(ctx, mgr.GetCache())
 }
 
 // cacheOptions keep in memory what is ours alone: every Secret of our two namespaces, and elsewhere those of our type.
