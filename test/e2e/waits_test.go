@@ -283,6 +283,15 @@ func TestEachWaitHasAWake(t *testing.T) {
 			cases[kind+"/"+reason] = c
 		}
 	}
+	cases["TokenRevocation/"+v1alpha1.ReasonClientNotFound] = waitCase{
+		object: &v1alpha1.TokenRevocation{
+			ObjectMeta: metav1.ObjectMeta{Namespace: installation.RegistryNamespace, Name: "waits"},
+			Spec: v1alpha1.TokenRevocationSpec{Selector: v1alpha1.RevocationSelector{
+				ClientID: "waits-revocation.app", IssuedBefore: new(metav1.NewTime(time.Now().Add(-time.Minute))),
+			}},
+		},
+		create: []client.Object{newIn("waits-revocation", "app")},
+	}
 	rows, err := conditions.Table(root())
 	must(t, err)
 	for _, row := range rows {
@@ -346,6 +355,8 @@ func conditionsIn(o client.Object) []metav1.Condition {
 	case *v1alpha1.OAuth2Token:
 		return o.Status.Conditions
 	case *v1alpha1.OAuth2Resource:
+		return o.Status.Conditions
+	case *v1alpha1.TokenRevocation:
 		return o.Status.Conditions
 	}
 	return nil

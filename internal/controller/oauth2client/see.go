@@ -158,8 +158,8 @@ func (r *Reconciler) seeRegistration(ctx context.Context, c *v1alpha1.OAuth2Clie
 		if s.taken = !gone; err != nil || s.taken {
 			return s, err
 		}
-		r.memory.waiters.Done(client.ObjectKeyFromObject(c))
 	}
+	r.memory.waiters.Done(client.ObjectKeyFromObject(c))
 	s.stored = stored
 	return s, nil
 }
@@ -170,6 +170,7 @@ func (r *Reconciler) seeRegistration(ctx context.Context, c *v1alpha1.OAuth2Clie
 func (r *Reconciler) seeUnreadable(ctx context.Context, c *v1alpha1.OAuth2Client, s seen, stored *corev1.Secret, why error) (seen, error) {
 	owner := types.NamespacedName{Namespace: stored.Annotations[v1alpha1.AnnotationClientNamespace], Name: stored.Annotations[v1alpha1.AnnotationClient]}
 	isNewer, isOwn := errors.Is(why, wire.ErrNewer), owner == client.ObjectKeyFromObject(c)
+	r.memory.waiters.Wait(client.ObjectKeyFromObject(c), owner)
 	switch {
 	case isNewer && isOwn:
 		s.obstacle = new(v1alpha1.UnreadableRecord())

@@ -118,7 +118,9 @@ func (r *Reconciler) findUnreadable(ctx context.Context, s *state, why error) er
 	owner := types.NamespacedName{
 		Namespace: s.stored.Annotations[v1alpha1.AnnotationResourceNamespace], Name: s.stored.Annotations[v1alpha1.AnnotationResource],
 	}
-	isOwn := owner == types.NamespacedName{Namespace: s.resource.Namespace, Name: s.resource.Name}
+	object := types.NamespacedName{Namespace: s.resource.Namespace, Name: s.resource.Name}
+	isOwn := owner == object
+	r.waiters.Wait(object, owner)
 	switch {
 	case errors.Is(why, wire.ErrNewer) && isOwn:
 		s.ready = new(v1alpha1.UnreadableRecord())
@@ -132,6 +134,9 @@ func (r *Reconciler) findUnreadable(ctx context.Context, s *state, why error) er
 		if client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("ask for OAuth2Resource %s: %w", owner, err)
 		}
+	}
+	if s.ready == nil {
+		r.waiters.Done(object)
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func Table(root string) ([]Row, error) {
 	var rows []Row
 	for line := range strings.Lines(string(page)) {
 		cells := strings.Split(strings.TrimSpace(line), " | ")
-		if len(cells) != 5 || !strings.HasPrefix(cells[0], "| OAuth2") {
+		if len(cells) != 5 || !strings.HasPrefix(cells[1], "`") {
 			continue
 		}
 		rows = append(rows, Row{
