@@ -1,8 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package verifiers_test runs the documented verifiers in Go, Node and Python, with the libraries that they name, on good tokens
-// and bad ones.
+// Package verifiers_test runs the documented verifiers in Go, Node, Python and Java, with the libraries that they name, on good tokens
+// and bad ones, and the documented callers at a token endpoint and an API.
 package verifiers_test
 
 import (
@@ -34,6 +34,21 @@ func issuedIn(ahead time.Duration, claims string) string {
 }
 
 func TestDocumentedVerifiersTellGoodTokensFromBad(t *testing.T) {
+	tellGoodTokensFromBad(t, verifiers())
+}
+
+// Maven takes longer than the other tests, and its packages have to be there or within reach.
+func TestTheDocumentedSpringVerifierTellsGoodTokensFromBad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("make long")
+	}
+	tellGoodTokensFromBad(t, map[string]func(t *testing.T) *exec.Cmd{
+		"Java, Spring Security": func(t *testing.T) *exec.Cmd { return java(t, filepath.Join(docs, "java"), "verifier") },
+	})
+}
+
+func tellGoodTokensFromBad(t *testing.T, verifiers map[string]func(t *testing.T) *exec.Cmd) {
+	t.Helper()
 	listener := memory.Listen(t)
 	_, port, err := net.SplitHostPort(listener.Addr().String())
 	if err != nil {
@@ -71,7 +86,7 @@ func TestDocumentedVerifiersTellGoodTokensFromBad(t *testing.T) {
 	for _, c := range cases {
 		input.WriteString(c.token + "\n")
 	}
-	for name, command := range verifiers() {
+	for name, command := range verifiers {
 		t.Run(name, func(t *testing.T) {
 			lines := verify(t, command(t), issuer, hallpass.Audience, caFile, input.String())
 			if len(lines) != len(cases) {
@@ -151,6 +166,24 @@ func node(t *testing.T) *exec.Cmd {
 		missing(t, "jose")
 	}
 	return exec.CommandContext(t.Context(), "node", filepath.Join(dir, "verify.mjs"))
+}
+
+// java builds an application of Spring Boot with Maven, and starts it.
+func java(t *testing.T, source, name string) *exec.Cmd {
+	t.Helper()
+	if _, err := exec.LookPath("mvn"); err != nil {
+		t.Skip("Maven is not installed")
+	}
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(source)); err != nil {
+		t.Fatal(err)
+	}
+	build := exec.CommandContext(t.Context(), "mvn", "--batch-mode", "--quiet", "package")
+	build.Dir = dir
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("mvn package: %v: %s", err, output)
+	}
+	return exec.CommandContext(t.Context(), "java", "-Xmx128m", "-jar", filepath.Join(dir, "target", name+".jar"))
 }
 
 // tamper flips a bit in the middle of the signature.

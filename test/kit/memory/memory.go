@@ -99,6 +99,14 @@ func (s *Server) SetClaims(clientID string, claims []oauth2.Claim) {
 	s.directory.set(clientID, oauth2.Record{Client: &changed, Owner: record.Owner})
 }
 
+// SetTokenLifetime makes this the lifetime of the tokens of a client.
+func (s *Server) SetTokenLifetime(clientID string, lifetime time.Duration) {
+	record := s.directory.Record(clientID)
+	changed := *record.Client
+	changed.TokenLifetime = lifetime
+	s.directory.set(clientID, oauth2.Record{Client: &changed, Owner: record.Owner})
+}
+
 // Introspect asks, as a client, what a token is worth.
 func (s *Server) Introspect(clientID, token string) []byte {
 	s.t.Helper()

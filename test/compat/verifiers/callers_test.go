@@ -1,0 +1,217 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package verifiers_test
+
+import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/test/kit/memory"
+	"github.com/hallpass-dev/hallpass/test/kit/world"
+)
+
+const callers = "../../../docs/call"
+
+func TestDocumentedCallersKeepAndRenewTheirToken(t *testing.T) {
+	keepAndRenew(t, map[string]func(t *testing.T) *exec.Cmd{
+		"Go": func(t *testing.T) *exec.Cmd {
+			program := filepath.Join(t.TempDir(), "caller")
+			if output, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, callers+"/go").CombinedOutput(); err != nil {
+				t.Fatalf("build: %v: %s", err, output)
+			}
+			return exec.CommandContext(t.Context(), program)
+		},
+		"Node": func(t *testing.T) *exec.Cmd {
+			if _, err := exec.LookPath("node"); err != nil {
+				missing(t, "node")
+			}
+			return exec.CommandContext(t.Context(), "node", callers+"/node/call.mjs")
+		},
+		"Python": func(t *testing.T) *exec.Cmd {
+			return exec.CommandContext(t.Context(), "/usr/bin/python3", callers+"/python/call.py")
+		},
+	})
+}
+
+func TestTheDocumentedSpringCallerKeepsAndRenewsItsToken(t *testing.T) {
+	if testing.Short() {
+		t.Skip("make long")
+	}
+	keepAndRenew(t, map[string]func(t *testing.T) *exec.Cmd{
+		"Java, Spring": func(t *testing.T) *exec.Cmd { return java(t, callers+"/java", "caller") },
+	})
+}
+
+// keepAndRenew starts each caller with a wrong secret. It goes on, uses one token for several calls, reads the files again when the
+// API refuses the token, and replaces tokens that are about to expire.
+func keepAndRenew(t *testing.T, programs map[string]func(t *testing.T) *exec.Cmd) {
+	t.Helper()
+	for name, program := range programs {
+		t.Run(name, func(t *testing.T) {
+			hallpass, tokenURL, caFile := serve(t)
+			first, second, brief := hallpass.Register("first", "read"), hallpass.Register("second", "read"), hallpass.Register("brief", "read")
+			hallpass.SetTokenLifetime(brief, 5*time.Second) // callers replace it at least ten seconds before it expires
+			secret := mountedSecret{dir: t.TempDir(), tokenURL: tokenURL, caFile: caFile}
+			secret.write(t, first, "hp_wrong")
+			api := startAPI(t, hallpass, first)
+			caller := program(t)
+			caller.Env = append(os.Environ(), "HALLPASS_DIR="+secret.dir, "API_URL="+api.url, "INTERVAL=0.05", "NODE_EXTRA_CA_CERTS="+caFile)
+			stop := begin(t, caller)
+			world.Eventually(t, name+" asks with the wrong secret", func() bool { return strings.Contains(hallpass.Audit.String(), `"WrongSecret"`) })
+
+			secret.write(t, first, hallpass.Secret(first))
+			world.Eventually(t, name+" calls the API five times", func() bool { return len(api.tokens(first)) >= 5 })
+			if tokens := slices.Compact(api.tokens(first)); len(tokens) != 1 {
+				t.Errorf("%d tokens for several calls", len(tokens))
+			}
+
+			secret.write(t, second, hallpass.Secret(second))
+			api.refuse(first)
+			world.Eventually(t, name+" reads the files again", func() bool { return len(api.tokens(second)) > 0 })
+
+			secret.write(t, brief, hallpass.Secret(brief))
+			api.refuse(second)
+			world.Eventually(t, name+" replaces tokens before they expire", func() bool { return len(slices.Compact(api.tokens(brief))) >= 3 })
+			stop()
+		})
+	}
+}
+
+func TestTheDocumentedCronJobCallsWithOneToken(t *testing.T) {
+	hallpass, tokenURL, caFile := serve(t)
+	client := hallpass.Register("first", "read")
+	secret := mountedSecret{dir: t.TempDir(), tokenURL: tokenURL, caFile: caFile}
+	api := startAPI(t, hallpass, client)
+	run := func() error {
+		script, err := filepath.Abs(callers + "/curl/call.sh")
+		world.Must(t, err)
+		job := exec.CommandContext(t.Context(), "sh", script, api.url, api.url+"/again")
+		job.Env = append(os.Environ(), "HALLPASS_DIR="+secret.dir)
+		output, err := job.CombinedOutput()
+		t.Logf("%s", output)
+		return err
+	}
+	secret.write(t, client, "hp_wrong")
+	if run() == nil {
+		t.Error("the job succeeds with a wrong secret")
+	}
+	secret.write(t, client, hallpass.Secret(client))
+	world.Must(t, run())
+	if tokens := api.tokens(client); len(tokens) != 2 || tokens[0] != tokens[1] {
+		t.Errorf("%d calls, want two with one token", len(tokens))
+	}
+	api.refuse(client)
+	if run() == nil {
+		t.Error("the job succeeds although the API refuses its token")
+	}
+}
+
+// serve starts a token server without clients.
+func serve(t *testing.T) (hallpass *memory.Server, tokenURL, caFile string) {
+	t.Helper()
+	listener := memory.Listen(t)
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	world.Must(t, err)
+	issuer := "https://localhost:" + port
+	hallpass = memory.New(t, issuer)
+	return hallpass, issuer + "/oauth2/token", hallpass.Serve(listener)
+}
+
+// begin starts a program, which runs until stop.
+func begin(t *testing.T, program *exec.Cmd) (stop func()) {
+	t.Helper()
+	var output strings.Builder
+	program.Stdout, program.Stderr = &output, &output
+	world.Must(t, program.Start())
+	var once sync.Once
+	stop = func() {
+		once.Do(func() {
+			_ = program.Process.Kill()
+			_ = program.Wait()
+		})
+	}
+	t.Cleanup(func() {
+		stop()
+		if t.Failed() {
+			t.Logf("it printed: %s", output.String())
+		}
+	})
+	return stop
+}
+
+// mountedSecret is the directory of a mounted Secret. Like the kubelet it replaces all files at once.
+type mountedSecret struct{ dir, tokenURL, caFile string }
+
+func (m mountedSecret) write(t *testing.T, clientID, secret string) {
+	t.Helper()
+	ca, err := os.ReadFile(m.caFile)
+	world.Must(t, err)
+	data, err := os.MkdirTemp(m.dir, "..data-")
+	world.Must(t, err)
+	for name, content := range map[string]string{"client_id": clientID, "client_secret": secret, "token_url": m.tokenURL, "ca.crt": string(ca)} {
+		world.Must(t, os.WriteFile(filepath.Join(data, name), []byte(content), 0o600))
+		if _, err := os.Lstat(filepath.Join(m.dir, name)); err != nil {
+			world.Must(t, os.Symlink("..data/"+name, filepath.Join(m.dir, name)))
+		}
+	}
+	next := filepath.Join(m.dir, "..next")
+	world.Must(t, os.Symlink(filepath.Base(data), next))
+	world.Must(t, os.Rename(next, filepath.Join(m.dir, "..data")))
+}
+
+// api accepts the tokens of some clients, and remembers them in their order.
+type api struct {
+	url string
+
+	mu       sync.Mutex
+	refused  map[string]bool
+	accepted map[string][]string
+}
+
+func startAPI(t *testing.T, hallpass *memory.Server, introspector string) *api {
+	t.Helper()
+	a := &api{refused: map[string]bool{}, accepted: map[string][]string{}}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+		var caller struct {
+			Active   bool   `json:"active"`
+			ClientID string `json:"client_id"`
+		}
+		err := json.Unmarshal(hallpass.Introspect(introspector, token), &caller)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if err != nil || !caller.Active || a.refused[caller.ClientID] {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		a.accepted[caller.ClientID] = append(a.accepted[caller.ClientID], token)
+	}))
+	t.Cleanup(server.Close)
+	a.url = server.URL
+	return a
+}
+
+// tokens are those of a client that were accepted.
+func (a *api) tokens(clientID string) []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.accepted[clientID])
+}
+
+// refuse answers 401 to the tokens of a client from now on.
+func (a *api) refuse(clientID string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.refused[clientID] = true
+}
