@@ -41,20 +41,24 @@ func firstGroups(expression, text string) []string {
 	return groups
 }
 
-// Every reason is explained, no reason is explained that does not exist, and those that are said to stand in conditions do.
+// Every reason is explained with what to do, no reason is explained that does not exist, and those that are said to stand in
+// conditions do.
 func TestEveryReasonIsExplained(t *testing.T) {
 	page := read(t, "docs/audit.md")
 	_, table, _ := strings.Cut(page, "## Reasons")
 	var documented, inConditions []string
 	for line := range strings.Lines(table) {
 		cells := strings.Split(line, "|")
-		if len(cells) != 5 {
+		if len(cells) != 6 {
 			continue
 		}
 		for _, reason := range firstGroups("`([A-Z][A-Za-z]+)`", cells[1]) {
 			documented = append(documented, reason)
-			if strings.TrimSpace(cells[3]) == "yes" {
+			if strings.TrimSpace(cells[4]) == "yes" {
 				inConditions = append(inConditions, reason)
+			}
+			if len(strings.TrimSpace(cells[3])) < 10 {
+				t.Errorf("docs/audit.md does not say what to do about %s", reason)
 			}
 		}
 	}
