@@ -1,4 +1,5 @@
--- Health of an OAuth2Client for Argo CD: resource.customizations.health.hallpass.dev_OAuth2Client in argocd-cm.
+-- Health of the custom resources of Hallpass for Argo CD: resource.customizations.health.hallpass.dev_OAuth2Client in argocd-cm, and
+-- the same for OAuth2Resource, OAuth2Token and OAuth2Policy.
 local hs = { status = "Progressing", message = "Waiting for Hallpass" }
 if obj.status == nil or obj.status.conditions == nil then
   return hs

@@ -4,61 +4,133 @@
 package docs_test
 
 import (
-	"os"
+	"strings"
 	"testing"
+	"time"
 
 	lua "github.com/yuin/gopher-lua"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/yaml"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 )
 
-// TestArgoCDReadsTheHealthOfAClient runs the health script over the conditions that the operator sets.
-func TestArgoCDReadsTheHealthOfAClient(t *testing.T) {
-	script, err := os.ReadFile("../../../docs/argocd/health.lua")
-	if err != nil {
-		t.Fatal(err)
-	}
-	conflict := v1alpha1.SecretConflict("reporting")
+// TestArgoCDReadsTheHealthOfEachKind runs the health script over the conditions that the operator sets.
+func TestArgoCDReadsTheHealthOfEachKind(t *testing.T) {
+	conflict, taken := v1alpha1.SecretConflict("reporting"), v1alpha1.IdentifierConflict("https://orders.example.com")
 	waiting := v1alpha1.Progressing("register the client")
+	expired := v1alpha1.TokenExpired(time.Now())
 	for name, c := range map[string]struct {
+		kind       string
 		observed   int64
 		conditions []metav1.Condition
 		want       string
 	}{
-		"nothing said yet":         {0, nil, "Progressing"},
-		"registered":               {2, []metav1.Condition{v1alpha1.Registered()}, "Healthy"},
-		"registered, spec changed": {1, []metav1.Condition{v1alpha1.Registered()}, "Progressing"},
-		"suspended":                {2, []metav1.Condition{v1alpha1.Suspended()}, "Suspended"},
-		"a conflict":               {2, []metav1.Condition{conflict, v1alpha1.Stalled(conflict)}, "Degraded"},
-		"being worked on":          {2, []metav1.Condition{waiting, v1alpha1.Reconciling(waiting)}, "Progressing"},
+		"nothing said yet":         {"OAuth2Client", 0, nil, "Progressing"},
+		"registered":               {"OAuth2Client", 2, []metav1.Condition{v1alpha1.Registered()}, "Healthy"},
+		"registered, spec changed": {"OAuth2Client", 1, []metav1.Condition{v1alpha1.Registered()}, "Progressing"},
+		"suspended":                {"OAuth2Client", 2, []metav1.Condition{v1alpha1.Suspended()}, "Suspended"},
+		"a conflict":               {"OAuth2Client", 2, []metav1.Condition{conflict, v1alpha1.Stalled(conflict)}, "Degraded"},
+		"being worked on":          {"OAuth2Client", 2, []metav1.Condition{waiting, v1alpha1.Reconciling(waiting)}, "Progressing"},
+		"a declared resource":      {"OAuth2Resource", 2, []metav1.Condition{v1alpha1.ResourceDeclared()}, "Healthy"},
+		"a resource in conflict":   {"OAuth2Resource", 2, []metav1.Condition{taken, v1alpha1.Stalled(taken)}, "Degraded"},
+		"an expired token":         {"OAuth2Token", 2, []metav1.Condition{expired, v1alpha1.Stalled(expired)}, "Degraded"},
+		"a policy in force":        {"OAuth2Policy", 2, []metav1.Condition{v1alpha1.PolicyInForce()}, "Healthy"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			object := &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Generation: 2}}
-			object.Status.ObservedGeneration, object.Status.Conditions = c.observed, c.conditions
-			content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
-			if err != nil {
-				t.Fatal(err)
+			object := map[string]any{"kind": c.kind, "metadata": map[string]any{"generation": int64(2)}}
+			if c.conditions != nil {
+				var conditions []any
+				for _, condition := range c.conditions {
+					conditions = append(conditions, map[string]any{
+						"type": condition.Type, "status": string(condition.Status), "reason": condition.Reason, "message": condition.Message,
+					})
+				}
+				object["status"] = map[string]any{"observedGeneration": c.observed, "conditions": conditions}
 			}
-			state := lua.NewState()
-			defer state.Close()
-			state.SetGlobal("obj", toLua(state, content))
-			if err := state.DoString(string(script)); err != nil {
-				t.Fatal(err)
-			}
-			health, ok := state.Get(-1).(*lua.LTable)
-			if !ok {
-				t.Fatalf("the script returns %s", state.Get(-1))
-			}
+			health := runLua(t, read(t, "docs/argocd/health.lua"), object)
 			if got := health.RawGetString("status").String(); got != c.want {
 				t.Errorf("health %s, want %s", got, c.want)
 			}
 			if len(c.conditions) > 0 && c.observed == 2 && health.RawGetString("message").String() != c.conditions[0].Message {
 				t.Errorf("message %q, want the condition's", health.RawGetString("message"))
 			}
+			if !strings.Contains(read(t, "docs/argocd/kustomization.yaml"), "health.hallpass.dev_"+c.kind+"=health.lua") {
+				t.Errorf("Argo CD does not get the script for %s", c.kind)
+			}
 		})
 	}
+}
+
+// TestTheActionsOfArgoCDChangeWhatTheOperatorReads runs each action over clients, and decodes the result as the API server does.
+func TestTheActionsOfArgoCDChangeWhatTheOperatorReads(t *testing.T) {
+	var actions struct {
+		Discovery   string `json:"discovery.lua"`
+		Definitions []struct {
+			Name   string `json:"name"`
+			Action string `json:"action.lua"`
+		} `json:"definitions"`
+	}
+	if err := yaml.UnmarshalStrict([]byte(read(t, "docs/argocd/actions.yaml")), &actions); err != nil {
+		t.Fatal(err)
+	}
+	act := func(name string, client map[string]any) map[string]any {
+		for _, definition := range actions.Definitions {
+			if definition.Name == name {
+				return fromLua(runLua(t, definition.Action, client)).(map[string]any)
+			}
+		}
+		t.Fatalf("there is no action %s", name)
+		return nil
+	}
+	plain := map[string]any{"metadata": map[string]any{"name": "reporting"}}
+	rotated := act("rotate", plain)
+	if annotations := rotated["metadata"].(map[string]any)["annotations"].(map[string]any); annotations[v1alpha1.AnnotationRotate] == "" {
+		t.Errorf("rotated: %v", rotated)
+	}
+	suspended := act("suspend", plain)
+	if suspended["spec"].(map[string]any)["state"] != string(v1alpha1.ClientSuspended) {
+		t.Errorf("suspended: %v", suspended)
+	}
+	if resumed := act("resume", suspended); resumed["spec"].(map[string]any)["state"] != string(v1alpha1.ClientActive) {
+		t.Errorf("resumed: %v", resumed)
+	}
+	for client, want := range map[*map[string]any]string{&plain: "resume", &suspended: "suspend"} {
+		offered := runLua(t, actions.Discovery, *client)
+		for _, definition := range actions.Definitions {
+			disabled := offered.RawGetString(definition.Name).(*lua.LTable).RawGetString("disabled") == lua.LTrue
+			if disabled != (definition.Name == want) {
+				t.Errorf("%v offers %s: %v", *client, definition.Name, !disabled)
+			}
+		}
+	}
+}
+
+// runLua runs a script over an object, as Argo CD does.
+func runLua(t *testing.T, script string, object map[string]any) *lua.LTable {
+	t.Helper()
+	state := lua.NewState()
+	t.Cleanup(state.Close)
+	state.SetGlobal("obj", toLua(state, object))
+	if err := state.DoString(script); err != nil {
+		t.Fatal(err)
+	}
+	result, ok := state.Get(-1).(*lua.LTable)
+	if !ok {
+		t.Fatalf("the script returns %s", state.Get(-1))
+	}
+	return result
+}
+
+// fromLua is a table of names as a map, and text as it is.
+func fromLua(value lua.LValue) any {
+	table, ok := value.(*lua.LTable)
+	if !ok {
+		return value.String()
+	}
+	all := map[string]any{}
+	table.ForEach(func(key, member lua.LValue) { all[key.String()] = fromLua(member) })
+	return all
 }
 
 // toLua turns what JSON decodes to into Lua values.
