@@ -157,7 +157,7 @@ func (m mountedSecret) write(t *testing.T, clientID, secret string) {
 	t.Helper()
 	ca, err := os.ReadFile(m.caFile)
 	world.Must(t, err)
-	data, err := os.MkdirTemp(m.dir, "..data-")
+	data, err := os.MkdirTemp(m.dir, "..data-") //nolint:usetesting // beside the links, as the kubelet makes it
 	world.Must(t, err)
 	for name, content := range map[string]string{"client_id": clientID, "client_secret": secret, "token_url": m.tokenURL, "ca.crt": string(ca)} {
 		world.Must(t, os.WriteFile(filepath.Join(data, name), []byte(content), 0o600))
