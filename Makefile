@@ -5,7 +5,7 @@ SHELL       := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS   += --no-print-directory
 
-VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 FUZZTIME ?= 60s
 
 # The race detector needs a C compiler, the product does not.
@@ -29,8 +29,9 @@ PROMTOOL       := $(call tools_of,promtool)/promtool
 
 .PHONY: run
 run: ## Start everything on this machine and fetch a token; Ctrl-C ends it. ARGS="…" goes to hack/run
+	@echo "Compiling. Then come seven steps: control plane, installation, manager, token server, samples, token, introspection."
 	@mkdir -p bin
-	@go build -o bin/run ./hack/run
+	@hack/progress.sh "make run" go build -v -o bin/run ./hack/run
 	@# On a terminal the program gets a process group of its own, so that Ctrl-C ends it and not make: exit 0.
 	@if [[ -t 0 ]]; then set -m; bin/run $(ARGS); else exec bin/run $(ARGS); fi
 
@@ -260,4 +261,4 @@ $(GOLANGCI_LINT) $(PROMTOOL): NOTE = ; this takes some minutes
 $(CONTROLLER_GEN) $(GOLANGCI_LINT) $(GOVULNCHECK) $(BENCHSTAT) $(ETCDUTL) $(HELM) $(KUBE_SCORE) $(PROMTOOL):
 	@echo "building $(@F) of hack/$(MODULE_OF), once for this machine$(NOTE)" >&2
 	@mkdir -p $(@D)
-	@cd hack/$(MODULE_OF) && CGO_ENABLED=0 GOFLAGS= go build -trimpath -ldflags='-s -w' -o $@.$$$$ $(TOOL) && mv $@.$$$$ $@
+	@progress=$$PWD/hack/progress.sh; cd hack/$(MODULE_OF) && CGO_ENABLED=0 GOFLAGS= $$progress $(@F) go build -v -trimpath -ldflags='-s -w' -o $@.$$$$ $(TOOL) && mv $@.$$$$ $@

@@ -15,7 +15,7 @@ for module in ./*.mod; do
   program=$dir/v1.$minor
   if [[ ! -e $program ]]; then
     echo "building the validators of Kubernetes 1.$minor, once for this machine" >&2
-    CGO_ENABLED=0 GOFLAGS='' go build -trimpath -modfile="$module" -tags="kubernetes1$minor" -o "$program.$$" .
+    CGO_ENABLED=0 GOFLAGS='' ../progress.sh "Kubernetes 1.$minor" go build -v -trimpath -modfile="$module" -tags="kubernetes1$minor" -o "$program.$$" .
     mv "$program.$$" "$program"
   fi
   echo "$program"

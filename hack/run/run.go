@@ -7,11 +7,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -40,6 +42,7 @@ type stage struct {
 
 	issuer      string
 	ops         string // address of the token server's ops port
+	metrics     string // address of the manager's metrics
 	certificate installation.Certificate
 
 	manager, tokenServer *controlplane.Process
@@ -51,6 +54,11 @@ func run(ctx context.Context, s settings) (err error) {
 		return fmt.Errorf("find the repository: %w", err)
 	}
 	st := &stage{settings: s, root: root, dir: filepath.Join(root, s.dir)}
+	lock, err := st.lock()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = lock.Close() }()
 	if err := st.clean(); err != nil {
 		return err
 	}
@@ -73,18 +81,45 @@ func run(ctx context.Context, s settings) (err error) {
 	}
 }
 
+// lockName is the file that a run locks for as long as it is at work.
+const lockName = "lock"
+
+// lock makes the directory its own: a second run would delete what the first one works with.
+func (s *stage) lock() (io.Closer, error) {
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make %s: %w", s.settings.dir, err)
+	}
+	file, err := os.OpenFile(filepath.Join(s.dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", s.settings.dir, err)
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = file.Close()
+		return nil, fmt.Errorf("another make run is at work in %s. End it with Ctrl-C in its terminal, "+
+			"or start this one in a directory of its own: make run ARGS=-dir=%s2", s.dir, s.settings.dir)
+	}
+	return file, nil
+}
+
 // clean removes what an earlier run left, its env file first: a script may be waiting for a new one.
 func (s *stage) clean() error {
 	if err := os.RemoveAll(filepath.Join(s.dir, "env")); err != nil {
 		return fmt.Errorf("remove the last run's env file: %w", err)
 	}
-	if !s.keep {
-		if err := os.RemoveAll(s.dir); err != nil {
+	if s.keep {
+		return nil
+	}
+	left, err := os.ReadDir(s.dir)
+	if err != nil {
+		return fmt.Errorf("read what the last run left: %w", err)
+	}
+	for _, entry := range left {
+		if entry.Name() == lockName {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(s.dir, entry.Name())); err != nil {
 			return fmt.Errorf("remove the last run: %w", err)
 		}
-	}
-	if err := os.MkdirAll(s.dir, 0o700); err != nil {
-		return fmt.Errorf("make .run: %w", err)
 	}
 	return nil
 }
@@ -102,7 +137,7 @@ func (s *stage) stop() error {
 }
 
 func (s *stage) startControlPlane(ctx context.Context) error {
-	title("Start a Kubernetes control plane: etcd, kube-apiserver, controllers")
+	title(1, "Start a Kubernetes control plane: etcd, kube-apiserver, controllers")
 	cp, err := controlplane.Start(ctx, controlplane.Options{Dir: filepath.Join(s.dir, "controlplane")})
 	if err != nil {
 		return err
@@ -117,13 +152,13 @@ func (s *stage) startControlPlane(ctx context.Context) error {
 }
 
 func (s *stage) install(ctx context.Context) error {
-	title("Install Hallpass: its kinds, its namespaces, and the rights of its two programs")
+	title(2, "Install Hallpass: its kinds, its namespaces, and the rights of its two programs")
 	show("kubectl apply --server-side -k config/default")
 	return installation.Install(ctx, s.cp, s.root)
 }
 
 func (s *stage) startManager(ctx context.Context) error {
-	title("Start the manager with the rights of its own service account")
+	title(3, "Start the manager with the rights of its own service account")
 	if err := s.build(ctx); err != nil {
 		return err
 	}
@@ -135,13 +170,19 @@ func (s *stage) startManager(ctx context.Context) error {
 		s.port = port
 	}
 	s.issuer = "https://localhost:" + strconv.Itoa(s.port)
+	metricsPort, err := freePort()
+	if err != nil {
+		return err
+	}
+	address := "127.0.0.1:" + strconv.Itoa(metricsPort)
+	s.metrics = "http://" + address
 	kubeconfig, err := s.cp.ServiceAccountKubeconfig(ctx, installation.SystemNamespace, installation.ManagerAccount)
 	if err != nil {
 		return err
 	}
 	s.manager, err = controlplane.StartProcess("manager", filepath.Join(s.dir, "manager.log"), nil, append([]string{
 		filepath.Join(s.root, "bin", "manager"), "--kubeconfig=" + kubeconfig, "--issuer=" + s.issuer,
-		"--serving-dns-names=127.0.0.1", "--metrics-bind-address=0", "--health-probe-bind-address=0",
+		"--serving-dns-names=127.0.0.1", "--metrics-bind-address=" + address, "--health-probe-bind-address=0",
 	}, s.managerArgs...)...)
 	if err != nil {
 		return err
@@ -154,7 +195,7 @@ func (s *stage) startManager(ctx context.Context) error {
 }
 
 func (s *stage) startTokenServer(ctx context.Context) error {
-	title("Start the token server with the rights of its own service account")
+	title(4, "Start the token server with the rights of its own service account")
 	opsPort, err := freePort()
 	if err != nil {
 		return err
@@ -179,7 +220,7 @@ func (s *stage) startTokenServer(ctx context.Context) error {
 }
 
 func (s *stage) applySamples(ctx context.Context) error {
-	title("Apply two OAuth2Clients: one that calls, and one that is called")
+	title(5, "Apply two OAuth2Clients: one that calls, and one that is called")
 	show("kubectl apply -k config/samples")
 	if err := installation.Apply(ctx, s.cp, s.root, "config/samples"); err != nil {
 		return err
@@ -191,11 +232,11 @@ func (s *stage) applySamples(ctx context.Context) error {
 // build compiles both binaries.
 func (s *stage) build(ctx context.Context) error {
 	say("Compiling bin/manager and bin/tokenserver; the first time takes a minute or two.")
-	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", "bin/", "./cmd/...")
-	command.Dir = s.root
+	command := exec.CommandContext(ctx, "hack/progress.sh", "manager and tokenserver", "go", "build", "-v", "-trimpath", "-o", "bin/", "./cmd/...")
+	command.Dir, command.Stderr = s.root, os.Stderr
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("compile: %w: %s", err, output)
+	if err := command.Run(); err != nil {
+		return fmt.Errorf("compile: %w", err)
 	}
 	return nil
 }
@@ -236,7 +277,10 @@ func freePort() (int, error) {
 	return strconv.Atoi(port)
 }
 
-func title(text string) { fmt.Printf("\n==> %s\n", text) }
+// steps is how many titles there are.
+const steps = 7
+
+func title(number int, text string) { fmt.Printf("\n==> %d of %d: %s\n", number, steps, text) }
 
 func say(format string, args ...any) { fmt.Printf(format+"\n", args...) }
 

@@ -38,7 +38,7 @@ func (s *stage) walk(ctx context.Context) error {
 		return err
 	}
 
-	title("Fetch a token, as the service " + sampleClient + " would with what is in its Secret")
+	title(6, "Fetch a token, as the service "+sampleClient+" would with what is in its Secret")
 	show(`curl --cacert "$HALLPASS_CA" -u "$CLIENT_ID:$CLIENT_SECRET" -d grant_type=client_credentials "$HALLPASS_TOKEN_URL"`)
 	var token struct {
 		AccessToken string `json:"access_token"`
@@ -52,7 +52,7 @@ func (s *stage) walk(ctx context.Context) error {
 	}
 	say("%s", body)
 
-	title("Ask about it, as the called service " + sampleAPI + " would with its own credentials")
+	title(7, "Ask about it, as the called service "+sampleAPI+" would with its own credentials")
 	show(`curl --cacert "$HALLPASS_CA" -u "$API_ID:$API_SECRET" -d token="$TOKEN" ` + string(api.Data["introspection_url"]))
 	body, err = post(ctx, client, api, string(api.Data["introspection_url"]), url.Values{"token": {token.AccessToken}})
 	if err != nil {
@@ -68,7 +68,12 @@ func (s *stage) walk(ctx context.Context) error {
 	say("\nHallpass runs. In another terminal, in this directory:")
 	show(". %s/env", s.settings.dir)
 	show("$KUBECTL get hpc -A")
-	say("README.md goes on from here. Ctrl-C ends everything.")
+	say("README.md goes on from here.")
+	if s.keep {
+		say("Ctrl-C ends everything. What you applied is kept in %s for the next run with -keep.", s.settings.dir)
+	} else {
+		say("Ctrl-C ends everything and deletes this cluster with all that you applied; make run ARGS=-keep keeps it.")
+	}
 	return nil
 }
 
@@ -83,6 +88,7 @@ func (s *stage) writeEnv(caller *corev1.Secret) error {
 		{"CLIENT_ID", string(caller.Data["client_id"])},
 		{"CLIENT_SECRET", string(caller.Data["client_secret"])},
 		{"HALLPASS_METRICS_URL", s.ops + "/metrics"},
+		{"HALLPASS_MANAGER_METRICS_URL", s.metrics + "/metrics"},
 		{"KUBECTL", s.cp.Kubectl()},
 	} {
 		quoted := "'" + strings.ReplaceAll(variable[1], "'", `'\''`) + "'"

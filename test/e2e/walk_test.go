@@ -61,6 +61,12 @@ func TestMakeRunAndTheWalkOfTheREADME(t *testing.T) {
 		}
 	}
 
+	startedWithoutErrors(t, dir)
+	second, err := command(ctx, program, "-dir", filepath.Base(dir)).CombinedOutput()
+	if err == nil || !strings.Contains(string(second), filepath.Base(dir)+". End it with Ctrl-C in its terminal, or start this one in a directory of its own") {
+		t.Errorf("a second one in the folder: %v: %s", err, second)
+	}
+
 	walk := exec.CommandContext(ctx, "sh", "-e")
 	walk.Dir = root()
 	walk.Stdin = strings.NewReader(". " + filepath.Base(dir) + "/env\n" + shellOf(t, "README.md", 5))
@@ -84,9 +90,11 @@ func TestMakeRunAndTheWalkOfTheREADME(t *testing.T) {
 			t.Errorf("the commands of %s fail: %v\n%s", page, err, said)
 		}
 	}
-	metrics, err := command(ctx, "sh", "-ec", ". "+filepath.Base(dir)+"/env; curl --silent --fail \"$HALLPASS_METRICS_URL\"").CombinedOutput()
-	if err != nil || !strings.Contains(string(metrics), "hallpass_requests_total") {
-		t.Errorf("the metrics URL of the env file: %v: %s", err, metrics)
+	for variable, metric := range map[string]string{"HALLPASS_METRICS_URL": "hallpass_requests_total", "HALLPASS_MANAGER_METRICS_URL": "hallpass_clients"} {
+		metrics, err := command(ctx, "sh", "-ec", ". "+filepath.Base(dir)+"/env; curl --silent --fail \"$"+variable+"\"").CombinedOutput()
+		if err != nil || !strings.Contains(string(metrics), metric) {
+			t.Errorf("%s of the env file: %v: %s", variable, err, metrics)
+		}
 	}
 
 	if err := running.Process.Signal(syscall.SIGINT); err != nil {
@@ -97,6 +105,27 @@ func TestMakeRunAndTheWalkOfTheREADME(t *testing.T) {
 	}
 	if _, err := os.Stat(env); err == nil {
 		t.Error("the env file is still there although nothing runs")
+	}
+	for _, want := range []string{"==> 1 of 7: Start a Kubernetes control plane", "==> 7 of 7: Ask about it", "Ctrl-C ends everything and deletes this cluster with all that you applied"} {
+		if !strings.Contains(output.String(), want) {
+			t.Errorf("make run does not say %q:\n%s", want, output.String())
+		}
+	}
+}
+
+// startedWithoutErrors looks into what both processes log until the first token is there.
+func startedWithoutErrors(t *testing.T, dir string) {
+	t.Helper()
+	for _, name := range []string{"manager.log", "tokenserver.log"} {
+		log, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(log)) {
+			if strings.Contains(line, `"level":"ERROR"`) {
+				t.Errorf("a fresh start logs %s", line)
+			}
+		}
 	}
 }
 

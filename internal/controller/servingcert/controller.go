@@ -68,8 +68,18 @@ type Reconciler struct {
 // +kubebuilder:rbac:namespace=hallpass-system,groups="",resources=configmaps,verbs=create
 // +kubebuilder:rbac:namespace=hallpass-system,groups="",resources=configmaps,resourceNames=hallpass-ca,verbs=list;watch;update
 
-// Reconcile looks at all three: they are one chain.
+// Reconcile looks at all three: they are one chain. Each write wakes it, before the cache has what was
+// written after that: such a conflict is no failure.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
+	result, err := r.ensure(ctx)
+	if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
+		ctrl.LoggerFrom(ctx).V(1).Info("the cache is behind; looking again", "conflict", err.Error())
+		return ctrl.Result{RequeueAfter: time.Second}, nil
+	}
+	return result, err
+}
+
+func (r *Reconciler) ensure(ctx context.Context) (ctrl.Result, error) {
 	if r.Foreign {
 		return ctrl.Result{}, r.publishForeign(ctx)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	clocktesting "k8s.io/utils/clock/testing"
@@ -236,5 +237,29 @@ func TestTheAuthorityOfACertificateOfOthersIsPublished(t *testing.T) {
 	i.step(t)
 	if got := i.bundle(t); got != "" {
 		t.Errorf("published %q", got)
+	}
+}
+
+// At a fresh start the cache may lack what was written a moment ago. That is no error, and nothing is written over.
+func TestACacheThatIsBehindIsNoFailure(t *testing.T) {
+	i := newIssuer()
+	i.step(t)
+	served := i.secret(t, ServingSecretName).Data
+	actual := i.Client
+	i.Client = interceptor.NewClient(actual.(client.WithWatch), interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, options ...client.GetOption) error {
+			if key.Name == ServingSecretName {
+				return apierrors.NewNotFound(corev1.Resource("secrets"), key.Name)
+			}
+			return c.Get(ctx, key, o, options...)
+		},
+	})
+	result, err := i.Reconcile(t.Context(), ctrl.Request{})
+	if err != nil || result.RequeueAfter == 0 {
+		t.Errorf("%v, look again after %s", err, result.RequeueAfter)
+	}
+	i.Client = actual
+	if !maps.EqualFunc(served, i.secret(t, ServingSecretName).Data, slices.Equal) {
+		t.Error("another certificate is served")
 	}
 }
