@@ -266,6 +266,11 @@ func elsewhere() map[string]func(*testing.T) {
 	return map[string]func(*testing.T){
 		"OAuth2Client/SigningAlgorithmNotEnabled": TestAClientAsksForAnAlgorithm,
 		"OAuth2Client/SigningAlgorithmNotReady":   TestAClientAsksForAnAlgorithm,
+		"OAuth2Client/WriteRefused":               TestARefusedWriteIsTriedAFewTimesAMinute,
+		"OAuth2Token/WriteRefused":                TestARefusedWriteIsTriedAFewTimesAMinute,
+		"OAuth2Resource/WriteRefused":             TestARefusedWriteIsTriedAFewTimesAMinute,
+		"OAuth2Client/RepairDoesNotHold":          TestARepairThatDoesNotHoldIsReported,
+		"OAuth2Token/RepairDoesNotHold":           TestARepairThatDoesNotHoldIsReported,
 		"OAuth2Client/Progressing":                TestARefusedWriteIsTriedAFewTimesAMinute,
 		"OAuth2Token/Progressing":                 TestARefusedWriteIsTriedAFewTimesAMinute,
 		"OAuth2Token/ExpiresSoon":                 TestAnExpiredTokenIsToldFromOthers,
