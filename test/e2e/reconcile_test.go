@@ -216,7 +216,9 @@ func TestALostRegistrationIsWrittenAgainWithTheSameSecret(t *testing.T) {
 }
 
 func TestARestoredNamespaceComesBackToLife(t *testing.T) {
-	c := apply(t, "restored", newClient("caller"))
+	rotated := newClient("caller") // a request from before the backup is not one to rotate now
+	rotated.Annotations = map[string]string{v1alpha1.AnnotationRotate: "before"}
+	c := apply(t, "restored", rotated)
 	backup := credentials(t, c)
 	must(t, cluster.Delete(t.Context(), c))
 	eventually(t, "everything is gone", func() bool {
@@ -228,7 +230,9 @@ func TestARestoredNamespaceComesBackToLife(t *testing.T) {
 		Type:       backup.Type, Data: backup.Data,
 	}
 	must(t, cluster.Create(t.Context(), restored))
-	again := apply(t, "restored", newClient("caller"))
+	rotated = newClient("caller")
+	rotated.Annotations = map[string]string{v1alpha1.AnnotationRotate: "before"}
+	again := apply(t, "restored", rotated)
 	if string(credentials(t, again).Data["client_secret"]) != string(backup.Data["client_secret"]) {
 		t.Error("the secret that the apps hold was replaced")
 	}

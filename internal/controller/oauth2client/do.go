@@ -6,6 +6,8 @@ package oauth2client
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
@@ -33,6 +35,7 @@ func (r *Reconciler) do(ctx context.Context, c *v1alpha1.OAuth2Client, m method,
 		return r.create(ctx, c, m, s, d)
 	case apply, lookLive: // decide asks for a live look once
 	}
+	s.names = m.remember(s)
 	r.memory.settle(c.UID, s, d.plan)
 	var err error
 	if d.plan.Reason != credential.None {
@@ -46,8 +49,25 @@ func (r *Reconciler) do(ctx context.Context, c *v1alpha1.OAuth2Client, m method,
 	if s.object, err = m.write(ctx, s.object, d.data); err != nil {
 		return s, d, err
 	}
-	return s, d, m.removeFormer(ctx, s.object)
+	if s.copies, err = m.removeFormer(ctx, s); err != nil {
+		return s, d, err
+	}
+	if current := current(c, s.names); len(current) < len(s.names) {
+		s.names = current
+		s, err = r.publish(ctx, c, s, d)
+	}
+	return s, d, err
 }
+
+// current are the names that are left to remember once what has another name is gone: whatever is created
+// under such a name then is the user's.
+func current(c *v1alpha1.OAuth2Client, names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name != secretName(c) })
+}
+
+// annotationNames is the annotation of a registration with the names under which something was written for
+// the client, where an owner reference does not say so, or a late cache may not.
+const annotationNames = "hallpass.dev/secret-names"
 
 // mint registers a new secret as pending, then writes the user's Secret, which is the commit point.
 // The caller publishes what follows.
@@ -86,6 +106,7 @@ func (r *Reconciler) mint(ctx context.Context, c *v1alpha1.OAuth2Client, m metho
 // that is quicker than the registration waits at the token server. If one of the two is not
 // written, the next look repairs it. Of two managers one fails, because both writes create.
 func (r *Reconciler) create(ctx context.Context, c *v1alpha1.OAuth2Client, m method, s seen, d decision) (seen, decision, error) {
+	s.names = m.remember(s)
 	now := r.Clock.Now()
 	made, err := r.memory.proposal(c.UID, r.Random, now)
 	if err != nil {
@@ -121,16 +142,20 @@ func (r *Reconciler) publish(ctx context.Context, c *v1alpha1.OAuth2Client, s se
 		return s, err
 	}
 	before := s
+	annotations := map[string]string{
+		registration.AnnotationClientID:    d.client.ID,
+		v1alpha1.AnnotationClientNamespace: c.Namespace,
+		v1alpha1.AnnotationClient:          c.Name,
+	}
+	if remembers := s.stored != nil && s.stored.Annotations[annotationNames] != ""; remembers || len(s.names) > 0 {
+		annotations[annotationNames] = strings.Join(s.names, " ")
+	}
 	s.stored, err = publish.Write(ctx, r.Client, s.stored, publish.Record{
 		NamespacedName: r.registrationKey(c),
 		Of:             "client " + d.client.ID,
 		Type:           registration.SecretType,
-		Annotations: map[string]string{
-			registration.AnnotationClientID:    d.client.ID,
-			v1alpha1.AnnotationClientNamespace: c.Namespace,
-			v1alpha1.AnnotationClient:          c.Name,
-		},
-		Data: data,
+		Annotations:    annotations,
+		Data:           data,
 	})
 	if err != nil {
 		return s, err

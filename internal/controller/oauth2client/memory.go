@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/controller/status"
 	"github.com/hallpass-dev/hallpass/internal/credential"
@@ -32,6 +33,7 @@ type memory struct {
 	waiters publish.Waiters
 	// reporting bounds the statuses that are written at once.
 	reporting *semaphore.Weighted
+	copies    output.Copies
 }
 
 // errExpected says that the cache lacks a first secret. The watch brings it.
@@ -73,4 +75,5 @@ func (m *memory) forget(o client.Object) {
 	m.expected.Drop(o.GetUID())
 	m.written.Forget(o)
 	m.repairs.Drop(o)
+	m.copies.Forget(o)
 }

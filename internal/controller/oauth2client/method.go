@@ -6,6 +6,7 @@ package oauth2client
 import (
 	"context"
 	"errors"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -34,10 +35,12 @@ type method interface {
 	holds(s seen) bool
 	// items are the entries of the Secret that this method adds.
 	items(value oauth2.Secret) []output.Item
+	// remember are the names under which something is written for the client, the one to write included.
+	remember(s seen) []string
 	// write brings the Secret or ConfigMap up to date; removeFormer deletes those not used any
-	// more.
+	// more, and returns the names of those that only name the client.
 	write(ctx context.Context, stored client.Object, data map[string][]byte) (client.Object, error)
-	removeFormer(ctx context.Context, current client.Object) error
+	removeFormer(ctx context.Context, s seen) (copies []string, err error)
 	// target is the kind and the name of what is written.
 	target() (kind, name string)
 	// version is the version that the cache has of what is written.
@@ -52,6 +55,7 @@ func methodOf(c *v1alpha1.OAuth2Client, cached client.Client, live, declared cli
 	secrets := output.Target{
 		Client: cached, Cached: cached, Live: live, Owner: owner, SecretType: v1alpha1.SecretTypeClient, Name: secretName(c),
 		Labels: c.Spec.Secret.Labels, Annotations: c.Spec.Secret.Annotations, Retained: c.Spec.Secret.DeletionPolicy == v1alpha1.DeletionRetain,
+		ClientID: c.ClientID(), ClientIDEntry: output.Entry(c.Spec.Secret.Keys.ClientID, keyClientID),
 	}
 	configMaps := secrets
 	configMaps.SecretType = ""
@@ -98,8 +102,9 @@ func (base) identify(context.Context) (string, error) { return "", nil }
 
 func (base) compile(*oauth2.Client, string) (obstacle, incomplete *metav1.Condition) { return nil, nil }
 
-func (b base) look(ctx context.Context, _ seen, live bool) (found, error) {
+func (b base) look(ctx context.Context, s seen, live bool) (found, error) {
 	from := b.written.Cached
+	b.written.Remembered = s.names
 	if live {
 		from = b.written.Live
 	}
@@ -139,11 +144,25 @@ func (b base) write(ctx context.Context, stored client.Object, data map[string][
 	return b.written.Write(ctx, stored, data)
 }
 
-func (b base) removeFormer(ctx context.Context, current client.Object) error {
-	if err := b.written.RemoveFormer(ctx, current); err != nil {
-		return err
+// remember adds the name that is written: of an object without an owner reference, and of one that is
+// about to be created under another name than the client's, which a late cache would lack.
+func (b base) remember(s seen) []string {
+	name := b.written.Name
+	known := b.written.Retained || s.object == nil && (name != b.client.Name || len(s.names) > 0)
+	if at := slices.Index(s.names, name); at < 0 && !known || at >= 0 && at == len(s.names)-1 {
+		return s.names
 	}
-	return b.other.RemoveFormer(ctx, current)
+	return append(slices.DeleteFunc(slices.Clone(s.names), func(n string) bool { return n == name }), name)
+}
+
+func (b base) removeFormer(ctx context.Context, s seen) (copies []string, err error) {
+	b.written.Remembered, b.other.Remembered = s.names, s.names
+	copies, err = b.written.RemoveFormer(ctx, s.object)
+	if err != nil {
+		return copies, err
+	}
+	others, err := b.other.RemoveFormer(ctx, s.object)
+	return append(copies, others...), err
 }
 
 func (b base) target() (kind, name string) {

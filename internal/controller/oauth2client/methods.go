@@ -43,6 +43,7 @@ type byGenerated struct{ bySecret }
 // look reads the secret in the Secret. If its entry or its Secret has just been renamed, it is the
 // one under the former name.
 func (m byGenerated) look(ctx context.Context, s seen, live bool) (found, error) {
+	m.written.Remembered = s.names
 	f, err := m.base.look(ctx, s, live)
 	if err != nil || f.obstacle != nil {
 		return f, err
@@ -69,8 +70,8 @@ func (m byGenerated) unknown(ctx context.Context, s seen) (bool, error) {
 	if s.stored != nil || m.client.Spec.ClientID != "" || m.written.Retained {
 		return false, nil
 	}
-	known, err := m.written.Names(ctx)
-	return len(known) == 0, err
+	known, err := m.written.Known(ctx)
+	return !known, err
 }
 
 // plan looks live before a secret is minted, because the cache may be behind.
@@ -149,6 +150,9 @@ func (m byDeclared) explainMissing(ctx context.Context, key types.NamespacedName
 func (byDeclared) plan(s seen, p credential.Policy) (credential.Plan, action) {
 	return credential.Next(s.record(), credential.Seen{Declared: true, Present: true, Value: s.value, Uses: s.uses}, p, s.at), apply
 }
+
+// remember adds nothing: the Secret is the user's.
+func (byDeclared) remember(s seen) []string { return s.names }
 
 func (byDeclared) write(_ context.Context, stored client.Object, _ map[string][]byte) (client.Object, error) {
 	return stored, nil

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -41,6 +42,9 @@ type seen struct {
 	stored      *corev1.Secret
 	registered  registration.Registration
 	held, taken bool
+	// names are those under which something was written for the client and may still be there, the newest
+	// last, as the registration remembers them. copies are the names of objects that only name the client.
+	names, copies []string
 	// beyond says that the namespace may have no more clients than those that are older.
 	beyond bool
 	// accountUID is that of the service account that the client authenticates as.
@@ -150,6 +154,7 @@ func (r *Reconciler) seeRegistration(ctx context.Context, c *v1alpha1.OAuth2Clie
 	case of.UID == string(c.UID):
 		if s.held = of.ID == c.ClientID(); s.held {
 			s.registered = registered
+			s.names = strings.Fields(stored.Annotations[annotationNames])
 		}
 	default: // of a deleted client nothing is of use: a verifier is bound to its owner's UID
 		holder := types.NamespacedName{Namespace: of.Namespace, Name: of.Name}

@@ -27,6 +27,7 @@ import (
 // announce emits the events about collapsed revocations, and about a first secret in its Secret.
 func (r *Reconciler) announce(c *v1alpha1.OAuth2Client, s seen, d decision) {
 	r.announceCollapsed(c, s)
+	r.memory.copies.Announce(r.Recorder, c, s.copies, s.at)
 	first := d.plan.Record.Rotation.First
 	holds := s.object != nil && first != "" && d.plan.Record.IDOf(s.value, policyOf(c)) == first
 	if holds && !d.announced && len(c.Status.Credentials) == 0 {

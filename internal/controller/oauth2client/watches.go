@@ -18,6 +18,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/fair"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/packed"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/poll"
@@ -112,10 +113,10 @@ func (w wakes) afterDeletion(_ context.Context, e event.DeleteEvent, q workqueue
 }
 
 // clientsOfSecret finds the client that a Secret belongs to: by annotation, because backup tools
-// strip owner references. The record of a resource concerns every client that asks for it.
+// strip owner references, or by its owner reference if it was stripped of the annotation. The record of a resource concerns every client that asks for it.
 func (w wakes) clientsOfSecret(ctx context.Context, o client.Object) []reconcile.Request {
 	annotations := o.GetAnnotations()
-	owner := types.NamespacedName{Namespace: o.GetNamespace(), Name: annotations[v1alpha1.AnnotationClient]}
+	owner := types.NamespacedName{Namespace: o.GetNamespace(), Name: output.NameOfOwner(o, v1alpha1.AnnotationClient)}
 	if o.GetNamespace() == w.registryNamespace {
 		if resource := annotations[v1alpha1.AnnotationResource]; resource != "" {
 			return w.clientsThatAsk(ctx, oauth2.ObjectName{Namespace: annotations[v1alpha1.AnnotationResourceNamespace], Name: resource})

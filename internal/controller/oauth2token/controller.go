@@ -290,6 +290,7 @@ func (r *Reconciler) afterDeletion(deletions fair.Burst) func(context.Context, e
 		r.minter.proposals.Drop(e.Object.GetUID())
 		r.repairs.Drop(e.Object)
 		r.reports.written.Forget(e.Object)
+		r.reports.copies.Forget(e.Object)
 		r.Usage.Absent(string(e.Object.GetUID()))
 		deletions.Note(e.Object.GetNamespace(), queue)
 	}

@@ -37,6 +37,8 @@ type state struct {
 	record oauth2.Minted
 	stored *corev1.Secret
 	delivered
+	// copies are the names of Secrets that only name the OAuth2Token.
+	copies []string
 	// current is the token in the Secret, if found.
 	current oauth2.MintedToken
 	found   bool

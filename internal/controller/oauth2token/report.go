@@ -26,6 +26,7 @@ type reports struct {
 
 	written status.Written
 	revoked *revocations
+	copies  output.Copies
 }
 
 // announce writes the audit line, in the words of the token server's, and an event about a token that
@@ -73,6 +74,7 @@ func (r *reports) write(ctx context.Context, object *v1alpha1.OAuth2Token, s *st
 		ObservedGeneration: object.Generation, ClientID: s.record.ClientID, Conditions: slices.Clone(object.Status.Conditions),
 	}
 	now := r.Clock.Now()
+	r.copies.Announce(r.Recorder, object, s.copies, now)
 	fixed := object.Spec.Mode == v1alpha1.TokenFixed
 	if s.secret != nil {
 		found.Secret = v1alpha1.SecretReference{Name: s.secret.GetName()}

@@ -111,7 +111,9 @@ func (d delivery) applySecret(ctx context.Context, object *v1alpha1.OAuth2Token,
 			return err
 		}
 	}
-	return d.target(object).RemoveFormer(ctx, s.secret)
+	var err error
+	s.copies, err = d.target(object).RemoveFormer(ctx, s.secret)
+	return err
 }
 
 // inherit takes the token of a Secret under a former name.

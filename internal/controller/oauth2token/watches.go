@@ -17,6 +17,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -78,9 +79,10 @@ func (w watches) tokensOfClientID(ctx context.Context, clientID string) []reconc
 	return w.tokensOfRecord(ctx, record)
 }
 
-// tokenOfSecret finds the OAuth2Token that a Secret belongs to, by annotation, because backup tools strip owner references.
+// tokenOfSecret finds the OAuth2Token that a Secret belongs to: by annotation, because backup tools strip owner
+// references, or by its owner reference if it was stripped of the annotation.
 func tokenOfSecret(_ context.Context, secret *corev1.Secret) []reconcile.Request {
-	name := secret.Annotations[v1alpha1.AnnotationToken]
+	name := output.NameOfOwner(secret, v1alpha1.AnnotationToken)
 	if name == "" {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -52,28 +53,50 @@ func (o Owner) sameKind(reference metav1.OwnerReference) bool {
 	return reference.Kind == o.Kind && strings.HasPrefix(reference.APIVersion, v1alpha1.GroupVersion.Group+"/")
 }
 
-// owns decides whether an object is the owner's: by annotation, and by an owner reference that is this
-// owner's, missing or dead. Backup tools strip owner references and change UIDs. Others may own it too,
-// if it refers to this owner.
+// NameOfOwner is the name of an object's owner: the one that it names in an annotation of ours, or refers
+// to if that was stripped of it.
+func NameOfOwner(o client.Object, annotation string) string {
+	if name := o.GetAnnotations()[annotation]; name != "" {
+		return name
+	}
+	of := Owner{Kind: "OAuth2Client"}
+	if annotation == v1alpha1.AnnotationToken {
+		of.Kind = "OAuth2Token"
+	}
+	for _, owner := range o.GetOwnerReferences() {
+		if of.sameKind(owner) {
+			return owner.Name
+		}
+	}
+	return ""
+}
+
+// refers reports whether an object has a reference to this very owner.
+func (o Owner) refers(found client.Object) bool {
+	return slices.ContainsFunc(found.GetOwnerReferences(), func(owner metav1.OwnerReference) bool { return owner.UID == o.UID })
+}
+
+// owns decides whether an object is the owner's: by a reference to this very owner, or by annotation where
+// that is missing or dead. Backup tools strip owner references and change UIDs. Others may own it too, if it
+// refers to this owner; an object that refers or referred to another one of the kind is never adopted.
 func (o Owner) owns(ctx context.Context, live client.Reader, found client.Object) (bool, error) {
-	if found.GetAnnotations()[o.Annotation] != o.Name {
+	referred := o.refers(found)
+	if named := found.GetAnnotations()[o.Annotation]; named != o.Name && (named != "" || !referred) {
 		return false, nil
 	}
-	referred, others := false, false
 	for _, owner := range found.GetOwnerReferences() {
 		switch {
 		case owner.UID == o.UID:
-			referred = true
-		case !o.sameKind(owner):
-			others = true
-		default:
+		case !referred && (!o.sameKind(owner) || owner.Name != o.Name):
+			return false, nil
+		case o.sameKind(owner):
 			other, err := read(ctx, live, o.Kind, types.NamespacedName{Namespace: o.Namespace, Name: owner.Name})
 			if err != nil || other != nil && other.UID == owner.UID {
 				return false, err
 			}
 		}
 	}
-	return referred || !others, nil
+	return true, nil
 }
 
 // read reads the metadata of one of our objects from the API server itself; nil if there is none.

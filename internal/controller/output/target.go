@@ -39,6 +39,12 @@ type Target struct {
 	Annotations v1alpha1.SecretAnnotations
 	// Retained objects have no owner reference and outlive their owner.
 	Retained bool
+	// ClientID is what an object without a reference to the owner has to say in the entry of this name, or
+	// not at all. Without a name nothing is compared.
+	ClientID, ClientIDEntry string
+	// Remembered are the names under which objects were written for the owner, the newest last. What has
+	// such a name is the owner's although it has no reference.
+	Remembered []string
 }
 
 // ErrForeign says that an object has the name of a target and is not its owner's.
@@ -58,10 +64,10 @@ func (t Target) Read(ctx context.Context, from client.Reader) (client.Object, er
 	if err != nil {
 		return nil, fmt.Errorf("read %s %s/%s: %w", kind, t.Owner.Namespace, t.Name, err)
 	}
-	if Reduced(found) {
+	if Reduced(found) || t.referredDead(found) {
 		return t.Read(ctx, t.Live)
 	}
-	ours, err := t.marked(found), error(nil)
+	ours, err := t.marked(found) && !t.speaksOfAnother(found), error(nil)
 	if ours {
 		ours, err = t.Owner.owns(ctx, t.Live, found)
 	}
@@ -72,6 +78,28 @@ func (t Target) Read(ctx context.Context, from client.Reader) (client.Object, er
 		return nil, ErrForeign
 	}
 	return found, nil
+}
+
+// written reports whether an object was written for the owner: it refers to this very owner, or has a name
+// that is remembered.
+func (t Target) written(found client.Object) bool {
+	return t.Owner.refers(found) || slices.Contains(t.Remembered, found.GetName())
+}
+
+// referredDead reports whether a cache has an object trimmed that refers to an owner of before: what it says
+// is read live.
+func (t Target) referredDead(found client.Object) bool {
+	return digestOf(found) != nil && len(found.GetOwnerReferences()) > 0 && !t.Owner.refers(found)
+}
+
+// speaksOfAnother reports whether an object that was not written for the owner names another client_id, as a
+// copy from elsewhere does.
+func (t Target) speaksOfAnother(found client.Object) bool {
+	if t.ClientIDEntry == "" || t.written(found) {
+		return false
+	}
+	id, there := Data(found)[t.ClientIDEntry]
+	return there && string(id) != t.ClientID
 }
 
 // empty is an object and a list to read into, and the kind of the object.
@@ -193,7 +221,7 @@ func IndexByOwner(ctx context.Context, indexer client.FieldIndexer, object clien
 // the records of the registry.
 func byOwner(annotation string) client.IndexerFunc {
 	return func(o client.Object) []string {
-		owner := o.GetAnnotations()[annotation]
+		owner := NameOfOwner(o, annotation)
 		secret, ok := o.(*corev1.Secret)
 		if owner == "" || owner == o.GetName() || ok && secret.Type != v1alpha1.SecretTypeClient && secret.Type != v1alpha1.SecretTypeToken {
 			return nil
@@ -202,39 +230,67 @@ func byOwner(annotation string) client.IndexerFunc {
 	}
 }
 
-// Names are the names of the objects that name the owner, from the cache.
-func (t Target) Names(ctx context.Context) ([]string, error) {
-	named, list, kind := t.empty()
+// named are the objects that name the owner, from the cache.
+func (t Target) named(ctx context.Context) ([]client.Object, error) {
+	ofName, list, kind := t.empty()
 	if err := t.Cached.List(ctx, list, client.InNamespace(t.Owner.Namespace), client.MatchingFields{t.Owner.Annotation: t.Owner.Name}); err != nil {
 		return nil, fmt.Errorf("list the %ss of %s %s: %w", kind, t.Owner.Kind, t.Owner, err)
 	}
-	var names []string
+	var objects []client.Object
 	err := meta.EachListItem(list, func(item runtime.Object) error {
 		if o, ok := item.(client.Object); ok {
-			names = append(names, o.GetName())
+			objects = append(objects, o)
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list the %ss of %s %s: %w", kind, t.Owner.Kind, t.Owner, err)
 	}
-	err = t.Cached.Get(ctx, t.Owner.NamespacedName, named)
+	err = t.Cached.Get(ctx, t.Owner.NamespacedName, ofName)
 	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("read %s %s: %w", kind, t.Owner.NamespacedName, err)
 	}
-	if err == nil && named.GetAnnotations()[t.Owner.Annotation] == t.Owner.Name && !slices.Contains(names, t.Owner.Name) {
-		names = append(names, t.Owner.Name)
+	isOfName := func(o client.Object) bool { return o.GetName() == t.Owner.Name }
+	if err == nil && NameOfOwner(ofName, t.Owner.Annotation) == t.Owner.Name && !slices.ContainsFunc(objects, isOfName) {
+		objects = append(objects, ofName)
 	}
-	return names, nil
+	return objects, nil
 }
 
-// Former are the owner's objects under names that it does not use any more, read live. They are found by
-// what they say themselves: status is never an input.
-func (t Target) Former(ctx context.Context) ([]client.Object, error) {
-	names, err := t.Names(ctx)
-	if err != nil {
-		return nil, err
+// Known reports whether the cache has an object that names the owner.
+func (t Target) Known(ctx context.Context) (bool, error) {
+	objects, err := t.named(ctx)
+	return len(objects) > 0, err
+}
+
+// Former are the objects that were written for the owner under names that it does not use any more, read
+// live, the newest first. Copies are the names of other objects that name the owner. They are found by what
+// they say themselves and by the names that are remembered: status is never an input.
+func (t Target) Former(ctx context.Context) (former []client.Object, copies []string, err error) {
+	var names []string
+	if t.Name != "" { // otherwise the names are those of objects of the other kind, most likely
+		names = slices.Clone(t.Remembered)
+		slices.Reverse(names)
 	}
+	objects, err := t.named(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, o := range objects {
+		switch {
+		case o.GetName() == t.Name || slices.Contains(names, o.GetName()):
+		case Reduced(o) || t.written(o):
+			names = append(names, o.GetName())
+		default:
+			copies = append(copies, o.GetName())
+		}
+	}
+	former, err = t.readFormer(ctx, names)
+	return former, copies, err
+}
+
+// readFormer reads those of the names that are not the target's.
+func (t Target) readFormer(ctx context.Context, names []string) ([]client.Object, error) {
 	var former []client.Object
 	named := t
 	for _, named.Name = range names {
@@ -246,42 +302,42 @@ func (t Target) Former(ctx context.Context) ([]client.Object, error) {
 		case errors.Is(err, ErrForeign):
 		case err != nil:
 			return former, err
-		case found != nil:
+		case found != nil && t.written(found):
 			former = append(former, found)
 		}
 	}
 	return former, nil
 }
 
-// RemoveFormer deletes the objects that Former finds. The credentials are in current by now, unless it
-// is nil. The error is a conflict if that is not what the API server has: after a name was changed and
-// changed back, a late cache may still have what was deleted in between.
-func (t Target) RemoveFormer(ctx context.Context, current client.Object) error {
-	former, err := t.Former(ctx)
+// RemoveFormer deletes the objects that Former finds, and returns the copies. The credentials are in current
+// by now, unless it is nil. The error is a conflict if that is not what the API server has: after a name was
+// changed and changed back, a late cache may still have what was deleted in between.
+func (t Target) RemoveFormer(ctx context.Context, current client.Object) (copies []string, err error) {
+	former, copies, err := t.Former(ctx)
 	if err != nil || len(former) == 0 {
-		return err
+		return copies, err
 	}
 	if current != nil {
 		_, err := t.unchanged(ctx, current)
 		if apierrors.IsNotFound(err) {
-			return apierrors.NewConflict(corev1.Resource("objects"), current.GetName(), errChanged) //nolint:wrapcheck // it is made here
+			return copies, apierrors.NewConflict(corev1.Resource("objects"), current.GetName(), errChanged) //nolint:wrapcheck // it is made here
 		}
 		if err != nil {
-			return err
+			return copies, err
 		}
 	}
 	for _, o := range former {
 		if err := Delete(ctx, t.Client, o); err != nil {
-			return err
+			return copies, err
 		}
 	}
-	return nil
+	return copies, nil
 }
 
 // Inherit finds a value in the objects that Former finds: an object that only gets another name needs no
 // other value in it. Its entry may have had another name, too.
 func (t Target) Inherit(ctx context.Context, valid func(oauth2.Secret) bool) (oauth2.Secret, error) {
-	former, err := t.Former(ctx)
+	former, _, err := t.Former(ctx)
 	if err != nil {
 		return oauth2.Secret{}, err
 	}

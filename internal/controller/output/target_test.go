@@ -67,6 +67,17 @@ func ownedToo(kind, name string, uid types.UID) change {
 	}
 }
 
+func named(name string) change { return func(o client.Object) { o.SetName(name) } }
+
+// saying sets the client_id in a Secret.
+func saying(clientID string) change {
+	return func(o client.Object) {
+		if secret, ok := o.(*corev1.Secret); ok {
+			secret.Data = map[string][]byte{"client_id": []byte(clientID)}
+		}
+	}
+}
+
 func labelled(o client.Object) { o.SetLabels(map[string]string{v1alpha1.LabelClientConfig: "true"}) }
 
 func changed[T client.Object](o T, changes ...change) T {
@@ -98,6 +109,14 @@ func TestAnObjectOfAnotherOwnerIsForeign(t *testing.T) {
 		"a Secret of the owner":                               {secret, secretOf(secret, annotated("app"), ours), nil},
 		"a Secret that lost its owner reference":              {secret, secretOf(secret, annotated("app")), nil},
 		"a Secret of the owner's predecessor":                 {secret, secretOf(secret, annotated("app"), dead), nil},
+		"a Secret that was stripped of its annotation":        {secret, secretOf(secret, ours), nil},
+		"a Secret of the owner that names another client":     {secret, secretOf(secret, annotated("other"), ours), ErrForeign},
+		"a Secret that another client owned":                  {secret, secretOf(secret, annotated("app"), owned("OAuth2Client", "gone", "u0")), ErrForeign},
+		"a copy that speaks of another client":                {secret, secretOf(secret, annotated("app"), saying("stage.app")), ErrForeign},
+		"a copy that speaks of another client, restored":      {secret, secretOf(secret, annotated("app"), dead, saying("stage.app")), ErrForeign},
+		"a Secret of before that speaks of the owner":         {secret, secretOf(secret, annotated("app"), dead, saying("shop.app")), nil},
+		"a Secret of the owner that was edited":               {secret, secretOf(secret, annotated("app"), ours, saying("stage.app")), nil},
+		"a Secret under a name that is remembered":            {secret, secretOf(secret, annotated("app"), saying("stage.app"), named("kept")), nil},
 		"a Secret of another type":                            {secret, secretOf(corev1.SecretTypeOpaque, annotated("app"), ours), ErrForeign},
 		"a Secret that names another client":                  {secret, secretOf(secret, annotated("other")), ErrForeign},
 		"a Secret that another live client owns":              {secret, secretOf(secret, annotated("app"), theirs), ErrForeign},
@@ -111,6 +130,8 @@ func TestAnObjectOfAnotherOwnerIsForeign(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			target := shop(c.secretType, c.there)
+			target.ClientID, target.ClientIDEntry, target.Remembered = "shop.app", "client_id", []string{"kept"}
+			target.Name = c.there.GetName()
 			found, err := target.Read(t.Context(), target.Live)
 			if !errors.Is(err, c.want) || (found == nil) != (c.want != nil) {
 				t.Errorf("%v, %v; want error %v", found, err, c.want)
@@ -314,38 +335,42 @@ func TestAnAlteredTargetIsAnErrorForItsUser(t *testing.T) {
 }
 
 func TestObjectsUnderFormerNames(t *testing.T) {
-	named := func(name string) change { return func(o client.Object) { o.SetName(name) } }
 	with := func(uid types.UID) change { return func(o client.Object) { o.SetUID(uid) } }
 	const secret = v1alpha1.SecretTypeClient
+	ours := owned("OAuth2Client", "app", "u1")
 	objects := []client.Object{
-		secretOf(secret, named("app"), annotated("app"), with("secret")),
-		secretOf(secret, named("before"), annotated("app")),
-		secretOf(secret, named("long-before"), annotated("app"), owned("OAuth2Client", "app", "u1")),
+		secretOf(secret, named("app"), annotated("app"), ours, with("secret")),
+		secretOf(secret, named("retained"), annotated("app")),
+		secretOf(secret, named("long-before"), annotated("app"), ours),
+		secretOf(secret, named("stripped"), ours),
+		secretOf(secret, named("a-backup"), annotated("app")),
+		secretOf(secret, named("of-before"), annotated("app"), owned("OAuth2Client", "app", "u0")),
 		secretOf(secret, named("of-another"), annotated("other")),
 		secretOf(secret, named("of-two"), annotated("app"), owned("OAuth2Client", "other", "u2")),
-		secretOf(corev1.SecretTypeOpaque, named("a-copy"), annotated("app")),
-		configMap(named("app"), annotated("app"), labelled, with("config")),
-		configMap(named("config"), annotated("app"), labelled),
+		secretOf(corev1.SecretTypeOpaque, named("an-opaque-one"), annotated("app")),
+		configMap(named("app"), annotated("app"), labelled, ours, with("config")),
+		configMap(named("config"), annotated("app"), labelled, ours),
 		configMap(named("users-own"), annotated("app")),
 	}
+	copies := []string{"a-backup", "of-before", "of-two"}
 	for name, c := range map[string]struct {
-		secretType corev1.SecretType
-		current    string
-		want       []string
+		secretType   corev1.SecretType
+		current      string
+		want, copies []string
 		// other is the type of the current object where that is of the other kind.
 		other *corev1.SecretType
 	}{
-		"Secrets beside the current one":              {secret, "app", []string{"before", "long-before"}, nil},
-		"all Secrets where there is none any more":    {secret, "", []string{"app", "before", "long-before"}, nil},
-		"all Secrets beside the current ConfigMap":    {secret, "", []string{"app", "before", "long-before"}, new(corev1.SecretType(""))},
-		"ConfigMaps beside the current one":           {"", "app", []string{"config"}, nil},
-		"all ConfigMaps where there is none any more": {"", "", []string{"app", "config"}, nil},
-		"all ConfigMaps beside the current Secret":    {"", "", []string{"app", "config"}, new(corev1.SecretType(secret))},
+		"Secrets beside the current one":              {secret, "app", []string{"long-before", "retained", "stripped"}, copies, nil},
+		"all Secrets where there is none any more":    {secret, "", []string{"app", "long-before", "retained", "stripped"}, copies, nil},
+		"all Secrets beside the current ConfigMap":    {secret, "", []string{"app", "long-before", "retained", "stripped"}, copies, new(corev1.SecretType(""))},
+		"ConfigMaps beside the current one":           {"", "app", []string{"config"}, []string{"users-own"}, nil},
+		"all ConfigMaps where there is none any more": {"", "", []string{"app", "config"}, []string{"users-own"}, nil},
+		"all ConfigMaps beside the current Secret":    {"", "", []string{"app", "config"}, []string{"users-own"}, new(corev1.SecretType(secret))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			target := shop(c.secretType, objects...)
-			target.Name = c.current
-			former, err := target.Former(t.Context())
+			target.Name, target.Remembered = c.current, []string{"app", "retained", "never-written"}
+			former, _, err := target.Former(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -365,24 +390,50 @@ func TestObjectsUnderFormerNames(t *testing.T) {
 					t.Fatal(current, err)
 				}
 			}
-			if err := target.RemoveFormer(t.Context(), current); err != nil {
+			left, err := target.RemoveFormer(t.Context(), current)
+			if err != nil {
 				t.Fatal(err)
 			}
-			if former, err := target.Former(t.Context()); err != nil || len(former) > 0 {
+			slices.Sort(left)
+			left = slices.DeleteFunc(left, func(name string) bool { return name == "an-opaque-one" }) // the cache selects by type
+			if diff := cmp.Diff(c.copies, left); diff != "" {
+				t.Errorf("copies (-want +got):\n%s", diff)
+			}
+			if former, _, err := target.Former(t.Context()); err != nil || len(former) > 0 {
 				t.Errorf("%d objects are left, %v", len(former), err)
 			}
-			var left corev1.SecretList
-			if err := target.Live.List(t.Context(), &left); err != nil || len(left.Items) < 3 {
-				t.Errorf("%d Secrets are left, %v; want at least the three that are not the owner's", len(left.Items), err)
+			var all corev1.SecretList
+			if err := target.Live.List(t.Context(), &all); err != nil || len(all.Items) < 5 {
+				t.Errorf("%d Secrets are left, %v; want at least the five that were not written for the owner", len(all.Items), err)
 			}
 		})
+	}
+}
+
+// TestASecretThatTheCacheLacksIsInherited: of two quick renames the cache has the first Secret alone.
+func TestASecretThatTheCacheLacksIsInherited(t *testing.T) {
+	const secret = v1alpha1.SecretTypeClient
+	with := func(value string) change {
+		return func(o client.Object) {
+			if s, ok := o.(*corev1.Secret); ok {
+				s.Data = map[string][]byte{"client_secret": []byte(value)}
+			}
+		}
+	}
+	ours := owned("OAuth2Client", "app", "u1")
+	first, second := secretOf(secret, named("first"), annotated("app"), ours, with("old")), secretOf(secret, named("second"), annotated("app"), ours, with("new"))
+	late, target := shop(secret, first), shop(secret, first, second)
+	target.Name, target.Cached, target.Remembered = "third", late.Cached, []string{"first", "second"}
+	value, err := target.Inherit(t.Context(), func(oauth2.Secret) bool { return true })
+	if err != nil || value.Reveal() != "new" {
+		t.Errorf("inherited %q, %v; want that of the newest name", value.Reveal(), err)
 	}
 }
 
 // TestALateCacheHasNoFormerObjectDeleted renames there and back: the cache still has the object that was deleted in between.
 func TestALateCacheHasNoFormerObjectDeleted(t *testing.T) {
 	const secret = v1alpha1.SecretTypeClient
-	before := secretOf(secret, annotated("app"), func(o client.Object) { o.SetName("before") })
+	before := secretOf(secret, annotated("app"), owned("OAuth2Client", "app", "u1"), named("before"))
 	for name, c := range map[string]struct {
 		live    []client.Object
 		deleted bool
@@ -399,7 +450,7 @@ func TestALateCacheHasNoFormerObjectDeleted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := target.RemoveFormer(t.Context(), current); apierrors.IsConflict(err) == c.deleted {
+			if _, err := target.RemoveFormer(t.Context(), current); apierrors.IsConflict(err) == c.deleted {
 				t.Errorf("%v", err)
 			}
 			target.Name = "before"
@@ -429,7 +480,7 @@ func TestAValueUnderAnotherNameIsKept(t *testing.T) {
 		})
 	}
 	before := changed(&corev1.Secret{Type: v1alpha1.SecretTypeClient, Data: map[string][]byte{"password": []byte("hps_a")}},
-		annotated("app"), func(o client.Object) { o.SetName("before") })
+		annotated("app"), owned("OAuth2Client", "app", "u1"), named("before"))
 	target := shop(v1alpha1.SecretTypeClient, before)
 	if value, err := target.Inherit(t.Context(), valid); err != nil || value.Reveal() != "hps_a" {
 		t.Errorf("inherited %q, %v", value.Reveal(), err)

@@ -49,7 +49,9 @@ func (t Trim) Transform(from any) (any, error) {
 	switch o := from.(type) {
 	case *corev1.Secret:
 		for name, value := range o.Data {
-			data[name] = slices.Clone(t.Value(value))
+			if data[name] = slices.Clone(t.Value(value)); t.unreferred(o) && len(value) <= maxUnreferred {
+				data[name] = slices.Clone(value)
+			}
 		}
 		data[entryDigest] = digest(o.Data)
 		trimmed = &corev1.Secret{ObjectMeta: *metaToKeep(o), Type: o.Type, Data: data}
@@ -63,6 +65,14 @@ func (t Trim) Transform(from any) (any, error) {
 		t.reduce(trimmed)
 	}
 	return trimmed, nil
+}
+
+// maxUnreferred bounds what is kept of an entry of a Secret without owner references, in bytes: such a
+// Secret is its owner's only if it says so, in its client_id too.
+const maxUnreferred = 256
+
+func (t Trim) unreferred(o client.Object) bool {
+	return t.Annotation != "" && len(o.GetOwnerReferences()) == 0
 }
 
 // annotationOthers is an annotation that a cache adds to an object of ours: a digest of those that others
@@ -108,14 +118,14 @@ func (t Trim) owned(o client.Object) bool {
 	if t.Annotation == "" {
 		return true
 	}
-	owner := o.GetAnnotations()[t.Annotation]
+	owner := NameOfOwner(o, t.Annotation)
 	return owner != "" && (t.Alive == nil || t.Alive(types.NamespacedName{Namespace: o.GetNamespace(), Name: owner}))
 }
 
 // reduce leaves the name, the UID, the version, the type, and the name of the owner, by which it is woken.
 func (t Trim) reduce(o client.Object) {
 	var annotations map[string]string
-	if owner := o.GetAnnotations()[t.Annotation]; owner != "" && len(owner) < maxTrimmed {
+	if owner := NameOfOwner(o, t.Annotation); t.Annotation != "" && owner != "" && len(owner) < maxTrimmed {
 		annotations = map[string]string{t.Annotation: owner}
 	}
 	meta := metav1.ObjectMeta{

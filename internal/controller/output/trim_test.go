@@ -60,7 +60,27 @@ func TestWhatACacheKeeps(t *testing.T) {
 		}
 		return s
 	}
+	unreferred := func(data map[string][]byte) *corev1.Secret {
+		s := secret("app", data, "")
+		s.Generation, s.Finalizers, s.OwnerReferences = 0, nil, nil
+		return s
+	}
+	stripped := func(data map[string][]byte) *corev1.Secret {
+		s := secret("", data, "")
+		s.Generation, s.Finalizers = 0, nil
+		s.OwnerReferences = []metav1.OwnerReference{{APIVersion: "hallpass.dev/v1alpha1", Kind: "OAuth2Client", Name: "app"}}
+		return s
+	}
 	for what, c := range map[string]struct{ from, want client.Object }{
+		"small values of an object without a reference": {
+			unreferred(map[string][]byte{"client_id": []byte("shop.app"), "blob": []byte(large)}),
+			unreferred(map[string][]byte{"client_id": []byte("shop.app"), "blob": nil, entryDigest: digest(map[string][]byte{
+				"client_id": []byte("shop.app"), "blob": []byte(large),
+			})}),
+		},
+		"an object that refers to its owner and lost its annotation": {
+			stripped(small), stripped(map[string][]byte{"client_secret": []byte("hp_1"), "ca.crt": nil, entryDigest: digest(small)}),
+		},
 		"metadata, a digest and the secrets of an object with an owner": {secret("app", small, ""), kept},
 		"a large value is a name and a part of the digest": {
 			secret("app", map[string][]byte{"blob": []byte(large)}, ""),
@@ -187,11 +207,14 @@ func get(t *testing.T, target Target) *corev1.Secret {
 
 // TestNamesAreThoseOfTheOwner with the index that a cache has, which leaves out the name that most objects have.
 func TestNamesAreThoseOfTheOwner(t *testing.T) {
-	named := func(name string) change { return func(o client.Object) { o.SetName(name) } }
 	record := secretOf("hallpass.dev/registration", named("record"), annotated("app"))
 	target := shop(v1alpha1.SecretTypeClient, secretOf(v1alpha1.SecretTypeClient, annotated("app")), record,
 		secretOf(v1alpha1.SecretTypeClient, named("former"), annotated("app")), secretOf(v1alpha1.SecretTypeClient, named("other"), annotated("other")))
-	names, err := target.Names(t.Context())
+	objects, err := target.named(t.Context())
+	var names []string
+	for _, o := range objects {
+		names = append(names, o.GetName())
+	}
 	if slices.Sort(names); err != nil || !slices.Equal(names, []string{"app", "former"}) {
 		t.Errorf("%v, %v; want app and former", names, err)
 	}

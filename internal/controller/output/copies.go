@@ -1,0 +1,43 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package output
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
+)
+
+// reasonIgnored is the reason of the event about objects that name an owner and were not written for it.
+const reasonIgnored = "CopyIgnored"
+
+// Copies remembers which copies of its credentials each owner has been told of. The zero Copies is ready to use.
+type Copies struct{ told attempt.Proposals[string] }
+
+// toldFor is how long it is remembered, in the memory of this process.
+const toldFor = 365 * 24 * time.Hour
+
+// Announce emits one event about the copies of an owner, and none until they are others.
+func (c *Copies) Announce(recorder events.EventRecorder, owner client.Object, names []string, now time.Time) {
+	if len(names) == 0 {
+		return
+	}
+	slices.Sort(names)
+	text := strings.Join(names, ", ")
+	if told, young := c.told.Get(owner.GetUID(), now); young && told == text {
+		return
+	}
+	c.told.Put(owner.GetUID(), text, now.Add(toldFor))
+	recorder.Eventf(owner, nil, corev1.EventTypeNormal, reasonIgnored, "Ignore",
+		"Left alone what names this object and was not written for it: %s", text)
+}
+
+// Forget drops what is remembered of a deleted owner.
+func (c *Copies) Forget(owner client.Object) { c.told.Drop(owner.GetUID()) }
