@@ -131,7 +131,7 @@ func GrantsIncomplete(what string, more int) metav1.Condition {
 
 // LifetimeCut is the condition of a client whose tokens live shorter than it asks for.
 func LifetimeCut(to time.Duration) metav1.Condition {
-	return incomplete(ReasonNotAllowedByPolicy, fmt.Sprintf("An OAuth2Policy lets tokens of this namespace live for %s at most.", to))
+	return incomplete(ReasonNotAllowedByPolicy, fmt.Sprintf("An OAuth2Policy lets tokens of this namespace live for %s at most.", Text(to)))
 }
 
 // MethodNotAllowed is the condition of a client that authenticates in a way that a policy forbids.

@@ -36,6 +36,12 @@ type ResourceReference struct {
 	Name string `json:"name,omitempty"`
 }
 
+// ResourceName is an OAuth2Resource as <namespace>/<name>.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=317
+type ResourceName string
+
 // GrantStatus tells what became of the scopes that a client asks for at one audience.
 type GrantStatus struct {
 	// audience is the aud of the tokens, and what a token request names as its resource; it is there if anything is granted.

@@ -45,8 +45,8 @@ type SecretSpec struct {
 	// +optional
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 
-	// labels are put on the Secret, and taken off again when they are removed here. The kubernetes.io, k8s.io and hallpass.dev
-	// domains are not for users. At most 16.
+	// labels are put on the Secret, and taken off again when they are removed here. Of the kubernetes.io, k8s.io and hallpass.dev
+	// domains app.kubernetes.io/name, component, part-of and version can be set. At most 16.
 	// +optional
 	Labels SecretLabels `json:"labels,omitempty"`
 
@@ -69,7 +69,7 @@ type SecretTemplate map[string]TemplateText
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:MaxProperties=16
 // +kubebuilder:validation:XValidation:rule="self.all(k, !format.qualifiedName().validate(k).hasValue())",message="a label is named like app or example.com/app: letters, digits, '-', '_' and '.'"
-// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*[.])?(kubernetes[.]io|k8s[.]io|hallpass[.]dev)/'))",message="labels in the domains kubernetes.io, k8s.io and hallpass.dev cannot be set on the Secret"
+// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*[.])?(kubernetes[.]io|k8s[.]io|hallpass[.]dev)/') || k.matches('^app[.]kubernetes[.]io/(name|component|part-of|version)$'))",message="labels in the domains kubernetes.io, k8s.io and hallpass.dev cannot be set on the Secret, but for app.kubernetes.io/name, component, part-of and version"
 type SecretLabels map[string]LabelValue
 
 // SecretAnnotations are annotations to put on a Secret.

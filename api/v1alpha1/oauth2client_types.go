@@ -16,10 +16,13 @@ import (
 // +kubebuilder:printcolumn:name="Client ID",type=string,JSONPath=`.status.clientID`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Grants",type=string,JSONPath=`.status.conditions[?(@.type=="GrantsComplete")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Display Name",type=string,priority=1,JSONPath=`.spec.displayName`
 // +kubebuilder:printcolumn:name="Last Used",type=date,priority=1,JSONPath=`.status.lastUsedAt`
 // +kubebuilder:printcolumn:name="Next Rotation",type=string,priority=1,JSONPath=`.status.rotation.nextAt`
 // +kubebuilder:printcolumn:name="Secret",type=string,priority=1,JSONPath=`.status['secret','configMap'].name`
+// +kubebuilder:printcolumn:name="Resource",type=string,priority=1,JSONPath=`.status.resources`
 // +kubebuilder:printcolumn:name="Scopes",type=string,priority=1,JSONPath=`.spec.scopes`
 //
 // +kubebuilder:validation:XValidation:rule="(has(self.spec) && has(self.spec.clientID)) == (has(oldSelf.spec) && has(oldSelf.spec.clientID)) && (!has(self.spec) || !has(self.spec.clientID) || self.spec.clientID == oldSelf.spec.clientID)",message="spec.clientID cannot be changed, set or removed; create another OAuth2Client for another identifier"
@@ -54,7 +57,7 @@ type OAuth2ClientList struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.authentication) || !(has(self.authentication.privateKeyJWT) || has(self.authentication.serviceAccount)) || !has(self.rotation) && !(has(self.secret) && (has(self.secret.keys) && has(self.secret.keys.clientSecret) || has(self.secret.source) && self.secret.source == 'Existing'))",message="with PrivateKeyJWT and ServiceAccount there is no client secret: leave out rotation, secret.keys.clientSecret and secret.source Existing"
 // +kubebuilder:validation:XValidation:rule="!has(self.defaultResource) || has(self.access) && self.access.exists(a, a.resourceNamespace == self.defaultResource.namespace && a.resourceName == self.defaultResource.name)",message="defaultResource must be one of spec.access"
 type OAuth2ClientSpec struct {
-	// displayName names the client for humans, in lists and messages. At most 100 characters.
+	// displayName names the client for humans, in wide lists (kubectl get --output wide). At most 100 characters.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=100
@@ -266,7 +269,8 @@ type OAuth2ClientStatus struct {
 	// +optional
 	ConfigMap ConfigMapReference `json:"configMap,omitzero"`
 
-	// credentials are the client secrets that are accepted now, the current one first; ids and times, never values.
+	// credentials are the client secrets that are accepted now, the current one first and then the newest first; ids and times, never
+	// values.
 	// +optional
 	// +listType=map
 	// +listMapKey=id
@@ -299,6 +303,12 @@ type OAuth2ClientStatus struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=17
 	Grants []GrantStatus `json:"grants,omitempty"`
+
+	// resources are the OAuth2Resources that the client has any scope of, as <namespace>/<name>; status.grants has the scopes.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	Resources []ResourceName `json:"resources,omitempty"`
 
 	// conditions are what kstatus and kubectl wait look at: Ready is True while the token endpoint honours the client; GrantsComplete is False while it
 	// does not have all that it asks for; Reconciling and Stalled follow kstatus and are there only while they are True.

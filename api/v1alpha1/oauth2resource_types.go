@@ -18,7 +18,8 @@ import (
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:printcolumn:name="Scopes",type=string,priority=1,JSONPath=`.spec.scopes[*].name`
+// +kubebuilder:printcolumn:name="Display Name",type=string,priority=1,JSONPath=`.spec.displayName`
+// +kubebuilder:printcolumn:name="Scopes",type=string,priority=1,JSONPath=`.status.scopeNames`
 //
 // +kubebuilder:validation:XValidation:rule="(has(self.spec) && has(self.spec.identifier)) == (has(oldSelf.spec) && has(oldSelf.spec.identifier)) && (!has(self.spec) || !has(self.spec.identifier) || self.spec.identifier == oldSelf.spec.identifier)",message="spec.identifier cannot be changed, set or removed: tokens are out that name it; create another OAuth2Resource for another identifier"
 type OAuth2Resource struct {
@@ -59,7 +60,7 @@ type OAuth2ResourceSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^https://[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*(:[0-9]{1,5})?(/[-._~a-zA-Z0-9]*)*$') && !self.matches('/[.][.]?(/|$)') && !self.matches('//.*//')",message="identifier is an absolute https URI such as https://orders.example.com/api: its host in lower-case ASCII without a user and without a dot at the end, its path in letters, digits, '-', '.', '_' and '~', and neither query nor fragment"
 	Identifier string `json:"identifier,omitempty"`
 
-	// displayName names the API for humans, in lists and in its metadata (RFC 9728). At most 100 characters.
+	// displayName names the API for humans, in wide lists (kubectl get --output wide) and in its metadata (RFC 9728). At most 100 characters.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=100
@@ -207,6 +208,12 @@ type OAuth2ResourceStatus struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=64
 	Scopes []ScopeHolders `json:"scopes,omitempty"`
+
+	// scopeNames are the names of status.scopes.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	ScopeNames []Scope `json:"scopeNames,omitempty"`
 
 	// conditions are what kstatus and kubectl wait look at: Ready is True while tokens are issued for the API.
 	// +optional

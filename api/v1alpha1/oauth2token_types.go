@@ -21,7 +21,8 @@ import (
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Secret",type=string,priority=1,JSONPath=`.status.secret.name`
-// +kubebuilder:printcolumn:name="Scopes",type=string,priority=1,JSONPath=`.spec.scopes`
+// +kubebuilder:printcolumn:name="Resource",type=string,priority=1,JSONPath=`.status.audience`
+// +kubebuilder:printcolumn:name="Scopes",type=string,priority=1,JSONPath=`.status.scopes`
 type OAuth2Token struct {
 	metav1.TypeMeta `json:",inline"`
 
@@ -135,8 +136,8 @@ type TokenSecretSpec struct {
 	// +optional
 	Template SecretTemplate `json:"template,omitempty"`
 
-	// labels are put on the Secret, and taken off again when they are removed here. The kubernetes.io, k8s.io and hallpass.dev
-	// domains are not for users. At most 16.
+	// labels are put on the Secret, and taken off again when they are removed here. Of the kubernetes.io, k8s.io and hallpass.dev
+	// domains app.kubernetes.io/name, component, part-of and version can be set. At most 16.
 	// +optional
 	Labels SecretLabels `json:"labels,omitempty"`
 

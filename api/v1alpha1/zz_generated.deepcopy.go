@@ -367,6 +367,11 @@ func (in *OAuth2ClientStatus) DeepCopyInto(out *OAuth2ClientStatus) {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
 	}
+	if in.Resources != nil {
+		in, out := &in.Resources, &out.Resources
+		*out = make([]ResourceName, len(*in))
+		copy(*out, *in)
+	}
 	if in.Conditions != nil {
 		in, out := &in.Conditions, &out.Conditions
 		*out = make([]v1.Condition, len(*in))
@@ -631,6 +636,11 @@ func (in *OAuth2ResourceStatus) DeepCopyInto(out *OAuth2ResourceStatus) {
 		for i := range *in {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
+	}
+	if in.ScopeNames != nil {
+		in, out := &in.ScopeNames, &out.ScopeNames
+		*out = make([]Scope, len(*in))
+		copy(*out, *in)
 	}
 	if in.Conditions != nil {
 		in, out := &in.Conditions, &out.Conditions

@@ -20,14 +20,15 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/hallpass-dev/hallpass/cmd/manager/app"
+	"github.com/hallpass-dev/hallpass/internal/serve"
 )
 
 // gcPercent is GOGC unless the environment has one. Nearly all of the heap is what the caches hold, which
 // changes little: to look through it more often costs less than the memory does.
 const gcPercent = 50
 
-// version is that of the build; the linker sets it.
-var version = "unknown"
+// version is that of the build, if the linker sets it.
+var version string
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
@@ -39,7 +40,7 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	o.Version = version
+	o.Version = serve.Version(version)
 	if err == nil {
 		// What libraries log for the whole process comes out as everything else does.
 		ctrl.SetLogger(o.Log)

@@ -22,8 +22,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/serve"
 )
 
-// version is that of the build; the linker sets it.
-var version = "unknown"
+// version is that of the build, if the linker sets it.
+var version string
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
@@ -32,7 +32,7 @@ func main() {
 	if errors.Is(err, flag.ErrHelp) {
 		return
 	}
-	o.Version = version
+	o.Version = serve.Version(version)
 	lines := serve.NewBatch(o.Log)
 	o.Log = lines
 	if err == nil {

@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string) error {
 	var o order
 	flags.StringVar(&o.source, "source", ".", "root of the module")
 	flags.StringVar(&o.out, "out", "bin/images", "folder for the layouts")
-	flags.StringVar(&o.version, "version", "unknown", "version of the programs")
+	flags.StringVar(&o.version, "version", "devel", "version of the programs")
 	programs := flags.String("programs", "./cmd/manager,./cmd/tokenserver", "packages to build, separated by commas")
 	platforms := flags.String("platforms", "linux/amd64,linux/arm64", "platforms, separated by commas")
 	epoch := flags.Int64("source-date-epoch", 0, "time that stands in the images, in seconds since 1970: that of the commit")

@@ -158,6 +158,9 @@ func (a *Auditor) End(ctx context.Context, r *Record, trail *auth.Trail, status 
 	}
 	now := a.Now()
 	a.Metrics.observe(r.Endpoint, status, r.Reason, now.Sub(r.Started))
+	if r.Endpoint == Introspect && r.Reason == "" {
+		a.Metrics.introspected(r.Trail.Denial)
+	}
 	if r.Endpoint == Token && r.Trail.Namespace != "" {
 		a.Metrics.namespaces.count(r.Trail.Namespace, r.Reason == "")
 	}

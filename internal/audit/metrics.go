@@ -19,6 +19,7 @@ type Metrics struct {
 	duration  *prometheus.HistogramVec
 	reviews   *prometheus.CounterVec
 	staleUses *prometheus.CounterVec // by oauth2.StaleUse
+	inactive  *prometheus.CounterVec // by oauth2.Reason
 	// common are the series of each endpoint that most requests count in, found once.
 	common map[string]commonSeries
 	// writes, pending and lag measure how revocations get to the other replicas, collapsed those that
@@ -53,6 +54,8 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			"Reviews of service accounts' tokens by the API server, by its verdict; unreachable ones were decided without it.", "verdict"),
 		staleUses: counter("hallpass_stale_uses_total",
 			"Uses of what had its time: expired and revoked tokens, which were refused, and replaced client secrets, which were accepted.", "reason"),
+		inactive: counter("hallpass_inactive_tokens_total",
+			"Introspected tokens that were answered as inactive, by why, such as TokenExpired and NotForCaller.", "reason"),
 		common:     map[string]commonSeries{},
 		namespaces: newNamespaces(registry),
 		writes: counter("hallpass_revocation_writes_total",
@@ -69,7 +72,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60},
 		}),
 	}
-	registry.MustRegister(m.requests, m.duration, m.reviews, m.staleUses, m.writes, m.collapsed, m.pending, m.lag)
+	registry.MustRegister(m.requests, m.duration, m.reviews, m.staleUses, m.inactive, m.writes, m.collapsed, m.pending, m.lag)
 	for _, durable := range []string{"true", "false"} {
 		m.collapsed.WithLabelValues(durable)
 	}
@@ -92,6 +95,12 @@ func (m *Metrics) Reviewed(verdict oauth2.Verdict) {
 
 func (m *Metrics) stale(use oauth2.StaleUse) {
 	m.staleUses.WithLabelValues(string(use)).Inc()
+}
+
+func (m *Metrics) introspected(denial oauth2.Reason) {
+	if denial != "" {
+		m.inactive.WithLabelValues(string(denial)).Inc()
+	}
 }
 
 func (m *Metrics) observe(endpoint string, status int, reason oauth2.Reason, took time.Duration) {

@@ -239,6 +239,25 @@ func TestRequestsAreCountedByEndpointStatusAndReason(t *testing.T) {
 	}
 }
 
+func TestInactiveTokensAreCountedByReason(t *testing.T) {
+	w := newWorld(t)
+	token := w.token(reporting)
+	w.do(call{path: oauth2.IntrospectionPath, basic: reporting, body: "token=" + token})
+	w.do(call{path: oauth2.IntrospectionPath, basic: stranger, body: "token=" + token})
+	w.do(call{path: oauth2.IntrospectionPath, basic: stranger, body: "token=" + token})
+	w.do(call{path: oauth2.IntrospectionPath, basic: reporting, body: "token=none"})
+	var got []string
+	for line := range strings.SplitSeq(w.metrics(), "\n") {
+		if strings.HasPrefix(line, "hallpass_inactive_tokens_total") {
+			got = append(got, line)
+		}
+	}
+	want := []string{`hallpass_inactive_tokens_total{reason="NotForCaller"} 2`, `hallpass_inactive_tokens_total{reason="TokenMalformed"} 1`}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error("counters (-want +got):\n" + diff)
+	}
+}
+
 func TestTokenRequestsAreCountedByTheNamespaceOfTheClient(t *testing.T) {
 	w := newWorld(t)
 	w.token(reporting)

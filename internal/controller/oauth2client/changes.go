@@ -95,7 +95,7 @@ func (j journal) published(c *v1alpha1.OAuth2Client, before, after credential.Re
 		case slices.Contains(plan.Retired, v.ID):
 			j.note(c, changeRetired, v.ID)
 			j.Eventf(c, nil, corev1.EventTypeNormal, reasonRetired, "Retire",
-				"Client secret %s is no longer accepted: it was replaced, and nobody has used it for %s", v.ID, policy.UnusedFor)
+				"Client secret %s is no longer accepted: it was replaced, and nobody has used it for %s", v.ID, v1alpha1.Text(policy.UnusedFor))
 		case !v.Replaced() && len(after.Verifiers) > 0: // there is no overlap, and no end was promised
 			j.note(c, changeReplaced, v.ID)
 		case len(after.Verifiers) > 0:

@@ -42,6 +42,7 @@ func statusOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) (v1alpha1.
 		ClientID:           d.client.ID,
 		Rotation:           rotationOf(c, m, d),
 		Grants:             d.grants,
+		Resources:          grantedResources(d.grants),
 		Conditions:         slices.Clone(c.Status.Conditions),
 	}
 	switch object := s.object.(type) {
@@ -62,6 +63,7 @@ func statusOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) (v1alpha1.
 			})
 		}
 	}
+	currentFirst(found.Credentials)
 	stalls := status.SetConditions(&found.Conditions, status.LookAt(c, s.at), verdictOf(c, m, s, d))
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionGrantsComplete, d.grantsCondition(c))
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionKeysComplete, d.keys)
@@ -164,7 +166,7 @@ func rejections(reported v1alpha1.OAuth2ClientStatus) []metav1.Condition {
 
 // report writes the status if it differs, and then announces what is new in it.
 func (r *Reconciler) report(ctx context.Context, c *v1alpha1.OAuth2Client, wanted v1alpha1.OAuth2ClientStatus) error {
-	news := usagereport.Complete(&wanted, c.Status, r.Usage.Told(string(c.UID)))
+	news := usagereport.Complete(&wanted, c, r.Usage.Told(string(c.UID)))
 	if equality.Semantic.DeepEqual(c.Status, wanted) {
 		return nil
 	}
@@ -206,7 +208,7 @@ func whyKept(c *v1alpha1.OAuth2Client, plan credential.Plan, v oauth2.Verifier) 
 func keptBecause(answer usage.Answer, unusedFor time.Duration) (v1alpha1.KeptReason, string) {
 	switch {
 	case answer.Finding == usage.NotUnusedForLong:
-		return v1alpha1.KeptInUse, fmt.Sprintf("It ends once nobody has used it for %s, or when its overlap is over.", unusedFor)
+		return v1alpha1.KeptInUse, fmt.Sprintf("It ends once nobody has used it for %s, or when its overlap is over.", v1alpha1.Text(unusedFor))
 	case answer.Replica == "":
 		return v1alpha1.KeptForWantOfProof, "No replica of the token server reports which secrets it accepts, so it may be in use."
 	}

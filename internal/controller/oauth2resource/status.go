@@ -30,6 +30,7 @@ func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2Resource
 			return err
 		}
 	}
+	found.ScopeNames = scopeNames(found.Scopes)
 	status.SetConditions(&found.Conditions, status.LookAt(object, time.Now()), status.Verdict{Ready: v1alpha1.ResourceDeclared(), Obstacle: s.ready})
 	grants := cmp.Or(s.grants, new(v1alpha1.ConsentComplete()))
 	status.Set(&found.Conditions, object.Generation, v1alpha1.ConditionGrantsComplete, grants)

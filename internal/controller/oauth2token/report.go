@@ -106,7 +106,7 @@ func (r *reports) write(ctx context.Context, object *v1alpha1.OAuth2Token, s *st
 // patch writes the status if it differs, and then announces what is new in it.
 func (r *reports) patch(ctx context.Context, object *v1alpha1.OAuth2Token, wanted v1alpha1.OAuth2TokenStatus) error {
 	before := object.Status
-	news := usagereport.CompleteToken(&wanted, before, r.Usage.Told(string(object.UID)))
+	news := usagereport.CompleteToken(&wanted, object, r.Usage.Told(string(object.UID)))
 	if written, err := status.Patch(ctx, r.Client, object, &object.Status, wanted); !written {
 		return err
 	}

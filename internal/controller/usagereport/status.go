@@ -22,28 +22,29 @@ import (
 // quiet is how long nothing more is said about a kind of stale use of one object.
 const quiet = time.Hour
 
-// Complete fills in the use of a client: the later of what its status said before and of what was seen.
-// It returns the stale uses that are news, and an event each once the status is written: those that
+// Complete fills in the use of a client: the later of what its status said before and of what was seen,
+// which is known to the minute, and not before what is used was created. It returns the stale uses that are news, and an event each once the status is written: those that
 // nobody was told of within the last hour.
-func Complete(status *v1alpha1.OAuth2ClientStatus, before v1alpha1.OAuth2ClientStatus, seen usage.Seen) (news []usage.Stale) {
-	status.LastUsedAt = later(before.LastUsedAt, seen.Last())
-	status.LastTokenIssuedAt = later(before.LastTokenIssuedAt, seen.Issued)
+func Complete(status *v1alpha1.OAuth2ClientStatus, c *v1alpha1.OAuth2Client, seen usage.Seen) (news []usage.Stale) {
+	before := &c.Status
+	status.LastUsedAt = later(before.LastUsedAt, seen.Last(), c.CreationTimestamp)
+	status.LastTokenIssuedAt = later(before.LastTokenIssuedAt, seen.Issued, c.CreationTimestamp)
 	for i := range status.Credentials {
 		id := status.Credentials[i].ID
 		var was metav1.Time
 		if known := slices.IndexFunc(before.Credentials, func(c v1alpha1.CredentialStatus) bool { return c.ID == id }); known >= 0 {
 			was = before.Credentials[known].LastUsedAt
 		}
-		status.Credentials[i].LastUsedAt = later(was, seen.Credential(id))
+		status.Credentials[i].LastUsedAt = later(was, seen.Credential(id), status.Credentials[i].CreatedAt)
 	}
 	status.StaleUses, news = completeStale(before.StaleUses, seen)
 	return news
 }
 
 // CompleteToken does the same with the status of an OAuth2Token.
-func CompleteToken(status *v1alpha1.OAuth2TokenStatus, before v1alpha1.OAuth2TokenStatus, seen usage.Seen) (news []usage.Stale) {
-	status.LastUsedAt = later(before.LastUsedAt, seen.Presented)
-	status.StaleUses, news = completeStale(before.StaleUses, seen)
+func CompleteToken(status *v1alpha1.OAuth2TokenStatus, t *v1alpha1.OAuth2Token, seen usage.Seen) (news []usage.Stale) {
+	status.LastUsedAt = later(t.Status.LastUsedAt, seen.Presented, t.CreationTimestamp)
+	status.StaleUses, news = completeStale(t.Status.StaleUses, seen)
 	return news
 }
 
@@ -94,11 +95,16 @@ func tell(told *[]v1alpha1.StaleUseStatus, stale usage.Stale) bool {
 	return true
 }
 
-func later(was metav1.Time, seen usage.Minute) metav1.Time {
+// later is the later of two uses. The minute of a use may begin before what is used was created.
+func later(was metav1.Time, seen usage.Minute, created metav1.Time) metav1.Time {
+	latest := was
 	if at := seen.Time(); at.After(was.Time) {
-		return metav1.NewTime(at)
+		latest = metav1.NewTime(at)
 	}
-	return was
+	if !latest.IsZero() && latest.Before(&created) {
+		return created
+	}
+	return latest
 }
 
 // saysMore reports whether the status of an object would say more with what was seen, and whether that is an event.
@@ -106,11 +112,11 @@ func saysMore(object client.Object, seen usage.Seen) (more, news bool) {
 	switch o := object.(type) {
 	case *v1alpha1.OAuth2Client:
 		with := *o.Status.DeepCopy()
-		news = len(Complete(&with, o.Status, seen)) > 0
+		news = len(Complete(&with, o, seen)) > 0
 		return !equality.Semantic.DeepEqual(with, o.Status), news
 	case *v1alpha1.OAuth2Token:
 		with := *o.Status.DeepCopy()
-		news = len(CompleteToken(&with, o.Status, seen)) > 0
+		news = len(CompleteToken(&with, o, seen)) > 0
 		return !equality.Semantic.DeepEqual(with, o.Status), news
 	}
 	return false, false

@@ -71,7 +71,7 @@ func TestTheStatusNeverGoesBackAndSaysEachStaleUseOnceAnHour(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			status := v1alpha1.OAuth2ClientStatus{Credentials: []v1alpha1.CredentialStatus{{ID: "new"}, {ID: "newer"}}}
-			news := Complete(&status, before, c.seen)
+			news := Complete(&status, &v1alpha1.OAuth2Client{Status: before}, c.seen)
 			if diff := cmp.Diff(c.want, status); diff != "" {
 				t.Errorf("status (-want +got):\n%s", diff)
 			}
@@ -82,6 +82,30 @@ func TestTheStatusNeverGoesBackAndSaysEachStaleUseOnceAnHour(t *testing.T) {
 				t.Fatal("the status of before was changed")
 			}
 		})
+	}
+}
+
+// A use is known to the minute, and what was created in that minute was not used before.
+func TestNothingWasUsedBeforeItWasCreated(t *testing.T) {
+	created := metav1.NewTime(at(3).Add(40 * time.Second))
+	seen := usage.Seen{Issued: minute(3), Presented: minute(3), Credentials: []usage.Credential{{ID: "new", At: minute(3)}}}
+	c := &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: created}}
+	status := v1alpha1.OAuth2ClientStatus{Credentials: []v1alpha1.CredentialStatus{{ID: "new", CreatedAt: created}, {ID: "unused", CreatedAt: created}}}
+	Complete(&status, c, seen)
+	want := v1alpha1.OAuth2ClientStatus{LastUsedAt: created, LastTokenIssuedAt: created, Credentials: []v1alpha1.CredentialStatus{
+		{ID: "new", CreatedAt: created, LastUsedAt: created}, {ID: "unused", CreatedAt: created},
+	}}
+	if diff := cmp.Diff(want, status); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	c.Status = status
+	if more, _ := saysMore(c, seen); more {
+		t.Error("the same use would be written again")
+	}
+	var token v1alpha1.OAuth2TokenStatus
+	CompleteToken(&token, &v1alpha1.OAuth2Token{ObjectMeta: c.ObjectMeta}, seen)
+	if !token.LastUsedAt.Equal(&created) {
+		t.Errorf("the token was used at %s", token.LastUsedAt)
 	}
 }
 

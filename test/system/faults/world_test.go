@@ -230,7 +230,9 @@ func told(t *testing.T, c *v1alpha1.OAuth2Client) bool {
 	registered := read(t, c).client
 	status := owner.Status
 	kept := slices.DeleteFunc(slices.Clone(registered.Credentials.Verifiers), func(v oauth2.Verifier) bool { return v.Pending })
-	return status.ObservedGeneration == owner.Generation && slices.EqualFunc(kept, status.Credentials, func(v oauth2.Verifier, s v1alpha1.CredentialStatus) bool {
+	slices.SortFunc(kept, func(a, b oauth2.Verifier) int { return strings.Compare(a.ID, b.ID) }) // the status has an order of its own
+	listed := slices.SortedFunc(slices.Values(status.Credentials), func(a, b v1alpha1.CredentialStatus) int { return strings.Compare(a.ID, b.ID) })
+	return status.ObservedGeneration == owner.Generation && slices.EqualFunc(kept, listed, func(v oauth2.Verifier, s v1alpha1.CredentialStatus) bool {
 		return v.ID == s.ID && v.CreatedAt.Unix() == s.CreatedAt.Unix() && v.ExpiresAt.Unix() == s.ExpiresAt.Unix()
 	})
 }
