@@ -21,7 +21,7 @@ func TestTheStatusSaysWhyASecretLivesOn(t *testing.T) {
 		reason  v1alpha1.KeptReason
 		message string
 	}{
-		"it is in use":              {usage.Answer{Finding: usage.NotUnusedForLong, Since: since}, v1alpha1.KeptInUse, "nobody has used it for 24h0m0s"},
+		"it is in use":              {usage.Answer{Finding: usage.NotUnusedForLong, Since: since}, v1alpha1.KeptInUse, "nobody has used it for 24h"},
 		"nothing is reported":       {usage.Answer{Finding: usage.NotReported}, v1alpha1.KeptForWantOfProof, "No replica"},
 		"a replica does not report": {usage.Answer{Finding: usage.NotReported, Replica: "web-1", Since: since}, v1alpha1.KeptForWantOfProof, "Replica web-1 of the token server may have accepted it: it has not reported all that it accepted since 2026-05-01T12:00:00Z"},
 	} {
