@@ -74,35 +74,37 @@ func TestTheActionsOfArgoCDChangeWhatTheOperatorReads(t *testing.T) {
 	if err := yaml.UnmarshalStrict([]byte(read(t, "docs/argocd/actions.yaml")), &actions); err != nil {
 		t.Fatal(err)
 	}
-	act := func(name string, client map[string]any) map[string]any {
-		for _, definition := range actions.Definitions {
-			if definition.Name == name {
-				return fromLua(runLua(t, definition.Action, client)).(map[string]any)
-			}
-		}
-		t.Fatalf("there is no action %s", name)
-		return nil
-	}
 	plain := map[string]any{"metadata": map[string]any{"name": "reporting"}}
-	rotated := act("rotate", plain)
-	if annotations := rotated["metadata"].(map[string]any)["annotations"].(map[string]any); annotations[v1alpha1.AnnotationRotate] == "" {
-		t.Errorf("rotated: %v", rotated)
-	}
-	suspended := act("suspend", plain)
-	if suspended["spec"].(map[string]any)["state"] != string(v1alpha1.ClientSuspended) {
-		t.Errorf("suspended: %v", suspended)
-	}
-	if resumed := act("resume", suspended); resumed["spec"].(map[string]any)["state"] != string(v1alpha1.ClientActive) {
-		t.Errorf("resumed: %v", resumed)
-	}
-	for client, want := range map[*map[string]any]string{&plain: "resume", &suspended: "suspend"} {
-		offered := runLua(t, actions.Discovery, *client)
+	suspended := map[string]any{"metadata": map[string]any{"name": "reporting"}, "spec": map[string]any{"state": string(v1alpha1.ClientSuspended)}}
+	for _, c := range []struct {
+		action string
+		client map[string]any
+		field  []string
+		want   string
+	}{
+		{"rotate", plain, []string{"metadata", "annotations", v1alpha1.AnnotationRotate}, "20"},
+		{"suspend", plain, []string{"spec", "state"}, string(v1alpha1.ClientSuspended)},
+		{"resume", suspended, []string{"spec", "state"}, string(v1alpha1.ClientActive)},
+	} {
 		for _, definition := range actions.Definitions {
-			disabled := offered.RawGetString(definition.Name).(*lua.LTable).RawGetString("disabled") == lua.LTrue
-			if disabled != (definition.Name == want) {
-				t.Errorf("%v offers %s: %v", *client, definition.Name, !disabled)
+			if definition.Name != c.action {
+				continue
+			}
+			if got := field(runLua(t, definition.Action, c.client), c.field...).String(); !strings.HasPrefix(got, c.want) {
+				t.Errorf("%s makes %v %q, want %q", c.action, c.field, got, c.want)
 			}
 		}
+	}
+	for _, definition := range actions.Definitions {
+		for name, client := range map[string]map[string]any{"resume": plain, "suspend": suspended} {
+			disabled := field(runLua(t, actions.Discovery, client), definition.Name, "disabled") == lua.LTrue
+			if disabled != (definition.Name == name) {
+				t.Errorf("%v offers %s: %v", client, definition.Name, !disabled)
+			}
+		}
+	}
+	if len(actions.Definitions) != 3 {
+		t.Errorf("%d actions", len(actions.Definitions))
 	}
 }
 
@@ -122,15 +124,16 @@ func runLua(t *testing.T, script string, object map[string]any) *lua.LTable {
 	return result
 }
 
-// fromLua is a table of names as a map, and text as it is.
-func fromLua(value lua.LValue) any {
-	table, ok := value.(*lua.LTable)
-	if !ok {
-		return value.String()
+// field is the value below some names, or nil.
+func field(value lua.LValue, names ...string) lua.LValue { //nolint:ireturn // every Lua value is one
+	for _, name := range names {
+		table, ok := value.(*lua.LTable)
+		if !ok {
+			return lua.LNil
+		}
+		value = table.RawGetString(name)
 	}
-	all := map[string]any{}
-	table.ForEach(func(key, member lua.LValue) { all[key.String()] = fromLua(member) })
-	return all
+	return value
 }
 
 // toLua turns what JSON decodes to into Lua values.
