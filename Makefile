@@ -195,7 +195,7 @@ tenants: ## Compare an honest tenant beside 20 hostile ones with one beside spin
 ##@ Develop
 
 .PHONY: generate
-generate: $(CONTROLLER_GEN) ## Write what is generated: deep copies, CRDs and RBAC from markers in the code, the chart from config
+generate: $(CONTROLLER_GEN) ## Write what is generated: deep copies, CRDs and RBAC from markers in the code, the chart and docs/api.md from config
 	@hack/generate.sh $(CONTROLLER_GEN)
 
 .PHONY: format
@@ -214,6 +214,18 @@ lint: $(GOLANGCI_LINT) $(GOVULNCHECK) ## Run the linters, the API linter and the
 .PHONY: verify
 verify: $(CONTROLLER_GEN) $(GOLANGCI_LINT) ## Check that generated files, formatting, go.mod and pinned actions are right; changes nothing
 	@hack/verify.sh $(CONTROLLER_GEN) $(GOLANGCI_LINT)
+
+# The documentation site has an environment of its own, which is made from PyPI once and then needs no network.
+DOCS   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hallpass/tools/docs-$(shell cksum <hack/docs/requirements.txt | cut -d' ' -f1)
+MKDOCS  = NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/python -m mkdocs
+
+.PHONY: docs
+docs: $(DOCS)/ready ## Build the documentation site from docs/ and serve it on this machine. PORT=8000
+	@$(MKDOCS) serve --config-file hack/docs/mkdocs.yml --dev-addr 127.0.0.1:$(or $(PORT),8000)
+
+.PHONY: docs-check
+docs-check: $(DOCS)/ready ## Build the documentation site into bin/site; a broken link, anchor or entry of its menu fails
+	@$(MKDOCS) build --strict --config-file hack/docs/mkdocs.yml
 
 ##@ Build
 
@@ -262,3 +274,10 @@ $(CONTROLLER_GEN) $(GOLANGCI_LINT) $(GOVULNCHECK) $(BENCHSTAT) $(ETCDUTL) $(HELM
 	@echo "building $(@F) of hack/$(MODULE_OF), once for this machine$(NOTE)" >&2
 	@mkdir -p $(@D)
 	@progress=$$PWD/hack/progress.sh; cd hack/$(MODULE_OF) && CGO_ENABLED=0 GOFLAGS= $$progress $(@F) go build -v -trimpath -ldflags='-s -w' -o $@.$$$$ $(TOOL) && mv $@.$$$$ $@
+
+$(DOCS)/ready:
+	@echo "installing MkDocs, once for this machine" >&2
+	@rm -rf $(DOCS)
+	@python3 -m venv $(DOCS)
+	@$(DOCS)/bin/pip install --quiet --disable-pip-version-check --requirement hack/docs/requirements.txt
+	@touch $@

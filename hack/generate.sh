@@ -23,3 +23,6 @@ rules tokenserver ./cmd/tokenserver/... ./internal/directory/... ./internal/toke
 
 # The chart's templates: config/ with substitutions.
 go run ./hack/chart
+
+# The reference of the API, and JSON schemas for editors.
+go run ./hack/apidocs

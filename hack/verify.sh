@@ -20,9 +20,9 @@ git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' 
   if [[ -e $file ]]; then printf '%s\0' "$file"; fi
 done | tar --null --files-from=- -cf - | tar -C "$copy" -xf -
 mkdir "$copy/.before"
-cp -R "$copy/api" "$copy/config" "$copy/charts" "$copy/.before/"
+cp -R "$copy/api" "$copy/config" "$copy/charts" "$copy/docs" "$copy/.before/"
 (cd "$copy" && hack/generate.sh "$controller_gen")
-for dir in api config charts; do
+for dir in api config charts docs; do
   diff -ru "$copy/.before/$dir" "$copy/$dir" || { echo "$dir: not current; run make generate"; stale=1; }
 done
 
