@@ -36,6 +36,9 @@ if grep -rnE "uses[\"']?[[:space:]]*:" .github | grep -vE "$pinned"; then
   stale=1
 fi
 
+echo "--- the wording of the documentation"
+go run ./hack/prose || stale=1
+
 echo "--- figures"
 go run ./hack/figures || stale=1
 
