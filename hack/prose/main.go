@@ -210,7 +210,7 @@ func sentencesOf(page string) []string {
 	return all
 }
 
-var starts = regexp.MustCompile("^[\"'(\\[*_]*[A-Z0-9`/]")
+var starts = regexp.MustCompile("^[\"'(*_]*[A-Z0-9`/\\[]")
 
 // split divides a text after each full stop, question mark and exclamation mark that is followed by the beginning of a sentence, outside of code and brackets.
 func split(text string) []string {
