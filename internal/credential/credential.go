@@ -12,7 +12,17 @@ package credential
 import (
 	"slices"
 	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/keyring"
 )
+
+// Time is the present time as far as it is known, because a clock may be wrong for a while. What is
+// due is due by Earliest, and waits begin at Latest. What has ended is dropped once that is certain,
+// because a value that is off the record is lost: see Past.
+type Time = keyring.Time
+
+// agreement is how soon clocks that do not agree are looked at again.
+const agreement = time.Minute
 
 const (
 	// PendingLife is how long a value may take from its record to its Secret.
@@ -21,13 +31,13 @@ const (
 	YoungFor = PendingLife - time.Minute
 )
 
-// commit drops what has ended, but not the one at current: the index of the value in the user's
+// commit drops what has ended by past, but not the one at current: the index of the value in the user's
 // Secret, or -1. If there is such a value, become changes each that is left and returns whether it
 // stays.
-func commit[C interface{ Live(now time.Time) bool }](all []C, current int, now time.Time, become func(c C, isCurrent bool) (C, bool)) []C {
+func commit[C interface{ Live(now time.Time) bool }](all []C, current int, past time.Time, become func(c C, isCurrent bool) (C, bool)) []C {
 	var left []C
 	for i, c := range all {
-		stays := i == current || c.Live(now)
+		stays := i == current || c.Live(past)
 		if stays && current >= 0 {
 			c, stays = become(c, i == current)
 		}

@@ -18,18 +18,18 @@ const maxCommitted = oauth2.MaxMinted - 1
 // SettleMinted brings a record in line with the Secret, and returns the token that it has. Expired
 // tokens are dropped, but not the one in the Secret; so are tokens that never reached it, and all
 // others if its token was to stand alone. Of those that reached it before, the newest stay.
-func SettleMinted(m oauth2.Minted, value oauth2.Secret, now time.Time) (oauth2.Minted, oauth2.MintedToken, bool) {
+func SettleMinted(m oauth2.Minted, value oauth2.Secret, now Time) (oauth2.Minted, oauth2.MintedToken, bool) {
 	current, found := m.Find(value)
 	at := -1
 	if found = found && !value.Empty(); found {
 		at = slices.IndexFunc(m.Tokens, hasID(current.ID))
 	}
-	tokens := commit(m.Tokens, at, now, func(t oauth2.MintedToken, isCurrent bool) (oauth2.MintedToken, bool) {
+	tokens := commit(m.Tokens, at, now.Past(), func(t oauth2.MintedToken, isCurrent bool) (oauth2.MintedToken, bool) {
 		if isCurrent {
 			t.Alone = false
 			return t, true
 		}
-		return t, !current.Alone && (!t.IssuedAt.After(current.IssuedAt) || now.Sub(t.IssuedAt) <= PendingLife)
+		return t, !current.Alone && (!t.IssuedAt.After(current.IssuedAt) || now.Past().Sub(t.IssuedAt) <= PendingLife)
 	})
 	reached := slices.IndexFunc(tokens, hasID(current.ID)) + 1
 	m.Tokens = append(evict(tokens[:reached], reached-maxCommitted, every, nil), tokens[reached:]...)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -54,7 +55,7 @@ func TestTheSecretSaysWhichTokenIsCurrent(t *testing.T) {
 			if c.value != "" {
 				value = valueOf(c.value)
 			}
-			m, current, found := SettleMinted(oauth2.Minted{UID: "t", Tokens: c.tokens}, value, noon.Add(time.Duration(c.at)*time.Minute))
+			m, current, found := SettleMinted(oauth2.Minted{UID: "t", Tokens: c.tokens}, value, keyring.At(noon.Add(time.Duration(c.at)*time.Minute)))
 			ids := []string{}
 			for _, token := range m.Tokens {
 				ids = append(ids, token.ID)
@@ -138,7 +139,7 @@ func TestFailedWritesPushNoGoodTokenOffTheRecord(t *testing.T) {
 				current, value = "b", valueOf("b")
 			}
 			for minute := 2; minute < 60; minute++ {
-				m, _, _ = SettleMinted(ProposeMinted(m, madeAt(fmt.Sprint("try", minute), minute), current), value, noon.Add(time.Duration(minute)*time.Minute))
+				m, _, _ = SettleMinted(ProposeMinted(m, madeAt(fmt.Sprint("try", minute), minute), current), value, keyring.At(noon.Add(time.Duration(minute)*time.Minute)))
 				if len(m.Tokens) > oauth2.MaxMinted || !slices.ContainsFunc(m.Tokens, hasID("a")) || !slices.ContainsFunc(m.Tokens, hasID("b")) {
 					t.Fatalf("after %d minutes the record has %s", minute, idsOf(m))
 				}

@@ -54,6 +54,8 @@ type Plan struct {
 	Blocked bool
 	// Declared is the id of a declared secret that has just taken the place of another.
 	Declared string
+	// NextEnd is when the next secret ends, or may be dropped that has ended; zero if none does.
+	NextEnd time.Time
 	// Expired are the ids of secrets that have ended, Retired those ended for being unused.
 	Expired, Retired []string
 	// Kept is why watched secrets live on, or nil. EvidenceAt is when it may change.
@@ -63,7 +65,7 @@ type Plan struct {
 
 // Next decides what becomes of the secrets of a client. A plan with a Reason is not finished: the
 // caller stores the record of Propose, writes the user's Secret, and stores the record of Commit.
-func Next(r Record, s Seen, p Policy, now time.Time) Plan {
+func Next(r Record, s Seen, p Policy, now Time) Plan {
 	plan := Keep(r, now)
 	plan.Value = s.Value
 	r = plan.Record
@@ -81,32 +83,33 @@ func Next(r Record, s Seen, p Policy, now time.Time) Plan {
 		plan.Reason = Repaired
 	case !s.Declared:
 		plan.Due, plan.Blocked = schedule(settled, p, now)
-		if !plan.Due.IsZero() && !plan.Due.After(now) && !plan.Blocked {
+		if !plan.Due.IsZero() && !plan.Due.After(now.Earliest) && !plan.Blocked {
 			plan.Reason = Rotated
 		}
 	}
 	if plan.Record = settled; plan.Reason == None {
 		plan.retire(s.Uses, p, now)
 	}
+	plan.NextEnd = nextEnd(plan.Record, now)
 	return plan
 }
 
 // Keep is the plan without a look at the Secret: what has ended is dropped, nothing else changes.
-func Keep(r Record, now time.Time) Plan {
+func Keep(r Record, now Time) Plan {
 	var plan Plan
 	for _, v := range r.Verifiers { // a secret that never reached the user's Secret is not worth an event
-		if !v.Pending && !v.Live(now) {
+		if !v.Pending && !v.Live(now.Past()) {
 			plan.Expired = append(plan.Expired, v.ID)
 		}
 	}
-	r.Verifiers = slices.DeleteFunc(slices.Clone(r.Verifiers), func(v oauth2.Verifier) bool { return !v.Live(now) })
-	plan.Record = r
+	r.Verifiers = slices.DeleteFunc(slices.Clone(r.Verifiers), func(v oauth2.Verifier) bool { return !v.Live(now.Past()) })
+	plan.Record, plan.NextEnd = r, nextEnd(r, now)
 	return plan
 }
 
 // Again is when the plan may be another one without any change that is watched; zero for never.
 func (p *Plan) Again() time.Time {
-	return Earliest(nextExpiry(p.Record), p.Due, p.EvidenceAt)
+	return Earliest(p.NextEnd, p.Due, p.EvidenceAt)
 }
 
 // Earliest is the first of some instants, of which zero ones do not count.
@@ -124,7 +127,7 @@ func Earliest(instants ...time.Time) time.Time {
 type Proposal struct {
 	oauth2.Credential
 
-	At time.Time
+	At Time
 }
 
 // Is reports whether the secret is this value.
@@ -143,7 +146,7 @@ func (p Plan) Propose(made Proposal, policy Policy) Plan {
 }
 
 // Commit is the plan once the proposed secret is in the user's Secret.
-func (p Plan) Commit(uses Uses, policy Policy, now time.Time) Plan {
+func (p Plan) Commit(uses Uses, policy Policy, now Time) Plan {
 	next := Next(p.Record, Seen{Present: true, Value: p.Value, Uses: uses}, policy, now)
 	next.Expired = slices.Concat(p.Expired, next.Expired)
 	return next
@@ -151,7 +154,7 @@ func (p Plan) Commit(uses Uses, policy Policy, now time.Time) Plan {
 
 // Create is the record of a client that has neither a record nor a Secret. Both are written at the
 // same time: the first secret is current from the start.
-func Create(made Proposal, p Policy, now time.Time) Record {
+func Create(made Proposal, p Policy, now Time) Record {
 	r, _ := settle(propose(Record{}, made, p), made.Value, p, now)
 	r.Rotation.First = made.ID
 	return r
@@ -159,7 +162,7 @@ func Create(made Proposal, p Policy, now time.Time) Record {
 
 // Inherits reports whether a Secret that gets another name keeps its value: it is still accepted,
 // or it is well-formed and the registration was lost.
-func (r Record) Inherits(value oauth2.Secret, p Policy, now time.Time) bool {
+func (r Record) Inherits(value oauth2.Secret, p Policy, now Time) bool {
 	r = Keep(r, now).Record
 	if len(r.Verifiers) == 0 {
 		_, err := oauth2.ParseClientSecret(value)
@@ -182,8 +185,8 @@ func (r Record) IDOf(value oauth2.Secret, p Policy) string {
 }
 
 // adopt registers the value in the Secret where it never was, or where the registration was lost.
-func adopt(r Record, s Seen, p Policy, now time.Time) Record {
-	if len(r.Verifiers) > 0 && !justCreated(r, now) || r.place(s.Value, p, now) >= 0 {
+func adopt(r Record, s Seen, p Policy, now Time) Record {
+	if len(r.Verifiers) > 0 && !justCreated(r, now.Earliest) || r.place(s.Value, p, now.Past()) >= 0 {
 		return r
 	}
 	if s.Unhandled {
@@ -202,8 +205,8 @@ func justCreated(r Record, now time.Time) bool {
 
 // register registers a declared value. It is in its Secret already, so there is no order of writes
 // to keep. It returns the id of a value that replaces another.
-func register(r Record, value oauth2.Secret, p Policy, now time.Time) (Record, string) {
-	if r.place(value, p, now) >= 0 {
+func register(r Record, value oauth2.Secret, p Policy, now Time) (Record, string) {
+	if r.place(value, p, now.Past()) >= 0 {
 		return r, ""
 	}
 	id, replaces := declaredID(oauth2.DigestSecret(p.UID, value)), ""

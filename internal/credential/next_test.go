@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/usage"
 )
@@ -43,8 +44,8 @@ func TestTheSecretOfAManagerThatWasAsQuickIsRegistered(t *testing.T) {
 		"the registration was not written together with the Secret": {registered(of("a", 0)), theirs.Value, time.Minute, "a"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			before := Keep(c.record, start.Add(c.later)).Record
-			if got := sketch(adopt(before, Seen{Value: c.value}, Policy{UID: testUID}, start.Add(c.later))); got != c.want {
+			before := Keep(c.record, keyring.At(start.Add(c.later))).Record
+			if got := sketch(adopt(before, Seen{Value: c.value}, Policy{UID: testUID}, keyring.At(start.Add(c.later)))); got != c.want {
 				t.Errorf("%s, want %s", got, c.want)
 			}
 		})
@@ -60,8 +61,8 @@ func TestNoSecretIsTheFirstOneAfterARotation(t *testing.T) {
 	}
 	before := registered(of("a", 0))
 	before.Rotation.First = "a"
-	after := propose(before, Proposal{minted, start}, Policy{UID: testUID})
-	settled, found := settle(after, minted.Value, Policy{UID: testUID}, start)
+	after := propose(before, Proposal{minted, keyring.At(start)}, Policy{UID: testUID})
+	settled, found := settle(after, minted.Value, Policy{UID: testUID}, keyring.At(start))
 	if !found || settled.Rotation.First != "" || justCreated(settled, start) {
 		t.Errorf("%t: %+v", found, settled.Rotation)
 	}
@@ -99,7 +100,7 @@ func TestNext(t *testing.T) {
 		"a declared secret that is known":   {registered(of("a", 0)), Seen{Declared: true, Present: true, Value: oauth2.NewSecret("a")}, "a", None, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plan := Next(c.record, c.seen, p, start)
+			plan := Next(c.record, c.seen, p, keyring.At(start))
 			if got := sketch(plan.Record); got != c.want || plan.Reason != c.reason {
 				t.Errorf("%s, reason %d; want %s, %d", got, plan.Reason, c.want, c.reason)
 			}
@@ -119,7 +120,7 @@ func TestADeclaredSecretReplacesTheOneBefore(t *testing.T) {
 	now := start
 	declared := func(r Record, value string) Plan {
 		now = now.Add(time.Second)
-		return Next(r, Seen{Declared: true, Present: true, Value: oauth2.NewSecret(value)}, p, now)
+		return Next(r, Seen{Declared: true, Present: true, Value: oauth2.NewSecret(value)}, p, keyring.At(now))
 	}
 	first := declared(Record{}, "one")
 	id := first.Record.IDOf(oauth2.NewSecret("one"), p)
@@ -154,7 +155,7 @@ func TestASecretUnderAFormerNameGoesOn(t *testing.T) {
 		"it is not well-formed":                       {Record{}, oauth2.NewSecret("a"), false},
 		"it is empty":                                 {registered(of("", 0)), oauth2.Secret{}, false},
 	} {
-		if got := c.record.Inherits(c.value, p, start); got != c.want {
+		if got := c.record.Inherits(c.value, p, keyring.At(start)); got != c.want {
 			t.Errorf("%s: %t, want %t", name, got, c.want)
 		}
 	}
@@ -163,20 +164,20 @@ func TestASecretUnderAFormerNameGoesOn(t *testing.T) {
 // Its registration was written at once, and its Secret could not be: the event says that it was created.
 func TestAFirstSecretThatIsTriedAgainIsCreated(t *testing.T) {
 	p := Policy{UID: testUID}
-	made := Proposal{oauth2.Credential{ID: "a", Value: oauth2.NewSecret("a")}, start}
-	record := Create(made, p, start)
-	plan := Next(record, Seen{Live: true}, p, start.Add(time.Minute))
+	made := Proposal{oauth2.Credential{ID: "a", Value: oauth2.NewSecret("a")}, keyring.At(start)}
+	record := Create(made, p, keyring.At(start))
+	plan := Next(record, Seen{Live: true}, p, keyring.At(start.Add(time.Minute)))
 	if plan.Reason != Repaired {
 		t.Fatalf("reason %d", plan.Reason)
 	}
 	if plan = plan.Propose(made, p); plan.Reason != Created || sketch(plan.Record) != "a" {
 		t.Errorf("reason %d, %s", plan.Reason, sketch(plan.Record))
 	}
-	if plan = plan.Commit(Uses{}, p, start.Add(time.Minute)); plan.Reason != None || sketch(plan.Record) != "a" {
+	if plan = plan.Commit(Uses{}, p, keyring.At(start.Add(time.Minute))); plan.Reason != None || sketch(plan.Record) != "a" {
 		t.Errorf("reason %d, %s", plan.Reason, sketch(plan.Record))
 	}
-	other := Proposal{oauth2.Credential{ID: "b", Value: oauth2.NewSecret("b")}, start}
-	if plan = Next(record, Seen{Live: true}, p, start).Propose(other, p); plan.Reason != Repaired {
+	other := Proposal{oauth2.Credential{ID: "b", Value: oauth2.NewSecret("b")}, keyring.At(start)}
+	if plan = Next(record, Seen{Live: true}, p, keyring.At(start)).Propose(other, p); plan.Reason != Repaired {
 		t.Errorf("another one: reason %d", plan.Reason)
 	}
 }
@@ -202,7 +203,7 @@ func TestUnusedSecretsAreRetiredByEvidence(t *testing.T) {
 		"the reports are not read yet": {Uses{}, "[]", "", time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plan := Next(Record{Verifiers: []oauth2.Verifier{of("b", time.Hour), watched}}, Seen{Present: true, Value: oauth2.NewSecret("b"), Uses: c.uses}, p, now)
+			plan := Next(Record{Verifiers: []oauth2.Verifier{of("b", time.Hour), watched}}, Seen{Present: true, Value: oauth2.NewSecret("b"), Uses: c.uses}, p, keyring.At(now))
 			if got := fmt.Sprint(plan.Retired); got != c.retired || plan.Kept["a"].Finding != c.finding {
 				t.Errorf("retired %s, kept %+v; want %s, %q", got, plan.Kept, c.retired, c.finding)
 			}

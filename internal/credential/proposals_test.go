@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/credential"
+	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
@@ -42,7 +43,7 @@ func TestFailedWritesPushOutNoSecretThatApplicationsHold(t *testing.T) {
 	for try := range 1000 {
 		now := start.Add(3*time.Hour + time.Duration(try)*time.Second)
 		id := fmt.Sprint("try", try)
-		r = credential.Plan{Record: r}.Propose(credential.Proposal{Credential: oauth2.Credential{ID: id, Value: oauth2.NewSecret(id)}, At: now}, credential.Policy{UID: testUID}).Record
+		r = credential.Plan{Record: r}.Propose(credential.Proposal{Credential: oauth2.Credential{ID: id, Value: oauth2.NewSecret(id)}, At: keyring.At(now)}, credential.Policy{UID: testUID}).Record
 		for _, value := range []string{"a", "b", "c", id} {
 			if !slices.ContainsFunc(r.Verifiers, func(v oauth2.Verifier) bool { return v.ID == value && v.Live(now) }) {
 				t.Fatalf("after %d tries %s is gone: %v", try, value, r.Verifiers)
@@ -61,7 +62,7 @@ func TestARecordThatIsFullOfSecretsIsNotWritten(t *testing.T) {
 	for i := range oauth2.MaxVerifiers {
 		all = append(all, of(fmt.Sprint(i), time.Duration(i), time.Hour))
 	}
-	r := credential.Plan{Record: credential.Record{Verifiers: all}}.Propose(credential.Proposal{Credential: oauth2.Credential{ID: "new", Value: oauth2.NewSecret("new")}, At: start}, credential.Policy{UID: testUID}).Record
+	r := credential.Plan{Record: credential.Record{Verifiers: all}}.Propose(credential.Proposal{Credential: oauth2.Credential{ID: "new", Value: oauth2.NewSecret("new")}, At: keyring.At(start)}, credential.Policy{UID: testUID}).Record
 	if err := encode(r); err == nil || len(r.Verifiers) != oauth2.MaxVerifiers+1 {
 		t.Errorf("%v: %v", err, r.Verifiers)
 	}

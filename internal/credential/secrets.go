@@ -46,19 +46,19 @@ type Policy struct {
 	Request   string // the value of the rotate annotation
 }
 
-// place is where the verifier of a value is that has not ended; negative if there is none.
-func (r Record) place(value oauth2.Secret, p Policy, now time.Time) int {
+// place is where the verifier of a value is that has not ended by past; negative if there is none.
+func (r Record) place(value oauth2.Secret, p Policy, past time.Time) int {
 	digest := oauth2.DigestSecret(p.UID, value)
-	return slices.IndexFunc(r.Verifiers, func(v oauth2.Verifier) bool { return v.Digest == digest && v.Live(now) && !value.Empty() })
+	return slices.IndexFunc(r.Verifiers, func(v oauth2.Verifier) bool { return v.Digest == digest && v.Live(past) && !value.Empty() })
 }
 
 // settle brings a record in line with the user's Secret. A value that matches a verifier is
 // current, whatever was planned: its verifier loses its end, and the one that was current ends
 // after the overlap. Without such a value only what has ended is dropped, and settle returns false.
-func settle(r Record, value oauth2.Secret, p Policy, now time.Time) (Record, bool) {
-	at := r.place(value, p, now)
-	end := now.Add(p.Overlap).UTC().Truncate(time.Second)
-	r.Verifiers = commit(r.Verifiers, at, now, func(v oauth2.Verifier, isCurrent bool) (oauth2.Verifier, bool) {
+func settle(r Record, value oauth2.Secret, p Policy, now Time) (Record, bool) {
+	at := r.place(value, p, now.Past())
+	end := now.Latest.Add(p.Overlap).UTC().Truncate(time.Second)
+	r.Verifiers = commit(r.Verifiers, at, now.Past(), func(v oauth2.Verifier, isCurrent bool) (oauth2.Verifier, bool) {
 		switch {
 		case isCurrent:
 			v.Pending, v.ExpiresAt = false, time.Time{}
@@ -75,17 +75,17 @@ func settle(r Record, value oauth2.Secret, p Policy, now time.Time) (Record, boo
 		return r, false
 	}
 	slices.SortStableFunc(r.Verifiers, func(a, b oauth2.Verifier) int { return b.CreatedAt.Compare(a.CreatedAt) })
-	r.Verifiers = evict(r.Verifiers, accepted(r.Verifiers)-MaxLive, oauth2.Verifier.Replaced,
+	r.Verifiers = evict(r.Verifiers, accepted(r.Verifiers, now.Past())-MaxLive, oauth2.Verifier.Replaced,
 		func(a, b oauth2.Verifier) int { return a.ExpiresAt.Compare(b.ExpiresAt) })
-	watchReplaced(r.Verifiers, p, now)
+	watchReplaced(r.Verifiers, p, now.Latest)
 	return r, true
 }
 
-// accepted counts the secrets that are accepted, pending ones aside.
-func accepted(verifiers []oauth2.Verifier) int {
+// accepted counts the secrets that are accepted at an instant, pending ones aside.
+func accepted(verifiers []oauth2.Verifier, at time.Time) int {
 	count := 0
 	for _, v := range verifiers {
-		if !v.Pending {
+		if !v.Pending && v.Live(at) {
 			count++
 		}
 	}
@@ -97,7 +97,7 @@ func accepted(verifiers []oauth2.Verifier) int {
 // newest may still be on its way. A secret that reached a Secret never does.
 func propose(r Record, made Proposal, p Policy) Record {
 	first := ""
-	if r.place(made.Value, p, made.At) >= 0 {
+	if r.place(made.Value, p, made.At.Past()) >= 0 {
 		if first = r.Rotation.First; first == made.ID && p.Request == r.Rotation.Handled {
 			return r
 		}
@@ -107,7 +107,7 @@ func propose(r Record, made Proposal, p Policy) Record {
 			func(a, b oauth2.Verifier) int { return a.CreatedAt.Compare(b.CreatedAt) })
 		r.Verifiers = append(r.Verifiers, oauth2.Verifier{ // times are whole seconds, as they are stored and shown
 			ID: made.ID, Digest: oauth2.DigestSecret(p.UID, made.Value), Pending: true,
-			CreatedAt: made.At.UTC().Truncate(time.Second), ExpiresAt: made.At.Add(PendingLife).UTC().Truncate(time.Second),
+			CreatedAt: made.At.Earliest.UTC().Truncate(time.Second), ExpiresAt: made.At.Latest.Add(PendingLife).UTC().Truncate(time.Second),
 		})
 	}
 	r.Rotation = Rotation{Handled: r.Rotation.Handled, Planned: p.Request, PlannedBy: made.ID, First: first}
@@ -116,7 +116,7 @@ func propose(r Record, made Proposal, p Policy) Record {
 
 // schedule is when the next rotation of a settled registration is due; zero means never. blocked
 // says that one is due and has to wait until then for an older secret to end.
-func schedule(r Record, p Policy, now time.Time) (due time.Time, blocked bool) {
+func schedule(r Record, p Policy, now Time) (due time.Time, blocked bool) {
 	current := slices.IndexFunc(r.Verifiers, func(v oauth2.Verifier) bool { return v.ExpiresAt.IsZero() })
 	if current < 0 {
 		return time.Time{}, false
@@ -125,12 +125,12 @@ func schedule(r Record, p Policy, now time.Time) (due time.Time, blocked bool) {
 		due = nextInterval(r.Verifiers[current].CreatedAt, p.Interval, p.UID)
 	}
 	if p.Request != "" && p.Request != r.Rotation.Handled {
-		due = now
+		due = now.Earliest
 	}
-	if due.IsZero() || due.After(now) || accepted(r.Verifiers) < MaxLive || p.Overlap == 0 {
+	if due.IsZero() || due.After(now.Earliest) || accepted(r.Verifiers, now.Earliest) < MaxLive || p.Overlap == 0 {
 		return due, false
 	}
-	return nextExpiry(r), true
+	return nextEnd(r, now), true
 }
 
 // nextInterval is the client's first turn after created. Turns are an interval apart, at a place in
@@ -145,11 +145,16 @@ func nextInterval(created time.Time, interval time.Duration, uid string) time.Ti
 	return turn
 }
 
-// nextExpiry is the first instant at which a secret ends; zero if none does.
-func nextExpiry(r Record) time.Time {
+// nextEnd is the first instant at which a secret ends, or at which one that has ended may be dropped;
+// zero if there is none.
+func nextEnd(r Record, now Time) time.Time {
 	var first time.Time
 	for _, v := range r.Verifiers {
-		first = Earliest(first, v.ExpiresAt)
+		end := v.ExpiresAt
+		if !end.IsZero() && !end.After(now.Earliest) {
+			end = now.Earliest.Add(agreement)
+		}
+		first = Earliest(first, end)
 	}
 	return first
 }
@@ -183,13 +188,18 @@ func watchReplaced(verifiers []oauth2.Verifier, p Policy, now time.Time) {
 	}
 }
 
-// retire ends the replaced secrets that all replicas prove unused, and notes why others live on.
-func (p *Plan) retire(uses Uses, policy Policy, now time.Time) {
+// retire ends the replaced secrets that all replicas prove unused, and notes why others live on. It
+// waits for the clocks to agree.
+func (p *Plan) retire(uses Uses, policy Policy, now Time) {
 	if !slices.ContainsFunc(p.Record.Verifiers, oauth2.Verifier.Watched) {
 		return
 	}
-	if !uses.Read {
-		p.EvidenceAt = now.Add(evidenceSoon)
+	switch {
+	case !uses.Read:
+		p.EvidenceAt = now.Earliest.Add(evidenceSoon)
+		return
+	case !now.Agreed:
+		p.EvidenceAt = now.Earliest.Add(agreement)
 		return
 	}
 	p.Kept = map[string]usage.Answer{}
@@ -198,7 +208,7 @@ func (p *Plan) retire(uses Uses, policy Policy, now time.Time) {
 			return false
 		}
 		answer := usage.Judge(uses.Replicas, usage.Question{
-			WatchedSince: v.WatchedSince, LastUsed: uses.LastUsed[v.ID], UnusedFor: policy.UnusedFor, Now: now,
+			WatchedSince: v.WatchedSince, LastUsed: uses.LastUsed[v.ID], UnusedFor: policy.UnusedFor, Now: now.Earliest,
 		})
 		if answer.Finding == usage.Unused {
 			p.Retired = append(p.Retired, v.ID)
@@ -206,8 +216,8 @@ func (p *Plan) retire(uses Uses, policy Policy, now time.Time) {
 		}
 		p.Kept[v.ID] = answer
 		again := answer.Ask
-		if again.Before(now.Add(evidenceAgain)) {
-			again = now.Add(evidenceAgain)
+		if again.Before(now.Earliest.Add(evidenceAgain)) {
+			again = now.Earliest.Add(evidenceAgain)
 		}
 		p.EvidenceAt = Earliest(p.EvidenceAt, again)
 		return false

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -119,7 +120,7 @@ func TestSettle(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := registered(c.verifiers...)
 			untouched := sketch(before)
-			got, found := settle(before, oauth2.NewSecret(c.value), Policy{UID: testUID, Overlap: c.overlap}, start.Add(c.now))
+			got, found := settle(before, oauth2.NewSecret(c.value), Policy{UID: testUID, Overlap: c.overlap}, keyring.At(start.Add(c.now)))
 			if found != c.found {
 				t.Errorf("found %t, want %t", found, c.found)
 			}
@@ -132,7 +133,7 @@ func TestSettle(t *testing.T) {
 			if diff := cmp.Diff(c.want, sketch(got)); diff != "" {
 				t.Error(diff)
 			}
-			if again, _ := settle(got, oauth2.NewSecret(c.value), Policy{UID: testUID, Overlap: c.overlap}, start.Add(c.now)); !cmp.Equal(got, again, digests) {
+			if again, _ := settle(got, oauth2.NewSecret(c.value), Policy{UID: testUID, Overlap: c.overlap}, keyring.At(start.Add(c.now))); !cmp.Equal(got, again, digests) {
 				t.Errorf("a second look changes %s to %s", sketch(got), sketch(again))
 			}
 		})
@@ -153,7 +154,7 @@ func TestSettleKeepsWhatWasHandled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := registered(of("a", 0), of("b", 0, pending(time.Minute)))
 			r.Rotation = planned
-			got, _ := settle(r, oauth2.NewSecret(c.value), Policy{UID: testUID, Overlap: time.Hour}, start)
+			got, _ := settle(r, oauth2.NewSecret(c.value), Policy{UID: testUID, Overlap: time.Hour}, keyring.At(start))
 			if diff := cmp.Diff(c.want, got.Rotation); diff != "" {
 				t.Error(diff)
 			}
@@ -187,7 +188,7 @@ func TestPropose(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := registered(c.verifiers...)
-			got := propose(before, Proposal{minted, start}, Policy{UID: testUID, Request: "now"})
+			got := propose(before, Proposal{minted, keyring.At(start)}, Policy{UID: testUID, Request: "now"})
 			if diff := cmp.Diff(c.want, sketch(got)); diff != "" {
 				t.Error(diff)
 			}
@@ -228,7 +229,7 @@ func TestSchedule(t *testing.T) {
 			r := registered(c.verifiers...)
 			r.Rotation.Handled = c.handled
 			c.policy.UID = testUID
-			due, blocked := schedule(r, c.policy, start)
+			due, blocked := schedule(r, c.policy, keyring.At(start))
 			got := never
 			if !due.IsZero() {
 				got = due.Sub(start)
@@ -299,15 +300,15 @@ func liveThroughAYear(t *testing.T, w Policy) (rotations int) {
 	r, value := rotated(t, registered(), w, now)
 	for end := start.Add(8760 * time.Hour); ; {
 		var found bool
-		if r, found = settle(r, value, w, now); !found {
+		if r, found = settle(r, value, w, keyring.At(now)); !found {
 			t.Fatalf("%s after the start the secret in the Secret is unknown", now.Sub(start))
 		}
-		due, blocked := schedule(r, w, now)
+		due, blocked := schedule(r, w, keyring.At(now))
 		if blocked {
 			t.Fatalf("%s after the start a rotation has to wait", now.Sub(start))
 		}
 		if due.After(now) {
-			next := max(earlier(due, nextExpiry(r)).Sub(now), time.Second)
+			next := max(earlier(due, nextEnd(r, keyring.At(now))).Sub(now), time.Second)
 			if now = now.Add(next); now.After(end) {
 				return rotations
 			}
@@ -327,15 +328,15 @@ func rotated(t *testing.T, r Record, w Policy, now time.Time) (Record, oauth2.Se
 	if err != nil {
 		t.Fatal(err)
 	}
-	r = propose(r, Proposal{minted, now}, w)
-	r, found := settle(r, minted.Value, w, now)
+	r = propose(r, Proposal{minted, keyring.At(now)}, w)
+	r, found := settle(r, minted.Value, w, keyring.At(now))
 	if !found {
 		t.Fatal("the secret that was just proposed is unknown")
 	}
 	if i := slices.IndexFunc(r.Verifiers, func(v oauth2.Verifier) bool { return v.ExpiresAt.IsZero() }); i < 0 || r.Verifiers[i].ID != minted.ID {
 		t.Fatalf("after a rotation %s is accepted, want %q to be current", sketch(r), minted.ID)
 	}
-	if count := accepted(r.Verifiers); count > MaxLive {
+	if count := accepted(r.Verifiers, now); count > MaxLive {
 		t.Fatalf("%d secrets are accepted at once", count)
 	}
 	return r, minted.Value
@@ -367,11 +368,11 @@ func TestAFirstSecretThatIsTriedAgainStaysTheFirst(t *testing.T) {
 	first := oauth2.Credential{ID: "a", Value: oauth2.NewSecret("a")}
 	before := registered(of("a", 0))
 	before.Rotation = Rotation{Handled: "one", First: "a"}
-	if again := propose(before, Proposal{first, start}, Policy{UID: testUID, Request: "one"}); !cmp.Equal(before, again, digests) {
+	if again := propose(before, Proposal{first, keyring.At(start)}, Policy{UID: testUID, Request: "one"}); !cmp.Equal(before, again, digests) {
 		t.Errorf("%s %+v", sketch(again), again.Rotation)
 	}
-	asked := propose(before, Proposal{first, start}, Policy{UID: testUID, Request: "two"})
-	settled, found := settle(asked, first.Value, Policy{UID: testUID, Request: "two"}, start)
+	asked := propose(before, Proposal{first, keyring.At(start)}, Policy{UID: testUID, Request: "two"})
+	settled, found := settle(asked, first.Value, Policy{UID: testUID, Request: "two"}, keyring.At(start))
 	if want := (Rotation{Handled: "two"}); !found || settled.Rotation != want || len(settled.Verifiers) != 1 {
 		t.Errorf("%t: %s %+v", found, sketch(settled), settled.Rotation)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/credential"
+	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/usage"
 )
@@ -153,7 +154,7 @@ func (s *simulation) proposal(m *manager, now time.Time) credential.Proposal {
 		if err != nil {
 			s.Fatal(err)
 		}
-		m.made, m.until = credential.Proposal{Credential: minted, At: now}, now.Add(credential.YoungFor)
+		m.made, m.until = credential.Proposal{Credential: minted, At: keyring.At(now)}, now.Add(credential.YoungFor)
 	}
 	return m.made
 }
@@ -230,7 +231,7 @@ func (s *simulation) lookAt(m *manager, clock func() time.Time, pause func() err
 	repeats := now.Before(m.until)
 	see := func(live bool) credential.Plan {
 		saw := credential.Seen{Live: live, Present: had.secretVersion > 0, Value: oauth2.NewSecret(had.value), Uses: s.uses(now)}
-		return credential.Next(had.record, saw, s.policy, now)
+		return credential.Next(had.record, saw, s.policy, keyring.At(now))
 	}
 	plan := see(false)
 	if plan.Reason != credential.None && had.recordVersion == 0 && had.secretVersion == 0 {
@@ -271,7 +272,7 @@ func (s *simulation) lookAt(m *manager, clock func() time.Time, pause func() err
 		had.secretVersion = s.stored.secretVersion
 		s.minted[plan.Reason]++
 		m.until = time.Time{}
-		plan = plan.Commit(s.uses(now), s.policy, clock())
+		plan = plan.Commit(s.uses(now), s.policy, keyring.At(clock()))
 	}
 	s.mayRetire(plan, now)
 	err := publish()
@@ -282,7 +283,10 @@ func (s *simulation) lookAt(m *manager, clock func() time.Time, pause func() err
 func (s *simulation) create(m *manager, now time.Time, pause func() error) (state, error) {
 	made := s.proposal(m, now)
 	writes := []func() error{
-		func() error { _, err := s.writeRecord(0, credential.Create(made, s.policy, now)); return err },
+		func() error {
+			_, err := s.writeRecord(0, credential.Create(made, s.policy, keyring.At(now)))
+			return err
+		},
 		func() error { return s.writeSecret(0, made.Value.Reveal()) },
 	}
 	if s.random.IntN(2) == 0 {
@@ -477,7 +481,7 @@ func (s *simulation) settles() {
 	for m.step != nil {
 		s.wake(m)
 	}
-	plan := credential.Next(s.stored.record, credential.Seen{Present: true, Value: oauth2.NewSecret(s.stored.value), Uses: s.uses(s.now)}, s.policy, s.now)
+	plan := credential.Next(s.stored.record, credential.Seen{Present: true, Value: oauth2.NewSecret(s.stored.value), Uses: s.uses(s.now)}, s.policy, keyring.At(s.now))
 	if s.disorder || plan.Reason == credential.Repaired || plan.Record.IDOf(oauth2.NewSecret(s.stored.value), s.policy) == "" {
 		s.Fatalf("after a day without faults the Secret is not registered: %+v", plan)
 	}

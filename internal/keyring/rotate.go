@@ -46,6 +46,14 @@ type Time struct {
 	Agreed bool
 }
 
+// Past returns the instant of which it is certain that it is over; zero if there is none.
+func (t Time) Past() time.Time {
+	if !t.Agreed {
+		return time.Time{}
+	}
+	return t.Earliest
+}
+
 // At is the present time where all clocks agree on it.
 func At(now time.Time) Time { return Time{Earliest: now, Latest: now, Agreed: true} }
 

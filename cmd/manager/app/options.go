@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/hallpass-dev/hallpass/internal/apiclock"
 	"github.com/hallpass-dev/hallpass/internal/controller/servingcert"
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/jws"
@@ -43,6 +44,8 @@ type Options struct {
 	ManageServingCertificate bool
 	CertificateLives         servingcert.Lives
 	SigningKeys              keyring.Policy
+	// Clock is that of the manager; nil stands for that of the machine.
+	Clock *apiclock.Clock
 	// AllowClientID lets OAuth2Clients choose their client_id.
 	AllowClientID bool
 	// AllowClaims are the claims of plain names that OAuth2Clients may set where no OAuth2Policy speaks of claims.

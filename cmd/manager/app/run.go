@@ -65,7 +65,7 @@ func Run(ctx context.Context, o Options) error {
 	config := rest.CopyConfig(o.REST)
 	config.QPS = -1 // the API server's own priority and fairness is the limit
 	config.Wrap(restored.Guard)
-	clock := apiclock.New()
+	clock := cmp.Or(o.Clock, apiclock.New())
 	config.Wrap(clock.Transport)
 	informers := &packed.Informers{}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{

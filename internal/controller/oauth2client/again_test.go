@@ -11,13 +11,14 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/credential"
+	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
 func TestAClientIsLookedAtAgainWhenSomethingIsDue(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	ending := func(after time.Duration) decision {
-		return decision{plan: credential.Plan{Record: credential.Record{Verifiers: []oauth2.Verifier{{ExpiresAt: now.Add(after)}}}}}
+		return decision{plan: credential.Keep(credential.Record{Verifiers: []oauth2.Verifier{{ExpiresAt: now.Add(after)}}}, keyring.At(now))}
 	}
 	due := func(after time.Duration) decision { return decision{plan: credential.Plan{Due: now.Add(after)}} }
 	with := func(d decision, condition metav1.Condition) decision {

@@ -39,7 +39,7 @@ func compile(c *v1alpha1.OAuth2Client, s seen) oauth2.Client {
 		}
 	}
 	compileAccess(c, &compiled)
-	cutBack(&compiled, c, s.registered.Client, s.at)
+	cutBack(&compiled, c, s.registered.Client, s.at.Earliest)
 	return compiled
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/credential"
+	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
@@ -29,7 +30,7 @@ func TestDecide(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Date(2026, time.March, 1, 9, 30, 0, 0, time.UTC)
-	record := credential.Create(credential.Proposal{Credential: minted, At: now}, credential.Policy{UID: "u"}, now)
+	record := credential.Create(credential.Proposal{Credential: minted, At: keyring.At(now)}, credential.Policy{UID: "u"}, keyring.At(now))
 	registered := registration.Registration{Client: oauth2.Client{Credentials: oauth2.Credentials{Verifiers: record.Verifiers}}, Rotation: record.Rotation}
 	one := oauth2.Ceilings{Numbers: oauth2.Numbers{Clients: new(1)}}
 	conflict := new(v1alpha1.SecretConflict("app"))
@@ -77,7 +78,7 @@ func TestDecide(t *testing.T) {
 		"the keys are none, nor the Secret": {keys, seen{found: found{obstacle: conflict}}, v1alpha1.ReasonSecretConflict, apply, credential.None, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c.seen.at = now
+			c.seen.at = keyring.At(now)
 			object := &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app", UID: "u"}, Spec: c.spec}
 			d := decide(object, methodOf(object, nil, nil, nil), issuer, c.seen)
 			obstacle := ""

@@ -72,8 +72,8 @@ const annotationNames = "hallpass.dev/secret-names"
 // mint registers a new secret as pending, then writes the user's Secret, which is the commit point.
 // The caller publishes what follows.
 func (r *Reconciler) mint(ctx context.Context, c *v1alpha1.OAuth2Client, m method, s seen, d decision) (seen, decision, error) {
-	now := r.Clock.Now()
-	if err := r.memory.repairs.Check(c, now); err != nil {
+	now := r.time()
+	if err := r.memory.repairs.Check(c, now.Earliest); err != nil {
 		return s, d, err
 	}
 	made, err := r.memory.proposal(c.UID, r.Random, now)
@@ -98,7 +98,7 @@ func (r *Reconciler) mint(ctx context.Context, c *v1alpha1.OAuth2Client, m metho
 	r.memory.proposals.Drop(c.UID)
 	journal{r.Recorder, r.Audit}.minted(c, d.plan.Reason, made.ID, d.plan.Record.Rotation.First == made.ID)
 	d.announced = true
-	d.plan = d.plan.Commit(s.uses, policyOf(c), r.Clock.Now())
+	d.plan = d.plan.Commit(s.uses, policyOf(c), r.time())
 	return s, d, nil
 }
 
@@ -107,7 +107,7 @@ func (r *Reconciler) mint(ctx context.Context, c *v1alpha1.OAuth2Client, m metho
 // written, the next look repairs it. Of two managers one fails, because both writes create.
 func (r *Reconciler) create(ctx context.Context, c *v1alpha1.OAuth2Client, m method, s seen, d decision) (seen, decision, error) {
 	s.names = m.remember(s)
-	now := r.Clock.Now()
+	now := r.time()
 	made, err := r.memory.proposal(c.UID, r.Random, now)
 	if err != nil {
 		return s, d, err
@@ -129,7 +129,7 @@ func (r *Reconciler) create(ctx context.Context, c *v1alpha1.OAuth2Client, m met
 	if err := errors.Join(unwritten, unpublished); err != nil {
 		return s, d, err
 	}
-	r.memory.expected.Put(c.UID, struct{}{}, now.Add(expectedFor))
+	r.memory.expected.Put(c.UID, struct{}{}, now.Earliest.Add(expectedFor))
 	return s, d, errExpected
 }
 
@@ -163,7 +163,7 @@ func (r *Reconciler) publish(ctx context.Context, c *v1alpha1.OAuth2Client, s se
 	s.registered, s.held = wanted, true
 	if s.stored != before.stored {
 		j := journal{r.Recorder, r.Audit}
-		j.published(c, before.record(), s.record(), d, s.at)
+		j.published(c, before.record(), s.record(), d, s.at.Earliest)
 		if at := wanted.Client.Revocation.Before; at.After(before.registered.Client.Revocation.Before) {
 			j.revoked(c, at)
 		}

@@ -117,11 +117,11 @@ func checkAlgorithm(c *v1alpha1.OAuth2Client, registered *oauth2.Client, s seen)
 		return new(v1alpha1.Progressing("find the signing keys")), time.Time{}
 	}
 	ring := *s.keys
-	next := nextChangeOf(ring, registered.Algorithm, s.at)
-	_, err := oauth2.SigningKey(registered, ring, s.at)
+	next := nextChangeOf(ring, registered.Algorithm, s.at.Earliest)
+	_, err := oauth2.SigningKey(registered, ring, s.at.Earliest)
 	switch reason := oauth2.ReasonOf(err); {
 	case reason == oauth2.ReasonAlgorithmNotEnabled:
-		return new(v1alpha1.SigningAlgorithmNotEnabled(c.Spec.TokenSigningAlgorithm, enabledIn(ring, s.at))), next
+		return new(v1alpha1.SigningAlgorithmNotEnabled(c.Spec.TokenSigningAlgorithm, enabledIn(ring, s.at.Earliest))), next
 	case err != nil:
 		return new(v1alpha1.SigningAlgorithmNotReady(c.Spec.TokenSigningAlgorithm)), next
 	}

@@ -48,15 +48,15 @@ func (m *memory) settle(uid types.UID, s seen, plan credential.Plan) {
 	if plan.Reason == credential.None {
 		m.expected.Drop(uid)
 	}
-	if made, young := m.proposals.Get(uid, s.at); young && made.Is(s.value) {
+	if made, young := m.proposals.Get(uid, s.at.Earliest); young && made.Is(s.value) {
 		m.proposals.Drop(uid)
 	}
 }
 
 // proposal is the secret to write. An attempt that failed is repeated with the same one while it is
 // young, so that the registration is written once.
-func (m *memory) proposal(uid types.UID, random io.Reader, now time.Time) (credential.Proposal, error) {
-	if made, young := m.proposals.Get(uid, now); young {
+func (m *memory) proposal(uid types.UID, random io.Reader, now credential.Time) (credential.Proposal, error) {
+	if made, young := m.proposals.Get(uid, now.Earliest); young {
 		return made, nil
 	}
 	minted, err := oauth2.NewClientSecret(random)
@@ -64,7 +64,7 @@ func (m *memory) proposal(uid types.UID, random io.Reader, now time.Time) (crede
 		return credential.Proposal{}, err
 	}
 	made := credential.Proposal{Credential: minted, At: now}
-	m.proposals.Put(uid, made, now.Add(credential.YoungFor))
+	m.proposals.Put(uid, made, now.Earliest.Add(credential.YoungFor))
 	return made, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hallpass-dev/hallpass/internal/credential"
+	"github.com/hallpass-dev/hallpass/internal/keyring"
 )
 
 func TestTheCacheIsWaitedForAsLongAsItMayTake(t *testing.T) {
@@ -31,7 +32,7 @@ func TestTheCacheIsWaitedForAsLongAsItMayTake(t *testing.T) {
 		t.Error("what never comes is waited for without end")
 	}
 	m.expected.Put(uid, struct{}{}, start.Add(expectedFor))
-	m.settle(uid, seen{at: start}, credential.Plan{})
+	m.settle(uid, seen{at: keyring.At(start)}, credential.Plan{})
 	if expected(start) {
 		t.Error("what the cache has is waited for")
 	}

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/apiclock"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
@@ -33,7 +34,7 @@ import (
 type seen struct {
 	found
 
-	at time.Time
+	at credential.Time
 	// ceilings are what policies allow at most, resources what owners consent to.
 	ceilings  oauth2.Ceilings
 	resources policy.Declared
@@ -85,7 +86,7 @@ func (s seen) record() credential.Record {
 // see reads all that the decision about a client depends on: from caches, and live where they have
 // no answer. If the client is forbidden, nothing of its namespace is read.
 func (r *Reconciler) see(ctx context.Context, c *v1alpha1.OAuth2Client, m method) (seen, error) {
-	s := seen{at: r.Clock.Now()}
+	s := seen{at: r.time()}
 	for _, look := range []func(context.Context, *v1alpha1.OAuth2Client, seen) (seen, error){r.seePolicy, r.seeRegistration, r.seeRoom, r.seeCollapsed} {
 		var err error
 		if s, err = look(ctx, c, s); err != nil {
@@ -99,7 +100,7 @@ func (r *Reconciler) see(ctx context.Context, c *v1alpha1.OAuth2Client, m method
 	if s.accountUID, err = m.identify(ctx); err != nil || forbidden(c, s) != nil {
 		return s, err
 	}
-	_, s.expected = r.memory.expected.Get(c.UID, s.at)
+	_, s.expected = r.memory.expected.Get(c.UID, s.at.Earliest)
 	if s.found, err = m.look(ctx, s, false); err != nil || s.obstacle != nil {
 		return s, err
 	}
@@ -116,6 +117,9 @@ func (r *Reconciler) see(ctx context.Context, c *v1alpha1.OAuth2Client, m method
 	}
 	return r.seeUses(ctx, c, s)
 }
+
+// time is the present time as far as it is known.
+func (r *Reconciler) time() credential.Time { return credential.Time(apiclock.TimeOf(r.Clock)) }
 
 // seePolicy reads the ceilings of the namespace and the resources that the client asks for.
 func (r *Reconciler) seePolicy(ctx context.Context, c *v1alpha1.OAuth2Client, s seen) (seen, error) {

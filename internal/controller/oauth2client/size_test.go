@@ -14,6 +14,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
+	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
@@ -68,7 +69,7 @@ func TestTheSizeOfARegistrationIsLimited(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := seen{at: now, found: found{object: &corev1.Secret{}, live: true}}
+			s := seen{at: keyring.At(now), found: found{object: &corev1.Secret{}, live: true}}
 			if c.before != nil {
 				s.held, s.registered = true, registration.Registration{Client: compile(object(*c.before), seen{})}
 			}
@@ -119,7 +120,7 @@ func TestAClientWhoseTokensDoNotFitIsNotReady(t *testing.T) {
 		o := &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app", UID: "u"}, Spec: v1alpha1.OAuth2ClientSpec{
 			Access: []v1alpha1.Access{{ResourceNamespace: "orders", ResourceName: "api", Scopes: scopesOf(0, 64)}},
 		}}
-		s := seen{at: time.Unix(0, 0), found: found{object: &corev1.Secret{}, live: true}, resources: policy.Declared{name: resource}}
+		s := seen{at: keyring.At(time.Unix(0, 0)), found: found{object: &corev1.Secret{}, live: true}, resources: policy.Declared{name: resource}}
 		d := decide(o, methodOf(o, nil, nil, nil), issuer, s)
 		if d.obstacle != nil || (d.shortfall != nil) != shortfall || len(d.registration().Client.Access[0].Scopes) != 64 {
 			t.Errorf("%d scopes are granted: obstacle %v, shortfall %v", granted, d.obstacle, d.shortfall)

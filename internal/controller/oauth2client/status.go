@@ -27,7 +27,7 @@ import (
 // announce emits the events about collapsed revocations, and about a first secret in its Secret.
 func (r *Reconciler) announce(c *v1alpha1.OAuth2Client, s seen, d decision) {
 	r.announceCollapsed(c, s)
-	r.memory.copies.Announce(r.Recorder, c, s.copies, s.at)
+	r.memory.copies.Announce(r.Recorder, c, s.copies, s.at.Earliest)
 	first := d.plan.Record.Rotation.First
 	holds := s.object != nil && first != "" && d.plan.Record.IDOf(s.value, policyOf(c)) == first
 	if holds && !d.announced && len(c.Status.Credentials) == 0 {
@@ -64,7 +64,7 @@ func statusOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) (v1alpha1.
 		}
 	}
 	currentFirst(found.Credentials)
-	stalls := status.SetConditions(&found.Conditions, status.LookAt(c, s.at), verdictOf(c, m, s, d))
+	stalls := status.SetConditions(&found.Conditions, status.LookAt(c, s.at.Earliest), verdictOf(c, m, s, d))
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionGrantsComplete, d.grantsCondition(c))
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionKeysComplete, d.keys)
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionClaimsComplete, d.claims)

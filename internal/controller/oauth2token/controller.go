@@ -32,6 +32,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/apiclock"
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 	"github.com/hallpass-dev/hallpass/internal/controller/fair"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
@@ -76,6 +77,9 @@ type Config struct {
 	// CABundle names the ConfigMap whose ca.crt is needed to trust the issuer; zero if its certificate is not ours.
 	CABundle types.NamespacedName
 }
+
+// time is the present time as far as it is known.
+func (c *Config) time() credential.Time { return credential.Time(apiclock.TimeOf(c.Clock)) }
 
 // Reconciler reconciles OAuth2Tokens.
 type Reconciler struct {

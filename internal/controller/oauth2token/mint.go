@@ -85,7 +85,7 @@ func (r *Reconciler) mint(ctx context.Context, object *v1alpha1.OAuth2Token, s *
 	}
 	r.minter.proposals.Drop(object.UID)
 	r.reports.announce(object, s, reason)
-	s.record, s.current, s.found = credential.SettleMinted(credential.CommittedMinted(s.record, before, minted.ID), s.value, r.Clock.Now())
+	s.record, s.current, s.found = credential.SettleMinted(credential.CommittedMinted(s.record, before, minted.ID), s.value, r.time())
 	return r.publish(ctx, object, s)
 }
 
@@ -129,7 +129,7 @@ type minter struct {
 // token is needed, or "".
 func (m *minter) needed(object *v1alpha1.OAuth2Token, s *state, ring keyring.Ring) string {
 	now := m.Clock.Now()
-	s.record, s.current, s.found = credential.SettleMinted(s.record, s.value, now)
+	s.record, s.current, s.found = credential.SettleMinted(s.record, s.value, m.time())
 	fixed := object.Spec.Mode == v1alpha1.TokenFixed
 	if !s.found {
 		switch {

@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/apiclock"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/usage"
 	"github.com/hallpass-dev/hallpass/internal/wire"
@@ -76,8 +77,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, report *v1alpha1.UsageReport
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if left := last.Add(kept(report)).Sub(r.Clock.Now()); left > 0 {
+	now := apiclock.TimeOf(r.Clock)
+	if left := last.Add(kept(report)).Sub(now.Earliest); left > 0 {
 		return ctrl.Result{RequeueAfter: left}, nil
+	}
+	if !now.Agreed { // a report is evidence, and would be lost
+		return ctrl.Result{RequeueAfter: apiclock.Apart}, nil
 	}
 	if err := output.Delete(ctx, r.Client, report); err != nil {
 		return ctrl.Result{}, err

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/apiclock"
 	"github.com/hallpass-dev/hallpass/internal/usage"
 )
 
@@ -94,15 +95,16 @@ func (l *Ledger) deleted(reports []v1alpha1.UsageReport) []v1alpha1.UsageReport 
 	for i := range reports {
 		there[reports[i].Name] = true
 	}
+	now := apiclock.TimeOf(l.Clock)
 	var deleted []v1alpha1.UsageReport
 	for name, was := range l.taken {
 		switch {
 		case there[name]:
 			was.missing = time.Time{}
 		case was.missing.IsZero():
-			was.missing = l.Clock.Now()
+			was.missing = now.Latest
 			deleted = append(deleted, was.report)
-		case l.Clock.Now().Before(was.missing.Add(kept(&was.report))):
+		case now.Past().Before(was.missing.Add(kept(&was.report))):
 			deleted = append(deleted, was.report)
 		default:
 			delete(l.taken, name)

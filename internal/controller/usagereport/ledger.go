@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/utils/clock"
 
+	"github.com/hallpass-dev/hallpass/internal/apiclock"
 	"github.com/hallpass-dev/hallpass/internal/usage"
 )
 
@@ -80,7 +81,10 @@ func (l *Ledger) merge(entries []usage.Entry) (refused int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.Clock.Now()
-	oldest := usage.MinuteOf(now.Add(-keepUses))
+	var oldest usage.Minute // nothing is forgotten while clocks differ
+	if past := apiclock.TimeOf(l.Clock).Past(); !past.IsZero() {
+		oldest = usage.MinuteOf(past.Add(-keepUses))
+	}
 	l.sweep(now, oldest)
 	for _, e := range entries {
 		s := l.subjects[e.Key]

@@ -25,6 +25,7 @@ import (
 
 	manager "github.com/hallpass-dev/hallpass/cmd/manager/app"
 	tokenserver "github.com/hallpass-dev/hallpass/cmd/tokenserver/app"
+	"github.com/hallpass-dev/hallpass/internal/apiclock"
 	"github.com/hallpass-dev/hallpass/internal/controller/servingcert"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -54,6 +55,8 @@ type Running struct {
 	SigningKeys keyring.Policy
 	// CertificateLives is how long certificates live, from the manager's next start on.
 	CertificateLives servingcert.Lives
+	// Clock is that of the manager, from its next start on; nil stands for that of the machine.
+	Clock *apiclock.Clock
 
 	usageRefresh time.Duration
 
@@ -136,7 +139,7 @@ func (r *Running) StartManager(ctx context.Context) error {
 		return manager.Run(ctx, manager.Options{
 			Issuer: r.Issuer, REST: config, RegistryNamespace: RegistryNamespace, SystemNamespace: SystemNamespace,
 			ServingNames: []string{"localhost"}, ManageServingCertificate: true,
-			SigningKeys: r.SigningKeys, CertificateLives: r.CertificateLives, Namespaces: r.namespaces,
+			SigningKeys: r.SigningKeys, CertificateLives: r.CertificateLives, Namespaces: r.namespaces, Clock: r.Clock,
 			MaxTokenLifetime: manager.DefaultMaxTokenLifetime,
 			UsageRefresh:     r.usageRefresh,
 			AllowClientID:    r.AllowClientID, AllowClaims: r.AllowClaims, ProtectedLabels: []string{"kubernetes.io/metadata.name", ProtectedLabel},
