@@ -88,7 +88,7 @@ func (r *Repairs) Made(owner client.Object, now time.Time) {
 func (r *Repairs) Drop(owner client.Object) { r.made.Drop(owner.GetUID()) }
 
 // Client returns a client whose writes are repairs of what is written for an owner.
-func (r *Repairs) Client(c client.Client, owner client.Object, now func() time.Time) client.Client { //nolint:ireturn // it takes the place of one
+func (r *Repairs) Client(c client.Client, owner client.Object, now func() time.Time) client.Client {
 	return damped{c, r, owner, now}
 }
 

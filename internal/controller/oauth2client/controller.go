@@ -143,7 +143,7 @@ func (r *Reconciler) attempt(ctx context.Context, c *v1alpha1.OAuth2Client, m me
 		return ctrl.Result{}, s, errors.Join(err, r.reportUnseen(ctx, c, err))
 	}
 	var heals time.Time
-	d.failure, heals = r.damping(c, m)
+	d.failure, heals = r.damping(c)
 	r.Waiting.Expect(client.ObjectKeyFromObject(c), poll.Expected(d.condition(), secretName(c)))
 	r.announce(c, s, d)
 	wanted, stalls := statusOf(c, m, s, d)
@@ -151,14 +151,17 @@ func (r *Reconciler) attempt(ctx context.Context, c *v1alpha1.OAuth2Client, m me
 }
 
 // damping is why repairs of what is written for the client wait, and when to look again; nil while they hold.
-func (r *Reconciler) damping(c *v1alpha1.OAuth2Client, m method) (*metav1.Condition, time.Time) {
+func (r *Reconciler) damping(c *v1alpha1.OAuth2Client) (*metav1.Condition, time.Time) {
 	now := r.Clock.Now()
 	damping := r.memory.repairs.Damping(c, now)
 	if damping == nil {
 		return nil, time.Time{}
 	}
-	kind, name := m.target()
-	return new(v1alpha1.RepairDoesNotHold(kind, name, damping.Count, damping.Pause)), now.Add(damping.Again())
+	kind := "Secret"
+	if methodName(c) == v1alpha1.ByServiceAccount {
+		kind = "ConfigMap"
+	}
+	return new(v1alpha1.RepairDoesNotHold(kind, secretName(c), damping.Count, damping.Pause)), now.Add(damping.Again())
 }
 
 // look sees and decides; it looks live where the decision has to be made on what the API server has.

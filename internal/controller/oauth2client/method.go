@@ -19,7 +19,7 @@ import (
 )
 
 // method is a way in which a client authenticates.
-type method interface {
+type method interface { //nolint:interfacebloat // one way to authenticate in one place
 	// identify returns the UID of the service account that the client authenticates as, if any.
 	identify(ctx context.Context) (uid string, err error)
 	// compile adds to the registered client what it authenticates by. An obstacle says that this
@@ -30,9 +30,6 @@ type method interface {
 	// keep is what becomes of the secrets while something is in the way, plan what otherwise does.
 	keep(s seen) credential.Plan
 	plan(s seen, p credential.Policy) (credential.Plan, action)
-	// holds reports whether what was seen of the client lets it authenticate: what is written for it is
-	// there, and registered.
-	holds(s seen) bool
 	// items are the entries of the Secret that this method adds.
 	items(value oauth2.Secret) []output.Item
 	// remember are the names under which something is written for the client, the one to write included.
@@ -41,8 +38,6 @@ type method interface {
 	// more, and returns the names of those that only name the client.
 	write(ctx context.Context, stored client.Object, data map[string][]byte) (client.Object, error)
 	removeFormer(ctx context.Context, s seen) (copies []string, err error)
-	// target is the kind and the name of what is written.
-	target() (kind, name string)
 	// version is the version that the cache has of what is written.
 	version(ctx context.Context) string
 	// ready is the condition of a client with nothing in its way.
@@ -136,8 +131,6 @@ func (b base) plan(s seen, _ credential.Policy) (credential.Plan, action) {
 	return b.keep(s), apply
 }
 
-func (base) holds(s seen) bool { return s.held && s.object != nil }
-
 func (base) items(oauth2.Secret) []output.Item { return nil }
 
 func (b base) write(ctx context.Context, stored client.Object, data map[string][]byte) (client.Object, error) {
@@ -163,13 +156,6 @@ func (b base) removeFormer(ctx context.Context, s seen) (copies []string, err er
 	}
 	others, err := b.other.RemoveFormer(ctx, s.object)
 	return append(copies, others...), err
-}
-
-func (b base) target() (kind, name string) {
-	if b.written.SecretType == "" {
-		return "ConfigMap", b.written.Name
-	}
-	return "Secret", b.written.Name
 }
 
 func (b base) version(ctx context.Context) string {

@@ -27,10 +27,6 @@ type bySecret struct{ base }
 
 func (bySecret) keep(s seen) credential.Plan { return credential.Keep(s.record(), s.at) }
 
-func (m bySecret) holds(s seen) bool {
-	return m.base.holds(s) && s.record().Accepts(s.value, policyOf(m.client), s.at.Earliest)
-}
-
 func (m bySecret) items(value oauth2.Secret) []output.Item {
 	return []output.Item{{Name: keyClientSecret, Renamed: m.client.Spec.Secret.Keys.ClientSecret, Value: value.Reveal()}}
 }

@@ -4,6 +4,7 @@
 package oauth2client
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -99,12 +100,12 @@ func TestAChangeOfTheClientIsNoRepair(t *testing.T) {
 	w.create(clientOfWorld("app"))
 	w.rest("app")
 	for i := range 20 {
-		w.edit("app", func(c *v1alpha1.OAuth2Client) { c.Spec.Scopes = []v1alpha1.Scope{v1alpha1.Scope('a' + rune(i))} })
+		w.edit("app", func(c *v1alpha1.OAuth2Client) { c.Spec.Scopes = []v1alpha1.Scope{v1alpha1.Scope(fmt.Sprint("s", i))} })
 		w.rest("app")
 		if stalled := w.condition("app", v1alpha1.ConditionStalled); stalled.Type != "" {
 			t.Fatalf("%+v", stalled)
 		}
-		if got := string(w.secret("app").Data[keyScope]); got != string('a'+rune(i)) {
+		if got := string(w.secret("app").Data[keyScope]); got != fmt.Sprint("s", i) {
 			t.Fatalf("scope %q after change %d", got, i)
 		}
 	}

@@ -77,7 +77,7 @@ func statusOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) (v1alpha1.
 // has found lets it authenticate.
 func verdictOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) status.Verdict {
 	v := status.Verdict{Ready: m.ready(), Obstacle: d.condition(), Trouble: d.failure}
-	if v.Obstacle == nil && !m.holds(s) {
+	if v.Obstacle == nil && !s.authenticates(c, m) {
 		v.Obstacle = d.failure
 	}
 	switch {
@@ -95,6 +95,13 @@ func verdictOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) status.Ve
 		}
 	}
 	return v
+}
+
+// authenticates reports whether what was seen of a client lets it authenticate: what is written for it is
+// there, and registered, and so is the secret in it where the method has one.
+func (s seen) authenticates(c *v1alpha1.OAuth2Client, m method) bool {
+	bySecret := len(m.items(s.value)) > 0
+	return s.held && s.object != nil && (!bySecret || s.record().Accepts(s.value, policyOf(c), s.at.Earliest))
 }
 
 // rotationOf is the last rotation, the next one, and why one that is due or requested is not carried out.

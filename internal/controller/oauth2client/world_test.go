@@ -24,7 +24,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/events"
 	clocktesting "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -61,7 +60,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+	if err := errors.Join(corev1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		t.Fatal(err)
 	}
 	w := &world{
@@ -106,7 +105,7 @@ func (w *world) client() client.Client {
 	return interceptor.NewClient(w.server, interceptor.Funcs{
 		Get: func(ctx context.Context, _ client.WithWatch, key client.ObjectKey, o client.Object, _ ...client.GetOption) error {
 			if _, partial := o.(*metav1.PartialObjectMetadata); partial {
-				return w.server.Get(ctx, key, o) //nolint:wrapcheck // the caller's own
+				return w.server.Get(ctx, key, o)
 			}
 			found := w.cached[w.kind(o)+" "+key.String()]
 			if found == nil {
@@ -125,7 +124,7 @@ func (w *world) client() client.Client {
 					items = append(items, object.DeepCopyObject())
 				}
 			}
-			return meta.SetList(list, items) //nolint:wrapcheck // the caller's own
+			return meta.SetList(list, items)
 		},
 		Create: func(ctx context.Context, _ client.WithWatch, o client.Object, options ...client.CreateOption) error {
 			return w.write("create", o, func() error { w.identify(o); return w.server.Create(ctx, o, options...) })
@@ -201,7 +200,7 @@ type declaredOfWorld struct {
 
 func (d declaredOfWorld) Get(ctx context.Context, key client.ObjectKey, o client.Object, _ ...client.GetOption) error {
 	if err := d.server.Get(ctx, key, o); err != nil || o.GetLabels()[v1alpha1.LabelCredentials] == "true" {
-		return err //nolint:wrapcheck // the caller's own
+		return err
 	}
 	return apierrors.NewNotFound(corev1.Resource("secrets"), key.Name)
 }

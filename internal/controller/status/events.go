@@ -28,7 +28,7 @@ var partial = []string{ //nolint:gochecknoglobals // a constant list
 // cause that is the same has had its event.
 func Announce(recorder events.EventRecorder, o client.Object, before, after []metav1.Condition) {
 	if because, was := companion(after), companion(before); because != nil {
-		if reported(because) && !(reported(was) && !differs(was, because)) {
+		if reported(because) && (!reported(was) || differs(was, because)) {
 			emit(recorder, o, because)
 		}
 	}
@@ -50,7 +50,10 @@ func Announce(recorder events.EventRecorder, o client.Object, before, after []me
 // reported reports whether a companion of Ready has an event: what is expected to end has none before it is
 // Stalled, but a refusal has.
 func reported(because *metav1.Condition) bool {
-	return because != nil && (because.Type == v1alpha1.ConditionStalled && because.Reason != v1alpha1.ReasonProgressing || because.Reason == v1alpha1.ReasonWriteRefused)
+	if because == nil || because.Reason == v1alpha1.ReasonProgressing {
+		return false
+	}
+	return because.Type == v1alpha1.ConditionStalled || because.Reason == v1alpha1.ReasonWriteRefused
 }
 
 // companion is the condition that says why an object is not as its spec says; nil if it is.
