@@ -84,6 +84,10 @@ test-tools: ## Install the proxies that tests start (Debian, as root)
 smuggle: ## Send 5,000 smuggling requests through each documented proxy
 	@HALLPASS_SMUGGLES=5000 go test -count=1 -v -run TestNothingIsSmuggledPastAProxy ./test/compat/proxies | grep -vE '^(=== |ok)'
 
+.PHONY: histories
+histories: ## Replay 10,000 random histories of 200 steps of the client reconciler. HISTORIES=1000
+	@HALLPASS_HISTORIES=$(or $(HISTORIES),10000) HALLPASS_HISTORY_STEPS=200 go test -count=1 -timeout 3h -run TestRandomHistoriesOfAClientEndWell ./internal/controller/oauth2client
+
 .PHONY: robustness
 robustness: ## Attack the token server for a minute: 5,000 slow connections, stream resets, 10,000 wrong secrets a second
 	@HALLPASS_HONEST=6000 HALLPASS_SLOW=5000 HALLPASS_WRONG=10000 HALLPASS_CLIENTS=100000 HALLPASS_UNREAD=1000 HALLPASS_UNREAD_SECONDS=10 HALLPASS_IDLE=4000 go test -count=1 -v -timeout 10m ./test/system/attack

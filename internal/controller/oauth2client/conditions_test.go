@@ -393,3 +393,24 @@ func TestALostRegistrationSwallowsNoRequest(t *testing.T) {
 		})
 	}
 }
+
+// TestAClientThatIsRegisteredAsSuspendedIsNotReady: it is active again, and the registration cannot be written.
+func TestAClientThatIsRegisteredAsSuspendedIsNotReady(t *testing.T) {
+	w := newWorld(t)
+	c := clientOfWorld("app")
+	c.Spec.State = v1alpha1.ClientSuspended
+	w.create(c)
+	w.rest("app")
+	w.edit("app", func(c *v1alpha1.OAuth2Client) { c.Spec.State = v1alpha1.ClientActive })
+	w.refuse = func(verb string, o client.Object) error {
+		if o.GetNamespace() == registryOfWorld && verb == "update" {
+			return errForbidden
+		}
+		return nil
+	}
+	w.sync()
+	_, _ = w.reconcile("app")
+	if ready := w.condition("app", v1alpha1.ConditionReady); ready.Status != metav1.ConditionFalse || ready.Reason != v1alpha1.ReasonWriteRefused {
+		t.Errorf("%+v", ready)
+	}
+}

@@ -100,8 +100,8 @@ func verdictOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) status.Ve
 // authenticates reports whether what was seen of a client lets it authenticate: what is written for it is
 // there, and registered, and so is the secret in it where the method has one.
 func (s seen) authenticates(c *v1alpha1.OAuth2Client, m method) bool {
-	bySecret := len(m.items(s.value)) > 0
-	return s.held && s.object != nil && (!bySecret || s.record().Accepts(s.value, policyOf(c), s.at.Earliest))
+	bySecret, denied := len(m.items(s.value)) > 0, s.registered.Client.Suspended || s.registered.Client.Refused
+	return s.held && !denied && s.object != nil && (!bySecret || s.record().Accepts(s.value, policyOf(c), s.at.Earliest))
 }
 
 // rotationOf is the last rotation, the next one, and why one that is due or requested is not carried out.
