@@ -3,6 +3,10 @@
 
 package v1alpha1
 
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
 // SecretSpec says where the credentials of a client go and how that Secret looks. A Secret that Hallpass writes always has
 // the type hallpass.dev/oauth2-client. A client with method ServiceAccount has a ConfigMap instead, of which the same is said.
 //
@@ -183,3 +187,33 @@ type SecretKeys struct {
 // +kubebuilder:validation:MaxLength=253
 // +kubebuilder:validation:XValidation:rule="self.matches('^[-._a-zA-Z0-9]+$') && self != '.' && !self.startsWith('..')",message="an entry of a Secret is named with letters, digits, '-', '_' and '.', and neither is '.' nor begins with '..'"
 type SecretKey string
+
+// RotationReason is why a rotation waits or fails.
+//
+// +kubebuilder:validation:Enum=TooManySecrets;Refused;NotReady;NotGenerated
+type RotationReason string
+
+// RotationStatus tells of the rotation of the secret.
+//
+// +kubebuilder:validation:MinProperties=1
+type RotationStatus struct {
+	// handledRequest is the last value of the annotation hallpass.dev/rotate that was carried out.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	HandledRequest string `json:"handledRequest,omitempty"`
+
+	// nextAt is when the next rotation is due.
+	// +optional
+	NextAt metav1.Time `json:"nextAt,omitzero"`
+
+	// reason is why a rotation that is due or was requested waits or fails: TooManySecrets, Refused, NotReady or NotGenerated.
+	// +optional
+	Reason RotationReason `json:"reason,omitempty"`
+
+	// message says so for humans.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
+}

@@ -411,33 +411,3 @@ type StaleUseStatus struct {
 //
 // +kubebuilder:validation:Enum=ExpiredTokenUsed;RevokedTokenUsed;PreviousSecretUsed
 type StaleUseReason string
-
-// RotationReason is why a rotation waits or fails.
-//
-// +kubebuilder:validation:Enum=TooManySecrets;Refused;NotReady;NotGenerated
-type RotationReason string
-
-// RotationStatus tells of the rotation of the secret.
-//
-// +kubebuilder:validation:MinProperties=1
-type RotationStatus struct {
-	// handledRequest is the last value of the annotation hallpass.dev/rotate that was carried out.
-	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=256
-	HandledRequest string `json:"handledRequest,omitempty"`
-
-	// nextAt is when the next rotation is due.
-	// +optional
-	NextAt metav1.Time `json:"nextAt,omitzero"`
-
-	// reason is why a rotation that is due or was requested waits or fails: TooManySecrets, Refused, NotReady or NotGenerated.
-	// +optional
-	Reason RotationReason `json:"reason,omitempty"`
-
-	// message says so for humans.
-	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=1024
-	Message string `json:"message,omitempty"`
-}

@@ -47,19 +47,17 @@ func exported(t *testing.T) map[string]bool {
 		}
 	}
 	names := map[string]bool{
+		"hallpass_clients":              true, // counted by the first manager of the process, which may have ended before there was a client
 		"leader_election_master_status": true, // client-go's, where there is an election; the manager of these tests has none
 	}
 	for _, line := range regexp.MustCompile(`(?m)^# TYPE (\S+) (\S+)$`).FindAllStringSubmatch(string(served), -1) {
 		addMetric(names, line[1], line[2])
 	}
-	eventually(t, "the manager has counted the clients", func() bool {
-		families, err := metrics.Registry.Gather()
-		must(t, err)
-		for _, family := range families {
-			addMetric(names, family.GetName(), strings.ToLower(family.GetType().String()))
-		}
-		return names["hallpass_clients"]
-	})
+	families, err := metrics.Registry.Gather()
+	must(t, err)
+	for _, family := range families {
+		addMetric(names, family.GetName(), strings.ToLower(family.GetType().String()))
+	}
 	return names
 }
 

@@ -68,7 +68,7 @@ func TestDecide(t *testing.T) {
 		"the Secret is missing, seen live":  {nothing, seen{found: found{live: true}, registered: registered}, "", apply, credential.Repaired, 1},
 		"nothing is there":                  {nothing, seen{}, "", lookLive, credential.Created, 0},
 		"nothing was ever written":          {nothing, seen{found: found{unknown: true}}, "", create, credential.Created, 0},
-		"it was written a moment ago":       {nothing, seen{found: found{unknown: true}, expected: true}, "", await, credential.Created, 0},
+		"it was written a moment ago":       {nothing, seen{found: found{unknown: true}, earlier: earlier{expected: true}}, "", await, credential.Created, 0},
 		"a declared Secret is missing":      {existing, seen{found: missing, registered: registered}, v1alpha1.ReasonSecretNotFound, apply, credential.None, 1},
 		"a declared Secret is there":        {existing, seen{found: there, registered: registered}, "", apply, credential.None, 1},
 		"the service account is missing":    {account, seen{}, v1alpha1.ReasonServiceAccountNotFound, apply, credential.None, 0},

@@ -267,6 +267,7 @@ func (h *history) end() {
 		h.sync()
 		before := len(h.writes)
 		_, err := h.reconcile("app")
+		h.told = append(h.told, fmt.Sprintf("at the end: %v %q", err, h.writes[before:]))
 		if quiet++; err != nil || len(h.writes) > before {
 			quiet = 0
 		}
@@ -297,14 +298,14 @@ func (h *history) end() {
 	slices.Sort(reported)
 	name := secretName(c)
 	for what, wrong := range map[string]bool{
-		"the Secret's value is refused":                !h.accepts("shop.app", h.value(name)),
-		fmt.Sprintf("%d secrets are current", current): current != 1,
-		"the status lists other secrets":               !slices.Equal(kept, reported),
-		"it is not Ready":                              h.condition("app", v1alpha1.ConditionReady).Status != metav1.ConditionTrue,
-		"something is said to be in the way":           h.condition("app", v1alpha1.ConditionReconciling).Type != "" || h.condition("app", v1alpha1.ConditionStalled).Type != "",
-		"the status speaks of another generation":      c.Status.ObservedGeneration != c.Generation,
-		"a request to rotate was swallowed":            c.Annotations[v1alpha1.AnnotationRotate] != c.Status.Rotation.HandledRequest && c.Status.Rotation.Reason == "",
-		"a Secret under a former name is there":        len(h.names()) != 1,
+		"the Secret's value is refused":                                           !h.accepts("shop.app", h.value(name)),
+		fmt.Sprintf("%d secrets are current", current):                            current != 1,
+		fmt.Sprintf("the status lists %q, and registered are %q", reported, kept): !slices.Equal(kept, reported),
+		"it is not Ready":                         h.condition("app", v1alpha1.ConditionReady).Status != metav1.ConditionTrue,
+		"something is said to be in the way":      h.condition("app", v1alpha1.ConditionReconciling).Type != "" || h.condition("app", v1alpha1.ConditionStalled).Type != "",
+		"the status speaks of another generation": c.Status.ObservedGeneration != c.Generation,
+		"a request to rotate was swallowed":       c.Annotations[v1alpha1.AnnotationRotate] != c.Status.Rotation.HandledRequest && c.Status.Rotation.Reason == "",
+		"a Secret under a former name is there":   len(h.names()) != 1,
 	} {
 		if wrong {
 			h.t.Errorf("%s: status %+v, Secrets %q", what, c.Status, h.names())
@@ -313,6 +314,19 @@ func (h *history) end() {
 	said := strings.Join(slices.Concat(h.audit, h.events(), []string{fmt.Sprint(c.Status)}), "\n")
 	if slices.ContainsFunc(h.values, func(value string) bool { return len(value) > 20 && strings.Contains(said, value) }) {
 		h.t.Error("a client secret is in a line, an event or a condition")
+	}
+}
+
+// collectGarbage deletes the Secrets of clients that were deleted, as the garbage collector does in the end.
+func (h *history) collectGarbage() {
+	h.t.Helper()
+	c := h.get("app")
+	var list corev1.SecretList
+	h.must(h.server.List(h.t.Context(), &list, client.InNamespace("shop")))
+	for i := range list.Items {
+		if !metav1.IsControlledBy(&list.Items[i], c) {
+			h.must(h.server.Delete(h.t.Context(), &list.Items[i]))
+		}
 	}
 }
 

@@ -40,7 +40,7 @@ func TestWhichNamesARegistrationRemembers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app"}, Spec: v1alpha1.OAuth2ClientSpec{Secret: c.secret}}
-			s := seen{names: strings.Fields(c.before)}
+			s := seen{earlier: earlier{names: strings.Fields(c.before)}}
 			if c.there {
 				s.object = &corev1.Secret{}
 			}

@@ -33,6 +33,7 @@ import (
 // seen is what a look at a client found. The decision is made on it alone.
 type seen struct {
 	found
+	earlier
 
 	at credential.Time
 	// ceilings are what policies allow at most, resources what owners consent to.
@@ -43,9 +44,6 @@ type seen struct {
 	stored      *corev1.Secret
 	registered  registration.Registration
 	held, taken bool
-	// names are those under which something was written for the client and may still be there, the newest
-	// last, as the registration remembers them. copies are the names of objects that only name the client.
-	names, copies []string
 	// beyond says that the namespace may have no more clients than those that are older.
 	beyond bool
 	// accountUID is that of the service account that the client authenticates as.
@@ -57,6 +55,13 @@ type seen struct {
 	keys *keyring.Ring
 	// collapsed is the instant that took the place of single revocations; zero if there is none.
 	collapsed time.Time
+}
+
+// earlier is what is known of what was written for the client before.
+type earlier struct {
+	// names are those under which something was written and may still be there, the newest last, as the
+	// registration remembers them. copies are the names of objects that only name the client.
+	names, copies []string
 	// expected says that its first secret was written here and is not in the cache yet.
 	expected bool
 }

@@ -37,8 +37,6 @@ type state struct {
 	record oauth2.Minted
 	stored *corev1.Secret
 	delivered
-	// copies are the names of Secrets that only name the OAuth2Token.
-	copies []string
 	// current is the token in the Secret, if found.
 	current oauth2.MintedToken
 	found   bool
@@ -62,6 +60,8 @@ type delivered struct {
 	value  oauth2.Secret
 	// read says that the Secret was read.
 	read bool
+	// copies are the names of Secrets that only name the OAuth2Token.
+	copies []string
 }
 
 // recordKey is where the record of an OAuth2Token is stored.
