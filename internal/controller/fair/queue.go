@@ -31,7 +31,7 @@ func Options(workers int, limiter workqueue.TypedRateLimiter[reconcile.Request],
 }
 
 // NewQueue returns a queue that serves namespaces in turn, for work that is not a controller's.
-func NewQueue(name string) workqueue.TypedDelayingInterface[reconcile.Request] { //nolint:ireturn // as client-go does
+func NewQueue(name string) workqueue.TypedDelayingInterface[reconcile.Request] {
 	return newQueue(name, nil, func(request reconcile.Request) string { return request.Namespace })
 }
 

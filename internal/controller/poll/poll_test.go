@@ -87,6 +87,18 @@ func (c *cluster) Get(_ context.Context, key client.ObjectKey, o client.Object, 
 	return nil
 }
 
+func (c *cluster) locked(change func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change()
+}
+
+// pass lets time pass, and what is due then be done.
+func pass(d time.Duration) {
+	time.Sleep(d) //nolint:forbidigo // the time of the bubble
+	synctest.Wait()
+}
+
 func key(namespace, name string) types.NamespacedName {
 	return types.NamespacedName{Namespace: namespace, Name: name}
 }
@@ -122,7 +134,7 @@ func TestAnObjectIsAskedForOftenAtFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, began := start(t), time.Now()
 		c.expect("shop", 1)
-		time.Sleep(15*time.Minute + time.Second)
+		pass(15*time.Minute + time.Second)
 		var want []time.Duration
 		for at := often; at <= oftenFor; at += often {
 			want = append(want, at)
@@ -139,12 +151,12 @@ func TestAnObjectIsAskedForOftenAtFirst(t *testing.T) {
 func TestNothingIsAskedWhileNothingWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := start(t)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		c.expect("shop", 1)
 		c.waiting.Expect(key("shop", "0"), Object{})
 		var none *Waiting
 		none.Expect(key("shop", "1"), Object{"Secret", "1"})
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		if len(c.asked) > 0 {
 			t.Errorf("asked %v", c.asked)
 		}
@@ -174,9 +186,9 @@ func TestAChangeOfWhatIsWaitedForWakes(t *testing.T) {
 				there := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
 					UID: "1", Labels: map[string]string{}, Annotations: map[string]string{}, OwnerReferences: []metav1.OwnerReference{{UID: "3"}},
 				}}
-				w.objects[key("shop", "0")] = there
+				w.locked(func() { w.objects[key("shop", "0")] = there })
 				w.expect("shop", 1)
-				time.Sleep(time.Minute)
+				pass(time.Minute)
 				if len(w.woken["shop"]) != 1 {
 					t.Fatalf("the first answer woke %d times, want once", len(w.woken["shop"]))
 				}
@@ -184,7 +196,7 @@ func TestAChangeOfWhatIsWaitedForWakes(t *testing.T) {
 				c.change(w, there)
 				w.mu.Unlock()
 				w.expect("shop", 0) // the look that follows
-				time.Sleep(2 * often)
+				pass(2 * often)
 				if woken := len(w.woken["shop"]) > 1; woken != c.wakes {
 					t.Errorf("woken: %t, want %t", woken, c.wakes)
 				}
@@ -200,17 +212,19 @@ func TestAThousandWaitsOfOneNamespaceDelayNoOther(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := start(t)
-				c.restless["bulk"] = restless
+				c.locked(func() { c.restless["bulk"] = restless })
 				c.expect("bulk", 1000)
-				time.Sleep(time.Minute)
-				c.objects[key("shop", "0")] = &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{UID: "1"}}
+				pass(time.Minute)
+				c.locked(func() {
+					c.objects[key("shop", "0")] = &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{UID: "1"}}
+				})
 				c.expect("shop", 1)
-				time.Sleep(time.Minute)
+				pass(time.Minute)
 				deleted := time.Now()
 				c.mu.Lock()
 				clear(c.objects)
 				c.mu.Unlock()
-				time.Sleep(time.Minute)
+				pass(time.Minute)
 				woken := c.woken["shop"]
 				if len(woken) != 2 || woken[1].Sub(deleted) > often+2*time.Second {
 					t.Errorf("deleted at %s, woken at %s", deleted, woken)
@@ -238,7 +252,7 @@ func TestTwoKindsOfOneNameWaitForThemselves(t *testing.T) {
 		c.expect("shop", 1)
 		tokens.Expect(key("shop", "0"), Object{"Secret", "0"})
 		tokens.Expect(key("shop", "0"), Object{})
-		time.Sleep(often + time.Second)
+		pass(often + time.Second)
 		if len(c.asked["shop"]) != 1 {
 			t.Errorf("asked %d times, want once for the client", len(c.asked["shop"]))
 		}
