@@ -141,6 +141,12 @@ func MethodNotAllowed(method AuthenticationMethod) metav1.Condition {
 			"spec.authentication.method, or ask whoever runs the cluster.", method))
 }
 
+// ContactsMissing is the condition of a client without contacts where a policy requires some.
+func ContactsMissing() metav1.Condition {
+	return notReady(ReasonNotAllowedByPolicy,
+		"An OAuth2Policy requires spec.contacts in this namespace. Add an e-mail address or a URI by which whoever runs the client is reached.")
+}
+
 func incomplete(reason, message string) metav1.Condition {
 	return metav1.Condition{Type: ConditionGrantsComplete, Status: metav1.ConditionFalse, Reason: reason, Message: message}
 }

@@ -30,6 +30,8 @@ const (
 	ReasonMethodNotSupported = "MethodNotSupported"
 	// ReasonScopeNotGranted: the client is not granted a scope that the token asks for.
 	ReasonScopeNotGranted = "ScopeNotGranted"
+	// ReasonNotAllowedByResource: the owner of the resource does not consent to a Fixed token, or not to one that long.
+	ReasonNotAllowedByResource = "NotAllowedByResource"
 	// ReasonTargetNotGranted: the client is granted nothing at the resource that the token asks for.
 	ReasonTargetNotGranted = "TargetNotGranted"
 )
@@ -75,6 +77,28 @@ func TokenExpirationTooLate(latest time.Time) metav1.Condition {
 func TokensForbidden() metav1.Condition {
 	return notReady(ReasonNotAllowedByPolicy,
 		"No token with a chosen expirationTime is allowed here. Use mode Refreshing, or ask whoever runs Hallpass.")
+}
+
+// TokenNotConsentedTo is the condition of a Fixed token for a resource whose owner consents to none of this namespace.
+func TokenNotConsentedTo(resource string) metav1.Condition {
+	return notReady(ReasonNotAllowedByResource, fmt.Sprintf(
+		"The owner of OAuth2Resource %q has not set maxFixedTokenLifetime, so that clients of other namespaces have no token with a chosen "+
+			"expirationTime for it. Use mode Refreshing, or ask the owner to set it.", resource))
+}
+
+// TokenLongerThanConsent is the condition of a Fixed token that would live longer than the owner of the resource consents to.
+func TokenLongerThanConsent(resource string, latest time.Time) metav1.Condition {
+	return notReady(ReasonNotAllowedByResource, fmt.Sprintf(
+		"spec.expirationTime is later than %s, which is the latest that the owner of OAuth2Resource %q allows by maxFixedTokenLifetime. Create "+
+			"another OAuth2Token with an earlier one, or ask the owner for more.", latest.UTC().Format(time.RFC3339), resource))
+}
+
+// TokenKept is the condition of a Fixed token that exists although the owner of the resource allows no such token any more.
+func TokenKept(notAllowed metav1.Condition) metav1.Condition {
+	return metav1.Condition{
+		Type: ConditionWithinLimits, Status: metav1.ConditionFalse, Reason: notAllowed.Reason,
+		Message: "The token was made before, and keeps its end. " + notAllowed.Message,
+	}
 }
 
 // TokenClientNotFound is the condition of a token whose client is not there.

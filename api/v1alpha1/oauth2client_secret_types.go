@@ -3,14 +3,10 @@
 
 package v1alpha1
 
-import (
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-)
-
 // SecretSpec says where the credentials of a client go and how that Secret looks. A Secret that Hallpass writes always has
 // the type hallpass.dev/oauth2-client. A client with method ServiceAccount has a ConfigMap instead, of which the same is said.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.source) || self.source != 'Existing' || !(has(self.labels) || has(self.annotations) || has(self.template) || has(self.omit) || has(self.deletionPolicy) || has(self.keys) && (has(self.keys.issuerURL) || has(self.keys.tokenURL) || has(self.keys.jwksURL) || has(self.keys.introspectionURL) || has(self.keys.scope) || has(self.keys.caCertificate)))",message="a Secret of source Existing is only read: labels, annotations, template, omit, deletionPolicy and all keys but clientID and clientSecret are for Secrets that Hallpass writes"
+// +kubebuilder:validation:XValidation:rule="!has(self.source) || self.source != 'Existing' || !(has(self.labels) || has(self.annotations) || has(self.template) || has(self.omit) || has(self.deletionPolicy) || has(self.keys) && (has(self.keys.issuerURL) || has(self.keys.tokenURL) || has(self.keys.jwksURL) || has(self.keys.introspectionURL) || has(self.keys.scope) || has(self.keys.resource) || has(self.keys.caCertificate)))",message="a Secret of source Existing is only read: labels, annotations, template, omit, deletionPolicy and all keys but clientID and clientSecret are for Secrets that Hallpass writes"
 type SecretSpec struct {
 	// name of the Secret in the client's namespace; left out it is the client's own name. A Secret of that name that is
 	// not this client's is never touched. If the name changes, the Secret of the old name is deleted once the new one is
@@ -35,11 +31,11 @@ type SecretSpec struct {
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=6
+	// +kubebuilder:validation:MaxItems=7
 	Omit []OmittedEntry `json:"omit,omitempty"`
 
 	// template adds entries that are rendered from the others, for software that reads a file: $(client_id),
-	// $(client_secret), $(issuer_url), $(token_url), $(jwks_url), $(introspection_url), $(scope) and $(ca.crt) stand for
+	// $(client_secret), $(issuer_url), $(token_url), $(jwks_url), $(introspection_url), $(scope), $(resource) and $(ca.crt) stand for
 	// the values, whatever their entries are called; $$ is a dollar sign. At most 8 entries of 4096 characters.
 	// +optional
 	Template SecretTemplate `json:"template,omitempty"`
@@ -99,7 +95,7 @@ const (
 
 // OmittedEntry is an entry that may be left out of a Secret, by its field in secret.keys.
 //
-// +kubebuilder:validation:Enum=IssuerURL;TokenURL;JWKSURL;IntrospectionURL;Scope;CACertificate
+// +kubebuilder:validation:Enum=IssuerURL;TokenURL;JWKSURL;IntrospectionURL;Scope;Resource;CACertificate
 type OmittedEntry string
 
 // The entries that may be left out.
@@ -109,6 +105,7 @@ const (
 	OmitJWKSURL          OmittedEntry = "JWKSURL"
 	OmitIntrospectionURL OmittedEntry = "IntrospectionURL"
 	OmitScope            OmittedEntry = "Scope"
+	OmitResource         OmittedEntry = "Resource"
 	OmitCACertificate    OmittedEntry = "CACertificate"
 )
 
@@ -145,7 +142,7 @@ type AnnotationValue string
 // SecretKeys names the entries of the Secret that holds a client's credentials.
 //
 // +kubebuilder:validation:MinProperties=1
-// +kubebuilder:validation:XValidation:rule="[[has(self.clientID) ? self.clientID : 'client_id', has(self.clientSecret) ? self.clientSecret : 'client_secret', has(self.issuerURL) ? self.issuerURL : 'issuer_url', has(self.tokenURL) ? self.tokenURL : 'token_url', has(self.jwksURL) ? self.jwksURL : 'jwks_url', has(self.introspectionURL) ? self.introspectionURL : 'introspection_url', has(self.scope) ? self.scope : 'scope', has(self.caCertificate) ? self.caCertificate : 'ca.crt']].all(names, names.all(name, names.exists_one(other, other == name)))",message="secret.keys must name every entry of the Secret differently, the default names included"
+// +kubebuilder:validation:XValidation:rule="[[has(self.clientID) ? self.clientID : 'client_id', has(self.clientSecret) ? self.clientSecret : 'client_secret', has(self.issuerURL) ? self.issuerURL : 'issuer_url', has(self.tokenURL) ? self.tokenURL : 'token_url', has(self.jwksURL) ? self.jwksURL : 'jwks_url', has(self.introspectionURL) ? self.introspectionURL : 'introspection_url', has(self.scope) ? self.scope : 'scope', has(self.caCertificate) ? self.caCertificate : 'ca.crt'] + (has(self.resource) ? [self.resource] : [])].all(names, names.all(name, names.exists_one(other, other == name)))",message="secret.keys must name every entry of the Secret differently, the default names included"
 type SecretKeys struct {
 	// clientID is the entry that holds the client identifier; left out it is client_id.
 	// +optional
@@ -171,9 +168,16 @@ type SecretKeys struct {
 	// +optional
 	IntrospectionURL SecretKey `json:"introspectionURL,omitempty"`
 
-	// scope is the entry that holds the client's scopes, separated by spaces; left out it is scope.
+	// scope is the entry that holds the client's scopes, separated by spaces; left out it is scope. It is empty for a client with a
+	// spec.defaultResource, whose owner may withdraw a scope: a request without scopes is given all that are granted.
 	// +optional
 	Scope SecretKey `json:"scope,omitempty"`
+
+	// resource is the entry that holds the resource indicator (RFC 8707) which a token request without one means, for software that has
+	// to send it; left out it is resource. A client without spec.access has no such entry, and it gives way to an entry
+	// of yours with that name.
+	// +optional
+	Resource SecretKey `json:"resource,omitempty"`
 
 	// caCertificate is the entry that holds the certificate authority of the token server in PEM, where it is Hallpass's
 	// own; left out it is ca.crt.
@@ -187,33 +191,3 @@ type SecretKeys struct {
 // +kubebuilder:validation:MaxLength=253
 // +kubebuilder:validation:XValidation:rule="self.matches('^[-._a-zA-Z0-9]+$') && self != '.' && !self.startsWith('..')",message="an entry of a Secret is named with letters, digits, '-', '_' and '.', and neither is '.' nor begins with '..'"
 type SecretKey string
-
-// RotationReason is why a rotation waits or fails.
-//
-// +kubebuilder:validation:Enum=TooManySecrets;Refused;NotReady;NotGenerated
-type RotationReason string
-
-// RotationStatus tells of the rotation of the secret.
-//
-// +kubebuilder:validation:MinProperties=1
-type RotationStatus struct {
-	// handledRequest is the last value of the annotation hallpass.dev/rotate that was carried out.
-	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=256
-	HandledRequest string `json:"handledRequest,omitempty"`
-
-	// nextAt is when the next rotation is due.
-	// +optional
-	NextAt metav1.Time `json:"nextAt,omitzero"`
-
-	// reason is why a rotation that is due or was requested waits or fails: TooManySecrets, Refused, NotReady or NotGenerated.
-	// +optional
-	Reason RotationReason `json:"reason,omitempty"`
-
-	// message says so for humans.
-	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=1024
-	Message string `json:"message,omitempty"`
-}

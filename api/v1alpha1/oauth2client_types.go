@@ -69,6 +69,14 @@ type OAuth2ClientSpec struct {
 	// +kubebuilder:validation:MaxLength=2000
 	Description string `json:"description,omitempty"`
 
+	// contacts are whom to ask about the client (RFC 7591): e-mail addresses, or URIs such as https://chat.example.com/shop. An
+	// OAuth2Policy may require one. At most 8.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	Contacts []Contact `json:"contacts,omitempty"`
+
 	// clientID is a client identifier to keep, for software that is migrated with the one it has. Left out it is
 	// <namespace>.<name>. It cannot be changed, set or removed later, may not look like another client's
 	// <namespace>.<name>, and takes an installation that allows chosen identifiers. At most 255 characters.
@@ -150,6 +158,13 @@ type OAuth2ClientSpec struct {
 	RevokeTokensIssuedBefore *metav1.Time `json:"revokeTokensIssuedBefore,omitempty"`
 }
 
+// Contact is an e-mail address or an absolute URI.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=255
+// +kubebuilder:validation:XValidation:rule="self.matches('^[^@[:space:][:cntrl:]]+@[^@[:space:][:cntrl:]]+$') || self.matches('^[a-zA-Z][-+.a-zA-Z0-9]*:[!-~]+$')",message="a contact is an e-mail address, or a URI such as https://chat.example.com/shop"
+type Contact string
+
 // Scope is one scope token of RFC 6749 section 3.3: printable ASCII without space, quotation mark and backslash.
 //
 // +kubebuilder:validation:MinLength=1
@@ -221,32 +236,6 @@ const (
 	// ClientSuspended refuses the client and every token it holds until it is Active again.
 	ClientSuspended ClientState = "Suspended"
 )
-
-// RotationSpec says when the client secret is replaced. On demand it is replaced whenever the annotation
-// hallpass.dev/rotate of the OAuth2Client gets a value that it did not have before.
-//
-// +kubebuilder:validation:MinProperties=1
-// +kubebuilder:validation:XValidation:rule="!has(self.interval) || !self.interval.matches('^([0-9]{1,6}[hms])+$') || has(self.overlap) && !self.overlap.matches('^([0-9]{1,6}[hms])+$') || duration(self.interval) >= duration(has(self.overlap) ? self.overlap : '24h') + duration('1m')",message="rotation.interval must be at least a minute longer than rotation.overlap, which is 24h if it is left out"
-// +kubebuilder:validation:XValidation:rule="!has(self.retireWhenUnusedFor) || !self.retireWhenUnusedFor.matches('^([0-9]{1,6}[hms])+$') || has(self.overlap) && !self.overlap.matches('^([0-9]{1,6}[hms])+$') || duration(self.retireWhenUnusedFor) < duration(has(self.overlap) ? self.overlap : '24h')",message="rotation.retireWhenUnusedFor must be shorter than rotation.overlap, which is 24h if it is left out; set a longer overlap, such as 168h"
-type RotationSpec struct {
-	// interval is how often the secret is replaced on its own, from 1h to 8760h; left out, never. The moment within the
-	// interval differs from client to client, and the first replacement comes within one interval.
-	// +optional
-	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) >= duration('1h') && duration(self) <= duration('8760h')",message="rotation.interval must be between 1h and 8760h (a year)"
-	Interval Duration `json:"interval,omitempty"`
-
-	// overlap is how long a replaced secret still works, from 0s (it ends at once) to 2160h; left out it is 24h. Running overlaps keep their end.
-	// +optional
-	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) <= duration('2160h')",message="rotation.overlap must be at most 2160h (90 days)"
-	Overlap Duration `json:"overlap,omitempty"`
-
-	// retireWhenUnusedFor ends a replaced secret before its overlap is over, once nobody has used it for that long since it was
-	// replaced, and every replica of the token server has reported so; from 1h to 168h, and shorter than the overlap. Left out,
-	// replaced secrets live as long as their overlap.
-	// +optional
-	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) >= duration('1h') && duration(self) <= duration('168h')",message="rotation.retireWhenUnusedFor must be between 1h and 168h (a week)"
-	RetireWhenUnusedFor Duration `json:"retireWhenUnusedFor,omitempty"`
-}
 
 // OAuth2ClientStatus is what Hallpass has made of an OAuth2Client.
 type OAuth2ClientStatus struct {

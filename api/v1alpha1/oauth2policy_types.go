@@ -63,7 +63,7 @@ type OAuth2PolicySpec struct {
 	MaxTokenLifetime Duration `json:"maxTokenLifetime,omitempty"`
 
 	// maxFixedTokenLifetime is the longest that a token of an OAuth2Token with mode Fixed may be valid, from its creation on; 0s forbids
-	// such tokens. Left out, it is as the installation has it. A token that is longer is refused, also one that was made before.
+	// such tokens. Left out, the policy sets no limit, and it is as the installation has it. A token that is longer is refused, also one that was made before.
 	// +optional
 	MaxFixedTokenLifetime Duration `json:"maxFixedTokenLifetime,omitempty"`
 
@@ -86,6 +86,11 @@ type OAuth2PolicySpec struct {
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100000
 	MaxResources *int32 `json:"maxResources,omitempty"`
+
+	// contacts is Required or Optional; left out it is Optional. Required refuses clients without spec.contacts. One that was let in
+	// before goes on, with the condition WithinLimits False.
+	// +optional
+	Contacts ContactsRule `json:"contacts,omitempty"`
 
 	// freeFormScopes is Allowed or Forbidden; left out it is Allowed. Forbidden takes away what clients list in spec.scopes: they
 	// have the scopes of OAuth2Resources only.
@@ -150,6 +155,17 @@ type AllowedClaim struct {
 // +kubebuilder:validation:XValidation:rule="self.matches('^[ !#-[\\\\]-~]+$')",message="a pattern is printable ASCII without quotation marks and backslashes"
 // +kubebuilder:validation:XValidation:rule="!(self.contains('*') && self.lowerAscii().matches('(^|[^-a-z0-9_.:/@])system:'))",message="a value with a word that begins with system: is listed by its full text, without *"
 type ClaimPattern string
+
+// ContactsRule says whether clients have to name contacts.
+//
+// +kubebuilder:validation:Enum=Required;Optional
+type ContactsRule string
+
+// Whether clients have to name contacts.
+const (
+	ContactsRequired ContactsRule = "Required"
+	ContactsOptional ContactsRule = "Optional"
+)
 
 // FreeFormScopes says whether clients may have scopes that no resource declares.
 //

@@ -90,6 +90,13 @@ type OAuth2ResourceSpec struct {
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) >= duration('1m') && duration(self) <= duration('1h')",message="tokenLifetime must be between 1m and 1h in whole seconds, such as 30m"
 	TokenLifetime Duration `json:"tokenLifetime,omitempty"`
+
+	// maxFixedTokenLifetime is the longest that a token of an OAuth2Token with mode Fixed may be valid for this API, from its creation on,
+	// whatever tokenLifetime says; the limits of the installation and of OAuth2Policies hold as well. 0s allows none. Left out, clients of
+	// other namespaces have no such tokens, and those of the API's own namespace what the installation and tokenLifetime allow. A
+	// token that exists keeps its end, with the condition WithinLimits False.
+	// +optional
+	MaxFixedTokenLifetime Duration `json:"maxFixedTokenLifetime,omitempty"`
 }
 
 // ResourceScope is one scope of an API.

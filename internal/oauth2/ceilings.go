@@ -31,6 +31,8 @@ type Ceilings struct {
 	// policy, each of which must match. Without a list nothing may be chosen, except by
 	// AnyClientID.
 	ClientIDs, ResourceIdentifiers [][]string
+	// ContactsRequired refuses clients that name no contacts.
+	ContactsRequired bool
 	// AnyClientID allows every client_id if there is no list.
 	AnyClientID bool
 	// Claims are rules about claims with plain names: a list per policy, each of which must allow a
@@ -79,6 +81,7 @@ func (c Ceilings) And(further Ceilings) Ceilings {
 		c.FixedTokenLifetime, c.FixedLimited = further.FixedTokenLifetime, true
 	}
 	c.Numbers = c.Numbers.and(further.Numbers)
+	c.ContactsRequired = c.ContactsRequired || further.ContactsRequired
 	c.NoFreeFormScopes = c.NoFreeFormScopes || further.NoFreeFormScopes
 	c.ReservedScopes = slices.Concat(c.ReservedScopes, further.ReservedScopes)
 	c.ClientIDs = slices.Concat(c.ClientIDs, further.ClientIDs)

@@ -194,6 +194,9 @@ func waitsOfTokens() map[string]waitCase {
 	reluctant := resourceWith("waits-target", "api", func(*v1alpha1.OAuth2ResourceSpec) {})
 	aiming := of("waits-target")
 	aiming.Spec.Resource = hallpass.Issuer.ResourceIdentifier(oauth2.ObjectName{Namespace: "waits-target", Name: "api"})
+	careful := resourceWith("waits-consent-owner", "api", granting("waits-consent"))
+	typed := fixed("waits-consent")
+	typed.Spec.Resource = hallpass.Issuer.ResourceIdentifier(oauth2.ObjectName{Namespace: "waits-consent-owner", Name: "api"})
 	first, second := of("waits-token-room"), of("waits-token-room")
 	second.Name = "scanner"
 	foreign := secretWith("waits-token-secret", nil, nil)
@@ -201,7 +204,11 @@ func waitsOfTokens() map[string]waitCase {
 	return map[string]waitCase{
 		v1alpha1.ReasonExpirationTooLate:  {before: []client.Object{short, newIn("waits-late", "app")}, object: fixed("waits-late"), remove: short},
 		v1alpha1.ReasonNotAllowedByPolicy: {before: []client.Object{none, newIn("waits-forbidden", "app")}, object: fixed("waits-forbidden"), remove: none},
-		v1alpha1.ReasonClientNotFound:     {object: of("waits-client"), create: []client.Object{newIn("waits-client", "app")}},
+		v1alpha1.ReasonNotAllowedByResource: {
+			before: []client.Object{careful, clientWith("waits-consent", asking("waits-consent-owner"))}, object: typed,
+			change: edited(careful, func(r *v1alpha1.OAuth2Resource) { r.Spec.MaxFixedTokenLifetime = "2160h" }),
+		},
+		v1alpha1.ReasonClientNotFound: {object: of("waits-client"), create: []client.Object{newIn("waits-client", "app")}},
 		v1alpha1.ReasonClientNotReady: {
 			before: []client.Object{suspended}, object: of("waits-suspended"),
 			change: edited(suspended, func(c *v1alpha1.OAuth2Client) { c.Spec.State = v1alpha1.ClientActive }),

@@ -162,11 +162,12 @@ const (
 	keyJWKSURL          = "jwks_url"
 	keyIntrospectionURL = "introspection_url"
 	keyScope            = "scope"
+	keyResource         = "resource"
 )
 
 // render renders the entries of the Secret or ConfigMap, or the condition that says why it cannot.
 func render(
-	c *v1alpha1.OAuth2Client, m method, issuer oauth2.Issuer, ca string, registered *oauth2.Client, value oauth2.Secret,
+	c *v1alpha1.OAuth2Client, m method, issuer oauth2.Issuer, s seen, registered *oauth2.Client, value oauth2.Secret,
 ) (map[string][]byte, *metav1.Condition) {
 	keys := c.Spec.Secret.Keys
 	items := append(m.items(value), output.Item{Name: keyClientID, Renamed: keys.ClientID, Value: registered.ID})
@@ -179,7 +180,8 @@ func render(
 		{v1alpha1.OmitJWKSURL, output.Item{Name: keyJWKSURL, Renamed: keys.JWKSURL, Value: issuer.URL(oauth2.JWKSPath)}},
 		{v1alpha1.OmitIntrospectionURL, output.Item{Name: keyIntrospectionURL, Renamed: keys.IntrospectionURL, Value: issuer.URL(oauth2.IntrospectionPath)}},
 		{v1alpha1.OmitScope, output.Item{Name: keyScope, Renamed: keys.Scope, Value: scopeEntry(registered)}},
-		{v1alpha1.OmitCACertificate, output.Item{Name: output.KeyCACertificate, Renamed: keys.CACertificate, Value: ca, Omitted: ca == ""}},
+		{v1alpha1.OmitResource, resourceItem(c, issuer, s.resources)},
+		{v1alpha1.OmitCACertificate, output.Item{Name: output.KeyCACertificate, Renamed: keys.CACertificate, Value: s.ca, Omitted: s.ca == ""}},
 	} {
 		optional.Omitted = optional.Omitted || slices.Contains(c.Spec.Secret.Omit, optional.omit)
 		items = append(items, optional.Item)

@@ -72,6 +72,9 @@ func decide(c *v1alpha1.OAuth2Client, m method, issuer oauth2.Issuer, s seen) de
 	if s.held && s.beyond {
 		d.limits = new(v1alpha1.KeptBeyondLimit(v1alpha1.TooManyClients(*s.ceilings.Limits().Clients)))
 	}
+	if s.held && lacksContacts(c, s) {
+		d.limits = cmp.Or(d.limits, new(v1alpha1.KeptBeyondLimit(v1alpha1.ContactsMissing())))
+	}
 	d.grants = grantsOf(c, &d.client, issuer, s)
 	unusable, incomplete := m.compile(&d.client, s.accountUID)
 	d.obstacle = forbidden(c, s)
@@ -87,7 +90,7 @@ func decide(c *v1alpha1.OAuth2Client, m method, issuer oauth2.Issuer, s seen) de
 		d.obstacle = unusable
 	}
 	if d.obstacle == nil {
-		d.data, d.obstacle = render(c, m, issuer, s.ca, &d.client, s.value)
+		d.data, d.obstacle = render(c, m, issuer, s, &d.client, s.value)
 	}
 	if d.obstacle != nil {
 		d.plan = m.keep(s)
@@ -112,10 +115,16 @@ func forbidden(c *v1alpha1.OAuth2Client, s seen) *metav1.Condition {
 	case s.held:
 	case c.Spec.ClientID != "" && !s.ceilings.AllowClientID(c.Spec.ClientID):
 		return new(v1alpha1.ClientIDNotAllowed())
+	case lacksContacts(c, s):
+		return new(v1alpha1.ContactsMissing())
 	case s.beyond:
 		return new(v1alpha1.TooManyClients(*s.ceilings.Limits().Clients))
 	}
 	return nil
+}
+
+func lacksContacts(c *v1alpha1.OAuth2Client, s seen) bool {
+	return s.ceilings.ContactsRequired && len(c.Spec.Contacts) == 0
 }
 
 // defaultOverlap is how long a replaced secret goes on working unless the spec says otherwise.

@@ -90,7 +90,7 @@ func (r *Reconciler) mint(ctx context.Context, c *v1alpha1.OAuth2Client, m metho
 			return s, d, err
 		}
 	}
-	d.data, _ = render(c, m, r.Issuer, s.ca, &d.client, made.Value) // it cannot fail: decide rendered the same entries
+	d.data, _ = render(c, m, r.Issuer, s, &d.client, made.Value) // it cannot fail: decide rendered the same entries
 	if s.object, err = m.write(ctx, s.object, d.data); err != nil {
 		return s, d, err
 	}
@@ -113,7 +113,7 @@ func (r *Reconciler) create(ctx context.Context, c *v1alpha1.OAuth2Client, m met
 		return s, d, err
 	}
 	d.plan.Record = credential.Create(made, policyOf(c), now)
-	d.data, _ = render(c, m, r.Issuer, s.ca, &d.client, made.Value)
+	d.data, _ = render(c, m, r.Issuer, s, &d.client, made.Value)
 	var writing sync.WaitGroup
 	var published seen
 	var unpublished error

@@ -238,6 +238,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		// A record that is lost is written again; a client, a resource or the keys may have changed.
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.watches.tokensOfRecord)).
 		Watches(&v1alpha1.OAuth2Client{}, handler.EnqueueRequestsFromMapFunc(r.watches.tokensOfClient), changedSpec).
+		// What its owner allows of Fixed tokens is not in the record of a resource.
+		Watches(&v1alpha1.OAuth2Resource{}, handler.EnqueueRequestsFromMapFunc(r.watches.tokensOfDeclared), changedSpec).
 		// A revoked token is replaced.
 		Watches(&v1alpha1.TokenRevocation{}, r.watches.onRevocation()).
 		// Every Secret holds the CA.

@@ -43,6 +43,8 @@ type state struct {
 	// revoked says that it was revoked.
 	revoked bool
 	ca      string
+	// unconsented is why the owner of the resource would not let a Fixed token be made now, or nil.
+	unconsented *metav1.Condition
 	// limits is the limit beyond which the OAuth2Token exists, or nil.
 	limits *metav1.Condition
 	// unstable is that repairs of the Secret do not hold, or nil.
@@ -116,8 +118,8 @@ func (r *Reconciler) checkLifetime(ctx context.Context, object *v1alpha1.OAuth2T
 		return err
 	}
 	limit, forbidden := ceilings.FixedLifetime(r.MaxLifetime)
-	if s.resource != nil && s.resource.TokenLifetime > 0 {
-		limit = min(limit, s.resource.TokenLifetime)
+	if err := r.grants.checkConsent(ctx, object, s, &limit); err != nil || s.condition != nil {
+		return err
 	}
 	end, latest := object.Spec.ExpirationTime.Time, object.CreationTimestamp.Add(limit)
 	switch {

@@ -56,6 +56,10 @@ func (r *Reconciler) mint(ctx context.Context, object *v1alpha1.OAuth2Token, s *
 			return err
 		}
 	}
+	if s.unconsented != nil {
+		s.condition = s.unconsented // the token that was made before is lost
+		return nil
+	}
 	value, minted, err := r.minter.proposal(object, s, ring)
 	if errors.Is(err, oauth2.ErrTokenTooLarge) {
 		s.condition = new(v1alpha1.TokenTooLarge(s.grant.Audience, r.Issuer.TokenSize(&s.client, s.grant), oauth2.MaxBearer))

@@ -114,6 +114,10 @@ func (w watches) tokensOfRecord(ctx context.Context, o client.Object) []reconcil
 	return nil
 }
 
+func (w watches) tokensOfDeclared(ctx context.Context, o client.Object) []reconcile.Request {
+	return w.tokensOfResource(ctx, oauth2.ObjectName{Namespace: o.GetNamespace(), Name: o.GetName()})
+}
+
 // tokensOfResource finds the OAuth2Tokens of the clients that ask for a resource.
 func (w watches) tokensOfResource(ctx context.Context, name oauth2.ObjectName) []reconcile.Request {
 	var clients v1alpha1.OAuth2ClientList

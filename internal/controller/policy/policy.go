@@ -108,6 +108,7 @@ func (s *Source) ceilingsOf(spec *v1alpha1.OAuth2PolicySpec) oauth2.Ceilings {
 	ceilings := oauth2.Ceilings{
 		TokenLifetime:    spec.MaxTokenLifetime.Or(0),
 		NoFreeFormScopes: spec.FreeFormScopes == v1alpha1.FreeFormScopesForbidden,
+		ContactsRequired: spec.Contacts == v1alpha1.ContactsRequired,
 		Methods:          Texts(spec.AuthenticationMethods),
 		ReservedScopes:   Texts(spec.ReservedScopes),
 	}

@@ -1,0 +1,57 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2client
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
+	"github.com/hallpass-dev/hallpass/internal/controller/policy"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+func TestTheResourceEntryIsWhatARequestWithoutOneMeans(t *testing.T) {
+	issuer, err := oauth2.ParseIssuer("https://hallpass.example.com", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	orders := v1alpha1.ResourceReference{Namespace: "orders", Name: "api"}
+	access := []v1alpha1.Access{{ResourceNamespace: "orders", ResourceName: "api", Scopes: []v1alpha1.Scope{"read"}}}
+	declared := policy.Declared{{Namespace: "orders", Name: "api"}: {Identifier: "https://orders.example.com"}}
+	for name, c := range map[string]struct {
+		spec     v1alpha1.OAuth2ClientSpec
+		declared policy.Declared
+		want     output.Item
+	}{
+		"a client of its namespace alone": {v1alpha1.OAuth2ClientSpec{}, nil, output.Item{Value: "https://hallpass.example.com/ns/shop", Omitted: true}},
+		"no default among the declared":   {v1alpha1.OAuth2ClientSpec{Access: access}, declared, output.Item{Value: "https://hallpass.example.com/ns/shop"}},
+		"a default":                       {v1alpha1.OAuth2ClientSpec{Access: access, DefaultResource: orders}, declared, output.Item{Value: "https://orders.example.com"}},
+		"a default that is not declared":  {v1alpha1.OAuth2ClientSpec{Access: access, DefaultResource: orders}, policy.Declared{}, output.Item{Omitted: true}},
+		"a template of that name": {
+			v1alpha1.OAuth2ClientSpec{Access: access, Secret: v1alpha1.SecretSpec{Template: v1alpha1.SecretTemplate{"resource": "x"}}}, declared,
+			output.Item{Value: "https://hallpass.example.com/ns/shop", Omitted: true},
+		},
+		"another entry of that name": {
+			v1alpha1.OAuth2ClientSpec{Access: access, Secret: v1alpha1.SecretSpec{Keys: v1alpha1.SecretKeys{Scope: "resource"}}}, declared,
+			output.Item{Value: "https://hallpass.example.com/ns/shop", Omitted: true},
+		},
+		"a name of its own": {
+			v1alpha1.OAuth2ClientSpec{Access: access, Secret: v1alpha1.SecretSpec{
+				Keys: v1alpha1.SecretKeys{Resource: "AUDIENCE", Scope: "resource"},
+			}}, declared, output.Item{Renamed: "AUDIENCE", Value: "https://hallpass.example.com/ns/shop"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.want.Name = "resource"
+			got := resourceItem(&v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "caller"}, Spec: c.spec}, issuer, c.declared)
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
