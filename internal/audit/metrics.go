@@ -20,6 +20,7 @@ type Metrics struct {
 	reviews   *prometheus.CounterVec
 	staleUses *prometheus.CounterVec // by oauth2.StaleUse
 	inactive  *prometheus.CounterVec // by oauth2.Reason
+	plain     prometheus.Counter
 	// common are the series of each endpoint that most requests count in, found once.
 	common map[string]commonSeries
 	// writes, pending and lag measure how revocations get to the other replicas, collapsed those that
@@ -56,6 +57,9 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			"Uses of what had its time: expired and revoked tokens, which were refused, and replaced client secrets, which were accepted.", "reason"),
 		inactive: counter("hallpass_inactive_tokens_total",
 			"Introspected tokens that were answered as inactive, by why, such as TokenExpired and NotForCaller.", "reason"),
+		plain: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "hallpass_plain_http_total", Help: "Connections to the HTTPS port on which a caller sent plain HTTP. They are answered 400.",
+		}),
 		common:     map[string]commonSeries{},
 		namespaces: newNamespaces(registry),
 		writes: counter("hallpass_revocation_writes_total",
@@ -72,7 +76,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60},
 		}),
 	}
-	registry.MustRegister(m.requests, m.duration, m.reviews, m.staleUses, m.inactive, m.writes, m.collapsed, m.pending, m.lag)
+	registry.MustRegister(m.requests, m.duration, m.reviews, m.staleUses, m.inactive, m.plain, m.writes, m.collapsed, m.pending, m.lag)
 	for _, durable := range []string{"true", "false"} {
 		m.collapsed.WithLabelValues(durable)
 	}
@@ -96,6 +100,9 @@ func (m *Metrics) Reviewed(verdict oauth2.Verdict) {
 func (m *Metrics) stale(use oauth2.StaleUse) {
 	m.staleUses.WithLabelValues(string(use)).Inc()
 }
+
+// PlainHTTP counts a connection on which a caller sent plain HTTP to the HTTPS port.
+func (m *Metrics) PlainHTTP() { m.plain.Inc() }
 
 func (m *Metrics) introspected(denial oauth2.Reason) {
 	if denial != "" {

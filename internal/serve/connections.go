@@ -26,6 +26,8 @@ type Bounds struct {
 	PerSource int
 	// Source returns the source that an address belongs to. The default takes each address for one.
 	Source func(netip.Addr) netip.Prefix
+	// PlainHTTP is called for each connection on which a caller of TLS sends plain HTTP; nil counts none.
+	PlainHTTP func()
 	// Room is the memory that requests may hold. Listeners share it; without one, each has its own.
 	Room *Room
 }
@@ -59,6 +61,7 @@ func NewFairListener(listener net.Listener, bounds Bounds) *FairListener {
 			PerSource: cmp.Or(bounds.PerSource, DefaultMaxConnectionsPerSource),
 			Source:    bounds.Source,
 			Room:      bounds.Room,
+			PlainHTTP: bounds.PlainHTTP,
 		},
 		sources: map[netip.Prefix]map[*fairConn]struct{}{},
 	}

@@ -137,10 +137,28 @@ func (l handshakes) Accept() (net.Conn, error) {
 	if fair, ok := accepted.(*fairConn); ok {
 		reading := make(chan struct{})
 		fair.reading = reading
-		go func() { _ = c.HandshakeContext(context.Background()) }() // the server gets the error, and sets the deadline
-		<-reading                                                    // now this handshake is the one that the server will wait for
+		go func() { // the server gets the error, and sets the deadline
+			if plain := fair.listener.bounds.PlainHTTP; isPlainHTTP(c.HandshakeContext(context.Background())) && plain != nil {
+				plain()
+			}
+		}()
+		<-reading // now this handshake is the one that the server will wait for
 	}
 	return c, nil
+}
+
+// isPlainHTTP reports whether a handshake failed because the caller has sent a request without TLS. The
+// server answers it with 400.
+func isPlainHTTP(err error) bool {
+	header, ok := errors.AsType[tls.RecordHeaderError](err)
+	if !ok {
+		return false
+	}
+	switch string(header.RecordHeader[:]) {
+	case "GET /", "HEAD ", "POST ", "PUT /", "OPTIO", "PRI *":
+		return true
+	}
+	return false
 }
 
 // CloseConnections ends connections without losing requests once stopping is true: one of HTTP/1.1

@@ -4,7 +4,10 @@
 package serve
 
 import (
+	"crypto/tls"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -35,4 +38,50 @@ func TestAPanicIsLoggedAsAnErrorAndACallersMistakeIsNot(t *testing.T) {
 	if lines := strings.Count(log.String(), "\n"); lines != 1 || !strings.Contains(log.String(), `"level":"ERROR"`) || !strings.Contains(log.String(), "a fault of ours") {
 		t.Errorf("%d lines: %s", lines, &log)
 	}
+}
+
+func TestPlainHTTPAtThePortOfTLSIsCounted(t *testing.T) {
+	certified := httptest.NewTLSServer(nil)
+	defer certified.Close()
+	server := NewHTTPServer(HTTPConfig{
+		Handler: http.NotFoundHandler(), Log: slog.New(slog.DiscardHandler),
+		TLS: &tls.Config{Certificates: certified.TLS.Certificates}, //nolint:gosec // both ends are this test
+	})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := make(chan struct{}, 8)
+	served := make(chan error, 1)
+	go func() {
+		served <- HTTP(server, NewFairListener(listener, Bounds{PlainHTTP: func() { counted <- struct{}{} }}))
+	}()
+
+	send := func(text string) string {
+		c, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+		_, _ = io.WriteString(c, text)
+		answer, _ := io.ReadAll(c)
+		return string(answer)
+	}
+	send("\x00\x00\x00\x00\x00\x00\x00\x00")                                                      // neither TLS nor HTTP
+	with, err := tls.Dial("tcp", listener.Addr().String(), &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // as above
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = with.Close()
+	if answer := send("POST /oauth2/token HTTP/1.1\r\nHost: a\r\n\r\n"); !strings.Contains(answer, "400 Bad Request") {
+		t.Errorf("plain HTTP is answered %q", answer)
+	}
+	<-counted
+	if len(counted) > 0 {
+		t.Error("more was counted than the one request of plain HTTP")
+	}
+	if err := server.Close(); err != nil {
+		t.Error(err)
+	}
+	<-served
 }

@@ -15,7 +15,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/hallpass-dev/hallpass/internal/audit"
 	"github.com/hallpass-dev/hallpass/internal/serve"
 )
 
@@ -97,7 +99,7 @@ func (c callers) Addr() net.Addr { return &net.TCPAddr{} }
 // Connections are divided as audit lines and budgets are.
 func TestConnectionsAreDividedBySource(t *testing.T) {
 	offered := make(callers, 10)
-	listener := bounded(offered, serve.NewRoom(serve.DefaultRoom), Options{MaxConnectionsPerSource: 1, OwnPrefixes: []netip.Prefix{netip.MustParsePrefix("fd00:1::/32")}})
+	listener := bounded(offered, serve.NewRoom(serve.DefaultRoom), audit.NewMetrics(prometheus.NewRegistry()), Options{MaxConnectionsPerSource: 1, OwnPrefixes: []netip.Prefix{netip.MustParsePrefix("fd00:1::/32")}})
 	for _, address := range []string{"fd00:1::1", "fd00:1::2", "2001:db8::1", "2001:db8::2", "192.0.2.1", "192.0.2.2"} {
 		offered <- netip.MustParseAddr(address)
 	}

@@ -92,7 +92,7 @@ func Run(ctx context.Context, o Options) error {
 	reports.start(ctx)
 	failed := make(chan error, 3)
 	start(&running, failed, envoy.Serve)
-	start(&running, failed, func() error { return serve.HTTP(public, bounded(publicListener, room, o)) })
+	start(&running, failed, func() error { return serve.HTTP(public, bounded(publicListener, room, metrics, o)) })
 	start(&running, failed, func() error { return serve.HTTP(ops, serve.NewFairListener(opsListener, opsBounds(o, room))) })
 	err = untilStopped(ctx, failed, &stopping, o.ShutdownLag)
 	err = errors.Join(err, drain(ctx, func(ctx context.Context) error {
@@ -249,12 +249,14 @@ func openEnvoyPort(o Options, room *serve.Room, d doors, config *tls.Config) (ex
 	if o.ExtAuthzListening != nil {
 		o.ExtAuthzListening(listener.Addr().String())
 	}
-	return extauthz.NewPort(bounded(listener, room, o), d.authority, d.auditor, config, meter), nil
+	return extauthz.NewPort(bounded(listener, room, d.auditor.Metrics, o), d.authority, d.auditor, config, meter), nil
 }
 
 // bounded limits what the callers of a port can make the process hold.
-func bounded(listener net.Listener, room *serve.Room, o Options) net.Listener {
-	return serve.NewFairListener(listener, serve.Bounds{Total: o.MaxConnections, PerSource: o.MaxConnectionsPerSource, Source: o.sources().Of, Room: room})
+func bounded(listener net.Listener, room *serve.Room, metrics *audit.Metrics, o Options) net.Listener {
+	return serve.NewFairListener(listener, serve.Bounds{
+		Total: o.MaxConnections, PerSource: o.MaxConnectionsPerSource, Source: o.sources().Of, Room: room, PlainHTTP: metrics.PlainHTTP,
+	})
 }
 
 // meter is serve.Meter, for ext_authz.

@@ -35,6 +35,9 @@ var ages = []time.Duration{day, 7 * day, 30 * day, 90 * day, 180 * day, 365 * da
 // unusedFor are the times that unused clients are counted by.
 var unusedFor = [...]time.Duration{day, 7 * day, 30 * day, 90 * day} //nolint:gochecknoglobals // a constant list
 
+// unrotatedFor are the ages that secrets without a planned rotation are counted by: a quarter, half a year, a year.
+var unrotatedFor = [...]time.Duration{90 * day, 180 * day, 365 * day} //nolint:gochecknoglobals // a constant list
+
 // Collector counts the clients in the manager's cache.
 type Collector struct {
 	each  Each
@@ -43,7 +46,7 @@ type Collector struct {
 	mu   sync.Mutex
 	last *tally
 
-	clients, age, next, waiting, unused *prometheus.Desc
+	clients, age, next, waiting, unused, unrotated *prometheus.Desc
 }
 
 // Each hands on every OAuth2Client that there is, one after the other.
@@ -61,6 +64,8 @@ func New(each Each, now clock.PassiveClock) *Collector {
 			"Clients whose rotation is due or requested and waits or fails, by the reason in status.rotation.", []string{"reason"}, nil),
 		unused: prometheus.NewDesc("hallpass_clients_unused",
 			"Clients that are older than that and were not used for longer, by what their status says.", []string{"longer_than"}, nil),
+		unrotated: prometheus.NewDesc("hallpass_clients_unrotated",
+			"Clients whose current secret is older than that, and for which no rotation is planned.", []string{"longer_than"}, nil),
 	}
 }
 
@@ -71,6 +76,7 @@ func (c *Collector) Describe(descriptions chan<- *prometheus.Desc) {
 	descriptions <- c.next
 	descriptions <- c.waiting
 	descriptions <- c.unused
+	descriptions <- c.unrotated
 }
 
 // Collect implements prometheus.Collector.
@@ -96,6 +102,9 @@ func (c *Collector) Collect(series chan<- prometheus.Metric) {
 	}
 	for n, long := range unusedFor {
 		series <- prometheus.MustNewConstMetric(c.unused, prometheus.GaugeValue, float64(t.unused[n]), fmt.Sprintf("%dh", int(long.Hours())))
+	}
+	for n, long := range unrotatedFor {
+		series <- prometheus.MustNewConstMetric(c.unrotated, prometheus.GaugeValue, float64(t.unrotated[n]), fmt.Sprintf("%dh", int(long.Hours())))
 	}
 }
 
@@ -136,6 +145,7 @@ type tally struct {
 	next        time.Time
 	waiting     map[v1alpha1.RotationReason]int
 	unused      [len(unusedFor)]int
+	unrotated   [len(unrotatedFor)]int
 }
 
 func (t *tally) add(c *v1alpha1.OAuth2Client) {
@@ -149,6 +159,11 @@ func (t *tally) add(c *v1alpha1.OAuth2Client) {
 			continue
 		}
 		age := t.now.Sub(credential.CreatedAt.Time)
+		for n, long := range unrotatedFor {
+			if credential.ExpiresAt.IsZero() && c.Status.Rotation.NextAt.IsZero() && age > long {
+				t.unrotated[n]++
+			}
+		}
 		t.credentials++
 		t.ageSum += age.Seconds()
 		for _, bound := range ages {

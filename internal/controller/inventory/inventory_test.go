@@ -77,6 +77,11 @@ hallpass_clients_unused{longer_than="168h"} 4
 hallpass_clients_unused{longer_than="2160h"} 4
 hallpass_clients_unused{longer_than="24h"} 4
 hallpass_clients_unused{longer_than="720h"} 4
+# HELP hallpass_clients_unrotated Clients whose current secret is older than that, and for which no rotation is planned.
+# TYPE hallpass_clients_unrotated gauge
+hallpass_clients_unrotated{longer_than="2160h"} 0
+hallpass_clients_unrotated{longer_than="4320h"} 0
+hallpass_clients_unrotated{longer_than="8760h"} 0
 `
 	collector := inventory.New(reader.each, testclock.NewFakePassiveClock(now))
 	if err := testutil.CollectAndCompare(collector, strings.NewReader(want)); err != nil {
@@ -84,6 +89,31 @@ hallpass_clients_unused{longer_than="720h"} 4
 	}
 	if problems, err := testutil.CollectAndLint(collector); err != nil || len(problems) > 0 {
 		t.Errorf("against Prometheus' conventions: %v, %v", problems, err)
+	}
+}
+
+func TestOldSecretsThatNeverRotateAreCounted(t *testing.T) {
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	days := func(n int) metav1.Time { return metav1.NewTime(now.Add(-time.Duration(n) * 24 * time.Hour)) }
+	client := func(next metav1.Time, credentials ...v1alpha1.CredentialStatus) v1alpha1.OAuth2Client {
+		return v1alpha1.OAuth2Client{Status: v1alpha1.OAuth2ClientStatus{Credentials: credentials, Rotation: v1alpha1.RotationStatus{NextAt: next}}}
+	}
+	reader := fixed{clients: []v1alpha1.OAuth2Client{
+		client(metav1.Time{}, v1alpha1.CredentialStatus{CreatedAt: days(400)}, v1alpha1.CredentialStatus{CreatedAt: days(500), ExpiresAt: days(-1)}),
+		client(metav1.Time{}, v1alpha1.CredentialStatus{CreatedAt: days(100)}),
+		client(metav1.Time{}, v1alpha1.CredentialStatus{CreatedAt: days(10)}),
+		client(days(-1), v1alpha1.CredentialStatus{CreatedAt: days(400)}), // a rotation is planned
+	}}
+	want := `
+# HELP hallpass_clients_unrotated Clients whose current secret is older than that, and for which no rotation is planned.
+# TYPE hallpass_clients_unrotated gauge
+hallpass_clients_unrotated{longer_than="2160h"} 2
+hallpass_clients_unrotated{longer_than="4320h"} 1
+hallpass_clients_unrotated{longer_than="8760h"} 1
+`
+	collector := inventory.New(reader.each, testclock.NewFakePassiveClock(now))
+	if err := testutil.CollectAndCompare(collector, strings.NewReader(want), "hallpass_clients_unrotated"); err != nil {
+		t.Error(err)
 	}
 }
 
