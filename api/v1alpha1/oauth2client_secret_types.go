@@ -6,7 +6,7 @@ package v1alpha1
 // SecretSpec says where the credentials of a client go and how that Secret looks. A Secret that Hallpass writes always has
 // the type hallpass.dev/oauth2-client. A client with method ServiceAccount has a ConfigMap instead, of which the same is said.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.source) || self.source != 'Existing' || !(has(self.labels) || has(self.annotations) || has(self.template) || has(self.omit) || has(self.deletionPolicy) || has(self.keys) && (has(self.keys.issuerURL) || has(self.keys.tokenURL) || has(self.keys.jwksURL) || has(self.keys.introspectionURL) || has(self.keys.scope) || has(self.keys.resource) || has(self.keys.caCertificate)))",message="a Secret of source Existing is only read: labels, annotations, template, omit, deletionPolicy and all keys but clientID and clientSecret are for Secrets that Hallpass writes"
+// +kubebuilder:validation:XValidation:rule="!has(self.source) || self.source != 'Existing' || !(has(self.labels) || has(self.annotations) || has(self.template) || has(self.omit) || has(self.deletionPolicy) || has(self.keys) && (has(self.keys.issuerURL) || has(self.keys.tokenURL) || has(self.keys.jwksURL) || has(self.keys.introspectionURL) || has(self.keys.scope) || has(self.keys.resource) || has(self.keys.internalTokenURL) || has(self.keys.caCertificate)))",message="a Secret of source Existing is only read: labels, annotations, template, omit, deletionPolicy and all keys but clientID and clientSecret are for Secrets that Hallpass writes"
 type SecretSpec struct {
 	// name of the Secret in the client's namespace; left out it is the client's own name. A Secret of that name that is
 	// not this client's is never touched. If the name changes, the Secret of the old name is deleted once the new one is
@@ -31,12 +31,12 @@ type SecretSpec struct {
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=7
+	// +kubebuilder:validation:MaxItems=8
 	Omit []OmittedEntry `json:"omit,omitempty"`
 
 	// template adds entries that are rendered from the others, for software that reads a file: $(client_id),
-	// $(client_secret), $(issuer_url), $(token_url), $(jwks_url), $(introspection_url), $(scope), $(resource) and $(ca.crt) stand for
-	// the values, whatever their entries are called; $$ is a dollar sign. At most 8 entries of 4096 characters.
+	// $(client_secret), $(issuer_url), $(token_url), $(jwks_url), $(introspection_url), $(scope), $(resource),
+	// $(internal_token_url) and $(ca.crt) stand for the values, whatever their entries are called; $$ is a dollar sign. At most 8 entries of 4096 characters.
 	// +optional
 	Template SecretTemplate `json:"template,omitempty"`
 
@@ -95,7 +95,7 @@ const (
 
 // OmittedEntry is an entry that may be left out of a Secret, by its field in secret.keys.
 //
-// +kubebuilder:validation:Enum=IssuerURL;TokenURL;JWKSURL;IntrospectionURL;Scope;Resource;CACertificate
+// +kubebuilder:validation:Enum=IssuerURL;TokenURL;JWKSURL;IntrospectionURL;Scope;Resource;InternalTokenURL;CACertificate
 type OmittedEntry string
 
 // The entries that may be left out.
@@ -106,6 +106,7 @@ const (
 	OmitIntrospectionURL OmittedEntry = "IntrospectionURL"
 	OmitScope            OmittedEntry = "Scope"
 	OmitResource         OmittedEntry = "Resource"
+	OmitInternalTokenURL OmittedEntry = "InternalTokenURL"
 	OmitCACertificate    OmittedEntry = "CACertificate"
 )
 
@@ -142,7 +143,7 @@ type AnnotationValue string
 // SecretKeys names the entries of the Secret that holds a client's credentials.
 //
 // +kubebuilder:validation:MinProperties=1
-// +kubebuilder:validation:XValidation:rule="[[has(self.clientID) ? self.clientID : 'client_id', has(self.clientSecret) ? self.clientSecret : 'client_secret', has(self.issuerURL) ? self.issuerURL : 'issuer_url', has(self.tokenURL) ? self.tokenURL : 'token_url', has(self.jwksURL) ? self.jwksURL : 'jwks_url', has(self.introspectionURL) ? self.introspectionURL : 'introspection_url', has(self.scope) ? self.scope : 'scope', has(self.caCertificate) ? self.caCertificate : 'ca.crt'] + (has(self.resource) ? [self.resource] : [])].all(names, names.all(name, names.exists_one(other, other == name)))",message="secret.keys must name every entry of the Secret differently, the default names included"
+// +kubebuilder:validation:XValidation:rule="[[has(self.clientID) ? self.clientID : 'client_id', has(self.clientSecret) ? self.clientSecret : 'client_secret', has(self.issuerURL) ? self.issuerURL : 'issuer_url', has(self.tokenURL) ? self.tokenURL : 'token_url', has(self.jwksURL) ? self.jwksURL : 'jwks_url', has(self.introspectionURL) ? self.introspectionURL : 'introspection_url', has(self.scope) ? self.scope : 'scope', has(self.caCertificate) ? self.caCertificate : 'ca.crt'] + (has(self.resource) ? [self.resource] : []) + (has(self.internalTokenURL) ? [self.internalTokenURL] : [])].all(names, names.all(name, names.exists_one(other, other == name)))",message="secret.keys must name every entry of the Secret differently, the default names included"
 type SecretKeys struct {
 	// clientID is the entry that holds the client identifier; left out it is client_id.
 	// +optional
@@ -178,6 +179,11 @@ type SecretKeys struct {
 	// of yours with that name.
 	// +optional
 	Resource SecretKey `json:"resource,omitempty"`
+
+	// internalTokenURL is the entry that holds the URL of the token endpoint for callers inside the cluster, where the installation has
+	// one beside the issuer; left out it is internal_token_url. It gives way to an entry of yours with that name.
+	// +optional
+	InternalTokenURL SecretKey `json:"internalTokenURL,omitempty"`
 
 	// caCertificate is the entry that holds the certificate authority of the token server in PEM, where it is Hallpass's
 	// own; left out it is ca.crt.

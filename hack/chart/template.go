@@ -102,6 +102,57 @@ const (
 `
 )
 
+// Where callers reach the token server beside the issuer, and what they trust there: the flags, and the authorities in a file.
+const (
+	trustArgs = `        {{- with .Values.internalURL }}
+        - --internal-url={{ . }}
+        {{- end }}
+        {{- if eq .Values.issuerCA "public" }}
+        - --issuer-ca=public
+        {{- else if .Values.issuerCA }}
+        - --issuer-ca=/etc/hallpass/issuer/ca.crt
+        {{- end }}
+`
+	issuerCAMount = `        {{- if not (has .Values.issuerCA (list "" "public")) }}
+        - name: issuer-ca
+          mountPath: /etc/hallpass/issuer
+          readOnly: true
+        {{- end }}
+`
+	issuerCAVolume = `      {{- if not (has .Values.issuerCA (list "" "public")) }}
+      - name: issuer-ca
+        configMap:
+          name: {{ .Values.issuerCA }}
+          items: [{key: ca.crt, path: ca.crt}]
+      {{- end }}
+`
+)
+
+// The second serving certificate of the token server: the flags, and the Secret in files.
+const (
+	publicArgs = `        {{- if .Values.tokenserver.publicCertificateSecret }}
+        - --public-tls-cert-file=/etc/hallpass/public/tls.crt
+        - --public-tls-key-file=/etc/hallpass/public/tls.key
+        {{- end }}
+`
+	publicMount = `        {{- if .Values.tokenserver.publicCertificateSecret }}
+        - name: public-tls
+          mountPath: /etc/hallpass/public
+          readOnly: true
+        {{- end }}
+`
+	publicVolume = `      {{- with .Values.tokenserver.publicCertificateSecret }}
+      - name: public-tls
+        secret:
+          secretName: {{ . }}
+          defaultMode: 0440
+          items:
+          - {key: tls.crt, path: tls.crt}
+          - {key: tls.key, path: tls.key}
+      {{- end }}
+`
+)
+
 // The port for Envoy's ext_authz: the flag and the container's port.
 const (
 	extAuthzArg = `        {{- if .Values.tokenserver.extAuthz.enabled }}
@@ -270,7 +321,9 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
 		replacement{"lease-duration=60s", "lease-duration={{ .Values.manager.leaderElection.leaseDuration }}", 1},
 		replacement{"renew-deadline=45s", "renew-deadline={{ .Values.manager.leaderElection.renewDeadline }}", 1},
 		replacement{"retry-period=2s\n", "retry-period={{ .Values.manager.leaderElection.retryPeriod }}\n" + namespacesArg, 1},
-		replacement{"        - --health-probe-bind-address=:8081\n", "        - --health-probe-bind-address=:8081\n" + foreignCertificateArg, 1},
+		replacement{"        - --health-probe-bind-address=:8081\n", "        - --health-probe-bind-address=:8081\n" + foreignCertificateArg + trustArgs, 1},
+		replacement{"        volumeMounts:\n", "        volumeMounts:\n" + issuerCAMount, 1},
+		replacement{"      - name: kube-api-access\n        projected:\n", issuerCAVolume + "      - name: kube-api-access\n        projected:\n", 1},
 		extraArgs("manager", "        - --health-probe-bind-address=:8081"),
 		replacement{"  selector:\n    matchLabels: &selector\n", "  {{- with .Values.manager.strategy }}\n  strategy: {{- toYaml . | nindent 4 }}\n  {{- end }}\n  selector:\n    matchLabels: &selector\n", 1},
 		replacement{"terminationGracePeriodSeconds: 40", "terminationGracePeriodSeconds: {{ .Values.manager.terminationGracePeriodSeconds }}", 1},
@@ -283,9 +336,9 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
 		replacement{"  replicas: 3\n", "  {{- if not .Values.tokenserver.autoscaling.enabled }}\n  replicas: {{ .Values.tokenserver.replicas }}\n  {{- end }}\n", 1},
 		replacement{"sizeLimit: 128Mi", "sizeLimit: {{ .Values.tokenserver.snapshotSizeLimit }}", 1},
 		replacement{"secretName: hallpass-tokenserver-tls", "secretName: {{ .Values.tokenserver.certificateSecret }}", 1},
-		replacement{"        - --snapshot-file=/run/hallpass/snapshot\n", "        - --snapshot-file=/run/hallpass/snapshot\n" + callersArg + extAuthzArg, 1},
-		replacement{"          mountPath: /run/hallpass\n", "          mountPath: /run/hallpass\n" + callersMount, 1},
-		replacement{"      - name: tls\n        secret:\n", callersVolume + "      - name: tls\n        secret:\n", 1},
+		replacement{"        - --snapshot-file=/run/hallpass/snapshot\n", "        - --snapshot-file=/run/hallpass/snapshot\n" + callersArg + publicArgs + extAuthzArg, 1},
+		replacement{"          mountPath: /run/hallpass\n", "          mountPath: /run/hallpass\n" + callersMount + publicMount, 1},
+		replacement{"      - name: tls\n        secret:\n", callersVolume + publicVolume + "      - name: tls\n        secret:\n", 1},
 		extraArgs("tokenserver", "        - --snapshot-file=/run/hallpass/snapshot"),
 		replacement{"  strategy:\n    type: RollingUpdate\n    rollingUpdate: {maxSurge: 1, maxUnavailable: 0}\n", "  strategy: {{- toYaml .Values.tokenserver.strategy | nindent 4 }}\n", 1},
 		replacement{"terminationGracePeriodSeconds: 45", "terminationGracePeriodSeconds: {{ .Values.tokenserver.terminationGracePeriodSeconds }}", 1},

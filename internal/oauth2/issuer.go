@@ -26,7 +26,11 @@ const (
 
 // Issuer is the issuer identifier (RFC 8414 section 2): an https origin without a path, never taken
 // from a request. The zero Issuer is invalid.
-type Issuer struct{ origin string }
+type Issuer struct {
+	origin string
+	// internal is another origin of the token server; see ParseIssuers.
+	internal string
+}
 
 // errInvalidIssuer is wrapped by every refusal of an issuer.
 var errInvalidIssuer = errors.New("the issuer must be an https origin such as https://hallpass.example.com")
@@ -48,11 +52,28 @@ func ParseIssuer(raw string, insecure bool) (Issuer, error) {
 	return Issuer{origin: raw}, nil
 }
 
+// ParseIssuers parses an issuer and another origin, by which callers inside the cluster reach the token
+// server. That one identifies nobody: tokens have the issuer.
+func ParseIssuers(raw, internal string, insecure bool) (Issuer, error) {
+	issuer, err := ParseIssuer(raw, insecure)
+	other, otherErr := ParseIssuer(internal, insecure)
+	issuer.internal = other.origin
+	return issuer, errors.Join(err, otherErr)
+}
+
 // String is the issuer identifier, the iss of every token.
 func (i Issuer) String() string { return i.origin }
 
 // URL is the address of one of the paths above.
 func (i Issuer) URL(path string) string { return i.origin + path }
+
+// InternalURL is the internal address of a path; empty if there is no such origin.
+func (i Issuer) InternalURL(path string) string {
+	if i.internal == "" {
+		return ""
+	}
+	return i.internal + path
+}
 
 // NamespaceAudience is the audience for the free-form scopes of the clients of a namespace, who
 // alone may introspect such tokens.

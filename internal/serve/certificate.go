@@ -35,6 +35,23 @@ func tlsConfig(certFile, keyFile string) (*tls.Config, error) {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get, NextProtos: []string{"h2", "http/1.1"}}, nil
 }
 
+// addPublic has callers who ask for a name of a second certificate get that one.
+func addPublic(config *tls.Config, certFile, keyFile string) error {
+	public, otherwise := &certificate{certFile: certFile, keyFile: keyFile}, config.GetCertificate
+	if _, err := public.get(nil); err != nil {
+		return err
+	}
+	config.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		if hello.ServerName != "" {
+			if c, err := public.get(hello); err == nil && c.Leaf.VerifyHostname(hello.ServerName) == nil {
+				return c, nil
+			}
+		}
+		return otherwise(hello)
+	}
+	return nil
+}
+
 // get implements tls.Config.GetCertificate. If the new files cannot be loaded, for example because
 // they are half written, it returns the last certificate that was loaded.
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {

@@ -25,11 +25,16 @@ import (
 // writeCertificate makes a certificate for localhost and writes it into files.
 func writeCertificate(t *testing.T) (certFile, keyFile string) {
 	t.Helper()
+	return writeCertificateFor(t, "localhost")
+}
+
+func writeCertificateFor(t *testing.T, names ...string) (certFile, keyFile string) {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, NotAfter: time.Now().Add(time.Hour)}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: names, NotAfter: time.Now().Add(time.Hour)}
 	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -109,5 +114,32 @@ func TestThePublicPortSpeaksModernTLSAlone(t *testing.T) {
 	defer func() { _ = answer.Body.Close() }()
 	if body, _ := io.ReadAll(answer.Body); answer.StatusCode != http.StatusBadRequest || strings.Contains(string(body), "token") {
 		t.Errorf("without TLS: %d %s", answer.StatusCode, body)
+	}
+}
+
+// With two certificates a caller gets the one for the name that it asks for.
+func TestTheNameDecidesAboutTheCertificate(t *testing.T) {
+	var files Files
+	files.Certificate, files.Key = writeCertificateFor(t, "tokens.hallpass-system.svc", "hallpass.example.com")
+	files.PublicCertificate, files.PublicKey = writeCertificateFor(t, "hallpass.example.com", "*.id.example.com")
+	loaded, err := files.TLS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for asked, want := range map[string]string{
+		"hallpass.example.com": "*.id.example.com", "a.id.example.com": "*.id.example.com", "tokens.hallpass-system.svc": "tokens.hallpass-system.svc",
+		"other.example.com": "tokens.hallpass-system.svc", "": "tokens.hallpass-system.svc",
+	} {
+		served, err := loaded.Plain.GetCertificate(&tls.ClientHelloInfo{ServerName: asked})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if served.Leaf.VerifyHostname(strings.Replace(want, "*", "a", 1)) != nil {
+			t.Errorf("who asks for %q gets the certificate for %v", asked, served.Leaf.DNSNames)
+		}
+	}
+	files.PublicKey = files.Key
+	if _, err := files.TLS(); err == nil {
+		t.Error("a key of another certificate is taken")
 	}
 }

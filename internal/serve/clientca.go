@@ -17,6 +17,9 @@ import (
 type Files struct {
 	// Certificate and Key are the files of the serving certificate and of its private key.
 	Certificate, Key string
+	// PublicCertificate and PublicKey are those of a second certificate, which callers get who ask for one
+	// of its names (SNI). If they are empty, there is one certificate.
+	PublicCertificate, PublicKey string
 	// ClientCAs is the file of the certificate authorities (CAs) of client certificates. If it is
 	// empty, no client certificate is requested.
 	ClientCAs string
@@ -38,6 +41,9 @@ type TLS struct {
 // TLS loads the files. It fails if one cannot be loaded.
 func (f Files) TLS() (TLS, error) {
 	config, err := tlsConfig(f.Certificate, f.Key)
+	if err == nil && f.PublicCertificate != "" {
+		err = addPublic(config, f.PublicCertificate, f.PublicKey)
+	}
 	if err != nil || f.ClientCAs == "" {
 		return TLS{Plain: config, Requesting: config}, err
 	}

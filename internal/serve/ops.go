@@ -40,6 +40,26 @@ func (o Ops) Handler() http.Handler {
 	return mux
 }
 
+// HealthPath is the path on the public port that balancers ask.
+const HealthPath = "/healthz"
+
+// Public returns the handler of the public port with a path for balancers that cannot reach the
+// operations port. It answers as /readyz does, without a reason.
+func (o Ops) Public(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != HealthPath || r.Method != http.MethodGet && r.Method != http.MethodHead {
+			next.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		if o.Stopping.Load() || o.Memory.Ready() != nil {
+			http.Error(w, "not ready", http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = w.Write([]byte("ok\n"))
+	})
+}
+
 func (o Ops) ready(w http.ResponseWriter, r *http.Request) {
 	err := o.Memory.Ready()
 	if o.Stopping.Load() {

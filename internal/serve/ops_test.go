@@ -77,3 +77,36 @@ func TestReadiness(t *testing.T) {
 		})
 	}
 }
+
+func TestBalancersAskThePublicPort(t *testing.T) {
+	dir, err := directory.New(directory.Config{REST: &rest.Config{Host: "localhost:1"}, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	for name, c := range map[string]struct {
+		memory       Memory
+		stopping     bool
+		method, path string
+		status       int
+	}{
+		"a replica that is ready":   {memory{}, false, http.MethodGet, "/healthz", http.StatusOK},
+		"the same without a body":   {memory{}, false, http.MethodHead, "/healthz", http.StatusOK},
+		"one that stops":            {memory{}, true, http.MethodGet, "/healthz", http.StatusServiceUnavailable},
+		"one that has read nothing": {dir, false, http.MethodGet, "/healthz", http.StatusServiceUnavailable},
+		"another method":            {memory{}, false, http.MethodPost, "/healthz", http.StatusTeapot},
+		"another path":              {memory{}, false, http.MethodGet, "/healthz/", http.StatusTeapot},
+		"readiness is not public":   {memory{}, false, http.MethodGet, "/readyz", http.StatusTeapot},
+		"metrics are not public":    {memory{}, false, http.MethodGet, "/metrics", http.StatusTeapot},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var stopping atomic.Bool
+			stopping.Store(c.stopping)
+			answer := httptest.NewRecorder()
+			Ops{Memory: c.memory, Stopping: &stopping}.Public(next).ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), c.method, c.path, http.NoBody))
+			if answer.Code != c.status || strings.Contains(answer.Body.String(), "read yet") {
+				t.Errorf("%d %q, want %d", answer.Code, answer.Body, c.status)
+			}
+		})
+	}
+}

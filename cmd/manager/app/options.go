@@ -41,6 +41,7 @@ type Options struct {
 	Namespaces []string
 	// ServingNames are the names of the serving certificate, if it is the manager that makes it.
 	ServingNames             []string
+	Trust                    Trust
 	ManageServingCertificate bool
 	CertificateLives         servingcert.Lives
 	SigningKeys              keyring.Policy
@@ -103,6 +104,7 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 		"make and renew the token server's certificate; false if another issuer of certificates does: "+
 			"then the ca.crt of Secret hallpass-tokenserver-tls is what callers are told to trust")
 	o.boundFlags(flags)
+	o.Trust.flags(flags)
 	flags.StringVar(&o.RegistryNamespace, "registry-namespace", registration.Namespace, "namespace of registrations and signing keys")
 	flags.StringVar(&o.SystemNamespace, "system-namespace", "hallpass-system", "namespace of the processes, the lease and the certificate authority")
 	o.SigningKeys = keyring.DefaultPolicy(oauth2.MaxTokenLifetime)
@@ -143,6 +145,9 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 		return Options{}, fmt.Errorf("--namespaces: %w", err)
 	}
 	if o.ServingNames, err = servingNames(o.Issuer, *names, o.SystemNamespace); err != nil {
+		return Options{}, err
+	}
+	if err := o.Trust.complete(&o, *insecure); err != nil {
 		return Options{}, err
 	}
 	if o.REST, err = clientcmd.BuildConfigFromFlags("", *kubeconfig); err != nil {

@@ -4,7 +4,9 @@
 package app_test
 
 import (
+	"encoding/pem"
 	"io"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -207,6 +209,49 @@ func TestLease(t *testing.T) {
 			}
 			if diff := cmp.Diff(c.want, o.Lease); !c.fails && diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestTrust: what is written into Secrets as ca.crt verifies the URLs beside it.
+func TestTrust(t *testing.T) {
+	dir := t.TempDir()
+	file, ca, none := filepath.Join(dir, "kubeconfig"), filepath.Join(dir, "ca.crt"), filepath.Join(dir, "none.crt")
+	server := httptest.NewTLSServer(nil)
+	server.Close()
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	for name, content := range map[string][]byte{file: []byte(kubeconfig), ca: certificate, none: []byte("none")} {
+		if err := os.WriteFile(name, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const names, internal = "--serving-dns-names=tokens.hallpass-system.svc", "--internal-url=https://tokens.hallpass-system.svc"
+	for name, c := range map[string]struct {
+		given       []string
+		internalURL string
+		fails       string
+	}{
+		"left out":                         {},
+		"an address of the Service":        {given: []string{names, internal}, internalURL: "https://tokens.hallpass-system.svc/oauth2/token"},
+		"with public authorities":          {given: []string{names, internal, "--issuer-ca=public"}, internalURL: "https://tokens.hallpass-system.svc/oauth2/token"},
+		"with a bundle":                    {given: []string{"--issuer-ca=" + ca}},
+		"a name that is not certified":     {given: []string{internal}, fails: "add tokens.hallpass-system.svc to --serving-dns-names"},
+		"one that others certify":          {given: []string{internal, "--manage-serving-certificate=false"}, internalURL: "https://tokens.hallpass-system.svc/oauth2/token"},
+		"no origin":                        {given: []string{"--internal-url=tokens.hallpass-system.svc"}, fails: "--internal-url"},
+		"a bundle that is not there":       {given: []string{"--issuer-ca=" + ca + "x"}, fails: "--issuer-ca"},
+		"a bundle without any certificate": {given: []string{"--issuer-ca=" + none}, fails: "has no certificate in PEM"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, err := app.ParseFlags(append([]string{"--issuer=https://hallpass.example.com", "--kubeconfig=" + file}, c.given...), io.Discard)
+			if c.fails != "" {
+				if err == nil || !strings.Contains(err.Error(), c.fails) {
+					t.Errorf("%v, want %q", err, c.fails)
+				}
+				return
+			}
+			if err != nil || o.Issuer.InternalURL(oauth2.TokenPath) != c.internalURL || o.Issuer.String() != "https://hallpass.example.com" {
+				t.Errorf("%v, internal URL %q", err, o.Issuer.InternalURL(oauth2.TokenPath))
 			}
 		})
 	}

@@ -16,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -129,7 +128,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 		return fmt.Errorf("start asking for what no watch shows: %w", err)
 	}
 	clients, tokens := poller.Of("OAuth2Client"), poller.Of("OAuth2Token")
-	bundle := types.NamespacedName{Namespace: o.SystemNamespace, Name: servingcert.BundleConfigMapName}
+	bundle := o.Trust.bundle(o.SystemNamespace)
 	records := &registry.Reconciler{Client: c, Live: live, Policy: policies, RegistryNamespace: o.RegistryNamespace, Audit: o.Log}
 	if err := inventory.RegisterNewer(records.Newer); err != nil {
 		return err
@@ -137,7 +136,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&servingcert.Reconciler{
 			Client: c, Time: now.Time, Random: rand.Reader, SystemNamespace: o.SystemNamespace, Names: o.ServingNames,
-			Lives: o.CertificateLives, Foreign: !o.ManageServingCertificate,
+			Lives: o.CertificateLives, Foreign: !o.ManageServingCertificate, IssuerCA: o.Trust.issuerCA(),
 		},
 		&signingkeys.Reconciler{
 			Client: c, Live: live, Time: now.Time, RegistryNamespace: o.RegistryNamespace, Policy: o.SigningKeys, Generate: keyring.Generate, Audit: o.Log,

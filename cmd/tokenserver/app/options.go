@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -50,6 +51,9 @@ type Options struct {
 	// CertFile and KeyFile are the serving certificate in PEM.
 	CertFile string
 	KeyFile  string
+	// PublicCertFile and PublicKeyFile are a second certificate, for callers who ask for one of its names.
+	PublicCertFile string
+	PublicKeyFile  string
 	// IntrospectionClientCAFile has the authorities of whose certificates callers of introspection need one; empty asks for none.
 	IntrospectionClientCAFile string
 	// RequireHTTPS false serves plain HTTP.
@@ -100,8 +104,7 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	flags.StringVar(&o.OpsListen, "ops-listen", ":8081", "address of the port for /healthz, /readyz and /metrics")
 	flags.StringVar(&o.ExtAuthzListen, "ext-authz-bind-address", "",
 		"address of the gRPC port on which Envoy asks by ext_authz, such as :9001, with the serving certificate; empty opens none")
-	flags.StringVar(&o.CertFile, "tls-cert-file", "", "serving certificate in PEM; read again when it changes")
-	flags.StringVar(&o.KeyFile, "tls-key-file", "", "key of the serving certificate in PEM")
+	o.certificateFlags(flags)
 	flags.StringVar(&o.IntrospectionClientCAFile, "introspection-client-ca-file", "",
 		"authorities in PEM, read again when they change: callers of introspection then need a client certificate of one of them beside their credentials")
 	flags.BoolVar(&o.RequireHTTPS, "require-https", true, "false serves plain HTTP: credentials and tokens are then readable on the network")
@@ -159,6 +162,15 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	return o, nil
 }
 
+// certificateFlags are those of the serving certificates.
+func (o *Options) certificateFlags(flags *flag.FlagSet) {
+	flags.StringVar(&o.CertFile, "tls-cert-file", "", "serving certificate in PEM; read again when it changes")
+	flags.StringVar(&o.KeyFile, "tls-key-file", "", "key of the serving certificate in PEM")
+	flags.StringVar(&o.PublicCertFile, "public-tls-cert-file", "",
+		"second serving certificate in PEM, for callers who ask for one of its names, such as the issuer's; read again when it changes")
+	flags.StringVar(&o.PublicKeyFile, "public-tls-key-file", "", "key of the second serving certificate in PEM")
+}
+
 // sources is the rule by which connections, budgets and audit lines are divided.
 func (o Options) sources() budget.Sources { return budget.Sources{OwnPrefixes: o.OwnPrefixes} }
 
@@ -170,6 +182,9 @@ func (o Options) check() error {
 	if err := tokenserver.CheckAliases(o.TokenAliases); err != nil {
 		return fmt.Errorf("--token-endpoint-alias: %w", err)
 	}
+	if slices.Contains(o.TokenAliases, serve.HealthPath) {
+		return fmt.Errorf("--token-endpoint-alias: %s is for balancers", serve.HealthPath)
+	}
 	if o.ClientRate < 1 || o.ClientRate > maxClientRate {
 		return fmt.Errorf("--client-rate=%d is not between 1 and %d", o.ClientRate, maxClientRate)
 	}
@@ -178,6 +193,12 @@ func (o Options) check() error {
 	}
 	if o.MaxConnections < 1 || o.MaxConnectionsPerSource < 1 {
 		return errors.New("--max-connections and --max-connections-per-source must be positive")
+	}
+	if (o.PublicCertFile == "") != (o.PublicKeyFile == "") {
+		return errors.New("--public-tls-cert-file and --public-tls-key-file belong together")
+	}
+	if !o.RequireHTTPS && o.PublicCertFile != "" {
+		return errors.New("--public-tls-cert-file needs HTTPS, which --require-https=false switches off")
 	}
 	if !o.RequireHTTPS && o.IntrospectionClientCAFile != "" {
 		return errors.New("--introspection-client-ca-file needs HTTPS, which --require-https=false switches off")

@@ -65,12 +65,13 @@ func Run(ctx context.Context, o Options) error {
 	doors := newDoors(o, clock, dir, reports, tracer, metrics, tlsConfig, log)
 
 	var stopping atomic.Bool
+	health := serve.Ops{Memory: dir, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Stopping: &stopping}
 	public := serve.NewHTTPServer(serve.HTTPConfig{
-		Handler: serve.CloseConnections(doors.public, &stopping), TLS: tlsConfig.Requesting, Log: log,
+		Handler: serve.CloseConnections(health.Public(doors.public), &stopping), TLS: tlsConfig.Requesting, Log: log,
 	})
 	warn(log, o)
 	ops := serve.NewHTTPServer(serve.HTTPConfig{
-		Handler: serve.Ops{Memory: dir, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Stopping: &stopping}.Handler(), Log: log,
+		Handler: health.Handler(), Log: log,
 	})
 
 	room := serve.NewRoom(serve.DefaultRoom)
@@ -274,5 +275,8 @@ func security(o Options) (serve.TLS, error) {
 	if !o.RequireHTTPS {
 		return serve.TLS{}, nil
 	}
-	return serve.Files{Certificate: o.CertFile, Key: o.KeyFile, ClientCAs: o.IntrospectionClientCAFile}.TLS()
+	return serve.Files{
+		Certificate: o.CertFile, Key: o.KeyFile, PublicCertificate: o.PublicCertFile, PublicKey: o.PublicKeyFile,
+		ClientCAs: o.IntrospectionClientCAFile,
+	}.TLS()
 }

@@ -12,9 +12,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// resourceItem is the resource that a token request without one means. Templates have it in any case.
-// The entry is for clients of declared resources, and came later than the others: it gives way to one of
-// the user's that has its name.
+// resourceItem is the resource that a token request without one means. Templates have it in any case, the
+// entry is for clients of declared resources.
 func resourceItem(c *v1alpha1.OAuth2Client, issuer oauth2.Issuer, resources policy.Declared) output.Item {
 	audience := issuer.NamespaceAudience(c.Namespace)
 	if asked := c.Spec.DefaultResource; asked.Name != "" {
@@ -23,10 +22,24 @@ func resourceItem(c *v1alpha1.OAuth2Client, issuer oauth2.Issuer, resources poli
 			audience = declared.Identifier
 		}
 	}
+	item := laterItem(c, keyResource, c.Spec.Secret.Keys.Resource, audience)
+	item.Omitted = item.Omitted || len(c.Spec.Access) == 0
+	return item
+}
+
+// internalItem is the URL of the token endpoint for callers inside the cluster, if there is one.
+func internalItem(c *v1alpha1.OAuth2Client, issuer oauth2.Issuer) output.Item {
+	return laterItem(c, keyInternalTokenURL, c.Spec.Secret.Keys.InternalTokenURL, issuer.InternalURL(oauth2.TokenPath))
+}
+
+// laterItem is an entry that came later than the others. It gives way to one of the user's that has its
+// name, and is left out without a value.
+func laterItem(c *v1alpha1.OAuth2Client, name string, renamed v1alpha1.SecretKey, value string) output.Item {
 	keys := c.Spec.Secret.Keys
-	_, templated := c.Spec.Secret.Template[keyResource]
-	taken := keys.Resource == "" && (templated || slices.Contains([]v1alpha1.SecretKey{
+	_, templated := c.Spec.Secret.Template[name]
+	taken := renamed == "" && (templated || slices.Contains([]v1alpha1.SecretKey{
 		keys.ClientID, keys.ClientSecret, keys.IssuerURL, keys.TokenURL, keys.JWKSURL, keys.IntrospectionURL, keys.Scope, keys.CACertificate,
-	}, keyResource))
-	return output.Item{Name: keyResource, Renamed: keys.Resource, Value: audience, Omitted: taken || audience == "" || len(c.Spec.Access) == 0}
+		keys.Resource, keys.InternalTokenURL,
+	}, v1alpha1.SecretKey(name)))
+	return output.Item{Name: name, Renamed: renamed, Value: value, Omitted: taken || value == ""}
 }

@@ -15,6 +15,28 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
+func TestTheInternalURLIsThereWhereTheInstallationHasOne(t *testing.T) {
+	issuer, err := oauth2.ParseIssuer("https://hallpass.example.com", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	both, err := oauth2.ParseIssuers("https://hallpass.example.com", "https://tokens.hallpass-system.svc", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &v1alpha1.OAuth2Client{}
+	if got := internalItem(c, issuer); !got.Omitted {
+		t.Errorf("without one there is %v", got)
+	}
+	want := output.Item{Name: "internal_token_url", Value: "https://tokens.hallpass-system.svc/oauth2/token"}
+	if diff := cmp.Diff(want, internalItem(c, both)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := both.URL(oauth2.TokenPath); got != "https://hallpass.example.com/oauth2/token" {
+		t.Errorf("the issuer's own is %s", got)
+	}
+}
+
 func TestTheResourceEntryIsWhatARequestWithoutOneMeans(t *testing.T) {
 	issuer, err := oauth2.ParseIssuer("https://hallpass.example.com", false)
 	if err != nil {

@@ -163,6 +163,7 @@ const (
 	keyIntrospectionURL = "introspection_url"
 	keyScope            = "scope"
 	keyResource         = "resource"
+	keyInternalTokenURL = "internal_token_url"
 )
 
 // render renders the entries of the Secret or ConfigMap, or the condition that says why it cannot.
@@ -180,6 +181,7 @@ func render(
 		{v1alpha1.OmitJWKSURL, output.Item{Name: keyJWKSURL, Renamed: keys.JWKSURL, Value: issuer.URL(oauth2.JWKSPath)}},
 		{v1alpha1.OmitIntrospectionURL, output.Item{Name: keyIntrospectionURL, Renamed: keys.IntrospectionURL, Value: issuer.URL(oauth2.IntrospectionPath)}},
 		{v1alpha1.OmitScope, output.Item{Name: keyScope, Renamed: keys.Scope, Value: scopeEntry(registered)}},
+		{v1alpha1.OmitInternalTokenURL, internalItem(c, issuer)},
 		{v1alpha1.OmitResource, resourceItem(c, issuer, s.resources)},
 		{v1alpha1.OmitCACertificate, output.Item{Name: output.KeyCACertificate, Renamed: keys.CACertificate, Value: s.ca, Omitted: s.ca == ""}},
 	} {

@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -42,6 +43,9 @@ const (
 	BundleKey = "ca.crt"
 )
 
+// lookAtFile is how often the file with further authorities is read.
+const lookAtFile = time.Minute
+
 // lookAgain bounds how long the controller trusts its sleep: clocks are set, and machines suspended.
 const lookAgain = time.Hour
 
@@ -60,6 +64,9 @@ type Reconciler struct {
 	// Foreign says that somebody else, such as cert-manager, writes the serving certificate into its Secret.
 	// Then only the authority in there is published.
 	Foreign bool
+	// IssuerCA returns further authorities in PEM that callers have to trust, those of a certificate that they
+	// see at the issuer; nil if there are none.
+	IssuerCA func() (string, error)
 }
 
 // The certificate authority for callers to trust; its key is in a Secret. list and watch are granted for this one name only,
@@ -72,6 +79,9 @@ type Reconciler struct {
 // written after that: such a conflict is no failure.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	result, err := r.ensure(ctx)
+	if r.IssuerCA != nil && (result.RequeueAfter == 0 || result.RequeueAfter > lookAtFile) {
+		result.RequeueAfter = lookAtFile
+	}
 	if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
 		ctrl.LoggerFrom(ctx).V(1).Info("the cache is behind; looking again", "conflict", err.Error())
 		return ctrl.Result{RequeueAfter: time.Second}, nil
@@ -172,6 +182,13 @@ func (r *Reconciler) ensureServing(ctx context.Context, trusted authorities, now
 }
 
 func (r *Reconciler) ensureBundle(ctx context.Context, bundle string) error {
+	if r.IssuerCA != nil {
+		further, err := r.IssuerCA()
+		if err != nil {
+			return fmt.Errorf("read the authorities of the issuer's certificate: %w", err)
+		}
+		bundle = strings.TrimSuffix(bundle, "\n") + "\n" + further
+	}
 	key := types.NamespacedName{Namespace: r.SystemNamespace, Name: BundleConfigMapName}
 	wanted := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
 		Namespace: key.Namespace, Name: key.Name, Labels: map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy},

@@ -7,8 +7,10 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/x509"
+	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -237,6 +239,26 @@ func TestTheAuthorityOfACertificateOfOthersIsPublished(t *testing.T) {
 	i.step(t)
 	if got := i.bundle(t); got != "" {
 		t.Errorf("published %q", got)
+	}
+}
+
+// With an issuer that shows another certificate than the Service, callers have one bundle for both.
+func TestTheAuthoritiesOfTheIssuersCertificateAreInTheBundle(t *testing.T) {
+	i := newIssuer()
+	further := "the first authority\n"
+	i.IssuerCA = func() (string, error) { return further, nil }
+	if again := i.step(t); again > lookAtFile {
+		t.Errorf("the file is read again after %s", again)
+	}
+	for _, further = range []string{"the first authority\n", "the second authority\n"} {
+		i.step(t)
+		if bundle := i.bundle(t); !strings.HasSuffix(bundle, "-----END CERTIFICATE-----\n"+further) || i.trusts(t, bundle) != nil {
+			t.Errorf("the bundle is %s", bundle)
+		}
+	}
+	i.IssuerCA = func() (string, error) { return "", errors.New("gone") }
+	if _, err := i.Reconcile(t.Context(), ctrl.Request{}); err == nil || !strings.HasSuffix(i.bundle(t), further) {
+		t.Errorf("without the file the bundle is %s (%v)", i.bundle(t), err)
 	}
 }
 

@@ -268,6 +268,9 @@ func TestAnIssuerMayBeAnAddress(t *testing.T) {
 func TestEverySettingDoesSomething(t *testing.T) {
 	tried := map[string]struct{ set, want string }{
 		"issuer":                                         {"https://id.example.com", "--issuer=https://id.example.com"},
+		"internalURL":                                    {"https://hallpass-tokenserver.hallpass-system.svc", "- --internal-url=https://hallpass-tokenserver.hallpass-system.svc\n"},
+		"issuerCA":                                       {"issuer-ca-bundle", "- --issuer-ca=/etc/hallpass/issuer/ca.crt"},
+		"tokenserver.publicCertificateSecret":            {"hallpass-public-tls", "- --public-tls-cert-file=/etc/hallpass/public/tls.crt"},
 		"clusterDomain":                                  {"kube.example", "$(SERVICE).hallpass-system.svc.kube.example"},
 		"namespaces":                                     {`["shop","orders"]`, "- --namespaces=shop,orders"},
 		"image.registry":                                 {"mirror.example.com/hallpass", "image: mirror.example.com/hallpass/manager:v0.1.0"},
