@@ -77,8 +77,8 @@ func TestAPrefixAndASuffixOfNamesLoseNothing(t *testing.T) {
 			}
 		}
 	}
-	if bound != 5 {
-		t.Errorf("%d bindings of admission policies, want 5", bound)
+	if bound != 6 {
+		t.Errorf("%d bindings of admission policies, want 6", bound)
 	}
 	containers, _, err := unstructured.NestedSlice(all["Deployment hallpass-system/corp-hallpass-manager-blue"], "spec", "template", "spec", "containers")
 	must(t, err)
