@@ -59,7 +59,9 @@ const (
 	ReasonSecretNotFound = "SecretNotFound"
 	// ReasonSecretNotLabelled: the Existing Secret does not carry the label that lets it be read.
 	ReasonSecretNotLabelled = "SecretNotLabelled"
-	// ReasonSecretTooWeak: the client secret in the Existing Secret is missing, short or no random value.
+	// ReasonSecretKeyNotFound: the Existing Secret has no entry with a client secret, or an empty one.
+	ReasonSecretKeyNotFound = "SecretKeyNotFound"
+	// ReasonSecretTooWeak: the client secret in the Existing Secret is short or no random value.
 	ReasonSecretTooWeak = "SecretTooWeak"
 	// ReasonClientIDMismatch: the Existing Secret names another client_id.
 	ReasonClientIDMismatch = "ClientIDMismatch"
@@ -175,6 +177,13 @@ func SecretNotFound(secretName string) metav1.Condition {
 func SecretNotLabelled(secretName string) metav1.Condition {
 	return notReady(ReasonSecretNotLabelled, fmt.Sprintf(
 		"Secret %q exists without the label %s: \"true\". Add it to let Hallpass read the Secret.", secretName, LabelCredentials))
+}
+
+// SecretKeyNotFound is the condition of a client whose Existing Secret has nothing in the entry that is read.
+func SecretKeyNotFound(secretName, entry string) metav1.Condition {
+	return notReady(ReasonSecretKeyNotFound, fmt.Sprintf(
+		"Secret %q has no client secret in the entry %q. Put it there, or name the entry that has it in spec.secret.keys.clientSecret; the last good "+
+			"one keeps working.", secretName, entry))
 }
 
 // SecretTooWeak is the condition of a client whose Existing Secret holds nothing that could be a client secret.

@@ -68,12 +68,16 @@ func TestAnExistingSecretIsReadAndNeverWritten(t *testing.T) {
 	}
 
 	for reason, data := range map[string]map[string][]byte{
-		v1alpha1.ReasonSecretTooWeak:    {"client_secret": []byte("changeme")},
-		v1alpha1.ReasonClientIDMismatch: {"client_secret": []byte(second), "client_id": []byte("declared.other")},
+		v1alpha1.ReasonSecretKeyNotFound: {"client_secret": {}, "password": []byte(second)},
+		v1alpha1.ReasonSecretTooWeak:     {"client_secret": []byte("changeme")},
+		v1alpha1.ReasonClientIDMismatch:  {"client_secret": []byte(second), "client_id": []byte("declared.other")},
 	} {
 		change(func(s *corev1.Secret) { s.Data = data })
 		condition(t, c, metav1.ConditionFalse, reason)
 		message := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionReady).Message
+		if reason == v1alpha1.ReasonSecretKeyNotFound && !strings.Contains(message, `the entry "client_secret"`) {
+			t.Errorf("the condition does not name the entry: %s", message)
+		}
 		if strings.Contains(message, "changeme") || strings.Contains(message, second) {
 			t.Errorf("the condition shows the secret: %s", message)
 		}

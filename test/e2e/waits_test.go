@@ -117,6 +117,7 @@ func waitsOfClients() map[string]waitCase {
 	lonely.Namespace = "waits-account"
 	unlabelled := secretWith("waits-label", nil, map[string]string{"client_secret": strong})
 	weak := secretWith("waits-weak", credentialsLabel, map[string]string{"client_secret": "changeme"})
+	misnamed := secretWith("waits-key", credentialsLabel, map[string]string{"password": strong})
 	mismatch := secretWith("waits-mismatch", credentialsLabel, map[string]string{"client_secret": strong, "client_id": "another"})
 	strict := policyOf("waits-method", func(spec *v1alpha1.OAuth2PolicySpec) {
 		spec.AuthenticationMethods = []v1alpha1.AuthenticationMethod{v1alpha1.ByServiceAccount}
@@ -152,6 +153,10 @@ func waitsOfClients() map[string]waitCase {
 		v1alpha1.ReasonSecretNotLabelled: {
 			before: []client.Object{unlabelled}, object: clientWith("waits-label", existing),
 			change: edited(unlabelled, func(s *corev1.Secret) { s.Labels = credentialsLabel }),
+		},
+		v1alpha1.ReasonSecretKeyNotFound: {
+			before: []client.Object{misnamed}, object: clientWith("waits-key", existing),
+			change: edited(misnamed, func(s *corev1.Secret) { s.Data["client_secret"] = []byte(strong) }),
 		},
 		v1alpha1.ReasonSecretTooWeak: {
 			before: []client.Object{weak}, object: clientWith("waits-weak", existing),

@@ -114,7 +114,11 @@ func (m byDeclared) look(ctx context.Context, s seen, _ bool) (found, error) {
 		return found{}, fmt.Errorf("read Secret %s: %w", key, err)
 	}
 	keys := m.client.Spec.Secret.Keys
-	value := oauth2.NewSecret(string(secret.Data[output.Entry(keys.ClientSecret, keyClientSecret)]))
+	entry := output.Entry(keys.ClientSecret, keyClientSecret)
+	value := oauth2.NewSecret(string(secret.Data[entry]))
+	if len(secret.Data[entry]) == 0 {
+		return found{obstacle: new(v1alpha1.SecretKeyNotFound(key.Name, entry))}, nil
+	}
 	if err := oauth2.CheckDeclaredSecret(value); err != nil {
 		return found{obstacle: new(v1alpha1.SecretTooWeak(key.Name, err.Error()))}, nil
 	}

@@ -44,6 +44,7 @@ func conditions() []made {
 		{"InvalidTemplate", v1alpha1.InvalidTemplate("config.yaml", `the value "host" is unknown`)},
 		{"SecretNotFound", v1alpha1.SecretNotFound("reporting")},
 		{"SecretNotLabelled", v1alpha1.SecretNotLabelled("reporting")},
+		{"SecretKeyNotFound", v1alpha1.SecretKeyNotFound("reporting", "password")},
 		{"SecretTooWeak", v1alpha1.SecretTooWeak("reporting", "has fewer than 22 characters")},
 		{"ClientIDMismatch", v1alpha1.ClientIDMismatch("reporting", "shop.reporting")},
 		{"SigningAlgorithmNotEnabled", v1alpha1.SigningAlgorithmNotEnabled("RS256", "ES256, EdDSA")},
