@@ -336,7 +336,10 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
 		replacement{"  replicas: 3\n", "  {{- if not .Values.tokenserver.autoscaling.enabled }}\n  replicas: {{ .Values.tokenserver.replicas }}\n  {{- end }}\n", 1},
 		replacement{"sizeLimit: 128Mi", "sizeLimit: {{ .Values.tokenserver.snapshotSizeLimit }}", 1},
 		replacement{"secretName: hallpass-tokenserver-tls", "secretName: {{ .Values.tokenserver.certificateSecret }}", 1},
-		replacement{"        - --snapshot-file=/run/hallpass/snapshot\n", "        - --snapshot-file=/run/hallpass/snapshot\n" + callersArg + publicArgs + extAuthzArg, 1},
+		replacement{
+			"        - --snapshot-file=/run/hallpass/snapshot\n",
+			"        - --snapshot-file=/run/hallpass/snapshot\n" + callersArg + publicArgs + extAuthzArg, 1,
+		},
 		replacement{"          mountPath: /run/hallpass\n", "          mountPath: /run/hallpass\n" + callersMount + publicMount, 1},
 		replacement{"      - name: tls\n        secret:\n", callersVolume + publicVolume + "      - name: tls\n        secret:\n", 1},
 		extraArgs("tokenserver", "        - --snapshot-file=/run/hallpass/snapshot"),

@@ -12,6 +12,14 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
+// addresses checks the names under which the token server is reached.
+func (o *Options) addresses(names string, insecure bool) (err error) {
+	if o.ServingNames, err = servingNames(o.Issuer, names, o.SystemNamespace); err != nil {
+		return err
+	}
+	return o.Trust.complete(o, insecure)
+}
+
 // servingNames are the issuer's host and those that were named beside it, each once. The names that are
 // given include those of the token server's Service: an issuer of the system namespace that is none of
 // them is the address of no Service, as after a rename that did not include the issuer.

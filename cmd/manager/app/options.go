@@ -104,7 +104,6 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 		"make and renew the token server's certificate; false if another issuer of certificates does: "+
 			"then the ca.crt of Secret hallpass-tokenserver-tls is what callers are told to trust")
 	o.boundFlags(flags)
-	o.Trust.flags(flags)
 	flags.StringVar(&o.RegistryNamespace, "registry-namespace", registration.Namespace, "namespace of registrations and signing keys")
 	flags.StringVar(&o.SystemNamespace, "system-namespace", "hallpass-system", "namespace of the processes, the lease and the certificate authority")
 	o.SigningKeys = keyring.DefaultPolicy(oauth2.MaxTokenLifetime)
@@ -144,10 +143,7 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	if err := checkNamespaces(o); err != nil {
 		return Options{}, fmt.Errorf("--namespaces: %w", err)
 	}
-	if o.ServingNames, err = servingNames(o.Issuer, *names, o.SystemNamespace); err != nil {
-		return Options{}, err
-	}
-	if err := o.Trust.complete(&o, *insecure); err != nil {
+	if err := o.addresses(*names, *insecure); err != nil {
 		return Options{}, err
 	}
 	if o.REST, err = clientcmd.BuildConfigFromFlags("", *kubeconfig); err != nil {
@@ -170,6 +166,7 @@ func (o *Options) checkBounds() error {
 
 // boundFlags are those that say where the manager works, and what users may have at most.
 func (o *Options) boundFlags(flags *flag.FlagSet) {
+	o.Trust.flags(flags)
 	flags.Func("namespaces", "the users' namespaces to work in, separated by commas, for a manager that has rights in these alone; "+
 		"left out it is all of them. Without rights on the cluster there are no OAuth2Policies, and grants name namespaces", func(list string) error {
 		o.Namespaces = strings.Split(list, ",")

@@ -95,7 +95,9 @@ func Run(ctx context.Context, o Options) error {
 	eachToken := func(ctx context.Context, visit func(*v1alpha1.OAuth2Token)) error {
 		return packed.Each(ctx, informers, visit)
 	}
-	if err := errors.Join(inventory.Register(eachClient, clock), inventory.RegisterTokens(eachToken, clock), inventory.RegisterClock(clock.Ahead), inventory.RegisterBuild(o.Version)); err != nil {
+	err = errors.Join(inventory.Register(eachClient, clock), inventory.RegisterTokens(eachToken, clock),
+		inventory.RegisterClock(clock.Ahead), inventory.RegisterBuild(o.Version))
+	if err != nil {
 		return err
 	}
 	o.Log.Info("starting", "version", o.Version)

@@ -65,14 +65,10 @@ func Run(ctx context.Context, o Options) error {
 	doors := newDoors(o, clock, dir, reports, tracer, metrics, tlsConfig, log)
 
 	var stopping atomic.Bool
-	health := serve.Ops{Memory: dir, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Stopping: &stopping}
-	public := serve.NewHTTPServer(serve.HTTPConfig{
-		Handler: serve.CloseConnections(health.Public(doors.public), &stopping), TLS: tlsConfig.Requesting, Log: log,
+	public, ops := servers(doors.public, tlsConfig.Requesting, log, serve.Ops{
+		Memory: dir, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Stopping: &stopping,
 	})
 	warn(log, o)
-	ops := serve.NewHTTPServer(serve.HTTPConfig{
-		Handler: health.Handler(), Log: log,
-	})
 
 	room := serve.NewRoom(serve.DefaultRoom)
 	envoy, err := openEnvoyPort(o, room, doors, tlsConfig.Plain)
@@ -106,6 +102,12 @@ func Run(ctx context.Context, o Options) error {
 	running.Wait()
 	log.Info("stopped")
 	return errors.Join(err, reports.leave(dir))
+}
+
+// servers are those of the public and of the operations port.
+func servers(handler http.Handler, config *tls.Config, log *slog.Logger, o serve.Ops) (public, ops *http.Server) {
+	public = serve.NewHTTPServer(serve.HTTPConfig{Handler: serve.CloseConnections(o.Public(handler), o.Stopping), TLS: config, Log: log})
+	return public, serve.NewHTTPServer(serve.HTTPConfig{Handler: o.Handler(), Log: log})
 }
 
 // doors are what answers callers: the public port by HTTP, and ext_authz by gRPC.

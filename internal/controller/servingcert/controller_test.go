@@ -267,8 +267,11 @@ func TestACacheThatIsBehindIsNoFailure(t *testing.T) {
 	i := newIssuer()
 	i.step(t)
 	served := i.secret(t, ServingSecretName).Data
-	actual := i.Client
-	i.Client = interceptor.NewClient(actual.(client.WithWatch), interceptor.Funcs{
+	actual, ok := i.Client.(client.WithWatch)
+	if !ok {
+		t.Fatalf("a client of type %T", i.Client)
+	}
+	i.Client = interceptor.NewClient(actual, interceptor.Funcs{
 		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, options ...client.GetOption) error {
 			if key.Name == ServingSecretName {
 				return apierrors.NewNotFound(corev1.Resource("secrets"), key.Name)

@@ -23,8 +23,9 @@ import (
 const quiet = time.Hour
 
 // Complete fills in the use of a client: the later of what its status said before and of what was seen,
-// which is known to the minute, and not before what is used was created. It returns the stale uses that are news, and an event each once the status is written: those that
-// nobody was told of within the last hour.
+// which is known to the minute, and not before what is used was created. It returns the stale uses that
+// are news, and an event each once the status is written: those that nobody was told of within the last
+// hour.
 func Complete(status *v1alpha1.OAuth2ClientStatus, c *v1alpha1.OAuth2Client, seen usage.Seen) (news []usage.Stale) {
 	before := &c.Status
 	status.LastUsedAt = later(before.LastUsedAt, seen.Last(), c.CreationTimestamp)
