@@ -331,19 +331,6 @@ func (h *history) collectGarbage() {
 }
 
 // names are those of the Secrets in the client's namespace.
-// collectGarbage deletes what a client left that was deleted, as the garbage collector of Kubernetes does.
-func (h *history) collectGarbage() {
-	h.t.Helper()
-	c := h.get("app")
-	var list corev1.SecretList
-	h.must(h.server.List(h.t.Context(), &list, client.InNamespace("shop")))
-	for i := range list.Items {
-		if owners := list.Items[i].OwnerReferences; len(owners) > 0 && !metav1.IsControlledBy(&list.Items[i], c) {
-			h.must(h.server.Delete(h.t.Context(), &list.Items[i]))
-		}
-	}
-}
-
 func (h *history) names() (names []string) {
 	h.t.Helper()
 	var list corev1.SecretList
