@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
 )
 
 // TestTheValuesOfArgoCDAndFluxRender renders the chart with the values of docs/gitops. A value that the chart does not know is refused.
@@ -40,5 +42,29 @@ func TestTheValuesOfArgoCDAndFluxRender(t *testing.T) {
 				t.Errorf("%s does not name the chart", file)
 			}
 		})
+	}
+}
+
+// TestArgoCDTakesTheHealthAndTheActions adds docs/argocd to a kustomization that has Argo CD's ConfigMap.
+func TestArgoCDTakesTheHealthAndTheActions(t *testing.T) {
+	desk := t.TempDir()
+	must(t, os.CopyFS(filepath.Join(desk, "hallpass"), os.DirFS(filepath.Join(root, "docs", "argocd"))))
+	for name, content := range map[string]string{
+		"argocd-cm.yaml":     "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: argocd-cm, namespace: argocd}\ndata: {url: https://argocd.example.com}\n",
+		"kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [argocd-cm.yaml]\ncomponents: [hallpass]\n",
+	} {
+		must(t, os.WriteFile(filepath.Join(desk, name), []byte(content), 0o600))
+	}
+	assets, err := controlplane.FindAssets(t.Context(), os.Stderr)
+	must(t, err)
+	rendered, _, err := run(t, "", assets.Kubectl, "kustomize", desk)
+	must(t, err)
+	for _, want := range []string{
+		"name: argocd-cm\n", "url: https://argocd.example.com", "health.hallpass.dev_OAuth2Client: |", "health.hallpass.dev_OAuth2Resource: |", "health.hallpass.dev_OAuth2Token: |",
+		"health.hallpass.dev_OAuth2Policy: |", "actions.hallpass.dev_OAuth2Client: |", "name: rotate",
+	} {
+		if !strings.Contains(rendered, want) {
+			t.Errorf("the ConfigMap lacks %q:\n%s", want, rendered)
+		}
 	}
 }
