@@ -1,8 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command apidocs writes what is generated from the CustomResourceDefinitions: the reference docs/api.md, and a JSON schema of each
-// custom resource in docs/schemas. It is run in the root of the repository, by make generate.
+// Command apidocs writes what is generated from the CustomResourceDefinitions: the reference
+// docs/api.md, and a JSON schema of each custom resource in docs/schemas. It is run in the root of
+// the repository, by make generate.
 package main
 
 import (

@@ -1,9 +1,10 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command prose checks the wording of the documentation: one sentence a line, few long sentences, and few words that the glossary of
-// CONTRIBUTING.md replaces. With -write it breaks lines after sentences; with -long it prints the long sentences. It is run in the root
-// of the repository, by make verify.
+// Command prose checks the wording of the documentation: one sentence a line, few long sentences,
+// and few words that the glossary of CONTRIBUTING.md replaces. With -write it breaks lines after
+// sentences; with -long it prints the long sentences. It is run in the root of the repository, by
+// make verify.
 package main
 
 import (
@@ -21,7 +22,8 @@ const (
 	longSentence = 30
 	// maxLongShare is how many of a hundred sentences may be long.
 	maxLongShare = 5
-	// maxReplaced is how many words of the glossary's left column may stand in all pages but the decisions, which are not rewritten.
+	// maxReplaced is how many words of the glossary's left column may stand in all pages but the
+	// decisions, which are not rewritten.
 	maxReplaced = 40
 )
 
@@ -223,7 +225,8 @@ func sentencesOf(page string) []string {
 
 var starts = regexp.MustCompile("^[\"'(*_]*[A-Z0-9`/\\[]")
 
-// split divides a text after each full stop, question mark and exclamation mark that is followed by the beginning of a sentence, outside of code and brackets.
+// split divides a text after each full stop, question mark and exclamation mark that is followed by
+// the beginning of a sentence, outside of code and brackets.
 func split(text string) []string {
 	var sentences []string
 	depth, quoted, from := 0, false, 0

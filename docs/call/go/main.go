@@ -62,8 +62,8 @@ type Transport struct {
 	current *oauth2.Token
 }
 
-// RoundTrip sends a request. It sends a request without a body once more, with another token, when the answer is 401: the token was
-// revoked, or its signing key was withdrawn.
+// RoundTrip sends a request. It sends a request without a body once more, with another token, when
+// the answer is 401: the token was revoked, or its signing key was withdrawn.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	token, err := t.token(r.Context())
 	if err != nil {
@@ -110,7 +110,8 @@ func (t *Transport) drop(refused *oauth2.Token) {
 	}
 }
 
-// fetch reads the files for each token, because the kubelet replaces them when the secret is rotated.
+// fetch reads the files for each token, because the kubelet replaces them when the secret is
+// rotated.
 func fetch(ctx context.Context, mounted fs.FS) (*oauth2.Token, error) {
 	file := map[string]string{}
 	for _, name := range []string{"client_id", "client_secret", "token_url", "ca.crt"} {

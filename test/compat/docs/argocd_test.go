@@ -15,7 +15,8 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 )
 
-// TestArgoCDReadsTheHealthOfEachKind runs the health script over the conditions that the operator sets.
+// TestArgoCDReadsTheHealthOfEachKind runs the health script over the conditions that the operator
+// sets.
 func TestArgoCDReadsTheHealthOfEachKind(t *testing.T) {
 	conflict, taken := v1alpha1.SecretConflict("reporting"), v1alpha1.IdentifierConflict("https://orders.example.com")
 	waiting := v1alpha1.Progressing("register the client")
@@ -62,7 +63,8 @@ func TestArgoCDReadsTheHealthOfEachKind(t *testing.T) {
 	}
 }
 
-// TestTheActionsOfArgoCDChangeWhatTheOperatorReads runs each action over clients, and decodes the result as the API server does.
+// TestTheActionsOfArgoCDChangeWhatTheOperatorReads runs each action over clients, and decodes the
+// result as the API server does.
 func TestTheActionsOfArgoCDChangeWhatTheOperatorReads(t *testing.T) {
 	var actions struct {
 		Discovery   string `json:"discovery.lua"`

@@ -26,8 +26,8 @@ var foreign = []string{
 	"monitoring.coreos.com", "security.istio.io", "networking.istio.io", "source.toolkit.fluxcd.io", "telemetry.istio.io", "traefik.io", "bitnami.com", "external-secrets.io",
 }
 
-// TestEveryManifestIsValid checks each YAML document of docs/, the README and the samples: a custom resource of ours by the JSON schema
-// that editors use, an object of Kubernetes by its types.
+// TestEveryManifestIsValid checks each YAML document of docs/, the README and the samples: a custom
+// resource of ours by the JSON schema that editors use, an object of Kubernetes by its types.
 func TestEveryManifestIsValid(t *testing.T) {
 	decoder := serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
 	ours, theirs := 0, 0
@@ -164,7 +164,8 @@ func outside(schema map[string]any, least, most string, value float64, path stri
 	return nil
 }
 
-// manifests are the YAML documents by where they are. A page has them in fences and in here-documents.
+// manifests are the YAML documents by where they are. A page has them in fences and in
+// here-documents.
 func manifests(t *testing.T) map[string]string {
 	t.Helper()
 	found := map[string]string{}

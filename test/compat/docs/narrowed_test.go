@@ -33,8 +33,8 @@ type served struct {
 	} `json:"x-kubernetes-validations"`
 }
 
-// TestNoSchemaIsNarrowedWithoutANote compares what is served with the baseline release. A field that is gone, or that refuses what it
-// accepted, is named in docs/upgrade-notes.md.
+// TestNoSchemaIsNarrowedWithoutANote compares what is served with the baseline release. A field
+// that is gone, or that refuses what it accepted, is named in docs/upgrade-notes.md.
 func TestNoSchemaIsNarrowedWithoutANote(t *testing.T) {
 	notes := read(t, "docs/upgrade-notes.md")
 	before, err := filepath.Glob("testdata/37318f4/*.yaml")
@@ -115,7 +115,8 @@ func narrowed(old, current *served, path string) []string {
 	return paths
 }
 
-// refusesMore reports whether a schema refuses more than another one, what is below its fields aside.
+// refusesMore reports whether a schema refuses more than another one, what is below its fields
+// aside.
 func refusesMore(old, current *served) bool {
 	for _, rule := range current.Rules {
 		if !slices.Contains(old.Rules, rule) {

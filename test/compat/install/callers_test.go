@@ -10,8 +10,9 @@ import (
 	"testing"
 )
 
-// TestEachDocumentedCallerIsDeployedWithItsSecret renders the folders of docs/call. Each has one workload that mounts the Secret where
-// the program reads it, and the program itself where it needs no image.
+// TestEachDocumentedCallerIsDeployedWithItsSecret renders the folders of docs/call. Each has one
+// workload that mounts the Secret where the program reads it, and the program itself where it needs
+// no image.
 func TestEachDocumentedCallerIsDeployedWithItsSecret(t *testing.T) {
 	folders, err := filepath.Glob(filepath.Join(root, "docs", "call", "*"))
 	must(t, err)

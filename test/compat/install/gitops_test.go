@@ -14,7 +14,8 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
 )
 
-// TestTheValuesOfArgoCDAndFluxRender renders the chart with the values of docs/gitops. A value that the chart does not know is refused.
+// TestTheValuesOfArgoCDAndFluxRender renders the chart with the values of docs/gitops. A value that
+// the chart does not know is refused.
 func TestTheValuesOfArgoCDAndFluxRender(t *testing.T) {
 	for file, path := range map[string][]string{
 		"argocd-application.yaml": {"spec", "source", "helm", "valuesObject"},
@@ -45,7 +46,8 @@ func TestTheValuesOfArgoCDAndFluxRender(t *testing.T) {
 	}
 }
 
-// TestArgoCDTakesTheHealthAndTheActions adds docs/argocd to a kustomization that has Argo CD's ConfigMap.
+// TestArgoCDTakesTheHealthAndTheActions adds docs/argocd to a kustomization that has Argo CD's
+// ConfigMap.
 func TestArgoCDTakesTheHealthAndTheActions(t *testing.T) {
 	desk := t.TempDir()
 	must(t, os.CopyFS(filepath.Join(desk, "hallpass"), os.DirFS(filepath.Join(root, "docs", "argocd"))))

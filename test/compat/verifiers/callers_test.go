@@ -53,8 +53,9 @@ func TestTheDocumentedSpringCallerKeepsAndRenewsItsToken(t *testing.T) {
 	})
 }
 
-// keepAndRenew starts each caller with a wrong secret. It goes on, uses one token for several calls, reads the files again when the
-// API refuses the token, and replaces tokens that are about to expire.
+// keepAndRenew starts each caller with a wrong secret. It goes on, uses one token for several
+// calls, reads the files again when the API refuses the token, and replaces tokens that are about
+// to expire.
 func keepAndRenew(t *testing.T, programs map[string]func(t *testing.T) *exec.Cmd) {
 	t.Helper()
 	for name, program := range programs {
@@ -150,7 +151,8 @@ func begin(t *testing.T, program *exec.Cmd) (stop func()) {
 	return stop
 }
 
-// mountedSecret is the directory of a mounted Secret. Like the kubelet it replaces all files at once.
+// mountedSecret is the directory of a mounted Secret. Like the kubelet it replaces all files at
+// once.
 type mountedSecret struct{ dir, tokenURL, caFile string }
 
 func (m mountedSecret) write(t *testing.T, clientID, secret string) {
