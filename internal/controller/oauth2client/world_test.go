@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -51,6 +52,8 @@ type world struct {
 	r        *Reconciler
 	recorder *events.FakeRecorder
 	audit    []string
+	// writing is held during a write: a first secret and its registration are written at the same time.
+	writing sync.Mutex
 	// writes are those that the manager has tried. refuse, if set, refuses a write.
 	writes []string
 	refuse func(verb string, o client.Object) error
@@ -155,6 +158,8 @@ func selected(object client.Object, o client.ListOptions) bool {
 }
 
 func (w *world) write(verb string, o client.Object, do func() error) error {
+	w.writing.Lock()
+	defer w.writing.Unlock()
 	line := fmt.Sprintf("%s %s", verb, w.key(o))
 	if w.refuse != nil {
 		if err := w.refuse(verb, o); err != nil {
