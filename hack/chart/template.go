@@ -43,6 +43,9 @@ const keepAnnotation = `
     {{- end }}
     controller-gen`
 
+// withPolicies is the value by which the admission policies are installed.
+const withPolicies = ".Values.admissionPolicies"
+
 // everywhere is what differs between any two installations.
 var everywhere = []replacement{ //nolint:gochecknoglobals // a constant table
 	{"hallpass-system", "{{ $.Release.Namespace }}", -1},
@@ -291,13 +294,13 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
 	{from: "rbac/tokenserver.yaml", to: "tokenserver-account.yaml", derive: account("tokenserver", nil)},
 	{from: "rbac/tokenserver_role.yaml", to: "tokenserver-role.yaml", replace: roleLabels},
 	{from: "rbac/users.yaml", to: "users-roles.yaml", when: ".Values.userRoles"},
-	{from: "admission/manager.yaml", to: "manager-admission.yaml", when: ".Values.admissionPolicies", replace: []replacement{
+	{from: "admission/manager.yaml", to: "manager-admission.yaml", when: withPolicies, replace: []replacement{
 		{"[^:]*hallpass-manager[^:]*", `[^:]*{{ include "hallpass.account" (list $ "manager") }}[^:]*`, 2},
 	}},
-	{from: "admission/own-namespaces.yaml", to: "own-namespaces-admission.yaml", when: ".Values.admissionPolicies"},
-	{from: "admission/revocations.yaml", to: "revocations-admission.yaml", when: ".Values.admissionPolicies"},
-	{from: "admission/signing-keys.yaml", to: "signing-keys-admission.yaml", when: ".Values.admissionPolicies"},
-	{from: "admission/usage-reports.yaml", to: "usage-reports-admission.yaml", when: ".Values.admissionPolicies", replace: []replacement{
+	{from: "admission/own-namespaces.yaml", to: "own-namespaces-admission.yaml", when: withPolicies},
+	{from: "admission/revocations.yaml", to: "revocations-admission.yaml", when: withPolicies},
+	{from: "admission/signing-keys.yaml", to: "signing-keys-admission.yaml", when: withPolicies},
+	{from: "admission/usage-reports.yaml", to: "usage-reports-admission.yaml", when: withPolicies, replace: []replacement{
 		{"[^:]*hallpass-manager[^:]*", `[^:]*{{ include "hallpass.account" (list $ "manager") }}[^:]*`, 1},
 	}},
 	{from: "network/networkpolicies.yaml", to: "networkpolicies.yaml", when: ".Values.networkPolicies.enabled", derive: egress, replace: []replacement{

@@ -84,5 +84,7 @@ func TestPlainHTTPAtThePortOfTLSIsCounted(t *testing.T) {
 	if err := server.Close(); err != nil {
 		t.Error(err)
 	}
-	<-served
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
 }

@@ -25,6 +25,7 @@ import (
 // end, and users who do what they may. HALLPASS_SEED replays one history, HALLPASS_HISTORIES and
 // HALLPASS_HISTORY_STEPS make more and longer ones.
 func TestRandomHistoriesOfAClientEndWell(t *testing.T) {
+	t.Parallel()
 	number := func(name string, otherwise int) int {
 		if given, err := strconv.Atoi(os.Getenv(name)); err == nil {
 			return given

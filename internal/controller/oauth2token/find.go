@@ -43,6 +43,11 @@ type state struct {
 	// revoked says that it was revoked.
 	revoked bool
 	ca      string
+	judged
+}
+
+// judged is what is in the way of a token.
+type judged struct {
 	// unconsented is why the owner of the resource would not let a Fixed token be made now, or nil.
 	unconsented *metav1.Condition
 	// limits is the limit beyond which the OAuth2Token exists, or nil.
