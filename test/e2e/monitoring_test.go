@@ -32,6 +32,7 @@ func exported(t *testing.T) map[string]bool {
 	revoking := secret.DeepCopy()
 	revoking.Data["url"] = []byte(hallpass.Issuer.URL(oauth2.RevocationPath))
 	post(t, revoking, "url", url.Values{"token": {token}})
+	post(t, secret, "introspection_url", url.Values{"token": {token}}) // which is inactive by now
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, hallpass.Ops+"/metrics", http.NoBody)
 	must(t, err)
 	response, err := http.DefaultClient.Do(request)

@@ -110,7 +110,7 @@ func TestARotateAnnotationOfAnyLengthIsHandled(t *testing.T) {
 func TestKubectlShowsWhatUsersLookFor(t *testing.T) {
 	c := apply(t, "columns", newClient("caller"))
 	for name, want := range map[string]string{
-		"": "NAME CLIENT ID READY REASON AGE", "wide": "NAME CLIENT ID READY REASON AGE LAST USED NEXT ROTATION SECRET SCOPES",
+		"": "NAME CLIENT ID READY REASON GRANTS AGE", "wide": "NAME CLIENT ID READY REASON GRANTS AGE DISPLAY NAME LAST USED NEXT ROTATION SECRET RESOURCE SCOPES",
 	} {
 		t.Run("-o "+name, func(t *testing.T) {
 			args := []string{"--kubeconfig", hallpass.ControlPlane.Kubeconfig(), "get", "hpc", "-n", c.Namespace, "-o", name}

@@ -5,6 +5,7 @@ package status
 
 import (
 	"cmp"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -70,7 +71,7 @@ func differs(was, now *metav1.Condition) bool {
 func emit(recorder events.EventRecorder, o client.Object, because *metav1.Condition) {
 	note := because.Message
 	if len(note) > maxNote {
-		note = note[:maxNote]
+		note = strings.ToValidUTF8(note[:maxNote], "")
 	}
 	recorder.Eventf(o, nil, corev1.EventTypeWarning, because.Reason, "Reconcile", "%s", note)
 }
