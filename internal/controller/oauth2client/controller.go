@@ -112,6 +112,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, c *v1alpha1.OAuth2Client) (c
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
 	result, s, err := r.attempt(ctx, c, m)
+	if errors.Is(err, output.ErrAltered) { // a refusal, which the backoff spaces: damped as a repair, it would be reported as another
+		r.memory.repairs.Drop(c)
+	}
 	if err != nil {
 		r.memory.backoff.Failed(key, before, s.leaves(before), r.Clock.Now())
 		return ctrl.Result{}, err

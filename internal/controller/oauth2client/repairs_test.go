@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 )
@@ -108,5 +110,39 @@ func TestAChangeOfTheClientIsNoRepair(t *testing.T) {
 		if got := string(w.secret("app").Data[keyScope]); got != fmt.Sprint("s", i) {
 			t.Fatalf("scope %q after change %d", got, i)
 		}
+	}
+}
+
+// TestAWriteThatAWebhookAltersIsOneRefusal: it is tried a few times a minute, and reported once.
+func TestAWriteThatAWebhookAltersIsOneRefusal(t *testing.T) {
+	w := newWorld(t)
+	w.create(clientOfWorld("app"))
+	w.rest("app")
+	w.events()
+	w.alter = func(o client.Object) {
+		if s, ok := o.(*corev1.Secret); ok && s.Namespace == "shop" {
+			s.Data[keyClientSecret] = []byte("altered by a webhook")
+		}
+	}
+	w.edit("app", func(c *v1alpha1.OAuth2Client) { c.Annotations = map[string]string{v1alpha1.AnnotationRotate: "now"} })
+	attempts, reports := 0, 0
+	for end := w.clock.Now().Add(10 * time.Minute); w.clock.Now().Before(end); w.pass(time.Second) {
+		w.sync()
+		before := len(w.writes)
+		_, _ = w.reconcile("app")
+		for _, write := range w.writes[before:] {
+			switch {
+			case strings.HasSuffix(write, "Secret shop/app"):
+				attempts++
+			case strings.HasPrefix(write, "status "):
+				reports++
+			}
+		}
+	}
+	if attempts < 10 || attempts > 40 || reports > 3 {
+		t.Errorf("%d attempts in ten minutes, and %d reports; want two a minute, reported once", attempts, reports)
+	}
+	if ready := w.condition("app", v1alpha1.ConditionReady); ready.Reason != v1alpha1.ReasonWriteRefused {
+		t.Errorf("Ready %+v", ready)
 	}
 }

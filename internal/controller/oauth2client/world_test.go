@@ -57,7 +57,9 @@ type world struct {
 	// writes are those that the manager has tried. refuse, if set, refuses a write.
 	writes []string
 	refuse func(verb string, o client.Object) error
-	uids   int
+	// alter, if set, changes what is written on its way, as a webhook does.
+	alter func(o client.Object)
+	uids  int
 }
 
 func newWorld(t *testing.T) *world {
@@ -166,6 +168,9 @@ func (w *world) write(verb string, o client.Object, do func() error) error {
 			w.writes = append(w.writes, line+" refused")
 			return err
 		}
+	}
+	if w.alter != nil {
+		w.alter(o)
 	}
 	err := do()
 	w.writes = append(w.writes, line)

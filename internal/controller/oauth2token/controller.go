@@ -118,6 +118,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, object *v1alpha1.OAuth2Token
 	}
 	s := &state{}
 	result, err := r.attempt(ctx, object, s)
+	if errors.Is(err, output.ErrAltered) { // a refusal, which the backoff spaces: damped as a repair, it would be reported as another
+		r.repairs.Drop(object)
+	}
 	if err != nil {
 		r.backoff.Failed(key, before, s.leaves(before), r.Clock.Now())
 		return ctrl.Result{}, err
