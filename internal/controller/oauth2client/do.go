@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/credential"
 	"github.com/hallpass-dev/hallpass/internal/registration"
@@ -86,7 +87,7 @@ func (r *Reconciler) mint(ctx context.Context, c *v1alpha1.OAuth2Client, m metho
 		return s, d, err
 	}
 	if s.stored == read { // the secret is pending already, and another manager may have made another one current
-		if err := publish.CheckUnchanged(ctx, r.Live, s.stored); err != nil {
+		if _, err := output.Unchanged(ctx, r.Live, s.stored); err != nil {
 			return s, d, err
 		}
 	}

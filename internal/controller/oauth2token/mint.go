@@ -12,6 +12,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/credential"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
@@ -79,7 +80,7 @@ func (r *Reconciler) mint(ctx context.Context, object *v1alpha1.OAuth2Token, s *
 		return err
 	}
 	if s.stored == read { // the token is on record already, and another manager may have written another one
-		if err := publish.CheckUnchanged(ctx, r.Live, s.stored); err != nil {
+		if _, err := output.Unchanged(ctx, r.Live, s.stored); err != nil {
 			return err
 		}
 	}

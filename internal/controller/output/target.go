@@ -158,20 +158,22 @@ func (t Target) whole(ctx context.Context, stored client.Object) (client.Object,
 	if digestOf(stored) == nil {
 		return stored, nil
 	}
-	return t.unchanged(ctx, stored)
+	return Unchanged(ctx, t.Live, stored)
 }
 
-// unchanged reads a Secret or a ConfigMap live. The error is a conflict if its version is not that of stored.
-func (t Target) unchanged(ctx context.Context, stored client.Object) (client.Object, error) {
-	t.SecretType = "" // stored may be of the other kind
-	if secret, ok := stored.(*corev1.Secret); ok {
-		t.SecretType = secret.Type
+// Unchanged reads a Secret or a ConfigMap live. The error is a conflict if the API server has another version
+// than stored, or none.
+func Unchanged(ctx context.Context, live client.Reader, stored client.Object) (client.Object, error) {
+	var found client.Object = &corev1.Secret{}
+	kind := "Secret"
+	if _, ok := stored.(*corev1.ConfigMap); ok {
+		found, kind = &corev1.ConfigMap{}, "ConfigMap"
 	}
-	found, _, kind := t.empty()
-	if err := t.Live.Get(ctx, client.ObjectKeyFromObject(stored), found); err != nil {
+	err := live.Get(ctx, client.ObjectKeyFromObject(stored), found)
+	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("read %s %s/%s: %w", kind, stored.GetNamespace(), stored.GetName(), err)
 	}
-	if found.GetUID() != stored.GetUID() || found.GetResourceVersion() != stored.GetResourceVersion() {
+	if err != nil || found.GetUID() != stored.GetUID() || found.GetResourceVersion() != stored.GetResourceVersion() {
 		return nil, apierrors.NewConflict(corev1.Resource(kind), stored.GetName(), errChanged) //nolint:wrapcheck // callers wrap it
 	}
 	return found, nil
@@ -318,11 +320,7 @@ func (t Target) RemoveFormer(ctx context.Context, current client.Object) (copies
 		return copies, err
 	}
 	if current != nil {
-		_, err := t.unchanged(ctx, current)
-		if apierrors.IsNotFound(err) {
-			return copies, apierrors.NewConflict(corev1.Resource("objects"), current.GetName(), errChanged) //nolint:wrapcheck // it is made here
-		}
-		if err != nil {
+		if _, err := Unchanged(ctx, t.Live, current); err != nil {
 			return copies, err
 		}
 	}

@@ -10,7 +10,6 @@ package publish
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 
@@ -48,22 +47,6 @@ func Read(ctx context.Context, from client.Reader, key types.NamespacedName) (*c
 		return nil, fmt.Errorf("read record %s: %w", key.Name, err)
 	}
 	return &stored, nil
-}
-
-// errChanged says that a record was changed after it was read.
-var errChanged = errors.New("it was changed meanwhile")
-
-// CheckUnchanged returns a conflict if the API server has another version of a record than stored. It is for
-// a decision that is carried out without a write of the record, because the record says the same already.
-func CheckUnchanged(ctx context.Context, live client.Reader, stored *corev1.Secret) error {
-	found, err := Read(ctx, live, client.ObjectKeyFromObject(stored))
-	if err != nil {
-		return err
-	}
-	if found == nil || found.UID != stored.UID || found.ResourceVersion != stored.ResourceVersion {
-		return apierrors.NewConflict(corev1.Resource("secrets"), stored.Name, errChanged) //nolint:wrapcheck // it is made here
-	}
-	return nil
 }
 
 // Write stores a record unless stored, which was read before and may be nil, is the same already. It
