@@ -15,7 +15,7 @@ import (
 func grantedResources(grants []v1alpha1.GrantStatus) []v1alpha1.ResourceName {
 	var granted []v1alpha1.ResourceName
 	for _, g := range grants {
-		if g.Resource.Name != "" && slices.ContainsFunc(g.Scopes, func(s v1alpha1.ScopeGrant) bool { return s.Decision == string(oauth2.Granted) }) {
+		if g.Resource.Name != "" && decidedAs(oauth2.Granted)(g) {
 			granted = append(granted, v1alpha1.ResourceName(string(g.Resource.Namespace)+"/"+g.Resource.Name))
 		}
 	}

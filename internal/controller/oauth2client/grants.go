@@ -84,9 +84,14 @@ func (d decision) grantsCondition(c *v1alpha1.OAuth2Client) *metav1.Condition {
 
 // grantedNothing reports whether the client asks for scopes and has none of them.
 func (d decision) grantedNothing() bool {
-	return len(d.grants) > 0 && !slices.ContainsFunc(d.grants, func(grant v1alpha1.GrantStatus) bool {
-		return slices.ContainsFunc(grant.Scopes, func(scope v1alpha1.ScopeGrant) bool { return scope.Decision == string(oauth2.Granted) })
-	})
+	return len(d.grants) > 0 && !slices.ContainsFunc(d.grants, decidedAs(oauth2.Granted))
+}
+
+// decidedAs returns the function that reports whether a decision was made about any scope of a grant.
+func decidedAs(decision oauth2.Decision) func(v1alpha1.GrantStatus) bool {
+	return func(grant v1alpha1.GrantStatus) bool {
+		return slices.ContainsFunc(grant.Scopes, func(scope v1alpha1.ScopeGrant) bool { return scope.Decision == string(decision) })
+	}
 }
 
 // explain says about one scope why it is missing and who can do something about it.

@@ -162,9 +162,7 @@ func (r *Reconciler) reportUnseen(ctx context.Context, c *v1alpha1.OAuth2Client,
 // rejections are the conditions that status.Announce reports. Scopes that the owner of a resource has not
 // granted yet are expected, and a rotation that fails has an event of its own.
 func rejections(reported v1alpha1.OAuth2ClientStatus) []metav1.Condition {
-	rejected := slices.ContainsFunc(reported.Grants, func(g v1alpha1.GrantStatus) bool {
-		return slices.ContainsFunc(g.Scopes, func(s v1alpha1.ScopeGrant) bool { return s.Decision == string(oauth2.NotAllowedByPolicy) })
-	})
+	rejected := slices.ContainsFunc(reported.Grants, decidedAs(oauth2.NotAllowedByPolicy))
 	return slices.DeleteFunc(slices.Clone(reported.Conditions), func(c metav1.Condition) bool {
 		return c.Type == v1alpha1.ConditionGrantsComplete && c.Reason == v1alpha1.ReasonNotGranted && !rejected ||
 			c.Reason == v1alpha1.ReasonWriteRefused && reported.Rotation.Reason == v1alpha1.RotationRefused
