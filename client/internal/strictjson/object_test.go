@@ -1,0 +1,101 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package strictjson_test
+
+import (
+	"encoding/json"
+	"slices"
+	"testing"
+
+	"github.com/hallpass-dev/hallpass/client/internal/strictjson"
+)
+
+func TestObjectsHaveDistinctMembersAndNothingAfterThem(t *testing.T) {
+	for name, c := range map[string]struct {
+		raw string
+		ok  bool
+	}{
+		"an object":                       {`{"a":1,"b":{"a":2}}`, true},
+		"an empty one":                    {`{}`, true},
+		"white space around it":           {" {\"a\":1}\n", true},
+		"a member twice":                  {`{"a":1,"a":1}`, false},
+		"twice by an escape":              {`{"a":1,"\u0061":1}`, false},
+		"the same name written otherwise": {`{"a\u00e9":1,"aé":1}`, false},
+		"values of every kind":            {`{"a":"}\"{","b":[{"c":"]"},[]],"d":-1.5e3,"e":null,"f":true,"g":{"h":{"i":"\\"}}, "j" : "" }`, true},
+		"not UTF-8":                       {"{\"a\":\"\xff\"}", false},
+		"a comma too many":                {`{"a":1,}`, false},
+		"something after it":              {`{"a":1}x`, false},
+		"another after it":                {`{"a":1}{}`, false},
+		"an array":                        {`[1]`, false},
+		"cut short":                       {`{"a":`, false},
+		"nothing":                         {``, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := strictjson.ParseObject([]byte(c.raw)); (err == nil) != c.ok {
+				t.Errorf("%v, want ok %t", err, c.ok)
+			}
+		})
+	}
+}
+
+func TestMembersAreReadAsWhatTheyAre(t *testing.T) {
+	object, err := strictjson.ParseObject([]byte(`{"s":"a\u0062","empty":"","null":null,"n":17,"f":17.9,"e":1.7e1,"neg":-1,"big":1e20,"huge":1e400,"q":"17",
+		"list":["a","b"],"none":[],"mixed":["a",1],"hole":["a",null]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"s": "ab", "empty": "", "absent": ""} {
+		if got, err := object.OptionalString(name); err != nil || got != want {
+			t.Errorf("optional %s: %q (%v), want %q", name, got, err, want)
+		}
+	}
+	for _, name := range []string{"null", "n", "list"} {
+		if got, err := object.OptionalString(name); err == nil {
+			t.Errorf("optional %s is read as %q", name, got)
+		}
+	}
+	for _, name := range []string{"empty", "absent", "null"} {
+		if _, err := object.String(name); err == nil {
+			t.Errorf("%s is read as a string that has to be there", name)
+		}
+	}
+	for name, want := range map[string]int64{"n": 17, "f": 17, "e": 17} {
+		if got, err := object.Seconds(name); err != nil || got != want {
+			t.Errorf("seconds of %s: %d (%v), want %d", name, got, err, want)
+		}
+	}
+	for _, name := range []string{"neg", "big", "huge", "q", "null", "absent", "list"} {
+		if got, err := object.Seconds(name); err == nil {
+			t.Errorf("seconds of %s are read as %d", name, got)
+		}
+	}
+	for name, want := range map[string][]string{"s": {"ab"}, "list": {"a", "b"}, "none": {}} {
+		if got, err := object.Strings(name); err != nil || !slices.Equal(got, want) {
+			t.Errorf("strings of %s: %q (%v), want %q", name, got, err, want)
+		}
+	}
+	for _, name := range []string{"mixed", "hole", "null", "n", "absent"} {
+		if got, err := object.Strings(name); err == nil {
+			t.Errorf("strings of %s are read as %q", name, got)
+		}
+	}
+}
+
+// FuzzParseObject looks for an object that ParseObject accepts and encoding/json, which is more
+// lenient, refuses.
+func FuzzParseObject(f *testing.F) {
+	for _, seed := range []string{`{}`, `{"a":1}`, `{"a":1,"a":2}`, `[]`, `{"a":{"b":[1,2]}}`, "{", `{"a":1}{}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		object, err := strictjson.ParseObject(raw)
+		if err != nil {
+			return
+		}
+		var lenient map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &lenient); err != nil || len(lenient) != len(object) {
+			t.Errorf("read %d members of %q, encoding/json reads %d (%v)", len(object), raw, len(lenient), err)
+		}
+	})
+}

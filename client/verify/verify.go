@@ -1,0 +1,222 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"math"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/client/internal/trust"
+)
+
+const (
+	keysPath     = "/oauth2/jwks"
+	feedPath     = "/oauth2/revocations"
+	metadataPath = "/.well-known/oauth-protected-resource"
+
+	// maxAhead is how far ahead the clock of the issuer may be.
+	maxAhead = 5 * time.Minute
+	// maxLife is how long an access token lives at most. The feed has revocations for so long.
+	maxLife = time.Hour
+)
+
+// Verifier verifies the tokens for one audience. It is safe for concurrent use. It needs no Close.
+type Verifier struct {
+	issuer, audience string
+	options          options
+	keys             keys
+	feed             feed
+	seen             seen
+
+	// header is that of the latest good token.
+	header atomic.Pointer[header]
+
+	// epoch counts the changes of keys and revocations: a verdict of an earlier one is checked
+	// against both again.
+	epoch atomic.Uint64
+	// calm is the instant in nanoseconds until which neither the keys are due for renewal nor
+	// the feed is late.
+	calm atomic.Int64
+}
+
+// New makes a verifier for the tokens of an issuer for one audience: status.identifier of the API's
+// OAuth2Resource, or <issuer>/ns/<namespace>. It sends no request.
+func New(issuer, audience string, opts ...Option) (*Verifier, error) {
+	v := &Verifier{issuer: issuer, audience: audience, options: options{leeway: defaultLeeway}}
+	for _, option := range opts {
+		if err := option(&v.options); err != nil {
+			return nil, fmt.Errorf("verify: %w", err)
+		}
+	}
+	parsed, err := url.Parse(issuer)
+	switch {
+	case err != nil || parsed.Host == "" || issuer != parsed.Scheme+"://"+parsed.Host:
+		return nil, fmt.Errorf("verify: the issuer %q is not an origin such as https://hallpass.example.com", issuer)
+	case audience == "":
+		return nil, errors.New("verify: the audience is empty: use status.identifier of the OAuth2Resource, or <issuer>/ns/<namespace>")
+	case v.options.contradictions > 1:
+		return nil, errors.New("verify: use one of FailOpen and FailClosed")
+	}
+	v.keys = keys{url: issuer + keysPath, caFile: v.options.caFile, clients: trust.Clients{Fixed: v.options.client}, changed: v.change}
+	if v.options.keysURL != "" {
+		v.keys.url = v.options.keysURL
+	}
+	for _, address := range []string{issuer, v.keys.url} {
+		if !strings.HasPrefix(address, "https://") && (!v.options.plainHTTP || !strings.HasPrefix(address, "http://")) {
+			return nil, fmt.Errorf("verify: %q is not https; WithPlainHTTP accepts http", address)
+		}
+	}
+	if v.options.metadataURL == "" && strings.HasPrefix(audience, issuer+"/resources/") && quotable(audience) {
+		v.options.metadataURL = issuer + metadataPath + strings.TrimPrefix(audience, issuer)
+	}
+	return v, nil
+}
+
+// Verify returns the claims of a token that is good now. Other tokens are an ErrInvalidToken; an
+// ErrUnavailable decides nothing about the token. It checks no scope: Claims.HasScopes does.
+func (v *Verifier) Verify(ctx context.Context, raw string) (*Claims, error) {
+	now := time.Now()
+	if known := v.seen.get(raw); known != nil {
+		if known.epoch.Load() == v.epoch.Load() && now.Unix() < known.until && now.UnixNano() < v.calm.Load() {
+			return known.claims, nil
+		}
+		return v.again(ctx, known, now)
+	}
+	m, err := v.parse(raw)
+	if err != nil {
+		return nil, invalid("%w", err)
+	}
+	if m.typ != tokenType {
+		return nil, invalid("%w", errType)
+	}
+	epoch := v.epoch.Load()
+	key, err := v.keys.key(ctx, m.keyID, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := key.verify(&m); err != nil {
+		return nil, invalid("%w", err)
+	}
+	claims, err := v.judge(m.payload, now)
+	if err != nil {
+		return nil, err
+	}
+	known := &verdict{raw: strings.Clone(raw), claims: claims, keyID: m.keyID, key: key, until: claims.Expiry.Add(v.options.leeway).Unix()}
+	known.epoch.Store(epoch)
+	if err := v.revoked(claims, now); err != nil {
+		return nil, err
+	}
+	v.seen.put(known)
+	if segment, _, _ := strings.Cut(known.raw, "."); v.header.Load().differs(segment) {
+		v.header.Store(&header{segment, m.algorithm, m.keyID, m.typ})
+	}
+	v.settle(now)
+	return claims, nil
+}
+
+// again checks what may have changed about a token whose signature is known to be good: the time,
+// its key, and whether it was revoked.
+func (v *Verifier) again(ctx context.Context, known *verdict, now time.Time) (*Claims, error) {
+	if now.Unix() >= known.until {
+		v.seen.drop(known)
+		return nil, ErrExpired
+	}
+	epoch := v.epoch.Load()
+	key, err := v.keys.key(ctx, known.keyID, now)
+	if err != nil {
+		return nil, err
+	}
+	if !key.same(known.key) {
+		v.seen.drop(known)
+		return nil, invalid("%w", errUnknownKey)
+	}
+	if err := v.revoked(known.claims, now); err != nil {
+		return nil, err
+	}
+	known.epoch.Store(epoch)
+	v.settle(now)
+	return known.claims, nil
+}
+
+// same reports whether two keys verify the same signatures.
+func (k *publicKey) same(other *publicKey) bool {
+	if k == other {
+		return true
+	}
+	key, ok := k.key.(interface{ Equal(x crypto.PublicKey) bool })
+	return ok && k.algorithm == other.algorithm && key.Equal(other.key)
+}
+
+// judge checks the claims of RFC 9068 section 2.2 after the signature.
+func (v *Verifier) judge(payload []byte, now time.Time) (*Claims, error) {
+	p, err := parseClaims(payload)
+	if err != nil {
+		return nil, invalid("%w", err)
+	}
+	switch {
+	case p.issuer != v.issuer:
+		return nil, invalid("it is of another issuer")
+	case p.Audience != v.audience:
+		return nil, invalid("it is for another audience")
+	case now.Unix() >= p.Expiry.Add(v.options.leeway).Unix():
+		return nil, ErrExpired
+	case p.IssuedAt.After(now.Add(maxAhead)), p.notBefore.After(now.Add(maxAhead)):
+		return nil, invalid("it is not valid yet: compare the clocks")
+	case p.Expiry.Sub(p.IssuedAt) > maxLife:
+		return nil, invalid("it lives for more than an hour")
+	}
+	return &p.Claims, v.subject(&p.Claims)
+}
+
+// subject decides whether the API accepts for whom the token acts.
+func (v *Verifier) subject(c *Claims) error {
+	if reserved(c.ClientID) {
+		return invalid("its client_id is none of a client")
+	}
+	_, _, user := c.User()
+	exchanged := len(c.Actors) > 0
+	switch {
+	case user && !v.options.users, exchanged && !v.options.exchanged:
+		return ErrSubject
+	case !user && reserved(c.Subject), !user && !exchanged && c.Subject != c.ClientID:
+		return ErrSubject
+	case exchanged && c.Actors[0] != c.ClientID:
+		return invalid("its actor is not its client")
+	}
+	return nil
+}
+
+// reserved reports whether a name begins as those of persons and of Kubernetes do.
+func reserved(name string) bool {
+	lower := strings.ToLower(name[:min(len(name), len("system:"))])
+	return strings.HasPrefix(lower, userPrefix) || strings.HasPrefix(lower, "system:")
+}
+
+// change is called after the keys or the revocations changed.
+func (v *Verifier) change() {
+	v.epoch.Add(1)
+	v.calm.Store(0)
+}
+
+// settle computes until when a token that was seen before needs no look at keys and feed.
+func (v *Verifier) settle(now time.Time) {
+	if v.calm.Load() > now.UnixNano() {
+		return
+	}
+	until := int64(math.MaxInt64)
+	if set := v.keys.current.Load(); set != nil {
+		until = min(set.freshTill.UnixNano(), set.fetched.Add(maxStale).UnixNano())
+	}
+	if v.options.closedAfter > 0 {
+		until = min(until, v.feed.lateAt.Load())
+	}
+	v.calm.Store(until)
+}
