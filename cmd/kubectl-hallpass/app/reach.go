@@ -1,0 +1,120 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/action"
+	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/cluster"
+	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/issuer"
+	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/show"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// reaching authenticates at the token server as a client, wherever it is.
+type reaching struct{ *plugin }
+
+// dialTimeout is how long a direct connection to the token server may take.
+const dialTimeout = 5 * time.Second
+
+// endpoint authenticates as a client. It returns the entries of its Secret too.
+func (p reaching) endpoint(ctx context.Context, c *cluster.Client, client *v1alpha1.OAuth2Client) (*issuer.Endpoint, map[string][]byte, error) {
+	if show.Method(client) == v1alpha1.ByPrivateKeyJWT {
+		return nil, nil, fmt.Errorf("client %q signs with a key of its own, which only its software has. Let that software fetch the token", client.Name)
+	}
+	data, err := action.Credentials(ctx, c, client)
+	if err != nil {
+		return nil, nil, err
+	}
+	authenticated := issuer.Credentials{ID: client.ClientID(), Secret: oauth2.NewSecret(string(data[show.SecretEntry(client)]))}
+	if show.Method(client) == v1alpha1.ByServiceAccount {
+		authenticated.Assertion, err = assertion(ctx, c, client.Spec.Authentication.ServiceAccount.Name, string(data[show.IssuerEntry(client)]))
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	endpoint, err := issuer.NewEndpoint(authenticated, data[show.CAEntry(client)], p.reach(c, string(data[show.TokenURLEntry(client)])))
+	return endpoint, data, err
+}
+
+// assertion asks Kubernetes for a token of a service account, which authenticates its client.
+func assertion(ctx context.Context, c *cluster.Client, account, audience string) (oauth2.Secret, error) {
+	if audience == "" {
+		return oauth2.Secret{}, errors.New("the ConfigMap of the client has no issuer_url: spec.secret.omit leaves it out, so the token of its ServiceAccount cannot be made")
+	}
+	request, err := cluster.Unstructured(cluster.TokenRequests(), &authenticationv1.TokenRequest{
+		ObjectMeta: metav1.ObjectMeta{Name: account},
+		Spec:       authenticationv1.TokenRequestSpec{Audiences: []string{audience}, ExpirationSeconds: new(int64(show.AssertionLife))},
+	})
+	if err != nil {
+		return oauth2.Secret{}, err
+	}
+	made, err := c.Create(ctx, cluster.Accounts(), request, cluster.Options{}, "token")
+	if err != nil {
+		return oauth2.Secret{}, err
+	}
+	issued, err := cluster.As[authenticationv1.TokenRequest](made)
+	if err != nil {
+		return oauth2.Secret{}, err
+	}
+	return oauth2.NewSecret(issued.Status.Token), nil
+}
+
+// reach connects to the token server: directly, or else by way of the API server. Either way its
+// certificate is verified for the name in the URL.
+func (p reaching) reach(c *cluster.Client, tokenURL string) issuer.Dial {
+	direct := p.Dial
+	if direct == nil {
+		direct = (&net.Dialer{Timeout: dialTimeout}).DialContext
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		connection, err := direct(ctx, network, address)
+		// that of a proxy is not the token server
+		if err == nil || address != addressOf(tokenURL) {
+			return connection, err
+		}
+		forwarded, forwardErr := c.In(namespaceOf(tokenURL)).Forward(ctx)
+		if forwardErr != nil {
+			return nil, fmt.Errorf("%w; by way of the API server: %w", err, forwardErr)
+		}
+		return forwarded, nil
+	}
+}
+
+// addressOf is the host and port of a URL.
+func addressOf(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// namespaceOf is the namespace of the Service that a URL names: <service>.<namespace>.svc. Another
+// name has none.
+func namespaceOf(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return action.SystemNamespace
+	}
+	if labels := strings.Split(u.Hostname(), "."); len(labels) >= 3 && labels[2] == "svc" {
+		return labels[1]
+	}
+	return action.SystemNamespace
+}

@@ -1,0 +1,151 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package change
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+)
+
+// NewClient are the values of create client.
+type NewClient struct {
+	Name, Namespace          string
+	DisplayName, Description string
+	Contacts, Scopes         []string
+	// Access are scopes of resources: <namespace>/<name>=<scope>,<scope>.
+	Access         []string
+	ServiceAccount string
+	TokenLifetime  string
+	Rotate         string
+}
+
+// Client renders an OAuth2Client.
+func (n NewClient) Client() (*v1alpha1.OAuth2Client, error) {
+	c := &v1alpha1.OAuth2Client{
+		ObjectMeta: metav1.ObjectMeta{Name: n.Name, Namespace: n.Namespace},
+		Spec: v1alpha1.OAuth2ClientSpec{
+			DisplayName: n.DisplayName, Description: n.Description, Contacts: converted[v1alpha1.Contact](n.Contacts), Scopes: converted[v1alpha1.Scope](n.Scopes),
+			TokenLifetime: v1alpha1.Duration(n.TokenLifetime), Rotation: v1alpha1.RotationSpec{Interval: v1alpha1.Duration(n.Rotate)},
+		},
+	}
+	if n.ServiceAccount != "" {
+		c.Spec.Authentication = v1alpha1.AuthenticationSpec{
+			Method: v1alpha1.ByServiceAccount, ServiceAccount: v1alpha1.ServiceAccountSpec{Name: n.ServiceAccount},
+		}
+	}
+	for _, text := range n.Access {
+		access, err := parseAccess(n.Namespace, text)
+		if err != nil {
+			return nil, err
+		}
+		c.Spec.Access = append(c.Spec.Access, access)
+	}
+	return c, nil
+}
+
+// parseAccess reads <namespace>/<name>=<scope>,<scope>; the namespace may be left out for that of
+// the client.
+func parseAccess(namespace, text string) (v1alpha1.Access, error) {
+	resource, scopes, found := strings.Cut(text, "=")
+	owner, name, qualified := strings.Cut(resource, "/")
+	if !qualified {
+		owner, name = namespace, resource
+	}
+	if !found || owner == "" || name == "" || scopes == "" {
+		return v1alpha1.Access{}, fmt.Errorf("--access=%q names no scopes of a resource; write it as --access=orders/orders-api=orders.read,orders.write", text)
+	}
+	return v1alpha1.Access{
+		ResourceNamespace: v1alpha1.NamespaceName(owner), ResourceName: name, Scopes: converted[v1alpha1.Scope](strings.Split(scopes, ",")),
+	}, nil
+}
+
+// NewResource are the values of create resource.
+type NewResource struct {
+	Name, Namespace         string
+	DisplayName, Identifier string
+	// Scopes are <name> or <name>=<description>.
+	Scopes []string
+	// To are namespaces whose clients are granted all scopes.
+	To                    []string
+	TokenLifetime         string
+	MaxFixedTokenLifetime string
+}
+
+// Resource renders an OAuth2Resource.
+func (n NewResource) Resource() (*v1alpha1.OAuth2Resource, error) {
+	r := &v1alpha1.OAuth2Resource{
+		ObjectMeta: metav1.ObjectMeta{Name: n.Name, Namespace: n.Namespace},
+		Spec: v1alpha1.OAuth2ResourceSpec{
+			DisplayName: n.DisplayName, Identifier: n.Identifier, TokenLifetime: v1alpha1.Duration(n.TokenLifetime),
+			MaxFixedTokenLifetime: v1alpha1.Duration(n.MaxFixedTokenLifetime),
+		},
+	}
+	var names []v1alpha1.Scope
+	for _, text := range n.Scopes {
+		name, description, _ := strings.Cut(text, "=")
+		names = append(names, v1alpha1.Scope(name))
+		r.Spec.Scopes = append(r.Spec.Scopes, v1alpha1.ResourceScope{Name: v1alpha1.Scope(name), Description: description})
+	}
+	if len(n.To) > 0 && len(names) == 0 {
+		return nil, fmt.Errorf("--to=%s grants nothing without a scope; add --scopes", strings.Join(n.To, ","))
+	}
+	if len(n.To) > 0 {
+		r.Spec.Grants = []v1alpha1.ResourceGrant{{From: v1alpha1.GrantSource{Namespaces: converted[v1alpha1.NamespaceName](n.To)}, Scopes: names}}
+	}
+	return r, nil
+}
+
+// NewToken are the values of create token.
+type NewToken struct {
+	Name, Namespace, Client string
+	Description, Resource   string
+	Scopes                  []string
+	SecretName              string
+	// End is when a Fixed token expires; zero stands for a Refreshing one.
+	End time.Time
+}
+
+// Token renders an OAuth2Token.
+func (n NewToken) Token() *v1alpha1.OAuth2Token {
+	t := &v1alpha1.OAuth2Token{
+		ObjectMeta: metav1.ObjectMeta{Name: n.Name, Namespace: n.Namespace},
+		Spec: v1alpha1.OAuth2TokenSpec{
+			ClientRef: v1alpha1.LocalClientReference{Name: n.Client}, Mode: v1alpha1.TokenRefreshing, Description: n.Description, Resource: n.Resource,
+			Scopes: converted[v1alpha1.Scope](n.Scopes), Secret: v1alpha1.TokenSecretSpec{Name: n.SecretName},
+		},
+	}
+	if !n.End.IsZero() {
+		t.Spec.Mode = v1alpha1.TokenFixed
+		t.Spec.ExpirationTime = new(metav1.NewTime(n.End.UTC().Truncate(time.Second)))
+	}
+	return t
+}
+
+// ParseEnd reads when a token expires: a day or an instant in the future.
+func ParseEnd(at string, now time.Time) (time.Time, error) {
+	expires, err := time.Parse(time.RFC3339, at)
+	if err != nil {
+		expires, err = time.Parse(time.DateOnly, at)
+	}
+	switch {
+	case err != nil:
+		return time.Time{}, fmt.Errorf("%s is no time; write it as 2027-01-31 or 2027-01-31T12:00:00Z", at)
+	case !expires.After(now):
+		return time.Time{}, fmt.Errorf("%s is over; give a time in the future", at)
+	}
+	return expires, nil
+}
+
+func converted[S ~string](texts []string) []S {
+	var all []S
+	for _, text := range texts {
+		all = append(all, S(text))
+	}
+	return all
+}

@@ -1,0 +1,83 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package change_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/change"
+)
+
+func rendered(t *testing.T, spec any) string {
+	t.Helper()
+	text, err := json.Marshal(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestCreatedSpecsHaveNothingThatWasNotAskedFor(t *testing.T) {
+	c, err := change.NewClient{Name: "a", Namespace: "shop", Access: []string{"orders/api=read,write", "own=x"}, ServiceAccount: "worker"}.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty, err := change.NewClient{Name: "a", Namespace: "shop"}.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := change.NewResource{Name: "api", Namespace: "orders", Scopes: []string{"read=Read them", "write"}, To: []string{"shop"}}.Resource()
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := time.Date(2027, 1, 31, 12, 0, 0, 5, time.FixedZone("", 3600))
+	for want, got := range map[string]any{
+		`{"access":[{"resourceNamespace":"orders","resourceName":"api","scopes":["read","write"]},{"resourceNamespace":"shop","resourceName":"own","scopes":["x"]}],` +
+			`"authentication":{"method":"ServiceAccount","serviceAccount":{"name":"worker"}}}`: c.Spec,
+		`{}`: empty.Spec,
+		`{"scopes":[{"name":"read","description":"Read them"},{"name":"write"}],"grants":[{"from":{"namespaces":["shop"]},"scopes":["read","write"]}]}`: r.Spec,
+		`{"clientRef":{"name":"a"},"mode":"Fixed","expirationTime":"2027-01-31T11:00:00Z"}`:                                                             change.NewToken{Client: "a", End: end}.Token().Spec,
+		`{"clientRef":{"name":"a"},"mode":"Refreshing","scopes":["read"],"secret":{"name":"s"}}`: change.NewToken{
+			Client: "a", Scopes: []string{"read"}, SecretName: "s",
+		}.Token().Spec,
+	} {
+		if diff := cmp.Diff(want, rendered(t, got)); diff != "" {
+			t.Errorf("spec (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestCreateRefusesWhatSaysTooLittle(t *testing.T) {
+	for _, access := range []string{"", "orders/api", "orders/api=", "/api=read", "orders/=read"} {
+		if _, err := (change.NewClient{Namespace: "shop", Access: []string{access}}).Client(); err == nil {
+			t.Errorf("--access=%q is accepted", access)
+		}
+	}
+	if _, err := (change.NewResource{To: []string{"shop"}}).Resource(); err == nil {
+		t.Error("a grant of no scopes is accepted")
+	}
+}
+
+func TestPatches(t *testing.T) {
+	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	for want, got := range map[string]change.Patch{
+		`{"spec":{"state":"Suspended"}}`: change.State(v1alpha1.ClientSuspended),
+		`{"metadata":{"annotations":{"hallpass.dev/rotate":"1"}},"spec":{"rotation":{"overlap":"0s","retireWhenUnusedFor":null}}}`: change.RotateNow("1"),
+		`{"metadata":{"annotations":{"hallpass.dev/rotate":"1"}}}`:                                                                 change.Rotate("1"),
+		`{"spec":{"rotation":null}}`:                                           change.Overlap(v1alpha1.RotationSpec{}),
+		`{"spec":{"rotation":{"overlap":null}}}`:                               change.Overlap(v1alpha1.RotationSpec{Interval: "720h"}),
+		`{"spec":{"rotation":{"overlap":"168h","retireWhenUnusedFor":"24h"}}}`: change.Overlap(v1alpha1.RotationSpec{Overlap: "168h", RetireWhenUnusedFor: "24h"}),
+		`{"spec":{"revokeTokensIssuedBefore":"2036-11-26T12:00:00Z"}}`:         change.RevokeTokens(now),
+		`{"spec":{"revokeTokensIssuedBefore":"2036-11-26T12:00:01Z"}}`:         change.RevokeTokens(now.Add(time.Second)),
+	} {
+		if diff := cmp.Diff(want, rendered(t, got)); diff != "" {
+			t.Errorf("patch (-want +got):\n%s", diff)
+		}
+	}
+}

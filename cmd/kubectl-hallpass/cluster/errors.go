@@ -1,0 +1,172 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+)
+
+// attempt is the request that failed.
+type attempt struct {
+	verb string
+	kind Kind
+	name string
+}
+
+// explainedError is an error of the API server with a sentence that explains what to do.
+type explainedError struct {
+	sentence string
+	cause    error
+}
+
+func (e *explainedError) Error() string { return e.sentence }
+func (e *explainedError) Unwrap() error { return e.cause }
+
+// explain returns an error with a sentence. errors.As still finds that of the API server.
+func (c *Client) explain(err error, a attempt) error {
+	sentence := c.sentence(err, a)
+	if sentence == "" {
+		sentence = fmt.Sprintf("could not %s %s: %v", a.verb, c.object(a), err)
+	}
+	return &explainedError{sentence, err}
+}
+
+func (c *Client) sentence(err error, a attempt) string {
+	switch {
+	case apierrors.IsForbidden(err):
+		return fmt.Sprintf("you may not do that: %s. %s", strings.TrimRight(err.Error(), "."), a.whoCan())
+	case apierrors.IsUnauthorized(err):
+		return "the API server does not accept your login, or it has expired. Log in again as your cluster wants it, " +
+			"or choose another user with --context or --user"
+	case apierrors.IsNotFound(err) && isMissingKind(err):
+		return fmt.Sprintf("the cluster at %s has no %s of %s. Install Hallpass there, or choose another cluster with --context; "+
+			"if Hallpass is installed, install the plugin of its version", c.Config.Host, a.kind.Name, v1alpha1.GroupVersion)
+	case apierrors.IsNotFound(err) && details(err).Kind == Namespaces().GVR.Resource:
+		return fmt.Sprintf("there is no namespace %q. Choose another one with --namespace, or create it; kubectl get namespaces lists them", details(err).Name)
+	case apierrors.IsNotFound(err):
+		return fmt.Sprintf("there is no %s. %s", c.object(a), c.lookFor(a))
+	case apierrors.IsAlreadyExists(err):
+		return fmt.Sprintf("there is already %s. Choose another name, or see that one: kubectl hallpass describe %s %s --namespace %s",
+			c.object(a), strings.TrimSuffix(a.kind.Noun, "s"), a.name, c.Namespace)
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
+		return fmt.Sprintf("the API server refuses %s: %s", c.object(a), causes(err))
+	}
+	return c.unreachable(err)
+}
+
+// loginFailed begins the errors of client-go about a login plugin.
+const loginFailed = "getting credentials: "
+
+// unreachable is the sentence about an API server that does not answer, or empty.
+func (c *Client) unreachable(err error) string {
+	var request *url.Error
+	var network net.Error
+	switch {
+	case errors.Is(err, context.Canceled):
+		return "interrupted"
+	case errors.As(err, &network) && network.Timeout():
+		return fmt.Sprintf("the API server at %s did not answer in time. Check the network or the VPN, or raise --request-timeout", c.Config.Host)
+	case errors.As(err, &request) && c.Config.ExecProvider != nil && strings.HasPrefix(request.Err.Error(), loginFailed):
+		cause, _, _ := strings.Cut(strings.TrimPrefix(request.Err.Error(), loginFailed), "\n")
+		return fmt.Sprintf("the login plugin %s of the kubeconfig failed: %s. Install it, or log in again as your cluster wants it", c.Config.ExecProvider.Command, cause)
+	case errors.As(err, &request):
+		return fmt.Sprintf("the API server at %s cannot be reached: %v. Check the network or the VPN, or choose another cluster with --context",
+			c.Config.Host, request.Err)
+	}
+	return ""
+}
+
+// object names what a request was about.
+func (c *Client) object(a attempt) string {
+	name := a.kind.Name
+	if a.name != "" {
+		name = fmt.Sprintf("%s %q", a.kind.Name, a.name)
+	}
+	if c.Namespace != "" && a.kind != Namespaces() {
+		name += fmt.Sprintf(" in namespace %q", c.Namespace)
+	}
+	return name
+}
+
+// lookFor explains how to find the right name.
+func (c *Client) lookFor(a attempt) string {
+	switch a.kind {
+	case Clients(), Resources(), Tokens():
+		return fmt.Sprintf("kubectl hallpass get %s --namespace %s lists those that there are; choose another namespace with --namespace", a.kind.Noun, c.Namespace)
+	}
+	return "Choose another namespace with --namespace, or create it"
+}
+
+// whoCan names the rights that are needed and the users who have them.
+func (a attempt) whoCan() string {
+	switch a.kind {
+	case Clients(), Resources(), Tokens():
+		if a.verb == "get" || a.verb == "list" || a.verb == "watch" {
+			return "The role view of the namespace is enough; ask its administrator"
+		}
+		return "The role edit of the namespace is enough; ask its administrator"
+	case Secrets(), ConfigMaps(), Accounts(), Events():
+		return "The role edit of the namespace is enough; ask its administrator"
+	}
+	return "Ask the administrator of the cluster"
+}
+
+// isMissingKind distinguishes a path that the API server does not serve from an object that is not
+// there.
+func isMissingKind(err error) bool {
+	return details(err).Name == ""
+}
+
+// details are those of an error of the API server.
+func details(err error) metav1.StatusDetails {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || status.Status().Details == nil {
+		return metav1.StatusDetails{}
+	}
+	return *status.Status().Details
+}
+
+// causes are the sentences of the rules that an object breaks, without the object, which is long.
+func causes(err error) string {
+	var all []string
+	for _, cause := range details(err).Causes {
+		sentence := cause.Message
+		if _, rule, found := strings.Cut(sentence, `": `); found && strings.HasPrefix(sentence, "Invalid value: ") {
+			sentence = rule
+		}
+		if _, rule, found := strings.Cut(sentence, "}: "); found && strings.HasPrefix(sentence, "Invalid value: {") {
+			sentence = rule
+		}
+		if cause.Field != "" && cause.Field != "<nil>" {
+			sentence = cause.Field + ": " + sentence
+		}
+		all = append(all, sentence)
+	}
+	if len(all) == 0 {
+		return err.Error()
+	}
+	return strings.Join(all, "; ")
+}
+
+// Late is the sentence about an API server that has not answered in time, or a login plugin of the
+// kubeconfig that has not ended.
+func Late(config *rest.Config, after time.Duration) string {
+	if config.ExecProvider != nil {
+		return fmt.Sprintf("the API server at %s has not answered within %s, or the login plugin %s of the kubeconfig still waits. "+
+			"Check whether it has opened a browser or asks in the terminal, and the network or the VPN", config.Host, after, config.ExecProvider.Command)
+	}
+	return fmt.Sprintf("the API server at %s has not answered within %s. Check the network or the VPN", config.Host, after)
+}

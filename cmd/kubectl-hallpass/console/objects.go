@@ -1,0 +1,431 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/action"
+	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/change"
+	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/cluster"
+	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/show"
+)
+
+// clientRoutes are the routes of clients.
+type clientRoutes struct{ *Server }
+
+// tokenRoutes are the routes of OAuth2Tokens.
+type tokenRoutes struct{ *Server }
+
+// resourceRoutes are the routes of APIs.
+type resourceRoutes struct{ *Server }
+
+// options are those of all writes of the console.
+func options() cluster.Options { return cluster.Options{Manager: fieldManager} }
+
+// done is the answer of a write without a result.
+func done(err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	return map[string]bool{"done": true}, nil
+}
+
+// read reads the client of a call, as it is and as a type of Go.
+func (c call) read(ctx context.Context) (*unstructured.Unstructured, *v1alpha1.OAuth2Client, error) {
+	object, err := c.cluster.Get(ctx, cluster.Clients(), c.name)
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := cluster.As[v1alpha1.OAuth2Client](object)
+	return object, client, err
+}
+
+func (s clientRoutes) client(ctx context.Context, c call) (any, error) {
+	object, client, err := c.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	page := viewClientPage(object, client, s.Now())
+	page.May = s.inNamespace(ctx, c.cluster)
+	page.Tokens = []tokenView{}
+	tokens, err := action.TokensOf(ctx, c.cluster, c.name)
+	if err != nil {
+		page.TokensError = capital(show.Sentence(err))
+	}
+	for i := range tokens {
+		page.Tokens = append(page.Tokens, viewToken(&tokens[i], s.Now()))
+	}
+	return page, nil
+}
+
+// entryView is an entry of the Secret of a client, masked if it may be a secret.
+type entryView struct {
+	Name   string `json:"name"`
+	Text   string `json:"text"`
+	Masked bool   `json:"masked"`
+}
+
+// entries are the entries of the Secret of a client with what may be a secret masked, and a line
+// for curl. The line names the secret and does not have it.
+func (s clientRoutes) entries(ctx context.Context, c call) (any, error) {
+	_, client, err := c.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	data, err := action.Credentials(ctx, c.cluster, client)
+	if err != nil {
+		return nil, err
+	}
+	views := []entryView{}
+	for _, e := range show.Entries(client, data, false) {
+		views = append(views, entryView{e.Name, e.Text, e.Masked})
+	}
+	curl := ""
+	if show.Method(client) != v1alpha1.ByPrivateKeyJWT {
+		curl = show.CurlLine(client, string(data[show.TokenURLEntry(client)]))
+	}
+	return map[string]any{
+		"entries": views, "curl": curl, "idEntry": show.IDEntry(client), "secretEntry": show.SecretEntry(client), "caEntry": show.CAEntry(client),
+	}, nil
+}
+
+// reveal answers one entry of the Secret of a client.
+func (s clientRoutes) reveal(ctx context.Context, c call) (any, error) {
+	var body struct {
+		Entry string `json:"entry"`
+	}
+	if err := decode(c.Request, &body); err != nil {
+		return nil, err
+	}
+	_, client, err := c.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	data, err := action.Credentials(ctx, c.cluster, client)
+	if err != nil {
+		return nil, err
+	}
+	value, there := data[body.Entry]
+	if !there {
+		return nil, inputf("the Secret of client %q has no entry %q any more. Load the page again", c.name, body.Entry)
+	}
+	return map[string]string{"value": string(value)}, nil
+}
+
+func (s clientRoutes) clientEvents(ctx context.Context, c call) (any, error) {
+	_, client, err := c.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	read, err := c.cluster.List(ctx, cluster.Events(), action.EventsOf(client))
+	if err != nil {
+		return nil, err
+	}
+	events, err := cluster.All[corev1.Event](read.Items)
+	if err != nil {
+		return nil, err
+	}
+	return eventViews(events), nil
+}
+
+// form is the form of a new client.
+type form struct {
+	Name           string   `json:"name"`
+	DisplayName    string   `json:"displayName"`
+	Notes          string   `json:"notes"`
+	Contacts       []string `json:"contacts"`
+	Scopes         []string `json:"scopes"`
+	Access         []string `json:"access"`
+	ServiceAccount string   `json:"serviceAccount"`
+	TokenLifetime  string   `json:"tokenLifetime"`
+	Rotate         string   `json:"rotate"`
+}
+
+func (c call) form() (*unstructured.Unstructured, error) {
+	var f form
+	if err := decode(c.Request, &f); err != nil {
+		return nil, err
+	}
+	if f.Name == "" {
+		return nil, inputf("give the client a name, such as reporting")
+	}
+	if err := checkNames("", f.Name); err != nil {
+		return nil, inputError{err}
+	}
+	client, err := change.NewClient{
+		Name: f.Name, Namespace: c.cluster.Namespace, DisplayName: f.DisplayName, Description: f.Notes, Contacts: f.Contacts, Scopes: f.Scopes,
+		Access: f.Access, ServiceAccount: f.ServiceAccount, TokenLifetime: f.TokenLifetime, Rotate: f.Rotate,
+	}.Client()
+	if err != nil {
+		return nil, inputError{err}
+	}
+	return cluster.Unstructured(cluster.Clients(), client)
+}
+
+// manifest is the manifest that the form of a new client makes. Nothing is sent to the cluster.
+func (s clientRoutes) manifest(_ context.Context, c call) (any, error) {
+	object, err := c.form()
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"yaml": manifest(object)}, nil
+}
+
+func (s clientRoutes) createClient(ctx context.Context, c call) (any, error) {
+	object, err := c.form()
+	if err != nil {
+		return nil, err
+	}
+	_, err = c.cluster.Create(ctx, cluster.Clients(), object, options())
+	return done(err)
+}
+
+// set sets what people read about a client.
+func (s clientRoutes) set(ctx context.Context, c call) (any, error) {
+	var body struct {
+		DisplayName string   `json:"displayName"`
+		Notes       string   `json:"notes"`
+		Contacts    []string `json:"contacts"`
+	}
+	if err := decode(c.Request, &body); err != nil {
+		return nil, err
+	}
+	patch := change.Fields(map[string]any{"displayName": body.DisplayName, "description": body.Notes, "contacts": body.Contacts})
+	_, err := action.Merge(ctx, c.cluster, cluster.Clients(), c.name, patch, options())
+	return done(err)
+}
+
+// rotationTimeout is how long the page waits for a new secret.
+const rotationTimeout = 20 * time.Second
+
+func (s clientRoutes) rotate(ctx context.Context, c call) (any, error) {
+	var body struct {
+		Now bool `json:"now"`
+	}
+	if err := decode(c.Request, &body); err != nil {
+		return nil, err
+	}
+	_, client, err := c.read(ctx)
+	if err == nil {
+		err = action.Rotatable(client)
+	}
+	if err != nil {
+		return nil, err
+	}
+	rotated, err := action.Rotation{Now: body.Now, Timeout: rotationTimeout, Options: options()}.Run(ctx, c.cluster, client, s.Now())
+	if err != nil {
+		return nil, err
+	}
+	var sentence strings.Builder
+	fmt.Fprintf(&sentence, "Secret %s has the new client secret.", rotated.Client.Status.Secret.Name)
+	for _, old := range rotated.Client.Status.Credentials[min(1, len(rotated.Client.Status.Credentials)):] {
+		if old.ExpiresAt.After(s.Now()) {
+			fmt.Fprintf(&sentence, " The old one, %s, is accepted until %s.", old.ID, old.ExpiresAt.UTC().Format(time.RFC3339))
+		}
+	}
+	return map[string]string{"sentence": sentence.String()}, nil
+}
+
+func (s clientRoutes) suspend(ctx context.Context, c call) (any, error) {
+	return s.setState(ctx, c, v1alpha1.ClientSuspended)
+}
+
+func (s clientRoutes) resume(ctx context.Context, c call) (any, error) {
+	return s.setState(ctx, c, v1alpha1.ClientActive)
+}
+
+func (s clientRoutes) setState(ctx context.Context, c call, state v1alpha1.ClientState) (any, error) {
+	_, err := action.Merge(ctx, c.cluster, cluster.Clients(), c.name, change.State(state), options())
+	return done(err)
+}
+
+func (s clientRoutes) revoke(ctx context.Context, c call) (any, error) {
+	_, client, err := c.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	_, err = action.RevokeClient(ctx, c.cluster, client, s.Registry, s.Now(), options())
+	return done(err)
+}
+
+// deletion is the form that deletes an object: its name, typed.
+type deletion struct {
+	Name string `json:"name"`
+}
+
+// remove deletes the object of a call, if its name was typed.
+func (c call) remove(ctx context.Context, kind cluster.Kind) (any, error) {
+	var typed deletion
+	if err := decode(c.Request, &typed); err != nil {
+		return nil, err
+	}
+	if typed.Name != c.name {
+		return nil, inputf("nothing is deleted: type the name %q", c.name)
+	}
+	object, err := c.cluster.Get(ctx, kind, c.name)
+	if err != nil {
+		return nil, err
+	}
+	return done(c.cluster.Delete(ctx, kind, c.name, object.GetUID()))
+}
+
+func (s clientRoutes) deleteClient(ctx context.Context, c call) (any, error) {
+	return c.remove(ctx, cluster.Clients())
+}
+
+func (s tokenRoutes) deleteToken(ctx context.Context, c call) (any, error) {
+	return c.remove(ctx, cluster.Tokens())
+}
+
+func (s tokenRoutes) tokens(ctx context.Context, c call) (any, error) {
+	tokens, err := list[v1alpha1.OAuth2Token](ctx, c.cluster, cluster.Tokens())
+	if err != nil {
+		return nil, err
+	}
+	views := []tokenView{}
+	for i := range tokens {
+		views = append(views, viewToken(&tokens[i], s.Now()))
+	}
+	return views, nil
+}
+
+// createToken creates an OAuth2Token of a client: with an end, or refreshed if there is none.
+func (s tokenRoutes) createToken(ctx context.Context, c call) (any, error) {
+	var body struct {
+		Name      string   `json:"name"`
+		ExpiresAt string   `json:"expiresAt"`
+		Notes     string   `json:"notes"`
+		Resource  string   `json:"resource"`
+		Scopes    []string `json:"scopes"`
+	}
+	if err := decode(c.Request, &body); err != nil {
+		return nil, err
+	}
+	if body.Name == "" {
+		return nil, inputf("give the token a name, such as dashboard")
+	}
+	if err := checkNames("", body.Name); err != nil {
+		return nil, inputError{err}
+	}
+	n := change.NewToken{Name: body.Name, Namespace: c.cluster.Namespace, Client: c.name, Description: body.Notes, Resource: body.Resource, Scopes: body.Scopes}
+	if body.ExpiresAt != "" {
+		end, err := change.ParseEnd(body.ExpiresAt, s.Now())
+		if err != nil {
+			return nil, inputError{err}
+		}
+		n.End = end
+	}
+	object, err := cluster.Unstructured(cluster.Tokens(), n.Token())
+	if err != nil {
+		return nil, err
+	}
+	_, err = c.cluster.Create(ctx, cluster.Tokens(), object, options())
+	return done(err)
+}
+
+// revealToken answers the token in the Secret of an OAuth2Token.
+func (s tokenRoutes) revealToken(ctx context.Context, c call) (any, error) {
+	t, err := cluster.Read[v1alpha1.OAuth2Token](ctx, c.cluster, cluster.Tokens(), c.name)
+	if err != nil {
+		return nil, err
+	}
+	if t.Status.Secret.Name == "" {
+		return nil, errors.New("the manager of Hallpass has not written the token yet; wait some seconds")
+	}
+	secret, err := cluster.Read[corev1.Secret](ctx, c.cluster, cluster.Secrets(), t.Status.Secret.Name)
+	if err != nil {
+		return nil, err
+	}
+	value, there := secret.Data[show.TokenEntry(t)]
+	if !there {
+		return nil, fmt.Errorf("the Secret %q has no entry %q", secret.Name, show.TokenEntry(t))
+	}
+	return map[string]string{"value": string(value)}, nil
+}
+
+func (s resourceRoutes) resources(ctx context.Context, c call) (any, error) {
+	resources, err := list[v1alpha1.OAuth2Resource](ctx, c.cluster, cluster.Resources())
+	if err != nil {
+		return nil, err
+	}
+	views := []resourceView{}
+	for i := range resources {
+		views = append(views, viewResource(&resources[i]))
+	}
+	return views, nil
+}
+
+func (s resourceRoutes) resource(ctx context.Context, c call) (any, error) {
+	object, err := c.cluster.Get(ctx, cluster.Resources(), c.name)
+	if err != nil {
+		return nil, err
+	}
+	r, err := cluster.As[v1alpha1.OAuth2Resource](object)
+	if err != nil {
+		return nil, err
+	}
+	view := viewResource(r)
+	view.YAML, view.May = manifest(object), s.inNamespace(ctx, c.cluster)
+	return view, nil
+}
+
+func (c call) access() (change.Access, error) {
+	var body struct {
+		Namespace string   `json:"namespace"`
+		Scopes    []string `json:"scopes"`
+	}
+	if err := decode(c.Request, &body); err != nil {
+		return change.Access{}, err
+	}
+	if body.Namespace == "" || len(body.Scopes) == 0 {
+		return change.Access{}, inputf("give the namespace of the clients, and at least one scope")
+	}
+	if err := checkNames(body.Namespace, ""); err != nil {
+		return change.Access{}, inputError{err}
+	}
+	a := change.Access{Namespaces: []v1alpha1.NamespaceName{v1alpha1.NamespaceName(body.Namespace)}}
+	for _, scope := range body.Scopes {
+		a.Scopes = append(a.Scopes, v1alpha1.Scope(scope))
+	}
+	return a, nil
+}
+
+func (s resourceRoutes) grant(ctx context.Context, c call) (any, error) {
+	access, err := c.access()
+	if err != nil {
+		return nil, err
+	}
+	_, _, err = action.EditResource(ctx, c.cluster, c.name, options(), func(r *v1alpha1.OAuth2Resource) ([]change.Operation, error) {
+		return change.Grant(r, access)
+	})
+	return done(err)
+}
+
+func (s resourceRoutes) ungrant(ctx context.Context, c call) (any, error) {
+	access, err := c.access()
+	if err != nil {
+		return nil, err
+	}
+	_, _, err = action.EditResource(ctx, c.cluster, c.name, options(), func(r *v1alpha1.OAuth2Resource) ([]change.Operation, error) {
+		operations, _ := change.Ungrant(r, access)
+		return operations, nil
+	})
+	return done(err)
+}
+
+// pageSize is the number of clients that are read, and sent to the page, at a time.
+const pageSize = 500
+
+// listOf are the options of the first page of a list.
+func listOf(size int64) metav1.ListOptions { return metav1.ListOptions{Limit: size} }

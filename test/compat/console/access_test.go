@@ -1,0 +1,329 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package console_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/accessibility"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+)
+
+var rewrite = flag.Bool("update", false, "write the golden files of this package anew")
+
+// seed makes a client with everything that a page can show, and an API that it calls.
+func seed(t *testing.T, shop, orders string) {
+	t.Helper()
+	namespace(t, shop)
+	namespace(t, orders)
+	run(t, "create", "resource", "orders-api", "--namespace", orders, "--display-name", "Orders", "--scopes", "orders.read=Read orders,orders.write=Change and cancel orders", "--to", "web")
+	run(t, "grant", "orders-api", "--namespace", orders, "--to", shop, "--scopes", "orders.read")
+	run(t, "create", "client", "checkout", "--namespace", shop, "--display-name", "Checkout", "--notes", "Places orders for the web shop. Ask the storefront team before you rotate its secret.",
+		"--contacts", "storefront@example.com", "--scopes", "cart,stock", "--access", orders+"/orders-api=orders.read,orders.write", "--rotate-every", "720h")
+	run(t, "create", "client", "reporting", "--namespace", shop, "--display-name", "Nightly report", "--scopes", "read")
+	run(t, "create", "client", "warehouse", "--namespace", shop, "--service-account", "warehouse", "--scopes", "stock")
+	run(t, "create", "client", "kiosk", "--namespace", shop, "--display-name", "Old kiosk", "--scopes", "read")
+	run(t, "suspend", "kiosk", "--namespace", shop)
+	run(t, "create", "token", "wall-display", "--namespace", shop, "--client", "reporting", "--expires-in", "30d", "--notes", "Wall display on floor 3")
+	run(t, "create", "token", "label-printer", "--namespace", shop, "--client", "checkout", "--expires-in", "6d", "--scopes", "stock", "--notes", "Printer in the dispatch room")
+	run(t, "create", "token", "erp-bridge", "--namespace", shop, "--client", "checkout", "--scopes", "cart")
+	eventually(t, "all is ready", func() bool { return ready(t, shop) })
+}
+
+// pageOf are all pages, and a text that each shows when it is complete.
+type pageOf struct{ name, hash, until string }
+
+func pages(shop, orders string) []pageOf {
+	return []pageOf{
+		{"overview", "#/", "Installation"}, {"clients", "#/clients", "4 clients"}, {"client", "#/clients/" + shop + "/checkout", "Fetch a token with curl"},
+		{"new-client", "#/new-client", "Manifest"}, {"tokens", "#/tokens", "3 tokens"}, {"resources", "#/resources", "resource"},
+		{"resource", "#/resources/" + orders + "/orders-api", "May be called by"}, {"keys", "#/keys", "Active"}, {"events", "#/events", "The newest is first"},
+	}
+}
+
+// axe is the source of axe-core, which npm installs once into the user's cache.
+func axe(t *testing.T) string {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	must(t, err)
+	sum := sha256.New()
+	for _, file := range []string{"package.json", "package-lock.json"} {
+		text, err := os.ReadFile(filepath.Join("axe", file))
+		must(t, err)
+		sum.Write(text)
+	}
+	dir := filepath.Join(cache, "hallpass", "tools", fmt.Sprintf("axe-%x", sum.Sum(nil)[:6]))
+	script := filepath.Join(dir, "node_modules", "axe-core", "axe.min.js")
+	if _, err := os.Stat(script); err != nil {
+		if _, err := exec.LookPath("npm"); err != nil {
+			// in Debian it is 400 packages; Node comes with npm
+			t.Skip("NOT RUN: npm is not installed")
+		}
+		must(t, os.CopyFS(dir, os.DirFS("axe")))
+		install := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
+		install.Dir = dir
+		if output, err := install.CombinedOutput(); err != nil {
+			if os.Getenv("CI") != "" {
+				t.Fatalf("axe-core is not installed: %v: %s", err, output)
+			}
+			t.Skipf("axe-core is not installed: %v: %s", err, output)
+		}
+	}
+	source, err := os.ReadFile(script)
+	must(t, err)
+	return string(source)
+}
+
+// TestEveryPageIsAccessible runs axe-core on every page and dialog, light and dark, and looks
+// whether anything is wider than a small screen, or than a wide one with large text.
+func TestEveryPageIsAccessible(t *testing.T) {
+	source := axe(t)
+	seed(t, "axe-shop", "axe-orders")
+	b := newTab(t)
+	b.visit(open(t, "", "--namespace axe-shop"))
+	b.do(chromedp.Evaluate[chromedp.Void](source))
+	check := func(where string) {
+		t.Helper()
+		for _, scheme := range []string{"light", "dark"} {
+			b.size(1280, 900, scheme)
+			violations := eval[[]string](b, `axe.run(document).then((r) => (r.passes.length < 10 ? ["nothing was checked"] : []).concat(r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.target + " " + n.failureSummary).join("; "))))`)
+			for _, v := range violations {
+				t.Errorf("%s, %s: %s", where, scheme, v)
+			}
+		}
+	}
+	fits := func(where string) {
+		t.Helper()
+		b.size(320, 640, "light")
+		if wide := eval[int](b, `document.documentElement.scrollWidth`); wide > 320 {
+			t.Errorf("%s is %d pixels wide on a screen of 320: %s", where, wide, eval[string](b, `[...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > 321 && e.checkVisibility()).map((e) => e.tagName + "." + e.className).slice(0, 5).join()`))
+		}
+		b.size(1280, 900, "light")
+		if wide := eval[int](b, `(() => { document.documentElement.style.fontSize = "200%"; const w = document.documentElement.scrollWidth; document.documentElement.style.fontSize = ""; return w; })()`); wide > 1280 {
+			t.Errorf("%s is %d pixels wide with text of 200 %% on a screen of 1280", where, wide)
+		}
+	}
+	for _, page := range pages("axe-shop", "axe-orders") {
+		b.to(page.hash, page.until)
+		fits(page.name)
+		check(page.name)
+	}
+	b.to("#/clients/axe-shop/checkout", "Fetch a token with curl")
+	for _, dialog := range []string{"Edit…", "Rotate secret…", "New token…", "Delete…"} {
+		b.press(dialog)
+		b.until("a dialog is open", `document.querySelector("dialog[open]") !== null`)
+		check(dialog)
+		b.press("Cancel")
+	}
+	b.press("Show Client secret")
+	b.until("it is shown", `document.querySelector("button[aria-pressed=true]") !== null`)
+	check("a secret that is shown")
+	if b.problems.String() != "" {
+		t.Errorf("the browser reports:\n%s", b.problems)
+	}
+}
+
+// volatile is what differs from run to run.
+var volatile = []struct {
+	pattern *regexp.Regexp
+	text    string
+}{
+	{regexp.MustCompile(`hp_[a-z2-7]{12}`), "hp_ID"},
+	{regexp.MustCompile(`\b[a-z2-7]{12}\b`), "ID"},
+	{regexp.MustCompile(`[A-Z][a-z]{2} \d+, \d{4}, \d+:\d\d [AP]M UTC`), "DATE"},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`), "TIME"},
+	{regexp.MustCompile(`just now|\d+ (second|minute)s? ago|this minute`), "AGO"},
+	{regexp.MustCompile(`in \d+ (day|month)s?|next month`), "AHEAD"},
+	{regexp.MustCompile(`(127\.0\.0\.1|localhost):\d+`), "ADDRESS"},
+}
+
+func golden(t *testing.T, name, text string) {
+	t.Helper()
+	for _, v := range volatile {
+		text = v.pattern.ReplaceAllString(text, v.text)
+	}
+	file := filepath.Join("testdata", name)
+	if *rewrite {
+		must(t, os.WriteFile(file, []byte(text), 0o600))
+	}
+	want, err := os.ReadFile(file)
+	must(t, err)
+	if diff := cmp.Diff(string(want), text); diff != "" {
+		t.Errorf("%s (-want +got); go test ./test/compat/console -update writes it anew:\n%s", name, diff)
+	}
+}
+
+// TestTheKeyboard goes through the page of a client with the keyboard alone, and reads it in the
+// order in which a screen reader does.
+func TestTheKeyboard(t *testing.T) {
+	seed(t, "keys-shop", "keys-orders")
+	b := newTab(t)
+	b.size(1280, 900, "light")
+	b.visit(open(t, "", "--namespace keys-shop"))
+	b.to("#/clients/keys-shop/checkout", "Fetch a token with curl")
+	b.until("the focus is at the heading", `document.activeElement.tagName === "H1"`)
+
+	var reached strings.Builder
+	b.do(chromedp.Evaluate[chromedp.Void](`document.activeElement.blur(), document.body.focus(), scrollTo(0, 0), getSelection().removeAllRanges()`))
+	b.do(chromedp.Evaluate[chromedp.Void](`(() => { const first = document.getElementById("skip"); first.focus(); })()`))
+	for range 200 {
+		name := eval[string](b, `(() => { const e = document.activeElement; return e === document.body ? "" : e.tagName.toLowerCase() + " " + (e.getAttribute("aria-label") ?? e.labels?.[0]?.textContent ?? e.textContent).trim().slice(0, 60) + (e.matches(":focus-visible") ? "" : " WITHOUT A RING"); })()`)
+		if name == "" {
+			break
+		}
+		fmt.Fprintln(&reached, name)
+		b.do(chromedp.KeyEvent(kb.Tab))
+	}
+	golden(t, "keyboard.golden", reached.String())
+
+	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('[data-key="Suspend…"]').focus()`), chromedp.KeyEvent(kb.Enter))
+	b.until("a dialog is open and has the focus", `document.querySelector("dialog[open]")?.contains(document.activeElement)`)
+	b.do(chromedp.KeyEvent(kb.Escape))
+	b.until("the focus is back", `document.querySelector("dialog") === null && document.activeElement.textContent === "Suspend…"`)
+	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('[data-key="show Client secret"]').focus()`), chromedp.KeyEvent(" "))
+	b.until("the secret is shown", `document.activeElement.getAttribute("aria-pressed") === "true"`)
+	b.do(chromedp.KeyEvent(" "))
+	b.until("the secret is hidden", `document.activeElement.getAttribute("aria-pressed") === "false"`)
+
+	result, err := chromedp.Run(b, func(ctx context.Context, target *chromedp.Target) (accessibility.GetFullAXTreeResult, error) {
+		return cdp.Call(ctx, target, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
+	})
+	must(t, err)
+	golden(t, "reading-order.golden", reading(result.Nodes))
+}
+
+// reading are the names of the accessibility tree of the page in their order, without its head,
+// with the roles that are read.
+func reading(nodes []*accessibility.Node) string {
+	byID := map[accessibility.NodeID]*accessibility.Node{}
+	for _, n := range nodes {
+		byID[n.NodeID] = n
+	}
+	text := func(v *accessibility.Value) string {
+		var s string
+		if v == nil || json.Unmarshal(v.Value, &s) != nil {
+			return ""
+		}
+		return s
+	}
+	var out strings.Builder
+	var walk func(n *accessibility.Node)
+	walk = func(n *accessibility.Node) {
+		role, name := text(n.Role), text(n.Name)
+		if !n.Ignored && name != "" && role != "InlineTextBox" && role != "RootWebArea" {
+			fmt.Fprintf(&out, "%s: %s\n", role, strings.Join(strings.Fields(name), " "))
+		}
+		for _, id := range n.ChildIDs {
+			if child := byID[id]; child != nil && (role != "button" && role != "link" && role != "heading") {
+				walk(child)
+			}
+		}
+	}
+	for _, n := range nodes {
+		if text(n.Role) == "main" {
+			walk(n)
+		}
+	}
+	return out.String()
+}
+
+// many is an API server with so many clients that they are read page by page. All but the first
+// page wait until they are released.
+func many(t *testing.T, count int) (kubeconfig string, release func()) {
+	t.Helper()
+	released := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		query := r.URL.Query()
+		switch {
+		case strings.HasSuffix(r.URL.Path, "reviews"):
+			_, _ = w.Write([]byte(`{"apiVersion":"authorization.k8s.io/v1","kind":"SelfSubjectAccessReview","spec":{},"status":{"allowed":true,"userInfo":{"username":"ana"}}}`))
+		case query.Get("watch") != "":
+			<-r.Context().Done()
+		case strings.HasSuffix(r.URL.Path, "/oauth2clients") && query.Get("limit") != "1":
+			begin, limit := 0, 500
+			_, _ = fmt.Sscan(query.Get("continue"), &begin)
+			if begin > 0 {
+				<-released
+			}
+			var items []json.RawMessage
+			for i := begin; i < min(begin+limit, count); i++ {
+				items = append(items, json.RawMessage(fmt.Sprintf(`{"apiVersion":"hallpass.dev/v1alpha1","kind":"OAuth2Client","metadata":{"name":"client-%05d","namespace":"shop","uid":"u%d",
+					"creationTimestamp":"2026-01-01T00:00:00Z"},"status":{"clientID":"shop.client-%05d","conditions":[{"type":"Ready","status":"True","reason":"Registered"}]}}`, i, i, i)))
+			}
+			metadata := map[string]any{"resourceVersion": "1"}
+			if begin+limit < count {
+				metadata["continue"] = fmt.Sprint(begin + limit)
+			}
+			_ = json.NewEncoder(w).Encode(map[string]any{"apiVersion": "hallpass.dev/v1alpha1", "kind": "OAuth2ClientList", "metadata": metadata, "items": items})
+		default:
+			_, _ = w.Write([]byte(`{"apiVersion":"v1","kind":"List","metadata":{"resourceVersion":"1"},"items":[]}`))
+		}
+	}))
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	must(t, clientcmd.WriteToFile(clientcmdapi.Config{
+		Clusters: map[string]*clientcmdapi.Cluster{"c": {Server: server.URL}}, AuthInfos: map[string]*clientcmdapi.AuthInfo{"u": {}},
+		Contexts: map[string]*clientcmdapi.Context{"large": {Cluster: "c", AuthInfo: "u", Namespace: "shop"}}, CurrentContext: "large",
+	}, file))
+	return file, func() { close(released) }
+}
+
+// TestTenThousandClients: the list is usable while the most are still being read, and the page
+// holds one screen of them.
+func TestTenThousandClients(t *testing.T) {
+	const count = 10_000
+	kubeconfig, release := many(t, count)
+	c := openWith(t, kubeconfig, "")
+	release0 := release
+	defer func() {
+		if release0 != nil {
+			release0()
+		}
+	}()
+	b := newTab(t)
+	b.do(navigate(c))
+	b.see("Namespace")
+	b.do(chromedp.Evaluate[chromedp.Void](`location.hash = "#/clients"`))
+	b.see("client-00000")
+	b.see("more are being read")
+	b.fill("Search clients", "client-00321")
+	b.see("1 client")
+	if !b.has("client-00321") {
+		t.Error("the list cannot be used while it is read")
+	}
+	b.fill("Search clients", "")
+	release0()
+	release0 = nil
+	b.see("of 10,000 clients")
+	if elements := eval[int](b, `document.querySelectorAll("*").length`); elements > 2000 {
+		t.Errorf("the page has %d elements", elements)
+	}
+	b.press("Next")
+	b.see("51 to 100 of 10,000 clients")
+	b.fill("Search clients", "client-09999")
+	b.see("1 client")
+	took := eval[float64](b, `(() => { const box = document.querySelector("input[type=search]"); const begin = performance.now(); box.value = "client-0"; box.dispatchEvent(new Event("input", {bubbles: true})); return performance.now() - begin; })()`)
+	t.Logf("a search in %d clients takes %.0f ms; the heap has %.1f MB", count, took, eval[float64](b, `performance.memory.usedJSHeapSize / 1e6`))
+}

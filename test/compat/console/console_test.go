@@ -1,0 +1,341 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package console_test uses the console of kubectl hallpass as its users do: in a real browser,
+// with a real API server, a manager and a token server, and the rights of several users.
+package console_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/app"
+	"github.com/hallpass-dev/hallpass/test/kit/world"
+)
+
+var (
+	shared *world.World
+
+	must, eventually = world.Must, world.Eventually
+)
+
+func TestMain(m *testing.M) {
+	world.Main(world.Options{}, func(_ context.Context, w *world.World) (int, error) {
+		shared = w
+		return m.Run(), nil
+	})
+}
+
+// synced is a buffer that two goroutines use.
+type synced struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *synced) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(b)
+}
+
+func (s *synced) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+// console is one that runs.
+type console struct {
+	// link is the file that the browser was opened with.
+	link string
+	// terminal is what was printed.
+	terminal *synced
+	// enter presses Enter in the terminal, and returns the next link.
+	enter func() string
+}
+
+// open starts a console for a user, who is an administrator if the name is empty.
+func open(t *testing.T, user, line string) console {
+	t.Helper()
+	if user != "" {
+		line += " --as " + user + " --as-group system:authenticated"
+	}
+	return openWith(t, shared.Plane.Kubeconfig(), line)
+}
+
+// openWith starts a console with a kubeconfig.
+func openWith(t *testing.T, kubeconfig, line string) console {
+	t.Helper()
+	args := append([]string{"console", "--kubeconfig", kubeconfig}, strings.Fields(line)...)
+	ctx, cancel := context.WithCancel(t.Context())
+	links := make(chan string, 1)
+	typed, keyboard := io.Pipe()
+	terminal := &synced{}
+	ended := make(chan int, 1)
+	go func() {
+		ended <- app.Run(ctx, args, app.Environment{
+			IOStreams: genericiooptions.IOStreams{In: typed, Out: io.Discard, ErrOut: terminal}, Version: "v0.0.0-test", CacheDir: t.TempDir(),
+			Terminal: func() bool { return true },
+			Browse: func(_ context.Context, file string) error {
+				links <- file
+				return nil
+			},
+		})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		_ = keyboard.Close()
+		<-ended
+	})
+	link := func() string {
+		select {
+		case file := <-links:
+			return file
+		case code := <-ended:
+			ended <- code
+			t.Fatalf("the console has ended with %d: %s", code, terminal)
+		case <-time.After(2 * time.Minute):
+			t.Fatalf("no browser was opened: %s", terminal)
+		}
+		return ""
+	}
+	return console{link: link(), terminal: terminal, enter: func() string {
+		_, err := keyboard.Write([]byte("\n"))
+		must(t, err)
+		return link()
+	}}
+}
+
+// allocator is one Chromium that the tests share; each has a context of its own in it.
+var allocator = sync.OnceValues(func() (context.Context, error) {
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		return nil, err
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("lang", "en-GB"), chromedp.Flag("disable-dev-shm-usage", true))
+	if os.Geteuid() == 0 {
+		options = append(options, chromedp.NoSandbox)
+	}
+	ctx, _ := chromedp.NewExecAllocator(context.Background(), options...)
+	browser, _ := chromedp.NewContext(ctx)
+	return browser, chromedp.Do(browser)
+})
+
+// tab is a tab of the browser.
+type tab struct {
+	context.Context //nolint:containedctx // chromedp finds the tab by it
+
+	t *testing.T
+	// problems are the errors of the console of the browser, such as violations of the policy.
+	problems *synced
+}
+
+// newTab opens a tab with cookies and storage of its own.
+func newTab(t *testing.T) tab {
+	t.Helper()
+	browser, err := allocator()
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skipf("Chromium cannot be started, which apt-get install chromium installs: %v", err)
+	}
+	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
+	t.Cleanup(cancel)
+	ctx, stop := context.WithTimeout(ctx, 5*time.Minute)
+	t.Cleanup(stop)
+	b := tab{ctx, t, &synced{}}
+	must(t, chromedp.Do(ctx))
+	messages := chromedp.Console(ctx)
+	go func() {
+		for m, err := range messages {
+			if err != nil {
+				return // the tab is closed
+			}
+			if m.IsException() || m.Source == "security" {
+				_, _ = io.WriteString(b.problems, m.Text+"\n")
+			}
+		}
+	}()
+	return b
+}
+
+// do runs actions.
+func (b tab) do(actions ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	if err := chromedp.Do(b, actions...); err != nil {
+		b.t.Fatalf("%v\n%s", err, b.text())
+	}
+}
+
+// size makes the window as large, light or dark.
+func (b tab) size(width, height int64, scheme string) {
+	b.t.Helper()
+	b.do(chromedp.EmulateViewport(width, height), func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+		})
+		return chromedp.Void{}, err
+	})
+}
+
+// visit opens a console and waits for its first page.
+func (b tab) visit(c console) {
+	b.t.Helper()
+	b.do(chromedp.Navigate("file://" + c.link))
+	b.see("Overview")
+}
+
+// to goes to a page of the console.
+func (b tab) to(hash, until string) {
+	b.t.Helper()
+	b.do(chromedp.Evaluate[chromedp.Void](`location.hash = ` + quoted(hash)))
+	b.see(until)
+}
+
+// eval evaluates an expression of JavaScript; promises are waited for.
+func eval[T any](b tab, expression string) T {
+	b.t.Helper()
+	value, err := chromedp.Run(b, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise, func(p *runtime.EvaluateParams) { p.UserGesture = new(true) }))
+	if err != nil {
+		b.t.Fatalf("%s: %v\n%s", expression, err, b.text())
+	}
+	return value
+}
+
+// text is what the tab shows.
+func (b tab) text() string {
+	// it is for a message
+	text, _ := chromedp.Run(b, chromedp.Evaluate[string](`document.body?.innerText ?? ""`))
+	return text
+}
+
+// see waits until the page shows a text.
+func (b tab) see(text string) {
+	b.t.Helper()
+	b.until("the page shows "+text, `document.body?.innerText.includes(`+quoted(text)+`)`)
+}
+
+// gone waits until the page does not show a text.
+func (b tab) gone(text string) {
+	b.t.Helper()
+	b.until("the page does not show "+text, `!document.body?.innerText.includes(`+quoted(text)+`)`)
+}
+
+func (b tab) until(what, expression string) {
+	b.t.Helper()
+	for end := time.Now().Add(90 * time.Second); ; {
+		// While the tab goes to another page there may be no document.
+		done, err := chromedp.Run(b, chromedp.Evaluate[bool](`Boolean(`+expression+`)`, chromedp.EvalAwaitPromise))
+		if err == nil && done {
+			return
+		}
+		if time.Now().After(end) {
+			b.t.Fatalf("not so after a long time: %s: %v\n%s\n%s", what, err, b.text(), b.problems)
+		}
+	}
+}
+
+// press clicks the button or the link of a name, in the dialog if one is open.
+func (b tab) press(name string) {
+	b.t.Helper()
+	b.until("there is a button or a link "+name, `(() => {
+		const inside = document.querySelector("dialog[open]") ?? document.body;
+		const found = [...inside.querySelectorAll("button, a, summary")].find((e) => (e.getAttribute("aria-label") ?? e.textContent).trim() === `+quoted(name)+` && e.checkVisibility() && !e.disabled);
+		found?.click();
+		return found !== undefined;
+	})()`)
+}
+
+// has reports whether there is a button or a link of a name.
+func (b tab) has(name string) bool {
+	b.t.Helper()
+	return eval[bool](b, `[...document.querySelectorAll("button, a")].some((e) => (e.getAttribute("aria-label") ?? e.textContent).trim() === `+quoted(name)+` && e.checkVisibility())`)
+}
+
+// fill types into the field of a label, in the dialog if one is open.
+func (b tab) fill(label, value string) {
+	b.t.Helper()
+	b.until("there is a field "+label, `(() => {
+		const inside = document.querySelector("dialog[open]") ?? document.body;
+		const found = [...inside.querySelectorAll("label")].find((e) => e.textContent.trim() === `+quoted(label)+`);
+		const control = found && document.getElementById(found.htmlFor);
+		if (!control) return false;
+		if (control.type === "checkbox" || control.type === "radio") { control.click(); return true; }
+		control.focus();
+		control.value = `+quoted(value)+`;
+		control.dispatchEvent(new Event("input", { bubbles: true }));
+		control.dispatchEvent(new Event("change", { bubbles: true }));
+		return true;
+	})()`)
+}
+
+// quoted is a text as JavaScript writes it.
+func quoted(text string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(text) + `"`
+}
+
+// namespace creates a namespace in which users have the roles of their names.
+func namespace(t *testing.T, name string) {
+	t.Helper()
+	must(t, shared.Cluster.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}))
+	for _, role := range []string{"view", "edit"} {
+		must(t, shared.Cluster.Create(t.Context(), &rbacv1.RoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: role, Namespace: name},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
+			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: role}},
+		}))
+	}
+}
+
+// run types a command of the plugin, as an administrator.
+func run(t *testing.T, line ...string) {
+	t.Helper()
+	var problems bytes.Buffer
+	code := app.Run(t.Context(), append(line, "--kubeconfig", shared.Plane.Kubeconfig()), app.Environment{
+		IOStreams: genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.Discard, ErrOut: &problems}, CacheDir: t.TempDir(),
+	})
+	if code != app.ExitOK {
+		t.Fatalf("%s: %s", strings.Join(line, " "), &problems)
+	}
+}
+
+// ready reports whether all clients and tokens of a namespace have settled.
+func ready(t *testing.T, namespace string) bool {
+	t.Helper()
+	var clients v1alpha1.OAuth2ClientList
+	var tokens v1alpha1.OAuth2TokenList
+	must(t, shared.Cluster.List(t.Context(), &clients, client.InNamespace(namespace)))
+	must(t, shared.Cluster.List(t.Context(), &tokens, client.InNamespace(namespace)))
+	for i := range clients.Items {
+		if meta.FindStatusCondition(clients.Items[i].Status.Conditions, v1alpha1.ConditionReady) == nil {
+			return false
+		}
+	}
+	for i := range tokens.Items {
+		if !meta.IsStatusConditionTrue(tokens.Items[i].Status.Conditions, v1alpha1.ConditionReady) {
+			return false
+		}
+	}
+	return true
+}

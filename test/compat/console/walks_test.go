@@ -1,0 +1,321 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package console_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+)
+
+// secretOf is the client secret of a client.
+func secretOf(t *testing.T, namespace, name string) string {
+	t.Helper()
+	var s corev1.Secret
+	must(t, shared.Cluster.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, &s))
+	return string(s.Data["client_secret"])
+}
+
+func clientOf(t *testing.T, namespace, name string) *v1alpha1.OAuth2Client {
+	t.Helper()
+	var c v1alpha1.OAuth2Client
+	must(t, shared.Cluster.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, &c))
+	return &c
+}
+
+// markup is the whole page as markup, in which a secret would be found wherever it is.
+func (b tab) markup() string {
+	b.t.Helper()
+	return eval[string](b, `document.documentElement.outerHTML + [...document.querySelectorAll("input, textarea")].map((e) => e.value).join()`)
+}
+
+// listens keeps what is copied, because the page may not read the clipboard.
+func (b tab) listens() {
+	b.t.Helper()
+	eval[bool](b, `(() => {
+		const write = navigator.clipboard.write.bind(navigator.clipboard);
+		navigator.clipboard.write = async (items) => { window.copied = await (await items[0].getType("text/plain")).text(); };
+		return true;
+	})()`)
+}
+
+// TestTheLifeOfAClient is what the manuals of other systems have as screens: register, see the id,
+// reveal, copy, change the secret, notes, a token with a date, suspend, revoke, delete.
+func TestTheLifeOfAClient(t *testing.T) {
+	namespace(t, "life")
+	b := newTab(t)
+	b.visit(open(t, "edit", "--namespace life"))
+
+	b.press("Clients")
+	b.see("No clients yet")
+	b.press("New client")
+	b.fill("Name", "reporting")
+	b.fill("Display name", "Nightly report")
+	b.fill("Notes", "Runs at two in the morning")
+	b.fill("Contacts", "shop@example.com")
+	b.fill("Scopes for the APIs of its own namespace", "read, write")
+	b.see("description: Runs at two in the morning")
+	b.see("- write")
+	b.press("Create client")
+	b.see("reporting is registered")
+	secret := secretOf(t, "life", "reporting")
+	b.see(secret) // once, plainly
+	b.see("token_url")
+
+	b.press("Go to the client")
+	b.see("Secrets that are accepted")
+	b.see("Client secret")
+	if strings.Contains(b.markup(), secret) {
+		t.Fatal("a masked secret is in the page")
+	}
+	b.see("hp_" + clientOf(t, "life", "reporting").Status.Credentials[0].ID + "_••••")
+
+	b.press("Show Client secret")
+	b.see(secret)
+	b.until("the live region reports it", `document.getElementById("status").textContent.includes("It hides in 30 seconds")`)
+	if !b.has("Keep shown") || !eval[bool](b, `document.querySelector("button[aria-pressed=true]") !== null`) {
+		t.Error("it cannot be kept shown")
+	}
+	b.press("Show Client secret")
+	b.gone(secret)
+	if strings.Contains(b.markup(), secret) {
+		t.Error("a hidden secret is still in the page")
+	}
+	b.listens()
+	b.press("Copy Client secret")
+	b.until("it is copied", `window.copied === `+quoted(secret))
+	if strings.Contains(b.markup(), secret) {
+		t.Error("a secret that was copied is in the page")
+	}
+
+	b.press("Rotate secret…")
+	b.fill("Refuse the old secret at once", "")
+	b.press("Rotate")
+	b.see("has the new client secret")
+	eventually(t, "there is a new secret", func() bool { return secretOf(t, "life", "reporting") != secret })
+	b.see(clientOf(t, "life", "reporting").Status.Credentials[0].ID)
+
+	b.press("Edit…")
+	b.fill("Notes", "Runs at three now")
+	b.press("Save")
+	b.see("Runs at three now")
+
+	b.press("New token…")
+	b.fill("Name", "wall-display")
+	b.fill("Expires on", time.Now().AddDate(0, 0, 20).UTC().Format(time.DateOnly))
+	b.fill("Notes", "Floor 3")
+	b.press("Create token")
+	b.see("Token wall-display")
+	b.press("Show Token")
+	b.until("the token is shown", `/hpt_|eyJ|hp/.test(document.querySelector("dialog code").textContent)`)
+	b.press("Close")
+	b.see("Floor 3")
+	b.see("never")
+	b.press("Delete token wall-display…")
+	b.fill("Type the name wall-display", "another")
+	b.press("Delete")
+	b.see("type the name")
+	b.fill("Type the name wall-display", "wall-display")
+	b.press("Delete")
+	b.gone("Floor 3")
+
+	b.press("Suspend…")
+	b.press("Suspend")
+	b.see("Suspended")
+	b.press("Resume")
+	b.until("it is ready again", `document.querySelector("main .title .pill").textContent === "Ready"`)
+	b.press("Revoke tokens…")
+	b.press("Revoke tokens")
+	eventually(t, "the tokens are revoked", func() bool { return clientOf(t, "life", "reporting").Spec.RevokeTokensIssuedBefore != nil })
+	b.see("are revoked")
+
+	b.press("Delete…")
+	b.fill("Type the name reporting", "reporting")
+	b.press("Delete")
+	b.see("No clients yet")
+	eventually(t, "it is deleted", func() bool {
+		return apierrors.IsNotFound(shared.Cluster.Get(t.Context(), client.ObjectKey{Namespace: "life", Name: "reporting"}, &v1alpha1.OAuth2Client{}))
+	})
+	if b.problems.String() != "" {
+		t.Errorf("the browser reports:\n%s", b.problems)
+	}
+}
+
+// TestRestrictingAnAPI grants scopes to a namespace and takes them away.
+func TestRestrictingAnAPI(t *testing.T) {
+	namespace(t, "caller")
+	namespace(t, "owner")
+	run(t, "create", "resource", "orders-api", "--namespace", "owner", "--scopes", "orders.read=Read orders,orders.write=Change orders")
+	run(t, "create", "client", "invoices", "--namespace", "caller", "--access", "owner/orders-api=orders.read")
+	b := newTab(t)
+	b.visit(open(t, "", "--namespace owner"))
+	b.to("#/clients/caller/invoices", "does not grant the scope")
+	b.see("kubectl hallpass grant orders-api --namespace owner --to caller --scopes orders.read")
+	b.to("#/resources", "orders-api")
+	b.press("orders-api")
+	b.see("No client: nothing is granted.")
+	b.press("Grant scopes…")
+	b.fill("Namespace of the clients", "caller")
+	b.fill("orders.read", "")
+	b.press("Grant")
+	b.see("clients of namespace caller")
+	b.to("#/clients/caller/invoices", "Granted")
+	b.to("#/resources/owner/orders-api", "clients of namespace caller")
+	b.press("Take away from caller…")
+	b.press("Take away")
+	b.see("No client: nothing is granted.")
+}
+
+// TestAUserWithoutRights sees no secret and no button that does something.
+func TestAUserWithoutRights(t *testing.T) {
+	namespace(t, "rights")
+	run(t, "create", "client", "reporting", "--namespace", "rights", "--scopes", "read")
+	eventually(t, "it has a secret", func() bool { return clientOf(t, "rights", "reporting").Status.Secret.Name != "" })
+	forbidden := []string{"New client", "Edit…", "Rotate secret…", "Suspend…", "Revoke tokens…", "Delete…", "New token…", "Show Client secret", "Copy Client secret"}
+	for _, c := range []struct{ name, user, flags string }{{"view", "view", ""}, {"an administrator with --read-only", "", " --read-only"}} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newTab(t)
+			b.visit(open(t, c.user, "--namespace rights"+c.flags))
+			b.to("#/clients", "1 client")
+			b.to("#/clients/rights/reporting", "May call")
+			offered := forbidden
+			if c.user == "" { // reading a secret changes nothing
+				offered = forbidden[:7]
+				b.see("read-only")
+			} else {
+				b.see("You may not read the Secret of this client")
+			}
+			for _, name := range offered {
+				if b.has(name) {
+					t.Errorf("%s is offered", name)
+				}
+			}
+			if strings.Contains(b.markup(), secretOf(t, "rights", "reporting")) {
+				t.Error("the secret is in the page")
+			}
+		})
+	}
+	t.Run("nobody", func(t *testing.T) {
+		b := newTab(t)
+		c := open(t, "nobody", "--namespace rights")
+		b.do(navigate(c))
+		b.see("The role view of the namespace is enough; ask its administrator")
+		b.to("#/clients", "The role view of the namespace is enough")
+		b.to("#/keys", "an administrator of the cluster alone can list them")
+	})
+}
+
+// TestTextIsNoMarkup fills every field that people write with markup, and checks every page.
+func TestTextIsNoMarkup(t *testing.T) {
+	namespace(t, "markup")
+	const attack = `<img src=x onerror="hacked=1"><script>hacked=1</script>`
+	link := "javascript:hacked=1//"
+	must(t, shared.Cluster.Create(t.Context(), &v1alpha1.OAuth2Resource{
+		ObjectMeta: meta1("markup", "api"), Spec: v1alpha1.OAuth2ResourceSpec{
+			DisplayName: attack, Scopes: []v1alpha1.ResourceScope{{Name: "read", Description: attack}},
+			Grants: []v1alpha1.ResourceGrant{{From: v1alpha1.GrantSource{Namespaces: []v1alpha1.NamespaceName{"markup"}}, Scopes: []v1alpha1.Scope{"read"}}},
+		},
+	}))
+	c := &v1alpha1.OAuth2Client{
+		ObjectMeta: meta1("markup", "client"), Spec: v1alpha1.OAuth2ClientSpec{
+			DisplayName: attack, Description: attack, Contacts: []v1alpha1.Contact{v1alpha1.Contact(link)}, Scopes: []v1alpha1.Scope{"read"},
+			Access: []v1alpha1.Access{{ResourceNamespace: "markup", ResourceName: "api", Scopes: []v1alpha1.Scope{"read"}}},
+		},
+	}
+	c.Annotations = map[string]string{"note": attack}
+	must(t, shared.Cluster.Create(t.Context(), c))
+	must(t, shared.Cluster.Create(t.Context(), &v1alpha1.OAuth2Token{
+		ObjectMeta: meta1("markup", "token"), Spec: v1alpha1.OAuth2TokenSpec{ClientRef: v1alpha1.LocalClientReference{Name: "client"}, Mode: v1alpha1.TokenRefreshing, Description: attack},
+	}))
+	must(t, shared.Cluster.Create(t.Context(), &corev1.Event{
+		ObjectMeta: meta1("markup", "event"), Reason: "Attack", Message: attack, Type: corev1.EventTypeWarning, Source: corev1.EventSource{Component: "test"},
+		InvolvedObject: corev1.ObjectReference{APIVersion: "hallpass.dev/v1alpha1", Kind: "OAuth2Client", Namespace: "markup", Name: "client", UID: clientOf(t, "markup", "client").UID},
+	}))
+	eventually(t, "all has settled", func() bool { return ready(t, "markup") })
+	b := newTab(t)
+	b.visit(open(t, "", "--namespace markup"))
+	for _, page := range []struct{ hash, until string }{
+		{"#/", "Nothing needs attention"}, {"#/clients", "1 client"}, {"#/clients/markup/client", attack}, {"#/tokens", "1 token"}, {"#/resources", "1 resource"},
+		{"#/resources/markup/api", attack}, {"#/events", attack}, {"#/clients?q=" + attack, "1 client"}, {"#/" + attack, "There is no such page"}, {"#/clients/markup/%3Cimg%20src%3Dx%3E", "cannot be the name"},
+	} {
+		b.to(page.hash, page.until)
+		if eval[bool](b, `window.hacked !== undefined || document.querySelector("main img, main script, main iframe, main [onerror], main [onmouseover]") !== null || [...document.links].some((a) => a.protocol === "javascript:")`) {
+			t.Errorf("%s: text has become markup:\n%s", page.hash, b.markup())
+		}
+	}
+	if b.problems.String() != "" {
+		t.Errorf("the browser reports:\n%s", b.problems)
+	}
+}
+
+// TestTheDoor opens links as the owner of the machine does, and as others would.
+func TestTheDoor(t *testing.T) {
+	namespace(t, "door")
+	run(t, "create", "client", "reporting", "--namespace", "door")
+	c := open(t, "", "--namespace door")
+	text, err := os.ReadFile(c.link)
+	must(t, err)
+	b := newTab(t)
+	b.visit(c)
+	origin, token := eval[string](b, `location.origin`), eval[string](b, `sessionStorage.getItem("hallpass-console-token")`)
+	if address := eval[string](b, `location.href`); strings.Contains(address, "code") || strings.Contains(address, token) {
+		t.Errorf("the address is %s", address)
+	}
+	if eval[string](b, `document.cookie`) != "" || eval[int](b, `localStorage.length`) != 0 {
+		t.Error("the page has left something in a cookie or in localStorage")
+	}
+	if said := c.terminal.String(); strings.Contains(said, token) || strings.Contains(said, "code=") {
+		t.Errorf("the terminal has the token: %s", said)
+	}
+	b.do(reload())
+	b.see("Overview")
+
+	// A copy of the link that was made meanwhile, and the bare address.
+	stolen := t.TempDir() + "/link.html"
+	must(t, os.WriteFile(stolen, text, 0o600))
+	other := newTab(t)
+	other.do(navigate(console{link: stolen}))
+	other.see("This link was used before")
+	eventually(t, "the terminal reports it", func() bool { return strings.Contains(c.terminal.String(), "a second time") })
+	other.do(navigateTo(origin + "/"))
+	other.see("This page is not open")
+	other.do(navigate(console{link: c.enter()}))
+	other.see("Overview")
+
+	// Another server of this machine, such as one for development that was taken over.
+	evil := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, `<!doctype html><title>evil</title><iframe src="`+origin+`/"></iframe>`)
+	}))
+	t.Cleanup(evil.Close)
+	attacker := newTab(t)
+	attacker.do(navigateTo(evil.URL))
+	for _, attempt := range []string{
+		`fetch("ORIGIN/api/session", {headers: {Authorization: "Bearer TOKEN"}})`, `fetch("ORIGIN/api/session")`, `fetch("ORIGIN/scripts/main.js")`,
+		`fetch("ORIGIN/api/clients/door/reporting/delete", {method: "POST", body: '{"name":"reporting"}', headers: {"Content-Type": "application/json", Authorization: "Bearer TOKEN"}})`,
+	} {
+		attempt = strings.NewReplacer("ORIGIN", origin, "TOKEN", token).Replace(attempt)
+		if got := eval[string](attacker, attempt+`.then((r) => "answered with " + r.status, () => "refused")`); got != "refused" {
+			t.Errorf("%s: %s", attempt, got)
+		}
+	}
+	// Without CORS nothing can be read; what can be sent blindly changes nothing.
+	eval[string](attacker, `fetch("`+origin+`/api/clients/door/reporting/suspend", {method: "POST", mode: "no-cors", body: "{}"}).then(() => "sent", () => "refused")`)
+	if state := clientOf(t, "door", "reporting").Spec.State; state != "" {
+		t.Errorf("the client is %s", state)
+	}
+	if framed := eval[int](attacker, `(() => { try { return frames[0].document.body.children.length } catch { return 0 } })()`); framed != 0 {
+		t.Error("the page is in a frame")
+	}
+}
