@@ -9,8 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// ConditionClaimsComplete says whether tokens of the client carry every claim of spec.claims. It is there while the spec has claims, and
-// does not keep the client from being Ready.
+// ConditionClaimsComplete is whether tokens of the client carry every claim of spec.claims. It is
+// absent if the spec has no claims, and does not affect Ready.
 const ConditionClaimsComplete = "ClaimsComplete"
 
 // The reasons of ConditionClaimsComplete beside ReasonGranted.
@@ -28,20 +28,20 @@ func ClaimsComplete() metav1.Condition {
 	}
 }
 
-// ClaimsIncomplete is the condition of a client some of whose claims are left out: those that no client may set, and those that a policy
-// would have to allow. One of the two lists may be empty.
+// ClaimsIncomplete is the condition of a client some of whose claims are left out: those that no
+// client may set, and those that a policy would have to allow. One of the two lists may be empty.
 func ClaimsIncomplete(reserved, notAllowed []string) metav1.Condition {
 	condition := metav1.Condition{Type: ConditionClaimsComplete, Status: metav1.ConditionFalse}
 	var sentences []string
 	if len(notAllowed) > 0 {
 		condition.Reason = ReasonClaimNotAllowed
-		sentences = append(sentences, "Tokens do not carry "+strings.Join(notAllowed, ", ")+": a name without '/' and ':' takes an OAuth2Policy that "+
-			"allows it with its value, and none does in this namespace. Use a URL of your own, such as https://example.com/tier, or ask the "+
+		sentences = append(sentences, "Tokens do not carry "+strings.Join(notAllowed, ", ")+": a name without '/' and ':' requires an OAuth2Policy that "+
+			"allows it with its value, and no policy of this namespace does. Use a URL of your own, such as https://example.com/tier, or ask the "+
 			"cluster's administrator for an OAuth2Policy with the claim in spec.claims.")
 	}
 	if len(reserved) > 0 {
 		condition.Reason = ReasonClaimReserved
-		sentences = append(sentences, "Tokens do not carry "+strings.Join(reserved, ", ")+": readers of tokens take claims of such names for "+
+		sentences = append(sentences, "Tokens do not carry "+strings.Join(reserved, ", ")+": APIs take claims with such names for "+
 			"statements of the issuer, and no OAuth2Policy can allow them. Use a URL of your own, such as https://example.com/tier.")
 	}
 	condition.Message = strings.Join(sentences, " ")

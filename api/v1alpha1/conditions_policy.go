@@ -21,7 +21,8 @@ const (
 	ReasonIdentifierNotAllowed = "IdentifierNotAllowed"
 	// ReasonIdentifierReserved: the identifier means something else already.
 	ReasonIdentifierReserved = "IdentifierReserved"
-	// ReasonUnprotectedLabel: a selector looks at a label that the owner of a namespace can set.
+	// ReasonUnprotectedLabel: a selector uses a label that the owner of a namespace can
+	// set.
 	ReasonUnprotectedLabel = "UnprotectedLabel"
 	// ReasonSelectorNotAvailable: the installation reads no labels of namespaces.
 	ReasonSelectorNotAvailable = "SelectorNotAvailable"
@@ -39,56 +40,83 @@ func ResourceDeclared() metav1.Condition {
 	}
 }
 
-// IdentifierConflict is the condition of a resource whose identifier another one holds. It does not say which.
+// IdentifierConflict is the condition of a resource whose identifier another resource has. It does
+// not name that resource.
 func IdentifierConflict(identifier string) metav1.Condition {
 	return notReady(ReasonIdentifierConflict, fmt.Sprintf(
 		"The identifier %q, or one that differs from it by case alone, is taken by another OAuth2Resource. It becomes free when that one "+
 			"is deleted; until then declare the resource with another identifier.", identifier))
 }
 
-// IdentifierNotAllowed is the condition of a resource that chose an identifier which no policy allows.
+// IdentifierNotAllowed is the condition of a resource that chose an identifier which no policy
+// allows.
 func IdentifierNotAllowed(identifier string) metav1.Condition {
 	return notReady(ReasonIdentifierNotAllowed, fmt.Sprintf(
-		"No OAuth2Policy lets this namespace use the identifier %q. Create the resource without spec.identifier, or ask whoever runs the "+
-			"cluster for a policy with it in spec.resourceIdentifiers.", identifier))
+		"No OAuth2Policy lets this namespace use the identifier %q. Create the resource without spec.identifier, or ask the cluster's "+
+			"administrator for a policy with it in spec.resourceIdentifiers.", identifier))
 }
 
-// IdentifierReserved is the condition of a resource that chose an identifier which means something else already.
+// IdentifierReserved is the condition of a resource that chose an identifier which means something
+// else already.
 func IdentifierReserved(identifier string) metav1.Condition {
 	return notReady(ReasonIdentifierReserved, fmt.Sprintf(
 		"The identifier %q belongs to the issuer or to the Kubernetes API server. Create the resource without spec.identifier, or with one "+
 			"of your own.", identifier))
 }
 
-// ResourceTooLarge is the condition of a resource whose record does not fit.
-func ResourceTooLarge() metav1.Condition {
-	return notReady(ReasonTooLarge,
-		"The grants select more namespaces than one record can name, about 700 KiB of names. Clients that had a grant before keep what spec still "+
-			"gives them, and no other client is granted anything. Select fewer namespaces; grants with the same clientSelector share one list.")
+// ResourceTooLarge is the condition of a resource whose record would be larger than the limit, in
+// bytes.
+func ResourceTooLarge(limit int) metav1.Condition {
+	return notReady(ReasonTooLarge, "The grants select more namespaces than one record can name. Clients that had a grant before keep the scopes that spec "+
+		"still grants them, and no other client is granted any. "+resourceSize(limit))
 }
 
-// ConsentComplete is the condition of a resource whose grants are all honoured.
-func ConsentComplete() metav1.Condition {
+// LargeResourceKept is the condition of a resource whose record, of a size in bytes, was written
+// before its size was limited.
+func LargeResourceKept(size, limit int) metav1.Condition {
 	return metav1.Condition{
-		Type: ConditionGrantsComplete, Status: metav1.ConditionTrue, Reason: ReasonGranted, Message: "Every scope and grant is honoured.",
+		Type: ConditionWithinLimits, Status: metav1.ConditionFalse, Reason: ReasonTooLarge,
+		Message: fmt.Sprintf("The resource keeps working as it is, but nothing can be added to its grants: its record has %d KiB. ", kib(int64(size))) +
+			resourceSize(limit),
 	}
+}
+
+func resourceSize(limit int) string {
+	return fmt.Sprintf("The record of a resource may have %d KiB, most of which are the names of namespaces and scopes. Select fewer namespaces, or divide "+
+		"the scopes among several resources; grants with the same clientSelector share one list.", kib(int64(limit)))
+}
+
+// ConsentComplete is the condition of a resource whose grants are all honoured. missing are the
+// namespaces that they name and that do not exist.
+func ConsentComplete(missing []string) metav1.Condition {
+	message := "Every scope and grant is honoured."
+	if len(missing) > 0 {
+		message += fmt.Sprintf(" Namespace %q, which a grant names, does not exist", missing[0])
+		if more := len(missing) - 1; more > 0 {
+			message += fmt.Sprintf(" (and %d more)", more)
+		}
+		message += ": check the spelling, or create it."
+	}
+	return metav1.Condition{Type: ConditionGrantsComplete, Status: metav1.ConditionTrue, Reason: ReasonGranted, Message: message}
 }
 
 // ReservedScope is the condition of a resource one of whose scopes a policy reserves.
 func ReservedScope(scope string) metav1.Condition {
 	return incomplete(ReasonReservedScope, fmt.Sprintf(
-		"An OAuth2Policy reserves the scope name %q, so nobody is granted it here. Use another name; the other scopes are granted.", scope))
+		"An OAuth2Policy reserves the scope name %q, so no client is granted it here. Use another name; the other scopes are granted.", scope))
 }
 
-// UnprotectedLabel is the condition of a resource that selects namespaces by a label that their owners can set.
+// UnprotectedLabel is the condition of a resource that selects namespaces by a label that their
+// owners can set.
 func UnprotectedLabel(label string, protected []string) metav1.Condition {
-	return incomplete(ReasonUnprotectedLabel, unprotected(label, protected)+" The grant that selects by it gives nothing; the others do.")
+	return incomplete(ReasonUnprotectedLabel, unprotected(label, protected)+" The grant that selects by it has no effect; the others do.")
 }
 
-// SelectorNotAvailable is the condition of a resource that selects namespaces where the installation reads no labels of them.
+// SelectorNotAvailable is the condition of a resource that selects namespaces where the
+// installation reads no labels of them.
 func SelectorNotAvailable() metav1.Condition {
-	return incomplete(ReasonSelectorNotAvailable, "This installation works in chosen namespaces and reads no labels of namespaces. List them by "+
-		"name in from.namespaces. The grant that selects them gives nothing; the others do.")
+	return incomplete(ReasonSelectorNotAvailable, "This installation is restricted to chosen namespaces and reads no labels of namespaces. List them by "+
+		"name in from.namespaces. The grant that selects by labels has no effect; the others do.")
 }
 
 // PolicyInForce is the condition of a policy that holds.
@@ -98,14 +126,15 @@ func PolicyInForce() metav1.Condition {
 	}
 }
 
-// PolicyUnprotectedLabel is the condition of a policy that would allow something by a label that tenants can set.
+// PolicyUnprotectedLabel is the condition of a policy that would allow something by a label that
+// tenants can set.
 func PolicyUnprotectedLabel(label string, protected []string) metav1.Condition {
 	return notReady(ReasonUnprotectedLabel, unprotected(label, protected)+
-		" The policy forbids what it forbids, and allows no clientIDs, resourceIdentifiers and claims.")
+		" Its limits apply, but it permits no clientIDs, resourceIdentifiers and claims.")
 }
 
 func unprotected(label string, protected []string) string {
-	return fmt.Sprintf("The label %q can be set by the owner of a namespace. Select by one of %s, or have the installation protect it "+
+	return fmt.Sprintf("The owner of a namespace can set the label %q. Select by one of %s, or ask the administrator of Hallpass to protect it "+
 		"(--protected-namespace-label).", label, strings.Join(protected, ", "))
 }
 
@@ -116,8 +145,8 @@ func GrantsComplete() metav1.Condition {
 	}
 }
 
-// GrantsIncomplete is the condition of a client that lacks something; what names the first scope that is missing, and more is how many
-// others are.
+// GrantsIncomplete is the condition of a client that lacks something; what names the first scope
+// that is missing, and more is how many others are.
 func GrantsIncomplete(what string, more int) metav1.Condition {
 	rest := "the rest is granted."
 	switch {
@@ -131,20 +160,20 @@ func GrantsIncomplete(what string, more int) metav1.Condition {
 
 // LifetimeCut is the condition of a client whose tokens live shorter than it asks for.
 func LifetimeCut(to time.Duration) metav1.Condition {
-	return incomplete(ReasonNotAllowedByPolicy, fmt.Sprintf("An OAuth2Policy lets tokens of this namespace live for %s at most.", Text(to)))
+	return incomplete(ReasonNotAllowedByPolicy, fmt.Sprintf("An OAuth2Policy limits the lifetime of tokens of this namespace to %s.", Text(to)))
 }
 
 // MethodNotAllowed is the condition of a client that authenticates in a way that a policy forbids.
 func MethodNotAllowed(method AuthenticationMethod) metav1.Condition {
 	return notReady(ReasonNotAllowedByPolicy, fmt.Sprintf(
 		"An OAuth2Policy forbids the authentication method %s in this namespace: the client gets no tokens. Choose another "+
-			"spec.authentication.method, or ask whoever runs the cluster.", method))
+			"spec.authentication.method, or ask the cluster's administrator.", method))
 }
 
 // ContactsMissing is the condition of a client without contacts where a policy requires some.
 func ContactsMissing() metav1.Condition {
 	return notReady(ReasonNotAllowedByPolicy,
-		"An OAuth2Policy requires spec.contacts in this namespace. Add an e-mail address or a URI by which whoever runs the client is reached.")
+		"An OAuth2Policy requires spec.contacts in this namespace. Add an e-mail address or a URI at which its team can be reached.")
 }
 
 func incomplete(reason, message string) metav1.Condition {

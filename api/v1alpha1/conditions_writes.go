@@ -12,36 +12,40 @@ import (
 
 // The reasons about what is written for an object.
 const (
-	// ReasonWriteRefused: the API server refuses a write: a right, a quota, an admission policy or a webhook.
+	// ReasonWriteRefused: the API server refuses a write: a right, a quota, an admission policy
+	// or a webhook.
 	ReasonWriteRefused = "WriteRefused"
 	// ReasonRepairDoesNotHold: something changes what is written each time that it is repaired.
 	ReasonRepairDoesNotHold = "RepairDoesNotHold"
 )
 
-// WriteRefused is the condition about an attempt that the API server refuses; words are the API server's.
+// WriteRefused is the condition about an attempt that the API server refuses; words are the API
+// server's.
 func WriteRefused(attempt, words string) metav1.Condition {
-	return notReady(ReasonWriteRefused, fmt.Sprintf("Could not %s; the API server says: %s. It is tried again every 30 seconds.", attempt, words))
+	return notReady(ReasonWriteRefused, fmt.Sprintf("Could not %s; the API server refuses it: %s. Hallpass tries again every 30 seconds.", attempt, words))
 }
 
 // RepairDoesNotHold is the condition about an object that is changed each time that it is repaired.
 func RepairDoesNotHold(kind, name string, repairs int, pause time.Duration) metav1.Condition {
 	return notReady(ReasonRepairDoesNotHold, fmt.Sprintf(
-		"%s %q was repaired %d times and is changed each time. Find what else writes or deletes it: a second installation of Hallpass, "+
-			"a tool that copies Secrets, a webhook. It is repaired again after a pause of %s.", kind, name, repairs, pause))
+		"%s %q was repaired %d times and was changed again each time. Find what else writes or deletes it: a second installation of Hallpass, "+
+			"a tool that copies Secrets, a webhook. Hallpass repairs it again after %s.", kind, name, repairs, pause))
 }
 
-// SecretDeleted is the condition of a client whose Existing Secret was deleted, and what it held is accepted.
+// SecretDeleted is the condition of a client whose Existing Secret was deleted, and what it held is
+// accepted.
 func SecretDeleted(secretName string) metav1.Condition {
 	return notReady(ReasonSecretNotFound, fmt.Sprintf(
-		"Secret %q does not exist any more, and the client secret that it held is still accepted. To replace it, create the Secret with the label "+
-			"%s: \"true\" and another value: the former one ends after spec.rotation.overlap. To end it at once, suspend or delete the client.",
+		"Secret %q no longer exists, but the client secret that it held is still accepted. To replace it, create the Secret with the label "+
+			"%s: \"true\" and another value: the former one is then refused after spec.rotation.overlap. To refuse it at once, suspend or delete the client.",
 		secretName, LabelCredentials))
 }
 
-// TokenNotReplaced is the condition of a token that has expired in its Secret, because it could not be replaced.
+// TokenNotReplaced is the condition of a token that has expired in its Secret, because it could not
+// be replaced.
 func TokenNotReplaced(secretName string, end time.Time) metav1.Condition {
 	return notReady(ReasonExpired, fmt.Sprintf(
-		"The token in Secret %q has expired at %s, because it could not be replaced; trying again.", secretName, end.UTC().Format(time.RFC3339)))
+		"The token in Secret %q expired at %s, because it could not be replaced; trying again.", secretName, end.UTC().Format(time.RFC3339)))
 }
 
 // The reasons why a rotation of a client secret waits or fails.

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Duration is a length of time in whole seconds, written as hours, minutes and seconds of at most six digits
-// each: 1h, 90m, 1h30m. More digits could overflow what CEL and Go count in.
+// Duration is a length of time in whole seconds, as hours, minutes and seconds of at most six
+// digits each: 1h, 90m, 1h30m.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=16
@@ -27,7 +27,8 @@ func Text(d time.Duration) Duration {
 	return Duration(text)
 }
 
-// Or returns the duration, or a default where none is given. What the API server lets through always parses.
+// Or returns the duration, or a default if it is unset. Every value that the API server accepts can
+// be parsed.
 func (d Duration) Or(otherwise time.Duration) time.Duration {
 	if parsed, err := time.ParseDuration(string(d)); err == nil {
 		return parsed

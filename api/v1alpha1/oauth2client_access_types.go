@@ -3,19 +3,23 @@
 
 package v1alpha1
 
-// Access is what a client asks of one declared resource. What it gets, and why not the rest, status.grants says.
+// Access is a request for scopes of one OAuth2Resource. status.grants reports the decision on each
+// scope. It has resourceNamespace and resourceName where defaultResource has namespace and name.
 type Access struct {
-	// resourceNamespace is the namespace of the OAuth2Resource.
+	// resourceNamespace is the namespace of the OAuth2Resource. spec.defaultResource has it as
+	// namespace.
 	// +required
 	ResourceNamespace NamespaceName `json:"resourceNamespace,omitempty"`
 
-	// resourceName is its name.
+	// resourceName is the name of the OAuth2Resource. spec.defaultResource has it as name. At
+	// most 253 characters.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	ResourceName string `json:"resourceName,omitempty"`
 
-	// scopes that the client would like to have on it. At most 64.
+	// scopes are the scopes that the client asks for, 1 to 64. The OAuth2Resource has to define
+	// and grant each one; a scope that it does not grant is left out.
 	// +required
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -23,13 +27,14 @@ type Access struct {
 	Scopes []Scope `json:"scopes,omitempty"`
 }
 
-// ResourceReference names an OAuth2Resource.
+// ResourceReference names an OAuth2Resource. It has namespace and name where access has
+// resourceNamespace and resourceName.
 type ResourceReference struct {
-	// namespace of the OAuth2Resource.
+	// namespace is the namespace of the OAuth2Resource.
 	// +required
 	Namespace NamespaceName `json:"namespace,omitempty"`
 
-	// name of the OAuth2Resource.
+	// name is the name of the OAuth2Resource.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -42,19 +47,21 @@ type ResourceReference struct {
 // +kubebuilder:validation:MaxLength=317
 type ResourceName string
 
-// GrantStatus tells what became of the scopes that a client asks for at one audience.
+// GrantStatus reports the decisions on the scopes that a client asks for at one audience.
 type GrantStatus struct {
-	// audience is the aud of the tokens, and what a token request names as its resource; it is there if anything is granted.
+	// audience is the aud claim of the tokens, and the resource parameter of a token request.
+	// It is absent if no scope is granted.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	Audience string `json:"audience,omitempty"`
 
-	// resource is the OAuth2Resource; the grant of the client's own namespace, which spec.scopes asks for, has none.
+	// resource is the OAuth2Resource. It is absent for spec.scopes, whose audience is the
+	// client's own namespace.
 	// +optional
 	Resource ResourceReference `json:"resource,omitzero"`
 
-	// scopes are those asked for.
+	// scopes are the requested scopes with the decision on each.
 	// +required
 	// +listType=map
 	// +listMapKey=name
@@ -63,13 +70,15 @@ type GrantStatus struct {
 	Scopes []ScopeGrant `json:"scopes,omitempty"`
 }
 
-// ScopeGrant tells what became of one scope.
+// ScopeGrant is the decision on one scope.
 type ScopeGrant struct {
-	// name of the scope.
+	// name is the name of the scope.
 	// +required
 	Name Scope `json:"name,omitempty"`
 
-	// decision is Granted, or why not: ResourceNotFound, ScopeNotDefined, NotAllowedByResource or NotAllowedByPolicy.
+	// decision is Granted, or the reason for a refusal: ResourceNotFound, ScopeNotDefined,
+	// NotAllowedByResource or NotAllowedByPolicy. It is NewerVersion while the manager cannot
+	// read the record of the resource, because a newer version of Hallpass wrote it.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64

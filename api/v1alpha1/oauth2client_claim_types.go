@@ -3,20 +3,22 @@
 
 package v1alpha1
 
-// Claim is one claim of the tokens of a client.
+// Claim is an additional claim in the tokens of a client.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.value) != has(self.values)",message="a claim has either a value or values"
 type Claim struct {
-	// name of the claim: a URL of your own, or another name with '/' or ':'. A name without them takes an OAuth2Policy that allows it
-	// with this value; without one the claim is left out and the condition ClaimsComplete says so.
+	// name is the name of the claim: a URL that you own, or another name with '/' or ':'. A
+	// name without '/' and ':' requires an OAuth2Policy that allows the name and the value. If
+	// no policy does, tokens do not carry the claim, and the condition ClaimsComplete is False.
 	// +required
 	Name ClaimName `json:"name,omitempty"`
 
-	// value makes the claim a string.
+	// value is the value of a claim that is a string. Set either value or values.
 	// +optional
 	Value ClaimValue `json:"value,omitempty"`
 
-	// values make the claim a list of strings. At most 16.
+	// values are the values of a claim that is a list of strings, 1 to 16. Set either value or
+	// values.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
@@ -29,9 +31,9 @@ type Claim struct {
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=128
 // +kubebuilder:validation:XValidation:rule="self.matches('^[a-zA-Z][-a-zA-Z0-9_.:/]*$')",message="a claim is named with a letter, then letters, digits, '_', '-', '.', ':' and '/'"
-// +kubebuilder:validation:XValidation:rule="!(self.lowerAscii().replace('-', \"\").replace('_', \"\").replace('.', \"\").replace(':', \"\").replace('/', \"\") in ['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'clientid', 'clientuid', 'tokenuid', 'scope', 'active', 'tokentype', 'username', 'subtype', 'grantid', 'act', 'mayact', 'actor', 'actors', 'ancestor', 'ancestors', 'scopes', 'clientnamespace', 'clientname', 'resource', 'grant', 'name', 'givenname', 'familyname', 'middlename', 'nickname', 'preferredusername', 'profile', 'picture', 'website', 'email', 'emailverified', 'gender', 'birthdate', 'zoneinfo', 'locale', 'phonenumber', 'phonenumberverified', 'address', 'updatedat', 'azp', 'nonce', 'authtime', 'athash', 'chash', 'shash', 'acr', 'amr', 'subjwk', 'cnf', 'events', 'toe', 'txn', 'sid', 'authorizationdetails', 'tokenintrospection', 'vc', 'vp', 'subid', 'jwk', 'scp', 'role', 'group', 'realmaccess', 'resourceaccess', 'allowedorigins', 'typ', 'sessionstate', 'upn', 'oid', 'tid', 'wids', 'idtyp', 'appid', 'azpacr', 'appidacr', 'uniquename', 'nameid', 'nameidentifier', 'primarysid', 'groupsid', 'winaccountname', 'idp', 'actort', 'authorities', 'userid', 'user', 'uid', 'cid', 'login', 'policy', 'kubernetesio'])",message="no client sets a claim of this name, nor one that differs from it by case or by '-', '_', '.', ':' and '/': readers of tokens take it for a statement of the issuer; use a URL of your own, such as https://example.com/tier"
-// +kubebuilder:validation:XValidation:rule="!self.lowerAscii().matches('^(([^/:]*:/*)?([^/:]*[.])?(hallpass[.]dev|kubernetes[.]io|k8s[.]io|schemas[.]xmlsoap[.]org|schemas[.]microsoft[.]com|docs[.]oasis-open[.]org|aws[.]amazon[.]com|sts[.]amazonaws[.]com|hasura[.]io)[.]?([/:]|$)|(cognito|urn:zitadel|urn:oasis|urn:ietf|urn:hallpass):)')",message="claims of this authority cannot be set: readers of tokens take them for a statement of the issuer; use a URL of your own, such as https://example.com/tier"
-// +kubebuilder:validation:XValidation:rule="self in ['roles', 'groups', 'entitlements', 'permissions'] || !(self.lowerAscii().replace('-', \"\").replace('_', \"\").replace('.', \"\").replace(':', \"\").replace('/', \"\") in ['roles', 'groups', 'entitlements', 'permissions'])",message="roles, groups, entitlements and permissions are spelled exactly so, and take an OAuth2Policy that allows them"
+// +kubebuilder:validation:XValidation:rule="!(self.lowerAscii().replace('-', \"\").replace('_', \"\").replace('.', \"\").replace(':', \"\").replace('/', \"\") in ['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'clientid', 'clientuid', 'tokenuid', 'scope', 'active', 'tokentype', 'username', 'subtype', 'grantid', 'act', 'mayact', 'actor', 'actors', 'ancestor', 'ancestors', 'scopes', 'clientnamespace', 'clientname', 'resource', 'grant', 'name', 'givenname', 'familyname', 'middlename', 'nickname', 'preferredusername', 'profile', 'picture', 'website', 'email', 'emailverified', 'gender', 'birthdate', 'zoneinfo', 'locale', 'phonenumber', 'phonenumberverified', 'address', 'updatedat', 'azp', 'nonce', 'authtime', 'athash', 'chash', 'shash', 'acr', 'amr', 'subjwk', 'cnf', 'events', 'toe', 'txn', 'sid', 'authorizationdetails', 'tokenintrospection', 'vc', 'vp', 'subid', 'jwk', 'scp', 'role', 'group', 'realmaccess', 'resourceaccess', 'allowedorigins', 'typ', 'sessionstate', 'upn', 'oid', 'tid', 'wids', 'idtyp', 'appid', 'azpacr', 'appidacr', 'uniquename', 'nameid', 'nameidentifier', 'primarysid', 'groupsid', 'winaccountname', 'idp', 'actort', 'authorities', 'userid', 'user', 'uid', 'cid', 'login', 'policy', 'kubernetesio'])",message="no client sets a claim of this name, nor one that differs from it by case or by '-', '_', '.', ':' and '/': APIs take it for a statement of the issuer; use a URL of your own, such as https://example.com/tier"
+// +kubebuilder:validation:XValidation:rule="!self.lowerAscii().matches('^(([^/:]*:/*)?([^/:]*[.])?(hallpass[.]dev|kubernetes[.]io|k8s[.]io|schemas[.]xmlsoap[.]org|schemas[.]microsoft[.]com|docs[.]oasis-open[.]org|aws[.]amazon[.]com|sts[.]amazonaws[.]com|hasura[.]io)[.]?([/:]|$)|(cognito|urn:zitadel|urn:oasis|urn:ietf|urn:hallpass):)')",message="claims of this authority cannot be set: APIs take them for a statement of the issuer; use a URL of your own, such as https://example.com/tier"
+// +kubebuilder:validation:XValidation:rule="self in ['roles', 'groups', 'entitlements', 'permissions'] || !(self.lowerAscii().replace('-', \"\").replace('_', \"\").replace('.', \"\").replace(':', \"\").replace('/', \"\") in ['roles', 'groups', 'entitlements', 'permissions'])",message="roles, groups, entitlements and permissions are spelled exactly so, and require an OAuth2Policy that allows them"
 type ClaimName string
 
 // ClaimValue is the value of a claim: printable ASCII without quotation mark and backslash.

@@ -7,58 +7,66 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// RotationSpec says when the client secret is replaced. On demand it is replaced whenever the annotation
-// hallpass.dev/rotate of the OAuth2Client gets a value that it did not have before.
+// RotationSpec configures the rotation of the client secret. To rotate at once, set the annotation
+// hallpass.dev/rotate of the OAuth2Client to a new value, such as the current time.
 //
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:rule="!has(self.interval) || !self.interval.matches('^([0-9]{1,6}[hms])+$') || has(self.overlap) && !self.overlap.matches('^([0-9]{1,6}[hms])+$') || duration(self.interval) >= duration(has(self.overlap) ? self.overlap : '24h') + duration('1m')",message="rotation.interval must be at least a minute longer than rotation.overlap, which is 24h if it is left out"
 // +kubebuilder:validation:XValidation:rule="!has(self.retireWhenUnusedFor) || !self.retireWhenUnusedFor.matches('^([0-9]{1,6}[hms])+$') || has(self.overlap) && !self.overlap.matches('^([0-9]{1,6}[hms])+$') || duration(self.retireWhenUnusedFor) < duration(has(self.overlap) ? self.overlap : '24h')",message="rotation.retireWhenUnusedFor must be shorter than rotation.overlap, which is 24h if it is left out; set a longer overlap, such as 168h"
 type RotationSpec struct {
-	// interval is how often the secret is replaced on its own, from 1h to 8760h; left out, never. The moment within the
-	// interval differs from client to client, and the first replacement comes within one interval.
+	// interval is the time between two automatic rotations, from 1h to 8760h. If unset, the
+	// secret is not rotated automatically. Hallpass spreads the rotations of different clients
+	// over the interval; the first one takes place within one interval. The interval must be at
+	// least one minute longer than overlap.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) >= duration('1h') && duration(self) <= duration('8760h')",message="rotation.interval must be between 1h and 8760h (a year)"
 	Interval Duration `json:"interval,omitempty"`
 
-	// overlap is how long a replaced secret still works, from 0s (it ends at once) to 2160h; left out it is 24h. Running overlaps keep their end.
+	// overlap is the time for which the previous secret is accepted after a rotation, from 0s
+	// to 2160h. Defaults to 24h. With 0s the previous secret is refused at once. A change does
+	// not affect the overlap of secrets that were replaced before it.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) <= duration('2160h')",message="rotation.overlap must be at most 2160h (90 days)"
 	Overlap Duration `json:"overlap,omitempty"`
 
-	// retireWhenUnusedFor ends a replaced secret before its overlap is over, once nobody has used it for that long since it was
-	// replaced, and every replica of the token server has reported so; from 1h to 168h, and shorter than the overlap. Left out,
-	// replaced secrets live as long as their overlap.
+	// retireWhenUnusedFor ends the overlap of a previous secret early: once no client has used
+	// that secret for this long since the rotation, and every replica of the token server has
+	// reported so. From 1h to 168h, and shorter than overlap. If unset, the previous secret is
+	// accepted until its overlap ends.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) >= duration('1h') && duration(self) <= duration('168h')",message="rotation.retireWhenUnusedFor must be between 1h and 168h (a week)"
 	RetireWhenUnusedFor Duration `json:"retireWhenUnusedFor,omitempty"`
 }
 
-// RotationStatus tells of the rotation of the secret.
+// RotationStatus reports on the rotation of the client secret.
 //
 // +kubebuilder:validation:MinProperties=1
 type RotationStatus struct {
-	// handledRequest is the last value of the annotation hallpass.dev/rotate that was carried out.
+	// handledRequest is the last value of the annotation hallpass.dev/rotate that Hallpass has
+	// handled.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	HandledRequest string `json:"handledRequest,omitempty"`
 
-	// nextAt is when the next rotation is due.
+	// nextAt is when the next rotation is due; after one that failed, since when it has been
+	// due.
 	// +optional
 	NextAt metav1.Time `json:"nextAt,omitzero"`
 
-	// reason is why a rotation that is due or was requested waits or fails: TooManySecrets, Refused, NotReady or NotGenerated.
+	// reason is why a due or requested rotation is delayed or fails: TooManySecrets, Refused,
+	// NotReady or NotGenerated.
 	// +optional
 	Reason RotationReason `json:"reason,omitempty"`
 
-	// message says so for humans.
+	// message explains the reason.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`
 }
 
-// RotationReason is why a rotation waits or fails.
+// RotationReason is why a rotation is delayed or fails.
 //
 // +kubebuilder:validation:Enum=TooManySecrets;Refused;NotReady;NotGenerated
 type RotationReason string

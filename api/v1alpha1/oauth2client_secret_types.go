@@ -3,68 +3,87 @@
 
 package v1alpha1
 
-// SecretSpec says where the credentials of a client go and how that Secret looks. A Secret that Hallpass writes always has
-// the type hallpass.dev/oauth2-client. A client with method ServiceAccount has a ConfigMap instead, of which the same is said.
+// SecretSpec configures the Secret with the credentials of a client. A Secret that Hallpass writes
+// has the type hallpass.dev/oauth2-client. For a client with method ServiceAccount, and for one
+// with an Existing Secret, the same fields configure a ConfigMap.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.source) || self.source != 'Existing' || !(has(self.labels) || has(self.annotations) || has(self.template) || has(self.omit) || has(self.deletionPolicy) || has(self.keys) && (has(self.keys.issuerURL) || has(self.keys.tokenURL) || has(self.keys.jwksURL) || has(self.keys.introspectionURL) || has(self.keys.scope) || has(self.keys.resource) || has(self.keys.internalTokenURL) || has(self.keys.caCertificate)))",message="a Secret of source Existing is only read: labels, annotations, template, omit, deletionPolicy and all keys but clientID and clientSecret are for Secrets that Hallpass writes"
+// +kubebuilder:validation:XValidation:rule="!has(self.source) || self.source != 'Existing' || !has(self.deletionPolicy)",message="deletionPolicy is for Secrets that Hallpass writes; leave it out with source Existing"
+// +kubebuilder:validation:XValidation:rule="!has(self.source) || self.source != 'Existing' || !has(self.template) || self.template.all(k, !self.template[k].matches('(^|[^$])([$][$])*[$][(]client_secret[)]'))",message="with source Existing, a template is rendered into a ConfigMap, which has no client secret; leave the variable client_secret out, and render that entry with the tool that writes the Secret"
 type SecretSpec struct {
-	// name of the Secret in the client's namespace; left out it is the client's own name. A Secret of that name that is
-	// not this client's is never touched. If the name changes, the Secret of the old name is deleted once the new one is
-	// written with the same client secret: a pod that refers to the old name does not start any more.
+	// name is the name of the Secret in the namespace of the client. Defaults to the name of
+	// the client. Hallpass does not change a Secret of that name that belongs to another owner.
+	// If you change the name, Hallpass writes the new Secret with the same client secret and
+	// then deletes the old one. Change the references of your pods too, because a pod that
+	// refers to the old name cannot start.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="secret.name must be a valid Secret name: lower-case letters, digits, '-' and '.'"
 	Name string `json:"name,omitempty"`
 
-	// source is Generated or Existing; left out it is Generated. An Existing Secret is the user's own, as Sealed Secrets or
-	// External Secrets make it: it is read and never written, has to carry the label hallpass.dev/credentials: "true", and
-	// the client secret in it has to be random, at least 22 characters. Changing it by hand is a rotation with overlap.
+	// source is Generated or Existing. Defaults to Generated: Hallpass generates the client
+	// secret and writes the Secret. With Existing, another tool writes the Secret, such as
+	// Sealed Secrets or External Secrets, and Hallpass reads it. An Existing Secret requires
+	// the label hallpass.dev/credentials: "true" and a random client secret of at least 22
+	// characters. If its client secret changes, Hallpass accepts the previous one for
+	// rotation.overlap. Hallpass writes the other entries, such as the URLs and the CA, into a
+	// ConfigMap of the same name. If you change Generated to Existing, Hallpass deletes the
+	// Secret that it generated as soon as it can read the Existing one; if you change it back,
+	// it deletes the ConfigMap.
 	// +optional
 	Source SecretSource `json:"source,omitempty"`
 
-	// keys renames entries of the Secret for software that expects other names.
+	// keys renames entries of the Secret, for software that expects other names.
 	// +optional
 	Keys SecretKeys `json:"keys,omitzero"`
 
-	// omit leaves entries out of the Secret. client_id and client_secret are always there.
+	// omit lists entries that the Secret does not contain, 1 to 8. The entries client_id and
+	// client_secret cannot be omitted.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
 	Omit []OmittedEntry `json:"omit,omitempty"`
 
-	// template adds entries that are rendered from the others, for software that reads a file: $(client_id),
-	// $(client_secret), $(issuer_url), $(token_url), $(jwks_url), $(introspection_url), $(scope), $(resource),
-	// $(internal_token_url) and $(ca.crt) stand for the values, whatever their entries are called; $$ is a dollar sign. At most 8 entries of 4096 characters.
+	// template adds entries that are rendered from the others, for software that reads a
+	// configuration file. $(client_id), $(client_secret), $(issuer_url), $(token_url),
+	// $(jwks_url), $(introspection_url), $(scope), $(resource), $(internal_token_url) and
+	// $(ca.crt) are replaced by the values, also if their entries are renamed by keys. Write $$
+	// for a dollar sign. $(internal_token_url) is empty if the installation has no such
+	// address, and $(ca.crt) if there is no such entry. With source Existing, the entries are
+	// in the ConfigMap, and $(client_secret) cannot be used: let the tool that writes the
+	// Secret render that entry. At most 8 entries of 4096 characters each.
 	// +optional
 	Template SecretTemplate `json:"template,omitempty"`
 
-	// deletionPolicy is Delete or Retain; left out it is Delete. A retained Secret outlives its OAuth2Client, and one
-	// that is created again under the same name takes it up.
+	// deletionPolicy is Delete or Retain. Defaults to Delete: the Secret is deleted together
+	// with its OAuth2Client. With Retain the Secret is kept, and an OAuth2Client that is
+	// created again under the same name uses it.
 	// +optional
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 
-	// labels are put on the Secret, and taken off again when they are removed here. Of the kubernetes.io, k8s.io and hallpass.dev
-	// domains app.kubernetes.io/name, component, part-of and version can be set. At most 16.
+	// labels are added to the Secret. Labels that you remove here are removed from the Secret.
+	// Of the domains kubernetes.io, k8s.io and hallpass.dev only app.kubernetes.io/name,
+	// component, part-of and version can be set. At most 16.
 	// +optional
 	Labels SecretLabels `json:"labels,omitempty"`
 
-	// annotations are put on the Secret, such as those that a reloader or a reflector looks for, and taken off again when they
-	// are removed here. The kubernetes.io, k8s.io and hallpass.dev domains are not for users. At most 16, each of at most 1024
-	// characters.
+	// annotations are added to the Secret, for example for a tool that reloads pods or copies
+	// Secrets. Annotations that you remove here are removed from the Secret. Annotations of the
+	// domains kubernetes.io, k8s.io and hallpass.dev cannot be set. At most 16, each of at most
+	// 1024 characters.
 	// +optional
 	Annotations SecretAnnotations `json:"annotations,omitempty"`
 }
 
-// SecretTemplate is further entries of a Secret with the text that they are rendered from.
+// SecretTemplate maps the name of an additional entry of a Secret to its template.
 //
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:MaxProperties=8
 // +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^[-._a-zA-Z0-9]+$') && k != '.' && !k.startsWith('..') && size(k) <= 253)",message="an entry of a Secret is named with letters, digits, '-', '_' and '.', and neither is '.' nor begins with '..'"
 type SecretTemplate map[string]TemplateText
 
-// SecretLabels are labels to put on a Secret.
+// SecretLabels are labels of a Secret.
 //
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:MaxProperties=16
@@ -72,7 +91,7 @@ type SecretTemplate map[string]TemplateText
 // +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*[.])?(kubernetes[.]io|k8s[.]io|hallpass[.]dev)/') || k.matches('^app[.]kubernetes[.]io/(name|component|part-of|version)$'))",message="labels in the domains kubernetes.io, k8s.io and hallpass.dev cannot be set on the Secret, but for app.kubernetes.io/name, component, part-of and version"
 type SecretLabels map[string]LabelValue
 
-// SecretAnnotations are annotations to put on a Secret.
+// SecretAnnotations are annotations of a Secret.
 //
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:MaxProperties=16
@@ -80,7 +99,7 @@ type SecretLabels map[string]LabelValue
 // +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*[.])?(kubernetes[.]io|k8s[.]io|hallpass[.]dev)/'))",message="annotations in the domains kubernetes.io, k8s.io and hallpass.dev cannot be set on the Secret"
 type SecretAnnotations map[string]AnnotationValue
 
-// SecretSource says whose a client's Secret is.
+// SecretSource is who writes the Secret of a client.
 //
 // +kubebuilder:validation:Enum=Generated;Existing
 type SecretSource string
@@ -93,7 +112,8 @@ const (
 	SecretExisting SecretSource = "Existing"
 )
 
-// OmittedEntry is an entry that may be left out of a Secret, by its field in secret.keys.
+// OmittedEntry is an entry of a Secret that can be omitted, by the name of its field in
+// secret.keys.
 //
 // +kubebuilder:validation:Enum=IssuerURL;TokenURL;JWKSURL;IntrospectionURL;Scope;Resource;InternalTokenURL;CACertificate
 type OmittedEntry string
@@ -110,13 +130,13 @@ const (
 	OmitCACertificate    OmittedEntry = "CACertificate"
 )
 
-// TemplateText is text with references to a client's values.
+// TemplateText is text with references to values of the client, such as $(client_id).
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=4096
 type TemplateText string
 
-// DeletionPolicy says what becomes of a Secret when its OAuth2Client is deleted.
+// DeletionPolicy is what happens to the Secret when its OAuth2Client is deleted.
 //
 // +kubebuilder:validation:Enum=Delete;Retain
 type DeletionPolicy string
@@ -140,53 +160,61 @@ type LabelValue string
 // +kubebuilder:validation:MaxLength=1024
 type AnnotationValue string
 
-// SecretKeys names the entries of the Secret that holds a client's credentials.
+// SecretKeys renames the entries of the Secret of a client. All entries must have different names.
 //
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:rule="[[has(self.clientID) ? self.clientID : 'client_id', has(self.clientSecret) ? self.clientSecret : 'client_secret', has(self.issuerURL) ? self.issuerURL : 'issuer_url', has(self.tokenURL) ? self.tokenURL : 'token_url', has(self.jwksURL) ? self.jwksURL : 'jwks_url', has(self.introspectionURL) ? self.introspectionURL : 'introspection_url', has(self.scope) ? self.scope : 'scope', has(self.caCertificate) ? self.caCertificate : 'ca.crt'] + (has(self.resource) ? [self.resource] : []) + (has(self.internalTokenURL) ? [self.internalTokenURL] : [])].all(names, names.all(name, names.exists_one(other, other == name)))",message="secret.keys must name every entry of the Secret differently, the default names included"
 type SecretKeys struct {
-	// clientID is the entry that holds the client identifier; left out it is client_id.
+	// clientID is the name of the entry with the client identifier. Defaults to client_id.
 	// +optional
 	ClientID SecretKey `json:"clientID,omitempty"`
 
-	// clientSecret is the entry that holds the client secret; left out it is client_secret.
+	// clientSecret is the name of the entry with the client secret. Defaults to client_secret.
 	// +optional
 	ClientSecret SecretKey `json:"clientSecret,omitempty"`
 
-	// issuerURL is the entry that holds the issuer's URL, where discovery starts; left out it is issuer_url.
+	// issuerURL is the name of the entry with the URL of the issuer, at which discovery starts.
+	// Defaults to issuer_url.
 	// +optional
 	IssuerURL SecretKey `json:"issuerURL,omitempty"`
 
-	// tokenURL is the entry that holds the URL of the token endpoint; left out it is token_url.
+	// tokenURL is the name of the entry with the URL of the token endpoint. Defaults to
+	// token_url.
 	// +optional
 	TokenURL SecretKey `json:"tokenURL,omitempty"`
 
-	// jwksURL is the entry that holds the URL of the signing keys; left out it is jwks_url.
+	// jwksURL is the name of the entry with the URL of the signing keys. Defaults to jwks_url.
 	// +optional
 	JWKSURL SecretKey `json:"jwksURL,omitempty"`
 
-	// introspectionURL is the entry that holds the URL of the introspection endpoint; left out it is introspection_url.
+	// introspectionURL is the name of the entry with the URL of the introspection endpoint.
+	// Defaults to introspection_url.
 	// +optional
 	IntrospectionURL SecretKey `json:"introspectionURL,omitempty"`
 
-	// scope is the entry that holds the client's scopes, separated by spaces; left out it is scope. It is empty for a client with a
-	// spec.defaultResource, whose owner may withdraw a scope: a request without scopes is given all that are granted.
+	// scope is the name of the entry with the scopes of the client, separated by spaces.
+	// Defaults to scope. The entry is empty if spec.defaultResource is set: the owner of that
+	// resource can withdraw a scope, and a token request without scopes is granted all that
+	// remain.
 	// +optional
 	Scope SecretKey `json:"scope,omitempty"`
 
-	// resource is the entry that holds the resource indicator (RFC 8707) which a token request without one means, for software that has
-	// to send it; left out it is resource. A client without spec.access has no such entry, and it gives way to an entry
-	// of yours with that name.
+	// resource is the name of the entry with the default resource indicator (RFC 8707), for
+	// software that has to send one. Defaults to resource. A client without spec.access has no
+	// such entry. The entry is also left out if you give its default name to another entry.
 	// +optional
 	Resource SecretKey `json:"resource,omitempty"`
 
-	// internalTokenURL is the entry that holds the URL of the token endpoint for callers inside the cluster, where the installation has
-	// one beside the issuer; left out it is internal_token_url. It gives way to an entry of yours with that name.
+	// internalTokenURL is the name of the entry with the URL of the token endpoint inside the
+	// cluster, if the installation has one. Defaults to internal_token_url. The entry is left
+	// out if you give its default name to another entry.
 	// +optional
 	InternalTokenURL SecretKey `json:"internalTokenURL,omitempty"`
 
-	// caCertificate is the entry that holds the certificate authority of the token server in PEM, where it is Hallpass's
-	// own; left out it is ca.crt.
+	// caCertificate is the name of the entry with the CA certificate of the token server in
+	// PEM. Defaults to ca.crt. The entry is absent if every machine trusts the certificate.
+	// Where the installation has an internal_token_url, and public CAs signed the certificate
+	// of the issuer, it is for internal_token_url alone.
 	// +optional
 	CACertificate SecretKey `json:"caCertificate,omitempty"`
 }

@@ -7,8 +7,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// OAuth2Policy sets ceilings for the namespaces that it selects. Several that select one namespace narrow each other; what
-// none of them speaks of stays as the installation has it. A cluster without any has the installation's defaults everywhere.
+// OAuth2Policy limits what the OAuth2Clients, OAuth2Tokens and OAuth2Resources of the selected
+// namespaces may have. If several policies select a namespace, the strictest limit applies. An
+// unset field sets no limit, and the defaults of the installation apply.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -24,11 +25,12 @@ type OAuth2Policy struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitzero"`
 
-	// spec is the ceilings and where they hold.
+	// spec configures the limits, and the namespaces to which they apply.
 	// +optional
 	Spec OAuth2PolicySpec `json:"spec,omitzero"`
 
-	// status is what Hallpass has made of it. Nothing reads it back as an input.
+	// status is the observed state of the policy. Hallpass writes it and never uses it as
+	// input.
 	// +optional
 	Status OAuth2PolicyStatus `json:"status,omitzero"`
 }
@@ -42,78 +44,92 @@ type OAuth2PolicyList struct {
 	Items           []OAuth2Policy `json:"items"`
 }
 
-// OAuth2PolicySpec is the ceilings and where they hold.
+// OAuth2PolicySpec configures limits, and the namespaces to which they apply.
 type OAuth2PolicySpec struct {
-	// namespaceSelector selects the namespaces by their labels; left out it is every namespace. What a policy allows, chosen
-	// identifiers and claims, it allows only where it selects by labels that the installation names as protected; what it forbids, it
-	// forbids in any case.
+	// namespaceSelector selects namespaces by their labels. Defaults to all namespaces. Limits
+	// always apply. The fields that permit something (clientIDs, resourceIdentifiers and
+	// claims) have an effect only if every label of the selector is protected by the
+	// installation (--protected-namespace-label), because the owner of a namespace can set the
+	// others.
 	// +optional
 	NamespaceSelector LabelMatch `json:"namespaceSelector,omitzero"`
 
-	// authenticationMethods are those that clients may use; left out, all.
+	// authenticationMethods are the methods that clients may use. Defaults to all.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=3
 	AuthenticationMethods []AuthenticationMethod `json:"authenticationMethods,omitempty"`
 
-	// maxTokenLifetime is the longest that a token of a client may be valid, from 1m to 1h. A client that asks for more gets this.
+	// maxTokenLifetime is the maximum lifetime of a token of an OAuth2Client, from 1m to 1h. If
+	// unset, the policy sets no limit. A client that asks for more gets tokens with this
+	// lifetime.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) >= duration('1m') && duration(self) <= duration('1h')",message="maxTokenLifetime must be between 1m and 1h in whole seconds, such as 30m"
 	MaxTokenLifetime Duration `json:"maxTokenLifetime,omitempty"`
 
-	// maxFixedTokenLifetime is the longest that a token of an OAuth2Token with mode Fixed may be valid, from its creation on; 0s forbids
-	// such tokens. Left out, the policy sets no limit, and it is as the installation has it. A token that is longer is refused, also one that was made before.
+	// maxFixedTokenLifetime is the maximum lifetime of an OAuth2Token with mode Fixed, measured
+	// from its creation. 0s forbids mode Fixed. If unset, the limit of the installation
+	// applies. A token that would be valid for longer is refused, also if it was created before
+	// the policy.
 	// +optional
 	MaxFixedTokenLifetime Duration `json:"maxFixedTokenLifetime,omitempty"`
 
-	// maxClients is how many OAuth2Clients each namespace may have, from 0 to 100000; left out, it is as the installation has it. The
-	// oldest ones come first, and those that are being deleted count until they are gone. One that was let in stays if the limit is
-	// lowered, with the condition WithinLimits False.
+	// maxClients is the maximum number of OAuth2Clients in each namespace, from 0 to 100000. If
+	// unset, the limit of the installation applies. The oldest clients are accepted first;
+	// clients that are being deleted count until they are deleted. If you lower the limit,
+	// accepted clients keep working with the condition WithinLimits False.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100000
 	MaxClients *int32 `json:"maxClients,omitempty"`
 
-	// maxTokens is how many OAuth2Tokens each namespace may have, from 0 to 100000, by the rules of maxClients.
+	// maxTokens is the maximum number of OAuth2Tokens in each namespace, from 0 to 100000. It
+	// works like maxClients.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100000
 	MaxTokens *int32 `json:"maxTokens,omitempty"`
 
-	// maxResources is how many OAuth2Resources each namespace may have, from 0 to 100000, by the rules of maxClients.
+	// maxResources is the maximum number of OAuth2Resources in each namespace, from 0 to
+	// 100000. It works like maxClients.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100000
 	MaxResources *int32 `json:"maxResources,omitempty"`
 
-	// contacts is Required or Optional; left out it is Optional. Required refuses clients without spec.contacts. One that was let in
-	// before goes on, with the condition WithinLimits False.
+	// contacts is Required or Optional. Defaults to Optional. With Required, a client without
+	// spec.contacts is refused. A client that was accepted before keeps working with the
+	// condition WithinLimits False.
 	// +optional
 	Contacts ContactsRule `json:"contacts,omitempty"`
 
-	// freeFormScopes is Allowed or Forbidden; left out it is Allowed. Forbidden takes away what clients list in spec.scopes: they
-	// have the scopes of OAuth2Resources only.
+	// freeFormScopes is Allowed or Forbidden. Defaults to Allowed. With Forbidden, scopes in
+	// spec.scopes of clients are not granted, and clients get scopes of OAuth2Resources only.
 	// +optional
 	FreeFormScopes FreeFormScopes `json:"freeFormScopes,omitempty"`
 
-	// reservedScopes are names that neither clients nor resources of these namespaces may use. At most 64.
+	// reservedScopes are names of scopes that the clients and resources of the selected
+	// namespaces may not use. At most 64.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
 	ReservedScopes []Scope `json:"reservedScopes,omitempty"`
 
-	// clientIDs are patterns of the client identifiers that clients may choose in spec.clientID. Left out, it is as the
-	// installation has it, which is none unless it was told otherwise. At most 32.
+	// clientIDs are patterns for the identifiers that clients may choose in spec.clientID. If
+	// unset, the setting of the installation applies; by default none is allowed. A value with
+	// a colon or a %, and one of the form <namespace>.<name>, has to be listed as it is: no
+	// pattern with * allows it. At most 32.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	ClientIDs []IdentifierPattern `json:"clientIDs,omitempty"`
 
-	// resourceIdentifiers are patterns of the identifiers that resources may choose in spec.identifier, such as
-	// https://*.shop.example.com/*. Left out, none. Identifiers under the issuer's own and the API server's audiences are never
+	// resourceIdentifiers are patterns for the identifiers that resources may choose in
+	// spec.identifier, such as https://*.shop.example.com/*. If unset, none is allowed.
+	// Identifiers below the issuer URL and the audiences of the Kubernetes API server are never
 	// allowed. At most 32.
 	// +optional
 	// +listType=set
@@ -121,9 +137,10 @@ type OAuth2PolicySpec struct {
 	// +kubebuilder:validation:MaxItems=32
 	ResourceIdentifiers []IdentifierPattern `json:"resourceIdentifiers,omitempty"`
 
-	// claims are the claims that clients may set in spec.claims under a name without '/' and ':', such as tier or roles, with
-	// the values that each may have. Left out, it is as the installation has it, which is none unless it was told otherwise. Claims whose
-	// name has a '/' or ':' need no policy. At most 32.
+	// claims are the claims without '/' and ':' in their name, such as tier or roles, that
+	// clients may set in spec.claims, with the allowed values. If unset, the setting of the
+	// installation applies; by default none is allowed. Claims with a '/' or ':' in their name
+	// need no policy. At most 32.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -132,14 +149,14 @@ type OAuth2PolicySpec struct {
 	Claims []AllowedClaim `json:"claims,omitempty"`
 }
 
-// AllowedClaim is a claim that clients may set.
+// AllowedClaim is a claim that clients may set, with its allowed values.
 type AllowedClaim struct {
-	// name of the claim, without '/' and ':'.
+	// name is the name of the claim, without '/' and ':'.
 	// +required
 	// +kubebuilder:validation:XValidation:rule="!self.contains('/') && !self.contains(':')",message="a claim whose name has a '/' or ':' needs no policy; list names without them"
 	Name ClaimName `json:"name,omitempty"`
 
-	// values are patterns, one of which has to fit each value of the claim. At most 32.
+	// values are patterns. Every value of the claim must match one of them. At most 32.
 	// +required
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -147,8 +164,9 @@ type AllowedClaim struct {
 	Values []ClaimPattern `json:"values,omitempty"`
 }
 
-// ClaimPattern is text in which each * stands for letters, digits and -_.:/@. A pattern with a * fits no value with a word that begins
-// with system:, as the users and groups of Kubernetes do; such a value is listed by its full text.
+// ClaimPattern is a pattern for a value. Each * matches any letters, digits and the characters
+// -_.:/@. A pattern with a * matches no value with a word that begins with system:, the prefix of
+// Kubernetes users and groups; list such a value in full.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=255
@@ -156,7 +174,7 @@ type AllowedClaim struct {
 // +kubebuilder:validation:XValidation:rule="!(self.contains('*') && self.lowerAscii().matches('(^|[^-a-z0-9_.:/@])system:'))",message="a value with a word that begins with system: is listed by its full text, without *"
 type ClaimPattern string
 
-// ContactsRule says whether clients have to name contacts.
+// ContactsRule is whether clients require contacts.
 //
 // +kubebuilder:validation:Enum=Required;Optional
 type ContactsRule string
@@ -167,7 +185,7 @@ const (
 	ContactsOptional ContactsRule = "Optional"
 )
 
-// FreeFormScopes says whether clients may have scopes that no resource declares.
+// FreeFormScopes is whether clients may have scopes that no OAuth2Resource defines.
 //
 // +kubebuilder:validation:Enum=Allowed;Forbidden
 type FreeFormScopes string
@@ -178,27 +196,29 @@ const (
 	FreeFormScopesForbidden FreeFormScopes = "Forbidden"
 )
 
-// IdentifierPattern is text in which each * stands for any characters but a slash, and one that is all there is after the last
-// slash for the rest: https://*.example.com/* fits whatever is below those hosts.
+// IdentifierPattern is a pattern for an identifier. Each * matches any characters except a slash. A
+// * that follows the last slash matches the whole rest: https://*.example.com/* matches all paths
+// on those hosts.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=255
 // +kubebuilder:validation:XValidation:rule="self.matches('^[!-~]+$')",message="a pattern is printable ASCII without spaces; * stands for any characters but a slash"
 type IdentifierPattern string
 
-// OAuth2PolicyStatus is what Hallpass has made of an OAuth2Policy.
+// OAuth2PolicyStatus is the observed state of an OAuth2Policy.
 type OAuth2PolicyStatus struct {
-	// observedGeneration is the generation of the spec that this status speaks of.
+	// observedGeneration is the metadata.generation that this status describes.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// namespaces is how many namespaces it selects.
+	// namespaces is the number of namespaces that the policy selects.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Namespaces *int32 `json:"namespaces,omitempty"`
 
-	// conditions are what kstatus and kubectl wait look at.
+	// conditions follow kstatus, so that kubectl wait can be used. Ready is True while the
+	// policy is in force.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -7,8 +7,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// OAuth2Resource declares an API: the identifier that its tokens are for, the scopes that it knows, and who may have which of
-// them. It belongs to the API's owner, and nobody gets a token for the API without a grant in it.
+// OAuth2Resource declares an API: its identifier, its scopes, and which clients are granted which
+// scopes. The owner of the API creates it. A client without a grant gets no token for the API.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -21,7 +21,7 @@ import (
 // +kubebuilder:printcolumn:name="Display Name",type=string,priority=1,JSONPath=`.spec.displayName`
 // +kubebuilder:printcolumn:name="Scopes",type=string,priority=1,JSONPath=`.status.scopeNames`
 //
-// +kubebuilder:validation:XValidation:rule="(has(self.spec) && has(self.spec.identifier)) == (has(oldSelf.spec) && has(oldSelf.spec.identifier)) && (!has(self.spec) || !has(self.spec.identifier) || self.spec.identifier == oldSelf.spec.identifier)",message="spec.identifier cannot be changed, set or removed: tokens are out that name it; create another OAuth2Resource for another identifier"
+// +kubebuilder:validation:XValidation:rule="(has(self.spec) && has(self.spec.identifier)) == (has(oldSelf.spec) && has(oldSelf.spec.identifier)) && (!has(self.spec) || !has(self.spec.identifier) || self.spec.identifier == oldSelf.spec.identifier)",message="spec.identifier cannot be changed, set or removed, because issued tokens name it; create another OAuth2Resource for another identifier, and delete this one once no client requests it: its tokens end with it"
 type OAuth2Resource struct {
 	metav1.TypeMeta `json:",inline"`
 
@@ -29,11 +29,12 @@ type OAuth2Resource struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitzero"`
 
-	// spec is what the API's owner declares.
+	// spec declares the API.
 	// +optional
 	Spec OAuth2ResourceSpec `json:"spec,omitzero"`
 
-	// status is what Hallpass has made of it. Nothing reads it back as an input.
+	// status is the observed state of the resource. Hallpass writes it and never uses it as
+	// input.
 	// +optional
 	Status OAuth2ResourceStatus `json:"status,omitzero"`
 }
@@ -47,26 +48,29 @@ type OAuth2ResourceList struct {
 	Items           []OAuth2Resource `json:"items"`
 }
 
-// OAuth2ResourceSpec is what the owner of an API declares about it.
+// OAuth2ResourceSpec declares an API.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.grants) || self.grants.all(g, g.scopes.all(s, has(self.scopes) && self.scopes.exists(d, d.name == s)))",message="a grant gives a scope that spec.scopes does not define; add it there, or correct its name"
 type OAuth2ResourceSpec struct {
-	// identifier is the resource indicator (RFC 8707) of the API: clients ask for it, and it is the aud of their tokens. Left out
-	// it is <issuer>/resources/<namespace>/<name>, which status.identifier shows. Another one is an absolute https URI that an
-	// OAuth2Policy has to allow; it cannot be changed, set or removed later. At most 255 characters.
+	// identifier is the resource indicator (RFC 8707) of the API. Clients send it in token
+	// requests, and it is the aud claim of their tokens. Defaults to
+	// <issuer>/resources/<namespace>/<name>; status.identifier has the value. A chosen
+	// identifier is an absolute https URI that an OAuth2Policy allows. The field cannot be
+	// changed, set or removed after the resource is created. At most 255 characters.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=255
 	// +kubebuilder:validation:XValidation:rule="self.matches('^https://[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*(:[0-9]{1,5})?(/[-._~a-zA-Z0-9]*)*$') && !self.matches('/[.][.]?(/|$)') && !self.matches('//.*//')",message="identifier is an absolute https URI such as https://orders.example.com/api: its host in lower-case ASCII without a user and without a dot at the end, its path in letters, digits, '-', '.', '_' and '~', and neither query nor fragment"
 	Identifier string `json:"identifier,omitempty"`
 
-	// displayName names the API for humans, in wide lists (kubectl get --output wide) and in its metadata (RFC 9728). At most 100 characters.
+	// displayName is a name for people. kubectl get --output wide prints it, and the metadata
+	// of the API (RFC 9728) contains it. At most 100 characters.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=100
 	DisplayName string `json:"displayName,omitempty"`
 
-	// scopes are what can be granted on the API. At most 64.
+	// scopes are the scopes of the API that can be granted. At most 64.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -74,51 +78,57 @@ type OAuth2ResourceSpec struct {
 	// +kubebuilder:validation:MaxItems=64
 	Scopes []ResourceScope `json:"scopes,omitempty"`
 
-	// grants say who may have which scopes. Whoever is in none of them gets nothing, clients of the API's own namespace
-	// included. At most 32.
+	// grants are the clients that may have scopes, and which. A client that no grant selects
+	// gets no token, also if it is in the namespace of the API. If you remove a grant, no more
+	// tokens with its scopes are issued, and introspection, forward-auth and ext_authz no
+	// longer accept these scopes in issued tokens. At most 32.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	Grants []ResourceGrant `json:"grants,omitempty"`
 
-	// introspection says which clients may ask about tokens for this API; left out, those of its own namespace may.
+	// introspection lists the clients that may introspect tokens for this API. Defaults to all
+	// clients of the namespace of the API.
 	// +optional
 	Introspection IntrospectionSpec `json:"introspection,omitzero"`
 
-	// tokenLifetime is the longest that a token for this API may be valid, from 1m to 1h, in whole seconds. Left out it is 1h.
+	// tokenLifetime is the maximum lifetime of a token for this API, from 1m to 1h, in whole
+	// seconds. Defaults to 1h.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) >= duration('1m') && duration(self) <= duration('1h')",message="tokenLifetime must be between 1m and 1h in whole seconds, such as 30m"
 	TokenLifetime Duration `json:"tokenLifetime,omitempty"`
 
-	// maxFixedTokenLifetime is the longest that a token of an OAuth2Token with mode Fixed may be valid for this API, from its creation on,
-	// whatever tokenLifetime says; the limits of the installation and of OAuth2Policies hold as well. 0s allows none. Left out, clients of
-	// other namespaces have no such tokens, and those of the API's own namespace what the installation and tokenLifetime allow. A
-	// token that exists keeps its end, with the condition WithinLimits False.
+	// maxFixedTokenLifetime is the maximum lifetime of an OAuth2Token with mode Fixed for this
+	// API, measured from its creation. It may exceed tokenLifetime, but not the limits of the
+	// installation and of OAuth2Policies. 0s forbids mode Fixed. If unset, clients of other
+	// namespaces cannot have such tokens; for clients of the same namespace the limits of the
+	// installation apply, and tokenLifetime if you set it. If you lower the limit, existing
+	// tokens keep their expiration time with the condition WithinLimits False.
 	// +optional
 	MaxFixedTokenLifetime Duration `json:"maxFixedTokenLifetime,omitempty"`
 }
 
 // ResourceScope is one scope of an API.
 type ResourceScope struct {
-	// name of the scope, as it stands in requests and tokens.
+	// name is the name of the scope in token requests and tokens.
 	// +required
 	Name Scope `json:"name,omitempty"`
 
-	// description says to humans what the scope allows. At most 500 characters.
+	// description is what the scope allows, for people. At most 500 characters.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=500
 	Description string `json:"description,omitempty"`
 }
 
-// ResourceGrant gives scopes to clients.
+// ResourceGrant grants scopes to clients.
 type ResourceGrant struct {
-	// from says which clients it is for.
+	// from selects the clients.
 	// +required
 	From GrantSource `json:"from,omitzero"`
 
-	// scopes are what those clients may have, of those that spec.scopes defines. At most 64.
+	// scopes are the granted scopes. spec.scopes must define each of them. At most 64.
 	// +required
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -126,25 +136,28 @@ type ResourceGrant struct {
 	Scopes []Scope `json:"scopes,omitempty"`
 }
 
-// GrantSource selects clients by their namespace and, within it, by their labels.
+// GrantSource selects clients by namespace, and optionally by their labels. Set either namespaces
+// or namespaceSelector.
 //
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:rule="has(self.namespaces) != has(self.namespaceSelector)",message="from needs either namespaces or namespaceSelector"
 type GrantSource struct {
-	// namespaces are the clients' namespaces by name. At most 64.
+	// namespaces are the names of the namespaces of the clients. At most 64.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
 	Namespaces []NamespaceName `json:"namespaces,omitempty"`
 
-	// namespaceSelector selects the clients' namespaces by labels that the installation names as protected: those that the
-	// owner of a namespace cannot set.
+	// namespaceSelector selects the namespaces of the clients by their labels. Use only labels
+	// that the installation protects (--protected-namespace-label). A grant with another label
+	// has no effect, because the owner of a namespace could set that label.
 	// +optional
 	NamespaceSelector LabelMatch `json:"namespaceSelector,omitzero"`
 
-	// clientSelector narrows it to clients that carry these labels; left out it is every client of those namespaces. Whoever
-	// may write a client may label it.
+	// clientSelector restricts the grant to clients with these labels. Defaults to all clients
+	// of the selected namespaces. Every user who may create or update an OAuth2Client can set
+	// its labels.
 	// +optional
 	ClientSelector LabelMatch `json:"clientSelector,omitzero"`
 }
@@ -158,7 +171,7 @@ type NamespaceName string
 
 // LabelMatch selects objects by labels.
 type LabelMatch struct {
-	// matchLabels are labels that must all be there with these values. At most 8.
+	// matchLabels are the labels that an object must have, with these values. At most 8.
 	// +required
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=8
@@ -166,9 +179,9 @@ type LabelMatch struct {
 	MatchLabels map[string]LabelValue `json:"matchLabels,omitempty"`
 }
 
-// IntrospectionSpec says which clients may introspect tokens.
+// IntrospectionSpec lists the clients that may introspect tokens for an API.
 type IntrospectionSpec struct {
-	// clients by namespace and name. At most 64.
+	// clients are the clients, by namespace and name. At most 64.
 	// +required
 	// +listType=map
 	// +listMapKey=namespace
@@ -180,49 +193,51 @@ type IntrospectionSpec struct {
 
 // ClientReference names an OAuth2Client.
 type ClientReference struct {
-	// namespace of the client.
+	// namespace is the namespace of the client.
 	// +required
 	Namespace NamespaceName `json:"namespace,omitempty"`
 
-	// name of the client.
+	// name is the name of the client.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name,omitempty"`
 }
 
-// OAuth2ResourceStatus is what Hallpass has made of an OAuth2Resource.
+// OAuth2ResourceStatus is the observed state of an OAuth2Resource.
 type OAuth2ResourceStatus struct {
-	// observedGeneration is the generation of the spec that this status speaks of.
+	// observedGeneration is the metadata.generation that this status describes.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// identifier is the resource indicator of the API, and the aud of its tokens.
+	// identifier is the resource indicator of the API, and the aud claim of its tokens.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	Identifier string `json:"identifier,omitempty"`
 
-	// clients is how many clients hold any scope of the API.
+	// clients is the number of clients that have at least one scope of the API.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Clients *int32 `json:"clients,omitempty"`
 
-	// scopes tell how many clients hold each scope. They follow the clients within seconds.
+	// scopes report the number of clients that have each scope. They are updated within
+	// seconds.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=64
 	Scopes []ScopeHolders `json:"scopes,omitempty"`
 
-	// scopeNames are the names of status.scopes.
+	// scopeNames are the names of the scopes in status.scopes.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	ScopeNames []Scope `json:"scopeNames,omitempty"`
 
-	// conditions are what kstatus and kubectl wait look at: Ready is True while tokens are issued for the API.
+	// conditions follow kstatus, so that kubectl wait can be used. Ready is True while tokens
+	// are issued for the API. GrantsComplete is False while a scope or a grant has no effect.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -230,13 +245,13 @@ type OAuth2ResourceStatus struct {
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
-// ScopeHolders tells how many clients hold a scope.
+// ScopeHolders is the number of clients that have a scope.
 type ScopeHolders struct {
-	// name of the scope.
+	// name is the name of the scope.
 	// +required
 	Name Scope `json:"name,omitempty"`
 
-	// clients is how many hold it.
+	// clients is the number of clients that have the scope.
 	// +required
 	// +kubebuilder:validation:Minimum=0
 	Clients *int32 `json:"clients,omitempty"`

@@ -9,11 +9,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// TokenRevocation takes tokens back before they expire. It counts in the registry namespace only, and has one of two forms: a
-// selector, which a cluster administrator makes with kubectl to take back everything that a client or a namespace was issued; or
-// a batch of single tokens, which the token servers write for the callers of their revocation endpoint. Where a client revokes too many
-// one by one, a token server writes a selector in their place, whose name begins with "collapsed-". It cannot be changed,
-// and Hallpass deletes it once none of the tokens it takes back could still be valid.
+// TokenRevocation revokes tokens before they expire. It has an effect in the registry namespace
+// only. A TokenRevocation has either a selector or a batch. A cluster administrator creates one
+// with a selector, to revoke all tokens of a client or a namespace. The token servers create
+// batches of single tokens, for the callers of the revocation endpoint. If a client revokes too
+// many tokens one by one, a token server replaces them by a selector, in an object whose name
+// begins with "collapsed-". A TokenRevocation cannot be changed. Hallpass deletes it once all
+// tokens that it revokes have expired.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -31,26 +33,28 @@ type TokenRevocation struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitzero"`
 
-	// spec says which tokens are taken back. It cannot be changed.
+	// spec selects the revoked tokens. It cannot be changed; create another TokenRevocation
+	// instead.
 	// +required
-	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a TokenRevocation cannot be changed; create another one"
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a TokenRevocation cannot be changed; create another one: both are in force"
 	Spec TokenRevocationSpec `json:"spec,omitzero"`
 
-	// status says whom a selector concerns. A batch has none.
+	// status reports whether a selector matches a client. A batch has no status.
 	// +optional
 	Status TokenRevocationStatus `json:"status,omitzero"`
 }
 
-// TokenRevocationStatus says whom a selector concerns.
+// TokenRevocationStatus reports whether a selector matches a client.
 //
 // +kubebuilder:validation:MinProperties=1
 type TokenRevocationStatus struct {
-	// observedGeneration is the generation of the spec that this status speaks of.
+	// observedGeneration is the metadata.generation that this status describes.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions has Ready: False if there is no client that the selector names. The selector holds all the same.
+	// conditions contain Ready. It is False if the selector matches no client; the revocation
+	// is in force all the same.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -67,29 +71,33 @@ type TokenRevocationList struct {
 	Items           []TokenRevocation `json:"items"`
 }
 
-// TokenRevocationSpec says which tokens are taken back.
+// TokenRevocationSpec selects the revoked tokens. Set either selector or batch.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.selector) != has(self.batch)",message="give a selector, such as selector: {issuedBefore: 2026-11-23T12:00:00Z, namespace: shop}; batch is for the token servers, and there is never both"
 type TokenRevocationSpec struct {
 	RecordForm `json:",inline"` //nolint:kubeapilinter // inline fields are fields of the spec
 
-	// selector takes back all that was issued to a client, or to every client of a namespace, before an instant.
+	// selector revokes all tokens that were issued to a client, or to every client of a
+	// namespace, before a given time.
 	// +optional
 	Selector RevocationSelector `json:"selector,omitzero"`
 
-	// batch takes back single tokens. The token servers write it; the manager merges small ones.
+	// batch revokes single tokens. Only the token servers and the manager write it; the manager
+	// merges small batches.
 	// +optional
 	Batch RevocationBatch `json:"batch,omitzero"`
 }
 
-// RevocationSelector selects tokens by whom and when they were issued to.
+// RevocationSelector selects tokens by client or namespace, and by the time of issue. Set either
+// namespace or clientID.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.namespace) != has(self.clientID)",message="a selector names either a namespace or a clientID: exactly one of them"
 type RevocationSelector struct {
-	// issuedBefore is the instant before which the tokens were issued, in whole seconds. One that is later than the creation of
-	// this object means its creation: whoever wants all tokens back that there are gives any time to come.
+	// issuedBefore is the time before which the selected tokens were issued, in whole seconds.
+	// A time after the creation of this object means the time of its creation. To revoke all
+	// tokens, set a time in the future.
 	// +required
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('2020-01-01T00:00:00Z')",message="issuedBefore lies before every token there is; give the time up to which tokens are taken back, such as now in UTC: 2026-11-23T12:00:00Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('2020-01-01T00:00:00Z')",message="issuedBefore lies before every token there is; give the time before which issued tokens are revoked, such as now in UTC: 2026-11-23T12:00:00Z"
 	IssuedBefore *metav1.Time `json:"issuedBefore,omitempty"`
 
 	// namespace selects the tokens of all clients of that namespace.
@@ -103,12 +111,12 @@ type RevocationSelector struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=255
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[!-9;-~]+$')",message="clientID is a client_id such as shop.reporting: printable ASCII without spaces and colons"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[!-~]+$')",message="clientID is a client_id such as shop.reporting: printable ASCII without spaces"
 	ClientID string `json:"clientID,omitempty"`
 }
 
-// RevocationEntries are up to 8192 times 20 bytes in base64: 16 of an id, and its end in seconds since 1970 as a 32-bit number, the
-// most significant byte first.
+// RevocationEntries are at most 8192 entries of 20 bytes each, in base64: 16 bytes of an id, and
+// its expiration time in seconds since 1970 as a 32-bit number, the most significant byte first.
 //
 // +kubebuilder:validation:MinLength=28
 // +kubebuilder:validation:MaxLength=218456
@@ -116,34 +124,38 @@ type RevocationSelector struct {
 // +kubebuilder:validation:XValidation:rule="size(self) % 4 == 0 && (size(self) / 4 * 3 - (self.endsWith('==') ? 2 : self.endsWith('=') ? 1 : 0)) % 20 == 0",message="entries are 20 bytes each, in base64: 16 of the id and 4 of the end"
 type RevocationEntries string
 
-// RevocationBatch is single tokens and client assertions that are good no more.
+// RevocationBatch lists single tokens and client assertions that are refused.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.tokens) || has(self.assertions)",message="a batch needs tokens or assertions"
 type RevocationBatch struct {
-	// tokens are the revoked tokens. The id of one is its jti, decoded; at most 8192.
+	// tokens are the revoked tokens. The id of a token is its decoded jti. At most 8192.
 	// +optional
 	Tokens RevocationEntries `json:"tokens,omitempty"`
 
-	// assertions are the client assertions that were used (RFC 7523), which no replica takes again. The id of one is made of a
-	// hash of the client_id and the jti; at most 8192.
+	// assertions are client assertions (RFC 7523) that were used, and that every replica
+	// refuses. The id of an assertion is a hash of the client_id and the jti. At most 8192.
 	// +optional
 	Assertions RevocationEntries `json:"assertions,omitempty"`
 
-	// origins say to which client the tokens were issued, and when, so that the manager can leave out those that a later selector
-	// takes back. Tokens without one are kept until they expire. All numbers are signed varints (zig-zag), a text has its length before it: a
-	// byte with the version (1) and the number of clients; then for each client, in the order of the tokens, the client_id, the namespace, the number of its
-	// tokens, and of each token the second of issue since 1970 in four bytes, the most significant first. At most 1,024 clients.
+	// origins record to which client each token was issued and when, so that the manager can
+	// leave out tokens that a later selector revokes. Tokens without an origin are kept until
+	// they expire. All numbers are signed varints (zig-zag), and a text is preceded by its
+	// length. The list is a byte with the version (1) and the number of clients. For each
+	// client, in the order of the tokens, follow the client_id, the namespace, the number of
+	// its tokens, and for each token the time of issue in seconds since 1970, in four bytes,
+	// the most significant first. At most 1,024 clients.
 	// +optional
 	// +kubebuilder:validation:MinLength=4
 	// +kubebuilder:validation:MaxLength=524288
 	Origins []byte `json:"origins,omitempty"`
 
-	// expiresAt is the latest end in the batch, for whoever looks at the object.
+	// expiresAt is the time at which the last entry of the batch expires.
 	// +required
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
 }
 
-// Selection returns the selector as its author wrote it, and the creation time. A zero issuedBefore means that there is no selector.
+// Selection returns the selector as its author wrote it, and the creation time. A zero issuedBefore
+// means that there is no selector.
 func (t *TokenRevocation) Selection() (clientID, namespace string, issuedBefore, createdAt time.Time) {
 	selector := t.Spec.Selector
 	if selector.IssuedBefore != nil {
@@ -167,7 +179,8 @@ func NewRevocationBatch(tokens, assertions string, origins []byte, expiresAt tim
 	}
 }
 
-// NewTokenRevocation returns a TokenRevocation with a batch, labelled with its name so that one request can delete many.
+// NewTokenRevocation returns a TokenRevocation with a batch, labelled with its name so that one
+// request can delete many.
 func NewTokenRevocation(namespace, name string, batch RevocationBatch) *TokenRevocation {
 	return &TokenRevocation{
 		ObjectMeta: metav1.ObjectMeta{

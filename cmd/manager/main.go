@@ -1,8 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command manager makes true what users write: it registers OAuth2Clients, keeps their Secrets, and makes the keys and
-// certificates that the token server works with. It serves no tokens.
+// Command manager makes true what users write: it registers OAuth2Clients, keeps their Secrets, and
+// makes the keys and certificates that the token server works with. It serves no tokens.
 package main
 
 import (
@@ -23,8 +23,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/serve"
 )
 
-// gcPercent is GOGC unless the environment has one. Nearly all of the heap is what the caches hold, which
-// changes little: to look through it more often costs less than the memory does.
+// gcPercent is GOGC unless the environment has one. Nearly all of the heap is what the caches hold,
+// which changes little: to look through it more often costs less than the memory does.
 const gcPercent = 50
 
 // version is that of the build, if the linker sets it.

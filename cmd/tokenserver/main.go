@@ -1,8 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command tokenserver issues and introspects tokens. It answers from memory; what is in it comes from the registry
-// namespace of the Kubernetes cluster that it runs in.
+// Command tokenserver issues and introspects tokens. It answers from memory; what is in it comes
+// from the registry namespace of the Kubernetes cluster that it runs in.
 package main
 
 import (

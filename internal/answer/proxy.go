@@ -20,8 +20,8 @@ const maxPageRequirement = 1 << 10
 // Challenge is what a refused client has to present: RFC 6750 section 3.
 type Challenge struct {
 	Required oauth2.Requirement
-	// Metadata is the URL of the metadata of the resource that is protected, if it is a declared
-	// one.
+	// Metadata is the URL of the metadata of the resource that is protected, if it is a
+	// declared one.
 	Metadata string
 	// Page means that a human reads a refusal.
 	Page bool
@@ -43,8 +43,7 @@ func (c Challenge) Refusal(err error) Answer {
 		header = append(header, Header{"Www-Authenticate", c.authenticate(refusal)})
 	}
 	if c.Page {
-		header = append(header, Header{"Content-Security-Policy", "default-src 'none'"})
-		return private(status, "text/html; charset=utf-8", c.html(status, refusal.Description), header...)
+		return page(status, c.html(status, refusal.Description), header...)
 	}
 	return private(status, JSON, errorBody(refusal), header...)
 }
@@ -57,7 +56,8 @@ func (c Challenge) authenticate(refusal *oauth2.Error) string {
 		challenge += fmt.Sprintf(`, scope="%s"`, strings.Join(c.Required.Scopes, " "))
 	}
 	if c.Metadata != "" {
-		challenge += fmt.Sprintf(`, resource_metadata="%s"`, c.Metadata) // RFC 9728 section 5.1
+		// RFC 9728 section 5.1
+		challenge += fmt.Sprintf(`, resource_metadata="%s"`, c.Metadata)
 	}
 	if refusal.Reason != oauth2.ReasonNoCredentials {
 		challenge += fmt.Sprintf(`, error="%s", error_description="%s"`, refusal.Code, refusal.Description)
@@ -67,33 +67,17 @@ func (c Challenge) authenticate(refusal *oauth2.Error) string {
 
 // html is the refusal as a page for a human who came by a browser.
 func (c Challenge) html(status int, description string) []byte {
-	var page strings.Builder
-	title := fmt.Sprintf("%d %s", status, http.StatusText(status))
-	fmt.Fprintf(&page, "<!DOCTYPE html>\n<html lang=\"en\">\n<head><title>%s</title></head>\n<body>\n<h1>%s</h1>\n<p>Refused: %s.</p>\n",
-		title, title, html.EscapeString(description))
+	var body strings.Builder
+	fmt.Fprintf(&body, "<p>Refused: %s.</p>\n", html.EscapeString(description))
 	audience, scopes := html.EscapeString(c.Required.Audience), html.EscapeString(strings.Join(c.Required.Scopes, " "))
 	if audience != "" && len(audience)+len(scopes) < maxPageRequirement {
-		fmt.Fprintf(&page, "<p>What is needed: the header <code>Authorization: Bearer TOKEN</code> with a token for <code>%s</code>", audience)
+		fmt.Fprintf(&body, "<p>What is needed: the header <code>Authorization: Bearer TOKEN</code> with a token for <code>%s</code>", audience)
 		if scopes != "" {
-			fmt.Fprintf(&page, " and the scopes <code>%s</code>", scopes)
+			fmt.Fprintf(&body, " and the scopes <code>%s</code>", scopes)
 		}
-		page.WriteString(".</p>\n")
+		body.WriteString(".</p>\n")
 	}
-	page.WriteString("</body>\n</html>\n")
-	return []byte(page.String())
-}
-
-// WantsPage reports whether an Accept header is a browser's: those name text/html, programs do not.
-func WantsPage(accept []string) bool {
-	for _, value := range accept {
-		for mediaRange := range strings.SplitSeq(value, ",") {
-			mediaType, _, _ := strings.Cut(mediaRange, ";")
-			if strings.EqualFold(strings.TrimSpace(mediaType), "text/html") {
-				return true
-			}
-		}
-	}
-	return false
+	return document(fmt.Sprintf("%d %s", status, http.StatusText(status)), body.String())
 }
 
 // IdentityHeaders name the caller to an upstream. All of them are in every answer that admits a
@@ -126,7 +110,7 @@ func IdentityOf(claims *oauth2.Claims, namespace string) (Identity, error) {
 	}
 	if size > maxIdentity || !printable {
 		return Identity{}, oauth2.Refuse(oauth2.InvalidToken, oauth2.ReasonIdentityTooLarge,
-			"the access token says more than fits into headers; ask for fewer scopes")
+			"the claims of the access token do not fit into headers; ask for fewer scopes")
 	}
 	return i, nil
 }

@@ -31,9 +31,10 @@ func TestWhatIsCertainOfTheTime(t *testing.T) {
 	for name, c := range map[string]struct {
 		responses []clocks
 		now       clocks
-		earliest  time.Duration // of the present time, off noon and the time that has passed
-		latest    time.Duration
-		agreed    bool
+		// of the present time, off noon and the time that has passed
+		earliest time.Duration
+		latest   time.Duration
+		agreed   bool
 	}{
 		"without a response":                  {now: clocks{after: hour}},
 		"without one, our clock is set ahead": {now: clocks{after: hour, ours: day}, latest: day},

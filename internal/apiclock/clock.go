@@ -51,8 +51,8 @@ func (c *Clock) Time() Time { return c.compared().Time(c.now()) }
 // Now returns the earliest present time: what has expired by then has expired by either clock.
 func (c *Clock) Now() time.Time { return c.Time().Earliest }
 
-// TimeOf returns the present time by a clock: as far as it is known by a Clock, and for certain by any
-// other one.
+// TimeOf returns the present time by a clock: as far as it is known by a Clock, and for certain by
+// any other one.
 func TimeOf(clock interface{ Now() time.Time }) Time {
 	if known, ok := clock.(interface{ Time() Time }); ok {
 		return known.Time()
@@ -63,8 +63,8 @@ func TimeOf(clock interface{ Now() time.Time }) Time {
 // forgetMargin is how long what has expired is remembered: other clocks may be behind.
 const forgetMargin = 5 * time.Minute
 
-// Forgotten returns the instant before which what has expired is forgotten. A clock that is set does
-// not move it.
+// Forgotten returns the instant before which what has expired is forgotten. A clock that is set
+// does not move it.
 func (c *Clock) Forgotten() time.Time { return c.Now().Add(-forgetMargin) }
 
 // Since returns how long ago an instant was, by Now.

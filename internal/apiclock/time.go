@@ -3,7 +3,7 @@
 
 // Package apiclock compares the clock of this process with that of the API server, which each of
 // its responses states in the Date header (RFC 9110 section 6.6.1). A clock that is wrong for a
-// minute must not delete anything: an interval for the present time tells its users what is certain.
+// minute must not delete anything: an interval for the present time bounds what is certain.
 //
 // Comparison is a value without I/O; Clock feeds one from a http.RoundTripper. The package depends
 // on the standard library alone.
@@ -12,11 +12,11 @@ package apiclock
 import "time"
 
 const (
-	// Tolerance is the largest difference of two clocks that agree. A Date has whole seconds, and a
-	// response takes time.
+	// Tolerance is the largest difference of two clocks that agree. A Date has whole seconds,
+	// and a response takes time.
 	Tolerance = 30 * time.Second
-	// Apart is the least time between the two responses that have to agree with our clock. A machine
-	// that starts with a wrong clock has it set by then.
+	// Apart is the least time between the two responses that have to agree with our clock. A
+	// machine that starts with a wrong clock has it set by then.
 	Apart = time.Minute
 )
 
@@ -33,8 +33,8 @@ type Instant struct {
 type Time struct {
 	// Earliest and Latest are what the clock shows that is behind, and the other one.
 	Earliest, Latest time.Time
-	// Agreed means that two responses of the API server a minute apart agree with our clock. Only
-	// then anything is deleted, or ended before its end was known.
+	// Agreed means that two responses of the API server a minute apart agree with our clock.
+	// Only then anything is deleted, or ended before its end was known.
 	Agreed bool
 }
 
@@ -49,11 +49,12 @@ func (t Time) Past() time.Time {
 	return t.Earliest
 }
 
-// Comparison is what responses of the API server say about our clock.
+// Comparison is the difference between the local clock and the Date headers of the API server.
 type Comparison struct {
 	// begun is when this process started at the earliest, as long as there was no response.
 	begun time.Time
-	// older and newer are when this process started, by the API server's clock as of two responses.
+	// older and newer are when this process started, by the API server's clock as of two
+	// responses.
 	older, newer time.Time
 	// at is when the newer one came.
 	at time.Duration

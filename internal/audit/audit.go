@@ -28,6 +28,7 @@ import (
 // The names of the endpoints in audit lines and metrics.
 const (
 	Token       = "token"
+	Authorize   = "authorize"
 	Introspect  = "introspect"
 	Revoke      = "revoke"
 	Feed        = "revocations"
@@ -46,10 +47,16 @@ type Usage interface {
 	Note(use oauth2.Use)
 }
 
+// Refusals records what was refused to clients. Note is called for every refusal of an
+// authentication or a grant, so it must return at once, and take as long for an unknown client.
+type Refusals interface {
+	Note(refused oauth2.Refused)
+}
+
 // Config is what an Auditor needs.
 type Config struct {
-	// Lines gets one line per decision, a JSON object like those of a slog.JSONHandler, each in one
-	// Write; many at once.
+	// Lines gets one line per decision, a JSON object like those of a slog.JSONHandler, each in
+	// one Write; many at once.
 	Lines io.Writer
 	// Log gets our own faults.
 	Log     *slog.Logger
@@ -58,9 +65,11 @@ type Config struct {
 	Tracer trace.Tracer
 	// Usage gets the uses; nil if they are not reported.
 	Usage Usage
+	// Refusals gets what was refused to clients; nil if that is not reported.
+	Refusals Refusals
 	// TrustedProxies are the proxies whose X-Forwarded-For is believed. It decides nothing.
 	TrustedProxies []netip.Prefix
-	// Sources says which addresses are one source.
+	// Sources has the addresses that are one source.
 	Sources budget.Sources
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -85,8 +94,8 @@ func New(config Config) *Auditor {
 type Origin struct {
 	// RemoteAddr is the host:port of the connection.
 	RemoteAddr string
-	// ForwardedFor are the values of X-Forwarded-For, which count if the connection is a trusted
-	// proxy's.
+	// ForwardedFor are the values of X-Forwarded-For, which count if the connection is a
+	// trusted proxy's.
 	ForwardedFor []string
 	// RequestID is the caller's name for the request, and Traceparent are the values of that
 	// header.
@@ -100,10 +109,13 @@ type Record struct {
 	Endpoint string
 	Started  time.Time
 	Source   string
-	// ForwardedFor is the address of the caller by a trusted proxy.
+	// ForwardedFor is the source of the caller by a trusted proxy.
 	ForwardedFor string
-	// RequestID names the request in the answer and the audit line; CallerID is the name that the
-	// caller gave it, if any.
+	// SourceAddress and ForwardedAddress are the whole addresses where the sources are
+	// networks; else they are empty.
+	SourceAddress, ForwardedAddress string
+	// RequestID names the request in the answer and the audit line; CallerID is the name that
+	// the caller gave it, if any.
 	RequestID, CallerID string
 	// TraceID names the trace that the request is part of, if it is traced.
 	TraceID string
@@ -126,16 +138,17 @@ func (r *Record) Payer() string {
 	return r.Source
 }
 
-// noTrail is that of a request that nobody had to be authenticated for.
+// noTrail is that of a request without authentication.
 var noTrail auth.Trail //nolint:gochecknoglobals // a constant
 
 // Begin begins the record of a request, and its span.
 func (a *Auditor) Begin(ctx context.Context, endpoint string, from Origin) (context.Context, *Record) {
 	r := &Record{
 		Trail:    &noTrail,
-		Endpoint: endpoint, Started: a.Now(), Source: a.peer(from.RemoteAddr), ForwardedFor: a.forwardedFor(from.RemoteAddr, from.ForwardedFor),
-		RequestID: rand.Text(), CallerID: callerID(from.RequestID),
+		Endpoint: endpoint, Started: a.Now(), RequestID: rand.Text(), CallerID: callerID(from.RequestID),
 	}
+	r.Source, r.SourceAddress = a.peer(from.RemoteAddr)
+	r.ForwardedFor, r.ForwardedAddress = a.forwardedFor(from.RemoteAddr, from.ForwardedFor)
 	ctx, r.span = a.startSpan(ctx, endpoint, from.Traceparent)
 	if c := r.span.SpanContext(); c.IsSampled() {
 		r.TraceID = c.TraceID().String()
@@ -161,12 +174,13 @@ func (a *Auditor) End(ctx context.Context, r *Record, trail *auth.Trail, status 
 	if r.Endpoint == Introspect && r.Reason == "" {
 		a.Metrics.introspected(r.Trail.Denial)
 	}
-	if r.Endpoint == Token && r.Trail.Namespace != "" {
+	if r.Endpoint == Token && r.Trail.Method != "" {
 		a.Metrics.namespaces.count(r.Trail.Namespace, r.Reason == "")
 	}
 	a.noteUse(r, now)
 	switch {
 	case r.Reason != "":
+		a.noteRefusal(r, now, status, err)
 		if !a.refusals.hold(r, now, status) {
 			a.write(r, now, status, 1)
 		}

@@ -21,10 +21,11 @@ type Metrics struct {
 	staleUses *prometheus.CounterVec // by oauth2.StaleUse
 	inactive  *prometheus.CounterVec // by oauth2.Reason
 	plain     prometheus.Counter
+	closed    *prometheus.CounterVec
 	// common are the series of each endpoint that most requests count in, found once.
 	common map[string]commonSeries
-	// writes, pending and lag measure how revocations get to the other replicas, collapsed those that
-	// are too many to be stored one by one.
+	// writes, pending and lag measure how revocations get to the other replicas, collapsed
+	// those that are too many to be stored one by one.
 	writes    *prometheus.CounterVec
 	collapsed *prometheus.CounterVec
 	pending   prometheus.Gauge
@@ -54,12 +55,14 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		reviews: counter("hallpass_token_reviews_total",
 			"Reviews of service accounts' tokens by the API server, by its verdict; unreachable ones were decided without it.", "verdict"),
 		staleUses: counter("hallpass_stale_uses_total",
-			"Uses of what had its time: expired and revoked tokens, which were refused, and replaced client secrets, which were accepted.", "reason"),
+			"Uses of expired and revoked tokens, which were refused, and of replaced client secrets, which were accepted.", "reason"),
 		inactive: counter("hallpass_inactive_tokens_total",
 			"Introspected tokens that were answered as inactive, by why, such as TokenExpired and NotForCaller.", "reason"),
 		plain: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "hallpass_plain_http_total", Help: "Connections to the HTTPS port on which a caller sent plain HTTP. They are answered 400.",
 		}),
+		closed: counter("hallpass_connections_closed_total",
+			"Connections of callers that were closed for a bound: source (too many of one), total (too many of all) and memory.", "bound"),
 		common:     map[string]commonSeries{},
 		namespaces: newNamespaces(registry),
 		writes: counter("hallpass_revocation_writes_total",
@@ -72,21 +75,22 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		}),
 		lag: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "hallpass_revocation_lag_seconds",
-			Help:    "Time from the writing of a batch of revocations, by the clock of whoever wrote it, until this replica honours it.",
+			Help:    "Time from the writing of a batch of revocations, by the clock of the replica that wrote it, until this replica honours it.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60},
 		}),
 	}
-	registry.MustRegister(m.requests, m.duration, m.reviews, m.staleUses, m.inactive, m.plain, m.writes, m.collapsed, m.pending, m.lag)
+	registry.MustRegister(m.requests, m.duration, m.reviews, m.staleUses, m.inactive, m.plain, m.closed, m.writes, m.collapsed, m.pending, m.lag)
 	for _, durable := range []string{"true", "false"} {
 		m.collapsed.WithLabelValues(durable)
 	}
-	for _, use := range oauth2.StaleUses { // there from the start, so that the first one is an increase
+	// there from the start, so that the first one is an increase
+	for _, use := range oauth2.StaleUses {
 		m.staleUses.WithLabelValues(string(use))
 	}
 	for _, verdict := range []oauth2.Verdict{oauth2.Undecided, oauth2.Honoured, oauth2.Dishonoured, oauth2.Unreachable} {
 		m.reviews.WithLabelValues(verdict.String())
 	}
-	for _, endpoint := range []string{Token, Introspect, Revoke, Feed, Keys, Metadata, ForwardAuth, ExtAuthz, None} {
+	for _, endpoint := range []string{Token, Authorize, Introspect, Revoke, Feed, Keys, Metadata, ForwardAuth, ExtAuthz, None} {
 		m.common[endpoint] = commonSeries{m.requests.WithLabelValues(endpoint, strconv.Itoa(http.StatusOK), ""), m.duration.WithLabelValues(endpoint)}
 	}
 	return m
@@ -103,6 +107,11 @@ func (m *Metrics) stale(use oauth2.StaleUse) {
 
 // PlainHTTP counts a connection on which a caller sent plain HTTP to the HTTPS port.
 func (m *Metrics) PlainHTTP() { m.plain.Inc() }
+
+// Closed counts a connection that was closed for a bound, or with 0 makes the bound known.
+func (m *Metrics) Closed(bound string, connections float64) {
+	m.closed.WithLabelValues(bound).Add(connections)
+}
 
 func (m *Metrics) introspected(denial oauth2.Reason) {
 	if denial != "" {

@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	// maxNamespaces bounds the namespaces with series of their own. The first ones get them; all others
-	// share those of otherNamespaces, which is no name of a namespace.
+	// maxNamespaces bounds the namespaces with series of their own. The first ones that get a
+	// token have them; all others share those of otherNamespaces, which is no name of a
+	// namespace.
 	maxNamespaces   = 1000
 	otherNamespaces = "_other"
 )
@@ -22,6 +23,8 @@ type namespaces struct {
 
 	mu     *sync.RWMutex
 	series map[string]namespaceSeries
+	// other are the series of all namespaces that have none.
+	other namespaceSeries
 }
 
 type namespaceSeries struct{ issued, refused prometheus.Counter }
@@ -32,22 +35,37 @@ func newNamespaces(registry prometheus.Registerer) namespaces {
 	}
 	n := namespaces{
 		issued: counter("hallpass_namespace_tokens_issued_total",
-			"Tokens issued, by the namespace of the client; _other stands for all beyond the first 1,000 namespaces."),
+			"Tokens issued, by the namespace of the client; _other stands for all beyond the first 1,000 namespaces with a token."),
 		refused: counter("hallpass_namespace_token_requests_refused_total",
-			"Token requests refused that name a client which exists, by its namespace; _other stands for all beyond the first 1,000."),
+			"Token requests refused that name a client which exists, by its namespace; _other stands for those without a token, and beyond the first 1,000."),
 		mu: &sync.RWMutex{}, series: map[string]namespaceSeries{},
 	}
 	registry.MustRegister(n.issued, n.refused)
+	// Requests of unknown clients are counted where no metric shows it, so that they take as
+	// long.
+	unseen := prometheus.NewCounter(prometheus.CounterOpts{Name: "hallpass_unseen_total", Help: "Requests of unknown clients; it is not registered."})
+	n.series[""] = namespaceSeries{unseen, unseen}
+	n.other = n.of(otherNamespaces)
 	return n
 }
 
-// count counts a token request.
+func (n *namespaces) of(namespace string) namespaceSeries {
+	return namespaceSeries{n.issued.WithLabelValues(namespace), n.refused.WithLabelValues(namespace)}
+}
+
+// count counts a token request of a client, whose namespace is empty if there is no such client. A
+// refusal makes no series, because any caller can cause one: it reads what is there, as one of an
+// unknown client does, and takes no lock that others wait for.
 func (n *namespaces) count(namespace string, issued bool) {
 	n.mu.RLock()
 	series, there := n.series[namespace]
 	n.mu.RUnlock()
-	if !there {
+	switch {
+	case there:
+	case issued:
 		series = n.add(namespace)
+	default:
+		series = n.other
 	}
 	if issued {
 		series.issued.Inc()
@@ -60,12 +78,13 @@ func (n *namespaces) count(namespace string, issued bool) {
 func (n *namespaces) add(namespace string) namespaceSeries {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if len(n.series) >= maxNamespaces {
-		namespace = otherNamespaces
-	}
 	series, there := n.series[namespace]
-	if !there {
-		series = namespaceSeries{n.issued.WithLabelValues(namespace), n.refused.WithLabelValues(namespace)}
+	switch {
+	case there:
+	case len(n.series) > maxNamespaces: // with the one of unknown clients
+		series = n.other
+	default:
+		series = n.of(namespace)
 		n.series[namespace] = series
 	}
 	return series

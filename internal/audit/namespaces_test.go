@@ -17,8 +17,16 @@ func TestNamespacesAreCountedWithABound(t *testing.T) {
 	n.count("shop", true)
 	n.count("shop", true)
 	n.count("shop", false)
+	n.mu.RLock() // a refusal waits for no other request
 	for i := range 3 * maxNamespaces {
-		n.count(fmt.Sprint("ns-", i), false)
+		n.count(fmt.Sprint("named-", i), false)
+	}
+	n.mu.RUnlock()
+	n.count("late", false)
+	n.count("late", true)
+	n.count("late", false)
+	for i := range 3 * maxNamespaces {
+		n.count(fmt.Sprint("ns-", i), true)
 	}
 	families, err := registry.Gather()
 	if err != nil {
@@ -31,7 +39,7 @@ func TestNamespacesAreCountedWithABound(t *testing.T) {
 		}
 		for _, series := range family.GetMetric() {
 			name := series.GetLabel()[0].GetValue()
-			if name == "shop" || name == otherNamespaces {
+			if name == "shop" || name == "late" || name == otherNamespaces {
 				got[family.GetName()+" "+name] = series.GetCounter().GetValue()
 			}
 		}
@@ -39,8 +47,10 @@ func TestNamespacesAreCountedWithABound(t *testing.T) {
 	if diff := cmp.Diff(map[string]float64{
 		"hallpass_namespace_tokens_issued_total shop":            2,
 		"hallpass_namespace_token_requests_refused_total shop":   1,
-		"hallpass_namespace_tokens_issued_total _other":          0,
-		"hallpass_namespace_token_requests_refused_total _other": 2*maxNamespaces + 1,
+		"hallpass_namespace_tokens_issued_total late":            1,
+		"hallpass_namespace_token_requests_refused_total late":   1,
+		"hallpass_namespace_tokens_issued_total _other":          2*maxNamespaces + 2,
+		"hallpass_namespace_token_requests_refused_total _other": 3*maxNamespaces + 1,
 	}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -9,21 +9,21 @@ import (
 	"strings"
 )
 
-// maxHops bounds how many proxies of one request are looked at.
+// maxHops bounds how many proxies of one request are read.
 const maxHops = 16
 
-// forwardedFor is the address that a request came from by the X-Forwarded-For of trusted proxies,
-// or "". Each proxy adds the address that it was called from at the end, so the list is read from
-// there, and the first address that is no trusted proxy's is the caller's: whatever stands before
-// it the caller may have made up. Audit lines show it, and budgets are divided by it; it decides
-// nothing.
-func (a *Auditor) forwardedFor(remoteAddr string, headers []string) string {
+// forwardedFor is the source that a request came from by the X-Forwarded-For of trusted proxies, or
+// "", and its whole address as sourceOf returns it. Each proxy adds the address that it was called
+// from at the end, so the list is read from there, and the first address that is no trusted proxy's
+// is the caller's: whatever stands before it the caller may have made up. Audit lines show it, and
+// budgets are divided by it; it decides nothing.
+func (a *Auditor) forwardedFor(remoteAddr string, headers []string) (source, whole string) {
 	if len(a.TrustedProxies) == 0 || len(headers) == 0 {
-		return ""
+		return "", ""
 	}
 	hop, err := netip.ParseAddrPort(remoteAddr)
 	if err != nil || !a.trusts(hop.Addr()) {
-		return ""
+		return "", ""
 	}
 	looked := 0
 	for _, header := range slices.Backward(headers) {
@@ -36,14 +36,14 @@ func (a *Auditor) forwardedFor(remoteAddr string, headers []string) string {
 			}
 			address, err := netip.ParseAddr(strings.TrimSpace(last))
 			if looked++; err != nil || looked > maxHops {
-				return ""
+				return "", ""
 			}
 			if !a.trusts(address) {
 				return a.sourceOf(address)
 			}
 		}
 	}
-	return ""
+	return "", ""
 }
 
 func (a *Auditor) trusts(address netip.Addr) bool {
@@ -51,23 +51,24 @@ func (a *Auditor) trusts(address netip.Addr) bool {
 	return slices.ContainsFunc(a.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(address) })
 }
 
-// peer is the source that a connection comes from.
-func (a *Auditor) peer(remoteAddr string) string {
+// peer is the source that a connection comes from, and its whole address as sourceOf returns it.
+func (a *Auditor) peer(remoteAddr string) (source, whole string) {
 	address, err := netip.ParseAddrPort(remoteAddr)
 	if err != nil {
-		return ""
+		return "", ""
 	}
 	if address.Addr().Is4() { // its text is that of the source: one allocation less a request
-		return remoteAddr[:strings.LastIndexByte(remoteAddr, ':')]
+		return remoteAddr[:strings.LastIndexByte(remoteAddr, ':')], ""
 	}
 	return a.sourceOf(address.Addr())
 }
 
-// sourceOf is the source that an address belongs to.
-func (a *Auditor) sourceOf(address netip.Addr) string {
-	source := a.Sources.Of(address)
-	if source.IsSingleIP() {
-		return source.Addr().String()
+// sourceOf is the source that an address belongs to, and the whole address if the source is a
+// network.
+func (a *Auditor) sourceOf(address netip.Addr) (source, whole string) {
+	of := a.Sources.Of(address)
+	if of.IsSingleIP() {
+		return of.Addr().String(), ""
 	}
-	return source.String()
+	return of.String(), address.WithZone("").String()
 }

@@ -4,7 +4,9 @@
 package audit
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -29,7 +31,8 @@ var lines = sync.Pool{New: func() any { return new([usualLine]byte) }} //nolint:
 // write writes the line of a decision, or of the first one of several that it stands for.
 func (a *Auditor) write(r *Record, now time.Time, status, decisions int) {
 	room, _ := lines.Get().(*[usualLine]byte)
-	_, _ = a.Lines.Write(r.line(room[:], now, status, decisions)) // there is nowhere to report it
+	// there is nowhere to report it
+	_, _ = a.Lines.Write(r.line(room[:], now, status, decisions))
 	lines.Put(room)
 }
 
@@ -75,7 +78,7 @@ func (r *Record) clientID() string {
 
 // fields are what audit lines and spans show beside the request's id, endpoint, outcome, status and
 // source. This is the allow-list.
-func (r *Record) fields() [14]field {
+func (r *Record) fields() [16]field {
 	trail := r.Trail
 	return [...]field{
 		{"forwarded_for", r.ForwardedFor},
@@ -92,10 +95,12 @@ func (r *Record) fields() [14]field {
 		{"required_scope", repeated(strings.Join(trail.Required.Scopes, " "))},
 		{"caller_request_id", r.CallerID},
 		{"trace_id", r.TraceID},
+		{"source_address", r.SourceAddress},
+		{"forwarded_address", r.ForwardedAddress},
 	}
 }
 
-// outcome is what became of the request in one word.
+// outcome is the result of the request in one word.
 func (r *Record) outcome() string {
 	switch {
 	case r.Reason != "":
@@ -149,7 +154,7 @@ func (a *Auditor) noteUse(r *Record, now time.Time) {
 	used := &r.Trail.Used
 	if used.Caller != "" {
 		use := oauth2.Use{
-			Subject: used.Caller, At: now, Credential: used.Secret, Issued: r.Endpoint == Token && r.Reason == "", Source: r.caller(),
+			Subject: used.Caller, Namespace: r.Trail.Namespace, At: now, Credential: used.Secret, Issued: r.Endpoint == Token && r.Reason == "", Source: r.caller(),
 		}
 		if used.Replaced {
 			use.Stale = oauth2.PreviousSecretUsed
@@ -163,7 +168,9 @@ func (a *Auditor) noteUse(r *Record, now time.Time) {
 	if denial == "" {
 		denial = r.Reason
 	}
-	use := oauth2.Use{Subject: used.TokenOf, At: now, Presented: denial == "", Stale: denial.StaleUse(), Source: r.caller()}
+	use := oauth2.Use{
+		Subject: used.TokenOf, Namespace: used.TokenNamespace, At: now, Presented: denial == "", Stale: denial.StaleUse(), Source: r.caller(),
+	}
 	if used.Token != "" { // the OAuth2Token has the events about stale uses
 		if use.Presented {
 			a.note(use)
@@ -182,13 +189,25 @@ func (a *Auditor) note(use oauth2.Use) {
 	}
 }
 
-// caller is the address that something was used from, or "" where only a proxy's is known.
+// noteRefusal reports what was refused to a client. What is not its fault is not reported.
+func (a *Auditor) noteRefusal(r *Record, now time.Time, status int, err error) {
+	if a.Refusals == nil || r.Trail.Method == "" || status >= http.StatusTooManyRequests {
+		return
+	}
+	refused := oauth2.Refused{Client: r.Trail.ClientUID, Namespace: r.Trail.Namespace, At: now, Reason: r.Reason, Source: r.caller()}
+	if refusal, ok := errors.AsType[*oauth2.Error](err); ok {
+		refused.Subject = refusal.Subject
+	}
+	a.Refusals.Note(refused)
+}
+
+// caller is the whole address that something was used from, or "" where only a proxy's is known.
 func (r *Record) caller() string {
 	switch {
 	case r.ForwardedFor != "":
-		return r.ForwardedFor
+		return cmp.Or(r.ForwardedAddress, r.ForwardedFor)
 	case r.Endpoint == ForwardAuth, r.Endpoint == ExtAuthz:
 		return ""
 	}
-	return r.Source
+	return cmp.Or(r.SourceAddress, r.Source)
 }

@@ -16,13 +16,14 @@ import (
 )
 
 const (
-	// refusalRate is how many refusals of one source and reason have a line each in a second. Of more
-	// there is one line a second.
+	// refusalRate is how many refusals of one source and reason have a line each in a second.
+	// Of more there is one line a second.
 	refusalRate = 10
 	// refusalWindow is the time that one line stands for.
 	refusalWindow = time.Second
-	// refusalEntries bounds the sources and reasons that are counted at once, at most 4 MiB. Sources
-	// beyond them are counted together by reason, so that no line is lost and none is added.
+	// refusalEntries bounds the sources and reasons that are counted at once, at most 4 MiB.
+	// Sources beyond them are counted together by reason, so that no line is lost and none is
+	// added.
 	refusalEntries = 2 << 10
 )
 
@@ -42,7 +43,8 @@ type refusalKey struct {
 type refusalCount struct {
 	since      time.Time
 	seen, held int
-	// flood means that the second before had more than refusalRate, so that none has a line of its own.
+	// flood means that the second before had more than refusalRate, so that none has a line of
+	// its own.
 	flood bool
 	// first is the first of those held, and status its status.
 	first  Record
@@ -82,6 +84,7 @@ func (r *Record) detached() Record {
 	d, trail := *r, r.Trail
 	d.span = noop.Span{}
 	d.CallerID, d.Source, d.ForwardedFor = strings.Clone(r.CallerID), strings.Clone(r.Source), strings.Clone(r.ForwardedFor)
+	d.SourceAddress, d.ForwardedAddress = strings.Clone(r.SourceAddress), strings.Clone(r.ForwardedAddress)
 	short := func(value string) string { return strings.Clone(repeated(value)) }
 	d.Trail = &auth.Trail{
 		ClientID: short(r.clientID()), Method: trail.Method, Credential: short(trail.Credential), TokenID: short(trail.TokenID),
@@ -116,8 +119,8 @@ func (s *refusals) due(now time.Time, all bool) []refusalCount {
 	return due
 }
 
-// Run writes the lines that stand for several refusals, each second until the context ends, and then
-// what is left.
+// Run writes the lines that stand for several refusals, each second until the context ends, and
+// then what is left.
 func (a *Auditor) Run(ctx context.Context) {
 	tick := time.NewTicker(refusalWindow)
 	defer tick.Stop()

@@ -131,7 +131,8 @@ func TestAFloodHidesNoOtherDecision(t *testing.T) {
 	for range 100 {
 		b.decide("192.0.2.1", "", auth.Trail{ClientID: "shop.reporting"}) // allowed
 	}
-	b.decide("192.0.2.1", "", auth.Trail{Denial: oauth2.ReasonTokenExpired}) // of a token, in an answer that is allowed
+	// of a token, in an answer that is allowed
+	b.decide("192.0.2.1", "", auth.Trail{Denial: oauth2.ReasonTokenExpired})
 	b.decide("192.0.2.1", oauth2.ReasonUnknownClient, auth.Trail{})
 	b.decide("192.0.2.2", wrong, auth.Trail{})
 	lines := b.lines()

@@ -16,8 +16,8 @@ import (
 type Attempt struct {
 	// Authorization are the values of that header.
 	Authorization []string
-	// Required is what the proxy's configuration requires, and RequirementError what is wrong with
-	// it.
+	// Required is what the proxy's configuration requires, and RequirementError what is wrong
+	// with it.
 	Required         oauth2.Requirement
 	RequirementError error
 	// Source pays for what the request costs: the caller of a trusted proxy, or else the proxy.
@@ -53,9 +53,9 @@ func (a *Authority) Admit(ctx context.Context, attempt Attempt) (Result, error) 
 	switch result.Denial {
 	case "":
 	case oauth2.ReasonTokenExpired:
-		return result, oauth2.Refuse(oauth2.InvalidToken, result.Denial, "the access token has expired")
+		return result, oauth2.Refuse(oauth2.InvalidToken, result.Denial, "the access token has expired; fetch another one")
 	case oauth2.ReasonWrongAudience:
-		return result, oauth2.Refuse(oauth2.InvalidToken, result.Denial, "the access token is for another audience")
+		return result, oauth2.Refuse(oauth2.InvalidToken, result.Denial, "the access token is for another audience; fetch one with resource="+attempt.Required.Audience)
 	default:
 		return result, oauth2.Refuse(oauth2.InvalidToken, result.Denial, "the access token is not valid")
 	}

@@ -1,7 +1,7 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package auth authenticates clients, judges access tokens and issues them. It decides from memory.
+// Package auth authenticates clients, checks access tokens and issues them. It decides from memory.
 // If memory's result is one that a late watch explains, it asks the source and decides again;
 // source.go has the table. A decision is made for one instant, which its result carries: the one at
 // which the last thing that it depends on was known. Results also carry a Trail, which has what the
@@ -13,8 +13,10 @@ package auth
 import (
 	"context"
 	"io"
+	"iter"
 	"time"
 
+	"github.com/hallpass-dev/hallpass/internal/budget"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
@@ -26,17 +28,23 @@ type Memory interface {
 	oauth2.Resources
 
 	Record(clientID string) oauth2.Record
+	// ClientsOf returns clients that name a service account: one if there is no other, and two
+	// if there are more.
+	ClientsOf(account oauth2.ObjectName) []oauth2.Record
 	Ring() keyring.Ring
 	// Minted returns an OAuth2Token by the id in its opaque tokens.
 	Minted(opaqueID string) oauth2.MintedRecord
 	Revocations() *revocation.State
 	// ClientEpochs are the instants before which the tokens of clients are revoked.
-	ClientEpochs() []revocation.Selector
+	ClientEpochs() iter.Seq[revocation.Selector]
 }
 
 // Source is what Memory is a copy of. An error means that it did not answer.
 type Source interface {
 	LookUp(ctx context.Context, clientID string) (oauth2.Record, error)
+	// LookUpClientsOf returns the client_ids of OAuth2Clients that name a service account: one
+	// if there is no other, and two if there are more.
+	LookUpClientsOf(ctx context.Context, account oauth2.ObjectName) ([]string, error)
 	// LookUpRing looks up the signing keys. Memory has the result from then on.
 	LookUpRing(ctx context.Context) (keyring.Ring, error)
 	// LookUpResource returns nil if there is no resource of that identifier.
@@ -57,8 +65,8 @@ type Cluster interface {
 	// LookUpTrust asks the API server for them; Trust returns what it found from then on.
 	LookUpTrust(ctx context.Context) error
 	// Review asks the API server whether it still honours a token for that audience, as that
-	// account's. Unreachable is an API server that does not answer at all, Undecided one that does
-	// not answer this.
+	// account's. Unreachable is an API server that does not answer at all, Undecided one that
+	// does not answer this.
 	Review(ctx context.Context, token oauth2.Secret, account oauth2.UsedAccountToken, audience string) oauth2.Verdict
 }
 
@@ -77,15 +85,18 @@ type Config struct {
 	Reports func() bool
 	// Reviewed is called with each verdict of the cluster.
 	Reviewed func(oauth2.Verdict)
-	// MaxInFlight is the number of requests that are worked on at once, of which each client and each
-	// source is guaranteed some; zero means DefaultMaxInFlight.
+	// MaxInFlight is the number of requests that are worked on at once, of which each client
+	// and each source is guaranteed some; zero means DefaultMaxInFlight.
 	MaxInFlight int
+	// Sources groups the addresses of callers: who has many addresses of a network has a part
+	// of the shares of sources, and not all of them.
+	Sources budget.Sources
 	// Random makes the ids of tokens.
 	Random io.Reader
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// Past is an instant that is over for certain: used assertions that expired before are forgotten.
-	// Nil means Now.
+	// Past is an instant that is over for certain: used assertions that expired before are
+	// forgotten. Nil means Now.
 	Past func() time.Time
 }
 
@@ -129,7 +140,7 @@ func (a *Authority) Fresh() error {
 	if a.Stale == nil || !a.Stale() {
 		return nil
 	}
-	return unavailable(reasonStale, staleRetry, "this server has heard nothing for so long that what it knows may not be used any more")
+	return unavailable(reasonStale, staleRetry, "this server has received nothing from the API server for so long that its state may not be used any more")
 }
 
 // The reasons of refusals that concern neither the client nor the token.

@@ -86,6 +86,9 @@ func TestAuthenticationLeavesATrail(t *testing.T) {
 				t.Errorf("%v, client %v", err, caller.Client)
 			}
 			want := c.want(w)
+			if want.Namespace != "" {
+				want.ClientUID = "uid-of-" + want.ClientID
+			}
 			if want.Method == oauth2.PrivateKeyJWT { // the thumbprint of the key
 				want.Credential = caller.Trail.Credential
 				if len(want.Credential) != 43 {
@@ -94,6 +97,54 @@ func TestAuthenticationLeavesATrail(t *testing.T) {
 			}
 			if diff := cmp.Diff(want, caller.Trail); diff != "" {
 				t.Error("(-want +got):\n" + diff)
+			}
+		})
+	}
+}
+
+// Any caller can send the token of some pod with the client_id of any client. A caller whose
+// credential is of another kind does not learn what is wrong with the token.
+func TestThePodsTokenForAClientOfAnotherKindIsTheWrongMethod(t *testing.T) {
+	for name, c := range map[string]struct {
+		claim    string
+		value    any
+		otherKey bool
+		reason   oauth2.Reason // for a client of that kind
+	}{
+		"a good token":           {},
+		"a token that is over":   {claim: "exp", value: noon.Add(-time.Second).Unix(), reason: oauth2.ReasonAssertionExpired},
+		"a token for another":    {claim: "aud", value: []string{"https://elsewhere.test"}, reason: oauth2.ReasonAssertionAudience},
+		"a token for years":      {claim: "exp", value: noon.Add(9999 * time.Hour).Unix(), reason: oauth2.ReasonAssertionTooLong},
+		"a token of an issuer":   {claim: "iss", value: "https://elsewhere.test", reason: oauth2.ReasonWrongAssertion},
+		"a token of another key": {otherKey: true, reason: oauth2.ReasonAssertionKeyUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answers, unknown := map[string]bool{}, c.reason
+			if unknown == "" {
+				unknown = oauth2.ReasonUnknownClient
+			}
+			for id, want := range map[string]oauth2.Reason{
+				podded: c.reason, reporting: oauth2.ReasonWrongMethod, keyed: oauth2.ReasonWrongMethod, "shop.unknown": unknown,
+			} {
+				// the API server is asked once for the keys of pods
+				w := newWorld(t)
+				signer, claims := w.signer, w.podClaims("a")
+				if c.otherKey {
+					signer = newSigner(t)
+				}
+				if c.claim != "" {
+					claims[c.claim] = c.value
+				}
+				_, err := w.Authenticate(t.Context(), auth.Credentials{Form: form(t, "client_id="+id+assertionType+w.sign(signer, claims)), At: w.now})
+				if oauth2.ReasonOf(err) != want {
+					t.Errorf("%s is refused for %q, want %q", id, oauth2.ReasonOf(err), want)
+				}
+				if err != nil {
+					answers[err.Error()] = true
+				}
+			}
+			if len(answers) != 1 {
+				t.Errorf("the answers differ: %v", answers)
 			}
 		})
 	}
@@ -152,7 +203,8 @@ func TestVerdictsOfTheCluster(t *testing.T) {
 		{4 * time.Second, oauth2.Dishonoured, "", 2},
 		{time.Second, oauth2.Dishonoured, oauth2.ReasonAccountTokenEnded, 3},
 		{4 * time.Second, oauth2.Honoured, oauth2.ReasonAccountTokenEnded, 3},
-		{time.Second, oauth2.Unreachable, oauth2.ReasonAccountTokenEnded, 4}, // the last verdict
+		// the last verdict
+		{time.Second, oauth2.Unreachable, oauth2.ReasonAccountTokenEnded, 4},
 		{5 * time.Second, oauth2.Honoured, "", 5},
 		{5 * time.Second, oauth2.Undecided, oauth2.ReasonLookupUnavailable, 6},
 		{0, oauth2.Unreachable, "", 7},
@@ -173,7 +225,7 @@ func TestWithoutAClusterNoPodIsAuthenticated(t *testing.T) {
 	}
 }
 
-// What is wrong with the token of a service account itself is no question to the source, but a failure.
+// What is wrong with the token of a service account itself causes no look-up, but a failure.
 func TestATokenThatNoClientCouldUseIsNotLookedUp(t *testing.T) {
 	w := newWorld(t)
 	token := w.pod(w.signer, "a")
@@ -259,7 +311,7 @@ func TestARevokedTokenIsDenied(t *testing.T) {
 	if result, err := w.introspect(reporting, token.Value.Reveal()); err != nil || result.Denial != oauth2.ReasonTokenRevoked {
 		t.Errorf("%q, %v", result.Denial, err)
 	}
-	// Read does not ask what became of a token.
+	// Read does not ask whether a token was revoked.
 	if result, err := w.Read(t.Context(), auth.Request{Token: token.Value.Reveal(), At: noon}); err != nil || result.Denial != "" || result.Claims.ID != token.Claims.ID {
 		t.Errorf("%q, %v", result.Denial, err)
 	}
@@ -420,7 +472,8 @@ func TestIssuing(t *testing.T) {
 			if result, err := w.introspect(reporting, token); err != nil || result.Denial != "" {
 				t.Errorf("the token: %q, %v", result.Denial, err)
 			}
-			// What is remembered of it is what can be read of it, and of no other token.
+			// What is remembered of it is what can be read of it, and of no other
+			// token.
 			read, err := w.Issuer.Verify(token, w.memory.ring, noon)
 			if diff := cmp.Diff(read, issued.Verified); err != nil || diff != "" {
 				t.Errorf("%v (-read +remembered):\n%s", err, diff)
@@ -450,7 +503,7 @@ func (h *held) LookUp(ctx context.Context, id string) (oauth2.Record, error) {
 	return h.source.clients[id], ctx.Err()
 }
 
-// Requests at once share a question, and one that hangs up does not end it for the others.
+// Requests at once share a look-up, and one that hangs up does not end it for the others.
 func TestRequestsAtOnceShareAQuestion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &held{release: make(chan struct{})}
@@ -482,8 +535,8 @@ func TestRequestsAtOnceShareAQuestion(t *testing.T) {
 	})
 }
 
-// TestMemoryAllocatesLittle pins what a decision by memory allocates, so that no request pays for the
-// look-ups of others.
+// TestMemoryAllocatesLittle pins what a decision by memory allocates, so that no request pays for
+// the look-ups of others.
 func TestMemoryAllocatesLittle(t *testing.T) {
 	w := newWorld(t)
 	token := w.token(noon, w.shop(), "read")

@@ -5,6 +5,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -16,8 +17,8 @@ type Credentials struct {
 	// Authorization are the values of that header.
 	Authorization []string
 	Form          oauth2.Form
-	// Source is where the request came from, which pays for what it costs. Failed attempts count by
-	// source and client.
+	// Source is where the request came from, which pays for what it costs. Failed attempts
+	// count by source and client.
 	Source string
 	// Place is that of the request among those in flight, if it has one. The client gets it.
 	Place *Place
@@ -34,8 +35,8 @@ type Caller struct {
 }
 
 // Authenticate finds the client that a request comes from. Every refusal by memory is looked up and
-// counted alike, so that the unknown client, the wrong secret and the suspended client cannot be
-// told apart.
+// counted alike, so that the unknown client, the wrong secret and the suspended client are
+// indistinguishable.
 func (a *Authority) Authenticate(ctx context.Context, c Credentials) (Caller, error) {
 	caller := Caller{Trail: &Trail{}}
 	presented, err := oauth2.ParsePresented(c.Authorization, c.Form)
@@ -53,18 +54,16 @@ func (a *Authority) Authenticate(ctx context.Context, c Credentials) (Caller, er
 		if found, err = a.verify(presented, &v, at); err == nil {
 			return need{}, nil
 		}
-		if presented.AccountToken == nil || !oauth2.RefusedAsItIs(err) { // no registration mends what is wrong with such a token
-			v.presented = presented
-		}
-		return need{lack: callerRefused, what: named}, err
+		return v.needs(presented, named, err), err
 	})
 	if err != nil {
-		if client := a.Directory.Record(named).Client; client != nil {
-			caller.Trail.Namespace = client.Namespace
+		if client := a.claimed(presented, named); client != nil {
+			caller.Trail.ClientID, caller.Trail.Namespace, caller.Trail.ClientUID = client.ID, client.Namespace, client.UID
+			err = faultOf(client, presented, err)
 		}
-		return caller, err
+		return caller, a.confirmed(ctx, presented, found, err)
 	}
-	caller.Trail.Namespace = found.record.Client.Namespace
+	caller.Trail.Namespace, caller.Trail.ClientUID = found.record.Client.Namespace, found.record.Client.UID
 	caller.At, caller.Trail.ClientID, caller.Trail.Credential = at, found.record.Client.ID, found.credential
 	if err := c.Place.assign(found.record.Client); err != nil {
 		return caller, err
@@ -83,6 +82,64 @@ func (a *Authority) Authenticate(ctx context.Context, c Credentials) (Caller, er
 	}
 	caller.Record, caller.Trail.Used = found.record, found.used
 	return caller, nil
+}
+
+// needs is what could mend a refusal: another registration, or the keys of the cluster. No
+// registration mends what is wrong with the token of a service account itself. The clients that an
+// account names are looked up only for a token that is good, because that costs more.
+func (v *view) needs(presented oauth2.Presented, named string, refusal error) need {
+	token, only := presented.AccountToken, presented.OnlyAccount()
+	if token != nil && oauth2.IsFinal(refusal) {
+		return need{lack: callerRefused, what: named}
+	}
+	v.presented = presented
+	if only == nil {
+		return need{lack: callerRefused, what: named}
+	}
+	account := only.Namespace + "/" + only.Name
+	if oauth2.ReasonOf(refusal) == oauth2.ReasonAssertionKeyUnknown {
+		return need{lack: callerRefused, what: account}
+	}
+	return need{lack: accountRefused, what: account}
+}
+
+// claimed is the client that credentials claim to be from, as memory knows it; nil if it is
+// unknown, or one of several.
+func (a *Authority) claimed(presented oauth2.Presented, named string) *oauth2.Client {
+	account := presented.OnlyAccount()
+	if account == nil {
+		return a.Directory.Record(named).Client
+	}
+	if clients := a.Directory.ClientsOf(*account); len(clients) == 1 {
+		return clients[0].Client
+	}
+	return nil
+}
+
+// confirmed is the refusal of a request. Only a pod whose token the cluster honours learns that
+// several clients name its service account.
+func (a *Authority) confirmed(ctx context.Context, presented oauth2.Presented, found recognised, err error) error {
+	if oauth2.ReasonOf(err) != oauth2.ReasonClientIDNeeded {
+		return err
+	}
+	token := presented.AccountToken
+	// the account is no client_id, and has paid as none
+	payer := Payer{Client: found.account.Account, Namespace: token.Account.Namespace}
+	if refused := a.reviews.check(ctx, payer, token.Value, *found.account); refused != nil {
+		return refused
+	}
+	return err
+}
+
+// faultOf is what a client learns of a refusal. Any caller can send the token of a pod with the
+// client_id of a client that has a secret or keys, and what is wrong with that token does not
+// concern it.
+func faultOf(client *oauth2.Client, presented oauth2.Presented, err error) error {
+	refusal, ok := errors.AsType[*oauth2.Error](err)
+	if ok && refusal.Code == oauth2.InvalidClient && presented.AccountToken != nil && client.Credentials.ServiceAccount == nil {
+		return oauth2.WrongMethod()
+	}
+	return err
 }
 
 // recognised is a client by the records of a view, and what it was recognised by.
@@ -113,7 +170,7 @@ func (a *Authority) recognise(presented oauth2.Presented, v *view, at time.Time)
 		found.credential, found.assertion = used.KeyID, &used
 	case presented.AccountToken != nil:
 		var used oauth2.UsedAccountToken
-		found.record, used, err = a.Issuer.AuthenticateAccount(presented, a.trust(), v.caller, at)
+		found.record, used, err = a.Issuer.AuthenticateAccount(presented, a.trust(), v.callersOf, at)
 		found.credential, found.account = used.ID, &used
 	default:
 		var verifier oauth2.Verifier

@@ -144,7 +144,8 @@ func TestReviewsHaveABudgetAndABoundedMemory(t *testing.T) {
 	for i := range reviewShare {
 		store("shop", i)
 	}
-	for i := range reviewEntries + 100 { // more than there is room for, by a namespace that replaces its own
+	// more than there is room for, by a namespace that replaces its own
+	for i := range reviewEntries + 100 {
 		store("evil", i)
 	}
 	for i := range reviewShare {

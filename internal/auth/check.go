@@ -28,14 +28,14 @@ type Request struct {
 // Result is a denial, or the claims of the token and the client it was issued to.
 type Result struct {
 	Denial oauth2.Reason
-	// Claims are nil unless the token is verifiably ours. They are shared, so nobody changes them.
+	// Claims are nil unless the token is verifiably ours. They are shared and read-only.
 	Claims *oauth2.Claims
 	Client *oauth2.Client
 	Trail  *Trail
 	At     time.Time
 }
 
-// Read reads a token of ours and reports whether it is valid in itself, whatever became of its
+// Read reads a token of this issuer and reports whether it is valid in itself, regardless of its
 // client. An error means that it cannot be decided.
 func (a *Authority) Read(ctx context.Context, q Request) (Result, error) {
 	v, result := a.look(q.Payer), Result{}
@@ -59,8 +59,22 @@ func (a *Authority) Check(ctx context.Context, q Request) (Result, error) {
 	if result.Trail, result.At = q.Trail, at; result.Trail == nil {
 		result.Trail = &Trail{}
 	}
-	result.Trail.describe(result.Claims)
+	result.Trail.describe(result.Claims, v.namespaceOf(result))
 	return result, err
+}
+
+// namespaceOf is the namespace of the client of a token; empty if the client is not known.
+func (v *view) namespaceOf(result Result) string {
+	if result.Client != nil {
+		return result.Client.Namespace
+	}
+	if result.Claims == nil {
+		return ""
+	}
+	if client := v.clientOf(result.Claims).Client; client != nil && client.UID == result.Claims.ClientUID {
+		return client.Namespace
+	}
+	return ""
 }
 
 // read reads a token by the keys or the records of the view.
@@ -97,7 +111,7 @@ func (a *Authority) readSigned(q *Request, ring keyring.Ring, at time.Time) (*oa
 	return read.Claims, err
 }
 
-// check judges a token by the view. The steps are in the order in which they deny.
+// check decides about a token by the view. The steps are in the order in which they deny.
 func (a *Authority) check(q *Request, v *view, at time.Time) (Result, need) {
 	result, needs := a.read(q, v, at)
 	if result.Denial != "" {
@@ -122,7 +136,7 @@ func (a *Authority) check(q *Request, v *view, at time.Time) (Result, need) {
 	if claims.TokenUID != "" {
 		id := oauth2.OpaqueID(claims.TokenUID)
 		minted := v.mintedOf(id)
-		restricted, denial := minted.Narrow(claims)
+		restricted, denial := minted.Restrict(claims)
 		if result.Denial = denial; denial != "" {
 			if minted.Unknown(claims.ID) {
 				needs = need{lack: mintedUnknown, what: id}
@@ -164,9 +178,9 @@ func (a *Authority) concerns(q *Request, v *view, claims *oauth2.Claims, at time
 // less than a young token has, the replica that issued it may have had newer records.
 func (a *Authority) restrict(claims *oauth2.Claims, client *oauth2.Client, v *view) (*oauth2.Claims, oauth2.Reason) {
 	if v.has(scopeWithdrawn) && v.granted.TokenDenial(claims) == "" {
-		return a.Issuer.Narrow(claims, v.granted.Client, v.resources())
+		return a.Issuer.Restrict(claims, v.granted.Client, v.resources())
 	}
-	return a.Issuer.Narrow(claims, client, v.Memory)
+	return a.Issuer.Restrict(claims, client, v.Memory)
 }
 
 // clientOf is the record of the client of a token.

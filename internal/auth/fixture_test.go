@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"iter"
 	"log/slog"
 	"maps"
 	"slices"
@@ -41,7 +42,8 @@ func (r records) clone() records {
 	return records{maps.Clone(r.clients), slices.Clone(r.resources), maps.Clone(r.minted), r.ring}
 }
 
-// fake is a memory, its source and a cluster. Each question takes a time, in which the clock goes on.
+// fake is a memory, its source and a cluster. Each look-up takes a time, in which the clock
+// advances.
 type fake struct {
 	memory, source records
 	revoked        revocation.State
@@ -64,8 +66,10 @@ func (f *fake) Record(id string) oauth2.Record       { return f.memory.clients[i
 func (f *fake) Ring() keyring.Ring                   { return f.memory.ring }
 func (f *fake) Minted(id string) oauth2.MintedRecord { return f.memory.minted[id] }
 func (f *fake) Revocations() *revocation.State       { return &f.revoked }
-func (f *fake) ClientEpochs() []revocation.Selector  { return nil }
-func (f *fake) Trust() oauth2.Cluster                { return f.trust }
+func (f *fake) ClientEpochs() iter.Seq[revocation.Selector] {
+	return func(func(revocation.Selector) bool) {}
+}
+func (f *fake) Trust() oauth2.Cluster { return f.trust }
 func (f *fake) identified(r []*oauth2.Resource, identifier string) *oauth2.Resource {
 	if i := slices.IndexFunc(r, func(r *oauth2.Resource) bool { return r.Identifier == identifier }); i >= 0 {
 		return r[i]
@@ -89,6 +93,27 @@ func (f *fake) Resource(name oauth2.ObjectName) *oauth2.Resource {
 func (f *fake) LookUp(_ context.Context, id string) (oauth2.Record, error) {
 	err := f.ask("client " + id)
 	return f.source.clients[id], err
+}
+
+func (f *fake) ClientsOf(account oauth2.ObjectName) []oauth2.Record {
+	var found []oauth2.Record
+	for _, r := range f.memory.clients {
+		if r.Names(account) && len(found) < 2 {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+func (f *fake) LookUpClientsOf(_ context.Context, account oauth2.ObjectName) ([]string, error) {
+	err := f.ask("clients of " + account.Namespace + "/" + account.Name)
+	var ids []string
+	for id, r := range f.source.clients {
+		if r.Names(account) && len(ids) < 2 {
+			ids = append(ids, id)
+		}
+	}
+	return ids, err
 }
 
 func (f *fake) LookUpRing(context.Context) (keyring.Ring, error) {
@@ -157,7 +182,11 @@ func newWorld(t testing.TB, configure ...func(*auth.Config)) *world {
 	for _, id := range []string{reporting, keyed, podded, gateway} {
 		w.register(id)
 	}
-	w.memory.clients[keyed].Client.Credentials.KeysOnly, w.memory.clients[keyed].Client.Credentials.Keys = true, []jws.PublicKey{signer.Public()}
+	keys, err := jws.PackKeys(signer.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.memory.clients[keyed].Client.Credentials.KeysOnly, w.memory.clients[keyed].Client.Credentials.Keys = true, keys
 	w.memory.clients[podded].Client.Credentials.ServiceAccount = &oauth2.ServiceAccount{Name: "worker", UID: "worker-uid"}
 	w.memory.resources = []*oauth2.Resource{{
 		Identifier: w.ordersAPI, UID: "r-uid", Namespace: "orders", Name: "api", Scopes: []string{"orders.read"},
@@ -167,7 +196,8 @@ func newWorld(t testing.TB, configure ...func(*auth.Config)) *world {
 	now := func() time.Time { return w.now }
 	config := auth.Config{
 		Issuer: issuer, Directory: w.fake, Cluster: w.fake, Random: rand.Reader, Now: now,
-		Journal: revocation.NewJournal(nil, now, func(bool, int) {}, slog.New(slog.DiscardHandler)), // it does not run
+		// it does not run
+		Journal: revocation.NewJournal(nil, now, func(bool, int) {}, slog.New(slog.DiscardHandler)),
 	}
 	for _, c := range configure {
 		c(&config)
@@ -192,7 +222,8 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// register makes a client with a secret, the scopes read and write, and orders.read of the API of orders.
+// register makes a client with a secret, the scopes read and write, and orders.read of the API of
+// orders.
 func (w *world) register(id string) {
 	w.t.Helper()
 	namespace, name, _ := strings.Cut(id, ".")
@@ -258,12 +289,15 @@ func (w *world) assertion(jti string) auth.Credentials {
 
 // pod are credentials of podded: a token of its service account, signed with a key.
 func (w *world) pod(signer *jws.Signer, jti string) auth.Credentials {
-	signed := w.sign(signer, map[string]any{
+	return auth.Credentials{Form: form(w.t, "client_id="+podded+assertionType+w.sign(signer, w.podClaims(jti))), At: w.now}
+}
+
+func (w *world) podClaims(jti string) map[string]any {
+	return map[string]any{
 		"iss": clusterIssuer, "sub": "system:serviceaccount:shop:worker", "aud": []string{w.Issuer.String()}, "jti": jti,
 		"iat": w.now.Add(-time.Minute).Unix(), "nbf": w.now.Add(-time.Minute).Unix(), "exp": w.now.Add(59 * time.Minute).Unix(),
 		"kubernetes.io": map[string]any{"namespace": "shop", "serviceaccount": map[string]any{"name": "worker", "uid": "worker-uid"}},
-	})
-	return auth.Credentials{Form: form(w.t, "client_id="+podded+assertionType+signed), At: w.now}
+	}
 }
 
 // token is a token of reporting for an audience, issued at another replica.

@@ -9,7 +9,8 @@ import (
 )
 
 // Payer is who causes a cost and pays for it: the client that authenticated with its namespace, or
-// the source of a request that no client has authenticated. It decides nothing but what is paid from.
+// the source of a request that no client has authenticated. It decides nothing but what is paid
+// from.
 type Payer struct {
 	Client, Namespace string
 	Source            string

@@ -15,14 +15,14 @@ import (
 type inFlight struct {
 	// payers are the requests by source or namespace.
 	payers *budget.Places
-	// clients are those of them that are clients', by client. Less is lent of them, so that one client
-	// does not use up what its namespace may have.
+	// clients are those of them that are clients', by client. Less is lent of them, so that one
+	// client does not use up what its namespace may have.
 	clients *budget.Places
 	places  sync.Pool // of *Place
 }
 
-// placeShare is the part of all places that is guaranteed to each client and to each payer: 4 of 512.
-// What is not lent is enough for the shares of 32 payers.
+// placeShare is the part of all places that is guaranteed to each client and to each payer: 4 of
+// 512. What is not lent is enough for the shares of 32 payers.
 const placeShare = 128
 
 func newInFlight(limit int) *inFlight {
@@ -40,8 +40,8 @@ type Place struct {
 	payer, client string
 }
 
-// Enter admits a request of a source to be worked on, or refuses it. Whoever was admitted leaves the
-// place.
+// Enter admits a request of a source to be worked on, or refuses it. An admitted request has to
+// leave its place.
 func (a *Authority) Enter(source string) (*Place, error) {
 	if !a.inFlight.payers.Enter(source) {
 		return nil, Overloaded()
@@ -51,7 +51,8 @@ func (a *Authority) Enter(source string) (*Place, error) {
 	return place, nil
 }
 
-// assign makes the place that of a client, or refuses it if the client or its namespace has too many.
+// assign makes the place that of a client, or refuses it if the client or its namespace has too
+// many.
 func (p *Place) assign(client *oauth2.Client) error {
 	if p == nil {
 		return nil

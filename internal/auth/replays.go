@@ -15,8 +15,8 @@ import (
 // registered key get in, and each leaves some minutes after it has expired.
 const (
 	replayEntries = 384 << 10 // in all, about 12 MiB
-	// replayLent is how many of them namespaces may have beyond their shares. What is not lent is
-	// enough for the shares of 256 namespaces.
+	// replayLent is how many of them namespaces may have beyond their shares. What is not lent
+	// is enough for the shares of 256 namespaces.
 	replayLent = replayEntries / 2
 	// replayShare is how many each namespace may have, whatever others use.
 	replayShare = 768
@@ -27,8 +27,8 @@ const (
 // replays remembers the assertions that were used until they expire, so that each is used once.
 type replays struct {
 	mu sync.Mutex
-	// used has the ends of assertions by namespace and id, of 20 bytes each. A string for each of them
-	// would take as much again.
+	// used has the ends of assertions by namespace and id, of 20 bytes each. A string for each
+	// of them would take as much again.
 	used   map[string]map[revocation.ID]uint32
 	places *budget.Places // by namespace
 	swept  time.Time
@@ -38,9 +38,9 @@ func newReplays() *replays {
 	return &replays{used: map[string]map[revocation.ID]uint32{}, places: budget.NewPlaces(replayEntries, replayLent, replayShare)}
 }
 
-// use stores an assertion of a client of a namespace. It is decided by now; what expired before past
-// is forgotten. fresh means that it was not used before; room, that it could be stored. Without room
-// nothing is known, and the assertion must be refused.
+// use stores an assertion of a client of a namespace. It is decided by now; what expired before
+// past is forgotten. fresh means that it was not used before; room, that it could be stored.
+// Without room nothing is known, and the assertion must be refused.
 func (r *replays) use(used revocation.Entry, namespace string, now, past time.Time) (fresh, room bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -18,15 +18,16 @@ import (
 const (
 	// reviewFresh is how long a verdict counts without asking again.
 	reviewFresh = 5 * time.Second
-	// reviewAway is how long a token is not reviewed again after the API server was unreachable, so
-	// that its requests do not wait for a review each.
+	// reviewAway is how long a token is not reviewed again after the API server was
+	// unreachable, so that its requests do not wait for a review each.
 	reviewAway = 5 * time.Second
 	// reviewLimit bounds a review, within the time that a server has for its answer.
 	reviewLimit = 9 * time.Second
 	// reviewEntries bounds the verdicts that are remembered, about 2 MiB. Only tokens that
 	// authenticate a client get in.
 	reviewEntries = 16 << 10
-	// reviewLent is how many of them namespaces may have beyond their shares, of reviewShare each.
+	// reviewLent is how many of them namespaces may have beyond their shares, of reviewShare
+	// each.
 	reviewLent  = reviewEntries / 2
 	reviewShare = 64
 )

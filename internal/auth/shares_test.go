@@ -32,7 +32,8 @@ func TestNewClientsAreNotRefusedForTheGuessesOfOthers(t *testing.T) {
 		last    = 2 * time.Second
 		step    = 5 * time.Millisecond // 200 a second
 	)
-	madeUp, err := oauth2.NewClientSecret(rand.Reader) // well-formed, so that it is worth a question
+	// well-formed, so that it is worth a look-up
+	madeUp, err := oauth2.NewClientSecret(rand.Reader)
 	must(t, err)
 	for name, at := range map[string]func(i int) time.Duration{
 		"spread over the flood":        func(i int) time.Duration { return time.Duration(i) * last / clients },
@@ -147,7 +148,7 @@ func TestReviewsOfOneNamespaceLeaveOthersTheirs(t *testing.T) {
 	}
 }
 
-// A client that introspects tokens, for which memory lacks something, pays for the questions itself.
+// A client that introspects tokens, for which memory lacks something, pays for the look-ups itself.
 func TestIntrospectionIsPaidForByTheClientThatAsks(t *testing.T) {
 	w := newWorld(t)
 	w.register("evil.a")
@@ -231,7 +232,8 @@ func TestForgedSignaturesUseUpTheBudgetOfWhoSendsThem(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			for i := range 50 {
-				if i <= 25 && w.OneAtATime(c.payer, w.now) { // a request may be judged twice
+				// a request may be decided twice
+				if i <= 25 && w.OneAtATime(c.payer, w.now) {
 					t.Fatalf("one at a time after %d", i)
 				}
 				c.sends(w, i)

@@ -6,6 +6,8 @@ package auth
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -16,12 +18,13 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// lack is a result of memory that may be wrong only because a watch is late; table says which.
+// lack is a result of memory that may be wrong only because a watch is late; table lists them.
 type lack int
 
 const (
 	nothing lack = iota
 	callerRefused
+	accountRefused
 	clusterKeyUnknown
 	verdictOld
 	grantRefused
@@ -36,12 +39,12 @@ const (
 // arrival by the watch; a caller that needs more is guessing, or wrong for good.
 const (
 	perFailure     = iota // failed attempts, by source and client
-	perSubject            // by payer and the client or OAuth2Token that the question is about
-	perPayer              // all questions of one client, or of one source that asks as a proxy
+	perSubject            // by payer and the client or OAuth2Token that the request is about
+	perPayer              // all requests of one client, or of one source that asks as a proxy
 	clients               // of clients and OAuth2Tokens, by all payers
 	grants                // of grants, which are no reason to keep new clients waiting
-	ringReads             // of the signing keys: anyone can make up a key id
-	accountKeys           // of the keys of service accounts: anyone can make up a key id
+	ringReads             // of the signing keys: any caller can make up a key id
+	accountKeys           // of the keys of service accounts: any caller can make up a key id
 	accountReviews        // thousands of pods may start at once, each with a token of its own
 )
 
@@ -77,15 +80,15 @@ const (
 
 // row is what follows from a lack.
 type row struct {
-	// each are the levels that each request spends, all or none. once are those that requests which
-	// share a question spend together.
+	// each are the levels that each request spends, all or none. once are those that requests
+	// which share a look-up spend together.
 	each, once []int
-	// refused means that a request whose question is not answered is refused as LookupUnavailable;
-	// otherwise memory's result stands.
+	// refused means that a request whose look-up is not answered is refused as
+	// LookupUnavailable; otherwise memory's result stands.
 	refused bool
 }
 
-// unanswered is the refusal of a request whose question is not answered, or nil.
+// unanswered is the refusal of a request whose look-up is not answered, or nil.
 func (r row) unanswered() error {
 	if r.refused {
 		return oauth2.Unavailable(lookupRetry)
@@ -93,36 +96,40 @@ func (r row) unanswered() error {
 	return nil
 }
 
-// table says for each lack which budget pays for the question, and what the answer is if it cannot
-// be asked. source.ask and reviews.ask have the questions. docs/architecture.md has the same table.
+// table has for each lack the budget that pays for the request, and the answer if it cannot be
+// sent. source.ask and reviews.ask send the requests. docs/architecture.md has the same table.
 var table = [...]row{ //nolint:gochecknoglobals // a constant table
-	// Authentication fails, for any reason that another registration could mend. If there is nothing
-	// to ask, it costs no look-up, and a caller without a budget is throttled; each further client_id
-	// costs another look-up. A request that is not decided for lack of look-ups is no failed attempt.
+	// Authentication fails, for any reason that another registration could mend. If there is
+	// nothing to ask, it costs no look-up, and a caller without a budget is throttled; each
+	// further client_id costs another look-up. A request that is not decided for lack of
+	// look-ups is no failed attempt.
 	callerRefused: {each: []int{perFailure, clients}, refused: true},
+	// The token of a service account names no client and is good in itself, and memory has no
+	// client, or several, that the account names. Each client costs another look-up.
+	accountRefused: {each: []int{perFailure, clients}, refused: true},
 	// The token of a service account names a key that the cluster is not known to have.
 	clusterKeyUnknown: {once: []int{accountKeys}, refused: true},
 	// The last review of the token of a service account is older than reviewFresh.
 	verdictOld: {once: []int{accountReviews}, refused: true},
-	// TargetNotGranted or ScopeNotGranted for a token request. The resource costs another one of
-	// grants.
+	// TargetNotGranted or ScopeNotGranted for a token request. The resource costs another one
+	// of grants.
 	grantRefused: {each: []int{perSubject, perPayer, clients, grants}},
 	// TokenKeyUnknown.
 	tokenKeyUnknown: {each: []int{perPayer}, once: []int{ringReads}},
 	// The client of a token or its owner is missing, or has another UID.
 	tokenClientUnknown: {each: []int{perSubject, perPayer, clients}, refused: true},
-	// TokenUnknown or TokenReplaced for an opaque token; for a JWT the record, its owner or the jti
-	// is missing.
+	// TokenUnknown or TokenReplaced for an opaque token; for a JWT the record, its owner or the
+	// jti is missing.
 	mintedUnknown: {each: []int{perSubject, perPayer, clients}, refused: true},
-	// Memory grants less than a token has that is at most memoryLag old. The resource costs another
-	// one of grants.
+	// Memory grants less than a token has that is at most memoryLag old. The resource costs
+	// another one of grants.
 	scopeWithdrawn: {each: []int{perSubject, perPayer, clients, grants}},
-	// The caller may not see a token that is at most memoryLag old, and its audience is no known
-	// resource.
+	// The caller may not see a token that is at most memoryLag old, and its audience is no
+	// known resource.
 	audienceUnknown: {each: []int{perSubject, perPayer, grants}},
 }
 
-// need is a lack in a request, and what the question is about.
+// need is a lack in a request, and what the look-up is about.
 type need struct {
 	lack lack
 	// what is a client_id, or the id in an opaque token; audience identifies a resource.
@@ -139,7 +146,7 @@ type view struct {
 	presented oauth2.Presented
 
 	asked    uint                     // a bit for each lack that the source was asked for
-	callers  map[string]oauth2.Record // callerRefused
+	callers  map[string]oauth2.Record // callerRefused, accountRefused
 	client   oauth2.Record            // tokenClientUnknown
 	minted   oauth2.MintedRecord      // mintedUnknown
 	granted  oauth2.Record            // grantRefused, scopeWithdrawn
@@ -154,6 +161,17 @@ func (v *view) caller(clientID string) oauth2.Record {
 		return v.callers[clientID]
 	}
 	return v.Record(clientID)
+}
+
+// callersOf are the records of the clients that the token of a service account may be from.
+func (v *view) callersOf(token *oauth2.AccountToken) []oauth2.Record {
+	switch {
+	case token.ClientID != "":
+		return []oauth2.Record{v.caller(token.ClientID)}
+	case v.has(accountRefused):
+		return slices.Collect(maps.Values(v.callers))
+	}
+	return v.ClientsOf(token.Account)
 }
 
 // resources are those of memory, and the one that the source was asked about.
@@ -189,9 +207,9 @@ func (a *Authority) look(payer Payer) view {
 	return view{Memory: a.Directory, source: a.source, payer: payer}
 }
 
-// decide calls judge, which judges by the view. While the judgement lacks something that the source was not
-// asked for yet, it asks the source and has it judged again, from the start and at the instant of
-// the answer. It returns the instant of the last judgement. An error refuses.
+// decide calls `judge`, which decides by the view. While the decision lacks something that the
+// source was not asked for yet, it asks the source and decides again, from the start and at the
+// instant of the answer. It returns the instant of the last decision. An error refuses.
 func (v *view) decide(ctx context.Context, at time.Time, judge func(time.Time) (need, error)) (time.Time, error) {
 	for {
 		needs, err := judge(at)
@@ -216,24 +234,32 @@ const (
 	memoryLag = 10 * time.Second
 )
 
-// source asks for what memory lacks, within the budget. Requests with the same question share it.
+// source asks for what memory lacks, within the budget. Requests that lack the same share a
+// look-up.
 type source struct {
 	Config
 
 	budget *budget.Budget
 
 	clients   flight[oauth2.Record]
+	accounts  flight[[]string]
 	minted    flight[oauth2.MintedRecord]
 	resources flight[*oauth2.Resource]
 	rings     flight[keyring.Ring]
 	trusts    flight[struct{}]
-	// trustNext is when the cluster's keys may be looked up again, in Unix nanoseconds, because the last
-	// look-up failed.
+	// trustNext is when the cluster's keys may be looked up again, in Unix nanoseconds, because
+	// the last look-up failed.
 	trustNext atomic.Int64
 }
 
 func newSource(config Config) *source {
-	return &source{Config: config, budget: budget.New(levels...)}
+	of := slices.Clone(levels)
+	for i := range of {
+		if of[i].Shares = slices.Clone(of[i].Shares); of[i].Shared {
+			of[i].Shares[bySource].Sources = &config.Sources
+		}
+	}
+	return &source{Config: config, budget: budget.New(of...)}
 }
 
 var (
@@ -245,7 +271,7 @@ var (
 func (v *view) ask(ctx context.Context, n need) (answered bool, refusal error) {
 	s, row := v.source, table[n.lack]
 	each := row.each
-	nothing := n.lack == callerRefused && len(v.presented.Candidates()) == 0
+	nothing := n.lack == callerRefused && len(v.presented.Candidates()) == 0 && v.presented.OnlyAccount() == nil
 	if nothing {
 		each = each[:1]
 	}
@@ -256,6 +282,8 @@ func (v *view) ask(ctx context.Context, n need) (answered bool, refusal error) {
 	case err != nil:
 	case n.lack == callerRefused:
 		v.callers, err = s.callers(ctx, v.payer, v.presented)
+	case n.lack == accountRefused:
+		v.callers, err = s.callersOf(ctx, v.payer, *v.presented.OnlyAccount())
 	case n.lack == tokenKeyUnknown:
 		err = s.ring(ctx, v.payer)
 	case n.lack == tokenClientUnknown:
@@ -276,14 +304,15 @@ func (v *view) ask(ctx context.Context, n need) (answered bool, refusal error) {
 	}
 	switch {
 	case err == nil:
-		return n.lack != callerRefused || len(v.callers) > 0, nil
+		// for that one the keys were looked up
+		return n.lack != callerRefused || len(v.callers) > 0 || v.presented.OnlyAccount() != nil, nil
 	case oauth2.ReasonOf(err) != "":
 		return false, err
 	}
 	return false, row.unanswered()
 }
 
-// spend spends one question at each level, or at none.
+// spend spends one look-up at each level, or at none.
 func (s *source) spend(at []int, payer Payer, what string) error {
 	var keys [4]budget.Key
 	for i, level := range at {
@@ -303,9 +332,25 @@ func (s *source) callers(ctx context.Context, payer Payer, presented oauth2.Pres
 			return nil, err
 		}
 	}
+	return s.each(ctx, payer, presented.Candidates(), 1)
+}
+
+// callersOf looks up the clients that name a service account: first which, and then each.
+func (s *source) callersOf(ctx context.Context, payer Payer, account oauth2.ObjectName) (map[string]oauth2.Record, error) {
+	ids, err := s.accounts.ask(ctx, account.Namespace+"/"+account.Name, lookupTimeout, func(ctx context.Context) ([]string, error) {
+		return s.Directory.LookUpClientsOf(ctx, account)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.each(ctx, payer, ids, 0)
+}
+
+// each looks up clients, of which some are paid for.
+func (s *source) each(ctx context.Context, payer Payer, ids []string, paid int) (map[string]oauth2.Record, error) {
 	found := map[string]oauth2.Record{}
-	for i, id := range presented.Candidates() {
-		if i > 0 {
+	for i, id := range ids {
+		if i >= paid {
 			if err := s.spend([]int{clients}, payer, ""); err != nil {
 				return nil, err
 			}
@@ -338,7 +383,7 @@ func (s *source) resource(ctx context.Context, identifier string) (*oauth2.Resou
 }
 
 // ring has memory read the signing keys again: a key may have been published a moment ago. Payers
-// share no question here, because one without a budget would have it refused for all.
+// share no look-up here, because one without a budget would have it refused for all.
 func (s *source) ring(ctx context.Context, payer Payer) error {
 	_, err := s.rings.ask(ctx, payer.holder(), lookupTimeout, func(ctx context.Context) (keyring.Ring, error) {
 		if err := s.spend(table[tokenKeyUnknown].once, payer, ""); err != nil {
@@ -350,8 +395,8 @@ func (s *source) ring(ctx context.Context, payer Payer) error {
 }
 
 // trust makes sure that the API server was asked for the key that a token names. Payers share no
-// question here, as in ring. A key that was not there then is unknown. A look-up that failed is paid
-// for by no payer, and holds up the next one for lookupRetry.
+// look-up here, as in ring. A key that was not there then is unknown. A look-up that failed is paid
+// for by no payer, and delays the next one by lookupRetry.
 func (s *source) trust(ctx context.Context, payer Payer, token *oauth2.AccountToken) error {
 	if s.Cluster == nil || s.Cluster.Trust().Knows(token) {
 		return nil
@@ -364,7 +409,8 @@ func (s *source) trust(ctx context.Context, payer Payer, token *oauth2.AccountTo
 			s.trustNext.Store(s.Now().Add(lookupRetry).UnixNano())
 			return struct{}{}, err
 		}
-		_ = s.spend(table[clusterKeyUnknown].once, payer, "") // it was asked, whoever has spent meanwhile
+		// the request was sent, also if another caller has spent the budget meanwhile
+		_ = s.spend(table[clusterKeyUnknown].once, payer, "")
 		return struct{}{}, nil
 	}); err != nil {
 		return table[clusterKeyUnknown].unanswered()
@@ -372,10 +418,10 @@ func (s *source) trust(ctx context.Context, payer Payer, token *oauth2.AccountTo
 	return nil
 }
 
-// flight shares one question, and its answer, between the requests that ask it at the same time.
+// flight shares one look-up, and its answer, between the requests that need it at the same time.
 type flight[T any] struct{ group singleflight.Group }
 
-// ask asks within a time limit. The question is shared, so a caller that hangs up does not end it.
+// ask asks within a time limit. The look-up is shared, so a caller that hangs up does not end it.
 func (f *flight[T]) ask(ctx context.Context, key string, limit time.Duration, question func(context.Context) (T, error)) (T, error) {
 	found, err, _ := f.group.Do(key, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
@@ -383,5 +429,5 @@ func (f *flight[T]) ask(ctx context.Context, key string, limit time.Duration, qu
 		return question(ctx)
 	})
 	answer, _ := found.(T)
-	return answer, err //nolint:wrapcheck // it is the error of the question
+	return answer, err //nolint:wrapcheck // it is the error of the look-up
 }

@@ -57,15 +57,17 @@ func forget(id string) func(*world) { return func(w *world) { delete(w.memory.cl
 
 func forgetResources(w *world) { w.memory.resources = nil }
 
-// TestTheSourceIsAskedForWhatMemoryLacks is the table of docs/architecture.md: what memory lacks, the
-// questions, and the answers if they cannot be asked.
+// TestTheSourceIsAskedForWhatMemoryLacks is the table of docs/architecture.md: what memory lacks,
+// the requests, and the answers if they cannot be asked.
 func TestTheSourceIsAskedForWhatMemoryLacks(t *testing.T) {
 	opaqueID := oauth2.OpaqueID("token-uid")
 	for name, c := range map[string]struct {
-		lacks     func(w *world)
-		request   func(w *world) func(*world) outcome // prepared while memory has everything
+		lacks func(w *world)
+		// prepared while memory has everything
+		request   func(w *world) func(*world) outcome
 		questions []string
-		// away is the reason while the source does not answer, and of a request beyond the budget of eight.
+		// away is the reason while the source does not answer, and of a request beyond the
+		// budget of eight.
 		away oauth2.Reason
 	}{
 		"a client that authenticates": {
@@ -88,6 +90,10 @@ func TestTheSourceIsAskedForWhatMemoryLacks(t *testing.T) {
 			func(w *world) { w.trust = oauth2.Cluster{} },
 			fixed(authenticates(func(w *world) auth.Credentials { return w.pod(w.signer, "jti") })),
 			[]string{"cluster", "client shop.podded", "review"}, oauth2.ReasonLookupUnavailable,
+		},
+		"the client that a service account means": {
+			forget(podded), fixed(authenticates(func(w *world) auth.Credentials { return w.nameless(w.signer) })),
+			[]string{"clients of shop/worker", "client shop.podded", "review"}, oauth2.ReasonLookupUnavailable,
 		},
 		"a resource that is asked for": {
 			forgetResources, fixed(grants(func(w *world) url.Values { return url.Values{"resource": {w.ordersAPI}} })),
@@ -246,7 +252,7 @@ func TestOldTokensCauseNoQuestions(t *testing.T) {
 	}
 }
 
-// What the source says of a client that it denies, or that is another one by now, grants nothing.
+// A client that the source denies, or that was replaced by another one, is granted nothing.
 func TestADenialOfTheSourceGrantsNothing(t *testing.T) {
 	for name, change := range map[string]func(*oauth2.Record){
 		"suspended": func(r *oauth2.Record) { r.Owner = &oauth2.Owner{UID: r.Owner.UID, Suspended: true} },
@@ -372,7 +378,8 @@ func TestKeysAreLookedUpOnceInTenSeconds(t *testing.T) {
 	if keys, cluster := count(); keys != 2 || cluster != 2 {
 		t.Errorf("ten seconds later: %d look-ups of keys, %d of the cluster's", keys, cluster)
 	}
-	// After a failure the cluster's keys are read again in two seconds, and meanwhile nobody can say.
+	// After a failure the cluster's keys are read again in two seconds, and the result is
+	// unknown until then.
 	w.now, w.away = w.now.Add(10*time.Second), errAway
 	for _, want := range []int{3, 3} {
 		got := authenticates(func(w *world) auth.Credentials { return w.pod(forged, "away") })(w)

@@ -6,17 +6,17 @@ package auth
 import "github.com/hallpass-dev/hallpass/internal/oauth2"
 
 // Trail is what the audit line and the usage report show of a decision. It holds no secret and no
-// token, and what a caller chose is in it only once its shape was checked. Each request has its own;
-// the steps of its decision extend it.
+// token, and what a caller chose is in it only once its shape was checked. Each request has its
+// own; the steps of its decision extend it.
 type Trail struct {
 	// ClientID is the client that calls, or that the token of a proxied request was issued to.
-	// Method and Credential say how it authenticated.
+	// Method and Credential are how it authenticated.
 	ClientID   string
 	Method     oauth2.AuthMethod
 	Credential string
-	// Namespace is the one of the client that calls, if there is such a client, authenticated or not.
-	// It is for metrics.
-	Namespace string
+	// Namespace and ClientUID are those of the client that calls, if there is such a client,
+	// authenticated or not. They are for metrics, and for what its owner learns of refusals.
+	Namespace, ClientUID string
 	// TokenID, TokenClientID, Audience and Scope describe the token: the issued one, or the one
 	// that was presented if it is verifiably ours.
 	TokenID, TokenClientID, Audience, Scope string
@@ -31,23 +31,25 @@ type Trail struct {
 }
 
 // describe adds the token that the claims are of. They are nil unless it is verifiably ours.
-func (t *Trail) describe(claims *oauth2.Claims) {
+// namespace is that of its client; empty if the client is not known.
+func (t *Trail) describe(claims *oauth2.Claims, namespace string) {
 	if claims == nil {
 		return
 	}
 	t.TokenID, t.TokenClientID, t.Audience = claims.ID, claims.ClientID, claims.Audience
-	t.Used.TokenOf, t.Used.Token = claims.ClientUID, claims.TokenUID
+	t.Used.TokenOf, t.Used.Token, t.Used.TokenNamespace = claims.ClientUID, claims.TokenUID, namespace
 }
 
 // Used is what a request used, as far as it was proven. It is empty for a secret that did not match
 // and for a token whose signature is not ours, so that a forgery that names a client is no use of
 // it.
 type Used struct {
-	// Caller is the UID of the client that authenticated, and Secret the id of its client secret,
-	// if it used one. Replaced means that there is a newer secret.
+	// Caller is the UID of the client that authenticated, and Secret the id of its client
+	// secret, if it used one. Replaced means that there is a newer secret.
 	Caller, Secret string
 	Replaced       bool
-	// TokenOf is the UID of the client that the presented token was issued to, and Token the one of
-	// its OAuth2Token, if it has one.
-	TokenOf, Token string
+	// TokenOf is the UID of the client that the presented token was issued to, and Token the
+	// one of its OAuth2Token, if it has one. TokenNamespace is the namespace of both; empty if
+	// the client is not known.
+	TokenOf, Token, TokenNamespace string
 }

@@ -31,7 +31,8 @@ func TestAPayerWithoutBudgetHasOneSignatureCheckedAtATime(t *testing.T) {
 	for i := range requests {
 		running.Go(func() {
 			_, err := verify(v, guesser, noon, func() (int, error) {
-				most.Store(max(most.Load(), atOnce.Add(1))) // alone, so that nothing is lost between the two
+				// alone, so that nothing is lost between the two
+				most.Store(max(most.Load(), atOnce.Add(1)))
 				defer atOnce.Add(-1)
 				checked.Add(1)
 				runtime.Gosched() // let others begin if they may
@@ -51,7 +52,8 @@ func TestAPayerWithoutBudgetHasOneSignatureCheckedAtATime(t *testing.T) {
 	}
 }
 
-// Payers with a budget wait for nobody: all their checks are under way before the first one ends.
+// Payers with a budget do not wait for others: all their checks are under way before the first one
+// ends.
 func TestPayersWithABudgetAreCheckedAtOnce(t *testing.T) {
 	v := newVerification()
 	spendFailures(v, Payer{Source: "192.0.2.1"}, noon)
@@ -96,5 +98,45 @@ func TestTheBudgetOfFailedVerifications(t *testing.T) {
 	}
 	if v.turn(payer, noon.Add(failedVerifications.Interval)) != nil {
 		t.Error("the budget does not come back")
+	}
+}
+
+// A chain of certificates costs its source as much as signatures that fail, also a good one. While
+// one is verified of a source without a budget, that of another source is.
+func TestChainsCostTheBudgetOfTheirSource(t *testing.T) {
+	a := &Authority{verification: newVerification()}
+	const hostile, honest, chain = "192.0.2.1", "192.0.2.2", 4
+	for range failedVerifications.Burst/chain + 1 {
+		if err := a.VerifyCertificates(hostile, noon, chain, func() error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a.verification.turn(Payer{Source: hostile}, noon) == nil {
+		t.Fatal("no budget is used up by chains")
+	}
+	var running sync.WaitGroup
+	var atOnce, most atomic.Int32
+	verifying, done := make(chan struct{}, 100), make(chan struct{})
+	for range 50 {
+		running.Go(func() {
+			if err := a.VerifyCertificates(hostile, noon, chain, func() error {
+				most.Store(max(most.Load(), atOnce.Add(1)))
+				defer atOnce.Add(-1)
+				verifying <- struct{}{}
+				<-done
+				return errForged
+			}); !errors.Is(err, errForged) {
+				t.Errorf("the error is %v", err)
+			}
+		})
+	}
+	<-verifying
+	if err := a.VerifyCertificates(honest, noon, chain, func() error { return nil }); err != nil {
+		t.Error(err)
+	}
+	close(done)
+	running.Wait()
+	if most.Load() != 1 {
+		t.Errorf("%d chains were verified at once", most.Load())
 	}
 }

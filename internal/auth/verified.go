@@ -21,7 +21,7 @@ const (
 
 // verified remembers tokens whose signature was found good, or was made here: a signature that is
 // good once is good for ever, and checking it is most of what an introspection costs. Nothing that
-// can change is remembered: the key, the time and every denial are looked at each time. A token is
+// can change is remembered: the key, the time and every denial are checked each time. A token is
 // found by the hash of the whole of it, signature included.
 type verified struct {
 	mu sync.RWMutex

@@ -83,7 +83,8 @@ func TestEachLevelRefusesForItself(t *testing.T) {
 			{0, of("b", "orders"), ok},
 			{0, of("c", "orders"), budget.Decision{Level: everybody, Wait: time.Minute}},
 			{0, []budget.Key{{Level: caller, Who: "orders", What: "c"}}, ok},
-			{0, []budget.Key{{Level: caller, Who: "orders", What: "c"}}, ok}, // the caller spent nothing before
+			// the caller spent nothing before
+			{0, []budget.Key{{Level: caller, Who: "orders", What: "c"}}, ok},
 		},
 		"some levels alone": {
 			{0, []budget.Key{{Level: everybody}}, ok},
@@ -119,7 +120,8 @@ func TestEachLevelRefusesForItself(t *testing.T) {
 	}
 }
 
-// However many other keys there are, a key that is spent stays so, and no other key is refused for it.
+// However many other keys there are, a key that is spent stays so, and no other key is refused for
+// it.
 func TestAFloodOfKeysLetsNobodyOff(t *testing.T) {
 	const burst, entries = 8, 16 << 10
 	b := budget.New(budget.Level{Burst: burst, Interval: time.Second})

@@ -9,8 +9,8 @@ import (
 )
 
 // Places limits how much is held at once, and guarantees some of it to each holder. A holder beyond
-// its share borrows, from the part of the limit that is lent. So a holder within its share is refused
-// only while the shares of others, without what they borrow, occupy all that is not lent.
+// its share borrows, from the part of the limit that is lent. So a holder within its share is
+// refused only while the shares of others, without what they borrow, occupy all that is not lent.
 type Places struct {
 	limit, lent, share int
 	seed               maphash.Seed

@@ -38,7 +38,7 @@ func TestPlacesGuaranteeEachHolderItsShare(t *testing.T) {
 			p.Leave(holder)
 		}
 	}
-	enter("d", 6) // whoever left owes nothing
+	enter("d", 6) // a request that left owes nothing
 }
 
 func TestAPlaceMovesToAnotherHolder(t *testing.T) {

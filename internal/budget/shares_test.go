@@ -4,6 +4,9 @@
 package budget_test
 
 import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
 	"strconv"
 	"testing"
 	"time"
@@ -49,7 +52,8 @@ func TestAHolderHasItsShareAndBorrowsTheRest(t *testing.T) {
 		"a share that was used comes back by its own interval alone": {
 			{0, source, "a", 4, time.Second},
 			{0, source, "b", 2, 3 * time.Second},
-			{3 * time.Second, source, "a", 1, time.Second}, // it takes what the level has
+			// it takes what the level has
+			{3 * time.Second, source, "a", 1, time.Second},
 			{3 * time.Second, source, "b", 0, time.Second},
 			{10 * time.Second, source, "a", 4, time.Second}, // one by its share
 			{10 * time.Second, source, "b", 1, 2 * time.Second},
@@ -57,7 +61,8 @@ func TestAHolderHasItsShareAndBorrowsTheRest(t *testing.T) {
 		"shares are paid for by the level": {
 			{0, source, "a", 4, time.Second},
 			{0, tenant, "1", 1, 2 * time.Second},
-			{time.Second, source, "a", 0, time.Second}, // the level pays back what it owes
+			// the level pays back what it owes
+			{time.Second, source, "a", 0, time.Second},
 			{3 * time.Second, tenant, "2", 2, time.Second},
 		},
 		"a level owes its burst at the most": {
@@ -135,8 +140,8 @@ func TestAShareIsSpentWithTheOtherLevelsOrNotAtAll(t *testing.T) {
 	}
 }
 
-// Twenty hostile holders ask at full rate, and change their names when they like. The honest one asks
-// as often as its share has it, and is never refused. What all get together is bounded.
+// Twenty hostile holders ask at full rate, and change their names when they like. The honest one
+// asks as often as its share has it, and is never refused. What all get together is bounded.
 func TestHostileHoldersNeverTakeAShare(t *testing.T) {
 	const (
 		hostile = 20
@@ -231,8 +236,8 @@ func TestMadeUpHoldersEvictNone(t *testing.T) {
 	}
 }
 
-// FuzzShares: in any order of requests a holder gets at least what GCRA with its share alone gives it,
-// and all together get at most what the level has and the shares.
+// FuzzShares: in any order of requests a holder gets at least what GCRA with its share alone gives
+// it, and all together get at most what the level has and the shares.
 func FuzzShares(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 1, 1, 2, 2, 0x13, 0x20, 0x31})
 	f.Fuzz(func(t *testing.T, requests []byte) {
@@ -271,5 +276,77 @@ func TestTakeWithSharesAllocatesNothing(t *testing.T) {
 		b.Take(now, budget.Key{Class: tenant, Who: "shop"})
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// Sources of one network that fill the table have no share of it that a source of another network
+// wants, and get no more of it by new names.
+func TestManySourcesOfANetworkFillTheirOwnPartOfTheTable(t *testing.T) {
+	for name, hostile := range map[string]func(i int) netip.Prefix{
+		"a /48": func(i int) netip.Prefix {
+			a := netip.MustParseAddr("2001:db8:1::").As16()
+			binary.BigEndian.PutUint16(a[6:], uint16(i)) //nolint:gosec // all of them
+			return netip.PrefixFrom(netip.AddrFrom16(a), 64)
+		},
+		"a /16": func(i int) netip.Prefix {
+			return netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}), 32) //nolint:gosec // parts of it
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			const all = 1 << 16
+			b := budget.New(budget.Level{Burst: 1, Interval: time.Hour, Shared: true, Shares: []budget.Share{
+				source: {Burst: 1, Interval: time.Hour, Sources: &budget.Sources{OwnPrefixes: []netip.Prefix{netip.MustParsePrefix("fd00::/16")}}},
+			}})
+			take := func(who string) bool { return b.Take(noon, budget.Key{Class: source, Who: who}).OK }
+			kept := []string{"10.244.1.7", "fd00:1::7", "203.0.113.7", "2001:db8:2::/64"}
+			for _, who := range kept {
+				if !take(who) {
+					t.Fatalf("%s is refused in an empty table", who)
+				}
+			}
+			flood := func() (passed int) {
+				for i := range all {
+					if take(hostile(i).String()) || take(hostile(i).Addr().String()) {
+						passed++
+					}
+				}
+				return passed
+			}
+			const entries = 16 << 10
+			// more than there are: until narrow networks have equal parts
+			if passed := flood(); passed < entries*9/10 || passed > entries*5/4 {
+				t.Fatalf("%d hostile sources had a share, of which there are %d", passed, entries)
+			}
+			const honest = 500
+			for i := range honest {
+				for _, who := range []string{fmt.Sprintf("10.245.%d.%d", i%200, i/200+1), fmt.Sprintf("%d.%d.1.1", 11+i%100, 1+i/100), fmt.Sprintf("2a00:%x::/64", i+1), fmt.Sprintf("fd00:2::%x", i)} {
+					if !take(who) {
+						t.Errorf("the share of %s is taken", who)
+					}
+				}
+			}
+			for _, who := range kept {
+				if take(who) {
+					t.Errorf("%s was evicted: its share is whole again", who)
+				}
+			}
+			if passed := flood() + flood() + flood(); passed > entries/100 {
+				t.Errorf("%d hostile sources have a share once more", passed)
+			}
+		})
+	}
+}
+
+func BenchmarkTakeOfAFullTable(b *testing.B) {
+	table := budget.New(budget.Level{Burst: 1, Interval: time.Hour, Shared: true, Shares: []budget.Share{
+		source: {Burst: 1, Interval: time.Hour, Sources: &budget.Sources{}},
+	}})
+	names := make([]string, 1<<16)
+	for i := range names {
+		names[i] = netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}).String()
+		table.Take(noon, budget.Key{Class: source, Who: names[i]})
+	}
+	for i := 0; b.Loop(); i++ {
+		table.Take(noon, budget.Key{Class: source, Who: names[i%len(names)]})
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/usage"
 )
 
-// A look with clocks that are ahead, which two responses of the API server a minute apart would not
-// confirm: a machine that boots with a wrong clock, the API server on it too.
+// A reconcile with clocks that are ahead, which two responses of the API server a minute apart
+// would not confirm: a machine that boots with a wrong clock, the API server on it too.
 func TestOneLookWithAClockThatIsAheadEndsNoSecret(t *testing.T) {
 	for name, ahead := range map[string]time.Duration{"a minute": time.Minute, "a day": 24 * time.Hour, "31 days": 31 * 24 * time.Hour, "a year": 366 * 24 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
@@ -46,8 +46,8 @@ func TestOneLookWithAClockThatIsAheadEndsNoSecret(t *testing.T) {
 	}
 }
 
-// Nothing that is made waits: a rotation that is due by the earlier clock is made, its secret is not
-// from the future, and the secret before it is accepted for its overlap by the later clock.
+// Nothing that is made waits: a rotation that is due by the earlier clock is made, its secret is
+// not from the future, and the secret before it is accepted for its overlap by the later clock.
 func TestARotationTakesTheEarlierClockAndItsOverlapTheLater(t *testing.T) {
 	earlier, later := start.Add(time.Hour), start.Add(5*24*time.Hour)
 	now := Time{Earliest: earlier, Latest: later}

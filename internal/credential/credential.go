@@ -1,7 +1,7 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package credential decides what becomes of the secrets of a client and of minted tokens. A new
+// Package credential decides about the secrets of a client and about minted tokens. A new
 // value is recorded before it is written to the user's Secret. That it is in the Secret is the
 // commit point: until then it is pending, and what the Secret had before stays current.
 //
@@ -17,11 +17,11 @@ import (
 )
 
 // Time is the present time as far as it is known, because a clock may be wrong for a while. What is
-// due is due by Earliest, and waits begin at Latest. What has ended is dropped once that is certain,
-// because a value that is off the record is lost: see Past.
+// due is due by Earliest, and waits begin at Latest. What has ended is dropped once that is
+// certain, because a value that is off the record is lost: see Past.
 type Time = keyring.Time
 
-// agreement is how soon clocks that do not agree are looked at again.
+// agreement is how soon clocks that do not agree are compared again.
 const agreement = time.Minute
 
 const (
@@ -31,9 +31,9 @@ const (
 	YoungFor = PendingLife - time.Minute
 )
 
-// commit drops what has ended by past, but not the one at current: the index of the value in the user's
-// Secret, or -1. If there is such a value, become changes each that is left and returns whether it
-// stays.
+// commit drops what has ended by past, but not the one at current: the index of the value in the
+// user's Secret, or -1. If there is such a value, become changes each that is left and returns
+// whether it stays.
 func commit[C interface{ Live(now time.Time) bool }](all []C, current int, past time.Time, become func(c C, isCurrent bool) (C, bool)) []C {
 	var left []C
 	for i, c := range all {

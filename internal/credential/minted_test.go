@@ -24,7 +24,7 @@ func madeAt(id string, minutes int) oauth2.MintedToken {
 }
 
 func alone(t oauth2.MintedToken) oauth2.MintedToken {
-	t.Alone = true
+	t.Exclusive = true
 	return t
 }
 
@@ -59,7 +59,7 @@ func TestTheSecretSaysWhichTokenIsCurrent(t *testing.T) {
 			ids := []string{}
 			for _, token := range m.Tokens {
 				ids = append(ids, token.ID)
-				if token.Alone && token.ID == c.value {
+				if token.Exclusive && token.ID == c.value {
 					t.Error("it is to stand alone still")
 				}
 			}
@@ -151,7 +151,7 @@ func TestFailedWritesPushNoGoodTokenOffTheRecord(t *testing.T) {
 	}
 }
 
-// A reader that looks at the Secret at any instant of fifty renewals never holds a token that has
+// A reader that reads the Secret at any instant of fifty renewals never holds a token that has
 // expired, also if the manager is away for half of a token's life at the worst moment, which is
 // right before it would have renewed it.
 func TestAReaderNeverHoldsAnExpiredToken(t *testing.T) {

@@ -12,19 +12,23 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/usage"
 )
 
-// Seen is what a look at a client found beside its record.
+// Seen is what was read of a client beside its record.
 type Seen struct {
-	// Live says that the value was read from the API server, not from a cache. Only then may a
-	// well-formed value that no verifier matches be registered: the registration may be lost, and the
-	// Secret is the only place that has the value.
+	// Live is whether the value was read from the API server, not from a cache. Only then may a
+	// well-formed value that no verifier matches be registered: the registration may be lost,
+	// and the Secret is the only place that has the value.
 	Live bool
-	// Declared says that the Secret is the user's own: each value is registered, none is minted.
+	// Declared is whether the Secret is the user's own: each value is registered, none is
+	// minted.
 	Declared bool
-	// Present says that the Secret is there. Value is the secret in it, or one that it inherits.
+	// Present is whether the Secret exists. Value is the secret in it, or one that it inherits.
 	Present bool
 	Value   oauth2.Secret
-	// Unhandled says that a request to rotate was not carried out before the registration was lost. Otherwise
-	// a value that is adopted counts as the answer to it: a restored namespace rotates nothing.
+	// Generation is what the Secret proves of Value; zero if it proves nothing.
+	Generation Generation
+	// Unhandled means that a request to rotate was not carried out before the registration was
+	// lost. Otherwise a value that is adopted counts as the answer to it: a restored namespace
+	// rotates nothing.
 	Unhandled bool
 	// Uses are what is known of the use of replaced secrets.
 	Uses Uses
@@ -41,20 +45,23 @@ const (
 	Rotated                // a rotation is due
 )
 
-// Plan is what becomes of the secrets of a client.
+// Plan is the next state of the secrets of a client.
 type Plan struct {
 	// Record is what has to be registered.
 	Record Record
 	// Value is the secret for the user's Secret.
 	Value oauth2.Secret
+	// Generation is what the user's Secret has to prove of Value.
+	Generation Generation
 	// Reason is why a new secret has to be made.
 	Reason Reason
-	// Due is when the next rotation comes. Blocked says that it waits for a secret to end.
+	// Due is when the next rotation comes. Blocked means that it waits for a secret to end.
 	Due     time.Time
 	Blocked bool
 	// Declared is the id of a declared secret that has just taken the place of another.
 	Declared string
-	// NextEnd is when the next secret ends, or may be dropped that has ended; zero if none does.
+	// NextEnd is when the next secret ends, or may be dropped that has ended; zero if none
+	// does.
 	NextEnd time.Time
 	// Expired are the ids of secrets that have ended, Retired those ended for being unused.
 	Expired, Retired []string
@@ -63,7 +70,7 @@ type Plan struct {
 	EvidenceAt time.Time
 }
 
-// Next decides what becomes of the secrets of a client. A plan with a Reason is not finished: the
+// Next decides about the secrets of a client. A plan with a Reason is not finished: the
 // caller stores the record of Propose, writes the user's Secret, and stores the record of Commit.
 func Next(r Record, s Seen, p Policy, now Time) Plan {
 	plan := Keep(r, now)
@@ -75,7 +82,18 @@ func Next(r Record, s Seen, p Policy, now Time) Plan {
 	if s.Declared {
 		r, plan.Declared = register(r, s.Value, p, now)
 	}
+	if id := r.IDOf(s.Value, p); r.precedes(s.Generation) && r.place(s.Value, p, now.Past()) >= 0 {
+		r = endReplaced(r, s, p, now)
+		// the record may have the value as on its way, by a request of before
+		if !s.Unhandled {
+			r.Rotation.Planned, r.Rotation.PlannedBy = p.Request, id
+		}
+	}
 	settled, found := settle(r, s.Value, p, now)
+	if found && !s.Declared {
+		settled.Rotation.Generation = max(settled.Rotation.Generation, s.Generation.Number)
+		plan.Generation = settled.generationOf(settled.place(s.Value, p, now.Past()))
+	}
 	switch {
 	case !found && len(r.Verifiers) == 0 && !s.Present:
 		plan.Reason = Created
@@ -94,10 +112,11 @@ func Next(r Record, s Seen, p Policy, now Time) Plan {
 	return plan
 }
 
-// Keep is the plan without a look at the Secret: what has ended is dropped, nothing else changes.
+// Keep is the plan without a read of the Secret: what has ended is dropped, nothing else changes.
 func Keep(r Record, now Time) Plan {
 	var plan Plan
-	for _, v := range r.Verifiers { // a secret that never reached the user's Secret is not worth an event
+	// a secret that never reached the user's Secret is not worth an event
+	for _, v := range r.Verifiers {
 		if !v.Pending && !v.Live(now.Past()) {
 			plan.Expired = append(plan.Expired, v.ID)
 		}
@@ -136,11 +155,13 @@ func (made Proposal) Is(value oauth2.Secret) bool {
 }
 
 // Propose is the plan with a new secret. Its record is written before the user's Secret, and Commit
-// says what follows then.
+// has what follows then.
 func (p Plan) Propose(made Proposal, policy Policy) Plan {
 	p.Record, p.Value = propose(p.Record, made, policy), made.Value
+	p.Generation = p.Record.generationOf(slices.IndexFunc(p.Record.Verifiers, func(v oauth2.Verifier) bool { return v.ID == made.ID }))
 	if p.Record.Rotation.First == made.ID {
-		p.Reason = Created // its registration was written at once, and its Secret could not be
+		// its registration was written at once, and its Secret could not be
+		p.Reason = Created
 	}
 	return p
 }
@@ -161,10 +182,10 @@ func Create(made Proposal, p Policy, now Time) Record {
 }
 
 // Inherits reports whether a Secret that gets another name keeps its value: it is still accepted,
-// or it is well-formed and the registration was lost.
-func (r Record) Inherits(value oauth2.Secret, p Policy, now Time) bool {
+// or it is well-formed and the registration was lost, or is older.
+func (r Record) Inherits(value oauth2.Secret, proven Generation, p Policy, now Time) bool {
 	r = Keep(r, now).Record
-	if len(r.Verifiers) == 0 {
+	if len(r.Verifiers) == 0 || r.precedes(proven) {
 		_, err := oauth2.ParseClientSecret(value)
 		return err == nil
 	}
@@ -176,6 +197,14 @@ func (r Record) Accepts(value oauth2.Secret, p Policy, now time.Time) bool {
 	return r.place(value, p, now) >= 0
 }
 
+// Replaced reports whether another value has taken the place of a value that is still accepted. A
+// caller that finds it in the Secret after all reads that live: a cache that is late would give the
+// one that applications hold an end.
+func (r Record) Replaced(value oauth2.Secret, p Policy, now Time) bool {
+	at := r.place(value, p, now.Past())
+	return at >= 0 && r.Verifiers[at].Replaced()
+}
+
 // IDOf is the id of a value; empty if it is not registered.
 func (r Record) IDOf(value oauth2.Secret, p Policy) string {
 	if i := r.place(value, p, time.Time{}); i >= 0 {
@@ -184,15 +213,19 @@ func (r Record) IDOf(value oauth2.Secret, p Policy) string {
 	return ""
 }
 
-// adopt registers the value in the Secret where it never was, or where the registration was lost.
+// adopt registers the value in the Secret where it never was, or where the registration was lost or
+// is older than the Secret.
 func adopt(r Record, s Seen, p Policy, now Time) Record {
-	if len(r.Verifiers) > 0 && !justCreated(r, now.Earliest) || r.place(s.Value, p, now.Past()) >= 0 {
+	if len(r.Verifiers) > 0 && !justCreated(r, now.Earliest) && !r.precedes(s.Generation) || r.place(s.Value, p, now.Past()) >= 0 {
 		return r
 	}
 	if s.Unhandled {
 		p.Request = r.Rotation.Handled
 	}
 	if found, err := oauth2.ParseClientSecret(s.Value); err == nil {
+		if r.precedes(s.Generation) {
+			now.Earliest = s.Generation.Made
+		}
 		return propose(r, Proposal{found, now}, p)
 	}
 	return r

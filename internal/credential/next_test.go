@@ -155,13 +155,14 @@ func TestASecretUnderAFormerNameGoesOn(t *testing.T) {
 		"it is not well-formed":                       {Record{}, oauth2.NewSecret("a"), false},
 		"it is empty":                                 {registered(of("", 0)), oauth2.Secret{}, false},
 	} {
-		if got := c.record.Inherits(c.value, p, keyring.At(start)); got != c.want {
+		if got := c.record.Inherits(c.value, Generation{}, p, keyring.At(start)); got != c.want {
 			t.Errorf("%s: %t, want %t", name, got, c.want)
 		}
 	}
 }
 
-// Its registration was written at once, and its Secret could not be: the event says that it was created.
+// Its registration was written at once, and its Secret could not be: the event reports that it was
+// created.
 func TestAFirstSecretThatIsTriedAgainIsCreated(t *testing.T) {
 	p := Policy{UID: testUID}
 	made := Proposal{oauth2.Credential{ID: "a", Value: oauth2.NewSecret("a")}, keyring.At(start)}

@@ -4,6 +4,7 @@
 package credential
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"slices"
@@ -29,17 +30,19 @@ type Rotation struct {
 	Handled string
 	// Planned is the request that PlannedBy answers once the Secret has the secret of that id.
 	Planned, PlannedBy string
-	// First is the verifier that the registration was created with, until another one is proposed.
-	// It was written at the same time as the user's Secret, so that Secret may have another value:
-	// that of a manager which was as quick.
+	// First is the verifier that the registration was created with, until another one is
+	// proposed. It was written at the same time as the user's Secret, so that Secret may have
+	// another value: that of a manager which was as quick.
 	First string
+	// Generation is the number of the generation of the current secret.
+	Generation int64
 }
 
 // Policy is what the user wants of the secrets of a client.
 type Policy struct {
 	UID      string
 	Interval time.Duration // zero: never on its own
-	// Overlap is how long a replaced secret goes on working.
+	// Overlap is how long a replaced secret still works.
 	Overlap time.Duration
 	// UnusedFor ends a replaced secret once it was unused for that long; zero: never.
 	UnusedFor time.Duration
@@ -57,16 +60,19 @@ func (r Record) place(value oauth2.Secret, p Policy, past time.Time) int {
 // after the overlap. Without such a value only what has ended is dropped, and settle returns false.
 func settle(r Record, value oauth2.Secret, p Policy, now Time) (Record, bool) {
 	at := r.place(value, p, now.Past())
+	number := r.generationOf(at).Number
 	end := now.Latest.Add(p.Overlap).UTC().Truncate(time.Second)
+	var replaced []string
 	r.Verifiers = commit(r.Verifiers, at, now.Past(), func(v oauth2.Verifier, isCurrent bool) (oauth2.Verifier, bool) {
 		switch {
 		case isCurrent:
 			v.Pending, v.ExpiresAt = false, time.Time{}
 			if r.Rotation.PlannedBy == v.ID {
-				r.Rotation = Rotation{Handled: r.Rotation.Planned}
+				r.Rotation = Rotation{Handled: r.Rotation.Planned, Generation: r.Rotation.Generation}
 			}
 		case v.ExpiresAt.IsZero():
 			v.ExpiresAt = end
+			replaced = append(replaced, v.ID)
 			return v, p.Overlap > 0
 		}
 		return v, true
@@ -74,9 +80,15 @@ func settle(r Record, value oauth2.Secret, p Policy, now Time) (Record, bool) {
 	if at < 0 {
 		return r, false
 	}
+	r.Rotation.Generation = number
 	slices.SortStableFunc(r.Verifiers, func(a, b oauth2.Verifier) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	// What was replaced just now goes last, because it is in use: if the clock was turned back,
+	// others end after it.
+	former := func(v oauth2.Verifier) int { return slices.Index(replaced, v.ID) }
 	r.Verifiers = evict(r.Verifiers, accepted(r.Verifiers, now.Past())-MaxLive, oauth2.Verifier.Replaced,
-		func(a, b oauth2.Verifier) int { return a.ExpiresAt.Compare(b.ExpiresAt) })
+		func(a, b oauth2.Verifier) int {
+			return cmp.Or(cmp.Compare(former(a), former(b)), a.ExpiresAt.Compare(b.ExpiresAt))
+		})
 	watchReplaced(r.Verifiers, p, now.Latest)
 	return r, true
 }
@@ -105,17 +117,18 @@ func propose(r Record, made Proposal, p Policy) Record {
 		pending := func(v oauth2.Verifier) bool { return v.Pending }
 		r.Verifiers = evict(r.Verifiers, len(r.Verifiers)+1-oauth2.MaxVerifiers, pending,
 			func(a, b oauth2.Verifier) int { return a.CreatedAt.Compare(b.CreatedAt) })
-		r.Verifiers = append(r.Verifiers, oauth2.Verifier{ // times are whole seconds, as they are stored and shown
+		// times are whole seconds, as they are stored and shown
+		r.Verifiers = append(r.Verifiers, oauth2.Verifier{
 			ID: made.ID, Digest: oauth2.DigestSecret(p.UID, made.Value), Pending: true,
 			CreatedAt: made.At.Earliest.UTC().Truncate(time.Second), ExpiresAt: made.At.Latest.Add(PendingLife).UTC().Truncate(time.Second),
 		})
 	}
-	r.Rotation = Rotation{Handled: r.Rotation.Handled, Planned: p.Request, PlannedBy: made.ID, First: first}
+	r.Rotation = Rotation{Handled: r.Rotation.Handled, Planned: p.Request, PlannedBy: made.ID, First: first, Generation: r.Rotation.Generation}
 	return r
 }
 
 // schedule is when the next rotation of a settled registration is due; zero means never. blocked
-// says that one is due and has to wait until then for an older secret to end.
+// means that one is due and has to wait until then for an older secret to end.
 func schedule(r Record, p Policy, now Time) (due time.Time, blocked bool) {
 	current := slices.IndexFunc(r.Verifiers, func(v oauth2.Verifier) bool { return v.ExpiresAt.IsZero() })
 	if current < 0 {
@@ -133,6 +146,12 @@ func schedule(r Record, p Policy, now Time) (due time.Time, blocked bool) {
 	return nextEnd(r, now), true
 }
 
+// WasDue reports whether an automatic rotation was due at an instant.
+func (r Record) WasDue(at time.Time, p Policy) bool {
+	current := slices.IndexFunc(r.Verifiers, func(v oauth2.Verifier) bool { return v.ExpiresAt.IsZero() })
+	return current >= 0 && p.Interval > 0 && !nextInterval(r.Verifiers[current].CreatedAt, p.Interval, p.UID).After(at)
+}
+
 // nextInterval is the client's first turn after created. Turns are an interval apart, at a place in
 // it that the UID picks, so that clients which were created together do not rotate together.
 func nextInterval(created time.Time, interval time.Duration, uid string) time.Time {
@@ -145,8 +164,8 @@ func nextInterval(created time.Time, interval time.Duration, uid string) time.Ti
 	return turn
 }
 
-// nextEnd is the first instant at which a secret ends, or at which one that has ended may be dropped;
-// zero if there is none.
+// nextEnd is the first instant at which a secret ends, or at which one that has ended may be
+// dropped; zero if there is none.
 func nextEnd(r Record, now Time) time.Time {
 	var first time.Time
 	for _, v := range r.Verifiers {
@@ -160,22 +179,27 @@ func nextEnd(r Record, now Time) time.Time {
 }
 
 const (
-	// evidenceAgain is how soon reports are judged again: they come every ten minutes at least.
+	// evidenceAgain is how soon reports are evaluated again: they come every ten minutes at
+	// least.
 	evidenceAgain = 5 * time.Minute
-	// evidenceSoon is how soon they are judged while a manager that has just started reads them.
+	// evidenceSoon is how soon they are evaluated while a manager that has just started reads
+	// them.
 	evidenceSoon = time.Second
 )
 
 // Uses are what all replicas of the token server report of the secrets of a client.
 type Uses struct {
-	// Read says that each report was read. Until then nothing is judged.
+	// Namespace is that of the client.
+	Namespace string
+	// Read is whether each report was read. Until then nothing is decided.
 	Read     bool
 	Replicas []usage.Replica
 	// LastUsed are the last uses that are known, by the ids of the secrets.
 	LastUsed map[string]usage.Minute
 }
 
-// watchReplaced marks the secrets that are replaced, and to end once they are unused, with the instant.
+// watchReplaced marks the secrets that are replaced, and to end once they are unused, with the
+// instant.
 func watchReplaced(verifiers []oauth2.Verifier, p Policy, now time.Time) {
 	for i := range verifiers {
 		v := &verifiers[i]
@@ -208,7 +232,7 @@ func (p *Plan) retire(uses Uses, policy Policy, now Time) {
 			return false
 		}
 		answer := usage.Judge(uses.Replicas, usage.Question{
-			WatchedSince: v.WatchedSince, LastUsed: uses.LastUsed[v.ID], UnusedFor: policy.UnusedFor, Now: now.Earliest,
+			Namespace: uses.Namespace, WatchedSince: v.WatchedSince, LastUsed: uses.LastUsed[v.ID], UnusedFor: policy.UnusedFor, Now: now.Earliest,
 		})
 		if answer.Finding == usage.Unused {
 			p.Retired = append(p.Retired, v.ID)

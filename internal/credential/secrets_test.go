@@ -109,6 +109,10 @@ func TestSettle(t *testing.T) {
 			[]oauth2.Verifier{of("c", 2*time.Hour), of("b", time.Hour, until(day)), of("a", 0, until(2*day)), of("d", 3*time.Hour, pending(4*time.Hour))},
 			"d", 3 * day, 3 * time.Hour, "d, c until 75h0m0s, a until 48h0m0s", true,
 		},
+		"a fourth secret does not push out the one before, although that ends first by now": {
+			[]oauth2.Verifier{of("c", 2*time.Hour), of("b", time.Hour, until(day)), of("a", 0, until(2*day)), of("d", 3*time.Hour, pending(4*time.Hour))},
+			"d", time.Minute, 3 * time.Hour, "d, c until 3h1m0s, a until 48h0m0s", true,
+		},
 		"pending secrets push out nobody": {
 			[]oauth2.Verifier{
 				of("c", 2*time.Hour), of("b", time.Hour, until(day)), of("a", 0, until(day)),
@@ -128,7 +132,7 @@ func TestSettle(t *testing.T) {
 				t.Errorf("the argument was changed to %s", sketch(before))
 			}
 			if !found {
-				return // whoever called goes on with what was there before
+				return // the caller continues with what was there before
 			}
 			if diff := cmp.Diff(c.want, sketch(got)); diff != "" {
 				t.Error(diff)
@@ -148,7 +152,7 @@ func TestSettleKeepsWhatWasHandled(t *testing.T) {
 		value string
 		want  Rotation
 	}{
-		"a request is handled once its secret has reached the Secret": {"b", Rotation{Handled: "tuesday"}},
+		"a request is handled once its secret has reached the Secret": {"b", Rotation{Handled: "tuesday", Generation: 1}},
 		"a request whose secret never got there is still open":        {"a", planned},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -274,7 +278,7 @@ func TestTheTurnDoesNotDependOnWhenTheLastRotationWasLate(t *testing.T) {
 }
 
 // TestAYearOfRotations drives one client as the reconciler does, always to the next instant that
-// something is due, and looks at the secrets that two kinds of apps hold.
+// something is due, and checks the secrets that two kinds of apps hold.
 func TestAYearOfRotations(t *testing.T) {
 	for name, w := range map[string]Policy{
 		"every month with a day":               {Interval: 720 * time.Hour, Overlap: 24 * time.Hour},

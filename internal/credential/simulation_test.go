@@ -38,7 +38,8 @@ var (
 type state struct {
 	record        credential.Record
 	value         string
-	recordVersion int // zero: there is none
+	generation    credential.Generation // what the Secret proves of the value
+	recordVersion int                   // zero: there is none
 	secretVersion int
 }
 
@@ -56,25 +57,31 @@ type simulation struct {
 	managers []*manager
 	secrets  int // that were minted
 
-	// promised is until when a secret that was in the Secret has to be accepted, and used when it
-	// was used last, by its id.
+	// promised is until when a secret that was in the Secret has to be accepted, and used when
+	// it was used last, by its id.
 	promised map[string]time.Time
 	used     map[string]time.Time
-	// disorder is from the creation, or a disaster such as a restore, to the next look that
-	// succeeds: what the Secret holds may be refused meanwhile. disasters counts them.
+	// disorder is from the creation, or a disaster such as a restore, to the next reconcile
+	// that succeeds: what the Secret holds may be refused meanwhile. disasters counts them.
 	disorder  bool
 	disasters int
-	// lost says that the registration was lost, and nothing else has happened since.
+	// lost means that the registration was lost, and nothing else has happened since.
 	lost bool
+	// older means the same of a registration that was restored and is older than the Secret.
+	// changed is when the Secret got its value.
+	older   bool
+	changed time.Time
 	// handled are the requests that were handled since the last disaster.
 	handled map[string]bool
 	faults  bool
-	// refusesUntil is until when the Secret refuses each write, as with a quota that is used up.
+	// refusesUntil is until when the Secret refuses each write, as with a quota that is used
+	// up.
 	refusesUntil time.Time
 	minted       map[credential.Reason]int
 }
 
-// manager is one manager with what it remembers, what its cache has, and the look that it is at.
+// manager is one manager with what it remembers, what its cache has, and the reconcile that it is
+// at.
 type manager struct {
 	offset time.Duration
 	made   credential.Proposal
@@ -138,10 +145,12 @@ func (s *simulation) writeRecord(on int, r credential.Record) (int, error) {
 	return s.version, err
 }
 
-func (s *simulation) writeSecret(on int, value string) error {
+func (s *simulation) writeSecret(on int, value string, generation credential.Generation) error {
 	return s.write(on != s.stored.secretVersion || s.faults && s.now.Before(s.refusesUntil), func(version int) {
-		s.promise()
-		s.stored.value, s.stored.secretVersion = value, version
+		if s.promise(); s.stored.value != value {
+			s.changed = s.now
+		}
+		s.stored.value, s.stored.generation, s.stored.secretVersion = value, generation, version
 		s.use()
 	})
 }
@@ -168,7 +177,7 @@ func (l letters) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// idIn is the id in a secret, without the cost of looking at the rest of it.
+// idIn is the id in a secret, without the cost of reading the rest of it.
 func idIn(value string) string {
 	if len(value) < 15 {
 		return ""
@@ -217,7 +226,7 @@ func (s *simulation) look(m *manager) iter.Seq[struct{}] {
 		saw, err := s.lookAt(m, clock, pause)
 		older := func(m *manager) bool { return m.step != nil && m.began < s.disasters }
 		if err == nil && !slices.ContainsFunc(s.managers, older) && saw.recordVersion == s.stored.recordVersion && saw.secretVersion == s.stored.secretVersion {
-			s.disorder, s.lost = false, false
+			s.disorder, s.lost, s.older = false, false, false
 		}
 		if err != nil { // it is tried again soon
 			m.cache = state{recordVersion: -1, secretVersion: -1}
@@ -230,7 +239,7 @@ func (s *simulation) lookAt(m *manager, clock func() time.Time, pause func() err
 	had, now := m.cache, clock()
 	repeats := now.Before(m.until)
 	see := func(live bool) credential.Plan {
-		saw := credential.Seen{Live: live, Present: had.secretVersion > 0, Value: oauth2.NewSecret(had.value), Uses: s.uses(now)}
+		saw := credential.Seen{Live: live, Present: had.secretVersion > 0, Value: oauth2.NewSecret(had.value), Generation: had.generation, Uses: s.uses(now)}
 		return credential.Next(had.record, saw, s.policy, keyring.At(now))
 	}
 	plan := see(false)
@@ -243,7 +252,7 @@ func (s *simulation) lookAt(m *manager, clock func() time.Time, pause func() err
 				return had, err
 			}
 		}
-		had.value, had.secretVersion = s.stored.value, s.stored.secretVersion
+		had.value, had.generation, had.secretVersion = s.stored.value, s.stored.generation, s.stored.secretVersion
 		plan = see(true)
 	}
 	if m.made.Is(oauth2.NewSecret(had.value)) {
@@ -266,7 +275,7 @@ func (s *simulation) lookAt(m *manager, clock func() time.Time, pause func() err
 		if err := errors.Join(publish(), pause()); err != nil {
 			return had, err
 		}
-		if err := s.writeSecret(had.secretVersion, plan.Value.Reveal()); err != nil {
+		if err := s.writeSecret(had.secretVersion, plan.Value.Reveal(), plan.Generation); err != nil {
 			return had, err
 		}
 		had.secretVersion = s.stored.secretVersion
@@ -275,7 +284,11 @@ func (s *simulation) lookAt(m *manager, clock func() time.Time, pause func() err
 		plan = plan.Commit(s.uses(now), s.policy, keyring.At(clock()))
 	}
 	s.mayRetire(plan, now)
-	err := publish()
+	if err := publish(); err != nil || plan.Generation.Number == 0 || plan.Generation == had.generation || plan.Value.Reveal() != s.stored.value {
+		return had, err
+	}
+	err := s.writeSecret(had.secretVersion, plan.Value.Reveal(), plan.Generation)
+	had.secretVersion = s.stored.secretVersion
 	return had, err
 }
 
@@ -287,7 +300,7 @@ func (s *simulation) create(m *manager, now time.Time, pause func() error) (stat
 			_, err := s.writeRecord(0, credential.Create(made, s.policy, keyring.At(now)))
 			return err
 		},
-		func() error { return s.writeSecret(0, made.Value.Reveal()) },
+		func() error { return s.writeSecret(0, made.Value.Reveal(), credential.Generation{}) },
 	}
 	if s.random.IntN(2) == 0 {
 		slices.Reverse(writes)
@@ -339,7 +352,7 @@ func (s *simulation) accepted(id string) oauth2.Verifier {
 	return oauth2.Verifier{}
 }
 
-// check looks at what is stored.
+// check reads what is stored.
 func (s *simulation) check() {
 	current, live, pending := 0, 0, 0
 	for _, v := range s.stored.record.Verifiers {
@@ -354,7 +367,11 @@ func (s *simulation) check() {
 			current++
 			live++
 		default:
-			if live++; v.ExpiresAt.After(s.now.Add(s.policy.Overlap + slack)) {
+			longest := s.changed.Add(credential.PendingLife)
+			if s.disorder || s.now.Before(longest) {
+				longest = s.now
+			}
+			if live++; v.ExpiresAt.After(longest.Add(s.policy.Overlap + slack)) {
 				s.Fatalf("at %s a replaced secret ends at %s", s.now, v.ExpiresAt)
 			}
 		}
@@ -380,8 +397,8 @@ func (s *simulation) check() {
 func (s *simulation) disaster() {
 	s.version++
 	s.disasters++
-	s.lost = false
-	switch kind := s.random.IntN(4); kind {
+	s.lost, s.older = false, false
+	switch kind := s.random.IntN(5); kind {
 	case 0: // the Secret is deleted
 		if s.promise(); len(s.stored.record.Verifiers) >= credential.MaxLive {
 			clear(s.promised) // a repair does not wait until a secret ends
@@ -391,8 +408,13 @@ func (s *simulation) disaster() {
 	case 1: // the registration is lost
 		s.lost = !s.disorder && !slices.ContainsFunc(s.managers, s.busy) && s.stored.secretVersion > 0
 		s.stored.record, s.stored.recordVersion = credential.Record{}, 0
+	case 4: // the registration is restored from a backup, and the Secret is not
+		held := oauth2.NewSecret(s.stored.value)
+		s.older = !s.disorder && !slices.ContainsFunc(s.managers, s.busy) && s.stored.secretVersion > 0 && s.backup.recordVersion > 0 &&
+			(s.stored.generation.Number > s.backup.record.Rotation.Generation || s.backup.record.Accepts(held, s.policy, s.now))
+		s.stored.record, s.stored.recordVersion = s.backup.record, s.version*min(s.backup.recordVersion, 1)
 	case 2: // both are restored from a backup
-		s.stored = s.backup
+		s.stored, s.changed = s.backup, s.now
 		s.stored.recordVersion, s.stored.secretVersion = s.version*min(s.backup.recordVersion, 1), s.version*min(s.backup.secretVersion, 1)
 	default: // a user edits the Secret
 		s.stored.value, s.stored.secretVersion = "changed by hand", s.version
@@ -441,26 +463,27 @@ func (s *simulation) run(end time.Time) {
 	}
 }
 
-// busy reports whether a manager is at a look, or has not read what is stored.
+// busy reports whether a manager is in a reconcile, or has not read what is stored.
 func (s *simulation) busy(m *manager) bool {
 	return m.step != nil || m.cache.recordVersion != s.stored.recordVersion || m.cache.secretVersion != s.stored.secretVersion
 }
 
-// wake begins a look, goes on with it, or kills the manager.
+// wake begins a reconcile, continues it, or kills the manager.
 func (s *simulation) wake(m *manager) {
 	if m.step == nil {
-		// A cache is behind now and then, and not for both objects alike. That it is behind with
-		// the record shows when the record is written. A manager that repeats a proposal does not
-		// write it again, so no other one may write between its looks at the two.
+		// A cache is behind now and then, and not for both objects alike. That it is behind
+		// with the record shows when the record is written. A manager that repeats a
+		// proposal does not write it again, so no other one may write between its reads of
+		// the two.
 		if m.cache.recordVersion < 0 || !s.oneIn(5) || s.now.Before(m.until.Add(clockOffset)) {
 			m.cache.record, m.cache.recordVersion = s.stored.record, s.stored.recordVersion
 		}
 		if m.cache.secretVersion < 0 || !s.oneIn(5) {
-			m.cache.value, m.cache.secretVersion = s.stored.value, s.stored.secretVersion
+			m.cache.value, m.cache.generation, m.cache.secretVersion = s.stored.value, s.stored.generation, s.stored.secretVersion
 		}
 		m.step, m.stop = iter.Pull(s.look(m))
 	}
-	before, lost := s.stored.value, s.lost
+	before, lost, older, repaired := s.stored.value, s.lost, s.older, s.minted[credential.Repaired]
 	switch _, more := m.step(); {
 	case !more:
 		m.step = nil
@@ -470,6 +493,9 @@ func (s *simulation) wake(m *manager) {
 	}
 	if lost && s.stored.value != before {
 		s.Fatalf("at %s the registration was lost, and the secret in the Secret was replaced", s.now)
+	}
+	if older && s.minted[credential.Repaired] > repaired {
+		s.Fatalf("at %s the registration was restored, and the secret in the Secret was replaced", s.now)
 	}
 }
 

@@ -49,7 +49,8 @@ func connect(config *rest.Config, namespace string, clock *apiclock.Clock) (api,
 	}
 	binary := rest.CopyConfig(noted)
 	binary.ContentType = runtime.ContentTypeProtobuf
-	binary.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON + ",*/*" // the keys of service accounts have a type of their own
+	// the keys of service accounts have a type of their own
+	binary.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON + ",*/*"
 	core, coreErr := client(binary, codecs, "/api", corev1.SchemeGroupVersion)
 	hallpass, hallpassErr := client(noted, codecs, "/apis", v1alpha1.GroupVersion)
 	reviews, reviewsErr := client(noted, codecs, "/apis", authenticationv1.SchemeGroupVersion)
@@ -62,17 +63,18 @@ func connect(config *rest.Config, namespace string, clock *apiclock.Clock) (api,
 func client(config *rest.Config, codecs runtime.NegotiatedSerializer, path string, version schema.GroupVersion) (rest.Interface, error) {
 	config = rest.CopyConfig(config)
 	config.APIPath, config.GroupVersion, config.NegotiatedSerializer = path, &version, codecs
-	config.QPS = -1                   // live look-ups have a budget of their own, before they come here
+	// live look-ups have a budget of their own, before they come here
+	config.QPS = -1
 	return rest.RESTClientFor(config) //nolint:wrapcheck // the caller knows what it is for
 }
 
-// unreadableRetry is when a caller whose record cannot be read should come again: it is written anew, or
-// this replica is replaced by one of the version that wrote it.
+// unreadableRetry is when a caller whose record cannot be read should come again: it is written
+// anew, or this replica is replaced by one of the version that wrote it.
 const unreadableRetry = 10 * time.Second
 
 // record reads a Secret of the registry. A missing one gives a record without a value. One that is
-// unreadable is no absence, because a newer version may have written it: the error refuses the request
-// as one that cannot be answered now.
+// unreadable is no absence, because a newer version may have written it: the error refuses the
+// request as one that cannot be answered now.
 func (a api) record(ctx context.Context, name string) (record memory.Record, version uint64, err error) {
 	var secret corev1.Secret
 	err = a.core.Get().Namespace(a.namespace).Resource(resourceSecrets).Name(name).Do(ctx).Into(&secret)

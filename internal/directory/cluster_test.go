@@ -38,8 +38,8 @@ const (
 	secrets, clients, tokens, revocations = "secrets", "oauth2clients", "oauth2tokens", "tokenrevocations"
 )
 
-// cluster is an API server that speaks as much of the protocol as a Directory does: lists, watches and single objects, one revision for
-// all. Its etcd can be restored from a backup.
+// cluster is an API server that speaks as much of the protocol as a Directory does: lists, watches
+// and single objects, one revision for all. Its etcd can be restored from a backup.
 type cluster struct {
 	*httptest.Server
 
@@ -93,7 +93,8 @@ func (c *cluster) watched(t testing.TB) *directory.Directory {
 	return d
 }
 
-// apply creates or updates an object, as the API server does: it alone says when it was made and of which version it is.
+// apply creates or updates an object, as the API server does: it alone has the time at which it was
+// made, and its version.
 func (c *cluster) apply(t testing.TB, object metav1.Object) {
 	t.Helper()
 	c.mu.Lock()
@@ -148,7 +149,8 @@ func (c *cluster) backup() etcd {
 	return c.etcd.clone()
 }
 
-// restore puts a backup in place, of which so many revisions were written since, and starts the API server anew.
+// restore puts a backup in place, of which so many revisions were written since, and starts the API
+// server anew.
 func (c *cluster) restore(backup etcd, written uint64) {
 	c.mu.Lock()
 	c.etcd = backup.clone()
@@ -157,7 +159,8 @@ func (c *cluster) restore(backup etcd, written uint64) {
 	c.CloseClientConnections()
 }
 
-// catchUp restores a backup that has caught up with the revisions that were known: they prove nothing.
+// catchUp restores a backup that has caught up with the revisions that were known: they prove
+// nothing.
 func (c *cluster) catchUp(backup etcd) {
 	c.mu.Lock()
 	known := c.etcd.revision
@@ -178,7 +181,7 @@ func (c *cluster) taken(t testing.TB, what string, done func() bool) time.Durati
 	return time.Since(sent)
 }
 
-// compact ends every watch, which cannot go on where it was.
+// compact ends every watch, which cannot continue where it was.
 func (c *cluster) compact() {
 	c.mu.Lock()
 	c.etcd.revision++
@@ -379,7 +382,8 @@ func (m minted) remove(t testing.TB, c *cluster) {
 	c.remove(t, m.secret(t))
 }
 
-// good reports whether a token of the record is: as the token server decides, by its OAuth2Token and by what is revoked.
+// good reports whether a token of the record is: as the token server decides, by its OAuth2Token
+// and by what is revoked.
 func (m minted) good(d *directory.Directory, c *cluster, id string) bool {
 	claims := oauth2.Claims{ClientID: m.record.ClientID, ClientUID: m.record.ClientUID, TokenUID: m.record.UID, ID: id, Scopes: []string{"read"}}
 	for _, token := range m.record.Tokens {
@@ -387,7 +391,7 @@ func (m minted) good(d *directory.Directory, c *cluster, id string) bool {
 			claims.IssuedAt = token.IssuedAt
 		}
 	}
-	_, denial := d.Minted(oauth2.OpaqueID(m.record.UID)).Narrow(&claims)
+	_, denial := d.Minted(oauth2.OpaqueID(m.record.UID)).Restrict(&claims)
 	return denial == "" && !d.Revocations().Revoked(claims, m.record.Namespace, c.now())
 }
 

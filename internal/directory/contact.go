@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	// livePath is what a probe reads. API servers let every account read it, and answer it whatever
-	// else they have to queue.
+	// livePath is what a probe reads. API servers let every account read it, and answer it
+	// whatever else they have to queue.
 	livePath = "/livez"
-	// silenceLimit is how long an API server has to be silent until it counts as unreachable, and
-	// minProbe how much of that time a probe waits at least.
+	// silenceLimit is how long an API server has to be silent until it counts as unreachable,
+	// and minProbe how much of that time a probe waits at least.
 	silenceLimit = 5 * time.Second
 	minProbe     = 3 * time.Second
 	// knownProbe is how long a probe waits while the API server is silent already.
@@ -31,7 +31,7 @@ type contact struct {
 	// arrived counts what arrives, and last is when that was last, in nanoseconds since 1970.
 	arrived atomic.Uint64
 	last    atomic.Int64
-	// silent says that a probe was not answered and that nothing has arrived since.
+	// silent is true after a probe without an answer, until something arrives.
 	silent atomic.Bool
 }
 
@@ -72,7 +72,8 @@ func (a api) reachable(ctx context.Context) bool {
 		before := a.contact.arrived.Load()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.contact.probeTime())
 		defer cancel()
-		_ = a.core.Get().AbsPath(livePath).MaxRetries(0).Do(ctx).Error() // whatever the answer is, it is noted
+		// whatever the answer is, it is noted
+		_ = a.core.Get().AbsPath(livePath).MaxRetries(0).Do(ctx).Error()
 		heard := a.contact.arrived.Load() != before
 		if !heard {
 			a.contact.silent.Store(true)

@@ -28,7 +28,8 @@ func selectorObject(name, clientID, version string, before time.Time) *v1alpha1.
 
 func TestARestoredClusterRevivesNoToken(t *testing.T) {
 	for name, c := range map[string]struct {
-		// lately is what happened after the backup, and restored is the list of that kind afterwards.
+		// lately is what happened after the backup, and restored is the list of that kind
+		// afterwards.
 		resource string
 		lately   func(t *testing.T, f *fixture)
 		version  string
@@ -150,7 +151,7 @@ func TestARestoredClusterRevivesNoToken(t *testing.T) {
 			if later := (oauth2.Claims{ClientID: reporting.ID, IssuedAt: f.now.Add(time.Second)}); f.Revocations().Revoked(later, reporting.Namespace, f.now) {
 				t.Error("a token that is issued afterwards is revoked too")
 			}
-			// What the API server says from now on does not lift it, nor does a start of the process.
+			// Neither a later answer of the API server nor a restart lifts it.
 			f.list(t, resourceRevocations, "130")
 			check(f.Directory, c.revoked, "after the next list")
 			if _, err := f.snapshots.save(); err != nil {

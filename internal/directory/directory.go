@@ -20,9 +20,6 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/apiclock"
 	"github.com/hallpass-dev/hallpass/internal/directory/memory"
 	"github.com/hallpass-dev/hallpass/internal/directory/watch"
-	"github.com/hallpass-dev/hallpass/internal/keyring"
-	"github.com/hallpass-dev/hallpass/internal/oauth2"
-	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
 // Config is what a Directory needs.
@@ -35,26 +32,27 @@ type Config struct {
 	Log *slog.Logger
 	// SnapshotFile is the file of the snapshot; empty for none.
 	SnapshotFile string
-	// Vouches reports whether this process has a usage report; without one it writes no snapshot.
-	// Nil means that it has.
-	Vouches func() bool
-	// MaxStaleness bounds the silence of the API server, after which nothing is decided; zero is no
-	// bound.
+	// Reporting reports whether this process has a usage report; without one it writes no
+	// snapshot. Nil means that it has.
+	Reporting func() bool
+	// MaxStaleness bounds the silence of the API server, after which nothing is decided; zero
+	// is no bound.
 	MaxStaleness time.Duration
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Clock compares it with that of the API server. Nil means that nothing is compared.
 	Clock *apiclock.Clock
-	// RevocationSeen receives how long after it was written a batch of revocations came; it may be
-	// nil.
+	// RevocationSeen receives how long after it was written a batch of revocations came; it may
+	// be nil.
 	RevocationSeen func(lag time.Duration)
 }
 
 // Directory answers from memory, and asks the API server for what memory lacks.
 type Directory struct {
+	remembered
+
 	log          *slog.Logger
 	api          api
-	memory       *memory.Memory
 	watches      *watch.Watches
 	sources      sources
 	snapshots    *snapshots
@@ -77,7 +75,7 @@ func New(config Config) (*Directory, error) {
 	d.start.clock = clock
 	d.memory = memory.New(d.now, clock.Forgotten)
 	d.snapshots = &snapshots{
-		file: config.SnapshotFile, vouches: config.Vouches, log: d.log, now: d.now, clock: clock, memory: d.memory, changed: make(chan struct{}, 1),
+		file: config.SnapshotFile, reporting: config.Reporting, log: d.log, now: d.now, clock: clock, memory: d.memory, changed: make(chan struct{}, 1),
 	}
 	d.watches = watch.New(watch.Config{Log: d.log, Now: d.now, Heard: api.contact.note, Changed: d.snapshots.note})
 	d.sources = newSources(d.watches, d.memory, api, config)
@@ -100,8 +98,8 @@ func (d *Directory) Run(ctx context.Context) {
 }
 
 const (
-	// sweepInterval is how often expired entries are removed, and keepUpInterval how often keepUp
-	// checks.
+	// sweepInterval is how often expired entries are removed, and keepUpInterval how often
+	// keepUp checks.
 	sweepInterval  = time.Minute
 	keepUpInterval = time.Second
 )
@@ -139,7 +137,7 @@ func (d *Directory) Ready() error {
 	case d.Ring().Empty():
 		return errors.New("there is no signing key yet; the manager makes it")
 	case d.Stale():
-		return fmt.Errorf("the API server was last heard of %s ago, more than may be", d.Silence().Round(time.Second))
+		return fmt.Errorf("the last event or list of the API server came %s ago, which is more than the limit", d.Silence().Round(time.Second))
 	}
 	return d.start.check(d.Ring(), d.Bridging(), d.now())
 }
@@ -150,7 +148,8 @@ func (d *Directory) Bridging() bool { return d.snapshots.served.Load() && !d.wat
 // Heard is the instant until which memory is up to date; zero until everything was read.
 func (d *Directory) Heard() time.Time { return d.watches.Heard() }
 
-// Silence is how long ago the API server was last heard of; the longest duration if it never was.
+// Silence is how long ago the watch that is furthest behind last brought something; the longest
+// duration until each was read.
 func (d *Directory) Silence() time.Duration { return d.watches.Silence() }
 
 // Stale reports whether memory is too old for a decision, because it honours what was revoked
@@ -161,33 +160,3 @@ func (d *Directory) Stale() bool {
 
 // Restored counts how often the API server was proven to be restored from a backup.
 func (d *Directory) Restored() int64 { return d.watches.Restored() }
-
-// Record is what memory has of a client_id.
-func (d *Directory) Record(clientID string) oauth2.Record { return d.memory.Record(clientID) }
-
-// Minted is what memory has of the OAuth2Token whose opaque tokens have that id.
-func (d *Directory) Minted(opaqueID string) oauth2.MintedRecord {
-	return d.memory.Tokens.Lookup(opaqueID)
-}
-
-// Resource implements oauth2.Resources.
-func (d *Directory) Resource(name oauth2.ObjectName) *oauth2.Resource {
-	return d.memory.Registry.Resources.Named(name)
-}
-
-// ResourceByIdentifier implements oauth2.Resources.
-func (d *Directory) ResourceByIdentifier(identifier string) *oauth2.Resource {
-	return d.memory.Registry.Resources.Identified(identifier)
-}
-
-// Ring is the signing keys.
-func (d *Directory) Ring() keyring.Ring { return d.memory.Registry.Keys.Ring() }
-
-// Trust is what memory has of the cluster that issues the tokens of service accounts.
-func (d *Directory) Trust() oauth2.Cluster { return d.memory.Trust() }
-
-// Revocations are the revoked tokens, as far as memory knows.
-func (d *Directory) Revocations() *revocation.State { return &d.memory.Revocations.State }
-
-// ClientEpochs are the instants before which OAuth2Clients revoke their tokens.
-func (d *Directory) ClientEpochs() []revocation.Selector { return d.memory.Registry.ClientEpochs() }

@@ -6,11 +6,13 @@ package directory
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/fields"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/apiclock"
@@ -32,7 +34,8 @@ func (d *Directory) LookUp(ctx context.Context, clientID string) (oauth2.Record,
 	}
 	asked, isNewer, before := d.now(), d.sources.registry.Newer(), d.Record(clientID).Owner
 	current := make(chan error, 1)
-	go func() { current <- d.sources.registry.Confirm(context.WithoutCancel(ctx)) }() // it has a time-out of its own, and all requests learn from it
+	// it has a time-out of its own, and all requests learn from it
+	go func() { current <- d.sources.registry.Confirm(context.WithoutCancel(ctx)) }()
 	r, err := d.api.lookUp(ctx, clientID, asked)
 	if err != nil {
 		return oauth2.Record{}, err
@@ -56,9 +59,35 @@ func (d *Directory) LookUp(ctx context.Context, clientID string) (oauth2.Record,
 	if proof != restore.None && d.sources.clients.Report(proof) {
 		return oauth2.Record{}, watch.ErrRestored
 	}
-	read.Owner.Terminating = read.Owner.Terminating || proof != restore.None // it denies until the proof is acted upon
+	// it denies until the proof is acted upon
+	read.Owner.Terminating = read.Owner.Terminating || proof != restore.None
 	return oauth2.Record{Client: r.client, Owner: &read.Owner}, nil
 }
+
+// LookUpClientsOf asks the API server for the OAuth2Clients that name a service account, and
+// returns the client_ids of two at most. Whether they are registered, LookUp finds out.
+func (d *Directory) LookUpClientsOf(ctx context.Context, account oauth2.ObjectName) ([]string, error) {
+	if err := d.watches.Trusted(); err != nil {
+		return nil, err
+	}
+	var list v1alpha1.OAuth2ClientList
+	err := d.api.hallpass.Get().Namespace(account.Namespace).Resource(resourceClients).
+		Param("fieldSelector", fields.OneTermEqualSelector(v1alpha1.FieldServiceAccount, account.Name).String()).
+		Param("limit", strconv.Itoa(maxClientsOf)).Do(ctx).Into(&list)
+	if err != nil {
+		return nil, fmt.Errorf("look up the clients of a service account: %w", err)
+	}
+	var ids []string
+	for i := range list.Items {
+		if object := &list.Items[i]; object.DeletionTimestamp.IsZero() && len(ids) < 2 {
+			ids = append(ids, object.ClientID())
+		}
+	}
+	return ids, nil
+}
+
+// maxClientsOf bounds a list of clients of a service account; some may be terminating.
+const maxClientsOf = 16
 
 // LookUpMinted asks the API server itself, as LookUp does about clients.
 func (d *Directory) LookUpMinted(ctx context.Context, opaqueID string) (oauth2.MintedRecord, error) {
@@ -125,7 +154,8 @@ type lookedUp struct {
 	// client is the registration, or nil if there is none, and version its resourceVersion.
 	client  *oauth2.Client
 	version uint64
-	// owner is the OAuth2Client, or nil if there is none. ownerUnknown matters only with a client.
+	// owner is the OAuth2Client, or nil if there is none. ownerUnknown matters only with a
+	// client.
 	owner        *v1alpha1.OAuth2Client
 	ownerUnknown error
 	// ownerRead is when the owner was read, by the clock of the API server.
@@ -186,8 +216,8 @@ func (a api) lookUpOwner(ctx context.Context, name oauth2.ObjectName) (*v1alpha1
 const (
 	// newFor is how long a client counts as new.
 	newFor = 10 * time.Second
-	// firstWait is before the first question whether the registration has come, each further wait
-	// is twice as long, and lastWait is the last one: a third of a second in all.
+	// firstWait is before the first check whether the registration has come, each further
+	// wait is twice as long, and lastWait is the last one: a third of a second in all.
 	firstWait = 5 * time.Millisecond
 	lastWait  = 160 * time.Millisecond
 )

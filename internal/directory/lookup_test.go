@@ -5,6 +5,7 @@ package directory
 
 import (
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -81,7 +83,7 @@ func (api *registryAPI) directory(t *testing.T) *Directory {
 	return d
 }
 
-// How many questions a look-up asks must not tell whether there is such a client.
+// How many requests a look-up sends must not reveal whether there is such a client.
 func TestALookUpAsksAsMuchAboutAClientThatIsNotThere(t *testing.T) {
 	api := newRegistryAPI(t, "7", noon.Add(-time.Hour))
 	d := api.directory(t)
@@ -95,11 +97,54 @@ func TestALookUpAsksAsMuchAboutAClientThatIsNotThere(t *testing.T) {
 	}
 }
 
-// An application may have its Secret before the registration is there, which is written at the same time.
+// The clients of a service account are asked for by a field selector. Those that are being deleted
+// are none.
+func TestTheClientsOfAServiceAccountAreLookedUp(t *testing.T) {
+	const object = `{"metadata":{"namespace":"shop","name":%q%s},"spec":{%s"authentication":{"method":"ServiceAccount","serviceAccount":{"name":"worker"}}}}`
+	const deleted = `,"deletionTimestamp":"2026-11-23T12:00:00Z"`
+	for name, c := range map[string]struct {
+		items []string
+		want  []string
+	}{
+		"none":                     {nil, nil},
+		"one":                      {[]string{fmt.Sprintf(object, "a", "", "")}, []string{"shop.a"}},
+		"one of a chosen id":       {[]string{fmt.Sprintf(object, "a", "", `"clientID":"legacy",`)}, []string{"legacy"}},
+		"one beside a deleted one": {[]string{fmt.Sprintf(object, "a", deleted, ""), fmt.Sprintf(object, "b", "", "")}, []string{"shop.b"}},
+		"three": {
+			[]string{fmt.Sprintf(object, "a", "", ""), fmt.Sprintf(object, "b", "", ""), fmt.Sprintf(object, "c", "", "")}, []string{"shop.a", "shop.b"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				if got := r.URL.Query().Get("fieldSelector"); r.URL.Path != "/apis/hallpass.dev/v1alpha1/namespaces/shop/oauth2clients" ||
+					got != "spec.authentication.serviceAccount.name=worker" || r.URL.Query().Get("limit") == "" {
+					t.Errorf("asked %s", r.URL)
+				}
+				_, _ = fmt.Fprintf(w, `{"kind":"OAuth2ClientList","apiVersion":"hallpass.dev/v1alpha1","metadata":{"resourceVersion":"9"},"items":[%s]}`,
+					strings.Join(c.items, ","))
+			}))
+			defer server.Close()
+			d := (&registryAPI{Server: server}).directory(t)
+			got, err := d.LookUpClientsOf(t.Context(), oauth2.ObjectName{Namespace: "shop", Name: "worker"})
+			must(t, err)
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+	d := newRegistryAPI(t, "7", noon).directory(t)
+	if ids, err := d.LookUpClientsOf(t.Context(), oauth2.ObjectName{Namespace: "../secrets", Name: "worker"}); err == nil {
+		t.Errorf("a namespace that is none gives %v", ids)
+	}
+}
+
+// An application may have its Secret before the registration is there, which is written at the same
+// time.
 func TestALookUpWaitsForTheRegistrationOfANewClient(t *testing.T) {
 	for name, c := range map[string]struct {
 		created time.Time
-		comesAt int64 // the question about it that finds it
+		comesAt int64 // the request about it that finds it
 		want    bool
 	}{
 		"it is there":                             {noon, 1, true},
@@ -155,7 +200,8 @@ func TestAClientIsNewForTenSecondsByTheClockThatDatedIt(t *testing.T) {
 	}
 }
 
-// Where an API server answers lists from a cache, that may take a tenth of a second, and an application must not wait for it.
+// Where an API server answers lists from a cache, that may take a tenth of a second, and an
+// application must not wait for it.
 func TestARegistrationThatIsNewsIsBelievedAtOnce(t *testing.T) {
 	for name, c := range map[string]struct {
 		version string
@@ -178,7 +224,7 @@ func TestARegistrationThatIsNewsIsBelievedAtOnce(t *testing.T) {
 				if !c.waits {
 					<-answered
 				}
-				return true // so that whoever waits for it fails
+				return true // so that the caller that waits for it fails
 			}
 			record, err := d.LookUp(t.Context(), reporting.ID)
 			close(answered)

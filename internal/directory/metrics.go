@@ -40,7 +40,7 @@ func RegisterMetrics(registry prometheus.Registerer, dir observed) {
 		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 	}
 	gauge("hallpass_apiserver_silence_seconds",
-		"Time since the API server was last heard of by the watch that is furthest behind; +Inf before the first list.", func() float64 {
+		"Time since the watch that is furthest behind received something from the API server; +Inf before the first list.", func() float64 {
 			if dir.Heard().IsZero() {
 				return math.Inf(1)
 			}

@@ -26,7 +26,8 @@ func knows(d *directory.Directory, r registered) bool {
 	return owner != nil && owner.UID == string(r.object.UID) && !owner.Terminating
 }
 
-// What a tenant can do with its own objects, at any pace and in any order, proves nothing, and harms nobody else.
+// What a tenant can do with its own objects, at any pace and in any order, proves nothing, and
+// harms no other tenant.
 func TestNothingThatATenantDoesProvesARestore(t *testing.T) {
 	for name, do := range map[string]func(t *testing.T, c *cluster, evil registered){
 		"it keeps a deleted client with a finalizer": func(t *testing.T, c *cluster, evil registered) {
@@ -66,7 +67,8 @@ func TestNothingThatATenantDoesProvesARestore(t *testing.T) {
 			going.DeletionTimestamp, going.Finalizers = new(metav1.Now()), []string{"evil.example.com/hold"}
 			c.apply(t, going)
 			for i := range 20 {
-				eventually(t, "the client is looked up", func() bool { // also over a connection that is new
+				// also over a connection that is new
+				eventually(t, "the client is looked up", func() bool {
 					_, err := d.LookUp(t.Context(), evil.object.ClientID())
 					return err == nil
 				})
@@ -162,7 +164,7 @@ func TestOnlyWhatWasDeniedIsQuarantined(t *testing.T) {
 	printer.apply(t, c)
 	d := c.watched(t)
 	backup := c.backup()
-	_, document := encode(t, unknown.object) // it was there before anybody watched
+	_, document := encode(t, unknown.object) // it was there before the first watch
 	backup.objects[clients]["shop/unknown"] = document
 	denied := suspended.object.DeepCopy()
 	denied.Spec.State = v1alpha1.ClientSuspended
@@ -206,12 +208,14 @@ func TestOnlyWhatWasDeniedIsQuarantined(t *testing.T) {
 	}
 }
 
-// JWTs are over after two hours. What lives longer stays refused until somebody decides anew.
+// JWTs are over after two hours. What lives longer stays refused until its
+// record is written anew or its OAuth2Token is created again.
 func TestADeletedOAuth2TokenThatIsBackStaysRefused(t *testing.T) {
 	for name, then := range map[string]struct {
 		mode v1alpha1.TokenMode
 		do   func(t *testing.T, c *cluster, m *minted)
-		// good says which of its tokens are good afterwards, and refused whether the OAuth2Token itself is.
+		// good has those of its tokens that are valid afterwards, and refused is whether
+		// the OAuth2Token itself is.
 		good    map[string]bool
 		refused bool
 	}{
@@ -338,9 +342,11 @@ func TestASecondProofWaitsUntilAMinuteIsOver(t *testing.T) {
 	}
 }
 
-// All clients are deleted by accident, and etcd is restored from a backup: each of them is in quarantine. The control is the first list of
-// the same clients in the same run. What BenchmarkQuarantine measures is at most three times as long; work for each client that grows with
-// their number would be more than thirty times as long here. What a busy machine does to one of the two is gone in another run.
+// All clients are deleted by accident, and etcd is restored from a backup: each of them is in
+// quarantine. The control is the first list of the same clients in the same run. What
+// BenchmarkQuarantine measures is at most three times as long; work for each client that grows with
+// their number would be more than thirty times as long here. What a busy machine does to one of the
+// two is gone in another run.
 func TestAQuarantineOfEverythingIsLinear(t *testing.T) {
 	const slower, runs = 10, 3
 	for run := range runs {
@@ -366,7 +372,8 @@ func quarantineEverything(t *testing.T) (first, restored time.Duration) {
 		documents[fmt.Sprintf("shop/client-%d", i)] = document
 	}
 	c.etcd.objects[clients] = documents
-	marker := newRegistered(t, c, "shop", "marker") // the last that a list without it takes away
+	// the last that a list without it takes away
+	marker := newRegistered(t, c, "shop", "marker")
 	c.apply(t, marker.record)
 	d := c.watched(t)
 	first = c.taken(t, "the first list", func() bool { return d.Ready() == nil })

@@ -15,8 +15,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/restore"
 )
 
-// BenchmarkQuarantine deletes 100,000 clients, restores them, and ends their quarantine. The list of the backup may take three times as
-// long as the first list of them.
+// BenchmarkQuarantine deletes 100,000 clients, restores them, and ends their quarantine. The list
+// of the backup may take three times as long as the first list of them.
 func BenchmarkQuarantine(b *testing.B) {
 	const size = 100_000
 	objects := make([]any, size)

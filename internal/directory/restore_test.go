@@ -30,7 +30,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/restore"
 )
 
-// store is an API server that has one OAuth2Client, or none, and tells every watch at once what the test wants it to.
+// store is an API server that has one OAuth2Client, or none, and sends every watch at once the
+// events that the test chooses.
 type store struct {
 	mu       sync.Mutex
 	revision uint64
@@ -115,7 +116,8 @@ func eventually(t *testing.T, what string, done func() bool) {
 	}
 }
 
-// The event is of a revision that is none of before: nothing in it says that the store was set back.
+// The event is of a revision that is none of before: nothing in it shows that the store was
+// restored.
 func TestAWatchIsNotBelievedBeforeTheStoreWasAsked(t *testing.T) {
 	for name, c := range map[string]struct {
 		revision uint64
@@ -215,7 +217,8 @@ func TestALookUpDoesNotBelieveAStoreThatIsBehind(t *testing.T) {
 	}
 }
 
-// What an OAuth2Token had before its present tokens was replaced, and is not good again because a backup has it.
+// What an OAuth2Token had before its present tokens was replaced, and is not good again because a
+// backup has it.
 func TestARestoredClusterRevivesNoReplacedOAuth2Token(t *testing.T) {
 	f := newFixture(t, "")
 	f.fill(t)
@@ -252,7 +255,8 @@ func tokenRecord(t *testing.T, version string, m oauth2.Minted) *corev1.Secret {
 	return secret
 }
 
-// A store that has caught up is not told by its revisions; what cannot be taken back a snapshot knows all the same.
+// A store that has caught up cannot be recognised by its revisions; what is irrevocable is in the
+// snapshot all the same.
 func TestASnapshotKeepsWhatNobodyGivesBack(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "snapshot")
 	before := newFixture(t, file)

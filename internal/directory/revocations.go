@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// annotationWritten is when a batch was written, to the millisecond: what the API server notes
-	// is to the second.
+	// annotationWritten is when a batch was written, to the millisecond: what the API server
+	// notes is to the second.
 	annotationWritten = "hallpass.dev/written-at"
 	writtenFormat     = "2006-01-02T15:04:05.000Z07:00"
 )

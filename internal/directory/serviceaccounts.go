@@ -17,8 +17,8 @@ import (
 )
 
 // What the API server publishes about the tokens of its service accounts. The keys are always read
-// there: the document names an address for them, too, and no address that somebody wrote down is
-// ever dialled.
+// there: the document names an address for them, too, and this process never dials an address from
+// a document.
 const (
 	discoveryPath = "/.well-known/openid-configuration"
 	keysPath      = "/openid/v1/jwks"

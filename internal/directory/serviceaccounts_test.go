@@ -80,7 +80,8 @@ func TestTheKeysOfTheClusterAreReadFromTheAPIServerItself(t *testing.T) {
 	if err := d.LookUpTrust(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	// The address that the document names is not dialled, and a key on a curve that is not supported is passed over.
+	// The address that the document names is not dialled, and a key on a curve that is not
+	// supported is passed over.
 	if diff := cmp.Diff([]string{"GET " + discoveryPath, "GET " + keysPath}, api.asked); diff != "" {
 		t.Errorf("asked (-want +got):\n%s", diff)
 	}
@@ -185,7 +186,8 @@ type given struct {
 	body   string
 }
 
-// stalling is an API server that answers each path as a test says, and leaves the other requests without an answer.
+// stalling is an API server that answers each path as a test configures, and leaves the other
+// requests without an answer.
 type stalling struct {
 	mu      sync.Mutex
 	answers map[string]func(n int) given // by path; n counts the requests for it from 1
@@ -274,13 +276,13 @@ func TestAReviewWithoutAnAnswer(t *testing.T) {
 	}
 }
 
-// What was heard a moment before the API server fell silent neither refuses anybody nor lets anybody in.
+// An event from a moment before the API server fell silent neither refuses nor admits a caller.
 func TestReviewsOfAnAPIServerThatFallsSilentShareAProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		live := func(int) given { return given{200, "ok"} }
 		api := &stalling{answers: map[string]func(int) given{discoveryPath: live, keysPath: live}}
 		d := api.directory(t)
-		_ = d.LookUpTrust(t.Context()) // it is heard of
+		_ = d.LookUpTrust(t.Context()) // the API server has answered
 		reviewAll := func(want oauth2.Verdict, took time.Duration) {
 			t.Helper()
 			began := time.Now()

@@ -25,11 +25,12 @@ const (
 	// snapshotGather is how long changes that come together are waited for.
 	snapshotGather = 50 * time.Millisecond
 	// snapshotPause is the least time between two files, and snapshotShare the part of the time
-	// that may be spent on them: a big one is written less often. What changes in between is lost
-	// to a container that dies then while the API server is away.
+	// that may be spent on them: a big one is written less often. What changes in between is
+	// lost to a container that dies then while the API server is away.
 	snapshotPause = time.Second
 	snapshotShare = 20
-	// snapshotRefresh is how often a file is written although nothing has changed, for its instant.
+	// snapshotRefresh is how often a file is written although nothing has changed, for its
+	// instant.
 	snapshotRefresh = time.Minute
 )
 
@@ -41,20 +42,20 @@ const maxSnapshot = 1 << 30
 
 // snapshots keeps the file of the snapshot, and serves from it while the API server is away.
 type snapshots struct {
-	file    string
-	vouches func() bool
-	log     *slog.Logger
-	now     func() time.Time
-	clock   *apiclock.Clock
-	memory  *memory.Memory
-	watches *watch.Watches
-	sources sources
+	file      string
+	reporting func() bool
+	log       *slog.Logger
+	now       func() time.Time
+	clock     *apiclock.Clock
+	memory    *memory.Memory
+	watches   *watch.Watches
+	sources   sources
 
 	// saved is the snapshot that was read at the start, until it serves or the API server has
 	// answered.
 	saved  *memory.Snapshot
 	served atomic.Bool
-	// changed says that memory is not what the file has.
+	// changed is whether memory differs from the file.
 	changed chan struct{}
 	written atomic.Pointer[WrittenSnapshot]
 }
@@ -114,7 +115,8 @@ func (s *snapshots) read() {
 	s.saved = found
 }
 
-// isFuture reports whether the clock is before the instant of a snapshot, whose age is unknown then.
+// isFuture reports whether the clock is before the instant of a snapshot, whose age is unknown
+// then.
 func (s *snapshots) isFuture(found *memory.Snapshot) bool { return s.now().Before(found.Heard) }
 
 // serve loads the snapshot if the API server turns out to be away. The first list of each source
@@ -172,7 +174,7 @@ func (s *snapshots) keep(ctx context.Context) {
 // save writes the file once everything was read from the API server. A process without a usage
 // report writes none: what the next process accepts would be unknown.
 func (s *snapshots) save() (time.Duration, error) {
-	if !s.watches.Synced() || s.memory.Registry.Keys.Ring().Empty() || s.vouches != nil && !s.vouches() {
+	if !s.watches.Synced() || s.memory.Registry.Keys.Ring().Empty() || s.reporting != nil && !s.reporting() {
 		return 0, nil
 	}
 	select { // what changes from here on may be missing in the file
@@ -191,7 +193,8 @@ func (s *snapshots) save() (time.Duration, error) {
 // keys. It is not synced to a disk: it has to outlive the process and not the machine.
 func (s *snapshots) write() (size int64, err error) {
 	partial := filepath.Join(filepath.Dir(s.file), "."+filepath.Base(s.file)+".partial")
-	if err := os.Remove(partial); err != nil && !errors.Is(err, os.ErrNotExist) { // of a process that was killed
+	// of a process that was killed
+	if err := os.Remove(partial); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return 0, fmt.Errorf("write a snapshot: %w", err)
 	}
 	out, err := os.OpenFile(partial, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o400) //nolint:gosec // the path is the operator's flag

@@ -87,7 +87,7 @@ const forgetMargin = 5 * time.Minute
 // quarantineTime is how long tokens of a client stay in quarantine.
 const quarantineTime = oauth2.MaxTokenLifetime + time.Hour + forgetMargin
 
-// A token and an assertion that are good no more.
+// A token and an assertion that have expired.
 var revoked, used = revocation.ID{1}, revocation.ID{2}
 
 // The clients of the tests: one in the short form, one that has none.
@@ -223,7 +223,8 @@ func TestTheFirstListTakesThePlaceOfASnapshot(t *testing.T) {
 	after := newFixture(t, file)
 	after.snapshots.read()
 	found := after.snapshots.saved
-	after.list(t, resourceClients, "150", ownerObject(pod, "9")) // the owner of reporting is gone since
+	// the owner of reporting is gone since
+	after.list(t, resourceClients, "150", ownerObject(pod, "9"))
 	after.snapshots.load()
 	if got := after.Record(reporting.ID).Denial(); got != oauth2.ReasonOwnerUnknown {
 		t.Errorf("the snapshot brought an owner back that the list does not have: %q", got)
@@ -241,7 +242,7 @@ func TestTheFirstListTakesThePlaceOfASnapshot(t *testing.T) {
 	if err := after.Ready(); err != nil {
 		t.Errorf("the keys that the snapshot had go on: %v", err)
 	}
-	// Once everything was read, an old snapshot has nothing more to say.
+	// Once everything was read, an old snapshot has no more effect.
 	after.sources.save(found)
 	after.snapshots.load()
 	if after.Record(reporting.ID).Client != nil {
@@ -255,8 +256,9 @@ func TestOnlyASoundSnapshotOfThePastIsUsed(t *testing.T) {
 		at    time.Duration
 		used  bool
 	}{
-		"a sound one":               {at: time.Minute, used: true},
-		"one from the future":       {at: -time.Hour, used: true}, // once the clock has reached it
+		"a sound one": {at: time.Minute, used: true},
+		// once the clock has reached it
+		"one from the future":       {at: -time.Hour, used: true},
 		"one that is not there":     {at: time.Minute, spoil: func(t *testing.T, file string) { must(t, os.Remove(file)) }},
 		"one that was cut short":    {at: time.Minute, spoil: func(t *testing.T, file string) { must(t, os.Chmod(file, 0o600)); must(t, os.Truncate(file, 100)) }},
 		"a directory in its place":  {at: time.Minute, spoil: func(t *testing.T, file string) { must(t, os.Remove(file)); must(t, os.Mkdir(file, 0o700)) }},
@@ -377,7 +379,8 @@ func TestChangesAreWrittenSoonAndNotTooOften(t *testing.T) {
 		last := f.snapshots.written.Load()
 		for range 1000 { // a change every 10 ms, for 10 s
 			f.snapshots.note()
-			pause(ctx, 10*time.Millisecond) // of the bubble's clock, which takes no time
+			// of the bubble's clock, which takes no time
+			pause(ctx, 10*time.Millisecond)
 			if now := f.snapshots.written.Load(); now != last {
 				last = now
 				writes++
@@ -409,7 +412,7 @@ func TestSilenceIsThatOfTheWatchWhichIsFurthestBehind(t *testing.T) {
 	}
 	f.fill(t)
 	secrets, clients := f.source(resourceSecrets), f.source(resourceClients)
-	// Of the others, which are heard of all the time, nothing is to be seen here.
+	// The others are kept fresh, so that only these two count.
 	hearOthers := func() {
 		must(t, f.source(resourceTokens).Bookmark("200"))
 		must(t, f.source(resourceRevocations).Bookmark("200"))

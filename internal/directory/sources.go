@@ -97,7 +97,7 @@ func unreadable(kind corev1.SecretType) string {
 	case registration.SecretType:
 		return "cannot read a registration; its client is refused"
 	case registration.ResourceSecretType:
-		return "cannot read the record of a resource; nobody gets tokens for it"
+		return "cannot read the record of a resource; no client gets tokens for it"
 	case registration.TokenSecretType:
 		return "cannot read the record of an OAuth2Token; its tokens are refused"
 	default:
@@ -137,7 +137,8 @@ func clientOf(object *v1alpha1.OAuth2Client) memory.Client {
 		owner.RevokedBefore = before.UTC()
 	}
 	return memory.Client{
-		Place: memory.PlaceOf(object.Namespace, object.Name), Owner: owner, ClientID: object.ClientID(), CreatedAt: object.CreationTimestamp.Time,
+		Place: memory.PlaceOf(object.Namespace, object.Name), Tenant: memory.TenantOf(object.Namespace), Owner: owner,
+		ClientID: object.ClientID(), CreatedAt: object.CreationTimestamp.Time,
 	}
 }
 
@@ -150,8 +151,8 @@ func tokenOf(object *v1alpha1.OAuth2Token) memory.Token {
 		owner.Scopes = append(owner.Scopes, string(scope))
 	}
 	return memory.Token{
-		Place: memory.PlaceOf(object.Namespace, object.Name), Owner: owner, Fixed: object.Spec.Mode == v1alpha1.TokenFixed,
-		CreatedAt: object.CreationTimestamp.Time,
+		Place: memory.PlaceOf(object.Namespace, object.Name), Tenant: memory.TenantOf(object.Namespace), Owner: owner,
+		Fixed: object.Spec.Mode == v1alpha1.TokenFixed, CreatedAt: object.CreationTimestamp.Time,
 	}
 }
 
@@ -162,7 +163,7 @@ func (r reader) revocation(object *v1alpha1.TokenRevocation) memory.Revocation {
 	read.Selector, read.Batch, err = revocation.Read(object)
 	if err != nil {
 		read.Unreadable = true
-		r.log.Error("cannot read a TokenRevocation; what it takes back stays valid", "name", object.Name, "error", err)
+		r.log.Error("cannot read a TokenRevocation; what it revokes stays valid", "name", object.Name, "error", err)
 	}
 	if object.Spec.Batch.ExpiresAt != nil {
 		if written, err := time.Parse(writtenFormat, object.Annotations[annotationWritten]); err == nil {

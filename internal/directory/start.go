@@ -13,12 +13,13 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 )
 
-// maxSkew is how far the clocks of replicas may differ: tokens are refused whose iat is further ahead,
-// and a key is published that much longer before it signs.
+// maxSkew is how far the clocks of replicas may differ: tokens are refused whose iat is further
+// ahead, and a key is published that much longer before it signs.
 const maxSkew = 5 * time.Minute
 
-// start is whether a process has been ready. One that has stays ready although its clock is wrong or
-// no key signs: it may be so at every replica, and what they do beside issuing tokens goes on.
+// start is whether a process has been ready. One that has stays ready although its clock is wrong
+// or no key signs: it may be so at every replica, and what they do beside issuing tokens still
+// works.
 type start struct {
 	clock  *apiclock.Clock
 	passed atomic.Bool

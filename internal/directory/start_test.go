@@ -21,7 +21,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
-// compared is a fixture whose clock is compared with that of an API server that answers with its date.
+// compared is a fixture whose clock is compared with that of an API server that answers with its
+// date.
 func compared(t *testing.T, file string, ahead time.Duration) *fixture {
 	t.Helper()
 	f := newFixture(t, file)
@@ -148,7 +149,7 @@ func TestAStepOfTheClockForgetsNothing(t *testing.T) {
 			if !remembered(revocation.ID{7}) || !remembered(revocation.ID{8}) {
 				t.Error("what was revoked meanwhile is forgotten")
 			}
-			wall = noon.Add(-24 * time.Hour) // it is set back
+			wall = noon.Add(-24 * time.Hour) // it is turned back
 			if !remembered(revocation.ID{7}) {
 				t.Error("after a step back a revoked token is forgotten")
 			}

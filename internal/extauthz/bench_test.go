@@ -11,7 +11,7 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/memory"
 )
 
-// BenchmarkCheck answers one question again and again, without gRPC.
+// BenchmarkCheck answers one request again and again, without gRPC.
 func BenchmarkCheck(b *testing.B) {
 	server := memory.New(b, issuer)
 	asked := question(map[string]string{"audience": server.Audience, "scope": "read"}, map[string]string{

@@ -33,7 +33,7 @@ type service struct {
 	auditor   *audit.Auditor
 }
 
-// Check answers one question of Envoy's. It never returns an error and never panics: what Envoy
+// Check answers one request of Envoy's. It never returns an error and never panics: what Envoy
 // does then is a setting of its own (failure_mode_allow), and a refusal must not depend on it.
 func (s *service) Check(ctx context.Context, question *authv3.CheckRequest) (response *authv3.CheckResponse, err error) {
 	defer func() {

@@ -51,7 +51,8 @@ func dial(t *testing.T, authority Authority, auditor *audit.Auditor) authv3.Auth
 	return authv3.NewAuthorizationClient(connection)
 }
 
-// question is what Envoy asks about a request with these headers on a route with these context extensions.
+// question is what Envoy asks about a request with these headers on a route with these context
+// extensions.
 func question(extensions, header map[string]string) *authv3.CheckRequest {
 	return &authv3.CheckRequest{Attributes: &authv3.AttributeContext{
 		ContextExtensions: extensions,
@@ -208,7 +209,7 @@ func TestTheRefusalOfABrowserIsAPage(t *testing.T) {
 	}
 }
 
-// What goes wrong inside is a refusal, and the next question finds the server as it was.
+// What goes wrong inside is a refusal, and the next request finds the server as it was.
 func TestAFaultOfOursIsARefusal(t *testing.T) {
 	client := dial(t, faulty{}, memory.New(t, issuer).Auditor)
 	for range 2 {
@@ -223,7 +224,8 @@ type faulty struct{ Authority }
 
 func (faulty) Admit(context.Context, auth.Attempt) (auth.Result, error) { panic("a fault") }
 
-// FuzzCheck sends questions as a stranger in the place of Envoy can: without a good token nothing passes, and nothing breaks.
+// FuzzCheck sends requests as an unauthenticated caller in the place of Envoy can: without a good
+// token nothing passes, and nothing breaks.
 func FuzzCheck(f *testing.F) {
 	server := memory.New(f, issuer)
 	server.Register("reporting", "read")
@@ -238,7 +240,8 @@ func FuzzCheck(f *testing.F) {
 	})
 }
 
-// TestOnlyTheTokenAndTheRouteDecide is a metamorphic test: whatever else is in a question, the decision about it is the one without.
+// TestOnlyTheTokenAndTheRouteDecide is a metamorphic test: whatever else is in a request, the
+// decision about it is the one without.
 func TestOnlyTheTokenAndTheRouteDecide(t *testing.T) {
 	server := memory.New(t, issuer)
 	id := server.Register("reporting", "read")

@@ -24,7 +24,8 @@ import (
 
 // The bounds of a connection.
 const (
-	maxQuestion       = 128 << 10 // Envoy sends all headers of a request, of which it accepts 60 KiB by default
+	// Envoy sends all headers of a request, of which it accepts 60 KiB by default.
+	maxQuestion       = 128 << 10
 	maxHeaderBytes    = 16 << 10
 	maxStreams        = 128
 	connectionTimeout = 5 * time.Second
@@ -39,8 +40,8 @@ const (
 
 // Work admits the checks of a connection: serve.Work does.
 type Work interface {
-	// Begin waits while the answers of the connection are not taken. It returns false if the check
-	// ends meanwhile.
+	// Begin waits while the answers of the connection are not taken. It returns false if the
+	// check ends meanwhile.
 	Begin(ctx context.Context) bool
 	// End is called when the check is answered.
 	End()
@@ -69,8 +70,8 @@ func NewServer(authority Authority, auditor *audit.Auditor, config *tls.Config, 
 		grpc.InitialConnWindowSize(window),
 		grpc.ReadBufferSize(readBuffer),
 		grpc.ConnectionTimeout(connectionTimeout),
-		// Goroutines that go on keep their stacks, which grow deep in here: a tenth of what an
-		// answer costs. Where all are busy there are more.
+		// Goroutines that stay keep their stacks, which grow deep in here: a tenth of what
+		// an answer costs. Where all are busy there are more.
 		grpc.NumStreamWorkers(uint32(runtime.GOMAXPROCS(0))), //nolint:gosec // a few
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idleTimeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingInterval, PermitWithoutStream: true}),

@@ -10,7 +10,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/jws"
 )
 
-// spellings are texts of the same 16 bytes that a lenient decoder reads, beside the one that is written.
+// spellings are texts of the same 16 bytes that a lenient decoder reads, beside the one that is
+// written.
 var spellings = map[string]func(string) string{
 	"a line break before it":       func(s string) string { return "\n" + s },
 	"a line break in it":           func(s string) string { return s[:5] + "\r\n" + s[5:] },
@@ -46,7 +47,8 @@ func TestEachValueHasOneText(t *testing.T) {
 	}
 }
 
-// FuzzBase64 looks for a second text of a value, which a length or a comparison elsewhere would not expect.
+// FuzzBase64 looks for a second text of a value, which a length or a comparison elsewhere would not
+// expect.
 func FuzzBase64(f *testing.F) {
 	for _, seed := range []string{"", "AA", "AA==", "AAAA", "A\nA", "_-", "+/==", "AAAAAAAAAAAAAAAAAAAAAA\r\n"} {
 		f.Add(seed)

@@ -15,9 +15,9 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/jws"
 )
 
-// TestForgeriesAreRefused mutates sound tokens at random, ten thousand times an algorithm; TestNoOtherStringIsTheToken
-// does it exhaustively for one. Whatever got through, three other libraries would have to accept as well, and the payload
-// would have to be the one that was signed.
+// TestForgeriesAreRefused mutates sound tokens at random, ten thousand times an algorithm;
+// TestNoOtherStringIsTheToken does it exhaustively for one. Whatever got through, three other
+// libraries would have to accept as well, and the payload would have to be the one that was signed.
 func TestForgeriesAreRefused(t *testing.T) {
 	mutations := 10_000
 	if testing.Short() {
@@ -57,8 +57,8 @@ func mutate(random *rand.Rand, token, other string) string {
 	return string(forged)
 }
 
-// TestAPublicKeyIsNoSharedSecret signs with HS256 and every form in which a verifier may hold its public key: the attack
-// of CVE-2015-9235.
+// TestAPublicKeyIsNoSharedSecret signs with HS256 and every form in which a verifier may hold its
+// public key: the attack of CVE-2015-9235.
 func TestAPublicKeyIsNoSharedSecret(t *testing.T) {
 	encode := base64.RawURLEncoding.EncodeToString
 	for _, algorithm := range []jws.Algorithm{jws.ES256, jws.RS256, jws.EdDSA} {

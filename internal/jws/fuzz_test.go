@@ -16,8 +16,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/jws"
 )
 
-// FuzzVerify looks for a token that we accept and somebody else's verifier does not: whatever our reader lets through,
-// go-jose, golang-jwt and jwx have to let through with the same payload.
+// FuzzVerify looks for a token that Verify accepts and another library refuses: whatever our reader
+// lets through, go-jose, golang-jwt and jwx have to let through with the same payload.
 func FuzzVerify(f *testing.F) {
 	var keys []jws.PublicKey
 	var signers []*jws.Signer
@@ -79,7 +79,8 @@ func withGolangJWT(token string, key jws.PublicKey) ([]byte, error) {
 	parser := jwt.NewParser(jwt.WithValidMethods([]string{string(key.Algorithm)}), jwt.WithoutClaimsValidation())
 	parsed, parts, err := parser.ParseUnverified(token, jwt.MapClaims{})
 	if err != nil {
-		return withGoJOSE(token, key) // it reads claims alone; a payload that is no JSON object is none of its business
+		// it reads claims alone; a payload that is no JSON object is none of its business
+		return withGoJOSE(token, key)
 	}
 	signature, err := parser.DecodeSegment(parts[2])
 	if err != nil {
@@ -99,7 +100,8 @@ func withJWX(token string, key jws.PublicKey) ([]byte, error) {
 	return jwx.Verify([]byte(token), jwx.WithKey(algorithm, key.Key))
 }
 
-// FuzzParse looks for a string that makes the reader panic, or that it reads although it is not the canonical form.
+// FuzzParse looks for a string that makes the reader panic, or that it reads although it is not the
+// canonical form.
 func FuzzParse(f *testing.F) {
 	_, token := rfc7515A3(f)
 	for _, seed := range []string{token, "", "..", "a.b.c", "eyJhbGciOiJFUzI1NiJ9..", token + "\n", "." + token} {
@@ -121,8 +123,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzParseKeySet looks for a set that makes the reader panic, that holds a key which does not fit, or which does not come
-// back from its own rendering.
+// FuzzParseKeySet looks for a set that makes the reader panic, that holds a key which does not fit,
+// or which does not come back from its own rendering.
 func FuzzParseKeySet(f *testing.F) {
 	f.Add([]byte(`{"keys":[]}`))
 	f.Add([]byte(`{"keys":[{"kty":"EC","crv":"P-256","x":"","y":""}]}`))

@@ -41,9 +41,9 @@ var (
 // KeySet is a set of public keys with distinct kids.
 type KeySet struct {
 	Keys []PublicKey
-	// Unusable has an error for each key of the document that is not supported, not for signatures,
-	// or wraps ErrCostlyKey. Readers ignore such keys (RFC 7517 section 5), unless they report them
-	// to a user.
+	// Unusable has an error for each key of the document that is not supported, not for
+	// signatures, or wraps ErrCostlyKey. Readers ignore such keys (RFC 7517 section 5), unless
+	// they report them to a user.
 	Unusable []error
 }
 

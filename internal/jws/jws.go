@@ -17,7 +17,8 @@ import (
 	"fmt"
 )
 
-// Algorithm is a signature algorithm by its registered name (RFC 7518 section 3.1, RFC 8037 section 3.1).
+// Algorithm is a signature algorithm by its registered name (RFC 7518 section 3.1, RFC 8037 section
+// 3.1).
 type Algorithm string
 
 // The algorithms. EdDSA means Ed25519. RFC 9864 deprecates that name, but go-jose v4, golang-jwt v5
@@ -40,7 +41,7 @@ func (a Algorithm) known() bool {
 // MinRSABits is the smallest accepted RSA modulus (RFC 7518 section 3.3).
 const MinRSABits = 2048
 
-// The owner of an RSA key determines the cost of a verification, and anybody can send forged
+// The owner of an RSA key determines the cost of a verification, and any caller can send forged
 // signatures. 8192 bits with an exponent of 31 bits take 75 times as long as 2048 bits with 65537.
 const (
 	// maxRSABits is the largest RSA modulus that is accepted.

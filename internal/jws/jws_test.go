@@ -281,7 +281,8 @@ func withPSS(t testing.TB, key *rsa.PrivateKey, payload string, salt int) string
 	return input + "." + encode(signature)
 }
 
-// header renders a protected header of any shape around a valid payload and the signature of another token.
+// header renders a protected header of any shape around a valid payload and the signature of
+// another token.
 func withHeader(token, header string) string {
 	parts := strings.Split(token, ".")
 	return base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + parts[1] + "." + parts[2]

@@ -50,8 +50,8 @@ func TestASignerKnowsItsOwnSignaturesAlone(t *testing.T) {
 	}
 }
 
-// TestAValidSignatureThatWasNotMadeHereIsRefused: each ES256 signature has a twin that every verifier accepts, and whoever had the key
-// could make others with other randomness.
+// TestAValidSignatureThatWasNotMadeHereIsRefused: each ES256 signature has a twin that every
+// verifier accepts, and a holder of the key could make others with other randomness.
 func TestAValidSignatureThatWasNotMadeHereIsRefused(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -92,8 +92,8 @@ func TestAValidSignatureThatWasNotMadeHereIsRefused(t *testing.T) {
 	}
 }
 
-// TestSignaturesAreThoseOfRFC6979 pins what Signer.Verify rests on: replicas of different builds make the same signatures. The vector is
-// that of appendix A.2.5 for the message "sample".
+// TestSignaturesAreThoseOfRFC6979 pins what Signer.Verify rests on: replicas of different builds
+// make the same signatures. The vector is that of appendix A.2.5 for the message "sample".
 func TestSignaturesAreThoseOfRFC6979(t *testing.T) {
 	scalar, err := hex.DecodeString("C9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721")
 	if err != nil {

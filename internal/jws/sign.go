@@ -93,7 +93,7 @@ func (s *Signer) signature(input []byte) ([]byte, error) {
 	digest := sha256.Sum256(input)
 	signature, err := s.key.Sign(nil, digest[:], crypto.SHA256)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // AppendSigned says what failed
+		return nil, err //nolint:wrapcheck // AppendSigned names what failed
 	}
 	switch s.key.(type) {
 	case *ecdsa.PrivateKey:

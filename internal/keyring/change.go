@@ -39,7 +39,7 @@ func changesBetween(before, after Ring) []Change {
 		if i := slices.IndexFunc(after.tainted, func(t Taint) bool { return t.KeyID == key.ID() }); i >= 0 {
 			change.State, change.At = Tainted, after.tainted[i].At
 		} else if key.GoneAt.IsZero() {
-			change.At = after.asOf // a line that ended before anybody signed with it
+			change.At = after.asOf // a line that ended before it signed
 		}
 		changes = append(changes, change)
 	}

@@ -35,7 +35,8 @@ func TestALookByAWrongClockEndsNoKey(t *testing.T) {
 	for _, wrong := range wrongBy {
 		t.Run(fmt.Sprint(wrong), func(t *testing.T) {
 			w := newWalk(t, policy)
-			w.pass(35 * day) // the second key signs, the first one is gone, and the third is published
+			// the second key signs, the first one is gone, and the third is published
+			w.pass(35 * day)
 			signing, before := w.signing().ID(), published(t, w.ring, w.now)
 			w.look(w.now.Add(wrong), keyring.Order{})
 			if got := w.signing().ID(); got != signing {

@@ -33,8 +33,9 @@ type State string
 const (
 	Published State = "Published" // in the JWK set and not signing yet
 	Active    State = "Active"    // signing
-	Retired   State = "Retired"   // in the JWK set until the last token that it signed has expired
-	Gone      State = "Gone"
+	// Retired is in the JWK set until the last token that it signed has expired.
+	Retired State = "Retired"
+	Gone    State = "Gone"
 )
 
 // State returns the state at an instant.

@@ -35,7 +35,8 @@ var (
 // Ring is an immutable set of signing keys. The zero Ring is empty. It prints no private key.
 type Ring struct {
 	keys []*SigningKey // by algorithm in the order of algorithms, and in it by ActiveAt
-	// algorithms are the enabled ones, the default first, and then those that are being withdrawn.
+	// algorithms are the enabled ones, the default first, and then those that are being
+	// withdrawn.
 	algorithms []jws.Algorithm
 	tainted    []Taint
 	// rotation is the last order for a rotation that was carried out.

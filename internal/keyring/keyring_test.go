@@ -298,7 +298,7 @@ func document(t testing.TB, keys ...wireKey) []byte {
 	return raw
 }
 
-// A later version may add a member. Its keys go on signing here, but the ring is not written again.
+// A later version may add a member. Its keys keep signing here, but the ring is not written again.
 func TestUnknownMembersAreIgnoredAndNoted(t *testing.T) {
 	known := document(t, newWireKey(t, epoch))
 	for name, c := range map[string]struct {

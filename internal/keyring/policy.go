@@ -24,8 +24,8 @@ const (
 
 // Policy sets the lives of keys. Changing it moves no instant of a key that signs already.
 type Policy struct {
-	// Algorithms sign tokens, the default first. The keys of a removed one live on until the keys
-	// of the default one have been published for the lead.
+	// Algorithms sign tokens, the default first. The keys of a removed one live on until the
+	// keys of the default one have been published for the lead.
 	Algorithms []jws.Algorithm
 	// Period is how long a key signs.
 	Period time.Duration
@@ -34,8 +34,8 @@ type Policy struct {
 	// Retirement is how long a retired key stays in the JWK set: the longest token lifetime and
 	// RetirementMargin.
 	Retirement time.Duration
-	// Skew is how far two clocks may differ. A key that must sign at once is active since that long
-	// ago, and a new one is published that much longer.
+	// Skew is how far two clocks may differ. A key that must sign at once is active since that
+	// long ago, and a new one is published that much longer.
 	Skew time.Duration
 }
 

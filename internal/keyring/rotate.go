@@ -33,8 +33,8 @@ type Rotation struct {
 	Changes []Change
 	// Next is the instant of the next change.
 	Next time.Time
-	// Waits means that an ordered rotation is not carried out yet: an algorithm has no next key, or the
-	// clocks differ. Ordered means that it is carried out by this Rotation.
+	// Waits means that an ordered rotation is not carried out yet: an algorithm has no next
+	// key, or the clocks differ. Ordered means that it is carried out by this Rotation.
 	Waits, Ordered bool
 }
 
@@ -81,7 +81,8 @@ func Rotate(ring Ring, now Time, policy Policy, order Order, generate func(jws.A
 	}
 	if order.Rotation != "" && order.Rotation != ring.rotation {
 		d.rotateNow(order.Rotation)
-		for _, algorithm := range policy.Algorithms { // the next key becomes the active one, and needs one after it
+		// the next key becomes the active one, and needs one after it
+		for _, algorithm := range policy.Algorithms {
 			if err := d.advance(algorithm, false); err != nil {
 				return Rotation{}, fmt.Errorf("rotate signing keys: %w", err)
 			}
@@ -100,7 +101,8 @@ func Rotate(ring Ring, now Time, policy Policy, order Order, generate func(jws.A
 type draft struct {
 	Ring
 
-	// now and latest bound the present time. Without agreed, no key is removed and no line ends.
+	// now and latest bound the present time. Without agreed, no key is removed and no line
+	// ends.
 	now, latest time.Time
 	agreed      bool
 	policy      Policy
@@ -146,7 +148,7 @@ func (d *draft) advance(algorithm jws.Algorithm, bare bool) error {
 			return d.publishNext(algorithm)
 		}
 	}
-	if bare { // nobody knows any key that is active: there is nothing to wait for
+	if bare { // no verifier has an active key: there is nothing to wait for
 		since := d.now.Add(-d.policy.Skew)
 		if err := d.publish(algorithm, since); err != nil {
 			return err
@@ -206,7 +208,8 @@ func (d *draft) publish(algorithm jws.Algorithm, activeAt time.Time) error {
 	if key.ActiveAt.Before(key.PublishedAt) {
 		key.PublishedAt = key.ActiveAt
 	}
-	if len(line) > 0 && !d.keys[line[len(line)-1]].hasRetired(d.now) { // what has retired does not come back
+	// what has retired does not come back
+	if len(line) > 0 && !d.keys[line[len(line)-1]].hasRetired(d.now) {
 		d.retire(line[len(line)-1], key.ActiveAt)
 	}
 	d.keys = append(d.keys, key)

@@ -26,7 +26,8 @@ var policy = keyring.Policy{
 	Algorithms: []jws.Algorithm{jws.EdDSA}, Period: 30 * day, Lead: time.Hour, Retirement: 75 * time.Minute, Skew: 5 * time.Minute,
 }
 
-// counted makes Ed25519 keys from a counter, so that a test is repeatable, and keys of other algorithms as they come.
+// counted makes Ed25519 keys from a counter, so that a test is repeatable, and keys of other
+// algorithms as they come.
 func counted() func(jws.Algorithm) (crypto.Signer, error) {
 	var count uint64
 	return func(algorithm jws.Algorithm) (crypto.Signer, error) {
@@ -183,7 +184,7 @@ func TestARotationOnRequestIsCarriedOutOnce(t *testing.T) {
 	if second.ID() == first.ID() {
 		t.Fatal("nothing was rotated")
 	}
-	// A replica that hears of it an hour later has gone on signing with the first key.
+	// A replica that reads it an hour later has signed with the first key until then.
 	if _, err := w.ring.VerificationKey(first.ID(), w.now.Add(policy.Lead+policy.Retirement-time.Second)); err != nil {
 		t.Errorf("the first key is gone before the tokens of a replica that was late: %v", err)
 	}

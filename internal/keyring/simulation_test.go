@@ -15,7 +15,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 )
 
-// The world of the simulation. Its clocks differ by five minutes at most, pair by pair.
+// The environment of the simulation. Its clocks differ by five minutes at most, pair by pair.
 const (
 	clockOffset = 150 * time.Second // of any clock, to either side
 	watchLag    = 55 * time.Minute
@@ -43,7 +43,8 @@ type world struct {
 	writes    int
 	// always are the algorithms that are enabled all the time, for clients that ask for them.
 	always []jws.Algorithm
-	// disorder is when keys are withdrawn and rings restored: a key may sign then that a replica has not seen yet.
+	// disorder is when keys are withdrawn and rings restored: a key may sign then that a
+	// replica has not seen yet.
 	disorder bool
 	// wrongClocks is how often a manager looks with a clock that is wrong by up to three years.
 	wrongClocks time.Duration
@@ -124,8 +125,8 @@ func (w *world) store(ring keyring.Ring) {
 	}
 }
 
-// manage lets the managers that are awake do their work, step by step beside each other: all read before any writes. At each
-// write one may crash, which loses what it holds in memory.
+// manage lets the managers that are awake do their work, step by step beside each other: all read
+// before any writes. At each write one may crash, which loses what it holds in memory.
 func (w *world) manage() {
 	type decision struct {
 		by      *manager
@@ -181,7 +182,7 @@ func (w *world) clock(m *manager) keyring.Time {
 	return keyring.Time{Earliest: now, Latest: wrong}
 }
 
-// latest is what the controller goes on from.
+// latest is what the controller continues from.
 func (w *world) latest(m *manager, now time.Time) keyring.Ring {
 	latest := w.kept
 	for _, other := range []keyring.Ring{w.copied, m.held} {
@@ -207,7 +208,7 @@ func (w *world) crashes(m *manager) bool {
 	return true
 }
 
-// wake has the managers that run look again, as a change of the Secret does.
+// wake has the managers that run reconcile again, as a change of the Secret does.
 func (w *world) wake() {
 	for _, m := range w.managers {
 		if m.wakeAt.Sub(w.now) < 2*time.Hour {
@@ -225,7 +226,8 @@ func (w *world) step() {
 			w.take(r, r.coming[0].ring)
 			r.coming = r.coming[1:]
 		}
-		// It starts anew. If it does so between the restoration of a backup and its repair, it knows what the backup knew.
+		// It starts anew. If it does so between the restoration of a backup and its repair,
+		// it knows what the backup knew.
 		if w.random.IntN(2000) == 0 && !w.kept.Empty() && w.kept.Revision() >= w.copied.Revision() {
 			r.held, r.coming = w.kept, nil
 		}
@@ -285,7 +287,8 @@ func (w *world) signWith(key *keyring.SigningKey, local time.Time) {
 
 func (w *world) verify(r *replica, kid string, local time.Time) {
 	_, err := r.held.VerificationKey(kid, local)
-	if errors.Is(err, keyring.ErrUnknownKey) && w.disorder && !w.kept.Empty() { // the live look-up of an unknown kid
+	// the live look-up of an unknown kid
+	if errors.Is(err, keyring.ErrUnknownKey) && w.disorder && !w.kept.Empty() {
 		w.take(r, w.kept)
 		_, err = r.held.VerificationKey(kid, local)
 	}
@@ -323,9 +326,10 @@ func years(t *testing.T, n int) time.Duration {
 	return time.Duration(n) * 365 * day
 }
 
-// Ten years of keys that live for a month, with clocks that differ by five minutes, watches that lag by 55, managers that
-// crash at every write and do not know of each other: every token verifies at every replica from issue to exp, no key signs
-// before it was published for its lead, there are three keys at most in the JWK set, and one is made a period.
+// Ten years of keys that live for a month, with clocks that differ by five minutes, watches that
+// lag by 55, managers that crash at every write and do not know of each other: every token verifies
+// at every replica from issue to exp, no key signs before it was published for its lead, there are
+// three keys at most in the JWK set, and one is made a period.
 func TestTenYears(t *testing.T) {
 	w := newWorld(t, 0, policy)
 	for end := epoch.Add(years(t, 10)); w.now.Before(end); {
@@ -342,8 +346,8 @@ func TestTenYears(t *testing.T) {
 	}
 }
 
-// Three years of two rings beside each other, each with a life of its own: what holds of one holds of both, and of their rotation
-// at an administrator's word.
+// Three years of two rings beside each other, each with a life of its own: what holds of one holds
+// of both, and of their rotation at an administrator's word.
 func TestYearsOfTwoRings(t *testing.T) {
 	yearsOfTwoRings(t, newWorld(t, 5, bothRings), 3)
 }
@@ -365,7 +369,8 @@ func yearsOfTwoRings(t *testing.T, w *world, n int) {
 	}
 }
 
-// The same with keys that live as shortly as the policy allows, so that every instant of a life falls together with others.
+// The same with keys that live as shortly as the policy allows, so that every instant of a life
+// falls together with others.
 func TestTheShortestPeriod(t *testing.T) {
 	short := policy
 	short.Period = 2*short.Lead + short.Skew + short.Retirement
@@ -384,7 +389,8 @@ func TestTheShortestPeriod(t *testing.T) {
 	}
 }
 
-// Three years in which an administrator rotates, changes algorithms and deletes the Secret, about once a week each.
+// Three years in which an administrator rotates, changes algorithms and deletes the Secret, about
+// once a week each.
 func TestYearsOfOrders(t *testing.T) {
 	w := newWorld(t, 3, policy)
 	choices := [][]jws.Algorithm{{jws.EdDSA}, {jws.ES256}, {jws.ES256, jws.EdDSA}, {jws.EdDSA, jws.ES256}}
@@ -405,15 +411,16 @@ func TestYearsOfOrders(t *testing.T) {
 	}
 }
 
-// A year in which managers look about twice a day with a clock that is years ahead or behind, and an administrator
-// rotates.
+// A year in which managers look about twice a day with a clock that is years ahead or behind, and
+// an administrator rotates.
 func TestYearsOfWrongClocks(t *testing.T) {
 	w := newWorld(t, 6, bothRings)
 	w.wrongClocks = 12 * time.Hour
 	yearsOfTwoRings(t, w, 1)
 }
 
-// Three years in which a key, whichever, is withdrawn about once a month, and an old copy of the ring restored as often.
+// Three years in which a key, whichever, is withdrawn about once a month, and an old copy of the
+// ring restored as often.
 func TestYearsOfTaints(t *testing.T) {
 	t.Run("one ring", func(t *testing.T) { yearsOfTaints(t, policy) })
 	t.Run("two rings", func(t *testing.T) { yearsOfTaints(t, bothRings) })

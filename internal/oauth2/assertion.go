@@ -24,8 +24,8 @@ const AssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 // The bounds of an assertion.
 const (
-	// DefaultAssertionLife bounds how far ahead exp may be: its jti is remembered until then. A client
-	// may have another bound, from MinAssertionLife to MaxAssertionLife.
+	// DefaultAssertionLife bounds how far ahead exp may be: its jti is remembered until then. A
+	// client may have another bound, from MinAssertionLife to MaxAssertionLife.
 	DefaultAssertionLife = 5 * time.Minute
 	MinAssertionLife     = time.Minute
 	MaxAssertionLife     = 10 * time.Minute
@@ -74,7 +74,7 @@ func parseAssertion(form Form) (Presented, error) {
 	}
 	subject, err := claims.String("sub")
 	if err == nil && isAccountSubject(subject) {
-		return parseAccountToken(form, message)
+		return parseAccountToken(form, subject, message)
 	}
 	if err != nil || !ValidClientID(subject) {
 		return Presented{}, refuseClient(ReasonMalformedCredential)
@@ -100,7 +100,8 @@ func (i Issuer) AuthenticateAssertion(presented Presented, record func(clientID 
 		return Record{}, UsedAssertion{}, refuseClient(ReasonUnknownClient)
 	case !found.Client.Credentials.KeysOnly:
 		return Record{}, UsedAssertion{}, refuseClient(ReasonWrongMethod)
-	case len(found.Client.Credentials.Keys) == 0: // the condition of the client says what is wrong with its keys
+	case found.Client.Credentials.Keys == "":
+		// the condition of the client names what is wrong with its keys
 		return Record{}, UsedAssertion{}, refuseClient(cmp.Or(denial, ReasonInvalidJWKS))
 	case err != nil, !registered, !isAssertionType(assertion.message.Header.Type):
 		return Record{}, UsedAssertion{}, refuseClient(ReasonWrongAssertion)
@@ -122,7 +123,7 @@ func (i Issuer) AuthenticateAssertion(presented Presented, record func(clientID 
 // kid. If there is none, it returns a decoy of the same algorithm.
 func (c *Client) assertionKey(header jws.Header) (key jws.PublicKey, registered bool) {
 	if c != nil && c.Credentials.KeysOnly {
-		if key, err := (jws.KeySet{Keys: c.Credentials.Keys}).Key(header); err == nil {
+		if key, err := c.Credentials.Keys.Key(header); err == nil {
 			return key, true
 		}
 	}
@@ -155,7 +156,7 @@ func decoyKey(algorithm jws.Algorithm) crypto.PublicKey {
 
 // readAssertion checks the claims of RFC 7523 section 3 after the signature: the client as issuer
 // and subject, this issuer as the only audience, an exp within the client's bound, and an id. The
-// caller holds the client's key, so it is told which rule its assertion breaks.
+// caller holds the client's key, so the error names the rule that its assertion breaks.
 func (i Issuer) readAssertion(payload []byte, client *Client, now time.Time) (UsedAssertion, error) {
 	claims, err := strictjson.ParseObject(payload)
 	if err != nil {

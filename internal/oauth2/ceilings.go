@@ -17,26 +17,27 @@ type Ceilings struct {
 	Methods []string
 	// TokenLifetime is the longest that a token may live; zero leaves it at MaxTokenLifetime.
 	TokenLifetime time.Duration
-	// FixedTokenLifetime limits tokens with a chosen end if FixedLimited is set; zero then forbids
-	// them.
+	// FixedTokenLifetime limits tokens with a chosen end if FixedLimited is set; zero then
+	// forbids them.
 	FixedTokenLifetime time.Duration
 	FixedLimited       bool
-	// Numbers limit the objects of the namespace. DefaultNumbers apply to a kind without a limit.
+	// Numbers limit the objects of the namespace. DefaultNumbers apply to a kind without a
+	// limit.
 	Numbers, DefaultNumbers Numbers
 	// NoFreeFormScopes leaves clients the scopes of declared resources only.
 	NoFreeFormScopes bool
 	// ReservedScopes are names that may not be used.
 	ReservedScopes []string
-	// ClientIDs and ResourceIdentifiers are patterns of identifiers that may be chosen: a list per
-	// policy, each of which must match. Without a list nothing may be chosen, except by
+	// ClientIDs and ResourceIdentifiers are patterns of identifiers that may be chosen: a list
+	// per policy, each of which must match. Without a list nothing may be chosen, except by
 	// AnyClientID.
 	ClientIDs, ResourceIdentifiers [][]string
 	// ContactsRequired refuses clients that name no contacts.
 	ContactsRequired bool
-	// AnyClientID allows every client_id if there is no list.
+	// AnyClientID allows every client_id that is not exact if there is no list.
 	AnyClientID bool
-	// Claims are rules about claims with plain names: a list per policy, each of which must allow a
-	// claim. DefaultClaims apply if there is no list.
+	// Claims are rules about claims with plain names: a list per policy, each of which must
+	// allow a claim. DefaultClaims apply if there is no list.
 	Claims        [][]ClaimRule
 	DefaultClaims []ClaimRule
 }
@@ -95,9 +96,16 @@ func (c Ceilings) AllowMethod(method string) bool {
 	return c.Methods == nil || slices.Contains(c.Methods, method)
 }
 
-// AllowClientID reports whether a client may choose an identifier.
+// AllowClientID reports whether a client may choose an identifier. One that is exact has to be in a
+// list as it is.
 func (c Ceilings) AllowClientID(id string) bool {
-	if len(c.ClientIDs) == 0 {
+	isListed := func(patterns []string) bool { return slices.Contains(patterns, id) }
+	switch {
+	case !ValidClientID(id):
+		return false
+	case IsExactClientID(id) && (strings.Contains(id, "*") || !slices.ContainsFunc(c.ClientIDs, isListed)):
+		return false
+	case len(c.ClientIDs) == 0:
 		return c.AnyClientID
 	}
 	return allow(c.ClientIDs, id)

@@ -18,7 +18,8 @@ var writtenClaims = []string{ //nolint:gochecknoglobals // a constant list
 // those that Hallpass writes or may write, registered ones about identity or rights, and those that
 // widely used readers act on by default.
 var ReservedClaims = []string{ //nolint:gochecknoglobals // a constant list
-	// Of the token, of introspection and of Envoy's metadata; also those that DESIGN.md keeps for later.
+	// Of the token, of introspection and of Envoy's metadata; also those that DESIGN.md keeps
+	// for later.
 	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "clientid", "clientuid", "tokenuid", "scope", "active", "tokentype", "username",
 	"subtype", "grantid", "act", "mayact", "actor", "actors", "ancestor", "ancestors", "scopes", "clientnamespace", "clientname",
 	"resource", "grant",
@@ -27,7 +28,8 @@ var ReservedClaims = []string{ //nolint:gochecknoglobals // a constant list
 	"emailverified", "gender", "birthdate", "zoneinfo", "locale", "phonenumber", "phonenumberverified", "address", "updatedat", "azp",
 	"nonce", "authtime", "athash", "chash", "shash", "acr", "amr", "subjwk", "cnf", "events", "toe", "txn", "sid", "authorizationdetails",
 	"tokenintrospection", "vc", "vp", "subid", "jwk",
-	// What readers act on by default: Keycloak, Entra ID, .NET, Spring, Kubernetes, PostgREST, MinIO, Grafana.
+	// What readers act on by default: Keycloak, Entra ID, .NET, Spring, Kubernetes, PostgREST,
+	// MinIO, Grafana.
 	"scp", "role", "group", "realmaccess", "resourceaccess", "allowedorigins", "typ", "sessionstate", "upn", "oid", "tid", "wids", "idtyp",
 	"appid", "azpacr", "appidacr", "uniquename", "nameid", "nameidentifier", "primarysid", "groupsid", "winaccountname", "idp", "actort",
 	"authorities", "userid", "user", "uid", "cid", "login", "policy", "kubernetesio",
@@ -50,12 +52,12 @@ var reservedAuthorities = regexp.MustCompile(ReservedClaimAuthorities)
 type nameClass int
 
 const (
-	// reservedName is refused whatever a policy says.
+	// reservedName is refused regardless of policies.
 	reservedName nameClass = iota
 	// plainName needs a policy that allows it.
 	plainName
-	// resistantName is collision-resistant (RFC 7519 section 4.2): it has a slash or a colon, and
-	// needs no policy.
+	// resistantName is collision-resistant (RFC 7519 section 4.2): it has a slash or a colon,
+	// and needs no policy.
 	resistantName
 )
 

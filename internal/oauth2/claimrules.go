@@ -22,8 +22,8 @@ const (
 	// wordCharacters belong to words, like letters and digits. Some readers split values at all
 	// others.
 	wordCharacters = "-_.:/@"
-	// protectedValues begins the users and groups of Kubernetes itself. Only the full text allows
-	// them.
+	// protectedValues begins the users and groups of Kubernetes itself. Only the full text
+	// allows them.
 	protectedValues = "system:"
 )
 

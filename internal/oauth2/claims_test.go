@@ -74,7 +74,8 @@ func TestCustomClaimsAreChecked(t *testing.T) {
 	}
 }
 
-// The CRD refuses at apply what the token server would not sign: the marks of the API's types have the same lists.
+// The CRD refuses at apply what the token server would not sign: the marks of the API's types have
+// the same lists.
 func TestTheCRDReservesTheSameNames(t *testing.T) {
 	source, err := os.ReadFile("../../api/v1alpha1/oauth2client_claim_types.go")
 	if err != nil {
@@ -254,7 +255,8 @@ func TestATokenWithATwinOfOurNamesIsRefused(t *testing.T) {
 	}
 }
 
-// TestATokenCarriesNoClaimBelowItsIssuer issues for a client whose registration does not know the issuer.
+// TestATokenCarriesNoClaimBelowItsIssuer issues for a client whose registration does not know the
+// issuer.
 func TestATokenCarriesNoClaimBelowItsIssuer(t *testing.T) {
 	client := shop()
 	kept := oauth2.Claim{Name: "https://example.com/tier", Value: "gold"}
@@ -283,8 +285,8 @@ func twins(name string) []string {
 	return found
 }
 
-// FuzzNamesThatFold compares with encoding/json, which is how readers in Go fold: no claim that is accepted is read into a member that
-// Hallpass writes.
+// FuzzNamesThatFold compares with encoding/json, which is how readers in Go fold: no claim that is
+// accepted is read into a member that Hallpass writes.
 func FuzzNamesThatFold(f *testing.F) {
 	for _, name := range []string{"Aud", "\u017fcope", "to\u212aen_type", "CLIENT_ID", "tier", "https://example.com/sub"} {
 		f.Add(name)

@@ -21,8 +21,8 @@ const (
 type Client struct {
 	// ID is the client_id.
 	ID string
-	// UID, Namespace and Name are those of the OAuth2Client. Verifiers and tokens are bound to the
-	// UID.
+	// UID, Namespace and Name are those of the OAuth2Client. Verifiers and tokens are bound to
+	// the UID.
 	UID             string
 	Namespace, Name string
 	Suspended       bool
@@ -33,8 +33,8 @@ type Client struct {
 	Revocation Revocation
 	// Scopes are the free-form scopes for the namespace's own audience.
 	Scopes []string
-	// Access is what it asks of declared resources; DefaultResource is meant by a request without a
-	// resource.
+	// Access is what it asks of declared resources; DefaultResource is meant by a request
+	// without a resource.
 	Access          []Access
 	DefaultResource ObjectName
 	// Labels are those that consents of resources select.
@@ -49,14 +49,15 @@ type Client struct {
 type Credentials struct {
 	// Verifiers recognise its secrets; at most MaxVerifiers.
 	Verifiers []Verifier
-	// KeysOnly means that the client authenticates by private_key_jwt with one of Keys and by nothing
-	// else. Without it Keys are ignored.
+	// KeysOnly means that the client authenticates by private_key_jwt with one of Keys and by
+	// nothing else. Without it Keys are ignored.
 	KeysOnly bool
-	Keys     []jws.PublicKey
+	Keys     jws.PackedKeys
 	// MaxAssertionLife bounds how far ahead the exp of its assertions may be; zero means
 	// DefaultAssertionLife.
 	MaxAssertionLife time.Duration
-	// ServiceAccount is set if the client authenticates by tokens of that account and by nothing else.
+	// ServiceAccount is set if the client authenticates by tokens of that account and by
+	// nothing else.
 	ServiceAccount *ServiceAccount
 }
 
@@ -65,12 +66,13 @@ func (c Credentials) BySecret() bool { return !c.KeysOnly && c.ServiceAccount ==
 
 // Revocation revokes the tokens of a client that were issued before an instant.
 type Revocation struct {
-	// Asked is the instant in the spec, and Before what the manager cut it back to when it first saw it.
+	// Asked is the instant in the spec, and Before what the manager cut it back to when it
+	// first saw it.
 	Asked, Before time.Time
 }
 
-// Emptied is the record of a client whose owner is terminating: it allows nothing, and its name stays
-// the lock on the client_id.
+// Emptied is the record of a client whose owner is terminating: it allows nothing, and its name
+// stays the lock on the client_id.
 func (c Client) Emptied() Client {
 	emptied := Client{
 		ID: c.ID, UID: c.UID, Namespace: c.Namespace, Name: c.Name, Suspended: c.Suspended, Refused: c.Refused, TokenLifetime: c.TokenLifetime,
@@ -82,14 +84,15 @@ func (c Client) Emptied() Client {
 	return emptied
 }
 
-// IDIsName reports whether the client_id is <namespace>.<name>, as it is unless another one was chosen.
+// IDIsName reports whether the client_id is <namespace>.<name>, as it is unless another one was
+// chosen.
 func (c *Client) IDIsName() bool {
 	namespace, name, _ := strings.Cut(c.ID, ".")
 	return namespace == c.Namespace && name == c.Name
 }
 
-// Owner is what the OAuth2Client itself says that can only deny. It is read from the object, so
-// that a deletion or a suspension takes effect without the manager.
+// Owner has the fields of the OAuth2Client itself that can only deny. It is read from the object,
+// so that a deletion or a suspension takes effect without the manager.
 type Owner struct {
 	UID         string
 	Terminating bool
@@ -156,17 +159,17 @@ func (r Record) Unknown(claims *Claims) bool {
 	return r.Client == nil || r.Owner == nil || r.Client.UID != claims.ClientUID || r.Owner.UID != claims.ClientUID
 }
 
-// decoyUID takes the place of the UID of an unknown client, so that its refusal costs the same.
-const decoyUID = "00000000-0000-0000-0000-000000000000"
+// DecoyUID takes the place of the UID of an unknown client, so that its refusal costs the same.
+const DecoyUID = "00000000-0000-0000-0000-000000000000"
 
 // Authenticate decides whether a secret was presented of a client that may act. It returns the
-// record and the matching verifier, or invalid_client. Each reading costs one hash and the same
-// comparisons, whether the client is unknown, suspended or the secret is wrong.
+// record and the matching verifier, or invalid_client. Each refused reading costs the same hashes
+// and comparisons, whether the client is unknown, suspended or the secret is wrong.
 func Authenticate(presented Presented, record func(clientID string) Record, now time.Time) (Record, Verifier, error) {
 	reason := ReasonUnknownClient
 	for _, reading := range presented.Readings {
 		found := record(reading.ClientID)
-		uid, verifiers := decoyUID, []Verifier(nil)
+		uid, verifiers := DecoyUID, []Verifier(nil)
 		if found.Client != nil && found.Client.Credentials.BySecret() {
 			uid, verifiers = found.Client.UID, found.Client.Credentials.Verifiers
 		}
@@ -175,15 +178,27 @@ func Authenticate(presented Presented, record func(clientID string) Record, now 
 		if place >= 0 && denial == "" {
 			return found, verifiers[place], nil
 		}
+		// whatever the refusal is, so that each takes as long
+		encoded := isEncoded(reading.Secret, uid, verifiers, now)
 		switch {
 		case found.Client == nil:
 		case !found.Client.Credentials.BySecret():
 			reason = ReasonWrongMethod
-		case place >= 0, len(verifiers) == 0 && denial != "": // the record of a terminating owner is emptied
+		case place >= 0, len(verifiers) == 0 && denial != "":
+			// the record of a terminating owner is emptied
 			reason = denial
+		case encoded:
+			reason = ReasonSecretNotDecoded
 		default:
 			reason = ReasonWrongSecret
 		}
 	}
 	return Record{}, Verifier{}, refuseClient(reason)
+}
+
+// isEncoded reports whether a secret is one of the verifiers' in Base64, as "kubectl get secret -o
+// yaml" prints it.
+func isEncoded(secret Secret, uid string, verifiers []Verifier, now time.Time) bool {
+	decoded, err := jws.DecodeBase64(secret.Reveal())
+	return err == nil && len(decoded) >= minSecretLength && match(verifiers, DigestSecret(uid, NewSecret(string(decoded))), now) >= 0
 }

@@ -13,8 +13,8 @@ import (
 const maxMerged = 64
 
 // MergeConsents returns consents that grant the same in less room. Those with the same labels of
-// clients name each namespace once, with all its scopes, unless the scopes would take more room than
-// that saves.
+// clients name each namespace once, with all its scopes, unless the scopes would take more room
+// than that saves.
 func MergeConsents(consents []Consent) []Consent {
 	var merged []Consent
 	for _, group := range byLabels(consents) {
@@ -100,8 +100,8 @@ func KeepConsents(consents, before []Consent) []Consent {
 	return kept
 }
 
-// grantedBefore finds the namespaces whose clients with the labels of a consent were granted some of
-// its scopes, as bits in their order.
+// grantedBefore finds the namespaces whose clients with the labels of a consent were granted some
+// of its scopes, as bits in their order.
 func grantedBefore(consent Consent, before []Consent) map[string]uint64 {
 	granted := map[string]uint64{}
 	for _, was := range before {

@@ -72,7 +72,8 @@ func randomConsents(random *rand.Rand) []oauth2.Consent {
 	return consents
 }
 
-// eachGrant calls f with each decision about the clients and scopes that random consents may concern.
+// eachGrant calls f with each decision about the clients and scopes that random consents may
+// concern.
 func eachGrant(consents []oauth2.Consent, f func(client *oauth2.Client, scope string, granted bool)) {
 	scopes := []string{"a", "b", "c", "d"}
 	resource := &oauth2.Resource{Scopes: scopes, Consents: consents}

@@ -14,14 +14,17 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/jws"
 )
 
-// ClientSecretPrefix begins every client secret that Hallpass generates, for leak scanners to look for.
+// ClientSecretPrefix begins every client secret that Hallpass generates, for leak scanners to look
+// for.
 const ClientSecretPrefix = "hp_"
 
 const (
-	credentialIDLength     = 12 // characters of idAlphabet, about 62 bits: names a secret, keeps nothing
-	credentialRandomBytes  = 32
-	credentialRandomLength = 43 // characters of unpadded base64url that hold credentialRandomBytes
-	credentialCheckLength  = 8  // hexadecimal digits of a CRC-32
+	// characters of idAlphabet, about 62 bits: names a secret, keeps nothing.
+	credentialIDLength    = 12
+	credentialRandomBytes = 32
+	// characters of unpadded base64url that hold credentialRandomBytes.
+	credentialRandomLength = 43
+	credentialCheckLength  = 8 // hexadecimal digits of a CRC-32
 	idAlphabet             = "abcdefghijklmnopqrstuvwxyz234567"
 )
 

@@ -6,20 +6,22 @@ package oauth2
 import "hash/maphash"
 
 const (
-	// maxIndexed is how many scopes of a resource a Decider indexes, as many as a resource has at most.
+	// maxIndexed is how many scopes of a resource a Decider indexes, as many as a resource has
+	// at most.
 	maxIndexed = 64
 	// indexFrom is from how many comparisons a scope on an index is quicker than none.
 	indexFrom = 128
 )
 
-// Decider makes the decisions of Decide about many scopes of one client at one resource. It looks through
-// the consents once and not once a scope: an owner may declare 32 of them with 64 scopes each.
+// Decider makes the decisions of Decide about many scopes of one client at one resource. It looks
+// through the consents once and not once a scope: an owner may declare 32 of them with 64 scopes
+// each.
 type Decider struct {
 	client   *Client
 	resource *Resource
 	indexed  bool
-	// slots are a hash table of the places of the resource's scopes, which count from one. consented has
-	// a bit for each scope that the client may have.
+	// slots are a hash table of the places of the resource's scopes, which count from one.
+	// consented has a bit for each scope that the client may have.
 	slots     [2 * maxIndexed]uint8
 	consented uint64
 }

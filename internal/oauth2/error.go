@@ -5,6 +5,7 @@ package oauth2
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -12,18 +13,19 @@ import (
 type ErrorCode string
 
 // The codes of responses: RFC 6749 section 5.2, RFC 6750 section 3.1, RFC 8707 section 2. The last
-// two are those of the authorization endpoint.
+// three are those of the authorization endpoint: RFC 6749 section 4.1.2.1.
 const (
-	InvalidRequest         ErrorCode = "invalid_request"
-	InvalidClient          ErrorCode = "invalid_client"
-	UnauthorizedClient     ErrorCode = "unauthorized_client"
-	UnsupportedGrantType   ErrorCode = "unsupported_grant_type"
-	InvalidScope           ErrorCode = "invalid_scope"
-	InvalidTarget          ErrorCode = "invalid_target"
-	InvalidToken           ErrorCode = "invalid_token"
-	InsufficientScope      ErrorCode = "insufficient_scope"
-	ServerError            ErrorCode = "server_error"
-	TemporarilyUnavailable ErrorCode = "temporarily_unavailable"
+	InvalidRequest          ErrorCode = "invalid_request"
+	InvalidClient           ErrorCode = "invalid_client"
+	UnauthorizedClient      ErrorCode = "unauthorized_client"
+	UnsupportedGrantType    ErrorCode = "unsupported_grant_type"
+	InvalidScope            ErrorCode = "invalid_scope"
+	InvalidTarget           ErrorCode = "invalid_target"
+	InvalidToken            ErrorCode = "invalid_token"
+	InsufficientScope       ErrorCode = "insufficient_scope"
+	UnsupportedResponseType ErrorCode = "unsupported_response_type"
+	ServerError             ErrorCode = "server_error"
+	TemporarilyUnavailable  ErrorCode = "temporarily_unavailable"
 )
 
 // Reason explains a decision in audit lines, metrics and conditions.
@@ -37,6 +39,9 @@ const (
 	ReasonMalformedCredential Reason = "MalformedCredential"
 	ReasonUnknownClient       Reason = "UnknownClient"
 	ReasonWrongSecret         Reason = "WrongSecret"
+	// ReasonSecretNotDecoded: the secret is the client's, and still encoded in Base64 as in a
+	// manifest.
+	ReasonSecretNotDecoded    Reason = "SecretNotDecoded"
 	ReasonWrongMethod         Reason = "WrongAuthenticationMethod"
 	ReasonWrongAssertion      Reason = "WrongAssertion"
 	ReasonAssertionExpired    Reason = "AssertionExpired"
@@ -57,7 +62,8 @@ const (
 	ReasonAlgorithmNotReady   Reason = "SigningAlgorithmNotReady"
 	ReasonNoSigningKey        Reason = "NoSigningKey"
 	ReasonTokenMalformed      Reason = "TokenMalformed"
-	// ReasonTokenClaimReserved: the token has a member that some reader takes for one that Hallpass writes.
+	// ReasonTokenClaimReserved: the token has a member that some reader takes for one that
+	// Hallpass writes.
 	ReasonTokenClaimReserved Reason = "TokenClaimReserved"
 	ReasonTokenSignature     Reason = "TokenSignatureInvalid"
 	ReasonTokenKeyUnknown    Reason = "TokenKeyUnknown"
@@ -79,20 +85,36 @@ const (
 	ReasonTokenOfAnother Reason = "TokenOfAnotherClient"
 	// ReasonRevocationNotDurable: a revocation was not written; it holds at this replica alone.
 	ReasonRevocationNotDurable Reason = "RevocationNotDurable"
-	// ReasonWrongAudience: the token is good, but for another audience than the one that a proxy requires.
+	// ReasonWrongAudience: the token is good, but for another audience than the one that a
+	// proxy requires.
 	ReasonWrongAudience Reason = "WrongAudience"
 	// ReasonInsufficientScope: the token is good and lacks a scope that a proxy requires.
 	ReasonInsufficientScope Reason = "InsufficientScope"
-	// ReasonRequirementMalformed: a proxy asks without saying what it requires.
+	// ReasonRequirementMalformed: a proxy asks without its requirements.
 	ReasonRequirementMalformed Reason = "RequirementMalformed"
-	// ReasonIdentityTooLarge: what the token says does not fit into the headers for a proxy.
+	// ReasonIdentityTooLarge: the claims of the token do not fit into the headers for a proxy.
 	ReasonIdentityTooLarge Reason = "IdentityTooLarge"
 	// ReasonServiceAccountNotFound: the client's account is missing; its condition has the same
 	// word.
 	ReasonServiceAccountNotFound Reason = "ServiceAccountNotFound"
-	// ReasonAccountTokenEnded: the cluster honours the token no more; its pod or account is gone.
+	// ReasonAccountTokenEnded: the cluster honours the token no more; its pod or account is
+	// gone.
 	ReasonAccountTokenEnded Reason = "ServiceAccountTokenEnded"
+	// ReasonClientIDNeeded: several clients name the service account of a token, and the
+	// request names none of them; their conditions have the same word.
+	ReasonClientIDNeeded Reason = "ClientIDNeeded"
+	// ReasonPeopleNotServed: a program sent a person to log in.
+	ReasonPeopleNotServed Reason = "PeopleNotServed"
 )
+
+// ProvesCaller reports whether only a caller with the credential of a client can be refused for the
+// reason. Any caller that knows a client_id can cause the others.
+func (r Reason) ProvesCaller() bool {
+	return slices.Contains([]Reason{
+		ReasonUnsupportedGrant, ReasonTargetNotGranted, ReasonScopeNotGranted, ReasonAlgorithmNotEnabled,
+		ReasonTokenOfAnother, ReasonSecretNotDecoded, ReasonAssertionReplayed, ReasonAccountTokenEnded,
+	}, r)
+}
 
 // Error is a refusal.
 type Error struct {
@@ -101,7 +123,11 @@ type Error struct {
 	Description string
 	// Reason is for the audit line and the metric; the caller does not see it.
 	Reason Reason
-	// RetryAfter says when asking again makes sense; zero says nothing.
+	// Subject is what the request asked for and is not granted; empty if the reason suffices.
+	// Of a scope it is the name, and for a request with a resource an @ and the resource; of a
+	// resource it is the resource, or one of the constants.
+	Subject string
+	// RetryAfter is when another request makes sense; zero is unknown.
 	RetryAfter time.Duration
 }
 
@@ -113,13 +139,20 @@ func Refuse(code ErrorCode, reason Reason, description string) *Error {
 	return &Error{Code: code, Description: description, Reason: reason}
 }
 
+// notAuthenticated names where the owner of a client finds the reason, whether there is such a
+// client or not.
+const notAuthenticated = "client authentication failed; status.refusals of the OAuth2Client has the reason, if there is that client"
+
 // refuseClient is the same response to every client that is not authenticated, whatever the reason.
 func refuseClient(reason Reason) *Error {
-	return Refuse(InvalidClient, reason, "client authentication failed")
+	return Refuse(InvalidClient, reason, notAuthenticated)
 }
 
 // Replayed refuses an assertion that was used before.
 func Replayed() *Error { return refuseClient(ReasonAssertionReplayed) }
+
+// WrongMethod refuses a credential of another kind than the client has.
+func WrongMethod() *Error { return refuseClient(ReasonWrongMethod) }
 
 // Ended refuses a token of a service account that its cluster does not honour any more.
 func Ended() *Error { return refuseClient(ReasonAccountTokenEnded) }

@@ -41,7 +41,7 @@ func ParseForm(body string) (Form, error) {
 			continue
 		}
 		if len(form.parameters) == MaxFormParameters {
-			return Form{}, malformedForm(fmt.Sprintf("more than %d parameters", MaxFormParameters))
+			return Form{}, malformedForm(fmt.Sprintf("the request has more than %d parameters; send those of the protocol alone", MaxFormParameters))
 		}
 		rawName, rawValue, _ := strings.Cut(pair, "=")
 		name, err := unescape(rawName)
@@ -53,7 +53,7 @@ func ParseForm(body string) (Form, error) {
 			return Form{}, malformedForm("the body is not application/x-www-form-urlencoded")
 		}
 		if name != parameterResource && form.has(name) {
-			return Form{}, malformedForm("a parameter is sent more than once")
+			return Form{}, malformedForm("a parameter is sent more than once; send each once")
 		}
 		form.parameters = append(form.parameters, parameter{name, value})
 	}

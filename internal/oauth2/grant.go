@@ -4,8 +4,11 @@
 package oauth2
 
 import (
+	"cmp"
+	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -18,6 +21,9 @@ type TokenRequest struct {
 	Scopes []string
 	// Resource is the resource indicator asked for (RFC 8707); "" means the default.
 	Resource string
+	// Audience means that the request has the parameter of that name, by which other servers
+	// know the resource. It carries no meaning, and a refusal names it.
+	Audience bool
 }
 
 // ParseTokenRequest reads the parameters of a client_credentials request.
@@ -28,24 +34,27 @@ func ParseTokenRequest(form Form) (TokenRequest, error) {
 		return TokenRequest{}, Refuse(InvalidRequest, ReasonMalformedRequest,
 			"grant_type is missing; send grant_type=client_credentials")
 	default:
-		return TokenRequest{}, Refuse(UnsupportedGrantType, ReasonUnsupportedGrant, "the grant type is client_credentials")
+		return TokenRequest{}, Refuse(UnsupportedGrantType, ReasonUnsupportedGrant,
+			"this grant type is not supported: clients authenticate as themselves, without the login of a person; send grant_type=client_credentials")
 	}
 	scopes, err := ParseScope(form.Get("scope"))
 	if err != nil {
 		return TokenRequest{}, err
 	}
 	resources := form.All(parameterResource)
+	request := TokenRequest{Scopes: scopes, Audience: form.Get("audience") != ""}
 	switch {
 	case len(resources) == 0:
-		return TokenRequest{Scopes: scopes}, nil
+		return request, nil
 	case len(resources) > 1:
-		return TokenRequest{}, Refuse(InvalidTarget, ReasonTargetNotGranted,
+		return TokenRequest{}, refuseAbout(SubjectSeveralResources, InvalidTarget, ReasonTargetNotGranted,
 			"a token is for one resource; send one resource a request")
 	case !validIndicator(resources[0]):
-		return TokenRequest{}, Refuse(InvalidTarget, ReasonTargetNotGranted,
+		return TokenRequest{}, refuseAbout(SubjectMalformedResource, InvalidTarget, ReasonTargetNotGranted,
 			"resource must be an absolute URI without a fragment (RFC 8707 section 2)")
 	}
-	return TokenRequest{Scopes: scopes, Resource: resources[0]}, nil
+	request.Resource = resources[0]
+	return request, nil
 }
 
 // validIndicator reports whether s has the shape of a resource indicator (RFC 8707 section 2).
@@ -54,7 +63,7 @@ func validIndicator(s string) bool {
 	return err == nil && u.IsAbs() && u.Fragment == "" && s[len(s)-1] != '#'
 }
 
-// Grant is what a token will say.
+// Grant is the content of a token.
 type Grant struct {
 	Audience string
 	Scopes   []string
@@ -66,7 +75,7 @@ type Grant struct {
 // Grant decides what the client gets: all that it asks for, or a refusal. A token names one
 // audience: a scope claim for two would carry the consent of one to the other.
 func (i Issuer) Grant(client *Client, request TokenRequest, resources Resources) (Grant, error) {
-	grant, err := i.target(client, request.Resource, resources)
+	grant, err := i.target(client, request, resources)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -75,16 +84,80 @@ func (i Issuer) Grant(client *Client, request TokenRequest, resources Resources)
 	}
 	for _, scope := range request.Scopes {
 		if !slices.Contains(grant.Scopes, scope) {
-			return Grant{}, Refuse(InvalidScope, ReasonScopeNotGranted, "a scope asked for is not granted to the client")
+			return Grant{}, scopeNotGranted(client, scope, request)
 		}
 	}
 	grant.Scopes = request.Scopes
 	return grant, nil
 }
 
+const (
+	// MaxSubject bounds the Subject of an Error.
+	MaxSubject = 72
+	// maxNamed bounds the name of a scope or a resource in it.
+	maxNamed = 64
+)
+
+// The subjects that are no name. Neither a scope nor a resource that is named has an @.
+const (
+	SubjectSeveralResources  = "@several"
+	SubjectMalformedResource = "@malformed"
+	SubjectTokenTooLarge     = "@large"
+)
+
+func refuseAbout(subject string, code ErrorCode, reason Reason, description string) *Error {
+	return &Error{Code: code, Reason: reason, Subject: subject, Description: description}
+}
+
+// The refusals of a grant. What they name cannot have the characters that error_description
+// excludes.
+func scopeNotGranted(client *Client, scope string, request TokenRequest) *Error {
+	if request.Resource == "" {
+		return notGranted(client, InvalidScope, ReasonScopeNotGranted, scope, request,
+			"the scope %s is not granted to this client at its default audience; if status.grants of its OAuth2Client lists the scope for another audience, "+
+				"send that audience as resource; otherwise ask the owner of the API for a grant")
+	}
+	refusal := notGranted(client, InvalidScope, ReasonScopeNotGranted, scope, request,
+		"the scope %s is not granted to this client at that resource; ask for scopes of status.grants of its OAuth2Client, or ask the owner of the API for a grant")
+	refusal.Subject += "@"
+	if !client.mayBeSecret(request.Resource) && len(refusal.Subject)+len(request.Resource) <= MaxSubject {
+		refusal.Subject += request.Resource
+	}
+	return refusal
+}
+
+func targetNotGranted(client *Client, request TokenRequest) *Error {
+	return notGranted(client, InvalidTarget, ReasonTargetNotGranted, cmp.Or(request.Resource, "spec.defaultResource"), request,
+		"the client is granted nothing at %s; send as resource an audience of status.grants of its OAuth2Client, or ask the owner of the API for a grant")
+}
+
+func notGranted(client *Client, code ErrorCode, reason Reason, subject string, request TokenRequest, format string) *Error {
+	named := subject
+	switch {
+	case client.mayBeSecret(subject):
+		subject, named = "", "what was asked for"
+	case len(subject) > maxNamed:
+		subject = subject[:maxNamed] + "..."
+		named = subject
+	}
+	description := fmt.Sprintf(format, named)
+	if request.Audience {
+		description += "; the parameter audience has no meaning here: send resource"
+	}
+	return &Error{Code: code, Reason: reason, Subject: subject, Description: description}
+}
+
+// mayBeSecret reports whether a scope or a resource that is not granted may be a credential in the
+// wrong parameter. Refusals are in statuses and events, which more people may read than Secrets.
+func (c *Client) mayBeSecret(text string) bool {
+	digest := DigestSecret(c.UID, NewSecret(text))
+	isItsOwn := func(v Verifier) bool { return v.Digest == digest }
+	return !ValidScopeToken(text) || strings.ContainsAny(text, "@?") || LooksSecret(text) || slices.ContainsFunc(c.Credentials.Verifiers, isItsOwn)
+}
+
 // target returns all that the client may have at an audience, or at its default one.
-func (i Issuer) target(client *Client, indicator string, resources Resources) (Grant, error) {
-	own := i.NamespaceAudience(client.Namespace)
+func (i Issuer) target(client *Client, request TokenRequest, resources Resources) (Grant, error) {
+	own, indicator := i.NamespaceAudience(client.Namespace), request.Resource
 	if indicator == own || indicator == "" && client.DefaultResource == (ObjectName{}) {
 		return Grant{Audience: own, Scopes: client.Scopes, Lifetime: client.TokenLifetime}, nil
 	}
@@ -100,7 +173,7 @@ func (i Issuer) target(client *Client, indicator string, resources Resources) (G
 		}
 		return Grant{Audience: resource.Identifier, Scopes: scopes, Lifetime: resource.lifetime(client)}, nil
 	}
-	return Grant{}, Refuse(InvalidTarget, ReasonTargetNotGranted, "the client is granted nothing at that resource")
+	return Grant{}, targetNotGranted(client, request)
 }
 
 func (r *Resource) lifetime(client *Client) time.Duration {
@@ -110,10 +183,10 @@ func (r *Resource) lifetime(client *Client) time.Duration {
 	return client.TokenLifetime
 }
 
-// Narrow returns the claims of a valid token with the scopes that the client is still granted, so
+// Restrict returns the claims of a valid token with the scopes that the client is still granted, so
 // that a withdrawn consent takes effect before the token expires. It returns the reason if none is
 // left, or the audience is gone.
-func (i Issuer) Narrow(claims *Claims, client *Client, resources Resources) (*Claims, Reason) {
+func (i Issuer) Restrict(claims *Claims, client *Client, resources Resources) (*Claims, Reason) {
 	has := client.Scopes
 	if claims.Audience != i.NamespaceAudience(client.Namespace) {
 		resource := resources.ResourceByIdentifier(claims.Audience)

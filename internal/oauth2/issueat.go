@@ -24,7 +24,7 @@ func IssueAt(now time.Time, revokedBefore ...time.Time) (time.Time, error) {
 	if issuedAt.After(now.Add(clockSkew)) {
 		return time.Time{}, &Error{
 			Code: TemporarilyUnavailable, Reason: ReasonTokenRevoked, RetryAfter: revokedRetry,
-			Description: "all tokens of this client are revoked until a time to come",
+			Description: "all tokens of this client are revoked until a time in the future",
 		}
 	}
 	return issuedAt, nil

@@ -13,6 +13,7 @@ import (
 // The paths below the issuer: the manager writes them into Secrets, the token server serves them.
 const (
 	TokenPath          = "/oauth2/token"
+	AuthorizationPath  = "/oauth2/authorize"
 	IntrospectionPath  = "/oauth2/introspect"
 	RevocationPath     = "/oauth2/revoke"
 	RevocationFeedPath = "/oauth2/revocations"
@@ -20,7 +21,8 @@ const (
 	ForwardAuthPath    = "/forward-auth"
 	MetadataPath       = "/.well-known/oauth-authorization-server"
 	DiscoveryPath      = "/.well-known/openid-configuration"
-	// ResourceMetadataPath begins the paths of RFC 9728; what follows is a resource's path below the issuer.
+	// ResourceMetadataPath begins the paths of RFC 9728; what follows is a resource's path
+	// below the issuer.
 	ResourceMetadataPath = "/.well-known/oauth-protected-resource"
 )
 
@@ -52,8 +54,8 @@ func ParseIssuer(raw string, insecure bool) (Issuer, error) {
 	return Issuer{origin: raw}, nil
 }
 
-// ParseIssuers parses an issuer and another origin, by which callers inside the cluster reach the token
-// server. That one identifies nobody: tokens have the issuer.
+// ParseIssuers parses an issuer and another origin, by which callers inside the cluster reach the
+// token server. That one identifies no caller: tokens have the issuer.
 func ParseIssuers(raw, internal string, insecure bool) (Issuer, error) {
 	issuer, err := ParseIssuer(raw, insecure)
 	other, otherErr := ParseIssuer(internal, insecure)

@@ -41,14 +41,14 @@ type MintedToken struct {
 	Audience            string
 	Scopes              []string
 	IssuedAt, ExpiresAt time.Time
-	// Alone means that the others end once this one is known to be in its Secret.
-	Alone bool
+	// Exclusive means that the others end once this one is known to be in its Secret.
+	Exclusive bool
 }
 
 // Live reports whether the token has not expired.
 func (t MintedToken) Live(now time.Time) bool { return now.Before(t.ExpiresAt) }
 
-// MintedOwner is what the OAuth2Token itself says that can only deny.
+// MintedOwner has the fields of the OAuth2Token itself that can only deny.
 type MintedOwner struct {
 	UID         string
 	Terminating bool
@@ -79,9 +79,9 @@ func isToken(id string) func(MintedToken) bool {
 	return func(t MintedToken) bool { return t.ID == id }
 }
 
-// Narrow returns the claims with the scopes that the OAuth2Token still asks for, or the reason of a
-// refusal.
-func (r MintedRecord) Narrow(claims *Claims) (*Claims, Reason) {
+// Restrict returns the claims with the scopes that the OAuth2Token still asks for, or the reason of
+// a refusal.
+func (r MintedRecord) Restrict(claims *Claims) (*Claims, Reason) {
 	switch {
 	case r.Minted == nil:
 		return nil, ReasonTokenUnknown
@@ -101,7 +101,7 @@ func (r MintedRecord) Narrow(claims *Claims) (*Claims, Reason) {
 }
 
 // OpaqueID is the id in the opaque tokens of an OAuth2Token, by which its record is found. It is
-// derived from the UID, which nobody can choose.
+// derived from the UID, which no user can choose.
 func OpaqueID(uid string) string {
 	sum := sha256.Sum256([]byte("hallpass.dev/token-id/v1\x00" + uid))
 	return credentialID(sum[:credentialIDLength])

@@ -137,7 +137,7 @@ func TestWhatTheOAuth2TokenSaysNowCanOnlyDeny(t *testing.T) {
 		minted, owner, said := *record.Minted, *record.Owner, *claims
 		changed := oauth2.MintedRecord{Minted: &minted, Owner: &owner}
 		c.change(&changed, &said)
-		got, denial := changed.Narrow(&said)
+		got, denial := changed.Restrict(&said)
 		if scopes := strings.Join(scopesOf(got), " "); denial != c.want || scopes != c.scopes {
 			t.Errorf("%s: %q with %q, want %q with %q", name, denial, scopes, c.want, c.scopes)
 		}

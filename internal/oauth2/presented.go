@@ -36,8 +36,8 @@ const minSecretLength = 22
 // Presented are the credentials of a request, by one method (RFC 6749 section 2.3).
 type Presented struct {
 	Method AuthMethod
-	// Readings are the ways to read a secret, the standard one first. Only Basic has two: RFC 6749
-	// section 2.3.1 wants id and secret form-encoded, and many clients do not encode them.
+	// Readings are the ways to read a secret, the standard one first. Only Basic has two: RFC
+	// 6749 section 2.3.1 wants id and secret form-encoded, and many clients do not encode them.
 	Readings []Reading
 	// Assertion is set for private_key_jwt, AccountToken for the token of a pod.
 	Assertion    *Assertion
@@ -62,7 +62,7 @@ func (p Presented) ClientID() string {
 }
 
 // Candidates are the client_ids, without duplicates, of well-formed readings: the source may be
-// asked about them.
+// asked about them. There are none of a service account's token that names no client.
 func (p Presented) Candidates() []string {
 	var ids []string
 	for _, reading := range p.Readings {
@@ -73,10 +73,18 @@ func (p Presented) Candidates() []string {
 	if p.Assertion != nil {
 		ids = append(ids, p.Assertion.ClientID)
 	}
-	if p.AccountToken != nil {
+	if p.AccountToken != nil && p.AccountToken.ClientID != "" {
 		ids = append(ids, p.AccountToken.ClientID)
 	}
 	return ids
+}
+
+// OnlyAccount is the service account of a token that names no client; nil for anything else.
+func (p Presented) OnlyAccount() *ObjectName {
+	if p.AccountToken == nil || p.AccountToken.ClientID != "" {
+		return nil
+	}
+	return &p.AccountToken.Account
 }
 
 // wellFormed reports whether the secret could have been given out. Others are refused without a
@@ -90,16 +98,6 @@ func (r Reading) wellFormed() bool {
 	}
 	_, err := ParseClientSecret(r.Secret)
 	return err == nil
-}
-
-// ValidClientID reports whether s can be a client identifier: printable ASCII without space and colon, of bounded length.
-func ValidClientID(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c <= 0x20 || c >= 0x7f || c == ':' {
-			return false
-		}
-	}
-	return s != "" && len(s) <= maxClientIDLength
 }
 
 // ParsePresented parses the credentials of an Authorization header and a form. A client_id in the
@@ -118,7 +116,7 @@ func ParsePresented(authorization []string, form Form) (Presented, error) {
 	case formSecret == "":
 		return Presented{}, refuseClient(ReasonNoCredentials)
 	case formID == "":
-		return Presented{}, Refuse(InvalidRequest, ReasonMalformedRequest, "client_secret is sent without client_id")
+		return Presented{}, Refuse(InvalidRequest, ReasonMalformedRequest, "client_secret is sent without client_id; send both")
 	}
 	return Presented{Method: ClientSecretPost, Readings: []Reading{{formID, NewSecret(formSecret)}}}.bounded()
 }
@@ -134,8 +132,12 @@ func parseBasic(header string) (Presented, error) {
 		return Presented{}, refuseClient(ReasonMalformedCredential)
 	}
 	id, secret, found := strings.Cut(string(decoded), ":")
-	if !found {
+	switch {
+	case !found:
 		return Presented{}, refuseClient(ReasonMalformedCredential)
+	case isCutURI(id, secret):
+		return Presented{}, Refuse(InvalidClient, ReasonMalformedCredential,
+			"client authentication failed: in Basic a client_id with a colon is form-encoded (RFC 6749 section 2.3.1)")
 	}
 	asSent := Reading{id, NewSecret(secret)}
 	presented := Presented{Method: ClientSecretBasic, Readings: []Reading{asSent}}
@@ -147,6 +149,18 @@ func parseBasic(header string) (Presented, error) {
 		}
 	}
 	return presented.bounded()
+}
+
+// isCutURI reports whether Basic credentials were cut at the first colon of a client_id that is a
+// URI.
+func isCutURI(id, secret string) bool {
+	switch id {
+	case "https":
+		return strings.HasPrefix(secret, "//") && strings.Contains(secret, ":")
+	case "urn":
+		return strings.Contains(secret, ":")
+	}
+	return false
 }
 
 func (p Presented) bounded() (Presented, error) {

@@ -111,7 +111,18 @@ func TestPresentedCredentials(t *testing.T) {
 			body: "grant_type=refresh_token&client_id=s6BhdRkqt3&client_secret=7Fjfp0ZBr1KtDRbnfVdmIw", method: oauth2.ClientSecretPost,
 			want: []reading{{"s6BhdRkqt3", "7Fjfp0ZBr1KtDRbnfVdmIw"}},
 		},
-		"Basic in any case":                      {authorization: []string{"bAsIc YTpi"}, method: oauth2.ClientSecretBasic, want: []reading{{"a", "b"}}},
+		"Basic in any case": {authorization: []string{"bAsIc YTpi"}, method: oauth2.ClientSecretBasic, want: []reading{{"a", "b"}}},
+		"an https: URI, form-encoded": {
+			authorization: basic("https%3A%2F%2Fa.test:b"), method: oauth2.ClientSecretBasic,
+			want: []reading{{"https://a.test", "b"}, {"https%3A%2F%2Fa.test", "b"}},
+		},
+		"an https: URI as it is in Basic": {authorization: basic("https://a.test:b"), code: oauth2.InvalidClient},
+		"a urn: URI as it is in Basic":    {authorization: basic("urn:example:a:b"), code: oauth2.InvalidClient},
+		"a client called https":           {authorization: basic("https:b:c"), method: oauth2.ClientSecretBasic, want: []reading{{"https", "b:c"}}},
+		"a client called urn":             {authorization: basic("urn:b"), method: oauth2.ClientSecretBasic, want: []reading{{"urn", "b"}}},
+		"a URI in the body": {
+			body: "client_id=urn%3Aexample%3Aa&client_secret=b", method: oauth2.ClientSecretPost, want: []reading{{"urn:example:a", "b"}},
+		},
 		"a secret may hold a colon":              {authorization: basic("a:b:c"), method: oauth2.ClientSecretBasic, want: []reading{{"a", "b:c"}}},
 		"form-encoded and as sent":               {authorization: basic("a%2Eb:c+d"), method: oauth2.ClientSecretBasic, want: []reading{{"a.b", "c d"}, {"a%2Eb", "c+d"}}},
 		"as sent where it decodes to nothing":    {authorization: basic("a:100%"), method: oauth2.ClientSecretBasic, want: []reading{{"a", "100%"}}},
@@ -260,7 +271,7 @@ func FuzzParseForm(f *testing.F) {
 }
 
 func FuzzParsePresented(f *testing.F) {
-	for _, seed := range []string{"", "Basic YTpi", "Basic", "Bearer x", "Basic Og==", "basic  YTpi", "Basic YSUyRTpiK2M="} {
+	for _, seed := range []string{"", "Basic YTpi", "Basic", "Bearer x", "Basic Og==", "basic  YTpi", "Basic YSUyRTpiK2M=", basic("https%3A%2F%2Fa.test:b")[0], basic("urn:a:b:c")[0]} {
 		f.Add(seed, "")
 		f.Add(seed, "client_id=a&client_secret=b")
 	}
@@ -278,6 +289,9 @@ func FuzzParsePresented(f *testing.F) {
 		}
 		if len(presented.Readings) == 0 || len(presented.Readings) > 2 {
 			t.Errorf("%d readings", len(presented.Readings))
+		}
+		if last := presented.Readings[len(presented.Readings)-1].ClientID; presented.Method == oauth2.ClientSecretBasic && strings.Contains(last, ":") {
+			t.Errorf("%q is read as it was sent in Basic", last)
 		}
 		for _, r := range presented.Readings {
 			if r.ClientID == "" || r.Secret.Empty() {

@@ -23,7 +23,7 @@ type Requirement struct {
 }
 
 var errRequirement = Refuse(InvalidRequest, ReasonRequirementMalformed,
-	"the proxy in front does not say which audience it requires, or says it in a way that is not understood")
+	"the proxy in front does not send the audience that it requires, or sends it in an unknown form")
 
 // ParseRequirementQuery reads a requirement from the query of a URL.
 func ParseRequirementQuery(rawQuery string) (Requirement, error) {
@@ -80,7 +80,8 @@ func (r *Requirement) add(name, value string) error {
 
 // whole returns the requirement after the last parameter.
 func (r Requirement) whole() (Requirement, error) {
-	if !ValidScopeToken(r.Audience) { // visible ASCII that needs no quoting: an audience is a URI
+	// visible ASCII that needs no quoting: an audience is a URI
+	if !ValidScopeToken(r.Audience) {
 		return Requirement{}, errRequirement
 	}
 	return r, nil

@@ -17,7 +17,8 @@ type Resource struct {
 	DisplayName          string
 	Scopes               []string
 	Consents             []Consent
-	// Introspectors may introspect its tokens; if there are none, the clients of its namespace may.
+	// Introspectors may introspect its tokens; if there are none, the clients of its namespace
+	// may.
 	Introspectors []ObjectName
 	// TokenLifetime limits its tokens; zero sets no limit.
 	TokenLifetime time.Duration

@@ -20,7 +20,7 @@ const maxAccountTokenLife = time.Hour
 // serviceAccountPrefix begins the subject of such a token; no client_id has a colon.
 const serviceAccountPrefix = "system:serviceaccount:"
 
-// accountSkew is how far the clock of the cluster's issuer may be ahead of ours.
+// accountSkew is how far the clock of the cluster's issuer may be ahead of the local one.
 const accountSkew = 30 * time.Second
 
 // ServiceAccount is the Kubernetes service account of a client, in its own namespace.
@@ -38,8 +38,11 @@ type Cluster struct {
 
 // AccountToken is a service account token as an assertion, not verified yet.
 type AccountToken struct {
-	// ClientID is the client that it claims to be from.
+	// ClientID is the client that the request names. If it is empty, the token is from the only
+	// client that names the account.
 	ClientID string
+	// Account is the service account that the token names.
+	Account ObjectName
 	// Value is the token, for a TokenReview.
 	Value   Secret
 	message jws.Message
@@ -57,18 +60,16 @@ type UsedAccountToken struct {
 // isAccountSubject reports whether the subject is a service account and no client.
 func isAccountSubject(subject string) bool { return strings.HasPrefix(subject, serviceAccountPrefix) }
 
-// parseAccountToken parses the token of a pod. Its subject is the account, so a client_id is
-// needed.
-func parseAccountToken(form Form, message jws.Message) (Presented, error) {
+// parseAccountToken parses the token of a pod. Its subject is the account, so a client_id beside it
+// names the client.
+func parseAccountToken(form Form, subject string, message jws.Message) (Presented, error) {
 	id := form.Get("client_id")
-	if id == "" {
-		return Presented{}, Refuse(InvalidRequest, ReasonMalformedRequest, "the token of a service account is sent without client_id")
-	}
-	if !ValidClientID(id) {
+	namespace, name, _ := strings.Cut(strings.TrimPrefix(subject, serviceAccountPrefix), ":")
+	if id != "" && !ValidClientID(id) || id == "" && (namespace == "" || name == "") {
 		return Presented{}, refuseClient(ReasonMalformedCredential)
 	}
 	return Presented{Method: ServiceAccountJWT, AccountToken: &AccountToken{
-		ClientID: id, Value: NewSecret(form.Get("client_assertion")), message: message,
+		ClientID: id, Account: ObjectName{Namespace: namespace, Name: name}, Value: NewSecret(form.Get("client_assertion")), message: message,
 	}}, nil
 }
 
@@ -78,26 +79,53 @@ func (c Cluster) Knows(token *AccountToken) bool {
 	return err == nil && c.Issuer != ""
 }
 
-// RefusedAsItIs reports whether a token was refused whoever the client is, so that no look-up
-// helps.
-func RefusedAsItIs(err error) bool {
+// IsFinal reports whether a token was refused for every client, so that no look-up helps.
+func IsFinal(err error) bool {
 	final := []Reason{ReasonWrongAssertion, ReasonAssertionAudience, ReasonAssertionTooLong, ReasonAssertionExpired}
 	return slices.Contains(final, ReasonOf(err))
 }
 
+// claimed returns the record of the client that the token claims to be from. several means that the
+// request names no client, and the account more than one.
+func (t *AccountToken) claimed(records []Record) (found Record, several bool) {
+	for _, r := range records {
+		if t.ClientID == "" && !r.Names(t.Account) {
+			continue
+		}
+		if found.Client != nil {
+			return Record{}, true
+		}
+		found = r
+	}
+	return found, false
+}
+
+// Names reports whether the client authenticates by the tokens of a service account. One whose
+// owner is gone does not, even if it is still registered.
+func (r Record) Names(account ObjectName) bool {
+	return r.Client != nil && r.Client.Credentials.ServiceAccount != nil && r.Denial() != ReasonOwnerGone &&
+		account == ObjectName{Namespace: r.Client.Namespace, Name: r.Client.Credentials.ServiceAccount.Name}
+}
+
 // AuthenticateAccount decides whether a token of this cluster is that of the service account of an
-// active client, and for this issuer only. Each path verifies one signature and reads the claims
-// before the client, so that the time does not reveal who is registered. Only the cluster knows
-// whether the account and the pod still exist.
-func (i Issuer) AuthenticateAccount(presented Presented, cluster Cluster, record func(clientID string) Record, now time.Time) (
+// active client, and for this issuer only. records has the clients that the token may be from.
+// Without a client_id one of them has to name the account alone; if several do, the refusal of a
+// token that is good in itself has that reason, and is sent once the cluster confirmed the token.
+// Each path verifies one signature and reads the claims before the client, so that the time does
+// not reveal who is registered. Only the cluster knows whether the account and the pod still exist.
+func (i Issuer) AuthenticateAccount(presented Presented, cluster Cluster, records func(*AccountToken) []Record, now time.Time) (
 	Record, UsedAccountToken, error,
 ) {
 	token := presented.AccountToken
-	found := record(token.ClientID)
+	found, several := token.claimed(records(token))
 	claims, reason := i.verifyAccountToken(token.message, cluster, now)
+	used := UsedAccountToken{ID: claims.id, Account: claims.subject, UID: claims.uid, ExpiresAt: claims.expires}
 	denial := found.Denial()
 	switch {
 	case reason != "":
+	case several:
+		return Record{}, used, Refuse(InvalidRequest, ReasonClientIDNeeded,
+			"several OAuth2Clients name the service account of this token; send client_id")
 	case found.Client == nil:
 		reason = ReasonUnknownClient
 	case found.Client.Credentials.ServiceAccount == nil:
@@ -112,7 +140,7 @@ func (i Issuer) AuthenticateAccount(presented Presented, cluster Cluster, record
 	if reason != "" {
 		return Record{}, UsedAccountToken{}, refuseClient(reason)
 	}
-	return found, UsedAccountToken{ID: claims.id, Account: claims.subject, UID: claims.uid, ExpiresAt: claims.expires}, nil
+	return found, used, nil
 }
 
 // verifyAccountToken verifies the signature by the cluster's key, and then the claims.

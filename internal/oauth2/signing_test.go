@@ -13,8 +13,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// The whole life of a second algorithm: not there, published, signing, retired, gone. A client that asks for it gets it or is
-// told why not; it never gets another.
+// The whole life of a second algorithm: not there, published, signing, retired, gone. A client that
+// asks for it gets it or the reason why not; it never gets another.
 func TestAClientGetsTheAlgorithmItAsksForOrNone(t *testing.T) {
 	policy := keyring.DefaultPolicy(time.Hour)
 	start := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)

@@ -45,7 +45,8 @@ func CheckDeclaredSecret(secret Secret) error {
 	return nil
 }
 
-// CutDeclaredSecret returns what CheckDeclaredSecret has to see of a value: it refuses a longer one.
+// CutDeclaredSecret returns what CheckDeclaredSecret has to see of a value: it refuses a longer
+// one.
 func CutDeclaredSecret(value []byte) []byte { return value[:min(len(value), maxSecretLength+1)] }
 
 // trivial finds few different characters, repetitions, and sequences such as abcdef.

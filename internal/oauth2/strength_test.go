@@ -60,7 +60,7 @@ func TestRandomSecretsPass(t *testing.T) {
 		_, _ = rand.Read(raw)
 		for _, secret := range []string{hex.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw), base64.StdEncoding.EncodeToString(raw)} {
 			if strings.HasPrefix(secret, oauth2.ClientSecretPrefix) {
-				continue // one of 262,144 looks like one of ours that is damaged
+				continue // one of 262,144 looks like a damaged secret of Hallpass
 			}
 			if err := oauth2.CheckDeclaredSecret(oauth2.NewSecret(secret)); err != nil {
 				t.Errorf("%s is refused: %v", secret, err)

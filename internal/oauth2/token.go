@@ -16,7 +16,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/strictjson"
 )
 
-// TokenType is the typ header of an access token (RFC 9068 section 2.1): no other JWT of ours can pass for one.
+// TokenType is the typ header of an access token (RFC 9068 section 2.1): no other JWT of this
+// issuer can pass for one.
 const TokenType = "at+jwt"
 
 // tokenIDBytes is the size of a jti: 128 random bits.
@@ -68,7 +69,7 @@ func (i Issuer) Issue(client *Client, grant Grant, key *keyring.SigningKey, now 
 }
 
 // ErrTokenTooLarge is the refusal of a token that no reader would accept.
-var ErrTokenTooLarge = Refuse(InvalidScope, ReasonScopeNotGranted, "the token would be longer than 8 KiB; ask for fewer scopes")
+var ErrTokenTooLarge = refuseAbout(SubjectTokenTooLarge, InvalidScope, ReasonScopeNotGranted, "the token would be longer than 8 KiB; ask for fewer scopes")
 
 // claimsOf returns the claims of a token that is issued for a grant.
 func (i Issuer) claimsOf(client *Client, grant Grant, id string, issuedAt time.Time) *Claims {
@@ -78,7 +79,9 @@ func (i Issuer) claimsOf(client *Client, grant Grant, id string, issuedAt time.T
 		Audience:  grant.Audience,
 		ClientID:  client.ID,
 		ClientUID: client.UID,
-		Scopes:    slices.Clone(grant.Scopes), // of its own: a token is remembered for longer than a client that was unpacked for one request
+		// of its own: a token is remembered for longer than a client that was unpacked for
+		// one request
+		Scopes:    slices.Clone(grant.Scopes),
 		ID:        id,
 		IssuedAt:  issuedAt,
 		ExpiresAt: issuedAt.Add(grant.Lifetime),
@@ -109,7 +112,7 @@ const clockSkew = 5 * time.Minute
 // Verified is an access token with a valid signature. Check decides whether it is valid at an
 // instant.
 type Verified struct {
-	// Claims are shared, so nobody changes them.
+	// Claims are shared and read-only.
 	Claims *Claims
 	// KeyID is the kid of its key, a thumbprint.
 	KeyID string

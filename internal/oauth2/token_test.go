@@ -6,6 +6,7 @@ package oauth2_test
 import (
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -90,6 +91,28 @@ func TestGrants(t *testing.T) {
 	}
 }
 
+// A refusal names what was asked for, in an answer, a status and an event, and never a credential
+// that was sent in its place.
+func TestARefusedGrantRepeatsNoCredential(t *testing.T) {
+	const brought = "Tr0ub4dor-and-3-of-the-owners-own"
+	made, err := oauth2.NewClientSecret(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := shop()
+	client.Credentials.Verifiers = []oauth2.Verifier{{ID: "b", Digest: oauth2.DigestSecret(client.UID, oauth2.NewSecret(brought))}}
+	for asked, named := range map[string]bool{
+		"orders.write": true, brought: false, made.Value.Reveal(): false, oauth2.OpaqueTokenPrefix + "x": false, "eyJhbGciOiJFUzI1NiJ9.e30.c2ln": false,
+		"https://user:password@orders.test": false, "https://orders.test/?token=x": false,
+	} {
+		_, err := issuer(t).Grant(client, oauth2.TokenRequest{Scopes: []string{asked}}, declared{})
+		refusal, ok := errors.AsType[*oauth2.Error](err)
+		if !ok || (refusal.Subject == asked) != named || strings.Contains(refusal.Description, asked) != named {
+			t.Errorf("scope %q: %+v", asked, refusal)
+		}
+	}
+}
+
 func TestAnIssuedTokenSaysWhatWasGranted(t *testing.T) {
 	r := ring(t)
 	token := issue(t, r)
@@ -117,7 +140,8 @@ func TestATokenIsValidUntilTheSecondOfItsExp(t *testing.T) {
 	r := ring(t)
 	token := issue(t, r).Value.Reveal()
 	for at, want := range map[time.Duration]oauth2.Reason{
-		-5 * time.Minute:                 "", // the clock of the replica that issued it may be ahead
+		// the clock of the replica that issued it may be ahead
+		-5 * time.Minute:                 "",
 		-5*time.Minute - time.Second:     oauth2.ReasonTokenNotYetValid,
 		0:                                "",
 		30*time.Minute - time.Second:     "",
@@ -160,8 +184,8 @@ func soundClaims() map[string]any {
 	}
 }
 
-// TestEachClaimIsNeeded signs tokens with our own key that lack one thing each, so that nothing but the check of that thing
-// can refuse them.
+// TestEachClaimIsNeeded signs tokens with our own key that lack one thing each, so that nothing but
+// the check of that thing can refuse them.
 func TestEachClaimIsNeeded(t *testing.T) {
 	r := ring(t)
 	i := issuer(t)
@@ -310,7 +334,7 @@ func TestAuthentication(t *testing.T) {
 			if verifier.ID != c.want || oauth2.ReasonOf(err) != c.reason || (record.Client != nil) != (c.want != "") {
 				t.Errorf("verifier %q (%v), want %q because of %q", verifier.ID, err, c.want, c.reason)
 			}
-			if err != nil && err.Error() != "invalid_client: client authentication failed" {
+			if err != nil && err.Error() != "invalid_client: client authentication failed; status.refusals of the OAuth2Client has the reason, if there is that client" {
 				t.Errorf("the caller can tell why: %v", err)
 			}
 		})

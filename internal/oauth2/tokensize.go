@@ -12,16 +12,16 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/jws"
 )
 
-// MaxBearer is the size of the longest token that fits into an Authorization header of 8 KiB, which is
-// what proxies accept by default.
+// MaxBearer is the size of the longest token that fits into an Authorization header of 8 KiB, which
+// is what proxies accept by default.
 const MaxBearer = jws.MaxSize - len("Authorization: Bearer \r\n")
 
 // longestHeader is the longest header of a token: no algorithm has a longer name, and a kid is a
 // thumbprint.
 const longestHeader = `{"alg":"RS256","kid":"0123456789012345678901234567890123456789012","typ":"` + TokenType + `"}`
 
-// LargestToken returns the size of the largest token that the client can be issued, and its audience.
-// Such a token has all scopes that are granted there.
+// LargestToken returns the size of the largest token that the client can be issued, and its
+// audience. Such a token has all scopes that are granted there.
 func (i Issuer) LargestToken(client *Client, resources Resources) (size int, audience string) {
 	own := Grant{Audience: i.NamespaceAudience(client.Namespace), Scopes: client.Scopes, Lifetime: client.TokenLifetime}
 	size, audience = i.TokenSize(client, own), own.Audience
@@ -42,10 +42,10 @@ func (i Issuer) LargestToken(client *Client, resources Resources) (size int, aud
 	return size, audience
 }
 
-// TokenSize returns the most that a token of a grant can take, in bytes: signed by the algorithm with
-// the longest signatures, and made for an OAuth2Token.
+// TokenSize returns the most that a token of a grant can take, in bytes: signed by the algorithm
+// with the longest signatures, and made for an OAuth2Token.
 func (i Issuer) TokenSize(client *Client, grant Grant) int {
-	grant.TokenUID = cmp.Or(grant.TokenUID, decoyUID)
+	grant.TokenUID = cmp.Or(grant.TokenUID, DecoyUID)
 	encoded := base64.RawURLEncoding.EncodedLen
 	const late = 9_000_000_000 // ten digits, also at its end
 	payload, err := i.claimsOf(client, grant, strings.Repeat("i", encoded(tokenIDBytes)), time.Unix(late, 0)).payload()

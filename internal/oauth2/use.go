@@ -8,9 +8,10 @@ import "time"
 // Use is one use of an OAuth2Client or an OAuth2Token. It is made only after a secret matched or a
 // signature was verified, so that others cannot make an object look used.
 type Use struct {
-	// Subject is the UID of the object.
-	Subject string
-	At      time.Time
+	// Subject is the UID of the object, and Namespace is the one that it is in. Namespace is
+	// empty for a token whose client is not known, and never for a use of a secret.
+	Subject, Namespace string
+	At                 time.Time
 	// Credential is the id of the secret that was presented; empty if there was none.
 	Credential string
 	// Issued means that a token was issued; Presented, that a valid token was presented.
@@ -51,3 +52,17 @@ func (r Reason) StaleUse() StaleUse {
 
 // Replaced reports whether another secret has replaced this one, which is accepted until its end.
 func (v Verifier) Replaced() bool { return !v.Pending && !v.ExpiresAt.IsZero() }
+
+// Refused is a refused request of an OAuth2Client. Every caller that knows a client_id can cause
+// one, so it proves no use.
+type Refused struct {
+	// Client is the UID of the OAuth2Client, empty if there is none, and Namespace its
+	// namespace.
+	Client, Namespace string
+	At                time.Time
+	Reason            Reason
+	// Subject is that of the Error.
+	Subject string
+	// Source is the address of the caller.
+	Source string
+}

@@ -44,8 +44,8 @@ type Verifier struct {
 	// WatchedSince is the instant since which a replaced secret ends once it is unused; zero if
 	// that was not asked for. A replica accepts it only while its usage report is up to date.
 	WatchedSince time.Time
-	// Pending means that the secret is not known to have reached its Secret. It is accepted, and
-	// has an end until it is confirmed.
+	// Pending means that the secret is not known to have reached its Secret. It is accepted,
+	// and has an end until it is confirmed.
 	Pending bool
 }
 

@@ -13,8 +13,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
-// version is that of all records which this build writes. They do not name their oldest reader as long
-// as that is this version: an upgrade would write each of them again.
+// version is that of all records which this build writes. They do not name their oldest reader as
+// long as that is this version: an upgrade would write each of them again.
 const version = 1
 
 // read reads a document into its stored form.
@@ -54,8 +54,8 @@ func formOf(data map[string][]byte) wire.Form {
 	return wire.Form{}
 }
 
-// CheckWrite returns the reason why the stored data of a record must not be written over, which wraps
-// wire.ErrNewer, or nil.
+// CheckWrite returns the reason why the stored data of a record must not be written over, which
+// wraps wire.ErrNewer, or nil.
 func CheckWrite(stored map[string][]byte) error {
 	if err := formOf(stored).CheckWrite(version); err != nil {
 		return err
@@ -66,7 +66,7 @@ func CheckWrite(stored map[string][]byte) error {
 	return nil
 }
 
-// Same reports whether stored and wanted data of a record say the same as far as this version reads
+// Same reports whether stored and wanted data of a record are the same as far as this version reads
 // them.
 func Same(stored, wanted map[string][]byte) bool {
 	for key, recode := range map[string]func(map[string][]byte) (map[string][]byte, error){

@@ -19,8 +19,9 @@ const (
 	KeysSecretType = "hallpass.dev/signing-keys"
 
 	keysDataKey = "ring.json"
-	// keysFormDataKey is the entry with the version and the oldest reader of the signing keys. The first
-	// readers refuse every field of ring.json that they do not know, and the version there but 1.
+	// keysFormDataKey is the entry with the version and the oldest reader of the signing keys.
+	// The first readers refuse every field of ring.json that they do not know, and the version
+	// there but 1.
 	keysFormDataKey = "form.json"
 )
 

@@ -1,9 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package registration is the contract between the two binaries: what the manager writes as the data of
-// Secrets in the registry namespace, and the token server reads. It is versioned, and pure: values to
-// bytes and back, and the names under which they are kept.
+// Package registration is the contract between the two binaries: what the manager writes as the
+// data of Secrets in the registry namespace, and the token server reads. It is versioned, and pure:
+// values to bytes and back, and the names under which they are kept.
 package registration
 
 import (
@@ -26,7 +26,7 @@ const (
 	Namespace = "hallpass-registry"
 	// SecretType is the type of a registration's Secret.
 	SecretType = "hallpass.dev/registration"
-	// AnnotationClientID tells humans whose registration it is. Nothing reads it.
+	// AnnotationClientID names the client of a registration for people. Nothing reads it.
 	AnnotationClientID = "hallpass.dev/client-id"
 
 	dataKey = "client.json"
@@ -41,13 +41,14 @@ var nameEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPa
 type Registration struct {
 	Client   oauth2.Client
 	Rotation credential.Rotation
-	// DroppedClaims are the names of claims that Decode left out, because a rule has become stricter. The
-	// caller logs them; Encode does not write them.
+	// DroppedClaims are the names of claims that Decode left out, because a rule has become
+	// stricter. The caller logs them; Encode does not write them.
 	DroppedClaims []string
 }
 
-// SecretName is the name of the registration of a client_id. One client_id has one name, so that the API server's
-// AlreadyExists is the lock on its uniqueness. Two that differ by case alone share it: nobody takes the one for the other.
+// SecretName is the name of the registration of a client_id. One client_id has one name, so that
+// the API server's AlreadyExists is the lock on its uniqueness. Two that differ by case alone share
+// it, so that only one of them can be registered.
 func SecretName(clientID string) string { return lockName(clientPrefix, clientID) }
 
 // clientPrefix begins the names of registrations.
@@ -62,11 +63,13 @@ func LockOf(clientID string) [LockSize]byte {
 	return [LockSize]byte(sum[:LockSize])
 }
 
-// LockIn is the lock that the name of a registration was derived from; ok is false for any other name.
+// LockIn is the lock that the name of a registration was derived from; ok is false for any other
+// name.
 func LockIn(secretName string) (lock [LockSize]byte, ok bool) {
 	encoded, found := strings.CutPrefix(secretName, clientPrefix)
 	sum, err := nameEncoding.DecodeString(encoded)
-	if !found || err != nil || len(sum) != nameBytes || len(encoded) != nameEncoding.EncodedLen(nameBytes) { // it ignores line breaks
+	// it ignores line breaks
+	if !found || err != nil || len(sum) != nameBytes || len(encoded) != nameEncoding.EncodedLen(nameBytes) {
 		return lock, false
 	}
 	return [LockSize]byte(sum[:LockSize]), true
@@ -75,12 +78,15 @@ func LockIn(secretName string) (lock [LockSize]byte, ok bool) {
 // nameBytes is how much of the hash of an identifier stands in a name.
 const nameBytes = 20
 
-// ResourceSecretName is the name of the record of a resource's identifier, and the lock on it in the same way.
+// ResourceSecretName is the name of the record of a resource's identifier, and the lock on it in
+// the same way.
 func ResourceSecretName(identifier string) string { return lockName("resource-", identifier) }
 
 func lockName(prefix, identifier string) string {
 	sum := sha256.Sum256([]byte(strings.ToLower(identifier)))
-	var room [64]byte // more than any name, so that one piece of memory is taken and not three: each request comes by here
+	// more than any name, so that one piece of memory is taken and not three: each request
+	// comes by here
+	var room [64]byte
 	return string(nameEncoding.AppendEncode(append(room[:0], prefix...), sum[:nameBytes]))
 }
 
@@ -89,19 +95,16 @@ func Encode(r Registration) (map[string][]byte, error) {
 	if err := check(r); err != nil {
 		return nil, fmt.Errorf("encode registration of %s: %w", r.Client.ID, err)
 	}
-	w, err := toWire(r)
-	if err != nil {
-		return nil, fmt.Errorf("encode registration of %s: %w", r.Client.ID, err)
-	}
-	document, err := json.Marshal(w)
+	document, err := json.Marshal(toWire(r))
 	if err != nil {
 		return nil, fmt.Errorf("encode registration of %s: %w", r.Client.ID, err)
 	}
 	return map[string][]byte{dataKey: document}, nil
 }
 
-// Decode reads a registration. What it cannot read whole and sound is ErrUnreadable, and wire.ErrNewer
-// too if that is because a newer version wrote it. Nothing that is left out means more rights.
+// Decode reads a registration. What it cannot read whole and sound is ErrUnreadable, and
+// wire.ErrNewer too if that is because a newer version wrote it. Nothing that is left out means
+// more rights.
 func Decode(data map[string][]byte) (Registration, error) {
 	var w wireRegistration
 	if err := read(data[dataKey], &w, &w.Form); err != nil {
@@ -132,7 +135,7 @@ func check(r Registration) error {
 		return fmt.Errorf("tokens are not signed with %q", c.Algorithm)
 	case c.TokenLifetime%time.Second != 0:
 		return fmt.Errorf("the token lifetime %s is not in whole seconds", c.TokenLifetime)
-	case by.KeysOnly && len(by.Verifiers) > 0, !by.KeysOnly && len(by.Keys) > 0:
+	case by.KeysOnly && len(by.Verifiers) > 0, !by.KeysOnly && by.Keys != "":
 		return errors.New("a client has either verifiers or keys")
 	case by.MaxAssertionLife != 0 && (!by.KeysOnly || by.MaxAssertionLife < oauth2.MinAssertionLife || by.MaxAssertionLife > oauth2.MaxAssertionLife):
 		return fmt.Errorf("the life of assertions %s is out of bounds", by.MaxAssertionLife)

@@ -35,7 +35,8 @@ func full() registration.Registration {
 	}
 }
 
-// golden is a promise: a build that reads registrations has to read this one for ever, as what full returns.
+// golden is a promise: a build that reads registrations has to read this one for ever, as what full
+// returns.
 const golden = `{"version":1,"clientID":"shop.reporting","owner":{"namespace":"shop","name":"reporting","uid":"uid-1"},"state":"suspended",` +
 	`"verifiers":[{"id":"a","sha256":"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","createdAt":"2026-01-02T03:04:05Z"},` +
 	`{"id":"b","sha256":"AgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","createdAt":"2026-01-02T03:04:05Z","expiresAt":"2026-01-02T03:05:05Z","pending":true}],` +
@@ -58,9 +59,9 @@ func TestARegistrationComesBackWhole(t *testing.T) {
 	}
 }
 
-func TestAnAlgorithmComesBack(t *testing.T) {
+func TestFieldsThatAreNewerComeBack(t *testing.T) {
 	r := full()
-	r.Client.Algorithm = jws.RS256
+	r.Client.Algorithm, r.Rotation.Generation = jws.RS256, 7
 	data, err := registration.Encode(r)
 	if err != nil {
 		t.Fatal(err)
@@ -201,7 +202,11 @@ func TestAClientWithKeysComesBackWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, keys := range map[string][]jws.PublicKey{"a key": set.Keys, "keys that could not be read": nil} {
+	packed, err := jws.PackKeys(set.Keys...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, keys := range map[string]jws.PackedKeys{"a key": packed, "keys that could not be read": ""} {
 		want := full()
 		want.Client.Credentials.Verifiers, want.Client.Credentials.KeysOnly, want.Client.Credentials.Keys = nil, true, keys
 		want.Client.Claims = []oauth2.Claim{{Name: "tier", Value: "gold"}, {Name: "teams", Values: []string{"a", "b"}}}
@@ -229,7 +234,8 @@ func TestAClientWithKeysComesBackWhole(t *testing.T) {
 	}
 }
 
-// An earlier build stored RSA keys that are too expensive to verify with. They are left out, and the client stays.
+// An earlier build stored RSA keys that are too expensive to verify with. They are left out, and
+// the client stays.
 func TestALargeRSAKeyThatIsStoredIsLeftOut(t *testing.T) {
 	const rest = `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"a"}`
 	large := `{"kty":"RSA","e":"AQAB","n":"` + strings.Repeat("_", 1365) + `w","kid":"large"}`
@@ -248,11 +254,7 @@ func TestALargeRSAKeyThatIsStoredIsLeftOut(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		var ids []string
-		for _, key := range got.Client.Credentials.Keys {
-			ids = append(ids, key.ID)
-		}
-		if diff := cmp.Diff(c.want, ids); diff != "" || !got.Client.Credentials.KeysOnly || got.Client.ID != "shop.reporting" {
+		if diff := cmp.Diff(c.want, got.Client.Credentials.Keys.IDs()); diff != "" || !got.Client.Credentials.KeysOnly || got.Client.ID != "shop.reporting" {
 			t.Errorf("%s: %+v (-want +got keys):\n%s", name, got.Client, diff)
 		}
 	}
@@ -299,7 +301,8 @@ func withClaims(claims string) map[string][]byte {
 	return map[string][]byte{"client.json": []byte(strings.Replace(golden, `"scopes"`, claims+`,"scopes"`, 1))}
 }
 
-// TestAStricterRuleDropsAClaimAndKeepsTheClient reads what was written before rules became stricter: the client stays, its secrets too.
+// TestAStricterRuleDropsAClaimAndKeepsTheClient reads what was written before rules became
+// stricter: the client stays, its secrets too.
 func TestAStricterRuleDropsAClaimAndKeepsTheClient(t *testing.T) {
 	many := `{"name":"https://example.com/0","value":"v"}`
 	for i := range oauth2.MaxCustomClaims {
@@ -338,7 +341,8 @@ func TestAStricterRuleDropsAClaimAndKeepsTheClient(t *testing.T) {
 	}
 }
 
-// TestClaimsThatFirstReadersRefuseStandApart: with one of these names in claims the first token server refuses the whole record.
+// TestClaimsThatFirstReadersRefuseStandApart: with one of these names in claims the first token
+// server refuses the whole record.
 func TestClaimsThatFirstReadersRefuseStandApart(t *testing.T) {
 	want := full()
 	want.Client.Claims = []oauth2.Claim{

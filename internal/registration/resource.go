@@ -18,18 +18,24 @@ import (
 const (
 	// ResourceSecretType is the type of their Secrets.
 	ResourceSecretType = "hallpass.dev/resource"
-	// AnnotationResource tells humans whose record it is. Nothing reads it.
+	// AnnotationResource names the resource of a record for people. Nothing reads it.
 	AnnotationResource = "hallpass.dev/resource-identifier"
 
 	resourceDataKey = "resource.json"
-	// maxResource bounds a record: a Secret holds 1 MiB, and base64 takes a third of that.
+	// maxResource bounds a record that was written before MaxResource: a Secret holds 1 MiB,
+	// and base64 takes a third of that.
 	maxResource = 700 << 10
 )
 
-// ErrTooLarge says that a record does not fit into a Secret.
+// MaxResource bounds the record of a resource, in bytes. A record that was written before is read
+// up to the size of a Secret.
+const MaxResource = 64 << 10
+
+// ErrTooLarge means that a record does not fit into a Secret.
 var ErrTooLarge = errors.New("the record is larger than a Secret can be")
 
-// wireResource is the stored form of a resource's record, under the same promise as that of a client.
+// wireResource is the stored form of a resource's record, under the same promise as that of a
+// client.
 type wireResource struct {
 	wire.Form `json:",inline"`
 
@@ -73,7 +79,8 @@ func EncodeResource(r oauth2.Resource) (map[string][]byte, error) {
 	return map[string][]byte{resourceDataKey: document}, nil
 }
 
-// DecodeResource reads the record of a resource. What it cannot read whole and sound is ErrUnreadable.
+// DecodeResource reads the record of a resource. What it cannot read whole and sound is
+// ErrUnreadable.
 func DecodeResource(data map[string][]byte) (oauth2.Resource, error) {
 	var w wireResource
 	if err := read(data[resourceDataKey], &w, &w.Form); err != nil {

@@ -5,8 +5,10 @@ package registration
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
 // MaxSize bounds a registration without its JWK set, in bytes. MaxListed bounds the part of it that
@@ -16,16 +18,238 @@ const (
 	MaxListed = MaxSize - 5<<10
 )
 
-// Listed is the size of the registration of a client without its keys and secrets, in bytes.
+// The bounds of what records take in the memory of a token server, in the bytes that Weigh returns.
+// The manager keeps them, and the memory of a token server is shipped for them.
+const (
+	// MaxClients is how many clients of all namespaces fit, if each is as small as most are.
+	MaxClients = 100_000
+	// MaxRecords bounds the records of all namespaces.
+	MaxRecords = 45 << 18 // 11.25 MiB
+	// MaxNamespaceRecords bounds the records of one namespace.
+	MaxNamespaceRecords = 2 << 20
+	// GuaranteedRecords are guaranteed to each namespace. What a namespace has beyond them is
+	// lent.
+	GuaranteedRecords = 64 << 10
+	// ReservedRecords are the part of MaxRecords that is not lent. They are enough for what is
+	// guaranteed to 32 namespaces that use all of it, or to more that use less.
+	ReservedRecords = 32 * GuaranteedRecords
+)
+
+// Listed is the size of the registration of a client without what it authenticates by, in bytes.
 func Listed(client oauth2.Client) int {
-	client.Credentials.Keys, client.Credentials.Verifiers = nil, nil
-	w, err := toWire(Registration{Client: client})
-	if err != nil {
-		return 0 // only keys can fail
-	}
-	document, err := json.Marshal(w)
+	client.Credentials = oauth2.Credentials{KeysOnly: client.Credentials.KeysOnly}
+	document, err := json.Marshal(toWire(Registration{Client: client}))
 	if err != nil {
 		return 0 // it has only texts and numbers
 	}
 	return len(document)
+}
+
+// SizeOfResource is the size of the record of a resource as EncodeResource renders it, in bytes.
+func SizeOfResource(data map[string][]byte) int { return len(data[resourceDataKey]) }
+
+// What parts of a record take in the memory of a token server, in bytes. Tests of package memory
+// compare them with the heap.
+const (
+	// minClient is what a client weighs at least, so that no more than MaxClients fit: the
+	// entries of the table that finds them are not part of their weight.
+	minClient = MaxRecords / MaxClients
+	// revocationWeight is an instant before which tokens are revoked, and its entry in the
+	// feed.
+	revocationWeight = 450
+	accountWeight    = 250 // the entry of a service account
+	resourceWeight   = 900 // a resource, and its entries in three tables
+	consentWeight    = 72
+	labelsWeight     = 400 // a map of up to 8 labels
+	mintedWeight     = 600 // the record of an OAuth2Token and its owner, with their entries
+	tokenWeight      = 200
+	textWeight       = 16 // the reference to a text
+	nameWeight       = 2 * textWeight
+)
+
+// Weigh returns how many bytes a record takes in the memory of a token server, from the type and
+// the data of its Secret. The estimate is never too low. A record that cannot be read weighs as
+// much as its data, because a newer token server may read it.
+func Weigh(secretType string, data map[string][]byte) int {
+	switch secretType {
+	case SecretType:
+		if r, err := Decode(data); err == nil {
+			return WeighClient(r.Client)
+		}
+	case ResourceSecretType:
+		if r, err := DecodeResource(data); err == nil {
+			return WeighResource(r)
+		}
+	case TokenSecretType:
+		if m, err := DecodeToken(data); err == nil {
+			return WeighToken(m)
+		}
+	}
+	size := 0
+	for _, value := range data {
+		size += len(value)
+	}
+	return size
+}
+
+// weight adds up the memory of a record: what is allocated together, and entries of tables.
+type weight struct{ together, entries int }
+
+func (w *weight) add(list ...string) {
+	for _, s := range list {
+		w.together += len(s)
+	}
+}
+
+// whole is the whole weight. The allocator rounds a size up: by less than a fifth, and above 32 KiB
+// by less than a quarter.
+func (w *weight) whole() int {
+	const page, small, step = 32 << 10, 256, 16
+	switch n := w.together; {
+	case n <= small:
+		return w.entries + (n+step-1)/step*step
+	case n < page:
+		return w.entries + n + n/5
+	default:
+		return w.entries + n + n/4
+	}
+}
+
+// number adds an integer, and text adds texts and their lengths, in the form of package wire.
+func (w *weight) number(n int64) {
+	for w.together++; n < -64 || n > 63; n >>= 7 {
+		w.together++
+	}
+}
+
+func (w *weight) text(list ...string) {
+	for _, s := range list {
+		w.number(int64(len(s)))
+		w.add(s)
+	}
+}
+
+func (w *weight) list(list []string) {
+	w.number(int64(len(list)))
+	w.text(list...)
+}
+
+func (w *weight) instant(t time.Time) {
+	if t.IsZero() {
+		w.together++
+		return
+	}
+	w.number(t.Unix())
+}
+
+// WeighClient returns how many bytes a registration takes in the memory of a token server, in the
+// form that package memory packs it into.
+func WeighClient(c oauth2.Client) int {
+	const flags = 2
+	w := weight{together: flags}
+	w.number(int64(len(c.Namespace)))
+	w.text(c.Namespace + "." + c.Name)
+	if !c.IDIsName() {
+		w.text(c.ID)
+	}
+	if _, ok := wire.ParseUUID(c.UID); ok {
+		w.together += len(wire.UUID{})
+	} else {
+		w.text(c.UID)
+	}
+	w.text(string(c.Algorithm))
+	w.number(int64(c.TokenLifetime / time.Second))
+	w.list(c.Scopes)
+	w.number(int64(len(c.Credentials.Verifiers)))
+	for _, v := range c.Credentials.Verifiers {
+		w.together += 1 + len(v.Digest)
+		w.text(v.ID)
+		w.instant(v.CreatedAt)
+		w.instant(v.ExpiresAt)
+		w.instant(v.WatchedSince)
+	}
+	w.access(c)
+	w.seldom(c)
+	return max(minClient, w.whole())
+}
+
+// access adds what a client asks of resources.
+func (w *weight) access(c oauth2.Client) {
+	if len(c.Labels) == 0 && len(c.Access) == 0 && c.DefaultResource == (oauth2.ObjectName{}) {
+		return
+	}
+	w.number(int64(len(c.Labels)))
+	for key, value := range c.Labels {
+		w.text(key, value)
+	}
+	w.number(int64(len(c.Access)))
+	for _, access := range c.Access {
+		w.text(access.Resource.Namespace, access.Resource.Name)
+		w.list(access.Scopes)
+	}
+	w.text(c.DefaultResource.Namespace, c.DefaultResource.Name)
+}
+
+// seldom adds what few clients have.
+func (w *weight) seldom(c oauth2.Client) {
+	if c.Credentials.KeysOnly {
+		w.number(int64(c.Credentials.MaxAssertionLife / time.Second))
+		w.text(string(c.Credentials.Keys))
+	}
+	if account := c.Credentials.ServiceAccount; account != nil {
+		w.text(account.Name, account.UID)
+		w.entries += accountWeight
+	}
+	if c.Revocation != (oauth2.Revocation{}) {
+		w.entries += revocationWeight
+	}
+	if len(c.Claims) == 0 {
+		return
+	}
+	w.number(int64(len(c.Claims)))
+	for _, claim := range c.Claims {
+		w.text(claim.Name, claim.Value)
+		w.list(claim.Values)
+	}
+}
+
+// WeighResource returns how many bytes the record of a resource takes in the memory of a token
+// server.
+func WeighResource(r oauth2.Resource) int {
+	w := weight{entries: resourceWeight}
+	list := func(list []string) {
+		w.add(list...)
+		w.together += textWeight * len(list)
+	}
+	w.add(r.Identifier, r.UID, r.Namespace, r.Name, r.DisplayName)
+	list(r.Scopes)
+	for _, consent := range r.Consents {
+		w.together += consentWeight
+		list(consent.Namespaces)
+		list(consent.Scopes)
+		if len(consent.ClientLabels) > 0 {
+			w.entries += labelsWeight
+		}
+		for key, value := range consent.ClientLabels {
+			w.add(key, value)
+		}
+	}
+	for _, name := range r.Introspectors {
+		w.together += nameWeight
+		w.add(name.Namespace, name.Name)
+	}
+	return w.whole()
+}
+
+// WeighToken returns how many bytes the record of an OAuth2Token takes in the memory of a token
+// server.
+func WeighToken(m oauth2.Minted) int {
+	w := weight{entries: mintedWeight}
+	w.add(m.UID, m.Namespace, m.Name, m.ClientID, m.ClientUID, m.ClientName)
+	for _, token := range m.Tokens {
+		w.together += tokenWeight + textWeight*len(token.Scopes)
+		w.add(token.ID, token.KeyID, token.Audience)
+		w.add(token.Scopes...)
+	}
+	return w.whole()
 }

@@ -5,6 +5,7 @@ package registration_test
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +15,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
-// A client that lists as much as it may has room for all its secrets and for the longest rotation requests.
+// A client that lists as much as it may has room for all its secrets and for the longest rotation
+// requests.
 func TestARegistrationHasRoomForWhatIsNotListed(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 678_912_345, time.UTC)
 	client := oauth2.Client{
@@ -29,6 +31,7 @@ func TestARegistrationHasRoomForWhatIsNotListed(t *testing.T) {
 	const longest = 256 // of a rotation request, of which each byte may take six
 	rotation := credential.Rotation{
 		Handled: strings.Repeat("\x01", longest), Planned: strings.Repeat("\x01", longest), PlannedBy: "000000000000", First: "000000000000",
+		Generation: math.MaxInt64,
 	}
 	client.Scopes = []string{"s"}
 	client.Scopes[0] = strings.Repeat("s", 1+registration.MaxListed-registration.Listed(client))

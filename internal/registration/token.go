@@ -27,7 +27,8 @@ func TokenSecretName(uid string) string { return OpaqueSecretName(oauth2.OpaqueI
 // OpaqueSecretName is the name of the record that an opaque token's id belongs to.
 func OpaqueSecretName(opaqueID string) string { return "token-" + opaqueID }
 
-// wireMinted is the stored form of the record of an OAuth2Token, under the same promise as that of a client.
+// wireMinted is the stored form of the record of an OAuth2Token, under the same promise as that of
+// a client.
 type wireMinted struct {
 	wire.Form `json:",inline"`
 
@@ -51,10 +52,11 @@ type wireMintedToken struct {
 	Scopes    []string `json:"scopes,omitempty"`
 	IssuedAt  int64    `json:"issuedAt"`
 	ExpiresAt int64    `json:"expiresAt"`
-	Alone     bool     `json:"alone,omitempty"`
+	Exclusive bool     `json:"alone,omitempty"`
 }
 
-// EncodeToken renders the record of an OAuth2Token as the data of its Secret. Equal records give equal bytes.
+// EncodeToken renders the record of an OAuth2Token as the data of its Secret. Equal records give
+// equal bytes.
 func EncodeToken(m oauth2.Minted) (map[string][]byte, error) {
 	if err := checkMinted(m); err != nil {
 		return nil, fmt.Errorf("encode the record of OAuth2Token %s/%s: %w", m.Namespace, m.Name, err)
@@ -66,7 +68,7 @@ func EncodeToken(m oauth2.Minted) (map[string][]byte, error) {
 	for _, t := range m.Tokens {
 		w.Tokens = append(w.Tokens, wireMintedToken{
 			ID: t.ID, Digest: t.Digest[:], KeyID: t.KeyID, Audience: t.Audience, Scopes: t.Scopes,
-			IssuedAt: t.IssuedAt.Unix(), ExpiresAt: t.ExpiresAt.Unix(), Alone: t.Alone,
+			IssuedAt: t.IssuedAt.Unix(), ExpiresAt: t.ExpiresAt.Unix(), Exclusive: t.Exclusive,
 		})
 	}
 	document, err := json.Marshal(w)
@@ -76,7 +78,8 @@ func EncodeToken(m oauth2.Minted) (map[string][]byte, error) {
 	return map[string][]byte{tokenDataKey: document}, nil
 }
 
-// DecodeToken reads the record of an OAuth2Token. What it cannot read whole and sound is ErrUnreadable.
+// DecodeToken reads the record of an OAuth2Token. What it cannot read whole and sound is
+// ErrUnreadable.
 func DecodeToken(data map[string][]byte) (oauth2.Minted, error) {
 	var w wireMinted
 	if err := read(data[tokenDataKey], &w, &w.Form); err != nil {
@@ -89,7 +92,7 @@ func DecodeToken(data map[string][]byte) (oauth2.Minted, error) {
 	for _, t := range w.Tokens {
 		token := oauth2.MintedToken{
 			ID: t.ID, KeyID: t.KeyID, Audience: t.Audience, Scopes: t.Scopes,
-			IssuedAt: time.Unix(t.IssuedAt, 0).UTC(), ExpiresAt: time.Unix(t.ExpiresAt, 0).UTC(), Alone: t.Alone,
+			IssuedAt: time.Unix(t.IssuedAt, 0).UTC(), ExpiresAt: time.Unix(t.ExpiresAt, 0).UTC(), Exclusive: t.Exclusive,
 		}
 		if copy(token.Digest[:], t.Digest) != len(t.Digest) || len(t.Digest) != len(token.Digest) {
 			return oauth2.Minted{}, fmt.Errorf("%w: the digest of token %s has %d bytes", ErrUnreadable, t.ID, len(t.Digest))

@@ -15,8 +15,9 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
-// wireRegistration is the stored form of a client. Its names are a promise to other versions of the two binaries: a field may be
-// added, with the version raised, if a reader that ignores it allows no more than before; anything else raises minReader too.
+// wireRegistration is the stored form of a client. Its names are a promise to other versions of the
+// two binaries: a field may be added, with the version raised, if a reader that ignores it allows
+// no more than before; anything else raises minReader too.
 type wireRegistration struct {
 	wire.Form `json:",inline"`
 
@@ -28,24 +29,28 @@ type wireRegistration struct {
 	TokenLifetimeSeconds int64          `json:"tokenLifetimeSeconds"`
 	SigningAlgorithm     jws.Algorithm  `json:"signingAlgorithm,omitempty"`
 	Rotation             wireRotation   `json:"rotation,omitzero"`
-	// Assertions is there if the client authenticates by private_key_jwt alone. It has no verifiers then, so that a reader which
-	// ignores this lets nobody in.
+	// Assertions is there if the client authenticates by private_key_jwt alone. It has no
+	// verifiers then, so that a reader which ignores this admits no client.
 	Assertions *wireKeySet `json:"assertions,omitempty"`
 	Claims     []wireClaim `json:"claims,omitempty"`
-	// AuthorizationClaims are the claims of the names in authorizationClaims; a reader that ignores them issues tokens without.
+	// AuthorizationClaims are the claims of the names in authorizationClaims; a reader that
+	// ignores them issues tokens without.
 	AuthorizationClaims []wireClaim `json:"authorizationClaims,omitempty"`
-	// ServiceAccount is there if the client authenticates by that account's tokens alone. It has no verifiers and no keys then.
+	// ServiceAccount is there if the client authenticates by that account's tokens alone. It
+	// has no verifiers and no keys then.
 	ServiceAccount *wireServiceAccount `json:"serviceAccount,omitempty"`
-	// Access and what goes with it only add audiences; a reader that ignores them issues for the namespace's own.
+	// Access and what goes with it only add audiences; a reader that ignores them issues for
+	// the namespace's own.
 	Access          []wireAccess      `json:"access,omitempty"`
 	DefaultResource wireName          `json:"defaultResource,omitzero"`
 	Labels          map[string]string `json:"labels,omitempty"`
-	// Revoked is what spec.revokeTokensIssuedBefore says and what it was cut back to; a reader that ignores it takes the object's
-	// own word, which takes back more.
+	// Revoked is spec.revokeTokensIssuedBefore and what it was cut back to; a reader that
+	// ignores it uses the field of the object, which revokes more.
 	Revoked wireRevoked `json:"revoked,omitzero"`
 }
 
-// authorizationClaims are the names that the first readers of registrations refused in Claims, and the whole record with them.
+// authorizationClaims are the names that the first readers of registrations refused in Claims, and
+// the whole record with them.
 var authorizationClaims = []string{"roles", "groups", "entitlements"} //nolint:gochecknoglobals // a constant list
 
 type wireRevoked struct {
@@ -64,17 +69,17 @@ type wireAccess struct {
 	Scopes []string `json:"scopes"`
 }
 
-// wireServiceAccount is an account of the owner's namespace; without a UID it lets nobody in.
+// wireServiceAccount is an account of the owner's namespace; without a UID it admits no client.
 type wireServiceAccount struct {
 	Name string `json:"name"`
 	UID  string `json:"uid,omitempty"`
 }
 
-// wireKeySet is a JWK set; without keys it lets nobody in.
+// wireKeySet is a JWK set; without keys it admits no client.
 type wireKeySet struct {
 	Keys []jws.JWK `json:"keys"`
-	// MaxLifeSeconds is there if assertions may live for another time than usual. A reader of before
-	// the field ignores it, and allows less.
+	// MaxLifeSeconds is there if assertions may live for another time than usual. A reader of
+	// before the field ignores it, and allows less.
 	MaxLifeSeconds int64 `json:"maxLifeSeconds,omitempty"`
 }
 
@@ -89,6 +94,9 @@ type wireRotation struct {
 	Planned   string `json:"planned,omitempty"`
 	PlannedBy string `json:"plannedBy,omitempty"`
 	First     string `json:"first,omitempty"`
+	// Generation is lost where a writer of before the field writes the record; the client's
+	// Secret proves it then.
+	Generation int64 `json:"generation,omitempty"`
 }
 
 type wireOwner struct {
@@ -111,12 +119,12 @@ type wireVerifier struct {
 	CreatedAt time.Time `json:"createdAt"`
 	ExpiresAt time.Time `json:"expiresAt,omitzero"`
 	Pending   bool      `json:"pending,omitempty"`
-	// WatchedSince is there if the secret is to end once nobody uses it; a reader that ignores it writes reports that do not say how long
-	// it may go on unheard, and those end nothing.
+	// WatchedSince is there if the secret is to end once it is unused; a reader that ignores it
+	// writes reports without the time that it may run without contact, and those end nothing.
 	WatchedSince time.Time `json:"watchedSince,omitzero"`
 }
 
-func toWire(r Registration) (wireRegistration, error) {
+func toWire(r Registration) wireRegistration {
 	c := r.Client
 	w := wireRegistration{
 		Form:                 wire.Form{Version: version},
@@ -157,17 +165,10 @@ func toWire(r Registration) (wireRegistration, error) {
 		w.ServiceAccount = &wireServiceAccount{Name: c.Credentials.ServiceAccount.Name, UID: c.Credentials.ServiceAccount.UID}
 	}
 	if !c.Credentials.KeysOnly {
-		return w, nil
+		return w
 	}
-	w.Assertions = &wireKeySet{Keys: []jws.JWK{}, MaxLifeSeconds: int64(c.Credentials.MaxAssertionLife / time.Second)}
-	for _, key := range c.Credentials.Keys {
-		jwk, err := key.JWK()
-		if err != nil {
-			return wireRegistration{}, fmt.Errorf("render key %q: %w", key.ID, err)
-		}
-		w.Assertions.Keys = append(w.Assertions.Keys, jwk)
-	}
-	return w, nil
+	w.Assertions = &wireKeySet{Keys: c.Credentials.Keys.JWKs(), MaxLifeSeconds: int64(c.Credentials.MaxAssertionLife / time.Second)}
+	return w
 }
 
 func (w wireRegistration) registration() (Registration, error) {
@@ -224,7 +225,9 @@ func (w wireRegistration) registration() (Registration, error) {
 		if err != nil {
 			return Registration{}, fmt.Errorf("read keys: %w", err)
 		}
-		c.Credentials.Keys = set.Keys
+		if c.Credentials.Keys, err = jws.PackKeys(set.Keys...); err != nil {
+			return Registration{}, fmt.Errorf("read keys: %w", err)
+		}
 	}
 	return Registration{Client: c, Rotation: credential.Rotation(w.Rotation), DroppedClaims: dropped}, nil
 }

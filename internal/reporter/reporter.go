@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -52,6 +53,8 @@ type Config struct {
 	// Host begins the name of the replica, without characters that names cannot have.
 	Host  string
 	Usage *Gatherer
+	// Refusals are reported beside the uses; nil if they are not.
+	Refusals *Refusals
 	// MaxStaleness is that of usage.Replica.
 	MaxStaleness time.Duration
 	// Interval is the time between two writes; zero means DefaultInterval.
@@ -63,8 +66,8 @@ type Config struct {
 	Now func() time.Time
 }
 
-// The token server writes its own reports. It cannot list, change or delete those of others by name, for it does not learn their
-// names, and nothing is granted by any.
+// The token server writes its own reports. It cannot list, change or delete those of others by
+// name, for it does not learn their names, and nothing is granted by any.
 //
 // +kubebuilder:rbac:namespace=hallpass-registry,groups=hallpass.dev,resources=usagereports,verbs=get;create;update
 
@@ -81,6 +84,8 @@ type Reporter struct {
 	closed  bool
 	failing bool
 	parts   []*part
+	// declared is the coverage and the losses of the stored report.
+	declared snapshot
 }
 
 // part is one stored object of the report.
@@ -89,6 +94,7 @@ type part struct {
 	version string
 	// digest is the hash of its uses, and complete the instant up to which it lacks none.
 	digest    [sha256.Size]byte
+	refusals  [sha256.Size]byte
 	writtenAt time.Time
 	complete  time.Time
 }
@@ -116,9 +122,9 @@ func New(config Config) (*Reporter, error) {
 	return &Reporter{Config: config, client: client, replica: replicaName(config.Host), started: config.Now(), parts: []*part{{}}}, nil
 }
 
-// Vouches reports whether the report exists and covers the time since MaxStaleness. The manager
-// relies on it: a replica that does not vouch accepts no watched secret (usage.Judge).
-func (r *Reporter) Vouches() bool {
+// Reporting reports whether the report exists and covers the time since MaxStaleness. The manager
+// relies on it: a replica that does not accepts no watched secret (usage.Judge).
+func (r *Reporter) Reporting() bool {
 	return r.opened.Load() && (r.MaxStaleness <= 0 || r.Now().Sub(time.Unix(r.vouched.Load(), 0)) <= r.MaxStaleness)
 }
 
@@ -168,7 +174,7 @@ func (r *Reporter) Close(ctx context.Context) {
 		if !r.changed(i, seen) {
 			continue
 		}
-		if r.write(ctx, i, v1alpha1.UsageServing, seen) != nil {
+		if r.writePart(ctx, i, seen) != nil {
 			return
 		}
 		select {
@@ -177,39 +183,47 @@ func (r *Reporter) Close(ctx context.Context) {
 		case <-time.After(lastGap):
 		}
 	}
-	r.closed = r.write(ctx, 0, v1alpha1.UsageStopped, seen) == nil // a replica that cannot say so looks like one that was killed
+	// a replica that cannot report it looks like one that was killed
+	r.closed = r.write(ctx, 0, v1alpha1.UsageStopped, seen) == nil
 }
 
-// picture is the content of a report at an instant.
-type picture struct {
+// snapshot is the content of a report at an instant.
+type snapshot struct {
 	at    time.Time
 	parts [][]byte
-	// from is the instant since which no use is missing.
-	from time.Time
+	// refusals stand in the first part; empty if there are none.
+	refusals []byte
+	// from is the instant since which no use is missing, but for those of losses.
+	from   time.Time
+	losses []usage.Loss
 }
 
 // settling is how old a use is that was certainly stored: longer than any request takes.
 const settling = time.Minute
 
 // look reads the uses. A new part contains what another one contained before.
-func (r *Reporter) look() picture {
+func (r *Reporter) look() snapshot {
 	now := r.Now()
-	entries, from := r.Usage.Entries(usage.MinuteOf(now))
-	encoded, whole := usage.Split(entries, len(r.parts))
-	seen := picture{at: now, parts: encoded, from: from.Time()}
-	if !whole {
+	report := r.Usage.Report(usage.MinuteOf(now), len(r.parts))
+	seen := snapshot{at: now, parts: report.Parts, losses: report.Losses, from: report.From.Time()}
+	if !report.Whole {
 		seen.from = now
 	}
 	if seen.from.Before(r.started) {
 		seen.from = r.started
 	}
-	for before := len(r.parts); len(r.parts) < len(encoded); {
+	if r.Refusals != nil {
+		if refusals := r.Refusals.Entries(usage.MinuteOf(now)); len(refusals) > 0 {
+			seen.refusals = usage.EncodeRefusals(refusals)
+		}
+	}
+	for before := len(r.parts); len(r.parts) < len(report.Parts); {
 		r.parts = append(r.parts, &part{complete: r.parts[len(r.parts)%before].complete})
 	}
 	return seen
 }
 
-func (r *Reporter) changed(i int, seen picture) bool {
+func (r *Reporter) changed(i int, seen snapshot) bool {
 	return r.parts[i].version == "" || r.parts[i].digest != sha256.Sum256(seen.parts[i])
 }
 
@@ -226,15 +240,42 @@ func (r *Reporter) step(ctx context.Context) error {
 			next = i
 		}
 	}
-	if next < 0 {
+	switch {
+	case next >= 0:
+	case r.parts[0].refusals != sha256.Sum256(seen.refusals) && !seen.at.Before(r.parts[0].writtenAt.Add(r.Interval)):
+		next = 0 // refusals alone wait until no use does
+	default:
 		return nil
 	}
-	return r.write(ctx, next, v1alpha1.UsageServing, seen)
+	return r.writePart(ctx, next, seen)
+}
+
+// writePart writes one part. If a part that is stored is about to lack uses, the first part has to
+// name the loss before.
+func (r *Reporter) writePart(ctx context.Context, i int, seen snapshot) error {
+	if i > 0 && r.parts[i].version != "" && r.undeclared(seen) {
+		if err := r.write(ctx, 0, v1alpha1.UsageServing, seen); err != nil {
+			return err
+		}
+	}
+	return r.write(ctx, i, v1alpha1.UsageServing, seen)
+}
+
+// undeclared reports whether uses are lost that the stored report claims to have. Uses that are too
+// old to be evidence are no loss.
+func (r *Reporter) undeclared(seen snapshot) bool {
+	tooOld := (usage.MinuteOf(seen.at) - keepMinutes).Time()
+	if seen.from.After(r.declared.from) && seen.from.After(tooOld) {
+		return true
+	}
+	return slices.ContainsFunc(seen.losses, func(loss usage.Loss) bool {
+		return !slices.ContainsFunc(r.declared.losses, func(known usage.Loss) bool { return known.Namespace == loss.Namespace && known.Until >= loss.Until })
+	})
 }
 
 // write writes one part. The first has the coverage: up to the oldest change that is not written
 // yet.
-func (r *Reporter) write(ctx context.Context, i int, state v1alpha1.UsageReportState, seen picture) error {
+func (r *Reporter) write(ctx context.Context, i int, state v1alpha1.UsageReportState, seen snapshot) error {
 	report := &v1alpha1.UsageReport{
 		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "UsageReport"},
 		ObjectMeta: metav1.ObjectMeta{Name: r.replica, Namespace: r.Namespace, ResourceVersion: r.parts[i].version},
@@ -251,6 +292,12 @@ func (r *Reporter) write(ctx context.Context, i int, state v1alpha1.UsageReportS
 		if until := r.completeUntil(seen, state); until.After(seen.from) {
 			report.Spec.CoveredUntil = metav1.NewTime(until)
 		}
+		if report.Spec.Refusals = seen.refusals; seen.refusals != nil {
+			report.Spec.Version, report.Spec.MinReader = v1alpha1.UsageReportWithRefusals, 1
+		}
+		if len(seen.losses) > 0 {
+			report.Spec.Version, report.Spec.MinReader = v1alpha1.UsageReportWithLosses, v1alpha1.UsageReportWithLosses
+		}
 		report.Spec.MaxStalenessSeconds = int32(min(r.MaxStaleness/time.Second, math.MaxInt32)) //nolint:gosec // it is bounded
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
@@ -261,6 +308,8 @@ func (r *Reporter) write(ctx context.Context, i int, state v1alpha1.UsageReportS
 		return err
 	}
 	if i == 0 {
+		r.declare(seen)
+		r.parts[0].refusals = sha256.Sum256(seen.refusals)
 		r.vouched.Store(max(r.started.Unix(), report.Spec.CoveredUntil.Unix()))
 	}
 	p := r.parts[i]
@@ -268,9 +317,18 @@ func (r *Reporter) write(ctx context.Context, i int, state v1alpha1.UsageReportS
 	return nil
 }
 
+// declare notes the losses that the first part has, and logs the first of them.
+func (r *Reporter) declare(seen snapshot) {
+	if len(seen.losses) > 0 && len(r.declared.losses) == 0 {
+		r.Log.Warn("a namespace has more objects in use than are remembered; its replaced secrets that end once they are unused end later",
+			"namespace", seen.losses[0].Namespace, "namespaces", len(seen.losses))
+	}
+	r.declared = snapshot{from: seen.from, losses: seen.losses}
+}
+
 // completeUntil returns the instant up to which the stored parts, with the first as it is about to
 // be, lack nothing.
-func (r *Reporter) completeUntil(seen picture, state v1alpha1.UsageReportState) time.Time {
+func (r *Reporter) completeUntil(seen snapshot, state v1alpha1.UsageReportState) time.Time {
 	until := seen.at
 	if state == v1alpha1.UsageServing {
 		until = until.Add(-settling)
@@ -329,7 +387,7 @@ func (r *Reporter) tell(err error) {
 	if failing := err != nil; failing != r.failing {
 		r.failing = failing
 		if failing {
-			r.Log.Warn("cannot write the usage report; what clients use is remembered and told later", "error", err)
+			r.Log.Warn("cannot write the usage report; what clients use is kept and reported later", "error", err)
 		} else {
 			r.Log.Info("the usage report is written again")
 		}

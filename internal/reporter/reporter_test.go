@@ -30,7 +30,7 @@ type store struct {
 	reports map[string]*v1alpha1.UsageReport
 	version int
 	writes  []string
-	// away answers with an error; silent does what it is told and then answers with one.
+	// away answers with an error; silent does what it is asked to and then answers with one.
 	away, silent bool
 }
 
@@ -89,7 +89,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, now: noon, gathered: NewGatherer(usage.MinuteOf(noon)), store: &store{reports: map[string]*v1alpha1.UsageReport{}}}
+	w := &world{t: t, now: noon, gathered: NewGatherer(usage.MinuteOf(noon), MaxBytes), store: &store{reports: map[string]*v1alpha1.UsageReport{}}}
 	server := httptest.NewServer(w.store)
 	t.Cleanup(server.Close)
 	var err error
@@ -129,12 +129,12 @@ func (w *world) use(uid string) {
 
 func (w *world) first() *v1alpha1.UsageReport { return w.store.reports[w.reporter.replica] }
 
-// told is what all parts together tell.
+// told is the content of all parts together.
 func (w *world) told() map[usage.Key]usage.Seen {
 	w.t.Helper()
 	all := map[usage.Key]usage.Seen{}
 	for _, report := range w.store.reports {
-		entries, err := usage.Decode(report.Spec.Uses)
+		entries, _, err := usage.Decode(report.Spec.Uses)
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -172,7 +172,7 @@ func TestAReplicaVouchesForWhatIsHeardOf(t *testing.T) {
 	w := newWorld(t)
 	vouches := func(when string, want bool) {
 		t.Helper()
-		if got := w.reporter.Vouches(); got != want {
+		if got := w.reporter.Reporting(); got != want {
 			t.Errorf("%s: %t", when, got)
 		}
 	}

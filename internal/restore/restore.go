@@ -63,8 +63,8 @@ const (
 	leastRaise = 500_000_000
 	// fastest is an impossible number of writes a second.
 	fastest = 100_000
-	// counted is above the revisions that count writes. Stores that derive them from the time rise
-	// faster.
+	// counted is above the revisions that count writes. Stores that derive them from the time
+	// rise faster.
 	counted = 1_000_000_000_000
 )
 
@@ -85,8 +85,8 @@ func moved(before, now uint64, after time.Duration) bool {
 type List struct {
 	// Version is the resourceVersion of the list; zero if it is no number.
 	Version uint64
-	// Lost is set if the store was restored since the list before: the instant until which that list
-	// was up to date. Denials of before are then quarantined.
+	// Lost is set if the store was restored since the list before: the instant until which that
+	// list was up to date. Denials of before are then quarantined.
 	Lost time.Time
 	// Restores is how many restores were noticed so far.
 	Restores int64

@@ -14,22 +14,22 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// The bounds of live single revocations, whoever wrote them. A replica reads the revocations of all
-// replicas, so that neither their number nor a restart moves a bound. Past a bound the older half of
-// what a client or a namespace holds becomes one selector.
+// The bounds of live single revocations of all writers. A replica reads the revocations of all
+// replicas, so that neither their number nor a restart moves a bound. Past a bound the older half
+// of what a client or a namespace holds becomes one selector.
 const (
 	// maxOfClient is how many a client holds.
 	maxOfClient = 10_000
-	// maxLive is how many there are in all: 7 MiB of memory, as much in the snapshot, and 12 MiB of
-	// etcd. Past it the namespace that holds the most is collapsed first.
+	// maxLive is how many there are in all: 7 MiB of memory, as much in the snapshot, and 12
+	// MiB of etcd. Past it the namespace that holds the most is collapsed first.
 	maxLive = 1 << 18
 	// shareOfNamespace is how many a namespace may always add.
 	shareOfNamespace = 1 << 14
-	// worthwhile is how many a client holds that is collapsed alone. A namespace with smaller ones is
-	// collapsed as a whole, so that the selectors are fewer than what they replace.
+	// worthwhile is how many a client holds that is collapsed alone. A namespace with smaller
+	// ones is collapsed as a whole, so that the selectors are fewer than what they replace.
 	worthwhile = 1_000
-	// hardOfClient and hardLive are where revocations are refused, because collapsing does not keep
-	// up: selectors cannot be written, or do not arrive.
+	// hardOfClient and hardLive are where revocations are refused, because collapsing does not
+	// keep up: selectors cannot be written, or do not arrive.
 	hardOfClient = 2 * maxOfClient
 	hardLive     = maxLive + maxLive/4
 )
@@ -172,16 +172,17 @@ type SelectorStore interface {
 }
 
 const (
-	// collapseInterval is how often a replica checks the bounds. Of several replicas the first one
-	// writes: until the others check, they have read its selector.
+	// collapseInterval is how often a replica checks the bounds. Of several replicas the first
+	// one writes: until the others check, they have read its selector.
 	collapseInterval = time.Second
-	// arrivalTime is how long a selector that was written may take to arrive, before another one is
-	// written for its subject.
+	// arrivalTime is how long a selector that was written may take to arrive, before another
+	// one is written for its subject.
 	arrivalTime = 10 * time.Second
 )
 
-// Collapser keeps the single revocations in a State within their bounds. An entry leaves memory when
-// the selector that revokes its token has come back from the store, so that it is durable at any time.
+// Collapser keeps the single revocations in a State within their bounds. An entry leaves memory
+// when the selector that revokes its token has come back from the store, so that it is durable at
+// any time.
 type Collapser struct {
 	state *State
 	store SelectorStore

@@ -27,7 +27,8 @@ var (
 	ordersApp = Client{"orders.app", "orders"}
 )
 
-// revokedToken is the entry of the n-th token of a test, which was issued at an instant for an hour.
+// revokedToken is the entry of the n-th token of a test, which was issued at an instant for an
+// hour.
 func revokedToken(n int, issued time.Time) Entry {
 	r := numbered(n, issued.Add(time.Hour))
 	r.IssuedAt = seconds(issued)
@@ -447,7 +448,8 @@ func TestCountsStayTrueWhileRepliesAndSweepsCross(t *testing.T) {
 		working.Go(func() {
 			for n := range 3_000 {
 				of := Client{fmt.Sprint("c", n%7), fmt.Sprint("n", n%3)}
-				lives := time.Duration(n%2) * time.Hour // every second one expires at once
+				// every second one expires at once
+				lives := time.Duration(n%2) * time.Hour
 				token := revokedToken(n*(1+worker%2), noon)
 				token.Until = seconds(noon.Add(time.Second + lives))
 				r.Revoke(token, of, noon)

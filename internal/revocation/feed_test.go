@@ -46,7 +46,7 @@ func FuzzParseFeedCursor(f *testing.F) {
 }
 
 // A reader that changes between replicas, one of which is behind and one of which was started late,
-// is told every revocation, whatever was merged meanwhile and however little a replica remembers.
+// receives every revocation, whatever was merged meanwhile and however little a replica remembers.
 func TestTheFeedTellsEverythingAtWhateverReplica(t *testing.T) {
 	type object struct {
 		version uint64
@@ -80,11 +80,13 @@ func TestTheFeedTellsEverythingAtWhateverReplica(t *testing.T) {
 					next.batch.Tokens = append(next.batch.Tokens, token)
 					all[token.ID] = true
 				}
-				replicas[random.IntN(2)].Revoke(next.batch.Tokens[0], Client{}, now) // by a request, before the watch brings it
+				// by a request, before the watch brings it
+				replicas[random.IntN(2)].Revoke(next.batch.Tokens[0], Client{}, now)
 			}
 			objects = append(objects, next)
 			for i, r := range replicas {
-				if i == 2 && step < 300 { // started late: it lists what there is then
+				// started late: it lists what there is then
+				if i == 2 && step < 300 {
 					continue
 				}
 				for progress[i] < len(objects) && (i == 0 || random.IntN(3) > 0) {

@@ -14,12 +14,13 @@ import (
 type holders struct {
 	mu      sync.Mutex
 	numbers map[Client]uint32
-	// holders are the clients by number. Nothing has the number zero, and free ones are used again.
+	// holders are the clients by number. Nothing has the number zero, and free ones are used
+	// again.
 	holders    []holder
 	free       []uint32
 	namespaces map[string]int
 	live       int
-	// over says that a bound may be exceeded.
+	// over is whether a bound may be exceeded.
 	over atomic.Bool
 }
 

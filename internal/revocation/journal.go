@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,18 +17,21 @@ import (
 
 // Store keeps revocations durably and passes them to every replica.
 type Store interface {
-	// WriteRevocations stores a batch under a name. If the name exists, it holds the same batch,
-	// and the call succeeds. nil means that the batch is durable; after an error it may be or not.
+	// WriteRevocations stores a batch under a name. If the name exists, it holds the same
+	// batch, and the call succeeds. nil means that the batch is durable; after an error it may
+	// be or not.
 	WriteRevocations(ctx context.Context, name string, batch Batch) error
 }
 
 const (
-	// revocationInterval is the shortest time between two writes. Revocations that arrive meanwhile
-	// share the next write: a replica writes at most ten times a second.
+	// revocationInterval is the shortest time between two writes. Revocations that arrive
+	// meanwhile share the next write: a replica writes at most ten times a second.
 	revocationInterval = 100 * time.Millisecond
-	// assertionInterval is that time if only used assertions wait: no caller waits for their write.
+	// assertionInterval is that time if only used assertions wait: no caller waits for their
+	// write.
 	assertionInterval = time.Second
-	// commitTimeout bounds the wait of a caller; commitRetry is the Retry-After of a failed one.
+	// commitTimeout bounds the wait of a caller; commitRetry is the Retry-After of a failed
+	// one.
 	commitTimeout = 5 * time.Second
 	commitRetry   = 5 * time.Second
 	writeTimeout  = 3 * time.Second
@@ -37,31 +41,47 @@ const (
 	lastBackoff = 2 * time.Second
 	// flushTimeout bounds the writes of a Journal that stops.
 	flushTimeout = 5 * time.Second
-	// maxQueued bounds the entries that wait for the store, some 1.8 MiB. Namespaces have lentQueue of
-	// them beyond their shares of queueShare each: what is not lent is enough for 64 whole shares.
+	// maxQueued bounds the entries that wait for the store, some 1.8 MiB. Namespaces have
+	// lentQueue of them beyond their shares of queueShare each: what is not lent is enough for
+	// 64 whole shares.
 	maxQueued  = 8 * MaxBatch
 	lentQueue  = maxQueued * 3 / 4
 	queueShare = 256
 )
 
+// bundleEntries bounds each list of a bundle.
+const bundleEntries = 64
+
+// bundle is entries of one namespace that are written, and become durable, together.
+type bundle struct {
+	namespace string
+	batch     Batch
+	// done is closed when the bundle is durable, or after as many failed attempts as callers
+	// wait for.
+	done    chan struct{}
+	durable bool
+}
+
+// line is the bundles of a namespace that no commit has, the oldest first.
+type line struct {
+	namespace string
+	bundles   []*bundle
+}
+
 // commit is a batch that is not durable yet. Its name is unique, so that a retry cannot store it
 // twice.
 type commit struct {
-	name    string
-	batch   Batch
-	numbers numbers
-	// held counts the entries by namespace.
-	held map[string]int
-	// done is closed when the batch is durable, or after as many failed attempts as callers wait
-	// for.
-	done     chan struct{}
-	durable  bool
+	name     string
+	batch    Batch
+	numbers  numbers
+	bundles  []*bundle
 	attempts int
 }
 
-// Journal is the group commit of revocations: those that arrive within an interval share a write,
-// and batches are written in order of arrival. A failed write is retried until it succeeds or the
-// batch has expired.
+// Journal is the group commit of revocations: those that arrive within an interval share a write.
+// Where more wait than fit into a batch, namespaces take turns: however many entries of one wait,
+// those of another one are in the next batch, but for the number of namespaces. A failed write is
+// retried until it succeeds or the batch has expired.
 type Journal struct {
 	store Store
 	now   func() time.Time
@@ -69,11 +89,15 @@ type Journal struct {
 	log   *slog.Logger
 
 	mu sync.Mutex
-	// waiting are the commits that are not durable yet, oldest first. The first sealed of them
-	// accept no more entries; at most the last accepts some.
-	waiting []*commit
-	sealed  int
-	// held counts the entries of waiting by namespace, queued in all, and borrowed those beyond shares.
+	// lines are the namespaces with bundles, in the order of their turns.
+	lines       []*line
+	byNamespace map[string]*line
+	// tokens counts the tokens in lines.
+	tokens int
+	// first is the commit that is being written; nil if there is none.
+	first *commit
+	// held counts the entries that are not durable by namespace, queued in all, and borrowed
+	// those beyond shares.
 	held             map[string]int
 	queued, borrowed int
 	// failing means that the store refuses writes at the moment, so that callers do not wait.
@@ -84,7 +108,7 @@ type Journal struct {
 // NewJournal makes a Journal that Run writes to a store. It calls wrote after each attempt to write
 // a batch, with the number of entries that are not durable yet.
 func NewJournal(store Store, now func() time.Time, wrote func(durable bool, pending int), log *slog.Logger) *Journal {
-	return &Journal{store: store, now: now, wrote: wrote, log: log, held: map[string]int{}, wake: make(chan struct{}, 1)}
+	return &Journal{store: store, now: now, wrote: wrote, log: log, byNamespace: map[string]*line{}, held: map[string]int{}, wake: make(chan struct{}, 1)}
 }
 
 // Revoke queues the revocation of a client's token and waits until it is durable. After an error it
@@ -119,36 +143,53 @@ func errNotDurable() error {
 	}
 }
 
-// join adds an entry to a list of the last commit; joined is nil if the queue has no room for the
-// namespace. failing means that the store refuses writes at the moment.
-func (j *Journal) join(list func(*Batch) *[]Entry, r Entry, of Client) (joined *commit, failing bool) {
+// join adds an entry to a list of the last bundle of a namespace; joined is nil if the queue has no
+// room for the namespace. failing means that the store refuses writes at the moment.
+func (j *Journal) join(list func(*Batch) *[]Entry, r Entry, of Client) (joined *bundle, failing bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if !j.enter(of.Namespace) {
 		return nil, j.failing
 	}
-	if len(j.waiting) > j.sealed {
-		joined = j.waiting[len(j.waiting)-1]
-		if len(*list(&joined.batch)) == MaxBatch || r.IssuedAt != 0 && !joined.admits(of) {
-			j.sealed++
-			joined = nil
-		}
-	}
-	if joined == nil {
-		joined = &commit{name: "batch-" + strings.ToLower(rand.Text()), numbers: numbers{}, held: map[string]int{}, done: make(chan struct{})}
-		j.waiting = append(j.waiting, joined)
-	}
+	joined = j.bundle(of.Namespace, list)
 	if r.Client = 0; r.IssuedAt != 0 {
-		r.Client = joined.numbers.of(of, &joined.batch)
+		r.Client = joined.number(of)
 	}
-	joined.held[of.Namespace]++
 	into := list(&joined.batch)
-	*into = append(*into, r)
+	if *into = append(*into, r); into == &joined.batch.Tokens {
+		j.tokens++
+	}
 	select {
 	case j.wake <- struct{}{}:
 	default: // it is awake
 	}
 	return joined, j.failing
+}
+
+// bundle returns the last bundle of a namespace, a new one if a list of it is full.
+func (j *Journal) bundle(namespace string, list func(*Batch) *[]Entry) *bundle {
+	l := j.byNamespace[namespace]
+	if l == nil {
+		l = &line{namespace: namespace}
+		j.byNamespace[namespace] = l
+		j.lines = append(j.lines, l)
+	}
+	if n := len(l.bundles); n > 0 && len(*list(&l.bundles[n-1].batch)) < bundleEntries {
+		return l.bundles[n-1]
+	}
+	added := &bundle{namespace: namespace, done: make(chan struct{})}
+	l.bundles = append(l.bundles, added)
+	return added
+}
+
+// number returns the number of a client of the bundle, to which it is added if need be.
+func (p *bundle) number(of Client) uint32 {
+	at := slices.Index(p.batch.Clients, of)
+	if at < 0 {
+		at = len(p.batch.Clients)
+		p.batch.Clients = append(p.batch.Clients, of)
+	}
+	return uint32(at + 1) //nolint:gosec // as many as there are tokens
 }
 
 // enter reports whether the queue has room for one more entry of a namespace, and counts it.
@@ -175,10 +216,27 @@ func (j *Journal) leave(namespace string, entries int) {
 	}
 }
 
-// admits reports whether the batch has room for a client.
-func (c *commit) admits(of Client) bool {
-	_, there := c.numbers[of]
-	return there || len(c.batch.Clients) < MaxClients
+// admits reports whether the batch has room for a bundle.
+func (c *commit) admits(p *bundle) bool {
+	clients := len(c.batch.Clients)
+	for _, client := range p.batch.Clients {
+		if _, there := c.numbers[client]; !there {
+			clients++
+		}
+	}
+	return len(c.batch.Tokens)+len(p.batch.Tokens) <= MaxBatch && len(c.batch.Assertions)+len(p.batch.Assertions) <= MaxBatch && clients <= MaxClients
+}
+
+// add adds a bundle to the batch.
+func (c *commit) add(p *bundle) {
+	c.bundles = append(c.bundles, p)
+	c.batch.Assertions = append(c.batch.Assertions, p.batch.Assertions...)
+	for _, token := range p.batch.Tokens {
+		if token.Client != 0 {
+			token.Client = c.numbers.of(p.batch.clientOf(token), &c.batch)
+		}
+		c.batch.Tokens = append(c.batch.Tokens, token)
+	}
 }
 
 // Run writes until the context ends, and then flushes the queue within flushTimeout.
@@ -223,27 +281,38 @@ func (j *Journal) interval() time.Duration {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	switch {
-	case len(j.waiting) == 0:
+	case j.queued == 0:
 		return 0
-	case len(j.waiting) == 1 && len(j.waiting[0].batch.Tokens) == 0:
+	case j.tokens == 0 && j.queued <= MaxBatch:
 		return assertionInterval
 	}
 	return revocationInterval
 }
 
-// seal returns the oldest commit, whose batch does not change from now on; nil if the queue is
-// empty.
+// seal returns the commit that is to be written; nil if the queue is empty. Namespaces take turns
+// in a new one, a bundle each.
 func (j *Journal) seal() *commit {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if len(j.waiting) == 0 {
-		return nil
+	if j.first != nil || len(j.lines) == 0 {
+		return j.first
 	}
-	j.sealed = max(j.sealed, 1)
-	return j.waiting[0]
+	j.first = &commit{name: "batch-" + strings.ToLower(rand.Text()), numbers: numbers{}}
+	for len(j.lines) > 0 && j.first.admits(j.lines[0].bundles[0]) {
+		next := j.lines[0]
+		j.first.add(next.bundles[0])
+		j.tokens -= len(next.bundles[0].batch.Tokens)
+		j.lines = j.lines[1:]
+		if next.bundles = next.bundles[1:]; len(next.bundles) > 0 {
+			j.lines = append(j.lines, next)
+		} else {
+			delete(j.byNamespace, next.namespace)
+		}
+	}
+	return j.first
 }
 
-// writeFirst writes the oldest commit, with retries until it is durable, has expired or the context
+// writeFirst writes a commit, with retries until it is durable, has expired or the context
 // ends.
 func (j *Journal) writeFirst(ctx context.Context) {
 	first := j.seal()
@@ -280,19 +349,24 @@ func (j *Journal) settle(first *commit, err error) {
 	first.attempts++
 	switch {
 	case err == nil:
-		j.waiting = j.waiting[1:]
-		for namespace, entries := range first.held {
-			j.leave(namespace, entries)
+		for _, p := range first.bundles {
+			j.leave(p.namespace, p.batch.Len())
 		}
-		j.sealed--
-		j.failing = false
-		if first.attempts <= patience { // after that, done is closed and the callers got an error
-			first.durable = true
-			close(first.done)
+		j.first, j.failing = nil, false
+		if first.attempts <= patience { // else the callers got an error
+			first.end(true)
 		}
 	case first.attempts == patience:
 		j.failing = true
-		close(first.done)
+		first.end(false)
 	}
 	j.wrote(err == nil, j.queued)
+}
+
+// end has the callers of all bundles continue.
+func (c *commit) end(durable bool) {
+	for _, p := range c.bundles {
+		p.durable = durable
+		close(p.done)
+	}
 }

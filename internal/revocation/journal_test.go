@@ -14,6 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -240,7 +242,7 @@ func TestAStoreThatIsAwayMakesNoPromiseAndIsTriedAgain(t *testing.T) {
 
 func TestACallerThatLeavesIsToldThatNothingIsDurable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j, _ := newJournal(&memoryStore{}, time.Now) // nobody writes
+		j, _ := newJournal(&memoryStore{}, time.Now) // no process writes
 		begin := time.Now()
 		if err := j.Revoke(t.Context(), entry(1), Client{}); oauth2.ReasonOf(err) != oauth2.ReasonRevocationNotDurable || time.Since(begin) != commitTimeout {
 			t.Errorf("got %v after %s, want no more than %s", err, time.Since(begin), commitTimeout)
@@ -289,11 +291,83 @@ func TestAFullQueueMakesNoPromise(t *testing.T) {
 	if tokens := store.stored().Tokens; len(tokens) != maxQueued || len(store.writes) != maxQueued/MaxBatch {
 		t.Errorf("the end of the server wrote %d in %d batches", len(tokens), len(store.writes))
 	}
-	if j.queued != 0 || j.borrowed != 0 || len(j.held) != 0 {
+	if j.queued != 0 || j.borrowed != 0 || len(j.held) != 0 || j.tokens != 0 || len(j.lines)+len(j.byNamespace) != 0 {
 		t.Errorf("an empty queue has %d entries, %d borrowed, of %d namespaces", j.queued, j.borrowed, len(j.held))
 	}
 	if joined := queue("flood", maxQueued); joined != lentQueue+queueShare {
 		t.Errorf("then there is room for %d", joined)
+	}
+}
+
+// TestTheRevocationsOfOneNamespaceDelayThoseOfNoOther: a namespace has queued as many as it may,
+// and the store takes a second for each batch. A revocation in another namespace is in the next
+// batch.
+func TestTheRevocationsOfOneNamespaceDelayThoseOfNoOther(t *testing.T) {
+	const slow = time.Second
+	store := memoryStore{fail: func(int) (before, after error) {
+		time.Sleep(slow) //nolint:forbidigo // of the bubble
+		return nil, nil
+	}}
+	inBubble(t, &store, func(t *testing.T, j *Journal, _ *attempts) {
+		for n := range lentQueue + queueShare {
+			token := NewEntry(IDOf(fmt.Sprint(n)), time.Now().Add(time.Hour))
+			if joined, _ := j.join(func(b *Batch) *[]Entry { return &b.Tokens }, token, Client{fmt.Sprint("flood.", n%50), "flood"}); joined == nil {
+				t.Fatalf("the queue has no room for entry %d", n)
+			}
+		}
+		for round := range 3 {
+			begin := time.Now()
+			if err := j.Revoke(t.Context(), entry(byte(round)), shopApp); err != nil {
+				t.Errorf("round %d: %v", round, err)
+			}
+			if waited := time.Since(begin); waited > 2*slow+revocationInterval {
+				t.Errorf("round %d waited %s, want the write that was under way and one more", round, waited)
+			}
+		}
+		for j.count() > 0 {
+			time.Sleep(slow) //nolint:forbidigo // of the bubble
+		}
+		if n := len(store.stored().Tokens); n != lentQueue+queueShare+3 {
+			t.Errorf("%d tokens are stored", n)
+		}
+	})
+}
+
+// count is how many entries are not durable.
+func (j *Journal) count() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.queued
+}
+
+func TestNamespacesTakeTurnsInABatch(t *testing.T) {
+	j, _ := newJournal(&memoryStore{}, func() time.Time { return noon })
+	queue := func(namespace string, entries int) {
+		for n := range entries {
+			of := Client{fmt.Sprint(namespace, ".", n%3), namespace}
+			if joined, _ := j.join(func(b *Batch) *[]Entry { return &b.Tokens }, revokedToken(n, noon), of); joined == nil {
+				t.Fatal("the queue is full")
+			}
+		}
+	}
+	queue("flood", 2*MaxBatch)
+	queue("one", 1)
+	queue("two", 200)
+	first := j.seal()
+	of := map[string]int{}
+	for _, token := range first.batch.Tokens {
+		of[first.batch.clientOf(token).Namespace]++
+	}
+	want := map[string]int{"one": 1, "two": 200, "flood": (MaxBatch - 201) / bundleEntries * bundleEntries}
+	if diff := cmp.Diff(want, of); diff != "" {
+		t.Errorf("the tokens of the first batch (-want +got):\n%s", diff)
+	}
+	if again := j.seal(); again != first {
+		t.Error("a batch that is not written yet is followed by another one")
+	}
+	j.settle(first, nil)
+	if second := j.seal(); len(second.batch.Tokens) != MaxBatch || j.queued != 2*MaxBatch-want["flood"] {
+		t.Errorf("%d tokens in the second batch, %d are queued", len(second.batch.Tokens), j.queued)
 	}
 }
 
@@ -306,8 +380,8 @@ func TestWhatHasExpiredIsNotWritten(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	j.Run(ctx)
-	if len(store.writes) != 0 || len(j.waiting) != 0 {
-		t.Errorf("%d writes, %d batches wait", len(store.writes), len(j.waiting))
+	if len(store.writes) != 0 || j.queued != 0 || j.first != nil {
+		t.Errorf("%d writes, %d entries wait", len(store.writes), j.queued)
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
-// The origins of the tokens of a batch say which clients they were issued to, and when. They are
-// stored beside the tokens, which have the same order:
+// The origins of the tokens of a batch are the clients to which they were issued, and when. They
+// are stored beside the tokens, which have the same order:
 //
 //	version (1), number of clients, then for each client in the order of its tokens:
 //	  client_id, namespace, number of tokens

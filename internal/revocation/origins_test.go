@@ -100,11 +100,15 @@ func TestABatchHasRoomForSoManyClients(t *testing.T) {
 			}
 		}
 	}
-	if len(j.waiting) != 2 || len(j.waiting[0].batch.Clients) != MaxClients || len(j.waiting[1].batch.Clients) != 1 {
-		t.Fatalf("%d batches", len(j.waiting))
+	first := j.seal()
+	j.settle(first, nil)
+	second := j.seal()
+	if len(first.batch.Clients) != MaxClients || len(second.batch.Clients) != 1 || len(first.batch.Tokens)+len(second.batch.Tokens) != 2*(MaxClients+1) {
+		t.Fatalf("%d and %d clients", len(first.batch.Clients), len(second.batch.Clients))
 	}
-	_, _, origins := j.waiting[0].batch.Pack()
-	if size := base64.StdEncoding.EncodedLen(len(origins)); size > 512<<10 { // spec.batch.origins
+	_, _, origins := first.batch.Pack()
+	// spec.batch.origins
+	if size := base64.StdEncoding.EncodedLen(len(origins)); size > 512<<10 {
 		t.Errorf("the origins take %d bytes", size)
 	}
 }

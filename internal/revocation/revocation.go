@@ -63,9 +63,9 @@ type Entry struct {
 	ID ID
 	// Until is the expiry of the token or the assertion, in seconds since 1970.
 	Until uint32
-	// IssuedAt is when the token was issued, in seconds since 1970. Client is the number of its client:
-	// its place, from 1, in the Clients of a Batch, or that in the memory of a State. Both are zero for
-	// an entry that is never collapsed.
+	// IssuedAt is when the token was issued, in seconds since 1970. Client is the number of its
+	// client: its place, from 1, in the Clients of a Batch, or that in the memory of a State.
+	// Both are zero for an entry that is never collapsed.
 	IssuedAt, Client uint32
 }
 
@@ -112,8 +112,8 @@ type Batch struct {
 // Len returns the number of entries in the batch.
 func (b Batch) Len() int { return len(b.Tokens) + len(b.Assertions) }
 
-// Encode returns the lists of the batch as they are stored, the origins of its tokens, and the latest
-// expiry.
+// Encode returns the lists of the batch as they are stored, the origins of its tokens, and the
+// latest expiry.
 func (b Batch) Encode() (tokens, assertions string, origins []byte, expiresAt time.Time) {
 	packedTokens, packedAssertions, origins := b.Pack()
 	return base64.StdEncoding.EncodeToString(packedTokens), base64.StdEncoding.EncodeToString(packedAssertions), origins, b.ExpiresAt()

@@ -23,13 +23,14 @@ type Selector struct {
 	// Exactly one of ClientID, Namespace and ClientUID is set.
 	ClientID, Namespace, ClientUID string
 	IssuedBefore                   time.Time
-	// Collapses says that a token server wrote the selector in the place of single revocations.
+	// Collapses is whether a token server wrote the selector in the place of single
+	// revocations.
 	Collapses bool
 }
 
 // Name returns the name of the TokenRevocation of a selector that collapses. It is a digest of the
 // selector, and neither a name nor a selector can be changed. So a copy that a person edits is not
-// taken for the work of a token server, whatever its labels say, and of two replicas that write the
+// taken for the work of a token server, whatever its labels are, and of two replicas that write the
 // same one fails with AlreadyExists.
 func (s Selector) Name() string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "hallpass collapsed revocations\x00%s\x00%s\x00%d", s.ClientID, s.Namespace, s.IssuedBefore.Unix()))
@@ -47,7 +48,7 @@ type selection struct {
 	mu        sync.RWMutex
 	selectors map[string]Selector
 	epochs    map[subject]*epoch
-	// some says that there is an epoch. Without one, reading takes no lock.
+	// some is whether there is an epoch. Without one, reading takes no lock.
 	some atomic.Bool
 }
 

@@ -22,8 +22,8 @@ type State struct {
 	// sweeping is held while the numbers of clients must not change their meaning.
 	sweeping sync.Mutex
 
-	// selected holds the selectors of the objects that exist. quarantined holds those whose objects
-	// are missing since a backup was restored; there may be one a client.
+	// selected holds the selectors of the objects that exist. quarantined holds those whose
+	// objects are missing since a backup was restored; there may be one a client.
 	selected, quarantined selection
 }
 

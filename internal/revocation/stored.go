@@ -20,15 +20,16 @@ type Stored interface {
 	// Selection returns the selector as its author wrote it, and the creation time of the
 	// TokenRevocation. A zero issuedBefore means that there is no selector.
 	Selection() (clientID, namespace string, issuedBefore, createdAt time.Time)
-	// Lists returns the encoded lists of the batch, and the origins of its tokens; see Batch.Encode.
+	// Lists returns the encoded lists of the batch, and the origins of its tokens; see
+	// Batch.Encode.
 	Lists() (tokens, assertions string, origins []byte)
 }
 
 // version is that of the TokenRevocations that this build writes.
 const version = 1
 
-// CheckWrite returns the reason why this build must neither merge nor delete a TokenRevocation, which
-// wraps wire.ErrNewer, or nil.
+// CheckWrite returns the reason why this build must neither merge nor delete a TokenRevocation,
+// which wraps wire.ErrNewer, or nil.
 func CheckWrite(s Stored) error { return formOf(s).CheckWrite(version) }
 
 func formOf(s Stored) wire.Form {
@@ -36,9 +37,9 @@ func formOf(s Stored) wire.Form {
 	return wire.Form{Version: written, MinReader: least}
 }
 
-// Read decodes a TokenRevocation. The selector is nil if there is none. An unreadable list leaves its
-// field of the batch empty; the other list is read. Tokens whose origins are unreadable have none. Of one
-// that only newer versions can read, nothing is read.
+// Read decodes a TokenRevocation. The selector is nil if there is none. An unreadable list leaves
+// its field of the batch empty; the other list is read. Tokens whose origins are unreadable have
+// none. Of one that only newer versions can read, nothing is read.
 func Read(s Stored) (selector *Selector, batch Batch, err error) {
 	if err := formOf(s).CheckRead(version); err != nil {
 		return nil, Batch{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
@@ -51,8 +52,8 @@ func Read(s Stored) (selector *Selector, batch Batch, err error) {
 	return ReadSelector(s), batch, errors.Join(tokensErr, assertionsErr)
 }
 
-// ReadSelector decodes the selector of a TokenRevocation; nil if there is none that can be read. Its IssuedBefore is
-// cut back to the creation time.
+// ReadSelector decodes the selector of a TokenRevocation; nil if there is none that can be read.
+// Its IssuedBefore is cut back to the creation time.
 func ReadSelector(s Stored) *Selector {
 	clientID, namespace, issuedBefore, createdAt := s.Selection()
 	if issuedBefore.IsZero() || formOf(s).CheckRead(version) != nil {

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// batchDelay is how long a line waits for others at most. A process that is killed loses the
-	// lines of this time.
+	// batchDelay is how long a line waits for others at most. A process that is killed loses
+	// the lines of this time.
 	batchDelay = 10 * time.Millisecond
 	// batchSize is the number of bytes from which on a batch is written at once.
 	batchSize = 32 << 10
@@ -36,7 +36,8 @@ func (b *Batch) Write(p []byte) (int, error) {
 	defer b.mu.Unlock()
 	if len(b.waiting) == 0 {
 		if b.timer == nil {
-			b.timer = time.AfterFunc(batchDelay, func() { _ = b.Flush() }) // no caller waits for this error
+			// no caller waits for this error
+			b.timer = time.AfterFunc(batchDelay, func() { _ = b.Flush() })
 		} else {
 			b.timer.Reset(batchDelay)
 		}

@@ -17,11 +17,11 @@ import (
 type Files struct {
 	// Certificate and Key are the files of the serving certificate and of its private key.
 	Certificate, Key string
-	// PublicCertificate and PublicKey are those of a second certificate, which callers get who ask for one
-	// of its names (SNI). If they are empty, there is one certificate.
+	// PublicCertificate and PublicKey are those of a second certificate, which callers get who
+	// ask for one of its names (SNI). If they are empty, there is one certificate.
 	PublicCertificate, PublicKey string
-	// ClientCAs is the file of the certificate authorities (CAs) of client certificates. If it is
-	// empty, no client certificate is requested.
+	// ClientCAs is the file of the certificate authorities (CAs) of client certificates. If it
+	// is empty, no client certificate is requested.
 	ClientCAs string
 }
 
@@ -30,9 +30,9 @@ type Files struct {
 type TLS struct {
 	// Plain has the serving certificate and requests no client certificate.
 	Plain *tls.Config
-	// Requesting also requests a client certificate, but does not require one: only some endpoints
-	// need it, and the certificate of another CA is no error at the others. It is Plain if there
-	// are no ClientCAs.
+	// Requesting also requests a client certificate, but does not require one: only some
+	// endpoints need it, and the certificate of another CA is no error at the others. It is
+	// Plain if there are no ClientCAs.
 	Requesting *tls.Config
 	// ClientCAs returns the current CAs of client certificates. It is nil if there are none.
 	ClientCAs func() *x509.CertPool

@@ -82,20 +82,10 @@ func newSecureServer(t *testing.T, files Files) *secureServer {
 	files.Certificate, files.Key = writeCertificate(t)
 	config, err := files.TLS()
 	must(t, err)
-	dir, err := directory.New(directory.Config{REST: &rest.Config{Host: "localhost:1"}, Log: slog.New(slog.DiscardHandler)})
-	must(t, err)
-	issuer, err := oauth2.ParseIssuer("https://localhost", false)
-	must(t, err)
 	log := slog.New(slog.DiscardHandler)
-	metrics := audit.NewMetrics(prometheus.NewRegistry())
-	journal := revocation.NewJournal(dir.RevocationStore(), time.Now, metrics.Wrote, log)
-	handler := tokenserver.New(tokenserver.Config{
-		IntrospectionAuthorities: config.ClientCAs,
-		Authority:                auth.New(auth.Config{Issuer: issuer, Directory: dir, Journal: journal, Random: rand.Reader}),
-		Auditor:                  audit.New(audit.Config{Lines: io.Discard, Log: log, Metrics: metrics}),
-	})
+	handler := newHandler(t, config.ClientCAs)
 	s := &secureServer{Files: files, http: NewHTTPServer(HTTPConfig{
-		Handler: handler, TLS: config.Requesting, Log: log,
+		Handler: handler, TLS: config.Requesting, Log: log, Connection: tokenserver.WithConnection,
 	})}
 	listener, err := net.Listen("tcp", "localhost:0")
 	must(t, err)
@@ -109,6 +99,23 @@ func newSecureServer(t *testing.T, files Files) *secureServer {
 	return s
 }
 
+// newHandler returns the handler of the public port. It knows no client.
+func newHandler(t *testing.T, authorities func() *x509.CertPool) http.Handler {
+	t.Helper()
+	dir, err := directory.New(directory.Config{REST: &rest.Config{Host: "localhost:1"}, Log: slog.New(slog.DiscardHandler)})
+	must(t, err)
+	issuer, err := oauth2.ParseIssuer("https://localhost", false)
+	must(t, err)
+	log := slog.New(slog.DiscardHandler)
+	metrics := audit.NewMetrics(prometheus.NewRegistry())
+	journal := revocation.NewJournal(dir.RevocationStore(), time.Now, metrics.Wrote, log)
+	return tokenserver.New(tokenserver.Config{
+		IntrospectionAuthorities: authorities,
+		Authority:                auth.New(auth.Config{Issuer: issuer, Directory: dir, Journal: journal, Random: rand.Reader}),
+		Auditor:                  audit.New(audit.Config{Lines: io.Discard, Log: log, Metrics: metrics}),
+	})
+}
+
 // caller is a client with a certificate, or without one.
 func caller(certificate *tls.Certificate) *http.Client {
 	config := &tls.Config{InsecureSkipVerify: true} //nolint:gosec // the test is about what the server checks
@@ -118,8 +125,8 @@ func caller(certificate *tls.Certificate) *http.Client {
 	return &http.Client{Timeout: 3 * time.Minute, Transport: &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: true}}
 }
 
-// ask posts to a path without credentials. It returns whether the response says that a certificate
-// is missing.
+// ask posts to a path without credentials. It returns whether the response reports that a
+// certificate is missing.
 func (s *secureServer) ask(t *testing.T, by *http.Client, path string) (uncertified, reused bool) {
 	t.Helper()
 	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { reused = info.Reused }})
@@ -165,8 +172,8 @@ func TestIntrospectionRequiresAClientCertificate(t *testing.T) {
 		})
 	}
 
-	// The authorities are replaced while a connection is open. It stays open, and its certificate is
-	// not accepted any more.
+	// The authorities are replaced while a connection is open. It stays open, and its
+	// certificate is not accepted any more.
 	by := caller(good)
 	defer by.CloseIdleConnections()
 	if uncertified, _ := s.ask(t, by, oauth2.IntrospectionPath); uncertified {

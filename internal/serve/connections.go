@@ -17,33 +17,58 @@ const (
 	DefaultMaxConnectionsPerSource = 1024
 )
 
-// Bounds limit what the callers of a listener can make the process hold. A zero field stands for its
-// default.
+// Sources groups addresses into sources, and sources into networks: budget.Sources does.
+type Sources interface {
+	// Of returns the source that an address belongs to.
+	Of(address netip.Addr) netip.Prefix
+	// Networks returns the networks around a source, the widest first. alone means that they
+	// are no parties that share places and memory.
+	Networks(source netip.Prefix) (networks []netip.Prefix, alone bool)
+}
+
+// addresses are Sources of one address each.
+type addresses struct{}
+
+func (addresses) Of(address netip.Addr) netip.Prefix {
+	return netip.PrefixFrom(address, address.BitLen())
+}
+
+func (addresses) Networks(netip.Prefix) ([]netip.Prefix, bool) { return nil, true }
+
+// Bounds limit what the callers of a listener can make the process hold. A zero field stands for
+// its default.
 type Bounds struct {
 	// Total is the maximum of open connections over all sources.
 	Total int
 	// PerSource is the maximum of one source.
 	PerSource int
-	// Source returns the source that an address belongs to. The default takes each address for one.
-	Source func(netip.Addr) netip.Prefix
-	// PlainHTTP is called for each connection on which a caller of TLS sends plain HTTP; nil counts none.
+	// Sources groups the addresses of callers. The default takes each address for a source.
+	Sources Sources
+	// PlainHTTP is called for each connection on which a caller of TLS sends plain HTTP; nil
+	// counts none.
 	PlainHTTP func()
-	// Room is the memory that requests may hold. Listeners share it; without one, each has its own.
+	// Closed is called for each connection that is closed for a bound; nil reports none.
+	Closed func(Bound, netip.Prefix)
+	// Room is the memory that requests may hold. Listeners share it; without one, each has its
+	// own.
 	Room *Room
 }
 
 // FairListener limits the open connections in total and per source. It closes a connection beyond
 // the limit of its source before the TLS handshake. If the total is reached, it closes a connection
-// of the source with the most connections to accept one of a source with fewer: a source that opens
-// thousands evicts its own connections, and one with few is accepted.
+// to accept one of a source with fewer: of the widest network with the most connections, in that of
+// the narrower one with the most, and in that of the source with the most. So who opens thousands,
+// from one address or from a network of them, evicts his own connections, and the first connection
+// of a source is accepted. Of equal sources it closes the connection that was idle the longest.
 type FairListener struct {
 	net.Listener
 
 	bounds Bounds
+	// accepted is the number of connections that were accepted; it is the clock of idle ones.
+	accepted atomic.Uint64
 
-	mu      sync.Mutex
-	open    int
-	sources map[netip.Prefix]map[*fairConn]struct{}
+	mu    sync.Mutex
+	crowd crowd
 }
 
 // NewFairListener returns a FairListener that accepts from listener.
@@ -51,19 +76,23 @@ func NewFairListener(listener net.Listener, bounds Bounds) *FairListener {
 	if bounds.Room == nil {
 		bounds.Room = NewRoom(DefaultRoom)
 	}
-	if bounds.Source == nil {
-		bounds.Source = func(address netip.Addr) netip.Prefix { return netip.PrefixFrom(address, address.BitLen()) }
+	if bounds.Sources == nil {
+		bounds.Sources = addresses{}
+	}
+	if bounds.Closed == nil {
+		bounds.Closed = func(Bound, netip.Prefix) {}
 	}
 	return &FairListener{
 		Listener: listener,
 		bounds: Bounds{
 			Total:     cmp.Or(bounds.Total, DefaultMaxConnections),
 			PerSource: cmp.Or(bounds.PerSource, DefaultMaxConnectionsPerSource),
-			Source:    bounds.Source,
+			Sources:   bounds.Sources,
 			Room:      bounds.Room,
 			PlainHTTP: bounds.PlainHTTP,
+			Closed:    bounds.Closed,
 		},
-		sources: map[netip.Prefix]map[*fairConn]struct{}{},
+		crowd: crowd{sources: bounds.Sources, branches: map[netip.Prefix]*branch{}},
 	}
 }
 
@@ -75,17 +104,19 @@ func (l *FairListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err //nolint:wrapcheck // net/http checks the type of the error
 		}
-		c := &fairConn{Conn: accepted, listener: l, source: l.bounds.Source(addressOf(accepted.RemoteAddr()))}
+		c := &fairConn{Conn: accepted, listener: l, source: l.bounds.Sources.Of(addressOf(accepted.RemoteAddr()))}
+		c.seen = l.accepted.Add(1)
+		c.used.Store(c.seen)
 		if l.bounds.Room.refuses(c.source) {
-			_ = accepted.Close()
+			c.refuse(BoundMemory)
 			continue
 		}
-		evicted, ok := l.admit(c)
+		evicted, full := l.admit(c)
 		if evicted != nil {
-			evicted.evict()
+			evicted.evict(BoundTotal)
 		}
-		if !ok {
-			_ = accepted.Close()
+		if full != "" {
+			c.refuse(full)
 			continue
 		}
 		limitKernel(accepted)
@@ -96,53 +127,28 @@ func (l *FairListener) Accept() (net.Conn, error) {
 }
 
 // admit counts a connection if it is within the bounds. It returns the connection that is evicted
-// for it, if there is one.
-func (l *FairListener) admit(c *fairConn) (evicted *fairConn, ok bool) {
+// for it, if there is one, or the bound that it is beyond.
+func (l *FairListener) admit(c *fairConn) (evicted *fairConn, full Bound) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	held := len(l.sources[c.source])
-	if held >= l.bounds.PerSource {
-		return nil, false
-	}
-	if l.open >= l.bounds.Total {
-		if evicted = l.heaviest(held + 1); evicted == nil {
-			return nil, false
-		}
-		l.remove(evicted)
-	}
-	if held == 0 {
-		l.sources[c.source] = map[*fairConn]struct{}{}
-	}
-	l.sources[c.source][c] = struct{}{}
-	l.open++
-	return evicted, true
-}
-
-// heaviest returns a connection of the source with the most connections. It returns nil if no
-// source has more than the given number.
-func (l *FairListener) heaviest(than int) *fairConn {
-	var most map[*fairConn]struct{}
-	for _, held := range l.sources {
-		if len(held) > max(than, len(most)) {
-			most = held
+	source := l.crowd.of(c.source)
+	switch {
+	case source.weight >= l.bounds.PerSource:
+		full = BoundSource
+	case l.crowd.root.weight >= l.bounds.Total:
+		if evicted = l.crowd.yielding(source); evicted == nil {
+			full = BoundTotal
 		}
 	}
-	for c := range most {
-		return c
+	if full != "" {
+		l.crowd.prune(source)
+		return nil, full
 	}
-	return nil
-}
-
-// remove uncounts a connection; it is a no-op if the connection is not counted.
-func (l *FairListener) remove(c *fairConn) {
-	held := l.sources[c.source]
-	if _, there := held[c]; !there {
-		return
+	l.crowd.add(c, source)
+	if evicted != nil { // after the other one, which may be of the same network
+		l.crowd.remove(evicted)
 	}
-	l.open--
-	if delete(held, c); len(held) == 0 {
-		delete(l.sources, c.source)
-	}
+	return evicted, ""
 }
 
 // fairConn is a connection that is counted until it is closed, and what its requests hold.
@@ -151,9 +157,16 @@ type fairConn struct {
 
 	listener *FairListener
 	source   netip.Prefix
+	// branch is the connection among those of its listener, whose lock guards it. used is the
+	// clock of the listener when the connection was last read from, and seen what it was when
+	// another connection wanted the place.
+	branch branch
+	seen   uint64
+	used   atomic.Uint64
 
 	load   load
 	record atomic.Int64 // load.record
+	ahead  ahead
 
 	// reading is closed when the first read begins; it is nil if nothing waits for that.
 	reading chan struct{}
@@ -169,7 +182,14 @@ func (c *fairConn) Read(p []byte) (int, error) {
 	if 2*len(p) > int(c.record.Load()) {
 		c.grow(2 * len(p))
 	}
-	return c.Conn.Read(p) //nolint:wrapcheck // the server checks for io.EOF
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		if now := c.listener.accepted.Load(); now != c.used.Load() {
+			c.used.Store(now)
+		}
+		c.tookAhead(n)
+	}
+	return n, err //nolint:wrapcheck // the server checks for io.EOF
 }
 
 func (c *fairConn) grow(n int) {
@@ -190,16 +210,24 @@ func (c *fairConn) Close() error {
 // uncount removes the connection from those that are open.
 func (c *fairConn) uncount() {
 	c.listener.mu.Lock()
-	c.listener.remove(c)
+	c.listener.crowd.remove(c)
 	c.listener.mu.Unlock()
 	c.load.room.leave(c)
 }
 
+// refuse closes a connection that was not counted.
+func (c *fairConn) refuse(full Bound) {
+	_ = c.Conn.Close()
+	c.listener.bounds.Closed(full, c.source)
+}
+
 // evict closes a connection; its server gets an error and drops it. It also drops what the kernel
 // holds for the connection: a caller that takes nothing would let it be held for minutes.
-func (c *fairConn) evict() {
+func (c *fairConn) evict(full Bound) {
 	c.uncount()
-	c.load.leave()
+	if c.load.leave() {
+		c.listener.bounds.Closed(full, c.source)
+	}
 	if tcp, ok := c.Conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 	}
@@ -213,7 +241,8 @@ const kernelSend = 64 << 10
 // limitKernel bounds what the kernel holds for a connection.
 func limitKernel(accepted net.Conn) {
 	if tcp, ok := accepted.(*net.TCPConn); ok {
-		_ = tcp.SetWriteBuffer(kernelSend) // a connection that is closed already fails later too
+		// a connection that is closed already fails later too
+		_ = tcp.SetWriteBuffer(kernelSend)
 	}
 }
 

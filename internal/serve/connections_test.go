@@ -9,6 +9,10 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hallpass-dev/hallpass/internal/budget"
 )
 
 // offered is a listener in memory.
@@ -35,6 +39,8 @@ type peer struct {
 
 func (p *peer) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(p.address) }
 
+func (p *peer) Read([]byte) (int, error) { return 1, nil }
+
 func (p *peer) Close() error {
 	p.closed.Add(1)
 	return nil
@@ -58,10 +64,8 @@ func TestConnectionsAreSharedFairly(t *testing.T) {
 		}
 		return n
 	}
-	l := NewFairListener(listening, Bounds{Total: 10, PerSource: 6, Source: func(address netip.Addr) netip.Prefix {
-		prefix, _ := address.Prefix(min(address.BitLen(), 64))
-		return prefix
-	}})
+	closed := map[Bound]int{}
+	l := NewFairListener(listening, Bounds{Sources: budget.Sources{}, Total: 10, PerSource: 6, Closed: func(bound Bound, _ netip.Prefix) { closed[bound]++ }})
 	offer("10.0.0.1", 8) // two more than its share
 	offer("10.0.0.2", 6) // four fit, two take the place of others
 	offer("10.0.0.3", 2)
@@ -86,7 +90,10 @@ func TestConnectionsAreSharedFairly(t *testing.T) {
 	if got := open("2001:db8::1") + open("2001:db8::2"); got != 2 {
 		t.Errorf("the source with addresses of one prefix has %d open, want 2", got)
 	}
-	if got := len(l.sources); got != 4 {
+	if diff := cmp.Diff(map[Bound]int{BoundSource: 2, BoundTotal: 6}, closed); diff != "" {
+		t.Errorf("connections that were reported as closed (-want +got):\n%s", diff)
+	}
+	if got := len(l.crowd.root.sources()); got != 4 {
 		t.Errorf("connections are of %d sources, want 4", got)
 	}
 	if one, two := open("10.0.0.1"), open("10.0.0.2"); one < 2 || two < 2 {
@@ -96,7 +103,7 @@ func TestConnectionsAreSharedFairly(t *testing.T) {
 		_ = c.Close()
 		_ = c.Close() // twice, as net/http may
 	}
-	if l.open != 0 || len(l.sources) != 0 {
-		t.Errorf("%d connections of %d sources are still counted", l.open, len(l.sources))
+	if l.crowd.root.weight != 0 || len(l.crowd.branches) != 0 {
+		t.Errorf("%d connections of %d sources and networks are still counted", l.crowd.root.weight, len(l.crowd.branches))
 	}
 }

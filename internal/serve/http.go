@@ -34,7 +34,8 @@ const (
 	// connectionBuffer is what all streams of a connection may send ahead of the handlers: the
 	// least of RFC 9113 section 6.9.2.
 	connectionBuffer = 64 << 10
-	// maxFrame is the least of RFC 9113 section 4.2: a connection keeps a buffer for the longest frame.
+	// maxFrame is the least of RFC 9113 section 4.2: a connection keeps a buffer for the
+	// longest frame.
 	maxFrame    = 16 << 10
 	pingAfter   = 30 * time.Second
 	pingTimeout = 10 * time.Second
@@ -48,6 +49,9 @@ type HTTPConfig struct {
 	TLS *tls.Config
 	// Log gets the errors of connections.
 	Log *slog.Logger
+	// Connection adds to the context of each connection, which is that of its requests; nil
+	// adds nothing.
+	Connection func(context.Context) context.Context
 }
 
 // NewHTTPServer returns an HTTP server with bounds on each connection. On connections of a
@@ -55,7 +59,7 @@ type HTTPConfig struct {
 func NewHTTPServer(c HTTPConfig) *http.Server {
 	server := &http.Server{
 		Handler:           counted(c.Handler),
-		ConnContext:       withConnection,
+		ConnContext:       c.withConnection,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -80,7 +84,9 @@ func NewHTTPServer(c HTTPConfig) *http.Server {
 func meterHTTP2(server *http.Server) {
 	h2 := &http2.Server{}                                     //nolint:staticcheck // net/http has no way to wrap a connection of HTTP/2
 	if err := http2.ConfigureServer(server, h2); err != nil { //nolint:staticcheck // as above
-		panic(err) // the cipher suites of the configuration are not those of HTTP/2: a fault of ours
+		// the cipher suites of the configuration are not those of HTTP/2: a fault of this
+		// process
+		panic(err)
 	}
 	server.TLSNextProto[http2.NextProtoTLS] = func(server *http.Server, c *tls.Conn, handler http.Handler) {
 		ctx := context.Background()
@@ -93,7 +99,7 @@ func meterHTTP2(server *http.Server) {
 }
 
 // connectionLog is the error log of net/http. A caller's errors in TLS or HTTP are logged for
-// debugging only; a panic is an error of ours.
+// debugging only; a panic is an error of this process.
 type connectionLog struct{ log *slog.Logger }
 
 // Write implements io.Writer.
@@ -126,8 +132,8 @@ type handshakes struct {
 	config *tls.Config
 }
 
-// Accept implements net.Listener. The handshake has a goroutine of its own, and the server waits for
-// its result: the stack that it needs, 16 KiB, would else stay with the connection.
+// Accept implements net.Listener. The handshake has a goroutine of its own, and the server waits
+// for its result: the stack that it needs, 16 KiB, would else stay with the connection.
 func (l handshakes) Accept() (net.Conn, error) {
 	accepted, err := l.Listener.Accept()
 	if err != nil {
@@ -138,7 +144,11 @@ func (l handshakes) Accept() (net.Conn, error) {
 		reading := make(chan struct{})
 		fair.reading = reading
 		go func() { // the server gets the error, and sets the deadline
-			if plain := fair.listener.bounds.PlainHTTP; isPlainHTTP(c.HandshakeContext(context.Background())) && plain != nil {
+			err := c.HandshakeContext(context.Background())
+			if err == nil {
+				fair.handshaken()
+			}
+			if plain := fair.listener.bounds.PlainHTTP; isPlainHTTP(err) && plain != nil {
 				plain()
 			}
 		}()
@@ -147,8 +157,8 @@ func (l handshakes) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// isPlainHTTP reports whether a handshake failed because the caller has sent a request without TLS. The
-// server answers it with 400.
+// isPlainHTTP reports whether a handshake failed because the caller has sent a request without TLS.
+// The server answers it with 400.
 func isPlainHTTP(err error) bool {
 	header, ok := errors.AsType[tls.RecordHeaderError](err)
 	if !ok {

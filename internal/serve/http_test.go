@@ -67,7 +67,8 @@ func TestPlainHTTPAtThePortOfTLSIsCounted(t *testing.T) {
 		answer, _ := io.ReadAll(c)
 		return string(answer)
 	}
-	_ = send("\x00\x00\x00\x00\x00\x00\x00\x00")                           // neither TLS nor HTTP
+	// neither TLS nor HTTP
+	_ = send("\x00\x00\x00\x00\x00\x00\x00\x00")
 	trusting := &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // both ends are this test
 	with, err := trusting.DialContext(t.Context(), "tcp", listener.Addr().String())
 	if err != nil {

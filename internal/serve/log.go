@@ -10,8 +10,8 @@ import (
 	"log/slog"
 )
 
-// MaxVerbosity is the highest verbosity. From the next level on the client of the Kubernetes API logs
-// the bodies that it sends and receives, Secrets among them.
+// MaxVerbosity is the highest verbosity. From the next level on the client of the Kubernetes API
+// logs the bodies that it sends and receives, Secrets among them.
 const MaxVerbosity = 7
 
 // VerbosityFlag defines the flag -v.

@@ -15,7 +15,7 @@ import (
 type Memory interface {
 	// Ready returns why requests cannot be answered yet.
 	Ready() error
-	// Heard is when the API server was last heard from, and Silence how long ago that was.
+	// Heard is when something last came from the API server, and Silence how long ago that was.
 	Heard() time.Time
 	Silence() time.Duration
 	// Bridging reports whether the memory is a snapshot of an earlier process.
@@ -77,7 +77,7 @@ func (o Ops) ready(w http.ResponseWriter, r *http.Request) {
 
 // freshness describes the age of the memory for humans.
 func freshness(m Memory) string {
-	since := fmt.Sprintf("the API server was last heard of %s ago, at %s",
+	since := fmt.Sprintf("the last event or list of the API server came %s ago, at %s",
 		m.Silence().Round(time.Second), m.Heard().UTC().Format(time.RFC3339))
 	if m.Bridging() {
 		return since + "; serving from the snapshot"

@@ -52,7 +52,7 @@ func (memory) Silence() time.Duration { return 90*time.Second + time.Millisecond
 func (m memory) Bridging() bool       { return m.bridging }
 
 func TestReadiness(t *testing.T) {
-	const heard = "the API server was last heard of 1m30s ago, at 2026-03-01T12:00:00Z"
+	const heard = "the last event or list of the API server came 1m30s ago, at 2026-03-01T12:00:00Z"
 	for name, c := range map[string]struct {
 		memory   memory
 		stopping bool

@@ -6,26 +6,29 @@ package serve
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
 
 const (
 	// DefaultRoom is the memory that all connections and their requests may hold.
-	DefaultRoom = 104 << 20
+	DefaultRoom = 102 << 20
 
-	// connectionBytes is what a connection holds: buffers, keys and goroutines of TLS and HTTP/1.1.
+	// connectionBytes is what a connection holds: buffers, keys and goroutines of TLS and
+	// HTTP/1.1.
 	connectionBytes = 20 << 10
-	// framesBytes is what a connection of HTTP/2 holds more: goroutines, queues, and the tables that
-	// compress headers. What is read of it at once counts beside that.
+	// framesBytes is what a connection of HTTP/2 holds more: goroutines, queues, and the tables
+	// that compress headers. What is read of it at once counts beside that.
 	framesBytes = 2 << 10
 	// requestBytes is what a request holds beside its body and the names of its headers: a
-	// goroutine, its stack, the values of the headers, and an answer that fits shortAnswer. It is
-	// twice that, because the next one finds it not collected yet.
+	// goroutine, its stack, the values of the headers, and an answer that fits shortAnswer. It
+	// is twice that, because the next one finds it not collected yet.
 	requestBytes = 48 << 10
 	// nameBytes is what each name of a header takes.
 	nameBytes = 128
-	// shortAnswer is the length up to which net/http holds an answer when its handler has returned.
+	// shortAnswer is the length up to which net/http holds an answer when its handler has
+	// returned.
 	shortAnswer = 4 << 10
 
 	// maxUnread is how many answers of a connection may wait for its caller to take them, and
@@ -39,26 +42,29 @@ const (
 
 // Room bounds the memory that connections hold, and their requests: those that are received, worked
 // on, or answered until their caller has taken the answer. If there is no more, it closes
-// connections of the source that holds the most.
+// connections of the source that holds the most, in the network that holds the most.
 type Room struct {
 	limit int64
-	// held is what all connections hold. leaving is the part of it that evicted connections hold
-	// until their server has dropped them.
+	// held is what all connections hold. leaving is the part of it that evicted connections
+	// hold until their server has dropped them.
 	held, leaving atomic.Int64
 
-	mu      sync.Mutex
-	holders map[netip.Prefix]*holder
+	mu       sync.Mutex
+	networks networks
+	holders  map[netip.Prefix]*holder
 }
 
 // holder is a source with the connections that it has at all listeners of a Room.
 type holder struct {
+	*lineage // its weights are those of the last look
+
 	held        atomic.Int64 // without what is leaving
 	connections map[*fairConn]struct{}
 }
 
 // NewRoom returns a Room of limit bytes for the connections of several listeners.
 func NewRoom(limit int) *Room {
-	return &Room{limit: int64(limit), holders: map[netip.Prefix]*holder{}}
+	return &Room{limit: int64(limit), networks: networks{}, holders: map[netip.Prefix]*holder{}}
 }
 
 // enter adds a connection to those of its source.
@@ -67,7 +73,7 @@ func (r *Room) enter(c *fairConn) {
 	defer r.mu.Unlock()
 	h := r.holders[c.source]
 	if h == nil {
-		h = &holder{connections: map[*fairConn]struct{}{}}
+		h = &holder{lineage: r.networks.enter(c.listener.bounds.Sources, c.source), connections: map[*fairConn]struct{}{}}
 		r.holders[c.source] = h
 	}
 	h.connections[c] = struct{}{}
@@ -81,6 +87,8 @@ func (r *Room) leave(c *fairConn) {
 	if h := c.load.holder; h == r.holders[c.source] {
 		if delete(h.connections, c); len(h.connections) == 0 {
 			delete(r.holders, c.source)
+			h.add(-h.own.weight)
+			r.networks.leave(h.lineage)
 		}
 	}
 }
@@ -93,8 +101,8 @@ func (r *Room) full() bool {
 }
 
 // refuses reports whether a further connection of a source is closed at once: while the room is
-// almost full and the source holds the most. So its connections are not accepted to be evicted, which
-// would take the processor and leave garbage.
+// almost full and the source holds the most. So its connections are not accepted to be evicted,
+// which would take the processor and leave garbage.
 func (r *Room) refuses(source netip.Prefix) bool {
 	if r.held.Load() <= r.limit-r.limit/8 {
 		return false
@@ -105,9 +113,9 @@ func (r *Room) refuses(source netip.Prefix) bool {
 	return h != nil && r.heaviest(h) == h
 }
 
-// evict closes a connection of the source that holds the most, for one that has added to what is held.
-// If both are of one source, it closes the one that has added: so a source without room stops at
-// once, and waits for nothing.
+// evict closes a connection of the source that holds the most, for one that has added to what is
+// held. If both are of one source, it closes the one that has added: so a source without room stops
+// at once, and waits for nothing.
 func (r *Room) evict(added *fairConn) {
 	r.mu.Lock()
 	largest := added
@@ -119,14 +127,22 @@ func (r *Room) evict(added *fairConn) {
 		}
 	}
 	r.mu.Unlock()
-	largest.evict()
+	largest.evict(BoundMemory)
 }
 
-// heaviest returns the source that holds the most, and of equal ones the given one. The caller has
-// locked the Room.
-func (r *Room) heaviest(most *holder) *holder {
+// heaviest returns the source that loses a connection where the given one adds: the given one, if
+// no other holds more where the two differ, and otherwise the one that holds the most in the
+// network that holds the most. The caller has locked the Room.
+func (r *Room) heaviest(adds *holder) *holder {
 	for _, h := range r.holders {
-		if h.held.Load() > most.held.Load() {
+		h.add(-h.own.weight) // of all before
+	}
+	for _, h := range r.holders {
+		h.add(h.held.Load())
+	}
+	most := adds
+	for _, h := range r.holders {
+		if has, wants := h.differ(adds.lineage); has > wants && (most == adds || h.compare(most.lineage) > 0) {
 			most = h
 		}
 	}
@@ -142,7 +158,8 @@ type load struct {
 	mu sync.Mutex
 	// ended means that the connection is closed, and leaving that it was evicted.
 	ended, leaving bool
-	// open are the streams of HTTP/2 whose answer has not been sent whole; last is the newest one.
+	// open are the streams of HTTP/2 whose answer has not been sent whole; last is the newest
+	// one.
 	open []stream
 	last uint32
 	// working is the number of requests that a handler works on.
@@ -151,6 +168,8 @@ type load struct {
 	writing int
 	// record and frame are the longest that were read of TLS and of HTTP/2: their buffers stay.
 	record, frame int
+	// ahead is what is counted of bytes that were read and belong to no request yet.
+	ahead int
 	// waiting is closed when an answer was taken. It is nil if no request waits for that.
 	waiting chan struct{}
 }
@@ -186,16 +205,19 @@ func (l *load) keeps(buffer *int, n int) {
 	}
 }
 
-// leave is called when the connection is evicted. What it holds is about to be given back.
-func (l *load) leave() {
+// leave is called when the connection is evicted. What it holds is about to be given back. It
+// returns false if the connection was closed before.
+func (l *load) leave() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.ended {
-		l.ended, l.leaving = true, true
-		l.holder.held.Add(-l.held.Load())
-		l.room.leaving.Add(l.held.Load())
-		l.wake()
+	if l.ended {
+		return false
 	}
+	l.ended, l.leaving = true, true
+	l.holder.held.Add(-l.held.Load())
+	l.room.leaving.Add(l.held.Load())
+	l.wake()
+	return true
 }
 
 // end gives back all that is held, when the server has dropped the connection.
@@ -232,6 +254,13 @@ func (l *load) wake() {
 // begin lets a handler begin once the answers of its connection are taken. It returns false if the
 // request ends before that.
 func (l *load) begin(ctx context.Context) bool {
+	began := l.beginLocked(ctx)
+	l.mu.Unlock()
+	return began
+}
+
+// beginLocked is begin, and leaves the load locked.
+func (l *load) beginLocked(ctx context.Context) bool {
 	l.mu.Lock()
 	l.working++
 	for l.wake(); l.full(); {
@@ -242,18 +271,25 @@ func (l *load) begin(ctx context.Context) bool {
 		l.mu.Unlock()
 		select {
 		case <-ctx.Done():
-			l.answered()
+			l.mu.Lock()
+			l.working--
 			return false
 		case <-waiting:
 		}
 		l.mu.Lock()
 	}
-	ended := l.ended
-	l.mu.Unlock()
-	if ended {
-		l.answered()
+	if l.ended {
+		l.working--
 	}
-	return !ended
+	return !l.ended
+}
+
+// resume notes that an answered request is worked on again.
+func (l *load) resume() {
+	l.mu.Lock()
+	l.working++
+	l.wake()
+	l.mu.Unlock()
 }
 
 // answered notes that a request is not worked on any more.
@@ -270,6 +306,11 @@ func (l *load) opened(id uint32) {
 		l.open = append(l.open, stream{id: id})
 		l.add(requestBytes)
 	}
+}
+
+// has reports whether a stream is counted.
+func (l *load) has(id uint32) bool {
+	return slices.ContainsFunc(l.open, func(s stream) bool { return s.id == id })
 }
 
 // received counts a part of a body.

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -19,8 +20,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/hallpass-dev/hallpass/internal/budget"
 )
 
 // answers is a server on a FairListener whose handler counts its requests.
@@ -30,6 +34,7 @@ type answers struct {
 	handled atomic.Int64
 	length  int
 	working chan struct{} // what a handler waits for, if it is not nil
+	flushed chan struct{} // what a handler waits for when its answer is sent, if it is not nil
 }
 
 func serveAnswers(t *testing.T, a *answers, limit int) *answers {
@@ -51,6 +56,10 @@ func serveAnswers(t *testing.T, a *answers, limit int) *answers {
 		}
 		w.WriteHeader(http.StatusOK)
 		_, _ = w.Write(make([]byte, a.length)) // the caller may be gone
+		if a.flushed != nil {
+			_ = http.NewResponseController(w).Flush()
+			<-a.flushed
+		}
 	})})
 	go func() { _ = HTTP(server, NewFairListener(listener, Bounds{Room: a.room})) }()
 	t.Cleanup(func() { _ = server.Close() })
@@ -209,6 +218,20 @@ func TestRequestsAtWorkAreNotLimitedByConnection(t *testing.T) {
 	close(a.working)
 }
 
+// A handler that has sent its answer may delay the end of the stream.
+func TestAnAnswerThatWasSentIsNotUnreadWhileItsHandlerGoesOn(t *testing.T) {
+	a := serveAnswers(t, &answers{length: 100, flushed: make(chan struct{})}, DefaultRoom)
+	caller := a.call(t, "127.0.0.1", 1<<16)
+	last := uint32(0)
+	for range maxStreams {
+		last = caller.open(true)
+	}
+	waiting(t, "answers that were sent hold up further requests", func() bool { return a.handled.Load() == maxStreams })
+	close(a.flushed)
+	caller.answered(last)
+	caller.answered(caller.open(true))
+}
+
 func TestWhereThereIsNoRoomTheSourceThatHoldsTheMostLosesAConnection(t *testing.T) {
 	const limit = 4 << 20
 	for name, whole := range map[string]bool{"answers that are not taken": true, "bodies that are not read": false} {
@@ -232,7 +255,8 @@ func TestWhereThereIsNoRoomTheSourceThatHoldsTheMostLosesAConnection(t *testing.
 				for range maxUnread {
 					stream := c.open(whole)
 					if !whole {
-						_ = c.WriteData(stream, false, make([]byte, 2<<10)) // the connection may be closed already
+						// the connection may be closed already
+						_ = c.WriteData(stream, false, make([]byte, 2<<10))
 					}
 				}
 				go func() {
@@ -266,12 +290,20 @@ type accepting struct {
 	t       *testing.T
 	offered chan net.Conn
 	room    *Room
+	closed  map[string]Bound // why a connection of that address was closed
 }
 
 func newAccepting(t *testing.T, limit int) accepting {
 	t.Helper()
-	offers, room := make(chan net.Conn, 10), NewRoom(limit)
-	return accepting{NewFairListener(offered{offers}, Bounds{Room: room}), t, offers, room}
+	a := accepting{t: t, offered: make(chan net.Conn, 10), room: NewRoom(limit), closed: map[string]Bound{}}
+	a.FairListener = NewFairListener(offered{a.offered}, Bounds{Sources: budget.Sources{}, Room: a.room, Closed: func(bound Bound, source netip.Prefix) {
+		address := source.Addr().String()
+		if _, twice := a.closed[address]; twice {
+			t.Errorf("a connection of %s is reported twice", address)
+		}
+		a.closed[address] = bound
+	}})
+	return a
 }
 
 // offer has a connection from an address wait to be accepted.
@@ -299,7 +331,9 @@ func (a accepting) accept(n int) *fairConn {
 func TestAConnectionIsEvictedForOneThatAdds(t *testing.T) {
 	for name, c := range map[string]struct {
 		adds string // the source of the connection that adds more than there is room for
-		want []int  // how often each connection is closed: a small one, a large one, and the one that adds
+		// how often each connection is closed: a small one, a large one, and the one that
+		// adds
+		want []int
 	}{
 		"of its source, that holds the most, it is the one that adds":  {"10.0.0.1", []int{0, 0, 1}},
 		"of another source it is the largest of the one with the most": {"10.0.0.2", []int{0, 1, 0}},
@@ -327,17 +361,21 @@ func TestAnEvictedConnectionCountsUntilItsServerDropsIt(t *testing.T) {
 	a.offer("10.0.0.1")
 	c := a.accept(640 << 10)
 	held := c.load.held.Load()
-	c.evict()
+	c.evict(BoundMemory)
 	other := a.offer("10.0.0.2")
 	adding := a.accept(700 << 10) // with what is leaving, more than a quarter above the room
 	waiting(t, "the connection that adds too much is open", func() bool { return other.closed.Load() == 1 })
+	_ = adding.Close()
 	third := a.offer("10.0.0.3")
 	last := a.accept(0)
 	c.hold(1000)
 	if a.room.leaving.Load() < held || c.load.held.Load() != held || third.closed.Load() != 0 {
 		t.Errorf("%d bytes are leaving, of which %d by a connection of %d", a.room.leaving.Load(), c.load.held.Load(), held)
 	}
-	_, _ = last.Close(), adding.Close()
+	if diff := cmp.Diff(map[string]Bound{"10.0.0.1": BoundMemory, "10.0.0.2": BoundMemory}, a.closed); diff != "" {
+		t.Errorf("connections that were reported as closed (-want +got):\n%s", diff)
+	}
+	_ = last.Close()
 	_ = c.Close()
 	_ = c.Close() // twice, as net/http may
 	if a.room.held.Load() != 0 || a.room.leaving.Load() != 0 || len(a.room.holders) != 0 {
@@ -361,6 +399,9 @@ func TestWhenTheRoomIsAlmostFullTheSourceWithTheMostGetsNoFurtherConnection(t *t
 	}
 	if refused.closed.Load() != 1 {
 		t.Error("the connection that was not accepted is open")
+	}
+	if diff := cmp.Diff(map[string]Bound{"10.0.0.1": BoundMemory}, a.closed); diff != "" {
+		t.Errorf("connections that were reported as closed (-want +got):\n%s", diff)
 	}
 }
 
@@ -430,4 +471,72 @@ func TestAWaitingRequestEndsWithItsContext(t *testing.T) {
 	if l.working != 0 {
 		t.Errorf("%d requests count as worked on", l.working)
 	}
+}
+
+// The server queues what it owes a caller who reads nothing.
+func TestFramesOfControlThatAreNotTakenEndTheConnection(t *testing.T) {
+	for name, ask := range map[string]func(*http2.Framer) error{
+		"PING":                     func(f *http2.Framer) error { return f.WritePing(false, [8]byte{1}) },
+		"SETTINGS":                 func(f *http2.Framer) error { return f.WriteSettings() },
+		"PRIORITY":                 func(f *http2.Framer) error { return f.WritePriority(1, http2.PriorityParam{StreamDep: 1}) },
+		"DATA of an ended stream":  func(f *http2.Framer) error { return f.WriteData(1, false, nil) },
+		"RST_STREAM of an old one": func(f *http2.Framer) error { return f.WriteRSTStream(1, http2.ErrCodeCancel) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked bytes.Buffer
+			asked.WriteString(http2.ClientPreface)
+			f := http2.NewFramer(&asked, nil)
+			for range maxControl + 1 {
+				if err := ask(f); err != nil {
+					t.Fatal(err)
+				}
+			}
+			a := newAccepting(t, DefaultRoom)
+			a.offer("10.0.0.1")
+			c := a.accept(0)
+			plain, _, _ := Meter(c, streaming{&asked})
+			before := a.room.held.Load()
+			read := make([]byte, len(http2.ClientPreface)+maxControl*9/2)
+			if _, err := plain.Read(read); err != nil {
+				t.Fatalf("fewer frames than are allowed end the connection: %v", err)
+			}
+			if got := a.room.held.Load() - before; got < 100*controlBytes {
+				t.Errorf("%d bytes are counted", got)
+			}
+			if _, err := plain.Write(make([]byte, writeBuffer)); err != nil || a.room.held.Load() == before {
+				t.Errorf("after a part of what is queued nothing is counted; the error is %v", err)
+			}
+			if _, err := io.ReadFull(plain, make([]byte, asked.Len())); !errors.Is(err, errFlood) {
+				t.Errorf("the error is %v, want %v", err, errFlood)
+			}
+			if _, err := plain.Write(make([]byte, 100)); err != nil || a.room.held.Load() >= before+controlBytes {
+				t.Errorf("after all that is queued %d bytes are counted; the error is %v", a.room.held.Load()-before, err)
+			}
+		})
+	}
+}
+
+// streaming is a connection that carries given frames.
+type streaming struct{ *bytes.Buffer }
+
+func (streaming) Write(p []byte) (int, error)      { return len(p), nil }
+func (streaming) Close() error                     { return nil }
+func (streaming) LocalAddr() net.Addr              { return nil }
+func (streaming) RemoteAddr() net.Addr             { return nil }
+func (streaming) SetDeadline(time.Time) error      { return nil }
+func (streaming) SetReadDeadline(time.Time) error  { return nil }
+func (streaming) SetWriteDeadline(time.Time) error { return nil }
+
+func TestFramesOfControlThatAreTakenDoNotEndTheConnection(t *testing.T) {
+	a := serveAnswers(t, &answers{length: 10}, DefaultRoom)
+	caller := a.call(t, "127.0.0.1", 1<<16)
+	for range 3 * maxControl {
+		caller.must(caller.WritePing(false, [8]byte{1}))
+		for frame := range caller.frames {
+			if frame.Type == http2.FramePing {
+				break
+			}
+		}
+	}
+	caller.answered(caller.open(true))
 }

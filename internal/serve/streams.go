@@ -9,10 +9,21 @@ import (
 	"encoding/binary"
 	"errors"
 	"net"
+	"sync/atomic"
 )
 
-// errFlood ends a connection that opens streams without end.
-var errFlood = errors.New("more streams than are allowed")
+// errFlood ends a connection that opens streams, or asks for frames, without end.
+var errFlood = errors.New("more streams or frames of control than are allowed")
+
+const (
+	// maxControl is how many frames may make the server queue another one while their caller
+	// takes none, and controlBytes what a queued frame takes.
+	maxControl   = 1000
+	controlBytes = 128
+	// writeBuffer is the size of the buffer of HTTP/2 in front of a connection. A shorter write
+	// empties it, which happens when no frame of control is queued.
+	writeBuffer = 4 << 10
+)
 
 // Work admits the requests of a connection to be worked on.
 type Work struct{ load *load }
@@ -35,6 +46,7 @@ func Meter(accepted, plain net.Conn) (net.Conn, Work, bool) {
 	}
 	m := metered{Conn: plain, on: c}
 	m.in.skip = len(preface)
+	c.beganStreams()
 	c.hold(framesBytes)
 	return &m, Work{&c.load}, true
 }
@@ -49,6 +61,8 @@ type metered struct {
 
 	on      *fairConn
 	in, out frames
+	// control is the number of frames that were read since none was queued for them.
+	control atomic.Int64
 }
 
 // ConnectionState is that of TLS; net/http wants it.
@@ -64,6 +78,11 @@ func (m *metered) Read(p []byte) (int, error) {
 	n, err := m.Conn.Read(p)
 	load, flood, added := &m.on.load, false, false
 	load.mu.Lock()
+	if n > 0 {
+		m.on.ahead.bytes.Store(0)
+		load.add(-load.ahead)
+		load.ahead = 0
+	}
 	for rest := p[:n]; len(rest) > 0; {
 		var f frame
 		var ok bool
@@ -82,6 +101,11 @@ func (m *metered) Read(p []byte) (int, error) {
 		case frameReset:
 			load.closed(f.stream)
 		}
+		if f.asksForControl(load) {
+			load.add(controlBytes)
+			added = true
+			flood = m.control.Add(1) > maxControl || flood
+		}
 	}
 	load.mu.Unlock()
 	if added {
@@ -95,6 +119,11 @@ func (m *metered) Read(p []byte) (int, error) {
 
 // Write implements net.Conn.
 func (m *metered) Write(p []byte) (int, error) {
+	if len(p) < writeBuffer && m.control.Load() > 0 {
+		m.on.load.mu.Lock()
+		m.on.load.add(-controlBytes * int(m.control.Swap(0)))
+		m.on.load.mu.Unlock()
+	}
 	n, err := m.Conn.Write(p)
 	load := &m.on.load
 	load.mu.Lock()
@@ -112,12 +141,16 @@ func (m *metered) Write(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // as above
 }
 
-// The frames that begin, carry and end a stream (RFC 9113 section 6).
+// The frames that begin, carry and end a stream, and those of control (RFC 9113 section 6).
 const (
-	frameData    = 0x0
-	frameHeaders = 0x1
-	frameReset   = 0x3
-	endStream    = 0x1
+	frameData     = 0x0
+	frameHeaders  = 0x1
+	framePriority = 0x2
+	frameReset    = 0x3
+	frameSettings = 0x4
+	framePing     = 0x6
+	endStream     = 0x1
+	acknowledges  = 0x1
 )
 
 // frame is the header of a frame.
@@ -125,6 +158,20 @@ type frame struct {
 	kind, flags byte
 	stream      uint32
 	length      int
+}
+
+// asksForControl reports whether a frame may make the server queue a frame of control: an
+// acknowledgement, a reset of a stream that has ended, or the window of its body.
+func (f frame) asksForControl(l *load) bool {
+	switch f.kind {
+	case framePing, frameSettings:
+		return f.flags&acknowledges == 0
+	case framePriority, frameReset:
+		return true
+	case frameData:
+		return !l.has(f.stream)
+	}
+	return false
 }
 
 // frames finds the headers of frames in what passes, in parts of any length.

@@ -5,8 +5,8 @@ package serve
 
 import "runtime/debug"
 
-// Version returns the version of the process: the one that the linker set, or else the one that the go
-// command stamped, which has the commit. A build without either is "devel".
+// Version returns the version of the process: the one that the linker set, or else the one that the
+// go command stamped, which has the commit. A build without either is "devel".
 func Version(linked string) string {
 	info, _ := debug.ReadBuildInfo()
 	return version(linked, info)

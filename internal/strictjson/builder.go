@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// Builder writes a JSON object member by member, without reflection, for objects that are written on
-// each request. The bytes are those that encoding/json writes.
+// Builder writes a JSON object member by member, without reflection, for objects that are written
+// on each request. The bytes are those that encoding/json writes.
 type Builder struct{ json []byte }
 
-// NewBuilder begins an object. It writes into the capacity of room and allocates only if that is too
-// small.
+// NewBuilder begins an object. It writes into the capacity of room and allocates only if that is
+// too small.
 func NewBuilder(room []byte) *Builder {
 	return &Builder{append(room[:0], '{')}
 }
@@ -43,8 +43,8 @@ func (b *Builder) Text(name, value string) *Builder {
 	return b
 }
 
-// Words adds a string member of values separated by spaces, the form of scopes. It is a no-op without
-// values, because RFC 6749 section 3.3 has no empty scope.
+// Words adds a string member of values separated by spaces, the form of scopes. It is a no-op
+// without values, because RFC 6749 section 3.3 has no empty scope.
 func (b *Builder) Words(name string, values []string) *Builder {
 	if len(values) == 0 {
 		return b

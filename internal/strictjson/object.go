@@ -21,8 +21,8 @@ type Object map[string]string
 var errNotObject = errors.New("not a JSON object with distinct members")
 
 // ParseObject reads one JSON object with nothing after it. It refuses an object with a duplicate
-// member, because two readers could see two different values (RFC 8725 section 2.4, RFC 7519 section
-// 4). It does not parse nested objects: call ParseObject on the member.
+// member, because two readers could see two different values (RFC 8725 section 2.4, RFC 7519
+// section 4). It does not parse nested objects: call ParseObject on the member.
 func ParseObject(raw []byte) (Object, error) {
 	object := make(Object, 8)
 	err := EachMember(raw, func(name, value string) error {
@@ -40,8 +40,8 @@ func ParseObject(raw []byte) (Object, error) {
 
 // EachMember calls visit for each member of one JSON object in order, until visit returns an error.
 // encoding/json validates the syntax; EachMember then only finds where members begin and end, which
-// costs a tenth of decoding token by token. Values, and names without escapes, are substrings of one
-// copy of raw.
+// costs a tenth of decoding token by token. Values, and names without escapes, are substrings of
+// one copy of raw.
 func EachMember(raw []byte, visit func(name, value string) error) error {
 	raw = bytes.Trim(raw, whiteSpace)
 	if len(raw) == 0 || raw[0] != '{' || !utf8.Valid(raw) || !json.Valid(raw) {
@@ -128,8 +128,8 @@ func (o Object) String(name string) (string, error) {
 	return value, err
 }
 
-// OptionalString returns a member that is a string, or "" if the object has no such member. It refuses
-// null.
+// OptionalString returns a member that is a string, or "" if the object has no such member. It
+// refuses null.
 func (o Object) OptionalString(name string) (string, error) {
 	raw, there := o[name]
 	if !there {
@@ -146,8 +146,8 @@ func StringMember(name, raw string) (string, error) {
 	return unquote(raw)
 }
 
-// Strings returns a required member that is an array of strings, or one string, which means an array of
-// one: the two forms of aud (RFC 7519 section 4.1.3).
+// Strings returns a required member that is an array of strings, or one string, which means an
+// array of one: the two forms of aud (RFC 7519 section 4.1.3).
 func (o Object) Strings(name string) ([]string, error) {
 	raw, there := o[name]
 	if !there {
@@ -174,8 +174,8 @@ func (o Object) Strings(name string) ([]string, error) {
 // maxSeconds keeps dates within the range of time.Time and its arithmetic.
 const maxSeconds = 1 << 40
 
-// Seconds returns a required member that is a NumericDate (RFC 7519 section 2) not before the epoch, in
-// whole seconds. It rounds down, so that an expiry is never extended.
+// Seconds returns a required member that is a NumericDate (RFC 7519 section 2) not before the
+// epoch, in whole seconds. It rounds down, so that an expiry is never extended.
 func (o Object) Seconds(name string) (int64, error) {
 	raw, there := o[name]
 	if !there {
@@ -184,7 +184,8 @@ func (o Object) Seconds(name string) (int64, error) {
 	if value, err := strconv.ParseInt(raw, 10, 64); err == nil && value >= 0 && value <= maxSeconds {
 		return value, nil
 	}
-	value, err := strconv.ParseFloat(raw, 64) // of the values of valid JSON, it accepts numbers alone
+	// of the values of valid JSON, it accepts numbers alone
+	value, err := strconv.ParseFloat(raw, 64)
 	if err != nil || value < 0 || value > maxSeconds {
 		return 0, fmt.Errorf("%s is not a date in seconds", name)
 	}

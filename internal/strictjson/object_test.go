@@ -83,8 +83,8 @@ func TestMembersAreReadAsWhatTheyAre(t *testing.T) {
 	}
 }
 
-// FuzzParseObject looks for an object that ParseObject accepts and encoding/json, which is more lenient,
-// refuses.
+// FuzzParseObject looks for an object that ParseObject accepts and encoding/json, which is more
+// lenient, refuses.
 func FuzzParseObject(f *testing.F) {
 	for _, seed := range []string{`{}`, `{"a":1}`, `{"a":1,"a":2}`, `[]`, `{"a":{"b":[1,2]}}`, "{", `{"a":1}{}`} {
 		f.Add([]byte(seed))

@@ -67,7 +67,8 @@ func (c *fakeCluster) Review(_ context.Context, token oauth2.Secret, account oau
 	return c.verdict
 }
 
-// accountWorld is a world with a client that authenticates as the service account worker of its namespace.
+// accountWorld is a fixture with a client that authenticates as the service account worker of its
+// namespace.
 type accountWorld struct {
 	*world
 
@@ -93,7 +94,8 @@ func newClusterWorld(t testing.TB, signer *jws.Signer, configure ...func(*settin
 	return accountWorld{w, cluster, signer}
 }
 
-// claims are those of a token that the API server makes for a pod, with those of change in their place; nil leaves one out.
+// claims are those of a token that the API server makes for a pod, with those of change in their
+// place; nil leaves one out.
 func (w accountWorld) claims(change map[string]any) map[string]any {
 	claims := map[string]any{
 		"iss": clusterIssuer, "sub": "system:serviceaccount:shop:worker", "aud": []string{testIssuer},
@@ -126,13 +128,27 @@ func (w accountWorld) sign(signer *jws.Signer, typ string, change map[string]any
 	return token
 }
 
+func TestAPodNeedNotNameTheOnlyClientOfItsAccount(t *testing.T) {
+	w := newAccountWorld(t)
+	answer := w.do(call{body: withAssertion(w.sign(w.signer, "", nil))})
+	if answer.Code != http.StatusOK {
+		t.Fatalf("got %d %s: %v", answer.Code, answer.Body, w.lastAudit()["reason"])
+	}
+	line := w.lastAudit()
+	if line["client_id"] != podded || line["method"] != string(oauth2.ServiceAccountJWT) || line["credential"] != "7f2b1d1e-7a1c-4b3c-9c55-0d5a8f1f7a11" {
+		t.Errorf("the audit line is %v", line)
+	}
+}
+
 // fromPod is the body of a token request that a pod sends.
 func fromPod(token string) string { return withAssertion(token) + "&client_id=" + podded }
 
 func TestAPodGetsATokenWithoutASecret(t *testing.T) {
-	w := newClusterWorld(t, newSigner(t, jws.RS256)) // what kube-apiserver signs with, unless it is told otherwise
+	// what kube-apiserver signs with, by default
+	w := newClusterWorld(t, newSigner(t, jws.RS256))
 	token := w.sign(w.signer, "", nil)
-	for range 3 { // the kubelet replaces it within the hour; until then it is sent again and again
+	// the kubelet replaces it within the hour; until then it is sent again and again
+	for range 3 {
 		if answer := w.do(call{body: fromPod(token)}); answer.Code != http.StatusOK {
 			t.Fatalf("got %d %s: %v", answer.Code, answer.Body, w.lastAudit()["reason"])
 		}
@@ -226,7 +242,30 @@ func TestAPodsTokenIsRefused(t *testing.T) {
 		"a client that nobody knows":        {as(unheardOf), 401, oauth2.ReasonUnknownClient},
 		"a client that has a secret":        {as(reporting), 401, oauth2.ReasonWrongMethod},
 		"a client_id that is none":          {as("a%20b"), 401, oauth2.ReasonMalformedCredential},
-		"no client_id":                      {func(w accountWorld) string { return withAssertion(w.sign(w.signer, "", nil)) }, 400, oauth2.ReasonMalformedRequest},
+		"no client_id, of an account that no client names": {
+			func(w accountWorld) string {
+				change := map[string]any{"sub": "system:serviceaccount:shop:default", "kubernetes.io": kubernetesClaim("shop", "default", "u")}
+				return withAssertion(w.sign(w.signer, "", change))
+			}, 401, oauth2.ReasonUnknownClient,
+		},
+		"no client_id, of a subject without a name": {
+			func(w accountWorld) string {
+				return withAssertion(w.sign(w.signer, "", map[string]any{"sub": "system:serviceaccount:shop"}))
+			},
+			401, oauth2.ReasonMalformedCredential,
+		},
+		"no client_id, of a subject without a namespace": {
+			func(w accountWorld) string {
+				return withAssertion(w.sign(w.signer, "", map[string]any{"sub": "system:serviceaccount::worker"}))
+			},
+			401, oauth2.ReasonMalformedCredential,
+		},
+		"no client_id, of two clients": {func(w accountWorld) string {
+			w.register("shop.second")
+			w.dir.known["shop.second"].Client.Credentials = w.dir.known[podded].Client.Credentials
+			w.dir.source["shop.second"] = w.dir.known["shop.second"]
+			return withAssertion(w.sign(w.signer, "", nil))
+		}, 400, oauth2.ReasonClientIDNeeded},
 		"another assertion type": {func(w accountWorld) string {
 			return strings.Replace(fromPod(w.sign(w.signer, "", nil)), "jwt-bearer", "saml2-bearer", 1)
 		}, 401, oauth2.ReasonWrongMethod},
@@ -283,7 +322,7 @@ func TestAPodsTokenIsRefused(t *testing.T) {
 		}, 401, oauth2.ReasonWrongMethod},
 		"an assertion by a key that it once had": {func(w accountWorld) string {
 			signer := newSigner(w.t, jws.ES256)
-			w.dir.known[podded].Client.Credentials.Keys = []jws.PublicKey{signer.Public()}
+			w.dir.known[podded].Client.Credentials.Keys = keysOf(signer)
 			return withAssertion(w.assertion(signer, "JWT", map[string]any{"iss": podded, "sub": podded}))
 		}, 401, oauth2.ReasonWrongMethod},
 	} {
@@ -296,7 +335,7 @@ func TestAPodsTokenIsRefused(t *testing.T) {
 			if got := w.lastAudit()["reason"]; got != string(c.reason) {
 				t.Errorf("the audit line says %v, want %s", got, c.reason)
 			}
-			if asItIs := oauth2.RefusedAsItIs(&oauth2.Error{Reason: c.reason}); asItIs && w.dir.lookedUp() > 0 {
+			if asItIs := oauth2.IsFinal(&oauth2.Error{Reason: c.reason}); asItIs && w.dir.lookedUp() > 0 {
 				t.Errorf("%v was looked up for a token that no client could use", w.dir.asked)
 			}
 		})
@@ -310,7 +349,7 @@ func TestWithoutAClusterNoPodIsLetIn(t *testing.T) {
 	}
 }
 
-// A pod whose key a source of made-up keys does not let others look up is told to wait, and one from
+// A pod whose key a source of made-up keys does not let others look up has to wait, and one from
 // elsewhere does not notice.
 func TestMadeUpKeysOfTheClusterCostOthersNoLookUp(t *testing.T) {
 	w := newAccountWorld(t)
@@ -407,7 +446,8 @@ func TestAVerdictCountsForFiveSeconds(t *testing.T) {
 	say(4*time.Second, oauth2.Dishonoured, 200, 1)
 	say(time.Second, oauth2.Dishonoured, 401, 2)
 	say(4*time.Second, oauth2.Honoured, 401, 2)
-	// Nobody can be asked: the last word counts, and nobody waits for an answer again for five seconds.
+	// No API server answers: the last answer counts, and no request waits for an answer again
+	// for five seconds.
 	say(time.Second, oauth2.Unreachable, 401, 3)
 	say(4*time.Second, oauth2.Honoured, 401, 3)
 	say(time.Second, oauth2.Honoured, 200, 4)
@@ -466,7 +506,7 @@ func TestRequestsAtOnceShareOneReview(t *testing.T) {
 	})
 }
 
-// A token that was meant for us says nothing to introspection: it is nobody's access token.
+// A token with this issuer as audience is not active at introspection: it is no access token.
 func TestAPodsTokenIsNoAccessToken(t *testing.T) {
 	w := newAccountWorld(t)
 	body := w.post(billing) + "&token=" + url.QueryEscape(w.sign(w.signer, "", nil))

@@ -126,5 +126,9 @@ func TestNothingRedirects(t *testing.T) {
 				t.Errorf("%s %s: %d", method, path, answer.Code)
 			}
 		}
+		answer := w.do(call{method: method, path: login("x"), basic: reporting, body: grant})
+		if answer.Code/100 != 4 || answer.Header().Get("Location") != "" {
+			t.Errorf("%s of a login: %d to %q", method, answer.Code, answer.Header().Get("Location"))
+		}
 	}
 }

@@ -31,10 +31,25 @@ func (w *world) registerKeys(id string, signers ...*jws.Signer) {
 	w.register(id)
 	c := w.dir.known[id].Client
 	c.Credentials.Verifiers, c.Credentials.KeysOnly = nil, true
-	for _, signer := range signers {
-		c.Credentials.Keys = append(c.Credentials.Keys, signer.Public())
-	}
+	c.Credentials.Keys = keysOf(signers...)
 	w.dir.source[id] = w.dir.known[id]
+}
+
+// keysOf are the keys that a client registers for signers.
+func keysOf(signers ...*jws.Signer) jws.PackedKeys {
+	var keys []jws.PublicKey
+	for _, signer := range signers {
+		keys = append(keys, signer.Public())
+	}
+	return packed(keys...)
+}
+
+func packed(keys ...jws.PublicKey) jws.PackedKeys {
+	p, err := jws.PackKeys(keys...)
+	if err != nil {
+		panic(err)
+	}
+	return p
 }
 
 func newSigner(t testing.TB, algorithm jws.Algorithm) *jws.Signer {
@@ -59,7 +74,8 @@ func newSigner(t testing.TB, algorithm jws.Algorithm) *jws.Signer {
 	return signer
 }
 
-// assertion signs the claims of a good assertion, with those of change in the place of its own; nil leaves one out.
+// assertion signs the claims of a good assertion, with those of change in the place of its own; nil
+// leaves one out.
 func (w *world) assertion(signer *jws.Signer, typ string, change map[string]any) string {
 	w.t.Helper()
 	claims := map[string]any{
@@ -98,7 +114,7 @@ func TestPrivateKeyJWTOfEachAlgorithm(t *testing.T) {
 	}
 }
 
-// PS256 is for assertions alone: nothing of ours signs with it.
+// PS256 is for assertions alone: Hallpass verifies it and never signs with it.
 func TestPrivateKeyJWTByPS256(t *testing.T) {
 	private, err := rsa.GenerateKey(rand.Reader, jws.MinRSABits)
 	if err != nil {
@@ -107,7 +123,7 @@ func TestPrivateKeyJWTByPS256(t *testing.T) {
 	for algorithm, want := range map[jws.Algorithm]int{jws.PS256: http.StatusOK, jws.RS256: http.StatusUnauthorized} {
 		w := newWorld(t)
 		w.registerKeys(keyed)
-		w.dir.known[keyed].Client.Credentials.Keys = []jws.PublicKey{{ID: "a", Algorithm: algorithm, Key: private.Public()}}
+		w.dir.known[keyed].Client.Credentials.Keys = packed(jws.PublicKey{ID: "a", Algorithm: algorithm, Key: private.Public()})
 		unsigned := w.assertion(newSigner(t, jws.ES256), "JWT", nil)
 		encode := base64.RawURLEncoding.EncodeToString
 		input := encode([]byte(`{"alg":"PS256","kid":"a"}`)) + "." + strings.Split(unsigned, ".")[1]
@@ -154,7 +170,7 @@ func TestPrivateKeyJWTIsRefused(t *testing.T) {
 		body   func(w *world) string
 		status int
 		reason oauth2.Reason
-		rule   string // that the caller is told, because the signature is good
+		rule   string // the answer has it, because the signature is good
 	}{
 		"another's key":                  {func(w *world) string { return withAssertion(w.assertion(other, "JWT", nil)) }, 401, oauth2.ReasonWrongAssertion, ""},
 		"a tampered signature":           {func(w *world) string { return withAssertion(tamper(w.assertion(signer, "JWT", nil))) }, 401, oauth2.ReasonWrongAssertion, ""},
@@ -205,7 +221,8 @@ func TestPrivateKeyJWTIsRefused(t *testing.T) {
 	}
 }
 
-// The libraries of callers make assertions that live for one to ten minutes, by clocks that differ from ours.
+// The libraries of callers make assertions that live for one to ten minutes, by clocks that differ
+// from ours.
 func TestHowLongAnAssertionMayLive(t *testing.T) {
 	signer := newSigner(t, jws.ES256)
 	for name, c := range map[string]struct {

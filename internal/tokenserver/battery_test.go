@@ -21,7 +21,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// rounds is how many requests a battery sends: few in every run of the tests, and as many as HALLPASS_BATTERY says for the whole.
+// rounds is how many requests a battery sends: few in every run of the tests, and as many as
+// HALLPASS_BATTERY sets for the whole.
 func rounds(t *testing.T) int {
 	t.Helper()
 	if value := os.Getenv("HALLPASS_BATTERY"); value != "" {
@@ -34,7 +35,8 @@ func rounds(t *testing.T) int {
 	return 3000
 }
 
-// Each class of malformed requests gets its own status and a short OAuth error, whatever is beside it: no 2xx and no 5xx.
+// Each class of malformed requests gets its own status and a short OAuth error, whatever is beside
+// it: no 2xx and no 5xx.
 func TestMalformedRequestsAreRefused(t *testing.T) {
 	w := newWorld(t)
 	w.registerKeys(keyed, newSigner(t, jws.ES256))
@@ -78,7 +80,8 @@ func TestForgedTokensAreInactive(t *testing.T) {
 	encode := base64.RawURLEncoding.EncodeToString
 	var forged []string
 	for i := 0; i < len(token); i += 7 {
-		forged = append(forged, token[:i], token[i+1:], token[:i]+token[i+1:]) // prefixes, suffixes, a letter lost
+		// prefixes, suffixes, a letter lost
+		forged = append(forged, token[:i], token[i+1:], token[:i]+token[i+1:])
 	}
 	signatures := []string{"", encode(make([]byte, 64)), encode(make([]byte, 32)), segments[2], encode([]byte{0x30, 6, 2, 1, 0, 2, 1, 0})}
 	for _, algorithm := range []string{"none", "None", "", "HS256", "ES384", "RS256", "PS256", "EdDSA", "ES256"} {
@@ -96,7 +99,8 @@ func TestForgedTokensAreInactive(t *testing.T) {
 	}
 	for _, claims := range []string{`{}`, `{"iss":"` + testIssuer + `"}`} {
 		for _, typ := range []string{"JWT", "", oauth2.TokenType} {
-			signed, err := key.Sign(typ, []byte(claims)) // signed by us, and still no access token
+			// signed by us, and still no access token
+			signed, err := key.Sign(typ, []byte(claims))
 			if err != nil {
 				t.Fatal(err)
 			}

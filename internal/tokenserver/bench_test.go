@@ -16,8 +16,9 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// benchmark serves one request again and again, without a network: what is left is the handler's own work. Each has its own
-// instant, so that no limit is reached, and its own goroutine, as over HTTP/2: a stack that has to grow is part of the work.
+// benchmark serves one request again and again, without a network: what is left is the handler's
+// own work. Each has its own instant, so that no limit is reached, and its own goroutine, as over
+// HTTP/2: a stack that has to grow is part of the work.
 func benchmark(b *testing.B, w *world, request func() *http.Request) {
 	b.Helper()
 	b.ReportAllocs()
@@ -40,7 +41,7 @@ func benchmark(b *testing.B, w *world, request func() *http.Request) {
 	}
 }
 
-// silent gives the audit lines to nobody, but has them made.
+// silent discards the audit lines, but has them made.
 func silent(c *settings) {
 	c.audit.Lines = io.Discard
 	c.ClientRate = 1_000_000

@@ -4,11 +4,15 @@
 package tokenserver
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
@@ -76,19 +80,73 @@ func TestAnAnswerOverHTTP2IsNotLostWithTheBody(t *testing.T) {
 	server.StartTLS()
 	defer server.Close()
 	for _, length := range []int{100, 8 << 10, 8<<10 + 1, 1 << 20} {
+		var calls sync.WaitGroup
 		for range 20 {
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+oauth2.ForwardAuthPath, strings.NewReader(strings.Repeat("x", length)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			answer, err := server.Client().Do(r)
-			if err != nil {
-				t.Fatalf("a body of %d bytes: %v", length, err)
-			}
-			if body, err := io.ReadAll(answer.Body); err != nil || answer.StatusCode != http.StatusUnauthorized || answer.ProtoMajor != 2 {
-				t.Errorf("a body of %d bytes: %s %s %s %v", length, answer.Proto, answer.Status, body, err)
-			}
-			_ = answer.Body.Close()
+			calls.Go(func() {
+				r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+oauth2.ForwardAuthPath, strings.NewReader(strings.Repeat("x", length)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				answer, err := server.Client().Do(r)
+				if err != nil {
+					t.Errorf("a body of %d bytes: %v", length, err)
+					return
+				}
+				if body, err := io.ReadAll(answer.Body); err != nil || answer.StatusCode != http.StatusUnauthorized || answer.ProtoMajor != 2 {
+					t.Errorf("a body of %d bytes: %s %s %s %v", length, answer.Proto, answer.Status, body, err)
+				}
+				_ = answer.Body.Close()
+			})
 		}
+		calls.Wait()
+	}
+}
+
+// stream is an answer over HTTP/2 that counts how often it was sent.
+type stream struct {
+	*httptest.ResponseRecorder
+
+	sent int
+}
+
+func (s *stream) FlushError() error {
+	s.sent++
+	return nil
+}
+
+// net/http resets a stream whose body was not read when the handler returns, and curl loses an
+// answer that it reads with the reset.
+func TestAStreamIsResetAfterItsCallerHasHadTimeForTheAnswer(t *testing.T) {
+	for name, c := range map[string]struct {
+		length int
+		ends   bool // the caller ends the stream as soon as it has the answer
+		sent   int
+		delay  time.Duration
+	}{
+		"a long body": {maxDiscarded + 1, false, 1, resetDelay},
+		"a long body of a caller who ends the stream": {maxDiscarded + 1, true, 1, 0},
+		"a body that is discarded whole":              {maxDiscarded, false, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			synctest.Test(t, func(t *testing.T) {
+				ctx, end := context.WithCancel(t.Context())
+				defer end()
+				r := httptest.NewRequestWithContext(ctx, http.MethodPost, oauth2.ForwardAuthPath, strings.NewReader(strings.Repeat("x", c.length)))
+				r.ProtoMajor = 2
+				answer, began := &stream{ResponseRecorder: httptest.NewRecorder()}, time.Now()
+				if c.ends {
+					end()
+				}
+				w.handler.ServeHTTP(answer, r)
+				if answer.Code != http.StatusUnauthorized || answer.Body.Len() == 0 {
+					t.Errorf("the answer is %d %s", answer.Code, answer.Body)
+				}
+				if delay := time.Since(began); delay != c.delay || answer.sent != c.sent {
+					t.Errorf("the answer was sent %d times and the stream ended after %s, want %d times and %s", answer.sent, delay, c.sent, c.delay)
+				}
+			})
+		})
 	}
 }

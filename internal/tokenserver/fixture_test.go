@@ -9,11 +9,13 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"iter"
 	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -53,7 +55,8 @@ type memory struct {
 	asked  []string // client_ids that were looked up at the source
 	// resources are those in memory, and those at the source beside them.
 	resources, resourcesAtSource []*oauth2.Resource
-	// minted are the OAuth2Tokens in memory, by the id in their opaque tokens, and mintedAtSource those at the source.
+	// minted are the OAuth2Tokens in memory, by the id in their opaque tokens, and
+	// mintedAtSource those at the source.
 	minted, mintedAtSource map[string]oauth2.MintedRecord
 	failing                error
 	ring                   keyring.Ring
@@ -68,6 +71,31 @@ func (m *memory) Record(clientID string) oauth2.Record {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.known[clientID]
+}
+
+func (m *memory) ClientsOf(account oauth2.ObjectName) []oauth2.Record {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var found []oauth2.Record
+	for _, r := range m.known {
+		if r.Names(account) && len(found) < 2 {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+func (m *memory) LookUpClientsOf(_ context.Context, account oauth2.ObjectName) ([]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.asked = append(m.asked, account.Namespace+"/"+account.Name)
+	var ids []string
+	for id, r := range m.source {
+		if r.Names(account) && len(ids) < 2 {
+			ids = append(ids, id)
+		}
+	}
+	return ids, m.failing
 }
 
 func (m *memory) Resource(name oauth2.ObjectName) *oauth2.Resource {
@@ -120,7 +148,7 @@ func (m *memory) LookUpResource(_ context.Context, identifier string) (*oauth2.R
 
 func (m *memory) Ring() keyring.Ring { return m.ring }
 
-func (m *memory) ClientEpochs() []revocation.Selector { return m.epochs }
+func (m *memory) ClientEpochs() iter.Seq[revocation.Selector] { return slices.Values(m.epochs) }
 
 func (m *memory) Revocations() *revocation.State { return &m.revoked }
 
@@ -161,7 +189,8 @@ type world struct {
 	secrets   map[string]string // by client_id
 }
 
-// The clients of every world. reporting and billing share a namespace; stranger is of another one.
+// The clients of every fixture. reporting and billing share a namespace; stranger is of another
+// one.
 const (
 	reporting = "shop.reporting"
 	billing   = "shop.billing"

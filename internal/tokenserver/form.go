@@ -8,44 +8,34 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/answer"
-	"github.com/hallpass-dev/hallpass/internal/auth"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
 const (
-	// smallBody is what every request may send without asking; 5,000 slow senders of as much hold
-	// 40 MiB.
-	smallBody = 8 << 10
-	// maxLargeBodies is how many longer bodies are read at once. Of them largeBodyShare are guaranteed
-	// to each source, and lentLargeBodies are lent: what is not lent is enough for the shares of 16.
-	maxLargeBodies  = 64
-	lentLargeBodies = 32
-	largeBodyShare  = 2
+	// firstRead is the longest buffer that is made before a byte of a body was received.
+	firstRead = 8 << 10
+	// minRead is the first buffer for a body of unknown length.
+	minRead = 512
 	// maxDiscarded is how much of a body is discarded where none is read.
 	maxDiscarded = 8 << 10
+	// resetDelay is how long a caller of HTTP/2 has to read an answer before its stream is
+	// reset.
+	resetDelay = 100 * time.Millisecond
 )
 
-// readBody reads the parameters of a POST request from its body. The query is not looked at:
+// readBody reads the parameters of a POST request from its body. The query is not read:
 // credentials do not belong in URLs (RFC 6749 section 2.3.1).
-func (p *port) readBody(r *http.Request, source string) (oauth2.Form, error) {
+func readBody(r *http.Request) (oauth2.Form, error) {
 	if contentType := r.Header.Get("Content-Type"); contentType != "" {
 		mediaType, _, _ := strings.Cut(contentType, ";")
 		if !strings.EqualFold(strings.TrimSpace(mediaType), "application/x-www-form-urlencoded") {
 			return oauth2.Form{}, answer.ByHTTP(http.StatusUnsupportedMediaType, "", "send the parameters as application/x-www-form-urlencoded")
 		}
 	}
-	body, err := readSmall(r)
-	if err == nil && len(body) == smallBody {
-		if !p.largeBodies.Enter(source) {
-			return oauth2.Form{}, auth.Overloaded()
-		}
-		defer p.largeBodies.Leave(source)
-		var rest []byte
-		rest, err = io.ReadAll(io.LimitReader(r.Body, oauth2.MaxFormBytes+1-smallBody))
-		body = append(body, rest...)
-	}
+	body, err := readUpTo(r, oauth2.MaxFormBytes+1)
 	if err != nil {
 		return oauth2.Form{}, oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "the body could not be read")
 	}
@@ -56,20 +46,36 @@ func (p *port) readBody(r *http.Request, source string) (oauth2.Form, error) {
 	return oauth2.ParseForm(string(body))
 }
 
-// readSmall reads a body up to the length of a small one. The buffer is no longer than
-// Content-Length.
-func readSmall(r *http.Request) ([]byte, error) {
-	if r.ContentLength < 0 {
-		return io.ReadAll(io.LimitReader(r.Body, smallBody)) //nolint:wrapcheck // readBody says what failed
+// readUpTo reads a body, or the first most bytes of a longer one. The buffer is no longer than
+// firstRead or twice what was received: package serve counts twice a body for the memory of its
+// source, and has no other bound on the bodies that are read at once.
+func readUpTo(r *http.Request, most int) ([]byte, error) {
+	size := minRead
+	if r.ContentLength >= 0 {
+		size = int(min(r.ContentLength, firstRead))
 	}
-	body := make([]byte, min(r.ContentLength, smallBody))
-	_, err := io.ReadFull(r.Body, body)
-	return body, err //nolint:wrapcheck // as above
+	body := make([]byte, 0, size)
+	for len(body) < most && int64(len(body)) != r.ContentLength {
+		if len(body) == cap(body) {
+			body = append(make([]byte, 0, min(2*len(body), most)), body...)
+		}
+		n, err := r.Body.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case errors.Is(err, io.EOF) && r.ContentLength < 0:
+			return body, nil
+		case errors.Is(err, io.EOF) && int64(len(body)) < r.ContentLength:
+			return nil, io.ErrUnexpectedEOF
+		case err != nil && !errors.Is(err, io.EOF):
+			return nil, err //nolint:wrapcheck // readBody names what failed
+		}
+	}
+	return body, nil
 }
 
-// discard reads a body that no endpoint wants as it comes, so that nothing holds it and a caller that
-// still sends does not lose the answer. Of a longer one it reads no more and returns true: the
-// connection must end with the answer, or the stream be reset (which net/http does).
+// discard reads a body that no endpoint wants as it comes, so that nothing holds it and a caller
+// that still sends does not lose the answer. Of a longer one it reads no more and returns true: the
+// connection must end with the answer, or the stream be reset.
 func discard(r *http.Request) (longer bool) {
 	if r.ContentLength == 0 || r.Body == http.NoBody {
 		return false
@@ -81,9 +87,26 @@ func discard(r *http.Request) (longer bool) {
 	return n > maxDiscarded || err != nil && !errors.Is(err, io.EOF)
 }
 
+// delayReset sends an answer and delays the reset of its stream, which net/http sends when a
+// handler has not read the whole body: curl loses an answer that it reads together with the reset.
+// Most callers end the stream as soon as they have a refusal. Meanwhile nothing is read or held:
+// what arrives for a closed body is dropped, and its stream gets no further window.
+func delayReset(w http.ResponseWriter, r *http.Request) {
+	_ = r.Body.Close() // of net/http's server, which returns no error
+	if err := http.NewResponseController(w).Flush(); err != nil {
+		return
+	}
+	delay := time.NewTimer(resetDelay)
+	defer delay.Stop()
+	select {
+	case <-r.Context().Done():
+	case <-delay.C:
+	}
+}
+
 // readQuery reads the parameters of a GET request from its query. URLs end up in logs, so
 // credentials in one are refused, also right ones: the operator of the client shall notice.
-func readQuery(r *http.Request, _ string) (oauth2.Form, error) {
+func readQuery(r *http.Request) (oauth2.Form, error) {
 	form, err := oauth2.ParseForm(r.URL.RawQuery)
 	if err != nil {
 		return oauth2.Form{}, err

@@ -22,7 +22,7 @@ import (
 
 const shopAudience = testIssuer + "/ns/shop"
 
-// forward is the question of a proxy about a request with that Authorization header.
+// forward is the request of a proxy about a request with that Authorization header.
 func forward(query, authorization string) call {
 	c := call{method: http.MethodGet, path: oauth2.ForwardAuthPath + "?" + query, header: http.Header{}}
 	if authorization != "" {
@@ -57,7 +57,8 @@ func TestForwardAuthLetsGoodTokensPass(t *testing.T) {
 	}
 }
 
-// An identity header that is empty is there all the same: what is not there, the caller's own one could take the place of.
+// An identity header that is empty is there all the same: what is not there, the caller's own one
+// could take the place of.
 func TestForwardAuthSendsEmptyIdentityHeadersToo(t *testing.T) {
 	w := newWorld(t)
 	w.dir.known[reporting].Client.Scopes = nil
@@ -73,8 +74,8 @@ func TestForwardAuthAnswersAsRFC6750Says(t *testing.T) {
 	const bare = `Bearer realm="hallpass", scope="read"`
 	const notValid = bare + `, error="invalid_token", error_description="the access token is not valid"`
 	const notOne = bare + `, error="invalid_request", error_description="the Authorization header is not one bearer token"`
-	const misconfigured = `Bearer realm="hallpass", error="invalid_request", error_description="the proxy in front does not say which ` +
-		`audience it requires, or says it in a way that is not understood"`
+	const misconfigured = `Bearer realm="hallpass", error="invalid_request", error_description="the proxy in front does not send the ` +
+		`audience that it requires, or sends it in an unknown form"`
 	for name, c := range map[string]struct {
 		query     string
 		token     func(w *world) string
@@ -91,9 +92,9 @@ func TestForwardAuthAnswersAsRFC6750Says(t *testing.T) {
 		"a token of a foreign key": {query, func(*world) string { return issue(newWorld(t)) }, nil, 401, notValid, oauth2.ReasonTokenKeyUnknown},
 		"a client secret":          {query, func(w *world) string { return "Bearer " + w.secrets[reporting] }, nil, 401, notValid, oauth2.ReasonTokenMalformed},
 		"a token that has just ended": {query, issue, func(w *world) { w.now = noon.Add(time.Hour) }, 401,
-			bare + `, error="invalid_token", error_description="the access token has expired"`, oauth2.ReasonTokenExpired},
+			bare + `, error="invalid_token", error_description="the access token has expired; fetch another one"`, oauth2.ReasonTokenExpired},
 		"another audience": {"audience=urn:other&scope=read", issue, nil, 401,
-			bare + `, error="invalid_token", error_description="the access token is for another audience"`, oauth2.ReasonWrongAudience},
+			bare + `, error="invalid_token", error_description="the access token is for another audience; fetch one with resource=urn:other"`, oauth2.ReasonWrongAudience},
 		"a scope that the token lacks": {"audience=" + shopAudience + "&scope=read+admin", issue, nil, 403,
 			`Bearer realm="hallpass", scope="read admin", error="insufficient_scope", error_description="the access token lacks a scope that is required here"`,
 			oauth2.ReasonInsufficientScope},
@@ -116,7 +117,7 @@ func TestForwardAuthAnswersAsRFC6750Says(t *testing.T) {
 			for i := range 30 {
 				w.dir.known[reporting].Client.Scopes = append(w.dir.known[reporting].Client.Scopes, strings.Repeat("s", 100+i))
 			}
-		}), nil, 401, bare + `, error="invalid_token", error_description="the access token says more than fits into headers; ask for fewer scopes"`,
+		}), nil, 401, bare + `, error="invalid_token", error_description="the claims of the access token do not fit into headers; ask for fewer scopes"`,
 			oauth2.ReasonIdentityTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -144,7 +145,7 @@ func TestForwardAuthAnswersAsRFC6750Says(t *testing.T) {
 	}
 }
 
-// RFC 9728 section 5.1: whoever protects a declared resource says where its metadata are.
+// RFC 9728 section 5.1: a challenge for a declared resource has the URL of its metadata.
 func TestForwardAuthNamesTheMetadataOfAResource(t *testing.T) {
 	w := newWorld(t)
 	w.dir.resources = []*oauth2.Resource{orders()}
@@ -192,7 +193,7 @@ func TestForwardAuthShowsBrowsersAPage(t *testing.T) {
 		"without the scope": {"audience=" + shopAudience + "&scope=admin", "Bearer " + w.token(reporting), "TEXT/HTML;q=0.1", 403,
 			"<h1>403 Forbidden</h1>\n<p>Refused: the access token lacks a scope that is required here.</p>"},
 		"with markup in the audience": {"audience=<script>", "", "text/html", 401, "<code>&lt;script&gt;</code>"},
-		"without a requirement":       {"", "", "text/html", 401, "<p>Refused: the proxy in front does not say"},
+		"without a requirement":       {"", "", "text/html", 401, "<p>Refused: the proxy in front does not send"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			question := forward(c.query, c.authorization)
@@ -254,8 +255,9 @@ func TestForwardAuthAnswersHaveLessThan4KiB(t *testing.T) {
 	}
 }
 
-// FuzzForwardAuth is a metamorphic test. What decides is the Authorization header and the query that the proxy fixes; every other
-// part of the request, whatever it holds, leaves status and identity as they were.
+// FuzzForwardAuth is a metamorphic test. What decides is the Authorization header and the query
+// that the proxy fixes; every other part of the request, whatever it holds, leaves status and
+// identity as they were.
 func FuzzForwardAuth(f *testing.F) {
 	w := newWorld(f)
 	tokens := []string{

@@ -13,8 +13,9 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// FuzzTokenEndpoint sends what strangers can send. Nobody here knows a secret, so nothing may succeed, nothing may be our
-// fault, and every refusal is a short JSON error.
+// FuzzTokenEndpoint sends what unauthenticated callers can send. No request has a secret, so
+// nothing may succeed, nothing may be a fault of the server, and every refusal is a short JSON
+// error.
 func FuzzTokenEndpoint(f *testing.F) {
 	w := newWorld(f)
 	for _, c := range refusals(w) {
@@ -45,7 +46,8 @@ func FuzzTokenEndpoint(f *testing.F) {
 	})
 }
 
-// checkRefused sends a request that must be refused with a short JSON error of ours, and answers its status.
+// checkRefused sends a request that must be refused with a short JSON error of the server, and
+// answers its status.
 func checkRefused(t *testing.T, w *world, r *http.Request) int {
 	t.Helper()
 	recorder := httptest.NewRecorder()

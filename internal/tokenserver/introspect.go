@@ -24,7 +24,7 @@ import (
 // 2.2).
 const inactive = `{"active":false}`
 
-var errNoToken = oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "token is missing")
+var errNoToken = oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "token is missing; send the token that is meant in the parameter token")
 
 // introspectEndpoint is the introspection endpoint: RFC 7662, and RFC 9701 for callers that want
 // the answer signed. The caller is a client that authenticates as at the token endpoint.
@@ -35,7 +35,7 @@ type introspectEndpoint struct {
 }
 
 func (e *introspectEndpoint) serve(r *http.Request, in request) (answer.Answer, *auth.Trail, error) {
-	if err := e.certified(r); err != nil {
+	if err := e.certified(r, in); err != nil {
 		return answer.Answer{}, nil, err
 	}
 	caller, err := e.authority.Authenticate(r.Context(), in.credentials(r))
@@ -120,33 +120,4 @@ func (e *introspectEndpoint) sign(caller *oauth2.Client, body []byte, now time.T
 		return answer.Answer{}, fmt.Errorf("sign an answer: %w", err)
 	}
 	return answer.Private(signedIntrospection, []byte(signed)), nil
-}
-
-// reasonNoCertificate is the reason of a refusal to a caller of introspection without the
-// certificate that it needs.
-const reasonNoCertificate oauth2.Reason = "ClientCertificateRequired"
-
-// certified refuses a caller without a certificate of the certifiers. It is asked at each request:
-// on a connection that is kept, a certificate may have ended, or its authority may have been
-// removed. The credentials identify the caller; the certificate only lets it ask (RFC 7662 section 4).
-func (e *introspectEndpoint) certified(r *http.Request) error {
-	if e.certifiers == nil {
-		return nil
-	}
-	refusal := oauth2.Refuse(oauth2.InvalidClient, reasonNoCertificate, "a client certificate is required here")
-	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
-		return refusal
-	}
-	intermediates := x509.NewCertPool()
-	for _, certificate := range r.TLS.PeerCertificates[1:] {
-		intermediates.AddCert(certificate)
-	}
-	_, err := r.TLS.PeerCertificates[0].Verify(x509.VerifyOptions{
-		Roots: e.certifiers(), Intermediates: intermediates, CurrentTime: e.authority.Now(),
-		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	})
-	if err != nil {
-		return refusal
-	}
-	return nil
 }

@@ -128,7 +128,7 @@ func TestCustomClaimsAreInTokensAndIntrospection(t *testing.T) {
 	if diff := cmp.Diff(w.dir.known[reporting].Client.Claims, claims.Custom); diff != "" {
 		t.Error("claims (-want +got):\n" + diff)
 	}
-	// What the token says counts, not what the client's spec says by now.
+	// The claims of the token count, not the client's spec by now.
 	w.dir.known[reporting].Client.Claims = nil
 	answer := w.do(w.introspect(billing, token))
 	if !strings.HasSuffix(answer.Body.String(), `,"teams":["<a>","b"],"tier":"gold"}`) {
@@ -191,7 +191,8 @@ func TestIntrospectionRefusesCallers(t *testing.T) {
 	}
 }
 
-// A token of a client that this replica has not heard of is looked up, and where that is not possible the answer is not "no".
+// A token of a client that this replica does not know is looked up, and where that is not possible
+// the answer is not "no".
 func TestIntrospectionLooksUpTheClientOfAToken(t *testing.T) {
 	w := newWorld(t)
 	token := w.token(reporting)

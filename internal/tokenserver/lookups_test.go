@@ -81,7 +81,8 @@ func TestIllFormedCredentialsAreNeverLookedUp(t *testing.T) {
 	}
 }
 
-// One source that guesses borrows what all look-ups have in common; who is in memory does not notice.
+// One source that guesses borrows what all look-ups have in common; who is in memory does not
+// notice.
 func TestLookupsHaveABudgetInAll(t *testing.T) {
 	w := newWorld(t)
 	for i := range lookupTotal + 50 {
@@ -101,8 +102,8 @@ func TestLookupsHaveABudgetInAll(t *testing.T) {
 	}
 }
 
-// Sources of made-up credentials spend their own look-ups. A new client at another address is let in at
-// once; one at their address is told to wait.
+// Sources of made-up credentials spend their own look-ups. A new client at another address is
+// admitted at once; one at their address has to wait.
 func TestLookUpsOfOneSourceAreNotThoseOfAnother(t *testing.T) {
 	const guesser = "198.51.100.1:1"
 	w := newWorld(t)

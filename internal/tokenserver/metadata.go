@@ -28,17 +28,21 @@ func (e keysEndpoint) serve(_ *http.Request, in request) (answer.Answer, *auth.T
 }
 
 // metadataDocument is that of RFC 8414, which OpenID Connect discovery clients read too: for them
-// it names what strict ones look for. There is no authorization endpoint, because no grant type
-// here uses one (RFC 8414 section 2). Scopes are not in it: they would list the APIs of the cluster
-// publicly, and each resource's own document has them (RFC 9728).
+// it names what strict ones look for. No grant type here uses the authorization endpoint or a code
+// challenge, but SDKs of the Model Context Protocol refuse metadata without them before they ask
+// for a token. That no code is issued stands in the response types. Scopes are not in it: they
+// would list the APIs of the cluster publicly, and each resource's own document has them (RFC
+// 9728).
 type metadataDocument struct {
 	Issuer                   string              `json:"issuer"`
+	AuthorizationEndpoint    string              `json:"authorization_endpoint"`
 	TokenEndpoint            string              `json:"token_endpoint"`
 	IntrospectionEndpoint    string              `json:"introspection_endpoint"`
 	RevocationEndpoint       string              `json:"revocation_endpoint"`
 	JWKSURI                  string              `json:"jwks_uri"`
 	GrantTypes               []string            `json:"grant_types_supported"`
 	ResponseTypes            []string            `json:"response_types_supported"`
+	CodeChallengeMethods     []string            `json:"code_challenge_methods_supported"`
 	SubjectTypes             []string            `json:"subject_types_supported"`
 	TokenAuthMethods         []oauth2.AuthMethod `json:"token_endpoint_auth_methods_supported"`
 	TokenAuthAlgorithms      []jws.Algorithm     `json:"token_endpoint_auth_signing_alg_values_supported"`
@@ -48,7 +52,8 @@ type metadataDocument struct {
 	RevocationAuthAlgorithms []jws.Algorithm     `json:"revocation_endpoint_auth_signing_alg_values_supported"`
 	IDTokenAlgorithms        []jws.Algorithm     `json:"id_token_signing_alg_values_supported"`
 	AccessTokenAlgorithms    []jws.Algorithm     `json:"access_token_signing_alg_values_supported"`
-	IntrospectionSigning     []jws.Algorithm     `json:"introspection_signing_alg_values_supported"` // RFC 9701 section 7
+	// RFC 9701 section 7
+	IntrospectionSigning []jws.Algorithm `json:"introspection_signing_alg_values_supported"`
 }
 
 // metadataFresh is how long the rendered document is sent again: nothing beside the fifteen minutes
@@ -87,13 +92,17 @@ func (e *metadataEndpoint) document() metadataDocument {
 	assertions := []jws.Algorithm{jws.ES256, jws.RS256, jws.PS256, jws.EdDSA}
 	algorithms := e.keys.Ring().Algorithms()
 	return metadataDocument{
-		Issuer:                   e.issuer.String(),
-		TokenEndpoint:            e.issuer.URL(oauth2.TokenPath),
-		IntrospectionEndpoint:    e.issuer.URL(oauth2.IntrospectionPath),
-		RevocationEndpoint:       e.issuer.URL(oauth2.RevocationPath),
-		JWKSURI:                  e.issuer.URL(oauth2.JWKSPath),
-		GrantTypes:               []string{oauth2.GrantClientCredentials},
-		ResponseTypes:            []string{"none"}, // required, and must not be empty (RFC 8414 section 3.2)
+		Issuer:                e.issuer.String(),
+		AuthorizationEndpoint: e.issuer.URL(oauth2.AuthorizationPath),
+		TokenEndpoint:         e.issuer.URL(oauth2.TokenPath),
+		IntrospectionEndpoint: e.issuer.URL(oauth2.IntrospectionPath),
+		RevocationEndpoint:    e.issuer.URL(oauth2.RevocationPath),
+		JWKSURI:               e.issuer.URL(oauth2.JWKSPath),
+		GrantTypes:            []string{oauth2.GrantClientCredentials},
+		// required, and must not be empty (RFC 8414 section 3.2)
+		ResponseTypes: []string{"none"},
+		// RFC 7636 section 4.2; plain is none that OAuth 2.1 clients accept
+		CodeChallengeMethods:     []string{"S256"},
 		SubjectTypes:             []string{"public"},
 		TokenAuthMethods:         methods,
 		TokenAuthAlgorithms:      assertions,

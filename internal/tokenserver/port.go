@@ -11,7 +11,6 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/answer"
 	"github.com/hallpass-dev/hallpass/internal/audit"
 	"github.com/hallpass-dev/hallpass/internal/auth"
-	"github.com/hallpass-dev/hallpass/internal/budget"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -38,9 +37,8 @@ func (in request) credentials(r *http.Request) auth.Credentials {
 // port serves endpoints: it alone writes statuses, headers and bodies, and records each decision
 // once.
 type port struct {
-	authority   *auth.Authority
-	auditor     *audit.Auditor
-	largeBodies *budget.Places // by source
+	authority *auth.Authority
+	auditor   *audit.Auditor
 }
 
 // mount adds a route, and the refusal of other methods than its own.
@@ -54,9 +52,9 @@ func (p *port) mount(mux *http.ServeMux, r route) {
 	case getOrPost:
 		mux.Handle("GET "+r.path, p.handler(r.name, readQuery, r.endpoint))
 		mux.Handle("HEAD "+r.path, others)
-		mux.Handle("POST "+r.path, p.handler(r.name, p.readBody, r.endpoint))
+		mux.Handle("POST "+r.path, p.handler(r.name, readBody, r.endpoint))
 	case post:
-		mux.Handle("POST "+r.path, p.handler(r.name, p.readBody, r.endpoint))
+		mux.Handle("POST "+r.path, p.handler(r.name, readBody, r.endpoint))
 	}
 	mux.Handle(r.path, others)
 }
@@ -65,8 +63,8 @@ func (p *port) mount(mux *http.ServeMux, r route) {
 // it.
 const headerRequestID = "X-Request-Id"
 
-// readForm reads the parameters of a request of a source.
-type readForm func(r *http.Request, source string) (oauth2.Form, error)
+// readForm reads the parameters of a request.
+type readForm func(r *http.Request) (oauth2.Form, error)
 
 // handler makes an endpoint an http.Handler. read reads its parameters, if it has any.
 func (p *port) handler(name string, read readForm, e endpoint) http.Handler {
@@ -83,20 +81,24 @@ func (p *port) handler(name string, read readForm, e endpoint) http.Handler {
 		if err != nil && a.Status == 0 {
 			a = answer.Refusal(err)
 		}
-		if (read == nil || err != nil) && discard(r) && r.ProtoMajor == 1 {
+		unread := (read == nil || err != nil) && discard(r)
+		if unread && r.ProtoMajor == 1 {
 			w.Header()["Connection"] = []string{"close"}
 		}
 		write(w, a, record.RequestID)
 		p.auditor.End(ctx, record, trail, a.Status, err)
+		if unread && r.ProtoMajor > 1 {
+			delayReset(w, r)
+		}
 	})
 }
 
 // fresh refuses while memory is too old. The keys are refused too: one of them may have been
-// withdrawn, and verifiers go on with those that they have. Admit refuses proxies itself, and
-// metadata grants nothing.
+// withdrawn, and verifiers keep those that they have. Admit refuses proxies itself, metadata
+// grants nothing, and the authorization endpoint refuses everything.
 func (p *port) fresh(name string) error {
 	switch name {
-	case audit.ForwardAuth, audit.Metadata, audit.None:
+	case audit.ForwardAuth, audit.Metadata, audit.Authorize, audit.None:
 		return nil
 	}
 	return p.authority.Fresh()
@@ -111,7 +113,7 @@ func (p *port) serve(
 		return answer.Answer{}, nil, err
 	}
 	if read != nil {
-		if in.form, err = read(r, in.source); err != nil {
+		if in.form, err = read(r); err != nil {
 			return answer.Answer{}, nil, err
 		}
 		in.at = p.authority.Now()

@@ -63,6 +63,7 @@ func TestMetadataIsTheSameAtBothPlaces(t *testing.T) {
 
 const wantMetadata = `{
   "issuer": "https://hallpass.test",
+  "authorization_endpoint": "https://hallpass.test/oauth2/authorize",
   "token_endpoint": "https://hallpass.test/oauth2/token",
   "introspection_endpoint": "https://hallpass.test/oauth2/introspect",
   "revocation_endpoint": "https://hallpass.test/oauth2/revoke",
@@ -72,6 +73,9 @@ const wantMetadata = `{
   ],
   "response_types_supported": [
     "none"
+  ],
+  "code_challenge_methods_supported": [
+    "S256"
   ],
   "subject_types_supported": [
     "public"
@@ -122,8 +126,10 @@ const wantMetadata = `{
 
 func TestPublicDocumentsAnswerGetAndHeadOnly(t *testing.T) {
 	w := newWorld(t)
-	for _, path := range []string{oauth2.JWKSPath, oauth2.MetadataPath, oauth2.DiscoveryPath} {
-		if answer := w.do(call{method: http.MethodHead, path: path}); answer.Code != http.StatusOK {
+	for path, want := range map[string]int{
+		oauth2.JWKSPath: http.StatusOK, oauth2.MetadataPath: http.StatusOK, oauth2.DiscoveryPath: http.StatusOK, oauth2.AuthorizationPath: http.StatusBadRequest,
+	} {
+		if answer := w.do(call{method: http.MethodHead, path: path}); answer.Code != want {
 			t.Errorf("HEAD %s: %d", path, answer.Code)
 		}
 		answer := w.do(call{method: http.MethodPost, path: path})
@@ -139,7 +145,8 @@ var auditFields = []string{
 	"jti", "token_client_id", "aud", "scope",
 }
 
-// Everything that a caller sends carries a marker; no audit line and no metric may show it, nor any token or secret.
+// Everything that a caller sends carries a marker; no audit line and no metric may show it, nor any
+// token or secret.
 func TestAuditAndMetricsHoldNoSecretAndNoUnknownField(t *testing.T) {
 	const canary = "CANARY-7f3a"
 	w := newWorld(t)
@@ -199,7 +206,7 @@ func TestAuditLineOfAnIssuedToken(t *testing.T) {
 		delete(line, field)
 	}
 	want := map[string]any{
-		"level": "INFO", "msg": "decision", "endpoint": "token", "outcome": "allowed", "status": float64(200), "source": "2001:db8:1:2::/64",
+		"level": "INFO", "msg": "decision", "endpoint": "token", "outcome": "allowed", "status": float64(200), "source": "2001:db8:1:2::/64", "source_address": "2001:db8:1:2:3:4:5:6",
 		"client_id": reporting, "method": "client_secret_basic", "credential": w.dir.known[reporting].Client.Credentials.Verifiers[0].ID,
 		"aud": testIssuer + "/ns/shop", "scope": "read",
 	}

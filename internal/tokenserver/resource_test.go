@@ -95,7 +95,8 @@ func TestOneResourceARequest(t *testing.T) {
 	}
 }
 
-// What memory does not grant yet the source may: a client is given a resource and asks for it at once.
+// What memory does not grant yet the source may: a client is given a resource and asks for it at
+// once.
 func TestAGrantIsLookedUpBeforeItIsRefused(t *testing.T) {
 	w := newWorld(t)
 	before := w.dir.known[reporting]
@@ -107,7 +108,7 @@ func TestAGrantIsLookedUpBeforeItIsRefused(t *testing.T) {
 		t.Fatalf("%d %v, want a token", status, body)
 	}
 	token, _ := body["access_token"].(string)
-	// A replica that has not heard of the API either is asked about the token.
+	// A replica that does not know the API either is asked about the token.
 	_, said := decode(t, w.do(w.introspect(stranger, token)))
 	if said["active"] != true || said["aud"] != ordersAPI {
 		t.Errorf("the API learns %v", said)
@@ -156,7 +157,8 @@ func TestAWithdrawnGrantEndsEverywhere(t *testing.T) {
 	}
 }
 
-// RFC 9701: aud is the caller, typ its own, and there is neither sub nor exp beside what is said of the token.
+// RFC 9701: aud is the caller, typ its own, and there is neither sub nor exp beside the members of
+// the token.
 func TestSignedIntrospection(t *testing.T) {
 	w := newWorld(t)
 	token := w.token(reporting)

@@ -8,7 +8,9 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"iter"
 	"net/http"
 	"slices"
 	"strings"
@@ -17,6 +19,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/answer"
 	"github.com/hallpass-dev/hallpass/internal/auth"
 	"github.com/hallpass-dev/hallpass/internal/budget"
+	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
@@ -24,8 +27,15 @@ import (
 const (
 	// maxFeeding is how many pages are rendered at once, of half a megabyte each at the most.
 	maxFeeding = 8
-	// lentFeeding is how many of them namespaces may have beyond their shares, of one page each.
+	// lentFeeding is how many of them namespaces may have beyond their shares, of one page
+	// each.
 	lentFeeding = maxFeeding / 2
+	// maxEpochBytes bounds the epochs of a page as JSON, beside some 400 KiB of tokens.
+	maxEpochBytes = 96 << 10
+	// leastEpochBytes is less than any epoch takes.
+	leastEpochBytes = len(`{"client_id":"","before":0},`)
+	// epochSeparator precedes the position among the epochs in a cursor.
+	epochSeparator = "~"
 )
 
 // feedLevel lets a client read a million revocations at once, and then ten pages a second.
@@ -69,9 +79,9 @@ func (e *feedEndpoint) serve(r *http.Request, in request) (answer.Answer, *auth.
 		return answer.Answer{}, caller.Trail, err
 	}
 	if d := e.limit.Take(caller.At, budget.Key{Who: caller.Client.ID}); !d.OK {
-		return answer.Answer{}, caller.Trail, auth.Throttled(d.Wait, "this client reads the feed faster than it may")
+		return answer.Answer{}, caller.Trail, auth.Throttled(d.Wait, "this client reads the feed faster than it may; try again after Retry-After")
 	}
-	at, err := revocation.ParseCursor(in.form.Get("since"))
+	at, err := parseFeedCursor(in.form.Get("since"))
 	if err != nil {
 		return answer.Answer{}, caller.Trail, oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest,
 			"since is the next of an earlier answer, or left out")
@@ -80,7 +90,11 @@ func (e *feedEndpoint) serve(r *http.Request, in request) (answer.Answer, *auth.
 		return answer.Answer{}, caller.Trail, auth.Overloaded()
 	}
 	defer e.rendering.Leave(caller.Client.Namespace)
-	body, err := json.Marshal(e.page(at))
+	page, err := e.page(at)
+	if err != nil {
+		return answer.Answer{}, caller.Trail, err
+	}
+	body, err := json.Marshal(page)
 	if err != nil {
 		return answer.Answer{}, caller.Trail, fmt.Errorf("render the feed: %w", err)
 	}
@@ -89,25 +103,87 @@ func (e *feedEndpoint) serve(r *http.Request, in request) (answer.Answer, *auth.
 	return answer.Tagged(answer.JSON, body, tag, hasTag(r.Header.Values("If-None-Match"), tag)), caller.Trail, nil
 }
 
-func (e *feedEndpoint) page(at revocation.Cursor) feedBody {
+// feedCursor is a position among the tokens and one among the epochs. Without the latter a page
+// begins with the first epoch, so that few epochs are on every page.
+type feedCursor struct {
+	tokens revocation.Cursor
+	epoch  feedEpoch
+}
+
+// errFeedCursor is returned for a cursor that no page had.
+var errFeedCursor = errors.New("the cursor is none of the feed's")
+
+func parseFeedCursor(text string) (at feedCursor, err error) {
+	tokens, epoch, within := strings.Cut(text, epochSeparator)
+	if at.tokens, err = revocation.ParseCursor(tokens); err != nil || !within {
+		return at, err
+	}
+	raw, err := jws.DecodeBase64URL(epoch)
+	parts := strings.Split(string(raw), "\x00")
+	if err != nil || tokens == "" || len(parts) != 3 {
+		return at, errFeedCursor
+	}
+	at.epoch = feedEpoch{Namespace: parts[0], ClientID: parts[1], ClientUID: parts[2]}
+	return at, nil
+}
+
+func (e feedEpoch) position() string {
+	return epochSeparator + base64.RawURLEncoding.EncodeToString([]byte(e.Namespace+"\x00"+e.ClientID+"\x00"+e.ClientUID))
+}
+
+// compareSubjects orders epochs as the feed lists them. The order is the same at every replica.
+func compareSubjects(a, b feedEpoch) int {
+	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.ClientID, b.ClientID), cmp.Compare(a.ClientUID, b.ClientUID))
+}
+
+// page lists the tokens and the epochs from a cursor on. The pages up to one without more have all
+// of both.
+func (e *feedEndpoint) page(at feedCursor) (feedBody, error) {
 	now := e.authority.Now()
-	page := e.authority.Directory.Revocations().Feed(at, now)
+	page := e.authority.Directory.Revocations().Feed(at.tokens, now)
 	body := feedBody{Tokens: make([]feedToken, 0, len(page.Tokens)), IssuedBefore: []feedEpoch{}, Next: page.Next.String(), More: page.More}
 	for _, token := range page.Tokens {
 		body.Tokens = append(body.Tokens, feedToken{token.ID.String(), token.ExpiresAt().Unix()})
 	}
-	for _, epoch := range append(e.authority.Directory.ClientEpochs(), e.authority.Directory.Revocations().Epochs()...) {
-		if now.Sub(epoch.IssuedBefore) < oauth2.MaxTokenLifetime { // no older token of a verifier's is still alive
-			body.IssuedBefore = append(body.IssuedBefore, feedEpoch{epoch.ClientID, epoch.ClientUID, epoch.Namespace, epoch.IssuedBefore.Unix()})
+	var found firstEpochs
+	for _, list := range [...]iter.Seq[revocation.Selector]{e.authority.Directory.ClientEpochs(), slices.Values(e.authority.Directory.Revocations().Epochs())} {
+		for epoch := range list {
+			listed := feedEpoch{epoch.ClientID, epoch.ClientUID, epoch.Namespace, epoch.IssuedBefore.Unix()}
+			// No older token of a verifier's is still alive.
+			if now.Sub(epoch.IssuedBefore) < oauth2.MaxTokenLifetime && compareSubjects(listed, at.epoch) >= 0 {
+				found.add(listed)
+			}
 		}
 	}
-	slices.SortFunc(body.IssuedBefore, func(a, b feedEpoch) int {
-		return cmp.Or(
-			cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.ClientID, b.ClientID), cmp.Compare(a.ClientUID, b.ClientUID),
-			cmp.Compare(a.Before, b.Before),
-		)
-	})
-	return body
+	room := maxEpochBytes
+	for _, epoch := range found.sorted() {
+		rendered, err := json.Marshal(epoch)
+		if err != nil {
+			return feedBody{}, fmt.Errorf("render an epoch: %w", err)
+		}
+		if room -= len(rendered) + len(","); room < 0 {
+			body.Next, body.More = body.Next+epoch.position(), true
+			break
+		}
+		body.IssuedBefore = append(body.IssuedBefore, epoch)
+	}
+	return body, nil
+}
+
+// firstEpochs are the first epochs of many, at least as many as a page has room for. So a page
+// takes little memory, however many there are.
+type firstEpochs struct{ list []feedEpoch }
+
+func (f *firstEpochs) add(epoch feedEpoch) {
+	const most = maxEpochBytes/leastEpochBytes + 1
+	if f.list = append(f.list, epoch); len(f.list) >= 2*most {
+		f.list = f.sorted()[:most]
+	}
+}
+
+func (f *firstEpochs) sorted() []feedEpoch {
+	slices.SortFunc(f.list, func(a, b feedEpoch) int { return cmp.Or(compareSubjects(a, b), cmp.Compare(a.Before, b.Before)) })
+	return f.list
 }
 
 // hasTag reports whether If-None-Match names an entity tag: RFC 9110 section 13.1.2.

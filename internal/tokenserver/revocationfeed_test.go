@@ -5,8 +5,10 @@ package tokenserver
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,5 +99,52 @@ func TestTheFeedRefuses(t *testing.T) {
 	}
 	if !throttled {
 		t.Error("a client reads as fast as it likes")
+	}
+}
+
+// TestManyEpochsTakePagesOfBoundedBytes and all pages together have each epoch, beside all tokens.
+func TestManyEpochsTakePagesOfBoundedBytes(t *testing.T) {
+	w := newWorld(t)
+	want := map[feedEpoch]bool{}
+	for i := range 10_000 {
+		epoch := feedEpoch{ClientUID: fmt.Sprintf("00000000-0000-0000-0000-%012d", i*7919%10_000), Before: w.now.Unix()}
+		want[epoch] = true
+		w.dir.epochs = append(w.dir.epochs, revocation.Selector{ClientUID: epoch.ClientUID, IssuedBefore: w.now})
+	}
+	for i := range 600 { // each letter of these takes six bytes
+		epoch := feedEpoch{ClientID: fmt.Sprintf("%s%d", strings.Repeat("&", 200), i), Before: w.now.Unix()}
+		want[epoch] = true
+		w.dir.revoked.Select(epoch.ClientID, revocation.Selector{ClientID: epoch.ClientID, IssuedBefore: w.now})
+	}
+	tokens := map[string]bool{}
+	for batch := range 3 {
+		var entries []revocation.Entry
+		for i := range 8000 {
+			entries = append(entries, revocation.NewEntry(revocation.ID{byte(batch + 1), byte(i >> 8), byte(i)}, w.now.Add(time.Hour)))
+			tokens[entries[i].ID.String()] = true
+		}
+		w.dir.revoked.LearnAt(uint64(batch+1), revocation.Batch{Tokens: entries}, false, w.now)
+	}
+	since, pages := "", 0
+	for more := true; more; pages++ {
+		page, _ := w.feed(since)
+		if rendered, err := json.Marshal(page); err != nil || len(rendered) > 512<<10 {
+			t.Fatalf("a page of %d bytes, %v", len(rendered), err)
+		}
+		for _, epoch := range page.IssuedBefore {
+			delete(want, epoch)
+		}
+		for _, token := range page.Tokens {
+			delete(tokens, token.ID)
+		}
+		since, more = page.Next, page.More
+	}
+	if len(want) > 0 || len(tokens) > 0 || pages > 30 || since != "3" {
+		t.Errorf("%d epochs and %d tokens are on none of %d pages; the last cursor is %q", len(want), len(tokens), pages, since)
+	}
+	for _, since := range []string{"3~", "3~AA", "3~AAA\n", "~AAA", "3~AAB", "x~AAA", "3~AAA~"} {
+		if answer := w.do(call{method: http.MethodGet, path: oauth2.RevocationFeedPath + "?since=" + url.QueryEscape(since), basic: stranger}); answer.Code != http.StatusBadRequest {
+			t.Errorf("since %q: %d", since, answer.Code)
+		}
 	}
 }

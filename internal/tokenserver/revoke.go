@@ -14,10 +14,11 @@ import (
 )
 
 const (
-	// maxRevoking is how many callers wait for a write at once: fewer than may be worked on, so that
-	// there is room for everybody else.
+	// maxRevoking is how many callers wait for a write at once: fewer than may be worked on, so
+	// that there is room for everybody else.
 	maxRevoking = auth.DefaultMaxInFlight / 2
-	// lentRevoking is how many of them namespaces may have beyond their shares, of revokingShare each.
+	// lentRevoking is how many of them namespaces may have beyond their shares, of
+	// revokingShare each.
 	lentRevoking  = maxRevoking * 3 / 4
 	revokingShare = 4
 )
@@ -43,7 +44,7 @@ func (e *revokeEndpoint) serve(r *http.Request, in request) (answer.Answer, *aut
 		return answer.Answer{}, trail, errNoToken
 	}
 	if d := e.limit.Take(caller.At, budget.Key{Who: caller.Client.ID}); !d.OK {
-		return answer.Answer{}, trail, auth.Throttled(d.Wait, "this client revokes tokens faster than it may")
+		return answer.Answer{}, trail, auth.Throttled(d.Wait, "this client revokes tokens faster than it may; try again after Retry-After")
 	}
 	read, err := e.authority.Read(r.Context(), auth.Request{Token: token, Payer: auth.PaidBy(caller.Client), At: caller.At})
 	if err != nil {
@@ -56,7 +57,7 @@ func (e *revokeEndpoint) serve(r *http.Request, in request) (answer.Answer, *aut
 	trail.TokenID, trail.TokenClientID, trail.Audience = claims.ID, claims.ClientID, claims.Audience
 	switch {
 	case claims.ClientID != caller.Client.ID:
-		return answer.Answer{}, trail, oauth2.Refuse(oauth2.UnauthorizedClient, oauth2.ReasonTokenOfAnother, "the token was issued to another client")
+		return answer.Answer{}, trail, oauth2.Refuse(oauth2.UnauthorizedClient, oauth2.ReasonTokenOfAnother, "the token was issued to another client, which alone can revoke it here")
 	case claims.ClientUID != caller.Client.UID:
 		trail.Denial = oauth2.ReasonTokenClientChanged
 		return answer.Private("", nil), trail, nil

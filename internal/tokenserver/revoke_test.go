@@ -26,7 +26,8 @@ type journal struct {
 	mu      sync.Mutex
 	batches map[string]revocation.Batch
 	writes  int
-	// fail says whether a write fails, by how many there were: before it is kept, or after it.
+	// fail returns whether a write fails, by how many there were: before it is kept, or after
+	// it.
 	fail func(write int) (before, after error)
 }
 
@@ -73,7 +74,7 @@ func (j *journal) failing(fail func(write int) (before, after error)) {
 
 func away(int) (before, after error) { return errAway, nil }
 
-// newRevokingWorld is a world whose revocations are written.
+// newRevokingWorld is a fixture whose revocations are written.
 func newRevokingWorld(t *testing.T) (w *world, kept *journal) {
 	t.Helper()
 	kept = &journal{batches: map[string]revocation.Batch{}}
@@ -296,7 +297,8 @@ func (w *world) eventually(what string, holds func() bool) {
 	}
 }
 
-// With errors before and after the storage of a batch, whoever is told 200 finds the token revoked after a restart of everything.
+// With errors before and after the storage of a batch, a caller that got 200 finds the token
+// revoked after a restart of everything.
 func TestNo200IsFalse(t *testing.T) {
 	w, kept := newRevokingWorld(t)
 	kept.failing(func(write int) (before, after error) {
@@ -349,12 +351,13 @@ func TestNo200IsFalse(t *testing.T) {
 func TestAFullQueueMakesNoPromise(t *testing.T) {
 	const queued = 8 * revocation.MaxBatch // as many as a Journal takes
 	kept := &journal{batches: map[string]revocation.Batch{}}
-	w := newWorld(t, func(c *settings) { c.store = kept }) // nobody writes
+	w := newWorld(t, func(c *settings) { c.store = kept }) // no process writes
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	for i := range queued {
 		of := revocation.Client{ID: "app", Namespace: fmt.Sprint("tenant", i%1000)}
-		_ = w.journal.Revoke(gone, revocation.NewEntry(revocation.IDOf(fmt.Sprint(i)), noon.Add(time.Hour)), of) // it waits for nothing
+		// it waits for nothing
+		_ = w.journal.Revoke(gone, revocation.NewEntry(revocation.IDOf(fmt.Sprint(i)), noon.Add(time.Hour)), of)
 	}
 	token := w.token(reporting)
 	if answer := w.revoke(reporting, token); answer.Code != http.StatusServiceUnavailable {

@@ -24,8 +24,9 @@ func (t handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return recorder.Result(), nil
 }
 
-// A verifier of other people's making that caches the key set, one that fetches it anew no sooner than the lead has passed,
-// as software does that reads the keys from a file, and introspection: none refuses a token through twenty rotations.
+// A verifier of other people's making that caches the key set, one that fetches it anew no sooner
+// than the lead has passed, as software does that reads the keys from a file, and introspection:
+// none refuses a token through twenty rotations.
 func TestTwentyRotationsRefuseNoToken(t *testing.T) {
 	policy := keyring.DefaultPolicy(time.Hour)
 	policy.Algorithms = []jws.Algorithm{jws.EdDSA}

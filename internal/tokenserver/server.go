@@ -4,7 +4,8 @@
 // Package tokenserver is the HTTP edge of the protocol: token endpoint (RFC 6749), introspection
 // (RFC 7662), revocation (RFC 7009), keys (RFC 7517), metadata (RFC 8414, RFC 9728) and the answers
 // to proxies that admit only good tokens (RFC 6750). An endpoint parses its request, asks package
-// auth, and returns an answer. It knows no Kubernetes.
+// auth, and returns an answer. The authorization endpoint refuses every request. The package knows
+// no Kubernetes.
 package tokenserver
 
 import (
@@ -24,7 +25,8 @@ import (
 
 // Config is what the endpoints need.
 type Config struct {
-	// Authority decides. The endpoints use its issuer, directory, journal, clock and randomness.
+	// Authority decides. The endpoints use its issuer, directory, journal, clock and
+	// randomness.
 	Authority *auth.Authority
 	Auditor   *audit.Auditor
 	// TokenAliases are further paths of the token endpoint; see CheckAliases.
@@ -32,10 +34,11 @@ type Config struct {
 	// TokenByGet lets the token endpoint answer GET too, with credentials in the Authorization
 	// header only.
 	TokenByGet bool
-	// ClientRate is how many tokens a second one client may fetch; zero means DefaultClientRate.
+	// ClientRate is how many tokens a second one client may fetch; zero means
+	// DefaultClientRate.
 	ClientRate int
-	// IntrospectionAuthorities issue the certificate that a caller of introspection needs beside
-	// its credentials; nil asks for none.
+	// IntrospectionAuthorities issue the certificate that a caller of introspection needs
+	// beside its credentials; nil asks for none.
 	IntrospectionAuthorities func() *x509.CertPool
 }
 
@@ -48,7 +51,7 @@ const (
 
 // New returns the handler of the public port.
 func New(c Config) http.Handler {
-	p := &port{authority: c.Authority, auditor: c.Auditor, largeBodies: budget.NewPlaces(maxLargeBodies, lentLargeBodies, largeBodyShare)}
+	p := &port{authority: c.Authority, auditor: c.Auditor}
 	mux := http.NewServeMux()
 	for _, r := range routes(c) {
 		p.mount(mux, r)
@@ -57,7 +60,8 @@ func New(c Config) http.Handler {
 	mux.Handle("/", nowhere)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != path.Clean(r.URL.Path) || !strings.HasPrefix(r.URL.Path, "/") {
-			nowhere.ServeHTTP(w, r) // the mux would redirect, and credentials follow no redirect of ours
+			// the mux would redirect, and credentials follow no redirect
+			nowhere.ServeHTTP(w, r)
 			return
 		}
 		mux.ServeHTTP(w, r)
@@ -93,6 +97,7 @@ func routes(c Config) []route {
 	metadata := &metadataEndpoint{issuer: a.Issuer, keys: a.Directory}
 	table := []route{
 		{oauth2.TokenPath, tokenMethods, audit.Token, token},
+		{oauth2.AuthorizationPath, getOrHead, audit.Authorize, authorizeEndpoint{}},
 		{oauth2.IntrospectionPath, post, audit.Introspect, &introspectEndpoint{a, c.IntrospectionAuthorities}},
 		{oauth2.RevocationPath, post, audit.Revoke, &revokeEndpoint{a, perClient(rate), budget.NewPlaces(maxRevoking, lentRevoking, revokingShare)}},
 		{oauth2.RevocationFeedPath, getOrPost, audit.Feed, &feedEndpoint{a, budget.New(feedLevel), budget.NewPlaces(maxFeeding, lentFeeding, 1)}},
@@ -141,7 +146,7 @@ const aliasLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 func CheckAliases(aliases []string) error {
 	served := []string{
 		oauth2.TokenPath, oauth2.IntrospectionPath, oauth2.RevocationPath, oauth2.RevocationFeedPath, oauth2.JWKSPath, oauth2.MetadataPath, oauth2.DiscoveryPath,
-		oauth2.ForwardAuthPath,
+		oauth2.ForwardAuthPath, oauth2.AuthorizationPath,
 	}
 	for _, alias := range aliases {
 		switch {

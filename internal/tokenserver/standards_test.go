@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,7 +38,7 @@ func TestErrorsKeepToTheLettersOfTheirClause(t *testing.T) {
 	}
 }
 
-// Every string of the metadata that names something of ours leads there, and no list is empty.
+// Every string of the metadata that names an endpoint leads there, and no list is empty.
 func TestMetadataTellsTheTruth(t *testing.T) {
 	w := newWorld(t)
 	answer := w.do(call{method: http.MethodGet, path: oauth2.MetadataPath})
@@ -56,7 +57,7 @@ func TestMetadataTellsTheTruth(t *testing.T) {
 			}
 			path, ours := strings.CutPrefix(value, testIssuer)
 			method := http.MethodPost
-			if name == "jwks_uri" {
+			if name == "jwks_uri" || name == "authorization_endpoint" {
 				method = http.MethodGet
 			}
 			if code := w.do(call{method: method, path: path}).Code; !ours || code == http.StatusNotFound || code == http.StatusMethodNotAllowed {
@@ -73,7 +74,10 @@ func TestMetadataTellsTheTruth(t *testing.T) {
 			}
 		}
 	}
-	for _, required := range []string{"token_endpoint", "jwks_uri", "response_types_supported", "token_endpoint_auth_signing_alg_values_supported",
+	if types, _ := document["response_types_supported"].([]any); slices.Contains(types, any("code")) {
+		t.Error("it promises codes, which no endpoint issues")
+	}
+	for _, required := range []string{"token_endpoint", "jwks_uri", "authorization_endpoint", "code_challenge_methods_supported", "response_types_supported", "token_endpoint_auth_signing_alg_values_supported",
 		"introspection_endpoint_auth_signing_alg_values_supported"} {
 		if document[required] == nil {
 			t.Errorf("%s is missing", required)
@@ -81,8 +85,8 @@ func TestMetadataTellsTheTruth(t *testing.T) {
 	}
 }
 
-// RS256 has to be among what a server of RFC 9068 can sign with; a client gets what it asks for, and the key set and the metadata
-// have all of it.
+// RS256 has to be among what a server of RFC 9068 can sign with; a client gets what it asks for,
+// and the key set and the metadata have all of it.
 func TestTokensOfEachAlgorithm(t *testing.T) {
 	w := newWorld(t)
 	policy := keyring.DefaultPolicy(time.Hour)
@@ -151,7 +155,8 @@ func TestAnAlgorithmThatIsNotEnabledIsSaidSo(t *testing.T) {
 	}
 }
 
-// The payload on the wire: the claims that RFC 9068 section 2.2 requires, each of its type, and ours.
+// The payload on the wire: the claims that RFC 9068 section 2.2 requires, each of its type, and
+// ours.
 func TestTheClaimsOfATokenOnTheWire(t *testing.T) {
 	w := newWorld(t)
 	message, err := jws.Parse(w.token(reporting))
@@ -204,7 +209,8 @@ func TestParametersWithoutAValueAreLeftOut(t *testing.T) {
 	}
 }
 
-// A token is never taken from the query of the endpoints that clients call, nor is one of these a proxy's endpoint.
+// A token is never taken from the query of the endpoints that clients call, nor is one of these a
+// proxy's endpoint.
 func TestTokensAreNotTakenFromURLs(t *testing.T) {
 	w := newWorld(t)
 	token := url.QueryEscape(w.token(reporting))

@@ -4,15 +4,12 @@
 package tokenserver
 
 import (
-	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -165,53 +162,6 @@ func TestOverloadIsShed(t *testing.T) {
 	place.Leave()
 	w.token(reporting)
 	w.token(reporting)
-}
-
-func TestLongBodiesOfASourceTakeNoPlaceOfOthers(t *testing.T) {
-	w := newWorld(t)
-	long := func(source string) call {
-		return call{source: source, basic: reporting, body: grant + "&a=" + strings.Repeat("x", 2*smallBody)}
-	}
-	var senders []*io.PipeWriter
-	var running sync.WaitGroup
-	send := func(source string) {
-		body, sender := io.Pipe()
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, oauth2.TokenPath, body)
-		r.ContentLength, r.RemoteAddr = -1, source
-		running.Go(func() { w.handler.ServeHTTP(httptest.NewRecorder(), r) })
-		if _, err := sender.Write(make([]byte, smallBody+1)); err != nil { // the last byte is read as part of a long body
-			t.Fatal(err)
-		}
-		senders = append(senders, sender)
-	}
-	const hostile, honest = "192.0.2.1:1", "192.0.2.2:1"
-	for range lentLargeBodies + largeBodyShare {
-		send(hostile)
-	}
-	if answer := w.do(long(hostile)); answer.Code != http.StatusServiceUnavailable {
-		t.Errorf("a long body of the source with many: %d", answer.Code)
-	}
-	if answer := w.do(long(honest)); answer.Code != http.StatusOK {
-		t.Errorf("a long body of another source: %d", answer.Code)
-	}
-	for i := range (maxLargeBodies - len(senders)) / largeBodyShare {
-		for range largeBodyShare {
-			send(fmt.Sprintf("198.51.100.%d:1", i))
-		}
-	}
-	if answer := w.do(long(honest)); answer.Code != http.StatusServiceUnavailable {
-		t.Errorf("a long body where all places are taken: %d", answer.Code)
-	}
-	w.token(reporting)
-	for _, sender := range senders {
-		_ = sender.Close()
-	}
-	running.Wait()
-	for range 3 {
-		if answer := w.do(long(hostile)); answer.Code != http.StatusOK {
-			t.Errorf("a long body with room for it: %d", answer.Code)
-		}
-	}
 }
 
 func TestEveryAnswerHasARequestIDOfOurs(t *testing.T) {

@@ -21,8 +21,8 @@ import (
 
 const grant = "grant_type=client_credentials"
 
-// notAuthenticated is the one answer to whoever is not let in.
-const notAuthenticated = `{"error":"invalid_client","error_description":"client authentication failed"}`
+// notAuthenticated is the one answer to every caller that is not admitted.
+const notAuthenticated = `{"error":"invalid_client","error_description":"client authentication failed; status.refusals of the OAuth2Client has the reason, if there is that client"}`
 
 // RFC 6749 section 3.3 has no empty scope, so nothing that is answered has one.
 func TestATokenWithoutScopesHasNoEmptyScope(t *testing.T) {
@@ -129,7 +129,7 @@ func basicHeader(value string) http.Header {
 func refusals(w *world) map[string]refusal {
 	right, wrong := reporting+":"+w.secrets[reporting], strings.Repeat("x", 43)
 	severalMethods := invalidRequest("the client is authenticated in more than one way; use one")
-	twice := invalidRequest("a parameter is sent more than once")
+	twice := invalidRequest("a parameter is sent more than once; send each once")
 	notForm := invalidRequest("the body is not application/x-www-form-urlencoded")
 	mediaType := invalidRequest("send the parameters as application/x-www-form-urlencoded")
 	badScope := `{"error":"invalid_scope","error_description":"scope must be scope names separated by single spaces (RFC 6749 section 3.3)"}`
@@ -143,12 +143,18 @@ func refusals(w *world) map[string]refusal {
 		"another grant type": {
 			call{basic: reporting, body: "grant_type=password&username=a&password=b"},
 			400,
-			`{"error":"unsupported_grant_type","error_description":"the grant type is client_credentials"}`, oauth2.ReasonUnsupportedGrant, nil,
+			`{"error":"unsupported_grant_type","error_description":"this grant type is not supported: clients authenticate as themselves, without the login of a person; send grant_type=client_credentials"}`, oauth2.ReasonUnsupportedGrant, nil,
 		},
 		"a scope that is not granted": {
 			call{basic: reporting, body: grant + "&scope=admin"},
 			400,
-			`{"error":"invalid_scope","error_description":"a scope asked for is not granted to the client"}`, oauth2.ReasonScopeNotGranted, nil,
+			`{"error":"invalid_scope","error_description":"the scope admin is not granted to this client at its default audience; if status.grants of its OAuth2Client lists the scope for another audience, send that audience as resource; otherwise ask the owner of the API for a grant"}`, oauth2.ReasonScopeNotGranted, nil,
+		},
+		"the parameter of another server": {
+			call{basic: reporting, body: grant + "&audience=https%3A%2F%2Forders.example.com&scope=admin"},
+			400,
+			`{"error":"invalid_scope","error_description":"the scope admin is not granted to this client at its default audience; if status.grants of its OAuth2Client lists the scope for another audience, ` +
+				`send that audience as resource; otherwise ask the owner of the API for a grant; the parameter audience has no meaning here: send resource"}`, oauth2.ReasonScopeNotGranted, nil,
 		},
 		"two spaces between scopes":   {call{basic: reporting, body: grant + "&scope=read++write"}, 400, badScope, oauth2.ReasonMalformedRequest, nil},
 		"a quotation mark in a scope": {call{basic: reporting, body: grant + "&scope=%22read%22"}, 400, badScope, oauth2.ReasonMalformedRequest, nil},
@@ -156,7 +162,7 @@ func refusals(w *world) map[string]refusal {
 		"another namespace's audience": {
 			call{basic: reporting, body: grant + "&resource=" + testIssuer + "/ns/orders"},
 			400,
-			`{"error":"invalid_target","error_description":"the client is granted nothing at that resource"}`, oauth2.ReasonTargetNotGranted, nil,
+			`{"error":"invalid_target","error_description":"the client is granted nothing at ` + testIssuer + `/ns/orders; send as resource an audience of status.grants of its OAuth2Client, or ask the owner of the API for a grant"}`, oauth2.ReasonTargetNotGranted, nil,
 		},
 		"two resources": {
 			call{basic: reporting, body: grant + "&resource=a&resource=b"},
@@ -164,10 +170,18 @@ func refusals(w *world) map[string]refusal {
 			`{"error":"invalid_target","error_description":"a token is for one resource; send one resource a request"}`, oauth2.ReasonTargetNotGranted, nil,
 		},
 
-		"no credentials at all":             {call{body: grant}, 401, notAuthenticated, oauth2.ReasonNoCredentials, nil},
-		"a client_id alone":                 {call{body: grant + "&client_id=" + reporting}, 401, notAuthenticated, oauth2.ReasonNoCredentials, nil},
-		"an unknown client":                 {call{body: grant, header: basicHeader(unheardOf + ":" + wrong)}, 401, notAuthenticated, oauth2.ReasonUnknownClient, nil},
-		"a wrong secret":                    {call{body: grant, header: basicHeader(reporting + ":" + wrong)}, 401, notAuthenticated, oauth2.ReasonWrongSecret, nil},
+		"no credentials at all": {call{body: grant}, 401, notAuthenticated, oauth2.ReasonNoCredentials, nil},
+		"a client_id alone":     {call{body: grant + "&client_id=" + reporting}, 401, notAuthenticated, oauth2.ReasonNoCredentials, nil},
+		"an unknown client":     {call{body: grant, header: basicHeader(unheardOf + ":" + wrong)}, 401, notAuthenticated, oauth2.ReasonUnknownClient, nil},
+		"a wrong secret":        {call{body: grant, header: basicHeader(reporting + ":" + wrong)}, 401, notAuthenticated, oauth2.ReasonWrongSecret, nil},
+		"a secret that is not decoded": {
+			call{body: grant, header: basicHeader(reporting + ":" + base64.StdEncoding.EncodeToString([]byte(w.secrets[reporting])))},
+			401, notAuthenticated, oauth2.ReasonSecretNotDecoded, nil,
+		},
+		"another client's secret, not decoded": {
+			call{body: grant, header: basicHeader(billing + ":" + base64.StdEncoding.EncodeToString([]byte(w.secrets[reporting])))},
+			401, notAuthenticated, oauth2.ReasonWrongSecret, nil,
+		},
 		"another client's secret":           {call{body: grant, header: basicHeader(billing + ":" + w.secrets[reporting])}, 401, notAuthenticated, oauth2.ReasonWrongSecret, nil},
 		"a suspended client":                {call{basic: suspended, body: grant}, 401, notAuthenticated, oauth2.ReasonSuspended, nil},
 		"a suspended client's wrong secret": {call{body: grant, header: basicHeader(suspended + ":" + wrong)}, 401, notAuthenticated, oauth2.ReasonWrongSecret, nil},
@@ -187,7 +201,7 @@ func refusals(w *world) map[string]refusal {
 			call{body: grant, header: http.Header{"Authorization": {basicHeader(right).Get("Authorization"), basicHeader(right).Get("Authorization")}}},
 			400, severalMethods, oauth2.ReasonSeveralMethods, nil,
 		},
-		"a client_secret without a client_id": {call{body: grant + "&client_secret=" + wrong}, 400, invalidRequest("client_secret is sent without client_id"), oauth2.ReasonMalformedRequest, nil},
+		"a client_secret without a client_id": {call{body: grant + "&client_secret=" + wrong}, 400, invalidRequest("client_secret is sent without client_id; send both"), oauth2.ReasonMalformedRequest, nil},
 
 		"a parameter twice":                 {call{basic: reporting, body: grant + "&" + grant}, 400, twice, oauth2.ReasonMalformedRequest, nil},
 		"an unknown parameter twice":        {call{basic: reporting, body: grant + "&a=1&a=2"}, 400, twice, oauth2.ReasonMalformedRequest, nil},
@@ -195,7 +209,7 @@ func refusals(w *world) map[string]refusal {
 		"a broken escape":                   {call{basic: reporting, body: "grant_type=%zz"}, 400, notForm, oauth2.ReasonMalformedRequest, nil},
 		"a value that is not UTF-8":         {call{basic: reporting, body: "grant_type=%ff"}, 400, notForm, oauth2.ReasonMalformedRequest, nil},
 		"a value without a name":            {call{basic: reporting, body: grant + "&=v"}, 400, notForm, oauth2.ReasonMalformedRequest, nil},
-		"more parameters than anyone needs": {call{basic: reporting, body: strings.Join(many, "&")}, 400, invalidRequest("more than 32 parameters"), oauth2.ReasonMalformedRequest, nil},
+		"more parameters than anyone needs": {call{basic: reporting, body: strings.Join(many, "&")}, 400, invalidRequest("the request has more than 32 parameters; send those of the protocol alone"), oauth2.ReasonMalformedRequest, nil},
 		"a body that is too long": {
 			call{basic: reporting, body: grant + "&a=" + strings.Repeat("x", oauth2.MaxFormBytes)}, 413, invalidRequest("the body is longer than 64 KiB"), oauth2.ReasonMalformedRequest, nil,
 		},

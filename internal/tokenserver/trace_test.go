@@ -14,14 +14,14 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// tracedWorld is a world whose spans are kept.
+// tracedWorld is a fixture whose spans are kept.
 func tracedWorld(t testing.TB) (*world, *tracetest.SpanRecorder) {
 	recorder := tracetest.NewSpanRecorder()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder))
 	return newWorld(t, func(c *settings) { c.audit.Tracer = provider.Tracer("test") }), recorder
 }
 
-// said is what a span says, in the names of the audit line.
+// said has the attributes of a span, in the names of the audit line.
 func said(span sdktrace.ReadOnlySpan) map[string]any {
 	all := map[string]any{"endpoint": span.Name()}
 	for _, attribute := range span.Attributes() {

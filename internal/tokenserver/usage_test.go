@@ -16,12 +16,12 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// notes keeps what it is told.
+// notes records its calls.
 type notes struct{ uses []oauth2.Use }
 
 func (n *notes) Note(use oauth2.Use) { n.uses = append(n.uses, use) }
 
-// take returns what it was told since it was asked last.
+// take returns the calls since the last take.
 func (n *notes) take() []oauth2.Use {
 	defer func() { n.uses = nil }()
 	return n.uses
@@ -92,12 +92,27 @@ func TestEachUseIsNotedOnce(t *testing.T) {
 			w.now = c.at
 			w.do(c.call)
 			for i := range c.want {
-				c.want[i].At = c.at
+				c.want[i].At, c.want[i].Namespace = c.at, "shop"
 			}
 			if diff := cmp.Diff(c.want, said.take()); diff != "" {
 				t.Errorf("uses (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// A client that was deleted, or made again, no namespace pays for.
+func TestAUseOfATokenWhoseClientIsGoneHasNoNamespace(t *testing.T) {
+	said := &notes{}
+	w := newWorld(t, func(c *settings) { c.audit.Usage = said })
+	token := w.token(reporting)
+	w.now = w.now.Add(time.Hour)
+	w.dir.known[reporting].Client.UID = "another"
+	said.take()
+	w.do(call{path: oauth2.IntrospectionPath, basic: billing, body: url.Values{"token": {token}}.Encode()})
+	uses := said.take()
+	if last := len(uses) - 1; last < 0 || uses[last].Subject != "uid-of-"+reporting || uses[last].Namespace != "" || uses[last].Stale != oauth2.ExpiredTokenUsed {
+		t.Errorf("uses %+v", uses)
 	}
 }
 
@@ -157,8 +172,8 @@ func TestTheCallersAddressIsTakenFromTrustedProxiesOnly(t *testing.T) {
 	}
 }
 
-// TestAWatchedSecretIsAcceptedOnlyWhereItsUseIsHeardOf: the current secret of the same client is accepted in any case, and a wrong one
-// is told nothing new.
+// TestAWatchedSecretIsAcceptedOnlyWhereItsUseIsHeardOf: the current secret of the same client is
+// accepted in any case, and a wrong one gets the same answer as before.
 func TestAWatchedSecretIsAcceptedOnlyWhereItsUseIsHeardOf(t *testing.T) {
 	vouches := false
 	said := &notes{}

@@ -6,6 +6,7 @@ package tokenserver
 import (
 	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"net/http"
 	"slices"
@@ -63,8 +64,8 @@ func (s slowStore) WriteRevocations(ctx context.Context, name string, batch revo
 	return s.Store.WriteRevocations(ctx, name, batch)
 }
 
-// While revocations wait for a slow API server, one namespace occupies what is lent and its share, and
-// every other one has its share.
+// While revocations wait for a slow API server, one namespace occupies what is lent and its share,
+// and every other one has its share.
 func TestAWaitingNamespaceLeavesOthersTheirRevocations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := slowStore{&journal{batches: map[string]revocation.Batch{}}, make(chan struct{})}
@@ -114,7 +115,7 @@ type slowDirectory struct {
 	released chan struct{}
 }
 
-func (d slowDirectory) ClientEpochs() []revocation.Selector {
+func (d slowDirectory) ClientEpochs() iter.Seq[revocation.Selector] {
 	<-d.released
 	return d.Directory.ClientEpochs()
 }

@@ -12,10 +12,11 @@ import (
 const (
 	// clockSkew is how far two clocks may differ.
 	clockSkew = 5 * time.Minute
-	// UnheardLimit is how long a replica without a current report goes on without contact to the
-	// API server: it may not know which secrets are watched.
+	// UnheardLimit is how long a replica without a current report continues without contact to
+	// the API server: it may not know which secrets are watched.
 	UnheardLimit = 5 * time.Minute
-	// MaxSilence is the greatest age of the coverage of a report whose replica counts as reporting.
+	// MaxSilence is the greatest age of the coverage of a report whose replica counts as
+	// reporting.
 	MaxSilence = 30 * time.Minute
 )
 
@@ -23,14 +24,16 @@ const (
 type Replica struct {
 	Name      string
 	StartedAt time.Time
-	// CoveredFrom and CoveredUntil bound the time of which the report lacks no use; both are zero
-	// at first.
+	// CoveredFrom and CoveredUntil bound the time of which the report lacks no use; both are
+	// zero at first.
 	CoveredFrom, CoveredUntil time.Time
 	// Stopped means that the replica serves no more, and that its report is complete.
 	Stopped bool
-	// MaxStaleness is how long the replica goes on without contact, and how long it accepts watched
-	// secrets after CoveredUntil; zero means for ever.
+	// MaxStaleness is how long the replica continues without contact, and how long it accepts
+	// watched secrets after CoveredUntil; zero means for ever.
 	MaxStaleness time.Duration
+	// Losses are the namespaces of whose objects the report lacks uses before an instant.
+	Losses []Loss
 	// Complete means that all parts of the report were read.
 	Complete bool
 }
@@ -50,6 +53,8 @@ func (r Replica) goneBy(watchedSince time.Time) time.Time {
 
 // Question asks whether a replaced secret is still used.
 type Question struct {
+	// Namespace is that of the client. Without it a loss of any namespace counts.
+	Namespace string
 	// WatchedSince is the instant since which it is watched. Earlier uses do not count.
 	WatchedSince time.Time
 	// LastUsed is the last use in all reports.
@@ -64,7 +69,7 @@ type Finding string
 
 // The findings.
 const (
-	// Unused: every replica vouches that it was not used for long enough. It may end.
+	// Unused: every replica proves that it was not used for long enough. It may end.
 	Unused Finding = "Unused"
 	// NotUnusedForLong: it was, or may have been, used since.
 	NotUnusedForLong Finding = "NotUnusedForLong"
@@ -84,8 +89,8 @@ type Answer struct {
 }
 
 // Judge answers a question from the reports of all replicas. A missing report never ends a secret:
-// a silent replica may use it until it certainly cannot, and a time without coverage counts as a
-// use at its end.
+// a silent replica may use it until it certainly cannot, and a time without coverage, or of which
+// uses of its namespace are lost, counts as a use at its end.
 func Judge(replicas []Replica, q Question) Answer {
 	possible := q.WatchedSince
 	if q.LastUsed > 0 {
@@ -99,6 +104,7 @@ func Judge(replicas []Replica, q Question) Answer {
 		if r.CoveredFrom.After(r.StartedAt) {
 			possible = oauth2.Later(possible, r.CoveredFrom)
 		}
+		possible = oauth2.Later(possible, lostUntil(r.Losses, q.Namespace).Time())
 		switch {
 		case r.Stopped:
 		case q.Now.Sub(r.vouched()) <= MaxSilence:

@@ -86,19 +86,21 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// process is one process of the token server in a made-up history. It follows the rules that Judge counts on.
+// process is one process of the token server in a made-up history. It follows the rules that Judge
+// counts on.
 type process struct {
 	report Replica
-	uses   []time.Time // that its report does not tell yet
+	uses   []time.Time // that its report does not contain yet
 	told   Minute
 	heard  time.Time
-	// cut says that it does not reach the API server, mute that it cannot write its report.
+	// cut means that it does not reach the API server, mute that it cannot write its report.
 	cut, mute, opened, bridging bool
 	vouched                     time.Time
 	dead                        bool
-	// snapshot is when the process, or one before it, last wrote down what it knew; zero if there is no file.
+	// snapshot is when the process, or one before it, last wrote down what it knew; zero if
+	// there is no file.
 	snapshot time.Time
-	// busy says that whoever has the secret asks this process; no process else is asked.
+	// busy means that the holder of the secret asks this process; no process else is asked.
 	busy bool
 }
 
@@ -115,7 +117,8 @@ type history struct {
 	names     int
 }
 
-// begin starts a process, beside a snapshot of that instant. Where the API server cannot be reached, it goes on from it.
+// begin starts a process, beside a snapshot of that instant. Where the API server cannot be
+// reached, it continues from it.
 func (h *history) begin(snapshot time.Time, cut bool) {
 	h.names++
 	p := &process{
@@ -206,7 +209,7 @@ func (h *history) judge() bool {
 	replicas, last := make([]Replica, 0, len(h.processes)), Minute(0)
 	for _, p := range h.processes {
 		if !p.opened {
-			continue // nobody knows of it
+			continue // no report contains it
 		}
 		replicas, last = append(replicas, p.report), max(last, p.told)
 	}

@@ -18,8 +18,8 @@ import (
 // was made anew has another one.
 type Key [16]byte
 
-// KeyOf returns the key of a UID. It does not allocate for a UUID. A UUID in upper case is another UID,
-// so its key is a hash.
+// KeyOf returns the key of a UID. It does not allocate for a UUID. A UUID in upper case is another
+// UID, so its key is a hash.
 func KeyOf(uid string) Key {
 	if uuid, ok := wire.ParseUUID(uid); ok {
 		return Key(uuid)

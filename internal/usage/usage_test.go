@@ -106,7 +106,7 @@ func entriesOf(clients int) []Entry {
 func TestWhatIsEncodedIsDecoded(t *testing.T) {
 	for _, clients := range []int{0, 1, 1000} {
 		entries := entriesOf(clients)
-		decoded, err := Decode(Encode(entries))
+		decoded, _, err := Decode(Encode(entries))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -116,15 +116,26 @@ func TestWhatIsEncodedIsDecoded(t *testing.T) {
 	}
 }
 
+// partsOf are the parts of entries.
+func partsOf(entries []Entry, losses ...Loss) func(part, n int) ([]Entry, []Loss) {
+	return func(part, n int) ([]Entry, []Loss) {
+		of := slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool { return PartOf(e.Key, n) != part })
+		if part > 0 {
+			return of, nil
+		}
+		return of, losses
+	}
+}
+
 func TestAHundredThousandClientsFitIntoAFewReports(t *testing.T) {
 	entries := entriesOf(100_000)
-	parts, whole := Split(entries, 1)
+	parts, whole := Split(1, partsOf(entries))
 	if !whole || len(parts) > 32 {
 		t.Fatalf("%d parts, whole %t", len(parts), whole)
 	}
 	total := 0
 	for i, part := range parts {
-		decoded, err := Decode(part)
+		decoded, _, err := Decode(part)
 		if err != nil {
 			t.Fatalf("part %d: %v", i, err)
 		}
@@ -134,49 +145,62 @@ func TestAHundredThousandClientsFitIntoAFewReports(t *testing.T) {
 		t.Errorf("%d of %d clients are in the parts", total, len(entries))
 	}
 	t.Logf("%d parts of at most %d bytes", len(parts), MaxReport)
-	if fewer, _ := Split(entriesOf(10), len(parts)); len(fewer) != len(parts) {
+	if fewer, _ := Split(len(parts), partsOf(entriesOf(10))); len(fewer) != len(parts) {
 		t.Error("parts become fewer, and clients move into ones that are written later")
 	}
 }
 
 func TestADamagedReportIsRefusedWhole(t *testing.T) {
-	good := Encode(entriesOf(20))
-	for cut := range good {
-		if _, err := Decode(good[:cut]); !errors.Is(err, ErrUnreadable) {
-			t.Fatalf("the first %d of %d bytes: %v", cut, len(good), err)
+	for name, good := range map[string][]byte{
+		"without losses": Encode(entriesOf(20)),
+		"with losses":    Encode(entriesOf(20), Loss{"hostile", MinuteOf(noon)}, Loss{"other", 1}),
+	} {
+		if _, _, err := Decode(good); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for cut := range good {
+			if _, _, err := Decode(good[:cut]); !errors.Is(err, ErrUnreadable) {
+				t.Fatalf("%s, the first %d of %d bytes: %v", name, cut, len(good), err)
+			}
+		}
+		if _, _, err := Decode(append(bytes.Clone(good), 0)); !errors.Is(err, ErrUnreadable) {
+			t.Errorf("%s, a byte too many: %v", name, err)
 		}
 	}
-	if _, err := Decode(append(bytes.Clone(good), 0)); !errors.Is(err, ErrUnreadable) {
-		t.Errorf("a byte too many: %v", err)
-	}
+	good := Encode(entriesOf(20))
 	for name, other := range map[string][]byte{
 		"a number in more bytes than it takes": append([]byte{0x81, 0}, good[1:]...),
 		"a base that is no instant's":          append([]byte{1, 5}, Encode(nil)[2:]...),
 	} {
-		if entries, err := Decode(other); !errors.Is(err, ErrUnreadable) {
+		if entries, _, err := Decode(other); !errors.Is(err, ErrUnreadable) {
 			t.Errorf("%s: %+v, %v", name, entries, err)
 		}
 	}
 	twice := entriesOf(1)
-	if _, err := Decode(Encode(append(twice, twice[0]))); !errors.Is(err, ErrUnreadable) {
+	if _, _, err := Decode(Encode(append(twice, twice[0]))); !errors.Is(err, ErrUnreadable) {
 		t.Errorf("one client twice: %v", err)
 	}
 }
 
-// FuzzDecode reads reports that the token server did not write: nothing panics, nothing grows, and what is read can be written.
+// FuzzDecode reads reports that the token server did not write: nothing panics, nothing grows, and
+// what is read can be written.
 func FuzzDecode(f *testing.F) {
 	f.Add(Encode(nil))
 	f.Add(Encode(entriesOf(3)))
+	f.Add(Encode(entriesOf(2), Loss{"hostile", 1}, Loss{"other", MinuteOf(noon)}))
 	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff, 0x0f, 0xff, 0xff, 0x01})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		entries, err := Decode(data)
+		entries, losses, err := Decode(data)
 		if err != nil {
 			return
 		}
 		if len(entries)*len(Key{}) > len(data) {
 			t.Fatalf("%d entries of %d bytes", len(entries), len(data))
 		}
-		if again := Encode(entries); !bytes.Equal(again, data) {
+		if len(losses) > MaxLosses || lostUntil(losses, "") > maxMinute {
+			t.Fatalf("losses %v", losses)
+		}
+		if again := Encode(entries, losses...); !bytes.Equal(again, data) {
 			t.Fatalf("%x reads as %+v, which is written as %x", data, entries, again)
 		}
 		var merged Seen

@@ -13,15 +13,30 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
-// The compact form, version 1. Numbers are unsigned varints, instants are minutes before the base:
+// The compact form. Numbers are unsigned varints, instants are minutes before the base. Version 2
+// has losses, of which there is at least one, and version 1 has none:
 //
-//	version (1), base, number of entries, then for each object in the order of the keys:
+//	version, base
+//	version 2: number of losses, then for each in the order of the namespaces: length of the
+//	  namespace, the namespace, the minute since 1970
+//	number of entries, then for each object in the order of the keys:
 //	  16 bytes of key
-//	  flags: bit 0 a token was issued, bit 1 one was presented, bits 2 to 4 which stale uses follow, the rest the number of secrets
+//	  flags: bit 0 a token was issued, bit 1 one was presented, bits 2 to 4 which stale uses
+//	    follow, the rest the number of secrets
 //	  the instants of bits 0 and 1, as far as they are set
 //	  for each secret: length of the id, the id, its instant
-//	  for each stale use: count, instant, length and text of the secret's id, length and text of the address
-const wireVersion = 1
+//	  for each stale use: count, instant, length and text of the secret's id, length and text
+//	    of the address
+const (
+	wireVersion       = 1
+	wireVersionLosses = 2
+)
+
+// readerVersion is the latest version of reports that this build reads (wire.Form). Version 2 added
+// refusals, which older readers ignore, and version 3 losses, which they must not: to them the
+// absence of a use would be a proof. The first byte of the uses keeps them out too, where a
+// CustomResourceDefinition without the field drops the version of the report.
+const readerVersion = 3
 
 // MaxReport bounds an encoded report in bytes, maxEntries its objects, of some forty bytes each.
 const (
@@ -40,12 +55,19 @@ const (
 
 const credentialsShift = 2 + len(oauth2.StaleUses)
 
-// Encode encodes entries that are sorted by key. Equal entries give equal bytes.
-func Encode(entries []Entry) []byte {
+// Encode encodes entries that are sorted by key, and losses that are sorted by namespace. Equal
+// ones give equal bytes.
+func Encode(entries []Entry, losses ...Loss) []byte {
 	base := latestOf(entries)
 	w := writer{base: base}
-	w.out.Uvarint(wireVersion)
-	w.out.Uvarint(uint64(base))
+	if len(losses) == 0 {
+		w.out.Uvarint(wireVersion)
+		w.out.Uvarint(uint64(base))
+	} else {
+		w.out.Uvarint(wireVersionLosses)
+		w.out.Uvarint(uint64(base))
+		w.losses(losses)
+	}
 	w.out.Uvarint(uint64(len(entries)))
 	for _, e := range entries {
 		w.entry(e)
@@ -113,28 +135,53 @@ func (w *writer) text(value string) {
 }
 
 // Read decodes the uses of a report of a form.
-func Read(form wire.Form, data []byte) ([]Entry, error) {
-	if err := form.CheckRead(wireVersion); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
+func Read(form wire.Form, data []byte) ([]Entry, []Loss, error) {
+	if err := form.CheckRead(readerVersion); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
 	return Decode(data)
 }
 
 // Decode decodes a whole report, or returns ErrUnreadable. It takes a few times the memory of the
 // report.
-func Decode(data []byte) ([]Entry, error) {
+func Decode(data []byte) ([]Entry, []Loss, error) {
 	if len(data) > MaxReport {
-		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrUnreadable, len(data), MaxReport)
+		return nil, nil, fmt.Errorf("%w: %d bytes, at most %d", ErrUnreadable, len(data), MaxReport)
 	}
 	r := reader{in: wire.NewReader(string(data))}
-	if version := r.in.Uvarint(); version != wireVersion {
-		return nil, fmt.Errorf("%w: version %d, this build reads %d", ErrUnreadable, version, wireVersion)
+	version := r.in.Uvarint()
+	if version != wireVersion && version != wireVersionLosses {
+		return nil, nil, fmt.Errorf("%w: version %d, this build reads %d and %d", ErrUnreadable, version, wireVersion, wireVersionLosses)
 	}
-	base, count := r.in.Uvarint(), r.in.Uvarint()
-	if base > maxMinute || count > maxEntries || r.in.Failed() {
-		return nil, fmt.Errorf("%w: its head is out of bounds", ErrUnreadable)
+	base := r.in.Uvarint()
+	if base > maxMinute || r.in.Failed() {
+		return nil, nil, fmt.Errorf("%w: its head is out of bounds", ErrUnreadable)
 	}
 	r.base = Minute(base)
+	var losses []Loss
+	if version == wireVersionLosses {
+		if losses = r.losses(); losses == nil {
+			return nil, nil, fmt.Errorf("%w: its losses are not whole, not in order or out of bounds", ErrUnreadable)
+		}
+	}
+	entries, err := r.entries()
+	if err != nil {
+		return nil, nil, err
+	}
+	return entries, losses, nil
+}
+
+type reader struct {
+	base Minute
+	in   wire.Reader
+}
+
+// entries reads the entries to the end of the report.
+func (r *reader) entries() ([]Entry, error) {
+	count := r.in.Uvarint()
+	if count > maxEntries || r.in.Failed() {
+		return nil, fmt.Errorf("%w: the number of its entries is out of bounds", ErrUnreadable)
+	}
 	entries := make([]Entry, 0, min(int(count), r.in.Len()/len(Key{})))
 	for range count {
 		e := r.entry()
@@ -150,11 +197,6 @@ func Decode(data []byte) ([]Entry, error) {
 		return nil, fmt.Errorf("%w: its base is not the last of its instants", ErrUnreadable)
 	}
 	return entries, nil
-}
-
-type reader struct {
-	base Minute
-	in   wire.Reader
 }
 
 func (r *reader) entry() Entry {
@@ -204,7 +246,7 @@ func (r *reader) text(longest uint64) string {
 		return ""
 	}
 	text := strings.Clone(r.in.Raw(int(n))) //nolint:gosec // it is at most longest
-	if !Printable(text, MaxSource) {
+	if !Printable(text, int(longest)) {     //nolint:gosec // it is a constant of this package
 		r.in.Fail()
 		return ""
 	}
@@ -221,39 +263,39 @@ func Printable(text string, longest int) bool {
 	return len(text) <= longest
 }
 
-// maxParts bounds the reports of one replica.
-const maxParts = 64
+// MaxParts bounds the reports of one replica.
+const MaxParts = 64
 
-// Split encodes entries as reports within their bounds: a power of two, and at least as many as
-// before, so that an object stays in its part or moves from part p of n to p+n of 2n. whole is
-// false if entries had to be left out.
-func Split(entries []Entry, atLeast int) (parts [][]byte, whole bool) {
-	n := max(1, atLeast)
-	for ; n < maxParts; n *= 2 {
-		if parts, whole = split(entries, n); whole {
-			return parts, true
+// PartOf returns the part of n, from 0, in which an object is reported. n is a power of two.
+func PartOf(key Key, n int) int { return int(key[len(key)-1]) % n }
+
+// Split encodes uses as reports within their bounds: a power of two, and at least as many as
+// before, so that an object stays in its part or moves from part p of n to p+n of 2n. entries
+// returns those of a part, sorted by key, and its losses; it is called for one part after the
+// other, the first part last. whole is false if entries had to be left out.
+func Split(atLeast int, entries func(part, n int) ([]Entry, []Loss)) (parts [][]byte, whole bool) {
+	for n := max(1, atLeast); ; n *= 2 {
+		if parts, whole = split(n, entries); whole || n >= MaxParts {
+			return parts, whole
 		}
 	}
-	return split(entries, maxParts)
 }
 
-func split(entries []Entry, n int) (parts [][]byte, whole bool) {
-	byPart := make([][]Entry, n)
-	for _, e := range entries {
-		part := int(e.Key[len(e.Key)-1]) % n
-		byPart[part] = append(byPart[part], e)
-	}
-	whole = true
-	for _, part := range byPart {
+func split(n int, entries func(part, n int) ([]Entry, []Loss)) (parts [][]byte, whole bool) {
+	parts, whole = make([][]byte, n), true
+	for i := n - 1; i >= 0; i-- {
+		part, losses := entries(i, n)
 		if len(part) > maxEntries {
 			part, whole = part[:maxEntries], false
 		}
-		encoded := Encode(part)
+		encoded := Encode(part, losses...)
 		for len(encoded) > MaxReport {
 			part, whole = part[:len(part)/2], false
-			encoded = Encode(part)
+			encoded = Encode(part, losses...)
 		}
-		parts = append(parts, encoded)
+		if parts[i] = encoded; !whole && n < MaxParts {
+			return nil, false // more parts are needed
+		}
 	}
 	return parts, whole
 }

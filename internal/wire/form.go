@@ -12,11 +12,11 @@ import (
 // ErrNewer is wrapped by the errors about a record that a newer version wrote.
 var ErrNewer = errors.New("a newer version wrote it")
 
-// Form says which versions can read a stored record, and which may write over it. All records follow
-// this one rule, in both directions of an upgrade:
+// Form is the versions that can read a stored record, and those that may overwrite it. All records
+// follow this one rule, in both directions of an upgrade:
 //
-//   - A version that adds a field which older readers may ignore raises Version alone. Older readers
-//     read the record, ignore the field, and do not write over it.
+//   - A version that adds a field which older readers may ignore raises Version alone. Older
+//     readers read the record, ignore the field, and do not write over it.
 //   - A version that changes what older readers would misread raises MinReader too. Older readers
 //     treat the record as one that exists and that they cannot read.
 //

@@ -10,8 +10,8 @@ type UUID [16]byte
 
 const uuidLength = 36
 
-// ParseUUID reads a UUID in lower case with four hyphens, the form of the UIDs of Kubernetes. It refuses
-// every other form, so that UUID.String returns the same string. It does not allocate.
+// ParseUUID reads a UUID in lower case with four hyphens, the form of the UIDs of Kubernetes. It
+// refuses every other form, so that UUID.String returns the same string. It does not allocate.
 func ParseUUID(s string) (UUID, bool) {
 	if len(s) != uuidLength {
 		return UUID{}, false

@@ -1,9 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package wire encodes and decodes binary forms: varints (those of encoding/binary), strings with their
-// length before them, and UUIDs as 16 bytes. The snapshot of the token server and usage reports are
-// written with it. It depends on the standard library alone.
+// Package wire encodes and decodes binary forms: varints (those of encoding/binary), strings with
+// their length before them, and UUIDs as 16 bytes. The snapshot of the token server and usage
+// reports are written with it. It depends on the standard library alone.
 package wire
 
 import "encoding/binary"
@@ -29,9 +29,9 @@ func (w *Writer) Text(s string) {
 	w.Raw(s)
 }
 
-// Reader decodes what Writer wrote. If the input is truncated or malformed, the Reader fails: it then
-// returns zero values only, so that a caller checks Failed or Done once at the end. The strings that it
-// returns are substrings of the input.
+// Reader decodes what Writer wrote. If the input is truncated or malformed, the Reader fails: it
+// then returns zero values only, so that a caller checks Failed or Done once at the end. The
+// strings that it returns are substrings of the input.
 type Reader struct {
 	rest   string
 	failed bool
@@ -99,8 +99,8 @@ func (r *Reader) longUvarint() uint64 {
 	return n
 }
 
-// Count reads the number of elements that follow, a signed number. Each element takes a byte at least,
-// so a number greater than Len is malformed.
+// Count reads the number of elements that follow, a signed number. Each element takes a byte at
+// least, so a number greater than Len is malformed.
 func (r *Reader) Count() int {
 	n := r.Varint()
 	if n < 0 || n > int64(len(r.rest)) {

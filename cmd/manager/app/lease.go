@@ -11,18 +11,20 @@ import (
 
 // Lease is the times of the lease that the working manager holds.
 type Lease struct {
-	// Duration is how long a manager that stands by waits for one that died without giving the lease back.
+	// Duration is how long a manager that stands by waits for one that died without giving the
+	// lease back.
 	Duration time.Duration
-	// RenewDeadline is how long the working manager goes on, and tries again, while it cannot renew the
-	// lease. Then it ends.
+	// RenewDeadline is how long the working manager continues, and tries again, while it cannot
+	// renew the lease. Then it ends.
 	RenewDeadline time.Duration
 	// RetryPeriod is the time between two attempts to get the lease, or to renew it.
 	RetryPeriod time.Duration
 }
 
-// DefaultLease outlasts an API server that hangs for 30 seconds, as it does while etcd is defragmented: a
-// request of the election ends after half of the renew deadline, and the next one is in time. The cost is
-// that a manager which dies is replaced after a minute; one that ends in order is replaced at once.
+// DefaultLease outlasts an API server that hangs for 30 seconds, as it does while etcd is
+// defragmented: a request of the election ends after half of the renew deadline, and the next one
+// is in time. The cost is that a manager which dies is replaced after a minute; one that ends in
+// order is replaced at once.
 func DefaultLease() Lease {
 	return Lease{Duration: 60 * time.Second, RenewDeadline: 45 * time.Second, RetryPeriod: 2 * time.Second}
 }
@@ -35,7 +37,7 @@ func (l *Lease) flags(flags *flag.FlagSet) {
 	flags.DurationVar(&l.Duration, "leader-elect-lease-duration", l.Duration,
 		"how long a manager that stands by waits for one that died; one that ends in order gives the lease back at once")
 	flags.DurationVar(&l.RenewDeadline, "leader-elect-renew-deadline", l.RenewDeadline,
-		"how long the working manager goes on while the API server does not let it renew the lease; then it ends, and starts again")
+		"how long the working manager continues while the API server does not let it renew the lease; then it ends, and starts again")
 	flags.DurationVar(&l.RetryPeriod, "leader-elect-retry-period", l.RetryPeriod,
 		"the time between two attempts to get or to renew the lease")
 }

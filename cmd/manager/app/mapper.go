@@ -15,8 +15,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 )
 
-// mapper remembers each mapping that it was asked for. The cache asks for one at each read, and what
-// makes it anew each time was a third of all that a manager allocated.
+// mapper remembers each mapping that it was asked for. The cache asks for one at each read, and
+// what makes it anew each time was a third of all that a manager allocated.
 type mapper struct {
 	meta.RESTMapper
 
@@ -36,7 +36,8 @@ func (m *mapper) RESTMapping(kind schema.GroupKind, versions ...string) (*meta.R
 	if len(versions) > 1 {
 		return m.RESTMapper.RESTMapping(kind, versions...) //nolint:wrapcheck // it is a decorator
 	}
-	key := kind.WithVersion(strings.Join(versions, "")) // without one it is the version that the API server prefers
+	// without one it is the version that the API server prefers
+	key := kind.WithVersion(strings.Join(versions, ""))
 	if known, ok := m.mappings.Load(key); ok {
 		return known.(*meta.RESTMapping), nil //nolint:forcetypeassert,errcheck // nothing else is stored
 	}

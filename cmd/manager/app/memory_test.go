@@ -29,8 +29,8 @@ import (
 const (
 	// measured is how many clients the caches are measured with.
 	measured = 1000
-	// mostAClient is what the caches may hold a client, in bytes. The garbage collector adds half of it, and
-	// the queues and the rest of a manager have what is left of 4 KiB.
+	// mostAClient is what the caches may hold a client, in bytes. The garbage collector adds
+	// half of it, and the queues and the rest of a manager have what is left of 4 KiB.
 	mostAClient = 2 << 10
 )
 

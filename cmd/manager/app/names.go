@@ -20,9 +20,9 @@ func (o *Options) addresses(names string, insecure bool) (err error) {
 	return o.Trust.complete(o, insecure)
 }
 
-// servingNames are the issuer's host and those that were named beside it, each once. The names that are
-// given include those of the token server's Service: an issuer of the system namespace that is none of
-// them is the address of no Service, as after a rename that did not include the issuer.
+// servingNames are the issuer's host and those that were named beside it, each once. The names that
+// are given include those of the token server's Service: an issuer of the system namespace that is
+// none of them is the address of no Service, as after a rename that did not include the issuer.
 func servingNames(issuer oauth2.Issuer, further, systemNamespace string) ([]string, error) {
 	parsed, err := url.Parse(issuer.String())
 	if err != nil {

@@ -28,7 +28,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/serve"
 )
 
-// Options are the flags. A setting that is missing and has no safe default keeps the manager from starting.
+// Options are the flags. A setting that is missing and has no safe default keeps the manager from
+// starting.
 type Options struct {
 	// Issuer is where callers reach the token server.
 	Issuer oauth2.Issuer
@@ -36,10 +37,11 @@ type Options struct {
 	REST *rest.Config
 	// RegistryNamespace and SystemNamespace are the two namespaces of the installation.
 	RegistryNamespace, SystemNamespace string
-	// Namespaces are those of users that the manager works in; none stands for all. With chosen ones it
-	// reads no labels of namespaces and no OAuth2Policies.
+	// Namespaces are those of users that the manager works in; none stands for all. With chosen
+	// ones it reads no labels of namespaces and no OAuth2Policies.
 	Namespaces []string
-	// ServingNames are the names of the serving certificate, if it is the manager that makes it.
+	// ServingNames are the names of the serving certificate, if it is the manager that makes
+	// it.
 	ServingNames             []string
 	Trust                    Trust
 	ManageServingCertificate bool
@@ -49,17 +51,22 @@ type Options struct {
 	Clock *apiclock.Clock
 	// AllowClientID lets OAuth2Clients choose their client_id.
 	AllowClientID bool
-	// AllowClaims are the claims of plain names that OAuth2Clients may set where no OAuth2Policy speaks of claims.
+	// AllowClaims are the claims of plain names that OAuth2Clients may set where no
+	// OAuth2Policy speaks of claims.
 	AllowClaims []oauth2.ClaimRule
 	// MaxTokenLifetime is the longest life of a token with a chosen end; zero allows none.
 	MaxTokenLifetime time.Duration
-	// MaxObjects are the most objects of each kind that a namespace may have where no OAuth2Policy says so.
+	// MaxObjects are the most objects of each kind that a namespace may have where no
+	// OAuth2Policy has a limit.
 	MaxObjects oauth2.Numbers
-	// ProtectedLabels are labels of namespaces that their owners cannot set: those that grants and policies may select by.
+	// ProtectedLabels are labels of namespaces that their owners cannot set: those that grants
+	// and policies may select by.
 	ProtectedLabels []string
-	// APIAudiences are audiences that the Kubernetes API server accepts; no resource may take one for its identifier.
+	// APIAudiences are audiences that the Kubernetes API server accepts; no resource may take
+	// one for its identifier.
 	APIAudiences []string
-	// UsageRefresh is how often the status of a client in constant use is written; zero stands for the default.
+	// UsageRefresh is how often the status of a client in constant use is written; zero stands
+	// for the default.
 	UsageRefresh time.Duration
 	// LeaderElect makes several managers stand by for one, by a lease with these times.
 	LeaderElect bool
@@ -73,10 +80,11 @@ type Options struct {
 	Version string
 }
 
-// DefaultMaxTokenLifetime is how long tokens with a chosen end may live unless an installation says otherwise.
+// DefaultMaxTokenLifetime is how long tokens with a chosen end may live unless an installation sets
+// another limit.
 const DefaultMaxTokenLifetime = 90 * 24 * time.Hour
 
-// What a namespace may have unless an installation says otherwise.
+// What a namespace may have unless an installation sets another limit.
 const (
 	DefaultMaxClients   = 10_000
 	DefaultMaxTokens    = 10_000
@@ -86,7 +94,7 @@ const (
 // nameLabel is the label that the API server itself gives each namespace.
 const nameLabel = "kubernetes.io/metadata.name"
 
-// usualAPIAudiences are what API servers accept unless they are told otherwise.
+// usualAPIAudiences are what API servers accept by default.
 var usualAPIAudiences = []string{ //nolint:gochecknoglobals // a constant list
 	"https://kubernetes.default.svc.cluster.local", "https://kubernetes.default.svc", "https://kubernetes.default", "https://kubernetes",
 }
@@ -102,7 +110,7 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	insecure := flags.Bool("allow-http-issuer", false, "accept an issuer that begins with http://, for a token server that runs with --require-https=false")
 	flags.BoolVar(&o.ManageServingCertificate, "manage-serving-certificate", true,
 		"make and renew the token server's certificate; false if another issuer of certificates does: "+
-			"then the ca.crt of Secret hallpass-tokenserver-tls is what callers are told to trust")
+			"then callers trust the ca.crt in the Secret of --serving-certificate-secret")
 	o.boundFlags(flags)
 	flags.StringVar(&o.RegistryNamespace, "registry-namespace", registration.Namespace, "namespace of registrations and signing keys")
 	flags.StringVar(&o.SystemNamespace, "system-namespace", "hallpass-system", "namespace of the processes, the lease and the certificate authority")
@@ -116,6 +124,7 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	flags.StringVar(&o.MetricsListen, "metrics-bind-address", ":8080", "address of /metrics; 0 for none")
 	flags.StringVar(&o.HealthListen, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0 for none")
 	serve.VerbosityFlag(flags, &o.Verbosity)
+	serve.ShortDefaults(flags)
 	if err := flags.Parse(args); err != nil {
 		return Options{}, err
 	}
@@ -141,7 +150,7 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 		return Options{}, fmt.Errorf("--signing-algorithms, --signing-key-period, --signing-key-lead: %w", err)
 	}
 	if err := checkNamespaces(o); err != nil {
-		return Options{}, fmt.Errorf("--namespaces: %w", err)
+		return Options{}, err
 	}
 	if err := o.addresses(*names, *insecure); err != nil {
 		return Options{}, err
@@ -164,7 +173,7 @@ func (o *Options) checkBounds() error {
 	return o.Lease.check()
 }
 
-// boundFlags are those that say where the manager works, and what users may have at most.
+// boundFlags set the namespaces in which the manager works, and what users may have at most.
 func (o *Options) boundFlags(flags *flag.FlagSet) {
 	o.Trust.flags(flags)
 	flags.Func("namespaces", "the users' namespaces to work in, separated by commas, for a manager that has rights in these alone; "+
@@ -173,7 +182,7 @@ func (o *Options) boundFlags(flags *flag.FlagSet) {
 		return nil
 	})
 	flags.DurationVar(&o.UsageRefresh, "usage-refresh", usagereport.DefaultRefresh,
-		"how often the status tells of the use of a client that is used all the time, at least 1s; after a pause it does so at once")
+		"how often the status reports the use of a client that is used all the time, and of what is refused to a client, at least 1s; after a pause it does so at once")
 	flags.BoolVar(&o.AllowClientID, "allow-client-id", false, "let OAuth2Clients choose their client_id, for clients that are migrated from elsewhere")
 	flags.Func("allow-claim", "a claim that OAuth2Clients may set although its name has no '/' and ':', with patterns of its values, such as roles=shop-*,viewer; "+
 		"it holds where no OAuth2Policy speaks of claims; may be repeated", o.allowClaim)
@@ -212,16 +221,21 @@ func appendTo(list *[]string) func(string) error {
 	}
 }
 
-// checkNamespaces refuses names that are none, which includes that of an empty list, and those of the installation.
+// checkNamespaces refuses one namespace for both processes and registry, and names of users'
+// namespaces that are none, which includes that of an empty list, or those of the installation.
 func checkNamespaces(o Options) error {
+	if o.RegistryNamespace == o.SystemNamespace {
+		return fmt.Errorf("--registry-namespace and --system-namespace are both %s: a user who can read a Secret beside the processes could sign tokens; "+
+			"give the registry a namespace of its own", o.RegistryNamespace)
+	}
 	for i, name := range o.Namespaces {
 		switch {
 		case len(validation.IsDNS1123Label(name)) > 0:
-			return fmt.Errorf("%q is no name of a namespace", name)
+			return fmt.Errorf("--namespaces: %q is no name of a namespace", name)
 		case name == o.RegistryNamespace || name == o.SystemNamespace:
-			return fmt.Errorf("%s belongs to the installation itself", name)
+			return fmt.Errorf("--namespaces: %s belongs to the installation itself", name)
 		case slices.Contains(o.Namespaces[:i], name):
-			return fmt.Errorf("%s is named twice", name)
+			return fmt.Errorf("--namespaces: %s is named twice", name)
 		}
 	}
 	return nil

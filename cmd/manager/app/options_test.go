@@ -5,10 +5,13 @@ package app_test
 
 import (
 	"encoding/pem"
+	"errors"
+	"flag"
 	"io"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -28,7 +31,8 @@ users: [{name: u}]
 current-context: c
 `
 
-// TestNamespaces: a list that is empty or holds what is no namespace of users never comes to mean all of the cluster.
+// TestNamespaces: a list that is empty or holds what is no namespace of users never comes to mean
+// all of the cluster.
 func TestNamespaces(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "kubeconfig")
 	if err := os.WriteFile(file, []byte(kubeconfig), 0o600); err != nil {
@@ -47,6 +51,7 @@ func TestNamespaces(t *testing.T) {
 		"a name twice":                       {given: []string{"--namespaces=shop,shop"}, fails: true},
 		"the registry":                       {given: []string{"--namespaces=hallpass-registry"}, fails: true},
 		"the system namespace by its flag":   {given: []string{"--system-namespace=infra", "--namespaces=infra"}, fails: true},
+		"one namespace for keys and pods":    {given: []string{"--system-namespace=infra", "--registry-namespace=infra"}, fails: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := append([]string{"--issuer=https://hallpass.example.com", "--kubeconfig=" + file}, c.given...)
@@ -86,7 +91,8 @@ func TestNumbersOfObjects(t *testing.T) {
 	}
 }
 
-// TestAllowedClaims: a rule that could allow nothing, or what no rule may, keeps the manager from starting.
+// TestAllowedClaims: a rule that could allow nothing, or what no rule may, keeps the manager from
+// starting.
 func TestAllowedClaims(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "kubeconfig")
 	if err := os.WriteFile(file, []byte(kubeconfig), 0o600); err != nil {
@@ -116,7 +122,8 @@ func TestAllowedClaims(t *testing.T) {
 	}
 }
 
-// TestServingNames: an issuer of the system namespace is an address of the Service, as it is called.
+// TestServingNames: an issuer of the system namespace is an address of the Service, as it is
+// called.
 func TestServingNames(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "kubeconfig")
 	if err := os.WriteFile(file, []byte(kubeconfig), 0o600); err != nil {
@@ -254,5 +261,15 @@ func TestTrust(t *testing.T) {
 				t.Errorf("%v, internal URL %q", err, o.Issuer.InternalURL(oauth2.TokenPath))
 			}
 		})
+	}
+}
+
+func TestTheUsageShowsShortDurations(t *testing.T) {
+	var usage strings.Builder
+	if _, err := app.ParseFlags([]string{"--help"}, &usage); !errors.Is(err, flag.ErrHelp) {
+		t.Fatal(err)
+	}
+	if long := regexp.MustCompile(`default [0-9hms]*(h0m|m0s)[0-9hms]*\)`).FindAllString(usage.String(), -1); len(long) > 0 {
+		t.Errorf("%q", long)
 	}
 }

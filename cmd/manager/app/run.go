@@ -1,8 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package app is the manager as a whole: flags to Options, and Run, which manages until the context ends. The command is
-// a shell around it, and the end-to-end tests start it beside others.
+// Package app is the manager as a whole: flags to Options, and Run, which manages until the context
+// ends. The command is a shell around it, and the end-to-end tests start it beside others.
 package app
 
 import (
@@ -35,6 +35,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/packed"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/poll"
+	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/controller/registry"
 	"github.com/hallpass-dev/hallpass/internal/controller/restored"
 	"github.com/hallpass-dev/hallpass/internal/controller/servingcert"
@@ -43,10 +44,12 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/serve"
 )
 
-// The lease of the leader election. The name of what is being created cannot be narrowed down: the API server does not know it
-// when it asks for the right. The election still writes events of the older API, about its lease.
+// The lease of the leader election. The right to create cannot be restricted to a name: the
+// API server does not know it when it asks for the right. The election still writes events of the
+// older API, about its lease.
 //
 // +kubebuilder:rbac:namespace=hallpass-system,groups=coordination.k8s.io,resources=leases,verbs=create
 // +kubebuilder:rbac:namespace=hallpass-system,groups=coordination.k8s.io,resources=leases,resourceNames=hallpass-manager,verbs=get;update
@@ -68,11 +71,12 @@ func Run(ctx context.Context, o Options) error {
 	config.Wrap(clock.Transport)
 	informers := &packed.Informers{}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme:                        scheme,
-		Logger:                        o.Log,
-		Cache:                         cacheOptions(o, informers),
-		MapperProvider:                newMapper,
-		Controller:                    ctrlconfig.Controller{SkipNameValidation: new(true)}, // several managers may run in one test
+		Scheme:         scheme,
+		Logger:         o.Log,
+		Cache:          cacheOptions(o, informers),
+		MapperProvider: newMapper,
+		// several managers may run in one test
+		Controller:                    ctrlconfig.Controller{SkipNameValidation: new(true)},
 		Metrics:                       server.Options{BindAddress: o.MetricsListen},
 		HealthProbeBindAddress:        o.HealthListen,
 		LeaderElection:                o.LeaderElect,
@@ -104,11 +108,27 @@ func Run(ctx context.Context, o Options) error {
 	if err := errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping)); err != nil {
 		return fmt.Errorf("add the checks of health and readiness: %w", err)
 	}
+	if err := mgr.Add(returnMemory{}); err != nil {
+		return fmt.Errorf("return memory: %w", err)
+	}
 	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("run the controllers: %w", err)
 	}
 	return nil
 }
+
+// returnMemory returns memory of the process once the caches are filled, and after bursts. Their
+// lists were read from twice as much.
+type returnMemory struct{}
+
+// Start implements manager.Runnable, which is started when the caches are filled.
+func (returnMemory) Start(ctx context.Context) error {
+	serve.ReturnMemory(ctx)
+	return nil
+}
+
+// NeedLeaderElection implements manager.LeaderElectionRunnable: each replica fills its caches.
+func (returnMemory) NeedLeaderElection() bool { return false }
 
 func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Informers, now *apiclock.Clock, o Options) error {
 	declared, err := oauth2client.DeclaredCache(mgr, informers, o.Namespaces)
@@ -130,7 +150,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 		return fmt.Errorf("start asking for what no watch shows: %w", err)
 	}
 	clients, tokens := poller.Of("OAuth2Client"), poller.Of("OAuth2Token")
-	bundle := o.Trust.bundle(o.SystemNamespace)
+	bundle := o.caBundle()
 	records := &registry.Reconciler{Client: c, Live: live, Policy: policies, RegistryNamespace: o.RegistryNamespace, Audit: o.Log}
 	if err := inventory.RegisterNewer(records.Newer); err != nil {
 		return err
@@ -138,7 +158,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&servingcert.Reconciler{
 			Client: c, Time: now.Time, Random: rand.Reader, SystemNamespace: o.SystemNamespace, Names: o.ServingNames,
-			Lives: o.CertificateLives, Foreign: !o.ManageServingCertificate, IssuerCA: o.Trust.issuerCA(),
+			Lives: o.CertificateLives, Foreign: !o.ManageServingCertificate, ForeignSecret: o.Trust.ServingSecret, IssuerCA: o.Trust.issuerCA(),
 		},
 		&signingkeys.Reconciler{
 			Client: c, Live: live, Time: now.Time, RegistryNamespace: o.RegistryNamespace, Policy: o.SigningKeys, Generate: keyring.Generate, Audit: o.Log,
@@ -168,7 +188,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 		},
 		&usagereport.Reconciler{Client: c, Clock: now, Ledger: ledger, Clients: clients.Woken, Tokens: tokens.Woken},
 	}
-	if !policies.Narrow() {
+	if !policies.Namespaced() {
 		controllers = append(controllers, &oauth2policy.Reconciler{Client: c, Policy: policies, Recorder: recorder})
 	}
 	for _, controller := range controllers {
@@ -179,7 +199,8 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 	return nil
 }
 
-// addPolicies returns what reads policies, and counts the objects that they limit.
+// addPolicies returns what reads policies, and counts the objects that they limit and the bytes of
+// records.
 func addPolicies(ctx context.Context, mgr ctrl.Manager, o Options) (*policy.Source, error) {
 	if err := policy.IndexClients(ctx, mgr); err != nil {
 		return nil, err
@@ -187,11 +208,16 @@ func addPolicies(ctx context.Context, mgr ctrl.Manager, o Options) (*policy.Sour
 	policies := &policy.Source{
 		Client: mgr.GetClient(), Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace, ProtectedLabels: o.ProtectedLabels, Only: o.Namespaces,
 		Defaults: oauth2.Ceilings{AnyClientID: o.AllowClientID, DefaultClaims: o.AllowClaims, DefaultNumbers: o.MaxObjects},
+		Room:     publish.NewRoom(publish.ShippedBounds()),
 	}
-	return policies, policies.Count(ctx, mgr.GetCache())
+	if err := mgr.Add(policies.Room); err != nil {
+		return nil, fmt.Errorf("start waking what waits for room: %w", err)
+	}
+	return policies, errors.Join(policies.Count(ctx, mgr.GetCache()), policies.Room.Follow(ctx, mgr.GetCache(), o.RegistryNamespace))
 }
 
-// cacheOptions keep in memory what is ours alone: every Secret of our two namespaces, and elsewhere those of our type.
+// cacheOptions keep in memory what is ours alone: every Secret of our two namespaces, and elsewhere
+// those of our type.
 func cacheOptions(o Options, informers *packed.Informers) cache.Options {
 	ours := fields.OneTermEqualSelector("type", v1alpha1.SecretTypeClient)
 	clientConfig := labels.SelectorFromSet(labels.Set{v1alpha1.LabelClientConfig: "true"})
@@ -199,7 +225,8 @@ func cacheOptions(o Options, informers *packed.Informers) cache.Options {
 		o.RegistryNamespace: {FieldSelector: fields.Everything()},
 		o.SystemNamespace:   {FieldSelector: fields.Everything()},
 	}
-	// The CA is in our own namespace, where no other ConfigMap is ours; the clients' are everywhere.
+	// The CA is in our own namespace, where no other ConfigMap is ours; the clients' are
+	// everywhere.
 	configMaps := map[string]cache.Config{
 		o.SystemNamespace: {FieldSelector: fields.OneTermEqualSelector("metadata.name", servingcert.BundleConfigMapName)},
 	}

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -23,23 +24,29 @@ const publicCA = "public"
 
 // Trust is where callers reach the token server beside the issuer, and what they have to trust.
 type Trust struct {
-	// InternalURL is another origin of the token server, for callers inside the cluster; empty if there is none.
+	// InternalURL is another origin of the token server, for callers inside the cluster; empty
+	// if there is none.
 	InternalURL string
-	// IssuerCA is "public", or a file with the authorities of the certificate at the issuer in PEM; empty if it is
-	// the one that the manager publishes the authority of.
+	// IssuerCA is "public", or a file with the authorities of the certificate at the issuer in
+	// PEM; empty if it is the one that the manager publishes the authority of.
 	IssuerCA string
+	// ServingSecret is the Secret with a serving certificate that the manager does not make.
+	ServingSecret string
 }
 
 func (t *Trust) flags(flags *flag.FlagSet) {
 	flags.StringVar(&t.InternalURL, "internal-url", "",
 		"origin of the token server for callers inside the cluster, such as https://hallpass-tokenserver.hallpass-system.svc: "+
 			"each client's Secret then has internal_token_url beside token_url")
+	flags.StringVar(&t.ServingSecret, "serving-certificate-secret", servingcert.ServingSecretName,
+		"Secret of the token server's certificate with --manage-serving-certificate=false: its ca.crt is published for callers")
 	flags.StringVar(&t.IssuerCA, "issuer-ca", "",
 		"what callers trust at the issuer, if that shows another certificate than the Service: public, or a file in PEM, which is added to ca.crt; "+
 			"with public, ca.crt is for internal_token_url, and left out without --internal-url")
 }
 
-// complete checks the settings against the names of the serving certificate, and adds the internal origin to the issuer.
+// complete checks the settings against the names of the serving certificate, and adds the internal
+// origin to the issuer.
 func (t *Trust) complete(o *Options, insecure bool) error {
 	if t.IssuerCA != "" && t.IssuerCA != publicCA {
 		if _, err := t.read(); err != nil {
@@ -83,10 +90,16 @@ func (t *Trust) issuerCA() func() (string, error) {
 	return t.read
 }
 
-// bundle is where clients' Secrets get ca.crt from. It is no place where no URL of theirs needs one.
-func (t *Trust) bundle(systemNamespace string) types.NamespacedName {
-	if t.IssuerCA == publicCA && t.InternalURL == "" {
+// caBundle is where clients' Secrets get ca.crt from. It is no place where no URL of theirs needs
+// one: where public authorities verify the issuer, and where a token server without a certificate
+// has callers by http only.
+func (o *Options) caBundle() types.NamespacedName {
+	public := o.Trust.IssuerCA == publicCA && o.Trust.InternalURL == ""
+	plain := !o.ManageServingCertificate && o.Trust.IssuerCA == "" && isPlain(o.Issuer.String()) && (o.Trust.InternalURL == "" || isPlain(o.Trust.InternalURL))
+	if public || plain {
 		return types.NamespacedName{}
 	}
-	return types.NamespacedName{Namespace: systemNamespace, Name: servingcert.BundleConfigMapName}
+	return types.NamespacedName{Namespace: o.SystemNamespace, Name: servingcert.BundleConfigMapName}
 }
+
+func isPlain(origin string) bool { return strings.HasPrefix(origin, "http://") }

@@ -4,7 +4,9 @@
 package app
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -44,7 +46,8 @@ func TestAllThatIsHeldFitsTheContainer(t *testing.T) {
 	if held := sum(holdings()); held >= goal {
 		t.Errorf("%d MiB are held, more than GOMEMLIMIT (%d MiB)", held>>20, goal>>20)
 	}
-	if all := goal - heapHeadroom + sum(outside()); all >= limit { // nothing touches the headroom
+	// nothing touches the headroom
+	if all := goal - heapHeadroom + sum(outside()); all >= limit {
 		t.Errorf("%d MiB do not fit the limit of %d MiB", all>>20, limit>>20)
 	}
 }
@@ -96,10 +99,50 @@ func (c callers) Accept() (net.Conn, error) {
 func (c callers) Close() error   { return nil }
 func (c callers) Addr() net.Addr { return &net.TCPAddr{} }
 
+// TestPodsOfOneIPv6Subnet: the pods of a node, and on some clouds those of all nodes, share a /64.
+func TestPodsOfOneIPv6Subnet(t *testing.T) {
+	for name, c := range map[string]struct {
+		own  []netip.Prefix
+		want int
+	}{
+		"in an own prefix": {[]netip.Prefix{netip.MustParsePrefix("2600:1f14:abc:de00::/56")}, 60 * 20},
+		"elsewhere":        {nil, serve.DefaultMaxConnectionsPerSource},
+	} {
+		t.Run(name, func(t *testing.T) {
+			offered := make(callers, 60*20)
+			for pod := range byte(60) {
+				address := netip.MustParseAddr("2600:1f14:abc:de00:5::").As16()
+				address[15] = pod
+				for range 20 {
+					offered <- netip.AddrFrom16(address)
+				}
+			}
+			close(offered)
+			registry := prometheus.NewRegistry()
+			metrics := audit.NewMetrics(registry)
+			closed := closings(metrics, slog.New(slog.DiscardHandler))
+			listener := bounded(offered, serve.NewRoom(serve.DefaultRoom), closed, metrics, Options{OwnPrefixes: c.own})
+			accepted := 0
+			for {
+				if _, err := listener.Accept(); err != nil {
+					break
+				}
+				accepted++
+			}
+			if accepted != c.want {
+				t.Errorf("%d of 1200 connections accepted, want %d", accepted, c.want)
+			}
+		})
+	}
+}
+
 // Connections are divided as audit lines and budgets are.
 func TestConnectionsAreDividedBySource(t *testing.T) {
 	offered := make(callers, 10)
-	listener := bounded(offered, serve.NewRoom(serve.DefaultRoom), audit.NewMetrics(prometheus.NewRegistry()), Options{MaxConnectionsPerSource: 1, OwnPrefixes: []netip.Prefix{netip.MustParsePrefix("fd00:1::/32")}})
+	registry, lines := prometheus.NewRegistry(), &bytes.Buffer{}
+	metrics := audit.NewMetrics(registry)
+	closed := closings(metrics, slog.New(slog.NewJSONHandler(lines, nil)))
+	listener := bounded(offered, serve.NewRoom(serve.DefaultRoom), closed, metrics, Options{MaxConnectionsPerSource: 1, OwnPrefixes: []netip.Prefix{netip.MustParsePrefix("fd00:1::/32")}})
 	for _, address := range []string{"fd00:1::1", "fd00:1::2", "2001:db8::1", "2001:db8::2", "192.0.2.1", "192.0.2.2"} {
 		offered <- netip.MustParseAddr(address)
 	}
@@ -115,5 +158,48 @@ func TestConnectionsAreDividedBySource(t *testing.T) {
 	want := []string{"[fd00:1::1]:1", "[fd00:1::2]:1", "[2001:db8::1]:1", "192.0.2.1:1", "192.0.2.2:1"}
 	if diff := cmp.Diff(want, accepted); diff != "" {
 		t.Errorf("connections that were accepted (-want +got):\n%s", diff)
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := map[string]float64{}
+	for _, family := range families {
+		if family.GetName() == "hallpass_connections_closed_total" {
+			for _, m := range family.GetMetric() {
+				counted[m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
+			}
+		}
+	}
+	if diff := cmp.Diff(map[string]float64{"source": 1, "total": 0, "memory": 0}, counted); diff != "" {
+		t.Errorf("connections that were closed (-want +got):\n%s", diff)
+	}
+	if !strings.Contains(lines.String(), `"bound":"source","source":"2001:db8::/64"`) {
+		t.Errorf("the log is %s", lines)
+	}
+}
+
+// Behind source NAT, the kubelet and the callers of the public port have one address.
+func TestAFullRoomOfThePublicPortClosesNoProbe(t *testing.T) {
+	const connections = 32
+	closedOf := func(bounds serve.Bounds) (closed int) {
+		bounds.Closed = func(serve.Bound, netip.Prefix) { closed++ }
+		offered := make(callers, connections)
+		for range connections {
+			offered <- netip.MustParseAddr("192.0.2.1")
+		}
+		close(offered)
+		listener := serve.NewFairListener(offered, bounds)
+		for {
+			if _, err := listener.Accept(); err != nil {
+				return closed
+			}
+		}
+	}
+	if got := closedOf(serve.Bounds{Room: serve.NewRoom(1)}); got != connections {
+		t.Errorf("a port without room closed %d connections, want %d", got, connections)
+	}
+	if got := closedOf(opsBounds(Options{})); got != 0 {
+		t.Errorf("the ops port closed %d connections", got)
 	}
 }

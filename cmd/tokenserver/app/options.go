@@ -23,19 +23,23 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/tokenserver"
 )
 
-// maxClientRate is a rate that no replica can sign at; a limit beyond it would be none.
+// maxClientRate is more tokens a second than a replica can sign; a higher limit would have no
+// effect.
 const maxClientRate = 1_000_000
 
 const (
-	// DefaultMaxStaleness is how long tokens are issued and honoured by what was known before the API server fell silent.
+	// DefaultMaxStaleness is how long tokens are issued and honoured by what was known before
+	// the API server fell silent.
 	DefaultMaxStaleness = 24 * time.Hour
-	// DefaultShutdownLag is twice what kube-proxy may take to hear of an endpoint that goes.
+	// DefaultShutdownLag is twice the time that kube-proxy may take to remove an endpoint.
 	DefaultShutdownLag = 10 * time.Second
-	// minMaxStaleness is above the pause between two bookmarks of a quiet watch, a minute and some.
+	// minMaxStaleness is above the pause between two bookmarks of a quiet watch, a minute and
+	// some.
 	minMaxStaleness = 5 * time.Minute
 )
 
-// Options are the flags. A setting that is missing and has no safe default keeps the server from starting.
+// Options are the flags. A setting that is missing and has no safe default keeps the server from
+// starting.
 type Options struct {
 	// Issuer is where callers reach this server.
 	Issuer oauth2.Issuer
@@ -51,10 +55,12 @@ type Options struct {
 	// CertFile and KeyFile are the serving certificate in PEM.
 	CertFile string
 	KeyFile  string
-	// PublicCertFile and PublicKeyFile are a second certificate, for callers who ask for one of its names.
+	// PublicCertFile and PublicKeyFile are a second certificate, for callers who ask for one of
+	// its names.
 	PublicCertFile string
 	PublicKeyFile  string
-	// IntrospectionClientCAFile has the authorities of whose certificates callers of introspection need one; empty asks for none.
+	// IntrospectionClientCAFile has the authorities of whose certificates callers of
+	// introspection need one; empty asks for none.
 	IntrospectionClientCAFile string
 	// RequireHTTPS false serves plain HTTP.
 	RequireHTTPS bool
@@ -63,18 +69,23 @@ type Options struct {
 	TokenByGet   bool
 	// ClientRate is how many tokens a second one client may fetch.
 	ClientRate int
-	// MaxConnections and MaxConnectionsPerSource bound what is open at the public port; zero stands for the defaults.
+	// MaxConnections and MaxConnectionsPerSource bound what is open at the public port; zero
+	// stands for the defaults.
 	MaxConnections          int
 	MaxConnectionsPerSource int
-	// UsageInterval is how often the use of clients is written down; zero stands for the default.
+	// UsageInterval is how often the use of clients is written down; zero stands for the
+	// default.
 	UsageInterval time.Duration
-	// TrustedProxies are those whose X-Forwarded-For is believed, in audit lines, events and budgets.
+	// TrustedProxies are those whose X-Forwarded-For is believed, in audit lines, events and
+	// budgets.
 	TrustedProxies []netip.Prefix
-	// OwnPrefixes are the prefixes of IPv6 in which each address is a source; elsewhere a /64 is one.
+	// OwnPrefixes are the prefixes of IPv6 in which each address is a source; elsewhere a /64
+	// is one.
 	OwnPrefixes []netip.Prefix
 	// TracesURL is where spans are sent by OTLP over HTTP; empty sends none.
 	TracesURL string
-	// SnapshotFile is where what is known is kept for a start while the API server is away; empty keeps nothing.
+	// SnapshotFile is where what is known is kept for a start while the API server is away;
+	// empty keeps nothing.
 	SnapshotFile string
 	// MaxStaleness is how long the API server may be silent before everything is refused.
 	MaxStaleness time.Duration
@@ -86,9 +97,10 @@ type Options struct {
 	Verbosity int
 	// Log gets the audit lines and everything else, as JSON.
 	Log io.Writer
-	// Listening is told the addresses once both ports are open; nil if nobody asks.
+	// Listening is called with the addresses once both ports are open; nil if they are not
+	// needed.
 	Listening func(public, ops string)
-	// ExtAuthzListening is told the address for Envoy, if there is one.
+	// ExtAuthzListening is called with the address for Envoy, if there is one.
 	ExtAuthzListening func(address string)
 }
 
@@ -128,12 +140,13 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	flags.DurationVar(&o.MaxStaleness, "max-staleness", DefaultMaxStaleness,
 		"how long the API server may be silent before everything is refused, because what was revoked since is not known")
 	flags.DurationVar(&o.ShutdownLag, "shutdown-lag", DefaultShutdownLag,
-		"how long to go on serving, new connections included, after readiness is withdrawn, so that balancers notice")
+		"how long to keep serving, new connections included, after readiness is withdrawn, so that balancers notice")
 	usageFlags(flags, &o)
 	serve.VerbosityFlag(flags, &o.Verbosity)
 	otlp := flags.String("otlp-endpoint", "",
 		"OpenTelemetry collector that gets traces by OTLP over HTTP, such as http://collector.monitoring:4318; "+
 			"left out it is OTEL_EXPORTER_OTLP_ENDPOINT, and without that there are no traces")
+	serve.ShortDefaults(flags)
 	if err := flags.Parse(args); err != nil {
 		return Options{}, err
 	}

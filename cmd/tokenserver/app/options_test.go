@@ -5,11 +5,14 @@ package app
 
 import (
 	"bytes"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -54,6 +57,7 @@ func TestFlagsThatCannotBeMeantDoNotStart(t *testing.T) {
 		"an alias with a query":              {"--token-endpoint-alias=/a?b"},
 		"an alias of the standard path":      {"--token-endpoint-alias=/oauth2/token"},
 		"an alias in the way of the key set": {"--token-endpoint-alias=/oauth2/jwks"},
+		"an alias in the way of a login":     {"--token-endpoint-alias=/oauth2/authorize"},
 		"an alias that is there twice":       {"--token-endpoint-alias=/a", "--token-endpoint-alias=/a"},
 		"bodies of Secrets in the log":       {"--v=8"},
 		"a verbosity below nothing":          {"--v=-1"},
@@ -108,5 +112,15 @@ func TestUnsafeSettingsWarn(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestTheUsageShowsShortDurations(t *testing.T) {
+	var usage strings.Builder
+	if _, err := ParseFlags([]string{"--help"}, &usage); !errors.Is(err, flag.ErrHelp) {
+		t.Fatal(err)
+	}
+	if long := regexp.MustCompile(`default [0-9hms]*(h0m|m0s)[0-9hms]*\)`).FindAllString(usage.String(), -1); len(long) > 0 {
+		t.Errorf("%q", long)
 	}
 }

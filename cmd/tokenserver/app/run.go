@@ -1,8 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package app is the token server as a whole: flags to Options, and Run, which serves until the context ends. The command
-// is a shell around it, and the end-to-end tests start it on free ports.
+// Package app is the token server as a whole: flags to Options, and Run, which serves until the
+// context ends. The command is a shell around it, and the end-to-end tests start it on free ports.
 package app
 
 import (
@@ -38,8 +38,9 @@ import (
 // drainTimeout bounds how long requests in flight may take once the server stops.
 const drainTimeout = 20 * time.Second
 
-// heapHeadroom is a block that nobody touches, so that it takes no memory but counts as part of the heap: the garbage collector
-// runs when the heap has doubled, and without it that is after every few hundred requests.
+// heapHeadroom is a block without accesses, so that it takes no memory but counts as part of the
+// heap: the garbage collector runs when the heap has doubled, and without it that is after every
+// few hundred requests.
 const heapHeadroom = 16 << 20
 
 // Run serves until the context ends; then readiness goes first, and requests in flight finish.
@@ -65,13 +66,13 @@ func Run(ctx context.Context, o Options) error {
 	doors := newDoors(o, clock, dir, reports, tracer, metrics, tlsConfig, log)
 
 	var stopping atomic.Bool
-	public, ops := servers(doors.public, tlsConfig.Requesting, log, serve.Ops{
+	public, ops := servers(doors.public, tlsConfig, log, serve.Ops{
 		Memory: dir, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Stopping: &stopping,
 	})
 	warn(log, o)
 
-	room := serve.NewRoom(serve.DefaultRoom)
-	envoy, err := openEnvoyPort(o, room, doors, tlsConfig.Plain)
+	room, closed := serve.NewRoom(serve.DefaultRoom), closings(metrics, log)
+	envoy, err := openEnvoyPort(o, room, closed, doors, tlsConfig.Plain)
 	if err != nil {
 		return err
 	}
@@ -89,8 +90,8 @@ func Run(ctx context.Context, o Options) error {
 	reports.start(ctx)
 	failed := make(chan error, 3)
 	start(&running, failed, envoy.Serve)
-	start(&running, failed, func() error { return serve.HTTP(public, bounded(publicListener, room, metrics, o)) })
-	start(&running, failed, func() error { return serve.HTTP(ops, serve.NewFairListener(opsListener, opsBounds(o, room))) })
+	start(&running, failed, func() error { return serve.HTTP(public, bounded(publicListener, room, closed, metrics, o)) })
+	start(&running, failed, func() error { return serve.HTTP(ops, serve.NewFairListener(opsListener, opsBounds(o))) })
 	err = untilStopped(ctx, failed, &stopping, o.ShutdownLag)
 	err = errors.Join(err, drain(ctx, func(ctx context.Context) error {
 		defer stopTracing(ctx)
@@ -105,12 +106,15 @@ func Run(ctx context.Context, o Options) error {
 }
 
 // servers are those of the public and of the operations port.
-func servers(handler http.Handler, config *tls.Config, log *slog.Logger, o serve.Ops) (public, ops *http.Server) {
-	public = serve.NewHTTPServer(serve.HTTPConfig{Handler: serve.CloseConnections(o.Public(handler), o.Stopping), TLS: config, Log: log})
-	return public, serve.NewHTTPServer(serve.HTTPConfig{Handler: o.Handler(), Log: log})
+func servers(handler http.Handler, config serve.TLS, log *slog.Logger, o serve.Ops) (public, ops *http.Server) {
+	c := serve.HTTPConfig{Handler: serve.CloseConnections(o.Public(handler), o.Stopping), TLS: config.Requesting, Log: log}
+	if config.ClientCAs != nil {
+		c.Connection = tokenserver.WithConnection
+	}
+	return serve.NewHTTPServer(c), serve.NewHTTPServer(serve.HTTPConfig{Handler: o.Handler(), Log: log})
 }
 
-// doors are what answers callers: the public port by HTTP, and ext_authz by gRPC.
+// doors are the endpoints for callers: the public port by HTTP, and ext_authz by gRPC.
 type doors struct {
 	public    http.Handler
 	authority *auth.Authority
@@ -118,7 +122,7 @@ type doors struct {
 	collapser *revocation.Collapser
 }
 
-// work starts what goes on to the end: requests in flight wait for the journal, and it flushes.
+// work starts what runs to the end: requests in flight wait for the journal, and it flushes.
 func (d doors) work(ctx context.Context, running *sync.WaitGroup) {
 	running.Go(func() { d.authority.Journal.Run(ctx) })
 	running.Go(func() { d.collapser.Run(ctx) })
@@ -130,13 +134,14 @@ func newDoors(
 	log *slog.Logger,
 ) doors {
 	authority := auth.New(auth.Config{
-		Issuer: o.Issuer, Directory: dir, Cluster: dir, Random: rand.Reader, Reviewed: metrics.Reviewed,
+		Issuer: o.Issuer, Directory: dir, Cluster: dir, Random: rand.Reader, Reviewed: metrics.Reviewed, Sources: o.sources(),
 		Journal: revocation.NewJournal(dir.RevocationStore(), time.Now, metrics.Wrote, log),
 		Past:    clock.Forgotten,
-		Stale:   func() bool { return dir.Stale() || reports.reporter.Unheard(dir) }, Reports: reports.reporter.Vouches,
+		Stale:   func() bool { return dir.Stale() || reports.reporter.Unheard(dir) }, Reports: reports.reporter.Reporting,
 	})
 	auditor := audit.New(audit.Config{
-		Lines: o.Log, Log: log, Metrics: metrics, Tracer: tracer, Usage: reports.gathered, TrustedProxies: o.TrustedProxies, Sources: o.sources(),
+		Lines: o.Log, Log: log, Metrics: metrics, Tracer: tracer, Usage: reports.gathered, Refusals: reports.refusals,
+		TrustedProxies: o.TrustedProxies, Sources: o.sources(),
 	})
 	public := tokenserver.New(tokenserver.Config{
 		Authority: authority, Auditor: auditor, TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate,
@@ -165,7 +170,7 @@ func connect(
 	}
 	dir, err := directory.New(directory.Config{
 		REST: o.REST, RegistryNamespace: o.RegistryNamespace, Log: log, SnapshotFile: o.SnapshotFile, MaxStaleness: o.MaxStaleness,
-		RevocationSeen: metrics.RevocationSeen, Vouches: reports.reporter.Vouches, Clock: clock,
+		RevocationSeen: metrics.RevocationSeen, Reporting: reports.reporter.Reporting, Clock: clock,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -175,7 +180,8 @@ func connect(
 	return dir, reports, nil
 }
 
-// untilStopped waits until the context has ended and balancers have had the time to notice, or until a port fails.
+// untilStopped waits until the context has ended and balancers have had the time to notice, or
+// until a port fails.
 func untilStopped(ctx context.Context, failed <-chan error, stopping *atomic.Bool, lag time.Duration) error {
 	select {
 	case err := <-failed:
@@ -198,10 +204,11 @@ func drain(ctx context.Context, shutdown func(context.Context) error) error {
 	return shutdown(ctx)
 }
 
-// liveHeap is what of the heap was in use at the last garbage collection: what a leak raises, and a burst does not.
+// liveHeap is what of the heap was in use at the last garbage collection: what a leak raises, and a
+// burst does not.
 var liveHeap = regexp.MustCompile("^/gc/heap/live:bytes$")
 
-// newRegistry has what every Go process tells of itself.
+// newRegistry has the metrics of every Go process.
 func newRegistry() *prometheus.Registry {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
@@ -217,7 +224,7 @@ func observe(registry *prometheus.Registry, dir *directory.Directory, version st
 	audit.RegisterBuild(registry, version)
 }
 
-// warn says at every start which settings give up safety for callers of old.
+// warn logs at every start which settings reduce security for old callers.
 func warn(log *slog.Logger, o Options) {
 	if !o.RequireHTTPS {
 		log.Warn("HTTPS is switched off: credentials and tokens can be read on the network", "flag", "--require-https=false")
@@ -241,7 +248,7 @@ func listen(o Options) (public, ops net.Listener, err error) {
 }
 
 // openEnvoyPort opens the port for ext_authz if the options name one.
-func openEnvoyPort(o Options, room *serve.Room, d doors, config *tls.Config) (extauthz.Port, error) {
+func openEnvoyPort(o Options, room *serve.Room, closed *serve.Closings, d doors, config *tls.Config) (extauthz.Port, error) {
 	if o.ExtAuthzListen == "" {
 		return extauthz.Port{}, nil
 	}
@@ -252,14 +259,23 @@ func openEnvoyPort(o Options, room *serve.Room, d doors, config *tls.Config) (ex
 	if o.ExtAuthzListening != nil {
 		o.ExtAuthzListening(listener.Addr().String())
 	}
-	return extauthz.NewPort(bounded(listener, room, d.auditor.Metrics, o), d.authority, d.auditor, config, meter), nil
+	return extauthz.NewPort(bounded(listener, room, closed, d.auditor.Metrics, o), d.authority, d.auditor, config, meter), nil
 }
 
 // bounded limits what the callers of a port can make the process hold.
-func bounded(listener net.Listener, room *serve.Room, metrics *audit.Metrics, o Options) net.Listener {
+func bounded(listener net.Listener, room *serve.Room, closed *serve.Closings, metrics *audit.Metrics, o Options) net.Listener {
 	return serve.NewFairListener(listener, serve.Bounds{
-		Total: o.MaxConnections, PerSource: o.MaxConnectionsPerSource, Source: o.sources().Of, Room: room, PlainHTTP: metrics.PlainHTTP,
+		Total: o.MaxConnections, PerSource: o.MaxConnectionsPerSource, Sources: o.sources(), Room: room, PlainHTTP: metrics.PlainHTTP, Closed: closed.Closed,
 	})
+}
+
+// closings counts the connections that are closed for a bound, and logs some of them.
+func closings(metrics *audit.Metrics, log *slog.Logger) *serve.Closings {
+	// there from the start, so that the first one is an increase
+	for _, bound := range serve.EachBound {
+		metrics.Closed(string(bound), 0)
+	}
+	return &serve.Closings{Count: func(bound serve.Bound) { metrics.Closed(string(bound), 1) }, Log: log, Now: time.Now}
 }
 
 // meter is serve.Meter, for ext_authz.
@@ -267,9 +283,14 @@ func meter(accepted, plain net.Conn) (net.Conn, extauthz.Work, bool) { //nolint:
 	return serve.Meter(accepted, plain)
 }
 
-// opsBounds are those of the ops port, which a kubelet and a few Prometheus servers call.
-func opsBounds(o Options, room *serve.Room) serve.Bounds {
-	return serve.Bounds{Total: 64, PerSource: 32, Source: o.sources().Of, Room: room}
+// opsRoom is the memory that the connections of the ops port may hold: 64 with a request each.
+const opsRoom = 5 << 20
+
+// opsBounds are those of the ops port, which a kubelet and a few Prometheus servers call. The port
+// has its own Room: behind source NAT the callers of the public port have the address of the
+// kubelet, and a full Room of both would refuse the probes.
+func opsBounds(o Options) serve.Bounds {
+	return serve.Bounds{Total: 64, PerSource: 32, Sources: o.sources(), Room: serve.NewRoom(opsRoom)}
 }
 
 // security loads the TLS configurations; without HTTPS there are none.

@@ -23,7 +23,8 @@ const serviceName = "hallpass-tokenserver"
 // tracesPath is where a collector takes traces, below the endpoint of all signals (OTLP/HTTP).
 const tracesPath = "/v1/traces"
 
-// tracesURL is where spans go: the flag, or what the environment variables of OpenTelemetry say; empty for nowhere.
+// tracesURL is where spans go: the flag, or the environment variables of OpenTelemetry; empty for
+// nowhere.
 func tracesURL(endpoint string, env func(string) string) (string, error) {
 	complete := env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 	switch {
@@ -46,8 +47,9 @@ func tracesURL(endpoint string, env func(string) string) (string, error) {
 	return parsed.String(), nil
 }
 
-// startTracing makes the tracer, and what sends the last spans away when the server stops. Headers, certificates and sampling are
-// those of the environment variables of OpenTelemetry; a caller that is in a trace already decides whether it is sampled.
+// startTracing makes the tracer, and what sends the last spans away when the server stops. Headers,
+// certificates and sampling are those of the environment variables of OpenTelemetry; a caller that
+// is in a trace already decides whether it is sampled.
 func startTracing(ctx context.Context, to string, log *slog.Logger) (trace.Tracer, func(context.Context), error) {
 	if to == "" {
 		return nil, func(context.Context) {}, nil
@@ -61,7 +63,8 @@ func startTracing(ctx context.Context, to string, log *slog.Logger) (trace.Trace
 		return nil, nil, fmt.Errorf("prepare traces: %w", err)
 	}
 	provider := sdktrace.NewTracerProvider(
-		sdktrace.WithBatcher(loggedExporter{exporter, log}), // a bounded queue; what does not fit is dropped
+		// a bounded queue; what does not fit is dropped
+		sdktrace.WithBatcher(loggedExporter{exporter, log}),
 		sdktrace.WithResource(environment),
 	)
 	stop := func(ctx context.Context) {
@@ -72,7 +75,7 @@ func startTracing(ctx context.Context, to string, log *slog.Logger) (trace.Trace
 	return provider.Tracer("github.com/hallpass-dev/hallpass"), stop, nil
 }
 
-// loggedExporter says in our own log what goes wrong, as the SDK would on standard error.
+// loggedExporter logs what goes wrong, which the SDK would print on standard error.
 type loggedExporter struct {
 	sdktrace.SpanExporter
 

@@ -25,12 +25,12 @@ const minUsageInterval = time.Second
 // usageFlags are the flags about the use of clients, and about where requests come from.
 func usageFlags(flags *flag.FlagSet, o *Options) {
 	flags.DurationVar(&o.UsageInterval, "usage-interval", reporter.DefaultInterval,
-		"how often to write down which clients were used; with many clients each is told less often")
+		"how often to write down which clients were used; with many clients each is reported less often")
 	flags.Func("trusted-proxy",
 		"address, or range such as 10.0.0.0/8, of a proxy whose X-Forwarded-For is believed in audit lines, events and budgets; may be repeated",
 		prefixes(&o.TrustedProxies))
 	flags.Func("own-prefix",
-		"IPv6 range of this installation, such as that of its pods, in which each address is a source of its own; elsewhere a /64 is one; may be repeated",
+		"range of this installation, such as that of its pods, in which each address is a source of its own; elsewhere a /64 of IPv6 is one, and networks share limits; may be repeated",
 		prefixes(&o.OwnPrefixes))
 }
 
@@ -58,6 +58,7 @@ func parsePrefix(value string) (netip.Prefix, error) {
 // reporting writes down what the server saw of the use of clients.
 type reporting struct {
 	gathered *reporter.Gatherer
+	refusals *reporter.Refusals
 	reporter *reporter.Reporter
 	stop     context.CancelFunc
 	done     chan struct{}
@@ -68,9 +69,9 @@ func newReporting(o Options, registry prometheus.Registerer, log *slog.Logger) (
 	if err != nil {
 		log.Debug("the host has no name; the reports are named otherwise", "error", err)
 	}
-	r := &reporting{gathered: reporter.NewGatherer(usage.MinuteOf(time.Now())), done: make(chan struct{})}
+	r := &reporting{gathered: reporter.NewGatherer(usage.MinuteOf(time.Now()), reporter.MaxBytes), refusals: reporter.NewRefusals(), done: make(chan struct{})}
 	r.reporter, err = reporter.New(reporter.Config{
-		REST: o.REST, Namespace: o.RegistryNamespace, Host: host, Usage: r.gathered, Interval: o.UsageInterval, Log: log,
+		REST: o.REST, Namespace: o.RegistryNamespace, Host: host, Usage: r.gathered, Refusals: r.refusals, Interval: o.UsageInterval, Log: log,
 		MaxStaleness: max(o.MaxStaleness, usage.MaxSilence), Written: reporter.CountWrites(registry),
 	})
 	return r, err
@@ -84,10 +85,10 @@ func (r *reporting) start(ctx context.Context) {
 	}()
 }
 
-// lastReports bounds how long telling the rest may take.
+// lastReports bounds how long the last reports may take.
 const lastReports = 5 * time.Second
 
-// finish tells the rest. It is called when the last request was answered.
+// finish reports the rest. It is called when the last request was answered.
 func (r *reporting) finish(ctx context.Context) {
 	r.stop()
 	<-r.done
@@ -96,7 +97,8 @@ func (r *reporting) finish(ctx context.Context) {
 	r.reporter.Close(ctx)
 }
 
-// leave removes the snapshot if the report says that there will be no more: nobody vouches for who would go on from it.
+// leave removes the snapshot if the report is final: later uses by a process that starts from it
+// would not be covered.
 func (r *reporting) leave(dir *directory.Directory) error {
 	if !r.reporter.Closed() {
 		return nil

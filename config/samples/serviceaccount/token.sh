@@ -1,8 +1,10 @@
 #!/bin/sh
-# Fetches an access token with the token of the pod's service account, and calls a URL with it, or prints it where none is given:
+# Fetches an access token with the token of the pod's service account, and calls a URL with it, or
+# prints it where none is given:
 #   token.sh https://orders.shop.svc/orders
-# All that it reads is mounted into one directory; pod.yaml shows how. The kubelet replaces the file `token` in time, so read it
-# anew for each request. Nothing secret is an argument, because those can be seen by others.
+# All that it reads is mounted into one directory; pod.yaml shows how. The kubelet replaces the file
+# `token` in time, so read it anew for each request. Nothing secret is an argument, because those
+# can be seen by others.
 set -eu
 dir=${HALLPASS_DIR:-/var/run/hallpass}
 answer=$(curl --silent --show-error --fail-with-body --cacert "$dir/ca.crt" \

@@ -1,8 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package attempt spaces the attempts of reconcilers after a failure, and keeps the random value of a
-// failed write, so that the next attempt writes the same one. It makes no request.
+// Package attempt spaces the attempts of reconcilers after a failure, and keeps the random value of
+// a failed write, so that the next attempt writes the same one. It makes no request.
 package attempt
 
 import (
@@ -17,17 +17,19 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// firstPause and lastPause bound how long an object waits after a failed attempt: a registry namespace
-// that comes back is full again in half a minute, and after ten seconds there are three a minute.
+// firstPause and lastPause bound how long an object waits after a failed attempt: a registry
+// namespace that comes back is full again in half a minute, and after ten seconds there are three a
+// minute.
 const (
 	firstPause = 5 * time.Millisecond
 	lastPause  = 30 * time.Second
 )
 
 const (
-	// sweepAt is how many objects are in back-off before those that are gone are looked for.
+	// sweepAt is how many objects are in back-off before those that are gone are removed.
 	sweepAt = 1024
-	goneFor = 10 * time.Minute // how long nobody has asked for an object that is taken for gone
+	// the time without a request for an object after which it is taken for deleted.
+	goneFor = 10 * time.Minute
 )
 
 // RateLimiter spaces the attempts of a controller whose own writes do not wake it while it fails.
@@ -35,8 +37,8 @@ func RateLimiter() workqueue.TypedRateLimiter[reconcile.Request] {
 	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstPause, lastPause)
 }
 
-// Backoff spaces the attempts at each object also where events wake its reconciler, such as that of its
-// own last write. Only what others do ends a pause. The zero Backoff is ready to use.
+// Backoff spaces the attempts at each object also where events wake its reconciler, such as that of
+// its own last write. Only what others do ends a pause. The zero Backoff is ready to use.
 type Backoff struct {
 	mu      sync.Mutex
 	objects map[types.NamespacedName]*pause
@@ -55,7 +57,8 @@ type pause struct {
 type State struct {
 	// Object stands for all of the object but its status.
 	Object string
-	// Versions are the resourceVersions of the objects that are written for it, "" for one that is not there.
+	// Versions are the resourceVersions of the objects that are written for it, "" for one that
+	// is not there.
 	Versions [2]string
 }
 
@@ -66,7 +69,8 @@ func StateOf(o client.Object, versions ...string) State {
 	return s
 }
 
-// Wait is how long an object still has to wait in the state that the cache has of it; zero if it need not.
+// Wait is how long an object still has to wait in the state that the cache has of it; zero if it
+// need not.
 func (b *Backoff) Wait(key types.NamespacedName, state State, now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -81,8 +85,8 @@ func (b *Backoff) Wait(key types.NamespacedName, state State, now time.Time) tim
 	return max(p.until.Sub(now), 0)
 }
 
-// changed reports whether anybody but the last attempt made the state what it is. For a while a cache may
-// show the state before the attempt.
+// changed reports whether another writer than the last attempt made the state what it is. For a
+// while a cache may show the state before the attempt.
 func (p *pause) changed(now State) bool {
 	if now.Object != p.before.Object {
 		return true
@@ -90,7 +94,8 @@ func (p *pause) changed(now State) bool {
 	for i, version := range now.Versions {
 		switch {
 		case version == p.after.Versions[i]:
-			p.before.Versions[i] = version // what was there before does not come back by itself
+			// what was there before does not come back by itself
+			p.before.Versions[i] = version
 		case version != p.before.Versions[i] && !older(version, p.after.Versions[i]):
 			return true
 		}
@@ -98,7 +103,8 @@ func (p *pause) changed(now State) bool {
 	return false
 }
 
-// older reports whether a version is from before the attempt ended, such as that of its first write.
+// older reports whether a version is from before the attempt ended, such as that of its first
+// write.
 func older(version, after string) bool {
 	order, err := resourceversion.CompareResourceVersion(version, after)
 	return err == nil && order < 0

@@ -30,7 +30,8 @@ func object(change func(*corev1.ConfigMap)) *corev1.ConfigMap {
 	return o
 }
 
-// A reconciler is woken each millisecond, by its own writes for one, and fails each time that it may try.
+// A reconciler is woken each millisecond, by its own writes for one, and fails each time that it
+// may try.
 func TestAfterTenSecondsThereAreThreeAttemptsAMinute(t *testing.T) {
 	var b attempt.Backoff
 	state := attempt.StateOf(object(nil), "7", "9")
@@ -92,7 +93,8 @@ func TestOnlyOthersEndAPause(t *testing.T) {
 	}
 }
 
-// What an attempt created may not be in the cache for a while; once it was, it was deleted by somebody.
+// What an attempt created may not be in the cache for a while; once it was, another process deleted
+// it.
 func TestWhatWasCreatedAndIsDeletedEndsAPause(t *testing.T) {
 	var b attempt.Backoff
 	b.Failed(key, attempt.StateOf(object(nil), "", ""), attempt.StateOf(object(nil), "20", ""), noon)
@@ -125,7 +127,7 @@ func TestASuccessBeginsAnew(t *testing.T) {
 func TestObjectsWaitEachOnItsOwn(t *testing.T) {
 	var b attempt.Backoff
 	state := attempt.StateOf(object(nil))
-	for i := range 5000 { // the first ones are gone, and nobody asks for them any more
+	for i := range 5000 { // the first ones are deleted, and no caller asks for them any more
 		b.Failed(types.NamespacedName{Name: fmt.Sprint(i)}, state, state, noon.Add(time.Duration(i)*time.Second))
 	}
 	if b.Wait(key, state, noon) != 0 {

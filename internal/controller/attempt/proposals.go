@@ -14,11 +14,12 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// maxProposals bounds the values that are kept. One that makes way costs its next attempt a write more.
+// maxProposals bounds the values that are kept. The next attempt of an evicted one costs one write
+// more.
 const maxProposals = 16384
 
-// Proposals keeps by UID the values that are on their way to Secrets, so that each attempt writes the
-// same one. It cannot be printed. The zero Proposals is ready to use.
+// Proposals keeps by UID the values that are on their way to Secrets, so that each attempt writes
+// the same one. It cannot be printed. The zero Proposals is ready to use.
 type Proposals[T any] struct {
 	mu     sync.Mutex
 	values map[types.UID]proposal[T]
@@ -42,7 +43,7 @@ func (p *Proposals[T]) Get(uid types.UID, now time.Time) (T, bool) {
 	return none, false
 }
 
-// Put keeps a value until it is old. Where there is no room, the oldest make way.
+// Put keeps a value until it is old. Where there is no room, the oldest are evicted.
 func (p *Proposals[T]) Put(uid types.UID, value T, until time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// freeRepairs are made at once. After those each waits twice as long as the one before: lastRepairPause at
-	// most, so that an object costs twelve writes an hour at most.
+	// freeRepairs are made at once. After those each waits twice as long as the one before:
+	// lastRepairPause at most, so that an object costs twelve writes an hour at most.
 	freeRepairs      = 5
 	firstRepairPause = time.Second
 	lastRepairPause  = 5 * time.Minute
@@ -21,9 +21,9 @@ const (
 	repairHolds = 2 * lastRepairPause
 )
 
-// Repairs damps the repairs of objects whose repairs do not hold, because something else writes them too. A
-// change of the owner begins anew. It remembers as many owners as Proposals does. The zero Repairs is ready
-// to use.
+// Repairs damps the repairs of objects whose repairs do not hold, because something else writes
+// them too. A change of the owner begins anew. It remembers as many owners as Proposals does. The
+// zero Repairs is ready to use.
 type Repairs struct {
 	made Proposals[repairs]
 }
@@ -35,10 +35,11 @@ type repairs struct {
 	last  time.Time
 }
 
-// ErrDamped says that the repair of an object waits.
+// ErrDamped means that the repair of an object waits.
 var ErrDamped = errors.New("what is repaired is changed each time; the next repair waits")
 
-// Damping is how often an object was repaired, the pause before the next repair, and what is left of it.
+// Damping is how often an object was repaired, the pause before the next repair, and what is left
+// of it.
 type Damping struct {
 	Count       int
 	Pause, Wait time.Duration
@@ -46,7 +47,7 @@ type Damping struct {
 	holds time.Duration
 }
 
-// Again is in what time the repairs go on, or are forgotten.
+// Again is in what time the repairs continue, or are forgotten.
 func (d *Damping) Again() time.Duration {
 	if d.Wait > 0 {
 		return d.Wait
@@ -61,7 +62,8 @@ func (r *Repairs) Damping(owner client.Object, now time.Time) *Damping {
 		return nil
 	}
 	pause := min(firstRepairPause<<min(made.count-freeRepairs, 20), lastRepairPause)
-	wait := min(max(made.last.Add(pause).Sub(now), 0), pause) // also if the clock was set back
+	// also if the clock was turned back
+	wait := min(max(made.last.Add(pause).Sub(now), 0), pause)
 	return &Damping{Count: made.count, Pause: pause, Wait: wait, holds: made.last.Add(repairHolds).Sub(now)}
 }
 

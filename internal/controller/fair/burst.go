@@ -20,8 +20,9 @@ import (
 // gather is how long an event in a namespace waits for others.
 const gather = 500 * time.Millisecond
 
-// Burst looks once for what many events in a namespace concern together, such as those that wait for the
-// room that deleted objects leave. To look at each event would take time by the square of their number.
+// Burst looks once for what many events in a namespace concern together, such as those that wait
+// for the room that deleted objects leave. To handle each event would take time by the square of
+// their number.
 type Burst struct {
 	find  func(ctx context.Context, namespace string) ([]types.NamespacedName, error)
 	woken chan event.GenericEvent
@@ -32,7 +33,8 @@ func NewBurst(find func(ctx context.Context, namespace string) ([]types.Namespac
 	return Burst{find, make(chan event.GenericEvent)}
 }
 
-// look is the request to look at a namespace. It is in the queue of the controller, and no object has its name.
+// look is the request to reconcile a namespace. It is in the queue of the controller, and no object
+// has its name.
 func look(namespace string) reconcile.Request {
 	return reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace}}
 }
@@ -47,7 +49,7 @@ func (b Burst) Source() source.Source {
 	return source.Channel(b.woken, &handler.EnqueueRequestForObject{})
 }
 
-// Before looks at namespaces, and has all other requests reconciled.
+// Before handles namespaces, and has all other requests reconciled.
 func (b Burst) Before(objects reconcile.Reconciler) reconcile.Reconciler {
 	return reconcile.Func(func(ctx context.Context, request reconcile.Request) (ctrl.Result, error) {
 		if request != look(request.Namespace) {

@@ -15,7 +15,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 )
 
-// TestABurst of 1,000 events in one namespace and one in another looks at each namespace once, and wakes what is found.
+// TestABurst of 1,000 events in one namespace and one in another handles each namespace once, and
+// wakes what is found.
 func TestABurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue("", attempt.RateLimiter(), func(r reconcile.Request) string { return r.Namespace })

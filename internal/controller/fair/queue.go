@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package fair has the work queues of the controllers. A queue serves namespaces in turn, so that
-// however many objects of one namespace wait, an object of another one is next but for the number of
-// namespaces that have work.
+// however many objects of one namespace wait, an object of another one is next but for the number
+// of namespaces that have work.
 package fair
 
 import (
@@ -15,8 +15,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// Options are those of a controller with so many workers. Requests are served by turns of the namespaces
-// that namespaceOf returns for them; without it, by those in their keys.
+// Options are those of a controller with so many workers. Requests are served by turns of the
+// namespaces that namespaceOf returns for them; without it, by those in their keys.
 func Options(workers int, limiter workqueue.TypedRateLimiter[reconcile.Request], namespaceOf func(reconcile.Request) string) controller.Options {
 	if namespaceOf == nil {
 		namespaceOf = func(request reconcile.Request) string { return request.Namespace }
@@ -35,8 +35,8 @@ func NewQueue(name string) workqueue.TypedDelayingInterface[reconcile.Request] {
 	return newQueue(name, nil, func(request reconcile.Request) string { return request.Namespace })
 }
 
-// queue is a queue of client-go whose order is that of turns, with the methods that controller-runtime
-// gives priorities by.
+// queue is a queue of client-go whose order is that of turns, with the methods that
+// controller-runtime gives priorities by.
 type queue struct {
 	workqueue.TypedRateLimitingInterface[reconcile.Request]
 

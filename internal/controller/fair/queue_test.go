@@ -23,7 +23,8 @@ func request(namespace, name string) reconcile.Request {
 	return reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}
 }
 
-// add is a request that is added: "a/1" at once, "a/1 low" with a low priority, "a/1 later" after a second.
+// add is a request that is added: "a/1" at once, "a/1 low" with a low priority, "a/1 later" after a
+// second.
 type add string
 
 func (a add) to(q queue) {
@@ -121,8 +122,8 @@ func TestARequestDuringItsReconciliationComesAgain(t *testing.T) {
 	}
 }
 
-// TestBulkOfOneNamespaceDelaysNoOther: whatever one namespace has queued, that of another one is at most
-// the next but one.
+// TestBulkOfOneNamespaceDelaysNoOther: whatever one namespace has queued, that of another one is at
+// most the next but one.
 func TestBulkOfOneNamespaceDelaysNoOther(t *testing.T) {
 	for _, bulk := range []add{"bulk/", "low/"} {
 		q := newQueue("", attempt.RateLimiter(), func(r reconcile.Request) string { return r.Namespace })

@@ -14,15 +14,15 @@ import (
 // waits: urgent work of one namespace that never ends must not keep the work of others for ever.
 const lowerEvery = 64
 
-// turns is the order of the requests that are ready: by priority, then by turns of the namespaces, then
-// in the order in which they came. It implements workqueue.Queue, whose methods are called under the lock
-// of the work queue; the lock here is for those of the priorities.
+// turns is the order of the requests that are ready: by priority, then by turns of the namespaces,
+// then in the order in which they came. It implements workqueue.Queue, whose methods are called
+// under the lock of the work queue; the lock here is for those of the priorities.
 type turns struct {
 	namespaceOf func(reconcile.Request) string
 
 	mu sync.Mutex
-	// noted are the priorities of requests that are being added, and served those of requests that
-	// were handed out; both without those of priority 0.
+	// noted are the priorities of requests that are being added, and served those of requests
+	// that were handed out; both without those of priority 0.
 	noted, served map[reconcile.Request]int
 	// ready has the priority of each request that is ready.
 	ready map[reconcile.Request]int
@@ -39,8 +39,8 @@ type level struct {
 	turn []*line
 }
 
-// line is the requests of a namespace. One whose priority was raised stays in its former line, and is
-// skipped there.
+// line is the requests of a namespace. One whose priority was raised stays in its former line, and
+// is skipped there.
 type line struct {
 	namespace string
 	requests  []reconcile.Request
@@ -85,7 +85,8 @@ func (t *turns) Push(request reconcile.Request) {
 	delete(t.noted, request)
 }
 
-// Touch implements workqueue.Queue: a request that is added again has the higher of both priorities.
+// Touch implements workqueue.Queue: a request that is added again has the higher of both
+// priorities.
 func (t *turns) Touch(request reconcile.Request) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -125,7 +126,8 @@ func (t *turns) Pop() reconcile.Request {
 				continue // its priority was raised, or it was served since
 			}
 			if delete(t.ready, request); len(t.ready) == 0 {
-				t.ready = map[reconcile.Request]int{} // a map never shrinks, and after a start it had all objects
+				// a map never shrinks, and after a start it had all objects
+				t.ready = map[reconcile.Request]int{}
 			}
 			if priority != 0 {
 				t.served[request] = priority

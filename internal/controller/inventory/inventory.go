@@ -1,8 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package inventory has Prometheus count clients and credentials: how many, how old, and when the next
-// rotation is due. It reads the manager's cache on each scrape and names no client.
+// Package inventory has Prometheus count clients and credentials: how many, how old, and when the
+// next rotation is due. It reads the manager's cache on each scrape and names no client.
 package inventory
 
 import (
@@ -26,16 +26,19 @@ import (
 const (
 	day       = 24 * time.Hour
 	readLimit = 5 * time.Second // how long a scrape waits for the cache
-	fresh     = 5 * time.Second // for how long a count is reported again: each looks at every client
+	// for how long a count is reported again: each reads every client.
+	fresh = 5 * time.Second
 )
 
-// ages are the bounds of the ages that are counted: a day, a week, a month, a quarter, half a year, a year.
+// ages are the bounds of the ages that are counted: a day, a week, a month, a quarter, half a year,
+// a year.
 var ages = []time.Duration{day, 7 * day, 30 * day, 90 * day, 180 * day, 365 * day} //nolint:gochecknoglobals // a constant list
 
 // unusedFor are the times that unused clients are counted by.
 var unusedFor = [...]time.Duration{day, 7 * day, 30 * day, 90 * day} //nolint:gochecknoglobals // a constant list
 
-// unrotatedFor are the ages that secrets without a planned rotation are counted by: a quarter, half a year, a year.
+// unrotatedFor are the ages that secrets without a planned rotation are counted by: a quarter, half
+// a year, a year.
 var unrotatedFor = [...]time.Duration{90 * day, 180 * day, 365 * day} //nolint:gochecknoglobals // a constant list
 
 // Collector counts the clients in the manager's cache.
@@ -63,7 +66,7 @@ func New(each Each, now clock.PassiveClock) *Collector {
 		waiting: prometheus.NewDesc("hallpass_rotations_waiting",
 			"Clients whose rotation is due or requested and waits or fails, by the reason in status.rotation.", []string{"reason"}, nil),
 		unused: prometheus.NewDesc("hallpass_clients_unused",
-			"Clients that are older than that and were not used for longer, by what their status says.", []string{"longer_than"}, nil),
+			"Clients that are older than that and were not used for longer, by their status.", []string{"longer_than"}, nil),
 		unrotated: prometheus.NewDesc("hallpass_clients_unrotated",
 			"Clients whose current secret is older than that, and for which no rotation is planned.", []string{"longer_than"}, nil),
 	}
@@ -187,8 +190,8 @@ func (t *tally) add(c *v1alpha1.OAuth2Client) {
 	}
 }
 
-// Register registers the collector in the registry of the process. Of several managers in one process
-// the first one is asked.
+// Register registers the collector in the registry of the process. Of several managers in one
+// process the first one is asked.
 func Register(each Each, now clock.PassiveClock) error { return register(New(each, now)) }
 
 func register(collector prometheus.Collector) error {
@@ -199,8 +202,8 @@ func register(collector prometheus.Collector) error {
 	return nil
 }
 
-// RegisterClock registers the metric of the manager's clock. ahead returns false until the API server
-// has answered. Of several managers in one process the first one counts.
+// RegisterClock registers the metric of the manager's clock. ahead returns false until the API
+// server has answered. Of several managers in one process the first one counts.
 func RegisterClock(ahead func() (time.Duration, bool)) error {
 	return register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "hallpass_manager_clock_ahead_seconds",
@@ -213,8 +216,8 @@ func RegisterClock(ahead func() (time.Duration, bool)) error {
 	}))
 }
 
-// RegisterNewer registers the metric of the records that a newer version wrote. Of several managers in
-// one process the first one counts.
+// RegisterNewer registers the metric of the records that a newer version wrote. Of several managers
+// in one process the first one counts.
 func RegisterNewer(records func() int) error {
 	return register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "hallpass_newer_records",

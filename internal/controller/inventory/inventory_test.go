@@ -71,7 +71,7 @@ hallpass_rotations_waiting{reason="NotGenerated"} 0
 hallpass_rotations_waiting{reason="NotReady"} 0
 hallpass_rotations_waiting{reason="Refused"} 1
 hallpass_rotations_waiting{reason="TooManySecrets"} 0
-# HELP hallpass_clients_unused Clients that are older than that and were not used for longer, by what their status says.
+# HELP hallpass_clients_unused Clients that are older than that and were not used for longer, by their status.
 # TYPE hallpass_clients_unused gauge
 hallpass_clients_unused{longer_than="168h"} 4
 hallpass_clients_unused{longer_than="2160h"} 4
@@ -102,7 +102,8 @@ func TestOldSecretsThatNeverRotateAreCounted(t *testing.T) {
 		client(metav1.Time{}, v1alpha1.CredentialStatus{CreatedAt: days(400)}, v1alpha1.CredentialStatus{CreatedAt: days(500), ExpiresAt: days(-1)}),
 		client(metav1.Time{}, v1alpha1.CredentialStatus{CreatedAt: days(100)}),
 		client(metav1.Time{}, v1alpha1.CredentialStatus{CreatedAt: days(10)}),
-		client(days(-1), v1alpha1.CredentialStatus{CreatedAt: days(400)}), // a rotation is planned
+		// a rotation is planned
+		client(days(-1), v1alpha1.CredentialStatus{CreatedAt: days(400)}),
 	}}
 	want := `
 # HELP hallpass_clients_unrotated Clients whose current secret is older than that, and for which no rotation is planned.
@@ -129,7 +130,7 @@ func TestUnusedClientsAreCounted(t *testing.T) {
 		})
 	}
 	want := `
-# HELP hallpass_clients_unused Clients that are older than that and were not used for longer, by what their status says.
+# HELP hallpass_clients_unused Clients that are older than that and were not used for longer, by their status.
 # TYPE hallpass_clients_unused gauge
 hallpass_clients_unused{longer_than="168h"} 2
 hallpass_clients_unused{longer_than="2160h"} 0

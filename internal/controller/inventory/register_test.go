@@ -10,7 +10,8 @@ import (
 )
 
 func TestTheVersionIsReported(t *testing.T) {
-	for _, version := range []string{"v1.0.0", "v1.0.0", "v1.1.0"} { // several managers of one process
+	// several managers of one process
+	for _, version := range []string{"v1.0.0", "v1.0.0", "v1.1.0"} {
 		if err := RegisterBuild(version); err != nil {
 			t.Fatal(err)
 		}

@@ -16,7 +16,8 @@ import (
 // EachToken hands on every OAuth2Token that there is, one after the other.
 type EachToken func(ctx context.Context, visit func(*v1alpha1.OAuth2Token)) error
 
-// Tokens counts the OAuth2Tokens of mode Fixed in the manager's cache, whose end somebody has to know of.
+// Tokens counts the OAuth2Tokens of mode Fixed in the manager's cache, whose end an administrator
+// has to know.
 type Tokens struct {
 	each  EachToken
 	clock clock.PassiveClock
@@ -24,7 +25,7 @@ type Tokens struct {
 	fixed *prometheus.Desc
 }
 
-// What becomes of a Fixed token.
+// The state of a Fixed token.
 const (
 	stateGood         = "good"
 	stateEndsSoon     = "ends_soon"
@@ -42,7 +43,8 @@ func NewTokens(each EachToken, now clock.PassiveClock) *Tokens {
 // Describe implements prometheus.Collector.
 func (c *Tokens) Describe(descriptions chan<- *prometheus.Desc) { descriptions <- c.fixed }
 
-// Collect implements prometheus.Collector. One that is good and not consented to counts as the latter.
+// Collect implements prometheus.Collector. One that is good and not consented to counts as the
+// latter.
 func (c *Tokens) Collect(series chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), readLimit)
 	defer cancel()

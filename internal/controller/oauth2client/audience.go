@@ -8,17 +8,17 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
-	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// resourceItem is the resource that a token request without one means. Templates have it in any case, the
-// entry is for clients of declared resources.
-func resourceItem(c *v1alpha1.OAuth2Client, issuer oauth2.Issuer, resources policy.Declared) output.Item {
+// resourceItem is the resource that a token request without one means. Templates have it in any
+// case, the entry is for clients of declared resources.
+func resourceItem(c *v1alpha1.OAuth2Client, issuer oauth2.Issuer, s seen) output.Item {
 	audience := issuer.NamespaceAudience(c.Namespace)
 	if asked := c.Spec.DefaultResource; asked.Name != "" {
-		audience = ""
-		if declared := resources[oauth2.ObjectName{Namespace: string(asked.Namespace), Name: asked.Name}]; declared != nil {
+		name := oauth2.ObjectName{Namespace: string(asked.Namespace), Name: asked.Name}
+		audience = s.newer[name]
+		if declared := s.resources[name]; declared != nil {
 			audience = declared.Identifier
 		}
 	}
@@ -32,8 +32,8 @@ func internalItem(c *v1alpha1.OAuth2Client, issuer oauth2.Issuer) output.Item {
 	return laterItem(c, keyInternalTokenURL, c.Spec.Secret.Keys.InternalTokenURL, issuer.InternalURL(oauth2.TokenPath))
 }
 
-// laterItem is an entry that came later than the others. It gives way to one of the user's that has its
-// name, and is left out without a value.
+// laterItem is an entry that came later than the others. It gives way to one of the user's that has
+// its name, and is left out without a value.
 func laterItem(c *v1alpha1.OAuth2Client, name string, renamed v1alpha1.SecretKey, value string) output.Item {
 	keys := c.Spec.Secret.Keys
 	_, templated := c.Spec.Secret.Template[name]

@@ -48,29 +48,34 @@ func TestTheResourceEntryIsWhatARequestWithoutOneMeans(t *testing.T) {
 	for name, c := range map[string]struct {
 		spec     v1alpha1.OAuth2ClientSpec
 		declared policy.Declared
+		newer    map[oauth2.ObjectName]string
 		want     output.Item
 	}{
-		"a client of its namespace alone": {v1alpha1.OAuth2ClientSpec{}, nil, output.Item{Value: "https://hallpass.example.com/ns/shop", Omitted: true}},
-		"no default among the declared":   {v1alpha1.OAuth2ClientSpec{Access: access}, declared, output.Item{Value: "https://hallpass.example.com/ns/shop"}},
-		"a default":                       {v1alpha1.OAuth2ClientSpec{Access: access, DefaultResource: orders}, declared, output.Item{Value: "https://orders.example.com"}},
-		"a default that is not declared":  {v1alpha1.OAuth2ClientSpec{Access: access, DefaultResource: orders}, policy.Declared{}, output.Item{Omitted: true}},
+		"a client of its namespace alone": {v1alpha1.OAuth2ClientSpec{}, nil, nil, output.Item{Value: "https://hallpass.example.com/ns/shop", Omitted: true}},
+		"no default among the declared":   {v1alpha1.OAuth2ClientSpec{Access: access}, declared, nil, output.Item{Value: "https://hallpass.example.com/ns/shop"}},
+		"a default":                       {v1alpha1.OAuth2ClientSpec{Access: access, DefaultResource: orders}, declared, nil, output.Item{Value: "https://orders.example.com"}},
+		"a default that is not declared":  {v1alpha1.OAuth2ClientSpec{Access: access, DefaultResource: orders}, policy.Declared{}, nil, output.Item{Omitted: true}},
+		"a default that only a newer version can read": {
+			v1alpha1.OAuth2ClientSpec{Access: access, DefaultResource: orders}, nil,
+			map[oauth2.ObjectName]string{{Namespace: "orders", Name: "api"}: "https://orders.example.com"}, output.Item{Value: "https://orders.example.com"},
+		},
 		"a template of that name": {
-			v1alpha1.OAuth2ClientSpec{Access: access, Secret: v1alpha1.SecretSpec{Template: v1alpha1.SecretTemplate{"resource": "x"}}}, declared,
+			v1alpha1.OAuth2ClientSpec{Access: access, Secret: v1alpha1.SecretSpec{Template: v1alpha1.SecretTemplate{"resource": "x"}}}, declared, nil,
 			output.Item{Value: "https://hallpass.example.com/ns/shop", Omitted: true},
 		},
 		"another entry of that name": {
-			v1alpha1.OAuth2ClientSpec{Access: access, Secret: v1alpha1.SecretSpec{Keys: v1alpha1.SecretKeys{Scope: "resource"}}}, declared,
+			v1alpha1.OAuth2ClientSpec{Access: access, Secret: v1alpha1.SecretSpec{Keys: v1alpha1.SecretKeys{Scope: "resource"}}}, declared, nil,
 			output.Item{Value: "https://hallpass.example.com/ns/shop", Omitted: true},
 		},
 		"a name of its own": {
 			v1alpha1.OAuth2ClientSpec{Access: access, Secret: v1alpha1.SecretSpec{
 				Keys: v1alpha1.SecretKeys{Resource: "AUDIENCE", Scope: "resource"},
-			}}, declared, output.Item{Renamed: "AUDIENCE", Value: "https://hallpass.example.com/ns/shop"},
+			}}, declared, nil, output.Item{Renamed: "AUDIENCE", Value: "https://hallpass.example.com/ns/shop"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.want.Name = "resource"
-			got := resourceItem(&v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "caller"}, Spec: c.spec}, issuer, c.declared)
+			got := resourceItem(&v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "caller"}, Spec: c.spec}, issuer, seen{consents: consents{c.declared, c.newer}})
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

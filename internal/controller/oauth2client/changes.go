@@ -25,6 +25,7 @@ const (
 	reasonExpired  = "CredentialExpired"
 	reasonRetired  = "CredentialRetired"
 	reasonEnded    = "CredentialEnded"
+	reasonLeaves   = "GeneratedSecretDeleted"
 
 	reasonRotationWaits  = "RotationWaits"
 	reasonRotationFailed = "RotationFailed"
@@ -43,8 +44,8 @@ const (
 	changeRevoked  = "revoked"
 )
 
-// journal writes what becomes of clients' credentials, as events and audit lines, each right after the write
-// that made it true.
+// journal writes the changes of clients' credentials, as events and audit lines, each right after
+// the write that made it true.
 type journal struct {
 	events.EventRecorder
 
@@ -65,7 +66,8 @@ func (j journal) line(c *v1alpha1.OAuth2Client, change string, fields ...any) {
 	j.audit.Info("credential", append([]any{"change", change, "client_id", c.ClientID(), "client", client.ObjectKeyFromObject(c).String()}, fields...)...)
 }
 
-// minted reports a secret that was written to the user's Secret; noted says that it has its audit line.
+// minted reports a secret that was written to the user's Secret; noted is whether it has its audit
+// line.
 func (j journal) minted(c *v1alpha1.OAuth2Client, why credential.Reason, id string, noted bool) {
 	change, reason, text := changeRepaired, reasonRepaired, "Wrote client secret %s to Secret %s, which was missing or had been changed"
 	switch why {
@@ -81,7 +83,8 @@ func (j journal) minted(c *v1alpha1.OAuth2Client, why credential.Reason, id stri
 	j.Eventf(c, nil, corev1.EventTypeNormal, reason, "WriteSecret", text, id, secretName(c))
 }
 
-// published reports what a write of the registration has changed of the secrets that reached a Secret.
+// published reports what a write of the registration has changed of the secrets that reached a
+// Secret.
 func (j journal) published(c *v1alpha1.OAuth2Client, before, after credential.Record, d decision, now time.Time) {
 	policy, plan := policyOf(c), d.plan
 	for _, v := range before.Verifiers {
@@ -95,8 +98,9 @@ func (j journal) published(c *v1alpha1.OAuth2Client, before, after credential.Re
 		case slices.Contains(plan.Retired, v.ID):
 			j.note(c, changeRetired, v.ID)
 			j.Eventf(c, nil, corev1.EventTypeNormal, reasonRetired, "Retire",
-				"Client secret %s is no longer accepted: it was replaced, and nobody has used it for %s", v.ID, v1alpha1.Text(policy.UnusedFor))
-		case !v.Replaced() && len(after.Verifiers) > 0: // there is no overlap, and no end was promised
+				"Client secret %s is no longer accepted: it was replaced, and it has not been used for %s", v.ID, v1alpha1.Text(policy.UnusedFor))
+		case !v.Replaced() && len(after.Verifiers) > 0:
+			// there is no overlap, and no end was promised
 			j.note(c, changeReplaced, v.ID)
 		case len(after.Verifiers) > 0:
 			j.note(c, changeEnded, v.ID, "promised", v.ExpiresAt.UTC().Format(time.RFC3339))
@@ -113,8 +117,9 @@ func (j journal) published(c *v1alpha1.OAuth2Client, before, after credential.Re
 		was := slices.IndexFunc(before.Verifiers, sameID(v))
 		switch {
 		case v.Pending || v.Replaced() || was >= 0 && !before.Verifiers[was].Pending:
-		case was >= 0 && !d.announced: // the manager that wrote the Secret has ended then
-			j.minted(c, reasonOf(before, v.ID), v.ID, false)
+		case was >= 0 && d.announced != v.ID:
+			// the manager that wrote the Secret has ended then
+			j.minted(c, reasonOf(before, v, policy), v.ID, false)
 		case was >= 0:
 		case after.Rotation.First == v.ID:
 			j.note(c, changeMade, v.ID)
@@ -128,10 +133,19 @@ func (j journal) published(c *v1alpha1.OAuth2Client, before, after credential.Re
 	}
 }
 
+// leaves reports the generated Secrets that were deleted, because an Existing one takes their
+// place.
+func (j journal) leaves(c *v1alpha1.OAuth2Client, generated []string) {
+	for _, name := range generated {
+		j.Eventf(c, nil, corev1.EventTypeNormal, reasonLeaves, "DeleteSecret",
+			"Secret %s, which Hallpass generated, was deleted: the client secret is read from Secret %s", name, secretName(c))
+	}
+}
+
 // reasonOf is why a secret that was pending was made.
-func reasonOf(before credential.Record, id string) credential.Reason {
+func reasonOf(before credential.Record, made oauth2.Verifier, policy credential.Policy) credential.Reason {
 	switch planned := before.Rotation; {
-	case planned.PlannedBy == id && planned.Planned != planned.Handled:
+	case planned.PlannedBy == made.ID && planned.Planned != planned.Handled, before.WasDue(made.CreatedAt, policy):
 		return credential.Rotated
 	case !slices.ContainsFunc(before.Verifiers, func(v oauth2.Verifier) bool { return !v.Pending }):
 		return credential.Created

@@ -30,7 +30,8 @@ func (w *world) changes() (words []string) {
 	return words
 }
 
-// TestEachChangeOfACredentialIsAnAuditLine also shows which of them have events, and that no line has a secret.
+// TestEachChangeOfACredentialIsAnAuditLine also shows which of them have events, and that no line
+// has a secret.
 func TestEachChangeOfACredentialIsAnAuditLine(t *testing.T) {
 	own := func(value string) *corev1.Secret {
 		return &corev1.Secret{
@@ -93,7 +94,8 @@ func TestEachChangeOfACredentialIsAnAuditLine(t *testing.T) {
 			}
 			w.sync()
 			_, _ = w.reconcile("app")
-			w.refuse, w.audit = nil, w.audit[:1] // nothing of what it wrote about it is there
+			// nothing of what it wrote about it is there
+			w.refuse, w.audit = nil, w.audit[:1]
 			w.events()
 			w.start()
 		}, []string{"made", "rotated"}, []string{"Normal CredentialsRotated"}},
@@ -135,6 +137,47 @@ func TestEachChangeOfACredentialIsAnAuditLine(t *testing.T) {
 			w.rest("app")
 			if more := w.changes(); len(more) > 0 || len(w.events()) > 0 {
 				t.Errorf("a manager that starts anew writes %q again", more)
+			}
+		})
+	}
+}
+
+// TestAnAutomaticRotationIsNoRepair: the write that confirms it is refused at first. The manager
+// that has reported it does not report it again, and one that starts then does not call it a
+// repair.
+func TestAnAutomaticRotationIsNoRepair(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		restart bool
+		lines   int
+	}{"by the same manager": {false, 1}, "by the next manager": {true, 2}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			app := clientOfWorld("app")
+			app.Spec.Rotation = v1alpha1.RotationSpec{Interval: "24h", Overlap: "1h"}
+			w.create(app)
+			w.rest("app")
+			before, written := w.value("app"), false
+			w.refuse = func(_ string, o client.Object) error {
+				if o.GetNamespace() == registryOfWorld && written {
+					return errForbidden
+				}
+				written = written || o.GetName() == "app" && w.kind(o) == "Secret"
+				return nil
+			}
+			w.pass(24 * time.Hour)
+			w.sync()
+			if _, err := w.reconcile("app"); err == nil || w.value("app") == before {
+				t.Fatalf("%v: %q", err, w.writes)
+			}
+			w.refuse = nil
+			if c.restart {
+				w.start()
+			}
+			w.tries("app", time.Minute, 10*time.Second)
+			if value := w.value("app"); says(w.audit, "repaired", value) || strings.Count(strings.Join(w.audit, "\n"), `"rotated"`) != c.lines {
+				t.Errorf("audit lines:\n%s", strings.Join(w.audit, "\n"))
 			}
 		})
 	}

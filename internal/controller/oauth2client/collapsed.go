@@ -82,7 +82,8 @@ func (s seen) collapsedCondition() *metav1.Condition {
 	return new(v1alpha1.RevocationsCollapsed())
 }
 
-// announceCollapsed emits an event when the condition begins, and none for the selectors that follow.
+// announceCollapsed emits an event when the condition begins, and none for the selectors that
+// follow.
 func (r *Reconciler) announceCollapsed(c *v1alpha1.OAuth2Client, s seen) {
 	if !s.collapsed.IsZero() && !meta.IsStatusConditionTrue(c.Status.Conditions, v1alpha1.ConditionRevocationsCollapsed) {
 		r.Recorder.Eventf(c, nil, corev1.EventTypeWarning, reasonCollapsed, "Collapse",

@@ -10,8 +10,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// grantedResources are the declared resources that the client has any scope of, for a column: a column
-// of a list shows one value of the status.
+// grantedResources are the declared resources that the client has any scope of, for a column: a
+// column of a list shows one value of the status.
 func grantedResources(grants []v1alpha1.GrantStatus) []v1alpha1.ResourceName {
 	var granted []v1alpha1.ResourceName
 	for _, g := range grants {
@@ -22,8 +22,8 @@ func grantedResources(grants []v1alpha1.GrantStatus) []v1alpha1.ResourceName {
 	return granted
 }
 
-// currentFirst orders secrets: the current one, which has no end, and then the newest first. A secret
-// that was put back is older than the one that it replaces.
+// currentFirst orders secrets: the current one, which has no end, and then the newest first. A
+// secret that was put back is older than the one that it replaces.
 func currentFirst(credentials []v1alpha1.CredentialStatus) {
 	slices.SortStableFunc(credentials, func(a, b v1alpha1.CredentialStatus) int {
 		if a.ExpiresAt.IsZero() != b.ExpiresAt.IsZero() {

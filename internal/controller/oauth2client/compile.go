@@ -43,8 +43,8 @@ func compile(c *v1alpha1.OAuth2Client, s seen) oauth2.Client {
 	return compiled
 }
 
-// cutBack sets until when the tokens of a client are revoked. An instant to come is cut back to the
-// one at which it is seen first, which the registration keeps.
+// cutBack sets until when the tokens of a client are revoked. An instant in the future is cut back
+// to the one at which it is seen first, which the registration keeps.
 func cutBack(compiled *oauth2.Client, c *v1alpha1.OAuth2Client, registered oauth2.Client, now time.Time) {
 	if c.Spec.RevokeTokensIssuedBefore == nil {
 		return
@@ -109,7 +109,31 @@ func limitSize(compiled *oauth2.Client, s seen) (tooLarge, kept *metav1.Conditio
 	return new(v1alpha1.ClientTooLarge(size, registration.MaxListed)), nil
 }
 
-// restrict removes from a client what was not registered before, and reports whether there was such.
+// limitBytes returns the condition of a client whose registration there is no room for in the
+// memory of the token servers, and what it would weigh; or nil. What the client has is limited as
+// by limitSize, and its keys too.
+func limitBytes(compiled *oauth2.Client, s seen) (tooMany *metav1.Condition, wants int) {
+	wanted := *compiled
+	switch {
+	case !wanted.Credentials.BySecret():
+	case s.held:
+		wanted.Credentials.Verifiers = s.record().Verifiers
+	default:
+		wanted.Credentials.Verifiers = []oauth2.Verifier{{ID: "of the usual"}}
+	}
+	wants = registration.WeighClient(wanted)
+	if s.bytes.Fits(wants) {
+		return nil, 0
+	}
+	if s.held {
+		restrict(compiled, s.registered.Client)
+		compiled.Credentials.Keys = compiled.Credentials.Keys.Also(s.registered.Client.Credentials.Keys)
+	}
+	return new(s.bytes.Condition(wants, s.held)), wants
+}
+
+// restrict removes from a client what was not registered before, and reports whether there was
+// such.
 func restrict(compiled *oauth2.Client, before oauth2.Client) (removed bool) {
 	scopes, access := keepScopes(compiled.Scopes, before.Scopes), keepAccess(compiled.Access, before.Access)
 	labels := maps.Clone(compiled.Labels)
@@ -143,8 +167,8 @@ func keepAccess(accesses, before []oauth2.Access) (kept []oauth2.Access) {
 	return kept
 }
 
-// limitTokens returns the condition of a client that a token with all scopes cannot be issued to, or
-// nil. It stays registered, because one with fewer scopes can.
+// limitTokens returns the condition of a client that a token with all scopes cannot be issued to,
+// or nil. It stays registered, because one with fewer scopes can.
 func limitTokens(compiled *oauth2.Client, issuer oauth2.Issuer, s seen) *metav1.Condition {
 	size, audience := issuer.LargestToken(compiled, s.resources)
 	if size <= oauth2.MaxBearer {
@@ -166,7 +190,8 @@ const (
 	keyInternalTokenURL = "internal_token_url"
 )
 
-// render renders the entries of the Secret or ConfigMap, or the condition that says why it cannot.
+// render renders the entries of the Secret or ConfigMap, or the condition with the reason why it
+// cannot.
 func render(
 	c *v1alpha1.OAuth2Client, m method, issuer oauth2.Issuer, s seen, registered *oauth2.Client, value oauth2.Secret,
 ) (map[string][]byte, *metav1.Condition) {
@@ -182,7 +207,7 @@ func render(
 		{v1alpha1.OmitIntrospectionURL, output.Item{Name: keyIntrospectionURL, Renamed: keys.IntrospectionURL, Value: issuer.URL(oauth2.IntrospectionPath)}},
 		{v1alpha1.OmitScope, output.Item{Name: keyScope, Renamed: keys.Scope, Value: scopeEntry(registered)}},
 		{v1alpha1.OmitInternalTokenURL, internalItem(c, issuer)},
-		{v1alpha1.OmitResource, resourceItem(c, issuer, s.resources)},
+		{v1alpha1.OmitResource, resourceItem(c, issuer, s)},
 		{v1alpha1.OmitCACertificate, output.Item{Name: output.KeyCACertificate, Renamed: keys.CACertificate, Value: s.ca, Omitted: s.ca == ""}},
 	} {
 		optional.Omitted = optional.Omitted || slices.Contains(c.Spec.Secret.Omit, optional.omit)

@@ -282,7 +282,8 @@ func TestEachRejectionHasOneEvent(t *testing.T) {
 			w.create(object)
 			w.tries("app", 20*time.Minute, 30*time.Second)
 			w.start()
-			w.tries("app", 20*time.Minute, 30*time.Second) // a manager that starts anew repeats nothing
+			// a manager that starts anew repeats nothing
+			w.tries("app", 20*time.Minute, 30*time.Second)
 			var found []string
 			for _, event := range w.events() {
 				if !strings.HasPrefix(event, "Normal CredentialsCreated ") {
@@ -361,8 +362,8 @@ func TestAConditionQuotesNoSecret(t *testing.T) {
 
 const ed25519Keys = `{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"2026","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`
 
-// TestALostRegistrationSwallowsNoRequest: nor does it rotate again for one that was carried out, or in a
-// namespace that was restored without statuses.
+// TestALostRegistrationSwallowsNoRequest: nor does it rotate again for one that was carried out, or
+// in a namespace that was restored without statuses.
 func TestALostRegistrationSwallowsNoRequest(t *testing.T) {
 	for name, c := range map[string]struct {
 		after   func(w *world)
@@ -394,7 +395,8 @@ func TestALostRegistrationSwallowsNoRequest(t *testing.T) {
 	}
 }
 
-// TestAClientThatIsRegisteredAsSuspendedIsNotReady: it is active again, and the registration cannot be written.
+// TestAClientThatIsRegisteredAsSuspendedIsNotReady: it is active again, and the registration cannot
+// be written.
 func TestAClientThatIsRegisteredAsSuspendedIsNotReady(t *testing.T) {
 	w := newWorld(t)
 	c := clientOfWorld("app")

@@ -2,11 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package oauth2client makes OAuth2Clients true: it registers each one, keeps its credentials in a
-// Secret beside it and says in the status what became of it. It writes no spec, sets no finalizer
-// and never touches a Secret that is not the client's.
+// Secret beside it and reports the result in the status. It writes no spec, sets no finalizer and
+// never touches a Secret that is not the client's.
 package oauth2client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,14 +39,17 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/packed"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/poll"
+	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
+	"github.com/hallpass-dev/hallpass/internal/credential"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
 	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
 // workers is how many clients are reconciled at once; most of the time each waits for the API
-// server. No more than reporters of them write a status: where all clients have something new to
-// say, a change of a grant and a new client must not queue behind them.
+// server. No more than reporters of them write a status: where the status of all clients is due, a
+// change of a grant and a new client must not queue behind them.
 const (
 	workers   = 64
 	reporters = 16
@@ -71,16 +75,23 @@ type Reconciler struct {
 	Policy *policy.Source
 	// Usage knows when clients were last used.
 	Usage *usagereport.Ledger
-	// Waiting are the clients that wait for what no watch shows. It wakes them, and those whose status has
-	// more to report.
+	// Waiting are the clients that wait for what no watch shows. It wakes them, and those whose
+	// status has more to report.
 	Waiting *poll.Waiting
-	// CABundle names the ConfigMap with the CA of the issuer; zero if its certificate is not ours.
+	// CABundle names the ConfigMap with the CA of the issuer; zero if its certificate is not
+	// ours.
 	CABundle types.NamespacedName
 
-	// Informers are those of the cache.
-	Informers *packed.Informers
+	// Informers are those of the cache. They find names without unpacking objects.
+	Informers Names
 
 	memory memory
+}
+
+// Names finds the names of objects in the cache.
+type Names interface {
+	Names(like client.Object) []types.NamespacedName
+	Indexed(like client.Object, field, namespace, value string) ([]types.NamespacedName, error)
 }
 
 // What users ask for. There is no write verb here: the operator never writes into a spec.
@@ -100,19 +111,22 @@ type Reconciler struct {
 // Reconcile makes one client true. A second run without a change writes nothing.
 func (r *Reconciler) Reconcile(ctx context.Context, c *v1alpha1.OAuth2Client) (ctrl.Result, error) {
 	if !c.DeletionTimestamp.IsZero() || r.memory.written.Behind(c) {
-		return ctrl.Result{}, nil // what a deleted one leaves goes by garbage collection and by the registry's own controller
+		// what a deleted one leaves goes by garbage collection and by the registry's own
+		// controller
+		return ctrl.Result{}, nil
 	}
 	writer := r.Client
 	if len(c.Status.Conditions) > 0 { // what was reported is there, and a write is a repair
 		writer = r.memory.repairs.Client(writer, c, r.Clock.Now)
 	}
-	m := methodOf(c, writer, r.Live, r.Declared)
+	m := methodOf(c, writer, r.Live, r.Declared, generationKeys{r.Client, r.Live, r.RegistryNamespace, r.Random, &r.memory.generationKey})
 	key, before := client.ObjectKeyFromObject(c), r.state(ctx, c, m)
 	if wait := r.memory.backoff.Wait(key, before, r.Clock.Now()); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
 	result, s, err := r.attempt(ctx, c, m)
-	if errors.Is(err, output.ErrAltered) { // a refusal, which the backoff spaces: damped as a repair, it would be reported as another
+	// a refusal, which the backoff spaces: damped as a repair, it would be reported as another
+	if errors.Is(err, output.ErrAltered) {
 		r.memory.repairs.Drop(c)
 	}
 	if err != nil {
@@ -131,43 +145,65 @@ func (r *Reconciler) attempt(ctx context.Context, c *v1alpha1.OAuth2Client, m me
 		s, d, err = r.do(ctx, c, m, s, d)
 	}
 	switch {
-	case errors.Is(err, errExpected): // as what wakes it, when nothing else waits; see lowPriority
+	case errors.Is(err, errExpected):
+		// as what wakes it, when nothing else waits; see lowPriority
 		return ctrl.Result{RequeueAfter: expectedFor, Priority: new(handler.LowPriority)}, s, nil
 	case errors.Is(err, output.ErrGone):
 		return ctrl.Result{}, s, nil
-	case errors.Is(err, wire.ErrNewer): // the registration wakes the client once it can be written
+	case errors.Is(err, wire.ErrNewer):
+		// the registration wakes the client once it can be written
 		d.obstacle = new(v1alpha1.NewerRecord())
 		wanted, _ := statusOf(c, m, s, d)
 		return ctrl.Result{}, s, r.report(ctx, c, wanted)
 	case errors.Is(err, attempt.ErrDamped):
+	case errors.Is(err, publish.ErrNoRoom) && looked:
+		d.wants = registration.WeighClient(d.registration().Client)
+		return wait(r.Policy.Room, c, d), s, r.reportFailure(ctx, c, m, s, d, err)
 	case err != nil && looked:
 		return ctrl.Result{}, s, errors.Join(err, r.reportFailure(ctx, c, m, s, d, err))
 	case err != nil:
 		return ctrl.Result{}, s, errors.Join(err, r.reportUnseen(ctx, c, err))
 	}
 	var heals time.Time
-	d.failure, heals = r.damping(c)
-	r.Waiting.Expect(client.ObjectKeyFromObject(c), poll.Expected(d.condition(), secretName(c)))
+	d.failure, heals = r.damping(c, m.kind())
+	r.Waiting.Expect(client.ObjectKeyFromObject(c), poll.Expected(cmp.Or(d.condition(), s.conflict), secretName(c)))
 	r.announce(c, s, d)
 	wanted, stalls := statusOf(c, m, s, d)
-	return ctrl.Result{RequeueAfter: d.again(r.Clock.Now(), stalls, heals)}, s, r.report(ctx, c, wanted)
+	result := wait(r.Policy.Room, c, d)
+	if result.RequeueAfter == 0 {
+		result.RequeueAfter = d.again(r.Clock.Now(), stalls, credential.Earliest(heals, s.again))
+	}
+	return result, s, r.report(ctx, c, wanted)
 }
 
-// damping is why repairs of what is written for the client wait, and when to look again; nil while they hold.
-func (r *Reconciler) damping(c *v1alpha1.OAuth2Client) (*metav1.Condition, time.Time) {
+// kind is that of the objects that wait for room.
+const kind = "OAuth2Client"
+
+// wait has a client woken when there is room for its registration. Where room came since it was
+// looked for, the client is reconciled again.
+func wait(room *publish.Room, c *v1alpha1.OAuth2Client, d decision) ctrl.Result {
+	switch key := client.ObjectKeyFromObject(c); {
+	case d.wants == 0:
+		room.Done(kind, key)
+	case !room.Wait(kind, key, registration.SecretName(c.ClientID()), d.wants):
+		return ctrl.Result{RequeueAfter: time.Second}
+	}
+	return ctrl.Result{}
+}
+
+// damping is why repairs of what is written for the client wait, and when to reconcile again; nil
+// while they hold.
+func (r *Reconciler) damping(c *v1alpha1.OAuth2Client, kind string) (*metav1.Condition, time.Time) {
 	now := r.Clock.Now()
 	damping := r.memory.repairs.Damping(c, now)
 	if damping == nil {
 		return nil, time.Time{}
 	}
-	kind := "Secret"
-	if methodName(c) == v1alpha1.ByServiceAccount {
-		kind = "ConfigMap"
-	}
 	return new(v1alpha1.RepairDoesNotHold(kind, secretName(c), damping.Count, damping.Pause)), now.Add(damping.Again())
 }
 
-// look sees and decides; it looks live where the decision has to be made on what the API server has.
+// look sees and decides; it looks live where the decision has to be made on what the API server
+// has.
 func (r *Reconciler) look(ctx context.Context, c *v1alpha1.OAuth2Client, m method) (seen, decision, error) {
 	d := decision{client: oauth2.Client{ID: c.ClientID()}}
 	s, err := r.see(ctx, c, m)
@@ -179,6 +215,7 @@ func (r *Reconciler) look(ctx context.Context, c *v1alpha1.OAuth2Client, m metho
 			d = decide(c, m, r.Issuer, s)
 		}
 	}
+	s.conflict = d.conflict
 	return s, d, err
 }
 
@@ -198,42 +235,50 @@ func (s seen) leaves(state attempt.State) attempt.State {
 	return state
 }
 
-// SetupWithManager says what wakes the controller.
+// SetupWithManager sets up what wakes the controller.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if err := index(mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
 	r.memory.reporting = semaphore.NewWeighted(reporters)
 	deletions := fair.NewBurst(r.waitingForRoom)
-	w := wakes{r.Client, r.Informers, r.RegistryNamespace, r.CABundle, &r.memory, r.Usage, r.Waiting, deletions}
+	w := wakes{r.Client, r.Informers, r.RegistryNamespace, r.CABundle, &r.memory, r.Usage, r.Waiting, r.Policy.Room, deletions}
 	to := handler.EnqueueRequestsFromMapFunc
 	building := ctrl.NewControllerManagedBy(mgr).
 		Named("oauth2client").
 		For(&v1alpha1.OAuth2Client{}).
-		// A user's Secret that is edited or deleted is healed; a registration that is lost is
-		// written again. Those that come were written here, and what there is to say about that in
-		// the status waits until all that is worse off has been looked after.
+		// A user's Secret that is edited or deleted is healed; a registration that is lost
+		// is written again. Those that come were written here, and their status waits until
+		// all that is worse off has been looked after.
 		Watches(&corev1.Secret{}, lowPriority(to(w.clientsOfSecret))).
 		// Whether a client's algorithm is there shows in its condition.
 		Watches(&corev1.Secret{}, to(w.clientsOfKeys)).
-		// A client's ConfigMap is healed likewise, and the CA stands in every user's Secret.
+		// A client's ConfigMap is healed likewise, and the CA stands in every user's
+		// Secret.
 		Watches(&corev1.ConfigMap{}, to(w.clientsOfConfigMap)).
-		// A service account that comes, goes or is made again decides who is let in.
+		// A service account that comes, goes or is made again decides which callers are
+		// admitted.
 		WatchesMetadata(&corev1.ServiceAccount{}, to(w.clientsOfAccount)).
 		// What the owners of resources consent to.
 		Watches(&v1alpha1.OAuth2Resource{}, to(w.clientsOfResource), builder.WithPredicates(appearance)).
 		// A client that goes is forgotten, and makes room for one that was one too many.
 		Watches(&v1alpha1.OAuth2Client{}, handler.Funcs{DeleteFunc: w.afterDeletion}).
+		// A second client of a service account concerns the first one, and so does its end.
+		Watches(&v1alpha1.OAuth2Client{}, w.sharingAccounts()).
 		// A Secret that a user brought along is read again when it changes.
 		WatchesRawSource(source.Kind(r.Declared, &corev1.Secret{}, handler.TypedEnqueueRequestsFromMapFunc(w.clientsOfDeclared))).
-		// Single revocations that became an instant show in its condition, and their end too.
+		// Single revocations that became an instant show in its condition, and their end
+		// too.
 		Watches(&v1alpha1.TokenRevocation{}, to(w.clientsOfCollapsed), builder.WithPredicates(appearance)).
-		// News of its use, at a bounded rate, and changes of what it waits for and no watch shows.
+		// News of its use, at a bounded rate, and changes of what it waits for and no watch
+		// shows.
 		WatchesRawSource(source.Channel(r.Waiting.Woken, &handler.EnqueueRequestForObject{})).
-		// Those that there was no room for.
+		// Those that there was no room for: by their number, and by the bytes of their
+		// registrations.
 		WatchesRawSource(deletions.Source()).
+		WatchesRawSource(source.Channel(r.Policy.Room.Woken(kind), &handler.EnqueueRequestForObject{})).
 		WithOptions(fair.Options(workers, attempt.RateLimiter(), nil))
-	if !r.Policy.Narrow() {
+	if !r.Policy.Namespaced() {
 		// Policies, and the labels that they select namespaces by.
 		building = building.
 			Watches(&v1alpha1.OAuth2Policy{}, to(w.everyClient), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
@@ -245,7 +290,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return nil
 }
 
-// index lets the cache find objects by what is looked for.
+// index lets the cache find objects by these values.
 func index(indexer client.FieldIndexer) error {
 	for _, object := range []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}} {
 		if err := output.IndexByOwner(context.Background(), indexer, object, v1alpha1.AnnotationClient); err != nil {
@@ -255,11 +300,13 @@ func index(indexer client.FieldIndexer) error {
 	for field, value := range map[string]func(*v1alpha1.OAuth2Client) string{
 		indexByAccount: func(c *v1alpha1.OAuth2Client) string { return c.Spec.Authentication.ServiceAccount.Name },
 		indexByDeclared: func(c *v1alpha1.OAuth2Client) string {
-			if _, declared := methodOf(c, nil, nil, nil).(byDeclared); !declared {
+			if _, declared := methodOf(c, nil, nil, nil, generationKeys{}).(byDeclared); !declared {
 				return ""
 			}
 			return secretName(c)
 		},
+		indexByClientID: func(c *v1alpha1.OAuth2Client) string { return c.Spec.ClientID },
+		indexByReserved: func(c *v1alpha1.OAuth2Client) string { return oauth2.NamespaceIn(c.Spec.ClientID) },
 		indexByAlgorithm: func(c *v1alpha1.OAuth2Client) string {
 			if c.Spec.TokenSigningAlgorithm == "" {
 				return ""
@@ -283,9 +330,12 @@ func index(indexer client.FieldIndexer) error {
 	return nil
 }
 
-// The indexes of the OAuth2Clients beside policy.IndexByAccess: by the Secret of their own that they read, and
-// whether they ask for an algorithm.
+// The indexes of the OAuth2Clients beside policy.IndexByAccess: by the client_id that they chose,
+// by the namespace whose clients have such a client_id, by the Secret of their own that they read,
+// and whether they ask for an algorithm.
 const (
+	indexByClientID  = "spec.clientID"
+	indexByReserved  = "spec.clientID.namespace"
 	indexByDeclared  = "spec.secret.name"
 	indexByAlgorithm = "spec.tokenSigningAlgorithm"
 	anyAlgorithm     = "any"
@@ -300,8 +350,8 @@ func DeclaredCache(mgr ctrl.Manager, informers *packed.Informers, namespaces []s
 	}, namespaces)
 }
 
-// Trim is what the cache keeps of the Secrets and ConfigMaps that are written for clients: of the values
-// the client secrets.
+// Trim is what the cache keeps of the Secrets and ConfigMaps that are written for clients: of the
+// values the client secrets.
 func Trim(informers *packed.Informers) toolscache.TransformFunc {
 	return output.Trim{
 		Annotation: v1alpha1.AnnotationClient,

@@ -20,13 +20,16 @@ import (
 type action int
 
 const (
-	apply    action = iota // all is brought up to date; where the plan has a reason, a secret is minted first
-	lookLive               // it is decided again on what the API server has
-	create                 // the first secret of a client and its registration are written at the same time
-	await                  // the cache does not have the first secret yet
+	// all is brought up to date; where the plan has a reason, a secret is minted first.
+	apply    action = iota
+	lookLive        // it is decided again on what the API server has
+	// the first secret of a client and its registration are written at the same time.
+	create
+	await // the cache does not have the first secret yet
 )
 
-// decision is what has to be true of a client. It is computed from what was seen, and never read back.
+// decision is what has to be true of a client. It is computed from what was seen, and never read
+// back.
 type decision struct {
 	// client is what is registered, but for the verifiers, which are the plan's.
 	client oauth2.Client
@@ -34,18 +37,23 @@ type decision struct {
 	action action
 	// data are the entries of the Secret or ConfigMap, with the secret that the plan has.
 	data map[string][]byte
-	// grants are what becomes of each scope that the client asks for.
+	// grants are the result of each scope that the client asks for.
 	grants []v1alpha1.GrantStatus
-	// obstacle is why nothing is done, shortfall why all is done and the client is not ready. failure is
-	// why what was to be done is not.
+	// obstacle is why nothing is done, shortfall why all is done and the client is not ready.
+	// failure is why what was to be done is not.
 	obstacle, shortfall, failure *metav1.Condition
-	// keys is why some keys of the client are left out, claims is about its custom claims, limits is
-	// the limit beyond which it exists; or nil.
+	// conflict is why the ConfigMap beside an Existing Secret is not written.
+	conflict *metav1.Condition
+	// keys is why some keys of the client are left out, claims is about its custom claims,
+	// limits is the limit beyond which it exists; or nil.
 	keys, claims, limits *metav1.Condition
 	// keysChangeAt is when another key may sign for the client, if it asks for an algorithm.
 	keysChangeAt time.Time
-	// announced says that an event has reported the secret that was minted.
-	announced bool
+	// wants is what the registration would weigh that there is no room for; zero if there is.
+	// What is registered then only takes rights away.
+	wants int
+	// announced is the id of the secret that an event has reported before it was confirmed.
+	announced string
 }
 
 // registration is what has to be registered.
@@ -65,10 +73,12 @@ func (d decision) condition() *metav1.Condition {
 
 // decide is a pure function of the spec and of what was seen.
 func decide(c *v1alpha1.OAuth2Client, m method, issuer oauth2.Issuer, s seen) decision {
-	d := decision{client: compile(c, s)}
+	d := decision{client: compile(c, s), conflict: s.conflict}
 	d.client.Claims, d.claims = compileClaims(c, issuer, s.ceilings)
-	var tooLarge *metav1.Condition
+	unusable, incomplete := m.compile(&d.client, s.account.uid)
+	var tooLarge, tooMany *metav1.Condition
 	tooLarge, d.limits = limitSize(&d.client, s)
+	tooMany, d.wants = limitBytes(&d.client, s)
 	if s.held && s.beyond {
 		d.limits = new(v1alpha1.KeptBeyondLimit(v1alpha1.TooManyClients(*s.ceilings.Limits().Clients)))
 	}
@@ -76,10 +86,9 @@ func decide(c *v1alpha1.OAuth2Client, m method, issuer oauth2.Issuer, s seen) de
 		d.limits = cmp.Or(d.limits, new(v1alpha1.KeptBeyondLimit(v1alpha1.ContactsMissing())))
 	}
 	d.grants = grantsOf(c, &d.client, issuer, s)
-	unusable, incomplete := m.compile(&d.client, s.accountUID)
 	d.obstacle = forbidden(c, s)
 	if d.obstacle == nil && !s.held {
-		d.obstacle = tooLarge
+		d.obstacle = cmp.Or(tooLarge, tooMany)
 	}
 	if d.obstacle == nil {
 		if d.obstacle = s.obstacle; d.obstacle == nil || s.live {
@@ -90,7 +99,10 @@ func decide(c *v1alpha1.OAuth2Client, m method, issuer oauth2.Issuer, s seen) de
 		d.obstacle = unusable
 	}
 	if d.obstacle == nil {
-		d.data, d.obstacle = render(c, m, issuer, s, &d.client, s.value)
+		var because *metav1.Condition
+		d.data, because = render(c, m, issuer, s, &d.client, s.value)
+		s.found = s.unwritten(m, because)
+		d.obstacle, d.conflict = s.obstacle, s.conflict
 	}
 	if d.obstacle != nil {
 		d.plan = m.keep(s)
@@ -98,14 +110,17 @@ func decide(c *v1alpha1.OAuth2Client, m method, issuer oauth2.Issuer, s seen) de
 	}
 	d.plan, d.action = m.plan(s, policyOf(c))
 	d.shortfall, d.keysChangeAt = checkAlgorithm(c, &d.client, s)
-	d.shortfall = cmp.Or(tooLarge, d.shortfall, limitTokens(&d.client, issuer, s))
+	d.shortfall = cmp.Or(tooLarge, tooMany, d.shortfall, limitTokens(&d.client, issuer, s))
 	return d
 }
 
 // forbidden is what policies forbid, and an id that another client holds. An identifier that is
-// registered already stays the client's, and so does a place in a namespace that is full.
+// registered already stays the client's, and so does a place in a namespace that is full. One that
+// is not allowed is refused as such: no caller learns from it which identifiers others hold.
 func forbidden(c *v1alpha1.OAuth2Client, s seen) *metav1.Condition {
 	switch {
+	case !s.held && c.Spec.ClientID != "" && !s.ceilings.AllowClientID(c.Spec.ClientID):
+		return new(clientIDRefused(c.Spec.ClientID))
 	case s.taken:
 		return new(v1alpha1.ClientIDConflict(c.ClientID()))
 	case s.unreadable():
@@ -113,8 +128,6 @@ func forbidden(c *v1alpha1.OAuth2Client, s seen) *metav1.Condition {
 	case !s.ceilings.AllowMethod(string(methodName(c))):
 		return new(v1alpha1.MethodNotAllowed(methodName(c)))
 	case s.held:
-	case c.Spec.ClientID != "" && !s.ceilings.AllowClientID(c.Spec.ClientID):
-		return new(v1alpha1.ClientIDNotAllowed())
 	case lacksContacts(c, s):
 		return new(v1alpha1.ContactsMissing())
 	case s.beyond:
@@ -123,14 +136,21 @@ func forbidden(c *v1alpha1.OAuth2Client, s seen) *metav1.Condition {
 	return nil
 }
 
+func clientIDRefused(clientID string) metav1.Condition {
+	if oauth2.IsExactClientID(clientID) {
+		return v1alpha1.ClientIDNotNamed(clientID)
+	}
+	return v1alpha1.ClientIDNotAllowed()
+}
+
 func lacksContacts(c *v1alpha1.OAuth2Client, s seen) bool {
 	return s.ceilings.ContactsRequired && len(c.Spec.Contacts) == 0
 }
 
-// defaultOverlap is how long a replaced secret goes on working unless the spec says otherwise.
+// defaultOverlap is how long a replaced secret still works unless the spec sets another time.
 const defaultOverlap = 24 * time.Hour
 
-// policyOf is what the spec says about the client's secrets.
+// policyOf is the policy of the spec for the client's secrets.
 func policyOf(c *v1alpha1.OAuth2Client) credential.Policy {
 	return credential.Policy{
 		UID:       string(c.UID),
@@ -141,8 +161,8 @@ func policyOf(c *v1alpha1.OAuth2Client) credential.Policy {
 	}
 }
 
-// again is when something is due that no watch announces. stalls is when the client becomes Stalled,
-// heals when repairs that did not hold go on, or are forgotten.
+// again is when something is due that no watch announces. stalls is when the client becomes
+// Stalled, heals when repairs that did not hold continue, or are forgotten.
 func (d decision) again(now, stalls, heals time.Time) time.Duration {
 	first := credential.Earliest(stalls, heals, d.plan.Again(), d.keysChangeAt)
 	if first.IsZero() {

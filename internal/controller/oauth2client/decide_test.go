@@ -18,8 +18,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
-// The decision is a function of the spec and of what was seen: whatever stands first in the order of obstacles is reported, and
-// only without one anything is done.
+// The decision is a function of the spec and of what was seen: whatever stands first in the order
+// of obstacles is reported, and only without one anything is done.
 func TestDecide(t *testing.T) {
 	issuer, err := oauth2.ParseIssuer("https://tokens.example", false)
 	if err != nil {
@@ -35,6 +35,9 @@ func TestDecide(t *testing.T) {
 	one := oauth2.Ceilings{Numbers: oauth2.Numbers{Clients: new(1)}}
 	conflict := new(v1alpha1.SecretConflict("app"))
 	missing := found{obstacle: new(v1alpha1.SecretNotFound("app"))}
+	chosen := v1alpha1.OAuth2ClientSpec{ClientID: "com.acme.orders"}
+	named := oauth2.Ceilings{ClientIDs: [][]string{{chosen.ClientID}}}
+	reserved := found{obstacle: new(v1alpha1.ClientIDReserved(chosen.ClientID, "com"))}
 	there := found{object: &corev1.Secret{}, value: minted.Value}
 	spec := func(change func(*v1alpha1.OAuth2ClientSpec)) v1alpha1.OAuth2ClientSpec {
 		var s v1alpha1.OAuth2ClientSpec
@@ -60,8 +63,11 @@ func TestDecide(t *testing.T) {
 	}{
 		"all is there":                      {nothing, seen{found: there, registered: registered, held: true}, "", apply, credential.None, 1},
 		"the id is another client's":        {template, seen{taken: true}, v1alpha1.ReasonClientIDConflict, apply, credential.None, 0},
-		"there is no room":                  {template, seen{beyond: true, ceilings: one}, v1alpha1.ReasonTooManyClients, apply, credential.None, 0},
-		"a client that is held has room":    {nothing, seen{beyond: true, ceilings: one, held: true, found: there, registered: registered}, "", apply, credential.None, 1},
+		"the id takes a policy":             {chosen, seen{}, v1alpha1.ReasonClientIDNotAllowed, apply, credential.None, 0},
+		"the id is a namespace's":           {chosen, seen{ceilings: named, found: reserved}, v1alpha1.ReasonClientIDReserved, apply, credential.None, 0},
+		"the id was the client's before":    {chosen, seen{held: true, found: there, registered: registered}, "", apply, credential.None, 1},
+		"there is no room":                  {template, seen{room: room{beyond: true}, ceilings: one}, v1alpha1.ReasonTooManyClients, apply, credential.None, 0},
+		"a client that is held has room":    {nothing, seen{room: room{beyond: true}, ceilings: one, held: true, found: there, registered: registered}, "", apply, credential.None, 1},
 		"the Secret is another owner's":     {template, seen{found: found{obstacle: conflict}, registered: registered}, v1alpha1.ReasonSecretConflict, apply, credential.None, 1},
 		"the template is wrong":             {template, seen{found: there, registered: registered}, v1alpha1.ReasonInvalidTemplate, apply, credential.None, 1},
 		"the Secret is missing":             {nothing, seen{registered: registered}, "", lookLive, credential.Repaired, 1},
@@ -72,15 +78,15 @@ func TestDecide(t *testing.T) {
 		"a declared Secret is missing":      {existing, seen{found: missing, registered: registered}, v1alpha1.ReasonSecretNotFound, apply, credential.None, 1},
 		"a declared Secret is there":        {existing, seen{found: there, registered: registered}, "", apply, credential.None, 1},
 		"the service account is missing":    {account, seen{}, v1alpha1.ReasonServiceAccountNotFound, apply, credential.None, 0},
-		"the ConfigMap is missing":          {account, seen{accountUID: "a", registered: registered}, "", lookLive, credential.None, 0},
-		"the ConfigMap is missing, live":    {account, seen{accountUID: "a", found: found{live: true}}, "", apply, credential.None, 0},
+		"the ConfigMap is missing":          {account, seen{account: clientAccount{uid: "a"}, registered: registered}, "", lookLive, credential.None, 0},
+		"the ConfigMap is missing, live":    {account, seen{account: clientAccount{uid: "a"}, found: found{live: true}}, "", apply, credential.None, 0},
 		"the keys are none":                 {keys, seen{}, v1alpha1.ReasonInvalidJWKS, apply, credential.None, 0},
 		"the keys are none, nor the Secret": {keys, seen{found: found{obstacle: conflict}}, v1alpha1.ReasonSecretConflict, apply, credential.None, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.seen.at = keyring.At(now)
 			object := &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app", UID: "u"}, Spec: c.spec}
-			d := decide(object, methodOf(object, nil, nil, nil), issuer, c.seen)
+			d := decide(object, methodOf(object, nil, nil, nil, generationKeys{}), issuer, c.seen)
 			obstacle := ""
 			if d.obstacle != nil {
 				obstacle = d.obstacle.Reason

@@ -21,8 +21,8 @@ import (
 // the verifier confirmed. It returns what there is then, also with an error.
 func (r *Reconciler) do(ctx context.Context, c *v1alpha1.OAuth2Client, m method, s seen, d decision) (seen, decision, error) {
 	if d.obstacle != nil {
-		// A suspension must hold whatever else is wrong. A client that does not hold its id has
-		// nothing to keep, and must not come to hold it while something is in the way.
+		// A suspension must hold whatever else is wrong. A client that does not hold its id
+		// has nothing to keep, and must not come to hold it while something is in the way.
 		var err error
 		if s.held {
 			s, err = r.publish(ctx, c, s, d)
@@ -47,12 +47,16 @@ func (r *Reconciler) do(ctx context.Context, c *v1alpha1.OAuth2Client, m method,
 	if s, err = r.publish(ctx, c, s, d); err != nil {
 		return s, d, err
 	}
-	if s.object, err = m.write(ctx, s.object, d.data); err != nil {
-		return s, d, err
+	if s.conflict == nil {
+		if s.object, err = m.write(ctx, s.object, d); err != nil {
+			return s, d, err
+		}
+		s.elsewhere = false
 	}
 	if s.copies, err = m.removeFormer(ctx, s); err != nil {
 		return s, d, err
 	}
+	journal{r.Recorder, r.Audit}.leaves(c, s.former)
 	if current := current(c, s.names); len(current) < len(s.names) {
 		s.names = current
 		s, err = r.publish(ctx, c, s, d)
@@ -60,14 +64,14 @@ func (r *Reconciler) do(ctx context.Context, c *v1alpha1.OAuth2Client, m method,
 	return s, d, err
 }
 
-// current are the names that are left to remember once what has another name is gone: whatever is created
-// under such a name then is the user's.
+// current are the names that are left to remember once what has another name is gone: whatever is
+// created under such a name then is the user's.
 func current(c *v1alpha1.OAuth2Client, names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name != secretName(c) })
 }
 
-// annotationNames is the annotation of a registration with the names under which something was written for
-// the client, where an owner reference does not say so, or a late cache may not.
+// annotationNames is the annotation of a registration with the names under which something was
+// written for the client, where an owner reference does not show it, or a late cache may not.
 const annotationNames = "hallpass.dev/secret-names"
 
 // mint registers a new secret as pending, then writes the user's Secret, which is the commit point.
@@ -86,26 +90,28 @@ func (r *Reconciler) mint(ctx context.Context, c *v1alpha1.OAuth2Client, m metho
 	if s, err = r.publish(ctx, c, s, d); err != nil {
 		return s, d, err
 	}
-	if s.stored == read { // the secret is pending already, and another manager may have made another one current
+	// the secret is pending already, and another manager may have made another one current
+	if s.stored == read {
 		if _, err := output.Unchanged(ctx, r.Live, s.stored); err != nil {
 			return s, d, err
 		}
 	}
-	d.data, _ = render(c, m, r.Issuer, s, &d.client, made.Value) // it cannot fail: decide rendered the same entries
-	if s.object, err = m.write(ctx, s.object, d.data); err != nil {
+	// it cannot fail: decide rendered the same entries
+	d.data, _ = render(c, m, r.Issuer, s, &d.client, made.Value)
+	if s.object, err = m.write(ctx, s.object, d); err != nil {
 		return s, d, err
 	}
 	s.value = made.Value
 	r.memory.proposals.Drop(c.UID)
 	journal{r.Recorder, r.Audit}.minted(c, d.plan.Reason, made.ID, d.plan.Record.Rotation.First == made.ID)
-	d.announced = true
+	r.memory.announced.Put(c.UID, made.ID, now.Earliest.Add(credential.PendingLife))
 	d.plan = d.plan.Commit(s.uses, policyOf(c), r.time())
 	return s, d, nil
 }
 
 // create writes the first secret of a client and its registration at the same time. A token request
 // that is quicker than the registration waits at the token server. If one of the two is not
-// written, the next look repairs it. Of two managers one fails, because both writes create.
+// written, the next reconcile repairs it. Of two managers one fails, because both writes create.
 func (r *Reconciler) create(ctx context.Context, c *v1alpha1.OAuth2Client, m method, s seen, d decision) (seen, decision, error) {
 	s.names = m.remember(s)
 	now := r.time()
@@ -119,23 +125,22 @@ func (r *Reconciler) create(ctx context.Context, c *v1alpha1.OAuth2Client, m met
 	var published seen
 	var unpublished error
 	writing.Go(func() { published, unpublished = r.publish(ctx, c, s, d) })
-	object, unwritten := m.write(ctx, s.object, d.data)
+	object, unwritten := m.write(ctx, s.object, d)
 	writing.Wait()
 	if s = published; unwritten == nil {
 		s.object, s.value = object, made.Value
 	}
-	if unwritten == nil {
-		r.memory.proposals.Drop(c.UID)
-	}
 	if err := errors.Join(unwritten, unpublished); err != nil {
+		// the next attempt registers the same secret: the Secret may have it
 		return s, d, err
 	}
+	r.memory.proposals.Drop(c.UID)
 	r.memory.expected.Put(c.UID, struct{}{}, now.Earliest.Add(expectedFor))
 	return s, d, errExpected
 }
 
-// publish writes the registration if it differs from what is stored, on the version that was read. It
-// returns what is registered then.
+// publish writes the registration if it differs from what is stored, on the version that was read.
+// It returns what is registered then.
 func (r *Reconciler) publish(ctx context.Context, c *v1alpha1.OAuth2Client, s seen, d decision) (seen, error) {
 	wanted := d.registration()
 	data, err := registration.Encode(wanted)
@@ -157,6 +162,8 @@ func (r *Reconciler) publish(ctx context.Context, c *v1alpha1.OAuth2Client, s se
 		Type:           registration.SecretType,
 		Annotations:    annotations,
 		Data:           data,
+		Room:           r.Policy.Room,
+		Forced:         d.wants > 0,
 	})
 	if err != nil {
 		return s, err
@@ -164,6 +171,7 @@ func (r *Reconciler) publish(ctx context.Context, c *v1alpha1.OAuth2Client, s se
 	s.registered, s.held = wanted, true
 	if s.stored != before.stored {
 		j := journal{r.Recorder, r.Audit}
+		d.announced, _ = r.memory.announced.Get(c.UID, s.at.Earliest)
 		j.published(c, before.record(), s.record(), d, s.at.Earliest)
 		if at := wanted.Client.Revocation.Before; at.After(before.registered.Client.Revocation.Before) {
 			j.revoked(c, at)

@@ -36,19 +36,27 @@ func grantsOf(c *v1alpha1.OAuth2Client, compiled *oauth2.Client, issuer oauth2.I
 		}
 	}
 	for _, access := range compiled.Access {
-		grants = append(grants, decideGrant(compiled, access, s.resources[access.Resource]))
+		_, newer := s.newer[access.Resource]
+		grants = append(grants, decideGrant(compiled, access, s.resources[access.Resource], newer))
 	}
 	return grants
 }
 
-// decideGrant asks the function that the token server asks, too.
-func decideGrant(c *oauth2.Client, access oauth2.Access, resource *oauth2.Resource) v1alpha1.GrantStatus {
+// undecided is the decision about scopes of a resource whose record only a newer version can read.
+const undecided oauth2.Decision = v1alpha1.ReasonNewerVersion
+
+// decideGrant asks the function that the token server asks, too. A record that is newer is not one
+// that is missing: a token server of that version may grant what it has.
+func decideGrant(c *oauth2.Client, access oauth2.Access, resource *oauth2.Resource, newer bool) v1alpha1.GrantStatus {
 	status := v1alpha1.GrantStatus{
 		Resource: v1alpha1.ResourceReference{Namespace: v1alpha1.NamespaceName(access.Resource.Namespace), Name: access.Resource.Name},
 	}
 	decider := oauth2.DeciderFor(c, resource)
 	for _, scope := range access.Scopes {
 		decision := decider.Decide(scope)
+		if newer {
+			decision = undecided
+		}
 		if decision == oauth2.Granted {
 			status.Audience = resource.Identifier
 		}
@@ -84,22 +92,28 @@ func (d decision) grantsCondition(c *v1alpha1.OAuth2Client) *metav1.Condition {
 
 // grantedNothing reports whether the client asks for scopes and has none of them.
 func (d decision) grantedNothing() bool {
-	return len(d.grants) > 0 && !slices.ContainsFunc(d.grants, decidedAs(oauth2.Granted))
+	may := func(grant v1alpha1.GrantStatus) bool {
+		return decidedAs(oauth2.Granted)(grant) || decidedAs(undecided)(grant)
+	}
+	return len(d.grants) > 0 && !slices.ContainsFunc(d.grants, may)
 }
 
-// decidedAs returns the function that reports whether a decision was made about any scope of a grant.
+// decidedAs returns the function that reports whether a decision was made about any scope of a
+// grant.
 func decidedAs(decision oauth2.Decision) func(v1alpha1.GrantStatus) bool {
 	return func(grant v1alpha1.GrantStatus) bool {
 		return slices.ContainsFunc(grant.Scopes, func(scope v1alpha1.ScopeGrant) bool { return scope.Decision == string(decision) })
 	}
 }
 
-// explain says about one scope why it is missing and who can do something about it.
+// explain explains why one scope is missing and who can grant it.
 func explain(grant v1alpha1.GrantStatus, scope v1alpha1.ScopeGrant) string {
 	resource := fmt.Sprintf("OAuth2Resource %q of namespace %q", grant.Resource.Name, grant.Resource.Namespace)
 	switch oauth2.Decision(scope.Decision) {
 	case oauth2.ResourceNotFound:
 		return strings.ToUpper(resource[:1]) + resource[1:] + " does not exist or is not ready."
+	case undecided:
+		return resource + " has a record that a newer version of Hallpass wrote, and this version cannot read it: run the manager in that version."
 	case oauth2.ScopeNotDefined:
 		return fmt.Sprintf("%s does not define the scope %q.", resource, scope.Name)
 	case oauth2.NotAllowedByResource:
@@ -117,7 +131,8 @@ func checkAlgorithm(c *v1alpha1.OAuth2Client, registered *oauth2.Client, s seen)
 	if c.Spec.TokenSigningAlgorithm == "" {
 		return nil, time.Time{}
 	}
-	// Their controller reports keys that are missing or unreadable, and a change wakes this one.
+	// Their controller reports keys that are missing or unreadable, and a change wakes this
+	// one.
 	if s.keys == nil {
 		return new(v1alpha1.Progressing("find the signing keys")), time.Time{}
 	}

@@ -21,7 +21,7 @@ func TestTheStatusSaysWhyASecretLivesOn(t *testing.T) {
 		reason  v1alpha1.KeptReason
 		message string
 	}{
-		"it is in use":              {usage.Answer{Finding: usage.NotUnusedForLong, Since: since}, v1alpha1.KeptInUse, "nobody has used it for 24h"},
+		"it is in use":              {usage.Answer{Finding: usage.NotUnusedForLong, Since: since}, v1alpha1.KeptInUse, "it has not been used for 24h"},
 		"nothing is reported":       {usage.Answer{Finding: usage.NotReported}, v1alpha1.KeptForWantOfProof, "No replica"},
 		"a replica does not report": {usage.Answer{Finding: usage.NotReported, Replica: "web-1", Since: since}, v1alpha1.KeptForWantOfProof, "Replica web-1 of the token server may have accepted it: it has not reported all that it accepted since 2026-05-01T12:00:00Z"},
 	} {
@@ -46,7 +46,7 @@ func TestWhatNobodyHasJudgedKeepsItsReason(t *testing.T) {
 		Credentials: []v1alpha1.CredentialStatus{{ID: "old", KeptReason: before.reason, KeptMessage: before.message}},
 	}}
 	judged := map[string]usage.Answer{"old": {Finding: usage.NotUnusedForLong}}
-	inUse := kept{v1alpha1.KeptInUse, "It ends once nobody has used it for 0s, or when its overlap is over."}
+	inUse := kept{v1alpha1.KeptInUse, "It ends once it has not been used for 0s, or when its overlap is over."}
 	watched := oauth2.Verifier{ID: "old", ExpiresAt: end, WatchedSince: since}
 	for name, row := range map[string]struct {
 		verifier oauth2.Verifier

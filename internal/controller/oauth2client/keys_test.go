@@ -47,12 +47,30 @@ func TestAJWKSetMayHoldKeysThatAreNotForUs(t *testing.T) {
 			if (obstacle != nil) != c.refused || incomplete != nil {
 				t.Fatalf("obstacle %+v, incomplete %+v", obstacle, incomplete)
 			}
-			if !c.refused && len(registered.Credentials.Keys) != 1 {
-				t.Errorf("%d keys", len(registered.Credentials.Keys))
+			if !c.refused && len(registered.Credentials.Keys.IDs()) != 1 {
+				t.Errorf("%d keys", len(registered.Credentials.Keys.IDs()))
 			}
 			if registered.Credentials.MaxAssertionLife != 10*time.Minute {
 				t.Errorf("assertions may live for %s", registered.Credentials.MaxAssertionLife)
 			}
 		})
+	}
+}
+
+// The status lists a key that is not for signatures as ignored.
+func TestTheStatusNamesTheKeysThatAreIgnored(t *testing.T) {
+	const (
+		ours       = `{"kty":"EC","crv":"P-256","kid":"ours","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}`
+		encryption = `{"kty":"EC","crv":"P-256","use":"enc","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}`
+	)
+	for keys, want := range map[string]string{
+		ours:                    "The client can fetch tokens with assertions signed by its keys.",
+		encryption + "," + ours: `The client can fetch tokens with assertions signed by its keys. Ignored: key 1: not supported: a key whose use is not "sig".`,
+	} {
+		client := &v1alpha1.OAuth2Client{}
+		client.Spec.Authentication.PrivateKeyJWT.JWKS = `{"keys":[` + keys + `]}`
+		if got := (byKeys{base{client: client}}).ready().Message; got != want {
+			t.Errorf("the message is %q, want %q", got, want)
+		}
 	}
 }

@@ -14,8 +14,7 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 )
 
-// TestFluxReadsTheConditions has the library that Flux and others wait with read what a client's
-// status says.
+// TestFluxReadsTheConditions has the library that Flux and others wait with read a client's status.
 func TestFluxReadsTheConditions(t *testing.T) {
 	for name, c := range map[string]struct {
 		obstacle *metav1.Condition
@@ -33,7 +32,7 @@ func TestFluxReadsTheConditions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			object := &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "reporting", Generation: 3}}
 			object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("OAuth2Client"))
-			object.Status, _ = statusOf(object, methodOf(object, nil, nil, nil), seen{}, decision{obstacle: c.obstacle})
+			object.Status, _ = statusOf(object, methodOf(object, nil, nil, nil, generationKeys{}), seen{}, decision{obstacle: c.obstacle})
 			c.change(object)
 			content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
 			if err != nil {

@@ -25,10 +25,15 @@ type memory struct {
 	written   status.Written
 	backoff   attempt.Backoff
 	proposals attempt.Proposals[credential.Proposal]
+	// announced are the ids of the secrets that an event has reported, until they are
+	// confirmed.
+	announced attempt.Proposals[string]
 	// expected are the clients whose first secret is on its way to the cache.
 	expected attempt.Proposals[struct{}]
 	repairs  attempt.Repairs
 	keys     publish.Keys
+	// generationKey is the key by which Secrets prove the generation of their values.
+	generationKey generationKey
 	// waiters are the clients whose client_id another client holds.
 	waiters publish.Waiters
 	// reporting bounds the statuses that are written at once.
@@ -36,7 +41,7 @@ type memory struct {
 	copies    output.Copies
 }
 
-// errExpected says that the cache lacks a first secret. The watch brings it.
+// errExpected means that the cache lacks a first secret. The watch brings it.
 var errExpected = errors.New("the cache does not have the first secret of the client yet")
 
 // expectedFor is how long the cache may take.
@@ -72,6 +77,7 @@ func (m *memory) proposal(uid types.UID, random io.Reader, now credential.Time) 
 func (m *memory) forget(o client.Object) {
 	m.backoff.End(client.ObjectKeyFromObject(o))
 	m.proposals.Drop(o.GetUID())
+	m.announced.Drop(o.GetUID())
 	m.expected.Drop(o.GetUID())
 	m.written.Forget(o)
 	m.repairs.Drop(o)

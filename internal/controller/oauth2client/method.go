@@ -22,30 +22,33 @@ import (
 type method interface { //nolint:interfacebloat // one way to authenticate in one place
 	// identify returns the UID of the service account that the client authenticates as, if any.
 	identify(ctx context.Context) (uid string, err error)
-	// compile adds to the registered client what it authenticates by. An obstacle says that this
-	// cannot be used, incomplete that a part of it cannot.
+	// compile adds to the registered client what it authenticates by. An obstacle means that
+	// this cannot be used, incomplete that a part of it cannot.
 	compile(registered *oauth2.Client, accountUID string) (obstacle, incomplete *metav1.Condition)
 	// look reads the client's Secret or ConfigMap from the cache, or live from the API server.
 	look(ctx context.Context, s seen, live bool) (found, error)
-	// keep is what becomes of the secrets while something is in the way, plan what otherwise does.
+	// keep is the plan for the secrets while something is in the way, plan what otherwise
+	// does.
 	keep(s seen) credential.Plan
 	plan(s seen, p credential.Policy) (credential.Plan, action)
 	// items are the entries of the Secret that this method adds.
 	items(value oauth2.Secret) []output.Item
-	// remember are the names under which something is written for the client, the one to write included.
+	// remember are the names under which something is written for the client, the one to write
+	// included.
 	remember(s seen) []string
 	// write brings the Secret or ConfigMap up to date; removeFormer deletes those not used any
 	// more, and returns the names of those that only name the client.
-	write(ctx context.Context, stored client.Object, data map[string][]byte) (client.Object, error)
+	write(ctx context.Context, stored client.Object, d decision) (client.Object, error)
 	removeFormer(ctx context.Context, s seen) (copies []string, err error)
-	// version is the version that the cache has of what is written.
+	// kind is the kind of what is written, and version the version that the cache has of it.
+	kind() string
 	version(ctx context.Context) string
 	// ready is the condition of a client with nothing in its way.
 	ready() metav1.Condition
 }
 
 // methodOf is the one place that chooses by the spec.
-func methodOf(c *v1alpha1.OAuth2Client, cached client.Client, live, declared client.Reader) method { //nolint:ireturn // one of four
+func methodOf(c *v1alpha1.OAuth2Client, cached client.Client, live, declared client.Reader, keys generationKeys) method { //nolint:ireturn // one of four
 	owner := output.Owner{NamespacedName: client.ObjectKeyFromObject(c), Kind: "OAuth2Client", Annotation: v1alpha1.AnnotationClient, UID: c.UID}
 	secrets := output.Target{
 		Client: cached, Cached: cached, Live: live, Owner: owner, SecretType: v1alpha1.SecretTypeClient, Name: secretName(c),
@@ -58,16 +61,17 @@ func methodOf(c *v1alpha1.OAuth2Client, cached client.Client, live, declared cli
 		secrets.Name = ""
 		return byAccount{base{c, configMaps, secrets, true}}
 	}
+	// of the Secrets that one stays which is read
+	if c.Spec.Secret.Source == v1alpha1.SecretExisting {
+		return byDeclared{bySecret{base{c, configMaps, secrets, true}}, declared}
+	}
 	configMaps.Name = ""
 	b := base{c, secrets, configMaps, true}
-	switch {
-	case c.Spec.Authentication.Method == v1alpha1.ByPrivateKeyJWT:
+	if c.Spec.Authentication.Method == v1alpha1.ByPrivateKeyJWT {
 		b.alive = false
 		return byKeys{b}
-	case c.Spec.Secret.Source == v1alpha1.SecretExisting:
-		return byDeclared{bySecret{b}, declared}
 	}
-	return byGenerated{bySecret{b}}
+	return byGenerated{bySecret{b}, generations{string(c.UID), keys}}
 }
 
 // methodName is what policies call the method.
@@ -111,7 +115,7 @@ func (b base) look(ctx context.Context, s seen, live bool) (found, error) {
 	object, err := b.written.Read(ctx, from)
 	f := found{live: live, object: object}
 	if errors.Is(err, output.ErrForeign) {
-		if f.obstacle, err = new(v1alpha1.SecretConflict(b.written.Name)), nil; b.written.SecretType == "" {
+		if f.obstacle, err = new(v1alpha1.SecretConflict(b.written.Name)), nil; b.kind() == kindConfigMap {
 			f.obstacle = new(v1alpha1.ConfigMapConflict(b.written.Name))
 		}
 	}
@@ -120,7 +124,7 @@ func (b base) look(ctx context.Context, s seen, live bool) (found, error) {
 
 // keep and plan drop the secrets of a client that had some: it authenticates otherwise by now.
 func (base) keep(s seen) credential.Plan {
-	return credential.Plan{Record: credential.Record{Rotation: s.registered.Rotation}}
+	return credential.Plan{Record: s.record().Withdraw()}
 }
 
 // plan looks live before an object is created: the cache has none that are not ours.
@@ -133,16 +137,21 @@ func (b base) plan(s seen, _ credential.Policy) (credential.Plan, action) {
 
 func (base) items(oauth2.Secret) []output.Item { return nil }
 
-func (b base) write(ctx context.Context, stored client.Object, data map[string][]byte) (client.Object, error) {
-	return b.written.Write(ctx, stored, data)
+func (b base) write(ctx context.Context, stored client.Object, d decision) (client.Object, error) {
+	return b.written.Write(ctx, stored, d.data)
 }
 
-// remember adds the name that is written: of an object without an owner reference, and of one that is
-// about to be created under another name than the client's, which a late cache would lack.
+// remember adds the name that is written: of an object without an owner reference, and of one that
+// is about to be created under another name than the client's, which a late cache would lack.
 func (b base) remember(s seen) []string {
+	return b.remembered(s, s.object == nil && (b.written.Name != b.client.Name || len(s.names) > 0))
+}
+
+// remembered adds the name that is written if the cache may lack what has it, or if that has no
+// owner reference.
+func (b base) remembered(s seen, lacks bool) []string {
 	name := b.written.Name
-	known := b.written.Retained || s.object == nil && (name != b.client.Name || len(s.names) > 0)
-	if at := slices.Index(s.names, name); at < 0 && !known || at >= 0 && at == len(s.names)-1 {
+	if at := slices.Index(s.names, name); at < 0 && !lacks && !b.written.Retained || at >= 0 && at == len(s.names)-1 {
 		return s.names
 	}
 	return append(slices.DeleteFunc(slices.Clone(s.names), func(n string) bool { return n == name }), name)
@@ -158,9 +167,18 @@ func (b base) removeFormer(ctx context.Context, s seen) (copies []string, err er
 	return append(copies, others...), err
 }
 
+const kindConfigMap = "ConfigMap"
+
+func (b base) kind() string {
+	if b.written.SecretType == "" {
+		return kindConfigMap
+	}
+	return "Secret"
+}
+
 func (b base) version(ctx context.Context) string {
 	var object client.Object = &corev1.Secret{}
-	if b.written.SecretType == "" {
+	if b.kind() == kindConfigMap {
 		object = &corev1.ConfigMap{}
 	}
 	return output.Version(ctx, b.written.Cached, object, client.ObjectKey{Namespace: b.client.Namespace, Name: b.written.Name})

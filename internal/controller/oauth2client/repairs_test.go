@@ -16,7 +16,8 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 )
 
-// TestARepairThatDoesNotHoldIsDampedAndReported: something writes the Secret after each repair, at once.
+// TestARepairThatDoesNotHoldIsDampedAndReported: something writes the Secret after each repair, at
+// once.
 func TestARepairThatDoesNotHoldIsDampedAndReported(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil func(w *world)
@@ -69,7 +70,7 @@ func TestARepairThatDoesNotHoldIsDampedAndReported(t *testing.T) {
 				t.Errorf("%d repairs, and %d in the hour after; want 12 an hour at most", atFirst, repairs-atFirst)
 			}
 			ready, stalled := w.condition("app", v1alpha1.ConditionReady), w.condition("app", v1alpha1.ConditionStalled)
-			if ready.Status != c.ready || stalled.Reason != v1alpha1.ReasonRepairDoesNotHold || !strings.Contains(stalled.Message, "changed each time") {
+			if ready.Status != c.ready || stalled.Reason != v1alpha1.ReasonRepairDoesNotHold || !strings.Contains(stalled.Message, "was changed again each time") {
 				t.Errorf("Ready %+v, Stalled %+v", ready, stalled)
 			}
 			reported, registrations := 0, 0

@@ -48,7 +48,8 @@ func TestTheSizeOfARegistrationIsLimited(t *testing.T) {
 	for name, c := range map[string]struct {
 		before *v1alpha1.OAuth2ClientSpec // what is registered
 		spec   v1alpha1.OAuth2ClientSpec
-		// obstacle keeps the client from being registered, shortfall from being ready, and limits is reported beside.
+		// obstacle keeps the client from being registered, shortfall from being ready, and
+		// limits is reported beside.
 		obstacle, shortfall, limits string
 		scopes                      []v1alpha1.Scope
 		access                      []oauth2.Access
@@ -74,7 +75,7 @@ func TestTheSizeOfARegistrationIsLimited(t *testing.T) {
 				s.held, s.registered = true, registration.Registration{Client: compile(object(*c.before), seen{})}
 			}
 			o := object(c.spec)
-			d := decide(o, methodOf(o, nil, nil, nil), issuer, s)
+			d := decide(o, methodOf(o, nil, nil, nil, generationKeys{}), issuer, s)
 			reason := func(condition *metav1.Condition) string {
 				if condition == nil {
 					return ""
@@ -120,8 +121,8 @@ func TestAClientWhoseTokensDoNotFitIsNotReady(t *testing.T) {
 		o := &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app", UID: "u"}, Spec: v1alpha1.OAuth2ClientSpec{
 			Access: []v1alpha1.Access{{ResourceNamespace: "orders", ResourceName: "api", Scopes: scopesOf(0, 64)}},
 		}}
-		s := seen{at: keyring.At(time.Unix(0, 0)), found: found{object: &corev1.Secret{}, live: true}, resources: policy.Declared{name: resource}}
-		d := decide(o, methodOf(o, nil, nil, nil), issuer, s)
+		s := seen{at: keyring.At(time.Unix(0, 0)), found: found{object: &corev1.Secret{}, live: true}, consents: consents{resources: policy.Declared{name: resource}}}
+		d := decide(o, methodOf(o, nil, nil, nil, generationKeys{}), issuer, s)
 		if d.obstacle != nil || (d.shortfall != nil) != shortfall || len(d.registration().Client.Access[0].Scopes) != 64 {
 			t.Errorf("%d scopes are granted: obstacle %v, shortfall %v", granted, d.obstacle, d.shortfall)
 		}

@@ -6,6 +6,7 @@ package oauth2client
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
+	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/controller/status"
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/credential"
@@ -30,17 +32,18 @@ func (r *Reconciler) announce(c *v1alpha1.OAuth2Client, s seen, d decision) {
 	r.memory.copies.Announce(r.Recorder, c, s.copies, s.at.Earliest)
 	first := d.plan.Record.Rotation.First
 	holds := s.object != nil && first != "" && d.plan.Record.IDOf(s.value, policyOf(c)) == first
-	if holds && !d.announced && len(c.Status.Credentials) == 0 {
+	if announced, _ := r.memory.announced.Get(c.UID, s.at.Earliest); holds && announced != first && len(c.Status.Credentials) == 0 {
 		journal{r.Recorder, r.Audit}.minted(c, credential.Created, first, true)
 	}
 }
 
-// statusOf is the status that a look found to be true, and when the client becomes Stalled; zero for never.
+// statusOf is the status that a reconcile found to be true, and when the client becomes Stalled;
+// zero for never.
 func statusOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) (v1alpha1.OAuth2ClientStatus, time.Time) {
 	found := v1alpha1.OAuth2ClientStatus{
 		ObservedGeneration: c.Generation,
 		ClientID:           d.client.ID,
-		Rotation:           rotationOf(c, m, d),
+		Rotation:           rotationOf(c, m, s, d),
 		Grants:             d.grants,
 		Resources:          grantedResources(d.grants),
 		Conditions:         slices.Clone(c.Status.Conditions),
@@ -50,6 +53,9 @@ func statusOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) (v1alpha1.
 		found.Secret = v1alpha1.SecretReference{Name: object.Name}
 	case *corev1.ConfigMap:
 		found.ConfigMap = v1alpha1.ConfigMapReference{Name: object.Name}
+	}
+	if _, declared := m.(byDeclared); declared && !s.value.Empty() {
+		found.Secret = v1alpha1.SecretReference{Name: secretName(c)}
 	}
 	if s.unreadable() { // what is on record is not known
 		found.Secret, found.ConfigMap, found.Credentials, found.Rotation = c.Status.Secret, c.Status.ConfigMap, c.Status.Credentials, c.Status.Rotation
@@ -70,11 +76,12 @@ func statusOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) (v1alpha1.
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionClaimsComplete, d.claims)
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionWithinLimits, d.limits)
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionRevocationsCollapsed, s.collapsedCondition())
+	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionClientIDNeeded, s.accountCondition(c))
 	return found, stalls
 }
 
-// verdictOf is whether the client is ready by what the look has read. After a failure it is if what the look
-// has found lets it authenticate.
+// verdictOf is whether the client is ready by the observed state. After a failure it is if that
+// state lets it authenticate.
 func verdictOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) status.Verdict {
 	v := status.Verdict{Ready: m.ready(), Obstacle: d.condition(), Trouble: d.failure}
 	if v.Obstacle == nil && !s.authenticates(c, m) {
@@ -85,6 +92,9 @@ func verdictOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) status.Ve
 		v.Ready = v1alpha1.Suspended()
 	case d.grantedNothing():
 		v.Ready.Message += " It is granted none of the scopes that it asks for: see status.grants."
+	}
+	if s.conflict != nil {
+		v.Ready.Message += " " + s.conflict.Message
 	}
 	if because := cmp.Or(v.Obstacle, v.Trouble); because != nil {
 		switch because.Reason {
@@ -97,23 +107,41 @@ func verdictOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) status.Ve
 	return v
 }
 
-// authenticates reports whether what was seen of a client lets it authenticate: what is written for it is
-// there, and registered, and so is the secret in it where the method has one.
+// authenticates reports whether what was seen of a client lets it authenticate: it is registered
+// and not denied, a secret of its method is accepted, and what is written for it is there. A client
+// with an Existing Secret can do without its ConfigMap.
 func (s seen) authenticates(c *v1alpha1.OAuth2Client, m method) bool {
-	bySecret, denied := len(m.items(s.value)) > 0, s.registered.Client.Suspended || s.registered.Client.Refused
-	return s.held && !denied && s.object != nil && (!bySecret || s.record().Accepts(s.value, policyOf(c), s.at.Earliest))
+	denied, accepted := s.registered.Client.Suspended || s.registered.Client.Refused, s.record().Accepts(s.value, policyOf(c), s.at.Earliest)
+	if !s.held || denied {
+		return false
+	}
+	switch m.(type) {
+	case byDeclared: // it can do without its ConfigMap
+		return accepted
+	case byGenerated:
+		return s.object != nil && !s.elsewhere && accepted
+	}
+	return s.object != nil
 }
 
-// rotationOf is the last rotation, the next one, and why one that is due or requested is not carried out.
-func rotationOf(c *v1alpha1.OAuth2Client, m method, d decision) v1alpha1.RotationStatus {
+// rotationOf is the last rotation, the next one, and why one that is due or requested is not
+// carried out.
+func rotationOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) v1alpha1.RotationStatus {
 	plan, request := d.plan, policyOf(c).Request
 	found := v1alpha1.RotationStatus{HandledRequest: plan.Record.Rotation.Handled, NextAt: metav1.NewTime(plan.Due)}
+	switch {
+	case request != "" && request == c.Status.Rotation.HandledRequest:
+		// also where a registration of before was put back
+		found.HandledRequest = request
+	case !s.held:
+		found.HandledRequest = unregisteredHandled(c)
+	}
 	requested := request != "" && request != found.HandledRequest
 	_, generated := m.(byGenerated)
 	switch {
 	case plan.Blocked:
 		found.Reason, found.Message = v1alpha1.RotationTooManySecrets, fmt.Sprintf(
-			"A rotation is due and waits: %d secrets are accepted already. It comes when the next of them ends, or at once with rotation.overlap 0s.",
+			"A rotation is due and waits: %d secrets are accepted already. It comes when the next of them ends, or at once with rotation.overlap 0s and without rotation.retireWhenUnusedFor.",
 			credential.MaxLive)
 	case plan.Reason == credential.Rotated && d.failure != nil:
 		found.Reason, found.Message = v1alpha1.RotationRefused, "A rotation is due and fails: "+d.failure.Message
@@ -131,9 +159,29 @@ func rotationOf(c *v1alpha1.OAuth2Client, m method, d decision) v1alpha1.Rotatio
 	return found
 }
 
+// unregisteredHandled is the request to rotate that counts as carried out for a client without a
+// registration. If it was lost, only the status knows: see byGenerated.plan. What a new client came
+// with is answered by its first secret, or by the one that it takes over, and a restored namespace
+// rotates nothing.
+func unregisteredHandled(c *v1alpha1.OAuth2Client) string {
+	if c.Status.ObservedGeneration == 0 {
+		return policyOf(c).Request
+	}
+	return c.Status.Rotation.HandledRequest
+}
+
 // reportFailure reports what could not be done. What is registered is what was before.
 func (r *Reconciler) reportFailure(ctx context.Context, c *v1alpha1.OAuth2Client, m method, s seen, d decision, failure error) error {
-	d.failure = output.Failure(failure, c.Status.Conditions, "register the client")
+	switch {
+	case errors.Is(failure, publish.ErrNoRoom):
+		// others took it since it was looked for, or another secret needs it
+		d.failure = new(s.bytes.Condition(d.wants, s.held))
+		if !s.held {
+			d.obstacle = d.failure
+		}
+	default:
+		d.failure = output.Failure(failure, c.Status.Conditions, "register the client")
+	}
 	if d.failure == nil {
 		return nil
 	}
@@ -142,9 +190,9 @@ func (r *Reconciler) reportFailure(ctx context.Context, c *v1alpha1.OAuth2Client
 	return r.report(ctx, c, wanted)
 }
 
-// reportUnseen reports that a look was refused. What it would have found stays as it was reported.
+// reportUnseen reports that a read was refused. What it would have found stays as it was reported.
 func (r *Reconciler) reportUnseen(ctx context.Context, c *v1alpha1.OAuth2Client, failure error) error {
-	v := status.Verdict{Trouble: output.Failure(failure, c.Status.Conditions, "look at the client"), Passing: true}
+	v := status.Verdict{Trouble: output.Failure(failure, c.Status.Conditions, "read the client"), Passing: true}
 	if v.Trouble == nil {
 		return nil
 	}
@@ -159,8 +207,8 @@ func (r *Reconciler) reportUnseen(ctx context.Context, c *v1alpha1.OAuth2Client,
 	return r.report(ctx, c, wanted)
 }
 
-// rejections are the conditions that status.Announce reports. Scopes that the owner of a resource has not
-// granted yet are expected, and a rotation that fails has an event of its own.
+// rejections are the conditions that status.Announce reports. Scopes that the owner of a resource
+// has not granted yet are expected, and a rotation that fails has an event of its own.
 func rejections(reported v1alpha1.OAuth2ClientStatus) []metav1.Condition {
 	rejected := slices.ContainsFunc(reported.Grants, decidedAs(oauth2.NotAllowedByPolicy))
 	return slices.DeleteFunc(slices.Clone(reported.Conditions), func(c metav1.Condition) bool {
@@ -172,6 +220,7 @@ func rejections(reported v1alpha1.OAuth2ClientStatus) []metav1.Condition {
 // report writes the status if it differs, and then announces what is new in it.
 func (r *Reconciler) report(ctx context.Context, c *v1alpha1.OAuth2Client, wanted v1alpha1.OAuth2ClientStatus) error {
 	news := usagereport.Complete(&wanted, c, r.Usage.Told(string(c.UID)))
+	refused := usagereport.CompleteRefusals(&wanted, c, r.Usage.Refusals.Told(string(c.UID)), r.Clock.Now())
 	if equality.Semantic.DeepEqual(c.Status, wanted) {
 		return nil
 	}
@@ -185,13 +234,14 @@ func (r *Reconciler) report(ctx context.Context, c *v1alpha1.OAuth2Client, wante
 	}
 	r.memory.written.Note(c)
 	usagereport.Announce(r.Recorder, c, news)
+	usagereport.AnnounceRefusals(r.Recorder, c, refused)
 	status.Announce(r.Recorder, c, rejections(before), rejections(wanted))
 	journal{r.Recorder, r.Audit}.waiting(c, before.Rotation)
 	return nil
 }
 
 // whyKept is why a secret is still accepted although it was replaced; empty of the current one.
-// Where it was not judged, what the status says already stays.
+// Where that was not decided, the former status stays.
 func whyKept(c *v1alpha1.OAuth2Client, plan credential.Plan, v oauth2.Verifier) (v1alpha1.KeptReason, string) {
 	switch {
 	case !v.Replaced():
@@ -213,7 +263,7 @@ func whyKept(c *v1alpha1.OAuth2Client, plan credential.Plan, v oauth2.Verifier) 
 func keptBecause(answer usage.Answer, unusedFor time.Duration) (v1alpha1.KeptReason, string) {
 	switch {
 	case answer.Finding == usage.NotUnusedForLong:
-		return v1alpha1.KeptInUse, fmt.Sprintf("It ends once nobody has used it for %s, or when its overlap is over.", v1alpha1.Text(unusedFor))
+		return v1alpha1.KeptInUse, fmt.Sprintf("It ends once it has not been used for %s, or when its overlap is over.", v1alpha1.Text(unusedFor))
 	case answer.Replica == "":
 		return v1alpha1.KeptForWantOfProof, "No replica of the token server reports which secrets it accepts, so it may be in use."
 	}

@@ -19,9 +19,9 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/fair"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
-	"github.com/hallpass-dev/hallpass/internal/controller/packed"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/poll"
+	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
@@ -34,7 +34,8 @@ var appearance = predicate.Funcs{UpdateFunc: func(event.UpdateEvent) bool { retu
 func lowPriority(h handler.EventHandler) handler.EventHandler {
 	return handler.Funcs{
 		CreateFunc: func(ctx context.Context, e event.CreateEvent, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-			e.IsInInitialList = true // the handler of what a start lists has that very priority
+			// the handler of what a start lists has that very priority
+			e.IsInInitialList = true
 			h.Create(ctx, e, q)
 		},
 		UpdateFunc: h.Update, DeleteFunc: h.Delete, GenericFunc: h.Generic,
@@ -44,12 +45,13 @@ func lowPriority(h handler.EventHandler) handler.EventHandler {
 // wakes finds the clients that a change of another object concerns.
 type wakes struct {
 	client            client.Client
-	informers         *packed.Informers
+	informers         Names
 	registryNamespace string
 	caBundle          types.NamespacedName
 	memory            *memory
 	usage             *usagereport.Ledger
 	waiting           *poll.Waiting
+	room              *publish.Room
 	deletions         fair.Burst
 }
 
@@ -88,8 +90,10 @@ func (w wakes) clientsOfConfigMap(ctx context.Context, o client.Object) []reconc
 	return w.clientsOfSecret(ctx, o)
 }
 
+// clientsOfNamespace finds the clients of a namespace, and those that chose a client_id as these
+// have.
 func (w wakes) clientsOfNamespace(ctx context.Context, o client.Object) []reconcile.Request {
-	return w.list(ctx, client.InNamespace(o.GetName()))
+	return append(w.list(ctx, client.InNamespace(o.GetName())), w.list(ctx, client.MatchingFields{indexByReserved: o.GetName()})...)
 }
 
 func (w wakes) clientsOfResource(ctx context.Context, o client.Object) []reconcile.Request {
@@ -100,12 +104,13 @@ func (w wakes) clientsThatAsk(ctx context.Context, name oauth2.ObjectName) []rec
 	return w.list(ctx, client.MatchingFields{policy.IndexByAccess: policy.Key(name)})
 }
 
-// afterDeletion forgets a deleted client, and wakes those that wait for its client_id. The room that it
-// leaves is given away once a burst of deletions.
+// afterDeletion forgets a deleted client, and wakes those that wait for its client_id. The room
+// that it leaves is given away once a burst of deletions.
 func (w wakes) afterDeletion(_ context.Context, e event.DeleteEvent, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 	w.memory.forget(e.Object)
 	w.usage.Absent(string(e.Object.GetUID()))
 	w.waiting.Expect(client.ObjectKeyFromObject(e.Object), poll.Object{})
+	w.room.Done(kind, client.ObjectKeyFromObject(e.Object))
 	for _, request := range w.wake(w.memory.waiters.Deleted(client.ObjectKeyFromObject(e.Object))) {
 		q.Add(request)
 	}
@@ -113,7 +118,8 @@ func (w wakes) afterDeletion(_ context.Context, e event.DeleteEvent, q workqueue
 }
 
 // clientsOfSecret finds the client that a Secret belongs to: by annotation, because backup tools
-// strip owner references, or by its owner reference if it was stripped of the annotation. The record of a resource concerns every client that asks for it.
+// strip owner references, or by its owner reference if it was stripped of the annotation. The
+// record of a resource concerns every client that asks for it.
 func (w wakes) clientsOfSecret(ctx context.Context, o client.Object) []reconcile.Request {
 	annotations := o.GetAnnotations()
 	owner := types.NamespacedName{Namespace: o.GetNamespace(), Name: output.NameOfOwner(o, v1alpha1.AnnotationClient)}

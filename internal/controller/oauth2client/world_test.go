@@ -24,7 +24,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
+	clientgotesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/events"
 	clocktesting "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -34,6 +36,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -42,17 +45,28 @@ import (
 
 const registryOfWorld = "hallpass-registry"
 
+var (
+	secretsOfWorld = corev1.SchemeGroupVersion.WithResource("secrets")
+	clientsOfWorld = v1alpha1.GroupVersion.WithResource("oauth2clients")
+)
+
 // world is an API server, and a manager whose cache has what was synced last.
 type world struct {
 	t      *testing.T
 	server client.WithWatch
+	// stored are the objects of the API server. To read them from it takes JSON, and most of
+	// the time of a history.
+	stored clientgotesting.ObjectTracker
 	// cached is what the cache has, by kind and name.
 	cached   map[string]client.Object
 	clock    *clocktesting.FakePassiveClock
 	r        *Reconciler
 	recorder *events.FakeRecorder
-	audit    []string
-	// writing is held during a write: a first secret and its registration are written at the same time.
+	// audit are the audit lines, and audited when each was written.
+	audit   []string
+	audited []time.Time
+	// writing is held during a write: a first secret and its registration are written at the
+	// same time.
 	writing sync.Mutex
 	// writes are those that the manager has tried. refuse, if set, refuses a write.
 	writes []string
@@ -68,8 +82,12 @@ func newWorld(t *testing.T) *world {
 	if err := errors.Join(corev1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		t.Fatal(err)
 	}
+	// Managed fields would take even more of it, and nothing reads them.
+	stored := clientgotesting.NewObjectTracker(scheme, serializer.NewCodecFactory(scheme).UniversalDecoder())
 	w := &world{
-		t: t, server: fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&v1alpha1.OAuth2Client{}).Build(),
+		t: t, stored: stored, server: fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&v1alpha1.OAuth2Client{}).
+			// What is created again begins after the last version of what was deleted.
+			WithGlobalResourceVersionCounter().WithObjectTracker(stored).Build(),
 		clock: clocktesting.NewFakePassiveClock(time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)), recorder: events.NewFakeRecorder(1 << 16),
 	}
 	w.start()
@@ -87,11 +105,37 @@ func (w *world) manager() *Reconciler {
 		Client: c, Live: w.server, Declared: declaredOfWorld{server: w.server}, Clock: w.clock, Random: rand.Reader, Issuer: issuer, RegistryNamespace: registryOfWorld,
 		Policy:   &policy.Source{Client: c, Issuer: issuer, RegistryNamespace: registryOfWorld, Defaults: oauth2.Ceilings{AnyClientID: true}},
 		Usage:    usagereport.NewLedger(w.clock, time.Minute),
-		Recorder: w.recorder,
+		Recorder: w.recorder, Informers: names{w},
 	}
-	r.Audit = funcr.New(func(_, line string) { w.audit = append(w.audit, line) }, funcr.Options{})
+	r.Audit = funcr.New(func(_, line string) {
+		w.audit, w.audited = append(w.audit, line), append(w.audited, w.clock.Now())
+	}, funcr.Options{})
 	r.memory.reporting = semaphore.NewWeighted(reporters)
 	return r
+}
+
+// names finds what the cache has.
+type names struct{ *world }
+
+func (n names) Names(like client.Object) []types.NamespacedName {
+	return n.find(func(o client.Object) bool { return n.kind(o) == n.kind(like) })
+}
+
+// Indexed knows the index of OAuth2Clients by their service account.
+func (n names) Indexed(_ client.Object, field, namespace, value string) ([]types.NamespacedName, error) {
+	return n.find(func(o client.Object) bool {
+		c, ok := o.(*v1alpha1.OAuth2Client)
+		return ok && field == indexByAccount && c.Namespace == namespace && c.Spec.Authentication.ServiceAccount.Name == value
+	}), nil
+}
+
+func (n names) find(want func(client.Object) bool) (found []types.NamespacedName) {
+	for _, key := range slices.Sorted(maps.Keys(n.cached)) {
+		if object := n.cached[key]; want(object) {
+			found = append(found, client.ObjectKeyFromObject(object))
+		}
+	}
+	return found
 }
 
 // kind is what an object or a list has in the keys of the cache.
@@ -146,13 +190,18 @@ func (w *world) client() client.Client {
 	})
 }
 
-// selected knows the index of objects by their owner. By the other indexes nothing is found.
+// selected knows the indexes of objects by their owner and of clients by the client_id that they
+// chose. By the other indexes nothing is found.
 func selected(object client.Object, o client.ListOptions) bool {
 	if o.FieldSelector == nil {
 		return true
 	}
 	for _, requirement := range o.FieldSelector.Requirements() {
-		if requirement.Field != v1alpha1.AnnotationClient || object.GetAnnotations()[v1alpha1.AnnotationClient] != requirement.Value {
+		c, _ := object.(*v1alpha1.OAuth2Client)
+		switch {
+		case requirement.Field == v1alpha1.AnnotationClient && output.NameOfOwner(object, v1alpha1.AnnotationClient) == requirement.Value:
+		case requirement.Field == indexByClientID && c != nil && c.Spec.ClientID == requirement.Value:
+		default:
 			return false
 		}
 	}
@@ -187,8 +236,12 @@ func (w *world) sync(prefixes ...string) {
 		return len(prefixes) > 0 && !slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(key, p) })
 	}
 	maps.DeleteFunc(w.cached, func(key string, _ client.Object) bool { return !late(key) })
-	for _, list := range []client.ObjectList{&corev1.SecretList{}, &corev1.ConfigMapList{}, &v1alpha1.OAuth2ClientList{}} {
-		w.must(w.server.List(w.t.Context(), list))
+	for resource, kind := range map[schema.GroupVersionResource]string{
+		secretsOfWorld: "Secret", corev1.SchemeGroupVersion.WithResource("configmaps"): "ConfigMap",
+		clientsOfWorld: "OAuth2Client", v1alpha1.GroupVersion.WithResource("oauth2resources"): "OAuth2Resource",
+	} {
+		list, err := w.stored.List(resource, resource.GroupVersion().WithKind(kind), "")
+		w.must(err)
 		w.must(meta.EachListItem(list, func(item runtime.Object) error {
 			object, _ := item.(client.Object)
 			secret, isSecret := object.(*corev1.Secret)
@@ -255,9 +308,10 @@ func (w *world) askToRotate(name, request string) {
 
 func (w *world) get(name string) *v1alpha1.OAuth2Client {
 	w.t.Helper()
-	var c v1alpha1.OAuth2Client
-	w.must(w.server.Get(w.t.Context(), types.NamespacedName{Namespace: "shop", Name: name}, &c))
-	return &c
+	o, err := w.stored.Get(clientsOfWorld, "shop", name)
+	w.must(err)
+	c, _ := o.(*v1alpha1.OAuth2Client)
+	return c
 }
 
 // reconcile reconciles a client as the cache has it.
@@ -300,13 +354,32 @@ func (w *world) pass(d time.Duration) { w.clock.SetTime(w.clock.Now().Add(d)) }
 // secret is the Secret of that name; nil if there is none.
 func (w *world) secret(name string) *corev1.Secret {
 	w.t.Helper()
-	var s corev1.Secret
-	err := w.server.Get(w.t.Context(), types.NamespacedName{Namespace: "shop", Name: name}, &s)
+	o, err := w.stored.Get(secretsOfWorld, "shop", name)
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
 	w.must(err)
-	return &s
+	s, _ := o.(*corev1.Secret)
+	return s
+}
+
+// secretsIn are the Secrets in a namespace, by their names.
+func (w *world) secretsIn(namespace string) []corev1.Secret {
+	w.t.Helper()
+	o, err := w.stored.List(secretsOfWorld, corev1.SchemeGroupVersion.WithKind("Secret"), namespace)
+	w.must(err)
+	list, _ := o.(*corev1.SecretList)
+	slices.SortFunc(list.Items, func(a, b corev1.Secret) int { return strings.Compare(a.Name, b.Name) })
+	return list.Items
+}
+
+// names are those of the Secrets in the clients' namespace.
+func (w *world) names() (names []string) {
+	w.t.Helper()
+	for _, s := range w.secretsIn("shop") {
+		names = append(names, s.Name)
+	}
+	return names
 }
 
 // value is the client secret in a Secret; "" if there is none.
@@ -320,11 +393,12 @@ func (w *world) value(name string) string {
 
 func (w *world) registered(id string) (registration.Registration, *corev1.Secret) {
 	w.t.Helper()
-	var s corev1.Secret
-	w.must(w.server.Get(w.t.Context(), types.NamespacedName{Namespace: registryOfWorld, Name: registration.SecretName(id)}, &s))
+	o, err := w.stored.Get(secretsOfWorld, registryOfWorld, registration.SecretName(id))
+	w.must(err)
+	s, _ := o.(*corev1.Secret)
 	r, err := registration.Decode(s.Data)
 	w.must(err)
-	return r, &s
+	return r, s
 }
 
 // accepts asks the function that the token server asks.

@@ -1,8 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package oauth2policy reports in the status of each OAuth2Policy how many namespaces it selects and
-// whether all of it holds. The reconcilers of clients and resources read policies by themselves.
+// Package oauth2policy reports in the status of each OAuth2Policy how many namespaces it selects
+// and whether all of it holds. The reconcilers of clients and resources read policies by
+// themselves.
 package oauth2policy
 
 import (
@@ -40,7 +41,8 @@ type Reconciler struct {
 
 // +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2policies/status,verbs=patch
 
-// Reconcile writes the status of one policy if it differs. After a failure it waits, whatever becomes of namespaces meanwhile.
+// Reconcile writes the status of one policy if it differs. After a failure it waits, whatever
+// changes in namespaces meanwhile.
 func (r *Reconciler) Reconcile(ctx context.Context, object *v1alpha1.OAuth2Policy) (ctrl.Result, error) {
 	key, state := client.ObjectKeyFromObject(object), attempt.StateOf(object)
 	if wait := r.backoff.Wait(key, state, time.Now()); wait > 0 {
@@ -77,7 +79,7 @@ func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2Policy) 
 	return err
 }
 
-// SetupWithManager says what wakes the controller.
+// SetupWithManager sets up what wakes the controller.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("oauth2policy").

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -47,8 +48,29 @@ func (r *Reconciler) compile(ctx context.Context, object *v1alpha1.OAuth2Resourc
 		if err != nil {
 			return err
 		}
+		if err := r.findMissing(ctx, grant, s); err != nil {
+			return err
+		}
 		if len(consent.Namespaces) > 0 {
 			s.resource.Consents = append(s.resource.Consents, consent)
+		}
+	}
+	return nil
+}
+
+// findMissing finds the namespaces that a grant names and that do not exist, which may be
+// misspelled.
+func (r *Reconciler) findMissing(ctx context.Context, grant v1alpha1.ResourceGrant, s *state) error {
+	if r.Policy.Namespaced() {
+		return nil // it reads no namespaces
+	}
+	for _, namespace := range policy.Texts(grant.From.Namespaces) {
+		exists, err := r.Policy.HasNamespace(ctx, namespace)
+		if err != nil {
+			return err
+		}
+		if !exists && !slices.Contains(s.missing, namespace) {
+			s.missing = append(s.missing, namespace)
 		}
 	}
 	return nil
@@ -68,7 +90,7 @@ func (r *Reconciler) consent(ctx context.Context, grant v1alpha1.ResourceGrant, 
 	if len(selector.MatchLabels) == 0 {
 		return consent, nil
 	}
-	if r.Policy.Narrow() {
+	if r.Policy.Namespaced() {
 		s.grants = new(v1alpha1.SelectorNotAvailable())
 		return consent, nil
 	}
@@ -81,11 +103,15 @@ func (r *Reconciler) consent(ctx context.Context, grant v1alpha1.ResourceGrant, 
 	return consent, err
 }
 
-// findRecord reads what is stored under the resource's identifier. What a deleted resource left makes way.
+// findRecord reads what is stored under the resource's identifier. The record of a deleted resource
+// is replaced.
 func (r *Reconciler) findRecord(ctx context.Context, object *v1alpha1.OAuth2Resource, s *state) error {
 	stored, err := publish.Read(ctx, r.Client, r.recordKey(s.resource.Identifier))
-	if err != nil || stored == nil {
+	if err != nil {
 		return err
+	}
+	if stored == nil {
+		return r.findFormerHolder(ctx, object, s)
 	}
 	s.stored = stored
 	found, err := registration.DecodeResource(stored.Data)
@@ -93,7 +119,7 @@ func (r *Reconciler) findRecord(ctx context.Context, object *v1alpha1.OAuth2Reso
 		return r.findUnreadable(ctx, s, err)
 	}
 	if s.held = found.UID == s.resource.UID; s.held {
-		s.before = found.Consents
+		s.before = found
 		return nil
 	}
 	holder := types.NamespacedName{Namespace: found.Namespace, Name: found.Name}
@@ -105,15 +131,43 @@ func (r *Reconciler) findRecord(ctx context.Context, object *v1alpha1.OAuth2Reso
 		return err
 	case gone:
 		r.waiters.Done(client.ObjectKeyFromObject(object))
+		return r.findFormerHolder(ctx, object, s)
 	default:
 		s.ready = new(v1alpha1.IdentifierConflict(s.resource.Identifier))
 	}
 	return nil
 }
 
-// findUnreadable finds out whose a record is that cannot be read: its annotations name the resource. One
-// that a newer version wrote stays as it is; any other is written again by the resource that it names,
-// and makes way once there is no such resource.
+// findFormerHolder finds the resource that had a chosen identifier before its record was lost, as
+// its status reports. The identifier stays its own: its record is written again, unless something
+// is in its way, and then its status counts no clients.
+func (r *Reconciler) findFormerHolder(ctx context.Context, object *v1alpha1.OAuth2Resource, s *state) error {
+	if object.Spec.Identifier == "" || wasDeclared(object) {
+		return nil
+	}
+	var resources v1alpha1.OAuth2ResourceList
+	if err := r.Client.List(ctx, &resources, client.MatchingFields{indexByIdentifier: object.Spec.Identifier}, client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("list the OAuth2Resources with the identifier %s: %w", object.Spec.Identifier, err)
+	}
+	for i := range resources.Items {
+		if other := &resources.Items[i]; other.UID != object.UID && other.DeletionTimestamp.IsZero() && wasDeclared(other) {
+			r.waiters.Wait(client.ObjectKeyFromObject(object), client.ObjectKeyFromObject(other))
+			s.ready, s.again = new(v1alpha1.IdentifierConflict(s.resource.Identifier)), formerHolderAgain
+			break
+		}
+	}
+	return nil
+}
+
+// formerHolderAgain is how soon a resource searches again for the one that had its identifier.
+const formerHolderAgain = time.Minute
+
+// wasDeclared reports whether a resource had its identifier when it was reconciled last.
+func wasDeclared(object *v1alpha1.OAuth2Resource) bool { return object.Status.Clients != nil }
+
+// findUnreadable finds out whose a record is that cannot be read: its annotations name the
+// resource. One that a newer version wrote stays as it is; any other is written again by the
+// resource that it names, and is deleted once there is no such resource.
 func (r *Reconciler) findUnreadable(ctx context.Context, s *state, why error) error {
 	owner := types.NamespacedName{
 		Namespace: s.stored.Annotations[v1alpha1.AnnotationResourceNamespace], Name: s.stored.Annotations[v1alpha1.AnnotationResource],
@@ -155,8 +209,8 @@ func (r *Reconciler) checkRoom(ctx context.Context, object *v1alpha1.OAuth2Resou
 	return err
 }
 
-// checkIdentifier refuses a chosen identifier that means something else already, and one that no policy
-// allows unless it is held already.
+// checkIdentifier refuses a chosen identifier that means something else already, and one that no
+// policy allows unless it is held already.
 func (r *Reconciler) checkIdentifier(ctx context.Context, object *v1alpha1.OAuth2Resource, s *state) error {
 	chosen := object.Spec.Identifier
 	if chosen == "" {
@@ -168,7 +222,8 @@ func (r *Reconciler) checkIdentifier(ctx context.Context, object *v1alpha1.OAuth
 			return nil
 		}
 		s.held = false
-		return output.Delete(ctx, r.Client, s.stored) // it was published before its identifier was reserved
+		// it was published before its identifier was reserved
+		return output.Delete(ctx, r.Client, s.stored)
 	}
 	if !s.held && !s.ceilings.AllowResourceIdentifier(chosen) {
 		s.ready = new(v1alpha1.IdentifierNotAllowed(chosen))

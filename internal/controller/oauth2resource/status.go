@@ -32,13 +32,14 @@ func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2Resource
 	}
 	found.ScopeNames = scopeNames(found.Scopes)
 	status.SetConditions(&found.Conditions, status.LookAt(object, time.Now()), status.Verdict{Ready: v1alpha1.ResourceDeclared(), Obstacle: s.ready})
-	grants := cmp.Or(s.grants, new(v1alpha1.ConsentComplete()))
+	grants := cmp.Or(s.grants, new(v1alpha1.ConsentComplete(s.missing)))
 	status.Set(&found.Conditions, object.Generation, v1alpha1.ConditionGrantsComplete, grants)
 	status.Set(&found.Conditions, object.Generation, v1alpha1.ConditionWithinLimits, s.limits)
 	return r.patch(ctx, object, found)
 }
 
-// reportFailure reports what could not be done; see output.Failure. What is on record of the resource is granted.
+// reportFailure reports what could not be done; see output.Failure. What is on record of the
+// resource is granted.
 func (r *Reconciler) reportFailure(ctx context.Context, object *v1alpha1.OAuth2Resource, s *state, failure error) error {
 	v := status.Verdict{
 		Ready: v1alpha1.ResourceDeclared(), Trouble: output.Failure(failure, object.Status.Conditions, "write the record of the resource"), Passing: true,

@@ -17,14 +17,16 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// checkConsent asks what the owner of the resource says of Fixed tokens. A token that exists keeps its end.
+// checkConsent checks whether the owner of the resource consents to Fixed tokens. A token that
+// exists keeps its end.
 func (g grants) checkConsent(ctx context.Context, object *v1alpha1.OAuth2Token, s *state, limit *time.Duration) error {
 	if s.resource == nil {
 		return nil
 	}
 	var declared v1alpha1.OAuth2Resource
 	key := types.NamespacedName{Namespace: s.resource.Namespace, Name: s.resource.Name}
-	if err := g.Client.Get(ctx, key, &declared); client.IgnoreNotFound(err) != nil { // one that is gone consents to nothing
+	// one that is gone consents to nothing
+	if err := g.Client.Get(ctx, key, &declared); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("read OAuth2Resource %s: %w", key, err)
 	}
 	s.unconsented = consent(object, s.resource, declared.Spec.MaxFixedTokenLifetime)

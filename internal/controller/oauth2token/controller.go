@@ -1,9 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package oauth2token reconciles OAuth2Tokens: it mints tokens for software that cannot fetch its own.
-// It decides as the token endpoint decides, keeps the records of the tokens in the registry, and
-// delivers the tokens in Secrets of the users.
+// Package oauth2token reconciles OAuth2Tokens: it mints tokens for software that cannot fetch its
+// own. It decides as the token endpoint decides, keeps the records of the tokens in the registry,
+// and delivers the tokens in Secrets of the users.
 package oauth2token
 
 import (
@@ -43,6 +43,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/credential"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
 	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
@@ -71,10 +72,11 @@ type Config struct {
 	MaxLifetime time.Duration
 	// Usage knows when tokens were last used.
 	Usage *usagereport.Ledger
-	// Waiting are the tokens that wait for what no watch shows. It wakes them, and those whose status has
-	// something to add about their use.
+	// Waiting are the tokens that wait for what no watch shows. It wakes them, and those whose
+	// status has something to add about their use.
 	Waiting *poll.Waiting
-	// CABundle names the ConfigMap whose ca.crt is needed to trust the issuer; zero if its certificate is not ours.
+	// CABundle names the ConfigMap whose ca.crt is needed to trust the issuer; zero if its
+	// certificate is not ours.
 	CABundle types.NamespacedName
 }
 
@@ -110,7 +112,9 @@ func New(c Config) *Reconciler {
 // Reconcile reconciles one token. A second run without a change writes nothing.
 func (r *Reconciler) Reconcile(ctx context.Context, object *v1alpha1.OAuth2Token) (ctrl.Result, error) {
 	if !object.DeletionTimestamp.IsZero() || r.reports.written.Behind(object) {
-		return ctrl.Result{}, nil // what a deleted one leaves goes by garbage collection and by the registry's own controller
+		// what a deleted one leaves goes by garbage collection and by the registry's own
+		// controller
+		return ctrl.Result{}, nil
 	}
 	key, before := client.ObjectKeyFromObject(object), r.state(ctx, object)
 	if wait := r.backoff.Wait(key, before, r.Clock.Now()); wait > 0 {
@@ -118,7 +122,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, object *v1alpha1.OAuth2Token
 	}
 	s := &state{}
 	result, err := r.attempt(ctx, object, s)
-	if errors.Is(err, output.ErrAltered) { // a refusal, which the backoff spaces: damped as a repair, it would be reported as another
+	// a refusal, which the backoff spaces: damped as a repair, it would be reported as another
+	if errors.Is(err, output.ErrAltered) {
 		r.repairs.Drop(object)
 	}
 	if err != nil {
@@ -142,8 +147,13 @@ func (r *Reconciler) attempt(ctx context.Context, object *v1alpha1.OAuth2Token, 
 		s.condition, err = new(v1alpha1.NewerRecord()), nil
 	}
 	if err != nil && !errors.Is(err, attempt.ErrDamped) {
-		return ctrl.Result{}, errors.Join(err, r.reports.failure(ctx, object, s, err))
+		failed := r.reports.failure(ctx, object, s, err)
+		if s.noRoom != nil {
+			return r.wait(object, s), failed
+		}
+		return ctrl.Result{}, errors.Join(err, failed)
 	}
+	r.Policy.Room.Done(kind, client.ObjectKeyFromObject(object))
 	r.Waiting.Expect(client.ObjectKeyFromObject(object), poll.Expected(s.condition, secretName(object)))
 	stalls, err := r.reports.write(ctx, object, s)
 	if err != nil {
@@ -156,7 +166,19 @@ func (r *Reconciler) attempt(ctx context.Context, object *v1alpha1.OAuth2Token, 
 	return ctrl.Result{RequeueAfter: again}, nil
 }
 
-// ensure walks the steps until one says that something is in the way.
+// kind is that of the objects that wait for room.
+const kind = "OAuth2Token"
+
+// wait has an OAuth2Token woken when there is room for its record. Where room came since it was
+// looked for, it is reconciled again.
+func (r *Reconciler) wait(object *v1alpha1.OAuth2Token, s *state) ctrl.Result {
+	if r.Policy.Room.Wait(kind, client.ObjectKeyFromObject(object), r.recordKey(object).Name, registration.WeighToken(s.record)) {
+		return ctrl.Result{}
+	}
+	return ctrl.Result{RequeueAfter: time.Second}
+}
+
+// ensure runs the steps until one reports an obstacle.
 func (r *Reconciler) ensure(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
 	for _, step := range []func(context.Context, *v1alpha1.OAuth2Token, *state) error{
 		r.findRecord, r.checkRoom, r.grants.findClient, r.grants.decide, r.checkLifetime, r.delivery.findSecret, r.grants.findCA, checkTemplates, r.ensureToken,
@@ -169,7 +191,8 @@ func (r *Reconciler) ensure(ctx context.Context, object *v1alpha1.OAuth2Token, s
 	return nil
 }
 
-// lookAgain is when something is due that no watch announces. stalls is when the object becomes Stalled.
+// lookAgain is when something is due that no watch announces. stalls is when the object becomes
+// Stalled.
 func (s *state) lookAgain(object *v1alpha1.OAuth2Token, stalls, now time.Time) time.Duration {
 	if !stalls.IsZero() {
 		return max(stalls.Sub(now), time.Second)
@@ -202,8 +225,8 @@ func indexedClient(o client.Object) []string {
 	return nil
 }
 
-// SecretCache is a cache of the Secrets that hold tokens: one cache cannot select two types. Of the values it
-// keeps the tokens.
+// SecretCache is a cache of the Secrets that hold tokens: one cache cannot select two types. Of the
+// values it keeps the tokens.
 func SecretCache(mgr ctrl.Manager, informers *packed.Informers, namespaces []string) (cache.Cache, error) {
 	trim := output.Trim{
 		Annotation: v1alpha1.AnnotationToken,
@@ -219,7 +242,7 @@ func SecretCache(mgr ctrl.Manager, informers *packed.Informers, namespaces []str
 		cache.ByObject{Field: fields.OneTermEqualSelector("type", v1alpha1.SecretTypeToken), Transform: trim.Transform}, namespaces)
 }
 
-// SetupWithManager says what wakes the controller.
+// SetupWithManager sets up what wakes the controller.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	for field, values := range map[string]client.IndexerFunc{indexByClient: indexedClient, indexByTokenID: indexedTokenID} {
 		if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.OAuth2Token{}, field, values); err != nil {
@@ -236,9 +259,11 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&v1alpha1.OAuth2Token{}).
 		// A Secret that is edited or deleted is healed.
 		WatchesRawSource(source.Kind(r.Secrets, &corev1.Secret{}, handler.TypedEnqueueRequestsFromMapFunc(tokenOfSecret))).
-		// Its status shows its use, at a bounded rate. What it waits for and no watch shows has changed.
+		// Its status shows its use, at a bounded rate. What it waits for and no watch shows
+		// has changed.
 		WatchesRawSource(source.Channel(r.Waiting.Woken, &handler.EnqueueRequestForObject{})).
-		// A record that is lost is written again; a client, a resource or the keys may have changed.
+		// A record that is lost is written again; a client, a resource or the keys may have
+		// changed.
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.watches.tokensOfRecord)).
 		Watches(&v1alpha1.OAuth2Client{}, handler.EnqueueRequestsFromMapFunc(r.watches.tokensOfClient), changedSpec).
 		// What its owner allows of Fixed tokens is not in the record of a resource.
@@ -250,8 +275,10 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		// The state of a deleted token is dropped, and it makes room for another one.
 		Watches(&v1alpha1.OAuth2Token{}, handler.Funcs{DeleteFunc: r.afterDeletion(deletions)}).
 		WatchesRawSource(deletions.Source()).
+		// One that there was no room for, by the bytes of its record.
+		WatchesRawSource(source.Channel(r.Policy.Room.Woken(kind), &handler.EnqueueRequestForObject{})).
 		WithOptions(fair.Options(workers, attempt.RateLimiter(), nil))
-	if !r.Policy.Narrow() {
+	if !r.Policy.Namespaced() {
 		// Policies, and the labels that they select namespaces by.
 		building.Watches(&v1alpha1.OAuth2Policy{}, handler.EnqueueRequestsFromMapFunc(r.watches.everyToken), changedSpec).
 			WatchesMetadata(policy.NamespaceMetadata(), handler.EnqueueRequestsFromMapFunc(r.watches.tokensOfNamespace),
@@ -270,8 +297,8 @@ func ownerOf(object *v1alpha1.OAuth2Token) output.Owner {
 	}
 }
 
-// state is what the caches have of an OAuth2Token, its record and its Secret. A change of it by others
-// ends a pause.
+// state is what the caches have of an OAuth2Token, its record and its Secret. A change of it by
+// others ends a pause.
 func (r *Reconciler) state(ctx context.Context, object *v1alpha1.OAuth2Token) attempt.State {
 	secret := types.NamespacedName{Namespace: object.Namespace, Name: secretName(object)}
 	return attempt.StateOf(object,
@@ -290,12 +317,13 @@ func (s *state) leaves(state attempt.State) attempt.State {
 	return state
 }
 
-// afterDeletion drops the state of an OAuth2Token that was deleted, and gives away the room that it leaves,
-// once a burst of deletions.
+// afterDeletion drops the state of an OAuth2Token that was deleted, and gives away the room that it
+// leaves, once a burst of deletions.
 func (r *Reconciler) afterDeletion(deletions fair.Burst) func(context.Context, event.DeleteEvent, workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 	return func(_ context.Context, e event.DeleteEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 		r.backoff.End(client.ObjectKeyFromObject(e.Object))
 		r.Waiting.Expect(client.ObjectKeyFromObject(e.Object), poll.Object{})
+		r.Policy.Room.Done(kind, client.ObjectKeyFromObject(e.Object))
 		r.minter.proposals.Drop(e.Object.GetUID())
 		r.repairs.Drop(e.Object)
 		r.reports.written.Forget(e.Object)
@@ -305,8 +333,8 @@ func (r *Reconciler) afterDeletion(deletions fair.Burst) func(context.Context, e
 	}
 }
 
-// waitingForRoom finds the OAuth2Tokens of a namespace that there was no room for and is now, and ends their
-// pauses.
+// waitingForRoom finds the OAuth2Tokens of a namespace that there was no room for and is now, and
+// ends their pauses.
 func (r *Reconciler) waitingForRoom(ctx context.Context, namespace string) ([]types.NamespacedName, error) {
 	waiting, err := r.Policy.WaitingForRoom(ctx, &v1alpha1.OAuth2Token{}, namespace)
 	for _, key := range waiting {

@@ -29,18 +29,24 @@ type state struct {
 	// client is the registered client, as the token server has it.
 	client oauth2.Client
 	grant  oauth2.Grant
+	// end is when a Fixed token expires.
+	end time.Time
 	// resource is the declared resource that the token is for, if it is for one.
 	resource *oauth2.Resource
-	// former is the UID of the client that the tokens on record were made for, if there are any.
+	// former is the UID of the client that the tokens on record were made for, if there are
+	// any.
 	former string
-	// record is as it should be by now; stored is the Secret that it was read from or written to.
+	// record is as it should be by now; stored is the Secret that it was read from or written
+	// to.
 	record oauth2.Minted
 	stored *corev1.Secret
+	// before are the tokens that stored has.
+	before []oauth2.MintedToken
 	delivered
 	// current is the token in the Secret, if found.
 	current oauth2.MintedToken
 	found   bool
-	// revoked says that it was revoked.
+	// revoked is whether it was revoked.
 	revoked bool
 	ca      string
 	judged
@@ -48,24 +54,28 @@ type state struct {
 
 // judged is what is in the way of a token.
 type judged struct {
-	// unconsented is why the owner of the resource would not let a Fixed token be made now, or nil.
+	// unconsented is why the owner of the resource would not let a Fixed token be made now, or
+	// nil.
 	unconsented *metav1.Condition
 	// limits is the limit beyond which the OAuth2Token exists, or nil.
 	limits *metav1.Condition
+	// noRoom is why the record is not written, or nil.
+	noRoom *metav1.Condition
 	// unstable is that repairs of the Secret do not hold, or nil.
 	unstable *metav1.Condition
-	// condition is why there is no valid token; nil if nothing is in the way. passing says that it ends
-	// without a user's help.
+	// condition is why there is no valid token; nil if nothing is in the way. passing is
+	// whether it ends without a user's help.
 	condition *metav1.Condition
 	passing   bool
 }
 
 // delivered is what is in the user's namespace.
 type delivered struct {
-	// secret is the user's Secret, if it is there and this token's; value is the token in it, or to be in it.
+	// secret is the user's Secret, if it is there and this token's; value is the token in it,
+	// or to be in it.
 	secret client.Object
 	value  oauth2.Secret
-	// read says that the Secret was read.
+	// read is whether the Secret was read.
 	read bool
 	// copies are the names of Secrets that only name the OAuth2Token.
 	copies []string
@@ -84,10 +94,11 @@ func (r *Reconciler) findRecord(ctx context.Context, object *v1alpha1.OAuth2Toke
 		return err
 	}
 	s.stored = stored
-	// One that is damaged, or of another owner, allows nothing. Its name is derived from this UID, so it is written again.
+	// One that is damaged, or of another owner, allows nothing. Its name is derived from this
+	// UID, so it is written again.
 	switch found, err := registration.DecodeToken(stored.Data); {
 	case err == nil && found.UID == s.record.UID:
-		s.record.Tokens, s.former = found.Tokens, found.ClientUID
+		s.record.Tokens, s.before, s.former = found.Tokens, found.Tokens, found.ClientUID
 	case errors.Is(err, wire.ErrNewer):
 		s.condition = new(v1alpha1.UnreadableRecord())
 	}
@@ -112,8 +123,8 @@ func (r *Reconciler) checkRoom(ctx context.Context, object *v1alpha1.OAuth2Token
 	return err
 }
 
-// checkLifetime refuses a Fixed token that would live longer than allowed, also one that was made when
-// it was allowed.
+// checkLifetime refuses a Fixed token that would live longer than allowed, also one that was made
+// when it was allowed.
 func (r *Reconciler) checkLifetime(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
 	if object.Spec.Mode != v1alpha1.TokenFixed {
 		return nil
@@ -136,7 +147,7 @@ func (r *Reconciler) checkLifetime(ctx context.Context, object *v1alpha1.OAuth2T
 		s.condition = new(v1alpha1.TokenNeverValid(end))
 		return nil
 	default:
-		s.grant.Lifetime = end.Sub(r.Clock.Now().Truncate(time.Second))
+		s.end = end
 		return nil
 	}
 	if s.stored == nil {
@@ -171,12 +182,13 @@ func (g grants) findClient(ctx context.Context, object *v1alpha1.OAuth2Token, s 
 	}
 	if stored == nil || err != nil || found.Client.UID != string(named.UID) {
 		s.condition, s.passing = new(v1alpha1.TokenClientNotReady(name, "it is not registered")), true
-		return nil //nolint:nilerr // the condition says it, and the registration wakes us
+		return nil //nolint:nilerr // the condition reports it, and the registration wakes the controller
 	}
 	s.client = found.Client
 	s.record.ClientID, s.record.ClientUID, s.record.ClientName = s.client.ID, s.client.UID, s.client.Name
 	if s.former != s.client.UID {
-		s.record.Tokens = nil // another client of that name is not the one that they speak for
+		// another client of that name is not the one that they speak for
+		s.record.Tokens = nil
 	}
 	owner := oauth2.Owner{
 		UID: string(named.UID), Terminating: !named.DeletionTimestamp.IsZero(), Suspended: named.Spec.State == v1alpha1.ClientSuspended,
@@ -192,17 +204,21 @@ func (g grants) findClient(ctx context.Context, object *v1alpha1.OAuth2Token, s 
 
 // decide asks the function that the token endpoint asks what the client gets.
 func (g grants) decide(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
-	declared := policy.Declared{}
+	declared, unreadable := policy.Declared{}, false
 	for _, access := range s.client.Access {
 		resource, err := g.Policy.Resource(ctx, access.Resource)
-		if err != nil {
+		if err != nil && !errors.Is(err, wire.ErrNewer) {
 			return err
 		}
-		declared[access.Resource] = resource
+		declared[access.Resource], unreadable = resource, unreadable || err != nil
 	}
 	request := oauth2.TokenRequest{Resource: object.Spec.Resource, Scopes: policy.Texts(object.Spec.Scopes)}
 	var err error
 	s.grant, err = g.Issuer.Grant(&s.client, request, declared)
+	if err != nil && unreadable { // it may be granted by what only a newer version can read
+		s.condition = new(v1alpha1.UnreadableResource())
+		return nil
+	}
 	if err != nil {
 		reason := v1alpha1.ReasonTargetNotGranted
 		if oauth2.ReasonOf(err) == oauth2.ReasonScopeNotGranted {

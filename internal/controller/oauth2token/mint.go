@@ -20,7 +20,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
-// ensureToken mints a token where the value in the Secret is not on record, or where another one is due.
+// ensureToken mints a token where the value in the Secret is not on record, or where another one is
+// due.
 func (r *Reconciler) ensureToken(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
 	ring, err := r.keys.Read(ctx, r.Client, r.RegistryNamespace)
 	if err != nil {
@@ -69,17 +70,19 @@ func (r *Reconciler) mint(ctx context.Context, object *v1alpha1.OAuth2Token, s *
 	if err != nil {
 		return err
 	}
-	// The new token is exclusive if the Secret was deleted or changed, because the one before may have
-	// leaked, and if the one before has an audience or a scope that is no longer granted. A token that is
-	// merely renewed stays valid until it expires: readers may hold it.
+	// The new token is exclusive if the Secret was deleted or changed, because the one before
+	// may have leaked, and if the one before has an audience or a scope that is no longer
+	// granted. A token that is merely renewed stays valid until it expires: readers may hold
+	// it.
 	before := s.current.ID
-	minted.Alone = reason == reasonRepaired || reason == reasonChanged && !covers(minted, s.current)
+	minted.Exclusive = reason == reasonRepaired || reason == reasonChanged && !covers(minted, s.current)
 	s.record = credential.ProposeMinted(s.record, minted, before)
 	read := s.stored
 	if err := r.publish(ctx, object, s); err != nil {
 		return err
 	}
-	if s.stored == read { // the token is on record already, and another manager may have written another one
+	// the token is on record already, and another manager may have written another one
+	if s.stored == read {
 		if _, err := output.Unchanged(ctx, r.Live, s.stored); err != nil {
 			return err
 		}
@@ -100,6 +103,7 @@ func (r *Reconciler) publish(ctx context.Context, object *v1alpha1.OAuth2Token, 
 	if err != nil {
 		return err
 	}
+	before := s.stored
 	s.stored, err = publish.Write(ctx, r.Client, s.stored, publish.Record{
 		NamespacedName: r.recordKey(object),
 		Of:             fmt.Sprintf("the record of OAuth2Token %s/%s", object.Namespace, object.Name),
@@ -109,7 +113,17 @@ func (r *Reconciler) publish(ctx context.Context, object *v1alpha1.OAuth2Token, 
 			v1alpha1.AnnotationToken:          object.Name,
 		},
 		Data: data,
+		Room: r.Policy.Room,
 	})
+	if errors.Is(err, publish.ErrNoRoom) {
+		allowance, unknown := r.Policy.Room.Allowance(ctx, r.recordKey(object).Name, object.Namespace)
+		s.noRoom = new(allowance.Condition(registration.WeighToken(s.record), s.former != ""))
+		return errors.Join(err, unknown)
+	}
+	if err == nil && s.stored != before {
+		r.reports.dropped(object, s)
+		s.before = s.record.Tokens
+	}
 	return err
 }
 
@@ -139,7 +153,8 @@ func (m *minter) needed(object *v1alpha1.OAuth2Token, s *state, ring keyring.Rin
 	if !s.found {
 		switch {
 		case fixed && !object.Spec.ExpirationTime.After(now):
-			return "" // no token is made after its expiration time; the Secret stays as it is
+			// no token is made after its expiration time; the Secret stays as it is
+			return ""
 		case s.former == "" && s.secret == nil:
 			return reasonCreated
 		case s.former != "" && s.former != s.record.ClientUID:
@@ -171,8 +186,8 @@ type proposed struct {
 	clientUID string
 }
 
-// proposal is the token to write. A young one of an earlier attempt that is still wanted is reused, so
-// that a failed attempt is repeated with the same value and does not write the record again.
+// proposal is the token to write. A young one of an earlier attempt that is still wanted is reused,
+// so that a failed attempt is repeated with the same value and does not write the record again.
 func (m *minter) proposal(object *v1alpha1.OAuth2Token, s *state, ring keyring.Ring) (oauth2.Secret, oauth2.MintedToken, error) {
 	now := m.Clock.Now()
 	if made, young := m.proposals.Get(object.UID, now); young && m.wanted(made, s, ring, now) {
@@ -202,15 +217,15 @@ func (m *minter) wanted(made proposed, s *state, ring keyring.Ring, now time.Tim
 	return err == nil && !m.revoked.has(made.minted, &s.client, now)
 }
 
-// dropCommitted drops the proposal once it is in the Secret, whatever the answer to its write was. If
-// that Secret is deleted, another token replaces it.
+// dropCommitted drops the proposal once it is in the Secret, whatever the answer to its write was.
+// If that Secret is deleted, another token replaces it.
 func (m *minter) dropCommitted(object *v1alpha1.OAuth2Token, s *state) {
 	if made, young := m.proposals.Get(object.UID, m.Clock.Now()); young && s.found && made.minted.ID == s.current.ID {
 		m.proposals.Drop(object.UID)
 	}
 }
 
-// covers reports whether a token says all that another one says.
+// covers reports whether a token has everything that another one has.
 func covers(t, other oauth2.MintedToken) bool {
 	return t.Audience == other.Audience && !slices.ContainsFunc(other.Scopes, func(scope string) bool { return !slices.Contains(t.Scopes, scope) })
 }
@@ -219,7 +234,9 @@ func covers(t, other oauth2.MintedToken) bool {
 func (m *minter) issue(s *state, ring keyring.Ring) (oauth2.Secret, oauth2.MintedToken, error) {
 	now := m.Clock.Now()
 	if s.record.Opaque {
-		return oauth2.IssueOpaque(s.grant, now, m.Random)
+		grant := s.grant
+		grant.Lifetime = s.end.Sub(now.Truncate(time.Second))
+		return oauth2.IssueOpaque(grant, now, m.Random)
 	}
 	key, err := oauth2.SigningKey(&s.client, ring, now)
 	if err != nil {

@@ -4,6 +4,7 @@
 package oauth2token
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -12,15 +13,17 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/status"
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/credential"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// reports tells users and auditors what became of a token.
+// reports records the changes of a token for users and auditors.
 type reports struct {
 	*Config
 
@@ -29,15 +32,15 @@ type reports struct {
 	copies  output.Copies
 }
 
-// announce writes the audit line, in the words of the token server's, and an event about a token that
-// the user does not expect.
+// announce writes the audit line, in the words of the token server's, and an event about a token
+// that the user does not expect.
 func (r *reports) announce(object *v1alpha1.OAuth2Token, s *state, reason string) {
 	r.Audit.Info("decision", "endpoint", "manager", "outcome", "allowed", "cause", reason, "client_id", s.client.ID, "jti", s.current.ID,
 		"aud", s.current.Audience, "scope", strings.Join(s.current.Scopes, " "), "token", object.Namespace+"/"+object.Name)
 	note := map[string]string{
 		reasonCreated:  "Wrote token %s to Secret %s",
 		reasonRepaired: "Wrote token %s to Secret %s, which was missing or had been changed; the one before is refused",
-		reasonChanged:  "Wrote token %s to Secret %s, because what it may say, or the key that signed the one before, has changed",
+		reasonChanged:  "Wrote token %s to Secret %s, because its claims, or the key that signed the one before, has changed",
 		reasonRevoked:  "Wrote token %s to Secret %s, because the one before was revoked",
 	}[reason]
 	if note != "" {
@@ -45,13 +48,34 @@ func (r *reports) announce(object *v1alpha1.OAuth2Token, s *state, reason string
 	}
 }
 
-// failure reports a failed attempt in the status; see output.Failure. The token in the Secret is valid until
-// it expires, whatever failed. What was not read stays as it was reported.
+// dropped writes an audit line about each token that has expired and is off the record by now,
+// unless the status has reported its end: then it has its line.
+func (r *reports) dropped(object *v1alpha1.OAuth2Token, s *state) {
+	for _, t := range s.before {
+		kept := slices.ContainsFunc(s.record.Tokens, func(left oauth2.MintedToken) bool { return left.ID == t.ID })
+		if !kept && !t.Live(r.Clock.Now()) && !reportsEnd(object.Status, t.ID) {
+			r.expired(object, s.record.ClientID, t.ID)
+		}
+	}
+}
+
+// reportsEnd reports whether a status reports that a token has expired.
+func reportsEnd(reported v1alpha1.OAuth2TokenStatus, id string) bool {
+	ready := meta.FindStatusCondition(reported.Conditions, v1alpha1.ConditionReady)
+	return ready != nil && ready.Reason == v1alpha1.ReasonExpired && id != "" && reported.TokenID == id
+}
+
+func (r *reports) expired(object *v1alpha1.OAuth2Token, clientID, id string) {
+	r.Audit.Info("credential", "change", "expired", "client_id", clientID, "owner", "OAuth2Token "+client.ObjectKeyFromObject(object).String(), "jti", id)
+}
+
+// failure reports a failed attempt in the status; see output.Failure. The token in the Secret is
+// valid until it expires, whatever failed. What was not read stays as it was reported.
 func (r *reports) failure(ctx context.Context, object *v1alpha1.OAuth2Token, s *state, failure error) error {
 	now := r.Clock.Now()
 	v := status.Verdict{
 		Ready:   v1alpha1.TokenIssued(object.Spec.Mode, secretName(object)),
-		Trouble: output.Failure(failure, object.Status.Conditions, "make the token"), Passing: true,
+		Trouble: cmp.Or(s.noRoom, output.Failure(failure, object.Status.Conditions, "make the token")), Passing: true,
 	}
 	held, found := s.record.Find(output.Value(output.Data(s.secret), output.Entry(object.Spec.Secret.Keys.Token, keyToken), s.recorded))
 	valid := found && held.Live(now) && !r.revoked.has(held, &s.client, now)
@@ -68,7 +92,8 @@ func (r *reports) failure(ctx context.Context, object *v1alpha1.OAuth2Token, s *
 	return r.patch(ctx, object, wanted)
 }
 
-// write reports what a look has found, and returns when the object becomes Stalled; zero for never.
+// write reports what a reconcile has found, and returns when the object becomes Stalled; zero for
+// never.
 func (r *reports) write(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) (time.Time, error) {
 	found := v1alpha1.OAuth2TokenStatus{
 		ObservedGeneration: object.Generation, ClientID: s.record.ClientID, Conditions: slices.Clone(object.Status.Conditions),
@@ -111,6 +136,9 @@ func (r *reports) patch(ctx context.Context, object *v1alpha1.OAuth2Token, wante
 		return err
 	}
 	r.written.Note(object)
+	if id := wanted.TokenID; reportsEnd(wanted, id) && !reportsEnd(before, id) {
+		r.expired(object, wanted.ClientID, id)
+	}
 	usagereport.Announce(r.Recorder, object, news)
 	status.Announce(r.Recorder, object, before.Conditions, wanted.Conditions)
 	return nil

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// minAge is the age at which a revoked token is replaced. A caller with the client's credentials may
-	// revoke each token at once, and each replacement costs some writes.
+	// minAge is the age at which a revoked token is replaced. A caller with the client's
+	// credentials may revoke each token at once, and each replacement costs some writes.
 	minAge = 10 * time.Second
 	// sweepEvery is how often expired revocations are dropped.
 	sweepEvery = time.Minute

@@ -74,7 +74,7 @@ func (s *state) recorded(value oauth2.Secret) bool {
 	return found
 }
 
-// render renders the entries around a token. The condition says why it cannot be done.
+// render renders the entries around a token. The condition has the reason why it cannot be done.
 func (s *state) render(object *v1alpha1.OAuth2Token) (map[string][]byte, *metav1.Condition) {
 	keys := object.Spec.Secret.Keys
 	return output.Render([]output.Item{
@@ -104,7 +104,8 @@ func (d delivery) writeSecret(ctx context.Context, object *v1alpha1.OAuth2Token,
 	return err
 }
 
-// applySecret brings the derived parts of the Secret up to date, and deletes the Secrets under former names.
+// applySecret brings the derived parts of the Secret up to date, and deletes the Secrets under
+// former names.
 func (d delivery) applySecret(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
 	if s.found {
 		if err := d.writeSecret(ctx, object, s, true); err != nil {
@@ -121,7 +122,7 @@ func (d delivery) inherit(ctx context.Context, object *v1alpha1.OAuth2Token, s *
 	if s.secret != nil {
 		return nil
 	}
-	value, err := d.target(object).Inherit(ctx, s.recorded)
+	value, err := d.target(object).Inherit(ctx, func(_ client.Object, value oauth2.Secret) bool { return s.recorded(value) })
 	s.value = value
 	return err
 }

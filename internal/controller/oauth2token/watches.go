@@ -32,7 +32,8 @@ type watches struct {
 	revoked *revocations
 }
 
-// list returns requests for OAuth2Tokens and ends their pauses: others have changed what they depend on.
+// list returns requests for OAuth2Tokens and ends their pauses: others have changed what they
+// depend on.
 func (w watches) list(ctx context.Context, options ...client.ListOption) []reconcile.Request {
 	var tokens v1alpha1.OAuth2TokenList
 	if err := w.Client.List(ctx, &tokens, options...); err != nil {
@@ -79,8 +80,8 @@ func (w watches) tokensOfClientID(ctx context.Context, clientID string) []reconc
 	return w.tokensOfRecord(ctx, record)
 }
 
-// tokenOfSecret finds the OAuth2Token that a Secret belongs to: by annotation, because backup tools strip owner
-// references, or by its owner reference if it was stripped of the annotation.
+// tokenOfSecret finds the OAuth2Token that a Secret belongs to: by annotation, because backup tools
+// strip owner references, or by its owner reference if it was stripped of the annotation.
 func tokenOfSecret(_ context.Context, secret *corev1.Secret) []reconcile.Request {
 	name := output.NameOfOwner(secret, v1alpha1.AnnotationToken)
 	if name == "" {
@@ -139,8 +140,8 @@ func (w watches) tokensOfBundle(ctx context.Context, o client.Object) []reconcil
 	return w.everyToken(ctx, o)
 }
 
-// onRevocation wakes the OAuth2Tokens whose token was revoked. A TokenRevocation does not change, and a
-// merged one has no new entries. When one is deleted its selector ends.
+// onRevocation wakes the OAuth2Tokens whose token was revoked. A TokenRevocation does not change,
+// and a merged one has no new entries. When one is deleted its selector ends.
 func (w watches) onRevocation() handler.Funcs {
 	return handler.Funcs{
 		CreateFunc: func(ctx context.Context, e event.CreateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {

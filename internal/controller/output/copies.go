@@ -15,10 +15,12 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 )
 
-// reasonIgnored is the reason of the event about objects that name an owner and were not written for it.
+// reasonIgnored is the reason of the event about objects that name an owner and were not written
+// for it.
 const reasonIgnored = "CopyIgnored"
 
-// Copies remembers which copies of its credentials each owner has been told of. The zero Copies is ready to use.
+// Copies remembers which copies of its credentials have been reported to each owner. The zero
+// Copies is ready to use.
 type Copies struct{ told attempt.Proposals[string] }
 
 // toldFor is how long it is remembered, in the memory of this process.

@@ -21,15 +21,17 @@ import (
 )
 
 const (
-	// maxWords bounds what a condition quotes of the API server, and of the webhooks that it asks.
+	// maxWords bounds what a condition quotes of the API server, and of the webhooks that it
+	// asks.
 	maxWords = 512
 	// quotable is the length from which a value is taken for one that must not be quoted.
 	quotable = 16
 )
 
-// Failure is the condition about an attempt that failed; nil if it says nothing about the object: a lost race
-// is repeated at once, and an API server that does not answer refuses nothing. A refusal is reported in the
-// API server's words. Another failure is reported for an object that was never ready.
+// Failure is the condition about an attempt that failed; nil if it is not about the object: a lost
+// race is repeated at once, and an API server that does not answer refuses nothing. A refusal is
+// reported in the API server's words. Another failure is reported for an object that was never
+// ready.
 func Failure(failure error, conditions []metav1.Condition, attempt string) *metav1.Condition {
 	ofUser, isOfUser := errors.AsType[*Error](failure)
 	if isOfUser {
@@ -38,7 +40,7 @@ func Failure(failure error, conditions []metav1.Condition, attempt string) *meta
 	switch {
 	case unanswered(failure):
 	case errors.Is(failure, ErrAltered), refused(failure):
-		words := cut(wordsOf(failure))
+		words := cut(wordsOf(failure)) + remedy(failure)
 		if isOfUser {
 			words = ofUser.words
 		}
@@ -52,7 +54,7 @@ func Failure(failure error, conditions []metav1.Condition, attempt string) *meta
 	return nil
 }
 
-// unanswered reports whether the API server has not said what it thinks of a request: it did not answer, is
+// unanswered reports whether the API server has not decided about a request: it did not answer, is
 // overloaded or broken, or another write came first.
 func unanswered(failure error) bool {
 	if status, ok := errors.AsType[*apierrors.StatusError](failure); ok {
@@ -72,14 +74,15 @@ func unanswered(failure error) bool {
 		errors.Is(failure, io.EOF) || errors.Is(failure, io.ErrUnexpectedEOF)
 }
 
-// refused reports whether the API server, or an admission webhook that it must ask, refuses a request.
+// refused reports whether the API server, or an admission webhook that it must ask, refuses a
+// request.
 func refused(failure error) bool {
 	status, ok := errors.AsType[*apierrors.StatusError](failure)
 	return ok && (status.Status().Code >= http.StatusBadRequest || byWebhook(status))
 }
 
-// byWebhook reports whether an admission webhook could not be asked that must be: the API server calls that
-// an internal error.
+// byWebhook reports whether an admission webhook could not be asked that must be: the API server
+// calls that an internal error.
 func byWebhook(status *apierrors.StatusError) bool {
 	return strings.Contains(status.Status().Message, "failed calling webhook")
 }
@@ -101,6 +104,14 @@ func cut(words string) string {
 		words = strings.ToValidUTF8(words[:maxWords], "") + "…"
 	}
 	return words
+}
+
+// remedy is what the API server's message lacks: how to let a write to an immutable object happen.
+func remedy(failure error) string {
+	if apierrors.IsInvalid(failure) && strings.Contains(failure.Error(), "field is immutable when `immutable` is set") {
+		return ". Delete it: it is created again at once"
+	}
+	return ""
 }
 
 // redact removes the values of data from a text, as they are and in base64.

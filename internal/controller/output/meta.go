@@ -14,9 +14,9 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 )
 
-// metaOf is the metadata of an output: the owner's labels and annotations, and ours, which those of the
-// owner do not replace. The names of the owner's are listed in an annotation, so that they can be
-// removed.
+// metaOf is the metadata of an output: the owner's labels and annotations, and ours, which those of
+// the owner do not replace. The names of the owner's are listed in an annotation, so that they can
+// be removed.
 func metaOf[L, A ~string](o Owner, name string, labels map[string]L, annotations map[string]A) metav1.ObjectMeta {
 	meta := metav1.ObjectMeta{
 		Namespace: o.Namespace, Name: name,
@@ -52,8 +52,8 @@ func SameMeta(stored, wanted metav1.Object) bool {
 
 func includes(all, some map[string]string) bool { return maps.Equal(all, labels.Merge(all, some)) }
 
-// KeepOthers adds to wanted, which replaces stored, what others put there, a reloader or a backup tool
-// for one: labels, annotations, owner references and finalizers.
+// KeepOthers adds to wanted, which replaces stored, what others put there, a reloader or a backup
+// tool for one: labels, annotations, owner references and finalizers.
 func KeepOthers(wanted, stored metav1.Object) {
 	wanted.SetResourceVersion(stored.GetResourceVersion())
 	wanted.SetLabels(labels.Merge(stored.GetLabels(), wanted.GetLabels()))
@@ -74,11 +74,15 @@ func sameOwner(a metav1.OwnerReference) func(metav1.OwnerReference) bool {
 	return func(b metav1.OwnerReference) bool { return a.UID == b.UID && a.Name == b.Name && a.Kind == b.Kind }
 }
 
-// ofOthers is the stored metadata without what was written for the owner and wanted may lack: labels and
-// annotations that were added, and references to the owner and its predecessors.
+// ofOthers is the stored metadata without what was written for the owner and wanted may lack:
+// labels and annotations that were added, and references to the owner and its predecessors.
 func (o Owner) ofOthers(stored, wanted metav1.Object) *metav1.ObjectMeta {
 	rest := &metav1.ObjectMeta{
 		ResourceVersion: stored.GetResourceVersion(), Labels: stored.GetLabels(), Annotations: stored.GetAnnotations(), Finalizers: stored.GetFinalizers(),
+	}
+	if _, there := rest.Annotations[v1alpha1.AnnotationGeneration]; there {
+		rest.Annotations = maps.Clone(rest.Annotations)
+		delete(rest.Annotations, v1alpha1.AnnotationGeneration)
 	}
 	if list, there := rest.Annotations[v1alpha1.AnnotationAdded]; there {
 		rest.Labels, rest.Annotations = maps.Clone(rest.Labels), maps.Clone(rest.Annotations)

@@ -12,7 +12,8 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 )
 
-// The API server refuses labels and annotations of our domain; an object that was stored before such a rule replaces none of ours either.
+// The API server refuses labels and annotations of our domain; an object that was stored before
+// such a rule replaces no label or annotation of Hallpass either.
 func TestLabelsOfUsersReplaceNoneOfOurs(t *testing.T) {
 	owner := Owner{NamespacedName: types.NamespacedName{Namespace: "shop", Name: "reporting"}, Annotation: v1alpha1.AnnotationClient}
 	meta := metaOf(owner, "credentials",

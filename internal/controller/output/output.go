@@ -1,8 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package output is what the reconcilers share who write Secrets and ConfigMaps into users' namespaces: whose such an object is,
-// whether it says what it should, and the entries that users' templates add. What is not known to be ours is never touched.
+// Package output is what the reconcilers share who write Secrets and ConfigMaps into users'
+// namespaces: whose such an object is, whether it has the desired content, and the entries that
+// users' templates add. What is not known to be ours is never touched.
 package output
 
 import (
@@ -26,7 +27,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/packed"
 )
 
-// Owner is an object of ours that something is written for.
+// Owner is a custom resource for which something is written.
 type Owner struct {
 	types.NamespacedName
 
@@ -35,9 +36,9 @@ type Owner struct {
 	UID              types.UID
 }
 
-// reference has the garbage collector remove what is written. It keeps no owner from being deleted. Its
-// version is the one that the API server prefers: by a version that is served no more, the garbage
-// collector would find no owner and never remove what is written for it.
+// reference has the garbage collector remove what is written. It keeps no owner from being deleted.
+// Its version is the one that the API server prefers: by a version that is served no more, the
+// garbage collector would find no owner and never remove what is written for it.
 func (o Owner) reference(served meta.RESTMapper) metav1.OwnerReference {
 	version := v1alpha1.GroupVersion
 	if mapping, err := served.RESTMapping(version.WithKind(o.Kind).GroupKind()); err == nil {
@@ -53,8 +54,8 @@ func (o Owner) sameKind(reference metav1.OwnerReference) bool {
 	return reference.Kind == o.Kind && strings.HasPrefix(reference.APIVersion, v1alpha1.GroupVersion.Group+"/")
 }
 
-// NameOfOwner is the name of an object's owner: the one that it names in an annotation of ours, or refers
-// to if that was stripped of it.
+// NameOfOwner is the name of an object's owner: the one that it names in an annotation of Hallpass,
+// or refers to if that was stripped of it.
 func NameOfOwner(o client.Object, annotation string) string {
 	if name := o.GetAnnotations()[annotation]; name != "" {
 		return name
@@ -76,9 +77,10 @@ func (o Owner) refers(found client.Object) bool {
 	return slices.ContainsFunc(found.GetOwnerReferences(), func(owner metav1.OwnerReference) bool { return owner.UID == o.UID })
 }
 
-// owns decides whether an object is the owner's: by a reference to this very owner, or by annotation where
-// that is missing or dead. Backup tools strip owner references and change UIDs. Others may own it too, if it
-// refers to this owner; an object that refers or referred to another one of the kind is never adopted.
+// owns decides whether an object is the owner's: by a reference to this very owner, or by
+// annotation where that is missing or dead. Backup tools strip owner references and change UIDs.
+// Others may own it too, if it refers to this owner; an object that refers or referred to another
+// one of the kind is never adopted.
 func (o Owner) owns(ctx context.Context, live client.Reader, found client.Object) (bool, error) {
 	referred := o.refers(found)
 	if named := found.GetAnnotations()[o.Annotation]; named != o.Name && (named != "" || !referred) {
@@ -113,13 +115,14 @@ func read(ctx context.Context, live client.Reader, kind string, key types.Namesp
 	return object, nil
 }
 
-// Gone reports whether the API server has no object of that name and UID any more. An error is no answer.
+// Gone reports whether the API server has no object of that name and UID any more. An error is no
+// answer.
 func Gone(ctx context.Context, live client.Reader, kind string, key types.NamespacedName, uid string) (bool, error) {
 	found, err := read(ctx, live, kind, key)
 	return err == nil && (found == nil || string(found.UID) != uid), err
 }
 
-// ErrGone says that the owner was deleted while it was reconciled.
+// ErrGone means that the owner was deleted while it was reconciled.
 var ErrGone = errors.New("the object was deleted meanwhile")
 
 // CheckAlive returns ErrGone if the owner has been deleted, which the cache may not show yet.
@@ -149,7 +152,8 @@ func Delete(ctx context.Context, c client.Client, o client.Object) error {
 	return nil
 }
 
-// SecretCache is a cache of the Secrets that are selected, in some namespaces or, without any, in all.
+// SecretCache is a cache of the Secrets that are selected, in some namespaces or, without any, in
+// all.
 func SecretCache(mgr ctrl.Manager, informers *packed.Informers, selected cache.ByObject, namespaces []string) (cache.Cache, error) {
 	selected.Namespaces = map[string]cache.Config{}
 	for _, namespace := range namespaces {
@@ -172,8 +176,8 @@ func SecretCache(mgr ctrl.Manager, informers *packed.Informers, selected cache.B
 	return secrets, nil
 }
 
-// ErrAltered is wrapped by the error of a write whose data the API server stored otherwise, because a
-// policy engine changes it. Such a write is a failure, or repairing it would have no end.
+// ErrAltered is wrapped by the error of a write whose data the API server stored otherwise, because
+// a policy engine changes it. Such a write is a failure, or repairing it would have no end.
 var ErrAltered = errors.New("an admission policy or webhook of the cluster changes its data; exempt it there")
 
 // CheckStored wraps ErrAltered if the data in an answer is not what was sent.
@@ -184,8 +188,8 @@ func CheckStored[V any](sent, stored map[string]V, equal func(V, V) bool) error 
 	return ErrAltered
 }
 
-// Error says that a user's Secret or ConfigMap could not be written. Its message is for the user, and has
-// none of the values that were to be written.
+// Error means that a user's Secret or ConfigMap could not be written. Its message is for the user,
+// and has none of the values that were to be written.
 type Error struct {
 	kind, name string
 	err        error
@@ -196,7 +200,7 @@ type Error struct {
 // failed is the error of a write of data. A policy or a webhook may quote what it refuses.
 func (t Target) failed(err error, data map[string][]byte) *Error {
 	_, _, kind := t.empty()
-	return &Error{kind: kind, name: t.Name, err: err, words: cut(redact(wordsOf(err), data))}
+	return &Error{kind: kind, name: t.Name, err: err, words: cut(redact(wordsOf(err), data)) + remedy(err)}
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("%s (%s)", e.attempt(), e.words) }
@@ -204,11 +208,13 @@ func (e *Error) Unwrap() error { return e.err }
 
 func (e *Error) attempt() string { return fmt.Sprintf("write %s %q", e.kind, e.name) }
 
-// KeyCACertificate is the default name of the entry with the CA, here and in the ConfigMap that it comes from.
+// KeyCACertificate is the default name of the entry with the CA, here and in the ConfigMap that it
+// comes from.
 const KeyCACertificate = "ca.crt"
 
-// ReadCA reads the CA that is needed to trust the issuer from its ConfigMap. A zero key means that the
-// certificate is not ours. The condition says that the CA does not exist yet; a watch announces it.
+// ReadCA reads the CA that is needed to trust the issuer from its ConfigMap. A zero key means that
+// the certificate is not ours. The condition reports that the CA does not exist yet; a watch
+// announces it.
 func ReadCA(ctx context.Context, from client.Reader, bundle types.NamespacedName) (string, *metav1.Condition, error) {
 	if bundle.Name == "" {
 		return "", nil, nil

@@ -18,7 +18,8 @@ import (
 
 // Item is an entry that an object gets, and that the templates of users refer to.
 type Item struct {
-	// Name is the default name of the entry, and what templates call it; Renamed is the name that the user chose.
+	// Name is the default name of the entry, and what templates call it; Renamed is the name
+	// that the user chose.
 	Name    string
 	Renamed v1alpha1.SecretKey
 	Value   string
@@ -27,7 +28,7 @@ type Item struct {
 }
 
 // Render renders the data of an object: the items, and what the user's templates make of them. The
-// condition says why it cannot be done.
+// condition has the reason why it cannot be done.
 func Render(items []Item, templates v1alpha1.SecretTemplate) (map[string][]byte, *metav1.Condition) {
 	data, values := map[string][]byte{}, map[string]string{}
 	for _, item := range items {
@@ -52,8 +53,9 @@ func Entry(name v1alpha1.SecretKey, otherwise string) string {
 	return otherwise
 }
 
-// Value is the secret value in the data of an object. Where its entry is missing because the user has
-// just renamed it, it is a valid one under another name: a new name is no reason for a new value.
+// Value is the secret value in the data of an object. Where its entry is missing because the user
+// has just renamed it, it is a valid one under another name: a new name is no reason for a new
+// value.
 func Value(data map[string][]byte, entry string, valid func(oauth2.Secret) bool) oauth2.Secret {
 	if value, there := data[entry]; there {
 		return oauth2.NewSecret(string(value))
@@ -78,8 +80,9 @@ var errTooLong = errors.New("it renders to more than 64 KiB")
 
 var errUnclosed = errors.New("a reference begins with $( and is not closed; write $$( for the characters themselves")
 
-// expand replaces $(name) by the value of that name and $$ by a dollar sign, as references in the environment of a container
-// are replaced. Unlike there, a name that is unknown is an error: a password that reads $(client_secert) helps nobody.
+// expand replaces $(name) by the value of that name and $$ by a dollar sign, as references in the
+// environment of a container are replaced. Unlike there, a name that is unknown is an error: a
+// password that reads $(client_secert) is of no use.
 func expand(template string, values map[string]string) (string, error) {
 	var out strings.Builder
 	for {
@@ -112,8 +115,9 @@ func expand(template string, values map[string]string) (string, error) {
 	}
 }
 
-// expandAll renders templates into entries. With an error it returns the name of the first entry that
-// cannot be rendered, in the order of names, so that the condition stays the same from run to run.
+// expandAll renders templates into entries. With an error it returns the name of the first entry
+// that cannot be rendered, in the order of names, so that the condition stays the same from run to
+// run.
 func expandAll(templates map[string]v1alpha1.TemplateText, values map[string]string, taken map[string][]byte) (map[string][]byte, string, error) {
 	rendered := make(map[string][]byte, len(templates))
 	for _, entry := range slices.Sorted(maps.Keys(templates)) {

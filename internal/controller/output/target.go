@@ -24,37 +24,41 @@ import (
 
 // Target is the Secret, or the ConfigMap, in which an owner gets its credentials or configuration.
 type Target struct {
-	// Client writes. Cached reads from a cache that has the objects by the index of IndexByOwner, Live
-	// from the API server itself.
+	// Client writes. Cached reads from a cache that has the objects by the index of
+	// IndexByOwner, Live from the API server itself.
 	Client       client.Client
 	Cached, Live client.Reader
 
 	Owner Owner
-	// SecretType is the type of the Secret; empty for a ConfigMap, which has our label in the place of a type.
+	// SecretType is the type of the Secret; empty for a ConfigMap, which has our label in the
+	// place of a type.
 	SecretType corev1.SecretType
 	// Name is the name of the object; empty if the owner has no object of that kind any more.
 	Name string
 	// Labels and Annotations are those that the user adds.
 	Labels      v1alpha1.SecretLabels
 	Annotations v1alpha1.SecretAnnotations
+	// Generation is the value of AnnotationGeneration; without it the object has no such
+	// annotation.
+	Generation string
 	// Retained objects have no owner reference and outlive their owner.
 	Retained bool
-	// ClientID is what an object without a reference to the owner has to say in the entry of this name, or
-	// not at all. Without a name nothing is compared.
+	// ClientID is what an object without a reference to the owner has to have in the entry of
+	// this name, or not at all. Without a name nothing is compared.
 	ClientID, ClientIDEntry string
-	// Remembered are the names under which objects were written for the owner, the newest last. What has
-	// such a name is the owner's although it has no reference.
+	// Remembered are the names under which objects were written for the owner, the newest last.
+	// What has such a name is the owner's although it has no reference.
 	Remembered []string
 }
 
-// ErrForeign says that an object has the name of a target and is not its owner's.
+// ErrForeign means that an object has the name of a target and is not its owner's.
 var ErrForeign = errors.New("an object of that name is not the owner's")
 
-// errChanged says that an object was changed after the cache got it.
+// errChanged means that an object was changed after the cache got it.
 var errChanged = errors.New("it was changed meanwhile")
 
-// Read reads the object; nil if there is none. It returns ErrForeign for an object that is not the owner's.
-// What the cache has only the name of is read live.
+// Read reads the object; nil if there is none. It returns ErrForeign for an object that is not the
+// owner's. What the cache has only the name of is read live.
 func (t Target) Read(ctx context.Context, from client.Reader) (client.Object, error) {
 	found, _, kind := t.empty()
 	err := from.Get(ctx, client.ObjectKey{Namespace: t.Owner.Namespace, Name: t.Name}, found)
@@ -80,22 +84,24 @@ func (t Target) Read(ctx context.Context, from client.Reader) (client.Object, er
 	return found, nil
 }
 
-// written reports whether an object was written for the owner: it refers to this very owner, or has a name
-// that is remembered.
+// written reports whether an object was written for the owner: it refers to this very owner, or has
+// a name that is remembered.
 func (t Target) written(found client.Object) bool {
 	return t.Owner.refers(found) || slices.Contains(t.Remembered, found.GetName())
 }
 
-// referredDead reports whether a cache has an object trimmed that refers to an owner of before: what it says
-// is read live.
+// referredDead reports whether a cache has an object trimmed that refers to an owner of before: its
+// content is read live.
 func (t Target) referredDead(found client.Object) bool {
 	return digestOf(found) != nil && len(found.GetOwnerReferences()) > 0 && !t.Owner.refers(found)
 }
 
-// speaksOfAnother reports whether an object that was not written for the owner names another client_id, as a
-// copy from elsewhere does.
+// speaksOfAnother reports whether an object that was not written for the owner names another
+// client_id, as a copy from elsewhere does. A name is remembered before the object is created, so
+// it proves nothing but of an object that is retained, which has no reference.
 func (t Target) speaksOfAnother(found client.Object) bool {
-	if t.ClientIDEntry == "" || t.written(found) {
+	retained := t.Retained && slices.Contains(t.Remembered, found.GetName())
+	if t.ClientIDEntry == "" || retained || t.Owner.refers(found) {
 		return false
 	}
 	id, there := Data(found)[t.ClientIDEntry]
@@ -110,8 +116,8 @@ func (t Target) empty() (object client.Object, list client.ObjectList, kind stri
 	return &corev1.Secret{}, &corev1.SecretList{}, "Secret"
 }
 
-// marked reports whether an object is of our type or has our label. A ConfigMap without the label is
-// recognised by an owner reference to the very owner.
+// marked reports whether an object is of our type or has our label. A ConfigMap without the label
+// is recognised by an owner reference to the very owner.
 func (t Target) marked(found client.Object) bool {
 	if secret, ok := found.(*corev1.Secret); ok {
 		return secret.Type == t.SecretType
@@ -123,9 +129,10 @@ func (t Target) marked(found client.Object) bool {
 	return marked
 }
 
-// Write creates the object with the data, or updates what is ours in stored, which was read before, on
-// the version that was read; it is a no-op if stored is the same. It returns the object that is stored by
-// now, also with an error. The error is an *Error; it wraps ErrAltered if the API server stored other data.
+// Write creates the object with the data, or updates what is ours in stored, which was read before,
+// on the version that was read; it is a no-op if stored is the same. It returns the object that is
+// stored by now, also with an error. The error is an *Error; it wraps ErrAltered if the API server
+// stored other data.
 func (t Target) Write(ctx context.Context, stored client.Object, data map[string][]byte) (client.Object, error) {
 	wanted := t.render(data)
 	var err error
@@ -152,8 +159,8 @@ func (t Target) Write(ctx context.Context, stored client.Object, data map[string
 	return wanted, nil
 }
 
-// whole is stored as the API server has it, if a cache has it trimmed: an update would take away what was
-// trimmed. Another version is a conflict, because the data was not decided on it.
+// whole is stored as the API server has it, if a cache has it trimmed: an update would take away
+// what was trimmed. Another version is a conflict, because the data was not decided on it.
 func (t Target) whole(ctx context.Context, stored client.Object) (client.Object, error) {
 	if digestOf(stored) == nil {
 		return stored, nil
@@ -161,8 +168,8 @@ func (t Target) whole(ctx context.Context, stored client.Object) (client.Object,
 	return Unchanged(ctx, t.Live, stored)
 }
 
-// Unchanged reads a Secret or a ConfigMap live. The error is a conflict if the API server has another version
-// than stored, or none.
+// Unchanged reads a Secret or a ConfigMap live. The error is a conflict if the API server has
+// another version than stored, or none.
 func Unchanged(ctx context.Context, live client.Reader, stored client.Object) (client.Object, error) {
 	var found client.Object = &corev1.Secret{}
 	kind := "Secret"
@@ -181,6 +188,9 @@ func Unchanged(ctx context.Context, live client.Reader, stored client.Object) (c
 
 func (t Target) render(data map[string][]byte) client.Object {
 	rendered := metaOf(t.Owner, t.Name, t.Labels, t.Annotations)
+	if t.Generation != "" {
+		rendered.Annotations[v1alpha1.AnnotationGeneration] = t.Generation
+	}
 	if !t.Retained {
 		rendered.OwnerReferences = []metav1.OwnerReference{t.Owner.reference(t.Client.RESTMapper())}
 	}
@@ -219,8 +229,8 @@ func IndexByOwner(ctx context.Context, indexer client.FieldIndexer, object clien
 	return nil
 }
 
-// byOwner leaves out the objects with the name of their owner, which most have, and which are found by it; and
-// the records of the registry.
+// byOwner leaves out the objects with the name of their owner, which most have, and which are found
+// by it; and the records of the registry.
 func byOwner(annotation string) client.IndexerFunc {
 	return func(o client.Object) []string {
 		owner := NameOfOwner(o, annotation)
@@ -265,9 +275,9 @@ func (t Target) Known(ctx context.Context) (bool, error) {
 	return len(objects) > 0, err
 }
 
-// Former are the objects that were written for the owner under names that it does not use any more, read
-// live, the newest first. Copies are the names of other objects that name the owner. They are found by what
-// they say themselves and by the names that are remembered: status is never an input.
+// Former are the objects that were written for the owner under names that it does not use any more,
+// read live, the newest first. Copies are the names of other objects that name the owner. They are
+// found by their own annotations and by the names that are remembered: status is never an input.
 func (t Target) Former(ctx context.Context) (former []client.Object, copies []string, err error) {
 	var names []string
 	if t.Name != "" { // otherwise the names are those of objects of the other kind, most likely
@@ -311,9 +321,10 @@ func (t Target) readFormer(ctx context.Context, names []string) ([]client.Object
 	return former, nil
 }
 
-// RemoveFormer deletes the objects that Former finds, and returns the copies. The credentials are in current
-// by now, unless it is nil. The error is a conflict if that is not what the API server has: after a name was
-// changed and changed back, a late cache may still have what was deleted in between.
+// RemoveFormer deletes the objects that Former finds, and returns the copies. The credentials are
+// in current by now, unless it is nil. The error is a conflict if that is not what the API server
+// has: after a name was changed and changed back, a late cache may still have what was deleted in
+// between.
 func (t Target) RemoveFormer(ctx context.Context, current client.Object) (copies []string, err error) {
 	former, copies, err := t.Former(ctx)
 	if err != nil || len(former) == 0 {
@@ -332,15 +343,16 @@ func (t Target) RemoveFormer(ctx context.Context, current client.Object) (copies
 	return copies, nil
 }
 
-// Inherit finds a value in the objects that Former finds: an object that only gets another name needs no
-// other value in it. Its entry may have had another name, too.
-func (t Target) Inherit(ctx context.Context, valid func(oauth2.Secret) bool) (oauth2.Secret, error) {
+// Inherit finds a value in the objects that Former finds: an object that only gets another name
+// needs no other value in it. Its entry may have had another name, too.
+func (t Target) Inherit(ctx context.Context, valid func(from client.Object, value oauth2.Secret) bool) (oauth2.Secret, error) {
 	former, _, err := t.Former(ctx)
 	if err != nil {
 		return oauth2.Secret{}, err
 	}
 	for _, o := range former {
-		if value := find(Data(o), valid); !value.Empty() {
+		value := find(Data(o), func(value oauth2.Secret) bool { return valid(o, value) })
+		if !value.Empty() {
 			return value, nil
 		}
 	}

@@ -56,7 +56,7 @@ func owned(kind, name string, uid types.UID) change {
 	}
 }
 
-// ownedToo adds an owner of another API group, or of ours if it is a client.
+// ownedToo adds an owner of another API group, or of Hallpass if it is a client.
 func ownedToo(kind, name string, uid types.UID) change {
 	return func(o client.Object) {
 		version := "argoproj.io/v1alpha1"
@@ -116,7 +116,7 @@ func TestAnObjectOfAnotherOwnerIsForeign(t *testing.T) {
 		"a copy that speaks of another client, restored":      {secret, secretOf(secret, annotated("app"), dead, saying("stage.app")), ErrForeign},
 		"a Secret of before that speaks of the owner":         {secret, secretOf(secret, annotated("app"), dead, saying("shop.app")), nil},
 		"a Secret of the owner that was edited":               {secret, secretOf(secret, annotated("app"), ours, saying("stage.app")), nil},
-		"a Secret under a name that is remembered":            {secret, secretOf(secret, annotated("app"), saying("stage.app"), named("kept")), nil},
+		"a copy under a name that is remembered":              {secret, secretOf(secret, annotated("app"), saying("stage.app"), named("kept")), ErrForeign},
 		"a Secret of another type":                            {secret, secretOf(corev1.SecretTypeOpaque, annotated("app"), ours), ErrForeign},
 		"a Secret that names another client":                  {secret, secretOf(secret, annotated("other")), ErrForeign},
 		"a Secret that another live client owns":              {secret, secretOf(secret, annotated("app"), theirs), ErrForeign},
@@ -137,6 +137,11 @@ func TestAnObjectOfAnotherOwnerIsForeign(t *testing.T) {
 				t.Errorf("%v, %v; want error %v", found, err, c.want)
 			}
 		})
+	}
+	retained := shop(secret, secretOf(secret, annotated("app"), saying("stage.app"), named("kept")))
+	retained.ClientID, retained.ClientIDEntry, retained.Name, retained.Remembered, retained.Retained = "shop.app", "client_id", "kept", []string{"kept"}, true
+	if found, err := retained.Read(t.Context(), retained.Live); found == nil || err != nil {
+		t.Errorf("%v, %v; want a retained Secret that was edited", found, err)
 	}
 	target := shop(secret)
 	if found, err := target.Read(t.Context(), target.Live); found != nil || err != nil {
@@ -395,7 +400,8 @@ func TestObjectsUnderFormerNames(t *testing.T) {
 				t.Fatal(err)
 			}
 			slices.Sort(left)
-			left = slices.DeleteFunc(left, func(name string) bool { return name == "an-opaque-one" }) // the cache selects by type
+			// the cache selects by type
+			left = slices.DeleteFunc(left, func(name string) bool { return name == "an-opaque-one" })
 			if diff := cmp.Diff(c.copies, left); diff != "" {
 				t.Errorf("copies (-want +got):\n%s", diff)
 			}
@@ -410,7 +416,8 @@ func TestObjectsUnderFormerNames(t *testing.T) {
 	}
 }
 
-// TestASecretThatTheCacheLacksIsInherited: of two quick renames the cache has the first Secret alone.
+// TestASecretThatTheCacheLacksIsInherited: of two quick renames the cache has the first Secret
+// alone.
 func TestASecretThatTheCacheLacksIsInherited(t *testing.T) {
 	const secret = v1alpha1.SecretTypeClient
 	with := func(value string) change {
@@ -424,13 +431,14 @@ func TestASecretThatTheCacheLacksIsInherited(t *testing.T) {
 	first, second := secretOf(secret, named("first"), annotated("app"), ours, with("old")), secretOf(secret, named("second"), annotated("app"), ours, with("new"))
 	late, target := shop(secret, first), shop(secret, first, second)
 	target.Name, target.Cached, target.Remembered = "third", late.Cached, []string{"first", "second"}
-	value, err := target.Inherit(t.Context(), func(oauth2.Secret) bool { return true })
+	value, err := target.Inherit(t.Context(), func(client.Object, oauth2.Secret) bool { return true })
 	if err != nil || value.Reveal() != "new" {
 		t.Errorf("inherited %q, %v; want that of the newest name", value.Reveal(), err)
 	}
 }
 
-// TestALateCacheHasNoFormerObjectDeleted renames there and back: the cache still has the object that was deleted in between.
+// TestALateCacheHasNoFormerObjectDeleted renames there and back: the cache still has the object
+// that was deleted in between.
 func TestALateCacheHasNoFormerObjectDeleted(t *testing.T) {
 	const secret = v1alpha1.SecretTypeClient
 	before := secretOf(secret, annotated("app"), owned("OAuth2Client", "app", "u1"), named("before"))
@@ -482,10 +490,10 @@ func TestAValueUnderAnotherNameIsKept(t *testing.T) {
 	before := changed(&corev1.Secret{Type: v1alpha1.SecretTypeClient, Data: map[string][]byte{"password": []byte("hps_a")}},
 		annotated("app"), owned("OAuth2Client", "app", "u1"), named("before"))
 	target := shop(v1alpha1.SecretTypeClient, before)
-	if value, err := target.Inherit(t.Context(), valid); err != nil || value.Reveal() != "hps_a" {
+	if value, err := target.Inherit(t.Context(), func(_ client.Object, s oauth2.Secret) bool { return valid(s) }); err != nil || value.Reveal() != "hps_a" {
 		t.Errorf("inherited %q, %v", value.Reveal(), err)
 	}
-	if value, err := target.Inherit(t.Context(), func(oauth2.Secret) bool { return false }); err != nil || !value.Empty() {
+	if value, err := target.Inherit(t.Context(), func(client.Object, oauth2.Secret) bool { return false }); err != nil || !value.Empty() {
 		t.Errorf("inherited %q, %v; want nothing", value.Reveal(), err)
 	}
 }

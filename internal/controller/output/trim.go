@@ -20,29 +20,32 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 )
 
-// entryDigest is an entry that a cache adds to the data of a trimmed object: the digest of the data, or
-// nothing where the object is reduced to its name. No Secret and no ConfigMap can have an entry of this
-// name.
+// entryDigest is an entry that a cache adds to the data of a trimmed object: the digest of the
+// data, or nothing where the object is reduced to its name. No Secret and no ConfigMap can have an
+// entry of this name.
 const entryDigest = "\x00digest"
 
-// maxTrimmed bounds what a cache keeps of an object, in bytes. Users choose the entries, the labels and
-// the annotations; beyond this bound the API server is asked for the object whenever it is read.
+// maxTrimmed bounds what a cache keeps of an object, in bytes. Users choose the entries, the labels
+// and the annotations; beyond this bound the API server is asked for the object whenever it is
+// read.
 const maxTrimmed = 4 << 10
 
-// Trim is what a cache keeps of Secrets and ConfigMaps in the namespaces of users, who can create as many
-// as they like, each of up to a megabyte.
+// Trim is what a cache keeps of Secrets and ConfigMaps in the namespaces of users, who can create
+// as many as they like, each of up to a megabyte.
 type Trim struct {
-	// Annotation is the annotation by which an object names its owner; empty for objects that name none.
+	// Annotation is the annotation by which an object names its owner; empty for objects that
+	// name none.
 	Annotation string
-	// Alive reports whether the cache has an owner of that name. Without it every owner that is named counts.
+	// Alive reports whether the cache has an owner of that name. Without it every owner that is
+	// named counts.
 	Alive func(types.NamespacedName) bool
 	// Value returns what is kept of the value of an entry.
 	Value func(value []byte) []byte
 }
 
-// Transform implements toolscache.TransformFunc. Of an object with an owner it keeps the metadata, a digest
-// of the data, and the values that are read. Of an object without one it keeps the name: an owner that
-// comes later finds that there is an object, and reads it from the API server.
+// Transform implements toolscache.TransformFunc. Of an object with an owner it keeps the metadata,
+// a digest of the data, and the values that are read. Of an object without one it keeps the name:
+// an owner that comes later finds that there is an object, and reads it from the API server.
 func (t Trim) Transform(from any) (any, error) {
 	var trimmed client.Object
 	data := map[string][]byte{}
@@ -67,19 +70,19 @@ func (t Trim) Transform(from any) (any, error) {
 	return trimmed, nil
 }
 
-// maxUnreferred bounds what is kept of an entry of a Secret without owner references, in bytes: such a
-// Secret is its owner's only if it says so, in its client_id too.
+// maxUnreferred bounds what is kept of an entry of a Secret without owner references, in bytes:
+// such a Secret is its owner's only if it names the owner, in its client_id too.
 const maxUnreferred = 256
 
 func (t Trim) unreferred(o client.Object) bool {
 	return t.Annotation != "" && len(o.GetOwnerReferences()) == 0
 }
 
-// annotationOthers is an annotation that a cache adds to an object of ours: a digest of those that others
-// put there.
+// annotationOthers is an annotation that a cache adds to an object of Hallpass: a digest of those
+// that others put there.
 const annotationOthers = "\x00others"
 
-// maxAnnotation bounds an annotation of ours that is read, in bytes.
+// maxAnnotation bounds an annotation of Hallpass that is read, in bytes.
 const maxAnnotation = 256
 
 // Short is the value of an annotation, or a digest of one too long to be stored.
@@ -91,8 +94,8 @@ func Short(value string) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// TrimAnnotations implements toolscache.TransformFunc for the objects that users write for us. It keeps of
-// annotations of ours what is read, and of others whether they change.
+// TrimAnnotations implements toolscache.TransformFunc for the objects that users write for us. It
+// keeps of annotations of Hallpass what is read, and of others whether they change.
 func TrimAnnotations(from any) (any, error) {
 	o, ok := from.(client.Object)
 	if !ok || len(o.GetAnnotations()) == 0 {
@@ -122,7 +125,8 @@ func (t Trim) owned(o client.Object) bool {
 	return owner != "" && (t.Alive == nil || t.Alive(types.NamespacedName{Namespace: o.GetNamespace(), Name: owner}))
 }
 
-// reduce leaves the name, the UID, the version, the type, and the name of the owner, by which it is woken.
+// reduce leaves the name, the UID, the version, the type, and the name of the owner, by which it is
+// woken.
 func (t Trim) reduce(o client.Object) {
 	var annotations map[string]string
 	if owner := NameOfOwner(o, t.Annotation); t.Annotation != "" && owner != "" && len(owner) < maxTrimmed {
@@ -176,8 +180,8 @@ func digest(data map[string][]byte) []byte {
 	return hash.Sum(nil)
 }
 
-// digestOf is the digest that a cache has of the data of an object: nil if the object is whole, and empty
-// if it is reduced to its name.
+// digestOf is the digest that a cache has of the data of an object: nil if the object is whole, and
+// empty if it is reduced to its name.
 func digestOf(o client.Object) []byte {
 	switch o := o.(type) {
 	case *corev1.Secret:

@@ -205,7 +205,8 @@ func get(t *testing.T, target Target) *corev1.Secret {
 	return &found
 }
 
-// TestNamesAreThoseOfTheOwner with the index that a cache has, which leaves out the name that most objects have.
+// TestNamesAreThoseOfTheOwner with the index that a cache has, which leaves out the name that most
+// objects have.
 func TestNamesAreThoseOfTheOwner(t *testing.T) {
 	record := secretOf("hallpass.dev/registration", named("record"), annotated("app"))
 	target := shop(v1alpha1.SecretTypeClient, secretOf(v1alpha1.SecretTypeClient, annotated("app")), record,
@@ -220,7 +221,7 @@ func TestNamesAreThoseOfTheOwner(t *testing.T) {
 	}
 }
 
-// TestAnnotationsAreTrimmed to those of ours, and to whether others change.
+// TestAnnotationsAreTrimmed to those of Hallpass, and to whether others change.
 func TestAnnotationsAreTrimmed(t *testing.T) {
 	long := strings.Repeat("x", 1_000)
 	trimmed := func(annotations map[string]string) map[string]string {

@@ -14,9 +14,9 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
-// The form of an object: of a struct the fields that are not zero, each after its number, and then a
-// zero; of a string its length, or one of the marks below. Nothing names a field, so that the form is
-// of use to the process alone that wrote it.
+// The form of an object: of a struct the fields that are not zero, each after its number, and then
+// a zero; of a string its length, or one of the marks below. Nothing names a field, so that the
+// form is of use to the process alone that wrote it.
 const (
 	markUUID  = 0 // 16 bytes follow
 	markKnown = 1 // the number of one of the known strings follows
@@ -123,7 +123,8 @@ func encodeText(w *wire.Writer, s string) {
 	w.Raw(s)
 }
 
-// decode reads a value that encode appended. It is into v, which is zero. Strings are parts of the form.
+// decode reads a value that encode appended. It is into v, which is zero. Strings are parts of the
+// form.
 func decode(r *wire.Reader, v reflect.Value) {
 	switch v.Kind() {
 	case reflect.String:

@@ -10,8 +10,9 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 )
 
-// handlers are the event handlers of an informer. It is the one handler that the informer underneath has:
-// each handler of that one has a queue as long as there are objects, and would unpack each event.
+// handlers are the event handlers of an informer. It is the one handler that the informer
+// underneath has: each handler of that one has a queue as long as there are objects, and would
+// unpack each event.
 type handlers struct {
 	// feed is the registration of this handler, failure why there is none.
 	feed    toolscache.ResourceEventHandlerRegistration
@@ -28,8 +29,8 @@ type registration struct {
 	handler toolscache.ResourceEventHandler
 }
 
-// add adds a handler, which gets what is stored, and then each event. An event that was under way may show
-// it an object as it was before.
+// add adds a handler, which gets what is stored, and then each event. An event that was under way
+// may show it an object as it was before.
 func (h *handlers) add(handler toolscache.ResourceEventHandler, stored toolscache.Store) (toolscache.ResourceEventHandlerRegistration, error) {
 	if h.failure != nil {
 		return nil, h.failure

@@ -1,9 +1,10 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package packed has the informers of the manager's caches. An informer holds each object as one string,
-// a quarter of what the object takes, and unpacks it whenever it is read or an event handler gets it.
-// A cache with these informers needs no deep copies: each reader gets an object of its own.
+// Package packed has the informers of the manager's caches. An informer holds each object as one
+// string, a quarter of what the object takes, and unpacks it whenever it is read or an event
+// handler gets it. A cache with these informers needs no deep copies: each reader gets an object of
+// its own.
 package packed
 
 import (
@@ -53,8 +54,8 @@ func (i *Informers) of(like client.Object) []*informer {
 	return i.byKind[reflect.TypeOf(like).Elem()]
 }
 
-// Absent reports whether there is no object of that kind and name: whether each informer of the kind has
-// all that there is, and none has it.
+// Absent reports whether there is no object of that kind and name: whether each informer of the
+// kind has all that there is, and none has it.
 func (i *Informers) Absent(like client.Object, key types.NamespacedName) bool {
 	informers := i.of(like)
 	for _, one := range informers {
@@ -65,8 +66,8 @@ func (i *Informers) Absent(like client.Object, key types.NamespacedName) bool {
 	return len(informers) > 0
 }
 
-// Each hands the objects of a kind on, one after the other, so that never more than one is unpacked. It
-// waits until all that there are have been read.
+// Each hands the objects of a kind on, one after the other, so that never more than one is
+// unpacked. It waits until all that there are have been read.
 func Each[T client.Object](ctx context.Context, i *Informers, visit func(T)) error {
 	var like T
 	for _, one := range i.of(like) {
@@ -94,6 +95,24 @@ func (i *Informers) Names(like client.Object) []types.NamespacedName {
 		}
 	}
 	return names
+}
+
+// Indexed are the names of the objects of a namespace that a field index of the cache has under a
+// value. It unpacks none of them.
+func (i *Informers) Indexed(like client.Object, field, namespace, value string) ([]types.NamespacedName, error) {
+	var names []types.NamespacedName
+	for _, one := range i.of(like) {
+		// as the cache names its indexes
+		keys, err := one.SharedIndexInformer.GetIndexer().IndexKeys("field:"+field, namespace+"/"+value)
+		if err != nil {
+			return nil, fmt.Errorf("find each %s of %s by its %s: %w", one.kind.Name(), namespace, field, err)
+		}
+		for _, key := range keys {
+			_, name, _ := strings.Cut(key, "/")
+			names = append(names, types.NamespacedName{Namespace: namespace, Name: name})
+		}
+	}
+	return names, nil
 }
 
 // object is an object of an informer, packed. It has the namespace, the name and the version of the
@@ -151,7 +170,8 @@ func pack(kind reflect.Type, from any) (any, error) {
 	accessor.SetManagedFields(nil)
 	if applied := accessor.GetAnnotations(); applied[corev1.LastAppliedConfigAnnotation] != "" {
 		applied = maps.Clone(applied)
-		delete(applied, corev1.LastAppliedConfigAnnotation) // the object once more, for kubectl alone
+		// the object once more, for kubectl alone
+		delete(applied, corev1.LastAppliedConfigAnnotation)
 		accessor.SetAnnotations(applied)
 	}
 	if err := encodeStruct(&w, rest.Elem()); err != nil {
@@ -169,7 +189,8 @@ func unpack(from any) any {
 		v := reflect.New(o.kind)
 		decodeStruct(&r, v.Elem())
 		if accessor, ok := reflect.TypeAssert[metav1.Object](v); ok {
-			accessor.SetNamespace(strings.Clone(read.namespace)) // many keep a name, none should keep the form with it
+			// many keep a name, none should keep the form with it
+			accessor.SetNamespace(strings.Clone(read.namespace))
 			accessor.SetName(strings.Clone(read.name))
 			accessor.SetResourceVersion(read.version)
 		}
@@ -189,7 +210,8 @@ func unpackAll(from []any) []any {
 	return all
 }
 
-// informer packs what is stored, and unpacks what is read. It unpacks an event once for all handlers.
+// informer packs what is stored, and unpacks what is read. It unpacks an event once for all
+// handlers.
 type informer struct {
 	toolscache.SharedIndexInformer
 	handlers
@@ -225,14 +247,16 @@ func (i *informer) AddEventHandler(handler toolscache.ResourceEventHandler) (too
 	return i.add(handler, i.SharedIndexInformer.GetStore())
 }
 
-// AddEventHandlerWithResyncPeriod implements toolscache.SharedInformer. The period is that of the informer.
+// AddEventHandlerWithResyncPeriod implements toolscache.SharedInformer. The period is that of the
+// informer.
 func (i *informer) AddEventHandlerWithResyncPeriod(
 	handler toolscache.ResourceEventHandler, _ time.Duration,
 ) (toolscache.ResourceEventHandlerRegistration, error) {
 	return i.AddEventHandler(handler)
 }
 
-// AddEventHandlerWithOptions implements toolscache.SharedInformer. The options are those of the informer.
+// AddEventHandlerWithOptions implements toolscache.SharedInformer. The options are those of the
+// informer.
 func (i *informer) AddEventHandlerWithOptions(
 	handler toolscache.ResourceEventHandler, _ toolscache.HandlerOptions,
 ) (toolscache.ResourceEventHandlerRegistration, error) {

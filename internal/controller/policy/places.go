@@ -13,17 +13,22 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// places remembers the last object of a kind that is within the limit of a namespace. So whether an object
-// is one too many is one comparison, and takes a list only after the objects within the limit have changed.
+// places remembers the last object of a kind that is within the limit of a namespace. So whether an
+// object is one too many is one comparison, and takes a list only after the objects within the
+// limit have changed.
 type places struct {
-	// followed says that created and deleted get each object; without that nothing is remembered.
+	// followed means that created and deleted get each object; without that nothing is
+	// remembered.
 	followed bool
 
 	mu   sync.Mutex
 	last map[inhabitants]place
-	// changes counts what may have changed a place.
-	changes uint64
+	// listing are the lists that run, so that a change is known to those of its namespace only.
+	listing map[inhabitants]map[*listed]struct{}
 }
+
+// listed is a list of a namespace.
+type listed struct{ changed bool }
 
 type inhabitants struct{ kind, namespace string }
 
@@ -31,53 +36,73 @@ func inhabitantsOf(o client.Object) inhabitants {
 	return inhabitants{fmt.Sprintf("%T", o), o.GetNamespace()}
 }
 
-// place is the last object within a limit. Where all objects are within it, object is nil and count the
-// most that there can be.
+// place is the last object within a limit. Where all objects are within it, object is nil and count
+// the most that there can be.
 type place struct {
 	limit  int
 	object client.Object
 	count  int
 }
 
-// beyond reports whether a namespace has no place for an object. The function list returns the objects of
-// the namespace.
+// beyond reports whether a namespace has no place for an object. The function list returns the
+// objects of the namespace.
 func (p *places) beyond(o client.Object, limit int, list func() ([]client.Object, error)) (bool, error) {
 	if limit == 0 {
 		return true, nil
 	}
 	p.mu.Lock()
 	known, there := p.last[inhabitantsOf(o)]
-	changes := p.changes
 	p.mu.Unlock()
 	if !there || known.limit != limit {
-		all, err := list()
-		if err != nil {
+		var err error
+		if known, err = p.find(inhabitantsOf(o), limit, list); err != nil {
 			return false, err
 		}
-		known = place{limit: limit, count: len(all)}
-		if len(all) >= limit {
-			slices.SortFunc(all, byAge)
-			known.object = all[limit-1]
-		}
-		p.remember(inhabitantsOf(o), known, changes)
 	}
 	return known.object != nil && byAge(o, known.object) > 0, nil
 }
 
-// remember keeps a place unless something has changed since.
-func (p *places) remember(of inhabitants, found place, changes uint64) {
+// find lists the objects of a namespace for its place. It remembers the place unless an object of
+// the namespace has changed meanwhile.
+func (p *places) find(of inhabitants, limit int, list func() ([]client.Object, error)) (place, error) {
+	run := p.begin(of)
+	all, err := list()
+	found := place{limit: limit, count: len(all)}
+	if err == nil && len(all) >= limit {
+		slices.SortFunc(all, byAge)
+		found.object = all[limit-1]
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.followed || p.changes != changes {
-		return
+	if delete(p.listing[of], run); len(p.listing[of]) == 0 {
+		delete(p.listing, of)
 	}
-	if p.last == nil {
-		p.last = map[inhabitants]place{}
+	if err == nil && p.followed && !run.changed {
+		if p.last == nil {
+			p.last = map[inhabitants]place{}
+		}
+		p.last[of] = found
 	}
-	p.last[of] = found
+	return found, err
 }
 
-// created is called with each new object. One that is listed already counts twice, which costs a list.
+// begin adds a list of a namespace.
+func (p *places) begin(of inhabitants) *listed {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.listing == nil {
+		p.listing = map[inhabitants]map[*listed]struct{}{}
+	}
+	if p.listing[of] == nil {
+		p.listing[of] = map[*listed]struct{}{}
+	}
+	run := &listed{}
+	p.listing[of][run] = struct{}{}
+	return run
+}
+
+// created is called with each new object. One that is listed already counts twice, which costs a
+// list.
 func (p *places) created(o client.Object) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -104,12 +129,14 @@ func (p *places) change(o client.Object, known place) {
 	if known.object != nil && byAge(o, known.object) > 0 {
 		return
 	}
-	p.changes++
+	for run := range p.listing[inhabitantsOf(o)] {
+		run.changed = true
+	}
 	delete(p.last, inhabitantsOf(o))
 }
 
-// byAge orders objects as they take their places: the older ones first, by name where they were created in
-// the same second.
+// byAge orders objects as they take their places: the older ones first, by name where they were
+// created in the same second.
 func byAge(a, b client.Object) int {
 	created, than := a.GetCreationTimestamp(), b.GetCreationTimestamp()
 	return cmp.Or(created.Compare(than.Time), strings.Compare(a.GetName(), b.GetName()))

@@ -113,3 +113,24 @@ func TestAChangeDuringAListIsNotForgotten(t *testing.T) {
 		t.Errorf("the older one, which came meanwhile, was forgotten: %t, %v", beyond, err)
 	}
 }
+
+// TestAChangeInAnotherNamespaceCostsNoList however often the other one creates and deletes.
+func TestAChangeInAnotherNamespaceCostsNoList(t *testing.T) {
+	places, lists := places{followed: true}, 0
+	own, other := aged("own", 1), aged("other", 1)
+	other.SetNamespace("warehouse")
+	for range 100 {
+		beyond, err := places.beyond(own, 1, func() ([]client.Object, error) {
+			lists++
+			places.created(other)
+			places.deleted(other)
+			return []client.Object{own}, nil
+		})
+		if err != nil || beyond {
+			t.Fatal(beyond, err)
+		}
+	}
+	if lists != 1 || len(places.listing) != 0 {
+		t.Errorf("%d lists, want 1; %d are on record as running, want none", lists, len(places.listing))
+	}
+}

@@ -1,8 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package policy finds out for the reconcilers what the OAuth2Policies of a cluster allow in a namespace, and what the owner of a
-// resource has consented to. It reads from the cache and writes nothing; deciding is the business of package oauth2.
+// Package policy finds out for the reconcilers what the OAuth2Policies of a cluster allow in a
+// namespace, and what the owner of a resource has consented to. It reads from the cache and writes
+// nothing; deciding is the business of package oauth2.
 package policy
 
 import (
@@ -23,6 +24,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
 // IndexByAccess finds the OAuth2Clients that ask for a resource, by Key of its name.
@@ -42,16 +44,20 @@ type Source struct {
 	ProtectedLabels []string
 	// Only are the namespaces that the manager works in; none stands for all.
 	Only []string
+	// Room bounds what the records of each namespace take in the memory of the token servers;
+	// nil for no bound.
+	Room *publish.Room
 
 	places places
 }
 
-// Narrow reports whether the manager works in chosen namespaces, without a right to read policies.
-func (s *Source) Narrow() bool { return len(s.Only) > 0 }
+// Namespaced reports whether the manager works in chosen namespaces, without a right to read
+// policies.
+func (s *Source) Namespaced() bool { return len(s.Only) > 0 }
 
 // Covers reports whether the manager works in a namespace.
 func (s *Source) Covers(namespace string) bool {
-	return !s.Narrow() || slices.Contains(s.Only, namespace)
+	return !s.Namespaced() || slices.Contains(s.Only, namespace)
 }
 
 // What is read to decide. Of namespaces only the metadata is kept.
@@ -82,7 +88,7 @@ func AccessOf(o client.Object) []string {
 
 // Ceilings are what holds in a namespace: the defaults alone, where policies cannot be read.
 func (s *Source) Ceilings(ctx context.Context, namespace string) (oauth2.Ceilings, error) {
-	if s.Narrow() {
+	if s.Namespaced() {
 		return s.Defaults, nil
 	}
 	var policies v1alpha1.OAuth2PolicyList
@@ -173,6 +179,18 @@ func (s *Source) selects(ctx context.Context, selector v1alpha1.LabelMatch, name
 	return carries(found.Labels, selector), nil
 }
 
+// HasNamespace reports whether the cluster has a namespace, as far as the manager can see.
+func (s *Source) HasNamespace(ctx context.Context, name string) (bool, error) {
+	if s.Namespaced() {
+		return s.Covers(name), nil
+	}
+	err := s.Client.Get(ctx, types.NamespacedName{Name: name}, NamespaceMetadata())
+	if client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("read namespace %s: %w", name, err)
+	}
+	return err == nil, nil
+}
+
 // Namespaces are the names of the namespaces that a selector selects, sorted.
 func (s *Source) Namespaces(ctx context.Context, selector v1alpha1.LabelMatch) ([]string, error) {
 	list := &metav1.PartialObjectMetadataList{}
@@ -206,7 +224,7 @@ func NamespaceMetadata() *metav1.PartialObjectMetadata {
 	return namespace
 }
 
-// KeepLabels drops what the cache of namespaces does not need: selectors look at labels alone.
+// KeepLabels drops what the cache of namespaces does not need: selectors use labels alone.
 func KeepLabels(object any) (any, error) {
 	namespace, ok := object.(*metav1.PartialObjectMetadata)
 	if !ok {
@@ -226,7 +244,8 @@ func (s *Source) Identifier(r *v1alpha1.OAuth2Resource) string {
 	return s.Issuer.ResourceIdentifier(oauth2.ObjectName{Namespace: r.Namespace, Name: r.Name})
 }
 
-// Declared are the resources that a client asks for, read before the decision, which is made on values.
+// Declared are the resources that a client asks for, read before the decision, which is made on
+// values.
 type Declared map[oauth2.ObjectName]*oauth2.Resource
 
 // Resource implements oauth2.Resources.
@@ -242,10 +261,12 @@ func (d Declared) ResourceByIdentifier(identifier string) *oauth2.Resource {
 	return nil
 }
 
-// Resource is the record of an OAuth2Resource as the token server has it; nil if it has none of its own.
+// Resource is the record of an OAuth2Resource as the token server has it; nil if it has none of its
+// own. Where a newer version wrote a record that this one cannot read, the error wraps
+// wire.ErrNewer: what it grants is not known, and the resource has its identifier alone.
 func (s *Source) Resource(ctx context.Context, name oauth2.ObjectName) (*oauth2.Resource, error) {
 	if !s.Covers(name.Namespace) {
-		return nil, nil //nolint:nilnil // nobody here makes a record of it
+		return nil, nil //nolint:nilnil // no controller here makes a record of it
 	}
 	var object v1alpha1.OAuth2Resource
 	err := s.Client.Get(ctx, types.NamespacedName(name), &object)
@@ -261,6 +282,9 @@ func (s *Source) Resource(ctx context.Context, name oauth2.ObjectName) (*oauth2.
 		return nil, err // without a record it is not declared yet
 	}
 	resource, err := registration.DecodeResource(stored.Data)
+	if errors.Is(err, wire.ErrNewer) {
+		return &oauth2.Resource{Identifier: s.Identifier(&object)}, fmt.Errorf("read OAuth2Resource %s: %w", Key(name), err)
+	}
 	if errors.Is(err, registration.ErrUnreadable) || resource.UID != string(object.UID) {
 		return nil, nil //nolint:nilnil // it grants nothing
 	}

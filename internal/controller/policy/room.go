@@ -55,7 +55,8 @@ func limitOf(limits oauth2.Numbers, o client.Object) *int {
 	return limits.Resources
 }
 
-// Count begins to follow objects as the cache brings them. Without it each object is compared with a list.
+// Count begins to follow objects as the cache brings them. Without it each object is compared with
+// a list.
 func (s *Source) Count(ctx context.Context, from cache.Cache) error {
 	s.places.followed = true
 	for _, object := range []client.Object{&v1alpha1.OAuth2Client{}, &v1alpha1.OAuth2Token{}, &v1alpha1.OAuth2Resource{}} {
@@ -86,8 +87,8 @@ func (s *Source) Count(ctx context.Context, from cache.Cache) error {
 }
 
 // Beyond reports whether an object is one too many in its namespace. The older ones come first, by
-// name where they were created in the same second. An object that terminates takes its place until it
-// is gone: a tenant can hold it with a finalizer.
+// name where they were created in the same second. An object that terminates takes its place until
+// it is gone: a tenant can hold it with a finalizer.
 func (s *Source) Beyond(ctx context.Context, o client.Object, limit *int) (bool, error) {
 	if limit == nil {
 		return false, nil
@@ -95,7 +96,8 @@ func (s *Source) Beyond(ctx context.Context, o client.Object, limit *int) (bool,
 	return s.places.beyond(o, *limit, func() ([]client.Object, error) { return s.objects(ctx, o, o.GetNamespace()) })
 }
 
-// WaitingForRoom are the objects of a namespace that have been beyond its limit and are within it now.
+// WaitingForRoom are the objects of a namespace that have been beyond its limit and are within it
+// now.
 func (s *Source) WaitingForRoom(ctx context.Context, like client.Object, namespace string) ([]types.NamespacedName, error) {
 	ceilings, err := s.Ceilings(ctx, namespace)
 	if apierrors.IsNotFound(err) {

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package poll asks the API server by name for the objects that other objects wait for and no watch
-// shows: Secrets that are not of our type and ConfigMaps without our label. The manager may read them,
-// and holds none of them in memory. While nothing waits, nothing is asked.
+// shows: Secrets that are not of our type and ConfigMaps without our label. The manager may read
+// them, and holds none of them in memory. While nothing waits, nothing is asked.
 package poll
 
 import (
@@ -34,11 +34,12 @@ const (
 )
 
 const (
-	// perSecond is how many requests are made in a second for all that wait. Namespaces take turns.
+	// perSecond is how many requests are made in a second for all that wait. Namespaces take
+	// turns.
 	perSecond = 20
 	slot      = time.Second / perSecond
-	// lookSlots are for the requests of an object that is woken: it reads its owner, what it waits for,
-	// and the owner of that.
+	// lookSlots are for the requests of an object that is woken: it reads its owner, what it
+	// waits for, and the owner of that.
 	lookSlots = 3
 	workers   = 4
 	timeout   = 5 * time.Second
@@ -101,8 +102,9 @@ func (p *Poller) Of(kind string) *Waiting {
 	return &Waiting{p, kind, make(chan event.GenericEvent)}
 }
 
-// Expect has an object woken when the object changes that it waits for, also once if that has changed since
-// it was read. It is called with each result of a look; with the zero Object nothing is asked any more.
+// Expect has an object woken when the object changes that it waits for, also once if that has
+// changed since it was read. It is called with each result of a read; with the zero Object nothing
+// is asked any more.
 func (w *Waiting) Expect(object types.NamespacedName, on Object) {
 	if w == nil {
 		return
@@ -137,8 +139,8 @@ func (p *Poller) Start(ctx context.Context) error {
 	return nil
 }
 
-// look asks for what an object waits for, and wakes it if the answer is another one. The first answer
-// always wakes it: nobody knows whether it is the one that the object has seen.
+// look asks for what an object waits for, and wakes it if the answer is another one. The first
+// answer always wakes it: it may not be the one that the object has seen.
 func (p *Poller) look(ctx context.Context, request reconcile.Request) {
 	w := p.waiting(request)
 	if w == nil || !p.pause(ctx, 1) {
@@ -161,7 +163,8 @@ func (p *Poller) waiting(request reconcile.Request) *wait {
 	return p.waits[request]
 }
 
-// changed notes an answer, and when the next one is due, and reports whether it differs from the last one.
+// changed notes an answer, and when the next one is due, and reports whether it differs from the
+// last one.
 func (p *Poller) changed(request reconcile.Request, w *wait, answer string, err error) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -180,7 +183,8 @@ func (p *Poller) changed(request reconcile.Request, w *wait, answer string, err 
 	return true
 }
 
-// pause waits until so many requests may be made, and takes their time. It returns false if ctx ends.
+// pause waits until so many requests may be made, and takes their time. It returns false if ctx
+// ends.
 func (p *Poller) pause(ctx context.Context, requests int) bool {
 	p.mu.Lock()
 	now := time.Now()
@@ -198,8 +202,8 @@ func (p *Poller) pause(ctx context.Context, requests int) bool {
 	}
 }
 
-// ask reads the metadata of an object. The answer is what decides whose the object is and whether it may
-// be read; it is empty if there is no object.
+// ask reads the metadata of an object. The answer is what decides whose the object is and whether
+// it may be read; it is empty if there is no object.
 func (p *Poller) ask(ctx context.Context, namespace string, o Object) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

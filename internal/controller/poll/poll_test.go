@@ -22,7 +22,8 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 )
 
-// cluster is an API server that knows when it was asked by which namespace, and which objects were woken.
+// cluster is an API server that knows when it was asked by which namespace, and which objects were
+// woken.
 type cluster struct {
 	client.Reader
 
@@ -195,7 +196,7 @@ func TestAChangeOfWhatIsWaitedForWakes(t *testing.T) {
 				w.mu.Lock()
 				c.change(w, there)
 				w.mu.Unlock()
-				w.expect("shop", 0) // the look that follows
+				w.expect("shop", 0) // the read that follows
 				pass(2 * often)
 				if woken := len(w.woken["shop"]) > 1; woken != c.wakes {
 					t.Errorf("woken: %t, want %t", woken, c.wakes)
@@ -205,8 +206,8 @@ func TestAChangeOfWhatIsWaitedForWakes(t *testing.T) {
 	}
 }
 
-// TestAThousandWaitsOfOneNamespaceDelayNoOther: the bulk is there first, and each of its answers wakes an
-// object, which makes requests too.
+// TestAThousandWaitsOfOneNamespaceDelayNoOther: the bulk is there first, and each of its answers
+// wakes an object, which makes requests too.
 func TestAThousandWaitsOfOneNamespaceDelayNoOther(t *testing.T) {
 	for name, restless := range map[string]bool{"nothing changes": false, "each answer is another one": true} {
 		t.Run(name, func(t *testing.T) {

@@ -16,8 +16,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
-// Keys reads the signing keys. It decodes each version of their Secret once, because each decoding parses
-// private keys. The zero Keys is ready to use.
+// Keys reads the signing keys. It decodes each version of their Secret once, because each decoding
+// parses private keys. The zero Keys is ready to use.
 type Keys struct {
 	mu      sync.Mutex
 	version string

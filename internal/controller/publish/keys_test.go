@@ -19,7 +19,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
-// TestSigningKeysAreDecodedOnceAVersion: while the version is the same, the data is not looked at.
+// TestSigningKeysAreDecodedOnceAVersion: while the version is the same, the data is not read.
 func TestSigningKeysAreDecodedOnceAVersion(t *testing.T) {
 	rotated, err := keyring.Rotate(keyring.Ring{}, keyring.At(time.Now()), keyring.DefaultPolicy(oauth2.MaxTokenLifetime), keyring.Order{}, keyring.Generate)
 	if err != nil {

@@ -1,10 +1,10 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package publish writes the records of the registry that token servers decide by: registrations, the
-// records of resources and those of minted tokens. A record is a Secret that is written on the version
-// on which it was decided, so that of two managers one gets a conflict. Signing keys are the exception:
-// package signingkeys merges what it finds and never deletes a key.
+// Package publish writes the records of the registry that token servers decide by: registrations,
+// the records of resources and those of minted tokens. A record is a Secret that is written on the
+// version on which it was decided, so that of two managers one gets a conflict. Signing keys are
+// the exception: package signingkeys merges what it finds and never deletes a key.
 package publish
 
 import (
@@ -28,12 +28,16 @@ import (
 type Record struct {
 	types.NamespacedName
 
-	// Of says whose record it is, for errors.
+	// Of names the owner of the record, for errors.
 	Of string
 	// Type is the type of the Secret, and Annotations name its owner.
 	Type        corev1.SecretType
 	Annotations map[string]string
 	Data        map[string][]byte
+	// Room bounds the records of a namespace; nil for no bound. A Forced record is written
+	// anyway, because it only takes rights away.
+	Room   *Room
+	Forced bool
 }
 
 // Read reads the Secret of a record; nil if there is none.
@@ -49,10 +53,11 @@ func Read(ctx context.Context, from client.Reader, key types.NamespacedName) (*c
 	return &stored, nil
 }
 
-// Write stores a record unless stored, which was read before and may be nil, is the same already. It
-// returns the Secret that is stored by now, also with an error. The error wraps output.ErrAltered if the
-// API server stored other data than it was sent, and wire.ErrNewer if a newer version wrote what is
-// stored and it says something else: its fields that this version does not know would be lost.
+// Write stores a record unless stored, which was read before and may be nil, is the same already.
+// It returns the Secret that is stored by now, also with an error. The error wraps
+// output.ErrAltered if the API server stored other data than it was sent, and wire.ErrNewer if a
+// newer version wrote what is stored and it differs: its fields that this version does not know
+// would be lost. It is ErrNoRoom if the namespace of the owner has no room for the record.
 func Write(ctx context.Context, c client.Client, stored *corev1.Secret, record Record) (*corev1.Secret, error) {
 	wanted := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
@@ -74,7 +79,13 @@ func Write(ctx context.Context, c client.Client, stored *corev1.Secret, record R
 			return stored, fmt.Errorf("publish %s: %w", record.Of, err)
 		}
 	}
-	if err := write(ctx, c, stored, wanted); err != nil {
+	namespace, weight := namespaceOf(record.Annotations), registration.Weigh(string(record.Type), record.Data)
+	if !record.Room.take(record.Name, namespace, weight, record.Forced) {
+		return stored, fmt.Errorf("publish %s: %w", record.Of, ErrNoRoom)
+	}
+	err := write(ctx, c, stored, wanted)
+	record.Room.written(record.Name, namespace, weight, err)
+	if err != nil {
 		return stored, fmt.Errorf("publish %s: %w", record.Of, err)
 	}
 	if err := output.CheckStored(record.Data, wanted.Data, bytes.Equal); err != nil {
@@ -89,7 +100,8 @@ func write(ctx context.Context, c client.Client, stored, wanted *corev1.Secret) 
 		return c.Update(ctx, wanted) //nolint:wrapcheck // Write wraps it
 	}
 	if stored != nil {
-		// The type of a Secret cannot be changed. Only a user with rights on the registry can have created it.
+		// The type of a Secret cannot be changed. Only a user with rights on the registry
+		// can have created it.
 		if err := output.Delete(ctx, c, stored); err != nil {
 			return err
 		}

@@ -9,8 +9,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Waiters are the objects of one kind whose record is held by another object of that kind, because both
-// ask for the same client_id or identifier. An object waits for one holder. The zero Waiters is ready to use.
+// Waiters are the objects of one kind whose record is held by another object of that kind, because
+// both ask for the same client_id or identifier. An object waits for one holder. The zero Waiters
+// is ready to use.
 type Waiters struct {
 	mu sync.Mutex
 	// holders are the holders that objects wait for, and byHolder is the same by holder.
@@ -18,8 +19,8 @@ type Waiters struct {
 	byHolder map[types.NamespacedName]map[types.NamespacedName]struct{}
 }
 
-// Wait notes that an object waits for a holder. It is called before the API server is asked whether the
-// holder exists: then no deletion after that answer is missed.
+// Wait notes that an object waits for a holder. It is called before the API server is asked whether
+// the holder exists: then no deletion after that answer is missed.
 func (w *Waiters) Wait(object, holder types.NamespacedName) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

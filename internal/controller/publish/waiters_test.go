@@ -14,7 +14,8 @@ import (
 
 func TestWaitersAreReturnedOnceTheirHolderIsDeleted(t *testing.T) {
 	for name, c := range map[string]struct {
-		// steps are "waiter holder", "waiter -" for one that is done, or the name of a deleted object.
+		// steps are "waiter holder", "waiter -" for one that is done, or the name of a
+		// deleted object.
 		steps []string
 		want  string
 	}{

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package registry empties the records of OAuth2Clients, OAuth2Resources and OAuth2Tokens that are
-// terminating, and deletes those of owners that are gone. The token server refuses a client without its
-// owner by itself; the grants of a resource end with its record.
+// terminating, and deletes those of owners that are gone. The token server refuses a client without
+// its owner by itself; the grants of a resource end with its record.
 package registry
 
 import (
@@ -38,7 +38,7 @@ import (
 
 const (
 	workers = 8
-	// sweepInterval is how often each registration is looked at although nothing happened to it.
+	// sweepInterval is how often each registration is checked although nothing happened to it.
 	sweepInterval = 30 * time.Minute
 )
 
@@ -73,8 +73,8 @@ type owner struct {
 	uid    string
 	// emptied renders what of the record remains while the owner is terminating.
 	emptied func() (map[string][]byte, error)
-	// clientID is that of the client. field is what audit lines call its credentials that are accepted, and
-	// ids are their ids.
+	// clientID is that of the client. field is what audit lines call its credentials that are
+	// accepted, and ids are their ids.
 	clientID, field string
 	ids             []string
 }
@@ -125,7 +125,8 @@ func ownerOfToken(stored *corev1.Secret) (owner, error) {
 	return of, err
 }
 
-// Reconcile looks at one record. It deletes it only after a live read has found no owner, or another one.
+// Reconcile checks one record. It deletes it only after a live read has found no owner, or
+// another one.
 func (r *Reconciler) Reconcile(ctx context.Context, stored *corev1.Secret) (ctrl.Result, error) {
 	isNewer := r.newer.note(ctx, stored)
 	if stored.Type == registration.KeysSecretType {
@@ -139,7 +140,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, stored *corev1.Secret) (ctrl
 		return ctrl.Result{}, nil
 	}
 	if !r.Policy.Covers(recorded.Namespace) {
-		// Its owner cannot be read. Without an owner a record lets nobody in, and goes when the namespace is covered again.
+		// Its owner cannot be read. Without an owner a record admits no client, and is
+		// deleted when the namespace is covered again.
 		return ctrl.Result{RequeueAfter: sweepInterval}, nil
 	}
 	gone, err := r.readOwner(ctx, recorded)
@@ -174,13 +176,14 @@ func (r *Reconciler) audit(ended owner) {
 func (r *Reconciler) readOwner(ctx context.Context, recorded owner) (gone bool, err error) {
 	err = r.Client.Get(ctx, recorded.NamespacedName, recorded.object)
 	if client.IgnoreNotFound(err) != nil {
-		return false, fmt.Errorf("look for %s %s: %w", recorded.kind, recorded, err)
+		return false, fmt.Errorf("read %s %s: %w", recorded.kind, recorded, err)
 	}
 	return err != nil || string(recorded.object.GetUID()) != recorded.uid, nil //nolint:nilerr // an absence is an answer
 }
 
-// empty takes from a record all that it allows. A deletion is never undone, but a tenant can delay its
-// end with a finalizer. Until then the name of the record stays the lock on what it is derived from.
+// empty takes from a record all that it allows. A deletion is never undone, but a tenant can delay
+// its end with a finalizer. Until then the name of the record stays the lock on what it is derived
+// from.
 func (r *Reconciler) empty(ctx context.Context, stored *corev1.Secret, recorded owner) error {
 	data, err := recorded.emptied()
 	if err != nil {
@@ -188,7 +191,7 @@ func (r *Reconciler) empty(ctx context.Context, stored *corev1.Secret, recorded 
 	}
 	written, err := publish.Write(ctx, r.Client, stored, publish.Record{
 		NamespacedName: client.ObjectKeyFromObject(stored), Of: "the record of " + recorded.kind + " " + recorded.String(),
-		Type: stored.Type, Annotations: stored.Annotations, Data: data,
+		Type: stored.Type, Annotations: stored.Annotations, Data: data, Room: r.Policy.Room, Forced: true,
 	})
 	if err == nil && written != stored {
 		r.audit(recorded)
@@ -196,7 +199,7 @@ func (r *Reconciler) empty(ctx context.Context, stored *corev1.Secret, recorded 
 	return err
 }
 
-// SetupWithManager says what wakes the controller.
+// SetupWithManager sets up what wakes the controller.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	records := predicate.NewPredicateFuncs(func(o client.Object) bool {
 		secret, ok := o.(*corev1.Secret)
@@ -206,7 +209,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	gone := handler.Funcs{UpdateFunc: r.afterUpdate, DeleteFunc: r.afterDeletion}
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("registry").
-		// Every registration is looked at when the manager starts: the sweep.
+		// Every registration is checked when the manager starts: the sweep.
 		For(&corev1.Secret{}, builder.WithPredicates(records)).
 		Watches(&corev1.Secret{}, handler.Funcs{DeleteFunc: r.newer.forget}, builder.WithPredicates(records)).
 		// A client, resource or token that is deleted leaves its record.
@@ -234,8 +237,8 @@ func (r *Reconciler) afterDeletion(_ context.Context, e event.DeleteEvent, q que
 	r.wakeRecord(e.Object, q)
 }
 
-// ownerNamespace is the namespace of the owner of a record, as its annotations name it; "" if the cache has
-// no such record.
+// ownerNamespace is the namespace of the owner of a record, as its annotations name it; "" if the
+// cache has no such record.
 func (r *Reconciler) ownerNamespace(request reconcile.Request) string {
 	var stored corev1.Secret
 	if err := r.Client.Get(context.Background(), request.NamespacedName, &stored); err != nil {
@@ -245,7 +248,8 @@ func (r *Reconciler) ownerNamespace(request reconcile.Request) string {
 		stored.Annotations[v1alpha1.AnnotationTokenNamespace])
 }
 
-// wakeRecord wakes the record of a deleted object. Its name is derived from an identifier of the object.
+// wakeRecord wakes the record of a deleted object. Its name is derived from an identifier of the
+// object.
 func (r *Reconciler) wakeRecord(deleted client.Object, q queue) {
 	var name string
 	switch object := deleted.(type) {

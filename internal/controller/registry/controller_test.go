@@ -47,7 +47,8 @@ func record(t *testing.T, name string, kind corev1.SecretType, data map[string][
 	}, Type: kind, Data: data}
 }
 
-// A finalizer can keep an object for years. What is on record of it allows nothing from its deletion on, and stays the lock on its name.
+// A finalizer can keep an object for years. What is on record of it allows nothing from its
+// deletion on, and stays the lock on its name.
 func TestTheRecordOfATerminatingOwnerIsEmptied(t *testing.T) {
 	c := oauth2.Client{
 		ID: "shop.app", UID: "u", Namespace: "shop", Name: "app", TokenLifetime: time.Hour, Scopes: []string{"read"}, Labels: map[string]string{"a": "b"},

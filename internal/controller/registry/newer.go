@@ -14,7 +14,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
-// newer has the names of the records that a newer version wrote. There are at most as many as records.
+// newer has the names of the records that a newer version wrote. There are at most as many as
+// records.
 type newer struct {
 	mu    sync.Mutex
 	names map[string]struct{}

@@ -25,9 +25,9 @@ const (
 	maxList = 1 << 20
 )
 
-// Guard answers 410, Gone, to a watch from a revision which proves that the store was restored since, so
-// that a cache lists anew. A watch from a revision that the store has not reached is silent until it has;
-// one from before revisions were raised never reports what the backup lacks.
+// Guard answers 410, Gone, to a watch from a revision which proves that the store was restored
+// since, so that a cache lists anew. A watch from a revision that the store has not reached is
+// silent until it has; one from before revisions were raised never reports what the backup lacks.
 func Guard(next http.RoundTripper) http.RoundTripper { return guard{next} }
 
 type guard struct{ next http.RoundTripper }
@@ -43,9 +43,11 @@ func (g guard) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil || answer.StatusCode != http.StatusOK {
 		return answer, err //nolint:wrapcheck // it is the answer
 	}
-	// It is asked after the watch was opened: whoever restores etcd starts the API servers anew, which ends this watch.
+	// It is asked after the watch was opened: a restore of etcd restarts the API servers, which
+	// ends this watch.
 	current, err := g.current(request)
-	// How long ago that revision was current is not known here. If it is long ago, a list too many is no harm.
+	// How long ago that revision was current is not known here. If it is long ago, a list too
+	// many is no harm.
 	proof := restore.Prove(restore.Facts{Revision: from}, restore.Facts{Revision: current}, 0)
 	if err != nil || proof != restore.None {
 		_ = answer.Body.Close()
@@ -65,7 +67,8 @@ func (g guard) current(watch *http.Request) (uint64, error) {
 	defer cancel()
 	request := watch.Clone(ctx)
 	query := url.Values{"limit": {"1"}}
-	for _, selector := range []string{"fieldSelector", "labelSelector"} { // a right may be for one name alone
+	// a right may be for one name alone
+	for _, selector := range []string{"fieldSelector", "labelSelector"} {
 		if value := watch.URL.Query().Get(selector); value != "" {
 			query.Set(selector, value)
 		}

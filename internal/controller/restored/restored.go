@@ -1,9 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package restored notices that etcd was restored from a backup, and says so: what was denied after the
-// backup, such as a suspended client, has to be denied again. Every manager looks, also one that stands
-// by: the one that works may lose its lease, and its memory, meanwhile.
+// Package restored detects that etcd was restored from a backup, and reports it: what was denied
+// after the backup, such as a suspended client, has to be denied again. Every manager looks, also
+// one that stands by: the one that works may lose its lease, and its memory, meanwhile.
 package restored
 
 import (
@@ -30,8 +30,8 @@ import (
 // Reason is the reason of the event.
 const Reason = "RegistryRestored"
 
-// interval is how often it is looked. Revisions that went back by minutes stay behind for longer, and a
-// list of one name costs less than the renewal of a lease.
+// interval is how often it is looked. Revisions that went back by minutes stay behind for longer,
+// and a list of one name costs less than the renewal of a lease.
 const interval = 2 * time.Second
 
 // Watchman compares the API server's resourceVersion with the one that it saw before.
@@ -50,7 +50,7 @@ type Watchman struct {
 // SetupWithManager has a manager run it.
 func (w *Watchman) SetupWithManager(mgr ctrl.Manager) error {
 	if err := mgr.Add(w); err != nil {
-		return fmt.Errorf("set up the look at resourceVersions: %w", err)
+		return fmt.Errorf("set up the check of resourceVersions: %w", err)
 	}
 	return nil
 }
@@ -74,7 +74,8 @@ func (w *Watchman) Start(ctx context.Context) error {
 	}
 }
 
-// look asks for the current resourceVersion. An API server that does not answer says nothing; it is asked again.
+// look asks for the current resourceVersion. An API server that does not answer proves nothing; it
+// is asked again.
 func (w *Watchman) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, interval)
 	defer cancel()
@@ -100,7 +101,7 @@ func (w *Watchman) look(ctx context.Context) {
 	}
 	w.Recorder.Eventf(keys, nil, corev1.EventTypeWarning, Reason, "ReadRegistry",
 		"The cluster was restored from a backup: resourceVersion %d came after %d. What was revoked, suspended or withdrawn since the backup is forgotten; "+
-			"token servers that ran meanwhile go on refusing JWTs for two hours, and Fixed OAuth2Tokens until they are issued anew. Deny it again", current, before)
+			"token servers that ran meanwhile still refuse JWTs for two hours, and Fixed OAuth2Tokens until they are issued anew. Deny it again", current, before)
 }
 
 // Counter registers the counter of restores of etcd in the registry of the process. It returns the

@@ -17,10 +17,12 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/apiclock"
 )
 
-// Lives is how long certificates live. Zero fields stand for the usual: ten years, thirty days and ninety days.
+// Lives is how long certificates live. Zero fields stand for the usual: ten years, thirty days and
+// ninety days.
 type Lives struct {
 	Authority time.Duration
-	// Lead is how long a new authority is published before anything that it issued is served, so that callers have it by then.
+	// Lead is how long a new authority is published before anything that it issued is served,
+	// so that callers have it by then.
 	Lead    time.Duration
 	Serving time.Duration
 }
@@ -29,21 +31,24 @@ func (l Lives) withDefaults() Lives {
 	return Lives{cmp.Or(l.Authority, authorityLife), cmp.Or(l.Lead, authorityLead), cmp.Or(l.Serving, servingLife)}
 }
 
-// The entries of the authority's Secret beside those of its type: the authority before, with its key for as long as it issues.
+// The entries of the authority's Secret beside those of its type: the authority before, with its
+// key for as long as it issues.
 const (
 	formerCertKey = "former.crt"
 	formerKeyKey  = "former.key"
-	// publishedAtKey is when the newest authority was made by the later clock, where the clocks differed.
+	// publishedAtKey is when the newest authority was made by the later clock, where the clocks
+	// differed.
 	publishedAtKey = "published-at"
 )
 
-// authorities are the newest authority and the one before it. Both are published. The one before issues
-// until callers have heard of the newest, and is trusted until it ends.
+// authorities are the newest authority and the one before it. Both are published. The one before
+// issues until callers know the newest, and is trusted until it expires.
 type authorities struct {
 	newest pair
-	// publishedAt is when the newest was made, if its certificate does not say so.
+	// publishedAt is when the newest was made, if its certificate has no such time.
 	publishedAt time.Time
-	// former is empty if there is none. It has no key once it issues no more, or if that was lost.
+	// former is empty if there is none. It has no key once it issues no more, or if that was
+	// lost.
 	former pair
 }
 
@@ -80,9 +85,9 @@ func (a authorities) data() map[string][]byte {
 	return data
 }
 
-// advance makes the next authority when two thirds of a life are over, drops the key of the one before
-// when callers know the newest, and forgets it when it has ended. It drops an authority that is not yet
-// valid, which a clock that was ahead has made. It drops nothing until the clocks agree.
+// advance makes the next authority when two thirds of a life are over, drops the key of the one
+// before when callers know the newest, and forgets it when it has ended. It drops an authority that
+// is not yet valid, which a clock that was ahead has made. It drops nothing until the clocks agree.
 func (a authorities) advance(now apiclock.Time, lives Lives, random io.Reader) (authorities, error) {
 	for now.Agreed && a.newest.certificate != nil && now.Latest.Before(a.newest.certificate.NotBefore) {
 		if a.former.key == nil {
@@ -117,7 +122,7 @@ func (a authorities) advance(now apiclock.Time, lives Lives, random io.Reader) (
 	return a, nil
 }
 
-// established reports whether callers have had the time to hear of the newest authority.
+// established reports whether callers have had the time to read the newest authority.
 func (a authorities) established(now time.Time, lives Lives) bool {
 	return a.former.certificate == nil || !now.Before(a.establishedAt(lives))
 }
@@ -138,7 +143,8 @@ func (a authorities) issuer(now time.Time, lives Lives) pair {
 	return a.newest
 }
 
-// accept reports whether a serving certificate is for all these names and from an authority that callers know.
+// accept reports whether a serving certificate is for all these names and from an authority that
+// callers know.
 func (a authorities) accept(serving pair, names []string, now time.Time, lives Lives) bool {
 	return serving.serves(names, a.issuer(now, lives)) ||
 		!a.established(now, lives) && a.former.certificate != nil && serving.serves(names, a.former)

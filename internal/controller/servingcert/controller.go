@@ -1,11 +1,12 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package servingcert gives the token server a serving certificate from a certificate authority of its own, renews both in
-// time, and publishes the authority for those who call.
+// Package servingcert gives the token server a serving certificate from a certificate authority of
+// its own, renews both in time, and publishes the authority for those who call.
 package servingcert
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -46,11 +47,13 @@ const (
 // lookAtFile is how often the file with further authorities is read.
 const lookAtFile = time.Minute
 
-// lookAgain bounds how long the controller trusts its sleep: clocks are set, and machines suspended.
+// lookAgain bounds how long the controller trusts its sleep: clocks are set, and machines
+// suspended.
 const lookAgain = time.Hour
 
-// Reconciler keeps the authority, the serving certificate and the bundle. An authority is published a
-// lead before its certificates are served, and trusted until it ends: a caller may be late with it.
+// Reconciler keeps the authority, the serving certificate and the bundle. An authority is published
+// a lead before its certificates are served, and trusted until it ends: a caller may be late with
+// it.
 type Reconciler struct {
 	// Client reads from the cache and writes.
 	Client client.Client
@@ -61,29 +64,31 @@ type Reconciler struct {
 	// Names are the DNS names and IP addresses that the certificate is for.
 	Names []string
 	Lives Lives
-	// Foreign says that somebody else, such as cert-manager, writes the serving certificate into its Secret.
-	// Then only the authority in there is published.
+	// Foreign is whether another tool, such as cert-manager, writes the serving certificate
+	// into its Secret. Then only the authority in there is published.
 	Foreign bool
-	// IssuerCA returns further authorities in PEM that callers have to trust, those of a certificate that they
-	// see at the issuer; nil if there are none.
+	// ForeignSecret is the name of that Secret; empty stands for ServingSecretName.
+	ForeignSecret string
+	// IssuerCA returns further authorities in PEM that callers have to trust, those of a
+	// certificate that they see at the issuer; nil if there are none.
 	IssuerCA func() (string, error)
 }
 
-// The certificate authority for callers to trust; its key is in a Secret. list and watch are granted for this one name only,
-// so whoever watches has to select it by field.
+// The certificate authority for callers to trust; its key is in a Secret. list and watch are
+// granted for this one name only, so a watch has to select it by field.
 //
 // +kubebuilder:rbac:namespace=hallpass-system,groups="",resources=configmaps,verbs=create
 // +kubebuilder:rbac:namespace=hallpass-system,groups="",resources=configmaps,resourceNames=hallpass-ca,verbs=list;watch;update
 
-// Reconcile looks at all three: they are one chain. Each write wakes it, before the cache has what was
-// written after that: such a conflict is no failure.
+// Reconcile reads all three: they are one chain. Each write wakes it, before the cache has what
+// was written after that: such a conflict is no failure.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	result, err := r.ensure(ctx)
 	if r.IssuerCA != nil && (result.RequeueAfter == 0 || result.RequeueAfter > lookAtFile) {
 		result.RequeueAfter = lookAtFile
 	}
 	if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
-		ctrl.LoggerFrom(ctx).V(1).Info("the cache is behind; looking again", "conflict", err.Error())
+		ctrl.LoggerFrom(ctx).V(1).Info("the cache is behind; reconciling again", "conflict", err.Error())
 		return ctrl.Result{RequeueAfter: time.Second}, nil
 	}
 	return result, err
@@ -98,7 +103,7 @@ func (r *Reconciler) ensure(ctx context.Context) (ctrl.Result, error) {
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	// Callers hear of an authority before anybody meets a certificate of it.
+	// Callers get an authority before any caller meets a certificate of it.
 	if err := r.ensureBundle(ctx, trusted.bundle()); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -118,14 +123,44 @@ func pause(next time.Duration, now apiclock.Time) time.Duration {
 	return min(max(next, time.Second), apiclock.Apart)
 }
 
-// publishForeign publishes the authority that came with a serving certificate, if one did: one that
-// every machine trusts comes without.
+// publishForeign publishes the authority that came with a serving certificate of another tool. A
+// Secret without one has a certificate that every machine trusts, so nothing is to be trusted
+// beside. Without a Secret what is published stays: token servers continue with the certificate
+// that they have until the other tool has made the next one.
 func (r *Reconciler) publishForeign(ctx context.Context) error {
-	_, data, err := r.read(ctx, ServingSecretName)
+	stored, data, err := r.read(ctx, cmp.Or(r.ForeignSecret, ServingSecretName))
+	if err != nil || stored == nil {
+		return err
+	}
+	if authority, there := data[BundleKey]; there {
+		return r.ensureBundle(ctx, string(authority))
+	}
+	formerly, err := r.formerlyOurs(ctx, data)
 	if err != nil {
 		return err
 	}
-	return r.ensureBundle(ctx, string(data[BundleKey]))
+	return r.ensureBundle(ctx, formerly)
+}
+
+// formerlyOurs is the bundle of the manager's own authority if that issued a serving certificate
+// which the other tool has not replaced yet.
+func (r *Reconciler) formerlyOurs(ctx context.Context, data map[string][]byte) (string, error) {
+	serving, err := parsePair(data)
+	if err != nil {
+		return "", nil //nolint:nilerr // what cannot be read is not the manager's
+	}
+	_, own, err := r.read(ctx, AuthoritySecretName)
+	if err != nil {
+		return "", err
+	}
+	trusted, err := parseAuthorities(own)
+	if err != nil {
+		return "", nil //nolint:nilerr // without an authority of its own the manager has issued nothing
+	}
+	if issuerOf(serving, authoritiesIn([]byte(trusted.bundle())), r.Time().Earliest).certificate == nil {
+		return "", nil
+	}
+	return trusted.bundle(), nil
 }
 
 func (r *Reconciler) ensureAuthorities(ctx context.Context, now apiclock.Time, lives Lives) (authorities, error) {
@@ -134,7 +169,8 @@ func (r *Reconciler) ensureAuthorities(ctx context.Context, now apiclock.Time, l
 		return authorities{}, err
 	}
 	current, err := parseAuthorities(data)
-	if err != nil { // it is lost; what vouches for the certificate that is being served is still known
+	// it is lost; the authority of the certificate that is being served is still known
+	if err != nil {
 		if current, err = r.salvage(ctx, now.Earliest); err != nil {
 			return authorities{}, err
 		}
@@ -224,10 +260,11 @@ func (r *Reconciler) write(ctx context.Context, stored *corev1.Secret, name stri
 	return err
 }
 
-// SetupWithManager says what wakes the controller.
+// SetupWithManager sets up what wakes the controller.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	all := reconcile.Request{NamespacedName: types.NamespacedName{Namespace: r.SystemNamespace, Name: AuthoritySecretName}}
-	// The first look comes without an event: at the very start none of the objects is there.
+	// The first reconcile comes without an event: at the very start none of the objects is
+	// there.
 	firstLook := source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		queue.Add(all)
 		return nil

@@ -104,7 +104,8 @@ func (i *issuer) trusts(t *testing.T, bundle string) error {
 	return err
 }
 
-// Forty years, week by week: callers who take the bundle up to four weeks late trust what is served, always.
+// Forty years, week by week: callers who take the bundle up to four weeks late trust what is
+// served, always.
 func TestALateCallerTrustsEveryCertificate(t *testing.T) {
 	i := newIssuer()
 	var bundles []string // by week
@@ -214,13 +215,20 @@ func TestAllIsMadeAnewWhenAllIsDeleted(t *testing.T) {
 }
 
 func TestTheAuthorityOfACertificateOfOthersIsPublished(t *testing.T) {
-	i := newIssuer()
-	i.Foreign = true
-	i.step(t)
-	if got := i.bundle(t); got != "" {
-		t.Errorf("before there is a certificate, %q is published", got)
+	for named, in := range map[string]string{"": ServingSecretName, "from-cert-manager": "from-cert-manager"} {
+		t.Run("in Secret "+in, func(t *testing.T) { publishesTheAuthorityOfOthers(t, named, in) })
 	}
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: i.SystemNamespace, Name: ServingSecretName}, Type: corev1.SecretTypeTLS, Data: map[string][]byte{
+}
+
+func publishesTheAuthorityOfOthers(t *testing.T, named, in string) {
+	t.Helper()
+	i := newIssuer()
+	i.Foreign, i.ForeignSecret = true, named
+	i.step(t)
+	if i.writes != 0 { // the readers of the bundle wait for it
+		t.Errorf("before there is a certificate, the manager wrote %d times", i.writes)
+	}
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: i.SystemNamespace, Name: in}, Type: corev1.SecretTypeTLS, Data: map[string][]byte{
 		corev1.TLSCertKey: []byte("of others"), corev1.TLSPrivateKeyKey: []byte("of others"), BundleKey: []byte("their authority"),
 	}}
 	if err := i.Client.Create(t.Context(), secret); err != nil {
@@ -231,14 +239,46 @@ func TestTheAuthorityOfACertificateOfOthersIsPublished(t *testing.T) {
 	if got := i.bundle(t); got != "their authority" || i.writes != 1 {
 		t.Errorf("published %q in %d writes", got, i.writes)
 	}
-	secret = i.secret(t, ServingSecretName)
+	// An administrator deletes the Secret to have another certificate, and the other tool takes
+	// its time.
+	if err := i.Client.Delete(t.Context(), i.secret(t, in)); err != nil {
+		t.Fatal(err)
+	}
+	i.step(t)
+	if got := i.bundle(t); got != "their authority" {
+		t.Errorf("without the Secret %q is published", got)
+	}
+	secret.ResourceVersion = ""
 	delete(secret.Data, BundleKey) // from now on from one that every machine trusts
-	if err := i.Client.Update(t.Context(), secret); err != nil {
+	if err := i.Client.Create(t.Context(), secret); err != nil {
 		t.Fatal(err)
 	}
 	i.step(t)
 	if got := i.bundle(t); got != "" {
 		t.Errorf("published %q", got)
+	}
+}
+
+// TestTheOwnAuthorityIsPublishedUntilAnotherToolReplacesTheCertificate starts the manager for a
+// certificate of others where it has made one itself.
+func TestTheOwnAuthorityIsPublishedUntilAnotherToolReplacesTheCertificate(t *testing.T) {
+	i := newIssuer()
+	i.step(t)
+	before := i.bundle(t)
+	i.Foreign, i.writes = true, 0
+	i.step(t)
+	if got := i.bundle(t); got != before || i.writes != 0 {
+		t.Errorf("callers no longer trust what is served: %q is published, in %d writes", got, i.writes)
+	}
+	secret, theirs := i.secret(t, ServingSecretName), authority(t, start)
+	public := serving(t, theirs, start, host)
+	secret.Data = map[string][]byte{corev1.TLSCertKey: public.certPEM, corev1.TLSPrivateKeyKey: public.keyPEM}
+	if err := i.Client.Update(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	i.step(t)
+	if got := i.bundle(t); got != "" {
+		t.Errorf("with a certificate of others %q is published", got)
 	}
 }
 
@@ -262,7 +302,8 @@ func TestTheAuthoritiesOfTheIssuersCertificateAreInTheBundle(t *testing.T) {
 	}
 }
 
-// At a fresh start the cache may lack what was written a moment ago. That is no error, and nothing is written over.
+// At a fresh start the cache may lack what was written a moment ago. That is no error, and nothing
+// is written over.
 func TestACacheThatIsBehindIsNoFailure(t *testing.T) {
 	i := newIssuer()
 	i.step(t)

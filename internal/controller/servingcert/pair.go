@@ -104,8 +104,8 @@ func newAuthority(now apiclock.Time, life time.Duration, random io.Reader) (pair
 	return certify(template, template, key, key)
 }
 
-// issue makes a serving certificate for names, which are DNS names or IP addresses. It is valid by either clock, and does not
-// outlive its authority.
+// issue makes a serving certificate for names, which are DNS names or IP addresses. It is valid by
+// either clock, and does not outlive its authority.
 func (p pair) issue(names []string, now apiclock.Time, life time.Duration, random io.Reader) (pair, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), random)
 	if err != nil {

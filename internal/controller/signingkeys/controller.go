@@ -1,8 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package signingkeys moves the keys that tokens are signed with through their lives, and keeps them in the registry
-// namespace: in one Secret that the token servers read, and a copy of it that only managers read.
+// Package signingkeys moves the keys that tokens are signed with through their lives, and keeps
+// them in the registry namespace: in one Secret that the token servers read, and a copy of it that
+// only managers read.
 package signingkeys
 
 import (
@@ -42,14 +43,16 @@ import (
 // copyName is the name of the copy. Token servers read no keys under this name.
 const copyName = registration.KeysSecretName + "-copy"
 
-// lookAgain bounds how long the controller trusts its sleep: clocks are set, and machines suspended.
+// lookAgain bounds how long the controller trusts its sleep: clocks are set, and machines
+// suspended.
 const lookAgain = time.Hour
 
 // Reconciler keeps the key ring.
 type Reconciler struct {
 	// Client writes, and its cache wakes the controller.
 	Client client.Client
-	// Live reads from the API server itself: what a ring becomes is random, so it is decided on what is there now.
+	// Live reads from the API server itself: what a ring becomes is random, so it is decided on
+	// what is there now.
 	Live client.Reader
 	// Time is the present time, as the responses to what was read let it be known.
 	Time              func() apiclock.Time
@@ -64,17 +67,18 @@ type Reconciler struct {
 
 	// held is the last ring that was read or written here. There is one worker.
 	held keyring.Ring
-	// reported is what events have said of annotations: nothing is said again while an annotation stays.
+	// reported is what events have reported about annotations: no event is repeated while an
+	// annotation stays.
 	reported map[string]string
 }
 
-// Reconcile moves the ring on to now and keeps both Secrets at it. A ring that cannot be read is left
-// alone: token servers hold the last good one, and writing over it would lose keys in use. So is one that
-// a newer version wrote: its key goes on signing.
+// Reconcile moves the ring on to now and keeps both Secrets at it. A ring that cannot be read is
+// left alone: token servers hold the last good one, and writing over it would lose keys in use. So
+// is one that a newer version wrote: its key keeps signing.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	kept, err := r.read(ctx, registration.KeysSecretName)
 	if errors.Is(err, keyring.ErrUnreadable) {
-		ctrl.LoggerFrom(ctx).Error(err, "cannot read the signing keys; token servers go on with those they hold. "+
+		ctrl.LoggerFrom(ctx).Error(err, "cannot read the signing keys; token servers continue with those they hold. "+
 			"Restore the Secret, or annotate it with "+v1alpha1.AnnotationAllowDeletion+"=true and delete it to have it made again from the manager's copy",
 			"secret", registration.KeysSecretName)
 		return ctrl.Result{}, nil
@@ -83,7 +87,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 		return ctrl.Result{}, err
 	}
 	spare, err := r.read(ctx, copyName)
-	if err != nil && !errors.Is(err, keyring.ErrUnreadable) { // a copy that cannot be read is written again
+	// a copy that cannot be read is written again
+	if err != nil && !errors.Is(err, keyring.ErrUnreadable) {
 		return ctrl.Result{}, err
 	}
 	for _, s := range []stored{kept, spare} {
@@ -100,7 +105,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	for i, copied := range []stored{kept, spare} { // in this order: a key counts as published once token servers can read it
+	// in this order: a key counts as published once token servers can read it
+	for i, copied := range []stored{kept, spare} {
 		if err := r.write(ctx, copied, rotation.Ring); err != nil {
 			return ctrl.Result{}, err
 		}
@@ -117,8 +123,8 @@ var changeWords = map[keyring.State]string{ //nolint:gochecknoglobals // a const
 	keyring.Published: "published", keyring.Active: "activated", keyring.Retired: "retired", keyring.Gone: "gone", keyring.Tainted: "tainted",
 }
 
-// audit writes what became of keys, right after the write that made it true. Token servers act on an
-// instant, such as that at which a key becomes active, by themselves: at says when it was.
+// audit writes the changes of keys, right after the write that made it true. Token servers act on
+// an instant, such as that at which a key becomes active, by themselves: at is when it was.
 func (r *Reconciler) audit(changes []keyring.Change) {
 	for _, change := range changes {
 		r.Audit.Info("signing key", "change", changeWords[change.State], "kid", change.KeyID, "alg", string(change.Algorithm),
@@ -126,8 +132,8 @@ func (r *Reconciler) audit(changes []keyring.Change) {
 	}
 }
 
-// latest is the ring to go on from: that of the token servers, unless this manager or the copy has a
-// later one. Then it was deleted or restored from a backup, and its keys only go on verifying.
+// latest is the ring to continue from: that of the token servers, unless this manager or the copy
+// has a later one. Then it was deleted or restored from a backup, and its keys only verify.
 func (r *Reconciler) latest(kept, spare keyring.Ring, now time.Time) keyring.Ring {
 	latest := kept
 	for _, other := range []keyring.Ring{spare, r.held} {
@@ -191,8 +197,8 @@ func (r *Reconciler) reportRotation(secret *corev1.Secret, rotation keyring.Rota
 		"The next signing key signs from %s on, as it was ordered: by then verifiers know it", signs.UTC().Format(time.RFC3339)))
 }
 
-// report emits an event unless it is the one that was emitted last for that reason. "" says that the reason
-// is over.
+// report emits an event unless it is the one that was emitted last for that reason. "" means that
+// the reason is over.
 func (r *Reconciler) report(secret *corev1.Secret, kind, reason, note string) {
 	if r.reported == nil {
 		r.reported = map[string]string{}
@@ -209,7 +215,8 @@ func (r *Reconciler) report(secret *corev1.Secret, kind, reason, note string) {
 	}
 }
 
-// pause is the time until there is something to do. Keys that are gone wait for the clocks to agree.
+// pause is the time until there is something to do. Keys that are gone wait for the clocks to
+// agree.
 func pause(next time.Time, now apiclock.Time) time.Duration {
 	wait := lookAgain
 	if !now.Agreed {
@@ -221,10 +228,11 @@ func pause(next time.Time, now apiclock.Time) time.Duration {
 	return min(max(next.Sub(now.Earliest), time.Second), wait)
 }
 
-// SetupWithManager says what wakes the controller.
+// SetupWithManager sets up what wakes the controller.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	keys := types.NamespacedName{Namespace: r.RegistryNamespace, Name: registration.KeysSecretName}
-	// The first look comes without an event: at the very start there is no Secret that could cause one.
+	// The first reconcile comes without an event: at the very start there is no Secret that
+	// could cause one.
 	firstLook := source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		queue.Add(reconcile.Request{NamespacedName: keys})
 		return nil
@@ -248,13 +256,15 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return nil
 }
 
-// stored is a Secret of keys and the ring in it; both are empty, but for the name, where there is none.
+// stored is a Secret of keys and the ring in it; both are empty, but for the name, where there is
+// none.
 type stored struct {
 	secret *corev1.Secret
 	ring   keyring.Ring
 }
 
-// read reads a Secret of keys. Where it wraps keyring.ErrUnreadable, the Secret is returned with the error.
+// read reads a Secret of keys. Where it wraps keyring.ErrUnreadable, the Secret is returned with
+// the error.
 func (r *Reconciler) read(ctx context.Context, name string) (stored, error) {
 	s := stored{secret: &corev1.Secret{}}
 	err := r.Live.Get(ctx, types.NamespacedName{Namespace: r.RegistryNamespace, Name: name}, s.secret)
@@ -269,8 +279,8 @@ func (r *Reconciler) read(ctx context.Context, name string) (stored, error) {
 	return s, err
 }
 
-// write brings a Secret to a ring, with the resourceVersion that the ring was decided on: of two managers one gets a
-// conflict, looks again and finds nothing to do.
+// write brings a Secret to a ring, with the resourceVersion that the ring was decided on: of two
+// managers one gets a conflict, reads again and finds nothing to do.
 func (r *Reconciler) write(ctx context.Context, s stored, ring keyring.Ring) error {
 	data, err := registration.EncodeKeys(ring)
 	if err != nil {

@@ -346,7 +346,8 @@ func TestASecretThatCannotBeReadIsLeftAlone(t *testing.T) {
 	}
 }
 
-// Three managers without an election, each seeing what another wrote between its reading and its writing: one key a period.
+// Three managers without an election, each seeing what another wrote between its reading and its
+// writing: one key a period.
 func TestOfSeveralManagersAtOnceOneRotates(t *testing.T) {
 	i := newInstallation(t)
 	i.reconcile(i.manager())

@@ -14,8 +14,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
-// said are the types and reasons of the events since it was called last.
-func (i *installation) said() (events []string) {
+// emitted are the types and reasons of the events since it was called last.
+func (i *installation) emitted() (events []string) {
 	for len(i.events.Events) > 0 {
 		words := strings.Fields(<-i.events.Events)
 		events = append(events, words[0]+" "+words[1])
@@ -33,7 +33,7 @@ func TestWhatAnAnnotationCannotHaveIsReportedOnce(t *testing.T) {
 		annotation, value string
 		time              func(time.Time) apiclock.Time
 		want              []string
-		// after is what is said once the value is another one, or the clocks agree.
+		// after is what is reported once the value is another one, or the clocks agree.
 		then  string
 		after []string
 	}{
@@ -55,7 +55,7 @@ func TestWhatAnAnnotationCannotHaveIsReportedOnce(t *testing.T) {
 			for range 3 {
 				i.reconcile(r)
 			}
-			if got := i.said(); !slices.Equal(got, c.want) {
+			if got := i.emitted(); !slices.Equal(got, c.want) {
 				t.Errorf("%q, want %q", got, c.want)
 			}
 			i.time = apiclock.At
@@ -63,7 +63,7 @@ func TestWhatAnAnnotationCannotHaveIsReportedOnce(t *testing.T) {
 			for range 3 {
 				i.reconcile(r)
 			}
-			if got := i.said(); !slices.Equal(got, c.after) {
+			if got := i.emitted(); !slices.Equal(got, c.after) {
 				t.Errorf("then %q, want %q", got, c.after)
 			}
 			if i.ring(registration.KeysSecretName).Empty() {

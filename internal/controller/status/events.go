@@ -24,9 +24,9 @@ var partial = []string{ //nolint:gochecknoglobals // a constant list
 	v1alpha1.ConditionGrantsComplete, v1alpha1.ConditionKeysComplete, v1alpha1.ConditionClaimsComplete, v1alpha1.ConditionWithinLimits,
 }
 
-// Announce emits an event for each cause that keeps an object, or a part of what its spec says, from being
-// so, once the conditions that say so are written. before are the conditions that were written before: a
-// cause that is the same has had its event.
+// Announce emits an event for each cause that keeps an object, or a part of its spec, from taking
+// effect, once the conditions that report it are written. before are the conditions that were
+// written before: a cause that is the same has had its event.
 func Announce(recorder events.EventRecorder, o client.Object, before, after []metav1.Condition) {
 	if because, was := companion(after), companion(before); because != nil {
 		if reported(because) && (!reported(was) || differs(was, because)) {
@@ -48,8 +48,8 @@ func Announce(recorder events.EventRecorder, o client.Object, before, after []me
 	}
 }
 
-// reported reports whether a companion of Ready has an event: what is expected to end has none before it is
-// Stalled, but a refusal has.
+// reported reports whether a companion of Ready has an event: what is expected to end has none
+// before it is Stalled, but a refusal has.
 func reported(because *metav1.Condition) bool {
 	if because == nil || because.Reason == v1alpha1.ReasonProgressing {
 		return false
@@ -57,13 +57,14 @@ func reported(because *metav1.Condition) bool {
 	return because.Type == v1alpha1.ConditionStalled || because.Reason == v1alpha1.ReasonWriteRefused
 }
 
-// companion is the condition that says why an object is not as its spec says; nil if it is.
+// companion is the condition with the reason why an object is not in its desired state; nil if it
+// is.
 func companion(conditions []metav1.Condition) *metav1.Condition {
 	return cmp.Or(meta.FindStatusCondition(conditions, v1alpha1.ConditionReconciling), meta.FindStatusCondition(conditions, v1alpha1.ConditionStalled))
 }
 
-// differs reports whether a condition has another cause than before. Words that change while the spec does
-// not, such as those of a webhook, are the same cause.
+// differs reports whether a condition has another cause than before. Words that change while the
+// spec does not, such as those of a webhook, are the same cause.
 func differs(was, now *metav1.Condition) bool {
 	return was == nil || was.Reason != now.Reason || was.Message != now.Message && was.ObservedGeneration != now.ObservedGeneration
 }

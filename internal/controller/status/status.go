@@ -1,8 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package status sets conditions in the vocabulary of kstatus, and writes a status once although the
-// cache may be behind the last write.
+// Package status sets conditions in the vocabulary of kstatus, and writes a status once although
+// the cache may be behind the last write.
 package status
 
 import (
@@ -21,35 +21,36 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 )
 
-// patience is how long an object with a new spec is Reconciling, because of what is expected to end, before
-// it is Stalled.
+// patience is how long an object with a new spec is Reconciling, because of what is expected to
+// end, before it is Stalled.
 const patience = 5 * time.Minute
 
-// Look is a look at an object: at which generation of it, which was created then, and when.
+// Look is a read of an object: at which generation of it, which was created then, and when.
 type Look struct {
 	Generation   int64
 	Created, Now time.Time
 }
 
-// LookAt is a look at an object now.
+// LookAt is a read of an object now.
 func LookAt(o client.Object, now time.Time) Look {
 	return Look{o.GetGeneration(), o.GetCreationTimestamp().Time, now}
 }
 
-// Verdict is what a look has found an object to be.
+// Verdict is what a reconcile has found an object to be.
 type Verdict struct {
 	// Ready is the condition of an object that nothing keeps from being ready.
 	Ready metav1.Condition
-	// Obstacle keeps it from being ready. Trouble does not, and keeps something else that its spec says
-	// from being so. They are nil if there is none.
+	// Obstacle keeps it from being ready. Trouble does not, and keeps another part of its spec
+	// from taking effect. They are nil if there is none.
 	Obstacle, Trouble *metav1.Condition
-	// Passing says that the obstacle, or the trouble, is expected to end without a change of the spec.
+	// Passing is whether the obstacle, or the trouble, is expected to end without a change of
+	// the spec.
 	Passing bool
 }
 
 // SetConditions sets Ready and its companions: Reconciling for what passes, for five minutes of a
-// generation; Stalled for what does not, or has not in that time. It returns when Reconciling becomes
-// Stalled; zero for never.
+// generation; Stalled for what does not, or has not in that time. It returns when Reconciling
+// becomes Stalled; zero for never.
 func SetConditions(conditions *[]metav1.Condition, look Look, v Verdict) time.Time {
 	var reconciling, stalled *metav1.Condition
 	var until time.Time
@@ -58,7 +59,8 @@ func SetConditions(conditions *[]metav1.Condition, look Look, v Verdict) time.Ti
 		ready = *v.Obstacle
 	}
 	if because != nil {
-		if v.Passing && because.Reason != v1alpha1.ReasonSigningAlgorithmNotReady { // that one ends at a known instant
+		// that one ends at a known instant
+		if v.Passing && because.Reason != v1alpha1.ReasonSigningAlgorithmNotReady {
 			until = look.began(*conditions).Add(patience)
 		}
 		if v.Passing && (until.IsZero() || until.After(look.Now)) {
@@ -68,7 +70,8 @@ func SetConditions(conditions *[]metav1.Condition, look Look, v Verdict) time.Ti
 		}
 	}
 	if was := meta.FindStatusCondition(*conditions, v1alpha1.ConditionReconciling); was != nil && was.ObservedGeneration != look.Generation {
-		meta.RemoveStatusCondition(conditions, v1alpha1.ConditionReconciling) // its transition is that of this generation; see began
+		// its transition is that of this generation; see began
+		meta.RemoveStatusCondition(conditions, v1alpha1.ConditionReconciling)
 	}
 	for kind, wanted := range map[string]*metav1.Condition{
 		v1alpha1.ConditionReady: &ready, v1alpha1.ConditionReconciling: reconciling, v1alpha1.ConditionStalled: stalled,
@@ -81,8 +84,8 @@ func SetConditions(conditions *[]metav1.Condition, look Look, v Verdict) time.Ti
 	return until
 }
 
-// began is when the generation was seen first, by the conditions that were reported then. Of a generation
-// that was brought about, and of one that was Stalled before, it is long ago.
+// began is when the generation was seen first, by the conditions that were reported then. Of a
+// generation that was brought about, and of one that was Stalled before, it is long ago.
 func (l Look) began(conditions []metav1.Condition) time.Time {
 	reported := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady)
 	reconciling := meta.FindStatusCondition(conditions, v1alpha1.ConditionReconciling)
@@ -118,8 +121,8 @@ func (w *Written) Note(o client.Object) { w.versions.Store(o.GetUID(), o.GetReso
 // Forget drops what is known of an object that is gone.
 func (w *Written) Forget(o client.Object) { w.versions.Delete(o.GetUID()) }
 
-// Behind reports whether the cache has an object without the status that was just written to it. The
-// watch brings the newer one, and wakes the reconciler again.
+// Behind reports whether the cache has an object without the status that was just written to it.
+// The watch brings the newer one, and wakes the reconciler again.
 func (w *Written) Behind(o client.Object) bool {
 	written, there := w.versions.Load(o.GetUID())
 	version, ok := written.(string)
@@ -133,8 +136,8 @@ func (w *Written) Behind(o client.Object) bool {
 	return false
 }
 
-// Patch writes the status of an object if wanted differs from current, which points into the object. It
-// reports whether it did.
+// Patch writes the status of an object if wanted differs from current, which points into the
+// object. It reports whether it did.
 func Patch[S any](ctx context.Context, c client.Client, o client.Object, current *S, wanted S) (bool, error) {
 	if equality.Semantic.DeepEqual(*current, wanted) {
 		return false, nil

@@ -18,7 +18,7 @@ import (
 
 var noon = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 
-// look is a look at a generation so many seconds after the object was created at noon.
+// look is a read of a generation so many seconds after the object was created at noon.
 func look(generation int64, seconds int) Look {
 	return Look{Generation: generation, Created: noon, Now: noon.Add(time.Duration(seconds) * time.Second)}
 }

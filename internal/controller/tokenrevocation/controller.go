@@ -1,9 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package tokenrevocation keeps the TokenRevocations few: it merges the small batches that token servers write several times a
-// second into bigger ones, and deletes what takes back only tokens that have expired. Nobody else deletes one, but
-// a cluster administrator.
+// Package tokenrevocation keeps the TokenRevocations few: it merges the small batches that token
+// servers write several times a second into bigger ones, and deletes those that revoke only tokens
+// that have expired. Besides it, only a cluster administrator deletes one.
 package tokenrevocation
 
 import (
@@ -32,9 +32,11 @@ import (
 )
 
 const (
-	// gather is how long after a batch was written others are waited for: what comes in between is merged at once.
+	// gather is how long after a batch was written others are waited for: what comes in between
+	// is merged at once.
 	gather = 5 * time.Second
-	// lookAgain bounds how long the controller trusts its sleep: clocks are set, and machines suspended.
+	// lookAgain bounds how long the controller trusts its sleep: clocks are set, and machines
+	// suspended.
 	lookAgain = 10 * time.Minute
 	// deleteAtOnce is how many one request deletes; their names are in its URL.
 	deleteAtOnce = 100
@@ -63,7 +65,8 @@ var everything = types.NamespacedName{Name: "all"} //nolint:gochecknoglobals // 
 
 // +kubebuilder:rbac:namespace=hallpass-registry,groups=hallpass.dev,resources=tokenrevocations,verbs=get;list;watch;create;delete;deletecollection
 
-// Reconcile looks through all TokenRevocations. After a failure it waits whatever token servers write meanwhile.
+// Reconcile looks through all TokenRevocations. After a failure it waits whatever token servers
+// write meanwhile.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	if wait := r.backoff.Wait(everything, attempt.State{}, r.Clock.Now()); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
@@ -77,8 +80,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	return result, nil
 }
 
-// attempt merges and deletes. It may end at any point and run twice at once: a bigger batch is there
-// before those that it is made of go, and its name says what it is made of.
+// attempt merges and deletes. It may end at any point and run twice at once: a bigger batch exists
+// before the batches that it merges are deleted, and its name is derived from theirs.
 func (r *Reconciler) attempt(ctx context.Context) (ctrl.Result, error) {
 	if err := r.removeMerged(ctx); err != nil {
 		return ctrl.Result{}, err
@@ -130,8 +133,8 @@ func (r *Reconciler) ensureMerged(ctx context.Context, m merge) error {
 	return nil
 }
 
-// removeMerged deletes what a bigger batch is made of. Until then nothing else is merged: with the bigger
-// batch it would make yet another one each time.
+// removeMerged deletes what a bigger batch is made of. Until then nothing else is merged: with the
+// bigger batch it would make yet another one each time.
 func (r *Reconciler) removeMerged(ctx context.Context) error {
 	if err := r.remove(ctx, r.merged); err != nil {
 		return err
@@ -167,11 +170,12 @@ func (r *Reconciler) remove(ctx context.Context, objects []v1alpha1.TokenRevocat
 	return nil
 }
 
-// SetupWithManager says what wakes the controller: every new TokenRevocation, after a while.
+// SetupWithManager sets up what wakes the controller: every new TokenRevocation, after a while.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("tokenrevocation").
-		Watches(&v1alpha1.TokenRevocation{}, handler.Funcs{CreateFunc: wakeLater}). // it never changes, and what is gone needs nothing
+		// it never changes, and what is gone needs nothing
+		Watches(&v1alpha1.TokenRevocation{}, handler.Funcs{CreateFunc: wakeLater}).
 		WithOptions(controller.Options{RateLimiter: attempt.RateLimiter()}).
 		Complete(reconcile.Func(r.Reconcile))
 	if err != nil {

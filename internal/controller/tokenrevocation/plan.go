@@ -18,13 +18,15 @@ import (
 )
 
 const (
-	// tokenMargin and assertionMargin are how long entries are kept after their token or assertion has
-	// expired: the clock of a token server may be behind.
+	// tokenMargin and assertionMargin are how long entries are kept after their token or
+	// assertion has expired: the clock of a token server may be behind.
 	tokenMargin     = 5 * time.Minute
 	assertionMargin = 5 * time.Minute
-	// mergeFrom is how many small batches are worth a bigger one; with fewer of them, nothing is written.
+	// mergeFrom is how many small batches are worth a bigger one; with fewer of them, nothing
+	// is written.
 	mergeFrom = 16
-	// small is how few live entries a batch has that is merged with others: then no entry is written more than about ten times.
+	// small is how few live entries a batch has that is merged with others: then no entry is
+	// written more than about ten times.
 	small = revocation.MaxBatch / 2
 )
 
@@ -32,7 +34,8 @@ const (
 type plan struct {
 	// merges are done first, each whole.
 	merges []merge
-	// expired are those that matter no more, superseded the selectors of token servers that a newer one of the same client includes.
+	// expired are those that matter no more, superseded the selectors of token servers that a
+	// newer one of the same client includes.
 	expired, superseded []v1alpha1.TokenRevocation
 	// next is when the next one expires; zero if there is none.
 	next time.Time
@@ -44,8 +47,8 @@ type merge struct {
 	from  []v1alpha1.TokenRevocation
 }
 
-// name is a digest of the batch and of the objects that it is made of: whoever merges the same makes the
-// same object, and no batch is made of itself in however many steps.
+// name is a digest of the batch and of the objects that it is made of: every merge of the same
+// batches makes the same object, and no batch is made of itself in however many steps.
 func (m merge) name() string {
 	sum := sha256.New()
 	for i := range m.from {
@@ -64,8 +67,8 @@ type read struct {
 	batch  revocation.Batch
 }
 
-// decide looks through all TokenRevocations. lifetime is the longest that a token lives. It leaves alone what
-// cannot be read, and what a newer version wrote.
+// decide looks through all TokenRevocations. lifetime is the longest that a token lives. It leaves
+// alone what cannot be read, and what a newer version wrote.
 func decide(objects []v1alpha1.TokenRevocation, lifetime time.Duration, now time.Time) plan {
 	var p plan
 	var candidates []read
@@ -91,7 +94,8 @@ func decide(objects []v1alpha1.TokenRevocation, lifetime time.Duration, now time
 	return p
 }
 
-// newest are the newest selectors that token servers wrote in the place of single revocations, one for each client and each namespace.
+// newest are the newest selectors that token servers wrote in the place of single revocations, one
+// for each client and each namespace.
 type newest map[target]collapsed
 
 // target is what such a selector names: a client or a namespace.
@@ -118,7 +122,8 @@ func newestOf(objects []v1alpha1.TokenRevocation) newest {
 	return n
 }
 
-// supersede reports whether a newer selector of a token server revokes all that this one of a token server revokes.
+// supersede reports whether a newer selector of a token server revokes all that this one of a token
+// server revokes.
 func (n newest) supersede(object *v1alpha1.TokenRevocation) bool {
 	selector := revocation.ReadSelector(object)
 	return selector != nil && selector.Collapses && n[target{selector.ClientID, selector.Namespace}].name != object.Name
@@ -133,7 +138,7 @@ func (n newest) revoke(token revocation.Entry, of revocation.Client) bool {
 // errSaysNothing is about a TokenRevocation whose only fields are those of a newer version.
 var errSaysNothing = errors.New("it has neither a selector nor a batch that this version knows")
 
-// look is what one look through all TokenRevocations depends on.
+// look is what one pass over all TokenRevocations depends on.
 type look struct {
 	newest   newest
 	lifetime time.Duration

@@ -169,7 +169,8 @@ func TestOfTheSelectorsOfTokenServersTheNewestOfEachClientIsKept(t *testing.T) {
 		of("shop.app", "", -3), of("shop.app", "", -1), of("shop.app", "", -2),
 		of("orders.app", "", -5),
 		of("", "shop", -4), of("", "shop", -3),
-		copied(of("shop.app", "", -4), renamed), // a person made these of what kubectl showed
+		// a person made these of what kubectl showed
+		copied(of("shop.app", "", -4), renamed),
 		copied(of("shop.app", "", -6), moved),
 		selectorObject(noon.Add(-10*time.Minute), noon),
 	}
@@ -182,7 +183,8 @@ func TestOfTheSelectorsOfTokenServersTheNewestOfEachClientIsKept(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" || len(p.expired) != 0 {
 		t.Errorf("%d expired; superseded (-want +got):\n%s", len(p.expired), diff)
 	}
-	objects[1].CreationTimestamp = metav1.NewTime(noon.Add(-time.Hour)) // cut back to its creation, it revokes less
+	// cut back to its creation, it revokes less
+	objects[1].CreationTimestamp = metav1.NewTime(noon.Add(-time.Hour))
 	if p := decide(objects[:2], time.Hour, noon); len(p.superseded) != 1 || p.superseded[0].Name != objects[1].Name {
 		t.Errorf("superseded %v", p.superseded)
 	}
@@ -263,7 +265,8 @@ func TestTheNameOfAMergedBatchSaysWhatItIsMadeOf(t *testing.T) {
 		t.Error("the same merge has another name a second later")
 	}
 	merged := batchObject(one.name(), noon, one.batch)
-	// A manager was killed between the two: what it has made is merged again with what it is made of, under another name.
+	// A manager was killed between the two: what it has made is merged again with what it is
+	// made of, under another name.
 	p := decide(append(slices.Clone(group), merged), time.Hour, noon)
 	if len(p.merges) != 1 || p.merges[0].name() == one.name() || len(p.merges[0].from) != len(group)+1 || len(p.merges[0].batch.Tokens) != len(one.batch.Tokens) {
 		t.Errorf("merged again: %d merges", len(p.merges))
@@ -274,11 +277,13 @@ func TestTheNameOfAMergedBatchSaysWhatItIsMadeOf(t *testing.T) {
 	}
 }
 
-// registry is the objects as an API server has them, for managers that are killed anywhere and look at old lists.
+// registry is the objects as an API server has them, for managers that are killed anywhere and read
+// old lists.
 type registry map[string]v1alpha1.TokenRevocation
 
-// TestNoOrderOfTwoManagersLosesARevocation lets two managers work on lists as old as they like, with every write possibly their last,
-// while token servers write on: batches, and selectors in the place of what clients have too many of.
+// TestNoOrderOfTwoManagersLosesARevocation lets two managers work on lists as old as they like,
+// with every write possibly their last, while token servers write on: batches, and selectors in the
+// place of what clients have too many of.
 func TestNoOrderOfTwoManagersLosesARevocation(t *testing.T) {
 	clients := []revocation.Client{{ID: "shop.app", Namespace: "shop"}, {ID: "shop.other", Namespace: "shop"}, {ID: "orders.app", Namespace: "orders"}}
 	for seed := range uint64(20) {
@@ -316,7 +321,7 @@ func TestNoOrderOfTwoManagersLosesARevocation(t *testing.T) {
 	}
 }
 
-// run does what a plan says up to a write that is the last one.
+// run carries out a plan up to a write that is the last one.
 func (w registry) run(p plan, random *rand.Rand) {
 	writes := 1 + random.IntN(30)
 	last := func() bool { writes--; return writes < 0 }

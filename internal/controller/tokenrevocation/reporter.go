@@ -28,8 +28,9 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
-// Reporter reports in the status of a TokenRevocation whether there is a client that its selector names: a
-// selector that is misspelt revokes nothing. Batches, and selectors that token servers write, have no status.
+// Reporter reports in the status of a TokenRevocation whether there is a client that its selector
+// names: a selector that is misspelt revokes nothing. Batches, and selectors that token servers
+// write, have no status.
 type Reporter struct {
 	// Client reads from the cache and writes.
 	Client            client.Client
@@ -69,7 +70,7 @@ func byPerson(o client.Object) *revocation.Selector {
 	return selector
 }
 
-// check looks for a client that the selector names.
+// check searches for a client that the selector names.
 func (r *Reporter) check(ctx context.Context, selector revocation.Selector) (metav1.Condition, error) {
 	if selector.ClientID != "" {
 		record, err := publish.Read(ctx, r.Client, types.NamespacedName{Namespace: r.RegistryNamespace, Name: registration.SecretName(selector.ClientID)})
@@ -90,7 +91,8 @@ func (r *Reporter) check(ctx context.Context, selector revocation.Selector) (met
 	return v1alpha1.RevocationInForce(), nil
 }
 
-// indexBySelected finds the TokenRevocations of persons by the client_id or the namespace that they select.
+// indexBySelected finds the TokenRevocations of persons by the client_id or the namespace that they
+// select.
 const indexBySelected = "spec.selector"
 
 func selectedClient(clientID string) string     { return "client " + clientID }
@@ -107,7 +109,7 @@ func indexedSelected(o client.Object) []string {
 	}
 }
 
-// SetupWithManager says what wakes the controller.
+// SetupWithManager sets up what wakes the controller.
 func (r *Reporter) SetupWithManager(mgr ctrl.Manager) error {
 	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.TokenRevocation{}, indexBySelected, indexedSelected); err != nil {
 		return fmt.Errorf("index TokenRevocations by what they select: %w", err)

@@ -18,7 +18,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/usage"
 )
 
-// unconfirmed is a clock that two responses of the API server a minute apart have not confirmed, unless it is agreed.
+// unconfirmed is a clock that two responses of the API server a minute apart have not confirmed,
+// unless it is agreed.
 type unconfirmed struct {
 	*clocktesting.FakePassiveClock
 
@@ -29,7 +30,8 @@ func (u *unconfirmed) Time() apiclock.Time {
 	return apiclock.Time{Earliest: u.Now(), Latest: u.Now(), Agreed: u.agreed}
 }
 
-// A replica that was killed used a secret yesterday. Its report, and what is remembered of it, is all that says so.
+// A replica that was killed used a secret yesterday. Its report, and what is remembered of it, is
+// the only evidence.
 func TestOneLookWithAClockThatIsAheadForgetsNoUse(t *testing.T) {
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {

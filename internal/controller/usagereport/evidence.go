@@ -18,24 +18,26 @@ import (
 // taken is a report that was read.
 type taken struct {
 	report v1alpha1.UsageReport // without the uses
-	// whole says that everything in it was understood and remembered.
+	// losses are the namespaces of which it lacks uses.
+	losses []usage.Loss
+	// whole is whether everything in it was understood and remembered.
 	whole bool
 	// missing is when it was found to be deleted; zero if it is there.
 	missing time.Time
 }
 
 // take notes that a report was read.
-func (l *Ledger) take(report *v1alpha1.UsageReport, whole bool) {
+func (l *Ledger) take(report *v1alpha1.UsageReport, losses []usage.Loss, whole bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	kept := v1alpha1.UsageReport{
 		ObjectMeta: metav1.ObjectMeta{Name: report.Name, UID: report.UID, Generation: report.Generation}, Spec: report.Spec,
 	}
-	kept.Spec.Uses = nil
-	l.taken[report.Name] = &taken{report: kept, whole: whole}
+	kept.Spec.Uses, kept.Spec.Refusals = nil, nil
+	l.taken[report.Name] = &taken{report: kept, losses: losses, whole: whole}
 }
 
-// forget drops a report that the manager deletes because it says nothing new any more.
+// forget drops a report that the manager deletes because it contains nothing new any more.
 func (l *Ledger) forget(report *v1alpha1.UsageReport) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -46,13 +48,14 @@ func (l *Ledger) forget(report *v1alpha1.UsageReport) {
 type Evidence struct {
 	// Replicas are those that report, in the order of their names.
 	Replicas []usage.Replica
-	// Read says that each report was looked at. Until then nothing is known, not even what cannot be.
+	// Read is whether each report was read. Until then nothing is known, not even what
+	// cannot be.
 	Read bool
 }
 
-// Evidence puts the parts of all reports together. A part that is missing, or that could not be read
-// whole, makes the report of its replica incomplete. A report that somebody has deleted goes on saying
-// what it said last: its replica is silent, and may use what it used.
+// Evidence puts the parts of all reports together. A part that is missing, or that could not be
+// read whole, makes the report of its replica incomplete. A report that a user has deleted keeps
+// its last content: its replica is silent, and may use what it used.
 func (l *Ledger) Evidence(reports []v1alpha1.UsageReport) Evidence {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -78,6 +81,9 @@ func (l *Ledger) Evidence(reports []v1alpha1.UsageReport) Evidence {
 				Name: name, StartedAt: report.Spec.StartedAt.Time, CoveredFrom: report.Spec.CoveredFrom.Time, CoveredUntil: report.Spec.CoveredUntil.Time,
 				Stopped: report.Spec.State == v1alpha1.UsageStopped, MaxStaleness: time.Duration(report.Spec.MaxStalenessSeconds) * time.Second,
 			}
+			if was != nil {
+				found[name].Losses = was.losses
+			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(found)) {
@@ -88,8 +94,8 @@ func (l *Ledger) Evidence(reports []v1alpha1.UsageReport) Evidence {
 	return evidence
 }
 
-// deleted returns the reports that were read and are not there any more, for as long as they could be
-// evidence.
+// deleted returns the reports that were read and are not there any more, for as long as they could
+// be evidence.
 func (l *Ledger) deleted(reports []v1alpha1.UsageReport) []v1alpha1.UsageReport {
 	there := make(map[string]bool, len(reports))
 	for i := range reports {
@@ -113,7 +119,7 @@ func (l *Ledger) deleted(reports []v1alpha1.UsageReport) []v1alpha1.UsageReport 
 	return deleted
 }
 
-// LastUsed is when any report says that a secret of an object was last used; zero if none does.
+// LastUsed is when a secret of an object was last used by any report; zero if none does.
 func (l *Ledger) LastUsed(uid, credentialID string) usage.Minute {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -46,28 +46,28 @@ func TestAReportIsEvidenceOnceAllOfItWasRead(t *testing.T) {
 			[]v1alpha1.UsageReport{first, second}, func(*Ledger) {}, Evidence{Replicas: []usage.Replica{incomplete}},
 		},
 		"one part was read": {
-			[]v1alpha1.UsageReport{first, second}, func(l *Ledger) { l.take(&first, true) }, Evidence{Replicas: []usage.Replica{incomplete}},
+			[]v1alpha1.UsageReport{first, second}, func(l *Ledger) { l.take(&first, nil, true) }, Evidence{Replicas: []usage.Replica{incomplete}},
 		},
 		"all parts were read": {
-			[]v1alpha1.UsageReport{first, second}, func(l *Ledger) { l.take(&first, true); l.take(&second, true) },
+			[]v1alpha1.UsageReport{first, second}, func(l *Ledger) { l.take(&first, nil, true); l.take(&second, nil, true) },
 			Evidence{Replicas: []usage.Replica{whole}, Read: true},
 		},
 		"a part cannot be read": {
-			[]v1alpha1.UsageReport{first, second}, func(l *Ledger) { l.take(&first, true); l.take(&second, false) },
+			[]v1alpha1.UsageReport{first, second}, func(l *Ledger) { l.take(&first, nil, true); l.take(&second, nil, false) },
 			Evidence{Replicas: []usage.Replica{incomplete}, Read: true},
 		},
 		"a part is missing": {
-			[]v1alpha1.UsageReport{first}, func(l *Ledger) { l.take(&first, true) }, Evidence{Replicas: []usage.Replica{incomplete}, Read: true},
+			[]v1alpha1.UsageReport{first}, func(l *Ledger) { l.take(&first, nil, true) }, Evidence{Replicas: []usage.Replica{incomplete}, Read: true},
 		},
 		"the first part is missing": {
-			[]v1alpha1.UsageReport{second}, func(l *Ledger) { l.take(&second, true) }, Evidence{Replicas: []usage.Replica{{Name: "a"}}, Read: true},
+			[]v1alpha1.UsageReport{second}, func(l *Ledger) { l.take(&second, nil, true) }, Evidence{Replicas: []usage.Replica{{Name: "a"}}, Read: true},
 		},
 		"it was written since": {
-			[]v1alpha1.UsageReport{written, second}, func(l *Ledger) { l.take(&first, true); l.take(&second, true) },
+			[]v1alpha1.UsageReport{written, second}, func(l *Ledger) { l.take(&first, nil, true); l.take(&second, nil, true) },
 			Evidence{Replicas: []usage.Replica{incomplete}},
 		},
 		"it was deleted and made again": {
-			[]v1alpha1.UsageReport{again, second}, func(l *Ledger) { l.take(&first, true); l.take(&second, true) },
+			[]v1alpha1.UsageReport{again, second}, func(l *Ledger) { l.take(&first, nil, true); l.take(&second, nil, true) },
 			Evidence{Replicas: []usage.Replica{incomplete}},
 		},
 	} {
@@ -81,7 +81,7 @@ func TestAReportIsEvidenceOnceAllOfItWasRead(t *testing.T) {
 	}
 }
 
-// A report that somebody deletes proves nothing any more, and its replica may use what it used.
+// A report that a user deletes proves nothing any more, and its replica may use what it used.
 func TestADeletedReportCountsAsUse(t *testing.T) {
 	start := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	now := testingclock.NewFakePassiveClock(start.Add(2 * time.Hour))
@@ -99,8 +99,8 @@ func TestADeletedReportCountsAsUse(t *testing.T) {
 	}
 	a, b := report("a"), report("b")
 	l := NewLedger(now, time.Minute)
-	l.take(&a, true)
-	l.take(&b, true)
+	l.take(&a, nil, true)
+	l.take(&b, nil, true)
 	if got := usage.Judge(l.Evidence([]v1alpha1.UsageReport{a, b}).Replicas, question()); got.Finding != usage.Unused {
 		t.Fatalf("with both reports: %+v", got)
 	}
@@ -109,7 +109,7 @@ func TestADeletedReportCountsAsUse(t *testing.T) {
 		for i := range reports {
 			reports[i].Generation++
 			reports[i].Spec.CoveredUntil = metav1.NewTime(now.Now())
-			l.take(&reports[i], true)
+			l.take(&reports[i], nil, true)
 		}
 		evidence := l.Evidence(reports)
 		if !evidence.Read {

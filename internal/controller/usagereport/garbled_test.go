@@ -17,8 +17,9 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/usage"
 )
 
-// A report is written by a process that strangers talk to. One that cannot be read whole tells nothing, also of those clients that stand
-// before the damage, and is no failure that would be tried again and again.
+// The process that writes a report answers unauthenticated callers. A report that cannot be read
+// whole proves nothing, also of those clients that stand before the damage, and is no failure that
+// would be tried again and again.
 func TestAReportThatIsGarbledTellsNothing(t *testing.T) {
 	whole := usage.Encode(append(entry("6f1d3c1e-0c1b-4a57-9d0a-0a1b2c3d4e5f", 0), entry("7f1d3c1e-0c1b-4a57-9d0a-0a1b2c3d4e5f", 0)...))
 	newer := bytes.Clone(whole)
@@ -38,10 +39,14 @@ func TestAReportThatIsGarbledTellsNothing(t *testing.T) {
 		"with something behind the end":        {append(bytes.Clone(whole), 1), 0, v1alpha1.RecordForm{}},
 		"of a version to come":                 {newer, 0, v1alpha1.RecordForm{}},
 		"of a newer version, for this one too": {whole, 2, v1alpha1.RecordForm{Version: 2, MinReader: 1}},
-		"of a newer version, for those alone":  {whole, 0, v1alpha1.RecordForm{Version: 2, MinReader: 2}},
-		"that is text":                         {[]byte("not a report at all"), 0, v1alpha1.RecordForm{}},
-		"that is empty":                        {nil, 0, v1alpha1.RecordForm{}},
-		"that is longer than any":              {many, 0, v1alpha1.RecordForm{}},
+		"of a newer version, for those alone":  {whole, 0, v1alpha1.RecordForm{Version: 4, MinReader: 4}},
+		"with losses": {
+			usage.Encode(entry("6f1d3c1e-0c1b-4a57-9d0a-0a1b2c3d4e5f", 0), usage.Loss{Namespace: "hostile", Until: minute(0)}), 1,
+			v1alpha1.RecordForm{Version: v1alpha1.UsageReportWithLosses, MinReader: v1alpha1.UsageReportWithLosses},
+		},
+		"that is text":            {[]byte("not a report at all"), 0, v1alpha1.RecordForm{}},
+		"that is empty":           {nil, 0, v1alpha1.RecordForm{}},
+		"that is longer than any": {many, 0, v1alpha1.RecordForm{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			now := clocktesting.NewFakePassiveClock(noon)

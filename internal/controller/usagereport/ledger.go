@@ -4,7 +4,6 @@
 package usagereport
 
 import (
-	"container/heap"
 	"slices"
 	"sync"
 	"time"
@@ -16,23 +15,28 @@ import (
 )
 
 const (
-	// maxSubjects bounds the objects that are remembered, some 100 MB. Those that do not exist any more, or
-	// that a report made up, make way for others.
+	// maxSubjects bounds the objects that are remembered, some 100 MB. Those that do not exist
+	// any more, or that a report made up, are evicted for others.
 	maxSubjects = 512 << 10
-	// keepUses is how long a use is remembered: longer than a secret must have been unused, and than the
-	// reports of token servers have it. The status of the object has it long before.
+	// keepUses is how long a use is remembered: longer than a secret must have been unused, and
+	// than the reports of token servers have it. The status of the object has it long before.
 	keepUses = keepSilent
 	// sweepEvery is how often objects that were not used for keepUses are forgotten.
 	sweepEvery = time.Hour
 )
 
-// Ledger is what all reports together say, and how much of it statuses say. The use of an object is told
-// at once after it was quiet, and then once in Refresh, so that its last use is told in any case.
+// Ledger is the content of all reports together, and how much of it statuses have. The use of an
+// object is reported at once after it was quiet, and then once in Refresh, so that its last use is
+// reported in any case.
 type Ledger struct {
 	// Clock is the manager's: nothing that is reported is later.
 	Clock clock.PassiveClock
 	// Refresh is how often the status of an object that is in constant use is written.
 	Refresh time.Duration
+
+	// namespaceOf returns the namespace of an object, empty if there is none or it is not
+	// known.
+	namespaceOf func(usage.Key) string
 
 	mu       sync.Mutex
 	subjects map[usage.Key]*subject
@@ -45,28 +49,35 @@ type Ledger struct {
 	taken map[string]*taken
 	queue queue
 	woken chan struct{}
+
+	// Refusals are the refusals of the reports, which prove no use.
+	Refusals *Refusals
 }
 
 type subject struct {
-	key    usage.Key
+	slot // until merged may be published
+
 	merged usage.Seen
 	// told is what may stand in the status, since toldAt.
 	told   usage.Seen
 	toldAt time.Time
-	// due is when merged may be told; it is in the queue until then if index is not negative.
-	due   time.Time
-	index int
 }
 
 // NewLedger makes an empty Ledger.
 func NewLedger(c clock.PassiveClock, refresh time.Duration) *Ledger {
 	return &Ledger{
-		Clock: c, Refresh: refresh, subjects: map[usage.Key]*subject{}, most: maxSubjects, absent: map[usage.Key]struct{}{},
-		taken: map[string]*taken{}, woken: make(chan struct{}, 1),
+		Clock: c, Refresh: refresh, namespaceOf: ofNoNamespace, subjects: map[usage.Key]*subject{}, most: maxSubjects, absent: map[usage.Key]struct{}{},
+		taken: map[string]*taken{}, woken: make(chan struct{}, 1), Refusals: newRefusals(c, refresh),
 	}
 }
 
-// Told is what the status of the object of that UID may say.
+// watchNamespaces has namespaces take turns, once objects can be found. It precedes the first
+// report.
+func (l *Ledger) watchNamespaces(namespaceOf func(usage.Key) string) {
+	l.namespaceOf, l.Refusals.namespaceOf = namespaceOf, namespaceOf
+}
+
+// Told is what the status of the object of that UID may have.
 func (l *Ledger) Told(uid string) usage.Seen {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -76,7 +87,8 @@ func (l *Ledger) Told(uid string) usage.Seen {
 	return usage.Seen{}
 }
 
-// merge takes in what a report says. It reports how many objects it had no room for.
+// merge adds the content of a report. It reports how many objects of the cluster it had no room
+// for. Others prove nothing: a secret is watched long after its client was found.
 func (l *Ledger) merge(entries []usage.Entry) (refused int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -95,7 +107,9 @@ func (l *Ledger) merge(entries []usage.Entry) (refused int) {
 			s = l.add(e.Key)
 		}
 		if s == nil {
-			refused++
+			if l.namespaceOf(e.Key) != "" {
+				refused++
+			}
 			continue
 		}
 		if s.merged.Merge(e.Seen, usage.MinuteOf(now)) {
@@ -127,14 +141,21 @@ func (l *Ledger) add(key usage.Key) *subject {
 	if len(l.subjects) >= l.most && !l.evict() {
 		return nil
 	}
-	s := &subject{key: key, index: -1}
+	s := &subject{slot: slot{key: key, namespace: l.namespaceOf(key)}}
 	l.subjects[key] = s
+	if s.namespace == "" {
+		l.absent[key] = struct{}{}
+	}
 	return s
 }
 
 // evict makes room for an object. A report that names an object which is gone may bring it back.
 func (l *Ledger) evict() bool {
 	for key := range l.absent {
+		if l.namespaceOf(key) != "" { // a report was faster than the watch
+			delete(l.absent, key)
+			continue
+		}
 		l.drop(key, l.subjects[key])
 		return true
 	}
@@ -142,9 +163,7 @@ func (l *Ledger) evict() bool {
 }
 
 func (l *Ledger) drop(key usage.Key, s *subject) {
-	if s.index >= 0 {
-		heap.Remove(&l.queue, s.index)
-	}
+	l.queue.cancel(&s.slot)
 	delete(l.subjects, key)
 	delete(l.absent, key)
 }
@@ -163,44 +182,35 @@ func (l *Ledger) exists(key usage.Key, there bool) {
 	}
 }
 
-// enqueue has an object told now, or once Refresh has passed since it was last; news do not wait.
+// enqueue has the status of an object written now, or once Refresh has passed since it was last;
+// news do not wait.
 func (l *Ledger) enqueue(s *subject, now time.Time) {
 	due := now
 	if next := s.toldAt.Add(l.Refresh); next.After(now) && !staleNews(s.told, s.merged) {
 		due = next
 	}
-	switch {
-	case s.index < 0:
-		s.due = due
-		heap.Push(&l.queue, s)
-	case due.Before(s.due):
-		s.due = due
-		heap.Fix(&l.queue, s.index)
-	}
+	l.queue.schedule(&s.slot, due)
 }
 
-// staleNews reports whether there is a stale use that nobody was told of within an hour before it.
+// staleNews reports whether there is a stale use that was not reported within an hour before it.
 func staleNews(told, merged usage.Seen) bool {
 	return slices.ContainsFunc(merged.Stale, func(s usage.Stale) bool {
 		return !slices.ContainsFunc(told.Stale, func(t usage.Stale) bool { return t.Use == s.Use && s.At.Time().Sub(t.At.Time()) < quiet })
 	})
 }
 
-// next takes the object that is due first out of the queue; without one it says how long there is none.
+// next takes an object that is due out of the queue; without one it returns how long there is none.
 func (l *Ledger) next() (key usage.Key, seen usage.Seen, wait time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.queue) == 0 {
-		return key, seen, l.Refresh, false
+	key, wait, ok = l.queue.next(l.Clock.Now(), l.Refresh)
+	if ok {
+		seen = copyOf(l.subjects[key].merged)
 	}
-	if wait = l.queue[0].due.Sub(l.Clock.Now()); wait > 0 {
-		return key, seen, wait, false
-	}
-	s, _ := heap.Pop(&l.queue).(*subject)
-	return s.key, copyOf(s.merged), 0, true
+	return key, seen, wait, ok
 }
 
-// tell lets the status of an object say what was seen.
+// tell updates the status of an object with what was seen.
 func (l *Ledger) tell(key usage.Key, seen usage.Seen) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -209,35 +219,8 @@ func (l *Ledger) tell(key usage.Key, seen usage.Seen) {
 	}
 }
 
-// copyOf is what nobody changes any more.
+// copyOf is a copy that is not changed any more.
 func copyOf(s usage.Seen) usage.Seen {
 	s.Credentials, s.Stale = slices.Clone(s.Credentials), slices.Clone(s.Stale)
-	return s
-}
-
-// queue is a heap of objects, the first one due at its top.
-type queue []*subject
-
-func (q queue) Len() int           { return len(q) }
-func (q queue) Less(i, j int) bool { return q[i].due.Before(q[j].due) }
-
-func (q queue) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].index, q[j].index = i, j
-}
-
-// Push implements heap.Interface.
-func (q *queue) Push(x any) {
-	if s, ok := x.(*subject); ok {
-		s.index = len(*q)
-		*q = append(*q, s)
-	}
-}
-
-// Pop implements heap.Interface.
-func (q *queue) Pop() any {
-	last := len(*q) - 1
-	s := (*q)[last]
-	*q, s.index = (*q)[:last], -1
 	return s
 }

@@ -19,13 +19,13 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/usage"
 )
 
-// quiet is how long nothing more is said about a kind of stale use of one object.
+// quiet is how long nothing more is reported about a kind of stale use of one object.
 const quiet = time.Hour
 
-// Complete fills in the use of a client: the later of what its status said before and of what was seen,
-// which is known to the minute, and not before what is used was created. It returns the stale uses that
-// are news, and an event each once the status is written: those that nobody was told of within the last
-// hour.
+// Complete fills in the use of a client: the later of what its status had before and of what was
+// seen, which is known to the minute, and not before what is used was created. It returns the stale
+// uses that are news, and an event each once the status is written: those that were not reported
+// within the last hour.
 func Complete(status *v1alpha1.OAuth2ClientStatus, c *v1alpha1.OAuth2Client, seen usage.Seen) (news []usage.Stale) {
 	before := &c.Status
 	status.LastUsedAt = later(before.LastUsedAt, seen.Last(), c.CreationTimestamp)
@@ -53,8 +53,8 @@ func CompleteToken(status *v1alpha1.OAuth2TokenStatus, t *v1alpha1.OAuth2Token, 
 func Announce(recorder events.EventRecorder, object runtime.Object, news []usage.Stale) {
 	for _, stale := range news {
 		note := map[oauth2.StaleUse]string{
-			oauth2.ExpiredTokenUsed:   "A token was used after its end%s%s, and refused",
-			oauth2.RevokedTokenUsed:   "A token was used after it was revoked%s%s, and refused",
+			oauth2.ExpiredTokenUsed:   "Refused an expired token%s%s; renew tokens before they expire",
+			oauth2.RevokedTokenUsed:   "Refused a revoked token%s%s",
 			oauth2.PreviousSecretUsed: "Client secret%s, which another one has replaced, was used%s; it is accepted until its overlap is over",
 		}[stale.Use]
 		credential, from := "", ""
@@ -63,6 +63,9 @@ func Announce(recorder events.EventRecorder, object runtime.Object, news []usage
 		}
 		if stale.Source != "" {
 			from = " from " + stale.Source
+			if stale.Use != oauth2.PreviousSecretUsed {
+				from = ", sent" + from
+			}
 		}
 		recorder.Eventf(object, nil, corev1.EventTypeWarning, string(stale.Use), "Use", note, credential, from)
 	}
@@ -108,7 +111,8 @@ func later(was metav1.Time, seen usage.Minute, created metav1.Time) metav1.Time 
 	return latest
 }
 
-// saysMore reports whether the status of an object would say more with what was seen, and whether that is an event.
+// saysMore reports whether the status of an object would have more with what was seen, and whether
+// that is an event.
 func saysMore(object client.Object, seen usage.Seen) (more, news bool) {
 	switch o := object.(type) {
 	case *v1alpha1.OAuth2Client:

@@ -16,8 +16,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/usage"
 )
 
-// subjects finds the objects of a kind by the keys that reports have. It takes 100 bytes an object, an index
-// of the cache several times that.
+// subjects finds the objects of a kind by the keys that reports have. It takes 100 bytes an object,
+// an index of the cache several times that.
 type subjects struct {
 	mu    sync.Mutex
 	names map[usage.Key]types.NamespacedName
@@ -38,6 +38,12 @@ func (s *subjects) watch(from cache.Informers, like client.Object) error {
 	}
 	s.synced = watching.HasSynced
 	return nil
+}
+
+// await waits until all objects that there are have been added. It returns false if the context
+// ends first.
+func (s *subjects) await(ctx context.Context) bool {
+	return s.synced == nil || toolscache.WaitForCacheSync(ctx.Done(), s.synced)
 }
 
 func (s *subjects) add(added any) {

@@ -113,7 +113,7 @@ func entry(uid string, issued int) []usage.Entry {
 	return []usage.Entry{{Key: usage.KeyOf(uid), Seen: usage.Seen{Issued: minute(issued)}}}
 }
 
-// drain tells of everything that is due.
+// drain reports everything that is due.
 func drain(l *Ledger) (told []usage.Minute) {
 	for {
 		key, seen, _, due := l.next()
@@ -200,6 +200,7 @@ func TestAReportFromTheFutureIsCut(t *testing.T) {
 
 func TestALedgerIsBounded(t *testing.T) {
 	l := NewLedger(clocktesting.NewFakePassiveClock(at(0)), time.Hour)
+	l.watchNamespaces(func(usage.Key) string { return "shop" })
 	refused := 0
 	for i := range maxSubjects/1024 + 1 {
 		entries := make([]usage.Entry, 1024)
@@ -210,5 +211,48 @@ func TestALedgerIsBounded(t *testing.T) {
 	}
 	if refused != 1024 {
 		t.Errorf("%d objects were refused, want 1024", refused)
+	}
+}
+
+// Replicas report clients that one tenant deletes and makes anew. They take no room from those that
+// exist, and reports count as read although they had no room for all.
+func TestDeletedClientsInReportsDisplaceNone(t *testing.T) {
+	l := NewLedger(clocktesting.NewFakePassiveClock(at(0)), time.Hour)
+	l.most = 100
+	late := false
+	l.watchNamespaces(func(key usage.Key) string {
+		if key == usage.KeyOf("shop") || (key == usage.KeyOf("late") || key == usage.KeyOf("new")) && late {
+			return "shop"
+		}
+		return ""
+	})
+	if refused := l.merge(entry("shop", 0)) + l.merge(entry("late", 0)); refused != 0 {
+		t.Fatalf("%d are refused", refused)
+	}
+	late = true // the watch was slower than the report
+	for i := range 1000 {
+		if refused := l.merge(entry(fmt.Sprint("gone-", i), 0)); refused != 0 {
+			t.Fatalf("%d are refused although the place of one that is gone is there", refused)
+		}
+	}
+	if refused := l.merge(entry("new", 0)); refused != 0 {
+		t.Error("those that are gone take the place of one that exists")
+	}
+	for _, uid := range []string{"shop", "late", "new"} {
+		if l.subjects[usage.KeyOf(uid)] == nil {
+			t.Errorf("%s was displaced", uid)
+		}
+	}
+	if len(l.subjects) != l.most {
+		t.Errorf("%d are remembered", len(l.subjects))
+	}
+	l.most = 3
+	for key, s := range l.subjects {
+		if l.namespaceOf(key) == "" {
+			l.drop(key, s)
+		}
+	}
+	if refused := l.merge(entry("gone", 0)); refused != 0 || len(l.subjects) != l.most {
+		t.Errorf("%d of those that are gone are refused, %d are remembered", refused, len(l.subjects))
 	}
 }

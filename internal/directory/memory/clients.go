@@ -15,6 +15,7 @@ import (
 // Client is an OAuth2Client: what it has that can deny.
 type Client struct {
 	Place     Place
+	Tenant    Tenant
 	Owner     oauth2.Owner
 	ClientID  string
 	CreatedAt time.Time
@@ -41,17 +42,19 @@ func (p packedOwner) identity() (uid string, isTerminating bool) {
 func (p packedOwner) refused() packedOwner {
 	owner := p.owner("")
 	owner.Terminating = true
-	return packOwner(owner)
+	return packOwner(owner, p.from)
 }
+
+func (p packedOwner) tenant() Tenant { return p.from }
 
 // Resurrected reports whether an OAuth2Client that was deleted or terminating is there again.
 func (c *Clients) Resurrected(client Client) bool { return c.isResurrected(client.Sighting()) }
 
 // Apply stores an OAuth2Client.
-func (c *Clients) Apply(client Client) { c.apply(client.Place, packOwner(client.Owner)) }
+func (c *Clients) Apply(client Client) { c.apply(client.Place, packOwner(client.Owner, client.Tenant)) }
 
 // Remove removes an OAuth2Client that was deleted.
-func (c *Clients) Remove(client Client) { c.remove(client.Place, client.Owner.UID) }
+func (c *Clients) Remove(client Client) { c.remove(client.Place, client.Tenant, client.Owner.UID) }
 
 // Replace stores a whole list. What is not listed is gone.
 func (c *Clients) Replace(list iter.Seq[Client], at restore.List) {
@@ -59,7 +62,7 @@ func (c *Clients) Replace(list iter.Seq[Client], at restore.List) {
 		c.quarantine(list, at)
 	}
 	c.replace(func(yield func(Place, packedOwner) bool) {
-		list(func(client Client) bool { return yield(client.Place, packOwner(client.Owner)) })
+		list(func(client Client) bool { return yield(client.Place, packOwner(client.Owner, client.Tenant)) })
 	}, at.Saved)
 }
 
@@ -94,6 +97,6 @@ func (c *Clients) quarantine(list iter.Seq[Client], at restore.List) {
 		return // they are refused as a whole
 	}
 	for _, client := range back {
-		c.revive(client.Sighting(), packOwner(client.Owner))
+		c.revive(client.Sighting(), packOwner(client.Owner, client.Tenant))
 	}
 }

@@ -31,7 +31,7 @@ func readFeed(f *fixture, since string) (read feed) {
 		page := f.Revocations.State.Feed(at, f.now)
 		read.Tokens, read.Next, more = append(read.Tokens, page.Tokens...), page.Next, page.More
 	}
-	read.Epochs = append(f.Registry.ClientEpochs(), f.Revocations.State.Epochs()...)
+	read.Epochs = slices.AppendSeq(f.Revocations.State.Epochs(), f.Registry.ClientEpochs())
 	slices.SortFunc(read.Epochs, func(a, b revocation.Selector) int {
 		return cmp.Or(cmp.Compare(a.ClientUID, b.ClientUID), cmp.Compare(a.ClientID, b.ClientID), cmp.Compare(a.Namespace, b.Namespace), a.IssuedBefore.Compare(b.IssuedBefore))
 	})
@@ -41,7 +41,8 @@ func readFeed(f *fixture, since string) (read feed) {
 	return read
 }
 
-// collapses is a selector that a token server wrote, and the batch of a client of which it leaves one token.
+// collapses is a selector that a token server wrote, and the batch of a client of which it leaves
+// one token.
 func collapses(shop revocation.Client) (selector, batch Revocation) {
 	s := revocation.Selector{ClientID: shop.ID, IssuedBefore: noon.Add(-time.Minute), Collapses: true}
 	selector = Revocation{Name: s.Name(), Version: 13, Selector: &s}
@@ -102,9 +103,9 @@ func TestTheFeedIsTheSameAfterAStartFromASnapshot(t *testing.T) {
 	}
 }
 
-// A replica revokes a token by a request, and does not see the batch that it wrote, because the watch
-// is away until the manager has merged that batch. A reader that has read up to version 100, which is
-// that of the snapshot too, must get the token all the same.
+// A replica revokes a token by a request, and does not see the batch that it wrote, because the
+// watch is away until the manager has merged that batch. A reader that has read up to version 100,
+// which is that of the snapshot too, must get the token all the same.
 func TestATokenIsInTheFeedAlthoughItsBatchWasMergedUnseen(t *testing.T) {
 	for name, start := range map[string]func(*fixture) *fixture{
 		"the replica goes on": func(f *fixture) *fixture { return f },

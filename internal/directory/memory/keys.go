@@ -20,7 +20,8 @@ import (
 type Keys struct {
 	ring  atomic.Pointer[keyring.Ring]
 	write sync.Mutex
-	// before is the ring of a snapshot. It serves nothing, but keys withdrawn in it stay withdrawn.
+	// before is the ring of a snapshot. It serves nothing, but keys withdrawn in it stay
+	// withdrawn.
 	before keyring.Ring
 }
 

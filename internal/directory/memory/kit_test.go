@@ -18,7 +18,7 @@ import (
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// The objects of the tests: a client in the short form and one without it, an OAuth2Token and a
+// The objects of the tests: two clients in the short form and one without it, an OAuth2Token and a
 // resource.
 var (
 	reporting = oauth2.Client{
@@ -28,6 +28,10 @@ var (
 	pod = oauth2.Client{
 		ID: "shop.pod", Namespace: "shop", Name: "pod", UID: "not a UUID", TokenLifetime: time.Minute,
 		Credentials: oauth2.Credentials{ServiceAccount: &oauth2.ServiceAccount{Name: "pod", UID: "u"}}, Revocation: oauth2.Revocation{Before: noon.Add(-time.Minute)},
+	}
+	precise = oauth2.Client{
+		ID: "shop.precise", Namespace: "shop", Name: "precise", UID: "5d7b9b4e-3c0f-4a1e-9d8b-0d8f6a3b2c11", TokenLifetime: time.Hour,
+		Credentials: oauth2.Credentials{Verifiers: []oauth2.Verifier{{ID: "k1", Digest: oauth2.Digest{1}, CreatedAt: noon.Add(time.Nanosecond)}}},
 	}
 	printer = oauth2.Minted{
 		UID: "t", Namespace: "shop", Name: "printer", ClientID: reporting.ID, ClientUID: reporting.UID, ClientName: reporting.Name, Opaque: true,
@@ -73,9 +77,9 @@ func filled(t testing.TB) *fixture {
 	ring, err := keyring.New(noon)
 	must(t, err)
 	f.Registry.Replace(slices.Values([]Record{
-		clientRecord(t, reporting), clientRecord(t, pod), resourceRecord(t, orders), tokenRecord(t, 7, printer), keysRecord(t, ring),
+		clientRecord(t, reporting), clientRecord(t, pod), clientRecord(t, precise), resourceRecord(t, orders), tokenRecord(t, 7, printer), keysRecord(t, ring),
 	}), restore.List{Version: 100})
-	f.Clients.Replace(slices.Values([]Client{clientObject(reporting), clientObject(pod)}), restore.List{Version: 101})
+	f.Clients.Replace(slices.Values([]Client{clientObject(reporting), clientObject(pod), clientObject(precise)}), restore.List{Version: 101})
 	f.Tokens.Replace(slices.Values([]Token{tokenObject(printer)}), restore.List{Version: 102})
 	f.Revocations.Replace(slices.Values([]Revocation{
 		{Name: "batch", Version: 11, Batch: revocation.Batch{
@@ -125,14 +129,14 @@ func keysRecord(t testing.TB, ring keyring.Ring) Record {
 // clientObject is the OAuth2Client of a registration, as a watch reads it.
 func clientObject(c oauth2.Client) Client {
 	return Client{
-		Place: PlaceOf(c.Namespace, c.Name), Owner: oauth2.Owner{UID: c.UID}, ClientID: c.ID, CreatedAt: noon.Add(-time.Hour),
+		Place: PlaceOf(c.Namespace, c.Name), Tenant: TenantOf(c.Namespace), Owner: oauth2.Owner{UID: c.UID}, ClientID: c.ID, CreatedAt: noon.Add(-time.Hour),
 	}
 }
 
 // tokenObject is the OAuth2Token of a record.
 func tokenObject(m oauth2.Minted) Token {
 	return Token{
-		Place: PlaceOf(m.Namespace, m.Name), Owner: &oauth2.MintedOwner{UID: m.UID, ClientName: m.ClientName, Scopes: []string{"read"}},
+		Place: PlaceOf(m.Namespace, m.Name), Tenant: TenantOf(m.Namespace), Owner: &oauth2.MintedOwner{UID: m.UID, ClientName: m.ClientName, Scopes: []string{"read"}},
 		Fixed: true, CreatedAt: noon.Add(-time.Hour),
 	}
 }
@@ -141,9 +145,9 @@ func tokenObject(m oauth2.Minted) Token {
 func known(f *fixture) map[string]any {
 	ring, _ := f.Registry.Keys.Ring().Encode()
 	return map[string]any{
-		"reporting": f.Record(reporting.ID), "pod": f.Record(pod.ID), "resource": f.Registry.Resources.Identified(orders.Identifier),
+		"reporting": f.Record(reporting.ID), "pod": f.Record(pod.ID), "precise": f.Record(precise.ID), "resource": f.Registry.Resources.Identified(orders.Identifier),
 		"named": f.Registry.Resources.Named(oauth2.ObjectName{Namespace: orders.Namespace, Name: orders.Name}), "token": f.Tokens.Lookup(oauth2.OpaqueID(printer.UID)),
-		"keys": string(ring), "cluster": f.Trust().Issuer, "cluster keys": len(f.Trust().Keys.Keys), "epochs": f.Registry.ClientEpochs(),
+		"keys": string(ring), "cluster": f.Trust().Issuer, "cluster keys": len(f.Trust().Keys.Keys), "epochs": slices.Collect(f.Registry.ClientEpochs()),
 		"revoked": f.Revocations.State.Revoked(oauth2.Claims{ID: revoked.String(), IssuedAt: noon}, "", noon), "used": f.Revocations.State.Used(used, noon),
 		"revoked before": f.Revocations.State.RevokedBefore(reporting.ID, "shop").Unix(),
 	}

@@ -67,7 +67,7 @@ func (m *minted) bury(record storedMinted, kept ...oauth2.MintedToken) {
 	now := m.now()
 	for _, token := range record.tokens() {
 		if now.Before(token.ExpiresAt) && !slices.ContainsFunc(kept, func(k oauth2.MintedToken) bool { return k.ID == token.ID }) {
-			m.tombstones.add(tokenIdentity(token.ID), now)
+			m.tombstones.add(tokenIdentity(token.ID), TenantOf(record.Namespace), now)
 		}
 	}
 }

@@ -17,6 +17,8 @@ type object[V any] interface {
 	identity() (uid string, isTerminating bool)
 	// refused returns the object as terminating.
 	refused() V
+	// tenant is the namespace.
+	tenant() Tenant
 }
 
 // places are where the objects of a kind are.
@@ -86,7 +88,7 @@ func (o *objects[V]) apply(place Place, value V) (gone []string) {
 	if isTerminating {
 		gone = append(gone, uid)
 	}
-	o.bury(place, gone...)
+	o.bury(place, value.tenant(), gone...)
 	if o.isResurrected(Sighting{place, uid, isTerminating}) {
 		value = value.refused()
 	}
@@ -95,20 +97,20 @@ func (o *objects[V]) apply(place Place, value V) (gone []string) {
 }
 
 // remove removes an object that was deleted.
-func (o *objects[V]) remove(place Place, uid string) {
+func (o *objects[V]) remove(place Place, from Tenant, uid string) {
 	var none V
-	o.bury(place, uid)
+	o.bury(place, from, uid)
 	o.at.put(place, none)
 }
 
 // bury records that objects are gone for good, or about to go.
-func (o *objects[V]) bury(place Place, uids ...string) {
+func (o *objects[V]) bury(place Place, from Tenant, uids ...string) {
 	for _, uid := range uids {
-		o.tombstones.add(identity(o.resource, place, uid), o.now())
+		o.tombstones.add(identity(o.resource, place, uid), from, o.now())
 	}
 }
 
-// revive takes an object of a restored store for one that exists.
+// revive accepts an object of a restored store as one that exists.
 func (o *objects[V]) revive(s Sighting, value V) {
 	o.tombstones.remove(o.identity(s))
 	o.at.put(s.Place, value)
@@ -127,7 +129,7 @@ func (o *objects[V]) replace(list iter.Seq2[Place, V], saved bool) (gone []strin
 	}
 	for place, value := range o.at.keep(listed) {
 		if uid, _ := value.identity(); !saved {
-			o.bury(place, uid)
+			o.bury(place, value.tenant(), uid)
 			gone = append(gone, uid)
 		}
 	}

@@ -16,7 +16,8 @@ import (
 
 // packed is a registered client in about a hundred bytes without a pointer; an oauth2.Client with
 // all that it points to takes six hundred. A client that the short form cannot hold stays whole:
-// pack unpacks and compares, so a field that is missing here costs memory and not correctness.
+// pack unpacks and compares, so a field that is missing here costs memory and not correctness. Of
+// what registration.Decode returns the short form holds everything.
 type packed struct {
 	short string
 	whole *oauth2.Client
@@ -30,11 +31,19 @@ const (
 	flagTerminating             // the owner is being deleted
 	flagRefused                 // a policy refuses the client
 	flagResources               // labels, access and default resource follow
+	flagSeldom                  // what few clients have follows; see packSeldom
+)
+
+// The flags of what few clients have.
+const (
+	seldomKeys       = 1 << iota // the client authenticates by keys alone, which follow
+	seldomAccount                // or as a service account, which follows
+	seldomRevocation             // the instants of its revocation follow
 )
 
 func pack(c *oauth2.Client) packed {
 	short := packClient(c)
-	if unpacked := (packed{short: short}).client(); reflect.DeepEqual(unpacked, c) {
+	if unpacked, ok := (packed{short: short}).unpack(); ok && reflect.DeepEqual(&unpacked.client, c) {
 		return packed{short: short}
 	}
 	return packed{whole: c}
@@ -59,6 +68,9 @@ func packClient(c *oauth2.Client) string {
 	if len(c.Labels) > 0 || len(c.Access) > 0 || c.DefaultResource != (oauth2.ObjectName{}) {
 		flags |= flagResources
 	}
+	if seldomOf(c) != 0 || len(c.Claims) > 0 {
+		flags |= flagSeldom
+	}
 	var w wire.Writer
 	w.Byte(flags)
 	w.Varint(int64(len(c.Namespace)))
@@ -81,7 +93,69 @@ func packClient(c *oauth2.Client) string {
 	if flags&flagResources != 0 {
 		packResources(&w, c)
 	}
+	if flags&flagSeldom != 0 {
+		packSeldom(&w, c)
+	}
 	return string(w.Bytes)
+}
+
+func seldomOf(c *oauth2.Client) (flags byte) {
+	if c.Credentials.KeysOnly {
+		flags |= seldomKeys
+	}
+	if c.Credentials.ServiceAccount != nil {
+		flags |= seldomAccount
+	}
+	if c.Revocation != (oauth2.Revocation{}) {
+		flags |= seldomRevocation
+	}
+	return flags
+}
+
+// packSeldom writes keys, a service account, the instants of a revocation, and custom claims.
+func packSeldom(w *wire.Writer, c *oauth2.Client) {
+	flags := seldomOf(c)
+	w.Byte(flags)
+	if flags&seldomKeys != 0 {
+		w.Varint(int64(c.Credentials.MaxAssertionLife / time.Second))
+		w.Text(string(c.Credentials.Keys))
+	}
+	if account := c.Credentials.ServiceAccount; account != nil {
+		w.Text(account.Name)
+		w.Text(account.UID)
+	}
+	if flags&seldomRevocation != 0 {
+		packMoment(w, c.Revocation.Asked)
+		packMoment(w, c.Revocation.Before)
+	}
+	w.Varint(int64(len(c.Claims)))
+	for _, claim := range c.Claims {
+		w.Text(claim.Name)
+		w.Text(claim.Value)
+		packTexts(w, claim.Values)
+	}
+}
+
+func unpackSeldom(r *wire.Reader, c *oauth2.Client) {
+	flags := r.Byte()
+	if flags&seldomKeys != 0 {
+		c.Credentials.KeysOnly, c.Credentials.MaxAssertionLife = true, time.Duration(r.Varint())*time.Second
+		if c.Credentials.Keys = jws.PackedKeys(r.Text()); !c.Credentials.Keys.Valid() {
+			r.Fail()
+		}
+	}
+	if flags&seldomAccount != 0 {
+		c.Credentials.ServiceAccount = &oauth2.ServiceAccount{Name: r.Text(), UID: r.Text()}
+	}
+	if flags&seldomRevocation != 0 {
+		c.Revocation = oauth2.Revocation{Asked: unpackMoment(r), Before: unpackMoment(r)}
+	}
+	if n := r.Count(); n > 0 {
+		c.Claims = make([]oauth2.Claim, n)
+		for i := range c.Claims {
+			c.Claims[i] = oauth2.Claim{Name: r.Text(), Value: r.Text(), Values: unpackTexts(r, nil)}
+		}
+	}
 }
 
 // packResources writes the labels, the access and the default resource of a client.
@@ -130,6 +204,14 @@ func packInstant(w *wire.Writer, t time.Time) {
 	w.Varint(t.Unix())
 }
 
+// packMoment writes a time with its nanoseconds: a client chooses it, of any year.
+func packMoment(w *wire.Writer, t time.Time) {
+	w.Varint(t.Unix())
+	w.Varint(int64(t.Nanosecond()))
+}
+
+func unpackMoment(r *wire.Reader) time.Time { return time.Unix(r.Varint(), r.Varint()).UTC() }
+
 func unpackInstant(r *wire.Reader) time.Time {
 	if seconds := r.Varint(); seconds != 0 {
 		return time.Unix(seconds, 0).UTC()
@@ -143,7 +225,8 @@ func (p packed) client() *oauth2.Client {
 	return &whole.client
 }
 
-// unpacked is the client again, with room for what is found beside it; nil if there is none.
+// unpacked returns the client in its usual form, with fields for what a request reads besides; nil
+// if there is no client.
 func (p packed) unpacked() *unpacked {
 	if p == (packed{}) {
 		return nil
@@ -191,7 +274,19 @@ func (p packed) unpack() (*unpacked, bool) {
 	if flags&flagResources != 0 {
 		unpackResources(&r, c)
 	}
+	if flags&flagSeldom != 0 {
+		unpackSeldom(&r, c)
+	}
 	return whole, r.Done()
+}
+
+// seldom returns the client if it has what few clients have, and nil otherwise. It unpacks no other
+// client.
+func (p packed) seldom() *oauth2.Client {
+	if p.whole == nil && (p.short == "" || p.short[0]&flagSeldom == 0) {
+		return nil
+	}
+	return p.client()
 }
 
 // unpacked is a client and what most clients have, in one allocation: each request unpacks one.
@@ -253,12 +348,13 @@ func unpackTexts(r *wire.Reader, room []string) []string {
 type packedOwner struct {
 	uid   wire.UUID
 	flags byte
+	from  Tenant
 	whole *oauth2.Owner
 }
 
-func packOwner(o oauth2.Owner) packedOwner {
+func packOwner(o oauth2.Owner, from Tenant) packedOwner {
 	if uid, ok := wire.ParseUUID(o.UID); ok {
-		p := packedOwner{uid: uid, flags: uidIsUUID}
+		p := packedOwner{uid: uid, flags: uidIsUUID, from: from}
 		if o.Suspended {
 			p.flags |= flagSuspended
 		}
@@ -269,7 +365,7 @@ func packOwner(o oauth2.Owner) packedOwner {
 			return p
 		}
 	}
-	return packedOwner{whole: &o}
+	return packedOwner{whole: &o, from: from}
 }
 
 func (p packedOwner) known() bool { return p != packedOwner{} }

@@ -4,7 +4,13 @@
 package memory
 
 import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
 	"fmt"
+	"math/big"
 	"runtime"
 	"strings"
 	"testing"
@@ -33,7 +39,7 @@ func ordinary(i int) *oauth2.Client {
 // fillOrdinary stores a client and its owner.
 func fillOrdinary(m *Memory, c *oauth2.Client) {
 	m.Registry.clients.put(registration.LockOf(c.ID), pack(c))
-	m.Clients.at.put(PlaceOf(c.Namespace, c.Name), packOwner(oauth2.Owner{UID: c.UID}))
+	m.Clients.at.put(PlaceOf(c.Namespace, c.Name), packOwner(oauth2.Owner{UID: c.UID}, TenantOf(c.Namespace)))
 }
 
 func TestAPackedClientComesBackWhole(t *testing.T) {
@@ -61,9 +67,23 @@ func TestAPackedClientComesBackWhole(t *testing.T) {
 		"instants in another zone": {change: func(c *oauth2.Client) {
 			c.Credentials.Verifiers[0].CreatedAt = created.In(time.FixedZone("", 3600))
 		}, whole: true},
-		"keys":              {change: func(c *oauth2.Client) { c.Credentials.KeysOnly, c.Credentials.Keys = true, []jws.PublicKey{{ID: "a"}} }, whole: true},
-		"a service account": {change: func(c *oauth2.Client) { c.Credentials.ServiceAccount = &oauth2.ServiceAccount{Name: "worker"} }, whole: true},
-		"custom claims":     {change: func(c *oauth2.Client) { c.Claims = []oauth2.Claim{{Name: "tier", Value: "gold"}} }, whole: true},
+		"keys": {change: func(c *oauth2.Client) {
+			c.Credentials = oauth2.Credentials{KeysOnly: true, Keys: keysFor(t, 3, 10), MaxAssertionLife: time.Minute}
+		}},
+		"no key that can be read": {change: func(c *oauth2.Client) { c.Credentials = oauth2.Credentials{KeysOnly: true} }},
+		"keys that are none":      {change: func(c *oauth2.Client) { c.Credentials = oauth2.Credentials{KeysOnly: true, Keys: "?"} }, whole: true},
+		"a service account": {change: func(c *oauth2.Client) {
+			c.Credentials = oauth2.Credentials{ServiceAccount: &oauth2.ServiceAccount{Name: "worker", UID: "u"}}
+		}},
+		"custom claims": {change: func(c *oauth2.Client) {
+			c.Claims = []oauth2.Claim{{Name: "tier", Value: "gold"}, {Name: "teams", Values: []string{"a", "b"}}}
+		}},
+		"a revocation": {change: func(c *oauth2.Client) {
+			c.Revocation = oauth2.Revocation{Asked: created.Add(time.Hour), Before: created.Add(time.Nanosecond)}
+		}},
+		"a revocation in a year to come": {change: func(c *oauth2.Client) {
+			c.Revocation.Asked = created.AddDate(7000, 0, 0)
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want := ordinary(7)
@@ -83,10 +103,32 @@ func TestAPackedOwnerComesBackWhole(t *testing.T) {
 	for _, want := range []oauth2.Owner{
 		{}, {UID: "uid-1"}, {UID: ordinary(1).UID}, {UID: ordinary(1).UID, Suspended: true}, {UID: "uid-1", Terminating: true},
 	} {
-		if diff := cmp.Diff(want, packOwner(want).owner(want.UID)); diff != "" {
+		if diff := cmp.Diff(want, packOwner(want, TenantOf("shop")).owner(want.UID)); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}
+}
+
+// keysFor are the keys of a client: P-256 and Ed25519 keys and one of RSA, with kids of a length.
+func keysFor(t testing.TB, n, kid int) jws.PackedKeys {
+	t.Helper()
+	modulus := new(big.Int).Lsh(big.NewInt(1), jws.MinRSABits-1)
+	keys := []jws.PublicKey{{Algorithm: jws.PS256, Key: &rsa.PublicKey{N: modulus.SetBit(modulus, 0, 1), E: 65537}}}
+	for i := range n - 1 {
+		if i%2 == 0 {
+			keys = append(keys, jws.PublicKey{Algorithm: jws.EdDSA, Key: make(ed25519.PublicKey, ed25519.PublicKeySize)})
+			continue
+		}
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		must(t, err)
+		keys = append(keys, jws.PublicKey{Algorithm: jws.ES256, Key: &key.PublicKey})
+	}
+	for i := range keys {
+		keys[i].ID = fmt.Sprintf("%0*d", kid, i)
+	}
+	packed, err := jws.PackKeys(keys...)
+	must(t, err)
+	return packed
 }
 
 func twoVerifiers(c *oauth2.Client) {

@@ -19,7 +19,8 @@ const (
 	// quarantineTime is how long a selector is quarantined: until all JWTs from before have
 	// expired.
 	quarantineTime = oauth2.MaxTokenLifetime + time.Hour
-	// quarantinePrefix begins the names of selectors in quarantine. Names of objects have no slash.
+	// quarantinePrefix begins the names of selectors in quarantine. Names of objects have no
+	// slash.
 	quarantinePrefix = "restored/"
 	// newMargin is how much older than the last contact a new object may be: clocks differ, and
 	// events take time. An unknown object that is older was deleted before.
@@ -32,10 +33,11 @@ func madeSince(created, known time.Time) bool { return created.After(known.Add(-
 
 // quarantined is an OAuth2Token in quarantine.
 type quarantined struct {
-	// until is when the quarantine ends; zero for a Fixed one, whose tokens may live for months.
+	// until is when the quarantine ends; zero for a Fixed one, whose tokens may live for
+	// months.
 	until time.Time
-	// since is the resourceVersion of the first list of the registry after the restore; zero before
-	// it. A record of a later version was written anew.
+	// since is the resourceVersion of the first list of the registry after the restore; zero
+	// before it. A record of a later version was written anew.
 	since uint64
 }
 
@@ -80,7 +82,7 @@ func (q *quarantine) refused(owner *oauth2.MintedOwner, version uint64, now time
 	if held, isHeld := q.of(owner.UID); !isHeld || held.ended(version, now) {
 		return owner
 	}
-	return mintedOwner{owner}.refused().MintedOwner
+	return mintedOwner{MintedOwner: owner}.refused().MintedOwner
 }
 
 // written ends the quarantine of an OAuth2Token whose record was written anew.

@@ -11,7 +11,7 @@ import (
 // records are the registered clients and their owners. A registration is at the lock on its
 // client_id, from which the name of its Secret is derived too; an owner is at the place of its
 // OAuth2Client. Unless the client_id was chosen, these are one place, and a request finds both by
-// one look.
+// one read.
 type records struct{ table[record] }
 
 // record is what is at one place. Either part may be missing.
@@ -22,9 +22,18 @@ type record struct {
 
 // find returns what is known about a client_id.
 func (r *records) find(clientID string) oauth2.Record {
-	at := r.get(Place(registration.LockOf(clientID)))
+	found := r.at(Place(registration.LockOf(clientID)))
+	if found.Client == nil || found.Client.ID != clientID {
+		return oauth2.Record{}
+	}
+	return found
+}
+
+// at returns the registration at a lock, and its owner.
+func (r *records) at(lock Place) oauth2.Record {
+	at := r.get(lock)
 	whole := at.client.unpacked()
-	if whole == nil || whole.client.ID != clientID {
+	if whole == nil {
 		return oauth2.Record{}
 	}
 	if c := &whole.client; !c.IDIsName() {

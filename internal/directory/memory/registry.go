@@ -24,7 +24,7 @@ type Record struct {
 	client packed
 	// DroppedClaims are the claims of a client that are not allowed. No token has them.
 	DroppedClaims []string
-	// value is a *oauth2.Resource, a *oauth2.Minted or a *keyring.Ring, as the kind says.
+	// value is a *oauth2.Resource, a *oauth2.Minted or a *keyring.Ring, by its kind.
 	value any
 }
 
@@ -44,12 +44,12 @@ func DecodeRecord(name, kind string, version uint64, data map[string][]byte) (r 
 	case registration.ResourceSecretType:
 		var resource oauth2.Resource
 		if resource, err = registration.DecodeResource(data); err == nil {
-			own, of, r.value = registration.ResourceSecretName(resource.Identifier), "resource", &resource
+			own, of, r.value = registration.ResourceSecretName(resource.Identifier), "resource", compact(resource, copyResource)
 		}
 	case registration.TokenSecretType:
 		var m oauth2.Minted
 		if m, err = registration.DecodeToken(data); err == nil {
-			own, of, r.value = registration.TokenSecretName(m.UID), "token", &m
+			own, of, r.value = registration.TokenSecretName(m.UID), "token", compact(m, copyMinted)
 		}
 	case registration.KeysSecretType:
 		var ring keyring.Ring
@@ -101,15 +101,18 @@ type Registry struct {
 	// epochs are the instants before which OAuth2Clients revoke their tokens, for the feed.
 	// Decisions read the registration itself.
 	epochs     table[revocation.Selector]
+	accounts   accounts
 	minted     minted
 	quarantine *quarantine
 	now, past  func() time.Time
 }
 
 // ClientEpochs returns the instants before which OAuth2Clients revoke their tokens.
-func (r *Registry) ClientEpochs() (epochs []revocation.Selector) {
-	r.epochs.each(func(_ Place, epoch revocation.Selector) { epochs = append(epochs, epoch) })
-	return epochs
+func (r *Registry) ClientEpochs() iter.Seq[revocation.Selector] {
+	return func(yield func(revocation.Selector) bool) {
+		wanted := true
+		r.epochs.each(func(_ Place, epoch revocation.Selector) { wanted = wanted && yield(epoch) })
+	}
 }
 
 // Learn adds the keys of a ring that was looked up, and returns all of them.
@@ -141,9 +144,10 @@ func (r *Registry) register(lock Place, c packed) {
 		return
 	}
 	epoch := revocation.Selector{}
-	if c.whole != nil && !c.whole.Revocation.Before.IsZero() { // a client that revokes its tokens has no short form
-		epoch = revocation.Selector{ClientUID: c.whole.UID, IssuedBefore: c.whole.Revocation.Before}
+	if of := c.seldom(); of != nil && !of.Revocation.Before.IsZero() {
+		epoch = revocation.Selector{ClientUID: of.UID, IssuedBefore: of.Revocation.Before}
 	}
+	r.accounts.move(lock, accountOf(r.clients.get(lock)), accountOf(c))
 	r.clients.put(lock, c)
 	r.epochs.put(lock, epoch)
 }
@@ -179,7 +183,9 @@ func (r *Registry) Replace(list iter.Seq[Record], at restore.List) {
 			r.Apply(record)
 		}
 	}
-	r.clients.keep(listed.clients)
+	for lock, before := range r.clients.keep(listed.clients) {
+		r.accounts.move(lock, accountOf(before), Place{})
+	}
 	r.epochs.keep(listed.clients)
 	r.Resources.keep(listed.resources)
 	for _, before := range r.minted.keep(listed.tokens) {

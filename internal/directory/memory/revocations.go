@@ -70,7 +70,8 @@ func (r *Revocations) Replace(list iter.Seq[Revocation], at restore.List) {
 	}
 	r.State.KeepSelected(listed)
 	if known+len(r.saved) > 0 && !at.Saved {
-		// A merged batch may have tokens that were known here, but not listed in the feed yet.
+		// A merged batch may have tokens that were known here, but not listed in the feed
+		// yet.
 		r.State.Resume(at.Version)
 	}
 	for _, batch := range r.saved {

@@ -21,7 +21,7 @@ import (
 
 const (
 	// snapshotVersion is the version of the whole snapshot, the short form of clients included.
-	snapshotVersion = 8
+	snapshotVersion = 10
 	snapshotMagic   = "hallpass snapshot "
 )
 
@@ -48,7 +48,7 @@ type Snapshot struct {
 
 // own is what no watch brings.
 type own struct {
-	tombstones map[Place]int64
+	tombstones map[Place]tombstone
 	// revoked are the revoked tokens and the used assertions.
 	revoked   []revocation.Batch
 	selectors map[string]revocation.Selector // in quarantine
@@ -80,7 +80,8 @@ func (m *Memory) TrustSaved(s *Snapshot) {
 func (m *Memory) Write(out io.Writer, heard time.Time, marks map[string]uint64) (size int64, err error) {
 	sum := sha256.New()
 	w := &encoder{out: io.MultiWriter(out, sum)}
-	gone := m.tombstones.all() // before the objects: one that is deleted meanwhile must not have a tombstone too
+	// before the objects: one that is deleted meanwhile must not have a tombstone too
+	gone := m.tombstones.all()
 	w.Raw(snapshotMagic)
 	w.Varint(snapshotVersion)
 	w.Varint(heard.UnixNano())
@@ -138,7 +139,7 @@ func ReadSnapshot(content string) (*Snapshot, error) {
 		return nil, fmt.Errorf("%w: %w", errSnapshot, d.err)
 	}
 	if !d.Done() {
-		return nil, fmt.Errorf("%w: it is cut short, goes on, or has a record of the wrong form", errSnapshot)
+		return nil, fmt.Errorf("%w: it is cut short, too long, or has a record of the wrong form", errSnapshot)
 	}
 	return s, nil
 }

@@ -26,7 +26,7 @@ type encoder struct {
 	err  error
 }
 
-// What comes before each record of a list. Of a client and an owner it says which form follows.
+// What comes before each record of a list. For a client and an owner it is the form that follows.
 const (
 	endOfList = iota
 	nextShort
@@ -119,6 +119,11 @@ func (d *decoder) place() (place Place) {
 	return place
 }
 
+func (d *decoder) tenant() (t Tenant) {
+	copy(t[:], d.Raw(len(t)))
+	return t
+}
+
 func (d *decoder) text() string { return strings.Clone(d.Text()) }
 
 func (d *decoder) document(value any) { d.keep(json.Unmarshal([]byte(d.Text()), value)) }
@@ -181,19 +186,21 @@ func (c *Clients) write(w *encoder) {
 		if o.whole == nil {
 			w.next(nextShort)
 			w.Raw(string(place[:]))
+			w.Raw(string(o.from[:]))
 			w.Byte(o.flags)
 			w.Raw(string(o.uid[:]))
 			return
 		}
 		w.next(nextWhole)
 		w.Raw(string(place[:]))
+		w.Raw(string(o.from[:]))
 		w.document(o.whole)
 	})
 	w.next(endOfList)
 }
 
 func readClient(d *decoder, form byte) Client {
-	c := Client{Place: d.place()}
+	c := Client{Place: d.place(), Tenant: d.tenant()}
 	if form == nextWhole {
 		d.document(&c.Owner)
 		return c
@@ -208,13 +215,14 @@ func (t *Tokens) write(w *encoder) {
 	t.owners.each(func(place Place, o mintedOwner) {
 		w.next(nextWhole)
 		w.Raw(string(place[:]))
+		w.Raw(string(o.from[:]))
 		w.document(o.MintedOwner)
 	})
 	w.next(endOfList)
 }
 
 func readToken(d *decoder, _ byte) Token {
-	t := Token{Place: d.place(), Owner: &oauth2.MintedOwner{}}
+	t := Token{Place: d.place(), Tenant: d.tenant(), Owner: &oauth2.MintedOwner{}}
 	d.document(t.Owner)
 	return t
 }
@@ -248,11 +256,12 @@ func readRevocation(d *decoder, _ byte) Revocation {
 }
 
 // writeOwn writes what no watch brings, and these tombstones.
-func (m *Memory) writeOwn(w *encoder, tombstones map[Place]int64) {
-	for object, at := range tombstones {
+func (m *Memory) writeOwn(w *encoder, tombstones map[Place]tombstone) {
+	for object, gone := range tombstones {
 		w.next(nextWhole)
 		w.Raw(string(object[:]))
-		w.Varint(at)
+		w.Varint(gone.at)
+		w.Raw(string(gone.from[:]))
 	}
 	w.next(endOfList)
 	m.writeQuarantine(w)
@@ -289,9 +298,9 @@ func (m *Memory) writeQuarantine(w *encoder) {
 }
 
 func readOwn(d *decoder) own {
-	o := own{tombstones: map[Place]int64{}, selectors: map[string]revocation.Selector{}, tokens: map[string]quarantined{}}
+	o := own{tombstones: map[Place]tombstone{}, selectors: map[string]revocation.Selector{}, tokens: map[string]quarantined{}}
 	for object := range each(d, func(d *decoder, _ byte) Place { return d.place() }) {
-		o.tombstones[object] = d.Varint()
+		o.tombstones[object] = tombstone{at: d.Varint(), from: d.tenant()}
 	}
 	for read := range each(d, readRevocation) {
 		o.selectors[read.Name] = *read.Selector

@@ -41,7 +41,7 @@ func TestAnEventReplacesOneObject(t *testing.T) {
 	for _, r := range []Record{clientRecord(t, reporting), clientRecord(t, pod), resourceRecord(t, orders), tokenRecord(t, 7, printer)} {
 		f.Registry.Remove(r)
 	}
-	if f.Record(reporting.ID).Client != nil || f.Registry.Resources.Identified(orders.Identifier) != nil || len(f.Registry.ClientEpochs()) > 0 ||
+	if f.Record(reporting.ID).Client != nil || f.Registry.Resources.Identified(orders.Identifier) != nil || len(slices.Collect(f.Registry.ClientEpochs())) > 0 ||
 		f.Tokens.Lookup(oauth2.OpaqueID(printer.UID)) != (oauth2.MintedRecord{}) || f.Registry.Keys.Ring().Empty() {
 		t.Error("what was deleted is there, or the signing keys are not")
 	}
@@ -57,14 +57,15 @@ func TestAListReplacesAllObjects(t *testing.T) {
 	f.Clients.Replace(none[Client], restore.List{Version: 110})
 	f.Tokens.Replace(none[Token], restore.List{Version: 110})
 	f.Revocations.Replace(none[Revocation], restore.List{Version: 110})
-	if f.Record(reporting.ID).Client != nil || f.Registry.Resources.Identified(orders.Identifier) != nil || len(f.Registry.ClientEpochs()) > 0 ||
+	if f.Record(reporting.ID).Client != nil || f.Registry.Resources.Identified(orders.Identifier) != nil || len(slices.Collect(f.Registry.ClientEpochs())) > 0 ||
 		f.Tokens.Lookup(oauth2.OpaqueID(printer.UID)).Minted != nil || f.Registry.Keys.Ring().Empty() {
 		t.Error("what is not listed is there, or the signing keys are not")
 	}
 	if before := f.Revocations.State.RevokedBefore(reporting.ID, "shop"); !before.IsZero() || !f.Revocations.State.Used(used, noon) {
 		t.Errorf("a selector that is not listed revokes before %s, or a batch is gone with its object", before)
 	}
-	if n := len(f.tombstones.all()); n != 4 { // two OAuth2Clients, an OAuth2Token and its token
+	// three OAuth2Clients, an OAuth2Token and its token
+	if n := len(f.tombstones.all()); n != 5 {
 		t.Errorf("%d tombstones", n)
 	}
 }
@@ -167,8 +168,8 @@ func TestARestoredListOfClientsQuarantinesTheirTokens(t *testing.T) {
 	for name, c := range map[string]struct {
 		lately func(f *fixture)
 		now    func(c *Client)
-		// before is an instant before which tokens are revoked, and after one from which on they
-		// are not.
+		// before is an instant before which tokens are revoked, and after one from which on
+		// they are not.
 		before, after time.Time
 		isRefused     bool
 		waiting       bool
@@ -255,7 +256,7 @@ func TestARestoredListOfTokensQuarantinesThem(t *testing.T) {
 		listed func(token *Token)
 		// isRefused is whether the OAuth2Token is refused at once, and after two hours.
 		isRefused, remains bool
-		// hasNoRecord says that the record in memory is that of another one.
+		// hasNoRecord means that the record in memory is that of another one.
 		hasNoRecord bool
 		list        restore.List
 	}{
@@ -418,7 +419,7 @@ func TestAQuarantineThatEndsRevokesOpaqueTokens(t *testing.T) {
 	}
 }
 
-// An object that was looked up proves something beside what was known when the question was asked.
+// An object that was looked up proves something beside what was known when the request was sent.
 func TestWhatALookUpProves(t *testing.T) {
 	f := filled(t)
 	client, token := clientObject(reporting), tokenObject(printer)
@@ -470,21 +471,21 @@ func TestAResurrectedObjectIsRefused(t *testing.T) {
 func TestTombstonesAreKeptForADayAndBounded(t *testing.T) {
 	var d tombstones
 	name := func(i int) Place { return placeOf(numbers(int64(i))) }
-	d.add(name(0), noon)
-	d.add(name(0), noon.Add(time.Hour)) // it does not go twice
+	d.add(name(0), TenantOf("shop"), noon)
+	d.add(name(0), TenantOf("shop"), noon.Add(time.Hour)) // it does not go twice
 	if !d.has(name(0)) || d.state(name(0), noon) != restore.Deleted || d.state(name(0), noon.Add(-time.Second)) != restore.Unknown || d.has(name(1)) {
 		t.Error("it is not known when an object went")
 	}
-	d.add(name(1), noon.Add(tombstoneLifetime+time.Hour))
+	d.add(name(1), TenantOf("shop"), noon.Add(tombstoneLifetime+time.Hour))
 	if !d.has(name(0)) || !d.has(name(1)) {
 		t.Error("something was forgotten after a day")
 	}
-	d.add(name(2), noon.Add(2*tombstoneLifetime+2*time.Hour))
+	d.add(name(2), TenantOf("shop"), noon.Add(2*tombstoneLifetime+2*time.Hour))
 	if d.has(name(0)) || !d.has(name(1)) || !d.has(name(2)) {
 		t.Error("what went long ago is not forgotten, or what went lately is")
 	}
 	for i := range 3 * maxTombstones {
-		d.add(name(i), noon)
+		d.add(name(i), TenantOf("shop"), noon)
 	}
 	last := name(3*maxTombstones - 1)
 	if n := len(d.all()); n > maxTombstones || n < maxTombstones/2 || !d.has(last) {
@@ -493,5 +494,58 @@ func TestTombstonesAreKeptForADayAndBounded(t *testing.T) {
 	d.remove(last)
 	if d.has(last) {
 		t.Error("it was not forgotten")
+	}
+}
+
+// TestANamespaceDropsNoTombstoneOfAnother however many objects it deletes, after a restart too.
+func TestANamespaceDropsNoTombstoneOfAnother(t *testing.T) {
+	f := newFixture()
+	f.Clients.Apply(clientObject(reporting))
+	f.Clients.Remove(clientObject(reporting))
+	for _, token := range printer.Tokens {
+		f.tombstones.add(tokenIdentity(token.ID), TenantOf(printer.Namespace), noon)
+	}
+	read, err := ReadSnapshot(written(t, f))
+	must(t, err)
+	restarted := newFixture()
+	restarted.Begin(read)
+	for _, f := range []*fixture{f, restarted} {
+		other := Client{Tenant: TenantOf("churn"), Owner: oauth2.Owner{UID: "one"}}
+		for i := range maxTombstones {
+			other.Place = placeOf(numbers(int64(i)))
+			f.Clients.Remove(other)
+		}
+		if !f.Clients.Resurrected(clientObject(reporting)) || !f.tombstones.has(tokenIdentity(printer.Tokens[0].ID)) {
+			t.Error("the deletions of one namespace dropped the tombstones of another")
+		}
+		if n := len(f.tombstones.all()); n > maxTombstones || n < roomyTombstones {
+			t.Errorf("%d are known", n)
+		}
+		if !f.Clients.Resurrected(other) {
+			t.Error("the latest one was dropped")
+		}
+	}
+}
+
+// TestAListKeepsTheNamespaceOfWhatItLacks so that its tombstones count in that namespace.
+func TestAListKeepsTheNamespaceOfWhatItLacks(t *testing.T) {
+	before := filled(t)
+	read, err := ReadSnapshot(written(t, before))
+	must(t, err)
+	restarted := newFixture()
+	load(restarted, read)
+	for _, f := range []*fixture{before, restarted} {
+		f.Clients.Replace(none[Client], restore.List{Version: 200})
+		f.Tokens.Replace(none[Token], restore.List{Version: 200})
+		for object, from := range map[Place]Tenant{
+			identity(resourceClients, PlaceOf(reporting.Namespace, reporting.Name), reporting.UID): TenantOf(reporting.Namespace),
+			identity(resourceClients, PlaceOf(pod.Namespace, pod.Name), pod.UID):                   TenantOf(pod.Namespace),
+			identity(resourceTokens, PlaceOf(printer.Namespace, printer.Name), printer.UID):        TenantOf(printer.Namespace),
+			tokenIdentity(printer.Tokens[0].ID):                                                    TenantOf(printer.Namespace),
+		} {
+			if gone, known := f.tombstones.all()[object]; !known || gone.from != from {
+				t.Errorf("a tombstone of %x, known %t, want %x", gone.from, known, from)
+			}
+		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 // Token is an OAuth2Token: what it has that can deny.
 type Token struct {
 	Place     Place
+	Tenant    Tenant
 	Owner     *oauth2.MintedOwner
 	Fixed     bool
 	CreatedAt time.Time
@@ -23,7 +24,11 @@ type Token struct {
 func (t Token) Sighting() Sighting { return Sighting{t.Place, t.Owner.UID, t.Owner.Terminating} }
 
 // mintedOwner is the OAuth2Token that owns minted tokens.
-type mintedOwner struct{ *oauth2.MintedOwner }
+type mintedOwner struct {
+	*oauth2.MintedOwner
+
+	from Tenant
+}
 
 func (o mintedOwner) identity() (uid string, isTerminating bool) {
 	if o.MintedOwner == nil {
@@ -33,8 +38,10 @@ func (o mintedOwner) identity() (uid string, isTerminating bool) {
 }
 
 func (o mintedOwner) refused() mintedOwner {
-	return mintedOwner{&oauth2.MintedOwner{UID: o.UID, Terminating: true, ClientName: o.ClientName, Scopes: o.Scopes}}
+	return mintedOwner{&oauth2.MintedOwner{UID: o.UID, Terminating: true, ClientName: o.ClientName, Scopes: o.Scopes}, o.from}
 }
+
+func (o mintedOwner) tenant() Tenant { return o.from }
 
 // Tokens is the store of OAuth2Tokens, which own the records of minted tokens.
 type Tokens struct {
@@ -50,12 +57,12 @@ func (t *Tokens) Resurrected(token Token) bool { return t.isResurrected(token.Si
 
 // Apply stores an OAuth2Token. The tokens of one that is terminating are gone.
 func (t *Tokens) Apply(token Token) {
-	t.ended(t.apply(token.Place, mintedOwner{token.Owner})...)
+	t.ended(t.apply(token.Place, mintedOwner{token.Owner, token.Tenant})...)
 }
 
 // Remove removes an OAuth2Token that was deleted.
 func (t *Tokens) Remove(token Token) {
-	t.remove(token.Place, token.Owner.UID)
+	t.remove(token.Place, token.Tenant, token.Owner.UID)
 	t.ended(token.Owner.UID)
 }
 
@@ -75,7 +82,7 @@ func (t *Tokens) Replace(list iter.Seq[Token], at restore.List) {
 		}
 	}
 	t.ended(t.replace(func(yield func(Place, mintedOwner) bool) {
-		list(func(token Token) bool { return yield(token.Place, mintedOwner{token.Owner}) })
+		list(func(token Token) bool { return yield(token.Place, mintedOwner{token.Owner, token.Tenant}) })
 	}, at.Saved)...)
 }
 
@@ -89,7 +96,7 @@ func (t *Tokens) quarantineRestored(token Token, at restore.List) {
 	if t.isResurrected(token.Sighting()) || isKnown && before.Terminating || !isKnown && !madeSince(token.CreatedAt, at.Lost) {
 		t.refuse(token, at)
 		if !at.Waiting {
-			t.revive(token.Sighting(), mintedOwner{token.Owner})
+			t.revive(token.Sighting(), mintedOwner{token.Owner, token.Tenant})
 		}
 	}
 }

@@ -4,30 +4,51 @@
 package memory
 
 import (
+	"crypto/sha256"
 	"maps"
 	"sync"
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/restore"
+	"github.com/hallpass-dev/hallpass/internal/usage"
 )
 
 const (
-	// tombstoneLifetime is for how long at least a tombstone is kept, and so how old a backup may
-	// be.
+	// tombstoneLifetime is for how long at least a tombstone is kept, and so how old a backup
+	// may be.
 	tombstoneLifetime = 24 * time.Hour
-	// maxTombstones bounds their number, at some fifty bytes each: the oldest are dropped sooner.
+	// maxTombstones bounds their number, at some sixty bytes each: the namespaces with the most
+	// lose their oldest sooner.
 	maxTombstones = 100_000
+	// roomyTombstones is how many are left then, so that each search for them makes room for
+	// many.
+	roomyTombstones = maxTombstones * 7 / 8
 )
+
+// Tenant is the hash of a namespace. It takes no memory in an owner, where it fills the padding
+// after the UID, and it is too long for a search for a namespace that has the hash of another one.
+type Tenant [7]byte
+
+// TenantOf returns the hash of a namespace.
+func TenantOf(namespace string) Tenant {
+	sum := sha256.Sum256([]byte(namespace))
+	return Tenant(sum[:len(Tenant{})])
+}
+
+// tombstone is the instant of a deletion in Unix nanoseconds, and the namespace of the object.
+type tombstone struct {
+	at   int64
+	from Tenant
+}
 
 // tombstones are objects that were deleted or are terminating. A UID is never given twice and no
 // deletion is undone, so a resurrected object proves that etcd was restored, whatever the
 // resourceVersions are.
 type tombstones struct {
-	mu sync.Mutex
-	// young and old are two generations, which avoids a search for the oldest. They map to the
-	// instant of a tombstone in Unix nanoseconds.
-	young, old map[Place]int64
-	begun      time.Time
+	mu     sync.Mutex
+	values map[Place]tombstone
+	// swept is when old tombstones were last dropped.
+	swept time.Time
 }
 
 // identity is the hash of what an object is and remains.
@@ -38,32 +59,44 @@ func identity(resource string, place Place, uid string) Place {
 // tokenIdentity is the identity of a token that is on record.
 func tokenIdentity(tokenID string) Place { return placeOf("minted\x00" + tokenID) }
 
-// add records that an object is gone.
-func (t *tombstones) add(object Place, now time.Time) {
+// add records that an object of a namespace is gone.
+func (t *tombstones) add(object Place, from Tenant, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if _, known := t.instant(object); known {
+	if _, known := t.values[object]; known {
 		return
 	}
-	if t.young == nil || len(t.young) >= maxTombstones/2 || now.Sub(t.begun) > tombstoneLifetime {
-		t.old, t.young, t.begun = t.young, map[Place]int64{}, now
+	if t.values == nil {
+		t.values = map[Place]tombstone{}
 	}
-	t.young[object] = now.UnixNano()
+	if now.Sub(t.swept) > tombstoneLifetime {
+		if before := t.swept; !before.IsZero() {
+			maps.DeleteFunc(t.values, func(_ Place, gone tombstone) bool { return gone.at < before.UnixNano() })
+		}
+		t.swept = now
+	}
+	if len(t.values) >= maxTombstones {
+		t.makeRoom()
+	}
+	t.values[object] = tombstone{now.UnixNano(), from}
 }
 
-// instant returns the instant of a tombstone to a caller that holds the lock.
-func (t *tombstones) instant(object Place) (at int64, known bool) {
-	if at, known = t.young[object]; !known {
-		at, known = t.old[object]
+// makeRoom drops the oldest tombstones of the namespaces that have more than a fair share.
+func (t *tombstones) makeRoom() {
+	held := make([]usage.Held[Tenant, Place], 0, len(t.values))
+	for object, gone := range t.values {
+		held = append(held, usage.Held[Tenant, Place]{Thing: object, Owner: gone.from, Size: 1, At: gone.at})
 	}
-	return at, known
+	for _, object := range usage.Excess(held, roomyTombstones) {
+		delete(t.values, object)
+	}
 }
 
 // state returns Deleted if an object had a tombstone at an instant, and Unknown otherwise.
 func (t *tombstones) state(object Place, when time.Time) restore.State {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if at, known := t.instant(object); known && at <= when.UnixNano() {
+	if gone, known := t.values[object]; known && gone.at <= when.UnixNano() {
 		return restore.Deleted
 	}
 	return restore.Unknown
@@ -73,7 +106,7 @@ func (t *tombstones) state(object Place, when time.Time) restore.State {
 func (t *tombstones) has(object Place) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	_, known := t.instant(object)
+	_, known := t.values[object]
 	return known
 }
 
@@ -81,25 +114,21 @@ func (t *tombstones) has(object Place) bool {
 func (t *tombstones) remove(object Place) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.young, object)
-	delete(t.old, object)
+	delete(t.values, object)
 }
 
 // all returns a copy of the tombstones.
-func (t *tombstones) all() map[Place]int64 {
+func (t *tombstones) all() map[Place]tombstone {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	list := make(map[Place]int64, len(t.old)+len(t.young))
-	maps.Copy(list, t.old)
-	maps.Copy(list, t.young)
-	return list
+	return maps.Clone(t.values)
 }
 
 // load adds the tombstones of a snapshot.
-func (t *tombstones) load(list map[Place]int64) {
+func (t *tombstones) load(list map[Place]tombstone) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(list) > 0 {
-		t.old = list
+		t.values = list
 	}
 }

@@ -86,7 +86,7 @@ func (s *store) last() restore.List {
 	return s.lists[len(s.lists)-1]
 }
 
-// fixture is two sources of ConfigMaps, one of which a test looks at, with its clock.
+// fixture is two sources of ConfigMaps, one of which a test reads, with its clock.
 type fixture struct {
 	*Watches
 

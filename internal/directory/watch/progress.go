@@ -12,8 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// progress is whether a source was read in full, when it was last heard of, and its
-// resourceVersion.
+// progress is whether a source was read in full, when it last brought an event, a
+// bookmark or a list, and its resourceVersion.
 //
 // A quiet watch is not stale: the API server sends a bookmark about once a minute. If the
 // connection hangs, or the API server is unavailable, nothing arrives. So an event, a bookmark or a
@@ -26,14 +26,14 @@ type progress struct {
 	heard  time.Time
 	mark   uint64
 	newest newest
-	// untrusted is set from the proof of a restore until the next list; relist ends the reflector
-	// so that another one lists.
+	// untrusted is set from the proof of a restore until the next list; relist ends the
+	// reflector so that another one lists.
 	untrusted bool
 	relist    context.CancelFunc
 }
 
-// state returns whether the source was read in full from the API server, when it was last heard of,
-// and its resourceVersion.
+// state returns whether the source was read in full from the API server, when it last
+// brought an event, a bookmark or a list, and its resourceVersion.
 func (p *progress) state() (synced bool, heard time.Time, mark uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -45,7 +45,7 @@ func (p *progress) isSynced() bool {
 	return synced
 }
 
-// hear records that the API server has come to a version.
+// hear records a version that the API server has reached.
 func (p *progress) hear(version string, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -69,8 +69,8 @@ func (p *progress) resume(heard time.Time, mark uint64) {
 	p.heard, p.mark = heard, mark
 }
 
-// distrust makes the source list again; until then no event counts.
-func (p *progress) distrust() {
+// resync makes the source list again; until then no event counts.
+func (p *progress) resync() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.untrusted = true

@@ -25,7 +25,7 @@ import (
 // returned its revision after the watch was opened. A restore restarts the API servers, which ends
 // older watches.
 
-// confirmTimeout bounds the question how far the store is.
+// confirmTimeout bounds the request for the revision of the store.
 const confirmTimeout = 5 * time.Second
 
 // Run watches until the context ends. After the proof of a restore a new reflector begins with a
@@ -46,14 +46,16 @@ func (s *Source[K, T]) reflector() *cache.Reflector {
 	from := s.listWatch()
 	return cache.NewReflectorWithOptions(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-			if options.ResourceVersion == "0" { // anything that the API server remembers, however old
+			// anything that the API server remembers, however old
+			if options.ResourceVersion == "0" {
 				options.ResourceVersion = ""
 			}
 			return from.ListWithContext(ctx, options)
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 			w, err := from.WatchWithContext(ctx, options)
-			if err != nil || options.ResourceVersion == "" { // this one begins with a list
+			// this one begins with a list
+			if err != nil || options.ResourceVersion == "" {
 				return w, err //nolint:wrapcheck // a reflector distinguishes errors of the API server
 			}
 			if err := s.confirm(ctx); err != nil {
@@ -95,7 +97,7 @@ func (s *Source[K, T]) confirm(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read how far the API server is: %w", err)
 	}
-	seen, _ := strconv.ParseUint(listed.GetResourceVersion(), 10, 64) // one that is no number proves nothing
+	seen, _ := strconv.ParseUint(listed.GetResourceVersion(), 10, 64) // 0 proves nothing
 	proof := restore.Prove(restore.Facts{Revision: known}, restore.Facts{Revision: seen}, Elapsed(heard, s.watches.config.Now()))
 	if proof != restore.None {
 		s.watches.relist(notice{by: s.progress, proof: proof, known: known, seen: seen})

@@ -19,7 +19,8 @@ type Source[K Object, T any] struct {
 	kind     Kind[K, T]
 	watches  *Watches
 	progress *progress
-	// saved is the list of a snapshot until it is loaded, or a list of the API server is stored.
+	// saved is the list of a snapshot until it is loaded, or a list of the API server is
+	// stored.
 	saved *saved[T]
 }
 
@@ -173,7 +174,8 @@ func (s *Source[K, T]) restored(objects []any, listed uint64) (known time.Time, 
 		return heard, false
 	}
 	acted := s.watches.notice(notice{by: s.progress, proof: proof, known: mark, seen: listed})
-	return heard, acted || proof != restore.Resurrected // the store refuses such objects until the notice is acted upon
+	// the store refuses such objects until the notice is acted upon
+	return heard, acted || proof != restore.Resurrected
 }
 
 // prove returns what a list proves.

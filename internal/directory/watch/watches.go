@@ -19,14 +19,14 @@ import (
 )
 
 // ErrRestored means that a restore was proven, and that not everything was read again since.
-var ErrRestored = errors.New("the API server has gone back in time, as after a restore of etcd, and was not read again yet")
+var ErrRestored = errors.New("the API server has an older revision than before, as after a restore of etcd, and was not read again yet")
 
 // Config is what Watches need.
 type Config struct {
 	Log *slog.Logger
 	Now func() time.Time
-	// Heard is called whenever an API server was heard of, and Changed after each change of a
-	// store.
+	// Heard is called whenever something arrives from an API server, and Changed after each
+	// change of a store.
 	Heard, Changed func()
 }
 
@@ -63,13 +63,14 @@ func (w *Watches) hear() {
 	var earliest time.Time
 	for i, s := range w.sources {
 		if _, heard, _ := s.state(); i == 0 || heard.Before(earliest) {
-			earliest = heard // zero, if it was never heard of
+			earliest = heard // zero, if it was never read
 		}
 	}
 	w.heard.Store(&earliest)
 }
 
-// Silence is how long ago the API server was last heard of; the longest duration if it never was.
+// Silence is how long ago the watch that is furthest behind last brought something; the longest
+// duration until each was read.
 func (w *Watches) Silence() time.Duration {
 	heard := w.Heard()
 	if heard.IsZero() {
@@ -164,7 +165,7 @@ func (w *Watches) notice(n notice) bool {
 func (w *Watches) relist(n notice) bool {
 	acted := w.notice(n)
 	if acted {
-		n.by.distrust()
+		n.by.resync()
 	}
 	return acted
 }
@@ -184,11 +185,11 @@ func (n *notices) isEarly(now time.Time) bool {
 func (w *Watches) act(n notice) {
 	w.notices.acted, w.notices.waiting = w.config.Now(), nil
 	w.restored.Add(1)
-	w.config.Log.Error("the API server has gone back in time, as after a restore of etcd: what this replica refused it goes on refusing",
+	w.config.Log.Error("the API server has an older revision than before, as after a restore of etcd: what this replica refused it still refuses",
 		"resource", n.by.resource, "proof", n.proof, "known", n.known, "seen", n.seen)
 	for _, s := range w.sources {
 		if s != n.by {
-			s.distrust()
+			s.resync()
 		}
 	}
 }
@@ -199,6 +200,6 @@ func (w *Watches) ActOnWaiting() {
 	defer w.notices.mu.Unlock()
 	if waiting := w.notices.waiting; waiting != nil && !w.notices.isEarly(w.config.Now()) {
 		w.act(*waiting)
-		waiting.by.distrust()
+		waiting.by.resync()
 	}
 }

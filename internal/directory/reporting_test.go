@@ -14,8 +14,8 @@ func TestAProcessThatNobodyHasHeardOfLeavesNoSnapshot(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "snapshot")
 	f := newFixture(t, file)
 	f.fill(t)
-	vouches := false
-	f.snapshots.vouches = func() bool { return vouches }
+	reporting := false
+	f.snapshots.reporting = func() bool { return reporting }
 	written := func() bool {
 		t.Helper()
 		if _, err := f.snapshots.save(); err != nil {
@@ -27,7 +27,7 @@ func TestAProcessThatNobodyHasHeardOfLeavesNoSnapshot(t *testing.T) {
 	if written() {
 		t.Error("there is a snapshot of a process that has no report")
 	}
-	if vouches = true; !written() {
+	if reporting = true; !written() {
 		t.Error("there is none of one that has")
 	}
 	for range 2 { // what is not there needs no dropping

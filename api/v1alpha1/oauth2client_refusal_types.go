@@ -1,0 +1,137 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	"fmt"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// MaxRefusals bounds status.refusals.
+const MaxRefusals = 8
+
+// RefusalStatus is what the token server refused to a client for one reason.
+type RefusalStatus struct {
+	// reason is why the requests were refused: the reason of the audit line and of the event.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=40
+	Reason string `json:"reason,omitempty"`
+
+	// count is the number of refused requests that the replicas of the token server have
+	// reported. A replica counts from its start, and is forgotten about a week after its end.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	Count int64 `json:"count,omitempty"`
+
+	// lastRefusedAt is the time of the last refusal, to the minute.
+	// +required
+	LastRefusedAt metav1.Time `json:"lastRefusedAt,omitzero"`
+
+	// source is the address that one of the last of these requests came from.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Source string `json:"source,omitempty"`
+
+	// message is what was wrong and what to do.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	Message string `json:"message,omitempty"`
+}
+
+// Text is the text of the event about the refusals.
+func (r RefusalStatus) Text() string {
+	times, from := "once", ""
+	if r.Count > 1 {
+		times = fmt.Sprintf("%d times", r.Count)
+	}
+	if r.Source != "" {
+		from = ", last from " + r.Source
+	}
+	return fmt.Sprintf("Refused %s%s. %s", times, from, r.Message)
+}
+
+// refusalMessages describe what is wrong with a request that is refused for a reason, and what to
+// do.
+var refusalMessages = map[string]string{ //nolint:gochecknoglobals // a constant table
+	"SecretNotDecoded":           "The client secret is right, and still encoded in Base64. Decode it: kubectl get secret -o yaml prints values in Base64.",
+	"WrongAuthenticationMethod":  "The request authenticates by another method than spec.authentication.method. Use that method, or change the spec.",
+	"WrongAssertion":             "The client assertion is not signed by a key of spec.authentication, or its claims are wrong. Compare it with the rules in docs/authentication.md.",
+	"AssertionExpired":           "The client assertion has expired, or its exp is too far ahead. Check the clock of the caller, and spec.authentication.privateKeyJWT.maxAssertionLifetime.",
+	"AssertionReplayed":          "The client assertion was used before. Sign one for each request, with a jti of its own.",
+	"AssertionKeyUnknown":        "The cluster has no key that signed the token of the pod. Check that the pod runs in this cluster.",
+	"WrongAssertionAudience":     "The token of the pod is for another audience. Set the issuer of Hallpass as the only audience of the projected token.",
+	"AssertionLivesTooLong":      "The token of the pod is valid for more than an hour. Set expirationSeconds: 3600 in the projected volume.",
+	"InvalidJWKS":                "The keys in spec.authentication.privateKeyJWT.jwks cannot be used. The conditions have the reason.",
+	"WrongServiceAccount":        "The token is of another ServiceAccount. Set serviceAccountName of the pod, or spec.authentication.serviceAccount.name.",
+	"ServiceAccountNotFound":     "The ServiceAccount of spec.authentication.serviceAccount.name does not exist. Create it in this namespace.",
+	"ServiceAccountTokenEnded":   "The pod or the ServiceAccount of the token was deleted. Read the mounted token again.",
+	"Suspended":                  "The client is suspended. Set spec.state to Active when it may fetch tokens again.",
+	"NotAllowedByPolicy":         "An OAuth2Policy does not allow this client. Its condition Ready names the field.",
+	"UnsupportedGrantType":       "The request has another grant type. Send grant_type=client_credentials.",
+	"MalformedRequest":           "The request is malformed. The error_description of the answer names what is wrong.",
+	"SigningAlgorithmNotEnabled": "No key signs with spec.tokenSigningAlgorithm. Choose an algorithm that the condition Ready lists.",
+	"TokenOfAnotherClient":       "The request revokes a token that was issued to another client. Let that client revoke it, or create a TokenRevocation.",
+}
+
+// The messages about what %s names.
+const (
+	secretRefused = "The client secret is not one of this client. Read client_id and client_secret from %s again, and restart pods that took them from the environment."
+	scopeRefused  = "The scope %s is not granted to this client at %s. If status.grants lists the scope for another audience, send that audience as the parameter resource. %s"
+	atDefault     = "its default audience, which a request without the parameter resource is for"
+	askForGrant   = "Otherwise ask the owner of the API for a grant."
+	askForOwn     = "Otherwise ask for a scope of spec.scopes or status.grants, or ask the owner of the API for a grant."
+	targetRefused = "Nothing is granted to this client at %s. Send as resource an audience of status.grants, or ask the owner of the API for a grant."
+	otherRefused  = "docs/audit.md has for each reason what to do."
+)
+
+// refusedSubjects describe what is wrong with a request whose subject is no name.
+var refusedSubjects = map[string]string{ //nolint:gochecknoglobals // a constant table
+	"@several":   "The request has several parameters named resource, and a token is for one. Send a request for each resource.",
+	"@malformed": "The parameter resource of the request is not an absolute URI without a fragment. Send an audience of status.grants.",
+	"@large":     "The token would be longer than 8 KiB. Ask for fewer scopes in a request.",
+}
+
+// RefusalMessage describes what to do about a refusal. The subject is what the request asked for,
+// empty if that is not known: a resource, a scope, or a scope, an @ and a resource. What begins
+// with an @ is another mistake.
+func RefusalMessage(reason, subject, secretName string) string {
+	switch {
+	case refusedSubjects[subject] != "":
+		return refusedSubjects[subject]
+	case reason == ReasonScopeNotGranted:
+		return scopeMessage(subject)
+	case reason == ReasonTargetNotGranted && subject == "":
+		return fmt.Sprintf(targetRefused, "the resource that was asked for")
+	case reason == ReasonTargetNotGranted:
+		return fmt.Sprintf(targetRefused, fmt.Sprintf("%q", subject))
+	case reason == "WrongSecret" && secretName == "":
+		return fmt.Sprintf(secretRefused, "the Secret")
+	case reason == "WrongSecret":
+		return fmt.Sprintf(secretRefused, fmt.Sprintf("Secret %q", secretName))
+	}
+	if message, there := refusalMessages[reason]; there {
+		return message
+	}
+	return otherRefused
+}
+
+func scopeMessage(subject string) string {
+	scope, resource, hasResource := strings.Cut(subject, "@")
+	named, audience, otherwise := "that was asked for", atDefault, askForOwn
+	if scope != "" {
+		named = fmt.Sprintf("%q", scope)
+	}
+	switch {
+	case resource != "":
+		audience, otherwise = fmt.Sprintf("%q", resource), askForGrant
+	case hasResource:
+		audience, otherwise = "the resource of the request", askForGrant
+	}
+	return fmt.Sprintf(scopeRefused, named, audience, otherwise)
+}

@@ -1,0 +1,66 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package serve
+
+import (
+	"context"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+const (
+	// memoryInterval is the time between two reads of the memory of the process.
+	memoryInterval = time.Minute
+	// idleMemory is how many bytes a heap may have beyond a quarter more than what is live.
+	idleMemory = 8 << 20
+)
+
+// ReturnMemory returns memory to the operating system: at once, and within two minutes of the end
+// of each burst until ctx ends. The runtime keeps what the next burst may need; a process that is
+// idle for most of its life is measured, and scheduled, by what it keeps.
+func ReturnMemory(ctx context.Context) {
+	debug.FreeOSMemory()
+	ticker := time.NewTicker(memoryInterval)
+	defer ticker.Stop()
+	before := readHeap()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now := readHeap()
+		if now.idleSince(before) {
+			debug.FreeOSMemory()
+		}
+		before = now
+	}
+}
+
+// heap is the heap of the process at an instant, in bytes.
+type heap struct {
+	allocated uint64 // since the process began
+	live      uint64 // found by the last collection
+	kept      uint64 // from the operating system
+}
+
+func readHeap() heap {
+	samples := []metrics.Sample{
+		{Name: "/gc/heap/allocs:bytes"},
+		{Name: "/gc/heap/live:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/memory/classes/heap/unused:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"},
+	}
+	metrics.Read(samples)
+	value := func(i int) uint64 { return samples[i].Value.Uint64() }
+	return heap{allocated: value(0), live: value(1), kept: value(2) + value(3) + value(4)}
+}
+
+// idleSince reports whether little was allocated since before, and much is kept. In a burst more is
+// allocated than a quarter of what is live, so it has ended before its memory is returned.
+func (h heap) idleSince(before heap) bool {
+	return h.allocated-before.allocated < h.live/4 && h.kept > h.live+h.live/4+idleMemory
+}

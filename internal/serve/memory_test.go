@@ -1,0 +1,36 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package serve
+
+import (
+	"testing"
+)
+
+func TestMemoryIsReturnedAfterABurst(t *testing.T) {
+	const mib = 1 << 20
+	tests := []struct {
+		name        string
+		before, now heap
+		idle        bool
+	}{
+		{"a burst goes on", heap{allocated: 100 * mib}, heap{allocated: 200 * mib, live: 40 * mib, kept: 90 * mib}, false},
+		{"a burst has ended", heap{allocated: 200 * mib}, heap{allocated: 201 * mib, live: 40 * mib, kept: 90 * mib}, true},
+		{"its memory was returned", heap{allocated: 201 * mib}, heap{allocated: 202 * mib, live: 40 * mib, kept: 50 * mib}, false},
+		{"the heap is small", heap{allocated: 8 * mib}, heap{allocated: 8 * mib, live: 4 * mib, kept: 12 * mib}, false},
+		{"garbage has gathered", heap{allocated: 300 * mib}, heap{allocated: 305 * mib, live: 40 * mib, kept: 60 * mib}, true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if got := test.now.idleSince(test.before); got != test.idle {
+				t.Errorf("idle is %t, want %t", got, test.idle)
+			}
+		})
+	}
+}
+
+func TestTheHeapIsRead(t *testing.T) {
+	if h := readHeap(); h.allocated == 0 || h.kept == 0 {
+		t.Errorf("the heap is read as %+v", h)
+	}
+}
