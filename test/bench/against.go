@@ -19,8 +19,8 @@ const (
 	beforeGoal = 1.03
 
 	defaultRounds = 12
-	// pairedRounds is the default with -against. In a multiple of six rounds, three servers run in each
-	// order equally often.
+	// pairedRounds is the default with -against. In a multiple of six rounds, three servers run
+	// in each order equally often.
 	pairedRounds = 24
 )
 
@@ -56,8 +56,8 @@ func (w *world) startBefore(ctx context.Context) (err error) {
 	return err
 }
 
-// order is the order of the turns in a round. Over 2n rounds of n servers, each server has each position
-// twice, and runs before each other server in half of the rounds.
+// order is the order of the turns in a round. Over 2n rounds of n servers, each server has each
+// position twice, and runs before each other server in half of the rounds.
 func order[T any](servers []T, round int) []T {
 	first := round / 2 % len(servers)
 	turns := append(slices.Clone(servers[first:]), servers[:first]...)

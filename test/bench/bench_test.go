@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-// TestTheBenchmarkMeasuresEveryPath runs all of it on a small scale: the answers on every path have to be right.
+// TestTheBenchmarkMeasuresEveryPath runs all of it on a small scale: the answers on every path have
+// to be right.
 func TestTheBenchmarkMeasuresEveryPath(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the CPU time of a process is read on Linux only")
@@ -106,7 +107,8 @@ func TestRoundsAreComparedInPairs(t *testing.T) {
 	var output bytes.Buffer
 	s := settings{rounds: 3, against: before, output: &output}
 	s.besideBefore([]pairing{
-		// The machine was busy in one round, which made both binaries dearer: a ratio of medians would be 30/11.
+		// The machine was busy in one round, which made both binaries dearer: a ratio of
+		// medians would be 30/11.
 		{path: path{name: "slower", transport: plainHTTP}, now: ofCPU(11, 44, 30), before: ofCPU(10, 11, 30)},
 		{path: path{name: "as fast", transport: overTLS13}, now: ofCPU(10, 41, 30), before: ofCPU(10, 40, 30)},
 	})

@@ -36,12 +36,13 @@ const answerLimit = 10 * time.Second
 
 // caller asks one server in one way, with as many connections as there are workers.
 type caller interface {
-	// ask makes one request and looks at the answer: what is measured has to be right.
+	// ask makes one request and checks the answer: what is measured has to be right.
 	ask(ctx context.Context, p path, one call) error
 	close()
 }
 
-// call is a request without its origin. By gRPC it is the one that Envoy asks about, on a route with these context extensions.
+// call is a request without its origin. By gRPC it is the one that Envoy asks about, on a route
+// with these context extensions.
 type call struct {
 	method, path, authorization, body string
 	extensions                        map[string]string
@@ -111,7 +112,8 @@ func (c call) to(ctx context.Context, origin string) (*http.Request, error) {
 	return request, nil
 }
 
-// envoyCaller asks as Envoy does, by ext_authz over gRPC. A connection has one question at a time, as one of HTTP/1.1.
+// envoyCaller asks as Envoy does, by ext_authz over gRPC. A connection has one request at a time,
+// as one of HTTP/1.1.
 type envoyCaller struct{ idle chan *grpc.ClientConn }
 
 func (w *world) byGRPC(address string) (*envoyCaller, error) {
@@ -137,7 +139,7 @@ func (c *envoyCaller) close() {
 	}
 }
 
-// check asks about a request that has to be let in under somebody's name.
+// check asks about a request that has to be admitted as a given client.
 func (c *envoyCaller) check(ctx context.Context, one call) (*authv3.CheckResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerLimit)
 	defer cancel()
@@ -159,7 +161,7 @@ func (c call) question() *authv3.CheckRequest {
 	}}
 }
 
-// identifies reports whether an answer lets a request pass and says whose it is.
+// identifies reports whether an answer lets a request pass and names its client.
 func identifies(answer *authv3.CheckResponse) bool {
 	named := func(option *corev3.HeaderValueOption) bool {
 		return option.GetHeader().GetKey() == "x-auth-client-id" && option.GetHeader().GetValue() != ""

@@ -134,7 +134,8 @@ func (w *world) envoyContestants() ([]*contestant, error) {
 	return contestants, nil
 }
 
-// measure runs one path: a round to warm up, and then the rounds that count, in which the servers take turns in changing order.
+// measure runs one path: a round to warm up, and then the rounds that count, in which the servers
+// take turns in changing order.
 func (s settings) measure(ctx context.Context, p path, contestants []*contestant) error {
 	for round := range s.rounds + 1 {
 		calls, err := prepare(p, contestants, round)
@@ -163,7 +164,7 @@ func (s settings) measure(ctx context.Context, p path, contestants []*contestant
 	return nil
 }
 
-// prepare makes the calls of a round, by the world whose clients they are of.
+// prepare makes the calls of a round, by the servers whose clients they are of.
 func prepare(p path, contestants []*contestant, round int) (map[*world][]call, error) {
 	calls := map[*world][]call{}
 	for _, c := range contestants {

@@ -18,7 +18,8 @@ const (
 	maxSeen = 8 << 10
 )
 
-// grow measures a token server with many clients beside one with few, each with clients and an API server of its own.
+// grow measures a token server with many clients beside one with few, each with clients and an API
+// server of its own.
 func grow(ctx context.Context, s settings) error {
 	paths := s.wanted([]path{
 		{name: fetching, transport: plainHTTP, goal: 1.05, prepare: tokenRequestsOfAll},
@@ -49,8 +50,8 @@ func grow(ctx context.Context, s settings) error {
 	return nil
 }
 
-// tokenRequestsOfAll are tokenRequests, and to warm up one of every client: who uses a client for the first time since it started, a token
-// server takes note of that.
+// tokenRequestsOfAll are tokenRequests, and to warm up one of every client: a token server
+// records the first use of each client since its start.
 func tokenRequestsOfAll(w *world, round int) ([]call, error) {
 	if round == 0 {
 		everybody := *w
@@ -60,8 +61,8 @@ func tokenRequestsOfAll(w *world, round int) ([]call, error) {
 	return tokenRequests(w, round)
 }
 
-// grown starts a token server with that many clients. Each round introspects other tokens than the one before it, as each round
-// fetches tokens for other clients.
+// grown starts a token server with that many clients. Each round introspects other tokens than the
+// one before it, as each round fetches tokens for other clients.
 func (s settings) grown(ctx context.Context, clients int) (_ *world, err error) {
 	s.clients = clients
 	w, err := newWorld(s, jws.ES256, min(s.requests*(s.rounds+1), maxSeen))

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// machine says what the figures were measured on.
+// machine describes what the figures were measured on.
 func machine() string {
 	model := "unknown processor"
 	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {

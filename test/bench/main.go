@@ -1,10 +1,11 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command bench measures what the token server costs beside the floor, the least that a token server in Go can cost, and beside
-// other servers, or beside the token server of another commit. They run as processes of their own, the token server from its
-// real binary with 10,000 clients, and take turns within each round. The measure is the CPU time of the server's process a
-// request: on a machine that does other things too it is the one that repeats.
+// Command bench measures what the token server costs beside the floor, the least that a token
+// server in Go can cost, and beside other servers, or beside the token server of another commit.
+// They run as processes of their own, the token server from its real binary with 10,000 clients,
+// and take turns within each round. The measure is the CPU time of the server's process a request:
+// on a machine that does other things too it is the one that repeats.
 package main
 
 import (
@@ -61,7 +62,7 @@ func main() {
 	}
 }
 
-// print writes to the output; where that is gone there is nobody to tell.
+// print writes to the output; where that is closed there is no reader.
 func (s settings) print(format string, args ...any) { _, _ = fmt.Fprintf(s.output, format, args...) }
 
 // run measures every path with ES256, and those that sign or verify with Ed25519 too; or growth.

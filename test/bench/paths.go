@@ -19,11 +19,11 @@ type path struct {
 	name      string
 	transport transport
 	goal      float64 // of the ratio to the floor; 0 if there is none
-	// prepare makes the requests of one turn before the clock runs; the servers of one world get the same. The floor has an address
-	// of its own for some.
+	// prepare makes the requests of one turn before the clock runs; the servers of one
+	// comparison get the same. The floor has an address of its own for some.
 	prepare   func(w *world, round int) ([]call, error)
 	floorPath string
-	// inactive: the right answer of this path says that a token is not active.
+	// inactive: the right answer of this path is that a token is not active.
 	inactive bool
 }
 
@@ -77,7 +77,8 @@ func tokenRequest(c population.Client) call {
 	return call{method: http.MethodPost, path: oauth2.TokenPath, authorization: basic(c), body: "grant_type=client_credentials"}
 }
 
-// introspectionsOfSeen go through the tokens that were seen before, round by round. All of them are seen before the rounds that count.
+// introspectionsOfSeen go through the tokens that were seen before, round by round. All of them are
+// seen before the rounds that count.
 func introspectionsOfSeen(w *world, round int) ([]call, error) {
 	from, until := round*w.requests, (round+1)*w.requests
 	if round == 0 {

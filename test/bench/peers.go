@@ -23,13 +23,15 @@ func peerClient() population.Client {
 	return population.Client{ID: "sid1", Secret: oauth2.NewSecret("verysecret")}
 }
 
-// peer is another token server: program is the command that starts it, to which its address is added.
+// peer is another token server: program is the command that starts it, to which its address is
+// added.
 type peer struct {
 	name  string
 	build func(ctx context.Context, sources string) (program []string, err error)
 }
 
-// startPeers builds and starts other token servers. They are in modules of their own, whose many dependencies are none of ours.
+// startPeers builds and starts other token servers. They are in modules of their own, whose many
+// dependencies stay out of go.mod.
 func (w *world) startPeers(ctx context.Context) error {
 	if !w.peers {
 		return nil
@@ -78,7 +80,8 @@ func (w *world) goPeer(name string) func(context.Context, string) ([]string, err
 	}
 }
 
-// npmPeer is one for Node.js. What it depends on is fetched beside a copy, so that the sources stay as they are.
+// npmPeer is one for Node.js. What it depends on is fetched beside a copy, so that the sources stay
+// as they are.
 func (w *world) npmPeer(name string) func(context.Context, string) ([]string, error) {
 	return func(ctx context.Context, sources string) ([]string, error) {
 		if err := os.CopyFS(w.file(name), os.DirFS(filepath.Join(sources, name))); err != nil {

@@ -94,7 +94,8 @@ func answers(ctx context.Context, client *http.Client, url string) error {
 	})
 }
 
-// patiently tries something again until it succeeds, within the time that a server may take to start.
+// patiently tries something again until it succeeds, within the time that a server may take to
+// start.
 func patiently(ctx context.Context, try func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()

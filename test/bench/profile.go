@@ -16,7 +16,8 @@ import (
 // profileSeconds is how long each path is profiled.
 const profileSeconds = 5
 
-// profile keeps the server busy on a path while its CPU profile is taken, and takes a heap profile then.
+// profile keeps the server busy on a path while its CPU profile is taken, and takes a heap profile
+// then.
 func (s settings) profile(ctx context.Context, p path, c *contestant) error {
 	if s.profiles == "" {
 		return nil

@@ -22,8 +22,8 @@ const (
 	settled = 1500 * time.Millisecond
 )
 
-// start measures how long each server takes from its start to its first token, with all clients loaded, and what it holds in
-// memory then.
+// start measures how long each server takes from its start to its first token, with all clients
+// loaded, and what it holds in memory then.
 func (w *world) start(ctx context.Context) error {
 	type result struct {
 		took   []time.Duration

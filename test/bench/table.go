@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// header explains the columns: CPU is the server's a request, as the mean of the quietest quarter of the rounds; ratio is that to
-// the floor's, or to that with few clients; paired is the median of the rounds' own ratios, and spread the quartiles around it.
+// header explains the columns: CPU is the server's a request, as the mean of the quietest quarter
+// of the rounds; ratio is that to the floor's, or to that with few clients; paired is the median of
+// the rounds' own ratios, and spread the quartiles around it.
 func (s settings) header() {
 	s.print("\n%-40s %-24s %-15s %8s %6s %7s %12s %8s %9s %9s %6s\n",
 		"path", "transport", "server", "CPU", "ratio", "paired", "spread", "req/s", "p50", "p99", "goal")
@@ -36,7 +37,8 @@ func (s settings) row(p path, floor, c *contestant) {
 		float64(len(latencies))/elapsed.Seconds(), at(latencies, .5).Round(time.Microsecond), at(latencies, .99).Round(time.Microsecond), goal)
 }
 
-// besideForwardAuth says what a question of Envoy's costs beside forward-auth on the floor over HTTP, where both were measured.
+// besideForwardAuth returns what a request of Envoy costs beside forward-auth on the floor over
+// HTTP, where both were measured.
 func (s settings) besideForwardAuth(results map[string][]*contestant) {
 	http, envoy := results[forwarding], results[forEnvoy]
 	if http == nil || envoy == nil {
@@ -47,8 +49,8 @@ func (s settings) besideForwardAuth(results map[string][]*contestant) {
 		envoy[0].name, quietest(envoy[0].turns)/least, envoy[1].name, quietest(envoy[1].turns)/least, plainHTTP)
 }
 
-// quietest is the mean of the cheapest quarter of the turns, in microseconds of CPU a request: what else the machine does makes a
-// turn dearer and never cheaper.
+// quietest is the mean of the cheapest quarter of the turns, in microseconds of CPU a request: what
+// else the machine does makes a turn dearer and never cheaper.
 func quietest(turns []turn) float64 {
 	costs := make([]float64, len(turns))
 	for i, t := range turns {

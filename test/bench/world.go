@@ -42,14 +42,16 @@ type world struct {
 	processes []*process
 	// tokenServerProgram and floorProgram are where they were built.
 	tokenServerProgram, floorProgram string
-	// plain and overTLS are the token server, a process for each; floor serves both, and envoyFloor stands beside plain for Envoy.
+	// plain and overTLS are the token server, a process for each; floor serves both, and
+	// envoyFloor stands beside plain for Envoy.
 	plain, overTLS, floor, envoyFloor *process
 	before, beforeOverTLS             *process // those of -against; nil without it
 	others                            []*process
 	roots                             *x509.CertPool
 }
 
-// newWorld makes up clients and as many tokens that are seen before, and serves them to token servers.
+// newWorld makes up clients and as many tokens that are seen before, and serves them to token
+// servers.
 func newWorld(s settings, algorithm jws.Algorithm, tokens int) (_ *world, err error) {
 	w := &world{settings: s}
 	defer func() {
@@ -80,7 +82,8 @@ func newWorld(s settings, algorithm jws.Algorithm, tokens int) (_ *world, err er
 	return w, errors.Join(w.api.WriteKubeconfig(w.file("kubeconfig")), w.writeCertificate())
 }
 
-// startAll builds and starts everything. The token server starts first: the floors' answers are the token server's own.
+// startAll builds and starts everything. The token server starts first: the floors' answers are the
+// token server's own.
 func (w *world) startAll(ctx context.Context) (err error) {
 	if err := w.buildTokenServer(ctx); err != nil {
 		return err
@@ -124,8 +127,8 @@ func (w *world) client(i int) population.Client {
 
 func (w *world) file(name string) string { return filepath.Join(w.dir, name) }
 
-// startTokenServer starts a token server. All flags must exist in commit 37318f4, because the binary of
-// -against gets the same ones.
+// startTokenServer starts a token server. All flags must exist in commit 37318f4, because the
+// binary of -against gets the same ones.
 func (w *world) startTokenServer(ctx context.Context, program, name string, overTLS bool) (*process, error) {
 	listen, err := installation.FreeAddress()
 	if err != nil {

@@ -43,15 +43,16 @@ func configMapAs(namespace, name string, labels map[string]string) *corev1.Confi
 	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: labels}}
 }
 
-// TestTheManagersAccountWritesWhatIsItsOwnAndNothingElse asks with the manager's own token, whose role allows all of this. Nothing
-// is stored: admission comes before a dry run ends.
+// TestTheManagersAccountWritesWhatIsItsOwnAndNothingElse asks with the manager's own token, whose
+// role allows all of this. Nothing is stored: admission comes before a dry run ends.
 func TestTheManagersAccountWritesWhatIsItsOwnAndNothingElse(t *testing.T) {
 	const outside, system, registry = "admission", installation.SystemNamespace, installation.RegistryNamespace
 	const users, account, opaque = v1alpha1.SecretTypeClient, corev1.SecretTypeServiceAccountToken, corev1.SecretTypeOpaque
 	must(t, cluster.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: outside}}))
 	unlabelled := secretAs(outside, "unlabelled", users, nil)
 	unlabelled.Annotations = map[string]string{v1alpha1.AnnotationClient: "gone"}
-	// Keys whose deletion an administrator has allowed, so that nothing but the manager's own policy refuses it.
+	// Keys whose deletion an administrator has allowed, so that nothing but the manager's own
+	// policy refuses it.
 	keys := secretAs(registry, "admission-keys", registration.KeysSecretType, ourLabels())
 	keys.Annotations = map[string]string{v1alpha1.AnnotationAllowDeletion: "true"}
 	for _, there := range []client.Object{
@@ -145,8 +146,8 @@ func TestClientsAndTokensAreRefusedInTheNamespacesOfHallpass(t *testing.T) {
 	}
 }
 
-// TestTheSigningKeysAreNotDeletedByAccident tries as an administrator. That a namespace takes its keys with it shows in
-// TestALostRegistryNamespaceComesBack.
+// TestTheSigningKeysAreNotDeletedByAccident tries as an administrator. That a namespace takes its
+// keys with it shows in TestALostRegistryNamespaceComesBack.
 func TestTheSigningKeysAreNotDeletedByAccident(t *testing.T) {
 	keys := func() *corev1.Secret {
 		return get(t, &corev1.Secret{}, installation.RegistryNamespace, registration.KeysSecretName)
@@ -178,7 +179,8 @@ func TestTheSigningKeysAreNotDeletedByAccident(t *testing.T) {
 	})
 }
 
-// TestUsageReportsAreNotDeletedByAccident tries as an administrator, and as the manager, who deletes those that are old.
+// TestUsageReportsAreNotDeletedByAccident tries as an administrator, and as the manager, who
+// deletes those that are old.
 func TestUsageReportsAreNotDeletedByAccident(t *testing.T) {
 	report := &v1alpha1.UsageReport{
 		ObjectMeta: metav1.ObjectMeta{Namespace: installation.RegistryNamespace, Name: "admission"},

@@ -23,7 +23,8 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
-// enable starts the manager again with other algorithms, whose keys sign as soon as the token server has heard of them.
+// enable starts the manager again with other algorithms, whose keys sign as soon as the token
+// server has read them.
 func enable(t *testing.T, algorithms ...jws.Algorithm) {
 	t.Helper()
 	must(t, hallpass.StopManager())
@@ -32,7 +33,8 @@ func enable(t *testing.T, algorithms ...jws.Algorithm) {
 	must(t, hallpass.StartManager(t.Context()))
 }
 
-// ordinaryKeys starts the manager with its ordinary policy, and waits until no key changes for a while.
+// ordinaryKeys starts the manager with its ordinary policy, and waits until no key changes for a
+// while.
 func ordinaryKeys(t *testing.T) {
 	t.Helper()
 	must(t, hallpass.StopManager())
@@ -47,7 +49,8 @@ func ordinaryKeys(t *testing.T) {
 	})
 }
 
-// TestAClientAsksForAnAlgorithm goes through the life of a second algorithm: not enabled, published, signing, withdrawn, taken away.
+// TestAClientAsksForAnAlgorithm goes through the life of a second algorithm: not enabled,
+// published, signing, withdrawn, taken away.
 func TestAClientAsksForAnAlgorithm(t *testing.T) {
 	defer ordinaryKeys(t)
 	api := credentials(t, apply(t, "algorithms", newClient("api")))
@@ -109,7 +112,7 @@ func TestAClientAsksForAnAlgorithm(t *testing.T) {
 	must(t, verify(fresh, oidc.RS256))
 }
 
-// fetchSoon fetches a token as soon as the token server has heard of the keys that it takes.
+// fetchSoon fetches a token as soon as the token server has read the keys that it requires.
 func fetchSoon(t *testing.T, secret *corev1.Secret) (token string) {
 	t.Helper()
 	eventually(t, "there is a token", func() bool {
@@ -120,7 +123,7 @@ func fetchSoon(t *testing.T, secret *corev1.Secret) (token string) {
 	return token
 }
 
-// annotateKeys does what docs/signing-keys.md says about rotating now, and about a key that has leaked.
+// annotateKeys follows docs/signing-keys.md to rotate now, and to withdraw a key that has leaked.
 func annotateKeys(t *testing.T, annotation, value string) {
 	t.Helper()
 	eventually(t, "the keys are annotated", func() bool {

@@ -44,7 +44,7 @@ import (
 // canaries are what must be seen nowhere, by what they are.
 type canaries map[string]string
 
-// shortest is how long a value has to be to be told from an ordinary word.
+// shortest is how long a value has to be to differ from an ordinary word.
 const shortest = 16
 
 func (c canaries) add(what, value string) {
@@ -53,7 +53,8 @@ func (c canaries) add(what, value string) {
 	}
 }
 
-// addToken adds a JWS, and its signature alone: half a token in a log is as good as a whole one to whoever has the other half.
+// addToken adds a JWS, and its signature alone: half a token in a log is as good as a whole one for
+// an attacker with the other half.
 func (c canaries) addToken(what, token string) {
 	c.add(what, token)
 	c.add("the signature of "+what, token[strings.LastIndex(token, ".")+1:])
@@ -62,8 +63,8 @@ func (c canaries) addToken(what, token string) {
 // public are the entries of Secrets that hold nothing secret.
 var public = regexp.MustCompile(`^(client_id|CLIENT_ID|.*_url|scope|expires_at|ca\.crt|tls\.crt|namespace)$`)
 
-// addSecrets adds everything confidential in the Secrets of the cluster: values, the lines of keys in PEM, and the private keys
-// and verifiers in our own records.
+// addSecrets adds everything confidential in the Secrets of the cluster: values, the lines of keys
+// in PEM, and the private keys and verifiers in our own records.
 func (c canaries) addSecrets(t *testing.T) {
 	t.Helper()
 	var secrets corev1.SecretList
@@ -101,7 +102,8 @@ func spellings(value string) []string {
 	return forms
 }
 
-// leaks lists which canary is in which place. It goes through each place once, however many canaries there are.
+// leaks lists which canary is in which place. It goes through each place once, however many
+// canaries there are.
 func leaks(places map[string][]byte, c canaries) []string {
 	type start [12]byte
 	type form struct{ what, text string }
@@ -150,7 +152,8 @@ func TestTheSearchFindsWhatIsPlanted(t *testing.T) {
 	}
 }
 
-// loud is both binaries as processes of their own that log as much as they can, and a collector of traces.
+// loud is both binaries as processes of their own that log as much as they can, and a collector of
+// traces.
 type loud struct {
 	dir     string
 	manager *controlplane.Process
@@ -236,7 +239,7 @@ func (l *loud) ask(t *testing.T, method, path string, form url.Values, header ht
 	return response.StatusCode, fmt.Sprint(response.Header) + string(body)
 }
 
-// places are all that anybody can read who may not read Secrets.
+// places are all that a user can read who may not read Secrets.
 func (l *loud) places(t *testing.T) map[string][]byte {
 	t.Helper()
 	places := map[string][]byte{"the log of the quiet processes": []byte(hallpass.Log.String())}
@@ -279,8 +282,8 @@ func kubectl(t *testing.T, args ...string) []byte {
 	return output
 }
 
-// TestNothingSecretIsSeenAnywhere runs every kind of credential through everything, right and wrong, at the most verbose level,
-// and looks for them in all that is written on the way.
+// TestNothingSecretIsSeenAnywhere runs every kind of credential through everything, right and
+// wrong, at the most verbose level, and looks for them in all that is written on the way.
 func TestNothingSecretIsSeenAnywhere(t *testing.T) {
 	l := startLoud(t)
 	c := canaries{}

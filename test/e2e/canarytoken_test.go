@@ -15,8 +15,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// handOut makes a token of each mode for software that cannot fetch its own, uses it until its use is told, takes it back and uses it
-// again, which is reported and told in an event.
+// handOut makes a token of each mode for software that cannot fetch its own, uses it until its use
+// is reported, revokes it and uses it again, which is reported, also in an event.
 func (l *loud) handOut(t *testing.T, c canaries, caller http.Header) {
 	t.Helper()
 	for _, mode := range []v1alpha1.TokenMode{v1alpha1.TokenRefreshing, v1alpha1.TokenFixed} {

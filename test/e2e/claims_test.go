@@ -23,8 +23,8 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
-// TestTheAPIServerRefusesNamesOfClaims sends the API server each reserved name, its twins by case and separators, and the claims of
-// others' readers: it says of each that it is refused.
+// TestTheAPIServerRefusesNamesOfClaims sends the API server each reserved name, its twins by case
+// and separators, and the claims of others' readers: it lists each as refused.
 func TestTheAPIServerRefusesNamesOfClaims(t *testing.T) {
 	must(t, client.IgnoreAlreadyExists(cluster.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "names"}})))
 	refused := []string{
@@ -112,7 +112,8 @@ func claimsOf(t *testing.T, secret *corev1.Secret, names ...string) map[string]a
 	return found
 }
 
-// claimsAre waits until the condition about claims has a reason, and new tokens carry what is wanted.
+// claimsAre waits until the condition about claims has a reason, and new tokens carry what is
+// wanted.
 func claimsAre(t *testing.T, c *v1alpha1.OAuth2Client, reason string, want map[string]any) {
 	t.Helper()
 	eventually(t, "the condition ClaimsComplete says "+reason, func() bool {
@@ -164,7 +165,8 @@ func TestAClaimOfAPlainNameTakesAPolicy(t *testing.T) {
 		"https://example.com/teams": []any{"a", "b"}, "tier": "gold", "roles": []any{"shop-admin", "viewer"}, "permissions": "system:masters",
 	})
 
-	// What a policy allows it allows by protected labels alone: the owner of a namespace can set others.
+	// What a policy allows it allows by protected labels alone: the owner of a namespace can
+	// set others.
 	var namespace corev1.Namespace
 	must(t, cluster.Get(t.Context(), client.ObjectKey{Name: "claims"}, &namespace))
 	namespace.Labels["unprotected"] = "yes"
@@ -202,8 +204,8 @@ func TestAClaimBelowTheIssuerIsLeftOut(t *testing.T) {
 	claimsAre(t, c, v1alpha1.ReasonClaimReserved, map[string]any{"https://example.com/tier": "gold"})
 }
 
-// TestAStoredRegistrationLosesItsForgedClaims writes into the registry what a manager of before wrote. Tokens do not carry it for a
-// moment, and the manager writes it anew without.
+// TestAStoredRegistrationLosesItsForgedClaims writes into the registry what a manager of before
+// wrote. Tokens do not carry it for a moment, and the manager writes it anew without.
 func TestAStoredRegistrationLosesItsForgedClaims(t *testing.T) {
 	c := apply(t, "claims-stored", newClient("caller"))
 	key := client.ObjectKey{Namespace: installation.RegistryNamespace, Name: registration.SecretName("claims-stored.caller")}
@@ -224,7 +226,8 @@ func TestAStoredRegistrationLosesItsForgedClaims(t *testing.T) {
 	})
 }
 
-// TestAnInstallationAllowsClaims is the flag of the manager: what it allows holds where no policy speaks of claims.
+// TestAnInstallationAllowsClaims is the flag of the manager: what it allows holds where no policy
+// speaks of claims.
 func TestAnInstallationAllowsClaims(t *testing.T) {
 	c := newClient("caller")
 	c.Spec.Claims = []v1alpha1.Claim{{Name: "tier", Value: "gold"}, {Name: "groups", Value: "shop-a"}}
@@ -239,7 +242,8 @@ func TestAnInstallationAllowsClaims(t *testing.T) {
 	defer restart()
 	claimsAre(t, c, v1alpha1.ReasonGranted, map[string]any{"tier": "gold", "groups": "shop-a"})
 
-	// What a policy allows of roles and groups stands where the first readers of registrations do not look.
+	// What a policy allows of roles and groups stands where the first readers of registrations
+	// do not look.
 	var stored corev1.Secret
 	list := &corev1.SecretList{}
 	must(t, cluster.List(t.Context(), list, client.InNamespace(installation.RegistryNamespace)))

@@ -25,8 +25,9 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
-// A manager starts on a node whose clock is 31 days ahead, and looks at all there is. It ends no secret, no token, no key, no
-// certificate and no revocation, and makes what is asked for. When its clock is right again, all goes on.
+// A manager starts on a node whose clock is 31 days ahead, and reads all there is. It ends no
+// secret, no token, no key, no certificate and no revocation, and makes what is asked for. When its
+// clock is right again, all continues.
 func TestAManagerWhoseClockIsAheadEndsNothing(t *testing.T) {
 	c := apply(t, "clock", newClient("app"))
 	replaced := credentials(t, c)

@@ -15,7 +15,8 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 )
 
-// TestAWideListHasWholeColumns reads what kubectl get shows: the API server prints the first value only of a path that has several.
+// TestAWideListHasWholeColumns reads what kubectl get shows: the API server prints the first value
+// only of a path that has several.
 func TestAWideListHasWholeColumns(t *testing.T) {
 	t.Parallel()
 	c := newClient("reader")

@@ -32,10 +32,11 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
-// The tests of this file act with the rights of a component that an attacker has taken over. They show what docs/threat-model.md
-// says about it: what the API server refuses, and what it does not.
+// The tests of this file act with the rights of a component that an attacker has taken over. They
+// show what docs/threat-model.md claims about it: what the API server refuses, and what it does
+// not.
 
-// asAccount acts with the token of a service account of ours.
+// asAccount acts with the token of a service account of Hallpass.
 func asAccount(t *testing.T, account string) client.Client {
 	t.Helper()
 	config, err := hallpass.ControlPlane.ServiceAccountConfig(t.Context(), installation.SystemNamespace, account)
@@ -61,7 +62,7 @@ func connect(t *testing.T, config *rest.Config) client.Client {
 
 type attempts map[string]func() error
 
-// allowed shows what the component can do, so that no page says less than that.
+// allowed shows what the component can do, so that no page claims less than that.
 func (a attempts) allowed(t *testing.T) {
 	t.Helper()
 	for name, attempt := range a {
@@ -81,7 +82,7 @@ func (a attempts) refused(t *testing.T) {
 	}
 }
 
-// outOfReach is what no component of ours may do, and no node.
+// outOfReach is what no component of Hallpass may do, and no node.
 func outOfReach(t *testing.T, c client.Client, victim *corev1.Secret) attempts {
 	t.Helper()
 	ctx, dry := t.Context(), client.NewDryRunClient(c)
@@ -266,7 +267,8 @@ func TestWhatAReaderOfTheRegistryCanDo(t *testing.T) {
 	if forged := forge(t, reader, victim); !isActive(t, victim, forged) {
 		t.Error("a token that is signed with the keys of the registry is refused; docs/threat-model.md says that it is good")
 	}
-	// What the registry has of a secret and of an opaque token is their hash: neither can be sent.
+	// What the registry has of a secret and of an opaque token is their hash: neither can be
+	// sent.
 	var stored corev1.SecretList
 	must(t, reader.List(ctx, &stored, client.InNamespace(registry)))
 	places, verifiers := map[string][]byte{}, 0
@@ -295,7 +297,8 @@ func TestWhatAReaderOfTheRegistryCanDo(t *testing.T) {
 	}.refused(t)
 }
 
-// The file of a token server that runs holds what the registry holds, for the process's own user alone.
+// The file of a token server that runs holds what the registry holds, for the process's own user
+// alone.
 func TestWhatAReaderOfASnapshotCanDo(t *testing.T) {
 	ctx := t.Context()
 	victim := credentials(t, apply(t, "behind-snapshot", newClient("victim")))
@@ -334,12 +337,14 @@ func TestWhatAReaderOfASnapshotCanDo(t *testing.T) {
 	}
 }
 
-// A kubelet reads the Secrets of the pods that are bound to its node, by the API server's node authorizer.
+// A kubelet reads the Secrets of the pods that are bound to its node, by the API server's node
+// authorizer.
 func TestWhatACompromisedNodeCanDo(t *testing.T) {
 	ctx := t.Context()
 	here := credentials(t, apply(t, "on-the-node", newClient("caller")))
 	elsewhere := credentials(t, apply(t, "on-another-node", newClient("caller")))
-	eventually(t, "a pod is bound to the node", func() bool { // once its service account is there
+	// once its service account is there
+	eventually(t, "a pod is bound to the node", func() bool {
 		err := cluster.Create(ctx, &corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{Namespace: here.Namespace, Name: "caller"},
 			Spec: corev1.PodSpec{
@@ -383,7 +388,7 @@ func TestWhatACompromisedNodeCanDo(t *testing.T) {
 	}.refused(t)
 }
 
-// A proxy sends what it likes and reads what passes through it. It has no credentials of ours.
+// A proxy sends what it likes and reads what passes through it. It has no credentials of Hallpass.
 func TestWhatACompromisedIngressCanDo(t *testing.T) {
 	caller := credentials(t, apply(t, "behind-ingress", newClient("caller")))
 	token := fetch(t, caller)
@@ -401,7 +406,7 @@ func TestWhatACompromisedIngressCanDo(t *testing.T) {
 		must(t, err)
 		return response.StatusCode, body.String()
 	}
-	// The headers in which a proxy says who calls, or what was asked for.
+	// The headers in which a proxy names the caller, or what was asked for.
 	claims := http.Header{
 		"X-Forwarded-For": {"127.0.0.1"}, "Forwarded": {"for=127.0.0.1;host=localhost"}, "X-Real-Ip": {"127.0.0.1"}, "X-Forwarded-Host": {"localhost"},
 		"X-Forwarded-Client-Cert": {`Subject="CN=behind-ingress.caller"`}, "X-Auth-Client": {"behind-ingress.caller"}, "X-Forwarded-Uri": {"/healthz"},
@@ -423,7 +428,8 @@ func TestWhatACompromisedIngressCanDo(t *testing.T) {
 			t.Errorf("%s: %d %s with the headers of a proxy and %d without, want the same refusal", name, status, body, plain)
 		}
 	}
-	// A token that passes through it is good for its own audience until its exp, wherever it is sent from.
+	// A token that passes through it is good for its own audience until its exp, wherever it is
+	// sent from.
 	if status, _ := proxied(t, caller.Namespace, token); status != http.StatusOK {
 		t.Errorf("the token at its own audience: %d; docs/threat-model.md says that it can be used", status)
 	}

@@ -15,7 +15,8 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 )
 
-// TestTheOwnerOfAnAPIDecidesAboutFixedTokens of another namespace, and one that exists keeps its end.
+// TestTheOwnerOfAnAPIDecidesAboutFixedTokens of another namespace, and one that exists keeps its
+// end.
 func TestTheOwnerOfAnAPIDecidesAboutFixedTokens(t *testing.T) {
 	t.Parallel()
 	r := newResource("api")

@@ -5,12 +5,16 @@ package e2e_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -87,7 +91,8 @@ func TestAnExistingSecretIsReadAndNeverWritten(t *testing.T) {
 	}
 	change(func(s *corev1.Secret) { s.Data = map[string][]byte{"client_secret": []byte(second)} })
 	condition(t, c, metav1.ConditionTrue, v1alpha1.ReasonRegistered)
-	for _, value := range []string{first, second} { // a change by hand is a rotation with overlap
+	// a change by hand is a rotation with overlap
+	for _, value := range []string{first, second} {
 		if status := request(t, "declared.caller", value); status != http.StatusOK {
 			t.Errorf("after the change %q gets %d", value, status)
 		}
@@ -104,21 +109,120 @@ func TestAClientMovesBetweenGeneratedAndExisting(t *testing.T) {
 	const value = "Qw3rT7yU1iO9pA5sD2fG6h"
 	c := apply(t, "switch", newClient("caller"))
 	generated := credentials(t, c)
-	declared(t, "switch", "mine", true, map[string]string{"client_secret": value})
 	update(t, c, func() { c.Spec.Secret = v1alpha1.SecretSpec{Name: "mine", Source: v1alpha1.SecretExisting} })
+	condition(t, c, metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound)
+	message := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionReady).Message
+	if !strings.Contains(message, v1alpha1.GeneratedStays("caller")) {
+		t.Errorf("the condition does not say what is deleted next: %s", message)
+	}
+	fetch(t, credentials(t, &v1alpha1.OAuth2Client{ObjectMeta: generated.ObjectMeta}))
+	declared(t, "switch", "mine", true, map[string]string{"client_secret": value})
 	eventually(t, "the declared secret is accepted", func() bool { return request(t, "switch.caller", value) == http.StatusOK })
-	eventually(t, "the generated Secret is gone", func() bool {
-		return apierrors.IsNotFound(cluster.Get(t.Context(), client.ObjectKeyFromObject(generated), &corev1.Secret{}))
+	gone(t, generated)
+	eventually(t, "an event names the Secret that is deleted", func() bool {
+		var list eventsv1.EventList
+		must(t, cluster.List(t.Context(), &list, client.InNamespace("switch")))
+		return slices.ContainsFunc(list.Items, func(e eventsv1.Event) bool {
+			return e.Reason == "GeneratedSecretDeleted" && strings.Contains(e.Note, "Secret caller") && strings.Contains(e.Note, "Secret mine")
+		})
 	})
+	settings := get(t, &corev1.ConfigMap{}, "switch", "mine")
 	fetch(t, generated) // for the overlap
 	update(t, c, func() { c.Spec.Secret = v1alpha1.SecretSpec{} })
 	eventually(t, "a generated Secret is there again", func() bool {
 		return cluster.Get(t.Context(), client.ObjectKeyFromObject(generated), &corev1.Secret{}) == nil
 	})
+	gone(t, settings)
 	fetch(t, credentials(t, c))
 	if mine := get(t, &corev1.Secret{}, "switch", "mine"); string(mine.Data["client_secret"]) != value {
 		t.Error("the user's Secret was touched")
 	}
+}
+
+// TestAConfigMapHasWhatAnExistingSecretLacks mounts both, as an application does: the secret is the
+// user's, and the URLs and the CA are Hallpass's.
+func TestAConfigMapHasWhatAnExistingSecretLacks(t *testing.T) {
+	const value, another = "Zx9cV8bN7mA6sD5fG4hJ3k", "pL0oK9iJ8uH7yG6tF5rD4e"
+	declared(t, "beside", "sealed", true, map[string]string{"client_secret": value})
+	c := newClient("caller")
+	c.Spec.Secret = v1alpha1.SecretSpec{
+		Name: "sealed", Source: v1alpha1.SecretExisting, Keys: v1alpha1.SecretKeys{TokenURL: "TOKEN_URL"},
+		Labels: v1alpha1.SecretLabels{"team": "blue"}, Template: v1alpha1.SecretTemplate{".env": "ID=$(client_id)"}, Omit: []v1alpha1.OmittedEntry{v1alpha1.OmitScope},
+	}
+	apply(t, "beside", c)
+	if c.Status.Secret.Name != "sealed" || c.Status.ConfigMap.Name != "sealed" {
+		t.Errorf("status: Secret %q, ConfigMap %q", c.Status.Secret.Name, c.Status.ConfigMap.Name)
+	}
+	settings := get(t, &corev1.ConfigMap{}, "beside", "sealed")
+	if diff := cmp.Diff([]string{".env", "TOKEN_URL", "ca.crt", "client_id", "introspection_url", "issuer_url", "jwks_url"}, slices.Sorted(maps.Keys(settings.Data))); diff != "" {
+		t.Errorf("entries (-want +got):\n%s", diff)
+	}
+	if settings.Data[".env"] != "ID=beside.caller" || settings.Labels["team"] != "blue" || len(settings.OwnerReferences) != 1 || settings.OwnerReferences[0].UID != c.UID {
+		t.Errorf("ConfigMap %+v", settings)
+	}
+	status, _ := post(t, &corev1.Secret{Data: map[string][]byte{
+		"client_id": []byte(settings.Data["client_id"]), "client_secret": []byte(value), "token_url": []byte(settings.Data["TOKEN_URL"]),
+	}}, "token_url", url.Values{"grant_type": {"client_credentials"}})
+	if status != http.StatusOK {
+		t.Errorf("with the Secret and the ConfigMap: %d", status)
+	}
+	must(t, cluster.Delete(t.Context(), settings))
+	eventually(t, "the ConfigMap is healed", func() bool {
+		return cluster.Get(t.Context(), client.ObjectKeyFromObject(settings), &corev1.ConfigMap{}) == nil
+	})
+
+	own := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "beside", Name: "own"}, Data: map[string]string{"token_url": "mine"}}
+	must(t, cluster.Create(t.Context(), own))
+	declared(t, "beside", "own", true, map[string]string{"client_secret": another})
+	other := newClient("other")
+	other.Spec.Secret = v1alpha1.SecretSpec{Name: "own", Source: v1alpha1.SecretExisting}
+	apply(t, "beside", other)
+	message := meta.FindStatusCondition(other.Status.Conditions, v1alpha1.ConditionReady).Message
+	if !strings.Contains(message, `ConfigMap "own" exists`) {
+		t.Errorf("Ready does not name the ConfigMap that is not written: %s", message)
+	}
+	if status := request(t, "beside.other", another); status != http.StatusOK {
+		t.Errorf("with a ConfigMap of the user's own: %d", status)
+	}
+	if found := get(t, &corev1.ConfigMap{}, "beside", "own"); found.Data["token_url"] != "mine" {
+		t.Errorf("the user's ConfigMap was changed: %v", found.Data)
+	}
+	must(t, cluster.Delete(t.Context(), own))
+	eventually(t, "the ConfigMap is written once the name is free", func() bool {
+		must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(other), other))
+		return other.Status.ConfigMap.Name == "own"
+	})
+	must(t, cluster.Delete(t.Context(), c))
+	gone(t, get(t, &corev1.ConfigMap{}, "beside", "sealed"))
+	get(t, &corev1.Secret{}, "beside", "sealed")
+}
+
+// TestAWrongTemplateHoldsUpNoExistingSecret rotates the secret while the ConfigMap beside it cannot
+// be rendered.
+func TestAWrongTemplateHoldsUpNoExistingSecret(t *testing.T) {
+	const value, next = "Zx9cV8bN7mA6sD5fG4hJ3k", "mN1bV2cX3zL4kJ5hG6fD7s"
+	declared(t, "unrendered", "sealed", true, map[string]string{"client_secret": value})
+	c := newClient("caller")
+	c.Spec.Secret = v1alpha1.SecretSpec{Name: "sealed", Source: v1alpha1.SecretExisting}
+	apply(t, "unrendered", c)
+	settings := get(t, &corev1.ConfigMap{}, "unrendered", "sealed")
+	update(t, c, func() { c.Spec.Secret.Template = v1alpha1.SecretTemplate{".env": "HOST=$(host)"} })
+	eventually(t, "Ready names the template", func() bool {
+		must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(c), c))
+		ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionReady)
+		return ready.Status == metav1.ConditionTrue && strings.Contains(ready.Message, `until then ConfigMap "sealed" stays as it is`)
+	})
+	secret := get(t, &corev1.Secret{}, "unrendered", "sealed")
+	secret.Data = map[string][]byte{"client_secret": []byte(next)}
+	must(t, cluster.Update(t.Context(), secret))
+	eventually(t, "the next value is accepted", func() bool { return request(t, "unrendered.caller", next) == http.StatusOK })
+	if after := get(t, &corev1.ConfigMap{}, "unrendered", "sealed"); after.ResourceVersion != settings.ResourceVersion {
+		t.Errorf("the ConfigMap was written: %v", after.Data)
+	}
+	update(t, c, func() { c.Spec.Secret.Template = v1alpha1.SecretTemplate{".env": "ID=$(client_id)"} })
+	eventually(t, "the corrected template is rendered", func() bool {
+		return get(t, &corev1.ConfigMap{}, "unrendered", "sealed").Data[".env"] == "ID=unrendered.caller"
+	})
 }
 
 func TestASecretIsRenamedWithTheSameCredential(t *testing.T) {
@@ -237,7 +341,8 @@ func TestAChosenClientIDTakesAnInstallationThatAllowsIt(t *testing.T) {
 	refusedUpdate(t, plain, "set later", func(c *v1alpha1.OAuth2Client) { c.Spec.ClientID = "later" })
 }
 
-// refusedUpdate tries to change the chosen id of a client; a race with the manager's own write is tried again.
+// refusedUpdate tries to change the chosen id of a client; a race with the manager's own write is
+// tried again.
 func refusedUpdate(t *testing.T, c *v1alpha1.OAuth2Client, what string, change func(*v1alpha1.OAuth2Client)) {
 	t.Helper()
 	eventually(t, "a clientID that is "+what+" is answered", func() bool {
@@ -254,7 +359,8 @@ func refusedUpdate(t *testing.T, c *v1alpha1.OAuth2Client, what string, change f
 	})
 }
 
-// takesNoDeadClientsID makes a client ask for an id whose holder is dead and not swept yet, where no id may be chosen.
+// takesNoDeadClientsID makes a client ask for an id whose holder is dead and not swept yet, where
+// no id may be chosen.
 func takesNoDeadClientsID(t *testing.T) {
 	t.Helper()
 	must(t, hallpass.StopManager())

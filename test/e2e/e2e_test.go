@@ -1,8 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package e2e_test walks the whole journey: both binaries' Run functions on a real control plane, with the rights of their own
-// service accounts, called by the OAuth and OpenID Connect clients that people use.
+// Package e2e_test walks the whole journey: both binaries' Run functions on a real control plane,
+// with the rights of their own service accounts, called by the OAuth and OpenID Connect clients
+// that people use.
 package e2e_test
 
 import (
@@ -40,8 +41,8 @@ var (
 	must, eventually, freeAddress, newClient = world.Must, world.Eventually, world.FreeAddress, world.NewClient
 )
 
-// mutationDetector makes client-go's caches look for objects that somebody changed in place, and panic. It is read before
-// any code of ours runs.
+// mutationDetector makes client-go's caches look for objects that were changed in place, and panic.
+// It is read before any code of this package runs.
 const mutationDetector = "KUBE_CACHE_MUTATION_DETECTOR"
 
 func TestMain(m *testing.M) {
@@ -60,7 +61,7 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// use makes a world the one that the functions of this package work in.
+// use makes a cluster the one that the functions of this package work in.
 func use(w *world.World) { shared, hallpass, cluster = w, w.Hallpass, w.Cluster }
 
 func root() string { return filepath.Join("..", "..") }

@@ -25,8 +25,8 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
-// TestProxiesLearnOfASuspensionAtOnce asks both ways in which proxies ask, of a token server as the flags start it, before and
-// after the client is suspended.
+// TestProxiesLearnOfASuspensionAtOnce asks both ways in which proxies ask, of a token server as the
+// flags start it, before and after the client is suspended.
 func TestProxiesLearnOfASuspensionAtOnce(t *testing.T) {
 	c := apply(t, "edge", newClient("caller"))
 	token := fetch(t, credentials(t, c))

@@ -18,8 +18,8 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
-// TestTheExamplesOfAPodWithoutASecretRun does what a kubelet does for the sample's pod, and runs the example in shell and the one
-// in Go where its container would.
+// TestTheExamplesOfAPodWithoutASecretRun does what a kubelet does for the sample's pod, and runs
+// the example in shell and the one in Go where its container would.
 func TestTheExamplesOfAPodWithoutASecretRun(t *testing.T) {
 	must(t, installation.Apply(t.Context(), hallpass.ControlPlane, root(), "config/samples/serviceaccount"))
 	must(t, installation.Kubectl(t.Context(), hallpass.ControlPlane, "wait", "--for=condition=Ready", "--timeout=3m",
@@ -61,7 +61,8 @@ func TestTheExamplesOfAPodWithoutASecretRun(t *testing.T) {
 	must(t, installation.Kubectl(t.Context(), hallpass.ControlPlane, "delete", "--wait=false", "-k", filepath.Join(root(), "config/samples/serviceaccount")))
 }
 
-// mount makes the first volume of a pod a directory. The audience of the token is this installation's issuer.
+// mount makes the first volume of a pod a directory. The audience of the token is this
+// installation's issuer.
 func mount(t *testing.T, pod *corev1.Pod) string {
 	t.Helper()
 	dir := t.TempDir()

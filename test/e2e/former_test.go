@@ -17,7 +17,8 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 )
 
-// copyOf is a Secret with the metadata and the data of another one, under another name and without owners.
+// copyOf is a Secret with the metadata and the data of another one, under another name and without
+// owners.
 func copyOf(secret *corev1.Secret, namespace, name string) *corev1.Secret {
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: secret.Labels, Annotations: secret.Annotations},
@@ -80,9 +81,9 @@ func TestASecretThatWasStrippedOfItsAnnotationIsFound(t *testing.T) {
 	}
 }
 
-// TestASecretIsRenamedTwiceAtOnce, the second time before the manager can have seen what it wrote the first
-// time, and keeps its value. A retained one has no owner reference, and is found by what the registration
-// remembers.
+// TestASecretIsRenamedTwiceAtOnce, the second time before the manager can have seen what it wrote
+// the first time, and keeps its value. A retained one has no owner reference, and is found by what
+// the registration remembers.
 func TestASecretIsRenamedTwiceAtOnce(t *testing.T) {
 	for name, policy := range map[string]v1alpha1.DeletionPolicy{"deleted": v1alpha1.DeletionDelete, "retained": v1alpha1.DeletionRetain} {
 		t.Run(name, func(t *testing.T) {

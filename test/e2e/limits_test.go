@@ -4,13 +4,17 @@
 package e2e_test
 
 import (
+	"context"
 	"fmt"
 	"net/url"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
@@ -39,7 +43,8 @@ func inForce(t *testing.T, policy *v1alpha1.OAuth2Policy) {
 	})
 }
 
-// withinLimits waits until an object has the condition WithinLimits with a reason, or has it no more.
+// withinLimits waits until an object has the condition WithinLimits with a reason, or has it no
+// more.
 func withinLimits(t *testing.T, o client.Object, conditions *[]metav1.Condition, reason string) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%s is beyond its limits for %q", o.GetName(), reason), func() bool {
@@ -70,7 +75,8 @@ func TestANamespaceHasALimitedNumberOfObjects(t *testing.T) {
 	must(t, cluster.Delete(t.Context(), api))
 	resourceIs(t, other, v1alpha1.ConditionReady, v1alpha1.ReasonDeclared)
 
-	// A client that a finalizer holds goes on taking its place, and what is on record of it is emptied.
+	// A client that a finalizer holds still takes its place, and what is on record of it is
+	// emptied.
 	must(t, cluster.Delete(t.Context(), first))
 	eventually(t, "the record is emptied", func() bool {
 		record := get(t, &corev1.Secret{}, installation.RegistryNamespace, registration.SecretName(first.ClientID()))
@@ -87,7 +93,7 @@ func TestANamespaceHasALimitedNumberOfObjects(t *testing.T) {
 	must(t, unhold(t.Context(), first))
 	condition(t, second, metav1.ConditionTrue, v1alpha1.ReasonRegistered)
 
-	// What exists beyond a limit that is lowered goes on.
+	// What exists beyond a limit that is lowered still works.
 	for _, most := range []int32{2, 0} {
 		eventually(t, "the policy is changed", func() bool {
 			must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(policy), policy))
@@ -117,7 +123,86 @@ func TestANamespaceHasALimitedNumberOfObjects(t *testing.T) {
 	withinLimits(t, other, &other.Status.Conditions, "")
 }
 
-// A client lists more than a registration has room for. It is not registered; one that becomes so keeps what it has and still lists.
+// untilRefused creates objects until there is no room for one, and returns it.
+func untilRefused(t *testing.T, object func(i int) client.Object) client.Object {
+	t.Helper()
+	const most = 60
+	for i := range most {
+		o := object(i)
+		create(t, o)
+		var ready *metav1.Condition
+		eventually(t, o.GetName()+" is decided", func() bool {
+			must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(o), o))
+			ready = meta.FindStatusCondition(conditionsIn(o), v1alpha1.ConditionReady)
+			return ready != nil && (ready.Status == metav1.ConditionTrue || ready.Reason == v1alpha1.ReasonTooManyBytes)
+		})
+		if ready.Reason == v1alpha1.ReasonTooManyBytes {
+			return o
+		}
+	}
+	t.Fatalf("there is room for %d objects", most)
+	return nil
+}
+
+// A namespace fills the memory of the token servers that it may have with grants, JWK sets and
+// tokens. Other namespaces do not notice, and what waits becomes ready when room comes.
+func TestANamespaceIsStoppedAtItsBytes(t *testing.T) {
+	const heavy = "heavy"
+	granting := func(i int) client.Object {
+		return resourceWith(heavy, fmt.Sprint("api-", i), func(spec *v1alpha1.OAuth2ResourceSpec) {
+			for grant := range 32 { // 60 KiB
+				var names []v1alpha1.NamespaceName
+				for n := range 60 {
+					names = append(names, v1alpha1.NamespaceName(fmt.Sprintf("n-%026d", 100*grant+n)))
+				}
+				spec.Grants = append(spec.Grants, v1alpha1.ResourceGrant{From: v1alpha1.GrantSource{Namespaces: names}, Scopes: []v1alpha1.Scope{"s"}})
+			}
+		})
+	}
+	keyed := func(i int) client.Object {
+		var keys []string
+		for n := range 45 {
+			keys = append(keys, fmt.Sprintf(`{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"%0256d"}`, n))
+		}
+		c := newIn(heavy, fmt.Sprint("keyed-", i))
+		c.Spec.Authentication = v1alpha1.AuthenticationSpec{
+			Method: v1alpha1.ByPrivateKeyJWT, PrivateKeyJWT: v1alpha1.PrivateKeyJWTSpec{JWKS: `{"keys":[` + strings.Join(keys, ",") + `]}`},
+		}
+		return c
+	}
+	printing := func(i int) client.Object {
+		return newToken(heavy, fmt.Sprint("printer-", i), "app", v1alpha1.TokenRefreshing)
+	}
+	makeNamespace(t, heavy, nil)
+	t.Cleanup(func() { // the memory of all tests is shared
+		for _, kind := range []client.Object{&v1alpha1.OAuth2Resource{}, &v1alpha1.OAuth2Token{}, &v1alpha1.OAuth2Client{}} {
+			_ = cluster.DeleteAllOf(context.Background(), kind, client.InNamespace(heavy))
+		}
+	})
+	apply(t, heavy, newIn(heavy, "app"))
+	waiting := []client.Object{untilRefused(t, granting), untilRefused(t, keyed), untilRefused(t, printing)}
+	for _, name := range []string{registration.SecretName(heavy + "." + waiting[1].GetName()), registration.TokenSecretName(string(waiting[2].GetUID()))} {
+		err := cluster.Get(t.Context(), types.NamespacedName{Namespace: installation.RegistryNamespace, Name: name}, &corev1.Secret{})
+		if !apierrors.IsNotFound(err) {
+			t.Errorf("a record without room is there (%v)", err)
+		}
+	}
+	other := newIn("light", "app")
+	apply(t, "light", other)
+	condition(t, other, metav1.ConditionTrue, v1alpha1.ReasonRegistered)
+	for _, i := range []int{0, 1} {
+		must(t, cluster.Delete(t.Context(), granting(i)))
+	}
+	for _, o := range waiting {
+		eventually(t, o.GetName()+" is ready", func() bool {
+			must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(o), o))
+			return meta.IsStatusConditionTrue(conditionsIn(o), v1alpha1.ConditionReady)
+		})
+	}
+}
+
+// A client lists more than a registration has room for. It is not registered; one that becomes so
+// keeps what it has and still lists.
 func TestAClientThatListsTooMuch(t *testing.T) {
 	long := func(from, to int) (scopes []v1alpha1.Scope) {
 		for i := from; i < to; i++ {
@@ -151,7 +236,8 @@ func TestAClientThatListsTooMuch(t *testing.T) {
 	condition(t, grown, metav1.ConditionTrue, v1alpha1.ReasonRegistered)
 }
 
-// What is Ready is issued and read back: a client with as many scopes as fit into one token, and not one with more.
+// What is Ready is issued and read back: a client with as many scopes as fit into one token, and
+// not one with more.
 func TestAReadyClientIsIssuedAllItsScopes(t *testing.T) {
 	api := credentials(t, apply(t, "longscopes", newClient("api")))
 	scopes := func(n int) (scopes []v1alpha1.Scope) {

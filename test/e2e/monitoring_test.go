@@ -23,7 +23,8 @@ import (
 
 var metricName = regexp.MustCompile(`\b(?:hallpass|controller_runtime|leader_election|process)_[a-z0-9_]+`)
 
-// exported are the names of all metrics of the running token server and manager, with those that a histogram has.
+// exported are the names of all metrics of the running token server and manager, with those that a
+// histogram has.
 func exported(t *testing.T) map[string]bool {
 	t.Helper()
 	secret := credentials(t, apply(t, "monitored", newClient(strings.ToLower(t.Name()))))
@@ -32,7 +33,8 @@ func exported(t *testing.T) map[string]bool {
 	revoking := secret.DeepCopy()
 	revoking.Data["url"] = []byte(hallpass.Issuer.URL(oauth2.RevocationPath))
 	post(t, revoking, "url", url.Values{"token": {token}})
-	post(t, secret, "introspection_url", url.Values{"token": {token}}) // which is inactive by now
+	// which is inactive by now
+	post(t, secret, "introspection_url", url.Values{"token": {token}})
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, hallpass.Ops+"/metrics", http.NoBody)
 	must(t, err)
 	response, err := http.DefaultClient.Do(request)
@@ -48,8 +50,11 @@ func exported(t *testing.T) map[string]bool {
 		}
 	}
 	names := map[string]bool{
-		"hallpass_clients":              true, // counted by the first manager of the process, which may have ended before there was a client
-		"leader_election_master_status": true, // client-go's, where there is an election; the manager of these tests has none
+		// counted by the first manager of the process, which may have ended before there
+		// was a client
+		"hallpass_clients": true,
+		// client-go's, where there is an election; the manager of these tests has none
+		"leader_election_master_status": true,
 	}
 	for _, line := range regexp.MustCompile(`(?m)^# TYPE (\S+) (\S+)$`).FindAllStringSubmatch(string(served), -1) {
 		addMetric(names, line[1], line[2])
@@ -126,8 +131,8 @@ func askedFor(t *testing.T, names map[string]bool, who, expression string) {
 	}
 }
 
-// TestEveryMetricIsWatchedAndExplained: each metric of ours is in an alert or on the dashboard, and in a page; each controller
-// that runs is in the alert on failures.
+// TestEveryMetricIsWatchedAndExplained: each metric of Hallpass is in an alert or on the dashboard,
+// and in a page; each controller that runs is in the alert on failures.
 func TestEveryMetricIsWatchedAndExplained(t *testing.T) {
 	var watched, explained strings.Builder
 	for _, pattern := range []string{"config/monitoring/alerts.yaml", "config/monitoring/dashboard.json"} {
@@ -179,8 +184,9 @@ type dashboardPanel struct {
 	} `json:"datasource"`
 }
 
-// TestTheDashboardShowsMetricsThatThereAre looks at what Grafana needs of a dashboard: identities, places that do not overlap, queries
-// with a name each, and a data source that is chosen where it is imported.
+// TestTheDashboardShowsMetricsThatThereAre checks what Grafana needs of a dashboard: identities,
+// places that do not overlap, queries with a name each, and a data source that is chosen where it
+// is imported.
 func TestTheDashboardShowsMetricsThatThereAre(t *testing.T) {
 	names := exported(t)
 	content, err := os.ReadFile(filepath.Join(root(), "config/monitoring/dashboard.json"))

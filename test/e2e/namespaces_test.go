@@ -18,8 +18,8 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
-// TestANamespaceFullOfClientsIsDeletedWithoutWaitingForUs deletes it while no manager runs: there is nothing to wait for.
-// HALLPASS_CLIENTS says how many there are.
+// TestANamespaceFullOfClientsIsDeletedWithoutWaitingForUs deletes it while no manager runs: there
+// is nothing to wait for. HALLPASS_CLIENTS sets how many there are.
 func TestANamespaceFullOfClientsIsDeletedWithoutWaitingForUs(t *testing.T) {
 	clients := 50
 	if given, err := strconv.Atoi(os.Getenv("HALLPASS_CLIENTS")); err == nil {
@@ -46,8 +46,9 @@ func TestANamespaceFullOfClientsIsDeletedWithoutWaitingForUs(t *testing.T) {
 	})
 }
 
-// TestALostRegistryNamespaceComesBack loses every registration and the signing keys at once. What apps hold works again once the
-// namespace is there, and tokens that are out stay good: replicas and manager keep the keys.
+// TestALostRegistryNamespaceComesBack loses every registration and the signing keys at once. What
+// apps hold works again once the namespace is there, and tokens that are out stay good: replicas
+// and manager keep the keys.
 func TestALostRegistryNamespaceComesBack(t *testing.T) {
 	c := apply(t, "registry-loss", newClient("caller"))
 	secret := credentials(t, c)

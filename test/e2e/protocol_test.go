@@ -22,7 +22,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// TestAClientWithKeysNeedsNoSecret goes from a secret to keys, to keys that nobody can read, and back.
+// TestAClientWithKeysNeedsNoSecret goes from a secret to keys, to keys that cannot be read, and
+// back.
 func TestAClientWithKeysNeedsNoSecret(t *testing.T) {
 	c := apply(t, "keyed", newClient("caller"))
 	before := credentials(t, c)

@@ -16,8 +16,8 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
-// TestTwoManagersAtOnceLeaveOneCurrentSecret runs a second manager beside the first, without an election between them: the
-// API server's AlreadyExists and Conflict are all that keeps them apart.
+// TestTwoManagersAtOnceLeaveOneCurrentSecret runs a second manager beside the first, without an
+// election between them: the API server's AlreadyExists and Conflict are all that keeps them apart.
 func TestTwoManagersAtOnceLeaveOneCurrentSecret(t *testing.T) {
 	second := &installation.Running{ControlPlane: hallpass.ControlPlane, Issuer: hallpass.Issuer, Log: &installation.Log{}}
 	must(t, second.StartManager(t.Context()))

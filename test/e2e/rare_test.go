@@ -40,7 +40,8 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
-// What happens after days, or where two processes meet, is made to happen here with the rights of the account that it happens to.
+// What happens after days, or where two processes meet, is made to happen here with the rights of
+// the account that it happens to.
 
 func rightsOf(t *testing.T, account string) *rest.Config {
 	t.Helper()
@@ -63,7 +64,8 @@ func withoutTheManager(t *testing.T) {
 	t.Cleanup(func() { must(t, hallpass.StartManager(context.WithoutCancel(t.Context()))) })
 }
 
-// TestTheReportOfAReplicaThatIsLongGoneGoes a season later, which is longer than any report is kept.
+// TestTheReportOfAReplicaThatIsLongGoneGoes a season later, which is longer than any report is
+// kept.
 func TestTheReportOfAReplicaThatIsLongGoneGoes(t *testing.T) {
 	report := &v1alpha1.UsageReport{
 		ObjectMeta: metav1.ObjectMeta{Namespace: installation.RegistryNamespace, Name: "long-gone"},
@@ -84,7 +86,7 @@ func TestTheReportOfAReplicaThatIsLongGoneGoes(t *testing.T) {
 // TestAReportThatSomebodyTouchedIsWrittenAllTheSame reads it again and writes over it.
 func TestAReportThatSomebodyTouchedIsWrittenAllTheSame(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
-	gathered := reporter.NewGatherer(usage.MinuteOf(time.Now()))
+	gathered := reporter.NewGatherer(usage.MinuteOf(time.Now()), reporter.MaxBytes)
 	r, err := reporter.New(reporter.Config{
 		REST: rightsOf(t, installation.TokenServerAccount), Namespace: installation.RegistryNamespace, Host: "touched", Usage: gathered,
 		Interval: 100 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
@@ -136,7 +138,8 @@ func revoke(t *testing.T, name string, labels map[string]string, until time.Time
 	return object
 }
 
-// TestAnExpiredRevocationThatAPersonWroteGoes one by one: without the label of a batch many cannot be deleted at once.
+// TestAnExpiredRevocationThatAPersonWroteGoes one by one: without the label of a batch many cannot
+// be deleted at once.
 func TestAnExpiredRevocationThatAPersonWroteGoes(t *testing.T) {
 	object := revoke(t, "written-by-hand", nil, time.Now().Add(-time.Hour).Truncate(time.Second))
 	eventually(t, "the expired revocation is gone", func() bool {
@@ -144,7 +147,8 @@ func TestAnExpiredRevocationThatAPersonWroteGoes(t *testing.T) {
 	})
 }
 
-// TestAMergeThatAnotherManagerBeganIsFinished by one whose cache does not have the bigger batch yet: it looks what is in it.
+// TestAMergeThatAnotherManagerBeganIsFinished by one whose cache does not have the bigger batch
+// yet: it looks what is in it.
 func TestAMergeThatAnotherManagerBeganIsFinished(t *testing.T) {
 	withoutTheManager(t)
 	var small v1alpha1.TokenRevocationList
@@ -186,7 +190,8 @@ func TestAMergeThatAnotherManagerBeganIsFinished(t *testing.T) {
 	}
 }
 
-// TestAnEventThatHappensAgainIsCounted in the one that is there, which takes the right to change it.
+// TestAnEventThatHappensAgainIsCounted in the one that is there, which takes the right to change
+// it.
 func TestAnEventThatHappensAgainIsCounted(t *testing.T) {
 	c := apply(t, "again-and-again", newClient("caller"))
 	manager, err := kubernetes.NewForConfig(rightsOf(t, installation.ManagerAccount))
@@ -218,7 +223,8 @@ func TestAnEventThatHappensAgainIsCounted(t *testing.T) {
 	})
 }
 
-// TestAnAPIServerThatCannotStreamWhatItHas is one before Kubernetes 1.34: both processes list, and watch from there on.
+// TestAnAPIServerThatCannotStreamWhatItHas is one before Kubernetes 1.34: both processes list, and
+// watch from there on.
 func TestAnAPIServerThatCannotStreamWhatItHas(t *testing.T) {
 	older, err := controlplane.Start(t.Context(), controlplane.Options{APIServerFlags: []string{"--feature-gates=WatchList=false"}})
 	must(t, err)

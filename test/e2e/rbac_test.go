@@ -49,8 +49,8 @@ func TestTheServiceAccountsHaveTheseRightsAndNoOthers(t *testing.T) {
 	}
 }
 
-// bindsAccount also finds the groups that every service account of the namespace, or of the cluster, is in. What the API
-// server grants to all authenticated users is not ours.
+// bindsAccount also finds the groups that every service account of the namespace, or of the
+// cluster, is in. What the API server grants to all authenticated users is not ours.
 func bindsAccount(subjects []rbacv1.Subject, account string) bool {
 	return slices.ContainsFunc(subjects, func(s rbacv1.Subject) bool {
 		switch s.Kind {

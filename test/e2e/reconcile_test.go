@@ -4,6 +4,8 @@
 package e2e_test
 
 import (
+	"bytes"
+	"context"
 	"net/http"
 	"net/url"
 	"slices"
@@ -239,6 +241,41 @@ func TestARestoredNamespaceComesBackToLife(t *testing.T) {
 	fetch(t, backup)
 	if owner := metav1.GetControllerOf(credentials(t, again)); owner == nil || owner.UID != again.UID {
 		t.Errorf("the restored Secret is owned by %+v", owner)
+	}
+}
+
+// TestARegistryOfYesterdayTakesNoSecretAway puts back a registration that was backed up before a
+// rotation: what applications hold is still accepted, and what was rotated out stays refused.
+func TestARegistryOfYesterdayTakesNoSecretAway(t *testing.T) {
+	c := newClient("caller")
+	c.Spec.Rotation.Overlap = "0s"
+	apply(t, "yesterday", c)
+	old, backup := credentials(t, c), stored(t, c)
+	update(t, c, func() { c.Annotations = map[string]string{v1alpha1.AnnotationRotate: "since"} })
+	eventually(t, "the secret is rotated", func() bool {
+		return request(t, "yesterday.caller", string(old.Data["client_secret"])) == http.StatusUnauthorized
+	})
+	held := credentials(t, c)
+	fetch(t, held)
+
+	must(t, hallpass.StopManager())
+	restored := stored(t, c)
+	restored.Data, restored.Annotations = backup.Data, backup.Annotations
+	must(t, cluster.Update(t.Context(), restored))
+	eventually(t, "the backup is in force", func() bool {
+		return request(t, "yesterday.caller", string(old.Data["client_secret"])) == http.StatusOK
+	})
+	must(t, hallpass.StartManager(context.WithoutCancel(t.Context())))
+	eventually(t, "what was rotated out is refused again", func() bool {
+		return request(t, "yesterday.caller", string(old.Data["client_secret"])) == http.StatusUnauthorized
+	})
+	fetch(t, held)
+	if now := credentials(t, c); !bytes.Equal(now.Data["client_secret"], held.Data["client_secret"]) {
+		t.Error("what applications hold was replaced")
+	}
+	condition(t, c, metav1.ConditionTrue, v1alpha1.ReasonRegistered)
+	if reasons := eventReasons(t, c); slices.Contains(reasons, "SecretRepaired") || c.Status.Rotation.HandledRequest != "since" {
+		t.Errorf("events %q, and the request handled last is %q", reasons, c.Status.Rotation.HandledRequest)
 	}
 }
 

@@ -49,6 +49,10 @@ func immutableSecret() refusal {
 				if len(pending) != 1 {
 					t.Errorf("the attempts were about %v; want one secret", pending)
 				}
+				must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(c), c))
+				if !strings.Contains(c.Status.Rotation.Message, "Delete it: it is created again at once") {
+					t.Errorf("the status does not say what to do: %s", c.Status.Rotation.Message)
+				}
 				fetch(t, credentials(t, c))
 				must(t, cluster.Delete(t.Context(), credentials(t, c)))
 			}
@@ -120,7 +124,7 @@ func secretAltered() refusal {
 	}
 }
 
-// The policy refuses the status, too: a client that cannot be made ready would say so.
+// The policy refuses the status, too: a client that cannot be made ready would report it.
 func firstSecretRefused() refusal {
 	return refusal{
 		policy: "request.namespace == 'refused-first'",
@@ -177,7 +181,8 @@ func quotaUsedUp() refusal {
 			quota.Status.Hard = quota.Spec.Hard // there is no quota controller
 			must(t, cluster.Status().Update(t.Context(), quota))
 			eventually(t, "the quota is in force", func() bool {
-				probe := secretAs("refused-quota", "probe", corev1.SecretTypeOpaque, nil) // a dry run uses nothing up
+				// a dry run uses nothing up
+				probe := secretAs("refused-quota", "probe", corev1.SecretTypeOpaque, nil)
 				err := cluster.Create(t.Context(), probe)
 				_ = cluster.Delete(t.Context(), probe)
 				return err != nil
@@ -362,7 +367,7 @@ func policyStatusRefused() refusal {
 	}
 }
 
-// The order is taken back before the keys may be written again: other tests count them.
+// The order is withdrawn before the keys may be written again: other tests count them.
 func keysRefused() refusal {
 	return refusal{
 		policy: "request.namespace == '" + installation.RegistryNamespace + "' && request.name.startsWith('" + registration.KeysSecretName + "')",
@@ -400,7 +405,8 @@ func certificateRefused() refusal {
 	}
 }
 
-// Bigger batches are made, and the small ones stay: the bigger ones are not merged with them again and again.
+// Bigger batches are made, and the small ones stay: the bigger ones are not merged with them again
+// and again.
 func mergeRefused() refusal {
 	return refusal{
 		policy: "request.resource.resource == 'tokenrevocations' && request.operation == 'DELETE'",

@@ -26,22 +26,24 @@ import (
 
 // refusal is a write that the API server refuses the manager, and what may be seen of it.
 type refusal struct {
-	// policy is the CEL expression of the requests that a ValidatingAdmissionPolicy refuses; "" for what is refused another way.
+	// policy is the CEL expression of the requests that a ValidatingAdmissionPolicy refuses; ""
+	// for what is refused another way.
 	policy string
 	// before and after is what users do before the policy is there, and then.
 	before, after func(t *testing.T)
 	// writes are the writes that are counted.
 	writes func(controlplane.AuditEvent) bool
-	// undo is what users take back before the policy goes.
+	// undo is what users revert before the policy is deleted.
 	undo func(t *testing.T)
-	// mended is what has to come about when the refusal is over.
+	// mended is what has to be true when the refusal is over.
 	mended func(t *testing.T) bool
 }
 
 // settling is how long the attempts may be close together.
 const settling = 10 * time.Second
 
-// watched is how long the attempts are counted after that: a minute, or with -short the time of two attempts.
+// watched is how long the attempts are counted after that: a minute, or with -short the time of two
+// attempts.
 func watched() time.Duration {
 	if testing.Short() {
 		return 20 * time.Second
@@ -49,8 +51,9 @@ func watched() time.Duration {
 	return time.Minute
 }
 
-// TestARefusedWriteIsTriedAFewTimesAMinute has each kind of write that the manager makes refused for each of the usual reasons, all at once, and
-// counts what it tries. Other clients are made ready meanwhile.
+// TestARefusedWriteIsTriedAFewTimesAMinute has each kind of write that the manager makes refused
+// for each of the usual reasons, all at once, and counts what it tries. Other clients are made
+// ready meanwhile.
 func TestARefusedWriteIsTriedAFewTimesAMinute(t *testing.T) {
 	refusals := map[string]refusal{
 		"a rotation, of an immutable Secret":   immutableSecret(),
@@ -92,8 +95,10 @@ func TestARefusedWriteIsTriedAFewTimesAMinute(t *testing.T) {
 	}
 	from := time.Now().Add(settling)
 	until := from.Add(watched())
-	for i := 0; time.Now().Before(until); i++ { // others are not kept waiting, and what they write ends no pause
-		apply(t, fmt.Sprintf("refused-beside-%d", i), newClient("app")) // a namespace wakes each policy
+	// others are not kept waiting, and what they write ends no pause
+	for i := 0; time.Now().Before(until); i++ {
+		// a namespace wakes each policy
+		apply(t, fmt.Sprintf("refused-beside-%d", i), newClient("app"))
 		revoke(t, fmt.Sprintf("refused-meanwhile-%d", i), nil, time.Now().Add(time.Hour).Truncate(time.Second))
 		time.Sleep(max(0, min(time.Second, time.Until(until))))
 	}
@@ -116,7 +121,8 @@ func TestARefusedWriteIsTriedAFewTimesAMinute(t *testing.T) {
 	}
 }
 
-// countAttempts wants some writes at all, or the test would guard nothing, and a few after the first seconds.
+// countAttempts wants some writes at all, or the test would guard nothing, and a few after the
+// first seconds.
 func countAttempts(t *testing.T, r refusal, writes []controlplane.AuditEvent, from, until time.Time) {
 	t.Helper()
 	var tried, later []string
@@ -136,7 +142,8 @@ func countAttempts(t *testing.T, r refusal, writes []controlplane.AuditEvent, fr
 	t.Logf("%d writes and attempts, %d of them after the first %s", len(tried), len(later), settling)
 }
 
-// refuseTheManager installs a policy that refuses the manager's account some requests, and waits until it is in force.
+// refuseTheManager installs a policy that refuses the manager's account some requests, and waits
+// until it is in force.
 func refuseTheManager(t *testing.T, expressions []string) (lift func()) {
 	t.Helper()
 	rule := func(group string, operations []admissionv1.OperationType, resources ...string) admissionv1.NamedRuleWithOperations {

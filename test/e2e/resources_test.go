@@ -76,7 +76,7 @@ func accessTo(namespace, name string, scopes ...v1alpha1.Scope) v1alpha1.Access 
 	return v1alpha1.Access{ResourceNamespace: v1alpha1.NamespaceName(namespace), ResourceName: name, Scopes: scopes}
 }
 
-// decisions are what the status of a client says, in the order of the spec.
+// decisions are those in the status of a client, in the order of the spec.
 func decisions(c *v1alpha1.OAuth2Client) []string {
 	var all []string
 	for _, grant := range c.Status.Grants {
@@ -287,9 +287,8 @@ func TestIdentifiersThatAreChosen(t *testing.T) {
 	})
 	lookalike := newClient("lookalike")
 	lookalike.Namespace, lookalike.Spec.ClientID = "identifiers", "Library.Caller"
-	if err := cluster.Create(t.Context(), lookalike); !apierrors.IsInvalid(err) {
-		t.Errorf("a client_id that is another's but for its case: %v", err)
-	}
+	must(t, cluster.Create(t.Context(), lookalike))
+	condition(t, lookalike, metav1.ConditionFalse, v1alpha1.ReasonClientIDNotAllowed)
 }
 
 func TestPoliciesSetCeilings(t *testing.T) {

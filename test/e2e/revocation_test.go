@@ -33,7 +33,7 @@ func TestTheAPIServerRefusesBadRevocations(t *testing.T) {
 		form     = "give a selector, such as selector: {issuedBefore: 2026-11-23T12:00:00Z, namespace: shop}"
 		one      = "a selector names either a namespace or a clientID: exactly one of them"
 		entries  = "entries are 20 bytes each, in base64: 16 of the id and 4 of the end"
-		idText   = "clientID is a client_id such as shop.reporting: printable ASCII without spaces and colons"
+		idText   = "clientID is a client_id such as shop.reporting: printable ASCII without spaces"
 		nameText = "namespace is the name of a namespace: lower-case letters, digits and hyphens"
 		end      = ", expiresAt: '2030-01-01T00:00:00Z'}"
 		since    = "selector: {issuedBefore: '2026-11-23T12:00:00Z', "
@@ -54,7 +54,7 @@ func TestTheAPIServerRefusesBadRevocations(t *testing.T) {
 		since + "namespace: '*'}":              nameText,
 		since + "namespace: " + strings.Repeat("a", 64) + "}":                         "may not be more than 63",
 		since + "clientID: 'a b'}":                                                    idText,
-		since + "clientID: 'a:b'}":                                                    idText,
+		since + "clientID: 'a:b'}":                                                    "",
 		since + "name: shop}":                                                         "unknown field",
 		"selector: {issuedBefore: now, namespace: shop}":                              "must be of type date-time",
 		"selector: {issuedBefore: '1970-01-01T00:00:00Z', namespace: shop}":           "issuedBefore lies before every token there is",
@@ -91,7 +91,8 @@ func TestTheAPIServerRefusesBadRevocations(t *testing.T) {
 	}
 }
 
-// What a token server collapsed shows at its client for as long as the newest selector is there. What a person made of one is never touched.
+// What a token server collapsed shows at its client for as long as the newest selector is there.
+// What a person made of one is never touched.
 func TestCollapsedRevocationsShowAtTheirClient(t *testing.T) {
 	c, other := apply(t, "collapsing", newClient("busy")), apply(t, "collapsing", newClient("other"))
 	shows := func(c *v1alpha1.OAuth2Client) bool {
@@ -235,7 +236,8 @@ func TestARevokedTokenIsRefusedByEveryReplicaAndByLaterOnes(t *testing.T) {
 	}
 }
 
-// Batches as three replicas write them under load become few, and every token in them stays revoked.
+// Batches as three replicas write them under load become few, and every token in them stays
+// revoked.
 func TestSmallBatchesAreMergedAndStayRevoked(t *testing.T) {
 	caller := credentials(t, apply(t, "merging", newClient("caller")))
 	tokens := make([]string, 20)
@@ -244,7 +246,8 @@ func TestSmallBatchesAreMergedAndStayRevoked(t *testing.T) {
 		must(t, cluster.List(t.Context(), &all, client.InNamespace(installation.RegistryNamespace)))
 		found := map[string]bool{}
 		for i := range all.Items {
-			if all.Items[i].Spec.Batch.Tokens != "" { // used assertions alone are not merged
+			// used assertions alone are not merged
+			if all.Items[i].Spec.Batch.Tokens != "" {
 				found[all.Items[i].Name] = true
 			}
 		}
@@ -291,7 +294,8 @@ func TestASelectorTakesBackTheTokensOfANamespaceOrClient(t *testing.T) {
 			caller := credentials(t, apply(t, namespace, newClient("caller")))
 			neighbour := credentials(t, apply(t, namespace, newClient("neighbour")))
 			token, neighbours := fetch(t, caller), fetch(t, neighbour)
-			selector.IssuedBefore = new(metav1.NewTime(time.Now().AddDate(1, 0, 0))) // is cut back to now
+			// is cut back to now
+			selector.IssuedBefore = new(metav1.NewTime(time.Now().AddDate(1, 0, 0)))
 			revocation := &v1alpha1.TokenRevocation{
 				ObjectMeta: metav1.ObjectMeta{Namespace: installation.RegistryNamespace, Name: namespace},
 				Spec:       v1alpha1.TokenRevocationSpec{Selector: selector},

@@ -29,7 +29,8 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
 )
 
-// rotations is how many keys are rotated through: HALLPASS_ROTATIONS=20 for the figure of the documentation.
+// rotations is how many keys are rotated through: HALLPASS_ROTATIONS=20 for the figure of the
+// documentation.
 func rotations(t *testing.T) int {
 	t.Helper()
 	n, err := strconv.Atoi(os.Getenv("HALLPASS_ROTATIONS"))
@@ -42,15 +43,16 @@ func rotations(t *testing.T) int {
 // tokensASecond is how many tokens are fetched.
 const tokensASecond = 50
 
-// A run of rotations tells something only if the machine has the time to ask about a token while it is good: lives are as short as it can
-// bear, and no shorter.
+// A run of rotations proves something only if the machine has the time to ask about a token while
+// it is good: lives are as short as it can bear, and no shorter.
 const (
 	shortestUnit = 2 * time.Second
 	longestUnit  = 32 * time.Second
 )
 
-// TestRotationsUnderLoadRefuseNoToken lets keys live for seconds, and meanwhile fetches tokens and has each of them verified by a
-// library that caches the JWK set, behind an nginx that caches it too, by introspection and by what proxies ask.
+// TestRotationsUnderLoadRefuseNoToken lets keys live for seconds, and meanwhile fetches tokens and
+// has each of them verified by a library that caches the JWK set, behind an nginx that caches it
+// too, by introspection and by what proxies ask.
 func TestRotationsUnderLoadRefuseNoToken(t *testing.T) {
 	defer ordinaryKeys(t)
 	caller, api := credentials(t, apply(t, "rotations", newClient("caller"))), credentials(t, apply(t, "rotations", newClient("api")))
@@ -85,7 +87,8 @@ func (r *rotating) run(t *testing.T, cached string) (failed []error) {
 	policy.Lead, policy.Skew, policy.Retirement = r.unit, 0, r.unit
 	policy.Period = 2*policy.Lead + policy.Retirement
 	must(t, hallpass.StartManager(t.Context()))
-	annotateKeys(t, v1alpha1.AnnotationRotate, rand.Text()) // the key of before had a longer life
+	// the key of before had a longer life
+	annotateKeys(t, v1alpha1.AnnotationRotate, rand.Text())
 	caller, api := r.caller, r.api
 
 	keys := oidc.NewRemoteKeySet(oidc.ClientContext(t.Context(), hallpass.HTTP), cached)
@@ -174,8 +177,8 @@ func (r *rotating) run(t *testing.T, cached string) (failed []error) {
 	return failed
 }
 
-// cachedKeys is the JWK set as nginx has it in its cache, for half the lead as max-age is a quarter of the least one: the library
-// never sees a newer one. Without nginx it is the token server's own.
+// cachedKeys is the JWK set as nginx has it in its cache, for half the lead as max-age is a quarter
+// of the least one: the library never sees a newer one. Without nginx it is the token server's own.
 func cachedKeys(t *testing.T) string {
 	t.Helper()
 	nginx, err := exec.LookPath("nginx")

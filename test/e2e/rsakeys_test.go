@@ -24,8 +24,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/jws"
 )
 
-// TestALargeRSAKeyOfAnEarlierBuildIsLeftOut creates a client with such a key while the API server does not refuse it, as an earlier
-// build did, and goes on with today's rules.
+// TestALargeRSAKeyOfAnEarlierBuildIsLeftOut creates a client with such a key while the API server
+// does not refuse it, as an earlier build did, and continues with today's rules.
 func TestALargeRSAKeyOfAnEarlierBuildIsLeftOut(t *testing.T) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
@@ -88,7 +88,8 @@ func TestALargeRSAKeyOfAnEarlierBuildIsLeftOut(t *testing.T) {
 	condition(t, alone, metav1.ConditionFalse, v1alpha1.ReasonInvalidJWKS)
 }
 
-// withoutRules does something while the API server does not know the rules about the size of RSA keys.
+// withoutRules does something while the API server does not know the rules about the size of RSA
+// keys.
 func withoutRules(t *testing.T, do func()) {
 	t.Helper()
 	at := []string{

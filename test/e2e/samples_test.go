@@ -13,7 +13,8 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
-// TestTheSampleTemplatesRender applies the samples for software that reads a file, and reads the files.
+// TestTheSampleTemplatesRender applies the samples for software that reads a file, and reads the
+// files.
 func TestTheSampleTemplatesRender(t *testing.T) {
 	must(t, installation.Apply(t.Context(), hallpass.ControlPlane, root(), "config/samples/templates"))
 	must(t, installation.Kubectl(t.Context(), hallpass.ControlPlane, "wait", "--for=condition=Ready", "--timeout=3m",

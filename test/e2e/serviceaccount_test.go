@@ -17,6 +17,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -171,12 +172,66 @@ func TestOnlyTheTokensOfThatServiceAccountForUsAreHonoured(t *testing.T) {
 			t.Errorf("%s: %d %v, want %d", name, status, body, c.status)
 		}
 	}
-	if status, body := present(t, "", projected(t, account, ours()), "client_id"); status != http.StatusBadRequest || body["error"] != "invalid_request" {
-		t.Errorf("without client_id: %d %v", status, body)
+	if status, body := present(t, "", projected(t, account, ours()), "client_id"); status != http.StatusOK {
+		t.Errorf("without client_id, of the only client of the account: %d %v", status, body)
+	}
+	if status, body := present(t, "", projected(t, get(t, &corev1.ServiceAccount{}, "exact-too", "worker"), ours()), "client_id"); status != http.StatusUnauthorized {
+		t.Errorf("without client_id, of an account that no client names: %d %v", status, body)
 	}
 }
 
-// apiAudience is the audience of the API server: that of a token for nobody in particular.
+// TestTheTokenOfAnAccountMeansItsOnlyClient sends no client_id: while one client names the account,
+// when a second one does, and when that one is deleted.
+func TestTheTokenOfAnAccountMeansItsOnlyClient(t *testing.T) {
+	account := createAccount(t, "meant", "worker")
+	pod := createPod(t, account, "worker-0")
+	bound, free := projected(t, account, boundTo(ours(), pod)), projected(t, account, ours())
+	first := apply(t, "meant", accountClient("first", "worker"))
+	needed := func(c *v1alpha1.OAuth2Client) bool {
+		must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(c), c))
+		return meta.IsStatusConditionTrue(c.Status.Conditions, v1alpha1.ConditionClientIDNeeded)
+	}
+	for _, token := range []string{bound, free} {
+		if status, body := present(t, "", token, "client_id"); status != http.StatusOK {
+			t.Fatalf("of the only client: %d %v", status, body)
+		}
+	}
+	if needed(first) {
+		t.Error("the only client of an account needs its client_id")
+	}
+
+	second := apply(t, "meant", accountClient("second", "worker"))
+	eventually(t, "both clients need their client_id", func() bool { return needed(first) && needed(second) })
+	eventually(t, "the token alone is ambiguous", func() bool {
+		status, body := present(t, "", free, "client_id")
+		return status == http.StatusBadRequest && body["error"] == "invalid_request"
+	})
+	if status, body := present(t, "meant.second", free); status != http.StatusOK {
+		t.Errorf("with the client_id: %d %v", status, body)
+	}
+	must(t, cluster.Delete(t.Context(), pod))
+	eventually(t, "only a pod that is there learns of the second client", func() bool {
+		status, body := present(t, "", bound, "client_id")
+		return status == http.StatusUnauthorized && body["error"] == "invalid_client"
+	})
+
+	must(t, cluster.Delete(t.Context(), second))
+	eventually(t, "the first client is the only one again", func() bool {
+		status, _ := present(t, "", free, "client_id")
+		return status == http.StatusOK && !needed(first)
+	})
+}
+
+func TestAClientOfTheAccountDefaultIsReadyWithAWarning(t *testing.T) {
+	// every namespace has that account
+	c := apply(t, "defaults", accountClient("caller", "default"))
+	ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionReady)
+	if ready == nil || ready.Status != metav1.ConditionTrue || !strings.Contains(ready.Message, "Warning: every pod") {
+		t.Errorf("%+v", ready)
+	}
+}
+
+// apiAudience is the audience of the API server: that of a token without a chosen audience.
 func apiAudience(t *testing.T, account *corev1.ServiceAccount) string {
 	t.Helper()
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: new(int64(600))}}
@@ -226,7 +281,8 @@ func TestATokenEndsWithItsPodAndWithItsServiceAccount(t *testing.T) {
 	}
 }
 
-// TestPodsOutliveTheAPIServerAndItsKeys kills the API server of an installation of its own, and starts it with a new key.
+// TestPodsOutliveTheAPIServerAndItsKeys kills the API server of an installation of its own, and
+// starts it with a new key.
 func TestPodsOutliveTheAPIServerAndItsKeys(t *testing.T) {
 	cp, err := controlplane.Start(t.Context(), controlplane.Options{})
 	must(t, err)
@@ -285,6 +341,17 @@ func TestTheFirstTokenRightAfterReadySucceedsForPodsToo(t *testing.T) {
 	for i := range 20 {
 		c := apply(t, "eager-pods", accountClient(fmt.Sprintf("client-%d", i), "worker"))
 		if status, body := present(t, c.Status.ClientID, token); status != http.StatusOK {
+			t.Fatalf("round %d: %d %v", i, status, body)
+		}
+	}
+}
+
+func TestTheFirstTokenRightAfterReadyNeedsNoClientID(t *testing.T) {
+	for i := range 20 {
+		name := fmt.Sprintf("worker-%d", i)
+		token := projected(t, createAccount(t, "eager-nameless", name), ours())
+		apply(t, "eager-nameless", accountClient(name, name))
+		if status, body := present(t, "", token, "client_id"); status != http.StatusOK {
 			t.Fatalf("round %d: %d %v", i, status, body)
 		}
 	}

@@ -19,10 +19,12 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
-// posing is the user agent of a test that has the token of an account of ours: what it asks for is no use of a right.
+// posing is the user agent of a test that has the token of an account of Hallpass: what it asks for
+// is no use of a right.
 const posing = "test-with-the-token-of-an-account"
 
-// olderEvents is what was asked of an API server of another kind than that of the installation that the tests share.
+// olderEvents is what was asked of an API server of another kind than that of the installation that
+// the tests share.
 var olderEvents []controlplane.AuditEvent
 
 // grant is a rule that an account has, in one namespace or, where that is empty, everywhere.
@@ -84,8 +86,8 @@ func everyTestRuns() bool {
 	return true
 }
 
-// waitForUses waits until the audit log, which is written a moment after the answers, has a use of every right of both accounts,
-// and says which it lacks.
+// waitForUses waits until the audit log, which is written a moment after the answers, has a use of
+// every right of both accounts, and returns those that it lacks.
 func waitForUses(ctx context.Context) error {
 	var spare []string
 	err := installation.Wait(ctx, "every right was used", func() (bool, error) {
@@ -105,8 +107,8 @@ func waitForUses(ctx context.Context) error {
 	return err
 }
 
-// spareRights are those of an account that no request used which the API server admitted. A request uses every right that covers
-// it, whichever the API server found first.
+// spareRights are those of an account that no request used which the API server admitted. A request
+// uses every right that covers it, whichever the API server found first.
 func spareRights(ctx context.Context, account string) ([]string, error) {
 	grants, err := grantsOf(ctx, account)
 	if err != nil {

@@ -18,7 +18,8 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
-// TestAStoppingTokenServerWithdrawsItsReadinessAndFinishesWhatItBegan stops a second replica in the middle of a request.
+// TestAStoppingTokenServerWithdrawsItsReadinessAndFinishesWhatItBegan stops a second replica in the
+// middle of a request.
 func TestAStoppingTokenServerWithdrawsItsReadinessAndFinishesWhatItBegan(t *testing.T) {
 	secret := credentials(t, apply(t, "stopping", newClient("caller")))
 	config, err := hallpass.ControlPlane.ServiceAccountConfig(t.Context(), installation.SystemNamespace, installation.TokenServerAccount)
@@ -50,7 +51,8 @@ func TestAStoppingTokenServerWithdrawsItsReadinessAndFinishesWhatItBegan(t *test
 	trace := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got100Continue: sync.OnceFunc(func() { close(began) })})
 	request, err := http.NewRequestWithContext(trace, http.MethodPost, "https://localhost:"+port+"/oauth2/token", body)
 	must(t, err)
-	request.Header.Set("Expect", "100-continue") // which the server answers once it reads the body
+	// which the server answers once it reads the body
+	request.Header.Set("Expect", "100-continue")
 	transport, ok := hallpass.HTTP.Transport.(*http.Transport)
 	if !ok {
 		t.Fatalf("a transport of type %T", hallpass.HTTP.Transport)

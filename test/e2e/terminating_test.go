@@ -26,8 +26,9 @@ import (
 
 const restoredMetric = "hallpass_registry_restored_total"
 
-// A tenant keeps deleted clients alive, with finalizers and by deletion in the foreground, and asks for tokens as them all the time. That
-// looks like no restore of etcd, and what another tenant makes meanwhile works at once.
+// A tenant keeps deleted clients alive, with finalizers and by deletion in the foreground, and asks
+// for tokens as them all the time. That looks like no restore of etcd, and what another tenant
+// makes meanwhile works at once.
 func TestTerminatingClientsHarmNobodyElse(t *testing.T) {
 	api := credentials(t, apply(t, "bystander", newClient("api")))
 	apply(t, "bystander", newClient("legacy"))
@@ -42,7 +43,8 @@ func TestTerminatingClientsHarmNobodyElse(t *testing.T) {
 	var issued []string
 	for i := range 20 {
 		fresh := apply(t, "bystander", newClient(fmt.Sprintf("fresh-%d", i)))
-		issued = append(issued, fetch(t, credentials(t, fresh))) // the first request right after Ready
+		// the first request right after Ready
+		issued = append(issued, fetch(t, credentials(t, fresh)))
 	}
 	release(t, held)
 	for _, c := range held[:5] { // made again under the name of one that was terminating
@@ -75,7 +77,8 @@ type terminatingClient struct {
 
 const holdFinalizer = "terminating.example.com/hold"
 
-// terminate makes clients and deletes them, every other one in the foreground. A finalizer keeps them.
+// terminate makes clients and deletes them, every other one in the foreground. A finalizer keeps
+// them.
 func terminate(t *testing.T, namespace string, count int) []terminatingClient {
 	t.Helper()
 	var held []terminatingClient
@@ -125,7 +128,8 @@ func unhold(ctx context.Context, c *v1alpha1.OAuth2Client) error {
 	return client.IgnoreNotFound(cluster.Update(ctx, &object))
 }
 
-// attack asks for tokens as clients that are terminating, until it is stopped, and counts the refusals.
+// attack asks for tokens as clients that are terminating, until it is stopped, and counts the
+// refusals.
 func attack(t *testing.T, held []terminatingClient) (refused *atomic.Int64, stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

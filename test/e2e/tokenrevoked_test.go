@@ -17,8 +17,8 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
-// A Refreshing token that is taken back, in whichever way and with the manager away, is replaced in its Secret: nobody is left with one that
-// is refused until it would have been renewed.
+// A Refreshing token that is revoked, in whichever way and with the manager away, is replaced in
+// its Secret: no pod is left with one that is refused until it would have been renewed.
 func TestARevokedTokenIsReplacedInItsSecret(t *testing.T) {
 	one := credentials(t, apply(t, "taking-back", newClient("revoking")))
 	two := apply(t, "taking-back", newClient("its-own"))

@@ -67,7 +67,7 @@ func updateToken(t *testing.T, token *v1alpha1.OAuth2Token, change func()) {
 	})
 }
 
-// asked is what an API of the namespace is told about a token.
+// asked is what introspection returns to an API of the namespace about a token.
 func asked(t *testing.T, api *corev1.Secret, token string) map[string]any {
 	t.Helper()
 	status, body := post(t, api, "introspection_url", url.Values{"token": {token}})
@@ -261,7 +261,8 @@ func TestAnExpiredTokenIsToldFromOthers(t *testing.T) {
 	})
 }
 
-// endingSoon makes a token that is good for a moment more. How long that is depends on what it takes here to make one and to ask.
+// endingSoon makes a token that is good for a moment more. How long that is depends on what it
+// takes here to make one and to ask.
 func endingSoon(t *testing.T, namespace string) (token *v1alpha1.OAuth2Token, value string) {
 	t.Helper()
 	for life := 4 * time.Second; ; life *= 2 {
@@ -383,7 +384,8 @@ func TestBadTokenSpecsAreRefusedAtApply(t *testing.T) {
 	}
 }
 
-// A renewal costs three writes, and between renewals there are none. Whoever reads the Secret meanwhile finds a good token each time.
+// A renewal costs three writes, and between renewals there are none. A reader of the Secret
+// meanwhile finds a valid token each time.
 func TestARenewalCostsThreeWritesAndNobodyReadsABadToken(t *testing.T) {
 	t.Parallel() // it waits for the renewals
 	c := newClient("legacy")
@@ -439,7 +441,8 @@ func TestARenewalCostsThreeWritesAndNobodyReadsABadToken(t *testing.T) {
 		return len(renewals) == len(tokens) && writes["a"] >= 3
 	})
 	for name := range tokens {
-		if writes[name] > 3*renewals[name]+1 { // and one for when it was last used, which the questions above made news
+		// and one for when it was last used, which the requests above made news
+		if writes[name] > 3*renewals[name]+1 {
 			t.Errorf("%d renewals of %s cost %d writes", renewals[name], name, writes[name])
 		}
 	}

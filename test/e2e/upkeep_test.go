@@ -20,8 +20,9 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
-// TestAnUnchangedClusterCausesNoWrites looks at 20 clients three times without a reason to write: after changes that
-// concern nobody, with a manager that has just started, and while nothing happens at all.
+// TestAnUnchangedClusterCausesNoWrites checks 20 clients three times without a reason to write:
+// after changes that concern no client, with a manager that has just started, and while nothing
+// happens at all.
 func TestAnUnchangedClusterCausesNoWrites(t *testing.T) {
 	const clients, quiet, window = 20, 2 * time.Second, 10 * time.Second
 	var all []*v1alpha1.OAuth2Client
@@ -37,8 +38,9 @@ func TestAnUnchangedClusterCausesNoWrites(t *testing.T) {
 	}
 	must(t, hallpass.StopManager())
 	must(t, hallpass.StartManager(t.Context()))
-	apply(t, "idle-proof", newClient("proof")) // that the manager works, so that its silence says something
-	time.Sleep(time.Until(begun.Add(window)))  // silence takes time to be heard
+	// that the manager works, so that its silence proves something
+	apply(t, "idle-proof", newClient("proof"))
+	time.Sleep(time.Until(begun.Add(window))) // silence takes time to notice
 	proves := func(write controlplane.AuditEvent) bool {
 		return write.Object.Namespace == "idle-proof" || write.Object.Name == registration.SecretName("idle-proof.proof")
 	}
@@ -47,7 +49,8 @@ func TestAnUnchangedClusterCausesNoWrites(t *testing.T) {
 		if proves(write) {
 			continue
 		}
-		// What the tests before this one used is told of some time later. Of the clients here nobody has used any.
+		// What the tests before this one used is reported some time later. The clients here
+		// were not used.
 		if write.Object.Namespace != "idle" && (write.Object.Subresource == "status" || write.Object.Resource == "events") {
 			continue
 		}

@@ -19,8 +19,9 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
-// After a rollback both processes meet a registration that a newer manager wrote: one that they cannot read, and then one that
-// they can. The client keeps its client_id, the secret in its overlap, and all that is on record.
+// After a rollback both processes meet a registration that a newer manager wrote: one that they
+// cannot read, and then one that they can. The client keeps its client_id, the secret in its
+// overlap, and all that is on record.
 func TestARegistrationOfANewerVersionOutlivesARollback(t *testing.T) {
 	must(t, hallpass.StopManager())
 	hallpass.AllowClientID = true

@@ -25,9 +25,11 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
-// waitCase is a condition that is brought about and ended without a change of the object that has it.
+// waitCase is a condition that is brought about and ended without a change of the object that has
+// it.
 type waitCase struct {
-	// before are created first, one after the other, each when the manager has looked at the one before.
+	// before are created first, one after the other, each when the manager has reconciled the
+	// one before.
 	before []client.Object
 	object client.Object
 	// The condition ends when these are created, deleted, or changed in the cluster.
@@ -113,6 +115,8 @@ func waitsOfClients() map[string]waitCase {
 	foreign, foreignConfig := secretWith("waits-secret", nil, nil), configMapAs("waits-configmap", "app", nil)
 	account := accountClient("app", "worker")
 	account.Namespace = "waits-configmap"
+	sharing, sharer := accountClient("first", "worker"), accountClient("second", "worker")
+	sharing.Namespace, sharer.Namespace = "waits-shared", "waits-shared"
 	lonely := accountClient("app", "worker")
 	lonely.Namespace = "waits-account"
 	unlabelled := secretWith("waits-label", nil, map[string]string{"client_secret": strong})
@@ -139,6 +143,16 @@ func waitsOfClients() map[string]waitCase {
 			create: []client.Object{policyOf("waits-id-policy", func(spec *v1alpha1.OAuth2PolicySpec) {
 				spec.ClientIDs = []v1alpha1.IdentifierPattern{"patient-*"}
 			})},
+		},
+		v1alpha1.ReasonClientIDReserved: {
+			before: []client.Object{
+				&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "waits-first-label"}},
+				policyOf("waits-id-reserved", func(spec *v1alpha1.OAuth2PolicySpec) {
+					spec.ClientIDs = []v1alpha1.IdentifierPattern{"waits-first-label.app"}
+				}),
+			},
+			object: clientWith("waits-id-reserved", func(spec *v1alpha1.OAuth2ClientSpec) { spec.ClientID = "waits-first-label.app" }),
+			remove: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "waits-first-label"}},
 		},
 		v1alpha1.ReasonNotAllowedByPolicy: {before: []client.Object{strict}, object: newIn("waits-method", "app"), remove: strict},
 		v1alpha1.ReasonTooManyClients: {
@@ -167,6 +181,7 @@ func waitsOfClients() map[string]waitCase {
 			change: edited(mismatch, func(s *corev1.Secret) { delete(s.Data, "client_id") }),
 		},
 		v1alpha1.ReasonServiceAccountNotFound: {object: lonely, create: []client.Object{worker("waits-account")}},
+		v1alpha1.ReasonClientIDNeeded:         {before: []client.Object{worker("waits-shared"), sharer}, object: sharing, remove: sharer},
 		v1alpha1.ReasonNotGranted: {
 			object: clientWith("waits-grant", asking("waits-grant")), create: []client.Object{resourceWith("waits-grant", "api", granting("waits-grant"))},
 		},
@@ -272,8 +287,8 @@ func waitsOfResources() map[string]waitCase {
 	}
 }
 
-// elsewhere are the rows that another test brings about, because they take other flags of the manager,
-// refused writes, hours or thousands of objects.
+// elsewhere are the rows that another test brings about, because they take other flags of the
+// manager, refused writes, hours or thousands of objects.
 func elsewhere() map[string]func(*testing.T) {
 	return map[string]func(*testing.T){
 		"OAuth2Client/SigningAlgorithmNotEnabled": TestAClientAsksForAnAlgorithm,
@@ -286,13 +301,16 @@ func elsewhere() map[string]func(*testing.T) {
 		"OAuth2Client/Progressing":                TestARefusedWriteIsTriedAFewTimesAMinute,
 		"OAuth2Token/Progressing":                 TestARefusedWriteIsTriedAFewTimesAMinute,
 		"OAuth2Token/ExpiresSoon":                 TestAnExpiredTokenIsToldFromOthers,
+		"OAuth2Client/TooManyBytes":               TestANamespaceIsStoppedAtItsBytes,
+		"OAuth2Token/TooManyBytes":                TestANamespaceIsStoppedAtItsBytes,
+		"OAuth2Resource/TooManyBytes":             TestANamespaceIsStoppedAtItsBytes,
 		"OAuth2Token/TooLarge":                    TestAReadyClientIsIssuedAllItsScopes,
 		"OAuth2Resource/TooLarge":                 TestAResourceThatSelectsTooManyNamespacesWaitsForFewer,
 	}
 }
 
-// TestEachWaitHasAWake brings about each condition of docs/conditions.md that can end without an edit of its
-// object, ends it without touching the object, and waits.
+// TestEachWaitHasAWake brings about each condition of docs/conditions.md that can end without an
+// edit of its object, ends it without touching the object, and waits.
 func TestEachWaitHasAWake(t *testing.T) {
 	cases := map[string]waitCase{}
 	for kind, of := range map[string]map[string]waitCase{"OAuth2Client": waitsOfClients(), "OAuth2Token": waitsOfTokens(), "OAuth2Resource": waitsOfResources()} {
@@ -345,8 +363,8 @@ func TestEachWaitHasAWake(t *testing.T) {
 	}
 }
 
-// create creates an object and its namespace, and waits until the manager has looked at it. The policies
-// end with the test.
+// create creates an object and its namespace, and waits until the manager has reconciled it. The
+// policies end with the test.
 func create(t *testing.T, o client.Object) {
 	t.Helper()
 	if o.GetNamespace() != "" {
@@ -379,7 +397,8 @@ func conditionsIn(o client.Object) []metav1.Condition {
 	return nil
 }
 
-// hasReason reports whether an object has a condition with the reason in a name such as OAuth2Client/Suspended.
+// hasReason reports whether an object has a condition with the reason in a name such as
+// OAuth2Client/Suspended.
 func hasReason(t *testing.T, o client.Object, name string) bool {
 	t.Helper()
 	must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(o), o))
@@ -387,13 +406,13 @@ func hasReason(t *testing.T, o client.Object, name string) bool {
 	return slices.ContainsFunc(conditionsIn(o), func(c metav1.Condition) bool { return c.Reason == reason })
 }
 
-// TestAResourceThatSelectsTooManyNamespacesWaitsForFewer labels more namespaces than one record can name, and
-// then takes the label from some.
+// TestAResourceThatSelectsTooManyNamespacesWaitsForFewer labels more namespaces than one record can
+// name, and then takes the label from some.
 func TestAResourceThatSelectsTooManyNamespacesWaitsForFewer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("make long")
 	}
-	const many, fewer = 12_000, 2_000
+	const many, fewer = 1_200, 300
 	label := map[string]string{installation.ProtectedLabel: "waits"}
 	each := func(n int, do func(namespace *corev1.Namespace) error) {
 		var workers errgroup.Group

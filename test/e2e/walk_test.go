@@ -6,14 +6,20 @@ package e2e_test
 import (
 	"bytes"
 	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 var (
@@ -21,8 +27,8 @@ var (
 	runTimeout = 15 * time.Minute
 )
 
-// TestMakeRunAndTheWalkOfTheREADME does what a newcomer does: runs the program behind make run, waits for its env file, types
-// every command of the README's walk, and ends it with Ctrl-C.
+// TestMakeRunAndTheWalkOfTheREADME does what a newcomer does: runs the program behind make run,
+// waits for its env file, types every command of the README's walk, and ends it with Ctrl-C.
 func TestMakeRunAndTheWalkOfTheREADME(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), runTimeout)
@@ -90,6 +96,8 @@ func TestMakeRunAndTheWalkOfTheREADME(t *testing.T) {
 			t.Errorf("the commands of %s fail: %v\n%s", page, err, said)
 		}
 	}
+	typeTheNginxPage(ctx, t, filepath.Base(dir))
+	typeTheMCPPage(ctx, t, filepath.Base(dir))
 	for variable, metric := range map[string]string{"HALLPASS_METRICS_URL": "hallpass_requests_total", "HALLPASS_MANAGER_METRICS_URL": "hallpass_clients"} {
 		metrics, err := command(ctx, "sh", "-ec", ". "+filepath.Base(dir)+"/env; curl --silent --fail \"$"+variable+"\"").CombinedOutput()
 		if err != nil || !strings.Contains(string(metrics), metric) {
@@ -113,7 +121,84 @@ func TestMakeRunAndTheWalkOfTheREADME(t *testing.T) {
 	}
 }
 
-// startedWithoutErrors looks into what both processes log until the first token is there.
+// typeTheNginxPage types the page that puts an API of the reader behind nginx, with other addresses
+// alone.
+func typeTheNginxPage(ctx context.Context, t *testing.T, dir string) {
+	t.Helper()
+	const page = "docs/proxies/behind-nginx.md"
+	if _, err := os.Stat("/usr/sbin/nginx"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Error(err)
+		}
+		t.Logf("%s is not typed: %v", page, err)
+		return
+	}
+	var mu sync.Mutex
+	var callers []string
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		callers = append(callers, r.Header.Get("X-Auth-Client-Id")+" may "+r.Header.Get("X-Auth-Scopes"))
+		_, _ = io.WriteString(w, "this is the reader's API\n")
+	}))
+	defer api.Close()
+	addresses := strings.NewReplacer("upstream=127.0.0.1:9000\n", "upstream="+api.Listener.Addr().String()+"\n", "listen=127.0.0.1:8088\n", "listen="+freeAddress(t)+"\n")
+	typed := exec.CommandContext(ctx, "sh", "-e")
+	typed.Dir = root()
+	typed.Stdin = strings.NewReader(". " + dir + "/env\n" + addresses.Replace(shellOf(t, page, 5)))
+	said, err := typed.CombinedOutput()
+	if err != nil {
+		t.Errorf("the commands of %s fail: %v\n%s", page, err, said)
+	}
+	for _, want := range []string{"HTTP/1.1 401", "An access token is needed", "HTTP/1.1 200", "this is the reader's API", "HTTP/1.1 403", `error="insufficient_scope"`} {
+		if !strings.Contains(string(said), want) {
+			t.Errorf("the page does not show %s:\n%s", want, said)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if diff := cmp.Diff([]string{"shop.visitor may read"}, callers); diff != "" {
+		t.Errorf("who reached the API (-want +got):\n%s", diff)
+	}
+}
+
+// typeTheMCPPage types the page that puts an MCP server behind nginx and has an agent call it, with
+// other addresses alone.
+func typeTheMCPPage(ctx context.Context, t *testing.T, dir string) {
+	t.Helper()
+	const page = "docs/mcp.md"
+	for _, program := range []string{"/usr/sbin/nginx", "/usr/bin/openssl"} {
+		if _, err := os.Stat(program); err != nil {
+			if os.Getenv("CI") != "" {
+				t.Error(err)
+			}
+			t.Logf("%s is not typed: %v", page, err)
+			return
+		}
+	}
+	addresses := strings.NewReplacer("listen=127.0.0.1:8443\n", "listen="+freeAddress(t)+"\n", "server=127.0.0.1:9000\n", "server="+freeAddress(t)+"\n")
+	typed := exec.CommandContext(ctx, "sh", "-e")
+	typed.Dir = root()
+	typed.Stdin = strings.NewReader(". " + dir + "/env\n" + addresses.Replace(shellOf(t, page, 8)))
+	// the server ends with it where the page is not typed to its end
+	typed.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	said, err := typed.CombinedOutput()
+	_ = syscall.Kill(-typed.Process.Pid, syscall.SIGKILL)
+	if err != nil {
+		t.Errorf("the commands of %s fail: %v\n%s", page, err, said)
+	}
+	for _, want := range []string{"HTTP/1.1 401", `scope="tools.call", resource_metadata="https://`, `"authorization_servers":["https://`} {
+		if !strings.Contains(string(said), want) {
+			t.Errorf("the page does not show %s:\n%s", want, said)
+		}
+	}
+	// by hand, through nginx, and at the server itself
+	if calls := strings.Count(string(said), "you are agents.agent"); calls != 3 {
+		t.Errorf("the tool is called %d times, want 3:\n%s", calls, said)
+	}
+}
+
+// startedWithoutErrors reads what both processes log until the first token is there.
 func startedWithoutErrors(t *testing.T, dir string) {
 	t.Helper()
 	for _, name := range []string{"manager.log", "tokenserver.log"} {

@@ -43,7 +43,8 @@ type pair struct {
 	kubeconfig string
 }
 
-// measureAgainst compares the new manager with that of -against in each round. They alternate at going first.
+// measureAgainst compares the new manager with that of -against in each round. They alternate at
+// going first.
 func measureAgainst(ctx context.Context, s settings) (err error) {
 	p, err := startPair(ctx, s)
 	if err != nil {

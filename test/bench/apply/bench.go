@@ -84,8 +84,8 @@ func (b *bench) applyOneByOne(ctx context.Context, clients int) error {
 	return nil
 }
 
-// watchIdle counts what the manager writes while nothing changes, from the API server's audit log, and then deletes the
-// clients. Leader election, whose lease is renewed all the time, is off here.
+// watchIdle counts what the manager writes while nothing changes, from the API server's audit log,
+// and then deletes the clients. Leader election, whose lease is renewed all the time, is off here.
 func (b *bench) watchIdle(ctx context.Context, idle time.Duration) error {
 	time.Sleep(settled) // events of the last client may still be on their way
 	before, err := b.managerWrites()
@@ -163,7 +163,8 @@ func (b *bench) leftBehind(ctx context.Context, before counts) error {
 		if after, err = b.count(ctx); err != nil {
 			return err
 		}
-		// Idle connections hold goroutines for a while, so some noise is allowed; what leaks by round is far above it.
+		// Idle connections hold goroutines for a while, so some noise is allowed; what
+		// leaks by round is far above it.
 		if after.registrations == before.registrations && after.secrets == before.secrets && after.goroutines <= before.goroutines+50 {
 			break
 		}

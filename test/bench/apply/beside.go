@@ -18,11 +18,13 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 )
 
-// lookUps is how often one may need a look-up, so that the token server's budget of them is not what is measured.
+// lookUps is how often one may need a look-up, so that the token server's budget of them is not
+// what is measured.
 const lookUps = 25 * time.Millisecond
 
-// applyBesideSecrets times the creation of a plain Secret, the least that any way to a credential can cost, and from the creation of
-// a client to its Secret and to the first token that its Secret gets, in turns.
+// applyBesideSecrets times the creation of a plain Secret, the least that any way to a credential
+// can cost, and from the creation of a client to its Secret and to the first token that its Secret
+// gets, in turns.
 func (b *bench) applyBesideSecrets(ctx context.Context, clients int) error {
 	var plain, secret, token []time.Duration
 	pace := time.NewTicker(lookUps)

@@ -1,9 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command apply measures the way from kubectl apply to a token on the embedded control plane: how long until an OAuth2Client is
-// Ready, whether the very first request right after it ever fails, also with a replica that hears of changes late, and what
-// is left after everything was deleted.
+// Command apply measures the way from kubectl apply to a token on the embedded control plane: how
+// long until an OAuth2Client is Ready, whether the very first request right after it ever fails,
+// also with a replica that gets changes late, and what is left after everything was deleted.
 package main
 
 import (

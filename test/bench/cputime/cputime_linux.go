@@ -11,8 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Of is the user and system time that a process has used, all its threads together, in nanoseconds: its CPU-time
-// clock, as clock_getcpuclockid(3) names it. /proc/<pid>/stat counts in hundredths of a second.
+// Of is the user and system time that a process has used, all its threads together, in nanoseconds:
+// its CPU-time clock, as clock_getcpuclockid(3) names it. /proc/<pid>/stat counts in hundredths of
+// a second.
 func Of(pid int) (time.Duration, error) {
 	const byScheduler = 2
 	clock := int32(^pid<<3 | byScheduler) //nolint:gosec // process ids are small

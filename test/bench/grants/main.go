@@ -1,9 +1,10 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command grants measures consent on the embedded control plane: how long until a change of a resource's grants that concerns
-// every client is honoured by the token server, how long the status of all those clients takes to follow, how long a manager
-// needs to begin, and whether it writes anything when nothing has changed.
+// Command grants measures consent on the embedded control plane: how long until a change of a
+// resource's grants that concerns every client is honoured by the token server, how long the status
+// of all those clients takes to follow, how long a manager needs to begin, and whether it writes
+// anything when nothing has changed.
 package main
 
 import (

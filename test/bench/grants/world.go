@@ -96,7 +96,8 @@ func clientName(i int) string { return fmt.Sprintf("client-%d", i) }
 // apiOf is the resource that a client asks for beside the shared one.
 func (w *world) apiOf(i int) string { return fmt.Sprintf("api-%d", i%max(w.resources-1, 1)) }
 
-// populate makes the resources and the clients, and waits until the status of all is as it should be.
+// populate makes the resources and the clients, and waits until the status of all is as it should
+// be.
 func (w *world) populate(ctx context.Context) error {
 	if err := w.cluster.Create(ctx, resource(shared, both)); err != nil {
 		return fmt.Errorf("create the shared resource: %w", err)
@@ -132,7 +133,8 @@ func (w *world) say(what string, took time.Duration) {
 	_, _ = fmt.Fprintf(w.output, "%-60s %s\n", what, took.Round(time.Millisecond))
 }
 
-// settled waits until the status of every client has exactly these scopes of the shared resource as granted.
+// settled waits until the status of every client has exactly these scopes of the shared resource as
+// granted.
 func (w *world) settled(ctx context.Context, scopes ...string) error {
 	slices.Sort(scopes)
 	right := func(c *v1alpha1.OAuth2Client) bool {
@@ -147,7 +149,8 @@ func (w *world) settled(ctx context.Context, scopes ...string) error {
 		slices.Sort(granted)
 		return slices.Equal(granted, scopes) && meta.IsStatusConditionTrue(c.Status.Conditions, v1alpha1.ConditionReady)
 	}
-	// Reading all of them costs the API server something, so the more there are the less often that is done.
+	// Reading all of them costs the API server something, so the more there are the less often
+	// that is done.
 	between := lookAgain + time.Duration(w.clients)*time.Millisecond
 	for deadline := time.Now().Add(patience); ; time.Sleep(between) {
 		var clients v1alpha1.OAuth2ClientList
@@ -164,7 +167,8 @@ func (w *world) settled(ctx context.Context, scopes ...string) error {
 	}
 }
 
-// changeGrants gives and takes a scope that every client asks for, and times until a token request shows it.
+// changeGrants gives and takes a scope that every client asks for, and times until a token request
+// shows it.
 func (w *world) changeGrants(ctx context.Context) error {
 	var secret corev1.Secret
 	if err := w.cluster.Get(ctx, client.ObjectKey{Namespace: tenants, Name: clientName(0)}, &secret); err != nil {
@@ -237,8 +241,9 @@ func (w *world) fetch(ctx context.Context, credentials *corev1.Secret) (string, 
 	return answer.Scope, nil
 }
 
-// observed waits until the status of every resource is of its present spec and counts all clients, which follows them by a second: what a
-// manager that is stopped before leaves undone, the next one writes.
+// observed waits until the status of every resource is of its present spec and counts all clients,
+// which follows them by a second: what a manager that is stopped before leaves undone, the next one
+// writes.
 func (w *world) observed(ctx context.Context) error {
 	asking := map[string]int32{shared: int32(w.clients)} //nolint:gosec // a few thousand
 	for i := range w.clients {
@@ -261,7 +266,8 @@ func (w *world) observed(ctx context.Context) error {
 	}
 }
 
-// restart lets a new manager begin, times until a new client is Ready, and counts what it writes about the rest.
+// restart lets a new manager begin, times until a new client is Ready, and counts what it writes
+// about the rest.
 func (w *world) restart(ctx context.Context) error {
 	if err := w.observed(ctx); err != nil {
 		return err

@@ -20,9 +20,9 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
-// APIServer lists the population and delivers what changes of it, as far as the token server asks: the Secrets of the
-// registry and the OAuth2Clients, whole or as a stream (WatchList). Of every other kind it has no object. Reports of use are accepted
-// and forgotten.
+// APIServer lists the population and delivers what changes of it, as far as the token server asks:
+// the Secrets of the registry and the OAuth2Clients, whole or as a stream (WatchList). Of every
+// other kind it has no object. Reports of use are accepted and forgotten.
 type APIServer struct {
 	population *Population
 	listener   net.Listener
@@ -53,7 +53,7 @@ func (p *Population) Serve() (*APIServer, error) {
 	const reports = "/apis/hallpass.dev/v1alpha1/namespaces/" + registration.Namespace + "/usagereports"
 	mux.HandleFunc("POST "+reports, s.accept)
 	mux.HandleFunc("PUT "+reports+"/{name}", s.accept)
-	s.server = &http.Server{Handler: mux} //nolint:gosec // on loopback, for one caller of ours
+	s.server = &http.Server{Handler: mux} //nolint:gosec // on loopback, for one caller of the benchmark
 	go func() { _ = s.server.Serve(listener) }()
 	return s, nil
 }
@@ -68,7 +68,7 @@ func (s *APIServer) WriteKubeconfig(path string) error {
 	return os.WriteFile(path, []byte(strings.Replace(config, "%", s.listener.Addr().String(), 1)), 0o600)
 }
 
-// Touch says that the registration of a client was written again.
+// Touch sends an event as if the registration of a client was written again.
 func (s *APIServer) Touch(c Client) error {
 	secret, err := s.secretOf(c)
 	if err == nil {
@@ -77,7 +77,7 @@ func (s *APIServer) Touch(c Client) error {
 	return err
 }
 
-// TouchKeys says that the signing keys were written again.
+// TouchKeys sends an event as if the signing keys were written again.
 func (s *APIServer) TouchKeys() error {
 	secret, err := s.keys()
 	if err == nil {

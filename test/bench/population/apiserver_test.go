@@ -17,7 +17,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// TestReportsOfUseAreAccepted as a replica sends them: made once, and then written again and again under the version it was told.
+// TestReportsOfUseAreAccepted as a replica sends them: made once, and then written again and again
+// under the given version.
 func TestReportsOfUseAreAccepted(t *testing.T) {
 	p, err := New(oauth2.Issuer{}, 1, jws.ES256, time.Now())
 	if err != nil {

@@ -25,7 +25,8 @@ type Fixture struct {
 	SigningInput string `json:"signingInput"`
 	// Seen are the tokens that were seen before.
 	Seen map[Digest]bool `json:"seen"`
-	// Active, JWKS and Metadata are bodies, and Identity the headers of forward-auth, all as the token server has them.
+	// Active, JWKS and Metadata are bodies, and Identity the headers of forward-auth, all as
+	// the token server has them.
 	Active   string            `json:"active"`
 	JWKS     string            `json:"jwks"`
 	Metadata string            `json:"metadata"`
@@ -62,7 +63,8 @@ func (d *Digest) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Fixture prepares the floor; seen are tokens that it has seen before. The answers are for the caller to fill in.
+// Fixture prepares the floor; seen are tokens that it has seen before. The answers are for the
+// caller to fill in.
 func (p *Population) Fixture(seen []string, now time.Time) (Fixture, error) {
 	token, err := p.Token(p.Clients[0], now)
 	if err != nil {

@@ -1,10 +1,11 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package population makes up an installation of any size for measurements: clients with their secrets and registrations,
-// a signing key, tokens, and an API server that lists and watches them, so that the real token server can be measured with
-// 100,000 clients that nobody had to create. The test of cmd/tokenserver against a real API server is in test/e2e; the
-// creation of as many clients on one is in test/bench/scale.
+// Package population makes up an installation of any size for measurements: clients with their
+// secrets and registrations, a signing key, tokens, and an API server that lists and watches them,
+// so that the real token server can be measured with 100,000 clients without creating them. The
+// test of cmd/tokenserver against a real API server is in test/e2e; the creation of as many clients
+// on one is in test/bench/scale.
 package population
 
 import (

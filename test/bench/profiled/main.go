@@ -1,8 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command profiled is the token server with the profiles of net/http/pprof on a port of their own, which the real binary does
-// not have. HALLPASS_PROFILES is the address.
+// Command profiled is the token server with the profiles of net/http/pprof on a port of their own,
+// which the real binary does not have. HALLPASS_PROFILES is the address.
 package main
 
 import (

@@ -60,7 +60,8 @@ func (e etcd) call(ctx context.Context, path string, question, answer any) error
 	return json.Unmarshal(content, answer)
 }
 
-// size is that of the database when former versions and gaps are gone, as an administrator gets it by compaction and defragmentation.
+// size is that of the database when former versions and gaps are gone, as an administrator gets it
+// by compaction and defragmentation.
 func (e etcd) size(ctx context.Context) (bytes int64, err error) {
 	var status struct {
 		Header struct {
@@ -114,7 +115,7 @@ func (e etcd) put(ctx context.Context, pairs []pair) error {
 
 const mebibyte = 1 << 20
 
-// database tells how much larger etcd is than before there was a client.
+// database returns how much larger etcd is than before there was a client.
 func (w *world) database(ctx context.Context, found *figures) error {
 	size, err := w.etcd.size(ctx)
 	if err != nil {
@@ -125,7 +126,8 @@ func (w *world) database(ctx context.Context, found *figures) error {
 	return nil
 }
 
-// copyStored ends the control plane but etcd, and writes so many copies of what is stored for one client as the API server wrote it.
+// copyStored ends the control plane but etcd, and writes so many copies of what is stored for one
+// client as the API server wrote it.
 func (w *world) copyStored(copies int) func(ctx context.Context, found *figures) error {
 	return func(ctx context.Context, found *figures) error {
 		w.manager.stop()

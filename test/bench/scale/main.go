@@ -1,9 +1,10 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command scale measures how the installation grows with the number of its clients: the real manager and token server beside the
-// embedded control plane, with as many OAuth2Clients as are asked for, created in bulk. After all sizes it prints by which power
-// of the number of clients each figure grows: 1 is in proportion, 0 is not at all.
+// Command scale measures how the installation grows with the number of its clients: the real
+// manager and token server beside the embedded control plane, with as many OAuth2Clients as are
+// asked for, created in bulk. After all sizes it prints by which power of the number of clients
+// each figure grows: 1 is in proportion, 0 is not at all.
 package main
 
 import (

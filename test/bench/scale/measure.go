@@ -26,7 +26,7 @@ const (
 	changes      = 20
 )
 
-// measure installs on a control plane of its own, creates the clients and looks at everything once.
+// measure installs on a control plane of its own, creates the clients and reads everything once.
 func measure(ctx context.Context, size int, s settings, say func(string, ...any)) (_ figures, err error) {
 	found := figures{clients: size}
 	w, err := start(ctx)
@@ -49,7 +49,8 @@ func measure(ctx context.Context, size int, s settings, say func(string, ...any)
 	return found, nil
 }
 
-// createAll creates the clients as fast as the API server takes them, and waits until every one is Ready.
+// createAll creates the clients as fast as the API server takes them, and waits until every one is
+// Ready.
 func (w *world) createAll(ctx context.Context, found *figures) error {
 	for i := 0; i < found.clients; i += perNamespace {
 		name, _ := nameOf(i)
@@ -144,7 +145,7 @@ func (w *world) stayIdle(idle time.Duration) func(ctx context.Context, found *fi
 	}
 }
 
-// restartManager starts a manager over unchanged clients and waits until it has looked at each.
+// restartManager starts a manager over unchanged clients and waits until it has reconciled each.
 func (w *world) restartManager(ctx context.Context, found *figures) error {
 	before, err := w.managerWrites()
 	if err != nil {
@@ -184,8 +185,8 @@ func (w *world) restartTokenServer(ctx context.Context, found *figures) error {
 	return err
 }
 
-// changeSome changes clients one after the other: how long until a token has the new scope, which is a write by a user, one by the
-// manager and one look at a replica.
+// changeSome changes clients one after the other: how long until a token has the new scope, which
+// is a write by a user, one by the manager and one read by a replica.
 func (w *world) changeSome(ctx context.Context, found *figures) error {
 	var took []time.Duration
 	for i := range changes {
@@ -225,7 +226,8 @@ func newClient(i int) *v1alpha1.OAuth2Client {
 	}
 }
 
-// managerWrites is how much the manager has written; renewals of its lease are none, because it holds none here.
+// managerWrites is how much the manager has written; renewals of its lease are none, because it
+// holds none here.
 func (w *world) managerWrites() (int, error) {
 	events, err := w.cp.AuditEvents()
 	user := "system:serviceaccount:" + installation.SystemNamespace + ":" + installation.ManagerAccount

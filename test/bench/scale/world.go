@@ -37,7 +37,7 @@ import (
 
 const (
 	poll   = 10 * time.Millisecond
-	scrape = 100 * time.Millisecond // which looks at every client
+	scrape = 100 * time.Millisecond // which reads every client
 	limit  = 20 * time.Minute
 )
 
@@ -46,14 +46,16 @@ type world struct {
 	cp      *controlplane.ControlPlane
 	cluster client.WithWatch
 	dir     string
+	root    string // of the repository
 	address string // of the token server
 
 	etcd etcd
 	// emptyDatabase is the size of etcd's database before there is a client.
 	emptyDatabase int64
-	// emptyManager is the resident memory of a manager without clients, in MiB, perClient what it holds a client, in KiB.
+	// emptyManager is the resident memory of a manager without clients, in MiB, perClient what
+	// it holds a client, in KiB.
 	emptyManager, perClient float64
-	// lookedAt is how long a restarted manager took to look at every client.
+	// lookedAt is how long a restarted manager took to reconcile every client.
 	lookedAt time.Duration
 
 	manager, tokenserver *process
@@ -74,7 +76,8 @@ func start(ctx context.Context) (_ *world, err error) {
 		return nil, fmt.Errorf("find the repository: %w", err)
 	}
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", w.dir, "./cmd/manager", "./cmd/tokenserver")
-	build.Dir, build.Env = strings.TrimSpace(string(root)), append(os.Environ(), "CGO_ENABLED=0")
+	w.root = strings.TrimSpace(string(root))
+	build.Dir, build.Env = w.root, append(os.Environ(), "CGO_ENABLED=0")
 	if output, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the binaries: %w: %s", err, output)
 	}
@@ -118,7 +121,7 @@ func (w *world) startManager(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.manager, err = launch(ctx, w.dir, "manager", "http://"+metrics, "--kubeconfig="+kubeconfig, "--issuer="+w.issuer(), "--allow-http-issuer",
+	w.manager, err = w.launch(ctx, "manager", "http://"+metrics, "--kubeconfig="+kubeconfig, "--issuer="+w.issuer(), "--allow-http-issuer",
 		"--manage-serving-certificate=false", "--leader-elect=false", "--metrics-bind-address="+metrics, "--health-probe-bind-address=0")
 	return err
 }
@@ -132,14 +135,15 @@ func (w *world) startTokenServer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if w.tokenserver, err = launch(ctx, w.dir, "tokenserver", "http://"+ops, "--kubeconfig="+kubeconfig, "--issuer="+w.issuer(),
+	if w.tokenserver, err = w.launch(ctx, "tokenserver", "http://"+ops, "--kubeconfig="+kubeconfig, "--issuer="+w.issuer(),
 		"--require-https=false", "--listen="+w.address, "--ops-listen="+ops); err != nil {
 		return err
 	}
 	return until(ctx, func() bool { return installation.Ready(ctx, w.tokenserver.ops) })
 }
 
-// countReady says when as many clients have been seen to be Ready; countSecrets does so of their Secrets.
+// countReady returns when that many clients have been seen to be Ready; countSecrets does so of
+// their Secrets.
 func (w *world) countReady(ctx context.Context, clients int) (<-chan time.Time, error) {
 	return count(func() (watch.Interface, error) {
 		return w.cluster.Watch(ctx, &v1alpha1.OAuth2ClientList{})
@@ -157,7 +161,8 @@ func (w *world) countSecrets(ctx context.Context, clients int) (<-chan time.Time
 	}, clients, func(runtime.Object) bool { return true })
 }
 
-// count opens a watch again that the API server ends, as it does to one that is slow; it then begins with all that is there.
+// count opens a watch again that the API server ends, as it does to one that is slow; it then
+// begins with all that is there.
 func count(open func() (watch.Interface, error), wanted int, counts func(runtime.Object) bool) (<-chan time.Time, error) {
 	watcher, err := open()
 	if err != nil {
@@ -185,8 +190,8 @@ func count(open func() (watch.Interface, error), wanted int, counts func(runtime
 	return last, nil
 }
 
-// informer times what any program needs that keeps the same objects: bare informers of client-go for the OAuth2Clients, their
-// Secrets and their registrations.
+// informer times what any program needs that keeps the same objects: bare informers of client-go
+// for the OAuth2Clients, their Secrets and their registrations.
 func (w *world) informer(ctx context.Context, found *figures) error {
 	config, err := w.cp.ServiceAccountConfig(ctx, installation.SystemNamespace, installation.ManagerAccount)
 	if err != nil {
@@ -259,17 +264,18 @@ type process struct {
 	ops     string
 }
 
-// memoryLimit has what the deployments in config have.
-var memoryLimit = map[string]string{"manager": "440MiB", "tokenserver": "200MiB"} //nolint:gochecknoglobals // a constant table
-
-func launch(ctx context.Context, dir, name, ops string, args ...string) (*process, error) {
-	output, err := os.OpenFile(filepath.Join(dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+func (w *world) launch(ctx context.Context, name, ops string, args ...string) (*process, error) {
+	limit, err := installation.MemoryLimit(w.root, name)
+	if err != nil {
+		return nil, err
+	}
+	output, err := os.OpenFile(filepath.Join(w.dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = output.Close() }()
-	command := exec.CommandContext(ctx, filepath.Join(dir, name), args...)
-	command.Env = append(os.Environ(), "GOMEMLIMIT="+memoryLimit[name])
+	command := exec.CommandContext(ctx, filepath.Join(w.dir, name), args...)
+	command.Env = append(os.Environ(), limit)
 	command.Stdout, command.Stderr = output, output
 	if err := command.Start(); err != nil {
 		return nil, err
@@ -302,7 +308,7 @@ func (p *process) resident() (float64, error) {
 	return 0, errors.New("no VmRSS")
 }
 
-// reconciled waits until the manager has looked at as many clients, as its own metrics tell.
+// reconciled waits until the manager has reconciled as many clients, by its own metrics.
 func (p *process) reconciled(ctx context.Context, clients int) error {
 	return every(ctx, scrape, func() bool {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.ops+"/metrics", http.NoBody)

@@ -25,7 +25,7 @@ type assignment struct {
 	Tenants    int    `json:"tenants"`
 }
 
-// child is a process that takes as much CPU as its level says.
+// child is a process that takes as much CPU as its level sets.
 type child struct {
 	command *exec.Cmd
 	in      io.WriteCloser
@@ -69,7 +69,8 @@ func (w *world) launch(ctx context.Context, s settings, role string) (*child, er
 	return started, nil
 }
 
-// level sets how much the child does: a share of the machine, or rounds of the hostile tenants a second.
+// level sets how much the child does: a share of the machine, or rounds of the hostile tenants a
+// second.
 func (c *child) level(level float64) error {
 	if level > 0 {
 		c.at = level
@@ -111,7 +112,7 @@ func levels(in *bufio.Scanner, set func(float64)) {
 	}
 }
 
-// spin takes the share of each CPU that its level says.
+// spin takes the share of each CPU that its level sets.
 func spin(in io.Reader, out io.Writer) error {
 	const period = 10 * time.Millisecond
 	var mu sync.Mutex

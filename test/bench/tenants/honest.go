@@ -99,8 +99,8 @@ func (h *honest) isReady(name string) {
 	}
 }
 
-// work applies clients and fetches tokens for a time, whatever has become of those before, and calls pace now and then. It returns
-// when everything is done that was begun.
+// work applies clients and fetches tokens for a time, whether those before are finished or not, and
+// calls pace now and then. It returns when everything is done that was begun.
 func (h *honest) work(ctx context.Context, d time.Duration, into *samples, pace func() error) error {
 	var begun sync.WaitGroup
 	defer begun.Wait()
@@ -148,7 +148,7 @@ func (h *honest) newClient(ctx context.Context, name string, into *samples) erro
 	return h.cluster.Delete(ctx, c)
 }
 
-// apply creates a client and waits until the watch says that it is Ready.
+// apply creates a client and waits until the watch reports that it is Ready.
 func (h *honest) apply(ctx context.Context, name string, into *samples) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -39,11 +39,13 @@ import (
 )
 
 const (
-	// standing is how many objects of a kind a tenant has at a time: each new one deletes an old one.
+	// standing is how many objects of a kind a tenant has at a time: each new one deletes an
+	// old one.
 	standing = 5
 	// atOnce is how much a tenant has under way; its turns are left out meanwhile.
 	atOnce = 2
-	// accountTokens are those of a tenant's service account, each of which is reviewed on its own.
+	// accountTokens are those of a tenant's service account, each of which is reviewed on its
+	// own.
 	accountTokens = 10
 	// failed is the status of an action without an answer, or whose object was refused.
 	failed = "failed"
@@ -56,7 +58,8 @@ type action struct {
 	do    func(*attacker, context.Context) (status string)
 }
 
-// actions cause CPU in equal parts, roughly: of writes the API server and the manager have more to do than the token server of requests.
+// actions cause CPU in equal parts, roughly: of writes the API server and the manager have more to
+// do than the token server of requests.
 var actions = []action{ //nolint:gochecknoglobals // a constant list
 	{"clients", 1, (*attacker).client},
 	{"tokens on record", 1, (*attacker).fixedToken},
@@ -69,7 +72,8 @@ var actions = []action{ //nolint:gochecknoglobals // a constant list
 	{"made-up credentials", 40, (*attacker).guess},
 }
 
-// hostile is the process of all hostile tenants. Its level is how many rounds of actions all tenants together do in a second.
+// hostile is the process of all hostile tenants. Its level is how many rounds of actions all
+// tenants together do in a second.
 func hostile(ctx context.Context, in io.Reader, out io.Writer) error {
 	lines := bufio.NewScanner(in)
 	var o assignment
@@ -116,12 +120,13 @@ func round() []action {
 	return order
 }
 
-// attack begins one action after the other, tenant by tenant, as often as the level says. A tenant that has enough under way is left
-// out, and goes on where it was.
+// attack begins one action after the other, tenant by tenant, as often as the level sets. A tenant
+// that has enough under way is left out, and continues where it was.
 func attack(ctx context.Context, tenants []*attacker, level func() float64) {
 	const idle = 50 * time.Millisecond
 	order := round()
-	for i, a := range tenants { // strangers do not act in step: all at once would be a burst and no pace
+	// unauthenticated callers do not act in step: all at once would be a burst and no pace
+	for i, a := range tenants {
 		a.begun = i * len(order) / len(tenants)
 	}
 	var begun sync.WaitGroup
@@ -345,7 +350,7 @@ func (a *attacker) revoke(ctx context.Context) string {
 	return status
 }
 
-// assert asks for a token with a JWT that says who the client is.
+// assert asks for a token with a JWT that names the client.
 func (a *attacker) assert(ctx context.Context, clientID, assertion string) string {
 	status, _ := a.send(ctx, oauth2.TokenPath, caller{}, url.Values{
 		"grant_type": {"client_credentials"}, "client_id": {clientID}, "client_assertion_type": {oauth2.AssertionType}, "client_assertion": {assertion},

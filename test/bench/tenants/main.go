@@ -1,13 +1,14 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command tenants measures what hostile tenants take from an honest one. Manager, token server, API server and etcd run as processes
-// on this machine. In turns, either twenty hostile tenants or spinners take the same part of the machine's CPU, while the honest
-// tenant applies clients and fetches tokens at a fixed pace. The program fails if a request of the honest tenant is refused, or if a p99
-// beside hostile tenants is more than -goal times that beside spinners.
+// Command tenants measures what hostile tenants take from an honest one. Manager, token server, API
+// server and etcd run as processes on this machine. In turns, either twenty hostile tenants or
+// spinners take the same part of the machine's CPU, while the honest tenant applies clients and
+// fetches tokens at a fixed pace. The program fails if a request of the honest tenant is refused,
+// or if a p99 beside hostile tenants is more than -goal times that beside spinners.
 //
-// The CPU of the hostile tenants is that of their own process and what all other processes use beyond their use for the honest
-// tenant alone. It is measured, and both are paced to it.
+// The CPU of the hostile tenants is that of their own process and what all other processes use
+// beyond their use for the honest tenant alone. It is measured, and both are paced to it.
 package main
 
 import (
@@ -52,7 +53,8 @@ func main() {
 	}
 }
 
-// begin plays the role of this process: it measures, or it is one of the processes that a measuring one has started.
+// begin plays the role of this process: it measures, or it is one of the processes that a measuring
+// one has started.
 func begin(ctx context.Context, s settings) error {
 	switch os.Getenv(roleVariable) {
 	case roleHostile:

@@ -29,7 +29,8 @@ type measurement struct {
 	spinners, tenants *child
 	say               func(string, ...any)
 
-	// base is the CPU that the world uses for the honest tenant, as a share of the machine.
+	// base is the CPU that the installation uses for the honest tenant, as a share of the
+	// machine.
 	base            float64
 	control, beside results
 }
@@ -87,7 +88,8 @@ func (m *measurement) turn(ctx context.Context, beside *child, into *results) er
 	return err
 }
 
-// used is the CPU of what is paced: of spinners their own, of hostile tenants all that the world uses too.
+// used is the CPU of what is paced: of spinners their own, of hostile tenants all that the
+// installation uses too.
 func (m *measurement) used(beside *child) time.Duration {
 	switch beside {
 	case nil:
@@ -106,7 +108,8 @@ func (m *measurement) excess(beside *child) float64 {
 	return 0
 }
 
-// paced compares the CPU of the child with the share, and sets its level by what it has used since the last time.
+// paced compares the CPU of the child with the share, and sets its level by what it has used since
+// the last time.
 func (m *measurement) paced(beside *child) func() error {
 	if beside == nil {
 		return func() error { return nil }
@@ -121,7 +124,7 @@ func (m *measurement) paced(beside *child) func() error {
 	}
 }
 
-// quiet waits until the world has done what a turn has left to do.
+// quiet waits until the installation has done what a turn has left to do.
 func (m *measurement) quiet(ctx context.Context) error {
 	const idle = 0.05
 	for end := time.Now().Add(quietLimit); time.Now().Before(end); {
@@ -138,7 +141,8 @@ func (m *measurement) quiet(ctx context.Context) error {
 	return nil
 }
 
-// report prints both kinds of turns and their ratios, and fails for a refusal or a ratio beyond the goal.
+// report prints both kinds of turns and their ratios, and fails for a refusal or a ratio beyond the
+// goal.
 func (m *measurement) report() error {
 	m.say("%-17s %-10s %-38s %-38s %s", "the honest tenant", "CPU share", "apply -> Ready: n, p50, p99, max", "token request: n, p50, p99, max", "refused")
 	row := func(name string, r *results) {

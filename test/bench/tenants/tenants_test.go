@@ -24,7 +24,8 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// TestAnHonestTenantIsNotRefusedBesideHostileOnes runs all of it with a few tenants. How long the honest one waits is measured by make tenants alone.
+// TestAnHonestTenantIsNotRefusedBesideHostileOnes runs all of it with a few tenants. How long the
+// honest one waits is measured by make tenants alone.
 func TestAnHonestTenantIsNotRefusedBesideHostileOnes(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the CPU time of a process is read on Linux only")

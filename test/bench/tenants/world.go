@@ -82,7 +82,7 @@ func start(ctx context.Context) (_ *world, err error) {
 	return w, err
 }
 
-// run starts one of our binaries with the rights of its account. GOMEMLIMIT is that of the shipped manifests.
+// run starts one of our binaries with the rights of its account.
 func (w *world) run(ctx context.Context, root, name, account string, flags ...string) error {
 	program, err := installation.Program(ctx, root, name)
 	if err != nil {
@@ -92,7 +92,11 @@ func (w *world) run(ctx context.Context, root, name, account string, flags ...st
 	if err != nil {
 		return err
 	}
-	process, err := controlplane.StartProcess(name, filepath.Join(w.dir, name+".log"), []string{"GOMEMLIMIT=200MiB"},
+	limit, err := installation.MemoryLimit(root, name)
+	if err != nil {
+		return err
+	}
+	process, err := controlplane.StartProcess(name, filepath.Join(w.dir, name+".log"), []string{limit},
 		append([]string{program, "--kubeconfig=" + kubeconfig, "--issuer=" + w.issuer}, flags...)...)
 	w.processes = append(w.processes, process)
 	return err
@@ -109,7 +113,7 @@ func (w *world) stop() error {
 	return errors.Join(append(errs, os.RemoveAll(w.dir))...)
 }
 
-// cpu is the CPU time of all processes of the world.
+// cpu is the CPU time of all processes of the installation.
 func (w *world) cpu() (sum time.Duration) {
 	for _, pid := range w.pids {
 		if used, err := cputime.Of(pid); err == nil {

@@ -36,10 +36,14 @@ func TestArgoCDReadsTheHealthOfEachKind(t *testing.T) {
 		"a declared resource":      {"OAuth2Resource", 2, []metav1.Condition{v1alpha1.ResourceDeclared()}, "Healthy"},
 		"a resource in conflict":   {"OAuth2Resource", 2, []metav1.Condition{taken, v1alpha1.Stalled(taken)}, "Degraded"},
 		"an expired token":         {"OAuth2Token", 2, []metav1.Condition{expired, v1alpha1.Stalled(expired)}, "Degraded"},
-		"a policy in force":        {"OAuth2Policy", 2, []metav1.Condition{v1alpha1.PolicyInForce()}, "Healthy"},
+		"a revocation in force":    {"TokenRevocation", 2, []metav1.Condition{v1alpha1.RevocationInForce()}, "Healthy"},
+		"a revocation of no client": {
+			"TokenRevocation", 2, []metav1.Condition{v1alpha1.RevocationClientNotFound("shop.reporting")}, "Degraded",
+		},
+		"a policy in force": {"OAuth2Policy", 2, []metav1.Condition{v1alpha1.PolicyInForce()}, "Healthy"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			object := map[string]any{"kind": c.kind, "metadata": map[string]any{"generation": int64(2)}}
+			object := map[string]any{"kind": c.kind, "metadata": map[string]any{"generation": int64(2)}, "spec": map[string]any{}}
 			if c.conditions != nil {
 				var conditions []any
 				for _, condition := range c.conditions {
@@ -60,6 +64,16 @@ func TestArgoCDReadsTheHealthOfEachKind(t *testing.T) {
 				t.Errorf("Argo CD does not get the script for %s", c.kind)
 			}
 		})
+	}
+}
+
+// The token servers write batches, whose status stays empty.
+func TestArgoCDTakesABatchOfRevocationsAsHealthy(t *testing.T) {
+	health := runLua(t, read(t, "docs/argocd/health.lua"), map[string]any{
+		"kind": "TokenRevocation", "metadata": map[string]any{"generation": int64(1)}, "spec": map[string]any{"batch": map[string]any{}},
+	})
+	if got := health.RawGetString("status").String(); got != "Healthy" {
+		t.Errorf("health %s", got)
 	}
 }
 
@@ -87,6 +101,7 @@ func TestTheActionsOfArgoCDChangeWhatTheOperatorReads(t *testing.T) {
 		{"rotate", plain, []string{"metadata", "annotations", v1alpha1.AnnotationRotate}, "20"},
 		{"suspend", plain, []string{"spec", "state"}, string(v1alpha1.ClientSuspended)},
 		{"resume", suspended, []string{"spec", "state"}, string(v1alpha1.ClientActive)},
+		{"revoke-tokens", plain, []string{"spec", "revokeTokensIssuedBefore"}, "20"},
 	} {
 		for _, definition := range actions.Definitions {
 			if definition.Name != c.action {
@@ -105,7 +120,7 @@ func TestTheActionsOfArgoCDChangeWhatTheOperatorReads(t *testing.T) {
 			}
 		}
 	}
-	if len(actions.Definitions) != 3 {
+	if len(actions.Definitions) != 4 {
 		t.Errorf("%d actions", len(actions.Definitions))
 	}
 }

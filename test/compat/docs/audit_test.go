@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 )
 
 // sources are the Go files of a package that are not tests.
@@ -41,8 +43,8 @@ func firstGroups(expression, text string) []string {
 	return groups
 }
 
-// Every reason is explained with what to do, no reason is explained that does not exist, and those that are said to stand in
-// conditions do.
+// Every reason is explained with what to do, no reason is explained that does not exist, and those
+// that are listed as reasons of conditions are.
 func TestEveryReasonIsExplained(t *testing.T) {
 	page := read(t, "docs/audit.md")
 	_, table, _ := strings.Cut(page, "## Reasons")
@@ -98,7 +100,7 @@ func TestEveryAuditFieldIsExplained(t *testing.T) {
 	}
 }
 
-// The words of events about what had its time, and every metric that a page asks Prometheus for.
+// The words of events about stale uses, and every metric that a page asks Prometheus for.
 func TestEveryStaleUseAndEveryMetricOfAPageExists(t *testing.T) {
 	page := read(t, "docs/find-unused-clients.md")
 	uses := firstGroups(`StaleUse = "(\w+)"`, sources(t, "internal/oauth2"))
@@ -123,5 +125,30 @@ func TestEveryStaleUseAndEveryMetricOfAPageExists(t *testing.T) {
 		if !slices.Contains(metrics, metric) {
 			t.Errorf("docs/find-unused-clients.md asks for %s, which there is not", metric)
 		}
+	}
+}
+
+// ofNoClient are the reasons for which nothing is reported to the owner of a client: the request
+// names no client, it may succeed later, or it is about a token that was presented.
+var ofNoClient = regexp.MustCompile(`^(Token|Owner|NoCredentials|SeveralAuthenticationMethods|ClientCertificateRequired|MalformedCredential|UnknownClient|` +
+	`PeopleNotServed|ClientIDNeeded|` +
+	`NoSigningKey|SigningAlgorithmNotReady|RevocationNotDurable|NotForCaller|WrongAudience|InsufficientScope|RequirementMalformed|IdentityTooLarge|UseUnreported|` +
+	`LookupUnavailable|DirectoryStale|Throttled|Overloaded|InternalError)`)
+
+// Every reason that the owner of a client can read in its status has a message of its own.
+func TestEveryRefusalOfAClientSaysWhatToDo(t *testing.T) {
+	reasons := firstGroups(`[rR]eason\w+\s+(?:oauth2[.])?Reason = "(\w+)"`, sources(t, "internal/oauth2")+sources(t, "internal/auth")+sources(t, "internal/tokenserver"))
+	other, told := v1alpha1.RefusalMessage("", "", ""), 0
+	for _, reason := range reasons {
+		message := v1alpha1.RefusalMessage(reason, "", "")
+		switch {
+		case message != other:
+			told++
+		case !ofNoClient.MatchString(reason):
+			t.Errorf("%s has no message in v1alpha1.RefusalMessage", reason)
+		}
+	}
+	if told < 20 {
+		t.Errorf("%d reasons have a message", told)
 	}
 }

@@ -24,7 +24,8 @@ var kinds = map[string]string{
 	"TokenRevocation": "TokenRevocation",
 }
 
-// TestEachReasonHasARow compares the table of conditions with the constructors and the reasons of the API.
+// TestEachReasonHasARow compares the table of conditions with the constructors and the reasons of
+// the API.
 func TestEachReasonHasARow(t *testing.T) {
 	rows, err := conditions.Table(root)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-// shape says what a JSON value may be.
+// shape is what a JSON value may be.
 type shape func(value any) error
 
 func text(value any) error    { return is[string](value) }
@@ -92,8 +92,9 @@ func object(fields map[string]shape) shape {
 	}
 }
 
-// dashboardShape is as much of the kind Dashboard of Grafana (v1beta1) as our dashboard uses, and of the options of its two kinds of
-// panels and of queries to Prometheus. What is not in it, Grafana may know, but nothing here has looked at it.
+// dashboardShape is as much of the kind Dashboard of Grafana (v1beta1) as our dashboard uses, and
+// of the options of its two kinds of panels and of queries to Prometheus. What is not in it,
+// Grafana may know, but nothing here checks it.
 func dashboardShape() shape {
 	whole := from0To(math.MaxUint32)
 	source := object(map[string]shape{"type?": text, "uid?": text})

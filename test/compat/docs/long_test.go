@@ -17,7 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestWhatTakesLongIsListed compares test/long.txt, which make long runs, with the tests that are shorter under make test.
+// TestWhatTakesLongIsListed compares test/long.txt, which make long runs, with the tests that are
+// shorter under make test.
 func TestWhatTakesLongIsListed(t *testing.T) {
 	var listed []string
 	makefile := read(t, "Makefile")

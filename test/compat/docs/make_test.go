@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// What make run does first is to say what it does and what is left: compiling may take minutes.
+// What make run does first is to print what it does and what is left: compiling may take minutes.
 func TestMakeRunSpeaksAtOnce(t *testing.T) {
 	dry := exec.Command("make", "--dry-run", "run") //nolint:noctx // it prints and ends
 	dry.Dir = root
@@ -29,7 +29,7 @@ func TestMakeRunSpeaksAtOnce(t *testing.T) {
 	}
 }
 
-// Each tool is built by way of hack/progress.sh, which tells how far it is.
+// Each tool is built by way of hack/progress.sh, which prints how far it is.
 func TestALongBuildTellsHowFarItIs(t *testing.T) {
 	fifo := filepath.Join(t.TempDir(), "fifo")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
@@ -49,7 +49,7 @@ func TestALongBuildTellsHowFarItIs(t *testing.T) {
 	if !lines.Scan() || !strings.HasPrefix(lines.Text(), "helm: 1 modules downloaded, 2 packages compiled after ") {
 		t.Errorf("while it builds it says %q", lines.Text())
 	}
-	if err := os.WriteFile(fifo, nil, 0o600); err != nil { // the build goes on, and fails
+	if err := os.WriteFile(fifo, nil, 0o600); err != nil { // the build continues, and fails
 		t.Fatal(err)
 	}
 	last := ""

@@ -27,7 +27,7 @@ var foreign = []string{
 }
 
 // TestEveryManifestIsValid checks each YAML document of docs/, the README and the samples: a custom
-// resource of ours by the JSON schema that editors use, an object of Kubernetes by its types.
+// resource of Hallpass by the JSON schema that editors use, an object of Kubernetes by its types.
 func TestEveryManifestIsValid(t *testing.T) {
 	decoder := serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
 	ours, theirs := 0, 0

@@ -14,7 +14,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// Each place where a tenant's text stands beside ours has a rule and a test, and the tests are there.
+// Each place where a tenant's text stands beside ours has a rule and a test, and the tests are
+// there.
 func TestEveryPlaceOfATenantsTextHasATest(t *testing.T) {
 	_, table, found := strings.Cut(read(t, "docs/names.md"), "## Every place")
 	if !found {

@@ -15,7 +15,8 @@ import (
 // namedTest is how docs/threat-model.md names a test.
 var namedTest = regexp.MustCompile("`(\\w+)[.]((?:Test|Fuzz)\\w+)`")
 
-// Each threat has a test, and so has what each component can do that was taken over; the tests are there.
+// Each threat has a test, and so has what each component can do that was taken over; the tests are
+// there.
 func TestEveryThreatHasATest(t *testing.T) {
 	page := read(t, "docs/threat-model.md")
 	tests := testSources(t)

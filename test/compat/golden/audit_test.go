@@ -4,6 +4,7 @@
 package golden_test
 
 import (
+	"encoding/base64"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -53,6 +54,9 @@ var authentications = map[string]func(w *auditFixture) presented{
 	},
 	"a wrong secret": func(w *auditFixture) presented {
 		return presented{header: basic("shop.reporting", w.secrets["shop.billing"])}
+	},
+	"a secret that is not decoded": func(w *auditFixture) presented {
+		return presented{header: basic("shop.reporting", base64.StdEncoding.EncodeToString([]byte(w.secrets["shop.reporting"])))}
 	},
 	"a secret in the place of the client_id": func(w *auditFixture) presented {
 		return presented{header: basic(w.secrets["shop.reporting"], w.secrets["shop.reporting"])}
@@ -128,7 +132,7 @@ var authentications = map[string]func(w *auditFixture) presented{
 	"a malformed assertion": func(*auditFixture) presented { return asserted("a.b.c", "") },
 	"a replayed assertion":  usedAgain,
 	"an assertion of a client with an invalid JWKS": func(w *auditFixture) presented {
-		w.dir.known["shop.keys"].Client.Credentials.Keys = nil
+		w.dir.known["shop.keys"].Client.Credentials.Keys = ""
 		return w.assertion(jws.EdDSA, "JWT", assertion)
 	},
 	"an assertion of a suspended client": func(w *auditFixture) presented {
@@ -140,6 +144,11 @@ var authentications = map[string]func(w *auditFixture) presented{
 	},
 	"a pod":                     func(w *auditFixture) presented { return w.pod("shop.pod", account) },
 	"a pod without a client_id": func(w *auditFixture) presented { return w.pod("", account) },
+	"a pod without a client_id, of two clients": func(w *auditFixture) presented {
+		w.client("shop.twin").Credentials.ServiceAccount = w.dir.known["shop.pod"].Client.Credentials.ServiceAccount
+		w.dir.source = maps.Clone(w.dir.known)
+		return w.pod("", account)
+	},
 	"a pod of another service account": func(w *auditFixture) presented {
 		return w.pod("shop.pod", strings.ReplaceAll(account, "worker", "other"))
 	},
@@ -507,6 +516,12 @@ var singles = map[string]func(w *auditFixture){
 		w.lines.Reset()
 		read()
 	},
+	"authorize: a login": func(w *auditFixture) {
+		w.send(request{method: http.MethodGet, path: oauth2.AuthorizationPath, form: url.Values{
+			"response_type": {"code"}, "client_id": {"shop.reporting"}, "redirect_uri": {"http://127.0.0.1:3000/callback"}, "state": {"x"},
+		}})
+	},
+	"authorize: by POST":               func(w *auditFixture) { w.send(request{method: http.MethodPost, path: oauth2.AuthorizationPath}) },
 	"jwks: a response has no line":     func(w *auditFixture) { w.send(request{method: http.MethodGet, path: oauth2.JWKSPath}) },
 	"jwks: by POST":                    func(w *auditFixture) { w.send(request{method: http.MethodPost, path: oauth2.JWKSPath}) },
 	"metadata: a response has no line": func(w *auditFixture) { w.send(request{method: http.MethodGet, path: oauth2.MetadataPath}) },
@@ -532,7 +547,8 @@ func body(body string) func(w *auditFixture) {
 	}
 }
 
-// attempts are requests to forward-auth and ext_authz: the requirement of the proxy and the Authorization header.
+// attempts are requests to forward-auth and ext_authz: the requirement of the proxy and the
+// Authorization header.
 var attempts = map[string]func(w *auditFixture) (required url.Values, authorization []string){
 	"no requirement": func(w *auditFixture) (url.Values, []string) { return nil, []string{"Bearer " + w.token()} },
 	"a misspelt requirement": func(w *auditFixture) (url.Values, []string) {
@@ -598,8 +614,8 @@ func (w *auditFixture) extAuthz(required url.Values, authorization []string) {
 	w.ask(extensions, header)
 }
 
-// auditCases are all cases: each authentication at each endpoint that authenticates clients, each token
-// at each endpoint that validates tokens, and the single ones.
+// auditCases are all cases: each authentication at each endpoint that authenticates clients, each
+// token at each endpoint that validates tokens, and the single ones.
 func auditCases() map[string]func(w *auditFixture) {
 	cases, attempts := maps.Clone(singles), maps.Clone(attempts)
 	for name, present := range authentications {

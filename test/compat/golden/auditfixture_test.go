@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
+	"iter"
 	"log/slog"
 	"maps"
 	"net"
@@ -59,6 +60,26 @@ func (d *directoryOfTests) LookUp(_ context.Context, clientID string) (oauth2.Re
 	return d.source[clientID], d.failing
 }
 
+func (d *directoryOfTests) ClientsOf(account oauth2.ObjectName) []oauth2.Record {
+	var found []oauth2.Record
+	for _, r := range d.known {
+		if r.Names(account) && len(found) < 2 {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+func (d *directoryOfTests) LookUpClientsOf(_ context.Context, account oauth2.ObjectName) ([]string, error) {
+	var ids []string
+	for id, r := range d.source {
+		if r.Names(account) && len(ids) < 2 {
+			ids = append(ids, id)
+		}
+	}
+	return ids, d.failing
+}
+
 func (d *directoryOfTests) Resource(name oauth2.ObjectName) *oauth2.Resource {
 	for _, r := range d.resources {
 		if name == (oauth2.ObjectName{Namespace: r.Namespace, Name: r.Name}) {
@@ -95,7 +116,9 @@ func (d *directoryOfTests) LookUpRing(context.Context) (keyring.Ring, error) {
 
 func (d *directoryOfTests) Revocations() *revocation.State { return &d.revoked }
 
-func (d *directoryOfTests) ClientEpochs() []revocation.Selector { return nil }
+func (d *directoryOfTests) ClientEpochs() iter.Seq[revocation.Selector] {
+	return func(func(revocation.Selector) bool) {}
+}
 
 // cluster is an auth.Cluster, and journal a revocation.Store.
 type cluster struct {
@@ -163,7 +186,10 @@ func newAuditFixture(t *testing.T) *auditFixture {
 		c.Credentials.Verifiers = []oauth2.Verifier{{ID: secret.ID, Digest: oauth2.DigestSecret(c.UID, secret.Value), CreatedAt: noon.Add(-time.Hour)}}
 	}
 	w.client("shop.keys").Credentials.KeysOnly = true
-	w.dir.known["shop.keys"].Client.Credentials.Keys = []jws.PublicKey{w.key(jws.EdDSA).Public()}
+	w.dir.known["shop.keys"].Client.Credentials.Keys, err = jws.PackKeys(w.key(jws.EdDSA).Public())
+	if err != nil {
+		t.Fatal(err)
+	}
 	w.client("shop.pod").Credentials.ServiceAccount = &oauth2.ServiceAccount{Name: "worker", UID: "worker-uid"}
 	w.dir.source = maps.Clone(w.dir.known)
 	now := func() time.Time { return noon }

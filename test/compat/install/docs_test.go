@@ -23,7 +23,8 @@ import (
 
 var shellBlock = regexp.MustCompile("(?ms)^```sh\n(.*?)^```$")
 
-// TestTheCommandsOfTheInstallationPageRun types them in order, in a folder that has the repository's config and charts.
+// TestTheCommandsOfTheInstallationPageRun types them in order, in a folder that has the
+// repository's config and charts.
 func TestTheCommandsOfTheInstallationPageRun(t *testing.T) {
 	c := start(t)
 	page, err := os.ReadFile(filepath.Join(root, "docs", "install.md"))
@@ -85,7 +86,8 @@ func TestTheCommandsOfTheInstallationPageRun(t *testing.T) {
 	}
 }
 
-// TestTheCommandsOfTheOperationsPageRun types them around a running installation: what is issued before a loss is good after it.
+// TestTheCommandsOfTheOperationsPageRun types them around a running installation: what is issued
+// before a loss is good after it.
 func TestTheCommandsOfTheOperationsPageRun(t *testing.T) {
 	n := &operated{cluster: start(t)}
 	n.restrict(t, system)

@@ -63,7 +63,7 @@ func TestArgoCDTakesTheHealthAndTheActions(t *testing.T) {
 	must(t, err)
 	for _, want := range []string{
 		"name: argocd-cm\n", "url: https://argocd.example.com", "health.hallpass.dev_OAuth2Client: |", "health.hallpass.dev_OAuth2Resource: |", "health.hallpass.dev_OAuth2Token: |",
-		"health.hallpass.dev_OAuth2Policy: |", "actions.hallpass.dev_OAuth2Client: |", "name: rotate",
+		"health.hallpass.dev_OAuth2Policy: |", "health.hallpass.dev_TokenRevocation: |", "actions.hallpass.dev_OAuth2Client: |", "name: rotate",
 	} {
 		if !strings.Contains(rendered, want) {
 			t.Errorf("the ConfigMap lacks %q:\n%s", want, rendered)

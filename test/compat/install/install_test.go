@@ -39,7 +39,8 @@ type warnings struct{ all []string }
 // HandleWarningHeader implements rest.WarningHandler.
 func (w *warnings) HandleWarningHeader(_ int, _, text string) { w.all = append(w.all, text) }
 
-// The clusters that tests share, by what is installed on them. A test that shares one runs on a new one as well.
+// The clusters that tests share, by what is installed on them. A test that shares one runs on a new
+// one as well.
 const (
 	ofKustomize  = "config/default"
 	ofNamespaced = "test/compat/install/testdata/namespaced"
@@ -123,8 +124,9 @@ func (c *cluster) restrict(t *testing.T, namespace string) {
 	}
 }
 
-// admitPods makes a pod from each Deployment's template, as the controllers do that this control plane lacks: it is pods that Pod
-// Security enforces. Before that it shows that it would refuse one.
+// admitPods makes a pod from each Deployment's template, as the controllers do that this control
+// plane lacks: it is pods that Pod Security enforces. Before that it shows that it would refuse
+// one.
 func (c *cluster) admitPods(t *testing.T, namespace string) {
 	t.Helper()
 	deployments, err := c.admin.AppsV1().Deployments(namespace).List(t.Context(), metav1.ListOptions{})
@@ -155,7 +157,8 @@ func podOf(d *appsv1.Deployment) *corev1.Pod {
 	}
 }
 
-// TestTheKustomizationInstallsWithoutAWarning applies config/default twice: the second time changes nothing.
+// TestTheKustomizationInstallsWithoutAWarning applies config/default twice: the second time changes
+// nothing.
 func TestTheKustomizationInstallsWithoutAWarning(t *testing.T) {
 	c := share(t, ofKustomize)
 	_, complaints := c.kubectl(t, "apply", "--server-side", "-k", "config/default")
@@ -167,13 +170,15 @@ func TestTheKustomizationInstallsWithoutAWarning(t *testing.T) {
 	}
 }
 
-// TestTheChartTakesTheKindsAlongIfAsked removes a release that keeps nothing, so that the next test finds nothing.
+// TestTheChartTakesTheKindsAlongIfAsked removes a release that keeps nothing, so that the next test
+// finds nothing.
 func TestTheChartTakesTheKindsAlongIfAsked(t *testing.T) {
 	c := share(t, ofChart)
 	c.restrict(t, "elsewhere")
 	c.helm(t, "install", "hallpass", chart, "--namespace", "elsewhere", "--set", "crds.keep=false,registry.namespace=records,priorityClassName=system-cluster-critical",
 		"--set", "tokenserver.autoscaling.enabled=true,issuer=https://id.example.com")
-	c.kubectl(t, "wait", "--for=condition=Established", "--timeout=3m", "crd", "--all") // one that goes before that may stay for minutes
+	// one that goes before that may stay for minutes
+	c.kubectl(t, "wait", "--for=condition=Established", "--timeout=3m", "crd", "--all")
 	c.admitPods(t, "elsewhere")
 	c.helm(t, "uninstall", "hallpass", "--namespace", "elsewhere")
 	var left string
@@ -181,7 +186,8 @@ func TestTheChartTakesTheKindsAlongIfAsked(t *testing.T) {
 	eventually(t, func() bool {
 		left, _ = c.kubectl(t, "get", "crd", "-o", "name")
 		if time.Since(looked) > 20*time.Second {
-			// The API server looks at a kind that it could not empty after minutes only, or when it changes.
+			// The API server reads a kind that it could not empty after minutes
+			// only, or when it changes.
 			_, _, _ = run(t, c.Kubeconfig(), c.Kubectl(), "annotate", "crd", "--all", "--overwrite", "example.com/look="+time.Now().Format("150405"))
 			looked = time.Now()
 		}
@@ -189,8 +195,8 @@ func TestTheChartTakesTheKindsAlongIfAsked(t *testing.T) {
 	}, func() string { return "still there: " + left })
 }
 
-// TestTheChartInstallsUpgradesAndGoes walks a release's life: installed as it is, upgraded with the kinds, removed without what
-// users wrote, and installed again over what stayed.
+// TestTheChartInstallsUpgradesAndGoes walks a release's life: installed as it is, upgraded with the
+// kinds, removed without what users wrote, and installed again over what stayed.
 func TestTheChartInstallsUpgradesAndGoes(t *testing.T) {
 	c := share(t, ofChart)
 	c.restrict(t, system)
@@ -198,8 +204,10 @@ func TestTheChartInstallsUpgradesAndGoes(t *testing.T) {
 	c.helm(t, install...)
 	c.kubectl(t, "wait", "--for=condition=Established", "--timeout=3m", "crd", "--all")
 	c.admitPods(t, system)
-	for namespace, args := range map[string][]string{"elsewhere": {"second"}, system: {"second", "--set", "registry.namespace=other"}} {
-		_, _, err := helm(t, c.Kubeconfig(), append([]string{"install", args[0], chart, "--namespace", namespace, "--create-namespace"}, args[1:]...)...)
+	for namespace, args := range map[string][]string{
+		"elsewhere": nil, system: {"--set", "registry.namespace=other"}, "another": {"--set", "fullnameOverride=another,registry.namespace=other,crds.install=false"},
+	} {
+		_, _, err := helm(t, c.Kubeconfig(), append([]string{"install", "second", chart, "--namespace", namespace, "--create-namespace"}, args...)...)
 		if want := "already installed in this cluster, as the release " + system + "/hallpass"; err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("a second release in %s: %v, want %q", namespace, err, want)
 		}
@@ -224,7 +232,8 @@ func TestTheChartInstallsUpgradesAndGoes(t *testing.T) {
 		"spec": map[string]any{"scopes": []string{"read"}},
 	}))(t), 0o600))
 	c.kubectl(t, "apply", "-f", client)
-	for entry, name := range map[string]string{"secret": "in-a-secret", "configMap": "in-a-configmap"} { // of which a client has one
+	// of which a client has one
+	for entry, name := range map[string]string{"secret": "in-a-secret", "configMap": "in-a-configmap"} {
 		c.kubectl(t, "patch", "hpc", "kept", "--subresource=status", "--type=merge", "--patch", `{"status":{"secret":null,"configMap":null}}`)
 		c.kubectl(t, "patch", "hpc", "kept", "--subresource=status", "--type=merge", "--patch", fmt.Sprintf(`{"status":{%q:{"name":%q}}}`, entry, name))
 		if wide, _ := c.kubectl(t, "get", "hpc", "kept", "--output", "wide"); !strings.Contains(wide, name) {
@@ -242,6 +251,31 @@ func TestTheChartInstallsUpgradesAndGoes(t *testing.T) {
 	c.helm(t, install...)
 	if again, _ := c.kubectl(t, "get", "oauth2client", "kept", "-o", "jsonpath={.metadata.uid}"); again != uid {
 		t.Errorf("the client has the UID %q, want %q", again, uid)
+	}
+}
+
+// TestAReleaseBesideAKustomizationIsRefused: whatever names the installation has, and whether it
+// has roles or policies.
+func TestAReleaseBesideAKustomizationIsRefused(t *testing.T) {
+	c := start(t)
+	c.kubectl(t, "apply", "--server-side", "-k", "config/namespaces")
+	refused := func() bool {
+		_, _, err := helm(t, c.Kubeconfig(), "install", "second", chart, "--namespace", "elsewhere", "--create-namespace", "--dry-run=server", "--set", "registry.namespace=other")
+		if err != nil && !strings.Contains(err.Error(), "already installed in this cluster, and not by Helm") {
+			t.Error(err)
+		}
+		return err != nil
+	}
+	if refused() {
+		t.Fatal("an empty cluster refuses it")
+	}
+	for _, part := range []string{"rbac", "admission"} {
+		dir := own(t, "nameSuffix: -blue\nresources: [../config/"+part+"]\n", nil)
+		c.kubectl(t, "apply", "--server-side", "-k", dir)
+		if !refused() {
+			t.Errorf("beside what config/%s installs it is taken", part)
+		}
+		c.kubectl(t, "delete", "-k", dir)
 	}
 }
 

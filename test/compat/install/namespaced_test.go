@@ -101,7 +101,8 @@ func (n *operated) token(t *testing.T, namespace, name string, form url.Values) 
 	request.SetBasicAuth(string(secret.Data["client_id"]), string(secret.Data["client_secret"]))
 	response, err := n.hallpass.HTTP.Do(request)
 	if err != nil {
-		t.Logf("no answer yet: %v", err) // a server that starts again has another address, which the Secret gets in a moment
+		// a server that starts again has another address, which the Secret gets in a moment
+		t.Logf("no answer yet: %v", err)
 		return 0
 	}
 	must(t, response.Body.Close())
@@ -115,8 +116,9 @@ func eventually(t *testing.T, condition func() bool, what func() string) {
 	}
 }
 
-// TestAManagerWorksInItsNamespacesWithRightsInTheseAlone walks what a cluster-wide installation does, with the roles of
-// config/namespaced and no others: the API server refuses the manager nothing that it asks for.
+// TestAManagerWorksInItsNamespacesWithRightsInTheseAlone walks what a cluster-wide installation
+// does, with the roles of config/namespaced and no others: the API server refuses the manager
+// nothing that it asks for.
 func TestAManagerWorksInItsNamespacesWithRightsInTheseAlone(t *testing.T) {
 	n := startNarrow(t)
 	consenting := func(name string, from v1alpha1.GrantSource) *v1alpha1.OAuth2Resource {

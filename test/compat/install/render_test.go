@@ -1,8 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package install_test installs Hallpass in the ways that docs/install.md names, on a real API server, and compares what they
-// install.
+// Package install_test installs Hallpass in the ways that docs/install.md names, on a real API
+// server, and compares what they install.
 package install_test
 
 import (
@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,7 +46,8 @@ var helmPath = sync.OnceValues(func() (string, error) {
 	return strings.TrimSpace(string(path)), err
 })
 
-// run runs a command in the root of the repository. What it said on both streams is returned, also with an error.
+// run runs a command in the root of the repository. Its output on both streams is returned, also
+// with an error.
 func run(t *testing.T, kubeconfig, name string, args ...string) (output, complaints string, err error) {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), name, args...)
@@ -107,8 +109,9 @@ func objects(t *testing.T, stream string) map[string]map[string]any {
 	}
 }
 
-// TestTheChartAndTheKustomizationInstallTheSame compares object by object. What differs by nature is named here: Helm makes the
-// namespace of its release, keeps some objects when that goes, and puts the issuer where kustomize puts a ConfigMap.
+// TestTheChartAndTheKustomizationInstallTheSame compares object by object. What differs by nature
+// is named here: Helm makes the namespace of its release, keeps some objects when that goes, and
+// puts the issuer where kustomize puts a ConfigMap.
 func TestTheChartAndTheKustomizationInstallTheSame(t *testing.T) {
 	t.Run("for the whole cluster", func(t *testing.T) { compareInstallations(t, "config/default") })
 	t.Run("with a certificate of cert-manager", func(t *testing.T) {
@@ -146,7 +149,8 @@ func alike(t *testing.T, stream, namespace string) map[string]map[string]any {
 		if annotations, found, _ := unstructured.NestedMap(object, "metadata", "annotations"); found && len(annotations) == 0 {
 			unstructured.RemoveNestedField(object, "metadata", "annotations")
 		}
-		if kind, _, _ := unstructured.NestedString(object, "spec", "type"); kind == "ClusterIP" { // the default
+		// the default
+		if kind, _, _ := unstructured.NestedString(object, "spec", "type"); kind == "ClusterIP" {
 			unstructured.RemoveNestedField(object, "spec", "type")
 		}
 		settle(t, object, settings)
@@ -154,8 +158,8 @@ func alike(t *testing.T, stream, namespace string) map[string]map[string]any {
 	return all
 }
 
-// TestALogThatCallersFillEvictsNoPod looks for what the kubelet would evict a pod by: a limit of ephemeral storage, which logs count
-// against, and a volume with a limit that is not in memory.
+// TestALogThatCallersFillEvictsNoPod looks for what the kubelet would evict a pod by: a limit of
+// ephemeral storage, which logs count against, and a volume with a limit that is not in memory.
 func TestALogThatCallersFillEvictsNoPod(t *testing.T) {
 	rendered, err := template(t)
 	must(t, err)
@@ -187,7 +191,8 @@ func TestALogThatCallersFillEvictsNoPod(t *testing.T) {
 	}
 }
 
-// TestTheChartAndTheKustomizationMonitorTheSame compares what the chart adds with config/monitoring.
+// TestTheChartAndTheKustomizationMonitorTheSame compares what the chart adds with
+// config/monitoring.
 func TestTheChartAndTheKustomizationMonitorTheSame(t *testing.T) {
 	ordinary, err := template(t)
 	must(t, err)
@@ -202,7 +207,8 @@ func TestTheChartAndTheKustomizationMonitorTheSame(t *testing.T) {
 	}
 }
 
-// settle puts the settings into the arguments of a Deployment's container, in an order of their own.
+// settle puts the settings and the name of the Service into the arguments of a Deployment's
+// container, in an order of their own.
 func settle(t *testing.T, object map[string]any, settings map[string]string) {
 	t.Helper()
 	if object["kind"] != "Deployment" {
@@ -212,6 +218,17 @@ func settle(t *testing.T, object map[string]any, settings map[string]string) {
 	must(t, err)
 	container, _ := containers[0].(map[string]any)
 	delete(container, "envFrom")
+	settings = maps.Clone(settings)
+	environment, _ := container["env"].([]any)
+	for i, entry := range environment {
+		switch variable, _ := entry.(map[string]any); variable["name"] {
+		case "SERVICE":
+			settings["SERVICE"] = fmt.Sprint(variable["value"])
+		case "SYSTEM_NAMESPACE":
+			settings["SYSTEM_NAMESPACE"], _, _ = unstructured.NestedString(object, "metadata", "namespace")
+			container["env"] = slices.Delete(environment, i, i+1)
+		}
+	}
 	args, _ := container["args"].([]any)
 	for i := range args {
 		for name, value := range settings {
@@ -236,10 +253,10 @@ func TestValuesThatMakeNoSenseAreRefused(t *testing.T) {
 		"issuer=http://hallpass.example.com", "issuer=https://hallpass.example.com/", "issuer=https://Hallpass.example.com", "issuer=https://[hallpass]", "issuer=hallpass.example.com",
 		"isuer=https://hallpass.example.com", "image.tag=a b", "image.digests.manager=sha256:12", "image.pullPolicy=Sometimes",
 		"registry.namespace=Big", "namespaces={shop,shop}", "namespaces={sh.op}", "crds.install=perhaps", "networkPolicies.apiServerPorts={0}", "networkPolicies.metricsNamespace=",
-		"monitoring.podMonitor=yes", "certManager.issuerRef.name=", "tokenserver.introspectionClientCA=Callers", "monitoring.labels.a=1", "manager.replicas=0", "manager.extraArgs={leader-elect}", "manager.goMemLimit=440Mi", "manager.resources.limits.memory=lots",
+		"monitoring.podMonitor=yes", "certManager.issuerRef.name=", "tokenserver.introspectionClientCA=Callers", "tokenserver.ownPrefixes={pods}", "tokenserver.trustedProxies={proxy.example.com}", "monitoring.labels.a=1", "manager.replicas=0", "manager.extraArgs={leader-elect}", "manager.goMemLimit=440Mi", "manager.resources.limits.memory=lots",
 		"tokenserver.autoscaling.cpuUtilization=101", "tokenserver.service.type=ExternalName", "tokenserver.resources.claims=x",
 		"manager.extraPodSpec.containers=x", "tokenserver.service.extraSpec.type=ClusterIP", "gateway.tls=None", "ingress.host=a b", "networkPolicies.dns.ports={}",
-		"tokenserver.podDisruptionBudget.maxUnavailable=some", "manager.serviceAccount.name=A", "fixedIDs=perhaps", "nameOverride=identity",
+		"tokenserver.podDisruptionBudget.maxUnavailable=some", "manager.serviceAccount.name=A", "fixedIDs=perhaps", "nameOverride=Identity", "fullnameOverride=a b",
 	} {
 		if _, err := template(t, "--set", setting); err == nil || !strings.Contains(err.Error(), "schema") {
 			t.Errorf("%s: %v, want a refusal by the schema", setting, err)
@@ -263,62 +280,72 @@ func TestAnIssuerMayBeAnAddress(t *testing.T) {
 	}
 }
 
-// TestEverySettingDoesSomething gives each value of values.yaml another one and looks for it in what is rendered, which every promised
-// version of Kubernetes has to accept.
+// TestEverySettingDoesSomething gives each value of values.yaml another one and looks for it in
+// what is rendered, which every promised version of Kubernetes has to accept.
 func TestEverySettingDoesSomething(t *testing.T) {
 	tried := map[string]struct{ set, want string }{
-		"issuer":                                         {"https://id.example.com", "--issuer=https://id.example.com"},
-		"internalURL":                                    {"https://hallpass-tokenserver.hallpass-system.svc", "- --internal-url=https://hallpass-tokenserver.hallpass-system.svc\n"},
-		"issuerCA":                                       {"issuer-ca-bundle", "- --issuer-ca=/etc/hallpass/issuer/ca.crt"},
-		"tokenserver.publicCertificateSecret":            {"hallpass-public-tls", "- --public-tls-cert-file=/etc/hallpass/public/tls.crt"},
-		"clusterDomain":                                  {"kube.example", "$(SERVICE).hallpass-system.svc.kube.example"},
-		"namespaces":                                     {`["shop","orders"]`, "- --namespaces=shop,orders"},
-		"image.registry":                                 {"mirror.example.com/hallpass", "image: mirror.example.com/hallpass/manager:v0.1.0"},
-		"image.tag":                                      {"v9.9.9", "/tokenserver:v9.9.9"},
-		"image.digests.manager":                          {"sha256:" + strings.Repeat("a", 64), "/manager:v0.1.0@sha256:aaaa"},
-		"image.digests.tokenserver":                      {"sha256:" + strings.Repeat("b", 64), "/tokenserver:v0.1.0@sha256:bbbb"},
-		"image.pullPolicy":                               {"Always", "imagePullPolicy: Always"},
-		"image.pullSecrets":                              {`[{"name":"mirror"}]`, "imagePullSecrets:\n      - name: mirror"},
-		"registry.namespace":                             {"records", "--registry-namespace=records"},
-		"registry.create":                                {"false", "!kind: Namespace"},
-		"crds.install":                                   {"false", "!kind: CustomResourceDefinition"},
-		"crds.keep":                                      {"false", ""},
-		"userRoles":                                      {"false", "!aggregate-to-view"},
-		"admissionPolicies":                              {"false", "!ValidatingAdmissionPolicy"},
-		"networkPolicies.enabled":                        {"false", "!kind: NetworkPolicy"},
-		"networkPolicies.metricsNamespace":               {"observability", "kubernetes.io/metadata.name: observability"},
-		"networkPolicies.apiServerPorts":                 {"[16443]", "port: 16443"},
-		"networkPolicies.tokenServerPorts":               {"[9001]", "port: 9001"},
-		"certManager.enabled":                            {"true", "- --manage-serving-certificate=false"},
-		"certManager.dnsNames":                           {`["id.example.com"]`, "dnsNames:\n  - id.example.com\n  privateKey"},
-		"certManager.issuerRef.group":                    {"example.com", "group: example.com"},
-		"certManager.issuerRef.kind":                     {"Issuer", "kind: Issuer\n"},
-		"certManager.issuerRef.name":                     {"ours", "name: ours"},
-		"tokenserver.introspectionClientCA":              {"callers-ca", "--introspection-client-ca-file=/etc/hallpass/callers/ca.crt"},
-		"monitoring.podMonitor":                          {"true", "kind: PodMonitor"},
-		"monitoring.prometheusRule":                      {"true", "alert: HallpassNoSigningKey"},
-		"monitoring.dashboard":                           {"true", "hallpass-dashboard"},
-		"monitoring.labels":                              {`{"release":"prometheus"}`, "release: prometheus"},
-		"priorityClassName":                              {"system-cluster-critical", "priorityClassName: system-cluster-critical"},
-		"manager.replicas":                               {"4", "replicas: 4"},
-		"manager.extraArgs":                              {`["--allow-client-id"]`, `- "--allow-client-id"`},
-		"manager.leaderElection.leaseDuration":           {"90s", "--leader-elect-lease-duration=90s"},
-		"manager.leaderElection.renewDeadline":           {"50s", "--leader-elect-renew-deadline=50s"},
-		"manager.leaderElection.retryPeriod":             {"3s", "--leader-elect-retry-period=3s"},
-		"manager.resources":                              {`{"limits":{"memory":"1Gi"}}`, "memory: 1Gi"},
-		"manager.goMemLimit":                             {"900MiB", "value: 900MiB"},
-		"manager.podAnnotations":                         {`{"example.com/a":"b"}`, "example.com/a: b"},
-		"manager.nodeSelector":                           {`{"example.com/pool":"core"}`, "example.com/pool: core"},
-		"manager.tolerations":                            {`[{"key":"core"}]`, "- key: core"},
-		"tokenserver.replicas":                           {"5", "replicas: 5"},
-		"tokenserver.autoscaling.enabled":                {"true", "kind: HorizontalPodAutoscaler"},
-		"tokenserver.autoscaling.maxReplicas":            {"20", "maxReplicas: 20"},
-		"tokenserver.autoscaling.cpuUtilization":         {"55", "averageUtilization: 55"},
+		"issuer":                                    {"https://id.example.com", "--issuer=https://id.example.com"},
+		"internalURL":                               {"https://hallpass-tokenserver.hallpass-system.svc", "- --internal-url=https://hallpass-tokenserver.hallpass-system.svc\n"},
+		"issuerCA":                                  {"issuer-ca-bundle", "- --issuer-ca=/etc/hallpass/issuer/ca.crt"},
+		"tokenserver.publicCertificateSecret":       {"hallpass-public-tls", "- --public-tls-cert-file=/etc/hallpass/public/tls.crt"},
+		"clusterDomain":                             {"kube.example", "$(SERVICE).hallpass-system.svc.kube.example"},
+		"fullnameOverride":                          {"identity", "name: identity-tokenserver"},
+		"nameOverride":                              {"identity", "name: identity-tokenserver"},
+		"namespaceOverride":                         {"identity", "--system-namespace=identity\n"},
+		"namespaces":                                {`["shop","orders"]`, "- --namespaces=shop,orders"},
+		"image.registry":                            {"mirror.example.com/hallpass", "image: mirror.example.com/hallpass/manager:v0.1.0"},
+		"image.tag":                                 {"v9.9.9", "/tokenserver:v9.9.9"},
+		"image.digests.manager":                     {"sha256:" + strings.Repeat("a", 64), "/manager:v0.1.0@sha256:aaaa"},
+		"image.digests.tokenserver":                 {"sha256:" + strings.Repeat("b", 64), "/tokenserver:v0.1.0@sha256:bbbb"},
+		"image.pullPolicy":                          {"Always", "imagePullPolicy: Always"},
+		"image.pullSecrets":                         {`[{"name":"mirror"}]`, "imagePullSecrets:\n      - name: mirror"},
+		"registry.namespace":                        {"records", "--registry-namespace=records"},
+		"registry.create":                           {"false", "!kind: Namespace"},
+		"crds.install":                              {"false", "!kind: CustomResourceDefinition"},
+		"crds.keep":                                 {"false", ""},
+		"rbac.create":                               {"false", "!kind: RoleBinding"},
+		"userRoles":                                 {"false", "!aggregate-to-view"},
+		"admissionPolicies":                         {"false", "!ValidatingAdmissionPolicy"},
+		"networkPolicies.enabled":                   {"false", "!kind: NetworkPolicy"},
+		"networkPolicies.metricsNamespace":          {"observability", "kubernetes.io/metadata.name: observability"},
+		"networkPolicies.apiServerPorts":            {"[16443]", "port: 16443"},
+		"networkPolicies.tokenServerPorts":          {"[9001]", "port: 9001"},
+		"certManager.enabled":                       {"true", "- --manage-serving-certificate=false"},
+		"certManager.dnsNames":                      {`["id.example.com"]`, "dnsNames:\n  - id.example.com\n  privateKey"},
+		"certManager.issuerRef.group":               {"example.com", "group: example.com"},
+		"certManager.issuerRef.kind":                {"Issuer", "kind: Issuer\n"},
+		"certManager.issuerRef.name":                {"ours", "name: ours"},
+		"tokenserver.introspectionClientCA":         {"callers-ca", "--introspection-client-ca-file=/etc/hallpass/callers/ca.crt"},
+		"tokenserver.trustedProxies":                {`["10.0.0.0/8","fd00::7"]`, "- --trusted-proxy=10.0.0.0/8\n        - --trusted-proxy=fd00::7\n"},
+		"tokenserver.ownPrefixes":                   {`["2600:1f14:abc:de00::/56"]`, "- --own-prefix=2600:1f14:abc:de00::/56\n"},
+		"monitoring.podMonitor":                     {"true", "kind: PodMonitor"},
+		"monitoring.prometheusRule":                 {"true", "alert: HallpassNoSigningKey"},
+		"monitoring.dashboard":                      {"true", "hallpass-dashboard"},
+		"monitoring.labels":                         {`{"release":"prometheus"}`, "release: prometheus"},
+		"priorityClassName":                         {"system-cluster-critical", "priorityClassName: system-cluster-critical"},
+		"manager.replicas":                          {"4", "replicas: 4"},
+		"manager.extraArgs":                         {`["--allow-client-id"]`, `- "--allow-client-id"`},
+		"manager.leaderElection.leaseDuration":      {"90s", "--leader-elect-lease-duration=90s"},
+		"manager.leaderElection.renewDeadline":      {"50s", "--leader-elect-renew-deadline=50s"},
+		"manager.leaderElection.retryPeriod":        {"3s", "--leader-elect-retry-period=3s"},
+		"manager.resources":                         {`{"limits":{"memory":"1Gi"}}`, "memory: 1Gi"},
+		"manager.goMemLimit":                        {"900MiB", "value: 900MiB"},
+		"manager.podAnnotations":                    {`{"example.com/a":"b"}`, "example.com/a: b"},
+		"manager.nodeSelector":                      {`{"example.com/pool":"core"}`, "example.com/pool: core"},
+		"manager.tolerations":                       {`[{"key":"core"}]`, "- key: core"},
+		"tokenserver.replicas":                      {"5", "replicas: 5"},
+		"tokenserver.autoscaling.enabled":           {"true", "kind: HorizontalPodAutoscaler"},
+		"tokenserver.autoscaling.maxReplicas":       {"20", "maxReplicas: 20"},
+		"tokenserver.autoscaling.cpuUtilization":    {"55", "averageUtilization: 55"},
+		"tokenserver.autoscaling.memoryUtilization": {"66", "name: memory\n      target: {type: Utilization, averageUtilization: 66}"},
+		"tokenserver.autoscaling.behavior.scaleDown.stabilizationWindowSeconds": {"61", "stabilizationWindowSeconds: 61"},
+		"monitoring.endpoint":                            {`{"interval":"61s"}`, "- port: ops # the token server\n    interval: 61s\n"},
+		"tokenserver.plainHTTP":                          {"true", "{name: http, port: 80, targetPort: https, appProtocol: http}"},
 		"tokenserver.extraArgs":                          {`["--client-rate=50"]`, `- "--client-rate=50"`},
 		"tokenserver.resources":                          {`{"limits":{"memory":"1Gi"}}`, "memory: 1Gi"},
 		"tokenserver.goMemLimit":                         {"800MiB", "value: 800MiB"},
 		"tokenserver.snapshotSizeLimit":                  {"256Mi", "sizeLimit: 256Mi"},
-		"tokenserver.certificateSecret":                  {"from-cert-manager", "secretName: from-cert-manager"},
+		"tokenserver.certificateSecret":                  {"from-cert-manager", "- --serving-certificate-secret=from-cert-manager"},
 		"tokenserver.service.type":                       {"LoadBalancer", "type: LoadBalancer"},
 		"tokenserver.service.annotations":                {`{"example.com/lb":"internal"}`, "example.com/lb: internal"},
 		"tokenserver.podAnnotations":                     {`{"example.com/c":"d"}`, "example.com/c: d"},
@@ -338,6 +365,7 @@ func TestEverySettingDoesSomething(t *testing.T) {
 		"ingress.className":                              {"nginx", "ingressClassName: nginx"},
 		"ingress.host":                                   {"tokens.example.com", "host: tokens.example.com"},
 		"ingress.tlsSecret":                              {"public", "secretName: public"},
+		"ingress.labels":                                 {`{"example.com/zone":"dmz"}`, "example.com/zone: dmz"},
 		"ingress.annotations":                            {`{"nginx.ingress.kubernetes.io/backend-protocol":"HTTPS"}`, "nginx.ingress.kubernetes.io/backend-protocol: HTTPS"},
 		"gateway.enabled":                                {"true", "kind: TLSRoute"},
 		"gateway.tls":                                    {"Reencrypt", "kind: BackendTLSPolicy"},
@@ -367,13 +395,16 @@ func TestEverySettingDoesSomething(t *testing.T) {
 		"manager.podDisruptionBudget.minAvailable":       {"1", "minAvailable: 1"},
 		"manager.strategy":                               {`{"rollingUpdate":{"maxSurge":"7%"}}`, "maxSurge: 7%"},
 		"manager.revisionHistoryLimit":                   {"0", "revisionHistoryLimit: 0"},
+		"manager.minReadySeconds":                        {"61", "minReadySeconds: 61"},
 		"manager.terminationGracePeriodSeconds":          {"61", "terminationGracePeriodSeconds: 61"},
 		"manager.startupProbe":                           {`{"periodSeconds":61}`, "periodSeconds: 61"},
 		"manager.livenessProbe":                          {`{"timeoutSeconds":61}`, "timeoutSeconds: 61"},
 		"manager.readinessProbe":                         {`{"periodSeconds":61}`, "periodSeconds: 61"},
 		"manager.priorityClassName":                      {"manager-first", "priorityClassName: manager-first"},
+		"manager.deploymentLabels":                       {`{"example.com/tier":"manager"}`, "  labels:\n    app.kubernetes.io/component: manager\n    app.kubernetes.io/name: hallpass\n    app.kubernetes.io/part-of: hallpass\n    example.com/tier: manager\nspec"},
+		"manager.serviceAccount.labels":                  {`{"azure.workload.identity/use":"manager"}`, "azure.workload.identity/use: manager"},
 		"manager.deploymentAnnotations":                  {`{"reloader":"manager"}`, "reloader: manager"},
-		"manager.podLabels":                              {`{"sidecar":"manager"}`, "<<: *labels\n        sidecar: manager"},
+		"manager.podLabels":                              {`{"sidecar":"manager"}`, "app.kubernetes.io/part-of: hallpass\n        sidecar: manager"},
 		"manager.affinity":                               {`{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[{"topologyKey":"manager","labelSelector":{}}]}}`, "topologyKey: manager"},
 		"manager.topologySpreadConstraints":              {`[{"maxSkew":2,"topologyKey":"manager-rack","whenUnsatisfiable":"DoNotSchedule","labelSelector":{"matchLabels":{"app.kubernetes.io/name":"hallpass"}}}]`, "topologyKey: manager-rack"},
 		"manager.extraPodSpec":                           {`{"hostAliases":[{"ip":"192.0.2.61","hostnames":["a"]}]}`, "ip: 192.0.2.61"},
@@ -393,13 +424,16 @@ func TestEverySettingDoesSomething(t *testing.T) {
 		"tokenserver.podDisruptionBudget.minAvailable":   {"1", "minAvailable: 1"},
 		"tokenserver.strategy":                           {`{"rollingUpdate":{"maxSurge":"7%"}}`, "maxSurge: 7%"},
 		"tokenserver.revisionHistoryLimit":               {"0", "revisionHistoryLimit: 0"},
+		"tokenserver.minReadySeconds":                    {"61", "minReadySeconds: 61"},
 		"tokenserver.terminationGracePeriodSeconds":      {"62", "terminationGracePeriodSeconds: 62"},
 		"tokenserver.startupProbe":                       {`{"periodSeconds":62}`, "periodSeconds: 62"},
 		"tokenserver.livenessProbe":                      {`{"timeoutSeconds":62}`, "timeoutSeconds: 62"},
 		"tokenserver.readinessProbe":                     {`{"periodSeconds":62}`, "periodSeconds: 62"},
 		"tokenserver.priorityClassName":                  {"tokenserver-first", "priorityClassName: tokenserver-first"},
+		"tokenserver.deploymentLabels":                   {`{"example.com/tier":"tokenserver"}`, "  labels:\n    app.kubernetes.io/component: tokenserver\n    app.kubernetes.io/name: hallpass\n    app.kubernetes.io/part-of: hallpass\n    example.com/tier: tokenserver\nspec"},
+		"tokenserver.serviceAccount.labels":              {`{"azure.workload.identity/use":"tokenserver"}`, "azure.workload.identity/use: tokenserver"},
 		"tokenserver.deploymentAnnotations":              {`{"reloader":"tokenserver"}`, "reloader: tokenserver"},
-		"tokenserver.podLabels":                          {`{"sidecar":"tokenserver"}`, "<<: *labels\n        sidecar: tokenserver"},
+		"tokenserver.podLabels":                          {`{"sidecar":"tokenserver"}`, "app.kubernetes.io/part-of: hallpass\n        sidecar: tokenserver"},
 		"tokenserver.affinity":                           {`{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[{"topologyKey":"tokenserver","labelSelector":{}}]}}`, "topologyKey: tokenserver"},
 		"tokenserver.topologySpreadConstraints":          {`[{"maxSkew":2,"topologyKey":"tokenserver-rack","whenUnsatisfiable":"DoNotSchedule","labelSelector":{"matchLabels":{"app.kubernetes.io/name":"hallpass"}}}]`, "topologyKey: tokenserver-rack"},
 		"tokenserver.extraPodSpec":                       {`{"hostAliases":[{"ip":"192.0.2.62","hostnames":["a"]}]}`, "ip: 192.0.2.62"},
@@ -413,11 +447,13 @@ func TestEverySettingDoesSomething(t *testing.T) {
 			t.Errorf("values.yaml has %s, which no row of this test sets", name)
 		}
 	}
-	// What a setting takes effect with. The kinds are judged once.
+	// What a setting takes effect with. The kinds are validated once.
 	beside := map[string]string{
 		"tokenserver.autoscaling.": "tokenserver.autoscaling.enabled=true", "certManager.": "certManager.enabled=true",
-		"monitoring.labels": "monitoring.podMonitor=true", "ingress.": "ingress.enabled=true,issuer=https://id.example.com",
+		"monitoring.labels": "monitoring.podMonitor=true", "monitoring.endpoint": "monitoring.podMonitor=true", "ingress.": "ingress.enabled=true,issuer=https://id.example.com",
 		"gateway.": "gateway.enabled=true,issuer=https://id.example.com", "gateway.caConfigMap": "gateway.tls=Reencrypt",
+		"ingress.tlsSecret": "issuerCA=public", "gateway.tls": "issuerCA=public", "gateway.caConfigMa": "issuerCA=public", "tokenserver.publicCertificateSecret": "issuerCA=public",
+		"tokenserver.plainHTTP": "issuer=https://id.example.com,issuerCA=public",
 		"tokenserver.extAuthz.": "tokenserver.extAuthz.enabled=true", "tokenserver.service.extraSpec": "tokenserver.service.type=LoadBalancer", "": "crds.install=false",
 	}
 	ordinary := map[bool]string{}
@@ -455,7 +491,8 @@ func TestEverySettingDoesSomething(t *testing.T) {
 
 var kubernetesOwn = regexp.MustCompile("^(resources|strategy|podSecurityContext|securityContext|.*Probe)$")
 
-// settings are the paths of all leaves. A list, an empty map and what Kubernetes defines are one setting each.
+// settings are the paths of all leaves. A list, an empty map and what Kubernetes defines are one
+// setting each.
 func settings(path string, values map[string]any) []string {
 	var names []string
 	for key, value := range values {

@@ -28,14 +28,16 @@ var rewrite = flag.Bool("update", false, "write the golden files of this package
 // verbs are those of every resource.
 var verbs = []string{"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"}
 
-// special are the further verbs that the API server asks about, and what for; some of these resources are served nowhere.
+// special are the further verbs that the API server asks about, and what for; some of these
+// resources are served nowhere.
 var special = map[string][]string{
 	"users": {"impersonate"}, "groups": {"impersonate"}, "serviceaccounts": {"impersonate"}, "uids.authentication.k8s.io": {"impersonate"},
 	"roles.rbac.authorization.k8s.io": {"bind", "escalate"}, "clusterroles.rbac.authorization.k8s.io": {"bind", "escalate"},
 	"signers.certificates.k8s.io": {"approve", "attest", "sign"}, "priorityclasses.scheduling.k8s.io": {"use"},
 }
 
-// named are the names that rules of Hallpass single out, and one that none does, for the resources that they are names of.
+// named are the names that rules of Hallpass single out, and one that none does, for the resources
+// that they are names of.
 var named = map[string][]string{
 	"configmaps": {"", "hallpass-ca", "any"}, "leases.coordination.k8s.io": {"", "hallpass-manager", "any"}, "secrets": {"", "signing-keys", "any"},
 }
@@ -46,8 +48,9 @@ type resource struct {
 	namespaced bool
 }
 
-// TestTheAPIServerGivesTheAccountsTheseRightsAndNoOthers asks it for every verb on every resource that it serves, in every kind of
-// namespace, and with a name where that makes a difference. What it gives to everybody is left out.
+// TestTheAPIServerGivesTheAccountsTheseRightsAndNoOthers asks it for every verb on every resource
+// that it serves, in every kind of namespace, and with a name where that makes a difference. What
+// it gives to everybody is left out.
 func TestTheAPIServerGivesTheAccountsTheseRightsAndNoOthers(t *testing.T) {
 	for profile, dir := range map[string]string{"cluster-wide": ofKustomize, "namespaced": ofNamespaced} {
 		t.Run(profile, func(t *testing.T) {
@@ -113,8 +116,8 @@ func served(t *testing.T, c *cluster) []resource {
 	return slices.SortedFunc(maps.Keys(found), func(a, b resource) int { return strings.Compare(a.name, b.name) })
 }
 
-// allowed asks for each right in each place. The answers are sorted: a place, a resource, a name if it is for that one only, and
-// the verbs.
+// allowed asks for each right in each place. The answers are sorted: a place, a resource, a name if
+// it is for that one only, and the verbs.
 func allowed(t *testing.T, c *cluster, account string, resources []resource) []string {
 	t.Helper()
 	answers := make([][]string, len(resources))
@@ -132,7 +135,8 @@ func allowed(t *testing.T, c *cluster, account string, resources []resource) []s
 	return all
 }
 
-// allowedOn asks about one resource. What holds in all of the cluster, or for every name, is asked and said once.
+// allowedOn asks about one resource. What holds in all of the cluster, or for every name, is asked
+// and reported once.
 func allowedOn(t *testing.T, admin kubernetes.Interface, account string, r resource) ([]string, error) {
 	t.Helper()
 	places := []string{""}

@@ -19,15 +19,18 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/yaml"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 )
 
-// validators builds hack/validators for each promised version of Kubernetes but the newest, once for this machine.
+// validators builds hack/validators for each promised version of Kubernetes but the newest, once
+// for this machine.
 var validators = sync.OnceValues(func() ([]string, error) {
 	command := exec.CommandContext(context.Background(), "make", "--silent", "validators")
 	command.Dir, command.Stderr = root, os.Stderr
@@ -36,7 +39,8 @@ var validators = sync.OnceValues(func() ([]string, error) {
 	return strings.Fields(string(paths)), err
 })
 
-// everyPromisedVersionAccepts has the validators of each version judge streams of objects, by their names.
+// everyPromisedVersionAccepts has the validators of each version validate streams of objects, by
+// their names.
 func everyPromisedVersionAccepts(t *testing.T, streams map[string]string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -60,16 +64,18 @@ func everyPromisedVersionAccepts(t *testing.T, streams map[string]string) {
 	theNewestAccepts(t, streams)
 }
 
-// theNewestAccepts has the API server of the tests judge each object that differs, without storing it.
+// theNewestAccepts has the API server of the tests validate each object that differs, without
+// storing it.
 func theNewestAccepts(t *testing.T, streams map[string]string) {
 	t.Helper()
 	c := share(t, ofKustomize)
 	c.kubectl(t, "apply", "--server-side", "--force-conflicts", "-k", ofKustomize)
+	serveForeignKinds(t, c)
 	different := map[string]bool{}
 	for _, stream := range streams {
 		for key, object := range objects(t, stream) {
-			switch group, _, _ := strings.Cut(fmt.Sprint(object["apiVersion"]), "/"); group {
-			case "cert-manager.io", "gateway.networking.k8s.io", "monitoring.coreos.com": // not served here
+			// which the Gateway API does not serve any more
+			if object["apiVersion"] == "gateway.networking.k8s.io/v1alpha2" {
 				continue
 			}
 			metadata, _ := object["metadata"].(map[string]any)
@@ -92,7 +98,54 @@ func theNewestAccepts(t *testing.T, streams map[string]string) {
 	}
 }
 
-// refused are objects that a version of Kubernetes refuses, and what its validator says.
+// foreignKinds are the CustomResourceDefinitions of other projects, by the modules of hack/foreign.
+var foreignKinds = map[string][]string{
+	"sigs.k8s.io/gateway-api": {"config/crd/standard/gateway.networking.k8s.io_backendtlspolicies.yaml",
+		"config/crd/standard/gateway.networking.k8s.io_httproutes.yaml", "config/crd/standard/gateway.networking.k8s.io_tlsroutes.yaml"},
+	"github.com/cert-manager/cert-manager": {"deploy/crds/cert-manager.io_certificates.yaml"},
+	"github.com/prometheus-operator/prometheus-operator": {
+		"example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml", "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml"},
+}
+
+// serveForeignKinds has the API server validate the objects of other projects by their schemas.
+func serveForeignKinds(t *testing.T, c *cluster) {
+	t.Helper()
+	apply := []string{"apply", "--server-side", "--force-conflicts"}
+	for module, files := range foreignKinds {
+		command := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", module)
+		command.Dir, command.Stderr = filepath.Join(root, "hack", "foreign"), os.Stderr
+		var downloaded struct{ Dir string }
+		must(t, json.Unmarshal(must1(command.Output())(t), &downloaded))
+		for _, file := range files {
+			apply = append(apply, "--filename", filepath.Join(downloaded.Dir, file))
+		}
+	}
+	c.kubectl(t, apply...)
+	c.kubectl(t, "wait", "--for=condition=Established", "--timeout=1m", "customresourcedefinitions", "--all")
+}
+
+// TestTheSchemasOfOtherProjectsRefuse shows that their kinds are validated.
+func TestTheSchemasOfOtherProjectsRefuse(t *testing.T) {
+	c := share(t, ofKustomize)
+	c.kubectl(t, "apply", "--server-side", "--force-conflicts", "-k", ofKustomize)
+	serveForeignKinds(t, c)
+	for kind, object := range map[string]string{
+		"Certificate":      "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: a, namespace: hallpass-system}\nspec: {secretName: a}\n",
+		"TLSRoute":         "apiVersion: gateway.networking.k8s.io/v1\nkind: TLSRoute\nmetadata: {name: a, namespace: hallpass-system}\nspec: {hostnames: [192.0.2.1], rules: [{backendRefs: [{name: a, port: 443}]}]}\n",
+		"HTTPRoute":        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: a, namespace: hallpass-system}\nspec: {rules: [{backendRefs: [{name: a}]}]}\n",
+		"BackendTLSPolicy": "apiVersion: gateway.networking.k8s.io/v1\nkind: BackendTLSPolicy\nmetadata: {name: a, namespace: hallpass-system}\nspec: {targetRefs: [{group: '', kind: Service, name: a}], validation: {hostname: '*.b'}}\n",
+		"PodMonitor":       "apiVersion: monitoring.coreos.com/v1\nkind: PodMonitor\nmetadata: {name: a, namespace: hallpass-system}\nspec: {selector: {}, podMetricsEndpoints: [{interval: often}]}\n",
+		"PrometheusRule":   "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {name: a, namespace: hallpass-system}\nspec: {groups: [{name: a, interval: often}]}\n",
+	} {
+		file := filepath.Join(t.TempDir(), "object.yaml")
+		must(t, os.WriteFile(file, []byte(object), 0o600))
+		if _, _, err := run(t, c.Kubeconfig(), c.Kubectl(), "apply", "--server-side", "--dry-run=server", "--filename", file); err == nil || !strings.Contains(err.Error(), "is invalid") {
+			t.Errorf("%s: %v, want it refused", kind, err)
+		}
+	}
+}
+
+// refused are objects that a version of Kubernetes refuses, and the message of its validator.
 var refused = map[string]struct{ object, says string }{
 	"a rule of a kind that calls an unknown function": {`
 apiVersion: apiextensions.k8s.io/v1
@@ -189,9 +242,9 @@ func TestThePromisedVersionsAreThoseThatAreTested(t *testing.T) {
 	}
 }
 
-// TestAnUpgradeThatReusesTheValuesOfAnEarlierChartRenders renders today's templates with the values.yaml of each earlier commit, which is
-// what `helm upgrade --reuse-values` does: a value that is newer is missing. They install the same
-// objects.
+// TestAnUpgradeThatReusesTheValuesOfAnEarlierChartRenders renders today's templates with the
+// values.yaml of each earlier commit, which is what `helm upgrade --reuse-values` does: a value
+// that is newer is missing. They install the same objects.
 func TestAnUpgradeThatReusesTheValuesOfAnEarlierChartRenders(t *testing.T) {
 	commits, _, err := run(t, "", "git", "log", "--format=%h", "--", chart+"/values.yaml")
 	if err != nil {
@@ -228,7 +281,8 @@ func TestAnUpgradeThatReusesTheValuesOfAnEarlierChartRenders(t *testing.T) {
 			continue
 		}
 		want, got := objects(t, ordinary), objects(t, rendered)
-		if slices.Contains(strings.Fields(commits), name) { // its defaults may have been others
+		// its defaults may have been others
+		if slices.Contains(strings.Fields(commits), name) {
 			want, got = namesOf(want), namesOf(got)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -245,10 +299,10 @@ func namesOf(all map[string]map[string]any) map[string]map[string]any {
 	return names
 }
 
-var yamlBlock = regexp.MustCompile("(?ms)^```yaml\n# (values for [^\n]*|kustomization.yaml)\n(.*?)^```$")
+var yamlBlock = regexp.MustCompile("(?ms)^```yaml\n# (values for [^\n]*|kustomization.yaml[^\n]*)\n(.*?)^```$")
 
-// TestTheValuesOfEachPlatformRender renders the blocks of docs/platforms.md and docs/exposure.md; every promised version of Kubernetes
-// has to accept what they install.
+// TestTheValuesOfEachPlatformRender renders the blocks of docs/platforms.md and docs/exposure.md;
+// every promised version of Kubernetes has to accept what they install.
 func TestTheValuesOfEachPlatformRender(t *testing.T) {
 	rendered := map[string]string{}
 	for _, page := range []string{"platforms", "exposure"} {
@@ -256,12 +310,12 @@ func TestTheValuesOfEachPlatformRender(t *testing.T) {
 		must(t, err)
 		for _, block := range yamlBlock.FindAllStringSubmatch(string(content), -1) {
 			name, text := block[1], block[2]
-			if name == "kustomization.yaml" {
+			if purpose, found := strings.CutPrefix(name, "kustomization.yaml"); found {
 				dir := filepath.Join(t.TempDir(), "own")
 				must(t, os.MkdirAll(dir, 0o755))
 				must(t, os.CopyFS(filepath.Join(filepath.Dir(dir), "config"), os.DirFS(filepath.Join(root, "config"))))
-				must(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
-				rendered["the kustomization of "+page] = kustomize(t, dir)
+				must(t, os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600))
+				rendered["the kustomization of "+page+purpose] = kustomize(t, dir)
 				continue
 			}
 			file := filepath.Join(t.TempDir(), "values.yaml")
@@ -273,18 +327,133 @@ func TestTheValuesOfEachPlatformRender(t *testing.T) {
 	if len(rendered) < 12 {
 		t.Fatalf("%d blocks; does this test still read the pages right?", len(rendered))
 	}
+	for _, platform := range []string{"kind, k3d and minikube", "k3s", "EKS", "GKE, Autopilot", "AKS", "OpenShift"} {
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(rendered)), func(name string) bool { return strings.HasPrefix(name, "values for "+platform) }) {
+			t.Errorf("there are no values for %s", platform)
+		}
+	}
 	for _, name := range []string{"values for OpenShift", "the kustomization of platforms"} {
 		if ids := regexp.MustCompile(`(runAsUser|runAsGroup|fsGroup): .*`).FindAllString(rendered[name], -1); len(ids) > 0 {
 			t.Errorf("%s has %q, which SecurityContextConstraints refuse", name, ids)
+		}
+		if !strings.Contains(rendered[name], "ipFamilyPolicy: PreferDualStack") && name == "the kustomization of platforms" {
+			t.Error("the kustomization does not make the Service dual-stack")
 		}
 		if !strings.Contains(rendered[name], "5353") || !strings.Contains(rendered[name], "openshift-dns") {
 			t.Errorf("%s does not let DNS out", name)
 		}
 	}
+	trustedAtTheIssuer(t, rendered)
+	reachable(t, rendered)
 	everyPromisedVersionAccepts(t, rendered)
 }
 
-// TestNetworkPoliciesNamePortsByNumber: plugins such as OVN-Kubernetes know no names, and the VPC CNI looks for them in the caller's pod.
+// trustedAtTheIssuer: where TLS ends outside, or there are two certificates, ca.crt is not what the
+// token server's own certificate is verified by.
+func trustedAtTheIssuer(t *testing.T, rendered map[string]string) {
+	t.Helper()
+	public := map[string]bool{
+		"values for ingress-nginx that ends TLS and encrypts again": true, "values for a Gateway that ends TLS and encrypts again": true,
+		"values for k3s behind its Traefik": true, "values for a proxy that ends TLS in front of plain HTTP": true, "the kustomization of exposure for plain HTTP": true,
+		"values for a public certificate for the issuer and the manager's for the Service": true,
+	}
+	for name := range public {
+		if rendered[name] == "" {
+			t.Errorf("no page has %s", name)
+		}
+	}
+	for name, stream := range rendered {
+		if got := strings.Contains(stream, "- --issuer-ca=public\n"); got != public[name] {
+			t.Errorf("%s: callers trust public CAs at the issuer: %t, want %t", name, got, public[name])
+		}
+	}
+	for _, name := range []string{"values for a proxy that ends TLS in front of plain HTTP", "the kustomization of exposure for plain HTTP"} {
+		var service corev1.Service
+		must(t, runtime.DefaultUnstructuredConverter.FromUnstructured(objects(t, rendered[name])["Service hallpass-system/hallpass-tokenserver"], &service))
+		port := service.Spec.Ports[0]
+		if len(service.Spec.Ports) != 1 || port.Port != 80 || ptr.Deref(port.AppProtocol, "") != "http" || !strings.Contains(rendered[name], "--require-https=false") {
+			t.Errorf("%s: the Service has the ports %+v", name, service.Spec.Ports)
+		}
+	}
+}
+
+// reachable compares the ports and peers of the NetworkPolicies with what a page has about them.
+func reachable(t *testing.T, rendered map[string]string) {
+	t.Helper()
+	const in, out = "from", "to"
+	for name, want := range map[string][]string{
+		"values for kind, k3d and minikube": {
+			"manager: 443,6443/TCP to everywhere", "manager: 53/UDP,53/TCP to kube-system", "manager: 8080/TCP from monitoring",
+			"tokenserver: 443,6443/TCP to everywhere", "tokenserver: 53/UDP,53/TCP to kube-system", "tokenserver: 8081/TCP from monitoring", "tokenserver: 8443/TCP from everywhere",
+		},
+		"values for OpenShift": {
+			"manager: 443,6443/TCP to everywhere", "manager: 5353/UDP,5353/TCP to openshift-dns", "manager: 8080/TCP from openshift-user-workload-monitoring",
+			"tokenserver: 443,6443/TCP to everywhere", "tokenserver: 5353/UDP,5353/TCP to openshift-dns",
+			"tokenserver: 8081/TCP from openshift-user-workload-monitoring", "tokenserver: 8443/TCP from everywhere",
+		},
+		"the kustomization of platforms": {
+			"manager: 5353/UDP,5353/TCP to openshift-dns", "manager: 6443/TCP to everywhere", "manager: 8080/TCP from openshift-user-workload-monitoring",
+			"tokenserver: 4318/TCP to tracing", "tokenserver: 5353/UDP,5353/TCP to openshift-dns", "tokenserver: 6443/TCP to everywhere",
+			"tokenserver: 8081/TCP from openshift-user-workload-monitoring", "tokenserver: 8443/TCP from everywhere",
+		},
+		"the kustomization of platforms for a restricted network": {
+			"manager: 4318/TCP to tracing", "manager: 443,6443/TCP to 10.0.0.0/28", "manager: 53/UDP,53/TCP to kube-system", "manager: 8080/TCP from monitoring",
+			"tokenserver: 443,6443/TCP to 10.0.0.0/28", "tokenserver: 53/UDP,53/TCP to kube-system", "tokenserver: 8081/TCP from monitoring",
+			"tokenserver: 8443/TCP from calls-hallpass=true",
+		},
+		"values for traces": {
+			"manager: 443,6443/TCP to everywhere", "manager: 53/UDP,53/TCP to kube-system", "manager: 8080/TCP from monitoring", "tokenserver: 4318/TCP to monitoring",
+			"tokenserver: 443,6443/TCP to everywhere", "tokenserver: 53/UDP,53/TCP to kube-system", "tokenserver: 8081/TCP from monitoring", "tokenserver: 8443/TCP from everywhere",
+		},
+	} {
+		var got []string
+		for _, component := range []string{"manager", "tokenserver"} {
+			var policy networkingv1.NetworkPolicy
+			must(t, runtime.DefaultUnstructuredConverter.FromUnstructured(objects(t, rendered[name])["NetworkPolicy hallpass-system/hallpass-"+component], &policy))
+			for _, rule := range policy.Spec.Ingress {
+				got = append(got, component+": "+pair(rule.Ports, in, rule.From))
+			}
+			for _, rule := range policy.Spec.Egress {
+				got = append(got, component+": "+pair(rule.Ports, out, rule.To))
+			}
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// pair is a rule of a NetworkPolicy in words.
+func pair(ports []networkingv1.NetworkPolicyPort, direction string, peers []networkingv1.NetworkPolicyPeer) string {
+	text := ""
+	for i, port := range ports {
+		text += port.Port.String()
+		if i+1 < len(ports) && *ports[i+1].Protocol == *port.Protocol {
+			text += ","
+		} else if text += "/" + string(*port.Protocol); i+1 < len(ports) {
+			text += ","
+		}
+	}
+	var names []string
+	for _, peer := range peers {
+		switch {
+		case peer.IPBlock != nil:
+			names = append(names, peer.IPBlock.CIDR)
+		case peer.NamespaceSelector != nil:
+			for label, value := range peer.NamespaceSelector.MatchLabels {
+				names = append(names, strings.TrimPrefix(label+"="+value, "kubernetes.io/metadata.name="))
+			}
+		}
+	}
+	if len(peers) == 0 {
+		names = []string{"everywhere"}
+	}
+	return text + " " + direction + " " + strings.Join(names, ",")
+}
+
+// TestNetworkPoliciesNamePortsByNumber: plugins such as OVN-Kubernetes know no names, and the VPC
+// CNI looks for them in the caller's pod.
 func TestNetworkPoliciesNamePortsByNumber(t *testing.T) {
 	rendered, err := template(t)
 	must(t, err)
@@ -317,37 +486,73 @@ func TestNetworkPoliciesNamePortsByNumber(t *testing.T) {
 	}
 }
 
-// TestTheNotesCanBePasted reads what Helm prints after an installation as a shell reads it.
+// TestTheNotesCanBePasted reads what Helm prints after an installation as a shell reads it. curl
+// asks the address that a port-forward leads to by the name that its certificate has, and trusts
+// the CA of that one.
 func TestTheNotesCanBePasted(t *testing.T) {
-	output, _, err := helm(t, "", "install", "hallpass", chart, "--namespace", system, "--dry-run=client", "--set", "crds.install=false")
-	must(t, err)
-	_, notes, found := strings.Cut(output, "NOTES:\n")
-	_, commands, pasted := strings.Cut(notes, "can be pasted")
+	const secret, configMap, service = "of the Secret", "of the ConfigMap", "https://hallpass-tokenserver.hallpass-system.svc"
+	for values, c := range map[string]struct {
+		url, ca string
+		// without has the client's Secret lack ca.crt.
+		without bool
+	}{
+		"crds.install=false":                                      {url: service, ca: secret},
+		"issuer=https://id.example.com":                           {url: "https://id.example.com", ca: secret},
+		"issuer=https://id.example.com,issuerCA=bundle":           {url: "https://id.example.com", ca: secret},
+		"issuer=https://id.example.com,issuerCA=public":           {url: "https://id.example.com", ca: configMap, without: true},
+		"issuerCA=public,tokenserver.publicCertificateSecret=own": {url: service, without: true},
+		"issuer=https://id.example.com,issuerCA=public,tokenserver.publicCertificateSecret=own,internalURL=" + service: {url: service, ca: secret},
+		"issuer=https://id.example.com,issuerCA=bundle,tokenserver.publicCertificateSecret=own,internalURL=" + service: {url: "https://id.example.com", ca: secret},
+		"certManager.enabled=true":                                                 {url: service, ca: secret},
+		"certManager.enabled=true,issuer=https://id.example.com":                   {url: "https://id.example.com", without: true},
+		"tokenserver.certificateSecret=own":                                        {url: service, without: true},
+		"tokenserver.plainHTTP=true,issuer=https://id.example.com,issuerCA=public": {url: "http://127.0.0.1:8443", without: true},
+	} {
+		t.Run(values, func(t *testing.T) {
+			calls, trusted, applied := pasted(t, notesOf(t, chart, values), c.without)
+			for _, want := range []string{"rollout status deployment hallpass-tokenserver", "--for=condition=Ready oauth2clients.hallpass.dev/first",
+				"--user value:value --data grant_type=client_credentials " + c.url + "/oauth2/token"} {
+				if !strings.Contains(calls, want) {
+					t.Errorf("the commands do not call %q: %s", want, calls)
+				}
+			}
+			if strings.Contains(calls, "--cacert ca.crt") != (c.ca != "") || c.ca != "" && !strings.Contains(trusted, c.ca) {
+				t.Errorf("curl trusts %q, want %q: %s", trusted, c.ca, calls)
+			}
+			if plain := strings.HasPrefix(c.url, "http:"); plain == strings.Contains(calls, "--connect-to ::127.0.0.1:8443") || plain != strings.Contains(calls, " 8443:80\n") {
+				t.Errorf("curl does not ask the port-forward: %s", calls)
+			}
+			var client v1alpha1.OAuth2Client
+			must(t, yaml.UnmarshalStrict([]byte(applied), &client))
+			if client.Name != "first" {
+				t.Errorf("the client is %+v", client)
+			}
+		})
+	}
+}
+
+// pasted runs the commands of the notes with tools that only record what they are given.
+func pasted(t *testing.T, notes string, without bool) (calls, trusted, applied string) {
+	t.Helper()
+	_, commands, found := strings.Cut(notes, "can be pasted")
 	_, commands, ends := strings.Cut(commands, "\n\n")
-	if !found || !pasted || !ends {
+	if !found || !ends {
 		t.Fatalf("the notes are %q", notes)
 	}
-	// The commands run with tools that only record what they are given.
 	desk := t.TempDir()
-	_, complaints, err := run(t, "", "bash", "-euc", `cd `+desk+`
-kubectl() { echo "kubectl $*" >> calls; case "$*" in (*apply*) cat > applied;; (*jsonpath*|*go-template*) printf value;; esac; }
+	_, complaints, err := run(t, "", "bash", "-euc", fmt.Sprintf(`cd %s
+without=%t
+kubectl() { echo "kubectl $*" >> calls; case "$*" in (*apply*) cat > applied;; (*secret*ca.crt*) ! $without && echo "BEGIN of the Secret";;
+(*configmap*) echo "BEGIN of the ConfigMap";; (*go-template*) printf value;; esac; }
 curl() { echo "curl $*" >> calls; echo '{"access_token":"a"}'; }
-sleep() { :; }
 kill() { :; }
-`+commands)
+`, desk, without)+commands)
 	if err != nil || complaints != "" {
 		t.Fatalf("%v: %s\n%s", err, complaints, commands)
 	}
-	calls := string(must1(os.ReadFile(filepath.Join(desk, "calls")))(t))
-	for _, want := range []string{"rollout status deployment hallpass-tokenserver", "--for=condition=Ready oauth2clients.hallpass.dev/first",
-		"--user value:value --data grant_type=client_credentials https://hallpass-tokenserver.hallpass-system.svc/oauth2/token"} {
-		if !strings.Contains(calls, want) {
-			t.Errorf("the commands do not call %q: %s", want, calls)
-		}
+	read := func(name string) string {
+		content, _ := os.ReadFile(filepath.Join(desk, name))
+		return string(content)
 	}
-	var client v1alpha1.OAuth2Client
-	must(t, yaml.UnmarshalStrict(must1(os.ReadFile(filepath.Join(desk, "applied")))(t), &client))
-	if client.Name != "first" {
-		t.Errorf("the client is %+v", client)
-	}
+	return read("calls"), read("ca.crt"), read("applied")
 }

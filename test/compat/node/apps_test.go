@@ -21,7 +21,8 @@ import (
 // issuer is that of an installation in which nothing was set: the address of the Service.
 const issuer = "https://hallpass-tokenserver.hallpass-system.svc"
 
-// clients are what the teams apply: an API with its declaration, and two callers, of which one has no secret.
+// clients are what the teams apply: an API with its declaration, and two callers, of which one has
+// no secret.
 const clients = `
 apiVersion: hallpass.dev/v1alpha1
 kind: OAuth2Resource
@@ -54,7 +55,8 @@ spec:
   authentication: {method: ServiceAccount, serviceAccount: {name: worker}}
 `
 
-// app is a Deployment of the test's program: its name, namespace, service account, arguments and what is mounted.
+// app is a Deployment of the test's program: its name, namespace, service account, arguments and
+// what is mounted.
 const app = `
 apiVersion: apps/v1
 kind: Deployment
@@ -105,7 +107,7 @@ func (c *cluster) deployApps(t *testing.T) {
 	c.apply(t, fmt.Sprintf(app, "worker", "shop", "worker", `[call, "`+called+`"]`, withoutOne))
 }
 
-// journey is what a caller tells of a token that it fetched and the API that it called with it.
+// journey is what a caller logs about a token that it fetched and the API that it called with it.
 type journey struct {
 	Active     bool   `json:"active"`
 	ClientID   string `json:"client_id"`
@@ -152,7 +154,7 @@ func get(ctx context.Context, method, address string, answer any) error {
 	return json.Unmarshal(body, answer)
 }
 
-// travels waits until a caller's journey succeeds and says what it should.
+// travels waits until a caller's journey succeeds with the expected result.
 func (c *cluster) travels(t *testing.T, name string) journey {
 	t.Helper()
 	var j journey
@@ -178,7 +180,8 @@ type tally struct {
 // callsAround is how many calls each caller makes before something happens, and again after it.
 const callsAround = 50
 
-// underLoad has both callers call without pause before, while and after something happens, and no call may fail.
+// underLoad has both callers call without pause before, while and after something happens, and no
+// call may fail.
 func (c *cluster) underLoad(t *testing.T, happens func()) {
 	t.Helper()
 	callers := []string{"checkout", "worker"}

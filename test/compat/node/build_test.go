@@ -21,7 +21,7 @@ import (
 
 const (
 	root = "../../.."
-	// version is the chart's appVersion, so that the chart finds the images without being told.
+	// version is the chart's appVersion, so that the chart finds the images by default.
 	version  = "v0.1.0"
 	appImage = "hallpass.test/app"
 )
@@ -34,7 +34,8 @@ type program struct {
 	links []string
 }
 
-// small leaves out what only a debugger or the last tenth of speed needs, and with it much of the time of the compilation.
+// small leaves out what only a debugger or the last tenth of speed needs, and with it much of the
+// time of the compilation.
 var small = []string{"-trimpath", "-gcflags=all=-dwarf=false -l", "-ldflags=-s -w"}
 
 func programs() []program {
@@ -72,7 +73,8 @@ func buildPrograms(ctx context.Context, dir string) error {
 		if err != nil {
 			return err
 		}
-		// Hard links and copies would do as well; what a container mounts must not be a symbolic link to elsewhere.
+		// Hard links and copies would do as well; what a container mounts must not be a
+		// symbolic link to elsewhere.
 		if err := copyFile(built, filepath.Join(bin, p.name)); err != nil {
 			return err
 		}
@@ -139,7 +141,8 @@ func copyFile(from, to string) error {
 	return os.WriteFile(to, content, 0o755)
 }
 
-// buildImages builds the images that a release has, and that of the apps, and packs each for the container runtime.
+// buildImages builds the images that a release has, and that of the apps, and packs each for the
+// container runtime.
 func buildImages(ctx context.Context, dir string) error {
 	images := filepath.Join(dir, "images")
 	command := exec.CommandContext(ctx, "go", "run", "./hack/image", "-out", images, "-version", version, "-platforms", "linux/"+runtime.GOARCH,

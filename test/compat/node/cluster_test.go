@@ -30,7 +30,8 @@ type cluster struct {
 	machine *machine
 }
 
-// start starts a cluster. Its API server listens on all addresses, of which these namespaces have three.
+// start starts a cluster. Its API server listens on all addresses, of which these namespaces have
+// three.
 func start(t *testing.T, dir string) *cluster {
 	t.Helper()
 	cp, err := controlplane.Start(t.Context(), controlplane.Options{Dir: filepath.Join(dir, "controlplane"), APIServerFlags: []string{
@@ -148,7 +149,7 @@ spec:
   - {name: dns-tcp, port: 53, targetPort: 1053, protocol: TCP}
 `
 
-// waitNode waits until the node is ready: as it is now, not as it was said to be before since.
+// waitNode waits until the node is ready: as it is now, not as a watch reported it before since.
 func (c *cluster) waitNode(t *testing.T, since time.Time) {
 	t.Helper()
 	c.eventually(t, "the node is ready", func(ctx context.Context) error {
@@ -165,7 +166,8 @@ func (c *cluster) waitNode(t *testing.T, since time.Time) {
 	})
 }
 
-// waitDeployments waits until all Deployments have what they want, in containers that were started after an instant.
+// waitDeployments waits until all Deployments have what they want, in containers that were started
+// after an instant.
 func (c *cluster) waitDeployments(t *testing.T, since time.Time) {
 	t.Helper()
 	c.eventually(t, "all Deployments are available", func(ctx context.Context) error {
@@ -223,7 +225,7 @@ func (c *cluster) eventually(t *testing.T, what string, try func(context.Context
 	}
 }
 
-// describe prints what tells why something does not run.
+// describe prints why something does not run.
 func (c *cluster) describe(t *testing.T) {
 	t.Helper()
 	fmt.Println(c.kubectl(t, "get", "pods", "--all-namespaces", "--output=wide"))

@@ -21,14 +21,16 @@ const (
 	nameServer  = "10.0.0.10"
 )
 
-// machine is the node: namespaces below those of the test, in which its processes live, and a disk that outlives them.
+// machine is the node: namespaces below those of the test, in which its processes live, and a disk
+// that outlives them.
 type machine struct {
 	dir, kubeconfig string
 	process         *controlplane.Process
 }
 
-// boot is the first process of the machine. What a restart of a real one would not leave, in memory or in the kernel, is gone: /run is
-// new, rules and bridges of the network are taken down, and the groups of the containers that were are removed.
+// boot is the first process of the machine. What a restart of a real one would not leave, in memory
+// or in the kernel, is gone: /run is new, rules and bridges of the network are taken down, and the
+// groups of the containers that were are removed.
 const boot = `set -e
 dir=$1 group=$2 kubeconfig=$3
 export PATH="$dir/bin:$PATH"
@@ -59,8 +61,8 @@ kube-proxy --config "$dir/kube-proxy.yaml" >>"$dir/disk/kube-proxy.log" 2>&1 &
 kubelet --config "$dir/kubelet.yaml" --kubeconfig "$kubeconfig" --hostname-override node --node-ip ` + nodeAddress + ` >>"$dir/disk/kubelet.log" 2>&1 &
 wait`
 
-// The settings that a machine inside a machine takes: groups of its own below the caller's, no rights on the kernel's tables, no
-// opinion on how full the disk is.
+// The settings that a machine inside a machine takes: groups of its own below the caller's, no
+// rights on the kernel's tables, no opinion on how full the disk is.
 const (
 	containerdConfig = `version = 3
 [plugins."io.containerd.cri.v1.images".pinned_images]
@@ -130,7 +132,8 @@ func (m *machine) start(t *testing.T) {
 	must(t, err)
 }
 
-// powerCut ends all processes of the node at once, and returns when the kernel has none of them any more.
+// powerCut ends all processes of the node at once, and returns when the kernel has none of them any
+// more.
 func (m *machine) powerCut(t *testing.T) {
 	t.Helper()
 	must(t, m.process.Kill())

@@ -1,11 +1,12 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package node_test installs Hallpass on a real node, as a user would, and looks at what only a node shows: Pods, their volumes and
-// rights, names and Services, and what restarts do. `make e2e-node` runs it; docs/real-node.md says what it takes.
+// Package node_test installs Hallpass on a real node, as a user would, and checks what only a node
+// shows: Pods, their volumes and rights, names and Services, and what restarts do. `make e2e-node`
+// runs it; docs/real-node.md lists what it needs.
 //
-// Everything runs in namespaces of the kernel that the test makes, without a network to anywhere. The end of their first process is
-// the end of all that was started.
+// Everything runs in namespaces of the kernel that the test makes, without a network to anywhere.
+// The end of their first process is the end of all that was started.
 package node_test
 
 import (
@@ -24,7 +25,7 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
 )
 
-// The environment tells the test whether to run, and what was prepared for it outside.
+// The environment sets whether to run the test, and what was prepared for it outside.
 const (
 	wanted   = "HALLPASS_NODE"
 	prepared = "HALLPASS_NODE_PREPARED"
@@ -51,7 +52,8 @@ func say(format string, args ...any) {
 	fmt.Printf("%s --- %s\n", time.Now().Format(time.TimeOnly), fmt.Sprintf(format, args...))
 }
 
-// initialise is the first process in the namespaces: it gives them a loopback and the node's address, runs the test, and reaps.
+// initialise is the first process in the namespaces: it gives them a loopback and the node's
+// address, runs the test, and reaps.
 const initialise = `set -e
 ip link set lo up
 ip address add ` + nodeAddress + `/32 dev lo
@@ -61,7 +63,8 @@ set +e
 "$@"
 exit $?`
 
-// outside prepares everything that takes a network or the compiler, and runs the test again in namespaces of its own.
+// outside prepares everything that takes a network or the compiler, and runs the test again in
+// namespaces of its own.
 func outside(ctx context.Context) error {
 	if err := checkMachine(); err != nil {
 		return err
@@ -88,7 +91,7 @@ func outside(ctx context.Context) error {
 	return command.Run()
 }
 
-// checkMachine says what is missing, all of it at once.
+// checkMachine reports what is missing, all of it at once.
 func checkMachine() error {
 	var missing []string
 	if os.Geteuid() != 0 {

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// process is what the kernel says of one.
+// process is what the kernel reports of one.
 type process struct {
 	name   string
 	status map[string]string
@@ -54,7 +54,7 @@ func processes(t *testing.T) []process {
 	return all
 }
 
-// checkConfinement looks at the processes themselves, whatever their Pods say.
+// checkConfinement checks the processes themselves, whatever their Pods request.
 func checkConfinement(t *testing.T, wanted map[string]int) {
 	t.Helper()
 	found := map[string]int{}

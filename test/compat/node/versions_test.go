@@ -12,7 +12,8 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
 )
 
-// TestWhatIsBuiltHereFollowsTheRepository runs everywhere: who raises one version and not the other hears of it at once.
+// TestWhatIsBuiltHereFollowsTheRepository runs everywhere: a change of one version without the
+// other fails at once.
 func TestWhatIsBuiltHereFollowsTheRepository(t *testing.T) {
 	for file, line := range map[string]string{
 		"hack/controlplane/go.mod":    "k8s.io/kubernetes v" + controlplane.KubernetesVersion,

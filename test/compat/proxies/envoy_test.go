@@ -4,9 +4,13 @@
 package proxies_test
 
 import (
-	"net"
+	"crypto/tls"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,26 +24,25 @@ import (
 	upstreamv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"sigs.k8s.io/yaml"
 
+	answers "github.com/hallpass-dev/hallpass/internal/answer"
 	"github.com/hallpass-dev/hallpass/internal/extauthz"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/test/kit/memory"
 )
 
-// There is no Envoy to run here. Its documented configuration is read by the types that Envoy publishes, checked by their rules, and
-// what it gives each route is asked of Hallpass as Envoy asks.
+// There is no Envoy to run here. Its documented configuration is read by the types that Envoy
+// publishes, checked by their rules, and what it gives each route is asked of Hallpass as Envoy
+// asks.
 func TestDocumentedEnvoyConfiguration(t *testing.T) {
 	routes := envoyRoutes(t)
 	w := newWorld(t)
-	listener := memory.Listen(t)
-	server := extauthz.NewServer(w.hallpass.Authority, w.hallpass.Auditor, nil)
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(server.Stop)
-	check := dialEnvoy(t, listener)
+	check := dialEnvoy(t, w)
 	for name, c := range map[string]struct {
 		route  string
 		caller caller
@@ -67,13 +70,17 @@ func TestDocumentedEnvoyConfiguration(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			status := 200
+			a := answer{status: http.StatusOK, header: http.Header{}}
 			if denied := response.GetDeniedResponse(); denied != nil {
-				status = int(denied.GetStatus().GetCode())
+				a.status = int(denied.GetStatus().GetCode())
+				for _, header := range denied.GetHeaders() {
+					a.header.Add(header.GetHeader().GetKey(), header.GetHeader().GetValue()+string(header.GetHeader().GetRawValue()))
+				}
 			}
-			if status != c.status {
-				t.Errorf("status %d, want %d", status, c.status)
+			if a.status != c.status {
+				t.Errorf("status %d, want %d", a.status, c.status)
 			}
+			a.checkChallenge(t)
 		})
 	}
 	if extensions, protected := routes["/healthz"]; !protected || extensions != nil {
@@ -81,9 +88,19 @@ func TestDocumentedEnvoyConfiguration(t *testing.T) {
 	}
 }
 
-func dialEnvoy(t *testing.T, listener net.Listener) authv3.AuthorizationClient { //nolint:ireturn // the generated code has only this
+// dialEnvoy connects as Envoy does, with TLS.
+func dialEnvoy(t *testing.T, w *world) authv3.AuthorizationClient { //nolint:ireturn // the generated code has only this
 	t.Helper()
-	connection, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	certificate, caFile := memory.Certify(t, []string{issuerHost})
+	listener := memory.Listen(t)
+	server := extauthz.NewServer(w.hallpass.Authority, w.hallpass.Auditor, &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}})
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(server.Stop)
+	trusting, err := credentials.NewClientTLSFromFile(caFile, issuerHost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	connection, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(trusting))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,8 +108,9 @@ func dialEnvoy(t *testing.T, listener net.Listener) authv3.AuthorizationClient {
 	return authv3.NewAuthorizationClient(connection)
 }
 
-// envoyRoutes are the routes of the documented configuration, by path, with the context extensions that Envoy sends for each: its own, or
-// those of the virtual host. A route for which Envoy does not ask has none.
+// envoyRoutes are the routes of the documented configuration, by path, with the context extensions
+// that Envoy sends for each: its own, or those of the virtual host. A route for which Envoy does
+// not ask has none.
 func envoyRoutes(t *testing.T) map[string]map[string]string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(docs, "envoy.yaml"))
@@ -202,5 +220,34 @@ func TestDocumentedManifestsAreYAML(t *testing.T) {
 		if !strings.Contains(string(text), audience()) {
 			t.Errorf("%s requires another audience than %s", file, audience())
 		}
+	}
+}
+
+// The annotations of ingress controllers, which are not run, require what the declared API does,
+// and name each identity header.
+func TestDocumentedAnnotationsAskForTheDeclaredAPI(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(docs, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := regexp.MustCompile(`auth-url: (\S+)`).FindAllStringSubmatch(string(text), -1)
+	if len(asked) != 2 {
+		t.Fatalf("%d annotations with a URL; does this test still read them right?", len(asked))
+	}
+	for _, annotation := range asked {
+		target, err := url.Parse(annotation[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		required, err := oauth2.ParseRequirementQuery(target.RawQuery)
+		if err != nil || required.Audience != "https://"+issuerHost+"/resources/orders/orders-api" || !slices.Equal(required.Scopes, []string{"orders.read"}) {
+			t.Errorf("%s requires %+v, %v", annotation[1], required, err)
+		}
+		if target.Path != oauth2.ForwardAuthPath {
+			t.Errorf("%s asks at %s", annotation[1], target.Path)
+		}
+	}
+	if listed := strings.Count(string(text), ": "+strings.Join(answers.IdentityHeaders[:], ",")+"\n"); listed != len(asked) {
+		t.Errorf("%d annotations list the identity headers, want %d", listed, len(asked))
 	}
 }

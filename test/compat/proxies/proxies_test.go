@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,7 +19,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
-	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/test/kit/memory"
 )
 
@@ -34,9 +34,10 @@ const (
 type kind struct {
 	name  string
 	start func(t *testing.T, w *world) proxy
-	// offline says that tokens are verified without asking Hallpass about them.
+	// offline means that tokens are verified without asking Hallpass about them.
 	offline bool
-	// namespace is what the upstream is told about the namespace of the client: those that do not ask forward-auth know none.
+	// namespace is what the upstream gets about the namespace of the client: those that do not
+	// ask forward-auth know none.
 	namespace string
 	// refusal is a part of the page that a browser is shown.
 	refusal string
@@ -95,7 +96,8 @@ func startApache(file, module string) func(t *testing.T, w *world) proxy {
 			readable(t, dir)
 			config := w.document(t, file, dir, "Listen 8080", "Listen 127.0.0.1:"+port, "<VirtualHost *:8080>", "<VirtualHost *:"+port+">",
 				"/etc/hallpass/identity.lua", lua,
-				"introspect.ssl_verify=true", "introspect.ssl_verify=false", // mod_oauth2 knows no CA but those of the machine
+				// mod_oauth2 knows no CA but those of the machine
+				"introspect.ssl_verify=true", "introspect.ssl_verify=false",
 				"CLIENT_SECRET", w.hallpass.Secret("shop.orders-api"))
 			return []string{
 				apache, "-DFOREGROUND", "-d", dir, "-f", config, "-C", "PidFile " + filepath.Join(dir, "pid"),
@@ -157,10 +159,7 @@ func TestDocumentedProxiesLetGoodTokensPass(t *testing.T) {
 					if a.status != c.status {
 						t.Errorf("status %d %s, want %d", a.status, a.body, c.status)
 					}
-					want := map[int]string{http.StatusUnauthorized: "Bearer ", http.StatusForbidden: `error="insufficient_scope"`}[a.status]
-					if challenge := a.header.Values("WWW-Authenticate"); want != "" && (len(challenge) != 1 || !strings.HasPrefix(challenge[0], "Bearer ") || !strings.Contains(challenge[0], want)) {
-						t.Errorf("WWW-Authenticate %q, want one with %q", challenge, want)
-					}
+					a.checkChallenge(t)
 					if (a.seen != nil) != (c.status == http.StatusOK) {
 						t.Fatalf("the upstream was reached: %t", a.seen != nil)
 					}
@@ -175,7 +174,30 @@ func TestDocumentedProxiesLetGoodTokensPass(t *testing.T) {
 	}
 }
 
-// identity is what the upstream should read of a caller in the headers that name one; of nobody, nothing.
+// checkChallenge looks for the challenge of a refused caller: once, and at 403 with what is
+// missing. Others get none.
+func (a answer) checkChallenge(t *testing.T) {
+	t.Helper()
+	var want []string
+	switch a.status {
+	case http.StatusUnauthorized:
+		want = []string{"Bearer "}
+	case http.StatusForbidden:
+		want = []string{"Bearer ", `error="insufficient_scope"`}
+	}
+	challenge := a.header.Values("WWW-Authenticate")
+	if len(challenge) != min(1, len(want)) {
+		t.Errorf("WWW-Authenticate %q at %d", challenge, a.status)
+	}
+	for _, part := range want {
+		if !strings.Contains(strings.Join(challenge, ""), part) {
+			t.Errorf("WWW-Authenticate %q at %d, want %q", challenge, a.status, part)
+		}
+	}
+}
+
+// identity is what the upstream should read of a caller in the headers that name one; without a
+// client, nothing.
 func (k kind) identity(c *caller) map[string]string {
 	if c == nil {
 		return map[string]string{}
@@ -190,8 +212,8 @@ func (k kind) identity(c *caller) map[string]string {
 	return identity
 }
 
-// identityOf reads headers as the most careless of upstreams does: "_" and "." count as "-", and each line counts. When a token
-// ends is left out; so are headers without a value.
+// identityOf reads headers as the most careless of upstreams does: "_" and "." count as "-", and
+// each line counts. When a token ends is left out; so are headers without a value.
 func identityOf(header http.Header) map[string]string {
 	identity := map[string]string{}
 	for name, values := range header {
@@ -219,12 +241,19 @@ func TestDocumentedProxiesShowBrowsersAPage(t *testing.T) {
 			continue
 		}
 		t.Run(k.name, func(t *testing.T) {
-			a, err := k.start(t, w).send(t, get("/orders/1", "", "Accept: text/html"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if a.status != http.StatusUnauthorized || !strings.Contains(a.body, k.refusal) || !strings.HasPrefix(a.header.Get("WWW-Authenticate"), "Bearer ") {
-				t.Errorf("got %d %v %s", a.status, a.header, a.body)
+			p := k.start(t, w)
+			for status, c := range map[int]struct{ path, authorization string }{
+				http.StatusUnauthorized: {"/orders/1", ""},
+				http.StatusForbidden:    {"/admin/users", "Bearer " + w.reader.token},
+			} {
+				a, err := p.send(t, get(c.path, c.authorization, "Accept: text/html"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if page := strings.ReplaceAll(k.refusal, "401 Unauthorized", fmt.Sprint(status, " ", http.StatusText(status))); a.status != status || !strings.Contains(a.body, page) {
+					t.Errorf("got %d %v %s, want %d %s", a.status, a.header, a.body, status, page)
+				}
+				a.checkChallenge(t)
 			}
 		})
 	}
@@ -244,7 +273,7 @@ func TestTheManifestForADeclaredAPIHasTheTestedConfiguration(t *testing.T) {
 	var configuration corev1.ConfigMap
 	var deployment appsv1.Deployment
 	var service corev1.Service
-	kinds := map[string]any{"OAuth2Client": &v1alpha1.OAuth2Client{}, "ConfigMap": &configuration, "Deployment": &deployment, "Service": &service}
+	kinds := map[string]any{"ConfigMap": &configuration, "Deployment": &deployment, "Service": &service}
 	for document := range strings.SplitSeq(read("nginx-declared.yaml"), "\n---\n") {
 		var meta metav1.TypeMeta
 		if err := yaml.Unmarshal([]byte(document), &meta); err != nil {
@@ -263,12 +292,17 @@ func TestTheManifestForADeclaredAPIHasTheTestedConfiguration(t *testing.T) {
 	if diff := cmp.Diff(want, files); diff != "" {
 		t.Errorf("the files of the documentation and of the manifest (-docs +manifest):\n%s", diff)
 	}
+	ca := slices.IndexFunc(deployment.Spec.Template.Spec.Volumes, func(v corev1.Volume) bool { return v.ConfigMap != nil && v.ConfigMap.Name == "hallpass-ca" })
+	if ca < 0 {
+		t.Errorf("no volume has the ConfigMap hallpass-ca: %+v", deployment.Spec.Template.Spec.Volumes)
+	}
 	if diff := cmp.Diff(deployment.Spec.Template.Labels, service.Spec.Selector); diff != "" {
 		t.Errorf("the Service selects other pods:\n%s", diff)
 	}
 }
 
-// What is taken back is refused by every proxy that asks, from the next request on. A proxy that never asks goes on.
+// What is revoked is refused by every proxy that asks, from the next request on. A proxy that never
+// asks still accepts it.
 func TestDocumentedProxiesRefuseASuspendedClient(t *testing.T) {
 	for _, k := range kinds() {
 		t.Run(k.name, func(t *testing.T) {
@@ -296,7 +330,7 @@ func TestDocumentedProxiesRefuseASuspendedClient(t *testing.T) {
 	}
 }
 
-// Without Hallpass nobody passes but where no token is needed.
+// Without Hallpass no request passes but where no token is needed.
 func TestDocumentedProxiesAreClosedWithoutHallpass(t *testing.T) {
 	for _, k := range kinds() {
 		t.Run(k.name, func(t *testing.T) {

@@ -21,8 +21,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// smuggles is how many requests each proxy is sent: some in every run of the tests, as many as HALLPASS_SMUGGLES says for the
-// whole.
+// smuggles is how many requests each proxy is sent: some in every run of the tests, as many as
+// HALLPASS_SMUGGLES sets for the whole.
 func smuggles(t *testing.T) int {
 	t.Helper()
 	value := os.Getenv("HALLPASS_SMUGGLES")
@@ -36,8 +36,9 @@ func smuggles(t *testing.T) int {
 	return n
 }
 
-// TestNothingIsSmuggledPastAProxy sends requests that proxy and upstream may read in two ways. However the upstream reads them, it
-// sees no identity but the one that was verified, and no path opens without the token that it needs.
+// TestNothingIsSmuggledPastAProxy sends requests that proxy and upstream may read in two ways.
+// However the upstream reads them, it sees no identity but the one that was verified, and no path
+// opens without the token that it needs.
 func TestNothingIsSmuggledPastAProxy(t *testing.T) {
 	const workers = 4
 	total := smuggles(t)
@@ -76,7 +77,7 @@ func TestNothingIsSmuggledPastAProxy(t *testing.T) {
 	}
 }
 
-// outcome counts what became of requests.
+// outcome counts the results of requests.
 type outcome struct{ identified, open, refused, malformed, unanswered int }
 
 func (o *outcome) add(a answer, err error) {
@@ -100,7 +101,7 @@ type smuggle struct {
 	callers []caller
 }
 
-// smuggled says what is wrong with what the upstream saw, or "".
+// smuggled returns what is wrong with what the upstream saw, or "".
 func (k kind) smuggled(s smuggle, at seen) string {
 	identity := identityOf(at.Header)
 	readings := readings(at.URI)
@@ -130,12 +131,12 @@ func (k kind) smuggled(s smuggle, at seen) string {
 	return fmt.Sprintf("the upstream sees an identity that was not verified: %v", identity)
 }
 
-// unreserved is a letter that means the same with percent-encoding and without (RFC 3986 section 6.2.2.2), but for the dot, of which
-// that is what is to be found out.
+// unreserved is a letter that means the same with percent-encoding and without (RFC 3986 section
+// 6.2.2.2), but for the dot, of which that is what is to be found out.
 var unreserved = regexp.MustCompile(`%(?:[46][1-9a-fA-F]|[57][0-9aA]|3[0-9]|2[dD]|5[fF]|7[eE])`)
 
-// readings are the paths that upstreams may take a request target for: as it stands or decoded once, with dot segments
-// resolved or not, "\" as "/" or not, with or without parameters of segments.
+// readings are the paths that upstreams may take a request target for: unchanged or decoded once,
+// with dot segments resolved or not, "\" as "/" or not, with or without parameters of segments.
 func readings(uri string) []string {
 	if _, rest, absolute := strings.Cut(uri, "://"); absolute && !strings.HasPrefix(uri, "/") {
 		_, rest, _ = strings.Cut(rest, "/")
@@ -188,7 +189,8 @@ func (w *world) smuggle(random *rand.Rand) smuggle {
 	return smuggle{request: request + "\r\n\r\n", callers: callers}
 }
 
-// credentials are the header lines that present tokens, rightly or not, and whose good ones they are.
+// credentials are the header lines that present tokens, rightly or not, and whose good ones they
+// are.
 func (w *world) credentials(random *rand.Rand) ([]string, []caller) {
 	bearer := func(c caller) string { return "Authorization: Bearer " + c.token }
 	switch random.IntN(16) {
@@ -205,7 +207,8 @@ func (w *world) credentials(random *rand.Rand) ([]string, []caller) {
 	case 8:
 		return []string{"authorization: bearer " + w.reader.token}, []caller{w.reader}
 	case 9:
-		return []string{bearer(w.suspended)}, []caller{w.suspended} // only those that never ask let it pass
+		// only those that never ask let it pass
+		return []string{bearer(w.suspended)}, []caller{w.suspended}
 	case 10:
 		return []string{"Authorization: Bearer " + tamper(w.writer.token)}, nil
 	case 11:

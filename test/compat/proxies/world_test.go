@@ -1,7 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package proxies_test starts real proxies with the configurations that the documentation shows, and tries to get past them.
+// Package proxies_test starts real proxies with the configurations that the documentation shows,
+// and tries to get past them.
 package proxies_test
 
 import (
@@ -38,7 +39,8 @@ type world struct {
 	// address is host:port of the token server; caFile is what verifies its certificate.
 	address, caFile string
 	upstream        *httptest.Server
-	// reader has the scope read, writer read and write; twin is another client with the rights of reader.
+	// reader has the scope read, writer read and write; twin is another client with the rights
+	// of reader.
 	reader, writer, twin caller
 	suspended            caller
 }
@@ -88,8 +90,8 @@ type proxy struct {
 	log     *bytes.Buffer
 }
 
-// start runs a proxy until the test ends, and waits until it passes /healthz on. A proxy that is not installed fails where CI
-// runs and is skipped elsewhere.
+// start runs a proxy until the test ends, and waits until it passes /healthz on. A proxy that is
+// not installed fails where CI runs and is skipped elsewhere.
 func start(t *testing.T, name string, needed []string, prepare func(dir string, port string) []string) proxy {
 	t.Helper()
 	for _, file := range needed {
@@ -141,7 +143,7 @@ func start(t *testing.T, name string, needed []string, prepare func(dir string, 
 	}
 }
 
-// document reads a documented configuration and puts the addresses of this world into it.
+// document reads a documented configuration and puts the addresses of this fixture into it.
 func (w *world) document(t *testing.T, file, dir string, more ...string) string {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(docs, file))
@@ -164,10 +166,10 @@ func (w *world) document(t *testing.T, file, dir string, more ...string) string 
 // audience is that of the tokens that the configurations require.
 func audience() string { return "https://" + issuerHost + "/ns/" + memory.Namespace }
 
-// quiet drops what servers say about requests that were cut off.
+// quiet drops what servers log about requests that were cut off.
 func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
 
-// answer is what a proxy said; seen is nil unless the upstream was reached.
+// answer is the answer of a proxy; seen is nil unless the upstream was reached.
 type answer struct {
 	status int
 	header http.Header
@@ -175,7 +177,7 @@ type answer struct {
 	seen   *seen
 }
 
-// send sends a request as it stands.
+// send sends a request unchanged.
 func (p proxy) send(t *testing.T, request string) (answer, error) {
 	t.Helper()
 	return p.sendAndWait(t, request, 3*time.Minute)

@@ -24,8 +24,14 @@ import (
 const callers = "../../../docs/call"
 
 func TestDocumentedCallersKeepAndRenewTheirToken(t *testing.T) {
-	keepAndRenew(t, map[string]func(t *testing.T) *exec.Cmd{
-		"Go": func(t *testing.T) *exec.Cmd {
+	keepAndRenew(t, documented())
+}
+
+// documented are the callers that run without a build of minutes.
+func documented() map[string]func(t *testing.T) *exec.Cmd {
+	return map[string]func(t *testing.T) *exec.Cmd{
+		"Go, the client module": func(t *testing.T) *exec.Cmd { return example(t, "caller") },
+		"Go, x/oauth2": func(t *testing.T) *exec.Cmd {
 			program := filepath.Join(t.TempDir(), "caller")
 			if output, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, callers+"/go").CombinedOutput(); err != nil {
 				t.Fatalf("build: %v: %s", err, output)
@@ -41,19 +47,65 @@ func TestDocumentedCallersKeepAndRenewTheirToken(t *testing.T) {
 		"Python": func(t *testing.T) *exec.Cmd {
 			return exec.CommandContext(t.Context(), "/usr/bin/python3", callers+"/python/call.py")
 		},
-	})
+	}
+}
+
+// TestDocumentedCallersTrustWhatTheSecretSays runs each caller where ca.crt is for
+// internal_token_url alone, and where the Secret has no ca.crt because a CA of the system signed
+// the certificate.
+func TestDocumentedCallersTrustWhatTheSecretSays(t *testing.T) {
+	programs := documented()
+	programs["curl"] = func(t *testing.T) *exec.Cmd {
+		script, err := filepath.Abs(callers + "/curl/call.sh")
+		world.Must(t, err)
+		return exec.CommandContext(t.Context(), "sh", "-c", `exec sh "$0" "$API_URL"`, script)
+	}
+	trustWhatTheSecretSays(t, programs, "ca.crt is for internal_token_url", "the system's CAs")
+}
+
+// trustWhatTheSecretSays runs each caller with each of the named settings.
+func trustWhatTheSecretSays(t *testing.T, programs map[string]func(t *testing.T) *exec.Cmd, settings ...string) {
+	t.Helper()
+	for name, program := range programs {
+		for _, setting := range settings {
+			t.Run(name+", "+setting, func(t *testing.T) {
+				hallpass, tokenURL, caFile := serve(t)
+				client := hallpass.Register("first", "read")
+				secret := mountedSecret{dir: t.TempDir(), tokenURL: tokenURL, caFile: caFile}
+				environment := append(os.Environ(), "HALLPASS_DIR="+secret.dir, "INTERVAL=0.05", "NODE_EXTRA_CA_CERTS="+filepath.Join(secret.dir, "ca.crt"))
+				if setting == "the system's CAs" {
+					secret.caFile = ""
+					environment = append(environment, "SSL_CERT_FILE="+caFile, "CURL_CA_BUNDLE="+caFile, "NODE_EXTRA_CA_CERTS="+caFile)
+				} else {
+					// of an authority that is not in ca.crt
+					public := httptest.NewTLSServer(http.NotFoundHandler())
+					t.Cleanup(public.Close)
+					secret.tokenURL, secret.internalURL = public.URL+"/oauth2/token", tokenURL
+				}
+				secret.write(t, client, hallpass.Secret(client))
+				api := startAPI(t, hallpass, client)
+				caller := program(t)
+				caller.Env = slices.Concat(environment, []string{"API_URL=" + api.url})
+				stop := begin(t, caller)
+				world.Eventually(t, name+" calls the API", func() bool { return len(api.tokens(client)) > 0 })
+				stop()
+			})
+		}
+	}
 }
 
 func TestTheDocumentedSpringCallerKeepsAndRenewsItsToken(t *testing.T) {
 	if testing.Short() {
 		t.Skip("make long")
 	}
-	keepAndRenew(t, map[string]func(t *testing.T) *exec.Cmd{
+	spring := map[string]func(t *testing.T) *exec.Cmd{
 		"Java, Spring": func(t *testing.T) *exec.Cmd { return java(t, callers+"/java", "caller") },
-	})
+	}
+	keepAndRenew(t, spring)
+	trustWhatTheSecretSays(t, spring, "ca.crt is for internal_token_url")
 }
 
-// keepAndRenew starts each caller with a wrong secret. It goes on, uses one token for several
+// keepAndRenew starts each caller with a wrong secret. It continues, uses one token for several
 // calls, reads the files again when the API refuses the token, and replaces tokens that are about
 // to expire.
 func keepAndRenew(t *testing.T, programs map[string]func(t *testing.T) *exec.Cmd) {
@@ -62,7 +114,8 @@ func keepAndRenew(t *testing.T, programs map[string]func(t *testing.T) *exec.Cmd
 		t.Run(name, func(t *testing.T) {
 			hallpass, tokenURL, caFile := serve(t)
 			first, second, brief := hallpass.Register("first", "read"), hallpass.Register("second", "read"), hallpass.Register("brief", "read")
-			hallpass.SetTokenLifetime(brief, 5*time.Second) // callers replace it at least ten seconds before it expires
+			// callers replace it at least ten seconds before it expires
+			hallpass.SetTokenLifetime(brief, 5*time.Second)
 			secret := mountedSecret{dir: t.TempDir(), tokenURL: tokenURL, caFile: caFile}
 			secret.write(t, first, "hp_wrong")
 			api := startAPI(t, hallpass, first)
@@ -152,16 +205,23 @@ func begin(t *testing.T, program *exec.Cmd) (stop func()) {
 }
 
 // mountedSecret is the directory of a mounted Secret. Like the kubelet it replaces all files at
-// once.
-type mountedSecret struct{ dir, tokenURL, caFile string }
+// once. It has no entry for an empty field.
+type mountedSecret struct{ dir, tokenURL, internalURL, caFile string }
 
 func (m mountedSecret) write(t *testing.T, clientID, secret string) {
 	t.Helper()
-	ca, err := os.ReadFile(m.caFile)
-	world.Must(t, err)
+	entries := map[string]string{"client_id": clientID, "client_secret": secret, "token_url": m.tokenURL}
+	if m.internalURL != "" {
+		entries["internal_token_url"] = m.internalURL
+	}
+	if m.caFile != "" {
+		ca, err := os.ReadFile(m.caFile)
+		world.Must(t, err)
+		entries["ca.crt"] = string(ca)
+	}
 	data, err := os.MkdirTemp(m.dir, "..data-") //nolint:usetesting // beside the links, as the kubelet makes it
 	world.Must(t, err)
-	for name, content := range map[string]string{"client_id": clientID, "client_secret": secret, "token_url": m.tokenURL, "ca.crt": string(ca)} {
+	for name, content := range entries {
 		world.Must(t, os.WriteFile(filepath.Join(data, name), []byte(content), 0o600))
 		if _, err := os.Lstat(filepath.Join(m.dir, name)); err != nil {
 			world.Must(t, os.Symlink("..data/"+name, filepath.Join(m.dir, name)))
@@ -194,6 +254,8 @@ func startAPI(t *testing.T, hallpass *memory.Server, introspector string) *api {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		if err != nil || !caller.Active || a.refused[caller.ClientID] {
+			// RFC 6750 section 3.1
+			w.Header().Set("WWW-Authenticate", `Bearer realm="orders", error="invalid_token"`)
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}

@@ -21,7 +21,8 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/memory"
 )
 
-// spelled are reserved names as their standards spell them; oauth2.ReservedClaims has all of them folded.
+// spelled are reserved names as their standards spell them; oauth2.ReservedClaims has all of them
+// folded.
 var spelled = strings.Fields(`client_id client_uid token_uid token_type sub_type grant_id may_act given_name family_name middle_name preferred_username
 	email_verified phone_number phone_number_verified updated_at auth_time at_hash c_hash s_hash sub_jwk authorization_details token_introspection
 	sub_id realm_access resource_access allowed-origins session_state unique_name user_id kubernetes.io`)
@@ -67,7 +68,8 @@ func twinsOf(name string) []string {
 	}
 }
 
-// forgedClaims are claims of every reserved name and its twins, in lists that an earlier manager accepted in one client.
+// forgedClaims are claims of every reserved name and its twins, in lists that an earlier manager
+// accepted in one client.
 func forgedClaims(issuer string) [][]oauth2.Claim {
 	names := slices.Concat(oauth2.ReservedClaims, spelled)
 	var twins []string
@@ -114,9 +116,9 @@ func stored(t *testing.T, id string, claims []oauth2.Claim) []oauth2.Claim {
 	return read.Client.Claims
 }
 
-// TestNoReaderTakesAClaimForOneOfOurs registers clients as a manager of before did, with claims of every reserved name and its twins
-// by case and separators, and reads their tokens and the introspection of these with readers that fold names and with the documented
-// verifiers.
+// TestNoReaderTakesAClaimForOneOfOurs registers clients as a manager of before did, with claims of
+// every reserved name and its twins by case and separators, and reads their tokens and the
+// introspection of these with readers that fold names and with the documented verifiers.
 func TestNoReaderTakesAClaimForOneOfOurs(t *testing.T) {
 	listener := memory.Listen(t)
 	_, port, err := net.SplitHostPort(listener.Addr().String())
@@ -177,7 +179,8 @@ func TestNoReaderTakesAClaimForOneOfOurs(t *testing.T) {
 	}
 }
 
-// readsTheSame reads an object twice: by exact names, and with encoding/json into a struct, which folds them. Both must see the same.
+// readsTheSame reads an object twice: by exact names, and with encoding/json into a struct, which
+// folds them. Both must see the same.
 func readsTheSame(t *testing.T, what string, document []byte) {
 	t.Helper()
 	var exact map[string]any

@@ -1,8 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package verifiers_test runs the documented verifiers in Go, Node, Python and Java, with the libraries that they name, on good tokens
-// and bad ones, and the documented callers at a token endpoint and an API.
+// Package verifiers_test runs the documented verifiers in Go, Node, Python and Java, with the
+// libraries that they name, on good tokens and bad ones, and the documented callers at a token
+// endpoint and an API.
 package verifiers_test
 
 import (
@@ -28,7 +29,7 @@ func claims(issuer, audience string, expires time.Time) string {
 		`"jti":"MDEyMzQ1Njc4OWFiY2RlZg","iat":%d,"exp":%d}`, issuer, audience, time.Now().Unix(), expires.Unix())
 }
 
-// issuedIn are claims that say so of their issue.
+// issuedIn are claims with the time of issue.
 func issuedIn(ahead time.Duration, claims string) string {
 	return regexp.MustCompile(`"iat":\d+`).ReplaceAllString(claims, fmt.Sprintf(`"iat":%d`, time.Now().Add(ahead).Unix()))
 }
@@ -104,17 +105,28 @@ func tellGoodTokensFromBad(t *testing.T, verifiers map[string]func(t *testing.T)
 // verifiers are the documented ones.
 func verifiers() map[string]func(t *testing.T) *exec.Cmd {
 	return map[string]func(t *testing.T) *exec.Cmd{
+		"Go, the client module": func(t *testing.T) *exec.Cmd { return example(t, "verifier") },
 		"Go, go-oidc": func(t *testing.T) *exec.Cmd {
 			return exec.CommandContext(t.Context(), "go", "run", "../../../docs/verify/go")
 		},
-		"Node, jose": node,
-		"Python, PyJWT": func(t *testing.T) *exec.Cmd {
-			return python(t, "verify_pyjwt.py", "jwt")
-		},
+		"Node, jose":    node,
+		"Python, PyJWT": pyjwt,
 		"Python, Authlib": func(t *testing.T) *exec.Cmd {
 			return python(t, "verify_authlib.py", "authlib")
 		},
 	}
+}
+
+// example builds an example of the client module, which is a module of its own.
+func example(t *testing.T, name string) *exec.Cmd {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), name)
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./examples/"+name)
+	build.Dir = "../../../client"
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build the example %s: %v: %s", name, err, output)
+	}
+	return exec.CommandContext(t.Context(), program)
 }
 
 // verify runs a verifier on tokens, one a line, and returns its answers.
@@ -140,6 +152,23 @@ func missing(t *testing.T, what string) {
 	t.Skip(what + " is not installed; make test-tools installs it on Debian")
 }
 
+// pyjwt runs the documented verifier in an environment of its own, which pip makes by its
+// requirements: Debian's PyJWT has no ssl_context.
+func pyjwt(t *testing.T) *exec.Cmd {
+	t.Helper()
+	environment := t.TempDir()
+	run := func(name string, arguments ...string) {
+		if output, err := exec.CommandContext(t.Context(), name, arguments...).CombinedOutput(); err != nil {
+			t.Logf("%s: %v: %s", name, err, output)
+			missing(t, "PyJWT")
+		}
+	}
+	run("python3", "-m", "venv", environment)
+	interpreter := filepath.Join(environment, "bin", "python")
+	run(interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", filepath.Join(docs, "python", "requirements.txt"))
+	return exec.CommandContext(t.Context(), interpreter, filepath.Join(docs, "python", "verify_pyjwt.py"))
+}
+
 // python runs a documented verifier with Debian's Python, which has Debian's libraries.
 func python(t *testing.T, file, library string) *exec.Cmd {
 	t.Helper()
@@ -149,11 +178,11 @@ func python(t *testing.T, file, library string) *exec.Cmd {
 	return exec.CommandContext(t.Context(), "/usr/bin/python3", filepath.Join(docs, "python", file))
 }
 
-// node runs the documented verifier beside jose, which npm installs as the lock file says.
+// node runs the documented verifier beside jose, which npm installs by the lock file.
 func node(t *testing.T) *exec.Cmd {
 	t.Helper()
 	if _, err := exec.LookPath("npm"); err != nil {
-		t.Skip("npm is not installed") // in Debian it is 400 packages; whoever has Node has npm
+		t.Skip("npm is not installed") // in Debian it is 400 packages; Node comes with npm
 	}
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join(docs, "node"))); err != nil {

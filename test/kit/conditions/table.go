@@ -1,7 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package conditions reads the table of docs/conditions.md: what ends each condition, and who notices that.
+// Package conditions reads the table of docs/conditions.md: what ends each condition, and who
+// notices that.
 package conditions
 
 import (

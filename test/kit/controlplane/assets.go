@@ -20,14 +20,15 @@ import (
 	"time"
 )
 
-// KubernetesVersion is the version of everything that is built here; envtest binaries of the same minor version serve too.
+// KubernetesVersion is the version of everything that is built here; envtest binaries of the same
+// minor version serve too.
 const KubernetesVersion = "1.37.2"
 
 // Assets are the paths of a control plane's programs.
 type Assets struct{ Etcd, APIServer, Controllers, Kubectl string }
 
-// FindAssets finds the programs in KUBEBUILDER_ASSETS, in the cache, or with setup-envtest, and else builds them, which
-// takes minutes and is done once.
+// FindAssets finds the programs in KUBEBUILDER_ASSETS, in the cache, or with setup-envtest, and
+// else builds them, which takes minutes and is done once.
 func FindAssets(ctx context.Context, progress io.Writer) (Assets, error) {
 	source, err := sourceDir(ctx)
 	if err != nil {
@@ -50,8 +51,8 @@ func FindAssets(ctx context.Context, progress io.Writer) (Assets, error) {
 	return fused(cache), b.ensure(ctx, fusedProgram, ".")
 }
 
-// The programs that hack/controlplane builds into: all roles in one, which are told apart by the names of links to it, and
-// the controllers alone.
+// The programs that hack/controlplane builds into: all roles in one, which are selected by the
+// names of links to it, and the controllers alone.
 const (
 	fusedProgram       = "controlplane"
 	controllersProgram = "controllers"
@@ -71,8 +72,8 @@ func fused(dir string) Assets {
 	}
 }
 
-// beside completes the etcd and kube-apiserver of a directory, as envtest lays them out, with controllers of our own. Where
-// that directory has no kubectl, the one in PATH will do.
+// beside completes the etcd and kube-apiserver of a directory, as envtest lays them out, with
+// controllers of our own. Where that directory has no kubectl, the one in PATH will do.
 func (b builder) beside(ctx context.Context, dir string) (Assets, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -98,7 +99,8 @@ func (b builder) has(program string) bool {
 	return err == nil
 }
 
-// ensure builds a program unless it is there. One process builds; others that want the same wait for it.
+// ensure builds a program unless it is there. One process builds; others that want the same wait
+// for it.
 func (b builder) ensure(ctx context.Context, program, pkg string) error {
 	if b.has(program) {
 		return nil

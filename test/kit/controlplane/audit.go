@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// auditPolicy keeps who did what to which object, and the bodies of writes, so that a write nobody wanted can be
-// explained. What holds a credential is kept without its body: Secrets, and the tokens that are asked for or reviewed.
+// auditPolicy keeps who did what to which object, and the bodies of writes, so that an unwanted
+// write can be explained. What holds a credential is kept without its body: Secrets, and the tokens
+// that are asked for or reviewed.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
@@ -56,8 +57,8 @@ type AuditEvent struct {
 	} `json:"responseStatus"`
 }
 
-// IsWrite is whether the request was to change what is stored, whatever became of it. A review of a token or of a right
-// is created too, and stores nothing.
+// IsWrite is whether the request was to change what is stored, whatever its result. A review of a
+// token or of a right is created too, and stores nothing.
 func (e *AuditEvent) IsWrite() bool {
 	if e.Object.Group == "authentication.k8s.io" || e.Object.Group == "authorization.k8s.io" || e.Object.Subresource == "token" {
 		return false
@@ -65,8 +66,8 @@ func (e *AuditEvent) IsWrite() bool {
 	return slices.Contains([]string{"create", "update", "patch", "delete", "deletecollection"}, e.Verb)
 }
 
-// AuditEvents reads the audit log. The API server writes an event just after its answer, so the newest may be missing; a
-// watch is in it once it has begun and again when it has ended.
+// AuditEvents reads the audit log. The API server writes an event just after its answer, so the
+// newest may be missing; a watch is in it once it has begun and again when it has ended.
 func (cp *ControlPlane) AuditEvents() ([]AuditEvent, error) {
 	content, err := os.ReadFile(cp.AuditLog())
 	if err != nil {

@@ -18,7 +18,8 @@ import (
 	"strings"
 )
 
-// Backup writes a snapshot of etcd into a file, as etcdctl snapshot save does, while everything runs on.
+// Backup writes a snapshot of etcd into a file, as etcdctl snapshot save does, while everything
+// runs on.
 func (cp *ControlPlane) Backup(ctx context.Context, file string) error {
 	dialer := &net.Dialer{}
 	socket := cp.path(strings.TrimPrefix(etcdSocket, "unix://"))
@@ -45,7 +46,7 @@ func (cp *ControlPlane) Backup(ctx context.Context, file string) error {
 	return nil
 }
 
-// copySnapshot reads etcd's stream of parts. A part that says why it failed has no result.
+// copySnapshot reads etcd's stream of parts. A part that failed with a reason has no result.
 func copySnapshot(out io.Writer, stream io.Reader) error {
 	parts := json.NewDecoder(bufio.NewReader(stream))
 	for size := 0; ; {
@@ -70,8 +71,8 @@ func copySnapshot(out io.Writer, stream io.Reader) error {
 	}
 }
 
-// Restore puts a backup in the place of what etcd holds with etcdutl, which takes the flags besides, and starts the API server and the
-// controllers anew, as Kubernetes advises.
+// Restore puts a backup in the place of what etcd holds with etcdutl, which takes the flags
+// besides, and starts the API server and the controllers anew, as Kubernetes advises.
 func (cp *ControlPlane) Restore(ctx context.Context, etcdutl, file string, flags ...string) error {
 	if err := errors.Join(cp.controllers.Kill(), cp.StopAPIServer(), cp.StopEtcd(), os.RemoveAll(cp.path("etcd"))); err != nil {
 		return fmt.Errorf("make room for a backup: %w", err)

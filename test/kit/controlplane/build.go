@@ -22,7 +22,7 @@ const (
 	progressInterval = 10 * time.Second
 	lockInterval     = 500 * time.Millisecond
 
-	// quotedLines is how much of what a failed go command said an error quotes.
+	// quotedLines is how much of the output of a failed go command an error quotes.
 	quotedLines = 10
 )
 
@@ -32,8 +32,9 @@ type builder struct {
 	progress      io.Writer
 }
 
-// build builds one package of hack/controlplane and moves the result into the cache in one step. What go build has
-// compiled stays in Go's own cache, so a build that was interrupted goes on where it was.
+// build builds one package of hack/controlplane and moves the result into the cache in one step.
+// What go build has compiled stays in Go's own cache, so a build that was interrupted continues
+// where it was.
 func (b builder) build(ctx context.Context, program, pkg string) error {
 	b.say("building %s of Kubernetes %s from source; this is done once, and may be interrupted and resumed", program, KubernetesVersion)
 	started := time.Now()
@@ -109,8 +110,9 @@ func (b builder) command(ctx context.Context, verb string, args ...string) *exec
 	return command
 }
 
-// follow runs a go command and calls step for each package or module that it names on standard error; due is true from
-// time to time, when it is worth a word. What else it says there is the reason of a failure.
+// follow runs a go command and calls step for each package or module that it names on standard
+// error; due is true from time to time, when it is worth a word. The rest of the output is the
+// reason of a failure.
 func follow(command *exec.Cmd, step func(due bool)) error {
 	lines, err := command.StderrPipe()
 	if err != nil {
@@ -143,9 +145,10 @@ func (b builder) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(b.progress, "control plane: "+format+"\n", args...)
 }
 
-// buildFlags are how Kubernetes builds its releases, with the version that the API server is to report, but for two things
-// that make the compilation a fifth shorter: nobody debugs these programs, and what Kubernetes itself has, mostly generated
-// code, is called as it is written, not inlined.
+// buildFlags are how Kubernetes builds its releases, with the version that the API server is to
+// report, but for two things that make the compilation a fifth shorter: these programs are not
+// debugged, and what Kubernetes itself has, mostly generated code, is called as it is written, not
+// inlined.
 func buildFlags() []string {
 	version := "v" + KubernetesVersion
 	var linker strings.Builder

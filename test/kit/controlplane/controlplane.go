@@ -1,12 +1,13 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package controlplane starts a real Kubernetes control plane without nodes on loopback: etcd, kube-apiserver with RBAC,
-// service account tokens and an audit log, and the controllers for garbage collection, namespaces, service accounts and
-// aggregated roles. make run, the integration tests and the end-to-end tests all use it.
+// Package controlplane starts a real Kubernetes control plane without nodes on loopback: etcd,
+// kube-apiserver with RBAC, service account tokens and an audit log, and the controllers for
+// garbage collection, namespaces, service accounts and aggregated roles. make run, the integration
+// tests and the end-to-end tests all use it.
 //
-// The programs are looked for in KUBEBUILDER_ASSETS, in the cache of an earlier build, and with setup-envtest, and are
-// else built once from hack/controlplane. It runs on Linux and macOS.
+// The programs are looked for in KUBEBUILDER_ASSETS, in the cache of an earlier build, and with
+// setup-envtest, and are else built once from hack/controlplane. It runs on Linux and macOS.
 package controlplane
 
 import (
@@ -32,11 +33,12 @@ const (
 	loopback     = "127.0.0.1"
 )
 
-// Options say how to start a control plane. The zero Options are right for tests.
+// Options configure a control plane. The zero Options are right for tests.
 type Options struct {
-	// Dir holds data, logs and keys, and is kept. Empty means a temporary directory, which Stop removes.
+	// Dir holds data, logs and keys, and is kept. Empty means a temporary directory, which Stop
+	// removes.
 	Dir string
-	// Progress is told about steps that take long; nil means standard error.
+	// Progress is called for steps that take long; nil means standard error.
 	Progress io.Writer
 	// APIServerFlags are added to kube-apiserver's command line.
 	APIServerFlags []string
@@ -58,8 +60,8 @@ type ControlPlane struct {
 	etcd, apiServer, controllers *Process
 }
 
-// Start starts a control plane and returns when it is ready. Whatever was started is ended with the calling process, also
-// when that is killed.
+// Start starts a control plane and returns when it is ready. Whatever was started is ended with the
+// calling process, also when that is killed.
 func Start(ctx context.Context, options Options) (*ControlPlane, error) {
 	if options.Progress == nil {
 		options.Progress = os.Stderr
@@ -154,14 +156,16 @@ func (cp *ControlPlane) Stop() error {
 	return err
 }
 
-// etcd is reached by a socket in its directory, which is the caller's alone: on a TCP port every user of the machine could
-// read the Secrets. The path is relative, because that of a socket may have no more than about 100 bytes.
+// etcd is reached by a socket in its directory, which is the caller's alone: on a TCP port every
+// user of the machine could read the Secrets. The path is relative, because that of a socket may
+// have no more than about 100 bytes.
 const (
 	etcdSocket = "unix://etcd.sock"
 	peerSocket = "unix://peer.sock"
 )
 
-// startEtcd starts etcd on the data that is there. It trades durability for speed, which only data that may be lost allows.
+// startEtcd starts etcd on the data that is there. It trades durability for speed, which only data
+// that may be lost allows.
 func (cp *ControlPlane) startEtcd() (err error) {
 	cp.etcd, err = cp.run("etcd", cp.assets.Etcd,
 		"--name=embedded", "--data-dir="+cp.path("etcd"), "--log-level=warn", "--unsafe-no-fsync",
@@ -183,11 +187,12 @@ func (cp *ControlPlane) StartEtcd(ctx context.Context) error {
 	return cp.waitReady(ctx)
 }
 
-// StopEtcd ends etcd at once, as a crash does, and leaves the API server running without it, so that it answers with
-// errors. What was written is kept: the system has it, though not on disk.
+// StopEtcd ends etcd at once, as a crash does, and leaves the API server running without it, so
+// that it answers with errors. What was written is kept: the system has it, though not on disk.
 func (cp *ControlPlane) StopEtcd() error { return cp.etcd.Kill() }
 
-// StartAPIServer starts the API server, on the port that it had before, and waits until it is ready.
+// StartAPIServer starts the API server, on the port that it had before, and waits until it is
+// ready.
 func (cp *ControlPlane) StartAPIServer(ctx context.Context) (err error) {
 	flags := slices.Clone(cp.flags)
 	for _, key := range cp.formerKeys {
@@ -199,7 +204,8 @@ func (cp *ControlPlane) StartAPIServer(ctx context.Context) (err error) {
 		"--endpoint-reconciler-type=none", "--service-cluster-ip-range=10.0.0.0/24",
 		"--cert-dir=" + cp.path("run"), "--tls-cert-file=" + cp.path(fileServerCert), "--tls-private-key-file=" + cp.path(fileServerKey),
 		"--client-ca-file=" + cp.path(fileCA), "--allow-privileged",
-		"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", // as installers of clusters set them
+		// as installers of clusters set them
+		"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
 		"--service-account-issuer=" + cp.URL(), "--service-account-key-file=" + cp.path(fileAccountKey),
 		"--service-account-signing-key-file=" + cp.path(fileAccountKey),
 		// One file, however long: what reads it does not look for older ones.
@@ -211,14 +217,15 @@ func (cp *ControlPlane) StartAPIServer(ctx context.Context) (err error) {
 	return cp.waitReady(ctx)
 }
 
-// StopAPIServer ends the API server at once, as a crash does, and leaves everything else running. Asked to end, it would
-// wait for those who watch.
+// StopAPIServer ends the API server at once, as a crash does, and leaves everything else running.
+// Asked to end, it would wait for those who watch.
 func (cp *ControlPlane) StopAPIServer() error { return cp.apiServer.Kill() }
 
-// PauseAPIServer makes the API server answer nothing any more, as a machine that hangs does, until ResumeAPIServer.
+// PauseAPIServer makes the API server answer nothing any more, as a machine that hangs does, until
+// ResumeAPIServer.
 func (cp *ControlPlane) PauseAPIServer() error { return cp.apiServer.Pause() }
 
-// ResumeAPIServer lets an API server go on that was paused.
+// ResumeAPIServer continues an API server that was paused.
 func (cp *ControlPlane) ResumeAPIServer() error { return cp.apiServer.Resume() }
 
 // run starts one of the programs in the directory, where it also logs.

@@ -21,8 +21,9 @@ const (
 	envtestVersions = "1.37.x"
 	envtestIndex    = "https://raw.githubusercontent.com/kubernetes-sigs/controller-tools/HEAD/envtest-releases.yaml"
 
-	probeTimeout   = 3 * time.Second
-	envtestTimeout = 3 * time.Minute // to compile setup-envtest and download about 100 MB; a build would take longer
+	probeTimeout = 3 * time.Second
+	// to compile setup-envtest and download about 100 MB; a build would take longer.
+	envtestTimeout = 3 * time.Minute
 )
 
 // envtest finds a directory of finished programs that setup-envtest has installed or can download.
@@ -59,11 +60,12 @@ func envtestStore() string {
 	return filepath.Join(home, ".local", "share", "kubebuilder-envtest")
 }
 
-// installedEnvtest looks for the newest patch version with all that is needed. To look is faster than to compile
-// setup-envtest and ask it.
+// installedEnvtest looks for the newest patch version with all that is needed. To look is faster
+// than to compile setup-envtest and ask it.
 func installedEnvtest(store string) (dir string, found bool) {
 	pattern := strings.TrimSuffix(envtestVersions, "x") + "*-" + runtime.GOOS + "-" + runtime.GOARCH
-	dirs, _ := filepath.Glob(filepath.Join(store, "k8s", pattern)) // fails only for a wrong pattern
+	// fails only for a wrong pattern
+	dirs, _ := filepath.Glob(filepath.Join(store, "k8s", pattern))
 	slices.SortFunc(dirs, func(a, b string) int {
 		if len(a) != len(b) { // 1.37.10 is newer than 1.37.9
 			return len(b) - len(a)
@@ -80,7 +82,8 @@ func installedEnvtest(store string) (dir string, found bool) {
 	return "", false
 }
 
-// reachable is whether something answers there well and soon. On a closed network that is the only question asked.
+// reachable is whether something answers there well and soon. On a closed network that is the only
+// request made.
 func reachable(ctx context.Context, url string) bool {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()

@@ -45,8 +45,9 @@ type authority struct {
 	serial      int64
 }
 
-// writePKI makes the certificates of one start, the service accounts' key unless it is there already, so that the tokens
-// of an earlier start on the same data stay good, and the administrator's kubeconfig.
+// writePKI makes the certificates of one start, the service accounts' key unless it is there
+// already, so that the tokens of an earlier start on the same data stay good, and the
+// administrator's kubeconfig.
 func writePKI(dir, server string) (pki, error) {
 	ca, caPEM, err := newAuthority()
 	if err != nil {
@@ -154,7 +155,8 @@ func writeKubeconfig(path, server string, ca []byte, user *clientcmdapi.AuthInfo
 	config.AuthInfos["user"] = user
 	config.Contexts["embedded"] = &clientcmdapi.Context{Cluster: "embedded", AuthInfo: "user"}
 	config.CurrentContext = "embedded"
-	partial := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)) // a program that was started with it may just read it
+	// a program that was started with it may just read it
+	partial := filepath.Join(filepath.Dir(path), "."+filepath.Base(path))
 	if err := clientcmd.WriteToFile(*config, partial); err != nil {
 		return fmt.Errorf("write kubeconfig: %w", err)
 	}

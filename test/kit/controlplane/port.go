@@ -15,22 +15,23 @@ import (
 	"syscall"
 )
 
-// Ports are taken from below the range that Linux (from 32768) and macOS (from 49152) give to outgoing connections, so
-// that nobody gets the port of an API server that is away for a moment, and below the node ports (from 30000).
+// Ports are taken from below the range that Linux (from 32768) and macOS (from 49152) give to
+// outgoing connections, so that no process gets the port of an API server that is away for a
+// moment, and below the node ports (from 30000).
 const (
 	firstPort    = 20000
 	portCount    = 10000
 	portAttempts = 200
 )
 
-// port is a TCP port on loopback that no other control plane of this user takes before it is closed. The system releases
-// it when the process dies.
+// port is a TCP port on loopback that no other control plane of this user takes before it is
+// closed. The system releases it when the process dies.
 type port struct {
 	number int
 	lock   io.Closer
 }
 
-// reservePort finds a port that nobody listens on and keeps it, also while nobody listens on it.
+// reservePort finds a port without a listener and reserves it, also while no process listens on it.
 func reservePort() (port, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -68,8 +69,8 @@ func (p port) release() error {
 	return nil
 }
 
-// lockFile locks a file, which it makes if need be, until the file is closed or the process dies. It fails at once with
-// syscall.EWOULDBLOCK when another process has the lock.
+// lockFile locks a file, which it makes if need be, until the file is closed or the process dies.
+// It fails at once with syscall.EWOULDBLOCK when another process has the lock.
 func lockFile(path string) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

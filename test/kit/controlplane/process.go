@@ -15,10 +15,11 @@ import (
 	"time"
 )
 
-// supervise runs a program for as long as its standard input, a pipe that the starter holds open, says nothing. A line
-// asks the program to end. The end of the pipe without a line is the death of the starter, by SIGKILL too, because the
-// kernel closes what it held: then nobody is left to wait for, and the program is killed. A watching shell does what
-// PR_SET_PDEATHSIG would not: that one follows the thread that forked, and threads end before Go programs do.
+// supervise runs a program for as long as its standard input, a pipe that the starter holds open,
+// is open. A line asks the program to end. The end of the pipe without a line is the death of the
+// starter, by SIGKILL too, because the kernel closes what it held: then there is no process left to
+// wait for, and the program is killed. A watching shell does what PR_SET_PDEATHSIG would not: that
+// one follows the thread that forked, and threads end before Go programs do.
 const supervise = `exec 3<&0
 "$@" </dev/null 3<&- &
 child=$!
@@ -47,7 +48,8 @@ const stopTimeout = 15 * time.Second
 // logTailBytes is how much of a log an error quotes.
 const logTailBytes = 2000
 
-// Process is a program that was started and ends with its starter. A nil Process is one that never was.
+// Process is a program that was started and ends with its starter. A nil Process is one that never
+// was.
 type Process struct {
 	name    string
 	log     string
@@ -74,7 +76,8 @@ func startProcessIn(dir, name, log string, environment []string, command ...stri
 	p.command = exec.Command("/bin/sh", append([]string{"-c", supervise, name}, command...)...) //nolint:noctx // our own programs; Stop ends them
 	p.command.Dir, p.command.Stdout, p.command.Stderr = dir, output, output
 	p.command.Env = append(os.Environ(), environment...)
-	// A group of its own: Ctrl-C at a terminal must reach the starter alone, which ends the programs in order.
+	// A group of its own: Ctrl-C at a terminal must reach the starter alone, which ends the
+	// programs in order.
 	p.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if p.alive, err = p.command.StdinPipe(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
@@ -92,8 +95,8 @@ func startProcessIn(dir, name, log string, environment []string, command ...stri
 // Done is closed when the program has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Stop asks the program to end and waits until it has; one that takes longer than ten seconds is killed. A second call
-// does nothing.
+// Stop asks the program to end and waits until it has; one that takes longer than ten seconds is
+// killed. A second call does nothing.
 func (p *Process) Stop() error {
 	return p.end(func() {
 		_, _ = io.WriteString(p.alive, "stop\n") // fails when the program has ended already
@@ -101,16 +104,17 @@ func (p *Process) Stop() error {
 	})
 }
 
-// Kill ends the program at once, as a crash does, and waits until it has. A second call does nothing.
+// Kill ends the program at once, as a crash does, and waits until it has. A second call does
+// nothing.
 func (p *Process) Kill() error {
 	return p.end(func() { _ = p.alive.Close() })
 }
 
-// Pause stops the program, and whatever watches it, without ending it: it answers nothing, and its connections stay. Resume must come
-// before Stop and Kill.
+// Pause stops the program, and whatever watches it, without ending it: it answers nothing, and its
+// connections stay. Resume must come before Stop and Kill.
 func (p *Process) Pause() error { return p.signal(syscall.SIGSTOP) }
 
-// Resume lets a program go on that was paused.
+// Resume continues a program that was paused.
 func (p *Process) Resume() error { return p.signal(syscall.SIGCONT) }
 
 func (p *Process) signal(s syscall.Signal) error {
@@ -133,7 +137,7 @@ func (p *Process) end(how func()) error {
 	}
 }
 
-// Failure says how the program ended and quotes the end of its log; call it after Done.
+// Failure is how the program ended and the end of its log; call it after Done.
 func (p *Process) Failure() error {
 	err := p.err
 	if err == nil {

@@ -18,7 +18,8 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// A token is replaced at half its life, as the kubelet does for pods, and a refusal is retried in good time.
+// A token is replaced at half its life, as the kubelet does for pods, and a refusal is retried in
+// good time.
 const (
 	accountTokenLife  = time.Hour
 	accountTokenFresh = accountTokenLife / 2
@@ -45,8 +46,9 @@ func (a *accounts) stop() {
 	a.running.Wait()
 }
 
-// ServiceAccountConfig connects with the rights of a service account and no others. The token comes from the TokenRequest
-// API, as a pod's does, and is replaced in time until the control plane is stopped.
+// ServiceAccountConfig connects with the rights of a service account and no others. The token comes
+// from the TokenRequest API, as a pod's does, and is replaced in time until the control plane is
+// stopped.
 func (cp *ControlPlane) ServiceAccountConfig(ctx context.Context, namespace, name string) (*rest.Config, error) {
 	file, err := cp.accountTokenFile(ctx, namespace, name)
 	if err != nil {
@@ -58,8 +60,8 @@ func (cp *ControlPlane) ServiceAccountConfig(ctx context.Context, namespace, nam
 	}, nil
 }
 
-// RotateAccountKey has the API server sign service accounts' tokens with a new key from its next start on. The key before still
-// verifies.
+// RotateAccountKey has the API server sign service accounts' tokens with a new key from its next
+// start on. The key before still verifies.
 func (cp *ControlPlane) RotateAccountKey() error {
 	former := cp.path(fmt.Sprintf("former-%d-%s", len(cp.formerKeys)+1, fileAccountKey))
 	if err := os.Rename(cp.path(fileAccountKey), former); err != nil {
@@ -90,7 +92,8 @@ func (cp *ControlPlane) accountTokenFile(ctx context.Context, namespace, name st
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	write := func(ctx context.Context) error { return writeAccountToken(ctx, client, namespace, name, file) }
-	// Always a new one: the account may have been deleted and made again, which ends the tokens it had.
+	// Always a new one: the account may have been deleted and made again, which ends the tokens
+	// it had.
 	if err := write(ctx); err != nil {
 		return "", err
 	}

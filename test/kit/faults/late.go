@@ -24,7 +24,8 @@ func (l LateWatches) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// lateBody delivers each piece after the lag. Pieces that come meanwhile wait in the connection, so each is at least that late.
+// lateBody delivers each piece after the lag. Pieces that come meanwhile wait in the connection, so
+// each is at least that late.
 type lateBody struct {
 	io.ReadCloser
 

@@ -1,9 +1,10 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package faults stands between a component and the API server as one TLS reverse proxy, and does there what networks and
-// crashes do: refuses, delays, loses the answer to a write that was carried out, holds watches back, answers with an older
-// list, and tells a test about each write, so that it can kill the component right before or right after it.
+// Package faults stands between a component and the API server as one TLS reverse proxy, and does
+// there what networks and crashes do: refuses, delays, loses the answer to a write that was carried
+// out, holds watches back, answers with an older list, and notifies a test of each write, so that
+// it can kill the component right before or right after it.
 package faults
 
 import (
@@ -38,7 +39,8 @@ const (
 	Forward Verdict = iota
 	// Refuse answers 503 and passes nothing on.
 	Refuse
-	// DropAnswer passes the write on and cuts the connection instead of passing its answer back.
+	// DropAnswer passes the write on and cuts the connection instead of passing its answer
+	// back.
 	DropAnswer
 	// CutBefore cuts the connection and passes nothing on.
 	CutBefore
@@ -72,8 +74,8 @@ type recordings struct {
 	body   []byte
 }
 
-// NewProxy starts a proxy in front of the API server of a configuration, whose credentials it does not use: those of the
-// component pass through.
+// NewProxy starts a proxy in front of the API server of a configuration, whose credentials it does
+// not use: those of the component pass through.
 func NewProxy(upstream *rest.Config) (*Proxy, error) {
 	target, err := url.Parse(upstream.Host)
 	if err != nil {
@@ -116,7 +118,8 @@ func (p *Proxy) Config(component *rest.Config) *rest.Config {
 	return through
 }
 
-// Kubeconfig writes a kubeconfig that sends a process with the token of a component through the proxy.
+// Kubeconfig writes a kubeconfig that sends a process with the token of a component through the
+// proxy.
 func (p *Proxy) Kubeconfig(dir string, component *rest.Config) (string, error) {
 	config := clientcmdapi.NewConfig()
 	config.Clusters["proxy"] = &clientcmdapi.Cluster{Server: p.server.URL, CertificateAuthorityData: p.ca()}
@@ -134,11 +137,11 @@ func (p *Proxy) ca() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.server.Certificate().Raw})
 }
 
-// Reset forgets the writes so far and forwards those to come.
+// Reset forgets the writes so far and forwards those after them.
 func (p *Proxy) Reset() { p.Judge(nil, nil) }
 
-// Judge forgets the writes so far and decides about those to come. dropped is called for each write whose answer is dropped,
-// after it was carried out and before the connection is cut.
+// Judge forgets the writes so far and decides about those after them. dropped is called for each
+// write whose answer is dropped, after it was carried out and before the connection is cut.
 func (p *Proxy) Judge(onWrite func(Write) Verdict, dropped func(Write)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -187,7 +190,8 @@ func (p *Proxy) Thaw() {
 	}
 }
 
-// SetReplay answers each LIST with what the first one like it was answered, as an API server that is behind would.
+// SetReplay answers each LIST with what the first one like it was answered, as an API server that
+// is behind would.
 func (p *Proxy) SetReplay(replay bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -236,8 +240,8 @@ func (p *Proxy) state(r *http.Request) (refuse bool, delay time.Duration, replay
 	return p.refuse, p.delay, replayed
 }
 
-// judge counts a write and asks what to do with it, outside the lock: the answer may be to kill a process and to wait for
-// its end.
+// judge counts a write and asks what to do with it, outside the lock: the answer may be to kill a
+// process and to wait for its end.
 func (p *Proxy) judge(r *http.Request) (Write, Verdict, func(Write)) {
 	p.mu.Lock()
 	write := Write{N: len(p.writes) + 1, Method: r.Method, Path: r.URL.Path}
@@ -286,12 +290,14 @@ func (b *heldBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// isWrite tells the writes that hold state. Events are news for humans, sent on the side and in no certain order.
+// isWrite reports whether a request is a write of state. Events are news for humans, sent on the
+// side and in no certain order.
 func isWrite(r *http.Request) bool {
 	return r.Method != http.MethodGet && r.Method != http.MethodHead && !strings.Contains(r.URL.Path, "/events")
 }
 
-// isList is a list that may be as old as the API server likes; others are of what is there now, which no API server gets wrong.
+// isList is a list that may be as old as the API server likes; others are of what is there now,
+// which no API server gets wrong.
 func isList(r *http.Request) bool {
 	query := r.URL.Query()
 	return r.Method == http.MethodGet && query.Get("watch") == "" && query.Get("resourceVersion") == "0"

@@ -1,12 +1,13 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package golden compares output with files that commit 37318f4 wrote, and loads these files for tests
-// that read them.
+// Package golden compares output with files that commit 37318f4 wrote, and loads these files for
+// tests that read them.
 //
-// testdata/37318f4 never changes: a new build must read what is stored in clusters. If a format changes
-// deliberately, go test -update writes the new output to a file of the same name in testdata/written,
-// and the commit message says why. The keys and secrets in the files were generated for the tests.
+// testdata/37318f4 never changes: a new build must read what is stored in clusters. If a format
+// changes deliberately, go test -update writes the new output to a file of the same name in
+// testdata/written, and the commit message has the reason. The keys and secrets in the files were
+// generated for the tests.
 package golden
 
 import (
@@ -39,7 +40,8 @@ func Stored(t testing.TB, name string) []byte {
 	return content
 }
 
-// StoredData reads the data of a Secret that commit 37318f4 wrote: a directory with one file per entry.
+// StoredData reads the data of a Secret that commit 37318f4 wrote: a directory with one file per
+// entry.
 func StoredData(t testing.TB, dir string) map[string][]byte {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Join(baseline, dir))
@@ -92,7 +94,8 @@ func CompareData(t testing.TB, dir string, got map[string][]byte) {
 	}
 }
 
-// record writes output that differs from the baseline, and removes the file of output that does not.
+// record writes output that differs from the baseline, and removes the file of output that does
+// not.
 func record(t testing.TB, name string, got []byte) {
 	t.Helper()
 	file := filepath.Join(written, name)

@@ -10,8 +10,8 @@ import (
 	"strconv"
 )
 
-// Addresses have ports below those that systems give to outgoing connections, of which some tests make thousands, and below those of
-// the control planes of tests.
+// Addresses have ports below those that systems give to outgoing connections, of which some tests
+// make thousands, and below those of the control planes of tests.
 const (
 	firstPort     = 10000
 	ports         = 10000
@@ -19,7 +19,7 @@ const (
 	loopbackByIP4 = "127.0.0.1"
 )
 
-// FreeAddress is an address on loopback that nobody listens on.
+// FreeAddress is an address on loopback without a listener.
 func FreeAddress() (string, error) {
 	var errs []error
 	for range portsToTry {

@@ -1,9 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package installation does to an embedded control plane what the installation does to a cluster: it applies config/default
-// and hands the token server its certificate, as a kubelet that mounts a Secret does. make run and the end-to-end tests
-// share it.
+// Package installation does to an embedded control plane what the installation does to a cluster:
+// it applies config/default and hands the token server its certificate, as a kubelet that mounts a
+// Secret does. make run and the end-to-end tests share it.
 package installation
 
 import (
@@ -34,7 +34,8 @@ const (
 	RegistryNamespace  = "hallpass-registry"
 	ManagerAccount     = "hallpass-manager"
 	TokenServerAccount = "hallpass-tokenserver"
-	// ProtectedLabel is the label that grants and policies may select namespaces by, beside the one of their names.
+	// ProtectedLabel is the label that grants and policies may select namespaces by, beside the
+	// one of their names.
 	ProtectedLabel  = "example.com/team"
 	servingSecret   = "hallpass-tokenserver-tls"
 	bundleConfigMap = "hallpass-ca"
@@ -45,7 +46,8 @@ const (
 	waitLimit    = 5 * time.Minute
 )
 
-// Apply applies a kustomization below the root of the repository, such as config/default, as an administrator would.
+// Apply applies a kustomization below the root of the repository, such as config/default, as an
+// administrator would.
 func Apply(ctx context.Context, cp *controlplane.ControlPlane, root, kustomization string) error {
 	return Kubectl(ctx, cp, "apply", "--server-side", "--force-conflicts", "-k", filepath.Join(root, kustomization))
 }
@@ -114,7 +116,8 @@ func WriteCertificate(ctx context.Context, client kubernetes.Interface, dir stri
 	return files, err
 }
 
-// Wait asks until the answer is yes, for five minutes at most: of a watch that is quiet a process hears about once in one.
+// Wait asks until the answer is yes, for five minutes at most: a quiet watch gets an event about
+// once a minute.
 func Wait(ctx context.Context, what string, done func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, waitLimit)
 	defer cancel()

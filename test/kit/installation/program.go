@@ -10,12 +10,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 )
 
-// Program builds a binary of cmd, such as tokenserver, and returns its path, which is absolute. Every test takes the one in bin/tests:
-// if it is current, nothing is linked. A version makes a build of its own.
+// Program builds a binary of cmd, such as tokenserver, and returns its path, which is absolute.
+// Every test takes the one in bin/tests: if it is current, nothing is linked. A version makes a
+// build of its own.
 func Program(ctx context.Context, root, name string, version ...string) (path string, err error) {
 	dir, err := filepath.Abs(filepath.Join(root, "bin", "tests"))
 	if err != nil {
@@ -43,4 +45,21 @@ func Program(ctx context.Context, root, name string, version ...string) (path st
 		return "", fmt.Errorf("build %s: %w: %s", name, err, output)
 	}
 	return path, nil
+}
+
+// gomemlimit finds the limit in a deployment.
+var gomemlimit = regexp.MustCompile(`GOMEMLIMIT, value: (\w+)`)
+
+// MemoryLimit returns the GOMEMLIMIT of a binary, such as tokenserver, as an entry of its
+// environment. It is that of its deployment in config.
+func MemoryLimit(root, name string) (string, error) {
+	deployment, err := os.ReadFile(filepath.Join(root, "config", name, "deployment.yaml"))
+	if err != nil {
+		return "", fmt.Errorf("read the deployment: %w", err)
+	}
+	found := gomemlimit.FindSubmatch(deployment)
+	if found == nil {
+		return "", fmt.Errorf("the deployment of %s sets no GOMEMLIMIT", name)
+	}
+	return "GOMEMLIMIT=" + string(found[1]), nil
 }

@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -33,8 +34,8 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
 )
 
-// Running is an installation whose binaries' Run functions run in this process, each with the rights of its own service
-// account.
+// Running is an installation whose binaries' Run functions run in this process, each with the
+// rights of its own service account.
 type Running struct {
 	// ControlPlane is what it runs on.
 	ControlPlane *controlplane.ControlPlane
@@ -51,6 +52,8 @@ type Running struct {
 	AllowClientID bool
 	// AllowClaims is the manager's flag, from its next start on.
 	AllowClaims []oauth2.ClaimRule
+	// Trust are the manager's flags about what callers trust, from its next start on.
+	Trust manager.Trust
 	// SigningKeys is how keys live, from the manager's next start on.
 	SigningKeys keyring.Policy
 	// CertificateLives is how long certificates live, from the manager's next start on.
@@ -70,11 +73,13 @@ type Running struct {
 type Options struct {
 	// TokenServerREST changes how the token server talks to the API server.
 	TokenServerREST func(*rest.Config)
-	// Kustomization below the root of the repository is what is applied; left out it is config/default.
+	// Kustomization below the root of the repository is what is applied; left out it is
+	// config/default.
 	Kustomization string
 	// Namespaces are the users' namespaces that the manager works in; none stands for all.
 	Namespaces []string
-	// UsageInterval and UsageRefresh are how often the use of clients is reported, and told in their status.
+	// UsageInterval and UsageRefresh are how often the use of clients is reported, and written
+	// into their status.
 	UsageInterval, UsageRefresh time.Duration
 }
 
@@ -82,7 +87,8 @@ var quiet sync.Once //nolint:gochecknoglobals // of a logger that is global itse
 
 // Run installs Hallpass from the repository at root and starts it.
 func Run(ctx context.Context, cp *controlplane.ControlPlane, root string, options Options) (*Running, error) {
-	quiet.Do(func() { ctrl.SetLogger(logr.Discard()) }) // or controller-runtime complains; each manager has a logger of its own
+	// or controller-runtime complains; each manager has a logger of its own
+	quiet.Do(func() { ctrl.SetLogger(logr.Discard()) })
 	if err := installFrom(ctx, cp, root, cmp.Or(options.Kustomization, defaultKustomization)); err != nil {
 		return nil, err
 	}
@@ -135,10 +141,17 @@ func (r *Running) StartManager(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	issuer, names := r.Issuer, []string{"localhost"}
+	if r.Trust.InternalURL != "" {
+		if issuer, err = oauth2.ParseIssuers(r.Issuer.String(), r.Trust.InternalURL, false); err != nil {
+			return fmt.Errorf("start the manager: %w", err)
+		}
+		names = append(names, strings.TrimPrefix(r.Trust.InternalURL, "https://"))
+	}
 	r.stopManager = background(ctx, func(ctx context.Context) error {
 		return manager.Run(ctx, manager.Options{
-			Issuer: r.Issuer, REST: config, RegistryNamespace: RegistryNamespace, SystemNamespace: SystemNamespace,
-			ServingNames: []string{"localhost"}, ManageServingCertificate: true,
+			Issuer: issuer, Trust: r.Trust, REST: config, RegistryNamespace: RegistryNamespace, SystemNamespace: SystemNamespace,
+			ServingNames: names, ManageServingCertificate: true,
 			SigningKeys: r.SigningKeys, CertificateLives: r.CertificateLives, Namespaces: r.namespaces, Clock: r.Clock,
 			MaxTokenLifetime: manager.DefaultMaxTokenLifetime,
 			UsageRefresh:     r.usageRefresh,
@@ -213,8 +226,8 @@ func Ready(ctx context.Context, ops string) bool {
 	return response.StatusCode == http.StatusOK
 }
 
-// background runs something until it is stopped, and returns what stops it. The context of the starter does not end it, so
-// that a test's cleanup can end things in order.
+// background runs something until it is stopped, and returns what stops it. The context of the
+// starter does not end it, so that a test's cleanup can end things in order.
 func background(ctx context.Context, run func(context.Context) error) (stop func() error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, 1)

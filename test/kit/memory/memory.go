@@ -1,8 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package memory is a whole token server for tests that need no cluster: the real one, with clients and keys that a test
-// puts into memory.
+// Package memory is a whole token server for tests that need no cluster: the real one, with clients
+// and keys that a test puts into memory.
 package memory
 
 import (
@@ -10,10 +10,12 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"iter"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -42,6 +44,7 @@ type Server struct {
 
 	t         testing.TB
 	directory *directory
+	cluster   *cluster
 	secrets   map[string]string
 }
 
@@ -61,11 +64,11 @@ func New(t testing.TB, issuer string) *Server {
 	}
 	s := &Server{
 		t: t, Audience: parsed.NamespaceAudience(Namespace), Audit: &Log{}, secrets: map[string]string{},
-		directory: &directory{ring: ring, records: map[string]oauth2.Record{}},
+		directory: &directory{ring: ring, records: map[string]oauth2.Record{}}, cluster: newCluster(t),
 	}
 	log, metrics := slog.New(slog.NewJSONHandler(s.Audit, nil)), audit.NewMetrics(prometheus.NewRegistry())
 	journal := revocation.NewJournal(nil, time.Now, metrics.Wrote, log) // it does not run
-	s.Authority = auth.New(auth.Config{Issuer: parsed, Directory: s.directory, Journal: journal, Random: rand.Reader})
+	s.Authority = auth.New(auth.Config{Issuer: parsed, Directory: s.directory, Cluster: s.cluster, Journal: journal, Random: rand.Reader})
 	s.Auditor = audit.New(audit.Config{Lines: s.Audit, Log: log, Metrics: metrics})
 	s.Handler = tokenserver.New(tokenserver.Config{Authority: s.Authority, Auditor: s.Auditor})
 	return s
@@ -91,20 +94,29 @@ func (s *Server) Register(name string, scopes ...string) string {
 	return id
 }
 
-// SetClaims makes these the custom claims of a client.
-func (s *Server) SetClaims(clientID string, claims []oauth2.Claim) {
+// Change changes what is registered of a client.
+func (s *Server) Change(clientID string, change func(*oauth2.Client)) {
 	record := s.directory.Record(clientID)
 	changed := *record.Client
-	changed.Claims = claims
+	change(&changed)
 	s.directory.set(clientID, oauth2.Record{Client: &changed, Owner: record.Owner})
+}
+
+// SetClaims makes these the custom claims of a client.
+func (s *Server) SetClaims(clientID string, claims []oauth2.Claim) {
+	s.Change(clientID, func(c *oauth2.Client) { c.Claims = claims })
 }
 
 // SetTokenLifetime makes this the lifetime of the tokens of a client.
 func (s *Server) SetTokenLifetime(clientID string, lifetime time.Duration) {
-	record := s.directory.Record(clientID)
-	changed := *record.Client
-	changed.TokenLifetime = lifetime
-	s.directory.set(clientID, oauth2.Record{Client: &changed, Owner: record.Owner})
+	s.Change(clientID, func(c *oauth2.Client) { c.TokenLifetime = lifetime })
+}
+
+// Declare adds a resource.
+func (s *Server) Declare(resource oauth2.Resource) {
+	s.directory.mu.Lock()
+	defer s.directory.mu.Unlock()
+	s.directory.resources = append(s.directory.resources, &resource)
 }
 
 // Introspect asks, as a client, what a token is worth.
@@ -148,8 +160,8 @@ func (s *Server) Token(clientID string) string {
 	return answer.Token
 }
 
-// Sign signs claims with the key that tokens are signed with, as another type of token or with other claims than those that are
-// ever issued.
+// Sign signs claims with the key that tokens are signed with, as another type of token or with
+// other claims than those that are ever issued.
 func (s *Server) Sign(typ, claims string) string {
 	s.t.Helper()
 	key, err := s.directory.ring.SigningKey(time.Now())
@@ -165,10 +177,11 @@ func (s *Server) Sign(typ, claims string) string {
 
 // directory is a directory whose memory is its source.
 type directory struct {
-	mu      sync.Mutex
-	ring    keyring.Ring
-	records map[string]oauth2.Record
-	revoked revocation.State
+	mu        sync.Mutex
+	ring      keyring.Ring
+	records   map[string]oauth2.Record
+	resources []*oauth2.Resource
+	revoked   revocation.State
 }
 
 func (d *directory) set(clientID string, record oauth2.Record) {
@@ -187,13 +200,45 @@ func (d *directory) LookUp(_ context.Context, clientID string) (oauth2.Record, e
 	return d.Record(clientID), nil
 }
 
-// Nobody declares resources here.
-func (*directory) Resource(oauth2.ObjectName) *oauth2.Resource { return nil }
+func (d *directory) ClientsOf(account oauth2.ObjectName) []oauth2.Record {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var found []oauth2.Record
+	for _, r := range d.records {
+		if r.Names(account) && len(found) < 2 {
+			found = append(found, r)
+		}
+	}
+	return found
+}
 
-func (*directory) ResourceByIdentifier(string) *oauth2.Resource { return nil }
+func (d *directory) LookUpClientsOf(_ context.Context, account oauth2.ObjectName) ([]string, error) {
+	var ids []string
+	for _, r := range d.ClientsOf(account) {
+		ids = append(ids, r.Client.ID)
+	}
+	return ids, nil
+}
 
-func (*directory) LookUpResource(context.Context, string) (*oauth2.Resource, error) {
-	return nil, nil //nolint:nilnil // an absence is an answer
+func (d *directory) resource(is func(*oauth2.Resource) bool) *oauth2.Resource {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if i := slices.IndexFunc(d.resources, is); i >= 0 {
+		return d.resources[i]
+	}
+	return nil
+}
+
+func (d *directory) Resource(name oauth2.ObjectName) *oauth2.Resource {
+	return d.resource(func(r *oauth2.Resource) bool { return name == oauth2.ObjectName{Namespace: r.Namespace, Name: r.Name} })
+}
+
+func (d *directory) ResourceByIdentifier(identifier string) *oauth2.Resource {
+	return d.resource(func(r *oauth2.Resource) bool { return r.Identifier == identifier })
+}
+
+func (d *directory) LookUpResource(_ context.Context, identifier string) (*oauth2.Resource, error) {
+	return d.ResourceByIdentifier(identifier), nil
 }
 
 func (*directory) Minted(string) oauth2.MintedRecord { return oauth2.MintedRecord{} }
@@ -204,7 +249,9 @@ func (*directory) LookUpMinted(context.Context, string) (oauth2.MintedRecord, er
 
 func (d *directory) Ring() keyring.Ring { return d.ring }
 
-func (*directory) ClientEpochs() []revocation.Selector { return nil }
+func (*directory) ClientEpochs() iter.Seq[revocation.Selector] {
+	return func(func(revocation.Selector) bool) {}
+}
 
 func (d *directory) Revocations() *revocation.State { return &d.revoked }
 

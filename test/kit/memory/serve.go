@@ -11,29 +11,35 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"io"
-	"log"
+	"errors"
+	"log/slog"
 	"math/big"
 	"net"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/serve"
 )
 
-// Serve answers HTTPS on a listener until the test ends, with a certificate for localhost, 127.0.0.1 and the names given. It
-// returns the file with the CA to trust, which everybody may read.
+// Serve answers HTTPS on a listener as the product does, until the test ends, with a certificate
+// for localhost, 127.0.0.1 and the names given. It returns the file with the CA to trust, which
+// everybody may read.
 func (s *Server) Serve(listener net.Listener, names ...string) (caFile string) {
 	s.t.Helper()
-	certificate, caFile := certify(s.t, append(names, "localhost", "127.0.0.1"))
-	public := httptest.NewUnstartedServer(s.Handler)
-	_ = public.Listener.Close()
-	public.Listener = listener
-	public.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}
-	public.Config.ErrorLog = log.New(io.Discard, "", 0)
-	public.StartTLS()
-	s.t.Cleanup(public.Close)
+	certificate, caFile := Certify(s.t, append(names, "localhost", "127.0.0.1"))
+	public := serve.NewHTTPServer(serve.HTTPConfig{
+		Handler: s.Handler, Log: slog.New(slog.DiscardHandler),
+		TLS: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2", "http/1.1"}},
+	})
+	served := make(chan error, 1)
+	go func() { served <- serve.HTTP(public, serve.NewFairListener(listener, serve.Bounds{})) }()
+	s.t.Cleanup(func() {
+		if err := errors.Join(public.Close(), <-served); err != nil {
+			s.t.Error(err)
+		}
+	})
 	return caFile
 }
 
@@ -47,8 +53,9 @@ func Listen(t testing.TB) net.Listener {
 	return listener
 }
 
-// certify makes a certificate that is its own CA, and a file with it. HAProxy looks for addresses among the names.
-func certify(t testing.TB, names []string) (certificate tls.Certificate, caFile string) {
+// Certify makes a certificate that is its own CA, and a file with it. HAProxy looks for addresses
+// among the names.
+func Certify(t testing.TB, names []string) (certificate tls.Certificate, caFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -151,7 +151,8 @@ func Count(t testing.TB, name string, otherwise int) int {
 	return setting(t, name, otherwise, strconv.Atoi)
 }
 
-// Duration is a duration that a target of make sets in the environment: short in every run of the tests.
+// Duration is a duration that a target of make sets in the environment: short in every run of the
+// tests.
 func Duration(t testing.TB, name string, otherwise time.Duration) time.Duration {
 	t.Helper()
 	return setting(t, name, otherwise, time.ParseDuration)

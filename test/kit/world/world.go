@@ -1,9 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package world is a cluster with Hallpass in it, which the tests of a package share: a control plane, an
-// installation, and a client with the rights of an administrator. It has what the users of a cluster do in
-// tests: create a client, read its Secret, fetch a token.
+// Package world is a cluster with Hallpass in it, which the tests of a package share: a control
+// plane, an installation, and a client with the rights of an administrator. It has what the users
+// of a cluster do in tests: create a client, read its Secret, fetch a token.
 package world
 
 import (
@@ -28,7 +28,7 @@ type World struct {
 	Hallpass *installation.Running
 }
 
-// Options change a world. The zero Options are the ordinary way.
+// Options change a World. The zero Options are the ordinary way.
 type Options struct {
 	// Installation changes how Hallpass runs.
 	Installation installation.Options
@@ -36,7 +36,7 @@ type Options struct {
 	InstalledOnly bool
 }
 
-// Start makes a world. Root names the repository.
+// Start makes a World. Root names the repository.
 func Start(ctx context.Context, o Options) (_ *World, err error) {
 	root, err := Root()
 	if err != nil {
@@ -72,7 +72,7 @@ func (w *World) Stop() error {
 	return errors.Join(err, w.Plane.Stop())
 }
 
-// Main makes a world, runs tests in it, and ends the process. It is called by TestMain.
+// Main makes a World, runs tests in it, and ends the process. It is called by TestMain.
 func Main(o Options, run func(context.Context, *World) (code int, err error)) {
 	code, err := inWorld(context.Background(), o, run)
 	if err != nil {

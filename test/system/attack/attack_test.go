@@ -29,7 +29,8 @@ type attack struct {
 	slow, resets, guesses, admitted atomic.Int64
 }
 
-// counts is how much of each attack there was: letters of slow beginnings, resets, and answers to wrong secrets.
+// counts is how much of each attack there was: letters of slow beginnings, resets, and answers to
+// wrong secrets.
 type counts struct{ slow, resets, guesses int64 }
 
 func (a *attack) counts() counts { return counts{a.slow.Load(), a.resets.Load(), a.guesses.Load()} }
@@ -38,7 +39,7 @@ func (c counts) less(before counts) counts {
 	return counts{c.slow - before.slow, c.resets - before.resets, c.guesses - before.guesses}
 }
 
-// beyond reports whether each attack has gone on since then.
+// beyond reports whether each attack has continued since then.
 func (a *attack) beyond(before counts) bool {
 	since := a.counts().less(before)
 	return since.slow > 0 && since.resets > 0 && since.guesses > 0
@@ -110,13 +111,15 @@ func (a *attack) resetting(ctx context.Context, c *tls.Conn) {
 	if _, err := c.Write([]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")); err != nil {
 		return
 	}
-	// By HPACK's static table (RFC 7541 appendix A): :method POST, :scheme https, :path and :authority as literals.
+	// By HPACK's static table (RFC 7541 appendix A): :method POST, :scheme https, :path and
+	// :authority as literals.
 	const fields = "\x83\x87\x04\x0d/oauth2/token\x01\x09localhost"
 	const together = 50
 	for stream := uint32(1); stream < 1<<30 && ctx.Err() == nil; {
 		var frames []byte
 		for range together {
-			frames = append(frames, 0, 0, byte(len(fields)), 1, 5) // HEADERS, END_STREAM and END_HEADERS
+			// HEADERS, END_STREAM and END_HEADERS
+			frames = append(frames, 0, 0, byte(len(fields)), 1, 5)
 			frames = binary.BigEndian.AppendUint32(frames, stream)
 			frames = append(frames, fields...)
 			frames = append(frames, 0, 0, 4, 3, 0) // RST_STREAM

@@ -34,14 +34,16 @@ import (
 const (
 	guessesASecond = 200 // of each source
 	freshNamespace = "fresh"
-	// watchLag is how late the token server hears of a client: later than the client's first request.
+	// watchLag is how late the token server gets a client: later than the client's first
+	// request.
 	watchLag = 500 * time.Millisecond
 )
 
-// TestNewClientsAreServedWhileOthersGuess has many sources present made-up credentials: of clients that there are not, and of those that
-// will be created next. Meanwhile clients are created, and each sends its first request as soon as it is Ready, from an address of its
-// own. None may fail, although the token server has not heard of the client yet. The same request from an address that guesses is
-// answered, or told when to come back, and never refused.
+// TestNewClientsAreServedWhileOthersGuess has many sources present made-up credentials: of clients
+// that there are not, and of those that will be created next. Meanwhile clients are created, and
+// each sends its first request as soon as it is Ready, from an address of its own. None may fail,
+// although the token server has not read the client yet. The same request from an address that
+// guesses is answered, or gets a Retry-After, and is never refused.
 func TestNewClientsAreServedWhileOthersGuess(t *testing.T) {
 	clients, sources := 1000, 20
 	if testing.Short() {
@@ -140,7 +142,8 @@ func (g *guessers) begin(ctx context.Context, w *world.World, sources int) *sync
 	return &running
 }
 
-// guess presents a made-up secret of one of the clients that come next, or of a client that there is not.
+// guess presents a made-up secret of one of the clients that come next, or of a client that there
+// is not.
 func (g *guessers) guess(ctx context.Context, via *http.Client, n int) {
 	const ahead = 4
 	id := freshNamespace + "." + nameOf(int(g.next.Load())+n%ahead)

@@ -44,11 +44,13 @@ import (
 // containerLimit is limits.memory of config/tokenserver/deployment.yaml.
 const containerLimit = 384 << 20
 
-// TestACallerWhoTakesNoAnswerTakesNoMemory opens connections from one address, 1,000 by make robustness, to the token
-// server's own binary. They open streams as long as the server lets them, with window 0 so that no
-// answer is taken, with bodies that no endpoint reads, with long bodies, and with checks of Envoy.
-// A client at another address sends 100 requests a second meanwhile, and none of them may fail. The
-// process has the memory limit of its container, in a cgroup where one can be made.
+// TestACallerWhoTakesNoAnswerTakesNoMemory opens connections from one address, 1,000 by make
+// robustness, to the token server's own binary. They open streams as long as the server lets them,
+// with window 0 so that no answer is taken, with bodies that no endpoint reads, with long bodies,
+// with checks of Envoy, with headers of HTTP/1.1 and messages of TLS that do not end, and with PING
+// frames. A client at another address sends 100 requests a second meanwhile, and
+// none of them may fail. The process has the memory limit of its container, in a cgroup where one
+// can be made.
 func TestACallerWhoTakesNoAnswerTakesNoMemory(t *testing.T) {
 	clients, connections := world.Count(t, "HALLPASS_CLIENTS", 10_000), world.Count(t, "HALLPASS_UNREAD", 100)
 	seconds := world.Count(t, "HALLPASS_UNREAD_SECONDS", 2)
@@ -58,7 +60,7 @@ func TestACallerWhoTakesNoAnswerTakesNoMemory(t *testing.T) {
 		"long bodies":                {longBody},
 		"checks that are not taken":  {checksNotTaken},
 		"checks that do not end":     {checksWithoutEnd},
-		"mixtures":                   {notTaking, unreadBody, longBody, checksNotTaken, checksWithoutEnd, wideHeader},
+		"mixtures":                   {notTaking, unreadBody, longBody, checksNotTaken, checksWithoutEnd, wideHeader, headersWithoutEnd, halfHello, pings},
 	} {
 		if testing.Short() && name != "mixtures" {
 			continue
@@ -74,7 +76,8 @@ func TestACallerWhoTakesNoAnswerTakesNoMemory(t *testing.T) {
 			for i := range connections {
 				running.Go(func() { s.hold(ctx, attacks[i%len(attacks)], i, &opened, pace) })
 			}
-			for opened.Load() < int64(5*connections) { // the attack is at its work before the honest client comes
+			// the attack is at its work before the honest client comes
+			for opened.Load() < int64(5*connections) {
 				pace <- struct{}{}
 			}
 			before := opened.Load()
@@ -123,7 +126,9 @@ func startAlone(t *testing.T, clients int) *alone {
 	command := s.container.command(program, "--issuer="+issuer.String(), "--kubeconfig="+filepath.Join(dir, "kubeconfig"), "--listen="+s.address, "--ops-listen="+ops,
 		"--ext-authz-bind-address="+s.envoy, "--tls-cert-file="+filepath.Join(dir, "tls.crt"), "--tls-key-file="+filepath.Join(dir, "tls.key"),
 		"--snapshot-file="+filepath.Join(inMemory(t), "snapshot"))
-	command.Env = append(os.Environ(), "GOMEMLIMIT=256MiB") // as config/tokenserver/deployment.yaml has it
+	limit, err := installation.MemoryLimit(filepath.Join("..", "..", ".."), "tokenserver")
+	must(t, err)
+	command.Env = append(os.Environ(), limit)
 	command.Stdout, command.Stderr = log, log
 	must(t, command.Start())
 	t.Cleanup(func() {
@@ -140,8 +145,8 @@ func startAlone(t *testing.T, clients int) *alone {
 // processors, which it shares with the server here. On a slow machine both are slower.
 const streamsPerRequest = 40
 
-// honest fetches tokens, 100 a second, a tenth of them by a new connection. With each of them it lets
-// the attack go on.
+// honest fetches tokens, 100 a second, a tenth of them by a new connection. With each of them it
+// lets the attack continue.
 func (s *alone) honest(t *testing.T, requests int, pace chan<- struct{}) {
 	t.Helper()
 	var running sync.WaitGroup
@@ -197,6 +202,9 @@ func (s *alone) peak(t *testing.T) int {
 // holding makes a server hold something by a stream.
 type holding struct {
 	envoy bool
+	// begin is sent in the place of streams, beside TLS if it is plain.
+	begin []byte
+	plain bool
 	// window is what the caller takes of each answer.
 	window uint32
 	open   func(f *http2.Framer, stream uint32, i int) error
@@ -242,11 +250,86 @@ var (
 	}}
 )
 
+// The ways to make a server hold something before it knows a request.
+var (
+	headersWithoutEnd = holding{begin: wideBeginning()}
+	halfHello         = holding{begin: helloBeginning(), plain: true}
+	pings             = holding{begin: unreadPings()}
+)
+
+// wideBeginning is a request of HTTP/1.1 without its end, with as many headers as the server reads.
+func wideBeginning() []byte {
+	var b bytes.Buffer
+	b.WriteString("GET / HTTP/1.1\r\nHost: localhost\r\n")
+	for i := 0; b.Len() < 20_000; i++ {
+		_, _ = fmt.Fprintf(&b, "%x:\n", i)
+	}
+	return b.Bytes()
+}
+
+// helloBeginning is a ClientHello of TLS without its last byte, in records.
+func helloBeginning() []byte {
+	const length = 65_000
+	var b bytes.Buffer
+	for hello := append([]byte{1, length >> 16, length >> 8, length & 0xff}, make([]byte, length-1)...); len(hello) > 0; {
+		record := hello[:min(16<<10, len(hello))]
+		b.Write(binary.BigEndian.AppendUint16([]byte{22, 3, 1}, uint16(len(record)))) //nolint:gosec // at most 16 KiB
+		b.Write(record)
+		hello = hello[len(record):]
+	}
+	return b.Bytes()
+}
+
+// unreadPings is a connection of HTTP/2 with more PING frames than the server may queue answers of.
+func unreadPings() []byte {
+	var b bytes.Buffer
+	b.WriteString(http2.ClientPreface)
+	f := http2.NewFramer(&b, nil)
+	_ = f.WriteSettings() // to memory
+	for range 12_000 {
+		_ = f.WritePing(false, [8]byte{1})
+	}
+	return b.Bytes()
+}
+
+// beginAndWait sends the beginning of something on connections that last until the server closes
+// them.
+func (s *alone) beginAndWait(ctx context.Context, h holding, opened *atomic.Int64, pace <-chan struct{}) {
+	for ctx.Err() == nil {
+		select {
+		case <-pace:
+		case <-ctx.Done():
+			return
+		}
+		conn, err := (&net.Dialer{LocalAddr: from(2), Timeout: time.Minute}).DialContext(ctx, "tcp", s.address)
+		if err != nil {
+			pause(ctx, time.Second)
+			continue
+		}
+		stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+		c := conn
+		if !h.plain {
+			protocol := "http/1.1"
+			if bytes.HasPrefix(h.begin, []byte(http2.ClientPreface)) {
+				protocol = "h2"
+			}
+			c = tls.Client(conn, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{protocol}}) //nolint:gosec // an attacker does not care
+		}
+		if _, err := c.Write(h.begin); err == nil {
+			opened.Add(1)
+			_, _ = io.Copy(io.Discard, conn) // until the server closes it
+		}
+		stop()
+		_ = conn.Close()
+		pause(ctx, time.Second) // as repeatedly does
+	}
+}
+
 // endpoints are all that answer callers without credentials, if only with a refusal.
 var endpoints = []string{
 	"GET " + oauth2.JWKSPath, "GET " + oauth2.MetadataPath, "GET " + oauth2.DiscoveryPath, "GET " + oauth2.ForwardAuthPath + "?audience=a", "POST " + oauth2.TokenPath,
 	"POST " + oauth2.IntrospectionPath, "POST " + oauth2.RevocationPath, "GET " + oauth2.RevocationFeedPath, "POST " + oauth2.RevocationFeedPath,
-	"GET " + oauth2.ResourceMetadataPath + "/resources/a/b", "POST " + oauth2.JWKSPath, "POST " + oauth2.ForwardAuthPath, "GET /nothing",
+	"GET " + oauth2.ResourceMetadataPath + "/resources/a/b", "POST " + oauth2.JWKSPath, "POST " + oauth2.ForwardAuthPath, "GET " + oauth2.AuthorizationPath, "GET /nothing",
 }
 
 func headers(f *http2.Framer, stream uint32, i int, whole bool, further ...hpack.HeaderField) error {
@@ -279,6 +362,10 @@ func block(f *http2.Framer, stream uint32, whole bool, fields []hpack.HeaderFiel
 // hold opens streams on a connection, as many as the server lets it, and another connection when it
 // is hung up on.
 func (s *alone) hold(ctx context.Context, h holding, i int, opened *atomic.Int64, pace <-chan struct{}) {
+	if h.begin != nil {
+		s.beginAndWait(ctx, h, opened, pace)
+		return
+	}
 	address := s.address
 	if h.envoy {
 		address = s.envoy
@@ -423,9 +510,9 @@ func writeCertificate(t *testing.T, dir string) *x509.CertPool {
 	return pool
 }
 
-// TestAsManyIdleConnectionsAsArePromisedAreHeld opens connections of HTTP/2: 4,000 by make robustness,
-// where --max-connections is 4,096 by default. Each has had an answer. None is closed, and another
-// client has its tokens beside them.
+// TestAsManyIdleConnectionsAsArePromisedAreHeld opens connections of HTTP/2: 4,000 by make
+// robustness, where --max-connections is 4,096 by default. Each has had an answer. None is closed,
+// and another client has its tokens beside them.
 func TestAsManyIdleConnectionsAsArePromisedAreHeld(t *testing.T) {
 	const perSource = 1000 // of the 1,024 that a source may have
 	connections := world.Count(t, "HALLPASS_IDLE", 300)

@@ -1,7 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package attack_test attacks the token server's own binary while an honest client goes on fetching tokens.
+// Package attack_test attacks the token server's own binary while an honest client keeps fetching
+// tokens.
 package attack_test
 
 import (
@@ -29,9 +30,10 @@ const maxMemory = 384 << 20
 
 var must = world.Must
 
-// TestAnHonestClientIsServedUnderAttack opens slow connections, resets HTTP/2 streams as soon as they are open (CVE-2023-44487) and
-// sends wrong secrets, all at once and from other addresses than the honest client's. The honest client begins when each attack
-// goes on, and not one of its requests may fail; each attack went on until it had made all of them.
+// TestAnHonestClientIsServedUnderAttack opens slow connections, resets HTTP/2 streams as soon as
+// they are open (CVE-2023-44487) and sends wrong secrets, all at once and from other addresses than
+// the honest client's. The honest client begins when each attack is under way, and not one of its
+// requests may fail; each attack continued until it had made all of them.
 func TestAnHonestClientIsServedUnderAttack(t *testing.T) {
 	requests := world.Count(t, "HALLPASS_HONEST", 300)
 	slow, resetters := world.Count(t, "HALLPASS_SLOW", 300), world.Count(t, "HALLPASS_RESETTERS", 2)
@@ -110,7 +112,9 @@ func start(t *testing.T) *server {
 	must(t, err)
 	command := exec.Command(program, "--issuer="+s.issuer, "--kubeconfig="+kubeconfig, "--listen="+s.address, "--ops-listen="+ops, //nolint:noctx // ended below
 		"--tls-cert-file="+filepath.Join(certificates, "tls.crt"), "--tls-key-file="+filepath.Join(certificates, "tls.key"))
-	command.Env = append(os.Environ(), "GOMEMLIMIT=256MiB") // as config/tokenserver/deployment.yaml has it
+	limit, err := installation.MemoryLimit(filepath.Join("..", "..", ".."), "tokenserver")
+	must(t, err)
+	command.Env = append(os.Environ(), limit)
 	command.Stdout, command.Stderr = log, log
 	must(t, command.Start())
 	t.Cleanup(func() {

@@ -23,8 +23,9 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
-// TestPodsAreServedWhenTheAPIServerHangs stops the API server by SIGSTOP, which leaves its connections open, while pods ask for tokens.
-// None of them is refused, with a token that was reviewed before or without; a token that was refused before stays refused.
+// TestPodsAreServedWhenTheAPIServerHangs stops the API server by SIGSTOP, which leaves its
+// connections open, while pods ask for tokens. None of them is refused, with a token that was
+// reviewed before or without; a token that was refused before stays refused.
 func TestPodsAreServedWhenTheAPIServerHangs(t *testing.T) {
 	const pods = 6
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "worker"}}

@@ -17,8 +17,9 @@ import (
 // probePeriod is how often readiness is asked for.
 const probePeriod = 100 * time.Millisecond
 
-// balancer spreads TCP connections over those that were ready a while ago, as kube-proxy does: what it hears of readiness takes
-// effect after a random lag, each time another one. A connection that is open stays where it is.
+// balancer spreads TCP connections over those that were ready a while ago, as kube-proxy does: a
+// change of readiness takes effect after a random lag, each time another one. A connection that is
+// open stays where it is.
 type balancer struct {
 	listener net.Listener
 	maxLag   time.Duration
@@ -93,7 +94,8 @@ func (b *balancer) accept() {
 	}
 }
 
-// forward connects to one of the replicas, and to no other if that fails: kube-proxy would not either.
+// forward connects to one of the replicas, and to no other if that fails: kube-proxy would not
+// either.
 func (b *balancer) forward(from net.Conn) {
 	defer b.hangUp(from)
 	b.mu.Lock()

@@ -22,10 +22,12 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
-// shortLives are certificates that are replaced again and again, and leave a slow machine the time to hear of each.
+// shortLives are certificates that are replaced again and again, and leave a slow machine the time
+// to read each.
 var shortLives = servingcert.Lives{Authority: 40 * time.Second, Lead: 10 * time.Second, Serving: 25 * time.Second}
 
-// mounted is the directory in which pods find the serving certificate, and what callers have of the authorities.
+// mounted is the directory in which pods find the serving certificate, and what callers have of the
+// authorities.
 type mounted struct {
 	dir string
 
@@ -37,13 +39,15 @@ type mounted struct {
 	generation   int
 }
 
-// rotateCertificates has the manager replace certificates and their authority all the time, and does what kubelets do: it brings what
-// the manager writes into a directory and to callers, a moment late. After the test certificates live as long as usual.
+// rotateCertificates has the manager replace certificates and their authority all the time, and
+// does what kubelets do: it brings what the manager writes into a directory and to callers, a
+// moment late. After the test certificates live as long as usual.
 func rotateCertificates(t *testing.T) *mounted {
 	t.Helper()
 	m := &mounted{dir: t.TempDir(), bundles: map[string]bool{}, certificates: map[string]bool{}}
 	restartManager(t, shortLives)
-	// The authority of before lives for years. Without its Secret there is a new one, which callers hear of in time.
+	// The authority of before lives for years. Without its Secret there is a new one, which
+	// callers get in time.
 	must(t, cluster.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: installation.SystemNamespace, Name: servingcert.AuthoritySecretName}}))
 	must(t, m.sync(t.Context()))
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -125,7 +129,8 @@ func (m *mounted) roots() *x509.CertPool {
 	return m.pool
 }
 
-// authorities is how many sets of authorities callers were told of, and served how many certificates there were.
+// authorities is how many sets of authorities callers got, and served how many certificates there
+// were.
 func (m *mounted) authorities() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -20,8 +20,8 @@ import (
 
 var shellBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
 
-// commands are those of docs/high-availability.md: to make the authority anew, to restore etcd, and to look for restores. The tests of a
-// restore use the last two.
+// commands are those of docs/high-availability.md: to make the authority anew, to restore etcd, and
+// to look for restores. The tests of a restore use the last two.
 type commands struct{ renew, restore, look string }
 
 func pageCommands(t *testing.T) commands {

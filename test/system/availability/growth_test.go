@@ -21,20 +21,23 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
-// A replica remembers the tokens that it has made or verified, so many in each of two generations. What that takes goes up and down with
-// a period of one generation, so that only the least of such a period can be compared.
+// A replica remembers the tokens that it has made or verified, so many in each of two generations.
+// What that takes goes up and down with a period of one generation, so that only the least of such
+// a period can be compared.
 const (
 	remembered = 8 << 10
-	// tokensSeldom is how often callers use a token, so that in a few seconds there are few of them.
+	// tokensSeldom is how often callers use a token, so that in a few seconds there are few of
+	// them.
 	tokensSeldom = 30
 )
 
 // figures are what must not grow.
 type figures struct{ heap, goroutines, files, objects float64 }
 
-// TestNothingGrows keeps a replica under mixed load while its way to the API server breaks in another way every now and then, and clients
-// come and go. Afterwards it has the heap, the goroutines and the open files that it had before, and so has the registry its objects.
-// make soak is the half hour.
+// TestNothingGrows keeps a replica under mixed load while its way to the API server breaks in
+// another way every now and then, and clients come and go. Afterwards it has the heap, the
+// goroutines and the open files that it had before, and so has the registry its objects. make soak
+// is the half hour.
 func TestNothingGrows(t *testing.T) {
 	length, every := world.Duration(t, "HALLPASS_SOAK", 0), world.Duration(t, "HALLPASS_FAULT_EVERY", time.Second)
 	proxy, err := faults.NewProxy(plane.AdminConfig())
@@ -48,7 +51,8 @@ func TestNothingGrows(t *testing.T) {
 	r.waitReady(t)
 
 	full := length > 0
-	warm := startLoad(t, r.address, manner{perWay: 4, uses: tokensSeldom, roots: trusted(t)}) // what is made once is made now
+	// what is made once is made now
+	warm := startLoad(t, r.address, manner{perWay: 4, uses: tokensSeldom, roots: trusted(t)})
 	warm.goOn(t, 3*requestsAFault, min(length/3, time.Minute))
 	churn(t, "warm")
 	warm.stop(t)
@@ -77,7 +81,7 @@ func TestNothingGrows(t *testing.T) {
 		grown = after.beyond(before, full)
 		return len(grown) == 0
 	}
-	if full { // it has looked at whole periods
+	if full { // it has read whole periods
 		more()
 	} else if err := installation.Wait(t.Context(), "nothing has grown", func() (bool, error) { return more(), nil }); err != nil {
 		t.Error(err)
@@ -88,7 +92,8 @@ func TestNothingGrows(t *testing.T) {
 	}
 }
 
-// requestsAFault is how many requests there are at least while the way is broken in one way, and again when it is mended.
+// requestsAFault is how many requests there are at least while the way is broken in one way, and
+// again when it is mended.
 const requestsAFault = 500
 
 // goOn waits until a load has sent so many more requests, and for so long.
@@ -99,15 +104,16 @@ func (l *load) goOn(t *testing.T, requests int64, d time.Duration) {
 	eventually(t, "the load goes on", func() bool { return l.sent.Load() >= wanted })
 }
 
-// beyond says what is not as it was before.
+// beyond returns what is not as it was before.
 func (f figures) beyond(before figures, full bool) (grown []string) {
 	slack := 0.0
 	if !full {
 		slack = 2 << 20 // of what is made by the first load of a process
 	}
 	for name, f := range map[string]struct{ before, after, slack float64 }{
-		"heap":       {before.heap, f.heap, slack},
-		"goroutines": {before.goroutines, f.goroutines, 3}, // of connections to the API server that are just being renewed
+		"heap": {before.heap, f.heap, slack},
+		// of connections to the API server that are just being renewed
+		"goroutines": {before.goroutines, f.goroutines, 3},
 		"open files": {before.files, f.files, 2},
 		"objects":    {before.objects, f.objects, 0},
 	} {
@@ -118,7 +124,8 @@ func (f figures) beyond(before figures, full bool) (grown []string) {
 	return grown
 }
 
-// betweenSoaked is what callers wait between two requests: half an hour needs no more than some hundred a second.
+// betweenSoaked is what callers wait between two requests: half an hour needs no more than some
+// hundred a second.
 func betweenSoaked(full bool) time.Duration {
 	if full {
 		return 20 * time.Millisecond
@@ -147,8 +154,9 @@ func churn(t *testing.T, name string) {
 	must(t, cluster.Delete(t.Context(), &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}))
 }
 
-// settled is what the replica takes once the load is gone: the least of several looks, because connections end a moment late and the
-// garbage collector looks now and then. In full it is the least of a whole period of the tokens that are remembered.
+// settled is what the replica takes once the load is gone: the least of several looks, because
+// connections end a moment late and the garbage collector looks now and then. In full it is the
+// least of a whole period of the tokens that are remembered.
 func settled(t *testing.T, r *replica, full bool) figures {
 	t.Helper()
 	steps := 1

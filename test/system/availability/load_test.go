@@ -45,7 +45,7 @@ type manner struct {
 	pause time.Duration
 }
 
-// load is callers that go on, each with a request after the other, until they are stopped.
+// load is callers that continue, each with a request after the other, until they are stopped.
 type load struct {
 	manner
 
@@ -58,8 +58,8 @@ type load struct {
 	failures     []string
 }
 
-// startLoad starts callers by HTTP/1.1 and HTTP/2, on connections that are kept and on new ones, of the token endpoint,
-// introspection, forward-auth and the keys.
+// startLoad starts callers by HTTP/1.1 and HTTP/2, on connections that are kept and on new ones, of
+// the token endpoint, introspection, forward-auth and the keys.
 func startLoad(t *testing.T, address string, how manner) *load {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -73,7 +73,7 @@ func startLoad(t *testing.T, address string, how manner) *load {
 	return l
 }
 
-// stop ends the load and says what came of it: a single failure fails the test.
+// stop ends the load and returns its result: a single failure fails the test.
 func (l *load) stop(t *testing.T) {
 	t.Helper()
 	l.cancel()
@@ -97,7 +97,8 @@ func (l *load) note(err error) {
 	}
 }
 
-// work is one caller. It fetches a token, asks what it is worth by introspection and forward-auth, and reads the keys.
+// work is one caller. It fetches a token, asks what it is worth by introspection and forward-auth,
+// and reads the keys.
 func (l *load) work(ctx context.Context, way connecting, who world.Caller) {
 	c := &call{address: l.address, way: way, roots: l.roots}
 	defer c.close()
@@ -134,7 +135,8 @@ type call struct {
 	way     connecting
 	roots   func() *x509.CertPool
 	client  *http.Client
-	// trusts is what the client was made with. Whoever hears of other authorities makes another one.
+	// trusts is what the client was made with. A caller that gets other authorities makes
+	// another one.
 	trusts *x509.CertPool
 }
 
@@ -153,8 +155,8 @@ func (c *call) get(path string) string {
 	return body
 }
 
-// do sends a request and wants 200. It never sends one again by itself; net/http does so where it knows that the server has not
-// begun with it, as every client library does.
+// do sends a request and wants 200. It never sends one again by itself; net/http does so where it
+// knows that the server has not begun with it, as every client library does.
 func (c *call) do(method, path string, form url.Values, bearer string) (string, error) {
 	answer, err := c.send(method, path, form, bearer)
 	if c.way.anew {

@@ -25,11 +25,13 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
-// restartLimit is how long a container that starts while the API server is away may take until it serves. make outage compares.
+// restartLimit is how long a container that starts while the API server is away may take until it
+// serves. make outage compares.
 const restartLimit = 2 * time.Second
 
-// TestTheAPIServerIsAway takes the API server away for a while, in which tokens are fetched and asked about at two replicas, one of
-// them is killed, and the next signing key takes over. make outage is the real hour.
+// TestTheAPIServerIsAway takes the API server away for a while, in which tokens are fetched and
+// asked about at two replicas, one of them is killed, and the next signing key takes over. make
+// outage is the real hour.
 func TestTheAPIServerIsAway(t *testing.T) {
 	outage := world.Duration(t, "HALLPASS_OUTAGE", 4*time.Second)
 	full := outage > time.Minute
@@ -62,7 +64,8 @@ func TestTheAPIServerIsAway(t *testing.T) {
 	if page := killed.opsPage(t, "/readyz?verbose"); !strings.Contains(page, "serving from the snapshot") || !killed.ready(t.Context()) {
 		t.Errorf("readiness after the start says %q", page)
 	}
-	if got := signedBy(t, killed); time.Now().Before(due) && got != keys.current { // if the start took no longer
+	// if the start took no longer
+	if got := signedBy(t, killed); time.Now().Before(due) && got != keys.current {
 		t.Errorf("after the start tokens are signed by %s", got)
 	}
 	second := startLoad(t, killed.address, manner{perWay: 1, uses: 1, pause: pauseBetween, roots: trusted(t)})
@@ -97,8 +100,9 @@ func TestTheAPIServerIsAway(t *testing.T) {
 	}
 }
 
-// rotateDuring writes keys of which the next one takes over in an outage that begins when it returns: every replica knows them and has
-// written them into its snapshot. If that took too long, it is tried again with a later instant.
+// rotateDuring writes keys of which the next one takes over in an outage that begins when it
+// returns: every replica knows them and has written them into its snapshot. If that took too long,
+// it is tried again with a later instant.
 func rotateDuring(t *testing.T, outage time.Duration, replicas []*replica) (keys lives, due time.Time) {
 	t.Helper()
 	for until := 2*time.Second + outage/2; ; until *= 2 {
@@ -123,7 +127,8 @@ func rotateDuring(t *testing.T, outage time.Duration, replicas []*replica) (keys
 	}
 }
 
-// cannotRevoke shows that a replica does not say that a token is revoked which it cannot tell the others, and when to ask again.
+// cannotRevoke shows that a replica does not confirm a revocation that it cannot store for the
+// others, and answers when to try again.
 func cannotRevoke(t *testing.T, r *replica) {
 	t.Helper()
 	c := newCall(t, r.address)
@@ -138,7 +143,8 @@ func cannotRevoke(t *testing.T, r *replica) {
 	}
 }
 
-// takeAway ends the API server, as a crash does. It is back after the test, or before, when the returned function is called.
+// takeAway ends the API server, as a crash does. It is back after the test, or before, when the
+// returned function is called.
 func takeAway(t *testing.T) (back func()) {
 	t.Helper()
 	must(t, plane.StopAPIServer())

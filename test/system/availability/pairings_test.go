@@ -35,10 +35,11 @@ func (p pairing) String() string {
 	return fmt.Sprintf("the manager of %s and the token server of %s", name[p.oldManager], name[p.oldServer])
 }
 
-// TestPairings runs each manager with each token server, of this build and of the release before. Everything is on record by
-// the other manager first; then the manager of the pairing leads under load, rotates a secret and registers a client, and the
-// other one leads again. So two of the pairings are upgrades, and two are rollbacks. No request fails, and nothing is lost.
-// Without HALLPASS_PAIRINGS it is the rollback of both processes alone, with fewer requests.
+// TestPairings runs each manager with each token server, of this build and of the release before.
+// Everything is on record by the other manager first; then the manager of the pairing leads under
+// load, rotates a secret and registers a client, and the other one leads again. So two of the
+// pairings are upgrades, and two are rollbacks. No request fails, and nothing is lost. Without
+// HALLPASS_PAIRINGS it is the rollback of both processes alone, with fewer requests.
 func TestPairings(t *testing.T) {
 	old := release(t, firstRelease)
 	pairings := []pairing{{true, true}}
@@ -114,7 +115,8 @@ func (l *tenantLoad) repeat(t *testing.T, use func(*call) error) {
 	})
 }
 
-// members are clients of every method, what they may call, and tokens for software that fetches none.
+// members are clients of every method, what they may call, and tokens for software that fetches
+// none.
 type members struct {
 	where string
 	// secrets are those of one client, the current one last. The others are in their overlap.

@@ -12,10 +12,11 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
-// TestNoRequestFailsWhileReplicasAreReplaced restarts three replicas one after the other, moves them to another version and back, under
-// load by kept and new connections, while certificates and their authority are replaced all the time. The balancer between hears of
-// readiness late, and a replica that is to stop serves on for as long as in an installation. make upgrade is the million requests, with
-// a balancer that is later.
+// TestNoRequestFailsWhileReplicasAreReplaced restarts three replicas one after the other, moves
+// them to another version and back, under load by kept and new connections, while certificates and
+// their authority are replaced all the time. The balancer between sees readiness late, and a
+// replica that is to stop serves on for as long as in an installation. make upgrade is the million
+// requests, with a balancer that is later.
 func TestNoRequestFailsWhileReplicasAreReplaced(t *testing.T) {
 	maxLag, between := 2*time.Second, 40*time.Millisecond
 	wanted := int64(world.Count(t, "HALLPASS_REQUESTS", 5_000))
@@ -43,7 +44,8 @@ func TestNoRequestFailsWhileReplicasAreReplaced(t *testing.T) {
 	load := startLoad(t, b.address(), manner{perWay: 4, uses: 1, pause: between, roots: mounted.roots})
 	rolls := 0
 	for {
-		for _, version := range []string{"v1.0.0", "v1.1.0", "v1.0.0"} { // a restart, an upgrade, and back
+		// a restart, an upgrade, and back
+		for _, version := range []string{"v1.0.0", "v1.1.0", "v1.0.0"} {
 			for i, old := range replicas {
 				replicas[i] = start(version) // maxSurge 1, maxUnavailable 0
 				old.stop(t)

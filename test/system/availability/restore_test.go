@@ -33,9 +33,10 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
-// TestARestoredClusterRevivesNoToken puts a snapshot of etcd in place that is older than a withdrawn key, a revoked token, and clients
-// that were suspended, deleted, and had their tokens revoked. Replicas that ran meanwhile notice, one that is killed afterwards too, and at no
-// moment is one of those tokens good again.
+// TestARestoredClusterRevivesNoToken puts a snapshot of etcd in place that is older than a
+// withdrawn key, a revoked token, and clients that were suspended, deleted, and had their tokens
+// revoked. Replicas that ran meanwhile notice, one that is killed afterwards too, and at no moment
+// is one of those tokens good again.
 func TestARestoredClusterRevivesNoToken(t *testing.T) {
 	etcdutl := buildEtcdutl(t)
 	raise := regexp.MustCompile(`--bump-revision \d+|--mark-compacted`).FindAllString(pageCommands(t).restore, -1)
@@ -103,7 +104,8 @@ func (d *denied) prepare(t *testing.T) {
 	d.before = restores(t)
 }
 
-// deny takes things back after the backup, and returns when every replica knows and has it in its snapshot.
+// deny revokes and suspends after the backup, and returns when every replica knows and has it in
+// its snapshot.
 func (d *denied) deny(t *testing.T) {
 	t.Helper()
 	busy(t, d.prefix)
@@ -143,7 +145,8 @@ func (d *denied) change(t *testing.T, name string, change func(*v1alpha1.OAuth2C
 	})
 }
 
-// watch asks both replicas all the time, from before the restore on, and fails the test if one of the tokens is good at any moment.
+// watch asks both replicas all the time, from before the restore on, and fails the test if one of
+// the tokens is good at any moment.
 func (d *denied) watch(t *testing.T) (stop func(t *testing.T)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -180,16 +183,17 @@ func (d *denied) watch(t *testing.T) (stop func(t *testing.T)) {
 	}
 }
 
-// noticed waits until everybody knows of the restore, and says what is good then.
+// noticed waits until every process knows of the restore, and returns what is valid then.
 func (d *denied) noticed(t *testing.T) {
 	t.Helper()
 	eventually(t, "the metric tells", func() bool { return d.running.metric(t, "hallpass_registry_restored_total") > 0 })
 	for _, r := range d.replicas() {
-		// The one that was killed may have noticed before, and have had the time to write a snapshot that needs to be told nothing.
+		// The one that was killed may have noticed before, and have had the time to write a
+		// snapshot that needs no correction.
 		eventually(t, "the replica notices the restore", func() bool {
 			log, err := os.ReadFile(r.log)
 			must(t, err)
-			return strings.Contains(string(log), "has gone back in time")
+			return strings.Contains(string(log), "has an older revision than before")
 		})
 		eventually(t, "the replica reads again", func() bool {
 			return r.metric(t, "hallpass_snapshot_serving") == 0 && r.metric(t, "hallpass_apiserver_silence_seconds") < 60
@@ -201,7 +205,8 @@ func (d *denied) noticed(t *testing.T) {
 		t.Errorf("the documented command prints %q", printed)
 	}
 	var again v1alpha1.OAuth2Client
-	must(t, cluster.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: d.prefix + "-deleted"}, &again)) // the backup has it
+	// the backup has it
+	must(t, cluster.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: d.prefix + "-deleted"}, &again))
 	for _, r := range d.replicas() {
 		if !good(t, r, d.unharmed) {
 			t.Error("a token that nobody took back is not good any more")
@@ -213,7 +218,8 @@ func (d *denied) noticed(t *testing.T) {
 	}
 }
 
-// busy writes as often as the leases of a cluster do in some minutes, and returns when the manager has looked since.
+// busy writes as often as the leases of a cluster do in some minutes, and returns when the manager
+// has looked since.
 func busy(t *testing.T, name string) {
 	t.Helper()
 	lease := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
@@ -267,7 +273,8 @@ func revoke(t *testing.T, c *call, who world.Caller, token string) {
 	must(t, err)
 }
 
-// told reports whether there is the event of a restore. Of one that comes again within minutes the cluster is told late.
+// told reports whether there is the event of a restore. An event that is repeated within minutes
+// reaches the cluster late.
 func told(t *testing.T) bool {
 	t.Helper()
 	var list eventsv1.EventList

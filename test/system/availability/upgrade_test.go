@@ -36,7 +36,8 @@ import (
 // firstRelease is the commit of the release whose names of claims were compared by case.
 const firstRelease = "37318f4"
 
-// release is the directory with the programs and the configuration of a commit. They are built once, into the user's cache.
+// release is the directory with the programs and the configuration of a commit. They are built
+// once, into the user's cache.
 func release(t *testing.T, commit string) string {
 	t.Helper()
 	root := root
@@ -67,8 +68,8 @@ func release(t *testing.T, commit string) string {
 	return place
 }
 
-// forged are the claims of each client, as the release before accepts them: twins of our names, what readers act on, a plain name that
-// no policy allows, and one that stays.
+// forged are the claims of each client, as the release before accepts them: twins of our names,
+// what readers act on, a plain name that no policy allows, and one that stays.
 const forged = `[{"name":"Aud","value":"https://victim.test"},{"name":"Scope","value":"admin"},{"name":"Client_id","value":"victim.frontend"},` +
 	`{"name":"scp","value":"admin"},{"name":"permissions","values":["system:masters"]},{"name":"tier","value":"gold"},` +
 	`{"name":"https://example.com/team","value":"blue"}]`
@@ -77,9 +78,10 @@ const forged = `[{"name":"Aud","value":"https://victim.test"},{"name":"Scope","v
 const accepted = `[{"name":"Email","value":"admin@example.com"},{"name":"role","value":"admin"},` +
 	`{"name":"http://schemas.xmlsoap.org/claims/Group","value":"admin"},{"name":"sub:","value":"admin"},{"name":"https://example.com/team","value":"blue"}]`
 
-// TestAnUpgradeLeavesOutClaimsAndRefusesNobody upgrades a cluster whose clients have claims that are not allowed any more, under load, by
-// both orders of the two processes. No request for a token is refused, and of the tokens those alone that were issued before with a
-// twin of one of our names.
+// TestAnUpgradeLeavesOutClaimsAndRefusesNobody upgrades a cluster whose clients have claims that
+// are not allowed any more, under load, by both orders of the two processes. No request for a token
+// is refused, and of the tokens those alone that were issued before with a twin of one of our
+// names.
 func TestAnUpgradeLeavesOutClaimsAndRefusesNobody(t *testing.T) {
 	old := release(t, firstRelease)
 	for name, managerFirst := range map[string]bool{"the manager first": true, "the token server first": false} {
@@ -171,7 +173,8 @@ func upgrade(t *testing.T, old string, managerFirst bool) {
 	}
 }
 
-// changeAnotherField changes a client whose claims are refused by now: the API server judges what is changed.
+// changeAnotherField changes a client whose claims are refused by now: the API server validates
+// what is changed.
 func changeAnotherField(t *testing.T, where string) {
 	t.Helper()
 	object := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "hallpass.dev/v1alpha1", "kind": "OAuth2Client"}}

@@ -1,7 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package availability_test keeps real token server processes busy while what they stand on goes away, comes back, or is replaced.
+// Package availability_test keeps real token server processes busy while what they stand on goes
+// away, comes back, or is replaced.
 package availability_test
 
 import (
@@ -75,7 +76,8 @@ type replica struct {
 	ended        chan error
 }
 
-// newReplica starts a token server of that version with new volumes. It has stopped when the test has.
+// newReplica starts a token server of that version with new volumes. It has stopped when the test
+// has.
 func newReplica(t *testing.T, version string, change ...func(*replica)) *replica {
 	t.Helper()
 	kubeconfig, err := plane.ServiceAccountKubeconfig(t.Context(), installation.SystemNamespace, installation.TokenServerAccount)
@@ -92,7 +94,8 @@ func newReplica(t *testing.T, version string, change ...func(*replica)) *replica
 	return r
 }
 
-// start starts the process, at first or after its end, as a kubelet starts a container: with the same volumes.
+// start starts the process, at first or after its end, as a kubelet starts a container: with the
+// same volumes.
 func (r *replica) start(t *testing.T) {
 	t.Helper()
 	log, err := os.OpenFile(r.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -157,7 +160,7 @@ func (r *replica) waitReady(t *testing.T) {
 	eventually(t, "a token server is ready", func() bool { return r.ready(t.Context()) })
 }
 
-// opsPage is a page of the ops port, or "" if nobody answers.
+// opsPage is a page of the ops port, or "" without an answer.
 func (r *replica) opsPage(t *testing.T, path string) string {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+r.ops+path, http.NoBody)
@@ -172,7 +175,7 @@ func (r *replica) opsPage(t *testing.T, path string) string {
 	return string(body)
 }
 
-// metric is the value of a metric without labels; it is not a number while nobody answers.
+// metric is the value of a metric without labels; it is not a number without an answer.
 func (r *replica) metric(t *testing.T, name string) float64 {
 	t.Helper()
 	for line := range strings.Lines(r.opsPage(t, "/metrics")) {
@@ -202,7 +205,7 @@ func keyIDs(t *testing.T, address string) []string {
 	return ids
 }
 
-// pause lets the world go on for a while.
+// pause waits for a while.
 func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():

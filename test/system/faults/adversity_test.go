@@ -11,7 +11,8 @@ import (
 // listsAgain makes client-go begin with a LIST; otherwise it has the watch deliver what is there.
 const listsAgain = "KUBE_FEATURE_WatchListClient=false"
 
-// TestOperationsArriveThroughABadNetwork does what changes credentials while the way to the API server is bad in one way, and then no more.
+// TestOperationsArriveThroughABadNetwork does what changes credentials while the way to the API
+// server is bad in one way, and then no more.
 func TestOperationsArriveThroughABadNetwork(t *testing.T) {
 	for name, network := range map[string]struct{ worsen, mend func() }{
 		"it refuses":              {func() { proxy.SetRefuse(true) }, func() { proxy.SetRefuse(false) }},
@@ -28,7 +29,8 @@ func TestOperationsArriveThroughABadNetwork(t *testing.T) {
 					network.worsen()
 					op.do(t, c)
 					if name == "its lists are old" {
-						// A manager that starts now sees the world as it was, and must not act on that for good.
+						// A manager that starts now sees the cluster as it
+						// was, and must not act on that for good.
 						m.kill(t)
 						m = startManager(t, listsAgain)
 					}

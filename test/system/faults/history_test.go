@@ -21,7 +21,8 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
-// history is a random sequence of what users and operators do to a few clients, while managers come and go.
+// history is a random sequence of what users and operators do to a few clients, while managers come
+// and go.
 type history struct {
 	random   *rand.Rand
 	clients  []*v1alpha1.OAuth2Client
@@ -29,8 +30,9 @@ type history struct {
 	requests int
 }
 
-// TestRandomHistoriesEndWell replays histories by their seeds. A seed that ever failed stays in the list; HALLPASS_SEED adds one;
-// HALLPASS_STEPS and HALLPASS_CLIENTS make them longer and wider. The last one is new each time and says so.
+// TestRandomHistoriesEndWell replays histories by their seeds. A seed that ever failed stays in the
+// list; HALLPASS_SEED adds one; HALLPASS_STEPS and HALLPASS_CLIENTS make them longer and wider. The
+// last seed is new in each run, and the name of its test has it.
 func TestRandomHistoriesEndWell(t *testing.T) {
 	seeds := []uint64{1, 2}
 	if given, err := strconv.ParseUint(os.Getenv("HALLPASS_SEED"), 10, 64); err == nil {

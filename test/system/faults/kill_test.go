@@ -17,14 +17,15 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/faults"
 )
 
-// operation is something that happens to a client, and what has to be true of it whatever the manager died of.
+// operation is something that happens to a client, and what has to be true of it whatever the
+// manager died of.
 type operation struct {
 	// overlap is the client's rotation.overlap.
 	overlap v1alpha1.Duration
 	// fresh operations start without a client; all others with one that is Ready and settled.
 	fresh bool
 	do    func(t *testing.T, c *v1alpha1.OAuth2Client)
-	// keeps says that the credential which an app held before is still accepted after it.
+	// keeps is whether the credential that an app held before is still accepted after it.
 	keeps bool
 	// settled reports whether the operation has arrived.
 	settled func(t *testing.T, c *v1alpha1.OAuth2Client, before held) bool
@@ -36,7 +37,8 @@ const declaredSecret = "u2Fv9Qk1ZpX7mB4nT0sJcA"
 func operations() map[string]operation {
 	changed := func(t *testing.T, c *v1alpha1.OAuth2Client, before held) bool {
 		now := read(t, c).secret
-		return now != "" && now != before.secret // a manager that has not begun yet has settled nothing
+		// a manager that has not begun yet has settled nothing
+		return now != "" && now != before.secret
 	}
 	return map[string]operation{
 		"create": {fresh: true, do: create, settled: func(t *testing.T, c *v1alpha1.OAuth2Client, _ held) bool { return read(t, c).secret != "" }},
@@ -73,7 +75,8 @@ func operations() map[string]operation {
 		"lose the registration": {
 			overlap: "1h", keeps: true, settled: func(t *testing.T, c *v1alpha1.OAuth2Client, _ held) bool { return read(t, c).accepted() },
 			do: func(t *testing.T, c *v1alpha1.OAuth2Client) {
-				// The new registration has a time of its own, in seconds, and only where that differs is there a status to write.
+				// The new registration has a time of its own, in seconds, and only
+				// where that differs is there a status to write.
 				time.Sleep(time.Until(read(t, c).client.Credentials.Verifiers[0].CreatedAt.Add(1100 * time.Millisecond)))
 				must(t, cluster.Delete(t.Context(), &corev1.Secret{ObjectMeta: registrationMeta(c)}))
 			},
@@ -120,9 +123,10 @@ func operations() map[string]operation {
 	}
 }
 
-// TestNoKillPointLosesACredential kills the manager right before and right after each write of each operation. First a run
-// that nothing disturbs counts the writes; then each is a kill point. What is there right before a write is what was there right after
-// the one before, so that in every run of the tests only the first one has a kill point before it.
+// TestNoKillPointLosesACredential kills the manager right before and right after each write of each
+// operation. First a run that nothing disturbs counts the writes; then each is a kill point. What
+// is there right before a write is what was there right after the one before, so that in every run
+// of the tests only the first one has a kill point before it.
 func TestNoKillPointLosesACredential(t *testing.T) {
 	for name, op := range operations() {
 		t.Run(name, func(t *testing.T) {
@@ -182,14 +186,16 @@ func killed(t *testing.T, op operation, n int, moment faults.Verdict) {
 		if n == 1 {
 			t.Fatal("the operation made no write")
 		}
-		t.Logf("the manager needed only %d writes", len(proxy.Writes())) // because it was slow, and saw two changes at once
+		// because it was slow, and saw two changes at once
+		t.Logf("the manager needed only %d writes", len(proxy.Writes()))
 		m.kill(t)
 		return
 	}
 
 	// What apps hold is accepted although nothing has been tidied up.
 	now := read(t, c)
-	byUser := now.secret == "scribble" || now.secret == declaredSecret // nobody has promised yet to accept that
+	// it is not promised yet to be accepted
+	byUser := now.secret == "scribble" || now.secret == declaredSecret
 	if now.secret != "" && !byUser && now.registered && now.owned && !now.accepted() {
 		t.Error("right after the kill the value in the user's Secret is not accepted")
 	}

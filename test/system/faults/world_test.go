@@ -30,12 +30,13 @@ import (
 
 const (
 	namespace = "faults"
-	// silence is how long no write has to come for the manager to be at rest.
+	// silence is how long no write may happen for the manager to be at rest.
 	silence = 150 * time.Millisecond
 	limit   = 3 * time.Minute
 )
 
-// What all tests of this package share. They run one after the other: there is one manager at a time.
+// What all tests of this package share. They run one after the other: there is one manager at a
+// time.
 var (
 	plane      *controlplane.ControlPlane
 	cluster    client.Client
@@ -43,7 +44,8 @@ var (
 	kubeconfig string
 	program    string
 	number     int
-	// settled says that the last manager was killed when all was at rest: the next one has nothing to write.
+	// settled is whether the last manager was killed when all was at rest: the next one has
+	// nothing to write.
 	settled bool
 
 	must = world.Must
@@ -115,7 +117,8 @@ func (m *process) logged(t *testing.T) string {
 	return string(content)
 }
 
-// settles waits until an operation has arrived, all that has to be true then is, and the manager is at rest.
+// settles waits until an operation has arrived, all that has to be true then is, and the manager is
+// at rest.
 func (m *process) settles(t *testing.T, op operation, c *v1alpha1.OAuth2Client, before held) {
 	t.Helper()
 	m.quiet(t, func() bool { return op.settled(t, c, before) && told(t, c) && len(problems(t, op, c, before)) == 0 },
@@ -171,7 +174,7 @@ func startOnSettled(t *testing.T, environment ...string) *process {
 	return m
 }
 
-// synced waits until a manager that was just started has looked at everything.
+// synced waits until a manager that was just started has reconciled everything.
 func (m *process) synced(t *testing.T) {
 	t.Helper()
 	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
@@ -186,11 +189,11 @@ func (m *process) synced(t *testing.T) {
 // controllers is how many controllers a manager starts at least.
 const controllers = 9
 
-// held is what the world holds of a client.
+// held is what the cluster holds of a client.
 type held struct {
 	// secret is the value in the user's Secret, "" if there is none.
 	secret string
-	// owned says that the OAuth2Client is there, registered that its registration is.
+	// owned is whether the OAuth2Client exists, registered whether its registration does.
 	owned, registered bool
 	client            oauth2.Client
 }
@@ -220,7 +223,8 @@ func read(t *testing.T, c *v1alpha1.OAuth2Client) held {
 	return h
 }
 
-// told reports whether the status of a client says what its registration holds: until then there is one more write to come.
+// told reports whether the status of a client agrees with its registration: until then there is one
+// more write.
 func told(t *testing.T, c *v1alpha1.OAuth2Client) bool {
 	t.Helper()
 	var owner v1alpha1.OAuth2Client
@@ -230,7 +234,8 @@ func told(t *testing.T, c *v1alpha1.OAuth2Client) bool {
 	registered := read(t, c).client
 	status := owner.Status
 	kept := slices.DeleteFunc(slices.Clone(registered.Credentials.Verifiers), func(v oauth2.Verifier) bool { return v.Pending })
-	slices.SortFunc(kept, func(a, b oauth2.Verifier) int { return strings.Compare(a.ID, b.ID) }) // the status has an order of its own
+	// the status has an order of its own
+	slices.SortFunc(kept, func(a, b oauth2.Verifier) int { return strings.Compare(a.ID, b.ID) })
 	listed := slices.SortedFunc(slices.Values(status.Credentials), func(a, b v1alpha1.CredentialStatus) int { return strings.Compare(a.ID, b.ID) })
 	return status.ObservedGeneration == owner.Generation && slices.EqualFunc(kept, listed, func(v oauth2.Verifier, s v1alpha1.CredentialStatus) bool {
 		return v.ID == s.ID && v.CreatedAt.Unix() == s.CreatedAt.Unix() && v.ExpiresAt.Unix() == s.ExpiresAt.Unix()
@@ -260,7 +265,8 @@ func (h held) accepts(secret string) bool {
 	return err == nil
 }
 
-// prepare starts a manager and brings a client of its own to the state in which an operation begins.
+// prepare starts a manager and brings a client of its own to the state in which an operation
+// begins.
 func prepare(t *testing.T, op operation, environment ...string) (*v1alpha1.OAuth2Client, held, *process) {
 	t.Helper()
 	number++

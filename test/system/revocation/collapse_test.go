@@ -22,8 +22,9 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
-// TestTooManyRevocationsOfAClientBecomeAnInstant revokes more tokens of one client, at two replicas, than a client may hold one by one,
-// and kills both. No revocation is lost, etcd has less than was written, another client is not concerned, and the owner is told.
+// TestTooManyRevocationsOfAClientBecomeAnInstant revokes more tokens of one client, at two
+// replicas, than a client may hold one by one, and kills both. No revocation is lost, etcd has less
+// than was written, another client is not concerned, and the owner sees a condition.
 func TestTooManyRevocationsOfAClientBecomeAnInstant(t *testing.T) {
 	n := world.Count(t, "HALLPASS_COLLAPSED_REVOCATIONS", 10_500)
 	kubeconfig := kubeconfigOfServer(t)
@@ -107,7 +108,8 @@ func revokeAt(t *testing.T, r *replica, token issued) {
 	}
 }
 
-// storedRevocations returns the selectors that token servers wrote for a client, and how many tokens are stored one by one.
+// storedRevocations returns the selectors that token servers wrote for a client, and how many
+// tokens are stored one by one.
 func storedRevocations(t *testing.T, clientID string) (selectors []revocation.Selector, entries int) {
 	var all v1alpha1.TokenRevocationList
 	must(t, cluster.List(t.Context(), &all, client.InNamespace(installation.RegistryNamespace)))
@@ -126,7 +128,8 @@ func storedRevocations(t *testing.T, clientID string) (selectors []revocation.Se
 	return selectors, entries
 }
 
-// ownerIsTold waits for the condition and the event of a client, and checks that another one has none.
+// ownerIsTold waits for the condition and the event of a client, and checks that another one has
+// none.
 func ownerIsTold(t *testing.T, busy, other world.Caller) {
 	t.Helper()
 	collapsed := func(of world.Caller) bool {

@@ -34,12 +34,13 @@ const (
 	maxWrites = 40 // of TokenRevocations, a second
 	// measured is how many revocations make a measurement, whose times are compared with these.
 	measured = 10_000
-	// patience is how long a poll goes on.
+	// patience is how long a poll lasts.
 	patience = 3 * time.Minute
 )
 
-// TestEveryReplicaRefusesWhatAnyHasRevoked revokes tokens at three replicas in turn and asks all three until they refuse. Then it kills
-// all of them and asks again. make bench-revoke is the measurement.
+// TestEveryReplicaRefusesWhatAnyHasRevoked revokes tokens at three replicas in turn and asks all
+// three until they refuse. Then it kills all of them and asks again. make bench-revoke is the
+// measurement.
 func TestEveryReplicaRefusesWhatAnyHasRevoked(t *testing.T) {
 	n := world.Count(t, "HALLPASS_REVOCATIONS", 300)
 	kubeconfig := kubeconfigOfServer(t)
@@ -87,7 +88,7 @@ func TestEveryReplicaRefusesWhatAnyHasRevoked(t *testing.T) {
 	}
 }
 
-// revokeAndWatch revokes a token at one replica and says when the last one refused it.
+// revokeAndWatch revokes a token at one replica and returns when the last one refused it.
 func revokeAndWatch(t *testing.T, replicas []*replica, i int, token issued) time.Duration {
 	began := time.Now()
 	var asking sync.WaitGroup
@@ -95,7 +96,8 @@ func revokeAndWatch(t *testing.T, replicas []*replica, i int, token issued) time
 	asking.Go(func() {
 		for {
 			status, body, err := replicas[i%len(replicas)].post(token.to, "/oauth2/revoke", url.Values{"token": {token.token}})
-			if status == http.StatusServiceUnavailable && time.Since(began) < patience { // it asks to try again
+			// it asks to try again
+			if status == http.StatusServiceUnavailable && time.Since(began) < patience {
 				time.Sleep(100 * time.Millisecond)
 				continue
 			}
@@ -142,8 +144,9 @@ func countWrites(t *testing.T, since time.Time) int {
 	return writes
 }
 
-// TestNoYesIsFalse has every other write fail before it reaches the API server or after, kills the replica in the middle of its work time and
-// again, and looks for each token whose revocation was answered 200 in what the API server has.
+// TestNoYesIsFalse has every other write fail before it reaches the API server or after, kills the
+// replica in the middle of its work time and again, and looks for each token whose revocation was
+// answered 200 in what the API server has.
 func TestNoYesIsFalse(t *testing.T) {
 	n := world.Count(t, "HALLPASS_FAULTY_REVOCATIONS", 200)
 	config, err := plane.ServiceAccountConfig(t.Context(), installation.SystemNamespace, installation.TokenServerAccount)
@@ -183,8 +186,8 @@ func TestNoYesIsFalse(t *testing.T) {
 	}
 }
 
-// revokeUntilKilled revokes tokens, each until the answer is 200, and kills the replica when nine of ten are. It says which were
-// answered 200, and how often the answer was 503.
+// revokeUntilKilled revokes tokens, each until the answer is 200, and kills the replica when nine
+// of ten are. It returns which were answered 200, and how often the answer was 503.
 func revokeUntilKilled(t *testing.T, r *replica, tokens []issued) (yes []bool, refused int) {
 	yes = make([]bool, len(tokens))
 	var said, no atomic.Int64
@@ -246,7 +249,8 @@ func idOf(t *testing.T, token string) revocation.ID {
 	return revocation.IDOf(claims.ID)
 }
 
-// TestManyLiveRevocationsAreSmall starts a replica without and with that many live revocations, and compares.
+// TestManyLiveRevocationsAreSmall starts a replica without and with that many live revocations, and
+// compares.
 func TestManyLiveRevocationsAreSmall(t *testing.T) {
 	n := world.Count(t, "HALLPASS_LIVE_REVOCATIONS", 100_000)
 	kubeconfig := kubeconfigOfServer(t)
@@ -257,7 +261,7 @@ func TestManyLiveRevocationsAreSmall(t *testing.T) {
 		for i := range list {
 			var id revocation.ID
 			for j := range id {
-				id[j] = byte(rand.Uint32()) //nolint:gosec // nobody guesses these
+				id[j] = byte(rand.Uint32()) //nolint:gosec // these cannot be guessed
 			}
 			list[i] = revocation.NewEntry(id, end)
 		}
@@ -285,7 +289,8 @@ func TestManyLiveRevocationsAreSmall(t *testing.T) {
 // manyLive is how many live revocations make a measurement of the start.
 const manyLive = 1_000_000
 
-// settled is the memory of a replica once what it needed to start was given back, and it has worked for a while.
+// settled is the memory of a replica once what it needed to start was given back, and it has worked
+// for a while.
 func settled(t *testing.T, r *replica) int64 {
 	t.Helper()
 	least := r.memory(t)

@@ -1,7 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package revocation_test measures how revocations reach every replica of the token server's own binary, and that none is lost.
+// Package revocation_test measures how revocations reach every replica of the token server's own
+// binary, and that none is lost.
 package revocation_test
 
 import (
@@ -89,7 +90,9 @@ func (r *replica) start(t *testing.T) {
 	defer func() { _ = log.Close() }()
 	r.command = exec.Command(program, "--issuer="+hallpass.Issuer.String(), "--kubeconfig="+r.kubeconfig, "--listen="+r.address, "--ops-listen="+r.ops, //nolint:noctx // ended by kill
 		"--require-https=false", "--client-rate=5000", "--shutdown-lag=0s")
-	r.command.Env = append(os.Environ(), "GOMEMLIMIT=256MiB") // as config/tokenserver/deployment.yaml has it
+	limit, err := installation.MemoryLimit(filepath.Join("..", "..", ".."), "tokenserver")
+	must(t, err)
+	r.command.Env = append(os.Environ(), limit)
 	r.command.Stdout, r.command.Stderr = log, log
 	r.began = time.Now()
 	must(t, r.command.Start())

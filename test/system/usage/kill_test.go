@@ -20,15 +20,18 @@ import (
 )
 
 const (
-	// killedClients are used one after the other, usesPerReport of them before the replica reports again, until it is killed.
+	// killedClients are used one after the other, usesPerReport of them before the replica
+	// reports again, until it is killed.
 	killedClients = 36
 	usesPerReport = 6
-	// atRisk is how many reports a use may miss: the one that is being written meanwhile, and the one that was never written.
+	// atRisk is how many reports a use may miss: the one that is being written meanwhile, and
+	// the one that was never written.
 	atRisk = 2
 )
 
-// TestAKilledReplicaTakesItsLastIntervalAlone kills a replica with SIGKILL while it is in use and the manager is away, so that nothing but
-// its report can tell. What was used before the last report but one was begun is in the last one.
+// TestAKilledReplicaTakesItsLastIntervalAlone kills a replica with SIGKILL while it is in use and
+// the manager is away, so that only its report has the use. What was used before the last report
+// but one was begun is in the last one.
 func TestAKilledReplicaTakesItsLastIntervalAlone(t *testing.T) {
 	const namespace = "killed"
 	secrets := createAll(t, namespace, killedClients)
@@ -101,7 +104,8 @@ func TestAKilledReplicaTakesItsLastIntervalAlone(t *testing.T) {
 	goesOn(t, program, namespace, secrets[0], clients)
 }
 
-// serving are the numbers of the last reports of replicas that serve, by their names: each report changes the object's spec.
+// serving are the numbers of the last reports of replicas that serve, by their names: each report
+// changes the object's spec.
 func serving(t *testing.T) map[string]int64 {
 	t.Helper()
 	var reports v1alpha1.UsageReportList
@@ -128,7 +132,8 @@ func reportOf(t *testing.T, c *v1alpha1.OAuth2Client) string {
 	return ""
 }
 
-// goesOn starts another replica in the place of the killed one: what it reports is added to what was told, and takes nothing of it.
+// goesOn starts another replica in the place of the killed one: what it reports is added to what
+// was reported before, and removes nothing.
 func goesOn(t *testing.T, program, namespace string, secret *corev1.Secret, clients map[string]*v1alpha1.OAuth2Client) {
 	t.Helper()
 	next, address := startReplica(t, program)
@@ -149,7 +154,8 @@ func goesOn(t *testing.T, program, namespace string, secret *corev1.Secret, clie
 	}
 }
 
-// startReplica starts a token server as a process of its own, and returns it with the URL of its token endpoint.
+// startReplica starts a token server as a process of its own, and returns it with the URL of its
+// token endpoint.
 func startReplica(t *testing.T, program string) (*controlplane.Process, string) {
 	t.Helper()
 	kubeconfig, err := hallpass.ControlPlane.ServiceAccountKubeconfig(t.Context(), installation.SystemNamespace, installation.TokenServerAccount)
@@ -170,7 +176,7 @@ func startReplica(t *testing.T, program string) (*controlplane.Process, string) 
 func reported(t *testing.T, reports v1alpha1.UsageReportList, c *v1alpha1.OAuth2Client) bool {
 	t.Helper()
 	for i := range reports.Items {
-		entries, err := usage.Decode(reports.Items[i].Spec.Uses)
+		entries, _, err := usage.Decode(reports.Items[i].Spec.Uses)
 		must(t, err)
 		for _, e := range entries {
 			if e.Key == usage.KeyOf(string(c.UID)) && e.Seen.Last() != 0 {

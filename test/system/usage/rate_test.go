@@ -5,6 +5,8 @@ package usage_test
 
 import (
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -22,9 +24,10 @@ import (
 )
 
 const (
-	// activeClients is how many clients are used at once, unless HALLPASS_ACTIVE says otherwise.
+	// activeClients is how many clients are used at once, unless HALLPASS_ACTIVE sets another
+	// number.
 	activeClients = 60
-	// maxWrites is how many writes a second the telling may cost in all.
+	// maxWrites is how many writes a second the reports may cost in all.
 	maxWrites = 20
 )
 
@@ -72,7 +75,37 @@ func TestManyActiveClientsCostTwentyWritesASecondAtTheMost(t *testing.T) {
 		used.Round(time.Millisecond), took.Round(time.Millisecond), most)
 }
 
-// tellingWrites counts the writes since then that telling of use cost, by the second, and those of statuses among them.
+// TestAFloodOfWrongSecretsChangesFiveStatusesASecondAtTheMost sends each of many clients' ids with
+// a wrong secret. The time that it takes until the last status has it bounds the rate.
+func TestAFloodOfWrongSecretsChangesFiveStatusesASecondAtTheMost(t *testing.T) {
+	const clients, perSecond = 30, 5
+	const namespace = "flooded"
+	secrets := createAll(t, namespace, clients)
+	begun := time.Now()
+	each(secrets, func(secret *corev1.Secret) {
+		secret.Data["client_secret"] = []byte(strings.Repeat("x", 43))
+		eventually(t, "the wrong secret is refused", func() bool {
+			status, _ := shared.Post(t, secret, hallpass.Issuer.URL("/oauth2/token"), url.Values{"grant_type": {"client_credentials"}})
+			return status == http.StatusUnauthorized
+		})
+	})
+	eventually(t, "each client has its refusal", func() bool {
+		var list v1alpha1.OAuth2ClientList
+		must(t, cluster.List(t.Context(), &list, client.InNamespace(namespace)))
+		for i := range list.Items {
+			if len(list.Items[i].Status.Refusals) == 0 {
+				return false
+			}
+		}
+		return true
+	})
+	if took, least := time.Since(begun), (clients-1)*time.Second/perSecond; took < least {
+		t.Errorf("%d statuses were changed within %s, want %s or more", clients, took.Round(time.Millisecond), least)
+	}
+}
+
+// tellingWrites counts the writes since then that the reports of use cost, by the second, and those
+// of statuses among them.
 func tellingWrites(t *testing.T, since time.Time) (perSecond map[int64]int, statuses int) {
 	t.Helper()
 	events, err := hallpass.ControlPlane.AuditEvents()
@@ -89,7 +122,8 @@ func tellingWrites(t *testing.T, since time.Time) (perSecond map[int64]int, stat
 	return perSecond, statuses
 }
 
-// createAll makes so many clients and waits until all have their credentials and their statuses are at rest.
+// createAll makes so many clients and waits until all have their credentials and their statuses are
+// at rest.
 func createAll(t *testing.T, namespace string, clients int) []*corev1.Secret {
 	t.Helper()
 	err := cluster.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
@@ -143,7 +177,8 @@ func each(secrets []*corev1.Secret, do func(*corev1.Secret)) {
 	running.Wait()
 }
 
-// tellsOfUse reports whether a request is one of those that telling of use costs: a report, or a status or an event about it.
+// tellsOfUse returns whether a request belongs to the reports of use: a report, or a status or an
+// event about it.
 func tellsOfUse(e *controlplane.AuditEvent) bool {
 	if !e.IsWrite() || !strings.HasPrefix(e.User.Name, "system:serviceaccount:hallpass-system:") {
 		return false

@@ -22,7 +22,8 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
-// rotateWatched gives a client another secret, and has the old one end once it was unused for an hour. It returns the old one.
+// rotateWatched gives a client another secret, and has the old one end once it was unused for an
+// hour. It returns the old one.
 func rotateWatched(t *testing.T, c *v1alpha1.OAuth2Client) (old *corev1.Secret, oldID string) {
 	t.Helper()
 	old, oldID = shared.Credentials(t, c), c.Status.Credentials[0].ID
@@ -33,13 +34,13 @@ func rotateWatched(t *testing.T, c *v1alpha1.OAuth2Client) (old *corev1.Secret, 
 		read(t, c)
 		return statusOf(c, oldID).KeptReason != ""
 	})
-	if got := statusOf(c, oldID); got.KeptReason != v1alpha1.KeptInUse || !strings.Contains(got.KeptMessage, "nobody has used it for 1h") {
+	if got := statusOf(c, oldID); got.KeptReason != v1alpha1.KeptInUse || !strings.Contains(got.KeptMessage, "it has not been used for 1h") {
 		t.Fatalf("a secret that was replaced just now is kept because of %s: %s", got.KeptReason, got.KeptMessage)
 	}
 	return old, oldID
 }
 
-// hoursPass makes the registration say that its secrets have been watched for three hours.
+// hoursPass changes the registration as if its secrets had been watched for three hours.
 func hoursPass(t *testing.T, c *v1alpha1.OAuth2Client) {
 	t.Helper()
 	eventually(t, "the registration is changed", func() bool {
@@ -59,7 +60,7 @@ func hoursPass(t *testing.T, c *v1alpha1.OAuth2Client) {
 	})
 }
 
-// lookAgain has the manager look at a client, which it would do by itself in five minutes.
+// lookAgain has the manager reconcile a client, which it would do by itself in five minutes.
 func lookAgain(t *testing.T, c *v1alpha1.OAuth2Client, n int) {
 	t.Helper()
 	read(t, c)
@@ -83,7 +84,7 @@ func TestAReplacedSecretThatNobodyUsesEndsBeforeItsOverlap(t *testing.T) {
 	fetch(t, shared.Credentials(t, c))
 	eventually(t, "an event says so", func() bool {
 		events := told(t, c, "CredentialRetired")
-		return len(events) == 1 && strings.Contains(events[0].Note, oldID) && strings.Contains(events[0].Note, "nobody has used it for 1h")
+		return len(events) == 1 && strings.Contains(events[0].Note, oldID) && strings.Contains(events[0].Note, "it has not been used for 1h")
 	})
 }
 
@@ -105,8 +106,8 @@ func TestAReplacedSecretThatIsUsedLivesOn(t *testing.T) {
 	}
 }
 
-// TestAReplicaThatIsSilentKeepsSecretsAlive has a replica that began long ago and has not reported for two hours: it may have been
-// killed, or be cut off and go on.
+// TestAReplicaThatIsSilentKeepsSecretsAlive has a replica that began long ago and has not reported
+// for two hours: it may have been killed, or be cut off and still run.
 func TestAReplicaThatIsSilentKeepsSecretsAlive(t *testing.T) {
 	began := time.Now().Add(-5 * time.Hour)
 	silent := &v1alpha1.UsageReport{

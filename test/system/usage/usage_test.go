@@ -61,7 +61,8 @@ func TestTheStatusTellsWhichSecretWasUsedAndWhen(t *testing.T) {
 	}
 }
 
-// isReportedNext waits for the report of a use that was just made. It misses the one that is being written meanwhile at most.
+// isReportedNext waits for the report of a use that was just made. It misses the one that is being
+// written meanwhile at most.
 func isReportedNext(t *testing.T, c *v1alpha1.OAuth2Client) {
 	t.Helper()
 	before := serving(t)
@@ -99,7 +100,7 @@ func TestAReplacedSecretThatIsStillUsedIsAnEventOnce(t *testing.T) {
 		return len(c.Status.Credentials) == 2 && !statusOf(c, oldID).ExpiresAt.Time.IsZero()
 	})
 	fetch(t, shared.Credentials(t, c))
-	// The token server may not have heard of the end yet: the old secret is used until it has.
+	// The token server may not have read the end yet: the old secret is used until it has.
 	eventually(t, "the use of the old one is an event", func() bool {
 		fetch(t, old)
 		return len(told(t, c, string(oauth2.PreviousSecretUsed))) > 0
@@ -131,7 +132,7 @@ func TestAReplacedSecretThatIsStillUsedIsAnEventOnce(t *testing.T) {
 	}
 }
 
-// statusOf is what the status tells of a secret.
+// statusOf is the status of a secret.
 func statusOf(c *v1alpha1.OAuth2Client, id string) v1alpha1.CredentialStatus {
 	for _, credential := range c.Status.Credentials {
 		if credential.ID == id {
@@ -173,7 +174,8 @@ func TestUseOfAnExpiredOrRevokedTokenIsAnEventAndAForgeryIsNone(t *testing.T) {
 	}
 }
 
-// expiredToken signs a token of the client with the key of the installation, as it did half an hour ago.
+// expiredToken signs a token of the client with the key of the installation, as it did half an hour
+// ago.
 func expiredToken(t *testing.T, c *v1alpha1.OAuth2Client) string {
 	t.Helper()
 	var keys, registered corev1.Secret
@@ -217,7 +219,8 @@ func TestATokenThatWasHandedOutTellsOfItsUse(t *testing.T) {
 	}
 }
 
-// goodToken hands out a token that ends soon, but not before it was seen to be good. What a slow machine makes of that decides how soon.
+// goodToken hands out a token that ends soon, but not before it was seen to be good. What a slow
+// machine makes of that decides how soon.
 func goodToken(t *testing.T, c *v1alpha1.OAuth2Client, api *corev1.Secret) (object *v1alpha1.OAuth2Token, token string) {
 	t.Helper()
 	for life := 12 * time.Second; ; life *= 2 {
@@ -241,7 +244,8 @@ func goodToken(t *testing.T, c *v1alpha1.OAuth2Client, api *corev1.Secret) (obje
 	}
 }
 
-// A report is written by a process that strangers talk to: one that is garbled, or lies, costs nobody anything.
+// The process that writes a report answers unauthenticated callers: a report that is garbled, or
+// lies, harms no client.
 func TestAReportThatIsNoneChangesNothing(t *testing.T) {
 	c := apply(t, "garbled", "reporting")
 	garbled := &v1alpha1.UsageReport{}

@@ -1,8 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package usage_test uses clients of a whole installation and looks at what is told of it: in their status, in events, and in
-// the audit log of the API server, which knows what the telling costs.
+// Package usage_test uses clients of a whole installation and checks what is reported of it: in
+// their status, in events, and in the audit log of the API server, which has the cost of the
+// reports.
 package usage_test
 
 import (
@@ -66,7 +67,7 @@ func introspect(t *testing.T, credentials *corev1.Secret, token string) bool {
 	return active
 }
 
-// told are the events on a client with that reason.
+// told has the events on a client with that reason.
 func told(t *testing.T, c *v1alpha1.OAuth2Client, reason string) []eventsv1.Event {
 	t.Helper()
 	return toldOf(t, c.Namespace, c.Name, reason)

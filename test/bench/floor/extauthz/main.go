@@ -1,9 +1,10 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command extauthz is the least that an answer to Envoy by ext_authz can cost in Go: a bare gRPC server that looks the SHA-256 of
-// the token up in a map and gives an answer of the same bytes as the token server's. It is not in the floor over HTTP, because what
-// gRPC and the types of Envoy leave in the heap would have that collected less often.
+// Command extauthz is the least that an answer to Envoy by ext_authz can cost in Go: a bare gRPC
+// server that looks the SHA-256 of the token up in a map and gives an answer of the same bytes as
+// the token server's. It is not in the floor over HTTP, because what gRPC and the types of Envoy
+// leave in the heap would have that collected less often.
 package main
 
 import (
@@ -65,7 +66,7 @@ type service struct {
 	floor *floor
 }
 
-// Check lets in whoever has a token that was seen before.
+// Check admits every caller with a token that was seen before.
 func (s service) Check(_ context.Context, question *authv3.CheckRequest) (*authv3.CheckResponse, error) {
 	token, found := strings.CutPrefix(question.GetAttributes().GetRequest().GetHttp().GetHeaders()["authorization"], "Bearer ")
 	if !found || !s.floor.Saw(token) {

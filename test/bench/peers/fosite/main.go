@@ -1,8 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command fosite is a token endpoint on github.com/ory/fosite with its store in memory and ES256 JWTs. Secrets are hashed by
-// SHA-256: with its own bcrypt the hash would be all that is measured.
+// Command fosite is a token endpoint on github.com/ory/fosite with its store in memory and ES256
+// JWTs. Secrets are hashed by SHA-256: with its own bcrypt the hash would be all that is measured.
 package main
 
 import (

@@ -1,7 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// oidc-provider of npm with everything in memory, which signs JWTs with ES256 for one client. Its argument is the address.
+// oidc-provider of npm with everything in memory, which signs JWTs with ES256 for one client. Its
+// argument is the address.
 import { generateKeyPairSync } from 'node:crypto'
 
 import Provider from 'oidc-provider'

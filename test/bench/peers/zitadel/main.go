@@ -1,8 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command zitadel is the example provider of github.com/zitadel/oidc, which keeps everything in memory, with ES256 in the place of
-// RS256 and JWTs for its service user.
+// Command zitadel is the example provider of github.com/zitadel/oidc, which keeps everything in
+// memory, with ES256 in the place of RS256 and JWTs for its service user.
 package main
 
 import (

@@ -1,8 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package cluster_test compares the objects that an installation writes to a cluster, and the number of its
-// API requests, with those of commit 37318f4.
+// Package cluster_test compares the objects that an installation writes to a cluster, and the
+// number of its API requests, with those of commit 37318f4.
 package cluster_test
 
 import (

@@ -67,9 +67,9 @@ func pinned() []*v1alpha1.OAuth2Client {
 	return clients
 }
 
-// TestObjectsAreWrittenAsBefore creates objects of each kind and compares the result: the Secrets and
-// ConfigMaps of users, the records of the registry, and statuses. Random values and timestamps are
-// replaced by placeholders.
+// TestObjectsAreWrittenAsBefore creates objects of each kind and compares the result: the Secrets
+// and ConfigMaps of users, the records of the registry, and statuses. Random values and timestamps
+// are replaced by placeholders.
 func TestObjectsAreWrittenAsBefore(t *testing.T) {
 	namespace(t, "pinned")
 	must(t, cluster.Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "pinned", Name: "worker"}}))
@@ -134,7 +134,8 @@ func everything(t *testing.T) string {
 	return strings.Join(texts, "\n")
 }
 
-// written are the texts of the objects in a list, without spec and without the metadata that the API server adds.
+// written are the texts of the objects in a list, without spec and without the metadata that the
+// API server adds.
 func written(t *testing.T, list client.ObjectList) []string {
 	t.Helper()
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(list)

@@ -1,8 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command app is what runs in the Pods of test/compat/node beside Hallpass: a caller that fetches tokens with what is mounted, an API that
-// has each token introspected, and, without an argument, the container that holds a Pod's network.
+// Command app is what runs in the Pods of test/compat/node beside Hallpass: a caller that fetches
+// tokens with what is mounted, an API that has each token introspected, and, without an argument,
+// the container that holds a Pod's network.
 package main
 
 import (
@@ -48,7 +49,7 @@ func run(ctx context.Context, args []string) error {
 	return fmt.Errorf("%q is neither nothing, `api` nor `call URL`", args)
 }
 
-// serve answers until it is told to end.
+// serve answers until it gets a signal to end.
 func serve(ctx context.Context, handler http.Handler) error {
 	server := &http.Server{Addr: ":8080", Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	context.AfterFunc(ctx, func() { _ = server.Close() })

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// api lets in whoever has a good token.
+// api admits every caller with a valid token.
 type api struct{ server *server }
 
 func (a *api) answer(w http.ResponseWriter, r *http.Request) {
@@ -46,7 +46,8 @@ type tally struct {
 	Failures []string `json:"failures"`
 }
 
-// call is one journey: a token, and with it the API, which has it introspected. Nothing is tried twice.
+// call is one journey: a token, and with it the API, which has it introspected. Nothing is tried
+// twice.
 func (c *caller) call(ctx context.Context, anew bool) (verdict, error) {
 	token, err := c.server.token(ctx, anew)
 	if err != nil {
@@ -74,7 +75,8 @@ func (c *caller) api(ctx context.Context, token string) (v verdict, err error) {
 	return v, json.NewDecoder(response.Body).Decode(&v)
 }
 
-// result is what /once answers. Credential is the id of the secret that is mounted, which is no secret.
+// result is what /once answers. Credential is the id of the secret that is mounted, which is no
+// secret.
 type result struct {
 	verdict
 
@@ -113,7 +115,8 @@ func (c *caller) start(w http.ResponseWriter, r *http.Request) {
 		write(w, http.StatusConflict, "it runs already")
 		return
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context())) // it outlives the request that starts it
+	// it outlives the request that starts it
+	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
 	c.tally, c.end = tally{}, cancel
 	for range loops {
 		c.running.Go(func() { c.loop(ctx) })

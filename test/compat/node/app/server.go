@@ -19,7 +19,8 @@ import (
 	"time"
 )
 
-// server is the token server, as far as what is mounted tells of it. Files are read for each request: the kubelet replaces them.
+// server is the token server, as the mounted files describe it. Files are read for each request:
+// the kubelet replaces them.
 type server struct {
 	mu     sync.Mutex
 	ca     string
@@ -84,7 +85,8 @@ func (s *server) post(ctx context.Context, address string, form url.Values, anew
 	return json.NewDecoder(response.Body).Decode(answer)
 }
 
-// token fetches an access token: with the mounted secret, or with the token of the Pod's service account.
+// token fetches an access token: with the mounted secret, or with the token of the Pod's service
+// account.
 func (s *server) token(ctx context.Context, anew bool) (string, error) {
 	form := url.Values{"grant_type": {"client_credentials"}}
 	if file("client_secret") == "" {
@@ -101,7 +103,7 @@ func (s *server) token(ctx context.Context, anew bool) (string, error) {
 	return answer.AccessToken, nil
 }
 
-// verdict is what introspection says of a token (RFC 7662).
+// verdict is the result of introspection of a token (RFC 7662).
 type verdict struct {
 	Active   bool   `json:"active"`
 	ClientID string `json:"client_id"`

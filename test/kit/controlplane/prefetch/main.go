@@ -1,9 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command prefetch makes sure that the programs of the embedded control plane are there, so that what follows does not
-// wait for them, and prints the directory with etcd, kube-apiserver and, in most cases, kubectl: KUBEBUILDER_ASSETS may
-// point at it.
+// Command prefetch makes sure that the programs of the embedded control plane are there, so that
+// what follows does not wait for them, and prints the directory with etcd, kube-apiserver and, in
+// most cases, kubectl: KUBEBUILDER_ASSETS may point at it.
 package main
 
 import (
