@@ -1,13 +1,18 @@
-# Two images from one file, each with one static program that runs as user 65532 on a read-only root:
+# Two images from one file, each with one static program that runs as user 65532 on a read-only
+# root:
 #
-#   docker build --target manager     -t ghcr.io/hallpass-dev/manager     --build-arg VERSION=v0.1.0 .
-#   docker build --target tokenserver -t ghcr.io/hallpass-dev/tokenserver --build-arg VERSION=v0.1.0 .
+#   docker build --build-arg VERSION=v0.1.0 --target manager -t ghcr.io/hallpass-dev/manager .
+#   docker build --build-arg VERSION=v0.1.0 --target tokenserver \
+#     -t ghcr.io/hallpass-dev/tokenserver .
 #
-# This is not what a release is built with: `make image` needs no base. The bases here are named by tag, because a tag takes in the
-# security updates of the distribution, and because a digest in this file would have to be looked up at its registry for each of them. For
-# the same image from the same sources, look the digests up with `docker buildx imagetools inspect IMAGE` and pass them, tag and all:
+# This is not what a release is built with: `make image` needs no base. The bases here are named by
+# tag, because a tag takes in the security updates of the distribution, and because a digest in this
+# file would have to be looked up at its registry for each of them. For the same image from the same
+# sources, look the digests up with `docker buildx imagetools inspect IMAGE` and pass them, tag and
+# all:
 #
-#   --build-arg GO_IMAGE=golang:1.26-bookworm@sha256:… --build-arg BASE_IMAGE=gcr.io/distroless/static-debian12:nonroot@sha256:…
+#   --build-arg GO_IMAGE=golang:1.26-bookworm@sha256:… \
+#   --build-arg BASE_IMAGE=gcr.io/distroless/static-debian12:nonroot@sha256:…
 
 ARG GO_IMAGE=golang:1.26-bookworm
 ARG BASE_IMAGE=gcr.io/distroless/static-debian12:nonroot

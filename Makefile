@@ -1,4 +1,5 @@
-# `make` alone prints what there is. Targets are grouped by the ##@ lines and described by what follows their ##.
+# `make` alone prints what there is. Targets are grouped by the ##@ lines and described by what
+# follows their ##.
 
 SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -11,8 +12,9 @@ FUZZTIME ?= 60s
 # The race detector needs a C compiler, the product does not.
 RACE := $(if $(shell command -v $${CC:-gcc} || command -v clang),-race)
 
-# Tools are built once into the user's cache, in a directory that is named by the versions of their module and of Go, so that a
-# fresh clone finds them. Those whose dependencies conflict with others have a module of their own.
+# Tools are built once into the user's cache, in a directory that is named by the versions of their
+# module and of Go, so that a fresh clone finds them. Those whose dependencies conflict with others
+# have a module of their own.
 tools_of = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hallpass/tools/$(shell { go env GOVERSION; cat hack/$1/go.mod hack/$1/go.sum; } | cksum | cut -d' ' -f1)
 TOOLS   := $(call tools_of,tools)
 
@@ -42,10 +44,12 @@ UNIT_PACKAGES = $(shell go list -f '{{.ImportPath}} {{.Imports}} {{.TestImports}
 	| grep -v '/test/kit/controlplane' | cut -d' ' -f1)
 
 MODULE = github.com/hallpass-dev/hallpass
-# What these test are processes of their own; the race detector would only slow down who asks them. They are built as the product is,
-# so that both share what is compiled.
+# What these test are processes of their own; the race detector would only slow down who asks them.
+# They are built as the product is, so that both share what is compiled.
 BLACK_BOX_PACKAGES = $(addprefix $(MODULE)/test/system/,availability faults revocation attack)
 BLACK_BOX          = CGO_ENABLED=0 go test -trimpath
+# Modules of their own for callers of Hallpass. Their tests need nothing, and run beside the others.
+CLIENT_MODULES     = client client/grpcauth
 # The longest of them has a command of its own, so that it begins with the others.
 LONGEST_PACKAGE    = $(MODULE)/test/e2e
 
@@ -59,6 +63,8 @@ test: race-note ## Run every test but what takes long: the core, the reconcilers
 	@hack/test-tools.sh || echo "they could not be installed"
 	@echo "--- compiling (the first run takes some minutes)"
 	@go list -e $(RACE) -export -deps -test ./... >/dev/null
+	@echo "--- the modules for callers"
+	@$(MAKE) test-client
 	@echo "--- tests, in three commands beside each other"
 	@failed=0; \
 	go test -short $(RACE) -timeout 60m $(LONGEST_PACKAGE) & longest=$$!; \
@@ -76,6 +82,10 @@ long: race-note ## Run what make test leaves out, as test/long.txt lists it with
 test-unit: race-note ## Run the tests that need no control plane
 	@go test -short $(RACE) $(UNIT_PACKAGES)
 
+.PHONY: test-client
+test-client: race-note ## Run the tests of the modules for callers, client and client/grpcauth
+	@for module in $(CLIENT_MODULES); do (cd "$$module" && go test -short $(RACE) ./...) || exit 1; done
+
 .PHONY: test-tools
 test-tools: ## Install the proxies that tests start (Debian, as root)
 	@hack/test-tools.sh
@@ -87,6 +97,10 @@ smuggle: ## Send 5,000 smuggling requests through each documented proxy
 .PHONY: histories
 histories: ## Replay 10,000 random histories of 200 steps of the client reconciler. HISTORIES=1000
 	@HALLPASS_HISTORIES=$(or $(HISTORIES),10000) HALLPASS_HISTORY_STEPS=200 go test -count=1 -timeout 3h -run TestRandomHistoriesOfAClientEndWell ./internal/controller/oauth2client
+
+.PHONY: faults
+faults: ## Put faults back into the code, one by one, and have random histories find each. ONLY="a label"
+	@go run ./hack/faults -only '$(ONLY)'
 
 .PHONY: robustness
 robustness: ## Attack the token server for a minute: 5,000 slow connections, stream resets, 10,000 wrong secrets a second
@@ -175,6 +189,10 @@ benchstat: $(BENCHSTAT) ## Compare the Go benchmarks with the stored result; STO
 	@go test -run='^$$' -bench=. -benchmem -count=6 -benchtime=0.2s $(BENCH_PACKAGES) > bin/bench.txt
 	@$(if $(STORE),cp bin/bench.txt $(BENCH_STORED),$(BENCHSTAT) $(BENCH_STORED) bin/bench.txt)
 
+.PHONY: bench-client
+bench-client: ## Compare the verifier in Go with the look-up of a string (x-lookup, at most 2) and with a signature (x-signature, at most 1.05)
+	@cd client && go test -run='^$$' -bench=. -benchtime=2s -count=3 ./verify
+
 .PHONY: profile
 profile: ## Leave CPU and heap profiles of the token server on each path in bin/profiles
 	@go run ./test/bench -rounds 1 -profiles bin/profiles $(ARGS)
@@ -210,16 +228,18 @@ format: $(GOLANGCI_LINT) ## Format the Go files and order their imports
 lint: $(GOLANGCI_LINT) $(GOVULNCHECK) ## Run the linters, the API linter and the check for known vulnerabilities
 	@echo "--- golangci-lint"
 	@$(GOLANGCI_LINT) run --allow-serial-runners
+	@for module in $(CLIENT_MODULES); do echo "--- golangci-lint in $$module"; (cd "$$module" && $(GOLANGCI_LINT) run --allow-serial-runners) || exit 1; done
 	@echo "--- the rules on who may import whom refuse what they should"
 	@hack/test-import-rules.sh $(GOLANGCI_LINT)
 	@echo "--- govulncheck"
-	@hack/govulncheck.sh $(GOVULNCHECK)
+	@hack/govulncheck.sh $(GOVULNCHECK) . $(CLIENT_MODULES)
 
 .PHONY: verify
 verify: $(CONTROLLER_GEN) $(GOLANGCI_LINT) ## Check that generated files, formatting, go.mod and pinned actions are right; changes nothing
 	@hack/verify.sh $(CONTROLLER_GEN) $(GOLANGCI_LINT)
 
-# The documentation site has an environment of its own, which is made from PyPI once and then needs no network.
+# The documentation site has an environment of its own, which is made from PyPI once and then needs
+# no network.
 DOCS   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hallpass/tools/docs-$(shell cksum <hack/docs/requirements.txt | cut -d' ' -f1)
 MKDOCS  = NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/python -m mkdocs
 
@@ -228,14 +248,25 @@ docs: $(DOCS)/ready ## Build the documentation site from docs/ and serve it on t
 	@$(MKDOCS) serve --config-file hack/docs/mkdocs.yml --dev-addr 127.0.0.1:$(or $(PORT),8000)
 
 .PHONY: docs-check
-docs-check: $(DOCS)/ready ## Build the documentation site into bin/site; a broken link, anchor or entry of its menu fails
-	@$(MKDOCS) build --strict --config-file hack/docs/mkdocs.yml
+docs-check: $(DOCS)/ready ## Build the documentation site into bin/_site, or into SITE; a broken link, anchor or entry of its menu fails
+	@$(MKDOCS) build --strict --config-file hack/docs/mkdocs.yml $(if $(SITE),--site-dir $(SITE))
+
+.PHONY: docs-tools
+docs-tools: $(DOCS)/ready
 
 ##@ Build
 
 .PHONY: build
-build: ## Build bin/manager and bin/tokenserver
+build: ## Build bin/manager, bin/tokenserver and bin/kubectl-hallpass
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
+
+.PHONY: plugin
+plugin: ## Build bin/kubectl-hallpass, the plugin of kubectl
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/kubectl-hallpass
+
+.PHONY: plugin-archives
+plugin-archives: ## Build the plugin for each platform into bin/plugin, its checksums and its manifest for krew. PLATFORMS="linux/amd64 darwin/arm64"
+	@hack/plugin.sh $(VERSION) $(shell git log -1 --format=%ct) bin/plugin
 
 .PHONY: image
 image: ## Build both images for amd64 and arm64 into bin/images, without a container engine, and their SBOMs

@@ -2,7 +2,8 @@
 # Copyright 2026 The Hallpass Authors.
 # SPDX-License-Identifier: Apache-2.0
 #
-# Writes what is generated from markers in the code, in the module it is started in: generate.sh CONTROLLER-GEN
+# Writes what is generated from markers in the code, in the module it is started in: generate.sh
+# CONTROLLER-GEN
 set -euo pipefail
 
 controller_gen=$1
@@ -11,7 +12,8 @@ controller_gen=$1
 "$controller_gen" object:headerFile=hack/boilerplate.go.txt crd \
   paths=./api/... output:crd:artifacts:config=config/crd/bases
 
-# Who may do what: each process has its own service account, and its rules come from the packages of its half alone.
+# Who may do what: each process has its own service account, and its rules come from the packages of
+# its half alone.
 rules() {
   local process=$1
   shift

@@ -2,8 +2,8 @@
 # Copyright 2026 The Hallpass Authors.
 # SPDX-License-Identifier: Apache-2.0
 #
-# Runs go build -v, and says on standard error every ten seconds how far it is: progress.sh NAME COMMAND…
-# What else the command says there is shown if it fails.
+# Runs go build -v, and prints on standard error every ten seconds how far it is: progress.sh NAME
+# COMMAND… Its other output there is shown if it fails.
 set -euo pipefail
 
 name=$1

@@ -2,8 +2,9 @@
 # Copyright 2026 The Hallpass Authors.
 # SPDX-License-Identifier: Apache-2.0
 #
-# Shows that the depguard rules refuse what they should and nothing else: test-import-rules.sh GOLANGCI-LINT
-# Each line below becomes a file below that package that imports just this, in a scratch module with our configuration.
+# Shows that the depguard rules refuse what they should and nothing else: test-import-rules.sh
+# GOLANGCI-LINT Each line below becomes a file below that package that imports just this, in a
+# scratch module with our configuration.
 set -euo pipefail
 
 golangci_lint=$1
@@ -222,6 +223,22 @@ refuse cmd/tokenserver       ~/internal/controller/oauth2client
 refuse cmd/tokenserver       sigs.k8s.io/controller-runtime
 allow  cmd/tokenserver       ~/internal/directory
 refuse cmd/tokenserver       ~/test/kit/controlplane
+refuse cmd/kubectl-hallpass  ~/internal/tokenserver
+refuse cmd/kubectl-hallpass  ~/internal/controller/oauth2client
+refuse cmd/kubectl-hallpass  ~/cmd/manager/app
+refuse cmd/kubectl-hallpass  sigs.k8s.io/controller-runtime
+refuse cmd/kubectl-hallpass  k8s.io/client-go/kubernetes
+refuse cmd/kubectl-hallpass  ~/test/kit/world
+allow  cmd/kubectl-hallpass  github.com/spf13/cobra
+allow  cmd/kubectl-hallpass  k8s.io/cli-runtime/pkg/printers
+allow  cmd/kubectl-hallpass  ~/api/v1alpha1
+allow  cmd/kubectl-hallpass  ~/internal/oauth2
+refuse cmd/manager           github.com/spf13/cobra
+refuse cmd/tokenserver       k8s.io/cli-runtime/pkg/printers
+refuse internal/controller/oauth2client ~/cmd/kubectl-hallpass/show
+allow  test/compat/kubectl:test ~/cmd/kubectl-hallpass/app
+refuse cmd/kubectl-hallpass  github.com/chromedp/chromedp
+allow  test/compat/console:test github.com/chromedp/chromedp
 refuse internal/oauth2       math/rand/v2
 allow  internal/oauth2:test  math/rand/v2
 refuse cmd/manager           unsafe
@@ -229,7 +246,8 @@ refuse test/e2e:test         github.com/stretchr/testify/require
 allow  test/e2e:test         ~/cmd/manager/app
 CASES
 
-# The imports cannot be resolved in the scratch module, which is no matter: depguard reads the import lines alone.
+# The imports cannot be resolved in the scratch module, which is no matter: depguard reads the
+# import lines alone.
 (cd "$scratch" && "$golangci_lint" run --enable-only depguard --output.text.path stdout --output.text.print-issued-lines=false \
   --output.text.colors=false --show-stats=false ./... >issues 2>errors) || true
 

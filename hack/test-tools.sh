@@ -2,22 +2,27 @@
 # Copyright 2026 The Hallpass Authors.
 # SPDX-License-Identifier: Apache-2.0
 #
-# Installs the programs that test/compat/proxies and test/compat/verifiers run, if they are missing and this is Debian (or made from it) and
-# the user is root. Elsewhere it says what is missing; those tests are skipped then. No service is started.
+# Installs the programs that test/compat/proxies, test/compat/verifiers, test/compat/consumers,
+# test/compat/mcp, test/compat/console and the walks of test/e2e run, if they are missing and this
+# is Debian (or made from it) and the user is root. Elsewhere it prints what is missing; those tests
+# are skipped then. No service is started.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# what tells that a package is there=package
+# a file or command that shows that a package is there=package
 needed=(
   /usr/sbin/nginx=nginx-light
+  /usr/bin/openssl=openssl
   /usr/sbin/haproxy=haproxy
   /usr/bin/caddy=caddy
+  /usr/bin/chromium=chromium
   /usr/sbin/apache2=apache2-bin
   /usr/lib/apache2/modules/mod_auth_openidc.so=libapache2-mod-auth-openidc
   /usr/lib/apache2/modules/mod_oauth2.so=libapache2-mod-oauth2
-  /usr/lib/python3/dist-packages/jwt/__init__.py=python3-jwt
   /usr/lib/python3/dist-packages/authlib/__init__.py=python3-authlib
+  /usr/bin/prometheus=prometheus
+  /usr/sbin/dovecot=dovecot-imapd
 )
 
 missing=()
@@ -31,12 +36,13 @@ if ((${#missing[@]} == 0)); then
   exit 0
 fi
 if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
-  echo "the tests of proxies and verifiers need ${missing[*]}; those that cannot run are skipped"
+  echo "the tests of proxies, verifiers, consumers and the console need ${missing[*]}; those that cannot run are skipped"
   exit 0
 fi
 
 echo "installing ${missing[*]}"
-# Packages ask this program whether they may start their services. One that is there already is the machine's own answer.
+# Packages ask this program whether they may start their services. One that is there already is the
+# machine's own answer.
 policy=/usr/sbin/policy-rc.d
 if [[ ! -e $policy ]]; then
   trap 'rm -f "$policy"' EXIT

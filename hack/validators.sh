@@ -2,8 +2,8 @@
 # Copyright 2026 The Hallpass Authors.
 # SPDX-License-Identifier: Apache-2.0
 #
-# Builds hack/validators for each promised version of Kubernetes but the newest, which the control plane of the tests is, and prints the
-# programs' paths. Each is built once for this machine.
+# Builds hack/validators for each promised version of Kubernetes but the newest, which the control
+# plane of the tests is, and prints the programs' paths. Each is built once for this machine.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/validators"

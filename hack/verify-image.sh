@@ -2,8 +2,9 @@
 # Copyright 2026 The Hallpass Authors.
 # SPDX-License-Identifier: Apache-2.0
 #
-# Builds the images twice, in two places, at two times and with nothing in the compiler's cache, and fails if a byte differs. Then
-# it compares each SBOM with what the compiler has written into the program: verify-image.sh VERSION
+# Builds the images twice, in two places, at two times and with nothing in the compiler's cache, and
+# fails if a byte differs. Then it compares each SBOM with what the compiler has written into the
+# program: verify-image.sh VERSION
 set -euo pipefail
 
 version=$1

@@ -2,8 +2,8 @@
 # Copyright 2026 The Hallpass Authors.
 # SPDX-License-Identifier: Apache-2.0
 #
-# Fails if generated files, formatting or go.mod are not current, an action is not pinned, a figure is above its limit,
-# or tests cover too little:
+# Fails if generated files, formatting or go.mod are not current, an action is not pinned, a figure
+# is above its limit, or tests cover too little:
 # verify.sh CONTROLLER-GEN GOLANGCI-LINT
 # It generates into a copy, so the tree stays as it is, with whatever is being worked on in it.
 set -euo pipefail
@@ -45,7 +45,7 @@ go run ./hack/figures || stale=1
 echo "--- coverage"
 hack/coverage.sh || { echo "write tests for what is not covered: go test -coverprofile"; stale=1; }
 
-for file in go.mod hack/*/go.mod; do
+for file in go.mod client/go.mod client/grpcauth/go.mod hack/*/go.mod docs/mcp/go.mod; do
   module=$(dirname "$file")
   echo "--- go.mod of $module"
   (cd "$module" && go mod tidy -diff) || { echo "$module/go.mod: not tidy; run go mod tidy there"; stale=1; }

@@ -1,10 +1,14 @@
 -- Health of the custom resources of Hallpass for Argo CD: resource.customizations.health.hallpass.dev_OAuth2Client in argocd-cm, and
--- the same for OAuth2Resource, OAuth2Token and OAuth2Policy.
+-- the same for OAuth2Resource, OAuth2Token, OAuth2Policy and TokenRevocation.
+-- The token servers write batches, which have no status.
+if obj.kind == "TokenRevocation" and obj.spec.batch ~= nil then
+  return { status = "Healthy", message = "Batch of single tokens" }
+end
 local hs = { status = "Progressing", message = "Waiting for Hallpass" }
 if obj.status == nil or obj.status.conditions == nil then
   return hs
 end
--- A status that speaks of an older spec says nothing about this one.
+-- A status of an older generation does not describe this one.
 if obj.status.observedGeneration ~= nil and obj.status.observedGeneration ~= obj.metadata.generation then
   return hs
 end
@@ -21,6 +25,10 @@ if ready == nil then
 end
 if ready.status == "True" then
   return { status = "Healthy", message = ready.message }
+end
+-- A selector of a client that does not exist. It is never changed, so waiting does not help.
+if obj.kind == "TokenRevocation" then
+  return { status = "Degraded", message = ready.message }
 end
 if ready.reason == "Suspended" then
   return { status = "Suspended", message = ready.message }

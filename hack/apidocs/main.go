@@ -25,7 +25,7 @@ func main() {
 	}
 }
 
-// internalKind is written by the token servers and by nobody else.
+// internalKind is written by the token servers alone.
 const internalKind = "UsageReport"
 
 // schema is the part of an OpenAPI schema that CustomResourceDefinitions of this project use.

@@ -1,9 +1,10 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command chart writes the templates of charts/hallpass from config/, so that what is installed is written down once: each
-// template is a file of config/ with the substitutions of template.go, and the roles of an installation for chosen namespaces
-// are derived from the manager's role. It is run in the root of the repository, by make generate.
+// Command chart writes the templates of charts/hallpass from config/, so that what is installed is
+// written down once: each template is a file of config/ with the substitutions of template.go, and
+// the roles of an installation for chosen namespaces are derived from the manager's role. It is run
+// in the root of the repository, by make generate.
 package main
 
 import (
@@ -56,10 +57,14 @@ func run(from, to string) error {
 	if err := writeDefaults(to); err != nil {
 		return err
 	}
+	if err := writeReadme(filepath.Join(to, "..")); err != nil {
+		return err
+	}
 	return removeOthers(to, written)
 }
 
-// writeDefaults writes the chart's values into a template: those that a release was made with may lack what is newer.
+// writeDefaults writes the chart's values into a template: those that a release was made with may
+// lack what is newer.
 func writeDefaults(to string) error {
 	content, err := os.ReadFile(filepath.Join(to, "..", "values.yaml"))
 	if err != nil {
@@ -69,7 +74,7 @@ func writeDefaults(to string) error {
 	if err != nil {
 		return fmt.Errorf("read the chart's values: %w", err)
 	}
-	const comment = "{{- /* Generated from values.yaml by hack/chart: change it there, and run make generate. */ -}}\n"
+	const comment = "{{- /* Generated from values.yaml: change it there, and run make generate. */ -}}\n"
 	return writeFile(filepath.Join(to, "_defaults.tpl"), comment+"{{- define \"hallpass.defaults\" -}}\n"+string(values)+"\n{{- end }}\n")
 }
 
@@ -92,7 +97,7 @@ func customResources(from string) ([]template, error) {
 			return nil, err
 		}
 		when := ".Values.crds.install"
-		if kind.clusterScoped() { // nobody would read its objects
+		if kind.clusterScoped() { // no process would read its objects
 			when = "and .Values.crds.install (not .Values.namespaces)"
 		}
 		kinds = append(kinds, template{
@@ -103,7 +108,8 @@ func customResources(from string) ([]template, error) {
 	return kinds, nil
 }
 
-// removeOthers removes templates that were generated from a file that is gone. Those that do not say so are written by hand.
+// removeOthers removes templates that were generated from a file that is gone. Templates
+// without the line "Generated from" are written by hand.
 func removeOthers(dir string, written map[string]bool) error {
 	files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
 	if err != nil {

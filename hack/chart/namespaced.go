@@ -14,8 +14,9 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// The roles of an installation for chosen namespaces, below config/: what the manager may do in its own two namespaces beside
-// the roles that it has there anyway, and what it may do in each of the users'.
+// The roles of an installation for chosen namespaces, below config/: what the manager may do in its
+// own two namespaces beside the roles that it has there anyway, and what it may do in each of the
+// users'.
 const (
 	managerRole = "rbac/manager_role.yaml"
 	ownRoles    = "namespaced/manager.yaml"
@@ -54,7 +55,8 @@ func readKind(file string) (kind, error) {
 	return k, nil
 }
 
-// writeNamespacedRoles derives them from the manager's ClusterRole: the same rules, without what belongs to no namespace.
+// writeNamespacedRoles derives them from the manager's ClusterRole: the same rules, without what
+// belongs to no namespace.
 func writeNamespacedRoles(root string) error {
 	rules, err := clusterRules(filepath.Join(root, managerRole))
 	if err != nil {
@@ -126,7 +128,8 @@ func clusterScoped(root string) ([]string, error) {
 	return names, nil
 }
 
-// grant is a Role and its binding to the manager's account; without a namespace it is for a kustomization to say where.
+// grant is a Role and its binding to the manager's account; without a namespace a kustomization
+// sets it.
 func grant(name, namespace string, rules []rule) string {
 	where := ""
 	if namespace != "" {

@@ -12,7 +12,8 @@ import (
 // podSettings are those that both Deployments have.
 func podSettings(component, memoryLimit string) []replacement {
 	values := ".Values." + component
-	// with is a block of the pod's or container's fields, at an indentation, where the value is not empty.
+	// with is a block of the pod's or container's fields, at an indentation, where the value is
+	// not empty.
 	with := func(value, field string, indent int) string {
 		space := strings.Repeat(" ", indent)
 		text := space + "{{- with " + values + "." + value + " }}\n"
@@ -27,22 +28,19 @@ func podSettings(component, memoryLimit string) []replacement {
 		{"        image: ghcr.io/hallpass-dev/" + component + "\n", `        image: {{ include "hallpass.image" (list . "` + component + `") }}
 `, 1},
 		{"imagePullPolicy: IfNotPresent", "imagePullPolicy: {{ .Values.image.pullPolicy }}", 1},
-		{"  labels: &labels\n", with("deploymentAnnotations", "annotations", 2) + "  labels: &labels\n", 1},
+		{labelsOf(component, " &labels"), with("deploymentAnnotations", "annotations", 2) + labels(component, values+".deploymentLabels"), 1},
 		{"spec:\n  replicas:", `spec:
   {{- if ne (toString ` + values + `.revisionHistoryLimit) "" }}
   revisionHistoryLimit: {{ ` + values + `.revisionHistoryLimit }}
   {{- end }}
+  {{- with ` + values + `.minReadySeconds }}
+  minReadySeconds: {{ . }}
+  {{- end }}
   replicas:`, 1},
 		{"    metadata:\n      labels: *labels\n    spec:\n", `    metadata:
-      {{- with ` + values + `.podLabels }}
-      labels:
-        <<: *labels
-        {{- toYaml . | nindent 8 }}
-      {{- else }}
-      labels: *labels
-      {{- end }}
+      labels: {{- include "hallpass.labels" (list $ "` + component + `" ` + values + `.podLabels) | nindent 8 }}
 ` + with("podAnnotations", "annotations", 6) + `    spec:
-      {{- with concat .Values.image.pullSecrets ((.Values.global).imagePullSecrets | default list) }}
+      {{- with include "hallpass.pullSecrets" . | fromYamlArray }}
       imagePullSecrets: {{- toYaml . | nindent 6 }}
       {{- end }}
       {{- with ` + values + `.priorityClassName | default .Values.priorityClassName }}
@@ -61,6 +59,16 @@ func podSettings(component, memoryLimit string) []replacement {
 		{"      volumes:\n", "      {{- end }}\n      volumes:\n" + with("extraVolumes", "", 6), 1},
 		{memoryLimit, "{{ " + values + ".goMemLimit }}", 1},
 	}
+}
+
+// labelsOf are the labels of a component's object in config/.
+func labelsOf(component, anchor string) string {
+	return "  labels:" + anchor + "\n    app.kubernetes.io/name: hallpass\n    app.kubernetes.io/component: " + component + "\n    app.kubernetes.io/part-of: hallpass\n"
+}
+
+// labels are those of the chart, of commonLabels and of a value.
+func labels(component, value string) string {
+	return `  labels: {{- include "hallpass.labels" (list $ "` + component + `" ` + value + `) | nindent 4 }}` + "\n"
 }
 
 // The security contexts of both Deployments.
@@ -101,7 +109,8 @@ func disruption(component string) template {
 	}
 }
 
-// account is the component's ServiceAccount, which is the first document of a file, and what names it.
+// account is the component's ServiceAccount, which is the first document of a file, and what names
+// it.
 func account(component string, derive func(string) (string, error)) func(string) (string, error) {
 	return func(text string) (string, error) {
 		first, rest, found := strings.Cut(text, "---\n")
@@ -111,14 +120,19 @@ func account(component string, derive func(string) (string, error)) func(string)
 		values := ".Values." + component + ".serviceAccount"
 		name := accountName(component)
 		first = strings.Replace(first, "  name: hallpass-"+component+"\n", name, 1)
-		first = strings.Replace(first, "  labels:\n", "  {{- with "+values+".annotations }}\n  annotations: {{- toYaml . | nindent 4 }}\n  {{- end }}\n  labels:\n", 1)
+		own := labelsOf(component, "")
+		if !strings.Contains(first, own) {
+			return "", fmt.Errorf("the ServiceAccount of the %s has other labels than hack/chart expects", component)
+		}
+		first = strings.Replace(first, own, "  {{- with "+values+".annotations }}\n  annotations: {{- toYaml . | nindent 4 }}\n  {{- end }}\n"+labels(component, values+".labels"), 1)
 		if derive != nil {
 			var err error
 			if rest, err = derive(rest); err != nil {
 				return "", err
 			}
 		}
-		return "{{- if " + values + ".create }}\n" + first + "{{- end }}\n---\n" + strings.ReplaceAll(rest, subject(component), "- kind: ServiceAccount\n"+name), nil
+		bindings := strings.TrimSuffix(strings.ReplaceAll(rest, subject(component), "- kind: ServiceAccount\n"+name), "\n")
+		return "{{- if " + values + ".create }}\n" + first + "{{- end }}\n{{- if " + withRights + " }}\n---\n" + bindings + "\n{{- end }}\n", nil
 	}
 }
 

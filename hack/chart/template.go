@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -17,25 +18,28 @@ type template struct {
 	when string
 	// replace is done before what is done to every file.
 	replace []replacement
-	// derive makes the text from the file's, before anything is replaced; nil takes it as it is.
+	// derive makes the text from the file's, before anything is replaced; nil takes it as it
+	// is.
 	derive func(text string) (string, error)
 }
 
-// replacement puts an expression of the chart in the place of what config/ says. The old text must be there so many times:
-// a change of config/ that a substitution no longer fits fails, and leaves no setting without effect.
+// replacement puts an expression of the chart in the place of a value of config/. The old text must
+// be there so many times: a change of config/ that a substitution no longer fits fails, and leaves
+// no setting without effect.
 type replacement struct {
 	old, new string
 	times    int
 }
 
-const header = "{{- /* Generated from config/%s by hack/chart: change it there, and run make generate. */ -}}\n" + complete
+const header = "{{- /* Generated from config/%s\n      by make generate: change it there. */ -}}\n" + complete
 
-// complete adds the values that are left out, as an upgrade with --reuse-values leaves out those that the earlier chart did not have.
+// complete adds the values that are left out, as an upgrade with --reuse-values leaves out those
+// that the earlier chart did not have.
 const complete = `{{- include "hallpass.complete" (list .Values (include "hallpass.defaults" . | fromYaml)) -}}
 `
 
-// keepAnnotation has Helm leave an object when the release goes: with the kinds every client would go, and with the registry
-// every registration and key.
+// keepAnnotation has Helm leave an object when the release goes: with the kinds every client would
+// go, and with the registry every registration and key.
 const keepAnnotation = `
   annotations:
     {{- if .Values.crds.keep }}
@@ -43,12 +47,15 @@ const keepAnnotation = `
     {{- end }}
     controller-gen`
 
+// withRights is the value by which the roles of the processes and their bindings are installed.
+const withRights = ".Values.rbac.create"
+
 // withPolicies is the value by which the admission policies are installed.
 const withPolicies = ".Values.admissionPolicies"
 
 // everywhere is what differs between any two installations.
 var everywhere = []replacement{ //nolint:gochecknoglobals // a constant table
-	{"hallpass-system", "{{ $.Release.Namespace }}", -1},
+	{"hallpass-system", `{{ include "hallpass.namespace" $ }}`, -1},
 	{"hallpass-registry", "{{ $.Values.registry.namespace }}", -1},
 	{"\n    app.kubernetes.io/part-of: hallpass\n", `
     app.kubernetes.io/part-of: hallpass
@@ -58,6 +65,15 @@ var everywhere = []replacement{ //nolint:gochecknoglobals // a constant table
 `, -1},
 }
 
+// ownName is where an object is named that the installation has. The manager makes hallpass-ca,
+// hallpass-tokenserver-tls and the lease hallpass-manager, which roles name in lists. ownHost is
+// the host of the Service.
+var (
+	ownName = regexp.MustCompile(`((?:name|policyName|value): )hallpass-(tokenserver|manager(?:-secrets|-configmaps)?|` +
+		`usage-reports|signing-keys|revocations|own-namespaces|default-deny|view|edit|dashboard)\b`)
+	ownHost = regexp.MustCompile(`hallpass-tokenserver\.\{\{`)
+)
+
 // roleLabels are those that kustomize puts on the generated roles.
 var roleLabels = []replacement{ //nolint:gochecknoglobals // a constant table
 	{"\nmetadata:\n", "\nmetadata:\n  labels:\n    app.kubernetes.io/name: hallpass\n    app.kubernetes.io/part-of: hallpass\n", -1},
@@ -65,12 +81,14 @@ var roleLabels = []replacement{ //nolint:gochecknoglobals // a constant table
 
 // monitoringLabels are those by which an operator of Prometheus chooses what is its own.
 var monitoringLabels = []replacement{ //nolint:gochecknoglobals // a constant table
-	{"    app.kubernetes.io/part-of: hallpass\n", `    app.kubernetes.io/part-of: hallpass
-    {{- with .Values.monitoring.labels }}
+	{"  labels:\n    app.kubernetes.io/name: hallpass\n    app.kubernetes.io/part-of: hallpass\n", labels("", ".Values.monitoring.labels"), 1},
+}
+
+// endpoint are further fields of an endpoint of the PodMonitor.
+const endpoint = `    {{- with .Values.monitoring.endpoint }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
-`, 1},
-}
+`
 
 // namespacesArg is the flag of an installation for chosen namespaces.
 const namespacesArg = `        {{- with .Values.namespaces }}
@@ -78,13 +96,18 @@ const namespacesArg = `        {{- with .Values.namespaces }}
         {{- end }}
 `
 
-// foreignCertificateArg leaves the serving certificate to cert-manager.
-const foreignCertificateArg = `        {{- if .Values.certManager.enabled }}
+// foreignCertificateArg leaves the serving certificate to cert-manager, or to a Secret of another
+// name.
+const foreignCertificateArg = `        {{- if or .Values.certManager.enabled (ne .Values.tokenserver.certificateSecret "hallpass-tokenserver-tls") }}
         - --manage-serving-certificate=false
+        {{- end }}
+        {{- if ne .Values.tokenserver.certificateSecret "hallpass-tokenserver-tls" }}
+        - --serving-certificate-secret={{ .Values.tokenserver.certificateSecret }}
         {{- end }}
 `
 
-// The authorities of the callers of introspection, where they have to show a certificate: the flag, and the ConfigMap in files.
+// The authorities of the callers of introspection, where they have to show a certificate: the flag,
+// and the ConfigMap in files.
 const (
 	callersArg = `        {{- if .Values.tokenserver.introspectionClientCA }}
         - --introspection-client-ca-file=/etc/hallpass/callers/ca.crt
@@ -105,24 +128,25 @@ const (
 `
 )
 
-// Where callers reach the token server beside the issuer, and what they trust there: the flags, and the authorities in a file.
+// Where callers reach the token server beside the issuer, and what they trust there: the flags, and
+// the authorities in a file.
 const (
 	trustArgs = `        {{- with .Values.internalURL }}
         - --internal-url={{ . }}
         {{- end }}
         {{- if eq .Values.issuerCA "public" }}
         - --issuer-ca=public
-        {{- else if .Values.issuerCA }}
+        {{- else if not (has .Values.issuerCA (list "" "Same")) }}
         - --issuer-ca=/etc/hallpass/issuer/ca.crt
         {{- end }}
 `
-	issuerCAMount = `        {{- if not (has .Values.issuerCA (list "" "public")) }}
+	issuerCAMount = `        {{- if not (has .Values.issuerCA (list "" "Same" "public")) }}
         - name: issuer-ca
           mountPath: /etc/hallpass/issuer
           readOnly: true
         {{- end }}
 `
-	issuerCAVolume = `      {{- if not (has .Values.issuerCA (list "" "public")) }}
+	issuerCAVolume = `      {{- if not (has .Values.issuerCA (list "" "Same" "public")) }}
       - name: issuer-ca
         configMap:
           name: {{ .Values.issuerCA }}
@@ -156,6 +180,21 @@ const (
 `
 )
 
+// plainArg has the token server speak plain HTTP.
+const plainArg = `        {{- if .Values.tokenserver.plainHTTP }}
+        - --require-https=false
+        {{- end }}
+`
+
+// sourceArgs are the flags by which the token server finds the source of a request.
+const sourceArgs = `        {{- range .Values.tokenserver.trustedProxies }}
+        - --trusted-proxy={{ . }}
+        {{- end }}
+        {{- range .Values.tokenserver.ownPrefixes }}
+        - --own-prefix={{ . }}
+        {{- end }}
+`
+
 // The port for Envoy's ext_authz: the flag and the container's port.
 const (
 	extAuthzArg = `        {{- if .Values.tokenserver.extAuthz.enabled }}
@@ -172,6 +211,7 @@ const (
 var gateway = []replacement{ //nolint:gochecknoglobals // a constant table
 	{"[hallpass.example.com]", `[{{ include "hallpass.host" (list . .Values.gateway.host "gateway") }}]`, 1},
 	{"  - {name: public, namespace: gateways}\n", "  {{- toYaml .Values.gateway.parentRefs | nindent 2 }}\n", 1},
+	{"{name: hallpass-tokenserver, port: 443}", "{name: hallpass-tokenserver, port: {{ if .Values.tokenserver.plainHTTP }}80{{ else }}443{{ end }}}", 1},
 }
 
 // egress is what the pods of both components may reach.
@@ -218,20 +258,20 @@ func egress(text string) (string, error) {
 // certificate is what cert-manager is asked for.
 var certificate = []replacement{ //nolint:gochecknoglobals // a constant table
 	{"secretName: hallpass-tokenserver-tls", "secretName: {{ .Values.tokenserver.certificateSecret }}", 1},
-	{"  - hallpass-tokenserver.hallpass-system.svc\n  - hallpass-tokenserver.hallpass-system.svc.cluster.local\n", `  {{- range .Values.certManager.dnsNames }}
+	{"  - $(CERTIFICATE_SERVICE).$(CERTIFICATE_NAMESPACE).svc\n  - $(CERTIFICATE_SERVICE).$(CERTIFICATE_NAMESPACE).svc.cluster.local\n", `  {{- range .Values.certManager.dnsNames }}
   - {{ . }}
   {{- else }}
   - hallpass-tokenserver.hallpass-system.svc
   - hallpass-tokenserver.hallpass-system.svc.{{ .Values.clusterDomain }}
-  {{- with (urlParse .Values.issuer).hostname }}
-  {{- if not (regexMatch "^[0-9.]+$|:" .) }}
+  {{- range include "hallpass.furtherHosts" . | splitList "," }}
+  {{- if not (regexMatch "^[0-9.]+$|:|^$" .) }}
   - {{ . }}
   {{- end }}
   {{- end }}
   {{- end }}
-  {{- with (urlParse .Values.issuer).hostname }}
-  {{- if and (not $.Values.certManager.dnsNames) (regexMatch "^[0-9.]+$|:" .) }}
-  ipAddresses: [{{ . | quote }}]
+  {{- if not .Values.certManager.dnsNames }}
+  {{- with regexFindAll "[^,]*:[^,]*|[0-9]+[.][0-9]+[.][0-9]+[.][0-9]+" (include "hallpass.furtherHosts" .) -1 }}
+  ipAddresses: {{ toJson . }}
   {{- end }}
   {{- end }}
 `, 1},
@@ -288,21 +328,17 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
 		{"  name: hallpass-registry\n", "  name: hallpass-registry\n  annotations:\n    helm.sh/resource-policy: keep # the signing keys are in it\n", 1},
 	}},
 	{from: "rbac/manager.yaml", to: "manager-account.yaml", derive: account("manager", clusterWide)},
-	{from: "rbac/manager_role.yaml", to: "manager-role.yaml", derive: clusterWide, replace: roleLabels},
-	{from: ownRoles, to: "manager-role-namespaced.yaml", when: ".Values.namespaces", replace: []replacement{managerSubject}},
-	{from: tenantRole, to: "manager-role-tenant.yaml", derive: forEachNamespace, replace: []replacement{managerSubject}},
+	{from: "rbac/manager_role.yaml", to: "manager-role.yaml", when: withRights, derive: clusterWide, replace: roleLabels},
+	{from: ownRoles, to: "manager-role-namespaced.yaml", when: "and " + withRights + " .Values.namespaces", replace: []replacement{managerSubject}},
+	{from: tenantRole, to: "manager-role-tenant.yaml", when: withRights, derive: forEachNamespace, replace: []replacement{managerSubject}},
 	{from: "rbac/tokenserver.yaml", to: "tokenserver-account.yaml", derive: account("tokenserver", nil)},
-	{from: "rbac/tokenserver_role.yaml", to: "tokenserver-role.yaml", replace: roleLabels},
+	{from: "rbac/tokenserver_role.yaml", to: "tokenserver-role.yaml", when: withRights, replace: roleLabels},
 	{from: "rbac/users.yaml", to: "users-roles.yaml", when: ".Values.userRoles"},
-	{from: "admission/manager.yaml", to: "manager-admission.yaml", when: withPolicies, replace: []replacement{
-		{"[^:]*hallpass-manager[^:]*", `[^:]*{{ include "hallpass.account" (list $ "manager") }}[^:]*`, 2},
-	}},
+	{from: "admission/manager.yaml", to: "manager-admission.yaml", when: withPolicies},
 	{from: "admission/own-namespaces.yaml", to: "own-namespaces-admission.yaml", when: withPolicies},
 	{from: "admission/revocations.yaml", to: "revocations-admission.yaml", when: withPolicies},
 	{from: "admission/signing-keys.yaml", to: "signing-keys-admission.yaml", when: withPolicies},
-	{from: "admission/usage-reports.yaml", to: "usage-reports-admission.yaml", when: withPolicies, replace: []replacement{
-		{"[^:]*hallpass-manager[^:]*", `[^:]*{{ include "hallpass.account" (list $ "manager") }}[^:]*`, 1},
-	}},
+	{from: "admission/usage-reports.yaml", to: "usage-reports-admission.yaml", when: withPolicies},
 	{from: "network/networkpolicies.yaml", to: "networkpolicies.yaml", when: ".Values.networkPolicies.enabled", derive: egress, replace: []replacement{
 		{"kubernetes.io/metadata.name: monitoring", "kubernetes.io/metadata.name: {{ .Values.networkPolicies.metricsNamespace }}", 2},
 		{"  - ports:\n    - {protocol: TCP, port: 8443} # https\n", `  - ports:
@@ -320,7 +356,7 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
 	}},
 	{from: "manager/deployment.yaml", to: "manager.yaml", derive: resources("manager"), replace: append(podSettings("manager", "440MiB"),
 		replacement{"  replicas: 2\n", "  replicas: {{ .Values.manager.replicas }}\n", 1},
-		replacement{".svc.cluster.local", ".svc.{{ .Values.clusterDomain }}", 1},
+		replacement{".svc.cluster.local", `.svc.{{ .Values.clusterDomain }}{{ include "hallpass.furtherName" . }}`, 1},
 		replacement{"lease-duration=60s", "lease-duration={{ .Values.manager.leaderElection.leaseDuration }}", 1},
 		replacement{"renew-deadline=45s", "renew-deadline={{ .Values.manager.leaderElection.renewDeadline }}", 1},
 		replacement{"retry-period=2s\n", "retry-period={{ .Values.manager.leaderElection.retryPeriod }}\n" + namespacesArg, 1},
@@ -335,13 +371,13 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
 		probe("manager", "readinessProbe", "{path: /readyz, port: health}", "          periodSeconds: 5\n"),
 	)},
 	disruption("manager"),
-	{from: "tokenserver/deployment.yaml", to: "tokenserver.yaml", derive: resources("tokenserver"), replace: append(podSettings("tokenserver", "256MiB"),
+	{from: "tokenserver/deployment.yaml", to: "tokenserver.yaml", derive: resources("tokenserver"), replace: append(podSettings("tokenserver", "272MiB"),
 		replacement{"  replicas: 3\n", "  {{- if not .Values.tokenserver.autoscaling.enabled }}\n  replicas: {{ .Values.tokenserver.replicas }}\n  {{- end }}\n", 1},
 		replacement{"sizeLimit: 128Mi", "sizeLimit: {{ .Values.tokenserver.snapshotSizeLimit }}", 1},
 		replacement{"secretName: hallpass-tokenserver-tls", "secretName: {{ .Values.tokenserver.certificateSecret }}", 1},
 		replacement{
 			"        - --snapshot-file=/run/hallpass/snapshot\n",
-			"        - --snapshot-file=/run/hallpass/snapshot\n" + callersArg + publicArgs + extAuthzArg, 1,
+			"        - --snapshot-file=/run/hallpass/snapshot\n" + plainArg + callersArg + publicArgs + extAuthzArg + sourceArgs, 1,
 		},
 		replacement{"          mountPath: /run/hallpass\n", "          mountPath: /run/hallpass\n" + callersMount + publicMount, 1},
 		replacement{"      - name: tls\n        secret:\n", callersVolume + publicVolume + "      - name: tls\n        secret:\n", 1},
@@ -355,17 +391,17 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
 	)},
 	{from: "tokenserver/service.yaml", to: "tokenserver-service.yaml", replace: []replacement{
 		{"  namespace: hallpass-system\n", "  namespace: hallpass-system\n  {{- with .Values.tokenserver.service.annotations }}\n  annotations: {{- toYaml . | nindent 4 }}\n  {{- end }}\n", 1},
-		{"    app.kubernetes.io/part-of: hallpass\nspec:\n", `    app.kubernetes.io/part-of: hallpass
-    {{- with .Values.tokenserver.service.labels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
-spec:
+		{labelsOf("tokenserver", "") + "spec:\n", labels("tokenserver", ".Values.tokenserver.service.labels") + `spec:
   type: {{ .Values.tokenserver.service.type }}
   {{- with .Values.tokenserver.service.extraSpec }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
 `, 1},
-		{"  - {name: https, port: 443, targetPort: https, appProtocol: https}\n", `  - {name: https, port: 443, targetPort: https, appProtocol: https}
+		{"  - {name: https, port: 443, targetPort: https, appProtocol: https}\n", `  {{- if .Values.tokenserver.plainHTTP }}
+  - {name: http, port: 80, targetPort: https, appProtocol: http}
+  {{- else }}
+  - {name: https, port: 443, targetPort: https, appProtocol: https}
+  {{- end }}
   {{- if .Values.tokenserver.extAuthz.enabled }}
   - {name: ext-authz, port: {{ .Values.tokenserver.extAuthz.port }}, targetPort: ext-authz, appProtocol: grpc}
   {{- end }}
@@ -378,21 +414,38 @@ spec:
 	{from: "ingress/ingress.yaml", to: "ingress.yaml", when: ".Values.ingress.enabled", replace: []replacement{
 		{"hallpass.example.com", `{{ include "hallpass.host" (list . .Values.ingress.host "ingress") }}`, 2},
 		{"    secretName: hallpass-public-tls\n", "    {{- with .Values.ingress.tlsSecret }}\n    secretName: {{ . }}\n    {{- end }}\n", 1},
-		{"  labels:\n", "  {{- with .Values.ingress.annotations }}\n  annotations: {{- toYaml . | nindent 4 }}\n  {{- end }}\n  labels:\n", 1},
+		{labelsOf("tokenserver", ""), "  {{- with .Values.ingress.annotations }}\n  annotations: {{- toYaml . | nindent 4 }}\n  {{- end }}\n" + labels("tokenserver", ".Values.ingress.labels"), 1},
+		{"port: {name: https}", "port: {name: {{ if .Values.tokenserver.plainHTTP }}http{{ else }}https{{ end }}}", 1},
 		{"spec:\n", "spec:\n  {{- with .Values.ingress.className }}\n  ingressClassName: {{ . }}\n  {{- end }}\n", 1},
 	}},
 	{from: "gateway/passthrough/tlsroute.yaml", to: "gateway-tlsroute.yaml", when: `and .Values.gateway.enabled (eq .Values.gateway.tls "Passthrough")`, replace: append(gateway,
 		replacement{"apiVersion: gateway.networking.k8s.io/v1\n", "apiVersion: {{ .Values.gateway.tlsRouteVersion }}\n", 1})},
-	{from: "gateway/reencrypt/httproute.yaml", to: "gateway-httproute.yaml", when: `and .Values.gateway.enabled (eq .Values.gateway.tls "Reencrypt")`, replace: append(gateway,
-		replacement{"name: hallpass-ca}", "name: {{ .Values.gateway.caConfigMap }}}", 1})},
+	{from: "gateway/reencrypt/httproute.yaml", to: "gateway-httproute.yaml", when: `and .Values.gateway.enabled (ne .Values.gateway.tls "Passthrough")`, replace: append(gateway,
+		replacement{"---\n", "{{- if eq .Values.gateway.tls \"Reencrypt\" }}\n---\n", 1},
+		replacement{"name: hallpass-ca}\n", "name: hallpass-ca}\n{{- end }}\n", 1},
+		replacement{"name: hallpass-ca}", "name: {{ .Values.gateway.caConfigMap }}}", 1},
+		replacement{"$(HOSTNAME_SERVICE).$(HOSTNAME_NAMESPACE).svc", `{{ and .Values.certManager.enabled (first .Values.certManager.dnsNames) | default (printf "%s-tokenserver.%s.svc" (include "hallpass.fullname" .) (include "hallpass.namespace" .)) }}`, 1})},
 	{from: "certmanager/certificate.yaml", to: "tokenserver-certificate.yaml", when: ".Values.certManager.enabled", replace: certificate},
-	{from: "monitoring/podmonitor.yaml", to: "monitoring-podmonitor.yaml", when: ".Values.monitoring.podMonitor", replace: monitoringLabels},
+	{from: "monitoring/podmonitor.yaml", to: "monitoring-podmonitor.yaml", when: ".Values.monitoring.podMonitor", replace: append(monitoringLabels,
+		replacement{"  - port: metrics # the manager\n", "  - port: metrics # the manager\n" + endpoint, 1},
+		replacement{"  - port: ops # the token server\n", "  - port: ops # the token server\n" + endpoint, 1})},
 	{from: prometheusRule, to: "monitoring-prometheusrule.yaml", when: ".Values.monitoring.prometheusRule", replace: monitoringLabels},
 	{from: "monitoring/dashboard.json", to: "monitoring-dashboard.yaml", when: ".Values.monitoring.dashboard", derive: dashboard},
 	{from: "autoscaling/horizontalpodautoscaler.yaml", to: "tokenserver-autoscaler.yaml", when: ".Values.tokenserver.autoscaling.enabled", replace: []replacement{
 		{"minReplicas: 3", "minReplicas: {{ .Values.tokenserver.replicas }}", 1},
 		{"maxReplicas: 10", "maxReplicas: {{ .Values.tokenserver.autoscaling.maxReplicas }}", 1},
-		{"averageUtilization: 70", "averageUtilization: {{ .Values.tokenserver.autoscaling.cpuUtilization }}", 1},
+		{"averageUtilization: 70}\n", `averageUtilization: {{ .Values.tokenserver.autoscaling.cpuUtilization }}}
+  {{- with .Values.tokenserver.autoscaling.memoryUtilization }}
+  - type: Resource
+    resource:
+      name: memory
+      target: {type: Utilization, averageUtilization: {{ . }}}
+  {{- end }}
+`, 1},
+		{"  behavior:\n    scaleDown: # a burst is rarely the last one\n      stabilizationWindowSeconds: 600\n", `  {{- with .Values.tokenserver.autoscaling.behavior }}
+  behavior: {{- toYaml . | nindent 4 }} # a burst is rarely the last one
+  {{- end }}
+`, 1},
 	}},
 }
 
@@ -402,7 +455,8 @@ func (t template) render(root string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read the source of a template: %w", err)
 	}
-	// What looks like a template in config/ is text, such as the examples in the descriptions of fields.
+	// What looks like a template in config/ is text, such as the examples in the descriptions
+	// of fields.
 	text := strings.ReplaceAll(string(content), "{{", `{{ "{{" }}`)
 	if t.derive != nil {
 		if text, err = t.derive(text); err != nil {
@@ -415,6 +469,8 @@ func (t template) render(root string) (string, error) {
 		}
 		text = strings.ReplaceAll(text, r.old, r.new)
 	}
+	text = ownName.ReplaceAllString(text, `${1}{{ include "hallpass.fullname" $$ }}-${2}`)
+	text = ownHost.ReplaceAllString(text, `{{ include "hallpass.fullname" $$ }}-tokenserver.{{`)
 	if t.when != "" {
 		text = "{{- if " + t.when + " }}\n" + strings.TrimSuffix(text, "\n") + "\n{{- end }}\n"
 	}

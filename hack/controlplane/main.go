@@ -1,9 +1,10 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command controlplane is a whole Kubernetes control plane in one file: etcd, kube-apiserver, the few controllers that a
-// cluster without nodes needs, and kubectl. Which of them it is, the name says that it is called by: a directory with the
-// file and four links to it is what KUBEBUILDER_ASSETS may point at.
+// Command controlplane is a whole Kubernetes control plane in one file: etcd, kube-apiserver, the
+// few controllers that a cluster without nodes needs, and kubectl. The name by which it is called
+// selects the program: a directory with the file and four links to it is what KUBEBUILDER_ASSETS
+// may point at.
 package main
 
 import (

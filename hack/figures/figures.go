@@ -36,8 +36,8 @@ type report struct {
 	files     []measured
 	functions []measured
 	fields    []measured // of structs
-	// holders are the structs with their number of methods, plus the functions of their package that
-	// take a pointer to one.
+	// holders are the structs with their number of methods, plus the functions of their package
+	// that take a pointer to one.
 	holders []measured
 	upward  []string // imports
 	impure  []string // packages of the core with what they must not import or call
@@ -207,7 +207,8 @@ func receiver(f *ast.FuncDecl) string {
 	return typeName(of)
 }
 
-// typeName is the name of a type of this package without its type parameters; empty for another type.
+// typeName is the name of a type of this package without its type parameters; empty for another
+// type.
 func typeName(of ast.Expr) string {
 	switch of := of.(type) {
 	case *ast.Ident:
@@ -220,7 +221,8 @@ func typeName(of ast.Expr) string {
 	return ""
 }
 
-// configuration matches the names of structs that are set once at the start and only read afterwards.
+// configuration matches the names of structs that are set once at the start and only read
+// afterwards.
 var configuration = regexp.MustCompile(`(Config|Options|settings)$`)
 
 func (p *packageReader) structure(t *ast.TypeSpec) {
@@ -237,7 +239,8 @@ func (p *packageReader) structure(t *ast.TypeSpec) {
 		n += max(1, len(field.Names))
 		isWritten = isWritten && field.Tag != nil && strings.Contains(field.Tag.Value, `json:"`)
 	}
-	if isWritten { // a form that others read or that is stored, such as the metadata of RFC 8414
+	// a form that others read or that is stored, such as the metadata of RFC 8414
+	if isWritten {
 		return
 	}
 	p.fields = append(p.fields, measured{p.dir + "." + t.Name.Name, n})

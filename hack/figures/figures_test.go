@@ -81,17 +81,19 @@ func TestFigures(t *testing.T) {
 		got[f.name] = figure{value: f.value, where: f.where}
 	}
 	want := map[string]figure{
-		// One, Two, Five and three, which has two pointers and counts once; four has a copy.
+		// One, Two, Five and three, which has two pointers and counts once; four has a
+		// copy.
 		"methods of one type, functions on it included": {value: 4, where: "internal/tokenserver.Server"},
-		// Configuration and API types have five and do not count, nor does a struct with four fields
-		// that all have json tags.
+		// Configuration and API types have five and do not count, nor does a struct with
+		// four fields that all have json tags.
 		"fields of one struct":        {value: 4, where: "internal/tokenserver.partly"},
 		"lines of a function, median": {value: 1},
 		"lines of a function, p90":    {value: 3},
 		"lines of a function, max":    {value: 5, where: "internal/tokenserver. three"},
 		"lines of a file, max":        {value: 28, where: "internal/tokenserver/server.go"},
 		"imports of a higher layer":   {value: 1, where: "internal/keyring imports internal/tokenserver"},
-		// log/slog and time.Unix are allowed, and packages outside the core may import sync.
+		// log/slog and time.Unix are allowed, and packages outside the core may import
+		// sync.
 		"core packages with state, clock or I/O": {value: 1, where: "internal/oauth2 (a clock, sync)"},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(figure{})); diff != "" {

@@ -11,9 +11,9 @@ import (
 
 const module = "github.com/hallpass-dev/hallpass/"
 
-// layers are the packages from the lowest layer to the highest, by path prefix; the longest matching
-// prefix applies. A package may import packages of its own layer and of lower ones. The imports within
-// a layer are restricted by .golangci.yml.
+// layers are the packages from the lowest layer to the highest, by path prefix; the longest
+// matching prefix applies. A package may import packages of its own layer and of lower ones. The
+// imports within a layer are restricted by .golangci.yml.
 var layers = [][]string{ //nolint:gochecknoglobals // a constant list
 	{"internal/strictjson", "internal/wire"},
 	{"internal/jws", "api", "internal/restore", "internal/serve", "internal/budget", "internal/apiclock"},
@@ -24,7 +24,7 @@ var layers = [][]string{ //nolint:gochecknoglobals // a constant list
 	{"internal/registration"},
 	{"internal/auth", "internal/answer", "internal/directory/memory", "internal/directory/watch"},
 	{"internal/audit"},
-	{"internal"}, // controllers, the doors of the token server, and what they use
+	{"internal"}, // controllers, the endpoints of the token server, and what they use
 	{"cmd"},
 }
 

@@ -1,9 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command figures measures the structure of the product: methods, fields, lines and imports. It fails
-// if a figure is above its limit in hack/figures/limits.json. A figure may fall; -record then lowers
-// its limit.
+// Command figures measures the structure of the product: methods, fields, lines and imports. It
+// fails if a figure is above its limit in hack/figures/limits.json. A figure may fall; -record then
+// lowers its limit.
 //
 // It reads the source only. Tests and generated files do not count.
 package main
@@ -70,7 +70,7 @@ func run(root string, record, verbose bool) error {
 		}
 	}
 	if risen > 0 {
-		return fmt.Errorf("%d figures are above their limit or have none: split what has grown, or change %s in a commit that says why", risen, file)
+		return fmt.Errorf("%d figures are above their limit or have none: split what has grown, or change %s in a commit that gives the reason", risen, file)
 	}
 	return nil
 }

@@ -21,8 +21,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// module lays down a module with a program that imports nothing, and one with modules of others. make verify-image does with what
-// is shipped what is done here with these, which compile quickly.
+// module writes a module with a program that imports nothing, and one with modules of others.
+// make verify-image does with what is shipped what is done here with these, which compile quickly.
 func module(t *testing.T, dir string) string {
 	t.Helper()
 	sums, err := os.ReadFile("../../go.sum")

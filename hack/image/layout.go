@@ -27,7 +27,7 @@ const (
 	typeLayer    = "application/vnd.oci.image.layer.v1.tar+gzip"
 )
 
-// user is that of Kubernetes' distroless images: nobody's, and the same in the Deployments.
+// user is that of Kubernetes' distroless images: the user nonroot, as in the Deployments.
 const user = 65532
 
 type descriptor struct {
@@ -125,8 +125,8 @@ func (l *layout) image(name string, binary []byte, system, architecture string, 
 	return image, err
 }
 
-// finish writes the index of all platforms and the two files that make the folder a layout. The digest is that of the index, by
-// which a registry names the image.
+// finish writes the index of all platforms and the two files that make the folder a layout. The
+// digest is that of the index, by which a registry names the image.
 func (l *layout) finish(images []descriptor, version string) (digest string, err error) {
 	all, err := l.object(typeIndex, index{SchemaVersion: 2, MediaType: typeIndex, Manifests: images})
 	if err != nil {
@@ -170,8 +170,8 @@ func digestOf(content []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// layerOf is the image's file system: the program and the names of its user. All times are the same one, and all belongs to root,
-// so that the program cannot change itself.
+// layerOf is the image's file system: the program and the names of its user. All times are the same
+// one, and all belongs to root, so that the program cannot change itself.
 func layerOf(name string, binary []byte, made time.Time) ([]byte, error) {
 	var buffer bytes.Buffer
 	archive := tar.NewWriter(&buffer)

@@ -1,9 +1,10 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command image builds the images of Hallpass without a container engine, into an OCI image layout for each, and an SBOM in SPDX for
-// each program. The same sources and Go give the same bytes wherever and whenever they are built: a test and make verify-image show
-// it. An image has one layer with one static program; there is nothing else in it to keep up to date.
+// Command image builds the images of Hallpass without a container engine, into an OCI image layout
+// for each, and an SBOM in SPDX for each program. The same sources and Go give the same bytes
+// wherever and whenever they are built: a test and make verify-image show it. An image has one
+// layer with one static program; there is nothing else in it to keep up to date.
 package main
 
 import (
@@ -32,7 +33,8 @@ func main() {
 type order struct {
 	// source is the module's root, and out where the layouts go, one folder a program.
 	source, out string
-	// programs are packages below source, such as ./cmd/manager. Their images have their last names.
+	// programs are packages below source, such as ./cmd/manager. Their images have their last
+	// names.
 	programs []string
 	// platforms are such as linux/amd64.
 	platforms []string

@@ -68,7 +68,8 @@ const (
 	noAssertion = "NOASSERTION"
 )
 
-// billOfMaterials lists what the compiler has written into the program: the modules that are in it, and the Go they were built with.
+// billOfMaterials lists what the compiler has written into the program: the modules that are in it,
+// and the Go they were built with.
 func billOfMaterials(file, name string, o order) ([]byte, error) {
 	info, err := buildinfo.ReadFile(file)
 	if err != nil {

@@ -2,8 +2,9 @@
 # Copyright 2026 The Hallpass Authors.
 # SPDX-License-Identifier: Apache-2.0
 #
-# Installs what a node takes beside the programs that are built here, if it is missing and this is Debian (or made from it) and the
-# user is root. Elsewhere the test says what is missing. No service is started.
+# Installs what a node takes beside the programs that are built here, if it is missing and this is
+# Debian (or made from it) and the user is root. Elsewhere the test prints what is missing. No
+# service is started.
 set -euo pipefail
 
 # command=package

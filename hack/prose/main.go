@@ -1,10 +1,12 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command prose checks the wording of the documentation: one sentence a line, few long sentences,
-// and few words that the glossary of CONTRIBUTING.md replaces. With -write it breaks lines after
-// sentences; with -long it prints the long sentences. It is run in the root of the repository, by
-// make verify.
+// Command prose checks the wording of the documentation, of comments and of messages. In documents
+// each sentence has a line, and few sentences are long. A line with a comment has at most 100
+// columns, in every language. Documents, comments, and the texts in the Go code of the product have
+// few words that the glossary of CONTRIBUTING.md replaces. With -write it breaks the lines; with
+// -long it prints the long sentences, and with -words the replaced words. It is run in the root of
+// the repository, by make verify.
 package main
 
 import (
@@ -22,14 +24,10 @@ const (
 	longSentence = 30
 	// maxLongShare is how many of a hundred sentences may be long.
 	maxLongShare = 5
-	// maxReplaced is how many words of the glossary's left column may stand in all pages but the
-	// decisions, which are not rewritten.
-	maxReplaced = 40
+	// maxReplaced is how many words of the glossary's left column may stand in comments, pages
+	// and messages.
+	maxReplaced = 60
 )
-
-// replaced are words that the glossary replaces.
-var replaced = regexp.MustCompile(`(?i)\b(whoever|whomever|somebody|strangers?|takes? back|taking back|taken back|took back|(is|are|was|were) told|tells? of|` +
-	`heard of|vouch(es)?|had its time|has its time|laid down|gone back in time|set back|unheard|makes? way|one to come|of ours|lets? (nobody|in))\b`)
 
 // riddles are sentences that readers read twice.
 var riddles = []string{ //nolint:gochecknoglobals // a constant list
@@ -41,8 +39,9 @@ var riddles = []string{ //nolint:gochecknoglobals // a constant list
 func main() {
 	write := flag.Bool("write", false, "break lines after sentences")
 	long := flag.Bool("long", false, "print the long sentences")
+	words := flag.Bool("words", false, "print the words that the glossary replaces")
 	flag.Parse()
-	problems, err := run(".", *write, *long)
+	problems, err := run(".", options{*write, *long, *words})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "prose:", err)
 		os.Exit(1)
@@ -55,37 +54,48 @@ func main() {
 	}
 }
 
-// run checks every page below root, and returns what is wrong.
-func run(root string, write, long bool) ([]string, error) {
-	pages, err := pages(root)
+// options are the flags of the command.
+type options struct{ write, long, words bool }
+
+// run checks every page and every Go file below root, and returns what is wrong.
+func run(root string, o options) ([]string, error) {
+	documents, err := pages(root)
+	if err != nil {
+		return nil, err
+	}
+	sources, err := sourceFiles(root)
 	if err != nil {
 		return nil, err
 	}
 	var problems []string
-	var all tally
-	for _, page := range pages {
-		content, err := os.ReadFile(page)
+	all := tally{options: o}
+	for _, file := range documents {
+		text, wrong, err := o.rewrite(file, breakLines, "more or less than one sentence a line")
 		if err != nil {
 			return nil, err
 		}
-		text := string(content)
-		broken := breakLines(text)
-		if broken != text && write {
-			if err := os.WriteFile(page, []byte(broken), 0o644); err != nil {
-				return nil, err
-			}
-		} else if broken != text {
-			problems = append(problems, page+": more or less than one sentence a line; run go run ./hack/prose -write")
-		}
+		problems = append(problems, wrong...)
 		for _, riddle := range riddles {
 			if strings.Contains(strings.Join(strings.Fields(text), " "), riddle) {
-				problems = append(problems, fmt.Sprintf("%s: %q takes two readings", page, riddle))
+				problems = append(problems, fmt.Sprintf("%s: %q takes two readings", file, riddle))
 			}
 		}
-		for _, sentence := range all.count(page, text) {
-			if long {
-				fmt.Printf("%s: %s\n", page, sentence)
+		all.count(file, text)
+	}
+	for _, file := range sources {
+		c := commentsOf(file)
+		text, wrong, err := o.rewrite(file, c.wrap, "a line with a comment has more than 100 columns")
+		if err != nil {
+			return nil, err
+		}
+		problems = append(problems, wrong...)
+		if len(wrong) == 0 {
+			for _, line := range c.long(text) {
+				problems = append(problems, fmt.Sprintf("%s:%d: a line with a comment has more than %d columns; shorten it", file, line, maxColumns))
 			}
+		}
+		if !strings.HasPrefix(filepath.ToSlash(file), "hack/prose/") { // which lists them
+			all.countWords(file, c.texts(text)...)
 		}
 	}
 	fmt.Printf("%d of %d sentences have more than %d words, and %d words are in the glossary's left column\n", all.long, all.sentences, longSentence, all.replaced)
@@ -93,31 +103,85 @@ func run(root string, write, long bool) ([]string, error) {
 		problems = append(problems, fmt.Sprintf("more than %d of 100 sentences are long; go run ./hack/prose -long lists them", maxLongShare))
 	}
 	if all.replaced > maxReplaced {
-		problems = append(problems, fmt.Sprintf("%d words that the glossary replaces, at most %d", all.replaced, maxReplaced))
+		problems = append(problems, fmt.Sprintf("%d words that the glossary replaces, at most %d; go run ./hack/prose -words lists them", all.replaced, maxReplaced))
 	}
 	return problems, nil
 }
 
-// tally counts over all pages.
-type tally struct{ sentences, long, replaced int }
-
-// count adds a page, and returns its long sentences.
-func (t *tally) count(page, text string) []string {
-	if !strings.Contains(page, "docs/decisions/") {
-		t.replaced += len(replaced.FindAllString(strings.Join(strings.Fields(text), " "), -1))
+// rewrite compares a file with what it should be. It returns a problem, or writes the file.
+func (o options) rewrite(file string, right func(string) string, wrong string) (text string, problems []string, err error) {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return "", nil, err
 	}
-	var long []string
+	text = string(content)
+	switch want := right(text); {
+	case want == text:
+	case !o.write:
+		problems = []string{file + ": " + wrong + "; run go run ./hack/prose -write"}
+	default:
+		return want, nil, os.WriteFile(file, []byte(want), 0o644)
+	}
+	return text, problems, nil
+}
+
+// comments are the ways to read the comments of a file.
+type comments struct {
+	wrap  func(file string) string
+	long  func(file string) []int
+	texts func(file string) []string
+}
+
+func commentsOf(path string) comments {
+	if filepath.Ext(path) == ".go" {
+		return comments{wrapComments, longLines, func(file string) []string { return readTexts(path, file) }}
+	}
+	if templates.MatchString(filepath.ToSlash(path)) {
+		return comments{func(file string) string { return file }, longTemplate, textsTemplate}
+	}
+	sign := signOf(path)
+	return comments{
+		wrap:  func(file string) string { return wrapOther(file, sign) },
+		long:  func(file string) []int { return longOther(file, sign) },
+		texts: func(file string) []string { return textsOther(file, sign) },
+	}
+}
+
+// tally counts over all files.
+type tally struct {
+	options                   options
+	sentences, long, replaced int
+}
+
+// count adds a page.
+func (t *tally) count(page, text string) {
+	// The glossary of CONTRIBUTING.md has the words in its left column.
+	if filepath.Base(page) != "CONTRIBUTING.md" {
+		t.countWords(page, strings.Split(text, "\n")...)
+	}
 	for _, sentence := range sentencesOf(text) {
 		n := words(sentence)
 		if n > 3 {
 			t.sentences++
 		}
 		if n > longSentence {
-			long = append(long, sentence)
+			t.long++
+			if t.options.long {
+				fmt.Printf("%s: %s\n", page, sentence)
+			}
 		}
 	}
-	t.long += len(long)
-	return long
+}
+
+// countWords adds the replaced words of texts.
+func (t *tally) countWords(file string, texts ...string) {
+	for _, text := range texts {
+		found := replacedIn(text)
+		t.replaced += len(found)
+		if t.options.words && len(found) > 0 {
+			fmt.Printf("%s: %s: %s\n", file, strings.Join(found, ", "), strings.Join(strings.Fields(text), " "))
+		}
+	}
 }
 
 // pages are the Markdown files of docs/ and of the root.
@@ -127,7 +191,8 @@ func pages(root string) ([]string, error) {
 		return nil, err
 	}
 	err = filepath.WalkDir(filepath.Join(root, "docs"), func(path string, _ fs.DirEntry, err error) error {
-		if err == nil && filepath.Ext(path) == ".md" && filepath.Base(path) != "api.md" { // which is generated from field descriptions
+		// which is generated from field descriptions
+		if err == nil && filepath.Ext(path) == ".md" && filepath.Base(path) != "api.md" {
 			found = append(found, path)
 		}
 		return err

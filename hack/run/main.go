@@ -1,9 +1,10 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command run is make run: it starts an embedded control plane, installs Hallpass on it, starts both binaries with the rights
-// of their own service accounts, applies the samples, fetches a token and introspects it, and tells each step. Then it
-// stays until Ctrl-C. What scripts need is in .run/env.
+// Command run is make run: it starts an embedded control plane, installs Hallpass on it, starts
+// both binaries with the rights of their own service accounts, applies the samples, fetches a token
+// and introspects it, and prints each step. Then it stays until Ctrl-C. What scripts need is in
+// .run/env.
 package main
 
 import (

@@ -101,7 +101,8 @@ func (s *stage) lock() (io.Closer, error) {
 	return file, nil
 }
 
-// clean removes what an earlier run left, its env file first: a script may be waiting for a new one.
+// clean removes what an earlier run left, its env file first: a script may be waiting for a new
+// one.
 func (s *stage) clean() error {
 	if err := os.RemoveAll(filepath.Join(s.dir, "env")); err != nil {
 		return fmt.Errorf("remove the last run's env file: %w", err)
@@ -124,7 +125,8 @@ func (s *stage) clean() error {
 	return nil
 }
 
-// stop ends what runs in the order that lets each finish, and removes the cluster's data unless it is to be kept.
+// stop ends what runs in the order that lets each finish, and removes the cluster's data unless it
+// is to be kept.
 func (s *stage) stop() error {
 	err := errors.Join(os.RemoveAll(filepath.Join(s.dir, "env")), s.tokenServer.Stop(), s.manager.Stop())
 	if s.cp != nil {
@@ -232,7 +234,8 @@ func (s *stage) applySamples(ctx context.Context) error {
 // build compiles both binaries.
 func (s *stage) build(ctx context.Context) error {
 	say("Compiling bin/manager and bin/tokenserver; the first time takes a minute or two.")
-	command := exec.CommandContext(ctx, "hack/progress.sh", "manager and tokenserver", "go", "build", "-v", "-trimpath", "-o", "bin/", "./cmd/...")
+	command := exec.CommandContext(
+		ctx, "hack/progress.sh", "manager and tokenserver", "go", "build", "-v", "-trimpath", "-o", "bin/", "./cmd/manager", "./cmd/tokenserver")
 	command.Dir, command.Stderr = s.root, os.Stderr
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if err := command.Run(); err != nil {

@@ -68,7 +68,7 @@ func (s *stage) walk(ctx context.Context) error {
 	say("\nHallpass runs. In another terminal, in this directory:")
 	show(". %s/env", s.settings.dir)
 	show("$KUBECTL get hpc -A")
-	say("README.md goes on from here.")
+	say("README.md continues from here.")
 	if s.keep {
 		say("Ctrl-C ends everything. What you applied is kept in %s for the next run with -keep.", s.settings.dir)
 	} else {
@@ -77,7 +77,8 @@ func (s *stage) walk(ctx context.Context) error {
 	return nil
 }
 
-// writeEnv leaves what a script needs, last of all and in one step, so that a script may wait for the file.
+// writeEnv leaves what a script needs, last of all and in one step, so that a script may wait for
+// the file.
 func (s *stage) writeEnv(caller *corev1.Secret) error {
 	var env strings.Builder
 	for _, variable := range [][2]string{

@@ -1,12 +1,13 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command validators reads manifests, files of YAML documents, and reports what the API server of one minor version of Kubernetes
-// refuses. CustomResourceDefinitions go through that version's own validation, expressions of ValidatingAdmissionPolicies through
-// its compiler, and every other object is decoded strictly into its types: a field that the version does not know is a finding.
+// Command validators reads manifests, files of YAML documents, and reports what the API server of
+// one minor version of Kubernetes refuses. CustomResourceDefinitions go through that version's own
+// validation, expressions of ValidatingAdmissionPolicies through its compiler, and every other
+// object is decoded strictly into its types: a field that the version does not know is a finding.
 //
-// go.mod has the modules of the newest version but one, v1.X.mod those of version 1.X (go build -modfile). The tests of the
-// repository run on an API server of the newest version.
+// go.mod has the modules of the newest version but one, v1.X.mod those of version 1.X (go build
+// -modfile). The tests of the repository run on an API server of the newest version.
 package main
 
 import (
@@ -104,8 +105,8 @@ func run(files []string, out io.Writer) error {
 	return nil
 }
 
-// judge returns what a document's object is and what is wrong with it. It returns no name for a document without an object and for an
-// object of a foreign group.
+// judge returns what a document's object is and what is wrong with it. It returns no name for a
+// document without an object and for an object of a foreign group.
 func judge(document []byte) (name string, findings []error) {
 	var meta metav1.PartialObjectMetadata
 	if err := yaml.Unmarshal(document, &meta); err != nil {
@@ -163,7 +164,8 @@ func (e expression) GetName() string          { return e.name }
 func (e expression) GetExpression() string    { return e.text }
 func (e expression) ReturnTypes() []*cel.Type { return e.returns }
 
-// policy compiles the expressions of a ValidatingAdmissionPolicy in the environment that the API server has for new ones.
+// policy compiles the expressions of a ValidatingAdmissionPolicy in the environment that the API
+// server has for new ones.
 func policy(p *admissionv1.ValidatingAdmissionPolicy) []error {
 	compiler, err := admissioncel.NewCompositedCompiler(base())
 	if err != nil {

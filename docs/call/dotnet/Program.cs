@@ -1,5 +1,5 @@
-// Calls an API every minute with an access token of Hallpass. Duende.AccessTokenManagement 4.0 keeps
-// the token, renews it before it expires, and fetches another one when the API answers 401.
+// Calls an API every minute with an access token of Hallpass. Duende.AccessTokenManagement 4.0
+// keeps the token, renews it before it expires, and fetches another one when the API answers 401.
 // NOT RUN: derived from the reference of the library.
 using System.Security.Cryptography.X509Certificates;
 using Duende.AccessTokenManagement;
@@ -8,7 +8,9 @@ using Microsoft.Extensions.Options;
 var builder = Host.CreateApplicationBuilder(args);
 var mounted = Environment.GetEnvironmentVariable("HALLPASS_DIR") ?? "/etc/oauth2";
 
-// Each file of the mounted Secret is a setting. They are read again when the kubelet replaces them.
+// Each file of the mounted Secret is a setting. They are read again when the kubelet replaces them,
+// which only polling notices, because it replaces a symbolic link: DOTNET_USE_POLLING_FILE_WATCHER
+// is set.
 builder.Configuration.AddKeyPerFile(mounted, optional: false, reloadOnChange: true);
 var settings = builder.Configuration;
 
@@ -17,7 +19,7 @@ builder.Services
     .AddClientCredentialsTokenManagement()
     .AddClient("hallpass", client =>
     {
-        client.TokenEndpoint = new Uri(settings["token_url"]!);
+        client.TokenEndpoint = new Uri(settings["internal_token_url"] ?? settings["token_url"]!);
         client.ClientId = ClientId.Parse(settings["client_id"]!);
         client.ClientSecret = ClientSecret.Parse(settings["client_secret"]!);
         client.ClientCredentialStyle = Duende.IdentityModel.Client.ClientCredentialStyle.AuthorizationHeader;
@@ -26,11 +28,17 @@ builder.Services
 builder.Services.AddSingleton<IOptionsChangeTokenSource<ClientCredentialsClient>>(
     new ConfigurationChangeTokenSource<ClientCredentialsClient>("hallpass", settings));
 
-// The token endpoint is verified by the CA of the Secret and by no other.
+// The token endpoint is verified by the CA of the Secret and by no other, or by those of the system
+// if the Secret has none.
 builder.Services.AddHttpClient("hallpass-token-endpoint").ConfigurePrimaryHttpMessageHandler(() =>
 {
+    var ca = Path.Combine(mounted, "ca.crt");
+    if (!File.Exists(ca))
+    {
+        return new SocketsHttpHandler();
+    }
     var authorities = new X509Certificate2Collection();
-    authorities.ImportFromPemFile(Path.Combine(mounted, "ca.crt"));
+    authorities.ImportFromPemFile(ca);
     var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust };
     policy.CustomTrustStore.AddRange(authorities);
     return new SocketsHttpHandler { SslOptions = { CertificateChainPolicy = policy } };
@@ -53,7 +61,7 @@ class Caller(IHttpClientFactory clients, ILogger<Caller> log) : BackgroundServic
                 using var response = await clients.CreateClient("api").GetAsync(url, stopping);
                 log.LogInformation("{Status}", (int)response.StatusCode);
             }
-            catch (HttpRequestException problem)
+            catch (Exception problem) when (problem is HttpRequestException || problem is TaskCanceledException && !stopping.IsCancellationRequested)
             {
                 log.LogWarning("try again later: {Problem}", problem.Message);
             }

@@ -40,7 +40,7 @@ func main() {
 }
 
 func call(ctx context.Context, api *http.Client, url string) (string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody) //nolint:gosec // the environment of the pod says what is called
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody) //nolint:gosec // the environment of the pod sets the URL
 	if err != nil {
 		return "", fmt.Errorf("call the API: %w", err)
 	}
@@ -70,7 +70,8 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	response, err := send(r, token)
-	if err != nil || response.StatusCode != http.StatusUnauthorized || r.Body != http.NoBody {
+	hasBody := r.Body != nil && r.Body != http.NoBody
+	if err != nil || response.StatusCode != http.StatusUnauthorized || hasBody {
 		return response, err
 	}
 	_ = response.Body.Close()
@@ -114,22 +115,28 @@ func (t *Transport) drop(refused *oauth2.Token) {
 // rotated.
 func fetch(ctx context.Context, mounted fs.FS) (*oauth2.Token, error) {
 	file := map[string]string{}
-	for _, name := range []string{"client_id", "client_secret", "token_url", "ca.crt"} {
+	for _, name := range []string{"client_id", "client_secret", "token_url", "internal_token_url", "ca.crt"} {
 		content, err := fs.ReadFile(mounted, name)
+		if absent := errors.Is(err, fs.ErrNotExist); absent && (name == "internal_token_url" || name == "ca.crt") {
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read the Secret: %w", err)
 		}
 		file[name] = string(content)
 	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM([]byte(file["ca.crt"])) {
-		return nil, errors.New("ca.crt has no certificate")
+	var roots *x509.CertPool // nil are the CAs of the system
+	if file["ca.crt"] != "" {
+		if roots = x509.NewCertPool(); !roots.AppendCertsFromPEM([]byte(file["ca.crt"])) {
+			return nil, errors.New("ca.crt has no certificate")
+		}
 	}
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}
 	defer transport.CloseIdleConnections()
 	ctx = context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: transport, Timeout: 10 * time.Second})
 	config := clientcredentials.Config{
-		ClientID: file["client_id"], ClientSecret: file["client_secret"], TokenURL: file["token_url"], AuthStyle: oauth2.AuthStyleInHeader,
+		ClientID: file["client_id"], ClientSecret: file["client_secret"], AuthStyle: oauth2.AuthStyleInHeader,
+		TokenURL: cmp.Or(file["internal_token_url"], file["token_url"]),
 	}
 	return config.Token(ctx)
 }

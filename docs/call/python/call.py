@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from urllib.parse import quote_plus
 
 MOUNTED = pathlib.Path(os.environ.get("HALLPASS_DIR", "/etc/oauth2"))
 
@@ -35,11 +36,16 @@ class AccessToken:
 
 
 def fetch():
-    # The files are read for each token, because the kubelet replaces them when the secret is rotated.
-    client_id, secret, url = ((MOUNTED / name).read_text() for name in ("client_id", "client_secret", "token_url"))
+    # The files are read for each token, because the kubelet replaces them when the secret is
+    # rotated.
+    internal, ca = MOUNTED / "internal_token_url", MOUNTED / "ca.crt"
+    endpoint = internal if internal.exists() else MOUNTED / "token_url"
+    client_id, secret, url = (file.read_text() for file in (MOUNTED / "client_id", MOUNTED / "client_secret", endpoint))
     request = urllib.request.Request(url, data=b"grant_type=client_credentials")
-    request.add_header("Authorization", "Basic " + base64.b64encode(f"{client_id}:{secret}".encode()).decode())
-    trust = ssl.create_default_context(cafile=MOUNTED / "ca.crt")
+    credentials = f"{quote_plus(client_id)}:{quote_plus(secret)}"  # RFC 6749 section 2.3.1
+    request.add_header("Authorization", "Basic " + base64.b64encode(credentials.encode()).decode())
+    # None: the CAs of the system
+    trust = ssl.create_default_context(cafile=ca if ca.exists() else None)
     with urllib.request.urlopen(request, timeout=10, context=trust) as response:
         answer = json.load(response)
     return answer["access_token"], answer["expires_in"]
@@ -54,7 +60,8 @@ def call(tokens, url):
             with urllib.request.urlopen(request, timeout=30) as response:
                 return response.status
         except urllib.error.HTTPError as refused:
-            # A token that was revoked, or whose signing key was withdrawn, is refused before it expires.
+            # A token that was revoked, or whose signing key was withdrawn, is refused before it
+            # expires.
             if refused.code != 401 or attempt == "second":
                 raise
             tokens.drop(token)
@@ -65,6 +72,8 @@ if __name__ == "__main__":
     while True:
         try:
             print(call(current, os.environ["API_URL"]), flush=True)
-        except OSError as problem:  # an HTTPError is one, too
+        except urllib.error.HTTPError as refused:
+            print(f"{refused.url} answers {refused.code}:", refused.read().decode(errors="replace"), flush=True)
+        except OSError as problem:
             print("try again later:", problem, flush=True)
         time.sleep(float(os.environ.get("INTERVAL", "60")))

@@ -1,9 +1,10 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command serviceaccount runs in a pod without any secret: it fetches access tokens with the token of the pod's service account, and
-// calls a URL with them, or prints one where no URL is given. All that it reads is mounted into one directory, $HALLPASS_DIR or
-// /var/run/hallpass; config/samples/serviceaccount/pod.yaml shows how.
+// Command serviceaccount runs in a pod without any secret: it fetches access tokens with the token
+// of the pod's service account, and calls a URL with them, or prints one where no URL is given. All
+// that it reads is mounted into one directory, $HALLPASS_DIR or /var/run/hallpass;
+// config/samples/serviceaccount/pod.yaml shows how.
 package main
 
 import (
@@ -37,7 +38,8 @@ func run(ctx context.Context, mounted fs.FS, urls []string, output io.Writer) er
 	if err != nil {
 		return err
 	}
-	tokens := oauth2.ReuseTokenSource(nil, fetch) // fetches one whenever the last one is about to end
+	// fetches one whenever the last one is about to end
+	tokens := oauth2.ReuseTokenSource(nil, fetch)
 	if len(urls) == 0 {
 		token, err := tokens.Token()
 		if err != nil {
@@ -55,8 +57,8 @@ func run(ctx context.Context, mounted fs.FS, urls []string, output io.Writer) er
 	return nil
 }
 
-// accessTokens fetches access tokens. The files are read for each: the kubelet replaces the service account's token well before
-// it ends.
+// accessTokens fetches access tokens. The files are read for each: the kubelet replaces the service
+// account's token well before it ends.
 func accessTokens(ctx context.Context, mounted fs.FS) (source, error) {
 	ca, err := fs.ReadFile(mounted, "ca.crt")
 	if err != nil {
@@ -96,7 +98,7 @@ func (s source) Token() (*oauth2.Token, error) { return s() }
 
 // call is what the program is there for.
 func call(ctx context.Context, api *http.Client, target string, output io.Writer) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody) //nolint:gosec // whoever runs the example says what it calls
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody) //nolint:gosec // the user of the example sets the URL
 	if err != nil {
 		return fmt.Errorf("call the API: %w", err)
 	}

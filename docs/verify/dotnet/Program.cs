@@ -1,5 +1,6 @@
 // A service that accepts requests with an access token of Hallpass that has the scope "read".
-// Microsoft.AspNetCore.Authentication.JwtBearer 10.0. NOT RUN: derived from the reference of the library.
+// Microsoft.AspNetCore.Authentication.JwtBearer 10.0. NOT RUN: derived from the reference of the
+// library.
 using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
 
@@ -13,7 +14,8 @@ builder.Services.AddAuthentication(JwtBearerDefaults.AuthenticationScheme).AddJw
     options.MapInboundClaims = false; // "scope" and "client_id" keep their names
     options.TokenValidationParameters.ValidTypes = ["at+jwt"]; // without it every typ is accepted
     options.TokenValidationParameters.ValidAlgorithms = ["ES256", "RS256"];
-    options.TokenValidationParameters.ClockSkew = TimeSpan.FromSeconds(30); // the default is five minutes
+    // the default is five minutes
+    options.TokenValidationParameters.ClockSkew = TimeSpan.FromSeconds(30);
 
     // The keys are fetched from a server that the CA of Hallpass verifies.
     var authorities = new X509Certificate2Collection();

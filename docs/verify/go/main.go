@@ -1,8 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command go verifies access tokens with go-oidc, which fetches the keys and notices new ones: it reads a token a line and
-// prints who may pass.
+// Command go verifies access tokens with go-oidc, which fetches the keys and notices new ones: it
+// reads a token a line and prints who may pass.
 package main
 
 import (
@@ -26,7 +26,8 @@ import (
 // Claims are what is of use of an access token.
 type Claims struct {
 	ClientID string `json:"client_id"`
-	// ClientUID is another one for a client that was deleted and made again: keep data under this.
+	// ClientUID is another one for a client that was deleted and made again: keep data under
+	// this.
 	ClientUID string `json:"client_uid"`
 	Scope     string `json:"scope"`
 }
@@ -37,7 +38,8 @@ type Verifier struct {
 	scope  string
 }
 
-// NewVerifier reads the metadata of the issuer. The audience is this service's own, and scope the one that it requires.
+// NewVerifier reads the metadata of the issuer. The audience is this service's own, and scope the
+// one that it requires.
 func NewVerifier(ctx context.Context, issuer, audience, scope string) (*Verifier, error) {
 	provider, err := oidc.NewProvider(ctx, issuer)
 	if err != nil {
@@ -52,7 +54,8 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 	if err != nil {
 		return Claims{}, fmt.Errorf("verify the token: %w", err)
 	}
-	if typ := headerType(token); typ != "at+jwt" { // the library does not look (RFC 9068 section 4)
+	// the library does not look (RFC 9068 section 4)
+	if typ := headerType(token); typ != "at+jwt" {
 		return Claims{}, fmt.Errorf("the token is of type %q", typ)
 	}
 	var claims Claims

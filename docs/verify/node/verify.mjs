@@ -1,5 +1,5 @@
-// Verifies access tokens with jose, which fetches the keys and notices new ones: reads a token a line and prints who may pass.
-// NODE_EXTRA_CA_CERTS names the file with the CA of Hallpass.
+// Verifies access tokens with jose, which fetches the keys and notices new ones: reads a token a
+// line and prints who may pass. NODE_EXTRA_CA_CERTS names the file with the CA of Hallpass.
 import { createInterface } from "node:readline";
 import { createRemoteJWKSet, jwtVerify } from "jose";
 

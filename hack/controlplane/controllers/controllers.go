@@ -1,9 +1,10 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package controllers runs the few Kubernetes controllers that a cluster without nodes needs to behave like one: garbage
-// collection, namespace deletion, default service accounts and the aggregation of cluster roles. Linking the whole
-// controller manager instead costs minutes of compilation.
+// Package controllers runs the few Kubernetes controllers that a cluster without nodes needs to
+// behave like one: garbage collection, namespace deletion, default service accounts and the
+// aggregation of cluster roles. Linking the whole controller manager instead costs minutes of
+// compilation.
 package controllers
 
 import (
@@ -34,12 +35,14 @@ import (
 )
 
 const (
-	gcSyncPeriod        = time.Second // a new CustomResourceDefinition is garbage collected soon after it is there
+	// a new CustomResourceDefinition is garbage collected soon after it is there
+	gcSyncPeriod        = time.Second
 	namespaceSyncPeriod = 5 * time.Minute
 	workers             = 10
 )
 
-// Main is the program: it runs the controllers with the rights of --kubeconfig until SIGTERM and returns the exit code.
+// Main is the program: it runs the controllers with the rights of --kubeconfig until SIGTERM and
+// returns the exit code.
 func Main(args []string) int {
 	flags := flag.NewFlagSet("controllers", flag.ExitOnError)
 	kubeconfig := flags.String("kubeconfig", "", "kubeconfig of an administrator")

@@ -1,8 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command kubernetes is what a cluster with a node has beside the embedded control plane, in one file: kubelet, kube-proxy,
-// kube-scheduler, and the controllers that make Pods and Endpoints. Which of them it is, the name says that it is called by.
+// Command kubernetes is what a cluster with a node has beside the embedded control plane, in one
+// file: kubelet, kube-proxy, kube-scheduler, and the controllers that make Pods and Endpoints. The
+// name by which it is called selects the program.
 package main
 
 import (

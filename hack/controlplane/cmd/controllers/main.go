@@ -1,7 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command controllers is the controllers alone, for a control plane whose etcd and kube-apiserver come from elsewhere.
+// Command controllers is the controllers alone, for a control plane whose etcd and kube-apiserver
+// come from elsewhere.
 package main
 
 import (

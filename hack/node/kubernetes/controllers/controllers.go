@@ -1,9 +1,10 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package controllers runs the Kubernetes controllers that a cluster with a node needs beside those of the embedded control plane:
-// Deployments become Pods, Services get EndpointSlices, each namespace gets the API server's authority, and the taints of a node
-// follow its state. Linking the whole controller manager instead costs minutes of compilation.
+// Package controllers runs the Kubernetes controllers that a cluster with a node needs beside those
+// of the embedded control plane: Deployments become Pods, Services get EndpointSlices, each
+// namespace gets the API server's authority, and the taints of a node follow its state. Linking the
+// whole controller manager instead costs minutes of compilation.
 package controllers
 
 import (
@@ -27,7 +28,7 @@ import (
 	"k8s.io/kubernetes/pkg/controller/replicaset"
 )
 
-// Kubernetes' own settings, as kube-controller-manager has them when nothing is said.
+// Kubernetes' own settings, as kube-controller-manager has them by default.
 const (
 	workers              = 5
 	burstReplicas        = 500
@@ -42,7 +43,8 @@ const (
 	terminatedPodsToKeep = 12500
 )
 
-// Main is the program: it runs the controllers with the rights of --kubeconfig until SIGTERM and returns the exit code.
+// Main is the program: it runs the controllers with the rights of --kubeconfig until SIGTERM and
+// returns the exit code.
 func Main(args []string) int {
 	flags := flag.NewFlagSet("node-controllers", flag.ExitOnError)
 	kubeconfig := flags.String("kubeconfig", "", "kubeconfig of an administrator, which holds the API server's authority")

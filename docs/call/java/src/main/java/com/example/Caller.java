@@ -12,7 +12,9 @@ import org.springframework.beans.factory.annotation.Value;
 import org.springframework.boot.CommandLineRunner;
 import org.springframework.boot.SpringApplication;
 import org.springframework.boot.autoconfigure.SpringBootApplication;
-import org.springframework.boot.ssl.SslBundles;
+import org.springframework.boot.ssl.SslBundle;
+import org.springframework.boot.ssl.pem.PemSslStoreBundle;
+import org.springframework.boot.ssl.pem.PemSslStoreDetails;
 import org.springframework.context.annotation.Bean;
 import org.springframework.http.client.JdkClientHttpRequestFactory;
 import org.springframework.http.converter.FormHttpMessageConverter;
@@ -45,7 +47,7 @@ public class Caller {
             .authorizationGrantType(AuthorizationGrantType.CLIENT_CREDENTIALS)
             .clientId(read(mounted.resolve("client_id")))
             .clientSecret(read(mounted.resolve("client_secret")))
-            .tokenUri(read(mounted.resolve("token_url")))
+            .tokenUri(read(endpoint(mounted)))
             .build();
   }
 
@@ -59,16 +61,17 @@ public class Caller {
   RestClient api(
       ClientRegistrationRepository registrations,
       OAuth2AuthorizedClientService tokens,
-      SslBundles bundles) {
-    var http =
-        HttpClient.newBuilder()
-            .sslContext(bundles.getBundle("hallpass").createSslContext())
-            .connectTimeout(Duration.ofSeconds(10))
-            .build();
+      @Value("${hallpass.dir}") Path mounted) {
+    var http = HttpClient.newBuilder().connectTimeout(Duration.ofSeconds(10));
+    var ca = mounted.resolve("ca.crt");
+    if (Files.exists(ca)) { // without it, the CAs of the JVM
+      var trusted = PemSslStoreDetails.forCertificate(ca.toUri().toString());
+      http.sslContext(SslBundle.of(new PemSslStoreBundle(null, trusted)).createSslContext());
+    }
     var endpoint = new RestClientClientCredentialsTokenResponseClient();
     endpoint.setRestClient(
         RestClient.builder()
-            .requestFactory(new JdkClientHttpRequestFactory(http))
+            .requestFactory(new JdkClientHttpRequestFactory(http.build()))
             .configureMessageConverters(
                 converters ->
                     converters
@@ -106,8 +109,8 @@ public class Caller {
     };
   }
 
-  // A token that was revoked, or whose signing key was withdrawn, is refused before it expires: fetch
-  // another one, once.
+  // A token that was revoked, or whose signing key was withdrawn, is refused before it expires:
+  // fetch another one, once.
   private static int call(RestClient api, String url) {
     try {
       return get(api, url);
@@ -118,6 +121,11 @@ public class Caller {
 
   private static int get(RestClient api, String url) {
     return api.get().uri(url).retrieve().toBodilessEntity().getStatusCode().value();
+  }
+
+  private static Path endpoint(Path mounted) {
+    var internal = mounted.resolve("internal_token_url");
+    return Files.exists(internal) ? internal : mounted.resolve("token_url");
   }
 
   private static String read(Path file) {
