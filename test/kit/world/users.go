@@ -137,6 +137,22 @@ func Eventually(t testing.TB, what string, condition func() bool) {
 	Must(t, installation.Wait(t.Context(), what, func() (bool, error) { return condition(), nil }))
 }
 
+// betweenCounts is so long that counting thousands of objects is a small part of the machine's work.
+const betweenCounts = 2 * time.Second
+
+// EventuallyNone counts until nothing is left. It fails when the count stays the same for as long as
+// Eventually waits, so that a slow machine only takes longer.
+func EventuallyNone(t testing.TB, what string, left func() int) {
+	t.Helper()
+	for remaining := left(); remaining > 0; time.Sleep(betweenCounts) {
+		before := remaining
+		Eventually(t, fmt.Sprintf("%s: fewer than %d are left", what, before), func() bool {
+			remaining = left()
+			return remaining < before
+		})
+	}
+}
+
 // FreeAddress is an address on loopback that no process listens on.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
