@@ -8,7 +8,10 @@
 package foreign
 
 import (
+	_ "github.com/argoproj/argo-cd/v3/util/hash"
 	_ "github.com/cert-manager/cert-manager/pkg/apis/certmanager"
+	_ "github.com/fluxcd/helm-controller/api/v2"
+	_ "github.com/fluxcd/source-controller/api/v1"
 	_ "github.com/prometheus-operator/prometheus-operator/pkg/versionutil"
 	_ "sigs.k8s.io/gateway-api/pkg/consts"
 )

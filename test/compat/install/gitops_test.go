@@ -46,6 +46,40 @@ func TestTheValuesOfArgoCDAndFluxRender(t *testing.T) {
 	}
 }
 
+// TestTheSchemasOfArgoCDAndFluxAcceptTheirManifests has the API server validate the manifests of
+// docs/gitops by the CustomResourceDefinitions of Argo CD and Flux. A field that these lack is an
+// error.
+func TestTheSchemasOfArgoCDAndFluxAcceptTheirManifests(t *testing.T) {
+	c := share(t, ofKustomize)
+	serveForeignKinds(t, c)
+	for file, want := range map[string]struct {
+		namespace string
+		objects   int
+	}{
+		"argocd-application.yaml": {"argocd", 1},
+		"flux-helmrelease.yaml":   {"flux-system", 2},
+	} {
+		t.Run(file, func(t *testing.T) {
+			c.restrict(t, want.namespace)
+			apply := func(content string) (string, error) {
+				copied := filepath.Join(t.TempDir(), file)
+				must(t, os.WriteFile(copied, []byte(content), 0o600))
+				output, complaints, err := run(t, c.Kubeconfig(), c.Kubectl(), "apply", "--server-side", "--dry-run=server", "--validate=strict", "--filename", copied)
+				return output + complaints, err
+			}
+			content := string(must1(os.ReadFile(filepath.Join(root, "docs", "gitops", file)))(t))
+			output, err := apply(content)
+			must(t, err)
+			if accepted := strings.Count(output, "serverside-applied"); accepted != want.objects {
+				t.Errorf("the API server accepts %d of %d objects:\n%s", accepted, want.objects, output)
+			}
+			if output, err := apply(strings.ReplaceAll(content, "\nspec:\n", "\nspec:\n  misspelled: true\n")); err == nil {
+				t.Errorf("a field that the schema lacks is accepted:\n%s", output)
+			}
+		})
+	}
+}
+
 // TestArgoCDTakesTheHealthAndTheActions adds docs/argocd to a kustomization that has Argo CD's
 // ConfigMap.
 func TestArgoCDTakesTheHealthAndTheActions(t *testing.T) {

@@ -98,25 +98,44 @@ func theNewestAccepts(t *testing.T, streams map[string]string) {
 	}
 }
 
-// foreignKinds are the CustomResourceDefinitions of other projects, by the modules of hack/foreign.
-var foreignKinds = map[string][]string{
-	"sigs.k8s.io/gateway-api": {"config/crd/standard/gateway.networking.k8s.io_backendtlspolicies.yaml",
-		"config/crd/standard/gateway.networking.k8s.io_httproutes.yaml", "config/crd/standard/gateway.networking.k8s.io_tlsroutes.yaml"},
-	"github.com/cert-manager/cert-manager": {"deploy/crds/cert-manager.io_certificates.yaml"},
-	"github.com/prometheus-operator/prometheus-operator": {
-		"example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml", "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml"},
+// foreignKinds are the CustomResourceDefinitions of other projects: files of modules in the version
+// that hack/foreign requires.
+var foreignKinds = []struct {
+	module string
+	// requires is the module of the same release whose version hack/foreign requires, if that
+	// is another one: a controller of Flux is a program, which no package can import.
+	requires string
+	files    []string
+}{
+	{module: "sigs.k8s.io/gateway-api", files: []string{"config/crd/standard/gateway.networking.k8s.io_backendtlspolicies.yaml",
+		"config/crd/standard/gateway.networking.k8s.io_httproutes.yaml", "config/crd/standard/gateway.networking.k8s.io_tlsroutes.yaml"}},
+	{module: "github.com/argoproj/argo-cd/v3", files: []string{"manifests/crds/application-crd.yaml"}},
+	{module: "github.com/cert-manager/cert-manager", files: []string{"deploy/crds/cert-manager.io_certificates.yaml"}},
+	{module: "github.com/fluxcd/helm-controller", requires: "github.com/fluxcd/helm-controller/api",
+		files: []string{"config/crd/bases/helm.toolkit.fluxcd.io_helmreleases.yaml"}},
+	{module: "github.com/fluxcd/source-controller", requires: "github.com/fluxcd/source-controller/api",
+		files: []string{"config/crd/bases/source.toolkit.fluxcd.io_gitrepositories.yaml"}},
+	{module: "github.com/prometheus-operator/prometheus-operator", files: []string{
+		"example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml", "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml"}},
 }
 
 // serveForeignKinds has the API server validate the objects of other projects by their schemas.
 func serveForeignKinds(t *testing.T, c *cluster) {
 	t.Helper()
-	apply := []string{"apply", "--server-side", "--force-conflicts"}
-	for module, files := range foreignKinds {
-		command := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", module)
+	goIn := func(args ...string) []byte {
+		command := exec.CommandContext(t.Context(), "go", args...)
 		command.Dir, command.Stderr = filepath.Join(root, "hack", "foreign"), os.Stderr
+		return must1(command.Output())(t)
+	}
+	apply := []string{"apply", "--server-side", "--force-conflicts"}
+	for _, of := range foreignKinds {
+		module := of.module
+		if of.requires != "" {
+			module += "@" + strings.TrimSpace(string(goIn("list", "-m", "-f", "{{.Version}}", of.requires)))
+		}
 		var downloaded struct{ Dir string }
-		must(t, json.Unmarshal(must1(command.Output())(t), &downloaded))
-		for _, file := range files {
+		must(t, json.Unmarshal(goIn("mod", "download", "-json", module), &downloaded))
+		for _, file := range of.files {
 			apply = append(apply, "--filename", filepath.Join(downloaded.Dir, file))
 		}
 	}
@@ -136,6 +155,9 @@ func TestTheSchemasOfOtherProjectsRefuse(t *testing.T) {
 		"BackendTLSPolicy": "apiVersion: gateway.networking.k8s.io/v1\nkind: BackendTLSPolicy\nmetadata: {name: a, namespace: hallpass-system}\nspec: {targetRefs: [{group: '', kind: Service, name: a}], validation: {hostname: '*.b'}}\n",
 		"PodMonitor":       "apiVersion: monitoring.coreos.com/v1\nkind: PodMonitor\nmetadata: {name: a, namespace: hallpass-system}\nspec: {selector: {}, podMetricsEndpoints: [{interval: often}]}\n",
 		"PrometheusRule":   "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {name: a, namespace: hallpass-system}\nspec: {groups: [{name: a, interval: often}]}\n",
+		"Application":      "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: a, namespace: hallpass-system}\nspec: {project: a, source: {repoURL: a}}\n",
+		"GitRepository":    "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {name: a, namespace: hallpass-system}\nspec: {url: https://a, interval: often}\n",
+		"HelmRelease":      "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: a, namespace: hallpass-system}\nspec: {interval: 1h, chart: {spec: {chart: a}}}\n",
 	} {
 		file := filepath.Join(t.TempDir(), "object.yaml")
 		must(t, os.WriteFile(file, []byte(object), 0o600))
