@@ -64,41 +64,41 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 	{"a first Secret is created without reading what there is", []string{refused, replaced}, []edit{
 		{client + "methods.go", "case s.unknown:\n\t\treturn plan, create", "case s.object == nil:\n\t\treturn plan, create"},
 	}, ""},
-	{"a value is made by what a late cache has", []string{replaced}, []edit{
+	{"a value is made from the content of a late cache", []string{replaced}, []edit{
 		{client + "methods.go", "return plan, create\n\t}\n\treturn plan, lookLive", "return plan, create\n\t}\n\treturn plan, apply"},
 	}, ""},
-	{"a lost registration does not adopt the value in the Secret", []string{replaced}, []edit{
+	{"after the loss of a registration, the value in the Secret is not adopted", []string{replaced}, []edit{
 		{pure + "next.go", "if s.Live {", "if s.Live && len(r.Verifiers) > 0 {"},
 	}, ""},
-	{"a registry that is put back refuses what the Secret proves", []string{replaced}, []edit{
+	{"a restored registry refuses the value that the Secret proves", []string{replaced}, []edit{
 		{pure + "generation.go", "return proven.Number > r.Rotation.Generation && !slices", "return false && !slices"},
 	}, ""},
-	{"names of former Secrets are not remembered", []string{replaced, refused}, []edit{
+	{"the names of former Secrets are not stored", []string{replaced, refused}, []edit{
 		{client + "methods.go", "return m.remembered(s, s.uncached && (m.written.Name != m.client.Name || !s.unknown))", "return s.names"},
 	}, ""},
-	{"a former Secret is deleted before the wanted one is read live", nil, []edit{
+	{"a former Secret is deleted before the present one is read from the API server", nil, []edit{
 		{output + "target.go", "if current != nil {", never},
 	}, output + "TestALateCacheHasNoFormerObjectDeleted"},
 	{"a Secret without its annotation is not found by its owner reference", []string{former}, []edit{
 		{output + "output.go", "for _, owner := range o.GetOwnerReferences() {\n\t\tif of.sameKind(owner) {", "for _, owner := range o.GetOwnerReferences() {\n\t\tif false {"},
 	}, ""},
-	{"the names of a lost or restored registration are not remembered again", nil, []edit{
+	{"the names of former Secrets are not stored again after the registration was lost or restored", nil, []edit{
 		{client + "methods.go", "return m.remembered(s, s.uncached && (m.written.Name != m.client.Name || !s.unknown))", "return m.base.remember(s)"},
 		{client + "methods.go", `reported != "" && !slices.Contains(`, `false && !slices.Contains(`},
 	}, client + "TestASecretThatIsRenamedTwiceIsInherited"},
-	{"a late cache makes a secret current again that was replaced", []string{replaced, refused, comesBack, tooShort}, []edit{
+	{"a late cache makes a replaced secret current again", []string{replaced, refused, comesBack, tooShort}, []edit{
 		{client + "methods.go", "plan.Reason == credential.None && !s.record().Replaced(s.value, p, s.at) && !m", "plan.Reason == credential.None && !m"},
 	}, ""},
-	{"a rename back is reported by what a late cache says", nil, []edit{
+	{"the status reports a renamed Secret by its old name, from a late cache", nil, []edit{
 		{client + "methods.go", `return reported != "" && reported != m.written.Name`, "return false && reported != m.written.Name"},
 	}, client + "TestASecretThatIsRenamedTwiceIsInherited"},
-	{"a Secret of before that has the new name gets another value", []string{replaced, comesBack, "secrets are current"}, []edit{
+	{"a former Secret with the new name gets another value", []string{replaced, comesBack, "secrets are current"}, []edit{
 		{client + "methods.go", "|| f.object != nil && record.Inherits(", "|| f.object != nil || record.Inherits("},
 	}, ""},
 	{"a first secret whose registration was refused is not tried again", []string{refused}, []edit{
 		{client + "do.go", "if err := errors.Join(unwritten, unpublished); err != nil {", "if unwritten == nil {\n\t\tr.memory.proposals.Drop(c.UID)\n\t}\n\tif err := errors.Join(unwritten, unpublished); err != nil {"},
 	}, ""},
-	{"a look writes the key of generations, and reports nothing when that is refused", []string{statusLies}, []edit{
+	{"a read writes the key of generations, and does not report that the write was refused", []string{statusLies}, []edit{
 		{client + "generations.go", "text, there := secret.GetAnnotations()[v1alpha1.AnnotationGeneration]\n\tif !there {", "text := secret.GetAnnotations()[v1alpha1.AnnotationGeneration]\n\tif false {"},
 		{client + "generations.go", "key, err := g.keys.read(ctx)", "key, err := g.keys.ensure(ctx)"},
 		{client + "status.go", "v := status.Verdict{Trouble: output.Failure(failure, c.Status.Conditions, \"read the client\"), Passing: true}\n\tif v.Trouble == nil {", "v := status.Verdict{Trouble: output.Failure(failure, c.Status.Conditions, \"read the client\"), Passing: true}\n\tif true {"},
@@ -106,25 +106,25 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 	{"a replaced secret ends before its overlap is over", []string{tooShort}, []edit{
 		{pure + "secrets.go", "end := now.Latest.Add(p.Overlap)", "end := now.Latest.Add(p.Overlap / 2)"},
 	}, ""},
-	{"the secret that was current makes room before older ones", nil, []edit{
+	{"of too many secrets, the last current one is dropped before older ones", nil, []edit{
 		{pure + "secrets.go", "cmp.Or(cmp.Compare(former(a), former(b)), a", "cmp.Or(cmp.Compare(former(b), former(a)), a"},
 	}, pure + "TestSettle"},
 	{"a replaced secret stays current", []string{"secrets are current"}, []edit{
 		{pure + "secrets.go", "v.ExpiresAt = end\n\t\t\treplaced", "_ = end\n\t\t\treplaced"},
 	}, ""},
-	{"what the registry has as current gets a whole overlap after it was put back", []string{tooLong}, []edit{
+	{"the current secret of a restored registry gets a full overlap", []string{tooLong}, []edit{
 		{pure + "generation.go", "last.Before(replaced) {", "last.Before(replaced) && false {"},
 	}, ""},
-	{"a replacement does not count in the generation", []string{"are counted"}, []edit{
+	{"a replacement does not increase the generation", []string{"are counted"}, []edit{
 		{pure + "generation.go", "g.Number++", "_ = g.Number"},
 	}, ""},
-	{"a request to rotate is passed over", []string{swallowed}, []edit{
+	{"a request to rotate is ignored", []string{swallowed}, []edit{
 		{pure + "secrets.go", `if p.Request != "" && p.Request != r.Rotation.Handled {`, never},
 	}, ""},
 	{"a lost registration rotates again", []string{again}, []edit{
 		{client + "methods.go", "Unhandled: reported.ObservedGeneration > 0 && reported.Rotation.HandledRequest != p.Request,", "Unhandled: reported.ObservedGeneration > 0,"},
 	}, ""},
-	{"a client that is restored rotates if its first look was stopped", nil, []edit{
+	{"a restored client rotates if its first reconcile was interrupted", nil, []edit{
 		{client + "status.go", "if c.Status.ObservedGeneration == 0 {", never},
 	}, client + "TestARestoredNamespaceRotatesNothingThoughItsFirstLookIsRefused"},
 	{"an older former Secret is inherited before a newer one", []string{replaced, comesBack}, []edit{
@@ -137,13 +137,13 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 	{"a value under a former name makes a client `Ready`", []string{statusLies}, []edit{
 		{client + "status.go", "s.object != nil && !s.elsewhere && accepted", "s.object != nil && accepted"},
 	}, ""},
-	{"a label that is taken out of `spec.secret` stays", []string{"the Secret has other labels"}, []edit{
+	{"a label that was removed from `spec.secret` stays", []string{"the Secret has other labels"}, []edit{
 		{output + "meta.go", "delete(rest.Labels, name)", "_ = name"},
 	}, ""},
 	{"annotations, labels or owner references of others are dropped", []string{othersLost}, []edit{
 		{output + "target.go", "KeepOthers(wanted, t.Owner.ofOthers(whole, wanted))", "wanted.SetResourceVersion(whole.GetResourceVersion())"},
 	}, ""},
-	{"a Secret that speaks of another client is adopted", []string{foreign}, []edit{
+	{"a Secret of another client is adopted", []string{foreign}, []edit{
 		{output + "target.go", `return there && string(id) != t.ClientID`, "return there && string(id) != t.ClientID && false"},
 	}, ""},
 	{"a copy of the Secret is deleted", []string{foreign}, []edit{
@@ -153,7 +153,7 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 	{"a secret ends without an audit line", []string{unaudited}, []edit{
 		{client + "changes.go", "j.note(c, changeExpired, v.ID)", "_ = changeExpired"},
 	}, ""},
-	{"an automatic rotation is called a repair", []string{falseLine}, []edit{
+	{"the audit line calls an automatic rotation a repair", []string{falseLine}, []edit{
 		{client + "changes.go", ", before.WasDue(made.CreatedAt, policy):", ":"},
 		{client + "changes.go", "case was >= 0 && d.announced != v.ID:", "case was >= 0:"},
 	}, ""},
