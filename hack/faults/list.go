@@ -89,7 +89,7 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 	{"a late cache makes a replaced secret current again", []string{replaced, refused, comesBack, tooShort}, []edit{
 		{client + "methods.go", "plan.Reason == credential.None && !s.record().Replaced(s.value, p, s.at) && !m", "plan.Reason == credential.None && !m"},
 	}, ""},
-	{"the status reports a renamed Secret by its old name, from a late cache", nil, []edit{
+	{"after a rename back, the Secret is taken from a late cache", nil, []edit{
 		{client + "methods.go", `return reported != "" && reported != m.written.Name`, "return false && reported != m.written.Name"},
 	}, client + "TestASecretThatIsRenamedTwiceIsInherited"},
 	{"a former Secret with the new name gets another value", []string{replaced, comesBack, "secrets are current"}, []edit{
