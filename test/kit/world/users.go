@@ -137,11 +137,12 @@ func Eventually(t testing.TB, what string, condition func() bool) {
 	Must(t, installation.Wait(t.Context(), what, func() (bool, error) { return condition(), nil }))
 }
 
-// betweenCounts is so long that counting thousands of objects is a small part of the machine's work.
+// betweenCounts is so long that counting thousands of objects is a small part of the machine's
+// work.
 const betweenCounts = 2 * time.Second
 
-// EventuallyNone counts until nothing is left. It fails when the count stays the same for as long as
-// Eventually waits, so that a slow machine only takes longer.
+// EventuallyNone counts until nothing is left. It fails when the count stays the same for as long
+// as Eventually waits, so that a slow machine only takes longer.
 func EventuallyNone(t testing.TB, what string, left func() int) {
 	t.Helper()
 	for remaining := left(); remaining > 0; time.Sleep(betweenCounts) {
