@@ -151,7 +151,8 @@ const (
 )
 
 const (
-	staleRetry      = 30 * time.Second
+	// A server that has just started is stale for a moment, and another replica may be current.
+	staleRetry      = 5 * time.Second
 	unreportedRetry = 5 * time.Second
 	overloadRetry   = time.Second
 	lookupRetry     = 2 * time.Second // Retry-After of a request without a budget or an answer

@@ -219,17 +219,7 @@ func (m mountedSecret) write(t *testing.T, clientID, secret string) {
 		world.Must(t, err)
 		entries["ca.crt"] = string(ca)
 	}
-	data, err := os.MkdirTemp(m.dir, "..data-") //nolint:usetesting // beside the links, as the kubelet makes it
-	world.Must(t, err)
-	for name, content := range entries {
-		world.Must(t, os.WriteFile(filepath.Join(data, name), []byte(content), 0o600))
-		if _, err := os.Lstat(filepath.Join(m.dir, name)); err != nil {
-			world.Must(t, os.Symlink("..data/"+name, filepath.Join(m.dir, name)))
-		}
-	}
-	next := filepath.Join(m.dir, "..next")
-	world.Must(t, os.Symlink(filepath.Base(data), next))
-	world.Must(t, os.Rename(next, filepath.Join(m.dir, "..data")))
+	world.Mount(t, m.dir, entries)
 }
 
 // api accepts the tokens of some clients, and remembers them in their order.

@@ -65,6 +65,9 @@ type Running struct {
 
 	dir         string
 	namespaces  []string
+	port        string
+	certificate Certificate
+	options     Options
 	stopManager func() error
 	stopServer  func() error
 }
@@ -102,7 +105,7 @@ func Run(ctx context.Context, cp *controlplane.ControlPlane, root string, option
 	}
 	r := &Running{
 		ControlPlane: cp, Log: &Log{}, namespaces: options.Namespaces, SigningKeys: keyring.DefaultPolicy(oauth2.MaxTokenLifetime),
-		usageRefresh: options.UsageRefresh,
+		usageRefresh: options.UsageRefresh, port: port, options: options,
 	}
 	if r.Issuer, err = oauth2.ParseIssuer("https://localhost:"+port, false); err != nil {
 		return nil, err
@@ -110,13 +113,13 @@ func Run(ctx context.Context, cp *controlplane.ControlPlane, root string, option
 	if r.dir, err = os.MkdirTemp("", "hallpass-installation-"); err != nil {
 		return nil, fmt.Errorf("make a directory for the certificate: %w", err)
 	}
-	if err := r.start(ctx, port, options); err != nil {
+	if err := r.start(ctx); err != nil {
 		return nil, errors.Join(err, r.Stop())
 	}
 	return r, nil
 }
 
-func (r *Running) start(ctx context.Context, port string, options Options) error {
+func (r *Running) start(ctx context.Context) error {
 	if err := r.StartManager(ctx); err != nil {
 		return err
 	}
@@ -124,15 +127,14 @@ func (r *Running) start(ctx context.Context, port string, options Options) error
 	if err != nil {
 		return fmt.Errorf("connect as administrator: %w", err)
 	}
-	certificate, err := WriteCertificate(ctx, client, r.dir)
-	if err != nil {
+	if r.certificate, err = WriteCertificate(ctx, client, r.dir); err != nil {
 		return err
 	}
-	r.CAFile = certificate.CAFile
-	if r.HTTP, err = trusting(certificate.CAFile); err != nil {
+	r.CAFile = r.certificate.CAFile
+	if r.HTTP, err = trusting(r.CAFile); err != nil {
 		return err
 	}
-	return r.startTokenServer(ctx, port, certificate, options)
+	return r.StartTokenServer(ctx)
 }
 
 // StartManager starts the manager, at first or after StopManager.
@@ -172,21 +174,24 @@ func (r *Running) StopManager() error {
 	return stop()
 }
 
-func (r *Running) startTokenServer(ctx context.Context, port string, certificate Certificate, options Options) error {
+// StartTokenServer starts the token server, at first or after StopTokenServer, and waits until it
+// is ready.
+func (r *Running) StartTokenServer(ctx context.Context) error {
 	config, err := r.ControlPlane.ServiceAccountConfig(ctx, SystemNamespace, TokenServerAccount)
 	if err != nil {
 		return err
 	}
-	if options.TokenServerREST != nil {
-		options.TokenServerREST(config)
+	if r.options.TokenServerREST != nil {
+		r.options.TokenServerREST(config)
 	}
+	r.Ops = ""
 	listening := make(chan string, 1)
 	r.stopServer = background(ctx, func(ctx context.Context) error {
 		return tokenserver.Run(ctx, tokenserver.Options{
 			Issuer: r.Issuer, REST: config, RegistryNamespace: RegistryNamespace,
-			Listen: "localhost:" + port, OpsListen: "127.0.0.1:0",
-			CertFile: certificate.CertFile, KeyFile: certificate.KeyFile, RequireHTTPS: true, Log: r.Log,
-			UsageInterval: options.UsageInterval,
+			Listen: "localhost:" + r.port, OpsListen: "127.0.0.1:0",
+			CertFile: r.certificate.CertFile, KeyFile: r.certificate.KeyFile, RequireHTTPS: true, Log: r.Log,
+			UsageInterval: r.options.UsageInterval,
 			Listening:     func(_, ops string) { listening <- ops },
 		})
 	})
@@ -200,12 +205,19 @@ func (r *Running) startTokenServer(ctx context.Context, port string, certificate
 	})
 }
 
+// StopTokenServer ends the token server and leaves the manager alone.
+func (r *Running) StopTokenServer() error {
+	if r.stopServer == nil {
+		return nil
+	}
+	stop := r.stopServer
+	r.stopServer = nil
+	return stop()
+}
+
 // Stop ends both.
 func (r *Running) Stop() error {
-	err := r.StopManager()
-	if r.stopServer != nil {
-		err = errors.Join(err, r.stopServer())
-	}
+	err := errors.Join(r.StopManager(), r.StopTokenServer())
 	if r.HTTP != nil {
 		r.HTTP.CloseIdleConnections()
 	}
