@@ -4,10 +4,10 @@
 // Command probe calls an API with the tokens of many clients while a test rotates their secrets. It
 // reads a command a line and answers each with a line:
 //
-//	call NAME DIR OVERLAP   begin to call the API with tokens of the Secret in a directory: ok
-//	fetch NAME              fetch a token as a program that starts does: ok, or the error
-//	post NAME               ask the token server with the source that calls: ok, or the error
-//	calls                   how many calls were made so far, how many failed, and the first failure
+//	call NAME DIR OVERLAP   begin to call the API with the Secret in a directory: ok
+//	fetch NAME              fetch a token as a program that starts does: ok or the error
+//	post NAME               ask the token server by the source that calls: ok or the error
+//	calls                   how many calls there were, how many failed, the first failure
 package main
 
 import (

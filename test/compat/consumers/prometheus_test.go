@@ -61,7 +61,7 @@ func configure(t *testing.T, name string, addresses ...string) (file string) {
 		}
 		text = strings.ReplaceAll(text, pair[0], pair[1])
 	}
-	file = filepath.Join(t.TempDir(), name)
+	file = filepath.Join(t.TempDir(), filepath.Base(name))
 	must(t, os.WriteFile(file, []byte(text), 0o600))
 	return file
 }
@@ -79,12 +79,25 @@ func (o *output) Write(line []byte) (int, error) {
 	return o.text.Write(line)
 }
 
+// String is everything so far.
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
 // run starts a program that ends with the test.
 func run(t *testing.T, path string, arguments ...string) {
 	t.Helper()
+	runWith(t, nil, path, arguments...)
+}
+
+// runWith does so with more in the environment, and returns what the program prints.
+func runWith(t *testing.T, environment []string, path string, arguments ...string) *output {
+	t.Helper()
 	printed := &output{}
 	command := exec.CommandContext(context.WithoutCancel(t.Context()), path, arguments...)
-	command.Stdout, command.Stderr = printed, printed
+	command.Env, command.Stdout, command.Stderr = append(os.Environ(), environment...), printed, printed
 	must(t, command.Start())
 	t.Cleanup(func() {
 		// Dovecot ends the processes that it started
@@ -93,9 +106,10 @@ func run(t *testing.T, path string, arguments ...string) {
 		_ = command.Wait()
 		kill.Stop()
 		if t.Failed() {
-			t.Logf("%s printed: %s", path, printed.text.String())
+			t.Logf("%s printed: %s", path, printed)
 		}
 	})
+	return printed
 }
 
 // newSecret gives a client another secret. The former ones stay valid.

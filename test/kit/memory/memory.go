@@ -164,7 +164,7 @@ func (s *Server) Token(clientID string) string {
 // other claims than those that are ever issued.
 func (s *Server) Sign(typ, claims string) string {
 	s.t.Helper()
-	key, err := s.directory.ring.SigningKey(time.Now())
+	key, err := s.directory.Ring().SigningKey(time.Now())
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -173,6 +173,31 @@ func (s *Server) Sign(typ, claims string) string {
 		s.t.Fatal(err)
 	}
 	return token
+}
+
+// RotateKeys has tokens signed with a new key from now on. The key of before still verifies.
+func (s *Server) RotateKeys() {
+	s.t.Helper()
+	now, d := time.Now(), s.directory
+	policy := keyring.DefaultPolicy(time.Hour)
+	policy.Lead, policy.Skew = time.Second, 0
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	before := d.ring
+	published, err := keyring.Rotate(d.ring, keyring.At(now.Add(-time.Minute)), policy, keyring.Order{}, keyring.Generate)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	rotated, err := keyring.Rotate(published.Ring, keyring.At(now), policy, keyring.Order{Rotation: now.String()}, keyring.Generate)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	d.ring = rotated.Ring
+	former, formerErr := before.SigningKey(now)
+	current, currentErr := d.ring.SigningKey(now)
+	if formerErr != nil || currentErr != nil || former.ID() == current.ID() {
+		s.t.Fatalf("no other key signs: %v, %v", formerErr, currentErr)
+	}
 }
 
 // directory is a directory whose memory is its source.
@@ -247,7 +272,11 @@ func (*directory) LookUpMinted(context.Context, string) (oauth2.MintedRecord, er
 	return oauth2.MintedRecord{}, nil
 }
 
-func (d *directory) Ring() keyring.Ring { return d.ring }
+func (d *directory) Ring() keyring.Ring {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.ring
+}
 
 func (*directory) ClientEpochs() iter.Seq[revocation.Selector] {
 	return func(func(revocation.Selector) bool) {}
@@ -255,7 +284,7 @@ func (*directory) ClientEpochs() iter.Seq[revocation.Selector] {
 
 func (d *directory) Revocations() *revocation.State { return &d.revoked }
 
-func (d *directory) LookUpRing(context.Context) (keyring.Ring, error) { return d.ring, nil }
+func (d *directory) LookUpRing(context.Context) (keyring.Ring, error) { return d.Ring(), nil }
 
 // Log is what a server wrote.
 type Log struct {

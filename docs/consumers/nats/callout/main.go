@@ -1,9 +1,10 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command callout decides for a NATS server who may connect, by access tokens of Hallpass (NATS auth
-// callout, ADR-26 of NATS). A connection may publish and subscribe to the subjects of its scopes, and
-// ends when its token expires. The program watches the revocation feed as a client of its own.
+// Command callout decides for a NATS server who may connect, by access tokens of Hallpass (NATS
+// auth callout, ADR-26 of NATS). A connection may publish and subscribe to the subjects of its
+// scopes, and ends when its token expires. The program watches the revocation feed as a client of
+// its own.
 package main
 
 import (

@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command subscriber prints the messages of NATS below orders, with the tokens of a client of
-// Hallpass. NATS ends the connection when its token expires; the library then connects with another.
+// Hallpass. NATS ends the connection when its token expires; the library then connects with
+// another.
 package main
 
 import (
