@@ -62,6 +62,8 @@ func New(t testing.TB, issuer string) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// with the next key, as every installation has one
+	ring = rotate(t, ring, time.Now().Add(-time.Minute), "")
 	s := &Server{
 		t: t, Audience: parsed.NamespaceAudience(Namespace), Audit: &Log{}, secrets: map[string]string{},
 		directory: &directory{ring: ring, records: map[string]oauth2.Record{}}, cluster: newCluster(t),
@@ -146,7 +148,19 @@ func (s *Server) Suspend(clientID string) {
 // Token fetches a token for a client, with all its scopes.
 func (s *Server) Token(clientID string) string {
 	s.t.Helper()
-	r := httptest.NewRequestWithContext(s.t.Context(), http.MethodPost, oauth2.TokenPath, strings.NewReader("grant_type=client_credentials"))
+	return s.fetch(clientID, url.Values{})
+}
+
+// TokenFor fetches a token for a resource that was declared.
+func (s *Server) TokenFor(clientID, resource string) string {
+	s.t.Helper()
+	return s.fetch(clientID, url.Values{"resource": {resource}})
+}
+
+func (s *Server) fetch(clientID string, form url.Values) string {
+	s.t.Helper()
+	form.Set("grant_type", "client_credentials")
+	r := httptest.NewRequestWithContext(s.t.Context(), http.MethodPost, oauth2.TokenPath, strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.SetBasicAuth(clientID, s.secrets[clientID])
 	w := httptest.NewRecorder()
@@ -175,29 +189,32 @@ func (s *Server) Sign(typ, claims string) string {
 	return token
 }
 
-// RotateKeys has tokens signed with a new key from now on. The key of before still verifies.
+// RotateKeys has tokens signed by the key that was published as the next one. The key of before
+// still verifies.
 func (s *Server) RotateKeys() {
 	s.t.Helper()
-	now, d := time.Now(), s.directory
-	policy := keyring.DefaultPolicy(time.Hour)
-	policy.Lead, policy.Skew = time.Second, 0
+	d := s.directory
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	before := d.ring
-	published, err := keyring.Rotate(d.ring, keyring.At(now.Add(-time.Minute)), policy, keyring.Order{}, keyring.Generate)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	rotated, err := keyring.Rotate(published.Ring, keyring.At(now), policy, keyring.Order{Rotation: now.String()}, keyring.Generate)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	d.ring = rotated.Ring
-	former, formerErr := before.SigningKey(now)
-	current, currentErr := d.ring.SigningKey(now)
+	rotated := rotate(s.t, d.ring, time.Now(), time.Now().String())
+	former, formerErr := d.ring.SigningKey(time.Now())
+	current, currentErr := rotated.SigningKey(time.Now())
 	if formerErr != nil || currentErr != nil || former.ID() == current.ID() {
 		s.t.Fatalf("no other key signs: %v, %v", formerErr, currentErr)
 	}
+	d.ring = rotated
+}
+
+// rotate advances the keys, and carries out an order to rotate if it is not empty.
+func rotate(t testing.TB, ring keyring.Ring, now time.Time, order string) keyring.Ring {
+	t.Helper()
+	policy := keyring.DefaultPolicy(time.Hour)
+	policy.Lead, policy.Skew = time.Second, 0
+	rotated, err := keyring.Rotate(ring, keyring.At(now), policy, keyring.Order{Rotation: order}, keyring.Generate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rotated.Ring
 }
 
 // directory is a directory whose memory is its source.
