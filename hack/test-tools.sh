@@ -23,6 +23,7 @@ needed=(
   /usr/lib/python3/dist-packages/authlib/__init__.py=python3-authlib
   /usr/bin/prometheus=prometheus
   /usr/sbin/dovecot=dovecot-imapd
+  /usr/sbin/rabbitmq-server=rabbitmq-server
 )
 
 missing=()
