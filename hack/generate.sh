@@ -28,3 +28,6 @@ go run ./hack/chart
 
 # The reference of the API, and JSON schemas for editors.
 go run ./hack/apidocs
+
+# The reference of the commands of kubectl hallpass.
+go run ./hack/clidocs

@@ -237,6 +237,8 @@ refuse cmd/manager           github.com/spf13/cobra
 refuse cmd/tokenserver       k8s.io/cli-runtime/pkg/printers
 refuse internal/controller/oauth2client ~/cmd/kubectl-hallpass/show
 allow  test/compat/kubectl:test ~/cmd/kubectl-hallpass/app
+allow  hack/clidocs          ~/cmd/kubectl-hallpass/app
+refuse hack/apidocs          ~/cmd/kubectl-hallpass/app
 refuse cmd/kubectl-hallpass  github.com/chromedp/chromedp
 allow  test/compat/console:test github.com/chromedp/chromedp
 refuse internal/oauth2       math/rand/v2

@@ -192,7 +192,7 @@ func pages(root string) ([]string, error) {
 	}
 	err = filepath.WalkDir(filepath.Join(root, "docs"), func(path string, _ fs.DirEntry, err error) error {
 		// which is generated from field descriptions
-		if err == nil && filepath.Ext(path) == ".md" && filepath.Base(path) != "api.md" {
+		if err == nil && filepath.Ext(path) == ".md" && filepath.Base(path) != "api.md" && filepath.Base(path) != "cli.md" {
 			found = append(found, path)
 		}
 		return err

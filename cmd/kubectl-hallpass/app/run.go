@@ -150,6 +150,9 @@ func exitCode(err error, command *cobra.Command, out io.Writer) int {
 	return ExitFailed
 }
 
+// Commands are the commands of kubectl hallpass, for a reference of them. They are not run.
+func Commands() *cobra.Command { return newCommand(Environment{}) }
+
 // newCommand is the root of the commands.
 func newCommand(e Environment) *cobra.Command {
 	p := &plugin{Environment: e, flags: genericclioptions.NewConfigFlags(true)}
