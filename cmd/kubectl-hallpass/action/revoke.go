@@ -23,7 +23,7 @@ import (
 func RevokeClient(
 	ctx context.Context, c *cluster.Client, client *v1alpha1.OAuth2Client, registry string, now time.Time, options cluster.Options,
 ) (*unstructured.Unstructured, error) {
-	revoked, forbidden := Merge(ctx, c, cluster.Clients(), client.Name, change.RevokeTokens(now), options)
+	revoked, forbidden := mergeIfAllowed(ctx, c, client.Name, change.RevokeTokens(now), options)
 	if !apierrors.IsForbidden(forbidden) {
 		return revoked, forbidden
 	}
@@ -34,11 +34,35 @@ func RevokeClient(
 	return revoked, err
 }
 
+// mergeIfAllowed changes a client. A dry run without the API server asks it whether the caller may.
+func mergeIfAllowed(ctx context.Context, c *cluster.Client, name string, patch change.Patch, options cluster.Options) (*unstructured.Unstructured, error) {
+	if options.DryRun == cluster.ByClient {
+		if err := allowed(ctx, c, Right{Verb: "patch", Kind: cluster.Clients(), Namespace: c.Namespace, Name: name}); err != nil {
+			return nil, err
+		}
+	}
+	return Merge(ctx, c, cluster.Clients(), name, patch, options)
+}
+
+// allowed returns the error of a request that the API server would forbid.
+func allowed(ctx context.Context, c *cluster.Client, r Right) error {
+	may, err := May(ctx, c, r)
+	if err != nil || may {
+		return err
+	}
+	return apierrors.NewForbidden(r.Kind.GVR.GroupResource(), r.Name, fmt.Errorf("you may not %s it in namespace %q", r.Verb, r.Namespace))
+}
+
 // CreateRevocation creates a TokenRevocation of what was issued so far, as an administrator of the
 // cluster may.
 func CreateRevocation(
 	ctx context.Context, c *cluster.Client, selector v1alpha1.RevocationSelector, now time.Time, options cluster.Options,
 ) (*unstructured.Unstructured, error) {
+	if options.DryRun == cluster.ByClient {
+		if err := allowed(ctx, c, Right{Verb: "create", Kind: cluster.Revocations(), Namespace: c.Namespace}); err != nil {
+			return nil, err
+		}
+	}
 	selector.IssuedBefore = new(metav1.NewTime(change.RevocationTime(now)))
 	object, err := cluster.Unstructured(cluster.Revocations(), &v1alpha1.TokenRevocation{
 		ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, GenerateName: "kubectl-hallpass-"},

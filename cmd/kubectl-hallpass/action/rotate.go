@@ -48,7 +48,7 @@ func (r Rotation) Run(ctx context.Context, c *cluster.Client, before *v1alpha1.O
 		patch = change.RotateNow(request)
 	}
 	changed, err := Merge(ctx, c, cluster.Clients(), before.Name, patch, r.Options)
-	if err != nil || r.Options.DryRun || r.Timeout == 0 {
+	if err != nil || r.Options.DryRun != "" || r.Timeout == 0 {
 		return Rotated{Object: changed}, err
 	}
 	rotated, err := r.await(ctx, c, before.Name, request)

@@ -33,7 +33,7 @@ func (p createCommand) command() *cobra.Command {
 
 // creator makes a command that creates what made renders.
 func (p createCommand) creator(kind cluster.Kind, command *cobra.Command, made func(namespace, name string) (any, error)) *cobra.Command {
-	w := newCreating(command)
+	w := newWriting(command, "created")
 	command.Args = names(kind.Noun[:len(kind.Noun)-1], 1, 1)
 	command.ValidArgsFunction = cobra.NoFileCompletions
 	command.RunE = func(command *cobra.Command, args []string) error {
@@ -51,10 +51,8 @@ func (p createCommand) runCreate(ctx context.Context, kind cluster.Kind, w *writ
 	if err != nil {
 		return err
 	}
-	if w.dryRun != "client" {
-		if object, err = c.Create(ctx, kind, object, options); err != nil {
-			return err
-		}
+	if object, err = c.Create(ctx, kind, object, options); err != nil {
+		return err
 	}
 	return p.done(w, object)
 }

@@ -117,7 +117,7 @@ func (p grantCommand) edit(ctx context.Context, w *writing, name string, operati
 		return err
 	}
 	if !changed {
-		w.print.NamePrintFlags.Operation = "unchanged"
+		w.did = "unchanged"
 	}
 	return p.done(w, object)
 }

@@ -5,8 +5,6 @@ package app
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -82,41 +80,43 @@ func list(kind cluster.Kind, items []unstructured.Unstructured) *unstructured.Un
 type writing struct {
 	*output
 
+	// did is what was done to the object, such as created.
+	did     string
 	manager string
 	dryRun  string
-	// dryRuns are the values of --dry-run. A change is made to what the API server has, so it
-	// has no dry run without it.
-	dryRuns []string
 }
 
-// newCreating adds the flags of a command that creates an object.
-func newCreating(command *cobra.Command) *writing {
-	return addWriting(command, &writing{output: newOutput(command, "created"), dryRuns: []string{"none", "server", "client"}},
-		"none, server (the API server validates the object and stores nothing), or client (nothing is sent)")
-}
-
-// newWriting adds the flags of a command that changes an object.
+// newWriting adds the flags of a command that writes objects.
 func newWriting(command *cobra.Command, done string) *writing {
-	return addWriting(command, &writing{output: newOutput(command, done), dryRuns: []string{"none", "server"}},
-		"none, or server (the API server validates the change and stores nothing)")
+	w := &writing{output: newOutput(command, done), did: done}
+	command.Flags().StringVar(&w.manager, "field-manager", "kubectl-hallpass", "Name of the manager of the fields that are written")
+	dryRunFlag(command, &w.dryRun, "none, server (the API server validates the write and stores nothing), or client (nothing is written; --output prints the object)",
+		noDryRun, string(cluster.ByServer), string(cluster.ByClient))
+	return w
 }
 
-func addWriting(command *cobra.Command, w *writing, usage string) *writing {
-	command.Flags().StringVar(&w.manager, "field-manager", "kubectl-hallpass", "Name of the manager of the fields that are written")
-	command.Flags().StringVar(&w.dryRun, "dry-run", "none", usage)
-	mustComplete(command, "dry-run", cobra.FixedCompletions(w.dryRuns, cobra.ShellCompDirectiveNoFileComp))
-	return w
+// noDryRun is the value of --dry-run of a command that writes.
+const noDryRun = "none"
+
+func dryRunFlag(command *cobra.Command, value *string, usage string, values ...string) {
+	command.Flags().StringVar(value, "dry-run", noDryRun, usage)
+	mustComplete(command, "dry-run", cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // options are those of a write.
 func (w *writing) options() (cluster.Options, error) {
-	switch {
-	case !slices.Contains(w.dryRuns, w.dryRun):
-		return cluster.Options{}, usagef("--dry-run=%s is none of %s", w.dryRun, strings.Join(w.dryRuns, ", "))
-	case w.manager == "":
+	if w.manager == "" {
 		return cluster.Options{}, usagef("--field-manager is empty; leave it out, or give a name")
 	}
-	return cluster.Options{Manager: w.manager, DryRun: w.dryRun == "server"}, nil
+	o := cluster.Options{Manager: w.manager}
+	switch dry := cluster.DryRun(w.dryRun); dry {
+	case cluster.ByServer, cluster.ByClient:
+		o.DryRun = dry
+	case noDryRun:
+	default:
+		return cluster.Options{}, usagef("--dry-run=%s is none of none, server and client", w.dryRun)
+	}
+	return o, nil
 }
 
 // connectToWrite connects to the cluster, for a command whose flags of writing are right.
@@ -131,10 +131,6 @@ func (p *plugin) connectToWrite(w *writing) (*cluster.Client, cluster.Options, e
 
 // done prints the result of a write: a sentence, or the object in a format for machines.
 func (p *plugin) done(w *writing, object runtime.Object) error {
-	if suffix := map[string]string{"client": "%s (dry run)", "server": "%s (server dry run)"}[w.dryRun]; suffix != "" {
-		if err := w.print.Complete(suffix); err != nil {
-			return fmt.Errorf("print: %w", err)
-		}
-	}
+	w.print.NamePrintFlags.Operation = w.did + map[cluster.DryRun]string{cluster.ByClient: " (dry run)", cluster.ByServer: " (server dry run)"}[cluster.DryRun(w.dryRun)]
 	return p.objects(w.output, object)
 }

@@ -77,7 +77,7 @@ func (p revokeCommand) runRevokeClient(ctx context.Context, o *revoking, name st
 	if err != nil {
 		return err
 	}
-	if err := p.confirm(*o.yes || options.DryRun, "All tokens of client %q in namespace %q that were issued so far are refused from now on.", name, c.Namespace); err != nil {
+	if err := p.confirm(*o.yes || options.DryRun != "", "All tokens of client %q in namespace %q that were issued so far are refused from now on.", name, c.Namespace); err != nil {
 		return err
 	}
 	revoked, err := action.RevokeClient(ctx, c, client, o.registry, p.Now(), options)
@@ -108,7 +108,7 @@ func (p revokeCommand) runRevokeNamespace(ctx context.Context, o *revoking, name
 	if err != nil {
 		return err
 	}
-	if err := p.confirm(*o.yes || options.DryRun, "All tokens of all clients of namespace %q that were issued so far are refused from now on.", namespace); err != nil {
+	if err := p.confirm(*o.yes || options.DryRun != "", "All tokens of all clients of namespace %q that were issued so far are refused from now on.", namespace); err != nil {
 		return err
 	}
 	return p.revokeAll(ctx, c, o, namespace, options)
@@ -151,8 +151,7 @@ func (p revokeCommand) revokeEach(ctx context.Context, c *cluster.Client, o *rev
 }
 
 func (p revokeCommand) revokeToken() *cobra.Command {
-	var file string
-	var all bool
+	var o revokingToken
 	command := &cobra.Command{
 		Use: "token --token-file FILE", Short: "Revoke one token, which is read from a file or from standard input",
 		Long: "Revoke one token (RFC 7009), with the credentials of the client that it was issued to. You need the right to read the Secret of that client. " +
@@ -160,27 +159,48 @@ func (p revokeCommand) revokeToken() *cobra.Command {
 			"The token is no argument, because other users of the machine see these.",
 		Example: "  kubectl hallpass revoke token --token-file - <token.txt",
 		Args:    noArguments,
-		RunE:    func(command *cobra.Command, _ []string) error { return p.runRevokeToken(command.Context(), file, all) },
+		RunE:    func(command *cobra.Command, _ []string) error { return p.runRevokeToken(command.Context(), o) },
 	}
-	command.Flags().StringVar(&file, "token-file", "-", "File with the token, or - for standard input")
-	command.Flags().BoolVarP(&all, "all-namespaces", "A", false, "Look for the OAuth2Token of an opaque token in all namespaces")
+	command.Flags().StringVar(&o.file, "token-file", "-", "File with the token, or - for standard input")
+	command.Flags().BoolVarP(&o.all, "all-namespaces", "A", false, "Look for the OAuth2Token of an opaque token in all namespaces")
+	dryRunFlag(command, &o.dryRun, "none, or client (the client that the token was issued to is named, and nothing is revoked)", noDryRun, string(cluster.ByClient))
 	return command
 }
 
-func (p revokeCommand) runRevokeToken(ctx context.Context, file string, all bool) error {
+// revokingToken are the flags of revoke token.
+type revokingToken struct {
+	file   string
+	all    bool
+	dryRun string
+}
+
+func (p revokeCommand) runRevokeToken(ctx context.Context, o revokingToken) error {
+	dry := o.dryRun == string(cluster.ByClient)
+	if !dry && o.dryRun != noDryRun {
+		return usagef("--dry-run=%s is none of none and client; the revocation endpoint has no dry run", o.dryRun)
+	}
 	c, err := p.connect()
 	if err != nil {
 		return err
 	}
-	token, err := p.readToken(file)
+	token, err := p.readToken(o.file)
 	if err != nil {
 		return err
 	}
-	client, err := p.holder(ctx, c, token, all)
+	client, err := p.holder(ctx, c, token, o.all)
 	if err != nil {
 		return err
 	}
-	endpoint, data, err := reaching(p).endpoint(ctx, c.In(client.Namespace), client)
+	if dry {
+		p.say("The token of client %q in namespace %q would be revoked (dry run).", client.Name, client.Namespace)
+		return nil
+	}
+	return p.revokeAs(ctx, c.In(client.Namespace), client, token)
+}
+
+// revokeAs revokes a token with the credentials of its client.
+func (p revokeCommand) revokeAs(ctx context.Context, c *cluster.Client, client *v1alpha1.OAuth2Client, token oauth2.Secret) error {
+	endpoint, data, err := reaching(p).endpoint(ctx, c, client)
 	if err != nil {
 		return err
 	}

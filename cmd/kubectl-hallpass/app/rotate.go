@@ -66,7 +66,7 @@ func (p rotateCommand) runRotate(ctx context.Context, o *rotation, name string) 
 		return err
 	}
 	if o.now {
-		if err := p.confirm(*o.yes || options.DryRun, "Software that still has the old secret of client %q is refused from now on.", name); err != nil {
+		if err := p.confirm(*o.yes || options.DryRun != "", "Software that still has the old secret of client %q is refused from now on.", name); err != nil {
 			return err
 		}
 	}

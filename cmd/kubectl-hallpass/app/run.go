@@ -195,7 +195,7 @@ func (p *plugin) addCommands(root *cobra.Command) {
 		},
 		groupChange: {
 			createCommand{p}.command(), setCommand{p}.command(), grantCommand{p}.grant(), grantCommand{p}.ungrant(), rotateCommand{p}.command(),
-			stateCommand{p}.suspend(), stateCommand{p}.resume(), revokeCommand{p}.command(),
+			stateCommand{p}.suspend(), stateCommand{p}.resume(), revokeCommand{p}.command(), deleteCommand{p}.command(),
 		},
 		groupUse: {consoleCommand{p}.command(), tokenCommand{p}.command(), tokenCommand{p}.logout(), generateCommand{p}.command(), importCommand{p}.command()},
 	} {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"time"
 
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -40,12 +41,23 @@ type Client struct {
 type Options struct {
 	// Manager is the field manager.
 	Manager string
-	// DryRun validates the write in the API server and stores nothing.
-	DryRun bool
+	// DryRun is who carries out the write without storing it; empty to store it.
+	DryRun DryRun
 }
 
+// DryRun is who carries out a write that is not stored.
+type DryRun string
+
+// The dry runs.
+const (
+	// ByServer has the API server validate the write.
+	ByServer DryRun = "server"
+	// ByClient writes nothing. The object that is changed is read.
+	ByClient DryRun = "client"
+)
+
 func (o Options) dryRun() []string {
-	if o.DryRun {
+	if o.DryRun == ByServer {
 		return []string{metav1.DryRunAll}
 	}
 	return nil
@@ -141,6 +153,9 @@ func (c *Client) Watch(ctx context.Context, kind Kind, options metav1.ListOption
 func (c *Client) Create(
 	ctx context.Context, kind Kind, object *unstructured.Unstructured, o Options, subresources ...string,
 ) (*unstructured.Unstructured, error) {
+	if o.DryRun == ByClient {
+		return object, nil
+	}
 	defer c.watched()()
 	created, err := c.of(kind).Create(ctx, object, metav1.CreateOptions{DryRun: o.dryRun(), FieldManager: o.Manager}, subresources...)
 	if err != nil {
@@ -160,6 +175,13 @@ func (c *Client) Edit(ctx context.Context, kind Kind, name string, patch []byte,
 }
 
 func (c *Client) patch(ctx context.Context, kind Kind, name string, form types.PatchType, patch []byte, o Options) (*unstructured.Unstructured, error) {
+	if o.DryRun == ByClient {
+		object, err := c.Get(ctx, kind, name)
+		if err != nil {
+			return nil, err
+		}
+		return patched(object, form, patch)
+	}
 	defer c.watched()()
 	changed, err := c.of(kind).Patch(ctx, name, form, patch, metav1.PatchOptions{DryRun: o.dryRun(), FieldManager: o.Manager})
 	if err != nil {
@@ -168,10 +190,40 @@ func (c *Client) patch(ctx context.Context, kind Kind, name string, form types.P
 	return changed, nil
 }
 
+// patched is an object with a patch that is not sent.
+func patched(object *unstructured.Unstructured, form types.PatchType, patch []byte) (*unstructured.Unstructured, error) {
+	document, err := object.MarshalJSON()
+	if err == nil {
+		document, err = apply(form, document, patch)
+	}
+	if err == nil {
+		err = object.UnmarshalJSON(document)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("patch %s %s: %w", object.GetKind(), object.GetName(), err)
+	}
+	return object, nil
+}
+
+// apply applies a patch to a document, as the API server does.
+func apply(form types.PatchType, document, patch []byte) ([]byte, error) {
+	if form == types.MergePatchType {
+		return jsonpatch.MergePatch(document, patch) //nolint:wrapcheck // patched names the object
+	}
+	operations, err := jsonpatch.DecodePatch(patch)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // patched names the object
+	}
+	return operations.Apply(document) //nolint:wrapcheck // patched names the object
+}
+
 // Delete deletes an object, if it still is the one of that UID.
-func (c *Client) Delete(ctx context.Context, kind Kind, name string, uid types.UID) error {
+func (c *Client) Delete(ctx context.Context, kind Kind, name string, uid types.UID, o Options) error {
+	if o.DryRun == ByClient {
+		return nil
+	}
 	defer c.watched()()
-	if err := c.of(kind).Delete(ctx, name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}}); err != nil {
+	if err := c.of(kind).Delete(ctx, name, metav1.DeleteOptions{DryRun: o.dryRun(), Preconditions: &metav1.Preconditions{UID: &uid}}); err != nil {
 		return c.explain(err, attempt{"delete", kind, name})
 	}
 	return nil

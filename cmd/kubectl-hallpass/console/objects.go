@@ -277,7 +277,7 @@ func (c call) remove(ctx context.Context, kind cluster.Kind) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return done(c.cluster.Delete(ctx, kind, c.name, object.GetUID()))
+	return done(c.cluster.Delete(ctx, kind, c.name, object.GetUID(), options()))
 }
 
 func (s clientRoutes) deleteClient(ctx context.Context, c call) (any, error) {

@@ -6,6 +6,7 @@ package kubectl_test
 import (
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
@@ -15,8 +16,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
@@ -72,6 +75,97 @@ func TestCommands(t *testing.T) {
 	})
 }
 
+// TestDryRuns prints what each command would write. Afterwards nothing has changed.
+func TestDryRuns(t *testing.T) {
+	namespaces(t, "dry", "dry-orders")
+	shell{}.ok(t, "create client reporting --namespace dry --scopes read --access dry-orders/api=orders.read")
+	shell{}.ok(t, "create client second --namespace dry")
+	shell{}.ok(t, "create resource api --namespace dry-orders --scopes orders.read,orders.write --to dry")
+	shell{}.ok(t, "create token display --namespace dry --client reporting --expires-in 30d")
+	eventually(t, "all is ready", func() bool {
+		return settled(t, "dry") && settled(t, "dry-orders")
+	})
+	token := shell{cache: t.TempDir()}.ok(t, "token reporting --namespace dry --no-cache")
+	before := stored(t, "dry") + stored(t, "dry-orders")
+	var steps []step
+	for _, line := range []string{
+		"create client third --namespace dry --scopes read", "create resource other --namespace dry-orders --scopes read", "create token other --namespace dry --client reporting",
+		"rotate reporting --namespace dry", "rotate reporting --namespace dry --now", "suspend reporting second --namespace dry", "resume reporting --namespace dry",
+		"grant api --namespace dry-orders --to shop --scopes orders.write", "grant api --namespace dry-orders --to dry --scopes orders.read",
+		"ungrant api --namespace dry-orders --from dry", "set client reporting --namespace dry --notes Nightly", "set resource api --namespace dry-orders --display-name Orders",
+		"set token display --namespace dry --notes Wall", "revoke client reporting --namespace dry", "revoke namespace dry",
+		"delete client reporting second --namespace dry", "delete resource api --namespace dry-orders", "delete token display --namespace dry",
+	} {
+		steps = append(steps, step{user: "edit", line: line + " --dry-run=client"}, step{user: "edit", line: line + " --dry-run=server"})
+	}
+	steps = append(steps,
+		step{user: "edit", line: "create client third --namespace dry --scopes read --dry-run=client --output yaml"},
+		step{user: "view", line: "suspend reporting --namespace dry --dry-run=client --output jsonpath={.spec}"},
+		step{user: "view", line: "suspend reporting --namespace dry --dry-run=server"},
+		step{user: "edit", line: "suspend reporting --namespace dry --dry-run=client --output name"},
+		step{user: "edit", line: "rotate reporting --namespace dry --dry-run=client --output jsonpath={.metadata.annotations}"},
+		step{user: "edit", line: "grant api --namespace dry-orders --to shop --scopes orders.write --dry-run=client --output jsonpath={.spec}"},
+		step{user: "edit", line: "revoke client reporting --namespace dry --dry-run=client --output jsonpath={.spec.revokeTokensIssuedBefore}"},
+		step{line: "revoke namespace dry --dry-run=client --output yaml"},
+		step{line: "revoke namespace dry --dry-run=client --output name"},
+		step{user: "edit", line: "delete token display --namespace dry --dry-run=client --output name"},
+		step{user: "edit", line: "delete token missing --namespace dry --dry-run=client"},
+		step{user: "edit", line: "delete token display --namespace dry"},
+		step{line: "revoke token --namespace dry --dry-run=client", stdin: token},
+	)
+	transcript(t, "dry-run.golden", steps)
+	if diff := cmp.Diff(before, stored(t, "dry")+stored(t, "dry-orders")); diff != "" {
+		t.Errorf("a dry run has changed something (-before +after):\n%s", diff)
+	}
+	if why := (shell{}).run(t, "why --token-file - --namespace dry", token); why.code != app.ExitOK {
+		t.Errorf("a dry run has revoked a token: %s", why.out)
+	}
+	transcript(t, "delete.golden", []step{
+		{user: "edit", line: "delete token display --namespace dry", terminal: true, stdin: "n\n"},
+		{user: "edit", line: "delete token display --namespace dry", terminal: true, stdin: "y\n"},
+		{user: "edit", line: "delete client reporting second --namespace dry --yes"},
+		{user: "edit", line: "delete resource api --namespace dry-orders --yes --output name"},
+		{user: "view", line: "get clients --namespace dry"},
+	})
+}
+
+// settled reports whether all clients, APIs and tokens of a namespace are ready.
+func settled(t *testing.T, namespace string) bool {
+	t.Helper()
+	for _, noun := range []string{"clients", "resources", "tokens"} {
+		for state := range strings.FieldsSeq(shell{}.ok(t, "get "+noun+" --namespace "+namespace+` --output jsonpath='{range .items[*]}{.status.conditions[?(@.type=="Ready")].status}x{" "}{end}'`)) {
+			if state != "Truex" {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// stored are the specs and annotations of all objects of a namespace, and the revocations.
+func stored(t *testing.T, namespace string) string {
+	t.Helper()
+	var text strings.Builder
+	for _, kind := range []client.ObjectList{&v1alpha1.OAuth2ClientList{}, &v1alpha1.OAuth2ResourceList{}, &v1alpha1.OAuth2TokenList{}, &v1alpha1.TokenRevocationList{}} {
+		options := []client.ListOption{client.InNamespace(namespace)}
+		if _, revocations := kind.(*v1alpha1.TokenRevocationList); revocations {
+			options = nil
+		}
+		must(t, shared.Cluster.List(t.Context(), kind, options...))
+		must(t, meta.EachListItem(kind, func(o runtime.Object) error {
+			object := o.(client.Object) //nolint:forcetypeassert // the items are
+			object.SetManagedFields(nil)
+			fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+			must(t, err)
+			spec, err := json.Marshal(fields["spec"])
+			must(t, err)
+			fmt.Fprintf(&text, "%s %v %s\n", object.GetName(), object.GetAnnotations(), spec)
+			return nil
+		}))
+	}
+	return text.String()
+}
+
 // TestWhatOthersMayNot is what users read who may not do it.
 func TestWhatOthersMayNot(t *testing.T) {
 	namespaces(t, "closed")
@@ -122,7 +216,8 @@ func TestBadInput(t *testing.T) {
 		{line: "create token t --namespace mistakes --client taken --expires-at 2020-01-01"},
 		{line: "create client a b --namespace mistakes"},
 		{line: "create client a --dry-run=maybe --namespace mistakes"},
-		{line: "suspend taken --dry-run=client --namespace mistakes"},
+		{line: "suspend taken --dry-run=yes --namespace mistakes"},
+		{line: "revoke token --dry-run=server --namespace mistakes"},
 		{line: "grant missing --to shop --scopes read --namespace mistakes"},
 		{line: "grant missing --scopes read --namespace mistakes"},
 		{line: "grant missing --to shop --namespace mistakes"},
