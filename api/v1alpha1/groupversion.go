@@ -18,6 +18,7 @@ func AddToScheme(scheme *runtime.Scheme) error {
 		&OAuth2Client{}, &OAuth2ClientList{},
 		&OAuth2Resource{}, &OAuth2ResourceList{},
 		&OAuth2Policy{}, &OAuth2PolicyList{},
+		&OAuth2TrustedIssuer{}, &OAuth2TrustedIssuerList{},
 		&TokenRevocation{}, &TokenRevocationList{},
 		&OAuth2Token{}, &OAuth2TokenList{},
 		&UsageReport{}, &UsageReportList{},

@@ -58,7 +58,7 @@ type OAuth2ClientList struct {
 // OAuth2ClientSpec configures a client.
 //
 // +kubebuilder:validation:XValidation:rule="!(has(self.secret) && has(self.secret.source) && self.secret.source == 'Existing' && has(self.rotation) && has(self.rotation.interval))",message="rotation.interval is for Secrets that Hallpass writes; an Existing one is rotated by the tool that writes it"
-// +kubebuilder:validation:XValidation:rule="!has(self.authentication) || !(has(self.authentication.privateKeyJWT) || has(self.authentication.serviceAccount)) || !has(self.rotation) && !(has(self.secret) && (has(self.secret.keys) && has(self.secret.keys.clientSecret) || has(self.secret.source) && self.secret.source == 'Existing'))",message="with PrivateKeyJWT and ServiceAccount there is no client secret: leave out rotation, secret.keys.clientSecret and secret.source Existing"
+// +kubebuilder:validation:XValidation:rule="!has(self.authentication) || !(has(self.authentication.privateKeyJWT) || has(self.authentication.serviceAccount) || has(self.authentication.federatedToken)) || !has(self.rotation) && !(has(self.secret) && (has(self.secret.keys) && has(self.secret.keys.clientSecret) || has(self.secret.source) && self.secret.source == 'Existing'))",message="with PrivateKeyJWT, ServiceAccount and FederatedToken there is no client secret: leave out rotation, secret.keys.clientSecret and secret.source Existing"
 // +kubebuilder:validation:XValidation:rule="!has(self.defaultResource) || has(self.access) && self.access.exists(a, a.resourceNamespace == self.defaultResource.namespace && a.resourceName == self.defaultResource.name)",message="defaultResource must be one of spec.access"
 type OAuth2ClientSpec struct {
 	// displayName is a name for people. kubectl get --output wide prints it. At most 100
@@ -158,7 +158,8 @@ type OAuth2ClientSpec struct {
 	Authentication AuthenticationSpec `json:"authentication,omitzero"`
 
 	// secret configures the Secret with the credentials. For a client with method
-	// ServiceAccount it configures a ConfigMap with the client_id and the URLs.
+	// ServiceAccount or FederatedToken it configures a ConfigMap with the client_id and the
+	// URLs.
 	// +optional
 	Secret SecretSpec `json:"secret,omitzero"`
 
@@ -209,11 +210,15 @@ type SigningAlgorithm string
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:rule="(has(self.method) && self.method == 'PrivateKeyJWT') == has(self.privateKeyJWT)",message="privateKeyJWT belongs to method PrivateKeyJWT, and that method needs it"
 // +kubebuilder:validation:XValidation:rule="(has(self.method) && self.method == 'ServiceAccount') == has(self.serviceAccount)",message="serviceAccount belongs to method ServiceAccount, and that method needs it"
+// +kubebuilder:validation:XValidation:rule="(has(self.method) && self.method == 'FederatedToken') == has(self.federatedToken)",message="federatedToken belongs to method FederatedToken, and that method needs it"
 type AuthenticationSpec struct {
-	// method is ClientSecret, PrivateKeyJWT or ServiceAccount. Defaults to ClientSecret. With
-	// PrivateKeyJWT (RFC 7523) the client signs assertions with its own key; its Secret
-	// contains the client_id and the URLs, and no client secret. With ServiceAccount the client
-	// is a pod that sends the token of its service account; it has a ConfigMap and no Secret.
+	// method is ClientSecret, PrivateKeyJWT, ServiceAccount or FederatedToken. Defaults to
+	// ClientSecret. With PrivateKeyJWT (RFC 7523) the client signs assertions with its own key;
+	// its Secret contains the client_id and the URLs, and no client secret. With ServiceAccount
+	// the client is a pod that sends the token of its service account; it has a ConfigMap and
+	// no Secret. With FederatedToken the client runs outside of the cluster and sends a JWT of
+	// an OAuth2TrustedIssuer; it has a ConfigMap and no Secret. FederatedToken needs an
+	// OAuth2Policy that lists it in spec.authenticationMethods.
 	// +optional
 	Method AuthenticationMethod `json:"method,omitempty"`
 
@@ -224,11 +229,15 @@ type AuthenticationSpec struct {
 	// serviceAccount configures the method ServiceAccount, which requires it.
 	// +optional
 	ServiceAccount ServiceAccountSpec `json:"serviceAccount,omitzero"`
+
+	// federatedToken configures the method FederatedToken, which requires it.
+	// +optional
+	FederatedToken FederatedTokenSpec `json:"federatedToken,omitzero"`
 }
 
 // AuthenticationMethod is how a client authenticates.
 //
-// +kubebuilder:validation:Enum=ClientSecret;PrivateKeyJWT;ServiceAccount
+// +kubebuilder:validation:Enum=ClientSecret;PrivateKeyJWT;ServiceAccount;FederatedToken
 type AuthenticationMethod string
 
 // The authentication methods of an OAuth2Client.
@@ -240,6 +249,8 @@ const (
 	ByPrivateKeyJWT AuthenticationMethod = "PrivateKeyJWT"
 	// ByServiceAccount is a pod's token of its service account as the assertion of RFC 7523.
 	ByServiceAccount AuthenticationMethod = "ServiceAccount"
+	// ByFederatedToken is a JWT of an OAuth2TrustedIssuer as the assertion of RFC 7523.
+	ByFederatedToken AuthenticationMethod = "FederatedToken"
 )
 
 // FieldServiceAccount selects the OAuth2Clients that name a service account, in a field selector.

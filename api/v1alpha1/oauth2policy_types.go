@@ -47,18 +47,20 @@ type OAuth2PolicyList struct {
 // OAuth2PolicySpec configures limits, and the namespaces to which they apply.
 type OAuth2PolicySpec struct {
 	// namespaceSelector selects namespaces by their labels. Defaults to all namespaces. Limits
-	// always apply. The fields that permit something (clientIDs, resourceIdentifiers and
-	// claims) have an effect only if every label of the selector is protected by the
-	// installation (--protected-namespace-label), because the owner of a namespace can set the
-	// others.
+	// always apply. What permits something (clientIDs, resourceIdentifiers, claims, and
+	// FederatedToken in authenticationMethods) has an effect only if every label of the
+	// selector is protected by the installation (--protected-namespace-label), because the
+	// owner of a namespace can set the others.
 	// +optional
 	NamespaceSelector LabelMatch `json:"namespaceSelector,omitzero"`
 
-	// authenticationMethods are the methods that clients may use. Defaults to all.
+	// authenticationMethods are the methods that clients may use. If unset, the policy allows
+	// ClientSecret, PrivateKeyJWT and ServiceAccount. FederatedToken is allowed only if a
+	// policy lists it, and every other policy that sets the field lists it, too.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=3
+	// +kubebuilder:validation:MaxItems=4
 	AuthenticationMethods []AuthenticationMethod `json:"authenticationMethods,omitempty"`
 
 	// maxTokenLifetime is the maximum lifetime of a token of an OAuth2Client, from 1m to 1h. If

@@ -31,6 +31,8 @@ type Memory interface {
 	// ClientsOf returns clients that name a service account: one if there is no other, and two
 	// if there are more.
 	ClientsOf(account oauth2.ObjectName) []oauth2.Record
+	// TrustedIssuer returns a trusted issuer by its name; nil if there is none.
+	TrustedIssuer(name string) *oauth2.TrustedIssuer
 	Ring() keyring.Ring
 	// Minted returns an OAuth2Token by the id in its opaque tokens.
 	Minted(opaqueID string) oauth2.MintedRecord
@@ -49,6 +51,8 @@ type Source interface {
 	LookUpRing(ctx context.Context) (keyring.Ring, error)
 	// LookUpResource returns nil if there is no resource of that identifier.
 	LookUpResource(ctx context.Context, identifier string) (*oauth2.Resource, error)
+	// LookUpIssuer returns nil if there is no trusted issuer of that name.
+	LookUpIssuer(ctx context.Context, name string) (*oauth2.TrustedIssuer, error)
 	LookUpMinted(ctx context.Context, opaqueID string) (oauth2.MintedRecord, error)
 }
 

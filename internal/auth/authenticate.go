@@ -63,6 +63,9 @@ func (a *Authority) Authenticate(ctx context.Context, c Credentials) (Caller, er
 		}
 		return caller, a.confirmed(ctx, presented, found, err)
 	}
+	if found.record.Client.Credentials.Federated != nil {
+		caller.Trail.Method = oauth2.FederatedJWT
+	}
 	caller.Trail.Namespace, caller.Trail.ClientUID = found.record.Client.Namespace, found.record.Client.UID
 	caller.At, caller.Trail.ClientID, caller.Trail.Credential = at, found.record.Client.ID, found.credential
 	if err := c.Place.assign(found.record.Client); err != nil {
@@ -82,6 +85,19 @@ func (a *Authority) Authenticate(ctx context.Context, c Credentials) (Caller, er
 	}
 	caller.Record, caller.Trail.Used = found.record, found.used
 	return caller, nil
+}
+
+// foreign returns the assertion of a request if it is to be verified as the JWT of a trusted issuer:
+// the registration of the client that the request names decides, unless the JWT can be nothing else.
+func (v *view) foreign(presented oauth2.Presented) *oauth2.ForeignToken {
+	token := presented.Foreign()
+	if token == nil || presented.ForeignToken != nil {
+		return token
+	}
+	if client := v.caller(token.ClientID).Client; client == nil || client.Credentials.Federated == nil {
+		return nil
+	}
+	return token
 }
 
 // needs is what could mend a refusal: another registration, or the keys of the cluster. No
@@ -136,7 +152,8 @@ func (a *Authority) confirmed(ctx context.Context, presented oauth2.Presented, f
 // concern it.
 func faultOf(client *oauth2.Client, presented oauth2.Presented, err error) error {
 	refusal, ok := errors.AsType[*oauth2.Error](err)
-	if ok && refusal.Code == oauth2.InvalidClient && presented.AccountToken != nil && client.Credentials.ServiceAccount == nil {
+	hasOther := client.Credentials.ServiceAccount == nil && client.Credentials.Federated == nil
+	if ok && refusal.Code == oauth2.InvalidClient && presented.AccountToken != nil && hasOther {
 		return oauth2.WrongMethod()
 	}
 	return err
@@ -149,25 +166,39 @@ type recognised struct {
 	// credential names it in the audit line. watched means that it ends when it is unused.
 	credential string
 	watched    bool
-	// assertion and account are set if it was one.
-	assertion *oauth2.UsedAssertion
-	account   *oauth2.UsedAccountToken
+	// once and account are set if it was a JWT that is accepted once, or the token of a pod.
+	once    *usedOnce
+	account *oauth2.UsedAccountToken
+}
+
+// usedOnce is the id of a JWT that is accepted once, until an instant.
+type usedOnce struct {
+	id    revocation.ID
+	until time.Time
 }
 
 // verify recognises a client. What is signed is checked within the budget of the source.
 func (a *Authority) verify(presented oauth2.Presented, v *view, at time.Time) (recognised, error) {
-	if presented.Assertion == nil && presented.AccountToken == nil {
+	if len(presented.Readings) > 0 {
 		return a.recognise(presented, v, at)
 	}
 	return verify(a.verification, v.payer, at, func() (recognised, error) { return a.recognise(presented, v, at) })
 }
 
 func (a *Authority) recognise(presented oauth2.Presented, v *view, at time.Time) (found recognised, err error) {
-	switch {
+	switch foreign := v.foreign(presented); {
+	case foreign != nil:
+		var used oauth2.UsedForeignToken
+		found.record, used, err = a.Issuer.AuthenticateFederated(foreign, v.caller, v.issuer, a.trust().Issuer, at)
+		found.credential = used.ID
+		if once := used.Once; once != nil {
+			// no client_id has a space
+			found.once = &usedOnce{revocation.AssertionIDOf("issuer "+once.Issuer, once.ID), once.ExpiresAt}
+		}
 	case presented.Assertion != nil:
 		var used oauth2.UsedAssertion
 		found.record, used, err = a.Issuer.AuthenticateAssertion(presented, v.caller, at)
-		found.credential, found.assertion = used.KeyID, &used
+		found.credential, found.once = used.KeyID, &usedOnce{revocation.AssertionIDOf(presented.Assertion.ClientID, used.ID), used.ExpiresAt}
 	case presented.AccountToken != nil:
 		var used oauth2.UsedAccountToken
 		found.record, used, err = a.Issuer.AuthenticateAccount(presented, a.trust(), v.callersOf, at)
@@ -195,14 +226,13 @@ func (a *Authority) trust() oauth2.Cluster {
 // spend uses up an assertion, here at once and at the other replicas soon after. A secret can be
 // used again.
 func (a *Authority) spend(r recognised, at time.Time) error {
-	if r.assertion == nil {
+	if r.once == nil {
 		return nil
 	}
-	id := revocation.AssertionIDOf(r.record.Client.ID, r.assertion.ID)
-	if a.Directory.Revocations().Used(id, at) {
+	if a.Directory.Revocations().Used(r.once.id, at) {
 		return oauth2.Replayed()
 	}
-	used := revocation.NewEntry(id, r.assertion.ExpiresAt)
+	used := revocation.NewEntry(r.once.id, r.once.until)
 	fresh, room := a.replays.use(used, r.record.Client.Namespace, at, a.Past())
 	switch {
 	case !room:

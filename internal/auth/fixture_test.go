@@ -34,12 +34,13 @@ var (
 type records struct {
 	clients   map[string]oauth2.Record
 	resources []*oauth2.Resource
+	issuers   map[string]*oauth2.TrustedIssuer
 	minted    map[string]oauth2.MintedRecord
 	ring      keyring.Ring
 }
 
 func (r records) clone() records {
-	return records{maps.Clone(r.clients), slices.Clone(r.resources), maps.Clone(r.minted), r.ring}
+	return records{maps.Clone(r.clients), slices.Clone(r.resources), maps.Clone(r.issuers), maps.Clone(r.minted), r.ring}
 }
 
 // fake is a memory, its source and a cluster. Each look-up takes a time, in which the clock
@@ -127,6 +128,13 @@ func (f *fake) LookUpRing(context.Context) (keyring.Ring, error) {
 func (f *fake) LookUpResource(_ context.Context, identifier string) (*oauth2.Resource, error) {
 	err := f.ask("resource " + identifier)
 	return f.identified(f.source.resources, identifier), err
+}
+
+func (f *fake) TrustedIssuer(name string) *oauth2.TrustedIssuer { return f.memory.issuers[name] }
+
+func (f *fake) LookUpIssuer(_ context.Context, name string) (*oauth2.TrustedIssuer, error) {
+	err := f.ask("issuer " + name)
+	return f.source.issuers[name], err
 }
 
 func (f *fake) LookUpMinted(_ context.Context, id string) (oauth2.MintedRecord, error) {

@@ -145,12 +145,13 @@ type view struct {
 	// presented are the credentials of a client that authenticates.
 	presented oauth2.Presented
 
-	asked    uint                     // a bit for each lack that the source was asked for
-	callers  map[string]oauth2.Record // callerRefused, accountRefused
-	client   oauth2.Record            // tokenClientUnknown
-	minted   oauth2.MintedRecord      // mintedUnknown
-	granted  oauth2.Record            // grantRefused, scopeWithdrawn
-	resource *oauth2.Resource         // grantRefused, scopeWithdrawn, audienceUnknown
+	asked    uint                             // a bit for each lack that the source was asked for
+	callers  map[string]oauth2.Record         // callerRefused, accountRefused
+	issuers  map[string]*oauth2.TrustedIssuer // callerRefused
+	client   oauth2.Record                    // tokenClientUnknown
+	minted   oauth2.MintedRecord              // mintedUnknown
+	granted  oauth2.Record                    // grantRefused, scopeWithdrawn
+	resource *oauth2.Resource                 // grantRefused, scopeWithdrawn, audienceUnknown
 }
 
 func (v *view) has(lack lack) bool { return v.asked&(1<<lack) != 0 }
@@ -161,6 +162,14 @@ func (v *view) caller(clientID string) oauth2.Record {
 		return v.callers[clientID]
 	}
 	return v.Record(clientID)
+}
+
+// issuer is the trusted issuer of a client that authenticates.
+func (v *view) issuer(name string) *oauth2.TrustedIssuer {
+	if issuer, asked := v.issuers[name]; asked {
+		return issuer
+	}
+	return v.TrustedIssuer(name)
 }
 
 // callersOf are the records of the clients that the token of a service account may be from.
@@ -244,6 +253,7 @@ type source struct {
 	clients   flight[oauth2.Record]
 	accounts  flight[[]string]
 	minted    flight[oauth2.MintedRecord]
+	issuers   flight[*oauth2.TrustedIssuer]
 	resources flight[*oauth2.Resource]
 	rings     flight[keyring.Ring]
 	trusts    flight[struct{}]
@@ -281,7 +291,9 @@ func (v *view) ask(ctx context.Context, n need) (answered bool, refusal error) {
 		return false, Throttled(levels[perFailure].Interval, "too many failed attempts for this client; try again later")
 	case err != nil:
 	case n.lack == callerRefused:
-		v.callers, err = s.callers(ctx, v.payer, v.presented)
+		if v.callers, err = s.callers(ctx, v.payer, v.presented); err == nil {
+			v.issuers, err = s.issuersOf(ctx, v.payer, v.presented, v.callers)
+		}
 	case n.lack == accountRefused:
 		v.callers, err = s.callersOf(ctx, v.payer, *v.presented.OnlyAccount())
 	case n.lack == tokenKeyUnknown:
@@ -327,12 +339,48 @@ func (s *source) spend(at []int, payer Payer, what string) error {
 // callers looks up the clients that were presented. Readings that cannot be right are not asked
 // about.
 func (s *source) callers(ctx context.Context, payer Payer, presented oauth2.Presented) (map[string]oauth2.Record, error) {
-	if presented.AccountToken != nil {
+	if presented.AccountToken != nil && !s.isFederated(presented.AccountToken.ClientID) {
 		if err := s.trust(ctx, payer, presented.AccountToken); err != nil {
 			return nil, err
 		}
 	}
 	return s.each(ctx, payer, presented.Candidates(), 1)
+}
+
+// isFederated reports whether a client authenticates by JWTs of a trusted issuer, as memory knows
+// it: then the keys of the cluster do not matter.
+func (s *source) isFederated(clientID string) bool {
+	client := s.Directory.Record(clientID).Client
+	return client != nil && client.Credentials.Federated != nil
+}
+
+// issuersOf looks up the trusted issuer of the client that was presented. For a JWT that can be
+// nothing else a request is sent whether or not there is such a client, so that the time of the
+// answer does not reveal it.
+func (s *source) issuersOf(
+	ctx context.Context, payer Payer, presented oauth2.Presented, callers map[string]oauth2.Record,
+) (map[string]*oauth2.TrustedIssuer, error) {
+	token := presented.Foreign()
+	if token == nil {
+		return nil, nil //nolint:nilnil // there is none to ask for
+	}
+	name := ""
+	if client := callers[token.ClientID].Client; client != nil && client.Credentials.Federated != nil {
+		name = client.Credentials.Federated.IssuerName
+	}
+	if name == "" && presented.ForeignToken == nil {
+		return nil, nil //nolint:nilnil // there is none to ask for
+	}
+	if err := s.spend([]int{clients}, payer, ""); err != nil {
+		return nil, err
+	}
+	issuer, err := s.issuers.ask(ctx, name, lookupTimeout, func(ctx context.Context) (*oauth2.TrustedIssuer, error) {
+		return s.Directory.LookUpIssuer(ctx, name)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return map[string]*oauth2.TrustedIssuer{name: issuer}, nil
 }
 
 // callersOf looks up the clients that name a service account: first which, and then each.

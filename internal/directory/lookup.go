@@ -135,6 +135,15 @@ func (d *Directory) LookUpResource(ctx context.Context, identifier string) (*oau
 	return nil, nil //nolint:nilnil // an absence is an answer, and the one that callers ask for
 }
 
+// LookUpIssuer asks the API server itself for the record of a trusted issuer.
+func (d *Directory) LookUpIssuer(ctx context.Context, name string) (*oauth2.TrustedIssuer, error) {
+	record, _, err := d.api.record(ctx, registration.IssuerSecretName(name))
+	if err != nil {
+		return nil, fmt.Errorf("look up the record of a trusted issuer: %w", err)
+	}
+	return record.Issuer(), nil
+}
+
 // LookUpRing asks the API server for the signing keys, and keeps those that memory did not have.
 func (d *Directory) LookUpRing(ctx context.Context) (keyring.Ring, error) {
 	var secret corev1.Secret

@@ -38,6 +38,11 @@ func (r remembered) ResourceByIdentifier(identifier string) *oauth2.Resource {
 	return r.memory.Registry.Resources.Identified(identifier)
 }
 
+// TrustedIssuer is the trusted issuer of a name.
+func (r remembered) TrustedIssuer(name string) *oauth2.TrustedIssuer {
+	return r.memory.Registry.Issuers.Named(name)
+}
+
 // Ring is the signing keys.
 func (r remembered) Ring() keyring.Ring { return r.memory.Registry.Keys.Ring() }
 

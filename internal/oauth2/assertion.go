@@ -59,7 +59,8 @@ type UsedAssertion struct {
 	KeyID string
 }
 
-// parseAssertion parses the assertion of a client or a pod. A client_id beside it must be the same.
+// parseAssertion parses the assertion of a client or a pod, or a JWT of another issuer. A client_id
+// beside the JWT names the client if it is another one than the subject.
 func parseAssertion(form Form) (Presented, error) {
 	if form.Get("client_assertion_type") != AssertionType {
 		return Presented{}, refuseClient(ReasonWrongMethod)
@@ -76,10 +77,15 @@ func parseAssertion(form Form) (Presented, error) {
 	if err == nil && isAccountSubject(subject) {
 		return parseAccountToken(form, subject, message)
 	}
-	if err != nil || !ValidClientID(subject) {
+	id := form.Get("client_id")
+	switch {
+	case err != nil:
 		return Presented{}, refuseClient(ReasonMalformedCredential)
-	}
-	if id := form.Get("client_id"); id != "" && id != subject {
+	case id == "" && isAssertionType(message.Header.Type) && namesOtherIssuer(claims, subject):
+		return Presented{}, errNamesNoClient()
+	case id != "" && id != subject && ValidClientID(id):
+		return Presented{Method: FederatedJWT, ForeignToken: &ForeignToken{ClientID: id, message: message}}, nil
+	case id != "" && id != subject, !ValidClientID(subject):
 		return Presented{}, refuseClient(ReasonMalformedCredential)
 	}
 	return Presented{Method: PrivateKeyJWT, Assertion: &Assertion{ClientID: subject, message: message}}, nil
@@ -202,11 +208,23 @@ func refuseAssertion(reason Reason, rule string) *Error {
 // isOnlyAudience reports whether aud is this issuer alone. An assertion for several servers could
 // have been passed on by one of them.
 func (i Issuer) isOnlyAudience(aud string) bool {
+	only, ok := onlyAudience(aud)
+	return ok && only == i.String()
+}
+
+// onlyAudience returns the only value of aud.
+func onlyAudience(aud string) (string, bool) {
 	raw := []byte(aud)
 	var one *string
 	if json.Unmarshal(raw, &one) == nil {
-		return one != nil && *one == i.String()
+		if one == nil {
+			return "", false
+		}
+		return *one, true
 	}
-	var list []string
-	return json.Unmarshal(raw, &list) == nil && len(list) == 1 && list[0] == i.String()
+	var list []*string
+	if json.Unmarshal(raw, &list) != nil || len(list) != 1 || list[0] == nil {
+		return "", false
+	}
+	return *list[0], true
 }

@@ -45,7 +45,8 @@ type Client struct {
 	TokenLifetime time.Duration
 }
 
-// Credentials are how a client authenticates: by a secret, by keys, or as a service account.
+// Credentials are how a client authenticates: by a secret, by keys, as a service account, or by JWTs
+// of a trusted issuer.
 type Credentials struct {
 	// Verifiers recognise its secrets; at most MaxVerifiers.
 	Verifiers []Verifier
@@ -59,10 +60,15 @@ type Credentials struct {
 	// ServiceAccount is set if the client authenticates by tokens of that account and by
 	// nothing else.
 	ServiceAccount *ServiceAccount
+	// Federated is set if the client authenticates by JWTs of a trusted issuer and by nothing
+	// else.
+	Federated *Federated
 }
 
 // BySecret reports whether the client authenticates by a secret.
-func (c Credentials) BySecret() bool { return !c.KeysOnly && c.ServiceAccount == nil }
+func (c Credentials) BySecret() bool {
+	return !c.KeysOnly && c.ServiceAccount == nil && c.Federated == nil
+}
 
 // Revocation revokes the tokens of a client that were issued before an instant.
 type Revocation struct {
@@ -80,6 +86,9 @@ func (c Client) Emptied() Client {
 	}
 	if account := c.Credentials.ServiceAccount; account != nil {
 		emptied.Credentials.ServiceAccount = &ServiceAccount{Name: account.Name}
+	}
+	if federated := c.Credentials.Federated; federated != nil {
+		emptied.Credentials.Federated = &Federated{IssuerName: federated.IssuerName}
 	}
 	return emptied
 }

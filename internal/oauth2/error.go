@@ -100,9 +100,25 @@ const (
 	// ReasonAccountTokenEnded: the cluster honours the token no more; its pod or account is
 	// gone.
 	ReasonAccountTokenEnded Reason = "ServiceAccountTokenEnded"
-	// ReasonClientIDNeeded: several clients name the service account of a token, and the
-	// request names none of them; their conditions have the same word.
+	// ReasonClientIDNeeded: the request names no client, and several name the service account
+	// of a token, so that their conditions have the same word; or the token is one of another
+	// issuer.
 	ReasonClientIDNeeded Reason = "ClientIDNeeded"
+	// ReasonIssuerNotFound: there is no trusted issuer of the name that the client has.
+	ReasonIssuerNotFound Reason = "IssuerNotFound"
+	// ReasonIssuerSuspended: the trusted issuer of the client is suspended.
+	ReasonIssuerSuspended Reason = "IssuerSuspended"
+	// ReasonOwnIssuer: the trusted issuer is this one, or that of the cluster.
+	ReasonOwnIssuer Reason = "OwnIssuer"
+	// ReasonNotAllowedByIssuer: the trusted issuer does not let the namespace of the client use
+	// the JWT.
+	ReasonNotAllowedByIssuer Reason = "NotAllowedByIssuer"
+	// ReasonKeysStale: the keys of the trusted issuer could not be fetched for too long.
+	ReasonKeysStale Reason = "KeysStale"
+	// ReasonWrongSubject and ReasonWrongClaim: the JWT of the trusted issuer is not one that
+	// the client names.
+	ReasonWrongSubject Reason = "WrongSubject"
+	ReasonWrongClaim   Reason = "WrongClaim"
 	// ReasonPeopleNotServed: a program sent a person to log in.
 	ReasonPeopleNotServed Reason = "PeopleNotServed"
 )

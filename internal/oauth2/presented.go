@@ -22,6 +22,9 @@ const (
 	// ServiceAccountJWT is the token of a Kubernetes service account as the assertion (RFC 7523
 	// section 2.2). The name is not registered, so metadata does not list it.
 	ServiceAccountJWT AuthMethod = "service_account_jwt"
+	// FederatedJWT is the JWT of a trusted issuer as the assertion. The name is not registered
+	// either.
+	FederatedJWT AuthMethod = "federated_jwt"
 )
 
 // Bounds of credentials in a request.
@@ -39,9 +42,12 @@ type Presented struct {
 	// Readings are the ways to read a secret, the standard one first. Only Basic has two: RFC
 	// 6749 section 2.3.1 wants id and secret form-encoded, and many clients do not encode them.
 	Readings []Reading
-	// Assertion is set for private_key_jwt, AccountToken for the token of a pod.
+	// Assertion is set for private_key_jwt, AccountToken for the token of a pod, ForeignToken
+	// for a JWT whose subject is another one than the client that the request names. See
+	// Foreign.
 	Assertion    *Assertion
 	AccountToken *AccountToken
+	ForeignToken *ForeignToken
 }
 
 // Reading is one way to read a client_id and a secret.
@@ -57,6 +63,8 @@ func (p Presented) ClientID() string {
 		return p.Assertion.ClientID
 	case p.AccountToken != nil:
 		return p.AccountToken.ClientID
+	case p.ForeignToken != nil:
+		return p.ForeignToken.ClientID
 	}
 	return p.Readings[0].ClientID
 }
@@ -72,6 +80,9 @@ func (p Presented) Candidates() []string {
 	}
 	if p.Assertion != nil {
 		ids = append(ids, p.Assertion.ClientID)
+	}
+	if p.ForeignToken != nil {
+		ids = append(ids, p.ForeignToken.ClientID)
 	}
 	if p.AccountToken != nil && p.AccountToken.ClientID != "" {
 		ids = append(ids, p.AccountToken.ClientID)

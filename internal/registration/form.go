@@ -13,9 +13,14 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
-// version is that of all records which this build writes. They do not name their oldest reader as
-// long as that is this version: an upgrade would write each of them again.
-const version = 1
+// version is the newest that this build reads and writes. Records that have nothing which came after
+// the first version are still written with that one, which does not name its oldest reader: an
+// upgrade would write each of them again. Version 2 has clients of trusted issuers, and the records
+// of these issuers.
+const (
+	firstVersion = 1
+	version      = 2
+)
 
 // read reads a document into its stored form.
 func read(document []byte, into any, form *wire.Form) error {
@@ -46,7 +51,7 @@ func formOf(data map[string][]byte) wire.Form {
 	if document, there := data[keysFormDataKey]; there {
 		return headOf(document)
 	}
-	for _, key := range []string{dataKey, resourceDataKey, tokenDataKey, keysDataKey} {
+	for _, key := range []string{dataKey, resourceDataKey, issuerDataKey, tokenDataKey, keysDataKey} {
 		if document, there := data[key]; there {
 			return headOf(document)
 		}
@@ -71,7 +76,8 @@ func CheckWrite(stored map[string][]byte) error {
 func Same(stored, wanted map[string][]byte) bool {
 	for key, recode := range map[string]func(map[string][]byte) (map[string][]byte, error){
 		dataKey: recoding(Decode, Encode), resourceDataKey: recoding(DecodeResource, EncodeResource), tokenDataKey: recoding(DecodeToken, EncodeToken),
-		keysDataKey: recoding(DecodeKeys, EncodeKeys),
+		issuerDataKey: recoding(DecodeIssuer, EncodeIssuer),
+		keysDataKey:   recoding(DecodeKeys, EncodeKeys),
 	} {
 		if stored[key] == nil {
 			continue

@@ -28,14 +28,14 @@ func TestARecordOfANewerVersionIsReadAsFarAsItAllows(t *testing.T) {
 				return changed
 			}
 			own := string(c.data[c.entry])
-			readable := change(c.entry, strings.Replace(own, `"version":1`, `"version":2,"minReader":1,"later":{"a":1}`, 1))
-			unreadable := change(c.entry, strings.Replace(own, `"version":1`, `"version":3,"minReader":2`, 1))
-			silent := change(c.entry, strings.Replace(own, `"version":1`, `"version":2`, 1))
-			otherTypes := change(c.entry, `{"owner":7,"keys":"none","version":2,"clientID":[],"identifier":{}}`)
+			readable := change(c.entry, strings.Replace(own, `"version":1`, `"version":3,"minReader":1,"later":{"a":1}`, 1))
+			unreadable := change(c.entry, strings.Replace(own, `"version":1`, `"version":3,"minReader":3`, 1))
+			silent := change(c.entry, strings.Replace(own, `"version":1`, `"version":3`, 1))
+			otherTypes := change(c.entry, `{"owner":7,"keys":"none","version":3,"clientID":[],"identifier":{}}`)
 			if c.entry == "ring.json" {
-				readable = change("form.json", `{"version":2,"minReader":1}`)
+				readable = change("form.json", `{"version":3,"minReader":1}`)
 				readable["ring.json"] = []byte(strings.Replace(own, `"version":1`, `"version":1,"later":{"a":1}`, 1))
-				unreadable = change("form.json", `{"version":3,"minReader":2}`)
+				unreadable = change("form.json", `{"version":3,"minReader":3}`)
 			}
 			if err := c.decode(c.data); err != nil || registration.CheckWrite(c.data) != nil {
 				t.Fatalf("its own version: %v", err)

@@ -141,11 +141,20 @@ func check(r Registration) error {
 		return fmt.Errorf("the life of assertions %s is out of bounds", by.MaxAssertionLife)
 	case by.ServiceAccount != nil && (by.KeysOnly || len(by.Verifiers) > 0 || by.ServiceAccount.Name == ""):
 		return errors.New("a client with a service account has its name, and neither verifiers nor keys")
+	case by.Federated != nil && (by.ServiceAccount != nil || by.KeysOnly || len(by.Verifiers) > 0 || by.Federated.IssuerName == ""):
+		return errors.New("a client of a trusted issuer has its name, and neither verifiers, keys nor a service account")
+	case by.Federated != nil && by.Federated.Subject != "" && by.Federated.SubjectPrefix != "":
+		return errors.New("a client of a trusted issuer has a subject or a prefix")
 	case len(by.Verifiers) > oauth2.MaxVerifiers:
 		return fmt.Errorf("%d verifiers, at most %d", len(by.Verifiers), oauth2.MaxVerifiers)
 	}
 	if err := oauth2.CheckCustomClaims(c.Claims); err != nil {
 		return err
+	}
+	if by.Federated != nil {
+		if err := checkRequired(by.Federated.Claims); err != nil {
+			return err
+		}
 	}
 	if err := checkScopes(c.Scopes); err != nil {
 		return err

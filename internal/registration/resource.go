@@ -60,7 +60,7 @@ func EncodeResource(r oauth2.Resource) (map[string][]byte, error) {
 		return nil, fmt.Errorf("encode resource %s: %w", r.Identifier, err)
 	}
 	w := wireResource{
-		Form: wire.Form{Version: version}, Identifier: r.Identifier, Owner: wireOwner{Namespace: r.Namespace, Name: r.Name, UID: r.UID},
+		Form: wire.Form{Version: firstVersion}, Identifier: r.Identifier, Owner: wireOwner{Namespace: r.Namespace, Name: r.Name, UID: r.UID},
 		DisplayName: r.DisplayName, Scopes: r.Scopes, TokenLifetimeSeconds: int64(r.TokenLifetime / time.Second),
 	}
 	for _, c := range r.Consents {

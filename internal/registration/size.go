@@ -200,6 +200,14 @@ func (w *weight) seldom(c oauth2.Client) {
 		w.text(account.Name, account.UID)
 		w.entries += accountWeight
 	}
+	if f := c.Credentials.Federated; f != nil {
+		w.text(f.IssuerName, f.Subject, f.SubjectPrefix)
+		w.number(int64(len(f.Claims)))
+		for _, claim := range f.Claims {
+			w.text(claim.Name)
+			w.list(claim.Values)
+		}
+	}
 	if c.Revocation != (oauth2.Revocation{}) {
 		w.entries += revocationWeight
 	}

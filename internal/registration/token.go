@@ -62,7 +62,7 @@ func EncodeToken(m oauth2.Minted) (map[string][]byte, error) {
 		return nil, fmt.Errorf("encode the record of OAuth2Token %s/%s: %w", m.Namespace, m.Name, err)
 	}
 	w := wireMinted{
-		Form: wire.Form{Version: version}, Owner: wireOwner{Namespace: m.Namespace, Name: m.Name, UID: m.UID},
+		Form: wire.Form{Version: firstVersion}, Owner: wireOwner{Namespace: m.Namespace, Name: m.Name, UID: m.UID},
 		Client: wireMintedClient{ID: m.ClientID, UID: m.ClientUID, Name: m.ClientName}, Opaque: m.Opaque,
 	}
 	for _, t := range m.Tokens {

@@ -39,6 +39,11 @@ type wireRegistration struct {
 	// ServiceAccount is there if the client authenticates by that account's tokens alone. It
 	// has no verifiers and no keys then.
 	ServiceAccount *wireServiceAccount `json:"serviceAccount,omitempty"`
+	// Federated is there if the client authenticates by JWTs of a trusted issuer alone. It has
+	// nothing else to authenticate by then, so that a reader which ignores this admits no
+	// client. It raises the version, because a manager that does not know the method would give
+	// the client a secret.
+	Federated *wireFederated `json:"federated,omitempty"`
 	// Access and what goes with it only add audiences; a reader that ignores them issues for
 	// the namespace's own.
 	Access          []wireAccess      `json:"access,omitempty"`
@@ -73,6 +78,20 @@ type wireAccess struct {
 type wireServiceAccount struct {
 	Name string `json:"name"`
 	UID  string `json:"uid,omitempty"`
+}
+
+// wireFederated are the JWTs of a trusted issuer; without a subject, a prefix and claims it admits no
+// client.
+type wireFederated struct {
+	IssuerName    string         `json:"issuerName"`
+	Subject       string         `json:"subject,omitempty"`
+	SubjectPrefix string         `json:"subjectPrefix,omitempty"`
+	Claims        []wireRequired `json:"claims,omitempty"`
+}
+
+type wireRequired struct {
+	Name   string   `json:"name"`
+	Values []string `json:"values"`
 }
 
 // wireKeySet is a JWK set; without keys it admits no client.
@@ -124,10 +143,19 @@ type wireVerifier struct {
 	WatchedSince time.Time `json:"watchedSince,omitzero"`
 }
 
+// formFor is the form of the registration of a client. Most are as the first version wrote them, so
+// that an upgrade does not write each of them again.
+func formFor(c oauth2.Client) wire.Form {
+	if c.Credentials.Federated != nil {
+		return wire.Form{Version: version, MinReader: firstVersion}
+	}
+	return wire.Form{Version: firstVersion}
+}
+
 func toWire(r Registration) wireRegistration {
 	c := r.Client
 	w := wireRegistration{
-		Form:                 wire.Form{Version: version},
+		Form:                 formFor(c),
 		ClientID:             c.ID,
 		Owner:                wireOwner{Namespace: c.Namespace, Name: c.Name, UID: c.UID},
 		State:                wireActive,
@@ -163,6 +191,9 @@ func toWire(r Registration) wireRegistration {
 	}
 	if c.Credentials.ServiceAccount != nil {
 		w.ServiceAccount = &wireServiceAccount{Name: c.Credentials.ServiceAccount.Name, UID: c.Credentials.ServiceAccount.UID}
+	}
+	if f := c.Credentials.Federated; f != nil {
+		w.Federated = &wireFederated{IssuerName: f.IssuerName, Subject: f.Subject, SubjectPrefix: f.SubjectPrefix, Claims: toRequired(f.Claims)}
 	}
 	if !c.Credentials.KeysOnly {
 		return w
@@ -211,6 +242,9 @@ func (w wireRegistration) registration() (Registration, error) {
 	c.Claims, dropped = oauth2.SoundClaims(c.Claims)
 	if w.ServiceAccount != nil {
 		c.Credentials.ServiceAccount = &oauth2.ServiceAccount{Name: w.ServiceAccount.Name, UID: w.ServiceAccount.UID}
+	}
+	if f := w.Federated; f != nil {
+		c.Credentials.Federated = &oauth2.Federated{IssuerName: f.IssuerName, Subject: f.Subject, SubjectPrefix: f.SubjectPrefix, Claims: fromRequired(f.Claims)}
 	}
 	c.Credentials.KeysOnly = w.Assertions != nil
 	if c.Credentials.KeysOnly {

@@ -200,7 +200,7 @@ func TestPrivateKeyJWTIsRefused(t *testing.T) {
 		"SAML": {func(w *world) string {
 			return strings.Replace(sent("")(w), "jwt-bearer", "saml2-bearer", 1)
 		}, 401, oauth2.ReasonWrongMethod, ""},
-		"another client_id beside it": {sent("&client_id=" + reporting), 401, oauth2.ReasonMalformedCredential, ""},
+		"another client_id beside it": {sent("&client_id=" + reporting), 401, oauth2.ReasonWrongMethod, ""},
 		"a client_secret beside it":   {sent("&client_id=" + keyed + "&client_secret=" + strings.Repeat("x", 43)), 400, oauth2.ReasonSeveralMethods, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

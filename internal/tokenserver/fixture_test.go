@@ -58,8 +58,12 @@ type memory struct {
 	// minted are the OAuth2Tokens in memory, by the id in their opaque tokens, and
 	// mintedAtSource those at the source.
 	minted, mintedAtSource map[string]oauth2.MintedRecord
-	failing                error
-	ring                   keyring.Ring
+	// issuers are the trusted issuers in memory, issuersAtSource those at the source, and
+	// issuersAsked the names that were looked up there.
+	issuers, issuersAtSource map[string]*oauth2.TrustedIssuer
+	issuersAsked             []string
+	failing                  error
+	ring                     keyring.Ring
 	// later is the ring at the source, if it is another one; keysAsked counts who asked for it.
 	later     keyring.Ring
 	keysAsked int
@@ -135,6 +139,19 @@ func (m *memory) LookUpMinted(_ context.Context, opaqueID string) (oauth2.Minted
 	defer m.mu.Unlock()
 	m.asked = append(m.asked, opaqueID)
 	return m.mintedAtSource[opaqueID], m.failing
+}
+
+func (m *memory) TrustedIssuer(name string) *oauth2.TrustedIssuer {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.issuers[name]
+}
+
+func (m *memory) LookUpIssuer(_ context.Context, name string) (*oauth2.TrustedIssuer, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.issuersAsked = append(m.issuersAsked, name)
+	return m.issuersAtSource[name], m.failing
 }
 
 func (m *memory) LookUpResource(_ context.Context, identifier string) (*oauth2.Resource, error) {

@@ -39,6 +39,7 @@ const (
 	seldomKeys       = 1 << iota // the client authenticates by keys alone, which follow
 	seldomAccount                // or as a service account, which follows
 	seldomRevocation             // the instants of its revocation follow
+	seldomFederated              // or by JWTs of a trusted issuer, which follow
 )
 
 func pack(c *oauth2.Client) packed {
@@ -109,10 +110,14 @@ func seldomOf(c *oauth2.Client) (flags byte) {
 	if c.Revocation != (oauth2.Revocation{}) {
 		flags |= seldomRevocation
 	}
+	if c.Credentials.Federated != nil {
+		flags |= seldomFederated
+	}
 	return flags
 }
 
-// packSeldom writes keys, a service account, the instants of a revocation, and custom claims.
+// packSeldom writes keys, a service account, the instants of a revocation, the JWTs of a trusted
+// issuer, and custom claims.
 func packSeldom(w *wire.Writer, c *oauth2.Client) {
 	flags := seldomOf(c)
 	w.Byte(flags)
@@ -128,12 +133,37 @@ func packSeldom(w *wire.Writer, c *oauth2.Client) {
 		packMoment(w, c.Revocation.Asked)
 		packMoment(w, c.Revocation.Before)
 	}
+	if f := c.Credentials.Federated; f != nil {
+		packFederated(w, f)
+	}
 	w.Varint(int64(len(c.Claims)))
 	for _, claim := range c.Claims {
 		w.Text(claim.Name)
 		w.Text(claim.Value)
 		packTexts(w, claim.Values)
 	}
+}
+
+func packFederated(w *wire.Writer, f *oauth2.Federated) {
+	w.Text(f.IssuerName)
+	w.Text(f.Subject)
+	w.Text(f.SubjectPrefix)
+	w.Varint(int64(len(f.Claims)))
+	for _, claim := range f.Claims {
+		w.Text(claim.Name)
+		packTexts(w, claim.Values)
+	}
+}
+
+func unpackFederated(r *wire.Reader) *oauth2.Federated {
+	f := &oauth2.Federated{IssuerName: r.Text(), Subject: r.Text(), SubjectPrefix: r.Text()}
+	if n := r.Count(); n > 0 {
+		f.Claims = make([]oauth2.RequiredClaim, n)
+		for i := range f.Claims {
+			f.Claims[i] = oauth2.RequiredClaim{Name: r.Text(), Values: unpackTexts(r, nil)}
+		}
+	}
+	return f
 }
 
 func unpackSeldom(r *wire.Reader, c *oauth2.Client) {
@@ -149,6 +179,9 @@ func unpackSeldom(r *wire.Reader, c *oauth2.Client) {
 	}
 	if flags&seldomRevocation != 0 {
 		c.Revocation = oauth2.Revocation{Asked: unpackMoment(r), Before: unpackMoment(r)}
+	}
+	if flags&seldomFederated != 0 {
+		c.Credentials.Federated = unpackFederated(r)
 	}
 	if n := r.Count(); n > 0 {
 		c.Claims = make([]oauth2.Claim, n)

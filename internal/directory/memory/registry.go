@@ -24,7 +24,8 @@ type Record struct {
 	client packed
 	// DroppedClaims are the claims of a client that are not allowed. No token has them.
 	DroppedClaims []string
-	// value is a *oauth2.Resource, a *oauth2.Minted or a *keyring.Ring, by its kind.
+	// value is a *oauth2.Resource, a *oauth2.TrustedIssuer, a *oauth2.Minted or a *keyring.Ring,
+	// by its kind.
 	value any
 }
 
@@ -45,6 +46,11 @@ func DecodeRecord(name, kind string, version uint64, data map[string][]byte) (r 
 		var resource oauth2.Resource
 		if resource, err = registration.DecodeResource(data); err == nil {
 			own, of, r.value = registration.ResourceSecretName(resource.Identifier), "resource", compact(resource, copyResource)
+		}
+	case registration.IssuerSecretType:
+		var issuer oauth2.TrustedIssuer
+		if issuer, err = registration.DecodeIssuer(data); err == nil {
+			own, of, r.value = registration.IssuerSecretName(issuer.Name), "trusted issuer", &issuer
 		}
 	case registration.TokenSecretType:
 		var m oauth2.Minted
@@ -80,6 +86,12 @@ func (r Record) Resource() *oauth2.Resource {
 	return resource
 }
 
+// Issuer returns the trusted issuer of a record; nil if it is none.
+func (r Record) Issuer() *oauth2.TrustedIssuer {
+	issuer, _ := r.value.(*oauth2.TrustedIssuer)
+	return issuer
+}
+
 // Minted returns the minted tokens of a record; nil if it has none.
 func (r Record) Minted() *oauth2.Minted {
 	m, _ := r.value.(*oauth2.Minted)
@@ -95,6 +107,7 @@ func (r Record) Ring() *keyring.Ring {
 // Registry is the store of the registry's Secrets.
 type Registry struct {
 	Resources Resources
+	Issuers   Issuers
 	Keys      Keys
 
 	clients half[packed]
@@ -128,6 +141,8 @@ func (r *Registry) Apply(record Record) {
 		r.register(record.lock, record.client)
 	case registration.ResourceSecretType:
 		r.Resources.put(record.name, record.Resource())
+	case registration.IssuerSecretType:
+		r.Issuers.put(record.name, record.Issuer())
 	case registration.TokenSecretType:
 		r.mint(record)
 	case registration.KeysSecretType:
@@ -166,6 +181,7 @@ func (r *Registry) mint(record Record) {
 func (r *Registry) Remove(record Record) {
 	r.register(record.lock, packed{})
 	r.Resources.put(record.name, nil)
+	r.Issuers.put(record.name, nil)
 	r.minted.next(placeOf(record.name), storedMinted{})
 }
 
@@ -174,7 +190,7 @@ func (r *Registry) Replace(list iter.Seq[Record], at restore.List) {
 	if !at.Lost.IsZero() {
 		r.revokeRestored(list, at.Lost)
 	}
-	listed := listedRecords{map[Place]bool{}, map[Place]bool{}, map[string]bool{}}
+	listed := listedRecords{map[Place]bool{}, map[Place]bool{}, map[string]bool{}, map[string]bool{}}
 	for record := range list {
 		listed.add(record)
 		if ring := record.Ring(); ring != nil && at.Saved {
@@ -188,6 +204,7 @@ func (r *Registry) Replace(list iter.Seq[Record], at restore.List) {
 	}
 	r.epochs.keep(listed.clients)
 	r.Resources.keep(listed.resources)
+	r.Issuers.keep(listed.issuers)
 	for _, before := range r.minted.keep(listed.tokens) {
 		if !at.Saved {
 			r.minted.bury(before)
@@ -200,8 +217,8 @@ func (r *Registry) Replace(list iter.Seq[Record], at restore.List) {
 
 // listedRecords are the records of a list, as the stores find them.
 type listedRecords struct {
-	clients, tokens map[Place]bool
-	resources       map[string]bool
+	clients, tokens    map[Place]bool
+	resources, issuers map[string]bool
 }
 
 func (l listedRecords) add(record Record) {
@@ -212,6 +229,8 @@ func (l listedRecords) add(record Record) {
 		l.tokens[placeOf(record.name)] = true
 	case registration.ResourceSecretType:
 		l.resources[record.name] = true
+	case registration.IssuerSecretType:
+		l.issuers[record.name] = true
 	}
 }
 

@@ -141,6 +141,10 @@ func (r *Registry) write(w *encoder) {
 		data, err := registration.EncodeResource(*resource)
 		w.secret(name, registration.ResourceSecretType, data, err)
 	}
+	for name, issuer := range r.Issuers.all() {
+		data, err := registration.EncodeIssuer(*issuer)
+		w.secret(name, registration.IssuerSecretType, data, err)
+	}
 	r.minted.each(func(_ Place, m storedMinted) {
 		data, err := registration.EncodeToken(*m.Minted)
 		w.secret(registration.TokenSecretName(m.UID), registration.TokenSecretType, data, err)

@@ -48,6 +48,7 @@ var errAway = errors.New("the API server is away")
 type directoryOfTests struct {
 	known, source          map[string]oauth2.Record
 	resources              []*oauth2.Resource
+	issuers                map[string]*oauth2.TrustedIssuer
 	minted, mintedAtSource map[string]oauth2.MintedRecord
 	ring                   keyring.Ring
 	revoked                revocation.State
@@ -100,6 +101,12 @@ func (d *directoryOfTests) ResourceByIdentifier(identifier string) *oauth2.Resou
 
 func (d *directoryOfTests) LookUpResource(_ context.Context, identifier string) (*oauth2.Resource, error) {
 	return d.ResourceByIdentifier(identifier), d.failing
+}
+
+func (d *directoryOfTests) TrustedIssuer(name string) *oauth2.TrustedIssuer { return d.issuers[name] }
+
+func (d *directoryOfTests) LookUpIssuer(_ context.Context, name string) (*oauth2.TrustedIssuer, error) {
+	return d.issuers[name], d.failing
 }
 
 func (d *directoryOfTests) Minted(opaqueID string) oauth2.MintedRecord { return d.minted[opaqueID] }

@@ -283,6 +283,12 @@ func (d *directory) LookUpResource(_ context.Context, identifier string) (*oauth
 	return d.ResourceByIdentifier(identifier), nil
 }
 
+func (*directory) TrustedIssuer(string) *oauth2.TrustedIssuer { return nil }
+
+func (*directory) LookUpIssuer(context.Context, string) (*oauth2.TrustedIssuer, error) {
+	return nil, nil //nolint:nilnil // it has none
+}
+
 func (*directory) Minted(string) oauth2.MintedRecord { return oauth2.MintedRecord{} }
 
 func (*directory) LookUpMinted(context.Context, string) (oauth2.MintedRecord, error) {

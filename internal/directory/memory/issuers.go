@@ -1,0 +1,55 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package memory
+
+import (
+	"maps"
+	"sync"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+)
+
+// Issuers are the trusted issuers, by the names of their Secrets. There are few, and each is read
+// as a whole.
+type Issuers struct {
+	mu       sync.RWMutex
+	bySecret map[string]*oauth2.TrustedIssuer
+}
+
+// Named returns the trusted issuer of a name; nil if there is none.
+func (i *Issuers) Named(name string) *oauth2.TrustedIssuer {
+	secretName := registration.IssuerSecretName(name)
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	return i.bySecret[secretName]
+}
+
+// put stores the record of a Secret; nil removes it.
+func (i *Issuers) put(secretName string, issuer *oauth2.TrustedIssuer) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if issuer == nil {
+		delete(i.bySecret, secretName)
+		return
+	}
+	if i.bySecret == nil {
+		i.bySecret = map[string]*oauth2.TrustedIssuer{}
+	}
+	i.bySecret[secretName] = issuer
+}
+
+// keep removes the records of the Secrets that are not listed.
+func (i *Issuers) keep(listed map[string]bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	maps.DeleteFunc(i.bySecret, func(name string, _ *oauth2.TrustedIssuer) bool { return !listed[name] })
+}
+
+// all returns the records by the names of their Secrets.
+func (i *Issuers) all() map[string]*oauth2.TrustedIssuer {
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	return maps.Clone(i.bySecret)
+}

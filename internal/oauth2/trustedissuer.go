@@ -1,0 +1,179 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2
+
+import (
+	"cmp"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/jws"
+	"github.com/hallpass-dev/hallpass/internal/strictjson"
+)
+
+// The bounds of the life of a trusted issuer's JWT, from iat to exp.
+const (
+	MinForeignLife     = time.Minute
+	MaxForeignLife     = 24 * time.Hour
+	DefaultForeignLife = time.Hour
+)
+
+// TrustedIssuer is an issuer outside of Hallpass whose JWTs authenticate clients. A shared one is
+// immutable.
+type TrustedIssuer struct {
+	// Name is that of the OAuth2TrustedIssuer, and UID its UID.
+	Name, UID string
+	// Issuer is the iss of its JWTs.
+	Issuer    string
+	Suspended bool
+	Keys      jws.PackedKeys
+	// FetchedAt is when the keys were fetched, and KeysUntil when they are no longer used. Keys
+	// that are not fetched have neither.
+	FetchedAt, KeysUntil time.Time
+	// Algorithms sign its JWTs; none stands for all.
+	Algorithms []jws.Algorithm
+	// Audiences are the values of aud of which a JWT has exactly one; none stands for our
+	// issuer.
+	Audiences []string
+	// MaxLife bounds the time from iat to exp; zero means DefaultForeignLife.
+	MaxLife time.Duration
+	// Once accepts each JWT once.
+	Once bool
+	// Delegations are the namespaces whose clients may use it.
+	Delegations []Delegation
+}
+
+// Delegation lets the clients of namespaces use a trusted issuer.
+type Delegation struct {
+	// Namespaces are sorted.
+	Namespaces []string
+	// SubjectPrefixes are beginnings of sub, of which a JWT has one; none stands for all.
+	SubjectPrefixes []string
+	// Claims are required of each JWT.
+	Claims []RequiredClaim
+}
+
+// RequiredClaim is a claim that a JWT must have, with one of the values.
+type RequiredClaim struct {
+	Name   string
+	Values []string
+}
+
+// Federated are the JWTs of a trusted issuer that authenticate a client. One of Subject,
+// SubjectPrefix and Claims is set at least.
+type Federated struct {
+	IssuerName             string
+	Subject, SubjectPrefix string
+	Claims                 []RequiredClaim
+}
+
+// Binds reports whether it names any JWT at all: without a subject, a prefix and claims it would
+// accept each JWT of the issuer.
+func (f Federated) Binds() bool {
+	return f.Subject != "" || f.SubjectPrefix != "" || len(f.Claims) > 0
+}
+
+// SameIssuer reports whether two issuers are one to most readers: they may differ by the case of
+// letters and by slashes at the end.
+func SameIssuer(a, b string) bool {
+	return strings.EqualFold(strings.TrimRight(a, "/"), strings.TrimRight(b, "/"))
+}
+
+// IsClusterDefault reports whether an issuer has a name that each cluster uses for itself by
+// default, so that it does not tell one cluster from another.
+func IsClusterDefault(issuer string) bool {
+	u, err := url.Parse(issuer)
+	if err != nil {
+		return false
+	}
+	host := strings.ToLower(u.Hostname())
+	return host == "kubernetes" || host == "kubernetes.default" || host == "kubernetes.default.svc" || strings.HasPrefix(host, "kubernetes.default.svc.")
+}
+
+// Lets reports whether the issuer lets the clients of a namespace use the JWTs that a client names.
+// A client with claims alone is let, and each JWT is compared with the delegation.
+func (t *TrustedIssuer) Lets(namespace string, f Federated) bool {
+	return slices.ContainsFunc(t.Delegations, func(d Delegation) bool { return d.lets(namespace, f) })
+}
+
+// Delegates reports whether the issuer lets a namespace use any of its JWTs.
+func (t *TrustedIssuer) Delegates(namespace string) bool {
+	return slices.ContainsFunc(t.Delegations, func(d Delegation) bool { return d.hasNamespace(namespace) })
+}
+
+func (d Delegation) hasNamespace(namespace string) bool {
+	_, found := slices.BinarySearch(d.Namespaces, namespace)
+	return found
+}
+
+func (d Delegation) lets(namespace string, f Federated) bool {
+	if !d.hasNamespace(namespace) || !f.Binds() {
+		return false
+	}
+	if begin := cmp.Or(f.Subject, f.SubjectPrefix); begin != "" && !d.hasPrefixOf(begin) {
+		return false
+	}
+	return !slices.ContainsFunc(d.Claims, func(required RequiredClaim) bool {
+		return slices.ContainsFunc(f.Claims, func(c RequiredClaim) bool { return c.Name == required.Name && !c.within(required) })
+	})
+}
+
+func (d Delegation) hasPrefixOf(subject string) bool {
+	return len(d.SubjectPrefixes) == 0 || slices.ContainsFunc(d.SubjectPrefixes, func(prefix string) bool { return strings.HasPrefix(subject, prefix) })
+}
+
+// within reports whether each value of the claim is one of another's.
+func (c RequiredClaim) within(other RequiredClaim) bool {
+	return !slices.ContainsFunc(c.Values, func(value string) bool { return !slices.Contains(other.Values, value) })
+}
+
+// admits reports whether the JWT of a client of a namespace is one of the delegation's.
+func (d Delegation) admits(namespace, subject string, claims strictjson.Object) bool {
+	return d.hasNamespace(namespace) && d.hasPrefixOf(subject) && haveClaims(claims, d.Claims)
+}
+
+// subjectMatches and claimsMatch compare a JWT with the client.
+func (f Federated) subjectMatches(subject string) bool {
+	if f.Subject != "" {
+		return subject == f.Subject
+	}
+	return strings.HasPrefix(subject, f.SubjectPrefix)
+}
+
+func (f Federated) claimsMatch(claims strictjson.Object) bool { return haveClaims(claims, f.Claims) }
+
+func haveClaims(claims strictjson.Object, required []RequiredClaim) bool {
+	return !slices.ContainsFunc(required, func(r RequiredClaim) bool {
+		value, ok := claimText(claims[r.Name])
+		return !ok || !slices.Contains(r.Values, value)
+	})
+}
+
+// claimText returns the text that a claim is compared by: that of a string, and the JSON form of a
+// whole number, of true and of false. No other value is compared.
+func claimText(raw string) (string, bool) {
+	switch {
+	case raw == "":
+		return "", false
+	case raw[0] == '"':
+		value, err := strictjson.StringMember("", raw)
+		return value, err == nil
+	case raw == "true", raw == "false":
+		return raw, true
+	}
+	digits := strings.TrimPrefix(raw, "-")
+	return raw, strings.Trim(digits, "0123456789") == ""
+}
+
+// verifies reports whether the issuer signs with an algorithm.
+func (t *TrustedIssuer) verifies(algorithm jws.Algorithm) bool {
+	return len(t.Algorithms) == 0 || slices.Contains(t.Algorithms, algorithm)
+}
+
+// isStale reports whether its keys are too old to be used.
+func (t *TrustedIssuer) isStale(now time.Time) bool {
+	return !t.KeysUntil.IsZero() && !now.Before(t.KeysUntil)
+}

@@ -1,0 +1,192 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package registration
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/jws"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/wire"
+)
+
+// How the records of trusted issuers are kept.
+const (
+	// IssuerSecretType is the type of their Secrets.
+	IssuerSecretType = "hallpass.dev/trusted-issuer"
+	// AnnotationIssuer is the issuer of a record for people. Nothing reads it.
+	AnnotationIssuer = "hallpass.dev/issuer"
+
+	issuerDataKey = "issuer.json"
+)
+
+// MaxIssuer bounds the record of a trusted issuer, in bytes.
+const MaxIssuer = 256 << 10
+
+// IssuerSecretName is the name of the record of the OAuth2TrustedIssuer of a name.
+func IssuerSecretName(name string) string { return lockName("issuer-", name) }
+
+// wireIssuer is the stored form of a trusted issuer, under the same promise as that of a client. A
+// reader of before the first of them ignores its Secret.
+type wireIssuer struct {
+	wire.Form `json:",inline"`
+
+	Name       string           `json:"name"`
+	UID        string           `json:"uid"`
+	Issuer     string           `json:"issuer"`
+	State      wireState        `json:"state"`
+	Keys       []jws.JWK        `json:"keys"`
+	FetchedAt  time.Time        `json:"fetchedAt,omitzero"`
+	KeysUntil  time.Time        `json:"keysUntil,omitzero"`
+	Algorithms []jws.Algorithm  `json:"algorithms,omitempty"`
+	Audiences  []string         `json:"audiences,omitempty"`
+	MaxSeconds int64            `json:"maxLifeSeconds,omitempty"`
+	Once       bool             `json:"once,omitempty"`
+	Delegated  []wireDelegation `json:"delegations,omitempty"`
+}
+
+type wireDelegation struct {
+	Namespaces      []string       `json:"namespaces"`
+	SubjectPrefixes []string       `json:"subjectPrefixes,omitempty"`
+	Claims          []wireRequired `json:"claims,omitempty"`
+}
+
+func toRequired(claims []oauth2.RequiredClaim) (list []wireRequired) {
+	for _, claim := range claims {
+		list = append(list, wireRequired(claim))
+	}
+	return list
+}
+
+func fromRequired(list []wireRequired) (claims []oauth2.RequiredClaim) {
+	for _, claim := range list {
+		claims = append(claims, oauth2.RequiredClaim(claim))
+	}
+	return claims
+}
+
+// EncodeIssuer renders a trusted issuer as the data of its Secret. Equal issuers give equal bytes.
+func EncodeIssuer(t oauth2.TrustedIssuer) (map[string][]byte, error) {
+	if err := checkIssuer(t); err != nil {
+		return nil, fmt.Errorf("encode trusted issuer %s: %w", t.Name, err)
+	}
+	w := wireIssuer{
+		Form: wire.Form{Version: version}, Name: t.Name, UID: t.UID, Issuer: t.Issuer, State: wireActive, Keys: t.Keys.JWKs(),
+		FetchedAt: t.FetchedAt.UTC(), KeysUntil: t.KeysUntil.UTC(), Algorithms: t.Algorithms, Audiences: t.Audiences,
+		MaxSeconds: int64(t.MaxLife / time.Second), Once: t.Once,
+	}
+	if t.Suspended {
+		w.State = wireSuspended
+	}
+	for _, d := range t.Delegations {
+		w.Delegated = append(w.Delegated, wireDelegation{d.Namespaces, d.SubjectPrefixes, toRequired(d.Claims)})
+	}
+	document, err := json.Marshal(w)
+	if err != nil {
+		return nil, fmt.Errorf("encode trusted issuer %s: %w", t.Name, err)
+	}
+	if len(document) > MaxIssuer {
+		return nil, fmt.Errorf("encode trusted issuer %s: %w", t.Name, ErrTooLarge)
+	}
+	return map[string][]byte{issuerDataKey: document}, nil
+}
+
+// DecodeIssuer reads the record of a trusted issuer. What it cannot read whole and sound is
+// ErrUnreadable.
+func DecodeIssuer(data map[string][]byte) (oauth2.TrustedIssuer, error) {
+	var w wireIssuer
+	if err := read(data[issuerDataKey], &w, &w.Form); err != nil {
+		return oauth2.TrustedIssuer{}, err
+	}
+	t, err := w.issuer()
+	if err == nil {
+		err = checkIssuer(t)
+	}
+	if err != nil {
+		return oauth2.TrustedIssuer{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	return t, nil
+}
+
+func (w wireIssuer) issuer() (oauth2.TrustedIssuer, error) {
+	t := oauth2.TrustedIssuer{
+		Name: w.Name, UID: w.UID, Issuer: w.Issuer, FetchedAt: w.FetchedAt, KeysUntil: w.KeysUntil, Algorithms: w.Algorithms, Audiences: w.Audiences,
+		MaxLife: time.Duration(w.MaxSeconds) * time.Second, Once: w.Once,
+	}
+	switch w.State {
+	case wireActive:
+	case wireSuspended:
+		t.Suspended = true
+	default:
+		return t, fmt.Errorf("state %q is unknown", w.State)
+	}
+	for _, d := range w.Delegated {
+		t.Delegations = append(t.Delegations, oauth2.Delegation{Namespaces: d.Namespaces, SubjectPrefixes: d.SubjectPrefixes, Claims: fromRequired(d.Claims)})
+	}
+	if len(w.Keys) == 0 {
+		return t, nil
+	}
+	document, err := json.Marshal(wireKeySet{Keys: w.Keys})
+	if err != nil {
+		return t, fmt.Errorf("read keys: %w", err)
+	}
+	set, err := parseStoredKeys(document)
+	if err == nil {
+		t.Keys, err = jws.PackKeys(set...)
+	}
+	if err != nil {
+		return t, fmt.Errorf("read keys: %w", err)
+	}
+	return t, nil
+}
+
+// parseStoredKeys reads the keys of a record, of which each has to be usable.
+func parseStoredKeys(document []byte) ([]jws.PublicKey, error) {
+	set, err := jws.ParseKeySet(document)
+	if err == nil && len(set.Unusable) > 0 {
+		err = errors.Join(set.Unusable...)
+	}
+	return set.Keys, err
+}
+
+func checkIssuer(t oauth2.TrustedIssuer) error {
+	failures := []error{}
+	switch {
+	case t.Name == "" || t.UID == "" || strings.ContainsAny(t.Name, "./"):
+		failures = append(failures, errors.New("it has no name or no UID"))
+	case !strings.HasPrefix(t.Issuer, "https://"):
+		failures = append(failures, errors.New("the issuer is no https URL"))
+	case t.MaxLife != 0 && (t.MaxLife < oauth2.MinForeignLife || t.MaxLife > oauth2.MaxForeignLife):
+		failures = append(failures, fmt.Errorf("the life of JWTs %s is out of bounds", t.MaxLife))
+	case t.FetchedAt.IsZero() != t.KeysUntil.IsZero():
+		failures = append(failures, errors.New("keys that were fetched have an end, and others have none"))
+	}
+	for _, d := range t.Delegations {
+		if !slices.IsSorted(d.Namespaces) {
+			failures = append(failures, errors.New("the namespaces of a delegation are not sorted"))
+		}
+		for _, prefix := range d.SubjectPrefixes {
+			if prefix == "" {
+				failures = append(failures, errors.New("a prefix is empty"))
+			}
+		}
+		failures = append(failures, checkRequired(d.Claims))
+	}
+	return errors.Join(failures...)
+}
+
+// checkRequired refuses a required claim that no JWT could have.
+func checkRequired(claims []oauth2.RequiredClaim) error {
+	for _, claim := range claims {
+		if claim.Name == "" || len(claim.Values) == 0 {
+			return errors.New("a required claim has no name or no values")
+		}
+	}
+	return nil
+}
