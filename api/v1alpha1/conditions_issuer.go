@@ -102,6 +102,12 @@ func IssuerKeysKept(reason, what string) metav1.Condition {
 	}
 }
 
+// IssuerUnprotectedLabel is the condition of an issuer that selects namespaces by a label that their
+// owners can set.
+func IssuerUnprotectedLabel(label string, protected []string) metav1.Condition {
+	return incomplete(ReasonUnprotectedLabel, unprotected(label, protected)+" The entry of spec.namespaces that selects by it has no effect; the others do.")
+}
+
 // RegisteredFederatedToken is the condition of a client that authenticates by JWTs of a trusted
 // issuer; which names them.
 func RegisteredFederatedToken(issuerName, which string) metav1.Condition {

@@ -130,7 +130,7 @@ func PolicyInForce() metav1.Condition {
 // tenants can set.
 func PolicyUnprotectedLabel(label string, protected []string) metav1.Condition {
 	return notReady(ReasonUnprotectedLabel, unprotected(label, protected)+
-		" Its limits apply, but it permits no clientIDs, resourceIdentifiers and claims.")
+		" Its limits apply, but it permits no clientIDs, resourceIdentifiers, claims and FederatedToken.")
 }
 
 func unprotected(label string, protected []string) string {

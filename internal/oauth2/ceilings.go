@@ -13,8 +13,11 @@ import (
 // Ceilings limit the clients and resources of a namespace. The zero value sets no limit of its own
 // and allows no chosen identifier.
 type Ceilings struct {
-	// Methods are the names of the authentication methods that clients may use; nil allows all.
+	// Methods are the names of the authentication methods that clients may use; nil allows all
+	// but those of permittedMethods.
 	Methods []string
+	// Permitted are the methods that a policy lists which may permit something.
+	Permitted []string
 	// TokenLifetime is the longest that a token may live; zero leaves it at MaxTokenLifetime.
 	TokenLifetime time.Duration
 	// FixedTokenLifetime limits tokens with a chosen end if FixedLimited is set; zero then
@@ -75,6 +78,7 @@ func (c Ceilings) And(further Ceilings) Ceilings {
 		}
 		c.Methods = both
 	}
+	c.Permitted = slices.Concat(c.Permitted, further.Permitted)
 	if further.TokenLifetime > 0 && (c.TokenLifetime == 0 || further.TokenLifetime < c.TokenLifetime) {
 		c.TokenLifetime = further.TokenLifetime
 	}
@@ -91,8 +95,14 @@ func (c Ceilings) And(further Ceilings) Ceilings {
 	return c
 }
 
+// permittedMethods are the methods that came after the first release. A policy has to list them.
+var permittedMethods = []string{"FederatedToken"} //nolint:gochecknoglobals // a constant list
+
 // AllowMethod reports whether clients may authenticate by a method.
 func (c Ceilings) AllowMethod(method string) bool {
+	if slices.Contains(permittedMethods, method) && !slices.Contains(c.Permitted, method) {
+		return false
+	}
 	return c.Methods == nil || slices.Contains(c.Methods, method)
 }
 

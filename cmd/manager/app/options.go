@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/hallpass-dev/hallpass/internal/apiclock"
+	"github.com/hallpass-dev/hallpass/internal/controller/issuerkeys"
 	"github.com/hallpass-dev/hallpass/internal/controller/servingcert"
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/jws"
@@ -68,6 +69,9 @@ type Options struct {
 	// UsageRefresh is how often the status of a client in constant use is written; zero stands
 	// for the default.
 	UsageRefresh time.Duration
+	// IssuerFetcher fetches the keys of trusted issuers. The zero Fetcher does so by the network
+	// of the process.
+	IssuerFetcher issuerkeys.Fetcher
 	// LeaderElect makes several managers stand by for one, by a lease with these times.
 	LeaderElect bool
 	Lease       Lease

@@ -12,10 +12,13 @@ import (
 	"errors"
 	"fmt"
 
+	// the authorities of public issuers, for an image that has none
+	_ "golang.org/x/crypto/x509roots/fallback"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -41,6 +44,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/servingcert"
 	"github.com/hallpass-dev/hallpass/internal/controller/signingkeys"
 	"github.com/hallpass-dev/hallpass/internal/controller/tokenrevocation"
+	"github.com/hallpass-dev/hallpass/internal/controller/trustedissuer"
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -189,7 +193,11 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 		&usagereport.Reconciler{Client: c, Clock: now, Ledger: ledger, Clients: clients.Woken, Tokens: tokens.Woken},
 	}
 	if !policies.Namespaced() {
-		controllers = append(controllers, &oauth2policy.Reconciler{Client: c, Policy: policies, Recorder: recorder})
+		issuers, err := trustedIssuers(mgr, policies, now, o)
+		if err != nil {
+			return err
+		}
+		controllers = append(controllers, &oauth2policy.Reconciler{Client: c, Policy: policies, Recorder: recorder}, issuers)
 	}
 	for _, controller := range controllers {
 		if err := controller.SetupWithManager(mgr); err != nil {
@@ -197,6 +205,20 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 		}
 	}
 	return nil
+}
+
+// trustedIssuers returns the controller of OAuth2TrustedIssuers. An installation for chosen
+// namespaces does not have that kind.
+func trustedIssuers(mgr ctrl.Manager, policies *policy.Source, now *apiclock.Clock, o Options) (*trustedissuer.Reconciler, error) {
+	api, err := discovery.NewDiscoveryClientForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return nil, fmt.Errorf("prepare to ask for the issuer of the cluster: %w", err)
+	}
+	return &trustedissuer.Reconciler{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Policy: policies, Fetcher: o.IssuerFetcher, Issuer: o.Issuer,
+		ClusterIssuer: trustedissuer.ClusterIssuer(api.RESTClient(), now), RegistryNamespace: o.RegistryNamespace, Clock: now,
+		Recorder: mgr.GetEventRecorder("hallpass"),
+	}, nil
 }
 
 // addPolicies returns what reads policies, and counts the objects that they limit and the bytes of

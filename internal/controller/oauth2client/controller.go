@@ -259,6 +259,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		// A service account that comes, goes or is made again decides which callers are
 		// admitted.
 		WatchesMetadata(&corev1.ServiceAccount{}, to(w.clientsOfAccount)).
+		// What a trusted issuer lets clients do.
+		Watches(&corev1.Secret{}, to(w.clientsOfIssuer), builder.WithPredicates(consentOfIssuers)).
 		// What the owners of resources consent to.
 		Watches(&v1alpha1.OAuth2Resource{}, to(w.clientsOfResource), builder.WithPredicates(appearance)).
 		// A client that goes is forgotten, and makes room for one that was one too many.
@@ -305,8 +307,9 @@ func index(indexer client.FieldIndexer) error {
 			}
 			return secretName(c)
 		},
-		indexByClientID: func(c *v1alpha1.OAuth2Client) string { return c.Spec.ClientID },
-		indexByReserved: func(c *v1alpha1.OAuth2Client) string { return oauth2.NamespaceIn(c.Spec.ClientID) },
+		indexByClientID:      func(c *v1alpha1.OAuth2Client) string { return c.Spec.ClientID },
+		policy.IndexByIssuer: func(c *v1alpha1.OAuth2Client) string { return c.Spec.Authentication.FederatedToken.IssuerName },
+		indexByReserved:      func(c *v1alpha1.OAuth2Client) string { return oauth2.NamespaceIn(c.Spec.ClientID) },
 		indexByAlgorithm: func(c *v1alpha1.OAuth2Client) string {
 			if c.Spec.TokenSigningAlgorithm == "" {
 				return ""

@@ -76,6 +76,7 @@ func decide(c *v1alpha1.OAuth2Client, m method, issuer oauth2.Issuer, s seen) de
 	d := decision{client: compile(c, s), conflict: s.conflict}
 	d.client.Claims, d.claims = compileClaims(c, issuer, s.ceilings)
 	unusable, incomplete := m.compile(&d.client, s.account.uid)
+	unusable = cmp.Or(unusable, s.issuerObstacle(c))
 	var tooLarge, tooMany *metav1.Condition
 	tooLarge, d.limits = limitSize(&d.client, s)
 	tooMany, d.wants = limitBytes(&d.client, s)
@@ -125,8 +126,8 @@ func forbidden(c *v1alpha1.OAuth2Client, s seen) *metav1.Condition {
 		return new(v1alpha1.ClientIDConflict(c.ClientID()))
 	case s.unreadable():
 		return s.obstacle
-	case !s.ceilings.AllowMethod(string(methodName(c))):
-		return new(v1alpha1.MethodNotAllowed(methodName(c)))
+	case methodRefused(c, s) != nil:
+		return methodRefused(c, s)
 	case s.held:
 	case lacksContacts(c, s):
 		return new(v1alpha1.ContactsMissing())

@@ -48,7 +48,7 @@ type method interface { //nolint:interfacebloat // one way to authenticate in on
 }
 
 // methodOf is the one place that chooses by the spec.
-func methodOf(c *v1alpha1.OAuth2Client, cached client.Client, live, declared client.Reader, keys generationKeys) method { //nolint:ireturn // one of four
+func methodOf(c *v1alpha1.OAuth2Client, cached client.Client, live, declared client.Reader, keys generationKeys) method { //nolint:ireturn // one of five
 	owner := output.Owner{NamespacedName: client.ObjectKeyFromObject(c), Kind: "OAuth2Client", Annotation: v1alpha1.AnnotationClient, UID: c.UID}
 	secrets := output.Target{
 		Client: cached, Cached: cached, Live: live, Owner: owner, SecretType: v1alpha1.SecretTypeClient, Name: secretName(c),
@@ -57,9 +57,13 @@ func methodOf(c *v1alpha1.OAuth2Client, cached client.Client, live, declared cli
 	}
 	configMaps := secrets
 	configMaps.SecretType = ""
-	if c.Spec.Authentication.Method == v1alpha1.ByServiceAccount {
+	switch c.Spec.Authentication.Method {
+	case v1alpha1.ByServiceAccount:
 		secrets.Name = ""
 		return byAccount{base{c, configMaps, secrets, true}}
+	case v1alpha1.ByFederatedToken:
+		secrets.Name = ""
+		return byFederated{base{c, configMaps, secrets, true}}
 	}
 	// of the Secrets that one stays which is read
 	if c.Spec.Secret.Source == v1alpha1.SecretExisting {

@@ -47,6 +47,7 @@ type seen struct {
 	held, taken bool
 	room
 	account clientAccount
+	issuer  clientIssuer
 	// ca is the CA that clients need, in PEM; empty if it is not ours.
 	ca   string
 	uses credential.Uses
@@ -137,7 +138,7 @@ func (s seen) record() credential.Record {
 func (r *Reconciler) see(ctx context.Context, c *v1alpha1.OAuth2Client, m method) (seen, error) {
 	s := seen{at: r.time()}
 	for _, look := range []func(context.Context, *v1alpha1.OAuth2Client, seen) (seen, error){
-		r.seePolicy, r.seeRegistration, r.seeRoom, seeBytes(r.Policy.Room), r.seeCollapsed, seeAccount(r.Informers),
+		r.seePolicy, r.seeIssuer, r.seeRegistration, r.seeRoom, seeBytes(r.Policy.Room), r.seeCollapsed, seeAccount(r.Informers),
 	} {
 		var err error
 		if s, err = look(ctx, c, s); err != nil {

@@ -77,6 +77,7 @@ func statusOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) (v1alpha1.
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionWithinLimits, d.limits)
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionRevocationsCollapsed, s.collapsedCondition())
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionClientIDNeeded, s.accountCondition(c))
+	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionOpenToPullRequests, s.pullRequestCondition(c))
 	return found, stalls
 }
 
@@ -100,6 +101,8 @@ func verdictOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) status.Ve
 		switch because.Reason {
 		case v1alpha1.ReasonProgressing, v1alpha1.ReasonSigningAlgorithmNotReady, v1alpha1.ReasonWriteRefused, v1alpha1.ReasonServiceAccountNotFound:
 			v.Passing = true
+		case v1alpha1.ReasonIssuerNotFound:
+			v.Passing = !s.issuer.unavailable
 		case v1alpha1.ReasonSecretNotFound:
 			v.Passing = len(d.plan.Record.Verifiers) == 0 // else it was deleted
 		}

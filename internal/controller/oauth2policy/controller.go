@@ -66,7 +66,8 @@ func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2Policy) 
 		Conditions: slices.Clone(object.Status.Conditions),
 	}
 	ready := v1alpha1.PolicyInForce()
-	allows := len(object.Spec.ClientIDs) > 0 || len(object.Spec.ResourceIdentifiers) > 0 || len(object.Spec.Claims) > 0
+	allows := len(object.Spec.ClientIDs) > 0 || len(object.Spec.ResourceIdentifiers) > 0 || len(object.Spec.Claims) > 0 ||
+		slices.Contains(object.Spec.AuthenticationMethods, v1alpha1.ByFederatedToken)
 	if label := r.Policy.Unprotected(object.Spec.NamespaceSelector); label != "" && allows {
 		ready = v1alpha1.PolicyUnprotectedLabel(label, r.Policy.ProtectedLabels)
 	}

@@ -30,6 +30,9 @@ import (
 // IndexByAccess finds the OAuth2Clients that ask for a resource, by Key of its name.
 const IndexByAccess = "spec.access"
 
+// IndexByIssuer finds the OAuth2Clients that name a trusted issuer.
+const IndexByIssuer = "spec.authentication.federatedToken.issuerName"
+
 // Key is the value of IndexByAccess.
 func Key(name oauth2.ObjectName) string { return name.Namespace + "/" + name.Name }
 
@@ -125,6 +128,7 @@ func (s *Source) ceilingsOf(spec *v1alpha1.OAuth2PolicySpec) oauth2.Ceilings {
 	if s.Unprotected(spec.NamespaceSelector) != "" {
 		return ceilings
 	}
+	ceilings.Permitted = ceilings.Methods
 	if len(spec.ClientIDs) > 0 {
 		ceilings.ClientIDs = [][]string{Texts(spec.ClientIDs)}
 	}

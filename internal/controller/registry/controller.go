@@ -1,8 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package registry empties the records of OAuth2Clients, OAuth2Resources and OAuth2Tokens that are
-// terminating, and deletes those of owners that are gone. The token server refuses a client without
+// Package registry empties the records of OAuth2Clients, OAuth2Resources, OAuth2Tokens and
+// OAuth2TrustedIssuers that are terminating, and deletes those of owners that are gone. The token server refuses a client without
 // its owner by itself; the grants of a resource end with its record.
 package registry
 
@@ -44,7 +44,7 @@ const (
 
 // recordTypes are the types of the records.
 var recordTypes = []corev1.SecretType{ //nolint:gochecknoglobals // a constant list
-	registration.SecretType, registration.ResourceSecretType, registration.TokenSecretType, registration.KeysSecretType,
+	registration.SecretType, registration.ResourceSecretType, registration.TokenSecretType, registration.IssuerSecretType, registration.KeysSecretType,
 }
 
 // Reconciler removes the records of owners that are gone or terminating.
@@ -86,6 +86,8 @@ func ownerOf(stored *corev1.Secret) (owner, error) {
 		return ownerOfResource(stored)
 	case registration.TokenSecretType:
 		return ownerOfToken(stored)
+	case registration.IssuerSecretType:
+		return ownerOfIssuer(stored)
 	}
 	r, err := registration.Decode(stored.Data)
 	emptied := registration.Registration{Client: r.Client.Emptied()}
@@ -108,6 +110,15 @@ func ownerOfResource(stored *corev1.Secret) (owner, error) {
 	return owner{
 		NamespacedName: types.NamespacedName{Namespace: r.Namespace, Name: r.Name}, kind: "OAuth2Resource", object: &v1alpha1.OAuth2Resource{}, uid: r.UID,
 		emptied: func() (map[string][]byte, error) { return registration.EncodeResource(emptied) },
+	}, err
+}
+
+func ownerOfIssuer(stored *corev1.Secret) (owner, error) {
+	t, err := registration.DecodeIssuer(stored.Data)
+	emptied := oauth2.TrustedIssuer{Name: t.Name, UID: t.UID, Issuer: t.Issuer, Suspended: true}
+	return owner{
+		NamespacedName: types.NamespacedName{Name: t.Name}, kind: "OAuth2TrustedIssuer", object: &v1alpha1.OAuth2TrustedIssuer{}, uid: t.UID,
+		emptied: func() (map[string][]byte, error) { return registration.EncodeIssuer(emptied) },
 	}, err
 }
 
@@ -207,7 +218,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 			slices.Contains(recordTypes, secret.Type)
 	})
 	gone := handler.Funcs{UpdateFunc: r.afterUpdate, DeleteFunc: r.afterDeletion}
-	err := ctrl.NewControllerManagedBy(mgr).
+	building := ctrl.NewControllerManagedBy(mgr).
 		Named("registry").
 		// Every registration is checked when the manager starts: the sweep.
 		For(&corev1.Secret{}, builder.WithPredicates(records)).
@@ -216,9 +227,11 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.OAuth2Client{}, gone).
 		Watches(&v1alpha1.OAuth2Resource{}, gone).
 		Watches(&v1alpha1.OAuth2Token{}, gone).
-		WithOptions(fair.Options(workers, nil, r.ownerNamespace)).
-		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
-	if err != nil {
+		WithOptions(fair.Options(workers, nil, r.ownerNamespace))
+	if !r.Policy.Namespaced() {
+		building = building.Watches(&v1alpha1.OAuth2TrustedIssuer{}, gone)
+	}
+	if err := building.Complete(reconcile.AsReconciler(mgr.GetClient(), r)); err != nil {
 		return fmt.Errorf("set up the registry controller: %w", err)
 	}
 	return nil
@@ -259,6 +272,8 @@ func (r *Reconciler) wakeRecord(deleted client.Object, q queue) {
 		name = registration.ResourceSecretName(r.Policy.Identifier(object))
 	case *v1alpha1.OAuth2Token:
 		name = registration.TokenSecretName(string(object.UID))
+	case *v1alpha1.OAuth2TrustedIssuer:
+		name = registration.IssuerSecretName(object.Name)
 	}
 	q.Add(reconcile.Request{NamespacedName: types.NamespacedName{Namespace: r.RegistryNamespace, Name: name}})
 }

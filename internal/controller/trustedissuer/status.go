@@ -1,0 +1,124 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package trustedissuer
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/issuerkeys"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
+	"github.com/hallpass-dev/hallpass/internal/controller/policy"
+	"github.com/hallpass-dev/hallpass/internal/controller/status"
+	"github.com/hallpass-dev/hallpass/internal/jws"
+)
+
+// report writes the status if it differs.
+func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2TrustedIssuer, s *state) error {
+	found := v1alpha1.OAuth2TrustedIssuerStatus{ObservedGeneration: object.Generation, Conditions: slices.Clone(object.Status.Conditions)}
+	clients, err := r.countClients(ctx, object.Name)
+	if err != nil {
+		return err
+	}
+	found.Clients = new(clients)
+	if s.refusal == nil {
+		found.Keys = keysOf(s.issuer.Keys)
+		if !s.issuer.FetchedAt.IsZero() {
+			found.FetchedAt, found.KeysExpireAt = metav1.NewTime(s.issuer.FetchedAt), metav1.NewTime(s.issuer.KeysUntil)
+		}
+	}
+	verdict, fresh := s.verdict()
+	status.SetConditions(&found.Conditions, status.LookAt(object, s.now), verdict)
+	status.Set(&found.Conditions, object.Generation, v1alpha1.ConditionKeysFresh, fresh)
+	status.Set(&found.Conditions, object.Generation, v1alpha1.ConditionGrantsComplete, s.partial)
+	return r.patch(ctx, object, found)
+}
+
+// verdict is whether JWTs of the issuer are accepted, and whether its keys are fresh; nil where no
+// keys are looked for.
+func (s *state) verdict() (v status.Verdict, fresh *metav1.Condition) {
+	v.Ready = v1alpha1.IssuerTrusted()
+	if s.issuer.Suspended {
+		v.Ready = v1alpha1.IssuerIsSuspended()
+	}
+	if v.Obstacle = cmp.Or(s.refusal, s.obstacle); v.Obstacle != nil {
+		return v, nil
+	}
+	isStale := !s.issuer.KeysUntil.IsZero() && !s.now.Before(s.issuer.KeysUntil)
+	if s.failed == nil && s.issuer.Keys != "" && !isStale {
+		return v, new(v1alpha1.IssuerKeysFetched())
+	}
+	failed := cmp.Or(s.failed, &issuerkeys.Error{Reason: v1alpha1.ReasonKeysNotFetched, What: "it was not tried yet"})
+	fresh = new(v1alpha1.IssuerKeysKept(failed.Reason, failed.What))
+	switch {
+	case s.issuer.Keys == "":
+		v.Obstacle = new(v1alpha1.IssuerKeysFailed(failed.Reason, failed.What))
+	case isStale:
+		v.Obstacle = new(v1alpha1.IssuerKeysStale(s.maxAge, failed.What))
+	default:
+		return v, fresh
+	}
+	fresh.Message = v.Obstacle.Message
+	v.Passing = !failed.Endless
+	return v, fresh
+}
+
+// keysOf are the keys as the status has them, in the order of their ids.
+func keysOf(packed jws.PackedKeys) (keys []v1alpha1.IssuerKey) {
+	for _, jwk := range packed.JWKs() {
+		key, err := packed.Key(jws.Header{KeyID: jwk.KeyID, Algorithm: jwk.Algorithm})
+		if err != nil {
+			continue
+		}
+		id, err := jws.Thumbprint(key.Key)
+		if err != nil || slices.ContainsFunc(keys, func(k v1alpha1.IssuerKey) bool { return k.ID == id }) {
+			continue
+		}
+		keys = append(keys, v1alpha1.IssuerKey{ID: id, Algorithm: v1alpha1.IssuerAlgorithm(jwk.Algorithm)})
+	}
+	slices.SortFunc(keys, func(a, b v1alpha1.IssuerKey) int { return cmp.Compare(a.ID, b.ID) })
+	return keys
+}
+
+func (r *Reconciler) countClients(ctx context.Context, name string) (int32, error) {
+	var clients v1alpha1.OAuth2ClientList
+	if err := r.Client.List(ctx, &clients, client.MatchingFields{policy.IndexByIssuer: name}, client.UnsafeDisableDeepCopy); err != nil {
+		return 0, fmt.Errorf("list the clients that name OAuth2TrustedIssuer %s: %w", name, err)
+	}
+	return int32(min(len(clients.Items), 1<<30)), nil //nolint:gosec // it is bounded
+}
+
+// reportFailure reports what could not be done; see output.Failure. What is on record of the issuer
+// is trusted.
+func (r *Reconciler) reportFailure(ctx context.Context, object *v1alpha1.OAuth2TrustedIssuer, s *state, failure error) error {
+	v := status.Verdict{
+		Ready: v1alpha1.IssuerTrusted(), Trouble: output.Failure(failure, object.Status.Conditions, "write the record of the issuer"), Passing: true,
+	}
+	if v.Trouble == nil {
+		return nil
+	}
+	if !meta.IsStatusConditionTrue(object.Status.Conditions, v1alpha1.ConditionReady) {
+		v.Obstacle = v.Trouble
+	}
+	wanted := *object.Status.DeepCopy()
+	status.SetConditions(&wanted.Conditions, status.LookAt(object, s.now), v)
+	return r.patch(ctx, object, wanted)
+}
+
+// patch writes the status if it differs, and then announces what is rejected.
+func (r *Reconciler) patch(ctx context.Context, object *v1alpha1.OAuth2TrustedIssuer, wanted v1alpha1.OAuth2TrustedIssuerStatus) error {
+	before := object.Status.Conditions
+	written, err := status.Patch(ctx, r.Client, object, &object.Status, wanted)
+	if written {
+		status.Announce(r.Recorder, object, before, wanted.Conditions)
+	}
+	return err
+}
