@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "start again with", mutationDetector, err)
 		os.Exit(1)
 	}
-	world.Main(world.Options{}, func(ctx context.Context, w *world.World) (int, error) {
+	world.Main(world.Options{Installation: installation.Options{IssuerFetcher: network.Fetcher()}}, func(ctx context.Context, w *world.World) (int, error) {
 		use(w)
 		code := m.Run()
 		if code == 0 && everyTestRuns() {

@@ -27,6 +27,7 @@ import (
 	manager "github.com/hallpass-dev/hallpass/cmd/manager/app"
 	tokenserver "github.com/hallpass-dev/hallpass/cmd/tokenserver/app"
 	"github.com/hallpass-dev/hallpass/internal/apiclock"
+	"github.com/hallpass-dev/hallpass/internal/controller/issuerkeys"
 	"github.com/hallpass-dev/hallpass/internal/controller/servingcert"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -61,6 +62,9 @@ type Running struct {
 	// Clock is that of the manager, from its next start on; nil stands for that of the machine.
 	Clock *apiclock.Clock
 
+	// IssuerFetcher is that of the manager, from its next start on.
+	IssuerFetcher issuerkeys.Fetcher
+
 	usageRefresh time.Duration
 
 	dir         string
@@ -84,6 +88,8 @@ type Options struct {
 	// UsageInterval and UsageRefresh are how often the use of clients is reported, and written
 	// into their status.
 	UsageInterval, UsageRefresh time.Duration
+	// IssuerFetcher fetches the keys of trusted issuers.
+	IssuerFetcher issuerkeys.Fetcher
 }
 
 var quiet sync.Once //nolint:gochecknoglobals // of a logger that is global itself
@@ -105,7 +111,7 @@ func Run(ctx context.Context, cp *controlplane.ControlPlane, root string, option
 	}
 	r := &Running{
 		ControlPlane: cp, Log: &Log{}, namespaces: options.Namespaces, SigningKeys: keyring.DefaultPolicy(oauth2.MaxTokenLifetime),
-		usageRefresh: options.UsageRefresh, port: port, options: options,
+		usageRefresh: options.UsageRefresh, port: port, options: options, IssuerFetcher: options.IssuerFetcher,
 	}
 	if r.Issuer, err = oauth2.ParseIssuer("https://localhost:"+port, false); err != nil {
 		return nil, err
@@ -157,6 +163,7 @@ func (r *Running) StartManager(ctx context.Context) error {
 			SigningKeys: r.SigningKeys, CertificateLives: r.CertificateLives, Namespaces: r.namespaces, Clock: r.Clock,
 			MaxTokenLifetime: manager.DefaultMaxTokenLifetime,
 			UsageRefresh:     r.usageRefresh,
+			IssuerFetcher:    r.IssuerFetcher,
 			AllowClientID:    r.AllowClientID, AllowClaims: r.AllowClaims, ProtectedLabels: []string{"kubernetes.io/metadata.name", ProtectedLabel},
 			APIAudiences: []string{"https://kubernetes.default.svc"}, MetricsListen: "0", HealthListen: "0", Log: logr.FromSlogHandler(serve.NewLog(r.Log, 0).Handler()),
 		})
