@@ -104,3 +104,30 @@ func TestWhatAPullRequestOfAForkCouldHaveIsKnown(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsNewIsAllowedOnlyWhereAPolicyListsIt(t *testing.T) {
+	const federated = "FederatedToken"
+	silent := oauth2.Ceilings{}
+	lists := oauth2.Ceilings{Methods: []string{"ClientSecret", federated}, Permitted: []string{"ClientSecret", federated}}
+	// of a policy that selects by a label which a tenant can set
+	unprotected := oauth2.Ceilings{Methods: []string{"ClientSecret", federated}}
+	others := oauth2.Ceilings{Methods: []string{"ClientSecret"}, Permitted: []string{"ClientSecret"}}
+	for name, c := range map[string]struct {
+		ceilings oauth2.Ceilings
+		want     bool
+	}{
+		"no policy":              {silent, false},
+		"a policy that lists it": {silent.And(lists), true},
+		"one that lists it and one that is silent":    {lists.And(silent), true},
+		"one that a tenant could bring about":         {silent.And(unprotected), false},
+		"one of each":                                 {silent.And(unprotected).And(lists), true},
+		"one that lists it and one that lists others": {lists.And(others), false},
+	} {
+		if got := c.ceilings.AllowMethod(federated); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+		if !c.ceilings.AllowMethod("ClientSecret") {
+			t.Errorf("%s: a client secret is not allowed", name)
+		}
+	}
+}

@@ -182,17 +182,23 @@ func (r *Reconciler) findKeys(ctx context.Context, object *v1alpha1.OAuth2Truste
 	}
 	fetched := r.fetches.keys(ctx, object.UID, sourceOf(object), r.Fetcher, r.Clock)
 	s.failed, s.next = fetched.failed, fetched.next
+	s.takeFetched(fetched)
+	return nil
+}
+
+// takeFetched takes the keys that were fetched, or those on record. What brings no change is
+// recorded a few times in the age of keys.
+func (s *state) takeFetched(fetched fetch) {
 	if before := s.before; before != nil && !before.FetchedAt.IsZero() {
 		s.issuer.Keys, s.issuer.FetchedAt = before.Keys, before.FetchedAt
 	}
-	isNew := fetched.keys != s.issuer.Keys
-	if !fetched.at.IsZero() && (isNew || fetched.at.Sub(s.issuer.FetchedAt) >= s.maxAge/recordedAfter) && fetched.at.After(s.issuer.FetchedAt) {
+	due := fetched.keys != s.issuer.Keys || fetched.at.Sub(s.issuer.FetchedAt) >= s.maxAge/recordedAfter
+	if due && fetched.at.After(s.issuer.FetchedAt) {
 		s.issuer.Keys, s.issuer.FetchedAt = fetched.keys, fetched.at
 	}
 	if !s.issuer.FetchedAt.IsZero() {
 		s.issuer.KeysUntil = s.issuer.FetchedAt.Add(s.maxAge)
 	}
-	return nil
 }
 
 // sourceOf is where the keys of an issuer are fetched from.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
@@ -37,6 +38,13 @@ var (
 		UID: "t", Namespace: "shop", Name: "printer", ClientID: reporting.ID, ClientUID: reporting.UID, ClientName: reporting.Name, Opaque: true,
 		Tokens: []oauth2.MintedToken{{
 			ID: "jti", Digest: oauth2.Digest{2}, Audience: "https://hallpass.test/ns/shop", Scopes: []string{"read"}, IssuedAt: noon, ExpiresAt: noon.Add(time.Hour),
+		}},
+	}
+	github = oauth2.TrustedIssuer{
+		Name: "github", UID: "i", Issuer: "https://issuer.test", FetchedAt: noon, KeysUntil: noon.Add(time.Hour), Algorithms: []jws.Algorithm{jws.RS256},
+		Audiences: []string{"a"}, MaxLife: time.Hour, Once: true,
+		Delegations: []oauth2.Delegation{{
+			Namespaces: []string{"shop"}, SubjectPrefixes: []string{"repo:acme/"}, Claims: []oauth2.RequiredClaim{{Name: "owner", Values: []string{"1"}}},
 		}},
 	}
 	orders = oauth2.Resource{Identifier: "https://hallpass.test/resources/orders/api", Namespace: "orders", Name: "api", UID: "r", Scopes: []string{"orders.read"}}
@@ -77,7 +85,7 @@ func filled(t testing.TB) *fixture {
 	ring, err := keyring.New(noon)
 	must(t, err)
 	f.Registry.Replace(slices.Values([]Record{
-		clientRecord(t, reporting), clientRecord(t, pod), clientRecord(t, precise), resourceRecord(t, orders), tokenRecord(t, 7, printer), keysRecord(t, ring),
+		clientRecord(t, reporting), clientRecord(t, pod), clientRecord(t, precise), resourceRecord(t, orders), issuerRecord(t, github), tokenRecord(t, 7, printer), keysRecord(t, ring),
 	}), restore.List{Version: 100})
 	f.Clients.Replace(slices.Values([]Client{clientObject(reporting), clientObject(pod), clientObject(precise)}), restore.List{Version: 101})
 	f.Tokens.Replace(slices.Values([]Token{tokenObject(printer)}), restore.List{Version: 102})
@@ -114,6 +122,22 @@ func resourceRecord(t testing.TB, r oauth2.Resource) Record {
 	return recordOf(t, registration.ResourceSecretName(r.Identifier), registration.ResourceSecretType, 7, data, err)
 }
 
+func issuerRecord(t testing.TB, i oauth2.TrustedIssuer) Record {
+	t.Helper()
+	keys, err := jws.PackKeys(mustKeySet(t).Keys...)
+	must(t, err)
+	i.Keys = keys
+	data, err := registration.EncodeIssuer(i)
+	return recordOf(t, registration.IssuerSecretName(i.Name), registration.IssuerSecretType, 7, data, err)
+}
+
+func mustKeySet(t testing.TB) jws.KeySet {
+	t.Helper()
+	set, err := jws.ParseKeySet([]byte(testKeys))
+	must(t, err)
+	return set
+}
+
 func tokenRecord(t testing.TB, version uint64, m oauth2.Minted) Record {
 	t.Helper()
 	data, err := registration.EncodeToken(m)
@@ -146,7 +170,7 @@ func known(f *fixture) map[string]any {
 	ring, _ := f.Registry.Keys.Ring().Encode()
 	return map[string]any{
 		"reporting": f.Record(reporting.ID), "pod": f.Record(pod.ID), "precise": f.Record(precise.ID), "resource": f.Registry.Resources.Identified(orders.Identifier),
-		"named": f.Registry.Resources.Named(oauth2.ObjectName{Namespace: orders.Namespace, Name: orders.Name}), "token": f.Tokens.Lookup(oauth2.OpaqueID(printer.UID)),
+		"issuer": f.Registry.Issuers.Named(github.Name), "named": f.Registry.Resources.Named(oauth2.ObjectName{Namespace: orders.Namespace, Name: orders.Name}), "token": f.Tokens.Lookup(oauth2.OpaqueID(printer.UID)),
 		"keys": string(ring), "cluster": f.Trust().Issuer, "cluster keys": len(f.Trust().Keys.Keys), "epochs": slices.Collect(f.Registry.ClientEpochs()),
 		"revoked": f.Revocations.State.Revoked(oauth2.Claims{ID: revoked.String(), IssuedAt: noon}, "", noon), "used": f.Revocations.State.Used(used, noon),
 		"revoked before": f.Revocations.State.RevokedBefore(reporting.ID, "shop").Unix(),

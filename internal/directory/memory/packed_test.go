@@ -75,6 +75,15 @@ func TestAPackedClientComesBackWhole(t *testing.T) {
 		"a service account": {change: func(c *oauth2.Client) {
 			c.Credentials = oauth2.Credentials{ServiceAccount: &oauth2.ServiceAccount{Name: "worker", UID: "u"}}
 		}},
+		"a subject of a trusted issuer": {change: func(c *oauth2.Client) {
+			c.Credentials = oauth2.Credentials{Federated: &oauth2.Federated{IssuerName: "github", Subject: "repo:acme/shop:environment:prod"}}
+		}},
+		"claims of a trusted issuer": {change: func(c *oauth2.Client) {
+			c.Credentials = oauth2.Credentials{Federated: &oauth2.Federated{IssuerName: "github", SubjectPrefix: "repo:acme/", Claims: []oauth2.RequiredClaim{
+				{Name: "repository_id", Values: []string{"7"}}, {Name: "environment", Values: []string{"a", "b"}},
+			}}}
+			c.Revocation = oauth2.Revocation{Asked: created, Before: created}
+		}},
 		"custom claims": {change: func(c *oauth2.Client) {
 			c.Claims = []oauth2.Claim{{Name: "tier", Value: "gold"}, {Name: "teams", Values: []string{"a", "b"}}}
 		}},

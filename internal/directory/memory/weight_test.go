@@ -70,6 +70,11 @@ func weighed(t testing.TB) map[string]func(i int) Record {
 		"a client as a service account": client(func(c *oauth2.Client) {
 			c.Credentials = oauth2.Credentials{ServiceAccount: &oauth2.ServiceAccount{Name: c.Name, UID: c.UID}}
 		}),
+		"a client of a trusted issuer": client(func(c *oauth2.Client) {
+			c.Credentials = oauth2.Credentials{Federated: &oauth2.Federated{IssuerName: "github", Subject: "repo:acme/shop:environment:prod", Claims: []oauth2.RequiredClaim{
+				{Name: "repository_id", Values: []string{"1316584243"}}, {Name: "environment", Values: numbered(16, 8)},
+			}}}
+		}),
 		"a client that revokes its tokens": client(func(c *oauth2.Client) {
 			c.Revocation = oauth2.Revocation{Asked: created.Add(time.Hour), Before: created}
 		}),
