@@ -162,6 +162,27 @@ var authentications = map[string]func(w *auditFixture) presented{
 		w.cluster.trust.Issuer = "https://other.test"
 		return w.pod("shop.pod", account)
 	},
+	"a job":                   func(w *auditFixture) presented { return w.job(job, nil) },
+	"a job without client_id": func(w *auditFixture) presented { return asserted(w.job(job, nil).form.Get("client_assertion"), "") },
+	"a job of another subject": func(w *auditFixture) presented {
+		return w.job(strings.Replace(job, "environment:prod", "environment:dev", 1), nil)
+	},
+	"a job of another repository": func(w *auditFixture) presented {
+		return w.job(strings.Replace(job, `"74"`, `"75"`, 1), nil)
+	},
+	"a job of an issuer that is gone": func(w *auditFixture) presented { delete(w.dir.issuers, "github"); return w.job(job, nil) },
+	"a job of an issuer that is suspended": func(w *auditFixture) presented {
+		return w.job(job, func(i *oauth2.TrustedIssuer) { i.Suspended = true })
+	},
+	"a job of an issuer that does not let": func(w *auditFixture) presented {
+		return w.job(job, func(i *oauth2.TrustedIssuer) { i.Delegations = nil })
+	},
+	"a job of an issuer with stale keys": func(w *auditFixture) presented {
+		return w.job(job, func(i *oauth2.TrustedIssuer) { i.KeysUntil = noon })
+	},
+	"a job of this cluster": func(w *auditFixture) presented {
+		return w.job(job, func(i *oauth2.TrustedIssuer) { i.Issuer = clusterIssuer })
+	},
 	"a pod of a client by secret": func(w *auditFixture) presented { return w.pod("shop.reporting", account) },
 	"a pod of an unknown client":  func(w *auditFixture) presented { return w.pod("shop.unknown", account) },
 	"a pod whose service account is missing": func(w *auditFixture) presented {
@@ -187,7 +208,17 @@ const (
 	assertion = `{"iss":"shop.keys","sub":"shop.keys","aud":"` + issuerOfTests + `","jti":"j1","exp":EXP}`
 	account   = `{"iss":"` + clusterIssuer + `","sub":"system:serviceaccount:shop:worker","aud":["` + issuerOfTests + `"],"jti":"pod-1","iat":IAT,"exp":EXP,` +
 		`"kubernetes.io":{"namespace":"shop","serviceaccount":{"name":"worker","uid":"worker-uid"}}}`
+	job = `{"iss":"https://issuer.test","sub":"repo:octo-org/octo-repo:environment:prod","aud":"` + issuerOfTests + `","jti":"job-1","iat":IAT,"exp":EXP,` +
+		`"repository_id":"74"}`
 )
+
+// job presents a JWT of the trusted issuer of shop.ci, after a change of the issuer.
+func (w *auditFixture) job(claims string, change func(*oauth2.TrustedIssuer)) presented {
+	if issuer := w.dir.issuers["github"]; change != nil && issuer != nil {
+		change(issuer)
+	}
+	return asserted(w.sign(w.key(jws.RS256), "JWT", at(claims, noon.Add(time.Minute))), "shop.ci")
+}
 
 // at sets the expiration of an assertion.
 func at(claims string, end time.Time) string {

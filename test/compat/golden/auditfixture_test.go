@@ -198,6 +198,17 @@ func newAuditFixture(t *testing.T) *auditFixture {
 		t.Fatal(err)
 	}
 	w.client("shop.pod").Credentials.ServiceAccount = &oauth2.ServiceAccount{Name: "worker", UID: "worker-uid"}
+	w.client("shop.ci").Credentials.Federated = &oauth2.Federated{
+		IssuerName: "github", Subject: "repo:octo-org/octo-repo:environment:prod", Claims: []oauth2.RequiredClaim{{Name: "repository_id", Values: []string{"74"}}},
+	}
+	issuerKeys, err := jws.PackKeys(w.key(jws.RS256).Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.dir.issuers = map[string]*oauth2.TrustedIssuer{"github": {
+		Name: "github", UID: "i-uid", Issuer: "https://issuer.test", Keys: issuerKeys, FetchedAt: noon, KeysUntil: noon.Add(time.Hour),
+		Delegations: []oauth2.Delegation{{Namespaces: []string{"shop"}}},
+	}}
 	w.dir.source = maps.Clone(w.dir.known)
 	now := func() time.Time { return noon }
 	w.auth = auth.Config{Issuer: issuer, Directory: w.dir, Cluster: w.cluster, Random: random, Now: now}

@@ -83,6 +83,11 @@ func registrations(t *testing.T) map[string]registration.Registration {
 		"service-account": {Client: with(func(c *oauth2.Client) {
 			c.Credentials.ServiceAccount = &oauth2.ServiceAccount{Name: "worker", UID: "7d1c0a52-6a4e-4f3f-9d0e-0d1e2f3a4b5c"}
 		})},
+		"federated": {Client: with(func(c *oauth2.Client) {
+			c.Credentials.Federated = &oauth2.Federated{IssuerName: "github", SubjectPrefix: "repo:octo-org/octo-repo:", Claims: []oauth2.RequiredClaim{
+				{Name: "repository_id", Values: []string{"74"}}, {Name: "environment", Values: []string{"prod", "stage"}},
+			}}
+		})},
 		"no-service-account": {Client: with(func(c *oauth2.Client) { c.Credentials.ServiceAccount = &oauth2.ServiceAccount{Name: "worker"} })},
 	}
 }
@@ -186,6 +191,44 @@ func TestResourceRecordsAreStoredAsBefore(t *testing.T) {
 			}
 			golden.CompareData(t, dir, data)
 			got, err := registration.DecodeResource(golden.StoredData(t, dir))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("the stored form is decoded to another value (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestIssuerRecordsAreStoredAsBefore(t *testing.T) {
+	set, err := jws.ParseKeySet([]byte(clientKeys))
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := jws.PackKeys(set.Keys...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]oauth2.TrustedIssuer{
+		"full": {
+			Name: "github", UID: "i-uid", Issuer: "https://token.actions.githubusercontent.com", Suspended: true, Keys: keys, FetchedAt: noon,
+			KeysUntil: noon.Add(24 * time.Hour), Algorithms: []jws.Algorithm{jws.RS256}, Audiences: []string{"https://hallpass.test"}, MaxLife: 10 * time.Minute,
+			Once: true, Delegations: []oauth2.Delegation{
+				{Namespaces: []string{"ci", "shop"}, SubjectPrefixes: []string{"repo:octo-org/"}, Claims: []oauth2.RequiredClaim{{Name: "repository_owner_id", Values: []string{"65"}}}},
+				{Namespaces: []string{"orders"}},
+			},
+		},
+		"least": {Name: "github", UID: "i-uid", Issuer: "https://issuer.test"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := "stored/issuers/" + name
+			data, err := registration.EncodeIssuer(want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden.CompareData(t, dir, data)
+			got, err := registration.DecodeIssuer(golden.StoredData(t, dir))
 			if err != nil {
 				t.Fatal(err)
 			}
