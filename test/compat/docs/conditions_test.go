@@ -17,11 +17,11 @@ import (
 )
 
 // kindOf finds in the comment of a constructor of which kind its condition is.
-var kindOf = regexp.MustCompile(`\ban? (?:Fixed )?(TokenRevocation|client|OAuth2Token|token|resource|policy)\b`)
+var kindOf = regexp.MustCompile(`\ban? (?:Fixed )?(TokenRevocation|client|OAuth2Token|token|resource|policy|issuer)\b`)
 
 var kinds = map[string]string{
 	"client": "OAuth2Client", "OAuth2Token": "OAuth2Token", "token": "OAuth2Token", "resource": "OAuth2Resource", "policy": "OAuth2Policy",
-	"TokenRevocation": "TokenRevocation",
+	"TokenRevocation": "TokenRevocation", "issuer": "OAuth2TrustedIssuer",
 }
 
 // TestEachReasonHasARow compares the table of conditions with the constructors and the reasons of

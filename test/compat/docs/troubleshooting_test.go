@@ -10,7 +10,7 @@ import (
 )
 
 // healthy are the reasons of conditions that need no help.
-var healthy = []string{"Registered", "Granted", "Declared", "InForce", "Issued"}
+var healthy = []string{"Trusted", "KeysFetched", "Registered", "Granted", "Declared", "InForce", "Issued"}
 
 // Each row of docs/troubleshooting.md has where to look and what to do. There is a row for every
 // reason of a condition, every error of the token endpoint and every event about a stale use, and
