@@ -11,10 +11,11 @@ import (
 )
 
 const (
-	// ConditionKeysFresh is whether the keys of a trusted issuer could be fetched the last time.
+	// ConditionKeysFresh is whether the keys of a trusted issuer could be fetched the last
+	// time.
 	ConditionKeysFresh = "KeysFresh"
-	// ConditionOpenToPullRequests is True for a client whose JWT the job of a pull request could
-	// have; otherwise it is absent. It does not affect Ready.
+	// ConditionOpenToPullRequests is True for a client whose JWT the job of a pull request
+	// could have; otherwise it is absent. It does not affect Ready.
 	ConditionOpenToPullRequests = "OpenToPullRequests"
 )
 
@@ -68,8 +69,8 @@ func IssuerConflict(older string) metav1.Condition {
 
 // OwnIssuer is the condition of an issuer that is Hallpass itself, or the cluster.
 func OwnIssuer() metav1.Condition {
-	return notReady(ReasonOwnIssuer, "The issuer is Hallpass, this cluster, or the default name that each cluster has for itself, which does not tell one "+
-		"cluster from another. For pods of this cluster use authentication method ServiceAccount; start the API server of another cluster with a "+
+	return notReady(ReasonOwnIssuer, "The issuer is Hallpass, this cluster, or the default name that each cluster has for itself, which is the same in "+
+		"each cluster. For pods of this cluster use authentication method ServiceAccount; start the API server of another cluster with a "+
 		"--service-account-issuer of its own.")
 }
 
@@ -102,8 +103,8 @@ func IssuerKeysKept(reason, what string) metav1.Condition {
 	}
 }
 
-// IssuerUnprotectedLabel is the condition of an issuer that selects namespaces by a label that their
-// owners can set.
+// IssuerUnprotectedLabel is the condition of an issuer that selects namespaces by a label that
+// their owners can set.
 func IssuerUnprotectedLabel(label string, protected []string) metav1.Condition {
 	return incomplete(ReasonUnprotectedLabel, unprotected(label, protected)+" The entry of spec.namespaces that selects by it has no effect; the others do.")
 }
@@ -120,7 +121,7 @@ func RegisteredFederatedToken(issuerName, which string) metav1.Condition {
 // IssuerNotFound is the condition of a client whose trusted issuer is not there or has no keys.
 func IssuerNotFound(name string) metav1.Condition {
 	return notReady(ReasonIssuerNotFound, fmt.Sprintf(
-		"There is no OAuth2TrustedIssuer %q that is trusted. Ask the cluster's administrator to create it, or to look at its conditions; or correct "+
+		"There is no OAuth2TrustedIssuer %q that is trusted. Ask the cluster's administrator to create it, or to read its conditions; or correct "+
 			"spec.authentication.federatedToken.issuerName.", name))
 }
 

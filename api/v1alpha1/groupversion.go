@@ -39,8 +39,8 @@ const (
 	// AnnotationAllowDeletion with the value "true" on a Secret of signing keys or a
 	// UsageReport lets it be deleted; see config/admission.
 	AnnotationAllowDeletion = "hallpass.dev/allow-deletion"
-	// AnnotationTrustedIssuer on a record in the registry names the OAuth2TrustedIssuer that it is
-	// of.
+	// AnnotationTrustedIssuer on a record in the registry names the OAuth2TrustedIssuer that it
+	// is of.
 	AnnotationTrustedIssuer = "hallpass.dev/trusted-issuer-name"
 	// AnnotationClient on a Secret or a ConfigMap names the OAuth2Client whose credentials it
 	// holds.

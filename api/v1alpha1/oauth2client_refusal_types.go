@@ -63,7 +63,7 @@ var refusalMessages = map[string]string{ //nolint:gochecknoglobals // a constant
 	"WrongAuthenticationMethod":  "The request authenticates by another method than spec.authentication.method. Use that method, or change the spec.",
 	"WrongAssertion":             "The client assertion is not signed by a key of spec.authentication or of the trusted issuer, or its claims are wrong. Compare it with the rules in docs/authentication.md.",
 	"AssertionExpired":           "The client assertion has expired, or its exp is too far ahead. Check the clock of the caller, and spec.authentication.privateKeyJWT.maxAssertionLifetime.",
-	"IssuerNotFound":             "There is no OAuth2TrustedIssuer of the name in spec.authentication.federatedToken that is trusted. The condition Ready says more.",
+	"IssuerNotFound":             "There is no OAuth2TrustedIssuer of the name in spec.authentication.federatedToken that is trusted. The condition Ready has the reason.",
 	"IssuerSuspended":            "The OAuth2TrustedIssuer of the client is suspended. Ask the cluster's administrator.",
 	"OwnIssuer":                  "The OAuth2TrustedIssuer of the client is Hallpass or this cluster. Use authentication method ServiceAccount for pods of this cluster.",
 	"NotAllowedByIssuer":         "The OAuth2TrustedIssuer does not let this namespace use the JWT. Compare its spec.namespaces with the sub and the claims of the JWT.",

@@ -112,7 +112,7 @@ type OAuth2TrustedIssuerSpec struct {
 
 	// audiences are the values of the aud claim of which a JWT must have exactly one, and no
 	// other value. Defaults to the issuer URL of Hallpass. Set it only if the platform cannot
-	// put that URL into its JWTs: whoever else accepts the audience can pass the JWT on. At
+	// put that URL into its JWTs: another server with that audience could pass the JWT on. At
 	// most 8.
 	// +optional
 	// +listType=set
@@ -302,8 +302,8 @@ type SubjectPrefix string
 
 // RequiredClaim is a claim that a JWT must have, with one of the values.
 type RequiredClaim struct {
-	// name is the name of the claim at the top level of the JWT. iss, sub, aud, exp, nbf and iat
-	// have rules of their own and cannot be listed.
+	// name is the name of the claim at the top level of the JWT. iss, sub, aud, exp, nbf and
+	// iat have rules of their own and cannot be listed.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128

@@ -87,19 +87,6 @@ func (a *Authority) Authenticate(ctx context.Context, c Credentials) (Caller, er
 	return caller, nil
 }
 
-// foreign returns the assertion of a request if it is to be verified as the JWT of a trusted issuer:
-// the registration of the client that the request names decides, unless the JWT can be nothing else.
-func (v *view) foreign(presented oauth2.Presented) *oauth2.ForeignToken {
-	token := presented.Foreign()
-	if token == nil || presented.ForeignToken != nil {
-		return token
-	}
-	if client := v.caller(token.ClientID).Client; client == nil || client.Credentials.Federated == nil {
-		return nil
-	}
-	return token
-}
-
 // needs is what could mend a refusal: another registration, or the keys of the cluster. No
 // registration mends what is wrong with the token of a service account itself. The clients that an
 // account names are looked up only for a token that is good, because that costs more.
@@ -189,7 +176,8 @@ func (a *Authority) recognise(presented oauth2.Presented, v *view, at time.Time)
 	switch foreign := v.foreign(presented); {
 	case foreign != nil:
 		var used oauth2.UsedForeignToken
-		found.record, used, err = a.Issuer.AuthenticateFederated(foreign, v.caller, v.issuer, a.trust().Issuer, at)
+		federation := oauth2.Federation{Issuer: a.Issuer.String(), Cluster: a.trust().Issuer, Record: v.caller, Trusted: v.issuer}
+		found.record, used, err = federation.Authenticate(foreign, at)
 		found.credential = used.ID
 		if once := used.Once; once != nil {
 			// no client_id has a space

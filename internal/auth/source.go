@@ -145,7 +145,8 @@ type view struct {
 	// presented are the credentials of a client that authenticates.
 	presented oauth2.Presented
 
-	asked    uint                             // a bit for each lack that the source was asked for
+	// a bit for each lack that the source was asked for
+	asked    uint
 	callers  map[string]oauth2.Record         // callerRefused, accountRefused
 	issuers  map[string]*oauth2.TrustedIssuer // callerRefused
 	client   oauth2.Record                    // tokenClientUnknown
@@ -162,14 +163,6 @@ func (v *view) caller(clientID string) oauth2.Record {
 		return v.callers[clientID]
 	}
 	return v.Record(clientID)
-}
-
-// issuer is the trusted issuer of a client that authenticates.
-func (v *view) issuer(name string) *oauth2.TrustedIssuer {
-	if issuer, asked := v.issuers[name]; asked {
-		return issuer
-	}
-	return v.TrustedIssuer(name)
 }
 
 // callersOf are the records of the clients that the token of a service account may be from.
@@ -345,42 +338,6 @@ func (s *source) callers(ctx context.Context, payer Payer, presented oauth2.Pres
 		}
 	}
 	return s.each(ctx, payer, presented.Candidates(), 1)
-}
-
-// isFederated reports whether a client authenticates by JWTs of a trusted issuer, as memory knows
-// it: then the keys of the cluster do not matter.
-func (s *source) isFederated(clientID string) bool {
-	client := s.Directory.Record(clientID).Client
-	return client != nil && client.Credentials.Federated != nil
-}
-
-// issuersOf looks up the trusted issuer of the client that was presented. For a JWT that can be
-// nothing else a request is sent whether or not there is such a client, so that the time of the
-// answer does not reveal it.
-func (s *source) issuersOf(
-	ctx context.Context, payer Payer, presented oauth2.Presented, callers map[string]oauth2.Record,
-) (map[string]*oauth2.TrustedIssuer, error) {
-	token := presented.Foreign()
-	if token == nil {
-		return nil, nil //nolint:nilnil // there is none to ask for
-	}
-	name := ""
-	if client := callers[token.ClientID].Client; client != nil && client.Credentials.Federated != nil {
-		name = client.Credentials.Federated.IssuerName
-	}
-	if name == "" && presented.ForeignToken == nil {
-		return nil, nil //nolint:nilnil // there is none to ask for
-	}
-	if err := s.spend([]int{clients}, payer, ""); err != nil {
-		return nil, err
-	}
-	issuer, err := s.issuers.ask(ctx, name, lookupTimeout, func(ctx context.Context) (*oauth2.TrustedIssuer, error) {
-		return s.Directory.LookUpIssuer(ctx, name)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return map[string]*oauth2.TrustedIssuer{name: issuer}, nil
 }
 
 // callersOf looks up the clients that name a service account: first which, and then each.

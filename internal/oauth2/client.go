@@ -45,8 +45,8 @@ type Client struct {
 	TokenLifetime time.Duration
 }
 
-// Credentials are how a client authenticates: by a secret, by keys, as a service account, or by JWTs
-// of a trusted issuer.
+// Credentials are how a client authenticates: by a secret, by keys, as a service account, or by
+// JWTs of a trusted issuer.
 type Credentials struct {
 	// Verifiers recognise its secrets; at most MaxVerifiers.
 	Verifiers []Verifier

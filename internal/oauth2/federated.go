@@ -63,20 +63,28 @@ func namesOtherIssuer(claims strictjson.Object, subject string) bool {
 	return err == nil && strings.HasPrefix(issuer, "https://") && issuer != subject
 }
 
-// AuthenticateFederated decides whether a JWT is one that a client names, of the trusted issuer that
-// it names, which lets its namespace use it, and for this issuer only. Each path verifies one
+// Federation is what JWTs of trusted issuers are verified by.
+type Federation struct {
+	// Issuer is this issuer, and Cluster that of the tokens of this cluster's service accounts.
+	Issuer, Cluster string
+	// Record returns a client by its client_id, and Trusted a trusted issuer by its name; nil
+	// if there is none.
+	Record  func(clientID string) Record
+	Trusted func(name string) *TrustedIssuer
+}
+
+// Authenticate decides whether a JWT is one that a client names, of the trusted issuer that it
+// names, which lets its namespace use it, and for this issuer only. Each path verifies one
 // signature of the algorithm in the header, so that the time does not reveal which clients are
-// registered. Whoever has an account at the issuer can have JWTs signed there, so what is wrong with
-// a JWT is said only of one whose subject and claims are those that the client names.
-func (i Issuer) AuthenticateFederated(
-	token *ForeignToken, record func(clientID string) Record, issuers func(name string) *TrustedIssuer, cluster string, now time.Time,
-) (Record, UsedForeignToken, error) {
-	found := record(token.ClientID)
+// registered. Every user of a platform can have JWTs signed there, so the answer describes what is
+// wrong with a JWT only if its subject and claims are those that the client names.
+func (f Federation) Authenticate(token *ForeignToken, now time.Time) (Record, UsedForeignToken, error) {
+	found := f.Record(token.ClientID)
 	var federated Federated
 	var issuer *TrustedIssuer
 	if found.Client != nil && found.Client.Credentials.Federated != nil {
 		federated = *found.Client.Credentials.Federated
-		issuer = issuers(federated.IssuerName)
+		issuer = f.Trusted(federated.IssuerName)
 	}
 	key, known := issuer.verificationKey(token.message.Header)
 	payload, err := token.message.Verify(key)
@@ -89,7 +97,7 @@ func (i Issuer) AuthenticateFederated(
 		reason = ReasonWrongMethod
 	case issuer == nil:
 		reason = cmp.Or(denial, ReasonIssuerNotFound)
-	case i.isOwn(issuer.Issuer, cluster):
+	case f.isOwn(issuer.Issuer):
 		reason = ReasonOwnIssuer
 	case issuer.Suspended:
 		reason = ReasonIssuerSuspended
@@ -105,7 +113,7 @@ func (i Issuer) AuthenticateFederated(
 	if reason != "" {
 		return Record{}, UsedForeignToken{}, refuseClient(reason)
 	}
-	used, err := i.readForeign(payload, token.message.Header.Type, issuer, found.Client, now)
+	used, err := f.read(payload, token.message.Header.Type, issuer, found.Client, now)
 	if err != nil {
 		return Record{}, UsedForeignToken{}, err
 	}
@@ -117,8 +125,8 @@ func (i Issuer) AuthenticateFederated(
 
 // isOwn reports whether an issuer is this one, or that of the cluster. The manager does not publish
 // such an issuer, and the cluster may have got its issuer since.
-func (i Issuer) isOwn(issuer, cluster string) bool {
-	return SameIssuer(issuer, i.String()) || cluster != "" && SameIssuer(issuer, cluster)
+func (f Federation) isOwn(issuer string) bool {
+	return SameIssuer(issuer, f.Issuer) || f.Cluster != "" && SameIssuer(issuer, f.Cluster)
 }
 
 // verificationKey returns the key that the header selects. If there is none, it returns a decoy of
@@ -132,9 +140,9 @@ func (t *TrustedIssuer) verificationKey(header jws.Header) (key jws.PublicKey, k
 	return jws.PublicKey{Algorithm: header.Algorithm, Key: decoyKey(header.Algorithm)}, false
 }
 
-// readForeign checks the claims after the signature: first whose JWT it is, and then its audience
-// and its times. The error names the rule that it breaks only if it is the JWT of the client.
-func (i Issuer) readForeign(payload []byte, messageType string, issuer *TrustedIssuer, client *Client, now time.Time) (UsedForeignToken, error) {
+// read checks the claims after the signature: first whose JWT it is, and then its audience and its
+// times. The error names the rule that it breaks only if it is the JWT of the client.
+func (f Federation) read(payload []byte, messageType string, issuer *TrustedIssuer, client *Client, now time.Time) (UsedForeignToken, error) {
 	claims, err := strictjson.ParseObject(payload)
 	if err != nil {
 		return UsedForeignToken{}, refuseClient(ReasonWrongAssertion)
@@ -153,17 +161,17 @@ func (i Issuer) readForeign(payload []byte, messageType string, issuer *TrustedI
 		return UsedForeignToken{}, refuseClient(ReasonNotAllowedByIssuer)
 	case !isAssertionType(messageType):
 		return UsedForeignToken{}, refuseAssertion(ReasonWrongAssertion, "its typ is that of another kind of token")
-	case !i.isForeignAudience(claims["aud"], issuer.Audiences):
+	case !f.isAudience(claims["aud"], issuer.Audiences):
 		return UsedForeignToken{}, refuseAssertion(ReasonAssertionAudience, "aud must be one audience that the issuer is trusted for and nothing else")
 	}
 	return readForeignTimes(claims, issuer, now)
 }
 
-// isForeignAudience reports whether aud is one of the audiences, alone.
-func (i Issuer) isForeignAudience(aud string, audiences []string) bool {
+// isAudience reports whether aud is one of the audiences, alone.
+func (f Federation) isAudience(aud string, audiences []string) bool {
 	only, ok := onlyAudience(aud)
 	if len(audiences) == 0 {
-		return ok && only == i.String()
+		return ok && only == f.Issuer
 	}
 	return ok && slices.Contains(audiences, only)
 }

@@ -83,7 +83,7 @@ func SameIssuer(a, b string) bool {
 }
 
 // IsClusterDefault reports whether an issuer has a name that each cluster uses for itself by
-// default, so that it does not tell one cluster from another.
+// default, so that it is the same in each cluster.
 func IsClusterDefault(issuer string) bool {
 	u, err := url.Parse(issuer)
 	if err != nil {

@@ -13,10 +13,10 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
-// version is the newest that this build reads and writes. Records that have nothing which came after
-// the first version are still written with that one, which does not name its oldest reader: an
-// upgrade would write each of them again. Version 2 has clients of trusted issuers, and the records
-// of these issuers.
+// version is the newest that this build reads and writes. Records that have nothing which came
+// after the first version are still written with that one, which does not name its oldest reader:
+// an upgrade would write each of them again. Version 2 has clients of trusted issuers, and the
+// records of these issuers.
 const (
 	firstVersion = 1
 	version      = 2

@@ -80,8 +80,8 @@ type wireServiceAccount struct {
 	UID  string `json:"uid,omitempty"`
 }
 
-// wireFederated are the JWTs of a trusted issuer; without a subject, a prefix and claims it admits no
-// client.
+// wireFederated are the JWTs of a trusted issuer; without a subject, a prefix and claims it admits
+// no client.
 type wireFederated struct {
 	IssuerName    string         `json:"issuerName"`
 	Subject       string         `json:"subject,omitempty"`

@@ -172,7 +172,7 @@ func TestAJWTOfATrustedIssuerMayLookLikeThis(t *testing.T) {
 	}
 }
 
-// told is whether the answer says what is wrong with the JWT.
+// told is in an answer that describes what is wrong with the JWT.
 const told = "the signature of the assertion is good"
 
 func TestAJWTOfATrustedIssuerIsRefused(t *testing.T) {

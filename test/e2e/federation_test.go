@@ -28,6 +28,9 @@ import (
 // network is where the manager fetches the keys of trusted issuers.
 var network issuers.Network
 
+// inlineKeys is a set with a key of RFC 8037.
+const inlineKeys = `{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`
+
 // platform is an issuer with JWTs as a platform documents them, and what a client names of them.
 type platform struct {
 	name, url string
@@ -258,8 +261,7 @@ func TestTheKeysOfATrustedIssuerAreReplaced(t *testing.T) {
 	if status, body := present(t, "rotating.ci", after); status != http.StatusOK || !meta.IsStatusConditionTrue(o.Status.Conditions, v1alpha1.ConditionReady) {
 		t.Errorf("with keys that were good: %d %v", status, body)
 	}
-	inline := `{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`
-	updateIssuer(t, o, func() { o.Spec.Keys = v1alpha1.IssuerKeysSpec{Source: v1alpha1.KeysInline, JWKS: inline} })
+	updateIssuer(t, o, func() { o.Spec.Keys = v1alpha1.IssuerKeysSpec{Source: v1alpha1.KeysInline, JWKS: inlineKeys} })
 	issuerIs(t, o, v1alpha1.ReasonTrusted)
 	if len(o.Status.Keys) != 1 || o.Status.Keys[0].Algorithm != "EdDSA" || !o.Status.FetchedAt.IsZero() {
 		t.Errorf("with inline keys the status is %+v", o.Status)
@@ -417,8 +419,9 @@ func TestAnIssuerThatCannotBeMeantIsRefusedAtApply(t *testing.T) {
 	}
 	good := issuers.Start(t, &network, "https://immutable.example.com", jws.ES256)
 	o := trust(t, trusting("immutable", good), v1alpha1.ReasonTrusted)
-	o.Spec.Issuer = "https://other.example.com"
-	if err := cluster.Update(t.Context(), o); !apierrors.IsInvalid(err) {
+	changed := o.DeepCopy()
+	changed.Spec.Issuer = "https://other.example.com"
+	if err := cluster.Patch(t.Context(), changed, client.MergeFrom(o)); !apierrors.IsInvalid(err) {
 		t.Errorf("another issuer: %v", err)
 	}
 }

@@ -4,6 +4,7 @@
 package e2e_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,6 +24,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 	"github.com/hallpass-dev/hallpass/test/kit/conditions"
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
+	"github.com/hallpass-dev/hallpass/test/kit/issuers"
 )
 
 // waitCase is a condition that is brought about and ended without a change of the object that has
@@ -105,6 +107,27 @@ var credentialsLabel = map[string]string{v1alpha1.LabelCredentials: "true"}
 
 const strong = "u2Fv9Qk1ZpX7mB4nT0sJcA"
 
+// delegating is a trusted issuer with inline keys for a namespace.
+func delegating(name, namespace string) *v1alpha1.OAuth2TrustedIssuer {
+	o := trusting(name, &issuers.Issuer{URL: "https://" + name + ".example.com"}, v1alpha1.IssuerNamespaces{From: fromNamespace(namespace)})
+	o.Spec.Keys = v1alpha1.IssuerKeysSpec{Source: v1alpha1.KeysInline, JWKS: inlineKeys}
+	return o
+}
+
+// federated is a client that names the trusted issuer of the name of its namespace.
+func federated(namespace string) *v1alpha1.OAuth2Client {
+	c := federatedClient("app", namespace, v1alpha1.FederatedTokenSpec{Subject: "a"})
+	c.Namespace = namespace
+	return c
+}
+
+// federating lets the clients of a namespace use the method.
+func federating(namespace string) *v1alpha1.OAuth2Policy {
+	return policyOf(namespace, func(spec *v1alpha1.OAuth2PolicySpec) {
+		spec.AuthenticationMethods = []v1alpha1.AuthenticationMethod{v1alpha1.ByFederatedToken}
+	})
+}
+
 // waitsOfClients are the cases of OAuth2Clients, by reason.
 func waitsOfClients() map[string]waitCase {
 	id := func(spec *v1alpha1.OAuth2ClientSpec) { spec.ClientID = "waits-id" }
@@ -117,6 +140,7 @@ func waitsOfClients() map[string]waitCase {
 	account.Namespace = "waits-configmap"
 	sharing, sharer := accountClient("first", "worker"), accountClient("second", "worker")
 	sharing.Namespace, sharer.Namespace = "waits-shared", "waits-shared"
+	elsewhere := delegating("waits-delegation", "waits-elsewhere")
 	lonely := accountClient("app", "worker")
 	lonely.Namespace = "waits-account"
 	unlabelled := secretWith("waits-label", nil, map[string]string{"client_secret": strong})
@@ -182,6 +206,14 @@ func waitsOfClients() map[string]waitCase {
 		},
 		v1alpha1.ReasonServiceAccountNotFound: {object: lonely, create: []client.Object{worker("waits-account")}},
 		v1alpha1.ReasonClientIDNeeded:         {before: []client.Object{worker("waits-shared"), sharer}, object: sharing, remove: sharer},
+		v1alpha1.ReasonIssuerNotFound: {
+			before: []client.Object{federating("waits-issuer")}, object: federated("waits-issuer"),
+			create: []client.Object{delegating("waits-issuer", "waits-issuer")},
+		},
+		v1alpha1.ReasonNotAllowedByIssuer: {
+			before: []client.Object{federating("waits-delegation"), elsewhere}, object: federated("waits-delegation"),
+			change: edited(elsewhere, func(o *v1alpha1.OAuth2TrustedIssuer) { o.Spec.Namespaces[0].From = fromNamespace("waits-delegation") }),
+		},
 		v1alpha1.ReasonNotGranted: {
 			object: clientWith("waits-grant", asking("waits-grant")), create: []client.Object{resourceWith("waits-grant", "api", granting("waits-grant"))},
 		},
@@ -291,6 +323,8 @@ func waitsOfResources() map[string]waitCase {
 // manager, refused writes, hours or thousands of objects.
 func elsewhere() map[string]func(*testing.T) {
 	return map[string]func(*testing.T){
+		"OAuth2TrustedIssuer/KeysNotFetched":      TestTheKeysOfATrustedIssuerAreReplaced,
+		"OAuth2TrustedIssuer/IssuerConflict":      TestAnIssuerThatMayNotBeTrusted,
 		"OAuth2Client/SigningAlgorithmNotEnabled": TestAClientAsksForAnAlgorithm,
 		"OAuth2Client/SigningAlgorithmNotReady":   TestAClientAsksForAnAlgorithm,
 		"OAuth2Client/WriteRefused":               TestARefusedWriteIsTriedAFewTimesAMinute,
@@ -375,6 +409,12 @@ func create(t *testing.T, o client.Object) {
 	case *v1alpha1.OAuth2Policy:
 		t.Cleanup(func() { _ = cluster.Delete(t.Context(), o) })
 		inForce(t, o)
+	case *v1alpha1.OAuth2TrustedIssuer:
+		t.Cleanup(func() { _ = cluster.Delete(context.Background(), o) })
+		eventually(t, "the manager has looked at OAuth2TrustedIssuer "+o.Name, func() bool {
+			must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(o), o))
+			return len(conditionsIn(o)) > 0
+		})
 	case *v1alpha1.OAuth2Client, *v1alpha1.OAuth2Token, *v1alpha1.OAuth2Resource:
 		eventually(t, fmt.Sprintf("the manager has looked at %T %s/%s", o, o.GetNamespace(), o.GetName()), func() bool {
 			must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(o), o))
@@ -392,6 +432,8 @@ func conditionsIn(o client.Object) []metav1.Condition {
 	case *v1alpha1.OAuth2Resource:
 		return o.Status.Conditions
 	case *v1alpha1.TokenRevocation:
+		return o.Status.Conditions
+	case *v1alpha1.OAuth2TrustedIssuer:
 		return o.Status.Conditions
 	}
 	return nil

@@ -69,8 +69,8 @@ type Options struct {
 	// UsageRefresh is how often the status of a client in constant use is written; zero stands
 	// for the default.
 	UsageRefresh time.Duration
-	// IssuerFetcher fetches the keys of trusted issuers. The zero Fetcher does so by the network
-	// of the process.
+	// IssuerFetcher fetches the keys of trusted issuers. The zero Fetcher does so by the
+	// network of the process.
 	IssuerFetcher issuerkeys.Fetcher
 	// LeaderElect makes several managers stand by for one, by a lease with these times.
 	LeaderElect bool

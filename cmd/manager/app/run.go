@@ -199,6 +199,11 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 		}
 		controllers = append(controllers, &oauth2policy.Reconciler{Client: c, Policy: policies, Recorder: recorder}, issuers)
 	}
+	return setUp(mgr, controllers)
+}
+
+// setUp sets up what wakes each controller.
+func setUp(mgr ctrl.Manager, controllers []interface{ SetupWithManager(ctrl.Manager) error }) error {
 	for _, controller := range controllers {
 		if err := controller.SetupWithManager(mgr); err != nil {
 			return err

@@ -146,14 +146,14 @@ func (f Fetcher) resolve(ctx context.Context, host string) ([]netip.Addr, error)
 	if f.Resolve != nil {
 		return f.Resolve(ctx, host)
 	}
-	return net.DefaultResolver.LookupNetIP(ctx, "ip", host) //nolint:wrapcheck // the caller says what failed
+	return net.DefaultResolver.LookupNetIP(ctx, "ip", host) //nolint:wrapcheck // the caller names what failed
 }
 
 func (f Fetcher) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if f.Dial != nil {
 		return f.Dial(ctx, network, address)
 	}
-	return new(net.Dialer).DialContext(ctx, network, address) //nolint:wrapcheck // the caller says what failed
+	return new(net.Dialer).DialContext(ctx, network, address) //nolint:wrapcheck // the caller names what failed
 }
 
 // get fetches one document.

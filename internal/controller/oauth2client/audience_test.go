@@ -75,7 +75,7 @@ func TestTheResourceEntryIsWhatARequestWithoutOneMeans(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.want.Name = "resource"
-			got := resourceItem(&v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "caller"}, Spec: c.spec}, issuer, seen{consents: consents{c.declared, c.newer}})
+			got := resourceItem(&v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "caller"}, Spec: c.spec}, issuer, seen{consents: consents{resources: c.declared, newer: c.newer}})
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

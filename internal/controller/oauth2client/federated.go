@@ -33,27 +33,28 @@ type clientIssuer struct {
 }
 
 // seeIssuer reads the record of the trusted issuer that the client names.
-func (r *Reconciler) seeIssuer(ctx context.Context, c *v1alpha1.OAuth2Client, s seen) (seen, error) {
-	if methodName(c) != v1alpha1.ByFederatedToken {
-		return s, nil
-	}
-	if s.issuer.unavailable = r.Policy.Namespaced(); s.issuer.unavailable {
-		return s, nil
-	}
-	name := registration.IssuerSecretName(c.Spec.Authentication.FederatedToken.IssuerName)
-	stored, err := publish.Read(ctx, r.Client, types.NamespacedName{Namespace: r.RegistryNamespace, Name: name})
-	if err != nil || stored == nil {
+func seeIssuer(
+	from client.Reader, registryNamespace string, unavailable bool,
+) func(context.Context, *v1alpha1.OAuth2Client, seen) (seen, error) {
+	return func(ctx context.Context, c *v1alpha1.OAuth2Client, s seen) (seen, error) {
+		if methodName(c) != v1alpha1.ByFederatedToken {
+			return s, nil
+		}
+		if s.issuer.unavailable = unavailable; unavailable {
+			return s, nil
+		}
+		name := registration.IssuerSecretName(c.Spec.Authentication.FederatedToken.IssuerName)
+		stored, err := publish.Read(ctx, from, types.NamespacedName{Namespace: registryNamespace, Name: name})
+		if err != nil || stored == nil {
+			return s, err
+		}
+		trusted, err := registration.DecodeIssuer(stored.Data)
+		if errors.Is(err, registration.ErrUnreadable) {
+			return s, nil // the token server cannot read it either
+		}
+		s.issuer.trusted = &trusted
 		return s, err
 	}
-	trusted, err := registration.DecodeIssuer(stored.Data)
-	switch {
-	case errors.Is(err, registration.ErrUnreadable):
-		return s, nil
-	case err != nil:
-		return s, err
-	}
-	s.issuer.trusted = &trusted
-	return s, nil
 }
 
 // federatedOf are the JWTs that the spec of a client names.
@@ -64,8 +65,8 @@ func federatedOf(c *v1alpha1.OAuth2Client) oauth2.Federated {
 	}
 }
 
-// issuerObstacle is why the trusted issuer of a client does not let it authenticate; nil if it does,
-// or the client names none. The token server asks the same function.
+// issuerObstacle is why the trusted issuer of a client does not let it authenticate; nil if it
+// does, or the client names none. The token server asks the same function.
 func (s seen) issuerObstacle(c *v1alpha1.OAuth2Client) *metav1.Condition {
 	if methodName(c) != v1alpha1.ByFederatedToken {
 		return nil
@@ -113,7 +114,7 @@ func (m byFederated) compile(registered *oauth2.Client, _ string) (obstacle, inc
 	return nil, nil
 }
 
-// ready says in words which JWT is accepted.
+// ready describes which JWT is accepted.
 func (m byFederated) ready() metav1.Condition {
 	f := federatedOf(m.client)
 	var which []string
@@ -142,8 +143,8 @@ func (w wakes) clientsOfIssuer(ctx context.Context, o client.Object) []reconcile
 	return w.list(ctx, client.MatchingFields{policy.IndexByIssuer: name})
 }
 
-// consentOfIssuers leaves out the changes of records that bring other keys alone: an issuer may have
-// many clients.
+// consentOfIssuers leaves out the changes of records that bring other keys alone: an issuer may
+// have many clients.
 var consentOfIssuers = predicate.Funcs{ //nolint:gochecknoglobals // a constant function
 	UpdateFunc: func(e event.UpdateEvent) bool { return trustedissuer.ChangesClients(e.ObjectOld, e.ObjectNew) },
 }

@@ -47,7 +47,6 @@ type seen struct {
 	held, taken bool
 	room
 	account clientAccount
-	issuer  clientIssuer
 	// ca is the CA that clients need, in PEM; empty if it is not ours.
 	ca   string
 	uses credential.Uses
@@ -67,11 +66,12 @@ type room struct {
 	bytes publish.Allowance
 }
 
-// consents are what the owners of resources consent to.
+// consents are what the owners of resources consent to, and the trusted issuer of the client.
 type consents struct {
 	resources policy.Declared
 	// newer are the identifiers of resources that only a newer version can read.
-	newer map[oauth2.ObjectName]string
+	newer  map[oauth2.ObjectName]string
+	issuer clientIssuer
 }
 
 // earlier is what is known of what was written for the client before.
@@ -138,7 +138,7 @@ func (s seen) record() credential.Record {
 func (r *Reconciler) see(ctx context.Context, c *v1alpha1.OAuth2Client, m method) (seen, error) {
 	s := seen{at: r.time()}
 	for _, look := range []func(context.Context, *v1alpha1.OAuth2Client, seen) (seen, error){
-		r.seePolicy, r.seeIssuer, r.seeRegistration, r.seeRoom, seeBytes(r.Policy.Room), r.seeCollapsed, seeAccount(r.Informers),
+		r.seePolicy, seeIssuer(r.Client, r.RegistryNamespace, r.Policy.Namespaced()), r.seeRegistration, r.seeRoom, seeBytes(r.Policy.Room), r.seeCollapsed, seeAccount(r.Informers),
 	} {
 		var err error
 		if s, err = look(ctx, c, s); err != nil {

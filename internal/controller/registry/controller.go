@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package registry empties the records of OAuth2Clients, OAuth2Resources, OAuth2Tokens and
-// OAuth2TrustedIssuers that are terminating, and deletes those of owners that are gone. The token server refuses a client without
-// its owner by itself; the grants of a resource end with its record.
+// OAuth2TrustedIssuers that are terminating, and deletes those of owners that are gone. The token
+// server refuses a client without its owner by itself; the grants of a resource end with its
+// record.
 package registry
 
 import (

@@ -106,8 +106,8 @@ func TestAnotherSourceIsFetchedAtOnce(t *testing.T) {
 	}
 }
 
-// TestKeysAreUsedForTheirAge: a fetch that brings no change is recorded a few times in that age, and
-// what is on record ends with it.
+// TestKeysAreUsedForTheirAge: a fetch that brings no change is recorded a few times in that age,
+// and what is on record ends with it.
 func TestKeysAreUsedForTheirAge(t *testing.T) {
 	f := newFetching(t)
 	s := &state{now: noon, maxAge: 16 * time.Hour}

@@ -27,7 +27,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
-// defaultMaxAge is how long keys count unless the spec says otherwise. A fetch that brings no
+// defaultMaxAge is how long keys are used unless the spec has another time. A fetch that brings no
 // change is recorded after a part of that.
 const (
 	defaultMaxAge = 24 * time.Hour
@@ -124,8 +124,8 @@ func (r *Reconciler) findRecord(ctx context.Context, object *v1alpha1.OAuth2Trus
 	return nil
 }
 
-// findRefusal finds out whether the issuer may be trusted at all: it is neither this one nor that of
-// the cluster, and no older object has it.
+// findRefusal finds out whether the issuer may be trusted at all: it is neither this one nor that
+// of the cluster, and no older object has it.
 func (r *Reconciler) findRefusal(ctx context.Context, object *v1alpha1.OAuth2TrustedIssuer, s *state) error {
 	issuer := object.Spec.Issuer
 	if oauth2.SameIssuer(issuer, r.Issuer.String()) || oauth2.IsClusterDefault(issuer) {

@@ -41,7 +41,7 @@ func Stored(t testing.TB, name string) []byte {
 }
 
 // StoredData reads the data of a Secret that commit 37318f4 wrote: a directory with one file per
-// entry.
+// entry. Of a form that this commit does not have, it reads what is in testdata/written.
 func StoredData(t testing.TB, dir string) map[string][]byte {
 	t.Helper()
 	from := baseline

@@ -1,8 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package issuers has issuers outside of Hallpass for tests: servers with a discovery document and a
-// JWK set, in a network of their own in which each has a public address.
+// Package issuers has issuers outside of Hallpass for tests: servers with a discovery document and
+// a JWK set, in a network of their own in which each has a public address.
 package issuers
 
 import (

@@ -1,0 +1,68 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package auth
+
+import (
+	"context"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// foreign returns the assertion of a request if it is to be verified as the JWT of a trusted
+// issuer: the registration of the client that the request names decides, unless the JWT can be
+// nothing else.
+func (v *view) foreign(presented oauth2.Presented) *oauth2.ForeignToken {
+	token := presented.Foreign()
+	if token == nil || presented.ForeignToken != nil {
+		return token
+	}
+	if client := v.caller(token.ClientID).Client; client == nil || client.Credentials.Federated == nil {
+		return nil
+	}
+	return token
+}
+
+// issuer is the trusted issuer of a client that authenticates.
+func (v *view) issuer(name string) *oauth2.TrustedIssuer {
+	if issuer, asked := v.issuers[name]; asked {
+		return issuer
+	}
+	return v.TrustedIssuer(name)
+}
+
+// isFederated reports whether a client authenticates by JWTs of a trusted issuer, as memory knows
+// it: then the keys of the cluster do not matter.
+func (s *source) isFederated(clientID string) bool {
+	client := s.Directory.Record(clientID).Client
+	return client != nil && client.Credentials.Federated != nil
+}
+
+// issuersOf looks up the trusted issuer of the client that was presented. For a JWT that can be
+// nothing else a request is sent whether or not there is such a client, so that the time of the
+// answer does not reveal it.
+func (s *source) issuersOf(
+	ctx context.Context, payer Payer, presented oauth2.Presented, callers map[string]oauth2.Record,
+) (map[string]*oauth2.TrustedIssuer, error) {
+	token := presented.Foreign()
+	if token == nil {
+		return nil, nil //nolint:nilnil // there is none to ask for
+	}
+	name := ""
+	if client := callers[token.ClientID].Client; client != nil && client.Credentials.Federated != nil {
+		name = client.Credentials.Federated.IssuerName
+	}
+	if name == "" && presented.ForeignToken == nil {
+		return nil, nil //nolint:nilnil // there is none to ask for
+	}
+	if err := s.spend([]int{clients}, payer, ""); err != nil {
+		return nil, err
+	}
+	issuer, err := s.issuers.ask(ctx, name, lookupTimeout, func(ctx context.Context) (*oauth2.TrustedIssuer, error) {
+		return s.Directory.LookUpIssuer(ctx, name)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return map[string]*oauth2.TrustedIssuer{name: issuer}, nil
+}
