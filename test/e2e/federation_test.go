@@ -13,6 +13,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -363,17 +364,78 @@ func TestAnIssuerThatMayNotBeTrusted(t *testing.T) {
 	updateIssuer(t, o, func() { o.Spec.AllowedCIDRs = []v1alpha1.CIDR{"10.20.0.0/16"} })
 	issuerIs(t, o, v1alpha1.ReasonTrusted)
 
-	mismatch := issuers.Start(t, &network, "https://mismatch.example.com", jws.ES256)
-	mismatch.Answer(issuers.DiscoveryPath, func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = fmt.Fprint(w, `{"issuer":"https://mismatch.example.com/","jwks_uri":"https://mismatch.example.com/keys"}`)
-	})
-	trust(t, trusting("mismatch", mismatch), v1alpha1.ReasonIssuerMismatch)
 	for name, url := range map[string]string{
 		"ourselves": hallpass.Issuer.String(), "ourselves-again": hallpass.Issuer.String() + "/", "default": "https://kubernetes.default.svc.cluster.local",
 	} {
 		trust(t, trusting("own-"+name, &issuers.Issuer{URL: url, CA: good.CA}), v1alpha1.ReasonOwnIssuer)
 	}
 	trust(t, trusting("nowhere", &issuers.Issuer{URL: "https://nowhere.example.com", CA: good.CA}), v1alpha1.ReasonKeysNotFetched)
+}
+
+// weakKeys is a set with an RSA key of 1024 bits.
+const weakKeys = `{"keys":[{"kty":"RSA","e":"AQAB","n":"oXCzODkmMFnyjBBdH7F8I5DBks_TrJSvDyHdtmytSiaNEW7OFzj32T2cFyQR4guPaw1Um28DZ1oWAKNaCZlQ2D` +
+	`b2dcyB50716OJdlA7ZBHWVMZhdXZ3J-BgY6BGJL5Ar0j8IJBKLLzMMXH_QpqOkUGUTJw4mng038qdN5FLmtDk"}]}`
+
+// TestAnIssuerIsTrustedOnceItServesGoodKeys: what an issuer mends is noticed without an edit.
+func TestAnIssuerIsTrustedOnceItServesGoodKeys(t *testing.T) {
+	body := func(content string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, content) }
+	}
+	var trusted []*v1alpha1.OAuth2TrustedIssuer
+	var mend []func()
+	for reason, c := range map[string]struct {
+		path   string
+		answer http.HandlerFunc
+	}{
+		v1alpha1.ReasonIssuerMismatch: {issuers.DiscoveryPath, body(`{"issuer":"https://another.example.com","jwks_uri":"https://another.example.com/keys"}`)},
+		v1alpha1.ReasonWeakKey:        {issuers.KeysPath, body(weakKeys)},
+		v1alpha1.ReasonKeysNotFetched: {issuers.KeysPath, http.NotFound},
+	} {
+		name := "mended-" + strings.ToLower(reason)
+		issuer := issuers.Start(t, &network, "https://"+name+".example.com", jws.ES256)
+		issuer.Answer(c.path, c.answer)
+		trusted = append(trusted, trust(t, trusting(name, issuer), reason))
+		mend = append(mend, func() { issuer.Answer(c.path, nil) })
+	}
+	for _, m := range mend {
+		m()
+	}
+	for _, o := range trusted {
+		issuerIs(t, o, v1alpha1.ReasonTrusted)
+	}
+}
+
+// TestStaleKeysOfAnIssuerAreNotUsed has the manager away for longer than the age of the keys, as the
+// record has it, and the issuer too.
+func TestStaleKeysOfAnIssuerAreNotUsed(t *testing.T) {
+	const namespace = "stale"
+	p := platforms()[1]
+	allowFederation(t, namespace)
+	issuer := issuers.Start(t, &network, "https://stale.example.com", jws.ES256)
+	o := trust(t, trusting("stale", issuer, v1alpha1.IssuerNamespaces{From: fromNamespace(namespace)}), v1alpha1.ReasonTrusted)
+	apply(t, namespace, federatedClient("ci", "stale", p.client))
+	must(t, hallpass.StopManager())
+	issuer.Answer(issuers.KeysPath, http.NotFound)
+	var record corev1.Secret
+	must(t, cluster.Get(t.Context(), client.ObjectKey{Namespace: installation.RegistryNamespace, Name: registration.IssuerSecretName("stale")}, &record))
+	stored, err := registration.DecodeIssuer(record.Data)
+	must(t, err)
+	stored.FetchedAt, stored.KeysUntil = stored.FetchedAt.Add(-48*time.Hour), stored.KeysUntil.Add(-48*time.Hour)
+	record.Data, err = registration.EncodeIssuer(stored)
+	must(t, err)
+	must(t, cluster.Update(t.Context(), &record))
+	eventually(t, "stale keys are not used", func() bool {
+		status, _ := present(t, "stale.ci", p.issue(issuer, nil))
+		return status == http.StatusUnauthorized
+	})
+	must(t, hallpass.StartManager(context.WithoutCancel(t.Context())))
+	issuerIs(t, o, v1alpha1.ReasonKeysStale)
+	issuer.Answer(issuers.KeysPath, nil)
+	issuerIs(t, o, v1alpha1.ReasonTrusted)
+	eventually(t, "the keys are used again", func() bool {
+		status, _ := present(t, "stale.ci", p.issue(issuer, nil))
+		return status == http.StatusOK
+	})
 }
 
 func TestAnIssuerThatCannotBeMeantIsRefusedAtApply(t *testing.T) {
@@ -465,4 +527,70 @@ func manyValues(n int) (values []v1alpha1.RequiredValue) {
 		values = append(values, v1alpha1.RequiredValue(strings.Repeat("v", 200)+fmt.Sprint(i)))
 	}
 	return values
+}
+
+// TestANamespaceAdminCannotReachTheJWTsOfOthers has the admin of a namespace, which an issuer lets
+// have JWTs below a prefix, try to get what is another's.
+func TestANamespaceAdminCannotReachTheJWTsOfOthers(t *testing.T) {
+	const hers, victims = "mallory-ci", "victim-ci"
+	allowFederation(t, hers)
+	allowFederation(t, victims)
+	must(t, cluster.Create(t.Context(), &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: hers, Name: "admin"},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: "mallory-ci"}},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "admin"},
+	}))
+	admin := asUser(t, "mallory-ci")
+	eventually(t, "the admin role has the kinds", func() bool {
+		return admin.List(t.Context(), &v1alpha1.OAuth2ClientList{}, client.InNamespace(hers)) == nil
+	})
+	issuer := issuers.Start(t, &network, "https://shared.example.com", jws.ES256)
+	trust(t, trusting("shared", issuer,
+		v1alpha1.IssuerNamespaces{From: fromNamespace(hers), SubjectPrefixes: []v1alpha1.SubjectPrefix{"repo:mallory/"}},
+		v1alpha1.IssuerNamespaces{From: fromNamespace(victims), SubjectPrefixes: []v1alpha1.SubjectPrefix{"repo:victim/"}},
+		v1alpha1.IssuerNamespaces{From: v1alpha1.NamespaceSource{NamespaceSelector: v1alpha1.LabelMatch{MatchLabels: map[string]v1alpha1.LabelValue{"team": "gold"}}}},
+	), v1alpha1.ReasonTrusted)
+	other := issuers.Start(t, &network, "https://others.example.com", jws.ES256)
+	trust(t, trusting("others", other, v1alpha1.IssuerNamespaces{From: fromNamespace(victims)}), v1alpha1.ReasonTrusted)
+	const ofVictim, ofHers = "repo:victim/shop:environment:prod", "repo:mallory/evil:environment:prod"
+	apply(t, victims, federatedClient("deploy", "shared", v1alpha1.FederatedTokenSpec{Subject: ofVictim}))
+	p := platform{claims: map[string]any{"repository_id": "74"}}
+	victimsJWT, hersJWT := p.issue(issuer, map[string]any{"sub": ofVictim}), p.issue(issuer, map[string]any{"sub": ofHers})
+	makeLabelled(t, hers, "team", "gold")
+
+	if err := admin.Create(t.Context(), trusting("mallory", other)); !apierrors.IsForbidden(err) {
+		t.Errorf("an issuer of hers: %v", err)
+	}
+	if err := admin.Create(t.Context(), policyOf(hers, func(*v1alpha1.OAuth2PolicySpec) {})); !apierrors.IsForbidden(err) {
+		t.Errorf("a policy of hers: %v", err)
+	}
+	claims := []v1alpha1.RequiredClaim{required("repository_id", "74")}
+	for name, c := range map[string]struct {
+		issuerName, reason string
+		spec               v1alpha1.FederatedTokenSpec
+	}{
+		"subject":  {"shared", v1alpha1.ReasonNotAllowedByIssuer, v1alpha1.FederatedTokenSpec{Subject: ofVictim}},
+		"prefix":   {"shared", v1alpha1.ReasonNotAllowedByIssuer, v1alpha1.FederatedTokenSpec{SubjectPrefix: "repo:", Claims: claims}},
+		"beside":   {"shared", v1alpha1.ReasonNotAllowedByIssuer, v1alpha1.FederatedTokenSpec{SubjectPrefix: "repo:victim/", Claims: claims}},
+		"of-other": {"others", v1alpha1.ReasonNotAllowedByIssuer, v1alpha1.FederatedTokenSpec{Subject: ofVictim}},
+		"claims":   {"shared", v1alpha1.ReasonRegistered, v1alpha1.FederatedTokenSpec{Claims: claims}},
+		"own":      {"shared", v1alpha1.ReasonRegistered, v1alpha1.FederatedTokenSpec{Subject: ofHers}},
+	} {
+		o := federatedClient(name, c.issuerName, c.spec)
+		o.Namespace = hers
+		must(t, admin.Create(t.Context(), o))
+		clientIs(t, o, v1alpha1.ConditionReady, c.reason)
+		if status, body := present(t, hers+"."+name, victimsJWT); status != http.StatusUnauthorized {
+			t.Errorf("%s: the JWT of the victim as her client: %d %v", name, status, body)
+		}
+	}
+	if status, body := present(t, hers+".own", hersJWT); status != http.StatusOK {
+		t.Errorf("her own JWT: %d %v", status, body)
+	}
+	if status, body := present(t, victims+".deploy", hersJWT); status != http.StatusUnauthorized {
+		t.Errorf("her JWT as the client of the victim: %d %v", status, body)
+	}
+	if status, body := present(t, victims+".deploy", victimsJWT); status != http.StatusOK {
+		t.Errorf("the JWT of the victim: %d %v", status, body)
+	}
 }

@@ -321,6 +321,25 @@ func resourceRecordRefused() refusal {
 	}
 }
 
+func issuerRecordRefused() refusal {
+	o := delegating("refused-issuer", "refused-issuer")
+	return refusal{
+		policy: "request.operation != 'DELETE' && object.metadata.?annotations['" + v1alpha1.AnnotationTrustedIssuer + "'].orValue('') == 'refused-issuer'",
+		after: func(t *testing.T) {
+			t.Helper()
+			must(t, cluster.Create(t.Context(), o))
+			t.Cleanup(func() { must(t, cluster.Delete(context.WithoutCancel(t.Context()), o)) })
+		},
+		writes: func(e controlplane.AuditEvent) bool {
+			return e.Object.Name == "refused-issuer" || e.Object.Name == registration.IssuerSecretName("refused-issuer")
+		},
+		mended: func(t *testing.T) bool {
+			t.Helper()
+			return isReady(t, o, func() []metav1.Condition { return o.Status.Conditions })
+		},
+	}
+}
+
 func newResource(name string) *v1alpha1.OAuth2Resource {
 	return &v1alpha1.OAuth2Resource{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.OAuth2ResourceSpec{Scopes: scopesNamed("read")}}
 }

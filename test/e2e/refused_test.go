@@ -68,6 +68,7 @@ func TestARefusedWriteIsTriedAFewTimesAMinute(t *testing.T) {
 		"a registration that changes":          registrationRefused(),
 		"the first registration":               firstRegistrationRefused(),
 		"the record of a resource":             resourceRecordRefused(),
+		"the record of a trusted issuer":       issuerRecordRefused(),
 		"the status of a client":               statusRefused(newClient("app")),
 		"the status of a token":                statusRefused(newToken("", "legacy", "app", v1alpha1.TokenRefreshing)),
 		"the status of a resource":             statusRefused(newResource("api")),
@@ -164,14 +165,16 @@ func refuseTheManager(t *testing.T, expressions []string) (lift func()) {
 		Validations: []admissionv1.Validation{{Expression: "!(" + strings.Join(expressions, " || ") + ")", Message: "not now", Reason: new(metav1.StatusReasonForbidden)}},
 	}}
 	must(t, cluster.Create(t.Context(), policy))
-	must(t, cluster.Create(t.Context(), &admissionv1.ValidatingAdmissionPolicyBinding{ObjectMeta: meta, Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
+	binding := &admissionv1.ValidatingAdmissionPolicyBinding{ObjectMeta: meta, Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
 		PolicyName: policy.Name, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
-	}}))
+	}}
+	must(t, cluster.Create(t.Context(), binding))
 	lifted := false
 	lift = func() {
 		if !lifted {
 			lifted = true
 			must(t, cluster.Delete(context.WithoutCancel(t.Context()), policy))
+			must(t, cluster.Delete(context.WithoutCancel(t.Context()), binding))
 		}
 	}
 	t.Cleanup(lift)

@@ -323,8 +323,13 @@ func waitsOfResources() map[string]waitCase {
 // manager, refused writes, hours or thousands of objects.
 func elsewhere() map[string]func(*testing.T) {
 	return map[string]func(*testing.T){
-		"OAuth2TrustedIssuer/KeysNotFetched":      TestTheKeysOfATrustedIssuerAreReplaced,
+		"OAuth2TrustedIssuer/KeysNotFetched":      TestAnIssuerIsTrustedOnceItServesGoodKeys,
+		"OAuth2TrustedIssuer/IssuerMismatch":      TestAnIssuerIsTrustedOnceItServesGoodKeys,
+		"OAuth2TrustedIssuer/WeakKey":             TestAnIssuerIsTrustedOnceItServesGoodKeys,
+		"OAuth2TrustedIssuer/KeysStale":           TestStaleKeysOfAnIssuerAreNotUsed,
 		"OAuth2TrustedIssuer/IssuerConflict":      TestAnIssuerThatMayNotBeTrusted,
+		"OAuth2TrustedIssuer/WriteRefused":        TestARefusedWriteIsTriedAFewTimesAMinute,
+		"OAuth2TrustedIssuer/Progressing":         TestARefusedWriteIsTriedAFewTimesAMinute,
 		"OAuth2Client/SigningAlgorithmNotEnabled": TestAClientAsksForAnAlgorithm,
 		"OAuth2Client/SigningAlgorithmNotReady":   TestAClientAsksForAnAlgorithm,
 		"OAuth2Client/WriteRefused":               TestARefusedWriteIsTriedAFewTimesAMinute,

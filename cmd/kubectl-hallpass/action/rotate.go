@@ -65,6 +65,8 @@ func Rotatable(c *v1alpha1.OAuth2Client) error {
 	case show.Method(c) == v1alpha1.ByServiceAccount:
 		return fmt.Errorf("client %q has no client secret: its pods send the token of ServiceAccount %q, which Kubernetes replaces by itself", c.Name,
 			c.Spec.Authentication.ServiceAccount.Name)
+	case show.Method(c) == v1alpha1.ByFederatedToken:
+		return fmt.Errorf("client %q has no client secret: it sends a JWT of OAuth2TrustedIssuer %q", c.Name, c.Spec.Authentication.FederatedToken.IssuerName)
 	case show.Method(c) == v1alpha1.ByPrivateKeyJWT:
 		return fmt.Errorf("client %q has no client secret but a key of its own. Add the new public key to spec.authentication.privateKeyJWT.jwks, "+
 			"and remove the old one when nothing signs with it any more", c.Name)

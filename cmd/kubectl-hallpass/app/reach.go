@@ -34,6 +34,10 @@ func (p reaching) endpoint(ctx context.Context, c *cluster.Client, client *v1alp
 	if show.Method(client) == v1alpha1.ByPrivateKeyJWT {
 		return nil, nil, fmt.Errorf("client %q signs with a key of its own, which only its software has. Let that software fetch the token", client.Name)
 	}
+	if show.Method(client) == v1alpha1.ByFederatedToken {
+		return nil, nil, fmt.Errorf("client %q sends a JWT of OAuth2TrustedIssuer %q, which only its platform signs. Let the workload fetch the token", client.Name,
+			client.Spec.Authentication.FederatedToken.IssuerName)
+	}
 	data, err := action.Credentials(ctx, c, client)
 	if err != nil {
 		return nil, nil, err

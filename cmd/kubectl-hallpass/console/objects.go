@@ -92,7 +92,7 @@ func (s clientRoutes) entries(ctx context.Context, c call) (any, error) {
 		views = append(views, entryView{e.Name, e.Text, e.Masked})
 	}
 	curl := ""
-	if show.Method(client) != v1alpha1.ByPrivateKeyJWT {
+	if method := show.Method(client); method != v1alpha1.ByPrivateKeyJWT && method != v1alpha1.ByFederatedToken {
 		curl = show.CurlLine(client, string(data[show.TokenURLEntry(client)]))
 	}
 	return map[string]any{

@@ -68,6 +68,8 @@ func Authentication(c *v1alpha1.OAuth2Client) string {
 	switch method := Method(c); method {
 	case v1alpha1.ByServiceAccount:
 		return fmt.Sprintf("the token of ServiceAccount %s; ConfigMap %s has the URLs", c.Spec.Authentication.ServiceAccount.Name, orDash(c.Status.ConfigMap.Name))
+	case v1alpha1.ByFederatedToken:
+		return fmt.Sprintf("a JWT of OAuth2TrustedIssuer %s; ConfigMap %s has the URLs", c.Spec.Authentication.FederatedToken.IssuerName, orDash(c.Status.ConfigMap.Name))
 	case v1alpha1.ByPrivateKeyJWT:
 		return fmt.Sprintf("a key of its own; Secret %s has the URLs", orDash(c.Status.Secret.Name))
 	case v1alpha1.ByClientSecret:

@@ -136,6 +136,17 @@ func TestAManagerWorksInItsNamespacesWithRightsInTheseAlone(t *testing.T) {
 	n.await(t, byName, v1alpha1.ConditionReady, v1alpha1.ReasonDeclared)
 	n.await(t, byLabel, v1alpha1.ConditionGrantsComplete, v1alpha1.ReasonSelectorNotAvailable)
 
+	// there are no trusted issuers, and the condition says so
+	job := &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "job"}}
+	job.Spec.Authentication = v1alpha1.AuthenticationSpec{
+		Method: v1alpha1.ByFederatedToken, FederatedToken: v1alpha1.FederatedTokenSpec{IssuerName: "github", Subject: "repo:octo-org/octo-repo:environment:prod"},
+	}
+	n.create(t, job)
+	n.await(t, job, v1alpha1.ConditionReady, v1alpha1.ReasonIssuerNotFound)
+	if ready := meta.FindStatusCondition(job.Status.Conditions, v1alpha1.ConditionReady); !strings.Contains(ready.Message, "restricted to chosen namespaces") {
+		t.Errorf("the condition says %q", ready.Message)
+	}
+
 	caller := &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "caller"}, Spec: v1alpha1.OAuth2ClientSpec{
 		Scopes: []v1alpha1.Scope{"read"},
 		Access: []v1alpha1.Access{
