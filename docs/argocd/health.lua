@@ -1,5 +1,5 @@
 -- Health of the custom resources of Hallpass for Argo CD: resource.customizations.health.hallpass.dev_OAuth2Client in argocd-cm, and
--- the same for OAuth2Resource, OAuth2Token, OAuth2Policy and TokenRevocation.
+-- the same for OAuth2Resource, OAuth2Token, OAuth2Policy, OAuth2TrustedIssuer and TokenRevocation.
 -- The token servers write batches, which have no status.
 if obj.kind == "TokenRevocation" and obj.spec.batch ~= nil then
   return { status = "Healthy", message = "Batch of single tokens" }

@@ -405,8 +405,8 @@ func TestAnIssuerIsTrustedOnceItServesGoodKeys(t *testing.T) {
 	}
 }
 
-// TestStaleKeysOfAnIssuerAreNotUsed has the manager away for longer than the age of the keys, as the
-// record has it, and the issuer too.
+// TestStaleKeysOfAnIssuerAreNotUsed has the manager away for longer than the age of the keys, as
+// the record has it, and the issuer too.
 func TestStaleKeysOfAnIssuerAreNotUsed(t *testing.T) {
 	const namespace = "stale"
 	p := platforms()[1]
