@@ -161,6 +161,7 @@ const IssuerClient IssuerUse = "Client"
 
 // IssuerKeysSpec configures where the keys of an issuer come from.
 //
+// +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:rule="(has(self.source) && self.source == 'URL') == has(self.url)",message="url belongs to source URL, and that source needs it"
 // +kubebuilder:validation:XValidation:rule="(has(self.source) && self.source == 'Inline') == has(self.jwks)",message="jwks belongs to source Inline, and that source needs it"
 // +kubebuilder:validation:XValidation:rule="!(has(self.source) && self.source == 'Inline' && has(self.maxAge))",message="maxAge is for keys that are fetched; Inline keys have no age"

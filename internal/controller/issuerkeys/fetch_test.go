@@ -47,7 +47,7 @@ func TestKeysAreFetched(t *testing.T) {
 const secretOfAnswer = "content-of-the-answer"
 
 func TestKeysAreNotFetched(t *testing.T) {
-	weak, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // it has to be refused
+	weak, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/issuers"
 )
 
-var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) //nolint:gochecknoglobals // a constant
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 const uid types.UID = "uid"
 
@@ -75,9 +75,8 @@ func TestAnIssuerThatIsAwayIsAskedLessAndLess(t *testing.T) {
 	f := newFetching(t)
 	good := f.after(0)
 	f.issuer.Answer(issuers.KeysPath, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "away", http.StatusBadGateway) })
-	at := noon
 	for _, want := range []time.Duration{10 * time.Second, 20 * time.Second, 40 * time.Second, 80 * time.Second, 160 * time.Second, 5 * time.Minute, 5 * time.Minute} {
-		at = f.fetches.last[uid].next
+		at := f.fetches.last[uid].next
 		got := f.after(at.Sub(f.clock.Now()))
 		if got.failed == nil || got.next.Sub(at) != want {
 			t.Errorf("the next fetch comes after %s (%v), want %s", got.next.Sub(at), got.failed, want)

@@ -93,7 +93,7 @@ func (r *Reconciler) countClients(ctx context.Context, name string) (int32, erro
 	if err := r.Client.List(ctx, &clients, client.MatchingFields{policy.IndexByIssuer: name}, client.UnsafeDisableDeepCopy); err != nil {
 		return 0, fmt.Errorf("list the clients that name OAuth2TrustedIssuer %s: %w", name, err)
 	}
-	return int32(min(len(clients.Items), 1<<30)), nil //nolint:gosec // it is bounded
+	return int32(min(len(clients.Items), 1<<30)), nil
 }
 
 // reportFailure reports what could not be done; see output.Failure. What is on record of the issuer
