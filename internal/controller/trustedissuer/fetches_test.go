@@ -121,6 +121,12 @@ func TestKeysAreUsedForTheirAge(t *testing.T) {
 	if got := s.before; !got.FetchedAt.Equal(noon) || !got.KeysUntil.Equal(noon.Add(16*time.Hour)) {
 		t.Fatalf("fetched at %s, used until %s", got.FetchedAt, got.KeysUntil)
 	}
+	f.issuer.Rotate(jws.EdDSA)
+	f.source.URL = f.issuer.URL + issuers.KeysPath
+	former := s.before.Keys
+	if take(0); s.before.Keys == former {
+		t.Error("keys of another source that were fetched in the same second are not recorded")
+	}
 	take(59 * time.Minute)
 	if !s.before.FetchedAt.Equal(noon) {
 		t.Error("a fetch that brings no change is recorded at once")

@@ -193,7 +193,8 @@ func (s *state) takeFetched(fetched fetch) {
 		s.issuer.Keys, s.issuer.FetchedAt = before.Keys, before.FetchedAt
 	}
 	due := fetched.keys != s.issuer.Keys || fetched.at.Sub(s.issuer.FetchedAt) >= s.maxAge/recordedAfter
-	if due && fetched.at.After(s.issuer.FetchedAt) {
+	// two fetches may be of one second
+	if due && !fetched.at.IsZero() && !fetched.at.Before(s.issuer.FetchedAt) {
 		s.issuer.Keys, s.issuer.FetchedAt = fetched.keys, fetched.at
 	}
 	if !s.issuer.FetchedAt.IsZero() {
