@@ -44,6 +44,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
 	"github.com/hallpass-dev/hallpass/internal/serve"
 )
 
@@ -208,7 +209,9 @@ func addPolicies(ctx context.Context, mgr ctrl.Manager, o Options) (*policy.Sour
 	policies := &policy.Source{
 		Client: mgr.GetClient(), Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace, ProtectedLabels: o.ProtectedLabels, Only: o.Namespaces,
 		Defaults: oauth2.Ceilings{AnyClientID: o.AllowClientID, DefaultClaims: o.AllowClaims, DefaultNumbers: o.MaxObjects},
-		Room:     publish.NewRoom(publish.ShippedBounds()),
+		Room: publish.NewRoom(publish.BoundsOf(
+			cmp.Or(int(o.MaxRecords), registration.MaxRecords), cmp.Or(int(o.MaxNamespaceRecords), registration.MaxNamespaceRecords),
+		)),
 	}
 	if err := mgr.Add(policies.Room); err != nil {
 		return nil, fmt.Errorf("start waking what waits for room: %w", err)

@@ -44,9 +44,12 @@ type Bounds struct {
 	Guaranteed, Reserved int
 }
 
-// ShippedBounds are those for which the memory of a token server is shipped.
-func ShippedBounds() Bounds {
-	return Bounds{registration.MaxRecords, registration.MaxNamespaceRecords, registration.GuaranteedRecords, registration.ReservedRecords}
+// BoundsOf are those of an installation: what the records of all namespaces may take, and those of
+// one.
+func BoundsOf(all, namespace int) Bounds {
+	return Bounds{
+		All: all, Namespace: namespace, Guaranteed: registration.GuaranteedRecords, Reserved: registration.ReservedRecords * all / registration.MaxRecords,
+	}
 }
 
 // Room bounds what records take in the memory of the token servers, by the namespaces of their

@@ -97,7 +97,8 @@ func TestOneNamespaceTakesNothingThatIsGuaranteedToAnother(t *testing.T) {
 }
 
 func TestTheShippedBoundsGuaranteeWhatTheySay(t *testing.T) {
-	b, r := ShippedBounds(), NewRoom(ShippedBounds())
+	b := BoundsOf(registration.MaxRecords, registration.MaxNamespaceRecords)
+	r := NewRoom(b)
 	for i := range 10 {
 		for n, taken := 0, true; taken; n++ {
 			taken = r.take(fmt.Sprint(i, "-", n), fmt.Sprint("hostile-", i), 16<<10, false)
