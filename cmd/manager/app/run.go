@@ -216,6 +216,9 @@ func addPolicies(ctx context.Context, mgr ctrl.Manager, o Options) (*policy.Sour
 	if err := mgr.Add(policies.Room); err != nil {
 		return nil, fmt.Errorf("start waking what waits for room: %w", err)
 	}
+	if err := inventory.RegisterRecords(policies.Room); err != nil {
+		return nil, err
+	}
 	return policies, errors.Join(policies.Count(ctx, mgr.GetCache()), policies.Room.Follow(ctx, mgr.GetCache(), o.RegistryNamespace))
 }
 

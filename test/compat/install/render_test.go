@@ -148,8 +148,7 @@ func TestTheChartAndTheKustomizationRaiseTheMemoryOfRecords(t *testing.T) {
 	must(t, os.WriteFile(values, []byte(block("records:")), 0o600))
 	rendered, err := template(t, "--values", values)
 	must(t, err)
-	stream, _, err := run(t, "", assets.Kubectl, "kustomize", own(t, "resources: [../config/default]\n"+block("patches:"), nil))
-	must(t, err)
+	stream := kustomize(t, own(t, "resources: [../config/default]\n"+block("patches:"), nil))
 	byHelm, byKustomize := alike(t, rendered, system), alike(t, stream, system)
 	if diff := cmp.Diff(byKustomize, byHelm); diff != "" {
 		t.Errorf("(-kustomize +helm):\n%s", diff)
