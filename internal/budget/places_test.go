@@ -108,7 +108,8 @@ func TestTheNetworksOfSourcesHaveSharesOfPlaces(t *testing.T) {
 		want int
 	}
 	for _, s := range []step{
-		{of("198.51.1.%d"), 60 + 4},  // all that is lent, and an eighth of what is free, for a /24
+		// all that is lent, and an eighth of what is free, for a /24
+		{of("198.51.1.%d"), 60 + 4},
 		{of("198.51.2.%d"), 4},       // another one in the same /16, which has a quarter
 		{of("198.51.%d.9/32"), 0},    // and no more
 		{[]string{"203.0.113.1"}, 2}, // another network

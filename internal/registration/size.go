@@ -35,9 +35,9 @@ const (
 	// GuaranteedRecords are guaranteed to each namespace. What a namespace has beyond them is
 	// lent.
 	GuaranteedRecords = 64 << 10
-	// ReservedRecords are the part of MaxRecords that is not lent, and of another bound the same
-	// part is not. They are enough for what is guaranteed to 32 namespaces that use all of it,
-	// or to more that use less.
+	// ReservedRecords are the part of MaxRecords that is not lent, and of another bound the
+	// same part is not. They are enough for what is guaranteed to 32 namespaces that use all of
+	// it, or to more that use less.
 	ReservedRecords = 32 * GuaranteedRecords
 )
 

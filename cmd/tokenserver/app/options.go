@@ -132,15 +132,7 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	flags.BoolVar(&o.TokenByGet, "token-endpoint-allow-get", false,
 		"let the token endpoint answer GET, with credentials in the Authorization header only: "+
 			"tokens may then stay in caches and histories on the way")
-	flags.IntVar(&o.ClientRate, "client-rate", tokenserver.DefaultClientRate,
-		"how many tokens a second one client may fetch, with bursts of ten seconds' worth; what is beyond is answered 429")
-	flags.IntVar(&o.MaxConnections, "max-connections", serve.DefaultMaxConnections,
-		"how many connections may be open at the public port; when all are, the source with the most gives way to those with fewer")
-	flags.IntVar(&o.MaxConnectionsPerSource, "max-connections-per-source", serve.DefaultMaxConnectionsPerSource,
-		"how many of them one address (IPv6: a /64, or an address of --own-prefix) may have; behind a balancer that hides addresses, set it to --max-connections")
-	o.MaxRecords = registration.MaxRecords
-	flags.Var(&o.MaxRecords, "max-records-memory", "the same flag of the manager, which bounds the records: with more than the default, "+
-		"a token server whose GOMEMLIMIT is too low for them does not start")
+	o.boundFlags(flags)
 	flags.StringVar(&o.SnapshotFile, "snapshot-file", "",
 		"where to keep what is known, so that a container that starts while the API server is away can serve: a file in a memory-backed volume, "+
 			"because it holds the signing keys; empty keeps nothing")
@@ -180,6 +172,19 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 		return Options{}, fmt.Errorf("connect to Kubernetes: %w", err)
 	}
 	return o, nil
+}
+
+// boundFlags are those of what callers and users may take.
+func (o *Options) boundFlags(flags *flag.FlagSet) {
+	flags.IntVar(&o.ClientRate, "client-rate", tokenserver.DefaultClientRate,
+		"how many tokens a second one client may fetch, with bursts of ten seconds' worth; what is beyond is answered 429")
+	flags.IntVar(&o.MaxConnections, "max-connections", serve.DefaultMaxConnections,
+		"how many connections may be open at the public port; when all are, the source with the most gives way to those with fewer")
+	flags.IntVar(&o.MaxConnectionsPerSource, "max-connections-per-source", serve.DefaultMaxConnectionsPerSource,
+		"how many of them one address (IPv6: a /64, or an address of --own-prefix) may have; behind a balancer that hides addresses, set it to --max-connections")
+	o.MaxRecords = registration.MaxRecords
+	flags.Var(&o.MaxRecords, "max-records-memory", "the same flag of the manager, which bounds the records: with more than the default, "+
+		"a token server whose GOMEMLIMIT is too low for them does not start")
 }
 
 // certificateFlags are those of the serving certificates.

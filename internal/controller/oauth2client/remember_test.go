@@ -201,7 +201,8 @@ func TestAFirstSecretThatIsRenamedIsInherited(t *testing.T) {
 // lacks that Secret.
 func TestASecretIsInheritedAfterANameThatCouldNotBeUsed(t *testing.T) {
 	t.Parallel()
-	for _, looked := range []bool{false, true} { // whether there is a reconcile after the restore
+	// whether there is a reconcile after the restore
+	for _, looked := range []bool{false, true} {
 		t.Run(fmt.Sprint("reconciled in between: ", looked), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
