@@ -13,9 +13,12 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	eventsclient "k8s.io/client-go/kubernetes/typed/events/v1"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -40,6 +43,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/restored"
 	"github.com/hallpass-dev/hallpass/internal/controller/servingcert"
 	"github.com/hallpass-dev/hallpass/internal/controller/signingkeys"
+	"github.com/hallpass-dev/hallpass/internal/controller/single"
 	"github.com/hallpass-dev/hallpass/internal/controller/tokenrevocation"
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
@@ -145,6 +149,10 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 	if err != nil {
 		return err
 	}
+	first, err := singleEvents(mgr, o)
+	if err != nil {
+		return err
+	}
 	ledger := usagereport.NewLedger(now, cmp.Or(o.UsageRefresh, usagereport.DefaultRefresh))
 	poller := poll.New(live)
 	if err := mgr.Add(poller); err != nil {
@@ -167,7 +175,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 		},
 		records,
 		&oauth2client.Reconciler{
-			Client: c, Live: live, Declared: declared, Policy: policies, Recorder: recorder, Clock: now, Random: rand.Reader,
+			Client: c, Live: live, Declared: declared, Policy: policies, Recorder: recorder, Single: first, Clock: now, Random: rand.Reader,
 			Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace, CABundle: bundle, Usage: ledger, Waiting: clients,
 			Informers: informers, Audit: o.Log,
 		},
@@ -198,6 +206,22 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 		}
 	}
 	return nil
+}
+
+// singleEvents returns what creates events that never repeat.
+func singleEvents(mgr ctrl.Manager, o Options) (*single.Recorder, error) {
+	events, err := eventsclient.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return nil, fmt.Errorf("prepare the creation of events: %w", err)
+	}
+	recorder := single.New("hallpass", mgr.GetScheme(), func(ctx context.Context, event *eventsv1.Event) error {
+		_, err := events.Events(event.Namespace).Create(ctx, event, metav1.CreateOptions{})
+		return err //nolint:wrapcheck // by the recorder's log line
+	}, o.Log)
+	if err := mgr.Add(recorder); err != nil {
+		return nil, fmt.Errorf("start creating events: %w", err)
+	}
+	return recorder, nil
 }
 
 // addPolicies returns what reads policies, and counts the objects that they limit and the bytes of

@@ -49,8 +49,12 @@ const (
 type journal struct {
 	events.EventRecorder
 
-	audit logr.Logger
+	// single records what never repeats: the first secret of a client.
+	single events.EventRecorder
+	audit  logr.Logger
 }
+
+func (r *Reconciler) journal() journal { return journal{r.Recorder, r.Single, r.Audit} }
 
 // note writes an audit line about a secret of a client.
 func (j journal) note(c *v1alpha1.OAuth2Client, change, id string, fields ...any) {
@@ -69,10 +73,10 @@ func (j journal) line(c *v1alpha1.OAuth2Client, change string, fields ...any) {
 // minted reports a secret that was written to the user's Secret; noted is whether it has its audit
 // line.
 func (j journal) minted(c *v1alpha1.OAuth2Client, why credential.Reason, id string, noted bool) {
-	change, reason, text := changeRepaired, reasonRepaired, "Wrote client secret %s to Secret %s, which was missing or had been changed"
+	recorder, change, reason, text := j.EventRecorder, changeRepaired, reasonRepaired, "Wrote client secret %s to Secret %s, which was missing or had been changed"
 	switch why {
 	case credential.Created:
-		change, reason, text = changeMade, reasonCreated, "Wrote client secret %s to Secret %s"
+		recorder, change, reason, text = j.single, changeMade, reasonCreated, "Wrote client secret %s to Secret %s"
 	case credential.Rotated:
 		change, reason, text = changeRotated, reasonRotated, "Wrote client secret %s to Secret %s in the place of the one before"
 	case credential.Repaired, credential.None:
@@ -80,7 +84,7 @@ func (j journal) minted(c *v1alpha1.OAuth2Client, why credential.Reason, id stri
 	if !noted {
 		j.note(c, change, id)
 	}
-	j.Eventf(c, nil, corev1.EventTypeNormal, reason, "WriteSecret", text, id, secretName(c))
+	recorder.Eventf(c, nil, corev1.EventTypeNormal, reason, "WriteSecret", text, id, secretName(c))
 }
 
 // published reports what a write of the registration has changed of the secrets that reached a
