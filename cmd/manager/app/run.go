@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	eventsclient "k8s.io/client-go/kubernetes/typed/events/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -95,7 +96,11 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("prepare the manager: %w", err)
 	}
-	if err := addControllers(ctx, mgr, informers, clock, o); err != nil {
+	recorder, err := eventRecorder(mgr, o)
+	if err != nil {
+		return err
+	}
+	if err := addControllers(ctx, mgr, informers, clock, recorder, o); err != nil {
 		return err
 	}
 	eachClient := func(ctx context.Context, visit func(*v1alpha1.OAuth2Client)) error {
@@ -135,7 +140,7 @@ func (returnMemory) Start(ctx context.Context) error {
 // NeedLeaderElection implements manager.LeaderElectionRunnable: each replica fills its caches.
 func (returnMemory) NeedLeaderElection() bool { return false }
 
-func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Informers, now *apiclock.Clock, o Options) error {
+func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Informers, now *apiclock.Clock, recorder events.EventRecorder, o Options) error {
 	declared, err := oauth2client.DeclaredCache(mgr, informers, o.Namespaces)
 	if err != nil {
 		return err
@@ -144,12 +149,8 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 	if err != nil {
 		return err
 	}
-	c, live, recorder := mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder("hallpass")
+	c, live := mgr.GetClient(), mgr.GetAPIReader()
 	policies, err := addPolicies(ctx, mgr, o)
-	if err != nil {
-		return err
-	}
-	first, err := singleEvents(mgr, o)
 	if err != nil {
 		return err
 	}
@@ -175,7 +176,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 		},
 		records,
 		&oauth2client.Reconciler{
-			Client: c, Live: live, Declared: declared, Policy: policies, Recorder: recorder, Single: first, Clock: now, Random: rand.Reader,
+			Client: c, Live: live, Declared: declared, Policy: policies, Recorder: recorder, Clock: now, Random: rand.Reader,
 			Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace, CABundle: bundle, Usage: ledger, Waiting: clients,
 			Informers: informers, Audit: o.Log,
 		},
@@ -208,16 +209,20 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 	return nil
 }
 
-// singleEvents returns what creates events that never repeat.
-func singleEvents(mgr ctrl.Manager, o Options) (*single.Recorder, error) {
-	events, err := eventsclient.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+// eventRecorder returns what creates events.
+func eventRecorder(mgr ctrl.Manager, o Options) (*single.Recorder, error) {
+	const name = "hallpass"
+	creating, err := eventsclient.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
 	if err != nil {
 		return nil, fmt.Errorf("prepare the creation of events: %w", err)
 	}
-	recorder := single.New("hallpass", mgr.GetScheme(), func(ctx context.Context, event *eventsv1.Event) error {
-		_, err := events.Events(event.Namespace).Create(ctx, event, metav1.CreateOptions{})
-		return err //nolint:wrapcheck // by the recorder's log line
-	}, o.Log)
+	recorder := single.New(single.Config{
+		EventRecorder: mgr.GetEventRecorder(name), Single: []string{oauth2client.ReasonCreated}, Name: name, Scheme: mgr.GetScheme(), Log: o.Log,
+		Sink: func(ctx context.Context, event *eventsv1.Event) error {
+			_, err := creating.Events(event.Namespace).Create(ctx, event, metav1.CreateOptions{})
+			return err //nolint:wrapcheck // by the recorder's log line
+		},
+	})
 	if err := mgr.Add(recorder); err != nil {
 		return nil, fmt.Errorf("start creating events: %w", err)
 	}

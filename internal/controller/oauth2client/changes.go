@@ -17,9 +17,11 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// The reasons of the events on an OAuth2Client about its secrets.
+// ReasonCreated is the reason of the event about the first secret of a client. There is only one.
+const ReasonCreated = "CredentialsCreated"
+
+// The reasons of the other events on an OAuth2Client about its secrets.
 const (
-	reasonCreated  = "CredentialsCreated"
 	reasonRotated  = "CredentialsRotated"
 	reasonRepaired = "SecretRepaired"
 	reasonExpired  = "CredentialExpired"
@@ -49,12 +51,8 @@ const (
 type journal struct {
 	events.EventRecorder
 
-	// single records what never repeats: the first secret of a client.
-	single events.EventRecorder
-	audit  logr.Logger
+	audit logr.Logger
 }
-
-func (r *Reconciler) journal() journal { return journal{r.Recorder, r.Single, r.Audit} }
 
 // note writes an audit line about a secret of a client.
 func (j journal) note(c *v1alpha1.OAuth2Client, change, id string, fields ...any) {
@@ -73,10 +71,10 @@ func (j journal) line(c *v1alpha1.OAuth2Client, change string, fields ...any) {
 // minted reports a secret that was written to the user's Secret; noted is whether it has its audit
 // line.
 func (j journal) minted(c *v1alpha1.OAuth2Client, why credential.Reason, id string, noted bool) {
-	recorder, change, reason, text := j.EventRecorder, changeRepaired, reasonRepaired, "Wrote client secret %s to Secret %s, which was missing or had been changed"
+	change, reason, text := changeRepaired, reasonRepaired, "Wrote client secret %s to Secret %s, which was missing or had been changed"
 	switch why {
 	case credential.Created:
-		recorder, change, reason, text = j.single, changeMade, reasonCreated, "Wrote client secret %s to Secret %s"
+		change, reason, text = changeMade, ReasonCreated, "Wrote client secret %s to Secret %s"
 	case credential.Rotated:
 		change, reason, text = changeRotated, reasonRotated, "Wrote client secret %s to Secret %s in the place of the one before"
 	case credential.Repaired, credential.None:
@@ -84,7 +82,7 @@ func (j journal) minted(c *v1alpha1.OAuth2Client, why credential.Reason, id stri
 	if !noted {
 		j.note(c, change, id)
 	}
-	recorder.Eventf(c, nil, corev1.EventTypeNormal, reason, "WriteSecret", text, id, secretName(c))
+	j.Eventf(c, nil, corev1.EventTypeNormal, reason, "WriteSecret", text, id, secretName(c))
 }
 
 // published reports what a write of the registration has changed of the secrets that reached a

@@ -64,8 +64,6 @@ type Reconciler struct {
 	// Declared reads the Secrets that users let us read by a label; see DeclaredCache.
 	Declared cache.Cache
 	Recorder events.EventRecorder
-	// Single records the first secret of a client, an event that never repeats.
-	Single events.EventRecorder
 	// Audit gets a line for each change of a credential.
 	Audit  logr.Logger
 	Clock  clock.PassiveClock

@@ -56,7 +56,7 @@ func (r *Reconciler) do(ctx context.Context, c *v1alpha1.OAuth2Client, m method,
 	if s.copies, err = m.removeFormer(ctx, s); err != nil {
 		return s, d, err
 	}
-	r.journal().leaves(c, s.former)
+	journal{r.Recorder, r.Audit}.leaves(c, s.former)
 	if current := current(c, s.names); len(current) < len(s.names) {
 		s.names = current
 		s, err = r.publish(ctx, c, s, d)
@@ -103,7 +103,7 @@ func (r *Reconciler) mint(ctx context.Context, c *v1alpha1.OAuth2Client, m metho
 	}
 	s.value = made.Value
 	r.memory.proposals.Drop(c.UID)
-	r.journal().minted(c, d.plan.Reason, made.ID, d.plan.Record.Rotation.First == made.ID)
+	journal{r.Recorder, r.Audit}.minted(c, d.plan.Reason, made.ID, d.plan.Record.Rotation.First == made.ID)
 	r.memory.announced.Put(c.UID, made.ID, now.Earliest.Add(credential.PendingLife))
 	d.plan = d.plan.Commit(s.uses, policyOf(c), r.time())
 	return s, d, nil
@@ -170,7 +170,7 @@ func (r *Reconciler) publish(ctx context.Context, c *v1alpha1.OAuth2Client, s se
 	}
 	s.registered, s.held = wanted, true
 	if s.stored != before.stored {
-		j := r.journal()
+		j := journal{r.Recorder, r.Audit}
 		d.announced, _ = r.memory.announced.Get(c.UID, s.at.Earliest)
 		j.published(c, before.record(), s.record(), d, s.at.Earliest)
 		if at := wanted.Client.Revocation.Before; at.After(before.registered.Client.Revocation.Before) {

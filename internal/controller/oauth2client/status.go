@@ -33,7 +33,7 @@ func (r *Reconciler) announce(c *v1alpha1.OAuth2Client, s seen, d decision) {
 	first := d.plan.Record.Rotation.First
 	holds := s.object != nil && first != "" && d.plan.Record.IDOf(s.value, policyOf(c)) == first
 	if announced, _ := r.memory.announced.Get(c.UID, s.at.Earliest); holds && announced != first && len(c.Status.Credentials) == 0 {
-		r.journal().minted(c, credential.Created, first, true)
+		journal{r.Recorder, r.Audit}.minted(c, credential.Created, first, true)
 	}
 }
 
@@ -255,7 +255,7 @@ func (r *Reconciler) report(ctx context.Context, c *v1alpha1.OAuth2Client, wante
 	usagereport.Announce(r.Recorder, c, news)
 	usagereport.AnnounceRefusals(r.Recorder, c, refused)
 	status.Announce(r.Recorder, c, rejections(before), rejections(wanted))
-	r.journal().waiting(c, before.Rotation)
+	journal{r.Recorder, r.Audit}.waiting(c, before.Rotation)
 	return nil
 }
 

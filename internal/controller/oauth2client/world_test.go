@@ -105,7 +105,7 @@ func (w *world) manager() *Reconciler {
 		Client: c, Live: w.server, Declared: declaredOfWorld{server: w.server}, Clock: w.clock, Random: rand.Reader, Issuer: issuer, RegistryNamespace: registryOfWorld,
 		Policy:   &policy.Source{Client: c, Issuer: issuer, RegistryNamespace: registryOfWorld, Defaults: oauth2.Ceilings{AnyClientID: true}},
 		Usage:    usagereport.NewLedger(w.clock, time.Minute),
-		Recorder: w.recorder, Single: w.recorder, Informers: names{w},
+		Recorder: w.recorder, Informers: names{w},
 	}
 	r.Audit = funcr.New(func(_, line string) {
 		w.audit, w.audited = append(w.audit, line), append(w.audited, w.clock.Now())

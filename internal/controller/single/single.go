@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/tools/record/util"
 	"k8s.io/client-go/tools/reference"
 )
@@ -36,38 +38,51 @@ const (
 // Sink creates an event.
 type Sink func(ctx context.Context, event *eventsv1.Event) error
 
-// Recorder creates each event once, in the background. It implements events.EventRecorder and
-// manager.Runnable.
-type Recorder struct {
-	scheme         *runtime.Scheme
-	name, instance string
-	sink           Sink
-	log            logr.Logger
-	now            func() time.Time
-	pause          time.Duration
-	queue          chan *eventsv1.Event
+// Config is what a Recorder needs.
+type Config struct {
+	// EventRecorder records all events but those of the reasons that are Single.
+	events.EventRecorder
+
+	Single []string
+	// Name is that of the controller.
+	Name   string
+	Scheme *runtime.Scheme
+	Sink   Sink
+	Log    logr.Logger
 }
 
-// New returns a Recorder of a controller.
-func New(name string, scheme *runtime.Scheme, sink Sink, log logr.Logger) *Recorder {
+// Recorder creates each event of a single reason once, in the background. It implements
+// events.EventRecorder and manager.Runnable.
+type Recorder struct {
+	Config
+
+	instance string
+	now      func() time.Time
+	queue    chan *eventsv1.Event
+}
+
+// New returns a Recorder.
+func New(c Config) *Recorder {
 	host, _ := os.Hostname() //nolint:errcheck // an event without it is as good
-	return &Recorder{
-		scheme: scheme, name: name, instance: name + "-" + host, sink: sink, log: log, now: time.Now, pause: pause, queue: make(chan *eventsv1.Event, waiting),
-	}
+	return &Recorder{Config: c, instance: c.Name + "-" + host, now: time.Now, queue: make(chan *eventsv1.Event, waiting)}
 }
 
 // Eventf implements events.EventRecorder.
 func (r *Recorder) Eventf(regarding, related runtime.Object, eventType, reason, action, note string, args ...any) {
+	if !slices.Contains(r.Single, reason) {
+		r.EventRecorder.Eventf(regarding, related, eventType, reason, action, note, args...)
+		return
+	}
 	event := &eventsv1.Event{
-		ReportingController: r.name, ReportingInstance: r.instance, Action: action, Reason: reason, Type: eventType, Note: fmt.Sprintf(note, args...),
+		ReportingController: r.Name, ReportingInstance: r.instance, Action: action, Reason: reason, Type: eventType, Note: fmt.Sprintf(note, args...),
 		EventTime: metav1.NewMicroTime(r.now()),
 	}
-	about, err := reference.GetReference(r.scheme, regarding)
+	about, err := reference.GetReference(r.Scheme, regarding)
 	if err == nil && related != nil {
-		event.Related, err = reference.GetReference(r.scheme, related)
+		event.Related, err = reference.GetReference(r.Scheme, related)
 	}
 	if err != nil {
-		r.log.Error(err, "an event is not created, because its object has no reference", "reason", reason)
+		r.Log.Error(err, "an event is not created, because its object has no reference", "reason", reason)
 		return
 	}
 	event.Regarding = *about
@@ -75,7 +90,7 @@ func (r *Recorder) Eventf(regarding, related runtime.Object, eventType, reason, 
 	select {
 	case r.queue <- event:
 	default:
-		r.log.Info("an event is dropped, because too many wait to be created", "reason", reason, "namespace", event.Namespace, "name", about.Name)
+		r.Log.Info("an event is dropped, because too many wait to be created", "reason", reason, "namespace", event.Namespace, "name", about.Name)
 	}
 }
 
@@ -101,19 +116,19 @@ func (r *Recorder) Start(ctx context.Context) error {
 // create creates an event. What the API server refuses is not tried again.
 func (r *Recorder) create(ctx context.Context, event *eventsv1.Event) {
 	for n := 1; ; n++ {
-		err := r.sink(ctx, event)
+		err := r.Sink(ctx, event)
 		_, refused := errors.AsType[*apierrors.StatusError](err)
 		switch {
 		case err == nil || refused && apierrors.IsAlreadyExists(err):
 			return
 		case refused || n == attempts:
-			r.log.Error(err, "an event is not created", "reason", event.Reason, "namespace", event.Namespace, "name", event.Regarding.Name)
+			r.Log.Error(err, "an event is not created", "reason", event.Reason, "namespace", event.Namespace, "name", event.Regarding.Name)
 			return
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(r.pause):
+		case <-time.After(pause):
 		}
 	}
 }

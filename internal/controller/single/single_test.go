@@ -18,6 +18,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/events"
 )
 
 func pod() *corev1.Pod {
@@ -30,7 +31,9 @@ func newRecorder(t *testing.T, sink Sink) *Recorder {
 	if err := corev1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	r := New("hallpass", scheme, sink, logr.Discard())
+	r := New(Config{
+		EventRecorder: events.NewFakeRecorder(1), Single: []string{"Made"}, Name: "hallpass", Scheme: scheme, Sink: sink, Log: logr.Discard(),
+	})
 	r.instance = "hallpass-a"
 	return r
 }
@@ -101,5 +104,14 @@ func TestEventsThatWaitAreBounded(t *testing.T) {
 	}
 	if len(r.queue) != waiting {
 		t.Errorf("%d events wait", len(r.queue))
+	}
+}
+
+func TestOtherReasonsAreRecordedAsBefore(t *testing.T) {
+	r := newRecorder(t, nil)
+	r.Eventf(pod(), nil, corev1.EventTypeNormal, "Again", "Make", "Wrote it")
+	fake, _ := r.EventRecorder.(*events.FakeRecorder)
+	if len(fake.Events) != 1 || len(r.queue) != 0 {
+		t.Errorf("%d are recorded and %d wait", len(fake.Events), len(r.queue))
 	}
 }
