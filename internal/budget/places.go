@@ -6,6 +6,7 @@ package budget
 import (
 	"hash/maphash"
 	"net/netip"
+	"strings"
 	"sync"
 )
 
@@ -174,14 +175,15 @@ func (p *Places) holdingOf(holder string) (h holding) {
 }
 
 // sourceOf is the source that a text names, by Sources.Of or the address alone; invalid if it names
-// none.
+// none. The error of what is neither would be an allocation of each request.
 func sourceOf(text string) netip.Prefix {
-	if prefix, err := netip.ParsePrefix(text); err == nil {
-		return prefix
+	var source netip.Prefix
+	switch {
+	case strings.Contains(text, "/"):
+		source, _ = netip.ParsePrefix(text) //nolint:errcheck // it is invalid then
+	case strings.ContainsAny(text, ".:"):
+		address, _ := netip.ParseAddr(text) //nolint:errcheck // it is invalid then
+		source = netip.PrefixFrom(address, address.BitLen())
 	}
-	address, err := netip.ParseAddr(text)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	return netip.PrefixFrom(address, address.BitLen())
+	return source
 }

@@ -76,12 +76,14 @@ func TestAPlaceMovesToAnotherHolder(t *testing.T) {
 }
 
 func TestPlacesAllocateNothing(t *testing.T) {
-	p := budget.NewPlaces(10, 4, 2)
-	if n := testing.AllocsPerRun(100, func() {
-		p.Enter("a")
-		p.Leave("a")
-	}); n != 0 {
-		t.Errorf("%v allocations", n)
+	p := budget.NewSourcePlaces(10, 4, 2, budget.Sources{})
+	for _, holder := range []string{"shop", "198.51.100.1/32", "203.0.113.1", "2001:db8::/64", "10.0.0.1/32"} {
+		if n := testing.AllocsPerRun(100, func() {
+			p.Enter(holder)
+			p.Leave(holder)
+		}); n != 0 {
+			t.Errorf("%v allocations of %s", n, holder)
+		}
 	}
 }
 
