@@ -180,9 +180,9 @@ func sourceOf(text string) netip.Prefix {
 	var source netip.Prefix
 	switch {
 	case strings.Contains(text, "/"):
-		source, _ = netip.ParsePrefix(text) //nolint:errcheck // it is invalid then
+		source, _ = netip.ParsePrefix(text) // it is invalid then
 	case strings.ContainsAny(text, ".:"):
-		address, _ := netip.ParseAddr(text) //nolint:errcheck // it is invalid then
+		address, _ := netip.ParseAddr(text) // it is invalid then
 		source = netip.PrefixFrom(address, address.BitLen())
 	}
 	return source

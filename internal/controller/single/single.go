@@ -63,7 +63,7 @@ type Recorder struct {
 
 // New returns a Recorder.
 func New(c Config) *Recorder {
-	host, _ := os.Hostname() //nolint:errcheck // an event without it is as good
+	host, _ := os.Hostname() // an event without it is as good
 	return &Recorder{Config: c, instance: c.Name + "-" + host, now: time.Now, queue: make(chan *eventsv1.Event, waiting)}
 }
 
