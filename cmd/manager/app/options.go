@@ -173,7 +173,8 @@ func (o *Options) checkBounds() error {
 	case o.UsageRefresh < time.Second:
 		return fmt.Errorf("--usage-refresh=%s must be a second or more", o.UsageRefresh)
 	case o.MaxRecords < registration.LeastRecords || o.MaxRecords > registration.MostRecords:
-		return fmt.Errorf("--max-records-memory=%s is not between %s and %s", o.MaxRecords, serve.Bytes(registration.LeastRecords), serve.Bytes(registration.MostRecords))
+		return fmt.Errorf("--max-records-memory=%s is not between %s and %s",
+			o.MaxRecords, serve.Bytes(registration.LeastRecords), serve.Bytes(registration.MostRecords))
 	case o.MaxNamespaceRecords < registration.GuaranteedRecords || o.MaxNamespaceRecords > o.MaxRecords:
 		return fmt.Errorf("--max-namespace-records-memory=%s is not between %s, which each namespace is guaranteed, and --max-records-memory=%s",
 			o.MaxNamespaceRecords, serve.Bytes(registration.GuaranteedRecords), o.MaxRecords)
