@@ -29,7 +29,7 @@ const (
 	// waiting is how many events wait to be created; further ones are dropped.
 	waiting = 16 << 10
 	// workers create them.
-	workers = 8
+	workers = 16
 	// attempts are made of each event, and pause is the time between two of them.
 	attempts = 12
 	pause    = 10 * time.Second
