@@ -24,7 +24,7 @@ const (
 	// a client and its owner in the file of the snapshot, beside the record.
 	snapshotBytes = 90
 	// liveRevocations are those at which more are refused: a quarter more than the bound, past
-	// which they are collapsed.
+	// which they are collapsed. Those of tokens that live long are among them.
 	liveRevocations = (1 << 18) + (1 << 16)
 	usedAssertions  = 384 << 10 // of each replica
 	entryBytes      = 28        // a revocation.Entry; what a file has of it is no more
