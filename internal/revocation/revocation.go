@@ -82,8 +82,8 @@ func NewEntry(id ID, expiresAt time.Time) Entry {
 }
 
 // EntryOf makes the Entry of a token. That of a token which lives as long as issued ones do may be
-// collapsed. For tokens that live longer a selector would have to stay as long; they have a bound of
-// their own.
+// collapsed. For tokens that live longer a selector would have to stay as long; they have a bound
+// of their own.
 func EntryOf(claims *oauth2.Claims) Entry {
 	r := NewEntry(IDOf(claims.ID), claims.ExpiresAt)
 	if issued := claims.IssuedAt.Unix(); issued > 0 && int64(r.Until)-issued <= int64(oauth2.MaxTokenLifetime/time.Second) {

@@ -48,9 +48,9 @@ func (r *reports) announce(object *v1alpha1.OAuth2Token, s *state, reason string
 	}
 }
 
-// dropped writes an audit line about each token that is off the record by now: it has expired, unless
-// the status has reported its end, which has its line then; or it is not accepted any more, because
-// another one replaced it or nothing allows it.
+// dropped writes an audit line about each token that is off the record by now: it has expired,
+// unless the status has reported its end, which has its line then; or it is not accepted any more,
+// because another one replaced it or nothing allows it.
 func (r *reports) dropped(object *v1alpha1.OAuth2Token, s *state) {
 	for _, t := range s.before {
 		kept := slices.ContainsFunc(s.record.Tokens, func(left oauth2.MintedToken) bool { return left.ID == t.ID })
