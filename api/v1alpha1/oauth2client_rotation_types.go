@@ -8,7 +8,9 @@ import (
 )
 
 // RotationSpec configures the rotation of the client secret. To rotate at once, set the annotation
-// hallpass.dev/rotate of the OAuth2Client to a new value, such as the current time.
+// hallpass.dev/rotate of the OAuth2Client to a new value, such as the current time. If the
+// annotation hallpass.dev/rotate-without-overlap has the same value, the previous secret is refused
+// at once.
 //
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:rule="!has(self.interval) || !self.interval.matches('^([0-9]{1,6}[hms])+$') || has(self.overlap) && !self.overlap.matches('^([0-9]{1,6}[hms])+$') || duration(self.interval) >= duration(has(self.overlap) ? self.overlap : '24h') + duration('1m')",message="rotation.interval must be at least a minute longer than rotation.overlap, which is 24h if it is left out"
