@@ -35,8 +35,8 @@ func RevokeClient(
 }
 
 // RevokeNamespace revokes the tokens of all clients of a namespace that were issued so far, in the
-// way that the caller may go: by a TokenRevocation in the namespace registry, or else by the spec of
-// each client. It returns what was written, also with an error.
+// way that the caller may go: by a TokenRevocation in the namespace registry, or else by the spec
+// of each client. It returns what was written, also with an error.
 func RevokeNamespace(
 	ctx context.Context, c *cluster.Client, namespace, registry string, now time.Time, options cluster.Options,
 ) ([]*unstructured.Unstructured, error) {

@@ -37,7 +37,8 @@ func Declare(r *v1alpha1.OAuth2Resource, d Declaration) ([]Operation, error) {
 		operations = append(operations, text(path+"/description", scope.Description, fresh[at].Description)...)
 		fresh = slices.Delete(fresh, at, at+1)
 	}
-	if len(removed) > 0 && len(removed) == len(r.Spec.Scopes) && len(fresh) == 0 { // an empty list is refused
+	// an empty list is refused
+	if len(removed) > 0 && len(removed) == len(r.Spec.Scopes) && len(fresh) == 0 {
 		return append(operations, Operation{Op: "remove", Path: scopesPath}), nil
 	}
 	if len(r.Spec.Scopes) == 0 && len(fresh) > 0 {

@@ -130,8 +130,8 @@ func TestDryRuns(t *testing.T) {
 	})
 }
 
-// TestRotateNowIsOneWrite ends the plugin after its write, as a crash does: the old secret is refused
-// all the same, and the overlap of later rotations is as it was.
+// TestRotateNowIsOneWrite ends the plugin after its write, as a crash does: the old secret is
+// refused all the same, and the overlap of later rotations is as it was.
 func TestRotateNowIsOneWrite(t *testing.T) {
 	namespaces(t, "leaks")
 	shell{}.ok(t, "create client reporting --namespace leaks --scopes read")

@@ -150,7 +150,8 @@ var volatile = []golden.Volatile{
 	{Pattern: regexp.MustCompile(`request id [A-Za-z0-9_-]+`), Text: "request id ID"},
 	{Pattern: regexp.MustCompile(`token id \(jti\)  \S+`), Text: "token id (jti)  ID"},
 	{Pattern: regexp.MustCompile(` +\n`), Text: "\n"},
-	{Pattern: regexp.MustCompile(`(\S)  +`), Text: "$1  "}, // columns are as wide as what differs
+	// columns are as wide as what differs
+	{Pattern: regexp.MustCompile(`(\S)  +`), Text: "$1  "},
 }
 
 // transcript runs commands one after the other and compares what they print with a golden file.
