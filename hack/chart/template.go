@@ -96,18 +96,6 @@ const namespacesArg = `        {{- with .Values.namespaces }}
         {{- end }}
 `
 
-// The bounds of the records' memory, which manager and token server have to share.
-const (
-	recordsArg = `        {{- with .Values.records.maxMemory }}
-        - --max-records-memory={{ . }}
-        {{- end }}
-`
-	namespaceRecordsArg = `        {{- with .Values.records.maxMemoryPerNamespace }}
-        - --max-namespace-records-memory={{ . }}
-        {{- end }}
-`
-)
-
 // foreignCertificateArg leaves the serving certificate to cert-manager, or to a Secret of another
 // name.
 const foreignCertificateArg = `        {{- if or .Values.certManager.enabled (ne .Values.tokenserver.certificateSecret "hallpass-tokenserver-tls") }}

@@ -5,13 +5,16 @@ package serve
 
 import (
 	"errors"
+	"math"
 	"strconv"
-
-	"k8s.io/apimachinery/pkg/api/resource"
+	"strings"
 )
 
 // Bytes is a size in the notation of Kubernetes, such as 11.25Mi. It is a flag.Value.
 type Bytes int
+
+// mostBytes is far above the memory of a machine.
+const mostBytes = 1 << 50
 
 // String implements flag.Value.
 func (b Bytes) String() string {
@@ -24,13 +27,16 @@ func (b Bytes) String() string {
 
 // Set implements flag.Value.
 func (b *Bytes) Set(text string) error {
-	quantity, err := resource.ParseQuantity(text)
-	if err != nil {
-		return errors.New("it must be a size in bytes, such as 22.5Mi")
+	number, scale := text, 0
+	for unit, bits := range map[string]int{"Ki": 10, "Mi": 20, "Gi": 30} {
+		if rest, found := strings.CutSuffix(text, unit); found {
+			number, scale = rest, bits
+		}
 	}
-	size := quantity.Value()
-	if whole := resource.NewQuantity(size, resource.BinarySI); size < 0 || whole.Cmp(quantity) != 0 {
-		return errors.New("it must be a whole number of bytes, such as 22.5Mi")
+	size, err := strconv.ParseFloat(number, 64)
+	size = math.Ldexp(size, scale)
+	if err != nil || strings.Trim(number, ".0123456789") != "" || size != math.Trunc(size) || size > mostBytes {
+		return errors.New("it must be a size in whole bytes, such as 22.5Mi")
 	}
 	*b = Bytes(size)
 	return nil

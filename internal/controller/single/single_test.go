@@ -88,7 +88,7 @@ func TestHowOftenAnEventIsTried(t *testing.T) {
 				defer stop()
 				go func() { _ = r.Start(ctx) }()
 				r.Eventf(pod(), nil, corev1.EventTypeNormal, "Made", "Make", "Wrote it")
-				time.Sleep(time.Hour) // of the bubble
+				time.Sleep(time.Hour) //nolint:forbidigo // of the bubble
 				synctest.Wait()
 				if tried != c.want {
 					t.Errorf("tried %d times, want %d", tried, c.want)
