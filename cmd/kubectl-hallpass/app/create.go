@@ -135,7 +135,7 @@ func (p createCommand) createToken() *cobra.Command {
 			"an API verifies it by asking Hallpass. Without, the token in the Secret is replaced before it expires, for software that reads a file.\n\n" +
 			"Deleting the OAuth2Token revokes the token.",
 		Example: "  # A token for a dashboard, valid for 30 days\n  kubectl hallpass create token dashboard --client reporting --expires-in 30d\n\n" +
-			"  # A token that is kept fresh in a Secret\n  kubectl hallpass create token exporter --client reporting --scopes read",
+			"  # A token that is renewed in a Secret\n  kubectl hallpass create token exporter --client reporting --scopes read",
 	}
 	flags := command.Flags()
 	flags.StringVar(&n.Client, "client", "", "OAuth2Client of the namespace that the token is issued to (required)")
