@@ -78,7 +78,7 @@ type OAuth2ResourceSpec struct {
 	// +kubebuilder:validation:MaxItems=64
 	Scopes []ResourceScope `json:"scopes,omitempty"`
 
-	// grants say which clients may have which scopes. A client that no grant selects gets no
+	// grants define which clients may have which scopes. A client that no grant selects gets no
 	// token, also if it is in the namespace of the API. If you remove a grant, no more tokens
 	// with its scopes are issued, and introspection, forward-auth and ext_authz no longer
 	// accept these scopes in issued tokens. At most 32.
