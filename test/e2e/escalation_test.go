@@ -367,7 +367,7 @@ func (m *mallory) tryBadSpecs(try trying) {
 		"the victim's client_id":             {v1alpha1.ReasonClientIDNotAllowed, func(s *v1alpha1.OAuth2ClientSpec) { s.ClientID = "victim.bank" }},
 		"the victim's client_id in capitals": {v1alpha1.ReasonClientIDNotAllowed, func(s *v1alpha1.OAuth2ClientSpec) { s.ClientID = "Victim.Bank" }},
 		"a client_id with a colon":           {"a clientID with a colon is an https: or urn: URI", func(s *v1alpha1.OAuth2ClientSpec) { s.ClientID = "victim:bank" }},
-		"a resource in a path":               {"a namespace is named", func(s *v1alpha1.OAuth2ClientSpec) { s.Access = []v1alpha1.Access{accessTo("victim/vault", "x", "s")} }},
+		"a resource in a path":               {"the name of a namespace has", func(s *v1alpha1.OAuth2ClientSpec) { s.Access = []v1alpha1.Access{accessTo("victim/vault", "x", "s")} }},
 		"a Secret in another namespace":      {"must be a valid Secret name", func(s *v1alpha1.OAuth2ClientSpec) { s.Secret.Name = "victim/bank" }},
 		"a label of ours on the Secret": {"cannot be set on the Secret", func(s *v1alpha1.OAuth2ClientSpec) {
 			s.Secret.Labels = map[string]v1alpha1.LabelValue{"hallpass.dev/credentials": "true"}
