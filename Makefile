@@ -176,7 +176,7 @@ bench: ## Measure the token server beside the floor. ARGS="-against BINARY -peer
 	@go run ./test/bench $(ARGS)
 
 .PHONY: bench-scale
-bench-scale: ## Measure how manager and token server grow with the number of clients. ARGS="-sizes 1000,10000,100000"
+bench-scale: ## Measure how manager and token server grow with the number of clients; fail if a goal is missed. ARGS="-sizes 1000,10000,100000"
 	@go run ./test/bench/scale $(ARGS)
 
 # The Go benchmarks of the hot code, and the stored result that they are compared with.

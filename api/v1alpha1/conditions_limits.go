@@ -97,8 +97,8 @@ func TooManyBytes(b Bytes, onRecord bool) metav1.Condition {
 	return notReady(ReasonTooManyBytes, fmt.Sprintf("There is no room for the record of this object in the memory of the token servers: it would take "+
 		"%d KiB, and the records of this namespace take %d KiB. %s"+
 		"A namespace may have %d KiB, of which %d KiB are guaranteed and the rest is lent while all namespaces together leave room. "+
-		"Delete objects of this namespace that are not needed, or shorten JWK sets, scopes and grants. If other namespaces have all that is lent, "+
-		"ask the cluster's administrator.",
+		"Delete objects of this namespace that are not needed, or shorten JWK sets, scopes and grants. If that is not possible, or other namespaces "+
+		"have all that is lent, ask the cluster's administrator for more (--max-records-memory and --max-namespace-records-memory of the manager).",
 		kib(b.Record), kib(b.Held), effect, kib(b.Limit), kib(b.Guaranteed)))
 }
 

@@ -148,14 +148,14 @@ func GrantsComplete() metav1.Condition {
 // GrantsIncomplete is the condition of a client that lacks something; what names the first scope
 // that is missing, and more is how many others are.
 func GrantsIncomplete(what string, more int) metav1.Condition {
-	rest := "the rest is granted."
+	rest := "The other scopes are granted"
 	switch {
 	case more == 1:
-		rest = "one more scope is not granted."
+		rest = "One more scope is not granted"
 	case more > 1:
-		rest = fmt.Sprintf("%d more scopes are not granted.", more)
+		rest = fmt.Sprintf("%d more scopes are not granted", more)
 	}
-	return incomplete(ReasonNotGranted, what+" status.grants has every decision; "+rest)
+	return incomplete(ReasonNotGranted, what+" "+rest+"; status.grants lists each decision.")
 }
 
 // LifetimeCut is the condition of a client whose tokens live shorter than it asks for.

@@ -32,6 +32,9 @@ const (
 	// AnnotationRotate on an OAuth2Client asks for a new secret whenever its value is a new
 	// one.
 	AnnotationRotate = "hallpass.dev/rotate"
+	// AnnotationRotateWithoutOverlap on an OAuth2Client with the value of AnnotationRotate has
+	// that rotation refuse the secret that it replaces at once, whatever the overlap is.
+	AnnotationRotateWithoutOverlap = "hallpass.dev/rotate-without-overlap"
 	// AnnotationTaint on the Secret of the signing keys names keys by their kid, separated by
 	// commas, that are withdrawn at once with every token they signed. AnnotationRotate there
 	// asks for the next key to sign as soon as its lead allows.

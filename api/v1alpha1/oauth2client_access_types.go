@@ -4,15 +4,16 @@
 package v1alpha1
 
 // Access is a request for scopes of one OAuth2Resource. status.grants reports the decision on each
-// scope. It has resourceNamespace and resourceName where defaultResource has namespace and name.
+// scope. Its fields resourceNamespace and resourceName are called namespace and name in
+// defaultResource.
 type Access struct {
-	// resourceNamespace is the namespace of the OAuth2Resource. spec.defaultResource has it as
-	// namespace.
+	// resourceNamespace is the namespace of the OAuth2Resource. In spec.defaultResource this
+	// field is called namespace.
 	// +required
 	ResourceNamespace NamespaceName `json:"resourceNamespace,omitempty"`
 
-	// resourceName is the name of the OAuth2Resource. spec.defaultResource has it as name. At
-	// most 253 characters.
+	// resourceName is the name of the OAuth2Resource. In spec.defaultResource this field is
+	// called name. At most 253 characters.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -27,8 +28,8 @@ type Access struct {
 	Scopes []Scope `json:"scopes,omitempty"`
 }
 
-// ResourceReference names an OAuth2Resource. It has namespace and name where access has
-// resourceNamespace and resourceName.
+// ResourceReference names an OAuth2Resource. Its fields namespace and name are called
+// resourceNamespace and resourceName in access.
 type ResourceReference struct {
 	// namespace is the namespace of the OAuth2Resource.
 	// +required
@@ -56,7 +57,7 @@ type GrantStatus struct {
 	// +kubebuilder:validation:MaxLength=1024
 	Audience string `json:"audience,omitempty"`
 
-	// resource is the OAuth2Resource. It is absent for spec.scopes, whose audience is the
+	// resource is the OAuth2Resource. It is absent for spec.scopes: their audience is the
 	// client's own namespace.
 	// +optional
 	Resource ResourceReference `json:"resource,omitzero"`
@@ -77,8 +78,9 @@ type ScopeGrant struct {
 	Name Scope `json:"name,omitempty"`
 
 	// decision is Granted, or the reason for a refusal: ResourceNotFound, ScopeNotDefined,
-	// NotAllowedByResource or NotAllowedByPolicy. It is NewerVersion while the manager cannot
-	// read the record of the resource, because a newer version of Hallpass wrote it.
+	// NotAllowedByResource or NotAllowedByPolicy. NewerVersion: a newer version of Hallpass has
+	// stored a record of the OAuth2Resource, and this manager is too old to read the record;
+	// upgrade the manager.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64

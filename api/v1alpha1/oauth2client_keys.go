@@ -7,10 +7,11 @@ package v1alpha1
 type PrivateKeyJWTSpec struct {
 	// jwks is the JWK set (RFC 7517) with the public keys of the client, as a JSON string. Keys
 	// for ES256, RS256, PS256 and EdDSA are used; RSA keys require 2048 to 4096 bits and the
-	// exponent 65537. At least one such key is required, and other public keys are ignored. A
-	// key without a kid is identified by its thumbprint (RFC 7638). To replace a key, add the
-	// new one, wait until the client signs with it, and then remove the old one. At most 16384
-	// characters.
+	// exponent 65537. At least one such key is required. Public keys of other types, and RSA
+	// keys of fewer than 2048 bits, are ignored; RSA keys of more than 4096 bits or with
+	// another exponent are refused. A key without a kid is identified by its thumbprint (RFC
+	// 7638). To replace a key, add the new one, wait until the client signs with it, and then
+	// remove the old one. At most 16384 characters.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=16384

@@ -22,7 +22,8 @@ type RefusalStatus struct {
 	Reason string `json:"reason,omitempty"`
 
 	// count is the number of refused requests that the replicas of the token server have
-	// reported. A replica counts from its start, and is forgotten about a week after its end.
+	// reported. Each replica counts from 0 when it starts. Its count is dropped about a week
+	// after it has ended.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	Count int64 `json:"count,omitempty"`

@@ -8,7 +8,9 @@ import (
 )
 
 // RotationSpec configures the rotation of the client secret. To rotate at once, set the annotation
-// hallpass.dev/rotate of the OAuth2Client to a new value, such as the current time.
+// hallpass.dev/rotate of the OAuth2Client to a new value, such as the current time. If the
+// annotation hallpass.dev/rotate-without-overlap has the same value, the previous secret is refused
+// at once.
 //
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:rule="!has(self.interval) || !self.interval.matches('^([0-9]{1,6}[hms])+$') || has(self.overlap) && !self.overlap.matches('^([0-9]{1,6}[hms])+$') || duration(self.interval) >= duration(has(self.overlap) ? self.overlap : '24h') + duration('1m')",message="rotation.interval must be at least a minute longer than rotation.overlap, which is 24h if it is left out"
@@ -29,10 +31,11 @@ type RotationSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) <= duration('2160h')",message="rotation.overlap must be at most 2160h (90 days)"
 	Overlap Duration `json:"overlap,omitempty"`
 
-	// retireWhenUnusedFor ends the overlap of a previous secret early: once no client has used
-	// that secret for this long since the rotation, and every replica of the token server has
-	// reported so. From 1h to 168h, and shorter than overlap. If unset, the previous secret is
-	// accepted until its overlap ends.
+	// retireWhenUnusedFor ends the overlap of a previous secret early: as soon as the secret
+	// has been unused for this time, according to the reports of all replicas of the token
+	// server. The time counts from the rotation, and from the start again after each use. From
+	// 1h to 168h, and shorter than overlap. If unset, the previous secret is accepted until its
+	// overlap ends.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) >= duration('1h') && duration(self) <= duration('168h')",message="rotation.retireWhenUnusedFor must be between 1h and 168h (a week)"
 	RetireWhenUnusedFor Duration `json:"retireWhenUnusedFor,omitempty"`
@@ -49,8 +52,8 @@ type RotationStatus struct {
 	// +kubebuilder:validation:MaxLength=256
 	HandledRequest string `json:"handledRequest,omitempty"`
 
-	// nextAt is when the next rotation is due; after one that failed, since when it has been
-	// due.
+	// nextAt is the time at which the next rotation is due. If a rotation fails, it is the time
+	// at which that rotation was due.
 	// +optional
 	NextAt metav1.Time `json:"nextAt,omitzero"`
 

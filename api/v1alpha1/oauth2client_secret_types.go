@@ -27,9 +27,9 @@ type SecretSpec struct {
 	// the label hallpass.dev/credentials: "true" and a random client secret of at least 22
 	// characters. If its client secret changes, Hallpass accepts the previous one for
 	// rotation.overlap. Hallpass writes the other entries, such as the URLs and the CA, into a
-	// ConfigMap of the same name. If you change Generated to Existing, Hallpass deletes the
-	// Secret that it generated as soon as it can read the Existing one; if you change it back,
-	// it deletes the ConfigMap.
+	// ConfigMap of the same name. If you change Generated to Existing, Hallpass first reads the
+	// Existing Secret, and then deletes the generated Secret. If you change it back, Hallpass
+	// deletes the ConfigMap.
 	// +optional
 	Source SecretSource `json:"source,omitempty"`
 
@@ -49,10 +49,10 @@ type SecretSpec struct {
 	// configuration file. $(client_id), $(client_secret), $(issuer_url), $(token_url),
 	// $(jwks_url), $(introspection_url), $(scope), $(resource), $(internal_token_url) and
 	// $(ca.crt) are replaced by the values, also if their entries are renamed by keys. Write $$
-	// for a dollar sign. $(internal_token_url) is empty if the installation has no such
-	// address, and $(ca.crt) if there is no such entry. With source Existing, the entries are
-	// in the ConfigMap, and $(client_secret) cannot be used: let the tool that writes the
-	// Secret render that entry. At most 8 entries of 4096 characters each.
+	// for a dollar sign. $(internal_token_url) and $(ca.crt) are empty if the installation has
+	// no such address or needs no such CA. With source Existing, the entries are in the
+	// ConfigMap, and $(client_secret) cannot be used: let the tool that writes the Secret
+	// render that entry. At most 8 entries of 4096 characters each.
 	// +optional
 	Template SecretTemplate `json:"template,omitempty"`
 
@@ -63,8 +63,8 @@ type SecretSpec struct {
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 
 	// labels are added to the Secret. Labels that you remove here are removed from the Secret.
-	// Of the domains kubernetes.io, k8s.io and hallpass.dev only app.kubernetes.io/name,
-	// component, part-of and version can be set. At most 16.
+	// Labels of the domains kubernetes.io, k8s.io and hallpass.dev cannot be set, except four
+	// of app.kubernetes.io/: name, component, part-of and version. At most 16.
 	// +optional
 	Labels SecretLabels `json:"labels,omitempty"`
 
@@ -80,22 +80,22 @@ type SecretSpec struct {
 //
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:MaxProperties=8
-// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^[-._a-zA-Z0-9]+$') && k != '.' && !k.startsWith('..') && size(k) <= 253)",message="an entry of a Secret is named with letters, digits, '-', '_' and '.', and neither is '.' nor begins with '..'"
+// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^[-._a-zA-Z0-9]+$') && k != '.' && !k.startsWith('..') && size(k) <= 253)",message="the name of an entry has letters, digits, '-', '_' and '.' only; it is not '.' and does not begin with '..'"
 type SecretTemplate map[string]TemplateText
 
 // SecretLabels are labels of a Secret.
 //
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:MaxProperties=16
-// +kubebuilder:validation:XValidation:rule="self.all(k, !format.qualifiedName().validate(k).hasValue())",message="a label is named like app or example.com/app: letters, digits, '-', '_' and '.'"
-// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*[.])?(kubernetes[.]io|k8s[.]io|hallpass[.]dev)/') || k.matches('^app[.]kubernetes[.]io/(name|component|part-of|version)$'))",message="labels in the domains kubernetes.io, k8s.io and hallpass.dev cannot be set on the Secret, but for app.kubernetes.io/name, component, part-of and version"
+// +kubebuilder:validation:XValidation:rule="self.all(k, !format.qualifiedName().validate(k).hasValue())",message="the name of a label is like app or example.com/app: letters, digits, '-', '_' and '.'"
+// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*[.])?(kubernetes[.]io|k8s[.]io|hallpass[.]dev)/') || k.matches('^app[.]kubernetes[.]io/(name|component|part-of|version)$'))",message="labels in the domains kubernetes.io, k8s.io and hallpass.dev cannot be set on the Secret, except four of app.kubernetes.io/: name, component, part-of and version"
 type SecretLabels map[string]LabelValue
 
 // SecretAnnotations are annotations of a Secret.
 //
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:MaxProperties=16
-// +kubebuilder:validation:XValidation:rule="self.all(k, !format.qualifiedName().validate(k).hasValue())",message="an annotation is named like app or example.com/app: letters, digits, '-', '_' and '.'"
+// +kubebuilder:validation:XValidation:rule="self.all(k, !format.qualifiedName().validate(k).hasValue())",message="the name of an annotation is like app or example.com/app: letters, digits, '-', '_' and '.'"
 // +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*[.])?(kubernetes[.]io|k8s[.]io|hallpass[.]dev)/'))",message="annotations in the domains kubernetes.io, k8s.io and hallpass.dev cannot be set on the Secret"
 type SecretAnnotations map[string]AnnotationValue
 
@@ -163,7 +163,7 @@ type AnnotationValue string
 // SecretKeys renames the entries of the Secret of a client. All entries must have different names.
 //
 // +kubebuilder:validation:MinProperties=1
-// +kubebuilder:validation:XValidation:rule="[[has(self.clientID) ? self.clientID : 'client_id', has(self.clientSecret) ? self.clientSecret : 'client_secret', has(self.issuerURL) ? self.issuerURL : 'issuer_url', has(self.tokenURL) ? self.tokenURL : 'token_url', has(self.jwksURL) ? self.jwksURL : 'jwks_url', has(self.introspectionURL) ? self.introspectionURL : 'introspection_url', has(self.scope) ? self.scope : 'scope', has(self.caCertificate) ? self.caCertificate : 'ca.crt'] + (has(self.resource) ? [self.resource] : []) + (has(self.internalTokenURL) ? [self.internalTokenURL] : [])].all(names, names.all(name, names.exists_one(other, other == name)))",message="secret.keys must name every entry of the Secret differently, the default names included"
+// +kubebuilder:validation:XValidation:rule="[[has(self.clientID) ? self.clientID : 'client_id', has(self.clientSecret) ? self.clientSecret : 'client_secret', has(self.issuerURL) ? self.issuerURL : 'issuer_url', has(self.tokenURL) ? self.tokenURL : 'token_url', has(self.jwksURL) ? self.jwksURL : 'jwks_url', has(self.introspectionURL) ? self.introspectionURL : 'introspection_url', has(self.scope) ? self.scope : 'scope', has(self.caCertificate) ? self.caCertificate : 'ca.crt'] + (has(self.resource) ? [self.resource] : []) + (has(self.internalTokenURL) ? [self.internalTokenURL] : [])].all(names, names.all(name, names.exists_one(other, other == name)))",message="two entries of the Secret would have the same name; entries that secret.keys does not rename keep their default names"
 type SecretKeys struct {
 	// clientID is the name of the entry with the client identifier. Defaults to client_id.
 	// +optional
@@ -201,20 +201,21 @@ type SecretKeys struct {
 
 	// resource is the name of the entry with the default resource indicator (RFC 8707), for
 	// software that has to send one. Defaults to resource. A client without spec.access has no
-	// such entry. The entry is also left out if you give its default name to another entry.
+	// such entry. If another field of keys has the value resource, the Secret has no entry for
+	// it either.
 	// +optional
 	Resource SecretKey `json:"resource,omitempty"`
 
 	// internalTokenURL is the name of the entry with the URL of the token endpoint inside the
-	// cluster, if the installation has one. Defaults to internal_token_url. The entry is left
-	// out if you give its default name to another entry.
+	// cluster, if the installation has one. Defaults to internal_token_url. If another field of
+	// keys has the value internal_token_url, the Secret has no entry for this URL.
 	// +optional
 	InternalTokenURL SecretKey `json:"internalTokenURL,omitempty"`
 
 	// caCertificate is the name of the entry with the CA certificate of the token server in
-	// PEM. Defaults to ca.crt. The entry is absent if every machine trusts the certificate.
-	// Where the installation has an internal_token_url, and public CAs signed the certificate
-	// of the issuer, it is for internal_token_url alone.
+	// PEM. Defaults to ca.crt. The entry is absent if every machine trusts the certificate. If
+	// the issuer has a certificate of a public CA, and the installation has an
+	// internal_token_url, this CA is only for connections to internal_token_url.
 	// +optional
 	CACertificate SecretKey `json:"caCertificate,omitempty"`
 }
@@ -223,5 +224,5 @@ type SecretKeys struct {
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=253
-// +kubebuilder:validation:XValidation:rule="self.matches('^[-._a-zA-Z0-9]+$') && self != '.' && !self.startsWith('..')",message="an entry of a Secret is named with letters, digits, '-', '_' and '.', and neither is '.' nor begins with '..'"
+// +kubebuilder:validation:XValidation:rule="self.matches('^[-._a-zA-Z0-9]+$') && self != '.' && !self.startsWith('..')",message="the name of an entry has letters, digits, '-', '_' and '.' only; it is not '.' and does not begin with '..'"
 type SecretKey string

@@ -164,7 +164,8 @@ const (
 // secret.
 type StaleUseStatus struct {
 	// reason is the reason of the event: ExpiredTokenUsed or RevokedTokenUsed (the token was
-	// refused), or PreviousSecretUsed (the secret is accepted until its overlap ends).
+	// refused), or PreviousSecretUsed (the secret is accepted until its overlap ends; only in
+	// an OAuth2Client).
 	// +required
 	Reason StaleUseReason `json:"reason,omitempty"`
 
@@ -172,15 +173,15 @@ type StaleUseStatus struct {
 	// +required
 	LastUsedAt metav1.Time `json:"lastUsedAt,omitzero"`
 
-	// credential is the id of the client secret, if one was used.
+	// credential is the id of the client secret of PreviousSecretUsed.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	Credential string `json:"credential,omitempty"`
 
 	// source is the IP address of the caller. If a proxy asks on behalf of a caller, source is
-	// the address that the proxy sends, provided that the installation trusts the proxy.
-	// Otherwise it is absent.
+	// the address that the proxy sends. If the installation does not trust the proxy, source is
+	// absent.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64

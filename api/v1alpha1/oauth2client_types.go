@@ -27,7 +27,7 @@ import (
 // +kubebuilder:printcolumn:name="Scopes",type=string,priority=1,JSONPath=`.spec.scopes`
 // +kubebuilder:selectablefield:JSONPath=`.spec.authentication.serviceAccount.name`
 //
-// +kubebuilder:validation:XValidation:rule="(has(self.spec) && has(self.spec.clientID)) == (has(oldSelf.spec) && has(oldSelf.spec.clientID)) && (!has(self.spec) || !has(self.spec.clientID) || self.spec.clientID == oldSelf.spec.clientID)",message="spec.clientID cannot be changed, set or removed; create another OAuth2Client for another identifier, and delete this one once it is unused: its secrets and tokens end with it"
+// +kubebuilder:validation:XValidation:rule="(has(self.spec) && has(self.spec.clientID)) == (has(oldSelf.spec) && has(oldSelf.spec.clientID)) && (!has(self.spec) || !has(self.spec.clientID) || self.spec.clientID == oldSelf.spec.clientID)",message="spec.clientID is fixed when the OAuth2Client is created; create another OAuth2Client for another identifier, and delete this one once it is unused: its secrets and tokens end with it"
 type OAuth2Client struct {
 	metav1.TypeMeta `json:",inline"`
 
@@ -86,10 +86,10 @@ type OAuth2ClientSpec struct {
 
 	// clientID is the client identifier of an application that is migrated and keeps its
 	// identifier. Defaults to <namespace>.<name>. The installation or an OAuth2Policy has to
-	// allow it. A value with a colon (an https: or urn: URI) or a %, or of the form
-	// <namespace>.<name>, needs an OAuth2Policy that lists it as it is. In the last form, the
-	// part before the first dot must not be the name of a namespace. The field cannot be
-	// changed, set or removed later. At most 255 characters.
+	// allow it. Three kinds of values need an OAuth2Policy that lists the full value, without
+	// *: with a colon (an https: or urn: URI), with a %, and of the form a.b. A value a.b is
+	// refused if a namespace named a exists. The field cannot be changed, set or removed later.
+	// At most 255 characters.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=255
@@ -109,9 +109,9 @@ type OAuth2ClientSpec struct {
 	Scopes []Scope `json:"scopes,omitempty"`
 
 	// access requests scopes of OAuth2Resources, in the client's own namespace or in others.
-	// The owner of each resource grants scopes; status.grants reports the result. An entry has
-	// the fields resourceNamespace and resourceName where spec.defaultResource has namespace
-	// and name. At most 16.
+	// The owner of each resource grants scopes; status.grants reports the result. Its fields
+	// are called resourceNamespace and resourceName; in spec.defaultResource they are called
+	// namespace and name. At most 16.
 	// +optional
 	// +listType=map
 	// +listMapKey=resourceNamespace
@@ -120,10 +120,10 @@ type OAuth2ClientSpec struct {
 	// +kubebuilder:validation:MaxItems=16
 	Access []Access `json:"access,omitempty"`
 
-	// defaultResource is the OAuth2Resource that a token request without a resource parameter
-	// is for. It must be one of spec.access. It has the fields namespace and name where an
-	// entry of spec.access has resourceNamespace and resourceName. Defaults to the audience of
-	// the client's own namespace.
+	// defaultResource is the OAuth2Resource of token requests that have no parameter resource.
+	// It must be one of spec.access. Its fields are called namespace and name; in spec.access
+	// they are called resourceNamespace and resourceName. Defaults to the audience of the
+	// client's own namespace.
 	// +optional
 	DefaultResource ResourceReference `json:"defaultResource,omitzero"`
 
@@ -180,7 +180,7 @@ type OAuth2ClientSpec struct {
 	// it revokes all tokens issued until then; to revoke again, set another value. If you
 	// remove the field, tokens that have not expired are valid again.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('2020-01-01T00:00:00Z')",message="revokeTokensIssuedBefore lies before every token there is; give the time before which issued tokens are revoked, such as now in UTC: 2026-11-23T12:00:00Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('2020-01-01T00:00:00Z')",message="revokeTokensIssuedBefore is too early: there is no older token; tokens issued before this time are revoked, so give for example the present time in UTC: 2026-11-23T12:00:00Z"
 	RevokeTokensIssuedBefore *metav1.Time `json:"revokeTokensIssuedBefore,omitempty"`
 }
 
@@ -208,9 +208,9 @@ type SigningAlgorithm string
 // method.
 //
 // +kubebuilder:validation:MinProperties=1
-// +kubebuilder:validation:XValidation:rule="(has(self.method) && self.method == 'PrivateKeyJWT') == has(self.privateKeyJWT)",message="privateKeyJWT belongs to method PrivateKeyJWT, and that method needs it"
-// +kubebuilder:validation:XValidation:rule="(has(self.method) && self.method == 'ServiceAccount') == has(self.serviceAccount)",message="serviceAccount belongs to method ServiceAccount, and that method needs it"
-// +kubebuilder:validation:XValidation:rule="(has(self.method) && self.method == 'FederatedToken') == has(self.federatedToken)",message="federatedToken belongs to method FederatedToken, and that method needs it"
+// +kubebuilder:validation:XValidation:rule="(has(self.method) && self.method == 'PrivateKeyJWT') == has(self.privateKeyJWT)",message="set privateKeyJWT if and only if method is PrivateKeyJWT"
+// +kubebuilder:validation:XValidation:rule="(has(self.method) && self.method == 'ServiceAccount') == has(self.serviceAccount)",message="set serviceAccount if and only if method is ServiceAccount"
+// +kubebuilder:validation:XValidation:rule="(has(self.method) && self.method == 'FederatedToken') == has(self.federatedToken)",message="set federatedToken if and only if method is FederatedToken"
 type AuthenticationSpec struct {
 	// method is ClientSecret, PrivateKeyJWT, ServiceAccount or FederatedToken. Defaults to
 	// ClientSecret. With PrivateKeyJWT (RFC 7523) the client signs assertions with its own key;
@@ -222,15 +222,15 @@ type AuthenticationSpec struct {
 	// +optional
 	Method AuthenticationMethod `json:"method,omitempty"`
 
-	// privateKeyJWT configures the method PrivateKeyJWT, which requires it.
+	// privateKeyJWT configures the method PrivateKeyJWT. Required for this method.
 	// +optional
 	PrivateKeyJWT PrivateKeyJWTSpec `json:"privateKeyJWT,omitzero"`
 
-	// serviceAccount configures the method ServiceAccount, which requires it.
+	// serviceAccount configures the method ServiceAccount. Required for this method.
 	// +optional
 	ServiceAccount ServiceAccountSpec `json:"serviceAccount,omitzero"`
 
-	// federatedToken configures the method FederatedToken, which requires it.
+	// federatedToken configures the method FederatedToken. Required for this method.
 	// +optional
 	FederatedToken FederatedTokenSpec `json:"federatedToken,omitzero"`
 }

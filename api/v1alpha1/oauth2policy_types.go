@@ -72,15 +72,16 @@ type OAuth2PolicySpec struct {
 
 	// maxFixedTokenLifetime is the maximum lifetime of an OAuth2Token with mode Fixed, measured
 	// from its creation. 0s forbids mode Fixed. If unset, the limit of the installation
-	// applies. A token that would be valid for longer is refused, also if it was created before
-	// the policy.
+	// applies. Hallpass issues no token that would be valid for longer, and ends such a token
+	// even if it is older than the policy. (maxFixedTokenLifetime of an OAuth2Resource ends no
+	// tokens.)
 	// +optional
 	MaxFixedTokenLifetime Duration `json:"maxFixedTokenLifetime,omitempty"`
 
 	// maxClients is the maximum number of OAuth2Clients in each namespace, from 0 to 100000. If
 	// unset, the limit of the installation applies. The oldest clients are accepted first;
 	// clients that are being deleted count until they are deleted. If you lower the limit,
-	// accepted clients keep working with the condition WithinLimits False.
+	// accepted clients keep working; their condition WithinLimits becomes False.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100000
@@ -101,8 +102,8 @@ type OAuth2PolicySpec struct {
 	MaxResources *int32 `json:"maxResources,omitempty"`
 
 	// contacts is Required or Optional. Defaults to Optional. With Required, a client without
-	// spec.contacts is refused. A client that was accepted before keeps working with the
-	// condition WithinLimits False.
+	// spec.contacts is refused. A client that was accepted before the policy keeps working; its
+	// condition WithinLimits becomes False.
 	// +optional
 	Contacts ContactsRule `json:"contacts,omitempty"`
 
@@ -121,8 +122,8 @@ type OAuth2PolicySpec struct {
 
 	// clientIDs are patterns for the identifiers that clients may choose in spec.clientID. If
 	// unset, the setting of the installation applies; by default none is allowed. A value with
-	// a colon or a %, and one of the form <namespace>.<name>, has to be listed as it is: no
-	// pattern with * allows it. At most 32.
+	// a colon or a %, or of the form a.b, has to be listed in full: no pattern with * allows
+	// it. At most 32.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -130,18 +131,18 @@ type OAuth2PolicySpec struct {
 	ClientIDs []IdentifierPattern `json:"clientIDs,omitempty"`
 
 	// resourceIdentifiers are patterns for the identifiers that resources may choose in
-	// spec.identifier, such as https://*.shop.example.com/*. If unset, none is allowed.
-	// Identifiers below the issuer URL and the audiences of the Kubernetes API server are never
-	// allowed. At most 32.
+	// spec.identifier, such as https://*.shop.example.com/*. If unset, none is allowed. Two
+	// kinds are never allowed: identifiers below the issuer URL, and the audiences of the
+	// Kubernetes API server. At most 32.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	ResourceIdentifiers []IdentifierPattern `json:"resourceIdentifiers,omitempty"`
 
-	// claims are the claims without '/' and ':' in their name, such as tier or roles, that
-	// clients may set in spec.claims, with the allowed values. If unset, the setting of the
-	// installation applies; by default none is allowed. Claims with a '/' or ':' in their name
+	// claims lists which claims the clients may set in spec.claims of an OAuth2Client, and to
+	// which values. It is about names without '/' and ':', such as tier or roles. If unset, the
+	// setting of the installation applies; by default none is allowed. Names with a '/' or ':'
 	// need no policy. At most 32.
 	// +optional
 	// +listType=map
@@ -158,7 +159,8 @@ type AllowedClaim struct {
 	// +kubebuilder:validation:XValidation:rule="!self.contains('/') && !self.contains(':')",message="a claim whose name has a '/' or ':' needs no policy; list names without them"
 	Name ClaimName `json:"name,omitempty"`
 
-	// values are patterns. Every value of the claim must match one of them. At most 32.
+	// values are patterns: each * stands for letters, digits and -_.:/@. Every value of the
+	// claim must match one of the patterns. At most 32.
 	// +required
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -167,13 +169,13 @@ type AllowedClaim struct {
 }
 
 // ClaimPattern is a pattern for a value. Each * matches any letters, digits and the characters
-// -_.:/@. A pattern with a * matches no value with a word that begins with system:, the prefix of
-// Kubernetes users and groups; list such a value in full.
+// -_.:/@. A pattern with a * never matches a value with system: at the beginning of a word, because
+// this is the prefix of Kubernetes users and groups; list such a value in full.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=255
 // +kubebuilder:validation:XValidation:rule="self.matches('^[ !#-[\\\\]-~]+$')",message="a pattern is printable ASCII without quotation marks and backslashes"
-// +kubebuilder:validation:XValidation:rule="!(self.contains('*') && self.lowerAscii().matches('(^|[^-a-z0-9_.:/@])system:'))",message="a value with a word that begins with system: is listed by its full text, without *"
+// +kubebuilder:validation:XValidation:rule="!(self.contains('*') && self.lowerAscii().matches('(^|[^-a-z0-9_.:/@])system:'))",message="a pattern with a * must not have system: at the beginning of a word; list such a value in full"
 type ClaimPattern string
 
 // ContactsRule is whether clients require contacts.

@@ -21,7 +21,7 @@ import (
 // +kubebuilder:printcolumn:name="Display Name",type=string,priority=1,JSONPath=`.spec.displayName`
 // +kubebuilder:printcolumn:name="Scopes",type=string,priority=1,JSONPath=`.status.scopeNames`
 //
-// +kubebuilder:validation:XValidation:rule="(has(self.spec) && has(self.spec.identifier)) == (has(oldSelf.spec) && has(oldSelf.spec.identifier)) && (!has(self.spec) || !has(self.spec.identifier) || self.spec.identifier == oldSelf.spec.identifier)",message="spec.identifier cannot be changed, set or removed, because issued tokens name it; create another OAuth2Resource for another identifier, and delete this one once no client requests it: its tokens end with it"
+// +kubebuilder:validation:XValidation:rule="(has(self.spec) && has(self.spec.identifier)) == (has(oldSelf.spec) && has(oldSelf.spec.identifier)) && (!has(self.spec) || !has(self.spec.identifier) || self.spec.identifier == oldSelf.spec.identifier)",message="spec.identifier is fixed when the OAuth2Resource is created, because issued tokens name it; create another OAuth2Resource for another identifier, and delete this one once no client requests it: its tokens end with it"
 type OAuth2Resource struct {
 	metav1.TypeMeta `json:",inline"`
 
@@ -60,7 +60,7 @@ type OAuth2ResourceSpec struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=255
-	// +kubebuilder:validation:XValidation:rule="self.matches('^https://[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*(:[0-9]{1,5})?(/[-._~a-zA-Z0-9]*)*$') && !self.matches('/[.][.]?(/|$)') && !self.matches('//.*//')",message="identifier is an absolute https URI such as https://orders.example.com/api: its host in lower-case ASCII without a user and without a dot at the end, its path in letters, digits, '-', '.', '_' and '~', and neither query nor fragment"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^https://[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*(:[0-9]{1,5})?(/[-._~a-zA-Z0-9]*)*$') && !self.matches('/[.][.]?(/|$)') && !self.matches('//.*//')",message="identifier must be an absolute https URI such as https://orders.example.com/api; its host is lower-case ASCII without a dot at the end; its path has letters, digits, '-', '.', '_' and '~' only; it has no user, query or fragment"
 	Identifier string `json:"identifier,omitempty"`
 
 	// displayName is a name for people. kubectl get --output wide prints it, and the metadata
@@ -78,10 +78,10 @@ type OAuth2ResourceSpec struct {
 	// +kubebuilder:validation:MaxItems=64
 	Scopes []ResourceScope `json:"scopes,omitempty"`
 
-	// grants are the clients that may have scopes, and which. A client that no grant selects
-	// gets no token, also if it is in the namespace of the API. If you remove a grant, no more
-	// tokens with its scopes are issued, and introspection, forward-auth and ext_authz no
-	// longer accept these scopes in issued tokens. At most 32.
+	// grants define which clients may have which scopes. A client that no grant selects gets no
+	// token, also if it is in the namespace of the API. If you remove a grant, no more tokens
+	// with its scopes are issued, and introspection, forward-auth and ext_authz no longer
+	// accept these scopes in issued tokens. At most 32.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
@@ -101,10 +101,11 @@ type OAuth2ResourceSpec struct {
 
 	// maxFixedTokenLifetime is the maximum lifetime of an OAuth2Token with mode Fixed for this
 	// API, measured from its creation. It may exceed tokenLifetime, but not the limits of the
-	// installation and of OAuth2Policies. 0s forbids mode Fixed. If unset, clients of other
-	// namespaces cannot have such tokens; for clients of the same namespace the limits of the
-	// installation apply, and tokenLifetime if you set it. If you lower the limit, existing
-	// tokens keep their expiration time with the condition WithinLimits False.
+	// installation and of OAuth2Policies. 0s forbids mode Fixed. If it is unset, clients of
+	// other namespaces cannot have such tokens; for clients of the same namespace the limits of
+	// the installation apply, and tokenLifetime limits such tokens too, if it is set. If you
+	// lower the limit, existing tokens keep their expiration time; their condition WithinLimits
+	// becomes False. (maxFixedTokenLifetime of an OAuth2Policy ends them.)
 	// +optional
 	MaxFixedTokenLifetime Duration `json:"maxFixedTokenLifetime,omitempty"`
 }
@@ -166,7 +167,7 @@ type GrantSource struct {
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=63
-// +kubebuilder:validation:XValidation:rule="!format.dns1123Label().validate(self).hasValue()",message="a namespace is named with lower-case letters, digits and '-'"
+// +kubebuilder:validation:XValidation:rule="!format.dns1123Label().validate(self).hasValue()",message="the name of a namespace has lower-case letters, digits and '-' only"
 type NamespaceName string
 
 // LabelMatch selects objects by labels.
@@ -175,7 +176,7 @@ type LabelMatch struct {
 	// +required
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=8
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !format.qualifiedName().validate(k).hasValue())",message="a label is named like app or example.com/app: letters, digits, '-', '_' and '.'"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !format.qualifiedName().validate(k).hasValue())",message="the name of a label is like app or example.com/app: letters, digits, '-', '_' and '.'"
 	MatchLabels map[string]LabelValue `json:"matchLabels,omitempty"`
 }
 

@@ -51,9 +51,9 @@ type OAuth2TokenList struct {
 
 // OAuth2TokenSpec configures a token.
 //
-// +kubebuilder:validation:XValidation:rule="(self.mode == 'Fixed') == has(self.expirationTime)",message="expirationTime belongs to mode Fixed, and that mode needs it; a Refreshing token is kept fresh for as long as its OAuth2Token is there"
-// +kubebuilder:validation:XValidation:rule="self.mode == oldSelf.mode",message="mode cannot be changed; create another OAuth2Token, and delete this one, which revokes its token"
-// +kubebuilder:validation:XValidation:rule="self.mode != 'Fixed' || self.clientRef == oldSelf.clientRef && has(self.scopes) == has(oldSelf.scopes) && (!has(self.scopes) || self.scopes == oldSelf.scopes) && has(self.resource) == has(oldSelf.resource) && (!has(self.resource) || self.resource == oldSelf.resource) && self.expirationTime == oldSelf.expirationTime",message="clientRef, scopes, resource and expirationTime of a Fixed token cannot be changed, because that token is already in use; create another OAuth2Token, and delete this one, which revokes its token"
+// +kubebuilder:validation:XValidation:rule="(self.mode == 'Fixed') == has(self.expirationTime)",message="set expirationTime if and only if mode is Fixed; a Refreshing token is renewed as long as its OAuth2Token exists"
+// +kubebuilder:validation:XValidation:rule="self.mode == oldSelf.mode",message="mode cannot be changed; create another OAuth2Token, and delete this one, to revoke its token"
+// +kubebuilder:validation:XValidation:rule="self.mode != 'Fixed' || self.clientRef == oldSelf.clientRef && has(self.scopes) == has(oldSelf.scopes) && (!has(self.scopes) || self.scopes == oldSelf.scopes) && has(self.resource) == has(oldSelf.resource) && (!has(self.resource) || self.resource == oldSelf.resource) && self.expirationTime == oldSelf.expirationTime",message="clientRef, scopes, resource and expirationTime of a Fixed token cannot be changed, because that token is already in use; create another OAuth2Token, and delete this one, to revoke its token"
 type OAuth2TokenSpec struct {
 	// clientRef is the OAuth2Client to which the token is issued. It must use the method
 	// ClientSecret. The other methods exist so that a client has no credential that can be
@@ -150,8 +150,8 @@ type TokenSecretSpec struct {
 	Template SecretTemplate `json:"template,omitempty"`
 
 	// labels are added to the Secret. Labels that you remove here are removed from the Secret.
-	// Of the domains kubernetes.io, k8s.io and hallpass.dev only app.kubernetes.io/name,
-	// component, part-of and version can be set. At most 16.
+	// Labels of the domains kubernetes.io, k8s.io and hallpass.dev cannot be set, except four
+	// of app.kubernetes.io/: name, component, part-of and version. At most 16.
 	// +optional
 	Labels SecretLabels `json:"labels,omitempty"`
 
@@ -166,7 +166,7 @@ type TokenSecretSpec struct {
 // names.
 //
 // +kubebuilder:validation:MinProperties=1
-// +kubebuilder:validation:XValidation:rule="[[has(self.token) ? self.token : 'token', has(self.tokenType) ? self.tokenType : 'token_type', has(self.expiresAt) ? self.expiresAt : 'expires_at', has(self.authorization) ? self.authorization : 'authorization', has(self.caCertificate) ? self.caCertificate : 'ca.crt']].all(names, names.all(name, names.exists_one(other, other == name)))",message="secret.keys must name every entry of the Secret differently, the default names included"
+// +kubebuilder:validation:XValidation:rule="[[has(self.token) ? self.token : 'token', has(self.tokenType) ? self.tokenType : 'token_type', has(self.expiresAt) ? self.expiresAt : 'expires_at', has(self.authorization) ? self.authorization : 'authorization', has(self.caCertificate) ? self.caCertificate : 'ca.crt']].all(names, names.all(name, names.exists_one(other, other == name)))",message="two entries of the Secret would have the same name; entries that secret.keys does not rename keep their default names"
 type TokenSecretKeys struct {
 	// token is the name of the entry with the token. Defaults to token.
 	// +optional

@@ -97,7 +97,7 @@ type RevocationSelector struct {
 	// A time after the creation of this object means the time of its creation. To revoke all
 	// tokens, set a time in the future.
 	// +required
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('2020-01-01T00:00:00Z')",message="issuedBefore lies before every token there is; give the time before which issued tokens are revoked, such as now in UTC: 2026-11-23T12:00:00Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('2020-01-01T00:00:00Z')",message="issuedBefore is too early: there is no older token; tokens issued before this time are revoked, so give for example the present time in UTC: 2026-11-23T12:00:00Z"
 	IssuedBefore *metav1.Time `json:"issuedBefore,omitempty"`
 
 	// namespace selects the tokens of all clients of that namespace.

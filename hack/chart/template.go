@@ -359,7 +359,7 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
 		replacement{".svc.cluster.local", `.svc.{{ .Values.clusterDomain }}{{ include "hallpass.furtherName" . }}`, 1},
 		replacement{"lease-duration=60s", "lease-duration={{ .Values.manager.leaderElection.leaseDuration }}", 1},
 		replacement{"renew-deadline=45s", "renew-deadline={{ .Values.manager.leaderElection.renewDeadline }}", 1},
-		replacement{"retry-period=2s\n", "retry-period={{ .Values.manager.leaderElection.retryPeriod }}\n" + namespacesArg, 1},
+		replacement{"retry-period=2s\n", "retry-period={{ .Values.manager.leaderElection.retryPeriod }}\n" + namespacesArg + recordsArg + namespaceRecordsArg, 1},
 		replacement{"        - --health-probe-bind-address=:8081\n", "        - --health-probe-bind-address=:8081\n" + foreignCertificateArg + trustArgs, 1},
 		replacement{"        volumeMounts:\n", "        volumeMounts:\n" + issuerCAMount, 1},
 		replacement{"      - name: kube-api-access\n        projected:\n", issuerCAVolume + "      - name: kube-api-access\n        projected:\n", 1},
@@ -377,7 +377,7 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
 		replacement{"secretName: hallpass-tokenserver-tls", "secretName: {{ .Values.tokenserver.certificateSecret }}", 1},
 		replacement{
 			"        - --snapshot-file=/run/hallpass/snapshot\n",
-			"        - --snapshot-file=/run/hallpass/snapshot\n" + plainArg + callersArg + publicArgs + extAuthzArg + sourceArgs, 1,
+			"        - --snapshot-file=/run/hallpass/snapshot\n" + recordsArg + plainArg + callersArg + publicArgs + extAuthzArg + sourceArgs, 1,
 		},
 		replacement{"          mountPath: /run/hallpass\n", "          mountPath: /run/hallpass\n" + callersMount + publicMount, 1},
 		replacement{"      - name: tls\n        secret:\n", callersVolume + publicVolume + "      - name: tls\n        secret:\n", 1},

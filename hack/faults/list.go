@@ -127,6 +127,9 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 	{"a restored client rotates if its first reconcile was interrupted", nil, []edit{
 		{client + "status.go", "if c.Status.ObservedGeneration == 0 {", never},
 	}, client + "TestARestoredNamespaceRotatesNothingThoughItsFirstLookIsRefused"},
+	{"a client whose new name belongs to another Secret forgets where its own Secret is", nil, []edit{
+		{client + "status.go", "if s.isWhereReported(c) {", never},
+	}, client + "TestASecretIsInheritedAfterANameThatCouldNotBeUsed"},
 	{"an older former Secret is inherited before a newer one", []string{replaced, comesBack}, []edit{
 		{output + "target.go", "slices.Reverse(names)", "_ = names"},
 	}, ""},

@@ -181,7 +181,7 @@ func (a *Auditor) End(ctx context.Context, r *Record, trail *auth.Trail, status 
 	switch {
 	case r.Reason != "":
 		a.noteRefusal(r, now, status, err)
-		if !a.refusals.hold(r, now, status) {
+		if !a.refusals.hold(r, a.networkOf, now, status) {
 			a.write(r, now, status, 1)
 		}
 	case r.Endpoint != Keys && r.Endpoint != Metadata:

@@ -72,3 +72,21 @@ func (a *Auditor) sourceOf(address netip.Addr) (source, whole string) {
 	}
 	return of.String(), address.WithZone("").String()
 }
+
+// networkOf is the widest network around a source that one party may have whole, or the source
+// itself where its networks are no parties.
+func (a *Auditor) networkOf(source string) string {
+	prefix, err := netip.ParsePrefix(source)
+	if err != nil {
+		address, err := netip.ParseAddr(source)
+		if err != nil {
+			return source
+		}
+		prefix = netip.PrefixFrom(address, address.BitLen())
+	}
+	networks, alone := a.Sources.Networks(prefix)
+	if alone || len(networks) == 0 {
+		return source
+	}
+	return networks[0].String()
+}

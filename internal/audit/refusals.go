@@ -22,9 +22,11 @@ const (
 	// refusalWindow is the time that one line stands for.
 	refusalWindow = time.Second
 	// refusalEntries bounds the sources and reasons that are counted at once, at most 4 MiB.
-	// Sources beyond them are counted together by reason, so that no line is lost and none is
-	// added.
+	// Sources beyond sourceEntries are counted together by their network, so that who has all
+	// addresses of a network hides no refusal of others; and beyond refusalEntries all together
+	// by reason, so that no line is lost and none is added.
 	refusalEntries = 2 << 10
+	sourceEntries  = refusalEntries * 3 / 4
 )
 
 // refusals counts the refusals of each source and reason. It keeps those that have no line of their
@@ -52,22 +54,11 @@ type refusalCount struct {
 }
 
 // hold reports whether a refusal is counted in a later line in place of having one of its own.
-func (s *refusals) hold(r *Record, now time.Time, status int) bool {
-	key := refusalKey{r.Payer(), r.Reason}
+// networkOf is the network that a source is counted with where there is no room for it.
+func (s *refusals) hold(r *Record, networkOf func(source string) string, now time.Time, status int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.entries == nil {
-		s.entries = map[refusalKey]*refusalCount{}
-	}
-	count, there := s.entries[key]
-	if !there && len(s.entries) >= refusalEntries {
-		key.source = ""
-		count, there = s.entries[key]
-	}
-	if !there {
-		count = &refusalCount{since: now}
-		s.entries[key] = count
-	}
+	count := s.count(refusalKey{r.Payer(), r.Reason}, networkOf, now)
 	count.seen++
 	if !count.flood && count.seen <= refusalRate {
 		return false
@@ -76,6 +67,27 @@ func (s *refusals) hold(r *Record, now time.Time, status int) bool {
 		count.first, count.status = r.detached(), status
 	}
 	return true
+}
+
+// count is the count of a source and reason, or of those that it is counted with.
+func (s *refusals) count(key refusalKey, networkOf func(source string) string, now time.Time) *refusalCount {
+	if s.entries == nil {
+		s.entries = map[refusalKey]*refusalCount{}
+	}
+	count, there := s.entries[key]
+	if !there && len(s.entries) >= sourceEntries {
+		key.source = networkOf(key.source)
+		count, there = s.entries[key]
+	}
+	if !there && len(s.entries) >= refusalEntries {
+		key.source = ""
+		count, there = s.entries[key]
+	}
+	if !there {
+		count = &refusalCount{since: now}
+		s.entries[key] = count
+	}
+	return count
 }
 
 // detached is a copy of a record that keeps nothing of the request in memory but its own short

@@ -210,6 +210,32 @@ func TestManySourcesAreCountedInBoundedMemory(t *testing.T) {
 	}
 }
 
+// Who has all addresses of a network fills the table with them, and hides no refusal of others.
+func TestTheSourcesOfANetworkHideNoRefusalOfOthers(t *testing.T) {
+	b := newBook(t)
+	refuse := func(address string) []map[string]any {
+		ctx, record := b.Begin(t.Context(), Token, Origin{RemoteAddr: "[" + address + "]:1"})
+		b.End(ctx, record, &auth.Trail{}, http.StatusUnauthorized, oauth2.Refuse(oauth2.InvalidClient, wrong, "refused"))
+		return b.lines()
+	}
+	for i := range 2 * refusalEntries {
+		refuse("2001:db8:" + strconv.FormatInt(int64(i), 16) + "::1")
+	}
+	for _, honest := range []string{"2001:dba::1", "2001:dbb::1", "fd00::1"} {
+		for i := range refusalRate {
+			if lines := refuse(honest); len(lines) != 1 {
+				t.Fatalf("the %d. refusal of %s has %d lines", i+1, honest, len(lines))
+			}
+		}
+	}
+	if lines := refuse("2001:db8:ffff::1"); len(lines) != 0 {
+		t.Errorf("another source of the network has a line of its own: %v", lines)
+	}
+	if n := len(b.refusals.entries); n > refusalEntries {
+		t.Errorf("%d are remembered", n)
+	}
+}
+
 func TestWhatIsHeldIsWrittenWhenTheServerStops(t *testing.T) {
 	b := newBook(t)
 	for range 25 {

@@ -135,7 +135,7 @@ func New(config Config) *Authority {
 	asked := newSource(config)
 	return &Authority{
 		Config: config, source: asked, reviews: newReviews(asked), verified: newVerified(), verification: newVerification(),
-		replays: newReplays(), inFlight: newInFlight(config.MaxInFlight),
+		replays: newReplays(), inFlight: newInFlight(config.MaxInFlight, config.Sources),
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // inFlight limits the requests that are worked on at once. A request is that of its source, until a
 // client authenticates: from then on it is the client's, and its namespace's.
 type inFlight struct {
-	// payers are the requests by source or namespace.
+	// payers are the requests by source or namespace. The networks of sources have shares too.
 	payers *budget.Places
 	// clients are those of them that are clients', by client. Less is lent of them, so that one
 	// client does not use up what its namespace may have.
@@ -25,10 +25,10 @@ type inFlight struct {
 // 512. What is not lent is enough for the shares of 32 payers.
 const placeShare = 128
 
-func newInFlight(limit int) *inFlight {
+func newInFlight(limit int, sources budget.Sources) *inFlight {
 	share := max(1, limit/placeShare)
 	return &inFlight{
-		payers: budget.NewPlaces(limit, limit*3/4, share), clients: budget.NewPlaces(limit, limit/2, share),
+		payers: budget.NewSourcePlaces(limit, limit*3/4, share, sources), clients: budget.NewPlaces(limit, limit/2, share),
 		places: sync.Pool{New: func() any { return &Place{} }},
 	}
 }

@@ -340,13 +340,51 @@ func TestTheRequestsInFlightAreShared(t *testing.T) {
 	}
 	for i := range 20 { // requests that are not authenticated yet
 		for held := range share {
-			if _, err := w.Enter("198.51.100." + strconv.Itoa(i)); err != nil {
+			if _, err := w.Enter("198." + strconv.Itoa(51+i) + ".100.1"); err != nil {
 				t.Fatalf("source %d has %d requests in flight: %v", i, held, err)
 			}
 		}
 	}
 	if _, err := w.Enter("198.51.100.1"); oauth2.ReasonOf(err) != "Overloaded" {
 		t.Errorf("a source has more than its share: %v", err)
+	}
+}
+
+// The sources of one network do not take the shares of others, and one source does not take those
+// of its neighbours.
+func TestANetworkHasAPartOfThePlacesInFlight(t *testing.T) {
+	outside := []string{"203.0.113.9/32", "2620:0:2d0::/64", "10.1.2.3", "10.1.2.4"}
+	for name, c := range map[string]struct {
+		evil   func(i int) string
+		honest []string
+	}{
+		"a /16":               {func(i int) string { return fmt.Sprintf("198.51.%d.%d/32", i/16, i%250) }, outside},
+		"a /24":               {func(i int) string { return fmt.Sprintf("198.51.100.%d/32", i%250) }, append(outside, "198.51.7.7/32", "198.51.8.8/32")},
+		"an address":          {func(int) string { return "198.51.100.1/32" }, append(outside, "198.51.100.2/32", "198.51.7.7/32")},
+		"a /32":               {func(i int) string { return fmt.Sprintf("2001:db8:%x:%x::/64", i/7, i) }, outside},
+		"a /56":               {func(i int) string { return fmt.Sprintf("2001:db8:1:%x::/64", i%250) }, append(outside, "2001:db8:2::/64", "2001:db8:1:100::/64")},
+		"a /16 and one /64":   {func(i int) string { return []string{"2001:db8:1::/64", fmt.Sprintf("198.51.%d.7", i%250)}[i%2] }, outside},
+		"two /16 and no more": {func(i int) string { return fmt.Sprintf("198.%d.%d.7", 50+i%2, i%250) }, outside},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, held := newWorld(t), 0
+			for i := range 4000 {
+				if _, err := w.Enter(c.evil(i)); err == nil {
+					held++
+				}
+			}
+			if held < 384 {
+				t.Errorf("%d in flight, want at least the 384 that are lent", held)
+			}
+			for _, honest := range c.honest {
+				for i := range 4 {
+					if _, err := w.Enter(honest); err != nil {
+						t.Errorf("%s has %d requests in flight: %v", honest, i, err)
+						break
+					}
+				}
+			}
+		})
 	}
 }
 

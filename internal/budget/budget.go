@@ -39,7 +39,6 @@ package budget
 import (
 	"cmp"
 	"hash/maphash"
-	"net/netip"
 	"sync"
 	"time"
 )
@@ -305,14 +304,8 @@ func (s *shares) find(set, key uint64, at int64) int {
 
 // around returns the networks of a source. One that is compared alone has a network of its own.
 func (s *shares) around(seed maphash.Seed, source string) networks {
-	prefix, err := netip.ParsePrefix(source)
-	if err != nil {
-		if address, err := netip.ParseAddr(source); err == nil {
-			prefix = netip.PrefixFrom(address, address.BitLen())
-		}
-	}
-	around, alone := s.sources.Networks(prefix)
-	if alone || len(around) < 2 {
+	around, depth, alone := s.sources.around(sourceOf(source))
+	if alone || depth < 2 {
 		own := uint32(maphash.String(seed, source)) //nolint:gosec // a part of it
 		return networks{own, own}
 	}

@@ -5,24 +5,55 @@ package budget
 
 import (
 	"hash/maphash"
+	"net/netip"
+	"strings"
 	"sync"
 )
 
 // Places limits how much is held at once, and guarantees some of it to each holder. A holder beyond
 // its share borrows, from the part of the limit that is lent. So a holder within its share is
 // refused only while the shares of others, without what they borrow, occupy all that is not lent.
+//
+// If the holders are sources, their networks have shares too, because one party may have a network
+// whole. A source within its share borrows while a network around it has its part of what is not
+// lent: of the places there that are free, a quarter for the widest network, and half as much for
+// each narrower one, and a share in any case. So sources of one network leave the shares of others
+// to them, and one source leaves those of its neighbours to them.
 type Places struct {
 	limit, lent, share int
 	seed               maphash.Seed
+	sources            *Sources // nil if the holders are none
 
 	mu             sync.Mutex
 	used, borrowed int
-	held           map[uint64]int // by the hash of the holder
+	held           map[uint64]holding // by the hash of the holder
+	// networks are how many places the sources of a network hold that are not borrowed, by the
+	// hash of the network.
+	networks map[uint64]int
+}
+
+// holding is what a holder has.
+type holding struct {
+	places, borrowed int
+	// around are the hashes of the networks of a source, the widest first, and depth their
+	// number.
+	around [maxNetworks]uint64
+	depth  int
 }
 
 // NewPlaces makes Places: limit in all, of which lent may be borrowed, and share for each holder.
 func NewPlaces(limit, lent, share int) *Places {
-	return &Places{limit: limit, lent: lent, share: share, seed: maphash.MakeSeed(), held: map[uint64]int{}}
+	return &Places{
+		limit: limit, lent: lent, share: share, seed: maphash.MakeSeed(), held: map[uint64]holding{}, networks: map[uint64]int{},
+	}
+}
+
+// NewSourcePlaces makes Places whose holders are sources, by Sources.Of or the address alone, and
+// others, whose names are no addresses.
+func NewSourcePlaces(limit, lent, share int, sources Sources) *Places {
+	p := NewPlaces(limit, lent, share)
+	p.sources = &sources
+	return p
 }
 
 // Enter reports whether there is a place for a holder; who has entered calls Leave.
@@ -30,11 +61,7 @@ func (p *Places) Enter(holder string) bool {
 	key := maphash.String(p.seed, holder)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.room(key) {
-		return false
-	}
-	p.add(key)
-	return true
+	return p.add(key, holder)
 }
 
 // Leave gives a place back.
@@ -54,37 +81,109 @@ func (p *Places) Move(from, to string) bool {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	before, borrowed := p.held[giver], p.borrowed
 	p.remove(giver)
-	if !p.room(taker) {
-		p.add(giver)
+	if p.add(taker, to) {
+		return true
+	}
+	p.restore(giver, before, p.borrowed < borrowed)
+	return false
+}
+
+// add adds a place to those of a holder, if there is one for it.
+func (p *Places) add(key uint64, holder string) bool {
+	if p.used >= p.limit {
 		return false
 	}
-	p.add(taker)
+	h, known := p.held[key]
+	if !known {
+		h = p.holdingOf(holder)
+	}
+	borrows := h.places-h.borrowed >= p.share || p.crowded(h)
+	if borrows && p.borrowed >= p.lent {
+		return false
+	}
+	h.places++
+	if borrows {
+		h.borrowed++
+	}
+	p.restore(key, h, borrows)
 	return true
 }
 
-func (p *Places) room(key uint64) bool {
-	return p.used < p.limit && (p.held[key] < p.share || p.borrowed < p.lent)
-}
-
-func (p *Places) add(key uint64) {
-	held := p.held[key]
-	if held >= p.share {
-		p.borrowed++
-	}
+// restore stores what a holder has with one place more.
+func (p *Places) restore(key uint64, h holding, borrows bool) {
+	p.held[key] = h
 	p.used++
-	p.held[key] = held + 1
+	if borrows {
+		p.borrowed++
+		return
+	}
+	for _, network := range h.around[:h.depth] {
+		p.networks[network]++
+	}
 }
 
-func (p *Places) remove(key uint64) {
-	held := p.held[key]
-	if held > p.share {
-		p.borrowed--
+// crowded reports whether a network around a holder has its part of what is not lent.
+func (p *Places) crowded(h holding) bool {
+	free := p.limit - p.lent - (p.used - p.borrowed)
+	for i, network := range h.around[:h.depth] {
+		if p.networks[network] >= max(p.share, free>>(2+i)) {
+			return true
+		}
 	}
+	return false
+}
+
+// remove gives back one place of a holder, and first one that is borrowed.
+func (p *Places) remove(key uint64) {
+	h := p.held[key]
 	p.used--
-	if held > 1 {
-		p.held[key] = held - 1
+	if h.places--; h.borrowed > 0 {
+		h.borrowed--
+		p.borrowed--
 	} else {
+		for _, network := range h.around[:h.depth] {
+			if p.networks[network]--; p.networks[network] == 0 {
+				delete(p.networks, network)
+			}
+		}
+	}
+	if p.held[key] = h; h.places == 0 {
 		delete(p.held, key)
 	}
+}
+
+// holdingOf is that of a holder that has nothing yet.
+func (p *Places) holdingOf(holder string) (h holding) {
+	if p.sources == nil {
+		return h
+	}
+	source := sourceOf(holder)
+	if !source.IsValid() {
+		return h
+	}
+	around, depth, alone := p.sources.around(source)
+	if alone {
+		return h
+	}
+	for i, network := range around[:depth] {
+		h.around[i] = maphash.Comparable(p.seed, network)
+	}
+	h.depth = depth
+	return h
+}
+
+// sourceOf is the source that a text names, by Sources.Of or the address alone; invalid if it names
+// none. The error of what is neither would be an allocation of each request.
+func sourceOf(text string) netip.Prefix {
+	var source netip.Prefix
+	switch {
+	case strings.Contains(text, "/"):
+		source, _ = netip.ParsePrefix(text) // it is invalid then
+	case strings.ContainsAny(text, ".:"):
+		address, _ := netip.ParseAddr(text) // it is invalid then
+		source = netip.PrefixFrom(address, address.BitLen())
+	}
+	return source
 }

@@ -4,6 +4,8 @@
 package budget_test
 
 import (
+	"fmt"
+	"net/netip"
 	"testing"
 
 	"github.com/hallpass-dev/hallpass/internal/budget"
@@ -74,11 +76,50 @@ func TestAPlaceMovesToAnotherHolder(t *testing.T) {
 }
 
 func TestPlacesAllocateNothing(t *testing.T) {
-	p := budget.NewPlaces(10, 4, 2)
-	if n := testing.AllocsPerRun(100, func() {
-		p.Enter("a")
-		p.Leave("a")
-	}); n != 0 {
-		t.Errorf("%v allocations", n)
+	p := budget.NewSourcePlaces(10, 4, 2, budget.Sources{})
+	for _, holder := range []string{"shop", "198.51.100.1/32", "203.0.113.1", "2001:db8::/64", "10.0.0.1/32"} {
+		if n := testing.AllocsPerRun(100, func() {
+			p.Enter(holder)
+			p.Leave(holder)
+		}); n != 0 {
+			t.Errorf("%v allocations of %s", n, holder)
+		}
+	}
+}
+
+func TestTheNetworksOfSourcesHaveSharesOfPlaces(t *testing.T) {
+	sources := budget.Sources{OwnPrefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}
+	p := budget.NewSourcePlaces(100, 60, 2, sources)
+	// enter counts the places of sources, each of which takes as many as it gets.
+	enter := func(list ...string) (n int) {
+		for _, source := range list {
+			for p.Enter(source) {
+				n++
+			}
+		}
+		return n
+	}
+	of := func(form string) (list []string) {
+		for i := range 100 {
+			list = append(list, fmt.Sprintf(form, i))
+		}
+		return list
+	}
+	type step struct {
+		who  []string
+		want int
+	}
+	for _, s := range []step{
+		// all that is lent, and an eighth of what is free, for a /24
+		{of("198.51.1.%d"), 60 + 4},
+		{of("198.51.2.%d"), 4},       // another one in the same /16, which has a quarter
+		{of("198.51.%d.9/32"), 0},    // and no more
+		{[]string{"203.0.113.1"}, 2}, // another network
+		{of("192.0.2.%d/32"), 30},    // an own prefix is no party
+		{of("namespace-%d"), 0},      // all places are taken
+	} {
+		if got := enter(s.who...); got != s.want {
+			t.Errorf("%s and others have %d places, want %d", s.who[0], got, s.want)
+		}
 	}
 }

@@ -36,14 +36,23 @@ var (
 	networksOf6 = []int{32, 48, 56} //nolint:gochecknoglobals // a constant
 )
 
+// maxNetworks is how many networks are around a source at most.
+const maxNetworks = 3
+
 // Networks returns the networks around a source, the widest first: /16 and /24 of IPv4, and /32,
 // /48 and /56 of IPv6. One party may have one of them whole, so its sources are compared with
 // others network by network. alone means that these networks are no parties: in the own prefixes,
 // and in private networks, all tenants of a cluster have addresses of each of them.
 func (s Sources) Networks(source netip.Prefix) (networks []netip.Prefix, alone bool) {
+	around, depth, alone := s.around(source)
+	return around[:depth:depth], alone
+}
+
+// around is Networks without an allocation.
+func (s Sources) around(source netip.Prefix) (networks [maxNetworks]netip.Prefix, depth int, alone bool) {
 	address := source.Addr()
 	if !address.IsValid() {
-		return nil, true
+		return networks, 0, true
 	}
 	bits := networksOf6
 	if address.Is4() {
@@ -51,10 +60,11 @@ func (s Sources) Networks(source netip.Prefix) (networks []netip.Prefix, alone b
 	}
 	for _, n := range bits {
 		if network, err := address.Prefix(n); err == nil && n < source.Bits() {
-			networks = append(networks, network)
+			networks[depth] = network
+			depth++
 		}
 	}
-	return networks, address.IsPrivate() || !address.IsGlobalUnicast() || s.own(address)
+	return networks, depth, address.IsPrivate() || !address.IsGlobalUnicast() || s.own(address)
 }
 
 func (s Sources) own(address netip.Addr) bool {

@@ -73,6 +73,9 @@ type Plan struct {
 // Next decides about the secrets of a client. A plan with a Reason is not finished: the
 // caller stores the record of Propose, writes the user's Secret, and stores the record of Commit.
 func Next(r Record, s Seen, p Policy, now Time) Plan {
+	if !s.Declared { // no request changes a declared secret
+		p = p.of(r)
+	}
 	plan := Keep(r, now)
 	plan.Value = s.Value
 	r = plan.Record

@@ -6,6 +6,7 @@ package credential
 import (
 	"crypto/rand"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -213,5 +214,53 @@ func TestUnusedSecretsAreRetiredByEvidence(t *testing.T) {
 				t.Errorf("judged again in %s, want %s", again, c.again)
 			}
 		})
+	}
+}
+
+// TestARequestCanDoWithoutAnOverlap carries out a request that ends what it replaces at once, also
+// where the manager stops between its writes, and rotates with an overlap afterwards.
+func TestARequestCanDoWithoutAnOverlap(t *testing.T) {
+	const day = 24 * time.Hour
+	now := keyring.At(start)
+	policy := Policy{UID: testUID, Overlap: day, UnusedFor: time.Hour, Request: "leaked", AtOnce: true}
+	full := []oauth2.Verifier{of("a", 0), of("old", -time.Hour, until(time.Hour)), of("older", -2*time.Hour, until(2*time.Hour))}
+	secretOf := func(id string) oauth2.Credential { return oauth2.Credential{ID: id, Value: oauth2.NewSecret(id)} }
+
+	plan := Next(registered(full...), Seen{Present: true, Value: oauth2.NewSecret("a")}, policy, now)
+	if plan.Reason != Rotated || plan.Blocked {
+		t.Fatalf("with three secrets it waits: reason %d, blocked %t", plan.Reason, plan.Blocked)
+	}
+	plan = plan.Propose(Proposal{secretOf("b"), now}, policy)
+	if got := sketch(plan.Record); !strings.Contains(got, "a, ") || !strings.Contains(got, "b pending") {
+		t.Errorf("the old secret ends before the new one is in the Secret: %s", got)
+	}
+	const want = "b, old until 1h0m0s, older until 2h0m0s"
+	done := plan.Commit(Uses{}, policy, now)
+	if got := sketch(done.Record); got != want || done.Record.Rotation.Handled != "leaked" {
+		t.Errorf("committed: %s, handled %q, want %s", got, done.Record.Rotation.Handled, want)
+	}
+	found := Next(plan.Record, Seen{Present: true, Value: oauth2.NewSecret("b")}, policy, now)
+	if got := sketch(found.Record); got != want || found.Reason != None {
+		t.Errorf("found by the next manager: %s, reason %d", got, found.Reason)
+	}
+
+	later := keyring.At(start.Add(3 * time.Hour))
+	for name, next := range map[string]Policy{
+		"on its own, while the annotations stay": {UID: testUID, Overlap: day, Interval: time.Hour, Request: "leaked", AtOnce: true},
+		"by another request":                     {UID: testUID, Overlap: day, Request: "another"},
+	} {
+		again := Next(done.Record, Seen{Present: true, Value: oauth2.NewSecret("b")}, next, later)
+		if again.Reason != Rotated {
+			t.Errorf("%s: it does not rotate", name)
+		}
+		again = again.Propose(Proposal{secretOf("c"), later}, next).Commit(Uses{}, next, later)
+		if got := sketch(again.Record); got != "c, b until 27h0m0s" {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+
+	declared := Next(registered(of("a", 0)), Seen{Declared: true, Present: true, Value: oauth2.NewSecret("b")}, policy, now)
+	if got := sketch(declared.Record); !strings.Contains(got, "a until 24h0m0s") {
+		t.Errorf("a declared secret loses its overlap by a request that is never carried out: %s", got)
 	}
 }

@@ -47,6 +47,17 @@ type Policy struct {
 	// UnusedFor ends a replaced secret once it was unused for that long; zero: never.
 	UnusedFor time.Duration
 	Request   string // the value of the rotate annotation
+	// AtOnce has the Request end what it replaces at once. Other rotations keep the overlap.
+	AtOnce bool
+}
+
+// of is the policy of the next rotation of a record: without an overlap while a request that ends
+// what it replaces is not carried out.
+func (p Policy) of(r Record) Policy {
+	if p.AtOnce && p.Request != "" && p.Request != r.Rotation.Handled {
+		p.Overlap = 0
+	}
+	return p
 }
 
 // place is where the verifier of a value is that has not ended by past; negative if there is none.

@@ -157,7 +157,7 @@ func Refuse(code ErrorCode, reason Reason, description string) *Error {
 
 // notAuthenticated names where the owner of a client finds the reason, whether there is such a
 // client or not.
-const notAuthenticated = "client authentication failed; status.refusals of the OAuth2Client has the reason, if there is that client"
+const notAuthenticated = "client authentication failed; status.refusals of the OAuth2Client has the reason, if such a client exists"
 
 // refuseClient is the same response to every client that is not authenticated, whatever the reason.
 func refuseClient(reason Reason) *Error {

@@ -334,7 +334,7 @@ func TestAuthentication(t *testing.T) {
 			if verifier.ID != c.want || oauth2.ReasonOf(err) != c.reason || (record.Client != nil) != (c.want != "") {
 				t.Errorf("verifier %q (%v), want %q because of %q", verifier.ID, err, c.want, c.reason)
 			}
-			if err != nil && err.Error() != "invalid_client: client authentication failed; status.refusals of the OAuth2Client has the reason, if there is that client" {
+			if err != nil && err.Error() != "invalid_client: client authentication failed; status.refusals of the OAuth2Client has the reason, if such a client exists" {
 				t.Errorf("the caller can tell why: %v", err)
 			}
 		})

@@ -23,17 +23,26 @@ const (
 const (
 	// MaxClients is how many clients of all namespaces fit, if each is as small as most are.
 	MaxClients = 100_000
-	// MaxRecords bounds the records of all namespaces.
+	// MaxRecords bounds the records of all namespaces, unless an installation sets another
+	// bound, from LeastRecords to MostRecords.
 	MaxRecords = 45 << 18 // 11.25 MiB
+	// LeastRecords leave room for what is guaranteed to two namespaces. MostRecords fit into a
+	// snapshot, with everything else.
+	LeastRecords = 1 << 20
+	MostRecords  = 512 << 20
 	// MaxNamespaceRecords bounds the records of one namespace.
 	MaxNamespaceRecords = 2 << 20
 	// GuaranteedRecords are guaranteed to each namespace. What a namespace has beyond them is
 	// lent.
 	GuaranteedRecords = 64 << 10
-	// ReservedRecords are the part of MaxRecords that is not lent. They are enough for what is
-	// guaranteed to 32 namespaces that use all of it, or to more that use less.
+	// ReservedRecords are the part of MaxRecords that is not lent, and of another bound the
+	// same part is not. They are enough for what is guaranteed to 32 namespaces that use all of
+	// it, or to more that use less.
 	ReservedRecords = 32 * GuaranteedRecords
 )
+
+// ClientsIn is how many clients fit into a bound of all records at most.
+func ClientsIn(records int) int { return MaxClients * records / MaxRecords }
 
 // Listed is the size of the registration of a client without what it authenticates by, in bytes.
 func Listed(client oauth2.Client) int {

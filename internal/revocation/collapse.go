@@ -31,7 +31,14 @@ const (
 	// hardOfClient and hardLive are where revocations are refused, because collapsing does not
 	// keep up: selectors cannot be written, or do not arrive.
 	hardOfClient = 2 * maxOfClient
-	hardLive     = maxLive + maxLive/4
+	hardLive     = maxLive + maxLive/4 - maxLasting
+	// maxLasting is how many revocations of tokens there are in all that live for more than an
+	// hour. They are not collapsed, and stay until their tokens expire, which takes months.
+	// Namespaces have lastingLent of them beyond their shares of lastingShare each: what is not
+	// lent is enough for 16 whole shares.
+	maxLasting   = maxLive / 8
+	lastingLent  = maxLasting * 3 / 4
+	lastingShare = 512
 )
 
 // Full is the refusal of a revocation for which there is no room.
@@ -42,11 +49,30 @@ func Full() error {
 	}
 }
 
-// HasRoom reports whether there is room for one more revocation of a client. For a namespace within
-// its share there always is.
-func (r *State) HasRoom(of Client) bool {
-	client, namespace, all := r.holders.count(of)
-	return namespace < shareOfNamespace || client < hardOfClient && all < hardLive
+// FullOfLasting is the refusal of a revocation of a token that lives for more than an hour, for
+// which there is no room.
+func FullOfLasting() error {
+	return &oauth2.Error{
+		Code: oauth2.TemporarilyUnavailable, Reason: oauth2.ReasonRevocationNotDurable, RetryAfter: commitRetry,
+		Description: "too many tokens of this namespace that live for more than an hour are revoked one by one; the token is not revoked: " +
+			"delete its OAuth2Token, which ends it",
+	}
+}
+
+// Room returns nil if there is room for the revocation of a token of a client, and its refusal
+// otherwise. For a namespace within its share there always is room for a token that may be
+// collapsed.
+func (r *State) Room(token Entry, of Client) error {
+	if token.lasts() {
+		if !r.tokens.holds(token.ID) && !r.holders.hasRoom(of.Namespace) {
+			return FullOfLasting()
+		}
+		return nil
+	}
+	if client, namespace, all := r.holders.count(of); namespace >= shareOfNamespace && (client >= hardOfClient || all >= hardLive) {
+		return Full()
+	}
+	return nil
 }
 
 // group is what one selector collapses: the tokens of a client, or of a namespace.
@@ -64,7 +90,7 @@ func (r *State) excess() []Selector {
 		return nil
 	}
 	r.tokens.each(func(token Entry) {
-		if int(token.Client) < len(of) && of[token.Client] != nil {
+		if !token.lasts() && int(token.Client) < len(of) && of[token.Client] != nil {
 			of[token.Client].issued = append(of[token.Client].issued, token.IssuedAt)
 		}
 	})

@@ -47,6 +47,9 @@ func (r *State) fill(first, count int, of Client, from time.Time) {
 	}
 }
 
+// hasRoom reports whether there is room for one more token that may be collapsed.
+func (r *State) hasRoom(of Client) bool { return r.Room(Entry{IssuedAt: 1}, of) == nil }
+
 func TestTheInstantIsThatOfTheNewestOfTheOlderHalf(t *testing.T) {
 	at := func(seconds ...uint32) []uint32 { return seconds }
 	for name, c := range map[string]struct {
@@ -181,15 +184,15 @@ func TestTheNamespaceThatHoldsTheMostIsCollapsedFirst(t *testing.T) {
 			var r State
 			for _, h := range c.holdings {
 				for n := range h.clients * h.each {
-					r.holders.enter(Client{fmt.Sprintf("%s.%d", h.namespace, n%h.clients), h.namespace})
+					r.holders.enter(Entry{IssuedAt: 1}, Client{fmt.Sprintf("%s.%d", h.namespace, n%h.clients), h.namespace})
 				}
 			}
 			big := Client{"big.0", "big"}
-			if full := !r.HasRoom(big); full != c.refused {
+			if full := !r.hasRoom(big); full != c.refused {
 				t.Errorf("the namespace that holds the most is refused: %t", full)
 			}
 			for _, of := range []Client{{"small.0", "small"}, {"tiny.0", "tiny"}, {"new.app", "new"}} {
-				if !r.HasRoom(of) {
+				if !r.hasRoom(of) {
 					t.Errorf("%s is refused within its share", of.ID)
 				}
 			}
@@ -210,13 +213,13 @@ func TestTheNamespaceThatHoldsTheMostIsCollapsedFirst(t *testing.T) {
 				for number, h := range r.holders.all() {
 					if of[number] != nil {
 						for range h.live / 2 {
-							r.holders.leave(uint32(number))
+							r.holders.leave(Entry{IssuedAt: 1, Client: uint32(number)})
 						}
 					}
 				}
 				groups, of = excessive(r.holders.all())
 			}
-			if _, _, all := r.holders.count(Client{}); all > maxLive || !r.HasRoom(big) {
+			if _, _, all := r.holders.count(Client{}); all > maxLive || !r.hasRoom(big) {
 				t.Errorf("%d are left", all)
 			}
 			for _, h := range []holding{small, tiny} {
@@ -233,11 +236,11 @@ func TestTheNamespaceThatHoldsTheMostIsCollapsedFirst(t *testing.T) {
 func TestAClientWhoseRevocationsCannotBeCollapsedIsRefused(t *testing.T) {
 	var r State
 	r.fill(0, hardOfClient-1, shopApp, noon)
-	if !r.HasRoom(shopApp) {
+	if !r.hasRoom(shopApp) {
 		t.Error("refused below the bound")
 	}
 	r.fill(hardOfClient, 1, shopApp, noon)
-	if r.HasRoom(shopApp) || !r.HasRoom(Client{"shop.other", "shop"}) || !r.HasRoom(ordersApp) {
+	if r.hasRoom(shopApp) || !r.hasRoom(Client{"shop.other", "shop"}) || !r.hasRoom(ordersApp) {
 		t.Error("past the bound the client is refused, and nobody else")
 	}
 	if refusal, ok := errors.AsType[*oauth2.Error](Full()); !ok || refusal.RetryAfter != commitRetry || refusal.Code != oauth2.TemporarilyUnavailable {

@@ -9,8 +9,9 @@ import (
 	"sync/atomic"
 )
 
-// holders counts the tokens in memory that may be collapsed: by client, by namespace and in all. It
-// gives each client a number, which the entries of its tokens have.
+// holders counts the tokens in memory whose client is known: those that may be collapsed by client,
+// by namespace and in all, and lasting ones by namespace and in all. It gives each client a number,
+// which the entries of its tokens have.
 type holders struct {
 	mu      sync.Mutex
 	numbers map[Client]uint32
@@ -20,6 +21,7 @@ type holders struct {
 	free       []uint32
 	namespaces map[string]int
 	live       int
+	lasting    lasting
 	// over is whether a bound may be exceeded.
 	over atomic.Bool
 }
@@ -28,16 +30,54 @@ type holders struct {
 type holder struct {
 	Client
 
-	live int
+	live, lasting int
+}
+
+// lasting counts revocations of tokens that live too long to be collapsed.
+type lasting struct {
+	namespaces map[string]int
+	// all is their number, and borrowed that of those beyond the shares of their namespaces.
+	all, borrowed int
+}
+
+func (l *lasting) add(namespace string) {
+	if l.namespaces == nil {
+		l.namespaces = map[string]int{}
+	}
+	if l.namespaces[namespace] >= lastingShare {
+		l.borrowed++
+	}
+	l.namespaces[namespace]++
+	l.all++
+}
+
+func (l *lasting) remove(namespace string) {
+	if l.namespaces[namespace] > lastingShare {
+		l.borrowed--
+	}
+	l.all--
+	if l.namespaces[namespace]--; l.namespaces[namespace] == 0 {
+		delete(l.namespaces, namespace)
+	}
+}
+
+// room reports whether a namespace may have one more.
+func (l *lasting) room(namespace string) bool {
+	return l.all < maxLasting && (l.namespaces[namespace] < lastingShare || l.borrowed < lastingLent)
 }
 
 // enter counts a token of a client, and returns the number of the client.
-func (h *holders) enter(of Client) uint32 {
+func (h *holders) enter(token Entry, of Client) uint32 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	number, there := h.numbers[of]
 	if !there {
 		number = h.add(of)
+	}
+	if token.lasts() {
+		h.holders[number].lasting++
+		h.lasting.add(of.Namespace)
+		return number
 	}
 	h.holders[number].live++
 	h.namespaces[of.Namespace]++
@@ -63,14 +103,19 @@ func (h *holders) add(of Client) (number uint32) {
 	return number
 }
 
-// leave stops counting a token of the client with a number.
-func (h *holders) leave(number uint32) {
-	if number == 0 {
+// leave stops counting a token, which has the number of its client.
+func (h *holders) leave(token Entry) {
+	if token.Client == 0 {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	of := &h.holders[number]
+	of := &h.holders[token.Client]
+	if token.lasts() {
+		of.lasting--
+		h.lasting.remove(of.Namespace)
+		return
+	}
 	of.live--
 	h.live--
 	if h.namespaces[of.Namespace]--; h.namespaces[of.Namespace] == 0 {
@@ -83,7 +128,7 @@ func (h *holders) reclaim() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for of, number := range h.numbers {
-		if h.holders[number].live == 0 {
+		if h.holders[number].live+h.holders[number].lasting == 0 {
 			delete(h.numbers, of)
 			h.holders[number], h.free = holder{}, append(h.free, number)
 		}
@@ -105,6 +150,13 @@ func (h *holders) count(of Client) (client, namespace, all int) {
 		client = h.holders[number].live
 	}
 	return client, h.namespaces[of.Namespace], h.live
+}
+
+// hasRoom reports whether a namespace may have one more lasting token.
+func (h *holders) hasRoom(namespace string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.lasting.room(namespace)
 }
 
 // all returns the holders by number.

@@ -152,7 +152,7 @@ func (j *Journal) join(list func(*Batch) *[]Entry, r Entry, of Client) (joined *
 		return nil, j.failing
 	}
 	joined = j.bundle(of.Namespace, list)
-	if r.Client = 0; r.IssuedAt != 0 {
+	if r.Client = 0; of.ID != "" {
 		r.Client = joined.number(of)
 	}
 	into := list(&joined.batch)

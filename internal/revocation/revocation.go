@@ -63,11 +63,14 @@ type Entry struct {
 	ID ID
 	// Until is the expiry of the token or the assertion, in seconds since 1970.
 	Until uint32
-	// IssuedAt is when the token was issued, in seconds since 1970. Client is the number of its
-	// client: its place, from 1, in the Clients of a Batch, or that in the memory of a State.
-	// Both are zero for an entry that is never collapsed.
+	// IssuedAt is when the token was issued, in seconds since 1970; zero for an entry that is
+	// never collapsed. Client is the number of its client: its place, from 1, in the Clients of
+	// a Batch, or that in the memory of a State; zero if it is not known.
 	IssuedAt, Client uint32
 }
+
+// lasts reports whether the entry is never collapsed.
+func (r Entry) lasts() bool { return r.IssuedAt == 0 }
 
 // NewEntry makes the Entry of a token or an assertion that expires at an instant.
 func NewEntry(id ID, expiresAt time.Time) Entry {
@@ -79,7 +82,8 @@ func NewEntry(id ID, expiresAt time.Time) Entry {
 }
 
 // EntryOf makes the Entry of a token. That of a token which lives as long as issued ones do may be
-// collapsed; tokens that live longer are few, and a selector would have to stay as long.
+// collapsed. For tokens that live longer a selector would have to stay as long; they have a bound
+// of their own.
 func EntryOf(claims *oauth2.Claims) Entry {
 	r := NewEntry(IDOf(claims.ID), claims.ExpiresAt)
 	if issued := claims.IssuedAt.Unix(); issued > 0 && int64(r.Until)-issued <= int64(oauth2.MaxTokenLifetime/time.Second) {
@@ -156,7 +160,7 @@ func Merge(at Margins, covered func(Entry, Client) bool, batches ...Batch) (merg
 	for _, b := range batches {
 		for _, r := range b.Tokens {
 			client := b.clientOf(r)
-			if r.Expired(at.Tokens) || r.Client != 0 && r.IssuedAt != 0 && covered(r, client) {
+			if r.Expired(at.Tokens) || r.Client != 0 && !r.lasts() && covered(r, client) {
 				continue
 			}
 			if r.Client != 0 {

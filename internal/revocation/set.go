@@ -38,6 +38,9 @@ func (s *Set) Has(id ID, now time.Time) bool {
 	return there && !shard[at].Expired(now)
 }
 
+// holds reports whether the set has an id, expired or not.
+func (s *Set) holds(id ID) bool { return s.Has(id, time.Time{}) }
+
 // Len returns the number of entries. Expired ones count until Sweep removes them.
 func (s *Set) Len() int {
 	s.mu.RLock()

@@ -28,17 +28,17 @@ type State struct {
 }
 
 // Revoke revokes a token of a client in this memory only, effective at once. The zero Client means
-// that the token is never collapsed.
+// that the token is never collapsed, and counts for nobody.
 func (r *State) Revoke(token Entry, of Client, now time.Time) { r.add(token, of, now) }
 
 // add adds a token, and reports whether it is new.
 func (r *State) add(token Entry, of Client, now time.Time) (added bool) {
-	if token.Client = 0; of == (Client{}) || token.IssuedAt == 0 {
+	if token.Client = 0; of == (Client{}) {
 		return r.tokens.Add(token, now)
 	}
-	token.Client = r.holders.enter(of)
+	token.Client = r.holders.enter(token, of)
 	if added = r.tokens.Add(token, now); !added {
-		r.holders.leave(token.Client)
+		r.holders.leave(token)
 	}
 	return added
 }
@@ -132,8 +132,8 @@ func (r *State) Sweep(now time.Time) {
 	r.holders.reclaim()
 	collapsed := r.holders.each(func(of Client) uint32 { return seconds(r.selected.collapsed(of)) })
 	r.tokens.sweep(func(token Entry) bool {
-		return token.Expired(now) || int(token.Client) < len(collapsed) && token.IssuedAt < collapsed[token.Client]
-	}, func(token Entry) { r.holders.leave(token.Client) })
+		return token.Expired(now) || !token.lasts() && int(token.Client) < len(collapsed) && token.IssuedAt < collapsed[token.Client]
+	}, r.holders.leave)
 	r.assertions.Sweep(now)
 }
 

@@ -3,7 +3,12 @@
 
 package serve
 
-import "net/netip"
+import (
+	"cmp"
+	"container/list"
+	"net/netip"
+	"slices"
+)
 
 // crowd is a tree of open connections by source and network. The children of each branch are in
 // groups of equal weight, so that the heaviest one is found at once however many there are.
@@ -20,20 +25,18 @@ type branch struct {
 	weight     int
 
 	parent *branch
-	// in is the group of the branch among the children of its parent, and prev and next its
-	// neighbours there.
-	in         *group
-	prev, next *branch
-	// top and bottom are the groups of the heaviest and of the lightest children.
-	top, bottom *group
+	// place is that of the branch in its group among the children of its parent.
+	place *list.Element
+	// groups are the children by their weights, the heaviest last. There are few: of 4,096
+	// connections at most 90 sources have different numbers.
+	groups []group
 }
 
 // group are the children of a branch with the same weight, first the one that has had it for
 // longest.
 type group struct {
-	weight           int
-	first, last      *branch
-	heavier, lighter *group
+	weight   int
+	children *list.List // of *branch
 }
 
 // maxChances is how many connections that were used are passed over for one that was idle.
@@ -103,8 +106,7 @@ func (c *crowd) yielding(to *branch) *fairConn {
 		}
 		conn.seen = used
 		for b := &conn.branch; b.parent != nil; b = b.parent {
-			b.in.remove(b)
-			b.in.append(b)
+			b.weigh(b.weight)
 		}
 	}
 }
@@ -121,10 +123,10 @@ func (c *crowd) heaviest(to *branch) *fairConn {
 	}
 	at := &c.root
 	for shared := way[n:]; at.connection == nil; {
-		if at == to || at.top == nil {
+		next := at.first()
+		if at == to || next == nil {
 			return nil
 		}
-		next := at.top.first
 		if len(shared) > 1 && at == shared[0] {
 			shared = shared[1:]
 			if wants := shared[0].weight; wants > 0 && next.weight <= wants+1 {
@@ -136,88 +138,40 @@ func (c *crowd) heaviest(to *branch) *fairConn {
 	return at.connection
 }
 
-// weigh moves a branch to the group of its weight, which is next to the one that it is in.
+// weigh sets the weight of a branch, and moves it to the end of the group of that weight. A branch
+// without a weight is in no group.
 func (b *branch) weigh(weight int) {
+	before := b.weight
 	b.weight = weight
 	if b.parent == nil {
 		return
 	}
-	from := b.in
-	if b.in = nil; weight > 0 {
-		b.in = b.parent.group(from, weight)
-		defer b.in.append(b)
-	}
-	if from == nil {
-		return
-	}
-	if from.remove(b); from.first == nil {
-		b.parent.drop(from)
-	}
-}
-
-// group returns the group of a weight that is next to another group, or the lightest one if there
-// is no other group.
-func (b *branch) group(from *group, weight int) *group {
-	heavier, lighter := b.bottom, (*group)(nil)
-	switch {
-	case from == nil:
-	case weight > from.weight:
-		heavier, lighter = from.heavier, from
-	default:
-		heavier, lighter = from, from.lighter
-	}
-	for _, g := range []*group{heavier, lighter} {
-		if g != nil && g.weight == weight {
-			return g
+	groups := &b.parent.groups
+	if i, found := b.parent.group(before); found {
+		if (*groups)[i].children.Remove(b.place); (*groups)[i].children.Len() == 0 {
+			*groups = slices.Delete(*groups, i, i+1)
 		}
 	}
-	g := &group{weight: weight, heavier: heavier, lighter: lighter}
-	if heavier != nil {
-		heavier.lighter = g
-	} else {
-		b.top = g
-	}
-	if lighter != nil {
-		lighter.heavier = g
-	} else {
-		b.bottom = g
-	}
-	return g
-}
-
-// drop removes an empty group.
-func (b *branch) drop(g *group) {
-	if g.heavier != nil {
-		g.heavier.lighter = g.lighter
-	} else {
-		b.top = g.lighter
-	}
-	if g.lighter != nil {
-		g.lighter.heavier = g.heavier
-	} else {
-		b.bottom = g.heavier
+	if weight > 0 {
+		i, found := b.parent.group(weight)
+		if !found {
+			*groups = slices.Insert(*groups, i, group{weight, list.New()})
+		}
+		b.place = (*groups)[i].children.PushBack(b)
 	}
 }
 
-func (g *group) append(b *branch) {
-	b.prev, b.next = g.last, nil
-	if g.last != nil {
-		g.last.next = b
-	} else {
-		g.first = b
-	}
-	g.last = b
+// group returns the index of the group of a weight, or the one that it would have.
+func (b *branch) group(weight int) (int, bool) {
+	return slices.BinarySearchFunc(b.groups, weight, func(g group, weight int) int { return cmp.Compare(g.weight, weight) })
 }
 
-func (g *group) remove(b *branch) {
-	if b.prev != nil {
-		b.prev.next = b.next
-	} else {
-		g.first = b.next
+// first returns the heaviest child of a branch, and of several the one that has been so for
+// longest; nil if it has none.
+func (b *branch) first() *branch {
+	if len(b.groups) == 0 {
+		return nil
 	}
-	if b.next != nil {
-		b.next.prev = b.prev
-	} else {
-		g.last = b.prev
-	}
+	first, _ := b.groups[len(b.groups)-1].children.Front().Value.(*branch)
+	return first
 }

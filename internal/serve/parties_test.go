@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/hallpass-dev/hallpass/internal/budget"
@@ -85,9 +86,10 @@ func (c *crowded) has(from string) int {
 
 // children are those of a branch, the heaviest first.
 func (b *branch) children() (children []*branch) {
-	for g := b.top; g != nil; g = g.lighter {
-		for c := g.first; c != nil; c = c.next {
-			children = append(children, c)
+	for _, g := range slices.Backward(b.groups) {
+		for at := g.children.Front(); at != nil; at = at.Next() {
+			child, _ := at.Value.(*branch)
+			children = append(children, child)
 		}
 	}
 	return children

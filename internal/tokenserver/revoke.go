@@ -64,14 +64,14 @@ func (e *revokeEndpoint) serve(r *http.Request, in request) (answer.Answer, *aut
 	}
 	client := revocation.Client{ID: caller.Client.ID, Namespace: caller.Client.Namespace}
 	revocations := e.authority.Directory.Revocations()
-	if !revocations.HasRoom(client) {
-		return answer.Answer{}, trail, revocation.Full()
+	revoked := revocation.EntryOf(claims)
+	if err := revocations.Room(revoked, client); err != nil {
+		return answer.Answer{}, trail, err
 	}
 	if !e.waiting.Enter(client.Namespace) {
 		return answer.Answer{}, trail, auth.Overloaded()
 	}
 	defer e.waiting.Leave(client.Namespace)
-	revoked := revocation.EntryOf(claims)
 	revocations.Revoke(revoked, client, read.At)
 	if err := e.authority.Journal.Revoke(r.Context(), revoked, client); err != nil {
 		return answer.Answer{}, trail, err

@@ -5,6 +5,7 @@ package tokenserver
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -369,6 +370,36 @@ func TestAFullQueueMakesNoPromise(t *testing.T) {
 	w.journal.Run(gone)
 	if tokens, _ := kept.kept(); len(tokens) != queued || kept.writes != queued/revocation.MaxBatch {
 		t.Errorf("the end of the server wrote %d in %d batches", len(tokens), kept.writes)
+	}
+}
+
+// Each token of an OAuth2Token that lives for months leaves a revocation for as long.
+func TestANamespaceRevokesSoManyTokensThatLiveLong(t *testing.T) {
+	w, _ := newRevokingWorld(t)
+	const uid = "01234567-89ab-cdef-0123-456789abcdef"
+	value, minted, err := oauth2.IssueOpaque(oauth2.Grant{Audience: "a", TokenUID: uid, Lifetime: 90 * 24 * time.Hour}, w.now, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := w.dir.Record(reporting).Client
+	w.dir.minted = map[string]oauth2.MintedRecord{oauth2.OpaqueID(uid): {
+		Minted: &oauth2.Minted{
+			UID: uid, Namespace: client.Namespace, Name: "printer", ClientID: client.ID, ClientUID: client.UID, ClientName: client.Name, Opaque: true,
+			Tokens: []oauth2.MintedToken{minted},
+		},
+		Owner: &oauth2.MintedOwner{UID: uid, ClientName: client.Name},
+	}}
+	of, lasting := revocation.Client{ID: "shop.other", Namespace: client.Namespace}, revocation.NewEntry(revocation.ID{}, minted.ExpiresAt)
+	for n := 0; n < 1<<17 && w.dir.revoked.Room(lasting, of) == nil; n++ {
+		w.dir.revoked.Revoke(lasting, of, w.now)
+		lasting.ID = revocation.IDOf(fmt.Sprint(n))
+	}
+	answer := w.revoke(reporting, value.Reveal())
+	if answer.Code != http.StatusServiceUnavailable || !strings.Contains(answer.Body.String(), "delete its OAuth2Token") || w.lastAudit()["reason"] != "RevocationNotDurable" {
+		t.Errorf("beyond the bound: %d %s", answer.Code, answer.Body)
+	}
+	if answer := w.revoke(reporting, w.token(reporting)); answer.Code != http.StatusOK {
+		t.Errorf("a token of an hour: %d %s", answer.Code, answer.Body)
 	}
 }
 

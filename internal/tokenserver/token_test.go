@@ -22,7 +22,7 @@ import (
 const grant = "grant_type=client_credentials"
 
 // notAuthenticated is the one answer to every caller that is not admitted.
-const notAuthenticated = `{"error":"invalid_client","error_description":"client authentication failed; status.refusals of the OAuth2Client has the reason, if there is that client"}`
+const notAuthenticated = `{"error":"invalid_client","error_description":"client authentication failed; status.refusals of the OAuth2Client has the reason, if such a client exists"}`
 
 // RFC 6749 section 3.3 has no empty scope, so nothing that is answered has one.
 func TestATokenWithoutScopesHasNoEmptyScope(t *testing.T) {

@@ -49,10 +49,10 @@ func TestTheAPIServerRefusesBadSpecs(t *testing.T) {
 		lifetime = "tokenLifetime must be between 1m and 1h in whole seconds, such as 30m"
 		duration = "a duration is written in whole hours, minutes and seconds of at most six digits each, such as 1h, 90m or 1h30m"
 		scope    = "a scope is printable ASCII without spaces, quotation marks and backslashes (RFC 6749 section 3.3)"
-		entry    = "an entry of a Secret is named with letters, digits, '-', '_' and '.', and neither is '.' nor begins with '..'"
+		entry    = "the name of an entry has letters, digits, '-', '_' and '.' only; it is not '.' and does not begin with '..'"
 		domains  = "s in the domains kubernetes.io, k8s.io and hallpass.dev cannot be set on the Secret"
-		distinct = "secret.keys must name every entry of the Secret differently, the default names included"
-		claim    = "no client sets a claim of this name"
+		distinct = "two entries of the Secret would have the same name; entries that secret.keys does not rename keep their default names"
+		claim    = "this claim name is reserved"
 		noSecret = "with source Existing, a template is rendered into a ConfigMap, which has no client secret"
 		uri      = "a clientID with a colon is an https: or urn: URI"
 		prefix   = "clientID must not begin with user: or system:"
@@ -111,7 +111,7 @@ func TestTheAPIServerRefusesBadSpecs(t *testing.T) {
 		"secret: {annotations: {}}":                                                                "should have at least 1 properties",
 		"secret: {annotations: " + pairs(16) + "}":                                                 "",
 		"secret: {annotations: " + pairs(17) + "}":                                                 "must have at most 16 items",
-		"secret: {annotations: {a/b/c: x}}":                                                        "an annotation is named like app or example.com/app: letters, digits, '-', '_' and '.'",
+		"secret: {annotations: {a/b/c: x}}":                                                        "the name of an annotation is like app or example.com/app: letters, digits, '-', '_' and '.'",
 		"secret: {annotations: {x.k8s.io/a: x}}":                                                   "annotation" + domains,
 		"secret: {annotations: {a: " + long(1024) + "}}":                                           "",
 		"secret: {labels: {kubernetes.io/name: x}}":                                                "label" + domains,
@@ -154,7 +154,7 @@ func TestTheAPIServerRefusesBadSpecs(t *testing.T) {
 		"secret: {labels: {app.kubernetes.io/name.a: shop}}":                                       "label" + domains,
 		"secret: {labels: {hallpass.dev/client: shop}}":                                            "label" + domains,
 		"secret: {labels: {x.k8s.io/a: shop}}":                                                     "label" + domains,
-		"secret: {labels: {'a b': shop}}":                                                          "a label is named like app or example.com/app: letters, digits, '-', '_' and '.'",
+		"secret: {labels: {'a b': shop}}":                                                          "the name of a label is like app or example.com/app: letters, digits, '-', '_' and '.'",
 		"secret: {labels: {team: 'a b'}}":                                                          "the value of a label is letters, digits, '-', '_' and '.', beginning and ending with a letter or digit",
 		"secret: {annotations: {example.com/reload: 'yes please'}}":                                "",
 		"secret: {annotations: {kubernetes.io/service-account.name: admin}}":                       "annotation" + domains,
@@ -252,18 +252,18 @@ func TestTheAPIServerRefusesBadSpecs(t *testing.T) {
 		"claims: [{name: Sub, value: admin}]":                                                      claim,
 		// left out unless a policy allows it
 		"claims: [{name: groups, values: ['system:masters']}]":                                                           "",
-		"claims: [{name: Groups, values: ['system:masters']}]":                                                           "roles, groups, entitlements and permissions are spelled exactly so",
-		"claims: [{name: 'cognito:groups', value: admin}]":                                                               "claims of this authority cannot be set",
+		"claims: [{name: Groups, values: ['system:masters']}]":                                                           "write roles, groups, entitlements and permissions exactly like this",
+		"claims: [{name: 'cognito:groups', value: admin}]":                                                               "claim names with this host or prefix are reserved",
 		"claims: [{name: client_uid, value: a}]":                                                                         claim,
 		"claims: [{name: clientUID, value: a}]":                                                                          claim,
-		"claims: [{name: 'a b', value: a}]":                                                                              "a claim is named with a letter, then letters, digits, '_', '-', '.', ':' and '/'",
+		"claims: [{name: 'a b', value: a}]":                                                                              "the name of a claim begins with a letter, and has letters, digits, '_', '-', '.', ':' and '/' only",
 		`claims: [{name: a, value: 'a"b'}]`:                                                                              "the value of a claim is printable ASCII without quotation marks and backslashes",
 		"claims: [{name: a, values: ['ä']}]":                                                                             "the value of a claim is printable ASCII without quotation marks and backslashes",
 		"claims: [{name: ab, values: [" + long(1023) + ", " + long(1023) + "]}]":                                         "",
 		"claims: [{name: ab, values: [" + long(1023) + ", " + long(1024) + "]}]":                                         "claims must be at most 2048 characters in all, names and values",
 		"authentication: {method: ClientSecret}":                                                                         "",
-		"authentication: {method: PrivateKeyJWT}":                                                                        "privateKeyJWT belongs to method PrivateKeyJWT, and that method needs it",
-		"authentication: {privateKeyJWT: {jwks: '{}'}}":                                                                  "privateKeyJWT belongs to method PrivateKeyJWT, and that method needs it",
+		"authentication: {method: PrivateKeyJWT}":                                                                        "set privateKeyJWT if and only if method is PrivateKeyJWT",
+		"authentication: {privateKeyJWT: {jwks: '{}'}}":                                                                  "set privateKeyJWT if and only if method is PrivateKeyJWT",
 		"authentication: {method: Password}":                                                                             `supported values: "ClientSecret", "PrivateKeyJWT", "ServiceAccount"`,
 		"authentication: {method: PrivateKeyJWT, privateKeyJWT: {jwks: '{}', maxAssertionLifetime: 10m}}":                "",
 		"authentication: {method: PrivateKeyJWT, privateKeyJWT: {jwks: '{}', maxAssertionLifetime: 601s}}":               "maxAssertionLifetime must be between 1m and 10m in whole seconds, such as 5m",
@@ -281,10 +281,10 @@ func TestTheAPIServerRefusesBadSpecs(t *testing.T) {
 		"{authentication: {method: PrivateKeyJWT, privateKeyJWT: {jwks: '{}'}}, rotation: {overlap: 0s}}":                "leave out rotation, secret.keys.clientSecret and secret.source Existing",
 		"{authentication: {method: PrivateKeyJWT, privateKeyJWT: {jwks: '{}'}}, secret: {keys: {clientSecret: a}}}":      "leave out rotation, secret.keys.clientSecret and secret.source Existing",
 		"authentication: {method: ServiceAccount, serviceAccount: {name: worker}}":                                       "",
-		"authentication: {method: ServiceAccount}":                                                                       "serviceAccount belongs to method ServiceAccount, and that method needs it",
-		"authentication: {serviceAccount: {name: worker}}":                                                               "serviceAccount belongs to method ServiceAccount, and that method needs it",
-		"authentication: {method: PrivateKeyJWT, serviceAccount: {name: worker}}":                                        "serviceAccount belongs to method ServiceAccount, and that method needs it",
-		"authentication: {method: ServiceAccount, serviceAccount: {name: worker}, privateKeyJWT: {jwks: '{}'}}":          "privateKeyJWT belongs to method PrivateKeyJWT, and that method needs it",
+		"authentication: {method: ServiceAccount}":                                                                       "set serviceAccount if and only if method is ServiceAccount",
+		"authentication: {serviceAccount: {name: worker}}":                                                               "set serviceAccount if and only if method is ServiceAccount",
+		"authentication: {method: PrivateKeyJWT, serviceAccount: {name: worker}}":                                        "set serviceAccount if and only if method is ServiceAccount",
+		"authentication: {method: ServiceAccount, serviceAccount: {name: worker}, privateKeyJWT: {jwks: '{}'}}":          "set privateKeyJWT if and only if method is PrivateKeyJWT",
 		"authentication: {method: ServiceAccount, serviceAccount: {}}":                                                   "spec.authentication.serviceAccount.name: Required value",
 		"authentication: {method: ServiceAccount, serviceAccount: {name: worker, namespace: other}}":                     "unknown field",
 		"authentication: {method: ServiceAccount, serviceAccount: {name: other/worker}}":                                 "must be the name of a ServiceAccount of this namespace",
@@ -296,7 +296,7 @@ func TestTheAPIServerRefusesBadSpecs(t *testing.T) {
 		"unknown: field": "unknown field",
 		"revokeTokensIssuedBefore: '2026-11-23T12:00:00Z'": "",
 		"revokeTokensIssuedBefore: '2199-11-23T12:00:00Z'": "",
-		"revokeTokensIssuedBefore: '1999-11-23T12:00:00Z'": "revokeTokensIssuedBefore lies before every token there is",
+		"revokeTokensIssuedBefore: '1999-11-23T12:00:00Z'": "revokeTokensIssuedBefore is too early: there is no older token",
 		"revokeTokensIssuedBefore: now":                    "must be of type date-time",
 	} {
 		t.Run(spec[:min(len(spec), 60)], func(t *testing.T) {

@@ -352,7 +352,7 @@ func refusedUpdate(t *testing.T, c *v1alpha1.OAuth2Client, what string, change f
 		if apierrors.IsConflict(err) {
 			return false
 		}
-		if err == nil || !strings.Contains(err.Error(), "spec.clientID cannot be changed, set or removed") {
+		if err == nil || !strings.Contains(err.Error(), "spec.clientID is fixed when the OAuth2Client is created") {
 			t.Errorf("a clientID that is %s: %v", what, err)
 		}
 		return true

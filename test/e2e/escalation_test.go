@@ -367,7 +367,7 @@ func (m *mallory) tryBadSpecs(try trying) {
 		"the victim's client_id":             {v1alpha1.ReasonClientIDNotAllowed, func(s *v1alpha1.OAuth2ClientSpec) { s.ClientID = "victim.bank" }},
 		"the victim's client_id in capitals": {v1alpha1.ReasonClientIDNotAllowed, func(s *v1alpha1.OAuth2ClientSpec) { s.ClientID = "Victim.Bank" }},
 		"a client_id with a colon":           {"a clientID with a colon is an https: or urn: URI", func(s *v1alpha1.OAuth2ClientSpec) { s.ClientID = "victim:bank" }},
-		"a resource in a path":               {"a namespace is named", func(s *v1alpha1.OAuth2ClientSpec) { s.Access = []v1alpha1.Access{accessTo("victim/vault", "x", "s")} }},
+		"a resource in a path":               {"the name of a namespace has", func(s *v1alpha1.OAuth2ClientSpec) { s.Access = []v1alpha1.Access{accessTo("victim/vault", "x", "s")} }},
 		"a Secret in another namespace":      {"must be a valid Secret name", func(s *v1alpha1.OAuth2ClientSpec) { s.Secret.Name = "victim/bank" }},
 		"a label of ours on the Secret": {"cannot be set on the Secret", func(s *v1alpha1.OAuth2ClientSpec) {
 			s.Secret.Labels = map[string]v1alpha1.LabelValue{"hallpass.dev/credentials": "true"}
@@ -375,13 +375,13 @@ func (m *mallory) tryBadSpecs(try trying) {
 		"an annotation of ours on the Secret": {"cannot be set on the Secret", func(s *v1alpha1.OAuth2ClientSpec) {
 			s.Secret.Annotations = map[string]v1alpha1.AnnotationValue{v1alpha1.AnnotationClient: "bank"}
 		}},
-		"a claim that names another client": {"no client sets a claim of this name", func(s *v1alpha1.OAuth2ClientSpec) {
+		"a claim that names another client": {"this claim name is reserved", func(s *v1alpha1.OAuth2ClientSpec) {
 			s.Claims = []v1alpha1.Claim{{Name: "client_id", Value: "victim.bank"}}
 		}},
-		"a claim with another UID": {"no client sets a claim of this name", func(s *v1alpha1.OAuth2ClientSpec) { s.Claims = []v1alpha1.Claim{{Name: "client_uid", Value: "x"}} }},
-		"a claim with an audience": {"no client sets a claim of this name", func(s *v1alpha1.OAuth2ClientSpec) { s.Claims = []v1alpha1.Claim{{Name: "aud", Value: "x"}} }},
-		"a claim with scopes":      {"no client sets a claim of this name", func(s *v1alpha1.OAuth2ClientSpec) { s.Claims = []v1alpha1.Claim{{Name: "scope", Value: "vault.open"}} }},
-		"a claim with groups": {"are spelled exactly so", func(s *v1alpha1.OAuth2ClientSpec) {
+		"a claim with another UID": {"this claim name is reserved", func(s *v1alpha1.OAuth2ClientSpec) { s.Claims = []v1alpha1.Claim{{Name: "client_uid", Value: "x"}} }},
+		"a claim with an audience": {"this claim name is reserved", func(s *v1alpha1.OAuth2ClientSpec) { s.Claims = []v1alpha1.Claim{{Name: "aud", Value: "x"}} }},
+		"a claim with scopes":      {"this claim name is reserved", func(s *v1alpha1.OAuth2ClientSpec) { s.Claims = []v1alpha1.Claim{{Name: "scope", Value: "vault.open"}} }},
+		"a claim with groups": {"exactly like this, in lower case", func(s *v1alpha1.OAuth2ClientSpec) {
 			s.Claims = []v1alpha1.Claim{{Name: "Groups", Values: []v1alpha1.ClaimValue{"system:masters"}}}
 		}},
 		"two scopes in one":  {"a scope is printable ASCII", func(s *v1alpha1.OAuth2ClientSpec) { s.Scopes = []v1alpha1.Scope{"read vault.open"} }},
@@ -396,7 +396,7 @@ func (m *mallory) tryBadSpecs(try trying) {
 		"an identifier with a user": "https://vault.victim.example@evil.example/", "an identifier in capitals": "https://VAULT.victim.example/api",
 		"an identifier with a dot at the end": "https://vault.victim.example./api", "an identifier with an escape": "https://vault.victim.example/%61pi",
 	} {
-		try(name, "identifier is an absolute https URI", func() string {
+		try(name, "identifier must be an absolute https URI", func() string {
 			return m.resource(func(s *v1alpha1.OAuth2ResourceSpec) { s.Identifier = identifier })
 		})
 	}

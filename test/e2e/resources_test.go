@@ -111,7 +111,7 @@ func TestAnAPIsOwnerDecidesWhoGetsWhichScope(t *testing.T) {
 	decides(t, c, "read Granted", "orders.read Granted", "orders.write NotAllowedByResource", "orders.fly ScopeNotDefined", "x ResourceNotFound")
 	if complete := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionGrantsComplete); complete == nil ||
 		complete.Status != metav1.ConditionFalse || !strings.Contains(complete.Message, "ask its owner") ||
-		!strings.HasSuffix(complete.Message, "status.grants has every decision; 2 more scopes are not granted.") {
+		!strings.HasSuffix(complete.Message, "2 more scopes are not granted; status.grants lists each decision.") {
 		t.Errorf("GrantsComplete is %+v", complete)
 	}
 	secret := credentials(t, c)

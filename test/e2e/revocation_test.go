@@ -57,7 +57,7 @@ func TestTheAPIServerRefusesBadRevocations(t *testing.T) {
 		since + "clientID: 'a:b'}":                                                    "",
 		since + "name: shop}":                                                         "unknown field",
 		"selector: {issuedBefore: now, namespace: shop}":                              "must be of type date-time",
-		"selector: {issuedBefore: '1970-01-01T00:00:00Z', namespace: shop}":           "issuedBefore lies before every token there is",
+		"selector: {issuedBefore: '1970-01-01T00:00:00Z', namespace: shop}":           "issuedBefore is too early: there is no older token",
 		"batch: {tokens: " + bytes(20) + end:                                          "",
 		"batch: {tokens: " + bytes(20*8192) + ", assertions: " + bytes(20*8192) + end: "",
 		"batch: {tokens: " + bytes(20*8193) + end:                                     "may not be more than 218456",

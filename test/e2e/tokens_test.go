@@ -346,14 +346,14 @@ func TestBadTokenSpecsAreRefusedAtApply(t *testing.T) {
 	}{
 		"no mode":            {func(o *v1alpha1.OAuth2Token) { o.Spec.Mode = "" }, "mode"},
 		"no client":          {func(o *v1alpha1.OAuth2Token) { o.Spec.ClientRef.Name = "" }, "clientRef"},
-		"both lives":         {func(o *v1alpha1.OAuth2Token) { o.Spec.ExpirationTime = new(metav1.Now()) }, "expirationTime belongs to mode Fixed"},
-		"a life without end": {func(o *v1alpha1.OAuth2Token) { o.Spec.Mode = v1alpha1.TokenFixed }, "expirationTime belongs to mode Fixed"},
+		"both lives":         {func(o *v1alpha1.OAuth2Token) { o.Spec.ExpirationTime = new(metav1.Now()) }, "set expirationTime if and only if mode is Fixed"},
+		"a life without end": {func(o *v1alpha1.OAuth2Token) { o.Spec.Mode = v1alpha1.TokenFixed }, "set expirationTime if and only if mode is Fixed"},
 		"two entries of one name": {func(o *v1alpha1.OAuth2Token) {
 			o.Spec.Secret.Keys = v1alpha1.TokenSecretKeys{Token: "a", Authorization: "a"}
-		}, "secret.keys must name every entry of the Secret differently"},
+		}, "two entries of the Secret would have the same name"},
 		"an entry with the name of another": {func(o *v1alpha1.OAuth2Token) {
 			o.Spec.Secret.Keys = v1alpha1.TokenSecretKeys{Token: "expires_at"}
-		}, "secret.keys must name every entry of the Secret differently"},
+		}, "two entries of the Secret would have the same name"},
 		"a scope with a space": {func(o *v1alpha1.OAuth2Token) { o.Spec.Scopes = []v1alpha1.Scope{"a b"} }, "a scope is printable ASCII"},
 	}
 	for what, c := range cases {

@@ -34,6 +34,42 @@ func RevokeClient(
 	return revoked, err
 }
 
+// RevokeNamespace revokes the tokens of all clients of a namespace that were issued so far, in the
+// way that the caller may go: by a TokenRevocation in the namespace registry, or else by the spec
+// of each client. It returns what was written, also with an error.
+func RevokeNamespace(
+	ctx context.Context, c *cluster.Client, namespace, registry string, now time.Time, options cluster.Options,
+) ([]*unstructured.Unstructured, error) {
+	if _, err := c.Get(ctx, cluster.Namespaces(), namespace); apierrors.IsNotFound(err) {
+		return nil, err
+	}
+	revoked, err := CreateRevocation(ctx, c.In(registry), v1alpha1.RevocationSelector{Namespace: namespace}, now, options)
+	switch {
+	case apierrors.IsForbidden(err):
+		return revokeEach(ctx, c.In(namespace), now, options)
+	case err != nil:
+		return nil, err
+	}
+	return []*unstructured.Unstructured{revoked}, nil
+}
+
+// revokeEach revokes the tokens of each client of a namespace, as an editor of the namespace may.
+func revokeEach(ctx context.Context, c *cluster.Client, now time.Time, options cluster.Options) ([]*unstructured.Unstructured, error) {
+	clients, err := c.List(ctx, cluster.Clients(), metav1.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	var all []*unstructured.Unstructured
+	for i := range clients.Items {
+		revoked, err := mergeIfAllowed(ctx, c, clients.Items[i].GetName(), change.RevokeTokens(now), options)
+		if err != nil {
+			return all, fmt.Errorf("the tokens of %d of %d clients are revoked: %w", i, len(clients.Items), err)
+		}
+		all = append(all, revoked)
+	}
+	return all, nil
+}
+
 // mergeIfAllowed changes a client. A dry run without the API server asks it whether the caller may.
 func mergeIfAllowed(ctx context.Context, c *cluster.Client, name string, patch change.Patch, options cluster.Options) (*unstructured.Unstructured, error) {
 	if options.DryRun == cluster.ByClient {

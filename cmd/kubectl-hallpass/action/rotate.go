@@ -5,7 +5,6 @@ package action
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -22,7 +21,7 @@ import (
 
 // Rotation replaces the client secret of a client.
 type Rotation struct {
-	// Now refuses the old secret at once. For that spec.rotation.overlap is 0s meanwhile.
+	// Now refuses the old secret at once.
 	Now bool
 	// Timeout is how long to wait for the new secret; zero does not wait.
 	Timeout time.Duration
@@ -52,11 +51,26 @@ func (r Rotation) Run(ctx context.Context, c *cluster.Client, before *v1alpha1.O
 		return Rotated{Object: changed}, err
 	}
 	rotated, err := r.await(ctx, c, before.Name, request)
-	if err != nil || !r.Now {
-		return rotated, r.unfinished(err, before)
+	if err == nil && r.Now {
+		err = ended(rotated.Client, before, now)
 	}
-	rotated.Object, err = Merge(ctx, c, cluster.Clients(), before.Name, change.Overlap(before.Spec.Rotation), r.Options)
-	return rotated, r.unfinished(err, before)
+	return rotated, err
+}
+
+// ended checks that the secret which was current before is not accepted any more. A manager of an
+// older version keeps the overlap.
+func ended(after, before *v1alpha1.OAuth2Client, now time.Time) error {
+	if len(before.Status.Credentials) == 0 {
+		return nil
+	}
+	former := before.Status.Credentials[0].ID
+	for _, accepted := range after.Status.Credentials {
+		if accepted.ID == former && accepted.ExpiresAt.After(now) {
+			return fmt.Errorf("the secret is replaced, but the old one, %s, is accepted until %s: the manager in the cluster is older than this plugin, and keeps the overlap. "+
+				"Suspend the client until then, kubectl hallpass suspend %s --namespace %s, or upgrade Hallpass", former, accepted.ExpiresAt.UTC().Format(time.RFC3339), after.Name, after.Namespace)
+		}
+	}
+	return nil
 }
 
 // Rotatable refuses a client whose secret Hallpass does not make.
@@ -103,17 +117,4 @@ func (r Rotation) await(ctx context.Context, c *cluster.Client, name, request st
 	}
 	return rotated, fmt.Errorf("the rotation is asked for, and was not handled within %s. It follows as soon as the manager of Hallpass can: "+
 		"kubectl hallpass describe client %s --namespace %s", r.Timeout, name, c.Namespace)
-}
-
-// unfinished adds to an error what is left to restore after a rotation with Now.
-func (r Rotation) unfinished(err error, before *v1alpha1.OAuth2Client) error {
-	if err == nil || !r.Now {
-		return err
-	}
-	patch, renderErr := json.Marshal(change.Overlap(before.Spec.Rotation))
-	if renderErr != nil {
-		return err
-	}
-	return fmt.Errorf("%w. spec.rotation.overlap is 0s meanwhile. When the new secret is there, restore it: "+
-		"kubectl --namespace %s patch hpc %s --type merge --patch '%s'", err, before.Namespace, before.Name, patch)
 }

@@ -100,7 +100,7 @@ func (p consoleCommand) runConsole(ctx context.Context, o serving) error {
 	defer func() { _ = os.RemoveAll(dir) }()
 	server, err := console.New(console.Options{
 		Cluster: c, Context: p.contextName(), User: user, Version: p.Version, Registry: o.registry, System: o.system, AllNamespaces: o.all,
-		ReadOnly: o.readOnly, Idle: o.idle, Timeout: answerTimeout, Dir: dir, Now: p.Now, Warn: func(sentence string) { p.say("%s", sentence) },
+		ReadOnly: o.readOnly, Idle: o.idle, Timeout: answerTimeout, Dir: dir, Dial: p.Dial, Now: p.Now, Warn: func(sentence string) { p.say("%s", sentence) },
 	}, listener.Addr().String())
 	if err != nil {
 		return err

@@ -99,6 +99,7 @@ func (p createCommand) createClient() *cobra.Command {
 
 func (p createCommand) createResource() *cobra.Command {
 	var n change.NewResource
+	var scopes []string
 	command := &cobra.Command{
 		Use:   "resource NAME",
 		Short: "Create an OAuth2Resource: declare an API, its scopes, and who may have them",
@@ -108,13 +109,13 @@ func (p createCommand) createResource() *cobra.Command {
 	flags := command.Flags()
 	flags.StringVar(&n.DisplayName, "display-name", "", "Name for people")
 	flags.StringVar(&n.Identifier, "identifier", "", "Resource indicator (aud) that an OAuth2Policy allows; left out it is derived from namespace and name")
-	flags.StringSliceVar(&n.Scopes, "scopes", nil, "Scopes, each a name or name=description")
+	flags.StringSliceVar(&scopes, "scopes", nil, "Scopes, each a name or name=description")
 	flags.StringSliceVar(&n.To, "to", nil, "Namespaces whose clients may have all of the scopes")
 	flags.StringVar(&n.TokenLifetime, "token-lifetime", "", "How long its tokens are valid at most, from 1m to 1h; left out 1h")
 	flags.StringVar(&n.MaxFixedTokenLifetime, "max-fixed-token-lifetime", "", "How long a token with a chosen end may be valid, such as 720h")
 	mustComplete(command, "to", p.completeNames(cluster.Namespaces(), true))
 	return p.creator(cluster.Resources(), command, func(namespace, name string) (any, error) {
-		n.Namespace, n.Name = namespace, name
+		n.Namespace, n.Name, n.Scopes = namespace, name, change.ParseScopes(scopes)
 		r, err := n.Resource()
 		if err != nil {
 			return nil, usageError{err}
@@ -134,7 +135,7 @@ func (p createCommand) createToken() *cobra.Command {
 			"an API verifies it by asking Hallpass. Without, the token in the Secret is replaced before it expires, for software that reads a file.\n\n" +
 			"Deleting the OAuth2Token revokes the token.",
 		Example: "  # A token for a dashboard, valid for 30 days\n  kubectl hallpass create token dashboard --client reporting --expires-in 30d\n\n" +
-			"  # A token that is kept fresh in a Secret\n  kubectl hallpass create token exporter --client reporting --scopes read",
+			"  # A token that is renewed in a Secret\n  kubectl hallpass create token exporter --client reporting --scopes read",
 	}
 	flags := command.Flags()
 	flags.StringVar(&n.Client, "client", "", "OAuth2Client of the namespace that the token is issued to (required)")

@@ -5,22 +5,12 @@ package app
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/action"
-	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/change"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/cluster"
-	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/issuer"
-	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/show"
-	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/verdict"
-	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
@@ -111,43 +101,16 @@ func (p revokeCommand) runRevokeNamespace(ctx context.Context, o *revoking, name
 	if err := p.confirm(*o.yes || options.DryRun != "", "All tokens of all clients of namespace %q that were issued so far are refused from now on.", namespace); err != nil {
 		return err
 	}
-	return p.revokeAll(ctx, c, o, namespace, options)
-}
-
-// revokeAll revokes the tokens of a namespace in the way that the caller may go.
-func (p revokeCommand) revokeAll(ctx context.Context, c *cluster.Client, o *revoking, namespace string, options cluster.Options) error {
-	if _, err := c.Get(ctx, cluster.Namespaces(), namespace); apierrors.IsNotFound(err) {
-		return err
-	}
-	revoked, err := action.CreateRevocation(ctx, c.In(o.registry), v1alpha1.RevocationSelector{Namespace: namespace}, p.Now(), options)
-	if !apierrors.IsForbidden(err) {
-		if err != nil {
+	revoked, err := action.RevokeNamespace(ctx, c, namespace, o.registry, p.Now(), options)
+	for _, object := range revoked {
+		if err := p.done(o.writing, object); err != nil {
 			return err
 		}
-		return p.done(o.writing, revoked)
 	}
-	return p.revokeEach(ctx, c.In(namespace), o, options)
-}
-
-// revokeEach revokes the tokens of each client of a namespace, as an editor of the namespace may.
-func (p revokeCommand) revokeEach(ctx context.Context, c *cluster.Client, o *revoking, options cluster.Options) error {
-	clients, err := c.List(ctx, cluster.Clients(), metav1.ListOptions{})
-	if err != nil {
-		return err
+	if err == nil && len(revoked) == 0 {
+		p.say("There are no clients in namespace %q, so there are no tokens either.", namespace)
 	}
-	if len(clients.Items) == 0 {
-		p.say("There are no clients in namespace %q, so there are no tokens either.", c.Namespace)
-	}
-	for i := range clients.Items {
-		revoked, err := action.Merge(ctx, c, cluster.Clients(), clients.Items[i].GetName(), change.RevokeTokens(p.Now()), options)
-		if err == nil {
-			err = p.done(o.writing, revoked)
-		}
-		if err != nil {
-			return fmt.Errorf("the tokens of %d of %d clients are revoked: %w", i, len(clients.Items), err)
-		}
-	}
-	return nil
+	return err
 }
 
 func (p revokeCommand) revokeToken() *cobra.Command {
@@ -187,7 +150,7 @@ func (p revokeCommand) runRevokeToken(ctx context.Context, o revokingToken) erro
 	if err != nil {
 		return err
 	}
-	client, err := p.holder(ctx, c, token, o.all)
+	client, err := action.Holder(ctx, c, token, o.all)
 	if err != nil {
 		return err
 	}
@@ -195,48 +158,9 @@ func (p revokeCommand) runRevokeToken(ctx context.Context, o revokingToken) erro
 		p.say("The token of client %q in namespace %q would be revoked (dry run).", client.Name, client.Namespace)
 		return nil
 	}
-	return p.revokeAs(ctx, c.In(client.Namespace), client, token)
-}
-
-// revokeAs revokes a token with the credentials of its client.
-func (p revokeCommand) revokeAs(ctx context.Context, c *cluster.Client, client *v1alpha1.OAuth2Client, token oauth2.Secret) error {
-	endpoint, data, err := reaching(p).endpoint(ctx, c, client)
-	if err != nil {
-		return err
-	}
-	origin := strings.TrimSuffix(string(data[show.TokenURLEntry(client)]), oauth2.TokenPath)
-	if issuerURL := string(data[show.IssuerEntry(client)]); issuerURL != "" {
-		origin = issuerURL
-	}
-	if err := endpoint.Revoke(ctx, origin+oauth2.RevocationPath, token); err != nil {
-		if _, unreachable := errors.AsType[*issuer.UnreachableError](err); unreachable {
-			return fmt.Errorf("%w. All tokens of the client can be revoked from here: kubectl hallpass revoke client %s --namespace %s", err, client.Name, client.Namespace)
-		}
+	if err := (action.Reach{Dial: p.Dial}).RevokeToken(ctx, c.In(client.Namespace), client, token); err != nil {
 		return err
 	}
 	p.say("The token of client %q in namespace %q is revoked.", client.Name, client.Namespace)
 	return nil
-}
-
-// holder finds the client that a token was issued to.
-func (p revokeCommand) holder(ctx context.Context, c *cluster.Client, token oauth2.Secret, all bool) (*v1alpha1.OAuth2Client, error) {
-	if strings.HasPrefix(token.Reveal(), oauth2.OpaqueTokenPrefix) {
-		owner, err := tokenOf(ctx, c, token, all)
-		switch {
-		case err != nil:
-			return nil, err
-		case owner == nil:
-			return nil, errors.New(verdict.OfOpaque(nil, p.Now()).Sentence + " It was deleted, which revokes its token, or it is in another namespace: try --namespace or --all-namespaces")
-		}
-		return cluster.Read[v1alpha1.OAuth2Client](ctx, c.In(owner.Namespace), cluster.Clients(), owner.Spec.ClientRef.Name)
-	}
-	claims, err := verdict.ReadClaims(token)
-	if err != nil {
-		return nil, err
-	}
-	client, err := clientOf(ctx, c, claims)
-	if err == nil && client == nil {
-		return nil, fmt.Errorf("there is no client with the client_id %q any more, so its tokens are refused already", claims.ClientID)
-	}
-	return client, err
 }

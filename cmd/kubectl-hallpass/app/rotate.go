@@ -34,7 +34,7 @@ func (p rotateCommand) command() *cobra.Command {
 		Use: "rotate CLIENT", Short: "Replace the client secret of a client",
 		Long: "Replace the client secret of a client, and wait until the Secret has the new one. " +
 			"The old secret is accepted until the overlap of the client ends, a day unless spec.rotation.overlap sets another, so that nothing fails meanwhile.\n\n" +
-			"With --now the old secret is refused at once, as after a leak. For that spec.rotation.overlap is 0s until the new secret is there, and is then set as it was. " +
+			"With --now the old secret is refused at once, as after a leak, and the overlap of other rotations stays as it is. " +
 			"Tokens that were fetched with the old secret stay valid: revoke client ends them.",
 		Example: "  kubectl hallpass rotate reporting\n\n  # The secret has leaked\n  kubectl hallpass rotate reporting --now --yes\n  kubectl hallpass revoke client reporting --yes",
 		Args:    names("client", 1, 1), ValidArgsFunction: p.completeNames(cluster.Clients(), false),
@@ -51,8 +51,8 @@ func (p rotateCommand) runRotate(ctx context.Context, o *rotation, name string) 
 	if err != nil {
 		return err
 	}
-	if o.timeout < 0 || o.now && o.timeout == 0 {
-		return usagef("--timeout=%s is too short; with --now the plugin has to wait for the new secret", o.timeout)
+	if o.timeout < 0 {
+		return usagef("--timeout=%s is negative; 0s does not wait", o.timeout)
 	}
 	c, err := p.connect()
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/action"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/cluster"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/issuer"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/show"
@@ -131,7 +132,7 @@ func caOf(c *cluster.Client) ([]byte, error) {
 }
 
 func (p tokenCommand) fetch(ctx context.Context, c *cluster.Client, client *v1alpha1.OAuth2Client, resource string, scopes []string) (issuer.Token, error) {
-	endpoint, data, err := reaching(p).endpoint(ctx, c, client)
+	endpoint, data, err := action.Reach{Dial: p.Dial}.Endpoint(ctx, c, client)
 	if err != nil {
 		return issuer.Token{}, err
 	}

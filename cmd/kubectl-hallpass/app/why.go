@@ -5,16 +5,12 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/action"
@@ -26,9 +22,6 @@ import (
 
 // whyCommand explains why something is refused.
 type whyCommand struct{ *plugin }
-
-// maxTokenFile bounds what is read as a token.
-const maxTokenFile = 64 << 10
 
 // asking are the flags of why.
 type asking struct {
@@ -137,97 +130,27 @@ func (p *plugin) readToken(file string) (oauth2.Secret, error) {
 		if p.Terminal() {
 			p.say("Paste the token, and then press Enter and Ctrl-D.")
 		}
-		return tokenFrom(p.In, "standard input")
+		return action.ReadToken(p.In, "standard input")
 	}
 	opened, err := os.Open(file) //nolint:gosec // the file that the user names
 	if err != nil {
 		return oauth2.Secret{}, fmt.Errorf("read the token: %w", err)
 	}
 	defer func() { _ = opened.Close() }()
-	return tokenFrom(opened, file)
-}
-
-// tokenFrom reads a token, alone or behind Bearer.
-func tokenFrom(from io.Reader, name string) (oauth2.Secret, error) {
-	content, err := io.ReadAll(io.LimitReader(from, maxTokenFile))
-	if err != nil {
-		return oauth2.Secret{}, fmt.Errorf("read the token: %w", err)
-	}
-	text := strings.TrimSpace(string(content))
-	if _, rest, found := strings.Cut(text, "Bearer "); found { // a header was pasted
-		text = strings.TrimSpace(rest)
-	}
-	if text == "" {
-		return oauth2.Secret{}, fmt.Errorf("there is no token in %s", name)
-	}
-	return oauth2.NewSecret(text), nil
+	return action.ReadToken(opened, file)
 }
 
 func (p whyCommand) ofToken(ctx context.Context, c *cluster.Client, token oauth2.Secret, all bool) (verdict.Verdict, error) {
 	if strings.HasPrefix(token.Reveal(), oauth2.OpaqueTokenPrefix) {
-		owner, err := tokenOf(ctx, c, token, all)
+		owner, err := action.TokenOf(ctx, c, token, all)
 		return verdict.OfOpaque(owner, p.Now()), err
 	}
 	claims, err := verdict.ReadClaims(token)
 	if err != nil {
 		return verdict.Verdict{}, err
 	}
-	client, err := clientOf(ctx, c, claims)
+	client, err := action.ClientOf(ctx, c, claims)
 	return verdict.OfToken(claims, client, p.Now()), err
-}
-
-// tokenOf finds the OAuth2Token of an opaque token; nil if there is none.
-func tokenOf(ctx context.Context, c *cluster.Client, token oauth2.Secret, all bool) (*v1alpha1.OAuth2Token, error) {
-	credential, err := oauth2.ParseOpaqueToken(token)
-	if err != nil {
-		return nil, errors.New("that is no whole token: its checksum is wrong. Copy it again, without a space or a line break")
-	}
-	if all {
-		c = c.In(metav1.NamespaceAll)
-	}
-	read, err := c.List(ctx, cluster.Tokens(), metav1.ListOptions{})
-	if err != nil {
-		return nil, err
-	}
-	for i := range read.Items {
-		if oauth2.OpaqueID(string(read.Items[i].GetUID())) == credential.ID {
-			return cluster.As[v1alpha1.OAuth2Token](&read.Items[i])
-		}
-	}
-	return nil, nil //nolint:nilnil // no OAuth2Token is an answer
-}
-
-// clientOf finds the client of a token, by its name in the client_id or among those of the
-// namespace; nil if there is none.
-func clientOf(ctx context.Context, c *cluster.Client, claims verdict.Claims) (*v1alpha1.OAuth2Client, error) {
-	namespace, name, dotted := strings.Cut(claims.ClientID, ".")
-	dotted = dotted && len(validation.IsDNS1123Label(namespace)) == 0 && checkName("client", name) == nil
-	if dotted {
-		client, err := cluster.Read[v1alpha1.OAuth2Client](ctx, c.In(namespace), cluster.Clients(), name)
-		if err == nil && client.ClientID() == claims.ClientID || err != nil && !apierrors.IsNotFound(err) {
-			return client, err
-		}
-	}
-	client, err := clientWithID(ctx, c, claims.ClientID)
-	if err == nil && client == nil && !dotted {
-		return nil, fmt.Errorf("no client of namespace %q has the client_id %q of the token. Choose the namespace of the client with --namespace", c.Namespace, claims.ClientID)
-	}
-	return client, err
-}
-
-// clientWithID finds the client of the namespace with a client_id; nil if there is none.
-func clientWithID(ctx context.Context, c *cluster.Client, id string) (*v1alpha1.OAuth2Client, error) {
-	read, err := c.List(ctx, cluster.Clients(), metav1.ListOptions{})
-	if err != nil {
-		return nil, err
-	}
-	for i := range read.Items {
-		client, err := cluster.As[v1alpha1.OAuth2Client](&read.Items[i])
-		if err != nil || client.ClientID() == id {
-			return client, err
-		}
-	}
-	return nil, nil //nolint:nilnil // no client is an answer
 }
 
 // printed is a verdict as programs read it.

@@ -69,8 +69,7 @@ func parseAccess(namespace, text string) (v1alpha1.Access, error) {
 type NewResource struct {
 	Name, Namespace         string
 	DisplayName, Identifier string
-	// Scopes are <name> or <name>=<description>.
-	Scopes []string
+	Scopes                  []v1alpha1.ResourceScope
 	// To are namespaces whose clients are granted all scopes.
 	To                    []string
 	TokenLifetime         string
@@ -86,11 +85,10 @@ func (n NewResource) Resource() (*v1alpha1.OAuth2Resource, error) {
 			MaxFixedTokenLifetime: v1alpha1.Duration(n.MaxFixedTokenLifetime),
 		},
 	}
+	r.Spec.Scopes = n.Scopes
 	var names []v1alpha1.Scope
-	for _, text := range n.Scopes {
-		name, description, _ := strings.Cut(text, "=")
-		names = append(names, v1alpha1.Scope(name))
-		r.Spec.Scopes = append(r.Spec.Scopes, v1alpha1.ResourceScope{Name: v1alpha1.Scope(name), Description: description})
+	for _, scope := range n.Scopes {
+		names = append(names, scope.Name)
 	}
 	if len(n.To) > 0 && len(names) == 0 {
 		return nil, fmt.Errorf("--to=%s grants nothing without a scope; add --scopes", strings.Join(n.To, ","))
@@ -99,6 +97,16 @@ func (n NewResource) Resource() (*v1alpha1.OAuth2Resource, error) {
 		r.Spec.Grants = []v1alpha1.ResourceGrant{{From: v1alpha1.GrantSource{Namespaces: converted[v1alpha1.NamespaceName](n.To)}, Scopes: names}}
 	}
 	return r, nil
+}
+
+// ParseScopes reads scopes that are <name> or <name>=<description>.
+func ParseScopes(texts []string) []v1alpha1.ResourceScope {
+	var scopes []v1alpha1.ResourceScope
+	for _, text := range texts {
+		name, description, _ := strings.Cut(text, "=")
+		scopes = append(scopes, v1alpha1.ResourceScope{Name: v1alpha1.Scope(name), Description: description})
+	}
+	return scopes
 }
 
 // NewToken are the values of create token.

@@ -32,7 +32,7 @@ func TestCreatedSpecsHaveNothingThatWasNotAskedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := change.NewResource{Name: "api", Namespace: "orders", Scopes: []string{"read=Read them", "write"}, To: []string{"shop"}}.Resource()
+	r, err := change.NewResource{Name: "api", Namespace: "orders", Scopes: change.ParseScopes([]string{"read=Read them", "write"}), To: []string{"shop"}}.Resource()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,13 +68,10 @@ func TestPatches(t *testing.T) {
 	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 	for want, got := range map[string]change.Patch{
 		`{"spec":{"state":"Suspended"}}`: change.State(v1alpha1.ClientSuspended),
-		`{"metadata":{"annotations":{"hallpass.dev/rotate":"1"}},"spec":{"rotation":{"overlap":"0s","retireWhenUnusedFor":null}}}`: change.RotateNow("1"),
-		`{"metadata":{"annotations":{"hallpass.dev/rotate":"1"}}}`:                                                                 change.Rotate("1"),
-		`{"spec":{"rotation":null}}`:                                           change.Overlap(v1alpha1.RotationSpec{}),
-		`{"spec":{"rotation":{"overlap":null}}}`:                               change.Overlap(v1alpha1.RotationSpec{Interval: "720h"}),
-		`{"spec":{"rotation":{"overlap":"168h","retireWhenUnusedFor":"24h"}}}`: change.Overlap(v1alpha1.RotationSpec{Overlap: "168h", RetireWhenUnusedFor: "24h"}),
-		`{"spec":{"revokeTokensIssuedBefore":"2036-11-26T12:00:00Z"}}`:         change.RevokeTokens(now),
-		`{"spec":{"revokeTokensIssuedBefore":"2036-11-26T12:00:01Z"}}`:         change.RevokeTokens(now.Add(time.Second)),
+		`{"metadata":{"annotations":{"hallpass.dev/rotate":"1","hallpass.dev/rotate-without-overlap":"1"}}}`: change.RotateNow("1"),
+		`{"metadata":{"annotations":{"hallpass.dev/rotate":"1"}}}`:                                           change.Rotate("1"),
+		`{"spec":{"revokeTokensIssuedBefore":"2036-11-26T12:00:00Z"}}`:                                       change.RevokeTokens(now),
+		`{"spec":{"revokeTokensIssuedBefore":"2036-11-26T12:00:01Z"}}`:                                       change.RevokeTokens(now.Add(time.Second)),
 	} {
 		if diff := cmp.Diff(want, rendered(t, got)); diff != "" {
 			t.Errorf("patch (-want +got):\n%s", diff)

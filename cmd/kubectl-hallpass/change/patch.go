@@ -41,26 +41,9 @@ func Rotate(request string) Patch {
 	return Patch{"metadata": Patch{"annotations": Patch{v1alpha1.AnnotationRotate: request}}}
 }
 
-// RotateNow asks for a new client secret and ends the one that it replaces at once.
+// RotateNow asks for a new client secret, and for the end of the one that it replaces.
 func RotateNow(request string) Patch {
-	patch := Rotate(request)
-	patch[fieldSpec] = Patch{"rotation": Patch{"overlap": "0s", "retireWhenUnusedFor": nil}}
-	return patch
-}
-
-// Overlap restores what RotateNow has set.
-func Overlap(before v1alpha1.RotationSpec) Patch {
-	rotation := Patch{"overlap": nil}
-	if before.Overlap != "" {
-		rotation["overlap"] = before.Overlap
-	}
-	if before.RetireWhenUnusedFor != "" {
-		rotation["retireWhenUnusedFor"] = before.RetireWhenUnusedFor
-	}
-	if before == (v1alpha1.RotationSpec{}) { // an empty object is refused
-		return Patch{fieldSpec: Patch{"rotation": nil}}
-	}
-	return Patch{fieldSpec: Patch{"rotation": rotation}}
+	return Patch{"metadata": Patch{"annotations": Patch{v1alpha1.AnnotationRotate: request, v1alpha1.AnnotationRotateWithoutOverlap: request}}}
 }
 
 // farAhead is how far the time of a revocation is in the future, which means the time at which the

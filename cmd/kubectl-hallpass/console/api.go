@@ -31,16 +31,6 @@ const background = "Hallpass-Background"
 // fieldManager owns the fields that the console writes.
 const fieldManager = "kubectl-hallpass-console"
 
-// call is a request of the page.
-type call struct {
-	*http.Request
-
-	// cluster is in the namespace of the request.
-	cluster *cluster.Client
-	// name is that of the object; empty if there is none in the path.
-	name string
-}
-
 // Handler answers the requests of browsers.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
@@ -66,6 +56,7 @@ func (s *Server) Handler() http.Handler {
 	s.reads(mux, "POST /api/tokens/{namespace}/{name}/reveal", tokens.revealToken)
 	s.reads(mux, "GET /api/resources", resources.resources)
 	s.reads(mux, "GET /api/resources/{namespace}/{name}", resources.resource)
+	s.reads(mux, "POST /api/resources/{namespace}/manifest", resources.manifest)
 	s.reads(mux, "GET /api/keys", general.keys)
 	s.reads(mux, "GET /api/events", general.events)
 	s.streams(mux, "GET /api/clients", stream.streamClients)
@@ -77,9 +68,14 @@ func (s *Server) Handler() http.Handler {
 	s.writes(mux, "POST /api/clients/{namespace}/{name}/suspend", clients.suspend)
 	s.writes(mux, "POST /api/clients/{namespace}/{name}/resume", clients.resume)
 	s.writes(mux, "POST /api/clients/{namespace}/{name}/revoke", clients.revoke)
-	s.writes(mux, "POST /api/clients/{namespace}/{name}/delete", clients.deleteClient)
+	s.writes(mux, "POST /api/clients/{namespace}/{name}/delete", remove(cluster.Clients()))
 	s.writes(mux, "POST /api/clients/{namespace}/{name}/tokens", tokens.createToken)
-	s.writes(mux, "POST /api/tokens/{namespace}/{name}/delete", tokens.deleteToken)
+	s.writes(mux, "POST /api/tokens/{namespace}/{name}/delete", remove(cluster.Tokens()))
+	s.writes(mux, "POST /api/tokens/revoke", tokens.revokeToken)
+	s.writes(mux, "POST /api/namespaces/{namespace}/revoke", tokens.revokeNamespace)
+	s.writes(mux, "POST /api/resources/{namespace}", resources.createResource)
+	s.writes(mux, "POST /api/resources/{namespace}/{name}/declare", resources.declare)
+	s.writes(mux, "POST /api/resources/{namespace}/{name}/delete", remove(cluster.Resources()))
 	s.writes(mux, "POST /api/resources/{namespace}/{name}/grant", resources.grant)
 	s.writes(mux, "POST /api/resources/{namespace}/{name}/ungrant", resources.ungrant)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/cluster"
+	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/issuer"
 )
 
 //go:embed assets
@@ -44,6 +45,8 @@ type Options struct {
 	Timeout time.Duration
 	// Dir is where links are written: a directory that the caller alone can read.
 	Dir string
+	// Dial connects to the token server, to revoke a token; nil stands for the network.
+	Dial issuer.Dial
 	// Now is the clock.
 	Now func() time.Time
 	// Warn prints a sentence in the terminal.

@@ -321,6 +321,12 @@ var routes = []struct {
 	{http.MethodPost, "/api/clients/shop/reporting/delete", `{"name":"reporting"}`, true},
 	{http.MethodPost, "/api/clients/shop/reporting/tokens", `{"name":"t"}`, true},
 	{http.MethodPost, "/api/tokens/shop/display/delete", `{"name":"display"}`, true},
+	{http.MethodPost, "/api/resources/shop/manifest", `{"name":"new"}`, false},
+	{http.MethodPost, "/api/tokens/revoke?namespace=shop", `{"token":"hpt_x"}`, true},
+	{http.MethodPost, "/api/namespaces/shop/revoke", `{"name":"shop"}`, true},
+	{http.MethodPost, "/api/resources/shop", `{"name":"new"}`, true},
+	{http.MethodPost, "/api/resources/shop/api/declare", `{"scopes":[{"name":"read"},{"name":"write"}]}`, true},
+	{http.MethodPost, "/api/resources/shop/api/delete", `{"name":"api"}`, true},
 	{http.MethodPost, "/api/resources/shop/api/grant", `{"namespace":"web","scopes":["read"]}`, true},
 	{http.MethodPost, "/api/resources/shop/api/ungrant", `{"namespace":"web","scopes":["read"]}`, true},
 }

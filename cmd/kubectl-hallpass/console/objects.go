@@ -5,7 +5,6 @@ package console
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -23,23 +22,6 @@ import (
 
 // clientRoutes are the routes of clients.
 type clientRoutes struct{ *Server }
-
-// tokenRoutes are the routes of OAuth2Tokens.
-type tokenRoutes struct{ *Server }
-
-// resourceRoutes are the routes of APIs.
-type resourceRoutes struct{ *Server }
-
-// options are those of all writes of the console.
-func options() cluster.Options { return cluster.Options{Manager: fieldManager} }
-
-// done is the answer of a write without a result.
-func done(err error) (any, error) {
-	if err != nil {
-		return nil, err
-	}
-	return map[string]bool{"done": true}, nil
-}
 
 // read reads the client of a call, as it is and as a type of Go.
 func (c call) read(ctx context.Context) (*unstructured.Unstructured, *v1alpha1.OAuth2Client, error) {
@@ -116,11 +98,7 @@ func (s clientRoutes) reveal(ctx context.Context, c call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	value, there := data[body.Entry]
-	if !there {
-		return nil, inputf("the Secret of client %q has no entry %q any more. Load the page again", c.name, body.Entry)
-	}
-	return map[string]string{"value": string(value)}, nil
+	return revealed(data, body.Entry)
 }
 
 func (s clientRoutes) clientEvents(ctx context.Context, c call) (any, error) {
@@ -157,11 +135,8 @@ func (c call) form() (*unstructured.Unstructured, error) {
 	if err := decode(c.Request, &f); err != nil {
 		return nil, err
 	}
-	if f.Name == "" {
-		return nil, inputf("give the client a name, such as reporting")
-	}
-	if err := checkNames("", f.Name); err != nil {
-		return nil, inputError{err}
+	if err := checkNewName("client", f.Name, "reporting"); err != nil {
+		return nil, err
 	}
 	client, err := change.NewClient{
 		Name: f.Name, Namespace: c.cluster.Namespace, DisplayName: f.DisplayName, Description: f.Notes, Contacts: f.Contacts, Scopes: f.Scopes,
@@ -175,20 +150,12 @@ func (c call) form() (*unstructured.Unstructured, error) {
 
 // manifest is the manifest that the form of a new client makes. Nothing is sent to the cluster.
 func (s clientRoutes) manifest(_ context.Context, c call) (any, error) {
-	object, err := c.form()
-	if err != nil {
-		return nil, err
-	}
-	return map[string]string{"yaml": manifest(object)}, nil
+	return rendered(c.form())
 }
 
 func (s clientRoutes) createClient(ctx context.Context, c call) (any, error) {
 	object, err := c.form()
-	if err != nil {
-		return nil, err
-	}
-	_, err = c.cluster.Create(ctx, cluster.Clients(), object, options())
-	return done(err)
+	return c.create(ctx, cluster.Clients(), object, err)
 }
 
 // set sets what people read about a client.
@@ -256,171 +223,6 @@ func (s clientRoutes) revoke(ctx context.Context, c call) (any, error) {
 		return nil, err
 	}
 	_, err = action.RevokeClient(ctx, c.cluster, client, s.Registry, s.Now(), options())
-	return done(err)
-}
-
-// deletion is the form that deletes an object: its name, typed.
-type deletion struct {
-	Name string `json:"name"`
-}
-
-// remove deletes the object of a call, if its name was typed.
-func (c call) remove(ctx context.Context, kind cluster.Kind) (any, error) {
-	var typed deletion
-	if err := decode(c.Request, &typed); err != nil {
-		return nil, err
-	}
-	if typed.Name != c.name {
-		return nil, inputf("nothing is deleted: type the name %q", c.name)
-	}
-	object, err := c.cluster.Get(ctx, kind, c.name)
-	if err != nil {
-		return nil, err
-	}
-	return done(c.cluster.Delete(ctx, kind, c.name, object.GetUID(), options()))
-}
-
-func (s clientRoutes) deleteClient(ctx context.Context, c call) (any, error) {
-	return c.remove(ctx, cluster.Clients())
-}
-
-func (s tokenRoutes) deleteToken(ctx context.Context, c call) (any, error) {
-	return c.remove(ctx, cluster.Tokens())
-}
-
-func (s tokenRoutes) tokens(ctx context.Context, c call) (any, error) {
-	tokens, err := list[v1alpha1.OAuth2Token](ctx, c.cluster, cluster.Tokens())
-	if err != nil {
-		return nil, err
-	}
-	views := []tokenView{}
-	for i := range tokens {
-		views = append(views, viewToken(&tokens[i], s.Now()))
-	}
-	return views, nil
-}
-
-// createToken creates an OAuth2Token of a client: with an end, or refreshed if there is none.
-func (s tokenRoutes) createToken(ctx context.Context, c call) (any, error) {
-	var body struct {
-		Name      string   `json:"name"`
-		ExpiresAt string   `json:"expiresAt"`
-		Notes     string   `json:"notes"`
-		Resource  string   `json:"resource"`
-		Scopes    []string `json:"scopes"`
-	}
-	if err := decode(c.Request, &body); err != nil {
-		return nil, err
-	}
-	if body.Name == "" {
-		return nil, inputf("give the token a name, such as dashboard")
-	}
-	if err := checkNames("", body.Name); err != nil {
-		return nil, inputError{err}
-	}
-	n := change.NewToken{Name: body.Name, Namespace: c.cluster.Namespace, Client: c.name, Description: body.Notes, Resource: body.Resource, Scopes: body.Scopes}
-	if body.ExpiresAt != "" {
-		end, err := change.ParseEnd(body.ExpiresAt, s.Now())
-		if err != nil {
-			return nil, inputError{err}
-		}
-		n.End = end
-	}
-	object, err := cluster.Unstructured(cluster.Tokens(), n.Token())
-	if err != nil {
-		return nil, err
-	}
-	_, err = c.cluster.Create(ctx, cluster.Tokens(), object, options())
-	return done(err)
-}
-
-// revealToken answers the token in the Secret of an OAuth2Token.
-func (s tokenRoutes) revealToken(ctx context.Context, c call) (any, error) {
-	t, err := cluster.Read[v1alpha1.OAuth2Token](ctx, c.cluster, cluster.Tokens(), c.name)
-	if err != nil {
-		return nil, err
-	}
-	if t.Status.Secret.Name == "" {
-		return nil, errors.New("the manager of Hallpass has not written the token yet; wait some seconds")
-	}
-	secret, err := cluster.Read[corev1.Secret](ctx, c.cluster, cluster.Secrets(), t.Status.Secret.Name)
-	if err != nil {
-		return nil, err
-	}
-	value, there := secret.Data[show.TokenEntry(t)]
-	if !there {
-		return nil, fmt.Errorf("the Secret %q has no entry %q", secret.Name, show.TokenEntry(t))
-	}
-	return map[string]string{"value": string(value)}, nil
-}
-
-func (s resourceRoutes) resources(ctx context.Context, c call) (any, error) {
-	resources, err := list[v1alpha1.OAuth2Resource](ctx, c.cluster, cluster.Resources())
-	if err != nil {
-		return nil, err
-	}
-	views := []resourceView{}
-	for i := range resources {
-		views = append(views, viewResource(&resources[i]))
-	}
-	return views, nil
-}
-
-func (s resourceRoutes) resource(ctx context.Context, c call) (any, error) {
-	object, err := c.cluster.Get(ctx, cluster.Resources(), c.name)
-	if err != nil {
-		return nil, err
-	}
-	r, err := cluster.As[v1alpha1.OAuth2Resource](object)
-	if err != nil {
-		return nil, err
-	}
-	view := viewResource(r)
-	view.YAML, view.May = manifest(object), s.inNamespace(ctx, c.cluster)
-	return view, nil
-}
-
-func (c call) access() (change.Access, error) {
-	var body struct {
-		Namespace string   `json:"namespace"`
-		Scopes    []string `json:"scopes"`
-	}
-	if err := decode(c.Request, &body); err != nil {
-		return change.Access{}, err
-	}
-	if body.Namespace == "" || len(body.Scopes) == 0 {
-		return change.Access{}, inputf("give the namespace of the clients, and at least one scope")
-	}
-	if err := checkNames(body.Namespace, ""); err != nil {
-		return change.Access{}, inputError{err}
-	}
-	a := change.Access{Namespaces: []v1alpha1.NamespaceName{v1alpha1.NamespaceName(body.Namespace)}}
-	for _, scope := range body.Scopes {
-		a.Scopes = append(a.Scopes, v1alpha1.Scope(scope))
-	}
-	return a, nil
-}
-
-func (s resourceRoutes) grant(ctx context.Context, c call) (any, error) {
-	access, err := c.access()
-	if err != nil {
-		return nil, err
-	}
-	_, _, err = action.EditResource(ctx, c.cluster, c.name, options(), func(r *v1alpha1.OAuth2Resource) ([]change.Operation, error) {
-		return change.Grant(r, access)
-	})
-	return done(err)
-}
-
-func (s resourceRoutes) ungrant(ctx context.Context, c call) (any, error) {
-	access, err := c.access()
-	if err != nil {
-		return nil, err
-	}
-	_, _, err = action.EditResource(ctx, c.cluster, c.name, options(), func(r *v1alpha1.OAuth2Resource) ([]change.Operation, error) {
-		operations, _ := change.Ungrant(r, access)
-		return operations, nil
-	})
 	return done(err)
 }
 

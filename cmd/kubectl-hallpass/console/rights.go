@@ -78,12 +78,13 @@ func (s *Server) inNamespace(ctx context.Context, c *cluster.Client) map[string]
 		"create": right("create", cluster.Clients()), "change": right("patch", cluster.Clients()), "delete": right("delete", cluster.Clients()),
 		"secret": right("get", cluster.Secrets()), "configMap": right("get", cluster.ConfigMaps()),
 		"createToken": right("create", cluster.Tokens()), "deleteToken": right("delete", cluster.Tokens()),
+		"createResource": right("create", cluster.Resources()), "deleteResource": right("delete", cluster.Resources()),
 		"grant": right("patch", cluster.Resources()), "events": right("list", cluster.Events()),
 		"revokeAny": {Verb: "create", Kind: cluster.Revocations(), Namespace: s.Registry},
 	})
 	may["revoke"] = may["change"] || may["revokeAny"]
 	if s.ReadOnly {
-		for _, name := range []string{"create", "change", "delete", "createToken", "deleteToken", "grant", "revoke"} {
+		for _, name := range []string{"create", "change", "delete", "createToken", "deleteToken", "createResource", "deleteResource", "grant", "revoke"} {
 			may[name] = false
 		}
 	}

@@ -60,6 +60,9 @@ type Options struct {
 	// MaxObjects are the most objects of each kind that a namespace may have where no
 	// OAuth2Policy has a limit.
 	MaxObjects oauth2.Numbers
+	// MaxRecords and MaxNamespaceRecords bound the memory of each token server for the records
+	// of all namespaces, and of one; zero stands for the shipped bounds.
+	MaxRecords, MaxNamespaceRecords serve.Bytes
 	// ProtectedLabels are labels of namespaces that their owners cannot set: those that grants
 	// and policies may select by.
 	ProtectedLabels []string
@@ -173,6 +176,12 @@ func (o *Options) checkBounds() error {
 		return errors.New("--max-clients, --max-tokens and --max-resources must be 0 or more; 0 allows none")
 	case o.UsageRefresh < time.Second:
 		return fmt.Errorf("--usage-refresh=%s must be a second or more", o.UsageRefresh)
+	case o.MaxRecords < registration.LeastRecords || o.MaxRecords > registration.MostRecords:
+		return fmt.Errorf("--max-records-memory=%s is not between %s and %s",
+			o.MaxRecords, serve.Bytes(registration.LeastRecords), serve.Bytes(registration.MostRecords))
+	case o.MaxNamespaceRecords < registration.GuaranteedRecords || o.MaxNamespaceRecords > o.MaxRecords:
+		return fmt.Errorf("--max-namespace-records-memory=%s is not between %s, which each namespace is guaranteed, and --max-records-memory=%s",
+			o.MaxNamespaceRecords, serve.Bytes(registration.GuaranteedRecords), o.MaxRecords)
 	}
 	return o.Lease.check()
 }
@@ -197,6 +206,10 @@ func (o *Options) boundFlags(flags *flag.FlagSet) {
 		Tokens:    flags.Int("max-tokens", DefaultMaxTokens, "most OAuth2Tokens of a namespace for which no OAuth2Policy sets maxTokens"),
 		Resources: flags.Int("max-resources", DefaultMaxResources, "most OAuth2Resources of a namespace for which no OAuth2Policy sets maxResources"),
 	}
+	o.MaxRecords, o.MaxNamespaceRecords = registration.MaxRecords, registration.MaxNamespaceRecords
+	flags.Var(&o.MaxRecords, "max-records-memory", "memory of each token server for the records of clients, resources and minted tokens of all namespaces, such as 22.5Mi; "+
+		"give the token servers the same flag, and the memory for it")
+	flags.Var(&o.MaxNamespaceRecords, "max-namespace-records-memory", "how much of it the records of one namespace may take")
 	flags.Func("protected-namespace-label",
 		"a label of namespaces that their owners cannot set, beside "+nameLabel+"; grants and policies may select by it; may be repeated",
 		appendTo(&o.ProtectedLabels))

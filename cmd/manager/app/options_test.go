@@ -21,6 +21,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/cmd/manager/app"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/serve"
 )
 
 const kubeconfig = `apiVersion: v1
@@ -86,6 +87,40 @@ func TestNumbersOfObjects(t *testing.T) {
 			}
 			if diff := cmp.Diff(c.want, o.MaxObjects); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestTheMemoryOfRecords: a bound that could guarantee nothing, or that no token server can hold,
+// keeps the manager from starting.
+func TestTheMemoryOfRecords(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(file, []byte(kubeconfig), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		given          []string
+		all, namespace serve.Bytes
+		fails          string
+	}{
+		"left out":                   {all: 45 << 18, namespace: 2 << 20},
+		"all":                        {given: []string{"--max-records-memory=45Mi"}, all: 45 << 20, namespace: 2 << 20},
+		"both":                       {given: []string{"--max-records-memory=22.5Mi", "--max-namespace-records-memory=22.5Mi"}, all: 45 << 19, namespace: 45 << 19},
+		"no size":                    {given: []string{"--max-records-memory=much"}, fails: "such as 22.5Mi"},
+		"less than two shares":       {given: []string{"--max-records-memory=512Ki"}, fails: "--max-records-memory=512Ki is not between 1Mi and 512Mi"},
+		"more than a snapshot holds": {given: []string{"--max-records-memory=1Gi"}, fails: "--max-records-memory=1024Mi is not between 1Mi and 512Mi"},
+		"a namespace has less than it is guaranteed": {given: []string{"--max-namespace-records-memory=63Ki"},
+			fails: "--max-namespace-records-memory=63Ki is not between 64Ki, which each namespace is guaranteed, and --max-records-memory=11.25Mi"},
+		"a namespace has more than all": {given: []string{"--max-records-memory=1Mi"}, fails: "--max-namespace-records-memory=2Mi is not between"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, err := app.ParseFlags(append([]string{"--issuer=https://hallpass.example.com", "--kubeconfig=" + file}, c.given...), io.Discard)
+			if (err != nil) != (c.fails != "") || err != nil && !strings.Contains(err.Error(), c.fails) {
+				t.Fatalf("%v, want %q", err, c.fails)
+			}
+			if o.MaxRecords != c.all || o.MaxNamespaceRecords != c.namespace {
+				t.Errorf("%s and %s, want %s and %s", o.MaxRecords, o.MaxNamespaceRecords, c.all, c.namespace)
 			}
 		})
 	}

@@ -15,11 +15,15 @@ import (
 	// the authorities of public issuers, for an image that has none
 	_ "golang.org/x/crypto/x509roots/fallback"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/discovery"
+	eventsclient "k8s.io/client-go/kubernetes/typed/events/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -43,11 +47,13 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/restored"
 	"github.com/hallpass-dev/hallpass/internal/controller/servingcert"
 	"github.com/hallpass-dev/hallpass/internal/controller/signingkeys"
+	"github.com/hallpass-dev/hallpass/internal/controller/single"
 	"github.com/hallpass-dev/hallpass/internal/controller/tokenrevocation"
 	"github.com/hallpass-dev/hallpass/internal/controller/trustedissuer"
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
 	"github.com/hallpass-dev/hallpass/internal/serve"
 )
 
@@ -94,7 +100,11 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("prepare the manager: %w", err)
 	}
-	if err := addControllers(ctx, mgr, informers, clock, o); err != nil {
+	recorder, err := eventRecorder(mgr, o)
+	if err != nil {
+		return err
+	}
+	if err := addControllers(ctx, mgr, informers, clock, recorder, o); err != nil {
 		return err
 	}
 	eachClient := func(ctx context.Context, visit func(*v1alpha1.OAuth2Client)) error {
@@ -134,7 +144,7 @@ func (returnMemory) Start(ctx context.Context) error {
 // NeedLeaderElection implements manager.LeaderElectionRunnable: each replica fills its caches.
 func (returnMemory) NeedLeaderElection() bool { return false }
 
-func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Informers, now *apiclock.Clock, o Options) error {
+func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Informers, now *apiclock.Clock, recorder events.EventRecorder, o Options) error {
 	declared, err := oauth2client.DeclaredCache(mgr, informers, o.Namespaces)
 	if err != nil {
 		return err
@@ -143,7 +153,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 	if err != nil {
 		return err
 	}
-	c, live, recorder := mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder("hallpass")
+	c, live := mgr.GetClient(), mgr.GetAPIReader()
 	policies, err := addPolicies(ctx, mgr, o)
 	if err != nil {
 		return err
@@ -226,6 +236,26 @@ func trustedIssuers(mgr ctrl.Manager, policies *policy.Source, now *apiclock.Clo
 	}, nil
 }
 
+// eventRecorder returns what creates events.
+func eventRecorder(mgr ctrl.Manager, o Options) (*single.Recorder, error) {
+	const name = "hallpass"
+	creating, err := eventsclient.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return nil, fmt.Errorf("prepare the creation of events: %w", err)
+	}
+	recorder := single.New(single.Config{
+		EventRecorder: mgr.GetEventRecorder(name), Single: []string{oauth2client.ReasonCreated}, Name: name, Scheme: mgr.GetScheme(), Log: o.Log,
+		Sink: func(ctx context.Context, event *eventsv1.Event) error {
+			_, err := creating.Events(event.Namespace).Create(ctx, event, metav1.CreateOptions{})
+			return err //nolint:wrapcheck // by the recorder's log line
+		},
+	})
+	if err := mgr.Add(recorder); err != nil {
+		return nil, fmt.Errorf("start creating events: %w", err)
+	}
+	return recorder, nil
+}
+
 // addPolicies returns what reads policies, and counts the objects that they limit and the bytes of
 // records.
 func addPolicies(ctx context.Context, mgr ctrl.Manager, o Options) (*policy.Source, error) {
@@ -235,10 +265,15 @@ func addPolicies(ctx context.Context, mgr ctrl.Manager, o Options) (*policy.Sour
 	policies := &policy.Source{
 		Client: mgr.GetClient(), Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace, ProtectedLabels: o.ProtectedLabels, Only: o.Namespaces,
 		Defaults: oauth2.Ceilings{AnyClientID: o.AllowClientID, DefaultClaims: o.AllowClaims, DefaultNumbers: o.MaxObjects},
-		Room:     publish.NewRoom(publish.ShippedBounds()),
+		Room: publish.NewRoom(publish.BoundsOf(
+			cmp.Or(int(o.MaxRecords), registration.MaxRecords), cmp.Or(int(o.MaxNamespaceRecords), registration.MaxNamespaceRecords),
+		)),
 	}
 	if err := mgr.Add(policies.Room); err != nil {
 		return nil, fmt.Errorf("start waking what waits for room: %w", err)
+	}
+	if err := inventory.RegisterRecords(policies.Room); err != nil {
+		return nil, err
 	}
 	return policies, errors.Join(policies.Count(ctx, mgr.GetCache()), policies.Room.Follow(ctx, mgr.GetCache(), o.RegistryNamespace))
 }

@@ -4,6 +4,8 @@
 package app
 
 import (
+	"fmt"
+
 	"github.com/hallpass-dev/hallpass/internal/registration"
 	"github.com/hallpass-dev/hallpass/internal/reporter"
 	"github.com/hallpass-dev/hallpass/internal/serve"
@@ -17,28 +19,52 @@ type holding struct {
 
 // The sizes for which the memory of a container is shipped.
 const (
-	shippedClients = registration.MaxClients
-	// clientSlots are those of the table of clients and their owners, which is a power of two
-	// and never fuller than seven eighths, and clientSlot is the size of each.
-	clientSlots, clientSlot = 1 << 17, 89
+	// clientSlot is the size of each slot of the table of clients and their owners.
+	clientSlot = 89
 	// a client and its owner in the file of the snapshot, beside the record.
 	snapshotBytes = 90
 	// liveRevocations are those at which more are refused: a quarter more than the bound, past
-	// which they are collapsed.
+	// which they are collapsed. Those of tokens that live long are among them.
 	liveRevocations = (1 << 18) + (1 << 16)
 	usedAssertions  = 384 << 10 // of each replica
 	entryBytes      = 28        // a revocation.Entry; what a file has of it is no more
 	socketBytes     = 4 << 10   // an idle connection, in the kernel
 )
 
+// clientSlots are the slots of the table of clients and their owners, which are a power of two and
+// never fuller than seven eighths.
+func clientSlots(clients int) int {
+	slots := 1
+	for clients > slots/8*7 {
+		slots *= 2
+	}
+	return slots
+}
+
+// checkMemory refuses a bound of the records that is above the shipped one and for which a
+// GOMEMLIMIT is too low.
+func checkMemory(records int, limit int64) error {
+	if records < registration.LeastRecords || records > registration.MostRecords {
+		return fmt.Errorf("--max-records-memory=%s is not between %s and %s",
+			serve.Bytes(records), serve.Bytes(registration.LeastRecords), serve.Bytes(registration.MostRecords))
+	}
+	if needed := sum(holdings(records)); records > registration.MaxRecords && limit < int64(needed) {
+		return fmt.Errorf("--max-records-memory=%s takes a GOMEMLIMIT of at least %dMiB, and it is %dMiB: "+
+			"raise it together with the memory limit of the container (docs/operations.md has the values)",
+			serve.Bytes(records), needed>>20+1, limit>>20)
+	}
+	return nil
+}
+
 // holdings are what counts for GOMEMLIMIT. The room of package serve bounds what callers without
-// credentials can make the process hold; the other tables have bounds of their own.
-func holdings() []holding {
+// credentials can make the process hold, records bounds those of all namespaces, and the other
+// tables have bounds of their own.
+func holdings(records int) []holding {
 	return []holding{
 		{"the process at rest: libraries, metrics, budgets", 1, 12 << 20},
 		{"headroom of the garbage collector", 1, heapHeadroom},
-		{"the table of clients and their owners", clientSlots, clientSlot},
-		{"records of clients, resources and minted tokens", 1, registration.MaxRecords},
+		{"the table of clients and their owners", clientSlots(registration.ClientsIn(records)), clientSlot},
+		{"records of clients, resources and minted tokens", 1, records},
 		{"tombstones of deleted objects", 100_000, 60},
 		{"uses of nine days", 1, reporter.MaxBytes},
 		{"a report of them, while one is put together", 1, reporter.MaxBytes / 2},
@@ -55,10 +81,10 @@ func holdings() []holding {
 }
 
 // outside are what counts for the limit of the container alone.
-func outside() []holding {
+func outside(records int) []holding {
 	return []holding{
-		{"clients and their owners in the snapshot and its successor", 2 * shippedClients, snapshotBytes},
-		{"records in both", 2, registration.MaxRecords},
+		{"clients and their owners in the snapshot and its successor", 2 * registration.ClientsIn(records), snapshotBytes},
+		{"records in both", 2, records},
 		{"revocations in both", 2 * liveRevocations, entryBytes},
 		{"assertions in both", 2 * 3 * usedAssertions, 20},
 		{"sockets", serve.DefaultMaxConnections, socketBytes},

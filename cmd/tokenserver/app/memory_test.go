@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -20,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hallpass-dev/hallpass/internal/audit"
+	"github.com/hallpass-dev/hallpass/internal/registration"
 	"github.com/hallpass-dev/hallpass/internal/serve"
 )
 
@@ -43,11 +45,11 @@ func shipped(t *testing.T, pattern string) int {
 
 func TestAllThatIsHeldFitsTheContainer(t *testing.T) {
 	goal, limit := shipped(t, `GOMEMLIMIT, value: (\d+)MiB`), shipped(t, `limits: {memory: (\d+)Mi}`)
-	if held := sum(holdings()); held >= goal {
+	if held := sum(holdings(registration.MaxRecords)); held >= goal {
 		t.Errorf("%d MiB are held, more than GOMEMLIMIT (%d MiB)", held>>20, goal>>20)
 	}
 	// nothing touches the headroom
-	if all := goal - heapHeadroom + sum(outside()); all >= limit {
+	if all := goal - heapHeadroom + sum(outside(registration.MaxRecords)); all >= limit {
 		t.Errorf("%d MiB do not fit the limit of %d MiB", all>>20, limit>>20)
 	}
 }
@@ -61,15 +63,70 @@ func TestTheDocsHaveTheTableOfMemory(t *testing.T) {
 	row := func(h holding) string {
 		return fmt.Sprintf("| %s | %d | %d | %.1f |\n", h.what, h.many, h.bytes, float64(h.many*h.bytes)/(1<<20))
 	}
-	for _, h := range holdings() {
+	for _, h := range holdings(registration.MaxRecords) {
 		table += row(h)
 	}
-	table += fmt.Sprintf("| sum, below `GOMEMLIMIT` of %d MiB | | | %.1f |\n", shipped(t, `GOMEMLIMIT, value: (\d+)MiB`)>>20, float64(sum(holdings()))/(1<<20))
-	for _, h := range outside() {
+	table += fmt.Sprintf("| sum, below `GOMEMLIMIT` of %d MiB | | | %.1f |\n", shipped(t, `GOMEMLIMIT, value: (\d+)MiB`)>>20, float64(sum(holdings(registration.MaxRecords)))/(1<<20))
+	for _, h := range outside(registration.MaxRecords) {
 		table += row(h)
 	}
 	if !strings.Contains(string(docs), table) {
 		t.Errorf("docs/token-server.md lacks\n%s", table)
+	}
+}
+
+// TestTheDocsHaveTheMemoryOfMoreRecords: what the processes are given for a larger bound of the
+// records, by the table of memory. Its first row is what is shipped.
+func TestTheDocsHaveTheMemoryOfMoreRecords(t *testing.T) {
+	docs, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := "| `--max-records-memory` | clients with a secret | clients with a JWK set of 2 KB | `GOMEMLIMIT` | limit of the container | size of the snapshot's volume |\n" +
+		"|---|---|---|---|---|---|\n"
+	for _, records := range []int{registration.MaxRecords, 2 * registration.MaxRecords, 4 * registration.MaxRecords, 8 * registration.MaxRecords} {
+		goal := above(sum(holdings(records)), 16)
+		files := outside(records)
+		limit, volume := above(goal-heapHeadroom+sum(files), 16), above(sum(files[:len(files)-1]), 32)
+		table += fmt.Sprintf("| %s | %d | %d | %dMiB | %dMi | %dMi |\n", serve.Bytes(records), registration.ClientsIn(records), records/keyClient, goal>>20, limit>>20, volume>>20)
+		if err := checkMemory(records, int64(goal)); err != nil {
+			t.Errorf("the token server does not start with what the page says: %v", err)
+		}
+		if records > registration.MaxRecords {
+			continue
+		}
+		if goal != shipped(t, `GOMEMLIMIT, value: (\d+)MiB`) || limit != shipped(t, `limits: {memory: (\d+)Mi}`) || volume != shipped(t, `sizeLimit: (\d+)Mi`) {
+			t.Errorf("shipped is something else than %d MiB, %d MiB and %d MiB", goal>>20, limit>>20, volume>>20)
+		}
+	}
+	if !strings.Contains(string(docs), table) {
+		t.Errorf("docs/operations.md lacks\n%s", table)
+	}
+}
+
+// above rounds up to so many MiB.
+func above(bytes, mib int) int { return (bytes/(mib<<20) + 1) * (mib << 20) }
+
+func TestMoreRecordsTakeMoreMemory(t *testing.T) {
+	for name, c := range map[string]struct {
+		records int
+		limit   int64
+		want    string
+	}{
+		"as shipped":                          {registration.MaxRecords, 272 << 20, ""},
+		"as shipped, with less memory":        {registration.MaxRecords, 100 << 20, ""},
+		"twice as much with as little memory": {2 * registration.MaxRecords, 272 << 20, "--max-records-memory=22.5Mi takes a GOMEMLIMIT of at least 287MiB, and it is 272MiB"},
+		"twice as much":                       {2 * registration.MaxRecords, 288 << 20, ""},
+		"without a limit":                     {4 * registration.MaxRecords, math.MaxInt64, ""},
+		"too little":                          {registration.LeastRecords - 1, math.MaxInt64, "not between 1Mi and 512Mi"},
+		"too much":                            {registration.MostRecords + 1, math.MaxInt64, "not between 1Mi and 512Mi"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := checkMemory(c.records, c.limit)
+			if (err != nil) != (c.want != "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v, want %q", err, c.want)
+			}
+		})
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -73,6 +74,9 @@ type Options struct {
 	// stands for the defaults.
 	MaxConnections          int
 	MaxConnectionsPerSource int
+	// MaxRecords is how much memory the records of all namespaces may take, as the manager
+	// bounds them.
+	MaxRecords serve.Bytes
 	// UsageInterval is how often the use of clients is written down; zero stands for the
 	// default.
 	UsageInterval time.Duration
@@ -128,12 +132,7 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	flags.BoolVar(&o.TokenByGet, "token-endpoint-allow-get", false,
 		"let the token endpoint answer GET, with credentials in the Authorization header only: "+
 			"tokens may then stay in caches and histories on the way")
-	flags.IntVar(&o.ClientRate, "client-rate", tokenserver.DefaultClientRate,
-		"how many tokens a second one client may fetch, with bursts of ten seconds' worth; what is beyond is answered 429")
-	flags.IntVar(&o.MaxConnections, "max-connections", serve.DefaultMaxConnections,
-		"how many connections may be open at the public port; when all are, the source with the most gives way to those with fewer")
-	flags.IntVar(&o.MaxConnectionsPerSource, "max-connections-per-source", serve.DefaultMaxConnectionsPerSource,
-		"how many of them one address (IPv6: a /64, or an address of --own-prefix) may have; behind a balancer that hides addresses, set it to --max-connections")
+	o.boundFlags(flags)
 	flags.StringVar(&o.SnapshotFile, "snapshot-file", "",
 		"where to keep what is known, so that a container that starts while the API server is away can serve: a file in a memory-backed volume, "+
 			"because it holds the signing keys; empty keeps nothing")
@@ -173,6 +172,19 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 		return Options{}, fmt.Errorf("connect to Kubernetes: %w", err)
 	}
 	return o, nil
+}
+
+// boundFlags are those of what callers and users may take.
+func (o *Options) boundFlags(flags *flag.FlagSet) {
+	flags.IntVar(&o.ClientRate, "client-rate", tokenserver.DefaultClientRate,
+		"how many tokens a second one client may fetch, with bursts of ten seconds' worth; what is beyond is answered 429")
+	flags.IntVar(&o.MaxConnections, "max-connections", serve.DefaultMaxConnections,
+		"how many connections may be open at the public port; when all are, the source with the most gives way to those with fewer")
+	flags.IntVar(&o.MaxConnectionsPerSource, "max-connections-per-source", serve.DefaultMaxConnectionsPerSource,
+		"how many of them one address (IPv6: a /64, or an address of --own-prefix) may have; behind a balancer that hides addresses, set it to --max-connections")
+	o.MaxRecords = registration.MaxRecords
+	flags.Var(&o.MaxRecords, "max-records-memory", "the same flag of the manager, which bounds the records: with more than the default, "+
+		"a token server whose GOMEMLIMIT is too low for them does not start")
 }
 
 // certificateFlags are those of the serving certificates.
@@ -215,6 +227,9 @@ func (o Options) check() error {
 	}
 	if !o.RequireHTTPS && o.IntrospectionClientCAFile != "" {
 		return errors.New("--introspection-client-ca-file needs HTTPS, which --require-https=false switches off")
+	}
+	if err := checkMemory(int(o.MaxRecords), debug.SetMemoryLimit(-1)); err != nil {
+		return err
 	}
 	if o.MaxStaleness < minMaxStaleness {
 		return fmt.Errorf("--max-staleness=%s is less than %s, which a quiet API server may be silent for", o.MaxStaleness, minMaxStaleness)

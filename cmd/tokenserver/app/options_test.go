@@ -66,6 +66,8 @@ func TestFlagsThatCannotBeMeantDoNotStart(t *testing.T) {
 		"no connections of anybody":          {"--max-connections-per-source=0"},
 		"an issuer with a path":              {"--issuer=https://hallpass.test/path"},
 		"an issuer without TLS":              {"--issuer=http://hallpass.test"},
+		"records of no size":                 {"--max-records-memory=many"},
+		"records that fit nowhere":           {"--max-records-memory=1Gi"},
 		"an argument that is no flag":        {"serve"},
 		"a range of its own that is none":    {"--own-prefix=pods"},
 		"a proxy that is no address":         {"--trusted-proxy=10.0.0.0/33"},

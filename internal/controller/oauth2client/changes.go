@@ -17,9 +17,11 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// The reasons of the events on an OAuth2Client about its secrets.
+// ReasonCreated is the reason of the event about the first secret of a client. There is only one.
+const ReasonCreated = "CredentialsCreated"
+
+// The reasons of the other events on an OAuth2Client about its secrets.
 const (
-	reasonCreated  = "CredentialsCreated"
 	reasonRotated  = "CredentialsRotated"
 	reasonRepaired = "SecretRepaired"
 	reasonExpired  = "CredentialExpired"
@@ -72,7 +74,7 @@ func (j journal) minted(c *v1alpha1.OAuth2Client, why credential.Reason, id stri
 	change, reason, text := changeRepaired, reasonRepaired, "Wrote client secret %s to Secret %s, which was missing or had been changed"
 	switch why {
 	case credential.Created:
-		change, reason, text = changeMade, reasonCreated, "Wrote client secret %s to Secret %s"
+		change, reason, text = changeMade, ReasonCreated, "Wrote client secret %s to Secret %s"
 	case credential.Rotated:
 		change, reason, text = changeRotated, reasonRotated, "Wrote client secret %s to Secret %s in the place of the one before"
 	case credential.Repaired, credential.None:

@@ -159,6 +159,7 @@ func policyOf(c *v1alpha1.OAuth2Client) credential.Policy {
 		Overlap:   c.Spec.Rotation.Overlap.Or(defaultOverlap),
 		UnusedFor: c.Spec.Rotation.RetireWhenUnusedFor.Or(0),
 		Request:   output.Short(c.Annotations[v1alpha1.AnnotationRotate]),
+		AtOnce:    c.Annotations[v1alpha1.AnnotationRotateWithoutOverlap] == c.Annotations[v1alpha1.AnnotationRotate],
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
 func TestWhichNamesARegistrationRemembers(t *testing.T) {
@@ -192,5 +193,73 @@ func TestAFirstSecretThatIsRenamedIsInherited(t *testing.T) {
 	w.rest("app")
 	if got := w.value("other"); got != held || held == "" || len(w.names()) != 1 {
 		t.Errorf("Secrets %q, and the value was replaced: %t", w.names(), got != held)
+	}
+}
+
+// TestASecretIsInheritedAfterANameThatCouldNotBeUsed: the client had a name that others have, so
+// that its own Secret kept another one. The registration was restored without names, and the cache
+// lacks that Secret.
+func TestASecretIsInheritedAfterANameThatCouldNotBeUsed(t *testing.T) {
+	t.Parallel()
+	// whether there is a reconcile after the restore
+	for _, looked := range []bool{false, true} {
+		t.Run(fmt.Sprint("reconciled in between: ", looked), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.must(w.server.Create(t.Context(), &corev1.Secret{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "taken", UID: "taken"}, Type: corev1.SecretTypeOpaque, Data: map[string][]byte{"a": []byte("b")},
+			}))
+			w.create(clientOfWorld("app"))
+			w.rest("app")
+			_, backup := w.registered("shop.app") // without names
+			w.renameWithALateCache("other")
+			held := w.value("other")
+			w.renameWithALateCache("taken")
+			if ready := w.condition("app", v1alpha1.ConditionReady); ready.Reason != v1alpha1.ReasonSecretConflict {
+				t.Fatalf("Ready is %+v", ready)
+			}
+			if got := w.get("app").Status.Secret.Name; got != "other" || held == "" {
+				t.Errorf("the status has the Secret %q, and the credentials are in %q", got, "other")
+			}
+			w.putBack(backup)
+			if looked {
+				w.sync("OAuth2Client ", "Secret "+registryOfWorld)
+				_, err := w.reconcile("app")
+				w.must(err)
+			}
+			w.renameWithALateCache("third")
+			w.rest("app")
+			if got := w.value("third"); got != held {
+				t.Errorf("the value was replaced: %q", w.writes)
+			}
+			if left := w.names(); !slices.Equal(left, []string{"taken", "third"}) {
+				t.Errorf("Secrets %q are left", left)
+			}
+		})
+	}
+}
+
+// TestWhereTheSecretIsStaysReportedWhileItIsNotRead: what is read decides, where something is.
+func TestWhereTheSecretIsStaysReportedWhileItIsNotRead(t *testing.T) {
+	conflict := found{obstacle: new(v1alpha1.SecretConflict("b"))}
+	forbidding := oauth2.Ceilings{Methods: []string{string(v1alpha1.ByPrivateKeyJWT)}}
+	for name, c := range map[string]struct {
+		seen     seen
+		reported string
+		want     bool
+	}{
+		"others have the new name":         {seen{held: true, found: conflict}, "a", true},
+		"others have the name that it had": {seen{held: true, found: conflict}, "b", false},
+		"it is not registered":             {seen{found: conflict}, "a", false},
+		"the Secret is not there":          {seen{held: true}, "a", false},
+		"the Secret is there":              {seen{held: true, found: found{object: &corev1.Secret{}}}, "a", false},
+		"another obstacle":                 {seen{held: true, found: found{obstacle: new(v1alpha1.SecretKeyNotFound("b", "k"))}}, "a", false},
+		"a policy forbids the method":      {seen{held: true, ceilings: forbidding}, "b", true},
+	} {
+		app := &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app"}}
+		app.Spec.Secret.Name, app.Status.Secret.Name = "b", c.reported
+		if got := c.seen.isWhereReported(app); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
 	}
 }

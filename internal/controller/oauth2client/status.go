@@ -57,6 +57,9 @@ func statusOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) (v1alpha1.
 	if _, declared := m.(byDeclared); declared && !s.value.Empty() {
 		found.Secret = v1alpha1.SecretReference{Name: secretName(c)}
 	}
+	if s.isWhereReported(c) {
+		found.Secret, found.ConfigMap = c.Status.Secret, c.Status.ConfigMap
+	}
 	if s.unreadable() { // what is on record is not known
 		found.Secret, found.ConfigMap, found.Credentials, found.Rotation = c.Status.Secret, c.Status.ConfigMap, c.Status.Credentials, c.Status.Rotation
 	}
@@ -79,6 +82,22 @@ func statusOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) (v1alpha1.
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionClientIDNeeded, s.accountCondition(c))
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionOpenToPullRequests, s.pullRequestCondition(c))
 	return found, stalls
+}
+
+// isWhereReported reports whether what is written for a registered client was not read under the
+// name that its status has, and stays there: where a policy forbids the client nothing is read, and
+// the spec may have a name that others have. If the registration is restored without names, only
+// the status knows where the current value is; see inherit.
+func (s seen) isWhereReported(c *v1alpha1.OAuth2Client) bool {
+	switch name := secretName(c); {
+	case !s.held || s.object != nil:
+		return false
+	case forbidden(c, s) != nil:
+		return true
+	case s.obstacle == nil || c.Status.Secret.Name == name || c.Status.ConfigMap.Name == name:
+		return false
+	}
+	return s.obstacle.Reason == v1alpha1.ReasonSecretConflict || s.obstacle.Reason == v1alpha1.ReasonConfigMapConflict
 }
 
 // verdictOf is whether the client is ready by the observed state. After a failure it is if that

@@ -22,9 +22,9 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// TestATokenThatExpiresHasOneAuditLine: the one in the Secret when the status reports it, and the
-// others when the record drops them.
-func TestATokenThatExpiresHasOneAuditLine(t *testing.T) {
+// TestATokenThatEndsHasOneAuditLine: the one in the Secret when the status reports that it has
+// expired, and the others when the record drops them.
+func TestATokenThatEndsHasOneAuditLine(t *testing.T) {
 	kinds := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(kinds); err != nil {
 		t.Fatal(err)
@@ -71,7 +71,8 @@ func TestATokenThatExpiresHasOneAuditLine(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want = append(want, `"level"=0 "msg"="credential" "change"="expired" "client_id"="shop.app" "owner"="OAuth2Token shop/legacy" "jti"="b"`)
+	want = append(want, `"level"=0 "msg"="credential" "change"="expired" "client_id"="shop.app" "owner"="OAuth2Token shop/legacy" "jti"="b"`,
+		`"level"=0 "msg"="credential" "change"="ended" "client_id"="shop.app" "owner"="OAuth2Token shop/legacy" "jti"="c"`)
 	if diff := cmp.Diff(want, lines); diff != "" {
 		t.Errorf("lines of those off the record (-want +got):\n%s", diff)
 	}

@@ -48,13 +48,18 @@ func (r *reports) announce(object *v1alpha1.OAuth2Token, s *state, reason string
 	}
 }
 
-// dropped writes an audit line about each token that has expired and is off the record by now,
-// unless the status has reported its end: then it has its line.
+// dropped writes an audit line about each token that is off the record by now: it has expired,
+// unless the status has reported its end, which has its line then; or it is not accepted any more,
+// because another one replaced it or nothing allows it.
 func (r *reports) dropped(object *v1alpha1.OAuth2Token, s *state) {
 	for _, t := range s.before {
 		kept := slices.ContainsFunc(s.record.Tokens, func(left oauth2.MintedToken) bool { return left.ID == t.ID })
-		if !kept && !t.Live(r.Clock.Now()) && !reportsEnd(object.Status, t.ID) {
-			r.expired(object, s.record.ClientID, t.ID)
+		switch {
+		case kept:
+		case t.Live(r.Clock.Now()):
+			r.ended(object, "ended", s.record.ClientID, t.ID)
+		case !reportsEnd(object.Status, t.ID):
+			r.ended(object, "expired", s.record.ClientID, t.ID)
 		}
 	}
 }
@@ -65,8 +70,8 @@ func reportsEnd(reported v1alpha1.OAuth2TokenStatus, id string) bool {
 	return ready != nil && ready.Reason == v1alpha1.ReasonExpired && id != "" && reported.TokenID == id
 }
 
-func (r *reports) expired(object *v1alpha1.OAuth2Token, clientID, id string) {
-	r.Audit.Info("credential", "change", "expired", "client_id", clientID, "owner", "OAuth2Token "+client.ObjectKeyFromObject(object).String(), "jti", id)
+func (r *reports) ended(object *v1alpha1.OAuth2Token, change, clientID, id string) {
+	r.Audit.Info("credential", "change", change, "client_id", clientID, "owner", "OAuth2Token "+client.ObjectKeyFromObject(object).String(), "jti", id)
 }
 
 // failure reports a failed attempt in the status; see output.Failure. The token in the Secret is
@@ -137,7 +142,7 @@ func (r *reports) patch(ctx context.Context, object *v1alpha1.OAuth2Token, wante
 	}
 	r.written.Note(object)
 	if id := wanted.TokenID; reportsEnd(wanted, id) && !reportsEnd(before, id) {
-		r.expired(object, wanted.ClientID, id)
+		r.ended(object, "expired", wanted.ClientID, id)
 	}
 	usagereport.Announce(r.Recorder, object, news)
 	status.Announce(r.Recorder, object, before.Conditions, wanted.Conditions)

@@ -59,6 +59,8 @@ func Failure(failure error, conditions []metav1.Condition, attempt string) *meta
 func unanswered(failure error) bool {
 	if status, ok := errors.AsType[*apierrors.StatusError](failure); ok {
 		switch code := status.Status().Code; {
+		case byWebhook(status):
+			return false
 		case code == http.StatusConflict, code == http.StatusTooManyRequests, code == http.StatusGone:
 			return true
 		case code == http.StatusNotFound:
@@ -66,7 +68,7 @@ func unanswered(failure error) bool {
 		case apierrors.HasStatusCause(failure, corev1.NamespaceTerminatingCause):
 			return true // the object goes with its namespace
 		default:
-			return code >= http.StatusInternalServerError && !byWebhook(status)
+			return code >= http.StatusInternalServerError
 		}
 	}
 	_, network := errors.AsType[net.Error](failure)
@@ -78,13 +80,15 @@ func unanswered(failure error) bool {
 // request.
 func refused(failure error) bool {
 	status, ok := errors.AsType[*apierrors.StatusError](failure)
-	return ok && (status.Status().Code >= http.StatusBadRequest || byWebhook(status))
+	return ok && status.Status().Code >= http.StatusBadRequest
 }
 
-// byWebhook reports whether an admission webhook could not be asked that must be: the API server
-// calls that an internal error.
+// byWebhook reports whether an admission webhook refuses a request, or could not be asked that must
+// be. The API server calls the latter an internal error, and a webhook may give its refusal any
+// status, such as 409 or 500.
 func byWebhook(status *apierrors.StatusError) bool {
-	return strings.Contains(status.Status().Message, "failed calling webhook")
+	words := status.Status().Message
+	return strings.Contains(words, "failed calling webhook") || strings.HasPrefix(words, "admission webhook ") && strings.Contains(words, " denied the request")
 }
 
 // wordsOf is the message of the API server, without the wrapping around it.

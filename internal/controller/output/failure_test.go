@@ -5,12 +5,17 @@ package output
 
 import (
 	"errors"
+	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 )
 
 // The API server's message lacks how to let a write to an immutable object happen.
@@ -32,6 +37,24 @@ func TestARefusalSaysWhatToDoWithAnImmutableObject(t *testing.T) {
 		condition := Failure(c.err, nil, "write it")
 		if condition == nil || strings.Contains(condition.Message, ". Delete it: it is created again at once. ") != c.says {
 			t.Errorf("%s: %+v", name, condition)
+		}
+	}
+}
+
+// A webhook chooses the status of its refusal.
+func TestARefusalOfAWebhookIsReportedWhateverItsStatus(t *testing.T) {
+	const words = `admission webhook "guard.example.com" denied the request: not today`
+	ready := []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}}
+	for _, code := range []int32{
+		http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusConflict, http.StatusGone, http.StatusTooManyRequests,
+		http.StatusInternalServerError, http.StatusServiceUnavailable,
+	} {
+		for message, want := range map[string]bool{words: true, "try again later": code == http.StatusBadRequest || code == http.StatusForbidden} {
+			failure := &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: code, Message: message}}
+			got := Failure(fmt.Errorf("write: %w", failure), ready, "write the Secret")
+			if reported := got != nil && got.Reason == v1alpha1.ReasonWriteRefused && strings.Contains(got.Message, message); reported != want {
+				t.Errorf("%d %q is reported: %t", code, message, reported)
+			}
 		}
 	}
 }

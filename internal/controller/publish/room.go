@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/inventory"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
@@ -44,9 +45,12 @@ type Bounds struct {
 	Guaranteed, Reserved int
 }
 
-// ShippedBounds are those for which the memory of a token server is shipped.
-func ShippedBounds() Bounds {
-	return Bounds{registration.MaxRecords, registration.MaxNamespaceRecords, registration.GuaranteedRecords, registration.ReservedRecords}
+// BoundsOf are those of an installation: what the records of all namespaces may take, and those of
+// one.
+func BoundsOf(all, namespace int) Bounds {
+	return Bounds{
+		All: all, Namespace: namespace, Guaranteed: registration.GuaranteedRecords, Reserved: registration.ReservedRecords * all / registration.MaxRecords,
+	}
 }
 
 // Room bounds what records take in the memory of the token servers, by the namespaces of their
@@ -272,6 +276,28 @@ func (r *Room) written(name, namespace string, weight int, err error) {
 	if r.set(name, next) {
 		r.signal()
 	}
+}
+
+// Bytes returns what the records of all namespaces weigh, and what they may weigh.
+func (r *Room) Bytes() (held, limit int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.within + r.beyond, r.bounds.All
+}
+
+// Heaviest returns the namespaces whose records weigh the most, that many at most, the heaviest
+// first.
+func (r *Room) Heaviest(most int) []inventory.NamespaceBytes {
+	r.mu.Lock()
+	all := make([]inventory.NamespaceBytes, 0, len(r.held))
+	for namespace, held := range r.held {
+		all = append(all, inventory.NamespaceBytes{Namespace: namespace, Bytes: held})
+	}
+	r.mu.Unlock()
+	slices.SortFunc(all, func(a, b inventory.NamespaceBytes) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Namespace, b.Namespace))
+	})
+	return all[:min(most, len(all))]
 }
 
 func (r *Room) signal() {

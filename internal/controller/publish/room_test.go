@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/inventory"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
@@ -97,7 +98,8 @@ func TestOneNamespaceTakesNothingThatIsGuaranteedToAnother(t *testing.T) {
 }
 
 func TestTheShippedBoundsGuaranteeWhatTheySay(t *testing.T) {
-	b, r := ShippedBounds(), NewRoom(ShippedBounds())
+	b := BoundsOf(registration.MaxRecords, registration.MaxNamespaceRecords)
+	r := NewRoom(b)
 	for i := range 10 {
 		for n, taken := 0, true; taken; n++ {
 			taken = r.take(fmt.Sprint(i, "-", n), fmt.Sprint("hostile-", i), 16<<10, false)
@@ -327,4 +329,21 @@ func TestRecordsAreCountedAsTheCacheBringsThem(t *testing.T) {
 	is("after a change", 8)
 	informer.Delete(first)
 	is("after a deletion", 5)
+}
+
+func TestTheRoomReportsTheNamespacesThatHoldTheMost(t *testing.T) {
+	r := NewRoom(small)
+	for i, namespace := range []string{"a", "b", "c", "b"} {
+		r.take(fmt.Sprint(i), namespace, 1+i, false)
+	}
+	if held, limit := r.Bytes(); held != 10 || limit != small.All {
+		t.Errorf("%d of %d bytes are held, want 10 of %d", held, limit, small.All)
+	}
+	want := []inventory.NamespaceBytes{{Namespace: "b", Bytes: 6}, {Namespace: "c", Bytes: 3}}
+	if diff := cmp.Diff(want, r.Heaviest(2)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if all := r.Heaviest(10); len(all) != 3 {
+		t.Errorf("%d namespaces: %v", len(all), all)
+	}
 }

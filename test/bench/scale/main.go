@@ -65,11 +65,22 @@ func run(ctx context.Context, s settings) error {
 		}
 		all = append(all, found)
 	}
-	for i := 1; i < len(all); i++ {
-		grow(all[i-1], all[i], say)
+	var missed []string
+	for i := range all {
+		if i > 0 {
+			grow(all[i-1], all[i], say)
+		}
+		missed = append(missed, all[i].missed()...)
+	}
+	if len(missed) > 0 {
+		return fmt.Errorf("goals are missed: %s", strings.Join(missed, "; "))
 	}
 	return nil
 }
+
+// goalsFrom is the number of clients from which on the goals hold: with fewer, what a process has
+// without clients decides the figures.
+const goalsFrom = 10_000
 
 // figures are what was measured at one size, in the order of measuring.
 type figures struct {
@@ -77,14 +88,32 @@ type figures struct {
 	lines   []figure
 }
 
+// figure has a goal, which its value should not exceed, or the zero goal if it has none.
 type figure struct {
 	name  string
 	value float64
 	unit  string
+	goal  float64
 }
 
 func (f *figures) add(name string, value float64, unit string) {
-	f.lines = append(f.lines, figure{name, value, unit})
+	f.lines = append(f.lines, figure{name: name, value: value, unit: unit})
+}
+
+// aim adds a figure with a goal.
+func (f *figures) aim(name string, value float64, unit string, goal float64) {
+	f.lines = append(f.lines, figure{name, value, unit, goal})
+}
+
+// missed are the figures beyond their goals, as sentences.
+func (f *figures) missed() (missed []string) {
+	for _, line := range f.lines {
+		if f.clients >= goalsFrom && line.goal > 0 && line.value > line.goal {
+			missed = append(missed, strings.TrimSpace(fmt.Sprintf("with %d clients, %s is %.2f %s", f.clients, line.name, line.value, line.unit))+
+				fmt.Sprintf(", and the goal is at most %g", line.goal))
+		}
+	}
+	return missed
 }
 
 func (f *figures) took(name string, d time.Duration) { f.add(name, d.Seconds(), "s") }
@@ -92,7 +121,11 @@ func (f *figures) took(name string, d time.Duration) { f.add(name, d.Seconds(), 
 func (f *figures) print(say func(string, ...any)) {
 	say("\n%d clients\n", f.clients)
 	for _, line := range f.lines {
-		say("  %-60s %10.3f %s\n", line.name, line.value, line.unit)
+		text := fmt.Sprintf("  %-60s %10.3f %s", line.name, line.value, line.unit)
+		if line.goal > 0 {
+			text += fmt.Sprintf(" (goal %g)", line.goal)
+		}
+		say("%s\n", text)
 	}
 }
 

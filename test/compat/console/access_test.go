@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -22,12 +21,11 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
-	"github.com/google/go-cmp/cmp"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
-)
 
-var rewrite = flag.Bool("update", false, "write the golden files of this package anew")
+	"github.com/hallpass-dev/hallpass/test/kit/golden"
+)
 
 // seed makes a client with everything that a page can show, and an API that it calls.
 func seed(t *testing.T, shop, orders string) {
@@ -54,7 +52,7 @@ type pageOf struct{ name, hash, until string }
 func pages(shop, orders string) []pageOf {
 	return []pageOf{
 		{"overview", "#/", "Installation"}, {"clients", "#/clients", "4 clients"}, {"client", "#/clients/" + shop + "/checkout", "Fetch a token with curl"},
-		{"new-client", "#/new-client", "Manifest"}, {"tokens", "#/tokens", "3 tokens"}, {"resources", "#/resources", "resource"},
+		{"new-client", "#/new-client", "Manifest"}, {"new-resource", "#/new-resource", "Manifest"}, {"tokens", "#/tokens", "3 tokens"}, {"resources", "#/resources", "resource"},
 		{"resource", "#/resources/" + orders + "/orders-api", "May be called by"}, {"keys", "#/keys", "Active"}, {"events", "#/events", "The newest is first"},
 	}
 }
@@ -136,39 +134,82 @@ func TestEveryPageIsAccessible(t *testing.T) {
 	b.press("Show Client secret")
 	b.until("it is shown", `document.querySelector("button[aria-pressed=true]") !== null`)
 	check("a secret that is shown")
+	for _, dialogs := range []struct {
+		hash, until string
+		names       []string
+	}{
+		{"#/tokens", "3 tokens", []string{"Revoke a token…", "Revoke all of the namespace…"}},
+		{"#/resources/axe-orders/orders-api", "May be called by", []string{"Grant scopes…", "Edit…", "Delete…"}},
+	} {
+		b.to(dialogs.hash, dialogs.until)
+		for _, dialog := range dialogs.names {
+			b.press(dialog)
+			b.until("a dialog is open", `document.querySelector("dialog[open]") !== null`)
+			check(dialog)
+			b.press("Cancel")
+		}
+	}
 	if b.problems.String() != "" {
 		t.Errorf("the browser reports:\n%s", b.problems)
 	}
 }
 
-// volatile is what differs from run to run.
-var volatile = []struct {
-	pattern *regexp.Regexp
-	text    string
-}{
-	{regexp.MustCompile(`hp_[a-z2-7]{12}`), "hp_ID"},
-	{regexp.MustCompile(`\b[a-z2-7]{12}\b`), "ID"},
-	{regexp.MustCompile(`[A-Z][a-z]{2} \d+, \d{4}, \d+:\d\d [AP]M UTC`), "DATE"},
-	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`), "TIME"},
-	{regexp.MustCompile(`just now|\d+ (second|minute)s? ago|this minute`), "AGO"},
-	{regexp.MustCompile(`in \d+ (day|month)s?|next month`), "AHEAD"},
-	{regexp.MustCompile(`(127\.0\.0\.1|localhost):\d+`), "ADDRESS"},
+// TestForcedColours has the browser replace all colours by those of the system, as Windows does for
+// high contrast: what a colour or a background says has to be there without it.
+func TestForcedColours(t *testing.T) {
+	seed(t, "forced-shop", "forced-orders")
+	b := newTab(t)
+	b.size(1280, 900, "light")
+	b.visit(open(t, "", "--namespace forced-shop"))
+	b.media("forced-colors", "active")
+	if !eval[bool](b, `matchMedia("(forced-colors: active)").matches`) {
+		t.Fatal("the browser does not force colours")
+	}
+	// A control or a state whose edge was its background alone has none now.
+	flat := `[...document.querySelectorAll("main button:not(th button), main .button, input:not([type=radio], [type=checkbox]), select, textarea, .pill, .panel, dialog, pre")].filter((e) => e.checkVisibility()).filter((e) => {
+		const s = getComputedStyle(e);
+		return e.matches("pre") ? s.color === s.backgroundColor : parseFloat(s.borderTopWidth) < 1 || s.borderTopStyle === "none" || s.borderTopColor === s.backgroundColor;
+	}).map((e) => e.tagName + "." + e.className + " " + e.textContent.slice(0, 30))`
+	// The dot of a state is a background.
+	dots := `[...document.querySelectorAll(".pill")].filter((e) => getComputedStyle(e, "::before").backgroundColor === getComputedStyle(e).backgroundColor).length`
+	for _, page := range pages("forced-shop", "forced-orders") {
+		b.to(page.hash, page.until)
+		if lost := eval[[]string](b, flat); len(lost) > 0 {
+			t.Errorf("%s: without an edge: %q", page.name, lost)
+		}
+		if n := eval[int](b, dots); n > 0 {
+			t.Errorf("%s: %d states lose their dot", page.name, n)
+		}
+		edge := func(which string) string {
+			return eval[string](b, `getComputedStyle(document.querySelector("`+which+`")).borderBottomColor`)
+		}
+		if current := "#pages a[aria-current]"; eval[bool](b, `document.querySelector("`+current+`") !== null`) && edge(current) == edge("#pages a:not([aria-current])") {
+			t.Errorf("%s: the current page cannot be told from the others", page.name)
+		}
+	}
+	b.to("#/clients/forced-shop/checkout", "Fetch a token with curl")
+	pressed := `(() => { const s = getComputedStyle(document.querySelector('[data-key="show Client secret"]')); return s.borderTopColor + s.outlineStyle; })()`
+	before := eval[string](b, pressed)
+	b.press("Show Client secret")
+	b.until("it is pressed", `document.querySelector("button[aria-pressed=true]") !== null`)
+	if eval[string](b, pressed) == before {
+		t.Error("a pressed button looks as one that is not")
+	}
+	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('[data-key="Edit…"]').focus()`), chromedp.KeyEvent(kb.Tab))
+	if !eval[bool](b, `parseFloat(getComputedStyle(document.activeElement).outlineWidth) >= 2 && getComputedStyle(document.activeElement).outlineStyle !== "none"`) {
+		t.Error("the focus has no ring")
+	}
 }
 
-func golden(t *testing.T, name, text string) {
-	t.Helper()
-	for _, v := range volatile {
-		text = v.pattern.ReplaceAllString(text, v.text)
-	}
-	file := filepath.Join("testdata", name)
-	if *rewrite {
-		must(t, os.WriteFile(file, []byte(text), 0o600))
-	}
-	want, err := os.ReadFile(file)
-	must(t, err)
-	if diff := cmp.Diff(string(want), text); diff != "" {
-		t.Errorf("%s (-want +got); go test ./test/compat/console -update writes it anew:\n%s", name, diff)
-	}
+// volatile is what differs from run to run.
+var volatile = []golden.Volatile{
+	{Pattern: regexp.MustCompile(`hp_[a-z2-7]{12}`), Text: "hp_ID"},
+	{Pattern: regexp.MustCompile(`\b[a-z2-7]{12}\b`), Text: "ID"},
+	{Pattern: regexp.MustCompile(`[A-Z][a-z]{2} \d+, \d{4}, \d+:\d\d [AP]M UTC`), Text: "DATE"},
+	{Pattern: regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`), Text: "TIME"},
+	{Pattern: regexp.MustCompile(`just now|\d+ (second|minute)s? ago|this minute`), Text: "AGO"},
+	{Pattern: regexp.MustCompile(`in \d+ (day|month)s?|next month`), Text: "AHEAD"},
+	{Pattern: regexp.MustCompile(`(127\.0\.0\.1|localhost):\d+`), Text: "ADDRESS"},
 }
 
 // TestTheKeyboard goes through the page of a client with the keyboard alone, and reads it in the
@@ -192,7 +233,7 @@ func TestTheKeyboard(t *testing.T) {
 		fmt.Fprintln(&reached, name)
 		b.do(chromedp.KeyEvent(kb.Tab))
 	}
-	golden(t, "keyboard.golden", reached.String())
+	golden.Text(t, "keyboard.golden", reached.String(), volatile)
 
 	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('[data-key="Suspend…"]').focus()`), chromedp.KeyEvent(kb.Enter))
 	b.until("a dialog is open and has the focus", `document.querySelector("dialog[open]")?.contains(document.activeElement)`)
@@ -207,7 +248,7 @@ func TestTheKeyboard(t *testing.T) {
 		return cdp.Call(ctx, target, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
 	})
 	must(t, err)
-	golden(t, "reading-order.golden", reading(result.Nodes))
+	golden.Text(t, "reading-order.golden", reading(result.Nodes), volatile)
 }
 
 // reading are the names of the accessibility tree of the page in their order, without its head,

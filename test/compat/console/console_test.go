@@ -85,6 +85,12 @@ func open(t *testing.T, user, line string) console {
 // openWith starts a console with a kubeconfig.
 func openWith(t *testing.T, kubeconfig, line string) console {
 	t.Helper()
+	return openAt(t, kubeconfig, line, time.Now)
+}
+
+// openAt starts a console with a clock.
+func openAt(t *testing.T, kubeconfig, line string, now func() time.Time) console {
+	t.Helper()
 	args := append([]string{"console", "--kubeconfig", kubeconfig}, strings.Fields(line)...)
 	ctx, cancel := context.WithCancel(t.Context())
 	links := make(chan string, 1)
@@ -94,7 +100,7 @@ func openWith(t *testing.T, kubeconfig, line string) console {
 	go func() {
 		ended <- app.Run(ctx, args, app.Environment{
 			IOStreams: genericiooptions.IOStreams{In: typed, Out: io.Discard, ErrOut: terminal}, Version: "v0.0.0-test", CacheDir: t.TempDir(),
-			Terminal: func() bool { return true },
+			Terminal: func() bool { return true }, Now: now,
 			Browse: func(_ context.Context, file string) error {
 				links <- file
 				return nil
@@ -191,10 +197,15 @@ func (b tab) do(actions ...chromedp.Action[chromedp.Void]) {
 // size makes the window as large, light or dark.
 func (b tab) size(width, height int64, scheme string) {
 	b.t.Helper()
-	b.do(chromedp.EmulateViewport(width, height), func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
-		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
-		})
+	b.do(chromedp.EmulateViewport(width, height))
+	b.media("prefers-color-scheme", scheme)
+}
+
+// media sets what the user has chosen in the system.
+func (b tab) media(name, value string) {
+	b.t.Helper()
+	b.do(func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: name, Value: value}}})
 		return chromedp.Void{}, err
 	})
 }
@@ -290,6 +301,18 @@ func (b tab) fill(label, value string) {
 	})()`)
 }
 
+// typeInto types into the field that a selector finds.
+func (b tab) typeInto(selector, value string) {
+	b.t.Helper()
+	b.until("there is a field "+selector, `(() => {
+		const control = document.querySelector(`+quoted(selector)+`);
+		if (!control) return false;
+		control.value = `+quoted(value)+`;
+		control.dispatchEvent(new Event("input", { bubbles: true }));
+		return true;
+	})()`)
+}
+
 // quoted is a text as JavaScript writes it.
 func quoted(text string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(text) + `"`
@@ -311,13 +334,20 @@ func namespace(t *testing.T, name string) {
 // run types a command of the plugin, as an administrator.
 func run(t *testing.T, line ...string) {
 	t.Helper()
-	var problems bytes.Buffer
+	output(t, line...)
+}
+
+// output is what a command of the plugin prints.
+func output(t *testing.T, line ...string) string {
+	t.Helper()
+	var out, problems bytes.Buffer
 	code := app.Run(t.Context(), append(line, "--kubeconfig", shared.Plane.Kubeconfig()), app.Environment{
-		IOStreams: genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.Discard, ErrOut: &problems}, CacheDir: t.TempDir(),
+		IOStreams: genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &problems}, CacheDir: t.TempDir(),
 	})
 	if code != app.ExitOK {
 		t.Fatalf("%s: %s", strings.Join(line, " "), &problems)
 	}
+	return out.String()
 }
 
 // ready reports whether all clients and tokens of a namespace have settled.

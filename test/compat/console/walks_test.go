@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -177,10 +178,124 @@ func TestRestrictingAnAPI(t *testing.T) {
 	b.see("No client: nothing is granted.")
 }
 
+// TestTheLifeOfAnAPI declares an API by its form, changes its scopes and consents, and deletes it.
+func TestTheLifeOfAnAPI(t *testing.T) {
+	namespace(t, "api-life")
+	b := newTab(t)
+	b.visit(open(t, "edit", "--namespace api-life"))
+	b.to("#/resources", "No APIs are declared here")
+	b.press("New API")
+	b.fill("Name", "Not A Name")
+	b.press("Create API")
+	b.see("Name: ")
+	b.fill("Name", "orders-api")
+	b.fill("Display name", "Orders")
+	b.fill("Scope", "orders.read")
+	b.fill("Meaning", "Read orders, also old ones")
+	b.fill("Namespaces whose clients may have all scopes", "web")
+	b.see("description: Read orders, also old ones")
+	b.see("- web")
+	b.press("Create API")
+	b.see("clients of namespace web")
+	b.see("Read orders, also old ones")
+
+	edited := func() v1alpha1.OAuth2ResourceSpec {
+		var r v1alpha1.OAuth2Resource
+		must(t, shared.Cluster.Get(t.Context(), client.ObjectKey{Namespace: "api-life", Name: "orders-api"}, &r))
+		return r.Spec
+	}
+	b.press("Edit…")
+	b.press("Add another scope")
+	b.until("there is another row", `document.querySelectorAll("dialog [data-row]").length === 2`)
+	b.typeInto(`dialog [data-row]:last-child input`, "orders.write")
+	b.press("Save")
+	b.until("it is saved", `document.querySelector("dialog") === null`)
+	b.see("orders.write")
+	if scopes := edited().Scopes; len(scopes) != 2 || scopes[1].Name != "orders.write" {
+		t.Errorf("the scopes are %v", scopes)
+	}
+	b.press("Edit…")
+	b.typeInto(`dialog [data-row]:first-child input`, "")
+	b.typeInto(`dialog [data-row]:first-child .field:last-child input`, "")
+	b.press("Save")
+	b.see("still gives the scope")
+	b.press("Cancel")
+	b.press("Take away from web…")
+	b.press("Take away")
+	b.see("No client: nothing is granted.")
+	b.press("Grant scopes…")
+	b.fill("Namespace of the clients", "shop")
+	b.fill("orders.write", "")
+	b.press("Grant")
+	b.see("clients of namespace shop")
+	if grants := edited().Grants; len(grants) != 1 || grants[0].From.Namespaces[0] != "shop" {
+		t.Errorf("the grants are %v", grants)
+	}
+	b.press("Delete…")
+	b.fill("Type the name orders-api", "orders")
+	b.press("Delete")
+	b.see("type the name")
+	b.fill("Type the name orders-api", "orders-api")
+	b.press("Delete")
+	b.see("No APIs are declared here")
+	if b.problems.String() != "" {
+		t.Errorf("the browser reports:\n%s", b.problems)
+	}
+}
+
+// TestRevokingInTheConsole revokes a token that was found somewhere, and all of a namespace: as an
+// editor of the namespace, and as an administrator of the cluster.
+func TestRevokingInTheConsole(t *testing.T) {
+	namespace(t, "leak")
+	run(t, "create", "client", "reporting", "--namespace", "leak", "--scopes", "read")
+	eventually(t, "it is ready", func() bool { return ready(t, "leak") })
+	found := strings.TrimSpace(output(t, "token", "reporting", "--namespace", "leak", "--no-cache"))
+	b := newTab(t)
+	b.visit(open(t, "edit", "--namespace leak"))
+	b.to("#/tokens", "No tokens were handed out")
+	b.press("Revoke a token…")
+	b.fill("Token", "hpt_nonsense")
+	b.press("Revoke")
+	b.see("That is no whole token")
+	b.fill("Token", "Bearer "+found)
+	b.press("Revoke")
+	b.see("The token of client reporting in namespace leak is revoked.")
+	if strings.Contains(b.markup(), found) {
+		t.Error("a token that was pasted is in the page")
+	}
+	b.press("Revoke all of the namespace…")
+	b.fill("Type the name leak", "shop")
+	b.press("Revoke all")
+	b.see("Nothing is revoked: type the name")
+	if clientOf(t, "leak", "reporting").Spec.RevokeTokensIssuedBefore != nil {
+		t.Error("tokens are revoked although the name is wrong")
+	}
+	b.fill("Type the name leak", "leak")
+	b.press("Revoke all")
+	b.see("All tokens that were issued in namespace leak so far are revoked.")
+	if clientOf(t, "leak", "reporting").Spec.RevokeTokensIssuedBefore == nil {
+		t.Error("an editor has not revoked the tokens of the client")
+	}
+
+	admin := newTab(t)
+	admin.visit(open(t, "", "--namespace leak"))
+	admin.to("#/tokens", "No tokens were handed out")
+	admin.press("Revoke all of the namespace…")
+	admin.fill("Type the name leak", "leak")
+	admin.press("Revoke all")
+	admin.see("All tokens that were issued in namespace leak so far are revoked.")
+	var revocations v1alpha1.TokenRevocationList
+	must(t, shared.Cluster.List(t.Context(), &revocations))
+	if !slices.ContainsFunc(revocations.Items, func(r v1alpha1.TokenRevocation) bool { return r.Spec.Selector.Namespace == "leak" }) {
+		t.Error("an administrator has created no TokenRevocation")
+	}
+}
+
 // TestAUserWithoutRights sees no secret and no button that does something.
 func TestAUserWithoutRights(t *testing.T) {
 	namespace(t, "rights")
 	run(t, "create", "client", "reporting", "--namespace", "rights", "--scopes", "read")
+	run(t, "create", "resource", "api", "--namespace", "rights", "--scopes", "read", "--to", "web")
 	eventually(t, "it has a secret", func() bool { return clientOf(t, "rights", "reporting").Status.Secret.Name != "" })
 	forbidden := []string{"New client", "Edit…", "Rotate secret…", "Suspend…", "Revoke tokens…", "Delete…", "New token…", "Show Client secret", "Copy Client secret"}
 	for _, c := range []struct{ name, user, flags string }{{"view", "view", ""}, {"an administrator with --read-only", "", " --read-only"}} {
@@ -199,6 +314,22 @@ func TestAUserWithoutRights(t *testing.T) {
 			for _, name := range offered {
 				if b.has(name) {
 					t.Errorf("%s is offered", name)
+				}
+			}
+			for _, p := range []struct {
+				hash, until string
+				names       []string
+			}{
+				{"#/tokens", "No tokens were handed out", []string{"Revoke a token…", "Revoke all of the namespace…"}},
+				{"#/resources", "1 resource", []string{"New API"}},
+				{"#/resources/rights/api", "May be called by", []string{"Grant scopes…", "Edit…", "Delete…", "Take away from web…"}},
+				{"#/new-resource", "New API", []string{"Create API"}}, {"#/new-client", "New client", []string{"Create client"}},
+			} {
+				b.to(p.hash, p.until)
+				for _, name := range p.names {
+					if b.has(name) {
+						t.Errorf("%s: %s is offered", p.hash, name)
+					}
 				}
 			}
 			if strings.Contains(b.markup(), secretOf(t, "rights", "reporting")) {

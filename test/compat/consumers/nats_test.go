@@ -47,7 +47,7 @@ type natsConnection struct {
 // connectNATS returns a connection, or how NATS refused it.
 func connectNATS(t *testing.T, address, token string) (_ *natsConnection, refusal string) {
 	t.Helper()
-	connection, err := net.Dial("tcp", address)
+	connection, err := net.Dial("tcp", address) //nolint:noctx // on loopback
 	if err != nil {
 		return nil, err.Error()
 	}

@@ -101,7 +101,7 @@ func TestRabbitMQTakesPermissionsFromScopes(t *testing.T) {
 	address := startRabbitMQ(t, issuer, caFile)
 	program := buildWorker(t)
 	eventually(t, "RabbitMQ listens", func() bool {
-		connection, err := net.Dial("tcp", address)
+		connection, err := net.Dial("tcp", address) //nolint:noctx // on loopback
 		if err == nil {
 			_ = connection.Close()
 		}

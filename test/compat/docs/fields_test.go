@@ -26,13 +26,13 @@ func TestFieldsSayWhatSurprises(t *testing.T) {
 		}
 	}
 	for field, wants := range map[string][]string{
-		"spec.access":                     {"resourceNamespace and resourceName where spec.defaultResource has namespace and name"},
-		"spec.defaultResource":            {"namespace and name where an entry of spec.access has resourceNamespace and resourceName"},
-		"spec.access[].resourceName":      {"spec.defaultResource has it as name"},
-		"spec.access[].resourceNamespace": {"spec.defaultResource has it as namespace"},
+		"spec.access":                     {"in spec.defaultResource they are called namespace and name"},
+		"spec.defaultResource":            {"in spec.access they are called resourceNamespace and resourceName"},
+		"spec.access[].resourceName":      {"In spec.defaultResource this field is called name"},
+		"spec.access[].resourceNamespace": {"In spec.defaultResource this field is called namespace"},
 		"spec.clientID":                   {"must not begin with user: or system:, percent-encoded or not"},
-		"spec.secret.keys.caCertificate":  {"absent if every machine trusts the certificate", "for internal\\_token\\_url alone"},
-		"spec.secret.template":            {"$(internal\\_token\\_url) is empty"},
+		"spec.secret.keys.caCertificate":  {"absent if every machine trusts the certificate", "only for connections to internal\\_token\\_url"},
+		"spec.secret.template":            {"$(internal\\_token\\_url) and $(ca.crt) are empty"},
 	} {
 		for _, want := range wants {
 			if text := texts["| `"+field+"`"]; !strings.Contains(text, want) {

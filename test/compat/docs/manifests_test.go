@@ -22,7 +22,7 @@ import (
 
 // foreign are the API groups of other projects, whose schemas are theirs.
 var foreign = []string{
-	"argoproj.io", "cert-manager.io", "gateway.envoyproxy.io", "gateway.networking.k8s.io", "helm.toolkit.fluxcd.io", "kustomize.config.k8s.io",
+	"apiserver.config.k8s.io", "argoproj.io", "cert-manager.io", "gateway.envoyproxy.io", "gateway.networking.k8s.io", "helm.toolkit.fluxcd.io", "kustomize.config.k8s.io",
 	"monitoring.coreos.com", "security.istio.io", "networking.istio.io", "source.toolkit.fluxcd.io", "telemetry.istio.io", "traefik.io", "bitnami.com", "external-secrets.io",
 }
 

@@ -34,6 +34,7 @@ func TestValuesThatDoNotFitTogetherAreRefused(t *testing.T) {
 		"tokenserver.extAuthz.enabled=true,tokenserver.extAuthz.port=8081":                                     "Choose another one, such as 9001",
 		"tokenserver.extAuthz.enabled=true,tokenserver.extAuthz.port=8443":                                     "tokenserver.extAuthz.port=8443 is taken",
 		"tokenserver.extAuthz.enabled=true,tokenserver.extAuthz.port=443":                                      "tokenserver.extAuthz.port=443 is taken",
+		"records.maxMemory=22.5Mi":                                                                             "set tokenserver.goMemLimit, tokenserver.resources.limits.memory and tokenserver.snapshotSizeLimit",
 		"manager.leaderElection.leaseDuration=10s":                                                             "leaseDuration=10s must be longer than renewDeadline=45s",
 		"manager.leaderElection.leaseDuration=45s":                                                             "or two managers work at the same time",
 		"manager.leaderElection.retryPeriod=38s":                                                               "renewDeadline=45s must be longer than 1.2 times retryPeriod=38s",
@@ -62,6 +63,8 @@ func TestValuesThatFitTogetherAreTaken(t *testing.T) {
 		`ingress.enabled=true,ingress.tlsSecret=a,ingress.annotations.nginx\.ingress\.kubernetes\.io/ssl-passthrough=\"true\",` + outside: {"!--issuer-ca"},
 		`ingress.enabled=true,ingress.tlsSecret=a,ingress.annotations.route\.openshift\.io/termination=passthrough,` + outside:            {"!--issuer-ca"},
 		"manager.leaderElection.leaseDuration=1m30s,manager.leaderElection.renewDeadline=1m29s":                                           {"--leader-elect-lease-duration=1m30s"},
+		"records.maxMemory=22.5Mi,records.maxMemoryPerNamespace=20Mi,tokenserver.goMemLimit=304MiB": {
+			"        - --max-records-memory=22.5Mi\n        - --max-namespace-records-memory=20Mi\n", "snapshot\n        - --max-records-memory=22.5Mi\n"},
 		"internalURL=https://hallpass.internal:8443": {
 			"--serving-dns-names=$(SERVICE).hallpass-system.svc,$(SERVICE).hallpass-system.svc.cluster.local,hallpass.internal\n"},
 		"internalURL=https://hallpass-tokenserver.hallpass-system.svc.cluster.local," + outside:                                                {"$(SERVICE).hallpass-system.svc.cluster.local\n"},

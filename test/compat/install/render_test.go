@@ -132,6 +132,32 @@ func compareInstallations(t *testing.T, dir string, values ...string) {
 	}
 }
 
+// TestTheChartAndTheKustomizationRaiseTheMemoryOfRecords by what the docs have for each.
+func TestTheChartAndTheKustomizationRaiseTheMemoryOfRecords(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root, "docs", "operations.md"))
+	must(t, err)
+	block := func(begin string) string {
+		_, rest, found := strings.Cut(string(page), "```yaml\n"+begin)
+		text, _, ends := strings.Cut(rest, "```\n")
+		if !found || !ends {
+			t.Fatalf("docs/operations.md has no block that begins with %s", begin)
+		}
+		return begin + text
+	}
+	values := filepath.Join(t.TempDir(), "values.yaml")
+	must(t, os.WriteFile(values, []byte(block("records:")), 0o600))
+	rendered, err := template(t, "--values", values)
+	must(t, err)
+	stream := kustomize(t, own(t, "resources: [../config/default]\n"+block("patches:"), nil))
+	byHelm, byKustomize := alike(t, rendered, system), alike(t, stream, system)
+	if diff := cmp.Diff(byKustomize, byHelm); diff != "" {
+		t.Errorf("(-kustomize +helm):\n%s", diff)
+	}
+	if shipped := alike(t, kustomize(t, "config/default"), system); cmp.Equal(shipped, byKustomize) {
+		t.Error("the patches change nothing")
+	}
+}
+
 // alike are the objects of a stream without what differs by nature.
 func alike(t *testing.T, stream, namespace string) map[string]map[string]any {
 	t.Helper()
@@ -253,7 +279,7 @@ func TestValuesThatMakeNoSenseAreRefused(t *testing.T) {
 		"issuer=http://hallpass.example.com", "issuer=https://hallpass.example.com/", "issuer=https://Hallpass.example.com", "issuer=https://[hallpass]", "issuer=hallpass.example.com",
 		"isuer=https://hallpass.example.com", "image.tag=a b", "image.digests.manager=sha256:12", "image.pullPolicy=Sometimes",
 		"registry.namespace=Big", "namespaces={shop,shop}", "namespaces={sh.op}", "crds.install=perhaps", "networkPolicies.apiServerPorts={0}", "networkPolicies.metricsNamespace=",
-		"monitoring.podMonitor=yes", "certManager.issuerRef.name=", "tokenserver.introspectionClientCA=Callers", "tokenserver.ownPrefixes={pods}", "tokenserver.trustedProxies={proxy.example.com}", "monitoring.labels.a=1", "manager.replicas=0", "manager.extraArgs={leader-elect}", "manager.goMemLimit=440Mi", "manager.resources.limits.memory=lots",
+		"monitoring.podMonitor=yes", "certManager.issuerRef.name=", "tokenserver.introspectionClientCA=Callers", "tokenserver.ownPrefixes={pods}", "tokenserver.trustedProxies={proxy.example.com}", "monitoring.labels.a=1", "manager.replicas=0", "manager.extraArgs={leader-elect}", "manager.goMemLimit=440Mi", "records.maxMemory=22.5MiB", "records.maxMemoryPerNamespace=all", "manager.resources.limits.memory=lots",
 		"tokenserver.autoscaling.cpuUtilization=101", "tokenserver.service.type=ExternalName", "tokenserver.resources.claims=x",
 		"manager.extraPodSpec.containers=x", "tokenserver.service.extraSpec.type=ClusterIP", "gateway.tls=None", "ingress.host=a b", "networkPolicies.dns.ports={}",
 		"tokenserver.podDisruptionBudget.maxUnavailable=some", "manager.serviceAccount.name=A", "fixedIDs=perhaps", "nameOverride=Identity", "fullnameOverride=a b",
@@ -301,6 +327,8 @@ func TestEverySettingDoesSomething(t *testing.T) {
 		"image.pullSecrets":                         {`[{"name":"mirror"}]`, "imagePullSecrets:\n      - name: mirror"},
 		"registry.namespace":                        {"records", "--registry-namespace=records"},
 		"registry.create":                           {"false", "!kind: Namespace"},
+		"records.maxMemory":                         {"11.25Mi", "- --max-records-memory=11.25Mi\n"},
+		"records.maxMemoryPerNamespace":             {"4Mi", "- --max-namespace-records-memory=4Mi\n"},
 		"crds.install":                              {"false", "!kind: CustomResourceDefinition"},
 		"crds.keep":                                 {"false", ""},
 		"rbac.create":                               {"false", "!kind: RoleBinding"},

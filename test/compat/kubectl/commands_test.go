@@ -104,11 +104,15 @@ func TestDryRuns(t *testing.T) {
 		step{user: "view", line: "suspend reporting --namespace dry --dry-run=server"},
 		step{user: "edit", line: "suspend reporting --namespace dry --dry-run=client --output name"},
 		step{user: "edit", line: "rotate reporting --namespace dry --dry-run=client --output jsonpath={.metadata.annotations}"},
+		step{user: "edit", line: "rotate reporting --namespace dry --now --dry-run=client --output jsonpath={.metadata.annotations}"},
 		step{user: "edit", line: "grant api --namespace dry-orders --to shop --scopes orders.write --dry-run=client --output jsonpath={.spec}"},
 		step{user: "edit", line: "revoke client reporting --namespace dry --dry-run=client --output jsonpath={.spec.revokeTokensIssuedBefore}"},
 		step{line: "revoke namespace dry --dry-run=client --output yaml"},
 		step{line: "revoke namespace dry --dry-run=client --output name"},
 		step{user: "edit", line: "delete token display --namespace dry --dry-run=client --output name"},
+		step{user: "admin", line: "delete client reporting --namespace dry --dry-run=server"},
+		step{user: "admin", line: "revoke namespace dry --dry-run=server"},
+		step{user: "admin", line: "get secret reporting --namespace dry --entry client_secret"},
 		step{user: "edit", line: "delete token missing --namespace dry --dry-run=client"},
 		step{user: "edit", line: "delete token display --namespace dry"},
 		step{line: "revoke token --namespace dry --dry-run=client", stdin: token},
@@ -127,6 +131,44 @@ func TestDryRuns(t *testing.T) {
 		{user: "edit", line: "delete resource api --namespace dry-orders --yes --output name"},
 		{user: "view", line: "get clients --namespace dry"},
 	})
+}
+
+// TestRotateNowIsOneWrite ends the plugin after its write, as a crash does: the old secret is
+// refused all the same, and the overlap of later rotations is as it was.
+func TestRotateNowIsOneWrite(t *testing.T) {
+	namespaces(t, "leaks")
+	shell{}.ok(t, "create client reporting --namespace leaks --scopes read")
+	key := client.ObjectKey{Namespace: "leaks", Name: "reporting"}
+	rotation := v1alpha1.RotationSpec{Overlap: "48h", RetireWhenUnusedFor: "24h"}
+	read := func() *v1alpha1.OAuth2Client {
+		var c v1alpha1.OAuth2Client
+		must(t, shared.Cluster.Get(t.Context(), key, &c))
+		return &c
+	}
+	c := read()
+	patch := client.MergeFrom(c.DeepCopy())
+	c.Spec.Rotation = rotation
+	must(t, shared.Cluster.Patch(t.Context(), c, patch))
+	eventually(t, "it has a secret", func() bool { return len(read().Status.Credentials) == 1 })
+	former := read().Status.Credentials[0].ID
+
+	shell{user: "edit"}.ok(t, "rotate reporting --namespace leaks --now --yes --timeout 0s")
+	eventually(t, "the rotation is done", func() bool {
+		status := read().Status
+		return status.Rotation.HandledRequest != "" && status.Rotation.HandledRequest == read().Annotations[v1alpha1.AnnotationRotate]
+	})
+	done := read()
+	if len(done.Status.Credentials) != 1 || done.Status.Credentials[0].ID == former {
+		t.Errorf("the old secret %s is accepted: %v", former, done.Status.Credentials)
+	}
+	if diff := cmp.Diff(rotation, done.Spec.Rotation); diff != "" {
+		t.Errorf("spec.rotation (-want +got):\n%s", diff)
+	}
+
+	shell{user: "edit"}.ok(t, "rotate reporting --namespace leaks")
+	if accepted := read().Status.Credentials; len(accepted) != 2 || time.Until(accepted[1].ExpiresAt.Time) < 47*time.Hour {
+		t.Errorf("another rotation has no overlap: %v", accepted)
+	}
 }
 
 // settled reports whether all clients, APIs and tokens of a namespace are ready.

@@ -9,9 +9,6 @@ import (
 	"bytes"
 	stdcmp "cmp"
 	"context"
-	"flag"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -19,13 +16,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/app"
+	"github.com/hallpass-dev/hallpass/test/kit/golden"
 	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
@@ -33,7 +30,6 @@ var (
 	shared *world.World
 
 	must, eventually = world.Must, world.Eventually
-	rewrite          = flag.Bool("update", false, "write the golden files of this package anew")
 )
 
 func TestMain(m *testing.M) {
@@ -140,28 +136,26 @@ type step struct {
 const patience = time.Minute
 
 // volatile is what differs from run to run.
-var volatile = []struct {
-	pattern *regexp.Regexp
-	text    string
-}{
-	{regexp.MustCompile(`(127\.0\.0\.1|localhost):\d+`), "ADDRESS"},
-	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(\.\d+)?Z`), "TIME"},
-	{regexp.MustCompile(`hp_[a-z2-7]{12}_`), "hp_ID_"},
-	{regexp.MustCompile(`\b[a-z2-7]{12}(: current|: replaced|, is accepted|, was replaced|\.\n)`), "ID$1"},
-	{regexp.MustCompile(`(  |in |expired )\d+[smhd](\d+[smh])?( |\n|,)`), "${1}AGE$3"},
+var volatile = []golden.Volatile{
+	{Pattern: regexp.MustCompile(`(127\.0\.0\.1|localhost):\d+`), Text: "ADDRESS"},
+	{Pattern: regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(\.\d+)?Z`), Text: "TIME"},
+	{Pattern: regexp.MustCompile(`hp_[a-z2-7]{12}_`), Text: "hp_ID_"},
+	{Pattern: regexp.MustCompile(`\b[a-z2-7]{12}(: current|: replaced|, is accepted|, was replaced|\.\n)`), Text: "ID$1"},
+	{Pattern: regexp.MustCompile(`(  |in |expired )\d+[smhd](\d+[smh])?( |\n|,)`), Text: "${1}AGE$3"},
 	// two beside each other share a space
-	{regexp.MustCompile(`(  |in |expired )\d+[smhd](\d+[smh])?( |\n|,)`), "${1}AGE$3"},
-	{regexp.MustCompile(`\d+[smhd](\d+[smh])? ago`), "AGE ago"},
-	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), "UID"},
-	{regexp.MustCompile(`kubectl-hallpass-[a-z0-9]{5}\b`), "kubectl-hallpass-XXXXX"},
-	{regexp.MustCompile(`request id [A-Za-z0-9_-]+`), "request id ID"},
-	{regexp.MustCompile(`token id \(jti\)  \S+`), "token id (jti)  ID"},
-	{regexp.MustCompile(` +\n`), "\n"},
-	{regexp.MustCompile(`(\S)  +`), "$1  "}, // columns are as wide as what differs
+	{Pattern: regexp.MustCompile(`(  |in |expired )\d+[smhd](\d+[smh])?( |\n|,)`), Text: "${1}AGE$3"},
+	{Pattern: regexp.MustCompile(`\d+[smhd](\d+[smh])? ago`), Text: "AGE ago"},
+	{Pattern: regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), Text: "UID"},
+	{Pattern: regexp.MustCompile(`kubectl-hallpass-[a-z0-9]{5}\b`), Text: "kubectl-hallpass-XXXXX"},
+	{Pattern: regexp.MustCompile(`request id [A-Za-z0-9_-]+`), Text: "request id ID"},
+	{Pattern: regexp.MustCompile(`token id \(jti\)  \S+`), Text: "token id (jti)  ID"},
+	{Pattern: regexp.MustCompile(` +\n`), Text: "\n"},
+	// columns are as wide as what differs
+	{Pattern: regexp.MustCompile(`(\S)  +`), Text: "$1  "},
 }
 
 // transcript runs commands one after the other and compares what they print with a golden file.
-func transcript(t *testing.T, golden string, steps []step) {
+func transcript(t *testing.T, file string, steps []step) {
 	t.Helper()
 	var got strings.Builder
 	cache := t.TempDir()
@@ -185,19 +179,7 @@ func transcript(t *testing.T, golden string, steps []step) {
 		}
 		got.WriteString("\n")
 	}
-	text := got.String()
-	for _, v := range volatile {
-		text = v.pattern.ReplaceAllString(text, v.text)
-	}
-	file := filepath.Join("testdata", golden)
-	if *rewrite {
-		must(t, os.WriteFile(file, []byte(text), 0o600))
-	}
-	want, err := os.ReadFile(file)
-	must(t, err)
-	if diff := cmp.Diff(string(want), text); diff != "" {
-		t.Errorf("%s (-want +got); go test ./test/compat/kubectl -update writes it anew:\n%s", golden, diff)
-	}
+	golden.Text(t, file, got.String(), volatile)
 }
 
 func sortSteps(steps []step) {

@@ -133,7 +133,7 @@ func malformedResource(d *developer, c *v1alpha1.OAuth2Client, secret *corev1.Se
 func missingGrant(d *developer, c *v1alpha1.OAuth2Client, secret *corev1.Secret) {
 	d.hasCondition(c, v1alpha1.ConditionGrantsComplete,
 		`OAuth2Resource "orders" of namespace "foreign" does not grant the scope "orders.read" to this client; ask its owner for a grant. `+
-			"status.grants has every decision; the rest is granted.")
+			"The other scopes are granted; status.grants lists each decision.")
 	indicator := hallpass.Issuer.URL("/resources/foreign/orders")
 	d.isAnswered(d.fetch(secret, url.Values{"resource": {indicator}}), http.StatusBadRequest, "invalid_target",
 		"the client is granted nothing at "+indicator+"; send as resource an audience of status.grants of its OAuth2Client, or ask the owner of the API for a grant")
@@ -239,7 +239,7 @@ func revoked(d *developer, c *v1alpha1.OAuth2Client, secret *corev1.Secret) {
 	d.hasEvent(c, "RevokedTokenUsed", "Refused a revoked token, sent from 127.0.0.1")
 }
 
-const notAuthenticated = "client authentication failed; status.refusals of the OAuth2Client has the reason, if there is that client"
+const notAuthenticated = "client authentication failed; status.refusals of the OAuth2Client has the reason, if such a client exists"
 
 // newDeveloper binds the role edit to a user in one namespace.
 func newDeveloper(t *testing.T, server string) *developer {

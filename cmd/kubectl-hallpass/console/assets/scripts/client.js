@@ -1,6 +1,6 @@
 // A client: its credentials, what it may call, its tokens, and what one may do with it.
 
-import { announce, button, choice, contact, copy, copyable, date, dialog, el, field, form, next, panel, path, pill, state, table, time, words } from "./dom.js";
+import { announce, button, choice, contact, copy, copyable, date, dialog, el, field, form, next, panel, path, pill, removal, state, table, time, words } from "./dom.js";
 import { get, object, post } from "./api.js";
 import { revealed, secret } from "./secret.js";
 import { eventTable } from "./events.js";
@@ -100,12 +100,10 @@ function actions(c, reload) {
       announce("Saved.");
     }, [field("Display name", name), field("Notes", notes, "What it does, and which team runs it."), field("Contacts", contacts, "E-mail addresses or URIs, with commas between them.")], { cancel: close })));
   };
-  const remove = () => {
-    const typed = el("input", { autocomplete: "off", spellcheck: "false" });
-    return ask("Delete " + c.name, "Its credentials and tokens are refused at once, and its Secret is deleted. This cannot be undone: a new client of the same name has another secret.", "Delete",
-      async () => { await post(api("delete"), { name: typed.value.trim() }); location.hash = path("clients"); return c.name + " is deleted."; },
-      [field(`Type the name ${c.name}`, typed)], true);
-  };
+  const remove = () => removal(c.name, "Its credentials and tokens are refused at once, and its Secret is deleted. This cannot be undone: a new client of the same name has another secret.", async (typed) => {
+    await post(api("delete"), { name: typed });
+    location.hash = path("clients");
+  });
   return el("div", { class: "tools" },
     may.change ? button("Edit…", edit) : null,
     may.change && !c.notRotatable ? button("Rotate secret…", rotate) : null,

@@ -174,6 +174,17 @@ export function form(submitText, submit, fields, { danger, cancel, attributes = 
   return element;
 }
 
+// removal asks for the name of what is deleted before it is. Send deletes it, with what was typed.
+// The answer is true if it was deleted.
+export const removal = (name, text, send, { title = "Delete " + name, submit = "Delete", done = name + " is deleted." } = {}) => dialog(title, (close) => {
+  const typed = el("input", { autocomplete: "off", spellcheck: "false" });
+  return [el("p", {}, text), el("div", { class: "body" }, form(submit, async () => {
+    const sentence = await send(typed.value.trim());
+    close(true);
+    announce(sentence ?? done);
+  }, [field(`Type the name ${name}`, typed)], { danger: true, cancel: close }))];
+});
+
 let fieldCount = 0;
 
 // field is a control with its label and a hint.
@@ -182,6 +193,22 @@ export function field(label, control, hint) {
   control.id = id;
   if (hint) control.setAttribute("aria-describedby", id + "-hint");
   return el("div", { class: "field" }, el("label", { for: id }, label), hint ? el("span", { class: "hint", id: id + "-hint" }, hint) : null, control);
+}
+
+// rows are rows of fields, to which the button of the name addText adds another. Columns are the
+// labels of the fields with their placeholders, and begin the values of the first rows.
+export function rows(legend, columns, addText, begin = []) {
+  const all = el("div", { class: "stack" });
+  const add = (values, focus) => {
+    const inputs = columns.map(([, placeholder], i) => el("input", { autocomplete: "off", spellcheck: "false", placeholder, value: values[i] ?? "" }));
+    all.append(el("div", { class: "pair", "data-row": "" }, columns.map(([label], i) => field(label, inputs[i]))));
+    if (focus) inputs[0].focus();
+  };
+  for (const values of begin.length > 0 ? begin : [[]]) add(values, false);
+  return {
+    element: el("fieldset", {}, el("legend", {}, legend), all, el("div", {}, button(addText, () => add([], true), { class: "mini" }))),
+    values: () => [...all.querySelectorAll("[data-row]")].map((row) => [...row.querySelectorAll("input")].map((input) => input.value.trim())).filter((values) => values.some(Boolean)),
+  };
 }
 
 // choice is a checkbox or a radio button with its label beside it.

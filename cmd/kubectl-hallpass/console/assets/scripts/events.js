@@ -11,7 +11,7 @@ export function eventTable(events, withObject) {
     : e.kind === "OAuth2Token" ? el("a", { href: path("tokens") + "?q=" + encodeURIComponent(e.name), "data-key": "event token " + e.name }, e.name) : e.name;
   return table("Events", [
     { name: "When", first: true, nowrap: true, cell: (e) => [time(e.last), e.count > 1 ? el("span", { class: "under" }, e.count + " times") : null] },
-    ...(withObject ? [{ name: "About", cell: (e) => el("span", {}, about(e), el("span", { class: "under" }, e.kind)) }] : []),
+    ...(withObject ? [{ name: "About", cell: (e) => el("span", {}, about(e), el("span", { class: "under nowrap" }, e.kind)) }] : []),
     { name: "What", cell: (e) => el("span", {}, e.type === "Warning" ? [state("warn", e.reason), " "] : [el("b", {}, e.reason), " "], e.message) },
   ], events);
 }

@@ -7,6 +7,7 @@ import { overview } from "./overview.js";
 import { clients } from "./clients.js";
 import { client } from "./client.js";
 import { newClient } from "./newclient.js";
+import { newResource } from "./newresource.js";
 import { tokens } from "./tokens.js";
 import { resource, resources } from "./resources.js";
 import { keys } from "./keys.js";
@@ -81,10 +82,10 @@ async function show() {
   shownBefore = true;
   current = page;
   for (const link of document.querySelectorAll("#pages a")) {
-    if (link.dataset.page === (first === "new-client" ? "clients" : first)) link.setAttribute("aria-current", "page");
+    if (link.dataset.page === ({ "new-client": "clients", "new-resource": "resources" }[first] ?? first)) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  const routes = { "clients/2": client, "resources/2": resource, "new-client/0": newClient };
+  const routes = { "clients/2": client, "resources/2": resource, "new-client/0": newClient, "new-resource/0": newResource };
   const found = routes[first + "/" + rest.length] ?? (rest.length === 0 ? pages.find(([name]) => name === first)?.[2] : null);
   if (!found) {
     page.draw("Not found", el("h1", {}, "There is no such page"), el("p", { class: "body" }, el("a", { href: path("") }, "Go to the overview")));

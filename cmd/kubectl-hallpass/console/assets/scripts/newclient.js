@@ -1,8 +1,9 @@
 // The form for a new client, with the manifest that it applies beside it, and the credentials once
 // after it.
 
-import { announce, button, choice, copyable, copy, el, empty, field, form, panel, path, words } from "./dom.js";
+import { announce, button, choice, copy, el, empty, field, form, panel, path, rows, words } from "./dom.js";
 import { get, inNamespace, object, post } from "./api.js";
+import { manifest } from "./manifest.js";
 
 // created waits for a client that was just registered, and shows its credentials.
 async function created(page, namespace, name) {
@@ -18,20 +19,20 @@ async function created(page, namespace, name) {
     page.draw(name, el("h1", {}, name + " is registered, and not ready yet"), el("div", { class: "body stack" }, c.state.map((line) => el("p", { class: "note warn" }, line.text)), el("p", {}, go)));
     return;
   }
-  const rows = [];
+  const facts = [];
   let note = "You may not read its Secret. Its software gets the credentials from there.";
   if (c.secret && c.may.secret || c.configMap && c.may.configMap) {
     const { entries, idEntry, caEntry } = await get(object("clients", namespace, name, "entries"), { signal: page.signal });
     for (const e of entries) {
       if (![idEntry, "client_secret", "token_url"].includes(e.name) && !e.masked || e.name === caEntry) continue;
       const value = e.masked ? (await post(object("clients", namespace, name, "reveal"), { entry: e.name })).value : e.text;
-      rows.push(el("dt", {}, e.name), el("dd", {}, el("span", { class: "value" }, el("code", {}, value), button("Copy", () => copy(value, e.name), { class: "mini", "aria-label": "Copy " + e.name, "data-key": "copy " + e.name }))));
+      facts.push(el("dt", {}, e.name), el("dd", {}, el("span", { class: "value" }, el("code", {}, value), button("Copy", () => copy(value, e.name), { class: "mini", "aria-label": "Copy " + e.name, "data-key": "copy " + e.name }))));
     }
     note = c.secret ? `They are in the Secret ${namespace}/${c.secret}, from which its software reads them. When you leave this page the secret is masked again.`
       : `They are in the ConfigMap ${namespace}/${c.configMap}. There is no secret: its pods send the token of their service account.`;
   }
   page.draw(name, el("p", { class: "crumb" }, el("a", { href: path("clients"), "data-key": "crumb" }, "Clients"), " / ", namespace, " / ", name),
-    el("h1", { tabindex: "-1" }, name + " is registered"), el("div", { class: "body stack" }, panel("Credentials", null, rows.length > 0 ? el("dl", { class: "facts" }, rows) : null, el("p", { class: "quiet" }, note)), el("p", {}, go)));
+    el("h1", { tabindex: "-1" }, name + " is registered"), el("div", { class: "body stack" }, panel("Credentials", null, facts.length > 0 ? el("dl", { class: "facts" }, facts) : null, el("p", { class: "quiet" }, note)), el("p", {}, go)));
   document.querySelector("main h1").focus();
   announce(name + " is registered.");
 }
@@ -58,36 +59,13 @@ export async function newClient(page) {
   const accountField = field("Service account", account, "Its pods authenticate with their own token.");
   accountField.hidden = true;
 
-  const access = el("div", { class: "stack" });
-  const add = (focus) => {
-    const resource = text({ placeholder: "orders/orders-api" });
-    const wanted = text({ placeholder: "orders.read, orders.write" });
-    const row = el("div", { class: "pair", "data-access": "" }, field("Namespace and name of the API", resource), field("Scopes there", wanted));
-    access.append(row);
-    if (focus) resource.focus();
-  };
-  add(false);
-
+  const access = rows("APIs of others that it calls", [["Namespace and name of the API", "orders/orders-api"], ["Scopes there", "orders.read, orders.write"]], "Add another API");
   const values = () => ({
     name: name.value.trim(), displayName: displayName.value.trim(), notes: notes.value.trim(), contacts: words(contacts.value), scopes: words(scopes.value),
-    access: [...access.querySelectorAll("[data-access]")].map((row) => [...row.querySelectorAll("input")].map((i) => i.value.trim())).filter(([r, s]) => r || s).map(([r, s]) => r + "=" + words(s).join(",")),
+    access: access.values().map(([resource, wanted]) => resource + "=" + words(wanted).join(",")),
     serviceAccount: byAccount.checked ? account.value.trim() : "", tokenLifetime: lifetime.value.trim(), rotate: rotate.value.trim(),
   });
-  const preview = el("div", { class: "panel" });
-  const explain = el("p", { class: "quiet" }, "This is what is applied. Give the client a name to see it.");
-  preview.append(el("h2", {}, "Manifest"), explain);
-  let waiting;
-  const refresh = () => {
-    clearTimeout(waiting);
-    waiting = setTimeout(async () => {
-      try {
-        const { yaml } = await post(object("clients", namespace, "manifest"), values());
-        preview.replaceChildren(el("h2", {}, "Manifest"), el("p", { class: "quiet" }, "This is what is applied. For a repository that Argo CD or Flux applies, copy it and do not create the client here."), el("div", { class: "body" }, copyable(yaml, "Manifest")));
-      } catch (problem) {
-        preview.replaceChildren(el("h2", {}, "Manifest"), el("p", { class: "quiet" }, problem.sentence ?? explain.textContent));
-      }
-    }, 250);
-  };
+  const preview = manifest(object("clients", namespace, "manifest"), values, "client");
   const entry = form("Create client", async (f) => {
     await post(object("clients", namespace), values());
     delete f.dataset.dirty;
@@ -99,7 +77,7 @@ export async function newClient(page) {
     el("fieldset", {}, el("legend", {}, "It authenticates by"), choice(bySecret, "A client secret", "Hallpass makes it and writes it into a Secret."), choice(byAccount, "The service account of its pods", "There is no secret to rotate or to leak.")),
     accountField,
     field("Scopes for the APIs of its own namespace", scopes, "With commas between them, such as read, write."),
-    el("fieldset", {}, el("legend", {}, "APIs of others that it calls"), access, el("div", {}, button("Add another API", () => add(true), { class: "mini" }))),
+    access.element,
     el("div", { class: "pair" }, field("Token lifetime", lifetime, "From 1m to 1h."), field("Rotate the secret every", rotate, "Such as 720h.")),
   ]);
   for (const radio of [bySecret, byAccount]) {
@@ -109,8 +87,8 @@ export async function newClient(page) {
       rotate.disabled = byAccount.checked;
     });
   }
-  entry.addEventListener("input", refresh);
+  entry.addEventListener("input", preview.refresh);
   page.draw("New client", crumb, el("h1", {}, "New client"), el("p", { class: "lead" }, "In namespace " + namespace),
-    may.create ? el("div", { class: "body columns" }, el("div", { class: "panel" }, entry), preview)
+    may.create ? el("div", { class: "body columns" }, el("div", { class: "panel" }, entry), preview.panel)
       : el("div", { class: "body panel" }, el("p", { class: "note" }, page.session.readOnly ? "The console was started with --read-only, so it creates nothing." : "You may not create clients in this namespace. The role edit of the namespace is enough; ask its administrator.")));
 }

@@ -1,12 +1,15 @@
 // The APIs of a namespace: their scopes, and who may call them.
 
-import { announce, button, choice, copyable, dialog, el, empty, field, form, next, panel, path, pill, table, time } from "./dom.js";
+import { announce, button, choice, copyable, dialog, el, empty, field, form, next, panel, path, pill, removal, table, time } from "./dom.js";
 import { get, inNamespace, object, post } from "./api.js";
 import { list } from "./list.js";
+import { scopeRows } from "./newresource.js";
 
 const codes = (all) => all.map((one, i) => [i > 0 ? ", " : "", el("code", {}, one)]);
 
 export async function resources(page) {
+  const may = page.namespace ? await get(inNamespace("/api/rights", page.namespace), { signal: page.signal }) : {};
+  const create = () => may.createResource ? el("a", { class: "button main", href: path("new-resource"), "data-key": "new" }, "New API") : null;
   const shown = list(page, {
     noun: "resource", first: "name",
     columns: [
@@ -19,9 +22,9 @@ export async function resources(page) {
     ],
     search: (r) => [r.name, r.displayName, r.identifier, r.namespace, ...r.scopes.map((s) => s.name)].join(" "),
     order: { name: (r) => (r.displayName || r.name).toLowerCase(), clients: (r) => r.clients ?? 0 },
-    none: () => empty("No APIs are declared here", "Without a declaration the clients of a namespace call the APIs of that namespace. Declare an API to offer it to others: kubectl hallpass create resource"),
+    none: () => empty("No APIs are declared here", "Without a declaration the clients of a namespace call the APIs of that namespace. Declare an API to offer it to others.", ...[create()].filter(Boolean)),
   });
-  page.draw("Resources", el("h1", {}, "Resources"), el("p", { class: "lead" }, "APIs that their owners have declared, and to whom they grant their scopes."), shown.controls, shown.results);
+  page.draw("Resources", el("div", { class: "head" }, el("h1", {}, "Resources"), create() ? el("div", { class: "tools" }, create()) : null), el("p", { class: "lead" }, "APIs that their owners have declared, and to whom they grant their scopes."), shown.controls, shown.results);
   const load = async (options) => {
     shown.rows = await get(inNamespace("/api/resources", page.namespace), { signal: page.signal, ...options });
     shown.complete = true;
@@ -62,9 +65,28 @@ export async function resource(page, namespace, name) {
       }, [], { danger: true, cancel: close }))]);
     if (done) await load();
   };
+  const edit = async () => {
+    const displayName = el("input", { value: r.displayName ?? "", maxlength: "100" });
+    const scopes = scopeRows(r.scopes);
+    const saved = await dialog("Name and scopes", (close) => form("Save", async () => {
+      await post(api("declare"), { displayName: displayName.value.trim(), scopes: scopes.values() });
+      close(true);
+      announce("Saved.");
+    }, [field("Display name", displayName), scopes.element, el("p", { class: "quiet small" }, "Empty both fields of a scope to remove it. A scope that is granted cannot be removed.")], { cancel: close }));
+    if (saved) await load();
+  };
+  const remove = () => removal(r.name, "Clients lose what it grants: they get no more tokens for it, and Hallpass no longer accepts its scopes in tokens that were issued. This cannot be undone.", async (typed) => {
+    await post(api("delete"), { name: typed });
+    location.hash = path("resources");
+  });
+  const tools = () => [
+    r.may.grant && r.scopes.length > 0 ? button("Grant scopes…", grant, { class: "main" }) : null,
+    r.may.grant ? button("Edit…", edit) : null,
+    r.may.deleteResource ? button("Delete…", remove, { class: "danger" }) : null,
+  ].filter(Boolean);
   const draw = () => page.draw(r.displayName || r.name,
     el("p", { class: "crumb" }, el("a", { href: path("resources"), "data-key": "crumb" }, "Resources"), " / ", r.namespace, " / ", r.name),
-    el("div", { class: "head" }, el("div", { class: "title" }, el("h1", {}, r.displayName || r.name), pill(r.health)), r.may.grant && r.scopes.length > 0 ? el("div", { class: "tools" }, button("Grant scopes…", grant, { class: "main" })) : null),
+    el("div", { class: "head" }, el("div", { class: "title" }, el("h1", {}, r.displayName || r.name), pill(r.health)), tools().length > 0 ? el("div", { class: "tools" }, tools()) : null),
     r.identifier ? el("p", { class: "lead" }, "Tokens for it have the audience ", el("code", {}, r.identifier)) : null,
     r.health === "Ready" && r.state.length === 1 ? null : el("div", { class: "body" }, r.state.map((line) => el("div", { class: "note warn" }, el("span", {}, line.text), next(line.next)))),
     el("div", { class: "body stack" },

@@ -1,6 +1,6 @@
 // Tokens that were handed out: for software that cannot fetch its own.
 
-import { announce, choice, dialog, el, empty, field, form, path, pill, state, table, time, button } from "./dom.js";
+import { announce, choice, dialog, el, empty, field, form, path, pill, removal, state, table, time, button } from "./dom.js";
 import { get, inNamespace, object, post } from "./api.js";
 import { list } from "./list.js";
 import { secret } from "./secret.js";
@@ -17,15 +17,24 @@ function show(t, may) {
 }
 
 async function remove(t, reload) {
-  const typed = el("input", { autocomplete: "off", spellcheck: "false" });
-  const deleted = await dialog("Delete token " + t.name, (close) => [el("p", {}, "The token is revoked and its Secret is deleted. This cannot be undone."), el("div", { class: "body" },
-    form("Delete", async () => {
-      await post(object("tokens", t.namespace, t.name, "delete"), { name: typed.value.trim() });
-      close(true);
-      announce(t.name + " is deleted, and its token revoked.");
-    }, [field(`Type the name ${t.name}`, typed)], { danger: true, cancel: close }))]);
-  if (deleted) await reload();
+  const send = async (typed) => { await post(object("tokens", t.namespace, t.name, "delete"), { name: typed }); };
+  if (await removal(t.name, "The token is revoked and its Secret is deleted. This cannot be undone.", send, { title: "Delete token " + t.name, done: t.name + " is deleted, and its token revoked." })) await reload();
 }
+
+// revokeOne revokes a token that is pasted. It leaves the page when it is sent.
+function revokeOne(namespace) {
+  const pasted = el("input", { type: "password", autocomplete: "off", spellcheck: "false", required: true });
+  return dialog("Revoke a token", (close) => [el("p", {}, "Paste a token that was found where it should not be. It is revoked with the credentials of the client that it was issued to, for which you need the right to read their Secret."),
+    el("div", { class: "body" }, form("Revoke", async () => {
+      const token = pasted.value;
+      pasted.value = "";
+      announce((await post(inNamespace("/api/tokens/revoke", namespace), { token })).sentence);
+      close(true);
+    }, [field("Token", pasted, "A JWT, or one that begins with hpt_.")], { danger: true, cancel: close }))]);
+}
+
+const revokeAll = (namespace) => removal(namespace, "All tokens of all clients of this namespace that were issued so far are refused from now on. The clients keep their secrets, and can fetch new tokens.",
+  async (typed) => (await post(object("namespaces", namespace, "revoke"), { name: typed })).sentence, { title: "Revoke all tokens of " + namespace, submit: "Revoke all" });
 
 function columns({ may, reload, withClient, withNamespace }) {
   const all = [
@@ -109,7 +118,11 @@ export async function tokens(page) {
     filters: { ending: ["Expired or soon", (t) => t.expired || t.endsSoon], unhealthy: ["Not ready", (t) => t.health !== "Ready"] },
     none: () => empty("No tokens were handed out", "For software that cannot fetch its own token, open a client and choose New token."),
   });
-  page.draw("Tokens", el("h1", {}, "Tokens"), el("p", { class: "lead" }, "Tokens that were handed out. Those that clients fetch themselves are not stored, so no page can list them."), shown.controls, shown.results);
+  const tools = [
+    page.session.readOnly || page.namespace && !may.secret ? null : button("Revoke a token…", () => revokeOne(page.namespace)),
+    may.revoke ? button("Revoke all of the namespace…", () => revokeAll(page.namespace), { class: "danger" }) : null,
+  ].filter(Boolean);
+  page.draw("Tokens", el("div", { class: "head" }, el("h1", {}, "Tokens"), tools.length > 0 ? el("div", { class: "tools" }, tools) : null), el("p", { class: "lead" }, "Tokens that were handed out. Those that clients fetch themselves are not stored, so no page can list them."), shown.controls, shown.results);
   let waiting;
   page.onChange((change) => {
     if (change.kind !== "tokens") return;

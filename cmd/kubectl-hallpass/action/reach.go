@@ -1,7 +1,7 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package app
+package action
 
 import (
 	"context"
@@ -16,21 +16,23 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
-	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/action"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/cluster"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/issuer"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/show"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// reaching authenticates at the token server as a client, wherever it is.
-type reaching struct{ *plugin }
+// Reach authenticates at the token server as a client, wherever it is.
+type Reach struct {
+	// Dial connects to the token server; nil stands for the network.
+	Dial issuer.Dial
+}
 
 // dialTimeout is how long a direct connection to the token server may take.
 const dialTimeout = 5 * time.Second
 
-// endpoint authenticates as a client. It returns the entries of its Secret too.
-func (p reaching) endpoint(ctx context.Context, c *cluster.Client, client *v1alpha1.OAuth2Client) (*issuer.Endpoint, map[string][]byte, error) {
+// Endpoint authenticates as a client. It returns the entries of its Secret too.
+func (r Reach) Endpoint(ctx context.Context, c *cluster.Client, client *v1alpha1.OAuth2Client) (*issuer.Endpoint, map[string][]byte, error) {
 	if show.Method(client) == v1alpha1.ByPrivateKeyJWT {
 		return nil, nil, fmt.Errorf("client %q signs with a key of its own, which only its software has. Let that software fetch the token", client.Name)
 	}
@@ -38,7 +40,7 @@ func (p reaching) endpoint(ctx context.Context, c *cluster.Client, client *v1alp
 		return nil, nil, fmt.Errorf("client %q sends a JWT of OAuth2TrustedIssuer %q, which only its platform signs. Let the workload fetch the token", client.Name,
 			client.Spec.Authentication.FederatedToken.IssuerName)
 	}
-	data, err := action.Credentials(ctx, c, client)
+	data, err := Credentials(ctx, c, client)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -49,7 +51,7 @@ func (p reaching) endpoint(ctx context.Context, c *cluster.Client, client *v1alp
 			return nil, nil, err
 		}
 	}
-	endpoint, err := issuer.NewEndpoint(authenticated, data[show.CAEntry(client)], p.reach(c, string(data[show.TokenURLEntry(client)])))
+	endpoint, err := issuer.NewEndpoint(authenticated, data[show.CAEntry(client)], r.reach(c, string(data[show.TokenURLEntry(client)])))
 	return endpoint, data, err
 }
 
@@ -78,8 +80,8 @@ func assertion(ctx context.Context, c *cluster.Client, account, audience string)
 
 // reach connects to the token server: directly, or else by way of the API server. Either way its
 // certificate is verified for the name in the URL.
-func (p reaching) reach(c *cluster.Client, tokenURL string) issuer.Dial {
-	direct := p.Dial
+func (r Reach) reach(c *cluster.Client, tokenURL string) issuer.Dial {
+	direct := r.Dial
 	if direct == nil {
 		direct = (&net.Dialer{Timeout: dialTimeout}).DialContext
 	}
@@ -115,10 +117,10 @@ func addressOf(raw string) string {
 func namespaceOf(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return action.SystemNamespace
+		return SystemNamespace
 	}
 	if labels := strings.Split(u.Hostname(), "."); len(labels) >= 3 && labels[2] == "svc" {
 		return labels[1]
 	}
-	return action.SystemNamespace
+	return SystemNamespace
 }

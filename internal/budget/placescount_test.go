@@ -1,0 +1,51 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package budget
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// TestPlacesCountWhatIsHeld compares Places with a count of it, through any order of calls.
+func TestPlacesCountWhatIsHeld(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // it has to be the same again
+	holders := []string{"shop", "10.0.0.1", "198.51.1.1", "198.51.1.2", "198.51.2.1/32", "2001:db8:1::/64", "2001:db8:1:1::/64", "2001:db8:2::/64", "203.0.113.1"}
+	for range 200 {
+		p := NewSourcePlaces(12, 4, 2, Sources{})
+		held := map[string]int{}
+		sum := func() (n int) {
+			for _, has := range held {
+				n += has
+			}
+			return n
+		}
+		for range 300 {
+			who, to := holders[random.IntN(len(holders))], holders[random.IntN(len(holders))]
+			switch {
+			case held[who] > 0 && random.IntN(3) == 0:
+				p.Leave(who)
+				held[who]--
+			case held[who] > 0 && random.IntN(2) == 0:
+				if p.Move(who, to) {
+					held[who]--
+					held[to]++
+				}
+			case p.Enter(who):
+				held[who]++
+			}
+			if sum() > 12 {
+				t.Fatalf("%d places: %v", sum(), held)
+			}
+		}
+		for who, n := range held {
+			for range n {
+				p.Leave(who)
+			}
+		}
+		if p.used != 0 || p.borrowed != 0 || len(p.held)+len(p.networks) != 0 {
+			t.Fatalf("%d used, %d borrowed, %v and %v although nothing is held", p.used, p.borrowed, p.held, p.networks)
+		}
+	}
+}

@@ -1,0 +1,120 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package revocation
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// lastingToken is the entry of the n-th token of a test, which lives for three months.
+func lastingToken(n int) Entry {
+	r := revokedToken(n, noon)
+	r.Until, r.IssuedAt = seconds(noon.Add(90*24*time.Hour)), 0
+	return r
+}
+
+// A tenant can make tokens that live for months, revoke them, and make others. None of them is
+// collapsed, so a namespace has a bound.
+func TestRevocationsOfTokensThatLiveLongAreBounded(t *testing.T) {
+	var r State
+	revoke := func(n int, of Client) error {
+		err := r.Room(lastingToken(n), of)
+		if err == nil {
+			r.Revoke(lastingToken(n), of, noon)
+		}
+		return err
+	}
+	for n := range lastingShare + lastingLent {
+		if err := revoke(n, shopApp); err != nil {
+			t.Fatalf("the %d. token: %v", n, err)
+		}
+	}
+	if err := revoke(maxLasting, Client{"shop.other", "shop"}); oauth2.ReasonOf(err) != oauth2.ReasonRevocationNotDurable {
+		t.Errorf("beyond what is lent to a namespace: %v", err)
+	}
+	if err := r.Room(lastingToken(0), shopApp); err != nil {
+		t.Errorf("one that is revoked already: %v", err)
+	}
+	if err := r.Room(revokedToken(maxLasting, noon), shopApp); err != nil {
+		t.Errorf("a token of an hour: %v", err)
+	}
+	for n := range lastingShare {
+		if err := revoke(maxLasting+n, ordersApp); err != nil {
+			t.Fatalf("the %d. token of another namespace: %v", n, err)
+		}
+	}
+	if err := revoke(2*maxLasting, ordersApp); err == nil {
+		t.Error("another namespace borrows what is not there")
+	}
+
+	r.Sweep(noon.Add(91 * 24 * time.Hour))
+	if left, _ := r.Len(); left != 0 || r.Room(lastingToken(0), ordersApp) != nil {
+		t.Errorf("%d are left once they have expired, and %v", left, r.Room(lastingToken(0), ordersApp))
+	}
+}
+
+func TestARevocationOfATokenThatLivesLongOutlastsACollapse(t *testing.T) {
+	var r State
+	r.Revoke(lastingToken(1<<20), shopApp, noon)
+	r.fill(0, maxOfClient+1, shopApp, noon)
+	selectors := r.excess()
+	if len(selectors) != 1 || selectors[0].IssuedBefore.Before(noon) {
+		t.Fatalf("the selectors are %v: the token that lives long is one of the half", selectors)
+	}
+	r.Select(selectors[0].Name(), selectors[0])
+	r.Sweep(noon)
+	r.Deselect(selectors[0].Name()) // which the manager deletes after an hour
+	claims := claimsOf(lastingToken(1<<20), shopApp)
+	if !r.Revoked(claims, "shop", noon.Add(time.Hour)) {
+		t.Error("a token is good again that lives longer than the selector")
+	}
+}
+
+// storedBatches keeps the batches that a Journal writes.
+type storedBatches []Batch
+
+func (s *storedBatches) WriteRevocations(_ context.Context, _ string, batch Batch) error {
+	*s = append(*s, batch)
+	return nil
+}
+
+// The other replicas, and those that start later, count the same.
+func TestTokensThatLiveLongCountAtEachReplica(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var stored storedBatches
+		j := NewJournal(&stored, func() time.Time { return noon }, func(bool, int) {}, slog.New(slog.DiscardHandler))
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			j.Run(ctx)
+		}()
+		if err := j.Revoke(ctx, lastingToken(1), shopApp); err != nil {
+			t.Fatal(err)
+		}
+		stop()
+		<-done
+		read, err := UnpackBatch(stored[0].Pack())
+		if err != nil {
+			t.Fatal(err)
+		}
+		merged := Merge(Margins{}, func(Entry, Client) bool { return true }, read)
+		var first, second State
+		first.Learn(merged, noon)
+		for i := range Parts {
+			second.Learn(first.Part(i), noon)
+		}
+		for name, r := range map[string]*State{"that reads the batch": &first, "that reads the snapshot": &second} {
+			if counted := r.holders.lasting.namespaces["shop"]; counted != 1 {
+				t.Errorf("a replica %s counts %d", name, counted)
+			}
+		}
+	})
+}
