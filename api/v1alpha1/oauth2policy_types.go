@@ -50,7 +50,7 @@ type OAuth2PolicySpec struct {
 	// always apply. What permits something (clientIDs, resourceIdentifiers, claims, and
 	// FederatedToken in authenticationMethods) has an effect only if every label of the
 	// selector is protected by the installation (--protected-namespace-label), because the
-	// owner of a namespace can set the others.
+	// owner of a namespace can set labels that are not protected.
 	// +optional
 	NamespaceSelector LabelMatch `json:"namespaceSelector,omitzero"`
 

@@ -131,6 +131,7 @@ func (p *plugin) connectToWrite(w *writing) (*cluster.Client, cluster.Options, e
 
 // done prints the result of a write: a sentence, or the object in a format for machines.
 func (p *plugin) done(w *writing, object runtime.Object) error {
-	w.print.NamePrintFlags.Operation = w.did + map[cluster.DryRun]string{cluster.ByClient: " (dry run)", cluster.ByServer: " (server dry run)"}[cluster.DryRun(w.dryRun)]
+	suffixes := map[cluster.DryRun]string{cluster.ByClient: " (dry run)", cluster.ByServer: " (server dry run)"}
+	w.print.NamePrintFlags.Operation = w.did + suffixes[cluster.DryRun(w.dryRun)]
 	return p.objects(w.output, object)
 }

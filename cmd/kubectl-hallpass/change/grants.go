@@ -20,6 +20,13 @@ type Operation struct {
 	Value any    `json:"value,omitempty"`
 }
 
+// The operations of RFC 6902 that the plugin sends.
+const (
+	opAdd     = "add"
+	opRemove  = "remove"
+	opReplace = "replace"
+)
+
 // Access is a set of scopes for the clients of namespaces.
 type Access struct {
 	Namespaces []v1alpha1.NamespaceName
@@ -53,7 +60,7 @@ func Grant(r *v1alpha1.OAuth2Resource, a Access) ([]Operation, error) {
 		}
 		if i := slices.IndexFunc(r.Spec.Grants, alone(namespace)); i >= 0 {
 			for _, scope := range scopes {
-				operations = append(operations, Operation{Op: "add", Path: fmt.Sprintf("%s/%d/scopes/-", grantsPath, i), Value: scope})
+				operations = append(operations, Operation{Op: opAdd, Path: fmt.Sprintf("%s/%d/scopes/-", grantsPath, i), Value: scope})
 			}
 			continue
 		}
@@ -69,11 +76,11 @@ func Grant(r *v1alpha1.OAuth2Resource, a Access) ([]Operation, error) {
 // appended are the operations that add grants to those of a resource.
 func appended(r *v1alpha1.OAuth2Resource, fresh []grant) []Operation {
 	if len(fresh) > 0 && len(r.Spec.Grants) == 0 {
-		return []Operation{{Op: "add", Path: grantsPath, Value: fresh}}
+		return []Operation{{Op: opAdd, Path: grantsPath, Value: fresh}}
 	}
 	var operations []Operation
 	for _, g := range fresh {
-		operations = append(operations, Operation{Op: "add", Path: grantsPath + "/-", Value: g})
+		operations = append(operations, Operation{Op: opAdd, Path: grantsPath + "/-", Value: g})
 	}
 	return operations
 }
@@ -136,21 +143,21 @@ func Ungrant(r *v1alpha1.OAuth2Resource, a Access) (operations []Operation, byLa
 		switch {
 		case len(others) == len(g.From.Namespaces): // it names none of them
 		case len(others) > 0:
-			edits = append(edits, Operation{Op: "replace", Path: path + "/from/namespaces", Value: others})
+			edits = append(edits, Operation{Op: opReplace, Path: path + "/from/namespaces", Value: others})
 			if len(rest) > 0 {
 				copies = append(copies, copied(path, end, without(g.From.Namespaces, others), rest)...)
 				end++
 			}
 		case len(rest) > 0:
-			edits = append(edits, Operation{Op: "replace", Path: path + "/scopes", Value: rest})
+			edits = append(edits, Operation{Op: opReplace, Path: path + "/scopes", Value: rest})
 		default:
-			edits = append(edits, Operation{Op: "remove", Path: path})
+			edits = append(edits, Operation{Op: opRemove, Path: path})
 			removed++
 		}
 	}
 	slices.Reverse(byLabels)
 	if removed > 0 && removed == end { // an empty list is refused
-		return []Operation{{Op: "remove", Path: grantsPath}}, byLabels
+		return []Operation{{Op: opRemove, Path: grantsPath}}, byLabels
 	}
 	return append(copies, edits...), byLabels
 }
@@ -161,8 +168,8 @@ func copied(path string, end int, namespaces []v1alpha1.NamespaceName, scopes []
 	to := fmt.Sprintf("%s/%d", grantsPath, end)
 	return []Operation{
 		{Op: "copy", From: path, Path: to},
-		{Op: "replace", Path: to + "/from/namespaces", Value: namespaces},
-		{Op: "replace", Path: to + "/scopes", Value: scopes},
+		{Op: opReplace, Path: to + "/from/namespaces", Value: namespaces},
+		{Op: opReplace, Path: to + "/scopes", Value: scopes},
 	}
 }
 

@@ -31,7 +31,7 @@ func Declare(r *v1alpha1.OAuth2Resource, d Declaration) ([]Operation, error) {
 			if err := ungranted(r, scope.Name); err != nil {
 				return nil, err
 			}
-			removed = append(removed, Operation{Op: "remove", Path: path})
+			removed = append(removed, Operation{Op: opRemove, Path: path})
 			continue
 		}
 		operations = append(operations, text(path+"/description", scope.Description, fresh[at].Description)...)
@@ -39,13 +39,13 @@ func Declare(r *v1alpha1.OAuth2Resource, d Declaration) ([]Operation, error) {
 	}
 	// an empty list is refused
 	if len(removed) > 0 && len(removed) == len(r.Spec.Scopes) && len(fresh) == 0 {
-		return append(operations, Operation{Op: "remove", Path: scopesPath}), nil
+		return append(operations, Operation{Op: opRemove, Path: scopesPath}), nil
 	}
 	if len(r.Spec.Scopes) == 0 && len(fresh) > 0 {
-		return append(operations, Operation{Op: "add", Path: scopesPath, Value: fresh}), nil
+		return append(operations, Operation{Op: opAdd, Path: scopesPath, Value: fresh}), nil
 	}
 	for _, scope := range fresh {
-		operations = append(operations, Operation{Op: "add", Path: scopesPath + "/-", Value: scope})
+		operations = append(operations, Operation{Op: opAdd, Path: scopesPath + "/-", Value: scope})
 	}
 	slices.Reverse(removed) // from the end, so that positions stay right
 	return append(operations, removed...), nil
@@ -57,9 +57,9 @@ func text(path, before, after string) []Operation {
 	case before == after:
 		return nil
 	case after == "":
-		return []Operation{{Op: "remove", Path: path}}
+		return []Operation{{Op: opRemove, Path: path}}
 	}
-	return []Operation{{Op: "add", Path: path, Value: after}}
+	return []Operation{{Op: opAdd, Path: path, Value: after}}
 }
 
 // ungranted refuses a scope that a grant has.

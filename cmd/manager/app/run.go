@@ -12,7 +12,7 @@ import (
 	"errors"
 	"fmt"
 
-	// the authorities of public issuers, for an image that has none
+	// These are the authorities of public issuers, for an image that has none.
 	_ "golang.org/x/crypto/x509roots/fallback"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"

@@ -64,6 +64,7 @@ func methodOf(c *v1alpha1.OAuth2Client, cached client.Client, live, declared cli
 	case v1alpha1.ByFederatedToken:
 		secrets.Name = ""
 		return byFederated{base{c, configMaps, secrets, true}}
+	case v1alpha1.ByClientSecret, v1alpha1.ByPrivateKeyJWT: // both may have a Secret
 	}
 	// of the Secrets that one stays which is read
 	if c.Spec.Secret.Source == v1alpha1.SecretExisting {

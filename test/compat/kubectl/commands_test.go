@@ -195,7 +195,10 @@ func stored(t *testing.T, namespace string) string {
 		}
 		must(t, shared.Cluster.List(t.Context(), kind, options...))
 		must(t, meta.EachListItem(kind, func(o runtime.Object) error {
-			object := o.(client.Object) //nolint:forcetypeassert // the items are
+			object, ok := o.(client.Object)
+			if !ok {
+				return fmt.Errorf("%T has no metadata", o)
+			}
 			object.SetManagedFields(nil)
 			fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
 			must(t, err)
