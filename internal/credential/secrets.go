@@ -141,13 +141,10 @@ func propose(r Record, made Proposal, p Policy) Record {
 // schedule is when the next rotation of a settled registration is due; zero means never. blocked
 // means that one is due and has to wait until then for an older secret to end.
 func schedule(r Record, p Policy, now Time) (due time.Time, blocked bool) {
-	current := slices.IndexFunc(r.Verifiers, func(v oauth2.Verifier) bool { return v.ExpiresAt.IsZero() })
-	if current < 0 {
+	if r.current() < 0 {
 		return time.Time{}, false
 	}
-	if p.Interval > 0 {
-		due = nextInterval(r.Verifiers[current].CreatedAt, p.Interval, p.UID)
-	}
+	due = r.AutomaticallyDue(p)
 	if p.Request != "" && p.Request != r.Rotation.Handled {
 		due = now.Earliest
 	}
@@ -157,10 +154,25 @@ func schedule(r Record, p Policy, now Time) (due time.Time, blocked bool) {
 	return nextEnd(r, now), true
 }
 
+// current is where the current secret is; negative if there is none.
+func (r Record) current() int {
+	return slices.IndexFunc(r.Verifiers, func(v oauth2.Verifier) bool { return v.ExpiresAt.IsZero() })
+}
+
+// AutomaticallyDue is when the next automatic rotation is due, whether or not it can be carried
+// out; zero if none is planned.
+func (r Record) AutomaticallyDue(p Policy) time.Time {
+	current := r.current()
+	if current < 0 || p.Interval == 0 {
+		return time.Time{}
+	}
+	return nextInterval(r.Verifiers[current].CreatedAt, p.Interval, p.UID)
+}
+
 // WasDue reports whether an automatic rotation was due at an instant.
 func (r Record) WasDue(at time.Time, p Policy) bool {
-	current := slices.IndexFunc(r.Verifiers, func(v oauth2.Verifier) bool { return v.ExpiresAt.IsZero() })
-	return current >= 0 && p.Interval > 0 && !nextInterval(r.Verifiers[current].CreatedAt, p.Interval, p.UID).After(at)
+	due := r.AutomaticallyDue(p)
+	return !due.IsZero() && !due.After(at)
 }
 
 // nextInterval is the client's first turn after created. Turns are an interval apart, at a place in

@@ -251,6 +251,49 @@ func TestARotationThatWaitsSaysWhy(t *testing.T) {
 	}
 }
 
+// TestAnAutomaticRotationThatWaitsSaysSo: no request names it, and what is in the way of the client
+// keeps it from being planned.
+func TestAnAutomaticRotationThatWaitsSaysSo(t *testing.T) {
+	w := newWorld(t)
+	c := clientOfWorld("app")
+	c.Spec.Rotation = v1alpha1.RotationSpec{Interval: "24h", Overlap: "1h"}
+	w.create(c)
+	w.rest("app")
+	due := w.get("app").Status.Rotation.NextAt
+	w.edit("app", func(c *v1alpha1.OAuth2Client) { c.Spec.Secret.Template = v1alpha1.SecretTemplate{"a": "$(nothing)"} })
+	w.rest("app")
+	w.pass(6 * time.Minute) // it is Stalled by now
+	w.rest("app")
+	if rotation := w.get("app").Status.Rotation; !rotation.NextAt.Equal(&due) || rotation.Reason != "" {
+		t.Errorf("before it is due: %+v, want it at %s", rotation, due)
+	}
+	w.sync()
+	result, err := w.reconcile("app")
+	w.must(err)
+	if wake := w.clock.Now().Add(result.RequeueAfter); wake.After(due.Add(time.Minute)) || result.RequeueAfter < time.Minute && due.Sub(w.clock.Now()) > time.Hour {
+		t.Errorf("it looks again at %s, and the rotation is due at %s", wake, due)
+	}
+	w.events()
+	w.pass(25 * time.Hour)
+	w.rest("app")
+	rotation := w.get("app").Status.Rotation
+	if !rotation.NextAt.Equal(&due) || rotation.Reason != v1alpha1.RotationNotReady || !strings.Contains(rotation.Message, "is due and waits") {
+		t.Errorf("once it is due: %+v, and it has been due since %s", rotation, due)
+	}
+	if found := w.events(); len(found) != 1 || !strings.HasPrefix(found[0], "Warning RotationWaits ") {
+		t.Errorf("events %q", found)
+	}
+	w.sync()
+	if result, err = w.reconcile("app"); err != nil || result.RequeueAfter > 0 && result.RequeueAfter < time.Minute {
+		t.Errorf("it looks again after %s: %v", result.RequeueAfter, err)
+	}
+	w.edit("app", func(c *v1alpha1.OAuth2Client) { c.Spec.Secret.Template = nil })
+	w.rest("app")
+	if rotation := w.get("app").Status.Rotation; rotation.Reason != "" || !rotation.NextAt.After(w.clock.Now()) {
+		t.Errorf("once nothing is in the way: %+v", rotation)
+	}
+}
+
 func TestEachRejectionHasOneEvent(t *testing.T) {
 	foreign := func(w *world) {
 		w.must(w.server.Create(w.t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app"}}))

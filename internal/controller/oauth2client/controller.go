@@ -7,7 +7,6 @@
 package oauth2client
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -166,12 +165,17 @@ func (r *Reconciler) attempt(ctx context.Context, c *v1alpha1.OAuth2Client, m me
 	}
 	var heals time.Time
 	d.failure, heals = r.damping(c, m.kind())
-	r.Waiting.Expect(client.ObjectKeyFromObject(c), poll.Expected(cmp.Or(d.condition(), s.conflict), secretName(c)))
+	r.Waiting.Expect(client.ObjectKeyFromObject(c), poll.Expected(secretName(c), d.condition(), s.conflict))
 	r.announce(c, s, d)
 	wanted, stalls := statusOf(c, m, s, d)
 	result := wait(r.Policy.Room, c, d)
 	if result.RequeueAfter == 0 {
-		result.RequeueAfter = d.again(r.Clock.Now(), stalls, credential.Earliest(heals, s.again))
+		// also behind an obstacle: the status says so once it is due
+		due := wanted.Rotation.NextAt.Time
+		if !due.After(s.at.Earliest) {
+			due = time.Time{}
+		}
+		result.RequeueAfter = d.again(r.Clock.Now(), stalls, credential.Earliest(heals, s.again, due))
 	}
 	return result, s, r.report(ctx, c, wanted)
 }

@@ -160,6 +160,9 @@ func rotationOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) v1alpha1
 	}
 	requested := request != "" && request != found.HandledRequest
 	_, generated := m.(byGenerated)
+	if generated && d.obstacle != nil { // which no plan knows of
+		found.NextAt = metav1.NewTime(plan.Record.AutomaticallyDue(policyOf(c)))
+	}
 	switch {
 	case plan.Blocked:
 		found.Reason, found.Message = v1alpha1.RotationTooManySecrets, fmt.Sprintf(
@@ -170,10 +173,13 @@ func rotationOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) v1alpha1
 		if was := c.Status.Rotation.NextAt; !was.IsZero() && was.Time.Before(plan.Due) {
 			found.NextAt = was // since when it has been due
 		}
-	case !requested:
-	case d.obstacle != nil:
+	case d.obstacle != nil && requested:
 		found.Reason, found.Message = v1alpha1.RotationNotReady, fmt.Sprintf(
 			"A rotation was requested and waits until the client is ready: %s.", d.obstacle.Reason)
+	case d.obstacle != nil && !found.NextAt.IsZero() && !found.NextAt.After(s.at.Earliest):
+		found.Reason, found.Message = v1alpha1.RotationNotReady, fmt.Sprintf(
+			"A rotation is due and waits until the client is ready: %s.", d.obstacle.Reason)
+	case !requested:
 	case !generated:
 		found.Reason, found.Message = v1alpha1.RotationNotGenerated,
 			"A rotation was requested, and no secret of this client is generated here. Write another value to the Existing Secret, or other keys to the spec."

@@ -154,7 +154,7 @@ func (r *Reconciler) attempt(ctx context.Context, object *v1alpha1.OAuth2Token, 
 		return ctrl.Result{}, errors.Join(err, failed)
 	}
 	r.Policy.Room.Done(kind, client.ObjectKeyFromObject(object))
-	r.Waiting.Expect(client.ObjectKeyFromObject(object), poll.Expected(s.condition, secretName(object)))
+	r.Waiting.Expect(client.ObjectKeyFromObject(object), poll.Expected(secretName(object), s.condition))
 	stalls, err := r.reports.write(ctx, object, s)
 	if err != nil {
 		return ctrl.Result{}, err

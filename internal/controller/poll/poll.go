@@ -48,16 +48,19 @@ const (
 // Object is an object that another one of its namespace waits for. The zero Object is none.
 type Object struct{ Kind, Name string }
 
-// Expected is the object of that name that an object with a condition waits for.
-func Expected(condition *metav1.Condition, name string) Object {
-	if condition == nil {
-		return Object{}
-	}
-	switch condition.Reason {
-	case v1alpha1.ReasonSecretConflict, v1alpha1.ReasonSecretNotFound, v1alpha1.ReasonSecretNotLabelled:
-		return Object{"Secret", name}
-	case v1alpha1.ReasonConfigMapConflict:
-		return Object{"ConfigMap", name}
+// Expected is the object of that name that an object waits for by the first of its conditions that
+// names one. A nil condition names none.
+func Expected(name string, conditions ...*metav1.Condition) Object {
+	for _, condition := range conditions {
+		if condition == nil {
+			continue
+		}
+		switch condition.Reason {
+		case v1alpha1.ReasonSecretConflict, v1alpha1.ReasonSecretNotFound, v1alpha1.ReasonSecretNotLabelled:
+			return Object{"Secret", name}
+		case v1alpha1.ReasonConfigMapConflict:
+			return Object{"ConfigMap", name}
+		}
 	}
 	return Object{}
 }

@@ -274,8 +274,12 @@ func TestWhatIsAskedFor(t *testing.T) {
 		"a watch shows it":                       {new(v1alpha1.SecretTooWeak("x", "is short")), Object{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := Expected(c.condition, "x"); got != c.want {
+			if got := Expected("x", c.condition); got != c.want {
 				t.Errorf("%+v, want %+v", got, c.want)
+			}
+			// what a watch shows beside it does not hide it
+			if got := Expected("x", new(v1alpha1.SecretTooWeak("x", "is short")), c.condition); got != c.want {
+				t.Errorf("behind another condition: %+v, want %+v", got, c.want)
 			}
 		})
 	}
