@@ -208,7 +208,7 @@ var volatile = []golden.Volatile{
 	{Pattern: regexp.MustCompile(`[A-Z][a-z]{2} \d+, \d{4}, \d+:\d\d [AP]M UTC`), Text: "DATE"},
 	{Pattern: regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`), Text: "TIME"},
 	{Pattern: regexp.MustCompile(`just now|\d+ (second|minute)s? ago|this minute`), Text: "AGO"},
-	{Pattern: regexp.MustCompile(`in \d+ (day|month)s?|next month`), Text: "AHEAD"},
+	{Pattern: regexp.MustCompile(`in \d+ (minute|hour|day|month)s?|tomorrow|next month`), Text: "AHEAD"},
 	{Pattern: regexp.MustCompile(`(127\.0\.0\.1|localhost):\d+`), Text: "ADDRESS"},
 }
 

@@ -152,6 +152,7 @@ func TestTheIdleEnd(t *testing.T) {
 	b.until("the warning is gone", `(`+warning+`) === ""`)
 
 	b.fill("Name", "half-written")
+	b.until("the server knows of the typing", `performance.getEntriesByType("resource").filter((e) => e.name.endsWith("/api/stay")).length === 2`)
 	pass(9 * time.Minute)
 	b.until("it warns of the form", `(`+warning+`).includes("A form on this page has entries that were not sent")`)
 	b.press("Stay")
