@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/checkup"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/cluster"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/show"
@@ -42,7 +43,7 @@ type Examination struct {
 func (e Examination) Findings(ctx context.Context, c *cluster.Client) []checkup.Finding {
 	findings := []checkup.Finding{e.examineClock(ctx, c)}
 	findings = append(findings, e.examineReplicas(ctx, c.In(e.System))...)
-	return append(findings, e.examineKeys(ctx, c.In(e.Registry)), e.examineCertificate(ctx, c.In(e.System)), examineAdmission(ctx, c))
+	return append(findings, e.examineKeys(ctx, c.In(e.Registry)), e.examineCertificate(ctx, c.In(e.System)), examineAdmission(ctx, c), examineIssuers(ctx, c))
 }
 
 // Unread is the finding of a check that could not be made.
@@ -110,6 +111,21 @@ func (e Examination) examineCertificate(ctx context.Context, c *cluster.Client) 
 		return Unread("certificate", err)
 	}
 	return checkup.Certificate(secret.Data[corev1.TLSCertKey], e.Now())
+}
+
+func examineIssuers(ctx context.Context, c *cluster.Client) checkup.Finding {
+	read, err := c.List(ctx, cluster.Issuers(), metav1.ListOptions{})
+	if cluster.IsMissingKind(err) {
+		return checkup.Finding{Check: checkup.IssuersCheck, State: checkup.OK, Sentence: "The cluster has no OAuth2TrustedIssuers, as in an installation for chosen namespaces."}
+	}
+	if err != nil {
+		return Unread(checkup.IssuersCheck, err)
+	}
+	issuers, err := cluster.All[v1alpha1.OAuth2TrustedIssuer](read.Items)
+	if err != nil {
+		return Unread(checkup.IssuersCheck, err)
+	}
+	return checkup.Issuers(issuers)
 }
 
 func examineAdmission(ctx context.Context, c *cluster.Client) checkup.Finding {

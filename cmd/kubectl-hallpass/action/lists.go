@@ -28,6 +28,14 @@ func SortEvents(events []corev1.Event) {
 	slices.SortStableFunc(events, func(a, b corev1.Event) int { return show.EventTime(&a).Compare(show.EventTime(&b)) })
 }
 
+// IssuerOf is the OAuth2TrustedIssuer that a client names; nil for a client of another method.
+func IssuerOf(ctx context.Context, c *cluster.Client, client *v1alpha1.OAuth2Client) (*v1alpha1.OAuth2TrustedIssuer, error) {
+	if show.Method(client) != v1alpha1.ByFederatedToken {
+		return nil, nil //nolint:nilnil // no issuer is an answer
+	}
+	return cluster.Read[v1alpha1.OAuth2TrustedIssuer](ctx, c, cluster.Issuers(), client.Spec.Authentication.FederatedToken.IssuerName)
+}
+
 // TokensOf are the OAuth2Tokens of a client.
 func TokensOf(ctx context.Context, c *cluster.Client, client string) ([]v1alpha1.OAuth2Token, error) {
 	read, err := c.List(ctx, cluster.Tokens(), metav1.ListOptions{})

@@ -74,6 +74,8 @@ func (p createCommand) createClient() *cobra.Command {
 		Example: "  # A client with scopes for the APIs of its own namespace\n  kubectl hallpass create client reporting --scopes read,write\n\n" +
 			"  # A client that calls an API of another team\n  kubectl hallpass create client reporting --access orders/orders-api=orders.read\n\n" +
 			"  # A client without a secret: the pods of a service account\n  kubectl hallpass create client worker --service-account worker --scopes read\n\n" +
+			"  # A client without a secret: a CI job, by the JWT of its platform\n" +
+			"  kubectl hallpass create client deploy --issuer github --claim repository_id=74 --claim environment=prod,staging --scopes deploy\n\n" +
 			"  # The manifest, for a repository that Argo CD or Flux applies\n" +
 			"  kubectl hallpass create client reporting --scopes read --dry-run=client --output yaml",
 	}
@@ -84,9 +86,13 @@ func (p createCommand) createClient() *cobra.Command {
 	flags.StringSliceVar(&n.Scopes, "scopes", nil, "Scopes for the APIs of its own namespace")
 	flags.StringArrayVar(&n.Access, "access", nil, "Scopes of an OAuth2Resource, such as orders/orders-api=orders.read,orders.write; may be repeated")
 	flags.StringVar(&n.ServiceAccount, "service-account", "", "ServiceAccount whose pods authenticate with their own token; there is then no client secret")
+	flags.StringVar(&n.Issuer, "issuer", "", "OAuth2TrustedIssuer whose JWTs authenticate the client; there is then no client secret")
+	flags.StringVar(&n.Subject, "subject", "", "With --issuer: the sub of the JWT")
+	flags.StringArrayVar(&n.Claims, "claim", nil, "With --issuer: a claim of the JWT and the values that it may have, such as environment=prod,staging; may be repeated")
 	flags.StringVar(&n.TokenLifetime, "token-lifetime", "", "How long its tokens are valid, from 1m to 1h; left out 1h")
 	flags.StringVar(&n.Rotate, "rotate-every", "", "Time between two automatic rotations of its secret, such as 720h; left out there are none")
 	mustComplete(command, "service-account", p.completeNames(cluster.Accounts(), true))
+	mustComplete(command, "issuer", p.completeNames(cluster.Issuers(), true))
 	return p.creator(cluster.Clients(), command, func(namespace, name string) (any, error) {
 		n.Namespace, n.Name = namespace, name
 		c, err := n.Client()

@@ -7,6 +7,7 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/action"
@@ -20,7 +21,7 @@ type describeCommand struct{ *plugin }
 func (p describeCommand) command() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "describe",
-		Short: "Describe a client, an API or a token in plain words",
+		Short: "Describe a client, an API, a token or a trusted issuer in plain words",
 		Args:  noArguments,
 		RunE:  help,
 	}
@@ -51,6 +52,17 @@ func (p describeCommand) command() *cobra.Command {
 				return "", err
 			}
 			return show.DescribeToken(t, p.Now()), nil
+		}),
+		p.describer(cluster.Issuers(), &cobra.Command{
+			Use: "issuer NAME...", Aliases: []string{"issuers", "hpi", "oauth2trustedissuer"},
+			Short:   "Describe a trusted issuer: its keys, which namespaces may use it, and why its JWTs are refused",
+			Example: "  kubectl hallpass describe issuer github",
+		}, func(ctx context.Context, c *cluster.Client, name string) (string, error) {
+			i, err := cluster.Read[v1alpha1.OAuth2TrustedIssuer](ctx, c, cluster.Issuers(), name)
+			if err != nil {
+				return "", err
+			}
+			return show.DescribeIssuer(i, p.Now()), nil
 		}),
 	)
 	return command
@@ -95,5 +107,9 @@ func (p describeCommand) describeClient(ctx context.Context, c *cluster.Client, 
 	if err != nil {
 		return "", err
 	}
-	return show.DescribeClient(client, tokens, p.Now()), nil
+	issuer, err := action.IssuerOf(ctx, c, client)
+	if err != nil && !apierrors.IsForbidden(err) && !apierrors.IsNotFound(err) {
+		return "", err
+	}
+	return show.DescribeClient(client, issuer, tokens, p.Now()), nil
 }

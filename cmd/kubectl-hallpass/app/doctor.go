@@ -32,7 +32,7 @@ func (p doctorCommand) command() *cobra.Command {
 	var o examining
 	command := &cobra.Command{
 		Use: "doctor", Short: "Check the installation, and what you may do in it",
-		Long: "Check the installation: the custom resources, the replicas and versions, signing keys, the serving certificate, clocks and admission policies; " +
+		Long: "Check the installation: the custom resources, the replicas and versions, signing keys, the serving certificate, clocks, admission policies and trusted issuers; " +
 			"and what you may do in the namespace. What you may not read is unknown.\n\nThe exit code is 0 if there is no problem, and 3 if there is one.",
 		Example: "  kubectl hallpass doctor --namespace shop",
 		Args:    noArguments,

@@ -27,7 +27,7 @@ type getCommand struct{ *plugin }
 func (p getCommand) command() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "get",
-		Short: "List clients, APIs, tokens or signing keys, or show the Secret of a client",
+		Short: "List clients, APIs, tokens, trusted issuers or signing keys, or show the Secret of a client",
 		Args:  noArguments,
 		RunE:  help,
 	}
@@ -52,6 +52,13 @@ func (p getCommand) command() *cobra.Command {
 			Long: "List OAuth2Tokens. These are the tokens that Hallpass writes into Secrets. " +
 				"Tokens that clients fetch themselves are not stored, so no command can list them.",
 			Example: "  # Tokens that have not been used for 30 days\n  kubectl hallpass get tokens --unused-for 30d",
+		}),
+		getter(p, listed[v1alpha1.OAuth2TrustedIssuer]{kind: cluster.Issuers(), table: show.Issuers}, &cobra.Command{
+			Use: "issuers [NAME...]", Aliases: []string{"issuer", "hpi", "oauth2trustedissuers", "oauth2trustedissuer"},
+			Short: "List OAuth2TrustedIssuers: the platforms whose JWTs authenticate clients, and their keys",
+			Long: "List OAuth2TrustedIssuers.\n\nHEALTH is Ready, or why JWTs of the issuer are refused. KEYS AGE is how long ago its keys were fetched; keys in the spec have no age. " +
+				"CLIENTS is how many OAuth2Clients name it.\n\nThey belong to the cluster, and by default its administrators alone may read them.",
+			Example: "  # All issuers, with where their keys come from and the namespaces that may use them\n  kubectl hallpass get issuers --output wide",
 		}),
 		secretCommand(p).command(),
 		keysCommand(p).command(),
@@ -81,7 +88,9 @@ type listing struct {
 func getter[T any](p getCommand, l listed[T], command *cobra.Command) *cobra.Command {
 	o := &listing{output: newOutput(command, "")}
 	flags := command.Flags()
-	flags.BoolVarP(&o.all, "all-namespaces", "A", false, "List those of all namespaces")
+	if !l.kind.Clusterwide {
+		flags.BoolVarP(&o.all, "all-namespaces", "A", false, "List those of all namespaces")
+	}
 	flags.BoolVarP(&o.watch, "watch", "w", false, "List, and then print each change until Ctrl-C")
 	flags.StringVarP(&o.selector, "selector", "l", "", "Labels that the objects have, such as team=orders")
 	if l.unused != nil {
@@ -205,7 +214,7 @@ func (p getCommand) sayNothingFound(ctx context.Context, c *cluster.Client, kind
 	if o.unusedFor != "" {
 		which += " that were not used for " + o.unusedFor
 	}
-	if o.all {
+	if o.all || kind.Clusterwide {
 		p.say("There are no %s in the cluster.", which)
 		return
 	}

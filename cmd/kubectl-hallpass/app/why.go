@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/action"
@@ -102,7 +103,27 @@ func (p whyCommand) runWhy(ctx context.Context, o asking, args []string) error {
 	if err != nil {
 		return err
 	}
-	return p.printVerdict(verdict.OfClient(client, o.Request), client.Status.Refusals, o.format)
+	v, err := ofClient(ctx, c, client, o.Request)
+	if err != nil {
+		return err
+	}
+	return p.printVerdict(v, client.Status.Refusals, o.format)
+}
+
+// ofClient decides about a token request of a client, and about its trusted issuer if the caller
+// may read that.
+func ofClient(ctx context.Context, c *cluster.Client, client *v1alpha1.OAuth2Client, r verdict.Request) (verdict.Verdict, error) {
+	v := verdict.OfClient(client, r)
+	issuer, err := action.IssuerOf(ctx, c, client)
+	switch {
+	case apierrors.IsForbidden(err):
+		return verdict.WithoutIssuer(v, client), nil
+	case apierrors.IsNotFound(err):
+		return verdict.WithIssuer(v, client, nil), nil
+	case err != nil || issuer == nil:
+		return v, err
+	}
+	return verdict.WithIssuer(v, client, issuer), nil
 }
 
 // findDecision finds the audit line of a request in the logs of the token servers.

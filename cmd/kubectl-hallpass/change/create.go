@@ -4,6 +4,7 @@
 package change
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -20,7 +21,11 @@ type NewClient struct {
 	Contacts, Scopes         []string
 	// Access are scopes of resources: <namespace>/<name>=<scope>,<scope>.
 	Access         []string
-	ServiceAccount string
+	ServiceAccount           string
+	// Issuer is the OAuth2TrustedIssuer of a client without a secret, and Subject the sub of its
+	// JWTs; Claims are <name>=<value>,<value>.
+	Issuer, Subject string
+	Claims          []string
 	TokenLifetime  string
 	Rotate         string
 }
@@ -39,6 +44,9 @@ func (n NewClient) Client() (*v1alpha1.OAuth2Client, error) {
 			Method: v1alpha1.ByServiceAccount, ServiceAccount: v1alpha1.ServiceAccountSpec{Name: n.ServiceAccount},
 		}
 	}
+	if err := n.federate(&c.Spec.Authentication); err != nil {
+		return nil, err
+	}
 	for _, text := range n.Access {
 		access, err := parseAccess(n.Namespace, text)
 		if err != nil {
@@ -47,6 +55,32 @@ func (n NewClient) Client() (*v1alpha1.OAuth2Client, error) {
 		c.Spec.Access = append(c.Spec.Access, access)
 	}
 	return c, nil
+}
+
+// federate sets the JWTs that authenticate the client, if it names any.
+func (n NewClient) federate(a *v1alpha1.AuthenticationSpec) error {
+	named := n.Subject != "" || len(n.Claims) > 0
+	switch {
+	case n.Issuer == "" && named:
+		return errors.New("--subject and --claim are about the JWTs of a trusted issuer: add --issuer, with the name of its OAuth2TrustedIssuer")
+	case n.Issuer == "":
+		return nil
+	case n.ServiceAccount != "":
+		return errors.New("a client authenticates in one way: leave out --issuer or --service-account")
+	case !named:
+		return fmt.Errorf("--issuer=%s alone would let every workload of the issuer authenticate: add --subject or --claim", n.Issuer)
+	}
+	a.Method = v1alpha1.ByFederatedToken
+	a.FederatedToken = v1alpha1.FederatedTokenSpec{IssuerName: n.Issuer, Subject: n.Subject}
+	for _, text := range n.Claims {
+		name, values, _ := strings.Cut(text, "=")
+		if name == "" || values == "" {
+			return fmt.Errorf("--claim=%q names no values of a claim; write it as --claim=environment=prod,staging", text)
+		}
+		a.FederatedToken.Claims = append(a.FederatedToken.Claims,
+			v1alpha1.RequiredClaim{Name: name, Values: converted[v1alpha1.RequiredValue](strings.Split(values, ","))})
+	}
+	return nil
 }
 
 // parseAccess reads <namespace>/<name>=<scope>,<scope>; the namespace may be left out for that of

@@ -13,7 +13,10 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 )
 
@@ -137,6 +140,33 @@ func Keys(ring keyring.Ring, now time.Time) Finding {
 	}
 	if next := ring.NextChange(now); !next.IsZero() {
 		f.Sentence += " The next change is at " + next.UTC().Format(time.RFC3339) + "."
+	}
+	return f
+}
+
+// IssuersCheck is the name of the check of the trusted issuers.
+const IssuersCheck = "trusted issuers"
+
+// Issuers checks whether JWTs of the trusted issuers are accepted. A suspended one is no problem.
+func Issuers(issuers []v1alpha1.OAuth2TrustedIssuer) Finding {
+	f := Finding{Check: IssuersCheck, State: OK}
+	var refused []string
+	for i := range issuers {
+		ready := meta.FindStatusCondition(issuers[i].Status.Conditions, v1alpha1.ConditionReady)
+		if ready != nil && ready.Status != metav1.ConditionTrue && ready.Reason != v1alpha1.ReasonSuspended {
+			refused = append(refused, fmt.Sprintf("%s (%s)", issuers[i].Name, ready.Reason))
+		}
+	}
+	switch {
+	case len(issuers) == 0:
+		f.Sentence = "There are none, so no client authenticates by FederatedToken."
+	case len(refused) == 0:
+		f.Sentence = fmt.Sprintf("There are %d, and the keys of each that is not suspended can be used.", len(issuers))
+	default:
+		f.State = Problem
+		f.Sentence = fmt.Sprintf("%d of %d are not ready, and their JWTs are refused: %s.", len(refused), len(issuers), strings.Join(refused, ", "))
+		name, _, _ := strings.Cut(refused[0], " ")
+		f.Do = "kubectl hallpass describe issuer " + name
 	}
 	return f
 }

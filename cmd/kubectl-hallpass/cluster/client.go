@@ -91,7 +91,7 @@ func (c *Client) watched() (stop func()) {
 }
 
 func (c *Client) of(kind Kind) dynamic.ResourceInterface {
-	if c.Namespace == "" || kind == Namespaces() {
+	if c.Namespace == "" || kind.Clusterwide {
 		return c.dynamic.Resource(kind.GVR)
 	}
 	return c.dynamic.Resource(kind.GVR).Namespace(c.Namespace)

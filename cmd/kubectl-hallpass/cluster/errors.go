@@ -51,7 +51,10 @@ func (c *Client) sentence(err error, a attempt) string {
 	case apierrors.IsUnauthorized(err):
 		return "the API server does not accept your login, or it has expired. Log in again as your cluster wants it, " +
 			"or choose another user with --context or --user"
-	case apierrors.IsNotFound(err) && isMissingKind(err):
+	case IsMissingKind(err) && a.kind == Issuers():
+		return fmt.Sprintf("the cluster at %s has no OAuth2TrustedIssuers, so its clients cannot authenticate by FederatedToken. An installation for chosen namespaces has none, "+
+			"and Hallpass has to be installed for the whole cluster; if it is, it is older than this plugin", c.Config.Host)
+	case IsMissingKind(err):
 		return fmt.Sprintf("the cluster at %s has no %s of %s. Install Hallpass there, or choose another cluster with --context; "+
 			"if Hallpass is installed, install the plugin of its version", c.Config.Host, a.kind.Name, v1alpha1.GroupVersion)
 	case apierrors.IsNotFound(err) && details(err).Kind == Namespaces().GVR.Resource:
@@ -95,7 +98,7 @@ func (c *Client) object(a attempt) string {
 	if a.name != "" {
 		name = fmt.Sprintf("%s %q", a.kind.Name, a.name)
 	}
-	if c.Namespace != "" && a.kind != Namespaces() {
+	if c.Namespace != "" && !a.kind.Clusterwide {
 		name += fmt.Sprintf(" in namespace %q", c.Namespace)
 	}
 	return name
@@ -106,6 +109,8 @@ func (c *Client) lookFor(a attempt) string {
 	switch a.kind {
 	case Clients(), Resources(), Tokens():
 		return fmt.Sprintf("kubectl hallpass get %s --namespace %s lists those that there are; choose another namespace with --namespace", a.kind.Noun, c.Namespace)
+	case Issuers():
+		return "kubectl hallpass get issuers lists those that there are"
 	}
 	return "Choose another namespace with --namespace, or create it"
 }
@@ -124,10 +129,10 @@ func (a attempt) whoCan() string {
 	return "Ask the administrator of the cluster"
 }
 
-// isMissingKind distinguishes a path that the API server does not serve from an object that is not
-// there.
-func isMissingKind(err error) bool {
-	return details(err).Name == ""
+// IsMissingKind reports whether the API server does not serve the kind of a request, as opposed to
+// an object that is not there.
+func IsMissingKind(err error) bool {
+	return apierrors.IsNotFound(err) && details(err).Name == ""
 }
 
 // details are those of an error of the API server.

@@ -17,6 +17,8 @@ type Kind struct {
 	Name string
 	// Noun is the noun of commands, such as clients.
 	Noun string
+	// Clusterwide is whether its objects are in no namespace.
+	Clusterwide bool
 }
 
 // GVK is how objects name the kind.
@@ -39,6 +41,13 @@ func Resources() Kind { return ours("OAuth2Resource", "oauth2resources", "resour
 // Tokens are OAuth2Tokens.
 func Tokens() Kind { return ours("OAuth2Token", "oauth2tokens", "tokens") }
 
+// Issuers are OAuth2TrustedIssuers.
+func Issuers() Kind {
+	kind := ours("OAuth2TrustedIssuer", "oauth2trustedissuers", "issuers")
+	kind.Clusterwide = true
+	return kind
+}
+
 // Revocations are TokenRevocations.
 func Revocations() Kind { return ours("TokenRevocation", "tokenrevocations", "tokenrevocations") }
 
@@ -52,7 +61,11 @@ func ConfigMaps() Kind { return core("ConfigMap", "configmaps") }
 func Events() Kind { return core("Event", "events") }
 
 // Namespaces are those of Kubernetes.
-func Namespaces() Kind { return core("Namespace", "namespaces") }
+func Namespaces() Kind {
+	kind := core("Namespace", "namespaces")
+	kind.Clusterwide = true
+	return kind
+}
 
 // Accounts are ServiceAccounts.
 func Accounts() Kind { return core("ServiceAccount", "serviceaccounts") }

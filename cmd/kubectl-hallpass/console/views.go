@@ -64,6 +64,7 @@ type clientWords struct {
 	State          []show.Line `json:"state"`
 	Suspended      bool        `json:"suspended"`
 	Authentication string      `json:"authentication"`
+	JWT            []string    `json:"jwt,omitempty"`
 	Lifetime       string      `json:"lifetime"`
 }
 
@@ -114,7 +115,7 @@ func viewClientPage(object *unstructured.Unstructured, c *v1alpha1.OAuth2Client,
 		clientWords: clientWords{
 			Notes: c.Spec.Description, Contacts: []string{}, Suspended: c.Spec.State == v1alpha1.ClientSuspended,
 			State:          show.Conditions(c.DeletionTimestamp != nil, c.Generation, c.Status.ObservedGeneration, c.Status.Conditions),
-			Authentication: show.Authentication(c), Lifetime: show.Lifetime(c, now),
+			Authentication: show.Authentication(c), JWT: show.JWT(c), Lifetime: show.Lifetime(c, now),
 		},
 		clientSecrets: clientSecrets{
 			Secret: c.Status.Secret.Name, ConfigMap: c.Status.ConfigMap.Name, Credentials: []credentialView{}, NextRotation: c.Status.Rotation.NextAt,

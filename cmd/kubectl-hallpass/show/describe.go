@@ -97,7 +97,7 @@ func Conditions(deleting bool, generation, observed int64, all []metav1.Conditio
 		case v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled:
 			// the last two repeat the first
 		default:
-			if wrong(c) {
+			if wrong(c) && c.Message != ready.Message {
 				lines = append(lines, Line{Text: fmt.Sprintf("%s is %s, reason %s. %s", c.Type, c.Status, c.Reason, c.Message)})
 			}
 		}
@@ -108,7 +108,7 @@ func Conditions(deleting bool, generation, observed int64, all []metav1.Conditio
 // wrong reports whether a condition reports an error: some do by False, others by True.
 func wrong(c metav1.Condition) bool {
 	switch c.Type {
-	case v1alpha1.ConditionGrantsComplete, v1alpha1.ConditionKeysComplete, v1alpha1.ConditionWithinLimits:
+	case v1alpha1.ConditionGrantsComplete, v1alpha1.ConditionKeysComplete, v1alpha1.ConditionWithinLimits, v1alpha1.ConditionKeysFresh:
 		return c.Status == metav1.ConditionFalse
 	}
 	return c.Status == metav1.ConditionTrue

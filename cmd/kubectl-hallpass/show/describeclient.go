@@ -16,11 +16,13 @@ import (
 // defaultLifetime is the lifetime of tokens for which a client sets none.
 const defaultLifetime = "1h"
 
-// DescribeClient describes an OAuth2Client and its OAuth2Tokens in plain words.
-func DescribeClient(c *v1alpha1.OAuth2Client, tokens []v1alpha1.OAuth2Token, now time.Time) string {
+// DescribeClient describes an OAuth2Client and its OAuth2Tokens in plain words. The issuer is that
+// of a federated client; nil if it cannot be read.
+func DescribeClient(c *v1alpha1.OAuth2Client, issuer *v1alpha1.OAuth2TrustedIssuer, tokens []v1alpha1.OAuth2Token, now time.Time) string {
 	p := &page{}
 	p.heading("Client %s in namespace %s", c.Name, c.Namespace)
 	p.conditions(c.DeletionTimestamp != nil, c.Generation, c.Status.ObservedGeneration, c.Status.Conditions)
+	p.issuerInTheWay(issuer)
 	p.pairs(
 		[2]string{"client_id", c.ClientID()},
 		[2]string{"display name", c.Spec.DisplayName},
@@ -28,6 +30,7 @@ func DescribeClient(c *v1alpha1.OAuth2Client, tokens []v1alpha1.OAuth2Token, now
 		[2]string{"contacts", strings.Join(texts(c.Spec.Contacts), ", ")},
 		[2]string{"state", stateOf(c)},
 		[2]string{"authenticates by", Authentication(c)},
+		[2]string{"its JWT has", strings.Join(JWT(c), "\n")},
 		[2]string{"tokens", Lifetime(c, now)},
 		[2]string{"created", since(c.CreationTimestamp, now)},
 		[2]string{"last used", since(c.Status.LastUsedAt, now)},

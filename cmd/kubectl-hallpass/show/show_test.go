@@ -123,7 +123,7 @@ func TestTheTextOfATenantControlsNoTerminal(t *testing.T) {
 	r := &v1alpha1.OAuth2Resource{Spec: v1alpha1.OAuth2ResourceSpec{DisplayName: attack, Scopes: []v1alpha1.ResourceScope{{Name: attack, Description: attack}}}}
 	o := &v1alpha1.OAuth2Token{Spec: v1alpha1.OAuth2TokenSpec{Description: attack, Mode: attack}}
 	for what, text := range map[string]string{
-		"client": show.DescribeClient(c, []v1alpha1.OAuth2Token{*o}, now), "resource": show.DescribeResource(r, now), "token": show.DescribeToken(o, now),
+		"client": show.DescribeClient(c, nil, []v1alpha1.OAuth2Token{*o}, now), "resource": show.DescribeResource(r, now), "token": show.DescribeToken(o, now),
 	} {
 		if strings.ContainsAny(text, controls) || !strings.Contains(text, "name") {
 			t.Errorf("the description of a %s has a control character: %q", what, text)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
 // Decision is an audit line of a token server, as far as a verdict needs it.
@@ -83,6 +84,9 @@ func OfDecision(d Decision) Verdict {
 
 // advice is what to do about a reason.
 func advice(reason, subject string) string {
+	if reason == string(oauth2.ReasonClientIDNeeded) { // no client is known, so no status has it
+		return "Send the client_id of the OAuth2Client in the request, beside the assertion."
+	}
 	if known := v1alpha1.RefusalMessage(reason, subject, ""); !strings.HasPrefix(known, "docs/") {
 		return known
 	}

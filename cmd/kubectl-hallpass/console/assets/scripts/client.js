@@ -59,7 +59,7 @@ function secrets(c) {
 }
 
 function about(c) {
-  const facts = [["Authenticates by", c.authentication], ["Tokens", c.lifetime], ["Created", time(c.created)], ["Last used", time(c.lastUsed)], ["Last token issued", time(c.lastIssued)]];
+  const facts = [["Authenticates by", c.authentication], ...(c.jwt ? [["Its JWT has", c.jwt.map((rule) => el("div", {}, rule))]] : []), ["Tokens", c.lifetime], ["Created", time(c.created)], ["Last used", time(c.lastUsed)], ["Last token issued", time(c.lastIssued)]];
   return panel("About", null, el("dl", { class: "facts" }, facts.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])));
 }
 
