@@ -96,6 +96,18 @@ func TestAClusterThatDoesNotAnswerAsOneShouldIsExplained(t *testing.T) {
 	}
 }
 
+// TestAnInstallationWithoutIssuersIsExplained has no custom resource for them, as one for chosen
+// namespaces.
+func TestAnInstallationWithoutIssuersIsExplained(t *testing.T) {
+	config := kubeconfig(t, answering(t, 404, "404 page not found"), &clientcmdapi.AuthInfo{})
+	for _, line := range []string{"get issuers", "get issuers github", "get issuers --output yaml", "describe issuer github"} {
+		code, said := run(t, 0, config, strings.Fields(line)...)
+		if code != app.ExitFailed || !strings.Contains(said, "An installation for chosen namespaces has none") || strings.Count(said, "\n") != 1 {
+			t.Errorf("%s: exit %d: %s", line, code, said)
+		}
+	}
+}
+
 func TestACommandReportsWhatItWaitsFor(t *testing.T) {
 	waiting := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -128,7 +140,7 @@ func TestALoginPluginThatHangsIsNamed(t *testing.T) {
 
 func TestEveryCommandHasHelpAndAnExample(t *testing.T) {
 	for _, line := range []string{
-		"get clients", "get resources", "get tokens", "get secret", "get keys", "describe client", "describe resource", "describe token", "why", "events", "doctor",
+		"get clients", "get resources", "get tokens", "get issuers", "get secret", "get keys", "describe client", "describe resource", "describe token", "describe issuer", "why", "events", "doctor",
 		"create client", "create resource", "create token", "set client", "set resource", "set token", "grant", "ungrant", "rotate", "suspend", "resume",
 		"revoke client", "revoke namespace", "revoke token", "delete client", "delete resource", "delete token", "token", "logout", "generate nginx", "generate haproxy", "generate caddy", "generate envoy", "import", "version", "console",
 	} {

@@ -21,13 +21,13 @@ type NewClient struct {
 	Contacts, Scopes         []string
 	// Access are scopes of resources: <namespace>/<name>=<scope>,<scope>.
 	Access         []string
-	ServiceAccount           string
+	ServiceAccount string
 	// Issuer is the OAuth2TrustedIssuer of a client without a secret, and Subject the sub of its
 	// JWTs; Claims are <name>=<value>,<value>.
 	Issuer, Subject string
 	Claims          []string
-	TokenLifetime  string
-	Rotate         string
+	TokenLifetime   string
+	Rotate          string
 }
 
 // Client renders an OAuth2Client.

@@ -32,6 +32,10 @@ func TestCreatedSpecsHaveNothingThatWasNotAskedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	job, err := change.NewClient{Name: "a", Namespace: "shop", Issuer: "github", Subject: "repo:a/b:ref:x=y", Claims: []string{"environment=prod,staging", "id=7=4"}}.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
 	r, err := change.NewResource{Name: "api", Namespace: "orders", Scopes: change.ParseScopes([]string{"read=Read them", "write"}), To: []string{"shop"}}.Resource()
 	if err != nil {
 		t.Fatal(err)
@@ -40,6 +44,8 @@ func TestCreatedSpecsHaveNothingThatWasNotAskedFor(t *testing.T) {
 	for want, got := range map[string]any{
 		`{"access":[{"resourceNamespace":"orders","resourceName":"api","scopes":["read","write"]},{"resourceNamespace":"shop","resourceName":"own","scopes":["x"]}],` +
 			`"authentication":{"method":"ServiceAccount","serviceAccount":{"name":"worker"}}}`: c.Spec,
+		`{"authentication":{"method":"FederatedToken","federatedToken":{"issuerName":"github","subject":"repo:a/b:ref:x=y","claims":[` +
+			`{"name":"environment","values":["prod","staging"]},{"name":"id","values":["7=4"]}]}}}`: job.Spec,
 		`{}`: empty.Spec,
 		`{"scopes":[{"name":"read","description":"Read them"},{"name":"write"}],"grants":[{"from":{"namespaces":["shop"]},"scopes":["read","write"]}]}`: r.Spec,
 		`{"clientRef":{"name":"a"},"mode":"Fixed","expirationTime":"2027-01-31T11:00:00Z"}`:                                                             change.NewToken{Client: "a", End: end}.Token().Spec,
@@ -57,6 +63,15 @@ func TestCreateRefusesWhatSaysTooLittle(t *testing.T) {
 	for _, access := range []string{"", "orders/api", "orders/api=", "/api=read", "orders/=read"} {
 		if _, err := (change.NewClient{Namespace: "shop", Access: []string{access}}).Client(); err == nil {
 			t.Errorf("--access=%q is accepted", access)
+		}
+	}
+	for text, n := range map[string]change.NewClient{
+		"no issuer": {Subject: "a"}, "a claim without an issuer": {Claims: []string{"a=b"}}, "every JWT": {Issuer: "github"},
+		"two methods": {Issuer: "github", Subject: "a", ServiceAccount: "b"}, "no value": {Issuer: "github", Claims: []string{"a="}},
+		"no name": {Issuer: "github", Claims: []string{"=a"}}, "neither": {Issuer: "github", Claims: []string{"a"}},
+	} {
+		if _, err := n.Client(); err == nil {
+			t.Errorf("%s is accepted", text)
 		}
 	}
 	if _, err := (change.NewResource{To: []string{"shop"}}).Resource(); err == nil {

@@ -16,7 +16,9 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/checkup"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 )
@@ -95,4 +97,18 @@ func TestCertificate(t *testing.T) {
 	expect(t, checkup.Certificate(certificate(day, 2*day), now), checkup.Problem, "not valid yet")
 	expect(t, checkup.Certificate(nil, now), checkup.Problem, "holds none")
 	expect(t, checkup.Certificate([]byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), now), checkup.Problem, "cannot be read")
+}
+
+func TestIssuers(t *testing.T) {
+	issuer := func(name string, conditions ...metav1.Condition) v1alpha1.OAuth2TrustedIssuer {
+		return v1alpha1.OAuth2TrustedIssuer{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: v1alpha1.OAuth2TrustedIssuerStatus{Conditions: conditions}}
+	}
+	fine := []v1alpha1.OAuth2TrustedIssuer{issuer("a", v1alpha1.IssuerTrusted()), issuer("b", v1alpha1.IssuerIsSuspended()), issuer("c")}
+	expect(t, checkup.Issuers(nil), checkup.OK, "There are none")
+	expect(t, checkup.Issuers(fine), checkup.OK, "There are 3")
+	f := checkup.Issuers(append(fine, issuer("d", v1alpha1.IssuerConflict("a")), issuer("e", v1alpha1.OwnIssuer())))
+	expect(t, f, checkup.Problem, "2 of 5 are not ready, and their JWTs are refused: d (IssuerConflict), e (OwnIssuer).")
+	if f.Do != "kubectl hallpass describe issuer d" {
+		t.Errorf("to do: %s", f.Do)
+	}
 }

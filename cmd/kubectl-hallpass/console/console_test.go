@@ -552,6 +552,25 @@ func TestSecretsAreAnsweredOneByOneAlone(t *testing.T) {
 	}
 }
 
+// TestAFederatedClientIsShownByItsJWT has no secret that could be shown or rotated.
+func TestAFederatedClientIsShownByItsJWT(t *testing.T) {
+	r := start(t, nil)
+	r.api.mu.Lock()
+	r.api.objects[clientsPath+"/deploy"] = `{"apiVersion":"hallpass.dev/v1alpha1","kind":"OAuth2Client","metadata":{"name":"deploy","namespace":"shop","uid":"u9"},
+		"spec":{"authentication":{"method":"FederatedToken","federatedToken":{"issuerName":"github","subject":"repo:a","claims":[{"name":"environment","values":["prod"]}]}}},
+		"status":{"configMap":{"name":"deploy"}}}`
+	r.api.mu.Unlock()
+	_, body, _ := r.send(http.MethodGet, "/api/clients/shop/deploy", "", r.enter())
+	for _, text := range []string{
+		`"authentication":"a JWT of OAuth2TrustedIssuer github; ConfigMap deploy has the URLs"`, `"jwt":["sub \"repo:a\"","environment \"prod\""]`,
+		`"notRotatable":"Client \"deploy\" has no client secret`,
+	} {
+		if !strings.Contains(body, text) {
+			t.Errorf("%s is missing: %s", text, body)
+		}
+	}
+}
+
 // TestWhatIsTypedIsChecked sends mistakes.
 func TestWhatIsTypedIsChecked(t *testing.T) {
 	r := start(t, nil)
