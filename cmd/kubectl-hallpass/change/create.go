@@ -22,8 +22,8 @@ type NewClient struct {
 	// Access are scopes of resources: <namespace>/<name>=<scope>,<scope>.
 	Access         []string
 	ServiceAccount string
-	// Issuer is the OAuth2TrustedIssuer of a client without a secret, and Subject the sub of its
-	// JWTs; Claims are <name>=<value>,<value>.
+	// Issuer is the OAuth2TrustedIssuer of a client without a secret, and Subject the sub of
+	// its JWTs; Claims are <name>=<value>,<value>.
 	Issuer, Subject string
 	Claims          []string
 	TokenLifetime   string

@@ -84,7 +84,8 @@ func OfDecision(d Decision) Verdict {
 
 // advice is what to do about a reason.
 func advice(reason, subject string) string {
-	if reason == string(oauth2.ReasonClientIDNeeded) { // no client is known, so no status has it
+	// no client is known, so no status has it
+	if reason == string(oauth2.ReasonClientIDNeeded) {
 		return "Send the client_id of the OAuth2Client in the request, beside the assertion."
 	}
 	if known := v1alpha1.RefusalMessage(reason, subject, ""); !strings.HasPrefix(known, "docs/") {

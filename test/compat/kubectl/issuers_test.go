@@ -121,7 +121,8 @@ func handled(t *testing.T, issuers, clients int) bool {
 			return false
 		}
 	}
-	return len(trusted.Items) == issuers && len(naming.Items) == clients && int(counted) == clients-1 // one names an issuer that is not there
+	// one names an issuer that is not there
+	return len(trusted.Items) == issuers && len(naming.Items) == clients && int(counted) == clients-1
 }
 
 // TestAClusterWithoutIssuersIsExamined has an API server that does not serve them, as that of an
