@@ -5,6 +5,7 @@ package kubectl_test
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -63,7 +64,11 @@ func TestIssuers(t *testing.T) {
 	} {
 		shell{user: "edit"}.ok(t, "create client "+flags+" --namespace jobs")
 	}
-	eventually(t, "all are handled", func() bool { return handled(t, 5, 6) })
+	issuers := map[string]string{"cluster": "OwnIssuer", "east": "Trusted", "github": "Trusted", "unused": "Trusted", "west": "Suspended"}
+	clients := map[string]string{
+		"deploy": "Registered", "lost": "IssuerNotFound", "nightly": "Registered", "own": "IssuerNotFound", "stray": "NotAllowedByIssuer", "weekly": "Registered",
+	}
+	eventually(t, "all are handled", func() bool { return areReady(t, issuers, clients) })
 	transcript(t, "issuers.golden", []step{
 		{user: "edit", line: "get issuers"},
 		{line: "get issuers"},
@@ -101,28 +106,37 @@ func TestIssuers(t *testing.T) {
 	}
 }
 
-// handled reports whether there are so many issuers and clients of the namespace jobs, all of which
-// have the condition Ready and whose clients are counted.
-func handled(t *testing.T, issuers, clients int) bool {
+// areReady reports whether the conditions Ready of these issuers, and of these clients of the
+// namespace jobs, have the reasons, and whether the clients are counted.
+func areReady(t *testing.T, issuers, clients map[string]string) bool {
 	t.Helper()
 	var trusted v1alpha1.OAuth2TrustedIssuerList
 	must(t, shared.Cluster.List(t.Context(), &trusted))
-	counted := int32(0)
-	for _, i := range trusted.Items {
-		if i.Status.Clients == nil || meta.FindStatusCondition(i.Status.Conditions, v1alpha1.ConditionReady) == nil {
-			return false
-		}
-		counted += *i.Status.Clients
-	}
 	var naming v1alpha1.OAuth2ClientList
 	must(t, shared.Cluster.List(t.Context(), &naming, client.InNamespace("jobs")))
+	named := map[string]int32{}
+	got := map[string]string{}
 	for _, c := range naming.Items {
-		if c.Status.ObservedGeneration != c.Generation || c.Generation == 0 || len(c.Status.Conditions) == 0 {
+		named[c.Spec.Authentication.FederatedToken.IssuerName]++
+		got[c.Name] = reasonOf(c.Status.Conditions)
+	}
+	if !maps.Equal(got, clients) {
+		return false
+	}
+	clear(got)
+	for _, i := range trusted.Items {
+		if got[i.Name] = reasonOf(i.Status.Conditions); i.Status.Clients == nil || *i.Status.Clients != named[i.Name] {
 			return false
 		}
 	}
-	// one names an issuer that is not there
-	return len(trusted.Items) == issuers && len(naming.Items) == clients && int(counted) == clients-1
+	return maps.Equal(got, issuers)
+}
+
+func reasonOf(conditions []metav1.Condition) string {
+	if ready := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady); ready != nil {
+		return ready.Reason
+	}
+	return ""
 }
 
 // TestAClusterWithoutIssuersIsExamined has an API server that does not serve them, as that of an
