@@ -13,6 +13,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
+const describeIssuer = "kubectl hallpass describe issuer "
+
 // WithIssuer adds to a verdict on a client what speaks against the trusted issuer that it names,
 // which is nil if there is none of that name. A client stays Ready while its issuer is suspended or
 // has stale keys.
@@ -29,7 +31,7 @@ func WithIssuer(v Verdict, c *v1alpha1.OAuth2Client, issuer *v1alpha1.OAuth2Trus
 	if ready == nil || ready.Status == metav1.ConditionTrue {
 		return v
 	}
-	do := fmt.Sprintf("kubectl hallpass describe issuer %s", name)
+	do := describeIssuer + name
 	switch {
 	case v.Allowed:
 		return Verdict{Reason: refusalOf(ready.Reason), Sentence: fmt.Sprintf("OAuth2TrustedIssuer %q is not ready. %s", name, ready.Message), Do: do}
@@ -52,8 +54,8 @@ func refusalOf(reason string) string {
 // WithoutIssuer is a verdict on a client whose trusted issuer the caller may not read.
 func WithoutIssuer(v Verdict, c *v1alpha1.OAuth2Client) Verdict {
 	if v.Allowed && v.Do == "" {
-		v.Do = fmt.Sprintf("You may not read OAuth2TrustedIssuer %[1]q. Ask the administrator of the cluster whether it is ready: kubectl hallpass describe issuer %[1]s",
-			c.Spec.Authentication.FederatedToken.IssuerName)
+		name := c.Spec.Authentication.FederatedToken.IssuerName
+		v.Do = fmt.Sprintf("You may not read OAuth2TrustedIssuer %q. Ask the administrator of the cluster whether it is ready: ", name) + describeIssuer + name
 	}
 	return v
 }

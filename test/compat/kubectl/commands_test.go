@@ -216,6 +216,7 @@ func TestWhatOthersMayNot(t *testing.T) {
 	namespaces(t, "closed")
 	shell{}.ok(t, "create client caller --namespace closed --scopes read")
 	shell{}.ok(t, "create resource api --namespace closed --scopes read")
+	eventually(t, "all is ready", func() bool { return settled(t, "closed") })
 	var steps []step
 	for user, lines := range map[string][]string{
 		"view": {
