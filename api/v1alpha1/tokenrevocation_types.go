@@ -143,7 +143,10 @@ type RevocationBatch struct {
 	// length. The list is a byte with the version (1) and the number of clients. For each
 	// client, in the order of the tokens, follow the client_id, the namespace, the number of
 	// its tokens, and for each token the time of issue in seconds since 1970, in four bytes,
-	// the most significant first. At most 1,024 clients.
+	// the most significant first. After the clients come the namespaces whose clients used
+	// assertions, in the order of the assertions. They have the form of a client, and count as
+	// one: in the place of the client_id is a space and the number of assertions in decimal,
+	// and the number of tokens is zero. At most 1,024 clients.
 	// +optional
 	// +kubebuilder:validation:MinLength=4
 	// +kubebuilder:validation:MaxLength=524288
@@ -167,7 +170,7 @@ func (t *TokenRevocation) Selection() (clientID, namespace string, issuedBefore,
 // Form returns the version and the lowest version of a reader.
 func (t *TokenRevocation) Form() (version, minReader int) { return t.Spec.Form() }
 
-// Lists returns the encoded lists of the batch, and the origins of its tokens.
+// Lists returns the encoded lists of the batch, and the origins of its entries.
 func (t *TokenRevocation) Lists() (tokens, assertions string, origins []byte) {
 	return string(t.Spec.Batch.Tokens), string(t.Spec.Batch.Assertions), t.Spec.Batch.Origins
 }

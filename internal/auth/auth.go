@@ -114,7 +114,6 @@ type Authority struct {
 
 	source   *source
 	reviews  *reviews
-	replays  *replays
 	verified *verified
 	inFlight *inFlight
 
@@ -135,7 +134,7 @@ func New(config Config) *Authority {
 	asked := newSource(config)
 	return &Authority{
 		Config: config, source: asked, reviews: newReviews(asked), verified: newVerified(), verification: newVerification(),
-		replays: newReplays(), inFlight: newInFlight(config.MaxInFlight, config.Sources),
+		inFlight: newInFlight(config.MaxInFlight, config.Sources),
 	}
 }
 

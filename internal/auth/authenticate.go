@@ -217,11 +217,8 @@ func (a *Authority) spend(r recognised, at time.Time) error {
 	if r.once == nil {
 		return nil
 	}
-	if a.Directory.Revocations().Used(r.once.id, at) {
-		return oauth2.Replayed()
-	}
 	used := revocation.NewEntry(r.once.id, r.once.until)
-	fresh, room := a.replays.use(used, r.record.Client.Namespace, at, a.Past())
+	fresh, room := a.Directory.Revocations().Use(used, r.record.Client.Namespace, at, a.Past())
 	switch {
 	case !room:
 		return Overloaded()

@@ -15,65 +15,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
-	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-
-func (r *replays) remembered() (n int) {
-	for _, used := range r.used {
-		n += len(used)
-	}
-	return n
-}
-
-// One namespace that uses up what is lent takes no share of another.
-func TestReplaysAreBoundedAndSharedByNamespace(t *testing.T) {
-	r := newReplays()
-	n := 0
-	use := func(namespace string, want int) {
-		t.Helper()
-		for i := 0; ; i++ {
-			n++
-			fresh, room := r.use(revocation.NewEntry(revocation.AssertionIDOf(namespace, strconv.Itoa(n)), noon.Add(time.Minute)), namespace, noon, noon)
-			if fresh != room {
-				t.Fatalf("assertion %d of %s: fresh %t, room %t", i, namespace, fresh, room)
-			}
-			if !room {
-				if i != want {
-					t.Errorf("%d assertions of %s, want %d", i, namespace, want)
-				}
-				return
-			}
-		}
-	}
-	use("evil", replayLent+replayShare)
-	use("shop", replayShare)
-	use("orders", replayShare)
-	if fresh, room := r.use(revocation.NewEntry(revocation.AssertionIDOf("evil", "1"), noon.Add(time.Minute)), "evil", noon, noon); fresh || !room {
-		t.Errorf("a known one without room: fresh %t, room %t", fresh, room)
-	}
-	for i := r.remembered(); i < replayEntries; i++ {
-		namespace := "ns" + strconv.Itoa(i/replayShare)
-		if _, room := r.use(revocation.NewEntry(revocation.AssertionIDOf(namespace, strconv.Itoa(i)), noon.Add(time.Minute)), namespace, noon, noon); !room {
-			t.Fatalf("no room for the share of %s beside %d", namespace, i)
-		}
-	}
-	use("one more", 0)
-	later := noon.Add(time.Minute)
-	again := revocation.NewEntry(revocation.AssertionIDOf("evil", "2"), later.Add(time.Minute))
-	if _, room := r.use(revocation.NewEntry(revocation.AssertionIDOf("more", "1"), later), "more", later, noon); room {
-		t.Error("what has expired by a clock that was set ahead is forgotten")
-	}
-	if fresh, room := r.use(again, "evil", later, later); !fresh || !room || r.remembered() != 1 {
-		t.Errorf("when all have expired: fresh %t, room %t, %d are remembered", fresh, room, r.remembered())
-	}
-	for i := range replayShare - 1 { // places were given back with the assertions
-		if _, room := r.use(revocation.NewEntry(revocation.AssertionIDOf("evil", "later"+strconv.Itoa(i)), later.Add(time.Minute)), "evil", later, later); !room {
-			t.Fatal("a place was not given back")
-		}
-	}
-}
 
 func TestTheMemoryOfTokensIsBounded(t *testing.T) {
 	v := newVerified()

@@ -152,7 +152,7 @@ func (j *Journal) join(list func(*Batch) *[]Entry, r Entry, of Client) (joined *
 		return nil, j.failing
 	}
 	joined = j.bundle(of.Namespace, list)
-	if r.Client = 0; of.ID != "" {
+	if r.Client = 0; of != (Client{}) {
 		r.Client = joined.number(of)
 	}
 	into := list(&joined.batch)
@@ -230,13 +230,19 @@ func (c *commit) admits(p *bundle) bool {
 // add adds a bundle to the batch.
 func (c *commit) add(p *bundle) {
 	c.bundles = append(c.bundles, p)
-	c.batch.Assertions = append(c.batch.Assertions, p.batch.Assertions...)
-	for _, token := range p.batch.Tokens {
-		if token.Client != 0 {
-			token.Client = c.numbers.of(p.batch.clientOf(token), &c.batch)
+	c.batch.Tokens = append(c.batch.Tokens, c.numbered(p.batch, p.batch.Tokens)...)
+	c.batch.Assertions = append(c.batch.Assertions, c.numbered(p.batch, p.batch.Assertions)...)
+}
+
+// numbered returns a list of a bundle with the numbers that clients have in the batch.
+func (c *commit) numbered(from Batch, list []Entry) []Entry {
+	list = slices.Clone(list)
+	for i, r := range list {
+		if r.Client != 0 {
+			list[i].Client = c.numbers.of(from.clientOf(r), &c.batch)
 		}
-		c.batch.Tokens = append(c.batch.Tokens, token)
 	}
+	return list
 }
 
 // Run writes until the context ends, and then flushes the queue within flushTimeout.

@@ -54,6 +54,7 @@ func (s *memoryStore) stored() (all Batch) {
 	defer s.mu.Unlock()
 	for _, batch := range s.batches {
 		all.Tokens, all.Assertions = append(all.Tokens, batch.Tokens...), append(all.Assertions, batch.Assertions...)
+		all.Clients = append(all.Clients, batch.Clients...) // numbers are those of one batch
 	}
 	return all
 }
@@ -162,7 +163,9 @@ func TestAUsedAssertionWaitsForOthersUnlessATokenIsRevoked(t *testing.T) {
 				if got := store.writes[1].Sub(begin); got != row.want {
 					t.Errorf("it was written after %s, want %s", got, row.want)
 				}
-				if got := store.stored().Assertions; !slices.Equal(got, []Entry{NewEntry(ID{2}, begin.Add(time.Hour))}) {
+				used := NewEntry(ID{2}, begin.Add(time.Hour))
+				used.Client = 1
+				if got := store.stored(); !slices.Equal(got.Assertions, []Entry{used}) || !slices.Equal(got.Clients, []Client{{Namespace: "shop"}}) {
 					t.Errorf("stored %v", got)
 				}
 			})

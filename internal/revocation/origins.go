@@ -8,6 +8,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/hallpass-dev/hallpass/internal/wire"
 )
@@ -21,35 +23,57 @@ import (
 //
 // Numbers are varints, and a text has its length before it. Tokens after those of all
 // clients have no origin. Builds that know no origins ignore them.
+//
+// The origins of used assertions are the namespaces of the clients that used them. They are stored
+// after the clients and count as such. In the place of a client_id is the number of assertions in
+// decimal after a space, which no client_id has, and the number of tokens is zero. So builds that
+// know only the origins of tokens read them as clients without tokens.
 const originsVersion = 1
 
-// MaxClients bounds the clients of a stored batch, whose origins then take 370 KiB at most.
+// MaxClients bounds the clients of a stored batch, and the namespaces of its assertions are among
+// them. Their origins then take 370 KiB at most.
 const MaxClients = 1024
 
-// byClient returns the tokens of a batch in the order in which they are stored: those without a
-// client are last.
-func (b Batch) byClient() []Entry {
-	return slices.SortedStableFunc(slices.Values(b.Tokens), func(x, y Entry) int { return cmp.Compare(x.Client-1, y.Client-1) })
+// ofUsers precedes the number of assertions in the place of a client_id.
+const ofUsers = " "
+
+// byClient returns a list of a batch in the order in which it is stored: entries without a client
+// are last.
+func byClient(list []Entry) []Entry {
+	return slices.SortedStableFunc(slices.Values(list), func(x, y Entry) int { return cmp.Compare(x.Client-1, y.Client-1) })
 }
 
-// packOrigins encodes the origins of tokens that are sorted by client; nil if none has a client.
-func packOrigins(tokens []Entry, clients []Client) []byte {
-	var w wire.Writer
-	number := 0
-	for len(tokens) > 0 && tokens[0].Client != 0 {
-		of := tokens[0].Client
-		count := slices.IndexFunc(tokens, func(r Entry) bool { return r.Client != of })
+// eachClient calls a function with the entries of each client in a list that is sorted by client.
+func eachClient(list []Entry, visit func(of uint32, entries []Entry)) (clients int) {
+	for len(list) > 0 && list[0].Client != 0 {
+		of := list[0].Client
+		count := slices.IndexFunc(list, func(r Entry) bool { return r.Client != of })
 		if count < 0 {
-			count = len(tokens)
+			count = len(list)
 		}
+		visit(of, list[:count])
+		list, clients = list[count:], clients+1
+	}
+	return clients
+}
+
+// packOrigins encodes the origins of tokens and assertions that are sorted by client; nil if none
+// has a client.
+func packOrigins(tokens, assertions []Entry, clients []Client) []byte {
+	var w wire.Writer
+	number := eachClient(tokens, func(of uint32, entries []Entry) {
 		w.Text(clients[of-1].ID)
 		w.Text(clients[of-1].Namespace)
-		w.Varint(int64(count))
-		for _, r := range tokens[:count] {
+		w.Varint(int64(len(entries)))
+		for _, r := range entries {
 			w.Bytes = binary.BigEndian.AppendUint32(w.Bytes, r.IssuedAt)
 		}
-		tokens, number = tokens[count:], number+1
-	}
+	})
+	number += eachClient(assertions, func(of uint32, entries []Entry) {
+		w.Text(ofUsers + strconv.Itoa(len(entries)))
+		w.Text(clients[of-1].Namespace)
+		w.Varint(0)
+	})
 	if number == 0 {
 		return nil
 	}
@@ -57,21 +81,35 @@ func packOrigins(tokens []Entry, clients []Client) []byte {
 	return append(head, w.Bytes...)
 }
 
-// unpackOrigins decodes the output of packOrigins into tokens, and returns their clients. With an
-// error it changes no token.
-func unpackOrigins(tokens []Entry, origins []byte) ([]Client, error) {
+// unpackOrigins decodes the output of packOrigins into tokens and assertions, and returns their
+// clients. With an error it changes no entry.
+func unpackOrigins(tokens, assertions []Entry, origins []byte) ([]Client, error) {
 	if len(origins) == 0 {
 		return nil, nil
 	}
-	r, known := wire.NewReader(string(origins)), slices.Clone(tokens)
+	r, known, used := wire.NewReader(string(origins)), slices.Clone(tokens), slices.Clone(assertions)
 	if version := r.Byte(); version != originsVersion {
 		return nil, fmt.Errorf("%w: origins of version %d, this build reads %d", ErrUnreadable, version, originsVersion)
 	}
 	var clients []Client
-	at := 0
+	at, usedAt := 0, 0
 	for range r.Count() {
-		clients = append(clients, Client{ID: r.Text(), Namespace: r.Text()})
+		of := Client{ID: r.Text(), Namespace: r.Text()}
 		count := r.Count()
+		if users, is := strings.CutPrefix(of.ID, ofUsers); is {
+			clients = append(clients, Client{Namespace: of.Namespace})
+			n, err := strconv.ParseUint(users, 10, 32)
+			if err != nil || count != 0 || n > uint64(len(used)-usedAt) {
+				r.Fail()
+				break
+			}
+			for range n {
+				used[usedAt].Client = uint32(len(clients)) //nolint:gosec // as many as there are assertions
+				usedAt++
+			}
+			continue
+		}
+		clients = append(clients, of)
 		if count > len(known)-at {
 			r.Fail()
 			break
@@ -87,6 +125,7 @@ func unpackOrigins(tokens []Entry, origins []byte) ([]Client, error) {
 		return nil, fmt.Errorf("%w: origins of the wrong form", ErrUnreadable)
 	}
 	copy(tokens, known)
+	copy(assertions, used)
 	return clients, nil
 }
 
@@ -104,7 +143,16 @@ func (n numbers) of(client Client, batch *Batch) uint32 {
 	return number
 }
 
-// clientOf returns the client of a token of the batch; the zero Client if it has none.
+// within returns the number of a client in a batch, to which it is added if that has fewer clients
+// than a bound; zero if it is not there.
+func (n numbers) within(bound int, client Client, batch *Batch) uint32 {
+	if _, there := n[client]; !there && len(batch.Clients) >= bound {
+		return 0
+	}
+	return n.of(client, batch)
+}
+
+// clientOf returns the client of an entry of the batch; the zero Client if it has none.
 func (b Batch) clientOf(r Entry) Client {
 	if r.Client == 0 {
 		return Client{}

@@ -63,7 +63,7 @@ func TestTokensWithUnreadableOriginsStayRevokedOneByOne(t *testing.T) {
 		"of another version": changed(0, 2), "cut short": origins[:len(origins)-1], "one byte more": append(bytes.Clone(origins), 0),
 		"of more clients": changed(1, 4), "of more tokens": changed(len(origins)-5, 4), "of fewer tokens": changed(len(origins)-5, 0),
 	} {
-		if _, err := unpackOrigins([]Entry{token}, read); !errors.Is(err, ErrUnreadable) {
+		if _, err := unpackOrigins([]Entry{token}, nil, read); !errors.Is(err, ErrUnreadable) {
 			t.Errorf("%s: %v", name, err)
 		}
 		_, got, err := Read(stored{Tokens: encoded, Origins: read})
@@ -78,13 +78,16 @@ func FuzzOrigins(f *testing.F) {
 	token.Client = 1
 	_, _, origins := Batch{Tokens: []Entry{token, token}, Clients: []Client{shopApp}}.Pack()
 	f.Add(origins)
+	used := Entry{Client: 1}
+	_, _, origins = Batch{Assertions: []Entry{used, used}, Clients: []Client{{Namespace: "shop"}}}.Pack()
+	f.Add(origins)
 	f.Add([]byte{1, 0})
 	f.Fuzz(func(t *testing.T, origins []byte) {
-		tokens := make([]Entry, 3)
-		clients, err := unpackOrigins(tokens, origins)
-		for _, r := range tokens {
+		tokens, assertions := make([]Entry, 3), make([]Entry, 3)
+		clients, err := unpackOrigins(tokens, assertions, origins)
+		for _, r := range append(tokens, assertions...) {
 			if int(r.Client) > len(clients) || err != nil && r != (Entry{}) {
-				t.Errorf("%x reads as %v of %v: %v", origins, tokens, clients, err)
+				t.Errorf("%x reads as %v and %v of %v: %v", origins, tokens, assertions, clients, err)
 			}
 		}
 	})

@@ -65,7 +65,8 @@ type Entry struct {
 	Until uint32
 	// IssuedAt is when the token was issued, in seconds since 1970; zero for an entry that is
 	// never collapsed. Client is the number of its client: its place, from 1, in the Clients of
-	// a Batch, or that in the memory of a State; zero if it is not known.
+	// a Batch, or that in the memory of a State; zero if it is not known. That of a used
+	// assertion is about the namespace of its client alone.
 	IssuedAt, Client uint32
 }
 
@@ -109,24 +110,25 @@ const (
 // Batch is the unit of storage: revoked tokens and used assertions that are written together.
 type Batch struct {
 	Tokens, Assertions []Entry
-	// Clients are the clients that Tokens were issued to.
+	// Clients are the clients that Tokens were issued to, and for Assertions the namespaces of
+	// the clients that used them, without an ID.
 	Clients []Client
 }
 
 // Len returns the number of entries in the batch.
 func (b Batch) Len() int { return len(b.Tokens) + len(b.Assertions) }
 
-// Encode returns the lists of the batch as they are stored, the origins of its tokens, and the
+// Encode returns the lists of the batch as they are stored, the origins of its entries, and the
 // latest expiry.
 func (b Batch) Encode() (tokens, assertions string, origins []byte, expiresAt time.Time) {
 	packedTokens, packedAssertions, origins := b.Pack()
 	return base64.StdEncoding.EncodeToString(packedTokens), base64.StdEncoding.EncodeToString(packedAssertions), origins, b.ExpiresAt()
 }
 
-// Pack returns the lists of the batch in bytes, and the origins of its tokens.
+// Pack returns the lists of the batch in bytes, and the origins of its entries.
 func (b Batch) Pack() (tokens, assertions, origins []byte) {
-	sorted := b.byClient()
-	return Pack(sorted), Pack(b.Assertions), packOrigins(sorted, b.Clients)
+	sorted, used := byClient(b.Tokens), byClient(b.Assertions)
+	return Pack(sorted), Pack(used), packOrigins(sorted, used, b.Clients)
 }
 
 // UnpackBatch decodes the output of Batch.Pack.
@@ -134,7 +136,7 @@ func UnpackBatch(tokens, assertions, origins []byte) (b Batch, err error) {
 	var tokensErr, assertionsErr, originsErr error
 	b.Tokens, tokensErr = Unpack(tokens)
 	b.Assertions, assertionsErr = Unpack(assertions)
-	b.Clients, originsErr = unpackOrigins(b.Tokens, origins)
+	b.Clients, originsErr = unpackOrigins(b.Tokens, b.Assertions, origins)
 	return b, errors.Join(tokensErr, assertionsErr, originsErr)
 }
 
@@ -169,9 +171,13 @@ func Merge(at Margins, covered func(Entry, Client) bool, batches ...Batch) (merg
 			merged.Tokens = append(merged.Tokens, r)
 		}
 		for _, r := range b.Assertions {
-			if !r.Expired(at.Assertions) {
-				merged.Assertions = append(merged.Assertions, r)
+			if r.Expired(at.Assertions) {
+				continue
 			}
+			if r.Client != 0 {
+				r.Client = known.of(b.clientOf(r), &merged)
+			}
+			merged.Assertions = append(merged.Assertions, r)
 		}
 	}
 	merged.Tokens, merged.Assertions = sorted(merged.Tokens), sorted(merged.Assertions)

@@ -56,14 +56,29 @@ func (s *Set) Add(r Entry, now time.Time) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	_, there := s.put(r)
+	return !there
+}
+
+// use adds an entry, and reports whether its id is new, and whether it was there and has expired.
+func (s *Set) use(r Entry, now time.Time) (added, expired bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before, there := s.put(r)
+	return !there, there && before.Expired(now)
+}
+
+// put adds an entry for a caller that holds the lock, and returns the one that was there.
+func (s *Set) put(r Entry) (before Entry, there bool) {
 	if s.shards == nil {
 		s.shards = make([][]Entry, shardCount)
 	}
 	shard := s.shards[shardOf(r.ID)]
 	at, there := slices.BinarySearchFunc(shard, r, compareEntries)
 	if there {
-		shard[at].Until = max(shard[at].Until, r.Until)
-		return false
+		before = shard[at]
+		shard[at].Until = max(before.Until, r.Until)
+		return before, true
 	}
 	if len(shard) == cap(shard) {
 		grown := make([]Entry, len(shard), len(shard)+len(shard)/8+2)
@@ -72,7 +87,7 @@ func (s *Set) Add(r Entry, now time.Time) bool {
 	}
 	s.shards[shardOf(r.ID)] = slices.Insert(shard, at, r)
 	s.count++
-	return true
+	return Entry{}, false
 }
 
 // Sweep removes expired entries and frees their memory.

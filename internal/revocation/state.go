@@ -19,8 +19,12 @@ type State struct {
 	tokens, assertions Set
 	arrivals           arrivals
 	holders            holders
-	// sweeping is held while the numbers of clients must not change their meaning.
+	users              users
+	// sweeping is held while the numbers of clients and namespaces must not change their
+	// meaning.
 	sweeping sync.Mutex
+	// madeRoom is when used assertions were swept to make room.
+	madeRoom time.Time
 
 	// selected holds the selectors of the objects that exist. quarantined holds those whose
 	// objects are missing since a backup was restored; there may be one a client.
@@ -58,6 +62,52 @@ func (r *State) RevokedBefore(clientID, namespace string) time.Time {
 // Used reports whether an assertion was used and has not expired.
 func (r *State) Used(id ID, now time.Time) bool { return r.assertions.Has(id, now) }
 
+// Use uses up an assertion of a client of a namespace, in this memory only and effective at once. It
+// is decided by now; what expired before past may be forgotten. fresh means that it was not used
+// before; room, that it could be stored. Without room it must be refused.
+func (r *State) Use(assertion Entry, namespace string, now, past time.Time) (fresh, room bool) {
+	if r.assertions.Has(assertion.ID, now) {
+		return false, true
+	}
+	number, room := r.users.take(namespace)
+	if !room {
+		r.makeRoom(past)
+		if number, room = r.users.take(namespace); !room {
+			return false, false
+		}
+	}
+	assertion.Client = number
+	added, expired := r.assertions.use(assertion, now)
+	if !added {
+		r.users.leave(assertion)
+	}
+	return added || expired, true
+}
+
+// makeRoom removes expired assertions, unless that was done a moment ago.
+func (r *State) makeRoom(past time.Time) {
+	r.sweeping.Lock()
+	defer r.sweeping.Unlock()
+	if since := past.Sub(r.madeRoom); since >= usedSweep || since < 0 {
+		r.madeRoom = past
+		r.sweepUsed(past)
+	}
+}
+
+// sweepUsed removes expired assertions, for a caller that holds sweeping.
+func (r *State) sweepUsed(now time.Time) {
+	r.users.reclaim()
+	r.assertions.sweep(func(assertion Entry) bool { return assertion.Expired(now) }, r.users.leave)
+}
+
+// learnUsed adds an assertion that was used at any replica, whatever room there is.
+func (r *State) learnUsed(assertion Entry, namespace string, now time.Time) {
+	assertion.Client = r.users.enter(namespace)
+	if !r.assertions.Add(assertion, now) {
+		r.users.leave(assertion)
+	}
+}
+
 // Learn adds a batch. Its entries stay until they expire, even if the batch is deleted: the manager
 // deletes batches that it has merged into others. It returns the tokens that are new here.
 func (r *State) Learn(batch Batch, now time.Time) (news []Entry) {
@@ -67,7 +117,7 @@ func (r *State) Learn(batch Batch, now time.Time) (news []Entry) {
 		}
 	}
 	for _, assertion := range batch.Assertions {
-		r.assertions.Add(assertion, now)
+		r.learnUsed(assertion, batch.clientOf(assertion).Namespace, now)
 	}
 	return news
 }
@@ -134,7 +184,7 @@ func (r *State) Sweep(now time.Time) {
 	r.tokens.sweep(func(token Entry) bool {
 		return token.Expired(now) || !token.lasts() && int(token.Client) < len(collapsed) && token.IssuedAt < collapsed[token.Client]
 	}, r.holders.leave)
-	r.assertions.Sweep(now)
+	r.sweepUsed(now)
 }
 
 // seconds is an instant in seconds since 1970, as an Entry has it.
@@ -144,7 +194,8 @@ func seconds(at time.Time) uint32 { return uint32(min(max(at.Unix(), 0), math.Ma
 // them takes little memory.
 const Parts = 64
 
-// Part returns one of the Parts of the entries.
+// Part returns one of the Parts of the entries. Its assertions have MaxClients namespaces at most;
+// those of more have none.
 func (r *State) Part(i int) Batch {
 	r.sweeping.Lock()
 	defer r.sweeping.Unlock()
@@ -152,6 +203,12 @@ func (r *State) Part(i int) Batch {
 	for i := range part.Tokens {
 		if token := &part.Tokens[i]; token.Client != 0 {
 			token.Client = known.of(r.holders.client(token.Client), &part)
+		}
+	}
+	bound := len(part.Clients) + MaxClients
+	for i := range part.Assertions {
+		if used := &part.Assertions[i]; used.Client != 0 {
+			used.Client = known.within(bound, r.users.user(used.Client), &part)
 		}
 	}
 	return part

@@ -20,7 +20,7 @@ type Stored interface {
 	// Selection returns the selector as its author wrote it, and the creation time of the
 	// TokenRevocation. A zero issuedBefore means that there is no selector.
 	Selection() (clientID, namespace string, issuedBefore, createdAt time.Time)
-	// Lists returns the encoded lists of the batch, and the origins of its tokens; see
+	// Lists returns the encoded lists of the batch, and the origins of its entries; see
 	// Batch.Encode.
 	Lists() (tokens, assertions string, origins []byte)
 }
@@ -38,7 +38,7 @@ func formOf(s Stored) wire.Form {
 }
 
 // Read decodes a TokenRevocation. The selector is nil if there is none. An unreadable list leaves
-// its field of the batch empty; the other list is read. Tokens whose origins are unreadable have
+// its field of the batch empty; the other list is read. Entries whose origins are unreadable have
 // none. Of one that only newer versions can read, nothing is read.
 func Read(s Stored) (selector *Selector, batch Batch, err error) {
 	if err := formOf(s).CheckRead(version); err != nil {
@@ -48,7 +48,7 @@ func Read(s Stored) (selector *Selector, batch Batch, err error) {
 	var tokensErr, assertionsErr error
 	batch.Tokens, tokensErr = Decode(tokens)
 	batch.Assertions, assertionsErr = Decode(assertions)
-	batch.Clients, _ = unpackOrigins(batch.Tokens, origins)
+	batch.Clients, _ = unpackOrigins(batch.Tokens, batch.Assertions, origins)
 	return ReadSelector(s), batch, errors.Join(tokensErr, assertionsErr)
 }
 

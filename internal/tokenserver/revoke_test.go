@@ -44,7 +44,7 @@ func (j *journal) WriteRevocations(_ context.Context, name string, batch revocat
 		return before
 	}
 	if kept, there := j.batches[name]; !there {
-		j.batches[name] = revocation.Batch{Tokens: slices.Clone(batch.Tokens), Assertions: slices.Clone(batch.Assertions)}
+		j.batches[name] = revocation.Batch{Tokens: slices.Clone(batch.Tokens), Assertions: slices.Clone(batch.Assertions), Clients: slices.Clone(batch.Clients)}
 	} else if !slices.Equal(kept.Tokens, batch.Tokens) || !slices.Equal(kept.Assertions, batch.Assertions) {
 		return errors.New("one name, two batches")
 	}

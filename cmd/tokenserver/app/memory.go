@@ -26,9 +26,15 @@ const (
 	// liveRevocations are those at which more are refused: a quarter more than the bound, past
 	// which they are collapsed. Those of tokens that live long are among them.
 	liveRevocations = (1 << 18) + (1 << 16)
-	usedAssertions  = 384 << 10 // of each replica
-	entryBytes      = 28        // a revocation.Entry; what a file has of it is no more
-	socketBytes     = 4 << 10   // an idle connection, in the kernel
+	entryBytes      = 28 // a revocation.Entry; what a file has of it is no more
+	// usedAssertions are those at which a replica accepts no more, whichever replicas accepted
+	// them, and waitingAssertions those that the nine others were writing then.
+	usedAssertions    = 576 << 10
+	waitingAssertions = 9 * 64 << 10
+	usedBytes         = 32 // of each, with the spare capacity of their lists
+	// usedNamespaces are the namespaces of assertions in a file: 64 parts name 1,024 each.
+	usedNamespaces = 64 << 10
+	socketBytes    = 4 << 10 // an idle connection, in the kernel
 )
 
 // clientSlots are the slots of the table of clients and their owners, which are a power of two and
@@ -69,8 +75,8 @@ func holdings(records int) []holding {
 		{"uses of nine days", 1, reporter.MaxBytes},
 		{"a report of them, while one is put together", 1, reporter.MaxBytes / 2},
 		{"live revocations", liveRevocations, entryBytes},
-		{"client assertions that this replica saw", usedAssertions, 32},
-		{"client assertions that it and two others wrote", 3 * usedAssertions, entryBytes},
+		{"used client assertions of all replicas", usedAssertions, usedBytes},
+		{"those that nine other replicas accepted meanwhile", waitingAssertions, usedBytes},
 		{"verdicts on service accounts' tokens", 16 << 10, 192},
 		{"tokens whose signature is known to be good", 16 << 10, 900},
 		{"refusals counted for a later audit line", 2 << 10, 2 << 10},
@@ -86,7 +92,8 @@ func outside(records int) []holding {
 		{"clients and their owners in the snapshot and its successor", 2 * registration.ClientsIn(records), snapshotBytes},
 		{"records in both", 2, records},
 		{"revocations in both", 2 * liveRevocations, entryBytes},
-		{"assertions in both", 2 * 3 * usedAssertions, 20},
+		{"assertions in both", 2 * (usedAssertions + waitingAssertions), 20},
+		{"namespaces of assertions in both", 2 * usedNamespaces, 75},
 		{"sockets", serve.DefaultMaxConnections, socketBytes},
 	}
 }

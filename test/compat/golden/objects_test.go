@@ -112,6 +112,14 @@ func TestWhatTenantsMakeGrowIsWrittenWithItsClients(t *testing.T) {
 	const revocations = "POST /apis/hallpass.dev/v1alpha1/namespaces/" + registry + "/tokenrevocations"
 	golden.Compare(t, "stored/objects/token-revocation-batch-with-origins.json",
 		indented(t, writtenAt.ReplaceAll(server.last(revocations), []byte("2026-11-23T11:59:59.000Z"))))
+	used := revocation.NewEntry(revocation.AssertionIDOf("shop.reporting", "jti"), noon.Add(time.Hour))
+	used.Client = 1
+	batch = revocation.Batch{Assertions: []revocation.Entry{used}, Clients: []revocation.Client{{Namespace: "shop"}}}
+	if err := store.WriteRevocations(t.Context(), "batch-c", batch); err != nil {
+		t.Fatal(err)
+	}
+	golden.Compare(t, "stored/objects/token-revocation-batch-with-namespaces.json",
+		indented(t, writtenAt.ReplaceAll(server.last(revocations), []byte("2026-11-23T11:59:59.000Z"))))
 	if err := store.WriteSelector(t.Context(), revocation.Selector{ClientID: "shop.reporting", IssuedBefore: noon, Collapses: true}); err != nil {
 		t.Fatal(err)
 	}
