@@ -24,6 +24,9 @@ type Credentials struct {
 	Place *Place
 	// At is when the request was read.
 	At time.Time
+	// Admit may refuse a client whose credentials are good, before an assertion is used up.
+	// Then the client can send the assertion again. Nil refuses none.
+	Admit func(Caller) error
 }
 
 // Caller is a client that authenticated. Of one that did not only the Trail is set.
@@ -78,13 +81,27 @@ func (a *Authority) Authenticate(ctx context.Context, c Credentials) (Caller, er
 		err = a.reviews.check(ctx, PaidBy(found.record.Client), presented.AccountToken.Value, *account)
 		caller.At = a.Now()
 	} else {
-		err = a.spend(found, at)
+		err = a.unspent(found, at)
 	}
 	if err != nil {
 		return caller, err
 	}
 	caller.Record, caller.Trail.Used = found.record, found.used
+	if err := c.admit(caller); err != nil {
+		return caller, err
+	}
+	if err := a.spend(found, at); err != nil {
+		caller.Record, caller.Trail.Used = oauth2.Record{}, Used{}
+		return caller, err
+	}
 	return caller, nil
+}
+
+func (c Credentials) admit(caller Caller) error {
+	if c.Admit == nil {
+		return nil
+	}
+	return c.Admit(caller)
 }
 
 // needs is what could mend a refusal: another registration, or the keys of the cluster. No
@@ -209,6 +226,14 @@ func (a *Authority) trust() oauth2.Cluster {
 		return oauth2.Cluster{}
 	}
 	return a.Cluster.Trust()
+}
+
+// unspent refuses an assertion that is used up.
+func (a *Authority) unspent(r recognised, at time.Time) error {
+	if r.once != nil && a.Directory.Revocations().Used(r.once.id, at) {
+		return oauth2.Replayed()
+	}
+	return nil
 }
 
 // spend uses up an assertion, here at once and at the other replicas soon after. A secret can be

@@ -44,7 +44,7 @@ func (s *memoryStore) WriteRevocations(_ context.Context, name string, batch Bat
 	if stored, there := s.batches[name]; there && (!slices.Equal(stored.Tokens, batch.Tokens) || !slices.Equal(stored.Assertions, batch.Assertions)) {
 		return errors.New("one name, two batches")
 	}
-	s.batches[name] = Batch{Tokens: slices.Clone(batch.Tokens), Assertions: slices.Clone(batch.Assertions)}
+	s.batches[name] = Batch{Tokens: slices.Clone(batch.Tokens), Assertions: slices.Clone(batch.Assertions), Clients: slices.Clone(batch.Clients)}
 	return after
 }
 
@@ -54,7 +54,8 @@ func (s *memoryStore) stored() (all Batch) {
 	defer s.mu.Unlock()
 	for _, batch := range s.batches {
 		all.Tokens, all.Assertions = append(all.Tokens, batch.Tokens...), append(all.Assertions, batch.Assertions...)
-		all.Clients = append(all.Clients, batch.Clients...) // numbers are those of one batch
+		// numbers are those of one batch
+		all.Clients = append(all.Clients, batch.Clients...)
 	}
 	return all
 }

@@ -16,15 +16,12 @@ import (
 // State is the memory of one process: revoked tokens, used assertions and selectors. The zero State
 // is empty. It is safe for concurrent use.
 type State struct {
-	tokens, assertions Set
-	arrivals           arrivals
-	holders            holders
-	users              users
-	// sweeping is held while the numbers of clients and namespaces must not change their
-	// meaning.
+	tokens     Set
+	assertions usedSet
+	arrivals   arrivals
+	holders    holders
+	// sweeping is held while the numbers of clients must not change their meaning.
 	sweeping sync.Mutex
-	// madeRoom is when used assertions were swept to make room.
-	madeRoom time.Time
 
 	// selected holds the selectors of the objects that exist. quarantined holds those whose
 	// objects are missing since a backup was restored; there may be one a client.
@@ -60,52 +57,13 @@ func (r *State) RevokedBefore(clientID, namespace string) time.Time {
 }
 
 // Used reports whether an assertion was used and has not expired.
-func (r *State) Used(id ID, now time.Time) bool { return r.assertions.Has(id, now) }
+func (r *State) Used(id ID, now time.Time) bool { return r.assertions.set.Has(id, now) }
 
-// Use uses up an assertion of a client of a namespace, in this memory only and effective at once. It
-// is decided by now; what expired before past may be forgotten. fresh means that it was not used
+// Use uses up an assertion of a client of a namespace, in this memory only and effective at once.
+// It is decided by now; what expired before past may be forgotten. fresh means that it was not used
 // before; room, that it could be stored. Without room it must be refused.
 func (r *State) Use(assertion Entry, namespace string, now, past time.Time) (fresh, room bool) {
-	if r.assertions.Has(assertion.ID, now) {
-		return false, true
-	}
-	number, room := r.users.take(namespace)
-	if !room {
-		r.makeRoom(past)
-		if number, room = r.users.take(namespace); !room {
-			return false, false
-		}
-	}
-	assertion.Client = number
-	added, expired := r.assertions.use(assertion, now)
-	if !added {
-		r.users.leave(assertion)
-	}
-	return added || expired, true
-}
-
-// makeRoom removes expired assertions, unless that was done a moment ago.
-func (r *State) makeRoom(past time.Time) {
-	r.sweeping.Lock()
-	defer r.sweeping.Unlock()
-	if since := past.Sub(r.madeRoom); since >= usedSweep || since < 0 {
-		r.madeRoom = past
-		r.sweepUsed(past)
-	}
-}
-
-// sweepUsed removes expired assertions, for a caller that holds sweeping.
-func (r *State) sweepUsed(now time.Time) {
-	r.users.reclaim()
-	r.assertions.sweep(func(assertion Entry) bool { return assertion.Expired(now) }, r.users.leave)
-}
-
-// learnUsed adds an assertion that was used at any replica, whatever room there is.
-func (r *State) learnUsed(assertion Entry, namespace string, now time.Time) {
-	assertion.Client = r.users.enter(namespace)
-	if !r.assertions.Add(assertion, now) {
-		r.users.leave(assertion)
-	}
+	return r.assertions.use(assertion, namespace, now, past)
 }
 
 // Learn adds a batch. Its entries stay until they expire, even if the batch is deleted: the manager
@@ -117,7 +75,7 @@ func (r *State) Learn(batch Batch, now time.Time) (news []Entry) {
 		}
 	}
 	for _, assertion := range batch.Assertions {
-		r.learnUsed(assertion, batch.clientOf(assertion).Namespace, now)
+		r.assertions.learn(assertion, batch.clientOf(assertion).Namespace, now)
 	}
 	return news
 }
@@ -184,7 +142,7 @@ func (r *State) Sweep(now time.Time) {
 	r.tokens.sweep(func(token Entry) bool {
 		return token.Expired(now) || !token.lasts() && int(token.Client) < len(collapsed) && token.IssuedAt < collapsed[token.Client]
 	}, r.holders.leave)
-	r.sweepUsed(now)
+	r.assertions.sweep(now)
 }
 
 // seconds is an instant in seconds since 1970, as an Entry has it.
@@ -199,18 +157,13 @@ const Parts = 64
 func (r *State) Part(i int) Batch {
 	r.sweeping.Lock()
 	defer r.sweeping.Unlock()
-	part, known := Batch{Tokens: r.tokens.part(i, Parts), Assertions: r.assertions.part(i, Parts)}, numbers{}
+	part, known := Batch{Tokens: r.tokens.part(i, Parts)}, numbers{}
 	for i := range part.Tokens {
 		if token := &part.Tokens[i]; token.Client != 0 {
 			token.Client = known.of(r.holders.client(token.Client), &part)
 		}
 	}
-	bound := len(part.Clients) + MaxClients
-	for i := range part.Assertions {
-		if used := &part.Assertions[i]; used.Client != 0 {
-			used.Client = known.within(bound, r.users.user(used.Client), &part)
-		}
-	}
+	r.assertions.part(i, &part)
 	return part
 }
 
@@ -227,4 +180,4 @@ func (r *State) Epochs() []Selector {
 }
 
 // Len returns the number of revoked tokens and of used assertions in memory.
-func (r *State) Len() (tokens, assertions int) { return r.tokens.Len(), r.assertions.Len() }
+func (r *State) Len() (tokens, assertions int) { return r.tokens.Len(), r.assertions.set.Len() }

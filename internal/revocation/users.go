@@ -25,6 +25,80 @@ const (
 	usedSweep = time.Second
 )
 
+// usedSet is the set of used assertions.
+type usedSet struct {
+	set   Set
+	users users
+	// sweeping is held while the numbers of namespaces must not change their meaning.
+	sweeping sync.Mutex
+	// madeRoom is when expired assertions were removed to make room.
+	madeRoom time.Time
+}
+
+// use is State.Use.
+func (s *usedSet) use(assertion Entry, namespace string, now, past time.Time) (fresh, room bool) {
+	if s.set.Has(assertion.ID, now) {
+		return false, true
+	}
+	number, room := s.users.take(namespace)
+	if !room {
+		s.makeRoom(past)
+		if number, room = s.users.take(namespace); !room {
+			return false, false
+		}
+	}
+	assertion.Client = number
+	added, expired := s.set.use(assertion, now)
+	if !added {
+		s.users.leave(assertion)
+	}
+	return added || expired, true
+}
+
+// learn adds an assertion that was used at any replica, whatever room there is.
+func (s *usedSet) learn(assertion Entry, namespace string, now time.Time) {
+	assertion.Client = s.users.enter(namespace)
+	if !s.set.Add(assertion, now) {
+		s.users.leave(assertion)
+	}
+}
+
+// makeRoom removes expired assertions, unless that was done a moment ago.
+func (s *usedSet) makeRoom(past time.Time) {
+	s.sweeping.Lock()
+	defer s.sweeping.Unlock()
+	if since := past.Sub(s.madeRoom); since >= usedSweep || since < 0 {
+		s.madeRoom = past
+		s.remove(past)
+	}
+}
+
+// sweep removes expired assertions.
+func (s *usedSet) sweep(now time.Time) {
+	s.sweeping.Lock()
+	defer s.sweeping.Unlock()
+	s.remove(now)
+}
+
+// remove does so for a caller that holds sweeping.
+func (s *usedSet) remove(now time.Time) {
+	s.users.reclaim()
+	s.set.sweep(func(assertion Entry) bool { return assertion.Expired(now) }, s.users.leave)
+}
+
+// part adds one of the Parts to a batch, with the namespaces of MaxClients at most.
+func (s *usedSet) part(i int, batch *Batch) {
+	s.sweeping.Lock()
+	defer s.sweeping.Unlock()
+	batch.Assertions = s.set.part(i, Parts)
+	known, bound := numbers{}, len(batch.Clients)+MaxClients
+	for i := range batch.Assertions {
+		if used := &batch.Assertions[i]; used.Client != 0 {
+			used.Client = known.within(bound, s.users.user(used.Client), batch)
+		}
+	}
+}
+
 // users counts the used assertions in memory by the namespaces of their clients, each of which has
 // a number.
 type users struct {

@@ -88,8 +88,8 @@ func TestUsedAssertionsAreBoundedHoweverManyReplicasThereAre(t *testing.T) {
 		t.Errorf("%d of a namespace were accepted, want at most %d", accepted, most)
 	}
 	for i, r := range replicas {
-		if _, used := r.Len(); used != accepted || r.users.all != accepted {
-			t.Errorf("replica %d has %d and counts %d, want %d", i, used, r.users.all, accepted)
+		if _, used := r.Len(); used != accepted || r.assertions.users.all != accepted {
+			t.Errorf("replica %d has %d and counts %d, want %d", i, used, r.assertions.users.all, accepted)
 		}
 		if fresh, room := r.Use(NewEntry(usedID(1), noon.Add(time.Minute)), "evil", noon, noon); fresh || !room {
 			t.Errorf("replica %d: one that another replica knows: fresh %t, room %t", i, fresh, room)
@@ -123,8 +123,8 @@ func TestWhatIsLearnedBeyondTheBoundTakesNoShare(t *testing.T) {
 	}
 	for name, namespace := range map[string]string{"of one namespace": "evil", "of a build that stores no namespaces": ""} {
 		r := learned(namespace)
-		if r.users.all != maxUsed+1 || !r.Used(usedID(maxUsed), noon) {
-			t.Errorf("%s: %d are learned", name, r.users.all)
+		if r.assertions.users.all != maxUsed+1 || !r.Used(usedID(maxUsed), noon) {
+			t.Errorf("%s: %d are learned", name, r.assertions.users.all)
 		}
 		if namespace != "" && r.use(t, 1<<30, namespace, noon) {
 			t.Errorf("%s: one more was accepted", name)
@@ -148,9 +148,9 @@ func TestUsedAssertionsGiveTheirPlacesBackWhenTheyExpire(t *testing.T) {
 	if n != usedLent+usedShare {
 		t.Errorf("%d of one namespace, want %d", n, usedLent+usedShare)
 	}
-	for ns := 0; r.users.all < maxUsed; ns++ {
+	for ns := 0; r.assertions.users.all < maxUsed; ns++ {
 		for range usedShare {
-			if n++; r.users.all < maxUsed && !r.use(t, n, "ns"+strconv.Itoa(ns), noon) {
+			if n++; r.assertions.users.all < maxUsed && !r.use(t, n, "ns"+strconv.Itoa(ns), noon) {
 				t.Fatalf("no room for the share of namespace %d", ns)
 			}
 		}
@@ -163,8 +163,8 @@ func TestUsedAssertionsGiveTheirPlacesBackWhenTheyExpire(t *testing.T) {
 	if _, room := r.Use(ahead, "one more", later, noon); room {
 		t.Error("what has expired by a clock that was set ahead is forgotten")
 	}
-	if !r.use(t, 0, "evil", later) || r.users.all != 1 || r.assertions.Len() != 1 {
-		t.Errorf("when all have expired, %d are remembered", r.users.all)
+	if !r.use(t, 0, "evil", later) || r.assertions.users.all != 1 || r.assertions.set.Len() != 1 {
+		t.Errorf("when all have expired, %d are remembered", r.assertions.users.all)
 	}
 	for i := 1; i < usedShare; i++ {
 		if !r.use(t, i, "evil", later) {
@@ -173,8 +173,8 @@ func TestUsedAssertionsGiveTheirPlacesBackWhenTheyExpire(t *testing.T) {
 	}
 	r.Sweep(later.Add(time.Hour))
 	r.Sweep(later.Add(time.Hour)) // numbers are free after all entries are gone
-	if r.users.all != 0 || r.users.borrowed != 0 || len(r.users.numbers) != 1 {
-		t.Errorf("after all, %d are counted, %d borrowed, %d namespaces", r.users.all, r.users.borrowed, len(r.users.numbers))
+	if r.assertions.users.all != 0 || r.assertions.users.borrowed != 0 || len(r.assertions.users.numbers) != 1 {
+		t.Errorf("after all, %d are counted, %d borrowed, %d namespaces", r.assertions.users.all, r.assertions.users.borrowed, len(r.assertions.users.numbers))
 	}
 }
 
@@ -191,8 +191,8 @@ func TestAnExpiredAssertionThatIsStillRememberedIsFresh(t *testing.T) {
 	use(later, noon, false)
 	use(later.Add(time.Minute), later, true)
 	use(later.Add(time.Minute), later, false)
-	if r.users.all != 1 {
-		t.Errorf("%d are counted", r.users.all)
+	if r.assertions.users.all != 1 {
+		t.Errorf("%d are counted", r.assertions.users.all)
 	}
 }
 
@@ -275,15 +275,16 @@ func TestNamespacesOutliveARestart(t *testing.T) {
 		}
 		after.Learn(part, noon)
 	}
-	if after.users.borrowed != 20 || after.users.all != before.users.all || len(after.users.numbers) != 3 {
-		t.Errorf("%d, %d borrowed, of %d", after.users.all, after.users.borrowed, len(after.users.numbers)-1)
+	if after.assertions.users.borrowed != 20 || after.assertions.users.all != before.assertions.users.all || len(after.assertions.users.numbers) != 3 {
+		t.Errorf("%d, %d borrowed, of %d", after.assertions.users.all, after.assertions.users.borrowed, len(after.assertions.users.numbers)-1)
 	}
 }
 
 func TestAPartNamesSoManyNamespaces(t *testing.T) {
 	r := &accepting{}
 	for n := range MaxClients + 10 {
-		used := NewEntry(ID{0, 0, byte(n >> 8), byte(n)}, noon.Add(time.Minute)) // all in one part
+		// all in one part
+		used := NewEntry(ID{0, 0, byte(n >> 8), byte(n)}, noon.Add(time.Minute))
 		if _, room := r.Use(used, "ns"+strconv.Itoa(n), noon, noon); !room {
 			t.Fatal("no room")
 		}

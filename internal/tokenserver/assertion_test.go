@@ -16,6 +16,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -291,6 +292,29 @@ func TestClientsUseTheMethodThatTheyRegistered(t *testing.T) {
 	if w.do(call{body: withAssertion(right)}); w.lastAudit()["reason"] != string(oauth2.ReasonSuspended) {
 		t.Errorf("a suspended client: %v", w.lastAudit())
 	}
+}
+
+// A client that is told to wait sends the same assertion again.
+func TestAnAssertionThatIsThrottledIsNotUsedUp(t *testing.T) {
+	w, signer := newWorld(t, func(c *settings) { c.ClientRate = 1 }), newSigner(t, jws.ES256)
+	w.registerKeys(keyed, signer)
+	send := func(jti string, want int) {
+		t.Helper()
+		if answer := w.do(call{body: withAssertion(w.assertion(signer, "JWT", map[string]any{"jti": jti, "exp": noon.Add(time.Minute).Unix()}))}); answer.Code != want {
+			t.Errorf("%s at %s: %d %s, want %d", jti, w.now.Sub(noon), answer.Code, answer.Body, want)
+		}
+	}
+	for i := range clientBurstSeconds {
+		send(strconv.Itoa(i), http.StatusOK)
+	}
+	send("once", http.StatusTooManyRequests)
+	w.now = w.now.Add(time.Second)
+	send("once", http.StatusOK)
+	w.now = w.now.Add(time.Second)
+	for range 10 { // whoever repeats a used one takes nothing from the client
+		send("once", http.StatusUnauthorized)
+	}
+	send("the next", http.StatusOK)
 }
 
 func TestAssertionIsUsedOnce(t *testing.T) {

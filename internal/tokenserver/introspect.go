@@ -38,7 +38,7 @@ func (e *introspectEndpoint) serve(r *http.Request, in request) (answer.Answer, 
 	if err := e.certified(r, in); err != nil {
 		return answer.Answer{}, nil, err
 	}
-	caller, err := e.authority.Authenticate(r.Context(), in.credentials(r))
+	caller, err := e.authority.Authenticate(r.Context(), in.credentials(r, nil))
 	if err != nil {
 		return answer.Answer{}, caller.Trail, err
 	}

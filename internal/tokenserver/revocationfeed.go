@@ -73,13 +73,18 @@ type feedEndpoint struct {
 	rendering *budget.Places // by namespace
 }
 
+// admit refuses a client that reads the feed too fast.
+func (e *feedEndpoint) admit(caller auth.Caller) error {
+	if d := e.limit.Take(caller.At, budget.Key{Who: caller.Client.ID}); !d.OK {
+		return auth.Throttled(d.Wait, "this client reads the feed faster than it may; try again after Retry-After")
+	}
+	return nil
+}
+
 func (e *feedEndpoint) serve(r *http.Request, in request) (answer.Answer, *auth.Trail, error) {
-	caller, err := e.authority.Authenticate(r.Context(), in.credentials(r))
+	caller, err := e.authority.Authenticate(r.Context(), in.credentials(r, e.admit))
 	if err != nil {
 		return answer.Answer{}, caller.Trail, err
-	}
-	if d := e.limit.Take(caller.At, budget.Key{Who: caller.Client.ID}); !d.OK {
-		return answer.Answer{}, caller.Trail, auth.Throttled(d.Wait, "this client reads the feed faster than it may; try again after Retry-After")
 	}
 	at, err := parseFeedCursor(in.form.Get("since"))
 	if err != nil {

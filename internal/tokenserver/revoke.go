@@ -33,8 +33,16 @@ type revokeEndpoint struct {
 	waiting   *budget.Places // by namespace
 }
 
+// admit refuses a client that revokes tokens too fast.
+func (e *revokeEndpoint) admit(caller auth.Caller) error {
+	if d := e.limit.Take(caller.At, budget.Key{Who: caller.Client.ID}); !d.OK {
+		return auth.Throttled(d.Wait, "this client revokes tokens faster than it may; try again after Retry-After")
+	}
+	return nil
+}
+
 func (e *revokeEndpoint) serve(r *http.Request, in request) (answer.Answer, *auth.Trail, error) {
-	caller, err := e.authority.Authenticate(r.Context(), in.credentials(r))
+	caller, err := e.authority.Authenticate(r.Context(), in.credentials(r, e.admit))
 	trail := caller.Trail
 	if err != nil {
 		return answer.Answer{}, trail, err
@@ -42,9 +50,6 @@ func (e *revokeEndpoint) serve(r *http.Request, in request) (answer.Answer, *aut
 	token := in.form.Get("token")
 	if token == "" {
 		return answer.Answer{}, trail, errNoToken
-	}
-	if d := e.limit.Take(caller.At, budget.Key{Who: caller.Client.ID}); !d.OK {
-		return answer.Answer{}, trail, auth.Throttled(d.Wait, "this client revokes tokens faster than it may; try again after Retry-After")
 	}
 	read, err := e.authority.Read(r.Context(), auth.Request{Token: token, Payer: auth.PaidBy(caller.Client), At: caller.At})
 	if err != nil {
