@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -85,7 +86,7 @@ func FuzzOrigins(f *testing.F) {
 	f.Fuzz(func(t *testing.T, origins []byte) {
 		tokens, assertions := make([]Entry, 3), make([]Entry, 3)
 		clients, err := unpackOrigins(tokens, assertions, origins)
-		for _, r := range append(tokens, assertions...) {
+		for _, r := range slices.Concat(tokens, assertions) {
 			if int(r.Client) > len(clients) || err != nil && r != (Entry{}) {
 				t.Errorf("%x reads as %v and %v of %v: %v", origins, tokens, assertions, clients, err)
 			}

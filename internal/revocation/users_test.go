@@ -143,7 +143,8 @@ func TestWhatIsLearnedBeyondTheBoundTakesNoShare(t *testing.T) {
 func TestUsedAssertionsGiveTheirPlacesBackWhenTheyExpire(t *testing.T) {
 	r := &accepting{}
 	n := 0
-	for ; r.use(t, n, "evil", noon); n++ {
+	for r.use(t, n, "evil", noon) {
+		n++
 	}
 	if n != usedLent+usedShare {
 		t.Errorf("%d of one namespace, want %d", n, usedLent+usedShare)
