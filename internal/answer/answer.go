@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -33,8 +34,14 @@ const JSON = "application/json"
 
 // Private is an answer that nothing may store (RFC 6749 section 5.1).
 func Private(contentType string, body []byte) Answer {
+	if contentType == JSON && len(body) > 0 {
+		return Answer{Status: http.StatusOK, Header: privateJSON, Body: body}
+	}
 	return private(http.StatusOK, contentType, body)
 }
+
+// privateJSON are the headers of most answers, made once. Nobody may change them.
+var privateJSON = slices.Clip(private(http.StatusOK, JSON, []byte("{}")).Header) //nolint:gochecknoglobals // a constant
 
 func private(status int, contentType string, body []byte, further ...Header) Answer {
 	header := append(make([]Header, 0, 5+len(further)), further...)
