@@ -121,7 +121,8 @@ func (cp *ControlPlane) startControllers() (err error) {
 	return err
 }
 
-// URL is the address of the API server, which is also the issuer of service account tokens.
+// URL is the address of the API server, which is also the issuer of service account tokens unless
+// a flag names another one.
 func (cp *ControlPlane) URL() string {
 	return "https://" + net.JoinHostPort(loopback, strconv.Itoa(cp.port.number))
 }
@@ -194,7 +195,8 @@ func (cp *ControlPlane) StopEtcd() error { return cp.etcd.Kill() }
 // StartAPIServer starts the API server, on the port that it had before, and waits until it is
 // ready.
 func (cp *ControlPlane) StartAPIServer(ctx context.Context) (err error) {
-	flags := slices.Clone(cp.flags)
+	// Of several issuers the first one signs, which a caller's flags may name.
+	flags := append(slices.Clone(cp.flags), "--service-account-issuer="+cp.URL())
 	for _, key := range cp.formerKeys {
 		flags = append(flags, "--service-account-key-file="+key)
 	}
@@ -206,8 +208,7 @@ func (cp *ControlPlane) StartAPIServer(ctx context.Context) (err error) {
 		"--client-ca-file=" + cp.path(fileCA), "--allow-privileged",
 		// as installers of clusters set them
 		"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
-		"--service-account-issuer=" + cp.URL(), "--service-account-key-file=" + cp.path(fileAccountKey),
-		"--service-account-signing-key-file=" + cp.path(fileAccountKey),
+		"--service-account-key-file=" + cp.path(fileAccountKey), "--service-account-signing-key-file=" + cp.path(fileAccountKey),
 		// One file, however long: what reads it does not look for older ones.
 		"--audit-policy-file=" + cp.path("audit-policy.yaml"), "--audit-log-path=" + cp.AuditLog(), "--audit-log-maxsize=100000",
 	}, flags...)...)
