@@ -5,10 +5,12 @@ package token
 
 import (
 	"cmp"
+	"context"
 	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"net/http"
 	"net/url"
 	"os"
@@ -18,8 +20,8 @@ import (
 
 // Credential is how a client proves who it is. This package has all of them.
 type Credential interface {
-	// read reads the files. It is called before each request.
-	read(o *options) (reading, error)
+	// read reads the files, or asks for the token. It is called before each request.
+	read(ctx context.Context, o *options) (reading, error)
 }
 
 // reading is a credential as it was read.
@@ -63,7 +65,7 @@ func Secret(dir string) Credential { return secretCredential(dir) }
 
 type secretCredential string
 
-func (dir secretCredential) read(o *options) (reading, error) {
+func (dir secretCredential) read(_ context.Context, o *options) (reading, error) {
 	file, err := readDir(string(dir), "client_secret")
 	if err != nil {
 		return reading{}, err
@@ -87,32 +89,56 @@ func (dir secretCredential) read(o *options) (reading, error) {
 // method ServiceAccount. Its audience is the issuer. The directory is where the client's ConfigMap
 // is mounted.
 func ServiceAccount(tokenFile, configDir string) Credential {
-	return assertionCredential{tokenFile: tokenFile, dir: configDir}
+	return assertionCredential{fetch: inFile(tokenFile), dir: configDir}
 }
 
 // Federated is a token of another issuer in a file, for an OAuth2Client of the method
 // FederatedToken. Combine it with WithConfig or WithIssuer. If clientID is empty, it is client_id
 // of the directory.
 func Federated(tokenFile, clientID string) Credential {
-	return assertionCredential{tokenFile: tokenFile, clientID: clientID}
+	return assertionCredential{fetch: inFile(tokenFile), clientID: clientID}
 }
 
-// assertionCredential is a JWT in a file that another issuer renews (RFC 7523 section 2.2).
-type assertionCredential struct{ tokenFile, dir, clientID string }
+// FederatedFunc is Federated with a token that a function returns, such as one that asks the
+// Workload API of SPIFFE or the metadata server of a platform. It is called before each request,
+// possibly by several goroutines at once.
+func FederatedFunc(fetch func(context.Context) (string, error), clientID string) Credential {
+	return assertionCredential{fetch: fetch, clientID: clientID}
+}
 
-func (c assertionCredential) read(o *options) (reading, error) {
+// inFile reads a token from a file.
+func inFile(file string) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return "", err
+		}
+		token := strings.TrimSpace(string(content))
+		if token == "" {
+			return "", errors.New(file + " is empty")
+		}
+		return token, nil
+	}
+}
+
+// assertionCredential is a JWT that another issuer renews (RFC 7523 section 2.2).
+type assertionCredential struct {
+	fetch         func(context.Context) (string, error)
+	dir, clientID string
+}
+
+func (c assertionCredential) read(ctx context.Context, o *options) (reading, error) {
 	r, err := readSettings(cmp.Or(c.dir, o.configDir))
 	if err != nil {
 		return reading{}, err
 	}
 	r.clientID = cmp.Or(c.clientID, r.clientID)
-	content, err := os.ReadFile(c.tokenFile)
+	assertion, err := c.fetch(ctx)
 	if err != nil {
 		return reading{}, credentialError("read the token: %w", err)
 	}
-	assertion := strings.TrimSpace(string(content))
 	if assertion == "" {
-		return reading{}, credentialError("%s is empty", c.tokenFile)
+		return reading{}, credentialError("read the token: it is empty")
 	}
 	id := r.clientID
 	r.proof = proof{id: digest("assertion", id, assertion), apply: func(form url.Values, _ http.Header, _ recipient) error {
@@ -153,7 +179,7 @@ type keyCredential struct {
 	load     func() (crypto.Signer, string, error)
 }
 
-func (c keyCredential) read(o *options) (reading, error) {
+func (c keyCredential) read(_ context.Context, o *options) (reading, error) {
 	r, err := readSettings(o.configDir)
 	if err != nil {
 		return reading{}, err

@@ -54,7 +54,7 @@ func (s *Source) Post(ctx context.Context, path string, form url.Values) ([]byte
 	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") {
 		return nil, fmt.Errorf("token: %q is not a path of the token server", path)
 	}
-	read, err := s.credential.read(&s.options)
+	read, err := s.credential.read(ctx, &s.options)
 	if err != nil {
 		return nil, err
 	}

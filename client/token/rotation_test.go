@@ -47,6 +47,7 @@ func calls(t *testing.T, source *token.Source, e *endpoint, every time.Duration)
 	return func() (int, int) {
 		cancel()
 		group.Wait()
+		time.Sleep(time.Minute) // a request in flight ends within 30 seconds
 		return int(made.Load()), int(failed.Load())
 	}
 }

@@ -195,7 +195,7 @@ func (s *Source) begin(ctx context.Context) *flight {
 // the context ends before another attempt may be made.
 func (s *Source) fetch(ctx context.Context) (*held, error) {
 	for {
-		read, err := s.credential.read(&s.options)
+		read, err := s.credential.read(ctx, &s.options)
 		if err != nil {
 			return nil, err
 		}

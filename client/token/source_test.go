@@ -292,8 +292,12 @@ func TestEveryCredentialAuthenticates(t *testing.T) {
 		key     crypto.PublicKey
 	}
 	cases := map[string]credential{
-		"service account":    {c: token.ServiceAccount(tokenFile, dir)},
-		"federated":          {c: token.Federated(tokenFile, clientID), options: []token.Option{token.WithIssuer(issuer)}},
+		"service account": {c: token.ServiceAccount(tokenFile, dir)},
+		"federated":       {c: token.Federated(tokenFile, clientID), options: []token.Option{token.WithIssuer(issuer)}},
+		"federated, by a function": {
+			c:       token.FederatedFunc(func(context.Context) (string, error) { return "from-the-cluster", nil }, clientID),
+			options: []token.Option{token.WithIssuer(issuer)},
+		},
 		"federated, mounted": {c: token.Federated(tokenFile, ""), options: []token.Option{token.WithConfig(dir)}},
 	}
 	for name, key := range map[string]crypto.Signer{"ES256": elliptic256, "EdDSA": edwards, "RS256": long} {
@@ -311,6 +315,23 @@ func TestEveryCredentialAuthenticates(t *testing.T) {
 			source := newSource(t, c.c, e, c.options...)
 			if _, err := source.Token(t.Context()); err != nil {
 				t.Error(err)
+			}
+		})
+	}
+}
+
+// The error of a function that has no token is one of the credential, and stays what it is.
+func TestATokenOfAnotherIssuerThatCannotBeHad(t *testing.T) {
+	away := errors.New("the agent is away")
+	for want, fetch := range map[error]func(context.Context) (string, error){
+		away:                     func(context.Context) (string, error) { return "", away },
+		token.ErrCredential:      func(context.Context) (string, error) { return "", nil },
+		context.DeadlineExceeded: func(ctx context.Context) (string, error) { <-ctx.Done(); return "", ctx.Err() },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			source := newSource(t, token.FederatedFunc(fetch, clientID), newEndpoint(), token.WithIssuer(issuer))
+			if _, err := source.Token(t.Context()); !errors.Is(err, want) || !errors.Is(err, token.ErrCredential) {
+				t.Errorf("not %v: %v", want, err)
 			}
 		})
 	}
