@@ -5,8 +5,8 @@
 //
 // A [Source] authenticates as one client, by a [Credential]: the Secret of an OAuth2Client
 // ([Secret]), the token of a pod's service account ([ServiceAccount]), the token of another issuer
-// ([Federated], [FederatedFunc]) or a private key ([PrivateKey], [PrivateKeyFile]). It reads the files of the
-// credential again for each request, so a rotation needs no restart.
+// ([Federated], [FederatedFunc]) or a private key ([PrivateKey], [PrivateKeyFile]). It reads the
+// files of the credential again for each request, so a rotation needs no restart.
 //
 //	source, err := token.New(token.Secret("/etc/oauth2"))
 //	api := &http.Client{Transport: source.Transport(nil)}
