@@ -15,18 +15,19 @@ import (
 func (f Federated) OpenToPullRequests(issuer string) bool {
 	begin := cmp.Or(f.Subject, f.SubjectPrefix)
 	switch {
-	case strings.HasPrefix(issuer, "https://token.actions.githubusercontent.com"), strings.HasPrefix(begin, "repo:"),
-		f.names("repository"), f.names("repository_id"), f.names("job_workflow_ref"):
+	case strings.HasPrefix(issuer, "https://token.actions."), strings.HasPrefix(begin, "repo:"), f.names("repository", "job_workflow_", "workflow_"):
 		return f.openOnGitHub()
-	case strings.HasPrefix(begin, "project_path:"), f.names("project_id"), f.names("project_path"), f.names("namespace_id"):
+	case issuer == "https://gitlab.com", strings.HasPrefix(begin, "project_path:"), f.names("project_", "namespace_", "job_project_", "job_namespace_"):
 		return f.openOnGitLab()
 	}
 	return false
 }
 
-// names reports whether the client names a claim.
-func (f Federated) names(claim string) bool {
-	return slices.ContainsFunc(f.Claims, func(c RequiredClaim) bool { return c.Name == claim })
+// names reports whether the client names a claim that begins with one of the prefixes.
+func (f Federated) names(prefixes ...string) bool {
+	return slices.ContainsFunc(f.Claims, func(c RequiredClaim) bool {
+		return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(c.Name, prefix) })
+	})
 }
 
 // excludes reports whether a claim of a name is required, and each of its values is good.
@@ -59,13 +60,14 @@ func (f Federated) openOnGitHub() bool {
 // that the ref or the environment is protected tells it from a job that was merged.
 func (f Federated) openOnGitLab() bool {
 	isTrue := func(value string) bool { return value == "true" }
+	named := func(string) bool { return true }
 	isMerge := func(source string) bool {
 		return source == "merge_request_event" || source == "external_pull_request_event"
 	}
 	if f.excludes("ref_protected", isTrue) || f.excludes("environment_protected", isTrue) {
 		return false
 	}
-	if f.excludes("pipeline_source", func(source string) bool { return !isMerge(source) }) && f.names("ref") {
+	if f.excludes("pipeline_source", func(source string) bool { return !isMerge(source) }) && f.excludes("ref", named) {
 		return false
 	}
 	// a branch that is named in full may be protected

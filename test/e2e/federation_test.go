@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,23 +50,37 @@ func fromNamespace(name string) v1alpha1.NamespaceSource {
 	return v1alpha1.NamespaceSource{Namespaces: []v1alpha1.NamespaceName{v1alpha1.NamespaceName(name)}}
 }
 
+// gitHub are the claims that GitHub documents for a job with an environment, and others.
+func gitHub(others map[string]any) map[string]any {
+	const workflow = "octo-org/octo-automation/.github/workflows/oidc.yml@refs/heads/main"
+	claims := map[string]any{
+		"environment": "prod", "ref": "refs/heads/main", "sha": "example-sha", "repository": "octo-org/octo-repo", "repository_owner": "octo-org",
+		"actor_id": "12", "repository_visibility": "private", "repository_id": "74", "repository_owner_id": "65", "run_id": "example-run-id",
+		"run_number": "10", "run_attempt": "2", "runner_environment": "github-hosted", "actor": "octocat", "workflow": "example-workflow",
+		"head_ref": "", "base_ref": "", "event_name": "workflow_dispatch", "ref_type": "branch", "check_run_id": "30",
+		"job_workflow_ref": workflow, "job_workflow_sha": "example-sha", "workflow_ref": workflow, "workflow_sha": "example-sha",
+	}
+	maps.Copy(claims, others)
+	return claims
+}
+
 // platforms have the claims of the documentation of each platform; see docs/federation.md.
 func platforms() []platform {
 	return []platform{
 		{
 			name: "github", url: "https://token.actions.githubusercontent.com", algorithm: jws.RS256,
-			claims: map[string]any{
-				"sub": "repo:octo-org/octo-repo:environment:prod", "environment": "prod", "ref": "refs/heads/main", "sha": "example-sha",
-				"repository": "octo-org/octo-repo", "repository_owner": "octo-org", "actor_id": "12", "repository_visibility": "private",
-				"repository_id": "74", "repository_owner_id": "65", "run_id": "example-run-id", "run_number": "10", "run_attempt": "2",
-				"runner_environment": "github-hosted", "actor": "octocat", "workflow": "example-workflow", "head_ref": "", "base_ref": "",
-				"event_name": "workflow_dispatch", "ref_type": "branch",
-				"job_workflow_ref": "octo-org/octo-automation/.github/workflows/oidc.yml@refs/heads/main",
-			},
+			claims: gitHub(map[string]any{"sub": "repo:octo-org@65/octo-repo@74:environment:prod"}),
+			issuer: v1alpha1.IssuerNamespaces{Claims: []v1alpha1.RequiredClaim{required("repository_owner_id", "65")}},
+			client: v1alpha1.FederatedTokenSpec{Claims: []v1alpha1.RequiredClaim{required("repository_id", "74"), required("environment", "prod")}},
+		},
+		{
+			// a repository from before 2026-07-15
+			name: "github-by-name", url: "https://token.actions.octocorp.ghe.com", algorithm: jws.RS256,
+			claims: gitHub(map[string]any{"sub": "repo:octo-org/octo-repo:environment:prod", "enterprise": "octocorp", "enterprise_id": "9"}),
 			issuer: v1alpha1.IssuerNamespaces{
 				SubjectPrefixes: []v1alpha1.SubjectPrefix{"repo:octo-org/"}, Claims: []v1alpha1.RequiredClaim{required("repository_owner_id", "65")},
 			},
-			client: v1alpha1.FederatedTokenSpec{Claims: []v1alpha1.RequiredClaim{required("repository_id", "74"), required("environment", "prod")}},
+			client: v1alpha1.FederatedTokenSpec{Subject: "repo:octo-org/octo-repo:environment:prod"},
 		},
 		{
 			name: "gitlab", url: "https://gitlab.example.com", algorithm: jws.RS256,
@@ -97,6 +112,11 @@ func platforms() []platform {
 			client: v1alpha1.FederatedTokenSpec{SubjectPrefix: "spiffe://example.org/ns/ci/"},
 		},
 	}
+}
+
+func platformOf(name string) platform {
+	all := platforms()
+	return all[slices.IndexFunc(all, func(p platform) bool { return p.name == name })]
 }
 
 // trusting is an OAuth2TrustedIssuer for an issuer, of a namespace.
@@ -231,7 +251,7 @@ func TestAWorkloadOfAnotherPlatformFetchesATokenWithoutASecret(t *testing.T) {
 
 func TestTheKeysOfATrustedIssuerAreReplaced(t *testing.T) {
 	const namespace = "rotating"
-	p := platforms()[1]
+	p := platformOf("gitlab")
 	allowFederation(t, namespace)
 	issuer := issuers.Start(t, &network, "https://rotating.example.com", jws.ES256)
 	o := trust(t, trusting("rotating", issuer, v1alpha1.IssuerNamespaces{From: fromNamespace(namespace)}), v1alpha1.ReasonTrusted)
@@ -272,7 +292,7 @@ func TestTheKeysOfATrustedIssuerAreReplaced(t *testing.T) {
 
 func TestAnIssuerIsSuspendedAndDeleted(t *testing.T) {
 	const namespace = "suspending"
-	p := platforms()[1]
+	p := platformOf("gitlab")
 	allowFederation(t, namespace)
 	issuer := issuers.Start(t, &network, "https://suspending.example.com", jws.ES256)
 	o := trust(t, trusting("suspending", issuer, v1alpha1.IssuerNamespaces{From: fromNamespace(namespace)}), v1alpha1.ReasonTrusted)
@@ -339,7 +359,7 @@ func TestAClientOfATrustedIssuerLearnsWhatIsInItsWay(t *testing.T) {
 	must(t, cluster.Update(t.Context(), p))
 	makeLabelled(t, namespace, "team", "mine")
 	clientIs(t, c, v1alpha1.ConditionReady, v1alpha1.ReasonNotAllowedByPolicy)
-	if status, body := present(t, namespace+".ci", platforms()[1].issue(issuer, nil)); status != http.StatusUnauthorized {
+	if status, body := present(t, namespace+".ci", platformOf("gitlab").issue(issuer, nil)); status != http.StatusUnauthorized {
 		t.Errorf("a client that no policy allows: %d %v", status, body)
 	}
 }
@@ -410,7 +430,7 @@ func TestAnIssuerIsTrustedOnceItServesGoodKeys(t *testing.T) {
 // the record has it, and the issuer too.
 func TestStaleKeysOfAnIssuerAreNotUsed(t *testing.T) {
 	const namespace = "stale"
-	p := platforms()[1]
+	p := platformOf("gitlab")
 	allowFederation(t, namespace)
 	issuer := issuers.Start(t, &network, "https://stale.example.com", jws.ES256)
 	o := trust(t, trusting("stale", issuer, v1alpha1.IssuerNamespaces{From: fromNamespace(namespace)}), v1alpha1.ReasonTrusted)
