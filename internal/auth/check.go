@@ -7,7 +7,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -83,7 +82,7 @@ func (a *Authority) read(q *Request, v *view, at time.Time) (result Result, need
 	if err == nil {
 		result.Claims, err = a.Issuer.ReadOpaque(opaque.Value, v.mintedOf(opaque.ID), at)
 	} else {
-		result.Claims, err = a.readSigned(q, v.Ring(), at)
+		result.Claims, err = a.readSigned(q, v, at)
 	}
 	result.Denial = oauth2.ReasonOf(err)
 	switch {
@@ -96,8 +95,8 @@ func (a *Authority) read(q *Request, v *view, at time.Time) (result Result, need
 }
 
 // readSigned reads a JWT. Of one that was verified before it checks only what may have changed.
-func (a *Authority) readSigned(q *Request, ring keyring.Ring, at time.Time) (*oauth2.Claims, error) {
-	token := q.Token
+func (a *Authority) readSigned(q *Request, v *view, at time.Time) (*oauth2.Claims, error) {
+	token, ring := q.Token, v.Ring()
 	if read, there := a.verified.get(token); there {
 		return read.Claims, read.Check(ring, at)
 	}
@@ -106,7 +105,7 @@ func (a *Authority) readSigned(q *Request, ring keyring.Ring, at time.Time) (*oa
 		return nil, err
 	}
 	if err = read.Check(ring, at); err == nil {
-		a.verified.put(token, read)
+		a.verified.put(v.namespaceOf(Result{Claims: read.Claims}), token, read)
 	}
 	return read.Claims, err
 }

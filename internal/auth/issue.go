@@ -44,7 +44,7 @@ func (a *Authority) Issue(ctx context.Context, caller Caller, request oauth2.Tok
 	if issued.Token, err = a.Issuer.Issue(client, grant, key, issuedAt, a.Random); err != nil {
 		return issued, err
 	}
-	a.verified.put(issued.Value.Reveal(), issued.Verified)
+	a.verified.put(client.Namespace, issued.Value.Reveal(), issued.Verified)
 	claims := issued.Claims
 	issued.Trail.TokenID, issued.Trail.Audience, issued.Trail.Scope = claims.ID, claims.Audience, strings.Join(claims.Scopes, " ")
 	return issued, nil

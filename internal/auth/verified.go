@@ -4,57 +4,112 @@
 package auth
 
 import (
+	"container/heap"
 	"crypto/sha256"
+	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// verifiedEntries bounds each generation of the tokens that are remembered, and verifiedBytes their
-// length together: a token with many scopes takes as much as ten usual ones. Both generations take
-// at most 14 MiB. Only tokens that our keys have signed get in, so an unauthenticated caller cannot
-// evict any.
+// MaxVerifiedBytes bounds the memory of tokens whose signature is known to be good: some 13,000 of
+// them, if most have few scopes.
+const MaxVerifiedBytes = 12 << 20
+
 const (
-	verifiedEntries = 8 << 10
-	verifiedBytes   = 6 << 20
+	// verifiedEntry is what a token takes beside the text of its claims, which is shorter than
+	// the token: an entry, its slot in the table, and the structure of the claims.
+	verifiedEntry = 256
+	// maxVerifiedChances is how many tokens in use are passed over for one that is not.
+	maxVerifiedChances = 16
 )
 
 // verified remembers tokens whose signature was found good, or was made here: a signature that is
 // good once is good for ever, and checking it is most of what an introspection costs. Nothing that
 // can change is remembered: the key, the time and every denial are checked each time. A token is
 // found by the hash of the whole of it, signature included.
+//
+// Only tokens that our keys have signed get in, so an unauthenticated caller cannot evict any. Of
+// the namespaces of their clients, the one that takes the most loses a token to a new one. So a
+// namespace loses none while it takes no more than its part, which is all divided by the number of
+// namespaces, and what others leave of their parts is lent.
 type verified struct {
-	mu sync.RWMutex
-	// young is what was put in or asked for since old was full; when it is full itself, what is
-	// left in old is forgotten.
-	young, old map[[sha256.Size]byte]oauth2.Verified
-	// bytes is the length of all that are young.
+	mu      sync.RWMutex
+	tokens  map[[sha256.Size]byte]*verifiedToken
+	holders map[string]*verifiedHolder // by namespace
+	most    mostVerified
+	bytes   int
+}
+
+// verifiedToken is a token that is remembered. Only used and next change.
+type verifiedToken struct {
+	oauth2.Verified
+
+	key   [sha256.Size]byte
 	bytes int
+	// used means that the token was asked for since it was last passed over.
+	used atomic.Bool
+	next *verifiedToken
+}
+
+// verifiedHolder has the tokens of a namespace, in a queue: the first one is the next to go.
+type verifiedHolder struct {
+	namespace   string
+	bytes       int
+	first, last *verifiedToken
+	place       int // in mostVerified
 }
 
 func newVerified() *verified {
-	return &verified{young: map[[sha256.Size]byte]oauth2.Verified{}}
+	return &verified{tokens: map[[sha256.Size]byte]*verifiedToken{}, holders: map[string]*verifiedHolder{}}
 }
 
 // get returns what was read of a token.
 func (v *verified) get(token string) (oauth2.Verified, bool) {
 	key := hashOf(token)
 	v.mu.RLock()
-	found, there := v.young[key]
-	aged := !there
-	if aged {
-		found, there = v.old[key]
-	}
+	found := v.tokens[key]
 	v.mu.RUnlock()
-	if there && aged {
-		v.keep(key, found, len(token))
+	if found == nil {
+		return oauth2.Verified{}, false
 	}
-	return found, there
+	if !found.used.Load() { // most are, and what is only read stays in the caches of all processors
+		found.used.Store(true)
+	}
+	return found.Verified, true
 }
 
-// put remembers a token.
-func (v *verified) put(token string, read oauth2.Verified) {
-	v.keep(hashOf(token), read, len(token))
+// put remembers a token of a client in a namespace; empty if the client is not known.
+func (v *verified) put(namespace, token string, read oauth2.Verified) {
+	added := &verifiedToken{Verified: read, key: hashOf(token), bytes: sizeOfVerified(token, read.Claims)}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.tokens[added.key] != nil {
+		return
+	}
+	holder := v.holders[namespace]
+	if holder == nil {
+		holder = &verifiedHolder{namespace: strings.Clone(namespace)}
+		v.holders[holder.namespace] = holder
+		heap.Push(&v.most, holder)
+	}
+	v.tokens[added.key] = added
+	holder.push(added)
+	v.weigh(holder, added.bytes)
+	for v.bytes > MaxVerifiedBytes {
+		v.forget(v.most[0])
+	}
+}
+
+// sizeOfVerified is the memory that a token takes.
+func sizeOfVerified(token string, claims *oauth2.Claims) int {
+	const text, claim = 16, 56 // a string, and an oauth2.Claim
+	size := len(token) + verifiedEntry + text*len(claims.Scopes) + claim*len(claims.Custom)
+	for i := range claims.Custom {
+		size += text * len(claims.Custom[i].Values)
+	}
+	return size
 }
 
 // hashOf is the SHA-256 of a token. Most fit the buffer, and then nothing is allocated.
@@ -63,14 +118,71 @@ func hashOf(token string) [sha256.Size]byte {
 	return sha256.Sum256(append(buffer[:0], token...))
 }
 
-func (v *verified) keep(key [sha256.Size]byte, read oauth2.Verified, length int) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if len(v.young) >= verifiedEntries || v.bytes+length > verifiedBytes {
-		v.young, v.old, v.bytes = make(map[[sha256.Size]byte]oauth2.Verified, verifiedEntries), v.young, 0
+// weigh adds to what a namespace takes.
+func (v *verified) weigh(holder *verifiedHolder, bytes int) {
+	v.bytes += bytes
+	holder.bytes += bytes
+	heap.Fix(&v.most, holder.place)
+}
+
+// forget removes the oldest token of a namespace that was not asked for lately.
+func (v *verified) forget(holder *verifiedHolder) {
+	gone := holder.pop()
+	for chance := 0; gone.used.Load() && chance < maxVerifiedChances; chance++ {
+		gone.used.Store(false)
+		holder.push(gone)
+		gone = holder.pop()
 	}
-	if _, there := v.young[key]; !there {
-		v.bytes += length
+	delete(v.tokens, gone.key)
+	v.weigh(holder, -gone.bytes)
+	if holder.first == nil {
+		delete(v.holders, holder.namespace)
+		heap.Remove(&v.most, holder.place)
 	}
-	v.young[key] = read
+}
+
+func (h *verifiedHolder) push(t *verifiedToken) {
+	if t.next = nil; h.first == nil {
+		h.first = t
+	} else {
+		h.last.next = t
+	}
+	h.last = t
+}
+
+func (h *verifiedHolder) pop() *verifiedToken {
+	t := h.first
+	h.first = t.next
+	return t
+}
+
+// mostVerified is a heap of namespaces. The one that takes the most is the first.
+type mostVerified []*verifiedHolder
+
+// Len implements heap.Interface.
+func (m mostVerified) Len() int { return len(m) }
+
+// Less implements heap.Interface.
+func (m mostVerified) Less(i, j int) bool { return m[i].bytes > m[j].bytes }
+
+// Swap implements heap.Interface.
+func (m mostVerified) Swap(i, j int) {
+	m[i], m[j] = m[j], m[i]
+	m[i].place, m[j].place = i, j
+}
+
+// Push implements heap.Interface.
+func (m *mostVerified) Push(x any) {
+	holder, _ := x.(*verifiedHolder)
+	holder.place = len(*m)
+	*m = append(*m, holder)
+}
+
+// Pop implements heap.Interface.
+func (m *mostVerified) Pop() any {
+	last := len(*m) - 1
+	holder := (*m)[last]
+	(*m)[last] = nil
+	*m = (*m)[:last]
+	return holder
 }

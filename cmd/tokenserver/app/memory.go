@@ -6,6 +6,7 @@ package app
 import (
 	"fmt"
 
+	"github.com/hallpass-dev/hallpass/internal/auth"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 	"github.com/hallpass-dev/hallpass/internal/reporter"
 	"github.com/hallpass-dev/hallpass/internal/serve"
@@ -78,7 +79,7 @@ func holdings(records int) []holding {
 		{"used client assertions of all replicas", usedAssertions, usedBytes},
 		{"those that nine other replicas accepted meanwhile", waitingAssertions, usedBytes},
 		{"verdicts on service accounts' tokens", 16 << 10, 192},
-		{"tokens whose signature is known to be good", 16 << 10, 900},
+		{"tokens whose signature is known to be good", 1, auth.MaxVerifiedBytes},
 		{"refusals counted for a later audit line", 2 << 10, 2 << 10},
 		{"pages of the feed of revocations, being rendered", 8, 512 << 10},
 		{"connections, requests, bodies, answers that are not taken", 1, serve.DefaultRoom},
