@@ -4,6 +4,7 @@
 package audit
 
 import (
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -18,12 +19,29 @@ const maxHops = 16
 // is the caller's: whatever stands before it the caller may have made up. Audit lines show it, and
 // budgets are divided by it; it decides nothing.
 func (a *Auditor) forwardedFor(remoteAddr string, headers []string) (source, whole string) {
+	if address := a.forwardedAddress(remoteAddr, headers); address.IsValid() {
+		return a.sourceOf(address)
+	}
+	return "", ""
+}
+
+// Forwarded returns the source that a request came from by the X-Forwarded-For of trusted proxies,
+// or the zero Prefix.
+func (a *Auditor) Forwarded(r *http.Request) netip.Prefix {
+	if address := a.forwardedAddress(r.RemoteAddr, r.Header["X-Forwarded-For"]); address.IsValid() {
+		return a.Sources.Of(address)
+	}
+	return netip.Prefix{}
+}
+
+// forwardedAddress is the address that forwardedFor and Forwarded return the source of.
+func (a *Auditor) forwardedAddress(remoteAddr string, headers []string) netip.Addr {
 	if len(a.TrustedProxies) == 0 || len(headers) == 0 {
-		return "", ""
+		return netip.Addr{}
 	}
 	hop, err := netip.ParseAddrPort(remoteAddr)
 	if err != nil || !a.trusts(hop.Addr()) {
-		return "", ""
+		return netip.Addr{}
 	}
 	looked := 0
 	for _, header := range slices.Backward(headers) {
@@ -36,14 +54,14 @@ func (a *Auditor) forwardedFor(remoteAddr string, headers []string) (source, who
 			}
 			address, err := netip.ParseAddr(strings.TrimSpace(last))
 			if looked++; err != nil || looked > maxHops {
-				return "", ""
+				return netip.Addr{}
 			}
 			if !a.trusts(address) {
-				return a.sourceOf(address)
+				return address
 			}
 		}
 	}
-	return "", ""
+	return netip.Addr{}
 }
 
 func (a *Auditor) trusts(address netip.Addr) bool {

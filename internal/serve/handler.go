@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"net/netip"
 	"runtime"
 	"sync"
 )
@@ -43,8 +44,9 @@ const requestStack = 12 << 10
 // writers are those of counted requests, which are many and short-lived.
 var writers = sync.Pool{New: func() any { return new(countedWriter) }} //nolint:gochecknoglobals // a pool of writers
 
-// counted counts what requests hold. A request of a connection whose answers are not taken waits.
-func counted(next http.Handler) http.Handler {
+// counted counts what requests hold, by the source that a proxy names. A request of a connection
+// whose answers are not taken waits.
+func counted(next http.Handler, forwardedBy func(*http.Request) netip.Prefix) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		on, ok := r.Context().Value(connectionKey{}).(*fairConn)
 		if !ok {
@@ -60,10 +62,15 @@ func counted(next http.Handler) http.Handler {
 		if !on.begin(r.Context(), held) {
 			panic(http.ErrAbortHandler) // the caller has given up
 		}
+		var forwarded *forwardedRequest
+		if forwardedBy != nil {
+			forwarded = on.forward(forwardedBy(r), w, r, held)
+		}
 		writer, _ := writers.Get().(*countedWriter)
 		*writer = countedWriter{ResponseWriter: w, on: on}
 		defer func() {
 			writer.answer()
+			forwarded.answered()
 			on.hold(-held)
 			*writer = countedWriter{}
 			writers.Put(writer)

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -49,6 +50,10 @@ type HTTPConfig struct {
 	TLS *tls.Config
 	// Log gets the errors of connections.
 	Log *slog.Logger
+	// Forwarded returns the source of a request that a trusted proxy forwards, and the zero
+	// Prefix for other requests; nil trusts no proxy. It decides only whose request ends where
+	// there is no room.
+	Forwarded func(*http.Request) netip.Prefix
 	// Connection adds to the context of each connection, which is that of its requests; nil
 	// adds nothing.
 	Connection func(context.Context) context.Context
@@ -58,7 +63,7 @@ type HTTPConfig struct {
 // FairListener, what requests hold is bounded too.
 func NewHTTPServer(c HTTPConfig) *http.Server {
 	server := &http.Server{
-		Handler:           counted(c.Handler),
+		Handler:           counted(c.Handler, c.Forwarded),
 		ConnContext:       c.withConnection,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,

@@ -60,6 +60,8 @@ type holder struct {
 
 	held        atomic.Int64 // without what is leaving
 	connections map[*fairConn]struct{}
+	// forwarded are the requests of the source if it is a proxy.
+	forwarded forwarded
 }
 
 // NewRoom returns a Room of limit bytes for the connections of several listeners.
@@ -102,7 +104,8 @@ func (r *Room) full() bool {
 
 // refuses reports whether a further connection of a source is closed at once: while the room is
 // almost full and the source holds the most. So its connections are not accepted to be evicted,
-// which would take the processor and leave garbage.
+// which would take the processor and leave garbage. The connections of a proxy are accepted while
+// its requests can be ended.
 func (r *Room) refuses(source netip.Prefix) bool {
 	if r.held.Load() <= r.limit-r.limit/8 {
 		return false
@@ -110,16 +113,18 @@ func (r *Room) refuses(source netip.Prefix) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	h := r.holders[source]
-	return h != nil && r.heaviest(h) == h
+	return h != nil && r.heaviest(h) == h && !h.canEnd()
 }
 
 // evict closes a connection of the source that holds the most, for one that has added to what is
 // held. If both are of one source, it closes the one that has added: so a source without room stops
-// at once, and waits for nothing.
+// at once, and waits for nothing. If the source is a proxy, it ends requests of sources behind it
+// instead.
 func (r *Room) evict(added *fairConn) {
 	r.mu.Lock()
 	largest := added
-	if most := r.heaviest(added.load.holder); most != added.load.holder {
+	most := r.heaviest(added.load.holder)
+	if most != added.load.holder {
 		for c := range most.connections {
 			if largest == added || c.load.held.Load() > largest.load.held.Load() {
 				largest = c
@@ -127,7 +132,9 @@ func (r *Room) evict(added *fairConn) {
 		}
 	}
 	r.mu.Unlock()
-	largest.evict(BoundMemory)
+	if !most.end(r, added.listener.bounds.Closed) {
+		largest.evict(BoundMemory)
+	}
 }
 
 // heaviest returns the source that loses a connection where the given one adds: the given one, if

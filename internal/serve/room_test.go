@@ -35,6 +35,8 @@ type answers struct {
 	length  int
 	working chan struct{} // what a handler waits for, if it is not nil
 	flushed chan struct{} // what a handler waits for when its answer is sent, if it is not nil
+	bodies  bool          // the handler reads bodies
+	closed  func(Bound, netip.Prefix)
 }
 
 func serveAnswers(t *testing.T, a *answers, limit int) *answers {
@@ -49,10 +51,14 @@ func serveAnswers(t *testing.T, a *answers, limit int) *answers {
 		t.Fatal(err)
 	}
 	a.address, a.room = listener.Addr().String(), NewRoom(limit)
-	server := NewHTTPServer(HTTPConfig{TLS: config, Log: slog.New(slog.DiscardHandler), Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := NewHTTPServer(HTTPConfig{TLS: config, Log: slog.New(slog.DiscardHandler), Forwarded: forwardedBy, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a.handled.Add(1)
 		if a.working != nil {
 			<-a.working
+		}
+		if a.bodies {
+			// what was read of a body that is ended is answered, too
+			_, _ = io.Copy(io.Discard, r.Body)
 		}
 		w.WriteHeader(http.StatusOK)
 		_, _ = w.Write(make([]byte, a.length)) // the caller may be gone
@@ -61,9 +67,18 @@ func serveAnswers(t *testing.T, a *answers, limit int) *answers {
 			<-a.flushed
 		}
 	})})
-	go func() { _ = HTTP(server, NewFairListener(listener, Bounds{Room: a.room})) }()
+	go func() { _ = HTTP(server, NewFairListener(listener, Bounds{Room: a.room, Sources: budget.Sources{}, Closed: a.closed})) }()
 	t.Cleanup(func() { _ = server.Close() })
 	return a
+}
+
+// forwardedBy is the source that a header of a request names.
+func forwardedBy(r *http.Request) netip.Prefix {
+	address, err := netip.ParseAddr(r.Header.Get("X-Forwarded-For"))
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return budget.Sources{}.Of(address)
 }
 
 // h2Caller is an HTTP/2 connection of which a test writes the frames.
@@ -129,9 +144,17 @@ func (c *h2Caller) must(err error) {
 // open opens a stream and returns its id.
 func (c *h2Caller) open(whole bool) uint32 {
 	c.t.Helper()
+	return c.openWith(whole)
+}
+
+// openWith is open, with further headers.
+func (c *h2Caller) openWith(whole bool, headers ...hpack.HeaderField) uint32 {
+	c.t.Helper()
 	var block bytes.Buffer
 	encoder := hpack.NewEncoder(&block)
-	for _, field := range []hpack.HeaderField{{Name: ":method", Value: "POST"}, {Name: ":scheme", Value: "https"}, {Name: ":authority", Value: "localhost"}, {Name: ":path", Value: "/"}} {
+	for _, field := range append([]hpack.HeaderField{
+		{Name: ":method", Value: "POST"}, {Name: ":scheme", Value: "https"}, {Name: ":authority", Value: "localhost"}, {Name: ":path", Value: "/"},
+	}, headers...) {
 		c.must(encoder.WriteField(field))
 	}
 	stream := c.next

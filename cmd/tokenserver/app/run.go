@@ -66,7 +66,7 @@ func Run(ctx context.Context, o Options) error {
 	doors := newDoors(o, clock, dir, reports, tracer, metrics, tlsConfig, log)
 
 	var stopping atomic.Bool
-	public, ops := servers(doors.public, tlsConfig, log, serve.Ops{
+	public, ops := servers(doors, tlsConfig, log, serve.Ops{
 		Memory: dir, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Stopping: &stopping,
 	})
 	warn(log, o)
@@ -106,8 +106,10 @@ func Run(ctx context.Context, o Options) error {
 }
 
 // servers are those of the public and of the operations port.
-func servers(handler http.Handler, config serve.TLS, log *slog.Logger, o serve.Ops) (public, ops *http.Server) {
-	c := serve.HTTPConfig{Handler: serve.CloseConnections(o.Public(handler), o.Stopping), TLS: config.Requesting, Log: log}
+func servers(d doors, config serve.TLS, log *slog.Logger, o serve.Ops) (public, ops *http.Server) {
+	c := serve.HTTPConfig{
+		Handler: serve.CloseConnections(o.Public(d.public), o.Stopping), TLS: config.Requesting, Log: log, Forwarded: d.auditor.Forwarded,
+	}
 	if config.ClientCAs != nil {
 		c.Connection = tokenserver.WithConnection
 	}
