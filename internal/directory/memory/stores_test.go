@@ -484,10 +484,11 @@ func TestTombstonesAreKeptForADayAndBounded(t *testing.T) {
 	if d.has(name(0)) || !d.has(name(1)) || !d.has(name(2)) {
 		t.Error("what went long ago is not forgotten, or what went lately is")
 	}
-	for i := range 3 * maxTombstones {
+	const all = maxTombstones * 5 / 4
+	for i := range all {
 		d.add(name(i), TenantOf("shop"), noon)
 	}
-	last := name(3*maxTombstones - 1)
+	last := name(all - 1)
 	if n := len(d.all()); n > maxTombstones || n < maxTombstones/2 || !d.has(last) {
 		t.Errorf("%d are known", n)
 	}

@@ -170,9 +170,13 @@ func tableOf(n int) int {
 // TestARecordTakesNoMoreThanItsWeight measures the heap of many records of each kind, where their
 // tables have just grown. The manager bounds what namespaces may register by weight.
 func TestARecordTakesNoMoreThanItsWeight(t *testing.T) {
+	most, bytes := 15_000, 8<<20
+	if testing.Short() {
+		most, bytes = 1_900, 1<<20
+	}
 	for name, record := range weighed(t) {
-		n := 120
-		for n < 15_000 && 2*n*weightOf(record(1)) < 8<<20 {
+		n := 15
+		for n < most && 2*n*weightOf(record(1)) < bytes {
 			n *= 2
 		}
 		before, all := heap(), 0
