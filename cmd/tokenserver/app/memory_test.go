@@ -45,14 +45,17 @@ func shipped(t *testing.T, pattern string) int {
 
 func TestAllThatIsHeldFitsTheContainer(t *testing.T) {
 	goal, limit := shipped(t, `GOMEMLIMIT, value: (\d+)MiB`), shipped(t, `limits: {memory: (\d+)Mi}`)
-	if held := sum(holdings(registration.MaxRecords)); held >= goal {
-		t.Errorf("%d MiB are held, more than GOMEMLIMIT (%d MiB)", held>>20, goal>>20)
+	if held := withReserve(sum(holdings(registration.MaxRecords))); held > goal {
+		t.Errorf("%d MiB are held, with the reserve, more than GOMEMLIMIT (%d MiB)", held>>20, goal>>20)
 	}
 	// nothing touches the headroom
-	if all := goal - heapHeadroom + sum(outside(registration.MaxRecords)); all >= limit {
-		t.Errorf("%d MiB do not fit the limit of %d MiB", all>>20, limit>>20)
+	if all := withReserve(goal - heapHeadroom + sum(outside(registration.MaxRecords))); all > limit {
+		t.Errorf("%d MiB, with the reserve, do not fit the limit of %d MiB", all>>20, limit>>20)
 	}
 }
+
+// withReserve is of what bytes are 95 %: the table estimates, and a row may be a little short.
+func withReserve(bytes int) int { return bytes * 20 / 19 }
 
 func TestTheDocsHaveTheTableOfMemory(t *testing.T) {
 	docs, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "token-server.md"))
@@ -85,9 +88,9 @@ func TestTheDocsHaveTheMemoryOfMoreRecords(t *testing.T) {
 	table := "| `--max-records-memory` | clients with a secret | clients with a JWK set of 2 KB | `GOMEMLIMIT` | limit of the container | size of the snapshot's volume |\n" +
 		"|---|---|---|---|---|---|\n"
 	for _, records := range []int{registration.MaxRecords, 2 * registration.MaxRecords, 4 * registration.MaxRecords, 8 * registration.MaxRecords} {
-		goal := above(sum(holdings(records)), 16)
+		goal := above(withReserve(sum(holdings(records))), 16)
 		files := outside(records)
-		limit, volume := above(goal-heapHeadroom+sum(files), 16), above(sum(files[:len(files)-1]), 32)
+		limit, volume := above(withReserve(goal-heapHeadroom+sum(files)), 16), above(withReserve(sum(files[:len(files)-1])), 32)
 		table += fmt.Sprintf("| %s | %d | %d | %dMiB | %dMi | %dMi |\n", serve.Bytes(records), registration.ClientsIn(records), records/keyClient, goal>>20, limit>>20, volume>>20)
 		if err := checkMemory(records, int64(goal)); err != nil {
 			t.Errorf("the token server does not start with what the page says: %v", err)
@@ -115,7 +118,7 @@ func TestMoreRecordsTakeMoreMemory(t *testing.T) {
 	}{
 		"as shipped":                          {registration.MaxRecords, 272 << 20, ""},
 		"as shipped, with less memory":        {registration.MaxRecords, 100 << 20, ""},
-		"twice as much with as little memory": {2 * registration.MaxRecords, 272 << 20, "--max-records-memory=22.5Mi takes a GOMEMLIMIT of at least 280MiB, and it is 272MiB"},
+		"twice as much with as little memory": {2 * registration.MaxRecords, 272 << 20, "--max-records-memory=22.5Mi takes a GOMEMLIMIT of at least 278MiB, and it is 272MiB"},
 		"twice as much":                       {2 * registration.MaxRecords, 288 << 20, ""},
 		"without a limit":                     {4 * registration.MaxRecords, math.MaxInt64, ""},
 		"too little":                          {registration.LeastRecords - 1, math.MaxInt64, "not between 1Mi and 512Mi"},
