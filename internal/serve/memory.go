@@ -13,8 +13,8 @@ import (
 const (
 	// memoryInterval is the time between two reads of the memory of the process.
 	memoryInterval = time.Minute
-	// idleMemory is how many bytes a heap may have beyond a quarter more than what is live.
-	idleMemory = 8 << 20
+	// idleMemory is how many bytes a heap may have beyond an eighth more than what is live.
+	idleMemory = 2 << 20
 )
 
 // ReturnMemory returns memory to the operating system: at once, and within two minutes of the end
@@ -60,7 +60,8 @@ func readHeap() heap {
 }
 
 // idleSince reports whether little was allocated since before, and much is kept. In a burst more is
-// allocated than a quarter of what is live, so it has ended before its memory is returned.
+// allocated than is live, so it has ended before its memory is returned. Scrapes of metrics, which
+// read every client, allocate less.
 func (h heap) idleSince(before heap) bool {
-	return h.allocated-before.allocated < h.live/4 && h.kept > h.live+h.live/4+idleMemory
+	return h.allocated-before.allocated < h.live && h.kept > h.live+h.live/8+idleMemory
 }

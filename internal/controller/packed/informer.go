@@ -67,15 +67,23 @@ func (i *Informers) Absent(like client.Object, key types.NamespacedName) bool {
 }
 
 // Each hands the objects of a kind on, one after the other, so that never more than one is
-// unpacked. It waits until all that there are have been read.
+// unpacked. The next one has the memory of the one before, so visit must not keep it. Each waits
+// until all that there are have been read.
 func Each[T client.Object](ctx context.Context, i *Informers, visit func(T)) error {
 	var like T
 	for _, one := range i.of(like) {
 		if !toolscache.WaitForCacheSync(ctx.Done(), one.HasSynced) {
 			return fmt.Errorf("wait until each %s has been read: %w", one.kind.Name(), ctx.Err())
 		}
+		v := reflect.New(one.kind)
 		for _, packed := range one.SharedIndexInformer.GetIndexer().List() {
-			if o, ok := unpack(packed).(T); ok {
+			from, ok := packed.(*object)
+			if !ok {
+				continue // each that has its kind is packed
+			}
+			v.Elem().SetZero()
+			from.unpackInto(v)
+			if o, ok := reflect.TypeAssert[T](v); ok {
 				visit(o)
 			}
 		}
@@ -184,22 +192,27 @@ func pack(kind reflect.Type, from any) (any, error) {
 func unpack(from any) any {
 	switch o := from.(type) {
 	case *object:
-		r := wire.NewReader(o.form)
-		read := readHeader(&r)
 		v := reflect.New(o.kind)
-		decodeStruct(&r, v.Elem())
-		if accessor, ok := reflect.TypeAssert[metav1.Object](v); ok {
-			// many keep a name, none should keep the form with it
-			accessor.SetNamespace(strings.Clone(read.namespace))
-			accessor.SetName(strings.Clone(read.name))
-			accessor.SetResourceVersion(read.version)
-		}
+		o.unpackInto(v)
 		return v.Interface()
 	case toolscache.DeletedFinalStateUnknown:
 		o.Obj = unpack(o.Obj)
 		return o
 	}
 	return from
+}
+
+// unpackInto unpacks the object into what a pointer to its kind points to, which is zero.
+func (o *object) unpackInto(v reflect.Value) {
+	r := wire.NewReader(o.form)
+	read := readHeader(&r)
+	decodeStruct(&r, v.Elem())
+	if accessor, ok := reflect.TypeAssert[metav1.Object](v); ok {
+		// many keep a name, none should keep the form with it
+		accessor.SetNamespace(strings.Clone(read.namespace))
+		accessor.SetName(strings.Clone(read.name))
+		accessor.SetResourceVersion(read.version)
+	}
 }
 
 func unpackAll(from []any) []any {
@@ -218,6 +231,35 @@ type informer struct {
 
 	kind     reflect.Type
 	indexers toolscache.Indexers
+	lately   lately
+}
+
+// lately are the objects that were unpacked last for the indexes: the store asks one index after
+// the other for its values of the same object, before and after a change.
+type lately struct {
+	mu       sync.Mutex
+	packed   [2]*object
+	unpacked [2]any
+	next     int
+}
+
+// unpack is unpack for a function that does not change the object.
+func (l *lately) unpack(from any) any {
+	o, ok := from.(*object)
+	if !ok {
+		return unpack(from)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.packed {
+		if l.packed[i] == o {
+			l.next = 1 - i
+			return l.unpacked[i]
+		}
+	}
+	i := l.next
+	l.packed[i], l.unpacked[i], l.next = o, unpack(o), 1-i
+	return l.unpacked[i]
 }
 
 func newInformer(inner toolscache.SharedIndexInformer, kind reflect.Type, indexers toolscache.Indexers) *informer {
@@ -269,11 +311,11 @@ func (i *informer) RemoveEventHandler(handle toolscache.ResourceEventHandlerRegi
 	return nil
 }
 
-// AddIndexers implements toolscache.SharedIndexInformer.
+// AddIndexers implements toolscache.SharedIndexInformer. Index functions do not change their object.
 func (i *informer) AddIndexers(indexers toolscache.Indexers) error {
 	wrapped := toolscache.Indexers{}
 	for name, values := range indexers {
-		wrapped[name] = func(from any) ([]string, error) { return values(unpack(from)) }
+		wrapped[name] = func(from any) ([]string, error) { return values(i.lately.unpack(from)) }
 	}
 	maps.Copy(i.indexers, indexers)
 	return i.SharedIndexInformer.AddIndexers(wrapped) //nolint:wrapcheck // it is a decorator

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -173,6 +175,88 @@ func TestHandlers(t *testing.T) {
 	visited := 0
 	if err := Each(t.Context(), &informers, func(*corev1.Secret) { visited++ }); err != nil || visited != 1 {
 		t.Errorf("%d visited, %v", visited, err)
+	}
+}
+
+// TestEachVisitsEveryObjectAsItIs although they have the same memory one after the other.
+func TestEachVisitsEveryObjectAsItIs(t *testing.T) {
+	full := secret("a", "1")
+	full.Labels, full.Type, full.OwnerReferences = map[string]string{"team": "a"}, "t", []metav1.OwnerReference{{Name: "o"}}
+	source := &toolscache.ListWatch{
+		ListWithContextFunc: func(context.Context, metav1.ListOptions) (runtime.Object, error) {
+			return &corev1.SecretList{ListMeta: metav1.ListMeta{ResourceVersion: "1"}, Items: []corev1.Secret{*full, *secret("b", "2"), *secret("c", "3")}}, nil
+		},
+		WatchFuncWithContext: func(context.Context, metav1.ListOptions) (watch.Interface, error) { return watch.NewFake(), nil },
+	}
+	var informers Informers
+	i := informers.New(toolscache.ToListWatcherWithWatchListSemantics(source, noWatchList{}), &corev1.Secret{}, 0, toolscache.Indexers{})
+	if err := i.SetTransform(nil); err != nil {
+		t.Fatal(err)
+	}
+	go i.RunWithContext(t.Context())
+	visited, same := map[string]*corev1.Secret{}, map[*corev1.Secret]bool{}
+	for range 5 { // in any order
+		if err := Each(t.Context(), &informers, func(s *corev1.Secret) {
+			visited[s.Name], same[s] = s.DeepCopy(), true
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := map[string]*corev1.Secret{"a": full, "b": secret("b", "2"), "c": secret("c", "3")}
+	if diff := cmp.Diff(want, visited, cmpopts.EquateEmpty()); diff != "" || len(same) > 5 {
+		t.Errorf("%d objects are unpacked (-want +got):\n%s", len(same), diff)
+	}
+}
+
+// TestAnObjectIsUnpackedOnceForAllIndexes as it was before an event, and as it is then.
+func TestAnObjectIsUnpackedOnceForAllIndexes(t *testing.T) {
+	changes := watch.NewFake()
+	source := &toolscache.ListWatch{
+		ListWithContextFunc: func(context.Context, metav1.ListOptions) (runtime.Object, error) {
+			return &corev1.SecretList{ListMeta: metav1.ListMeta{ResourceVersion: "1"}, Items: []corev1.Secret{*secret("a", "1"), *secret("b", "1")}}, nil
+		},
+		WatchFuncWithContext: func(context.Context, metav1.ListOptions) (watch.Interface, error) { return changes, nil },
+	}
+	i := new(Informers).New(toolscache.ToListWatcherWithWatchListSemantics(source, noWatchList{}), &corev1.Secret{}, 0, toolscache.Indexers{})
+	if err := i.SetTransform(nil); err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	asked, unpacked := 0, map[*corev1.Secret]bool{}
+	for n := range 4 {
+		if err := i.AddIndexers(toolscache.Indexers{fmt.Sprint(n): func(o any) ([]string, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			asked++
+			secret, _ := o.(*corev1.Secret)
+			unpacked[secret] = true
+			return []string{string(secret.Data["v"])}, nil
+		}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	events := make(log, 10)
+	if _, err := i.AddEventHandler(events); err != nil {
+		t.Fatal(err)
+	}
+	go i.RunWithContext(t.Context())
+	listed := []string{<-events, <-events}
+	slices.Sort(listed)
+	if want := []string{"add a=1 listed", "add b=1 listed"}; !slices.Equal(listed, want) {
+		t.Fatalf("got %q, want %q", listed, want)
+	}
+	changes.Modify(secret("b", "2"))
+	events.wants(t, "update b=1 b=2")
+	mu.Lock()
+	defer mu.Unlock()
+	// two when they are listed, and one of them again before the change
+	if most := 2 + 2; len(unpacked) > most || asked < 4*(2+2) {
+		t.Errorf("%d objects are unpacked for %d questions, want at most %d", len(unpacked), asked, most)
+	}
+	for n, want := range []int{1, 1, 1, 1} {
+		if found, err := i.GetIndexer().ByIndex(fmt.Sprint(n), "2"); len(found) != want || err != nil {
+			t.Errorf("index %d has %d objects, %v", n, len(found), err)
+		}
 	}
 }
 
