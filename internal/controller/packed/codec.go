@@ -159,8 +159,32 @@ func decodeSlice(r *wire.Reader, v reflect.Value) {
 	}
 }
 
+// Most maps are of these types, and need no reflection.
+var (
+	textsType = reflect.TypeFor[map[string]string]() //nolint:gochecknoglobals // a constant
+	dataType  = reflect.TypeFor[map[string][]byte]() //nolint:gochecknoglobals // a constant
+)
+
 func decodeMap(r *wire.Reader, v reflect.Value) {
 	n := length(r)
+	switch v.Type() {
+	case textsType:
+		texts := make(map[string]string, n)
+		for range n {
+			key := decodeText(r)
+			texts[key] = decodeText(r)
+		}
+		v.Set(reflect.ValueOf(texts))
+		return
+	case dataType:
+		data := make(map[string][]byte, n)
+		for range n {
+			key := decodeText(r)
+			data[key] = []byte(decodeText(r))
+		}
+		v.Set(reflect.ValueOf(data))
+		return
+	}
 	v.Set(reflect.MakeMapWithSize(v.Type(), n))
 	for range n {
 		key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()

@@ -20,6 +20,10 @@ type handlers struct {
 
 	mu  sync.Mutex
 	all []*registration
+
+	// arriving are handlers that wait to be added. The one that has mu next adds all of them.
+	waiting  sync.Mutex
+	arriving []*registration
 }
 
 // registration is that of one handler.
@@ -30,17 +34,31 @@ type registration struct {
 }
 
 // add adds a handler, which gets what is stored, and then each event. An event that was under way
-// may show it an object as it was before.
+// may show it an object as it was before. Handlers that are added at once, as those of all
+// controllers at the start, get what is stored unpacked once.
 func (h *handlers) add(handler toolscache.ResourceEventHandler, stored toolscache.Store) (toolscache.ResourceEventHandlerRegistration, error) {
 	if h.failure != nil {
 		return nil, h.failure
 	}
+	added := &registration{h.feed, handler}
+	h.waiting.Lock()
+	h.arriving = append(h.arriving, added)
+	h.waiting.Unlock()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	added := &registration{h.feed, handler}
-	h.all = append(h.all, added)
+	h.waiting.Lock()
+	arrived := h.arriving
+	h.arriving = nil
+	h.waiting.Unlock()
+	if len(arrived) == 0 {
+		return added, nil // by a call that had the lock before
+	}
+	h.all = append(h.all, arrived...)
 	for _, o := range stored.List() {
-		handler.OnAdd(unpack(o), true)
+		o = unpack(o)
+		for _, r := range arrived {
+			r.handler.OnAdd(o, true)
+		}
 	}
 	return added, nil
 }

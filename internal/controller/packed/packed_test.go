@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	goruntime "runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -175,6 +176,79 @@ func TestHandlers(t *testing.T) {
 	visited := 0
 	if err := Each(t.Context(), &informers, func(*corev1.Secret) { visited++ }); err != nil || visited != 1 {
 		t.Errorf("%d visited, %v", visited, err)
+	}
+}
+
+// shared counts the objects that handlers get, and how often they are unpacked.
+type shared struct {
+	toolscache.ResourceEventHandlerFuncs
+
+	mu   sync.Mutex
+	got  int
+	seen map[*corev1.Secret]bool
+	// first is called at the first object.
+	first func()
+}
+
+func (s *shared) OnAdd(o any, _ bool) {
+	if s.first != nil {
+		s.first()
+		s.first = nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	secret, _ := o.(*corev1.Secret)
+	s.got++
+	s.seen[secret] = true
+}
+
+// TestHandlersThatAreAddedAtOnceShareWhatIsUnpacked while another handler is being added.
+func TestHandlersThatAreAddedAtOnceShareWhatIsUnpacked(t *testing.T) {
+	const objects, handlers = 10, 8
+	source := &toolscache.ListWatch{
+		ListWithContextFunc: func(context.Context, metav1.ListOptions) (runtime.Object, error) {
+			list := &corev1.SecretList{ListMeta: metav1.ListMeta{ResourceVersion: "1"}}
+			for n := range objects {
+				list.Items = append(list.Items, *secret(fmt.Sprint(n), "1"))
+			}
+			return list, nil
+		},
+		WatchFuncWithContext: func(context.Context, metav1.ListOptions) (watch.Interface, error) { return watch.NewFake(), nil },
+	}
+	i := new(Informers).New(toolscache.ToListWatcherWithWatchListSemantics(source, noWatchList{}), &corev1.Secret{}, 0, toolscache.Indexers{})
+	if err := i.SetTransform(nil); err != nil {
+		t.Fatal(err)
+	}
+	go i.RunWithContext(t.Context())
+	if !toolscache.WaitForCacheSync(t.Context().Done(), i.HasSynced) {
+		t.Fatal("the informer is not synced")
+	}
+	others := &shared{seen: map[*corev1.Secret]bool{}}
+	all, ok := i.(*informer)
+	if !ok {
+		t.Fatalf("it is a %T", i)
+	}
+	var adding sync.WaitGroup
+	first := &shared{seen: map[*corev1.Secret]bool{}, first: func() {
+		for range handlers {
+			adding.Go(func() {
+				if _, err := i.AddEventHandler(others); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		for arrived := 0; arrived < handlers; goruntime.Gosched() {
+			all.waiting.Lock()
+			arrived = len(all.arriving)
+			all.waiting.Unlock()
+		}
+	}}
+	if _, err := i.AddEventHandler(first); err != nil {
+		t.Fatal(err)
+	}
+	adding.Wait()
+	if first.got != objects || others.got != handlers*objects || len(others.seen) != objects {
+		t.Errorf("%d and %d objects are added, want %d and %d; %d are unpacked for the latter", first.got, others.got, objects, handlers*objects, len(others.seen))
 	}
 }
 
