@@ -181,4 +181,3 @@ func TestARequestOfHTTP1BehindAProxyEnds(t *testing.T) {
 		t.Errorf("%d requests of the other source were ended", n)
 	}
 }
-

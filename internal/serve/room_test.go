@@ -67,7 +67,9 @@ func serveAnswers(t *testing.T, a *answers, limit int) *answers {
 			<-a.flushed
 		}
 	})})
-	go func() { _ = HTTP(server, NewFairListener(listener, Bounds{Room: a.room, Sources: budget.Sources{}, Closed: a.closed})) }()
+	go func() {
+		_ = HTTP(server, NewFairListener(listener, Bounds{Room: a.room, Sources: budget.Sources{}, Closed: a.closed}))
+	}()
 	t.Cleanup(func() { _ = server.Close() })
 	return a
 }

@@ -29,7 +29,7 @@ var known = [...]string{
 	"app.kubernetes.io/managed-by", "hallpass", "hallpass.dev/client", "hallpass.dev/client-namespace", "hallpass.dev/client-id",
 	"hallpass.dev/token", "hallpass.dev/token-namespace", "hallpass.dev/registration", "Ready", "GrantsComplete", "True", "Granted",
 	"Registered", "client_id", "client_secret", "issuer_url", "token_url", "jwks_url", "introspection_url", "scope", "ca.crt",
-	"client.json", "Namespace", "ServiceAccount", "kubernetes.io/metadata.name",
+	"client.json", "Namespace", "ServiceAccount", "kubernetes.io/metadata.name", "hallpass-registry",
 	v1alpha1.Registered().Message, v1alpha1.GrantsComplete().Message,
 }
 

@@ -160,7 +160,7 @@ func heapOf(store func(m *Memory, c *oauth2.Client)) (bytes uint64, m *Memory) {
 	before := heap()
 	m = New(time.Now, time.Now)
 	for i := range clients {
-		store(m, ordinary(int(i))) //nolint:gosec // a small number
+		store(m, ordinary(int(i)))
 	}
 	return (heap() - before) / clients, m
 }
