@@ -12,12 +12,12 @@ import (
 
 const (
 	// memoryInterval is the time between two reads of the memory of the process.
-	memoryInterval = time.Minute
+	memoryInterval = 10 * time.Second
 	// idleMemory is how many bytes a heap may have beyond an eighth more than what is live.
 	idleMemory = 2 << 20
 )
 
-// ReturnMemory returns memory to the operating system: at once, and within two minutes of the end
+// ReturnMemory returns memory to the operating system: at once, and within twenty seconds of the end
 // of each burst until ctx ends. The runtime keeps what the next burst may need; a process that is
 // idle for most of its life is measured, and scheduled, by what it keeps.
 func ReturnMemory(ctx context.Context) {

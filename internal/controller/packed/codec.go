@@ -6,6 +6,7 @@ package packed
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,8 +21,32 @@ import (
 const (
 	markUUID  = 0 // 16 bytes follow
 	markKnown = 1 // the number of one of the known strings follows
-	marks     = 2 // added to a length
+	markShort = 2 // a length and a text follow in which phrases are abbreviated
+	marks     = 3 // added to a length
 )
+
+// phrases are the parts that nearly every record of a client has. Each is abbreviated as a control
+// character, of which JSON has none. Longer ones come before those that they begin with.
+var phrases = [...]string{
+	`{"version":1,"clientID":"`, `","owner":{"namespace":"`, `","name":"`, `","uid":"`, `"},"state":"active","verifiers":[{"id":"`, `"},"state":"active"`,
+	`","sha256":"`, `","createdAt":"`, `"}],"scopes":["`, `"],"tokenLifetimeSeconds":3600}`, `"],"tokenLifetimeSeconds":`, `","expiresAt":"`, `"},{"id":"`, `","`, `":"`,
+}
+
+const (
+	// shortens is the length from which a text is abbreviated.
+	shortens = 128
+	// controls is how many control characters there are.
+	controls = 0x20
+)
+
+// abbreviate replaces phrases in a text, and expand puts them back.
+var abbreviate, expand = func() (*strings.Replacer, *strings.Replacer) { //nolint:gochecknoglobals // constant tables
+	var there, back []string
+	for i, phrase := range phrases {
+		there, back = append(there, phrase, string(rune(i+1))), append(back, string(rune(i+1)), phrase)
+	}
+	return strings.NewReplacer(there...), strings.NewReplacer(back...)
+}()
 
 // known are the strings that nearly every object has.
 var known = [...]string{
@@ -117,6 +142,11 @@ func encodeText(w *wire.Writer, s string) {
 	if id, ok := wire.ParseUUID(s); ok {
 		w.Uvarint(markUUID)
 		w.Bytes = append(w.Bytes, id[:]...)
+		return
+	}
+	if len(s) >= shortens && s[0] == '{' && !strings.ContainsFunc(s, func(c rune) bool { return c < controls }) {
+		w.Uvarint(markShort)
+		w.Text(abbreviate.Replace(s))
 		return
 	}
 	w.Uvarint(uint64(len(s)) + marks)
@@ -234,6 +264,8 @@ func decodeText(r *wire.Reader) string {
 		}
 		r.Fail()
 		return ""
+	case markShort:
+		return expand.Replace(r.Text())
 	default:
 		return r.Raw(int(min(mark-marks, 1<<31)))
 	}

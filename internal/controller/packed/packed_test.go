@@ -42,7 +42,7 @@ func fill(random *rand.Rand, v reflect.Value, sparse bool) {
 	}
 	switch v.Kind() {
 	case reflect.String:
-		texts := []string{"x", known[random.IntN(len(known))], "3f0c8c1e-4d5a-4f0b-9d55-0a1b2c3d4e5f", fmt.Sprint(random.Uint64()), string(make([]byte, 300))}
+		texts := []string{`{"version":1,"clientID":"` + strings.Repeat(`a","uid":"`, 20) + `","`, "{" + strings.Repeat("\x01\n", 90), "x", known[random.IntN(len(known))], "3f0c8c1e-4d5a-4f0b-9d55-0a1b2c3d4e5f", fmt.Sprint(random.Uint64()), string(make([]byte, 300))}
 		v.SetString(texts[random.IntN(len(texts))])
 	case reflect.Bool:
 		v.SetBool(random.IntN(2) == 0)
