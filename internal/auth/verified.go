@@ -74,7 +74,8 @@ func (v *verified) get(token string) (oauth2.Verified, bool) {
 	if found == nil {
 		return oauth2.Verified{}, false
 	}
-	if !found.used.Load() { // most are, and what is only read stays in the caches of all processors
+	// most are, and what is only read stays in the caches of all processors
+	if !found.used.Load() {
 		found.used.Store(true)
 	}
 	return found.Verified, true

@@ -94,9 +94,9 @@ func (f *forwardedRequest) answered() {
 	}
 }
 
-// canEnd reports whether requests of sources behind the proxy are ended where there is no room. If
-// they hold less than half of what the proxy holds, they are not: the rest belongs to no source, and
-// would not be given back.
+// canEnd reports whether requests of sources behind the proxy are ended where there is no room.
+// They are not if they hold less than half of what the proxy holds: the rest belongs to no source,
+// and would not be given back.
 func (h *holder) canEnd() bool {
 	h.forwarded.mu.Lock()
 	defer h.forwarded.mu.Unlock()

@@ -10,16 +10,12 @@ import (
 	"time"
 )
 
-const (
-	// memoryInterval is the time between two reads of the memory of the process.
-	memoryInterval = 10 * time.Second
-	// idleMemory is how many bytes a heap may have beyond an eighth more than what is live.
-	idleMemory = 2 << 20
-)
+// memoryInterval is the time between two reads of the memory of the process.
+const memoryInterval = 2 * time.Second
 
-// ReturnMemory returns memory to the operating system: at once, and within twenty seconds of the end
-// of each burst until ctx ends. The runtime keeps what the next burst may need; a process that is
-// idle for most of its life is measured, and scheduled, by what it keeps.
+// ReturnMemory returns memory to the operating system: at once, and within seconds whenever the
+// process keeps much more than is live, until ctx ends. The runtime keeps what the next burst may
+// need; a process that is idle for most of its life is measured, and scheduled, by what it keeps.
 func ReturnMemory(ctx context.Context) {
 	debug.FreeOSMemory()
 	ticker := time.NewTicker(memoryInterval)
@@ -32,7 +28,7 @@ func ReturnMemory(ctx context.Context) {
 		case <-ticker.C:
 		}
 		now := readHeap()
-		if now.idleSince(before) {
+		if now.keepsMuch(before) {
 			debug.FreeOSMemory()
 		}
 		before = now
@@ -59,9 +55,14 @@ func readHeap() heap {
 	return heap{allocated: value(0), live: value(1), kept: value(2) + value(3) + value(4)}
 }
 
-// idleSince reports whether little was allocated since before, and much is kept. In a burst more is
-// allocated than is live, so it has ended before its memory is returned. Scrapes of metrics, which
-// read every client, allocate less.
-func (h heap) idleSince(before heap) bool {
-	return h.allocated-before.allocated < h.live && h.kept > h.live+h.live/8+idleMemory
+// keepsMuch reports whether much more is kept than is live: a quarter and 4 MiB in a burst, in
+// which as much was allocated since before as is live, and an eighth and 2 MiB otherwise. The lists
+// of a start are a burst, and are read from more memory than what follows needs. Scrapes of
+// metrics, which read every client, are none.
+func (h heap) keepsMuch(before heap) bool {
+	spare := h.live/8 + 2<<20
+	if h.allocated-before.allocated >= h.live {
+		spare = h.live/4 + 4<<20
+	}
+	return h.kept > h.live+spare
 }

@@ -311,7 +311,7 @@ func (i *informer) RemoveEventHandler(handle toolscache.ResourceEventHandlerRegi
 	return nil
 }
 
-// AddIndexers implements toolscache.SharedIndexInformer. Index functions do not change their object.
+// AddIndexers implements toolscache.SharedIndexInformer. Index functions do not change objects.
 func (i *informer) AddIndexers(indexers toolscache.Indexers) error {
 	wrapped := toolscache.Indexers{}
 	for name, values := range indexers {
