@@ -64,7 +64,7 @@ func TestTheMemoryOfTokensIsBounded(t *testing.T) {
 			t.Error("a token in use was forgotten")
 		}
 		if first, _ := remembered(1, scopes); v.tokens[hashOf(first)] != nil {
-			t.Error("the oldest token, which nobody asked for, is remembered")
+			t.Error("the oldest token, which was not asked for, is remembered")
 		}
 	}
 }

@@ -39,7 +39,7 @@ func (c *closingsBySource) of(source string) int {
 }
 
 // One caller of a proxy sends bodies that do not end, on the connection of HTTP/2 that has the
-// requests of all callers of the proxy. It loses its own requests, and nobody else does.
+// requests of all callers of the proxy. It loses its own requests, and no other caller loses one.
 func TestTheSourceBehindAProxyThatHoldsTheMostLosesItsRequests(t *testing.T) {
 	const limit = 4 << 20
 	var closings closingsBySource
