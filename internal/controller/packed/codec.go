@@ -29,7 +29,8 @@ const (
 // character, of which JSON has none. Longer ones come before those that they begin with.
 var phrases = [...]string{
 	`{"version":1,"clientID":"`, `","owner":{"namespace":"`, `","name":"`, `","uid":"`, `"},"state":"active","verifiers":[{"id":"`, `"},"state":"active"`,
-	`","sha256":"`, `","createdAt":"`, `"}],"scopes":["`, `"],"tokenLifetimeSeconds":3600}`, `"],"tokenLifetimeSeconds":`, `","expiresAt":"`, `"},{"id":"`, `","`, `":"`,
+	`","sha256":"`, `","createdAt":"`, `"}],"scopes":["`, `"],"tokenLifetimeSeconds":3600}`, `"],"tokenLifetimeSeconds":`,
+	`","expiresAt":"`, `"},{"id":"`, `","`, `":"`,
 }
 
 const (
