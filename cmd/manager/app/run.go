@@ -15,8 +15,6 @@ import (
 	// These are the authorities of public issuers, for an image that has none.
 	_ "golang.org/x/crypto/x509roots/fallback"
 	corev1 "k8s.io/api/core/v1"
-	eventsv1 "k8s.io/api/events/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -33,6 +31,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/apiclock"
+	"github.com/hallpass-dev/hallpass/internal/controller/eventqueue"
 	"github.com/hallpass-dev/hallpass/internal/controller/inventory"
 	"github.com/hallpass-dev/hallpass/internal/controller/oauth2client"
 	"github.com/hallpass-dev/hallpass/internal/controller/oauth2policy"
@@ -47,7 +46,6 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/restored"
 	"github.com/hallpass-dev/hallpass/internal/controller/servingcert"
 	"github.com/hallpass-dev/hallpass/internal/controller/signingkeys"
-	"github.com/hallpass-dev/hallpass/internal/controller/single"
 	"github.com/hallpass-dev/hallpass/internal/controller/tokenrevocation"
 	"github.com/hallpass-dev/hallpass/internal/controller/trustedissuer"
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
@@ -100,7 +98,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("prepare the manager: %w", err)
 	}
-	recorder, err := eventRecorder(mgr, o)
+	recorder, err := eventRecorder(ctx, mgr, o)
 	if err != nil {
 		return err
 	}
@@ -203,7 +201,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 		&usagereport.Reconciler{Client: c, Clock: now, Ledger: ledger, Clients: clients.Woken, Tokens: tokens.Woken},
 	}
 	if !policies.Namespaced() {
-		issuers, err := trustedIssuers(mgr, policies, now, o)
+		issuers, err := trustedIssuers(mgr, policies, now, recorder, o)
 		if err != nil {
 			return err
 		}
@@ -224,7 +222,9 @@ func setUp(mgr ctrl.Manager, controllers []interface{ SetupWithManager(ctrl.Mana
 
 // trustedIssuers returns the controller of OAuth2TrustedIssuers. An installation for chosen
 // namespaces does not have that kind.
-func trustedIssuers(mgr ctrl.Manager, policies *policy.Source, now *apiclock.Clock, o Options) (*trustedissuer.Reconciler, error) {
+func trustedIssuers(
+	mgr ctrl.Manager, policies *policy.Source, now *apiclock.Clock, recorder events.EventRecorder, o Options,
+) (*trustedissuer.Reconciler, error) {
 	api, err := discovery.NewDiscoveryClientForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
 	if err != nil {
 		return nil, fmt.Errorf("prepare to ask for the issuer of the cluster: %w", err)
@@ -232,24 +232,22 @@ func trustedIssuers(mgr ctrl.Manager, policies *policy.Source, now *apiclock.Clo
 	return &trustedissuer.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Policy: policies, Fetcher: o.IssuerFetcher, Issuer: o.Issuer,
 		ClusterIssuer: trustedissuer.ClusterIssuer(api.RESTClient(), now), RegistryNamespace: o.RegistryNamespace, Clock: now,
-		Recorder: mgr.GetEventRecorder("hallpass"),
+		Recorder: recorder,
 	}, nil
 }
 
 // eventRecorder returns what creates events.
-func eventRecorder(mgr ctrl.Manager, o Options) (*single.Recorder, error) {
-	const name = "hallpass"
+func eventRecorder(ctx context.Context, mgr ctrl.Manager, o Options) (*eventqueue.Recorder, error) {
 	creating, err := eventsclient.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
 	if err != nil {
 		return nil, fmt.Errorf("prepare the creation of events: %w", err)
 	}
-	recorder := single.New(single.Config{
-		EventRecorder: mgr.GetEventRecorder(name), Single: []string{oauth2client.ReasonCreated}, Name: name, Scheme: mgr.GetScheme(), Log: o.Log,
-		Sink: func(ctx context.Context, event *eventsv1.Event) error {
-			_, err := creating.Events(event.Namespace).Create(ctx, event, metav1.CreateOptions{})
-			return err //nolint:wrapcheck // by the recorder's log line
-		},
+	recorder, err := eventqueue.New(ctx, eventqueue.Config{
+		Single: []string{oauth2client.ReasonCreated}, Name: "hallpass", Scheme: mgr.GetScheme(), Sink: &events.EventSinkImpl{Interface: creating}, Log: o.Log,
 	})
+	if err != nil {
+		return nil, err
+	}
 	if err := mgr.Add(recorder); err != nil {
 		return nil, fmt.Errorf("start creating events: %w", err)
 	}

@@ -50,8 +50,8 @@ func TestAForgottenSubjectDoesNotWait(t *testing.T) {
 	l.merge([]usage.Entry{used("a", noon), used("b", noon.Add(-time.Hour))})
 	now.SetTime(noon.Add(keepUses))
 	l.merge(nil)
-	if reported := drain(l); len(reported) != 1 || len(l.subjects) != 1 || waiting(&l.queue) != 0 {
-		t.Errorf("%d are reported, %d remembered, %d wait", len(reported), len(l.subjects), waiting(&l.queue))
+	if reported := drain(l); len(reported) != 1 || len(l.subjects) != 1 || l.queue.Len() != 0 {
+		t.Errorf("%d are reported, %d remembered, %d wait", len(reported), len(l.subjects), l.queue.Len())
 	}
 }
 
@@ -83,20 +83,12 @@ func TestSubjectsThatAreNoObjectsMakeWay(t *testing.T) {
 			t.Errorf("%s is remembered: %v", uid, !want)
 		}
 	}
-	if waiting(&l.queue) != 4 || len(l.absent) != 0 {
-		t.Errorf("%d wait, %d are absent", waiting(&l.queue), len(l.absent))
+	if l.queue.Len() != 4 || len(l.absent) != 0 {
+		t.Errorf("%d wait, %d are absent", l.queue.Len(), len(l.absent))
 	}
 	l.exists(usage.KeyOf("b"), false)
 	l.exists(usage.KeyOf("b"), true) // the cache was behind
 	if refused := l.merge([]usage.Entry{used("e", noon)}); refused != 1 {
 		t.Error("one that exists makes way")
 	}
-}
-
-// waiting is how many slots a queue has.
-func waiting(q *queue) (n int) {
-	for _, l := range q.lines {
-		n += l.Len()
-	}
-	return n
 }

@@ -11,6 +11,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/hallpass-dev/hallpass/internal/apiclock"
+	"github.com/hallpass-dev/hallpass/internal/controller/fair"
 	"github.com/hallpass-dev/hallpass/internal/usage"
 )
 
@@ -53,6 +54,12 @@ type Ledger struct {
 	// Refusals are the refusals of the reports, which prove no use.
 	Refusals *Refusals
 }
+
+// queue is when the statuses of objects are written, and slot the place of an object in it.
+type (
+	queue = fair.Schedule[usage.Key]
+	slot  = fair.Slot[usage.Key]
+)
 
 type subject struct {
 	slot // until merged may be published
@@ -141,9 +148,9 @@ func (l *Ledger) add(key usage.Key) *subject {
 	if len(l.subjects) >= l.most && !l.evict() {
 		return nil
 	}
-	s := &subject{slot: slot{key: key, namespace: l.namespaceOf(key)}}
+	s := &subject{slot: slot{Item: key, Namespace: l.namespaceOf(key)}}
 	l.subjects[key] = s
-	if s.namespace == "" {
+	if s.Namespace == "" {
 		l.absent[key] = struct{}{}
 	}
 	return s
@@ -163,7 +170,7 @@ func (l *Ledger) evict() bool {
 }
 
 func (l *Ledger) drop(key usage.Key, s *subject) {
-	l.queue.cancel(&s.slot)
+	l.queue.Remove(&s.slot)
 	delete(l.subjects, key)
 	delete(l.absent, key)
 }
@@ -189,7 +196,7 @@ func (l *Ledger) enqueue(s *subject, now time.Time) {
 	if next := s.toldAt.Add(l.Refresh); next.After(now) && !staleNews(s.told, s.merged) {
 		due = next
 	}
-	l.queue.schedule(&s.slot, due)
+	l.queue.Add(&s.slot, due)
 }
 
 // staleNews reports whether there is a stale use that was not reported within an hour before it.
@@ -203,11 +210,11 @@ func staleNews(told, merged usage.Seen) bool {
 func (l *Ledger) next() (key usage.Key, seen usage.Seen, wait time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	key, wait, ok = l.queue.next(l.Clock.Now(), l.Refresh)
-	if ok {
-		seen = copyOf(l.subjects[key].merged)
+	due, wait := l.queue.Next(l.Clock.Now(), l.Refresh)
+	if due == nil {
+		return key, seen, wait, false
 	}
-	return key, seen, wait, ok
+	return due.Item, copyOf(l.subjects[due.Item].merged), wait, true
 }
 
 // tell updates the status of an object with what was seen.

@@ -127,7 +127,7 @@ func (r *Refusals) store(report string, key usage.Key, refusals []usage.Refusal,
 	r.put(c, report, recent)
 	r.prune(c, now)
 	if isNews(c.told, c.merged()) {
-		r.queue.schedule(&c.slot, oauth2.Later(now, c.toldAt.Add(r.refresh)))
+		r.queue.Add(&c.slot, oauth2.Later(now, c.toldAt.Add(r.refresh)))
 	}
 }
 
@@ -136,14 +136,14 @@ func (r *Refusals) client(key usage.Key) *refused {
 	namespace := r.namespaceOf(key)
 	c := r.clients[key]
 	if c == nil {
-		c = &refused{slot: slot{key: key, namespace: namespace}, reported: map[string][]usage.Refusal{}}
+		c = &refused{slot: slot{Item: key, Namespace: namespace}, reported: map[string][]usage.Refusal{}}
 		r.clients[key] = c
 	}
-	if c.namespace != namespace { // it was not known
-		waits, due := c.line != nil, c.due
-		r.queue.cancel(&c.slot)
-		if c.namespace = namespace; waits {
-			r.queue.schedule(&c.slot, due)
+	if c.Namespace != namespace { // it was not known
+		waits := c.Waits()
+		r.queue.Remove(&c.slot)
+		if c.Namespace = namespace; waits {
+			r.queue.Add(&c.slot, c.Due())
 		}
 	}
 	return c
@@ -154,7 +154,7 @@ func (r *Refusals) client(key usage.Key) *refused {
 func (r *Refusals) remind(key usage.Key, oldest time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.queue.schedule(&r.client(key).slot, oldest.Add(usage.KeepRefusals+time.Minute))
+	r.queue.Add(&r.client(key).slot, oldest.Add(usage.KeepRefusals+time.Minute))
 	r.shed(r.clock.Now())
 }
 
@@ -200,11 +200,11 @@ func (r *Refusals) drop(key usage.Key) {
 }
 
 func (r *Refusals) remove(c *refused) {
-	r.queue.cancel(&c.slot)
+	r.queue.Remove(&c.slot)
 	for report := range c.reported {
 		r.put(c, report, nil)
 	}
-	delete(r.clients, c.key)
+	delete(r.clients, c.Item)
 }
 
 // merged adds up the content of the reports, by reason. The subject and the source are those of the
@@ -245,10 +245,11 @@ func (r *Refusals) next() (key usage.Key, told []usage.Refusal, wait time.Durati
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.clock.Now()
-	key, wait, ok = r.queue.next(now, r.refresh)
-	if !ok {
+	due, wait := r.queue.Next(now, r.refresh)
+	if due == nil {
 		return key, nil, wait, false
 	}
+	key = due.Item
 	c := r.clients[key]
 	r.prune(c, now)
 	c.told, c.toldAt = c.merged(), now
@@ -258,7 +259,7 @@ func (r *Refusals) next() (key usage.Key, told []usage.Refusal, wait time.Durati
 	}
 	first := slices.MinFunc(c.told, func(a, b usage.Refusal) int { return cmp.Compare(a.At, b.At) })
 	// to remove it from the status
-	r.queue.schedule(&c.slot, oauth2.Later(now.Add(r.refresh), first.At.Time().Add(usage.KeepRefusals+time.Minute)))
+	r.queue.Add(&c.slot, oauth2.Later(now.Add(r.refresh), first.At.Time().Add(usage.KeepRefusals+time.Minute)))
 	return key, c.told, 0, true
 }
 

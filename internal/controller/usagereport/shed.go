@@ -34,7 +34,7 @@ func (r *Refusals) shedClients(now time.Time, room int) {
 		if now.Sub(c.toldAt) < r.refresh {
 			at = max(at, usage.MinuteOf(now)+1)
 		}
-		held = append(held, usage.Held[string, *refused]{Thing: c, Owner: c.namespace, Size: 1, At: int64(at)})
+		held = append(held, usage.Held[string, *refused]{Thing: c, Owner: c.Namespace, Size: 1, At: int64(at)})
 	}
 	for _, c := range usage.Excess(held, room) {
 		r.remove(c)
@@ -65,7 +65,7 @@ func (r *Refusals) shedRefusals(room int) {
 			for i := range refusals {
 				refusal := &refusals[i]
 				held = append(held, usage.Held[string, reportedRefusal]{
-					Thing: reportedRefusal{c, report, refusal.Reason}, Owner: c.namespace, Size: 1, At: int64(refusal.At),
+					Thing: reportedRefusal{c, report, refusal.Reason}, Owner: c.Namespace, Size: 1, At: int64(refusal.At),
 				})
 			}
 		}

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/hallpass-dev/hallpass/internal/usage"
@@ -43,7 +42,7 @@ func clientsOf(namespace string, from, n int) (uids []string) {
 func remembered(r *Refusals) map[string]int {
 	n := map[string]int{}
 	for _, c := range r.clients {
-		n[c.namespace]++
+		n[c.Namespace]++
 	}
 	return n
 }
@@ -61,8 +60,8 @@ func TestAFloodOfRefusalsInReportsDisplacesNoOtherNamespace(t *testing.T) {
 		t.Errorf("%d are forgotten for one client", forgotten)
 	}
 	got := remembered(r)
-	if got["shop"] != 2 || got["hostile"] < maxRefused/2 || len(r.clients) > maxRefused || waiting(&r.queue) != len(r.clients) {
-		t.Errorf("remembered %v, %d wait", got, waiting(&r.queue))
+	if got["shop"] != 2 || got["hostile"] < maxRefused/2 || len(r.clients) > maxRefused || r.queue.Len() != len(r.clients) {
+		t.Errorf("remembered %v, %d wait", got, r.queue.Len())
 	}
 	shop := map[usage.Key]bool{usage.KeyOf("shop/early"): true, usage.KeyOf("shop/late"): true}
 	for range 4 { // two namespaces in turn
@@ -141,66 +140,11 @@ func TestTheRefusalsOfOneNamespaceDisplaceThoseOfNoOther(t *testing.T) {
 	stored := map[string]int{}
 	for _, c := range r.clients {
 		for _, refusals := range c.reported {
-			stored[c.namespace] += len(refusals)
+			stored[c.Namespace] += len(refusals)
 		}
 	}
 	if stored["shop"] != 10 || stored["hostile"] < 40 || r.stored > r.mostStored {
 		t.Errorf("%v refusals are remembered, %d in all", stored, r.stored)
-	}
-}
-
-func TestNamespacesTakeTurnsInTheQueue(t *testing.T) {
-	type scheduled struct {
-		uid string
-		due int
-	}
-	for name, c := range map[string]struct {
-		slots []scheduled
-		now   int
-		want  string
-	}{
-		"those of one namespace come as they are due": {[]scheduled{{"a/2", 2}, {"a/1", 1}, {"a/3", 3}}, 3, "a/1 a/2 a/3"},
-		"namespaces take turns":                       {[]scheduled{{"a/1", 0}, {"a/2", 1}, {"a/3", 2}, {"b/1", 3}, {"c/1", 2}}, 3, "a/1 b/1 c/1 a/2 a/3"},
-		"what is not due has no turn":                 {[]scheduled{{"a/1", 5}, {"b/1", 0}, {"b/2", 4}}, 3, "b/1"},
-		"one that is moved forward":                   {[]scheduled{{"a/1", 5}, {"a/2", 2}, {"a/1", 1}}, 3, "a/1 a/2"},
-		"one that is moved back stays":                {[]scheduled{{"a/1", 1}, {"a/1", 5}}, 3, "a/1"},
-		"nothing":                                     {nil, 3, ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var q queue
-			slots, uids := map[string]*slot{}, map[usage.Key]string{}
-			for _, s := range c.slots {
-				if slots[s.uid] == nil {
-					namespace, _, _ := strings.Cut(s.uid, "/")
-					slots[s.uid] = &slot{key: usage.KeyOf(s.uid), namespace: namespace}
-					uids[usage.KeyOf(s.uid)] = s.uid
-				}
-				q.schedule(slots[s.uid], at(s.due))
-			}
-			var served []string
-			key, wait, due := q.next(at(c.now), time.Hour)
-			for ; due; key, wait, due = q.next(at(c.now), time.Hour) {
-				served = append(served, uids[key])
-			}
-			if diff := cmp.Diff(c.want, strings.Join(served, " ")); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-			want := time.Hour
-			for _, s := range slots {
-				if s.line != nil {
-					want = min(want, s.due.Sub(at(c.now)))
-				}
-			}
-			if wait != want {
-				t.Errorf("waits for %s, want %s", wait, want)
-			}
-			for _, s := range slots {
-				q.cancel(s)
-			}
-			if len(q.lines)+len(q.byNamespace) != 0 {
-				t.Errorf("%d lines are left", len(q.lines))
-			}
-		})
 	}
 }
 
@@ -210,8 +154,8 @@ func TestAClientJoinsTheLineOfItsNamespaceOnceThatIsKnown(t *testing.T) {
 	r.merge("one", []usage.Refusal{refusal("c", "WrongSecret", 1, 0)})
 	r.namespaceOf = func(usage.Key) string { return "shop" }
 	r.merge("one", []usage.Refusal{refusal("c", "WrongSecret", 2, 0)})
-	if got := remembered(r); got["shop"] != 1 || r.queue.byNamespace["shop"] == nil || waiting(&r.queue) != 1 {
-		t.Errorf("remembered %v, %d wait", got, waiting(&r.queue))
+	if got := remembered(r); got["shop"] != 1 || r.queue.LenOf("shop") != 1 {
+		t.Errorf("remembered %v, %d wait", got, r.queue.Len())
 	}
 }
 

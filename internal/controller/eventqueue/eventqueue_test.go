@@ -1,0 +1,198 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package eventqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+const single = "Made"
+
+func pod(namespace, name string) *corev1.Pod {
+	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, UID: "1", ResourceVersion: "7"}}
+}
+
+// cluster is an API server that counts what it is asked for.
+type cluster struct {
+	// answer is the error for an event; nil creates it.
+	answer func(*eventsv1.Event) error
+
+	mu      sync.Mutex
+	created []*eventsv1.Event
+	tried   map[string]int
+	patches int
+}
+
+func (c *cluster) Create(_ context.Context, event *eventsv1.Event) (*eventsv1.Event, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tried == nil {
+		c.tried = map[string]int{}
+	}
+	c.tried[event.Regarding.Name]++
+	if c.answer != nil {
+		if err := c.answer(event); err != nil {
+			return nil, err
+		}
+	}
+	c.created = append(c.created, event.DeepCopy())
+	return event, nil
+}
+
+func (c *cluster) Update(ctx context.Context, event *eventsv1.Event) (*eventsv1.Event, error) {
+	return c.Create(ctx, event)
+}
+
+func (c *cluster) Patch(_ context.Context, event *eventsv1.Event, _ []byte) (*eventsv1.Event, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.patches++
+	return event, nil
+}
+
+// running runs a test with a Recorder, in a bubble whose time is moved by sleeping.
+func running(t *testing.T, c *cluster, test func(r *Recorder)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		scheme := runtime.NewScheme()
+		if err := corev1.AddToScheme(scheme); err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		r, err := New(ctx, Config{Single: []string{single}, Name: "hallpass", Scheme: scheme, Sink: c, Log: logr.Discard()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.instance = "hallpass-a"
+		ended := make(chan error)
+		go func() { ended <- r.Start(ctx) }()
+		test(r)
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func pass(d time.Duration) {
+	time.Sleep(d) //nolint:forbidigo // of the bubble
+	synctest.Wait()
+}
+
+func TestAnEventIsThatOfTheRecorderOfClientGo(t *testing.T) {
+	c := &cluster{}
+	running(t, c, func(r *Recorder) {
+		r.Eventf(pod("shop", "app"), nil, corev1.EventTypeNormal, single, "Make", "Wrote %s", "it")
+		pass(0)
+		if len(c.created) != 1 || !strings.HasPrefix(c.created[0].Name, "app.") {
+			t.Fatalf("created %v", c.created)
+		}
+		want := &eventsv1.Event{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: c.created[0].Name}, EventTime: metav1.NewMicroTime(time.Now()),
+			ReportingController: "hallpass", ReportingInstance: "hallpass-a", Action: "Make", Reason: single, Type: "Normal", Note: "Wrote it",
+			Regarding: corev1.ObjectReference{Kind: "Pod", APIVersion: "v1", Namespace: "shop", Name: "app", UID: "1", ResourceVersion: "7"},
+		}
+		if diff := cmp.Diff(want, c.created[0]); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestHowOftenAnEventIsTried(t *testing.T) {
+	resource, kind := eventsv1.Resource("events"), schema.GroupResource{Resource: "events"}
+	for name, c := range map[string]struct {
+		fails error
+		times int // that it fails
+		want  int
+	}{
+		"the API server is away for a while": {errors.New("connection refused"), 2, 3},
+		"it is away for long":                {errors.New("connection refused"), 100, attempts},
+		"it is overloaded for a while":       {apierrors.NewTooManyRequests("later", 1), 2, 3},
+		"it is out of order for a while":     {apierrors.NewInternalError(errors.New("etcd")), 2, 3},
+		"it answers too late for a while":    {apierrors.NewServerTimeout(kind, "create", 1), 2, 3},
+		"it refuses":                         {apierrors.NewForbidden(resource, "app", nil), 100, 1},
+		"it has the event":                   {apierrors.NewAlreadyExists(resource, "app"), 100, 1},
+	} {
+		for _, reason := range []string{single, "Again"} {
+			t.Run(name+", "+reason, func(t *testing.T) {
+				tried := 0
+				running(t, &cluster{answer: func(*eventsv1.Event) error {
+					if tried++; tried <= c.times {
+						return c.fails
+					}
+					return nil
+				}}, func(r *Recorder) {
+					r.Eventf(pod("shop", "app"), nil, corev1.EventTypeNormal, reason, "Make", "Wrote it")
+					pass(time.Hour)
+					if tried != c.want {
+						t.Errorf("tried %d times, want %d", tried, c.want)
+					}
+				})
+			})
+		}
+	}
+}
+
+// The events of one namespace are more than can wait, and each is refused for a while. Those of
+// another namespace are all created, the first one before the flood is.
+func TestTheEventsOfOneNamespaceDisplaceThoseOfNoOther(t *testing.T) {
+	for _, reason := range []string{single, "Again"} {
+		t.Run(reason, func(t *testing.T) {
+			c := &cluster{answer: func(event *eventsv1.Event) error {
+				if event.Namespace == "flood" {
+					return apierrors.NewTooManyRequests("later", 1)
+				}
+				return nil
+			}}
+			running(t, c, func(r *Recorder) {
+				r.Eventf(pod("early", "app"), nil, corev1.EventTypeNormal, reason, "Make", "Wrote it")
+				for i := range waiting + 100 {
+					r.Eventf(pod("flood", fmt.Sprint("app-", i)), nil, corev1.EventTypeNormal, single, "Make", "Wrote it")
+				}
+				r.Eventf(pod("late", "app"), nil, corev1.EventTypeNormal, reason, "Make", "Wrote it")
+				pass(0)
+				if len(c.created) != 2 || r.queue.Len() > waiting || r.queue.LenOf("flood") < waiting/2 {
+					t.Errorf("%d events of others are created, and %d of the flood wait", len(c.created), r.queue.LenOf("flood"))
+				}
+				c.mu.Lock()
+				c.answer = nil
+				c.mu.Unlock()
+				pass(pause)
+				if created := len(c.created); r.queue.Len() != 0 || created < waiting {
+					t.Errorf("%d events are created in the end, and %d wait", created, r.queue.Len())
+				}
+			})
+		})
+	}
+}
+
+func TestAnEventThatRepeatsIsCounted(t *testing.T) {
+	c := &cluster{}
+	running(t, c, func(r *Recorder) {
+		for range 5 {
+			r.Eventf(pod("shop", "app"), nil, corev1.EventTypeWarning, "Again", "Make", "Failed")
+			pass(time.Second)
+		}
+		if len(c.created) != 1 || c.patches != 1 {
+			t.Errorf("%d events are created, and a count is written %d times", len(c.created), c.patches)
+		}
+	})
+}
