@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/client-go/util/workqueue"
@@ -62,11 +63,38 @@ type State struct {
 	Versions [2]string
 }
 
-// StateOf is the state of an object with the versions of what is written for it.
+// Recorded is the state in which a record is stored, by what an attempt stored; nil if that is
+// nothing.
+func (s State) Recorded(stored *corev1.Secret) State {
+	if stored != nil {
+		s.Versions[0] = stored.ResourceVersion
+	}
+	return s
+}
+
+// StateOf is the state of an object with the versions of what is written for it: first that of its
+// record.
 func StateOf(o client.Object, versions ...string) State {
 	s := State{Object: fmt.Sprint(o.GetUID(), o.GetGeneration(), o.GetAnnotations(), o.GetLabels())}
 	copy(s.Versions[:], versions)
 	return s
+}
+
+// Run makes an attempt at an object in a state, unless the object waits after a failure. do returns
+// the state that the attempt leaves.
+func (b *Backoff) Run(
+	key types.NamespacedName, before State, now func() time.Time, do func() (result reconcile.Result, after State, err error),
+) (reconcile.Result, error) {
+	if wait := b.Wait(key, before, now()); wait > 0 {
+		return reconcile.Result{RequeueAfter: wait}, nil
+	}
+	result, after, err := do()
+	if err != nil {
+		b.Failed(key, before, after, now())
+		return reconcile.Result{}, err
+	}
+	b.End(key)
+	return result, nil
 }
 
 // Wait is how long an object still has to wait in the state that the cache has of it; zero if it
@@ -110,8 +138,16 @@ func older(version, after string) bool {
 	return err == nil && order < 0
 }
 
-// Failed notes that an attempt failed which began and ended in these states.
+// Failed records that an attempt failed which began and ended in these states.
 func (b *Backoff) Failed(key types.NamespacedName, before, after State, now time.Time) {
+	b.FailedWithin(key, before, after, now, Bounds{firstPause, lastPause})
+}
+
+// Bounds are the pauses after the first failure, and after many.
+type Bounds struct{ First, Last time.Duration }
+
+// FailedWithin is Failed with other bounds of the pause.
+func (b *Backoff) FailedWithin(key types.NamespacedName, before, after State, now time.Time, bounds Bounds) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	p := b.objects[key]
@@ -120,9 +156,14 @@ func (b *Backoff) Failed(key types.NamespacedName, before, after State, now time
 		p = &pause{}
 		b.objects[key] = p
 	}
-	p.until = now.Add(min(firstPause<<min(p.attempts, 20), lastPause))
+	p.until = now.Add(doubled(bounds.First, bounds.Last, p.attempts))
 	p.before, p.after = before, after
 	p.attempts++
+}
+
+// doubled is a pause that doubles with each of so many before it, up to the last one.
+func doubled(first, last time.Duration, before int) time.Duration {
+	return min(first<<min(before, 20), last)
 }
 
 // End ends the pause of an object: an attempt succeeded, or others changed what it depends on.

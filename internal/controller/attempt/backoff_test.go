@@ -4,6 +4,7 @@
 package attempt_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 )
@@ -136,5 +138,42 @@ func TestObjectsWaitEachOnItsOwn(t *testing.T) {
 	last := types.NamespacedName{Name: "4999"}
 	if b.Wait(last, state, noon.Add(4999*time.Second)) == 0 {
 		t.Error("the last one was forgotten")
+	}
+}
+
+// A reconciler is woken by its own writes and by those of others, and makes an attempt when its
+// pause is over, or when others have changed what it depends on.
+func TestAnAttemptIsMadeOnceItsPauseIsOver(t *testing.T) {
+	var b attempt.Backoff
+	now, failure := noon, errors.New("refused")
+	before := attempt.State{Object: "spec", Versions: [2]string{"1"}}
+	const pause = 5 * time.Millisecond
+	made := 0
+	run := func(state attempt.State, err error) (reconcile.Result, error) {
+		return b.Run(key, state, func() time.Time { return now }, func() (reconcile.Result, attempt.State, error) {
+			made++
+			return reconcile.Result{RequeueAfter: time.Hour}, state.Recorded(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{ResourceVersion: "2"}}), err
+		})
+	}
+	if result, err := run(before, failure); !errors.Is(err, failure) || !result.IsZero() || made != 1 {
+		t.Errorf("the first attempt: %v, %v", result, err)
+	}
+	own := attempt.State{Object: "spec", Versions: [2]string{"2"}}
+	if result, err := run(own, nil); err != nil || result.RequeueAfter != pause || made != 1 {
+		t.Errorf("after its own write: %v, %v, %d attempts", result, err, made)
+	}
+	now = now.Add(pause)
+	if _, err := run(own, failure); err == nil || made != 2 {
+		t.Errorf("after the pause: %v, %d attempts", err, made)
+	}
+	if result, err := run(attempt.State{Object: "another spec"}, nil); err != nil || result.RequeueAfter != time.Hour || made != 3 {
+		t.Errorf("after an edit: %v, %v, %d attempts", result, err, made)
+	}
+	if state := before.Recorded(nil); state != before {
+		t.Errorf("nothing was stored: %v", state)
+	}
+	b.FailedWithin(key, before, before, now, attempt.Bounds{First: time.Minute, Last: time.Hour})
+	if wait := b.Wait(key, before, now); wait != time.Minute {
+		t.Errorf("with other bounds it waits for %s", wait)
 	}
 }

@@ -61,7 +61,7 @@ func (r *Repairs) Damping(owner client.Object, now time.Time) *Damping {
 	if !young || made.owner != StateOf(owner).Object || made.count < freeRepairs {
 		return nil
 	}
-	pause := min(firstRepairPause<<min(made.count-freeRepairs, 20), lastRepairPause)
+	pause := doubled(firstRepairPause, lastRepairPause, made.count-freeRepairs)
 	// also if the clock was turned back
 	wait := min(max(made.last.Add(pause).Sub(now), 0), pause)
 	return &Damping{Count: made.count, Pause: pause, Wait: wait, holds: made.last.Add(repairHolds).Sub(now)}

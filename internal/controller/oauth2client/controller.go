@@ -120,20 +120,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, c *v1alpha1.OAuth2Client) (c
 	}
 	m := methodOf(c, writer, r.Live, r.Declared, generationKeys{r.Client, r.Live, r.RegistryNamespace, r.Random, &r.memory.generationKey})
 	key, before := client.ObjectKeyFromObject(c), r.state(ctx, c, m)
-	if wait := r.memory.backoff.Wait(key, before, r.Clock.Now()); wait > 0 {
-		return ctrl.Result{RequeueAfter: wait}, nil
-	}
-	result, s, err := r.attempt(ctx, c, m)
-	// a refusal, which the backoff spaces: damped as a repair, it would be reported as another
-	if errors.Is(err, output.ErrAltered) {
-		r.memory.repairs.Drop(c)
-	}
-	if err != nil {
-		r.memory.backoff.Failed(key, before, s.leaves(before), r.Clock.Now())
-		return ctrl.Result{}, err
-	}
-	r.memory.backoff.End(key)
-	return result, nil
+	return r.memory.backoff.Run(key, before, r.Clock.Now, func() (ctrl.Result, attempt.State, error) {
+		result, s, err := r.attempt(ctx, c, m)
+		// a refusal, which the backoff spaces: damped as a repair, it would be reported as
+		// another
+		if errors.Is(err, output.ErrAltered) {
+			r.memory.repairs.Drop(c)
+		}
+		return result, s.leaves(before), err
+	})
 }
 
 // attempt sees, decides, does and reports. It returns what there is then, also with an error.
@@ -230,9 +225,7 @@ func (r *Reconciler) state(ctx context.Context, c *v1alpha1.OAuth2Client, m meth
 
 // leaves is the state that an attempt leaves which began with another one.
 func (s seen) leaves(state attempt.State) attempt.State {
-	if s.stored != nil {
-		state.Versions[0] = s.stored.ResourceVersion
-	}
+	state = state.Recorded(s.stored)
 	if s.object != nil {
 		state.Versions[1] = s.object.GetResourceVersion()
 	}

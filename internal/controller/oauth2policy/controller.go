@@ -45,15 +45,9 @@ type Reconciler struct {
 // changes in namespaces meanwhile.
 func (r *Reconciler) Reconcile(ctx context.Context, object *v1alpha1.OAuth2Policy) (ctrl.Result, error) {
 	key, state := client.ObjectKeyFromObject(object), attempt.StateOf(object)
-	if wait := r.backoff.Wait(key, state, time.Now()); wait > 0 {
-		return ctrl.Result{RequeueAfter: wait}, nil
-	}
-	if err := r.report(ctx, object); err != nil {
-		r.backoff.Failed(key, state, state, time.Now())
-		return ctrl.Result{}, err
-	}
-	r.backoff.End(key)
-	return ctrl.Result{}, nil
+	return r.backoff.Run(key, state, time.Now, func() (ctrl.Result, attempt.State, error) {
+		return ctrl.Result{}, state, r.report(ctx, object)
+	})
 }
 
 func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2Policy) error {

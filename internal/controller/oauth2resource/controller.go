@@ -98,21 +98,18 @@ func (r *Reconciler) Reconcile(ctx context.Context, object *v1alpha1.OAuth2Resou
 		return ctrl.Result{}, nil // its record goes by the registry's own controller
 	}
 	key, before := client.ObjectKeyFromObject(object), r.state(ctx, object)
-	if wait := r.backoff.Wait(key, before, time.Now()); wait > 0 {
-		return ctrl.Result{RequeueAfter: wait}, nil
-	}
-	s := &state{}
-	if err := r.attempt(ctx, object, s); err != nil {
-		r.backoff.Failed(key, before, s.leaves(before), time.Now())
-		return ctrl.Result{}, errors.Join(err, r.reportFailure(ctx, object, s, err))
-	}
-	r.backoff.End(key)
-	if s.wants == 0 {
-		r.Policy.Room.Done(kind, key)
-	} else if !r.Policy.Room.Wait(kind, key, r.recordKey(s.resource.Identifier).Name, s.wants) {
-		s.again = time.Second // room came since it was looked for
-	}
-	return ctrl.Result{RequeueAfter: s.again}, nil
+	return r.backoff.Run(key, before, time.Now, func() (ctrl.Result, attempt.State, error) {
+		s := &state{}
+		if err := r.attempt(ctx, object, s); err != nil {
+			return ctrl.Result{}, before.Recorded(s.stored), errors.Join(err, r.reportFailure(ctx, object, s, err))
+		}
+		if s.wants == 0 {
+			r.Policy.Room.Done(kind, key)
+		} else if !r.Policy.Room.Wait(kind, key, r.recordKey(s.resource.Identifier).Name, s.wants) {
+			s.again = time.Second // room came since it was looked for
+		}
+		return ctrl.Result{RequeueAfter: s.again}, before, nil
+	})
 }
 
 // kind is that of the objects that wait for room.
@@ -146,14 +143,6 @@ func (r *Reconciler) attempt(ctx context.Context, object *v1alpha1.OAuth2Resourc
 // pause.
 func (r *Reconciler) state(ctx context.Context, object *v1alpha1.OAuth2Resource) attempt.State {
 	return attempt.StateOf(object, output.Version(ctx, r.Client, &corev1.Secret{}, r.recordKey(r.Policy.Identifier(object))))
-}
-
-// leaves is the state that an attempt leaves which began with another one.
-func (s *state) leaves(state attempt.State) attempt.State {
-	if s.stored != nil {
-		state.Versions[0] = s.stored.ResourceVersion
-	}
-	return state
 }
 
 // SetupWithManager sets up what wakes the controller.

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
@@ -41,14 +41,10 @@ func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2Resource
 // reportFailure reports what could not be done; see output.Failure. What is on record of the
 // resource is granted.
 func (r *Reconciler) reportFailure(ctx context.Context, object *v1alpha1.OAuth2Resource, s *state, failure error) error {
-	v := status.Verdict{
-		Ready: v1alpha1.ResourceDeclared(), Trouble: output.Failure(failure, object.Status.Conditions, "write the record of the resource"), Passing: true,
-	}
-	if v.Trouble == nil {
+	before := object.Status.Conditions
+	v, ok := status.Failure(before, s.held, v1alpha1.ResourceDeclared(), output.Failure(failure, before, "write the record of the resource"))
+	if !ok {
 		return nil
-	}
-	if !s.held && !meta.IsStatusConditionTrue(object.Status.Conditions, v1alpha1.ConditionReady) {
-		v.Obstacle = v.Trouble
 	}
 	wanted := *object.Status.DeepCopy()
 	status.SetConditions(&wanted.Conditions, status.LookAt(object, time.Now()), v)
@@ -57,12 +53,8 @@ func (r *Reconciler) reportFailure(ctx context.Context, object *v1alpha1.OAuth2R
 
 // patch writes the status if it differs, and then announces what is rejected.
 func (r *Reconciler) patch(ctx context.Context, object *v1alpha1.OAuth2Resource, wanted v1alpha1.OAuth2ResourceStatus) error {
-	before := object.Status.Conditions
-	written, err := status.Patch(ctx, r.Client, object, &object.Status, wanted)
-	if written {
-		status.Announce(r.Recorder, object, before, wanted.Conditions)
-	}
-	return err
+	return status.Report(ctx, r.Client, r.Recorder, object, &object.Status, wanted,
+		func(s v1alpha1.OAuth2ResourceStatus) []metav1.Condition { return s.Conditions })
 }
 
 // count asks the function that grants what it gives to each client that asks.

@@ -117,21 +117,16 @@ func (r *Reconciler) Reconcile(ctx context.Context, object *v1alpha1.OAuth2Token
 		return ctrl.Result{}, nil
 	}
 	key, before := client.ObjectKeyFromObject(object), r.state(ctx, object)
-	if wait := r.backoff.Wait(key, before, r.Clock.Now()); wait > 0 {
-		return ctrl.Result{RequeueAfter: wait}, nil
-	}
-	s := &state{}
-	result, err := r.attempt(ctx, object, s)
-	// a refusal, which the backoff spaces: damped as a repair, it would be reported as another
-	if errors.Is(err, output.ErrAltered) {
-		r.repairs.Drop(object)
-	}
-	if err != nil {
-		r.backoff.Failed(key, before, s.leaves(before), r.Clock.Now())
-		return ctrl.Result{}, err
-	}
-	r.backoff.End(key)
-	return result, nil
+	return r.backoff.Run(key, before, r.Clock.Now, func() (ctrl.Result, attempt.State, error) {
+		s := &state{}
+		result, err := r.attempt(ctx, object, s)
+		// a refusal, which the backoff spaces: damped as a repair, it would be reported as
+		// another
+		if errors.Is(err, output.ErrAltered) {
+			r.repairs.Drop(object)
+		}
+		return result, s.leaves(before), err
+	})
 }
 
 func (r *Reconciler) attempt(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) (ctrl.Result, error) {
@@ -308,9 +303,7 @@ func (r *Reconciler) state(ctx context.Context, object *v1alpha1.OAuth2Token) at
 
 // leaves is the state after an attempt that began with another state.
 func (s *state) leaves(state attempt.State) attempt.State {
-	if s.stored != nil {
-		state.Versions[0] = s.stored.ResourceVersion
-	}
+	state = state.Recorded(s.stored)
 	if s.secret != nil {
 		state.Versions[1] = s.secret.GetResourceVersion()
 	}

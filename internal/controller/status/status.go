@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
@@ -134,6 +135,29 @@ func (w *Written) Behind(o client.Object) bool {
 	}
 	w.versions.Delete(o.GetUID())
 	return false
+}
+
+// Failure is the verdict after an attempt at an object failed: what is on record is in force if the
+// object holds its record, or was ready before. It returns false if there is nothing to report.
+func Failure(conditions []metav1.Condition, holds bool, ready metav1.Condition, trouble *metav1.Condition) (v Verdict, ok bool) {
+	v = Verdict{Ready: ready, Trouble: trouble, Passing: true}
+	if !holds && !meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionReady) {
+		v.Obstacle = trouble
+	}
+	return v, trouble != nil
+}
+
+// Report writes the status of an object as Patch does, and then announces what is new of the
+// conditions, which are those of a status.
+func Report[S any](
+	ctx context.Context, c client.Client, recorder events.EventRecorder, o client.Object, current *S, wanted S, conditions func(S) []metav1.Condition,
+) error {
+	before := conditions(*current)
+	written, err := Patch(ctx, c, o, current, wanted)
+	if written {
+		Announce(recorder, o, before, conditions(wanted))
+	}
+	return err
 }
 
 // Patch writes the status of an object if wanted differs from current, which points into the

@@ -114,3 +114,25 @@ func TestACauseHasOneEvent(t *testing.T) {
 		})
 	}
 }
+
+func TestAFailedAttemptKeepsWhatIsOnRecordInForce(t *testing.T) {
+	ready, trouble := v1alpha1.ResourceDeclared(), new(v1alpha1.Progressing("write it"))
+	was := []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}}
+	for name, c := range map[string]struct {
+		conditions []metav1.Condition
+		holds      bool
+		obstacle   bool
+	}{
+		"of one that was never ready": {nil, false, true},
+		"of one that was ready":       {was, false, false},
+		"of one that has its record":  {nil, true, false},
+	} {
+		v, ok := Failure(c.conditions, c.holds, ready, trouble)
+		if !ok || v.Trouble != trouble || (v.Obstacle != nil) != c.obstacle || !v.Passing || v.Ready.Reason != ready.Reason {
+			t.Errorf("%s: %+v", name, v)
+		}
+	}
+	if _, ok := Failure(nil, false, ready, nil); ok {
+		t.Error("nothing is reported of a lost race")
+	}
+}

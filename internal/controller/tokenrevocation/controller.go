@@ -68,16 +68,10 @@ var everything = types.NamespacedName{Name: "all"} //nolint:gochecknoglobals // 
 // Reconcile looks through all TokenRevocations. After a failure it waits whatever token servers
 // write meanwhile.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
-	if wait := r.backoff.Wait(everything, attempt.State{}, r.Clock.Now()); wait > 0 {
-		return ctrl.Result{RequeueAfter: wait}, nil
-	}
-	result, err := r.attempt(ctx)
-	if err != nil {
-		r.backoff.Failed(everything, attempt.State{}, attempt.State{}, r.Clock.Now())
-		return ctrl.Result{}, err
-	}
-	r.backoff.End(everything)
-	return result, nil
+	return r.backoff.Run(everything, attempt.State{}, r.Clock.Now, func() (ctrl.Result, attempt.State, error) {
+		result, err := r.attempt(ctx)
+		return result, attempt.State{}, err
+	})
 }
 
 // attempt merges and deletes. It may end at any point and run twice at once: a bigger batch exists

@@ -76,17 +76,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, object *v1alpha1.OAuth2Trust
 		return ctrl.Result{}, nil // its record goes by the registry's own controller
 	}
 	key, before := client.ObjectKeyFromObject(object), r.state(ctx, object)
-	if wait := r.backoff.Wait(key, before, r.Clock.Now()); wait > 0 {
-		return ctrl.Result{RequeueAfter: wait}, nil
-	}
-	s := &state{now: r.Clock.Now()}
-	err := r.attempt(ctx, object, s)
-	if err != nil {
-		r.backoff.Failed(key, before, s.leaves(before), r.Clock.Now())
-		return ctrl.Result{}, errors.Join(err, r.reportFailure(ctx, object, s, err))
-	}
-	r.backoff.End(key)
-	return ctrl.Result{RequeueAfter: s.again(r.Clock.Now())}, nil
+	return r.backoff.Run(key, before, r.Clock.Now, func() (ctrl.Result, attempt.State, error) {
+		s := &state{now: r.Clock.Now()}
+		if err := r.attempt(ctx, object, s); err != nil {
+			return ctrl.Result{}, before.Recorded(s.stored), errors.Join(err, r.reportFailure(ctx, object, s, err))
+		}
+		return ctrl.Result{RequeueAfter: s.again(r.Clock.Now())}, before, nil
+	})
 }
 
 func (r *Reconciler) attempt(ctx context.Context, object *v1alpha1.OAuth2TrustedIssuer, s *state) error {
@@ -109,14 +105,6 @@ func (r *Reconciler) attempt(ctx context.Context, object *v1alpha1.OAuth2Trusted
 // pause.
 func (r *Reconciler) state(ctx context.Context, object *v1alpha1.OAuth2TrustedIssuer) attempt.State {
 	return attempt.StateOf(object, output.Version(ctx, r.Client, &corev1.Secret{}, r.recordKey(object.Name)))
-}
-
-// leaves is the state that an attempt leaves which began with another one.
-func (s *state) leaves(state attempt.State) attempt.State {
-	if s.stored != nil {
-		state.Versions[0] = s.stored.ResourceVersion
-	}
-	return state
 }
 
 // recordKey is where the record of an issuer is stored.

@@ -14,6 +14,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 	"github.com/hallpass-dev/hallpass/internal/controller/issuerkeys"
 	"github.com/hallpass-dev/hallpass/internal/jws"
 )
@@ -29,6 +30,9 @@ const (
 // fetches are the last fetch of the keys of each issuer. Events of other objects wake an issuer,
 // too, and do not have its keys fetched more often. The zero value is ready to use.
 type fetches struct {
+	// retries spaces the fetches after one that brought no keys.
+	retries attempt.Backoff
+
 	mu   sync.Mutex
 	last map[types.UID]fetch
 }
@@ -38,10 +42,9 @@ type fetch struct {
 	source issuerkeys.Source
 	keys   jws.PackedKeys
 	// at is when there were keys; zero if there never were.
-	at       time.Time
-	failed   *issuerkeys.Error
-	failures int
-	next     time.Time
+	at     time.Time
+	failed *issuerkeys.Error
+	next   time.Time
 }
 
 // keys returns the last fetch, after another one if that is due. One issuer is reconciled by one
@@ -52,11 +55,13 @@ func (f *fetches) keys(ctx context.Context, uid types.UID, source issuerkeys.Sou
 	f.mu.Unlock()
 	if !reflect.DeepEqual(last.source, source) {
 		last = fetch{source: source}
+		f.retries.End(keyOf(uid))
 	}
 	if now.Now().Before(last.next) {
 		return last
 	}
 	last = last.after(ctx, by, now)
+	last.next = now.Now().Add(f.pause(uid, last.failed != nil, now.Now()))
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.last == nil {
@@ -65,6 +70,18 @@ func (f *fetches) keys(ctx context.Context, uid types.UID, source issuerkeys.Sou
 	f.last[uid] = last
 	return last
 }
+
+// pause is in what time keys are fetched again.
+func (f *fetches) pause(uid types.UID, failed bool, now time.Time) time.Duration {
+	if !failed {
+		f.retries.End(keyOf(uid))
+		return interval
+	}
+	f.retries.FailedWithin(keyOf(uid), attempt.State{}, attempt.State{}, now, attempt.Bounds{First: firstRetry, Last: lastRetry})
+	return f.retries.Wait(keyOf(uid), attempt.State{}, now)
+}
+
+func keyOf(uid types.UID) types.NamespacedName { return types.NamespacedName{Name: string(uid)} }
 
 // after fetches once more.
 func (f fetch) after(ctx context.Context, by issuerkeys.Fetcher, now clock.PassiveClock) fetch {
@@ -75,14 +92,12 @@ func (f fetch) after(ctx context.Context, by issuerkeys.Fetcher, now clock.Passi
 	}
 	f.failed = nil
 	if err == nil {
-		f.at, f.failures, f.next = at, 0, now.Now().Add(interval)
+		f.at = at
 		return f
 	}
 	if !errors.As(err, &f.failed) {
 		f.failed = &issuerkeys.Error{Reason: v1alpha1.ReasonKeysNotFetched, What: "the JWK set has a key that cannot be used"}
 	}
-	f.next = now.Now().Add(min(firstRetry<<min(f.failures, 8), lastRetry))
-	f.failures++
 	return f
 }
 
@@ -91,4 +106,5 @@ func (f *fetches) forget(uid types.UID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.last, uid)
+	f.retries.End(keyOf(uid))
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"slices"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -99,14 +98,10 @@ func (r *Reconciler) countClients(ctx context.Context, name string) (int32, erro
 // reportFailure reports what could not be done; see output.Failure. What is on record of the issuer
 // is trusted.
 func (r *Reconciler) reportFailure(ctx context.Context, object *v1alpha1.OAuth2TrustedIssuer, s *state, failure error) error {
-	v := status.Verdict{
-		Ready: v1alpha1.IssuerTrusted(), Trouble: output.Failure(failure, object.Status.Conditions, "write the record of the issuer"), Passing: true,
-	}
-	if v.Trouble == nil {
+	before := object.Status.Conditions
+	v, ok := status.Failure(before, false, v1alpha1.IssuerTrusted(), output.Failure(failure, before, "write the record of the issuer"))
+	if !ok {
 		return nil
-	}
-	if !meta.IsStatusConditionTrue(object.Status.Conditions, v1alpha1.ConditionReady) {
-		v.Obstacle = v.Trouble
 	}
 	wanted := *object.Status.DeepCopy()
 	status.SetConditions(&wanted.Conditions, status.LookAt(object, s.now), v)
@@ -115,10 +110,6 @@ func (r *Reconciler) reportFailure(ctx context.Context, object *v1alpha1.OAuth2T
 
 // patch writes the status if it differs, and then announces what is rejected.
 func (r *Reconciler) patch(ctx context.Context, object *v1alpha1.OAuth2TrustedIssuer, wanted v1alpha1.OAuth2TrustedIssuerStatus) error {
-	before := object.Status.Conditions
-	written, err := status.Patch(ctx, r.Client, object, &object.Status, wanted)
-	if written {
-		status.Announce(r.Recorder, object, before, wanted.Conditions)
-	}
-	return err
+	return status.Report(ctx, r.Client, r.Recorder, object, &object.Status, wanted,
+		func(s v1alpha1.OAuth2TrustedIssuerStatus) []metav1.Condition { return s.Conditions })
 }
