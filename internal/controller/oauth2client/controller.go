@@ -299,7 +299,7 @@ func index(indexer client.FieldIndexer) error {
 	for field, value := range map[string]func(*v1alpha1.OAuth2Client) string{
 		indexByAccount: func(c *v1alpha1.OAuth2Client) string { return c.Spec.Authentication.ServiceAccount.Name },
 		indexByDeclared: func(c *v1alpha1.OAuth2Client) string {
-			if _, declared := methodOf(c, nil, nil, nil, generationKeys{}).(byDeclared); !declared {
+			if methodOf(c, nil, nil, nil, generationKeys{}).source() != secretDeclared {
 				return ""
 			}
 			return secretName(c)

@@ -102,7 +102,7 @@ func decide(c *v1alpha1.OAuth2Client, m method, issuer oauth2.Issuer, s seen) de
 	if d.obstacle == nil {
 		var because *metav1.Condition
 		d.data, because = render(c, m, issuer, s, &d.client, s.value)
-		s.found = s.unwritten(m, because)
+		s.found = s.unwritten(c, m, because)
 		d.obstacle, d.conflict = s.obstacle, s.conflict
 	}
 	if d.obstacle != nil {

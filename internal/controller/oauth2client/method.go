@@ -40,12 +40,23 @@ type method interface { //nolint:interfacebloat // one way to authenticate in on
 	// more, and returns the names of those that only name the client.
 	write(ctx context.Context, stored client.Object, d decision) (client.Object, error)
 	removeFormer(ctx context.Context, s seen) (copies []string, err error)
+	// source is where the client secret comes from.
+	source() secretSource
 	// kind is the kind of what is written, and version the version that the cache has of it.
 	kind() string
 	version(ctx context.Context) string
 	// ready is the condition of a client with nothing in its way.
 	ready() metav1.Condition
 }
+
+// secretSource is where the secret of a client comes from.
+type secretSource int
+
+const (
+	secretNone      secretSource = iota // the client authenticates otherwise
+	secretGenerated                     // it is made here
+	secretDeclared                      // it is in a Secret of the user's own
+)
 
 // methodOf is the one place that chooses by the spec.
 func methodOf(c *v1alpha1.OAuth2Client, cached client.Client, live, declared client.Reader, keys generationKeys) method { //nolint:ireturn // one of five
@@ -139,6 +150,8 @@ func (b base) plan(s seen, _ credential.Policy) (credential.Plan, action) {
 	}
 	return b.keep(s), apply
 }
+
+func (base) source() secretSource { return secretNone }
 
 func (base) items(oauth2.Secret) []output.Item { return nil }
 

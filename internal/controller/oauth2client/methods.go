@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -40,6 +39,8 @@ type byGenerated struct {
 
 	generations generations
 }
+
+func (byGenerated) source() secretSource { return secretGenerated }
 
 // look reads the secret in the Secret. If its entry or its Secret has just been renamed, it is the
 // one under the former name. So it is if the Secret has a value that is not current: a Secret of
@@ -159,6 +160,8 @@ type byDeclared struct {
 	declared client.Reader
 }
 
+func (byDeclared) source() secretSource { return secretDeclared }
+
 // items adds nothing: a ConfigMap has no secret.
 func (byDeclared) items(oauth2.Secret) []output.Item { return nil }
 
@@ -239,12 +242,6 @@ func (m byDeclared) explainMissing(ctx context.Context, key types.NamespacedName
 	}
 	// The label came a moment ago, and with it an event is on its way.
 	return new(v1alpha1.Progressing(fmt.Sprintf("read Secret %q", key.Name))), nil
-}
-
-// ofConfigMap returns the condition of a Secret with the words of the ConfigMap.
-func (m byDeclared) ofConfigMap(c metav1.Condition) metav1.Condition {
-	c.Message = strings.ReplaceAll(c.Message, "the Secret", fmt.Sprintf("ConfigMap %q", m.written.Name))
-	return c
 }
 
 // plan looks live before the ConfigMap is created: the cache has none that are not ours. It does so

@@ -116,14 +116,14 @@ func (s seen) unreadable() bool {
 
 // unwritten adds why the entries of the object are not there. That is no obstacle for
 // an Existing Secret, which has none of them.
-func (f found) unwritten(m method, because *metav1.Condition) found {
-	declared, beside := m.(byDeclared)
+func (f found) unwritten(c *v1alpha1.OAuth2Client, m method, because *metav1.Condition) found {
 	switch {
 	case because == nil:
-	case !beside:
+	case m.source() != secretDeclared:
 		f.obstacle = because
 	case f.conflict == nil:
-		f.conflict = new(declared.ofConfigMap(*because))
+		f.conflict = new(*because)
+		f.conflict.Message = strings.ReplaceAll(because.Message, "the Secret", fmt.Sprintf("ConfigMap %q", secretName(c)))
 	}
 	return f
 }
@@ -166,7 +166,7 @@ func (r *Reconciler) see(ctx context.Context, c *v1alpha1.OAuth2Client, m method
 	if s.ca, missing, err = output.ReadCA(ctx, r.Client, r.CABundle); err != nil {
 		return s, err
 	}
-	s.found = s.unwritten(m, missing)
+	s.found = s.unwritten(c, m, missing)
 	if c.Spec.TokenSigningAlgorithm != "" {
 		switch ring, err := r.memory.keys.Read(ctx, r.Client, r.RegistryNamespace); {
 		case err == nil:

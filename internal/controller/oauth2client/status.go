@@ -54,7 +54,7 @@ func statusOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) (v1alpha1.
 	case *corev1.ConfigMap:
 		found.ConfigMap = v1alpha1.ConfigMapReference{Name: object.Name}
 	}
-	if _, declared := m.(byDeclared); declared && !s.value.Empty() {
+	if m.source() == secretDeclared && !s.value.Empty() {
 		found.Secret = v1alpha1.SecretReference{Name: secretName(c)}
 	}
 	if s.isWhereReported(c) {
@@ -137,11 +137,12 @@ func (s seen) authenticates(c *v1alpha1.OAuth2Client, m method) bool {
 	if !s.held || denied {
 		return false
 	}
-	switch m.(type) {
-	case byDeclared: // it can do without its ConfigMap
+	switch m.source() {
+	case secretDeclared: // it can do without its ConfigMap
 		return accepted
-	case byGenerated:
+	case secretGenerated:
 		return s.object != nil && !s.elsewhere && accepted
+	case secretNone:
 	}
 	return s.object != nil
 }
@@ -159,8 +160,8 @@ func rotationOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) v1alpha1
 		found.HandledRequest = unregisteredHandled(c)
 	}
 	requested := request != "" && request != found.HandledRequest
-	_, generated := m.(byGenerated)
-	if generated && d.obstacle != nil { // which no plan knows of
+	isGenerated := m.source() == secretGenerated
+	if isGenerated && d.obstacle != nil { // which no plan knows of
 		found.NextAt = metav1.NewTime(plan.Record.AutomaticallyDue(policyOf(c)))
 	}
 	switch {
@@ -180,7 +181,7 @@ func rotationOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) v1alpha1
 		found.Reason, found.Message = v1alpha1.RotationNotReady, fmt.Sprintf(
 			"A rotation is due and waits until the client is ready: %s.", d.obstacle.Reason)
 	case !requested:
-	case !generated:
+	case !isGenerated:
 		found.Reason, found.Message = v1alpha1.RotationNotGenerated,
 			"A rotation was requested, and no secret of this client is generated here. Write another value to the Existing Secret, or other keys to the spec."
 	}
