@@ -17,7 +17,6 @@ import (
 	"golang.org/x/sync/semaphore"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
@@ -118,7 +117,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, c *v1alpha1.OAuth2Client) (c
 	if len(c.Status.Conditions) > 0 { // what was reported is there, and a write is a repair
 		writer = r.memory.repairs.Client(writer, c, r.Clock.Now)
 	}
-	m := methodOf(c, writer, r.Live, r.Declared, generationKeys{r.Client, r.Live, r.RegistryNamespace, r.Random, &r.memory.generationKey})
+	m := methodOf(c, writer, r.Live, r.declared(), generationKeys{r.Client, r.Live, r.RegistryNamespace, r.Random, &r.memory.generationKey})
 	key, before := client.ObjectKeyFromObject(c), r.state(ctx, c, m)
 	return r.memory.backoff.Run(key, before, r.Clock.Now, func() (ctrl.Result, attempt.State, error) {
 		result, s, err := r.attempt(ctx, c, m)
@@ -340,15 +339,6 @@ const (
 	indexByAlgorithm = "spec.tokenSigningAlgorithm"
 	anyAlgorithm     = "any"
 )
-
-// DeclaredCache is a cache of the Secrets that carry the label which lets them be read, and of no
-// others. One cache cannot select by type and by label at once, so it is one of its own. It is of
-// all namespaces unless some are named.
-func DeclaredCache(mgr ctrl.Manager, informers *packed.Informers, namespaces []string) (cache.Cache, error) {
-	return output.SecretCache(mgr, informers, cache.ByObject{
-		Label: labels.SelectorFromSet(labels.Set{v1alpha1.LabelCredentials: "true"}), Transform: output.Trim{Value: oauth2.CutDeclaredSecret}.Transform,
-	}, namespaces)
-}
 
 // Trim is what the cache keeps of the Secrets and ConfigMaps that are written for clients: of the
 // values the client secrets.

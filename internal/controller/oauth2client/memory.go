@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -34,6 +35,8 @@ type memory struct {
 	keys     publish.Keys
 	// generationKey is the key by which Secrets prove the generation of their values.
 	generationKey generationKey
+	// declared are Secrets that users let us read, by UID; see declaredReader.
+	declared attempt.Proposals[*corev1.Secret]
 	// waiters are the clients whose client_id another client holds.
 	waiters publish.Waiters
 	// reporting bounds the statuses that are written at once.

@@ -200,9 +200,6 @@ func (m byDeclared) read(ctx context.Context, s seen, from client.Reader) (oauth
 	key := types.NamespacedName{Namespace: m.client.Namespace, Name: secretName(m.client)}
 	var secret corev1.Secret
 	err := from.Get(ctx, key, &secret)
-	if err == nil && output.Reduced(&secret) {
-		err = m.written.Live.Get(ctx, key, &secret)
-	}
 	if apierrors.IsNotFound(err) || err == nil && secret.Labels[v1alpha1.LabelCredentials] != "true" {
 		obstacle, err := m.explainMissing(ctx, key, len(m.keep(s).Record.Verifiers) > 0)
 		return none, obstacle, err

@@ -39,13 +39,17 @@ type Trim struct {
 	// Alive reports whether the cache has an owner of that name. Without it every owner that is
 	// named counts.
 	Alive func(types.NamespacedName) bool
+	// Used reports, for objects that name no owner, whether anything reads an object of that
+	// name. Without it each is read.
+	Used func(types.NamespacedName) bool
 	// Value returns what is kept of the value of an entry.
 	Value func(value []byte) []byte
 }
 
 // Transform implements toolscache.TransformFunc. Of an object with an owner it keeps the metadata,
-// a digest of the data, and the values that are read. Of an object without one it keeps the name:
-// an owner that comes later finds that there is an object, and reads it from the API server.
+// a digest of the data, and the values that are read. Of an object without one, or that nothing
+// reads, it keeps the name: an owner that comes later finds that there is an object, and reads it
+// from the API server.
 func (t Trim) Transform(from any) (any, error) {
 	var trimmed client.Object
 	data := map[string][]byte{}
@@ -119,7 +123,7 @@ func TrimAnnotations(from any) (any, error) {
 // owned reports whether an object has an owner.
 func (t Trim) owned(o client.Object) bool {
 	if t.Annotation == "" {
-		return true
+		return t.Used == nil || t.Used(client.ObjectKeyFromObject(o))
 	}
 	owner := NameOfOwner(o, t.Annotation)
 	return owner != "" && (t.Alive == nil || t.Alive(types.NamespacedName{Namespace: o.GetNamespace(), Name: owner}))

@@ -106,6 +106,26 @@ func TestWhatACacheKeeps(t *testing.T) {
 	}
 }
 
+// A Secret with a label of ours that no client names takes no more than its name.
+func TestACacheKeepsTheNameOfAnObjectThatNothingReads(t *testing.T) {
+	kept := Trim{
+		Used: func(key types.NamespacedName) bool {
+			return key == types.NamespacedName{Namespace: "shop", Name: "read"}
+		},
+		Value: func(value []byte) []byte { return value },
+	}
+	for name, reduced := range map[string]bool{"read": false, "not-read": true} {
+		got, err := kept.Transform(&corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: "u", ResourceVersion: "7", Labels: map[string]string{"a": "b"}},
+			Data:       map[string][]byte{"client_secret": bytes.Repeat([]byte("x"), 3_000)},
+		})
+		secret, ok := got.(*corev1.Secret)
+		if err != nil || !ok || Reduced(secret) != reduced || (len(secret.Labels) == 0) != reduced || secret.UID != "u" || secret.ResourceVersion != "7" {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+}
+
 // trimming is a cache of what it reads from.
 type trimming struct{ client.Client }
 

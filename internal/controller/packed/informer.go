@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -64,6 +65,12 @@ func (i *Informers) Absent(like client.Object, key types.NamespacedName) bool {
 		}
 	}
 	return len(informers) > 0
+}
+
+// Synced reports whether each informer of a kind has all that there is.
+func (i *Informers) Synced(like client.Object) bool {
+	informers := i.of(like)
+	return len(informers) > 0 && !slices.ContainsFunc(informers, func(one *informer) bool { return !one.HasSynced() })
 }
 
 // Each hands the objects of a kind on, one after the other, so that never more than one is
