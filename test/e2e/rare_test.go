@@ -75,7 +75,9 @@ func TestTheReportOfAReplicaThatIsLongGoneGoes(t *testing.T) {
 	}
 	must(t, cluster.Create(t.Context(), report))
 	later := testingclock.NewFakePassiveClock(time.Now().Add(90 * 24 * time.Hour))
-	r := &usagereport.Reconciler{Client: asManager(t), Clock: later, Ledger: usagereport.NewLedger(later, time.Minute)}
+	r := &usagereport.Reconciler{
+		Client: asManager(t), Clock: later, Ledger: usagereport.NewLedger(later, time.Minute), RegistryNamespace: installation.RegistryNamespace,
+	}
 	_, err := r.Reconcile(t.Context(), report)
 	must(t, err)
 	if err := cluster.Get(t.Context(), client.ObjectKeyFromObject(report), report); !apierrors.IsNotFound(err) {

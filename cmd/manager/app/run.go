@@ -198,7 +198,9 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 		&restored.Watchman{
 			Live: live, Recorder: recorder, RegistryNamespace: o.RegistryNamespace, Clock: now, Restored: restored.Counter(),
 		},
-		&usagereport.Reconciler{Client: c, Clock: now, Ledger: ledger, Clients: clients.Woken, Tokens: tokens.Woken},
+		&usagereport.Reconciler{
+			Client: c, Clock: now, Ledger: ledger, RegistryNamespace: o.RegistryNamespace, Clients: clients.Woken, Tokens: tokens.Woken,
+		},
 	}
 	if !policies.Namespaced() {
 		issuers, err := trustedIssuers(mgr, policies, now, recorder, o)

@@ -4,9 +4,11 @@
 package usagereport
 
 import (
+	"errors"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clocktesting "k8s.io/utils/clock/testing"
@@ -34,7 +36,7 @@ func (u *unconfirmed) Time() apiclock.Time {
 // the only evidence.
 func TestOneLookWithAClockThatIsAheadForgetsNoUse(t *testing.T) {
 	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
+	if err := errors.Join(corev1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		t.Fatal(err)
 	}
 	for name, agreed := range map[string]bool{"while the clocks differ": false, "once they agree": true} {
@@ -43,7 +45,7 @@ func TestOneLookWithAClockThatIsAheadForgetsNoUse(t *testing.T) {
 			report := &v1alpha1.UsageReport{ObjectMeta: metav1.ObjectMeta{Namespace: "hallpass-registry", Name: "pod-1", CreationTimestamp: metav1.NewTime(noon)}}
 			report.Spec = v1alpha1.UsageReportSpec{Replica: "pod-1", Part: 1, Parts: 1, State: v1alpha1.UsageServing, Uses: usage.Encode([]usage.Entry{used("u", noon)})}
 			cluster := fake.NewClientBuilder().WithScheme(scheme).WithObjects(report).Build()
-			r := &Reconciler{Client: cluster, Clock: clock, Ledger: NewLedger(clock, time.Hour)}
+			r := &Reconciler{Client: cluster, Clock: clock, RegistryNamespace: "hallpass-registry", Ledger: NewLedger(clock, time.Hour)}
 			if _, err := r.Reconcile(t.Context(), report); err != nil {
 				t.Fatal(err)
 			}

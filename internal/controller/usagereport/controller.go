@@ -14,9 +14,11 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -25,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/apiclock"
@@ -53,12 +56,18 @@ type Reconciler struct {
 	Client client.Client
 	Clock  clock.PassiveClock
 	// Ledger is the content of the reports.
-	Ledger *Ledger
+	Ledger            *Ledger
+	RegistryNamespace string
 	// Clients and Tokens get each OAuth2Client and OAuth2Token whose status has something to
 	// add.
 	Clients, Tokens chan<- event.GenericEvent
 
 	clients, tokens subjects
+
+	// What is below belongs to the one worker: the Secret with the replicas on record, whether
+	// it was read, and whether a newer version wrote it, so that it stays as it is.
+	record          *corev1.Secret
+	loaded, isNewer bool
 }
 
 // Reports are written by the token server; the manager removes old ones.
@@ -66,7 +75,7 @@ type Reconciler struct {
 // +kubebuilder:rbac:namespace=hallpass-registry,groups=hallpass.dev,resources=usagereports,verbs=list;watch;delete
 
 // reconcileNamed takes in the report of a name. Of one that was deleted it forgets the refusals:
-// they are no evidence.
+// they are no evidence. That its replica may use what it used is recorded.
 func (r *Reconciler) reconcileNamed(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	if !r.clients.await(ctx) || !r.tokens.await(ctx) { // until then objects are of no namespace
 		return ctrl.Result{}, nil
@@ -75,7 +84,7 @@ func (r *Reconciler) reconcileNamed(ctx context.Context, request ctrl.Request) (
 	switch err := r.Client.Get(ctx, request.NamespacedName, &report); {
 	case apierrors.IsNotFound(err):
 		r.Ledger.Refusals.forget(request.Name)
-		return ctrl.Result{}, nil
+		return ctrl.Result{}, r.remember(ctx, nil)
 	case err != nil:
 		return ctrl.Result{}, fmt.Errorf("read usage report %s: %w", request.Name, err)
 	}
@@ -95,8 +104,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, report *v1alpha1.UsageReport
 	} else {
 		whole = true
 	}
-	r.Ledger.take(report, losses, whole)
 	r.mergeRefusals(ctx, report)
+	if err := r.remember(ctx, report); err != nil {
+		return ctrl.Result{}, err
+	}
+	r.Ledger.take(report, losses, whole)
 	last, err := r.lastWrite(ctx, report)
 	if err != nil {
 		return ctrl.Result{}, err
@@ -113,7 +125,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, report *v1alpha1.UsageReport
 	}
 	r.Ledger.forget(report)
 	r.Ledger.Refusals.forget(report.Name)
-	return ctrl.Result{}, nil
+	return ctrl.Result{}, nil // the deletion has it taken off the record
 }
 
 // mergeRefusals adds the refusals of a report. Whatever is wrong with that, the uses count.
@@ -170,6 +182,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		return err
 	}
 	r.Ledger.watchNamespaces(r.namespaceOf)
+	r.Ledger.awaitRecord()
 	if err := mgr.Add(r); err != nil {
 		return fmt.Errorf("start reporting the use of clients: %w", err)
 	}
@@ -180,6 +193,11 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Named("usagereport").
 		// One replica writes one every fifteen seconds at the most.
 		For(&v1alpha1.UsageReport{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		// The replicas on record are read at the start, also where no replica reports.
+		WatchesRawSource(source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+			queue.Add(reconcile.Request{NamespacedName: r.recordKey()})
+			return nil
+		})).
 		Complete(reconcile.Func(r.reconcileNamed))
 	if err != nil {
 		return fmt.Errorf("set up the UsageReport controller: %w", err)

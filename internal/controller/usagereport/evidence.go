@@ -24,6 +24,8 @@ type taken struct {
 	whole bool
 	// missing is when it was found to be deleted; zero if it is there.
 	missing time.Time
+	// restored means that it is on record, and was not read here.
+	restored bool
 }
 
 // take notes that a report was read.
@@ -59,7 +61,7 @@ type Evidence struct {
 func (l *Ledger) Evidence(reports []v1alpha1.UsageReport) Evidence {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	evidence := Evidence{Read: true}
+	evidence := Evidence{Read: !l.unrestored}
 	found, missing := map[string]*usage.Replica{}, map[string]int{}
 	reports = append(slices.Clip(reports), l.deleted(reports)...)
 	for i := range reports {
@@ -94,6 +96,13 @@ func (l *Ledger) Evidence(reports []v1alpha1.UsageReport) Evidence {
 	return evidence
 }
 
+// findDeleted notes which reports were deleted.
+func (l *Ledger) findDeleted(reports []v1alpha1.UsageReport) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.deleted(reports)
+}
+
 // deleted returns the reports that were read and are not there any more, for as long as they could
 // be evidence.
 func (l *Ledger) deleted(reports []v1alpha1.UsageReport) []v1alpha1.UsageReport {
@@ -109,6 +118,7 @@ func (l *Ledger) deleted(reports []v1alpha1.UsageReport) []v1alpha1.UsageReport 
 			was.missing = time.Time{}
 		case was.missing.IsZero():
 			was.missing = now.Latest
+			was.noteMissing()
 			deleted = append(deleted, was.report)
 		case now.Past().Before(was.missing.Add(kept(&was.report))):
 			deleted = append(deleted, was.report)

@@ -4,14 +4,19 @@
 package usagereport
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	testingclock "k8s.io/utils/clock/testing"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/usage"
@@ -132,5 +137,104 @@ func TestADeletedReportCountsAsUse(t *testing.T) {
 	l.forget(&b)
 	if evidence := l.Evidence(nil); len(evidence.Replicas) != 0 {
 		t.Errorf("a report that the manager deleted is still evidence: %+v", evidence)
+	}
+}
+
+// The manager restarts after a user has deleted the report of a replica, and while it was away.
+func TestADeletedReportCountsAsUseAfterARestart(t *testing.T) {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(corev1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	const unusedFor, staleness = time.Hour, 24 * time.Hour
+	for name, deletedWhileAway := range map[string]bool{"before it ends": false, "while it is away": true} {
+		for _, state := range []v1alpha1.UsageReportState{v1alpha1.UsageServing, v1alpha1.UsageStopped} {
+			t.Run(name+", "+string(state), func(t *testing.T) {
+				now := testingclock.NewFakePassiveClock(start.Add(2 * time.Hour))
+				report := func(name string, state v1alpha1.UsageReportState) *v1alpha1.UsageReport {
+					return &v1alpha1.UsageReport{
+						ObjectMeta: metav1.ObjectMeta{Namespace: "hallpass-registry", Name: name, UID: types.UID("uid-of-" + name), Generation: 1},
+						Spec: v1alpha1.UsageReportSpec{
+							Replica: name, Part: 1, Parts: 1, State: state, StartedAt: metav1.NewTime(start), Uses: usage.Encode(nil),
+							CoveredUntil: metav1.NewTime(now.Now()), MaxStalenessSeconds: int32(staleness / time.Second),
+						},
+					}
+				}
+				a, b := report("a", state), report("b", v1alpha1.UsageServing)
+				cluster := fake.NewClientBuilder().WithScheme(scheme).WithObjects(a, b).Build()
+				newManager := func() *Reconciler {
+					r := &Reconciler{Client: cluster, Clock: now, Ledger: NewLedger(now, time.Minute), RegistryNamespace: "hallpass-registry"}
+					r.Ledger.awaitRecord()
+					return r
+				}
+				reconcile := func(r *Reconciler, names ...string) {
+					for _, name := range names {
+						key := types.NamespacedName{Namespace: "hallpass-registry", Name: name}
+						if _, err := r.reconcileNamed(t.Context(), ctrl.Request{NamespacedName: key}); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				judge := func(r *Reconciler) usage.Answer {
+					b.Spec.CoveredUntil = metav1.NewTime(now.Now())
+					if err := cluster.Update(t.Context(), b); err != nil {
+						t.Fatal(err)
+					}
+					reconcile(r, "b")
+					var reports v1alpha1.UsageReportList
+					if err := cluster.List(t.Context(), &reports); err != nil {
+						t.Fatal(err)
+					}
+					evidence := r.Ledger.Evidence(reports.Items)
+					if !evidence.Read {
+						t.Fatal("not all of the reports was read")
+					}
+					return usage.Judge(evidence.Replicas, usage.Question{WatchedSince: start, UnusedFor: unusedFor, Now: now.Now()})
+				}
+				first := newManager()
+				if first.Ledger.Evidence(nil).Read {
+					t.Error("the reports count as read before the record is")
+				}
+				reconcile(first, "a", "b")
+				if got := judge(first); got.Finding != usage.Unused {
+					t.Fatalf("with both reports: %+v", got)
+				}
+				if err := cluster.Delete(t.Context(), a); err != nil {
+					t.Fatal(err)
+				}
+				if !deletedWhileAway {
+					reconcile(first, "a")
+				}
+				deleted := now.Now()
+				now.SetTime(deleted.Add(10 * time.Minute))
+				second := newManager()
+				reconcile(second, RecordName)
+				if got := judge(second); got.Finding == usage.Unused {
+					t.Errorf("after a restart the deleted report is forgotten: %+v", got)
+				}
+				if state == v1alpha1.UsageServing {
+					now.SetTime(deleted.Add(2 * time.Hour))
+					if got := judge(second); got.Finding != usage.NotReported || got.Replica != "a" {
+						t.Errorf("two hours later: %+v, want the replica whose report was deleted", got)
+					}
+					now.SetTime(deleted.Add(staleness + 30*time.Minute))
+					if got := judge(newManager()); got.Finding != usage.NotUnusedForLong {
+						t.Errorf("when the replica can use nothing any more: %+v", got)
+					}
+				}
+				now.SetTime(deleted.Add(staleness + 2*time.Hour))
+				if got := judge(second); got.Finding != usage.Unused {
+					t.Errorf("once nothing was used since: %+v", got)
+				}
+				now.SetTime(deleted.Add(keepSilent + time.Hour))
+				third := newManager()
+				reconcile(third, "b")
+				reconcile(third, "b")
+				if known := third.Ledger.replicas(); len(known) != 1 {
+					t.Errorf("%d replicas are remembered after %s", len(known), keepSilent)
+				}
+			})
+		}
 	}
 }

@@ -5,9 +5,11 @@ package usagereport
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clocktesting "k8s.io/utils/clock/testing"
@@ -26,7 +28,7 @@ func TestAReportThatIsGarbledTellsNothing(t *testing.T) {
 	newer[0]++
 	many := bytes.Repeat([]byte{0xff}, usage.MaxReport+1)
 	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
+	if err := errors.Join(corev1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
@@ -54,7 +56,7 @@ func TestAReportThatIsGarbledTellsNothing(t *testing.T) {
 				Namespace: "hallpass-registry", Name: "pod-1", CreationTimestamp: metav1.NewTime(noon),
 			}}
 			report.Spec = v1alpha1.UsageReportSpec{Replica: "pod-1", Part: 1, Parts: 1, State: v1alpha1.UsageServing, Uses: c.uses, RecordForm: c.form}
-			r := &Reconciler{Client: fake.NewClientBuilder().WithScheme(scheme).Build(), Clock: now, Ledger: NewLedger(now, time.Hour)}
+			r := &Reconciler{Client: fake.NewClientBuilder().WithScheme(scheme).Build(), Clock: now, RegistryNamespace: "hallpass-registry", Ledger: NewLedger(now, time.Hour)}
 			again, err := r.Reconcile(t.Context(), report)
 			if err != nil || again.RequeueAfter <= 0 {
 				t.Errorf("looked at again in %s, and %v; want to remove it in days", again.RequeueAfter, err)

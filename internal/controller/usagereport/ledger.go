@@ -46,8 +46,11 @@ type Ledger struct {
 	// absent are the subjects that are no objects of the cluster.
 	absent  map[usage.Key]struct{}
 	sweptAt time.Time
-	// taken are the reports that were read, by their names.
+	// taken are the reports that were read, by their names, and the replicas on record.
 	taken map[string]*taken
+	// unrestored means that the replicas on record were not read yet.
+	unrestored bool
+
 	queue queue
 	woken chan struct{}
 
@@ -83,6 +86,9 @@ func NewLedger(c clock.PassiveClock, refresh time.Duration) *Ledger {
 func (l *Ledger) watchNamespaces(namespaceOf func(usage.Key) string) {
 	l.namespaceOf, l.Refusals.namespaceOf = namespaceOf, namespaceOf
 }
+
+// awaitRecord has nothing count as read until the replicas on record are.
+func (l *Ledger) awaitRecord() { l.unrestored = true }
 
 // Told is what the status of the object of that UID may have.
 func (l *Ledger) Told(uid string) usage.Seen {

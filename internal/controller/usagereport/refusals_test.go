@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -149,7 +150,7 @@ func TestTheRefusalsOfReportsThatAreGoneAreBounded(t *testing.T) {
 func TestTheRefusalsOfADeletedReportAreForgotten(t *testing.T) {
 	clock := clocktesting.NewFakePassiveClock(at(0))
 	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
+	if err := errors.Join(corev1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		t.Fatal(err)
 	}
 	report := &v1alpha1.UsageReport{ObjectMeta: metav1.ObjectMeta{Namespace: "hallpass-registry", Name: "pod-1", CreationTimestamp: instant(0)}}
@@ -159,7 +160,7 @@ func TestTheRefusalsOfADeletedReportAreForgotten(t *testing.T) {
 	}
 	client := &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "c", UID: "c"}}
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(report, client).Build()
-	r := &Reconciler{Client: c, Clock: clock, Ledger: NewLedger(clock, time.Minute), Clients: make(chan event.GenericEvent, 10)}
+	r := &Reconciler{Client: c, Clock: clock, RegistryNamespace: "hallpass-registry", Ledger: NewLedger(clock, time.Minute), Clients: make(chan event.GenericEvent, 10)}
 	r.clients.names = map[usage.Key]types.NamespacedName{usage.KeyOf("c"): {Namespace: "shop", Name: "c"}}
 	reconcile := func() {
 		t.Helper()
@@ -408,12 +409,12 @@ func TestOnlyClientsThatExistAreWoken(t *testing.T) {
 	clock := clocktesting.NewFakePassiveClock(at(0))
 	there := &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "there", UID: "there"}}
 	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
+	if err := errors.Join(corev1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		t.Fatal(err)
 	}
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(there).Build()
 	woken := make(chan event.GenericEvent, 10)
-	r := &Reconciler{Client: c, Clock: clock, Ledger: NewLedger(clock, 10*time.Minute), Clients: woken}
+	r := &Reconciler{Client: c, Clock: clock, RegistryNamespace: "hallpass-registry", Ledger: NewLedger(clock, 10*time.Minute), Clients: woken}
 	r.clients.names = map[usage.Key]types.NamespacedName{
 		usage.KeyOf("there"): {Namespace: "shop", Name: "there"}, usage.KeyOf("gone"): {Namespace: "shop", Name: "gone"},
 	}

@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -24,6 +25,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -121,7 +123,9 @@ func (h *history) flood(namespace string, clients int) {
 // namespaces of these.
 func (h *history) verdict(clients map[string]string) map[string]usage.Finding {
 	h.Helper()
-	r := &usagereport.Reconciler{Client: h.client, Clock: clock.RealClock{}, Ledger: usagereport.NewLedger(clock.RealClock{}, time.Minute)}
+	r := &usagereport.Reconciler{
+		Client: h.client, Clock: clock.RealClock{}, Ledger: usagereport.NewLedger(clock.RealClock{}, time.Minute), RegistryNamespace: "hallpass-registry",
+	}
 	reports := h.store.all()
 	for i := range reports {
 		if _, err := r.Reconcile(h.Context(), &reports[i]); err != nil {
@@ -152,7 +156,7 @@ func TestATenantThatFillsTheMemoryOfAReplicaEndsNoSecretAndKeepsNone(t *testing.
 	const honest, hostile = "6f1d3c1e-0c1b-4a57-9d0a-0a1b2c3d4e5f", "0a1d3c1e-0c1b-4a57-9d0a-0a1b2c3d4e60"
 	const room, flood = 64 << 10, 50 // the room for 400 clients, and new ones a minute
 	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
+	if err := errors.Join(corev1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		t.Fatal(err)
 	}
 	for seed := range 3 {
