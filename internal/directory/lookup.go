@@ -123,8 +123,12 @@ func (d *Directory) LookUpMinted(ctx context.Context, opaqueID string) (oauth2.M
 }
 
 // LookUpResource asks the API server for the record of an identifier; nil means that there is none,
-// an error that there was no response. Memory does not change.
+// an error that there was no response. Memory does not change. While memory is read anew after a
+// restore, it alone answers: the API server may have a consent that was withdrawn since the backup.
 func (d *Directory) LookUpResource(ctx context.Context, identifier string) (*oauth2.Resource, error) {
+	if err := d.watches.Trusted(); err != nil {
+		return nil, err
+	}
 	record, _, err := d.api.record(ctx, registration.ResourceSecretName(identifier))
 	if err != nil {
 		return nil, fmt.Errorf("look up the record of a resource: %w", err)
@@ -135,8 +139,12 @@ func (d *Directory) LookUpResource(ctx context.Context, identifier string) (*oau
 	return nil, nil //nolint:nilnil // an absence is an answer, and the one that callers ask for
 }
 
-// LookUpIssuer asks the API server itself for the record of a trusted issuer.
+// LookUpIssuer asks the API server itself for the record of a trusted issuer, as LookUpResource
+// does.
 func (d *Directory) LookUpIssuer(ctx context.Context, name string) (*oauth2.TrustedIssuer, error) {
+	if err := d.watches.Trusted(); err != nil {
+		return nil, err
+	}
 	record, _, err := d.api.record(ctx, registration.IssuerSecretName(name))
 	if err != nil {
 		return nil, fmt.Errorf("look up the record of a trusted issuer: %w", err)
@@ -145,6 +153,7 @@ func (d *Directory) LookUpIssuer(ctx context.Context, name string) (*oauth2.Trus
 }
 
 // LookUpRing asks the API server for the signing keys, and keeps those that memory did not have.
+// It does so after a restore too: the taints that memory knows stay in force.
 func (d *Directory) LookUpRing(ctx context.Context) (keyring.Ring, error) {
 	var secret corev1.Secret
 	err := d.api.core.Get().Namespace(d.api.namespace).Resource(resourceSecrets).Name(registration.KeysSecretName).Do(ctx).Into(&secret)

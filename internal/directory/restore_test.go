@@ -300,8 +300,14 @@ func TestACallerIsToldThatTheStoreIsBehind(t *testing.T) {
 	f := newFixture(t, "")
 	f.fill(t)
 	f.sources.registry.Report(restore.Moved)
-	if _, err := f.LookUpMinted(t.Context(), "id"); !errors.Is(err, watch.ErrRestored) {
-		t.Errorf("got %v", err)
+	_, client := f.LookUp(t.Context(), reporting.ID)
+	_, minted := f.LookUpMinted(t.Context(), "id")
+	_, resource := f.LookUpResource(t.Context(), "https://api")
+	_, issuer := f.LookUpIssuer(t.Context(), "github")
+	for what, err := range map[string]error{"client": client, "token": minted, "resource": resource, "issuer": issuer} {
+		if !errors.Is(err, watch.ErrRestored) {
+			t.Errorf("the look-up of a %s: %v", what, err)
+		}
 	}
 	must(t, f.source(resourceClients).Update(suspendedObject(reporting, "150")))
 	if f.Record(reporting.ID).Owner.Suspended {

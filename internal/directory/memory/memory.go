@@ -39,7 +39,7 @@ type Memory struct {
 
 // New returns an empty Memory with a clock, by which it decides, and one by which it forgets.
 func New(now, past func() time.Time) *Memory {
-	m := &Memory{now: now, past: past}
+	m := &Memory{now: now, past: past, tombstones: tombstones{past: past}}
 	m.Revocations.past = past
 	revoked := &m.Revocations.State
 	m.Clients = Clients{objects[packedOwner]{resourceClients, half[packedOwner]{&m.records, ownerOf}, &m.tombstones, now}, revoked}

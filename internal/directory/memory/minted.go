@@ -62,11 +62,12 @@ func (m *minted) next(place Place, next storedMinted) {
 	m.put(place, next)
 }
 
-// bury records that the tokens of a record are gone, but for those that are kept.
+// bury records that the tokens of a record are gone, but for those that are kept, and those that
+// have expired for certain.
 func (m *minted) bury(record storedMinted, kept ...oauth2.MintedToken) {
-	now := m.now()
+	now, past := m.now(), m.past()
 	for _, token := range record.tokens() {
-		if now.Before(token.ExpiresAt) && !slices.ContainsFunc(kept, func(k oauth2.MintedToken) bool { return k.ID == token.ID }) {
+		if past.Before(token.ExpiresAt) && !slices.ContainsFunc(kept, func(k oauth2.MintedToken) bool { return k.ID == token.ID }) {
 			m.tombstones.add(tokenIdentity(token.ID), TenantOf(record.Namespace), now)
 		}
 	}

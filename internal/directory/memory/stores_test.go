@@ -469,18 +469,21 @@ func TestAResurrectedObjectIsRefused(t *testing.T) {
 }
 
 func TestTombstonesAreKeptForADayAndBounded(t *testing.T) {
-	var d tombstones
+	now := noon
+	d := tombstones{past: func() time.Time { return now }}
 	name := func(i int) Place { return placeOf(numbers(int64(i))) }
 	d.add(name(0), TenantOf("shop"), noon)
 	d.add(name(0), TenantOf("shop"), noon.Add(time.Hour)) // it does not go twice
 	if !d.has(name(0)) || d.state(name(0), noon) != restore.Deleted || d.state(name(0), noon.Add(-time.Second)) != restore.Unknown || d.has(name(1)) {
 		t.Error("it is not known when an object went")
 	}
-	d.add(name(1), TenantOf("shop"), noon.Add(tombstoneLifetime+time.Hour))
+	now = noon.Add(tombstoneLifetime + time.Hour)
+	d.add(name(1), TenantOf("shop"), now)
 	if !d.has(name(0)) || !d.has(name(1)) {
 		t.Error("something was forgotten after a day")
 	}
-	d.add(name(2), TenantOf("shop"), noon.Add(2*tombstoneLifetime+2*time.Hour))
+	now = noon.Add(2*tombstoneLifetime + 2*time.Hour)
+	d.add(name(2), TenantOf("shop"), now)
 	if d.has(name(0)) || !d.has(name(1)) || !d.has(name(2)) {
 		t.Error("what went long ago is not forgotten, or what went lately is")
 	}
@@ -495,6 +498,45 @@ func TestTombstonesAreKeptForADayAndBounded(t *testing.T) {
 	d.remove(last)
 	if d.has(last) {
 		t.Error("it was not forgotten")
+	}
+}
+
+// A machine whose clock is set ahead for a moment forgets no deletion, and one that expires no
+// token early.
+func TestAClockThatIsSetDropsNoTombstone(t *testing.T) {
+	f := newFixture()
+	name := func(i int64) Client { return Client{Place: placeOf(numbers(i)), Owner: oauth2.Owner{UID: "one"}} }
+	remove := func(i int64, now, past time.Duration) {
+		f.now, f.past = noon.Add(now), noon.Add(past)
+		f.Clients.Remove(name(i))
+	}
+	const hour, day = time.Hour, tombstoneLifetime
+	remove(0, -day-hour, -day-hour)
+	remove(1, -hour, -hour)
+	remove(2, hour, hour)
+	remove(3, 3*day, 2*hour) // the clock is ahead
+	remove(4, 6*day, 2*hour)
+	remove(5, 3*hour, 3*hour)
+	for i := range int64(6) {
+		if !f.Clients.Resurrected(name(i)) && i > 0 {
+			t.Errorf("the deletion of %d is forgotten within a day", i)
+		}
+	}
+	remove(6, 2*day, 2*day)
+	remove(7, 3*day+hour, 3*day+hour)
+	for i := range int64(6) {
+		if f.Clients.Resurrected(name(i)) {
+			t.Errorf("the deletion of %d is remembered after two days", i)
+		}
+	}
+
+	f = newFixture()
+	place := placeOf(registration.OpaqueSecretName(oauth2.OpaqueID(printer.UID)))
+	f.Registry.minted.next(place, storedMinted{Minted: &printer})
+	f.now, f.past = noon.Add(2*hour), noon // the token expires an hour after noon
+	f.Registry.minted.next(place, storedMinted{})
+	if !f.tombstones.has(tokenIdentity(printer.Tokens[0].ID)) {
+		t.Error("the end of a token is forgotten, because the clock is ahead")
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 
 const (
 	// tombstoneLifetime is for how long at least a tombstone is kept, and so how old a backup
-	// may be.
+	// may be. It is measured by a clock that nobody can set: see apiclock.Clock.Forgotten.
 	tombstoneLifetime = 24 * time.Hour
 	// maxTombstones bounds their number, at some sixty bytes each: the namespaces with the most
 	// lose their oldest sooner.
@@ -39,15 +39,20 @@ func TenantOf(namespace string) Tenant {
 type tombstone struct {
 	at   int64
 	from Tenant
+	// aged means that it was there when tombstones were last dropped.
+	aged bool
 }
 
 // tombstones are objects that were deleted or are terminating. A UID is never given twice and no
 // deletion is undone, so a resurrected object proves that etcd was restored, whatever the
 // resourceVersions are.
 type tombstones struct {
+	// past is an instant that is over for certain.
+	past func() time.Time
+
 	mu     sync.Mutex
 	values map[Place]tombstone
-	// swept is when old tombstones were last dropped.
+	// swept is when old tombstones were last dropped, by past.
 	swept time.Time
 }
 
@@ -69,16 +74,30 @@ func (t *tombstones) add(object Place, from Tenant, now time.Time) {
 	if t.values == nil {
 		t.values = map[Place]tombstone{}
 	}
-	if now.Sub(t.swept) > tombstoneLifetime {
-		if before := t.swept; !before.IsZero() {
-			maps.DeleteFunc(t.values, func(_ Place, gone tombstone) bool { return gone.at < before.UnixNano() })
-		}
-		t.swept = now
+	switch past := t.past(); {
+	case t.swept.IsZero():
+		t.swept = past
+	case past.Sub(t.swept) > tombstoneLifetime:
+		t.age()
+		t.swept = past
 	}
 	if len(t.values) >= maxTombstones {
 		t.makeRoom()
 	}
-	t.values[object] = tombstone{now.UnixNano(), from}
+	t.values[object] = tombstone{at: now.UnixNano(), from: from}
+}
+
+// age drops the tombstones that were there the last time. A lifetime has passed since then,
+// whatever the clock showed when they were added.
+func (t *tombstones) age() {
+	for object, gone := range t.values {
+		if gone.aged {
+			delete(t.values, object)
+			continue
+		}
+		gone.aged = true
+		t.values[object] = gone
+	}
 }
 
 // makeRoom drops the oldest tombstones of the namespaces that have more than a fair share.
