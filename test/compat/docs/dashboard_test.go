@@ -10,6 +10,7 @@ import (
 	"maps"
 	"math"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -184,6 +185,46 @@ func TestTheDashboardIsWhatGrafanaTakes(t *testing.T) {
 		}
 		if check(strings.Replace(string(content), right, wrong, 1)) == nil {
 			t.Errorf("with %s in the place of %s it is taken, too", wrong, right)
+		}
+	}
+}
+
+// TestEachMetricOfAnAlertHasAPanel, so that an alert can be followed in the dashboard.
+func TestEachMetricOfAnAlertHasAPanel(t *testing.T) {
+	alerts, err := os.ReadFile("../../../config/monitoring/alerts.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile("../../../config/monitoring/dashboard.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dashboard struct {
+		Panels []struct {
+			Targets []struct {
+				Expr string `json:"expr"`
+			} `json:"targets"`
+		} `json:"panels"`
+	}
+	if err := json.Unmarshal(content, &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	metric := regexp.MustCompile(`\b(hallpass|leader_election|controller_runtime)_[a-z_]+`)
+	shown := map[string]bool{}
+	for _, panel := range dashboard.Panels {
+		for _, target := range panel.Targets {
+			for _, name := range metric.FindAllString(target.Expr, -1) {
+				shown[name] = true
+			}
+		}
+	}
+	alerting := metric.FindAllString(string(alerts), -1)
+	if len(alerting) < 20 {
+		t.Errorf("the alerts name %d metrics", len(alerting))
+	}
+	for _, name := range alerting {
+		if !shown[name] {
+			t.Errorf("%s has an alert and no panel", name)
 		}
 	}
 }
