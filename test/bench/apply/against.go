@@ -27,9 +27,6 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
 
-// pairGoal is the highest acceptable median ratio.
-const pairGoal = 1.03
-
 // turn is what a manager took for its clients in a round.
 type turn struct{ elapsed, processor time.Duration }
 
@@ -68,22 +65,27 @@ func measureAgainst(ctx context.Context, s settings) (err error) {
 			}
 		}
 	}
-	fmt.Printf("ratio of the new manager to that of -against, apply -> Ready of %d clients, median and quartiles of %d paired rounds; the goal is %.2f\n",
-		s.clients, s.rounds, pairGoal)
-	compare("CPU", turns[managers[0]], turns[s.against], func(t turn) time.Duration { return t.processor })
-	compare("time", turns[managers[0]], turns[s.against], func(t turn) time.Duration { return t.elapsed })
-	return nil
+	fmt.Printf("ratio of the new manager to that of -against, apply -> Ready of %d clients, median and quartiles of %d paired rounds\n", s.clients, s.rounds)
+	return errors.Join(
+		compare("CPU", turns[managers[0]], turns[s.against], s.goal, func(t turn) time.Duration { return t.processor }),
+		compare("time", turns[managers[0]], turns[s.against], s.goal, func(t turn) time.Duration { return t.elapsed }),
+	)
 }
 
-// compare prints the median and the quartiles of the ratios of each round.
-func compare(what string, now, before []turn, figure func(turn) time.Duration) {
+// compare prints the median and the quartiles of the ratios of each round. It fails if the median is
+// above the goal; 0 sets none.
+func compare(what string, now, before []turn, goal float64, figure func(turn) time.Duration) error {
 	ratios := make([]float64, len(now))
 	for i := range now {
 		ratios[i] = float64(figure(now[i])) / float64(figure(before[i]))
 	}
 	slices.Sort(ratios)
 	share := func(of float64) float64 { return ratios[min(len(ratios)-1, int(of*float64(len(ratios))))] }
-	fmt.Printf("%-6s %.3f  %.2f-%.2f\n", what, share(.5), share(.25), share(.75))
+	fmt.Printf("%-6s %.3f  %.2f-%.2f  (goal %.2f)\n", what, share(.5), share(.25), share(.75), goal)
+	if median := share(.5); goal > 0 && median > goal {
+		return fmt.Errorf("the %s of the new manager is %.3f times that of -against; the goal is %.2f", what, median, goal)
+	}
+	return nil
 }
 
 func startPair(ctx context.Context, s settings) (_ *pair, err error) {

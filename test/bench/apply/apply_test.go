@@ -21,6 +21,30 @@ func TestTheBenchmarkRuns(t *testing.T) {
 	}
 }
 
+func TestAManagerAboveTheGoalFails(t *testing.T) {
+	turns := func(seconds ...int) (turns []turn) {
+		for _, s := range seconds {
+			turns = append(turns, turn{processor: time.Duration(s) * time.Second})
+		}
+		return turns
+	}
+	processor := func(t turn) time.Duration { return t.processor }
+	for name, c := range map[string]struct {
+		now   []turn
+		goal  float64
+		fails bool
+	}{
+		"at the goal":            {turns(103, 103, 103), 1.03, false},
+		"one round is slow":      {turns(100, 100, 200), 1.03, false},
+		"the median is above it": {turns(100, 104, 104), 1.03, true},
+		"there is no goal":       {turns(200, 200, 200), 0, false},
+	} {
+		if err := compare("CPU", c.now, turns(100, 100, 100), c.goal, processor); (err != nil) != c.fails {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // TestManagersAreCompared compares the manager with itself.
 func TestManagersAreCompared(t *testing.T) {
 	if runtime.GOOS != "linux" {

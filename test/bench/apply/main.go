@@ -24,6 +24,8 @@ type settings struct {
 	lag     time.Duration
 	idle    time.Duration
 	against string
+	// goal is the highest median ratio that is no failure; 0 sets none.
+	goal float64
 }
 
 // complete sets the defaults that depend on -against.
@@ -43,6 +45,7 @@ func main() {
 	flag.DurationVar(&s.idle, "idle", time.Minute, "how long to watch for writes while nothing changes")
 	flag.StringVar(&s.against, "against", "",
 		"compare the manager with this `BINARY` of another commit instead; it must support the flags of commit 37318f4")
+	flag.Float64Var(&s.goal, "goal", 1.03, "with -against, fail if a median ratio is higher; 0 sets no goal")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := measure(ctx, s)
