@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -385,21 +386,70 @@ func TestEachWaitHasAWake(t *testing.T) {
 	for _, name := range names {
 		eventually(t, name+" is there", func() bool { return hasReason(t, cases[name].object, name) })
 	}
-	for _, name := range names {
-		c := cases[name]
-		for _, o := range c.create {
-			create(t, o)
-		}
-		if c.remove != nil {
-			must(t, cluster.Delete(t.Context(), c.remove))
-		}
-		if c.change != nil {
-			c.change(t)
-		}
+	longest := map[string]time.Duration{}
+	for _, row := range rows {
+		longest[row.Name()] = row.Longest()
+	}
+	var watching sync.WaitGroup
+	took := make([]time.Duration, len(names))
+	for i, name := range names {
+		cases[name].end(t)
+		ended := time.Now()
+		watching.Go(func() { took[i] = awaitEnd(t.Context(), cases[name].object, name).Sub(ended) })
 	}
 	for _, name := range names {
 		eventually(t, name+" has ended", func() bool { return !hasReason(t, cases[name].object, name) })
 	}
+	watching.Wait()
+	slack := slackNow(t, len(names))
+	for i, name := range names {
+		if d := took[i]; d > longest[name]+slack {
+			t.Errorf("%s ended after %s; docs/conditions.md has %s, and this machine needs up to %s more", name, d, longest[name], slack)
+		}
+	}
+}
+
+// awaitEnd returns when an object was seen without the condition of a name such as
+// OAuth2Client/Suspended.
+func awaitEnd(ctx context.Context, o client.Object, name string) time.Time {
+	_, reason, _ := strings.Cut(name, "/")
+	o, _ = o.DeepCopyObject().(client.Object)
+	for ; ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
+		if err := cluster.Get(ctx, client.ObjectKeyFromObject(o), o); err == nil && !carries(o, reason) {
+			break
+		}
+	}
+	return time.Now()
+}
+
+func carries(o client.Object, reason string) bool {
+	return slices.ContainsFunc(conditionsIn(o), func(c metav1.Condition) bool { return c.Reason == reason })
+}
+
+// end ends the cause of the condition.
+func (c waitCase) end(t *testing.T) {
+	t.Helper()
+	for _, o := range c.create {
+		create(t, o)
+	}
+	if c.remove != nil {
+		must(t, cluster.Delete(t.Context(), c.remove))
+	}
+	if c.change != nil {
+		c.change(t)
+	}
+}
+
+// slackNow is how much longer than on an idle machine something may take: the time in which this
+// one has the manager reconcile a few edits, as many times as there are cases that end at once.
+func slackNow(t *testing.T, cases int) time.Duration {
+	t.Helper()
+	const edits = 5
+	began := time.Now()
+	for i := range edits {
+		create(t, newIn("waits-slack", fmt.Sprint("app-", i)))
+	}
+	return 4*time.Second + time.Since(began)/edits*time.Duration(cases)/4
 }
 
 // create creates an object and its namespace, and waits until the manager has reconciled it. The
@@ -450,7 +500,7 @@ func hasReason(t *testing.T, o client.Object, name string) bool {
 	t.Helper()
 	must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(o), o))
 	_, reason, _ := strings.Cut(name, "/")
-	return slices.ContainsFunc(conditionsIn(o), func(c metav1.Condition) bool { return c.Reason == reason })
+	return carries(o, reason)
 }
 
 // TestAResourceThatSelectsTooManyNamespacesWaitsForFewer labels more namespaces than one record can

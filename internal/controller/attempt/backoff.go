@@ -18,12 +18,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// firstPause and lastPause bound how long an object waits after a failed attempt: a registry
+// firstPause and LastPause bound how long an object waits after a failed attempt: a registry
 // namespace that comes back is full again in half a minute, and after ten seconds there are three a
 // minute.
 const (
 	firstPause = 5 * time.Millisecond
-	lastPause  = 30 * time.Second
+	LastPause  = 30 * time.Second
 )
 
 const (
@@ -35,7 +35,7 @@ const (
 
 // RateLimiter spaces the attempts of a controller whose own writes do not wake it while it fails.
 func RateLimiter() workqueue.TypedRateLimiter[reconcile.Request] {
-	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstPause, lastPause)
+	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstPause, LastPause)
 }
 
 // Backoff spaces the attempts at each object also where events wake its reconciler, such as that of
@@ -140,7 +140,7 @@ func older(version, after string) bool {
 
 // Failed records that an attempt failed which began and ended in these states.
 func (b *Backoff) Failed(key types.NamespacedName, before, after State, now time.Time) {
-	b.FailedWithin(key, before, after, now, Bounds{firstPause, lastPause})
+	b.FailedWithin(key, before, after, now, Bounds{firstPause, LastPause})
 }
 
 // Bounds are the pauses after the first failure, and after many.

@@ -17,8 +17,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
-// gather is how long an event in a namespace waits for others.
-const gather = 500 * time.Millisecond
+// Gather is how long an event in a namespace waits for others.
+const Gather = 500 * time.Millisecond
 
 // Burst looks once for what many events in a namespace concern together, such as those that wait
 // for the room that deleted objects leave. To handle each event would take time by the square of
@@ -41,7 +41,7 @@ func look(namespace string) reconcile.Request {
 
 // Note takes part in the burst of a namespace.
 func (b Burst) Note(namespace string, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-	q.AddAfter(look(namespace), gather)
+	q.AddAfter(look(namespace), Gather)
 }
 
 // Source wakes what was found; a controller watches it.

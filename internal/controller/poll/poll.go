@@ -26,18 +26,18 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/fair"
 )
 
-// An object is asked for every 5 seconds for ten minutes, and every minute after that.
+// An object is asked for as often as Often says, for OftenFor, and as Seldom says after that.
 const (
-	often    = 5 * time.Second
-	oftenFor = 10 * time.Minute
-	seldom   = time.Minute
+	Often    = 5 * time.Second
+	OftenFor = 10 * time.Minute
+	Seldom   = time.Minute
 )
 
 const (
-	// perSecond is how many requests are made in a second for all that wait. Namespaces take
+	// PerSecond is how many requests are made in a second for all that wait. Namespaces take
 	// turns.
-	perSecond = 20
-	slot      = time.Second / perSecond
+	PerSecond = 20
+	slot      = time.Second / PerSecond
 	// lookSlots are for the requests of an object that is woken: it reads its owner, what it
 	// waits for, and the owner of that.
 	lookSlots = 3
@@ -121,7 +121,7 @@ func (w *Waiting) Expect(object types.NamespacedName, on Object) {
 		delete(p.waits, request)
 	case known == nil || known.on != on:
 		p.waits[request] = &wait{object: object, of: w, on: on, since: time.Now()}
-		p.queue.AddAfter(request, often)
+		p.queue.AddAfter(request, Often)
 	}
 }
 
@@ -174,9 +174,9 @@ func (p *Poller) changed(request reconcile.Request, w *wait, answer string, err 
 	if p.waits[request] != w {
 		return false
 	}
-	again := often
-	if time.Since(w.since) >= oftenFor {
-		again = seldom
+	again := Often
+	if time.Since(w.since) >= OftenFor {
+		again = Seldom
 	}
 	p.queue.AddAfter(request, again)
 	if err != nil || w.asked && w.answer == answer {

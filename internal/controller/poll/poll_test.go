@@ -137,10 +137,10 @@ func TestAnObjectIsAskedForOftenAtFirst(t *testing.T) {
 		c.expect("shop", 1)
 		pass(15*time.Minute + time.Second)
 		var want []time.Duration
-		for at := often; at <= oftenFor; at += often {
+		for at := Often; at <= OftenFor; at += Often {
 			want = append(want, at)
 		}
-		for at := oftenFor + seldom; at <= 15*time.Minute; at += seldom {
+		for at := OftenFor + Seldom; at <= 15*time.Minute; at += Seldom {
 			want = append(want, at)
 		}
 		if diff := cmp.Diff(want, since(began, c.asked["shop"])); diff != "" {
@@ -197,7 +197,7 @@ func TestAChangeOfWhatIsWaitedForWakes(t *testing.T) {
 				c.change(w, there)
 				w.mu.Unlock()
 				w.expect("shop", 0) // the read that follows
-				pass(2 * often)
+				pass(2 * Often)
 				if woken := len(w.woken["shop"]) > 1; woken != c.wakes {
 					t.Errorf("woken: %t, want %t", woken, c.wakes)
 				}
@@ -227,7 +227,7 @@ func TestAThousandWaitsOfOneNamespaceDelayNoOther(t *testing.T) {
 				c.mu.Unlock()
 				pass(time.Minute)
 				woken := c.woken["shop"]
-				if len(woken) != 2 || woken[1].Sub(deleted) > often+2*time.Second {
+				if len(woken) != 2 || woken[1].Sub(deleted) > Often+2*time.Second {
 					t.Errorf("deleted at %s, woken at %s", deleted, woken)
 				}
 				var asked []time.Time
@@ -235,11 +235,11 @@ func TestAThousandWaitsOfOneNamespaceDelayNoOther(t *testing.T) {
 					asked = append(asked, of...)
 				}
 				looks := len(c.woken["bulk"]) + len(woken)
-				if most := busiest(c.asked["bulk"]); most > perSecond || most < perSecond/(1+lookSlots) {
-					t.Errorf("%d requests for the bulk within a second, at most %d", most, perSecond)
+				if most := busiest(c.asked["bulk"]); most > PerSecond || most < PerSecond/(1+lookSlots) {
+					t.Errorf("%d requests for the bulk within a second, at most %d", most, PerSecond)
 				}
-				if total := len(asked) + lookSlots*looks; total > 3*60*perSecond+lookSlots {
-					t.Errorf("%d requests in three minutes, %d looks included, want at most %d", total, looks, 3*60*perSecond)
+				if total := len(asked) + lookSlots*looks; total > 3*60*PerSecond+lookSlots {
+					t.Errorf("%d requests in three minutes, %d looks included, want at most %d", total, looks, 3*60*PerSecond)
 				}
 			})
 		})
@@ -253,7 +253,7 @@ func TestTwoKindsOfOneNameWaitForThemselves(t *testing.T) {
 		c.expect("shop", 1)
 		tokens.Expect(key("shop", "0"), Object{"Secret", "0"})
 		tokens.Expect(key("shop", "0"), Object{})
-		pass(often + time.Second)
+		pass(Often + time.Second)
 		if len(c.asked["shop"]) != 1 {
 			t.Errorf("asked %d times, want once for the client", len(c.asked["shop"]))
 		}

@@ -25,8 +25,8 @@ import (
 )
 
 const (
-	// gather is how long room that was freed waits for more.
-	gather = 500 * time.Millisecond
+	// Gather is how long room that was freed waits for more.
+	Gather = 500 * time.Millisecond
 	// lookAgain is how often waiting objects are looked for room for, although none was freed:
 	// an object that was woken may not have taken its room.
 	lookAgain = time.Minute
@@ -352,7 +352,7 @@ func (r *Room) Start(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
 				return nil
-			case <-time.After(gather):
+			case <-time.After(Gather):
 			}
 		}
 		for _, found := range r.fitting() {

@@ -178,7 +178,7 @@ func TestWaitersAreWokenOnceThereIsRoom(t *testing.T) {
 		}
 		is := func(what string, want ...string) {
 			t.Helper()
-			time.Sleep(gather + 1) //nolint:forbidigo // of the bubble
+			time.Sleep(Gather + 1) //nolint:forbidigo // of the bubble
 			synctest.Wait()
 			slices.Sort(got)
 			if diff := cmp.Diff(want, got); diff != "" {

@@ -24,7 +24,8 @@ import (
 const (
 	interval   = time.Minute
 	firstRetry = 10 * time.Second
-	lastRetry  = 5 * time.Minute
+	// LastRetry is the longest time between two fetches that fail.
+	LastRetry = 5 * time.Minute
 )
 
 // fetches are the last fetch of the keys of each issuer. Events of other objects wake an issuer,
@@ -77,7 +78,7 @@ func (f *fetches) pause(uid types.UID, failed bool, now time.Time) time.Duration
 		f.retries.End(keyOf(uid))
 		return interval
 	}
-	f.retries.FailedWithin(keyOf(uid), attempt.State{}, attempt.State{}, now, attempt.Bounds{First: firstRetry, Last: lastRetry})
+	f.retries.FailedWithin(keyOf(uid), attempt.State{}, attempt.State{}, now, attempt.Bounds{First: firstRetry, Last: LastRetry})
 	return f.retries.Wait(keyOf(uid), attempt.State{}, now)
 }
 
