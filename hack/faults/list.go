@@ -21,6 +21,8 @@ const (
 	pure   = "internal/credential/"
 	client = "internal/controller/oauth2client/"
 	output = "internal/controller/output/"
+	// controllers is where the other controllers are.
+	controllers = "internal/controller/"
 )
 
 // never takes the place of a condition.
@@ -160,4 +162,55 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 		{client + "changes.go", ", before.WasDue(made.CreatedAt, policy):", ":"},
 		{client + "changes.go", "case was >= 0 && d.announced != v.ID:", "case was >= 0:"},
 	}, ""},
+	{"a Fixed token is valid for longer than its expirationTime", nil, []edit{
+		{controllers + "oauth2token/mint.go", "grant.Lifetime = s.end.Sub(now.Truncate(time.Second))", "grant.Lifetime = s.end.Sub(now)"},
+	}, controllers + "oauth2token/TestAFixedTokenExpiresAtItsTime"},
+	{"a revoked token stays in its Secret", nil, []edit{
+		{controllers + "oauth2token/mint.go", "case s.revoked && !now.Before(s.current.IssuedAt.Add(minAge)):", "case s.revoked && now.IsZero():"},
+	}, controllers + "oauth2token/TestATokenThatWasTakenBackIsReplacedOnceItIsNotQuiteNew"},
+	{"a resource takes the identifier of another one whose record was lost", nil, []edit{
+		{controllers + "oauth2resource/record.go", "other.DeletionTimestamp.IsZero() && wasDeclared(other) {", "other.DeletionTimestamp.IsZero() && false {"},
+	}, controllers + "oauth2resource/TestALostRecordIsNotTakenByAResourceThatWaits"},
+	{"the record of a resource that is too large grants more than before", nil, []edit{
+		{controllers + "oauth2resource/controller.go", "s.resource.Consents = oauth2.KeepConsents(s.resource.Consents, s.before.Consents)", "_ = s.before.Consents"},
+	}, controllers + "oauth2resource/TestTheSizeOfARecordIsLimited"},
+	{"signing keys whose Secret is deleted are made again", nil, []edit{
+		{controllers + "signingkeys/controller.go", "for _, other := range []keyring.Ring{spare, r.held} {", "for _, other := range []keyring.Ring{} {"},
+	}, controllers + "signingkeys/TestADeletedSecretComesBackWithTheSameKeys"},
+	{"signing keys of a newer version are overwritten", nil, []edit{
+		{controllers + "signingkeys/controller.go", "if err := registration.CheckWrite(s.secret.Data); err != nil {", "if err := registration.CheckWrite(s.secret.Data); err != nil && false {"},
+	}, controllers + "signingkeys/TestKeysOfANewerVersionStayAsTheyAre"},
+	{"a certificate that is not yet valid is served", nil, []edit{
+		{controllers + "servingcert/pair.go", "now.Earliest.Before(p.certificate.NotBefore) || end", "false || end"},
+	}, controllers + "servingcert/TestACertificateThatIsNotYetValidIsNotKept"},
+	{"one read by a wrong clock ends the trust in an authority", nil, []edit{
+		{controllers + "servingcert/authorities.go", "!now.Past().Before(a.former.certificate.NotAfter)", "!now.Earliest.Before(a.former.certificate.NotAfter)"},
+	}, controllers + "servingcert/TestAnEndedAuthorityStaysUntilTheClocksAgree"},
+	{"revocations end by the clock of the manager alone", nil, []edit{
+		{controllers + "tokenrevocation/controller.go", "todo := decide(all.Items, r.Lifetime, now.Past())", "todo := decide(all.Items, r.Lifetime, now.Latest)"},
+	}, controllers + "tokenrevocation/TestARevocationIsDeletedWhenTheClocksAgreeThatItsTokensHaveExpired"},
+	{"a merged batch has the name of one that it is made of", nil, []edit{
+		{controllers + "tokenrevocation/plan.go", "for i := range m.from {\n\t\t_, _ = fmt.Fprintf(sum, \"%s %s\\n\", m.from[i].Name, m.from[i].UID)\n\t}\n", ""},
+	}, controllers + "tokenrevocation/TestTheNameOfAMergedBatchSaysWhatItIsMadeOf"},
+	{"the keys of an issuer that is away are forgotten", nil, []edit{
+		{controllers + "trustedissuer/fetches.go", "\tf.failed = nil\n\tif err == nil {", "\tf.failed = nil\n\tif err != nil {\n\t\tf.keys = \"\"\n\t}\n\tif err == nil {"},
+	}, controllers + "trustedissuer/TestAnIssuerThatIsAwayIsAskedLessAndLess"},
+	{"keys of an issuer are used for longer than their age", nil, []edit{
+		{controllers + "trustedissuer/status.go", "!s.now.Before(s.issuer.KeysUntil)", "false"},
+	}, controllers + "trustedissuer/TestKeysAreUsedForTheirAge"},
+	{"beyond a limit the newest objects stay", nil, []edit{
+		{controllers + "policy/places.go", "cmp.Or(created.Compare(than.Time), ", "cmp.Or(-created.Compare(than.Time), "},
+	}, controllers + "policy/TestOlderObjectsComeFirst"},
+	{"a usage report that was deleted is forgotten by a restart", nil, []edit{
+		{controllers + "usagereport/record.go", "r.Ledger.restore(known.Replicas)", "r.Ledger.restore(nil)"},
+	}, controllers + "usagereport/TestADeletedReportCountsAsUseAfterARestart"},
+	{"one read by a wrong clock deletes usage reports", nil, []edit{
+		{controllers + "usagereport/controller.go", "if !now.Agreed {", "if false {"},
+	}, controllers + "usagereport/TestOneLookWithAClockThatIsAheadForgetsNoUse"},
+	{"the record of a terminating client stays as it is", nil, []edit{
+		{controllers + "registry/controller.go", "\tcase terminating:\n", "\tcase terminating && false:\n"},
+	}, controllers + "registry/TestTheRecordOfATerminatingOwnerIsEmptied"},
+	{"the events of one namespace displace those of others", nil, []edit{
+		{controllers + "eventqueue/eventqueue.go", "dropped = r.queue.Excess()", "dropped = event"},
+	}, controllers + "eventqueue/TestTheEventsOfOneNamespaceDisplaceThoseOfNoOther"},
 }

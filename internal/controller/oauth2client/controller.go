@@ -117,7 +117,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, c *v1alpha1.OAuth2Client) (c
 	if len(c.Status.Conditions) > 0 { // what was reported is there, and a write is a repair
 		writer = r.memory.repairs.Client(writer, c, r.Clock.Now)
 	}
-	m := methodOf(c, writer, r.Live, r.declared(), generationKeys{r.Client, r.Live, r.RegistryNamespace, r.Random, &r.memory.generationKey})
+	declared := declaredReader{r.Declared, r.Live, &r.memory.declared, r.Clock}
+	m := methodOf(c, writer, r.Live, declared, generationKeys{r.Client, r.Live, r.RegistryNamespace, r.Random, &r.memory.generationKey})
 	key, before := client.ObjectKeyFromObject(c), r.state(ctx, c, m)
 	return r.memory.backoff.Run(key, before, r.Clock.Now, func() (ctrl.Result, attempt.State, error) {
 		result, s, err := r.attempt(ctx, c, m)

@@ -39,11 +39,6 @@ func trimDeclared(named func(secret types.NamespacedName) bool) output.Trim {
 	return output.Trim{Value: oauth2.CutDeclaredSecret, Used: named}
 }
 
-// declared reads the Secrets that users let us read.
-func (r *Reconciler) declared() client.Reader {
-	return declaredReader{r.Declared, r.Live, &r.memory.declared, r.Clock}
-}
-
 // declaredFor is how long a Secret is remembered that was read from the API server.
 const declaredFor = 24 * time.Hour
 
