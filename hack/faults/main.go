@@ -3,8 +3,9 @@
 
 // Command faults is make faults: it puts each fault of a list back into the code, one by one, and
 // replays random histories of the client reconciler until one of them finds it, or runs the test
-// that does, as for the faults of the other controllers. It fails for a fault that none finds. Nothing in the tree changes: the compiler reads
-// the edited files in the place of those that are there.
+// that does, as for the faults of the other controllers. It fails for a fault that none finds.
+// Nothing in the tree changes: the compiler reads the edited files in the place of those that are
+// there.
 package main
 
 import (

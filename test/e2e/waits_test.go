@@ -434,7 +434,8 @@ func (c waitCase) end(t *testing.T) {
 	}
 	if c.remove != nil {
 		must(t, cluster.Delete(t.Context(), c.remove))
-		eventually(t, c.remove.GetName()+" is gone", func() bool { // a namespace takes its time
+		// a namespace takes its time
+		eventually(t, c.remove.GetName()+" is gone", func() bool {
 			return apierrors.IsNotFound(cluster.Get(t.Context(), client.ObjectKeyFromObject(c.remove), c.remove))
 		})
 	}

@@ -69,7 +69,7 @@ type Recorder struct {
 
 	mu    sync.Mutex
 	queue fair.Schedule[*attempted]
-	// woken has a token for each worker that should look at the queue.
+	// woken has a token for each worker that should read the queue.
 	woken chan struct{}
 }
 
@@ -160,7 +160,7 @@ func (r *Recorder) schedule(event *fair.Slot[*attempted], due time.Time) {
 func (r *Recorder) wake() {
 	select {
 	case r.woken <- struct{}{}:
-	default: // each worker looks at the queue anyway
+	default: // all workers are woken already
 	}
 }
 

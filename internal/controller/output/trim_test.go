@@ -106,7 +106,7 @@ func TestWhatACacheKeeps(t *testing.T) {
 	}
 }
 
-// A Secret with a label of ours that no client names takes no more than its name.
+// A labelled Secret that no client names takes no more than its name.
 func TestACacheKeepsTheNameOfAnObjectThatNothingReads(t *testing.T) {
 	kept := Trim{
 		Used: func(key types.NamespacedName) bool {

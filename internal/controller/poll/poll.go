@@ -26,7 +26,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/fair"
 )
 
-// An object is asked for as often as Often says, for OftenFor, and as Seldom says after that.
+// An object is requested once in Often for OftenFor, and once in Seldom after that.
 const (
 	Often    = 5 * time.Second
 	OftenFor = 10 * time.Minute

@@ -15,7 +15,7 @@ import (
 
 const (
 	// tombstoneLifetime is for how long at least a tombstone is kept, and so how old a backup
-	// may be. It is measured by a clock that nobody can set: see apiclock.Clock.Forgotten.
+	// may be. It is elapsed time: see apiclock.Clock.Forgotten.
 	tombstoneLifetime = 24 * time.Hour
 	// maxTombstones bounds their number, at some sixty bytes each: the namespaces with the most
 	// lose their oldest sooner.

@@ -72,8 +72,8 @@ func measureAgainst(ctx context.Context, s settings) (err error) {
 	)
 }
 
-// compare prints the median and the quartiles of the ratios of each round. It fails if the median is
-// above the goal; 0 sets none.
+// compare prints the median and the quartiles of the ratios of each round. It fails if the median
+// is above the goal; 0 sets none.
 func compare(what string, now, before []turn, goal float64, figure func(turn) time.Duration) error {
 	ratios := make([]float64, len(now))
 	for i := range now {
