@@ -74,7 +74,6 @@ func TestAConditionEndsWithinTheTimeOfItsRow(t *testing.T) {
 	}
 }
 
-// TestThePageHasTheIntervalsOfTheRequestsByName.
 func TestThePageHasTheIntervalsOfTheRequestsByName(t *testing.T) {
 	content, err := os.ReadFile(filepath.Join(root, "docs", "conditions.md"))
 	if err != nil {
