@@ -151,6 +151,15 @@ func TestHowOftenAnEventIsTried(t *testing.T) {
 	}
 }
 
+// seen is how many events are created, how many wait, and how many of the flood do.
+func seen(r *Recorder, c *cluster) (created, wait, flood int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(c.created), r.queue.Len(), r.queue.LenOf("flood")
+}
+
 // The events of one namespace are more than can wait, and each is refused for a while. Those of
 // another namespace are all created, the first one before the flood is.
 func TestTheEventsOfOneNamespaceDisplaceThoseOfNoOther(t *testing.T) {
@@ -169,15 +178,15 @@ func TestTheEventsOfOneNamespaceDisplaceThoseOfNoOther(t *testing.T) {
 				}
 				r.Eventf(pod("late", "app"), nil, corev1.EventTypeNormal, reason, "Make", "Wrote it")
 				pass(0)
-				if len(c.created) != 2 || r.queue.Len() > waiting || r.queue.LenOf("flood") < waiting/2 {
-					t.Errorf("%d events of others are created, and %d of the flood wait", len(c.created), r.queue.LenOf("flood"))
+				if created, wait, flood := seen(r, c); created != 2 || wait > waiting || flood < waiting/2 {
+					t.Errorf("%d events of others are created, and %d of the flood wait", created, flood)
 				}
 				c.mu.Lock()
 				c.answer = nil
 				c.mu.Unlock()
 				pass(pause)
-				if created := len(c.created); r.queue.Len() != 0 || created < waiting {
-					t.Errorf("%d events are created in the end, and %d wait", created, r.queue.Len())
+				if created, wait, _ := seen(r, c); wait != 0 || created < waiting {
+					t.Errorf("%d events are created in the end, and %d wait", created, wait)
 				}
 			})
 		})
