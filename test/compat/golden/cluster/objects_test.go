@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/test/kit/golden"
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
@@ -146,7 +147,7 @@ func written(t *testing.T, list client.ObjectList) []string {
 		object, _ := item.(map[string]any)
 		meta, _ := object["metadata"].(map[string]any)
 		name, _ := meta["name"].(string)
-		if name == "kube-root-ca.crt" {
+		if name == "kube-root-ca.crt" || name == usagereport.RecordName { // that has the names of replicas
 			continue
 		}
 		for _, added := range []string{"uid", "resourceVersion", "creationTimestamp", "managedFields", "generation"} {
