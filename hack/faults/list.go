@@ -193,7 +193,7 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 		{controllers + "tokenrevocation/plan.go", "for i := range m.from {\n\t\t_, _ = fmt.Fprintf(sum, \"%s %s\\n\", m.from[i].Name, m.from[i].UID)\n\t}\n", ""},
 	}, controllers + "tokenrevocation/TestTheNameOfAMergedBatchSaysWhatItIsMadeOf"},
 	{"the keys of an issuer that is away are forgotten", nil, []edit{
-		{controllers + "trustedissuer/fetches.go", "\tf.failed = nil\n\tif err == nil {", "\tf.failed = nil\n\tif err != nil {\n\t\tf.keys = \"\"\n\t}\n\tif err == nil {"},
+		{controllers + "trustedissuer/fetches.go", "f.failed = nil\n", "if f.failed = nil; err != nil {\n\t\tf.keys = \"\"\n\t}\n"},
 	}, controllers + "trustedissuer/TestAnIssuerThatIsAwayIsAskedLessAndLess"},
 	{"keys of an issuer are used for longer than their age", nil, []edit{
 		{controllers + "trustedissuer/status.go", "!s.now.Before(s.issuer.KeysUntil)", "false"},
