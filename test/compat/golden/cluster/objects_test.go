@@ -147,7 +147,8 @@ func written(t *testing.T, list client.ObjectList) []string {
 		object, _ := item.(map[string]any)
 		meta, _ := object["metadata"].(map[string]any)
 		name, _ := meta["name"].(string)
-		if name == "kube-root-ca.crt" || name == usagereport.RecordName { // that has the names of replicas
+		// the record has the names of replicas
+		if name == "kube-root-ca.crt" || name == usagereport.RecordName {
 			continue
 		}
 		for _, added := range []string{"uid", "resourceVersion", "creationTimestamp", "managedFields", "generation"} {
