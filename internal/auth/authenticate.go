@@ -66,7 +66,7 @@ func (a *Authority) Authenticate(ctx context.Context, c Credentials) (Caller, er
 		}
 		return caller, a.confirmed(ctx, presented, found, err)
 	}
-	if found.record.Client.Credentials.Federated != nil {
+	if found.record.Client.Federated() != nil {
 		caller.Trail.Method = oauth2.FederatedJWT
 	}
 	caller.Trail.Namespace, caller.Trail.ClientUID = found.record.Client.Namespace, found.record.Client.UID

@@ -17,7 +17,7 @@ func (v *view) foreign(presented oauth2.Presented) *oauth2.ForeignToken {
 	if token == nil || presented.ForeignToken != nil {
 		return token
 	}
-	if client := v.caller(token.ClientID).Client; client == nil || client.Credentials.Federated == nil {
+	if v.caller(token.ClientID).Client.Federated() == nil {
 		return nil
 	}
 	return token
@@ -34,8 +34,7 @@ func (v *view) issuer(name string) *oauth2.TrustedIssuer {
 // isFederated reports whether a client authenticates by JWTs of a trusted issuer, as memory knows
 // it: then the keys of the cluster do not matter.
 func (s *source) isFederated(clientID string) bool {
-	client := s.Directory.Record(clientID).Client
-	return client != nil && client.Credentials.Federated != nil
+	return s.Directory.Record(clientID).Client.Federated() != nil
 }
 
 // issuersOf looks up the trusted issuer of the client that was presented. For a JWT that can be
@@ -49,8 +48,8 @@ func (s *source) issuersOf(
 		return nil, nil //nolint:nilnil // there is none to ask for
 	}
 	name := ""
-	if client := callers[token.ClientID].Client; client != nil && client.Credentials.Federated != nil {
-		name = client.Credentials.Federated.IssuerName
+	if federated := callers[token.ClientID].Client.Federated(); federated != nil {
+		name = federated.IssuerName
 	}
 	if name == "" && presented.ForeignToken == nil {
 		return nil, nil //nolint:nilnil // there is none to ask for

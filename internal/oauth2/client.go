@@ -70,6 +70,15 @@ func (c Credentials) BySecret() bool {
 	return !c.KeysOnly && c.ServiceAccount == nil && c.Federated == nil
 }
 
+// Federated are the JWTs of a trusted issuer that authenticate the client; nil if there is no
+// client, or it authenticates by something else.
+func (c *Client) Federated() *Federated {
+	if c == nil {
+		return nil
+	}
+	return c.Credentials.Federated
+}
+
 // Revocation revokes the tokens of a client that were issued before an instant.
 type Revocation struct {
 	// Asked is the instant in the spec, and Before what the manager cut it back to when it

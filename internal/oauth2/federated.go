@@ -80,10 +80,9 @@ type Federation struct {
 // wrong with a JWT only if its subject and claims are those that the client names.
 func (f Federation) Authenticate(token *ForeignToken, now time.Time) (Record, UsedForeignToken, error) {
 	found := f.Record(token.ClientID)
-	var federated Federated
+	federated := found.Client.Federated()
 	var issuer *TrustedIssuer
-	if found.Client != nil && found.Client.Credentials.Federated != nil {
-		federated = *found.Client.Credentials.Federated
+	if federated != nil {
 		issuer = f.Trusted(federated.IssuerName)
 	}
 	key, known := issuer.verificationKey(token.message.Header)
@@ -93,7 +92,7 @@ func (f Federation) Authenticate(token *ForeignToken, now time.Time) (Record, Us
 	switch {
 	case found.Client == nil:
 		reason = ReasonUnknownClient
-	case found.Client.Credentials.Federated == nil:
+	case federated == nil:
 		reason = ReasonWrongMethod
 	case issuer == nil:
 		reason = cmp.Or(denial, ReasonIssuerNotFound)
@@ -101,7 +100,7 @@ func (f Federation) Authenticate(token *ForeignToken, now time.Time) (Record, Us
 		reason = ReasonOwnIssuer
 	case issuer.Suspended:
 		reason = ReasonIssuerSuspended
-	case !issuer.Lets(found.Client.Namespace, federated):
+	case !issuer.Lets(found.Client.Namespace, *federated):
 		reason = ReasonNotAllowedByIssuer
 	case issuer.isStale(now):
 		reason = ReasonKeysStale
