@@ -24,9 +24,14 @@ type Credentials struct {
 	Place *Place
 	// At is when the request was read.
 	At time.Time
-	// Admit may refuse a client whose credentials are good, before an assertion is used up.
-	// Then the client can send the assertion again. Nil refuses none.
-	Admit func(Caller) error
+	// Admission may refuse a client whose credentials are good; nil refuses none.
+	Admission Admission
+}
+
+// Admission is asked before an assertion is used up, so that a client that it refuses can send the
+// assertion again. It is an interface because a method value would be allocated for each request.
+type Admission interface {
+	Admit(caller Caller) error
 }
 
 // Caller is a client that authenticated. Of one that did not only the Trail is set.
@@ -98,10 +103,10 @@ func (a *Authority) Authenticate(ctx context.Context, c Credentials) (Caller, er
 }
 
 func (c Credentials) admit(caller Caller) error {
-	if c.Admit == nil {
+	if c.Admission == nil {
 		return nil
 	}
-	return c.Admit(caller)
+	return c.Admission.Admit(caller)
 }
 
 // needs is what could mend a refusal: another registration, or the keys of the cluster. No

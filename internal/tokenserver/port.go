@@ -30,8 +30,10 @@ type request struct {
 }
 
 // credentials are what a request presents to authenticate its client.
-func (in request) credentials(r *http.Request, admit func(auth.Caller) error) auth.Credentials {
-	return auth.Credentials{Authorization: r.Header.Values("Authorization"), Form: in.form, Source: in.source, Place: in.place, At: in.at, Admit: admit}
+func (in request) credentials(r *http.Request, admission auth.Admission) auth.Credentials {
+	return auth.Credentials{
+		Authorization: r.Header.Values("Authorization"), Form: in.form, Source: in.source, Place: in.place, At: in.at, Admission: admission,
+	}
 }
 
 // port serves endpoints: it alone writes statuses, headers and bodies, and records each decision

@@ -73,8 +73,8 @@ type feedEndpoint struct {
 	rendering *budget.Places // by namespace
 }
 
-// admit refuses a client that reads the feed too fast.
-func (e *feedEndpoint) admit(caller auth.Caller) error {
+// Admit refuses a client that reads the feed too fast.
+func (e *feedEndpoint) Admit(caller auth.Caller) error {
 	if d := e.limit.Take(caller.At, budget.Key{Who: caller.Client.ID}); !d.OK {
 		return auth.Throttled(d.Wait, "this client reads the feed faster than it may; try again after Retry-After")
 	}
@@ -82,7 +82,7 @@ func (e *feedEndpoint) admit(caller auth.Caller) error {
 }
 
 func (e *feedEndpoint) serve(r *http.Request, in request) (answer.Answer, *auth.Trail, error) {
-	caller, err := e.authority.Authenticate(r.Context(), in.credentials(r, e.admit))
+	caller, err := e.authority.Authenticate(r.Context(), in.credentials(r, e))
 	if err != nil {
 		return answer.Answer{}, caller.Trail, err
 	}

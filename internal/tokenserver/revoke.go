@@ -33,8 +33,8 @@ type revokeEndpoint struct {
 	waiting   *budget.Places // by namespace
 }
 
-// admit refuses a client that revokes tokens too fast.
-func (e *revokeEndpoint) admit(caller auth.Caller) error {
+// Admit refuses a client that revokes tokens too fast.
+func (e *revokeEndpoint) Admit(caller auth.Caller) error {
 	if d := e.limit.Take(caller.At, budget.Key{Who: caller.Client.ID}); !d.OK {
 		return auth.Throttled(d.Wait, "this client revokes tokens faster than it may; try again after Retry-After")
 	}
@@ -42,7 +42,7 @@ func (e *revokeEndpoint) admit(caller auth.Caller) error {
 }
 
 func (e *revokeEndpoint) serve(r *http.Request, in request) (answer.Answer, *auth.Trail, error) {
-	caller, err := e.authority.Authenticate(r.Context(), in.credentials(r, e.admit))
+	caller, err := e.authority.Authenticate(r.Context(), in.credentials(r, e))
 	trail := caller.Trail
 	if err != nil {
 		return answer.Answer{}, trail, err

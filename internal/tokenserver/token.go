@@ -19,7 +19,7 @@ type tokenEndpoint struct {
 }
 
 func (t *tokenEndpoint) serve(r *http.Request, in request) (answer.Answer, *auth.Trail, error) {
-	caller, err := t.authority.Authenticate(r.Context(), in.credentials(r, t.admit))
+	caller, err := t.authority.Authenticate(r.Context(), in.credentials(r, t))
 	if err != nil {
 		return answer.Answer{}, caller.Trail, err
 	}
@@ -34,8 +34,8 @@ func (t *tokenEndpoint) serve(r *http.Request, in request) (answer.Answer, *auth
 	return answer.Private(answer.JSON, issued.Answer()), issued.Trail, nil
 }
 
-// admit refuses a client that fetches tokens too fast.
-func (t *tokenEndpoint) admit(caller auth.Caller) error {
+// Admit refuses a client that fetches tokens too fast.
+func (t *tokenEndpoint) Admit(caller auth.Caller) error {
 	own, shared := budget.Key{Level: tokensOfClient, Who: caller.Client.ID}, budget.Key{Level: tokensOfAll, Who: caller.Client.Namespace}
 	if d := t.limit.Take(caller.At, own, shared); !d.OK {
 		return auth.Throttled(d.Wait, "this client fetches tokens faster than it may; keep a token until it expires")
