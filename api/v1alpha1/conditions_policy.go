@@ -170,6 +170,14 @@ func MethodNotAllowed(method AuthenticationMethod) metav1.Condition {
 			"spec.authentication.method, or ask the cluster's administrator.", method))
 }
 
+// GrantTypeNotAllowed is the condition of a client with a grant type that no policy allows.
+func GrantTypeNotAllowed(grantType GrantType) metav1.Condition {
+	return notReady(ReasonNotAllowedByPolicy, fmt.Sprintf(
+		"No OAuth2Policy allows the grant type %[1]s in this namespace: the client gets no tokens. Choose another one in spec.grantTypes, which is "+
+			"ClientCredentials if it is left out, or ask the cluster's administrator to list %[1]s in spec.grantTypes of the policies of this namespace.",
+		grantType))
+}
+
 // ContactsMissing is the condition of a client without contacts where a policy requires some.
 func ContactsMissing() metav1.Condition {
 	return notReady(ReasonNotAllowedByPolicy,

@@ -82,6 +82,7 @@ var refusalMessages = map[string]string{ //nolint:gochecknoglobals // a constant
 	"Suspended":                  "The client is suspended. Set spec.state to Active when it may fetch tokens again.",
 	"NotAllowedByPolicy":         "An OAuth2Policy does not allow this client. Its condition Ready names the field.",
 	"UnsupportedGrantType":       "The request has another grant type. Send grant_type=client_credentials.",
+	"GrantTypeNotAllowed":        "The client does not have the grant type of the request. Add it to spec.grantTypes, or send another grant_type.",
 	"MalformedRequest":           "The request is malformed. The error_description of the answer names what is wrong.",
 	"SigningAlgorithmNotEnabled": "No key signs with spec.tokenSigningAlgorithm. Choose an algorithm that the condition Ready lists.",
 	"TokenOfAnotherClient":       "The request revokes a token that was issued to another client. Let that client revoke it, or create a TokenRevocation.",

@@ -59,6 +59,7 @@ type OAuth2ClientList struct {
 //
 // +kubebuilder:validation:XValidation:rule="!(has(self.secret) && has(self.secret.source) && self.secret.source == 'Existing' && has(self.rotation) && has(self.rotation.interval))",message="rotation.interval is for Secrets that Hallpass writes; an Existing one is rotated by the tool that writes it"
 // +kubebuilder:validation:XValidation:rule="!has(self.authentication) || !(has(self.authentication.privateKeyJWT) || has(self.authentication.serviceAccount) || has(self.authentication.federatedToken)) || !has(self.rotation) && !(has(self.secret) && (has(self.secret.keys) && has(self.secret.keys.clientSecret) || has(self.secret.source) && self.secret.source == 'Existing'))",message="with PrivateKeyJWT, ServiceAccount and FederatedToken there is no client secret: leave out rotation, secret.keys.clientSecret and secret.source Existing"
+// +kubebuilder:validation:XValidation:rule="!has(self.grantTypes) || !('JWTBearer' in self.grantTypes) || has(self.authentication) && has(self.authentication.method) && self.authentication.method != 'ClientSecret'",message="grant type JWTBearer is for clients that send a JWT: set authentication.method to PrivateKeyJWT, ServiceAccount or FederatedToken"
 // +kubebuilder:validation:XValidation:rule="!has(self.defaultResource) || has(self.access) && self.access.exists(a, a.resourceNamespace == self.defaultResource.namespace && a.resourceName == self.defaultResource.name)",message="defaultResource must be one of spec.access"
 type OAuth2ClientSpec struct {
 	// displayName is a name for people. kubectl get --output wide prints it. At most 100
@@ -152,6 +153,16 @@ type OAuth2ClientSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.map(c, size(c.name) + (has(c.value) ? size(c.value) : 0) + (has(c.values) ? c.values.map(v, size(v)).sum() : 0)).sum() <= 2048",message="claims must be at most 2048 characters in all, names and values"
 	Claims []Claim `json:"claims,omitempty"`
 
+	// grantTypes are the grant types that the client may use at the token endpoint (RFC 7591
+	// grant_types). Defaults to ClientCredentials. With JWTBearer (RFC 7523) the client sends as
+	// the grant the JWT that it otherwise sends as its client assertion; this is for programs
+	// that know no other way, such as Prometheus. An OAuth2Policy can forbid grant types.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=2
+	GrantTypes []GrantType `json:"grantTypes,omitempty"`
+
 	// authentication configures how the client authenticates. Defaults to a client secret that
 	// Hallpass generates.
 	// +optional
@@ -183,6 +194,19 @@ type OAuth2ClientSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self >= timestamp('2020-01-01T00:00:00Z')",message="revokeTokensIssuedBefore is too early: there is no older token; tokens issued before this time are revoked, so give for example the present time in UTC: 2026-11-23T12:00:00Z"
 	RevokeTokensIssuedBefore *metav1.Time `json:"revokeTokensIssuedBefore,omitempty"`
 }
+
+// GrantType is a grant type of the token endpoint.
+//
+// +kubebuilder:validation:Enum=ClientCredentials;JWTBearer
+type GrantType string
+
+// The grant types of an OAuth2Client.
+const (
+	// GrantClientCredentials is client_credentials, also of a client that names none.
+	GrantClientCredentials GrantType = "ClientCredentials"
+	// GrantJWTBearer is urn:ietf:params:oauth:grant-type:jwt-bearer.
+	GrantJWTBearer GrantType = "JWTBearer"
+)
 
 // Contact is an e-mail address or an absolute URI.
 //

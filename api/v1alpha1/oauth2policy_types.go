@@ -63,6 +63,14 @@ type OAuth2PolicySpec struct {
 	// +kubebuilder:validation:MaxItems=4
 	AuthenticationMethods []AuthenticationMethod `json:"authenticationMethods,omitempty"`
 
+	// grantTypes are the grant types that clients may use. If unset, the policy allows
+	// ClientCredentials and JWTBearer.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=2
+	GrantTypes []GrantType `json:"grantTypes,omitempty"`
+
 	// maxTokenLifetime is the maximum lifetime of a token of an OAuth2Client, from 1m to 1h. If
 	// unset, the policy sets no limit. A client that asks for more gets tokens with this
 	// lifetime.

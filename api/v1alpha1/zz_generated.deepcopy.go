@@ -426,6 +426,11 @@ func (in *OAuth2ClientSpec) DeepCopyInto(out *OAuth2ClientSpec) {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
 	}
+	if in.GrantTypes != nil {
+		in, out := &in.GrantTypes, &out.GrantTypes
+		*out = make([]GrantType, len(*in))
+		copy(*out, *in)
+	}
 	in.Authentication.DeepCopyInto(&out.Authentication)
 	in.Secret.DeepCopyInto(&out.Secret)
 	out.Rotation = in.Rotation
@@ -571,6 +576,11 @@ func (in *OAuth2PolicySpec) DeepCopyInto(out *OAuth2PolicySpec) {
 	if in.AuthenticationMethods != nil {
 		in, out := &in.AuthenticationMethods, &out.AuthenticationMethods
 		*out = make([]AuthenticationMethod, len(*in))
+		copy(*out, *in)
+	}
+	if in.GrantTypes != nil {
+		in, out := &in.GrantTypes, &out.GrantTypes
+		*out = make([]GrantType, len(*in))
 		copy(*out, *in)
 	}
 	if in.MaxClients != nil {

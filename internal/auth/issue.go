@@ -53,11 +53,13 @@ func (a *Authority) Issue(ctx context.Context, caller Caller, request oauth2.Tok
 // grant decides what a client gets by a view.
 func (a *Authority) grant(client *oauth2.Client, request oauth2.TokenRequest, v *view) (oauth2.Grant, need, error) {
 	if v.has(grantRefused) && v.granted.Client.UID == client.UID {
-		grant, err := a.Issuer.Grant(v.granted.Client, request, v.resources())
+		grant, err := a.Issuer.GrantRequest(v.granted.Client, request, v.resources())
 		return grant, need{}, err
 	}
-	grant, err := a.Issuer.Grant(client, request, v.Memory)
-	if reason := oauth2.ReasonOf(err); reason != oauth2.ReasonTargetNotGranted && reason != oauth2.ReasonScopeNotGranted {
+	grant, err := a.Issuer.GrantRequest(client, request, v.Memory)
+	switch oauth2.ReasonOf(err) {
+	case oauth2.ReasonTargetNotGranted, oauth2.ReasonScopeNotGranted, oauth2.ReasonGrantTypeNotAllowed:
+	default:
 		return grant, need{}, err
 	}
 	audience := request.Resource

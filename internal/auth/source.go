@@ -111,8 +111,8 @@ var table = [...]row{ //nolint:gochecknoglobals // a constant table
 	clusterKeyUnknown: {once: []int{accountKeys}, refused: true},
 	// The last review of the token of a service account is older than reviewFresh.
 	verdictOld: {once: []int{accountReviews}, refused: true},
-	// TargetNotGranted or ScopeNotGranted for a token request. The resource costs another one
-	// of grants.
+	// TargetNotGranted, ScopeNotGranted or GrantTypeNotAllowed for a token request. The
+	// resource costs another one of grants.
 	grantRefused: {each: []int{perSubject, perPayer, clients, grants}},
 	// TokenKeyUnknown.
 	tokenKeyUnknown: {each: []int{perPayer}, once: []int{ringReads}},

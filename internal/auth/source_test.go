@@ -115,6 +115,13 @@ func TestTheSourceIsAskedForWhatMemoryLacks(t *testing.T) {
 			fixed(grants(func(*world) url.Values { return url.Values{"scope": {"write"}} })),
 			[]string{"client shop.reporting", "resource https://hallpass.test/resources//"}, oauth2.ReasonScopeNotGranted,
 		},
+		"a grant type of a client": {
+			func(w *world) {
+				w.change(reporting, func(c *oauth2.Client, _ *oauth2.Owner) { c.GrantTypes = oauth2.JWTBearer })
+			},
+			fixed(grants(func(*world) url.Values { return nil })),
+			[]string{"client shop.reporting", "resource https://hallpass.test/resources//"}, oauth2.ReasonGrantTypeNotAllowed,
+		},
 		"the key of a token": {
 			func(w *world) { w.memory.ring = otherRing(w.t) }, admits("read"), []string{"keys"}, oauth2.ReasonTokenKeyUnknown,
 		},

@@ -18,6 +18,8 @@ type Ceilings struct {
 	Methods []string
 	// Permitted are the methods that a policy lists which may permit something.
 	Permitted []string
+	// GrantTypes are the names of the grant types that clients may use; nil allows all.
+	GrantTypes []string
 	// TokenLifetime is the longest that a token may live; zero leaves it at MaxTokenLifetime.
 	TokenLifetime time.Duration
 	// FixedTokenLifetime limits tokens with a chosen end if FixedLimited is set; zero then
@@ -66,18 +68,7 @@ func (c Ceilings) Limits() Numbers {
 
 // And returns what both ceilings allow.
 func (c Ceilings) And(further Ceilings) Ceilings {
-	switch {
-	case c.Methods == nil:
-		c.Methods = further.Methods
-	case further.Methods != nil:
-		both := []string{} // not nil even if they have none in common: nil allows all
-		for _, method := range c.Methods {
-			if slices.Contains(further.Methods, method) {
-				both = append(both, method)
-			}
-		}
-		c.Methods = both
-	}
+	c.Methods, c.GrantTypes = inBoth(c.Methods, further.Methods), inBoth(c.GrantTypes, further.GrantTypes)
 	c.Permitted = slices.Concat(c.Permitted, further.Permitted)
 	if further.TokenLifetime > 0 && (c.TokenLifetime == 0 || further.TokenLifetime < c.TokenLifetime) {
 		c.TokenLifetime = further.TokenLifetime
@@ -95,6 +86,23 @@ func (c Ceilings) And(further Ceilings) Ceilings {
 	return c
 }
 
+// inBoth returns the names that two lists allow, of which nil allows all.
+func inBoth(one, other []string) []string {
+	switch {
+	case one == nil:
+		return other
+	case other == nil:
+		return one
+	}
+	both := []string{} // not nil even if they have none in common
+	for _, name := range one {
+		if slices.Contains(other, name) {
+			both = append(both, name)
+		}
+	}
+	return both
+}
+
 // permittedMethods are the methods that came after the first release. A policy has to list them.
 var permittedMethods = []string{"FederatedToken"} //nolint:gochecknoglobals // a constant list
 
@@ -104,6 +112,11 @@ func (c Ceilings) AllowMethod(method string) bool {
 		return false
 	}
 	return c.Methods == nil || slices.Contains(c.Methods, method)
+}
+
+// AllowGrantType reports whether clients may have a grant type.
+func (c Ceilings) AllowGrantType(name string) bool {
+	return c.GrantTypes == nil || slices.Contains(c.GrantTypes, name)
 }
 
 // AllowClientID reports whether a client may choose an identifier. One that is exact has to be in a

@@ -29,6 +29,8 @@ type Client struct {
 	Credentials     Credentials
 	// Refused means that a policy forbids the client.
 	Refused bool
+	// GrantTypes are those that it may use.
+	GrantTypes GrantTypes
 	// Revocation is what the spec revokes; zero for nothing.
 	Revocation Revocation
 	// Scopes are the free-form scopes for the namespace's own audience.
@@ -91,7 +93,7 @@ type Revocation struct {
 func (c Client) Emptied() Client {
 	emptied := Client{
 		ID: c.ID, UID: c.UID, Namespace: c.Namespace, Name: c.Name, Suspended: c.Suspended, Refused: c.Refused, TokenLifetime: c.TokenLifetime,
-		Credentials: Credentials{KeysOnly: c.Credentials.KeysOnly},
+		GrantTypes: c.GrantTypes, Credentials: Credentials{KeysOnly: c.Credentials.KeysOnly},
 	}
 	if account := c.Credentials.ServiceAccount; account != nil {
 		emptied.Credentials.ServiceAccount = &ServiceAccount{Name: account.Name}

@@ -6,6 +6,7 @@ package oauth2
 import (
 	"errors"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -17,6 +18,7 @@ type ErrorCode string
 const (
 	InvalidRequest          ErrorCode = "invalid_request"
 	InvalidClient           ErrorCode = "invalid_client"
+	InvalidGrant            ErrorCode = "invalid_grant"
 	UnauthorizedClient      ErrorCode = "unauthorized_client"
 	UnsupportedGrantType    ErrorCode = "unsupported_grant_type"
 	InvalidScope            ErrorCode = "invalid_scope"
@@ -119,6 +121,8 @@ const (
 	// the client names.
 	ReasonWrongSubject Reason = "WrongSubject"
 	ReasonWrongClaim   Reason = "WrongClaim"
+	// ReasonGrantTypeNotAllowed: the client does not have the grant type of the request.
+	ReasonGrantTypeNotAllowed Reason = "GrantTypeNotAllowed"
 	// ReasonPeopleNotServed: a program sent a person to log in.
 	ReasonPeopleNotServed Reason = "PeopleNotServed"
 )
@@ -127,7 +131,7 @@ const (
 // reason. Any caller that knows a client_id can cause the others.
 func (r Reason) ProvesCaller() bool {
 	return slices.Contains([]Reason{
-		ReasonUnsupportedGrant, ReasonTargetNotGranted, ReasonScopeNotGranted, ReasonAlgorithmNotEnabled,
+		ReasonUnsupportedGrant, ReasonGrantTypeNotAllowed, ReasonTargetNotGranted, ReasonScopeNotGranted, ReasonAlgorithmNotEnabled,
 		ReasonTokenOfAnother, ReasonSecretNotDecoded, ReasonAssertionReplayed, ReasonAccountTokenEnded,
 	}, r)
 }
@@ -155,13 +159,28 @@ func Refuse(code ErrorCode, reason Reason, description string) *Error {
 	return &Error{Code: code, Description: description, Reason: reason}
 }
 
+// failedAuthentication begins the description of each refusal to authenticate a client.
+const failedAuthentication = "client authentication failed"
+
 // notAuthenticated names where the owner of a client finds the reason, whether there is such a
 // client or not.
-const notAuthenticated = "client authentication failed; status.refusals of the OAuth2Client has the reason, if such a client exists"
+const notAuthenticated = failedAuthentication + "; status.refusals of the OAuth2Client has the reason, if such a client exists"
 
 // refuseClient is the same response to every client that is not authenticated, whatever the reason.
 func refuseClient(reason Reason) *Error {
 	return Refuse(InvalidClient, reason, notAuthenticated)
+}
+
+// OfGrant is the refusal of an assertion that was sent as the grant. It authenticates its client all
+// the same, and the answer is another one: RFC 7523 section 3.1. Other errors stay as they are.
+func OfGrant(err error) error {
+	refusal, ok := errors.AsType[*Error](err)
+	if !ok || refusal.Code != InvalidClient {
+		return err
+	}
+	ofGrant := *refusal
+	ofGrant.Code, ofGrant.Description = InvalidGrant, "the assertion is not accepted"+strings.TrimPrefix(refusal.Description, failedAuthentication)
+	return &ofGrant
 }
 
 // Replayed refuses an assertion that was used before.

@@ -12,11 +12,10 @@ import (
 	"time"
 )
 
-// GrantClientCredentials is the grant type of RFC 6749 section 4.4.
-const GrantClientCredentials = "client_credentials"
-
 // TokenRequest is a request to the token endpoint beside the client's authentication.
 type TokenRequest struct {
+	// GrantType is one grant type.
+	GrantType GrantTypes
 	// Scopes are the scopes asked for; none means all that are granted.
 	Scopes []string
 	// Resource is the resource indicator asked for (RFC 8707); "" means the default.
@@ -26,11 +25,12 @@ type TokenRequest struct {
 	Audience bool
 }
 
-// ParseTokenRequest reads the parameters of a client_credentials request.
+// ParseTokenRequest reads the parameters of a token request that do not authenticate its client.
 func ParseTokenRequest(form Form) (TokenRequest, error) {
-	switch form.Get("grant_type") {
-	case GrantClientCredentials:
-	case "":
+	grantType := grantTypeOf(form.Get("grant_type"))
+	switch {
+	case grantType != 0:
+	case form.Get("grant_type") == "":
 		return TokenRequest{}, Refuse(InvalidRequest, ReasonMalformedRequest,
 			"grant_type is missing; send grant_type=client_credentials")
 	default:
@@ -42,7 +42,7 @@ func ParseTokenRequest(form Form) (TokenRequest, error) {
 		return TokenRequest{}, err
 	}
 	resources := form.All(parameterResource)
-	request := TokenRequest{Scopes: scopes, Audience: form.Get("audience") != ""}
+	request := TokenRequest{GrantType: grantType, Scopes: scopes, Audience: form.Get("audience") != ""}
 	switch {
 	case len(resources) == 0:
 		return request, nil

@@ -196,14 +196,18 @@ func TestTokenRequests(t *testing.T) {
 		want oauth2.TokenRequest
 		code oauth2.ErrorCode
 	}{
-		"the grant alone":         {body: "grant_type=client_credentials"},
-		"with scope and resource": {body: "grant_type=client_credentials&scope=a+b&resource=https%3A%2F%2Fx", want: oauth2.TokenRequest{Scopes: []string{"a", "b"}, Resource: "https://x"}},
-		"no grant type":           {body: "scope=a", code: oauth2.InvalidRequest},
-		"an empty grant type":     {body: "grant_type=", code: oauth2.InvalidRequest},
-		"another grant type":      {body: "grant_type=password", code: oauth2.UnsupportedGrantType},
-		"another case":            {body: "grant_type=Client_Credentials", code: oauth2.UnsupportedGrantType},
-		"a bad scope":             {body: "grant_type=client_credentials&scope=a++b", code: oauth2.InvalidScope},
-		"two resources":           {body: "grant_type=client_credentials&resource=a&resource=b", code: oauth2.InvalidTarget},
+		"the grant alone": {body: "grant_type=client_credentials", want: oauth2.TokenRequest{GrantType: oauth2.ClientCredentials}},
+		"with scope and resource": {
+			body: "grant_type=client_credentials&scope=a+b&resource=https%3A%2F%2Fx",
+			want: oauth2.TokenRequest{GrantType: oauth2.ClientCredentials, Scopes: []string{"a", "b"}, Resource: "https://x"},
+		},
+		"an assertion as the grant": {body: "grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer", want: oauth2.TokenRequest{GrantType: oauth2.JWTBearer}},
+		"no grant type":             {body: "scope=a", code: oauth2.InvalidRequest},
+		"an empty grant type":       {body: "grant_type=", code: oauth2.InvalidRequest},
+		"another grant type":        {body: "grant_type=password", code: oauth2.UnsupportedGrantType},
+		"another case":              {body: "grant_type=Client_Credentials", code: oauth2.UnsupportedGrantType},
+		"a bad scope":               {body: "grant_type=client_credentials&scope=a++b", code: oauth2.InvalidScope},
+		"two resources":             {body: "grant_type=client_credentials&resource=a&resource=b", code: oauth2.InvalidTarget},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := oauth2.ParseTokenRequest(form(t, c.body))

@@ -16,10 +16,11 @@ import (
 // version is the newest that this build reads and writes. Records that have nothing which came
 // after the first version are still written with that one, which does not name its oldest reader:
 // an upgrade would write each of them again. Version 2 has clients of trusted issuers, and the
-// records of these issuers.
+// records of these issuers; version 3 has clients with grant types of their own.
 const (
-	firstVersion = 1
-	version      = 2
+	firstVersion     = 1
+	federatedVersion = 2
+	version          = 3
 )
 
 // read reads a document into its stored form.

@@ -77,7 +77,7 @@ func EncodeIssuer(t oauth2.TrustedIssuer) (map[string][]byte, error) {
 		return nil, fmt.Errorf("encode trusted issuer %s: %w", t.Name, err)
 	}
 	w := wireIssuer{
-		Form: wire.Form{Version: version}, Name: t.Name, UID: t.UID, Issuer: t.Issuer, State: wireActive, Keys: t.Keys.JWKs(),
+		Form: wire.Form{Version: federatedVersion}, Name: t.Name, UID: t.UID, Issuer: t.Issuer, State: wireActive, Keys: t.Keys.JWKs(),
 		FetchedAt: t.FetchedAt.UTC(), KeysUntil: t.KeysUntil.UTC(), Algorithms: t.Algorithms, Audiences: t.Audiences,
 		MaxSeconds: int64(t.MaxLife / time.Second), Once: t.Once,
 	}

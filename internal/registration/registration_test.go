@@ -4,6 +4,7 @@
 package registration_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -17,6 +18,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
 var created = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -80,7 +82,7 @@ func TestWhatIsNotSoundIsNotRead(t *testing.T) {
 		"nothing":                           "",
 		"not JSON":                          "client",
 		"no version":                        strings.Replace(golden, `"version":1,`, "", 1),
-		"a later version":                   strings.Replace(golden, `"version":1`, `"version":3`, 1),
+		"a later version":                   strings.Replace(golden, `"version":1`, `"version":4`, 1),
 		"no client_id":                      strings.Replace(golden, `"shop.reporting"`, `""`, 1),
 		"a client_id with a colon":          strings.Replace(golden, `"shop.reporting"`, `"a:b"`, 1),
 		"no UID":                            strings.Replace(golden, `"uid-1"`, `""`, 1),
@@ -89,6 +91,7 @@ func TestWhatIsNotSoundIsNotRead(t *testing.T) {
 		"no state":                          strings.Replace(golden, `"state":"suspended",`, "", 1),
 		"an unknown state":                  strings.Replace(golden, `"suspended"`, `"open"`, 1),
 		"an algorithm that does not sign":   strings.Replace(golden, `"tokenLifetimeSeconds"`, `"signingAlgorithm":"HS256","tokenLifetimeSeconds"`, 1),
+		"no grant type that is known":       strings.Replace(golden, `"tokenLifetimeSeconds"`, `"grantTypes":["Password"],"tokenLifetimeSeconds"`, 1),
 		"no lifetime":                       strings.Replace(golden, `"tokenLifetimeSeconds":3600,`, "", 1),
 		"a lifetime over an hour":           strings.Replace(golden, "3600", "3601", 1),
 		"a lifetime under a minute":         strings.Replace(golden, "3600", "59", 1),
@@ -364,5 +367,40 @@ func TestClaimsThatFirstReadersRefuseStandApart(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A token server of before grant types may read a client only if it allows no more of it.
+func TestTheRecordOfGrantTypesIsReadByWhoKnowsThem(t *testing.T) {
+	for name, c := range map[string]struct {
+		grantTypes oauth2.GrantTypes
+		want       wire.Form
+	}{
+		"none of its own":                {0, wire.Form{Version: 1}},
+		"one beside client credentials":  {oauth2.ClientCredentials | oauth2.JWTBearer, wire.Form{Version: 3, MinReader: 1}},
+		"one without client credentials": {oauth2.JWTBearer, wire.Form{Version: 3}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := full()
+			r.Client.GrantTypes = c.grantTypes
+			data, err := registration.Encode(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var form wire.Form
+			if err := json.Unmarshal(data["client.json"], &form); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, form); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			got, err := registration.Decode(data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(r, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }

@@ -205,6 +205,9 @@ func (w *weight) seldom(c oauth2.Client) {
 		w.number(int64(c.Credentials.MaxAssertionLife / time.Second))
 		w.text(string(c.Credentials.Keys))
 	}
+	if c.GrantTypes != 0 {
+		w.together += len("g0") // with the number of claims
+	}
 	if account := c.Credentials.ServiceAccount; account != nil {
 		w.text(account.Name, account.UID)
 		w.entries += accountWeight

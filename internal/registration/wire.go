@@ -44,6 +44,10 @@ type wireRegistration struct {
 	// client. It raises the version, because a manager that does not know the method would give
 	// the client a secret.
 	Federated *wireFederated `json:"federated,omitempty"`
+	// GrantTypes is there if the client has other grant types than client credentials alone. It
+	// raises the oldest reader too if client credentials are not among them, because a reader
+	// that ignores it allows them.
+	GrantTypes []string `json:"grantTypes,omitempty"`
 	// Access and what goes with it only add audiences; a reader that ignores them issues for
 	// the namespace's own.
 	Access          []wireAccess      `json:"access,omitempty"`
@@ -146,8 +150,13 @@ type wireVerifier struct {
 // formFor is the form of the registration of a client. Most are as the first version wrote them, so
 // that an upgrade does not write each of them again.
 func formFor(c oauth2.Client) wire.Form {
-	if c.Credentials.Federated != nil {
+	switch {
+	case !c.GrantTypes.Has(oauth2.ClientCredentials):
+		return wire.Form{Version: version}
+	case c.GrantTypes != 0:
 		return wire.Form{Version: version, MinReader: firstVersion}
+	case c.Credentials.Federated != nil:
+		return wire.Form{Version: federatedVersion, MinReader: firstVersion}
 	}
 	return wire.Form{Version: firstVersion}
 }
@@ -166,6 +175,7 @@ func toWire(r Registration) wireRegistration {
 		Revoked:              wireRevoked{c.Revocation.Asked.UTC(), c.Revocation.Before.UTC()},
 		DefaultResource:      wireName(c.DefaultResource),
 		Labels:               c.Labels,
+		GrantTypes:           c.GrantTypes.Names(),
 	}
 	switch {
 	case c.Suspended:
@@ -215,6 +225,10 @@ func (w wireRegistration) registration() (Registration, error) {
 
 		DefaultResource: oauth2.ObjectName(w.DefaultResource),
 		Revocation:      oauth2.Revocation{Asked: w.Revoked.Asked, Before: w.Revoked.Before},
+	}
+	var known bool
+	if c.GrantTypes, known = oauth2.GrantTypesOf(w.GrantTypes); !known {
+		return Registration{}, fmt.Errorf("of the grant types %q none is known", w.GrantTypes)
 	}
 	switch w.State {
 	case wireActive:

@@ -56,6 +56,7 @@ func TestTheAPIServerRefusesBadSpecs(t *testing.T) {
 		noSecret = "with source Existing, a template is rendered into a ConfigMap, which has no client secret"
 		uri      = "a clientID with a colon is an https: or urn: URI"
 		prefix   = "clientID must not begin with user: or system:"
+		bearer   = "grant type JWTBearer is for clients that send a JWT: set authentication.method to PrivateKeyJWT, ServiceAccount or FederatedToken"
 		overlap  = "rotation.interval must be at least a minute longer than rotation.overlap, which is 24h if it is left out"
 	)
 	for spec, message := range map[string]string{
@@ -251,20 +252,27 @@ func TestTheAPIServerRefusesBadSpecs(t *testing.T) {
 		"claims: [{name: sub, value: admin}]":                                                      claim,
 		"claims: [{name: Sub, value: admin}]":                                                      claim,
 		// left out unless a policy allows it
-		"claims: [{name: groups, values: ['system:masters']}]":                                                           "",
-		"claims: [{name: Groups, values: ['system:masters']}]":                                                           "write roles, groups, entitlements and permissions exactly like this",
-		"claims: [{name: 'cognito:groups', value: admin}]":                                                               "claim names with this host or prefix are reserved",
-		"claims: [{name: client_uid, value: a}]":                                                                         claim,
-		"claims: [{name: clientUID, value: a}]":                                                                          claim,
-		"claims: [{name: 'a b', value: a}]":                                                                              "the name of a claim begins with a letter, and has letters, digits, '_', '-', '.', ':' and '/' only",
-		`claims: [{name: a, value: 'a"b'}]`:                                                                              "the value of a claim is printable ASCII without quotation marks and backslashes",
-		"claims: [{name: a, values: ['ä']}]":                                                                             "the value of a claim is printable ASCII without quotation marks and backslashes",
-		"claims: [{name: ab, values: [" + long(1023) + ", " + long(1023) + "]}]":                                         "",
-		"claims: [{name: ab, values: [" + long(1023) + ", " + long(1024) + "]}]":                                         "claims must be at most 2048 characters in all, names and values",
-		"authentication: {method: ClientSecret}":                                                                         "",
-		"authentication: {method: PrivateKeyJWT}":                                                                        "set privateKeyJWT if and only if method is PrivateKeyJWT",
-		"authentication: {privateKeyJWT: {jwks: '{}'}}":                                                                  "set privateKeyJWT if and only if method is PrivateKeyJWT",
-		"authentication: {method: Password}":                                                                             `supported values: "ClientSecret", "PrivateKeyJWT", "ServiceAccount"`,
+		"claims: [{name: groups, values: ['system:masters']}]":                   "",
+		"claims: [{name: Groups, values: ['system:masters']}]":                   "write roles, groups, entitlements and permissions exactly like this",
+		"claims: [{name: 'cognito:groups', value: admin}]":                       "claim names with this host or prefix are reserved",
+		"claims: [{name: client_uid, value: a}]":                                 claim,
+		"claims: [{name: clientUID, value: a}]":                                  claim,
+		"claims: [{name: 'a b', value: a}]":                                      "the name of a claim begins with a letter, and has letters, digits, '_', '-', '.', ':' and '/' only",
+		`claims: [{name: a, value: 'a"b'}]`:                                      "the value of a claim is printable ASCII without quotation marks and backslashes",
+		"claims: [{name: a, values: ['ä']}]":                                     "the value of a claim is printable ASCII without quotation marks and backslashes",
+		"claims: [{name: ab, values: [" + long(1023) + ", " + long(1023) + "]}]": "",
+		"claims: [{name: ab, values: [" + long(1023) + ", " + long(1024) + "]}]": "claims must be at most 2048 characters in all, names and values",
+		"authentication: {method: ClientSecret}":                                 "",
+		"authentication: {method: PrivateKeyJWT}":                                "set privateKeyJWT if and only if method is PrivateKeyJWT",
+		"authentication: {privateKeyJWT: {jwks: '{}'}}":                          "set privateKeyJWT if and only if method is PrivateKeyJWT",
+		"grantTypes: []":                                                    "should have at least 1 items",
+		"grantTypes: [ClientCredentials]":                                   "",
+		"grantTypes: [ClientCredentials, ClientCredentials]":                "Duplicate value",
+		"grantTypes: [Password]":                                            `supported values: "ClientCredentials", "JWTBearer"`,
+		"grantTypes: [JWTBearer]":                                           bearer,
+		"{grantTypes: [JWTBearer], authentication: {method: ClientSecret}}": bearer,
+		"{grantTypes: [ClientCredentials, JWTBearer], authentication: {method: ServiceAccount, serviceAccount: {name: worker}}}": "",
+		"authentication: {method: Password}": `supported values: "ClientSecret", "PrivateKeyJWT", "ServiceAccount"`,
 		"authentication: {method: PrivateKeyJWT, privateKeyJWT: {jwks: '{}', maxAssertionLifetime: 10m}}":                "",
 		"authentication: {method: PrivateKeyJWT, privateKeyJWT: {jwks: '{}', maxAssertionLifetime: 601s}}":               "maxAssertionLifetime must be between 1m and 10m in whole seconds, such as 5m",
 		"authentication: {method: PrivateKeyJWT, privateKeyJWT: {jwks: '{}', maxAssertionLifetime: 59s}}":                "maxAssertionLifetime must be between 1m and 10m in whole seconds, such as 5m",

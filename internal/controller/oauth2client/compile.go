@@ -29,10 +29,12 @@ func compile(c *v1alpha1.OAuth2Client, s seen) oauth2.Client {
 		Namespace:     c.Namespace,
 		Name:          c.Name,
 		Suspended:     c.Spec.State == v1alpha1.ClientSuspended,
-		Refused:       !s.ceilings.AllowMethod(string(methodName(c))),
+		Refused:       !s.ceilings.AllowMethod(string(methodName(c))) || grantTypeRefused(c, s) != nil,
 		TokenLifetime: s.ceilings.Lifetime(c.Spec.TokenLifetime.Or(oauth2.DefaultTokenLifetime)),
 		Algorithm:     jws.Algorithm(c.Spec.TokenSigningAlgorithm),
 	}
+	// the API server has refused the names that are not known
+	compiled.GrantTypes, _ = oauth2.GrantTypesOf(policy.Texts(c.Spec.GrantTypes))
 	for _, scope := range c.Spec.Scopes {
 		if s.ceilings.FreeForm(string(scope)) == oauth2.Granted {
 			compiled.Scopes = append(compiled.Scopes, string(scope))
@@ -41,6 +43,21 @@ func compile(c *v1alpha1.OAuth2Client, s seen) oauth2.Client {
 	compileAccess(c, &compiled)
 	cutBack(&compiled, c, s.registered.Client, s.at.Earliest)
 	return compiled
+}
+
+// grantTypeRefused is the condition of a client with a grant type that policies do not allow, or
+// nil.
+func grantTypeRefused(c *v1alpha1.OAuth2Client, s seen) *metav1.Condition {
+	grantTypes := c.Spec.GrantTypes
+	if len(grantTypes) == 0 {
+		grantTypes = []v1alpha1.GrantType{v1alpha1.GrantClientCredentials}
+	}
+	for _, grantType := range grantTypes {
+		if !s.ceilings.AllowGrantType(string(grantType)) {
+			return new(v1alpha1.GrantTypeNotAllowed(grantType))
+		}
+	}
+	return nil
 }
 
 // cutBack sets until when the tokens of a client are revoked. An instant in the future is cut back

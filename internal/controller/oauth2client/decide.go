@@ -128,6 +128,8 @@ func forbidden(c *v1alpha1.OAuth2Client, s seen) *metav1.Condition {
 		return s.obstacle
 	case methodRefused(c, s) != nil:
 		return methodRefused(c, s)
+	case grantTypeRefused(c, s) != nil:
+		return grantTypeRefused(c, s)
 	case s.held:
 	case lacksContacts(c, s):
 		return new(v1alpha1.ContactsMissing())

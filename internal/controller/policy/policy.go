@@ -119,6 +119,7 @@ func (s *Source) ceilingsOf(spec *v1alpha1.OAuth2PolicySpec) oauth2.Ceilings {
 		NoFreeFormScopes: spec.FreeFormScopes == v1alpha1.FreeFormScopesForbidden,
 		ContactsRequired: spec.Contacts == v1alpha1.ContactsRequired,
 		Methods:          Texts(spec.AuthenticationMethods),
+		GrantTypes:       Texts(spec.GrantTypes),
 		ReservedScopes:   Texts(spec.ReservedScopes),
 	}
 	if spec.MaxFixedTokenLifetime != "" {

@@ -40,6 +40,7 @@ const (
 	seldomAccount                // or as a service account, which follows
 	seldomRevocation             // the instants of its revocation follow
 	seldomFederated              // or by JWTs of a trusted issuer, which follow
+	seldomGrants                 // the grant types follow
 )
 
 func pack(c *oauth2.Client) packed {
@@ -113,11 +114,14 @@ func seldomOf(c *oauth2.Client) (flags byte) {
 	if c.Credentials.Federated != nil {
 		flags |= seldomFederated
 	}
+	if c.GrantTypes != 0 {
+		flags |= seldomGrants
+	}
 	return flags
 }
 
 // packSeldom writes keys, a service account, the instants of a revocation, the JWTs of a trusted
-// issuer, and custom claims.
+// issuer, grant types, and custom claims.
 func packSeldom(w *wire.Writer, c *oauth2.Client) {
 	flags := seldomOf(c)
 	w.Byte(flags)
@@ -135,6 +139,9 @@ func packSeldom(w *wire.Writer, c *oauth2.Client) {
 	}
 	if f := c.Credentials.Federated; f != nil {
 		packFederated(w, f)
+	}
+	if c.GrantTypes != 0 {
+		w.Byte(byte(c.GrantTypes))
 	}
 	w.Varint(int64(len(c.Claims)))
 	for _, claim := range c.Claims {
@@ -182,6 +189,9 @@ func unpackSeldom(r *wire.Reader, c *oauth2.Client) {
 	}
 	if flags&seldomFederated != 0 {
 		c.Credentials.Federated = unpackFederated(r)
+	}
+	if flags&seldomGrants != 0 {
+		c.GrantTypes = oauth2.GrantTypes(r.Byte())
 	}
 	if n := r.Count(); n > 0 {
 		c.Claims = make([]oauth2.Claim, n)

@@ -84,6 +84,7 @@ func TestAPackedClientComesBackWhole(t *testing.T) {
 			}}}
 			c.Revocation = oauth2.Revocation{Asked: created, Before: created}
 		}},
+		"grant types": {change: func(c *oauth2.Client) { c.GrantTypes = oauth2.ClientCredentials | oauth2.JWTBearer }},
 		"custom claims": {change: func(c *oauth2.Client) {
 			c.Claims = []oauth2.Claim{{Name: "tier", Value: "gold"}, {Name: "teams", Values: []string{"a", "b"}}}
 		}},

@@ -72,6 +72,7 @@ func conditions() []made {
 		{"GrantsIncomplete", v1alpha1.GrantsIncomplete(`The scope "admin" is not granted.`, 0)},
 		{"LifetimeCut", v1alpha1.LifetimeCut(10 * time.Minute)},
 		{"MethodNotAllowed", v1alpha1.MethodNotAllowed(v1alpha1.ByServiceAccount)},
+		{"GrantTypeNotAllowed", v1alpha1.GrantTypeNotAllowed(v1alpha1.GrantJWTBearer)},
 		{"TooManyClients", v1alpha1.TooManyClients(5)},
 		{"TooManyTokens", v1alpha1.TooManyTokens(5)},
 		{"TooManyResources", v1alpha1.TooManyResources(5)},

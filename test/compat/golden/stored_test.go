@@ -88,6 +88,12 @@ func registrations(t *testing.T) map[string]registration.Registration {
 				{Name: "repository_id", Values: []string{"74"}}, {Name: "environment", Values: []string{"prod", "stage"}},
 			}}
 		})},
+		"grant-types": {Client: with(func(c *oauth2.Client) {
+			c.Credentials.KeysOnly, c.Credentials.Keys, c.GrantTypes = true, keys, oauth2.ClientCredentials|oauth2.JWTBearer
+		})},
+		"jwt-bearer-alone": {Client: with(func(c *oauth2.Client) {
+			c.Credentials.KeysOnly, c.Credentials.Keys, c.GrantTypes = true, keys, oauth2.JWTBearer
+		})},
 		"no-service-account": {Client: with(func(c *oauth2.Client) { c.Credentials.ServiceAccount = &oauth2.ServiceAccount{Name: "worker"} })},
 	}
 }
