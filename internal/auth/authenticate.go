@@ -17,6 +17,8 @@ type Credentials struct {
 	// Authorization are the values of that header.
 	Authorization []string
 	Form          oauth2.Form
+	// AsGrant means that the assertion is the grant of a token request: RFC 7523 section 2.1.
+	AsGrant bool
 	// Source is where the request came from, which pays for what it costs. Failed attempts
 	// count by source and client.
 	Source string
@@ -45,9 +47,20 @@ type Caller struct {
 // Authenticate finds the client that a request comes from. Every refusal by memory is looked up and
 // counted alike, so that the unknown client, the wrong secret and the suspended client are
 // indistinguishable.
+//
+// An assertion as the grant is judged as a client assertion is, and used up in the same table; only
+// the code of a refusal is another one.
 func (a *Authority) Authenticate(ctx context.Context, c Credentials) (Caller, error) {
+	caller, err := a.authenticate(ctx, c)
+	if c.AsGrant {
+		err = oauth2.OfGrant(err)
+	}
+	return caller, err
+}
+
+func (a *Authority) authenticate(ctx context.Context, c Credentials) (Caller, error) {
 	caller := Caller{Trail: &Trail{}}
-	presented, err := oauth2.ParsePresented(c.Authorization, c.Form)
+	presented, err := c.presented()
 	if err != nil {
 		return caller, err
 	}
@@ -100,6 +113,13 @@ func (a *Authority) Authenticate(ctx context.Context, c Credentials) (Caller, er
 		return caller, err
 	}
 	return caller, nil
+}
+
+func (c Credentials) presented() (oauth2.Presented, error) {
+	if c.AsGrant {
+		return oauth2.ParseAssertionGrant(c.Authorization, c.Form)
+	}
+	return oauth2.ParsePresented(c.Authorization, c.Form)
 }
 
 func (c Credentials) admit(caller Caller) error {

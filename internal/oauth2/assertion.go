@@ -59,13 +59,31 @@ type UsedAssertion struct {
 	KeyID string
 }
 
-// parseAssertion parses the assertion of a client or a pod, or a JWT of another issuer. A client_id
-// beside the JWT names the client if it is another one than the subject.
-func parseAssertion(form Form) (Presented, error) {
+// parseClientAssertion parses the assertion that authenticates a client beside its grant.
+func parseClientAssertion(form Form) (Presented, error) {
 	if form.Get("client_assertion_type") != AssertionType {
 		return Presented{}, refuseClient(ReasonWrongMethod)
 	}
-	message, err := jws.Parse(form.Get("client_assertion"))
+	return parseAssertion(form.Get("client_assertion"), form.Get("client_id"))
+}
+
+// ParseAssertionGrant parses the assertion that is the grant of a token request (RFC 7523 section
+// 2.1), and authenticates its client as a client assertion does.
+func ParseAssertionGrant(authorization []string, form Form) (Presented, error) {
+	switch {
+	case len(authorization) > 0, form.Get("client_secret") != "", form.Get("client_assertion") != "", form.Get("client_assertion_type") != "":
+		return Presented{}, Refuse(InvalidRequest, ReasonSeveralMethods,
+			"the assertion of this grant authenticates the client; send no other credential beside it")
+	case form.Get("assertion") == "":
+		return Presented{}, Refuse(InvalidRequest, ReasonMalformedRequest, "assertion is missing; send the JWT in the parameter assertion")
+	}
+	return parseAssertion(form.Get("assertion"), form.Get("client_id"))
+}
+
+// parseAssertion parses the assertion of a client or a pod, or a JWT of another issuer. A client_id
+// beside the JWT names the client if it is another one than the subject.
+func parseAssertion(assertion, id string) (Presented, error) {
+	message, err := jws.Parse(assertion)
 	if err != nil {
 		return Presented{}, refuseClient(ReasonMalformedCredential)
 	}
@@ -75,9 +93,8 @@ func parseAssertion(form Form) (Presented, error) {
 	}
 	subject, err := claims.String("sub")
 	if err == nil && isAccountSubject(subject) {
-		return parseAccountToken(form, subject, message)
+		return parseAccountToken(assertion, id, subject, message)
 	}
-	id := form.Get("client_id")
 	switch {
 	case err != nil:
 		return Presented{}, refuseClient(ReasonMalformedCredential)
@@ -202,7 +219,7 @@ func (i Issuer) readAssertion(payload []byte, client *Client, now time.Time) (Us
 
 // refuseAssertion refuses an assertion whose signature is good.
 func refuseAssertion(reason Reason, rule string) *Error {
-	return Refuse(InvalidClient, reason, "client authentication failed: the signature of the assertion is good, but "+rule)
+	return Refuse(InvalidClient, reason, failedAuthentication+": the signature of the assertion is good, but "+rule)
 }
 
 // isOnlyAudience reports whether aud is this issuer alone. An assertion for several servers could

@@ -123,7 +123,7 @@ func ParsePresented(authorization []string, form Form) (Presented, error) {
 	case len(authorization) == 1:
 		return parseBasic(authorization[0])
 	case byAssertion:
-		return parseAssertion(form)
+		return parseClientAssertion(form)
 	case formSecret == "":
 		return Presented{}, refuseClient(ReasonNoCredentials)
 	case formID == "":

@@ -62,14 +62,13 @@ func isAccountSubject(subject string) bool { return strings.HasPrefix(subject, s
 
 // parseAccountToken parses the token of a pod. Its subject is the account, so a client_id beside it
 // names the client.
-func parseAccountToken(form Form, subject string, message jws.Message) (Presented, error) {
-	id := form.Get("client_id")
+func parseAccountToken(token, id, subject string, message jws.Message) (Presented, error) {
 	namespace, name, _ := strings.Cut(strings.TrimPrefix(subject, serviceAccountPrefix), ":")
 	if id != "" && !ValidClientID(id) || id == "" && (namespace == "" || name == "") {
 		return Presented{}, refuseClient(ReasonMalformedCredential)
 	}
 	return Presented{Method: ServiceAccountJWT, AccountToken: &AccountToken{
-		ClientID: id, Account: ObjectName{Namespace: namespace, Name: name}, Value: NewSecret(form.Get("client_assertion")), message: message,
+		ClientID: id, Account: ObjectName{Namespace: namespace, Name: name}, Value: NewSecret(token), message: message,
 	}}, nil
 }
 

@@ -111,9 +111,11 @@ func readQuery(r *http.Request) (oauth2.Form, error) {
 	if err != nil {
 		return oauth2.Form{}, err
 	}
-	if form.Get("client_secret") != "" || form.Get("client_assertion") != "" {
-		return oauth2.Form{}, oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest,
-			"credentials do not belong in a URL; send them in the Authorization header")
+	for _, name := range []string{"client_secret", "client_assertion", "assertion"} {
+		if form.Get(name) != "" {
+			return oauth2.Form{}, oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest,
+				"credentials do not belong in a URL; send them in the Authorization header")
+		}
 	}
 	return form, nil
 }

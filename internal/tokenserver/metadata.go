@@ -98,7 +98,7 @@ func (e *metadataEndpoint) document() metadataDocument {
 		IntrospectionEndpoint: e.issuer.URL(oauth2.IntrospectionPath),
 		RevocationEndpoint:    e.issuer.URL(oauth2.RevocationPath),
 		JWKSURI:               e.issuer.URL(oauth2.JWKSPath),
-		GrantTypes:            []string{oauth2.GrantClientCredentials},
+		GrantTypes:            oauth2.SupportedGrantTypes(),
 		// required, and must not be empty (RFC 8414 section 3.2)
 		ResponseTypes: []string{"none"},
 		// RFC 7636 section 4.2; plain is none that OAuth 2.1 clients accept

@@ -69,7 +69,8 @@ const wantMetadata = `{
   "revocation_endpoint": "https://hallpass.test/oauth2/revoke",
   "jwks_uri": "https://hallpass.test/oauth2/jwks",
   "grant_types_supported": [
-    "client_credentials"
+    "client_credentials",
+    "urn:ietf:params:oauth:grant-type:jwt-bearer"
   ],
   "response_types_supported": [
     "none"

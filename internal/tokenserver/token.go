@@ -12,14 +12,16 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// tokenEndpoint is the token endpoint: RFC 6749 section 4.4.
+// tokenEndpoint is the token endpoint: RFC 6749 section 4.4, RFC 7523 section 2.1.
 type tokenEndpoint struct {
 	authority *auth.Authority
 	limit     *budget.Budget // by client and namespace; see issues
 }
 
 func (t *tokenEndpoint) serve(r *http.Request, in request) (answer.Answer, *auth.Trail, error) {
-	caller, err := t.authority.Authenticate(r.Context(), in.credentials(r, t))
+	credentials := in.credentials(r, t)
+	credentials.AsGrant = in.form.Get("grant_type") == oauth2.GrantJWTBearer
+	caller, err := t.authority.Authenticate(r.Context(), credentials)
 	if err != nil {
 		return answer.Answer{}, caller.Trail, err
 	}

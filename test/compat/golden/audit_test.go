@@ -433,8 +433,15 @@ var singles = map[string]func(w *auditFixture){
 	"token: another resource":            tokenRequest(url.Values{"grant_type": {"client_credentials"}, "resource": {"https://other.test"}}),
 	"token: an invalid resource":         tokenRequest(url.Values{"grant_type": {"client_credentials"}, "resource": {"orders"}}),
 	"token: two resources":               tokenRequest(url.Values{"grant_type": {"client_credentials"}, "resource": {"https://a.test", "https://b.test"}}),
-	"token: a parameter twice":           body("grant_type=client_credentials&grant_type=client_credentials"),
-	"token: a body that is too long":     body("x=" + strings.Repeat("y", oauth2.MaxFormBytes)),
+	"token: an assertion as the grant that is no JWT": func(w *auditFixture) {
+		w.send(request{method: http.MethodPost, path: oauth2.TokenPath, form: url.Values{"grant_type": {oauth2.GrantJWTBearer}, "assertion": {"x"}}})
+	},
+	"token: a grant type that the client does not have": func(w *auditFixture) {
+		w.reporting().Client.GrantTypes = oauth2.JWTBearer
+		tokenRequest(url.Values{"grant_type": {"client_credentials"}})(w)
+	},
+	"token: a parameter twice":       body("grant_type=client_credentials&grant_type=client_credentials"),
+	"token: a body that is too long": body("x=" + strings.Repeat("y", oauth2.MaxFormBytes)),
 	"token: a body of another type": func(w *auditFixture) {
 		w.send(request{method: http.MethodPost, path: oauth2.TokenPath, header: http.Header{"Content-Type": {"application/json"}}, body: "{}"})
 	},
