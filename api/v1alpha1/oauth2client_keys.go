@@ -21,9 +21,9 @@ type PrivateKeyJWTSpec struct {
 	JWKS string `json:"jwks,omitempty"`
 
 	// maxAssertionLifetime is how far in the future the exp of an assertion may be, from 1m to
-	// 10m, in whole seconds. Defaults to 5m. Each assertion is accepted once. A short lifetime
+	// 30m, in whole seconds. Defaults to 5m. Each assertion is accepted once. A short lifetime
 	// limits the use of a stolen assertion.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) >= duration('1m') && duration(self) <= duration('10m')",message="maxAssertionLifetime must be between 1m and 10m in whole seconds, such as 5m"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) >= duration('1m') && duration(self) <= duration('30m')",message="maxAssertionLifetime must be between 1m and 30m in whole seconds, such as 5m"
 	MaxAssertionLifetime Duration `json:"maxAssertionLifetime,omitempty"`
 }

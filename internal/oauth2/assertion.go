@@ -28,7 +28,9 @@ const (
 	// client may have another bound, from MinAssertionLife to MaxAssertionLife.
 	DefaultAssertionLife = 5 * time.Minute
 	MinAssertionLife     = time.Minute
-	MaxAssertionLife     = 10 * time.Minute
+	// MaxAssertionLife is that of the OpenTelemetry collector's assertions, which has no
+	// setting for it.
+	MaxAssertionLife = 30 * time.Minute
 	// assertionSkew is how far the client's clock may differ from ours.
 	assertionSkew  = time.Minute
 	maxAssertionID = 256

@@ -370,19 +370,26 @@ func TestClaimsThatFirstReadersRefuseStandApart(t *testing.T) {
 	}
 }
 
-// A token server of before grant types may read a client only if it allows no more of it.
-func TestTheRecordOfGrantTypesIsReadByWhoKnowsThem(t *testing.T) {
+// A token server of before may read a client only if it allows no more of it, and can read it.
+func TestTheRecordOfWhatIsNewIsReadByWhoKnowsIt(t *testing.T) {
+	keys := func(life time.Duration) func(*oauth2.Client) {
+		return func(c *oauth2.Client) {
+			c.Credentials = oauth2.Credentials{KeysOnly: true, MaxAssertionLife: life}
+		}
+	}
 	for name, c := range map[string]struct {
-		grantTypes oauth2.GrantTypes
-		want       wire.Form
+		change func(*oauth2.Client)
+		want   wire.Form
 	}{
-		"none of its own":                {0, wire.Form{Version: 1}},
-		"one beside client credentials":  {oauth2.ClientCredentials | oauth2.JWTBearer, wire.Form{Version: 3, MinReader: 1}},
-		"one without client credentials": {oauth2.JWTBearer, wire.Form{Version: 3}},
+		"no grant types of its own":      {func(*oauth2.Client) {}, wire.Form{Version: 1}},
+		"one beside client credentials":  {func(c *oauth2.Client) { c.GrantTypes = oauth2.ClientCredentials | oauth2.JWTBearer }, wire.Form{Version: 3, MinReader: 1}},
+		"one without client credentials": {func(c *oauth2.Client) { c.GrantTypes = oauth2.JWTBearer }, wire.Form{Version: 3}},
+		"assertions of ten minutes":      {keys(10 * time.Minute), wire.Form{Version: 1}},
+		"assertions of thirty minutes":   {keys(30 * time.Minute), wire.Form{Version: 3}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := full()
-			r.Client.GrantTypes = c.grantTypes
+			c.change(&r.Client)
 			data, err := registration.Encode(r)
 			if err != nil {
 				t.Fatal(err)

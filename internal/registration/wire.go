@@ -147,11 +147,14 @@ type wireVerifier struct {
 	WatchedSince time.Time `json:"watchedSince,omitzero"`
 }
 
+// formerMaxLife is the longest life of assertions that readers of before version 3 accept.
+const formerMaxLife = 10 * time.Minute
+
 // formFor is the form of the registration of a client. Most are as the first version wrote them, so
 // that an upgrade does not write each of them again.
 func formFor(c oauth2.Client) wire.Form {
 	switch {
-	case !c.GrantTypes.Has(oauth2.ClientCredentials):
+	case !c.GrantTypes.Has(oauth2.ClientCredentials), c.Credentials.MaxAssertionLife > formerMaxLife:
 		return wire.Form{Version: version}
 	case c.GrantTypes != 0:
 		return wire.Form{Version: version, MinReader: firstVersion}
