@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hallpass-dev/hallpass/internal/auth"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -55,6 +56,22 @@ func (w *world) posts(path string, form url.Values) func() *http.Request {
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		request.SetBasicAuth(reporting, w.secrets[reporting])
 		return request
+	}
+}
+
+// presented keeps what a test measures from being optimised away.
+var presented auth.Credentials
+
+// The endpoints that admit clients are values of an interface, which costs a request nothing.
+func TestAskingForAdmissionAllocatesNothing(t *testing.T) {
+	w := newWorld(t)
+	r := w.posts(oauth2.TokenPath, nil)()
+	for name, endpoint := range map[string]auth.Admission{
+		"token": &tokenEndpoint{w.authority, issues(1)}, "revoke": &revokeEndpoint{authority: w.authority}, "feed": &feedEndpoint{authority: w.authority},
+	} {
+		if n := testing.AllocsPerRun(100, func() { presented = request{}.credentials(r, endpoint) }); n > 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
 	}
 }
 
