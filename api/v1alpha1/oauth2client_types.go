@@ -135,8 +135,9 @@ type OAuth2ClientSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) >= duration('1m') && duration(self) <= duration('1h')",message="tokenLifetime must be between 1m and 1h in whole seconds, such as 30m"
 	TokenLifetime Duration `json:"tokenLifetime,omitempty"`
 
-	// tokenSigningAlgorithm is the algorithm that signs the tokens of this client: ES256, RS256
-	// or EdDSA (Ed25519). The installation has to enable it. Defaults to the first of
+	// tokenSigningAlgorithm is the algorithm that signs the tokens of this client: ES256, RS256,
+	// EdDSA, or Ed25519, which is the same under the name of RFC 9864. The installation has to
+	// enable it. Defaults to the first of
 	// --signing-algorithms, which is ES256 unless set otherwise.
 	// +optional
 	TokenSigningAlgorithm SigningAlgorithm `json:"tokenSigningAlgorithm,omitempty"`
@@ -225,7 +226,7 @@ type Scope string
 
 // SigningAlgorithm is an algorithm that signs tokens (RFC 7518, RFC 8037).
 //
-// +kubebuilder:validation:Enum=ES256;RS256;EdDSA
+// +kubebuilder:validation:Enum=ES256;RS256;EdDSA;Ed25519
 type SigningAlgorithm string
 
 // AuthenticationSpec configures how a client authenticates. The token endpoint accepts only this

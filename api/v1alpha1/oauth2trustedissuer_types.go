@@ -103,11 +103,11 @@ type OAuth2TrustedIssuerSpec struct {
 	AllowedCIDRs []CIDR `json:"allowedCIDRs,omitempty"`
 
 	// algorithms are the signature algorithms of the JWTs. Defaults to all: RS256, ES256, PS256
-	// and EdDSA (Ed25519).
+	// and EdDSA. Ed25519 (RFC 9864) is another name of EdDSA; each of them allows both.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=4
+	// +kubebuilder:validation:MaxItems=5
 	Algorithms []IssuerAlgorithm `json:"algorithms,omitempty"`
 
 	// audiences are the values of the aud claim of which a JWT must have exactly one, and no
@@ -218,7 +218,7 @@ type CIDR string
 
 // IssuerAlgorithm is an algorithm that signs the JWTs of an issuer.
 //
-// +kubebuilder:validation:Enum=RS256;ES256;PS256;EdDSA
+// +kubebuilder:validation:Enum=RS256;ES256;PS256;EdDSA;Ed25519
 type IssuerAlgorithm string
 
 // IssuerAudience is a value of the aud claim.

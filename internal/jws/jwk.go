@@ -53,7 +53,7 @@ func Thumbprint(key crypto.PublicKey) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(sum[:]), nil
 }
 
-// curveEd25519 is the crv of RFC 8037 section 2, and the alg of RFC 9864.
+// curveEd25519 is the crv of RFC 8037 section 2.
 const curveEd25519 = "Ed25519"
 
 // required returns the members that make the key (RFC 7638 section 3.2, RFC 8037 appendix A.3).

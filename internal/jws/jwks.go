@@ -86,7 +86,7 @@ func ParseKeySet(document []byte) (KeySet, error) {
 func (s KeySet) Key(header Header) (PublicKey, error) {
 	for _, key := range s.Keys {
 		if key.ID == header.KeyID || header.KeyID == "" && len(s.Keys) == 1 {
-			if key.Algorithm != header.Algorithm {
+			if key.Algorithm.Canonical() != header.Algorithm.Canonical() {
 				break
 			}
 			return key, nil
@@ -182,7 +182,7 @@ func readKey(members strictjson.Object) (PublicKey, error) {
 	switch algorithm {
 	case "":
 		return PublicKey{Algorithm: algorithms[0], Key: public}, nil
-	case curveEd25519: // RFC 9864; the key is the same
+	case string(Ed25519):
 		algorithm = string(EdDSA)
 	}
 	if !slices.Contains(algorithms, Algorithm(algorithm)) {

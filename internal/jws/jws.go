@@ -18,17 +18,28 @@ import (
 )
 
 // Algorithm is a signature algorithm by its registered name (RFC 7518 section 3.1, RFC 8037 section
-// 3.1).
+// 3.1, RFC 9864 section 2.2).
 type Algorithm string
 
-// The algorithms. EdDSA means Ed25519. RFC 9864 deprecates that name, but go-jose v4, golang-jwt v5
-// and go-oidc v3 refuse tokens with the new one. PS256 is only verified, for assertions of clients.
+// The algorithms. EdDSA means Ed25519 here. RFC 9864 deprecates that name, but go-jose v4,
+// golang-jwt v5 and go-oidc v3 refuse tokens with the new one. Both names are accepted, and a
+// Signer writes the one that it was made with. PS256 is only verified, for assertions of clients.
 const (
-	ES256 Algorithm = "ES256"
-	RS256 Algorithm = "RS256"
-	PS256 Algorithm = "PS256"
-	EdDSA Algorithm = "EdDSA"
+	ES256   Algorithm = "ES256"
+	RS256   Algorithm = "RS256"
+	PS256   Algorithm = "PS256"
+	EdDSA   Algorithm = "EdDSA"
+	Ed25519 Algorithm = "Ed25519"
 )
+
+// Canonical returns the one name of an algorithm with two: that which headers and keys are compared
+// by.
+func (a Algorithm) Canonical() Algorithm {
+	if a == Ed25519 {
+		return EdDSA
+	}
+	return a
+}
 
 func (a Algorithm) known() bool {
 	switch a {
@@ -78,7 +89,7 @@ func (k PublicKey) Check() error {
 			return checkRSA(key)
 		}
 	case ed25519.PublicKey:
-		if k.Algorithm == EdDSA && len(key) == ed25519.PublicKeySize {
+		if k.Algorithm.Canonical() == EdDSA && len(key) == ed25519.PublicKeySize {
 			return nil
 		}
 	}

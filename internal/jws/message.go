@@ -30,6 +30,7 @@ var (
 
 // Header is a protected header.
 type Header struct {
+	// Algorithm is the canonical name.
 	Algorithm Algorithm
 	KeyID     string
 	Type      string
@@ -108,7 +109,7 @@ func parseHeader(raw []byte) (Header, error) {
 	if err != nil {
 		return Header{}, ErrMalformed
 	}
-	h := Header{Algorithm: Algorithm(values[0]), KeyID: values[1], Type: values[2]}
+	h := Header{Algorithm: Algorithm(values[0]).Canonical(), KeyID: values[1], Type: values[2]}
 	if !h.Algorithm.known() {
 		return Header{}, ErrMalformed
 	}
@@ -120,7 +121,7 @@ func (m Message) Unverified() []byte { return m.payload }
 
 // Verify returns the payload if the signature is the key's.
 func (m Message) Verify(key PublicKey) ([]byte, error) {
-	if m.Header.Algorithm != key.Algorithm || key.Check() != nil {
+	if m.Header.Algorithm != key.Algorithm.Canonical() || key.Check() != nil {
 		return nil, errSignature
 	}
 	if public, ok := key.Key.(ed25519.PublicKey); ok {

@@ -35,7 +35,7 @@ func PackKeys(keys ...PublicKey) (PackedKeys, error) {
 		if err != nil {
 			return "", fmt.Errorf("pack key %q: %w", key.ID, err)
 		}
-		packed = append(packed, byte(slices.Index(packedAlgorithms[:], key.Algorithm))) //nolint:gosec // Check knows the algorithm
+		packed = append(packed, byte(slices.Index(packedAlgorithms[:], key.Algorithm.Canonical()))) //nolint:gosec // Check knows the algorithm
 		packed = append(binary.AppendUvarint(packed, uint64(len(key.ID))), key.ID...)
 		packed = append(binary.AppendUvarint(packed, uint64(len(material))), material...)
 	}
@@ -156,7 +156,7 @@ func (p PackedKeys) Key(header Header) (PublicKey, error) {
 			isOnly = false
 			continue
 		}
-		if key.algorithm != header.Algorithm {
+		if key.algorithm != header.Algorithm.Canonical() {
 			break
 		}
 		return key.parse()

@@ -22,7 +22,7 @@ type Signer struct {
 	header []byte // the JSON of the protected header up to the value of typ
 }
 
-// NewSigner returns a Signer for ES256, RS256 or EdDSA. The kid is the thumbprint of the public
+// NewSigner returns a Signer for ES256, RS256, EdDSA or Ed25519. The kid is the thumbprint of the public
 // key.
 func NewSigner(algorithm Algorithm, key crypto.Signer) (*Signer, error) {
 	public := PublicKey{Algorithm: algorithm, Key: key.Public()}
@@ -73,10 +73,11 @@ func (s *Signer) AppendSigned(dst []byte, messageType string, payload []byte) ([
 // deterministic here, so it signs again and compares, in half the time of a verification. The
 // comparison takes constant time, so that it reveals no signature. RSA is quicker to verify.
 func (s *Signer) Verify(m Message) ([]byte, error) {
-	if s.public.Algorithm != ES256 && s.public.Algorithm != EdDSA {
+	algorithm := s.public.Algorithm.Canonical()
+	if algorithm != ES256 && algorithm != EdDSA {
 		return m.Verify(s.public)
 	}
-	if m.Header.Algorithm != s.public.Algorithm {
+	if m.Header.Algorithm != algorithm {
 		return nil, errSignature
 	}
 	made, err := s.signature(m.signingInput)

@@ -75,7 +75,7 @@ func Generate(algorithm jws.Algorithm) (crypto.Signer, error) {
 		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	case jws.RS256:
 		private, err = rsa.GenerateKey(rand.Reader, jws.MinRSABits)
-	case jws.EdDSA:
+	case jws.EdDSA, jws.Ed25519:
 		_, private, err = ed25519.GenerateKey(rand.Reader)
 	default:
 		return nil, fmt.Errorf("generate signing key: tokens are not signed with %q", algorithm)

@@ -71,7 +71,7 @@ func (p Policy) consistent() error {
 	}
 	for i, algorithm := range p.Algorithms {
 		if !Signs(algorithm) {
-			errs = append(errs, fmt.Errorf("tokens are not signed with %q; use ES256, RS256 or EdDSA", algorithm))
+			errs = append(errs, fmt.Errorf("tokens are not signed with %q; use ES256, RS256, EdDSA or Ed25519", algorithm))
 		}
 		if slices.Contains(p.Algorithms[:i], algorithm) {
 			errs = append(errs, fmt.Errorf("the algorithm %s is there twice", algorithm))
@@ -88,5 +88,5 @@ func (p Policy) consistent() error {
 
 // Signs reports whether tokens are signed with an algorithm.
 func Signs(algorithm jws.Algorithm) bool {
-	return algorithm == jws.ES256 || algorithm == jws.RS256 || algorithm == jws.EdDSA
+	return slices.Contains([]jws.Algorithm{jws.ES256, jws.RS256, jws.EdDSA, jws.Ed25519}, algorithm)
 }

@@ -16,8 +16,8 @@ import (
 // is what proxies accept by default.
 const MaxBearer = jws.MaxSize - len("Authorization: Bearer \r\n")
 
-// longestHeader is the longest header of a token: no algorithm has a longer name, and a kid is a
-// thumbprint.
+// longestHeader is the longest header of a token with the longest signatures, of RSA keys: a kid is
+// a thumbprint.
 const longestHeader = `{"alg":"RS256","kid":"0123456789012345678901234567890123456789012","typ":"` + TokenType + `"}`
 
 // LargestToken returns the size of the largest token that the client can be issued, and its

@@ -16,8 +16,8 @@ import (
 // version is the newest that this build reads and writes. Records that have nothing which came
 // after the first version are still written with that one, which does not name its oldest reader:
 // an upgrade would write each of them again. Version 2 has clients of trusted issuers, and the
-// records of these issuers; version 3 has clients with grant types of their own, or with assertions
-// that live longer than before.
+// records of these issuers. Version 3 has clients with grant types of their own or with assertions
+// that live longer than before, and the algorithm name Ed25519.
 const (
 	firstVersion     = 1
 	federatedVersion = 2

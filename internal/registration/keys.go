@@ -6,7 +6,9 @@ package registration
 import (
 	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/wire"
 )
@@ -31,7 +33,12 @@ func EncodeKeys(ring keyring.Ring) (map[string][]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode signing keys: %w", err)
 	}
-	return map[string][]byte{keysDataKey: document}, nil
+	data := map[string][]byte{keysDataKey: document}
+	if slices.ContainsFunc(ring.Keys(), func(key *keyring.SigningKey) bool { return key.Algorithm() == jws.Ed25519 }) {
+		// readers of before do not know the name, and read no key then
+		data[keysFormDataKey] = fmt.Appendf(nil, `{"version":%d}`, version)
+	}
+	return data, nil
 }
 
 // DecodeKeys reads the ring of a Secret; it wraps keyring.ErrUnreadable.

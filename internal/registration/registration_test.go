@@ -386,6 +386,7 @@ func TestTheRecordOfWhatIsNewIsReadByWhoKnowsIt(t *testing.T) {
 		"one without client credentials": {func(c *oauth2.Client) { c.GrantTypes = oauth2.JWTBearer }, wire.Form{Version: 3}},
 		"assertions of ten minutes":      {keys(10 * time.Minute), wire.Form{Version: 1}},
 		"assertions of thirty minutes":   {keys(30 * time.Minute), wire.Form{Version: 3}},
+		"the name Ed25519":               {func(c *oauth2.Client) { c.Algorithm = jws.Ed25519 }, wire.Form{Version: 3}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := full()

@@ -154,7 +154,7 @@ const formerMaxLife = 10 * time.Minute
 // that an upgrade does not write each of them again.
 func formFor(c oauth2.Client) wire.Form {
 	switch {
-	case !c.GrantTypes.Has(oauth2.ClientCredentials), c.Credentials.MaxAssertionLife > formerMaxLife:
+	case !c.GrantTypes.Has(oauth2.ClientCredentials), c.Credentials.MaxAssertionLife > formerMaxLife, c.Algorithm == jws.Ed25519:
 		return wire.Form{Version: version}
 	case c.GrantTypes != 0:
 		return wire.Form{Version: version, MinReader: firstVersion}

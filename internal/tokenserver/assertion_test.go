@@ -60,7 +60,7 @@ func newSigner(t testing.TB, algorithm jws.Algorithm) *jws.Signer {
 	switch algorithm {
 	case jws.RS256:
 		key, err = rsa.GenerateKey(rand.Reader, jws.MinRSABits)
-	case jws.EdDSA:
+	case jws.EdDSA, jws.Ed25519:
 		_, key, err = ed25519.GenerateKey(rand.Reader)
 	default:
 		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -100,7 +100,7 @@ func withAssertion(assertion string) string {
 }
 
 func TestPrivateKeyJWTOfEachAlgorithm(t *testing.T) {
-	for _, algorithm := range []jws.Algorithm{jws.ES256, jws.RS256, jws.EdDSA} {
+	for _, algorithm := range []jws.Algorithm{jws.ES256, jws.RS256, jws.EdDSA, jws.Ed25519} {
 		t.Run(string(algorithm), func(t *testing.T) {
 			w, signer := newWorld(t), newSigner(t, algorithm)
 			w.registerKeys(keyed, newSigner(t, jws.ES256), signer)

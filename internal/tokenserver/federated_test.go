@@ -354,3 +354,18 @@ func TestATokenOfThisClusterIsNotThatOfATrustedIssuer(t *testing.T) {
 		t.Errorf("got %d %s; the cluster was asked %d times", answer.Code, answer.Body, w.cluster.reviewed+w.cluster.asked)
 	}
 }
+
+// A JWT may have the name of RFC 9864, whichever of the two an issuer publishes and a spec names.
+func TestAJWTOfEd25519(t *testing.T) {
+	for _, name := range []jws.Algorithm{jws.EdDSA, jws.Ed25519} {
+		w, signer := newCIWorld(t), newSigner(t, name)
+		w.trusted.Keys, w.trusted.Algorithms = packed(signer.Public()), []jws.Algorithm{jws.EdDSA}
+		if answer := w.do(call{body: fromCI(w.sign(signer, "JWT", nil))}); answer.Code != http.StatusOK {
+			t.Errorf("%s: %d %s: %v", name, answer.Code, answer.Body, w.lastAudit())
+		}
+		w.trusted.Algorithms = []jws.Algorithm{jws.RS256}
+		if answer := w.do(call{body: fromCI(w.sign(signer, "JWT", nil))}); answer.Code != http.StatusUnauthorized {
+			t.Errorf("%s, where another algorithm is allowed: %d %s", name, answer.Code, answer.Body)
+		}
+	}
+}

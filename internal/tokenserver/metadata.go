@@ -89,7 +89,7 @@ func (e *metadataEndpoint) serve(_ *http.Request, in request) (answer.Answer, *a
 
 func (e *metadataEndpoint) document() metadataDocument {
 	methods := []oauth2.AuthMethod{oauth2.ClientSecretBasic, oauth2.ClientSecretPost, oauth2.PrivateKeyJWT}
-	assertions := []jws.Algorithm{jws.ES256, jws.RS256, jws.PS256, jws.EdDSA}
+	assertions := []jws.Algorithm{jws.ES256, jws.RS256, jws.PS256, jws.EdDSA, jws.Ed25519}
 	algorithms := e.keys.Ring().Algorithms()
 	return metadataDocument{
 		Issuer:                e.issuer.String(),

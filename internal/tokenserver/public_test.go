@@ -90,7 +90,8 @@ const wantMetadata = `{
     "ES256",
     "RS256",
     "PS256",
-    "EdDSA"
+    "EdDSA",
+    "Ed25519"
   ],
   "introspection_endpoint_auth_methods_supported": [
     "client_secret_basic",
@@ -101,7 +102,8 @@ const wantMetadata = `{
     "ES256",
     "RS256",
     "PS256",
-    "EdDSA"
+    "EdDSA",
+    "Ed25519"
   ],
   "revocation_endpoint_auth_methods_supported": [
     "client_secret_basic",
@@ -112,7 +114,8 @@ const wantMetadata = `{
     "ES256",
     "RS256",
     "PS256",
-    "EdDSA"
+    "EdDSA",
+    "Ed25519"
   ],
   "id_token_signing_alg_values_supported": [
     "ES256"

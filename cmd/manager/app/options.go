@@ -123,7 +123,7 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	flags.StringVar(&o.SystemNamespace, "system-namespace", "hallpass-system", "namespace of the processes, the lease and the certificate authority")
 	o.SigningKeys = keyring.DefaultPolicy(oauth2.MaxTokenLifetime)
 	algorithms := flags.String("signing-algorithms", "ES256",
-		"algorithms of tokens, separated by commas, of ES256, RS256 and EdDSA; the first is for clients that ask for none")
+		"algorithms of tokens, separated by commas, of ES256, RS256, EdDSA and Ed25519; the first is for clients that ask for none")
 	flags.DurationVar(&o.SigningKeys.Period, "signing-key-period", o.SigningKeys.Period, "how long a key signs")
 	flags.DurationVar(&o.SigningKeys.Lead, "signing-key-lead", o.SigningKeys.Lead, "how long a key is published before it signs, at least 1h")
 	flags.BoolVar(&o.LeaderElect, "leader-elect", true, "work only while holding the lease, so that several managers can stand by")

@@ -69,7 +69,9 @@ func (r *Reconciler) compile(ctx context.Context, object *v1alpha1.OAuth2Trusted
 		Audiences: policy.Texts(spec.Audiences), MaxLife: spec.MaxTokenLifetime.Or(0), Once: spec.Reuse == v1alpha1.ReuseOnce,
 	}
 	for _, algorithm := range spec.Algorithms {
-		s.issuer.Algorithms = append(s.issuer.Algorithms, jws.Algorithm(algorithm))
+		if canonical := jws.Algorithm(algorithm).Canonical(); !slices.Contains(s.issuer.Algorithms, canonical) {
+			s.issuer.Algorithms = append(s.issuer.Algorithms, canonical)
+		}
 	}
 	for _, entry := range spec.Namespaces {
 		d := oauth2.Delegation{SubjectPrefixes: policy.Texts(entry.SubjectPrefixes), Claims: RequiredClaims(entry.Claims)}
