@@ -139,7 +139,7 @@ timing: ## Ask Welch's t-test whether the time of a refusal says why it was refu
 
 .PHONY: battery
 battery: ## Send 1,000,000 forged tokens and as many malformed requests
-	@HALLPASS_BATTERY=1000000 go test -count=1 -v -timeout 30m -run 'TestForgedTokens|TestMalformed' ./internal/tokenserver
+	@HALLPASS_BATTERY=1000000 go test -count=1 -v -timeout 30m -run 'TestForged|TestMalformed' ./internal/tokenserver
 
 .PHONY: kube-score
 kube-score: $(KUBE_SCORE) $(HELM) ## Let kube-score judge what the chart installs

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -123,5 +124,98 @@ func TestForgedTokensAreInactive(t *testing.T) {
 		if forgery != "" && (answer.Code != http.StatusOK || answer.Body.String() != inactive) {
 			t.Fatalf("introspection of %s: %d %s", forgery, answer.Code, answer.Body)
 		}
+	}
+}
+
+// door is a way to get a token by an assertion, with the client that it is from.
+type door struct {
+	w        *world
+	sign     func() string
+	clientID string
+	reviewed func() int
+}
+
+// doors are those of each method that sends an assertion.
+func doors(t testing.TB) map[string]door {
+	signer := newSigner(t, jws.ES256)
+	keys := newWorld(t)
+	keys.registerKeys(keyed, signer)
+	keys.allow(keyed)
+	ci := newCIWorld(t)
+	ci.allow(ciClient)
+	ci.trusted.KeysUntil = noon.AddDate(10, 0, 0)
+	pods := newAccountWorld(t)
+	pods.allow(podded)
+	none := func() int { return 0 }
+	return map[string]door{
+		"a key":             {keys, func() string { return keys.assertion(signer, "JWT", nil) }, "", none},
+		"a trusted issuer":  {ci.world, func() string { return ci.sign(ci.signer, "JWT", nil) }, "&client_id=" + ciClient, none},
+		"a service account": {pods.world, func() string { return pods.sign(pods.signer, "", nil) }, "", func() int { return pods.cluster.reviewed }},
+	}
+}
+
+// forgeAssertion makes a JWT that nobody signed of one that is good. other is another good one of
+// the same signer, and stranger one that is signed by a key of nobody's.
+func forgeAssertion(random *mathrand.Rand, good, other, stranger string) string {
+	encode := base64.RawURLEncoding.EncodeToString
+	segments, others := strings.Split(good, "."), strings.Split(other, ".")
+	switch random.IntN(6) {
+	case 0:
+		return stranger
+	case 1:
+		return good[:random.IntN(len(good))]
+	case 2:
+		algorithms := []string{"none", "", "HS256", "RS256", "ES256", "PS256", "EdDSA", "Ed25519", "ES384"}
+		more := []string{"", `,"jwk":{}`, `,"jku":"https://evil.test"`, `,"crit":["exp"]`, `,"b64":false`, `,"typ":"JWT"`}
+		header := encode([]byte(`{"alg":"` + algorithms[random.IntN(len(algorithms))] + `"` + more[random.IntN(len(more))] + `}`))
+		mac := hmac.New(sha256.New, []byte(segments[2]))
+		mac.Write([]byte(header + "." + segments[1]))
+		return header + "." + segments[1] + "." + []string{segments[2], "", encode(mac.Sum(nil)), encode(make([]byte, 64))}[random.IntN(4)]
+	case 3:
+		return segments[0] + "." + segments[1] + "." + others[2]
+	case 4:
+		return segments[0] + "." + encode([]byte(`{"iss":"`+keyed+`","sub":"`+keyed+`","aud":"`+testIssuer+`"}`)) + "." + segments[2]
+	}
+	mutated := []byte(good)
+	mutated[random.IntN(len(mutated))] ^= 1 << random.IntN(7)
+	return string(mutated)
+}
+
+// No JWT that its key did not sign gets a token, as a client assertion or as the grant. The one that
+// it was made of does.
+func TestForgedAssertionsAreRefused(t *testing.T) {
+	const each = 50 // forgeries of one JWT, one a second
+	for name, d := range doors(t) {
+		t.Run(name, func(t *testing.T) {
+			random := mathrand.New(mathrand.NewPCG(9, 8)) //nolint:gosec // forgeries are to be repeatable
+			var good, other, stranger string
+			for i := range rounds(t) / 3 {
+				ways := []func(string) string{withAssertion, asGrant}
+				if i%each == 0 {
+					if good != "" && d.w.do(call{body: ways[i/each%2](good) + d.clientID}).Code != http.StatusOK {
+						t.Fatalf("the JWT itself is refused: %v", d.w.lastAudit())
+					}
+					other = d.sign()
+					d.w.now = d.w.now.Add(time.Second)
+					good = d.sign()
+					segments := strings.Split(good, ".")
+					stranger = d.w.assertion(newSigner(t, jws.ES256), "JWT", nil)
+					stranger = stranger[:strings.IndexByte(stranger, '.')] + "." + segments[1] + stranger[strings.LastIndexByte(stranger, '.'):]
+				}
+				d.w.now = d.w.now.Add(time.Second)
+				d.w.audit.Reset()
+				way, reviewed := i%2, d.reviewed()
+				forged := forgeAssertion(random, good, other, stranger)
+				answer := d.w.do(call{body: ways[way](forged) + d.clientID})
+				// 503 while the cluster is not asked for another unknown key
+				isRefusal := answer.Code >= 400 && answer.Code < 500 || answer.Code == http.StatusServiceUnavailable
+				if code, _ := refused(t, answer.Body.Bytes()); !isRefusal || code == "" || way == 1 && answer.Code == http.StatusUnauthorized {
+					t.Fatalf("forgery %d: %d %s: %s", i, answer.Code, answer.Body, forged)
+				}
+				if d.reviewed() != reviewed {
+					t.Fatalf("forgery %d was reviewed: %s", i, forged)
+				}
+			}
+		})
 	}
 }

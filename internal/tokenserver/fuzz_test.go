@@ -4,12 +4,16 @@
 package tokenserver
 
 import (
+	"crypto/ed25519"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -43,6 +47,54 @@ func FuzzTokenEndpoint(f *testing.F) {
 		w.now = w.now.Add(failureBurst * failureInterval)
 		w.audit.Reset()
 		checkRefused(t, w, r)
+	})
+}
+
+// FuzzAssertion sends assertions that no key has signed, as client assertions and as grants, to
+// clients of each method. None succeeds.
+func FuzzAssertion(f *testing.F) {
+	all := doors(f)
+	other, err := jws.NewSigner(jws.EdDSA, ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for name, d := range all {
+		good := d.sign()
+		payload, err := jws.DecodeBase64URL(strings.Split(good, ".")[1])
+		if err != nil {
+			f.Fatal(err)
+		}
+		forged, err := other.Sign("JWT", payload)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, asGrant := range []bool{true, false} {
+			f.Add(name, forged, strings.TrimPrefix(d.clientID, "&client_id="), asGrant)
+			f.Add(name, good[:len(good)-8], ciClient, asGrant)
+		}
+	}
+	f.Fuzz(func(t *testing.T, name, assertion, clientID string, grants bool) {
+		d, there := all[name]
+		if !there {
+			t.Skip("there is no such door")
+		}
+		form := url.Values{"grant_type": {oauth2.GrantClientCredentials}, "client_assertion_type": {oauth2.AssertionType}, "client_assertion": {assertion}}
+		if grants {
+			form = url.Values{"grant_type": {oauth2.GrantJWTBearer}, "assertion": {assertion}}
+		}
+		if clientID != "" {
+			form.Set("client_id", clientID)
+		}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, testIssuer+oauth2.TokenPath, strings.NewReader(form.Encode()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		d.w.now = d.w.now.Add(3*keyInterval + time.Second) // the cluster may be asked for a key again
+		d.w.audit.Reset()
+		if checkRefused(t, d.w, r) == http.StatusUnauthorized && grants {
+			t.Error("a grant that is not accepted is answered as a client")
+		}
 	})
 }
 
