@@ -135,10 +135,10 @@ type OAuth2ClientSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) >= duration('1m') && duration(self) <= duration('1h')",message="tokenLifetime must be between 1m and 1h in whole seconds, such as 30m"
 	TokenLifetime Duration `json:"tokenLifetime,omitempty"`
 
-	// tokenSigningAlgorithm is the algorithm that signs the tokens of this client: ES256, RS256,
-	// EdDSA, or Ed25519, which is the same under the name of RFC 9864. The installation has to
-	// enable it. Defaults to the first of
-	// --signing-algorithms, which is ES256 unless set otherwise.
+	// tokenSigningAlgorithm is the algorithm that signs the tokens of this client: ES256,
+	// RS256, EdDSA, or Ed25519, which is the same under the name of RFC 9864. The installation
+	// has to enable it. Defaults to the first of --signing-algorithms, which is ES256 unless
+	// set otherwise.
 	// +optional
 	TokenSigningAlgorithm SigningAlgorithm `json:"tokenSigningAlgorithm,omitempty"`
 
@@ -155,9 +155,10 @@ type OAuth2ClientSpec struct {
 	Claims []Claim `json:"claims,omitempty"`
 
 	// grantTypes are the grant types that the client may use at the token endpoint (RFC 7591
-	// grant_types). Defaults to ClientCredentials. With JWTBearer (RFC 7523) the client sends as
-	// the grant the JWT that it otherwise sends as its client assertion; this is for programs
-	// that know no other way, such as Prometheus. An OAuth2Policy can forbid grant types.
+	// grant_types). Defaults to ClientCredentials. With JWTBearer (RFC 7523) the client sends
+	// as the grant the JWT that it otherwise sends as its client assertion; this is for
+	// programs that know no other way, such as Prometheus. An OAuth2Policy can forbid grant
+	// types.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1

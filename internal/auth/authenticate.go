@@ -48,8 +48,8 @@ type Caller struct {
 // counted alike, so that the unknown client, the wrong secret and the suspended client are
 // indistinguishable.
 //
-// An assertion as the grant is judged as a client assertion is, and used up in the same table; only
-// the code of a refusal is another one.
+// An assertion as the grant is verified as a client assertion is, and used up in the same table;
+// only the code of a refusal is another one.
 func (a *Authority) Authenticate(ctx context.Context, c Credentials) (Caller, error) {
 	caller, err := a.authenticate(ctx, c)
 	if c.AsGrant {

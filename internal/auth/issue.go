@@ -53,10 +53,10 @@ func (a *Authority) Issue(ctx context.Context, caller Caller, request oauth2.Tok
 // grant decides what a client gets by a view.
 func (a *Authority) grant(client *oauth2.Client, request oauth2.TokenRequest, v *view) (oauth2.Grant, need, error) {
 	if v.has(grantRefused) && v.granted.Client.UID == client.UID {
-		grant, err := a.Issuer.GrantRequest(v.granted.Client, request, v.resources())
+		grant, err := a.requested(v.granted.Client, request, v.resources())
 		return grant, need{}, err
 	}
-	grant, err := a.Issuer.GrantRequest(client, request, v.Memory)
+	grant, err := a.requested(client, request, v.Memory)
 	switch oauth2.ReasonOf(err) {
 	case oauth2.ReasonTargetNotGranted, oauth2.ReasonScopeNotGranted, oauth2.ReasonGrantTypeNotAllowed:
 	default:
@@ -70,4 +70,12 @@ func (a *Authority) grant(client *oauth2.Client, request oauth2.TokenRequest, v 
 		}
 	}
 	return oauth2.Grant{}, need{lack: grantRefused, what: client.ID, audience: audience}, err
+}
+
+// requested decides about a request by the records given.
+func (a *Authority) requested(client *oauth2.Client, request oauth2.TokenRequest, resources oauth2.Resources) (oauth2.Grant, error) {
+	if err := request.CheckGrantType(client); err != nil {
+		return oauth2.Grant{}, err
+	}
+	return a.Issuer.Grant(client, request, resources)
 }

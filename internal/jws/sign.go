@@ -22,8 +22,8 @@ type Signer struct {
 	header []byte // the JSON of the protected header up to the value of typ
 }
 
-// NewSigner returns a Signer for ES256, RS256, EdDSA or Ed25519. The kid is the thumbprint of the public
-// key.
+// NewSigner returns a Signer for ES256, RS256, EdDSA or Ed25519. The kid is the thumbprint of the
+// public key.
 func NewSigner(algorithm Algorithm, key crypto.Signer) (*Signer, error) {
 	public := PublicKey{Algorithm: algorithm, Key: key.Public()}
 	if err := public.Check(); err != nil {

@@ -22,10 +22,9 @@ type Ceilings struct {
 	GrantTypes []string
 	// TokenLifetime is the longest that a token may live; zero leaves it at MaxTokenLifetime.
 	TokenLifetime time.Duration
-	// FixedTokenLifetime limits tokens with a chosen end if FixedLimited is set; zero then
-	// forbids them.
-	FixedTokenLifetime time.Duration
-	FixedLimited       bool
+	// FixedTokenLifetime limits tokens with a chosen end; zero forbids them, and nil sets no
+	// limit.
+	FixedTokenLifetime *time.Duration
 	// Numbers limit the objects of the namespace. DefaultNumbers apply to a kind without a
 	// limit.
 	Numbers, DefaultNumbers Numbers
@@ -73,8 +72,8 @@ func (c Ceilings) And(further Ceilings) Ceilings {
 	if further.TokenLifetime > 0 && (c.TokenLifetime == 0 || further.TokenLifetime < c.TokenLifetime) {
 		c.TokenLifetime = further.TokenLifetime
 	}
-	if further.FixedLimited && (!c.FixedLimited || further.FixedTokenLifetime < c.FixedTokenLifetime) {
-		c.FixedTokenLifetime, c.FixedLimited = further.FixedTokenLifetime, true
+	if fixed := further.FixedTokenLifetime; fixed != nil && (c.FixedTokenLifetime == nil || *fixed < *c.FixedTokenLifetime) {
+		c.FixedTokenLifetime = fixed
 	}
 	c.Numbers = c.Numbers.and(further.Numbers)
 	c.ContactsRequired = c.ContactsRequired || further.ContactsRequired
@@ -170,8 +169,8 @@ func (c Ceilings) Lifetime(asked time.Duration) time.Duration {
 // FixedLifetime returns the limit of a token with a chosen end, given the installation's limit.
 func (c Ceilings) FixedLifetime(installation time.Duration) (limit time.Duration, forbidden bool) {
 	limit = installation
-	if c.FixedLimited {
-		limit = min(limit, c.FixedTokenLifetime)
+	if c.FixedTokenLifetime != nil {
+		limit = min(limit, *c.FixedTokenLifetime)
 	}
 	return limit, limit <= 0
 }

@@ -171,8 +171,8 @@ func refuseClient(reason Reason) *Error {
 	return Refuse(InvalidClient, reason, notAuthenticated)
 }
 
-// OfGrant is the refusal of an assertion that was sent as the grant. It authenticates its client all
-// the same, and the answer is another one: RFC 7523 section 3.1. Other errors stay as they are.
+// OfGrant is the refusal of an assertion that was sent as the grant. It authenticates its client
+// all the same, and the answer is another one: RFC 7523 section 3.1. Other errors stay as they are.
 func OfGrant(err error) error {
 	refusal, ok := errors.AsType[*Error](err)
 	if !ok || refusal.Code != InvalidClient {

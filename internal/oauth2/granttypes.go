@@ -87,16 +87,11 @@ func grantTypeOf(parameter string) GrantTypes {
 	return 0
 }
 
-// GrantRequest is Grant for a request to the token endpoint, whose grant type the client must have.
-func (i Issuer) GrantRequest(client *Client, request TokenRequest, resources Resources) (Grant, error) {
-	if !client.GrantTypes.Has(request.GrantType) {
-		return Grant{}, grantTypeNotAllowed(request.GrantType)
+// CheckGrantType refuses the request of a client that does not have its grant type.
+func (r TokenRequest) CheckGrantType(client *Client) error {
+	if client.GrantTypes.Has(r.GrantType) {
+		return nil
 	}
-	return i.Grant(client, request, resources)
-}
-
-// grantTypeNotAllowed refuses a grant type that the client does not have.
-func grantTypeNotAllowed(grantType GrantTypes) *Error {
 	return Refuse(UnauthorizedClient, ReasonGrantTypeNotAllowed, fmt.Sprintf(
-		"this client does not have the grant type of the request; add %s to spec.grantTypes of the OAuth2Client", strings.Join(grantType.Names(), ", ")))
+		"this client does not have the grant type of the request; add %s to spec.grantTypes of the OAuth2Client", strings.Join(r.GrantType.Names(), ", ")))
 }

@@ -154,14 +154,14 @@ func doors(t testing.TB) map[string]door {
 	}
 }
 
-// forgeAssertion makes a JWT that nobody signed of one that is good. other is another good one of
-// the same signer, and stranger one that is signed by a key of nobody's.
-func forgeAssertion(random *mathrand.Rand, good, other, stranger string) string {
+// forgeAssertion makes a JWT without a valid signature from a good one. other is another good one
+// of the same signer, and foreign one that is signed by a key that is registered nowhere.
+func forgeAssertion(random *mathrand.Rand, good, other, foreign string) string {
 	encode := base64.RawURLEncoding.EncodeToString
 	segments, others := strings.Split(good, "."), strings.Split(other, ".")
 	switch random.IntN(6) {
 	case 0:
-		return stranger
+		return foreign
 	case 1:
 		return good[:random.IntN(len(good))]
 	case 2:
@@ -181,14 +181,14 @@ func forgeAssertion(random *mathrand.Rand, good, other, stranger string) string 
 	return string(mutated)
 }
 
-// No JWT that its key did not sign gets a token, as a client assertion or as the grant. The one that
-// it was made of does.
+// No JWT that its key did not sign gets a token, as a client assertion or as the grant. The one
+// that it was made of does.
 func TestForgedAssertionsAreRefused(t *testing.T) {
 	const each = 50 // forgeries of one JWT, one a second
 	for name, d := range doors(t) {
 		t.Run(name, func(t *testing.T) {
 			random := mathrand.New(mathrand.NewPCG(9, 8)) //nolint:gosec // forgeries are to be repeatable
-			var good, other, stranger string
+			var good, other, foreign string
 			for i := range rounds(t) / 3 {
 				ways := []func(string) string{withAssertion, asGrant}
 				if i%each == 0 {
@@ -199,13 +199,13 @@ func TestForgedAssertionsAreRefused(t *testing.T) {
 					d.w.now = d.w.now.Add(time.Second)
 					good = d.sign()
 					segments := strings.Split(good, ".")
-					stranger = d.w.assertion(newSigner(t, jws.ES256), "JWT", nil)
-					stranger = stranger[:strings.IndexByte(stranger, '.')] + "." + segments[1] + stranger[strings.LastIndexByte(stranger, '.'):]
+					foreign = d.w.assertion(newSigner(t, jws.ES256), "JWT", nil)
+					foreign = foreign[:strings.IndexByte(foreign, '.')] + "." + segments[1] + foreign[strings.LastIndexByte(foreign, '.'):]
 				}
 				d.w.now = d.w.now.Add(time.Second)
 				d.w.audit.Reset()
 				way, reviewed := i%2, d.reviewed()
-				forged := forgeAssertion(random, good, other, stranger)
+				forged := forgeAssertion(random, good, other, foreign)
 				answer := d.w.do(call{body: ways[way](forged) + d.clientID})
 				// 503 while the cluster is not asked for another unknown key
 				isRefusal := answer.Code >= 400 && answer.Code < 500 || answer.Code == http.StatusServiceUnavailable

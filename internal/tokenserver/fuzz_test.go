@@ -90,7 +90,8 @@ func FuzzAssertion(f *testing.F) {
 			t.Fatal(err)
 		}
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		d.w.now = d.w.now.Add(3*keyInterval + time.Second) // the cluster may be asked for a key again
+		// the cluster may be asked for a key again
+		d.w.now = d.w.now.Add(3*keyInterval + time.Second)
 		d.w.audit.Reset()
 		if checkRefused(t, d.w, r) == http.StatusUnauthorized && grants {
 			t.Error("a grant that is not accepted is answered as a client")

@@ -123,7 +123,7 @@ func (s *Source) ceilingsOf(spec *v1alpha1.OAuth2PolicySpec) oauth2.Ceilings {
 		ReservedScopes:   Texts(spec.ReservedScopes),
 	}
 	if spec.MaxFixedTokenLifetime != "" {
-		ceilings.FixedTokenLifetime, ceilings.FixedLimited = spec.MaxFixedTokenLifetime.Or(0), true
+		ceilings.FixedTokenLifetime = new(spec.MaxFixedTokenLifetime.Or(0))
 	}
 	ceilings.Numbers = oauth2.Numbers{Clients: number(spec.MaxClients), Tokens: number(spec.MaxTokens), Resources: number(spec.MaxResources)}
 	if s.Unprotected(spec.NamespaceSelector) != "" {
