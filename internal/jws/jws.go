@@ -43,7 +43,7 @@ func (a Algorithm) Canonical() Algorithm {
 
 func (a Algorithm) known() bool {
 	switch a {
-	case ES256, RS256, PS256, EdDSA:
+	case ES256, RS256, PS256, EdDSA, Ed25519:
 		return true
 	}
 	return false

@@ -138,7 +138,7 @@ func (p PackedKeys) JWKs() []JWK {
 		case ES256:
 			half := len(key.material) / 2
 			jwk.KeyType, jwk.Curve, jwk.X, jwk.Y = "EC", "P-256", encode(key.material[:half]), encode(key.material[half:])
-		case EdDSA:
+		case EdDSA, Ed25519:
 			jwk.KeyType, jwk.Curve, jwk.X = "OKP", curveEd25519, encode(key.material)
 		case RS256, PS256:
 			jwk.KeyType, jwk.Modulus, jwk.Exponent = "RSA", encode(key.material), encode(string(big.NewInt(rsaExponent).Bytes()))
@@ -180,7 +180,7 @@ func (k packedKey) parse() (PublicKey, error) {
 		public.Key = key
 	case RS256, PS256:
 		public.Key = &rsa.PublicKey{N: new(big.Int).SetBytes([]byte(k.material)), E: rsaExponent}
-	case EdDSA:
+	case EdDSA, Ed25519:
 		public.Key = ed25519.PublicKey(k.material)
 	}
 	return public, nil

@@ -114,7 +114,7 @@ func TestABadAssertionIsABadGrant(t *testing.T) {
 				if answer.Code != http.StatusBadRequest || code != "invalid_grant" || !strings.HasPrefix(description, "the assertion is not accepted") {
 					t.Errorf("%d %s", answer.Code, answer.Body)
 				}
-				if got := answer.Header().Get("Www-Authenticate"); got != "" {
+				if got := answer.Header().Get("WWW-Authenticate"); got != "" {
 					t.Errorf("WWW-Authenticate: %s", got)
 				}
 			}
