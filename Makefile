@@ -201,6 +201,11 @@ profile: ## Leave CPU and heap profiles of the token server on each path in bin/
 bench-grants: ## Time changes of consent that concern every client. ARGS="-clients 10000 -resources 100"
 	@go run ./test/bench/grants $(ARGS)
 
+.PHONY: bench-cli
+bench-cli: ## Time kubectl hallpass, and its console with 10,000 clients; fail if a goal is missed. ARGS="-rounds 20 -clients 1000"
+	@go run ./test/bench/cli $(ARGS)
+	@HALLPASS_BENCH=1 go test -count=1 -v -run TestTheGoalsOfTenThousandClients ./test/compat/console | grep -vE '^(=== |ok)'
+
 .PHONY: bench-revoke
 bench-revoke: ## Time 10,000 revocations to three replicas, kill them, inject errors, and load a million
 	@HALLPASS_REVOCATIONS=10000 HALLPASS_FAULTY_REVOCATIONS=10000 HALLPASS_LIVE_REVOCATIONS=1000000 \

@@ -4,7 +4,9 @@
 package action
 
 import (
+	"cmp"
 	"context"
+	"sync"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -46,19 +48,30 @@ func May(ctx context.Context, c *cluster.Client, r Right) (bool, error) {
 	return typed.Status.Allowed, nil
 }
 
-// User asks the API server for the name of the caller.
-func User(ctx context.Context, c *cluster.Client) (string, error) {
+// MayEach asks about several rights at once. The answers have the order of the questions.
+func MayEach(ctx context.Context, c *cluster.Client, rights []Right) ([]bool, error) {
+	answers, errs := make([]bool, len(rights)), make([]error, len(rights))
+	var asking sync.WaitGroup
+	for i, right := range rights {
+		asking.Go(func() { answers[i], errs[i] = May(ctx, c, right) })
+	}
+	asking.Wait()
+	return answers, cmp.Or(errs...)
+}
+
+// User asks the API server who the caller is: the name and the groups.
+func User(ctx context.Context, c *cluster.Client) (authenticationv1.UserInfo, error) {
 	question, err := cluster.Unstructured(cluster.SelfReviews(), &authenticationv1.SelfSubjectReview{})
 	if err != nil {
-		return "", err
+		return authenticationv1.UserInfo{}, err
 	}
 	answered, err := c.In(metav1.NamespaceAll).Create(ctx, cluster.SelfReviews(), question, cluster.Options{})
 	if err != nil {
-		return "", err
+		return authenticationv1.UserInfo{}, err
 	}
 	typed, err := cluster.As[authenticationv1.SelfSubjectReview](answered)
 	if err != nil {
-		return "", err
+		return authenticationv1.UserInfo{}, err
 	}
-	return typed.Status.UserInfo.Username, nil
+	return typed.Status.UserInfo, nil
 }

@@ -86,7 +86,7 @@ func TestAClusterThatDoesNotAnswerAsOneShouldIsExplained(t *testing.T) {
 		}}), "the login plugin no-such-plugin of the kubeconfig failed: exec: executable no-such-plugin not found. Install it"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, line := range []string{"get clients", "describe client a", "token a", "suspend a", "doctor", "get secret a", "why a", "console"} {
+			for _, line := range []string{"get clients", "describe client a", "token a", "suspend a", "doctor", "get secret a", "why a", "wait a", "whoami", "console"} {
 				code, said := run(t, 0, c.kubeconfig, strings.Fields(line)...)
 				if code != app.ExitFailed || !strings.Contains(said, c.says) || strings.Count(said, "\n") != 1 {
 					t.Errorf("%s: exit %d: %s", line, code, said)
@@ -138,9 +138,34 @@ func TestALoginPluginThatHangsIsNamed(t *testing.T) {
 	}
 }
 
+// TestALoginPluginThatHangsIsNotWaitedFor ends the request and not the plugin, which waits until the
+// directory of the test is removed.
+func TestALoginPluginThatHangsIsNotWaitedFor(t *testing.T) {
+	plugin := filepath.Join(t.TempDir(), "login")
+	if err := os.WriteFile(plugin, []byte("#!/bin/sh\nwhile [ -e \"$0\" ]; do sleep 0.1; done\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	config := kubeconfig(t, "https://127.0.0.1:1", &clientcmdapi.AuthInfo{Exec: &clientcmdapi.ExecConfig{
+		APIVersion: "client.authentication.k8s.io/v1", Command: plugin, InteractiveMode: clientcmdapi.NeverExecInteractiveMode,
+	}})
+	code, said := run(t, 0, config, "get", "clients", "--request-timeout", "1s")
+	if code != app.ExitFailed || !strings.Contains(said, "or the login plugin "+plugin+" of the kubeconfig still waits. Check whether it has opened a browser") {
+		t.Errorf("after --request-timeout: exit %d: %s", code, said)
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	var out, problems bytes.Buffer
+	code = app.Run(ctx, []string{"get", "clients", "--kubeconfig", config}, app.Environment{
+		IOStreams: genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &problems},
+	})
+	if code != app.ExitFailed || problems.String() != "error: interrupted.\n" {
+		t.Errorf("after Ctrl-C: exit %d: %s", code, &problems)
+	}
+}
+
 func TestEveryCommandHasHelpAndAnExample(t *testing.T) {
 	for _, line := range []string{
-		"get clients", "get resources", "get tokens", "get issuers", "get secret", "get keys", "describe client", "describe resource", "describe token", "describe issuer", "why", "events", "doctor",
+		"get clients", "get resources", "get tokens", "get issuers", "get secret", "get keys", "describe client", "describe resource", "describe token", "describe issuer", "why", "events", "wait", "doctor", "whoami",
 		"create client", "create resource", "create token", "set client", "set resource", "set token", "grant", "ungrant", "rotate", "suspend", "resume",
 		"revoke client", "revoke namespace", "revoke token", "delete client", "delete resource", "delete token", "token", "logout", "generate nginx", "generate haproxy", "generate caddy", "generate envoy", "import", "version", "console",
 	} {

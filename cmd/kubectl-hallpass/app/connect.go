@@ -48,6 +48,18 @@ func (p *plugin) connect() (*cluster.Client, error) {
 	return c, nil
 }
 
+// contextName is the context of the kubeconfig that is used.
+func (p *plugin) contextName() string {
+	if name := *p.flags.Context; name != "" {
+		return name
+	}
+	raw, err := p.flags.ToRawKubeConfigLoader().RawConfig()
+	if err != nil || raw.CurrentContext == "" {
+		return "none"
+	}
+	return raw.CurrentContext
+}
+
 // slow reports what a request waits for: the API server, or a login plugin of the kubeconfig, which
 // may wait for a person.
 func (p *plugin) slow(config *rest.Config) func() {

@@ -17,14 +17,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/action"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/cluster"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/console"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/show"
-	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
 // consoleCommand serves the console.
@@ -67,8 +63,7 @@ func (p consoleCommand) command() *cobra.Command {
 	flags.BoolVar(&o.noBrowser, "no-browser", false, "Print the name of the file that opens the page, and start no browser")
 	flags.IntVar(&o.port, "port", 0, "Port to listen at on "+loopback+"; 0 takes a free one")
 	flags.DurationVar(&o.idle, "idle", defaultIdle, "End the console when it was not used for so long; at least "+leastIdle.String())
-	flags.StringVar(&o.system, "system-namespace", action.SystemNamespace, "Namespace of the processes, if the installation has another one")
-	flags.StringVar(&o.registry, "registry-namespace", registration.Namespace, "Namespace of the registrations, if the installation has another one")
+	installationFlags(command, &o.system, &o.registry)
 	return command
 }
 
@@ -111,43 +106,13 @@ func (p consoleCommand) runConsole(ctx context.Context, o serving) error {
 // arrive asks the API server who the caller is, and whether it has Hallpass. A caller without
 // rights here may have some elsewhere. A login plugin that does not end is not waited for.
 func (p consoleCommand) arrive(ctx context.Context, c *cluster.Client) (string, error) {
-	type arrival struct {
-		user string
-		err  error
+	ctx, cancel := context.WithTimeout(ctx, p.ArriveWithin)
+	defer cancel()
+	user, err := whoIs(ctx, c)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil {
+		err = errors.New(cluster.Late(c.Config, p.ArriveWithin))
 	}
-	arrived := make(chan arrival, 1)
-	go func() {
-		_, err := c.Page(ctx, cluster.Clients(), metav1.ListOptions{Limit: 1})
-		if err != nil && !apierrors.IsForbidden(err) {
-			arrived <- arrival{err: err}
-			return
-		}
-		user, err := action.User(ctx, c)
-		if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) {
-			user, err = "unknown", nil
-		}
-		arrived <- arrival{user, err}
-	}()
-	select {
-	case a := <-arrived:
-		return a.user, a.err
-	case <-ctx.Done():
-		return "", errors.New("interrupted")
-	case <-time.After(p.ArriveWithin):
-		return "", errors.New(cluster.Late(c.Config, p.ArriveWithin))
-	}
-}
-
-// contextName is the context of the kubeconfig that is used.
-func (p consoleCommand) contextName() string {
-	if name := *p.flags.Context; name != "" {
-		return name
-	}
-	raw, err := p.flags.ToRawKubeConfigLoader().RawConfig()
-	if err != nil || raw.CurrentContext == "" {
-		return "none"
-	}
-	return raw.CurrentContext
+	return user.Username, err
 }
 
 func listen(ctx context.Context, port int) (net.Listener, error) {

@@ -68,6 +68,7 @@ func renderNew(kind cluster.Kind, namespace, name string, made func(namespace, n
 
 func (p createCommand) createClient() *cobra.Command {
 	var n change.NewClient
+	var claims []string
 	command := &cobra.Command{
 		Use:   "client NAME",
 		Short: "Create an OAuth2Client: Hallpass writes its credentials into a Secret beside it",
@@ -86,15 +87,20 @@ func (p createCommand) createClient() *cobra.Command {
 	flags.StringSliceVar(&n.Scopes, "scopes", nil, "Scopes for the APIs of its own namespace")
 	flags.StringArrayVar(&n.Access, "access", nil, "Scopes of an OAuth2Resource, such as orders/orders-api=orders.read,orders.write; may be repeated")
 	flags.StringVar(&n.ServiceAccount, "service-account", "", "ServiceAccount whose pods authenticate with their own token; there is then no client secret")
-	flags.StringVar(&n.Issuer, "issuer", "", "OAuth2TrustedIssuer whose JWTs authenticate the client; there is then no client secret")
-	flags.StringVar(&n.Subject, "subject", "", "With --issuer: the sub of the JWT")
-	flags.StringArrayVar(&n.Claims, "claim", nil, "With --issuer: a claim of the JWT and the values that it may have, such as environment=prod,staging; may be repeated")
+	flags.StringVar(&n.Federated.Issuer, "issuer", "", "OAuth2TrustedIssuer whose JWTs authenticate the client; there is then no client secret")
+	flags.StringVar(&n.Federated.Subject, "subject", "", "With --issuer: the sub of the JWT")
+	flags.StringVar(&n.Federated.SubjectPrefix, "subject-prefix", "", "With --issuer: the beginning of the sub of the JWT, up to a : or /; needs --claim")
+	flags.StringArrayVar(&claims, "claim", nil, "With --issuer: a claim of the JWT and the values that it may have, such as environment=prod,staging; may be repeated")
 	flags.StringVar(&n.TokenLifetime, "token-lifetime", "", "How long its tokens are valid, from 1m to 1h; left out 1h")
 	flags.StringVar(&n.Rotate, "rotate-every", "", "Time between two automatic rotations of its secret, such as 720h; left out there are none")
 	mustComplete(command, "service-account", p.completeNames(cluster.Accounts(), true))
 	mustComplete(command, "issuer", p.completeNames(cluster.Issuers(), true))
 	return p.creator(cluster.Clients(), command, func(namespace, name string) (any, error) {
 		n.Namespace, n.Name = namespace, name
+		var err error
+		if n.Federated.Claims, err = change.ParseClaims(claims); err != nil {
+			return nil, usageError{err}
+		}
 		c, err := n.Client()
 		if err != nil {
 			return nil, usageError{err}

@@ -17,7 +17,6 @@ import (
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/checkup"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/cluster"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/show"
-	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
 // doctorCommand checks the installation.
@@ -38,8 +37,7 @@ func (p doctorCommand) command() *cobra.Command {
 		Args:    noArguments,
 		RunE:    func(command *cobra.Command, _ []string) error { return p.runDoctor(command.Context(), o) },
 	}
-	command.Flags().StringVar(&o.system, "system-namespace", action.SystemNamespace, "Namespace of the processes, if the installation has another one")
-	command.Flags().StringVar(&o.registry, "registry-namespace", registration.Namespace, "Namespace of the registrations, if the installation has another one")
+	installationFlags(command, &o.system, &o.registry)
 	formatFlag(command, &o.format)
 	return command
 }
@@ -79,44 +77,17 @@ func (p doctorCommand) report(findings []checkup.Finding, format string) error {
 	return nil
 }
 
-// right is something that commands need.
-type right struct {
-	what string
-	action.Right
-}
-
-// rights are what commands need in a namespace, and in those of the installation.
-func rights(namespace string, o examining) []right {
-	return []right{
-		{"list clients", action.Right{Verb: "list", Kind: cluster.Clients(), Namespace: namespace}},
-		{"change clients", action.Right{Verb: "patch", Kind: cluster.Clients(), Namespace: namespace}},
-		{"grant access to APIs", action.Right{Verb: "patch", Kind: cluster.Resources(), Namespace: namespace}},
-		{"read secrets and fetch tokens", action.Right{Verb: "get", Kind: cluster.Secrets(), Namespace: namespace}},
-		{"reach the token server by way of the API server", action.Right{Verb: "create", Kind: cluster.Pods(), Subresource: "portforward", Namespace: o.system}},
-		{"read audit lines", action.Right{Verb: "get", Kind: cluster.Pods(), Subresource: "log", Namespace: o.system}},
-		{"revoke whole namespaces", action.Right{Verb: "create", Kind: cluster.Revocations(), Namespace: o.registry}},
-	}
-}
-
 // examineRights reports what the caller may do. A missing right is no problem.
 func examineRights(ctx context.Context, c *cluster.Client, o examining) []checkup.Finding {
-	var may, mayNot []string
-	for _, r := range rights(c.Namespace, o) {
-		allowed, err := action.May(ctx, c, r.Right)
-		if err != nil {
-			return []checkup.Finding{action.Unread("rights", err)}
-		}
-		if allowed {
-			may = append(may, r.what)
-		} else {
-			mayNot = append(mayNot, r.what)
-		}
+	may, mayNot, err := myRights(ctx, c, o.system, o.registry)
+	if err != nil {
+		return []checkup.Finding{action.Unread("rights", err)}
 	}
-	findings := []checkup.Finding{{Check: "rights", State: checkup.OK, Sentence: fmt.Sprintf("In namespace %s you may: %s.", c.Namespace, orNothing(may))}}
+	finding := checkup.Finding{Check: "rights", State: checkup.OK, Sentence: fmt.Sprintf("In namespace %s you may: %s.", c.Namespace, orNothing(may))}
 	if len(mayNot) > 0 {
-		findings[0].Sentence += " You may not: " + strings.Join(mayNot, ", ") + "."
+		finding.Sentence += " You may not: " + strings.Join(mayNot, ", ") + "."
 	}
-	return findings
+	return []checkup.Finding{finding}
 }
 
 func orNothing(all []string) string {

@@ -5,7 +5,6 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,8 +12,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/cli-runtime/pkg/printers"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/cluster"
@@ -88,9 +85,11 @@ type listing struct {
 func getter[T any](p getCommand, l listed[T], command *cobra.Command) *cobra.Command {
 	o := &listing{output: newOutput(command, "")}
 	flags := command.Flags()
-	if !l.kind.Clusterwide {
-		flags.BoolVarP(&o.all, "all-namespaces", "A", false, "List those of all namespaces")
+	everywhere := "List those of all namespaces"
+	if l.kind.Clusterwide {
+		everywhere = "List all, as without it: they are in no namespace"
 	}
+	flags.BoolVarP(&o.all, "all-namespaces", "A", false, everywhere)
 	flags.BoolVarP(&o.watch, "watch", "w", false, "List, and then print each change until Ctrl-C")
 	flags.StringVarP(&o.selector, "selector", "l", "", "Labels that the objects have, such as team=orders")
 	if l.unused != nil {
@@ -108,8 +107,6 @@ func (o *listing) check(args []string) error {
 		return usagef("names choose the objects: leave out --all-namespaces, --selector and --unused-for, or the names")
 	case o.watch && (len(args) > 1 || o.unusedFor != ""):
 		return usagef("--watch watches one object, or a list without --unused-for")
-	case o.watch && !o.forPeople():
-		return usagef("--watch prints tables; leave out --output, or use kubectl get --watch")
 	}
 	if _, err := labels.Parse(o.selector); err != nil {
 		return usagef("--selector=%s: %w", o.selector, err)
@@ -144,22 +141,17 @@ func runGet[T any](ctx context.Context, p getCommand, l listed[T], o *listing, a
 		typed = l.unused(typed, since)
 		read.Items = sameOrder(typed, read.Items)
 	}
-	switch {
-	case !o.forPeople() && len(args) == 1:
-		return p.objects(o.output, &read.Items[0])
-	case !o.forPeople():
-		return p.objects(o.output, list(l.kind, read.Items))
-	case len(typed) == 0:
+	if len(typed) == 0 && o.forPeople() {
 		p.sayNothingFound(ctx, c, l.kind, o)
 	}
-	printer := o.table(o.all)
-	if err := printer.PrintObj(l.table(typed, p.Now()), p.Out); err != nil {
-		return fmt.Errorf("print: %w", err)
+	printer, err := newPrinter(p, l, o)
+	if err != nil {
+		return err
 	}
-	if !o.watch {
-		return nil
+	if err := printer.print(read.Items, typed, len(args) == 1); err != nil || !o.watch {
+		return err
 	}
-	return watchAll(ctx, p, c, l, o, printer, read, args)
+	return watchAll(ctx, c, l, o, printer, read, args)
 }
 
 func (p getCommand) unusedSince(span string) (time.Time, error) {
@@ -223,24 +215,4 @@ func (p getCommand) sayNothingFound(ctx context.Context, c *cluster.Client, kind
 		return
 	}
 	p.say("There are no %s in namespace %q.", which, c.Namespace)
-}
-
-// watchAll prints each change from a list on.
-func watchAll[T any](ctx context.Context, p getCommand, c *cluster.Client, l listed[T], o *listing, printer printers.ResourcePrinter,
-	from *unstructured.UnstructuredList, args []string,
-) error {
-	options := metav1.ListOptions{LabelSelector: o.selector, ResourceVersion: from.GetResourceVersion()}
-	if len(args) == 1 {
-		options.FieldSelector = "metadata.name=" + args[0]
-	}
-	return c.Follow(ctx, l.kind, options, func(_ watch.EventType, object *unstructured.Unstructured) error {
-		typed, err := cluster.As[T](object)
-		if err != nil {
-			return err
-		}
-		if err := printer.PrintObj(l.table([]T{*typed}, p.Now()), p.Out); err != nil {
-			return fmt.Errorf("print: %w", err)
-		}
-		return nil
-	})
 }

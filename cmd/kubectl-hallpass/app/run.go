@@ -191,7 +191,8 @@ const (
 func (p *plugin) addCommands(root *cobra.Command) {
 	for group, commands := range map[string][]*cobra.Command{
 		groupLook: {
-			getCommand{p}.command(), describeCommand{p}.command(), whyCommand{p}.command(), eventsCommand{p}.command(), doctorCommand{p}.command(),
+			getCommand{p}.command(), describeCommand{p}.command(), whyCommand{p}.command(), eventsCommand{p}.command(), waitCommand{p}.command(),
+			doctorCommand{p}.command(), whoamiCommand{p}.command(),
 		},
 		groupChange: {
 			createCommand{p}.command(), setCommand{p}.command(), grantCommand{p}.grant(), grantCommand{p}.ungrant(), rotateCommand{p}.command(),

@@ -22,16 +22,25 @@ type NewClient struct {
 	// Access are scopes of resources: <namespace>/<name>=<scope>,<scope>.
 	Access         []string
 	ServiceAccount string
-	// Issuer is the OAuth2TrustedIssuer of a client without a secret, and Subject the sub of
-	// its JWTs; Claims are <name>=<value>,<value>.
-	Issuer, Subject string
-	Claims          []string
-	TokenLifetime   string
-	Rotate          string
+	Federated      Federated
+	TokenLifetime  string
+	Rotate         string
+}
+
+// Federated are the JWTs that authenticate a client without a secret; none if it names no Issuer.
+type Federated struct {
+	// Issuer is the name of the OAuth2TrustedIssuer.
+	Issuer string
+	// Subject is the sub of the JWTs, and SubjectPrefix its beginning.
+	Subject, SubjectPrefix string
+	Claims                 []v1alpha1.RequiredClaim
 }
 
 // Client renders an OAuth2Client.
 func (n NewClient) Client() (*v1alpha1.OAuth2Client, error) {
+	if err := n.checkFederated(); err != nil {
+		return nil, err
+	}
 	c := &v1alpha1.OAuth2Client{
 		ObjectMeta: metav1.ObjectMeta{Name: n.Name, Namespace: n.Namespace},
 		Spec: v1alpha1.OAuth2ClientSpec{
@@ -44,8 +53,8 @@ func (n NewClient) Client() (*v1alpha1.OAuth2Client, error) {
 			Method: v1alpha1.ByServiceAccount, ServiceAccount: v1alpha1.ServiceAccountSpec{Name: n.ServiceAccount},
 		}
 	}
-	if err := n.federate(&c.Spec.Authentication); err != nil {
-		return nil, err
+	if n.Federated.Issuer != "" {
+		c.Spec.Authentication = n.Federated.authentication()
 	}
 	for _, text := range n.Access {
 		access, err := parseAccess(n.Namespace, text)
@@ -57,30 +66,42 @@ func (n NewClient) Client() (*v1alpha1.OAuth2Client, error) {
 	return c, nil
 }
 
-// federate sets the JWTs that authenticate the client, if it names any.
-func (n NewClient) federate(a *v1alpha1.AuthenticationSpec) error {
-	named := n.Subject != "" || len(n.Claims) > 0
+// checkFederated refuses JWTs that say too little, or too much.
+func (n NewClient) checkFederated() error {
+	f := n.Federated
+	named := f.Subject != "" || f.SubjectPrefix != "" || len(f.Claims) > 0
 	switch {
-	case n.Issuer == "" && named:
-		return errors.New("--subject and --claim are about the JWTs of a trusted issuer: add --issuer, with the name of its OAuth2TrustedIssuer")
-	case n.Issuer == "":
+	case f.Issuer == "" && named:
+		return errors.New("--subject, --subject-prefix and --claim are about the JWTs of a trusted issuer: add --issuer, with the name of its OAuth2TrustedIssuer")
+	case f.Issuer == "":
 		return nil
 	case n.ServiceAccount != "":
 		return errors.New("a client authenticates in one way: leave out --issuer or --service-account")
+	case f.Subject != "" && f.SubjectPrefix != "":
+		return errors.New("--subject is the whole sub of the JWT and --subject-prefix its beginning: leave out one of them")
 	case !named:
-		return fmt.Errorf("--issuer=%s alone would let every workload of the issuer authenticate: add --subject or --claim", n.Issuer)
-	}
-	a.Method = v1alpha1.ByFederatedToken
-	a.FederatedToken = v1alpha1.FederatedTokenSpec{IssuerName: n.Issuer, Subject: n.Subject}
-	for _, text := range n.Claims {
-		name, values, _ := strings.Cut(text, "=")
-		if name == "" || values == "" {
-			return fmt.Errorf("--claim=%q names no values of a claim; write it as --claim=environment=prod,staging", text)
-		}
-		a.FederatedToken.Claims = append(a.FederatedToken.Claims,
-			v1alpha1.RequiredClaim{Name: name, Values: converted[v1alpha1.RequiredValue](strings.Split(values, ","))})
+		return fmt.Errorf("--issuer=%s alone would let every workload of the issuer authenticate: add --subject, --subject-prefix or --claim", f.Issuer)
 	}
 	return nil
+}
+
+func (f Federated) authentication() v1alpha1.AuthenticationSpec {
+	return v1alpha1.AuthenticationSpec{Method: v1alpha1.ByFederatedToken, FederatedToken: v1alpha1.FederatedTokenSpec{
+		IssuerName: f.Issuer, Subject: f.Subject, SubjectPrefix: v1alpha1.SubjectPrefix(f.SubjectPrefix), Claims: f.Claims,
+	}}
+}
+
+// ParseClaims reads claims that are <name>=<value>,<value>.
+func ParseClaims(texts []string) ([]v1alpha1.RequiredClaim, error) {
+	var claims []v1alpha1.RequiredClaim
+	for _, text := range texts {
+		name, values, _ := strings.Cut(text, "=")
+		if name == "" || values == "" {
+			return nil, fmt.Errorf("--claim=%q names no values of a claim; write it as --claim=environment=prod,staging", text)
+		}
+		claims = append(claims, v1alpha1.RequiredClaim{Name: name, Values: converted[v1alpha1.RequiredValue](strings.Split(values, ","))})
+	}
+	return claims, nil
 }
 
 // parseAccess reads <namespace>/<name>=<scope>,<scope>; the namespace may be left out for that of

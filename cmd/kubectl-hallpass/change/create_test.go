@@ -32,7 +32,15 @@ func TestCreatedSpecsHaveNothingThatWasNotAskedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	job, err := change.NewClient{Name: "a", Namespace: "shop", Issuer: "github", Subject: "repo:a/b:ref:x=y", Claims: []string{"environment=prod,staging", "id=7=4"}}.Client()
+	claims, err := change.ParseClaims([]string{"environment=prod,staging", "id=7=4"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	job, err := change.NewClient{Federated: change.Federated{Issuer: "github", Subject: "repo:a/b:ref:x=y", Claims: claims}}.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	jobs, err := change.NewClient{Federated: change.Federated{Issuer: "github", SubjectPrefix: "repo:a/", Claims: claims[1:]}}.Client()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,6 +54,7 @@ func TestCreatedSpecsHaveNothingThatWasNotAskedFor(t *testing.T) {
 			`"authentication":{"method":"ServiceAccount","serviceAccount":{"name":"worker"}}}`: c.Spec,
 		`{"authentication":{"method":"FederatedToken","federatedToken":{"issuerName":"github","subject":"repo:a/b:ref:x=y","claims":[` +
 			`{"name":"environment","values":["prod","staging"]},{"name":"id","values":["7=4"]}]}}}`: job.Spec,
+		`{"authentication":{"method":"FederatedToken","federatedToken":{"issuerName":"github","subjectPrefix":"repo:a/","claims":[{"name":"id","values":["7=4"]}]}}}`: jobs.Spec,
 		`{}`: empty.Spec,
 		`{"scopes":[{"name":"read","description":"Read them"},{"name":"write"}],"grants":[{"from":{"namespaces":["shop"]},"scopes":["read","write"]}]}`: r.Spec,
 		`{"clientRef":{"name":"a"},"mode":"Fixed","expirationTime":"2027-01-31T11:00:00Z"}`:                                                             change.NewToken{Client: "a", End: end}.Token().Spec,
@@ -65,10 +74,19 @@ func TestCreateRefusesWhatSaysTooLittle(t *testing.T) {
 			t.Errorf("--access=%q is accepted", access)
 		}
 	}
+	for _, claim := range []string{"a=", "=a", "a", ""} {
+		if _, err := change.ParseClaims([]string{claim}); err == nil {
+			t.Errorf("--claim=%q is accepted", claim)
+		}
+	}
+	claim := []v1alpha1.RequiredClaim{{Name: "a", Values: []v1alpha1.RequiredValue{"b"}}}
 	for text, n := range map[string]change.NewClient{
-		"no issuer": {Subject: "a"}, "a claim without an issuer": {Claims: []string{"a=b"}}, "every JWT": {Issuer: "github"},
-		"two methods": {Issuer: "github", Subject: "a", ServiceAccount: "b"}, "no value": {Issuer: "github", Claims: []string{"a="}},
-		"no name": {Issuer: "github", Claims: []string{"=a"}}, "neither": {Issuer: "github", Claims: []string{"a"}},
+		"no issuer":                 {Federated: change.Federated{Subject: "a"}},
+		"a prefix without one":      {Federated: change.Federated{SubjectPrefix: "a/"}},
+		"a claim without an issuer": {Federated: change.Federated{Claims: claim}},
+		"every JWT":                 {Federated: change.Federated{Issuer: "github"}},
+		"two methods":               {Federated: change.Federated{Issuer: "github", Subject: "a"}, ServiceAccount: "b"},
+		"two subjects":              {Federated: change.Federated{Issuer: "github", Subject: "a/b", SubjectPrefix: "a/", Claims: claim}},
 	} {
 		if _, err := n.Client(); err == nil {
 			t.Errorf("%s is accepted", text)

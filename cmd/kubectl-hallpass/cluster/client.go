@@ -56,6 +56,10 @@ const (
 	ByClient DryRun = "client"
 )
 
+// strict has the API server refuse fields that it does not know, as an older installation does not,
+// in the place of leaving them out.
+const strict = metav1.FieldValidationStrict
+
 func (o Options) dryRun() []string {
 	if o.DryRun == ByServer {
 		return []string{metav1.DryRunAll}
@@ -67,11 +71,19 @@ func (o Options) dryRun() []string {
 func New(config *rest.Config, namespace string) (*Client, error) {
 	config = rest.CopyConfig(config)
 	config.QPS = -1 // the API server limits requests by its own rules
-	connected, err := dynamic.NewForConfig(config)
+	connected, err := connect(dynamic.ConfigFor(config))
 	if err != nil {
 		return nil, fmt.Errorf("the kubeconfig cannot be used: %w. Correct it, or choose another one with --kubeconfig or --context", err)
 	}
 	return &Client{Namespace: namespace, Config: config, dynamic: connected}, nil
+}
+
+func connect(config *rest.Config) (dynamic.Interface, error) {
+	client, err := httpClient(config)
+	if err != nil {
+		return nil, err
+	}
+	return dynamic.NewForConfigAndClient(config, client) //nolint:wrapcheck // New says what it is about
 }
 
 // In is the client in another namespace.
@@ -157,7 +169,7 @@ func (c *Client) Create(
 		return object, nil
 	}
 	defer c.watched()()
-	created, err := c.of(kind).Create(ctx, object, metav1.CreateOptions{DryRun: o.dryRun(), FieldManager: o.Manager}, subresources...)
+	created, err := c.of(kind).Create(ctx, object, metav1.CreateOptions{DryRun: o.dryRun(), FieldManager: o.Manager, FieldValidation: strict}, subresources...)
 	if err != nil {
 		return nil, c.explain(err, attempt{"create", kind, object.GetName()})
 	}
@@ -183,7 +195,7 @@ func (c *Client) patch(ctx context.Context, kind Kind, name string, form types.P
 		return patched(object, form, patch)
 	}
 	defer c.watched()()
-	changed, err := c.of(kind).Patch(ctx, name, form, patch, metav1.PatchOptions{DryRun: o.dryRun(), FieldManager: o.Manager})
+	changed, err := c.of(kind).Patch(ctx, name, form, patch, metav1.PatchOptions{DryRun: o.dryRun(), FieldManager: o.Manager, FieldValidation: strict})
 	if err != nil {
 		return nil, c.explain(err, attempt{"patch", kind, name})
 	}

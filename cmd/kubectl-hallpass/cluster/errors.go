@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -64,6 +65,9 @@ func (c *Client) sentence(err error, a attempt) string {
 	case apierrors.IsAlreadyExists(err):
 		return fmt.Sprintf("there is already %s. Choose another name, or see that one: kubectl hallpass describe %s %s --namespace %s",
 			c.object(a), strings.TrimSuffix(a.kind.Noun, "s"), a.name, c.Namespace)
+	case apierrors.IsBadRequest(err) && len(unknownFields(err)) > 0:
+		return fmt.Sprintf("the Hallpass of the cluster at %s is older than this plugin: %s has no %s there. Leave that out, upgrade Hallpass, "+
+			"or install the plugin of its version; kubectl hallpass version has both", c.Config.Host, a.kind.Name, strings.Join(unknownFields(err), " and no "))
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
 		return fmt.Sprintf("the API server refuses %s: %s", c.object(a), causes(err))
 	}
@@ -80,6 +84,9 @@ func (c *Client) unreachable(err error) string {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return "interrupted"
+	case errors.As(err, &network) && network.Timeout() && c.Config.ExecProvider != nil:
+		return fmt.Sprintf("the API server at %s did not answer in time, or the login plugin %s of the kubeconfig still waits. "+
+			"Check whether it has opened a browser or asks in the terminal, and the network or the VPN; or raise --request-timeout", c.Config.Host, c.Config.ExecProvider.Command)
 	case errors.As(err, &network) && network.Timeout():
 		return fmt.Sprintf("the API server at %s did not answer in time. Check the network or the VPN, or raise --request-timeout", c.Config.Host)
 	case errors.As(err, &request) && c.Config.ExecProvider != nil && strings.HasPrefix(request.Err.Error(), loginFailed):
@@ -142,6 +149,17 @@ func details(err error) metav1.StatusDetails {
 		return metav1.StatusDetails{}
 	}
 	return *status.Status().Details
+}
+
+var unknownField = regexp.MustCompile(`unknown field "([^"]*)"`)
+
+// unknownFields are the fields that the API server does not know of an object that it refuses.
+func unknownFields(err error) []string {
+	var fields []string
+	for _, found := range unknownField.FindAllStringSubmatch(err.Error(), -1) {
+		fields = append(fields, found[1])
+	}
+	return fields
 }
 
 // causes are the sentences of the rules that an object breaks, without the object, which is long.

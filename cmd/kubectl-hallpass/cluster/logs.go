@@ -27,7 +27,11 @@ func (c *Client) Logs(ctx context.Context, each func(pod string, log io.Reader) 
 	config := rest.CopyConfig(c.Config)
 	config.APIPath, config.GroupVersion = "/api", &corev1.SchemeGroupVersion
 	config.NegotiatedSerializer = serializer.NewCodecFactory(runtime.NewScheme()).WithoutConversion()
-	client, err := rest.RESTClientFor(config)
+	connection, err := httpClient(config)
+	if err != nil {
+		return 0, fmt.Errorf("prepare to read logs: %w", err)
+	}
+	client, err := rest.RESTClientForConfigAndClient(config, connection)
 	if err != nil {
 		return 0, fmt.Errorf("prepare to read logs: %w", err)
 	}
@@ -48,7 +52,7 @@ func (c *Client) Logs(ctx context.Context, each func(pod string, log io.Reader) 
 
 // Time is the time of the API server, by the Date of an answer, to the second.
 func (c *Client) Time(ctx context.Context) (time.Time, error) {
-	client, err := rest.HTTPClientFor(c.Config)
+	client, err := httpClient(c.Config)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("prepare to ask for the time: %w", err)
 	}

@@ -41,7 +41,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /api/enter", s.enter)
 
 	general, clients, tokens := generalRoutes{s}, clientRoutes{s}, tokenRoutes{s}
-	resources, stream := resourceRoutes{s}, streamRoutes{s}
+	resources, issuers, stream := resourceRoutes{s}, issuerRoutes{s}, streamRoutes{s}
 	s.reads(mux, "GET /api/session", general.session)
 	s.reads(mux, "POST /api/stay", general.stay)
 	s.reads(mux, "GET /api/overview", general.overview)
@@ -57,6 +57,8 @@ func (s *Server) Handler() http.Handler {
 	s.reads(mux, "GET /api/resources", resources.resources)
 	s.reads(mux, "GET /api/resources/{namespace}/{name}", resources.resource)
 	s.reads(mux, "POST /api/resources/{namespace}/manifest", resources.manifest)
+	s.reads(mux, "GET /api/issuers", issuers.issuers)
+	s.reads(mux, "GET /api/issuers/{name}", issuers.issuer)
 	s.reads(mux, "GET /api/keys", general.keys)
 	s.reads(mux, "GET /api/events", general.events)
 	s.streams(mux, "GET /api/clients", stream.streamClients)
@@ -148,32 +150,15 @@ func (s *Server) answer(w http.ResponseWriter, c call, a answer) {
 	writeJSON(w, http.StatusOK, content)
 }
 
-// within calls a function that talks to the API server, and returns when it does or the time is
-// over: a login plugin of the kubeconfig may wait for a person and notices no end of a context.
+// within calls a function that talks to the API server, for so long at most.
 func within[T any](ctx context.Context, c *cluster.Client, timeout time.Duration, do func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
-	type result struct {
-		value T
-		err   error
+	defer cancel()
+	value, err := do(ctx)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil {
+		err = &slowError{cluster.Late(c.Config, timeout)}
 	}
-	done := make(chan result, 1)
-	go func() {
-		defer cancel()
-		value, err := do(ctx)
-		done <- result{value, err}
-	}()
-	select {
-	case r := <-done:
-		return r.value, r.err
-	case <-ctx.Done():
-	}
-	select { // it may have noticed the end itself, and returns a sentence
-	case r := <-done:
-		return r.value, r.err
-	default:
-		var none T
-		return none, &slowError{cluster.Late(c.Config, timeout)}
-	}
+	return value, err
 }
 
 // slowError is an API server, or a login plugin, that did not answer in time.

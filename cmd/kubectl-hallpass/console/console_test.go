@@ -47,6 +47,7 @@ const (
 	resourcesPath = "/apis/hallpass.dev/v1alpha1/namespaces/shop/oauth2resources"
 	tokensPath    = "/apis/hallpass.dev/v1alpha1/namespaces/shop/oauth2tokens"
 	secretsPath   = "/api/v1/namespaces/shop/secrets"
+	issuersPath   = "/apis/hallpass.dev/v1alpha1/oauth2trustedissuers"
 )
 
 func newAPIServer() *apiServer {
@@ -58,6 +59,11 @@ func newAPIServer() *apiServer {
 			"spec":{"clientRef":{"name":"reporting"},"mode":"Fixed"},"status":{"secret":{"name":"display"}}}`,
 		resourcesPath + "/api": `{"apiVersion":"hallpass.dev/v1alpha1","kind":"OAuth2Resource","metadata":{"name":"api","namespace":"shop","uid":"u3","resourceVersion":"1"},
 			"spec":{"scopes":[{"name":"read"}]}}`,
+		issuersPath + "/github": `{"apiVersion":"hallpass.dev/v1alpha1","kind":"OAuth2TrustedIssuer","metadata":{"name":"github","uid":"u4","generation":1},
+			"spec":{"issuer":"https://token.example.com","uses":["Client"],"namespaces":[{"from":{"namespaces":["shop"]},"subjectPrefixes":["repo:acme/"],
+			"claims":[{"name":"environment","values":["prod","staging"]}]}]},
+			"status":{"observedGeneration":1,"keys":[{"id":"k1","algorithm":"RS256"}],"clients":2,
+			"conditions":[{"type":"Ready","status":"False","reason":"KeysStale","message":"The keys are too old."}]}}`,
 		// "read" in Base64 and so on: the values of a Secret.
 		secretsPath + "/reporting": `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"reporting","namespace":"shop"},"data":{"client_id":"c2hvcC5yZXBvcnRpbmc=",
 			"client_secret":"` + encoded(secretValue) + `","token_url":"aHR0cHM6Ly9pZC5leGFtcGxlLmNvbS9vYXV0aDIvdG9rZW4="}}`,
@@ -113,7 +119,7 @@ func (a *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"apiVersion":"v1","kind":"Status","status":"Success"}`)
 	case there:
 		_, _ = io.WriteString(w, object)
-	case r.Method == http.MethodGet && slices.Contains([]string{"oauth2clients", "oauth2resources", "oauth2tokens", "events", "namespaces"}, filepath.Base(r.URL.Path)):
+	case r.Method == http.MethodGet && slices.Contains([]string{"oauth2clients", "oauth2resources", "oauth2tokens", "oauth2trustedissuers", "events", "namespaces"}, filepath.Base(r.URL.Path)):
 		items := []json.RawMessage{}
 		for path, item := range a.objects {
 			if filepath.Dir(path) == r.URL.Path {
@@ -310,6 +316,8 @@ var routes = []struct {
 	{http.MethodPost, "/api/tokens/shop/display/reveal", "{}", false},
 	{http.MethodGet, "/api/resources?namespace=shop", "", false},
 	{http.MethodGet, "/api/resources/shop/api", "", false},
+	{http.MethodGet, "/api/issuers", "", false},
+	{http.MethodGet, "/api/issuers/github", "", false},
 	{http.MethodGet, "/api/keys", "", false},
 	{http.MethodGet, "/api/events?namespace=shop", "", false},
 	{http.MethodPost, "/api/clients/shop", `{"name":"new"}`, true},
@@ -342,7 +350,7 @@ func TestTheBatteryKnowsEveryRoute(t *testing.T) {
 		t.Fatalf("%d routes; does this test still read them right?", len(found))
 	}
 	for _, f := range found {
-		pattern := strings.NewReplacer("{namespace}", "shop", "{name}", "(reporting|display|api)").Replace(f[3])
+		pattern := strings.NewReplacer("{namespace}", "shop", "{name}", "(reporting|display|api|github)").Replace(f[3])
 		matches := regexp.MustCompile("^" + pattern + `(\?.*)?$`)
 		known := f[3] == "/api/watch" || slices.ContainsFunc(routes, func(r struct {
 			method, path, body string
@@ -571,6 +579,33 @@ func TestAFederatedClientIsShownByItsJWT(t *testing.T) {
 	}
 }
 
+// TestAnIssuerIsShownWithWhatToDo is what an administrator reads whose issuer has stale keys, and
+// an owner of a client that names it.
+func TestAnIssuerIsShownWithWhatToDo(t *testing.T) {
+	r := start(t, nil)
+	r.api.mu.Lock()
+	r.api.objects[clientsPath+"/deploy"] = `{"apiVersion":"hallpass.dev/v1alpha1","kind":"OAuth2Client","metadata":{"name":"deploy","namespace":"shop","uid":"u9"},
+		"spec":{"authentication":{"method":"FederatedToken","federatedToken":{"issuerName":"github","subject":"repo:acme/a"}}},
+		"status":{"conditions":[{"type":"Ready","status":"True","reason":"Registered"}]}}`
+	r.api.mu.Unlock()
+	mine := r.enter()
+	for path, texts := range map[string][]string{
+		"/api/issuers/github": {
+			`"health":"KeysStale"`, `"next":"let the manager reach the issuer by https`, `"clients":"clients of namespace shop","jwt":"JWTs with a sub that begins with \"repo:acme/\", environment \"prod\" or \"staging\""`,
+			`"keys":[{"id":"k1","algorithm":"RS256"}]`, `"uses":"Client"`, "kind: OAuth2TrustedIssuer",
+		},
+		"/api/issuers":             {`"health":"KeysStale"`, `"clients":2`},
+		"/api/clients/shop/deploy": {`"text":"Its issuer github is not ready, reason KeysStale."`, `"issuer":"github"`},
+	} {
+		status, body, _ := r.send(http.MethodGet, path, "", mine)
+		for _, text := range texts {
+			if status != http.StatusOK || !strings.Contains(body, text) {
+				t.Errorf("%s: %d, and %s is missing: %s", path, status, text, body)
+			}
+		}
+	}
+}
+
 // TestWhatIsTypedIsChecked sends mistakes.
 func TestWhatIsTypedIsChecked(t *testing.T) {
 	r := start(t, nil)
@@ -583,6 +618,9 @@ func TestWhatIsTypedIsChecked(t *testing.T) {
 		"/api/clients/Shop_/reporting/suspend": {`{}`, "namespace"},
 		"/api/clients/shop/reporting/set":      {`{"unknown":1}`, "cannot be read"},
 		"/api/resources/shop/api/grant":        {`{"namespace":"","scopes":[]}`, "give the namespace"},
+		"/api/clients/shop/manifest?1":         {`{"name":"a","federated":{"issuer":""}}`, "name the trusted issuer"},
+		"/api/clients/shop/manifest?2":         {`{"name":"a","federated":{"issuer":"github"}}`, "every workload of the issuer"},
+		"/api/clients/shop/manifest?3":         {`{"name":"a","federated":{"issuer":"github","claims":[{"name":"a","values":[]}]}}`, "at least one value"},
 	} {
 		status, body, _ := r.send(http.MethodPost, path, c.body, mine)
 		if status != http.StatusBadRequest || !strings.Contains(strings.ToLower(body), strings.ToLower(c.want)) {
@@ -612,6 +650,8 @@ func TestWritesReachTheAPIServer(t *testing.T) {
 	}
 	do("/api/clients/shop", `{"name":"new","displayName":"New","contacts":["a@example.com"],"scopes":["read"],"access":["orders/api=orders.read"]}`)
 	has(clientsPath+"/new", `"resourceNamespace":"orders"`)
+	do("/api/clients/shop", `{"name":"jobs","federated":{"issuer":"github","subjectPrefix":"repo:acme/","claims":[{"name":"ref","values":["a, b","c"]}]}}`)
+	has(clientsPath+"/jobs", `"federatedToken":{"claims":[{"name":"ref","values":["a, b","c"]}],"issuerName":"github","subjectPrefix":"repo:acme/"}`)
 	do("/api/clients/shop/reporting/set", `{"displayName":"","notes":"Runs at night","contacts":[]}`)
 	has(clientsPath+"/reporting", `"description":"Runs at night"`)
 	if object := r.api.get(clientsPath + "/reporting"); strings.Contains(object, "displayName") {

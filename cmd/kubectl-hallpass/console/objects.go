@@ -40,6 +40,9 @@ func (s clientRoutes) client(ctx context.Context, c call) (any, error) {
 	}
 	page := viewClientPage(object, client, s.Now())
 	page.May = s.inNamespace(ctx, c.cluster)
+	if issuer, err := action.IssuerOf(ctx, c.cluster, client); err == nil { // most tenants may not read it
+		page.State = append(page.State, show.IssuerInTheWay(issuer)...)
+	}
 	page.Tokens = []tokenView{}
 	tokens, err := action.TokensOf(ctx, c.cluster, c.name)
 	if err != nil {
@@ -115,47 +118,6 @@ func (s clientRoutes) clientEvents(ctx context.Context, c call) (any, error) {
 		return nil, err
 	}
 	return eventViews(events), nil
-}
-
-// form is the form of a new client.
-type form struct {
-	Name           string   `json:"name"`
-	DisplayName    string   `json:"displayName"`
-	Notes          string   `json:"notes"`
-	Contacts       []string `json:"contacts"`
-	Scopes         []string `json:"scopes"`
-	Access         []string `json:"access"`
-	ServiceAccount string   `json:"serviceAccount"`
-	TokenLifetime  string   `json:"tokenLifetime"`
-	Rotate         string   `json:"rotate"`
-}
-
-func (c call) form() (*unstructured.Unstructured, error) {
-	var f form
-	if err := decode(c.Request, &f); err != nil {
-		return nil, err
-	}
-	if err := checkNewName("client", f.Name, "reporting"); err != nil {
-		return nil, err
-	}
-	client, err := change.NewClient{
-		Name: f.Name, Namespace: c.cluster.Namespace, DisplayName: f.DisplayName, Description: f.Notes, Contacts: f.Contacts, Scopes: f.Scopes,
-		Access: f.Access, ServiceAccount: f.ServiceAccount, TokenLifetime: f.TokenLifetime, Rotate: f.Rotate,
-	}.Client()
-	if err != nil {
-		return nil, inputError{err}
-	}
-	return cluster.Unstructured(cluster.Clients(), client)
-}
-
-// manifest is the manifest that the form of a new client makes. Nothing is sent to the cluster.
-func (s clientRoutes) manifest(_ context.Context, c call) (any, error) {
-	return rendered(c.form())
-}
-
-func (s clientRoutes) createClient(ctx context.Context, c call) (any, error) {
-	object, err := c.form()
-	return c.create(ctx, cluster.Clients(), object, err)
 }
 
 // set sets what people read about a client.

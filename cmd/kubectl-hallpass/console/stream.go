@@ -95,7 +95,7 @@ func (s streamRoutes) watch(w http.ResponseWriter, c call) {
 		return
 	}
 	var all sync.WaitGroup
-	for _, kind := range []cluster.Kind{cluster.Clients(), cluster.Tokens(), cluster.Resources(), cluster.Events()} {
+	for _, kind := range []cluster.Kind{cluster.Clients(), cluster.Tokens(), cluster.Resources(), cluster.Issuers(), cluster.Events()} {
 		all.Go(func() {
 			if err := s.watchKind(c, kind, out); err != nil && c.Context().Err() == nil {
 				_ = out.send(map[string]string{"kind": kind.Noun, "unwatched": capital(show.Sentence(err))})

@@ -64,8 +64,11 @@ type clientWords struct {
 	State          []show.Line `json:"state"`
 	Suspended      bool        `json:"suspended"`
 	Authentication string      `json:"authentication"`
-	JWT            []string    `json:"jwt,omitempty"`
-	Lifetime       string      `json:"lifetime"`
+	// Issuer is the OAuth2TrustedIssuer of a client without a secret, and JWT what its JWTs must
+	// have.
+	Issuer   string   `json:"issuer,omitempty"`
+	JWT      []string `json:"jwt,omitempty"`
+	Lifetime string   `json:"lifetime"`
 }
 
 // clientSecrets are where the credentials of a client are, and how they are replaced.
@@ -115,7 +118,7 @@ func viewClientPage(object *unstructured.Unstructured, c *v1alpha1.OAuth2Client,
 		clientWords: clientWords{
 			Notes: c.Spec.Description, Contacts: []string{}, Suspended: c.Spec.State == v1alpha1.ClientSuspended,
 			State:          show.Conditions(c.DeletionTimestamp != nil, c.Generation, c.Status.ObservedGeneration, c.Status.Conditions),
-			Authentication: show.Authentication(c), JWT: show.JWT(c), Lifetime: show.Lifetime(c, now),
+			Authentication: show.Authentication(c), Issuer: c.Spec.Authentication.FederatedToken.IssuerName, JWT: show.JWT(c), Lifetime: show.Lifetime(c, now),
 		},
 		clientSecrets: clientSecrets{
 			Secret: c.Status.Secret.Name, ConfigMap: c.Status.ConfigMap.Name, Credentials: []credentialView{}, NextRotation: c.Status.Rotation.NextAt,

@@ -67,7 +67,12 @@ type Line struct {
 
 // conditions writes the meaning of the conditions.
 func (p *page) conditions(deleting bool, generation, observed int64, all []metav1.Condition) {
-	for _, line := range Conditions(deleting, generation, observed, all) {
+	p.lines(Conditions(deleting, generation, observed, all))
+}
+
+// lines writes sentences with what to do about each.
+func (p *page) lines(all []Line) {
+	for _, line := range all {
 		p.say("%s", line.Text)
 		p.next(line.Next)
 	}

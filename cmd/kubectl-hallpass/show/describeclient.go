@@ -22,7 +22,7 @@ func DescribeClient(c *v1alpha1.OAuth2Client, issuer *v1alpha1.OAuth2TrustedIssu
 	p := &page{}
 	p.heading("Client %s in namespace %s", c.Name, c.Namespace)
 	p.conditions(c.DeletionTimestamp != nil, c.Generation, c.Status.ObservedGeneration, c.Status.Conditions)
-	p.issuerInTheWay(issuer)
+	p.lines(IssuerInTheWay(issuer))
 	p.pairs(
 		[2]string{"client_id", c.ClientID()},
 		[2]string{"display name", c.Spec.DisplayName},

@@ -63,7 +63,7 @@ func state(c *v1alpha1.OAuth2Client) *Verdict {
 			Do: fmt.Sprintf("kubectl hallpass resume %s --namespace %s", c.Name, c.Namespace)}
 	case ready == nil || c.Status.ObservedGeneration < c.Generation:
 		return &Verdict{Reason: v1alpha1.ReasonProgressing, Sentence: "The manager has not handled the client, or its last change, yet.",
-			Do: fmt.Sprintf("Wait some seconds: kubectl wait --for=condition=Ready hpc/%s --namespace %s. If that does not end, ask the administrator of Hallpass "+
+			Do: fmt.Sprintf("Wait some seconds: kubectl hallpass wait %s --namespace %s. If that does not end, ask the administrator of Hallpass "+
 				"whether the manager runs.", c.Name, c.Namespace)}
 	case ready.Status != metav1.ConditionTrue:
 		return &Verdict{Reason: ready.Reason, Sentence: ready.Message}

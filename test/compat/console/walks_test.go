@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -243,6 +244,67 @@ func TestTheLifeOfAnAPI(t *testing.T) {
 	}
 }
 
+// TestAClientOfATrustedIssuer is registered by an editor, who may not read the issuer, and seen by an
+// administrator.
+func TestAClientOfATrustedIssuer(t *testing.T) {
+	namespace(t, "jobs")
+	trust(t, "jobs-ci", "https://ci.jobs.example.com", "jobs")
+	allowFederation(t, "jobs")
+	b := newTab(t)
+	b.visit(open(t, "edit", "--namespace jobs"))
+	b.to("#/issuers", "only administrators of the cluster may read trusted issuers")
+	b.to("#/new-client", "Manifest")
+	b.fill("Name", "deploy")
+	b.fill("A JWT of a trusted issuer", "")
+	b.see("name the trusted issuer of the JWTs")
+	b.fill("Trusted issuer", "jobs-ci")
+	b.see("every workload of the issuer could authenticate")
+	b.fill("Begins with", "")
+	b.fill("Subject (sub)", "repo:acme/")
+	b.fill("Claim", "environment")
+	b.fill("One of the values", "prod, staging")
+	b.see("subjectPrefix: repo:acme/")
+	b.see("- staging")
+	b.press("Create client")
+	b.see("deploy is registered")
+	b.see("its workload sends a JWT of the issuer jobs-ci")
+	b.press("Go to the client")
+	b.see("a sub that begins with")
+	for _, name := range []string{"Rotate secret…", "Show Client secret", "jobs-ci"} {
+		if b.has(name) {
+			t.Errorf("%s is offered", name)
+		}
+	}
+	federated := clientOf(t, "jobs", "deploy").Spec.Authentication.FederatedToken
+	if federated.SubjectPrefix != "repo:acme/" || len(federated.Claims) != 1 || len(federated.Claims[0].Values) != 2 {
+		t.Errorf("it authenticates by %+v", federated)
+	}
+
+	admin := newTab(t)
+	admin.visit(open(t, "", "--namespace jobs"))
+	admin.to("#/new-client", "Manifest")
+	admin.fill("A JWT of a trusted issuer", "")
+	admin.until("the issuers can be chosen", `[...document.querySelectorAll("select option")].some((o) => o.value === "jobs-ci")`)
+	admin.do(chromedp.Evaluate[chromedp.Void](`for (const form of document.querySelectorAll("form")) delete form.dataset.dirty`))
+	admin.to("#/clients/jobs/deploy", "Its JWT has")
+	admin.press("jobs-ci")
+	admin.see("clients of namespace jobs")
+	admin.see("environment \"prod\" or \"staging\"")
+	admin.until("one client names it", `[...document.querySelectorAll("dt")].some((e) => e.textContent === "Clients that name it" && e.nextSibling.textContent === "1")`)
+	var issuer v1alpha1.OAuth2TrustedIssuer
+	must(t, shared.Cluster.Get(t.Context(), client.ObjectKey{Name: "jobs-ci"}, &issuer))
+	change := client.MergeFrom(issuer.DeepCopy())
+	issuer.Spec.State = v1alpha1.IssuerSuspended
+	must(t, shared.Cluster.Patch(t.Context(), &issuer, change))
+	admin.see("its JWTs are refused") // without a reload
+	admin.see("kubectl patch hpi jobs-ci")
+	admin.to("#/clients/jobs/deploy", "Its issuer jobs-ci is not ready, reason Suspended.")
+	admin.to("#/issuers", "1 issuer")
+	if b.problems.String()+admin.problems.String() != "" {
+		t.Errorf("the browser reports:\n%s%s", b.problems, admin.problems)
+	}
+}
+
 // TestRevokingInTheConsole revokes a token that was found somewhere, and all of a namespace: as an
 // editor of the namespace, and as an administrator of the cluster.
 func TestRevokingInTheConsole(t *testing.T) {
@@ -350,8 +412,6 @@ func TestAUserWithoutRights(t *testing.T) {
 // TestTextIsNoMarkup fills every field that people write with markup, and checks every page.
 func TestTextIsNoMarkup(t *testing.T) {
 	namespace(t, "markup")
-	const attack = `<img src=x onerror="hacked=1"><script>hacked=1</script>`
-	link := "javascript:hacked=1//"
 	must(t, shared.Cluster.Create(t.Context(), &v1alpha1.OAuth2Resource{
 		ObjectMeta: meta1("markup", "api"), Spec: v1alpha1.OAuth2ResourceSpec{
 			DisplayName: attack, Scopes: []v1alpha1.ResourceScope{{Name: "read", Description: attack}},
@@ -360,7 +420,7 @@ func TestTextIsNoMarkup(t *testing.T) {
 	}))
 	c := &v1alpha1.OAuth2Client{
 		ObjectMeta: meta1("markup", "client"), Spec: v1alpha1.OAuth2ClientSpec{
-			DisplayName: attack, Description: attack, Contacts: []v1alpha1.Contact{v1alpha1.Contact(link)}, Scopes: []v1alpha1.Scope{"read"},
+			DisplayName: attack, Description: attack, Contacts: []v1alpha1.Contact{attackByLink}, Scopes: []v1alpha1.Scope{"read"},
 			Access: []v1alpha1.Access{{ResourceNamespace: "markup", ResourceName: "api", Scopes: []v1alpha1.Scope{"read"}}},
 		},
 	}

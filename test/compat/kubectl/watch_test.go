@@ -41,25 +41,40 @@ func (b *lockedBuffer) String() string {
 func TestAWatchPrintsChangesUntilItIsInterrupted(t *testing.T) {
 	namespaces(t, "watched")
 	shared.Apply(t, "watched", world.NewClient("first"))
-	ctx, interrupt := context.WithCancel(t.Context())
-	defer interrupt()
-	var out, problems lockedBuffer
+	table, ofTable := watching(t, "get clients --watch --namespace watched --as view")
+	names, ofNames := watching(t, "get clients --watch --output name --namespace watched --as view")
+	eventually(t, "the first client is printed", func() bool {
+		return strings.Contains(table.String(), "watched.first") && strings.Contains(names.String(), "oauth2client.hallpass.dev/first\n")
+	})
+	shell{}.ok(t, "suspend first --namespace watched")
+	eventually(t, "the change is printed", func() bool { return strings.Contains(table.String(), "Suspended") })
+	shell{}.ok(t, "create client second --namespace watched")
+	eventually(t, "the second client is printed", func() bool {
+		return strings.Contains(table.String(), "watched.second") && strings.Contains(names.String(), "oauth2client.hallpass.dev/second\n")
+	})
+	ofTable()
+	ofNames()
+	if strings.Count(table.String(), "HEALTH") != 1 {
+		t.Errorf("the headers are not printed once:\n%s", table)
+	}
+}
+
+// watching starts a command that ends by Ctrl-C alone.
+func watching(t *testing.T, line string) (out *lockedBuffer, interrupt func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	out = &lockedBuffer{}
+	var problems lockedBuffer
 	ended := make(chan int)
 	go func() {
-		ended <- app.Run(ctx, []string{"get", "clients", "--watch", "--namespace", "watched", "--as", "view", "--kubeconfig", shared.Plane.Kubeconfig()},
-			app.Environment{IOStreams: genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &problems}})
+		ended <- app.Run(ctx, append(words(t, line), "--kubeconfig", shared.Plane.Kubeconfig()),
+			app.Environment{IOStreams: genericiooptions.IOStreams{In: strings.NewReader(""), Out: out, ErrOut: &problems}})
 	}()
-	eventually(t, "the first client is printed", func() bool { return strings.Contains(out.String(), "watched.first") })
-	shell{}.ok(t, "suspend first --namespace watched")
-	eventually(t, "the change is printed", func() bool { return strings.Contains(out.String(), "Suspended") })
-	shell{}.ok(t, "create client second --namespace watched")
-	eventually(t, "the second client is printed", func() bool { return strings.Contains(out.String(), "watched.second") })
-	interrupt()
-	if code := <-ended; code != app.ExitOK || problems.String() != "" {
-		t.Errorf("exit %d: %s", code, problems.String())
-	}
-	if strings.Count(out.String(), "HEALTH") != 1 {
-		t.Errorf("the headers are not printed once:\n%s", out.String())
+	return out, func() {
+		cancel()
+		if code := <-ended; code != app.ExitOK || problems.String() != "" {
+			t.Errorf("%s: exit %d: %s", line, code, problems.String())
+		}
 	}
 }
 
@@ -69,6 +84,9 @@ func TestNamesAreCompleted(t *testing.T) {
 	for _, name := range []string{"alpha", "alpine", "beta"} {
 		shell{}.ok(t, "create client "+name+" --namespace completed")
 	}
+	shell{}.ok(t, "create resource alpha-api --namespace completed --scopes read")
+	shell{}.ok(t, "create token alpha-token --namespace completed --client alpha")
+	trust(t, "completed-issuer", "https://completed.example.com", nil)
 	for line, want := range map[string][]string{
 		"rotate al":                    {"alpha", "alpine"},
 		"rotate alpha ''":              nil,
@@ -77,6 +95,17 @@ func TestNamesAreCompleted(t *testing.T) {
 		"create token t --client b":    {"beta"},
 		"create client a --dry-run ''": {"none", "server", "client"},
 		"ge":                           {"generate", "get"},
+		"get ''":                       {"clients", "issuers", "keys", "resources", "secret", "tokens"},
+		"create ''":                    {"client", "resource", "token"},
+		"describe issuer ''":           {"completed-issuer"},
+		"get issuers c":                {"completed-issuer"},
+		"create client c --issuer ''":  {"completed-issuer"},
+		"get secret b":                 {"beta"},
+		"get resources ''":             {"alpha-api"},
+		"get tokens ''":                {"alpha-token"},
+		"why alpha --resource ''":      {"alpha-api"},
+		"wait alpha ''":                {"alpine", "beta"},
+		"wait alpha --for ''":          {"deleted", "grants", "ready"},
 	} {
 		t.Run(line, func(t *testing.T) {
 			args := append([]string{"__completeNoDesc", "--namespace", "completed", "--kubeconfig", shared.Plane.Kubeconfig()}, words(t, line)...)

@@ -58,8 +58,9 @@ function secrets(c) {
     c.rotationWaits ? el("p", { class: "note warn" }, c.rotationWaits) : null);
 }
 
-function about(c) {
-  const facts = [["Authenticates by", c.authentication], ...(c.jwt ? [["Its JWT has", c.jwt.map((rule) => el("div", {}, rule))]] : []), ["Tokens", c.lifetime], ["Created", time(c.created)], ["Last used", time(c.lastUsed)], ["Last token issued", time(c.lastIssued)]];
+function about(c, mayIssuers) {
+  const issuer = c.issuer && mayIssuers ? [["Trusted issuer", el("a", { href: path("issuers", c.issuer), "data-key": "issuer" }, c.issuer)]] : [];
+  const facts = [["Authenticates by", c.authentication], ...issuer, ...(c.jwt ? [["Its JWT has", c.jwt.map((rule) => el("div", {}, rule))]] : []), ["Tokens", c.lifetime], ["Created", time(c.created)], ["Last used", time(c.lastUsed)], ["Last token issued", time(c.lastIssued)]];
   return panel("About", null, el("dl", { class: "facts" }, facts.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])));
 }
 
@@ -135,7 +136,7 @@ export async function client(page, namespace, name) {
           events?.length > 0 ? panel("Events", null, eventTable(events, false)) : null),
         el("div", { class: "stack" }, mayCall(c), secrets(c),
           c.refusals.length > 0 ? panel("Refused, or used too late", null, el("ul", { class: "stack" }, c.refusals.map((r) => el("li", { class: "note warn" }, el("span", {}, r.text), el("span", { class: "quiet small" }, "last ", time(r.last)))))) : null,
-          about(c))),
+          about(c, page.session.mayIssuers))),
       el("details", { class: "panel body", "data-key": "yaml" }, el("summary", {}, "YAML"), copyable(c.yaml, "YAML")));
   };
   const load = async (options) => {

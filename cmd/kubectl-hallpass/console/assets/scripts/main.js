@@ -10,11 +10,12 @@ import { newClient } from "./newclient.js";
 import { newResource } from "./newresource.js";
 import { tokens } from "./tokens.js";
 import { resource, resources } from "./resources.js";
+import { issuer, issuers } from "./issuers.js";
 import { keys } from "./keys.js";
 import { events } from "./events.js";
 
 const main = document.getElementById("main");
-const pages = [["", "Overview", overview], ["clients", "Clients", clients], ["tokens", "Tokens", tokens], ["resources", "Resources", resources], ["keys", "Keys", keys], ["events", "Events", events]];
+const pages = [["", "Overview", overview], ["clients", "Clients", clients], ["tokens", "Tokens", tokens], ["resources", "Resources", resources], ["issuers", "Issuers", issuers], ["keys", "Keys", keys], ["events", "Events", events]];
 
 // session is what the server returned first; namespace is what the pages are about, empty
 // for all.
@@ -85,7 +86,7 @@ async function show() {
     if (link.dataset.page === ({ "new-client": "clients", "new-resource": "resources" }[first] ?? first)) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  const routes = { "clients/2": client, "resources/2": resource, "new-client/0": newClient, "new-resource/0": newResource };
+  const routes = { "clients/2": client, "resources/2": resource, "issuers/1": issuer, "new-client/0": newClient, "new-resource/0": newResource };
   const found = routes[first + "/" + rest.length] ?? (rest.length === 0 ? pages.find(([name]) => name === first)?.[2] : null);
   if (!found) {
     page.draw("Not found", el("h1", {}, "There is no such page"), el("p", { class: "body" }, el("a", { href: path("") }, "Go to the overview")));

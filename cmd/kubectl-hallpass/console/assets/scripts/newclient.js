@@ -1,8 +1,9 @@
 // The form for a new client, with the manifest that it applies beside it, and the credentials once
 // after it.
 
-import { announce, button, choice, copy, el, empty, field, form, panel, path, rows, words } from "./dom.js";
+import { announce, button, copy, el, empty, field, form, panel, path, rows, words } from "./dom.js";
 import { get, inNamespace, object, post } from "./api.js";
+import { authentication } from "./authentication.js";
 import { manifest } from "./manifest.js";
 
 // created waits for a client that was just registered, and shows its credentials.
@@ -29,7 +30,7 @@ async function created(page, namespace, name) {
       facts.push(el("dt", {}, e.name), el("dd", {}, el("span", { class: "value" }, el("code", {}, value), button("Copy", () => copy(value, e.name), { class: "mini", "aria-label": "Copy " + e.name, "data-key": "copy " + e.name }))));
     }
     note = c.secret ? `They are in the Secret ${namespace}/${c.secret}, from which its software reads them. When you leave this page the secret is masked again.`
-      : `They are in the ConfigMap ${namespace}/${c.configMap}. There is no secret: its pods send the token of their service account.`;
+      : `They are in the ConfigMap ${namespace}/${c.configMap}. There is no secret: ` + (c.issuer ? `its workload sends a JWT of the issuer ${c.issuer}, with the client_id beside it.` : "its pods send the token of their service account.");
   }
   page.draw(name, el("p", { class: "crumb" }, el("a", { href: path("clients"), "data-key": "crumb" }, "Clients"), " / ", namespace, " / ", name),
     el("h1", { tabindex: "-1" }, name + " is registered"), el("div", { class: "body stack" }, panel("Credentials", null, facts.length > 0 ? el("dl", { class: "facts" }, facts) : null, el("p", { class: "quiet" }, note)), el("p", {}, go)));
@@ -53,17 +54,12 @@ export async function newClient(page) {
   const scopes = text({});
   const lifetime = text({ placeholder: "1h" });
   const rotate = text({ placeholder: "never" });
-  const bySecret = el("input", { type: "radio", name: "method", checked: true });
-  const byAccount = el("input", { type: "radio", name: "method" });
-  const account = text({ disabled: true });
-  const accountField = field("Service account", account, "Its pods authenticate with their own token.");
-  accountField.hidden = true;
-
+  const method = await authentication(page);
   const access = rows("APIs of others that it calls", [["Namespace and name of the API", "orders/orders-api"], ["Scopes there", "orders.read, orders.write"]], "Add another API");
   const values = () => ({
     name: name.value.trim(), displayName: displayName.value.trim(), notes: notes.value.trim(), contacts: words(contacts.value), scopes: words(scopes.value),
     access: access.values().map(([resource, wanted]) => resource + "=" + words(wanted).join(",")),
-    serviceAccount: byAccount.checked ? account.value.trim() : "", tokenLifetime: lifetime.value.trim(), rotate: rotate.value.trim(),
+    ...method.values(), tokenLifetime: lifetime.value.trim(), rotate: rotate.value.trim(),
   });
   const preview = manifest(object("clients", namespace, "manifest"), values, "client");
   const entry = form("Create client", async (f) => {
@@ -74,19 +70,12 @@ export async function newClient(page) {
     el("div", { class: "pair" }, field("Name", name, "Lower-case letters, digits and hyphens, such as reporting."), field("Display name", displayName, "Shown in lists.")),
     field("Notes", notes, "What it does, and which team runs it."),
     field("Contacts", contacts, "E-mail addresses or URIs, with commas between them."),
-    el("fieldset", {}, el("legend", {}, "It authenticates by"), choice(bySecret, "A client secret", "Hallpass makes it and writes it into a Secret."), choice(byAccount, "The service account of its pods", "There is no secret to rotate or to leak.")),
-    accountField,
+    ...method.elements,
     field("Scopes for the APIs of its own namespace", scopes, "With commas between them, such as read, write."),
     access.element,
     el("div", { class: "pair" }, field("Token lifetime", lifetime, "From 1m to 1h."), field("Rotate the secret every", rotate, "Such as 720h.")),
   ]);
-  for (const radio of [bySecret, byAccount]) {
-    radio.addEventListener("change", () => {
-      accountField.hidden = account.disabled = !byAccount.checked;
-      account.required = byAccount.checked;
-      rotate.disabled = byAccount.checked;
-    });
-  }
+  method.onChoice((bySecret) => { rotate.disabled = !bySecret; });
   entry.addEventListener("input", preview.refresh);
   page.draw("New client", crumb, el("h1", {}, "New client"), el("p", { class: "lead" }, "In namespace " + namespace),
     may.create ? el("div", { class: "body columns" }, el("div", { class: "panel" }, entry), preview.panel)
