@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
 // attempt is the request that failed.
@@ -65,7 +66,7 @@ func (c *Client) sentence(err error, a attempt) string {
 	case apierrors.IsAlreadyExists(err):
 		return fmt.Sprintf("there is already %s. Choose another name, or see that one: kubectl hallpass describe %s %s --namespace %s",
 			c.object(a), strings.TrimSuffix(a.kind.Noun, "s"), a.name, c.Namespace)
-	case apierrors.IsBadRequest(err) && len(unknownFields(err)) > 0:
+	case (apierrors.IsBadRequest(err) || apierrors.IsInvalid(err)) && len(unknownFields(err)) > 0:
 		return fmt.Sprintf("the Hallpass of the cluster at %s is older than this plugin: %s has no %s there. Leave that out, upgrade Hallpass, "+
 			"or install the plugin of its version; kubectl hallpass version has both", c.Config.Host, a.kind.Name, strings.Join(unknownFields(err), " and no "))
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
@@ -131,6 +132,9 @@ func (a attempt) whoCan() string {
 		}
 		return "The role edit of the namespace is enough; ask its administrator"
 	case Secrets(), ConfigMaps(), Accounts(), Events():
+		if a.name == registration.KeysSecretName {
+			return "It has the private keys too, so an administrator of the cluster alone may read it"
+		}
 		return "The role edit of the namespace is enough; ask its administrator"
 	}
 	return "Ask the administrator of the cluster"

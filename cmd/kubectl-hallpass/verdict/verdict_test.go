@@ -64,8 +64,8 @@ func TestOfClient(t *testing.T) {
 		"not ready": {func(c *v1alpha1.OAuth2Client) {
 			c.Status.Conditions = []metav1.Condition{v1alpha1.ClientIDConflict("x")}
 		}, verdict.Request{}, "ClientIDConflict", "is taken", ""},
-		"not handled":     {func(c *v1alpha1.OAuth2Client) { c.Status = v1alpha1.OAuth2ClientStatus{} }, verdict.Request{}, "Progressing", "not handled", "kubectl wait"},
-		"changed since":   {func(c *v1alpha1.OAuth2Client) { c.Generation = 2 }, verdict.Request{}, "Progressing", "not handled", "kubectl wait"},
+		"not handled":     {func(c *v1alpha1.OAuth2Client) { c.Status = v1alpha1.OAuth2ClientStatus{} }, verdict.Request{}, "Progressing", "not handled", "kubectl hallpass wait"},
+		"changed since":   {func(c *v1alpha1.OAuth2Client) { c.Generation = 2 }, verdict.Request{}, "Progressing", "not handled", "kubectl hallpass wait"},
 		"being deleted":   {func(c *v1alpha1.OAuth2Client) { c.DeletionTimestamp = new(metav1.NewTime(now)) }, verdict.Request{}, "ClientDeleted", "deleted", ""},
 		"no scope at all": {func(c *v1alpha1.OAuth2Client) { c.Status.Grants = nil }, verdict.Request{}, "", "without scopes", ""},
 		"nothing granted": {func(c *v1alpha1.OAuth2Client) { c.Status.Grants[0].Scopes = c.Status.Grants[0].Scopes[1:] }, verdict.Request{}, "NotAllowedByPolicy", "admin", ""},

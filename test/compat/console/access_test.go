@@ -161,6 +161,7 @@ func TestEveryPageIsAccessible(t *testing.T) {
 	b.see("The subject of its JWT")
 	fits("a new client of a trusted issuer")
 	check("a new client of a trusted issuer")
+	b.forget()
 	b.to("#/clients/axe-shop/checkout", "Fetch a token with curl")
 	for _, dialog := range []string{"Edit…", "Rotate secret…", "New token…", "Delete…"} {
 		b.press(dialog)

@@ -301,6 +301,12 @@ func (b tab) fill(label, value string) {
 	})()`)
 }
 
+// forget lets the page be left although its form was not sent.
+func (b tab) forget() {
+	b.t.Helper()
+	b.do(chromedp.Evaluate[chromedp.Void](`for (const form of document.querySelectorAll("form")) delete form.dataset.dirty`))
+}
+
 // typeInto types into the field that a selector finds.
 func (b tab) typeInto(selector, value string) {
 	b.t.Helper()

@@ -176,6 +176,8 @@ func evilServer(t *testing.T) string {
 			<-r.Context().Done()
 		case isList:
 			send(map[string]any{"apiVersion": "v1", "kind": "List", "metadata": map[string]any{"resourceVersion": "1"}, "items": objects})
+		case len(parts) < 2:
+			send(map[string]any{})
 		default:
 			for _, object := range all[parts[len(parts)-2]] {
 				if name, _, _ := unstructured.NestedString(object, "metadata", "name"); name == last {

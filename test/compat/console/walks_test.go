@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -256,7 +255,7 @@ func TestAClientOfATrustedIssuer(t *testing.T) {
 	b.to("#/new-client", "Manifest")
 	b.fill("Name", "deploy")
 	b.fill("A JWT of a trusted issuer", "")
-	b.see("name the trusted issuer of the JWTs")
+	b.see("Name the trusted issuer of the JWTs")
 	b.fill("Trusted issuer", "jobs-ci")
 	b.see("every workload of the issuer could authenticate")
 	b.fill("Begins with", "")
@@ -285,7 +284,7 @@ func TestAClientOfATrustedIssuer(t *testing.T) {
 	admin.to("#/new-client", "Manifest")
 	admin.fill("A JWT of a trusted issuer", "")
 	admin.until("the issuers can be chosen", `[...document.querySelectorAll("select option")].some((o) => o.value === "jobs-ci")`)
-	admin.do(chromedp.Evaluate[chromedp.Void](`for (const form of document.querySelectorAll("form")) delete form.dataset.dirty`))
+	admin.forget()
 	admin.to("#/clients/jobs/deploy", "Its JWT has")
 	admin.press("jobs-ci")
 	admin.see("clients of namespace jobs")

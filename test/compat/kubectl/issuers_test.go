@@ -75,7 +75,7 @@ func TestIssuers(t *testing.T) {
 		{line: "get issuers --output wide --namespace jobs"},
 		{line: "get issuers east west --output name"},
 		{line: "get issuers east --output jsonpath={.status.clients}"},
-		{line: "get issuers --output yaml --all-namespaces"},
+		{line: "get issuers --all-namespaces --selector a=b"},
 		{line: "describe issuer cluster"},
 		{line: "describe issuer east"},
 		{line: "describe issuer github"},
