@@ -48,7 +48,7 @@ func May(ctx context.Context, c *cluster.Client, r Right) (bool, error) {
 	return typed.Status.Allowed, nil
 }
 
-// MayEach asks about several rights at once. The answers have the order of the questions.
+// MayEach asks about several rights at once. The answers have the order of the rights.
 func MayEach(ctx context.Context, c *cluster.Client, rights []Right) ([]bool, error) {
 	answers, errs := make([]bool, len(rights)), make([]error, len(rights))
 	var asking sync.WaitGroup

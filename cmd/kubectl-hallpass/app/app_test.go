@@ -138,8 +138,8 @@ func TestALoginPluginThatHangsIsNamed(t *testing.T) {
 	}
 }
 
-// TestALoginPluginThatHangsIsNotWaitedFor ends the request and not the plugin, which waits until the
-// directory of the test is removed.
+// TestALoginPluginThatHangsIsNotWaitedFor ends the request and not the plugin, which waits until
+// the directory of the test is removed.
 func TestALoginPluginThatHangsIsNotWaitedFor(t *testing.T) {
 	plugin := filepath.Join(t.TempDir(), "login")
 	if err := os.WriteFile(plugin, []byte("#!/bin/sh\nwhile [ -e \"$0\" ]; do sleep 0.1; done\n"), 0o700); err != nil {

@@ -66,7 +66,7 @@ func (n NewClient) Client() (*v1alpha1.OAuth2Client, error) {
 	return c, nil
 }
 
-// checkFederated refuses JWTs that say too little, or too much.
+// checkFederated refuses a description of JWTs that fits every JWT, or none.
 func (n NewClient) checkFederated() error {
 	f := n.Federated
 	named := f.Subject != "" || f.SubjectPrefix != "" || len(f.Claims) > 0

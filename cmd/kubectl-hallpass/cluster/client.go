@@ -83,7 +83,7 @@ func connect(config *rest.Config) (dynamic.Interface, error) {
 	if err != nil {
 		return nil, err
 	}
-	return dynamic.NewForConfigAndClient(config, client) //nolint:wrapcheck // New says what it is about
+	return dynamic.NewForConfigAndClient(config, client) //nolint:wrapcheck // New names the kubeconfig
 }
 
 // In is the client in another namespace.

@@ -14,7 +14,7 @@ import (
 func httpClient(config *rest.Config) (*http.Client, error) {
 	client, err := rest.HTTPClientFor(config)
 	if err != nil || config.ExecProvider == nil {
-		return client, err //nolint:wrapcheck // the callers say for what
+		return client, err //nolint:wrapcheck // the callers name the purpose
 	}
 	return &http.Client{Transport: impatient{client.Transport}, Timeout: client.Timeout}, nil
 }
@@ -44,7 +44,7 @@ func (t impatient) RoundTrip(r *http.Request) (*http.Response, error) {
 	default:
 		go func() {
 			if late := <-done; late.response != nil {
-				_ = late.response.Body.Close() // nobody reads it
+				_ = late.response.Body.Close() // the caller has left
 			}
 		}()
 		return nil, r.Context().Err() //nolint:wrapcheck // http.Client wraps it

@@ -28,7 +28,7 @@ type form struct {
 	Rotate        string         `json:"rotate"`
 }
 
-// federatedForm is what the form says about the JWTs that authenticate a client.
+// federatedForm are the fields of the form about the JWTs that authenticate a client.
 type federatedForm struct {
 	Issuer        string      `json:"issuer"`
 	Subject       string      `json:"subject"`

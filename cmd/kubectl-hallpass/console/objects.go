@@ -40,7 +40,8 @@ func (s clientRoutes) client(ctx context.Context, c call) (any, error) {
 	}
 	page := viewClientPage(object, client, s.Now())
 	page.May = s.inNamespace(ctx, c.cluster)
-	if issuer, err := action.IssuerOf(ctx, c.cluster, client); err == nil { // most tenants may not read it
+	// most tenants may not read it
+	if issuer, err := action.IssuerOf(ctx, c.cluster, client); err == nil {
 		page.State = append(page.State, show.IssuerInTheWay(issuer)...)
 	}
 	page.Tokens = []tokenView{}

@@ -64,8 +64,8 @@ type clientWords struct {
 	State          []show.Line `json:"state"`
 	Suspended      bool        `json:"suspended"`
 	Authentication string      `json:"authentication"`
-	// Issuer is the OAuth2TrustedIssuer of a client without a secret, and JWT what its JWTs must
-	// have.
+	// Issuer is the OAuth2TrustedIssuer of a client without a secret, and JWT what its JWTs
+	// must have.
 	Issuer   string   `json:"issuer,omitempty"`
 	JWT      []string `json:"jwt,omitempty"`
 	Lifetime string   `json:"lifetime"`

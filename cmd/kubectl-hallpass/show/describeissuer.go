@@ -129,7 +129,7 @@ func (p *page) mayBeNamedBy(i *v1alpha1.OAuth2TrustedIssuer) {
 	}
 }
 
-// IssuerClients are the clients that an entry of an issuer lets in, in words.
+// IssuerClients are the clients that may name an issuer by one of its entries, in words.
 func IssuerClients(entry v1alpha1.IssuerNamespaces) string {
 	switch named := texts(entry.From.Namespaces); len(named) {
 	case 0:

@@ -45,8 +45,8 @@ func alternatives[S ~string](values []S) string {
 	return strings.Join(quoted, " or ")
 }
 
-// IssuerInTheWay is that the issuer of a client is not ready, which the conditions of the client may
-// not have; none if it is ready or cannot be read.
+// IssuerInTheWay is that the issuer of a client is not ready, which the conditions of the client
+// may not have; none if it is ready or cannot be read.
 func IssuerInTheWay(i *v1alpha1.OAuth2TrustedIssuer) []Line {
 	if i == nil || IssuerHealth(i) == "Ready" || IssuerHealth(i) == "Pending" {
 		return nil

@@ -1,9 +1,9 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command cli measures kubectl hallpass as its users wait for it, on the embedded control plane: its
-// start, a list beyond its requests to the API server, and a list of many clients. It fails if a
-// goal is missed.
+// Command cli measures kubectl hallpass as its users wait for it, on the embedded control plane:
+// its start, a list beyond its requests to the API server, and a list of many clients. It fails if
+// a goal is missed.
 package main
 
 import (
@@ -29,7 +29,7 @@ type settings struct {
 	rounds, clients int
 	root            string // of the repository
 	output          io.Writer
-	// goals is false for a run that measures and does not judge.
+	// goals is false for a run that measures alone.
 	goals bool
 }
 

@@ -26,8 +26,8 @@ const (
 	attackByLink = "javascript:hacked=1//"
 )
 
-// fill sets every field that has no value: texts to an attack, and lists to one by markup and one by
-// a link.
+// fill sets every field that has no value: texts to an attack, and lists to one by markup and one
+// by a link.
 func fill(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.String:
@@ -195,8 +195,8 @@ func evilServer(t *testing.T) string {
 	return server.URL
 }
 
-// TestEveryFieldIsText fills every field of every kind that the console reads with markup, also those
-// that the API server would not accept.
+// TestEveryFieldIsText fills every field of every kind that the console reads with markup, also
+// those that the API server would not accept.
 func TestEveryFieldIsText(t *testing.T) {
 	b := newTab(t)
 	c := openWith(t, kubeconfigOf(t, evilServer(t)), "--namespace shop")

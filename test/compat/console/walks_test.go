@@ -243,8 +243,8 @@ func TestTheLifeOfAnAPI(t *testing.T) {
 	}
 }
 
-// TestAClientOfATrustedIssuer is registered by an editor, who may not read the issuer, and seen by an
-// administrator.
+// TestAClientOfATrustedIssuer is registered by an editor, who may not read the issuer, and seen by
+// an administrator.
 func TestAClientOfATrustedIssuer(t *testing.T) {
 	namespace(t, "jobs")
 	trust(t, "jobs-ci", "https://ci.jobs.example.com", "jobs")

@@ -125,7 +125,8 @@ func TestALoginThatIsOver(t *testing.T) {
 	}
 }
 
-// TestALoginPluginOfARealCluster hangs, fails, and then returns a token that the API server refuses.
+// TestALoginPluginOfARealCluster hangs, fails, and then returns a token that the API server
+// refuses.
 func TestALoginPluginOfARealCluster(t *testing.T) {
 	plugin := func(script string) string {
 		file := filepath.Join(t.TempDir(), "login")
