@@ -29,11 +29,19 @@ func TestPictures(t *testing.T) {
 	seed(t, "shop", "orders")
 	b := newTab(t)
 	b.visit(open(t, "", "--namespace shop"))
-	for _, page := range pages("shop", "orders") {
+	const federated = "new-client-federated"
+	for _, page := range append(pages("shop", "orders"), pageOf{federated, "#/new-client", "Manifest"}) {
 		for _, width := range []int64{1440, 768, 390} {
 			for _, scheme := range []string{"light", "dark"} {
 				b.size(width, 900, scheme)
 				b.to(page.hash, page.until)
+				if page.name == federated {
+					b.fill("Name", "deploy")
+					b.fill("A JWT of a trusted issuer", "")
+					b.fill("Subject (sub)", "repo:acme/shop:environment:prod")
+					b.see("federatedToken:")
+					b.forget()
+				}
 				picture, err := chromedp.Run(b, chromedp.FullScreenshot(100))
 				must(t, err)
 				must(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%d-%s.png", page.name, width, scheme)), picture, 0o600))

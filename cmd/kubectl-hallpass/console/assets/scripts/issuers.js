@@ -90,7 +90,7 @@ function publicKeys(i) {
 
 function about(i) {
   const suspended = i.health === "Suspended" ? [["JWTs", state("warn", "Refused")]] : [["JWTs", i.jwts]];
-  const facts = [["Used for", i.uses === "Client" ? "clients" : i.uses], ...suspended, ["Audience (aud)", el("code", {}, i.audience)], ["Keys from", i.keysFrom],
+  const facts = [["Used for", i.uses === "Client" ? "clients" : i.uses], ...suspended, ["Audience (aud)", i.audience], ["Keys from", i.keysFrom],
     ...(i.inline ? [] : [["Keys fetched", time(i.fetched)]]), ["Clients that name it", String(i.clients ?? 0)], ["Created", time(i.created)]];
   return panel("About", null, el("dl", { class: "facts" }, facts.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])));
 }
