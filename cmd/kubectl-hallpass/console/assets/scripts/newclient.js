@@ -54,6 +54,7 @@ export async function newClient(page) {
   const scopes = text({});
   const lifetime = text({ placeholder: "1h" });
   const rotate = text({ placeholder: "never" });
+  const rotateField = field("Rotate the secret every", rotate, "Such as 720h.");
   const method = await authentication(page);
   const access = rows("APIs of others that it calls", [["Namespace and name of the API", "orders/orders-api"], ["Scopes there", "orders.read, orders.write"]], "Add another API");
   const values = () => ({
@@ -73,9 +74,9 @@ export async function newClient(page) {
     ...method.elements,
     field("Scopes for the APIs of its own namespace", scopes, "With commas between them, such as read, write."),
     access.element,
-    el("div", { class: "pair" }, field("Token lifetime", lifetime, "From 1m to 1h."), field("Rotate the secret every", rotate, "Such as 720h.")),
+    el("div", { class: "pair" }, field("Token lifetime", lifetime, "From 1m to 1h."), rotateField),
   ]);
-  method.onChoice((bySecret) => { rotate.disabled = !bySecret; });
+  method.onChoice((bySecret) => { rotateField.hidden = rotate.disabled = !bySecret; });
   entry.addEventListener("input", preview.refresh);
   page.draw("New client", crumb, el("h1", {}, "New client"), el("p", { class: "lead" }, "In namespace " + namespace),
     may.create ? el("div", { class: "body columns" }, el("div", { class: "panel" }, entry), preview.panel)
