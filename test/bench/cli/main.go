@@ -20,6 +20,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/go-logr/logr"
+	ctrl "sigs.k8s.io/controller-runtime"
+
 	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
@@ -55,6 +58,7 @@ type figure struct {
 }
 
 func run(ctx context.Context, s settings) (err error) {
+	ctrl.SetLogger(logr.Discard()) // or controller-runtime prints a warning
 	_, _ = fmt.Fprintf(s.output, "%s %s/%s, %d CPUs; %d runs of each command; API server and etcd on this machine\n",
 		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), s.rounds)
 	dir, err := os.MkdirTemp("", "hallpass-bench-cli-")
