@@ -250,8 +250,8 @@ var volatile = []golden.Volatile{
 	{Pattern: regexp.MustCompile(`(127\.0\.0\.1|localhost):\d+`), Text: "ADDRESS"},
 }
 
-// TestTheKeyboard goes through the page of a client with the keyboard alone, and reads it in the
-// order in which a screen reader does.
+// TestTheKeyboard goes through the page of a client and through a form with the keyboard alone, and
+// reads pages in the order in which a screen reader does.
 func TestTheKeyboard(t *testing.T) {
 	seed(t, "keys-shop", "keys-orders")
 	b := newTab(t)
@@ -260,6 +260,33 @@ func TestTheKeyboard(t *testing.T) {
 	b.to("#/clients/keys-shop/checkout", "Fetch a token with curl")
 	b.until("the focus is at the heading", `document.activeElement.tagName === "H1"`)
 
+	golden.Text(t, "keyboard.golden", b.reached(), volatile)
+
+	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('[data-key="Suspend…"]').focus()`), chromedp.KeyEvent(kb.Enter))
+	b.until("a dialog is open and has the focus", `document.querySelector("dialog[open]")?.contains(document.activeElement)`)
+	b.do(chromedp.KeyEvent(kb.Escape))
+	b.until("the focus is back", `document.querySelector("dialog") === null && document.activeElement.textContent === "Suspend…"`)
+	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('[data-key="show Client secret"]').focus()`), chromedp.KeyEvent(" "))
+	b.until("the secret is shown", `document.activeElement.getAttribute("aria-pressed") === "true"`)
+	b.do(chromedp.KeyEvent(" "))
+	b.until("the secret is hidden", `document.activeElement.getAttribute("aria-pressed") === "false"`)
+
+	golden.Text(t, "reading-order.golden", b.reading(), volatile)
+
+	b.to("#/issuers/keys-shop-ci", "May be named by")
+	b.until("its client is counted", namedByOne)
+	golden.Text(t, "reading-order-issuer.golden", b.reading(), volatile)
+	b.to("#/new-client", "Manifest")
+	b.fill("A JWT of a trusted issuer", "")
+	golden.Text(t, "keyboard-new-client.golden", b.reached(), volatile)
+}
+
+// namedByOne is that the page of an issuer has counted one client.
+const namedByOne = `[...document.querySelectorAll("dt")].some((e) => e.textContent === "Clients that name it" && e.nextSibling.textContent === "1")`
+
+// reached are the controls of a page in the order in which the key Tab reaches them.
+func (b tab) reached() string {
+	b.t.Helper()
 	var reached strings.Builder
 	b.do(chromedp.Evaluate[chromedp.Void](`document.activeElement.blur(), document.body.focus(), scrollTo(0, 0), getSelection().removeAllRanges()`))
 	b.do(chromedp.Evaluate[chromedp.Void](`(() => { const first = document.getElementById("skip"); first.focus(); })()`))
@@ -271,22 +298,17 @@ func TestTheKeyboard(t *testing.T) {
 		fmt.Fprintln(&reached, name)
 		b.do(chromedp.KeyEvent(kb.Tab))
 	}
-	golden.Text(t, "keyboard.golden", reached.String(), volatile)
+	return reached.String()
+}
 
-	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('[data-key="Suspend…"]').focus()`), chromedp.KeyEvent(kb.Enter))
-	b.until("a dialog is open and has the focus", `document.querySelector("dialog[open]")?.contains(document.activeElement)`)
-	b.do(chromedp.KeyEvent(kb.Escape))
-	b.until("the focus is back", `document.querySelector("dialog") === null && document.activeElement.textContent === "Suspend…"`)
-	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('[data-key="show Client secret"]').focus()`), chromedp.KeyEvent(" "))
-	b.until("the secret is shown", `document.activeElement.getAttribute("aria-pressed") === "true"`)
-	b.do(chromedp.KeyEvent(" "))
-	b.until("the secret is hidden", `document.activeElement.getAttribute("aria-pressed") === "false"`)
-
+// reading is the page in the order in which a screen reader reads it.
+func (b tab) reading() string {
+	b.t.Helper()
 	result, err := chromedp.Run(b, func(ctx context.Context, target *chromedp.Target) (accessibility.GetFullAXTreeResult, error) {
 		return cdp.Call(ctx, target, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
 	})
-	must(t, err)
-	golden.Text(t, "reading-order.golden", reading(result.Nodes), volatile)
+	must(b.t, err)
+	return reading(result.Nodes)
 }
 
 // reading are the names of the accessibility tree of the page in their order, without its head,

@@ -289,7 +289,7 @@ func TestAClientOfATrustedIssuer(t *testing.T) {
 	admin.press("jobs-ci")
 	admin.see("clients of namespace jobs")
 	admin.see("environment \"prod\" or \"staging\"")
-	admin.until("one client names it", `[...document.querySelectorAll("dt")].some((e) => e.textContent === "Clients that name it" && e.nextSibling.textContent === "1")`)
+	admin.until("one client names it", namedByOne)
 	var issuer v1alpha1.OAuth2TrustedIssuer
 	must(t, shared.Cluster.Get(t.Context(), client.ObjectKey{Name: "jobs-ci"}, &issuer))
 	change := client.MergeFrom(issuer.DeepCopy())
