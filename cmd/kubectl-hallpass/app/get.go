@@ -151,7 +151,7 @@ func runGet[T any](ctx context.Context, p getCommand, l listed[T], o *listing, a
 	if err := printer.print(read.Items, typed, len(args) == 1); err != nil || !o.watch {
 		return err
 	}
-	return watchAll(ctx, c, l, o, printer, read, args)
+	return watchAll(ctx, c, printer, read, args)
 }
 
 func (p getCommand) unusedSince(span string) (time.Time, error) {

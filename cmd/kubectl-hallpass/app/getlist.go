@@ -63,12 +63,12 @@ func (p listPrinter[T]) print(objects []unstructured.Unstructured, typed []T, on
 }
 
 // watchAll prints each change from a list on.
-func watchAll[T any](ctx context.Context, c *cluster.Client, l listed[T], o *listing, printer listPrinter[T], from *unstructured.UnstructuredList, args []string) error {
-	options := metav1.ListOptions{LabelSelector: o.selector, ResourceVersion: from.GetResourceVersion()}
+func watchAll[T any](ctx context.Context, c *cluster.Client, printer listPrinter[T], from *unstructured.UnstructuredList, args []string) error {
+	options := metav1.ListOptions{LabelSelector: printer.options.selector, ResourceVersion: from.GetResourceVersion()}
 	if len(args) == 1 {
 		options.FieldSelector = "metadata.name=" + args[0]
 	}
-	return c.Follow(ctx, l.kind, options, func(_ watch.EventType, object *unstructured.Unstructured) error {
+	return c.Follow(ctx, printer.listed.kind, options, func(_ watch.EventType, object *unstructured.Unstructured) error {
 		typed, err := cluster.As[T](object)
 		if err != nil {
 			return err

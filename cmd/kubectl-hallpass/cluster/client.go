@@ -78,7 +78,7 @@ func New(config *rest.Config, namespace string) (*Client, error) {
 	return &Client{Namespace: namespace, Config: config, dynamic: connected}, nil
 }
 
-func connect(config *rest.Config) (dynamic.Interface, error) {
+func connect(config *rest.Config) (*dynamic.DynamicClient, error) {
 	client, err := httpClient(config)
 	if err != nil {
 		return nil, err

@@ -72,7 +72,9 @@ func create(ctx context.Context, cluster client.Client, namespace string, number
 	c.Status = v1alpha1.OAuth2ClientStatus{
 		ObservedGeneration: c.Generation, ClientID: namespace + "." + c.Name, Secret: v1alpha1.SecretReference{Name: c.Name},
 		Credentials: []v1alpha1.CredentialStatus{{ID: "abcdefghijkl", CreatedAt: metav1.Now()}}, Conditions: []metav1.Condition{registered},
-		Grants: []v1alpha1.GrantStatus{{Audience: "https://id.example.com/" + namespace, Scopes: []v1alpha1.ScopeGrant{{Name: "read", Decision: "Granted"}, {Name: "write", Decision: "Granted"}}}},
+		Grants: []v1alpha1.GrantStatus{{
+			Audience: "https://id.example.com/" + namespace, Scopes: []v1alpha1.ScopeGrant{{Name: "read", Decision: "Granted"}, {Name: "write", Decision: "Granted"}},
+		}},
 	}
 	if err := cluster.Status().Update(ctx, c); err != nil {
 		return fmt.Errorf("write the status of client %s: %w", c.Name, err)
