@@ -39,7 +39,8 @@ func (s generalRoutes) session(ctx context.Context, _ call) (any, error) {
 	}
 	return map[string]any{
 		"context": s.Context, "server": s.Cluster.Config.Host, "user": s.User, "version": s.Version, "readOnly": s.ReadOnly,
-		"namespace": s.Cluster.Namespace, "allNamespaces": s.AllNamespaces && may["all"], "namespaces": names, "mayAll": may["all"], "mayKeys": may["keys"], "mayIssuers": may["issuers"],
+		"namespace": s.Cluster.Namespace, "allNamespaces": s.AllNamespaces && may["all"], "namespaces": names,
+		"mayAll": may["all"], "mayKeys": may["keys"], "mayIssuers": may["issuers"],
 		"endsIn": s.ends().Sub(s.Now()).Seconds(), "now": s.Now().UTC().Format(time.RFC3339),
 	}, nil
 }
