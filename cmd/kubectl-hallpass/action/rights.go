@@ -56,7 +56,7 @@ func MayEach(ctx context.Context, c *cluster.Client, rights []Right) ([]bool, er
 		asking.Go(func() { answers[i], errs[i] = May(ctx, c, right) })
 	}
 	asking.Wait()
-	return answers, cmp.Or(errs...)
+	return answers, cmp.Or(errs...) //nolint:wrapcheck // they are those of May
 }
 
 // User asks the API server who the caller is: the name and the groups.

@@ -31,18 +31,22 @@ type Goal struct {
 	reached func(*v1alpha1.OAuth2Client) bool
 }
 
-// The goals.
-var ( //nolint:gochecknoglobals // constants
-	// Ready is that the manager has handled the last change of the spec, and the client gets
-	// tokens.
-	Ready = Goal{"ready", "is not ready", func(c *v1alpha1.OAuth2Client) bool { return c != nil && show.ClientHealth(c) == "Ready" }}
-	// AllGranted is that the client is ready, and has all the scopes that it asks for.
-	AllGranted = Goal{"has all scopes", "has not all scopes", func(c *v1alpha1.OAuth2Client) bool {
+// Ready is that the manager has handled the last change of the spec, and the client gets tokens.
+func Ready() Goal {
+	return Goal{"ready", "is not ready", func(c *v1alpha1.OAuth2Client) bool { return c != nil && show.ClientHealth(c) == "Ready" }}
+}
+
+// AllGranted is that the client is ready, and has all the scopes that it asks for.
+func AllGranted() Goal {
+	return Goal{"has all scopes", "has not all scopes", func(c *v1alpha1.OAuth2Client) bool {
 		return c != nil && show.ClientHealth(c) == "Ready" && !meta.IsStatusConditionFalse(c.Status.Conditions, v1alpha1.ConditionGrantsComplete)
 	}}
-	// Deleted is that there is no such client any more.
-	Deleted = Goal{"deleted", "is not deleted", func(c *v1alpha1.OAuth2Client) bool { return c == nil }}
-)
+}
+
+// Deleted is that there is no such client any more.
+func Deleted() Goal {
+	return Goal{"deleted", "is not deleted", func(c *v1alpha1.OAuth2Client) bool { return c == nil }}
+}
 
 // Await waits until a client is in the state. The error after the time explains what is in the way;
 // total is the time that it names.

@@ -24,7 +24,7 @@ const defaultWait = 30 * time.Second
 
 // goals are the values of --for.
 var goals = map[string]action.Goal{ //nolint:gochecknoglobals // a constant table
-	"ready": action.Ready, "grants": action.AllGranted, "deleted": action.Deleted,
+	"ready": action.Ready(), "grants": action.AllGranted(), "deleted": action.Deleted(),
 }
 
 func (p waitCommand) command() *cobra.Command {

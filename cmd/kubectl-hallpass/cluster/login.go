@@ -30,7 +30,7 @@ func (t impatient) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	done := make(chan result, 1)
 	go func() {
-		response, err := t.next.RoundTrip(r)
+		response, err := t.next.RoundTrip(r) //nolint:bodyclose // the caller closes it, or the goroutine below
 		done <- result{response, err}
 	}()
 	select {

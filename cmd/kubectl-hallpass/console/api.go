@@ -34,9 +34,8 @@ const fieldManager = "kubectl-hallpass-console"
 // Handler answers the requests of browsers.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /{$}", s.static)
-	for _, folder := range []string{"GET /scripts/", "GET /styles/"} {
-		mux.Handle(folder, s.static)
+	for _, pattern := range []string{"GET /{$}", "GET /scripts/", "GET /styles/"} {
+		mux.Handle(pattern, s.static)
 	}
 	mux.HandleFunc("POST /api/enter", s.enter)
 
