@@ -32,6 +32,11 @@ for pair in "${needed[@]}"; do
 done
 # Any Node will do; a machine that has one of its own keeps it.
 command -v node >/dev/null || missing+=(nodejs)
+# Any JDK will do too; Kafka needs 17 or later.
+command -v javac >/dev/null || missing+=(default-jdk-headless)
+command -v mvn >/dev/null || missing+=(maven)
+# A test makes environments of its own for Python.
+python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 
 if ((${#missing[@]} == 0)); then
   exit 0

@@ -39,6 +39,8 @@ func compare(ctx context.Context, s settings, algorithm jws.Algorithm) error {
 	if len(measured) == 0 {
 		return nil
 	}
+	// The peers are measured with ES256 alone.
+	s.peers = s.peers && algorithm == jws.ES256
 	w, err := newWorld(s, algorithm, s.requests)
 	if err != nil {
 		return err
@@ -75,9 +77,13 @@ func compare(ctx context.Context, s settings, algorithm jws.Algorithm) error {
 	return w.memory()
 }
 
-// memory prints the resident memory of the token servers after the requests.
+// memory prints the resident memory of the token servers and the peers after the requests.
 func (w *world) memory() error {
-	for _, server := range w.tokenServers(plainHTTP) {
+	servers := w.tokenServers(plainHTTP)
+	for _, r := range w.others {
+		servers = append(servers, r.process)
+	}
+	for _, server := range servers {
 		memory, err := residentMemory(server.pid)
 		if err != nil {
 			return err
@@ -102,12 +108,7 @@ func (w *world) contestants(p path) ([]*contestant, error) {
 	for _, server := range w.tokenServers(p.transport) {
 		contestants = append(contestants, &contestant{process: server, world: w, caller: w.byHTTP(p.transport, server.origin(p.transport))})
 	}
-	if p.name == fetching && p.transport == plainHTTP {
-		for _, other := range w.others {
-			contestants = append(contestants, w.peer(other))
-		}
-	}
-	return contestants, nil
+	return append(contestants, w.peersOn(p)...), nil
 }
 
 // tokenServers are the measured token server and, with -against, the one to compare with.

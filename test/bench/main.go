@@ -42,7 +42,7 @@ func main() {
 	flag.IntVar(&s.rounds, "rounds", 0, "rounds, in each of which every server gets its turn; 0 means 12, and 24 with -against")
 	flag.IntVar(&s.requests, "requests", 600, "requests a turn")
 	flag.IntVar(&s.workers, "workers", 4, "requests that are under way at once")
-	flag.BoolVar(&s.peers, "peers", false, "measure how other token servers issue tokens too: those of test/bench/peers")
+	flag.BoolVar(&s.peers, "peers", false, "measure other token servers too: those of test/bench/peers")
 	flag.IntVar(&s.changes, "changes", 0, "clients that change in each second, with a write of the signing keys beside them, all the while")
 	flag.IntVar(&s.growth, "growth", 0, "measure instead what a request costs with as many clients beside one with ten")
 	flag.StringVar(&s.profiles, "profiles", "", "write CPU and heap profiles of the token server on each path into this directory")

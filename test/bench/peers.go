@@ -6,7 +6,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,11 +22,20 @@ func peerClient() population.Client {
 	return population.Client{ID: "sid1", Secret: oauth2.NewSecret("verysecret")}
 }
 
-// peer is another token server: program is the command that starts it, to which its address is
+// peer is another token server: build makes the command that starts it, to which its address is
 // added.
 type peer struct {
 	name  string
 	build func(ctx context.Context, sources string) (program []string, err error)
+}
+
+// running is a peer that has started.
+type running struct {
+	*process
+
+	// token and introspection are the calls that it is measured with. A peer whose introspection is
+	// not measured has none.
+	token, introspection *call
 }
 
 // startPeers builds and starts other token servers. They are in modules of their own, whose many
@@ -60,12 +68,15 @@ func (w *world) startPeers(ctx context.Context) error {
 			return err
 		}
 		p.plain = "http://" + address
-		w.processes, w.others = append(w.processes, p), append(w.others, p)
-		if err := w.serves(ctx, p); err != nil {
+		token := tokenRequest(peerClient())
+		token.path, token.body = peerPath, token.body+"&scope=read"
+		r := &running{process: p, token: &token}
+		w.processes, w.others = append(w.processes, p), append(w.others, r)
+		if err := w.serves(ctx, r); err != nil {
 			return err
 		}
 	}
-	return nil
+	return w.startKeycloak(ctx, filepath.Join(bench, "peers", "keycloak"))
 }
 
 // goPeer is one of the Go module of the peers.
@@ -97,16 +108,27 @@ func (w *world) npmPeer(name string) func(context.Context, string) ([]string, er
 }
 
 // serves waits until a peer issues a token.
-func (w *world) serves(ctx context.Context, p *process) error {
-	c := w.peer(p)
+func (w *world) serves(ctx context.Context, r *running) error {
+	c := w.peer(r, r.token)
 	defer c.caller.close()
 	return patiently(ctx, func() error { return c.call(ctx, path{}, call{}) })
 }
 
 // peer is one that takes part: it gets the same request with the credentials of its own client.
-func (w *world) peer(p *process) *contestant {
-	fixed := call{method: http.MethodPost, path: peerPath, authorization: basic(peerClient()), body: "grant_type=client_credentials&scope=read"}
-	return &contestant{process: p, world: w, fixed: &fixed, caller: w.byHTTP(plainHTTP, p.plain)}
+func (w *world) peer(r *running, fixed *call) *contestant {
+	return &contestant{process: r.process, world: w, fixed: fixed, caller: w.byHTTP(plainHTTP, r.plain)}
+}
+
+// peersOn are the peers that take part on a path.
+func (w *world) peersOn(p path) []*contestant {
+	var contestants []*contestant
+	for _, r := range w.others {
+		fixed := map[string]*call{fetching: r.token, seenBefore: r.introspection}[p.name]
+		if p.transport == plainHTTP && fixed != nil {
+			contestants = append(contestants, w.peer(r, fixed))
+		}
+	}
+	return contestants
 }
 
 // directory is where a package is.

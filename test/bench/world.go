@@ -46,7 +46,7 @@ type world struct {
 	// envoyFloor stands beside plain for Envoy.
 	plain, overTLS, floor, envoyFloor *process
 	before, beforeOverTLS             *process // those of -against; nil without it
-	others                            []*process
+	others                            []*running
 	roots                             *x509.CertPool
 }
 

@@ -95,9 +95,16 @@ func run(t *testing.T, path string, arguments ...string) {
 // runWith does so with more in the environment, and returns what the program prints.
 func runWith(t *testing.T, environment []string, path string, arguments ...string) *output {
 	t.Helper()
-	printed := &output{}
 	command := exec.CommandContext(context.WithoutCancel(t.Context()), path, arguments...)
-	command.Env, command.Stdout, command.Stderr = append(os.Environ(), environment...), printed, printed
+	command.Env = append(os.Environ(), environment...)
+	return begin(t, command)
+}
+
+// begin starts a command that ends with the test, and returns what it prints.
+func begin(t *testing.T, command *exec.Cmd) *output {
+	t.Helper()
+	printed := &output{}
+	command.Stdout, command.Stderr = printed, printed
 	must(t, command.Start())
 	t.Cleanup(func() {
 		// Dovecot ends the processes that it started
@@ -106,7 +113,7 @@ func runWith(t *testing.T, environment []string, path string, arguments ...strin
 		_ = command.Wait()
 		kill.Stop()
 		if t.Failed() {
-			t.Logf("%s printed: %s", path, printed)
+			t.Logf("%s printed: %s", command.Path, printed)
 		}
 	})
 	return printed

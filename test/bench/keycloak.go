@@ -1,0 +1,142 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/test/kit/installation"
+)
+
+const (
+	keycloakVersion = "26.7.3"
+	keycloakRealm   = "/realms/bench/protocol/openid-connect/token"
+	// keycloakWarm is how many requests of each kind let the JVM compile what they use.
+	keycloakWarm  = 20_000
+	mavenPlugin   = "org.apache.maven.plugins:maven-dependency-plugin:3.11.0:unpack"
+	keycloakBuild = "kc.sh build --db=dev-file --cache=local"
+	keycloakStart = "kc.sh start --optimized"
+)
+
+// startKeycloak starts Keycloak in production mode with an embedded database, with the realm and the
+// client of a folder, and warms it up. Maven fetches its distribution.
+func (w *world) startKeycloak(ctx context.Context, sources string) error {
+	for _, program := range []string{"mvn", "java"} {
+		if _, err := exec.LookPath(program); err != nil {
+			w.print("there is no %s here, so Keycloak is left out\n", program)
+			return nil
+		}
+	}
+	kc, err := w.unpackKeycloak(ctx, sources)
+	if err != nil {
+		return err
+	}
+	address, err := installation.FreeAddress()
+	if err != nil {
+		return err
+	}
+	host, err := url.Parse("http://" + address)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	p, err := launch(ctx, w.dir, "keycloak", nil, kc, "start", "--optimized", "--import-realm", "--http-enabled=true",
+		"--http-host="+host.Hostname(), "--http-port="+host.Port(), "--hostname="+host.String())
+	if err != nil {
+		return err
+	}
+	p.plain = host.String()
+	token := tokenRequest(peerClient())
+	token.path, token.body = keycloakRealm, token.body+"&scope=read"
+	r := &running{process: p, token: &token}
+	w.processes, w.others = append(w.processes, p), append(w.others, r)
+	if err := w.serves(ctx, r); err != nil {
+		return err
+	}
+	ready := time.Since(began)
+	idle, err := residentMemory(p.pid)
+	if err != nil {
+		return err
+	}
+	if err := w.warmKeycloak(ctx, r); err != nil {
+		return err
+	}
+	w.print("keycloak %s: %s, %s, over HTTP, default heap, one client; its first token %.1f s after the start (with the import of the realm), "+
+		"then %.1f MiB resident, then warmed up with %d requests of each kind\n", keycloakVersion, keycloakBuild, keycloakStart, ready.Seconds(), idle, keycloakWarm)
+	return nil
+}
+
+// unpackKeycloak makes an installation that is built for production, and returns its program.
+func (w *world) unpackKeycloak(ctx context.Context, sources string) (kc string, err error) {
+	run := func(name string, arguments ...string) error {
+		if output, err := exec.CommandContext(ctx, name, arguments...).CombinedOutput(); err != nil {
+			return fmt.Errorf("set up Keycloak: %s: %w: %s", name, err, output)
+		}
+		return nil
+	}
+	err = run("mvn", "--batch-mode", "--quiet", mavenPlugin, "-Dartifact=org.keycloak:keycloak-quarkus-dist:"+keycloakVersion+":zip",
+		"-DoutputDirectory="+w.file("keycloak-dist"))
+	if err != nil {
+		return "", err
+	}
+	home := filepath.Join(w.file("keycloak-dist"), "keycloak-"+keycloakVersion)
+	if err := os.CopyFS(filepath.Join(home, "data", "import"), os.DirFS(sources)); err != nil {
+		return "", fmt.Errorf("copy the realm: %w", err)
+	}
+	kc = filepath.Join(home, "bin", "kc.sh")
+	// the unpacked file may have lost its mode
+	if err := os.Chmod(kc, 0o700); err != nil { //nolint:gosec // a program
+		return "", err
+	}
+	return kc, run(kc, "build", "--db=dev-file", "--cache=local")
+}
+
+// warmKeycloak sends requests of each kind that is measured.
+func (w *world) warmKeycloak(ctx context.Context, r *running) error {
+	token, err := w.tokenOf(ctx, r)
+	if err != nil {
+		return err
+	}
+	asked := introspection(peerClient(), token)
+	asked.path = keycloakRealm + "/introspect"
+	r.introspection = &asked
+	for _, fixed := range []*call{r.token, r.introspection} {
+		c := w.peer(r, fixed)
+		_, err := w.send(ctx, path{}, c, make([]call, keycloakWarm))
+		c.caller.close()
+		if err != nil {
+			return fmt.Errorf("warm up Keycloak: %w", err)
+		}
+	}
+	return nil
+}
+
+// tokenOf fetches a token of a peer.
+func (w *world) tokenOf(ctx context.Context, r *running) (string, error) {
+	c := w.byHTTP(plainHTTP, r.plain)
+	defer c.close()
+	got, err := c.send(ctx, *r.token)
+	if err != nil {
+		return "", err
+	}
+	var answer struct {
+		Token string `json:"access_token"`
+	}
+	if err := json.Unmarshal(got.body, &answer); err != nil {
+		return "", fmt.Errorf("read a token of %s: %w", r.name, err)
+	}
+	if got.status != http.StatusOK || answer.Token == "" {
+		return "", errors.New(r.name + " issues no token")
+	}
+	return answer.Token, nil
+}
