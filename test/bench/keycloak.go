@@ -13,6 +13,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
@@ -22,10 +24,12 @@ const (
 	keycloakVersion = "26.7.3"
 	keycloakRealm   = "/realms/bench/protocol/openid-connect/token"
 	// keycloakWarm is how many requests of each kind let the JVM compile what they use.
-	keycloakWarm  = 20_000
+	keycloakWarm = 500
+	// keycloakLimit is how long it may take to create its database and to serve.
+	keycloakLimit = 5 * time.Minute
 	mavenPlugin   = "org.apache.maven.plugins:maven-dependency-plugin:3.11.0:unpack"
-	keycloakBuild = "kc.sh build --db=dev-file --cache=local"
-	keycloakStart = "kc.sh start --optimized"
+	keycloakBuild = "kc.sh build --db=dev-file"
+	keycloakStart = "kc.sh start --optimized --cache=local"
 )
 
 // startKeycloak starts Keycloak in production mode with an embedded database, with the realm and the
@@ -50,17 +54,21 @@ func (w *world) startKeycloak(ctx context.Context, sources string) error {
 		return err
 	}
 	began := time.Now()
-	p, err := launch(ctx, w.dir, "keycloak", nil, kc, "start", "--optimized", "--import-realm", "--http-enabled=true",
+	p, err := launch(ctx, w.dir, "keycloak", nil, kc, "start", "--optimized", "--cache=local", "--import-realm", "--http-enabled=true",
 		"--http-host="+host.Hostname(), "--http-port="+host.Port(), "--hostname="+host.String())
 	if err != nil {
 		return err
 	}
 	p.plain = host.String()
+	w.processes = append(w.processes, p)
+	if p.pid, err = child(ctx, p.pid, "java"); err != nil {
+		return err
+	}
 	token := tokenRequest(peerClient())
 	token.path, token.body = keycloakRealm, token.body+"&scope=read"
 	r := &running{process: p, token: &token}
-	w.processes, w.others = append(w.processes, p), append(w.others, r)
-	if err := w.serves(ctx, r); err != nil {
+	w.others = append(w.others, r)
+	if err := w.serves(ctx, r, keycloakLimit); err != nil {
 		return err
 	}
 	ready := time.Since(began)
@@ -98,7 +106,7 @@ func (w *world) unpackKeycloak(ctx context.Context, sources string) (kc string, 
 	if err := os.Chmod(kc, 0o700); err != nil { //nolint:gosec // a program
 		return "", err
 	}
-	return kc, run(kc, "build", "--db=dev-file", "--cache=local")
+	return kc, run(kc, "build", "--db=dev-file")
 }
 
 // warmKeycloak sends requests of each kind that is measured.
@@ -139,4 +147,22 @@ func (w *world) tokenOf(ctx context.Context, r *running) (string, error) {
 		return "", errors.New(r.name + " issues no token")
 	}
 	return answer.Token, nil
+}
+
+// child waits until a process has a child of that name, and returns it.
+func child(ctx context.Context, of int, name string) (pid int, err error) {
+	err = patiently(ctx, func() error {
+		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", of, of))
+		if err != nil {
+			return err
+		}
+		for field := range strings.FieldsSeq(string(children)) {
+			if got, _ := os.ReadFile("/proc/" + field + "/comm"); strings.TrimSpace(string(got)) == name {
+				pid, err = strconv.Atoi(field)
+				return err
+			}
+		}
+		return fmt.Errorf("process %d has not started %s", of, name)
+	})
+	return pid, err
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/test/bench/population"
@@ -72,7 +73,7 @@ func (w *world) startPeers(ctx context.Context) error {
 		token.path, token.body = peerPath, token.body+"&scope=read"
 		r := &running{process: p, token: &token}
 		w.processes, w.others = append(w.processes, p), append(w.others, r)
-		if err := w.serves(ctx, r); err != nil {
+		if err := w.serves(ctx, r, startLimit); err != nil {
 			return err
 		}
 	}
@@ -108,10 +109,10 @@ func (w *world) npmPeer(name string) func(context.Context, string) ([]string, er
 }
 
 // serves waits until a peer issues a token.
-func (w *world) serves(ctx context.Context, r *running) error {
+func (w *world) serves(ctx context.Context, r *running, limit time.Duration) error {
 	c := w.peer(r, r.token)
 	defer c.caller.close()
-	return patiently(ctx, func() error { return c.call(ctx, path{}, call{}) })
+	return within(ctx, limit, func() error { return c.call(ctx, path{}, call{}) })
 }
 
 // peer is one that takes part: it gets the same request with the credentials of its own client.

@@ -28,7 +28,8 @@ type process struct {
 	// ops is its other port, and profiles the one of net/http/pprof if it has one.
 	ops, profiles string
 
-	pid     int
+	pid int
+	// command is what was started: the server, or a script that started it.
 	command *exec.Cmd
 }
 
@@ -70,6 +71,9 @@ func launch(ctx context.Context, dir, name string, env []string, args ...string)
 // stop ends the server at once.
 func (p *process) stop() {
 	if p.command.ProcessState == nil {
+		if server, err := os.FindProcess(p.pid); err == nil && p.pid != p.command.Process.Pid {
+			_ = server.Kill() // which the command started
+		}
 		_ = p.command.Process.Kill()
 		_ = p.command.Wait()
 	}
@@ -97,7 +101,12 @@ func answers(ctx context.Context, client *http.Client, url string) error {
 // patiently tries something again until it succeeds, within the time that a server may take to
 // start.
 func patiently(ctx context.Context, try func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	return within(ctx, startLimit, try)
+}
+
+// within does so within another time.
+func within(ctx context.Context, limit time.Duration, try func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for {
 		err := try()

@@ -1,7 +1,7 @@
 """An API with FastAPI that takes access tokens of Hallpass: uvicorn app:app
 
-PyJWT verifies the tokens, fetches the keys and notices new ones. CA_FILE names the file with the CA of Hallpass; without it, the CAs
-of the system verify the issuer. requirements.txt has the packages.
+PyJWT verifies the tokens, fetches the keys and notices new ones. CA_FILE names the file with the CA
+of Hallpass; without it, the CAs of the system verify the issuer. requirements.txt has the packages.
 """
 
 import os

@@ -1,4 +1,7 @@
-"""Calls an API every minute with an access token of Hallpass, which Authlib fetches. requirements.txt has the packages."""
+"""Calls an API every minute with an access token of Hallpass, which Authlib fetches.
+
+requirements.txt has the packages.
+"""
 
 import os
 import pathlib
@@ -13,7 +16,7 @@ MOUNTED = pathlib.Path(os.environ.get("HALLPASS_DIR", "/etc/oauth2"))
 
 
 def fetch():
-    """Returns a token. The files are read for each, because the kubelet replaces them when the secret is rotated."""
+    """Returns a token. The files are read for each, because a rotation replaces them."""
     internal, ca = MOUNTED / "internal_token_url", MOUNTED / "ca.crt"
     endpoint = internal if internal.exists() else MOUNTED / "token_url"
     client_id, secret, url = (file.read_text() for file in (MOUNTED / "client_id", MOUNTED / "client_secret", endpoint))

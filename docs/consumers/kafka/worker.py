@@ -1,4 +1,4 @@
-"""Produces a message every second to the topic orders of Kafka and consumes that topic, with the tokens of a client of Hallpass.
+"""Produces messages to the topic orders of Kafka and consumes that topic, with tokens of Hallpass.
 
 confluent-kafka is librdkafka for Python. It asks for a token at the start, and again before that one expires.
 """
