@@ -24,7 +24,7 @@ const (
 	keycloakVersion = "26.7.3"
 	keycloakRealm   = "/realms/bench/protocol/openid-connect/token"
 	// keycloakWarm is how many requests of each kind let the JVM compile what they use.
-	keycloakWarm = 500
+	keycloakWarm = 20_000
 	// keycloakLimit is how long it may take to create its database and to serve.
 	keycloakLimit = 5 * time.Minute
 	mavenPlugin   = "org.apache.maven.plugins:maven-dependency-plugin:3.11.0:unpack"

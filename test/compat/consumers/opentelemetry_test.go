@@ -58,7 +58,12 @@ func sendSpan(t *testing.T, client *http.Client, url, token, name string) int {
 
 // A collector sends the spans of an application to another one with tokens. None is lost over
 // rotations of the secret and of the signing keys, and none arrives after the client was suspended.
+//
+// The collector takes longer to build than other tests take.
 func TestOpenTelemetryCollectorsUseTokens(t *testing.T) {
+	if testing.Short() {
+		t.Skip("make long")
+	}
 	program := buildCollector(t)
 	listener := memory.Listen(t)
 	_, port, _ := strings.Cut(listener.Addr().String(), ":")
