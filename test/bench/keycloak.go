@@ -32,8 +32,8 @@ const (
 	keycloakStart = "kc.sh start --optimized --cache=local"
 )
 
-// startKeycloak starts Keycloak in production mode with an embedded database, with the realm and the
-// client of a folder, and warms it up. Maven fetches its distribution.
+// startKeycloak starts Keycloak in production mode with an embedded database, with the realm and
+// the client of a folder, and warms it up. Maven fetches its distribution.
 func (w *world) startKeycloak(ctx context.Context, sources string) error {
 	for _, program := range []string{"mvn", "java"} {
 		if _, err := exec.LookPath(program); err != nil {

@@ -34,8 +34,8 @@ type peer struct {
 type running struct {
 	*process
 
-	// token and introspection are the calls that it is measured with. A peer whose introspection is
-	// not measured has none.
+	// token and introspection are the calls that it is measured with. A peer whose
+	// introspection is not measured has none.
 	token, introspection *call
 }
 

@@ -15,9 +15,9 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
-// An API with FastAPI and PyJWT tells good tokens from bad ones, and a caller with Authlib calls it
-// over the end of its tokens, rotations of its secret and rotations of the signing keys, until it is
-// suspended.
+// An API with FastAPI and PyJWT accepts good tokens and refuses bad ones, and a caller with Authlib
+// calls it over the end of its tokens, rotations of its secret and rotations of the signing keys,
+// until it is suspended.
 func TestFastAPITakesTokens(t *testing.T) {
 	interpreter := python(t, filepath.Join(docs, "fastapi", "requirements.txt"))
 	listener := memory.Listen(t)

@@ -137,7 +137,8 @@ func (k *kafkaCluster) login(t *testing.T, token string) (refusal string) {
 	if code != 0 {
 		return fmt.Sprintf("error %d: %q", code, answer)
 	}
-	// without an error: a null string, and what the mechanism answers, which is nothing if it accepts
+	// without an error: a null string, and what the mechanism answers, which is nothing if it
+	// accepts
 	length := binary.BigEndian.Uint32(answer[4:])
 	return string(answer[8:][:length])
 }
@@ -244,8 +245,8 @@ func (f *kafkaFlow) flows(t *testing.T, when string) {
 	}
 }
 
-// loseNothing fails if a producer had an error, or if a consumer lacks a message between two others.
-// Consumers may get a message twice.
+// loseNothing fails if a producer had an error, or if a consumer lacks a message between two
+// others. Consumers may get a message twice.
 func (f *kafkaFlow) loseNothing(t *testing.T) {
 	t.Helper()
 	for what, printed := range f.consumers {

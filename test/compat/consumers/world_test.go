@@ -68,8 +68,8 @@ func tokenClaims(t *testing.T, issuer, audience, clientID string, others map[str
 	return string(encoded)
 }
 
-// certify writes a certificate and its key for a server on this machine, and returns their files and
-// that of the CA.
+// certify writes a certificate and its key for a server on this machine, and returns their files
+// and that of the CA.
 func certify(t *testing.T) (certFile, keyFile, caFile string) {
 	t.Helper()
 	certificate, caFile := memory.Certify(t, []string{"localhost", "127.0.0.1"})
