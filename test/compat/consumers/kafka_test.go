@@ -129,10 +129,8 @@ func (k *kafkaCluster) login(t *testing.T, token string) (refusal string) {
 	defer func() { _ = connection.Close() }()
 	must(t, connection.SetDeadline(time.Now().Add(time.Minute)))
 	// SaslHandshake and SaslAuthenticate in version 1
-	mechanism := []byte("OAUTHBEARER")
-	kafkaRequest(t, connection, 17, append(binary.BigEndian.AppendUint16(nil, uint16(len(mechanism))), mechanism...))
-	message := []byte("n,,\x01auth=Bearer " + token + "\x01\x01")
-	answer := kafkaRequest(t, connection, 36, append(binary.BigEndian.AppendUint32(nil, uint32(len(message))), message...))
+	kafkaRequest(t, connection, 17, []byte("\x00\x0bOAUTHBEARER"))
+	answer := kafkaRequest(t, connection, 36, withLength([]byte("n,,\x01auth=Bearer "+token+"\x01\x01")))
 	code := binary.BigEndian.Uint16(answer)
 	if code != 0 {
 		return fmt.Sprintf("error %d: %q", code, answer)
@@ -143,6 +141,11 @@ func (k *kafkaCluster) login(t *testing.T, token string) (refusal string) {
 	return string(answer[8:][:length])
 }
 
+// withLength puts the length before a message.
+func withLength(message []byte) []byte {
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(message))), message...) //nolint:gosec // it is short
+}
+
 // kafkaRequest sends a request in version 1 and returns the body of the response.
 func kafkaRequest(t *testing.T, connection io.ReadWriter, api uint16, body []byte) []byte {
 	t.Helper()
@@ -151,7 +154,7 @@ func kafkaRequest(t *testing.T, connection io.ReadWriter, api uint16, body []byt
 	request = binary.BigEndian.AppendUint32(request, 1)      // the correlation
 	request = binary.BigEndian.AppendUint16(request, 0xffff) // no client.id
 	request = append(request, body...)
-	_, err := connection.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(request))), request...))
+	_, err := connection.Write(withLength(request))
 	must(t, err)
 	var length uint32
 	must(t, binary.Read(connection, binary.BigEndian, &length))
@@ -184,7 +187,7 @@ func (k *kafkaCluster) setUp(t *testing.T, properties string, clients ...string)
 	bin := t.TempDir()
 	for name, main := range map[string]string{"kafka-topics.sh": "TopicCommand", "kafka-acls.sh": "AclCommand"} {
 		tool := "#!/bin/sh\nexec '" + strings.Join(k.java("128m", "", "org.apache.kafka.tools."+main), "' '") + "' \"$@\"\n"
-		must(t, os.WriteFile(filepath.Join(bin, name), []byte(tool), 0o700)) //nolint:gosec // a program
+		must(t, os.WriteFile(filepath.Join(bin, name), []byte(tool), 0o700))
 	}
 	script := exec.CommandContext(t.Context(), filepath.Join(docs, "kafka", "setup.sh"), append([]string{k.address, properties}, clients...)...)
 	script.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
