@@ -32,6 +32,9 @@ type Claims struct {
 	IssuedAt, Expiry time.Time
 	// Extra has the other claims, as encoding/json decodes them.
 	Extra map[string]any
+
+	// ancestors are the tokens that this one was exchanged for, the latest first.
+	ancestors []ancestor
 }
 
 // userPrefix begins the subject of a person: user:<name of the issuer>:<subject there>.
@@ -95,7 +98,7 @@ type parsed struct {
 // members are the claims of a payload as JSON. Reading them one by one, without a map, is a part of
 // verifying a token that is hardly seen beside its signature.
 type members struct {
-	iss, sub, aud, exp, nbf, iat, jti, clientID, clientUID, scope, act string
+	iss, sub, aud, exp, nbf, iat, jti, clientID, clientUID, scope, act, ancestors string
 
 	extra map[string]any
 }
@@ -125,6 +128,8 @@ func (m *members) at(name string) *string {
 		return &m.scope
 	case "act":
 		return &m.act
+	case "ancestors":
+		return &m.ancestors
 	}
 	return nil
 }
@@ -206,7 +211,9 @@ func parseClaims(payload []byte) (*parsed, error) {
 		return nil, failure
 	}
 	var err error
-	p.Actors, err = actors(m.act)
+	if p.Actors, err = actors(m.act); err == nil {
+		p.ancestors, err = parseAncestors(m.ancestors)
+	}
 	return p, err
 }
 

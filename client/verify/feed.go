@@ -195,7 +195,8 @@ func (f *feed) update(tokens map[string]int64, issued map[selector]int64, whole 
 	f.issued = issued
 }
 
-// revoked decides by the feed, if it is watched.
+// revoked decides by the feed, if it is watched. What revokes an ancestor of a token revokes the
+// token.
 func (v *Verifier) revoked(c *Claims, now time.Time) error {
 	if !v.options.feed {
 		return nil
@@ -205,17 +206,30 @@ func (v *Verifier) revoked(c *Claims, now time.Time) error {
 	}
 	v.feed.mu.RLock()
 	defer v.feed.mu.RUnlock()
-	if _, listed := v.feed.tokens[c.ID]; listed {
+	if v.feed.lists(c.ID, c.ClientID, c.ClientUID, c.IssuedAt) {
 		return ErrRevoked
 	}
-	selectors := [...]selector{{clientID: c.ClientID}, {clientUID: c.ClientUID}, {clientID: c.ClientID, clientUID: c.ClientUID}, {}}
-	if namespace, _, ok := strings.Cut(c.ClientID, "."); ok {
-		selectors[3].namespace = namespace
-	}
-	for _, s := range selectors {
-		if before, listed := v.feed.issued[s]; listed && s != (selector{}) && c.IssuedAt.Unix() < before {
+	for i := range c.ancestors {
+		if a := &c.ancestors[i]; v.feed.lists(a.id, a.clientID, a.clientUID, a.issuedAt) {
 			return ErrRevoked
 		}
 	}
 	return nil
+}
+
+// lists reports whether the feed revokes a token, for a caller that holds the lock.
+func (f *feed) lists(id, clientID, clientUID string, issuedAt time.Time) bool {
+	if _, listed := f.tokens[id]; listed {
+		return true
+	}
+	selectors := [...]selector{{clientID: clientID}, {clientUID: clientUID}, {clientID: clientID, clientUID: clientUID}, {}}
+	if namespace, _, ok := strings.Cut(clientID, "."); ok {
+		selectors[3].namespace = namespace
+	}
+	for _, s := range selectors {
+		if before, listed := f.issued[s]; listed && s != (selector{}) && issuedAt.Unix() < before {
+			return true
+		}
+	}
+	return false
 }

@@ -91,6 +91,42 @@ func TestTheFeedRevokes(t *testing.T) {
 	})
 }
 
+// What revokes an ancestor revokes the token.
+func TestTheFeedRevokesAncestors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := newKey(t, "EdDSA", "one")
+		i := newIssuer(key)
+		raw := key.token(t, map[string]any{
+			"sub": "shop.frontend", "act": map[string]any{"sub": "shop.reporting", "act": map[string]any{"sub": "edge.gateway"}},
+			"ancestors": []any{ancestor("edge.gateway"), ancestor("shop.frontend")},
+		})
+		now := time.Now().Unix()
+		for name, c := range map[string]struct {
+			page string
+			good bool
+		}{
+			"nothing":                     {`"tokens":[],"issued_before":[]`, true},
+			"the first token":             {fmt.Sprintf(`"tokens":[{"jti":"jti of shop.frontend","exp":%d}],"issued_before":[]`, now+3600), false},
+			"the second token":            {fmt.Sprintf(`"tokens":[{"jti":"jti of edge.gateway","exp":%d}],"issued_before":[]`, now+3600), false},
+			"the first client":            {fmt.Sprintf(`"tokens":[],"issued_before":[{"client_id":"shop.frontend","before":%d}]`, now+1), false},
+			"the UID of the second":       {fmt.Sprintf(`"tokens":[],"issued_before":[{"client_uid":"uid of edge.gateway","before":%d}]`, now+1), false},
+			"the namespace of the second": {fmt.Sprintf(`"tokens":[],"issued_before":[{"namespace":"edge","before":%d}]`, now+1), false},
+			"what came before the first":  {fmt.Sprintf(`"tokens":[],"issued_before":[{"client_id":"shop.frontend","before":%d}]`, now), true},
+			"another client":              {fmt.Sprintf(`"tokens":[],"issued_before":[{"client_id":"edge.other","before":%d}]`, now+1), true},
+		} {
+			// a whole reading, so that nothing is left of the one before
+			i.set(func(i *issuer) { i.pages = []string{"{" + c.page + `,"next":"0","more":false}`} })
+			v := i.verifier(t, verify.FailClosed(time.Minute), verify.AllowExchanged())
+			stop := watch(t, v, i)
+			_, err := v.Verify(t.Context(), raw)
+			if (err == nil) != c.good || err != nil && !errors.Is(err, verify.ErrRevoked) {
+				t.Errorf("%s: %v", name, err)
+			}
+			stop()
+		}
+	})
+}
+
 func TestTheFeedIsReadFromTheBeginningNowAndThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := newIssuer(newKey(t, "EdDSA", "one"))

@@ -109,6 +109,9 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*Claims, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := v.ancestorKeys(ctx, claims, now); err != nil {
+		return nil, err
+	}
 	known := &verdict{raw: strings.Clone(raw), claims: claims, keyID: m.keyID, key: key, until: claims.Expiry.Add(v.options.leeway).Unix()}
 	known.epoch.Store(epoch)
 	if err := v.revoked(claims, now); err != nil {
@@ -137,6 +140,9 @@ func (v *Verifier) again(ctx context.Context, known *verdict, now time.Time) (*C
 	if !key.same(known.key) {
 		v.seen.drop(known)
 		return nil, invalid("%w", errUnknownKey)
+	}
+	if err := v.ancestorKeys(ctx, known.claims, now); err != nil {
+		return nil, err
 	}
 	if err := v.revoked(known.claims, now); err != nil {
 		return nil, err
@@ -188,8 +194,10 @@ func (v *Verifier) subject(c *Claims) error {
 		return ErrSubject
 	case !user && reserved(c.Subject), !user && !exchanged && c.Subject != c.ClientID:
 		return ErrSubject
-	case exchanged && c.Actors[0] != c.ClientID:
+	case exchanged && (c.Actors[0] != c.ClientID || c.Subject == c.ClientID):
 		return invalid("its actor is not its client")
+	case !c.soundAncestors(user):
+		return invalid("it does not name the tokens that it was exchanged for")
 	}
 	return nil
 }

@@ -178,10 +178,23 @@ func TestAPublicKeyIsNoSharedSecret(t *testing.T) {
 	}
 }
 
+// ancestor is a token of a client that another one was exchanged for.
+func ancestor(client string) map[string]any {
+	return map[string]any{"jti": "jti of " + client, "client_id": client, "client_uid": "uid of " + client, "kid": "one", "iat": time.Now().Unix()}
+}
+
 func TestForWhomATokenMayAct(t *testing.T) {
 	person := map[string]any{"sub": "user:corp:U019:x", "sub_type": "user"}
-	exchanged := map[string]any{"sub": "shop.frontend", "act": map[string]any{"sub": "shop.reporting", "act": map[string]any{"sub": "shop.gateway"}}}
-	both := map[string]any{"sub": "user:corp:U019", "act": map[string]any{"sub": "shop.reporting"}}
+	act := map[string]any{"sub": "shop.reporting", "act": map[string]any{"sub": "shop.gateway"}}
+	from := []any{ancestor("shop.gateway"), ancestor("shop.frontend")}
+	exchanged := map[string]any{"sub": "shop.frontend", "act": act, "ancestors": from}
+	both := map[string]any{"sub": "user:corp:U019", "act": map[string]any{"sub": "shop.reporting"}, "ancestors": from[:1]}
+	late := ancestor("shop.gateway")
+	late["iat"] = time.Now().Add(-time.Minute).Unix()
+	unknown := ancestor("shop.gateway")
+	unknown["kid"] = "withdrawn"
+	more := ancestor("shop.gateway")
+	more["grant_id"] = "g"
 	users, exchange := verify.AllowUsers(), verify.AllowExchanged()
 	for name, c := range map[string]struct {
 		claims  map[string]any
@@ -203,6 +216,15 @@ func TestForWhomATokenMayAct(t *testing.T) {
 		"half a person":                   {map[string]any{"sub": "user:corp"}, []verify.Option{users, exchange}, false},
 		"a client named as a person":      {map[string]any{"sub": "User:corp:x", "client_id": "User:corp:x"}, []verify.Option{users, exchange}, false},
 		"a client named as a component":   {map[string]any{"sub": "system:admin", "client_id": "system:admin"}, []verify.Option{users, exchange}, false},
+		"exchanged, no ancestors":         {map[string]any{"sub": "shop.frontend", "act": act}, []verify.Option{exchange}, false},
+		"an ancestor too few":             {map[string]any{"sub": "shop.frontend", "act": act, "ancestors": from[:1]}, []verify.Option{exchange}, false},
+		"ancestors of another subject":    {map[string]any{"sub": "shop.other", "act": act, "ancestors": from}, []verify.Option{exchange}, false},
+		"it outlives an ancestor":         {map[string]any{"sub": "shop.frontend", "act": act, "ancestors": []any{late, from[1]}}, []verify.Option{exchange}, false},
+		"an ancestor's key is withdrawn":  {map[string]any{"sub": "shop.frontend", "act": act, "ancestors": []any{unknown, from[1]}}, []verify.Option{exchange}, false},
+		"an ancestor of a later version":  {map[string]any{"sub": "shop.frontend", "act": act, "ancestors": []any{more, from[1]}}, []verify.Option{exchange}, false},
+		"ancestors are a text":            {map[string]any{"sub": "shop.frontend", "act": act, "ancestors": "shop.gateway"}, []verify.Option{exchange}, false},
+		"ancestors of a client":           {map[string]any{"ancestors": from}, []verify.Option{exchange}, false},
+		"an exchange for itself, allowed": {map[string]any{"act": map[string]any{"sub": "shop.reporting"}, "ancestors": []any{ancestor("shop.reporting")}}, []verify.Option{exchange}, false},
 		"act is a text":                   {map[string]any{"act": "shop.reporting"}, []verify.Option{users, exchange}, false},
 	} {
 		key := newKey(t, "EdDSA", "one")

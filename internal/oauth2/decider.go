@@ -19,6 +19,7 @@ const (
 type Decider struct {
 	client   *Client
 	resource *Resource
+	consents []Consent
 	indexed  bool
 	// slots are a hash table of the places of the resource's scopes, which count from one.
 	// consented has a bit for each scope that the client may have.
@@ -28,8 +29,25 @@ type Decider struct {
 
 // DeciderFor returns the Decider of a client and a resource, which may be nil.
 func DeciderFor(client *Client, resource *Resource) Decider {
-	d := Decider{client: client, resource: resource}
-	if resource == nil || len(resource.Scopes) > maxIndexed || len(resource.Consents)*len(resource.Scopes) < indexFrom {
+	if resource == nil {
+		return Decider{client: client}
+	}
+	return deciderBy(resource.Consents, client, resource)
+}
+
+// DeciderForExchanged returns the Decider about tokens that the client is issued in exchange for
+// others.
+func DeciderForExchanged(client *Client, resource *Resource) Decider {
+	if resource == nil {
+		return Decider{client: client}
+	}
+	return deciderBy(resource.Exchanged, client, resource)
+}
+
+// deciderBy returns the Decider by some of the consents of a resource.
+func deciderBy(consents []Consent, client *Client, resource *Resource) Decider {
+	d := Decider{client: client, resource: resource, consents: consents}
+	if len(resource.Scopes) > maxIndexed || len(consents)*len(resource.Scopes) < indexFrom {
 		return d
 	}
 	d.indexed = true
@@ -38,7 +56,7 @@ func DeciderFor(client *Client, resource *Resource) Decider {
 			d.slots[slot] = uint8(i) + 1
 		}
 	}
-	for _, consent := range resource.Consents {
+	for _, consent := range consents {
 		if !consent.covers(client) {
 			continue
 		}
@@ -53,8 +71,11 @@ func DeciderFor(client *Client, resource *Resource) Decider {
 
 // Decide decides about one scope as the function of that name does.
 func (d *Decider) Decide(scope string) Decision {
-	if !d.indexed {
-		return Decide(d.client, d.resource, scope)
+	switch {
+	case d.resource == nil:
+		return ResourceNotFound
+	case !d.indexed:
+		return decideBy(d.consents, d.client, d.resource, scope)
 	}
 	switch _, place := d.find(scope); {
 	case place == 0:

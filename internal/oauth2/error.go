@@ -123,6 +123,13 @@ const (
 	ReasonWrongClaim   Reason = "WrongClaim"
 	// ReasonGrantTypeNotAllowed: the client does not have the grant type of the request.
 	ReasonGrantTypeNotAllowed Reason = "GrantTypeNotAllowed"
+	// ReasonSubjectTokenRefused: the token that a client wants to exchange is not active, or was
+	// not sent to the client.
+	ReasonSubjectTokenRefused Reason = "SubjectTokenRefused"
+	// ReasonSubjectTokenNotPassedOn: the token is one that is not exchanged.
+	ReasonSubjectTokenNotPassedOn Reason = "SubjectTokenNotPassedOn"
+	// ReasonTokenServersOutdated: a token server may not read exchanged tokens.
+	ReasonTokenServersOutdated Reason = "TokenServersOutdated"
 	// ReasonPeopleNotServed: a program sent a person to log in.
 	ReasonPeopleNotServed Reason = "PeopleNotServed"
 )
@@ -132,6 +139,7 @@ const (
 func (r Reason) ProvesCaller() bool {
 	return slices.Contains([]Reason{
 		ReasonUnsupportedGrant, ReasonGrantTypeNotAllowed, ReasonTargetNotGranted, ReasonScopeNotGranted, ReasonAlgorithmNotEnabled,
+		ReasonSubjectTokenRefused, ReasonSubjectTokenNotPassedOn,
 		ReasonTokenOfAnother, ReasonSecretNotDecoded, ReasonAssertionReplayed, ReasonAccountTokenEnded,
 	}, r)
 }

@@ -23,6 +23,8 @@ type TokenRequest struct {
 	// Audience means that the request has the parameter of that name, by which other servers
 	// know the resource. It carries no meaning, and a refusal names it.
 	Audience bool
+	// For is set if the token is exchanged for another one.
+	For *Chain
 }
 
 // ParseTokenRequest reads the parameters of a token request that do not authenticate its client.
@@ -70,6 +72,8 @@ type Grant struct {
 	Lifetime time.Duration
 	// TokenUID is the UID of the OAuth2Token, if the client does not ask itself.
 	TokenUID string
+	// For is set if the token is exchanged for another one.
+	For *Chain
 }
 
 // Grant decides what the client gets: all that it asks for, or a refusal. A token names one
@@ -157,6 +161,9 @@ func (c *Client) mayBeSecret(text string) bool {
 
 // target returns all that the client may have at an audience, or at its default one.
 func (i Issuer) target(client *Client, request TokenRequest, resources Resources) (Grant, error) {
+	if request.For != nil {
+		return i.exchangeTarget(client, request, resources)
+	}
 	own, indicator := i.NamespaceAudience(client.Namespace), request.Resource
 	if indicator == own || indicator == "" && client.DefaultResource == (ObjectName{}) {
 		return Grant{Audience: own, Scopes: client.Scopes, Lifetime: client.TokenLifetime}, nil
@@ -187,21 +194,9 @@ func (r *Resource) lifetime(client *Client) time.Duration {
 // that a withdrawn consent takes effect before the token expires. It returns the reason if none is
 // left, or the audience is gone.
 func (i Issuer) Restrict(claims *Claims, client *Client, resources Resources) (*Claims, Reason) {
-	has := client.Scopes
-	if claims.Audience != i.NamespaceAudience(client.Namespace) {
-		resource := resources.ResourceByIdentifier(claims.Audience)
-		if resource == nil {
-			return nil, ReasonTargetNotGranted
-		}
-		has = nil
-		for _, access := range client.Access {
-			if access.Resource == (ObjectName{resource.Namespace, resource.Name}) {
-				has = granted(client, resource, access.Scopes)
-			}
-		}
-		if len(has) == 0 {
-			return nil, ReasonTargetNotGranted
-		}
+	has, ok := i.has(claims, client, resources)
+	if !ok {
+		return nil, ReasonTargetNotGranted
 	}
 	return claims.restrict(has)
 }

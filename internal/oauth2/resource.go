@@ -17,6 +17,10 @@ type Resource struct {
 	DisplayName          string
 	Scopes               []string
 	Consents             []Consent
+	// Exchanged are the consents to tokens that a client was issued in exchange for another one.
+	// ExchangeHeld means that none is issued, because a token server may not read it.
+	Exchanged    []Consent
+	ExchangeHeld bool
 	// Introspectors may introspect its tokens; if there are none, the clients of its namespace
 	// may.
 	Introspectors []ObjectName
@@ -67,10 +71,15 @@ func Decide(client *Client, resource *Resource, scope string) Decision {
 	if resource == nil {
 		return ResourceNotFound
 	}
+	return decideBy(resource.Consents, client, resource, scope)
+}
+
+// decideBy decides by some of the consents of a resource.
+func decideBy(consents []Consent, client *Client, resource *Resource, scope string) Decision {
 	if !slices.Contains(resource.Scopes, scope) {
 		return ScopeNotDefined
 	}
-	for _, consent := range resource.Consents {
+	for _, consent := range consents {
 		if consent.covers(client) && slices.Contains(consent.Scopes, scope) {
 			return Granted
 		}
@@ -97,7 +106,12 @@ func carries(labels, wanted map[string]string) bool {
 
 // granted returns the scopes that a client has among those that it asks for.
 func granted(client *Client, resource *Resource, asked []string) []string {
-	d := DeciderFor(client, resource)
+	return grantedBy(resource.Consents, client, resource, asked)
+}
+
+// grantedBy returns them by some of the consents of the resource.
+func grantedBy(consents []Consent, client *Client, resource *Resource, asked []string) []string {
+	d := deciderBy(consents, client, resource)
 	var scopes []string
 	for _, scope := range asked {
 		if d.Decide(scope) == Granted {

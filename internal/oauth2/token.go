@@ -38,6 +38,10 @@ type Claims struct {
 	// TokenUID is the UID of the OAuth2Token; empty for a token that its client fetched.
 	TokenUID string
 	Custom   []Claim
+	// Actors and Ancestors are those of an exchanged token, whose Subject is not its client; the
+	// latest first.
+	Actors    []string
+	Ancestors []Ancestor
 }
 
 // Token is a new access token.
@@ -73,7 +77,7 @@ var ErrTokenTooLarge = refuseAbout(SubjectTokenTooLarge, InvalidScope, ReasonSco
 
 // claimsOf returns the claims of a token that is issued for a grant.
 func (i Issuer) claimsOf(client *Client, grant Grant, id string, issuedAt time.Time) *Claims {
-	return &Claims{
+	claims := &Claims{
 		Issuer:    i.String(),
 		Subject:   client.ID,
 		Audience:  grant.Audience,
@@ -88,6 +92,16 @@ func (i Issuer) claimsOf(client *Client, grant Grant, id string, issuedAt time.T
 		TokenUID:  grant.TokenUID,
 		Custom:    i.CustomClaims(client),
 	}
+	if chain := grant.For; chain != nil {
+		claims.Subject, claims.Ancestors = chain.Subject, chain.Ancestors
+		claims.Actors = append([]string{client.ID}, chain.Actors...)
+		// those of the client are not about the subject
+		claims.Custom = nil
+		if chain.Until.Before(claims.ExpiresAt) {
+			claims.ExpiresAt = chain.Until
+		}
+	}
+	return claims
 }
 
 // The refusals of a token, all of code invalid_token.
@@ -125,7 +139,7 @@ func (i Issuer) Validate(token string, ring keyring.Ring, now time.Time) (*Claim
 	if err != nil {
 		return nil, err
 	}
-	return verified.Claims, verified.checkTime(now)
+	return verified.Claims, verified.Check(ring, now)
 }
 
 // Verify verifies an access token regardless of the time: signature, type, then claims, all of
@@ -152,7 +166,7 @@ func (i Issuer) Verify(token string, ring keyring.Ring, now time.Time) (Verified
 		return Verified{}, errTokenClaimReserved
 	case err != nil:
 		return Verified{}, errTokenMalformed
-	case claims.Issuer != i.String(), claims.Subject != claims.ClientID:
+	case claims.Issuer != i.String(), !claims.soundChain():
 		return Verified{}, errTokenForeign
 	}
 	return Verified{Claims: claims, KeyID: message.Header.KeyID}, nil
@@ -162,6 +176,9 @@ func (i Issuer) Verify(token string, ring keyring.Ring, now time.Time) (Verified
 // expired.
 func (v Verified) Check(ring keyring.Ring, now time.Time) error {
 	if _, err := verificationKey(v.KeyID, ring, now); err != nil {
+		return err
+	}
+	if err := v.Claims.checkAncestors(ring, now); err != nil {
 		return err
 	}
 	return v.checkTime(now)
@@ -218,6 +235,10 @@ func parseClaims(payload []byte) (*Claims, error) {
 	claims.Scopes, err = ParseScope(scope)
 	note(err)
 	claims.TokenUID, err = object.OptionalString("token_uid")
+	note(err)
+	claims.Actors, err = parseActors(object["act"])
+	note(err)
+	claims.Ancestors, err = parseAncestors(object["ancestors"])
 	note(err)
 	claims.Custom, err = customClaims(object)
 	note(err)

@@ -19,6 +19,8 @@ const usualSize = 512
 func (c *Claims) payload() ([]byte, error) {
 	o := strictjson.NewBuilder(make([]byte, 0, usualSize))
 	c.appendSubject(o)
+	c.appendActors(o)
+	c.appendAncestors(o)
 	return c.appendTokenID(o.Words("scope", c.Scopes))
 }
 
@@ -26,6 +28,8 @@ func (c *Claims) payload() ([]byte, error) {
 func (c *Claims) Introspection() ([]byte, error) {
 	o := strictjson.NewBuilder(make([]byte, 0, usualSize)).Bool("active", true)
 	c.appendSubject(o)
+	o.Text("sub_type", SubjectIsClient)
+	c.appendActors(o)
 	o.Words("scope", c.Scopes).Text("token_type", tokenTypeBearer)
 	return c.appendTokenID(o)
 }
@@ -47,6 +51,10 @@ func (c *Claims) appendTokenID(o *strictjson.Builder) ([]byte, error) {
 // Answer returns the response of the token endpoint (RFC 6749 section 5.1).
 func (t Token) Answer() []byte {
 	value := t.Value.Reveal()
-	return strictjson.NewBuilder(make([]byte, 0, len(value)+usualSize/2)).Text("access_token", value).Text("token_type", tokenTypeBearer).
+	o := strictjson.NewBuilder(make([]byte, 0, len(value)+usualSize/2)).Text("access_token", value)
+	if t.Claims.Exchanged() {
+		o.Text("issued_token_type", tokenTypeAccess) // RFC 8693 section 2.2.1
+	}
+	return o.Text("token_type", tokenTypeBearer).
 		Number("expires_in", int64(t.Claims.ExpiresAt.Sub(t.Claims.IssuedAt)/time.Second)).Words("scope", t.Claims.Scopes).End()
 }

@@ -33,11 +33,11 @@ func TestWhatIsWrittenOfAToken(t *testing.T) {
 		},
 		"the introspection": {
 			written(claims.Introspection()),
-			`{"active":true,` + subject + `,"scope":"read write","token_type":"Bearer","jti":"id","iat":100,"exp":3700,"token_uid":"t-1","tier":"gold"}`,
+			`{"active":true,` + subject + `,"sub_type":"client","scope":"read write","token_type":"Bearer","jti":"id","iat":100,"exp":3700,"token_uid":"t-1","tier":"gold"}`,
 		},
 		"the introspection of a token without a scope": {
 			written(bare.Introspection()),
-			`{"active":true,` + subject + `,"token_type":"Bearer","jti":"id","iat":100,"exp":3700}`,
+			`{"active":true,` + subject + `,"sub_type":"client","token_type":"Bearer","jti":"id","iat":100,"exp":3700}`,
 		},
 		"the answer of the token endpoint": {
 			string(Token{Verified: Verified{Claims: &claims}, Value: NewSecret("a.b.c")}.Answer()),

@@ -75,6 +75,13 @@ func (b *Builder) Bool(name string, value bool) *Builder {
 	return b
 }
 
+// Raw adds a member whose value is JSON.
+func (b *Builder) Raw(name string, value []byte) *Builder {
+	b.name(name)
+	b.json = append(b.json, value...)
+	return b
+}
+
 // End returns the object. The Builder must not be used afterwards.
 func (b *Builder) End() []byte { return append(b.json, '}') }
 

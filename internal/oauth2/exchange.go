@@ -1,0 +1,147 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2
+
+import (
+	"slices"
+	"time"
+)
+
+// GrantTokenExchange is the grant type of RFC 8693.
+const GrantTokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
+
+// tokenTypeAccess is the only type of tokens that are exchanged and issued (RFC 8693 section 3).
+const tokenTypeAccess = "urn:ietf:params:oauth:token-type:access_token"
+
+// ExchangeRequest is a token exchange: RFC 8693 section 2.1.
+type ExchangeRequest struct {
+	// SubjectToken is the token that was sent to the client.
+	SubjectToken Secret
+	// TokenRequest is what is asked for. Its Chain is added once the token was checked.
+	TokenRequest
+}
+
+// ParseExchangeRequest reads the parameters of a token exchange.
+func ParseExchangeRequest(form Form) (ExchangeRequest, error) {
+	asked := form.Get("requested_token_type")
+	subject := form.Get("subject_token")
+	switch {
+	case subject == "":
+		return ExchangeRequest{}, malformedForm("subject_token is missing; send the access token that was sent to this client")
+	case form.Get("subject_token_type") != tokenTypeAccess:
+		return ExchangeRequest{}, malformedForm("subject_token_type must be " + tokenTypeAccess + ": tokens of other types are not exchanged")
+	case form.has("actor_token"), form.has("actor_token_type"):
+		return ExchangeRequest{}, malformedForm("actor_token is not supported: the actor is the client that authenticates")
+	case asked != "" && asked != tokenTypeAccess:
+		return ExchangeRequest{}, malformedForm("requested_token_type must be " + tokenTypeAccess + " or left out: no other type is issued")
+	}
+	scopes, err := ParseScope(form.Get("scope"))
+	if err != nil {
+		return ExchangeRequest{}, err
+	}
+	targets := form.All(parameterResource)
+	if audience := form.Get("audience"); audience != "" {
+		targets = append(targets, audience)
+	}
+	switch {
+	case len(targets) == 0:
+		return ExchangeRequest{}, malformedForm("resource is missing; send the identifier of the API that the token is for")
+	case len(targets) > 1:
+		return ExchangeRequest{}, refuseAbout(SubjectSeveralResources, InvalidTarget, ReasonTargetNotGranted,
+			"a token is for one API; send one resource, or one audience, and not both")
+	case !validIndicator(targets[0]):
+		return ExchangeRequest{}, refuseAbout(SubjectMalformedResource, InvalidTarget, ReasonTargetNotGranted,
+			"resource must be an absolute URI without a fragment (RFC 8707 section 2)")
+	}
+	return ExchangeRequest{SubjectToken: NewSecret(subject), TokenRequest: TokenRequest{Scopes: scopes, Resource: targets[0]}}, nil
+}
+
+// SubjectRefused refuses a token that is not active, or was not sent to the client. One answer to
+// all of them keeps a client from learning about tokens that it may not introspect.
+func SubjectRefused() *Error {
+	return Refuse(InvalidRequest, ReasonSubjectTokenRefused,
+		"the subject_token is no active access token that was sent to this client: the client must be one that may introspect the tokens of its audience")
+}
+
+// Exchange returns what a token has of an active one that it is exchanged for, which was sent to
+// the client and is signed by the key of an id. It refuses tokens that are not passed on.
+func (c *Claims) Exchange(client *Client, keyID string) (*Chain, error) {
+	refuse := func(description string) (*Chain, error) {
+		return nil, Refuse(InvalidRequest, ReasonSubjectTokenNotPassedOn, description)
+	}
+	switch {
+	case c.TokenUID != "":
+		return refuse("the subject_token was made by an OAuth2Token; only tokens that a client fetched are exchanged")
+	case c.ClientID == client.ID, c.Subject == client.ID:
+		return refuse("the subject_token acts for this client itself; fetch a token with grant_type=client_credentials")
+	case len(c.Actors) == MaxActors:
+		return refuse("the subject_token was passed on four times already, and is not passed on again")
+	}
+	self := Ancestor{ID: c.ID, ClientID: c.ClientID, ClientUID: c.ClientUID, KeyID: keyID, IssuedAt: c.IssuedAt}
+	return &Chain{
+		Subject: c.Subject, Actors: c.Actors, Ancestors: append([]Ancestor{self}, c.Ancestors...), Audience: c.Audience, Until: c.ExpiresAt,
+	}, nil
+}
+
+// heldRetry is the Retry-After while token servers of an earlier version run.
+const heldRetry = time.Minute
+
+// Held refuses a token that is issued only once every token server reads it.
+func Held() *Error {
+	return &Error{
+		Code: TemporarilyUnavailable, Reason: ReasonTokenServersOutdated, RetryAfter: heldRetry,
+		Description: "exchanged tokens are issued once every token server has reported that it reads them; " +
+			"the condition GrantsComplete of the OAuth2Resource changes then",
+	}
+}
+
+// exchangeTarget returns all that the client may have at an audience for another subject. The
+// audience of a namespace has no owner who could consent to it.
+func (i Issuer) exchangeTarget(client *Client, request TokenRequest, resources Resources) (Grant, error) {
+	if request.Resource == request.For.Audience {
+		return Grant{}, Refuse(InvalidTarget, ReasonTargetNotGranted, "the subject_token is for this audience already; a token is exchanged for another one")
+	}
+	for _, access := range client.Access {
+		resource := resources.Resource(access.Resource)
+		if resource == nil || resource.Identifier != request.Resource {
+			continue
+		}
+		scopes := grantedBy(resource.Exchanged, client, resource, access.Scopes)
+		switch {
+		case len(scopes) == 0:
+			return Grant{}, exchangeNotGranted(client, request)
+		case resource.ExchangeHeld:
+			return Grant{}, Held()
+		}
+		return Grant{Audience: resource.Identifier, Scopes: scopes, Lifetime: resource.lifetime(client), For: request.For}, nil
+	}
+	return Grant{}, exchangeNotGranted(client, request)
+}
+
+func exchangeNotGranted(client *Client, request TokenRequest) *Error {
+	return notGranted(client, InvalidTarget, ReasonTargetNotGranted, request.Resource, request,
+		"the client is granted nothing at %s for exchanged tokens; it needs spec.access, and the owner of the API a grant whose subjects have Exchanged")
+}
+
+// has returns the scopes that the client of a token has at the audience of the token now, for the
+// subject of the token. ok is false if it has none, and needs some.
+func (i Issuer) has(claims *Claims, client *Client, resources Resources) (scopes []string, ok bool) {
+	if claims.Audience == i.NamespaceAudience(client.Namespace) {
+		return client.Scopes, !claims.Exchanged()
+	}
+	resource := resources.ResourceByIdentifier(claims.Audience)
+	if resource == nil {
+		return nil, false
+	}
+	at := slices.IndexFunc(client.Access, func(a Access) bool { return a.Resource == ObjectName{resource.Namespace, resource.Name} })
+	if at < 0 {
+		return nil, false
+	}
+	consents := resource.Consents
+	if claims.Exchanged() {
+		consents = resource.Exchanged
+	}
+	scopes = grantedBy(consents, client, resource, client.Access[at].Scopes)
+	return scopes, len(scopes) > 0
+}
