@@ -6,6 +6,7 @@ local url = "https://hallpass-tokenserver.hallpass-system.svc:443/forward-auth?"
 local identity = {
   "x-auth-client-id", "x-auth-client-uid", "x-auth-client-namespace",
   "x-auth-scopes", "x-auth-audience", "x-auth-expires",
+  "x-auth-subject", "x-auth-subject-type", "x-auth-user",
 }
 
 local function values(headers, name)

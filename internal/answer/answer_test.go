@@ -139,7 +139,7 @@ func TestWhoWantsAPage(t *testing.T) {
 }
 
 func TestIdentities(t *testing.T) {
-	claims := oauth2.Claims{ClientID: "shop.reporting", ClientUID: "uid", Audience: "urn:a", ExpiresAt: time.Unix(1700000000, 0)}
+	claims := oauth2.Claims{Subject: "shop.reporting", ClientID: "shop.reporting", ClientUID: "uid", Audience: "urn:a", ExpiresAt: time.Unix(1700000000, 0)}
 	for name, c := range map[string]struct {
 		scopes []string
 		want   map[string]string
@@ -147,10 +147,12 @@ func TestIdentities(t *testing.T) {
 		"a client with scopes": {[]string{"read", "write"}, with(
 			"X-Auth-Client-Id: shop.reporting", "X-Auth-Client-Uid: uid", "X-Auth-Client-Namespace: shop",
 			"X-Auth-Scopes: read write", "X-Auth-Audience: urn:a", "X-Auth-Expires: 1700000000",
+			"X-Auth-Subject: shop.reporting", "X-Auth-Subject-Type: client", "X-Auth-User: ",
 		)},
 		"empty headers are sent too": {nil, with(
 			"X-Auth-Client-Id: shop.reporting", "X-Auth-Client-Uid: uid", "X-Auth-Client-Namespace: shop",
 			"X-Auth-Scopes: ", "X-Auth-Audience: urn:a", "X-Auth-Expires: 1700000000",
+			"X-Auth-Subject: shop.reporting", "X-Auth-Subject-Type: client", "X-Auth-User: ",
 		)},
 		"more than fits":                 {[]string{strings.Repeat("s", 3<<10)}, nil},
 		"what some proxies would change": {[]string{"caf\u00e9"}, nil},
@@ -169,6 +171,25 @@ func TestIdentities(t *testing.T) {
 				t.Errorf("%v %d %s (-want +got):\n%s", err, got.Status, got.Body, diff)
 			}
 		})
+	}
+}
+
+// An upstream reads who calls and for whom in headers of their own.
+func TestTheIdentityOfAnExchangedToken(t *testing.T) {
+	claims := oauth2.Claims{
+		Subject: "shop.web", ClientID: "orders.api", ClientUID: "uid", Actors: []string{"orders.api", "edge.gateway"}, Audience: "urn:a",
+		ExpiresAt: time.Unix(1700000000, 0),
+	}
+	identity, err := answer.IdentityOf(&claims, "orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := with(
+		"X-Auth-Client-Id: orders.api", "X-Auth-Client-Uid: uid", "X-Auth-Client-Namespace: orders", "X-Auth-Scopes: ", "X-Auth-Audience: urn:a",
+		"X-Auth-Expires: 1700000000", "X-Auth-Subject: shop.web", "X-Auth-Subject-Type: client", "X-Auth-User: ",
+	)
+	if diff := cmp.Diff(want, headers(t, identity.Answer())); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -84,6 +84,7 @@ func (c Challenge) html(status int, description string) []byte {
 // request, also empty ones, so that a proxy overwrites whatever the caller sent under these names.
 var IdentityHeaders = [...]string{
 	"X-Auth-Client-Id", "X-Auth-Client-Uid", "X-Auth-Client-Namespace", "X-Auth-Scopes", "X-Auth-Audience", "X-Auth-Expires",
+	"X-Auth-Subject", "X-Auth-Subject-Type", "X-Auth-User",
 }
 
 // maxIdentity bounds the identity headers, so that a whole answer is below 4 KiB, which every proxy
@@ -93,13 +94,15 @@ const maxIdentity = 3 << 10
 // Identity is the values of the identity headers.
 type Identity [len(IdentityHeaders)]string
 
-// IdentityOf are the identity headers of the client that a token was issued to. It refuses a token
-// of which the headers would be too long, or hold something else than printable ASCII, which some
-// proxies change.
+// IdentityOf are the identity headers of the client that a token was issued to, and of the subject
+// that the token acts for, which is another client if the token was exchanged. No token acts for a
+// person, so X-Auth-User is empty. It refuses a token of which the headers would be too long, or
+// hold something else than printable ASCII, which some proxies change.
 func IdentityOf(claims *oauth2.Claims, namespace string) (Identity, error) {
 	i := Identity{
 		claims.ClientID, claims.ClientUID, namespace,
 		strings.Join(claims.Scopes, " "), claims.Audience, strconv.FormatInt(claims.ExpiresAt.Unix(), 10),
+		claims.Subject, oauth2.SubjectIsClient, "",
 	}
 	size, printable := 0, true
 	for n, name := range IdentityHeaders {

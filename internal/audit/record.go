@@ -78,7 +78,7 @@ func (r *Record) clientID() string {
 
 // fields are what audit lines and spans show beside the request's id, endpoint, outcome, status and
 // source. This is the allow-list.
-func (r *Record) fields() [16]field {
+func (r *Record) fields() [18]field {
 	trail := r.Trail
 	return [...]field{
 		{"forwarded_for", r.ForwardedFor},
@@ -89,6 +89,8 @@ func (r *Record) fields() [16]field {
 		{"credential", trail.Credential},
 		{"jti", trail.TokenID},
 		{"token_client_id", trail.TokenClientID},
+		{"sub", trail.Subject},
+		{"subject_jti", trail.SubjectTokenID},
 		{"aud", trail.Audience},
 		{"scope", trail.Scope},
 		{"required_aud", repeated(trail.Required.Audience)},

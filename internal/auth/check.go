@@ -18,6 +18,9 @@ type Request struct {
 	// Caller is the client that introspects the token; nil if a proxy requires a token for
 	// Trail.Required.
 	Caller *oauth2.Client
+	// Serves means that the token must have been sent to the caller: the caller serves its
+	// audience.
+	Serves bool
 	// Trail is what is known of the caller, if anything is. The result extends it.
 	Trail *Trail
 	// At is when the request was read, or its caller authenticated.
@@ -32,6 +35,8 @@ type Result struct {
 	Client *oauth2.Client
 	Trail  *Trail
 	At     time.Time
+	// keyID is the kid of the key that signed the token; empty for an opaque one.
+	keyID string
 }
 
 // Read reads a token of this issuer and reports whether it is valid in itself, regardless of its
@@ -82,7 +87,9 @@ func (a *Authority) read(q *Request, v *view, at time.Time) (result Result, need
 	if err == nil {
 		result.Claims, err = a.Issuer.ReadOpaque(opaque.Value, v.mintedOf(opaque.ID), at)
 	} else {
-		result.Claims, err = a.readSigned(q, v, at)
+		var read oauth2.Verified
+		read, err = a.readSigned(q, v, at)
+		result.Claims, result.keyID = read.Claims, read.KeyID
 	}
 	result.Denial = oauth2.ReasonOf(err)
 	switch {
@@ -95,19 +102,19 @@ func (a *Authority) read(q *Request, v *view, at time.Time) (result Result, need
 }
 
 // readSigned reads a JWT. Of one that was verified before it checks only what may have changed.
-func (a *Authority) readSigned(q *Request, v *view, at time.Time) (*oauth2.Claims, error) {
+func (a *Authority) readSigned(q *Request, v *view, at time.Time) (oauth2.Verified, error) {
 	token, ring := q.Token, v.Ring()
 	if read, there := a.verified.get(token); there {
-		return read.Claims, read.Check(ring, at)
+		return read, read.Check(ring, at)
 	}
 	read, err := verify(a.verification, q.Payer, at, func() (oauth2.Verified, error) { return a.Issuer.Verify(token, ring, at) })
 	if err != nil {
-		return nil, err
+		return oauth2.Verified{}, err
 	}
 	if err = read.Check(ring, at); err == nil {
 		a.verified.put(v.namespaceOf(Result{Claims: read.Claims}), token, read)
 	}
-	return read.Claims, err
+	return read, err
 }
 
 // check decides about a token by the view. The steps are in the order in which they deny.
@@ -130,6 +137,9 @@ func (a *Authority) check(q *Request, v *view, at time.Time) (Result, need) {
 	result.Client = record.Client
 	if v.Revocations().Revoked(*claims, record.Client.Namespace, at) {
 		result.Denial = oauth2.ReasonTokenRevoked
+		return result, needs
+	}
+	if result.Denial, needs = a.ended(v, claims, at); result.Denial != "" {
 		return result, needs
 	}
 	if claims.TokenUID != "" {
@@ -164,7 +174,7 @@ func (a *Authority) concerns(q *Request, v *view, claims *oauth2.Claims, at time
 	if q.Caller == nil {
 		return q.Trail.Required.Refuses(claims), need{}
 	}
-	if a.Issuer.MayIntrospect(q.Caller, claims, v.resources()) {
+	if !q.Serves && a.Issuer.MayIntrospect(q.Caller, claims, v.resources()) || a.Issuer.Serves(q.Caller, claims.Audience, v.resources()) {
 		return "", need{}
 	}
 	if v.ResourceByIdentifier(claims.Audience) == nil && at.Sub(claims.IssuedAt) <= memoryLag {

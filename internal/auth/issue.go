@@ -36,6 +36,9 @@ func (a *Authority) Issue(ctx context.Context, caller Caller, request oauth2.Tok
 	if err != nil {
 		return issued, err
 	}
+	if chain := request.For; chain != nil && !issuedAt.Before(chain.Until) {
+		return issued, oauth2.SubjectRefused()
+	}
 	key, err := oauth2.SigningKey(client, a.Directory.Ring(), at)
 	if err != nil {
 		return issued, err
@@ -47,7 +50,29 @@ func (a *Authority) Issue(ctx context.Context, caller Caller, request oauth2.Tok
 	a.verified.put(client.Namespace, issued.Value.Reveal(), issued.Verified)
 	claims := issued.Claims
 	issued.Trail.TokenID, issued.Trail.Audience, issued.Trail.Scope = claims.ID, claims.Audience, strings.Join(claims.Scopes, " ")
+	issued.Trail.actsFor(claims)
 	return issued, nil
+}
+
+// Exchange issues a token to a caller in exchange for one that was sent to it: RFC 8693.
+func (a *Authority) Exchange(ctx context.Context, caller Caller, request oauth2.ExchangeRequest) (Issued, error) {
+	trail := caller.Trail
+	subject, err := a.Check(ctx, Request{
+		Token: request.SubjectToken.Reveal(), Payer: PaidBy(caller.Client), Caller: caller.Client, Serves: true, Trail: trail, At: caller.At,
+	})
+	trail.SubjectTokenID = trail.TokenID
+	trail.TokenID = ""
+	if err != nil {
+		return Issued{Trail: trail}, err
+	}
+	if trail.Denial = subject.Denial; subject.Denial != "" {
+		return Issued{Trail: trail}, oauth2.SubjectRefused()
+	}
+	if request.For, err = subject.Claims.Exchange(caller.Client, subject.keyID); err != nil {
+		return Issued{Trail: trail}, err
+	}
+	caller.At = subject.At
+	return a.Issue(ctx, caller, request.TokenRequest)
 }
 
 // grant decides what a client gets by a view.

@@ -30,6 +30,7 @@ const (
 	grantRefused
 	tokenKeyUnknown
 	tokenClientUnknown
+	ancestorUnknown
 	mintedUnknown
 	scopeWithdrawn
 	audienceUnknown
@@ -118,6 +119,8 @@ var table = [...]row{ //nolint:gochecknoglobals // a constant table
 	tokenKeyUnknown: {each: []int{perPayer}, once: []int{ringReads}},
 	// The client of a token or its owner is missing, or has another UID.
 	tokenClientUnknown: {each: []int{perSubject, perPayer, clients}, refused: true},
+	// The same of the client of an ancestor. Each further client costs another look-up.
+	ancestorUnknown: {each: []int{perSubject, perPayer, clients}, refused: true},
 	// TokenUnknown or TokenReplaced for an opaque token; for a JWT the record, its owner or the
 	// jti is missing.
 	mintedUnknown: {each: []int{perSubject, perPayer, clients}, refused: true},
@@ -134,6 +137,8 @@ type need struct {
 	lack lack
 	// what is a client_id, or the id in an opaque token; audience identifies a resource.
 	what, audience string
+	// others are client_ids: those of ancestorUnknown, of which what is the first.
+	others []string
 }
 
 // view is what a request is decided by: memory, and what the source answered to it.
@@ -150,6 +155,7 @@ type view struct {
 	callers  map[string]oauth2.Record         // callerRefused, accountRefused
 	issuers  map[string]*oauth2.TrustedIssuer // callerRefused
 	client   oauth2.Record                    // tokenClientUnknown
+	former   map[string]oauth2.Record         // ancestorUnknown
 	minted   oauth2.MintedRecord              // mintedUnknown
 	granted  oauth2.Record                    // grantRefused, scopeWithdrawn
 	resource *oauth2.Resource                 // grantRefused, scopeWithdrawn, audienceUnknown
@@ -293,6 +299,8 @@ func (v *view) ask(ctx context.Context, n need) (answered bool, refusal error) {
 		err = s.ring(ctx, v.payer)
 	case n.lack == tokenClientUnknown:
 		v.client, err = s.client(ctx, n.what)
+	case n.lack == ancestorUnknown:
+		v.former, err = s.each(ctx, v.payer, n.others, 1)
 	case n.lack == mintedUnknown:
 		v.minted, err = s.mintedToken(ctx, n.what)
 	case n.lack == audienceUnknown:

@@ -20,6 +20,10 @@ type Trail struct {
 	// TokenID, TokenClientID, Audience and Scope describe the token: the issued one, or the one
 	// that was presented if it is verifiably ours.
 	TokenID, TokenClientID, Audience, Scope string
+	// Subject is the sub of the token if it is not the client that the token was issued to.
+	Subject string
+	// SubjectTokenID is the jti of the token that the caller wants to exchange.
+	SubjectTokenID string
 	// Required is what a proxy's configuration requires of the token.
 	Required oauth2.Requirement
 	// Denial is why an introspected token is inactive, or why one need not be revoked.
@@ -37,7 +41,16 @@ func (t *Trail) describe(claims *oauth2.Claims, namespace string) {
 		return
 	}
 	t.TokenID, t.TokenClientID, t.Audience = claims.ID, claims.ClientID, claims.Audience
+	t.actsFor(claims)
 	t.Used.TokenOf, t.Used.Token, t.Used.TokenNamespace = claims.ClientUID, claims.TokenUID, namespace
+}
+
+// actsFor adds the subject of a token, if it is not the client of the token.
+func (t *Trail) actsFor(claims *oauth2.Claims) {
+	t.Subject = ""
+	if claims.Exchanged() {
+		t.Subject = claims.Subject
+	}
 }
 
 // Used is what a request used, as far as it was proven. It is empty for a secret that did not match

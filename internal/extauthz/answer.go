@@ -120,6 +120,7 @@ func metadata(result auth.Result) *structpb.Struct {
 	fields := map[string]*structpb.Value{
 		"iss":              text(claims.Issuer),
 		"sub":              text(claims.Subject),
+		"sub_type":         text(oauth2.SubjectIsClient),
 		"aud":              text(claims.Audience),
 		"client_id":        text(claims.ClientID),
 		"client_uid":       text(claims.ClientUID),
@@ -133,7 +134,19 @@ func metadata(result auth.Result) *structpb.Struct {
 	if len(claims.Scopes) > 0 {
 		fields["scope"] = text(strings.Join(claims.Scopes, " "))
 	}
+	if claims.Exchanged() {
+		fields["act"] = structpb.NewStructValue(act(claims.Actors))
+	}
 	return &structpb.Struct{Fields: fields}
+}
+
+// act are the clients that passed the token on, nested as in the claim (RFC 8693 section 4.1).
+func act(actors []string) *structpb.Struct {
+	nested := &structpb.Struct{Fields: map[string]*structpb.Value{"sub": text(actors[0])}}
+	if len(actors) > 1 {
+		nested.Fields["act"] = structpb.NewStructValue(act(actors[1:]))
+	}
+	return nested
 }
 
 // custom are the claims that the client's spec adds, in a struct of their own: their names cannot

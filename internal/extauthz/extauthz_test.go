@@ -112,6 +112,7 @@ func TestGoodTokensPassWithTheirIdentity(t *testing.T) {
 			want := reply{code: codes.OK, headers: map[string]string{
 				"x-auth-client-id": id, "x-auth-client-uid": memory.UID(id), "x-auth-client-namespace": "shop",
 				"x-auth-scopes": "read write", "x-auth-audience": server.Audience,
+				"x-auth-subject": id, "x-auth-subject-type": "client", "x-auth-user": "",
 			}, removed: []string{"x-auth-role", "x.auth-scopes", "x_auth_client_id"}}
 			if diff := cmp.Diff(want, got, cmp.AllowUnexported(reply{})); diff != "" || len(expires) != 10 {
 				t.Errorf("expires %q, answer (-want +got):\n%s", expires, diff)
@@ -120,7 +121,7 @@ func TestGoodTokensPassWithTheirIdentity(t *testing.T) {
 			delete(fields, "iat")
 			delete(fields, "exp")
 			if diff := cmp.Diff(map[string]any{
-				"iss": issuer, "sub": id, "aud": server.Audience, "client_id": id, "client_uid": memory.UID(id), "client_namespace": "shop",
+				"iss": issuer, "sub": id, "sub_type": "client", "aud": server.Audience, "client_id": id, "client_uid": memory.UID(id), "client_namespace": "shop",
 				"scope": "read write", "scopes": []any{"read", "write"},
 				"custom": map[string]any{"team": "blue", "regions": []any{"eu", "us"}},
 			}, fields); diff != "" {

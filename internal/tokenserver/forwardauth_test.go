@@ -46,6 +46,7 @@ func TestForwardAuthLetsGoodTokensPass(t *testing.T) {
 			checkHeaders(t, answer.Header(), http.Header{
 				"X-Auth-Client-Id": {reporting}, "X-Auth-Client-Uid": {"uid-of-" + reporting}, "X-Auth-Client-Namespace": {"shop"},
 				"X-Auth-Scopes": {"read write"}, "X-Auth-Audience": {shopAudience}, "X-Auth-Expires": {fmt.Sprint(noon.Add(time.Hour).Unix())},
+				"X-Auth-Subject": {reporting}, "X-Auth-Subject-Type": {"client"}, "X-Auth-User": {""},
 				"Cache-Control": {"no-store"}, "Vary": {"Authorization, Accept"}, "Content-Length": {"0"}, "Www-Authenticate": nil,
 			})
 			line := w.lastAudit()

@@ -39,7 +39,7 @@ func TestIntrospectionDescribesTokensToThoseConcerned(t *testing.T) {
 			delete(body, "jti")
 			want := map[string]any{
 				"active": true, "iss": testIssuer, "sub": reporting, "aud": testIssuer + "/ns/shop", "client_id": reporting,
-				"client_uid": "uid-of-" + reporting, "scope": "read write", "token_type": "Bearer",
+				"client_uid": "uid-of-" + reporting, "sub_type": "client", "scope": "read write", "token_type": "Bearer",
 				"iat": float64(noon.Unix()), "exp": float64(noon.Add(time.Hour).Unix()),
 			}
 			if diff := cmp.Diff(want, body); diff != "" {

@@ -148,7 +148,7 @@ func TestDocumentedProxiesLetGoodTokensPass(t *testing.T) {
 				"a path that needs none, with a name":           {get("/healthz", "", "X-Auth-Client-Id: shop.writer"), 200, nil},
 				"no token":                                      {get("/orders/1", ""), 401, nil},
 				"a token that was tampered with":                {get("/orders/1", "Bearer "+tamper(w.reader.token)), 401, nil},
-				"a name beside the token":                       {get("/orders/1", "Bearer "+w.reader.token, "X-Auth-Client-Id: shop.writer", "x-auth-scopes: write"), 200, &w.reader},
+				"a name beside the token":                       {get("/orders/1", "Bearer "+w.reader.token, "X-Auth-Client-Id: shop.writer", "x-auth-scopes: write", "X-Auth-User: admin", "X-Auth-Subject: shop.writer", "X-Auth-Subject-Type: user"), 200, &w.reader},
 				"a name that is spelt otherwise beside a token": {get("/orders/1", "Bearer "+w.reader.token, "X_Auth_Client_Id: shop.writer", "X.Auth.Scopes: write"), 200, &w.reader},
 			} {
 				t.Run(name, func(t *testing.T) {
@@ -204,7 +204,7 @@ func (k kind) identity(c *caller) map[string]string {
 	}
 	identity := map[string]string{
 		"x-auth-client-id": c.id, "x-auth-client-uid": memory.UID(c.id), "x-auth-client-namespace": k.namespace,
-		"x-auth-scopes": c.scopes, "x-auth-audience": audience(),
+		"x-auth-scopes": c.scopes, "x-auth-audience": audience(), "x-auth-subject": c.id, "x-auth-subject-type": "client",
 	}
 	if k.namespace == "" {
 		delete(identity, "x-auth-client-namespace")

@@ -238,7 +238,7 @@ func (w *world) header(random *rand.Rand) string {
 		return pick(random, "X-Forwarded-Method: OPTIONS", "X-Http-Method-Override: GET", "X-Forwarded-Host: evil.test", "X-Forwarded-For: 127.0.0.1",
 			"Forwarded: for=127.0.0.1;host=evil.test", "User-Agent: kube-probe/1.37", "Accept: text/html", "Upgrade: h2c", "Te: trailers", "X-Forwarded-Prefix: /healthz")
 	default:
-		name := pick(random, "X-Auth-Client-Id", "X-Auth-Client-Uid", "X-Auth-Client-Namespace", "X-Auth-Scopes", "X-Auth-Audience", "X-Auth-Client-Id", "X-Auth-Scopes")
+		name := pick(random, "X-Auth-Client-Id", "X-Auth-Client-Uid", "X-Auth-Client-Namespace", "X-Auth-Scopes", "X-Auth-Audience", "X-Auth-Client-Id", "X-Auth-Scopes", "X-Auth-Subject", "X-Auth-Subject-Type", "X-Auth-User")
 		return disguise(random, name) + pick(random, ": ", ":", ":\t", " : ", ": ") + pick(random, w.writer.id, "admin", "read write", "", "uid-of-"+w.writer.id, "a,b")
 	}
 }

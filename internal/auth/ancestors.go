@@ -1,0 +1,50 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package auth
+
+import (
+	"slices"
+	"time"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+)
+
+// ended returns why an ancestor of a token has ended, by its client, by a revocation of its own or
+// by a selector, or "". read has checked its key, and no token outlives its ancestors.
+func (a *Authority) ended(v *view, claims *oauth2.Claims, at time.Time) (oauth2.Reason, need) {
+	for i := range claims.Ancestors {
+		ancestor := claims.Ancestors[i].Claims()
+		record := v.recordOf(ancestor)
+		if denial := record.TokenDenial(ancestor); denial != "" {
+			if record.Unknown(ancestor) {
+				return denial, v.ancestorsNeeded(claims, ancestor.ClientID)
+			}
+			return denial, need{}
+		}
+		if v.Revocations().Revoked(*ancestor, record.Client.Namespace, at) {
+			return oauth2.ReasonTokenRevoked, need{}
+		}
+	}
+	return "", need{}
+}
+
+// recordOf is the record of the client of an ancestor.
+func (v *view) recordOf(ancestor *oauth2.Claims) oauth2.Record {
+	if record, there := v.former[ancestor.ClientID]; there {
+		return record
+	}
+	return v.Record(ancestor.ClientID)
+}
+
+// ancestorsNeeded are the clients of ancestors that memory does not know, one of which is the first.
+func (v *view) ancestorsNeeded(claims *oauth2.Claims, first string) need {
+	needs := need{lack: ancestorUnknown, what: first, others: []string{first}}
+	for i := range claims.Ancestors {
+		ancestor := claims.Ancestors[i].Claims()
+		if v.Record(ancestor.ClientID).Unknown(ancestor) && !slices.Contains(needs.others, ancestor.ClientID) {
+			needs.others = append(needs.others, ancestor.ClientID)
+		}
+	}
+	return needs
+}
