@@ -24,6 +24,8 @@ const (
 	// ReasonUnprotectedLabel: a selector uses a label that the owner of a namespace can
 	// set.
 	ReasonUnprotectedLabel = "UnprotectedLabel"
+	// ReasonTokenServersOutdated: a token server may not read exchanged tokens.
+	ReasonTokenServersOutdated = "TokenServersOutdated"
 	// ReasonSelectorNotAvailable: the installation reads no labels of namespaces.
 	ReasonSelectorNotAvailable = "SelectorNotAvailable"
 	// ReasonReservedScope: an OAuth2Policy reserves the name of a scope.
@@ -110,6 +112,20 @@ func ReservedScope(scope string) metav1.Condition {
 // owners can set.
 func UnprotectedLabel(label string, protected []string) metav1.Condition {
 	return incomplete(ReasonUnprotectedLabel, unprotected(label, protected)+" The grant that selects by it has no effect; the others do.")
+}
+
+// TokenServersOutdated is the condition of a resource with a grant for exchanged tokens while token
+// servers run that do not read them, or none has reported. outdated are these token servers.
+func TokenServersOutdated(outdated []string) metav1.Condition {
+	message := "No exchanged token is issued for this API yet: no token server has reported that it reads such tokens. Wait until one is ready."
+	if len(outdated) > 0 {
+		message = fmt.Sprintf("No exchanged token is issued for this API yet: token server %q", outdated[0])
+		if more := len(outdated) - 1; more > 0 {
+			message += fmt.Sprintf(" (and %d more)", more)
+		}
+		message += " does not read such tokens. Finish the upgrade. A token server that was killed counts for 30 minutes."
+	}
+	return incomplete(ReasonTokenServersOutdated, message)
 }
 
 // SelectorNotAvailable is the condition of a resource that selects namespaces where the

@@ -4,6 +4,8 @@
 package v1alpha1
 
 import (
+	"slices"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -135,6 +137,36 @@ type ResourceGrant struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
 	Scopes []Scope `json:"scopes,omitempty"`
+
+	// subjects are for whom the clients may act: Client, for themselves, and Exchanged, for the
+	// subject of a token that was sent to them and that they exchange for one of this API (RFC
+	// 8693). Defaults to Client. The token servers check it each time that a token is used.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=2
+	Subjects []GrantSubject `json:"subjects,omitempty"`
+}
+
+// GrantSubject is for whom a client may act.
+//
+// +kubebuilder:validation:Enum=Client;Exchanged
+type GrantSubject string
+
+// The subjects of a grant.
+const (
+	// SubjectClient is the client itself.
+	SubjectClient GrantSubject = "Client"
+	// SubjectExchanged is the subject of a token that the client exchanges for another one.
+	SubjectExchanged GrantSubject = "Exchanged"
+)
+
+// For reports whether the clients may act for a subject.
+func (g ResourceGrant) For(subject GrantSubject) bool {
+	if len(g.Subjects) == 0 {
+		return subject == SubjectClient
+	}
+	return slices.Contains(g.Subjects, subject)
 }
 
 // GrantSource selects clients by namespace, and optionally by their labels. Set either namespaces

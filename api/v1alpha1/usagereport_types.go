@@ -94,6 +94,13 @@ type UsageReportSpec struct {
 	// +kubebuilder:validation:Minimum=1
 	MaxStalenessSeconds int32 `json:"maxStalenessSeconds,omitempty"`
 
+	// tokenVersion is the newest version of access tokens that the replica reads. Version 2 has
+	// exchanged tokens, which are issued once every replica that runs has reported it. If
+	// unset, the replica reads version 1. Only part 1 has it.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	TokenVersion int32 `json:"tokenVersion,omitempty"`
+
 	// uses record when each client was last used, to the minute, in about forty bytes a client.
 	// All numbers are unsigned varints (LEB128), and all times are minutes before the base,
 	// which is in minutes since 1970. The value is a version (1), the base and the number of
@@ -135,6 +142,10 @@ const UsageReportWithRefusals = 2
 // UsageReportWithLosses is the version of a report that names namespaces of which uses are lost.
 // Readers of earlier versions cannot read it, because they would take what is lost for unused.
 const UsageReportWithLosses = 3
+
+// UsageReportWithTokenVersion is the version of a report that has the version of tokens that its
+// replica reads, which earlier readers ignore.
+const UsageReportWithTokenVersion = 4
 
 // UsageReportState is whether a replica still answers requests.
 //

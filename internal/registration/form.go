@@ -17,7 +17,7 @@ import (
 // after the first version are still written with that one, which does not name its oldest reader:
 // an upgrade would write each of them again. Version 2 has clients of trusted issuers, and the
 // records of these issuers. Version 3 has clients with grant types of their own or with assertions
-// that live longer than before, and the algorithm name Ed25519.
+// that live longer than before, the algorithm name Ed25519, and consents to exchanged tokens.
 const (
 	firstVersion     = 1
 	federatedVersion = 2

@@ -39,11 +39,16 @@ var ErrTooLarge = errors.New("the record is larger than a Secret can be")
 type wireResource struct {
 	wire.Form `json:",inline"`
 
-	Identifier           string        `json:"identifier"`
-	Owner                wireOwner     `json:"owner"`
-	DisplayName          string        `json:"displayName,omitempty"`
-	Scopes               []string      `json:"scopes,omitempty"`
-	Consents             []wireConsent `json:"consents,omitempty"`
+	Identifier  string        `json:"identifier"`
+	Owner       wireOwner     `json:"owner"`
+	DisplayName string        `json:"displayName,omitempty"`
+	Scopes      []string      `json:"scopes,omitempty"`
+	Consents    []wireConsent `json:"consents,omitempty"`
+	// Exchanged are the consents to exchanged tokens, beside those of Consents; a reader that
+	// ignores them issues none. ExchangeHeld is there while a token server runs that does not
+	// read such tokens, and then none is issued.
+	Exchanged            []wireConsent `json:"exchanged,omitempty"`
+	ExchangeHeld         bool          `json:"exchangeHeld,omitempty"`
 	Introspectors        []wireName    `json:"introspectors,omitempty"`
 	TokenLifetimeSeconds int64         `json:"tokenLifetimeSeconds,omitempty"`
 }
@@ -54,18 +59,31 @@ type wireConsent struct {
 	Scopes       []string          `json:"scopes"`
 }
 
+// formOfResource is the form of the record of a resource. Most are as the first version wrote them,
+// so that an upgrade does not write each of them again.
+func formOfResource(r oauth2.Resource) wire.Form {
+	if len(r.Exchanged) > 0 {
+		return wire.Form{Version: version, MinReader: firstVersion}
+	}
+	return wire.Form{Version: firstVersion}
+}
+
 // EncodeResource renders a resource as the data of its Secret. Equal resources give equal bytes.
 func EncodeResource(r oauth2.Resource) (map[string][]byte, error) {
 	if err := checkResource(r); err != nil {
 		return nil, fmt.Errorf("encode resource %s: %w", r.Identifier, err)
 	}
 	w := wireResource{
-		Form: wire.Form{Version: firstVersion}, Identifier: r.Identifier, Owner: wireOwner{Namespace: r.Namespace, Name: r.Name, UID: r.UID},
+		Form: formOfResource(r), Identifier: r.Identifier, Owner: wireOwner{Namespace: r.Namespace, Name: r.Name, UID: r.UID},
 		DisplayName: r.DisplayName, Scopes: r.Scopes, TokenLifetimeSeconds: int64(r.TokenLifetime / time.Second),
 	}
 	for _, c := range r.Consents {
 		w.Consents = append(w.Consents, wireConsent(c))
 	}
+	for _, c := range r.Exchanged {
+		w.Exchanged = append(w.Exchanged, wireConsent(c))
+	}
+	w.ExchangeHeld = r.ExchangeHeld
 	for _, name := range r.Introspectors {
 		w.Introspectors = append(w.Introspectors, wireName(name))
 	}
@@ -93,6 +111,10 @@ func DecodeResource(data map[string][]byte) (oauth2.Resource, error) {
 	for _, c := range w.Consents {
 		r.Consents = append(r.Consents, oauth2.Consent(c))
 	}
+	for _, c := range w.Exchanged {
+		r.Exchanged = append(r.Exchanged, oauth2.Consent(c))
+	}
+	r.ExchangeHeld = w.ExchangeHeld
 	for _, name := range w.Introspectors {
 		r.Introspectors = append(r.Introspectors, oauth2.ObjectName(name))
 	}
@@ -107,10 +129,12 @@ func checkResource(r oauth2.Resource) error {
 	switch {
 	case r.Identifier == "" || r.UID == "":
 		failures = append(failures, errors.New("it has no identifier or no owner"))
+	case r.ExchangeHeld && len(r.Exchanged) == 0:
+		failures = append(failures, errors.New("it holds back exchanged tokens and has no consent to any"))
 	case r.TokenLifetime != 0 && (r.TokenLifetime < oauth2.MinTokenLifetime || r.TokenLifetime > oauth2.MaxTokenLifetime):
 		failures = append(failures, fmt.Errorf("the token lifetime %s is out of bounds", r.TokenLifetime))
 	}
-	for _, c := range r.Consents {
+	for _, c := range slices.Concat(r.Consents, r.Exchanged) {
 		failures = append(failures, checkScopes(c.Scopes))
 		if !slices.IsSorted(c.Namespaces) {
 			failures = append(failures, errors.New("the namespaces of a consent are not sorted"))

@@ -323,7 +323,7 @@ func TestAReportNamesWhatIsLostBeforeItLacksIt(t *testing.T) {
 			if err != nil || len(losses) == 0 && !spec.CoveredFrom.Time.Equal(at(4)) {
 				t.Errorf("%v, losses %v, covered from %s", err, losses, spec.CoveredFrom)
 			}
-			if lossy := len(losses) > 0; lossy != (spec.Version == v1alpha1.UsageReportWithLosses) || lossy != (spec.MinReader == v1alpha1.UsageReportWithLosses) {
+			if lossy := len(losses) > 0; spec.Version != v1alpha1.UsageReportWithTokenVersion || lossy != (spec.MinReader == v1alpha1.UsageReportWithLosses) {
 				t.Errorf("with %d losses it is of version %d, read from %d on", len(losses), spec.Version, spec.MinReader)
 			}
 			w.store.writes = nil

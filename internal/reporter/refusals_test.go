@@ -204,7 +204,7 @@ func TestRefusalsAreReportedBesideTheUsesAndWaitForThem(t *testing.T) {
 	w := newWorld(t)
 	w.reporter.Refusals = NewRefusals()
 	w.open()
-	if first := w.first().Spec; first.Refusals != nil || first.Version != 0 {
+	if first := w.first().Spec; first.Refusals != nil || first.Version != v1alpha1.UsageReportWithTokenVersion || first.TokenVersion != oauth2.TokenVersion {
 		t.Errorf("a report without refusals has %v, version %d", first.Refusals, first.Version)
 	}
 	w.reporter.Refusals.Note(refusedTo("shop", "a", oauth2.ReasonWrongSecret, w.now))
@@ -213,7 +213,7 @@ func TestRefusalsAreReportedBesideTheUsesAndWaitForThem(t *testing.T) {
 	}
 	spec := w.first().Spec
 	got, err := usage.DecodeRefusals(spec.Refusals)
-	if err != nil || len(got) != 1 || got[0].Key != usage.KeyOf("a") || spec.Version != v1alpha1.UsageReportWithRefusals || spec.MinReader != 1 {
+	if err != nil || len(got) != 1 || got[0].Key != usage.KeyOf("a") || spec.Version != v1alpha1.UsageReportWithTokenVersion || spec.MinReader != 1 {
 		t.Errorf("%v, %v, version %d, read from %d on", got, err, spec.Version, spec.MinReader)
 	}
 	if writes := w.walk(5 * time.Minute); len(writes) != 0 {

@@ -27,6 +27,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/usage"
 )
 
@@ -292,11 +293,10 @@ func (r *Reporter) write(ctx context.Context, i int, state v1alpha1.UsageReportS
 		if until := r.completeUntil(seen, state); until.After(seen.from) {
 			report.Spec.CoveredUntil = metav1.NewTime(until)
 		}
-		if report.Spec.Refusals = seen.refusals; seen.refusals != nil {
-			report.Spec.Version, report.Spec.MinReader = v1alpha1.UsageReportWithRefusals, 1
-		}
+		report.Spec.Refusals, report.Spec.TokenVersion = seen.refusals, oauth2.TokenVersion
+		report.Spec.Version, report.Spec.MinReader = v1alpha1.UsageReportWithTokenVersion, 1
 		if len(seen.losses) > 0 {
-			report.Spec.Version, report.Spec.MinReader = v1alpha1.UsageReportWithLosses, v1alpha1.UsageReportWithLosses
+			report.Spec.MinReader = v1alpha1.UsageReportWithLosses
 		}
 		report.Spec.MaxStalenessSeconds = int32(min(r.MaxStaleness/time.Second, math.MaxInt32)) //nolint:gosec // it is bounded
 	}

@@ -64,12 +64,13 @@ func TestLossesOutOfBoundsAreUnreadable(t *testing.T) {
 
 // A manager of before takes a report with losses for one that it cannot read.
 func TestAReportWithLossesIsOfANewerForm(t *testing.T) {
-	form := wire.Form{Version: readerVersion, MinReader: readerVersion}
+	const withLosses = 3
+	form := wire.Form{Version: readerVersion, MinReader: withLosses}
 	uses := Encode(nil, Loss{"hostile", 1})
 	if _, losses, err := Read(form, uses); err != nil || len(losses) != 1 {
 		t.Errorf("this version reads %v, %v", losses, err)
 	}
-	for before := range readerVersion {
+	for before := range withLosses {
 		if form.CheckRead(before) == nil {
 			t.Errorf("version %d reads it", before)
 		}

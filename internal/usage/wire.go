@@ -34,9 +34,10 @@ const (
 
 // readerVersion is the latest version of reports that this build reads (wire.Form). Version 2 added
 // refusals, which older readers ignore, and version 3 losses, which they must not: to them the
-// absence of a use would be a proof. The first byte of the uses keeps them out too, where a
+// absence of a use would be a proof. Version 4 added the version of tokens that the replica reads,
+// which older readers ignore. The first byte of the uses keeps them out too, where a
 // CustomResourceDefinition without the field drops the version of the report.
-const readerVersion = 3
+const readerVersion = 4
 
 // MaxReport bounds an encoded report in bytes, maxEntries its objects, of some forty bytes each.
 const (

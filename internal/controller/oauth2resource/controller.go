@@ -172,6 +172,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		WatchesRawSource(source.Channel(r.Policy.Room.Woken(kind), &handler.EnqueueRequestForObject{})).
 		// A record that is lost or edited is written again.
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(resourceOfRecord), builder.WithPredicates(records)).
+		// Exchanged tokens are held back until every token server reads them.
+		Watches(&v1alpha1.UsageReport{}, handler.EnqueueRequestsFromMapFunc(r.exchanging), builder.WithPredicates(readers)).
 		// Clients are counted.
 		Watches(&v1alpha1.OAuth2Client{}, counting, builder.WithPredicates(predicate.Or(
 			predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}))).
@@ -326,7 +328,7 @@ func (r *Reconciler) publish(ctx context.Context, object *v1alpha1.OAuth2Resourc
 // record may grant what the spec has withdrawn since.
 func (r *Reconciler) limit(ctx context.Context, s *state, data map[string][]byte) (map[string][]byte, error) {
 	if size := registration.SizeOfResource(data); data == nil || size > registration.MaxResource {
-		s.resource.Consents = oauth2.KeepConsents(s.resource.Consents, s.before.Consents)
+		s.resource = keepConsents(s.resource, s.before)
 		kept, err := encode(s.resource)
 		if err != nil {
 			return nil, err
@@ -357,7 +359,7 @@ func (r *Reconciler) limit(ctx context.Context, s *state, data map[string][]byte
 // restrict removes from a resource what its record did not have before. An empty list of
 // introspectors would allow more: one of the list stays.
 func restrict(resource, before oauth2.Resource) oauth2.Resource {
-	resource.Consents = oauth2.KeepConsents(resource.Consents, before.Consents)
+	resource = keepConsents(resource, before)
 	resource.Scopes = slices.DeleteFunc(slices.Clone(resource.Scopes), func(scope string) bool { return !slices.Contains(before.Scopes, scope) })
 	kept := slices.DeleteFunc(slices.Clone(resource.Introspectors), func(name oauth2.ObjectName) bool { return !slices.Contains(before.Introspectors, name) })
 	if len(kept) == 0 && len(resource.Introspectors) > 0 {
@@ -367,8 +369,15 @@ func restrict(resource, before oauth2.Resource) oauth2.Resource {
 	return resource
 }
 
+// keepConsents removes from a resource the consents that its record did not have before.
+func keepConsents(resource, before oauth2.Resource) oauth2.Resource {
+	resource.Consents, resource.Exchanged = oauth2.KeepConsents(resource.Consents, before.Consents), oauth2.KeepConsents(resource.Exchanged, before.Exchanged)
+	resource.ExchangeHeld = resource.ExchangeHeld && len(resource.Exchanged) > 0
+	return resource
+}
+
 func encode(resource oauth2.Resource) (map[string][]byte, error) {
-	resource.Consents = oauth2.MergeConsents(resource.Consents)
+	resource.Consents, resource.Exchanged = oauth2.MergeConsents(resource.Consents), oauth2.MergeConsents(resource.Exchanged)
 	return registration.EncodeResource(resource)
 }
 

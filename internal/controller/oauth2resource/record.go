@@ -51,11 +51,17 @@ func (r *Reconciler) compile(ctx context.Context, object *v1alpha1.OAuth2Resourc
 		if err := r.findMissing(ctx, grant, s); err != nil {
 			return err
 		}
-		if len(consent.Namespaces) > 0 {
+		if len(consent.Namespaces) == 0 {
+			continue
+		}
+		if grant.For(v1alpha1.SubjectClient) {
 			s.resource.Consents = append(s.resource.Consents, consent)
 		}
+		if grant.For(v1alpha1.SubjectExchanged) {
+			s.resource.Exchanged = append(s.resource.Exchanged, consent)
+		}
 	}
-	return nil
+	return r.holdExchange(ctx, s)
 }
 
 // findMissing finds the namespaces that a grant names and that do not exist, which may be

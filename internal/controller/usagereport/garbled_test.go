@@ -41,7 +41,7 @@ func TestAReportThatIsGarbledTellsNothing(t *testing.T) {
 		"with something behind the end":        {append(bytes.Clone(whole), 1), 0, v1alpha1.RecordForm{}},
 		"of a version to come":                 {newer, 0, v1alpha1.RecordForm{}},
 		"of a newer version, for this one too": {whole, 2, v1alpha1.RecordForm{Version: 2, MinReader: 1}},
-		"of a newer version, for those alone":  {whole, 0, v1alpha1.RecordForm{Version: 4, MinReader: 4}},
+		"of a newer version, for those alone":  {whole, 0, v1alpha1.RecordForm{Version: 5, MinReader: 5}},
 		"with losses": {
 			usage.Encode(entry("6f1d3c1e-0c1b-4a57-9d0a-0a1b2c3d4e5f", 0), usage.Loss{Namespace: "hostile", Until: minute(0)}), 1,
 			v1alpha1.RecordForm{Version: v1alpha1.UsageReportWithLosses, MinReader: v1alpha1.UsageReportWithLosses},

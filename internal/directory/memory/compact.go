@@ -47,19 +47,9 @@ func (t *texts) list(list []string) []string {
 func copyResource(r oauth2.Resource, t *texts) oauth2.Resource {
 	r.Identifier, r.UID, r.Namespace, r.Name, r.DisplayName = t.text(r.Identifier), t.text(r.UID), t.text(r.Namespace), t.text(r.Name), t.text(r.DisplayName)
 	r.Scopes = t.list(r.Scopes)
-	consents, introspectors := r.Consents, r.Introspectors
-	r.Consents, r.Introspectors = nil, nil
-	if len(consents) > 0 {
-		r.Consents = make([]oauth2.Consent, len(consents))
-	}
-	for i, c := range consents {
-		labels := maps.Clone(c.ClientLabels)
-		clear(labels)
-		for key, value := range c.ClientLabels {
-			labels[t.text(key)] = t.text(value)
-		}
-		r.Consents[i] = oauth2.Consent{Namespaces: t.list(c.Namespaces), ClientLabels: labels, Scopes: t.list(c.Scopes)}
-	}
+	r.Consents, r.Exchanged = copyConsents(r.Consents, t), copyConsents(r.Exchanged, t)
+	introspectors := r.Introspectors
+	r.Introspectors = nil
 	if len(introspectors) > 0 {
 		r.Introspectors = make([]oauth2.ObjectName, len(introspectors))
 	}
@@ -67,6 +57,22 @@ func copyResource(r oauth2.Resource, t *texts) oauth2.Resource {
 		r.Introspectors[i] = oauth2.ObjectName{Namespace: t.text(name.Namespace), Name: t.text(name.Name)}
 	}
 	return r
+}
+
+func copyConsents(consents []oauth2.Consent, t *texts) []oauth2.Consent {
+	if len(consents) == 0 {
+		return nil
+	}
+	copied := make([]oauth2.Consent, len(consents))
+	for i, c := range consents {
+		labels := maps.Clone(c.ClientLabels)
+		clear(labels)
+		for key, value := range c.ClientLabels {
+			labels[t.text(key)] = t.text(value)
+		}
+		copied[i] = oauth2.Consent{Namespaces: t.list(c.Namespaces), ClientLabels: labels, Scopes: t.list(c.Scopes)}
+	}
+	return copied
 }
 
 func copyMinted(m oauth2.Minted, t *texts) oauth2.Minted {
