@@ -82,6 +82,8 @@ var refusalMessages = map[string]string{ //nolint:gochecknoglobals // a constant
 	"Suspended":                  "The client is suspended. Set spec.state to Active when it may fetch tokens again.",
 	"NotAllowedByPolicy":         "An OAuth2Policy does not allow this client. Its condition Ready names the field.",
 	"UnsupportedGrantType":       "The request has another grant type. Send grant_type=client_credentials.",
+	"SubjectTokenRefused":        "The token to exchange is not active, or was not sent to this client. Only a client that may introspect the tokens of its audience exchanges them.",
+	"SubjectTokenNotPassedOn":    "The token to exchange is one that is not exchanged. The error_description of the answer names why.",
 	"GrantTypeNotAllowed":        "The client does not have the grant type of the request. Add it to spec.grantTypes, or send another grant_type.",
 	"MalformedRequest":           "The request is malformed. The error_description of the answer names what is wrong.",
 	"SigningAlgorithmNotEnabled": "No key signs with spec.tokenSigningAlgorithm. Choose an algorithm that the condition Ready lists.",

@@ -155,14 +155,15 @@ type OAuth2ClientSpec struct {
 	Claims []Claim `json:"claims,omitempty"`
 
 	// grantTypes are the grant types that the client may use at the token endpoint (RFC 7591
-	// grant_types). Defaults to ClientCredentials. With JWTBearer (RFC 7523) the client sends
-	// as the grant the JWT that it otherwise sends as its client assertion; this is for
-	// programs that know no other way, such as Prometheus. An OAuth2Policy can forbid grant
-	// types.
+	// grant_types). Defaults to ClientCredentials. With JWTBearer (RFC 7523) the client sends as
+	// the grant the JWT that it otherwise sends as its client assertion; this is for programs
+	// that know no other way, such as Prometheus. With TokenExchange (RFC 8693) it exchanges a
+	// token that was sent to it for one of another API, and acts there for the same subject. An
+	// OAuth2Policy can forbid grant types, and has to list TokenExchange.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=2
+	// +kubebuilder:validation:MaxItems=3
 	GrantTypes []GrantType `json:"grantTypes,omitempty"`
 
 	// authentication configures how the client authenticates. Defaults to a client secret that
@@ -199,7 +200,7 @@ type OAuth2ClientSpec struct {
 
 // GrantType is a grant type of the token endpoint.
 //
-// +kubebuilder:validation:Enum=ClientCredentials;JWTBearer
+// +kubebuilder:validation:Enum=ClientCredentials;JWTBearer;TokenExchange
 type GrantType string
 
 // The grant types of an OAuth2Client.
@@ -208,6 +209,8 @@ const (
 	GrantClientCredentials GrantType = "ClientCredentials"
 	// GrantJWTBearer is urn:ietf:params:oauth:grant-type:jwt-bearer.
 	GrantJWTBearer GrantType = "JWTBearer"
+	// GrantTokenExchange is urn:ietf:params:oauth:grant-type:token-exchange.
+	GrantTokenExchange GrantType = "TokenExchange"
 )
 
 // Contact is an e-mail address or an absolute URI.

@@ -64,11 +64,12 @@ type OAuth2PolicySpec struct {
 	AuthenticationMethods []AuthenticationMethod `json:"authenticationMethods,omitempty"`
 
 	// grantTypes are the grant types that clients may use. If unset, the policy allows
-	// ClientCredentials and JWTBearer.
+	// ClientCredentials and JWTBearer. TokenExchange is allowed only where a policy lists it that
+	// selects namespaces by protected labels.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=2
+	// +kubebuilder:validation:MaxItems=3
 	GrantTypes []GrantType `json:"grantTypes,omitempty"`
 
 	// maxTokenLifetime is the maximum lifetime of a token of an OAuth2Client, from 1m to 1h. If

@@ -16,7 +16,7 @@ type Ceilings struct {
 	// Methods are the names of the authentication methods that clients may use; nil allows all
 	// but those of permittedMethods.
 	Methods []string
-	// Permitted are the methods that a policy lists which may permit something.
+	// Permitted are the methods and grant types that a policy lists which may permit something.
 	Permitted []string
 	// GrantTypes are the names of the grant types that clients may use; nil allows all.
 	GrantTypes []string
@@ -113,8 +113,14 @@ func (c Ceilings) AllowMethod(method string) bool {
 	return c.Methods == nil || slices.Contains(c.Methods, method)
 }
 
+// permittedGrantTypes are the grant types that a policy has to list.
+var permittedGrantTypes = []string{"TokenExchange"} //nolint:gochecknoglobals // a constant list
+
 // AllowGrantType reports whether clients may have a grant type.
 func (c Ceilings) AllowGrantType(name string) bool {
+	if slices.Contains(permittedGrantTypes, name) && !slices.Contains(c.Permitted, name) {
+		return false
+	}
 	return c.GrantTypes == nil || slices.Contains(c.GrantTypes, name)
 }
 

@@ -8,9 +8,6 @@ import (
 	"time"
 )
 
-// GrantTokenExchange is the grant type of RFC 8693.
-const GrantTokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
-
 // tokenTypeAccess is the only type of tokens that are exchanged and issued (RFC 8693 section 3).
 const tokenTypeAccess = "urn:ietf:params:oauth:token-type:access_token"
 
@@ -54,7 +51,7 @@ func ParseExchangeRequest(form Form) (ExchangeRequest, error) {
 		return ExchangeRequest{}, refuseAbout(SubjectMalformedResource, InvalidTarget, ReasonTargetNotGranted,
 			"resource must be an absolute URI without a fragment (RFC 8707 section 2)")
 	}
-	return ExchangeRequest{SubjectToken: NewSecret(subject), TokenRequest: TokenRequest{Scopes: scopes, Resource: targets[0]}}, nil
+	return ExchangeRequest{SubjectToken: NewSecret(subject), TokenRequest: TokenRequest{GrantType: TokenExchange, Scopes: scopes, Resource: targets[0]}}, nil
 }
 
 // SubjectRefused refuses a token that is not active, or was not sent to the client. One answer to

@@ -28,10 +28,11 @@ type TokenRequest struct {
 }
 
 // ParseTokenRequest reads the parameters of a token request that do not authenticate its client.
+// ParseExchangeRequest reads those of a token exchange.
 func ParseTokenRequest(form Form) (TokenRequest, error) {
 	grantType := grantTypeOf(form.Get("grant_type"))
 	switch {
-	case grantType != 0:
+	case grantType != 0 && grantType != TokenExchange:
 	case form.Get("grant_type") == "":
 		return TokenRequest{}, Refuse(InvalidRequest, ReasonMalformedRequest,
 			"grant_type is missing; send grant_type=client_credentials")

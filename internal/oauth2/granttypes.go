@@ -15,6 +15,8 @@ const (
 	GrantClientCredentials = "client_credentials"
 	// GrantJWTBearer is RFC 7523 section 2.1.
 	GrantJWTBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+	// GrantTokenExchange is RFC 8693.
+	GrantTokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
 )
 
 // GrantTypes are the grant types of a client. The zero value is ClientCredentials alone, as of a
@@ -25,6 +27,7 @@ type GrantTypes uint8
 const (
 	ClientCredentials GrantTypes = 1 << iota
 	JWTBearer
+	TokenExchange
 )
 
 // grantTypes has the name of each grant type in the API and in the stored form, and its value of
@@ -35,6 +38,7 @@ var grantTypes = [...]struct { //nolint:gochecknoglobals // a constant table
 }{
 	{ClientCredentials, "ClientCredentials", GrantClientCredentials},
 	{JWTBearer, "JWTBearer", GrantJWTBearer},
+	{TokenExchange, "TokenExchange", GrantTokenExchange},
 }
 
 // GrantTypesOf returns the grant types of the names, which are those of the API. ok is false if

@@ -4,6 +4,7 @@
 package tokenserver
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/hallpass-dev/hallpass/internal/answer"
@@ -12,7 +13,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// tokenEndpoint is the token endpoint: RFC 6749 section 4.4, RFC 7523 section 2.1.
+// tokenEndpoint is the token endpoint: RFC 6749 section 4.4, RFC 7523 section 2.1, RFC 8693.
 type tokenEndpoint struct {
 	authority *auth.Authority
 	limit     *budget.Budget // by client and namespace; see issues
@@ -25,15 +26,27 @@ func (t *tokenEndpoint) serve(r *http.Request, in request) (answer.Answer, *auth
 	if err != nil {
 		return answer.Answer{}, caller.Trail, err
 	}
-	asked, err := oauth2.ParseTokenRequest(in.form)
-	if err != nil {
-		return answer.Answer{}, caller.Trail, err
-	}
-	issued, err := t.authority.Issue(r.Context(), caller, asked)
+	issued, err := t.issue(r.Context(), caller, in.form)
 	if err != nil {
 		return answer.Answer{}, issued.Trail, err
 	}
 	return answer.Private(answer.JSON, issued.Answer()), issued.Trail, nil
+}
+
+// issue issues what a caller asks for.
+func (t *tokenEndpoint) issue(ctx context.Context, caller auth.Caller, form oauth2.Form) (auth.Issued, error) {
+	if form.Get("grant_type") == oauth2.GrantTokenExchange {
+		asked, err := oauth2.ParseExchangeRequest(form)
+		if err != nil {
+			return auth.Issued{Trail: caller.Trail}, err
+		}
+		return t.authority.Exchange(ctx, caller, asked)
+	}
+	asked, err := oauth2.ParseTokenRequest(form)
+	if err != nil {
+		return auth.Issued{Trail: caller.Trail}, err
+	}
+	return t.authority.Issue(ctx, caller, asked)
 }
 
 // Admit refuses a client that fetches tokens too fast.

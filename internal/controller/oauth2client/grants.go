@@ -51,9 +51,12 @@ func decideGrant(c *oauth2.Client, access oauth2.Access, resource *oauth2.Resour
 	status := v1alpha1.GrantStatus{
 		Resource: v1alpha1.ResourceReference{Namespace: v1alpha1.NamespaceName(access.Resource.Namespace), Name: access.Resource.Name},
 	}
-	decider := oauth2.DeciderFor(c, resource)
+	decider, exchanged := oauth2.DeciderFor(c, resource), oauth2.DeciderForExchanged(c, resource)
 	for _, scope := range access.Scopes {
 		decision := decider.Decide(scope)
+		if decision == oauth2.NotAllowedByResource && c.GrantTypes.Has(oauth2.TokenExchange) {
+			decision = exchanged.Decide(scope)
+		}
 		if newer {
 			decision = undecided
 		}

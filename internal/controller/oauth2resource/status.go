@@ -69,13 +69,14 @@ func (r *Reconciler) count(ctx context.Context, object *v1alpha1.OAuth2Resource,
 	for i := range clients.Items {
 		c := &clients.Items[i]
 		asking := &oauth2.Client{Namespace: c.Namespace, Labels: c.Labels}
-		decider, holds := oauth2.DeciderFor(asking, &s.resource), false
+		decider, exchanged, holds := oauth2.DeciderFor(asking, &s.resource), oauth2.DeciderForExchanged(asking, &s.resource), false
+		exchanges := slices.Contains(c.Spec.GrantTypes, v1alpha1.GrantTokenExchange)
 		for _, access := range c.Spec.Access {
 			if (oauth2.ObjectName{Namespace: string(access.ResourceNamespace), Name: access.ResourceName}) != name {
 				continue
 			}
 			for _, scope := range access.Scopes {
-				if decider.Decide(string(scope)) == oauth2.Granted {
+				if decider.Decide(string(scope)) == oauth2.Granted || exchanges && exchanged.Decide(string(scope)) == oauth2.Granted {
 					holders[scope]++
 					holds = true
 				}

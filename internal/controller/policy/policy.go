@@ -129,7 +129,7 @@ func (s *Source) ceilingsOf(spec *v1alpha1.OAuth2PolicySpec) oauth2.Ceilings {
 	if s.Unprotected(spec.NamespaceSelector) != "" {
 		return ceilings
 	}
-	ceilings.Permitted = ceilings.Methods
+	ceilings.Permitted = slices.Concat(ceilings.Methods, ceilings.GrantTypes)
 	if len(spec.ClientIDs) > 0 {
 		ceilings.ClientIDs = [][]string{Texts(spec.ClientIDs)}
 	}
