@@ -345,6 +345,7 @@ func elsewhere() map[string]func(*testing.T) {
 		"OAuth2Token/TooManyBytes":                TestANamespaceIsStoppedAtItsBytes,
 		"OAuth2Resource/TooManyBytes":             TestANamespaceIsStoppedAtItsBytes,
 		"OAuth2Token/TooLarge":                    TestAReadyClientIsIssuedAllItsScopes,
+		"OAuth2Resource/TokenServersOutdated":     TestExchangedTokensWaitForEveryTokenServer,
 		"OAuth2Resource/TooLarge":                 TestAResourceThatSelectsTooManyNamespacesWaitsForFewer,
 	}
 }

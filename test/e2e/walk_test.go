@@ -87,7 +87,7 @@ func TestMakeRunAndTheWalkOfTheREADME(t *testing.T) {
 	}
 	for _, page := range []string{
 		"docs/rotate-a-secret.md", "docs/protect-an-api.md", "docs/many-teams.md", "docs/revocation.md", "docs/give-a-token.md",
-		"docs/find-unused-clients.md",
+		"docs/find-unused-clients.md", "docs/pass-on-a-token.md",
 	} {
 		commands := exec.CommandContext(ctx, "sh", "-e")
 		commands.Dir = root()

@@ -66,6 +66,8 @@ func conditions() []made {
 		{"ReservedScope", v1alpha1.ReservedScope("admin")},
 		{"UnprotectedLabel", v1alpha1.UnprotectedLabel("team", protected)},
 		{"SelectorNotAvailable", v1alpha1.SelectorNotAvailable()},
+		{"TokenServersOutdated", v1alpha1.TokenServersOutdated([]string{"tokenserver-0-x", "tokenserver-1-y"})},
+		{"TokenServersOutdated-none", v1alpha1.TokenServersOutdated(nil)},
 		{"PolicyInForce", v1alpha1.PolicyInForce()},
 		{"PolicyUnprotectedLabel", v1alpha1.PolicyUnprotectedLabel("team", protected)},
 		{"GrantsComplete", v1alpha1.GrantsComplete()},
