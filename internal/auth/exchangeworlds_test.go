@@ -283,7 +283,9 @@ func (r *graphRun) exchangeAny() {
 	c, from, api := r.clients[r.random.IntN(len(r.clients))], r.tokens[r.random.IntN(len(r.tokens))], r.apis[r.random.IntN(len(r.apis))]
 	if r.random.IntN(3) > 0 { // more often one that may, and the latest token
 		from = r.tokens[len(r.tokens)-1]
-		if i := slices.IndexFunc(r.clients, func(c *graphClient) bool { return r.serves(c, from) && c != from.client && len(r.gave(c, api, true)) > 0 }); i >= 0 {
+		if i := slices.IndexFunc(r.clients, func(c *graphClient) bool {
+			return r.serves(c, from) && c != from.client && len(r.gave(c, api, true)) > 0
+		}); i >= 0 {
 			c = r.clients[i]
 		}
 	}

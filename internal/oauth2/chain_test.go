@@ -260,6 +260,32 @@ func TestExchangeRequests(t *testing.T) {
 	}
 }
 
+// A grant type that came after the first release is allowed where a policy lists it, and by no
+// policy that selects namespaces by labels of their owners.
+func TestTokenExchangeTakesAPolicyThatListsIt(t *testing.T) {
+	const exchange, credentials = "TokenExchange", "ClientCredentials"
+	lists := Ceilings{GrantTypes: []string{credentials, exchange}, Permitted: []string{credentials, exchange}}
+	unprotected, others := Ceilings{GrantTypes: lists.GrantTypes}, Ceilings{GrantTypes: []string{credentials}, Permitted: []string{credentials}}
+	for name, c := range map[string]struct {
+		ceilings Ceilings
+		want     bool
+	}{
+		"no policy":                            {Ceilings{}, false},
+		"a policy that lists it":               {lists, true},
+		"one by labels that are not protected": {unprotected, false},
+		"one that lists others":                {others, false},
+		"one that does and one that does not":  {lists.And(others), false},
+		"one that does and a silent one":       {lists.And(Ceilings{}), true},
+	} {
+		if c.ceilings.AllowGrantType(exchange) != c.want {
+			t.Errorf("%s: want %t", name, c.want)
+		}
+	}
+	if !unprotected.AllowGrantType(credentials) {
+		t.Error("client credentials take no policy")
+	}
+}
+
 // FuzzChain looks for claims that are read and written as others, or that a verifier of before
 // exchanged tokens would take for those of a client that acts for itself.
 func FuzzChain(f *testing.F) {

@@ -412,3 +412,39 @@ func TestTheRecordOfWhatIsNewIsReadByWhoKnowsIt(t *testing.T) {
 		})
 	}
 }
+
+// An earlier token server reads the record, and issues no exchanged tokens.
+func TestConsentsToExchangedTokensStandApart(t *testing.T) {
+	r := oauth2.Resource{
+		Identifier: "https://api.test", UID: "u", Namespace: "orders", Name: "api", Scopes: []string{"read"},
+		Consents:  []oauth2.Consent{{Namespaces: []string{"shop"}, Scopes: []string{"read"}}},
+		Exchanged: []oauth2.Consent{{Namespaces: []string{"edge"}, Scopes: []string{"read"}}}, ExchangeHeld: true,
+	}
+	data, err := registration.EncodeResource(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var document struct {
+		wire.Form `json:",inline"`
+
+		Consents []struct{ Namespaces []string } `json:"consents"`
+	}
+	if err := json.Unmarshal(data["resource.json"], &document); err != nil {
+		t.Fatal(err)
+	}
+	if document.Form != (wire.Form{Version: 3, MinReader: 1}) || len(document.Consents) != 1 || document.Consents[0].Namespaces[0] != "shop" {
+		t.Errorf("%s", data["resource.json"])
+	}
+	got, err := registration.DecodeResource(data)
+	if diff := cmp.Diff(r, got); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	r.Exchanged[0].Scopes = []string{"not a scope"}
+	if _, err := registration.EncodeResource(r); err == nil {
+		t.Error("a consent to what is no scope is written")
+	}
+	r.Exchanged = nil
+	if _, err := registration.EncodeResource(r); err == nil {
+		t.Error("tokens are held back that nobody consents to")
+	}
+}

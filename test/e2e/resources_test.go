@@ -64,6 +64,13 @@ func grantTo(namespace string, scopes ...v1alpha1.Scope) v1alpha1.ResourceGrant 
 	return v1alpha1.ResourceGrant{From: v1alpha1.GrantSource{Namespaces: []v1alpha1.NamespaceName{v1alpha1.NamespaceName(namespace)}}, Scopes: scopes}
 }
 
+// grantFor is a grant of the scope s to clients that act for subjects.
+func grantFor(subjects ...v1alpha1.GrantSubject) v1alpha1.ResourceGrant {
+	grant := grantTo("shop", "s")
+	grant.Subjects = subjects
+	return grant
+}
+
 func scopesNamed(names ...v1alpha1.Scope) []v1alpha1.ResourceScope {
 	var scopes []v1alpha1.ResourceScope
 	for _, name := range names {
@@ -387,6 +394,8 @@ func TestTheAPIServerRefusesBadResourcesAndPolicies(t *testing.T) {
 		"a grant from nowhere":                 {Scopes: scope, Grants: []v1alpha1.ResourceGrant{{Scopes: []v1alpha1.Scope{"s"}}}},
 		"a grant from names and by selector":   {Scopes: scope, Grants: []v1alpha1.ResourceGrant{{Scopes: []v1alpha1.Scope{"s"}, From: v1alpha1.GrantSource{Namespaces: []v1alpha1.NamespaceName{"shop"}, NamespaceSelector: v1alpha1.LabelMatch{MatchLabels: map[string]v1alpha1.LabelValue{"a": "b"}}}}}},
 		"a grant from an impossible namespace": {Scopes: scope, Grants: []v1alpha1.ResourceGrant{grantTo("shop.reporting", "s")}},
+		"a grant for people":                   {Scopes: scope, Grants: []v1alpha1.ResourceGrant{grantFor("User")}},
+		"a grant for a subject twice":          {Scopes: scope, Grants: []v1alpha1.ResourceGrant{grantFor("Client", "Client")}},
 		"a thousand grants":                    {Scopes: scope, Grants: many},
 		"a lifetime of a day":                  {TokenLifetime: "24h"},
 	} {

@@ -99,6 +99,12 @@ func weighed(t testing.TB) map[string]func(i int) Record {
 				r.Consents = append(r.Consents, oauth2.Consent{Namespaces: []string{"a"}, Scopes: []string{"a"}, ClientLabels: map[string]string{"a": "b"}})
 			}
 		}),
+		"a resource with consents to exchanged tokens": resource(func(r *oauth2.Resource) {
+			for range 32 {
+				consent := oauth2.Consent{Namespaces: numbered(10, 3), Scopes: numbered(10, 3), ClientLabels: map[string]string{"a": "b"}}
+				r.Consents, r.Exchanged = append(r.Consents, consent), append(r.Exchanged, consent)
+			}
+		}),
 		"a resource with large consents": resource(func(r *oauth2.Resource) {
 			for range 32 {
 				labels := map[string]string{}

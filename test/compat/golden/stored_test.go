@@ -188,6 +188,11 @@ func TestResourceRecordsAreStoredAsBefore(t *testing.T) {
 			Introspectors: []oauth2.ObjectName{{Namespace: "gateway", Name: "envoy"}},
 		},
 		"least": {Identifier: "https://hallpass.test/resources/orders/api", UID: "r-uid", Namespace: "orders", Name: "api"},
+		"exchanged": {
+			Identifier: "https://hallpass.test/resources/orders/api", UID: "r-uid", Namespace: "orders", Name: "api", Scopes: []string{"orders.read"},
+			Consents:  []oauth2.Consent{{Namespaces: []string{"shop"}, Scopes: []string{"orders.read"}}},
+			Exchanged: []oauth2.Consent{{Namespaces: []string{"edge"}, Scopes: []string{"orders.read"}}}, ExchangeHeld: true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := "stored/resources/" + name
