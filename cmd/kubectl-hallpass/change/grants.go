@@ -109,16 +109,17 @@ func byName(g v1alpha1.ResourceGrant) bool {
 	return len(g.From.Namespaces) > 0 && len(g.From.ClientSelector.MatchLabels) == 0
 }
 
+// alone finds the grant for one namespace whose clients act for themselves alone.
 func alone(namespace v1alpha1.NamespaceName) func(v1alpha1.ResourceGrant) bool {
 	return func(g v1alpha1.ResourceGrant) bool {
-		return byName(g) && len(g.From.Namespaces) == 1 && g.From.Namespaces[0] == namespace
+		return byName(g) && len(without(g.Subjects, []v1alpha1.GrantSubject{v1alpha1.SubjectClient})) == 0 && len(g.From.Namespaces) == 1 && g.From.Namespaces[0] == namespace
 	}
 }
 
 // grants reports whether all clients of a namespace have a scope, by a grant that names it.
 func grants(r *v1alpha1.OAuth2Resource, namespace v1alpha1.NamespaceName, scope v1alpha1.Scope) bool {
 	return slices.ContainsFunc(r.Spec.Grants, func(g v1alpha1.ResourceGrant) bool {
-		return byName(g) && slices.Contains(g.From.Namespaces, namespace) && slices.Contains(g.Scopes, scope)
+		return byName(g) && g.For(v1alpha1.SubjectClient) && slices.Contains(g.From.Namespaces, namespace) && slices.Contains(g.Scopes, scope)
 	})
 }
 

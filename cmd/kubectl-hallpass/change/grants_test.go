@@ -99,10 +99,28 @@ func TestGrant(t *testing.T) {
 		"a field that this build does not know stays": {`
 			  - from: {namespaces: [shop]}
 			    scopes: [read]
-			    subjects: [User]`, "shop", "write", `
+			    later: [x]`, "shop", "write", `
 			- from: {namespaces: [shop]}
 			  scopes: [read, write]
-			  subjects: [User]`},
+			  later: [x]`},
+		"a grant for exchanged tokens is left as it is": {`
+			  - from: {namespaces: [shop]}
+			    scopes: [read]
+			    subjects: [Exchanged]`, "shop", "read write", `
+			- from: {namespaces: [shop]}
+			  scopes: [read]
+			  subjects: [Exchanged]
+			- from: {namespaces: [shop]}
+			  scopes: [read, write]`},
+		"a grant for both is not widened": {`
+			  - from: {namespaces: [shop]}
+			    scopes: [read]
+			    subjects: [Client, Exchanged]`, "shop", "read write", `
+			- from: {namespaces: [shop]}
+			  scopes: [read]
+			  subjects: [Client, Exchanged]
+			- from: {namespaces: [shop]}
+			  scopes: [write]`},
 		"a namespace that is named twice": {"", "shop web shop", "read", `
 			- from: {namespaces: [shop, web]}
 			  scopes: [read]`},

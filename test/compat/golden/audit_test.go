@@ -5,10 +5,12 @@ package golden_test
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -579,6 +581,44 @@ func tokenRequest(form url.Values) func(w *auditFixture) {
 	}
 }
 
+// exchanges are exchanges of a token for the API of orders by a client that serves the audience of
+// its namespace, and what becomes of the new token.
+func exchanges() map[string]func(w *auditFixture) {
+	exchange := func(w *auditFixture, token string) *httptest.ResponseRecorder {
+		w.dir.resources[0].Exchanged = w.dir.resources[0].Consents
+		w.dir.known["shop.billing"].Client.GrantTypes = oauth2.ClientCredentials | oauth2.TokenExchange
+		return w.send(request{method: http.MethodPost, path: oauth2.TokenPath, header: w.basic("shop.billing"), form: url.Values{
+			"grant_type": {oauth2.GrantTokenExchange}, "subject_token": {token}, "resource": {ordersAPI},
+			"subject_token_type": {"urn:ietf:params:oauth:token-type:access_token"},
+		}})
+	}
+	return map[string]func(w *auditFixture){
+		"exchange: a token that was sent to the client": func(w *auditFixture) { exchange(w, w.token()) },
+		"exchange: a string that is no token":           func(w *auditFixture) { exchange(w, "a.b.c") },
+		"exchange: its own token": func(w *auditFixture) {
+			grant := oauth2.Grant{Audience: shopAudience, Scopes: []string{"read"}, Lifetime: time.Hour}
+			token, err := w.issuer.Issue(w.dir.known["shop.billing"].Client, grant, w.key(jws.ES256), noon, &counting{next: 100})
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			exchange(w, token.Value.Reveal())
+		},
+		"exchange: while a token server may not read it": func(w *auditFixture) {
+			w.dir.resources[0].ExchangeHeld = true
+			exchange(w, w.token())
+		},
+		"exchange: introspection of the new token": func(w *auditFixture) {
+			var answer struct {
+				Token string `json:"access_token"`
+			}
+			if err := json.Unmarshal(exchange(w, w.token()).Body.Bytes(), &answer); err != nil {
+				w.t.Fatal(err)
+			}
+			w.send(request{method: http.MethodPost, path: oauth2.IntrospectionPath, header: w.basic("orders.gateway"), form: url.Values{"token": {answer.Token}}})
+		},
+	}
+}
+
 func body(body string) func(w *auditFixture) {
 	return func(w *auditFixture) {
 		w.send(request{method: http.MethodPost, path: oauth2.TokenPath, header: w.basic("shop.reporting"), body: body})
@@ -674,6 +714,7 @@ func auditCases() map[string]func(w *auditFixture) {
 			}
 		}
 	}
+	maps.Copy(cases, exchanges())
 	for name, token := range tokens {
 		cases["introspect: with "+name] = func(w *auditFixture) {
 			value := token(w)
