@@ -102,6 +102,12 @@ func Callers(g v1alpha1.ResourceGrant) string {
 	if len(g.From.ClientSelector.MatchLabels) > 0 {
 		who += " that have the labels " + labels(g.From.ClientSelector)
 	}
+	switch forClient := g.For(v1alpha1.SubjectClient); {
+	case g.For(v1alpha1.SubjectExchanged) && forClient:
+		who += ", for themselves and by exchanged tokens"
+	case !forClient:
+		who += ", by exchanged tokens alone"
+	}
 	return who
 }
 
