@@ -35,9 +35,17 @@ var identityHeaders = func() (names [len(answer.IdentityHeaders)]string) { //nol
 // allowed lets a request pass with the identity headers, and without any that an upstream could
 // mistake for one.
 func allowed(identity *answer.Identity, result auth.Result, request *authv3.AttributeContext_HttpRequest) *authv3.CheckResponse {
+	// all in one piece of memory: each request that passes has them
+	var options [len(identityHeaders)]struct {
+		option corev3.HeaderValueOption
+		header corev3.HeaderValue
+	}
 	set := make([]*corev3.HeaderValueOption, len(identityHeaders))
 	for i, name := range identityHeaders {
-		set[i] = option(name, identity[i])
+		header, option := &options[i].header, &options[i].option
+		header.Key, header.Value = name, identity[i]
+		option.Header, option.AppendAction, option.KeepEmptyValue = header, corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD, true
+		set[i] = option
 	}
 	return &authv3.CheckResponse{
 		Status: &status.Status{Code: int32(codes.OK)},
