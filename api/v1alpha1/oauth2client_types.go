@@ -155,11 +155,11 @@ type OAuth2ClientSpec struct {
 	Claims []Claim `json:"claims,omitempty"`
 
 	// grantTypes are the grant types that the client may use at the token endpoint (RFC 7591
-	// grant_types). Defaults to ClientCredentials. With JWTBearer (RFC 7523) the client sends as
-	// the grant the JWT that it otherwise sends as its client assertion; this is for programs
-	// that know no other way, such as Prometheus. With TokenExchange (RFC 8693) it exchanges a
-	// token that was sent to it for one of another API, and acts there for the same subject. An
-	// OAuth2Policy can forbid grant types, and has to list TokenExchange.
+	// grant_types). Defaults to ClientCredentials. With JWTBearer (RFC 7523) the client sends
+	// as the grant the JWT that it otherwise sends as its client assertion; this is for
+	// programs that know no other way, such as Prometheus. With TokenExchange (RFC 8693) it
+	// exchanges a token that was sent to it for one of another API, and acts there for the same
+	// subject. An OAuth2Policy can forbid grant types, and has to list TokenExchange.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1

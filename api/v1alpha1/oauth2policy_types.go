@@ -64,8 +64,8 @@ type OAuth2PolicySpec struct {
 	AuthenticationMethods []AuthenticationMethod `json:"authenticationMethods,omitempty"`
 
 	// grantTypes are the grant types that clients may use. If unset, the policy allows
-	// ClientCredentials and JWTBearer. TokenExchange is allowed only where a policy lists it that
-	// selects namespaces by protected labels.
+	// ClientCredentials and JWTBearer. TokenExchange is allowed only where a policy lists it
+	// that selects namespaces by protected labels.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1

@@ -37,7 +37,8 @@ func (v *view) recordOf(ancestor *oauth2.Claims) oauth2.Record {
 	return v.Record(ancestor.ClientID)
 }
 
-// ancestorsNeeded are the clients of ancestors that memory does not know, one of which is the first.
+// ancestorsNeeded are the clients of ancestors that memory does not know, one of which is the
+// first.
 func (v *view) ancestorsNeeded(claims *oauth2.Claims, first string) need {
 	needs := need{lack: ancestorUnknown, what: first, others: []string{first}}
 	for i := range claims.Ancestors {

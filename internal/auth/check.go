@@ -174,7 +174,11 @@ func (a *Authority) concerns(q *Request, v *view, claims *oauth2.Claims, at time
 	if q.Caller == nil {
 		return q.Trail.Required.Refuses(claims), need{}
 	}
-	if !q.Serves && a.Issuer.MayIntrospect(q.Caller, claims, v.resources()) || a.Issuer.Serves(q.Caller, claims.Audience, v.resources()) {
+	allowed := a.Issuer.MayIntrospect(q.Caller, claims, v.resources())
+	if q.Serves {
+		allowed = q.Caller.Serves(claims.Audience, a.Issuer.NamespaceAudience(q.Caller.Namespace), v.resources())
+	}
+	if allowed {
 		return "", need{}
 	}
 	if v.ResourceByIdentifier(claims.Audience) == nil && at.Sub(claims.IssuedAt) <= memoryLag {
@@ -206,4 +210,32 @@ func (v *view) mintedOf(opaqueID string) oauth2.MintedRecord {
 		return v.minted
 	}
 	return v.Minted(opaqueID)
+}
+
+// resources are those of memory, and the one that the source was asked about.
+func (v *view) resources() oauth2.Resources { //nolint:ireturn // of two kinds
+	if v.resource == nil {
+		return v.Memory
+	}
+	return foundResource{v.Memory, v.resource}
+}
+
+type foundResource struct {
+	oauth2.Resources
+
+	found *oauth2.Resource
+}
+
+func (f foundResource) Resource(name oauth2.ObjectName) *oauth2.Resource {
+	if name == (oauth2.ObjectName{Namespace: f.found.Namespace, Name: f.found.Name}) {
+		return f.found
+	}
+	return f.Resources.Resource(name)
+}
+
+func (f foundResource) ResourceByIdentifier(identifier string) *oauth2.Resource {
+	if identifier == f.found.Identifier {
+		return f.found
+	}
+	return f.Resources.ResourceByIdentifier(identifier)
 }

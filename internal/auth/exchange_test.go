@@ -20,8 +20,8 @@ const (
 	archive   = "files.archive"   // serves filesAPI
 )
 
-// chained is a world in which gateway, which serves the API of orders, may pass calls on to the API
-// of stock, and warehouse from there to that of files.
+// chained is a fixture in which gateway, which serves the API of orders, may pass calls on to the
+// API of stock, and warehouse from there to that of files.
 type chained struct {
 	*world
 

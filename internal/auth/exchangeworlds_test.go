@@ -17,13 +17,13 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
-// The worlds of TestNoChainHasMoreThanOwnersGave: a few in make test, and all in make long.
+// The random graphs of TestNoChainHasMoreThanOwnersGave: a few in make test, and all in make long.
 const (
 	someWorlds = 2_000
 	allWorlds  = 100_000
 )
 
-// graph is a random world in the words of its owners, by which a slow reference decides. It shares
+// graph is a random set of clients, APIs and consents, by which a slow reference decides. It shares
 // no code with the product.
 type graph struct {
 	clients []*graphClient
@@ -187,7 +187,7 @@ func newGraph(random *rand.Rand, number int) *graph {
 	return g
 }
 
-// install gives the records of the graph to a world.
+// install gives the records of the graph to the memory and the source.
 func (g *graph) install(w *world) {
 	w.memory.clients, w.memory.resources = map[string]oauth2.Record{}, nil
 	consents := func(list []graphConsent) (consents []oauth2.Consent) {
@@ -228,7 +228,7 @@ func (g *graph) install(w *world) {
 	w.source = w.memory.clone()
 }
 
-// graphRun is a graph with the world that has to agree with it.
+// graphRun is a graph with the Authority that has to agree with it.
 type graphRun struct {
 	*world
 	*graph

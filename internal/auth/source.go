@@ -182,34 +182,6 @@ func (v *view) callersOf(token *oauth2.AccountToken) []oauth2.Record {
 	return v.ClientsOf(token.Account)
 }
 
-// resources are those of memory, and the one that the source was asked about.
-func (v *view) resources() oauth2.Resources { //nolint:ireturn // of two kinds
-	if v.resource == nil {
-		return v.Memory
-	}
-	return foundResource{v.Memory, v.resource}
-}
-
-type foundResource struct {
-	oauth2.Resources
-
-	found *oauth2.Resource
-}
-
-func (f foundResource) Resource(name oauth2.ObjectName) *oauth2.Resource {
-	if name == (oauth2.ObjectName{Namespace: f.found.Namespace, Name: f.found.Name}) {
-		return f.found
-	}
-	return f.Resources.Resource(name)
-}
-
-func (f foundResource) ResourceByIdentifier(identifier string) *oauth2.Resource {
-	if identifier == f.found.Identifier {
-		return f.found
-	}
-	return f.Resources.ResourceByIdentifier(identifier)
-}
-
 // look is what a request is decided by before the source is asked.
 func (a *Authority) look(payer Payer) view {
 	return view{Memory: a.Directory, source: a.source, payer: payer}

@@ -123,8 +123,8 @@ const (
 	ReasonWrongClaim   Reason = "WrongClaim"
 	// ReasonGrantTypeNotAllowed: the client does not have the grant type of the request.
 	ReasonGrantTypeNotAllowed Reason = "GrantTypeNotAllowed"
-	// ReasonSubjectTokenRefused: the token that a client wants to exchange is not active, or was
-	// not sent to the client.
+	// ReasonSubjectTokenRefused: the token that a client wants to exchange is not active, or
+	// was not sent to the client.
 	ReasonSubjectTokenRefused Reason = "SubjectTokenRefused"
 	// ReasonSubjectTokenNotPassedOn: the token is one that is not exchanged.
 	ReasonSubjectTokenNotPassedOn Reason = "SubjectTokenNotPassedOn"

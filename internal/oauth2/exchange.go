@@ -95,7 +95,7 @@ func Held() *Error {
 
 // exchangeTarget returns all that the client may have at an audience for another subject. The
 // audience of a namespace has no owner who could consent to it.
-func (i Issuer) exchangeTarget(client *Client, request TokenRequest, resources Resources) (Grant, error) {
+func exchangeTarget(client *Client, request TokenRequest, resources Resources) (Grant, error) {
 	if request.Resource == request.For.Audience {
 		return Grant{}, Refuse(InvalidTarget, ReasonTargetNotGranted, "the subject_token is for this audience already; a token is exchanged for another one")
 	}
@@ -121,13 +121,14 @@ func exchangeNotGranted(client *Client, request TokenRequest) *Error {
 		"the client is granted nothing at %s for exchanged tokens; it needs spec.access, and the owner of the API a grant whose subjects have Exchanged")
 }
 
-// has returns the scopes that the client of a token has at the audience of the token now, for the
-// subject of the token. ok is false if it has none, and needs some.
-func (i Issuer) has(claims *Claims, client *Client, resources Resources) (scopes []string, ok bool) {
-	if claims.Audience == i.NamespaceAudience(client.Namespace) {
-		return client.Scopes, !claims.Exchanged()
+// grantedNow returns the scopes that the client of a token has at the audience of the token now,
+// for the subject of the token. own is the audience of the client's namespace. ok is false if it
+// has none, and needs some.
+func (c *Claims) grantedNow(client *Client, own string, resources Resources) (scopes []string, ok bool) {
+	if c.Audience == own {
+		return client.Scopes, !c.Exchanged()
 	}
-	resource := resources.ResourceByIdentifier(claims.Audience)
+	resource := resources.ResourceByIdentifier(c.Audience)
 	if resource == nil {
 		return nil, false
 	}
@@ -136,7 +137,7 @@ func (i Issuer) has(claims *Claims, client *Client, resources Resources) (scopes
 		return nil, false
 	}
 	consents := resource.Consents
-	if claims.Exchanged() {
+	if c.Exchanged() {
 		consents = resource.Exchanged
 	}
 	scopes = grantedBy(consents, client, resource, client.Access[at].Scopes)

@@ -163,7 +163,7 @@ func (c *Client) mayBeSecret(text string) bool {
 // target returns all that the client may have at an audience, or at its default one.
 func (i Issuer) target(client *Client, request TokenRequest, resources Resources) (Grant, error) {
 	if request.For != nil {
-		return i.exchangeTarget(client, request, resources)
+		return exchangeTarget(client, request, resources)
 	}
 	own, indicator := i.NamespaceAudience(client.Namespace), request.Resource
 	if indicator == own || indicator == "" && client.DefaultResource == (ObjectName{}) {
@@ -195,7 +195,7 @@ func (r *Resource) lifetime(client *Client) time.Duration {
 // that a withdrawn consent takes effect before the token expires. It returns the reason if none is
 // left, or the audience is gone.
 func (i Issuer) Restrict(claims *Claims, client *Client, resources Resources) (*Claims, Reason) {
-	has, ok := i.has(claims, client, resources)
+	has, ok := claims.grantedNow(client, i.NamespaceAudience(client.Namespace), resources)
 	if !ok {
 		return nil, ReasonTargetNotGranted
 	}

@@ -10,15 +10,15 @@ const IntrospectionTokenType = "token-introspection+jwt"
 // and the clients that serve its audience. Those are the ones that a resource names, or else those
 // of its namespace. All others get the response about an unknown token.
 func (i Issuer) MayIntrospect(caller *Client, claims *Claims, resources Resources) bool {
-	return caller.ID == claims.ClientID && caller.UID == claims.ClientUID || i.Serves(caller, claims.Audience, resources)
+	return caller.ID == claims.ClientID && caller.UID == claims.ClientUID || caller.Serves(claims.Audience, i.NamespaceAudience(caller.Namespace), resources)
 }
 
-// Serves reports whether a client serves an audience, so that the tokens for it are sent to the
-// client.
-func (i Issuer) Serves(client *Client, audience string, resources Resources) bool {
-	if audience == i.NamespaceAudience(client.Namespace) {
+// Serves reports whether the client serves an audience, so that the tokens for it are sent to the
+// client. own is the audience of the client's namespace.
+func (c *Client) Serves(audience, own string, resources Resources) bool {
+	if audience == own {
 		return true
 	}
 	resource := resources.ResourceByIdentifier(audience)
-	return resource != nil && resource.introspects(client)
+	return resource != nil && resource.introspects(c)
 }

@@ -17,8 +17,8 @@ type Resource struct {
 	DisplayName          string
 	Scopes               []string
 	Consents             []Consent
-	// Exchanged are the consents to tokens that a client was issued in exchange for another one.
-	// ExchangeHeld means that none is issued, because a token server may not read it.
+	// Exchanged are the consents to tokens that a client was issued in exchange for another
+	// one. ExchangeHeld means that none is issued, because a token server may not read it.
 	Exchanged    []Consent
 	ExchangeHeld bool
 	// Introspectors may introspect its tokens; if there are none, the clients of its namespace

@@ -38,8 +38,8 @@ type Claims struct {
 	// TokenUID is the UID of the OAuth2Token; empty for a token that its client fetched.
 	TokenUID string
 	Custom   []Claim
-	// Actors and Ancestors are those of an exchanged token, whose Subject is not its client; the
-	// latest first.
+	// Actors and Ancestors are those of an exchanged token, whose Subject is not its client;
+	// the latest first.
 	Actors    []string
 	Ancestors []Ancestor
 }

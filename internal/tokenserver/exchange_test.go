@@ -85,7 +85,7 @@ func TestTokenEndpointExchanges(t *testing.T) {
 	if line := w.lastAudit(); line["sub"] != reporting || line["client_id"] != billing {
 		t.Errorf("audit line %v", line)
 	}
-	// Its client alone revokes it, and whoever revokes the first ends it too.
+	// Its client alone revokes it, and a revocation of the first ends it too.
 	if answer := w.do(call{path: oauth2.RevocationPath, basic: reporting, body: "token=" + token}); answer.Code != http.StatusBadRequest {
 		t.Errorf("the subject revokes it: %d", answer.Code)
 	}

@@ -582,7 +582,7 @@ func tokenRequest(form url.Values) func(w *auditFixture) {
 }
 
 // exchanges are exchanges of a token for the API of orders by a client that serves the audience of
-// its namespace, and what becomes of the new token.
+// its namespace, and an introspection of the new token.
 func exchanges() map[string]func(w *auditFixture) {
 	exchange := func(w *auditFixture, token string) *httptest.ResponseRecorder {
 		w.dir.resources[0].Exchanged = w.dir.resources[0].Consents
