@@ -12,7 +12,7 @@ import (
 
 // ended returns why an ancestor of a token has ended, by its client, by a revocation of its own or
 // by a selector, or "". read has checked its key, and no token outlives its ancestors.
-func (a *Authority) ended(v *view, claims *oauth2.Claims, at time.Time) (oauth2.Reason, need) {
+func (v *view) ended(claims *oauth2.Claims, at time.Time) (oauth2.Reason, need) {
 	for i := range claims.Ancestors {
 		ancestor := claims.Ancestors[i].Claims()
 		record := v.recordOf(ancestor)

@@ -139,7 +139,7 @@ func (a *Authority) check(q *Request, v *view, at time.Time) (Result, need) {
 		result.Denial = oauth2.ReasonTokenRevoked
 		return result, needs
 	}
-	if result.Denial, needs = a.ended(v, claims, at); result.Denial != "" {
+	if result.Denial, needs = v.ended(claims, at); result.Denial != "" {
 		return result, needs
 	}
 	if claims.TokenUID != "" {

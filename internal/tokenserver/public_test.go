@@ -70,7 +70,8 @@ const wantMetadata = `{
   "jwks_uri": "https://hallpass.test/oauth2/jwks",
   "grant_types_supported": [
     "client_credentials",
-    "urn:ietf:params:oauth:grant-type:jwt-bearer"
+    "urn:ietf:params:oauth:grant-type:jwt-bearer",
+    "urn:ietf:params:oauth:grant-type:token-exchange"
   ],
   "response_types_supported": [
     "none"
