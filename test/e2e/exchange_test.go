@@ -116,6 +116,7 @@ func TestATokenIsPassedOnAsOwnersConsent(t *testing.T) {
 	}
 
 	// The first token ends, and with it all that it was exchanged for.
+	user.Data["revocation_url"] = []byte(hallpass.Issuer.URL(oauth2.RevocationPath))
 	if status, body := post(t, user, "revocation_url", url.Values{"token": {first}}); status != http.StatusOK {
 		t.Fatalf("%d %v", status, body)
 	}
@@ -160,7 +161,9 @@ func TestAConsentToExchangedTokensIsWithdrawn(t *testing.T) {
 func TestExchangedTokensWaitForEveryTokenServer(t *testing.T) {
 	allowExchange(t, "mixed-orders")
 	old := &v1alpha1.UsageReport{
-		ObjectMeta: metav1.ObjectMeta{Namespace: installation.RegistryNamespace, Name: "earlier-release"},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: installation.RegistryNamespace, Name: "earlier-release", Annotations: map[string]string{v1alpha1.AnnotationAllowDeletion: "true"},
+		},
 		Spec: v1alpha1.UsageReportSpec{
 			Replica: "earlier-release", Part: 1, Parts: 1, State: v1alpha1.UsageServing, StartedAt: metav1.Now(), CoveredUntil: metav1.Now(), Uses: []byte{1, 0, 0, 0},
 		},
@@ -188,6 +191,7 @@ func TestExchangedTokensWaitForEveryTokenServer(t *testing.T) {
 
 // Only a policy of a cluster administrator allows the grant type.
 func TestNoNamespaceAllowsItselfToExchange(t *testing.T) {
+	makeNamespace(t, "self-service", nil)
 	c := createClient(t, "self-service", exchangingClient("api"))
 	clientIs(t, c, v1alpha1.ConditionReady, v1alpha1.ReasonNotAllowedByPolicy)
 	allowExchange(t, "self-service")
