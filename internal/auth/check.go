@@ -124,7 +124,7 @@ func (a *Authority) check(q *Request, v *view, at time.Time) (Result, need) {
 		return result, needs
 	}
 	claims := result.Claims
-	if result.Denial, needs = a.concerns(q, v, claims, at); result.Denial != "" {
+	if result.Denial, needs = v.concerns(q, claims, at); result.Denial != "" {
 		return result, needs
 	}
 	record := v.clientOf(claims)
@@ -170,13 +170,14 @@ func (a *Authority) check(q *Request, v *view, at time.Time) (Result, need) {
 }
 
 // concerns returns why a token that is valid in itself is not for the caller or the proxy.
-func (a *Authority) concerns(q *Request, v *view, claims *oauth2.Claims, at time.Time) (denial oauth2.Reason, needs need) {
+func (v *view) concerns(q *Request, claims *oauth2.Claims, at time.Time) (denial oauth2.Reason, needs need) {
 	if q.Caller == nil {
 		return q.Trail.Required.Refuses(claims), need{}
 	}
-	allowed := a.Issuer.MayIntrospect(q.Caller, claims, v.resources())
+	issuer := v.source.Issuer
+	allowed := issuer.MayIntrospect(q.Caller, claims, v.resources())
 	if q.Serves {
-		allowed = q.Caller.Serves(claims.Audience, a.Issuer.NamespaceAudience(q.Caller.Namespace), v.resources())
+		allowed = q.Caller.Serves(claims.Audience, issuer.NamespaceAudience(q.Caller.Namespace), v.resources())
 	}
 	if allowed {
 		return "", need{}
