@@ -48,12 +48,12 @@ func parseAncestor(raw []byte) (a ancestor, err error) {
 	}
 	for name, into := range map[string]*string{"jti": &a.id, "client_id": &a.clientID, "client_uid": &a.clientUID, "kid": &a.keyID} {
 		if *into, err = object.String(name); err != nil {
-			return a, err //nolint:wrapcheck // the caller names it
+			return a, err
 		}
 	}
 	issued, err := object.Seconds("iat")
 	a.issuedAt = time.Unix(issued, 0)
-	return a, err //nolint:wrapcheck // the caller names it
+	return a, err
 }
 
 // soundAncestors reports whether each actor has the token that was exchanged, which was issued to
