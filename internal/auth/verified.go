@@ -13,14 +13,16 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// MaxVerifiedBytes bounds the memory of tokens whose signature is known to be good: some 13,000 of
+// MaxVerifiedBytes bounds the memory of tokens whose signature is known to be good: some 12,000 of
 // them, if most have few scopes.
 const MaxVerifiedBytes = 12 << 20
 
 const (
 	// verifiedEntry is what a token takes beside the text of its claims, which is shorter than
 	// the token: an entry, its slot in the table, and the structure of the claims.
-	verifiedEntry = 256
+	verifiedEntry = 304
+	// verifiedAncestor is what each ancestor of a token takes beside its text, with its actor.
+	verifiedAncestor = 128
 	// maxVerifiedChances is how many tokens in use are passed over for one that is not.
 	maxVerifiedChances = 16
 )
@@ -106,7 +108,7 @@ func (v *verified) put(namespace, token string, read oauth2.Verified) {
 // sizeOfVerified is the memory that a token takes.
 func sizeOfVerified(token string, claims *oauth2.Claims) int {
 	const text, claim = 16, 56 // a string, and an oauth2.Claim
-	size := len(token) + verifiedEntry + text*len(claims.Scopes) + claim*len(claims.Custom)
+	size := len(token) + verifiedEntry + text*len(claims.Scopes) + claim*len(claims.Custom) + verifiedAncestor*len(claims.Ancestors)
 	for i := range claims.Custom {
 		size += text * len(claims.Custom[i].Values)
 	}
