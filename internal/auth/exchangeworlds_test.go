@@ -37,7 +37,6 @@ type graphClient struct {
 	// asks are the scopes that it asks for, by API.
 	asks    map[*graphAPI][]string
 	deleted bool
-	revoked bool // all tokens until now
 }
 
 type graphAPI struct {
@@ -147,7 +146,7 @@ func (g *graph) exchanged(c *graphClient, t *graphToken, api *graphAPI, asked []
 	return scopes, len(scopes) > 0
 }
 
-var graphScopes = []string{"r", "w", "x"} //nolint:gochecknoglobals // a constant list
+var graphScopes = []string{"r", "w", "x"}
 
 func someOf[T any](random *rand.Rand, list []T, odds float64) (some []T) {
 	for _, one := range list {

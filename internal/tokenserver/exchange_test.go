@@ -4,6 +4,7 @@
 package tokenserver
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -35,9 +36,7 @@ func (w *world) exchange(id, token string, changes url.Values) call {
 		"grant_type": {oauth2.GrantTokenExchange}, "subject_token": {token}, "resource": {ordersAPI},
 		"subject_token_type": {"urn:ietf:params:oauth:token-type:access_token"},
 	}
-	for name, values := range changes {
-		parameters[name] = values
-	}
+	maps.Copy(parameters, changes)
 	return call{basic: id, body: parameters.Encode()}
 }
 

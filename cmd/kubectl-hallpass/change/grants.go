@@ -112,7 +112,8 @@ func byName(g v1alpha1.ResourceGrant) bool {
 // alone finds the grant for one namespace whose clients act for themselves alone.
 func alone(namespace v1alpha1.NamespaceName) func(v1alpha1.ResourceGrant) bool {
 	return func(g v1alpha1.ResourceGrant) bool {
-		return byName(g) && len(without(g.Subjects, []v1alpha1.GrantSubject{v1alpha1.SubjectClient})) == 0 && len(g.From.Namespaces) == 1 && g.From.Namespaces[0] == namespace
+		others := without(g.Subjects, []v1alpha1.GrantSubject{v1alpha1.SubjectClient})
+		return byName(g) && len(others) == 0 && len(g.From.Namespaces) == 1 && g.From.Namespaces[0] == namespace
 	}
 }
 
