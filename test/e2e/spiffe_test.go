@@ -37,12 +37,12 @@ type workloadAPI struct {
 // serveWorkloadAPI serves it on a socket, whose name is that of SPIFFE_ENDPOINT_SOCKET.
 func serveWorkloadAPI(t *testing.T, api workloadAPI) string {
 	t.Helper()
-	// the path of a socket is short
-	dir, err := os.MkdirTemp("", "spiffe-")
+	// a socket has a short path, which t.TempDir does not
+	dir, err := os.MkdirTemp("", "spiffe-") //nolint:usetesting // see above
 	must(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	socket := filepath.Join(dir, "agent.sock")
-	listener, err := net.Listen("unix", socket) //nolint:noctx // on this machine
+	listener, err := net.Listen("unix", socket)
 	must(t, err)
 	server := grpc.NewServer(grpc.ForceServerCodec(rawMessages{}), grpc.UnknownServiceHandler(api.serve))
 	go func() { _ = server.Serve(listener) }()
@@ -54,8 +54,8 @@ func serveWorkloadAPI(t *testing.T, api workloadAPI) string {
 type rawMessages struct{}
 
 func (rawMessages) Name() string                       { return "raw" }
-func (rawMessages) Marshal(v any) ([]byte, error)      { return *v.(*[]byte), nil }                      //nolint:forcetypeassert // ours
-func (rawMessages) Unmarshal(data []byte, v any) error { *v.(*[]byte) = slices.Clone(data); return nil } //nolint:forcetypeassert // ours
+func (rawMessages) Marshal(v any) ([]byte, error)      { return *v.(*[]byte), nil }                      //nolint:errcheck,forcetypeassert // ours
+func (rawMessages) Unmarshal(data []byte, v any) error { *v.(*[]byte) = slices.Clone(data); return nil } //nolint:errcheck,forcetypeassert // ours
 
 func (api workloadAPI) serve(_ any, stream grpc.ServerStream) error {
 	method, _ := grpc.MethodFromServerStream(stream)
