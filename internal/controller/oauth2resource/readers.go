@@ -23,8 +23,8 @@ const (
 	// silent is how long after its last report a replica counts as one that runs: three times
 	// as long as the longest pause between two reports.
 	silent = 30 * time.Minute
-	// heldAgain is how soon a resource checks again whether an earlier replica has stopped.
-	heldAgain = time.Minute
+	// HeldAgain is how soon a resource checks again whether an earlier replica has stopped.
+	HeldAgain = time.Minute
 )
 
 // holdExchange holds exchanged tokens back while a token server runs that does not read them, or
@@ -41,7 +41,7 @@ func (r *Reconciler) holdExchange(ctx context.Context, s *state) error {
 	if s.resource.ExchangeHeld = !all; all {
 		return nil
 	}
-	s.again = heldAgain
+	s.again = HeldAgain
 	if s.grants == nil {
 		s.grants = new(v1alpha1.TokenServersOutdated(outdated))
 	}

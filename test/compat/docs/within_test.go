@@ -15,6 +15,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 	"github.com/hallpass-dev/hallpass/internal/controller/fair"
+	"github.com/hallpass-dev/hallpass/internal/controller/oauth2resource"
 	"github.com/hallpass-dev/hallpass/internal/controller/poll"
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/controller/trustedissuer"
@@ -32,6 +33,8 @@ func pauses(row conditions.Row) (soon, later time.Duration) {
 		return trustedissuer.LastRetry, 0
 	case strings.HasPrefix(row.NoticedBy, "a retry"):
 		return attempt.LastPause, 0
+	case strings.HasSuffix(row.NoticedBy, "and a check"):
+		return oauth2resource.HeldAgain, 0
 	case row.NoticedBy == "a count of the records":
 		return publish.Gather, 0
 	case strings.HasPrefix(row.Reason, "TooMany") && row.Reason != "TooManyRevocations":
