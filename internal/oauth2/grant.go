@@ -78,7 +78,8 @@ type Grant struct {
 }
 
 // Grant decides what the client gets: all that it asks for, or a refusal. A token names one
-// audience: a scope claim for two would carry the consent of one to the other.
+// audience: a scope claim for two would carry the consent of one to the other. The scopes of the
+// request become those of the grant, so the caller must own them.
 func (i Issuer) Grant(client *Client, request TokenRequest, resources Resources) (Grant, error) {
 	grant, err := i.target(client, request, resources)
 	if err != nil {
@@ -87,10 +88,13 @@ func (i Issuer) Grant(client *Client, request TokenRequest, resources Resources)
 	if len(request.Scopes) == 0 {
 		return grant, nil
 	}
-	for _, scope := range request.Scopes {
-		if !slices.Contains(grant.Scopes, scope) {
+	for n, scope := range request.Scopes {
+		at := slices.Index(grant.Scopes, scope)
+		if at < 0 {
 			return Grant{}, scopeNotGranted(client, scope, request)
 		}
+		// the same text, but not a part of the body, which a token would keep in memory
+		request.Scopes[n] = grant.Scopes[at]
 	}
 	grant.Scopes = request.Scopes
 	return grant, nil
