@@ -167,11 +167,15 @@ func (a *Auditor) noteUse(r *Record, now time.Time) {
 		return
 	}
 	denial := r.Trail.Denial
+	stale := denial.StaleUse()
 	if denial == "" {
 		denial = r.Reason
+		if r.Trail.SubjectTokenID == "" { // otherwise it is about the client that exchanges
+			stale = denial.StaleUse()
+		}
 	}
 	use := oauth2.Use{
-		Subject: used.TokenOf, Namespace: used.TokenNamespace, At: now, Presented: denial == "", Stale: denial.StaleUse(), Source: r.caller(),
+		Subject: used.TokenOf, Namespace: used.TokenNamespace, At: now, Presented: denial == "", Stale: stale, Source: r.caller(),
 	}
 	if used.Token != "" { // the OAuth2Token has the events about stale uses
 		if use.Presented {
