@@ -6,10 +6,12 @@ package auth_test
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"unsafe"
 
+	"github.com/hallpass-dev/hallpass/internal/auth"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -44,31 +46,57 @@ func TestATokenThatIsRememberedDoesNotHoldTheRequest(t *testing.T) {
 	runtime.KeepAlive(w)
 }
 
-// What is read of a token are parts of its payload, which may be much longer: an exchanged token that
-// is remembered must not keep that alive.
-func TestAnExchangedTokenDoesNotHoldTheOneBefore(t *testing.T) {
+// What is read of a token are parts of its payload, and what is of a client or of a resource is a
+// part of a record: a token that is remembered must keep none of them alive.
+func TestATokenThatIsRememberedHasTextsOfItsOwn(t *testing.T) {
 	w := newChained(t)
-	first, _, _ := w.hops()
-	one, err := w.exchange(gateway, first, w.stockAPI)
+	w.change(reporting, func(c *oauth2.Client, _ *oauth2.Owner) {
+		c.Claims = []oauth2.Claim{{Name: "https://x.example/team", Value: "red"}, {Name: "https://x.example/teams", Values: []string{"red", "blue"}}}
+	})
+	request := oauth2.TokenRequest{GrantType: oauth2.ClientCredentials, Resource: w.ordersAPI}
+	first, err := w.Issue(t.Context(), w.caller(reporting), request)
 	must(t, err)
-	read, err := w.Issuer.Verify(one.Value.Reveal(), w.memory.ring, w.now)
+	one, err := w.exchange(gateway, first.Value.Reveal(), w.stockAPI)
 	must(t, err)
-	chain, err := read.Claims.Exchange(w.memory.clients[warehouse].Client, read.KeyID)
+	two, err := w.exchange(warehouse, one.Value.Reveal(), w.filesAPI)
 	must(t, err)
-	ancestor := read.Claims.Ancestors[0]
-	parts := map[*byte]string{}
-	for _, text := range []string{
-		read.Claims.Subject, read.Claims.Actors[0], read.Claims.ID, read.Claims.ClientID, read.Claims.ClientUID, ancestor.ID, ancestor.ClientID, ancestor.ClientUID, ancestor.KeyID,
-	} {
-		parts[unsafe.StringData(text)] = text //nolint:gosec // only compared
-	}
-	kept := append([]string{chain.Subject}, chain.Actors...)
-	for _, a := range chain.Ancestors {
-		kept = append(kept, a.ID, a.ClientID, a.ClientUID, a.KeyID)
-	}
-	for _, text := range kept {
-		if part := parts[unsafe.StringData(text)]; part != "" { //nolint:gosec // only compared
-			t.Errorf("%q is a part of the token that was exchanged", part)
+	others := map[*byte]bool{}
+	note := func(texts []string) {
+		for _, text := range texts {
+			others[unsafe.StringData(text)] = true //nolint:gosec // only compared
 		}
 	}
+	for _, record := range w.memory.clients {
+		c := record.Client
+		note(append([]string{c.ID, c.UID}, c.Scopes...))
+		for _, claim := range c.Claims {
+			note(append([]string{claim.Name, claim.Value}, claim.Values...))
+		}
+		for _, access := range c.Access {
+			note(access.Scopes)
+		}
+	}
+	for _, r := range w.memory.resources {
+		note(append([]string{r.Identifier}, r.Scopes...))
+	}
+	for _, token := range []auth.Issued{first, one, two} {
+		texts := textsOf(token.Claims)
+		for _, text := range texts {
+			if text != "" && others[unsafe.StringData(text)] { //nolint:gosec // only compared
+				t.Errorf("the token of %s keeps the %q of another", token.Claims.ClientID, text)
+			}
+		}
+		note(texts)
+	}
+}
+
+func textsOf(c *oauth2.Claims) []string {
+	texts := slices.Concat([]string{c.Subject, c.Audience, c.ClientID, c.ClientUID, c.ID}, c.Scopes, c.Actors)
+	for _, claim := range c.Custom {
+		texts = append(append(texts, claim.Name, claim.Value), claim.Values...)
+	}
+	for _, a := range c.Ancestors {
+		texts = append(texts, a.ID, a.ClientID, a.ClientUID, a.KeyID)
+	}
+	return texts
 }

@@ -5,7 +5,6 @@ package oauth2
 
 import (
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -77,24 +76,9 @@ func (c *Claims) Exchange(client *Client, keyID string) (*Chain, error) {
 		return refuse("the subject_token was passed on four times already, and is not passed on again")
 	}
 	self := Ancestor{ID: c.ID, ClientID: c.ClientID, ClientUID: c.ClientUID, KeyID: keyID, IssuedAt: c.IssuedAt}
-	return c.chain(self), nil
-}
-
-// chain returns a copy of what a token has of this one. Every text that was read of a token is a
-// part of its payload, which the other token would keep in memory.
-func (c *Claims) chain(self Ancestor) *Chain {
-	chain := &Chain{
-		Subject: strings.Clone(c.Subject), Actors: slices.Clone(c.Actors), Ancestors: append([]Ancestor{self}, c.Ancestors...),
-		Audience: c.Audience, Until: c.ExpiresAt,
-	}
-	for i, actor := range chain.Actors {
-		chain.Actors[i] = strings.Clone(actor)
-	}
-	for i := range chain.Ancestors {
-		a := &chain.Ancestors[i]
-		a.ID, a.ClientID, a.ClientUID, a.KeyID = strings.Clone(a.ID), strings.Clone(a.ClientID), strings.Clone(a.ClientUID), strings.Clone(a.KeyID)
-	}
-	return chain
+	return &Chain{
+		Subject: c.Subject, Actors: c.Actors, Ancestors: append([]Ancestor{self}, c.Ancestors...), Audience: c.Audience, Until: c.ExpiresAt,
+	}, nil
 }
 
 // heldRetry is the Retry-After while token servers of an earlier version run.

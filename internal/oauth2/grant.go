@@ -78,8 +78,7 @@ type Grant struct {
 }
 
 // Grant decides what the client gets: all that it asks for, or a refusal. A token names one
-// audience: a scope claim for two would carry the consent of one to the other. The scopes of the
-// request become those of the grant, so the caller must own them.
+// audience: a scope claim for two would carry the consent of one to the other.
 func (i Issuer) Grant(client *Client, request TokenRequest, resources Resources) (Grant, error) {
 	grant, err := i.target(client, request, resources)
 	if err != nil {
@@ -88,13 +87,10 @@ func (i Issuer) Grant(client *Client, request TokenRequest, resources Resources)
 	if len(request.Scopes) == 0 {
 		return grant, nil
 	}
-	for n, scope := range request.Scopes {
-		at := slices.Index(grant.Scopes, scope)
-		if at < 0 {
+	for _, scope := range request.Scopes {
+		if !slices.Contains(grant.Scopes, scope) {
 			return Grant{}, scopeNotGranted(client, scope, request)
 		}
-		// the same text, but not a part of the body, which a token would keep in memory
-		request.Scopes[n] = grant.Scopes[at]
 	}
 	grant.Scopes = request.Scopes
 	return grant, nil

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/jws"
@@ -53,11 +54,14 @@ type Token struct {
 
 // Issue signs a token for a grant with the key of SigningKey.
 func (i Issuer) Issue(client *Client, grant Grant, key *keyring.SigningKey, now time.Time, random io.Reader) (Token, error) {
-	id := make([]byte, tokenIDBytes)
-	if _, err := io.ReadFull(random, id); err != nil {
+	raw := make([]byte, tokenIDBytes)
+	if _, err := io.ReadFull(random, raw); err != nil {
 		return Token{}, fmt.Errorf("read randomness for a token: %w", err)
 	}
-	claims := i.claimsOf(client, grant, base64.RawURLEncoding.EncodeToString(id), now.UTC().Truncate(time.Second))
+	var id [(tokenIDBytes*8 + 5) / 6]byte
+	base64.RawURLEncoding.Encode(id[:], raw)
+	claims := i.claimsOf(client, grant, "", now.UTC().Truncate(time.Second))
+	claims.own(id[:])
 	payload, err := claims.payload()
 	if err != nil {
 		return Token{}, err
@@ -83,9 +87,7 @@ func (i Issuer) claimsOf(client *Client, grant Grant, id string, issuedAt time.T
 		Audience:  grant.Audience,
 		ClientID:  client.ID,
 		ClientUID: client.UID,
-		// of its own: a token is remembered for longer than a client that was unpacked for
-		// one request
-		Scopes:    slices.Clone(grant.Scopes),
+		Scopes:    grant.Scopes,
 		ID:        id,
 		IssuedAt:  issuedAt,
 		ExpiresAt: issuedAt.Add(grant.Lifetime),
@@ -102,6 +104,54 @@ func (i Issuer) claimsOf(client *Client, grant Grant, id string, issuedAt time.T
 		}
 	}
 	return claims
+}
+
+// own copies all that the claims have of others, because a token is remembered for longer. Scopes
+// may be parts of a body of 64 KiB, ancestors those of another token, and what is of a client or of
+// a resource is a part of a record that may have been replaced since. It sets the id, too.
+func (c *Claims) own(id []byte) {
+	var all ownTexts
+	size := len(id) + len(c.Subject) + len(c.Audience) + len(c.ClientID) + len(c.ClientUID)
+	for _, scope := range c.Scopes {
+		size += len(scope)
+	}
+	for _, actor := range c.Actors {
+		size += len(actor)
+	}
+	for _, a := range c.Ancestors {
+		size += len(a.ID) + len(a.ClientID) + len(a.ClientUID) + len(a.KeyID)
+	}
+	all.Grow(size) // it grows for custom claims, which few tokens have
+	all.Write(id)
+	c.ID = all.String()
+	c.Subject, c.Audience, c.ClientID, c.ClientUID = all.text(c.Subject), all.text(c.Audience), all.text(c.ClientID), all.text(c.ClientUID)
+	c.Scopes, c.Actors = all.list(c.Scopes), all.list(c.Actors)
+	c.Custom, c.Ancestors = slices.Clone(c.Custom), slices.Clone(c.Ancestors)
+	for i := range c.Custom {
+		claim := &c.Custom[i]
+		claim.Name, claim.Value, claim.Values = all.text(claim.Name), all.text(claim.Value), all.list(claim.Values)
+	}
+	for i := range c.Ancestors {
+		a := &c.Ancestors[i]
+		a.ID, a.ClientID, a.ClientUID, a.KeyID = all.text(a.ID), all.text(a.ClientID), all.text(a.ClientUID), all.text(a.KeyID)
+	}
+}
+
+// ownTexts are copies of texts, one behind the other.
+type ownTexts struct{ strings.Builder }
+
+func (t *ownTexts) text(s string) string {
+	begin := t.Len()
+	t.WriteString(s)
+	return t.String()[begin:]
+}
+
+func (t *ownTexts) list(list []string) []string {
+	own := slices.Clone(list)
+	for i := range own {
+		own[i] = t.text(own[i])
+	}
+	return own
 }
 
 // The refusals of a token, all of code invalid_token.
