@@ -5,6 +5,7 @@ package revocation
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -72,8 +73,10 @@ func (h *holders) enter(token Entry, of Client) uint32 {
 	defer h.mu.Unlock()
 	number, there := h.numbers[of]
 	if !there {
-		number = h.add(of)
+		// a request has them as parts of the record of its client
+		number = h.add(Client{strings.Clone(of.ID), strings.Clone(of.Namespace)})
 	}
+	of = h.holders[number].Client
 	if token.lasts() {
 		h.holders[number].lasting++
 		h.lasting.add(of.Namespace)

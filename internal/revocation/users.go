@@ -4,6 +4,7 @@
 package revocation
 
 import (
+	"strings"
 	"sync"
 	"time"
 )
@@ -165,6 +166,7 @@ func (u *users) number(namespace string) uint32 {
 	if there {
 		return number
 	}
+	namespace = strings.Clone(namespace) // a request has it as a part of the record of its client
 	if last := len(u.free) - 1; last >= 0 {
 		number, u.free = u.free[last], u.free[:last]
 	} else {
