@@ -122,7 +122,7 @@ func (c *Claims) own(id []byte) {
 		size += len(a.ID) + len(a.ClientID) + len(a.ClientUID) + len(a.KeyID)
 	}
 	all.Grow(size) // it grows for custom claims, which few tokens have
-	all.Write(id)
+	_, _ = all.Write(id)
 	c.ID = all.String()
 	c.Subject, c.Audience, c.ClientID, c.ClientUID = all.text(c.Subject), all.text(c.Audience), all.text(c.ClientID), all.text(c.ClientUID)
 	c.Scopes, c.Actors = all.list(c.Scopes), all.list(c.Actors)
@@ -142,7 +142,7 @@ type ownTexts struct{ strings.Builder }
 
 func (t *ownTexts) text(s string) string {
 	begin := t.Len()
-	t.WriteString(s)
+	_, _ = t.WriteString(s)
 	return t.String()[begin:]
 }
 

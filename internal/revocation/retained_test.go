@@ -5,46 +5,48 @@ package revocation
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
-	"unsafe"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
 // A request has the names of its client as parts of the client's record, which may take 64 KiB and
-// be gone long before the entry is.
-func TestMemoryHasNamesOfItsOwn(t *testing.T) {
-	var state State
-	for _, lasting := range []bool{false, true} {
-		record := fmt.Sprintf("shop%t.payments", lasting)
-		id, namespace := record, record[:strings.IndexByte(record, '.')]
-		token := EntryOf(&oauth2.Claims{ID: record, IssuedAt: noon, ExpiresAt: noon.Add(oauth2.MaxTokenLifetime)})
-		if lasting {
+// be gone long before what the client revoked or used.
+func TestMemoryKeepsNoRecord(t *testing.T) {
+	const clients, length = 200, 60 << 10
+	heap := func() int {
+		var stats runtime.MemStats
+		runtime.GC()
+		runtime.GC()
+		runtime.ReadMemStats(&stats)
+		return int(stats.HeapAlloc) //nolint:gosec // there is not that much memory
+	}
+	for name, note := range map[string]func(*State, Entry, Client){
+		"a revocation": func(s *State, token Entry, of Client) { s.Revoke(token, of, noon) },
+		"of a token that lives long": func(s *State, token Entry, of Client) {
 			token.IssuedAt = 0
-		}
-		state.Revoke(token, Client{id, namespace}, noon)
-		if fresh, room := state.Use(token, namespace, noon, noon); !fresh || !room {
-			t.Fatal(fresh, room)
-		}
-		begin := unsafe.StringData(record)
-		h, u := &state.holders, &state.assertions.users
-		for client := range h.numbers {
-			if unsafe.StringData(client.ID) == begin || unsafe.StringData(client.Namespace) == begin {
-				t.Errorf("the number of %s keeps its record", client.ID)
-			}
-		}
-		for name, of := range map[string]map[string]int{"live": h.namespaces, "lasting": h.lasting.namespaces} {
-			for namespace := range of {
-				if unsafe.StringData(namespace) == begin {
-					t.Errorf("the %s count of %s keeps a record", name, namespace)
+			s.Revoke(token, of, noon)
+		},
+		"an assertion": func(s *State, used Entry, of Client) { s.Use(used, of.Namespace, noon, noon) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var state State
+			before := heap()
+			for i := range clients {
+				id := fmt.Sprintf("shop%03d.payments", i)
+				for range 2 { // an assignment to a map may replace its key
+					record := strings.Repeat("x", length) + id
+					of := Client{record[length:], record[length : length+len("shop000")]}
+					jti := fmt.Sprintf("%d %p", i, &record)
+					note(&state, EntryOf(&oauth2.Claims{ID: jti, IssuedAt: noon, ExpiresAt: noon.Add(oauth2.MaxTokenLifetime)}), of)
 				}
 			}
-		}
-		for namespace := range u.numbers {
-			if unsafe.StringData(namespace) == begin {
-				t.Errorf("the assertions of %s keep a record", namespace)
+			if after := heap(); after > before+clients*length/4 {
+				t.Errorf("%d clients hold %d bytes", clients, after-before)
 			}
-		}
+			runtime.KeepAlive(&state)
+		})
 	}
 }

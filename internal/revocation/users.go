@@ -166,7 +166,8 @@ func (u *users) number(namespace string) uint32 {
 	if there {
 		return number
 	}
-	namespace = strings.Clone(namespace) // a request has it as a part of the record of its client
+	// a request has it as a part of the record of its client
+	namespace = strings.Clone(namespace)
 	if last := len(u.free) - 1; last >= 0 {
 		number, u.free = u.free[last], u.free[:last]
 	} else {
