@@ -66,6 +66,9 @@ func (a *Authority) Exchange(ctx context.Context, caller Caller, request oauth2.
 		return Issued{Trail: trail}, err
 	}
 	if trail.Denial = subject.Denial; subject.Denial != "" {
+		if err := request.CheckGrantType(caller.Client); err != nil {
+			return Issued{Trail: trail}, err
+		}
 		return Issued{Trail: trail}, oauth2.SubjectRefused()
 	}
 	if request.For, err = subject.Claims.Exchange(caller.Client, subject.keyID); err != nil {

@@ -106,7 +106,7 @@ func TestUsedAssertionsAreBoundedHoweverManyReplicasThereAre(t *testing.T) {
 }
 
 // A replica learns what others accepted while they did not know of each other, and it takes no
-// share of anybody.
+// share of another namespace.
 func TestWhatIsLearnedBeyondTheBoundTakesNoShare(t *testing.T) {
 	learned := func(namespace string) (r *accepting) {
 		r = &accepting{}

@@ -110,8 +110,12 @@ func TestTokenEndpointRefusesExchanges(t *testing.T) {
 			caller: billing, before: func(w *world) { w.dir.known[billing].Client.GrantTypes = 0 }, status: 400, code: oauth2.UnauthorizedClient,
 			says: "add TokenExchange to spec.grantTypes", reason: oauth2.ReasonGrantTypeNotAllowed,
 		},
+		"one that the token was not sent to either": {
+			caller: stranger, status: 400, code: oauth2.UnauthorizedClient,
+			says: "add TokenExchange to spec.grantTypes", reason: oauth2.ReasonGrantTypeNotAllowed, denial: oauth2.ReasonNotForCaller,
+		},
 		"a client that the token was not sent to": {
-			caller: stranger, status: 400, code: oauth2.InvalidRequest, says: "no active access token that was sent to this client",
+			caller: stranger, before: func(w *world) { w.dir.known[stranger].Client.GrantTypes = oauth2.TokenExchange }, status: 400, code: oauth2.InvalidRequest, says: "no active access token that was sent to this client",
 			reason: oauth2.ReasonSubjectTokenRefused, denial: oauth2.ReasonNotForCaller,
 		},
 		"a token of another issuer": {

@@ -13,8 +13,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// What is wrong with the client that exchanges says nothing about the token that was sent to it:
-// its client may be another tenant's.
+// A fault of the client that exchanges is none of the token that was sent to it: the client of that
+// token may be another tenant's.
 func TestARefusedExchangeAccusesNobodyElse(t *testing.T) {
 	said := &notes{}
 	w := newWorld(t, func(c *settings) { c.audit.Usage = said })

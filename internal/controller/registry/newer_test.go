@@ -27,14 +27,14 @@ func TestRecordsOfANewerVersionAreCountedAndStay(t *testing.T) {
 		changed.Data["resource.json"] = bytes.Replace(changed.Data["resource.json"], []byte(`"version":1`), []byte(head), 1)
 		return changed
 	}
-	keys := record(t, registration.KeysSecretName, registration.KeysSecretType, map[string][]byte{"ring.json": nil, "form.json": []byte(`{"version":3}`)}, nil)
+	keys := record(t, registration.KeysSecretName, registration.KeysSecretType, map[string][]byte{"ring.json": nil, "form.json": []byte(`{"version":99}`)}, nil)
 	for name, c := range map[string]struct {
 		stored *corev1.Secret
 		count  int
 	}{
 		"a record of this version":                            {own, 0},
-		"one that this version reads, of a terminating owner": {newer(`"version":3,"minReader":1`), 1},
-		"one that this version cannot read":                   {newer(`"version":3`), 1},
+		"one that this version reads, of a terminating owner": {newer(`"version":99,"minReader":1`), 1},
+		"one that this version cannot read":                   {newer(`"version":99`), 1},
 		"the signing keys":                                    {keys, 1},
 		"a damaged record, which is none of a newer version":  {newer(`version`), 0},
 	} {
