@@ -100,7 +100,7 @@ func TestATokenIsPassedOnAsOwnersConsent(t *testing.T) {
 		code            string
 	}{
 		"a token that was not sent to the client":         {two, first, files.Status.Identifier, "invalid_request"},
-		"the client that it was issued to":                {user, first, stock.Status.Identifier, "invalid_request"},
+		"a client without the grant type":                 {user, first, stock.Status.Identifier, "unauthorized_client"},
 		"an API whose owner does not consent":             {one, first, files.Status.Identifier, "invalid_target"},
 		"the API that the token is for":                   {one, first, orders.Status.Identifier, "invalid_target"},
 		"a token that comes from the client itself":       {one, hop, stock.Status.Identifier, "invalid_request"},
