@@ -41,17 +41,14 @@ func ParseExchangeRequest(form Form) (ExchangeRequest, error) {
 	if audience := form.Get("audience"); audience != "" {
 		targets = append(targets, audience)
 	}
-	switch {
-	case len(targets) == 0:
+	if len(targets) == 0 {
 		return ExchangeRequest{}, malformedForm("resource is missing; send the identifier of the API that the token is for")
-	case len(targets) > 1:
-		return ExchangeRequest{}, refuseAbout(SubjectSeveralResources, InvalidTarget, ReasonTargetNotGranted,
-			"a token is for one API; send one resource, or one audience, and not both")
-	case !validIndicator(targets[0]):
-		return ExchangeRequest{}, refuseAbout(SubjectMalformedResource, InvalidTarget, ReasonTargetNotGranted,
-			"resource must be an absolute URI without a fragment (RFC 8707 section 2)")
 	}
-	return ExchangeRequest{SubjectToken: NewSecret(subject), TokenRequest: TokenRequest{GrantType: TokenExchange, Scopes: scopes, Resource: targets[0]}}, nil
+	target, err := onlyIndicator(targets, "a token is for one API; send one resource, or one audience, and not both")
+	if err != nil {
+		return ExchangeRequest{}, err
+	}
+	return ExchangeRequest{SubjectToken: NewSecret(subject), TokenRequest: TokenRequest{GrantType: TokenExchange, Scopes: scopes, Resource: target}}, nil
 }
 
 // SubjectRefused refuses a token that is not active, or was not sent to the client. One answer to

@@ -46,18 +46,27 @@ func ParseTokenRequest(form Form) (TokenRequest, error) {
 	}
 	resources := form.All(parameterResource)
 	request := TokenRequest{GrantType: grantType, Scopes: scopes, Audience: form.Get("audience") != ""}
-	switch {
-	case len(resources) == 0:
+	if len(resources) == 0 {
 		return request, nil
-	case len(resources) > 1:
-		return TokenRequest{}, refuseAbout(SubjectSeveralResources, InvalidTarget, ReasonTargetNotGranted,
-			"a token is for one resource; send one resource a request")
-	case !validIndicator(resources[0]):
-		return TokenRequest{}, refuseAbout(SubjectMalformedResource, InvalidTarget, ReasonTargetNotGranted,
+	}
+	request.Resource, err = onlyIndicator(resources, "a token is for one resource; send one resource a request")
+	if err != nil {
+		return TokenRequest{}, err
+	}
+	return request, nil
+}
+
+// onlyIndicator returns the resource indicator of a request, which names one at least. several is
+// the refusal of more than one.
+func onlyIndicator(indicators []string, several string) (string, error) {
+	switch {
+	case len(indicators) > 1:
+		return "", refuseAbout(SubjectSeveralResources, InvalidTarget, ReasonTargetNotGranted, several)
+	case !validIndicator(indicators[0]):
+		return "", refuseAbout(SubjectMalformedResource, InvalidTarget, ReasonTargetNotGranted,
 			"resource must be an absolute URI without a fragment (RFC 8707 section 2)")
 	}
-	request.Resource = resources[0]
-	return request, nil
+	return indicators[0], nil
 }
 
 // validIndicator reports whether s has the shape of a resource indicator (RFC 8707 section 2).
