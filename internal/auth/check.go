@@ -175,9 +175,11 @@ func (v *view) concerns(q *Request, claims *oauth2.Claims, at time.Time) (denial
 		return q.Trail.Required.Refuses(claims), need{}
 	}
 	issuer := v.source.Issuer
-	allowed := issuer.MayIntrospect(q.Caller, claims, v.resources())
+	var allowed bool
 	if q.Serves {
 		allowed = q.Caller.Serves(claims.Audience, issuer.NamespaceAudience(q.Caller.Namespace), v.resources())
+	} else {
+		allowed = issuer.MayIntrospect(q.Caller, claims, v.resources())
 	}
 	if allowed {
 		return "", need{}
