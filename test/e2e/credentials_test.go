@@ -193,7 +193,7 @@ func TestAConfigMapHasWhatAnExistingSecretLacks(t *testing.T) {
 		return other.Status.ConfigMap.Name == "own"
 	})
 	must(t, cluster.Delete(t.Context(), c))
-	gone(t, get(t, &corev1.ConfigMap{}, "beside", "sealed"))
+	gone(t, settings)
 	get(t, &corev1.Secret{}, "beside", "sealed")
 }
 
