@@ -121,7 +121,7 @@ type Record struct {
 	TraceID string
 	// Reason is why the request was refused; empty if it was not.
 	Reason oauth2.Reason
-	Trail  *auth.Trail
+	Trail  auth.Trail
 
 	span trace.Span
 }
@@ -138,13 +138,9 @@ func (r *Record) Payer() string {
 	return r.Source
 }
 
-// noTrail is that of a request without authentication.
-var noTrail auth.Trail //nolint:gochecknoglobals // a constant
-
 // Begin begins the record of a request, and its span.
 func (a *Auditor) Begin(ctx context.Context, endpoint string, from Origin) (context.Context, *Record) {
 	r := &Record{
-		Trail:    &noTrail,
 		Endpoint: endpoint, Started: a.Now(), RequestID: rand.Text(), CallerID: callerID(from.RequestID),
 	}
 	r.Source, r.SourceAddress = a.peer(from.RemoteAddr)
@@ -159,10 +155,8 @@ func (a *Auditor) Begin(ctx context.Context, endpoint string, from Origin) (cont
 // End completes the record with the decision and writes it. Keys and metadata are public and asked
 // for all the time: they are only counted. Where one source causes many refusals for one reason,
 // one line stands for all of a second.
-func (a *Auditor) End(ctx context.Context, r *Record, trail *auth.Trail, status int, err error) {
-	if trail != nil {
-		r.Trail = trail
-	}
+func (a *Auditor) End(ctx context.Context, r *Record, trail auth.Trail, status int, err error) {
+	r.Trail = trail
 	if refusal, ok := errors.AsType[*oauth2.Error](err); ok {
 		r.Reason = refusal.Reason
 	} else if err != nil { // our own fault: the log has its detail

@@ -79,7 +79,7 @@ func (r *Record) clientID() string {
 // fields are what audit lines and spans show beside the request's id, endpoint, outcome, status and
 // source. This is the allow-list.
 func (r *Record) fields() [18]field {
-	trail := r.Trail
+	trail := &r.Trail
 	return [...]field{
 		{"forwarded_for", r.ForwardedFor},
 		{"reason", string(r.Reason)},

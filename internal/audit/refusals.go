@@ -93,12 +93,12 @@ func (s *refusals) count(key refusalKey, networkOf func(source string) string, n
 // detached is a copy of a record that keeps nothing of the request in memory but its own short
 // strings.
 func (r *Record) detached() Record {
-	d, trail := *r, r.Trail
+	d, trail := *r, &r.Trail
 	d.span = noop.Span{}
 	d.CallerID, d.Source, d.ForwardedFor = strings.Clone(r.CallerID), strings.Clone(r.Source), strings.Clone(r.ForwardedFor)
 	d.SourceAddress, d.ForwardedAddress = strings.Clone(r.SourceAddress), strings.Clone(r.ForwardedAddress)
 	short := func(value string) string { return strings.Clone(repeated(value)) }
-	d.Trail = &auth.Trail{
+	d.Trail = auth.Trail{
 		ClientID: short(r.clientID()), Method: trail.Method, Credential: short(trail.Credential), TokenID: short(trail.TokenID),
 		TokenClientID: short(trail.TokenClientID), Audience: short(trail.Audience), Scope: short(trail.Scope),
 		Required: oauth2.Requirement{Audience: short(trail.Required.Audience)}, Denial: trail.Denial,

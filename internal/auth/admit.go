@@ -29,7 +29,7 @@ type Attempt struct {
 // required, and have the scopes that are required. An error refuses; the Result then has only the
 // Trail.
 func (a *Authority) Admit(ctx context.Context, attempt Attempt) (Result, error) {
-	trail := &Trail{}
+	trail := Trail{}
 	place, err := a.Enter(attempt.Source)
 	if err != nil {
 		return Result{Trail: trail}, err

@@ -26,12 +26,12 @@ func TestAuthenticationLeavesATrail(t *testing.T) {
 		prepare     func(w *world)
 		credentials func(w *world) auth.Credentials
 		reason      oauth2.Reason
-		want        func(w *world) *auth.Trail
+		want        func(w *world) auth.Trail
 	}{
 		"the right secret": {
-			nil, secretOf(reporting), "", func(w *world) *auth.Trail {
+			nil, secretOf(reporting), "", func(w *world) auth.Trail {
 				id := w.memory.clients[reporting].Client.Credentials.Verifiers[0].ID
-				return &auth.Trail{
+				return auth.Trail{
 					ClientID: reporting, Namespace: "shop", Method: oauth2.ClientSecretPost, Credential: id, Used: auth.Used{Caller: "uid-of-" + reporting, Secret: id},
 				}
 			},
@@ -40,9 +40,9 @@ func TestAuthenticationLeavesATrail(t *testing.T) {
 			func(w *world) {
 				w.memory.clients[reporting].Client.Credentials.Verifiers[0].ExpiresAt = noon.Add(time.Hour)
 			},
-			secretOf(reporting), "", func(w *world) *auth.Trail {
+			secretOf(reporting), "", func(w *world) auth.Trail {
 				id := w.memory.clients[reporting].Client.Credentials.Verifiers[0].ID
-				return &auth.Trail{
+				return auth.Trail{
 					ClientID: reporting, Namespace: "shop", Method: oauth2.ClientSecretPost, Credential: id,
 					Used: auth.Used{Caller: "uid-of-" + reporting, Secret: id, Replaced: true},
 				}
@@ -50,27 +50,27 @@ func TestAuthenticationLeavesATrail(t *testing.T) {
 		},
 		"the wrong secret says nothing of its use": {
 			nil, func(w *world) auth.Credentials { return w.credentials(reporting, wrong, "") }, oauth2.ReasonWrongSecret,
-			func(*world) *auth.Trail {
-				return &auth.Trail{ClientID: reporting, Namespace: "shop", Method: oauth2.ClientSecretPost}
+			func(*world) auth.Trail {
+				return auth.Trail{ClientID: reporting, Namespace: "shop", Method: oauth2.ClientSecretPost}
 			},
 		},
 		"a secret in the place of the client_id is not named": {
 			nil, func(w *world) auth.Credentials { return w.credentials(w.secrets[reporting], wrong, "") }, oauth2.ReasonUnknownClient,
-			func(*world) *auth.Trail { return &auth.Trail{Method: oauth2.ClientSecretPost} },
+			func(*world) auth.Trail { return auth.Trail{Method: oauth2.ClientSecretPost} },
 		},
 		"no credentials": {
-			nil, func(*world) auth.Credentials { return auth.Credentials{} }, oauth2.ReasonNoCredentials, func(*world) *auth.Trail { return &auth.Trail{} },
+			nil, func(*world) auth.Credentials { return auth.Credentials{} }, oauth2.ReasonNoCredentials, func(*world) auth.Trail { return auth.Trail{} },
 		},
 		"an assertion": {
-			nil, func(w *world) auth.Credentials { return w.assertion("a") }, "", func(*world) *auth.Trail {
-				return &auth.Trail{
+			nil, func(w *world) auth.Credentials { return w.assertion("a") }, "", func(*world) auth.Trail {
+				return auth.Trail{
 					ClientID: keyed, Namespace: "shop", Method: oauth2.PrivateKeyJWT, Used: auth.Used{Caller: "uid-of-" + keyed},
 				}
 			},
 		},
 		"a service account's token": {
-			nil, func(w *world) auth.Credentials { return w.pod(w.signer, "from-the-cluster") }, "", func(*world) *auth.Trail {
-				return &auth.Trail{
+			nil, func(w *world) auth.Credentials { return w.pod(w.signer, "from-the-cluster") }, "", func(*world) auth.Trail {
+				return auth.Trail{
 					ClientID: podded, Namespace: "shop", Method: oauth2.ServiceAccountJWT, Credential: "from-the-cluster", Used: auth.Used{Caller: "uid-of-" + podded},
 				}
 			},
@@ -453,13 +453,13 @@ func TestIssuing(t *testing.T) {
 			request, err := oauth2.ParseTokenRequest(form(t, "grant_type=client_credentials&scope=read"))
 			must(t, err)
 			caller := w.caller(reporting)
-			before := *caller.Trail
+			before := caller.Trail
 			issued, err := w.Issue(t.Context(), caller, request)
 			if (err != nil) != (c.want != "" || c.fault) || !c.fault && oauth2.ReasonOf(err) != c.want {
 				t.Fatalf("%v, want %q", err, c.want)
 			}
 			if err != nil {
-				if diff := cmp.Diff(before, *issued.Trail); diff != "" {
+				if diff := cmp.Diff(before, issued.Trail); diff != "" {
 					t.Error("the trail of a refusal (-caller +got):\n" + diff)
 				}
 				return
@@ -540,7 +540,7 @@ func TestRequestsAtOnceShareAQuestion(t *testing.T) {
 func TestMemoryAllocatesLittle(t *testing.T) {
 	w := newWorld(t)
 	token := w.token(noon, w.shop(), "read")
-	request := auth.Request{Token: token, Payer: auth.PaidBy(w.memory.clients[reporting].Client), Caller: w.memory.clients[reporting].Client, Trail: &auth.Trail{}, At: noon}
+	request := auth.Request{Token: token, Payer: auth.PaidBy(w.memory.clients[reporting].Client), Caller: w.memory.clients[reporting].Client, At: noon}
 	if n := testing.AllocsPerRun(100, func() {
 		if result, err := w.Check(t.Context(), request); err != nil || result.Denial != "" {
 			t.Fatal(result.Denial, err)

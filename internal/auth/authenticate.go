@@ -40,7 +40,7 @@ type Admission interface {
 type Caller struct {
 	oauth2.Record
 
-	Trail *Trail
+	Trail Trail
 	At    time.Time
 }
 
@@ -59,7 +59,7 @@ func (a *Authority) Authenticate(ctx context.Context, c Credentials) (Caller, er
 }
 
 func (a *Authority) authenticate(ctx context.Context, c Credentials) (Caller, error) {
-	caller := Caller{Trail: &Trail{}}
+	caller := Caller{}
 	presented, err := c.presented()
 	if err != nil {
 		return caller, err

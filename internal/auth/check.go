@@ -21,8 +21,9 @@ type Request struct {
 	// Serves means that the token must have been sent to the caller: the caller serves its
 	// audience.
 	Serves bool
-	// Trail is what is known of the caller, if anything is. The result extends it.
-	Trail *Trail
+	// Trail is what is known of the caller, if anything is. That of the result has the token,
+	// too.
+	Trail Trail
 	// At is when the request was read, or its caller authenticated.
 	At time.Time
 }
@@ -33,7 +34,7 @@ type Result struct {
 	// Claims are nil unless the token is verifiably ours. They are shared and read-only.
 	Claims *oauth2.Claims
 	Client *oauth2.Client
-	Trail  *Trail
+	Trail  Trail
 	At     time.Time
 	// keyID is the kid of the key that signed the token; empty for an opaque one.
 	keyID string
@@ -60,9 +61,7 @@ func (a *Authority) Check(ctx context.Context, q Request) (Result, error) {
 		result, needs = a.check(&q, &v, at)
 		return needs, nil
 	})
-	if result.Trail, result.At = q.Trail, at; result.Trail == nil {
-		result.Trail = &Trail{}
-	}
+	result.Trail, result.At = q.Trail, at
 	result.Trail.describe(result.Claims, v.namespaceOf(result))
 	return result, err
 }

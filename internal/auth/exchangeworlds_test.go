@@ -238,7 +238,7 @@ type graphRun struct {
 }
 
 func (r *graphRun) callerOf(c *graphClient) auth.Caller {
-	return auth.Caller{Record: r.memory.clients[c.id], Trail: &auth.Trail{}, At: r.now}
+	return auth.Caller{Record: r.memory.clients[c.id], At: r.now}
 }
 
 // fetch has a client fetch a token for itself.

@@ -15,7 +15,7 @@ import (
 type Issued struct {
 	oauth2.Token
 
-	Trail *Trail
+	Trail Trail
 	At    time.Time
 }
 
@@ -56,12 +56,11 @@ func (a *Authority) Issue(ctx context.Context, caller Caller, request oauth2.Tok
 
 // Exchange issues a token to a caller in exchange for one that was sent to it: RFC 8693.
 func (a *Authority) Exchange(ctx context.Context, caller Caller, request oauth2.ExchangeRequest) (Issued, error) {
-	trail := caller.Trail
 	subject, err := a.Check(ctx, Request{
-		Token: request.SubjectToken.Reveal(), Payer: PaidBy(caller.Client), Caller: caller.Client, Serves: true, Trail: trail, At: caller.At,
+		Token: request.SubjectToken.Reveal(), Payer: PaidBy(caller.Client), Caller: caller.Client, Serves: true, Trail: caller.Trail, At: caller.At,
 	})
-	trail.SubjectTokenID = trail.TokenID
-	trail.TokenID = ""
+	trail := subject.Trail
+	trail.SubjectTokenID, trail.TokenID = trail.TokenID, ""
 	if err != nil {
 		return Issued{Trail: trail}, err
 	}
@@ -74,7 +73,7 @@ func (a *Authority) Exchange(ctx context.Context, caller Caller, request oauth2.
 	if request.For, err = subject.Claims.Exchange(caller.Client, subject.keyID); err != nil {
 		return Issued{Trail: trail}, err
 	}
-	caller.At = subject.At
+	caller.At, caller.Trail = subject.At, trail
 	return a.Issue(ctx, caller, request.TokenRequest)
 }
 

@@ -6,8 +6,8 @@ package auth
 import "github.com/hallpass-dev/hallpass/internal/oauth2"
 
 // Trail is what the audit line and the usage report show of a decision. It holds no secret and no
-// token, and what a caller chose is in it only once its shape was checked. Each request has its
-// own; the steps of its decision extend it.
+// token, and what a caller chose is in it only once its shape was checked. It is a value: each step
+// of a decision returns what it was given together with what it adds.
 type Trail struct {
 	// ClientID is the client that calls, or that the token of a proxied request was issued to.
 	// Method and Credential are how it authenticated.

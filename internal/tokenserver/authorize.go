@@ -16,8 +16,8 @@ import (
 // reads no parameter, so nothing of a request decides, is repeated or is redirected to.
 type authorizeEndpoint struct{}
 
-func (authorizeEndpoint) serve(r *http.Request, _ request) (answer.Answer, *auth.Trail, error) {
+func (authorizeEndpoint) serve(r *http.Request, _ request) (answer.Answer, auth.Trail, error) {
 	err := oauth2.Refuse(oauth2.UnsupportedResponseType, oauth2.ReasonPeopleNotServed,
 		"there is no login here; a program gets a token at the token endpoint with credentials of its own")
-	return answer.NoLogin(err, answer.WantsPage(r.Header.Values("Accept"))), nil, err
+	return answer.NoLogin(err, answer.WantsPage(r.Header.Values("Accept"))), auth.Trail{}, err
 }

@@ -18,7 +18,7 @@ import (
 // 403, never 400, which some proxies take for a fault of the server.
 type forwardAuthEndpoint struct{ authority *auth.Authority }
 
-func (f forwardAuthEndpoint) serve(r *http.Request, in request) (answer.Answer, *auth.Trail, error) {
+func (f forwardAuthEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
 	attempt := auth.Attempt{Authorization: r.Header.Values("Authorization"), Source: in.source, At: in.at}
 	attempt.Required, attempt.RequirementError = oauth2.ParseRequirementQuery(r.URL.RawQuery)
 	result, err := f.authority.Admit(r.Context(), attempt)

@@ -34,9 +34,9 @@ type introspectEndpoint struct {
 	certifiers func() *x509.CertPool
 }
 
-func (e *introspectEndpoint) serve(r *http.Request, in request) (answer.Answer, *auth.Trail, error) {
+func (e *introspectEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
 	if err := e.certified(r, in); err != nil {
-		return answer.Answer{}, nil, err
+		return answer.Answer{}, auth.Trail{}, err
 	}
 	caller, err := e.authority.Authenticate(r.Context(), in.credentials(r, nil))
 	if err != nil {

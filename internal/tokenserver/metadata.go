@@ -23,8 +23,8 @@ const publicMaxAge = 15 * time.Minute
 // keysEndpoint publishes the keys: RFC 7517 section 5.
 type keysEndpoint struct{ keys auth.Memory }
 
-func (e keysEndpoint) serve(_ *http.Request, in request) (answer.Answer, *auth.Trail, error) {
-	return answer.Public("application/jwk-set+json", e.keys.Ring().JWKS(in.at), publicMaxAge), nil, nil
+func (e keysEndpoint) serve(_ *http.Request, in request) (answer.Answer, auth.Trail, error) {
+	return answer.Public("application/jwk-set+json", e.keys.Ring().JWKS(in.at), publicMaxAge), auth.Trail{}, nil
 }
 
 // metadataDocument is that of RFC 8414, which OpenID Connect discovery clients read too: for them
@@ -74,17 +74,17 @@ type renderedMetadata struct {
 	body []byte
 }
 
-func (e *metadataEndpoint) serve(_ *http.Request, in request) (answer.Answer, *auth.Trail, error) {
+func (e *metadataEndpoint) serve(_ *http.Request, in request) (answer.Answer, auth.Trail, error) {
 	last := e.rendered.Load()
 	if last == nil || in.at.Before(last.at) || in.at.Sub(last.at) >= metadataFresh {
 		body, err := json.Marshal(e.document())
 		if err != nil {
-			return answer.Answer{}, nil, fmt.Errorf("render the metadata: %w", err)
+			return answer.Answer{}, auth.Trail{}, fmt.Errorf("render the metadata: %w", err)
 		}
 		last = &renderedMetadata{in.at, body}
 		e.rendered.Store(last)
 	}
-	return answer.Public(answer.JSON, last.body, publicMaxAge), nil, nil
+	return answer.Public(answer.JSON, last.body, publicMaxAge), auth.Trail{}, nil
 }
 
 func (e *metadataEndpoint) document() metadataDocument {
@@ -134,7 +134,7 @@ type resourceEndpoint struct {
 	resources oauth2.Resources
 }
 
-func (e resourceEndpoint) serve(r *http.Request, in request) (answer.Answer, *auth.Trail, error) {
+func (e resourceEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
 	resource := e.resources.Resource(oauth2.ObjectName{Namespace: r.PathValue("namespace"), Name: r.PathValue("name")})
 	if resource == nil {
 		return notFound.serve(r, in)
@@ -147,7 +147,7 @@ func (e resourceEndpoint) serve(r *http.Request, in request) (answer.Answer, *au
 		BearerMethods:        []string{"header"},
 	})
 	if err != nil {
-		return answer.Answer{}, nil, fmt.Errorf("render the metadata of resource %s: %w", resource.Identifier, err)
+		return answer.Answer{}, auth.Trail{}, fmt.Errorf("render the metadata of resource %s: %w", resource.Identifier, err)
 	}
-	return answer.Public(answer.JSON, body, publicMaxAge), nil, nil
+	return answer.Public(answer.JSON, body, publicMaxAge), auth.Trail{}, nil
 }

@@ -17,7 +17,7 @@ import (
 // endpoint answers requests. It returns the Trail of its decision, also beside an error.
 // An error without an answer of its own is answered by answer.Refusal.
 type endpoint interface {
-	serve(r *http.Request, in request) (answer.Answer, *auth.Trail, error)
+	serve(r *http.Request, in request) (answer.Answer, auth.Trail, error)
 }
 
 // request is what was read of a request: its parameters, when they were complete, and the source
@@ -109,18 +109,18 @@ func (p *port) fresh(name string) error {
 // serve reads the parameters before it takes one of the places in flight: a slow sender holds none.
 func (p *port) serve(
 	r *http.Request, name string, read readForm, e endpoint, in request,
-) (answer.Answer, *auth.Trail, error) {
+) (answer.Answer, auth.Trail, error) {
 	err := p.fresh(name)
 	if err != nil {
-		return answer.Answer{}, nil, err
+		return answer.Answer{}, auth.Trail{}, err
 	}
 	if read != nil {
 		if in.form, err = read(r); err != nil {
-			return answer.Answer{}, nil, err
+			return answer.Answer{}, auth.Trail{}, err
 		}
 		in.at = p.authority.Now()
 		if in.place, err = p.authority.Enter(in.source); err != nil {
-			return answer.Answer{}, nil, err
+			return answer.Answer{}, auth.Trail{}, err
 		}
 		defer in.place.Leave()
 	}
@@ -150,8 +150,8 @@ func write(w http.ResponseWriter, a answer.Answer, requestID string) {
 // refuses is an endpoint that refuses every request.
 type refuses struct{ err *answer.Error }
 
-func (e refuses) serve(*http.Request, request) (answer.Answer, *auth.Trail, error) {
-	return answer.Answer{}, nil, e.err
+func (e refuses) serve(*http.Request, request) (answer.Answer, auth.Trail, error) {
+	return answer.Answer{}, auth.Trail{}, e.err
 }
 
 // notFound is at all other paths.

@@ -81,7 +81,7 @@ func (e *feedEndpoint) Admit(caller auth.Caller) error {
 	return nil
 }
 
-func (e *feedEndpoint) serve(r *http.Request, in request) (answer.Answer, *auth.Trail, error) {
+func (e *feedEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
 	caller, err := e.authority.Authenticate(r.Context(), in.credentials(r, e))
 	if err != nil {
 		return answer.Answer{}, caller.Trail, err

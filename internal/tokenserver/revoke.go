@@ -41,7 +41,7 @@ func (e *revokeEndpoint) Admit(caller auth.Caller) error {
 	return nil
 }
 
-func (e *revokeEndpoint) serve(r *http.Request, in request) (answer.Answer, *auth.Trail, error) {
+func (e *revokeEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
 	caller, err := e.authority.Authenticate(r.Context(), in.credentials(r, e))
 	trail := caller.Trail
 	if err != nil {

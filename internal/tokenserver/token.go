@@ -19,7 +19,7 @@ type tokenEndpoint struct {
 	limit     *budget.Budget // by client and namespace; see issues
 }
 
-func (t *tokenEndpoint) serve(r *http.Request, in request) (answer.Answer, *auth.Trail, error) {
+func (t *tokenEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
 	credentials := in.credentials(r, t)
 	credentials.AsGrant = in.form.Get("grant_type") == oauth2.GrantJWTBearer
 	caller, err := t.authority.Authenticate(r.Context(), credentials)
