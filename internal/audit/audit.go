@@ -139,8 +139,8 @@ func (r *Record) Payer() string {
 }
 
 // Begin begins the record of a request, and its span.
-func (a *Auditor) Begin(ctx context.Context, endpoint string, from Origin) (context.Context, *Record) {
-	r := &Record{
+func (a *Auditor) Begin(ctx context.Context, endpoint string, from Origin) (context.Context, Record) {
+	r := Record{
 		Endpoint: endpoint, Started: a.Now(), RequestID: rand.Text(), CallerID: callerID(from.RequestID),
 	}
 	r.Source, r.SourceAddress = a.peer(from.RemoteAddr)
