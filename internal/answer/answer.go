@@ -51,14 +51,14 @@ func private(status int, contentType string, body []byte, further ...Header) Ans
 
 // Public is an answer that everybody may store for a time.
 func Public(contentType string, body []byte, maxAge time.Duration) Answer {
-	header := []Header{{"Cache-Control", "public, max-age=" + strconv.Itoa(int(maxAge/time.Second))}}
+	header := append(make([]Header, 0, 3), Header{"Cache-Control", "public, max-age=" + strconv.Itoa(int(maxAge/time.Second))})
 	return Answer{Status: http.StatusOK, Header: typed(header, contentType, body), Body: body}
 }
 
 // Tagged is an answer that its caller may store, if it asks each time whether it is still current.
 // Of a current one there is no body: RFC 9110 section 15.4.5.
 func Tagged(contentType string, body []byte, tag string, current bool) Answer {
-	header := []Header{{"Etag", tag}, {"Cache-Control", "private, no-cache"}, {"Vary", "Authorization"}}
+	header := append(make([]Header, 0, 5), Header{"Etag", tag}, Header{"Cache-Control", "private, no-cache"}, Header{"Vary", "Authorization"})
 	if current {
 		return Answer{Status: http.StatusNotModified, Header: header}
 	}
