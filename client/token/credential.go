@@ -111,7 +111,7 @@ func inFile(file string) func(context.Context) (string, error) {
 	return func(context.Context) (string, error) {
 		content, err := os.ReadFile(file)
 		if err != nil {
-			return "", err //nolint:wrapcheck // whoever asks says what was read
+			return "", err //nolint:wrapcheck // the caller adds what was read
 		}
 		token := strings.TrimSpace(string(content))
 		if token == "" {

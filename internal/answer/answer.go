@@ -40,7 +40,7 @@ func Private(contentType string, body []byte) Answer {
 	return private(http.StatusOK, contentType, body)
 }
 
-// privateJSON are the headers of most answers, made once. Nobody may change them.
+// privateJSON are the headers of most answers, made once and read-only.
 var privateJSON = slices.Clip(private(http.StatusOK, JSON, []byte("{}")).Header) //nolint:gochecknoglobals // a constant
 
 func private(status int, contentType string, body []byte, further ...Header) Answer {

@@ -295,7 +295,7 @@ func TestClientsUseTheMethodThatTheyRegistered(t *testing.T) {
 	}
 }
 
-// A client that is told to wait sends the same assertion again.
+// A client that is asked to wait sends the same assertion again.
 func TestAnAssertionThatIsThrottledIsNotUsedUp(t *testing.T) {
 	w, signer := newWorld(t, func(c *settings) { c.ClientRate = 1 }), newSigner(t, jws.ES256)
 	w.registerKeys(keyed, signer)
@@ -312,7 +312,7 @@ func TestAnAssertionThatIsThrottledIsNotUsedUp(t *testing.T) {
 	w.now = w.now.Add(time.Second)
 	send("once", http.StatusOK)
 	w.now = w.now.Add(time.Second)
-	for range 10 { // whoever repeats a used one takes nothing from the client
+	for range 10 { // a used one that is repeated takes nothing from the client
 		send("once", http.StatusUnauthorized)
 	}
 	send("the next", http.StatusOK)

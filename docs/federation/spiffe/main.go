@@ -38,7 +38,7 @@ func run(ctx context.Context) error {
 	}
 	defer func() { _ = agent.Close() }()
 	svid := func(ctx context.Context) (string, error) {
-		// an SVID for Hallpass is for nobody else
+		// an SVID for Hallpass has no other audience
 		svid, err := agent.FetchJWTSVID(ctx, jwtsvid.Params{Audience: issuer})
 		if err != nil {
 			return "", fmt.Errorf("fetch a JWT-SVID: %w", err)

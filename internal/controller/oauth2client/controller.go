@@ -165,7 +165,7 @@ func (r *Reconciler) attempt(ctx context.Context, c *v1alpha1.OAuth2Client, m me
 	wanted, stalls := statusOf(c, m, s, d)
 	result := wait(r.Policy.Room, c, d)
 	if result.RequeueAfter == 0 {
-		// also behind an obstacle: the status says so once it is due
+		// also behind an obstacle: the status has it once it is due
 		due := wanted.Rotation.NextAt.Time
 		if !due.After(s.at.Earliest) {
 			due = time.Time{}

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// A metric that no alert and no panel asks for is read by nobody.
+// A metric that no alert and no panel asks for is not read.
 func TestEveryMetricIsInAnAlertOrOnTheDashboard(t *testing.T) {
 	var exported []string
 	for _, dir := range []string{"cmd", "internal"} {
