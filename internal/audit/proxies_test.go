@@ -81,7 +81,7 @@ func TestALineHasTheWholeAddress(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, record := auditor.Begin(t.Context(), Token, Origin{RemoteAddr: c.remote, ForwardedFor: []string{c.forwarded}})
-			record = record.detached()
+			*record = record.detached()
 			if line := string(record.line(nil, record.Started, 200, 1)); !strings.Contains(line, c.want) || strings.Contains(line, c.lacks) {
 				t.Errorf("the line is %s", line)
 			}

@@ -43,10 +43,10 @@ func newBook(t *testing.T) *book {
 func (b *book) decide(source string, reason oauth2.Reason, trail auth.Trail) {
 	ctx, record := b.Begin(b.t.Context(), Token, Origin{RemoteAddr: source + ":1"})
 	if reason == "" {
-		b.End(ctx, &record, trail, http.StatusOK, nil)
+		b.End(ctx, record, trail, http.StatusOK, nil)
 		return
 	}
-	b.End(ctx, &record, trail, http.StatusUnauthorized, oauth2.Refuse(oauth2.InvalidClient, reason, "refused"))
+	b.End(ctx, record, trail, http.StatusUnauthorized, oauth2.Refuse(oauth2.InvalidClient, reason, "refused"))
 }
 
 // lines returns the lines since it was called last.
@@ -215,7 +215,7 @@ func TestTheSourcesOfANetworkHideNoRefusalOfOthers(t *testing.T) {
 	b := newBook(t)
 	refuse := func(address string) []map[string]any {
 		ctx, record := b.Begin(t.Context(), Token, Origin{RemoteAddr: "[" + address + "]:1"})
-		b.End(ctx, &record, auth.Trail{}, http.StatusUnauthorized, oauth2.Refuse(oauth2.InvalidClient, wrong, "refused"))
+		b.End(ctx, record, auth.Trail{}, http.StatusUnauthorized, oauth2.Refuse(oauth2.InvalidClient, wrong, "refused"))
 		return b.lines()
 	}
 	for i := range 2 * refusalEntries {

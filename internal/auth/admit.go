@@ -28,25 +28,24 @@ type Attempt struct {
 // Admit decides whether a request may pass: its token must be good, for the audience that is
 // required, and have the scopes that are required. An error refuses; the Result then has only the
 // Trail.
-func (a *Authority) Admit(ctx context.Context, attempt Attempt) (Result, error) {
-	trail := Trail{}
+func (a *Authority) Admit(ctx context.Context, attempt Attempt) (result Result, err error) {
 	place, err := a.Enter(attempt.Source)
 	if err != nil {
-		return Result{Trail: trail}, err
+		return result, err
 	}
 	defer place.Leave()
 	if err := a.Fresh(); err != nil {
-		return Result{Trail: trail}, err
+		return result, err
 	}
 	if attempt.RequirementError != nil {
-		return Result{Trail: trail}, attempt.RequirementError
+		return result, attempt.RequirementError
 	}
-	trail.Required = attempt.Required
+	result.Trail.Required = attempt.Required
 	token, err := oauth2.ParseBearer(attempt.Authorization)
 	if err != nil {
-		return Result{Trail: trail}, err
+		return result, err
 	}
-	result, err := a.Check(ctx, Request{Token: token.Reveal(), Payer: Payer{Source: attempt.Source}, Trail: trail, At: attempt.At})
+	result, err = a.Check(ctx, &Request{Token: token.Reveal(), Payer: Payer{Source: attempt.Source}, Trail: result.Trail, At: attempt.At})
 	if err != nil {
 		return result, err
 	}

@@ -276,7 +276,7 @@ func TestADenialEndsATokenWhateverIsRemembered(t *testing.T) {
 			"it is remembered since it was issued": func(w *world) string {
 				request, err := oauth2.ParseTokenRequest(form(t, "grant_type=client_credentials"))
 				must(t, err)
-				issued, err := w.Issue(t.Context(), w.caller(reporting), request)
+				issued, err := w.Issue(t.Context(), new(w.caller(reporting)), request)
 				must(t, err)
 				return issued.Value.Reveal()
 			},
@@ -312,10 +312,10 @@ func TestARevokedTokenIsDenied(t *testing.T) {
 		t.Errorf("%q, %v", result.Denial, err)
 	}
 	// Read does not ask whether a token was revoked.
-	if result, err := w.Read(t.Context(), auth.Request{Token: token.Value.Reveal(), At: noon}); err != nil || result.Denial != "" || result.Claims.ID != token.Claims.ID {
+	if result, err := w.Read(t.Context(), &auth.Request{Token: token.Value.Reveal(), At: noon}); err != nil || result.Denial != "" || result.Claims.ID != token.Claims.ID {
 		t.Errorf("%q, %v", result.Denial, err)
 	}
-	if result, err := w.Read(t.Context(), auth.Request{Token: "a.b.c", At: noon}); err != nil || result.Denial != oauth2.ReasonTokenMalformed {
+	if result, err := w.Read(t.Context(), &auth.Request{Token: "a.b.c", At: noon}); err != nil || result.Denial != oauth2.ReasonTokenMalformed {
 		t.Errorf("%q, %v", result.Denial, err)
 	}
 }
@@ -454,7 +454,7 @@ func TestIssuing(t *testing.T) {
 			must(t, err)
 			caller := w.caller(reporting)
 			before := caller.Trail
-			issued, err := w.Issue(t.Context(), caller, request)
+			issued, err := w.Issue(t.Context(), &caller, request)
 			if (err != nil) != (c.want != "" || c.fault) || !c.fault && oauth2.ReasonOf(err) != c.want {
 				t.Fatalf("%v, want %q", err, c.want)
 			}
@@ -542,7 +542,7 @@ func TestMemoryAllocatesLittle(t *testing.T) {
 	token := w.token(noon, w.shop(), "read")
 	request := auth.Request{Token: token, Payer: auth.PaidBy(w.memory.clients[reporting].Client), Caller: w.memory.clients[reporting].Client, At: noon}
 	if n := testing.AllocsPerRun(100, func() {
-		if result, err := w.Check(t.Context(), request); err != nil || result.Denial != "" {
+		if result, err := w.Check(t.Context(), &request); err != nil || result.Denial != "" {
 			t.Fatal(result.Denial, err)
 		}
 	}); n > 2 {

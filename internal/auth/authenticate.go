@@ -33,7 +33,7 @@ type Credentials struct {
 // Admission is asked before an assertion is used up, so that a client that it refuses can send the
 // assertion again. It is an interface because a method value would be allocated for each request.
 type Admission interface {
-	Admit(caller Caller) error
+	Admit(client *oauth2.Client, at time.Time) error
 }
 
 // Caller is a client that authenticated. Of one that did not only the Trail is set.
@@ -50,16 +50,15 @@ type Caller struct {
 //
 // An assertion as the grant is verified as a client assertion is, and used up in the same table;
 // only the code of a refusal is another one.
-func (a *Authority) Authenticate(ctx context.Context, c Credentials) (Caller, error) {
-	caller, err := a.authenticate(ctx, c)
+func (a *Authority) Authenticate(ctx context.Context, c Credentials) (caller Caller, err error) {
+	caller, err = a.authenticate(ctx, &c)
 	if c.AsGrant {
 		err = oauth2.OfGrant(err)
 	}
 	return caller, err
 }
 
-func (a *Authority) authenticate(ctx context.Context, c Credentials) (Caller, error) {
-	caller := Caller{}
+func (a *Authority) authenticate(ctx context.Context, c *Credentials) (caller Caller, _ error) {
 	presented, err := c.presented()
 	if err != nil {
 		return caller, err
@@ -105,7 +104,7 @@ func (a *Authority) authenticate(ctx context.Context, c Credentials) (Caller, er
 		return caller, err
 	}
 	caller.Record, caller.Trail.Used = found.record, found.used
-	if err := c.admit(caller); err != nil {
+	if err := c.admit(&caller); err != nil {
 		return caller, err
 	}
 	if err := a.spend(found, at); err != nil {
@@ -115,18 +114,18 @@ func (a *Authority) authenticate(ctx context.Context, c Credentials) (Caller, er
 	return caller, nil
 }
 
-func (c Credentials) presented() (oauth2.Presented, error) {
+func (c *Credentials) presented() (oauth2.Presented, error) {
 	if c.AsGrant {
 		return oauth2.ParseAssertionGrant(c.Authorization, c.Form)
 	}
 	return oauth2.ParsePresented(c.Authorization, c.Form)
 }
 
-func (c Credentials) admit(caller Caller) error {
+func (c *Credentials) admit(caller *Caller) error {
 	if c.Admission == nil {
 		return nil
 	}
-	return c.Admission.Admit(caller)
+	return c.Admission.Admit(caller.Client, caller.At)
 }
 
 // needs is what could mend a refusal: another registration, or the keys of the cluster. No

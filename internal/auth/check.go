@@ -28,46 +28,52 @@ type Request struct {
 	At time.Time
 }
 
-// Result is a denial, or the claims of the token and the client it was issued to.
-type Result struct {
+// Verdict is a denial, or the claims of the token and the client it was issued to.
+type Verdict struct {
 	Denial oauth2.Reason
 	// Claims are nil unless the token is verifiably ours. They are shared and read-only.
 	Claims *oauth2.Claims
 	Client *oauth2.Client
-	Trail  Trail
-	At     time.Time
 	// keyID is the kid of the key that signed the token; empty for an opaque one.
 	keyID string
 }
 
+// Result is a verdict at an instant.
+type Result struct {
+	Verdict
+
+	Trail Trail
+	At    time.Time
+}
+
 // Read reads a token of this issuer and reports whether it is valid in itself, regardless of its
 // client. An error means that it cannot be decided.
-func (a *Authority) Read(ctx context.Context, q Request) (Result, error) {
-	v, result := a.look(q.Payer), Result{}
-	at, err := v.decide(ctx, q.At, func(at time.Time) (needs need, _ error) {
-		result, needs = a.read(&q, &v, at)
+func (a *Authority) Read(ctx context.Context, q *Request) (result Result, err error) {
+	v := a.look(q.Payer)
+	result.Trail = q.Trail
+	result.At, err = v.decide(ctx, q.At, func(at time.Time) (needs need, _ error) {
+		result.Verdict, needs = a.read(q, &v, at)
 		return needs, nil
 	})
-	result.Trail, result.At = q.Trail, at
 	return result, err
 }
 
 // Check decides whether a token is good. Introspection, forward-auth and ext_authz all ask it, so
 // that what is revoked at one of them is revoked at all. An error means that it cannot be decided,
 // and refuses.
-func (a *Authority) Check(ctx context.Context, q Request) (Result, error) {
-	v, result := a.look(q.Payer), Result{}
-	at, err := v.decide(ctx, q.At, func(at time.Time) (needs need, _ error) {
-		result, needs = a.check(&q, &v, at)
+func (a *Authority) Check(ctx context.Context, q *Request) (result Result, err error) {
+	v := a.look(q.Payer)
+	result.Trail = q.Trail
+	result.At, err = v.decide(ctx, q.At, func(at time.Time) (needs need, _ error) {
+		result.Verdict, needs = a.check(q, &v, at)
 		return needs, nil
 	})
-	result.Trail, result.At = q.Trail, at
-	result.Trail.describe(result.Claims, v.namespaceOf(result))
+	result.Trail.describe(result.Claims, v.namespaceOf(result.Verdict))
 	return result, err
 }
 
 // namespaceOf is the namespace of the client of a token; empty if the client is not known.
-func (v *view) namespaceOf(result Result) string {
+func (v *view) namespaceOf(result Verdict) string {
 	if result.Client != nil {
 		return result.Client.Namespace
 	}
@@ -81,7 +87,7 @@ func (v *view) namespaceOf(result Result) string {
 }
 
 // read reads a token by the keys or the records of the view.
-func (a *Authority) read(q *Request, v *view, at time.Time) (result Result, needs need) {
+func (a *Authority) read(q *Request, v *view, at time.Time) (result Verdict, needs need) {
 	opaque, err := oauth2.ParseOpaqueToken(oauth2.NewSecret(q.Token))
 	if err == nil {
 		result.Claims, err = a.Issuer.ReadOpaque(opaque.Value, v.mintedOf(opaque.ID), at)
@@ -111,13 +117,13 @@ func (a *Authority) readSigned(q *Request, v *view, at time.Time) (oauth2.Verifi
 		return oauth2.Verified{}, err
 	}
 	if err = read.Check(ring, at); err == nil {
-		a.verified.put(v.namespaceOf(Result{Claims: read.Claims}), token, read)
+		a.verified.put(v.namespaceOf(Verdict{Claims: read.Claims}), token, read)
 	}
 	return read, err
 }
 
 // check decides about a token by the view. The steps are in the order in which they deny.
-func (a *Authority) check(q *Request, v *view, at time.Time) (Result, need) {
+func (a *Authority) check(q *Request, v *view, at time.Time) (Verdict, need) {
 	result, needs := a.read(q, v, at)
 	if result.Denial != "" {
 		return result, needs

@@ -59,7 +59,7 @@ func newChained(t *testing.T) *chained {
 // exchange exchanges a token as a client.
 func (w *chained) exchange(id, token, target string, scopes ...string) (auth.Issued, error) {
 	w.t.Helper()
-	return w.Exchange(w.t.Context(), w.caller(id), oauth2.ExchangeRequest{
+	return w.Exchange(w.t.Context(), new(w.caller(id)), oauth2.ExchangeRequest{
 		SubjectToken: oauth2.NewSecret(token), TokenRequest: oauth2.TokenRequest{GrantType: oauth2.TokenExchange, Resource: target, Scopes: scopes},
 	})
 }
@@ -139,7 +139,7 @@ func TestWhoMayExchangeWhat(t *testing.T) {
 		"the client that the token was issued to, which serves the audience": {
 			before: allow, caller: gateway, code: oauth2.InvalidRequest,
 			token: func(w *chained) string {
-				issued, err := w.Issue(w.t.Context(), w.caller(gateway), oauth2.TokenRequest{GrantType: oauth2.ClientCredentials})
+				issued, err := w.Issue(w.t.Context(), new(w.caller(gateway)), oauth2.TokenRequest{GrantType: oauth2.ClientCredentials})
 				must(w.t, err)
 				return issued.Value.Reveal()
 			},
@@ -152,7 +152,7 @@ func TestWhoMayExchangeWhat(t *testing.T) {
 				})
 				w.memory.resources[0].Consents = []oauth2.Consent{{Namespaces: []string{"files"}, Scopes: []string{"orders.read"}}}
 				w.source = w.memory.clone()
-				own, err := w.Issue(w.t.Context(), w.caller(archive), oauth2.TokenRequest{GrantType: oauth2.ClientCredentials, Resource: w.ordersAPI})
+				own, err := w.Issue(w.t.Context(), new(w.caller(archive)), oauth2.TokenRequest{GrantType: oauth2.ClientCredentials, Resource: w.ordersAPI})
 				must(w.t, err)
 				back, err := w.exchange(gateway, own.Value.Reveal(), w.filesAPI)
 				must(w.t, err)

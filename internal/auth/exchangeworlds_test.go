@@ -253,7 +253,7 @@ func (r *graphRun) fetch() {
 		token.api = r.apis[r.random.IntN(len(r.apis))]
 		token.scopes, request.Resource = r.gave(c, token.api, false), token.api.identifier
 	}
-	issued, err := r.Issue(r.t.Context(), r.callerOf(c), request)
+	issued, err := r.Issue(r.t.Context(), new(r.callerOf(c)), request)
 	if (err == nil) != (len(token.scopes) > 0) {
 		r.t.Fatalf("%s fetches a token for %q: %v, want %q", c.id, request.Resource, err, token.scopes)
 	}
@@ -293,7 +293,7 @@ func (r *graphRun) exchangeAny() {
 	}
 	asked := someOf(r.random, graphScopes, 0.3)
 	want, ok := r.exchanged(c, from, api, asked)
-	issued, err := r.Exchange(r.t.Context(), r.callerOf(c), oauth2.ExchangeRequest{
+	issued, err := r.Exchange(r.t.Context(), new(r.callerOf(c)), oauth2.ExchangeRequest{
 		SubjectToken: oauth2.NewSecret(from.value),
 		TokenRequest: oauth2.TokenRequest{GrantType: oauth2.TokenExchange, Resource: api.identifier, Scopes: asked},
 	})

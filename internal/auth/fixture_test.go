@@ -349,7 +349,7 @@ func (w *world) mint(opaque bool) string {
 // introspect checks a token for a caller.
 func (w *world) introspect(id, token string) (auth.Result, error) {
 	w.t.Helper()
-	return w.Check(w.t.Context(), auth.Request{Token: token, Payer: auth.PaidBy(w.memory.clients[id].Client), Caller: w.memory.clients[id].Client, At: w.now})
+	return w.Check(w.t.Context(), &auth.Request{Token: token, Payer: auth.PaidBy(w.memory.clients[id].Client), Caller: w.memory.clients[id].Client, At: w.now})
 }
 
 // admit checks a token for a proxy that requires an audience and scopes.

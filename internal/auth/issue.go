@@ -21,9 +21,9 @@ type Issued struct {
 
 // Issue issues a token to a caller: RFC 6749 section 4.4. A grant that memory refuses is looked up,
 // because the client may have been given it a moment ago.
-func (a *Authority) Issue(ctx context.Context, caller Caller, request oauth2.TokenRequest) (Issued, error) {
+func (a *Authority) Issue(ctx context.Context, caller *Caller, request oauth2.TokenRequest) (issued Issued, err error) {
 	client := caller.Client
-	issued := Issued{Trail: caller.Trail}
+	issued.Trail = caller.Trail
 	v, grant := a.look(PaidBy(client)), oauth2.Grant{}
 	at, err := v.decide(ctx, caller.At, func(time.Time) (needs need, err error) {
 		grant, needs, err = a.grant(client, request, &v)
@@ -55,8 +55,8 @@ func (a *Authority) Issue(ctx context.Context, caller Caller, request oauth2.Tok
 }
 
 // Exchange issues a token to a caller in exchange for one that was sent to it: RFC 8693.
-func (a *Authority) Exchange(ctx context.Context, caller Caller, request oauth2.ExchangeRequest) (Issued, error) {
-	subject, err := a.Check(ctx, Request{
+func (a *Authority) Exchange(ctx context.Context, caller *Caller, request oauth2.ExchangeRequest) (Issued, error) {
+	subject, err := a.Check(ctx, &Request{
 		Token: request.SubjectToken.Reveal(), Payer: PaidBy(caller.Client), Caller: caller.Client, Serves: true, Trail: caller.Trail, At: caller.At,
 	})
 	trail := subject.Trail
@@ -73,8 +73,7 @@ func (a *Authority) Exchange(ctx context.Context, caller Caller, request oauth2.
 	if request.For, err = subject.Claims.Exchange(caller.Client, subject.keyID); err != nil {
 		return Issued{Trail: trail}, err
 	}
-	caller.At, caller.Trail = subject.At, trail
-	return a.Issue(ctx, caller, request.TokenRequest)
+	return a.Issue(ctx, &Caller{Record: caller.Record, Trail: trail, At: subject.At}, request.TokenRequest)
 }
 
 // grant decides what a client gets by a view.

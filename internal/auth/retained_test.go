@@ -34,7 +34,7 @@ func TestATokenThatIsRememberedDoesNotHoldTheRequest(t *testing.T) {
 		must(t, err)
 		request, err := oauth2.ParseTokenRequest(form)
 		must(t, err)
-		_, err = w.Issue(t.Context(), caller, request)
+		_, err = w.Issue(t.Context(), &caller, request)
 		must(t, err)
 	}
 	if after := heldBy(); after > before+tokens*padding/4 {

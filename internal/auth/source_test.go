@@ -44,7 +44,7 @@ func grants(parameters func(w *world) url.Values) func(*world) outcome {
 		request, err := oauth2.ParseTokenRequest(form(w.t, "grant_type=client_credentials&"+parameters(w).Encode()))
 		must(w.t, err)
 		caller := w.caller(reporting)
-		issued, err := w.Issue(w.t.Context(), caller, request)
+		issued, err := w.Issue(w.t.Context(), &caller, request)
 		return outcome{oauth2.ReasonOf(err), issued.At}
 	}
 }
@@ -338,7 +338,7 @@ func TestBudgetsOfAllCallers(t *testing.T) {
 		must(t, err)
 		asked, err := oauth2.ParseTokenRequest(form(t, "grant_type=client_credentials&resource="+url.QueryEscape(w.ordersAPI)))
 		must(t, err)
-		if _, err := w.Issue(t.Context(), caller, asked); oauth2.ReasonOf(err) != oauth2.ReasonTargetNotGranted {
+		if _, err := w.Issue(t.Context(), &caller, asked); oauth2.ReasonOf(err) != oauth2.ReasonTargetNotGranted {
 			t.Fatalf("client %d: %v", i, err)
 		}
 	}

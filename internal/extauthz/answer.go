@@ -34,7 +34,7 @@ var identityHeaders = func() (names [len(answer.IdentityHeaders)]string) { //nol
 
 // allowed lets a request pass with the identity headers, and without any that an upstream could
 // mistake for one.
-func allowed(identity *answer.Identity, result auth.Result, request *authv3.AttributeContext_HttpRequest) *authv3.CheckResponse {
+func allowed(identity *answer.Identity, verdict auth.Verdict, request *authv3.AttributeContext_HttpRequest) *authv3.CheckResponse {
 	// all in one piece of memory: each request that passes has them
 	var options [len(identityHeaders)]struct {
 		option corev3.HeaderValueOption
@@ -52,7 +52,7 @@ func allowed(identity *answer.Identity, result auth.Result, request *authv3.Attr
 		HttpResponse: &authv3.CheckResponse_OkResponse{OkResponse: &authv3.OkHttpResponse{
 			Headers: set, HeadersToRemove: lookalikes(request),
 		}},
-		DynamicMetadata: metadata(result),
+		DynamicMetadata: metadata(verdict),
 	}
 }
 
@@ -123,8 +123,8 @@ func looksAlike(name string) bool {
 
 // metadata has the claims of the token, for filters after this one and for access logs. The names
 // are those of the claims.
-func metadata(result auth.Result) *structpb.Struct {
-	claims := result.Claims
+func metadata(verdict auth.Verdict) *structpb.Struct {
+	claims := verdict.Claims
 	fields := map[string]*structpb.Value{
 		"iss":              text(claims.Issuer),
 		"sub":              text(claims.Subject),
@@ -132,7 +132,7 @@ func metadata(result auth.Result) *structpb.Struct {
 		"aud":              text(claims.Audience),
 		"client_id":        text(claims.ClientID),
 		"client_uid":       text(claims.ClientUID),
-		"client_namespace": text(result.Client.Namespace),
+		"client_namespace": text(verdict.Client.Namespace),
 		"scopes":           texts(claims.Scopes),
 		"jti":              text(claims.ID),
 		"iat":              structpb.NewNumberValue(float64(claims.IssuedAt.Unix())),

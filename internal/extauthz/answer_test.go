@@ -14,7 +14,7 @@ import (
 
 func TestTheMetadataOfAnExchangedToken(t *testing.T) {
 	claims := &oauth2.Claims{Subject: "shop.web", ClientID: "orders.api", Actors: []string{"orders.api", "edge.gateway"}}
-	fields := metadata(auth.Result{Claims: claims, Client: &oauth2.Client{Namespace: "orders"}}).AsMap()
+	fields := metadata(auth.Verdict{Claims: claims, Client: &oauth2.Client{Namespace: "orders"}}).AsMap()
 	got := map[string]any{"sub": fields["sub"], "sub_type": fields["sub_type"], "client_id": fields["client_id"], "act": fields["act"]}
 	want := map[string]any{
 		"sub": "shop.web", "sub_type": "client", "client_id": "orders.api",

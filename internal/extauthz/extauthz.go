@@ -61,11 +61,11 @@ func (s *service) Check(ctx context.Context, question *authv3.CheckRequest) (res
 		denied := answer.Challenge{
 			Required: attempt.Required, Metadata: s.authority.ResourceMetadata(attempt.Required.Audience), Page: answer.WantsPage(values(request, "accept")),
 		}.Refusal(refusal)
-		s.auditor.End(ctx, &record, result.Trail, denied.Status, refusal)
+		s.auditor.End(ctx, record, result.Trail, denied.Status, refusal)
 		return refused(denied), nil
 	}
-	s.auditor.End(ctx, &record, result.Trail, http.StatusOK, nil)
-	return allowed(&identity, result, request), nil
+	s.auditor.End(ctx, record, result.Trail, http.StatusOK, nil)
+	return allowed(&identity, result.Verdict, request), nil
 }
 
 // origin is where a request came from: the proxy, and the headers that it sent about the caller.

@@ -47,7 +47,7 @@ func (s *Signer) Public() PublicKey { return s.public }
 
 // Sign returns the compact serialisation. messageType is its typ, in printable ASCII.
 func (s *Signer) Sign(messageType string, payload []byte) (string, error) {
-	var buffer [2048]byte // most tokens fit, and then nothing but the string is allocated
+	var buffer [1024]byte // most tokens fit, and then nothing but the string is allocated
 	token, err := s.AppendSigned(buffer[:0], messageType, payload)
 	return string(token), err
 }

@@ -46,7 +46,7 @@ func (e *introspectEndpoint) serve(r *http.Request, in request) (answer.Answer, 
 	if token == "" {
 		return answer.Answer{}, caller.Trail, errNoToken
 	}
-	result, err := e.authority.Check(r.Context(), auth.Request{
+	result, err := e.authority.Check(r.Context(), &auth.Request{
 		Token: token, Payer: auth.PaidBy(caller.Client), Caller: caller.Client, Trail: caller.Trail, At: caller.At,
 	})
 	if err != nil {

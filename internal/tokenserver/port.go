@@ -88,7 +88,7 @@ func (p *port) handler(name string, read readForm, e endpoint) http.Handler {
 			w.Header()["Connection"] = []string{"close"}
 		}
 		write(w, a, record.RequestID)
-		p.auditor.End(ctx, &record, trail, a.Status, err)
+		p.auditor.End(ctx, record, trail, a.Status, err)
 		if unread && r.ProtoMajor > 1 {
 			delayReset(w, r)
 		}

@@ -74,8 +74,8 @@ type feedEndpoint struct {
 }
 
 // Admit refuses a client that reads the feed too fast.
-func (e *feedEndpoint) Admit(caller auth.Caller) error {
-	if d := e.limit.Take(caller.At, budget.Key{Who: caller.Client.ID}); !d.OK {
+func (e *feedEndpoint) Admit(client *oauth2.Client, at time.Time) error {
+	if d := e.limit.Take(at, budget.Key{Who: client.ID}); !d.OK {
 		return auth.Throttled(d.Wait, "this client reads the feed faster than it may; try again after Retry-After")
 	}
 	return nil

@@ -5,6 +5,7 @@ package tokenserver
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/answer"
 	"github.com/hallpass-dev/hallpass/internal/auth"
@@ -34,8 +35,8 @@ type revokeEndpoint struct {
 }
 
 // Admit refuses a client that revokes tokens too fast.
-func (e *revokeEndpoint) Admit(caller auth.Caller) error {
-	if d := e.limit.Take(caller.At, budget.Key{Who: caller.Client.ID}); !d.OK {
+func (e *revokeEndpoint) Admit(client *oauth2.Client, at time.Time) error {
+	if d := e.limit.Take(at, budget.Key{Who: client.ID}); !d.OK {
 		return auth.Throttled(d.Wait, "this client revokes tokens faster than it may; try again after Retry-After")
 	}
 	return nil
@@ -51,7 +52,7 @@ func (e *revokeEndpoint) serve(r *http.Request, in request) (answer.Answer, auth
 	if token == "" {
 		return answer.Answer{}, trail, errNoToken
 	}
-	read, err := e.authority.Read(r.Context(), auth.Request{Token: token, Payer: auth.PaidBy(caller.Client), At: caller.At})
+	read, err := e.authority.Read(r.Context(), &auth.Request{Token: token, Payer: auth.PaidBy(caller.Client), At: caller.At})
 	if err != nil {
 		return answer.Answer{}, trail, err
 	}

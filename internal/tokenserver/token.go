@@ -4,8 +4,8 @@
 package tokenserver
 
 import (
-	"context"
 	"net/http"
+	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/answer"
 	"github.com/hallpass-dev/hallpass/internal/auth"
@@ -26,33 +26,35 @@ func (t *tokenEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.
 	if err != nil {
 		return answer.Answer{}, caller.Trail, err
 	}
-	issued, err := t.issue(r.Context(), caller, in.form)
+	asked, err := requested(in.form)
+	if err != nil {
+		return answer.Answer{}, caller.Trail, err
+	}
+	var issued auth.Issued
+	if asked.GrantType == oauth2.TokenExchange {
+		issued, err = t.authority.Exchange(r.Context(), &caller, asked)
+	} else {
+		issued, err = t.authority.Issue(r.Context(), &caller, asked.TokenRequest)
+	}
 	if err != nil {
 		return answer.Answer{}, issued.Trail, err
 	}
 	return answer.Private(answer.JSON, issued.Answer()), issued.Trail, nil
 }
 
-// issue issues what a caller asks for.
-func (t *tokenEndpoint) issue(ctx context.Context, caller auth.Caller, form oauth2.Form) (auth.Issued, error) {
+// requested reads what a caller asks for. Without an exchange there is no subject token.
+func requested(form oauth2.Form) (oauth2.ExchangeRequest, error) {
 	if form.Get("grant_type") == oauth2.GrantTokenExchange {
-		asked, err := oauth2.ParseExchangeRequest(form)
-		if err != nil {
-			return auth.Issued{Trail: caller.Trail}, err
-		}
-		return t.authority.Exchange(ctx, caller, asked)
+		return oauth2.ParseExchangeRequest(form)
 	}
 	asked, err := oauth2.ParseTokenRequest(form)
-	if err != nil {
-		return auth.Issued{Trail: caller.Trail}, err
-	}
-	return t.authority.Issue(ctx, caller, asked)
+	return oauth2.ExchangeRequest{TokenRequest: asked}, err
 }
 
 // Admit refuses a client that fetches tokens too fast.
-func (t *tokenEndpoint) Admit(caller auth.Caller) error {
-	own, shared := budget.Key{Level: tokensOfClient, Who: caller.Client.ID}, budget.Key{Level: tokensOfAll, Who: caller.Client.Namespace}
-	if d := t.limit.Take(caller.At, own, shared); !d.OK {
+func (t *tokenEndpoint) Admit(client *oauth2.Client, at time.Time) error {
+	own, shared := budget.Key{Level: tokensOfClient, Who: client.ID}, budget.Key{Level: tokensOfAll, Who: client.Namespace}
+	if d := t.limit.Take(at, own, shared); !d.OK {
 		return auth.Throttled(d.Wait, "this client fetches tokens faster than it may; keep a token until it expires")
 	}
 	return nil
