@@ -142,7 +142,8 @@ func parseBasic(header string) (Presented, error) {
 	if err != nil {
 		return Presented{}, refuseClient(ReasonMalformedCredential)
 	}
-	id, secret, found := strings.Cut(string(decoded), ":")
+	text := string(decoded)
+	id, secret, found := strings.Cut(text, ":")
 	switch {
 	case !found:
 		return Presented{}, refuseClient(ReasonMalformedCredential)
@@ -152,7 +153,7 @@ func parseBasic(header string) (Presented, error) {
 	}
 	asSent := Reading{id, NewSecret(secret)}
 	presented := Presented{Method: ClientSecretBasic, Readings: []Reading{asSent}}
-	if strings.ContainsAny(id+secret, "%+") {
+	if strings.ContainsAny(text, "%+") {
 		formID, idErr := url.QueryUnescape(id)
 		formSecret, secretErr := url.QueryUnescape(secret)
 		if idErr == nil && secretErr == nil {

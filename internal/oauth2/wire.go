@@ -51,7 +51,7 @@ func (c *Claims) appendTokenID(o *strictjson.Builder) ([]byte, error) {
 // Answer returns the response of the token endpoint (RFC 6749 section 5.1).
 func (t Token) Answer() []byte {
 	value := t.Value.Reveal()
-	o := strictjson.NewBuilder(make([]byte, 0, len(value)+usualSize/2)).Text("access_token", value)
+	o := strictjson.NewBuilder(make([]byte, 0, len(value)+usualSize/4)).Text("access_token", value)
 	if t.Claims.Exchanged() {
 		o.Text("issued_token_type", tokenTypeAccess) // RFC 8693 section 2.2.1
 	}

@@ -22,7 +22,7 @@ func TestABufferIsNoLongerThanTwiceWhatWasReceived(t *testing.T) {
 		body := &trickle{left: int(length)}
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", body)
 		r.ContentLength = declared
-		read, err := readUpTo(r, oauth2.MaxFormBytes+1)
+		read, err := readUpTo(r, make([]byte, 0, usualBody), oauth2.MaxFormBytes+1)
 		if want := min(int(length), oauth2.MaxFormBytes+1); err != nil || len(read) != want {
 			t.Errorf("of %d bytes %d were read, want %d: %v", length, len(read), want, err)
 		}
@@ -32,7 +32,7 @@ func TestABufferIsNoLongerThanTwiceWhatWasReceived(t *testing.T) {
 	}
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", &trickle{left: 99})
 	r.ContentLength = 100
-	if read, err := readUpTo(r, oauth2.MaxFormBytes+1); err == nil {
+	if read, err := readUpTo(r, make([]byte, 0, usualBody), oauth2.MaxFormBytes+1); err == nil {
 		t.Errorf("a body that ends early is read as %d bytes", len(read))
 	}
 }
