@@ -14,11 +14,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"regexp"
 	"strconv"
 
 	"github.com/hallpass-dev/hallpass/internal/jws"
+	"github.com/hallpass-dev/hallpass/test/bench/program"
 )
 
 // settings are the flags.
@@ -49,17 +49,12 @@ func main() {
 	flag.StringVar(&s.against, "against", "",
 		"compare with this token server `BINARY` of another commit on every path; it must support the flags of commit 37318f4")
 	paths := flag.String("paths", "", "only the paths whose names match this regular expression")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	var err error
-	if s.paths, err = regexp.Compile(*paths); err == nil {
-		err = run(ctx, s)
-	}
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
+	program.Run("bench", func(ctx context.Context) (err error) {
+		if s.paths, err = regexp.Compile(*paths); err != nil {
+			return err
+		}
+		return run(ctx, s)
+	})
 }
 
 // print writes to the output; where that is closed there is no reader.

@@ -11,10 +11,10 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"os"
-	"os/signal"
 	"runtime"
 	"time"
+
+	"github.com/hallpass-dev/hallpass/test/bench/program"
 )
 
 // settings are the flags.
@@ -46,14 +46,7 @@ func main() {
 	flag.StringVar(&s.against, "against", "",
 		"compare the manager with this `BINARY` of another commit instead; it must support the flags of commit 37318f4")
 	flag.Float64Var(&s.goal, "goal", 1.03, "with -against, fail if a median ratio is higher; 0 sets no goal")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := measure(ctx, s)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench-apply:", err)
-		os.Exit(1)
-	}
+	program.Run("bench-apply", func(ctx context.Context) error { return measure(ctx, s) })
 }
 
 func measure(ctx context.Context, s settings) error {

@@ -14,7 +14,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -23,6 +22,7 @@ import (
 	"github.com/go-logr/logr"
 	ctrl "sigs.k8s.io/controller-runtime"
 
+	"github.com/hallpass-dev/hallpass/test/bench/program"
 	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
 )
@@ -40,14 +40,7 @@ func main() {
 	s := settings{root: ".", output: os.Stdout, goals: true}
 	flag.IntVar(&s.rounds, "rounds", 20, "runs of each command, after three that warm up")
 	flag.IntVar(&s.clients, "clients", 1000, "clients in the long list")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, s)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench-cli:", err)
-		os.Exit(1)
-	}
+	program.Run("bench-cli", func(ctx context.Context) error { return run(ctx, s) })
 }
 
 // figure is a measured time and the goal for it.

@@ -14,9 +14,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime"
 	"time"
+
+	"github.com/hallpass-dev/hallpass/test/bench/program"
 )
 
 // settings are the flags.
@@ -33,14 +34,7 @@ func main() {
 	flag.IntVar(&s.resources, "resources", 100, "resources")
 	flag.IntVar(&s.changes, "changes", 40, "changes of the grants of the resource that all ask for")
 	flag.DurationVar(&s.idle, "idle", 30*time.Second, "how long to watch for writes while nothing changes")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, s)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench-grants:", err)
-		os.Exit(1)
-	}
+	program.Run("bench-grants", func(ctx context.Context) error { return run(ctx, s) })
 }
 
 func run(ctx context.Context, s settings) error {

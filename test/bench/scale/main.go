@@ -14,7 +14,6 @@ import (
 	"io"
 	"math"
 	"os"
-	"os/signal"
 	"runtime"
 	"strconv"
 	"strings"
@@ -22,6 +21,8 @@ import (
 
 	"github.com/go-logr/logr"
 	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/hallpass-dev/hallpass/test/bench/program"
 )
 
 // settings are the flags.
@@ -39,15 +40,8 @@ func main() {
 	flag.DurationVar(&s.idle, "idle", 10*time.Second, "how long to watch for writes while nothing changes")
 	flag.DurationVar(&s.settle, "settle", 150*time.Second, "how long the memory of the processes is left to settle: the runtime gives back within minutes what a burst took")
 	flag.IntVar(&s.copies, "copies", 0, "at last write so many copies of what etcd holds for one client, and tell what they take; 0 writes none")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	ctrl.SetLogger(logr.Discard()) // or its client complains that it has none
-	err := run(ctx, s)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench-scale:", err)
-		os.Exit(1)
-	}
+	program.Run("bench-scale", func(ctx context.Context) error { return run(ctx, s) })
 }
 
 func run(ctx context.Context, s settings) error {

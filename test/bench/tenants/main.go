@@ -18,12 +18,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime"
 	"time"
 
 	"github.com/go-logr/logr"
 	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/hallpass-dev/hallpass/test/bench/program"
 )
 
 // settings are the flags.
@@ -42,15 +43,8 @@ func main() {
 	flag.DurationVar(&s.settle, "settle", 4*time.Second, "how long a turn goes on before it is measured, in which the pace is found")
 	flag.Float64Var(&s.share, "share", 0.30, "the part of the machine's CPU that hostile tenants, or spinners, take")
 	flag.Float64Var(&s.goal, "goal", 2, "the highest ratio of a p99 beside hostile tenants to that beside spinners; 0 sets none")
-	flag.Parse()
 	ctrl.SetLogger(logr.Discard()) // or its client complains that it has none
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := begin(ctx, s)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "tenants:", err)
-		os.Exit(1)
-	}
+	program.Run("tenants", func(ctx context.Context) error { return begin(ctx, s) })
 }
 
 // begin plays the role of this process: it measures, or it is one of the processes that a measuring
