@@ -149,9 +149,11 @@ func (p *Places) remove(key uint64) {
 			}
 		}
 	}
-	if p.held[key] = h; h.places == 0 {
+	if h.places == 0 {
 		delete(p.held, key)
+		return
 	}
+	p.held[key] = h
 }
 
 // holdingOf is that of a holder that has nothing yet.

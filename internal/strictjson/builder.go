@@ -6,7 +6,6 @@ package strictjson
 import (
 	"encoding/json"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -32,15 +31,20 @@ func (b *Builder) name(name string) {
 // Text adds a string member. The name must not need escapes.
 func (b *Builder) Text(name, value string) *Builder {
 	b.name(name)
-	if !plain(value) {
-		escaped, _ := json.Marshal(value) //nolint:errchkjson // encoding a string cannot fail
-		b.json = append(b.json, escaped...)
-		return b
-	}
 	b.json = append(b.json, '"')
-	b.json = append(b.json, value...)
+	b.characters(value)
 	b.json = append(b.json, '"')
 	return b
+}
+
+// characters adds a part of a string.
+func (b *Builder) characters(value string) {
+	if plain(value) {
+		b.json = append(b.json, value...)
+		return
+	}
+	escaped, _ := json.Marshal(value) //nolint:errchkjson // encoding a string cannot fail
+	b.json = append(b.json, escaped[1:len(escaped)-1]...)
 }
 
 // Words adds a string member of values separated by spaces, the form of scopes. It is a no-op
@@ -49,7 +53,16 @@ func (b *Builder) Words(name string, values []string) *Builder {
 	if len(values) == 0 {
 		return b
 	}
-	return b.Text(name, strings.Join(values, " "))
+	b.name(name)
+	b.json = append(b.json, '"')
+	for i, value := range values {
+		if i > 0 {
+			b.json = append(b.json, ' ')
+		}
+		b.characters(value)
+	}
+	b.json = append(b.json, '"')
+	return b
 }
 
 // Number adds a number member.
