@@ -79,7 +79,15 @@ func (p *port) handler(name string, read readForm, e endpoint) http.Handler {
 		if record.Traced() {
 			r = r.WithContext(ctx)
 		}
-		a, trail, err := p.serve(r, name, read, e, request{at: record.Started, source: record.Payer()})
+		in := request{at: record.Started, source: record.Payer()}
+		defer in.leave() // if the endpoint panics
+		var a answer.Answer
+		var trail auth.Trail
+		err := p.prepare(r, name, read, &in)
+		if err == nil {
+			a, trail, err = e.serve(r, in)
+		}
+		in.leave()
 		if err != nil && a.Status == 0 {
 			a = answer.Refusal(err)
 		}
@@ -106,25 +114,27 @@ func (p *port) fresh(name string) error {
 	return p.authority.Fresh()
 }
 
-// serve reads the parameters before it takes one of the places in flight: a slow sender holds none.
-func (p *port) serve(
-	r *http.Request, name string, read readForm, e endpoint, in request,
-) (answer.Answer, auth.Trail, error) {
+// prepare reads the parameters before it takes one of the places in flight: a slow sender holds
+// none.
+func (p *port) prepare(r *http.Request, name string, read readForm, in *request) error {
 	err := p.fresh(name)
-	if err != nil {
-		return answer.Answer{}, auth.Trail{}, err
+	if err != nil || read == nil {
+		return err
 	}
-	if read != nil {
-		if in.form, err = read(r); err != nil {
-			return answer.Answer{}, auth.Trail{}, err
-		}
-		in.at = p.authority.Now()
-		if in.place, err = p.authority.Enter(in.source); err != nil {
-			return answer.Answer{}, auth.Trail{}, err
-		}
-		defer in.place.Leave()
+	if in.form, err = read(r); err != nil {
+		return err
 	}
-	return e.serve(r, in)
+	in.at = p.authority.Now()
+	in.place, err = p.authority.Enter(in.source)
+	return err
+}
+
+// leave leaves the place of the request, if it has one. A slow reader of the answer holds none.
+func (in *request) leave() {
+	if in.place != nil {
+		in.place.Leave()
+		in.place = nil
+	}
 }
 
 // write sends an answer. The values of all headers share one allocation, which saves 6 of 51 for an
