@@ -232,6 +232,31 @@ func TestReviewsHaveABudgetAndABoundedMemory(t *testing.T) {
 	}
 }
 
+// The namespace of a payer is a part of the text of its client's record.
+func TestAVerdictDoesNotHoldTheRecordOfItsClient(t *testing.T) {
+	const verdicts, length = 100, 64 << 10
+	heap := func() int {
+		runtime.GC()
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
+		return int(stats.HeapAlloc) //nolint:gosec // far below the largest int
+	}
+	reviews := New(Config{Cluster: &reviewer{verdict: oauth2.Honoured}, Now: func() time.Time { return noon }}).reviews
+	used := oauth2.UsedAccountToken{Account: "system:serviceaccount:shop:worker", UID: "uid-of-worker", ExpiresAt: noon.Add(time.Hour)}
+	before := heap()
+	for i := range verdicts {
+		record := fmt.Sprintf("shop-%03d.worker %s", i, strings.Repeat("x", length))
+		payer := Payer{Client: record[:len("shop-000.worker")], Namespace: record[:len("shop-000")]}
+		if err := reviews.check(t.Context(), payer, oauth2.NewSecret("token-"+strconv.Itoa(i)), used); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if took := heap() - before; took > verdicts*length/10 {
+		t.Errorf("%d verdicts take %d bytes", len(reviews.entries), took)
+	}
+	runtime.KeepAlive(reviews)
+}
+
 func TestATokenIsFoundByTheWholeOfIt(t *testing.T) {
 	v := newVerified()
 	token := "header.payload.signature"

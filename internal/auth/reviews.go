@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -114,7 +115,10 @@ func (r *reviews) store(key reviewKey, namespace string, found oauth2.Verdict, e
 	defer r.mu.Unlock()
 	now := r.source.Now()
 	last, there := r.entries[key]
-	next := verdict{honoured: found == oauth2.Honoured, fresh: now.Add(reviewFresh), expires: expires, namespace: namespace}
+	// the name of the namespace is a part of the client's whole record
+	next := verdict{
+		honoured: found == oauth2.Honoured, fresh: now.Add(reviewFresh), expires: expires, namespace: strings.Clone(namespace),
+	}
 	switch found {
 	case oauth2.Honoured, oauth2.Dishonoured:
 	case oauth2.Undecided:
