@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 	"github.com/hallpass-dev/hallpass/internal/usage"
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
@@ -200,4 +201,13 @@ func TestUsageReportsAreNotDeletedByAccident(t *testing.T) {
 	report.Annotations = map[string]string{v1alpha1.AnnotationAllowDeletion: "true"}
 	must(t, cluster.Patch(t.Context(), report, patch))
 	must(t, cluster.Delete(t.Context(), report))
+	// The Secret that lists the replicas is written again, though no report changes.
+	key := client.ObjectKey{Namespace: installation.RegistryNamespace, Name: usagereport.RecordName}
+	for _, when := range []string{"before it was deleted", "after it was deleted"} {
+		var record corev1.Secret
+		eventually(t, "the replicas are on record "+when, func() bool { return cluster.Get(t.Context(), key, &record) == nil })
+		if when == "before it was deleted" {
+			must(t, cluster.Delete(t.Context(), &record))
+		}
+	}
 }

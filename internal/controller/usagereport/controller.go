@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -79,6 +80,11 @@ type Reconciler struct {
 func (r *Reconciler) reconcileNamed(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	if !r.clients.await(ctx) || !r.tokens.await(ctx) { // until then objects are of no namespace
 		return ctrl.Result{}, nil
+	}
+	if request.NamespacedName == r.recordKey() {
+		if err := r.restoreRecord(ctx); err != nil {
+			return ctrl.Result{}, err
+		}
 	}
 	var report v1alpha1.UsageReport
 	switch err := r.Client.Get(ctx, request.NamespacedName, &report); {
@@ -198,6 +204,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 			queue.Add(reconcile.Request{NamespacedName: r.recordKey()})
 			return nil
 		})).
+		// Their Secret is written again if it is deleted.
+		Watches(&corev1.Secret{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(r.recordDeletions())).
 		Complete(reconcile.Func(r.reconcileNamed))
 	if err != nil {
 		return fmt.Errorf("set up the UsageReport controller: %w", err)

@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
@@ -142,6 +144,22 @@ func (r *Reconciler) load(ctx context.Context) error {
 
 func (r *Reconciler) recordKey() types.NamespacedName {
 	return types.NamespacedName{Namespace: r.RegistryNamespace, Name: RecordName}
+}
+
+// recordDeletions lets through that the record is deleted.
+func (r *Reconciler) recordDeletions() predicate.Funcs {
+	never := predicate.NewPredicateFuncs(func(client.Object) bool { return false })
+	never.DeleteFunc = func(e event.DeleteEvent) bool { return client.ObjectKeyFromObject(e.Object) == r.recordKey() }
+	return never
+}
+
+// restoreRecord has a record that was deleted written again, also if a newer version wrote it.
+func (r *Reconciler) restoreRecord(ctx context.Context) error {
+	stored, err := publish.Read(ctx, r.Client, r.recordKey())
+	if err == nil && stored == nil && r.loaded {
+		r.record, r.isNewer = nil, false
+	}
+	return err
 }
 
 // remember records the replicas that report, before the report of one more is evidence; nil for

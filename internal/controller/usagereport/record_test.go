@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clocktesting "k8s.io/utils/clock/testing"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
@@ -75,6 +76,22 @@ func TestTheRecordOfReplicas(t *testing.T) {
 			}
 			if versions[0] != versions[1] {
 				t.Errorf("written twice: versions %s", strings.Join(versions, ", "))
+			}
+			// A user deletes it, and no report changes.
+			if err := cluster.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: r.RegistryNamespace, Name: RecordName}}); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if _, err := r.reconcileNamed(t.Context(), ctrl.Request{NamespacedName: r.recordKey()}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var again corev1.Secret
+			if err := cluster.Get(t.Context(), r.recordKey(), &again); err != nil {
+				t.Errorf("the record is not written again: %v", err)
+			}
+			if got := string(again.Data[recordDataKey]); name != "of a newer version" && got != c.after {
+				t.Errorf("stored again is %s\nwant %s", got, c.after)
 			}
 			if known := r.Ledger.replicas(); name == "of a newer version" && len(known) != 2 {
 				t.Errorf("%d replicas are known", len(known))
