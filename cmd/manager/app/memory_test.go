@@ -21,6 +21,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/oauth2client"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/packed"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
@@ -92,6 +93,63 @@ func heldAClient(t *testing.T, build newInformer, transform func(like client.Obj
 	after := heap()
 	runtime.KeepAlive(held)
 	return int(after-before) / measured //nolint:gosec // below the memory of the machine
+}
+
+// A Secret that names a client which does not exist takes no more than its name, also if it arrives
+// before the clients do, as after a start.
+func TestAStartKeepsNothingOfASecretWithoutAClient(t *testing.T) {
+	var informers packed.Informers
+	reached, known := make(chan struct{}), make(chan struct{})
+	trim := oauth2client.Trim(&informers)
+	clients := informerOf(t, &informers, &v1alpha1.OAuth2Client{}, nil, func() kruntime.Object {
+		<-known
+		return &v1alpha1.OAuth2ClientList{ListMeta: metav1.ListMeta{ResourceVersion: "1"}, Items: []v1alpha1.OAuth2Client{
+			*clientOf(0).(*v1alpha1.OAuth2Client), //nolint:forcetypeassert,errcheck // it is one
+		}}
+	})
+	secrets := informerOf(t, &informers, &corev1.Secret{}, func(o any) (any, error) {
+		select {
+		case <-reached:
+		default:
+			close(reached)
+		}
+		return trim(o)
+	}, func() kruntime.Object {
+		list := &corev1.SecretList{ListMeta: metav1.ListMeta{ResourceVersion: "1"}}
+		for i := range 2 {
+			list.Items = append(list.Items, *secretOf(i).(*corev1.Secret)) //nolint:forcetypeassert,errcheck // it is one
+		}
+		return list
+	})
+	<-reached
+	close(known)
+	if !toolscache.WaitForCacheSync(t.Context().Done(), clients.HasSynced, secrets.HasSynced) {
+		t.Fatal("an informer does not sync")
+	}
+	for i, reduced := range []bool{false, true} {
+		kept, _, err := secrets.GetStore().Get(secretOf(i))
+		secret, ok := kept.(*corev1.Secret)
+		if err != nil || !ok || output.Reduced(secret) != reduced {
+			t.Errorf("of Secret %d the cache has %v, %v", i, kept, err)
+		}
+	}
+}
+
+// informerOf starts an informer that lists what list returns.
+func informerOf(
+	t *testing.T, informers *packed.Informers, like kruntime.Object, transform toolscache.TransformFunc, list func() kruntime.Object,
+) toolscache.SharedIndexInformer {
+	t.Helper()
+	source := &toolscache.ListWatch{
+		ListWithContextFunc:  func(context.Context, metav1.ListOptions) (kruntime.Object, error) { return list(), nil },
+		WatchFuncWithContext: func(context.Context, metav1.ListOptions) (watch.Interface, error) { return watch.NewFake(), nil },
+	}
+	informer := informers.New(toolscache.ToListWatcherWithWatchListSemantics(source, listed{}), like, 0, toolscache.Indexers{})
+	if err := informer.SetTransform(transform); err != nil {
+		t.Fatal(err)
+	}
+	go informer.RunWithContext(t.Context())
+	return informer
 }
 
 type listed struct{}

@@ -77,7 +77,7 @@ func Run(ctx context.Context, o Options) error {
 	config.Wrap(restored.Guard)
 	clock := cmp.Or(o.Clock, apiclock.New())
 	config.Wrap(clock.Transport)
-	informers := &packed.Informers{}
+	informers := &packed.Informers{Stopped: ctx.Done()}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:         scheme,
 		Logger:         o.Log,
@@ -98,7 +98,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("prepare the manager: %w", err)
 	}
-	recorder, err := eventRecorder(ctx, mgr, o)
+	recorder, err := eventRecorder(mgr, o)
 	if err != nil {
 		return err
 	}
@@ -239,17 +239,14 @@ func trustedIssuers(
 }
 
 // eventRecorder returns what creates events.
-func eventRecorder(ctx context.Context, mgr ctrl.Manager, o Options) (*eventqueue.Recorder, error) {
+func eventRecorder(mgr ctrl.Manager, o Options) (*eventqueue.Recorder, error) {
 	creating, err := eventsclient.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
 	if err != nil {
 		return nil, fmt.Errorf("prepare the creation of events: %w", err)
 	}
-	recorder, err := eventqueue.New(ctx, eventqueue.Config{
+	recorder := eventqueue.New(eventqueue.Config{
 		Single: []string{oauth2client.ReasonCreated}, Name: "hallpass", Scheme: mgr.GetScheme(), Sink: &events.EventSinkImpl{Interface: creating}, Log: o.Log,
 	})
-	if err != nil {
-		return nil, err
-	}
 	if err := mgr.Add(recorder); err != nil {
 		return nil, fmt.Errorf("start creating events: %w", err)
 	}

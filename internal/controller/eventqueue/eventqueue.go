@@ -5,18 +5,22 @@
 // one namespace has, those of the others are created, and what the API server refuses for a while
 // is tried again.
 //
-// The recorder of client-go counts the events that repeat. For that it keeps each event for six
-// minutes or more, a kilobyte each: after many clients were created, that would be a fifth of what
-// the manager holds for them. So events of reasons that never repeat do not pass through it.
+// Events that repeat are counted, as by the recorder of client-go. That one remembers each event
+// for six minutes or more, a kilobyte each, without a bound, and writes the counts of all
+// namespaces one after the other while no other event is recorded. Here what is remembered has a
+// bound, the counts take turns too, and events of reasons that never repeat are not remembered.
 package eventqueue
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -61,66 +65,37 @@ type Config struct {
 type Recorder struct {
 	Config
 
-	// counting counts the events that repeat, and creates each through the queue.
-	counting    events.EventRecorder
-	broadcaster events.EventBroadcaster
-	instance    string
-	now         func() time.Time
+	instance string
+	now      func() time.Time
 
-	mu    sync.Mutex
-	queue fair.Schedule[*attempted]
+	mu     sync.Mutex
+	queue  fair.Schedule[*attempted]
+	series series
 	// woken has a token for each worker that should read the queue.
 	woken chan struct{}
 }
 
-// attempted is an event, and how often its creation failed.
+// attempted is an event to create, or one whose count is to be written, and how often that failed.
 type attempted struct {
 	*eventsv1.Event
 
 	failures int
 }
 
-// New returns a Recorder, which counts events until the context ends.
-func New(ctx context.Context, c Config) (*Recorder, error) {
+// New returns a Recorder.
+func New(c Config) *Recorder {
 	host, _ := os.Hostname() // an event without it is as good
-	r := &Recorder{Config: c, instance: c.Name + "-" + host, now: time.Now, woken: make(chan struct{}, workers)}
-	r.broadcaster = events.NewBroadcaster(queueing{c.Sink, r})
-	if err := r.broadcaster.StartRecordingToSinkWithContext(ctx); err != nil {
-		return nil, fmt.Errorf("start recording events: %w", err)
-	}
-	if _, err := r.broadcaster.StartLogging(c.Log.V(1)); err != nil {
-		return nil, fmt.Errorf("start logging events: %w", err)
-	}
-	r.counting = r.broadcaster.NewRecorder(c.Scheme, c.Name)
-	return r, nil
+	return &Recorder{Config: c, instance: c.Name + "-" + host, now: time.Now, woken: make(chan struct{}, workers)}
 }
 
-// queueing is a sink whose new events wait in the queue. The counts of those that repeat are
-// written at once: they are a few an hour. A count of an event that still waits creates it.
-type queueing struct {
-	events.EventSink
-
-	recorder *Recorder
-}
-
-// Create implements events.EventSink.
-func (q queueing) Create(ctx context.Context, event *eventsv1.Event) (*eventsv1.Event, error) {
-	if event.Series != nil {
-		return q.EventSink.Create(ctx, event) //nolint:wrapcheck // client-go distinguishes the errors
-	}
-	q.recorder.add(event)
-	return event, nil
-}
+// maxNote is the length of a note that the API server accepts, in bytes.
+const maxNote = 1024
 
 // Eventf implements events.EventRecorder.
 func (r *Recorder) Eventf(regarding, related runtime.Object, eventType, reason, action, note string, args ...any) {
-	if !slices.Contains(r.Single, reason) {
-		r.counting.Eventf(regarding, related, eventType, reason, action, note, args...)
-		return
-	}
 	event := &eventsv1.Event{
-		ReportingController: r.Name, ReportingInstance: r.instance, Action: action, Reason: reason, Type: eventType, Note: fmt.Sprintf(note, args...),
-		EventTime: metav1.NewMicroTime(r.now()),
+		ReportingController: r.Name, ReportingInstance: r.instance, Action: action, Reason: reason, Type: eventType,
+		Note: shorten(fmt.Sprintf(note, args...)), EventTime: metav1.NewMicroTime(r.now()),
 	}
 	about, err := reference.GetReference(r.Scheme, regarding)
 	if err == nil && related != nil {
@@ -131,8 +106,26 @@ func (r *Recorder) Eventf(regarding, related runtime.Object, eventType, reason, 
 		return
 	}
 	event.Regarding = *about
-	event.Namespace, event.Name = about.Namespace, util.GenerateEventName(about.Name, r.now().UnixNano())
-	r.add(event)
+	event.Namespace = cmp.Or(about.Namespace, metav1.NamespaceDefault)
+	event.Name = util.GenerateEventName(about.Name, r.now().UnixNano())
+	r.Log.V(1).Info("event", "reason", reason, "namespace", about.Namespace, "name", about.Name, "note", event.Note)
+	if !slices.Contains(r.Single, reason) {
+		r.mu.Lock()
+		event = r.series.add(event, r.now())
+		r.mu.Unlock()
+	}
+	if event != nil {
+		r.add(event)
+	}
+}
+
+// shorten cuts a note that is too long for the API server.
+func shorten(note string) string {
+	const more = " …"
+	if len(note) <= maxNote {
+		return note
+	}
+	return strings.ToValidUTF8(note[:maxNote-len(more)], "") + more
 }
 
 func (r *Recorder) add(event *eventsv1.Event) {
@@ -164,10 +157,18 @@ func (r *Recorder) wake() {
 	}
 }
 
+// next returns an event to write, or nil and the time until one may be due.
 func (r *Recorder) next() (next *fair.Slot[*attempted], wait time.Duration) {
 	r.mu.Lock()
+	counted, until := r.series.next(r.now())
+	r.mu.Unlock()
+	if counted != nil {
+		r.add(counted)
+	}
+	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.queue.Next(r.now(), idle)
+	next, wait = r.queue.Next(r.now(), idle)
+	return next, min(wait, until)
 }
 
 // NeedLeaderElection implements manager.LeaderElectionRunnable: each replica has events.
@@ -180,7 +181,6 @@ func (r *Recorder) Start(ctx context.Context) error {
 		working.Go(func() { r.work(ctx) })
 	}
 	working.Wait()
-	r.broadcaster.Shutdown()
 	return nil
 }
 
@@ -200,10 +200,10 @@ func (r *Recorder) work(ctx context.Context) {
 	}
 }
 
-// create creates an event. What the API server refuses for a while is tried again in the turn of
-// its namespace.
+// create creates an event, or writes its count. What the API server refuses for a while is tried
+// again in the turn of its namespace.
 func (r *Recorder) create(ctx context.Context, event *fair.Slot[*attempted]) {
-	_, err := r.Sink.Create(ctx, event.Item.Event)
+	err := r.write(ctx, event.Item.Event)
 	if err == nil || apierrors.IsAlreadyExists(err) {
 		return
 	}
@@ -212,6 +212,24 @@ func (r *Recorder) create(ctx context.Context, event *fair.Slot[*attempted]) {
 		return
 	}
 	r.schedule(event, r.now().Add(pause))
+}
+
+// write writes the count of an event that has one, and creates any other. An event whose count is
+// written is created if there is none: it may still wait, or has expired.
+func (r *Recorder) write(ctx context.Context, event *eventsv1.Event) error {
+	if event.Series != nil {
+		patch, err := json.Marshal(struct {
+			Series *eventsv1.EventSeries `json:"series"`
+		}{event.Series})
+		if err != nil {
+			return fmt.Errorf("render the count of an event: %w", err)
+		}
+		if _, err = r.Sink.Patch(ctx, event, patch); !apierrors.IsNotFound(err) {
+			return err //nolint:wrapcheck // create distinguishes the errors
+		}
+	}
+	_, err := r.Sink.Create(ctx, event)
+	return err //nolint:wrapcheck // as above
 }
 
 // isRefused reports whether the API server will never create an event: it answered, and is neither

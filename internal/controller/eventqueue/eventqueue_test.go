@@ -5,6 +5,7 @@ package eventqueue
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
@@ -37,7 +39,10 @@ type cluster struct {
 	mu      sync.Mutex
 	created []*eventsv1.Event
 	tried   map[string]int
-	patches int
+	// counts are those that were written, in their order, by the name of the object.
+	counts map[string][]int32
+	// expired are set if the events that were created are there no more.
+	expired bool
 }
 
 func (c *cluster) Create(_ context.Context, event *eventsv1.Event) (*eventsv1.Event, error) {
@@ -60,10 +65,25 @@ func (c *cluster) Update(ctx context.Context, event *eventsv1.Event) (*eventsv1.
 	return c.Create(ctx, event)
 }
 
-func (c *cluster) Patch(_ context.Context, event *eventsv1.Event, _ []byte) (*eventsv1.Event, error) {
+func (c *cluster) Patch(_ context.Context, event *eventsv1.Event, patch []byte) (*eventsv1.Event, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.patches++
+	if c.expired {
+		return nil, apierrors.NewNotFound(eventsv1.Resource("events"), event.Name)
+	}
+	if c.answer != nil {
+		if err := c.answer(event); err != nil {
+			return nil, err
+		}
+	}
+	var written struct{ Series eventsv1.EventSeries }
+	if err := json.Unmarshal(patch, &written); err != nil {
+		return nil, err
+	}
+	if c.counts == nil {
+		c.counts = map[string][]int32{}
+	}
+	c.counts[event.Regarding.Name] = append(c.counts[event.Regarding.Name], written.Series.Count)
 	return event, nil
 }
 
@@ -77,10 +97,7 @@ func running(t *testing.T, c *cluster, test func(r *Recorder)) {
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
-		r, err := New(ctx, Config{Single: []string{single}, Name: "hallpass", Scheme: scheme, Sink: c, Log: logr.Discard()})
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := New(Config{Single: []string{single}, Name: "hallpass", Scheme: scheme, Sink: c, Log: logr.Discard()})
 		r.instance = "hallpass-a"
 		ended := make(chan error)
 		go func() { ended <- r.Start(ctx) }()
@@ -196,12 +213,76 @@ func TestTheEventsOfOneNamespaceDisplaceThoseOfNoOther(t *testing.T) {
 func TestAnEventThatRepeatsIsCounted(t *testing.T) {
 	c := &cluster{}
 	running(t, c, func(r *Recorder) {
-		for range 5 {
-			r.Eventf(pod("shop", "app"), nil, corev1.EventTypeWarning, "Again", "Make", "Failed")
+		fail := func(version, note string) {
+			o := pod("shop", "app")
+			o.ResourceVersion = version
+			r.Eventf(o, nil, corev1.EventTypeWarning, "Again", "Make", "Failed: %s", note)
 			pass(time.Second)
 		}
-		if len(c.created) != 1 || c.patches != 1 {
-			t.Errorf("%d events are created, and a count is written %d times", len(c.created), c.patches)
+		for i := range 5 {
+			fail(fmt.Sprint(i), "quota")
+		}
+		if diff := cmp.Diff(map[string][]int32{"app": {2}}, c.counts); diff != "" || len(c.created) != 1 {
+			t.Errorf("%d events are created, with counts (-want +got):\n%s", len(c.created), diff)
+		}
+		fail("5", "forbidden") // which is another event
+		pass(ends)
+		if diff := cmp.Diff(map[string][]int32{"app": {2, 5}}, c.counts); diff != "" || len(c.created) != 2 {
+			t.Errorf("%d events are created, with counts (-want +got):\n%s", len(c.created), diff)
+		}
+		pass(ends)
+		if n := len(r.series.known) + r.series.due.Len(); n != 0 {
+			t.Errorf("%d events are remembered after they ended", n)
+		}
+		fail("6", "quota")
+		c.expired = true
+		fail("7", "quota") // whose count is written in an event of its own
+		if last := c.created[len(c.created)-1]; len(c.created) != 4 || last.Series == nil || last.Series.Count != 2 {
+			t.Errorf("%d events are created, the last one with the count %v", len(c.created), last.Series)
+		}
+	})
+}
+
+// The events of one namespace are more than are remembered, and each repeats. Those of another
+// namespace are counted, and the counts of the flood, which are refused for a while, delay none.
+func TestTheCountsOfOneNamespaceDisplaceThoseOfNoOther(t *testing.T) {
+	c := &cluster{answer: func(event *eventsv1.Event) error {
+		if event.Namespace == "flood" {
+			return apierrors.NewTooManyRequests("later", 1)
+		}
+		return nil
+	}}
+	running(t, c, func(r *Recorder) {
+		fail := func(namespace, name string) {
+			r.Eventf(pod(namespace, name), nil, corev1.EventTypeWarning, "Again", "Make", "Failed")
+		}
+		fail("early", "early")
+		for i := range remembered + 100 {
+			fail("flood", fmt.Sprint("app-", i))
+			fail("flood", fmt.Sprint("app-", i))
+		}
+		fail("late", "late")
+		fail("early", "early")
+		fail("late", "late")
+		pass(0)
+		if diff := cmp.Diff(map[string][]int32{"early": {2}, "late": {2}}, c.counts); diff != "" {
+			t.Errorf("the counts of the others (-want +got):\n%s", diff)
+		}
+		if n, m := len(r.series.known), r.series.due.Len(); n != remembered || m != remembered {
+			t.Errorf("%d and %d events are remembered, want %d", n, m, remembered)
+		}
+	})
+}
+
+// A note that is too long for the API server would be refused.
+func TestALongNoteIsCut(t *testing.T) {
+	c := &cluster{}
+	running(t, c, func(r *Recorder) {
+		r.Eventf(pod("shop", "app"), nil, corev1.EventTypeNormal, single, "Make", "%s", strings.Repeat("é", maxNote))
+		pass(0)
+		note := c.created[0].Note
+		if len(note) > maxNote || len(note) < maxNote-10 || !utf8.ValidString(note) || !strings.HasSuffix(note, "é …") {
+			t.Errorf("the note has %d bytes and ends with %q", len(note), note[len(note)-10:])
 		}
 	})
 }

@@ -28,8 +28,9 @@ import (
 func DeclaredCache(mgr ctrl.Manager, informers *packed.Informers, namespaces []string) (cache.Cache, error) {
 	return output.SecretCache(mgr, informers, cache.ByObject{
 		Label: labels.SelectorFromSet(labels.Set{v1alpha1.LabelCredentials: "true"}), Transform: trimDeclared(func(secret types.NamespacedName) bool {
+			informers.Await(&v1alpha1.OAuth2Client{})
 			named, err := informers.Indexed(&v1alpha1.OAuth2Client{}, indexByDeclared, secret.Namespace, secret.Name)
-			return err != nil || len(named) > 0 || !informers.Synced(&v1alpha1.OAuth2Client{})
+			return err != nil || len(named) > 0
 		}).Transform,
 	}, namespaces)
 }

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -29,6 +28,9 @@ import (
 
 // Informers are the informers of one manager. Its zero value is ready to use.
 type Informers struct {
+	// Stopped ends Await, because the manager stops. Without it nothing does.
+	Stopped <-chan struct{}
+
 	mu     sync.RWMutex
 	byKind map[reflect.Type][]*informer
 }
@@ -55,9 +57,10 @@ func (i *Informers) of(like client.Object) []*informer {
 	return i.byKind[reflect.TypeOf(like).Elem()]
 }
 
-// Absent reports whether there is no object of that kind and name: whether each informer of the
-// kind has all that there is, and none has it.
+// Absent reports whether there is no object of that kind and name. It waits until each informer of
+// the kind has all that there is. Without informers it reports nothing absent.
 func (i *Informers) Absent(like client.Object, key types.NamespacedName) bool {
+	i.Await(like)
 	informers := i.of(like)
 	for _, one := range informers {
 		if _, there, err := one.SharedIndexInformer.GetIndexer().GetByKey(key.String()); there || err != nil || !one.HasSynced() {
@@ -67,10 +70,15 @@ func (i *Informers) Absent(like client.Object, key types.NamespacedName) bool {
 	return len(informers) > 0
 }
 
-// Synced reports whether each informer of a kind has all that there is.
-func (i *Informers) Synced(like client.Object) bool {
-	informers := i.of(like)
-	return len(informers) > 0 && !slices.ContainsFunc(informers, func(one *informer) bool { return !one.HasSynced() })
+// Await waits until each informer of a kind has all that there is. It returns at once if the kind
+// has no informers.
+func (i *Informers) Await(like client.Object) {
+	for _, one := range i.of(like) {
+		select {
+		case <-one.HasSyncedChecker().Done():
+		case <-i.Stopped:
+		}
+	}
 }
 
 // Each hands the objects of a kind on, one after the other, so that never more than one is
