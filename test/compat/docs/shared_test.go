@@ -1,0 +1,117 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package docs_test
+
+import (
+	"go/ast"
+	"go/format"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// growing is a type of a field that can grow, or that many share.
+var growing = regexp.MustCompile(`^map\[|\bchan |sync\.Map|list\.List|Schedule\[|singleflight\.|Proposals\[|budget\.(Budget|Places)|attempt\.|workqueue\.|semaphore\.`)
+
+// values are the types with such fields that are not shared: the values of one object or request,
+// what a process has once, and what only administrators add to.
+var values = []string{
+	// one object, record, decision or page
+	"credential.Plan", "credential.Uses", "oauth2.Client", "oauth2.Consent", "oauth2client.consents", "oauth2client.decision", "publish.Record",
+	"registration.wireConsent", "registration.wireRegistration", "usagereport.record", "inventory.tally",
+	// the policies, revocations, keys and issuers of administrators
+	"keyring.Ring", "oauth2policy.Reconciler", "signingkeys.Reconciler", "tokenrevocation.Reconciler", "trustedissuer.Reconciler",
+	// the endpoints, kinds and signals of a process
+	"app.mapper", "app.reporting", "audit.Metrics", "directory.snapshots",
+	// attempt.Backoff, which is on the page
+	"oauth2resource.Reconciler", "oauth2token.Reconciler",
+}
+
+// Each table, cache and queue of the code that callers or tenants can fill is on the page, with the
+// test of its bound.
+func TestWhatIsSharedIsOnThePage(t *testing.T) {
+	section := sectionOf(t, read(t, "docs/threat-model.md"), "## Shared tables, budgets, caches and queues")
+	rows := 0
+	for line := range strings.Lines(section) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")
+		if !strings.HasPrefix(line, "| ") || cells[0] == " what" {
+			continue
+		}
+		rows++
+		if len(cells) != 5 || !namedTest.MatchString(cells[4]) {
+			t.Errorf("no test shows the bound of%s", cells[0])
+		}
+	}
+	if rows < 35 {
+		t.Errorf("%d rows; does this test still read the page right?", rows)
+	}
+	var found []string
+	for _, dir := range []string{"internal", "cmd/manager", "cmd/tokenserver"} {
+		found = append(found, typesThatGrow(t, dir)...)
+	}
+	for _, name := range found {
+		if listed := strings.Contains(section, "`"+name+"`"); listed == slices.Contains(values, name) {
+			t.Errorf("%s has a table, a queue or a budget: it belongs either on the page or among the values of this test", name)
+		}
+	}
+	for _, name := range values {
+		if !slices.Contains(found, name) {
+			t.Errorf("%s has no table any more", name)
+		}
+	}
+	for _, code := range regexp.MustCompile("`([a-z0-9]+\\.[a-zA-Z]+)`").FindAllStringSubmatch(section, -1) {
+		if name := code[1]; !strings.Contains(name, ".Test") && !slices.Contains(found, name) {
+			t.Errorf("the page names %s, which has no table", name)
+		}
+	}
+}
+
+// typesThatGrow are the structs below a directory that have a field whose type is growing, each as
+// package and name.
+func typesThatGrow(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	files := token.NewFileSet()
+	err := filepath.WalkDir(filepath.Join(root, dir), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		file, err := parser.ParseFile(files, path, source, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if spec, ok := n.(*ast.TypeSpec); ok && grows(t, files, spec) {
+				names = append(names, file.Name.Name+"."+spec.Name.Name)
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+func grows(t *testing.T, files *token.FileSet, spec *ast.TypeSpec) bool {
+	t.Helper()
+	fields, ok := spec.Type.(*ast.StructType)
+	return ok && slices.ContainsFunc(fields.Fields.List, func(field *ast.Field) bool {
+		var text strings.Builder
+		if err := format.Node(&text, files, field.Type); err != nil {
+			t.Fatal(err)
+		}
+		return growing.MatchString(text.String())
+	})
+}
