@@ -4,6 +4,7 @@
 package output
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -26,13 +27,19 @@ type Copies struct{ told attempt.Proposals[string] }
 // toldFor is how long it is remembered, in the memory of this process.
 const toldFor = 365 * 24 * time.Hour
 
+// namedCopies are named in an event, and remembered. Users can create any number.
+const namedCopies = 10
+
 // Announce emits one event about the copies of an owner, and none until they are others.
 func (c *Copies) Announce(recorder events.EventRecorder, owner client.Object, names []string, now time.Time) {
 	if len(names) == 0 {
 		return
 	}
 	slices.Sort(names)
-	text := strings.Join(names, ", ")
+	text := strings.Join(names[:min(len(names), namedCopies)], ", ")
+	if more := len(names) - namedCopies; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
 	if told, young := c.told.Get(owner.GetUID(), now); young && told == text {
 		return
 	}
