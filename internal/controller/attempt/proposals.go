@@ -6,12 +6,13 @@ package attempt
 import (
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/hallpass-dev/hallpass/internal/usage"
 )
 
 // maxProposals bounds the values that are kept. The next attempt of an evicted one costs one write
@@ -26,8 +27,9 @@ type Proposals[T any] struct {
 }
 
 type proposal[T any] struct {
-	value T
-	until time.Time
+	value     T
+	namespace string
+	until     time.Time
 }
 
 // Get returns the value of an object that was proposed here and is young.
@@ -43,23 +45,27 @@ func (p *Proposals[T]) Get(uid types.UID, now time.Time) (T, bool) {
 	return none, false
 }
 
-// Put keeps a value until it is old. Where there is no room, the oldest are evicted.
-func (p *Proposals[T]) Put(uid types.UID, value T, until time.Time) {
+// Put keeps the value of an object until it is old. Where there is no room, the namespaces with the
+// most lose their oldest.
+func (p *Proposals[T]) Put(of metav1.Object, value T, until time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.values == nil {
 		p.values = map[types.UID]proposal[T]{}
 	}
-	if _, there := p.values[uid]; !there && len(p.values) >= maxProposals {
+	if _, there := p.values[of.GetUID()]; !there && len(p.values) >= maxProposals {
 		p.makeRoom()
 	}
-	p.values[uid] = proposal[T]{value, until}
+	p.values[of.GetUID()] = proposal[T]{value, of.GetNamespace(), until}
 }
 
-// makeRoom drops the oldest quarter, those that are old already among them.
+// makeRoom drops a quarter, so that each search for the oldest makes room for many.
 func (p *Proposals[T]) makeRoom() {
-	uids := slices.SortedFunc(maps.Keys(p.values), func(a, b types.UID) int { return p.values[a].until.Compare(p.values[b].until) })
-	for _, uid := range uids[:len(uids)/4] {
+	held := make([]usage.Held[string, types.UID], 0, len(p.values))
+	for uid, kept := range p.values {
+		held = append(held, usage.Held[string, types.UID]{Thing: uid, Owner: kept.namespace, Size: 1, At: kept.until.Unix()})
+	}
+	for _, uid := range usage.Excess(held, maxProposals*3/4) {
 		delete(p.values, uid)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
@@ -19,7 +20,7 @@ func TestAProposalIsTheSameWhileItIsYoung(t *testing.T) {
 	if _, there := p.Get("u", noon); there {
 		t.Error("there is one before any was made")
 	}
-	p.Put("u", "one", noon.Add(time.Minute))
+	p.Put(&metav1.ObjectMeta{UID: "u"}, "one", noon.Add(time.Minute))
 	if value, there := p.Get("u", noon.Add(time.Minute-1)); !there || value != "one" {
 		t.Errorf("%q %t", value, there)
 	}
@@ -29,36 +30,49 @@ func TestAProposalIsTheSameWhileItIsYoung(t *testing.T) {
 	if _, there := p.Get("u", noon.Add(time.Minute)); there {
 		t.Error("it is old")
 	}
-	p.Put("u", "two", noon.Add(time.Minute))
+	p.Put(&metav1.ObjectMeta{UID: "u"}, "two", noon.Add(time.Minute))
 	p.Drop("u")
 	if _, there := p.Get("u", noon); there {
 		t.Error("it was dropped")
 	}
 }
 
-func TestProposalsAreBoundedAndTheOldestMakesWay(t *testing.T) {
-	const many = 20000
+// The namespace with the most values loses its oldest, whatever the age of those of others.
+func TestProposalsAreBoundedByNamespace(t *testing.T) {
+	const flood, others = 40000, 1000
 	var p attempt.Proposals[int]
-	for i := range many {
-		p.Put(types.UID(fmt.Sprint(i)), i, noon.Add(time.Hour+time.Duration(i)*time.Second))
+	put := func(namespace string, i int) {
+		p.Put(&metav1.ObjectMeta{Namespace: namespace, UID: types.UID(fmt.Sprint(namespace, i))}, i, noon.Add(time.Hour+time.Duration(i)*time.Second))
+	}
+	has := func(namespace string, i int) bool {
+		_, there := p.Get(types.UID(fmt.Sprint(namespace, i)), noon)
+		return there
+	}
+	for i := range others {
+		put("shop", i)
+	}
+	for i := range flood {
+		put("flood", others+i)
 	}
 	count := 0
-	for i := range many {
-		if _, there := p.Get(types.UID(fmt.Sprint(i)), noon); there {
+	for i := range flood {
+		if has("flood", others+i) {
 			count++
 		}
 	}
-	if _, newest := p.Get(types.UID(fmt.Sprint(many-1)), noon); count >= many || count < many/2 || !newest {
-		t.Errorf("%d of %d are kept; the newest: %t", count, many, newest)
+	if count+others > 16384 || count < 11000 || !has("flood", others+flood-1) || has("flood", others) {
+		t.Errorf("%d of the %d of the flood are kept, the newest: %t, the oldest: %t", count, flood, has("flood", others+flood-1), has("flood", others))
 	}
-	if _, oldest := p.Get("0", noon); oldest {
-		t.Error("the oldest is kept")
+	for i := range others {
+		if !has("shop", i) {
+			t.Fatalf("value %d of the other namespace is evicted", i)
+		}
 	}
 }
 
 func TestProposalsPrintNothing(t *testing.T) {
 	var p attempt.Proposals[string]
-	p.Put("u", "hush", noon.Add(time.Minute))
+	p.Put(&metav1.ObjectMeta{UID: "u"}, "hush", noon.Add(time.Minute))
 	var text []byte
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
 		text = fmt.Appendf(text, verb, &p)

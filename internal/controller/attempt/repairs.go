@@ -83,7 +83,7 @@ func (r *Repairs) Made(owner client.Object, now time.Time) {
 	}
 	made.count++
 	made.last = now
-	r.made.Put(owner.GetUID(), made, now.Add(repairHolds))
+	r.made.Put(owner, made, now.Add(repairHolds))
 }
 
 // Drop forgets an owner that is gone.

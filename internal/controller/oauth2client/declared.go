@@ -73,7 +73,7 @@ func (d declaredReader) Get(ctx context.Context, key client.ObjectKey, o client.
 	}
 	trimmed, err := trimDeclared(nil).Transform(secret.DeepCopy())
 	if kept, ok := trimmed.(*corev1.Secret); ok && err == nil && !output.Reduced(kept) {
-		d.memory.Put(secret.UID, kept, d.clock.Now().Add(declaredFor))
+		d.memory.Put(secret, kept, d.clock.Now().Add(declaredFor))
 	}
 	return nil
 }

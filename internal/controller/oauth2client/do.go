@@ -81,7 +81,7 @@ func (r *Reconciler) mint(ctx context.Context, c *v1alpha1.OAuth2Client, m metho
 	if err := r.memory.repairs.Check(c, now.Earliest); err != nil {
 		return s, d, err
 	}
-	made, err := r.memory.proposal(c.UID, r.Random, now)
+	made, err := r.memory.proposal(c, r.Random, now)
 	if err != nil {
 		return s, d, err
 	}
@@ -104,7 +104,7 @@ func (r *Reconciler) mint(ctx context.Context, c *v1alpha1.OAuth2Client, m metho
 	s.value = made.Value
 	r.memory.proposals.Drop(c.UID)
 	journal{r.Recorder, r.Audit}.minted(c, d.plan.Reason, made.ID, d.plan.Record.Rotation.First == made.ID)
-	r.memory.announced.Put(c.UID, made.ID, now.Earliest.Add(credential.PendingLife))
+	r.memory.announced.Put(c, made.ID, now.Earliest.Add(credential.PendingLife))
 	d.plan = d.plan.Commit(s.uses, policyOf(c), r.time())
 	return s, d, nil
 }
@@ -115,7 +115,7 @@ func (r *Reconciler) mint(ctx context.Context, c *v1alpha1.OAuth2Client, m metho
 func (r *Reconciler) create(ctx context.Context, c *v1alpha1.OAuth2Client, m method, s seen, d decision) (seen, decision, error) {
 	s.names = m.remember(s)
 	now := r.time()
-	made, err := r.memory.proposal(c.UID, r.Random, now)
+	made, err := r.memory.proposal(c, r.Random, now)
 	if err != nil {
 		return s, d, err
 	}
@@ -135,7 +135,7 @@ func (r *Reconciler) create(ctx context.Context, c *v1alpha1.OAuth2Client, m met
 		return s, d, err
 	}
 	r.memory.proposals.Drop(c.UID)
-	r.memory.expected.Put(c.UID, struct{}{}, now.Earliest.Add(expectedFor))
+	r.memory.expected.Put(c, struct{}{}, now.Earliest.Add(expectedFor))
 	return s, d, errExpected
 }
 

@@ -63,8 +63,8 @@ func (m *memory) settle(uid types.UID, s seen, plan credential.Plan) {
 
 // proposal is the secret to write. An attempt that failed is repeated with the same one while it is
 // young, so that the registration is written once.
-func (m *memory) proposal(uid types.UID, random io.Reader, now credential.Time) (credential.Proposal, error) {
-	if made, young := m.proposals.Get(uid, now.Earliest); young {
+func (m *memory) proposal(of client.Object, random io.Reader, now credential.Time) (credential.Proposal, error) {
+	if made, young := m.proposals.Get(of.GetUID(), now.Earliest); young {
 		return made, nil
 	}
 	minted, err := oauth2.NewClientSecret(random)
@@ -72,7 +72,7 @@ func (m *memory) proposal(uid types.UID, random io.Reader, now credential.Time) 
 		return credential.Proposal{}, err
 	}
 	made := credential.Proposal{Credential: minted, At: now}
-	m.proposals.Put(uid, made, now.Earliest.Add(credential.YoungFor))
+	m.proposals.Put(of, made, now.Earliest.Add(credential.YoungFor))
 	return made, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hallpass-dev/hallpass/internal/credential"
@@ -24,14 +25,14 @@ func TestTheCacheIsWaitedForAsLongAsItMayTake(t *testing.T) {
 	if expected(start) {
 		t.Error("nothing was written")
 	}
-	m.expected.Put(uid, struct{}{}, start.Add(expectedFor))
+	m.expected.Put(&metav1.ObjectMeta{UID: uid}, struct{}{}, start.Add(expectedFor))
 	if !expected(start.Add(expectedFor - time.Second)) {
 		t.Error("what was just written is taken for lost")
 	}
 	if expected(start.Add(expectedFor)) {
 		t.Error("what never comes is waited for without end")
 	}
-	m.expected.Put(uid, struct{}{}, start.Add(expectedFor))
+	m.expected.Put(&metav1.ObjectMeta{UID: uid}, struct{}{}, start.Add(expectedFor))
 	m.settle(uid, seen{at: keyring.At(start)}, credential.Plan{})
 	if expected(start) {
 		t.Error("what the cache has is waited for")

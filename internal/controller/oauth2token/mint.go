@@ -201,7 +201,7 @@ func (m *minter) proposal(object *v1alpha1.OAuth2Token, s *state, ring keyring.R
 	if turn := credential.Renewal(minted, s.record.UID); turn.Before(until) {
 		until = turn // a token of a minute
 	}
-	m.proposals.Put(object.UID, proposed{value, minted, s.client.UID}, until)
+	m.proposals.Put(object, proposed{value, minted, s.client.UID}, until)
 	return value, minted, nil
 }
 

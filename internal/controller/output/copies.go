@@ -43,7 +43,7 @@ func (c *Copies) Announce(recorder events.EventRecorder, owner client.Object, na
 	if told, young := c.told.Get(owner.GetUID(), now); young && told == text {
 		return
 	}
-	c.told.Put(owner.GetUID(), text, now.Add(toldFor))
+	c.told.Put(owner, text, now.Add(toldFor))
 	recorder.Eventf(owner, nil, corev1.EventTypeNormal, reasonIgnored, "Ignore",
 		"Left alone what names this object and was not written for it: %s", text)
 }
