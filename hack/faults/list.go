@@ -213,4 +213,13 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 	{"the events of one namespace displace those of others", nil, []edit{
 		{controllers + "eventqueue/eventqueue.go", "dropped = r.queue.Excess()", "dropped = event"},
 	}, controllers + "eventqueue/TestTheEventsOfOneNamespaceDisplaceThoseOfNoOther"},
+	{"the counts of events of one namespace displace those of others", nil, []edit{
+		{controllers + "eventqueue/series.go", "excess := s.due.Excess()", "excess := slot"},
+	}, controllers + "eventqueue/TestTheCountsOfOneNamespaceDisplaceThoseOfNoOther"},
+	{"a start stores the Secrets of clients that do not exist", nil, []edit{
+		{controllers + "packed/informer.go", "\ti.Await(like)\n", ""},
+	}, "cmd/manager/app/TestAStartKeepsNothingOfASecretWithoutAClient"},
+	{"values of one namespace displace those of others", nil, []edit{
+		{controllers + "attempt/proposals.go", "Owner: kept.namespace", "Owner: \"\""},
+	}, controllers + "attempt/TestProposalsAreBoundedByNamespace"},
 }
