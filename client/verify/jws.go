@@ -40,9 +40,13 @@ var strictBase64URL = base64.RawURLEncoding.Strict()
 // message is a JWS that is not verified yet.
 type message struct {
 	algorithm, keyID, typ string
-	signingInput          string
-	payload, signature    []byte
+	// Slices of a scratch, which end with it.
+	signingInput, payload, signature []byte
 }
+
+// scratch has what verifying one token needs until the claims are read: the token and, behind each
+// other, its decoded payload and signature.
+type scratch struct{ token, decoded []byte }
 
 // header is the protected header of the token before. Nearly all tokens have the same.
 type header struct{ segment, algorithm, keyID, typ string }
@@ -50,8 +54,9 @@ type header struct{ segment, algorithm, keyID, typ string }
 func (h *header) differs(segment string) bool { return h == nil || h.segment != segment }
 
 // parse reads a compact serialisation (RFC 7515 section 7.1).
-func (v *Verifier) parse(raw string) (message, error) {
-	if len(raw) > maxSize || strings.Count(raw, ".") != 2 || strings.ContainsAny(raw, "\r\n") {
+func (v *Verifier) parse(raw string, s *scratch) (message, error) {
+	// base64 ignores line breaks
+	if len(raw) > maxSize || strings.Count(raw, ".") != 2 || strings.IndexByte(raw, '\r') >= 0 || strings.IndexByte(raw, '\n') >= 0 {
 		return message{}, errMalformed
 	}
 	segment, rest, _ := strings.Cut(raw, ".")
@@ -59,19 +64,24 @@ func (v *Verifier) parse(raw string) (message, error) {
 	if payload == "" || signature == "" {
 		return message{}, errMalformed
 	}
-	m := message{signingInput: raw[:len(segment)+1+len(payload)]}
+	s.token = append(s.token[:0], raw...)
+	m := message{signingInput: s.token[:len(segment)+1+len(payload)]}
 	if last := v.header.Load(); !last.differs(segment) {
 		m.algorithm, m.keyID, m.typ = last.algorithm, last.keyID, last.typ
 	} else if err := m.parseHeader(segment); err != nil {
 		return message{}, errMalformed
 	}
 	var err error
-	if m.payload, err = strictBase64URL.DecodeString(payload); err != nil {
+	s.decoded, err = strictBase64URL.AppendDecode(s.decoded[:0], m.signingInput[len(segment)+1:])
+	if err != nil {
 		return message{}, errMalformed
 	}
-	if m.signature, err = strictBase64URL.DecodeString(signature); err != nil {
+	size := len(s.decoded)
+	s.decoded, err = strictBase64URL.AppendDecode(s.decoded, s.token[len(m.signingInput)+1:])
+	if err != nil {
 		return message{}, errMalformed
 	}
+	m.payload, m.signature = s.decoded[:size], s.decoded[size:]
 	return m, nil
 }
 
@@ -118,13 +128,13 @@ func (k *publicKey) verify(m *message) error {
 	valid := false
 	switch key := k.key.(type) {
 	case ed25519.PublicKey:
-		valid = ed25519.Verify(key, []byte(m.signingInput), m.signature)
+		valid = ed25519.Verify(key, m.signingInput, m.signature)
 	case *ecdsa.PublicKey:
-		digest := sha256.Sum256([]byte(m.signingInput))
+		digest := sha256.Sum256(m.signingInput)
 		der, ok := derFromRaw(m.signature)
 		valid = ok && ecdsa.VerifyASN1(key, digest[:], der)
 	case *rsa.PublicKey:
-		digest := sha256.Sum256([]byte(m.signingInput))
+		digest := sha256.Sum256(m.signingInput)
 		if k.algorithm == ps256 {
 			valid = rsa.VerifyPSS(key, crypto.SHA256, digest[:], m.signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
 		} else {

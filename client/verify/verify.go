@@ -11,6 +11,7 @@ import (
 	"math"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,6 +39,8 @@ type Verifier struct {
 
 	// header is that of the latest good token.
 	header atomic.Pointer[header]
+
+	scratches sync.Pool // of *scratch
 
 	// epoch counts the changes of keys and revocations: a verdict of an earlier one is checked
 	// against both again.
@@ -90,7 +93,12 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*Claims, error) {
 		}
 		return v.again(ctx, known, now)
 	}
-	m, err := v.parse(raw)
+	s, _ := v.scratches.Get().(*scratch)
+	if s == nil {
+		s = &scratch{}
+	}
+	defer v.scratches.Put(s)
+	m, err := v.parse(raw, s)
 	if err != nil {
 		return nil, invalid("%w", err)
 	}

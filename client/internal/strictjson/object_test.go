@@ -4,9 +4,11 @@
 package strictjson_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/hallpass-dev/hallpass/client/internal/strictjson"
 )
@@ -82,20 +84,45 @@ func TestMembersAreReadAsWhatTheyAre(t *testing.T) {
 	}
 }
 
-// FuzzParseObject looks for an object that ParseObject accepts and encoding/json, which is more
-// lenient, refuses.
+// FuzzParseObject looks for an object that ParseObject and encoding/json read differently, other than
+// by a duplicate member, which only ParseObject refuses.
 func FuzzParseObject(f *testing.F) {
-	for _, seed := range []string{`{}`, `{"a":1}`, `{"a":1,"a":2}`, `[]`, `{"a":{"b":[1,2]}}`, "{", `{"a":1}{}`} {
+	for _, seed := range []string{
+		`{}`, `{"a":1}`, `{"a":1,"a":2}`, `[]`, `{"a":{"b":[1,2]}}`, "{", `{"a":1}{}`, `{"a":01}`, `{"a":0,"b":-0.5e+1}`, `{"a":"\u00e9\\"}`, "{\"a\":\"\t\"}", `{"a"1}`,
+		`{"a":1"b":2}`, `{"a":1,}`, `{"a":[}]}`, `{"a":tru}`, `{"\x":1}`, `{,}`, `{"a":}`, "{ \"a\" : 1 , \"b\":\"c\" }",
+	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		object, err := strictjson.ParseObject(raw)
-		if err != nil {
-			return
-		}
 		var lenient map[string]json.RawMessage
-		if err := json.Unmarshal(raw, &lenient); err != nil || len(lenient) != len(object) {
-			t.Errorf("read %d members of %q, encoding/json reads %d (%v)", len(object), raw, len(lenient), err)
+		refused := json.Unmarshal(raw, &lenient) != nil || lenient == nil || !utf8.Valid(raw)
+		switch {
+		case err == nil && (refused || len(lenient) != len(object)):
+			t.Errorf("read %d members of %q, encoding/json reads %d", len(object), raw, len(lenient))
+		case err != nil && !refused && !twice(raw):
+			t.Errorf("refuses %q: %v", raw, err)
+		}
+		for name, value := range object {
+			if value != string(lenient[name]) {
+				t.Errorf("read %q for %q of %q, encoding/json reads %q", value, name, raw, lenient[name])
+			}
 		}
 	})
+}
+
+// twice reports whether a JSON object has two members of one name.
+func twice(raw []byte) bool {
+	decoder, names := json.NewDecoder(bytes.NewReader(raw)), map[json.Token]bool{}
+	_, _ = decoder.Token()
+	for decoder.More() {
+		name, err := decoder.Token()
+		if err != nil || names[name] {
+			return true
+		}
+		names[name] = true
+		var value json.RawMessage
+		_ = decoder.Decode(&value)
+	}
+	return false
 }
