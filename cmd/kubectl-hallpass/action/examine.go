@@ -25,8 +25,6 @@ const (
 	SystemNamespace = "hallpass-system"
 	// PartOfUs selects the objects of an installation.
 	PartOfUs = "app.kubernetes.io/part-of=hallpass"
-
-	servingSecret = "hallpass-tokenserver-tls"
 )
 
 // Examination checks an installation.
@@ -106,7 +104,7 @@ func (e Examination) examineKeys(ctx context.Context, c *cluster.Client) checkup
 }
 
 func (e Examination) examineCertificate(ctx context.Context, c *cluster.Client) checkup.Finding {
-	secret, err := cluster.Read[corev1.Secret](ctx, c, cluster.Secrets(), servingSecret)
+	secret, err := cluster.Read[corev1.Secret](ctx, c, cluster.Secrets(), cluster.ServingSecretName)
 	if err != nil {
 		return Unread("certificate", err)
 	}

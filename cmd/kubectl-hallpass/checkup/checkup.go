@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -103,17 +104,21 @@ func Version(d *appsv1.Deployment) string {
 	return "latest"
 }
 
-// Versions checks whether the plugin and the processes are of one version.
+// Versions checks whether the plugin and the processes are of one version. Where no process was
+// found, Replicas has what to do.
 func Versions(plugin string, others ...string) Finding {
-	f := Finding{Check: "versions", State: OK, Sentence: "The plugin, the manager and the token server are of version " + plugin + "."}
-	for _, other := range others {
-		if other != plugin {
-			f.State = Problem
-			f.Sentence = fmt.Sprintf("The plugin is of version %s, and the cluster runs %s.", plugin, strings.Join(others, " and "))
-			f.Do = "Install the plugin of the cluster's version; finish an upgrade that is in progress."
-		}
+	if len(others) == 0 {
+		return Finding{Check: "versions", State: Unknown, Sentence: "The plugin is of version " + plugin + ". That of the cluster is not known without its Deployments."}
 	}
-	return f
+	running := slices.Compact(slices.Clone(others))
+	if slices.Equal(running, []string{plugin}) {
+		return Finding{Check: "versions", State: OK, Sentence: "The plugin, the manager and the token server are of version " + plugin + "."}
+	}
+	return Finding{
+		Check: "versions", State: Problem,
+		Sentence: fmt.Sprintf("The plugin is of version %s, and the cluster runs %s.", plugin, strings.Join(running, " and ")),
+		Do:       "Install the plugin of the cluster's version; finish an upgrade that is in progress.",
+	}
 }
 
 // Keys checks the signing keys.

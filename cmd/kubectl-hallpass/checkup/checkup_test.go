@@ -65,6 +65,8 @@ func TestVersions(t *testing.T) {
 	}
 	expect(t, checkup.Versions("v1", "v1", "v1"), checkup.OK, "v1")
 	expect(t, checkup.Versions("v1", "v1", "v2"), checkup.Problem, "v1 and v2")
+	expect(t, checkup.Versions("v1", "v2", "v2"), checkup.Problem, "runs v2.")
+	expect(t, checkup.Versions("v1"), checkup.Unknown, "not known")
 }
 
 func TestKeys(t *testing.T) {

@@ -5,6 +5,7 @@ package cluster
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -59,6 +60,8 @@ func (c *Client) sentence(err error, a attempt) string {
 	case IsMissingKind(err):
 		return fmt.Sprintf("the cluster at %s has no %s of %s. Install Hallpass there, or choose another cluster with --context; "+
 			"if Hallpass is installed, install the plugin of its version", c.Config.Host, a.kind.Name, v1alpha1.GroupVersion)
+	case apierrors.IsNotFound(err) && details(err).Kind == Namespaces().GVR.Resource && a.kind == Revocations():
+		return fmt.Sprintf("there is no namespace %q for registrations. %s", details(err).Name, nameRegistry)
 	case apierrors.IsNotFound(err) && details(err).Kind == Namespaces().GVR.Resource:
 		return fmt.Sprintf("there is no namespace %q. Choose another one with --namespace, or create it; kubectl get namespaces lists them", details(err).Name)
 	case apierrors.IsNotFound(err):
@@ -82,9 +85,13 @@ const loginFailed = "getting credentials: "
 func (c *Client) unreachable(err error) string {
 	var request *url.Error
 	var network net.Error
+	var untrusted *tls.CertificateVerificationError
 	switch {
 	case errors.Is(err, context.Canceled):
 		return "interrupted"
+	case errors.As(err, &untrusted):
+		return fmt.Sprintf("the certificate of the API server at %s is not trusted: %v. Check whether the kubeconfig is that of this cluster and of today, "+
+			"and whether a proxy answers in its place", c.Config.Host, untrusted.Err)
 	case errors.As(err, &network) && network.Timeout() && c.Config.ExecProvider != nil:
 		return fmt.Sprintf("the API server at %s did not answer in time, or the login plugin %s of the kubeconfig still waits. "+
 			"Check whether it has opened a browser or asks in the terminal, and the network or the VPN; or raise --request-timeout", c.Config.Host, c.Config.ExecProvider.Command)
@@ -112,8 +119,22 @@ func (c *Client) object(a attempt) string {
 	return name
 }
 
+// ServingSecretName is the Secret with the serving certificate of the token server.
+const ServingSecretName = "hallpass-tokenserver-tls"
+
+const (
+	nameRegistry = "Name the namespace of the registrations with --registry-namespace, or install Hallpass"
+	nameSystem   = "Name the namespace of the installation with --system-namespace, or install Hallpass"
+)
+
 // lookFor explains how to find the right name.
 func (c *Client) lookFor(a attempt) string {
+	switch {
+	case a.kind == Secrets() && a.name == registration.KeysSecretName:
+		return nameRegistry
+	case a.kind == Secrets() && a.name == ServingSecretName:
+		return nameSystem
+	}
 	switch a.kind {
 	case Clients(), Resources(), Tokens():
 		return fmt.Sprintf("kubectl hallpass get %s --namespace %s lists those that there are; choose another namespace with --namespace", a.kind.Noun, c.Namespace)

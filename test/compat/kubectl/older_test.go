@@ -4,6 +4,8 @@
 package kubectl_test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,6 +40,7 @@ func TestAClusterWithoutHallpassAndAnOlderOne(t *testing.T) {
 	}
 	older(t, plane, "oauth2clients", "contacts")
 	older(t, plane, "oauth2resources", "maxFixedTokenLifetime")
+	older(t, plane, "tokenrevocations", "")
 	eventually(t, "the custom resources are served", func() bool {
 		return sh.run(t, "get clients", "").code == app.ExitOK && sh.run(t, "get resources", "").code == app.ExitOK
 	})
@@ -57,6 +60,18 @@ func TestAClusterWithoutHallpassAndAnOlderOne(t *testing.T) {
 	if r := sh.run(t, "get clients --output name", ""); r.out != "oauth2client.hallpass.dev/known\n" {
 		t.Errorf("a client was created without what it was to have: %s", r.out)
 	}
+	for line, says := range map[string]string{
+		"get keys":                       `there is no Secret "signing-keys" in namespace "hallpass-registry". Name the namespace of the registrations with --registry-namespace, or install Hallpass`,
+		"revoke namespace default --yes": `there is no namespace "hallpass-registry" for registrations. Name the namespace of the registrations with --registry-namespace, or install Hallpass`,
+		"revoke namespace default --yes --dry-run=server": `there is no namespace "hallpass-registry" for registrations. Name`,
+	} {
+		if r := sh.run(t, line, ""); r.code != app.ExitFailed || !strings.Contains(r.err, says) {
+			t.Errorf("%s: exit %d: %s%s", line, r.code, r.out, r.err)
+		}
+	}
+	if r := sh.run(t, "doctor", ""); !strings.Contains(r.out, "unknown  versions: ") || !strings.Contains(r.out, `namespace "hallpass-system". Name the namespace of the installation with --system-namespace`) {
+		t.Errorf("doctor without Deployments: %s%s", r.out, r.err)
+	}
 	for _, line := range []string{"get issuers", "describe issuer github"} {
 		if r := sh.run(t, line, ""); r.code != app.ExitFailed || !strings.Contains(r.err, "it is older than this plugin") {
 			t.Errorf("%s: exit %d: %s%s", line, r.code, r.out, r.err)
@@ -65,7 +80,7 @@ func TestAClusterWithoutHallpassAndAnOlderOne(t *testing.T) {
 }
 
 // older applies a custom resource definition without a field of spec, as a version of before had
-// it.
+// it. Without the name of a field it is that of today.
 func older(t *testing.T, plane *controlplane.ControlPlane, resource, field string) {
 	t.Helper()
 	root, err := world.Root()
@@ -78,7 +93,7 @@ func older(t *testing.T, plane *controlplane.ControlPlane, resource, field strin
 	must(t, err)
 	version, ok := versions[0].(map[string]any)
 	at := []string{"schema", "openAPIV3Schema", "properties", "spec", "properties", field}
-	if _, found, err := unstructured.NestedMap(version, at...); !ok || !found || err != nil {
+	if _, found, err := unstructured.NestedMap(version, at...); !ok || field != "" && !found || err != nil {
 		t.Fatalf("%s has no field %s: %v", resource, field, err)
 	}
 	unstructured.RemoveNestedField(version, at...)
@@ -151,6 +166,17 @@ func TestALoginPluginOfARealCluster(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestAnAPIServerThatIsNotTrusted has a certificate that no CA of the kubeconfig signed.
+func TestAnAPIServerThatIsNotTrusted(t *testing.T) {
+	other := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(other.Close)
+	sh := shell{kubeconfig: shared.Plane.Kubeconfig(), cache: t.TempDir()}
+	r := sh.run(t, "get clients --server "+other.URL, "")
+	if r.code != app.ExitFailed || !strings.Contains(r.err, "is not trusted: ") || !strings.Contains(r.err, "whether a proxy answers in its place") {
+		t.Errorf("exit %d: %s%s", r.code, r.out, r.err)
 	}
 }
 

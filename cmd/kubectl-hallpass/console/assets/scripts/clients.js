@@ -10,7 +10,7 @@ export async function clients(page) {
   const columns = [
     { name: "Name", first: true, sort: "name", cell: (c) => [el("a", { href: path("clients", c.namespace, c.name), "data-key": c.namespace + "/" + c.name }, c.displayName || c.name),
       el("span", { class: "under" }, page.namespace ? (c.displayName ? c.name : "") : c.namespace + " / " + c.name)] },
-    { name: "Client ID", cell: (c) => el("code", {}, c.id) },
+    { name: "Client ID", cell: (c) => el("code", { class: "id" }, c.id) },
     { name: "State", cell: (c) => el("span", {}, pill(c.health)) },
     { name: "Scopes granted", cell: (c) => c.asked === 0 ? el("span", { class: "quiet" }, "asks for none") : el("span", { class: c.granted < c.asked ? "warn-text" : null }, `${c.granted} of ${c.asked}`) },
     { name: "Last used", sort: "used", nowrap: true, cell: (c) => time(c.lastUsed) },
