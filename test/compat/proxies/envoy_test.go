@@ -23,6 +23,7 @@ import (
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	upstreamv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -49,6 +50,8 @@ func TestDocumentedEnvoyConfiguration(t *testing.T) {
 		status int
 	}{
 		"a token with the scope":                {"/", w.reader, 200},
+		"a token that was exchanged":            {"/", w.exchanged, 200},
+		"an exchanged token without the scope":  {"/admin", w.exchanged, 403},
 		"no token":                              {"/", caller{}, 401},
 		"a path that needs more":                {"/admin", w.writer, 200},
 		"a path that needs more than there is":  {"/admin", w.reader, 403},
@@ -81,6 +84,16 @@ func TestDocumentedEnvoyConfiguration(t *testing.T) {
 				t.Errorf("status %d, want %d", a.status, c.status)
 			}
 			a.checkChallenge(t)
+			if c.status != http.StatusOK {
+				return
+			}
+			sent := http.Header{}
+			for _, header := range response.GetOkResponse().GetHeaders() {
+				sent.Add(header.GetHeader().GetKey(), header.GetHeader().GetValue()+string(header.GetHeader().GetRawValue()))
+			}
+			if diff := cmp.Diff(kind{namespace: memory.Namespace}.identity(&c.caller), identityOf(sent)); diff != "" {
+				t.Error("identity for the upstream (-want +got):\n" + diff)
+			}
 		})
 	}
 	if extensions, protected := routes["/healthz"]; !protected || extensions != nil {

@@ -143,6 +143,8 @@ func TestDocumentedProxiesLetGoodTokensPass(t *testing.T) {
 				"a token with the scope":                        {get("/orders/1?x=y", "Bearer "+w.reader.token), 200, &w.reader},
 				"a token with more scopes":                      {get("/orders/1", "Bearer "+w.writer.token), 200, &w.writer},
 				"a token with the scope that a path needs":      {get("/admin/users", "Bearer "+w.writer.token), 200, &w.writer},
+				"a token that was exchanged":                    {get("/orders/1", "Bearer "+w.exchanged.token), 200, &w.exchanged},
+				"an exchanged token without the scope":          {get("/admin/users", "Bearer "+w.exchanged.token), 403, nil},
 				"a token without the scope that a path needs":   {get("/admin/users", "Bearer "+w.reader.token), 403, nil},
 				"a path that needs none":                        {get("/healthz", ""), 200, nil},
 				"a path that needs none, with a name":           {get("/healthz", "", "X-Auth-Client-Id: shop.writer"), 200, nil},
@@ -202,9 +204,13 @@ func (k kind) identity(c *caller) map[string]string {
 	if c == nil {
 		return map[string]string{}
 	}
+	subject, namespace := c.id, k.namespace
+	if c.subject != "" {
+		subject, namespace = c.subject, c.namespace
+	}
 	identity := map[string]string{
-		"x-auth-client-id": c.id, "x-auth-client-uid": memory.UID(c.id), "x-auth-client-namespace": k.namespace,
-		"x-auth-scopes": c.scopes, "x-auth-audience": audience(), "x-auth-subject": c.id, "x-auth-subject-type": "client",
+		"x-auth-client-id": c.id, "x-auth-client-uid": memory.UID(c.id), "x-auth-client-namespace": namespace,
+		"x-auth-scopes": c.scopes, "x-auth-audience": audience(), "x-auth-subject": subject, "x-auth-subject-type": "client",
 	}
 	if k.namespace == "" {
 		delete(identity, "x-auth-client-namespace")

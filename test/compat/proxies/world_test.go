@@ -9,6 +9,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"log"
@@ -23,6 +24,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/test/kit/memory"
 )
 
@@ -43,10 +45,13 @@ type world struct {
 	// of reader.
 	reader, writer, twin caller
 	suspended            caller
+	// exchanged is a client with a token that it exchanged for one of reader.
+	exchanged caller
 }
 
-// caller is a client with a token.
-type caller struct{ id, scopes, token string }
+// caller is a client with a token. Subject and namespace are empty for a client that acts for itself
+// and that is of the usual namespace.
+type caller struct{ id, scopes, token, subject, namespace string }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
@@ -59,6 +64,7 @@ func newWorld(t *testing.T) *world {
 	w.suspended = register("suspended", "read", "write")
 	w.hallpass.Suspend(w.suspended.id)
 	w.hallpass.Register("orders-api")
+	w.exchanged = w.exchange(t, w.reader)
 
 	listener := memory.Listen(t)
 	w.address, w.caFile = listener.Addr().String(), w.hallpass.Serve(listener, issuerHost)
@@ -68,6 +74,44 @@ func newWorld(t *testing.T) *world {
 	w.upstream.Start()
 	t.Cleanup(w.upstream.Close)
 	return w
+}
+
+// exchange registers a client of another namespace, and makes the token that it gets in exchange for
+// one of a subject. Tokens are exchanged only for a resource, so the audience of the proxies is one
+// too.
+func (w *world) exchange(t *testing.T, subject caller) caller {
+	t.Helper()
+	actor := caller{id: w.hallpass.Register("gateway"), scopes: "read", subject: subject.id, namespace: "web"}
+	resource := oauth2.ObjectName{Namespace: memory.Namespace, Name: "orders-api"}
+	w.hallpass.Declare(oauth2.Resource{
+		Identifier: audience(), UID: "uid-of-orders-api", Namespace: resource.Namespace, Name: resource.Name, Scopes: []string{"read"},
+		Exchanged: []oauth2.Consent{{Namespaces: []string{actor.namespace}, Scopes: []string{"read"}}},
+	})
+	w.hallpass.Change(actor.id, func(c *oauth2.Client) {
+		c.Namespace, c.Access = actor.namespace, []oauth2.Access{{Resource: resource, Scopes: []string{"read"}}}
+	})
+	var header, claims map[string]any
+	for i, part := range []*map[string]any{&header, &claims} {
+		decoded, err := base64.RawURLEncoding.DecodeString(strings.Split(subject.token, ".")[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(decoded, part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exchanged, err := json.Marshal(map[string]any{
+		"iss": claims["iss"], "aud": claims["aud"], "scope": "read", "exp": claims["exp"], "iat": claims["iat"], "jti": "MDEyMzQ1Njc4OWFiY2RlZg",
+		"sub": subject.id, "client_id": actor.id, "client_uid": memory.UID(actor.id), "act": map[string]any{"sub": actor.id},
+		"ancestors": []any{map[string]any{
+			"jti": claims["jti"], "client_id": subject.id, "client_uid": memory.UID(subject.id), "kid": header["kid"], "iat": claims["iat"],
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	actor.token = w.hallpass.Sign("at+jwt", string(exchanged))
+	return actor
 }
 
 // seen is what the upstream was sent.
