@@ -61,7 +61,7 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 		{client + "do.go", "if s, err = r.publish(ctx, c, s, d); err != nil {\n\t\treturn s, d, err\n\t}\n\t// the secret is pending already, and another manager may have made another one current\n\tif s.stored == read {", "if s.stored != read {"},
 	}, ""},
 	{"each attempt proposes another value", []string{refused}, []edit{
-		{client + "memory.go", "young := m.proposals.Get(uid, now.Earliest); young {", "young := m.proposals.Get(uid, now.Earliest); young && false {"},
+		{client + "memory.go", "young := m.proposals.Get(of.GetUID(), now.Earliest); young {", "young := m.proposals.Get(of.GetUID(), now.Earliest); young && false {"},
 	}, ""},
 	{"a first Secret is created without reading what there is", []string{refused, replaced}, []edit{
 		{client + "methods.go", "case s.unknown:\n\t\treturn plan, create", "case s.object == nil:\n\t\treturn plan, create"},
