@@ -53,10 +53,10 @@ func readBody(r *http.Request) (oauth2.Form, error) {
 // bodies are the first buffers of bodies. Package oauth2 gets a copy as a string.
 var bodies = sync.Pool{New: func() any { return new([usualBody]byte) }} //nolint:gochecknoglobals // a pool of buffers
 
-// readUpTo reads a body, or the first most bytes of a longer one. The first buffer is the one given,
-// unless the body is known to be longer. Each other one is no longer than firstRead or twice what was
-// received: package serve counts twice a body for the memory of its source, and has no other bound
-// on the bodies that are read at once.
+// readUpTo reads a body, or the first most bytes of a longer one. The first buffer is the one
+// given, unless the body is known to be longer. Each other one is no longer than firstRead or twice
+// what was received: package serve counts twice a body for the memory of its source, and has no
+// other bound on the bodies that are read at once.
 func readUpTo(r *http.Request, room []byte, most int) ([]byte, error) {
 	body := room
 	if r.ContentLength > int64(cap(room)) {
