@@ -26,6 +26,7 @@ const (
 
 	es256, rs256, ps256, edDSA, ed25519Name = "ES256", "RS256", "PS256", "EdDSA", "Ed25519"
 	es256Size                               = 32
+	derInteger, derSequence                 = 0x02, 0x30
 )
 
 var (
@@ -150,24 +151,23 @@ func (k *publicKey) verify(m *message) error {
 // derFromRaw converts r and s side by side (RFC 7518 section 3.4) to ASN.1. It refuses a zero, the
 // "psychic signature" of CVE-2022-21449.
 func derFromRaw(raw []byte) ([]byte, bool) {
-	const integer, sequence = 0x02, 0x30
 	if len(raw) != 2*es256Size {
 		return nil, false
 	}
 	der := make([]byte, 2, 2+2*(3+es256Size))
 	for _, half := range [][]byte{raw[:es256Size], raw[es256Size:]} {
-		number := bytes.TrimLeft(half, "\x00")
-		if len(number) == 0 {
+		integer := bytes.TrimLeft(half, "\x00")
+		if len(integer) == 0 {
 			return nil, false
 		}
-		size := byte(len(number)) //nolint:gosec // at most es256Size
-		if number[0]&0x80 != 0 {  // ASN.1 integers are signed
-			der = append(der, integer, size+1, 0)
+		size := byte(len(integer)) //nolint:gosec // at most es256Size
+		if integer[0]&0x80 != 0 {  // ASN.1 integers are signed
+			der = append(der, derInteger, size+1, 0)
 		} else {
-			der = append(der, integer, size)
+			der = append(der, derInteger, size)
 		}
-		der = append(der, number...)
+		der = append(der, integer...)
 	}
-	der[0], der[1] = sequence, byte(len(der)-2) //nolint:gosec // at most 70
+	der[0], der[1] = derSequence, byte(len(der)-2) //nolint:gosec // at most 70
 	return der, true
 }
