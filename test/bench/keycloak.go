@@ -88,7 +88,8 @@ func (w *world) startKeycloak(ctx context.Context, sources string) error {
 func (w *world) unpackKeycloak(ctx context.Context, sources string) (kc string, err error) {
 	run := func(name string, arguments ...string) error {
 		command := exec.CommandContext(ctx, name, arguments...)
-		// without a project, the plugin of Maven writes its marks into the working directory
+		// without a project, the plugin of Maven writes its marks into the working
+		// directory
 		command.Dir = w.dir
 		if output, err := command.CombinedOutput(); err != nil {
 			return fmt.Errorf("set up Keycloak: %s: %w: %s", name, err, output)

@@ -84,8 +84,8 @@ func TestMembersAreReadAsWhatTheyAre(t *testing.T) {
 	}
 }
 
-// FuzzParseObject looks for an object that ParseObject and encoding/json read differently, other than
-// by a duplicate member, which only ParseObject refuses.
+// FuzzParseObject looks for an object that ParseObject and encoding/json read differently, other
+// than by a duplicate member, which only ParseObject refuses.
 func FuzzParseObject(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `{"a":1}`, `{"a":1,"a":2}`, `[]`, `{"a":{"b":[1,2]}}`, "{", `{"a":1}{}`, `{"a":01}`, `{"a":0,"b":-0.5e+1}`, `{"a":"\u00e9\\"}`, "{\"a\":\"\t\"}", `{"a"1}`,

@@ -124,9 +124,9 @@ func byHMAC(secret, audience, claims string) string {
 	return input + "." + part(mac.Sum(nil))
 }
 
-// MinIO issues credentials for tokens, with the policy of the token's scope. A worker stores objects
-// over the end of its credentials, a rotation of the secret and one of the signing keys, until its
-// client is suspended.
+// MinIO issues credentials for tokens, with the policy of the token's scope. A worker stores
+// objects over the end of its credentials, a rotation of the secret and one of the signing keys,
+// until its client is suspended.
 //
 // MinIO takes longer to build than other tests take.
 func TestMinIOIssuesCredentialsForTokens(t *testing.T) {

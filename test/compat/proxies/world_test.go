@@ -49,8 +49,8 @@ type world struct {
 	exchanged caller
 }
 
-// caller is a client with a token. Subject and namespace are empty for a client that acts for itself
-// and that is of the usual namespace.
+// caller is a client with a token. Subject and namespace are empty for a client that acts for
+// itself and that is of the usual namespace.
 type caller struct{ id, scopes, token, subject, namespace string }
 
 func newWorld(t *testing.T) *world {
@@ -76,9 +76,9 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// exchange registers a client of another namespace, and makes the token that it gets in exchange for
-// one of a subject. Tokens are exchanged only for a resource, so the audience of the proxies is one
-// too.
+// exchange registers a client of another namespace, and makes the token that it gets in exchange
+// for one of a subject. Tokens are exchanged only for a resource, so the audience of the proxies is
+// one too.
 func (w *world) exchange(t *testing.T, subject caller) caller {
 	t.Helper()
 	actor := caller{id: w.hallpass.Register("gateway"), scopes: "read", subject: subject.id, namespace: "web"}
