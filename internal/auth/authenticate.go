@@ -129,11 +129,11 @@ func (c *Credentials) admit(caller *Caller) error {
 }
 
 // needs is what could mend a refusal: another registration, or the keys of the cluster. No
-// registration mends what is wrong with the token of a service account itself. The clients that an
-// account names are looked up only for a token that is good, because that costs more.
+// registration mends what is wrong with the token of a service account of this cluster. The clients
+// that an account names are looked up only for a token that is good, because that costs more.
 func (v *view) needs(presented oauth2.Presented, named string, refusal error) need {
 	token, only := presented.AccountToken, presented.OnlyAccount()
-	if token != nil && oauth2.IsFinal(refusal) {
+	if token != nil && v.foreign(presented) == nil && oauth2.IsFinal(refusal) {
 		return need{lack: callerRefused, what: named}
 	}
 	v.presented = presented

@@ -343,6 +343,28 @@ func TestAnIssuerThatTheWatchHasNotBroughtIsLookedUp(t *testing.T) {
 	}
 }
 
+// TestWhatATrustedIssuerAllowsNowIsLookedUp: another cluster's token of an account is refused by a
+// record of the issuer that is late, and a newer one accepts it.
+func TestWhatATrustedIssuerAllowsNowIsLookedUp(t *testing.T) {
+	for name, change := range map[string]func(*oauth2.TrustedIssuer){
+		"another audience": func(late *oauth2.TrustedIssuer) { late.Audiences = []string{"https://former.example.com"} },
+		"a longer life":    func(late *oauth2.TrustedIssuer) { late.MaxLife = time.Minute },
+	} {
+		w := newCIWorld(t)
+		w.trusted.Issuer, w.trusted.Delegations = "https://oidc.east.example.com", []oauth2.Delegation{{Namespaces: []string{"shop"}}}
+		*w.dir.known[ciClient].Client.Credentials.Federated = oauth2.Federated{IssuerName: "github", Subject: "system:serviceaccount:jobs:nightly"}
+		late := *w.trusted
+		change(&late)
+		w.dir.issuers = map[string]*oauth2.TrustedIssuer{"github": &late}
+		body := fromCI(w.sign(w.signer, "", map[string]any{
+			"iss": w.trusted.Issuer, "sub": "system:serviceaccount:jobs:nightly", "kubernetes.io": kubernetesClaim("jobs", "nightly", "uid"),
+		}))
+		if answer := w.do(call{body: body}); answer.Code != http.StatusOK {
+			t.Errorf("%s: %d %s: %v", name, answer.Code, answer.Body, w.lastAudit()["reason"])
+		}
+	}
+}
+
 func TestATokenOfThisClusterIsNotThatOfATrustedIssuer(t *testing.T) {
 	w := newCIWorld(t)
 	w.cluster.known = oauth2.Cluster{Issuer: clusterIssuer, Keys: jws.KeySet{Keys: []jws.PublicKey{w.signer.Public()}}}
