@@ -4,6 +4,7 @@
 package auth_test
 
 import (
+	"crypto/rand"
 	"errors"
 	"testing"
 	"time"
@@ -73,6 +74,23 @@ func (w *chained) hops() (first, second, third string) {
 	two, err := w.exchange(warehouse, one.Value.Reveal(), w.filesAPI)
 	must(w.t, err)
 	return first, one.Value.Reveal(), two.Value.Reveal()
+}
+
+// passedOn is a token for the API of orders that was passed on a number of times, of which the last
+// client is reporting.
+func (w *chained) passedOn(times int) string {
+	w.t.Helper()
+	key, err := w.memory.ring.SigningKey(noon)
+	must(w.t, err)
+	clients := []string{"c.c", "b.b", "a.a", "shop.first"}[4-times:]
+	chain := &oauth2.Chain{Subject: "shop.first", Until: noon.Add(time.Hour), Actors: clients[:times-1]}
+	for _, id := range clients {
+		w.register(id)
+		chain.Ancestors = append(chain.Ancestors, oauth2.Ancestor{ID: rand.Text()[:21] + "A", ClientID: id, ClientUID: "uid-of-" + id, KeyID: key.ID(), IssuedAt: noon})
+	}
+	w.memory.resources[0].Exchanged = w.memory.resources[0].Consents
+	w.source = w.memory.clone()
+	return w.issued(noon, oauth2.Grant{Audience: w.ordersAPI, Scopes: []string{"orders.read"}, Lifetime: time.Hour, For: chain}).Value.Reveal()
 }
 
 func TestATokenIsPassedOn(t *testing.T) {
@@ -194,18 +212,9 @@ func TestWhoMayExchangeWhat(t *testing.T) {
 		"while a token server may not read it": {
 			before: func(w *chained) { w.memory.resources[1].ExchangeHeld = true }, caller: gateway, code: oauth2.TemporarilyUnavailable,
 		},
-		"a token that was passed on four times": {caller: gateway, code: oauth2.InvalidRequest, token: func(w *chained) string {
-			chain := &oauth2.Chain{Subject: "shop.first", Until: noon.Add(time.Hour), Actors: []string{"c.c", "b.b", "a.a"}}
-			key, err := w.memory.ring.SigningKey(noon)
-			must(w.t, err)
-			for _, id := range []string{"c.c", "b.b", "a.a", "shop.first"} {
-				w.register(id)
-				chain.Ancestors = append(chain.Ancestors, oauth2.Ancestor{ID: id, ClientID: id, ClientUID: "uid-of-" + id, KeyID: key.ID(), IssuedAt: noon})
-			}
-			w.memory.resources[0].Exchanged = w.memory.resources[0].Consents
-			w.source = w.memory.clone()
-			return w.issued(noon, oauth2.Grant{Audience: w.ordersAPI, Scopes: []string{"orders.read"}, Lifetime: time.Hour, For: chain}).Value.Reveal()
-		}},
+		"a token that was passed on four times": {
+			caller: gateway, code: oauth2.InvalidRequest, token: func(w *chained) string { return w.passedOn(4) },
+		},
 		"a token of an OAuth2Token": {
 			caller: gateway, code: oauth2.InvalidRequest,
 			token: func(w *chained) string {
@@ -351,5 +360,45 @@ func TestTheClientsOfAncestorsAreLookedUp(t *testing.T) {
 	w.away = errAway
 	if _, err := w.introspect(archive, third); codeOf(err) != oauth2.TemporarilyUnavailable {
 		t.Errorf("the source is away: %v", err)
+	}
+}
+
+// The grant type is decided before the token that is sent. A client that got the grant type a
+// moment ago is looked up once; one that does not have it learns nothing about the token.
+func TestTheGrantTypeIsDecidedBeforeTheToken(t *testing.T) {
+	w := newChained(t)
+	first := w.token(noon, w.ordersAPI, "orders.read")
+	without := func(c *oauth2.Client, _ *oauth2.Owner) { c.GrantTypes = oauth2.ClientCredentials }
+	w.change(gateway, without)
+	w.questions = nil
+	if issued, err := w.exchange(gateway, first, w.stockAPI); err != nil || issued.Claims.ClientID != gateway {
+		t.Errorf("a client that has the grant type at the source: %v", err)
+	}
+	if diff := cmp.Diff([]string{"client " + gateway, "resource " + w.stockAPI}, w.questions); diff != "" {
+		t.Errorf("questions (-want +got):\n%s", diff)
+	}
+	w.source = w.memory.clone()
+	for name, token := range map[string]string{"a token that was sent to it": first, "one that was sent to another client": w.token(noon, w.stockAPI, "a"), "none": "a.b.c"} {
+		issued, err := w.exchange(gateway, token, w.stockAPI)
+		if codeOf(err) != oauth2.UnauthorizedClient || issued.Trail.Denial != "" || issued.Trail.TokenClientID != "" {
+			t.Errorf("%s: %v, trail %+v", name, err, issued.Trail)
+		}
+	}
+}
+
+// An ancestor costs no allocation when a token is checked. A token of more than 2 KiB would cost one
+// for its hash.
+func TestAnAncestorAllocatesNothing(t *testing.T) {
+	w := newChained(t)
+	count := func(times int) float64 {
+		token := w.passedOn(times)
+		return testing.AllocsPerRun(100, func() {
+			if result, err := w.introspect(gateway, token); err != nil || result.Denial != "" {
+				t.Fatalf("%q, %v", result.Denial, err)
+			}
+		})
+	}
+	if one, two := count(1), count(2); two > one {
+		t.Errorf("a token with two ancestors allocates %.0f times, one with one %.0f times", two, one)
 	}
 }

@@ -54,8 +54,13 @@ func (a *Authority) Issue(ctx context.Context, caller *Caller, request oauth2.To
 	return issued, nil
 }
 
-// Exchange issues a token to a caller in exchange for one that was sent to it: RFC 8693.
+// Exchange issues a token to a caller in exchange for one that was sent to it: RFC 8693. A caller
+// without the grant type learns that before its token is read.
 func (a *Authority) Exchange(ctx context.Context, caller *Caller, request oauth2.ExchangeRequest) (Issued, error) {
+	caller, err := mayExchange(ctx, a, caller, request.TokenRequest)
+	if err != nil {
+		return Issued{Trail: caller.Trail}, err
+	}
 	subject, err := a.Check(ctx, &Request{
 		Token: request.SubjectToken.Reveal(), Payer: PaidBy(caller.Client), Caller: caller.Client, Serves: true, Trail: caller.Trail, At: caller.At,
 	})
@@ -65,15 +70,34 @@ func (a *Authority) Exchange(ctx context.Context, caller *Caller, request oauth2
 		return Issued{Trail: trail}, err
 	}
 	if trail.Denial = subject.Denial; subject.Denial != "" {
-		if err := request.CheckGrantType(caller.Client); err != nil {
-			return Issued{Trail: trail}, err
-		}
 		return Issued{Trail: trail}, oauth2.SubjectRefused()
 	}
 	if request.For, err = subject.Claims.Exchange(caller.Client, subject.keyID); err != nil {
 		return Issued{Trail: trail}, err
 	}
 	return a.Issue(ctx, &Caller{Record: caller.Record, Trail: trail, At: subject.At}, request.TokenRequest)
+}
+
+// mayExchange returns a caller that has the grant type of its request. Memory may lack a grant type
+// that the client was given a moment ago; then the caller has the record of the source.
+func mayExchange(ctx context.Context, a *Authority, caller *Caller, request oauth2.TokenRequest) (*Caller, error) {
+	client := caller.Client
+	if request.CheckGrantType(client) == nil {
+		return caller, nil
+	}
+	v, newer := a.look(PaidBy(client)), *caller
+	at, err := v.decide(ctx, caller.At, func(time.Time) (need, error) {
+		if v.has(grantRefused) && v.granted.Client.UID == client.UID {
+			newer.Record = v.granted
+		}
+		err := request.CheckGrantType(newer.Client)
+		if err == nil {
+			return need{}, nil
+		}
+		return need{lack: grantRefused, what: client.ID, audience: request.Resource}, err
+	})
+	newer.At = at
+	return &newer, err
 }
 
 // grant decides what a client gets by a view.

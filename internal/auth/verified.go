@@ -117,7 +117,7 @@ func sizeOfVerified(token string, claims *oauth2.Claims) int {
 
 // hashOf is the SHA-256 of a token. Most fit the buffer, and then nothing is allocated.
 func hashOf(token string) [sha256.Size]byte {
-	var buffer [1024]byte
+	var buffer [2048]byte
 	return sha256.Sum256(append(buffer[:0], token...))
 }
 

@@ -23,6 +23,14 @@ func DecodeBase64(text string) ([]byte, error) { return decodeStrict(strictBase6
 // DecodeBase64URL decodes canonical base64url without padding (RFC 4648 section 5), as in JOSE.
 func DecodeBase64URL(text string) ([]byte, error) { return decodeStrict(strictBase64URL, text) }
 
+// AppendBase64URL appends what DecodeBase64URL returns, so that a short text needs no allocation.
+func AppendBase64URL(decoded []byte, text string) ([]byte, error) {
+	if at := strings.IndexAny(text, lineBreaks); at >= 0 {
+		return decoded, base64.CorruptInputError(at) //nolint:wrapcheck // callers have a refusal of their own
+	}
+	return strictBase64URL.AppendDecode(decoded, []byte(text)) //nolint:wrapcheck // callers have a refusal of their own
+}
+
 func decodeStrict(encoding *base64.Encoding, text string) ([]byte, error) {
 	if at := strings.IndexAny(text, lineBreaks); at >= 0 {
 		return nil, base64.CorruptInputError(at) //nolint:wrapcheck // callers have a refusal of their own

@@ -60,5 +60,10 @@ func FuzzBase64(f *testing.F) {
 		if value, err := jws.DecodeBase64URL(text); err == nil && base64.RawURLEncoding.EncodeToString(value) != text {
 			t.Errorf("base64url: %q reads as %x", text, value)
 		}
+		value, err := jws.DecodeBase64URL(text)
+		appended, appendErr := jws.AppendBase64URL([]byte("x"), text)
+		if (err == nil) != (appendErr == nil) || err == nil && string(appended) != "x"+string(value) {
+			t.Errorf("%q is appended as %x, %v, and reads as %x, %v", text, appended, appendErr, value, err)
+		}
 	})
 }

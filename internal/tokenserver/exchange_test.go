@@ -112,7 +112,7 @@ func TestTokenEndpointRefusesExchanges(t *testing.T) {
 		},
 		"one that the token was not sent to either": {
 			caller: stranger, status: 400, code: oauth2.UnauthorizedClient,
-			says: "add TokenExchange to spec.grantTypes", reason: oauth2.ReasonGrantTypeNotAllowed, denial: oauth2.ReasonNotForCaller,
+			says: "add TokenExchange to spec.grantTypes", reason: oauth2.ReasonGrantTypeNotAllowed,
 		},
 		"a client that the token was not sent to": {
 			caller: stranger, before: func(w *world) { w.dir.known[stranger].Client.GrantTypes = oauth2.TokenExchange }, status: 400, code: oauth2.InvalidRequest, says: "no active access token that was sent to this client",
