@@ -181,6 +181,37 @@ func TestAClientTakesFewBytes(t *testing.T) {
 	}
 }
 
+// TestAFederatedClientTakesFewBytes measures what memory holds for each client of a trusted issuer
+// beyond the texts of its subject and its claims.
+func TestAFederatedClientTakesFewBytes(t *testing.T) {
+	const limit = 300
+	texts := 0
+	federated := func(c *oauth2.Client) {
+		c.Credentials = oauth2.Credentials{Federated: &oauth2.Federated{
+			IssuerName: "github", Subject: "repo:octo-org@65/" + c.Name + "@74:environment:prod",
+			Claims: []oauth2.RequiredClaim{{Name: "repository_id", Values: []string{"1316584243"}}, {Name: "environment", Values: []string{"prod", "stage"}}},
+		}}
+	}
+	each, m := heapOf(func(m *Memory, c *oauth2.Client) {
+		federated(c)
+		texts = len(c.Credentials.Federated.Subject)
+		for _, claim := range c.Credentials.Federated.Claims {
+			texts += len(claim.Name) + len(strings.Join(claim.Values, ""))
+		}
+		fillOrdinary(m, c)
+	})
+	if beyond := int(each) - texts; beyond > limit {
+		t.Errorf("%d bytes a client beyond %d of its texts, at most %d", beyond, texts, limit)
+	} else {
+		t.Logf("%d bytes a client beyond %d of its texts", beyond, texts)
+	}
+	want := ordinary(42)
+	federated(want)
+	if diff := cmp.Diff(want, m.Record(want.ID).Client); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // BenchmarkBytes compares clients that are packed with such as are not. Its bytes are the same in
 // each run, and its time means nothing.
 func BenchmarkBytes(b *testing.B) {
