@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	mathrand "math/rand/v2"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -189,7 +190,7 @@ func TestForgedAssertionsAreRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			random := mathrand.New(mathrand.NewPCG(9, 8)) //nolint:gosec // forgeries are to be repeatable
 			var good, other, foreign string
-			for i := range rounds(t) / 3 {
+			for i := range rounds(t) {
 				ways := []func(string) string{withAssertion, asGrant}
 				if i%each == 0 {
 					if good != "" && d.w.do(call{body: ways[i/each%2](good) + d.clientID}).Code != http.StatusOK {
@@ -217,5 +218,118 @@ func TestForgedAssertionsAreRefused(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// passing is a fixture in which billing exchanges tokens: one of reporting, and one that billing and
+// stranger have passed on before.
+type passing struct {
+	*world
+
+	inner string // the API of shop
+}
+
+func newPassing(t testing.TB) passing {
+	t.Helper()
+	w := passing{exchanging(t), testIssuer + "/resources/shop/inner"}
+	w.dir.resources = append(w.dir.resources, &oauth2.Resource{
+		Identifier: w.inner, UID: "uid-of-inner", Namespace: "shop", Name: "inner", Scopes: []string{"in"},
+		Exchanged: []oauth2.Consent{{Namespaces: []string{"orders"}, Scopes: []string{"in"}}},
+	})
+	c := w.dir.known[stranger].Client
+	c.GrantTypes = oauth2.ClientCredentials | oauth2.TokenExchange
+	c.Access = []oauth2.Access{{Resource: oauth2.ObjectName{Namespace: "shop", Name: "inner"}, Scopes: []string{"in"}}}
+	return w
+}
+
+// tokens are those that billing exchanges, in turn.
+func (w passing) tokens(passedOn bool) string {
+	w.t.Helper()
+	first := w.token(reporting)
+	if !passedOn {
+		return first
+	}
+	for _, hop := range []struct{ client, target string }{{billing, ordersAPI}, {stranger, w.inner}} {
+		status, body := decode(w.t, w.do(w.exchange(hop.client, first, url.Values{"resource": {hop.target}})))
+		if first, _ = body["access_token"].(string); status != http.StatusOK || first == "" {
+			w.t.Fatalf("%s exchanges: %d %v", hop.client, status, body)
+		}
+	}
+	return first
+}
+
+// forgeClaims makes a token with other claims and the signature of a good one.
+func forgeClaims(t *testing.T, random *mathrand.Rand, good string) string {
+	t.Helper()
+	segments := strings.Split(good, ".")
+	payload, err := jws.DecodeBase64URL(segments[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var claims map[string]any
+	if err := json.Unmarshal(payload, &claims); err != nil {
+		t.Fatal(err)
+	}
+	actor := map[string]any{"sub": billing}
+	changes := []func(){
+		func() { delete(claims, "act") },
+		func() { delete(claims, "ancestors") },
+		func() { claims["act"] = actor },
+		func() { claims["act"] = map[string]any{"sub": stranger, "act": actor} },
+		func() { claims["ancestors"] = []any{} },
+		func() { claims["sub"] = "orders.admin" },
+		func() { claims["client_id"] = "orders.admin" },
+		func() { claims["exp"] = 1 << 40 },
+		func() { claims["aud"] = ordersAPI },
+		func() { claims["scope"] = "read write admin" },
+	}
+	before, err := json.Marshal(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 1 + random.IntN(3) {
+		changes[random.IntN(len(changes))]()
+	}
+	forged, err := json.Marshal(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(forged) == string(before) {
+		return segments[0] + "." + segments[1] + "."
+	}
+	return segments[0] + "." + base64.RawURLEncoding.EncodeToString(forged) + "." + segments[2]
+}
+
+// No token that Hallpass did not sign is exchanged, made of one of a client for itself or of one
+// that was passed on. The one that it was made of is.
+func TestForgedSubjectTokensAreNotExchanged(t *testing.T) {
+	const each = 50
+	w := newPassing(t)
+	random := mathrand.New(mathrand.NewPCG(9, 22)) //nolint:gosec // forgeries are to be repeatable
+	var good, other, foreign string
+	for i := range rounds(t) {
+		w.now = w.now.Add(time.Second)
+		if i%each == 0 {
+			if good != "" && w.do(w.exchange(billing, good, nil)).Code != http.StatusOK {
+				t.Fatalf("the token itself is refused: %v", w.lastAudit())
+			}
+			good, other = w.tokens(i/each%2 == 1), w.token(stranger)
+			payload, err := jws.DecodeBase64URL(strings.Split(good, ".")[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if foreign, err = newSigner(t, jws.ES256).Sign(oauth2.TokenType, payload); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.audit.Reset()
+		forged := forgeClaims(t, random, good)
+		if random.IntN(2) == 0 {
+			forged = forgeAssertion(random, good, other, foreign)
+		}
+		answer := w.do(w.exchange(billing, forged, nil))
+		if code, _ := refused(t, answer.Body.Bytes()); answer.Code != http.StatusBadRequest || code != string(oauth2.InvalidRequest) {
+			t.Fatalf("forgery %d: %d %s: %s", i, answer.Code, answer.Body, forged)
+		}
 	}
 }

@@ -18,7 +18,7 @@ import (
 
 // exchanging lets billing, which serves the audience of its namespace, pass calls on to the API of
 // orders.
-func exchanging(t *testing.T) *world {
+func exchanging(t testing.TB) *world {
 	t.Helper()
 	w := newWorld(t)
 	api := orders()

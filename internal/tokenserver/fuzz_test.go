@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -95,6 +96,43 @@ func FuzzAssertion(f *testing.F) {
 		d.w.audit.Reset()
 		if checkRefused(t, d.w, r) == http.StatusUnauthorized && grants {
 			t.Error("a grant that is not accepted is answered as a client")
+		}
+	})
+}
+
+// FuzzExchange sends token exchanges of a client that may exchange, with tokens that Hallpass did
+// not sign. None succeeds, and none is taken for a fault of the client's credentials.
+func FuzzExchange(f *testing.F) {
+	w := newPassing(f)
+	good := []string{w.tokens(false), w.tokens(true)}
+	for _, token := range append(good, "", "a.b.c", "hpt_a_b") {
+		cut := token[:max(0, len(token)-9)]
+		f.Add(cut, "urn:ietf:params:oauth:token-type:access_token", "", ordersAPI, "", "", "")
+		f.Add(cut, "urn:ietf:params:oauth:token-type:jwt", "urn:ietf:params:oauth:token-type:access_token", "", ordersAPI, "orders.write", "a.b.c")
+	}
+	f.Fuzz(func(t *testing.T, subject, subjectType, requested, target, audience, scope, actor string) {
+		if slices.Contains(good, subject) {
+			t.Skip("a token that is good")
+		}
+		form := url.Values{"grant_type": {oauth2.GrantTokenExchange}}
+		for name, value := range map[string]string{
+			"subject_token": subject, "subject_token_type": subjectType, "requested_token_type": requested, "resource": target,
+			"audience": audience, "scope": scope, "actor_token": actor,
+		} {
+			if value != "" {
+				form.Set(name, value)
+			}
+		}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, testIssuer+oauth2.TokenPath, strings.NewReader(form.Encode()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.SetBasicAuth(billing, w.secrets[billing])
+		w.now = w.now.Add(time.Second)
+		w.audit.Reset()
+		if checkRefused(t, w.world, r) == http.StatusUnauthorized {
+			t.Error("a token that is not exchanged is answered as a wrong secret")
 		}
 	})
 }
