@@ -11,7 +11,9 @@ import (
 )
 
 // ended returns why an ancestor of a token has ended, by its client, by a revocation of its own or
-// by a selector, or "". read has checked its key, and no token outlives its ancestors.
+// by a selector, or because its client may no longer exchange; or "". All ancestors but the first
+// token, which is the last of them, were exchanged. read has checked their keys, and no token
+// outlives its ancestors.
 func (v *view) ended(claims *oauth2.Claims, at time.Time) (oauth2.Reason, need) {
 	for i := range claims.Ancestors {
 		ancestor := claims.Ancestors[i].Claims()
@@ -25,8 +27,20 @@ func (v *view) ended(claims *oauth2.Claims, at time.Time) (oauth2.Reason, need) 
 		if v.Revocations().Revoked(*ancestor, record.Client.Namespace, at) {
 			return oauth2.ReasonTokenRevoked, need{}
 		}
+		if i < len(claims.Ancestors)-1 && !record.Client.GrantTypes.Has(oauth2.TokenExchange) {
+			return oauth2.ReasonGrantTypeNotAllowed, v.exchangerNeeded(ancestor, at)
+		}
 	}
 	return "", need{}
+}
+
+// exchangerNeeded is the client of an ancestor that may not exchange by memory. If the ancestor is
+// young, the replica that issued it may have had a newer record.
+func (v *view) exchangerNeeded(ancestor *oauth2.Claims, at time.Time) need {
+	if at.Sub(ancestor.IssuedAt) > memoryLag {
+		return need{}
+	}
+	return need{lack: ancestorUnknown, what: ancestor.ClientID, others: []string{ancestor.ClientID}}
 }
 
 // recordOf is the record of the client of an ancestor.

@@ -46,8 +46,8 @@ func newChained(t *testing.T) *chained {
 	w.register(warehouse)
 	w.register(archive)
 	for _, id := range []string{gateway, warehouse, archive} {
+		w.change(id, exchanges)
 		w.change(id, func(c *oauth2.Client, _ *oauth2.Owner) {
-			c.GrantTypes = oauth2.ClientCredentials | oauth2.TokenExchange
 			for _, namespace := range []string{"stock", "files"} {
 				c.Access = append(c.Access, oauth2.Access{Resource: oauth2.ObjectName{Namespace: namespace, Name: "api"}, Scopes: []string{"a", "b", "c"}})
 			}
@@ -86,11 +86,17 @@ func (w *chained) passedOn(times int) string {
 	chain := &oauth2.Chain{Subject: "shop.first", Until: noon.Add(time.Hour), Actors: clients[:times-1]}
 	for _, id := range clients {
 		w.register(id)
+		w.change(id, exchanges)
 		chain.Ancestors = append(chain.Ancestors, oauth2.Ancestor{ID: rand.Text()[:21] + "A", ClientID: id, ClientUID: "uid-of-" + id, KeyID: key.ID(), IssuedAt: noon})
 	}
+	w.change(reporting, exchanges)
 	w.memory.resources[0].Exchanged = w.memory.resources[0].Consents
 	w.source = w.memory.clone()
 	return w.issued(noon, oauth2.Grant{Audience: w.ordersAPI, Scopes: []string{"orders.read"}, Lifetime: time.Hour, For: chain}).Value.Reveal()
+}
+
+func exchanges(c *oauth2.Client, _ *oauth2.Owner) {
+	c.GrantTypes = oauth2.ClientCredentials | oauth2.TokenExchange
 }
 
 func TestATokenIsPassedOn(t *testing.T) {
@@ -137,9 +143,7 @@ func TestWhoMayExchangeWhat(t *testing.T) {
 			w.memory.resources[i] = &open
 		}
 		for id := range w.memory.clients {
-			w.change(id, func(c *oauth2.Client, _ *oauth2.Owner) {
-				c.GrantTypes = oauth2.ClientCredentials | oauth2.TokenExchange
-			})
+			w.change(id, exchanges)
 		}
 		w.source = w.memory.clone()
 	}
@@ -286,7 +290,9 @@ func TestWhatEndsATokenEndsItsDescendants(t *testing.T) {
 		"a selector has the first namespace": func(w *chained, _, _ string) {
 			w.revoked.Select("s", revocation.Selector{Namespace: "shop", IssuedBefore: noon.Add(time.Second)})
 		},
-		"the last API withdraws its consent": func(w *chained, _, _ string) { w.memory.resources[2].Exchanged = nil },
+		"the second client may no longer exchange": func(w *chained, _, _ string) { w.withoutExchange(gateway) },
+		"the last client may no longer exchange":   func(w *chained, _, _ string) { w.withoutExchange(warehouse) },
+		"the last API withdraws its consent":       func(w *chained, _, _ string) { w.memory.resources[2].Exchanged = nil },
 		"the last API consents to clients alone": func(w *chained, _, _ string) {
 			w.memory.resources[2].Consents, w.memory.resources[2].Exchanged = w.memory.resources[2].Exchanged, nil
 		},
@@ -308,6 +314,31 @@ func TestWhatEndsATokenEndsItsDescendants(t *testing.T) {
 			}
 			if _, err := w.exchange(archive, third, w.stockAPI); err == nil {
 				t.Error("it is passed on")
+			}
+		})
+	}
+}
+
+// withoutExchange takes the grant type from a client, in memory and at the source.
+func (w *chained) withoutExchange(id string) {
+	w.change(id, func(c *oauth2.Client, _ *oauth2.Owner) { c.GrantTypes = oauth2.ClientCredentials })
+	w.source = w.memory.clone()
+}
+
+// A replica that does not know yet that the client of a token, or of its ancestor, may exchange
+// looks that up, and only for a young token.
+func TestTheGrantTypesOfAncestorsAreLookedUp(t *testing.T) {
+	for name, id := range map[string]string{"the client of an ancestor": gateway, "the client of the token": warehouse} {
+		t.Run(name, func(t *testing.T) {
+			w := newChained(t)
+			_, _, third := w.hops()
+			w.change(id, func(c *oauth2.Client, _ *oauth2.Owner) { c.GrantTypes = oauth2.ClientCredentials })
+			if result, err := w.introspect(archive, third); err != nil || result.Denial != "" {
+				t.Errorf("at once: %q, %v", result.Denial, err)
+			}
+			w.now, w.questions = noon.Add(time.Minute), nil
+			if result, err := w.introspect(archive, third); err != nil || result.Denial != oauth2.ReasonGrantTypeNotAllowed || len(w.questions) > 0 {
+				t.Errorf("a minute later: %q, %v, after %q", result.Denial, err, w.questions)
 			}
 		})
 	}

@@ -109,7 +109,7 @@ func (g *graph) serves(c *graphClient, t *graphToken) bool {
 // left returns the scopes that are left of a token; ok is whether it is good.
 func (g *graph) left(t *graphToken) (scopes []string, ok bool) {
 	for a := t; a != nil; a = a.from {
-		if a.revoked || a.earlier || a.client.deleted {
+		if a.revoked || a.earlier || a.client.deleted || a.from != nil && !a.client.exchanges {
 			return nil, false
 		}
 	}
@@ -315,7 +315,7 @@ func (r *graphRun) exchangeAny() {
 // change lets one thing happen that ends tokens or cuts them back.
 func (r *graphRun) change() {
 	c, api := r.clients[r.random.IntN(len(r.clients))], r.apis[r.random.IntN(len(r.apis))]
-	switch r.random.IntN(5) {
+	switch r.random.IntN(6) {
 	case 0:
 		if len(r.tokens) > 0 {
 			token := r.tokens[r.random.IntN(len(r.tokens))]
@@ -333,6 +333,8 @@ func (r *graphRun) change() {
 		r.now = r.now.Add(2 * time.Second)
 	case 3:
 		api.forExchanged = api.forExchanged[:len(api.forExchanged)/2]
+	case 4:
+		c.exchanges = false
 	default:
 		delete(c.asks, api)
 	}

@@ -56,6 +56,8 @@ func (a *Authority) Issue(ctx context.Context, caller *Caller, request oauth2.To
 
 // Exchange issues a token to a caller in exchange for one that was sent to it: RFC 8693. A caller
 // without the grant type learns that before its token is read.
+// Exchange issues a token to a caller in exchange for one that was sent to it: RFC 8693. A caller
+// without the grant type learns that before its token is read.
 func (a *Authority) Exchange(ctx context.Context, caller *Caller, request oauth2.ExchangeRequest) (Issued, error) {
 	caller, err := mayExchange(ctx, a, caller, request.TokenRequest)
 	if err != nil {
