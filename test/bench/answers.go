@@ -27,14 +27,19 @@ func (w *world) copyAnswers(ctx context.Context, f *population.Fixture) error {
 		}
 		return got.header, string(got.body), err
 	}
-	var errs [5]error
+	var errs [6]error
 	var identity http.Header
+	var exchanged string
 	_, f.JWKS, errs[0] = ask(call{method: http.MethodGet, path: oauth2.JWKSPath})
 	_, f.Metadata, errs[1] = ask(call{method: http.MethodGet, path: oauth2.MetadataPath})
 	_, f.Active, errs[2] = ask(introspection(w.client(0), w.seen[0]))
 	identity, _, errs[3] = ask(w.forwardAuth(0))
 	f.Check, errs[4] = w.checkAnswer(ctx)
+	_, exchanged, errs[5] = ask(w.exchange(w.people.GatewayOf(w.client(0)), w.seen[0]))
 	if err := errors.Join(errs[:]...); err != nil {
+		return err
+	}
+	if err := copyExchange(f, exchanged); err != nil {
 		return err
 	}
 	if !strings.HasPrefix(f.Active, `{"active":true`) {
@@ -46,6 +51,19 @@ func (w *world) copyAnswers(ctx context.Context, f *population.Fixture) error {
 			f.Identity[name] = identity.Get(name)
 		}
 	}
+	return nil
+}
+
+// copyExchange takes the token without its signature, and what follows it, of the answer to an
+// exchange.
+func copyExchange(f *population.Fixture, answer string) error {
+	const before = `{"access_token":"`
+	token, rest, found := strings.Cut(strings.TrimPrefix(answer, before), `"`)
+	signature := strings.LastIndexByte(token, '.')
+	if !strings.HasPrefix(answer, before) || !found || signature < 0 {
+		return fmt.Errorf("a token is exchanged for %s", answer)
+	}
+	f.Exchanged, f.ExchangedRest = token[:signature], `"`+rest
 	return nil
 }
 

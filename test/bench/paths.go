@@ -48,6 +48,9 @@ func paths(algorithm jws.Algorithm) []path {
 		{name: seenBefore, transport: plainHTTP, goal: 1.15, prepare: introspectionsOfSeen},
 		{name: "introspection, not seen before", transport: plainHTTP, goal: 1.1, prepare: introspections((*population.Population).Token), floorPath: "/verify"},
 		{name: "introspection, forged", transport: plainHTTP, goal: 1.1, prepare: introspections((*population.Population).Forge), floorPath: "/verify", inactive: true},
+		{name: "token, federated JWT", transport: plainHTTP, goal: 1.15, prepare: jobRequests, floorPath: "/federated"},
+		{name: "exchange, seen before", transport: plainHTTP, goal: 1.2, prepare: exchangesOfSeen, floorPath: "/exchange"},
+		{name: "exchange, not seen before", transport: plainHTTP, goal: 1.2, prepare: exchanges, floorPath: "/exchange-verified"},
 		{name: forwarding, transport: plainHTTP, goal: 1.15, prepare: each((*world).forwardAuth)},
 		{name: forEnvoy, transport: plainGRPC, goal: 1.15, prepare: each((*world).question)},
 		{name: "key set", transport: plainHTTP, goal: 1.1, prepare: each(get(oauth2.JWKSPath))},
@@ -75,6 +78,58 @@ func tokenRequests(w *world, round int) ([]call, error) {
 
 func tokenRequest(c population.Client) call {
 	return call{method: http.MethodPost, path: oauth2.TokenPath, authorization: basic(c), body: "grant_type=client_credentials"}
+}
+
+// jobRequests have a JWT of the platform each, which no server has seen.
+func jobRequests(w *world, round int) ([]call, error) {
+	calls := make([]call, w.requests)
+	for i := range calls {
+		job := (round*w.requests + i) % len(w.people.Machines.Jobs)
+		token, err := w.people.JWT(job, time.Now())
+		if err != nil {
+			return nil, err
+		}
+		calls[i] = call{method: http.MethodPost, path: oauth2.TokenPath, body: url.Values{
+			"grant_type": {oauth2.GrantClientCredentials}, "client_id": {w.people.Machines.Jobs[job].ID},
+			"client_assertion_type": {oauth2.AssertionType}, "client_assertion": {token},
+		}.Encode()}
+	}
+	return calls, nil
+}
+
+// exchange exchanges the token of a client that was sent to a gateway.
+func (w *world) exchange(gateway *population.Client, token string) call {
+	return call{method: http.MethodPost, path: oauth2.TokenPath, authorization: basic(*gateway), body: url.Values{
+		"grant_type": {oauth2.GrantTokenExchange}, "resource": {w.people.Machines.API},
+		"subject_token": {token}, "subject_token_type": {"urn:ietf:params:oauth:token-type:access_token"},
+	}.Encode()}
+}
+
+// exchangesOfSeen exchange all tokens that were seen before and can be exchanged. The round that
+// does not count has each of them seen.
+func exchangesOfSeen(w *world, _ int) (calls []call, _ error) {
+	for i, token := range w.seen {
+		if gateway := w.people.GatewayOf(w.client(i)); gateway != nil {
+			calls = append(calls, w.exchange(gateway, token))
+		}
+	}
+	return calls, nil
+}
+
+func exchanges(w *world, round int) (calls []call, _ error) {
+	for i := round * w.requests; len(calls) < w.requests; i++ {
+		c := w.client(i)
+		gateway := w.people.GatewayOf(c)
+		if gateway == nil {
+			continue
+		}
+		token, err := w.people.Token(c, time.Now())
+		if err != nil {
+			return nil, err
+		}
+		calls = append(calls, w.exchange(gateway, token))
+	}
+	return calls, nil
 }
 
 // introspectionsOfSeen go through the tokens that were seen before, round by round. All of them are

@@ -69,6 +69,9 @@ func newWorld(s settings, algorithm jws.Algorithm, tokens int) (_ *world, err er
 	if w.people, err = population.New(origin, s.clients, algorithm, time.Now()); err != nil {
 		return nil, err
 	}
+	if err = w.people.AddMachines(time.Now()); err != nil {
+		return nil, err
+	}
 	for i := range tokens {
 		token, err := w.people.Token(w.client(i), time.Now())
 		if err != nil {

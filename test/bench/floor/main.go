@@ -4,7 +4,7 @@
 // Command floor is the least that a token server in Go can cost: a bare net/http server that parses
 // the form and the Basic header, makes one SHA-256 and one comparison in constant time, and one
 // signature over a prepared payload in the ordinary way, and gives an answer of the same bytes as
-// the token server's. It decides nothing, logs nothing, counts nothing and has no time-outs. What
+// the token server's. If the request has a signature, it verifies that too. It decides nothing, logs nothing, counts nothing and has no time-outs. What
 // Hallpass costs is measured as a ratio to it.
 package main
 
@@ -13,6 +13,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/subtle"
 	"crypto/tls"
@@ -58,6 +59,9 @@ func run(file, listen, listenTLS, certificate, key string) error {
 		return errors.New("the key does not sign")
 	}
 	f.key = signer
+	if f.platform, err = x509.ParsePKIXPublicKey(f.Platform); err != nil {
+		return err
+	}
 	handler := f.routes()
 	failed := make(chan error, 2)
 	go func() { failed <- http.ListenAndServe(listen, handler) }() //nolint:gosec // bare on purpose
@@ -72,7 +76,8 @@ func run(file, listen, listenTLS, certificate, key string) error {
 type floor struct {
 	population.Fixture
 
-	key crypto.Signer
+	key      crypto.Signer
+	platform crypto.PublicKey
 }
 
 func (f *floor) routes() http.Handler {
@@ -80,6 +85,9 @@ func (f *floor) routes() http.Handler {
 	mux.HandleFunc("POST /oauth2/token", f.token)
 	mux.HandleFunc("POST /oauth2/introspect", f.introspectSeen)
 	mux.HandleFunc("POST /verify", f.introspectVerified)
+	mux.HandleFunc("POST /federated", f.federated)
+	mux.HandleFunc("POST /exchange", f.exchange(f.Saw))
+	mux.HandleFunc("POST /exchange-verified", f.exchange(f.verify))
 	mux.HandleFunc("GET /forward-auth", f.forwardAuth)
 	mux.HandleFunc("GET /oauth2/jwks", func(w http.ResponseWriter, _ *http.Request) { public(w, "application/jwk-set+json", f.JWKS) })
 	mux.HandleFunc("GET /.well-known/oauth-authorization-server", func(w http.ResponseWriter, _ *http.Request) {
@@ -103,25 +111,53 @@ func (f *floor) token(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "refused", http.StatusUnauthorized)
 		return
 	}
-	signature, err := f.sign()
+	f.issue(w, f.SigningInput, tokenRest)
+}
+
+// tokenRest is what the answer has after an access token.
+const tokenRest = `","token_type":"Bearer","expires_in":3600,"scope":"read write"}`
+
+// issue signs a prepared payload and answers with the token.
+func (f *floor) issue(w http.ResponseWriter, input, rest string) {
+	signature, err := f.sign(input)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	body := make([]byte, 0, 1024)
+	body := make([]byte, 0, 2048)
 	body = append(body, `{"access_token":"`...)
-	body = append(body, f.SigningInput...)
+	body = append(body, input...)
 	body = append(body, '.')
 	body = base64.RawURLEncoding.AppendEncode(body, signature)
-	answer(w, append(body, `","token_type":"Bearer","expires_in":3600,"scope":"read write"}`...))
+	answer(w, append(body, rest...))
 }
 
-// sign signs the prepared payload the ordinary way, with randomness.
-func (f *floor) sign() ([]byte, error) {
-	if key, ok := f.key.(ed25519.PrivateKey); ok {
-		return ed25519.Sign(key, []byte(f.SigningInput)), nil
+// federated verifies the signature of the platform on the assertion of a job.
+func (f *floor) federated(w http.ResponseWriter, r *http.Request) {
+	if r.ParseForm() != nil || r.Form.Get("client_id") == "" || !verified(f.platform, r.Form.Get("client_assertion")) {
+		http.Error(w, "refused", http.StatusUnauthorized)
+		return
 	}
-	digest := sha256.Sum256([]byte(f.SigningInput))
+	f.issue(w, f.SigningInput, tokenRest)
+}
+
+// exchange issues a token for another one that is good.
+func (f *floor) exchange(good func(token string) bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !f.authenticated(r) || !good(r.Form.Get("subject_token")) {
+			http.Error(w, "refused", http.StatusUnauthorized)
+			return
+		}
+		f.issue(w, f.Exchanged, f.ExchangedRest)
+	}
+}
+
+// sign signs a prepared payload the ordinary way, with randomness.
+func (f *floor) sign(input string) ([]byte, error) {
+	if key, ok := f.key.(ed25519.PrivateKey); ok {
+		return ed25519.Sign(key, []byte(input)), nil
+	}
+	digest := sha256.Sum256([]byte(input))
 	signature, err := f.key.Sign(rand.Reader, digest[:], crypto.SHA256)
 	if _, ok := f.key.(*ecdsa.PrivateKey); !ok || err != nil {
 		return signature, err
@@ -155,7 +191,10 @@ func (f *floor) introspectVerified(w http.ResponseWriter, r *http.Request) {
 	answer(w, []byte(`{"active":false}`))
 }
 
-func (f *floor) verify(token string) bool {
+func (f *floor) verify(token string) bool { return verified(f.key.Public(), token) }
+
+// verified reports whether a JWT has the signature of a key.
+func verified(public crypto.PublicKey, token string) bool {
 	end := strings.LastIndexByte(token, '.')
 	if end < 0 {
 		return false
@@ -165,7 +204,10 @@ func (f *floor) verify(token string) bool {
 		return false
 	}
 	input := []byte(token[:end])
-	switch key := f.key.Public().(type) {
+	switch key := public.(type) {
+	case *rsa.PublicKey:
+		digest := sha256.Sum256(input)
+		return rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], signature) == nil
 	case ed25519.PublicKey:
 		return ed25519.Verify(key, input, signature)
 	case *ecdsa.PublicKey:

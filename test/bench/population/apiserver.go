@@ -105,7 +105,10 @@ func (s *APIServer) secrets(w http.ResponseWriter, r *http.Request) {
 		if err := yield(secret); err != nil {
 			return err
 		}
-		for _, c := range s.population.Clients {
+		if err := s.machines(yield); err != nil {
+			return err
+		}
+		for _, c := range s.population.all() {
 			secret, err := s.secretOf(c)
 			if err != nil {
 				return err
@@ -145,7 +148,7 @@ func (s *APIServer) custom(w http.ResponseWriter, r *http.Request) {
 		if kind != "OAuth2Client" {
 			return nil
 		}
-		for _, c := range s.population.Clients {
+		for _, c := range s.population.all() {
 			object := &v1alpha1.OAuth2Client{TypeMeta: meta, ObjectMeta: c.meta(c.Namespace, c.Name, c.UID)}
 			object.Spec.Scopes = []v1alpha1.Scope{"read", "write"}
 			if err := yield(object); err != nil {
@@ -217,6 +220,20 @@ func (s *APIServer) keys() (*corev1.Secret, error) {
 		return nil, err
 	}
 	return secret(Client{}.meta(registration.Namespace, registration.KeysSecretName, "keys"), registration.KeysSecretType, data), nil
+}
+
+// machines delivers the records that Machines need.
+func (s *APIServer) machines(yield func(any) error) error {
+	if s.population.Machines == nil {
+		return nil
+	}
+	records, err := s.population.Machines.records()
+	for _, record := range records {
+		if err == nil {
+			err = yield(record)
+		}
+	}
+	return err
 }
 
 func (s *APIServer) secretOf(c Client) (*corev1.Secret, error) {

@@ -31,6 +31,12 @@ type Fixture struct {
 	JWKS     string            `json:"jwks"`
 	Metadata string            `json:"metadata"`
 	Identity map[string]string `json:"identity"`
+	// Platform is the public key of the platform whose JWTs authenticate jobs, in PKIX form.
+	Platform []byte `json:"platform"`
+	// Exchanged is header and payload of a token that was exchanged for another one, and
+	// ExchangedRest what the answer has after that token.
+	Exchanged     string `json:"exchanged"`
+	ExchangedRest string `json:"exchangedRest"`
 	// Check is the answer to Envoy about a token that was seen before, a CheckResponse.
 	Check []byte `json:"check"`
 }
@@ -78,7 +84,10 @@ func (p *Population) Fixture(seen []string, now time.Time) (Fixture, error) {
 		Clients: make(map[string][]byte, len(p.Clients)), Seen: make(map[Digest]bool, len(seen)), PKCS8: pkcs8,
 		SigningInput: token[:strings.LastIndexByte(token, '.')],
 	}
-	for _, c := range p.Clients {
+	if p.Machines != nil {
+		f.Platform = p.Machines.PlatformKey
+	}
+	for _, c := range p.all() {
 		digest := sha256.Sum256([]byte(c.Secret.Reveal()))
 		f.Clients[c.ID] = digest[:]
 	}

@@ -29,6 +29,8 @@ type Population struct {
 	Issuer  oauth2.Issuer
 	Ring    keyring.Ring
 	Clients []Client
+	// Machines are further clients; nil unless AddMachines was called.
+	Machines *Machines
 }
 
 // Client is one of them.
@@ -36,7 +38,30 @@ type Client struct {
 	ID, UID, Namespace, Name string
 	Secret                   oauth2.Secret
 
-	verifier oauth2.Verifier
+	namespace int
+	verifiers []oauth2.Verifier
+	// federated is set for a job, and exchanges for a gateway.
+	federated *oauth2.Federated
+	exchanges bool
+}
+
+// newClient is a client by its number and that of its namespace.
+func newClient(namespace, number int, kind string) Client {
+	c := Client{Namespace: fmt.Sprintf("team-%d", namespace), Name: fmt.Sprintf("%s-%d", kind, number), namespace: namespace}
+	c.ID = c.Namespace + "." + c.Name
+	c.UID = fmt.Sprintf("%08x-aaaa-4bbb-8ccc-%02x%010x", number, kind[0], number)
+	return c
+}
+
+// addSecret gives a client a secret.
+func (c *Client) addSecret(now time.Time) error {
+	credential, err := oauth2.NewClientSecret(rand.Reader)
+	if err != nil {
+		return err
+	}
+	c.Secret = credential.Value
+	c.verifiers = []oauth2.Verifier{{ID: credential.ID, Digest: oauth2.DigestSecret(c.UID, c.Secret), CreatedAt: now.UTC().Truncate(time.Second)}}
+	return nil
 }
 
 // New makes up as many clients and a key of that algorithm that signs.
@@ -49,26 +74,25 @@ func New(issuer oauth2.Issuer, clients int, algorithm jws.Algorithm, now time.Ti
 	}
 	p := &Population{Issuer: issuer, Ring: rotated.Ring, Clients: make([]Client, clients)}
 	for i := range p.Clients {
-		c := &p.Clients[i]
-		c.Namespace, c.Name = fmt.Sprintf("team-%d", i/perNamespace), fmt.Sprintf("service-%d", i)
-		c.ID = c.Namespace + "." + c.Name
-		c.UID = fmt.Sprintf("%08x-aaaa-4bbb-8ccc-%012x", i, i)
-		credential, err := oauth2.NewClientSecret(rand.Reader)
-		if err != nil {
+		p.Clients[i] = newClient(i/perNamespace, i, "service")
+		if err := p.Clients[i].addSecret(now); err != nil {
 			return nil, err
 		}
-		c.Secret = credential.Value
-		c.verifier = oauth2.Verifier{ID: credential.ID, Digest: oauth2.DigestSecret(c.UID, c.Secret), CreatedAt: now.UTC().Truncate(time.Second)}
 	}
 	return p, nil
 }
 
 // Registration is what the manager would compile for a client.
 func (c Client) Registration() registration.Registration {
-	return registration.Registration{Client: oauth2.Client{
+	registered := oauth2.Client{
 		ID: c.ID, UID: c.UID, Namespace: c.Namespace, Name: c.Name,
-		Credentials: oauth2.Credentials{Verifiers: []oauth2.Verifier{c.verifier}}, Scopes: []string{"read", "write"}, TokenLifetime: oauth2.DefaultTokenLifetime,
-	}}
+		Credentials: oauth2.Credentials{Verifiers: c.verifiers, Federated: c.federated}, Scopes: []string{"read", "write"}, TokenLifetime: oauth2.DefaultTokenLifetime,
+	}
+	if c.exchanges {
+		registered.GrantTypes = oauth2.ClientCredentials | oauth2.TokenExchange
+		registered.Access = []oauth2.Access{{Resource: apiName, Scopes: []string{"read", "write"}}}
+	}
+	return registration.Registration{Client: registered}
 }
 
 // Payload is the payload of a token that the token server would issue to the client.
@@ -85,7 +109,7 @@ func (p *Population) Payload(c Client, now time.Time) ([]byte, error) {
 		IssuedAt  int64  `json:"iat"`
 		ExpiresAt int64  `json:"exp"`
 	}{
-		p.Issuer.String(), c.ID, p.Issuer.NamespaceAudience(c.Namespace), c.ID, c.UID, "read write", rand.Text()[:22],
+		p.Issuer.String(), c.ID, p.Issuer.NamespaceAudience(c.Namespace), c.ID, c.UID, "read write", rand.Text()[:21] + "A",
 		at, at + int64(oauth2.DefaultTokenLifetime/time.Second),
 	})
 }
