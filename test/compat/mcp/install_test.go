@@ -161,7 +161,7 @@ func node(major, method string) func(t *testing.T, w *scene) *exec.Cmd {
 		if version := nodeVersion(t); version < leastNode {
 			t.Skipf("NOT RUN: the SDKs need Node %d or later, and this is %d", leastNode, version)
 		}
-		dir := npm(t, "node", []string{"call.mjs", "login.mjs"})
+		dir := npm(t, "node", []string{"call.mjs", "login.mjs", "openid.mjs"})
 		call := exec.CommandContext(t.Context(), "node", "call.mjs", major, method)
 		call.Dir, call.Env = dir, append(w.environment(clients[method]), "NODE_EXTRA_CA_CERTS="+w.caFile)
 		return call

@@ -3,7 +3,8 @@
 
 // Package mcp_test has the SDKs of the Model Context Protocol (MCP) call a protected MCP server,
 // unmodified and as their documentation shows. The server is the one of docs/mcp, behind nginx or
-// with a verifier of its own. What each SDK sends is compared with the table of docs/mcp.md.
+// with a verifier of its own. What each SDK sends is compared with the table of docs/mcp.md. The
+// library openid-client is installed beside the SDKs, and gets tokens in further ways.
 package mcp_test
 
 import (

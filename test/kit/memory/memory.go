@@ -223,6 +223,7 @@ type directory struct {
 	ring      keyring.Ring
 	records   map[string]oauth2.Record
 	resources []*oauth2.Resource
+	issuers   map[string]*oauth2.TrustedIssuer
 	revoked   revocation.State
 }
 
@@ -281,12 +282,6 @@ func (d *directory) ResourceByIdentifier(identifier string) *oauth2.Resource {
 
 func (d *directory) LookUpResource(_ context.Context, identifier string) (*oauth2.Resource, error) {
 	return d.ResourceByIdentifier(identifier), nil
-}
-
-func (*directory) TrustedIssuer(string) *oauth2.TrustedIssuer { return nil }
-
-func (*directory) LookUpIssuer(context.Context, string) (*oauth2.TrustedIssuer, error) {
-	return nil, nil //nolint:nilnil // it has none
 }
 
 func (*directory) Minted(string) oauth2.MintedRecord { return oauth2.MintedRecord{} }
