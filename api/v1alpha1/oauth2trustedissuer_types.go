@@ -164,11 +164,12 @@ const IssuerClient IssuerUse = "Client"
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:rule="(has(self.source) && self.source == 'URL') == has(self.url)",message="url belongs to source URL, and that source needs it"
 // +kubebuilder:validation:XValidation:rule="(has(self.source) && self.source == 'Inline') == has(self.jwks)",message="jwks belongs to source Inline, and that source needs it"
+// +kubebuilder:validation:XValidation:rule="(has(self.source) && self.source == 'ConfigMap') == has(self.configMap)",message="configMap belongs to source ConfigMap, and that source needs it"
 // +kubebuilder:validation:XValidation:rule="!(has(self.source) && self.source == 'Inline' && has(self.maxAge))",message="maxAge is for keys that are fetched; Inline keys have no age"
 type IssuerKeysSpec struct {
-	// source is Discovery, URL or Inline. Defaults to Discovery. With Discovery the manager
-	// fetches <issuer>/.well-known/openid-configuration every minute, and the keys from the
-	// jwks_uri in it.
+	// source is Discovery, URL, Inline or ConfigMap. Defaults to Discovery. With Discovery the
+	// manager fetches <issuer>/.well-known/openid-configuration every minute, and the keys from
+	// the jwks_uri in it.
 	// +optional
 	Source IssuerKeysSource `json:"source,omitempty"`
 
@@ -188,6 +189,11 @@ type IssuerKeysSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!self.matches('\"(d|p|q|dp|dq|qi|oth|k)\"\\\\s*:')",message="jwks must hold public keys only: it has a private member (d, p, q, dp, dq, qi, oth or k); replace that key, because others have seen it"
 	JWKS string `json:"jwks,omitempty"`
 
+	// configMap names the ConfigMap that has the JWK set (RFC 7517) with source ConfigMap, which
+	// requires it. The manager reads it every minute.
+	// +optional
+	ConfigMap IssuerConfigMap `json:"configMap,omitzero"`
+
 	// maxAge is how long the keys are used after the last time that they could be fetched, from
 	// 1h to 720h. Defaults to 24h. A key that the issuer no longer publishes is not used any
 	// more from the next fetch on.
@@ -196,9 +202,25 @@ type IssuerKeysSpec struct {
 	MaxAge Duration `json:"maxAge,omitempty"`
 }
 
+// IssuerConfigMap names an entry of a ConfigMap in the namespace of the manager, hallpass-system
+// unless it was renamed.
+type IssuerConfigMap struct {
+	// name is the name of the ConfigMap.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name,omitempty"`
+
+	// key is the entry that has the JWK set, of at most 64 KiB.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Key string `json:"key,omitempty"`
+}
+
 // IssuerKeysSource is where the keys of an issuer come from.
 //
-// +kubebuilder:validation:Enum=Discovery;URL;Inline
+// +kubebuilder:validation:Enum=Discovery;URL;Inline;ConfigMap
 type IssuerKeysSource string
 
 // The sources of keys.
@@ -207,6 +229,7 @@ const (
 	KeysByDiscovery IssuerKeysSource = "Discovery"
 	KeysByURL       IssuerKeysSource = "URL"
 	KeysInline      IssuerKeysSource = "Inline"
+	KeysInConfigMap IssuerKeysSource = "ConfigMap"
 )
 
 // CIDR is a range of addresses, such as 10.20.0.0/16.

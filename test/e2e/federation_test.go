@@ -5,6 +5,7 @@ package e2e_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -249,6 +250,43 @@ func TestAWorkloadOfAnotherPlatformFetchesATokenWithoutASecret(t *testing.T) {
 	}
 }
 
+// The keys of an issuer that nobody can reach are in a ConfigMap beside the manager. One of a
+// tenant's namespace counts for nothing.
+func TestTheKeysOfATrustedIssuerAreInAConfigMap(t *testing.T) {
+	const namespace = "mapped"
+	p := platformOf("gitlab")
+	allowFederation(t, namespace)
+	issuer := issuers.Start(t, &network, "https://mapped.example.com", jws.ES256)
+	o := trusting("mapped", issuer, v1alpha1.IssuerNamespaces{From: fromNamespace(namespace)})
+	o.Spec.CABundle = nil
+	o.Spec.Keys = v1alpha1.IssuerKeysSpec{Source: v1alpha1.KeysInConfigMap, ConfigMap: v1alpha1.IssuerConfigMap{Name: "mapped-keys", Key: "jwks.json"}}
+	packed, err := jws.PackKeys(issuer.Signer.Public())
+	must(t, err)
+	document, err := json.Marshal(map[string]any{"keys": packed.JWKs()})
+	must(t, err)
+	keys := func(in string) *corev1.ConfigMap {
+		return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: in, Name: "mapped-keys"}, Data: map[string]string{"jwks.json": string(document)}}
+	}
+	must(t, cluster.Create(t.Context(), keys(namespace)))
+	trust(t, o, v1alpha1.ReasonKeysNotFetched)
+	ready := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionReady)
+	if !strings.Contains(ready.Message, "there is no ConfigMap mapped-keys in the namespace hallpass-system") {
+		t.Errorf("the condition says %q", ready.Message)
+	}
+	inSystem := keys("hallpass-system")
+	must(t, cluster.Create(t.Context(), inSystem))
+	t.Cleanup(func() { must(t, client.IgnoreNotFound(cluster.Delete(context.Background(), inSystem))) })
+	updateIssuer(t, o, func() { o.Spec.DisplayName = "Mapped" })
+	issuerIs(t, o, v1alpha1.ReasonTrusted)
+	apply(t, namespace, federatedClient("ci", "mapped", p.client))
+	if status, body := present(t, namespace+".ci", p.issue(issuer, nil)); status != http.StatusOK {
+		t.Errorf("%d %v", status, body)
+	}
+	if asked := issuer.Asked(); asked != 0 {
+		t.Errorf("the issuer was asked %d times", asked)
+	}
+}
+
 func TestTheKeysOfATrustedIssuerAreReplaced(t *testing.T) {
 	const namespace = "rotating"
 	p := platformOf("gitlab")
@@ -481,6 +519,13 @@ func TestAnIssuerThatCannotBeMeantIsRefusedAtApply(t *testing.T) {
 		},
 		"inline keys with an age": func(o *v1alpha1.OAuth2TrustedIssuer) {
 			o.Spec.Keys = v1alpha1.IssuerKeysSpec{Source: v1alpha1.KeysInline, JWKS: "{}", MaxAge: "2h"}
+		},
+		"a ConfigMap without its source": func(o *v1alpha1.OAuth2TrustedIssuer) {
+			o.Spec.Keys.ConfigMap = v1alpha1.IssuerConfigMap{Name: "a", Key: "b"}
+		},
+		"a source without its ConfigMap": func(o *v1alpha1.OAuth2TrustedIssuer) { o.Spec.Keys.Source = v1alpha1.KeysInConfigMap },
+		"a ConfigMap without an entry": func(o *v1alpha1.OAuth2TrustedIssuer) {
+			o.Spec.Keys = v1alpha1.IssuerKeysSpec{Source: v1alpha1.KeysInConfigMap, ConfigMap: v1alpha1.IssuerConfigMap{Name: "a"}}
 		},
 		"keys of a month and more":       func(o *v1alpha1.OAuth2TrustedIssuer) { o.Spec.Keys.MaxAge = "721h" },
 		"JWTs of two days":               func(o *v1alpha1.OAuth2TrustedIssuer) { o.Spec.MaxTokenLifetime = "48h" },

@@ -98,6 +98,8 @@ func IssuerKeysFrom(i *v1alpha1.OAuth2TrustedIssuer) string {
 		return "in spec.keys.jwks"
 	case v1alpha1.KeysByURL:
 		return i.Spec.Keys.URL
+	case v1alpha1.KeysInConfigMap:
+		return "the entry " + i.Spec.Keys.ConfigMap.Key + " of the ConfigMap " + i.Spec.Keys.ConfigMap.Name
 	case v1alpha1.KeysByDiscovery:
 		return "its discovery document"
 	default:

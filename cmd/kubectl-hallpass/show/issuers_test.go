@@ -27,12 +27,15 @@ func issuer(source v1alpha1.IssuerKeysSource, conditions ...metav1.Condition) *v
 func TestTheKeysOfAnIssuerHaveAnAgeIfTheyAreFetched(t *testing.T) {
 	fetched := issuer("", v1alpha1.IssuerTrusted())
 	fetched.Status.FetchedAt, fetched.Status.KeysExpireAt = before(5*time.Minute), metav1.NewTime(now.Add(time.Hour))
+	mapped := issuer(v1alpha1.KeysInConfigMap)
+	mapped.Spec.Keys.ConfigMap = v1alpha1.IssuerConfigMap{Name: "east-keys", Key: "jwks.json"}
 	for name, c := range map[string]struct {
 		issuer    *v1alpha1.OAuth2TrustedIssuer
 		age, says string
 	}{
 		"fetched": {fetched, "5m", "its discovery document, fetched 5m ago; used until 2026-11-29T13:00:00Z"},
 		"never":   {issuer(v1alpha1.KeysByURL), "never", "fetched never"},
+		"mapped":  {mapped, "never", "from the entry jwks.json of the ConfigMap east-keys"},
 		"inline":  {issuer(v1alpha1.KeysInline), "-", "in spec.keys.jwks"},
 	} {
 		row := show.Issuers([]v1alpha1.OAuth2TrustedIssuer{*c.issuer}, now).Rows[0].Cells

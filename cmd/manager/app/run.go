@@ -233,8 +233,8 @@ func trustedIssuers(
 	}
 	return &trustedissuer.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Policy: policies, Fetcher: o.IssuerFetcher, Issuer: o.Issuer,
-		ClusterIssuer: trustedissuer.ClusterIssuer(api.RESTClient(), now), RegistryNamespace: o.RegistryNamespace, Clock: now,
-		Recorder: recorder,
+		ClusterIssuer: trustedissuer.ClusterIssuer(api.RESTClient(), now), RegistryNamespace: o.RegistryNamespace,
+		SystemNamespace: o.SystemNamespace, Clock: now, Recorder: recorder,
 	}, nil
 }
 

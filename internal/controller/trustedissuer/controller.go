@@ -52,8 +52,9 @@ type Reconciler struct {
 	Client client.Client
 	Live   client.Reader
 	Policy *policy.Source
-	// Fetcher fetches keys.
-	Fetcher issuerkeys.Fetcher
+	// Fetcher fetches keys. SystemNamespace has the ConfigMaps with keys.
+	Fetcher         issuerkeys.Fetcher
+	SystemNamespace string
 	// ClusterIssuer returns the issuer of the tokens of this cluster's service accounts.
 	ClusterIssuer func(context.Context) (string, error)
 

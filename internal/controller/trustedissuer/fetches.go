@@ -40,7 +40,7 @@ type fetches struct {
 
 // fetch is the result of the last one, with the last keys that there were.
 type fetch struct {
-	source issuerkeys.Source
+	source keySource
 	keys   jws.PackedKeys
 	// at is when there were keys; zero if there never were.
 	at     time.Time
@@ -50,7 +50,7 @@ type fetch struct {
 
 // keys returns the last fetch, after another one if that is due. One issuer is reconciled by one
 // worker at a time.
-func (f *fetches) keys(ctx context.Context, uid types.UID, source issuerkeys.Source, by issuerkeys.Fetcher, now clock.PassiveClock) fetch {
+func (f *fetches) keys(ctx context.Context, uid types.UID, source keySource, by keyReader, now clock.PassiveClock) fetch {
 	f.mu.Lock()
 	last := f.last[uid]
 	f.mu.Unlock()
@@ -62,7 +62,7 @@ func (f *fetches) keys(ctx context.Context, uid types.UID, source issuerkeys.Sou
 		return last
 	}
 	last = last.after(ctx, by, now)
-	last.next = now.Now().Add(f.pause(uid, last.failed != nil, now.Now()))
+	last.next = now.Now().Add(f.pause(uid, last, now.Now()))
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.last == nil {
@@ -72,11 +72,15 @@ func (f *fetches) keys(ctx context.Context, uid types.UID, source issuerkeys.Sou
 	return last
 }
 
-// pause is in what time keys are fetched again.
-func (f *fetches) pause(uid types.UID, failed bool, now time.Time) time.Duration {
-	if !failed {
+// pause is in what time keys are fetched again. The API server can be asked more often than an
+// issuer that is away.
+func (f *fetches) pause(uid types.UID, last fetch, now time.Time) time.Duration {
+	switch {
+	case last.failed == nil:
 		f.retries.End(keyOf(uid))
 		return interval
+	case last.source.configMap != "":
+		return firstRetry
 	}
 	f.retries.FailedWithin(keyOf(uid), attempt.State{}, attempt.State{}, now, attempt.Bounds{First: firstRetry, Last: LastRetry})
 	return f.retries.Wait(keyOf(uid), attempt.State{}, now)
@@ -85,9 +89,9 @@ func (f *fetches) pause(uid types.UID, failed bool, now time.Time) time.Duration
 func keyOf(uid types.UID) types.NamespacedName { return types.NamespacedName{Name: string(uid)} }
 
 // after fetches once more.
-func (f fetch) after(ctx context.Context, by issuerkeys.Fetcher, now clock.PassiveClock) fetch {
+func (f fetch) after(ctx context.Context, by keyReader, now clock.PassiveClock) fetch {
 	at := now.Now().UTC().Truncate(time.Second)
-	set, err := by.Fetch(ctx, f.source)
+	set, err := by.Read(ctx, f.source)
 	if err == nil {
 		f.keys, err = jws.PackKeys(set.Keys...)
 	}

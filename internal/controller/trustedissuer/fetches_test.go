@@ -27,9 +27,9 @@ type fetching struct {
 
 	issuer  *issuers.Issuer
 	fetches fetches
-	by      issuerkeys.Fetcher
+	by      keyReader
 	clock   *clocktesting.FakeClock
-	source  issuerkeys.Source
+	source  keySource
 }
 
 func newFetching(t *testing.T) *fetching {
@@ -37,8 +37,8 @@ func newFetching(t *testing.T) *fetching {
 	network := &issuers.Network{}
 	issuer := issuers.Start(t, network, "https://issuer.example.com", jws.ES256)
 	return &fetching{
-		T: t, issuer: issuer, by: network.Fetcher(), clock: clocktesting.NewFakeClock(noon),
-		source: issuerkeys.Source{Issuer: issuer.URL, CABundle: issuer.CA},
+		T: t, issuer: issuer, by: keyReader{Fetcher: network.Fetcher()}, clock: clocktesting.NewFakeClock(noon),
+		source: keySource{Source: issuerkeys.Source{Issuer: issuer.URL, CABundle: issuer.CA}},
 	}
 }
 

@@ -182,7 +182,7 @@ func (r *Reconciler) findKeys(ctx context.Context, object *v1alpha1.OAuth2Truste
 		}
 		return nil
 	}
-	fetched := r.fetches.keys(ctx, object.UID, sourceOf(object), r.Fetcher, r.Clock)
+	fetched := r.fetches.keys(ctx, object.UID, sourceOf(object), keyReader{r.Fetcher, r.Live, r.SystemNamespace}, r.Clock)
 	s.failed, s.next = fetched.failed, fetched.next
 	s.takeFetched(fetched)
 	return nil
@@ -205,8 +205,12 @@ func (s *state) takeFetched(fetched fetch) {
 }
 
 // sourceOf is where the keys of an issuer are fetched from.
-func sourceOf(object *v1alpha1.OAuth2TrustedIssuer) issuerkeys.Source {
-	source := issuerkeys.Source{Issuer: object.Spec.Issuer, URL: object.Spec.Keys.URL, CABundle: object.Spec.CABundle}
+func sourceOf(object *v1alpha1.OAuth2TrustedIssuer) keySource {
+	keys := object.Spec.Keys
+	if keys.Source == v1alpha1.KeysInConfigMap {
+		return keySource{configMap: keys.ConfigMap.Name, entry: keys.ConfigMap.Key}
+	}
+	source := keySource{Source: issuerkeys.Source{Issuer: object.Spec.Issuer, URL: keys.URL, CABundle: object.Spec.CABundle}}
 	for _, cidr := range object.Spec.AllowedCIDRs {
 		if prefix, err := netip.ParsePrefix(string(cidr)); err == nil {
 			source.Allowed = append(source.Allowed, prefix)
