@@ -103,7 +103,7 @@ func parseAssertion(assertion, id string) (Presented, error) {
 	case id == "" && isAssertionType(message.Header.Type) && namesOtherIssuer(claims, subject):
 		return Presented{}, errNamesNoClient()
 	case id != "" && id != subject && ValidClientID(id):
-		return Presented{Method: FederatedJWT, ForeignToken: &ForeignToken{ClientID: id, message: message}}, nil
+		return Presented{Method: FederatedJWT, ForeignToken: &ForeignToken{ClientID: id, message: message, claims: claims}}, nil
 	case id != "" && id != subject, !ValidClientID(subject):
 		return Presented{}, refuseClient(ReasonMalformedCredential)
 	}

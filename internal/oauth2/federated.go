@@ -20,6 +20,9 @@ type ForeignToken struct {
 	// in the JWT does.
 	ClientID string
 	message  jws.Message
+	// claims are those of the payload if they were read already. They are not used before the
+	// signature is verified.
+	claims strictjson.Object
 }
 
 // UsedForeignToken is the JWT of a trusted issuer that authenticated a client.
@@ -112,7 +115,7 @@ func (f Federation) Authenticate(token *ForeignToken, now time.Time) (Record, Us
 	if reason != "" {
 		return Record{}, UsedForeignToken{}, refuseClient(reason)
 	}
-	used, err := f.read(payload, token.message.Header.Type, issuer, found.Client, now)
+	used, err := f.read(token, payload, issuer, found.Client, now)
 	if err != nil {
 		return Record{}, UsedForeignToken{}, err
 	}
@@ -141,10 +144,13 @@ func (t *TrustedIssuer) verificationKey(header jws.Header) (key jws.PublicKey, k
 
 // read checks the claims after the signature: first whose JWT it is, and then its audience and its
 // times. The error names the rule that it breaks only if it is the JWT of the client.
-func (f Federation) read(payload []byte, messageType string, issuer *TrustedIssuer, client *Client, now time.Time) (UsedForeignToken, error) {
-	claims, err := strictjson.ParseObject(payload)
-	if err != nil {
-		return UsedForeignToken{}, refuseClient(ReasonWrongAssertion)
+func (f Federation) read(token *ForeignToken, payload []byte, issuer *TrustedIssuer, client *Client, now time.Time) (UsedForeignToken, error) {
+	claims, messageType := token.claims, token.message.Header.Type
+	if claims == nil {
+		var err error
+		if claims, err = strictjson.ParseObject(payload); err != nil {
+			return UsedForeignToken{}, refuseClient(ReasonWrongAssertion)
+		}
 	}
 	named, issuerErr := claims.String("iss")
 	subject, subjectErr := claims.String("sub")
