@@ -189,8 +189,8 @@ type IssuerKeysSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!self.matches('\"(d|p|q|dp|dq|qi|oth|k)\"\\\\s*:')",message="jwks must hold public keys only: it has a private member (d, p, q, dp, dq, qi, oth or k); replace that key, because others have seen it"
 	JWKS string `json:"jwks,omitempty"`
 
-	// configMap names the ConfigMap that has the JWK set (RFC 7517) with source ConfigMap, which
-	// requires it. The manager reads it every minute.
+	// configMap names the ConfigMap that has the JWK set (RFC 7517) with source ConfigMap,
+	// which requires it. The manager reads it every minute.
 	// +optional
 	ConfigMap IssuerConfigMap `json:"configMap,omitzero"`
 

@@ -417,8 +417,8 @@ func TestTheGrantTypeIsDecidedBeforeTheToken(t *testing.T) {
 	}
 }
 
-// An ancestor costs no allocation when a token is checked. A token of more than 2 KiB would cost one
-// for its hash.
+// An ancestor costs no allocation when a token is checked. A token of more than 2 KiB would cost
+// one for its hash.
 func TestAnAncestorAllocatesNothing(t *testing.T) {
 	w := newChained(t)
 	count := func(times int) float64 {

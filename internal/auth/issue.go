@@ -59,9 +59,12 @@ func (a *Authority) Issue(ctx context.Context, caller *Caller, request oauth2.To
 // Exchange issues a token to a caller in exchange for one that was sent to it: RFC 8693. A caller
 // without the grant type learns that before its token is read.
 func (a *Authority) Exchange(ctx context.Context, caller *Caller, request oauth2.ExchangeRequest) (Issued, error) {
-	caller, err := mayExchange(ctx, a, caller, request.TokenRequest)
-	if err != nil {
-		return Issued{Trail: caller.Trail}, err
+	if request.CheckGrantType(caller.Client) != nil {
+		v := a.look(PaidBy(caller.Client))
+		var err error
+		if caller, err = v.mayExchange(ctx, caller, request.TokenRequest); err != nil {
+			return Issued{Trail: caller.Trail}, err
+		}
 	}
 	subject, err := a.Check(ctx, &Request{
 		Token: request.SubjectToken.Reveal(), Payer: PaidBy(caller.Client), Caller: caller.Client, Serves: true, Trail: caller.Trail, At: caller.At,
@@ -80,14 +83,10 @@ func (a *Authority) Exchange(ctx context.Context, caller *Caller, request oauth2
 	return a.Issue(ctx, &Caller{Record: caller.Record, Trail: trail, At: subject.At}, request.TokenRequest)
 }
 
-// mayExchange returns a caller that has the grant type of its request. Memory may lack a grant type
-// that the client was given a moment ago; then the caller has the record of the source.
-func mayExchange(ctx context.Context, a *Authority, caller *Caller, request oauth2.TokenRequest) (*Caller, error) {
-	client := caller.Client
-	if request.CheckGrantType(client) == nil {
-		return caller, nil
-	}
-	v, newer := a.look(PaidBy(client)), *caller
+// mayExchange returns a caller that has the grant type of its request by the record of the source:
+// memory may lack a grant type that the client was given a moment ago.
+func (v *view) mayExchange(ctx context.Context, caller *Caller, request oauth2.TokenRequest) (*Caller, error) {
+	client, newer := caller.Client, *caller
 	at, err := v.decide(ctx, caller.At, func(time.Time) (need, error) {
 		if v.has(grantRefused) && v.granted.Client.UID == client.UID {
 			newer.Record = v.granted

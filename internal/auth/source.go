@@ -119,8 +119,8 @@ var table = [...]row{ //nolint:gochecknoglobals // a constant table
 	tokenKeyUnknown: {each: []int{perPayer}, once: []int{ringReads}},
 	// The client of a token or its owner is missing, or has another UID.
 	tokenClientUnknown: {each: []int{perSubject, perPayer, clients}, refused: true},
-	// The same of the client of an ancestor, or it lacks the grant type and its token is at most
-	// memoryLag old. Each further client costs another look-up.
+	// The same of the client of an ancestor, or it lacks the grant type and its token is at
+	// most memoryLag old. Each further client costs another look-up.
 	ancestorUnknown: {each: []int{perSubject, perPayer, clients}, refused: true},
 	// TokenUnknown or TokenReplaced for an opaque token; for a JWT the record, its owner or the
 	// jti is missing.

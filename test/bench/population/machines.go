@@ -27,9 +27,9 @@ const (
 	maxMachines = 1000
 )
 
-// Machines are further clients, two in each of some namespaces: a job of a platform authenticates by a JWT of
-// that platform, and a gateway exchanges the tokens that the clients of its namespace send to it for
-// tokens of one API.
+// Machines are further clients, two in each of some namespaces: a job of a platform authenticates
+// by a JWT of that platform, and a gateway exchanges the tokens that the clients of its namespace
+// send to it for tokens of one API.
 type Machines struct {
 	Jobs, Gateways []Client
 	// API is the resource indicator of the API.

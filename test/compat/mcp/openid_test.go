@@ -69,8 +69,8 @@ func (w *scene) exchangeable() (token string) {
 	return w.hallpass.Token(caller)
 }
 
-// openid-client, on which many Node programs are built, gets tokens by a secret, by a key and by the
-// JWT of a platform, as assertion and as grant, and exchanges a token.
+// openid-client, on which many Node programs are built, gets tokens by a secret, by a key and by
+// the JWT of a platform, as assertion and as grant, and exchanges a token.
 func TestOpenIDClientGetsTokens(t *testing.T) {
 	t.Parallel()
 	for method, c := range map[string]struct{ client, subject string }{
