@@ -250,8 +250,8 @@ func TestAWorkloadOfAnotherPlatformFetchesATokenWithoutASecret(t *testing.T) {
 	}
 }
 
-// The keys of an issuer that nobody can reach are in a ConfigMap beside the manager. One of a
-// tenant's namespace counts for nothing.
+// The keys of an issuer that the manager does not reach are in a ConfigMap of its namespace. A
+// ConfigMap in the namespace of a tenant is not read.
 func TestTheKeysOfATrustedIssuerAreInAConfigMap(t *testing.T) {
 	const namespace = "mapped"
 	p := platformOf("gitlab")
