@@ -221,8 +221,8 @@ func TestForgedAssertionsAreRefused(t *testing.T) {
 	}
 }
 
-// passing is a fixture in which billing exchanges tokens: some of a client for itself, and some that
-// were passed on before.
+// passing is a fixture in which billing exchanges tokens: some of a client for itself, and some
+// that were passed on before.
 type passing struct {
 	*world
 
