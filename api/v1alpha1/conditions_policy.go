@@ -24,7 +24,8 @@ const (
 	// ReasonUnprotectedLabel: a selector uses a label that the owner of a namespace can
 	// set.
 	ReasonUnprotectedLabel = "UnprotectedLabel"
-	// ReasonTokenServersOutdated: a token server may not read exchanged tokens.
+	// ReasonTokenServersOutdated: a token server may not read exchanged tokens, or those of
+	// persons.
 	ReasonTokenServersOutdated = "TokenServersOutdated"
 	// ReasonSelectorNotAvailable: the installation reads no labels of namespaces.
 	ReasonSelectorNotAvailable = "SelectorNotAvailable"
@@ -117,13 +118,13 @@ func UnprotectedLabel(label string, protected []string) metav1.Condition {
 // TokenServersOutdated is the condition of a resource with a grant for exchanged tokens while token
 // servers run that do not read them, or none has reported. outdated are these token servers.
 func TokenServersOutdated(outdated []string) metav1.Condition {
-	message := "No exchanged token is issued for this API yet: no token server has reported that it reads such tokens. Wait until one is ready."
+	message := "Not all subjects of the grants are in force yet: no token server has reported which tokens it reads. Wait until one is ready."
 	if len(outdated) > 0 {
-		message = fmt.Sprintf("No exchanged token is issued for this API yet: token server %q", outdated[0])
+		message = fmt.Sprintf("Not all subjects of the grants are in force yet: token server %q", outdated[0])
 		if more := len(outdated) - 1; more > 0 {
 			message += fmt.Sprintf(" (and %d more)", more)
 		}
-		message += " does not read such tokens. Finish the upgrade. A token server that was killed counts for 30 minutes."
+		message += " does not read the tokens of all of them. Finish the upgrade. A token server that was killed counts for 30 minutes."
 	}
 	return incomplete(ReasonTokenServersOutdated, message)
 }

@@ -138,25 +138,29 @@ type ResourceGrant struct {
 	// +kubebuilder:validation:MaxItems=64
 	Scopes []Scope `json:"scopes,omitempty"`
 
-	// subjects are for whom the clients may act: Client, for themselves, and Exchanged, for the
-	// subject of a token that was sent to them and that they exchange for one of this API (RFC
-	// 8693). Defaults to Client. The token servers check it each time that a token is used.
+	// subjects are for whom the clients may act: Client, for themselves; User, for a person whom
+	// a trusted issuer vouches for; and Exchanged, for the subject of a token that was sent to
+	// them and that they exchange for one of this API (RFC 8693). A token of a person can be
+	// exchanged only where one grant lists both User and Exchanged. Defaults to Client. The
+	// token servers check it each time that a token is used.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=2
+	// +kubebuilder:validation:MaxItems=3
 	Subjects []GrantSubject `json:"subjects,omitempty"`
 }
 
 // GrantSubject is for whom a client may act.
 //
-// +kubebuilder:validation:Enum=Client;Exchanged
+// +kubebuilder:validation:Enum=Client;User;Exchanged
 type GrantSubject string
 
 // The subjects of a grant.
 const (
 	// SubjectClient is the client itself.
 	SubjectClient GrantSubject = "Client"
+	// SubjectUser is a person.
+	SubjectUser GrantSubject = "User"
 	// SubjectExchanged is the subject of a token that the client exchanges for another one.
 	SubjectExchanged GrantSubject = "Exchanged"
 )

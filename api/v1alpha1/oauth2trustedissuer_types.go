@@ -74,11 +74,12 @@ type OAuth2TrustedIssuerSpec struct {
 	Issuer string `json:"issuer,omitempty"`
 
 	// uses are what the JWTs of the issuer are trusted for. Client means that they authenticate
-	// OAuth2Clients.
+	// OAuth2Clients. Person means that they say for which person an OAuth2Client acts; the
+	// client authenticates by something else. No use follows from the other one.
 	// +required
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=1
+	// +kubebuilder:validation:MaxItems=2
 	Uses []IssuerUse `json:"uses,omitempty"`
 
 	// keys configure where the public keys of the issuer come from. Defaults to the discovery
@@ -153,11 +154,16 @@ type IssuerType string
 
 // IssuerUse is what the JWTs of an issuer are trusted for.
 //
-// +kubebuilder:validation:Enum=Client
+// +kubebuilder:validation:Enum=Client;Person
 type IssuerUse string
 
-// IssuerClient trusts JWTs to authenticate OAuth2Clients.
-const IssuerClient IssuerUse = "Client"
+// The uses of an issuer.
+const (
+	// IssuerClient trusts JWTs to authenticate OAuth2Clients.
+	IssuerClient IssuerUse = "Client"
+	// IssuerPerson trusts JWTs to say for which person an OAuth2Client acts.
+	IssuerPerson IssuerUse = "Person"
+)
 
 // IssuerKeysSpec configures where the keys of an issuer come from.
 //

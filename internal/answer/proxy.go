@@ -102,7 +102,7 @@ func IdentityOf(claims *oauth2.Claims, namespace string) (Identity, error) {
 	i := Identity{
 		claims.ClientID, claims.ClientUID, namespace,
 		strings.Join(claims.Scopes, " "), claims.Audience, strconv.FormatInt(claims.ExpiresAt.Unix(), 10),
-		claims.Subject, oauth2.SubjectIsClient, "",
+		claims.Subject, claims.SubjectType(), "",
 	}
 	size, printable := 0, true
 	for n, name := range IdentityHeaders {

@@ -128,7 +128,7 @@ func metadata(verdict auth.Verdict) *structpb.Struct {
 	fields := map[string]*structpb.Value{
 		"iss":              text(claims.Issuer),
 		"sub":              text(claims.Subject),
-		"sub_type":         text(oauth2.SubjectIsClient),
+		"sub_type":         text(claims.SubjectType()),
 		"aud":              text(claims.Audience),
 		"client_id":        text(claims.ClientID),
 		"client_uid":       text(claims.ClientUID),

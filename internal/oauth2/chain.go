@@ -17,11 +17,14 @@ import (
 const MaxActors = 4
 
 // TokenVersion is the newest version of access tokens that this build reads. Version 1 has no
-// tokens whose sub is not their client.
-const TokenVersion = 2
+// tokens whose sub is not their client, and version 2 none of persons.
+const TokenVersion = 3
 
-// SubjectIsClient is the sub_type of a token whose sub is a client_id. There is no other one.
-const SubjectIsClient = "client"
+// The versions of access tokens that first had them.
+const (
+	VersionWithExchanged = 2
+	VersionWithPersons   = 3
+)
 
 // Ancestor is a token that another one was exchanged for. Whatever ends the ancestor ends the other
 // one.
@@ -51,20 +54,30 @@ type Chain struct {
 	Until    time.Time
 }
 
+// acting is for whom a client acts with a token of the chain.
+func (c *Chain) acting() Acting {
+	return (&Claims{Subject: c.Subject}).Acting() | ForExchanged
+}
+
 // Exchanged reports whether the token was exchanged for another one, and not issued to its client
 // for the client itself.
 func (c *Claims) Exchanged() bool { return len(c.Actors) > 0 }
 
 // soundChain reports whether subject, actors and ancestors are those of a token that Hallpass
-// issues: either the client acts for itself, or it is the latest actor, each ancestor was issued to
-// the actor before, and the first one to the subject. No token outlives an ancestor.
+// issues: either the client acts for itself or for a person, or it is the latest actor, each
+// ancestor was issued to the actor before, and the first one to the subject, unless that is a
+// person. No token outlives an ancestor.
 func (c *Claims) soundChain() bool {
+	person := c.forPerson()
+	if person && !c.soundPerson() {
+		return false
+	}
 	if !c.Exchanged() {
-		return c.Subject == c.ClientID && len(c.Ancestors) == 0
+		return (person || c.Subject == c.ClientID) && len(c.Ancestors) == 0
 	}
 	last := len(c.Ancestors) - 1
 	if c.Subject == c.ClientID || c.Actors[0] != c.ClientID || c.TokenUID != "" || len(c.Custom) > 0 ||
-		len(c.Actors) != len(c.Ancestors) || c.Ancestors[last].ClientID != c.Subject {
+		len(c.Actors) != len(c.Ancestors) || !person && c.Ancestors[last].ClientID != c.Subject {
 		return false
 	}
 	for i, ancestor := range c.Ancestors {

@@ -77,7 +77,8 @@ func TestASoundChain(t *testing.T) {
 		"it outlives an ancestor":                 {func(c *Claims) { c.ExpiresAt = c.Ancestors[1].IssuedAt.Add(time.Hour + time.Second) }, false},
 		"it is of an OAuth2Token":                 {func(c *Claims) { c.TokenUID = "uid" }, false},
 		"it has claims of its client":             {func(c *Claims) { c.Custom = []Claim{{Name: "groups", Value: "admins"}} }, false},
-		"the subject is a person":                 {func(c *Claims) { c.Subject = "user:corp:x" }, false},
+		"the subject is a person":                 {func(c *Claims) { c.Subject = "user:corp:x" }, true},
+		"the subject is no whole person":          {func(c *Claims) { c.Subject = "user:corp" }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			claims := passedOn()

@@ -35,13 +35,12 @@ func DeciderFor(client *Client, resource *Resource) Decider {
 	return deciderBy(resource.Consents, client, resource)
 }
 
-// DeciderForExchanged returns the Decider about tokens that the client is issued in exchange for
-// others.
-func DeciderForExchanged(client *Client, resource *Resource) Decider {
+// DeciderActing returns the Decider about tokens with which the client acts for others.
+func DeciderActing(client *Client, resource *Resource, acting Acting) Decider {
 	if resource == nil {
 		return Decider{client: client}
 	}
-	return deciderBy(resource.Exchanged, client, resource)
+	return deciderBy(resource.ConsentsTo(acting), client, resource)
 }
 
 // deciderBy returns the Decider by some of the consents of a resource.

@@ -128,7 +128,8 @@ const (
 	ReasonSubjectTokenRefused Reason = "SubjectTokenRefused"
 	// ReasonSubjectTokenNotPassedOn: the token is one that is not exchanged.
 	ReasonSubjectTokenNotPassedOn Reason = "SubjectTokenNotPassedOn"
-	// ReasonTokenServersOutdated: a token server may not read exchanged tokens.
+	// ReasonTokenServersOutdated: a token server may not read exchanged tokens, or those of
+	// persons.
 	ReasonTokenServersOutdated Reason = "TokenServersOutdated"
 	// ReasonPeopleNotServed: a program sent a person to log in.
 	ReasonPeopleNotServed Reason = "PeopleNotServed"

@@ -4,6 +4,7 @@
 package oauth2
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -81,14 +82,17 @@ func (c *Claims) Exchange(client *Client, keyID string) (*Chain, error) {
 // heldRetry is the Retry-After while token servers of an earlier version run.
 const heldRetry = time.Minute
 
-// Held refuses a token that is issued only once every token server reads it.
-func Held() *Error {
+// held refuses a token that is issued only once every token server reads it.
+func held(such string) *Error {
 	return &Error{
 		Code: TemporarilyUnavailable, Reason: ReasonTokenServersOutdated, RetryAfter: heldRetry,
-		Description: "exchanged tokens are issued once every token server has reported that it reads them; " +
+		Description: such + " are issued once every token server has reported that it reads them; " +
 			"the condition GrantsComplete of the OAuth2Resource changes then",
 	}
 }
+
+// PersonsHeld refuses the token of a person that is held back.
+func PersonsHeld() *Error { return held("tokens of persons") }
 
 // exchangeTarget returns all that the client may have at an audience for another subject. The
 // audience of a namespace has no owner who could consent to it.
@@ -101,12 +105,13 @@ func exchangeTarget(client *Client, request TokenRequest, resources Resources) (
 		if resource == nil || resource.Identifier != request.Resource {
 			continue
 		}
-		scopes := grantedBy(resource.Exchanged, client, resource, access.Scopes)
+		acting := request.For.acting()
+		scopes := grantedBy(resource.ConsentsTo(acting), client, resource, access.Scopes)
 		switch {
 		case len(scopes) == 0:
 			return Grant{}, exchangeNotGranted(client, request)
-		case resource.ExchangeHeld:
-			return Grant{}, Held()
+		case resource.holds(acting):
+			return Grant{}, held("exchanged tokens")
 		}
 		return Grant{Audience: resource.Identifier, Scopes: scopes, Lifetime: resource.lifetime(client), For: request.For}, nil
 	}
@@ -114,8 +119,17 @@ func exchangeTarget(client *Client, request TokenRequest, resources Resources) (
 }
 
 func exchangeNotGranted(client *Client, request TokenRequest) *Error {
+	subjects := "Exchanged"
+	if request.For.acting() != ForExchanged {
+		subjects = "both Exchanged and User"
+	}
 	return notGranted(client, InvalidTarget, ReasonTargetNotGranted, request.Resource, request,
-		"the client is granted nothing at %s for exchanged tokens; it needs spec.access, and the owner of the API a grant whose subjects have Exchanged")
+		"the client is granted nothing at %s for exchanged tokens; it needs spec.access, and the owner of the API a grant whose subjects have "+subjects)
+}
+
+func personNotGranted(client *Client, request TokenRequest) *Error {
+	return notGranted(client, InvalidTarget, ReasonTargetNotGranted, cmp.Or(request.Resource, "spec.defaultResource"), request,
+		"the client is granted nothing at %s for persons; it needs spec.access, and the owner of the API a grant whose subjects have User")
 }
 
 // grantedNow returns the scopes that the client of a token has at the audience of the token now,
@@ -123,7 +137,7 @@ func exchangeNotGranted(client *Client, request TokenRequest) *Error {
 // has none, and needs some.
 func (c *Claims) grantedNow(client *Client, own string, resources Resources) (scopes []string, ok bool) {
 	if c.Audience == own {
-		return client.Scopes, !c.Exchanged()
+		return client.Scopes, c.Acting() == 0
 	}
 	resource := resources.ResourceByIdentifier(c.Audience)
 	if resource == nil {
@@ -133,10 +147,6 @@ func (c *Claims) grantedNow(client *Client, own string, resources Resources) (sc
 	if at < 0 {
 		return nil, false
 	}
-	consents := resource.Consents
-	if c.Exchanged() {
-		consents = resource.Exchanged
-	}
-	scopes = grantedBy(consents, client, resource, client.Access[at].Scopes)
+	scopes = grantedBy(resource.ConsentsTo(c.Acting()), client, resource, client.Access[at].Scopes)
 	return scopes, len(scopes) > 0
 }

@@ -25,6 +25,8 @@ type TokenRequest struct {
 	Audience bool
 	// For is set if the token is exchanged for another one.
 	For *Chain
+	// Person is the person for whom the client acts; zero if it acts for itself.
+	Person Person
 }
 
 // ParseTokenRequest reads the parameters of a token request that do not authenticate its client.
@@ -84,6 +86,9 @@ type Grant struct {
 	TokenUID string
 	// For is set if the token is exchanged for another one.
 	For *Chain
+	// Person is the person for whom the client acts; zero if it acts for itself, or the token
+	// is exchanged.
+	Person Person
 }
 
 // Grant decides what the client gets: all that it asks for, or a refusal. A token names one
@@ -173,6 +178,9 @@ func (c *Client) mayBeSecret(text string) bool {
 func (i Issuer) target(client *Client, request TokenRequest, resources Resources) (Grant, error) {
 	if request.For != nil {
 		return exchangeTarget(client, request, resources)
+	}
+	if !request.Person.IsZero() {
+		return personTarget(client, request, resources)
 	}
 	own, indicator := i.NamespaceAudience(client.Namespace), request.Resource
 	if indicator == own || indicator == "" && client.DefaultResource == (ObjectName{}) {

@@ -17,15 +17,26 @@ type Resource struct {
 	DisplayName          string
 	Scopes               []string
 	Consents             []Consent
+	// Users are the consents to clients that act for a person. UsersHeld means that no such
+	// token is issued, because a token server may not read it.
+	Users     []Consent
+	UsersHeld bool
 	// Exchanged are the consents to tokens that a client was issued in exchange for another
-	// one. ExchangeHeld means that none is issued, because a token server may not read it.
+	// one. ExchangeHeld is UsersHeld for these.
 	Exchanged    []Consent
 	ExchangeHeld bool
+	// ExchangedUsers are the consents to such tokens that act for a person.
+	ExchangedUsers []Consent
 	// Introspectors may introspect its tokens; if there are none, the clients of its namespace
 	// may.
 	Introspectors []ObjectName
 	// TokenLifetime limits its tokens; zero sets no limit.
 	TokenLifetime time.Duration
+}
+
+// AllConsents are the consents of each list of the resource.
+func (r *Resource) AllConsents() []Consent {
+	return slices.Concat(r.Consents, r.Users, r.Exchanged, r.ExchangedUsers)
 }
 
 // ObjectName names an object of a namespace.

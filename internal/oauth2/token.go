@@ -94,6 +94,10 @@ func (i Issuer) claimsOf(client *Client, grant Grant, id string, issuedAt time.T
 		TokenUID:  grant.TokenUID,
 		Custom:    i.CustomClaims(client),
 	}
+	if !grant.Person.IsZero() {
+		// those of the client are not about the person
+		claims.Subject, claims.Custom = grant.Person.String(), nil
+	}
 	if chain := grant.For; chain != nil {
 		claims.Subject, claims.Ancestors = chain.Subject, chain.Ancestors
 		claims.Actors = append([]string{client.ID}, chain.Actors...)
@@ -292,5 +296,6 @@ func parseClaims(payload []byte) (*Claims, error) {
 	note(err)
 	claims.Custom, err = customClaims(object)
 	note(err)
+	note(claims.checkSubjectType(object))
 	return claims, failure
 }

@@ -21,13 +21,14 @@ const (
 	DefaultForeignLife = time.Hour
 )
 
-// TrustedIssuer is an issuer outside of Hallpass whose JWTs authenticate clients. A shared one is
-// immutable.
+// TrustedIssuer is an issuer outside of Hallpass whose JWTs authenticate clients, or say for which
+// person a client acts. A shared one is immutable.
 type TrustedIssuer struct {
 	// Name is that of the OAuth2TrustedIssuer, and UID its UID.
 	Name, UID string
 	// Issuer is the iss of its JWTs.
 	Issuer    string
+	Uses      IssuerUses
 	Suspended bool
 	Keys      jws.PackedKeys
 	// FetchedAt is when the keys were fetched, and KeysUntil when they are no longer used. Keys
@@ -44,6 +45,56 @@ type TrustedIssuer struct {
 	Once bool
 	// Delegations are the namespaces whose clients may use it.
 	Delegations []Delegation
+}
+
+// IssuerUses are what the JWTs of an issuer are trusted for. The zero value is UseClient alone, and
+// no use follows from another one.
+type IssuerUses uint8
+
+// The uses of an issuer.
+const (
+	// UseClient authenticates clients.
+	UseClient IssuerUses = 1 << iota
+	// UsePerson vouches for persons.
+	UsePerson
+)
+
+// issuerUses has the name of each use in the API and in the stored form.
+var issuerUses = [...]struct { //nolint:gochecknoglobals // a constant table
+	bit  IssuerUses
+	name string
+}{{UseClient, "Client"}, {UsePerson, "Person"}}
+
+// IssuerUsesOf returns the uses of the names, which are those of the API. ok is false if there are
+// names and none is known. Unknown ones beside others are left out: they allow nothing.
+func IssuerUsesOf(names []string) (u IssuerUses, ok bool) {
+	for _, use := range issuerUses {
+		if slices.Contains(names, use.name) {
+			u |= use.bit
+		}
+	}
+	if u == UseClient {
+		return 0, true
+	}
+	return u, u != 0 || len(names) == 0
+}
+
+// Names are the names of the uses; nil for the zero value.
+func (u IssuerUses) Names() (names []string) {
+	for _, use := range issuerUses {
+		if u&use.bit != 0 {
+			names = append(names, use.name)
+		}
+	}
+	return names
+}
+
+// Has reports whether a use is one of them.
+func (u IssuerUses) Has(use IssuerUses) bool {
+	if u == 0 {
+		u = UseClient
+	}
+	return u&use != 0
 }
 
 // Delegation lets the clients of namespaces use a trusted issuer.
@@ -96,7 +147,7 @@ func IsClusterDefault(issuer string) bool {
 // Lets reports whether the issuer lets the clients of a namespace use the JWTs that a client names.
 // A client with claims alone is let, and each JWT is compared with the delegation.
 func (t *TrustedIssuer) Lets(namespace string, f Federated) bool {
-	return slices.ContainsFunc(t.Delegations, func(d Delegation) bool { return d.lets(namespace, f) })
+	return t.Uses.Has(UseClient) && slices.ContainsFunc(t.Delegations, func(d Delegation) bool { return d.lets(namespace, f) })
 }
 
 // Delegates reports whether the issuer lets a namespace use any of its JWTs.

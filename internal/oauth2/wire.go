@@ -19,6 +19,7 @@ const usualSize = 512
 func (c *Claims) payload() ([]byte, error) {
 	o := strictjson.NewBuilder(make([]byte, 0, usualSize))
 	c.appendSubject(o)
+	c.appendSubjectType(o)
 	c.appendActors(o)
 	c.appendAncestors(o)
 	return c.appendTokenID(o.Words("scope", c.Scopes))
@@ -28,7 +29,7 @@ func (c *Claims) payload() ([]byte, error) {
 func (c *Claims) Introspection() ([]byte, error) {
 	o := strictjson.NewBuilder(make([]byte, 0, usualSize)).Bool("active", true)
 	c.appendSubject(o)
-	o.Text("sub_type", SubjectIsClient)
+	o.Text("sub_type", c.SubjectType())
 	c.appendActors(o)
 	o.Words("scope", c.Scopes).Text("token_type", tokenTypeBearer)
 	return c.appendTokenID(o)

@@ -18,10 +18,13 @@ import (
 // an upgrade would write each of them again. Version 2 has clients of trusted issuers, and the
 // records of these issuers. Version 3 has clients with grant types of their own or with assertions
 // that live longer than before, the algorithm name Ed25519, and consents to exchanged tokens.
+// Version 4 has issuers that are trusted for persons, and consents to tokens of persons.
 const (
 	firstVersion     = 1
 	federatedVersion = 2
-	version          = 3
+	grantTypeVersion = 3
+	personVersion    = 4
+	version          = personVersion
 )
 
 // read reads a document into its stored form.

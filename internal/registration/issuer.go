@@ -49,6 +49,8 @@ type wireIssuer struct {
 	MaxSeconds int64            `json:"maxLifeSeconds,omitempty"`
 	Once       bool             `json:"once,omitempty"`
 	Delegated  []wireDelegation `json:"delegations,omitempty"`
+	// Uses are left out if they are Client alone, as before there were others.
+	Uses []string `json:"uses,omitempty"`
 }
 
 type wireDelegation struct {
@@ -71,13 +73,25 @@ func fromRequired(list []wireRequired) (claims []oauth2.RequiredClaim) {
 	return claims
 }
 
+// formOfIssuer is the form of the record of a trusted issuer. An earlier reader would take the JWTs
+// of one that is not trusted for clients for those of clients.
+func formOfIssuer(t oauth2.TrustedIssuer) wire.Form {
+	switch {
+	case t.Uses == 0:
+		return wire.Form{Version: federatedVersion}
+	case t.Uses.Has(oauth2.UseClient):
+		return wire.Form{Version: personVersion, MinReader: federatedVersion}
+	}
+	return wire.Form{Version: personVersion}
+}
+
 // EncodeIssuer renders a trusted issuer as the data of its Secret. Equal issuers give equal bytes.
 func EncodeIssuer(t oauth2.TrustedIssuer) (map[string][]byte, error) {
 	if err := checkIssuer(t); err != nil {
 		return nil, fmt.Errorf("encode trusted issuer %s: %w", t.Name, err)
 	}
 	w := wireIssuer{
-		Form: wire.Form{Version: federatedVersion}, Name: t.Name, UID: t.UID, Issuer: t.Issuer, State: wireActive, Keys: t.Keys.JWKs(),
+		Form: formOfIssuer(t), Uses: t.Uses.Names(), Name: t.Name, UID: t.UID, Issuer: t.Issuer, State: wireActive, Keys: t.Keys.JWKs(),
 		FetchedAt: t.FetchedAt.UTC(), KeysUntil: t.KeysUntil.UTC(), Algorithms: t.Algorithms, Audiences: t.Audiences,
 		MaxSeconds: int64(t.MaxLife / time.Second), Once: t.Once,
 	}
@@ -118,6 +132,10 @@ func (w wireIssuer) issuer() (oauth2.TrustedIssuer, error) {
 	t := oauth2.TrustedIssuer{
 		Name: w.Name, UID: w.UID, Issuer: w.Issuer, FetchedAt: w.FetchedAt, KeysUntil: w.KeysUntil, Algorithms: w.Algorithms, Audiences: w.Audiences,
 		MaxLife: time.Duration(w.MaxSeconds) * time.Second, Once: w.Once,
+	}
+	var known bool
+	if t.Uses, known = oauth2.IssuerUsesOf(w.Uses); !known {
+		return t, errors.New("it is trusted for nothing that is known")
 	}
 	switch w.State {
 	case wireActive:

@@ -36,7 +36,7 @@ func EncodeKeys(ring keyring.Ring) (map[string][]byte, error) {
 	data := map[string][]byte{keysDataKey: document}
 	if slices.ContainsFunc(ring.Keys(), func(key *keyring.SigningKey) bool { return key.Algorithm() == jws.Ed25519 }) {
 		// readers of before do not know the name, and read no key then
-		data[keysFormDataKey] = fmt.Appendf(nil, `{"version":%d}`, version)
+		data[keysFormDataKey] = fmt.Appendf(nil, `{"version":%d}`, grantTypeVersion)
 	}
 	return data, nil
 }

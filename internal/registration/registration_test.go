@@ -82,7 +82,7 @@ func TestWhatIsNotSoundIsNotRead(t *testing.T) {
 		"nothing":                           "",
 		"not JSON":                          "client",
 		"no version":                        strings.Replace(golden, `"version":1,`, "", 1),
-		"a later version":                   strings.Replace(golden, `"version":1`, `"version":4`, 1),
+		"a later version":                   strings.Replace(golden, `"version":1`, `"version":5`, 1),
 		"no client_id":                      strings.Replace(golden, `"shop.reporting"`, `""`, 1),
 		"a client_id with a colon":          strings.Replace(golden, `"shop.reporting"`, `"a:b"`, 1),
 		"no UID":                            strings.Replace(golden, `"uid-1"`, `""`, 1),
@@ -410,6 +410,77 @@ func TestTheRecordOfWhatIsNewIsReadByWhoKnowsIt(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// An earlier token server reads the record, and issues no tokens of persons.
+func TestConsentsToPersonsStandApart(t *testing.T) {
+	consent := func(namespace string) []oauth2.Consent {
+		return []oauth2.Consent{{Namespaces: []string{namespace}, Scopes: []string{"read"}}}
+	}
+	r := oauth2.Resource{
+		Identifier: "https://api.test", UID: "u", Namespace: "orders", Name: "api", Scopes: []string{"read"},
+		Consents: consent("shop"), Users: consent("web"), UsersHeld: true, Exchanged: consent("edge"), ExchangedUsers: consent("chat"),
+	}
+	data, err := registration.EncodeResource(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var document struct {
+		wire.Form `json:",inline"`
+
+		Consents  []struct{ Namespaces []string } `json:"consents"`
+		Exchanged []struct{ Namespaces []string } `json:"exchanged"`
+	}
+	if err := json.Unmarshal(data["resource.json"], &document); err != nil {
+		t.Fatal(err)
+	}
+	if document.Form != (wire.Form{Version: 4, MinReader: 1}) || document.Consents[0].Namespaces[0] != "shop" || document.Exchanged[0].Namespaces[0] != "edge" {
+		t.Errorf("%s", data["resource.json"])
+	}
+	got, err := registration.DecodeResource(data)
+	if diff := cmp.Diff(r, got); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	r.ExchangedUsers[0].Scopes = []string{"not a scope"}
+	if _, err := registration.EncodeResource(r); err == nil {
+		t.Error("a consent to what is no scope is written")
+	}
+	r.Users, r.ExchangedUsers = nil, nil
+	if _, err := registration.EncodeResource(r); err == nil {
+		t.Error("tokens are held back that nobody consents to")
+	}
+}
+
+// An earlier token server must not take the JWTs of persons for those of clients.
+func TestTheUsesOfAnIssuerStandInItsRecord(t *testing.T) {
+	for name, c := range map[string]struct {
+		uses oauth2.IssuerUses
+		form wire.Form
+	}{
+		"clients, as before": {0, wire.Form{Version: 2}},
+		"both":               {oauth2.UseClient | oauth2.UsePerson, wire.Form{Version: 4, MinReader: 2}},
+		"persons alone":      {oauth2.UsePerson, wire.Form{Version: 4}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			issuer := oauth2.TrustedIssuer{Name: "corp", UID: "u", Issuer: "https://idp.test", Uses: c.uses}
+			data, err := registration.EncodeIssuer(issuer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var form wire.Form
+			if err := json.Unmarshal(data["issuer.json"], &form); err != nil || form != c.form {
+				t.Errorf("%v %s", err, data["issuer.json"])
+			}
+			got, err := registration.DecodeIssuer(data)
+			if diff := cmp.Diff(issuer, got); diff != "" || err != nil {
+				t.Errorf("%v (-want +got):\n%s", err, diff)
+			}
+		})
+	}
+	later := map[string][]byte{"issuer.json": []byte(`{"version":2,"name":"corp","uid":"u","issuer":"https://idp.test","state":"active","keys":null,"uses":["Device"]}`)}
+	if _, err := registration.DecodeIssuer(later); !errors.Is(err, registration.ErrUnreadable) {
+		t.Errorf("an issuer that is trusted for what is not known: %v", err)
 	}
 }
 

@@ -47,8 +47,13 @@ type wireResource struct {
 	// Exchanged are the consents to exchanged tokens, beside those of Consents; a reader that
 	// ignores them issues none. ExchangeHeld is there while a token server runs that does not
 	// read such tokens, and then none is issued.
-	Exchanged            []wireConsent `json:"exchanged,omitempty"`
-	ExchangeHeld         bool          `json:"exchangeHeld,omitempty"`
+	Exchanged    []wireConsent `json:"exchanged,omitempty"`
+	ExchangeHeld bool          `json:"exchangeHeld,omitempty"`
+	// Users and ExchangedUsers are the consents to tokens of persons, beside the others in the
+	// same way.
+	Users                []wireConsent `json:"users,omitempty"`
+	UsersHeld            bool          `json:"usersHeld,omitempty"`
+	ExchangedUsers       []wireConsent `json:"exchangedUsers,omitempty"`
 	Introspectors        []wireName    `json:"introspectors,omitempty"`
 	TokenLifetimeSeconds int64         `json:"tokenLifetimeSeconds,omitempty"`
 }
@@ -59,11 +64,28 @@ type wireConsent struct {
 	Scopes       []string          `json:"scopes"`
 }
 
+func toConsents(consents []oauth2.Consent) (list []wireConsent) {
+	for _, c := range consents {
+		list = append(list, wireConsent(c))
+	}
+	return list
+}
+
+func fromConsents(list []wireConsent) (consents []oauth2.Consent) {
+	for _, c := range list {
+		consents = append(consents, oauth2.Consent(c))
+	}
+	return consents
+}
+
 // formOfResource is the form of the record of a resource. Most are as the first version wrote them,
 // so that an upgrade does not write each of them again.
 func formOfResource(r oauth2.Resource) wire.Form {
-	if len(r.Exchanged) > 0 {
-		return wire.Form{Version: version, MinReader: firstVersion}
+	switch {
+	case len(r.Users) > 0 || len(r.ExchangedUsers) > 0:
+		return wire.Form{Version: personVersion, MinReader: firstVersion}
+	case len(r.Exchanged) > 0:
+		return wire.Form{Version: grantTypeVersion, MinReader: firstVersion}
 	}
 	return wire.Form{Version: firstVersion}
 }
@@ -77,13 +99,8 @@ func EncodeResource(r oauth2.Resource) (map[string][]byte, error) {
 		Form: formOfResource(r), Identifier: r.Identifier, Owner: wireOwner{Namespace: r.Namespace, Name: r.Name, UID: r.UID},
 		DisplayName: r.DisplayName, Scopes: r.Scopes, TokenLifetimeSeconds: int64(r.TokenLifetime / time.Second),
 	}
-	for _, c := range r.Consents {
-		w.Consents = append(w.Consents, wireConsent(c))
-	}
-	for _, c := range r.Exchanged {
-		w.Exchanged = append(w.Exchanged, wireConsent(c))
-	}
-	w.ExchangeHeld = r.ExchangeHeld
+	w.Consents, w.Users, w.Exchanged, w.ExchangedUsers = toConsents(r.Consents), toConsents(r.Users), toConsents(r.Exchanged), toConsents(r.ExchangedUsers)
+	w.ExchangeHeld, w.UsersHeld = r.ExchangeHeld, r.UsersHeld
 	for _, name := range r.Introspectors {
 		w.Introspectors = append(w.Introspectors, wireName(name))
 	}
@@ -108,13 +125,8 @@ func DecodeResource(data map[string][]byte) (oauth2.Resource, error) {
 		Identifier: w.Identifier, UID: w.Owner.UID, Namespace: w.Owner.Namespace, Name: w.Owner.Name, DisplayName: w.DisplayName,
 		Scopes: w.Scopes, TokenLifetime: time.Duration(w.TokenLifetimeSeconds) * time.Second,
 	}
-	for _, c := range w.Consents {
-		r.Consents = append(r.Consents, oauth2.Consent(c))
-	}
-	for _, c := range w.Exchanged {
-		r.Exchanged = append(r.Exchanged, oauth2.Consent(c))
-	}
-	r.ExchangeHeld = w.ExchangeHeld
+	r.Consents, r.Users, r.Exchanged, r.ExchangedUsers = fromConsents(w.Consents), fromConsents(w.Users), fromConsents(w.Exchanged), fromConsents(w.ExchangedUsers)
+	r.ExchangeHeld, r.UsersHeld = w.ExchangeHeld, w.UsersHeld
 	for _, name := range w.Introspectors {
 		r.Introspectors = append(r.Introspectors, oauth2.ObjectName(name))
 	}
@@ -131,10 +143,12 @@ func checkResource(r oauth2.Resource) error {
 		failures = append(failures, errors.New("it has no identifier or no owner"))
 	case r.ExchangeHeld && len(r.Exchanged) == 0:
 		failures = append(failures, errors.New("it holds back exchanged tokens and has no consent to any"))
+	case r.UsersHeld && len(r.Users) == 0 && len(r.ExchangedUsers) == 0:
+		failures = append(failures, errors.New("it holds back tokens of persons and has no consent to any"))
 	case r.TokenLifetime != 0 && (r.TokenLifetime < oauth2.MinTokenLifetime || r.TokenLifetime > oauth2.MaxTokenLifetime):
 		failures = append(failures, fmt.Errorf("the token lifetime %s is out of bounds", r.TokenLifetime))
 	}
-	for _, c := range slices.Concat(r.Consents, r.Exchanged) {
+	for _, c := range r.AllConsents() {
 		failures = append(failures, checkScopes(c.Scopes))
 		if !slices.IsSorted(c.Namespaces) {
 			failures = append(failures, errors.New("the namespaces of a consent are not sorted"))

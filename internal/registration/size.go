@@ -5,7 +5,6 @@ package registration
 
 import (
 	"encoding/json"
-	"slices"
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -244,7 +243,7 @@ func WeighResource(r oauth2.Resource) int {
 	}
 	w.add(r.Identifier, r.UID, r.Namespace, r.Name, r.DisplayName)
 	list(r.Scopes)
-	for _, consent := range slices.Concat(r.Consents, r.Exchanged) {
+	for _, consent := range r.AllConsents() {
 		w.together += consentWeight
 		list(consent.Namespaces)
 		list(consent.Scopes)

@@ -155,9 +155,9 @@ const formerMaxLife = 10 * time.Minute
 func formFor(c oauth2.Client) wire.Form {
 	switch {
 	case !c.GrantTypes.Has(oauth2.ClientCredentials), c.Credentials.MaxAssertionLife > formerMaxLife, c.Algorithm == jws.Ed25519:
-		return wire.Form{Version: version}
+		return wire.Form{Version: grantTypeVersion}
 	case c.GrantTypes != 0:
-		return wire.Form{Version: version, MinReader: firstVersion}
+		return wire.Form{Version: grantTypeVersion, MinReader: firstVersion}
 	case c.Credentials.Federated != nil:
 		return wire.Form{Version: federatedVersion, MinReader: firstVersion}
 	}

@@ -102,13 +102,22 @@ func Callers(g v1alpha1.ResourceGrant) string {
 	if len(g.From.ClientSelector.MatchLabels) > 0 {
 		who += " that have the labels " + labels(g.From.ClientSelector)
 	}
-	switch forClient := g.For(v1alpha1.SubjectClient); {
-	case g.For(v1alpha1.SubjectExchanged) && forClient:
-		who += ", for themselves and by exchanged tokens"
-	case !forClient:
-		who += ", by exchanged tokens alone"
+	var acting []string
+	for _, subject := range []struct {
+		name  v1alpha1.GrantSubject
+		words string
+	}{{v1alpha1.SubjectClient, "for themselves"}, {v1alpha1.SubjectUser, "for persons"}, {v1alpha1.SubjectExchanged, "by exchanged tokens"}} {
+		if g.For(subject.name) {
+			acting = append(acting, subject.words)
+		}
 	}
-	return who
+	switch {
+	case !g.For(v1alpha1.SubjectClient) && len(acting) == 1:
+		return who + ", " + acting[0] + " alone"
+	case len(acting) == 1:
+		return who
+	}
+	return who + ", " + strings.Join(acting[:len(acting)-1], ", ") + " and " + acting[len(acting)-1]
 }
 
 // DescribeToken describes an OAuth2Token in plain words.

@@ -172,8 +172,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		WatchesRawSource(source.Channel(r.Policy.Room.Woken(kind), &handler.EnqueueRequestForObject{})).
 		// A record that is lost or edited is written again.
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(resourceOfRecord), builder.WithPredicates(records)).
-		// Exchanged tokens are held back until every token server reads them.
-		Watches(&v1alpha1.UsageReport{}, handler.EnqueueRequestsFromMapFunc(r.exchanging), builder.WithPredicates(readers)).
+		// Tokens that act for others are held back until every token server reads them.
+		Watches(&v1alpha1.UsageReport{}, handler.EnqueueRequestsFromMapFunc(r.actingForOthers), builder.WithPredicates(readers)).
 		// Clients are counted.
 		Watches(&v1alpha1.OAuth2Client{}, counting, builder.WithPredicates(predicate.Or(
 			predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}))).
@@ -371,13 +371,17 @@ func restrict(resource, before oauth2.Resource) oauth2.Resource {
 
 // keepConsents removes from a resource the consents that its record did not have before.
 func keepConsents(resource, before oauth2.Resource) oauth2.Resource {
-	resource.Consents, resource.Exchanged = oauth2.KeepConsents(resource.Consents, before.Consents), oauth2.KeepConsents(resource.Exchanged, before.Exchanged)
+	resource.Consents, resource.Users = oauth2.KeepConsents(resource.Consents, before.Consents), oauth2.KeepConsents(resource.Users, before.Users)
+	resource.Exchanged = oauth2.KeepConsents(resource.Exchanged, before.Exchanged)
+	resource.ExchangedUsers = oauth2.KeepConsents(resource.ExchangedUsers, before.ExchangedUsers)
 	resource.ExchangeHeld = resource.ExchangeHeld && len(resource.Exchanged) > 0
+	resource.UsersHeld = resource.UsersHeld && len(resource.Users)+len(resource.ExchangedUsers) > 0
 	return resource
 }
 
 func encode(resource oauth2.Resource) (map[string][]byte, error) {
-	resource.Consents, resource.Exchanged = oauth2.MergeConsents(resource.Consents), oauth2.MergeConsents(resource.Exchanged)
+	resource.Consents, resource.Users = oauth2.MergeConsents(resource.Consents), oauth2.MergeConsents(resource.Users)
+	resource.Exchanged, resource.ExchangedUsers = oauth2.MergeConsents(resource.Exchanged), oauth2.MergeConsents(resource.ExchangedUsers)
 	return registration.EncodeResource(resource)
 }
 

@@ -27,18 +27,28 @@ const (
 	HeldAgain = time.Minute
 )
 
-// holdExchange holds exchanged tokens back while a token server runs that does not read them, or
-// none has reported: such a replica would refuse tokens that others issue.
-func (r *Reconciler) holdExchange(ctx context.Context, s *state) error {
-	if len(s.resource.Exchanged) == 0 {
+// holdBack holds back exchanged tokens and tokens of persons while a token server runs that does
+// not read them, or none has reported: such a replica would refuse tokens that others issue.
+func (r *Reconciler) holdBack(ctx context.Context, s *state) error {
+	exchanged, users := len(s.resource.Exchanged) > 0, len(s.resource.Users) > 0
+	if !exchanged && !users {
 		return nil
 	}
 	var reports v1alpha1.UsageReportList
 	if err := r.Client.List(ctx, &reports, client.InNamespace(r.RegistryNamespace), client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("list the reports of the token servers: %w", err)
 	}
-	outdated, all := outdatedReplicas(reports.Items, time.Now())
-	if s.resource.ExchangeHeld = !all; all {
+	var outdated []string
+	hold := func(version int32) bool {
+		replicas, all := outdatedReplicas(reports.Items, version, time.Now())
+		if len(replicas) > len(outdated) {
+			outdated = replicas
+		}
+		return !all
+	}
+	s.resource.ExchangeHeld = exchanged && hold(oauth2.VersionWithExchanged)
+	s.resource.UsersHeld = users && hold(oauth2.VersionWithPersons)
+	if !s.resource.ExchangeHeld && !s.resource.UsersHeld {
 		return nil
 	}
 	s.again = HeldAgain
@@ -48,9 +58,9 @@ func (r *Reconciler) holdExchange(ctx context.Context, s *state) error {
 	return nil
 }
 
-// outdatedReplicas returns the replicas that run and do not read exchanged tokens. all is whether
-// every replica reads them, of which there is at least one.
-func outdatedReplicas(reports []v1alpha1.UsageReport, now time.Time) (outdated []string, all bool) {
+// outdatedReplicas returns the replicas that run and do not read tokens of a version. all is
+// whether every replica reads them, of which there is at least one.
+func outdatedReplicas(reports []v1alpha1.UsageReport, version int32, now time.Time) (outdated []string, all bool) {
 	some := false
 	for i := range reports {
 		report := &reports[i]
@@ -60,7 +70,7 @@ func outdatedReplicas(reports []v1alpha1.UsageReport, now time.Time) (outdated [
 		}
 		switch {
 		case report.Spec.Part != 1, report.Spec.State != v1alpha1.UsageServing, now.Sub(last) > silent:
-		case report.Spec.TokenVersion < oauth2.TokenVersion:
+		case report.Spec.TokenVersion < version:
 			outdated = append(outdated, report.Spec.Replica)
 		default:
 			some = true
@@ -86,8 +96,8 @@ func isFirstPart(o client.Object) bool {
 	return ok && report.Spec.Part == 1
 }
 
-// exchanging finds the resources with a grant for exchanged tokens.
-func (r *Reconciler) exchanging(ctx context.Context, _ client.Object) []reconcile.Request {
+// actingForOthers finds the resources with a grant to clients that act for others.
+func (r *Reconciler) actingForOthers(ctx context.Context, _ client.Object) []reconcile.Request {
 	var resources v1alpha1.OAuth2ResourceList
 	if err := r.Client.List(ctx, &resources, client.UnsafeDisableDeepCopy); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "cannot list the resources that wait for token servers")
@@ -95,7 +105,9 @@ func (r *Reconciler) exchanging(ctx context.Context, _ client.Object) []reconcil
 	}
 	var requests []reconcile.Request
 	for i := range resources.Items {
-		if slices.ContainsFunc(resources.Items[i].Spec.Grants, func(g v1alpha1.ResourceGrant) bool { return g.For(v1alpha1.SubjectExchanged) }) {
+		if slices.ContainsFunc(resources.Items[i].Spec.Grants, func(g v1alpha1.ResourceGrant) bool {
+			return g.For(v1alpha1.SubjectExchanged) || g.For(v1alpha1.SubjectUser)
+		}) {
 			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&resources.Items[i])})
 		}
 	}

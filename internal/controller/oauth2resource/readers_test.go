@@ -55,11 +55,43 @@ func TestExchangedTokensTakeReadersOnly(t *testing.T) {
 		"several that do not, by the name": {[]v1alpha1.UsageReport{reported("c", 1, 1), reported("b", 1, 0)}, []string{"b", "c"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			outdated, all := outdatedReplicas(c.reports, noon)
+			outdated, all := outdatedReplicas(c.reports, oauth2.TokenVersion, noon)
 			if diff := cmp.Diff(c.outdated, outdated); diff != "" || all != c.all {
 				t.Errorf("all %t (-want +got):\n%s", all, diff)
 			}
 		})
+	}
+}
+
+// Exchanged tokens do not wait for token servers that read no tokens of persons.
+func TestEachVersionOfTokensIsWaitedForByItself(t *testing.T) {
+	reports := []v1alpha1.UsageReport{reported("a", 1, oauth2.VersionWithExchanged), reported("b", 1, oauth2.VersionWithPersons)}
+	if outdated, all := outdatedReplicas(reports, oauth2.VersionWithExchanged, noon); !all || outdated != nil {
+		t.Errorf("exchanged tokens wait for %v", outdated)
+	}
+	if outdated, all := outdatedReplicas(reports, oauth2.VersionWithPersons, noon); all || len(outdated) != 1 || outdated[0] != "a" {
+		t.Errorf("tokens of persons wait for %v: all read them: %t", outdated, all)
+	}
+}
+
+// Each subject of a grant is a consent of its own, and both together are a further one.
+func TestAGrantConsentsToItsSubjects(t *testing.T) {
+	consent := oauth2.Consent{Namespaces: []string{"shop"}, Scopes: []string{"read"}}
+	for name, c := range map[string]struct {
+		subjects []v1alpha1.GrantSubject
+		want     [4]int
+	}{
+		"left out":                    {nil, [4]int{1, 0, 0, 0}},
+		"persons":                     {[]v1alpha1.GrantSubject{v1alpha1.SubjectUser}, [4]int{0, 1, 0, 0}},
+		"exchanged tokens":            {[]v1alpha1.GrantSubject{v1alpha1.SubjectExchanged}, [4]int{0, 0, 1, 0}},
+		"the client and persons":      {[]v1alpha1.GrantSubject{v1alpha1.SubjectClient, v1alpha1.SubjectUser}, [4]int{1, 1, 0, 0}},
+		"persons by exchanged tokens": {[]v1alpha1.GrantSubject{v1alpha1.SubjectUser, v1alpha1.SubjectExchanged}, [4]int{0, 1, 1, 1}},
+	} {
+		s := &state{}
+		s.add(v1alpha1.ResourceGrant{Subjects: c.subjects}, consent)
+		if got := [4]int{len(s.resource.Consents), len(s.resource.Users), len(s.resource.Exchanged), len(s.resource.ExchangedUsers)}; got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }
 

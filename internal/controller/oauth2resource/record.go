@@ -54,14 +54,27 @@ func (r *Reconciler) compile(ctx context.Context, object *v1alpha1.OAuth2Resourc
 		if len(consent.Namespaces) == 0 {
 			continue
 		}
-		if grant.For(v1alpha1.SubjectClient) {
-			s.resource.Consents = append(s.resource.Consents, consent)
-		}
-		if grant.For(v1alpha1.SubjectExchanged) {
-			s.resource.Exchanged = append(s.resource.Exchanged, consent)
-		}
+		s.add(grant, consent)
 	}
-	return r.holdExchange(ctx, s)
+	return r.holdBack(ctx, s)
+}
+
+// add adds the consent of a grant to each list that its subjects are for.
+func (s *state) add(grant v1alpha1.ResourceGrant, consent oauth2.Consent) {
+	user, exchanged := grant.For(v1alpha1.SubjectUser), grant.For(v1alpha1.SubjectExchanged)
+	r := &s.resource
+	if grant.For(v1alpha1.SubjectClient) {
+		r.Consents = append(r.Consents, consent)
+	}
+	if user {
+		r.Users = append(r.Users, consent)
+	}
+	if exchanged {
+		r.Exchanged = append(r.Exchanged, consent)
+	}
+	if user && exchanged {
+		r.ExchangedUsers = append(r.ExchangedUsers, consent)
+	}
 }
 
 // findMissing finds the namespaces that a grant names and that do not exist, which may be

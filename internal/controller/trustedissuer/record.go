@@ -64,7 +64,9 @@ func (s *state) again(now time.Time) time.Duration {
 func (r *Reconciler) compile(ctx context.Context, object *v1alpha1.OAuth2TrustedIssuer, s *state) error {
 	spec := &object.Spec
 	s.maxAge = spec.Keys.MaxAge.Or(defaultMaxAge)
+	uses, _ := oauth2.IssuerUsesOf(policy.Texts(spec.Uses)) // the API server refuses others
 	s.issuer = oauth2.TrustedIssuer{
+		Uses: uses,
 		Name: object.Name, UID: string(object.UID), Issuer: spec.Issuer, Suspended: spec.State == v1alpha1.IssuerSuspended,
 		Audiences: policy.Texts(spec.Audiences), MaxLife: spec.MaxTokenLifetime.Or(0), Once: spec.Reuse == v1alpha1.ReuseOnce,
 	}

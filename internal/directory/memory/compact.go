@@ -47,7 +47,8 @@ func (t *texts) list(list []string) []string {
 func copyResource(r oauth2.Resource, t *texts) oauth2.Resource {
 	r.Identifier, r.UID, r.Namespace, r.Name, r.DisplayName = t.text(r.Identifier), t.text(r.UID), t.text(r.Namespace), t.text(r.Name), t.text(r.DisplayName)
 	r.Scopes = t.list(r.Scopes)
-	r.Consents, r.Exchanged = copyConsents(r.Consents, t), copyConsents(r.Exchanged, t)
+	r.Consents, r.Users = copyConsents(r.Consents, t), copyConsents(r.Users, t)
+	r.Exchanged, r.ExchangedUsers = copyConsents(r.Exchanged, t), copyConsents(r.ExchangedUsers, t)
 	introspectors := r.Introspectors
 	r.Introspectors = nil
 	if len(introspectors) > 0 {

@@ -193,6 +193,12 @@ func TestResourceRecordsAreStoredAsBefore(t *testing.T) {
 			Consents:  []oauth2.Consent{{Namespaces: []string{"shop"}, Scopes: []string{"orders.read"}}},
 			Exchanged: []oauth2.Consent{{Namespaces: []string{"edge"}, Scopes: []string{"orders.read"}}}, ExchangeHeld: true,
 		},
+		"persons": {
+			Identifier: "https://hallpass.test/resources/orders/api", UID: "r-uid", Namespace: "orders", Name: "api", Scopes: []string{"orders.read"},
+			Users:     []oauth2.Consent{{Namespaces: []string{"chat", "web"}, Scopes: []string{"orders.read"}}},
+			Exchanged: []oauth2.Consent{{Namespaces: []string{"chat"}, Scopes: []string{"orders.read"}}},
+			UsersHeld: true, ExchangedUsers: []oauth2.Consent{{Namespaces: []string{"chat"}, Scopes: []string{"orders.read"}}},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := "stored/resources/" + name
@@ -230,7 +236,9 @@ func TestIssuerRecordsAreStoredAsBefore(t *testing.T) {
 				{Namespaces: []string{"orders"}},
 			},
 		},
-		"least": {Name: "github", UID: "i-uid", Issuer: "https://issuer.test"},
+		"least":               {Name: "github", UID: "i-uid", Issuer: "https://issuer.test"},
+		"persons":             {Name: "corp", UID: "i-uid", Issuer: "https://issuer.test", Uses: oauth2.UsePerson},
+		"clients-and-persons": {Name: "corp", UID: "i-uid", Issuer: "https://issuer.test", Uses: oauth2.UseClient | oauth2.UsePerson},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := "stored/issuers/" + name
