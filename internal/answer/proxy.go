@@ -95,14 +95,14 @@ const maxIdentity = 3 << 10
 type Identity [len(IdentityHeaders)]string
 
 // IdentityOf are the identity headers of the client that a token was issued to, and of the subject
-// that the token acts for, which is another client if the token was exchanged. No token acts for a
-// person, so X-Auth-User is empty. It refuses a token of which the headers would be too long, or
+// that the token acts for, which is another client if the token was exchanged. X-Auth-User is the
+// subject if that is a person, and else empty. It refuses a token of which the headers would be too long, or
 // hold something else than printable ASCII, which some proxies change.
 func IdentityOf(claims *oauth2.Claims, namespace string) (Identity, error) {
 	i := Identity{
 		claims.ClientID, claims.ClientUID, namespace,
 		strings.Join(claims.Scopes, " "), claims.Audience, strconv.FormatInt(claims.ExpiresAt.Unix(), 10),
-		claims.Subject, claims.SubjectType(), "",
+		claims.Subject, claims.SubjectType(), claims.Person().String(),
 	}
 	size, printable := 0, true
 	for n, name := range IdentityHeaders {

@@ -33,6 +33,8 @@ type Memory interface {
 	ClientsOf(account oauth2.ObjectName) []oauth2.Record
 	// TrustedIssuer returns a trusted issuer by its name; nil if there is none.
 	TrustedIssuer(name string) *oauth2.TrustedIssuer
+	// TrustedIssuerOf returns the trusted issuer that has an iss; nil if there is none.
+	TrustedIssuerOf(iss string) *oauth2.TrustedIssuer
 	Ring() keyring.Ring
 	// Minted returns an OAuth2Token by the id in its opaque tokens.
 	Minted(opaqueID string) oauth2.MintedRecord

@@ -221,8 +221,7 @@ func (a *Authority) recognise(presented oauth2.Presented, v *view, at time.Time)
 		found.record, used, err = federation.Authenticate(foreign, at)
 		found.credential = used.ID
 		if once := used.Once; once != nil {
-			// no client_id has a space
-			found.once = &usedOnce{revocation.AssertionIDOf("issuer "+once.Issuer, once.ID), once.ExpiresAt}
+			found.once = usedOnceBy(*once)
 		}
 	case presented.Assertion != nil:
 		var used oauth2.UsedAssertion
@@ -263,17 +262,22 @@ func (a *Authority) unspent(r recognised, at time.Time) error {
 // spend uses up an assertion, here at once and at the other replicas soon after. A secret can be
 // used again.
 func (a *Authority) spend(r recognised, at time.Time) error {
-	if r.once == nil {
+	return a.useUp(r.once, r.record.Client.Namespace, at, oauth2.Replayed)
+}
+
+// useUp uses up a JWT that a client of a namespace presented; it is a no-op without one.
+func (a *Authority) useUp(once *usedOnce, namespace string, at time.Time, replayed func() *oauth2.Error) error {
+	if once == nil {
 		return nil
 	}
-	used := revocation.NewEntry(r.once.id, r.once.until)
-	fresh, room := a.Directory.Revocations().Use(used, r.record.Client.Namespace, at, a.Past())
+	used := revocation.NewEntry(once.id, once.until)
+	fresh, room := a.Directory.Revocations().Use(used, namespace, at, a.Past())
 	switch {
 	case !room:
 		return Overloaded()
 	case !fresh:
-		return oauth2.Replayed()
+		return replayed()
 	}
-	a.Journal.Use(used, r.record.Client.Namespace)
+	a.Journal.Use(used, namespace)
 	return nil
 }

@@ -147,6 +147,9 @@ func (a *Authority) check(q *Request, v *view, at time.Time) (Verdict, need) {
 	if result.Denial, needs = v.ended(claims, at); result.Denial != "" {
 		return result, needs
 	}
+	if result.Denial, needs = v.vouched(claims, record.Client, at); result.Denial != "" {
+		return result, needs
+	}
 	if claims.TokenUID != "" {
 		id := oauth2.OpaqueID(claims.TokenUID)
 		minted := v.mintedOf(id)

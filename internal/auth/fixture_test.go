@@ -132,6 +132,15 @@ func (f *fake) LookUpResource(_ context.Context, identifier string) (*oauth2.Res
 
 func (f *fake) TrustedIssuer(name string) *oauth2.TrustedIssuer { return f.memory.issuers[name] }
 
+func (f *fake) TrustedIssuerOf(iss string) *oauth2.TrustedIssuer {
+	for _, issuer := range f.memory.issuers {
+		if issuer.Issuer == iss {
+			return issuer
+		}
+	}
+	return nil
+}
+
 func (f *fake) LookUpIssuer(_ context.Context, name string) (*oauth2.TrustedIssuer, error) {
 	err := f.ask("issuer " + name)
 	return f.source.issuers[name], err

@@ -21,7 +21,12 @@ type Issued struct {
 
 // Issue issues a token to a caller: RFC 6749 section 4.4. A grant that memory refuses is looked up,
 // because the client may have been given it a moment ago.
-func (a *Authority) Issue(ctx context.Context, caller *Caller, request oauth2.TokenRequest) (issued Issued, err error) {
+func (a *Authority) Issue(ctx context.Context, caller *Caller, request oauth2.TokenRequest) (Issued, error) {
+	return a.issue(ctx, caller, request, nil)
+}
+
+// issue issues a token, and uses up the JWT that is its grant, if there is one.
+func (a *Authority) issue(ctx context.Context, caller *Caller, request oauth2.TokenRequest, once *usedOnce) (issued Issued, err error) {
 	client := caller.Client
 	issued.Trail = caller.Trail
 	v, grant := a.look(PaidBy(client)), oauth2.Grant{}
@@ -44,6 +49,9 @@ func (a *Authority) Issue(ctx context.Context, caller *Caller, request oauth2.To
 		return issued, err
 	}
 	issued.At = at
+	if err := a.useUp(once, client.Namespace, at, oauth2.IdentityReplayed); err != nil {
+		return issued, err
+	}
 	if issued.Token, err = a.Issuer.Issue(client, grant, key, issuedAt, a.Random); err != nil {
 		return issued, err
 	}

@@ -57,6 +57,11 @@ func (s *source) issuersOf(
 	if err := s.spend([]int{clients}, payer, ""); err != nil {
 		return nil, err
 	}
+	return s.issuerNamed(ctx, name)
+}
+
+// issuerNamed looks up the trusted issuer of a name.
+func (s *source) issuerNamed(ctx context.Context, name string) (map[string]*oauth2.TrustedIssuer, error) {
 	issuer, err := s.issuers.ask(ctx, name, lookupTimeout, func(ctx context.Context) (*oauth2.TrustedIssuer, error) {
 		return s.Directory.LookUpIssuer(ctx, name)
 	})

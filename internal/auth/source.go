@@ -34,6 +34,7 @@ const (
 	mintedUnknown
 	scopeWithdrawn
 	audienceUnknown
+	issuerRefused
 )
 
 // The levels of the budget of look-ups. They are needed in the moments between a change and its
@@ -131,6 +132,9 @@ var table = [...]row{ //nolint:gochecknoglobals // a constant table
 	// The caller may not see a token that is at most memoryLag old, and its audience is no
 	// known resource.
 	audienceUnknown: {each: []int{perSubject, perPayer, grants}},
+	// The trusted issuer of a person does not vouch for the person, and the token is at most
+	// memoryLag old; or it does not accept an identity assertion.
+	issuerRefused: {each: []int{perSubject, perPayer, clients}},
 }
 
 // need is a lack in a request, and what the look-up is about.
@@ -154,7 +158,7 @@ type view struct {
 	// a bit for each lack that the source was asked for
 	asked    uint
 	callers  map[string]oauth2.Record         // callerRefused, accountRefused
-	issuers  map[string]*oauth2.TrustedIssuer // callerRefused
+	issuers  map[string]*oauth2.TrustedIssuer // callerRefused, issuerRefused
 	client   oauth2.Record                    // tokenClientUnknown
 	former   map[string]oauth2.Record         // ancestorUnknown
 	minted   oauth2.MintedRecord              // mintedUnknown
@@ -276,6 +280,8 @@ func (v *view) ask(ctx context.Context, n need) (answered bool, refusal error) {
 		v.former, err = s.each(ctx, v.payer, n.others, 1)
 	case n.lack == mintedUnknown:
 		v.minted, err = s.mintedToken(ctx, n.what)
+	case n.lack == issuerRefused:
+		v.issuers, err = s.issuerNamed(ctx, n.what)
 	case n.lack == audienceUnknown:
 		v.resource, err = s.resource(ctx, n.audience)
 	default: // grantRefused, scopeWithdrawn

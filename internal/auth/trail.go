@@ -22,7 +22,8 @@ type Trail struct {
 	TokenID, TokenClientID, Audience, Scope string
 	// Subject is the sub of the token if it is not the client that the token was issued to.
 	Subject string
-	// SubjectTokenID is the jti of the token that the caller wants to exchange.
+	// SubjectTokenID is the jti of the token that the caller wants to exchange, or of the
+	// identity assertion of a person.
 	SubjectTokenID string
 	// Required is what a proxy's configuration requires of the token.
 	Required oauth2.Requirement
@@ -48,7 +49,7 @@ func (t *Trail) describe(claims *oauth2.Claims, namespace string) {
 // actsFor adds the subject of a token, if it is not the client of the token.
 func (t *Trail) actsFor(claims *oauth2.Claims) {
 	t.Subject = ""
-	if claims.Exchanged() {
+	if claims.Acting() != 0 {
 		t.Subject = claims.Subject
 	}
 }

@@ -43,6 +43,11 @@ func (r remembered) TrustedIssuer(name string) *oauth2.TrustedIssuer {
 	return r.memory.Registry.Issuers.Named(name)
 }
 
+// TrustedIssuerOf is the trusted issuer that has an iss.
+func (r remembered) TrustedIssuerOf(iss string) *oauth2.TrustedIssuer {
+	return r.memory.Registry.Issuers.Of(iss)
+}
+
 // Ring is the signing keys.
 func (r remembered) Ring() keyring.Ring { return r.memory.Registry.Keys.Ring() }
 

@@ -25,8 +25,10 @@ type TokenRequest struct {
 	Audience bool
 	// For is set if the token is exchanged for another one.
 	For *Chain
-	// Person is the person for whom the client acts; zero if it acts for itself.
+	// Person is the person for whom the client acts; zero if it acts for itself. Within, if it
+	// is not empty, bounds the scopes of a request without scopes.
 	Person Person
+	Within []string
 }
 
 // ParseTokenRequest reads the parameters of a token request that do not authenticate its client.
@@ -99,7 +101,7 @@ func (i Issuer) Grant(client *Client, request TokenRequest, resources Resources)
 		return Grant{}, err
 	}
 	if len(request.Scopes) == 0 {
-		return grant, nil
+		return grant.within(request, client)
 	}
 	for _, scope := range request.Scopes {
 		if !slices.Contains(grant.Scopes, scope) {
@@ -108,6 +110,24 @@ func (i Issuer) Grant(client *Client, request TokenRequest, resources Resources)
 	}
 	grant.Scopes = request.Scopes
 	return grant, nil
+}
+
+// within leaves out the scopes that the request is not for.
+func (g Grant) within(request TokenRequest, client *Client) (Grant, error) {
+	if len(request.Within) == 0 {
+		return g, nil
+	}
+	var scopes []string
+	for _, scope := range g.Scopes {
+		if slices.Contains(request.Within, scope) {
+			scopes = append(scopes, scope)
+		}
+	}
+	if len(scopes) == 0 {
+		return Grant{}, scopeNotGranted(client, request.Within[0], request)
+	}
+	g.Scopes = scopes
+	return g, nil
 }
 
 const (

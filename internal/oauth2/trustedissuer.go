@@ -155,6 +155,21 @@ func (t *TrustedIssuer) Delegates(namespace string) bool {
 	return slices.ContainsFunc(t.Delegations, func(d Delegation) bool { return d.hasNamespace(namespace) })
 }
 
+// Vouches returns why the issuer does not vouch for a person at the clients of a namespace, or "".
+// It is asked each time that a token of the person is used.
+func (t *TrustedIssuer) Vouches(namespace, subject string) Reason {
+	admits := func(d Delegation) bool { return d.hasNamespace(namespace) && d.hasPrefixOf(subject) }
+	switch {
+	case t == nil:
+		return ReasonIssuerNotFound
+	case t.Suspended:
+		return ReasonIssuerSuspended
+	case !t.Uses.Has(UsePerson), !slices.ContainsFunc(t.Delegations, admits):
+		return ReasonNotAllowedByIssuer
+	}
+	return ""
+}
+
 func (d Delegation) hasNamespace(namespace string) bool {
 	_, found := slices.BinarySearch(d.Namespaces, namespace)
 	return found

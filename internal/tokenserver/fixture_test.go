@@ -147,6 +147,17 @@ func (m *memory) TrustedIssuer(name string) *oauth2.TrustedIssuer {
 	return m.issuers[name]
 }
 
+func (m *memory) TrustedIssuerOf(iss string) *oauth2.TrustedIssuer {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, issuer := range m.issuers {
+		if issuer.Issuer == iss {
+			return issuer
+		}
+	}
+	return nil
+}
+
 func (m *memory) LookUpIssuer(_ context.Context, name string) (*oauth2.TrustedIssuer, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -84,7 +84,6 @@ func TestABadAssertionIsABadGrant(t *testing.T) {
 		"another's key":               func(w *world) string { return w.assertion(other, "JWT", nil) },
 		"a tampered signature":        func(w *world) string { return tamper(w.assertion(signer, "JWT", nil)) },
 		"the type of an access token": func(w *world) string { return w.assertion(signer, oauth2.TokenType, nil) },
-		"the type of an ID-JAG":       func(w *world) string { return w.assertion(signer, "oauth-id-jag+jwt", nil) },
 		"an access token":             func(w *world) string { return w.token(reporting) },
 		"another issuer":              changed("iss", reporting),
 		"no subject":                  changed("sub", nil),

@@ -41,6 +41,7 @@ type metadataDocument struct {
 	RevocationEndpoint       string              `json:"revocation_endpoint"`
 	JWKSURI                  string              `json:"jwks_uri"`
 	GrantTypes               []string            `json:"grant_types_supported"`
+	GrantProfiles            []string            `json:"authorization_grant_profiles_supported"`
 	ResponseTypes            []string            `json:"response_types_supported"`
 	CodeChallengeMethods     []string            `json:"code_challenge_methods_supported"`
 	SubjectTypes             []string            `json:"subject_types_supported"`
@@ -99,6 +100,7 @@ func (e *metadataEndpoint) document() metadataDocument {
 		RevocationEndpoint:    e.issuer.URL(oauth2.RevocationPath),
 		JWKSURI:               e.issuer.URL(oauth2.JWKSPath),
 		GrantTypes:            oauth2.SupportedGrantTypes(),
+		GrantProfiles:         []string{oauth2.IdentityAssertionProfile},
 		// required, and must not be empty (RFC 8414 section 3.2)
 		ResponseTypes: []string{"none"},
 		// RFC 7636 section 4.2; plain is none that OAuth 2.1 clients accept

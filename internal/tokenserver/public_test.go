@@ -73,6 +73,9 @@ const wantMetadata = `{
     "urn:ietf:params:oauth:grant-type:jwt-bearer",
     "urn:ietf:params:oauth:grant-type:token-exchange"
   ],
+  "authorization_grant_profiles_supported": [
+    "urn:ietf:params:oauth:grant-profile:id-jag"
+  ],
   "response_types_supported": [
     "none"
   ],

@@ -4,6 +4,7 @@
 package tokenserver
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -21,10 +22,18 @@ type tokenEndpoint struct {
 
 func (t *tokenEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
 	credentials := in.credentials(r, t)
-	credentials.AsGrant = in.form.Get("grant_type") == oauth2.GrantJWTBearer
+	person := oauth2.IsPersonRequest(in.form)
+	credentials.AsGrant = !person && in.form.Get("grant_type") == oauth2.GrantJWTBearer
 	caller, err := t.authority.Authenticate(r.Context(), credentials)
 	if err != nil {
 		return answer.Answer{}, caller.Trail, err
+	}
+	if person {
+		issued, err := t.actFor(r.Context(), &caller, in.form)
+		if err != nil {
+			return answer.Answer{}, issued.Trail, err
+		}
+		return answer.Private(answer.JSON, issued.Answer()), issued.Trail, nil
 	}
 	asked, err := requested(in.form)
 	if err != nil {
@@ -40,6 +49,15 @@ func (t *tokenEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.
 		return answer.Answer{}, issued.Trail, err
 	}
 	return answer.Private(answer.JSON, issued.Answer()), issued.Trail, nil
+}
+
+// actFor issues what a caller asks for on behalf of a person.
+func (t *tokenEndpoint) actFor(ctx context.Context, caller *auth.Caller, form oauth2.Form) (auth.Issued, error) {
+	asked, err := oauth2.ParsePersonRequest(form)
+	if err != nil {
+		return auth.Issued{Trail: caller.Trail}, err
+	}
+	return t.authority.ActFor(ctx, caller, asked)
 }
 
 // requested reads what a caller asks for. Without an exchange there is no subject token.

@@ -26,6 +26,20 @@ func (i *Issuers) Named(name string) *oauth2.TrustedIssuer {
 	return i.bySecret[secretName]
 }
 
+// Of returns the trusted issuer that has an iss; nil if there is none. The manager publishes one of
+// several with the same iss; during a change it is the one whose Secret has the first name.
+func (i *Issuers) Of(iss string) (found *oauth2.TrustedIssuer) {
+	first := ""
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	for name, issuer := range i.bySecret {
+		if issuer.Issuer == iss && (found == nil || name < first) {
+			found, first = issuer, name
+		}
+	}
+	return found
+}
+
 // put stores the record of a Secret; nil removes it.
 func (i *Issuers) put(secretName string, issuer *oauth2.TrustedIssuer) {
 	i.mu.Lock()

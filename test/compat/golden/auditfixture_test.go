@@ -105,6 +105,15 @@ func (d *directoryOfTests) LookUpResource(_ context.Context, identifier string) 
 
 func (d *directoryOfTests) TrustedIssuer(name string) *oauth2.TrustedIssuer { return d.issuers[name] }
 
+func (d *directoryOfTests) TrustedIssuerOf(iss string) *oauth2.TrustedIssuer {
+	for _, issuer := range d.issuers {
+		if issuer.Issuer == iss {
+			return issuer
+		}
+	}
+	return nil
+}
+
 func (d *directoryOfTests) LookUpIssuer(_ context.Context, name string) (*oauth2.TrustedIssuer, error) {
 	return d.issuers[name], d.failing
 }

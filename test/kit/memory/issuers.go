@@ -25,6 +25,17 @@ func (d *directory) TrustedIssuer(name string) *oauth2.TrustedIssuer {
 	return d.issuers[name]
 }
 
+func (d *directory) TrustedIssuerOf(iss string) *oauth2.TrustedIssuer {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, issuer := range d.issuers {
+		if issuer.Issuer == iss {
+			return issuer
+		}
+	}
+	return nil
+}
+
 func (d *directory) LookUpIssuer(_ context.Context, name string) (*oauth2.TrustedIssuer, error) {
 	return d.TrustedIssuer(name), nil
 }
