@@ -53,3 +53,10 @@ func RevocationNamespaceWithoutClients(namespace string) metav1.Condition {
 	return notReady(ReasonClientNotFound, fmt.Sprintf(
 		"There is no OAuth2Client in namespace %q, so this object revokes nothing now. If it is misspelt, create another TokenRevocation.", namespace))
 }
+
+// RevocationIssuerNotFound is the condition of a TokenRevocation whose selector names persons of an
+// issuer that does not exist.
+func RevocationIssuerNotFound(name string) metav1.Condition {
+	return notReady(ReasonIssuerNotFound, fmt.Sprintf(
+		"There is no OAuth2TrustedIssuer %q in force, so no token acts for its persons, and this object revokes nothing now. If it is misspelt, create another TokenRevocation.", name))
+}

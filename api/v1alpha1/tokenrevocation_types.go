@@ -78,7 +78,7 @@ type TokenRevocationSpec struct {
 	RecordForm `json:",inline"` //nolint:kubeapilinter // inline fields are fields of the spec
 
 	// selector revokes all tokens that were issued to a client, or to every client of a
-	// namespace, before a given time.
+	// namespace, or for a person, or for every person of an issuer, before a given time.
 	// +optional
 	Selector RevocationSelector `json:"selector,omitzero"`
 
@@ -88,10 +88,10 @@ type TokenRevocationSpec struct {
 	Batch RevocationBatch `json:"batch,omitzero"`
 }
 
-// RevocationSelector selects tokens by client or namespace, and by the time of issue. Set either
-// namespace or clientID.
+// RevocationSelector selects tokens by client, namespace, person or issuer of persons, and by the
+// time of issue. Set exactly one of namespace, clientID, subject and issuerName.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.namespace) != has(self.clientID)",message="a selector names either a namespace or a clientID: exactly one of them"
+// +kubebuilder:validation:XValidation:rule="[has(self.namespace), has(self.clientID), has(self.subject), has(self.issuerName)].filter(there, there).size() == 1",message="a selector names one of namespace, clientID, subject and issuerName: exactly one of them"
 type RevocationSelector struct {
 	// issuedBefore is the time before which the selected tokens were issued, in whole seconds.
 	// A time after the creation of this object means the time of its creation. To revoke all
@@ -113,6 +113,23 @@ type RevocationSelector struct {
 	// +kubebuilder:validation:MaxLength=255
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[!-~]+$')",message="clientID is a client_id such as shop.reporting: printable ASCII without spaces"
 	ClientID string `json:"clientID,omitempty"`
+
+	// subject selects the tokens that act for a person, by their sub, such as
+	// user:corp:00u1a2b3: user:, the name of the OAuth2TrustedIssuer, a colon and the subject
+	// of the person there. It also selects those that were exchanged for such tokens.
+	// +optional
+	// +kubebuilder:validation:MinLength=8
+	// +kubebuilder:validation:MaxLength=324
+	// +kubebuilder:validation:XValidation:rule="self.matches('^user:[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?:[!-~]{1,255}$')",message="subject is the sub of a person, such as user:corp:00u1a2b3: user:, the name of an OAuth2TrustedIssuer, a colon, and 1 to 255 printable ASCII characters without spaces"
+	Subject string `json:"subject,omitempty"`
+
+	// issuerName selects the tokens that act for any person of the OAuth2TrustedIssuer with
+	// that name. It selects no token of a client that authenticated by a JWT of the issuer.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="issuerName is the name of an OAuth2TrustedIssuer: lower-case letters, digits and hyphens"
+	IssuerName string `json:"issuerName,omitempty"`
 }
 
 // RevocationEntries are at most 8192 entries of 20 bytes each, in base64: 16 bytes of an id, and
@@ -165,6 +182,11 @@ func (t *TokenRevocation) Selection() (clientID, namespace string, issuedBefore,
 		issuedBefore = selector.IssuedBefore.Time
 	}
 	return selector.ClientID, selector.Namespace, issuedBefore, t.CreationTimestamp.Time
+}
+
+// SelectedPersons returns the person or the issuer of persons that the selector names.
+func (t *TokenRevocation) SelectedPersons() (subject, issuerName string) {
+	return t.Spec.Selector.Subject, t.Spec.Selector.IssuerName
 }
 
 // Form returns the version and the lowest version of a reader.

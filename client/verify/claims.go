@@ -98,7 +98,7 @@ type parsed struct {
 // members are the claims of a payload as JSON. Reading them one by one, without a map, is a part of
 // verifying a token that is hardly seen beside its signature.
 type members struct {
-	iss, sub, aud, exp, nbf, iat, jti, clientID, clientUID, scope, act, ancestors string
+	iss, sub, subType, aud, exp, nbf, iat, jti, clientID, clientUID, scope, act, ancestors string
 
 	extra map[string]any
 }
@@ -110,6 +110,8 @@ func (m *members) at(name string) *string {
 		return &m.iss
 	case "sub":
 		return &m.sub
+	case "sub_type":
+		return &m.subType
 	case "aud":
 		return &m.aud
 	case "exp":
@@ -191,6 +193,7 @@ func parseClaims(payload []byte) (*parsed, error) {
 	}
 	p.issuer, p.Subject, p.ClientID = text("iss", m.iss, true), text("sub", m.sub, true), text("client_id", m.clientID, true)
 	p.ID, p.ClientUID = text("jti", m.jti, true), text("client_uid", m.clientUID, false)
+	subjectType := text("sub_type", m.subType, false)
 	p.IssuedAt, p.Expiry = date("iat", m.iat), date("exp", m.exp)
 	if m.nbf != "" {
 		p.notBefore = date("nbf", m.nbf)
@@ -206,6 +209,9 @@ func parseClaims(payload []byte) (*parsed, error) {
 		p.Audience = list[0]
 	} else {
 		p.Audience = text("aud", m.aud, true)
+	}
+	if _, _, user := p.User(); failure == nil && subjectType != "" && user != (subjectType == "user") {
+		failure = errors.New("sub_type is not that of sub")
 	}
 	if failure != nil {
 		return nil, failure

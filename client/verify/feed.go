@@ -5,6 +5,8 @@ package verify
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -43,8 +45,9 @@ type feed struct {
 	issued map[selector]int64 // what was issued before is revoked
 }
 
-// selector names whose tokens are revoked. An entry may have both the id and the UID of a client.
-type selector struct{ clientID, clientUID, namespace string }
+// selector names whose tokens are revoked. An entry may have both the id and the UID of a client. Of
+// a person it has a hash of the sub.
+type selector struct{ clientID, clientUID, namespace, subHash, issuerName string }
 
 // feedPage is a page of the feed: docs/revocation.md.
 type feedPage struct {
@@ -53,10 +56,12 @@ type feedPage struct {
 		ExpiresAt int64  `json:"exp"`
 	} `json:"tokens"`
 	IssuedBefore []struct {
-		ClientID  string `json:"client_id"`
-		ClientUID string `json:"client_uid"`
-		Namespace string `json:"namespace"`
-		Before    int64  `json:"before"`
+		ClientID   string `json:"client_id"`
+		ClientUID  string `json:"client_uid"`
+		Namespace  string `json:"namespace"`
+		SubHash    string `json:"sub_hash"`
+		IssuerName string `json:"issuer_name"`
+		Before     int64  `json:"before"`
 	} `json:"issued_before"`
 	Next string `json:"next"`
 	More bool   `json:"more"`
@@ -132,7 +137,7 @@ func (r *reader) read(ctx context.Context) error {
 			tokens[revoked.ID] = revoked.ExpiresAt
 		}
 		for _, e := range page.IssuedBefore {
-			s := selector{e.ClientID, e.ClientUID, e.Namespace}
+			s := selector{e.ClientID, e.ClientUID, e.Namespace, e.SubHash, e.IssuerName}
 			if s == (selector{}) {
 				if r.strict {
 					return errors.New("the revocation feed has an entry that this version does not understand: update the module")
@@ -206,15 +211,38 @@ func (v *Verifier) revoked(c *Claims, now time.Time) error {
 	}
 	v.feed.mu.RLock()
 	defer v.feed.mu.RUnlock()
+	earliest := c.IssuedAt
 	if v.feed.lists(c.ID, c.ClientID, c.ClientUID, c.IssuedAt) {
 		return ErrRevoked
 	}
 	for i := range c.ancestors {
-		if a := &c.ancestors[i]; v.feed.lists(a.id, a.clientID, a.clientUID, a.issuedAt) {
+		a := &c.ancestors[i]
+		if v.feed.lists(a.id, a.clientID, a.clientUID, a.issuedAt) {
 			return ErrRevoked
 		}
+		if a.issuedAt.Before(earliest) {
+			earliest = a.issuedAt
+		}
+	}
+	if issuer, _, user := c.User(); user && v.feed.listsPerson(c.Subject, issuer, earliest) {
+		return ErrRevoked
 	}
 	return nil
+}
+
+// listsPerson reports whether the feed revokes what acts for a person since an instant, for a caller
+// that holds the lock.
+func (f *feed) listsPerson(subject, issuer string, since time.Time) bool {
+	if len(f.issued) == 0 {
+		return false
+	}
+	sum := sha256.Sum256([]byte(subject))
+	for _, s := range [...]selector{{subHash: base64.RawURLEncoding.EncodeToString(sum[:])}, {issuerName: issuer}} {
+		if before, listed := f.issued[s]; listed && since.Unix() < before {
+			return true
+		}
+	}
+	return false
 }
 
 // lists reports whether the feed revokes a token, for a caller that holds the lock.

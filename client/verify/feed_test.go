@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -201,6 +202,45 @@ func TestAFeedThatIsLate(t *testing.T) {
 }
 
 // What a newer server lists may be about tokens of persons.
+func TestTheFeedRevokesThePersonsOfAnIssuer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := newKey(t, "EdDSA", "one")
+		i := newIssuer(key)
+		person := func(sub string) string {
+			return key.token(t, map[string]any{"sub": sub, "sub_type": "user", "jti": "jti of " + sub})
+		}
+		raw := map[string]string{
+			"the person": person("user:corp:U1"), "another person": person("user:corp:U2"), "a person of the other issuer": person("user:school:U1"),
+			"passed on": key.token(t, map[string]any{
+				"sub": "user:corp:U1", "sub_type": "user", "act": map[string]any{"sub": "shop.reporting"}, "ancestors": []any{ancestor("edge.gateway")}, "jti": "jti of it",
+			}),
+		}
+		now := time.Now().Unix()
+		for name, c := range map[string]struct {
+			entry string
+			ended []string
+		}{
+			"nothing":         {"", nil},
+			"the person":      {fmt.Sprintf(`{"sub_hash":"GSNev5sD2y2whQqe4vzhmTMcv4BO_C2gjB7OQwumeXw","before":%d}`, now+1), []string{"the person", "passed on"}},
+			"the issuer":      {fmt.Sprintf(`{"issuer_name":"school","before":%d}`, now+1), []string{"a person of the other issuer"}},
+			"a moment before": {fmt.Sprintf(`{"issuer_name":"corp","before":%d}`, now), nil},
+		} {
+			i.set(func(i *issuer) {
+				i.pages = []string{`{"tokens":[],"issued_before":[` + c.entry + `],"next":"1","more":false}`}
+			})
+			v := i.verifier(t, verify.FailClosed(time.Minute), verify.AllowUsers(), verify.AllowExchanged())
+			stop := watch(t, v, i)
+			for of, token := range raw {
+				_, err := v.Verify(t.Context(), token)
+				if want := slices.Contains(c.ended, of); want != errors.Is(err, verify.ErrRevoked) || !want && err != nil {
+					t.Errorf("%s, of %s: %v", name, of, err)
+				}
+			}
+			stop()
+		}
+	})
+}
+
 func TestAnEntryThatSelectsInAnUnknownWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := newKey(t, "EdDSA", "one")

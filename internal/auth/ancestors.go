@@ -17,6 +17,9 @@ import (
 func (v *view) ended(claims *oauth2.Claims, at time.Time) (oauth2.Reason, need) {
 	for i := range claims.Ancestors {
 		ancestor := claims.Ancestors[i].Claims()
+		if claims.Acting()&oauth2.ForUser != 0 {
+			ancestor.Subject = claims.Subject // all of a chain act for one person
+		}
 		record := v.recordOf(ancestor)
 		if denial := record.TokenDenial(ancestor); denial != "" {
 			if record.Unknown(ancestor) {

@@ -37,7 +37,7 @@ func (a *Authority) issue(ctx context.Context, caller *Caller, request oauth2.To
 	if err != nil {
 		return issued, err
 	}
-	issuedAt, err := oauth2.IssueAt(at, caller.RevokedBefore(), a.Directory.Revocations().RevokedBefore(client.ID, client.Namespace))
+	issuedAt, err := oauth2.IssueAt(at, caller.RevokedBefore(), a.revokedBefore(client, request.Person))
 	if err != nil {
 		return issued, err
 	}
@@ -62,8 +62,17 @@ func (a *Authority) issue(ctx context.Context, caller *Caller, request oauth2.To
 	return issued, nil
 }
 
-// Exchange issues a token to a caller in exchange for one that was sent to it: RFC 8693. A caller
-// without the grant type learns that before its token is read.
+// revokedBefore is the instant before which selectors revoke the tokens of a client, or those with
+// which it acts for a person.
+func (a *Authority) revokedBefore(client *oauth2.Client, person oauth2.Person) time.Time {
+	revocations := a.Directory.Revocations()
+	before := revocations.RevokedBefore(client.ID, client.Namespace)
+	if person.IsZero() {
+		return before
+	}
+	return oauth2.Later(before, revocations.RevokedBeforeFor(person))
+}
+
 // Exchange issues a token to a caller in exchange for one that was sent to it: RFC 8693. A caller
 // without the grant type learns that before its token is read.
 func (a *Authority) Exchange(ctx context.Context, caller *Caller, request oauth2.ExchangeRequest) (Issued, error) {

@@ -266,6 +266,50 @@ func TestRevocationsAreHonouredByIDAndBySelector(t *testing.T) {
 	}
 }
 
+func TestTheTokensOfAPersonAreRevoked(t *testing.T) {
+	const sub = "user:corp:U1"
+	later := noon.Add(time.Second)
+	for name, c := range map[string]struct {
+		selector Selector
+		sub      string
+		want     bool
+	}{
+		"the person":                                 {Selector{Subject: sub, IssuedBefore: later}, sub, true},
+		"the issuer":                                 {Selector{IssuerName: "corp", IssuedBefore: later}, sub, true},
+		"the second of issue":                        {Selector{Subject: sub, IssuedBefore: noon}, sub, false},
+		"another person":                             {Selector{Subject: "user:corp:U2", IssuedBefore: later}, sub, false},
+		"a person whose subject is longer":           {Selector{Subject: sub, IssuedBefore: later}, sub + "1", false},
+		"that person of another issuer":              {Selector{Subject: "user:corp-b:U1", IssuedBefore: later}, sub, false},
+		"another issuer":                             {Selector{IssuerName: "corp-b", IssuedBefore: later}, sub, false},
+		"an issuer whose name begins like it":        {Selector{IssuerName: "cor", IssuedBefore: later}, sub, false},
+		"the client of that token":                   {Selector{ClientID: "shop.web", IssuedBefore: later}, sub, true},
+		"a client whose id is the name of an issuer": {Selector{IssuerName: "shop", IssuedBefore: later}, "shop.web", false},
+		"a client, of a person's selector":           {Selector{Subject: sub, IssuedBefore: later}, "shop.web", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var r State
+			r.Select("one", c.selector)
+			claims := oauth2.Claims{ID: ID{9}.String(), Subject: c.sub, ClientID: "shop.web", IssuedAt: noon, ExpiresAt: noon.Add(time.Hour)}
+			if r.Revoked(claims, "shop", noon) != c.want {
+				t.Errorf("revoked: %t", !c.want)
+			}
+			if person := claims.Person(); c.want && c.selector.ClientID == "" && !r.RevokedBeforeFor(person).Equal(later) {
+				t.Errorf("a new token of the person: %s", r.RevokedBeforeFor(person))
+			}
+			r.Quarantine(r.Selectors())
+			r.Deselect("one")
+			if r.Revoked(claims, "shop", noon) != c.want {
+				t.Error("the selector does not hold while its object is missing")
+			}
+			for _, epoch := range r.Epochs() {
+				if epoch.subject() != c.selector.subject() {
+					t.Errorf("the feed has %+v", epoch)
+				}
+			}
+		})
+	}
+}
+
 func BenchmarkRevocationSetHas(b *testing.B) {
 	var set Set
 	ids := make([]ID, 1_000_000)

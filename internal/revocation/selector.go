@@ -18,10 +18,12 @@ import (
 )
 
 // Selector revokes all tokens that a client, or every client of a namespace, was issued before an
-// instant.
+// instant; or those that act for a person, or for each person of an issuer.
 type Selector struct {
-	// Exactly one of ClientID, Namespace and ClientUID is set.
+	// Exactly one of ClientID, Namespace, ClientUID, Subject and IssuerName is set. Subject is
+	// the sub of a person, and IssuerName the name of an OAuth2TrustedIssuer.
 	ClientID, Namespace, ClientUID string
+	Subject, IssuerName            string
 	IssuedBefore                   time.Time
 	// Collapses is whether a token server wrote the selector in the place of single
 	// revocations.
@@ -37,10 +39,22 @@ func (s Selector) Name() string {
 	return "collapsed-" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:20]))
 }
 
-// subject is what a selector names: a client, or a namespace.
-type subject struct{ clientID, namespace string }
+// subject is what a selector names: a client, a namespace, a person, or an issuer of persons.
+type subject struct{ clientID, namespace, person, issuer string }
 
-func (s Selector) subject() subject { return subject{s.ClientID, s.Namespace} }
+func (s Selector) subject() subject {
+	return subject{clientID: s.ClientID, namespace: s.Namespace, person: s.Subject, issuer: s.IssuerName}
+}
+
+// subjectsOf are the subjects of the tokens of a client.
+func subjectsOf(client Client) [2]subject {
+	return [...]subject{{clientID: client.ID}, {namespace: client.Namespace}}
+}
+
+// subjectsFor are the subjects of the tokens that act for a person.
+func subjectsFor(person oauth2.Person) [2]subject {
+	return [...]subject{{person: person.String()}, {issuer: person.Issuer}}
+}
 
 // selection holds selectors by name, and the epoch of each subject. A change costs as much as the
 // subject has selectors, whatever others have.
@@ -66,16 +80,16 @@ func (e *epoch) add(s Selector) {
 	}
 }
 
-// before returns the instant before which all tokens of a client are revoked; zero if there is
-// none.
-func (s *selection) before(client Client) time.Time {
-	return s.latest(client, func(e *epoch) time.Time { return e.before })
+// before returns the instant before which all tokens of one of two subjects are revoked; zero if
+// there is none.
+func (s *selection) before(of [2]subject) time.Time {
+	return s.latest(of, func(e *epoch) time.Time { return e.before })
 }
 
 // collapsed returns the instant before which the tokens of a client are collapsed; zero if there is
 // none.
 func (s *selection) collapsed(client Client) time.Time {
-	return s.latest(client, func(e *epoch) time.Time { return e.collapsed })
+	return s.latest(subjectsOf(client), func(e *epoch) time.Time { return e.collapsed })
 }
 
 // collapsedOf returns that instant of one subject.
@@ -88,13 +102,13 @@ func (s *selection) collapsedOf(of subject) time.Time {
 	return time.Time{}
 }
 
-func (s *selection) latest(client Client, of func(*epoch) time.Time) (latest time.Time) {
+func (s *selection) latest(subjects [2]subject, of func(*epoch) time.Time) (latest time.Time) {
 	if !s.some.Load() {
 		return latest
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	for _, selected := range [...]subject{{clientID: client.ID}, {namespace: client.Namespace}} {
+	for _, selected := range subjects {
 		if e := s.epochs[selected]; e != nil {
 			latest = oauth2.Later(latest, of(e))
 		}
@@ -174,7 +188,7 @@ func (s *selection) effective() iter.Seq[Selector] {
 		s.mu.RLock()
 		defer s.mu.RUnlock()
 		for of, e := range s.epochs {
-			if !yield(Selector{ClientID: of.clientID, Namespace: of.namespace, IssuedBefore: e.before}) {
+			if !yield(Selector{ClientID: of.clientID, Namespace: of.namespace, Subject: of.person, IssuerName: of.issuer, IssuedBefore: e.before}) {
 				return
 			}
 		}

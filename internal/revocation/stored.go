@@ -20,6 +20,9 @@ type Stored interface {
 	// Selection returns the selector as its author wrote it, and the creation time of the
 	// TokenRevocation. A zero issuedBefore means that there is no selector.
 	Selection() (clientID, namespace string, issuedBefore, createdAt time.Time)
+	// SelectedPersons returns the sub of a person, or the name of an issuer of persons, that the
+	// selector names.
+	SelectedPersons() (subject, issuerName string)
 	// Lists returns the encoded lists of the batch, and the origins of its entries; see
 	// Batch.Encode.
 	Lists() (tokens, assertions string, origins []byte)
@@ -60,7 +63,8 @@ func ReadSelector(s Stored) *Selector {
 		return nil
 	}
 	selector := Selector{ClientID: clientID, Namespace: namespace, IssuedBefore: issuedBefore}
-	selector.Collapses = s.GetName() == selector.Name()
+	selector.Subject, selector.IssuerName = s.SelectedPersons()
+	selector.Collapses = selector.Subject == "" && selector.IssuerName == "" && s.GetName() == selector.Name()
 	selector.IssuedBefore = oauth2.CutBack(issuedBefore, createdAt)
 	return &selector
 }

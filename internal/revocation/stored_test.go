@@ -20,6 +20,7 @@ type stored struct {
 	IssuedBefore, CreatedAt time.Time
 	Tokens, Assertions      string
 	Name                    string
+	Subject, IssuerName     string
 	Origins                 []byte
 	Version, MinReader      int
 }
@@ -31,6 +32,8 @@ func (s stored) Form() (version, minReader int) { return max(s.Version, 1), s.Mi
 func (s stored) Selection() (clientID, namespace string, issuedBefore, createdAt time.Time) {
 	return s.ClientID, s.Namespace, s.IssuedBefore, s.CreatedAt
 }
+
+func (s stored) SelectedPersons() (subject, issuerName string) { return s.Subject, s.IssuerName }
 
 func (s stored) Lists() (tokens, assertions string, origins []byte) {
 	return s.Tokens, s.Assertions, s.Origins
@@ -45,6 +48,14 @@ func TestATokenRevocationIsRead(t *testing.T) {
 		err      error
 	}{
 		"nothing": {},
+		"a selector of a person": {
+			stored:   stored{Subject: "user:corp:U1", IssuedBefore: noon, CreatedAt: noon},
+			selector: &Selector{Subject: "user:corp:U1", IssuedBefore: noon},
+		},
+		"a selector of the persons of an issuer": {
+			stored:   stored{IssuerName: "corp", IssuedBefore: noon.Add(time.Hour), CreatedAt: noon},
+			selector: &Selector{IssuerName: "corp", IssuedBefore: noon.Add(time.Second)},
+		},
 		"a batch of a newer version that this one can read": {
 			stored: stored{Tokens: Encode(tokens), Version: 2, MinReader: 1}, batch: Batch{Tokens: tokens},
 		},

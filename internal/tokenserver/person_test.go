@@ -16,6 +16,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
 const (
@@ -351,6 +352,28 @@ func TestAnIdentityAssertionAuthenticatesNoClient(t *testing.T) {
 // registerForeign makes a client that names JWTs of a trusted issuer.
 func (w companyWorld) registerForeign(id string, f oauth2.Federated) {
 	ciWorld{world: w.world}.registerFederated(id, f)
+}
+
+// A person is revoked at once, also where a client has passed the token on, and a new token is none
+// of those that are revoked.
+func TestThePersonIsRevoked(t *testing.T) {
+	for name, selector := range map[string]revocation.Selector{
+		"the person": {Subject: employee, IssuedBefore: noon.Add(time.Second)},
+		"the issuer": {IssuerName: "corp", IssuedBefore: noon.Add(time.Second)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newCompany(t)
+			token := w.personToken(nil)
+			w.dir.revoked.Select("one", selector)
+			if answer := w.do(w.introspect(stranger, token)); answer.Body.String() != inactive || w.lastAudit()["token_denial"] != string(oauth2.ReasonTokenRevoked) {
+				t.Errorf("%s: %v", answer.Body, w.lastAudit())
+			}
+			again := w.personToken(map[string]any{"jti": "jag-2"})
+			if answer := w.do(w.introspect(stranger, again)); !strings.Contains(answer.Body.String(), employee) {
+				t.Errorf("a new token: %s", answer.Body)
+			}
+		})
+	}
 }
 
 // A replica whose watch is late looks up the issuer, and not for each request.

@@ -56,12 +56,30 @@ type feedToken struct {
 }
 
 // feedEpoch revokes what was issued before an instant to the client or namespace that its other
-// member names.
+// member names, or for the person or the persons of the issuer. Of a person it has a hash: every
+// client may read the feed.
 type feedEpoch struct {
-	ClientID  string `json:"client_id,omitempty"`
-	ClientUID string `json:"client_uid,omitempty"`
-	Namespace string `json:"namespace,omitempty"`
-	Before    int64  `json:"before"`
+	ClientID   string `json:"client_id,omitempty"`
+	ClientUID  string `json:"client_uid,omitempty"`
+	Namespace  string `json:"namespace,omitempty"`
+	SubHash    string `json:"sub_hash,omitempty"`
+	IssuerName string `json:"issuer_name,omitempty"`
+	Before     int64  `json:"before"`
+}
+
+// epochOf is an epoch as the feed lists it.
+func epochOf(s revocation.Selector) feedEpoch {
+	e := feedEpoch{ClientID: s.ClientID, ClientUID: s.ClientUID, Namespace: s.Namespace, IssuerName: s.IssuerName, Before: s.IssuedBefore.Unix()}
+	if s.Subject != "" {
+		sum := sha256.Sum256([]byte(s.Subject))
+		e.SubHash = base64.RawURLEncoding.EncodeToString(sum[:])
+	}
+	return e
+}
+
+// names are what the epoch names, in the order in which the feed lists epochs.
+func (e feedEpoch) names() []string {
+	return []string{e.Namespace, e.ClientID, e.ClientUID, e.SubHash, e.IssuerName}
 }
 
 // feedEndpoint lists what was revoked, for verifiers that do not introspect. No standard describes
@@ -125,20 +143,25 @@ func parseFeedCursor(text string) (at feedCursor, err error) {
 	}
 	raw, err := jws.DecodeBase64URL(epoch)
 	parts := strings.Split(string(raw), "\x00")
-	if err != nil || tokens == "" || len(parts) != 3 {
+	const former, all = 3, 5
+	if err != nil || tokens == "" || len(parts) != former && len(parts) != all {
 		return at, errFeedCursor
 	}
 	at.epoch = feedEpoch{Namespace: parts[0], ClientID: parts[1], ClientUID: parts[2]}
+	if len(parts) == all {
+		at.epoch.SubHash, at.epoch.IssuerName = parts[3], parts[4]
+	}
 	return at, nil
 }
 
 func (e feedEpoch) position() string {
-	return epochSeparator + base64.RawURLEncoding.EncodeToString([]byte(e.Namespace+"\x00"+e.ClientID+"\x00"+e.ClientUID))
+	return epochSeparator + base64.RawURLEncoding.EncodeToString([]byte(strings.Join(e.names(), "\x00")))
 }
 
 // compareSubjects orders epochs as the feed lists them. The order is the same at every replica.
 func compareSubjects(a, b feedEpoch) int {
-	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.ClientID, b.ClientID), cmp.Compare(a.ClientUID, b.ClientUID))
+	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.ClientID, b.ClientID), cmp.Compare(a.ClientUID, b.ClientUID),
+		cmp.Compare(a.SubHash, b.SubHash), cmp.Compare(a.IssuerName, b.IssuerName))
 }
 
 // page lists the tokens and the epochs from a cursor on. The pages up to one without more have all
@@ -153,9 +176,10 @@ func (e *feedEndpoint) page(at feedCursor) (feedBody, error) {
 	var found firstEpochs
 	for _, list := range [...]iter.Seq[revocation.Selector]{e.authority.Directory.ClientEpochs(), slices.Values(e.authority.Directory.Revocations().Epochs())} {
 		for epoch := range list {
-			listed := feedEpoch{epoch.ClientID, epoch.ClientUID, epoch.Namespace, epoch.IssuedBefore.Unix()}
-			// No older token of a verifier's is still alive.
-			if now.Sub(epoch.IssuedBefore) < oauth2.MaxTokenLifetime && compareSubjects(listed, at.epoch) >= 0 {
+			if now.Sub(epoch.IssuedBefore) >= oauth2.MaxTokenLifetime {
+				continue // no older token of a verifier's is still alive
+			}
+			if listed := epochOf(epoch); compareSubjects(listed, at.epoch) >= 0 {
 				found.add(listed)
 			}
 		}

@@ -43,10 +43,15 @@ func TestWhatIsRevokedIsFoundInTheFeed(t *testing.T) {
 	w.dir.revoked.Select("one", revocation.Selector{Namespace: "shop", IssuedBefore: w.now})
 	w.dir.revoked.Select("two", revocation.Selector{ClientID: reporting, IssuedBefore: w.now})
 	w.dir.revoked.Select("old", revocation.Selector{ClientID: billing, IssuedBefore: w.now.Add(-oauth2.MaxTokenLifetime)})
+	w.dir.revoked.Select("person", revocation.Selector{Subject: "user:corp:U1", IssuedBefore: w.now})
+	w.dir.revoked.Select("issuer", revocation.Selector{IssuerName: "corp", IssuedBefore: w.now})
 	w.dir.epochs = []revocation.Selector{{ClientUID: "uid-of-x", IssuedBefore: w.now}}
+	// of a person the feed has the SHA-256 of the sub
+	const person = "GSNev5sD2y2whQqe4vzhmTMcv4BO_C2gjB7OQwumeXw"
 	want := feedBody{
 		Tokens: []feedToken{{id.String(), end.Unix()}},
 		IssuedBefore: []feedEpoch{
+			{IssuerName: "corp", Before: w.now.Unix()}, {SubHash: person, Before: w.now.Unix()},
 			{ClientUID: "uid-of-x", Before: w.now.Unix()}, {ClientID: reporting, Before: w.now.Unix()}, {Namespace: "shop", Before: w.now.Unix()},
 		},
 		Next: "42",

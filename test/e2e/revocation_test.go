@@ -31,7 +31,7 @@ import (
 func TestTheAPIServerRefusesBadRevocations(t *testing.T) {
 	const (
 		form     = "give a selector, such as selector: {issuedBefore: 2026-11-23T12:00:00Z, namespace: shop}"
-		one      = "a selector names either a namespace or a clientID: exactly one of them"
+		one      = "a selector names one of namespace, clientID, subject and issuerName: exactly one of them"
 		entries  = "entries are 20 bytes each, in base64: 16 of the id and 4 of the end"
 		idText   = "clientID is a client_id such as shop.reporting: printable ASCII without spaces"
 		nameText = "namespace is the name of a namespace: lower-case letters, digits and hyphens"
@@ -42,6 +42,15 @@ func TestTheAPIServerRefusesBadRevocations(t *testing.T) {
 	for spec, message := range map[string]string{
 		since + "namespace: shop}":                                          "",
 		since + "clientID: shop.reporting}":                                 "",
+		since + "subject: 'user:corp:00u1:x'}":                              "",
+		since + "issuerName: corp}":                                         "",
+		since + "issuerName: corp, subject: 'user:corp:x'}":                 one,
+		since + "issuerName: corp, namespace: shop}":                        one,
+		since + "issuerName: corp.example.com}":                             "issuerName is the name of an OAuth2TrustedIssuer",
+		since + "subject: shop.reporting}":                                  "subject is the sub of a person, such as user:corp:00u1a2b3",
+		since + "subject: 'User:corp:x'}":                                   "subject is the sub of a person",
+		since + "subject: 'user:corp:x y'}":                                 "subject is the sub of a person",
+		since + "subject: 'user:Corp:x'}":                                   "subject is the sub of a person",
 		since + "clientID: LfXJilIBdz4}":                                    "",
 		"selector: {issuedBefore: '2099-01-01T00:00:00Z', namespace: shop}": "",
 		"{}":                                   form,

@@ -53,6 +53,15 @@ func RevokeNamespace(
 	return []*unstructured.Unstructured{revoked}, nil
 }
 
+// RevokePersons revokes the tokens that act for persons and were issued so far, by a
+// TokenRevocation. Where it is one person, subject is the sub of its tokens; else issuerName is the
+// issuer of all the persons.
+func RevokePersons(
+	ctx context.Context, c *cluster.Client, subject, issuerName, registry string, now time.Time, options cluster.Options,
+) (*unstructured.Unstructured, error) {
+	return CreateRevocation(ctx, c.In(registry), v1alpha1.RevocationSelector{Subject: subject, IssuerName: issuerName}, now, options)
+}
+
 // revokeEach revokes the tokens of each client of a namespace, as an editor of the namespace may.
 func revokeEach(ctx context.Context, c *cluster.Client, now time.Time, options cluster.Options) ([]*unstructured.Unstructured, error) {
 	clients, err := c.List(ctx, cluster.Clients(), metav1.ListOptions{})

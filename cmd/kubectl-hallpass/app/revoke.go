@@ -5,12 +5,14 @@ package app
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/action"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/cluster"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
@@ -27,13 +29,13 @@ type revoking struct {
 
 func (p revokeCommand) command() *cobra.Command {
 	command := &cobra.Command{
-		Use: "revoke", Short: "Revoke a token, or all tokens of a client or a namespace",
-		Long: "Revoke a token, or all tokens of a client or a namespace. Hallpass refuses them within a second. " +
+		Use: "revoke", Short: "Revoke a token, or all tokens of a client, a namespace or a person",
+		Long: "Revoke a token, or all tokens of a client, a namespace or a person. Hallpass refuses them within a second. " +
 			"A service that verifies signatures itself accepts a token until it expires, an hour at the most, unless it reads the list of revoked tokens.",
 		Args: noArguments,
 		RunE: help,
 	}
-	command.AddCommand(p.revokeToken(), p.revokeClient(), p.revokeNamespace())
+	command.AddCommand(p.revokeToken(), p.revokeClient(), p.revokeNamespace(), p.revokePerson(), p.revokeIssuer())
 	return command
 }
 
@@ -111,6 +113,58 @@ func (p revokeCommand) runRevokeNamespace(ctx context.Context, o *revoking, name
 		p.say("There are no clients in namespace %q, so there are no tokens either.", namespace)
 	}
 	return err
+}
+
+func (p revokeCommand) revokePerson() *cobra.Command {
+	command := &cobra.Command{
+		Use: "person SUBJECT", Short: "Revoke all tokens that act for a person and were issued so far",
+		Long: "Revoke all tokens that act for a person and were issued so far, whichever client has them. " +
+			"The person is named as in the claim sub of the tokens: user:, the name of the OAuth2TrustedIssuer, a colon, and the subject of the person there.\n\n" +
+			"It creates a TokenRevocation, for which you have to be an administrator of the cluster. " +
+			"A client that the person is brought to again gets a new token: end the person's access at the issuer first.",
+		Example: "  kubectl hallpass revoke person user:corp:00u1a2b3 --yes",
+		Args:    names("person", 1, 1),
+	}
+	o := p.newRevoking(command)
+	command.RunE = func(command *cobra.Command, args []string) error {
+		person, err := oauth2.ParsePerson(args[0])
+		if err != nil {
+			return usagef("%q is no person: %w", args[0], err)
+		}
+		return p.runRevokePersons(command.Context(), o, person.String(), "", fmt.Sprintf("for the person %q", person))
+	}
+	return command
+}
+
+func (p revokeCommand) revokeIssuer() *cobra.Command {
+	command := &cobra.Command{
+		Use: "issuer NAME", Short: "Revoke all tokens that act for any person of a trusted issuer and were issued so far",
+		Long: "Revoke all tokens that act for any person of an OAuth2TrustedIssuer and were issued so far. Tokens of clients that authenticate by JWTs of the issuer stay.\n\n" +
+			"It creates a TokenRevocation, for which you have to be an administrator of the cluster. " +
+			"To refuse these tokens for good, set spec.state of the OAuth2TrustedIssuer to Suspended.",
+		Example: "  kubectl hallpass revoke issuer corp --yes",
+		Args:    names("issuer", 1, 1), ValidArgsFunction: p.completeNames(cluster.Issuers(), false),
+	}
+	o := p.newRevoking(command)
+	command.RunE = func(command *cobra.Command, args []string) error {
+		return p.runRevokePersons(command.Context(), o, "", args[0], fmt.Sprintf("for persons of the issuer %q", args[0]))
+	}
+	return command
+}
+
+func (p revokeCommand) runRevokePersons(ctx context.Context, o *revoking, subject, issuerName, whom string) error {
+	c, options, err := p.connectToWrite(o.writing)
+	if err != nil {
+		return err
+	}
+	if err := p.confirm(*o.yes || options.DryRun != "", "All tokens %s that were issued so far are refused from now on.", whom); err != nil {
+		return err
+	}
+	revoked, err := action.RevokePersons(ctx, c, subject, issuerName, o.registry, p.Now(), options)
+	if err != nil {
+		return err
+	}
+	return p.done(o.writing, revoked)
 }
 
 func (p revokeCommand) revokeToken() *cobra.Command {

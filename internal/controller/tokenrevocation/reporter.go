@@ -4,6 +4,7 @@
 package tokenrevocation
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -24,12 +25,13 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/controller/status"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
-// Reporter reports in the status of a TokenRevocation whether there is a client that its selector
-// names: a selector that is misspelt revokes nothing. Batches, and selectors that token servers
+// Reporter reports in the status of a TokenRevocation whether there is a client, or an issuer of
+// persons, that its selector names: a selector that is misspelt revokes nothing. Batches, and selectors that token servers
 // write, have no status.
 type Reporter struct {
 	// Client reads from the cache and writes.
@@ -79,6 +81,13 @@ func (r *Reporter) check(ctx context.Context, selector revocation.Selector) (met
 		}
 		return v1alpha1.RevocationInForce(), err
 	}
+	if name := issuerOf(selector); name != "" {
+		record, err := publish.Read(ctx, r.Client, types.NamespacedName{Namespace: r.RegistryNamespace, Name: registration.IssuerSecretName(name)})
+		if err == nil && record == nil {
+			return v1alpha1.RevocationIssuerNotFound(name), nil
+		}
+		return v1alpha1.RevocationInForce(), err
+	}
 	var clients v1alpha1.OAuth2ClientList
 	if r.Covers(selector.Namespace) {
 		if err := r.Client.List(ctx, &clients, client.InNamespace(selector.Namespace), client.Limit(1)); err != nil {
@@ -91,9 +100,17 @@ func (r *Reporter) check(ctx context.Context, selector revocation.Selector) (met
 	return v1alpha1.RevocationInForce(), nil
 }
 
-// indexBySelected finds the TokenRevocations of persons by the client_id or the namespace that they
-// select.
+// issuerOf is the issuer of the persons that the selector names; empty if it names none.
+func issuerOf(selector revocation.Selector) string {
+	person, _ := oauth2.ParsePerson(selector.Subject) // zero if it names none
+	return cmp.Or(person.Issuer, selector.IssuerName)
+}
+
+// indexBySelected finds the TokenRevocations that people wrote, by the client_id, the namespace or
+// the issuer of persons that they select.
 const indexBySelected = "spec.selector"
+
+func selectedIssuer(name string) string { return "issuer " + name }
 
 func selectedClient(clientID string) string     { return "client " + clientID }
 func selectedNamespace(namespace string) string { return "namespace " + namespace }
@@ -104,6 +121,8 @@ func indexedSelected(o client.Object) []string {
 		return nil
 	case selector.ClientID != "":
 		return []string{selectedClient(selector.ClientID)}
+	case issuerOf(*selector) != "":
+		return []string{selectedIssuer(issuerOf(*selector))}
 	default:
 		return []string{selectedNamespace(selector.Namespace)}
 	}
@@ -118,7 +137,7 @@ func (r *Reporter) SetupWithManager(mgr ctrl.Manager) error {
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("tokenrevocationstatus").
 		For(&v1alpha1.TokenRevocation{}, builder.WithPredicates(predicate.NewPredicateFuncs(func(o client.Object) bool { return byPerson(o) != nil }))).
-		// A client that is registered, or is gone.
+		// A client or an issuer that is registered, or is gone.
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.selecting), builder.WithPredicates(appearance)).
 		WithOptions(controller.Options{RateLimiter: attempt.RateLimiter()}).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
@@ -128,14 +147,20 @@ func (r *Reporter) SetupWithManager(mgr ctrl.Manager) error {
 	return nil
 }
 
-// selecting finds the TokenRevocations that select the client of a registration.
+// selecting finds the TokenRevocations that select the client of a registration, or persons of the
+// issuer of a record.
 func (r *Reporter) selecting(ctx context.Context, record client.Object) []reconcile.Request {
-	clientID := record.GetAnnotations()[registration.AnnotationClientID]
-	if record.GetNamespace() != r.RegistryNamespace || clientID == "" {
+	if record.GetNamespace() != r.RegistryNamespace {
 		return nil
 	}
+	var selections []string
+	if clientID := record.GetAnnotations()[registration.AnnotationClientID]; clientID != "" {
+		selections = []string{selectedClient(clientID), selectedNamespace(record.GetAnnotations()[v1alpha1.AnnotationClientNamespace])}
+	} else if name := record.GetAnnotations()[v1alpha1.AnnotationTrustedIssuer]; name != "" {
+		selections = []string{selectedIssuer(name)}
+	}
 	var requests []reconcile.Request
-	for _, selected := range []string{selectedClient(clientID), selectedNamespace(record.GetAnnotations()[v1alpha1.AnnotationClientNamespace])} {
+	for _, selected := range selections {
 		var found v1alpha1.TokenRevocationList
 		err := r.Client.List(ctx, &found, client.InNamespace(r.RegistryNamespace), client.MatchingFields{indexBySelected: selected}, client.UnsafeDisableDeepCopy)
 		if err != nil {

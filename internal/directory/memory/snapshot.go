@@ -21,7 +21,7 @@ import (
 
 const (
 	// snapshotVersion is the version of the whole snapshot, the short form of clients included.
-	snapshotVersion = 12
+	snapshotVersion = 13
 	snapshotMagic   = "hallpass snapshot "
 )
 

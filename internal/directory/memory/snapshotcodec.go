@@ -245,6 +245,8 @@ func (w *encoder) selector(name string, s revocation.Selector) {
 	w.Text(name)
 	w.Text(s.ClientID)
 	w.Text(s.Namespace)
+	w.Text(s.Subject)
+	w.Text(s.IssuerName)
 	packInstant(&w.Writer, s.IssuedBefore)
 	collapses := byte(0)
 	if s.Collapses {
@@ -255,7 +257,7 @@ func (w *encoder) selector(name string, s revocation.Selector) {
 
 func readRevocation(d *decoder, _ byte) Revocation {
 	return Revocation{Name: d.text(), Selector: &revocation.Selector{
-		ClientID: d.text(), Namespace: d.text(), IssuedBefore: unpackInstant(&d.Reader), Collapses: d.Byte() != 0,
+		ClientID: d.text(), Namespace: d.text(), Subject: d.text(), IssuerName: d.text(), IssuedBefore: unpackInstant(&d.Reader), Collapses: d.Byte() != 0,
 	}}
 }
 

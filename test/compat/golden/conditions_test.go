@@ -112,6 +112,7 @@ func conditions() []made {
 		{"TokenNotGranted", v1alpha1.TokenNotGranted(v1alpha1.ReasonTargetNotGranted, "reporting", nil, "https://orders.example.com")},
 		{"RevocationInForce", v1alpha1.RevocationInForce()},
 		{"RevocationClientNotFound", v1alpha1.RevocationClientNotFound("shop.reporting")},
+		{"RevocationIssuerNotFound", v1alpha1.RevocationIssuerNotFound("corp")},
 		{"RevocationNamespaceWithoutClients", v1alpha1.RevocationNamespaceWithoutClients("shop")},
 		{"WriteRefused", v1alpha1.WriteRefused(`write Secret "reporting"`, `secrets "reporting" is forbidden: exceeded quota: none`)},
 		{"RepairDoesNotHold", v1alpha1.RepairDoesNotHold("Secret", "reporting", 6, 4*time.Second)},
