@@ -72,6 +72,9 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// Sources has the addresses that are one source.
 	Sources budget.Sources
+	// PersonKey, if it is not empty, is the key of the hash that lines and spans have in the place
+	// of the subject of a person.
+	PersonKey []byte
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -125,6 +128,8 @@ type Record struct {
 	Trail  auth.Trail
 
 	span trace.Span
+	// subject is what the line has of Trail.Subject.
+	subject string
 }
 
 // Traced reports whether the request has a span, so that its context has to be passed on.
@@ -170,6 +175,7 @@ func (a *Auditor) End(ctx context.Context, r *Record, trail auth.Trail, status i
 		a.Log.ErrorContext(ctx, "cannot answer", "endpoint", r.Endpoint, "error", err)
 		r.Reason = reasonInternal
 	}
+	r.subject = a.subject(r.Trail.Subject)
 	now := a.Now()
 	a.Metrics.observe(r.Endpoint, status, r.Reason, now.Sub(r.Started))
 	if r.Endpoint == Introspect && r.Reason == "" {

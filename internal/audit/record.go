@@ -6,6 +6,9 @@ package audit
 import (
 	"cmp"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"net/http"
 	"strings"
@@ -89,7 +92,7 @@ func (r *Record) fields() [18]field {
 		{"credential", trail.Credential},
 		{"jti", trail.TokenID},
 		{"token_client_id", trail.TokenClientID},
-		{"sub", trail.Subject},
+		{"sub", r.subject},
 		{"subject_jti", trail.SubjectTokenID},
 		{"aud", trail.Audience},
 		{"scope", trail.Scope},
@@ -100,6 +103,22 @@ func (r *Record) fields() [18]field {
 		{"source_address", r.SourceAddress},
 		{"forwarded_address", r.ForwardedAddress},
 	}
+}
+
+// subject is what a line has of the sub of a token. With a key it is a hash of a person: lines of one
+// person can still be found, and not the person.
+func (a *Auditor) subject(sub string) string {
+	if len(a.PersonKey) == 0 || sub == "" {
+		return sub
+	}
+	person, err := oauth2.ParsePerson(sub)
+	if err != nil {
+		return sub // a client
+	}
+	mac := hmac.New(sha256.New, a.PersonKey)
+	_, _ = mac.Write([]byte(sub)) // it cannot fail
+	person.Subject = "hmac-sha256:" + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+	return person.String()
 }
 
 // outcome is the result of the request in one word.

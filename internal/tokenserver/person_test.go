@@ -32,14 +32,15 @@ type companyWorld struct {
 	trusted *oauth2.TrustedIssuer
 }
 
-func newCompany(t testing.TB) companyWorld {
+func newCompany(t testing.TB, configure ...func(*settings)) companyWorld {
 	t.Helper()
 	signer := newSigner(t, jws.ES256)
 	keys, err := jws.PackKeys(signer.Public())
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := companyWorld{newWorld(t, func(c *settings) { c.auth.Cluster = &fakeCluster{known: oauth2.Cluster{Issuer: clusterIssuer}} }), signer, &oauth2.TrustedIssuer{
+	configure = append(configure, func(c *settings) { c.auth.Cluster = &fakeCluster{known: oauth2.Cluster{Issuer: clusterIssuer}} })
+	c := companyWorld{newWorld(t, configure...), signer, &oauth2.TrustedIssuer{
 		Name: "corp", UID: "uid-of-corp", Issuer: companyIssuer, Keys: keys, FetchedAt: noon, KeysUntil: noon.Add(24 * time.Hour), Uses: oauth2.UsePerson,
 		Delegations: []oauth2.Delegation{{Namespaces: []string{"shop"}}},
 	}}
@@ -133,6 +134,27 @@ func TestAClientActsForAPerson(t *testing.T) {
 	if answer.Code != http.StatusBadRequest || w.lastAudit()["reason"] != string(oauth2.ReasonAssertionReplayed) || !strings.Contains(answer.Body.String(), "was used before") {
 		t.Errorf("a second time: %d %s", answer.Code, answer.Body)
 	}
+}
+
+// With a key the audit line has a hash of the person, the same in each line.
+func TestTheAuditLineHasAHashOfThePerson(t *testing.T) {
+	w := newCompany(t, func(c *settings) { c.audit.PersonKey = []byte("0123456789abcdef0123456789abcdef") })
+	token := w.personToken(nil)
+	hashed, _ := w.lastAudit()["sub"].(string)
+	if !strings.HasPrefix(hashed, "user:corp:hmac-sha256:") || len(hashed) != len("user:corp:hmac-sha256:")+43 {
+		t.Errorf("sub %q", hashed)
+	}
+	if answer := w.do(w.introspect(stranger, token)); !strings.Contains(answer.Body.String(), employee) || w.lastAudit()["sub"] != hashed {
+		t.Errorf("%s, audit line %v", answer.Body, w.lastAudit())
+	}
+	if w.personTokenOf("00u2"); w.lastAudit()["sub"] == hashed || strings.Contains(w.audit.String(), "00u") {
+		t.Errorf("another person: %v", w.lastAudit())
+	}
+}
+
+// personTokenOf fetches a token of the person with a subject.
+func (w companyWorld) personTokenOf(subject string) string {
+	return w.personToken(map[string]any{"sub": subject, "jti": "jag of " + subject})
 }
 
 // What ends the trust in a person ends the tokens that are out.

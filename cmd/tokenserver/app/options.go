@@ -86,6 +86,9 @@ type Options struct {
 	// OwnPrefixes are the prefixes of IPv6 in which each address is a source; elsewhere a /64
 	// is one.
 	OwnPrefixes []netip.Prefix
+	// PersonKey is the key of the hash that audit lines have in the place of the subject of a
+	// person; empty for the subject itself.
+	PersonKey []byte
 	// TracesURL is where spans are sent by OTLP over HTTP; empty sends none.
 	TracesURL string
 	// SnapshotFile is where what is known is kept for a start while the API server is away;

@@ -48,6 +48,10 @@ func TestFlagsForCallersOfOldAreOffByDefault(t *testing.T) {
 }
 
 func TestFlagsThatCannotBeMeantDoNotStart(t *testing.T) {
+	shortKey := filepath.Join(t.TempDir(), "short")
+	if err := os.WriteFile(shortKey, make([]byte, minPersonKey-1), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, more := range map[string][]string{
 		"an alias that is not absolute":      {"--token-endpoint-alias=token"},
 		"an alias that is the root":          {"--token-endpoint-alias=/"},
@@ -71,6 +75,8 @@ func TestFlagsThatCannotBeMeantDoNotStart(t *testing.T) {
 		"an argument that is no flag":        {"serve"},
 		"a range of its own that is none":    {"--own-prefix=pods"},
 		"a proxy that is no address":         {"--trusted-proxy=10.0.0.0/33"},
+		"a key of persons that is missing":   {"--audit-person-key-file=" + filepath.Join(t.TempDir(), "key")},
+		"a key of persons that is short":     {"--audit-person-key-file=" + shortKey},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := ParseFlags(flags(t, more...), io.Discard); err == nil {
@@ -124,5 +130,15 @@ func TestTheUsageShowsShortDurations(t *testing.T) {
 	}
 	if long := regexp.MustCompile(`default [0-9hms]*(h0m|m0s)[0-9hms]*\)`).FindAllString(usage.String(), -1); len(long) > 0 {
 		t.Errorf("%q", long)
+	}
+}
+
+func TestAKeyOfPersonsIsRead(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(file, make([]byte, minPersonKey), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if o, err := ParseFlags(flags(t, "--audit-person-key-file="+file), io.Discard); err != nil || len(o.PersonKey) != minPersonKey {
+		t.Errorf("%d bytes: %v", len(o.PersonKey), err)
 	}
 }

@@ -143,7 +143,7 @@ func newDoors(
 	})
 	auditor := audit.New(audit.Config{
 		Lines: o.Log, Log: log, Metrics: metrics, Tracer: tracer, Usage: reports.gathered, Refusals: reports.refusals,
-		TrustedProxies: o.TrustedProxies, Sources: o.sources(),
+		TrustedProxies: o.TrustedProxies, Sources: o.sources(), PersonKey: o.PersonKey,
 	})
 	public := tokenserver.New(tokenserver.Config{
 		Authority: authority, Auditor: auditor, TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate,

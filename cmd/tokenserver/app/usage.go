@@ -32,6 +32,28 @@ func usageFlags(flags *flag.FlagSet, o *Options) {
 	flags.Func("own-prefix",
 		"range of this installation, such as that of its pods, in which each address is a source of its own; elsewhere a /64 of IPv6 is one, and networks share limits; may be repeated",
 		prefixes(&o.OwnPrefixes))
+	flags.Func("audit-person-key-file",
+		"file with a random key of 32 bytes or more: audit lines and traces then have a keyed hash (HMAC-SHA256) in the place of the subject of a person; "+
+			"the same key at each replica gives the same hash", func(file string) (err error) {
+			o.PersonKey, err = readPersonKey(file)
+			return err
+		})
+}
+
+// minPersonKey is the shortest key of the hashes of persons, in bytes. Subjects can be guessed, and
+// with a shorter key so can the hash of each.
+const minPersonKey = 32
+
+// readPersonKey reads the key of the hashes of persons.
+func readPersonKey(file string) ([]byte, error) {
+	key, err := os.ReadFile(file) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, fmt.Errorf("read the key: %w", err)
+	}
+	if len(key) < minPersonKey {
+		return nil, fmt.Errorf("%s has %d bytes; write %d random bytes or more, such as by: head -c 32 /dev/urandom", file, len(key), minPersonKey)
+	}
+	return key, nil
 }
 
 // prefixes adds the values of a flag to a list.
