@@ -507,7 +507,7 @@ func TestAnIssuerThatCannotBeMeantIsRefusedAtApply(t *testing.T) {
 		"an issuer with a user":           func(o *v1alpha1.OAuth2TrustedIssuer) { o.Spec.Issuer = "https://u@a.example.com" },
 		"an issuer with a dot at the end": func(o *v1alpha1.OAuth2TrustedIssuer) { o.Spec.Issuer = "https://a.example.com." },
 		"no use":                          func(o *v1alpha1.OAuth2TrustedIssuer) { o.Spec.Uses = nil },
-		"a use that nothing honours":      func(o *v1alpha1.OAuth2TrustedIssuer) { o.Spec.Uses = []v1alpha1.IssuerUse{"Person"} },
+		"a use that nothing honours":      func(o *v1alpha1.OAuth2TrustedIssuer) { o.Spec.Uses = []v1alpha1.IssuerUse{"Device"} },
 		"a type that nothing honours":     func(o *v1alpha1.OAuth2TrustedIssuer) { o.Spec.Type = "SPIFFE" },
 		"a URL without its source":        func(o *v1alpha1.OAuth2TrustedIssuer) { o.Spec.Keys.URL = "https://a.example.com" },
 		"a source without its URL":        func(o *v1alpha1.OAuth2TrustedIssuer) { o.Spec.Keys.Source = v1alpha1.KeysByURL },

@@ -368,6 +368,15 @@ func TestEachWaitHasAWake(t *testing.T) {
 		},
 		create: []client.Object{newIn("waits-revocation", "app")},
 	}
+	cases["TokenRevocation/"+v1alpha1.ReasonIssuerNotFound] = waitCase{
+		object: &v1alpha1.TokenRevocation{
+			ObjectMeta: metav1.ObjectMeta{Namespace: installation.RegistryNamespace, Name: "waits-person"},
+			Spec: v1alpha1.TokenRevocationSpec{Selector: v1alpha1.RevocationSelector{
+				Subject: "user:waits-corp:00u1", IssuedBefore: new(metav1.NewTime(time.Now().Add(-time.Minute))),
+			}},
+		},
+		create: []client.Object{delegating("waits-corp", "waits-corp")},
+	}
 	rows, err := conditions.Table(root())
 	must(t, err)
 	for _, row := range rows {

@@ -198,12 +198,13 @@ func python(major, method string) func(t *testing.T, w *scene) *exec.Cmd {
 }
 
 // clients are those that authenticate by a method.
-var clients = map[string]string{"secret": bySecret, "post": bySecret, "key": byKey, "assertion": byAccount, "pod": byAccount, "": bySecret}
+var clients = map[string]string{"secret": bySecret, "post": bySecret, "key": byKey, "assertion": byAccount, "pod": byAccount, "person": bySecret, "": bySecret}
 
 // environment is what the programs of the SDKs read.
 func (w *scene) environment(client string) []string {
 	return append(os.Environ(), "MCP_URL="+w.resource, "ISSUER="+w.issuer, "CLIENT_ID="+client, "CLIENT_SECRET="+w.hallpass.Secret(client),
-		"KEY_FILE="+filepath.Join(w.dir, "key.pem"), "ASSERTION_FILE="+filepath.Join(w.dir, "token"))
+		"KEY_FILE="+filepath.Join(w.dir, "key.pem"), "ASSERTION_FILE="+filepath.Join(w.dir, "token"),
+		"PERSON_FILE="+filepath.Join(w.dir, "person"))
 }
 
 // agent runs the agent of docs/mcp. Its directory is what a pod mounts.

@@ -70,6 +70,7 @@ func newScene(t *testing.T) *scene {
 	w.hallpass.Declare(oauth2.Resource{
 		Identifier: w.resource, UID: "uid-of-mcp", Namespace: server.Namespace, Name: server.Name, DisplayName: "Tools", Scopes: []string{"tools.call", "tools.list"},
 		Consents: []oauth2.Consent{{Namespaces: []string{memory.Namespace}, Scopes: []string{"tools.call", "tools.list"}}},
+		Users:    []oauth2.Consent{{Namespaces: []string{memory.Namespace}, Scopes: []string{"tools.call"}}},
 	})
 	for _, id := range []string{bySecret, byKey, byAccount} {
 		w.hallpass.Register(strings.TrimPrefix(id, memory.Namespace+"."))
@@ -89,13 +90,20 @@ func newScene(t *testing.T) *scene {
 	return w
 }
 
-// writeKey makes the key of the client that has one.
-func (w *scene) writeKey(t *testing.T) {
+// newKey makes a key.
+func (*scene) newKey(t *testing.T) (*ecdsa.PrivateKey, *jws.Signer) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	world.Must(t, err)
 	signer, err := jws.NewSigner(jws.ES256, key)
 	world.Must(t, err)
+	return key, signer
+}
+
+// writeKey makes the key of the client that has one.
+func (w *scene) writeKey(t *testing.T) {
+	t.Helper()
+	key, signer := w.newKey(t)
 	registered, err := jws.PackKeys(signer.Public())
 	world.Must(t, err)
 	w.hallpass.Change(byKey, func(c *oauth2.Client) {

@@ -1,10 +1,10 @@
 // Calls the tool whoami of an MCP server with a provider of a TypeScript SDK: call.mjs MAJOR
-// secret|key|assertion. NODE_EXTRA_CA_CERTS names the file with the CA of Hallpass. The SDKs are
+// secret|key|assertion|person. NODE_EXTRA_CA_CERTS names the file with the CA of Hallpass. The SDKs are
 // used as their documentation shows.
 import { readFileSync } from "node:fs";
 
 const [major, method] = process.argv.slice(2);
-const { ISSUER, MCP_URL, CLIENT_ID, CLIENT_SECRET, KEY_FILE, ASSERTION_FILE } = process.env;
+const { ISSUER, MCP_URL, CLIENT_ID, CLIENT_SECRET, KEY_FILE, ASSERTION_FILE, PERSON_FILE } = process.env;
 
 const sdk = await {
   1: async () => ({
@@ -28,6 +28,13 @@ const authProvider = {
     new sdk.StaticPrivateKeyJwtProvider({
       clientId: CLIENT_ID,
       jwtBearerAssertion: readFileSync(ASSERTION_FILE, "utf8"),
+      expectedIssuer: ISSUER,
+    }),
+  person: () =>
+    new sdk.CrossAppAccessProvider({
+      clientId: CLIENT_ID,
+      clientSecret: CLIENT_SECRET,
+      assertion: () => readFileSync(PERSON_FILE, "utf8"),
       expectedIssuer: ISSUER,
     }),
 }[method]();
