@@ -59,7 +59,6 @@ type OAuth2ClientList struct {
 //
 // +kubebuilder:validation:XValidation:rule="!(has(self.secret) && has(self.secret.source) && self.secret.source == 'Existing' && has(self.rotation) && has(self.rotation.interval))",message="rotation.interval is for Secrets that Hallpass writes; an Existing one is rotated by the tool that writes it"
 // +kubebuilder:validation:XValidation:rule="!has(self.authentication) || !(has(self.authentication.privateKeyJWT) || has(self.authentication.serviceAccount) || has(self.authentication.federatedToken)) || !has(self.rotation) && !(has(self.secret) && (has(self.secret.keys) && has(self.secret.keys.clientSecret) || has(self.secret.source) && self.secret.source == 'Existing'))",message="with PrivateKeyJWT, ServiceAccount and FederatedToken there is no client secret: leave out rotation, secret.keys.clientSecret and secret.source Existing"
-// +kubebuilder:validation:XValidation:rule="!has(self.grantTypes) || !('JWTBearer' in self.grantTypes) || has(self.authentication) && has(self.authentication.method) && self.authentication.method != 'ClientSecret'",message="grant type JWTBearer is for clients that send a JWT: set authentication.method to PrivateKeyJWT, ServiceAccount or FederatedToken"
 // +kubebuilder:validation:XValidation:rule="!has(self.defaultResource) || has(self.access) && self.access.exists(a, a.resourceNamespace == self.defaultResource.namespace && a.resourceName == self.defaultResource.name)",message="defaultResource must be one of spec.access"
 type OAuth2ClientSpec struct {
 	// displayName is a name for people. kubectl get --output wide prints it. At most 100
@@ -157,9 +156,10 @@ type OAuth2ClientSpec struct {
 	// grantTypes are the grant types that the client may use at the token endpoint (RFC 7591
 	// grant_types). Defaults to ClientCredentials. With JWTBearer (RFC 7523) the client sends
 	// as the grant the JWT that it otherwise sends as its client assertion; this is for
-	// programs that know no other way, such as Prometheus. With TokenExchange (RFC 8693) it
-	// exchanges a token that was sent to it for one of another API, and acts there for the same
-	// subject. An OAuth2Policy can forbid grant types, and has to list TokenExchange.
+	// programs that know no other way, such as Prometheus. Or it sends the identity assertion
+	// of a person (ID-JAG) as the grant, and authenticates as always. With TokenExchange (RFC
+	// 8693) it exchanges a token that was sent to it for one of another API, and acts there for
+	// the same subject. An OAuth2Policy can forbid grant types, and has to list TokenExchange.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1

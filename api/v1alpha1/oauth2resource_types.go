@@ -138,11 +138,11 @@ type ResourceGrant struct {
 	// +kubebuilder:validation:MaxItems=64
 	Scopes []Scope `json:"scopes,omitempty"`
 
-	// subjects are for whom the clients may act: Client, for themselves; User, for a person whom
-	// a trusted issuer vouches for; and Exchanged, for the subject of a token that was sent to
-	// them and that they exchange for one of this API (RFC 8693). A token of a person can be
-	// exchanged only where one grant lists both User and Exchanged. Defaults to Client. The
-	// token servers check it each time that a token is used.
+	// subjects are for whom the clients may act: Client, for themselves; User, for a person of
+	// a trusted issuer; and Exchanged, for the subject of a token that was sent to them and
+	// that they exchange for one of this API (RFC 8693). A token of a person can be exchanged
+	// only where one grant lists both User and Exchanged. Defaults to Client. The token servers
+	// check it each time that a token is used.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1

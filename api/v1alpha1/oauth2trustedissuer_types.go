@@ -74,7 +74,7 @@ type OAuth2TrustedIssuerSpec struct {
 	Issuer string `json:"issuer,omitempty"`
 
 	// uses are what the JWTs of the issuer are trusted for. Client means that they authenticate
-	// OAuth2Clients. Person means that they say for which person an OAuth2Client acts; the
+	// OAuth2Clients. Person means that they name the person for whom an OAuth2Client acts; the
 	// client authenticates by something else. No use follows from the other one.
 	// +required
 	// +listType=set
@@ -161,7 +161,7 @@ type IssuerUse string
 const (
 	// IssuerClient trusts JWTs to authenticate OAuth2Clients.
 	IssuerClient IssuerUse = "Client"
-	// IssuerPerson trusts JWTs to say for which person an OAuth2Client acts.
+	// IssuerPerson trusts JWTs to name the person for whom an OAuth2Client acts.
 	IssuerPerson IssuerUse = "Person"
 )
 

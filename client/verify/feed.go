@@ -45,8 +45,8 @@ type feed struct {
 	issued map[selector]int64 // what was issued before is revoked
 }
 
-// selector names whose tokens are revoked. An entry may have both the id and the UID of a client. Of
-// a person it has a hash of the sub.
+// selector names whose tokens are revoked. An entry may have both the id and the UID of a client.
+// Of a person it has a hash of the sub.
 type selector struct{ clientID, clientUID, namespace, subHash, issuerName string }
 
 // feedPage is a page of the feed: docs/revocation.md.
@@ -230,8 +230,8 @@ func (v *Verifier) revoked(c *Claims, now time.Time) error {
 	return nil
 }
 
-// listsPerson reports whether the feed revokes what acts for a person since an instant, for a caller
-// that holds the lock.
+// listsPerson reports whether the feed revokes what acts for a person since an instant, for a
+// caller that holds the lock.
 func (f *feed) listsPerson(subject, issuer string, since time.Time) bool {
 	if len(f.issued) == 0 {
 		return false

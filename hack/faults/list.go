@@ -172,7 +172,7 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 		{controllers + "oauth2resource/record.go", "other.DeletionTimestamp.IsZero() && wasDeclared(other) {", "other.DeletionTimestamp.IsZero() && false {"},
 	}, controllers + "oauth2resource/TestALostRecordIsNotTakenByAResourceThatWaits"},
 	{"the record of a resource that is too large grants more than before", nil, []edit{
-		{controllers + "oauth2resource/controller.go", "resource.Consents, resource.Exchanged = oauth2.KeepConsents(resource.Consents, before.Consents), oauth2.KeepConsents(resource.Exchanged, before.Exchanged)", "_ = before"},
+		{controllers + "oauth2resource/controller.go", "resource.Consents, resource.Users = oauth2.KeepConsents(resource.Consents, before.Consents), oauth2.KeepConsents(resource.Users, before.Users)", "_ = before"},
 	}, controllers + "oauth2resource/TestTheSizeOfARecordIsLimited"},
 	{"signing keys whose Secret is deleted are made again", nil, []edit{
 		{controllers + "signingkeys/controller.go", "for _, other := range []keyring.Ring{spare, r.held} {", "for _, other := range []keyring.Ring{} {"},

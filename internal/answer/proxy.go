@@ -96,8 +96,8 @@ type Identity [len(IdentityHeaders)]string
 
 // IdentityOf are the identity headers of the client that a token was issued to, and of the subject
 // that the token acts for, which is another client if the token was exchanged. X-Auth-User is the
-// subject if that is a person, and else empty. It refuses a token of which the headers would be too long, or
-// hold something else than printable ASCII, which some proxies change.
+// subject if that is a person, and else empty. It refuses a token of which the headers would be too
+// long, or hold something else than printable ASCII, which some proxies change.
 func IdentityOf(claims *oauth2.Claims, namespace string) (Identity, error) {
 	i := Identity{
 		claims.ClientID, claims.ClientUID, namespace,

@@ -72,8 +72,8 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// Sources has the addresses that are one source.
 	Sources budget.Sources
-	// PersonKey, if it is not empty, is the key of the hash that lines and spans have in the place
-	// of the subject of a person.
+	// PersonKey, if it is not empty, is the key of the hash that lines and spans have in the
+	// place of the subject of a person.
 	PersonKey []byte
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time

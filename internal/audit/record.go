@@ -105,8 +105,8 @@ func (r *Record) fields() [18]field {
 	}
 }
 
-// subject is what a line has of the sub of a token. With a key it is a hash of a person: lines of one
-// person can still be found, and not the person.
+// subject is what a line has of the sub of a token. With a key it is a hash of a person: lines of
+// one person can still be found, and not the person.
 func (a *Auditor) subject(sub string) string {
 	if len(a.PersonKey) == 0 || sub == "" {
 		return sub

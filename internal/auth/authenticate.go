@@ -98,7 +98,7 @@ func (a *Authority) authenticate(ctx context.Context, c *Credentials) (caller Ca
 		err = a.reviews.check(ctx, PaidBy(found.record.Client), presented.AccountToken.Value, *account)
 		caller.At = a.Now()
 	} else {
-		err = a.unspent(found, at)
+		err = v.unspent(found, at)
 	}
 	if err != nil {
 		return caller, err
@@ -107,7 +107,7 @@ func (a *Authority) authenticate(ctx context.Context, c *Credentials) (caller Ca
 	if err := c.admit(&caller); err != nil {
 		return caller, err
 	}
-	if err := a.spend(found, at); err != nil {
+	if err := a.useUp(found.once, found.record.Client.Namespace, at, oauth2.Replayed); err != nil {
 		caller.Record, caller.Trail.Used = oauth2.Record{}, Used{}
 		return caller, err
 	}
@@ -217,7 +217,7 @@ func (a *Authority) recognise(presented oauth2.Presented, v *view, at time.Time)
 	switch foreign := v.foreign(presented); {
 	case foreign != nil:
 		var used oauth2.UsedForeignToken
-		federation := oauth2.Federation{Issuer: a.Issuer.String(), Cluster: a.trust().Issuer, Record: v.caller, Trusted: v.issuer}
+		federation := oauth2.Federation{Issuer: a.Issuer.String(), Cluster: v.source.cluster().Issuer, Record: v.caller, Trusted: v.issuer}
 		found.record, used, err = federation.Authenticate(foreign, at)
 		found.credential = used.ID
 		if once := used.Once; once != nil {
@@ -229,7 +229,7 @@ func (a *Authority) recognise(presented oauth2.Presented, v *view, at time.Time)
 		found.credential, found.once = used.KeyID, &usedOnce{revocation.AssertionIDOf(presented.Assertion.ClientID, used.ID), used.ExpiresAt}
 	case presented.AccountToken != nil:
 		var used oauth2.UsedAccountToken
-		found.record, used, err = a.Issuer.AuthenticateAccount(presented, a.trust(), v.callersOf, at)
+		found.record, used, err = a.Issuer.AuthenticateAccount(presented, v.source.cluster(), v.callersOf, at)
 		found.credential, found.account = used.ID, &used
 	default:
 		var verifier oauth2.Verifier
@@ -243,29 +243,24 @@ func (a *Authority) recognise(presented oauth2.Presented, v *view, at time.Time)
 	return found, err
 }
 
-// trust is the issuer of the tokens of service accounts.
-func (a *Authority) trust() oauth2.Cluster {
-	if a.Cluster == nil {
+// cluster is the issuer of the tokens of service accounts.
+func (s *source) cluster() oauth2.Cluster {
+	if s.Cluster == nil {
 		return oauth2.Cluster{}
 	}
-	return a.Cluster.Trust()
+	return s.Cluster.Trust()
 }
 
 // unspent refuses an assertion that is used up.
-func (a *Authority) unspent(r recognised, at time.Time) error {
-	if r.once != nil && a.Directory.Revocations().Used(r.once.id, at) {
+func (v *view) unspent(r recognised, at time.Time) error {
+	if r.once != nil && v.Revocations().Used(r.once.id, at) {
 		return oauth2.Replayed()
 	}
 	return nil
 }
 
-// spend uses up an assertion, here at once and at the other replicas soon after. A secret can be
-// used again.
-func (a *Authority) spend(r recognised, at time.Time) error {
-	return a.useUp(r.once, r.record.Client.Namespace, at, oauth2.Replayed)
-}
-
-// useUp uses up a JWT that a client of a namespace presented; it is a no-op without one.
+// useUp uses up a JWT that a client of a namespace presented, here at once and at the other
+// replicas soon after. It is a no-op without one: a secret can be used again.
 func (a *Authority) useUp(once *usedOnce, namespace string, at time.Time, replayed func() *oauth2.Error) error {
 	if once == nil {
 		return nil

@@ -147,7 +147,7 @@ func (a *Authority) check(q *Request, v *view, at time.Time) (Verdict, need) {
 	if result.Denial, needs = v.ended(claims, at); result.Denial != "" {
 		return result, needs
 	}
-	if result.Denial, needs = v.vouched(claims, record.Client, at); result.Denial != "" {
+	if result.Denial, needs = v.personDenial(claims, record.Client, at); result.Denial != "" {
 		return result, needs
 	}
 	if claims.TokenUID != "" {

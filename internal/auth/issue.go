@@ -37,7 +37,7 @@ func (a *Authority) issue(ctx context.Context, caller *Caller, request oauth2.To
 	if err != nil {
 		return issued, err
 	}
-	issuedAt, err := oauth2.IssueAt(at, caller.RevokedBefore(), a.revokedBefore(client, request.Person))
+	issuedAt, err := oauth2.IssueAt(at, caller.RevokedBefore(), v.revokedBefore(client, request.Person))
 	if err != nil {
 		return issued, err
 	}
@@ -64,13 +64,12 @@ func (a *Authority) issue(ctx context.Context, caller *Caller, request oauth2.To
 
 // revokedBefore is the instant before which selectors revoke the tokens of a client, or those with
 // which it acts for a person.
-func (a *Authority) revokedBefore(client *oauth2.Client, person oauth2.Person) time.Time {
-	revocations := a.Directory.Revocations()
-	before := revocations.RevokedBefore(client.ID, client.Namespace)
+func (v *view) revokedBefore(client *oauth2.Client, person oauth2.Person) time.Time {
+	revocations := v.Revocations()
 	if person.IsZero() {
-		return before
+		return revocations.RevokedBefore(client.ID, client.Namespace)
 	}
-	return oauth2.Later(before, revocations.RevokedBeforeFor(person))
+	return revocations.RevokedBefore(client.ID, client.Namespace, person)
 }
 
 // Exchange issues a token to a caller in exchange for one that was sent to it: RFC 8693. A caller

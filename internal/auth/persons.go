@@ -11,15 +11,15 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
-// ActFor issues a token with which a caller acts for a person, whom an identity assertion vouches
-// for. The assertion is used up when the token is granted.
+// ActFor issues a token with which a caller acts for a person, named by an identity assertion. The
+// assertion is used up when the token is granted.
 func (a *Authority) ActFor(ctx context.Context, caller *Caller, request oauth2.PersonRequest) (Issued, error) {
 	if err := request.CheckGrantType(caller.Client); err != nil {
 		return Issued{Trail: caller.Trail}, err
 	}
 	v, identity := a.look(PaidBy(caller.Client)), oauth2.Identity{}
 	at, err := v.decide(ctx, caller.At, func(at time.Time) (needs need, err error) {
-		identity, needs, err = a.identify(&v, caller.Client, request.Assertion, at)
+		identity, needs, err = v.identify(a.verification, caller.Client, request.Assertion, at)
 		return needs, err
 	})
 	if err != nil {
@@ -36,13 +36,15 @@ func (a *Authority) ActFor(ctx context.Context, caller *Caller, request oauth2.P
 
 // identify verifies an identity assertion by a view. Its issuer may have published the key, or may
 // be trusted, only a moment ago.
-func (a *Authority) identify(v *view, client *oauth2.Client, assertion *oauth2.IdentityAssertion, at time.Time) (oauth2.Identity, need, error) {
+func (v *view) identify(
+	checks *verification, client *oauth2.Client, assertion *oauth2.IdentityAssertion, at time.Time,
+) (oauth2.Identity, need, error) {
 	issuer := v.TrustedIssuerOf(assertion.Issuer)
 	if issuer != nil {
 		issuer = v.issuer(issuer.Name)
 	}
-	federation := oauth2.Federation{Issuer: a.Issuer.String(), Cluster: a.trust().Issuer}
-	identity, err := verify(a.verification, v.payer, at, func() (oauth2.Identity, error) {
+	federation := oauth2.Federation{Issuer: v.source.Issuer.String(), Cluster: v.source.cluster().Issuer}
+	identity, err := verify(checks, v.payer, at, func() (oauth2.Identity, error) {
 		return federation.Identify(assertion, issuer, client, at)
 	})
 	switch oauth2.ReasonOf(err) {
@@ -58,10 +60,10 @@ func usedOnceBy(once oauth2.UsedOnce) *usedOnce {
 	return &usedOnce{revocation.AssertionIDOf("issuer "+once.Issuer, once.ID), once.ExpiresAt}
 }
 
-// vouched returns why the token of a person is refused because of the issuer that vouches for the
-// person, or "". The client that the person was brought to is that of the token, or of the first one
-// that it was exchanged for.
-func (v *view) vouched(claims *oauth2.Claims, client *oauth2.Client, at time.Time) (denial oauth2.Reason, needs need) {
+// personDenial returns why the token of a person is refused because of the issuer of the person, or
+// "". The client that the person was brought to is that of the token, or of the first one that it
+// was exchanged for.
+func (v *view) personDenial(claims *oauth2.Claims, client *oauth2.Client, at time.Time) (denial oauth2.Reason, needs need) {
 	person := claims.Person()
 	if person.IsZero() {
 		return "", need{}
@@ -71,7 +73,7 @@ func (v *view) vouched(claims *oauth2.Claims, client *oauth2.Client, at time.Tim
 		// ended has found the record
 		namespace = v.recordOf(claims.Ancestors[first].Claims()).Client.Namespace
 	}
-	denial = v.issuer(person.Issuer).Vouches(namespace, person.Subject)
+	denial = v.issuer(person.Issuer).PersonDenial(namespace, person.Subject)
 	if denial != "" && at.Sub(claims.IssuedAt) <= memoryLag {
 		needs = need{lack: issuerRefused, what: person.Issuer}
 	}

@@ -132,8 +132,8 @@ var table = [...]row{ //nolint:gochecknoglobals // a constant table
 	// The caller may not see a token that is at most memoryLag old, and its audience is no
 	// known resource.
 	audienceUnknown: {each: []int{perSubject, perPayer, grants}},
-	// The trusted issuer of a person does not vouch for the person, and the token is at most
-	// memoryLag old; or it does not accept an identity assertion.
+	// The trusted issuer of a person refuses a token that is at most memoryLag old, or an
+	// identity assertion.
 	issuerRefused: {each: []int{perSubject, perPayer, clients}},
 }
 

@@ -34,7 +34,7 @@ type IdentityAssertion struct {
 
 // PersonRequest is a token request of a client that acts for a person.
 type PersonRequest struct {
-	// Assertion vouches for the person.
+	// Assertion names the person.
 	Assertion *IdentityAssertion
 	// TokenRequest is what is asked for. Its Person is added once the assertion was verified.
 	TokenRequest
@@ -81,7 +81,7 @@ func IdentityReplayed() *Error {
 	return refuseIdentity(ReasonAssertionReplayed, "it was used before; get another one from its issuer")
 }
 
-// Identity is what a verified identity assertion says.
+// Identity has the claims of a verified identity assertion.
 type Identity struct {
 	Person Person
 	// Once is by what it is used up.

@@ -26,7 +26,7 @@ const (
 
 // Person is a person for whom a client acts. The zero Person is none: the client acts for itself.
 type Person struct {
-	// Issuer is the name of the OAuth2TrustedIssuer that vouches for the person, and Subject is
+	// Issuer is the name of the OAuth2TrustedIssuer of the person, and Subject is
 	// the person's subject there.
 	Issuer, Subject string
 }
@@ -81,7 +81,8 @@ func (c *Claims) Person() Person {
 	if !c.forPerson() {
 		return Person{}
 	}
-	person, _ := ParsePerson(c.Subject) // the zero Person is none of a token's: see soundSubject
+	// the zero Person is none of a token's: see soundSubject
+	person, _ := ParsePerson(c.Subject)
 	return person
 }
 
@@ -143,7 +144,7 @@ const (
 	ForExchanged
 )
 
-// ConsentsTo are the consents of the owner to clients that act for someone. One to exchanged tokens
+// ConsentsTo are the consents of the owner to clients that act for others. One to exchanged tokens
 // of persons comes from one grant that lists both: two grants, one for persons who log in at a
 // client, and one for tokens that another client was sent, do not add up to it.
 func (r *Resource) ConsentsTo(a Acting) []Consent {

@@ -21,8 +21,8 @@ const (
 	DefaultForeignLife = time.Hour
 )
 
-// TrustedIssuer is an issuer outside of Hallpass whose JWTs authenticate clients, or say for which
-// person a client acts. A shared one is immutable.
+// TrustedIssuer is an issuer outside of Hallpass whose JWTs authenticate clients, or name the
+// person for whom a client acts. A shared one is immutable.
 type TrustedIssuer struct {
 	// Name is that of the OAuth2TrustedIssuer, and UID its UID.
 	Name, UID string
@@ -55,7 +55,7 @@ type IssuerUses uint8
 const (
 	// UseClient authenticates clients.
 	UseClient IssuerUses = 1 << iota
-	// UsePerson vouches for persons.
+	// UsePerson names persons.
 	UsePerson
 )
 
@@ -155,9 +155,9 @@ func (t *TrustedIssuer) Delegates(namespace string) bool {
 	return slices.ContainsFunc(t.Delegations, func(d Delegation) bool { return d.hasNamespace(namespace) })
 }
 
-// Vouches returns why the issuer does not vouch for a person at the clients of a namespace, or "".
+// PersonDenial returns why clients of a namespace may not act for a person of the issuer, or "".
 // It is asked each time that a token of the person is used.
-func (t *TrustedIssuer) Vouches(namespace, subject string) Reason {
+func (t *TrustedIssuer) PersonDenial(namespace, subject string) Reason {
 	admits := func(d Delegation) bool { return d.hasNamespace(namespace) && d.hasPrefixOf(subject) }
 	switch {
 	case t == nil:

@@ -293,8 +293,8 @@ func TestTheTokensOfAPersonAreRevoked(t *testing.T) {
 			if r.Revoked(claims, "shop", noon) != c.want {
 				t.Errorf("revoked: %t", !c.want)
 			}
-			if person := claims.Person(); c.want && c.selector.ClientID == "" && !r.RevokedBeforeFor(person).Equal(later) {
-				t.Errorf("a new token of the person: %s", r.RevokedBeforeFor(person))
+			if person := claims.Person(); c.want && c.selector.ClientID == "" && !r.RevokedBefore("", "", person).Equal(later) {
+				t.Errorf("a new token of the person: %s", r.RevokedBefore("", "", person))
 			}
 			r.Quarantine(r.Selectors())
 			r.Deselect("one")

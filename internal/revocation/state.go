@@ -46,25 +46,25 @@ func (r *State) add(token Entry, of Client, now time.Time) (added bool) {
 
 // Revoked reports whether a token with these claims is revoked, whose client is of a namespace.
 func (r *State) Revoked(claims oauth2.Claims, namespace string, now time.Time) bool {
-	if claims.IssuedAt.Before(r.RevokedBefore(claims.ClientID, namespace)) || r.tokens.Has(IDOf(claims.ID), now) {
-		return true
+	before := time.Time{}
+	if person := claims.Person(); person.IsZero() {
+		before = r.RevokedBefore(claims.ClientID, namespace)
+	} else {
+		before = r.RevokedBefore(claims.ClientID, namespace, person)
 	}
-	person := claims.Person()
-	return !person.IsZero() && claims.IssuedAt.Before(r.RevokedBeforeFor(person))
+	return claims.IssuedAt.Before(before) || r.tokens.Has(IDOf(claims.ID), now)
 }
 
-// RevokedBefore returns the instant before which selectors revoke all tokens of a client; zero if
-// there is none.
-func (r *State) RevokedBefore(clientID, namespace string) time.Time {
+// RevokedBefore returns the instant before which selectors revoke all tokens of a client, or those
+// that act for persons; zero if there is none.
+func (r *State) RevokedBefore(clientID, namespace string, persons ...oauth2.Person) time.Time {
 	client := subjectsOf(Client{clientID, namespace})
-	return oauth2.Later(r.selected.before(client), r.quarantined.before(client))
-}
-
-// RevokedBeforeFor returns the instant before which selectors revoke all tokens that act for a
-// person; zero if there is none.
-func (r *State) RevokedBeforeFor(person oauth2.Person) time.Time {
-	of := subjectsFor(person)
-	return oauth2.Later(r.selected.before(of), r.quarantined.before(of))
+	before := oauth2.Later(r.selected.before(client), r.quarantined.before(client))
+	for _, person := range persons {
+		of := subjectsFor(person)
+		before = oauth2.Later(before, oauth2.Later(r.selected.before(of), r.quarantined.before(of)))
+	}
+	return before
 }
 
 // Used reports whether an assertion was used and has not expired.

@@ -20,8 +20,8 @@ type Stored interface {
 	// Selection returns the selector as its author wrote it, and the creation time of the
 	// TokenRevocation. A zero issuedBefore means that there is no selector.
 	Selection() (clientID, namespace string, issuedBefore, createdAt time.Time)
-	// SelectedPersons returns the sub of a person, or the name of an issuer of persons, that the
-	// selector names.
+	// SelectedPersons returns the sub of a person, or the name of an issuer of persons, that
+	// the selector names.
 	SelectedPersons() (subject, issuerName string)
 	// Lists returns the encoded lists of the batch, and the origins of its entries; see
 	// Batch.Encode.

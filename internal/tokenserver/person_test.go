@@ -24,7 +24,8 @@ const (
 	employee      = "user:corp:00u1:x"
 )
 
-// companyWorld is a fixture with an issuer of persons, for whom reporting acts at the API of orders.
+// companyWorld is a fixture with an issuer of persons, for whom reporting acts at the API of
+// orders.
 type companyWorld struct {
 	*world
 

@@ -34,8 +34,8 @@ func vouch(t *testing.T, issuer *issuers.Issuer, clientID, resource, jti string)
 	return assertion
 }
 
-// A client acts for a person whom an issuer vouches for, where the owner of the API consents, until
-// an administrator revokes the person.
+// A client acts for a person with the assertion of an issuer, where the owner of the API consents,
+// until an administrator revokes the person.
 func TestAClientActsForAPersonUntilSheIsRevoked(t *testing.T) {
 	issuer := issuers.Start(t, &network, "https://idp.example.com", jws.ES256)
 	trusted := trusting("person-corp", issuer, v1alpha1.IssuerNamespaces{From: fromNamespace("person-web")})

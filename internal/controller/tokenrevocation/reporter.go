@@ -31,8 +31,8 @@ import (
 )
 
 // Reporter reports in the status of a TokenRevocation whether there is a client, or an issuer of
-// persons, that its selector names: a selector that is misspelt revokes nothing. Batches, and selectors that token servers
-// write, have no status.
+// persons, that its selector names: a selector that is misspelt revokes nothing. Batches, and
+// selectors that token servers write, have no status.
 type Reporter struct {
 	// Client reads from the cache and writes.
 	Client            client.Client

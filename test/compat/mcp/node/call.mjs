@@ -1,6 +1,6 @@
 // Calls the tool whoami of an MCP server with a provider of a TypeScript SDK: call.mjs MAJOR
-// secret|key|assertion|person. NODE_EXTRA_CA_CERTS names the file with the CA of Hallpass. The SDKs are
-// used as their documentation shows.
+// secret|key|assertion|person. NODE_EXTRA_CA_CERTS names the file with the CA of Hallpass. The SDKs
+// are used as their documentation shows.
 import { readFileSync } from "node:fs";
 
 const [major, method] = process.argv.slice(2);
