@@ -123,15 +123,19 @@ func (p revokeCommand) revokePerson() *cobra.Command {
 			"It creates a TokenRevocation, for which you have to be an administrator of the cluster. " +
 			"A client that the person is brought to again gets a new token: end the person's access at the issuer first.",
 		Example: "  kubectl hallpass revoke person user:corp:00u1a2b3 --yes",
-		Args:    names("person", 1, 1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("name one person, such as user:corp:00u1a2b3")
+			}
+			if _, err := oauth2.ParsePerson(args[0]); err != nil {
+				return usagef("%q is no person: %w", args[0], err)
+			}
+			return nil
+		},
 	}
 	o := p.newRevoking(command)
 	command.RunE = func(command *cobra.Command, args []string) error {
-		person, err := oauth2.ParsePerson(args[0])
-		if err != nil {
-			return usagef("%q is no person: %w", args[0], err)
-		}
-		return p.runRevokePersons(command.Context(), o, person.String(), "", fmt.Sprintf("for the person %q", person))
+		return p.runRevokePersons(command.Context(), o, args[0], "", fmt.Sprintf("for the person %q", args[0]))
 	}
 	return command
 }
