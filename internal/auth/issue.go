@@ -27,17 +27,18 @@ func (a *Authority) Issue(ctx context.Context, caller *Caller, request oauth2.To
 
 // issue issues a token, and uses up the JWT that is its grant, if there is one.
 func (a *Authority) issue(ctx context.Context, caller *Caller, request oauth2.TokenRequest, once *usedOnce) (issued Issued, err error) {
-	client := caller.Client
 	issued.Trail = caller.Trail
-	v, grant := a.look(PaidBy(client)), oauth2.Grant{}
+	v, grant, record := a.look(PaidBy(caller.Client)), oauth2.Grant{}, caller.Record
 	at, err := v.decide(ctx, caller.At, func(time.Time) (needs need, err error) {
-		grant, needs, err = a.grant(client, request, &v)
+		record = v.newer(caller.Record)
+		grant, needs, err = a.grant(record.Client, request, &v)
 		return needs, err
 	})
 	if err != nil {
 		return issued, err
 	}
-	issuedAt, err := oauth2.IssueAt(at, caller.RevokedBefore(), v.revokedBefore(client, request.Person))
+	client := record.Client
+	issuedAt, err := oauth2.IssueAt(at, record.RevokedBefore(), v.revokedBefore(client, request.Person))
 	if err != nil {
 		return issued, err
 	}
@@ -104,9 +105,7 @@ func (a *Authority) Exchange(ctx context.Context, caller *Caller, request oauth2
 func (v *view) mayExchange(ctx context.Context, caller *Caller, request oauth2.TokenRequest) (*Caller, error) {
 	client, newer := caller.Client, *caller
 	at, err := v.decide(ctx, caller.At, func(time.Time) (need, error) {
-		if v.has(grantRefused) && v.granted.Client.UID == client.UID {
-			newer.Record = v.granted
-		}
+		newer.Record = v.newer(caller.Record)
 		err := request.CheckGrantType(newer.Client)
 		if err == nil {
 			return need{}, nil
@@ -117,10 +116,19 @@ func (v *view) mayExchange(ctx context.Context, caller *Caller, request oauth2.T
 	return &newer, err
 }
 
+// newer is the record of a client that the source has returned, or else the known one. All of a
+// decision is by one of them.
+func (v *view) newer(known oauth2.Record) oauth2.Record {
+	if v.has(grantRefused) && v.granted.Client.UID == known.Client.UID {
+		return v.granted
+	}
+	return known
+}
+
 // grant decides what a client gets by a view.
 func (a *Authority) grant(client *oauth2.Client, request oauth2.TokenRequest, v *view) (oauth2.Grant, need, error) {
-	if v.has(grantRefused) && v.granted.Client.UID == client.UID {
-		grant, err := a.requested(v.granted.Client, request, v.resources())
+	if v.has(grantRefused) && v.granted.Client == client {
+		grant, err := a.requested(client, request, v.resources())
 		return grant, need{}, err
 	}
 	grant, err := a.requested(client, request, v.Memory)

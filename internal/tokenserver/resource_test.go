@@ -119,6 +119,22 @@ func TestAGrantIsLookedUpBeforeItIsRefused(t *testing.T) {
 	}
 }
 
+// The record that grants decides all: what else changed with the grant holds too.
+func TestALookedUpGrantComesWithTheRevocationsBesideIt(t *testing.T) {
+	w := newWorld(t)
+	before := w.dir.known[reporting]
+	w.asks(reporting)
+	w.dir.known[reporting] = before
+	w.dir.resourcesAtSource = []*oauth2.Resource{orders()}
+	newer, owner := w.dir.source[reporting], *before.Owner
+	owner.RevokedBefore = w.now.AddDate(1, 0, 0)
+	newer.Owner = &owner
+	w.dir.source[reporting] = newer
+	if status, body := w.answerOf(reporting, url.Values{"resource": {ordersAPI}}); status != http.StatusServiceUnavailable {
+		t.Errorf("%d %v, want a refusal: the tokens of a year are revoked", status, body)
+	}
+}
+
 // A client that asks for what it is not granted soon asks the source nothing more.
 func TestRefusedGrantsDrawLittleOnTheSource(t *testing.T) {
 	w := newWorld(t)
