@@ -46,7 +46,7 @@ func (r *State) add(token Entry, of Client, now time.Time) (added bool) {
 
 // Revoked reports whether a token with these claims is revoked, whose client is of a namespace.
 func (r *State) Revoked(claims oauth2.Claims, namespace string, now time.Time) bool {
-	before := time.Time{}
+	var before time.Time
 	if person := claims.Person(); person.IsZero() {
 		before = r.RevokedBefore(claims.ClientID, namespace)
 	} else {

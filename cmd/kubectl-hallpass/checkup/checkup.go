@@ -108,7 +108,10 @@ func Version(d *appsv1.Deployment) string {
 // found, Replicas has what to do.
 func Versions(plugin string, others ...string) Finding {
 	if len(others) == 0 {
-		return Finding{Check: "versions", State: Unknown, Sentence: "The plugin is of version " + plugin + ". That of the cluster is not known without its Deployments."}
+		return Finding{
+			Check: "versions", State: Unknown,
+			Sentence: "The plugin is of version " + plugin + ". That of the cluster is not known without its Deployments.",
+		}
 	}
 	running := slices.Compact(slices.Clone(others))
 	if slices.Equal(running, []string{plugin}) {

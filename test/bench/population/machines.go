@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -72,7 +73,7 @@ func (p *Population) AddMachines(now time.Time) error {
 	return nil
 }
 
-func repositoryOf(i int) string { return fmt.Sprint(1316584243 + i) }
+func repositoryOf(i int) string { return strconv.Itoa(1316584243 + i) }
 
 // all are the clients of the population.
 func (p *Population) all() []Client {
@@ -127,8 +128,8 @@ func (m *Machines) records() ([]*corev1.Secret, error) {
 		return nil, err
 	}
 	api, err := registration.EncodeResource(oauth2.Resource{
-		Identifier: m.API, UID: "uid-of-api", Namespace: apiName.Namespace, Name: apiName.Name, Scopes: []string{"read", "write"},
-		Exchanged: []oauth2.Consent{{Namespaces: namespaces, Scopes: []string{"read", "write"}}},
+		Identifier: m.API, UID: "uid-of-api", Namespace: apiName.Namespace, Name: apiName.Name, Scopes: scopes(),
+		Exchanged: []oauth2.Consent{{Namespaces: namespaces, Scopes: scopes()}},
 	})
 	if err != nil {
 		return nil, err

@@ -82,15 +82,18 @@ func New(issuer oauth2.Issuer, clients int, algorithm jws.Algorithm, now time.Ti
 	return p, nil
 }
 
+// scopes are those of each client and of the API.
+func scopes() []string { return []string{"read", "write"} }
+
 // Registration is what the manager would compile for a client.
 func (c Client) Registration() registration.Registration {
 	registered := oauth2.Client{
 		ID: c.ID, UID: c.UID, Namespace: c.Namespace, Name: c.Name,
-		Credentials: oauth2.Credentials{Verifiers: c.verifiers, Federated: c.federated}, Scopes: []string{"read", "write"}, TokenLifetime: oauth2.DefaultTokenLifetime,
+		Credentials: oauth2.Credentials{Verifiers: c.verifiers, Federated: c.federated}, Scopes: scopes(), TokenLifetime: oauth2.DefaultTokenLifetime,
 	}
 	if c.exchanges {
 		registered.GrantTypes = oauth2.ClientCredentials | oauth2.TokenExchange
-		registered.Access = []oauth2.Access{{Resource: apiName, Scopes: []string{"read", "write"}}}
+		registered.Access = []oauth2.Access{{Resource: apiName, Scopes: scopes()}}
 	}
 	return registration.Registration{Client: registered}
 }
