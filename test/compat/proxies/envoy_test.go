@@ -52,6 +52,8 @@ func TestDocumentedEnvoyConfiguration(t *testing.T) {
 		"a token with the scope":                {"/", w.reader, 200},
 		"a token that was exchanged":            {"/", w.exchanged, 200},
 		"an exchanged token without the scope":  {"/admin", w.exchanged, 403},
+		"a token of a person":                   {"/", w.person, 200},
+		"a token of a person without the scope": {"/admin", w.person, 403},
 		"no token":                              {"/", caller{}, 401},
 		"a path that needs more":                {"/admin", w.writer, 200},
 		"a path that needs more than there is":  {"/admin", w.reader, 403},

@@ -145,6 +145,9 @@ func TestDocumentedProxiesLetGoodTokensPass(t *testing.T) {
 				"a token with the scope that a path needs":      {get("/admin/users", "Bearer "+w.writer.token), 200, &w.writer},
 				"a token that was exchanged":                    {get("/orders/1", "Bearer "+w.exchanged.token), 200, &w.exchanged},
 				"an exchanged token without the scope":          {get("/admin/users", "Bearer "+w.exchanged.token), 403, nil},
+				"a token of a person":                           {get("/orders/1", "Bearer "+w.person.token), 200, &w.person},
+				"a token of a person and another's name":        {get("/orders/1", "Bearer "+w.person.token, "X-Auth-User: user:corp:admin"), 200, &w.person},
+				"a token of a person without the scope":         {get("/admin/users", "Bearer "+w.person.token), 403, nil},
 				"a token without the scope that a path needs":   {get("/admin/users", "Bearer "+w.reader.token), 403, nil},
 				"a path that needs none":                        {get("/healthz", ""), 200, nil},
 				"a path that needs none, with a name":           {get("/healthz", "", "X-Auth-Client-Id: shop.writer"), 200, nil},
@@ -211,6 +214,9 @@ func (k kind) identity(c *caller) map[string]string {
 	identity := map[string]string{
 		"x-auth-client-id": c.id, "x-auth-client-uid": memory.UID(c.id), "x-auth-client-namespace": namespace,
 		"x-auth-scopes": c.scopes, "x-auth-audience": audience(), "x-auth-subject": subject, "x-auth-subject-type": "client",
+	}
+	if c.user != "" {
+		identity["x-auth-user"], identity["x-auth-subject-type"] = c.user, "user"
 	}
 	if k.namespace == "" {
 		delete(identity, "x-auth-client-namespace")

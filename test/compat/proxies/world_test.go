@@ -45,13 +45,17 @@ type world struct {
 	// of reader.
 	reader, writer, twin caller
 	suspended            caller
-	// exchanged is a client with a token that it exchanged for one of reader.
-	exchanged caller
+	// exchanged is a client with a token that it exchanged for one of reader, and person one with
+	// a token of a person.
+	exchanged, person caller
 }
 
 // caller is a client with a token. Subject and namespace are empty for a client that acts for
-// itself and that is of the usual namespace.
-type caller struct{ id, scopes, token, subject, namespace string }
+// itself and that is of the usual namespace; user is empty unless the subject is a person.
+type caller struct{ id, scopes, token, subject, user, namespace string }
+
+// web is the namespace of the clients that act for others.
+const web = "web"
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
@@ -64,7 +68,8 @@ func newWorld(t *testing.T) *world {
 	w.suspended = register("suspended", "read", "write")
 	w.hallpass.Suspend(w.suspended.id)
 	w.hallpass.Register("orders-api")
-	w.exchanged = w.exchange(t, w.reader)
+	w.declare()
+	w.exchanged, w.person = w.exchange(t, w.reader), w.login(t)
 
 	listener := memory.Listen(t)
 	w.address, w.caFile = listener.Addr().String(), w.hallpass.Serve(listener, issuerHost)
@@ -76,20 +81,57 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// exchange registers a client of another namespace, and makes the token that it gets in exchange
-// for one of a subject. Tokens are exchanged only for a resource, so the audience of the proxies is
-// one too.
+// ordersAPI is the name of the resource that is the audience of the proxies.
+func ordersAPI() oauth2.ObjectName {
+	return oauth2.ObjectName{Namespace: memory.Namespace, Name: "orders-api"}
+}
+
+// declare makes the audience of the proxies a resource, whose owner consents to clients that act for
+// others, and trusts an issuer for persons.
+func (w *world) declare() {
+	consents, name := []oauth2.Consent{{Namespaces: []string{web}, Scopes: []string{"read"}}}, ordersAPI()
+	w.hallpass.Declare(oauth2.Resource{
+		Identifier: audience(), UID: "uid-of-orders-api", Namespace: name.Namespace, Name: name.Name, Scopes: []string{"read"},
+		Exchanged: consents, Users: consents,
+	})
+	w.hallpass.Trust(oauth2.TrustedIssuer{
+		Name: "corp", UID: "uid-of-corp", Issuer: "https://login.corp.example.com", Uses: oauth2.UsePerson,
+		Delegations: []oauth2.Delegation{{Namespaces: []string{web}}},
+	})
+}
+
+// actor registers a client of another namespace that acts for a subject at the API.
+func (w *world) actor(name, subject string, grantTypes oauth2.GrantTypes) caller {
+	c := caller{id: w.hallpass.Register(name), scopes: "read", subject: subject, namespace: web}
+	w.hallpass.Change(c.id, func(client *oauth2.Client) {
+		client.Namespace, client.GrantTypes = web, grantTypes
+		client.Access = []oauth2.Access{{Resource: ordersAPI(), Scopes: []string{"read"}}}
+	})
+	return c
+}
+
+// login makes the token with which a client acts for a person.
+func (w *world) login(t *testing.T) caller {
+	t.Helper()
+	const person = "user:corp:U019488227"
+	app := w.actor("app", person, oauth2.JWTBearer)
+	app.user = person
+	now := time.Now()
+	claims, err := json.Marshal(map[string]any{
+		"iss": "https://" + issuerHost, "aud": audience(), "scope": "read", "exp": now.Add(time.Hour).Unix(), "iat": now.Unix(),
+		"jti": "ZmVkY2JhOTg3NjU0MzIxMA", "sub": person, "sub_type": "user", "client_id": app.id, "client_uid": memory.UID(app.id),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	app.token = w.hallpass.Sign("at+jwt", string(claims))
+	return app
+}
+
+// exchange makes the token that a client gets in exchange for one of a subject.
 func (w *world) exchange(t *testing.T, subject caller) caller {
 	t.Helper()
-	actor := caller{id: w.hallpass.Register("gateway"), scopes: "read", subject: subject.id, namespace: "web"}
-	resource := oauth2.ObjectName{Namespace: memory.Namespace, Name: "orders-api"}
-	w.hallpass.Declare(oauth2.Resource{
-		Identifier: audience(), UID: "uid-of-orders-api", Namespace: resource.Namespace, Name: resource.Name, Scopes: []string{"read"},
-		Exchanged: []oauth2.Consent{{Namespaces: []string{actor.namespace}, Scopes: []string{"read"}}},
-	})
-	w.hallpass.Change(actor.id, func(c *oauth2.Client) {
-		c.Namespace, c.Access = actor.namespace, []oauth2.Access{{Resource: resource, Scopes: []string{"read"}}}
-	})
+	actor := w.actor("gateway", subject.id, oauth2.TokenExchange)
 	var header, claims map[string]any
 	for i, part := range []*map[string]any{&header, &claims} {
 		decoded, err := base64.RawURLEncoding.DecodeString(strings.Split(subject.token, ".")[i])
