@@ -156,7 +156,10 @@ func TestASoundTokenOfAPerson(t *testing.T) {
 func TestAConsentIsForASubject(t *testing.T) {
 	const audience = "https://hallpass.test/resources/stock/api"
 	issuer := Issuer{origin: "https://hallpass.test"}
-	client := &Client{ID: "shop.web", Namespace: "shop", TokenLifetime: time.Hour, Access: []Access{{ObjectName{"stock", "api"}, []string{"a", "b", "c", "d"}}}}
+	client := &Client{
+		ID: "shop.web", Namespace: "shop", TokenLifetime: time.Hour, GrantTypes: ClientCredentials | JWTBearer | TokenExchange,
+		Access: []Access{{ObjectName{"stock", "api"}, []string{"a", "b", "c", "d"}}},
+	}
 	to := func(scope string) []Consent {
 		return []Consent{{Namespaces: []string{"shop"}, Scopes: []string{scope}}}
 	}
