@@ -13,9 +13,10 @@ const (
 	indexFrom = 128
 )
 
-// Decider makes the decisions of Decide about many scopes of one client at one resource. It looks
-// through the consents once and not once a scope: an owner may declare 32 of them with 64 scopes
-// each.
+// Decider decides about the scopes of one client at one resource. The manager asks it for the
+// status, the token server when it issues and introspects. Ceilings have limited both records
+// before. It looks through the consents once and not once a scope: an owner may declare 32 of them
+// with 64 scopes each.
 type Decider struct {
 	client   *Client
 	resource *Resource
@@ -27,24 +28,18 @@ type Decider struct {
 	consented uint64
 }
 
-// DeciderFor returns the Decider of a client and a resource, which may be nil.
+// DeciderFor returns the Decider about tokens of a client for itself at a resource, which may be
+// nil.
 func DeciderFor(client *Client, resource *Resource) Decider {
-	if resource == nil {
-		return Decider{client: client}
-	}
-	return deciderBy(resource.Consents, client, resource)
+	return DeciderActing(client, resource, 0)
 }
 
-// DeciderActing returns the Decider about tokens with which the client acts for others.
+// DeciderActing returns the Decider about tokens with which the client acts so.
 func DeciderActing(client *Client, resource *Resource, acting Acting) Decider {
 	if resource == nil {
 		return Decider{client: client}
 	}
-	return deciderBy(resource.ConsentsTo(acting), client, resource)
-}
-
-// deciderBy returns the Decider by some of the consents of a resource.
-func deciderBy(consents []Consent, client *Client, resource *Resource) Decider {
+	consents := resource.ConsentsTo(acting)
 	d := Decider{client: client, resource: resource, consents: consents}
 	if len(resource.Scopes) > maxIndexed || len(consents)*len(resource.Scopes) < indexFrom {
 		return d
@@ -68,7 +63,7 @@ func deciderBy(consents []Consent, client *Client, resource *Resource) Decider {
 	return d
 }
 
-// Decide decides about one scope as the function of that name does.
+// Decide decides about one scope that the client asks for.
 func (d *Decider) Decide(scope string) Decision {
 	switch {
 	case d.resource == nil:

@@ -4,7 +4,6 @@
 package oauth2
 
 import (
-	"cmp"
 	"slices"
 	"time"
 )
@@ -83,53 +82,16 @@ func (c *Claims) Exchange(client *Client, keyID string) (*Chain, error) {
 const heldRetry = time.Minute
 
 // held refuses a token that is issued only once every token server reads it.
-func held(such string) *Error {
+func held(acting Acting) *Error {
+	such := "tokens of persons"
+	if acting&ForExchanged != 0 {
+		such = "exchanged tokens"
+	}
 	return &Error{
 		Code: TemporarilyUnavailable, Reason: ReasonTokenServersOutdated, RetryAfter: heldRetry,
 		Description: such + " are issued once every token server has reported that it reads them; " +
 			"the condition GrantsComplete of the OAuth2Resource changes then",
 	}
-}
-
-// PersonsHeld refuses the token of a person that is held back.
-func PersonsHeld() *Error { return held("tokens of persons") }
-
-// exchangeTarget returns all that the client may have at an audience for another subject. The
-// audience of a namespace has no owner who could consent to it.
-func exchangeTarget(client *Client, request TokenRequest, resources Resources) (Grant, error) {
-	if request.Resource == request.For.Audience {
-		return Grant{}, Refuse(InvalidTarget, ReasonTargetNotGranted, "the subject_token is for this audience already; a token is exchanged for another one")
-	}
-	for _, access := range client.Access {
-		resource := resources.Resource(access.Resource)
-		if resource == nil || resource.Identifier != request.Resource {
-			continue
-		}
-		acting := request.For.acting()
-		scopes := grantedBy(resource.ConsentsTo(acting), client, resource, access.Scopes)
-		switch {
-		case len(scopes) == 0:
-			return Grant{}, exchangeNotGranted(client, request)
-		case resource.holds(acting):
-			return Grant{}, held("exchanged tokens")
-		}
-		return Grant{Audience: resource.Identifier, Scopes: scopes, Lifetime: resource.lifetime(client), For: request.For}, nil
-	}
-	return Grant{}, exchangeNotGranted(client, request)
-}
-
-func exchangeNotGranted(client *Client, request TokenRequest) *Error {
-	subjects := "Exchanged"
-	if request.For.acting() != ForExchanged {
-		subjects = "both Exchanged and User"
-	}
-	return notGranted(client, InvalidTarget, ReasonTargetNotGranted, request.Resource, request,
-		"the client is granted nothing at %s for exchanged tokens; it needs spec.access, and the owner of the API a grant whose subjects have "+subjects)
-}
-
-func personNotGranted(client *Client, request TokenRequest) *Error {
-	return notGranted(client, InvalidTarget, ReasonTargetNotGranted, cmp.Or(request.Resource, "spec.defaultResource"), request,
-		"the client is granted nothing at %s for persons; it needs spec.access, and the owner of the API a grant whose subjects have User")
 }
 
 // grantedNow returns the scopes that the client of a token has at the audience of the token now,
@@ -147,6 +109,6 @@ func (c *Claims) grantedNow(client *Client, own string, resources Resources) (sc
 	if at < 0 {
 		return nil, false
 	}
-	scopes = grantedBy(resource.ConsentsTo(c.Acting()), client, resource, client.Access[at].Scopes)
+	scopes = resource.granted(client, c.Acting(), client.Access[at].Scopes)
 	return scopes, len(scopes) > 0
 }

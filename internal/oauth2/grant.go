@@ -166,8 +166,19 @@ func scopeNotGranted(client *Client, scope string, request TokenRequest) *Error 
 }
 
 func targetNotGranted(client *Client, request TokenRequest) *Error {
+	rest := "it needs spec.access, and the owner of the API a grant whose subjects have "
+	switch request.acting() {
+	case ForUser:
+		rest = " for persons; " + rest + "User"
+	case ForExchanged:
+		rest = " for exchanged tokens; " + rest + "Exchanged"
+	case ForUser | ForExchanged:
+		rest = " for exchanged tokens; " + rest + "both Exchanged and User"
+	default:
+		rest = "; send as resource an audience of status.grants of its OAuth2Client, or ask the owner of the API for a grant"
+	}
 	return notGranted(client, InvalidTarget, ReasonTargetNotGranted, cmp.Or(request.Resource, "spec.defaultResource"), request,
-		"the client is granted nothing at %s; send as resource an audience of status.grants of its OAuth2Client, or ask the owner of the API for a grant")
+		"the client is granted nothing at %s"+rest)
 }
 
 func notGranted(client *Client, code ErrorCode, reason Reason, subject string, request TokenRequest, format string) *Error {
@@ -194,17 +205,26 @@ func (c *Client) mayBeSecret(text string) bool {
 	return !ValidScopeToken(text) || strings.ContainsAny(text, "@?") || LooksSecret(text) || slices.ContainsFunc(c.Credentials.Verifiers, isItsOwn)
 }
 
-// target returns all that the client may have at an audience, or at its default one.
+// acting is for whom the request lets its client act.
+func (r *TokenRequest) acting() Acting {
+	switch {
+	case r.For != nil:
+		return r.For.acting()
+	case !r.Person.IsZero():
+		return ForUser
+	}
+	return 0
+}
+
+// target returns all that the client may have at an audience, or at its default one. The audience
+// of a namespace has no owner who could consent to clients that act for others.
 func (i Issuer) target(client *Client, request TokenRequest, resources Resources) (Grant, error) {
-	if request.For != nil {
-		return exchangeTarget(client, request, resources)
-	}
-	if !request.Person.IsZero() {
-		return personTarget(client, request, resources)
-	}
-	own, indicator := i.NamespaceAudience(client.Namespace), request.Resource
-	if indicator == own || indicator == "" && client.DefaultResource == (ObjectName{}) {
+	own, indicator, acting := i.NamespaceAudience(client.Namespace), request.Resource, request.acting()
+	switch {
+	case acting == 0 && (indicator == own || indicator == "" && client.DefaultResource == (ObjectName{})):
 		return Grant{Audience: own, Scopes: client.Scopes, Lifetime: client.TokenLifetime}, nil
+	case request.For != nil && indicator == request.For.Audience:
+		return Grant{}, Refuse(InvalidTarget, ReasonTargetNotGranted, "the subject_token is for this audience already; a token is exchanged for another one")
 	}
 	for _, access := range client.Access {
 		resource := resources.Resource(access.Resource)
@@ -212,11 +232,16 @@ func (i Issuer) target(client *Client, request TokenRequest, resources Resources
 			indicator == "" && access.Resource != client.DefaultResource {
 			continue
 		}
-		scopes := granted(client, resource, access.Scopes)
-		if len(scopes) == 0 {
-			break
+		scopes := resource.granted(client, acting, access.Scopes)
+		switch {
+		case len(scopes) == 0:
+			return Grant{}, targetNotGranted(client, request)
+		case resource.holds(acting):
+			return Grant{}, held(acting)
 		}
-		return Grant{Audience: resource.Identifier, Scopes: scopes, Lifetime: resource.lifetime(client)}, nil
+		return Grant{
+			Audience: resource.Identifier, Scopes: scopes, Lifetime: resource.lifetime(client), For: request.For, Person: request.Person,
+		}, nil
 	}
 	return Grant{}, targetNotGranted(client, request)
 }

@@ -176,24 +176,3 @@ func (g GrantTypes) Actings() (list []Acting) {
 	}
 	return list
 }
-
-// personTarget returns all that the client may have at an audience for a person. As with an
-// exchanged token, the audience of a namespace has no owner who could consent to it.
-func personTarget(client *Client, request TokenRequest, resources Resources) (Grant, error) {
-	for _, access := range client.Access {
-		resource := resources.Resource(access.Resource)
-		if resource == nil || request.Resource != "" && resource.Identifier != request.Resource ||
-			request.Resource == "" && access.Resource != client.DefaultResource {
-			continue
-		}
-		scopes := grantedBy(resource.Users, client, resource, access.Scopes)
-		switch {
-		case len(scopes) == 0:
-			return Grant{}, personNotGranted(client, request)
-		case resource.holds(ForUser):
-			return Grant{}, PersonsHeld()
-		}
-		return Grant{Audience: resource.Identifier, Scopes: scopes, Lifetime: resource.lifetime(client), Person: request.Person}, nil
-	}
-	return Grant{}, personNotGranted(client, request)
-}

@@ -75,16 +75,6 @@ const (
 	NotAllowedByPolicy   Decision = "NotAllowedByPolicy"
 )
 
-// Decide decides about a scope that a client asks for on a resource. The manager asks it for the
-// status, the token server when it issues and introspects. Ceilings have limited both records
-// before.
-func Decide(client *Client, resource *Resource, scope string) Decision {
-	if resource == nil {
-		return ResourceNotFound
-	}
-	return decideBy(resource.Consents, client, resource, scope)
-}
-
 // decideBy decides by some of the consents of a resource.
 func decideBy(consents []Consent, client *Client, resource *Resource, scope string) Decision {
 	if !slices.Contains(resource.Scopes, scope) {
@@ -115,14 +105,10 @@ func carries(labels, wanted map[string]string) bool {
 	return true
 }
 
-// granted returns the scopes that a client has among those that it asks for.
-func granted(client *Client, resource *Resource, asked []string) []string {
-	return grantedBy(resource.Consents, client, resource, asked)
-}
-
-// grantedBy returns them by some of the consents of the resource.
-func grantedBy(consents []Consent, client *Client, resource *Resource, asked []string) []string {
-	d := deciderBy(consents, client, resource)
+// granted returns the scopes that a client has among those that it asks for, by the consents to
+// clients that act so.
+func (r *Resource) granted(client *Client, acting Acting, asked []string) []string {
+	d := DeciderActing(client, r, acting)
 	var scopes []string
 	for _, scope := range asked {
 		if d.Decide(scope) == Granted {

@@ -186,16 +186,6 @@ type Verified struct {
 	KeyID string
 }
 
-// Validate verifies an access token and checks that it is valid now. exp has no leeway.
-// Record.TokenDenial decides about its client.
-func (i Issuer) Validate(token string, ring keyring.Ring, now time.Time) (*Claims, error) {
-	verified, err := i.Verify(token, ring, now)
-	if err != nil {
-		return nil, err
-	}
-	return verified.Claims, verified.Check(ring, now)
-}
-
 // Verify verifies an access token regardless of the time: signature, type, then claims, all of
 // which RFC 9068 section 2.2 requires.
 func (i Issuer) Verify(token string, ring keyring.Ring, now time.Time) (Verified, error) {
@@ -227,7 +217,7 @@ func (i Issuer) Verify(token string, ring keyring.Ring, now time.Time) (Verified
 }
 
 // Check decides whether a verified token is valid now: its key may be withdrawn, or it may have
-// expired.
+// expired. exp has no leeway. Record.TokenDenial decides about its client.
 func (v Verified) Check(ring keyring.Ring, now time.Time) error {
 	if _, err := verificationKey(v.KeyID, ring, now); err != nil {
 		return err

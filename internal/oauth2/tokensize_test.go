@@ -86,3 +86,63 @@ func TestTheLargestTokenHasOnlyWhatIsGranted(t *testing.T) {
 		}
 	}
 }
+
+// A token of a person has another subject, and its scopes are those of another consent.
+func TestTheLargestTokenMayActForAnother(t *testing.T) {
+	name := oauth2.ObjectName{Namespace: "orders", Name: "api"}
+	resource := &oauth2.Resource{Identifier: "https://api.test", Namespace: name.Namespace, Name: name.Name, Scopes: longScopes(64)}
+	to := []oauth2.Consent{{Namespaces: []string{"shop"}, Scopes: longScopes(30)}}
+	at := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	ring := ring(t)
+	key, err := ring.SigningKey(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	person, err := oauth2.NewPerson(strings.Repeat("i", 63), strings.Repeat("s", 255))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name    string
+		consent *[]oauth2.Consent
+		types   oauth2.GrantTypes
+		request oauth2.TokenRequest
+	}{
+		{"itself", &resource.Consents, oauth2.ClientCredentials, oauth2.TokenRequest{}},
+		{"a person", &resource.Users, oauth2.JWTBearer, oauth2.TokenRequest{Person: person}},
+		{"a subject", &resource.Exchanged, oauth2.TokenExchange, oauth2.TokenRequest{For: passedOnce("shop.edge", at)}},
+		{"a person of another client", &resource.ExchangedUsers, oauth2.TokenExchange, oauth2.TokenRequest{For: passedOnce(person.String(), at)}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			client := shop()
+			client.Access, client.GrantTypes, client.TokenLifetime = []oauth2.Access{{Resource: name, Scopes: longScopes(64)}}, c.types, time.Hour
+			none, _ := issuer(t).LargestToken(client, declared{resource})
+			*c.consent = to
+			defer func() { *c.consent = nil }()
+			size, audience := issuer(t).LargestToken(client, declared{resource})
+			c.request.Resource = "https://api.test"
+			grant, err := issuer(t).Grant(client, c.request, declared{resource})
+			if err != nil {
+				t.Fatal(err)
+			}
+			token, err := issuer(t).Issue(client, grant, key, at, rand.Reader)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := len(token.Value.Reveal()); audience != "https://api.test" || size <= none || size < n || size > n+1200 {
+				t.Errorf("%d bytes for %s, and %d without the consent; the token has %d", size, audience, none, n)
+			}
+			client.GrantTypes = oauth2.ClientCredentials
+			if size, _ := issuer(t).LargestToken(client, declared{resource}); c.types != oauth2.ClientCredentials && size != none {
+				t.Errorf("%d bytes for a client that cannot act so", size)
+			}
+		})
+	}
+}
+
+func passedOnce(subject string, at time.Time) *oauth2.Chain {
+	return &oauth2.Chain{
+		Subject: subject, Audience: "https://edge.test", Until: at.Add(time.Hour),
+		Ancestors: []oauth2.Ancestor{{ID: strings.Repeat("i", 22), ClientID: "shop.edge", ClientUID: oauth2.DecoyUID, KeyID: strings.Repeat("k", 43), IssuedAt: at}},
+	}
+}

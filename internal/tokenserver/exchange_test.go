@@ -54,11 +54,11 @@ func TestTokenEndpointExchanges(t *testing.T) {
 		t.Fatalf("%d (-want +got):\n%s", status, diff)
 	}
 	line := w.lastAudit()
-	subject, err := w.issuer.Validate(first, w.dir.ring, w.now)
+	subject, err := w.validate(first, w.now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	claims, err := w.issuer.Validate(token, w.dir.ring, w.now)
+	claims, err := w.validate(token, w.now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -332,6 +332,15 @@ func (w *world) do(c call) *httptest.ResponseRecorder {
 	return recorder
 }
 
+// validate verifies a token as the server does, at an instant.
+func (w *world) validate(token string, at time.Time) (*oauth2.Claims, error) {
+	verified, err := w.issuer.Verify(token, w.dir.ring, at)
+	if err != nil {
+		return nil, err
+	}
+	return verified.Claims, verified.Check(w.dir.ring, at)
+}
+
 // token fetches a token for a client.
 func (w *world) token(id string) string {
 	w.t.Helper()

@@ -121,7 +121,7 @@ func TestCustomClaimsAreInTokensAndIntrospection(t *testing.T) {
 	w := newWorld(t)
 	w.dir.known[reporting].Client.Claims = []oauth2.Claim{{Name: "teams", Values: []string{"<a>", "b"}}, {Name: "tier", Value: "gold"}}
 	token := w.token(reporting)
-	claims, err := w.issuer.Validate(token, w.dir.ring, w.now)
+	claims, err := w.validate(token, w.now)
 	if err != nil {
 		t.Fatal(err)
 	}

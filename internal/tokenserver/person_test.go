@@ -104,7 +104,7 @@ func TestAClientActsForAPerson(t *testing.T) {
 	if diff := cmp.Diff(map[string]any{"token_type": "Bearer", "expires_in": float64(3600), "scope": "orders.read"}, body); diff != "" || status != http.StatusOK {
 		t.Fatalf("%d %v (-want +got):\n%s", status, w.lastAudit(), diff)
 	}
-	claims, err := w.issuer.Validate(token, w.dir.ring, w.now)
+	claims, err := w.validate(token, w.now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -451,7 +451,7 @@ func TestATokenOfAPersonIsPassedOn(t *testing.T) {
 	stock.ExchangedUsers = both
 	status, body := decode(t, w.do(w.exchange(stranger, token, to)))
 	passed, _ := body["access_token"].(string)
-	claims, err := w.issuer.Validate(passed, w.dir.ring, w.now)
+	claims, err := w.validate(passed, w.now)
 	if err != nil || status != http.StatusOK || claims.Subject != employee || claims.ClientID != stranger || claims.Actors[0] != stranger || body["scope"] != "stock.read" {
 		t.Fatalf("%d %v %v %+v", status, body, err, claims)
 	}

@@ -104,7 +104,7 @@ func (w *world) active(id, token string) bool {
 
 func (w *world) idOf(token string) revocation.ID {
 	w.t.Helper()
-	claims, err := w.issuer.Validate(token, w.dir.ring, w.now)
+	claims, err := w.validate(token, w.now)
 	if err != nil {
 		w.t.Fatal(err)
 	}

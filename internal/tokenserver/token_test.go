@@ -93,7 +93,7 @@ func TestTokenEndpointIssues(t *testing.T) {
 			if diff := cmp.Diff(want, body); diff != "" {
 				t.Error("answer (-want +got):\n" + diff)
 			}
-			claims, err := w.issuer.Validate(token, w.dir.ring, w.now)
+			claims, err := w.validate(token, w.now)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -281,10 +281,10 @@ func TestExpiresInTellsTheTruth(t *testing.T) {
 	w := newWorld(t)
 	w.dir.known[reporting].Client.TokenLifetime = 90 * time.Second
 	token := w.token(reporting)
-	if _, err := w.issuer.Validate(token, w.dir.ring, noon.Add(89*time.Second)); err != nil {
+	if _, err := w.validate(token, noon.Add(89*time.Second)); err != nil {
 		t.Error("one second before the end:", err)
 	}
-	if _, err := w.issuer.Validate(token, w.dir.ring, noon.Add(90*time.Second)); err == nil {
+	if _, err := w.validate(token, noon.Add(90*time.Second)); err == nil {
 		t.Error("the token is valid after expires_in")
 	}
 }
