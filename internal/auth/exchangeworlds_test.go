@@ -4,8 +4,10 @@
 package auth_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"slices"
 	"testing"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hallpass-dev/hallpass/internal/auth"
+	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
@@ -29,11 +32,13 @@ type graph struct {
 	clients []*graphClient
 	apis    []*graphAPI
 	tokens  []*graphToken
+	// trusting are the namespaces whose clients may act for persons.
+	trusting []string
 }
 
 type graphClient struct {
 	id, namespace, name string
-	exchanges           bool
+	exchanges, acts     bool // for subjects of others, and for persons
 	// asks are the scopes that it asks for, by API.
 	asks    map[*graphAPI][]string
 	deleted bool
@@ -41,10 +46,13 @@ type graphClient struct {
 
 type graphAPI struct {
 	namespace, name, identifier string
-	// forClients and forExchanged are the consents of the owner.
-	forClients, forExchanged []graphConsent
-	servers                  []*graphClient // none are all of the namespace
+	// consents are those of the owner, by for whom a client acts.
+	consents map[subjects][]graphConsent
+	servers  []*graphClient // none are all of the namespace
 }
+
+// subjects are for whom a client acts: whether for a person, and whether by a token that it was sent.
+type subjects struct{ person, exchanged bool }
 
 type graphConsent struct {
 	namespace string
@@ -58,6 +66,8 @@ type graphToken struct {
 	// api is nil for the audience of the client's namespace.
 	api    *graphAPI
 	scopes []string
+	// person is the sub of a person; empty if the first client acts for itself.
+	person string
 	// from is the token that it was exchanged for; nil for one of a client for itself.
 	from    *graphToken
 	revoked bool
@@ -65,12 +75,22 @@ type graphToken struct {
 	earlier bool
 }
 
-func (t *graphToken) subject() *graphClient {
+// first is the client that was issued the first token.
+func (t *graphToken) first() *graphClient {
 	for t.from != nil {
 		t = t.from
 	}
 	return t.client
 }
+
+func (t *graphToken) subject() string {
+	if t.person != "" {
+		return t.person
+	}
+	return t.first().id
+}
+
+func (t *graphToken) acting() subjects { return subjects{t.person != "", t.from != nil} }
 
 func (t *graphToken) hops() (n int) {
 	for ; t.from != nil; t = t.from {
@@ -80,13 +100,9 @@ func (t *graphToken) hops() (n int) {
 }
 
 // gave returns what an owner gave a client of what it asks for, for itself or for others.
-func (g *graph) gave(c *graphClient, api *graphAPI, exchanged bool) (scopes []string) {
-	consents := api.forClients
-	if exchanged {
-		consents = api.forExchanged
-	}
+func (g *graph) gave(c *graphClient, api *graphAPI, acting subjects) (scopes []string) {
 	for _, scope := range c.asks[api] {
-		for _, consent := range consents {
+		for _, consent := range api.consents[acting] {
 			if consent.namespace == c.namespace && slices.Contains(consent.scopes, scope) && !slices.Contains(scopes, scope) {
 				scopes = append(scopes, scope)
 			}
@@ -113,10 +129,13 @@ func (g *graph) left(t *graphToken) (scopes []string, ok bool) {
 			return nil, false
 		}
 	}
+	if t.person != "" && !slices.Contains(g.trusting, t.first().namespace) {
+		return nil, false
+	}
 	if t.api == nil {
 		return t.scopes, true
 	}
-	gave := g.gave(t.client, t.api, t.from != nil)
+	gave := g.gave(t.client, t.api, t.acting())
 	for _, scope := range t.scopes {
 		if slices.Contains(gave, scope) {
 			scopes = append(scopes, scope)
@@ -131,10 +150,10 @@ func (g *graph) exchanged(c *graphClient, t *graphToken, api *graphAPI, asked []
 	if _, good := g.left(t); !good || !g.serves(c, t) || !c.exchanges || c.deleted || t.api == api {
 		return nil, false
 	}
-	if t.client == c || t.subject() == c || t.hops() == 4 {
+	if t.client == c || t.subject() == c.id || t.hops() == 4 {
 		return nil, false
 	}
-	scopes = g.gave(c, api, true)
+	scopes = g.gave(c, api, subjects{t.person != "", true})
 	for _, scope := range asked {
 		if !slices.Contains(scopes, scope) {
 			return nil, false
@@ -158,20 +177,22 @@ func someOf[T any](random *rand.Rand, list []T, odds float64) (some []T) {
 }
 
 func newGraph(random *rand.Rand, number int) *graph {
-	g := &graph{}
+	g := &graph{trusting: []string{fmt.Sprintf("n%d-0", number), fmt.Sprintf("n%d-1", number)}}
 	namespace := func() string { return fmt.Sprintf("n%d-%d", number, random.IntN(3)) }
 	for i := range 4 + random.IntN(4) {
-		c := &graphClient{namespace: namespace(), name: fmt.Sprint("c", i), exchanges: random.IntN(5) > 0, asks: map[*graphAPI][]string{}}
+		c := &graphClient{namespace: namespace(), name: fmt.Sprint("c", i), exchanges: random.IntN(5) > 0, acts: random.IntN(3) > 0, asks: map[*graphAPI][]string{}}
 		c.id = c.namespace + "." + c.name
 		g.clients = append(g.clients, c)
 	}
 	for i := range 3 + random.IntN(3) {
-		api := &graphAPI{namespace: namespace(), name: fmt.Sprint("a", i)}
-		for range random.IntN(5) {
-			api.forClients = append(api.forClients, graphConsent{namespace(), someOf(random, graphScopes, 0.6)})
-		}
-		for range 1 + random.IntN(6) {
-			api.forExchanged = append(api.forExchanged, graphConsent{namespace(), someOf(random, graphScopes, 0.6)})
+		api := &graphAPI{namespace: namespace(), name: fmt.Sprint("a", i), consents: map[subjects][]graphConsent{}}
+		for _, person := range []bool{false, true} {
+			for range random.IntN(5) {
+				api.consents[subjects{person, false}] = append(api.consents[subjects{person, false}], graphConsent{namespace(), someOf(random, graphScopes, 0.6)})
+			}
+			for range 1 + random.IntN(6) {
+				api.consents[subjects{person, true}] = append(api.consents[subjects{person, true}], graphConsent{namespace(), someOf(random, graphScopes, 0.6)})
+			}
 		}
 		if random.IntN(3) == 0 {
 			api.servers = someOf(random, g.clients, 0.5)
@@ -199,7 +220,8 @@ func (g *graph) install(w *world) {
 		api.identifier = w.Issuer.ResourceIdentifier(oauth2.ObjectName{Namespace: api.namespace, Name: api.name})
 		r := &oauth2.Resource{
 			Identifier: api.identifier, UID: "uid", Namespace: api.namespace, Name: api.name, Scopes: graphScopes,
-			Consents: consents(api.forClients), Exchanged: consents(api.forExchanged),
+			Consents: consents(api.consents[subjects{}]), Exchanged: consents(api.consents[subjects{false, true}]),
+			Users: consents(api.consents[subjects{true, false}]), ExchangedUsers: consents(api.consents[subjects{true, true}]),
 		}
 		for _, c := range api.servers {
 			r.Introspectors = append(r.Introspectors, oauth2.ObjectName{Namespace: c.namespace, Name: c.name})
@@ -217,6 +239,9 @@ func (g *graph) install(w *world) {
 		if c.exchanges {
 			client.GrantTypes |= oauth2.TokenExchange
 		}
+		if c.acts {
+			client.GrantTypes |= oauth2.JWTBearer
+		}
 		for _, api := range g.apis {
 			if len(c.asks[api]) > 0 {
 				client.Access = append(client.Access, oauth2.Access{Resource: oauth2.ObjectName{Namespace: api.namespace, Name: api.name}, Scopes: c.asks[api]})
@@ -224,8 +249,15 @@ func (g *graph) install(w *world) {
 		}
 		w.memory.clients[c.id] = oauth2.Record{Client: client, Owner: &oauth2.Owner{UID: client.UID}}
 	}
+	keys, err := jws.PackKeys(w.signer.Public())
+	must(w.t, err)
+	w.memory.issuers = map[string]*oauth2.TrustedIssuer{"corp": {
+		Name: "corp", UID: "uid-of-corp", Issuer: graphIssuer, Uses: oauth2.UsePerson, Keys: keys, Delegations: []oauth2.Delegation{{Namespaces: g.trusting}},
+	}}
 	w.source = w.memory.clone()
 }
+
+const graphIssuer = "https://idp.example.com"
 
 // graphRun is a graph with the Authority that has to agree with it.
 type graphRun struct {
@@ -233,8 +265,9 @@ type graphRun struct {
 	*graph
 
 	random *rand.Rand
-	// passed counts the exchanges that are granted, by the number of hops.
-	passed *[5]int
+	// passed counts the exchanges that are granted, by the number of hops, and persons those
+	// of persons.
+	passed, persons *[5]int
 }
 
 func (r *graphRun) callerOf(c *graphClient) auth.Caller {
@@ -251,7 +284,7 @@ func (r *graphRun) fetch() {
 	request := oauth2.TokenRequest{GrantType: oauth2.ClientCredentials}
 	if r.random.IntN(4) > 0 {
 		token.api = r.apis[r.random.IntN(len(r.apis))]
-		token.scopes, request.Resource = r.gave(c, token.api, false), token.api.identifier
+		token.scopes, request.Resource = r.gave(c, token.api, subjects{}), token.api.identifier
 	}
 	issued, err := r.Issue(r.t.Context(), new(r.callerOf(c)), request)
 	if (err == nil) != (len(token.scopes) > 0) {
@@ -262,12 +295,43 @@ func (r *graphRun) fetch() {
 	}
 }
 
+// act has a client act for a person.
+func (r *graphRun) act() {
+	c, api := r.clients[r.random.IntN(len(r.clients))], r.apis[r.random.IntN(len(r.apis))]
+	if c.deleted {
+		return
+	}
+	token := &graphToken{client: c, api: api, person: fmt.Sprint("user:corp:u", r.random.IntN(3))}
+	if c.acts && slices.Contains(r.trusting, c.namespace) {
+		token.scopes = r.gave(c, api, subjects{person: true})
+	}
+	payload, err := json.Marshal(map[string]any{
+		"iss": graphIssuer, "sub": token.person[len("user:corp:"):], "aud": r.Issuer.String(), "client_id": c.id, "jti": fmt.Sprint(len(r.tokens), r.now),
+		"iat": r.now.Unix(), "exp": r.now.Add(time.Minute).Unix(),
+	})
+	must(r.t, err)
+	assertion, err := r.signer.Sign(oauth2.IdentityAssertionType, payload)
+	must(r.t, err)
+	request, err := oauth2.ParsePersonRequest(form(r.t, url.Values{
+		"grant_type": {oauth2.GrantJWTBearer}, "assertion": {assertion}, "resource": {api.identifier},
+	}.Encode()))
+	must(r.t, err)
+	issued, err := r.ActFor(r.t.Context(), new(r.callerOf(c)), request)
+	if (err == nil) != (len(token.scopes) > 0) {
+		r.t.Fatalf("%s acts for %s at %s: %v, want %q", c.id, token.person, api.identifier, err, token.scopes)
+	}
+	if err == nil {
+		r.persons[0]++
+		r.keep(token, issued, nil)
+	}
+}
+
 // keep checks an issued token, and remembers it.
 func (r *graphRun) keep(token *graphToken, issued auth.Issued, actors []string) {
 	claims := issued.Claims
 	slices.Sort(token.scopes)
 	scopes := slices.Sorted(slices.Values(claims.Scopes))
-	if claims.Subject != token.subject().id || claims.ClientID != token.client.id || !slices.Equal(scopes, token.scopes) || !slices.Equal(claims.Actors, actors) {
+	if claims.Subject != token.subject() || claims.ClientID != token.client.id || !slices.Equal(scopes, token.scopes) || !slices.Equal(claims.Actors, actors) {
 		r.t.Fatalf("a token of %s for %s, actors %q, scopes %q; want %+v", claims.ClientID, claims.Subject, claims.Actors, scopes, token)
 	}
 	token.value, token.id = issued.Value.Reveal(), claims.ID
@@ -283,7 +347,7 @@ func (r *graphRun) exchangeAny() {
 	if r.random.IntN(3) > 0 { // more often one that may, and the latest token
 		from = r.tokens[len(r.tokens)-1]
 		if i := slices.IndexFunc(r.clients, func(c *graphClient) bool {
-			return r.serves(c, from) && c != from.client && len(r.gave(c, api, true)) > 0
+			return r.serves(c, from) && c != from.client && len(r.gave(c, api, subjects{from.person != "", true})) > 0
 		}); i >= 0 {
 			c = r.clients[i]
 		}
@@ -303,19 +367,23 @@ func (r *graphRun) exchangeAny() {
 	if err != nil {
 		return
 	}
-	token := &graphToken{client: c, api: api, scopes: slices.Clone(want), from: from}
+	token := &graphToken{client: c, api: api, scopes: slices.Clone(want), from: from, person: from.person}
 	var actors []string
 	for t := token; t.from != nil; t = t.from {
 		actors = append(actors, t.client.id)
 	}
-	r.passed[token.hops()]++
+	counted := r.passed
+	if token.person != "" {
+		counted = r.persons
+	}
+	counted[token.hops()]++
 	r.keep(token, issued, actors)
 }
 
 // change lets one thing happen that ends tokens or cuts them back.
 func (r *graphRun) change() {
 	c, api := r.clients[r.random.IntN(len(r.clients))], r.apis[r.random.IntN(len(r.apis))]
-	switch r.random.IntN(6) {
+	switch r.random.IntN(8) {
 	case 0:
 		if len(r.tokens) > 0 {
 			token := r.tokens[r.random.IntN(len(r.tokens))]
@@ -332,9 +400,12 @@ func (r *graphRun) change() {
 		r.revoked.Select(c.id, revocation.Selector{ClientID: c.id, IssuedBefore: r.now.Add(time.Second)})
 		r.now = r.now.Add(2 * time.Second)
 	case 3:
-		api.forExchanged = api.forExchanged[:len(api.forExchanged)/2]
+		acting := subjects{r.random.IntN(2) > 0, r.random.IntN(3) > 0}
+		api.consents[acting] = api.consents[acting][:len(api.consents[acting])/2]
 	case 4:
 		c.exchanges = false
+	case 5:
+		r.trusting = r.trusting[:len(r.trusting)/2]
 	default:
 		delete(c.asks, api)
 	}
@@ -363,24 +434,26 @@ func (r *graphRun) agree() {
 }
 
 // No chain of exchanges has a scope that the owner of the API did not give its last client for
-// exchanged tokens, and no client exchanges a token that was not sent to it.
+// exchanged tokens of such subjects, and no client exchanges a token that was not sent to it.
 func TestNoChainHasMoreThanOwnersGave(t *testing.T) {
 	worlds := allWorlds
 	if testing.Short() {
 		worlds = someWorlds
 	}
-	var passed [5]int
+	var passed, persons [5]int
 	w := newWorld(t)
 	for number := range worlds {
 		random := rand.New(rand.NewPCG(uint64(number), 22)) //nolint:gosec // reproducible
-		r := &graphRun{world: w, graph: newGraph(random, number), random: random, passed: &passed}
+		r := &graphRun{world: w, graph: newGraph(random, number), random: random, passed: &passed, persons: &persons}
 		r.install(w)
 		w.now, w.questions = w.now.Add(10*time.Second), nil
 		for range 16 {
-			switch random.IntN(12) {
+			switch random.IntN(14) {
 			case 0, 1:
 				r.fetch()
-			case 2:
+			case 2, 3:
+				r.act()
+			case 4:
 				r.change()
 			default:
 				r.exchangeAny()
@@ -392,9 +465,9 @@ func TestNoChainHasMoreThanOwnersGave(t *testing.T) {
 		}
 	}
 	for hops := 1; hops <= 3; hops++ {
-		if passed[hops] == 0 {
-			t.Errorf("no token was passed on %d times: %v", hops, passed)
+		if passed[hops] == 0 || persons[hops] == 0 {
+			t.Errorf("no token was passed on %d times: %v, of persons %v", hops, passed, persons)
 		}
 	}
-	t.Logf("exchanges by their hops: %v", passed)
+	t.Logf("exchanges by their hops: %v, of persons %v", passed, persons)
 }

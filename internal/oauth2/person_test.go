@@ -4,13 +4,18 @@
 package oauth2
 
 import (
+	"crypto/ed25519"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/hallpass-dev/hallpass/internal/jws"
 )
 
 func TestTheSubjectOfAPerson(t *testing.T) {
@@ -294,4 +299,81 @@ func TestTokensOfClientsCostNoMore(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
+}
+
+// FuzzIdentityAssertion compares every identity assertion that is accepted, whatever its payload,
+// with the rules read by encoding/json.
+func FuzzIdentityAssertion(f *testing.F) {
+	const good = `{"iss":"https://idp.example.com","sub":"U019","aud":"https://hallpass.test","client_id":"shop.web","jti":"j1",` +
+		`"iat":1772366400,"exp":1772366700,"scope":"stock.read","resource":"https://hallpass.test/resources/stock/api"}`
+	f.Add(good)
+	for _, change := range [][2]string{
+		{`"aud":"https://hallpass.test"`, `"aud":["https://hallpass.test"]`},
+		{`"aud":"https://hallpass.test"`, `"aud":["https://hallpass.test","https://x.test"]`},
+		{`1772366700`, `1772366701`},
+		{`"sub":"U019"`, `"sub":"U019","sub":"root"`},
+		{`"sub":"U019"`, `"sub":"U 019"`},
+		{`"sub"`, `"Sub"`},
+		{`"client_id":"shop.web"`, `"client_id":"shop.other"`},
+		{`"scope":"stock.read"`, `"cnf":{"jkt":"x"}`},
+		{`"scope":"stock.read"`, `"tenant":"t1"`},
+		{`"resource":"https://hallpass.test/resources/stock/api"`, `"resource":["https://a.test","https://b.test"]`},
+	} {
+		f.Add(strings.Replace(good, change[0], change[1], 1))
+	}
+	signer, err := jws.NewSigner(jws.EdDSA, ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
+	if err != nil {
+		f.Fatal(err)
+	}
+	keys, err := jws.PackKeys(signer.Public())
+	if err != nil {
+		f.Fatal(err)
+	}
+	issuer := &TrustedIssuer{
+		Name: "corp", UID: "u", Issuer: "https://idp.example.com", Uses: UsePerson, Keys: keys, Delegations: []Delegation{{Namespaces: []string{"shop"}}},
+	}
+	client := &Client{ID: "shop.web", Namespace: "shop", Name: "web"}
+	f.Fuzz(func(t *testing.T, payload string) {
+		if len(payload) > 4096 || payload == "" {
+			return
+		}
+		assertion, err := signer.Sign(IdentityAssertionType, []byte(payload))
+		if err != nil {
+			t.Fatal(err)
+		}
+		form, err := ParseForm("grant_type=" + GrantJWTBearer + "&assertion=" + assertion)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !IsPersonRequest(form) {
+			t.Fatal("no request of a person")
+		}
+		var identity Identity
+		request, err := ParsePersonRequest(form)
+		if err == nil {
+			identity, err = Federation{Issuer: "https://hallpass.test"}.Identify(request.Assertion, issuer, client, issuedAt)
+		}
+		if payload == good && err != nil {
+			t.Fatalf("the assertion itself: %v", err)
+		}
+		if err != nil {
+			return
+		}
+		var claims map[string]any
+		if err := json.Unmarshal([]byte(payload), &claims); err != nil {
+			t.Fatalf("accepted although %v: %q", err, payload)
+		}
+		issued, _ := claims["iat"].(float64)
+		expires, _ := claims["exp"].(float64)
+		list, _ := claims["aud"].([]any)
+		isAudience := claims["aud"] == "https://hallpass.test" || slices.Equal(list, []any{"https://hallpass.test"})
+		if claims["iss"] != "https://idp.example.com" || claims["client_id"] != "shop.web" || !isAudience || expires-issued > 300 ||
+			claims["cnf"] != nil || claims["tenant"] != nil || identity.Person != (Person{"corp", fmt.Sprint(claims["sub"])}) {
+			t.Fatalf("%+v is accepted: %q", identity, payload)
+		}
+		asked, err := identity.Request(request.TokenRequest)
+		if err == nil && (asked.Person != identity.Person || claims["resource"] != nil && asked.Resource == "") {
+			t.Fatalf("%+v is asked for: %q", asked, payload)
+		}
+	})
 }

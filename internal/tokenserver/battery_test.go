@@ -333,3 +333,87 @@ func TestForgedSubjectTokensAreNotExchanged(t *testing.T) {
 		}
 	}
 }
+
+// No identity assertion that its issuer did not sign brings a person. The one that it was made of
+// does, once.
+func TestForgedIdentityAssertionsBringNoPerson(t *testing.T) {
+	const each = 50
+	w := newCompany(t)
+	w.trusted.KeysUntil = noon.AddDate(10, 0, 0)
+	random := mathrand.New(mathrand.NewPCG(9, 23)) //nolint:gosec // forgeries are to be repeatable
+	stranger := newSigner(t, jws.ES256)
+	var good, other, foreign string
+	for i := range rounds(t) {
+		w.now = w.now.Add(time.Second)
+		w.audit.Reset()
+		if i%each == 0 {
+			if good != "" && w.do(w.bring(reporting, good, nil)).Code != http.StatusOK {
+				t.Fatalf("the assertion itself is refused: %v", w.lastAudit())
+			}
+			id := func(name string) map[string]any { return map[string]any{"jti": name + strconv.Itoa(i)} }
+			good, other = w.vouch(w.signer, oauth2.IdentityAssertionType, id("good")), w.vouch(w.signer, oauth2.IdentityAssertionType, id("other"))
+			foreign = w.vouch(stranger, oauth2.IdentityAssertionType, id("good"))
+		}
+		forged := forgeAssertion(random, good, other, foreign)
+		if random.IntN(2) == 0 {
+			forged = forgeIdentity(t, random, good)
+		}
+		answer := w.do(w.bring(reporting, forged, nil))
+		if code, _ := refused(t, answer.Body.Bytes()); answer.Code < 400 || answer.Code >= 500 || code == "" {
+			t.Fatalf("forgery %d: %d %s: %s", i, answer.Code, answer.Body, forged)
+		}
+	}
+}
+
+// forgeIdentity makes an identity assertion with another claim and the signature of a good one.
+func forgeIdentity(t *testing.T, random *mathrand.Rand, good string) string {
+	t.Helper()
+	segments := strings.Split(good, ".")
+	payload, err := jws.DecodeBase64URL(segments[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	changes := [][2]string{
+		{`"sub":"00u1:x"`, `"sub":"root"`},
+		{`"sub":"00u1:x"`, `"sub":"00u1:x","sub":"root"`},
+		{`"jti":"`, `"jti":"another-`},
+		{`"scope":"orders.read openid"`, `"scope":"orders.read orders.write"`},
+		{`"resource":"` + ordersAPI + `"`, `"resource":"https://other.test"`},
+		{`"client_id":"` + reporting + `"`, `"client_id":"` + billing + `"`},
+		{`"exp":1`, `"exp":2`},
+	}
+	change := changes[random.IntN(len(changes))]
+	forged := strings.Replace(string(payload), change[0], change[1], 1)
+	if forged == string(payload) {
+		t.Fatalf("the assertion has not %s: %s", change[0], payload)
+	}
+	return segments[0] + "." + base64.RawURLEncoding.EncodeToString([]byte(forged)) + "." + segments[2]
+}
+
+// An assertion whose claims take 64 KiB is refused before it is verified, wherever it is sent, and
+// so is a token.
+func TestClaimsOf64KiBAreRefused(t *testing.T) {
+	w := newCompany(t)
+	claims := map[string]any{"groups": strings.Repeat("g", 64<<10), "jti": "long"}
+	long := w.vouch(w.signer, oauth2.IdentityAssertionType, claims)
+	for name, c := range map[string]call{
+		"an identity assertion": w.bring(reporting, long, nil),
+		"a client assertion":    {body: withAssertion(long)},
+		"a grant":               {body: asGrant(long)},
+		"a subject token":       w.exchange(reporting, long, nil),
+	} {
+		w.audit.Reset()
+		answer := w.do(c)
+		if code, _ := refused(t, answer.Body.Bytes()); answer.Code < 400 || answer.Code >= 500 || code == "" || answer.Body.Len() > 512 {
+			t.Errorf("%s: %d %s", name, answer.Code, answer.Body)
+		}
+	}
+	w.do(w.introspect(stranger, long))
+	if strings.Contains(w.audit.String(), "gggg") {
+		t.Error("the audit line has the claims")
+	}
+	claims["groups"] = strings.Repeat("g", 4<<10)
+	if answer := w.do(w.bring(reporting, w.vouch(w.signer, oauth2.IdentityAssertionType, claims), nil)); answer.Code != http.StatusOK {
+		t.Errorf("claims of 4 KiB: %d %s", answer.Code, answer.Body)
+	}
+}
