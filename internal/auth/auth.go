@@ -55,6 +55,8 @@ type Source interface {
 	LookUpResource(ctx context.Context, identifier string) (*oauth2.Resource, error)
 	// LookUpIssuer returns nil if there is no trusted issuer of that name.
 	LookUpIssuer(ctx context.Context, name string) (*oauth2.TrustedIssuer, error)
+	// LookUpIssuerOf returns nil if no trusted issuer has an iss.
+	LookUpIssuerOf(ctx context.Context, iss string) (*oauth2.TrustedIssuer, error)
 	LookUpMinted(ctx context.Context, opaqueID string) (oauth2.MintedRecord, error)
 }
 

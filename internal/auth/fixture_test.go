@@ -146,6 +146,16 @@ func (f *fake) LookUpIssuer(_ context.Context, name string) (*oauth2.TrustedIssu
 	return f.source.issuers[name], err
 }
 
+func (f *fake) LookUpIssuerOf(_ context.Context, iss string) (*oauth2.TrustedIssuer, error) {
+	err := f.ask("issuer of " + iss)
+	for _, issuer := range f.source.issuers {
+		if issuer.Issuer == iss {
+			return issuer, err
+		}
+	}
+	return nil, err
+}
+
 func (f *fake) LookUpMinted(_ context.Context, id string) (oauth2.MintedRecord, error) {
 	err := f.ask("token " + id)
 	return f.source.minted[id], err

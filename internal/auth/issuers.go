@@ -31,6 +31,19 @@ func (v *view) issuer(name string) *oauth2.TrustedIssuer {
 	return v.TrustedIssuer(name)
 }
 
+// issuerOf is the trusted issuer that has an iss; nil if there is none.
+func (v *view) issuerOf(iss string) *oauth2.TrustedIssuer {
+	for _, issuer := range v.issuers {
+		if issuer != nil && issuer.Issuer == iss {
+			return issuer
+		}
+	}
+	if issuer := v.TrustedIssuerOf(iss); issuer != nil {
+		return v.issuer(issuer.Name)
+	}
+	return nil
+}
+
 // isFederated reports whether a client authenticates by JWTs of a trusted issuer, as memory knows
 // it: then the keys of the cluster do not matter.
 func (s *source) isFederated(clientID string) bool {
@@ -69,4 +82,16 @@ func (s *source) issuerNamed(ctx context.Context, name string) (map[string]*oaut
 		return nil, err
 	}
 	return map[string]*oauth2.TrustedIssuer{name: issuer}, nil
+}
+
+// issuerOf looks up the trusted issuer that has an iss.
+func (s *source) issuerOf(ctx context.Context, iss string) (map[string]*oauth2.TrustedIssuer, error) {
+	// no name has a colon
+	issuer, err := s.issuers.ask(ctx, "iss:"+iss, lookupTimeout, func(ctx context.Context) (*oauth2.TrustedIssuer, error) {
+		return s.Directory.LookUpIssuerOf(ctx, iss)
+	})
+	if issuer == nil || err != nil {
+		return nil, err
+	}
+	return map[string]*oauth2.TrustedIssuer{issuer.Name: issuer}, nil
 }

@@ -39,15 +39,17 @@ func (a *Authority) ActFor(ctx context.Context, caller *Caller, request oauth2.P
 func (v *view) identify(
 	checks *verification, client *oauth2.Client, assertion *oauth2.IdentityAssertion, at time.Time,
 ) (oauth2.Identity, need, error) {
-	issuer := v.TrustedIssuerOf(assertion.Issuer)
-	if issuer != nil {
-		issuer = v.issuer(issuer.Name)
-	}
+	issuer := v.issuerOf(assertion.Issuer)
 	federation := oauth2.Federation{Issuer: v.source.Issuer.String(), Cluster: v.source.cluster().Issuer}
 	identity, err := verify(checks, v.payer, at, func() (oauth2.Identity, error) {
 		return federation.Identify(assertion, issuer, client, at)
 	})
 	switch oauth2.ReasonOf(err) {
+	case oauth2.ReasonIssuerNotFound:
+		if oauth2.MayBeIssuer(assertion.Issuer) {
+			return identity, need{lack: issuerUnknown, what: assertion.Issuer}, err
+		}
+		return identity, need{}, err
 	case oauth2.ReasonAssertionKeyUnknown, oauth2.ReasonNotAllowedByIssuer, oauth2.ReasonIssuerSuspended, oauth2.ReasonKeysStale:
 		return identity, need{lack: issuerRefused, what: issuer.Name}, err
 	default:

@@ -35,6 +35,7 @@ const (
 	scopeWithdrawn
 	audienceUnknown
 	issuerRefused
+	issuerUnknown
 )
 
 // The levels of the budget of look-ups. They are needed in the moments between a change and its
@@ -135,12 +136,16 @@ var table = [...]row{ //nolint:gochecknoglobals // a constant table
 	// The trusted issuer of a person refuses a token that is at most memoryLag old, or an
 	// identity assertion.
 	issuerRefused: {each: []int{perSubject, perPayer, clients}},
+	// No trusted issuer has the iss of an identity assertion. Records have the names of issuers,
+	// so a list answers it, which costs more than the record of a client.
+	issuerUnknown: {each: []int{perSubject, perPayer, grants}},
 }
 
 // need is a lack in a request, and what the look-up is about.
 type need struct {
 	lack lack
-	// what is a client_id, or the id in an opaque token; audience identifies a resource.
+	// what is a client_id, the name or the iss of an issuer, or the id in an opaque token;
+	// audience identifies a resource.
 	what, audience string
 	// others are client_ids: those of ancestorUnknown, of which what is the first.
 	others []string
@@ -158,7 +163,7 @@ type view struct {
 	// a bit for each lack that the source was asked for
 	asked    uint
 	callers  map[string]oauth2.Record         // callerRefused, accountRefused
-	issuers  map[string]*oauth2.TrustedIssuer // callerRefused, issuerRefused
+	issuers  map[string]*oauth2.TrustedIssuer // callerRefused, issuerRefused, issuerUnknown
 	client   oauth2.Record                    // tokenClientUnknown
 	former   map[string]oauth2.Record         // ancestorUnknown
 	minted   oauth2.MintedRecord              // mintedUnknown
@@ -282,6 +287,8 @@ func (v *view) ask(ctx context.Context, n need) (answered bool, refusal error) {
 		v.minted, err = s.mintedToken(ctx, n.what)
 	case n.lack == issuerRefused:
 		v.issuers, err = s.issuerNamed(ctx, n.what)
+	case n.lack == issuerUnknown:
+		v.issuers, err = s.issuerOf(ctx, n.what)
 	case n.lack == audienceUnknown:
 		v.resource, err = s.resource(ctx, n.audience)
 	default: // grantRefused, scopeWithdrawn

@@ -4,6 +4,8 @@
 package auth_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -13,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hallpass-dev/hallpass/internal/auth"
+	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
@@ -161,6 +164,18 @@ func TestTheSourceIsAskedForWhatMemoryLacks(t *testing.T) {
 			func(w *world) { w.change(reporting, func(c *oauth2.Client, _ *oauth2.Owner) { c.Scopes = nil }) },
 			admits("write"), []string{"client shop.reporting", "resource https://hallpass.test/ns/shop"}, oauth2.ReasonScopeNotGranted,
 		},
+		"the issuer of a person": {
+			func(w *world) { w.memory.issuers = nil }, bringsPerson,
+			[]string{"issuer of https://idp.example.com"}, oauth2.ReasonIssuerNotFound,
+		},
+		"the use of the issuer of a person": {
+			func(w *world) {
+				issuer := *w.source.issuers["corp"]
+				issuer.Uses = oauth2.UseClient
+				w.memory.issuers = map[string]*oauth2.TrustedIssuer{"corp": &issuer}
+			},
+			bringsPerson, []string{"issuer corp"}, oauth2.ReasonNotAllowedByIssuer,
+		},
 		"the resource that a caller of introspection serves": {
 			forgetResources,
 			func(w *world) func(*world) outcome {
@@ -219,6 +234,36 @@ func admits(scope string) func(*world) func(*world) outcome {
 	return func(w *world) func(*world) outcome {
 		token := w.token(noon, w.shop(), "read", "write")
 		return func(w *world) outcome { return checked(w.admit(token, w.shop(), scope)) }
+	}
+}
+
+// bringsPerson has a client act for a person, each time with another assertion.
+func bringsPerson(w *world) func(*world) outcome {
+	w.t.Helper()
+	const issuer = "https://idp.example.com"
+	keys, err := jws.PackKeys(w.signer.Public())
+	must(w.t, err)
+	w.memory.issuers = map[string]*oauth2.TrustedIssuer{"corp": {
+		Name: "corp", UID: "uid-of-corp", Issuer: issuer, Uses: oauth2.UsePerson, Keys: keys, Delegations: []oauth2.Delegation{{Namespaces: []string{"shop"}}},
+	}}
+	w.change(reporting, func(c *oauth2.Client, _ *oauth2.Owner) { c.GrantTypes = oauth2.JWTBearer })
+	w.memory.resources[0].Users = w.memory.resources[0].Consents
+	w.source = w.memory.clone()
+	used := 0
+	return func(w *world) outcome {
+		used++
+		payload, err := json.Marshal(map[string]any{
+			"iss": issuer, "sub": "u1", "aud": w.Issuer.String(), "client_id": reporting, "jti": fmt.Sprint(used), "iat": noon.Unix(), "exp": noon.Add(time.Minute).Unix(),
+		})
+		must(w.t, err)
+		assertion, err := w.signer.Sign(oauth2.IdentityAssertionType, payload)
+		must(w.t, err)
+		request, err := oauth2.ParsePersonRequest(form(w.t, url.Values{
+			"grant_type": {oauth2.GrantJWTBearer}, "assertion": {assertion}, "resource": {w.ordersAPI},
+		}.Encode()))
+		must(w.t, err)
+		issued, err := w.ActFor(w.t.Context(), &auth.Caller{Record: w.memory.clients[reporting], At: w.now}, request)
+		return outcome{reason: oauth2.ReasonOf(err), at: issued.At}
 	}
 }
 

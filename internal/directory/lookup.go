@@ -6,6 +6,7 @@ package directory
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -150,6 +151,32 @@ func (d *Directory) LookUpIssuer(ctx context.Context, name string) (*oauth2.Trus
 		return nil, fmt.Errorf("look up the record of a trusted issuer: %w", err)
 	}
 	return record.Issuer(), nil
+}
+
+// LookUpIssuerOf asks the API server for the record of the trusted issuer that has an iss. Records
+// have the names of issuers, so it lists those of trusted issuers, which are few. As in memory, the
+// one with the first name is it.
+func (d *Directory) LookUpIssuerOf(ctx context.Context, iss string) (*oauth2.TrustedIssuer, error) {
+	if err := d.watches.Trusted(); err != nil {
+		return nil, err
+	}
+	var list corev1.SecretList
+	err := d.api.core.Get().Namespace(d.api.namespace).Resource(resourceSecrets).
+		Param("fieldSelector", fields.OneTermEqualSelector("type", registration.IssuerSecretType).String()).Do(ctx).Into(&list)
+	if err != nil {
+		return nil, fmt.Errorf("list the records of trusted issuers: %w", err)
+	}
+	slices.SortFunc(list.Items, func(a, b corev1.Secret) int { return strings.Compare(a.Name, b.Name) })
+	for i := range list.Items {
+		record, err := recordOf(&list.Items[i])
+		if err != nil {
+			continue // the watch logs what is unreadable
+		}
+		if issuer := record.Issuer(); issuer != nil && issuer.Issuer == iss {
+			return issuer, nil
+		}
+	}
+	return nil, nil //nolint:nilnil // an absence is an answer, and the one that callers ask for
 }
 
 // LookUpRing asks the API server for the signing keys, and keeps those that memory did not have.

@@ -264,3 +264,36 @@ func TestARecordThatCannotBeReadIsNotTakenForAbsent(t *testing.T) {
 		t.Errorf("an absent client: %v, %v", found, err)
 	}
 }
+
+// The record of a trusted issuer is found by its iss among those of all trusted issuers. One that
+// cannot be read hides no other.
+func TestATrustedIssuerIsLookedUpByItsIss(t *testing.T) {
+	items := []corev1.Secret{{
+		ObjectMeta: metav1.ObjectMeta{Name: registration.IssuerSecretName("broken"), ResourceVersion: "7"},
+		Type:       registration.IssuerSecretType, Data: map[string][]byte{"issuer.json": []byte("{")},
+	}}
+	for name, iss := range map[string]string{"corp": "https://idp.test", "other": "https://other.test"} {
+		data, err := registration.EncodeIssuer(oauth2.TrustedIssuer{Name: name, UID: "uid-of-" + name, Issuer: iss, Uses: oauth2.UsePerson})
+		must(t, err)
+		items = append(items, corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Name: registration.IssuerSecretName(name), ResourceVersion: "8"}, Type: registration.IssuerSecretType, Data: data,
+		})
+	}
+	stored, err := json.Marshal(&corev1.SecretList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "SecretList"}, Items: items})
+	must(t, err)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if got := r.URL.Query().Get("fieldSelector"); r.URL.Path != "/api/v1/namespaces/registry/secrets" || got != "type=hallpass.dev/trusted-issuer" {
+			t.Errorf("asked %s", r.URL)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(stored)
+	}))
+	defer server.Close()
+	d := (&registryAPI{Server: server}).directory(t)
+	for iss, want := range map[string]string{"https://idp.test": "corp", "https://idp.test/": "", "https://evil.test": ""} {
+		issuer, err := d.LookUpIssuerOf(t.Context(), iss)
+		if must(t, err); (issuer != nil) != (want != "") || issuer != nil && issuer.Name != want {
+			t.Errorf("%s is %+v, want %q", iss, issuer, want)
+		}
+	}
+}

@@ -304,7 +304,8 @@ func TestACallerIsToldThatTheStoreIsBehind(t *testing.T) {
 	_, minted := f.LookUpMinted(t.Context(), "id")
 	_, resource := f.LookUpResource(t.Context(), "https://api")
 	_, issuer := f.LookUpIssuer(t.Context(), "github")
-	for what, err := range map[string]error{"client": client, "token": minted, "resource": resource, "issuer": issuer} {
+	_, vouching := f.LookUpIssuerOf(t.Context(), "https://idp.test")
+	for what, err := range map[string]error{"client": client, "token": minted, "resource": resource, "issuer": issuer, "issuer by its iss": vouching} {
 		if !errors.Is(err, watch.ErrRestored) {
 			t.Errorf("the look-up of a %s: %v", what, err)
 		}

@@ -127,6 +127,14 @@ func (f Federated) Binds() bool {
 	return f.Subject != "" || f.SubjectPrefix != "" || len(f.Claims) > 0
 }
 
+// maxTrustedIssuer bounds the issuer of an OAuth2TrustedIssuer.
+const maxTrustedIssuer = 255
+
+// MayBeIssuer reports whether a trusted issuer may have an iss at all.
+func MayBeIssuer(iss string) bool {
+	return len(iss) <= maxTrustedIssuer && strings.HasPrefix(iss, "https://")
+}
+
 // SameIssuer reports whether two issuers are one to most readers: they may differ by the case of
 // letters and by slashes at the end.
 func SameIssuer(a, b string) bool {

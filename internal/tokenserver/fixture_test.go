@@ -165,6 +165,17 @@ func (m *memory) LookUpIssuer(_ context.Context, name string) (*oauth2.TrustedIs
 	return m.issuersAtSource[name], m.failing
 }
 
+func (m *memory) LookUpIssuerOf(_ context.Context, iss string) (*oauth2.TrustedIssuer, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, issuer := range m.issuersAtSource {
+		if issuer.Issuer == iss {
+			return issuer, m.failing
+		}
+	}
+	return nil, m.failing
+}
+
 func (m *memory) LookUpResource(_ context.Context, identifier string) (*oauth2.Resource, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

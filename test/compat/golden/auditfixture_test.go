@@ -118,6 +118,10 @@ func (d *directoryOfTests) LookUpIssuer(_ context.Context, name string) (*oauth2
 	return d.issuers[name], d.failing
 }
 
+func (d *directoryOfTests) LookUpIssuerOf(_ context.Context, iss string) (*oauth2.TrustedIssuer, error) {
+	return d.TrustedIssuerOf(iss), d.failing
+}
+
 func (d *directoryOfTests) Minted(opaqueID string) oauth2.MintedRecord { return d.minted[opaqueID] }
 
 func (d *directoryOfTests) LookUpMinted(_ context.Context, opaqueID string) (oauth2.MintedRecord, error) {

@@ -39,3 +39,7 @@ func (d *directory) TrustedIssuerOf(iss string) *oauth2.TrustedIssuer {
 func (d *directory) LookUpIssuer(_ context.Context, name string) (*oauth2.TrustedIssuer, error) {
 	return d.TrustedIssuer(name), nil
 }
+
+func (d *directory) LookUpIssuerOf(_ context.Context, iss string) (*oauth2.TrustedIssuer, error) {
+	return d.TrustedIssuerOf(iss), nil
+}
