@@ -51,7 +51,8 @@ type graphAPI struct {
 	servers  []*graphClient // none are all of the namespace
 }
 
-// subjects are for whom a client acts: whether for a person, and whether by a token that it was sent.
+// subjects are for whom a client acts: whether for a person, and whether by a token that it was
+// sent.
 type subjects struct{ person, exchanged bool }
 
 type graphConsent struct {

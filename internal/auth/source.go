@@ -136,8 +136,8 @@ var table = [...]row{ //nolint:gochecknoglobals // a constant table
 	// The trusted issuer of a person refuses a token that is at most memoryLag old, or an
 	// identity assertion.
 	issuerRefused: {each: []int{perSubject, perPayer, clients}},
-	// No trusted issuer has the iss of an identity assertion. Records have the names of issuers,
-	// so a list answers it, which costs more than the record of a client.
+	// No trusted issuer has the iss of an identity assertion. Records have the names of
+	// issuers, so a list answers it, which costs more than the record of a client.
 	issuerUnknown: {each: []int{perSubject, perPayer, grants}},
 }
 

@@ -17,8 +17,8 @@ import (
 const MaxBearer = jws.MaxSize - len("Authorization: Bearer \r\n")
 
 const (
-	// longestHeader is the longest header of a token with the longest signatures, of RSA keys: a
-	// kid is a thumbprint.
+	// longestHeader is the longest header of a token with the longest signatures, of RSA keys:
+	// a kid is a thumbprint.
 	longestHeader  = `{"alg":"RS256","kid":"` + longestKeyID + `","typ":"` + TokenType + `"}`
 	longestKeyID   = "0123456789012345678901234567890123456789012"
 	longestTokenID = "0123456789012345678901" // 16 bytes in base64url
