@@ -45,8 +45,8 @@ type world struct {
 	// of reader.
 	reader, writer, twin caller
 	suspended            caller
-	// exchanged is a client with a token that it exchanged for one of reader, and person one with
-	// a token of a person.
+	// exchanged is a client with a token that it exchanged for one of reader, and person one
+	// with a token of a person.
 	exchanged, person caller
 }
 
@@ -86,8 +86,8 @@ func ordersAPI() oauth2.ObjectName {
 	return oauth2.ObjectName{Namespace: memory.Namespace, Name: "orders-api"}
 }
 
-// declare makes the audience of the proxies a resource, whose owner consents to clients that act for
-// others, and trusts an issuer for persons.
+// declare makes the audience of the proxies a resource, whose owner consents to clients that act
+// for others, and trusts an issuer for persons.
 func (w *world) declare() {
 	consents, name := []oauth2.Consent{{Namespaces: []string{web}, Scopes: []string{"read"}}}, ordersAPI()
 	w.hallpass.Declare(oauth2.Resource{
