@@ -5,6 +5,7 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/directory"
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
@@ -41,6 +43,17 @@ func TestAClientActsForAPersonUntilSheIsRevoked(t *testing.T) {
 	trusted := trusting("person-corp", issuer, v1alpha1.IssuerNamespaces{From: fromNamespace("person-web")})
 	trusted.Spec.Uses = []v1alpha1.IssuerUse{v1alpha1.IssuerPerson}
 	trust(t, trusted, v1alpha1.ReasonTrusted)
+	// a token server whose memory does not have the issuer yet
+	unread, err := directory.New(directory.Config{
+		REST: rightsOf(t, installation.TokenServerAccount), RegistryNamespace: installation.RegistryNamespace, Log: slog.New(slog.DiscardHandler),
+	})
+	must(t, err)
+	for iss, want := range map[string]string{issuer.URL: "person-corp", issuer.URL + "/": ""} {
+		found, err := unread.LookUpIssuerOf(t.Context(), iss)
+		if must(t, err); (found != nil) != (want != "") || found != nil && found.Name != want {
+			t.Errorf("the issuer %s is looked up as %+v", iss, found)
+		}
+	}
 	grant := grantTo("person-web", "call")
 	grant.Subjects = []v1alpha1.GrantSubject{v1alpha1.SubjectUser}
 	api := declare(t, "person-api", "api", v1alpha1.OAuth2ResourceSpec{Scopes: scopesNamed("call"), Grants: []v1alpha1.ResourceGrant{grant}}, v1alpha1.ReasonDeclared)
