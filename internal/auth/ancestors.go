@@ -17,6 +17,7 @@ import (
 func (v *view) ended(claims *oauth2.Claims, at time.Time) (oauth2.Reason, need) {
 	for i := range claims.Ancestors {
 		ancestor := claims.Ancestors[i].Claims()
+		ancestor.Actors = claims.Actors[i+1:]
 		if claims.Acting()&oauth2.ForUser != 0 {
 			ancestor.Subject = claims.Subject // all of a chain act for one person
 		}
@@ -30,16 +31,16 @@ func (v *view) ended(claims *oauth2.Claims, at time.Time) (oauth2.Reason, need) 
 		if v.Revocations().Revoked(*ancestor, record.Client.Namespace, at) {
 			return oauth2.ReasonTokenRevoked, need{}
 		}
-		if i < len(claims.Ancestors)-1 && !record.Client.GrantTypes.Has(oauth2.TokenExchange) {
-			return oauth2.ReasonGrantTypeNotAllowed, v.exchangerNeeded(ancestor, at)
+		if !ancestor.KeepsGrantType(record.Client) {
+			return oauth2.ReasonGrantTypeNotAllowed, v.grantTypeNeeded(ancestor, at)
 		}
 	}
 	return "", need{}
 }
 
-// exchangerNeeded is the client of an ancestor that may not exchange by memory. If the ancestor is
-// young, the replica that issued it may have had a newer record.
-func (v *view) exchangerNeeded(ancestor *oauth2.Claims, at time.Time) need {
+// grantTypeNeeded is the client of an ancestor that lacks the grant type by memory. If the ancestor
+// is young, the replica that issued it may have had a newer record.
+func (v *view) grantTypeNeeded(ancestor *oauth2.Claims, at time.Time) need {
 	if at.Sub(ancestor.IssuedAt) > memoryLag {
 		return need{}
 	}

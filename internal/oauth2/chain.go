@@ -63,6 +63,18 @@ func (c *Chain) acting() Acting {
 // for the client itself.
 func (c *Claims) Exchanged() bool { return len(c.Actors) > 0 }
 
+// KeepsGrantType reports whether the client of the token still has the grant type by which it got
+// the token. It may have got a token for itself by any.
+func (c *Claims) KeepsGrantType(client *Client) bool {
+	switch {
+	case c.Exchanged():
+		return client.GrantTypes.Has(TokenExchange)
+	case c.forPerson():
+		return client.GrantTypes.Has(JWTBearer)
+	}
+	return true
+}
+
 // soundChain reports whether subject, actors and ancestors are those of a token that Hallpass
 // issues: either the client acts for itself or for a person, or it is the latest actor, each
 // ancestor was issued to the actor before, and the first one to the subject, unless that is a

@@ -255,10 +255,10 @@ func (r *Resource) lifetime(client *Client) time.Duration {
 
 // Restrict returns the claims of a valid token with the scopes that the client is still granted, so
 // that a withdrawn consent takes effect before the token expires. It returns the reason if none is
-// left, or the audience is gone, and for an exchanged token if the client no longer has the grant
-// type.
+// left, or the audience is gone, and for a token of a person or an exchanged one if the client no
+// longer has the grant type.
 func (i Issuer) Restrict(claims *Claims, client *Client, resources Resources) (*Claims, Reason) {
-	if claims.Exchanged() && !client.GrantTypes.Has(TokenExchange) {
+	if !claims.KeepsGrantType(client) {
 		return nil, ReasonGrantTypeNotAllowed
 	}
 	has, ok := claims.grantedNow(client, i.NamespaceAudience(client.Namespace), resources)

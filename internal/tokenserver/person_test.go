@@ -171,8 +171,9 @@ func TestWhatEndsATokenOfAPerson(t *testing.T) {
 		"the consent is for exchanged tokens": func(w companyWorld) {
 			api(w).Exchanged, api(w).ExchangedUsers, api(w).Users = api(w).Users, api(w).Users, nil
 		},
-		"the client is suspended":              func(w companyWorld) { w.dir.known[reporting].Owner.Suspended = true },
-		"the tokens of the client are revoked": func(w companyWorld) { w.dir.known[reporting].Owner.RevokedBefore = w.now },
+		"the client has not the grant type any more": func(w companyWorld) { w.dir.known[reporting].Client.GrantTypes = oauth2.TokenExchange },
+		"the client is suspended":                    func(w companyWorld) { w.dir.known[reporting].Owner.Suspended = true },
+		"the tokens of the client are revoked":       func(w companyWorld) { w.dir.known[reporting].Owner.RevokedBefore = w.now },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newCompany(t)
@@ -469,6 +470,15 @@ func TestATokenOfAPersonIsPassedOn(t *testing.T) {
 		t.Error("it is good while the client that the person was brought to may not use the issuer")
 	}
 	w.trusted.Delegations[0].Namespaces = []string{"shop"}
+	first := w.dir.known[reporting].Client
+	first.GrantTypes = oauth2.TokenExchange
+	if read() != "" {
+		t.Error("it is good after the client that the person was brought to lost the grant type")
+	}
+	first.GrantTypes = oauth2.JWTBearer
+	if read() != employee {
+		t.Error("it is not good again")
+	}
 	stock.ExchangedUsers = nil
 	if read() != "" {
 		t.Error("it is good after the consent was withdrawn")
