@@ -183,7 +183,11 @@ func ancestor(client string) map[string]any {
 	return map[string]any{"jti": "jti of " + client, "client_id": client, "client_uid": "uid of " + client, "kid": "one", "iat": time.Now().Unix()}
 }
 
-func TestForWhomATokenMayAct(t *testing.T) {
+// Time stands still: a token that was made a second after its ancestors would outlive them.
+func TestForWhomATokenMayAct(t *testing.T) { synctest.Test(t, checkForWhomATokenMayAct) }
+
+func checkForWhomATokenMayAct(t *testing.T) {
+	t.Helper()
 	person := map[string]any{"sub": "user:corp:U019:x", "sub_type": "user"}
 	act := map[string]any{"sub": "shop.reporting", "act": map[string]any{"sub": "shop.gateway"}}
 	from := []any{ancestor("shop.gateway"), ancestor("shop.frontend")}
