@@ -134,6 +134,7 @@ func (f Federation) readIdentity(payload []byte, issuer *TrustedIssuer, client *
 	subject, subjectErr := claims.String("sub")
 	person, personErr := NewPerson(issuer.Name, subject)
 	_, bound := claims["cnf"]
+	_, detailed := claims["authorization_details"]
 	switch {
 	case issuerErr != nil, named != issuer.Issuer:
 		return Identity{}, refuseIdentity(ReasonWrongAssertion, "its iss is that of another issuer")
@@ -147,6 +148,8 @@ func (f Federation) readIdentity(payload []byte, issuer *TrustedIssuer, client *
 		return Identity{}, refuseIdentity(ReasonNotAllowedByIssuer, "no entry of namespaces of its OAuth2TrustedIssuer for this client has its sub and its claims")
 	case bound:
 		return Identity{}, refuseIdentity(ReasonWrongClaim, "it is bound to a key (cnf), and such assertions are not supported")
+	case detailed: // they may allow less than its scopes: RFC 9396
+		return Identity{}, refuseIdentity(ReasonWrongClaim, "it has authorization_details, and such assertions are not supported")
 	}
 	once, err := readIdentityTimes(claims, issuer, now)
 	if err != nil {
@@ -158,13 +161,37 @@ func (f Federation) readIdentity(payload []byte, issuer *TrustedIssuer, client *
 }
 
 // admits reports whether a delegation lets the clients of a namespace use a JWT. The subject of a
-// person is unique within a tenant, if its issuer has several: then an entry has to name the one.
+// person is unique within a tenant, if its issuer has several: then all entries that name a tenant
+// have to name the same one, and the one that admits the JWT has to be one of them. Two persons
+// would have one sub otherwise.
 func (t *TrustedIssuer) admits(namespace, subject string, claims strictjson.Object) bool {
-	_, ofTenant := claims["tenant"]
+	_, ofTenant := claims[tenantClaim]
+	if ofTenant && !t.hasOneTenant() {
+		return false
+	}
 	return slices.ContainsFunc(t.Delegations, func(d Delegation) bool {
-		isTenant := func(r RequiredClaim) bool { return r.Name == "tenant" && len(r.Values) == 1 }
 		return d.admits(namespace, subject, claims) && (!ofTenant || slices.ContainsFunc(d.Claims, isTenant))
 	})
+}
+
+// tenantClaim is the claim that names the tenant of an issuer which has several.
+const tenantClaim = "tenant"
+
+func isTenant(r RequiredClaim) bool { return r.Name == tenantClaim }
+
+// hasOneTenant reports whether the delegations name one tenant in all.
+func (t *TrustedIssuer) hasOneTenant() bool {
+	tenants := map[string]bool{}
+	for _, d := range t.Delegations {
+		for _, required := range d.Claims {
+			if isTenant(required) {
+				for _, tenant := range required.Values {
+					tenants[tenant] = true
+				}
+			}
+		}
+	}
+	return len(tenants) == 1
 }
 
 // readIdentityTimes checks the times of an identity assertion, and the jti by which it is used up.

@@ -204,12 +204,13 @@ func TestAnIdentityAssertionIsRefused(t *testing.T) {
 	grant := func(reason oauth2.Reason, change map[string]any) refusal {
 		return refusal{assertion: func(w companyWorld) string { return w.vouch(w.signer, oauth2.IdentityAssertionType, change) }, reason: reason}
 	}
-	after := func(reason oauth2.Reason, change func(companyWorld)) refusal {
+	afterWith := func(reason oauth2.Reason, claims map[string]any, change func(companyWorld)) refusal {
 		return refusal{assertion: func(w companyWorld) string {
 			change(w)
-			return w.vouch(w.signer, oauth2.IdentityAssertionType, nil)
+			return w.vouch(w.signer, oauth2.IdentityAssertionType, claims)
 		}, reason: reason}
 	}
+	after := func(reason oauth2.Reason, change func(companyWorld)) refusal { return afterWith(reason, nil, change) }
 	asking := func(code oauth2.ErrorCode, reason oauth2.Reason, change map[string]any, changes url.Values) refusal {
 		r := grant(reason, change)
 		r.code, r.changes = code, changes
@@ -230,34 +231,44 @@ func TestAnIdentityAssertionIsRefused(t *testing.T) {
 			w.trusted.Issuer = clusterIssuer
 			return w.vouch(w.signer, oauth2.IdentityAssertionType, map[string]any{"iss": clusterIssuer})
 		}, reason: oauth2.ReasonOwnIssuer},
-		"of an issuer for clients alone":          after(oauth2.ReasonNotAllowedByIssuer, func(w companyWorld) { w.trusted.Uses = 0 }),
-		"of an issuer of other namespaces":        after(oauth2.ReasonNotAllowedByIssuer, func(w companyWorld) { w.trusted.Delegations[0].Namespaces = []string{"orders"} }),
-		"of a suspended issuer":                   after(oauth2.ReasonIssuerSuspended, func(w companyWorld) { w.trusted.Suspended = true }),
-		"of an issuer whose keys are old":         after(oauth2.ReasonKeysStale, func(w companyWorld) { w.trusted.KeysUntil = w.now }),
-		"by an algorithm that is not listed":      after(oauth2.ReasonAssertionKeyUnknown, func(w companyWorld) { w.trusted.Algorithms = []jws.Algorithm{jws.RS256} }),
-		"signed by another key":                   {assertion: func(w companyWorld) string { return w.vouch(other, oauth2.IdentityAssertionType, nil) }, reason: oauth2.ReasonAssertionKeyUnknown},
-		"with a signature that is changed":        {assertion: func(w companyWorld) string { return broken(w.vouch(w.signer, oauth2.IdentityAssertionType, nil)) }, reason: oauth2.ReasonWrongAssertion},
-		"of another client":                       grant(oauth2.ReasonWrongClaim, map[string]any{"client_id": billing}),
-		"of no client":                            grant(oauth2.ReasonWrongClaim, map[string]any{"client_id": nil}),
-		"of several clients":                      grant(oauth2.ReasonWrongClaim, map[string]any{"client_id": []string{reporting}}),
-		"for another audience":                    grant(oauth2.ReasonAssertionAudience, map[string]any{"aud": "https://other.test"}),
-		"for two audiences":                       grant(oauth2.ReasonAssertionAudience, map[string]any{"aud": []string{testIssuer, "https://other.test"}}),
-		"for no audience":                         grant(oauth2.ReasonAssertionAudience, map[string]any{"aud": nil}),
-		"without a subject":                       grant(oauth2.ReasonWrongSubject, map[string]any{"sub": nil}),
-		"with an empty subject":                   grant(oauth2.ReasonWrongSubject, map[string]any{"sub": ""}),
-		"with a subject of spaces":                grant(oauth2.ReasonWrongSubject, map[string]any{"sub": "x y"}),
-		"with a subject that is too long":         grant(oauth2.ReasonWrongSubject, map[string]any{"sub": strings.Repeat("x", 256)}),
-		"with a subject that is a number":         grant(oauth2.ReasonWrongSubject, map[string]any{"sub": 7}),
-		"with a subject in act alone":             grant(oauth2.ReasonWrongSubject, map[string]any{"sub": nil, "act": map[string]any{"sub": "00u1:x"}}),
-		"without a jti":                           grant(oauth2.ReasonWrongAssertion, map[string]any{"jti": nil}),
-		"with a jti that is too long":             grant(oauth2.ReasonWrongAssertion, map[string]any{"jti": strings.Repeat("j", 257)}),
-		"without exp":                             grant(oauth2.ReasonWrongAssertion, map[string]any{"exp": nil}),
-		"without iat":                             grant(oauth2.ReasonWrongAssertion, map[string]any{"iat": nil}),
-		"of six minutes":                          grant(oauth2.ReasonAssertionTooLong, map[string]any{"exp": seconds(6 * time.Minute)}),
-		"that has expired":                        grant(oauth2.ReasonAssertionExpired, map[string]any{"iat": seconds(-6 * time.Minute), "exp": seconds(-2 * time.Minute)}),
-		"from the future":                         grant(oauth2.ReasonAssertionExpired, map[string]any{"iat": seconds(2 * time.Minute), "exp": seconds(4 * time.Minute)}),
-		"not yet valid":                           grant(oauth2.ReasonAssertionExpired, map[string]any{"nbf": seconds(2 * time.Minute)}),
-		"that is bound to a key":                  grant(oauth2.ReasonWrongClaim, map[string]any{"cnf": map[string]any{"jkt": "x"}}),
+		"of an issuer for clients alone":     after(oauth2.ReasonNotAllowedByIssuer, func(w companyWorld) { w.trusted.Uses = 0 }),
+		"of an issuer of other namespaces":   after(oauth2.ReasonNotAllowedByIssuer, func(w companyWorld) { w.trusted.Delegations[0].Namespaces = []string{"orders"} }),
+		"of a suspended issuer":              after(oauth2.ReasonIssuerSuspended, func(w companyWorld) { w.trusted.Suspended = true }),
+		"of an issuer whose keys are old":    after(oauth2.ReasonKeysStale, func(w companyWorld) { w.trusted.KeysUntil = w.now }),
+		"by an algorithm that is not listed": after(oauth2.ReasonAssertionKeyUnknown, func(w companyWorld) { w.trusted.Algorithms = []jws.Algorithm{jws.RS256} }),
+		"signed by another key":              {assertion: func(w companyWorld) string { return w.vouch(other, oauth2.IdentityAssertionType, nil) }, reason: oauth2.ReasonAssertionKeyUnknown},
+		"with a signature that is changed":   {assertion: func(w companyWorld) string { return broken(w.vouch(w.signer, oauth2.IdentityAssertionType, nil)) }, reason: oauth2.ReasonWrongAssertion},
+		"of another client":                  grant(oauth2.ReasonWrongClaim, map[string]any{"client_id": billing}),
+		"of no client":                       grant(oauth2.ReasonWrongClaim, map[string]any{"client_id": nil}),
+		"of several clients":                 grant(oauth2.ReasonWrongClaim, map[string]any{"client_id": []string{reporting}}),
+		"for another audience":               grant(oauth2.ReasonAssertionAudience, map[string]any{"aud": "https://other.test"}),
+		"for two audiences":                  grant(oauth2.ReasonAssertionAudience, map[string]any{"aud": []string{testIssuer, "https://other.test"}}),
+		"for no audience":                    grant(oauth2.ReasonAssertionAudience, map[string]any{"aud": nil}),
+		"without a subject":                  grant(oauth2.ReasonWrongSubject, map[string]any{"sub": nil}),
+		"with an empty subject":              grant(oauth2.ReasonWrongSubject, map[string]any{"sub": ""}),
+		"with a subject of spaces":           grant(oauth2.ReasonWrongSubject, map[string]any{"sub": "x y"}),
+		"with a subject that is too long":    grant(oauth2.ReasonWrongSubject, map[string]any{"sub": strings.Repeat("x", 256)}),
+		"with a subject that is a number":    grant(oauth2.ReasonWrongSubject, map[string]any{"sub": 7}),
+		"with a subject in act alone":        grant(oauth2.ReasonWrongSubject, map[string]any{"sub": nil, "act": map[string]any{"sub": "00u1:x"}}),
+		"without a jti":                      grant(oauth2.ReasonWrongAssertion, map[string]any{"jti": nil}),
+		"with a jti that is too long":        grant(oauth2.ReasonWrongAssertion, map[string]any{"jti": strings.Repeat("j", 257)}),
+		"without exp":                        grant(oauth2.ReasonWrongAssertion, map[string]any{"exp": nil}),
+		"without iat":                        grant(oauth2.ReasonWrongAssertion, map[string]any{"iat": nil}),
+		"of six minutes":                     grant(oauth2.ReasonAssertionTooLong, map[string]any{"exp": seconds(6 * time.Minute)}),
+		"that has expired":                   grant(oauth2.ReasonAssertionExpired, map[string]any{"iat": seconds(-6 * time.Minute), "exp": seconds(-2 * time.Minute)}),
+		"from the future":                    grant(oauth2.ReasonAssertionExpired, map[string]any{"iat": seconds(2 * time.Minute), "exp": seconds(4 * time.Minute)}),
+		"not yet valid":                      grant(oauth2.ReasonAssertionExpired, map[string]any{"nbf": seconds(2 * time.Minute)}),
+		"that is bound to a key":             grant(oauth2.ReasonWrongClaim, map[string]any{"cnf": map[string]any{"jkt": "x"}}),
+		"with authorization_details":         grant(oauth2.ReasonWrongClaim, map[string]any{"authorization_details": []any{map[string]any{"type": "x"}}}),
+		"of a tenant beside that of another entry": afterWith(oauth2.ReasonNotAllowedByIssuer, map[string]any{"tenant": "t-1"}, func(w companyWorld) {
+			w.trusted.Delegations[0].Claims = []oauth2.RequiredClaim{{Name: "tenant", Values: []string{"t-1"}}}
+			w.trusted.Delegations = append(w.trusted.Delegations, oauth2.Delegation{
+				Namespaces: []string{"orders"}, Claims: []oauth2.RequiredClaim{{Name: "tenant", Values: []string{"t-2"}}},
+			})
+		}),
+		"of a tenant of two of one entry": afterWith(oauth2.ReasonNotAllowedByIssuer, map[string]any{"tenant": "t-1"}, func(w companyWorld) {
+			w.trusted.Delegations[0].Claims = []oauth2.RequiredClaim{{Name: "tenant", Values: []string{"t-1", "t-2"}}}
+		}),
 		"of a tenant that no entry names":         grant(oauth2.ReasonNotAllowedByIssuer, map[string]any{"tenant": "t-1"}),
 		"with a scope that is a list":             grant(oauth2.ReasonWrongClaim, map[string]any{"scope": []string{"orders.read"}}),
 		"with a resource that is a number":        grant(oauth2.ReasonWrongClaim, map[string]any{"resource": 7}),
