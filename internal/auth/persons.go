@@ -72,8 +72,11 @@ func (v *view) personDenial(claims *oauth2.Claims, client *oauth2.Client, at tim
 	}
 	namespace := client.Namespace
 	if first := len(claims.Ancestors) - 1; first >= 0 {
-		// ended has found the record
-		namespace = v.recordOf(claims.Ancestors[first].Claims()).Client.Namespace
+		known := v.recordOf(claims.Ancestors[first].Claims()).Client
+		if known == nil { // memory has lost it since ended found it
+			return oauth2.ReasonUnknownClient, need{}
+		}
+		namespace = known.Namespace
 	}
 	denial = v.issuer(person.Issuer).PersonDenial(namespace, person.Subject)
 	if denial != "" && at.Sub(claims.IssuedAt) <= memoryLag {
