@@ -96,7 +96,7 @@ func (r *Record) detached() Record {
 	d, trail := *r, &r.Trail
 	d.span = noop.Span{}
 	d.CallerID, d.Source, d.ForwardedFor = strings.Clone(r.CallerID), strings.Clone(r.Source), strings.Clone(r.ForwardedFor)
-	d.SourceAddress, d.ForwardedAddress = strings.Clone(r.SourceAddress), strings.Clone(r.ForwardedAddress)
+	d.SourceAddress, d.ForwardedAddress, d.subject = strings.Clone(r.SourceAddress), strings.Clone(r.ForwardedAddress), strings.Clone(r.subject)
 	short := func(value string) string { return strings.Clone(repeated(value)) }
 	d.Trail = auth.Trail{
 		ClientID: short(r.clientID()), Method: trail.Method, Credential: short(trail.Credential), TokenID: short(trail.TokenID),

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -269,5 +270,16 @@ func TestALineRepeatsLittleOfARequest(t *testing.T) {
 	}
 	if got := lines[2]["client_id"]; got != proven.ClientID {
 		t.Errorf("a client that authenticated is named %q", got)
+	}
+}
+
+// A record that waits for its line has short strings of its own: those of the request may be parts
+// of a long token.
+func TestARecordThatWaitsHasItsOwnSubject(t *testing.T) {
+	token := strings.Repeat("x", 8<<10) + "user:corp:U1"
+	r := Record{subject: token[8<<10:]}
+	kept := r.detached().subject
+	if kept != r.subject || unsafe.StringData(kept) == unsafe.StringData(r.subject) {
+		t.Errorf("the subject %q is a part of the token", kept)
 	}
 }
