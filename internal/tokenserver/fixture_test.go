@@ -370,22 +370,37 @@ func (w *world) post(id string) string {
 	return "client_id=" + id + "&client_secret=" + url.QueryEscape(w.secrets[id])
 }
 
-// auditLog is written to by many requests at once, and read when they are done.
+// auditLog has the audit lines and the log. Requests and the journal write at any time.
 type auditLog struct {
-	mu sync.Mutex
-	bytes.Buffer
+	mu   sync.Mutex
+	text bytes.Buffer
 }
 
 func (l *auditLog) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.Buffer.Write(line)
+	return l.text.Write(line)
 }
 
-// lastAudit is the last audit line.
+func (l *auditLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func (l *auditLog) Reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text.Reset()
+}
+
+// lastAudit is the last audit line. Only these have an outcome.
 func (w *world) lastAudit() map[string]any {
 	w.t.Helper()
-	lines := strings.Split(strings.TrimSpace(w.audit.String()), "\n")
+	lines := slices.DeleteFunc(strings.Split(w.audit.String(), "\n"), func(line string) bool { return !strings.Contains(line, `"outcome":`) })
+	if len(lines) == 0 {
+		w.t.Fatal("there is no audit line")
+	}
 	var line map[string]any
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &line); err != nil {
 		w.t.Fatalf("audit line %q: %v", lines[len(lines)-1], err)

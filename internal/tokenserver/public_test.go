@@ -227,7 +227,7 @@ func TestKeysAndMetadataAreCountedAndNotAudited(t *testing.T) {
 	w := newWorld(t)
 	w.do(call{method: http.MethodGet, path: oauth2.JWKSPath})
 	w.do(call{method: http.MethodGet, path: oauth2.MetadataPath})
-	if w.audit.Len() > 0 {
+	if w.audit.String() != "" {
 		t.Error("audited:", w.audit)
 	}
 }

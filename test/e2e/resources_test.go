@@ -394,7 +394,7 @@ func TestTheAPIServerRefusesBadResourcesAndPolicies(t *testing.T) {
 		"a grant from nowhere":                 {Scopes: scope, Grants: []v1alpha1.ResourceGrant{{Scopes: []v1alpha1.Scope{"s"}}}},
 		"a grant from names and by selector":   {Scopes: scope, Grants: []v1alpha1.ResourceGrant{{Scopes: []v1alpha1.Scope{"s"}, From: v1alpha1.GrantSource{Namespaces: []v1alpha1.NamespaceName{"shop"}, NamespaceSelector: v1alpha1.LabelMatch{MatchLabels: map[string]v1alpha1.LabelValue{"a": "b"}}}}}},
 		"a grant from an impossible namespace": {Scopes: scope, Grants: []v1alpha1.ResourceGrant{grantTo("shop.reporting", "s")}},
-		"a grant for people":                   {Scopes: scope, Grants: []v1alpha1.ResourceGrant{grantFor("User")}},
+		"a grant for an unknown subject":       {Scopes: scope, Grants: []v1alpha1.ResourceGrant{grantFor("Person")}},
 		"a grant for a subject twice":          {Scopes: scope, Grants: []v1alpha1.ResourceGrant{grantFor("Client", "Client")}},
 		"a thousand grants":                    {Scopes: scope, Grants: many},
 		"a lifetime of a day":                  {TokenLifetime: "24h"},
