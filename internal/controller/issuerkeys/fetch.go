@@ -10,25 +10,16 @@ package issuerkeys
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
-	"time"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/jws"
-)
-
-// The bounds of one document.
-const (
-	timeout    = 5 * time.Second
-	maxHeaders = 16 << 10
-	// maxAddresses is how many addresses of a name are tried.
-	maxAddresses = 4
+	"github.com/hallpass-dev/hallpass/internal/outbound"
 )
 
 // Error is why keys were not fetched.
@@ -58,11 +49,7 @@ type Source struct {
 }
 
 // Fetcher fetches keys. Its zero value does so by the network of the process.
-type Fetcher struct {
-	// Resolve returns the addresses of a name, and Dial connects to one of them.
-	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
-	Dial    func(ctx context.Context, network, address string) (net.Conn, error)
-}
+type Fetcher struct{ outbound.Network }
 
 // Fetch fetches the keys of an issuer. An error is an *Error.
 func (f Fetcher) Fetch(ctx context.Context, source Source) (jws.KeySet, error) {
@@ -87,73 +74,13 @@ func (f Fetcher) Fetch(ctx context.Context, source Source) (jws.KeySet, error) {
 	return ParseKeys(document)
 }
 
-// client makes the client for one source. Connections are not kept: what is fetched next is a
-// minute away.
+// client makes the client for one source.
 func (f Fetcher) client(source Source) (*http.Client, error) {
-	var roots *x509.CertPool
-	if len(source.CABundle) > 0 {
-		if roots = x509.NewCertPool(); !roots.AppendCertsFromPEM(source.CABundle) {
-			return nil, &Error{Reason: v1alpha1.ReasonKeysNotFetched, What: "spec.caBundle has no certificate in PEM", Endless: true}
-		}
+	client, err := f.Client(source.CABundle, source.Allowed)
+	if err != nil {
+		return nil, &Error{Reason: v1alpha1.ReasonKeysNotFetched, What: "spec.caBundle has no certificate in PEM", Endless: true}
 	}
-	return &http.Client{
-		Timeout: timeout,
-		Transport: &http.Transport{
-			DialContext:            f.dialer(source.Allowed),
-			TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-			DisableKeepAlives:      true,
-			DisableCompression:     true,
-			MaxResponseHeaderBytes: maxHeaders,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}, nil
-}
-
-// dialer connects to an address that was checked, and to no other one: a name that resolves to
-// another address the next time has no effect.
-func (f Fetcher) dialer(allowed []netip.Prefix) func(ctx context.Context, network, address string) (net.Conn, error) {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		host, port, err := net.SplitHostPort(address)
-		if err != nil {
-			return nil, notFetched("the address has no host")
-		}
-		addresses, err := f.resolve(ctx, host)
-		if err != nil || len(addresses) == 0 {
-			return nil, notFetched("the name of its host could not be resolved")
-		}
-		for _, a := range addresses {
-			if !MayDial(a, allowed) {
-				return nil, &Error{
-					Reason: v1alpha1.ReasonAddressNotAllowed, Endless: true,
-					What: "the name of its host resolves to an address that is not public and not in spec.allowedCIDRs",
-				}
-			}
-		}
-		for _, a := range addresses[:min(len(addresses), maxAddresses)] {
-			var conn net.Conn
-			if conn, err = f.dial(ctx, network, net.JoinHostPort(a.Unmap().String(), port)); err == nil {
-				return conn, nil
-			}
-		}
-		return nil, notFetched("its host could not be connected to")
-	}
-}
-
-func (f Fetcher) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
-	if address, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{address}, nil
-	}
-	if f.Resolve != nil {
-		return f.Resolve(ctx, host)
-	}
-	return net.DefaultResolver.LookupNetIP(ctx, "ip", host) //nolint:wrapcheck // the caller names what failed
-}
-
-func (f Fetcher) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if f.Dial != nil {
-		return f.Dial(ctx, network, address)
-	}
-	return new(net.Dialer).DialContext(ctx, network, address) //nolint:wrapcheck // the caller names what failed
+	return client, nil
 }
 
 // get fetches one document.
@@ -187,8 +114,16 @@ func get(ctx context.Context, client *http.Client, address, what string) ([]byte
 
 // explain names the cause of an error without what the other side has sent.
 func explain(err error, what string) *Error {
-	if own, ok := errors.AsType[*Error](err); ok {
-		return own
+	switch {
+	case errors.Is(err, outbound.ErrNotResolved):
+		return notFetched("the name of its host could not be resolved")
+	case errors.Is(err, outbound.ErrNotConnected):
+		return notFetched("its host could not be connected to")
+	case errors.Is(err, outbound.ErrNotAllowed):
+		return &Error{
+			Reason: v1alpha1.ReasonAddressNotAllowed, Endless: true,
+			What: "the name of its host resolves to an address that is not public and not in spec.allowedCIDRs",
+		}
 	}
 	var network net.Error
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
@@ -196,7 +131,7 @@ func explain(err error, what string) *Error {
 	case untrusted:
 		return notFetched("the certificate of the host of %s is not trusted, is for another name or has expired; spec.caBundle has the authorities", what)
 	case errors.As(err, &network) && network.Timeout(), errors.Is(err, context.DeadlineExceeded):
-		return notFetched("the request for %s took longer than %s", what, timeout)
+		return notFetched("the request for %s took longer than %s", what, outbound.Timeout)
 	}
 	return notFetched("the request for %s was not answered as HTTPS", what)
 }

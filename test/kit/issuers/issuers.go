@@ -29,6 +29,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/internal/controller/issuerkeys"
 	"github.com/hallpass-dev/hallpass/internal/jws"
+	"github.com/hallpass-dev/hallpass/internal/outbound"
 )
 
 // Network is the names and the addresses of issuers. Its zero value has none.
@@ -40,7 +41,22 @@ type Network struct {
 
 // Fetcher fetches keys in the network.
 func (n *Network) Fetcher() issuerkeys.Fetcher {
-	return issuerkeys.Fetcher{Resolve: n.resolve, Dial: n.dial}
+	return issuerkeys.Fetcher{Network: n.Outbound()}
+}
+
+// Outbound connects in the network.
+func (n *Network) Outbound() outbound.Network {
+	return outbound.Network{Resolve: n.resolve, Dial: n.dial}
+}
+
+// Add gives a host a public address, at which a local one answers.
+func (n *Network) Add(host, local string) { n.add(host, local) }
+
+// Local is the local address that answers for a host.
+func (n *Network) Local(host string) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.local[n.hosts[host]]
 }
 
 var errUnknown = errors.New("no such host")

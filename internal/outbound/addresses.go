@@ -1,7 +1,7 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package issuerkeys
+package outbound
 
 import (
 	"net/netip"
