@@ -6,12 +6,10 @@ package audit
 import (
 	"net/http"
 	"net/netip"
-	"slices"
 	"strings"
-)
 
-// maxHops bounds how many proxies of one request are read.
-const maxHops = 16
+	"github.com/hallpass-dev/hallpass/internal/budget"
+)
 
 // forwardedFor is the source that a request came from by the X-Forwarded-For of trusted proxies, or
 // "", and its whole address as sourceOf returns it. Each proxy adds the address that it was called
@@ -36,37 +34,7 @@ func (a *Auditor) Forwarded(r *http.Request) netip.Prefix {
 
 // forwardedAddress is the address that forwardedFor and Forwarded return the source of.
 func (a *Auditor) forwardedAddress(remoteAddr string, headers []string) netip.Addr {
-	if len(a.TrustedProxies) == 0 || len(headers) == 0 {
-		return netip.Addr{}
-	}
-	hop, err := netip.ParseAddrPort(remoteAddr)
-	if err != nil || !a.trusts(hop.Addr()) {
-		return netip.Addr{}
-	}
-	looked := 0
-	for _, header := range slices.Backward(headers) {
-		for header != "" {
-			last := header
-			if comma := strings.LastIndexByte(header, ','); comma >= 0 {
-				header, last = header[:comma], header[comma+1:]
-			} else {
-				header = ""
-			}
-			address, err := netip.ParseAddr(strings.TrimSpace(last))
-			if looked++; err != nil || looked > maxHops {
-				return netip.Addr{}
-			}
-			if !a.trusts(address) {
-				return address
-			}
-		}
-	}
-	return netip.Addr{}
-}
-
-func (a *Auditor) trusts(address netip.Addr) bool {
-	address = address.Unmap().WithZone("")
-	return slices.ContainsFunc(a.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(address) })
+	return budget.Proxies(a.TrustedProxies).Caller(remoteAddr, headers)
 }
 
 // peer is the source that a connection comes from, and its whole address as sourceOf returns it.

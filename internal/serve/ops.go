@@ -24,6 +24,7 @@ type Memory interface {
 
 // Ops are the dependencies of the operations port, which is for probes and for Prometheus.
 type Ops struct {
+	// Memory is nil for a process that has none: it is ready as soon as it listens.
 	Memory Memory
 	// Metrics answers /metrics.
 	Metrics http.Handler
@@ -52,7 +53,7 @@ func (o Ops) Public(next http.Handler) http.Handler {
 			return
 		}
 		w.Header().Set("Cache-Control", "no-store")
-		if o.Stopping.Load() || o.Memory.Ready() != nil {
+		if o.Stopping.Load() || o.memoryReady() != nil {
 			http.Error(w, "not ready", http.StatusServiceUnavailable)
 			return
 		}
@@ -61,7 +62,7 @@ func (o Ops) Public(next http.Handler) http.Handler {
 }
 
 func (o Ops) ready(w http.ResponseWriter, r *http.Request) {
-	err := o.Memory.Ready()
+	err := o.memoryReady()
 	if o.Stopping.Load() {
 		err = errors.New("the server is stopping")
 	}
@@ -69,10 +70,17 @@ func (o Ops) ready(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	if r.URL.Query().Has("verbose") {
+	if o.Memory != nil && r.URL.Query().Has("verbose") {
 		_, _ = fmt.Fprintln(w, freshness(o.Memory))
 	}
 	_, _ = w.Write([]byte("ok\n"))
+}
+
+func (o Ops) memoryReady() error {
+	if o.Memory == nil {
+		return nil
+	}
+	return o.Memory.Ready() //nolint:wrapcheck // it says why requests cannot be answered
 }
 
 // freshness describes the age of the memory for humans.

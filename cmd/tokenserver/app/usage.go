@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"os"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/internal/directory"
 	"github.com/hallpass-dev/hallpass/internal/reporter"
+	"github.com/hallpass-dev/hallpass/internal/serve"
 	"github.com/hallpass-dev/hallpass/internal/usage"
 )
 
@@ -28,10 +28,10 @@ func usageFlags(flags *flag.FlagSet, o *Options) {
 		"how often to write down which clients were used; with many clients each is reported less often")
 	flags.Func("trusted-proxy",
 		"address, or range such as 10.0.0.0/8, of a proxy whose X-Forwarded-For is believed in audit lines, events and budgets; may be repeated",
-		prefixes(&o.TrustedProxies))
+		serve.Prefixes(&o.TrustedProxies))
 	flags.Func("own-prefix",
 		"range of this installation, such as that of its pods, in which each address is a source of its own; elsewhere a /64 of IPv6 is one, and networks share limits; may be repeated",
-		prefixes(&o.OwnPrefixes))
+		serve.Prefixes(&o.OwnPrefixes))
 	flags.Func("audit-person-key-file",
 		"file with a random key of 32 bytes or more: audit lines and traces then have a keyed hash (HMAC-SHA256) in the place of the subject of a person; "+
 			"the same key at each replica gives the same hash", func(file string) (err error) {
@@ -54,27 +54,6 @@ func readPersonKey(file string) ([]byte, error) {
 		return nil, fmt.Errorf("%s has %d bytes; write %d random bytes or more, such as by: head -c 32 /dev/urandom", file, len(key), minPersonKey)
 	}
 	return key, nil
-}
-
-// prefixes adds the values of a flag to a list.
-func prefixes(list *[]netip.Prefix) func(string) error {
-	return func(value string) error {
-		prefix, err := parsePrefix(value)
-		*list = append(*list, prefix)
-		return err
-	}
-}
-
-// parsePrefix reads an address, or a range of addresses.
-func parsePrefix(value string) (netip.Prefix, error) {
-	if address, err := netip.ParseAddr(value); err == nil && address.Zone() == "" {
-		return netip.PrefixFrom(address.Unmap(), address.Unmap().BitLen()), nil
-	}
-	prefix, err := netip.ParsePrefix(value)
-	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("%q is neither an address nor a range such as 10.0.0.0/8", value)
-	}
-	return prefix.Masked(), nil
 }
 
 // reporting writes down what the server saw of the use of clients.
