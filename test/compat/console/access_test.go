@@ -5,12 +5,8 @@ package console_test
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -23,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/test/kit/axe"
 	"github.com/hallpass-dev/hallpass/test/kit/golden"
 )
 
@@ -89,43 +86,10 @@ func pages(shop, orders string) []pageOf {
 	}
 }
 
-// axe is the source of axe-core, which npm installs once into the user's cache.
-func axe(t *testing.T) string {
-	t.Helper()
-	cache, err := os.UserCacheDir()
-	must(t, err)
-	sum := sha256.New()
-	for _, file := range []string{"package.json", "package-lock.json"} {
-		text, err := os.ReadFile(filepath.Join("axe", file))
-		must(t, err)
-		sum.Write(text)
-	}
-	dir := filepath.Join(cache, "hallpass", "tools", fmt.Sprintf("axe-%x", sum.Sum(nil)[:6]))
-	script := filepath.Join(dir, "node_modules", "axe-core", "axe.min.js")
-	if _, err := os.Stat(script); err != nil {
-		if _, err := exec.LookPath("npm"); err != nil {
-			// in Debian it is 400 packages; Node comes with npm
-			t.Skip("NOT RUN: npm is not installed")
-		}
-		must(t, os.CopyFS(dir, os.DirFS("axe")))
-		install := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
-		install.Dir = dir
-		if output, err := install.CombinedOutput(); err != nil {
-			if os.Getenv("CI") != "" {
-				t.Fatalf("axe-core is not installed: %v: %s", err, output)
-			}
-			t.Skipf("axe-core is not installed: %v: %s", err, output)
-		}
-	}
-	source, err := os.ReadFile(script)
-	must(t, err)
-	return string(source)
-}
-
 // TestEveryPageIsAccessible runs axe-core on every page and dialog, light and dark, and looks
 // whether anything is wider than a small screen, or than a wide one with large text.
 func TestEveryPageIsAccessible(t *testing.T) {
-	source := axe(t)
+	source := axe.Source(t)
 	seed(t, "axe-shop", "axe-orders")
 	b := newTab(t)
 	b.visit(open(t, "", "--namespace axe-shop"))
