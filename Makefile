@@ -262,7 +262,7 @@ docs-tools: $(DOCS)/ready
 ##@ Build
 
 .PHONY: build
-build: ## Build bin/manager, bin/tokenserver and bin/kubectl-hallpass
+build: ## Build bin/manager, bin/tokenserver, bin/login and bin/kubectl-hallpass
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
 
 .PHONY: plugin

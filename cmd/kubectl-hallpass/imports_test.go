@@ -33,7 +33,7 @@ func TestNoOtherProgramLinksWhatThePluginNeeds(t *testing.T) {
 		return false
 	}
 	for _, library := range []string{"github.com/spf13/cobra", "k8s.io/cli-runtime", "sigs.k8s.io/kustomize", module + "/cmd/kubectl-hallpass"} {
-		for _, program := range []string{"manager", "tokenserver"} {
+		for _, program := range []string{"manager", "tokenserver", "login"} {
 			if of(program, library) {
 				t.Errorf("%s links %s", program, library)
 			}
@@ -42,7 +42,7 @@ func TestNoOtherProgramLinksWhatThePluginNeeds(t *testing.T) {
 			t.Errorf("the plugin does not link %s; does this test still read the graph right?", library)
 		}
 	}
-	for _, program := range []string{"manager", "tokenserver", "kubectl-hallpass"} {
+	for _, program := range []string{"manager", "tokenserver", "login", "kubectl-hallpass"} {
 		if of(program, "github.com/chromedp") {
 			t.Errorf("%s links the library that drives browsers in tests", program)
 		}

@@ -767,7 +767,10 @@ func reasons(t *testing.T) []string {
 	t.Helper()
 	word := regexp.MustCompile(`[rR]eason\w*\s+(?:\w+\.)?Reason = "(\w+)"`)
 	var found []string
-	err := filepath.WalkDir("../../../internal", func(path string, _ fs.DirEntry, err error) error {
+	err := filepath.WalkDir("../../../internal", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() && path == "../../../internal/login" {
+			return fs.SkipDir // its reasons are those of pages: login writes no audit lines
+		}
 		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 			return err
 		}
