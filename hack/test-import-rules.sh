@@ -70,6 +70,11 @@ refuse internal/oauth2:test  k8s.io/api/core/v1
 allow  internal/oauth2       net/url
 allow  internal/oauth2       ~/internal/keyring
 allow  internal/oauth2       ~/internal/strictjson
+refuse internal/seal         ~/internal/jws
+refuse internal/seal         net/http
+allow  internal/seal         crypto/hkdf
+refuse internal/loginport    ~/internal/oauth2
+allow  internal/loginport    net/http
 refuse internal/credential   net/http
 refuse internal/credential   sync
 refuse internal/credential   k8s.io/apimachinery/pkg/types
@@ -246,6 +251,26 @@ allow  internal/oauth2:test  math/rand/v2
 refuse cmd/manager           unsafe
 refuse test/e2e:test         github.com/stretchr/testify/require
 allow  test/e2e:test         ~/cmd/manager/app
+refuse internal/login        ~/internal/jws
+refuse internal/login        ~/internal/keyring
+refuse internal/login        ~/internal/oauth2
+refuse internal/login        ~/internal/registration
+refuse internal/login        ~/internal/directory
+refuse internal/login        ~/internal/auth
+refuse internal/login        ~/internal/tokenserver
+refuse internal/login        k8s.io/client-go/rest
+refuse internal/login        ~/internal/login/cluster
+allow  internal/login        ~/internal/loginport
+allow  internal/login        ~/internal/login/provider
+allow  internal/login/cluster k8s.io/client-go/rest
+refuse internal/login/provider k8s.io/client-go/rest
+allow  internal/login/provider github.com/coreos/go-oidc/v3/oidc
+refuse internal/loginport    ~/internal/oauth2
+refuse internal/outbound     ~/api/v1alpha1
+allow  internal/outbound     net/http
+refuse cmd/login             ~/internal/registration
+refuse cmd/login             ~/internal/controller/output
+allow  cmd/login             ~/internal/login/cluster
 CASES
 
 # The imports cannot be resolved in the scratch module, which is no matter: depguard reads the

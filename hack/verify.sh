@@ -45,7 +45,7 @@ go run ./hack/figures || stale=1
 echo "--- coverage"
 hack/coverage.sh || { echo "write tests for what is not covered: go test -coverprofile"; stale=1; }
 
-for file in go.mod client/go.mod client/grpcauth/go.mod hack/*/go.mod docs/mcp/go.mod docs/federation/*/go.mod docs/consumers/*/go.mod test/compat/consumers/*/go.mod; do
+for file in go.mod client/go.mod client/grpcauth/go.mod hack/*/go.mod docs/mcp/go.mod docs/federation/*/go.mod docs/consumers/*/go.mod test/compat/consumers/*/go.mod test/compat/login/*/go.mod; do
   module=$(dirname "$file")
   echo "--- go.mod of $module"
   (cd "$module" && go mod tidy -diff) || { echo "$module/go.mod: not tidy; run go mod tidy there"; stale=1; }
