@@ -769,7 +769,8 @@ func reasons(t *testing.T) []string {
 	var found []string
 	err := filepath.WalkDir("../../../internal", func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.IsDir() && path == "../../../internal/login" {
-			return fs.SkipDir // its reasons are those of pages: login writes no audit lines
+			// its reasons are those of pages: login writes no audit lines
+			return fs.SkipDir
 		}
 		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 			return err
