@@ -38,6 +38,9 @@ var (
 
 // TestRealProviders logs in at providers that others have written.
 func TestRealProviders(t *testing.T) {
+	if testing.Short() {
+		t.Skip("make long")
+	}
 	for name, c := range map[string]struct {
 		command func(t *testing.T) []string
 		// fields are what the person types, and subject who that is.

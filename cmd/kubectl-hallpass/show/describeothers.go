@@ -6,6 +6,7 @@ package show
 import (
 	"fmt"
 	"strconv"
+	"slices"
 	"strings"
 	"time"
 
@@ -102,15 +103,7 @@ func Callers(g v1alpha1.ResourceGrant) string {
 	if len(g.From.ClientSelector.MatchLabels) > 0 {
 		who += " that have the labels " + labels(g.From.ClientSelector)
 	}
-	var acting []string
-	for _, subject := range []struct {
-		name  v1alpha1.GrantSubject
-		words string
-	}{{v1alpha1.SubjectClient, "for themselves"}, {v1alpha1.SubjectUser, "for persons"}, {v1alpha1.SubjectExchanged, "by exchanged tokens"}} {
-		if g.For(subject.name) {
-			acting = append(acting, subject.words)
-		}
-	}
+	acting := actingFor(g)
 	switch {
 	case !g.For(v1alpha1.SubjectClient) && len(acting) == 1:
 		return who + ", " + acting[0] + " alone"
@@ -118,6 +111,23 @@ func Callers(g v1alpha1.ResourceGrant) string {
 		return who
 	}
 	return who + ", " + strings.Join(acting[:len(acting)-1], ", ") + " and " + acting[len(acting)-1]
+}
+
+// actingFor is for whom the clients of a grant act, in words: there is at least one. A subject that
+// a newer version has is named as it is.
+func actingFor(g v1alpha1.ResourceGrant) (words []string) {
+	known := []v1alpha1.GrantSubject{v1alpha1.SubjectClient, v1alpha1.SubjectUser, v1alpha1.SubjectExchanged}
+	for i, subject := range known {
+		if g.For(subject) {
+			words = append(words, [...]string{"for themselves", "for persons", "by exchanged tokens"}[i])
+		}
+	}
+	for _, subject := range g.Subjects {
+		if !slices.Contains(known, subject) {
+			words = append(words, "for "+string(subject))
+		}
+	}
+	return words
 }
 
 // DescribeToken describes an OAuth2Token in plain words.
