@@ -27,7 +27,9 @@ func TestEveryMetricIsInAnAlertOrOnTheDashboard(t *testing.T) {
 		}
 	}
 	// the first is not registered, and nothing installs login, which has the other
-	exported = slices.DeleteFunc(exported, func(name string) bool { return name == "hallpass_unseen_total" || name == "hallpass_login_requests_total" })
+	exported = slices.DeleteFunc(exported, func(name string) bool {
+		return name == "hallpass_unseen_total" || name == "hallpass_login_requests_total"
+	})
 	if len(exported) < 30 {
 		t.Fatalf("%v; does this test still read them right?", exported)
 	}
