@@ -22,7 +22,7 @@ func TestNothingThatHoldsKeysIsLinked(t *testing.T) {
 		t.Fatalf("%v: %v", list.Args, err)
 	}
 	var own []string
-	for _, imported := range strings.Fields(string(output)) {
+	for imported := range strings.FieldsSeq(string(output)) {
 		if name, ok := strings.CutPrefix(imported, module); ok {
 			own = append(own, name)
 		}

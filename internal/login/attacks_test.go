@@ -67,20 +67,20 @@ func TestAttacks(t *testing.T) {
 		"cookie tossing: a second cookie of the name": {func(_ *world, _, victim *browser) page {
 			form := victim.get(authorize).form(victim.t, "allow")
 			return victim.do(http.MethodPost, consentURL, form, func(r *http.Request) {
-				r.AddCookie(&http.Cookie{Name: "__Host-hallpass-" + form.Get("attempt"), Value: "1:tossed:::tossed"})
+				r.AddCookie(&http.Cookie{Name: "__Host-hallpass-" + form.Get("attempt"), Value: "1:tossed:::tossed"}) //nolint:gosec // a cookie that a browser sends
 			})
 		}, "This sign-in has ended"},
 		"cookie tossing: a cookie without the prefix": {func(w *world, attacker, _ *browser) page {
 			form := attacker.get(authorize).form(w.t, "allow")
 			value := attacker.cookies()["__Host-hallpass-"+form.Get("attempt")]
 			return w.browser().do(http.MethodPost, consentURL, form, func(r *http.Request) {
-				r.AddCookie(&http.Cookie{Name: "hallpass-" + form.Get("attempt"), Value: value})
+				r.AddCookie(&http.Cookie{Name: "hallpass-" + form.Get("attempt"), Value: value}) //nolint:gosec // a cookie that a browser sends
 			})
 		}, "This sign-in has ended"},
 		"a cookie that was made up": {func(_ *world, _, victim *browser) page {
 			id := strings.Repeat("A", 16)
 			return victim.do(http.MethodPost, consentURL, url.Values{"attempt": {id}, "proof": {"p"}, "decision": {"allow"}}, func(r *http.Request) {
-				r.AddCookie(&http.Cookie{Name: "__Host-hallpass-" + id, Value: "1:p:::made-up"})
+				r.AddCookie(&http.Cookie{Name: "__Host-hallpass-" + id, Value: "1:p:::made-up"}) //nolint:gosec // a cookie that a browser sends
 			})
 		}, "The application's request cannot be served"},
 		"mix-up: another provider answers at its own address": {func(_ *world, _, victim *browser) page {

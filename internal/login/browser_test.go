@@ -45,7 +45,7 @@ func (w *world) open() chrome {
 	}
 	app := httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		rw.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = fmt.Fprintf(rw, "<!DOCTYPE html><title>app</title><p>Welcome to the application, code: %t, error: %s.", r.URL.Query().Has("code"), r.URL.Query().Get("error"))
+		_, _ = fmt.Fprintf(rw, "<!DOCTYPE html><title>app</title><p>Welcome to the application, code: %t, error: %s.", r.URL.Query().Has("code"), r.URL.Query().Get("error")) //nolint:gosec // the application of a test
 	}))
 	w.t.Cleanup(app.Close)
 	w.network.Add("app.example.net", app.Listener.Addr().String())

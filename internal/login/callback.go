@@ -95,7 +95,7 @@ func (s *Server) providerFailed(r *http.Request, a attempt, of *loginport.Attemp
 		return s.withWayBack(r, a, of, message(unavailable)).fault(err)
 	}
 	what := providerMisconfigured
-	switch failure.Reason {
+	switch failure.Reason { //nolint:exhaustive // all others are faults of the set-up
 	case provider.ReasonUnreachable, provider.ReasonBusy:
 		what = providerAway
 	case provider.ReasonCodeRefused, provider.ReasonIssuerMismatch:
@@ -121,7 +121,7 @@ func (s *Server) end(r *http.Request, a attempt, why loginport.Ended) (string, e
 	defer cancel()
 	answer, err := s.Judge.Finish(ctx, loginport.FinishRequest{Ticket: a.ticket, Ended: why, Source: s.sourceOf(r)})
 	if err != nil {
-		return "", err //nolint:wrapcheck // it names what failed
+		return "", err
 	}
 	if answer.Refusal != nil {
 		return "", errors.New("the ticket is of no use")

@@ -43,7 +43,7 @@ func FuzzCookies(f *testing.F) {
 		if size < 0 || size > 4096 {
 			return
 		}
-		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 		r.Header.Set("Cookie", header)
 		ended := makeRoom(r, size)
 		left, bytes := 0, size
@@ -65,7 +65,7 @@ func FuzzCookies(f *testing.F) {
 // FuzzClean: no text has what hides or turns other text.
 func FuzzClean(f *testing.F) {
 	f.Add("Bank\u202e\u0000 \u200b")
-	f.Add("日本語 é")
+	f.Add("日本語 é") //nolint:gosmopolitan // letters of several scripts
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, r := range clean(text) {
 			if unicode.In(r, unicode.Cc, unicode.Cf) {

@@ -17,7 +17,9 @@ type notice struct {
 const startAgain = "Start again in the application that you came from."
 
 // The notices.
-var ( //nolint:gochecknoglobals // constants
+//
+//nolint:gochecknoglobals // constants
+var (
 	nothingHere = notice{http.StatusNotFound, "NoSuchPage", "There is nothing to see here", []string{
 		"This site signs people in for applications.", "Begin in the application: it sends you here.",
 	}}

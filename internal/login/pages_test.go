@@ -273,7 +273,7 @@ func TestASourceIsLimited(t *testing.T) {
 	limited := 0
 	for range 2000 {
 		answer := httptest.NewRecorder()
-		w.server.Config.Handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/", nil))
+		w.server.Config.Handler.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
 		if answer.Code == http.StatusTooManyRequests {
 			limited++
 			if answer.Header().Get("Retry-After") != "1" || !strings.Contains(answer.Body.String(), "Too many requests") {
@@ -308,7 +308,9 @@ func TestOneProviderTakesNoRoomOfAnother(t *testing.T) {
 			}
 		})
 	}
-	<-busy // there is no room for it any more
+	if err := <-busy; err == nil { // there is no room for it any more
+		t.Error("none waits")
+	}
 	_, err := providers.IDToken(t.Context(), of(w.corp, "corp"), provider.Answer{Code: "x"})
 	if failure, ok := errors.AsType[*provider.Error](err); !ok || failure.Reason != provider.ReasonCodeRefused {
 		t.Errorf("the other provider: %v", err)

@@ -100,7 +100,7 @@ func TestRealProviders(t *testing.T) {
 // sent to from then on.
 func (w *world) upstream(command []string) {
 	w.t.Helper()
-	process := exec.CommandContext(w.t.Context(), command[0], append(command[1:], upstreamURL, loginURL+"/callback/corp")...) //nolint:gosec // the commands of this test
+	process := exec.CommandContext(w.t.Context(), command[0], append(command[1:], upstreamURL, loginURL+"/callback/corp")...)
 	output, err := process.StdoutPipe()
 	must(w.t, err)
 	process.Stderr = w.log

@@ -17,6 +17,7 @@ import (
 	"html"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -157,9 +158,7 @@ func startCorp(t *testing.T, network *issuers.Network, issuer string) *corp {
 			"issuer": c.URL, "authorization_endpoint": c.URL + "/authorize", "token_endpoint": c.URL + "/token", "jwks_uri": c.URL + issuers.KeysPath,
 			"id_token_signing_alg_values_supported": []string{"ES256"},
 		}
-		for name, value := range c.meta {
-			document[name] = value
-		}
+		maps.Copy(document, c.meta)
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(document)
 	})
@@ -204,7 +203,7 @@ func (c *corp) token(w http.ResponseWriter, r *http.Request) {
 	}
 	now := time.Now()
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]any{"access_token": "marker-access", "token_type": "Bearer", "id_token": c.Sign(map[string]any{
+	_ = json.NewEncoder(w).Encode(map[string]any{"access_token": "marker-access", "token_type": "Bearer", "id_token": c.Sign(map[string]any{ //nolint:errchkjson // a test
 		"iss": c.URL, "sub": c.person, "aud": "hallpass", "nonce": granted.Get("nonce"), "iat": now.Unix(), "exp": now.Add(time.Minute).Unix(),
 	})})
 }

@@ -80,7 +80,7 @@ func (o Ops) memoryReady() error {
 	if o.Memory == nil {
 		return nil
 	}
-	return o.Memory.Ready() //nolint:wrapcheck // it says why requests cannot be answered
+	return o.Memory.Ready()
 }
 
 // freshness describes the age of the memory for humans.

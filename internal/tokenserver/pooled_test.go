@@ -55,7 +55,7 @@ func TestNoRequestHasWhatIsOfAnother(t *testing.T) {
 			return nil, err
 		}
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set("X-Request-Id", id)
+		r.Header.Set("X-Request-ID", id)
 		r.SetBasicAuth(reporting, w.secrets[reporting])
 		answer, err := server.Client().Do(r)
 		if err != nil {
@@ -79,8 +79,8 @@ func TestNoRequestHasWhatIsOfAnother(t *testing.T) {
 				// some bodies fit the first buffer, and some do not
 				filling := strings.Repeat("x", (round%4)*700)
 				body := url.Values{"grant_type": {oauth2.GrantJWTBearer}, "assertion": {assertion}, "filling": {filling}}.Encode()
-				_, _ = ask(t.Context(), "torn-"+who, body, false)
-				answer, err := ask(t.Context(), who, body, true)
+				_, _ = ask(t.Context(), "torn-"+who, body, false) //nolint:bodyclose // ask has closed it
+				answer, err := ask(t.Context(), who, body, true)  //nolint:bodyclose // ask has closed it
 				if err != nil {
 					t.Errorf("%s: %v", who, err)
 					continue

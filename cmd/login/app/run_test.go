@@ -50,7 +50,7 @@ func (c *cluster) serveAPI(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/api/v1/namespaces/hallpass-login/secrets/corp" && c.secret != "":
 		_, _ = fmt.Fprintf(w, `{"kind":"Secret","apiVersion":"v1","metadata":{"name":"corp"},"data":{"client_secret":%q}}`, base64.StdEncoding.EncodeToString([]byte(c.secret)))
 	case r.URL.Path == "/api/v1/namespaces/hallpass-system/configmaps/hallpass-ca":
-		_ = json.NewEncoder(w).Encode(map[string]any{"kind": "ConfigMap", "apiVersion": "v1", "metadata": map[string]any{"name": "hallpass-ca"}, "data": map[string]string{"ca.crt": c.bundle}})
+		_ = json.NewEncoder(w).Encode(map[string]any{"kind": "ConfigMap", "apiVersion": "v1", "metadata": map[string]any{"name": "hallpass-ca"}, "data": map[string]string{"ca.crt": c.bundle}}) //nolint:errchkjson // a test
 	default:
 		w.WriteHeader(http.StatusNotFound)
 		_, _ = io.WriteString(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}`)
@@ -64,10 +64,10 @@ func (c *cluster) servePort(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", loginport.MediaType)
 	if r.URL.Path == loginport.FinishPath {
 		_ = json.NewDecoder(r.Body).Decode(&c.ended)
-		_ = json.NewEncoder(w).Encode(loginport.FinishAnswer{Redirect: "https://app.example.net/cb?code=c&state=s&iss=i"})
+		_ = json.NewEncoder(w).Encode(loginport.FinishAnswer{Redirect: "https://app.example.net/cb?code=c&state=s&iss=i"}) //nolint:errchkjson // a test
 		return
 	}
-	_ = json.NewEncoder(w).Encode(c.answer)
+	_ = json.NewEncoder(w).Encode(c.answer) //nolint:errchkjson // a test
 }
 
 // process is login that runs.
@@ -180,7 +180,7 @@ func (p *process) get(address string, cookies ...*http.Cookie) (*http.Response, 
 // and the client secret come from the API server, and the token of the pod from its file.
 func TestLoginRuns(t *testing.T) {
 	p := start(t)
-	sent, body := p.get(p.public + "/oauth2/authorize?client_id=shop.app")
+	sent, body := p.get(p.public + "/oauth2/authorize?client_id=shop.app") //nolint:bodyclose // get has closed it
 	if sent.StatusCode != http.StatusSeeOther {
 		t.Fatalf("%d %s\n%s", sent.StatusCode, body, p.log)
 	}
@@ -189,8 +189,8 @@ func TestLoginRuns(t *testing.T) {
 	if to.Query().Get("redirect_uri") != "https://login.example.com/callback/corp" {
 		t.Errorf("the person is sent to %s", to)
 	}
-	must(t, os.WriteFile(p.tokenFile, []byte("pod-token-2"), 0o600)) // as the kubelet does
-	back, body := p.get(p.public+"/callback/corp?code=c&state="+to.Query().Get("state"), sent.Cookies()...)
+	must(t, os.WriteFile(p.tokenFile, []byte("pod-token-2"), 0o600))                                        // as the kubelet does
+	back, body := p.get(p.public+"/callback/corp?code=c&state="+to.Query().Get("state"), sent.Cookies()...) //nolint:bodyclose // get has closed it
 	if back.StatusCode != http.StatusSeeOther || back.Header.Get("Location") != "https://app.example.net/cb?code=c&state=s&iss=i" {
 		t.Fatalf("%d %s %s\n%s", back.StatusCode, back.Header.Get("Location"), body, p.log)
 	}
@@ -205,11 +205,11 @@ func TestLoginRuns(t *testing.T) {
 	}
 
 	for path, want := range map[string]string{"/healthz": "^ok\n$", "/readyz": "^ok\n$", "/readyz?verbose": "^ok\n$", "/metrics": `hallpass_login_requests_total\{code="303",endpoint="callback",reason=""\} 1\n`} {
-		if response, body := p.get(p.ops + path); response.StatusCode != http.StatusOK || !regexp.MustCompile(want).MatchString(body) {
+		if response, body := p.get(p.ops + path); response.StatusCode != http.StatusOK || !regexp.MustCompile(want).MatchString(body) { //nolint:bodyclose // get has closed it
 			t.Errorf("%s: %d %s", path, response.StatusCode, body)
 		}
 	}
-	if response, _ := p.get(p.public + "/healthz"); response.StatusCode != http.StatusOK {
+	if response, _ := p.get(p.public + "/healthz"); response.StatusCode != http.StatusOK { //nolint:bodyclose // get has closed it
 		t.Errorf("/healthz for balancers: %d", response.StatusCode)
 	}
 	if err := p.stop(); err != nil || !strings.Contains(p.log.String(), `"msg":"stopped"`) {
@@ -227,7 +227,7 @@ func TestLoginRuns(t *testing.T) {
 func TestAnotherAuthorityIsRefused(t *testing.T) {
 	begun := time.Now()
 	p := start(t, "--token-server-ca=public")
-	if answer, body := p.get(p.public + "/oauth2/authorize"); answer.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "Sign-in is not available now") {
+	if answer, body := p.get(p.public + "/oauth2/authorize"); answer.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "Sign-in is not available now") { //nolint:bodyclose // get has closed it
 		t.Errorf("%d %s", answer.StatusCode, body)
 	}
 	if len(p.tokens) != 0 || !strings.Contains(p.log.String(), "certificate") {

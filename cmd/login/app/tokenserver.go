@@ -37,7 +37,7 @@ func (s TokenServer) client(objects *cluster.Objects) loginport.Client {
 		},
 		Token: func() (string, error) {
 			token, err := os.ReadFile(s.TokenFile)
-			return strings.TrimSpace(string(token)), err //nolint:wrapcheck // the client names what failed
+			return strings.TrimSpace(string(token)), err
 		},
 	}
 }
@@ -47,7 +47,7 @@ func (s TokenServer) client(objects *cluster.Objects) loginport.Client {
 func (s TokenServer) authorities(ctx context.Context, objects *cluster.Objects) (string, error) {
 	switch s.CA {
 	case "":
-		return objects.Bundle(ctx, s.SystemNamespace, bundleName) //nolint:wrapcheck // it names the object
+		return objects.Bundle(ctx, s.SystemNamespace, bundleName)
 	case PublicCA:
 		return "", nil
 	}

@@ -86,7 +86,7 @@ func (s Secrets) ClientSecret(ctx context.Context, name string, again bool) (str
 		var secret corev1.Secret
 		err := result.Into(&secret)
 		// An editor leaves a line end, which belongs to no secret.
-		return strings.TrimRight(string(secret.Data[secretKey]), "\r\n"), err //nolint:wrapcheck // get names the object
+		return strings.TrimRight(string(secret.Data[secretKey]), "\r\n"), err
 	})
 	if err == nil && value == "" {
 		err = provider.ErrNoSecret
@@ -99,7 +99,7 @@ func (o *Objects) Bundle(ctx context.Context, namespace, name string) (string, e
 	return o.get(ctx, "configmaps", namespace, name, false, func(result rest.Result) (string, error) {
 		var bundle corev1.ConfigMap
 		err := result.Into(&bundle)
-		return bundle.Data[bundleKey], err //nolint:wrapcheck // get names the object
+		return bundle.Data[bundleKey], err //nolint:wrapcheck // Bundle names the object
 	})
 }
 
