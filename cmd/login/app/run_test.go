@@ -189,7 +189,8 @@ func TestLoginRuns(t *testing.T) {
 	if to.Query().Get("redirect_uri") != "https://login.example.com/callback/corp" {
 		t.Errorf("the person is sent to %s", to)
 	}
-	must(t, os.WriteFile(p.tokenFile, []byte("pod-token-2"), 0o600))                                        // as the kubelet does
+	// as the kubelet does
+	must(t, os.WriteFile(p.tokenFile, []byte("pod-token-2"), 0o600))
 	back, body := p.get(p.public+"/callback/corp?code=c&state="+to.Query().Get("state"), sent.Cookies()...) //nolint:bodyclose // get has closed it
 	if back.StatusCode != http.StatusSeeOther || back.Header.Get("Location") != "https://app.example.net/cb?code=c&state=s&iss=i" {
 		t.Fatalf("%d %s %s\n%s", back.StatusCode, back.Header.Get("Location"), body, p.log)
