@@ -38,7 +38,7 @@ func (a *Authority) issue(ctx context.Context, caller *Caller, request oauth2.To
 		return issued, err
 	}
 	client := record.Client
-	issuedAt, err := oauth2.IssueAt(at, record.RevokedBefore(), v.revokedBefore(client, request.Person))
+	issuedAt, err := oauth2.IssueAt(at, record.RevokedBefore(), v.Revocations().RevokedBefore(client.ID, client.Namespace, request.Person))
 	if err != nil {
 		return issued, err
 	}
@@ -61,16 +61,6 @@ func (a *Authority) issue(ctx context.Context, caller *Caller, request oauth2.To
 	issued.Trail.TokenID, issued.Trail.Audience, issued.Trail.Scope = claims.ID, claims.Audience, strings.Join(claims.Scopes, " ")
 	issued.Trail.actsFor(claims)
 	return issued, nil
-}
-
-// revokedBefore is the instant before which selectors revoke the tokens of a client, or those with
-// which it acts for a person.
-func (v *view) revokedBefore(client *oauth2.Client, person oauth2.Person) time.Time {
-	revocations := v.Revocations()
-	if person.IsZero() {
-		return revocations.RevokedBefore(client.ID, client.Namespace)
-	}
-	return revocations.RevokedBefore(client.ID, client.Namespace, person)
 }
 
 // Exchange issues a token to a caller in exchange for one that was sent to it: RFC 8693. A caller

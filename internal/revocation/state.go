@@ -46,21 +46,19 @@ func (r *State) add(token Entry, of Client, now time.Time) (added bool) {
 
 // Revoked reports whether a token with these claims is revoked, whose client is of a namespace.
 func (r *State) Revoked(claims oauth2.Claims, namespace string, now time.Time) bool {
-	var before time.Time
-	if person := claims.Person(); person.IsZero() {
-		before = r.RevokedBefore(claims.ClientID, namespace)
-	} else {
-		before = r.RevokedBefore(claims.ClientID, namespace, person)
-	}
+	before := r.RevokedBefore(claims.ClientID, namespace, claims.Person())
 	return claims.IssuedAt.Before(before) || r.tokens.Has(IDOf(claims.ID), now)
 }
 
 // RevokedBefore returns the instant before which selectors revoke all tokens of a client, or those
-// that act for persons; zero if there is none.
+// that act for persons; zero if there is none. The zero Person is none.
 func (r *State) RevokedBefore(clientID, namespace string, persons ...oauth2.Person) time.Time {
 	client := subjectsOf(Client{clientID, namespace})
 	before := oauth2.Later(r.selected.before(client), r.quarantined.before(client))
 	for _, person := range persons {
+		if person.IsZero() {
+			continue
+		}
 		of := subjectsFor(person)
 		before = oauth2.Later(before, oauth2.Later(r.selected.before(of), r.quarantined.before(of)))
 	}
