@@ -34,6 +34,16 @@ func DeciderFor(client *Client, resource *Resource) Decider {
 	return DeciderActing(client, resource, 0)
 }
 
+// Deciders returns a Decider for each way in which the grant types let the client act: for itself,
+// and then for others.
+func Deciders(client *Client, resource *Resource, grantTypes GrantTypes) []Decider {
+	deciders := []Decider{DeciderFor(client, resource)}
+	for _, acting := range grantTypes.Actings() {
+		deciders = append(deciders, DeciderActing(client, resource, acting))
+	}
+	return deciders
+}
+
 // DeciderActing returns the Decider about tokens with which the client acts so.
 func DeciderActing(client *Client, resource *Resource, acting Acting) Decider {
 	if resource == nil {

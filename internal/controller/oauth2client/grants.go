@@ -51,13 +51,10 @@ func decideGrant(c *oauth2.Client, access oauth2.Access, resource *oauth2.Resour
 	status := v1alpha1.GrantStatus{
 		Resource: v1alpha1.ResourceReference{Namespace: v1alpha1.NamespaceName(access.Resource.Namespace), Name: access.Resource.Name},
 	}
-	decider, others := oauth2.DeciderFor(c, resource), []oauth2.Decider{}
-	for _, acting := range c.GrantTypes.Actings() {
-		others = append(others, oauth2.DeciderActing(c, resource, acting))
-	}
+	deciders := oauth2.Deciders(c, resource, c.GrantTypes)
 	for _, scope := range access.Scopes {
-		decision := decider.Decide(scope)
-		if decision == oauth2.NotAllowedByResource && slices.ContainsFunc(others, func(d oauth2.Decider) bool { return d.Decide(scope) == oauth2.Granted }) {
+		decision := deciders[0].Decide(scope)
+		if decision == oauth2.NotAllowedByResource && slices.ContainsFunc(deciders, func(d oauth2.Decider) bool { return d.Decide(scope) == oauth2.Granted }) {
 			decision = oauth2.Granted
 		}
 		if newer {

@@ -69,11 +69,13 @@ func (r *Reconciler) count(ctx context.Context, object *v1alpha1.OAuth2Resource,
 	for i := range clients.Items {
 		c := &clients.Items[i]
 		asking := &oauth2.Client{Namespace: c.Namespace, Labels: c.Labels}
-		deciders, holds := decidersOf(c, asking, &s.resource), false
+		grantTypes, _ := oauth2.GrantTypesOf(policy.Texts(c.Spec.GrantTypes))
+		holds := false
 		for _, access := range c.Spec.Access {
 			if (oauth2.ObjectName{Namespace: string(access.ResourceNamespace), Name: access.ResourceName}) != name {
 				continue
 			}
+			deciders := oauth2.Deciders(asking, &s.resource, grantTypes)
 			for _, scope := range access.Scopes {
 				if slices.ContainsFunc(deciders, func(d oauth2.Decider) bool { return d.Decide(string(scope)) == oauth2.Granted }) {
 					holders[scope]++
@@ -90,15 +92,4 @@ func (r *Reconciler) count(ctx context.Context, object *v1alpha1.OAuth2Resource,
 		found.Scopes = append(found.Scopes, v1alpha1.ScopeHolders{Name: v1alpha1.Scope(scope), Clients: new(holders[v1alpha1.Scope(scope)])})
 	}
 	return nil
-}
-
-// decidersOf are the deciders about a client that asks, for itself and for all whom its grant types
-// let it act for.
-func decidersOf(c *v1alpha1.OAuth2Client, asking *oauth2.Client, resource *oauth2.Resource) []oauth2.Decider {
-	deciders := []oauth2.Decider{oauth2.DeciderFor(asking, resource)}
-	grantTypes, _ := oauth2.GrantTypesOf(policy.Texts(c.Spec.GrantTypes))
-	for _, acting := range grantTypes.Actings() {
-		deciders = append(deciders, oauth2.DeciderActing(asking, resource, acting))
-	}
-	return deciders
 }
