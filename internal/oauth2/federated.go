@@ -181,8 +181,9 @@ func (f Federation) isAudience(aud string, audiences []string) bool {
 	return ok && slices.Contains(audiences, only)
 }
 
-// readForeignTimes checks the times of a JWT, and its jti where each is accepted once.
-func readForeignTimes(claims strictjson.Object, issuer *TrustedIssuer, now time.Time) (UsedForeignToken, error) {
+// readTimes checks the times of a JWT of a trusted issuer, which lives as long at most, and returns
+// its end. refuse words a refusal.
+func readTimes(claims strictjson.Object, longest time.Duration, now time.Time, refuse func(Reason, string) *Error) (end time.Time, err error) {
 	expires, expiresErr := claims.Seconds("exp")
 	issued, issuedErr := claims.Seconds("iat")
 	since, sinceErr := issued, error(nil)
@@ -191,16 +192,25 @@ func readForeignTimes(claims strictjson.Object, issuer *TrustedIssuer, now time.
 		notBefore, sinceErr = claims.Seconds("nbf")
 		since = max(since, notBefore)
 	}
-	end, longest := time.Unix(expires, 0).UTC(), cmp.Or(issuer.MaxLife, DefaultForeignLife)
+	end = time.Unix(expires, 0).UTC()
 	switch {
 	case errors.Join(expiresErr, issuedErr, sinceErr) != nil:
-		return UsedForeignToken{}, refuseAssertion(ReasonWrongAssertion, "exp and iat must be there, and exp, iat and nbf must be numbers of seconds")
+		return end, refuse(ReasonWrongAssertion, "exp and iat must be there, and exp, iat and nbf must be numbers of seconds")
 	case end.Sub(time.Unix(issued, 0)) > longest:
-		return UsedForeignToken{}, refuseAssertion(ReasonAssertionTooLong, "it lives longer than "+longest.String()+", from iat to exp")
+		return end, refuse(ReasonAssertionTooLong, "it lives longer than "+longest.String()+", from iat to exp")
 	case !now.Before(end.Add(assertionSkew)):
-		return UsedForeignToken{}, refuseAssertion(ReasonAssertionExpired, "it has expired: exp is in the past")
+		return end, refuse(ReasonAssertionExpired, "it has expired: exp is in the past")
 	case time.Unix(since, 0).After(now.Add(assertionSkew)):
-		return UsedForeignToken{}, refuseAssertion(ReasonAssertionExpired, "nbf or iat is in the future")
+		return end, refuse(ReasonAssertionExpired, "nbf or iat is in the future")
+	}
+	return end, nil
+}
+
+// readForeignTimes checks the times of a JWT, and its jti where each is accepted once.
+func readForeignTimes(claims strictjson.Object, issuer *TrustedIssuer, now time.Time) (UsedForeignToken, error) {
+	end, err := readTimes(claims, cmp.Or(issuer.MaxLife, DefaultForeignLife), now, refuseAssertion)
+	if err != nil {
+		return UsedForeignToken{}, err
 	}
 	used := UsedForeignToken{ID: auditID(claims)}
 	if !issuer.Once {

@@ -5,7 +5,6 @@ package oauth2
 
 import (
 	"encoding/json"
-	"errors"
 	"slices"
 	"time"
 
@@ -196,30 +195,17 @@ func (t *TrustedIssuer) hasOneTenant() bool {
 
 // readIdentityTimes checks the times of an identity assertion, and the jti by which it is used up.
 func readIdentityTimes(claims strictjson.Object, issuer *TrustedIssuer, now time.Time) (UsedOnce, error) {
-	expires, expiresErr := claims.Seconds("exp")
-	issued, issuedErr := claims.Seconds("iat")
-	since, sinceErr := issued, error(nil)
-	if _, there := claims["nbf"]; there {
-		var notBefore int64
-		notBefore, sinceErr = claims.Seconds("nbf")
-		since = max(since, notBefore)
-	}
-	id, idErr := claims.String("jti")
-	end, longest := time.Unix(expires, 0).UTC(), maxIdentityLife
+	longest := maxIdentityLife
 	if issuer.MaxLife > 0 {
 		longest = min(longest, issuer.MaxLife)
 	}
-	switch {
-	case errors.Join(expiresErr, issuedErr, sinceErr) != nil:
-		return UsedOnce{}, refuseIdentity(ReasonWrongAssertion, "exp and iat must be there, and exp, iat and nbf must be numbers of seconds")
-	case idErr != nil, len(id) > maxAssertionID:
+	end, err := readTimes(claims, longest, now, refuseIdentity)
+	if err != nil {
+		return UsedOnce{}, err
+	}
+	id, err := claims.String("jti")
+	if err != nil || len(id) > maxAssertionID {
 		return UsedOnce{}, refuseIdentity(ReasonWrongAssertion, "jti must be a string of 1 to 256 bytes, because each identity assertion is accepted once")
-	case end.Sub(time.Unix(issued, 0)) > longest:
-		return UsedOnce{}, refuseIdentity(ReasonAssertionTooLong, "it lives longer than "+longest.String()+", from iat to exp")
-	case !now.Before(end.Add(assertionSkew)):
-		return UsedOnce{}, refuseIdentity(ReasonAssertionExpired, "it has expired: exp is in the past")
-	case time.Unix(since, 0).After(now.Add(assertionSkew)):
-		return UsedOnce{}, refuseIdentity(ReasonAssertionExpired, "nbf or iat is in the future")
 	}
 	return UsedOnce{Issuer: issuer.Issuer, ID: id, ExpiresAt: end.Add(assertionSkew)}, nil
 }
