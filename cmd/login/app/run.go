@@ -7,7 +7,6 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -54,7 +53,7 @@ func Run(ctx context.Context, o Options) error {
 	} else {
 		log.Warn("HTTPS is switched off: between the proxy and this process codes can be read on the network", "flag", "--require-https=false")
 	}
-	publicListener, opsListener, err := listen(o)
+	publicListener, opsListener, err := serve.Listen(o.Listen, o.OpsListen, o.Listening)
 	if err != nil {
 		return err
 	}
@@ -81,7 +80,7 @@ func Run(ctx context.Context, o Options) error {
 		Total: o.Connections.Max, PerSource: o.Connections.MaxPerSource, Sources: sources.rule, Room: serve.NewRoom(room), Closed: closed.Closed,
 	})
 	start(ops, opsListener, serve.Bounds{Total: 64, PerSource: 32, Sources: sources.rule, Room: serve.NewRoom(opsRoom)})
-	err = untilStopped(ctx, failed, &stopping, o.ShutdownLag)
+	err = serve.UntilStopped(ctx, failed, &stopping, o.ShutdownLag)
 	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
 	err = errors.Join(err, public.Shutdown(draining), ops.Shutdown(draining))
@@ -151,34 +150,4 @@ func newClosings(registry prometheus.Registerer, log *slog.Logger) *serve.Closin
 		closed.WithLabelValues(string(bound))
 	}
 	return &serve.Closings{Count: func(bound serve.Bound) { closed.WithLabelValues(string(bound)).Inc() }, Log: log, Now: time.Now}
-}
-
-// untilStopped waits until the context has ended and balancers have had the time to notice, or
-// until a port fails.
-func untilStopped(ctx context.Context, failed <-chan error, stopping *atomic.Bool, lag time.Duration) error {
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-		stopping.Store(true)
-	}
-	select {
-	case err := <-failed:
-		return err
-	case <-time.After(lag):
-		return nil
-	}
-}
-
-func listen(o Options) (public, ops net.Listener, err error) {
-	if public, err = net.Listen("tcp", o.Listen); err != nil {
-		return nil, nil, fmt.Errorf("open the public port: %w", err)
-	}
-	if ops, err = net.Listen("tcp", o.OpsListen); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("open the ops port: %w", err), public.Close())
-	}
-	if o.Listening != nil {
-		o.Listening(public.Addr().String(), ops.Addr().String())
-	}
-	return public, ops, nil
 }

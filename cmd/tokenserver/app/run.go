@@ -76,7 +76,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	publicListener, opsListener, err := listen(o)
+	publicListener, opsListener, err := serve.Listen(o.Listen, o.OpsListen, o.Listening)
 	if err != nil {
 		envoy.Shutdown(ctx)
 		return err
@@ -92,7 +92,7 @@ func Run(ctx context.Context, o Options) error {
 	start(&running, failed, envoy.Serve)
 	start(&running, failed, func() error { return serve.HTTP(public, bounded(publicListener, room, closed, metrics, o)) })
 	start(&running, failed, func() error { return serve.HTTP(ops, serve.NewFairListener(opsListener, opsBounds(o))) })
-	err = untilStopped(ctx, failed, &stopping, o.ShutdownLag)
+	err = serve.UntilStopped(ctx, failed, &stopping, o.ShutdownLag)
 	err = errors.Join(err, drain(ctx, func(ctx context.Context) error {
 		defer stopTracing(ctx)
 		defer envoy.Shutdown(ctx)
@@ -182,23 +182,6 @@ func connect(
 	return dir, reports, nil
 }
 
-// untilStopped waits until the context has ended and balancers have had the time to notice, or
-// until a port fails.
-func untilStopped(ctx context.Context, failed <-chan error, stopping *atomic.Bool, lag time.Duration) error {
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-		stopping.Store(true)
-	}
-	select {
-	case err := <-failed:
-		return err
-	case <-time.After(lag):
-		return nil
-	}
-}
-
 // drain lets what is in flight finish, within a bound.
 func drain(ctx context.Context, shutdown func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
@@ -234,19 +217,6 @@ func warn(log *slog.Logger, o Options) {
 	if o.TokenByGet {
 		log.Warn("the token endpoint answers GET: what stands between may keep tokens and log requests", "flag", "--token-endpoint-allow-get")
 	}
-}
-
-func listen(o Options) (public, ops net.Listener, err error) {
-	if public, err = net.Listen("tcp", o.Listen); err != nil {
-		return nil, nil, fmt.Errorf("open the public port: %w", err)
-	}
-	if ops, err = net.Listen("tcp", o.OpsListen); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("open the ops port: %w", err), public.Close())
-	}
-	if o.Listening != nil {
-		o.Listening(public.Addr().String(), ops.Addr().String())
-	}
-	return public, ops, nil
 }
 
 // openEnvoyPort opens the port for ext_authz if the options name one.
