@@ -31,6 +31,8 @@ type Client struct {
 	Refused bool
 	// GrantTypes are those that it may use.
 	GrantTypes GrantTypes
+	// Codes is set if AuthorizationCode is one of the grant types.
+	Codes *Codes
 	// Revocation is what the spec revokes; zero for nothing.
 	Revocation Revocation
 	// Scopes are the free-form scopes for the namespace's own audience.
@@ -65,11 +67,14 @@ type Credentials struct {
 	// Federated is set if the client authenticates by JWTs of a trusted issuer and by nothing
 	// else.
 	Federated *Federated
+	// Public means that the client does not authenticate: a program on the machine of a
+	// person, which can keep no secret (RFC 6749 section 2.1).
+	Public bool
 }
 
 // BySecret reports whether the client authenticates by a secret.
 func (c Credentials) BySecret() bool {
-	return !c.KeysOnly && c.ServiceAccount == nil && c.Federated == nil
+	return !c.Public && !c.KeysOnly && c.ServiceAccount == nil && c.Federated == nil
 }
 
 // Federated are the JWTs of a trusted issuer that authenticate the client; nil if there is no

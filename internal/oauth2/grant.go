@@ -36,7 +36,7 @@ type TokenRequest struct {
 func ParseTokenRequest(form Form) (TokenRequest, error) {
 	grantType := grantTypeOf(form.Get("grant_type"))
 	switch {
-	case grantType != 0 && grantType != TokenExchange:
+	case grantType == ClientCredentials, grantType == JWTBearer:
 	case form.Get("grant_type") == "":
 		return TokenRequest{}, Refuse(InvalidRequest, ReasonMalformedRequest,
 			"grant_type is missing; send grant_type=client_credentials")

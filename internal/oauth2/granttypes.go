@@ -17,6 +17,9 @@ const (
 	GrantJWTBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 	// GrantTokenExchange is RFC 8693.
 	GrantTokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
+	// GrantAuthorizationCode is RFC 6749 section 4.1.3, and GrantRefreshToken its section 6.
+	GrantAuthorizationCode = "authorization_code"
+	GrantRefreshToken      = "refresh_token"
 )
 
 // GrantTypes are the grant types of a client. The zero value is ClientCredentials alone, as of a
@@ -28,6 +31,9 @@ const (
 	ClientCredentials GrantTypes = 1 << iota
 	JWTBearer
 	TokenExchange
+	// AuthorizationCode lets the client use authorization codes, and the refresh tokens that
+	// come with them.
+	AuthorizationCode
 )
 
 // grantTypes has the name of each grant type in the API and in the stored form, and its value of
@@ -39,6 +45,7 @@ var grantTypes = [...]struct { //nolint:gochecknoglobals // a constant table
 	{ClientCredentials, "ClientCredentials", GrantClientCredentials},
 	{JWTBearer, "JWTBearer", GrantJWTBearer},
 	{TokenExchange, "TokenExchange", GrantTokenExchange},
+	{AuthorizationCode, "AuthorizationCode", GrantAuthorizationCode},
 }
 
 // GrantTypesOf returns the grant types of the names, which are those of the API. ok is false if
@@ -73,10 +80,13 @@ func (g GrantTypes) Has(grantType GrantTypes) bool {
 	return g&grantType != 0
 }
 
-// SupportedGrantTypes are the values of the parameter grant_type that the token endpoint knows.
+// SupportedGrantTypes are the values of the parameter grant_type that the token endpoint knows. No
+// code is issued yet.
 func SupportedGrantTypes() (parameters []string) {
 	for _, grantType := range grantTypes {
-		parameters = append(parameters, grantType.parameter)
+		if grantType.bit != AuthorizationCode {
+			parameters = append(parameters, grantType.parameter)
+		}
 	}
 	return parameters
 }

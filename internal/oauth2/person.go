@@ -168,7 +168,7 @@ func (r *Resource) holds(a Acting) bool {
 
 // Actings are for whom the grant types let a client act beside itself.
 func (g GrantTypes) Actings() (list []Acting) {
-	if g.Has(JWTBearer) {
+	if g.Has(JWTBearer) || g.Has(AuthorizationCode) {
 		list = append(list, ForUser)
 	}
 	if g.Has(TokenExchange) {

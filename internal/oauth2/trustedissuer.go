@@ -45,6 +45,12 @@ type TrustedIssuer struct {
 	Once bool
 	// Delegations are the namespaces whose clients may use it.
 	Delegations []Delegation
+	// Login is set if persons may log in at the issuer. DisplayName is its name for them, and
+	// CABundle (PEM) and AllowedCIDRs are how its host is reached.
+	Login        *Login
+	DisplayName  string
+	CABundle     []byte
+	AllowedCIDRs []string
 }
 
 // IssuerUses are what the JWTs of an issuer are trusted for. The zero value is UseClient alone, and
