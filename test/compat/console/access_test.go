@@ -93,11 +93,11 @@ func TestEveryPageIsAccessible(t *testing.T) {
 	seed(t, "axe-shop", "axe-orders")
 	b := newTab(t)
 	b.visit(open(t, "", "--namespace axe-shop"))
-	b.do(chromedp.Evaluate[chromedp.Void](source))
+	b.Do(chromedp.Evaluate[chromedp.Void](source))
 	check := func(where string) {
 		t.Helper()
 		for _, scheme := range []string{"light", "dark"} {
-			b.size(1280, 900, scheme)
+			b.Size(1280, 900, scheme)
 			violations := eval[[]string](b, `axe.run(document).then((r) => (r.passes.length < 10 ? ["nothing was checked"] : []).concat(r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.target + " " + n.failureSummary).join("; "))))`)
 			for _, v := range violations {
 				t.Errorf("%s, %s: %s", where, scheme, v)
@@ -106,11 +106,11 @@ func TestEveryPageIsAccessible(t *testing.T) {
 	}
 	fits := func(where string) {
 		t.Helper()
-		b.size(320, 640, "light")
+		b.Size(320, 640, "light")
 		if wide := eval[int](b, `document.documentElement.scrollWidth`); wide > 320 {
 			t.Errorf("%s is %d pixels wide on a screen of 320: %s", where, wide, eval[string](b, `[...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > 321 && e.checkVisibility()).map((e) => e.tagName + "." + e.className).slice(0, 5).join()`))
 		}
-		b.size(1280, 900, "light")
+		b.Size(1280, 900, "light")
 		if wide := eval[int](b, `(() => { document.documentElement.style.fontSize = "200%"; const w = document.documentElement.scrollWidth; document.documentElement.style.fontSize = ""; return w; })()`); wide > 1280 {
 			t.Errorf("%s is %d pixels wide with text of 200 %% on a screen of 1280", where, wide)
 		}
@@ -129,12 +129,12 @@ func TestEveryPageIsAccessible(t *testing.T) {
 	b.to("#/clients/axe-shop/checkout", "Fetch a token with curl")
 	for _, dialog := range []string{"Edit…", "Rotate secret…", "New token…", "Delete…"} {
 		b.press(dialog)
-		b.until("a dialog is open", `document.querySelector("dialog[open]") !== null`)
+		b.Until("a dialog is open", `document.querySelector("dialog[open]") !== null`)
 		check(dialog)
 		b.press("Cancel")
 	}
 	b.press("Show Client secret")
-	b.until("it is shown", `document.querySelector("button[aria-pressed=true]") !== null`)
+	b.Until("it is shown", `document.querySelector("button[aria-pressed=true]") !== null`)
 	check("a secret that is shown")
 	for _, dialogs := range []struct {
 		hash, until string
@@ -146,13 +146,13 @@ func TestEveryPageIsAccessible(t *testing.T) {
 		b.to(dialogs.hash, dialogs.until)
 		for _, dialog := range dialogs.names {
 			b.press(dialog)
-			b.until("a dialog is open", `document.querySelector("dialog[open]") !== null`)
+			b.Until("a dialog is open", `document.querySelector("dialog[open]") !== null`)
 			check(dialog)
 			b.press("Cancel")
 		}
 	}
-	if b.problems.String() != "" {
-		t.Errorf("the browser reports:\n%s", b.problems)
+	if b.Problems.String() != "" {
+		t.Errorf("the browser reports:\n%s", b.Problems)
 	}
 }
 
@@ -161,9 +161,9 @@ func TestEveryPageIsAccessible(t *testing.T) {
 func TestForcedColours(t *testing.T) {
 	seed(t, "forced-shop", "forced-orders")
 	b := newTab(t)
-	b.size(1280, 900, "light")
+	b.Size(1280, 900, "light")
 	b.visit(open(t, "", "--namespace forced-shop"))
-	b.media("forced-colors", "active")
+	b.Media("forced-colors", "active")
 	if !eval[bool](b, `matchMedia("(forced-colors: active)").matches`) {
 		t.Fatal("the browser does not force colours")
 	}
@@ -193,11 +193,11 @@ func TestForcedColours(t *testing.T) {
 	pressed := `(() => { const s = getComputedStyle(document.querySelector('[data-key="show Client secret"]')); return s.borderTopColor + s.outlineStyle; })()`
 	before := eval[string](b, pressed)
 	b.press("Show Client secret")
-	b.until("it is pressed", `document.querySelector("button[aria-pressed=true]") !== null`)
+	b.Until("it is pressed", `document.querySelector("button[aria-pressed=true]") !== null`)
 	if eval[string](b, pressed) == before {
 		t.Error("a pressed button looks as one that is not")
 	}
-	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('[data-key="Edit…"]').focus()`), chromedp.KeyEvent(kb.Tab))
+	b.Do(chromedp.Evaluate[chromedp.Void](`document.querySelector('[data-key="Edit…"]').focus()`), chromedp.KeyEvent(kb.Tab))
 	if !eval[bool](b, `parseFloat(getComputedStyle(document.activeElement).outlineWidth) >= 2 && getComputedStyle(document.activeElement).outlineStyle !== "none"`) {
 		t.Error("the focus has no ring")
 	}
@@ -219,26 +219,26 @@ var volatile = []golden.Volatile{
 func TestTheKeyboard(t *testing.T) {
 	seed(t, "keys-shop", "keys-orders")
 	b := newTab(t)
-	b.size(1280, 900, "light")
+	b.Size(1280, 900, "light")
 	b.visit(open(t, "", "--namespace keys-shop"))
 	b.to("#/clients/keys-shop/checkout", "Fetch a token with curl")
-	b.until("the focus is at the heading", `document.activeElement.tagName === "H1"`)
+	b.Until("the focus is at the heading", `document.activeElement.tagName === "H1"`)
 
 	golden.Text(t, "keyboard.golden", b.reached(), volatile)
 
-	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('[data-key="Suspend…"]').focus()`), chromedp.KeyEvent(kb.Enter))
-	b.until("a dialog is open and has the focus", `document.querySelector("dialog[open]")?.contains(document.activeElement)`)
-	b.do(chromedp.KeyEvent(kb.Escape))
-	b.until("the focus is back", `document.querySelector("dialog") === null && document.activeElement.textContent === "Suspend…"`)
-	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('[data-key="show Client secret"]').focus()`), chromedp.KeyEvent(" "))
-	b.until("the secret is shown", `document.activeElement.getAttribute("aria-pressed") === "true"`)
-	b.do(chromedp.KeyEvent(" "))
-	b.until("the secret is hidden", `document.activeElement.getAttribute("aria-pressed") === "false"`)
+	b.Do(chromedp.Evaluate[chromedp.Void](`document.querySelector('[data-key="Suspend…"]').focus()`), chromedp.KeyEvent(kb.Enter))
+	b.Until("a dialog is open and has the focus", `document.querySelector("dialog[open]")?.contains(document.activeElement)`)
+	b.Do(chromedp.KeyEvent(kb.Escape))
+	b.Until("the focus is back", `document.querySelector("dialog") === null && document.activeElement.textContent === "Suspend…"`)
+	b.Do(chromedp.Evaluate[chromedp.Void](`document.querySelector('[data-key="show Client secret"]').focus()`), chromedp.KeyEvent(" "))
+	b.Until("the secret is shown", `document.activeElement.getAttribute("aria-pressed") === "true"`)
+	b.Do(chromedp.KeyEvent(" "))
+	b.Until("the secret is hidden", `document.activeElement.getAttribute("aria-pressed") === "false"`)
 
 	golden.Text(t, "reading-order.golden", b.reading(), volatile)
 
 	b.to("#/issuers/keys-shop-ci", "May be named by")
-	b.until("its client is counted", namedByOne)
+	b.Until("its client is counted", namedByOne)
 	golden.Text(t, "reading-order-issuer.golden", b.reading(), volatile)
 	b.to("#/new-client", "Manifest")
 	b.fill("A JWT of a trusted issuer", "")
@@ -250,28 +250,28 @@ const namedByOne = `[...document.querySelectorAll("dt")].some((e) => e.textConte
 
 // reached are the controls of a page in the order in which the key Tab reaches them.
 func (b tab) reached() string {
-	b.t.Helper()
+	b.T.Helper()
 	var reached strings.Builder
-	b.do(chromedp.Evaluate[chromedp.Void](`document.activeElement.blur(), document.body.focus(), scrollTo(0, 0), getSelection().removeAllRanges()`))
-	b.do(chromedp.Evaluate[chromedp.Void](`(() => { const first = document.getElementById("skip"); first.focus(); })()`))
+	b.Do(chromedp.Evaluate[chromedp.Void](`document.activeElement.blur(), document.body.focus(), scrollTo(0, 0), getSelection().removeAllRanges()`))
+	b.Do(chromedp.Evaluate[chromedp.Void](`(() => { const first = document.getElementById("skip"); first.focus(); })()`))
 	for range 200 {
 		name := eval[string](b, `(() => { const e = document.activeElement; return e === document.body ? "" : e.tagName.toLowerCase() + " " + (e.getAttribute("aria-label") ?? e.labels?.[0]?.textContent ?? e.textContent).trim().slice(0, 60) + (e.matches(":focus-visible") ? "" : " WITHOUT A RING"); })()`)
 		if name == "" {
 			break
 		}
 		fmt.Fprintln(&reached, name)
-		b.do(chromedp.KeyEvent(kb.Tab))
+		b.Do(chromedp.KeyEvent(kb.Tab))
 	}
 	return reached.String()
 }
 
 // reading is the page in the order in which a screen reader reads it.
 func (b tab) reading() string {
-	b.t.Helper()
+	b.T.Helper()
 	result, err := chromedp.Run(b, func(ctx context.Context, target *chromedp.Target) (accessibility.GetFullAXTreeResult, error) {
 		return cdp.Call(ctx, target, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
 	})
-	must(b.t, err)
+	must(b.T, err)
 	return reading(result.Nodes)
 }
 

@@ -43,8 +43,8 @@ const movedClock = `(() => {
 
 // moved gives the pages of a tab a clock that the test moves.
 func (b tab) moved() {
-	b.t.Helper()
-	b.do(func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
+	b.T.Helper()
+	b.Do(func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
 		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: movedClock})
 		return chromedp.Void{}, err
 	})
@@ -52,7 +52,7 @@ func (b tab) moved() {
 
 // pass lets time pass on the page.
 func (b tab) pass(d time.Duration) {
-	b.t.Helper()
+	b.T.Helper()
 	eval[bool](b, fmt.Sprintf(`(passTime(%d), true)`, d.Milliseconds()))
 }
 
@@ -70,7 +70,7 @@ func TestASecretHidesAgain(t *testing.T) {
 
 	b.press("Show Client secret")
 	b.see(secret)
-	b.until("the live region reports it", `document.getElementById("status").textContent === "Client secret shown. It hides in 30 seconds."`)
+	b.Until("the live region reports it", `document.getElementById("status").textContent === "Client secret shown. It hides in 30 seconds."`)
 	if role := eval[string](b, `document.getElementById("status").getAttribute("role")`); role != "status" {
 		t.Errorf("the live region has the role %q", role)
 	}
@@ -80,7 +80,7 @@ func TestASecretHidesAgain(t *testing.T) {
 	}
 	eval[bool](b, `(document.querySelector('[data-key="keep Client secret"]').focus(), true)`)
 	b.pass(time.Millisecond)
-	b.until("the live region reports the end", `document.getElementById("status").textContent === "Client secret hidden."`)
+	b.Until("the live region reports the end", `document.getElementById("status").textContent === "Client secret hidden."`)
 	if strings.Contains(b.markup(), secret) {
 		t.Error("a secret that is hidden is in the page")
 	}
@@ -91,7 +91,7 @@ func TestASecretHidesAgain(t *testing.T) {
 	b.press("Show Client secret")
 	b.see(secret)
 	b.press("Keep shown")
-	b.until("the live region reports it", `document.getElementById("status").textContent.includes("stays shown until you hide it")`)
+	b.Until("the live region reports it", `document.getElementById("status").textContent.includes("stays shown until you hide it")`)
 	b.pass(time.Hour)
 	if !strings.Contains(b.markup(), secret) {
 		t.Error("it is hidden although it was to be kept shown")
@@ -136,29 +136,37 @@ func TestTheIdleEnd(t *testing.T) {
 		server.pass(d)
 		b.pass(d)
 	}
+	// waits until the server has answered as many requests to stay: one that arrives after its
+	// clock has moved puts the end off by more
+	stays := func(n int) {
+		t.Helper()
+		b.Until(fmt.Sprintf("the server has answered %d requests to stay", n),
+			fmt.Sprintf(`performance.getEntriesByType("resource").filter((e) => e.name.endsWith("/api/stay")).length === %d`, n))
+	}
 	warning := `document.querySelector("#notices [role=alert]")?.textContent ?? ""`
 
 	pass(7 * time.Minute)
-	b.until("the page has asked when the end is", asked)
+	b.Until("the page has asked when the end is", asked)
 	if text := eval[string](b, warning); text != "" {
 		t.Errorf("three minutes before the end: %s", text)
 	}
 	pass(70 * time.Second)
-	b.until("it warns", `(`+warning+`).includes("It ends in about 2 min.")`)
+	b.Until("it warns", `(`+warning+`).includes("It ends in about 2 min.")`)
 	if text := eval[string](b, warning); strings.Contains(text, "A form") {
 		t.Errorf("no form has entries: %s", text)
 	}
 	b.press("Stay")
-	b.until("the warning is gone", `(`+warning+`) === ""`)
+	b.Until("the warning is gone", `(`+warning+`) === ""`)
 
 	b.fill("Name", "half-written")
-	b.until("the server knows of the typing", `performance.getEntriesByType("resource").filter((e) => e.name.endsWith("/api/stay")).length === 2`)
+	stays(2) // of the typing
 	pass(9 * time.Minute)
-	b.until("it warns of the form", `(`+warning+`).includes("A form on this page has entries that were not sent")`)
+	b.Until("it warns of the form", `(`+warning+`).includes("A form on this page has entries that were not sent")`)
 	b.press("Stay")
-	b.until("the warning is gone", `(`+warning+`) === ""`)
+	b.Until("the warning is gone", `(`+warning+`) === ""`)
+	stays(3)
 	pass(7 * time.Minute)
-	b.until("the page has asked when the end is", asked)
+	b.Until("the page has asked when the end is", asked)
 	if text := eval[string](b, warning); text != "" {
 		t.Errorf("the end was not put off: %s", text)
 	}
@@ -166,7 +174,7 @@ func TestTheIdleEnd(t *testing.T) {
 	server.pass(5 * time.Minute)
 	eventually(t, "the console ends", func() bool { return strings.Contains(c.terminal.String(), "was not used for 10m0s") })
 	b.pass(time.Minute)
-	b.until("the page reports the end", `(`+warning+`).includes("The console has ended") && (`+warning+`).includes("Copy what you have typed")`)
+	b.Until("the page reports the end", `(`+warning+`).includes("The console has ended") && (`+warning+`).includes("Copy what you have typed")`)
 	if typed := eval[string](b, `document.querySelector("[data-key=name]").value`); typed != "half-written" {
 		t.Errorf("the form has lost its entries: %q", typed)
 	}

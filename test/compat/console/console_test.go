@@ -9,15 +9,11 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	corev1 "k8s.io/api/core/v1"
@@ -29,6 +25,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/app"
+	"github.com/hallpass-dev/hallpass/test/kit/chromium"
 	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
@@ -131,146 +128,68 @@ func openAt(t *testing.T, kubeconfig, line string, now func() time.Time) console
 	}}
 }
 
-// allocator is one Chromium that the tests share; each has a context of its own in it.
-var allocator = sync.OnceValues(func() (context.Context, error) {
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		return nil, err
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("lang", "en-GB"), chromedp.Flag("disable-dev-shm-usage", true))
-	if os.Geteuid() == 0 {
-		options = append(options, chromedp.NoSandbox)
-	}
-	ctx, _ := chromedp.NewExecAllocator(context.Background(), options...)
-	browser, _ := chromedp.NewContext(ctx)
-	return browser, chromedp.Do(browser)
+// oneChromium is one that the tests share; each has a context of its own in it. It ends with the
+// process.
+var oneChromium = sync.OnceValues(func() (context.Context, error) {
+	ctx, _, err := chromium.Start(context.Background())
+	return ctx, err
 })
 
 // tab is a tab of the browser.
-type tab struct {
-	context.Context //nolint:containedctx // chromedp finds the tab by it
-
-	t *testing.T
-	// problems are the errors of the console of the browser, such as violations of the policy.
-	problems *synced
-}
+type tab struct{ chromium.Tab }
 
 // newTab opens a tab with cookies and storage of its own.
 func newTab(t *testing.T) tab {
 	t.Helper()
-	browser, err := allocator()
+	browser, err := oneChromium()
 	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skipf("Chromium cannot be started, which apt-get install chromium installs: %v", err)
+		chromium.Missing(t, err)
 	}
 	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
-	ctx, stop := context.WithTimeout(ctx, 5*time.Minute)
-	t.Cleanup(stop)
-	b := tab{ctx, t, &synced{}}
-	must(t, chromedp.Do(ctx))
-	messages := chromedp.Console(ctx)
-	go func() {
-		for m, err := range messages {
-			if err != nil {
-				return // the tab is closed
-			}
-			if m.IsException() || m.Source == "security" {
-				_, _ = io.WriteString(b.problems, m.Text+"\n")
-			}
-		}
-	}()
-	return b
-}
-
-// do runs actions.
-func (b tab) do(actions ...chromedp.Action[chromedp.Void]) {
-	b.t.Helper()
-	if err := chromedp.Do(b, actions...); err != nil {
-		b.t.Fatalf("%v\n%s", err, b.text())
-	}
-}
-
-// size makes the window as large, light or dark.
-func (b tab) size(width, height int64, scheme string) {
-	b.t.Helper()
-	b.do(chromedp.EmulateViewport(width, height))
-	b.media("prefers-color-scheme", scheme)
-}
-
-// media sets what the user has chosen in the system.
-func (b tab) media(name, value string) {
-	b.t.Helper()
-	b.do(func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
-		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: name, Value: value}}})
-		return chromedp.Void{}, err
-	})
+	return tab{chromium.Open(ctx, t, 5*time.Minute)}
 }
 
 // visit opens a console and waits for its first page.
 func (b tab) visit(c console) {
-	b.t.Helper()
-	b.do(chromedp.Navigate("file://" + c.link))
+	b.T.Helper()
+	b.Do(chromedp.Navigate("file://" + c.link))
 	b.see("Overview")
 }
 
 // to goes to a page of the console.
 func (b tab) to(hash, until string) {
-	b.t.Helper()
-	b.do(chromedp.Evaluate[chromedp.Void](`location.hash = ` + quoted(hash)))
+	b.T.Helper()
+	b.Do(chromedp.Evaluate[chromedp.Void](`location.hash = ` + quoted(hash)))
 	b.see(until)
 }
 
 // eval evaluates an expression of JavaScript; promises are waited for.
 func eval[T any](b tab, expression string) T {
-	b.t.Helper()
+	b.T.Helper()
 	value, err := chromedp.Run(b, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise, func(p *runtime.EvaluateParams) { p.UserGesture = new(true) }))
 	if err != nil {
-		b.t.Fatalf("%s: %v\n%s", expression, err, b.text())
+		b.T.Fatalf("%s: %v\n%s", expression, err, b.Text())
 	}
 	return value
 }
 
-// text is what the tab shows.
-func (b tab) text() string {
-	// it is for a message
-	text, _ := chromedp.Run(b, chromedp.Evaluate[string](`document.body?.innerText ?? ""`))
-	return text
-}
-
 // see waits until the page shows a text.
 func (b tab) see(text string) {
-	b.t.Helper()
-	b.until("the page shows "+text, `document.body?.innerText.includes(`+quoted(text)+`)`)
+	b.T.Helper()
+	b.Until("the page shows "+text, `document.body?.innerText.includes(`+quoted(text)+`)`)
 }
 
 // gone waits until the page does not show a text.
 func (b tab) gone(text string) {
-	b.t.Helper()
-	b.until("the page does not show "+text, `!document.body?.innerText.includes(`+quoted(text)+`)`)
-}
-
-func (b tab) until(what, expression string) {
-	b.t.Helper()
-	for end := time.Now().Add(90 * time.Second); ; {
-		// While the tab goes to another page there may be no document.
-		done, err := chromedp.Run(b, chromedp.Evaluate[bool](`Boolean(`+expression+`)`, chromedp.EvalAwaitPromise))
-		if err == nil && done {
-			return
-		}
-		if time.Now().After(end) {
-			b.t.Fatalf("not so after a long time: %s: %v\n%s\n%s", what, err, b.text(), b.problems)
-		}
-	}
+	b.T.Helper()
+	b.Until("the page does not show "+text, `!document.body?.innerText.includes(`+quoted(text)+`)`)
 }
 
 // press clicks the button or the link of a name, in the dialog if one is open.
 func (b tab) press(name string) {
-	b.t.Helper()
-	b.until("there is a button or a link "+name, `(() => {
+	b.T.Helper()
+	b.Until("there is a button or a link "+name, `(() => {
 		const inside = document.querySelector("dialog[open]") ?? document.body;
 		const found = [...inside.querySelectorAll("button, a, summary")].find((e) => (e.getAttribute("aria-label") ?? e.textContent).trim() === `+quoted(name)+` && e.checkVisibility() && !e.disabled);
 		found?.click();
@@ -280,14 +199,14 @@ func (b tab) press(name string) {
 
 // has reports whether there is a button or a link of a name.
 func (b tab) has(name string) bool {
-	b.t.Helper()
+	b.T.Helper()
 	return eval[bool](b, `[...document.querySelectorAll("button, a")].some((e) => (e.getAttribute("aria-label") ?? e.textContent).trim() === `+quoted(name)+` && e.checkVisibility())`)
 }
 
 // fill types into the field of a label, in the dialog if one is open.
 func (b tab) fill(label, value string) {
-	b.t.Helper()
-	b.until("there is a field "+label, `(() => {
+	b.T.Helper()
+	b.Until("there is a field "+label, `(() => {
 		const inside = document.querySelector("dialog[open]") ?? document.body;
 		const found = [...inside.querySelectorAll("label")].find((e) => e.textContent.trim() === `+quoted(label)+`);
 		const control = found && document.getElementById(found.htmlFor);
@@ -303,14 +222,14 @@ func (b tab) fill(label, value string) {
 
 // forget lets the page be left although its form was not sent.
 func (b tab) forget() {
-	b.t.Helper()
-	b.do(chromedp.Evaluate[chromedp.Void](`for (const form of document.querySelectorAll("form")) delete form.dataset.dirty`))
+	b.T.Helper()
+	b.Do(chromedp.Evaluate[chromedp.Void](`for (const form of document.querySelectorAll("form")) delete form.dataset.dirty`))
 }
 
 // typeInto types into the field that a selector finds.
 func (b tab) typeInto(selector, value string) {
-	b.t.Helper()
-	b.until("there is a field "+selector, `(() => {
+	b.T.Helper()
+	b.Until("there is a field "+selector, `(() => {
 		const control = document.querySelector(`+quoted(selector)+`);
 		if (!control) return false;
 		control.value = `+quoted(value)+`;

@@ -200,14 +200,14 @@ func evilServer(t *testing.T) string {
 func TestEveryFieldIsText(t *testing.T) {
 	b := newTab(t)
 	c := openWith(t, kubeconfigOf(t, evilServer(t)), "--namespace shop")
-	b.do(navigate(c))
+	b.Do(navigate(c))
 	b.see("Overview")
 	for _, hash := range []string{
 		"#/", "#/clients", "#/clients/shop/evil", "#/clients/shop/evil-secret", "#/clients/shop/evil-account", "#/clients/shop/evil-jwt", "#/clients/shop/evil-key",
 		"#/tokens", "#/resources", "#/resources/shop/evil", "#/issuers", "#/issuers/evil", "#/events",
 	} {
 		b.to(hash, "Namespace")
-		b.until("the page "+hash+" shows an attack as text", `document.querySelector("main").innerText.includes(`+quoted(attack)+`)`)
+		b.Until("the page "+hash+" shows an attack as text", `document.querySelector("main").innerText.includes(`+quoted(attack)+`)`)
 		if eval[bool](b, `window.hacked !== undefined || document.querySelector("main img, main script, main iframe, main [onerror]") !== null || [...document.links].some((a) => a.protocol === "javascript:")`) {
 			t.Errorf("%s: text has become markup:\n%s", hash, b.markup())
 		}
@@ -217,7 +217,7 @@ func TestEveryFieldIsText(t *testing.T) {
 			b.press("Cancel")
 		}
 	}
-	if b.problems.String() != "" {
-		t.Errorf("the browser reports:\n%s", b.problems)
+	if b.Problems.String() != "" {
+		t.Errorf("the browser reports:\n%s", b.Problems)
 	}
 }

@@ -33,7 +33,7 @@ func TestPictures(t *testing.T) {
 	for _, page := range append(pages("shop", "orders"), pageOf{federated, "#/new-client", "Manifest"}) {
 		for _, width := range []int64{1440, 768, 390} {
 			for _, scheme := range []string{"light", "dark"} {
-				b.size(width, 900, scheme)
+				b.Size(width, 900, scheme)
 				b.to(page.hash, page.until)
 				if page.name == federated {
 					b.fill("Name", "deploy")
@@ -50,14 +50,14 @@ func TestPictures(t *testing.T) {
 	}
 	must(t, os.MkdirAll(filepath.Join(dir, "docs"), 0o700))
 	for _, page := range pages("shop", "orders")[:3] {
-		b.size(1160, 820, "light")
+		b.Size(1160, 820, "light")
 		b.to(page.hash, page.until)
 		picture, err := chromedp.Run(b, chromedp.CaptureScreenshot())
 		must(t, err)
 		must(t, os.WriteFile(filepath.Join(dir, "docs", "console-"+page.name+".png"), small(t, picture), 0o600))
 	}
-	if b.problems.String() != "" {
-		t.Errorf("the browser reports:\n%s", b.problems)
+	if b.Problems.String() != "" {
+		t.Errorf("the browser reports:\n%s", b.Problems)
 	}
 }
 

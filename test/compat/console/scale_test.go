@@ -89,9 +89,9 @@ func TestTenThousandClients(t *testing.T) {
 		}
 	}()
 	b := newTab(t)
-	b.do(navigate(c))
+	b.Do(navigate(c))
 	b.see("Namespace")
-	b.do(chromedp.Evaluate[chromedp.Void](`location.hash = "#/clients"`))
+	b.Do(chromedp.Evaluate[chromedp.Void](`location.hash = "#/clients"`))
 	b.see("client-00000")
 	b.see("more are being read")
 	b.fill("Search clients", "client-00321")
@@ -133,7 +133,7 @@ func TestTheGoalsOfTenThousandClients(t *testing.T) {
 	release()
 	link, server := startProgram(t, kubeconfig)
 	b := newTab(t)
-	b.do(navigate(console{link: link}))
+	b.Do(navigate(console{link: link}))
 	b.see("Namespace")
 	usable := eval[float64](b, `(async () => {
 		const begin = performance.now();

@@ -37,16 +37,16 @@ func clientOf(t *testing.T, namespace, name string) *v1alpha1.OAuth2Client {
 
 // markup is the whole page as markup, in which a secret would be found wherever it is.
 func (b tab) markup() string {
-	b.t.Helper()
+	b.T.Helper()
 	return eval[string](b, `document.documentElement.outerHTML + [...document.querySelectorAll("input, textarea")].map((e) => e.value).join()`)
 }
 
 // listens keeps what is copied, because the page may not read the clipboard.
 func (b tab) listens() {
-	b.t.Helper()
+	b.T.Helper()
 	eval[bool](b, `(() => {
 		const write = navigator.clipboard.write.bind(navigator.clipboard);
-		navigator.clipboard.write = async (items) => { window.copied = await (await items[0].getType("text/plain")).text(); };
+		navigator.clipboard.write = async (items) => { window.copied = await (await items[0].getType("text/plain")).Text(); };
 		return true;
 	})()`)
 }
@@ -84,7 +84,7 @@ func TestTheLifeOfAClient(t *testing.T) {
 
 	b.press("Show Client secret")
 	b.see(secret)
-	b.until("the live region reports it", `document.getElementById("status").textContent.includes("It hides in 30 seconds")`)
+	b.Until("the live region reports it", `document.getElementById("status").textContent.includes("It hides in 30 seconds")`)
 	if !b.has("Keep shown") || !eval[bool](b, `document.querySelector("button[aria-pressed=true]") !== null`) {
 		t.Error("it cannot be kept shown")
 	}
@@ -95,7 +95,7 @@ func TestTheLifeOfAClient(t *testing.T) {
 	}
 	b.listens()
 	b.press("Copy Client secret")
-	b.until("it is copied", `window.copied === `+quoted(secret))
+	b.Until("it is copied", `window.copied === `+quoted(secret))
 	if strings.Contains(b.markup(), secret) {
 		t.Error("a secret that was copied is in the page")
 	}
@@ -119,7 +119,7 @@ func TestTheLifeOfAClient(t *testing.T) {
 	b.press("Create token")
 	b.see("Token wall-display")
 	b.press("Show Token")
-	b.until("the token is shown", `/hpt_|eyJ|hp/.test(document.querySelector("dialog code").textContent)`)
+	b.Until("the token is shown", `/hpt_|eyJ|hp/.test(document.querySelector("dialog code").textContent)`)
 	b.press("Close")
 	b.see("Floor 3")
 	b.see("never")
@@ -135,7 +135,7 @@ func TestTheLifeOfAClient(t *testing.T) {
 	b.press("Suspend")
 	b.see("Suspended")
 	b.press("Resume")
-	b.until("it is ready again", `document.querySelector("main .title .pill").textContent === "Ready"`)
+	b.Until("it is ready again", `document.querySelector("main .title .pill").textContent === "Ready"`)
 	b.press("Revoke tokens…")
 	b.press("Revoke tokens")
 	eventually(t, "the tokens are revoked", func() bool { return clientOf(t, "life", "reporting").Spec.RevokeTokensIssuedBefore != nil })
@@ -148,8 +148,8 @@ func TestTheLifeOfAClient(t *testing.T) {
 	eventually(t, "it is deleted", func() bool {
 		return apierrors.IsNotFound(shared.Cluster.Get(t.Context(), client.ObjectKey{Namespace: "life", Name: "reporting"}, &v1alpha1.OAuth2Client{}))
 	})
-	if b.problems.String() != "" {
-		t.Errorf("the browser reports:\n%s", b.problems)
+	if b.Problems.String() != "" {
+		t.Errorf("the browser reports:\n%s", b.Problems)
 	}
 }
 
@@ -206,10 +206,10 @@ func TestTheLifeOfAnAPI(t *testing.T) {
 	}
 	b.press("Edit…")
 	b.press("Add another scope")
-	b.until("there is another row", `document.querySelectorAll("dialog [data-row]").length === 2`)
+	b.Until("there is another row", `document.querySelectorAll("dialog [data-row]").length === 2`)
 	b.typeInto(`dialog [data-row]:last-child input`, "orders.write")
 	b.press("Save")
-	b.until("it is saved", `document.querySelector("dialog") === null`)
+	b.Until("it is saved", `document.querySelector("dialog") === null`)
 	b.see("orders.write")
 	if scopes := edited().Scopes; len(scopes) != 2 || scopes[1].Name != "orders.write" {
 		t.Errorf("the scopes are %v", scopes)
@@ -238,8 +238,8 @@ func TestTheLifeOfAnAPI(t *testing.T) {
 	b.fill("Type the name orders-api", "orders-api")
 	b.press("Delete")
 	b.see("No APIs are declared here")
-	if b.problems.String() != "" {
-		t.Errorf("the browser reports:\n%s", b.problems)
+	if b.Problems.String() != "" {
+		t.Errorf("the browser reports:\n%s", b.Problems)
 	}
 }
 
@@ -283,13 +283,13 @@ func TestAClientOfATrustedIssuer(t *testing.T) {
 	admin.visit(open(t, "", "--namespace jobs"))
 	admin.to("#/new-client", "Manifest")
 	admin.fill("A JWT of a trusted issuer", "")
-	admin.until("the issuers can be chosen", `[...document.querySelectorAll("select option")].some((o) => o.value === "jobs-ci")`)
+	admin.Until("the issuers can be chosen", `[...document.querySelectorAll("select option")].some((o) => o.value === "jobs-ci")`)
 	admin.forget()
 	admin.to("#/clients/jobs/deploy", "Its JWT has")
 	admin.press("jobs-ci")
 	admin.see("clients of namespace jobs")
 	admin.see("environment \"prod\" or \"staging\"")
-	admin.until("one client names it", namedByOne)
+	admin.Until("one client names it", namedByOne)
 	var issuer v1alpha1.OAuth2TrustedIssuer
 	must(t, shared.Cluster.Get(t.Context(), client.ObjectKey{Name: "jobs-ci"}, &issuer))
 	change := client.MergeFrom(issuer.DeepCopy())
@@ -299,8 +299,8 @@ func TestAClientOfATrustedIssuer(t *testing.T) {
 	admin.see("kubectl patch hpi jobs-ci")
 	admin.to("#/clients/jobs/deploy", "Its issuer jobs-ci is not ready, reason Suspended.")
 	admin.to("#/issuers", "1 issuer")
-	if b.problems.String()+admin.problems.String() != "" {
-		t.Errorf("the browser reports:\n%s%s", b.problems, admin.problems)
+	if b.Problems.String()+admin.Problems.String() != "" {
+		t.Errorf("the browser reports:\n%s%s", b.Problems, admin.Problems)
 	}
 }
 
@@ -401,7 +401,7 @@ func TestAUserWithoutRights(t *testing.T) {
 	t.Run("nobody", func(t *testing.T) {
 		b := newTab(t)
 		c := open(t, "nobody", "--namespace rights")
-		b.do(navigate(c))
+		b.Do(navigate(c))
 		b.see("The role view of the namespace is enough; ask its administrator")
 		b.to("#/clients", "The role view of the namespace is enough")
 		b.to("#/keys", "an administrator of the cluster alone can list them")
@@ -444,8 +444,8 @@ func TestTextIsNoMarkup(t *testing.T) {
 			t.Errorf("%s: text has become markup:\n%s", page.hash, b.markup())
 		}
 	}
-	if b.problems.String() != "" {
-		t.Errorf("the browser reports:\n%s", b.problems)
+	if b.Problems.String() != "" {
+		t.Errorf("the browser reports:\n%s", b.Problems)
 	}
 }
 
@@ -468,19 +468,19 @@ func TestTheDoor(t *testing.T) {
 	if said := c.terminal.String(); strings.Contains(said, token) || strings.Contains(said, "code=") {
 		t.Errorf("the terminal has the token: %s", said)
 	}
-	b.do(reload())
+	b.Do(reload())
 	b.see("Overview")
 
 	// A copy of the link that was made meanwhile, and the bare address.
 	stolen := t.TempDir() + "/link.html"
 	must(t, os.WriteFile(stolen, text, 0o600))
 	other := newTab(t)
-	other.do(navigate(console{link: stolen}))
+	other.Do(navigate(console{link: stolen}))
 	other.see("This link was used before")
 	eventually(t, "the terminal reports it", func() bool { return strings.Contains(c.terminal.String(), "a second time") })
-	other.do(navigateTo(origin + "/"))
+	other.Do(navigateTo(origin + "/"))
 	other.see("This page is not open")
-	other.do(navigate(console{link: c.enter()}))
+	other.Do(navigate(console{link: c.enter()}))
 	other.see("Overview")
 
 	// Another server of this machine, such as one for development that was taken over.
@@ -490,7 +490,7 @@ func TestTheDoor(t *testing.T) {
 	}))
 	t.Cleanup(evil.Close)
 	attacker := newTab(t)
-	attacker.do(navigateTo(evil.URL))
+	attacker.Do(navigateTo(evil.URL))
 	for _, attempt := range []string{
 		`fetch("ORIGIN/api/session", {headers: {Authorization: "Bearer TOKEN"}})`, `fetch("ORIGIN/api/session")`, `fetch("ORIGIN/scripts/main.js")`,
 		`fetch("ORIGIN/api/clients/door/reporting/delete", {method: "POST", body: '{"name":"reporting"}', headers: {"Content-Type": "application/json", Authorization: "Bearer TOKEN"}})`,
