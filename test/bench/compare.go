@@ -26,6 +26,9 @@ type contestant struct {
 	turns  []turn
 }
 
+// isBefore reports whether the server is that of -against.
+func (c *contestant) isBefore() bool { return c.name == before || c.name == before+"-tls" }
+
 // turn is what one server did in one round.
 type turn struct {
 	processor time.Duration // a request
@@ -64,11 +67,11 @@ func compare(ctx context.Context, s settings, algorithm jws.Algorithm) error {
 		if err != nil {
 			return err
 		}
-		if err := s.measure(ctx, p, contestants); err != nil {
+		if contestants, err = s.measure(ctx, p, contestants); err != nil {
 			return err
 		}
 		results[p.name] = contestants
-		if s.against != "" {
+		if len(contestants) > 2 && contestants[2].isBefore() {
 			pairings = append(pairings, pairing{path: p, now: contestants[1].turns, before: contestants[2].turns})
 		}
 	}
@@ -136,17 +139,23 @@ func (w *world) envoyContestants() ([]*contestant, error) {
 }
 
 // measure runs one path: a round to warm up, and then the rounds that count, in which the servers
-// take turns in changing order.
-func (s settings) measure(ctx context.Context, p path, contestants []*contestant) error {
+// take turns in changing order. It returns the servers that were measured: the binary of -against
+// may be older than the path.
+func (s settings) measure(ctx context.Context, p path, contestants []*contestant) ([]*contestant, error) {
 	for round := range s.rounds + 1 {
 		calls, err := prepare(p, contestants, round)
 		if err != nil {
-			return fmt.Errorf("%s over %s: %w", p.name, p.transport, err)
+			return nil, fmt.Errorf("%s over %s: %w", p.name, p.transport, err)
 		}
 		for _, c := range order(contestants, round) {
 			t, err := s.turn(ctx, p, c, calls[c.world])
+			if err != nil && round == 0 && c.isBefore() {
+				s.print("%s over %s: the binary of -against does not serve it: %v\n", p.name, p.transport, err)
+				contestants = slices.DeleteFunc(contestants, (*contestant).isBefore)
+				continue
+			}
 			if err != nil {
-				return fmt.Errorf("%s over %s: %s: %w", p.name, p.transport, c.name, err)
+				return nil, fmt.Errorf("%s over %s: %s: %w", p.name, p.transport, c.name, err)
 			}
 			if round > 0 {
 				c.turns = append(c.turns, t)
@@ -157,12 +166,12 @@ func (s settings) measure(ctx context.Context, p path, contestants []*contestant
 		s.row(p, contestants[0], c)
 	}
 	if err := s.profile(ctx, p, contestants[1]); err != nil {
-		return err
+		return nil, err
 	}
 	for _, c := range contestants {
 		c.caller.close()
 	}
-	return nil
+	return contestants, nil
 }
 
 // prepare makes the calls of a round, by the servers whose clients they are of.

@@ -43,7 +43,7 @@ func grow(ctx context.Context, s settings) error {
 		for _, w := range servers {
 			contestants = append(contestants, &contestant{process: w.plain, world: w, caller: w.byHTTP(p.transport, w.plain.plain)})
 		}
-		if err := s.measure(ctx, p, contestants); err != nil {
+		if _, err := s.measure(ctx, p, contestants); err != nil {
 			return err
 		}
 	}

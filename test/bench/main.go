@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 
 	"github.com/hallpass-dev/hallpass/internal/jws"
@@ -78,7 +79,11 @@ func run(ctx context.Context, s settings) error {
 	if s.growth > 0 {
 		return grow(ctx, s)
 	}
-	for _, algorithm := range []jws.Algorithm{jws.ES256, jws.EdDSA} {
+	algorithms := []jws.Algorithm{jws.ES256, jws.EdDSA}
+	if !slices.ContainsFunc(algorithms, func(a jws.Algorithm) bool { return len(s.wanted(paths(a))) > 0 }) {
+		return fmt.Errorf("no path matches %q; the name of a path ends in its transport, such as \"token, HTTP/1.1\"", s.paths)
+	}
+	for _, algorithm := range algorithms {
 		if err := compare(ctx, s, algorithm); err != nil {
 			return err
 		}
