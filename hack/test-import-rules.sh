@@ -70,6 +70,9 @@ refuse internal/oauth2:test  k8s.io/api/core/v1
 allow  internal/oauth2       net/url
 allow  internal/oauth2       ~/internal/keyring
 allow  internal/oauth2       ~/internal/strictjson
+refuse internal/seal         ~/internal/jws
+refuse internal/seal         net/http
+allow  internal/seal         crypto/hkdf
 refuse internal/loginport    ~/internal/oauth2
 allow  internal/loginport    net/http
 refuse internal/credential   net/http

@@ -17,7 +17,8 @@ const module = "github.com/hallpass-dev/hallpass/"
 var layers = [][]string{ //nolint:gochecknoglobals // a constant list
 	{"internal/strictjson", "internal/wire"},
 	{
-		"internal/jws", "api", "internal/restore", "internal/serve", "internal/budget", "internal/apiclock", "internal/outbound", "internal/loginport",
+		"internal/jws", "api", "internal/restore", "internal/serve", "internal/budget", "internal/apiclock", "internal/seal", "internal/outbound",
+		"internal/loginport",
 	},
 	{"internal/keyring"},
 	{"internal/oauth2"},
@@ -33,7 +34,7 @@ var layers = [][]string{ //nolint:gochecknoglobals // a constant list
 // core are the packages without state, clock and I/O.
 var core = []string{ //nolint:gochecknoglobals // a constant list
 	"internal/credential", "internal/jws", "internal/keyring", "internal/oauth2", "internal/registration", "internal/strictjson",
-	"internal/usage", "internal/wire",
+	"internal/seal", "internal/usage", "internal/wire",
 }
 
 // outside are the packages that the core must not import, by path prefix.
