@@ -13,8 +13,9 @@ import (
 // ErrorCode is an error code of the OAuth 2.0 registry.
 type ErrorCode string
 
-// The codes of responses: RFC 6749 section 5.2, RFC 6750 section 3.1, RFC 8707 section 2. The last
-// three are those of the authorization endpoint: RFC 6749 section 4.1.2.1.
+// The codes of responses: RFC 6749 section 5.2, RFC 6750 section 3.1, RFC 8707 section 2. Those from
+// UnsupportedResponseType on are those of the authorization endpoint: RFC 6749 section 4.1.2.1, and
+// from LoginRequired on OpenID Connect Core 1.0 section 3.1.2.6.
 const (
 	InvalidRequest          ErrorCode = "invalid_request"
 	InvalidClient           ErrorCode = "invalid_client"
@@ -28,6 +29,11 @@ const (
 	UnsupportedResponseType ErrorCode = "unsupported_response_type"
 	ServerError             ErrorCode = "server_error"
 	TemporarilyUnavailable  ErrorCode = "temporarily_unavailable"
+	AccessDenied            ErrorCode = "access_denied"
+	LoginRequired           ErrorCode = "login_required"
+	RequestNotSupported     ErrorCode = "request_not_supported"
+	RequestURINotSupported  ErrorCode = "request_uri_not_supported"
+	RegistrationUnsupported ErrorCode = "registration_not_supported"
 )
 
 // Reason explains a decision in audit lines, metrics and conditions.
@@ -133,6 +139,68 @@ const (
 	ReasonTokenServersOutdated Reason = "TokenServersOutdated"
 	// ReasonPeopleNotServed: a program sent a person to log in.
 	ReasonPeopleNotServed Reason = "PeopleNotServed"
+	// ReasonRedirectNotAllowed: the redirect URI is missing, or is none of the client's. The
+	// condition of the client has the same word if a policy does not allow one.
+	ReasonRedirectNotAllowed Reason = "RedirectNotAllowed"
+	// ReasonRequestNotSupported: the authorization request asks for another protocol than a
+	// code with PKCE S256 in the query.
+	ReasonRequestNotSupported Reason = "RequestNotSupported"
+	// ReasonPKCENeeded: the request has no code_challenge of the method S256, or no
+	// code_verifier.
+	ReasonPKCENeeded Reason = "PKCENeeded"
+	// ReasonLoginNotAvailable: there is no issuer, or more than one, at which persons log in
+	// for the client; its condition has the same word.
+	ReasonLoginNotAvailable Reason = "LoginNotAvailable"
+	// ReasonTicketRefused: the ticket of a login was not sealed here, or has expired.
+	ReasonTicketRefused Reason = "TicketRefused"
+	// ReasonCodeRefused: the authorization code was not sealed here, has expired, or is that of
+	// another client or redirect URI.
+	ReasonCodeRefused Reason = "CodeRefused"
+	// ReasonCodeExpired: the authorization code has expired.
+	ReasonCodeExpired Reason = "CodeExpired"
+	// ReasonCodeUsed: the authorization code was redeemed before. Its grant has ended.
+	ReasonCodeUsed Reason = "CodeUsed"
+	// ReasonWrongVerifier: the code_verifier is not that of the code_challenge.
+	ReasonWrongVerifier Reason = "WrongCodeVerifier"
+	// ReasonRefreshRefused: the refresh token was not sealed here, or is that of another
+	// client.
+	ReasonRefreshRefused Reason = "RefreshTokenRefused"
+	// ReasonRefreshExpired: the refresh token has expired, or was not used for too long.
+	ReasonRefreshExpired Reason = "RefreshTokenExpired"
+	// ReasonRefreshReplaced: the refresh token was replaced by another one a short time ago.
+	ReasonRefreshReplaced Reason = "RefreshTokenReplaced"
+	// ReasonRefreshReused: the refresh token was replaced long ago, so that it may be stolen.
+	// Its grant has ended.
+	ReasonRefreshReused Reason = "RefreshTokenReused"
+	// ReasonRefreshesUsedUp: the grant was refreshed as often as the client allows.
+	ReasonRefreshesUsedUp Reason = "RefreshesUsedUp"
+	// ReasonGrantEnded: the grant of the code or refresh token was revoked.
+	ReasonGrantEnded Reason = "GrantEnded"
+	// ReasonWrongIDToken: the ID token of the identity provider has not the form, the type, the
+	// signature or the issuer that it needs.
+	ReasonWrongIDToken Reason = "WrongIDToken"
+	// ReasonIDTokenKeyUnknown: the identity provider does not publish the key of the ID token.
+	ReasonIDTokenKeyUnknown Reason = "IDTokenKeyUnknown"
+	// ReasonIDTokenExpired: the ID token has expired, is old, or is of the future.
+	ReasonIDTokenExpired Reason = "IDTokenExpired"
+	// ReasonIDTokenAudience: the ID token was issued to another client of the identity
+	// provider.
+	ReasonIDTokenAudience Reason = "WrongIDTokenAudience"
+	// ReasonIDTokenNonce: the ID token is of another login.
+	ReasonIDTokenNonce Reason = "WrongIDTokenNonce"
+	// ReasonPersonNotAllowed: the claims or groups of the person are not those that may log in.
+	ReasonPersonNotAllowed Reason = "PersonNotAllowed"
+	// ReasonGroupsNotInToken: the identity provider has left out the groups, because the person
+	// has too many.
+	ReasonGroupsNotInToken Reason = "GroupsNotInToken"
+	// ReasonPersonRefused: the person did not consent.
+	ReasonPersonRefused Reason = "PersonRefused"
+	// ReasonProviderRefused: the identity provider answered with an error, for example because
+	// the person cancelled.
+	ReasonProviderRefused Reason = "ProviderRefused"
+	// ReasonProviderUnavailable: the identity provider could not be reached, or its answer was
+	// unusable.
+	ReasonProviderUnavailable Reason = "ProviderUnavailable"
 )
 
 // ProvesCaller reports whether only a caller with the credential of a client can be refused for the

@@ -32,32 +32,57 @@ type parameter struct{ name, value string }
 // ParseForm decodes application/x-www-form-urlencoded. A duplicate parameter is invalid_request
 // (RFC 6749 section 3.2), except resource.
 func ParseForm(body string) (Form, error) {
-	if len(body) > MaxFormBytes {
-		return Form{}, malformedForm(fmt.Sprintf("the body is longer than %d bytes", MaxFormBytes))
+	form, repeated, err := parseParameters(body)
+	switch {
+	case err != nil:
+		return Form{}, err
+	case len(repeated) > 0:
+		return Form{}, errRepeated()
 	}
-	var form Form
+	return form, nil
+}
+
+// ParseQuery decodes the query of an authorization request as ParseForm does a body. A parameter
+// that is sent more than once is not in the form, and repeated has its name: it is invalid_request
+// (RFC 6749 section 3.1), and the client learns that at its redirect URI if that one is there once.
+func ParseQuery(query string) (form Form, repeated []string, err error) {
+	form, repeated, err = parseParameters(query)
+	form.parameters = slices.DeleteFunc(form.parameters, func(p parameter) bool { return slices.Contains(repeated, p.name) })
+	return form, repeated, err
+}
+
+// errRepeated refuses a parameter that is sent more than once.
+func errRepeated() *Error { return malformedForm("a parameter is sent more than once; send each once") }
+
+// parseParameters decodes parameters. Of those that may be sent once, repeated has the names of the
+// ones that are sent more often, of which the form has the first.
+func parseParameters(body string) (form Form, repeated []string, err error) {
+	if len(body) > MaxFormBytes {
+		return Form{}, nil, malformedForm(fmt.Sprintf("the parameters are longer than %d bytes", MaxFormBytes))
+	}
 	for pair := range strings.SplitSeq(body, "&") {
 		if pair == "" {
 			continue
 		}
-		if len(form.parameters) == MaxFormParameters {
-			return Form{}, malformedForm(fmt.Sprintf("the request has more than %d parameters; send those of the protocol alone", MaxFormParameters))
+		if len(form.parameters)+len(repeated) == MaxFormParameters {
+			return Form{}, nil, malformedForm(fmt.Sprintf("the request has more than %d parameters; send those of the protocol alone", MaxFormParameters))
 		}
 		rawName, rawValue, _ := strings.Cut(pair, "=")
 		name, err := unescape(rawName)
 		if err != nil || name == "" {
-			return Form{}, malformedForm("the body is not application/x-www-form-urlencoded")
+			return Form{}, nil, malformedForm("the parameters are not application/x-www-form-urlencoded")
 		}
 		value, err := unescape(rawValue)
 		if err != nil {
-			return Form{}, malformedForm("the body is not application/x-www-form-urlencoded")
+			return Form{}, nil, malformedForm("the parameters are not application/x-www-form-urlencoded")
 		}
 		if name != parameterResource && form.has(name) {
-			return Form{}, malformedForm("a parameter is sent more than once; send each once")
+			repeated = append(repeated, name)
+			continue
 		}
 		form.parameters = append(form.parameters, parameter{name, value})
 	}
-	return form, nil
+	return form, repeated, nil
 }
 
 // Get returns the value of a parameter, "" if it is not there.

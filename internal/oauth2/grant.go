@@ -48,16 +48,20 @@ func ParseTokenRequest(form Form) (TokenRequest, error) {
 	if err != nil {
 		return TokenRequest{}, err
 	}
-	resources := form.All(parameterResource)
 	request := TokenRequest{GrantType: grantType, Scopes: scopes, Audience: form.Get("audience") != ""}
-	if len(resources) == 0 {
-		return request, nil
-	}
-	request.Resource, err = onlyIndicator(resources, "a token is for one resource; send one resource a request")
-	if err != nil {
+	if request.Resource, err = ParseResource(form); err != nil {
 		return TokenRequest{}, err
 	}
 	return request, nil
+}
+
+// ParseResource reads the resource indicator of a request (RFC 8707 section 2); "" if it has none.
+func ParseResource(form Form) (string, error) {
+	resources := form.All(parameterResource)
+	if len(resources) == 0 {
+		return "", nil
+	}
+	return onlyIndicator(resources, "a token is for one resource; send one resource a request")
 }
 
 // onlyIndicator returns the resource indicator of a request, which names one at least. several is

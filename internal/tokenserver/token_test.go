@@ -130,7 +130,7 @@ func refusals(w *world) map[string]refusal {
 	right, wrong := reporting+":"+w.secrets[reporting], strings.Repeat("x", 43)
 	severalMethods := invalidRequest("the client is authenticated in more than one way; use one")
 	twice := invalidRequest("a parameter is sent more than once; send each once")
-	notForm := invalidRequest("the body is not application/x-www-form-urlencoded")
+	notForm := invalidRequest("the parameters are not application/x-www-form-urlencoded")
 	mediaType := invalidRequest("send the parameters as application/x-www-form-urlencoded")
 	badScope := `{"error":"invalid_scope","error_description":"scope must be scope names separated by single spaces (RFC 6749 section 3.3)"}`
 	many := make([]string, oauth2.MaxFormParameters+1)
