@@ -130,8 +130,7 @@ func (f Federation) readIdentity(payload []byte, issuer *TrustedIssuer, client *
 	}
 	named, issuerErr := claims.String("iss")
 	clientID, clientErr := claims.String("client_id")
-	subject, subjectErr := claims.String("sub")
-	person, personErr := NewPerson(issuer.Name, subject)
+	person, personErr := issuer.personOf(claims)
 	_, bound := claims["cnf"]
 	_, detailed := claims["authorization_details"]
 	switch {
@@ -141,9 +140,9 @@ func (f Federation) readIdentity(payload []byte, issuer *TrustedIssuer, client *
 		return Identity{}, refuseIdentity(ReasonWrongClaim, "its client_id must be that of the client which sends it")
 	case !f.isAudience(claims["aud"], issuer.Audiences):
 		return Identity{}, refuseIdentity(ReasonAssertionAudience, "aud must be one audience that the issuer is trusted for and nothing else")
-	case subjectErr != nil, personErr != nil:
-		return Identity{}, refuseIdentity(ReasonWrongSubject, "sub must be 1 to 255 printable ASCII characters without space")
-	case !issuer.admits(client.Namespace, subject, claims):
+	case personErr != nil:
+		return Identity{}, refuseIdentity(ReasonWrongSubject, personErr.Error())
+	case !issuer.admits(client.Namespace, person.Subject, claims):
 		return Identity{}, refuseIdentity(ReasonNotAllowedByIssuer, "no entry of namespaces of its OAuth2TrustedIssuer for this client has its sub and its claims")
 	case bound:
 		return Identity{}, refuseIdentity(ReasonWrongClaim, "it is bound to a key (cnf), and such assertions are not supported")
