@@ -70,6 +70,14 @@ refuse internal/oauth2:test  k8s.io/api/core/v1
 allow  internal/oauth2       net/url
 allow  internal/oauth2       ~/internal/keyring
 allow  internal/oauth2       ~/internal/strictjson
+refuse internal/codegrant    net/http
+refuse internal/codegrant    sync
+refuse internal/codegrant    ~/internal/seal
+refuse internal/codegrant    ~/internal/revocation
+refuse internal/codegrant    ~/internal/loginport
+allow  internal/codegrant    ~/internal/oauth2
+allow  internal/codegrant    ~/internal/wire
+allow  internal/codegrant:test ~/internal/seal
 refuse internal/seal         ~/internal/jws
 refuse internal/seal         net/http
 allow  internal/seal         crypto/hkdf

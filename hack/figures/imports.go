@@ -22,7 +22,7 @@ var layers = [][]string{ //nolint:gochecknoglobals // a constant list
 	},
 	{"internal/keyring"},
 	{"internal/oauth2"},
-	{"internal/usage", "internal/revocation"},
+	{"internal/usage", "internal/revocation", "internal/codegrant"},
 	{"internal/credential"},
 	{"internal/registration"},
 	{"internal/auth", "internal/answer", "internal/directory/memory", "internal/directory/watch"},
@@ -33,8 +33,8 @@ var layers = [][]string{ //nolint:gochecknoglobals // a constant list
 
 // core are the packages without state, clock and I/O.
 var core = []string{ //nolint:gochecknoglobals // a constant list
-	"internal/credential", "internal/jws", "internal/keyring", "internal/oauth2", "internal/registration", "internal/strictjson",
-	"internal/seal", "internal/usage", "internal/wire",
+	"internal/codegrant", "internal/credential", "internal/jws", "internal/keyring", "internal/oauth2", "internal/registration",
+	"internal/seal", "internal/strictjson", "internal/usage", "internal/wire",
 }
 
 // outside are the packages that the core must not import, by path prefix.
