@@ -129,15 +129,12 @@ func readLoginTimes(claims strictjson.Object, now time.Time) (time.Time, error) 
 	if err != nil || issued.Before(now.Add(-maxIDTokenAge-assertionSkew)) {
 		return time.Time{}, refuseIDToken(ReasonIDTokenExpired, "its iat is too long ago: it is of an earlier login")
 	}
-	if _, there := claims["auth_time"]; !there {
-		return issued, nil
-	}
+	// AD FS may write it as text, and it decides nothing
 	seconds, err = claims.Seconds("auth_time")
-	at := time.Unix(seconds, 0).UTC()
-	if err != nil || at.After(now.Add(assertionSkew)) {
-		return time.Time{}, refuseIDToken(ReasonWrongIDToken, "auth_time must be a number of seconds that is not in the future")
+	if at := time.Unix(seconds, 0).UTC(); err == nil && at.Before(issued) {
+		return at, nil
 	}
-	return at, nil
+	return issued, nil
 }
 
 // personOf returns the person of the claims of a JWT. The claim of the subject is the same for ID
