@@ -74,15 +74,18 @@ func (r Refresh) Judge(known Known, limits oauth2.Refreshing, rotates bool, now 
 		return Refresh{}, Refused, refuseGrant(oauth2.ReasonRefreshExpired, "the refresh token has expired; let the person log in again")
 	}
 	replaced := r.Generation < known.Generation
+	late := replaced && !now.Before(known.From)
 	inGrace := r.Generation+1 == known.Generation || now.Before(r.IssuedAt.Add(Grace))
+	// after the last refresh a client has no other token to send than the one it sent then
+	last := late && r.Refreshes >= limits.Max-1
 	switch {
-	case replaced && !now.Before(known.From):
+	case limits.Limited && (last || r.Refreshes >= limits.Max):
+		return Refresh{}, Refused, refuseGrant(oauth2.ReasonRefreshesUsedUp, "the grant was refreshed as often as the client may; let the person log in again")
+	case late:
 		return Refresh{}, Reuse, refuseGrant(oauth2.ReasonRefreshReused,
 			"the refresh token was replaced before, so that it may be stolen, and its grant is revoked; let the person log in again")
 	case replaced && !inGrace:
 		return Refresh{}, Refused, refuseGrant(oauth2.ReasonRefreshReplaced, "the refresh token was replaced; use the one of the last response")
-	case limits.Limited && r.Refreshes >= limits.Max:
-		return Refresh{}, Refused, refuseGrant(oauth2.ReasonRefreshesUsedUp, "the grant was refreshed as often as the client may; let the person log in again")
 	case !rotates && !replaced:
 		return r, Keep, nil
 	}

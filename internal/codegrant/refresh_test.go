@@ -53,13 +53,15 @@ func TestRefreshDecisions(t *testing.T) {
 		"a lifetime that was shortened":              {limits: oauth2.Refreshing{Lifetime: time.Hour}, at: time.Hour, reason: oauth2.ReasonRefreshExpired},
 		"a lifetime that was made longer":            {limits: oauth2.Refreshing{Lifetime: 48 * time.Hour}, at: 24 * time.Hour, reason: oauth2.ReasonRefreshExpired},
 		"a client whose refresh tokens were removed": {limits: oauth2.Refreshing{Idle: 1}, at: 1, reason: oauth2.ReasonRefreshExpired},
-		"in use":                            {limits: idle, issued: 2 * time.Hour, at: 3*time.Hour - 1, outcome: codegrant.Rotate, next: 1},
-		"idle":                              {limits: idle, issued: 2 * time.Hour, at: 3 * time.Hour, reason: oauth2.ReasonRefreshExpired},
-		"idle, and it does not rotate":      {limits: idle, stays: true, at: 3 * time.Hour, outcome: codegrant.Keep},
-		"the last refresh":                  {limits: limited, generation: 2, refreshes: 2, known: codegrant.Known{Generation: 2}, at: time.Hour, outcome: codegrant.Rotate, next: 3},
-		"one more":                          {limits: limited, generation: 3, refreshes: 3, known: codegrant.Known{Generation: 3}, at: time.Hour, reason: oauth2.ReasonRefreshesUsedUp},
-		"a limit that was lowered":          {limits: limited, generation: 9, refreshes: 9, known: codegrant.Known{Generation: 9}, at: time.Hour, reason: oauth2.ReasonRefreshesUsedUp},
-		"an old one where there is a limit": {limits: limited, generation: 1, refreshes: 1, known: codegrant.Known{Generation: 3}, at: time.Hour, outcome: codegrant.Reuse, reason: oauth2.ReasonRefreshReused},
+		"in use":                       {limits: idle, issued: 2 * time.Hour, at: 3*time.Hour - 1, outcome: codegrant.Rotate, next: 1},
+		"idle":                         {limits: idle, issued: 2 * time.Hour, at: 3 * time.Hour, reason: oauth2.ReasonRefreshExpired},
+		"idle, and it does not rotate": {limits: idle, stays: true, at: 3 * time.Hour, outcome: codegrant.Keep},
+		"the last refresh":             {limits: limited, generation: 2, refreshes: 2, known: codegrant.Known{Generation: 2}, at: time.Hour, outcome: codegrant.Rotate, next: 3},
+		"one more":                     {limits: limited, generation: 3, refreshes: 3, known: codegrant.Known{Generation: 3}, at: time.Hour, reason: oauth2.ReasonRefreshesUsedUp},
+		"the last one once more, within a minute":       {limits: limited, generation: 2, refreshes: 2, known: codegrant.Known{Generation: 3, From: later(time.Hour + minute)}, at: time.Hour, outcome: codegrant.Retry, next: 3},
+		"the last one once more, as there was no other": {limits: limited, generation: 2, refreshes: 2, known: codegrant.Known{Generation: 3, From: later(0)}, at: time.Hour, reason: oauth2.ReasonRefreshesUsedUp},
+		"a limit that was lowered":                      {limits: limited, generation: 9, refreshes: 9, known: codegrant.Known{Generation: 9}, at: time.Hour, reason: oauth2.ReasonRefreshesUsedUp},
+		"an old one where there is a limit":             {limits: limited, generation: 1, refreshes: 1, known: codegrant.Known{Generation: 3}, at: time.Hour, outcome: codegrant.Reuse, reason: oauth2.ReasonRefreshReused},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code := codeOf(t)

@@ -108,6 +108,16 @@ func (i Issuer) Offer(client *Client, scopes []string, resource, issuerName, red
 	return offer, nil
 }
 
+// Within returns the offer without the scopes that a person was not shown. Whoever decides about a
+// request once more, after the person has seen it, asks for what is left.
+func (o Offer) Within(shown []string) (Offer, error) {
+	o.Scopes = slices.DeleteFunc(slices.Clone(o.Scopes), func(scope string) bool { return !slices.Contains(shown, scope) })
+	if len(o.Scopes) == 0 {
+		return Offer{}, Refuse(InvalidScope, ReasonScopeNotGranted, "the scopes of this login are granted no more; start again in the application")
+	}
+	return o, nil
+}
+
 // consentNeeded reports whether a person has to be asked before a client is sent a code. Nobody is
 // asked for a client that no other program can pass for, of the namespace that the API is of.
 func (r *Resource) consentNeeded(client *Client, redirectURI string) bool {

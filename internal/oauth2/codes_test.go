@@ -85,6 +85,22 @@ func TestWhatAnAuthorizationRequestMayLeadTo(t *testing.T) {
 	}
 }
 
+// A scope that looks like one of OpenID Connect, and is withdrawn while the person logs in, does not
+// become a request for all scopes.
+func TestWhatAPersonWasShownIsAllThereIs(t *testing.T) {
+	offer, err := issuer(t).Offer(askingForPersons("shop"), []string{"email"}, ordersAPI, "corp", "https://app.example/cb", declared{ordersForPersons()})
+	if err != nil || len(offer.Scopes) != 2 {
+		t.Fatalf("%+v, %v", offer, err)
+	}
+	if got, err := offer.Within([]string{"email"}); oauth2.ReasonOf(err) != oauth2.ReasonScopeNotGranted {
+		t.Errorf("%+v is left, %v", got, err)
+	}
+	got, err := offer.Within([]string{"orders.write", "gone"})
+	if err != nil || !slices.Equal(got.Scopes, []string{"orders.write"}) || got.Audience != ordersAPI || len(offer.Scopes) != 2 {
+		t.Errorf("%+v is left of %+v, %v", got, offer, err)
+	}
+}
+
 func TestWhenAPersonIsAsked(t *testing.T) {
 	public, always := askingForPersons("orders"), askingForPersons("orders")
 	public.Credentials.Public, always.Codes.AskAlways = true, true
