@@ -38,7 +38,7 @@ func ParseRedemption(form oauth2.Form) (Redemption, error) {
 	return r, nil
 }
 
-// RefuseCode refuses a code that does not open. Who sends it learns no more.
+// RefuseCode refuses a code that does not open, or is that of another client.
 func RefuseCode() error {
 	return refuseGrant(oauth2.ReasonCodeRefused, "the code is not valid for this client; let the person log in again")
 }

@@ -34,7 +34,7 @@ type Known struct {
 type Outcome uint8
 
 const (
-	// Refused: the error says why, and nothing is done.
+	// Refused: the error has the reason, and nothing is done.
 	Refused Outcome = iota
 	// Keep: the refresh token stays in use, and the response repeats it or has none.
 	Keep
@@ -64,8 +64,9 @@ func NewRefresh(code Code, limits oauth2.Refreshing, now time.Time) (r Refresh, 
 // Judge decides about a refresh token of a client that has authenticated, as far as the token, the
 // limits and the grant itself are concerned. next is the refresh token of the response.
 //
-// A retry cannot be told from a thief who is quick. Both get successors of one generation, so that
-// the next refresh by either of them replaces the other's, and the use of that one ends the grant.
+// A retry cannot be distinguished from a thief who is quick. Both get successors of one generation,
+// so that the next refresh by either of them replaces the other's, and the use of that one ends the
+// grant.
 func (r Refresh) Judge(known Known, limits oauth2.Refreshing, rotates bool, now time.Time) (next Refresh, outcome Outcome, err error) {
 	switch end := r.end(limits, rotates); {
 	case known.Ended:

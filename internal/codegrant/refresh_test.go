@@ -193,9 +193,9 @@ func (c *cluster) refresh(token codegrant.Refresh, limits oauth2.Refreshing, at 
 	return next, err != nil
 }
 
-// An honest client does not lose a grant. It loses answers and requests, repeats them for up to half
-// a minute, and has up to three processes that read one stored token and refresh at once, of which
-// the last answer is stored.
+// An honest client does not lose a grant. It loses answers and requests, repeats them for up to
+// half a minute, and has up to three processes that read one stored token and refresh at once, of
+// which the last answer is stored.
 func TestHonestClientsLoseNoGrant(t *testing.T) {
 	const refreshes, eachGrant = 100_000, 200
 	random := rand.New(rand.NewPCG(24, 1))
@@ -255,7 +255,7 @@ func TestHonestClientsLoseNoGrant(t *testing.T) {
 }
 
 // A thief copies a refresh token and uses it once within the minute in which the honest client
-// refreshes, so that both have a successor. The thief goes on to use its own at any other times. At
+// refreshes, so that both have a successor. The thief uses its own at any other times. At
 // the next but one refresh of the honest client, at the latest, the grant is over for both.
 func TestAThiefIsFound(t *testing.T) {
 	const schedules = 1000
@@ -293,8 +293,8 @@ func TestAThiefIsFound(t *testing.T) {
 		for round := 1; round <= 2 && found < 0; round++ {
 			begin := at
 			at = at.Add(interval())
-			// the thief refreshes before the honest client does, in one of the two rounds at
-			// least, and not within a minute of it
+			// the thief refreshes before the honest client does, in one of the two
+			// rounds at least, and not within a minute of it
 			if round == 2 || random.IntN(2) == 0 {
 				thiefAt := begin.Add(2*time.Minute + c.upTo(at.Sub(begin)-4*time.Minute))
 				if next, lost := c.refresh(thief, aDay, thiefAt); !lost {

@@ -25,7 +25,7 @@ type Request struct {
 	// AskConsent means that the client wants the person to be asked (prompt=consent).
 	AskConsent bool
 
-	// problem is what the client learns at its redirect URI.
+	// problem is the refusal that is reported to the client.
 	problem error
 }
 
@@ -53,7 +53,7 @@ func ParseRequest(query string) (Request, error) {
 	return r, nil
 }
 
-// Check returns the refusal that the client learns at its redirect URI, or nil.
+// Check returns the refusal that is reported to the client at its redirect URI, or nil.
 func (r Request) Check() error { return r.problem }
 
 // read reads the parameters beside those that name the client.

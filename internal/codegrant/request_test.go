@@ -19,7 +19,7 @@ import (
 // verifier and challenge are the example of RFC 7636, appendix B.
 const (
 	verifier  = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
-	challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWBuGJSstw-cM"
+	challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 )
 
 const authorize = "response_type=code&client_id=shop.web&redirect_uri=https%3A%2F%2Fapp.example%2Fcb&state=xyz&code_challenge=" + challenge + "&code_challenge_method=S256"
@@ -71,9 +71,9 @@ func TestAuthorizationRequests(t *testing.T) {
 		"state twice":                        {query: with("&state=abc"), code: oauth2.InvalidRequest, reason: oauth2.ReasonMalformedRequest},
 		"what is unknown twice":              {query: with("&x=1&x=1"), code: oauth2.InvalidRequest, reason: oauth2.ReasonMalformedRequest},
 		"no response_type":                   {query: without("response_type=code&"), code: oauth2.InvalidRequest, reason: oauth2.ReasonMalformedRequest},
-		"the implicit grant":                 {query: instead("response_type=code", "response_type=token"), code: oauth2.UnsupportedResponseType, reason: oauth2.ReasonRequestNotSupported},
-		"the hybrid flow":                    {query: instead("response_type=code", "response_type=code+id_token"), code: oauth2.UnsupportedResponseType, reason: oauth2.ReasonRequestNotSupported},
-		"another case":                       {query: instead("response_type=code", "response_type=Code"), code: oauth2.UnsupportedResponseType, reason: oauth2.ReasonRequestNotSupported},
+		"the implicit grant":                 {query: instead("response_type=code", "&response_type=token"), code: oauth2.UnsupportedResponseType, reason: oauth2.ReasonRequestNotSupported},
+		"the hybrid flow":                    {query: instead("response_type=code", "&response_type=code+id_token"), code: oauth2.UnsupportedResponseType, reason: oauth2.ReasonRequestNotSupported},
+		"another case":                       {query: instead("response_type=code", "&response_type=Code"), code: oauth2.UnsupportedResponseType, reason: oauth2.ReasonRequestNotSupported},
 		"an answer in the fragment":          {query: with("&response_mode=fragment"), code: oauth2.InvalidRequest, reason: oauth2.ReasonRequestNotSupported},
 		"an answer as form":                  {query: with("&response_mode=form_post"), code: oauth2.InvalidRequest, reason: oauth2.ReasonRequestNotSupported},
 		"a request object":                   {query: with("&request=eyJ"), code: oauth2.RequestNotSupported, reason: oauth2.ReasonRequestNotSupported},
@@ -191,7 +191,8 @@ func FuzzParseRequest(f *testing.F) {
 			return
 		}
 		values, err := url.ParseQuery(query)
-		if err != nil && !strings.Contains(query, ";") { // net/url refuses semicolons, which are text here
+		// net/url refuses semicolons, which are text here
+		if err != nil && !strings.Contains(query, ";") {
 			t.Fatalf("%q is read, and net/url refuses it: %v", query, err)
 		}
 		if err == nil && (values.Get("client_id") != request.ClientID || len(values["client_id"]) != 1 || len(values["redirect_uri"]) > 1) {

@@ -34,7 +34,7 @@ const (
 )
 
 // ErrUnreadable is wrapped by the refusals of an encoded value: it has another version, or is
-// damaged. Who has it logs in again.
+// damaged. The person has to log in again.
 var ErrUnreadable = errors.New("unreadable sealed value")
 
 // Ticket is an authorization request that was accepted, while the person logs in.
@@ -49,7 +49,8 @@ type Ticket struct {
 	// Resource is the identifier of the resource, and Scopes are what the person was shown.
 	Resource string
 	Scopes   []string
-	// IssuerName and IssuerUID are those of the OAuth2TrustedIssuer at which the person logs in.
+	// IssuerName and IssuerUID are those of the OAuth2TrustedIssuer at which the person logs
+	// in.
 	IssuerName, IssuerUID string
 	ExpiresAt             time.Time
 }

@@ -71,7 +71,7 @@ func TestSealedValuesAreReadBack(t *testing.T) {
 	}
 }
 
-// A value of another version, a part of one and a longer one are refused: who has it logs in again.
+// A value of another version, a part of one and a longer one are refused.
 func TestDamagedValuesAreRefused(t *testing.T) {
 	ticket, code, refresh := ticketOf().Encode(), codeOf(t).Encode(), refreshOf(t).Encode()
 	for name, c := range map[string]struct {

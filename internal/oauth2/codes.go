@@ -108,8 +108,8 @@ func (i Issuer) Offer(client *Client, scopes []string, resource, issuerName, red
 	return offer, nil
 }
 
-// Within returns the offer without the scopes that a person was not shown. Whoever decides about a
-// request once more, after the person has seen it, asks for what is left.
+// Within returns the offer without the scopes that a person was not shown. It is called when a
+// request is decided once more, after the person has seen the offer.
 func (o Offer) Within(shown []string) (Offer, error) {
 	o.Scopes = slices.DeleteFunc(slices.Clone(o.Scopes), func(scope string) bool { return !slices.Contains(shown, scope) })
 	if len(o.Scopes) == 0 {
@@ -118,15 +118,15 @@ func (o Offer) Within(shown []string) (Offer, error) {
 	return o, nil
 }
 
-// consentNeeded reports whether a person has to be asked before a client is sent a code. Nobody is
-// asked for a client that no other program can pass for, of the namespace that the API is of.
+// consentNeeded reports whether a person has to be asked before a client is sent a code. No person
+// is asked for a client that no other program can pass for, of the namespace that the API is of.
 func (r *Resource) consentNeeded(client *Client, redirectURI string) bool {
 	return client.Codes == nil || client.Codes.AskAlways || client.Credentials.Public ||
 		!strings.HasPrefix(redirectURI, "https://") || client.Namespace != r.Namespace
 }
 
 // LoginIssuer returns the trusted issuer at which persons log in for the client: the one that it
-// names, or the only one that its namespace may use. The reason says why there is none.
+// names, or the only one that its namespace may use. The reason is why there is none.
 func (c *Client) LoginIssuer(issuers []*TrustedIssuer) (*TrustedIssuer, Reason) {
 	if c.Codes == nil {
 		return nil, ReasonGrantTypeNotAllowed

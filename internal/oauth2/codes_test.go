@@ -85,8 +85,8 @@ func TestWhatAnAuthorizationRequestMayLeadTo(t *testing.T) {
 	}
 }
 
-// A scope that looks like one of OpenID Connect, and is withdrawn while the person logs in, does not
-// become a request for all scopes.
+// A scope that looks like one of OpenID Connect, and is withdrawn while the person logs in, does
+// not become a request for all scopes.
 func TestWhatAPersonWasShownIsAllThereIs(t *testing.T) {
 	offer, err := issuer(t).Offer(askingForPersons("shop"), []string{"email"}, ordersAPI, "corp", "https://app.example/cb", declared{ordersForPersons()})
 	if err != nil || len(offer.Scopes) != 2 {

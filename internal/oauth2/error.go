@@ -13,9 +13,9 @@ import (
 // ErrorCode is an error code of the OAuth 2.0 registry.
 type ErrorCode string
 
-// The codes of responses: RFC 6749 section 5.2, RFC 6750 section 3.1, RFC 8707 section 2. Those from
-// UnsupportedResponseType on are those of the authorization endpoint: RFC 6749 section 4.1.2.1, and
-// from LoginRequired on OpenID Connect Core 1.0 section 3.1.2.6.
+// The codes of responses: RFC 6749 section 5.2, RFC 6750 section 3.1, RFC 8707 section 2. Those
+// from UnsupportedResponseType on are those of the authorization endpoint: RFC 6749 section
+// 4.1.2.1, and from LoginRequired on OpenID Connect Core 1.0 section 3.1.2.6.
 const (
 	InvalidRequest          ErrorCode = "invalid_request"
 	InvalidClient           ErrorCode = "invalid_client"

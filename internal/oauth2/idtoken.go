@@ -17,7 +17,8 @@ import (
 )
 
 const (
-	// maxIDToken bounds an ID token. One of Microsoft Entra ID with 200 groups has about 14 KiB.
+	// maxIDToken bounds an ID token. One of Microsoft Entra ID with 200 groups has about 14
+	// KiB.
 	maxIDToken = 32 << 10
 	// maxIDTokenAge bounds the time since iat: a login takes ten minutes at most, and the nonce
 	// is not known before.
@@ -31,7 +32,7 @@ const (
 	groupsClaim  = "groups"
 )
 
-// LoggedIn is what an ID token says about a login.
+// LoggedIn is what an ID token proves about a login.
 type LoggedIn struct {
 	Person Person
 	// AuthTime is when the person authenticated at the identity provider. It may be long ago.
@@ -180,7 +181,7 @@ func (t *TrustedIssuer) mayLogIn(person Person, namespace string, claims strictj
 	return nil
 }
 
-// leavesOut reports whether the claims say that a claim is elsewhere (OpenID Connect Core 1.0
+// leavesOut reports whether the claims refer to another place for a claim (OpenID Connect Core 1.0
 // section 5.6.2), as Microsoft Entra ID does for a person of more than 200 groups.
 func leavesOut(claims strictjson.Object, name string) bool {
 	elsewhere, err := strictjson.ParseObject([]byte(claims["_claim_names"]))
@@ -193,7 +194,7 @@ func refuseIDToken(reason Reason, rule string) *Error {
 	return Refuse(ServerError, reason, "the ID token of the identity provider is not accepted: "+rule)
 }
 
-// refuseLogin refuses a person, or each person, and says who can change that.
+// refuseLogin refuses a person, or each person. The description names who can change that.
 func refuseLogin(reason Reason) *Error {
 	description := "the OAuth2TrustedIssuer does not let this person use the clients of this namespace; ask the operator of Hallpass"
 	switch reason {

@@ -64,39 +64,36 @@ func filled(payload string) string {
 	).Replace(payload)
 }
 
-// The ID tokens of providers, with the names, the forms and the order of their claims. Values are
-// made up, and times are those of the test. Each was read on 2026-11-30 at the source that is
-// named.
+// ID tokens of providers, with the names and the forms of their claims. Values are made up, and
+// times are those of the test. The sources were read on 2026-11-30.
 func TestIDTokensOfProviders(t *testing.T) {
 	const (
-		// Microsoft, "ID token claims reference" and "Configure group claims", learn.microsoft.com
-		// (entra/identity-platform/id-token-claims-reference, .../optional-claims). v1.0 tokens
-		// alone have x5t.
+		// Microsoft, "ID token claims reference" of learn.microsoft.com. Only v1.0 tokens
+		// have x5t.
 		entra = `{"aud":"6731de76-14a6-49ae-97bc-6eba6914391e","iss":"https://login.microsoftonline.com/3338040d-6c67-4c5b-b112-36a304b66dad/v2.0",` +
 			`"iat":$iat,"nbf":$iat,"exp":$exp,"email":"abeli@example.com","groups":["0ab1b56c-7d72-4a8f-9d3f-9c4e0d2c8f11","9f3b2d54-0a33-4f35-9e5c-0d5f0c6fd0aa"],` +
 			`"name":"Abe Lincoln","nonce":"$nonce","oid":"00000000-0000-0000-66f3-3332eca7ea81","preferred_username":"abeli@example.com",` +
 			`"rh":"0.AX0A.","sub":"AAAAAAAAAAAAAAAAAAAAAIkzqFVrSaSaFHy782bbtaQ","tid":"3338040d-6c67-4c5b-b112-36a304b66dad","uti":"fqiBqXLPj0eQa82S-IYFAA","ver":"2.0"}`
-		// the groups of a person who has more than 200, the same pages
+		// Instead of the groups of a person who has more than 200: the section on the
+		// overage claim of the same documentation.
 		entraOverage = `"_claim_names":{"groups":"src1"},"_claim_sources":{"src1":{"endpoint":"https://graph.windows.net/3338040d/users/00000000/getMemberObjects"}}`
-		// Okta, developer.okta.com/docs/reference/api/oidc (ID token payload), and an answer of
-		// 2023-06-30 in the group rabbitmq-users. The header has no typ.
+		// Okta: a token in the group rabbitmq-users of 2023-06-30, with nonce and groups,
+		// which it did not ask for. The header has no typ.
 		okta = `{"sub":"00uid4BxXw6I6TV4m0g3","name":"John Doe","email":"john.doe@example.com","ver":1,"iss":"https://acme.okta.com","aud":"0oaulob4BFVa4zQvt0g3",` +
 			`"iat":$iat,"exp":$exp,"jti":"ID.radCQMOQUmyvcTBmmIL0J6BaS60apUEiC7-vI7pOmkw","amr":["pwd"],"idp":"00o1xyz","nonce":"$nonce",` +
 			`"preferred_username":"john.doe@example.com","auth_time":$old,"at_hash":"fPlsvVszI29LU2UhDyJ9vg","groups":["Everyone","staff"]}`
-		// Google, developers.google.com/identity/openid-connect/openid-connect (an ID token's
-		// payload). Older answers have accounts.google.com as iss: dev.fyicenter.com/1001053,
-		// 2022-02-04.
+		// Google: dev.fyicenter.com/1001053 of 2022-02-04, which has accounts.google.com as
+		// iss and email_verified as text, and the type TokenPayload of google-auth-library.
 		google = `{"iss":"https://accounts.google.com","azp":"1234987819200.apps.googleusercontent.com","aud":"1234987819200.apps.googleusercontent.com",` +
 			`"sub":"10769150350006150715113082367","at_hash":"HK6E_P6Dh8Y93mRNtsDB1Q","hd":"example.com","email":"jsmith@example.com","email_verified":true,` +
 			`"iat":$iat,"exp":$exp,"nonce":"$nonce"}`
-		// Keycloak: org.keycloak.representations.IDToken in keycloak/keycloak, and tokens in
-		// public READMEs of 2025-03-11 and 2025-05-28 (Keycloak 26). Groups have the path of a group
-		// by default.
+		// Keycloak: tokens of 2025-03-11 and 2025-05-28 (Keycloak 26) in two public
+		// READMEs. The groups of its mapper have their path by default.
 		keycloak = `{"exp":$exp,"iat":$iat,"auth_time":$old,"jti":"f47e28a8-1106-43fa-bc55-29c69735d005","iss":"https://keycloak.example.com/realms/acme","aud":"hallpass",` +
 			`"sub":"139d80d5-0cf9-4edb-a2ab-8aed2c121acd","typ":"ID","azp":"hallpass","nonce":"$nonce","sid":"a2fbba19-3ec2-45c4-866b-0179502d3a76",` +
 			`"at_hash":"SVG6Dl6cqfTy6IxzBy1urw","acr":"1","email_verified":true,"name":"John Doe","groups":["/staff"],"preferred_username":"john","email":"john@example.com"}`
-		// AD FS: the comment of an ID token of 2022-09-08 in qwc-services/qwc-oidc-auth. The group
-		// claim is one string if there is one group; unique_name may be a list.
+		// AD FS: a token of 2022-09-08 in a comment of qwc-services/qwc-oidc-auth. A claim
+		// of groups is text if there is one group.
 		adfs = `{"aud":"c8699d44-facf-4329-b2c2-ff1f8c385beb","iss":"https://sts.example.com/adfs","iat":$iat,"nbf":$iat,"exp":$exp,"auth_time":$old,"nonce":"$nonce",` +
 			`"sub":"E8uMvTw4EzVtNJjAGGkn/HLxB5lsxPvUz9N8v2ONw6w=","upn":"john.doe@example.com","unique_name":"DOMAIN\\USER","group":"staff",` +
 			`"pwd_url":"https://sts.example.com/adfs/portal/updatepassword/","pwd_exp":"1733602","sid":"S-1-5-21-111884681-232138482-1136263860-54956",` +
@@ -375,8 +372,8 @@ func TestAttacksByIDTokens(t *testing.T) {
 	}
 }
 
-// FuzzLogIn compares every ID token that logs a person in, whatever its payload, with the rules read
-// by encoding/json.
+// FuzzLogIn compares every ID token that logs a person in, whatever its payload, with the rules
+// read by encoding/json.
 func FuzzLogIn(f *testing.F) {
 	payload := fmt.Sprintf(`{"iss":"https://idp.example","sub":"1234","aud":"hallpass","azp":"hallpass","nonce":%q,"iat":%d,"exp":%d,"groups":["staff"]}`, loginNonce, now.Unix(), now.Unix()+300)
 	f.Add(payload)
