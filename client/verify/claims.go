@@ -35,6 +35,9 @@ type Claims struct {
 
 	// ancestors are the tokens that this one was exchanged for, the latest first.
 	ancestors []ancestor
+	// grantID is the id of the grant of a person that the token belongs to. Its end ends the
+	// token.
+	grantID string
 }
 
 // userPrefix begins the subject of a person: user:<name of the issuer>:<subject there>.
@@ -98,7 +101,7 @@ type parsed struct {
 // members are the claims of a payload as JSON. Reading them one by one, without a map, is a part of
 // verifying a token that is hardly seen beside its signature.
 type members struct {
-	iss, sub, subType, aud, exp, nbf, iat, jti, clientID, clientUID, scope, act, ancestors string
+	iss, sub, subType, aud, exp, nbf, iat, jti, clientID, clientUID, scope, act, ancestors, grantID string
 
 	extra map[string]any
 }
@@ -132,6 +135,8 @@ func (m *members) at(name string) *string {
 		return &m.act
 	case "ancestors":
 		return &m.ancestors
+	case "grant_id":
+		return &m.grantID
 	}
 	return nil
 }
@@ -192,6 +197,7 @@ func parseClaims(payload []byte) (*parsed, error) {
 		return time.Unix(seconds, 0)
 	}
 	p.issuer, p.Subject, p.ClientID = text("iss", m.iss, true), text("sub", m.sub, true), text("client_id", m.clientID, true)
+	p.grantID = text("grant_id", m.grantID, false)
 	p.ID, p.ClientUID = text("jti", m.jti, true), text("client_uid", m.clientUID, false)
 	subjectType := text("sub_type", m.subType, false)
 	p.IssuedAt, p.Expiry = date("iat", m.iat), date("exp", m.exp)

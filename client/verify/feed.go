@@ -201,7 +201,7 @@ func (f *feed) update(tokens map[string]int64, issued map[selector]int64, whole 
 }
 
 // revoked decides by the feed, if it is watched. What revokes an ancestor of a token revokes the
-// token.
+// token, and so does the end of the grant that it belongs to.
 func (v *Verifier) revoked(c *Claims, now time.Time) error {
 	if !v.options.feed {
 		return nil
@@ -213,6 +213,9 @@ func (v *Verifier) revoked(c *Claims, now time.Time) error {
 	defer v.feed.mu.RUnlock()
 	earliest := c.IssuedAt
 	if v.feed.lists(c.ID, c.ClientID, c.ClientUID, c.IssuedAt) {
+		return ErrRevoked
+	}
+	if _, ended := v.feed.tokens[c.grantID]; ended && c.grantID != "" {
 		return ErrRevoked
 	}
 	for i := range c.ancestors {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -124,6 +125,40 @@ func TestTheFeedRevokesAncestors(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 			stop()
+		}
+	})
+}
+
+// The end of a grant ends its tokens, and what was exchanged for them.
+func TestTheFeedEndsGrants(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := newKey(t, "EdDSA", "one")
+		i := newIssuer(key)
+		now := time.Now().Unix()
+		i.pages = []string{fmt.Sprintf(`{"tokens":[{"jti":"BAQEBAQEBAQEBAQEBAQEBA","exp":%d}],"issued_before":[],"next":"1","more":false}`, now+3600)}
+		v := i.verifier(t, verify.FailClosed(time.Minute), verify.AllowUsers(), verify.AllowExchanged())
+		defer watch(t, v, i)()
+		person := func(more map[string]any) string {
+			claims := map[string]any{"sub": "user:corp:U1", "sub_type": "user"}
+			maps.Copy(claims, more)
+			return key.token(t, claims)
+		}
+		exchanged := map[string]any{"act": map[string]any{"sub": "shop.reporting"}, "ancestors": []any{ancestor("edge.gateway")}, "grant_id": "BAQEBAQEBAQEBAQEBAQEBA"}
+		for name, c := range map[string]struct {
+			token string
+			ended bool
+		}{
+			"a token of the grant":       {person(map[string]any{"jti": "a", "grant_id": "BAQEBAQEBAQEBAQEBAQEBA"}), true},
+			"what was exchanged for one": {person(exchanged), true},
+			"a token of another grant":   {person(map[string]any{"jti": "b", "grant_id": "BQUFBQUFBQUFBQUFBQUFBQ"}), false},
+			"a token of no grant":        {person(map[string]any{"jti": "c"}), false},
+		} {
+			if _, err := v.Verify(t.Context(), c.token); c.ended != errors.Is(err, verify.ErrRevoked) || !c.ended && err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if _, err := v.Verify(t.Context(), person(map[string]any{"jti": "d", "grant_id": 7})); !errors.Is(err, verify.ErrInvalidToken) {
+			t.Errorf("a grant_id that is no text: %v", err)
 		}
 	})
 }

@@ -19,7 +19,8 @@ func (v *view) ended(claims *oauth2.Claims, at time.Time) (oauth2.Reason, need) 
 		ancestor := claims.Ancestors[i].Claims()
 		ancestor.Actors = claims.Actors[i+1:]
 		if claims.Acting()&oauth2.ForUser != 0 {
-			ancestor.Subject = claims.Subject // all of a chain act for one person
+			// all of a chain act for one person, and belong to one grant
+			ancestor.Subject, ancestor.GrantID = claims.Subject, claims.GrantID
 		}
 		record := v.recordOf(ancestor)
 		if denial := record.TokenDenial(ancestor); denial != "" {

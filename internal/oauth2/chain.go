@@ -4,11 +4,13 @@
 package oauth2
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"slices"
 	"time"
 
+	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/strictjson"
 )
@@ -49,6 +51,8 @@ type Chain struct {
 	Actors []string
 	// Ancestors are the token that is exchanged and its own ancestors, the latest first.
 	Ancestors []Ancestor
+	// GrantID is that of both.
+	GrantID string
 	// Audience is that of the token that is exchanged, and Until the end of both.
 	Audience string
 	Until    time.Time
@@ -69,11 +73,32 @@ func (c *Claims) KeepsGrantType(client *Client) bool {
 	switch {
 	case c.Exchanged():
 		return client.GrantTypes.Has(TokenExchange)
+	case c.GrantID != "":
+		return client.GrantTypes.Has(AuthorizationCode)
 	case c.forPerson():
 		return client.GrantTypes.Has(JWTBearer)
 	}
 	return true
 }
+
+// soundGrant reports whether the token belongs to no grant, or acts for a person and has the id of
+// a grant.
+func (c *Claims) soundGrant() bool {
+	return c.GrantID == "" || c.forPerson() && ValidGrantID(c.GrantID)
+}
+
+// ValidGrantID reports whether a text is 128 bits in base64url, as the id of a grant is.
+func ValidGrantID(id string) bool {
+	var raw [grantIDBytes]byte
+	if len(id) != base64.RawURLEncoding.EncodedLen(len(raw)) {
+		return false
+	}
+	_, err := jws.AppendBase64URL(raw[:0], id)
+	return err == nil
+}
+
+// grantIDBytes is the size of the id of a grant.
+const grantIDBytes = 16
 
 // soundChain reports whether subject, actors and ancestors are those of a token that Hallpass
 // issues: either the client acts for itself or for a person, or it is the latest actor, each
@@ -81,7 +106,7 @@ func (c *Claims) KeepsGrantType(client *Client) bool {
 // person. No token outlives an ancestor.
 func (c *Claims) soundChain() bool {
 	person := c.forPerson()
-	if person && !c.soundPerson() {
+	if person && !c.soundPerson() || !c.soundGrant() {
 		return false
 	}
 	if !c.Exchanged() {

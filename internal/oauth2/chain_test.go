@@ -79,6 +79,10 @@ func TestASoundChain(t *testing.T) {
 		"it has claims of its client":             {func(c *Claims) { c.Custom = []Claim{{Name: "groups", Value: "admins"}} }, false},
 		"the subject is a person":                 {func(c *Claims) { c.Subject = "user:corp:x" }, true},
 		"the subject is no whole person":          {func(c *Claims) { c.Subject = "user:corp" }, false},
+		"it belongs to the grant of a person":     {func(c *Claims) { c.Subject, c.GrantID = "user:corp:x", "BAQEBAQEBAQEBAQEBAQEBA" }, true},
+		"it belongs to a grant of no person":      {func(c *Claims) { c.GrantID = "BAQEBAQEBAQEBAQEBAQEBA" }, false},
+		"its grant has no id of one":              {func(c *Claims) { c.Subject, c.GrantID = "user:corp:x", "BAQEBAQEBAQEBAQEBAQEB" }, false},
+		"its grant has an id with bits too many":  {func(c *Claims) { c.Subject, c.GrantID = "user:corp:x", "BAQEBAQEBAQEBAQEBAQEBB" }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			claims := passedOn()
@@ -87,6 +91,47 @@ func TestASoundChain(t *testing.T) {
 				t.Errorf("sound: %t", !c.sound)
 			}
 		})
+	}
+}
+
+// A token of a code or of a refresh token names its grant, and what it is exchanged for does, too:
+// the end of the grant ends both.
+func TestATokenNamesItsGrant(t *testing.T) {
+	const grantID, member = "BAQEBAQEBAQEBAQEBAQEBA", `"grant_id":"BAQEBAQEBAQEBAQEBAQEBA"`
+	issuer, err := ParseIssuer("https://hallpass.test", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	web, api := &Client{ID: "shop.web", UID: "uid-web", Namespace: "shop"}, &Client{ID: "orders.api", UID: "uid-orders", Namespace: "orders"}
+	grant := Grant{Audience: "https://orders.test", Lifetime: time.Minute, Person: Person{"corp", "x"}, GrantID: grantID}
+	first := issuer.claimsOf(web, grant, "AwMDAwMDAwMDAwMDAwMDAw", issuedAt)
+	chain, err := first.Exchange(api, "key-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := issuer.claimsOf(api, Grant{Audience: "https://stock.test", Lifetime: time.Minute, For: chain}, "AQEBAQEBAQEBAQEBAQEBAQ", issuedAt)
+	for name, claims := range map[string]*Claims{"of a code": first, "exchanged": second} {
+		payload, err := claims.payload()
+		if err != nil || !strings.Contains(string(payload), member) {
+			t.Errorf("%s: %v, %s", name, err, payload)
+		}
+		again, err := parseClaims(payload)
+		if err != nil || !again.soundChain() || again.GrantID != grantID {
+			t.Errorf("%s: read as %+v, %v", name, again, err)
+		}
+		again.own([]byte(again.ID))
+		if again.GrantID != grantID {
+			t.Errorf("%s: the copy has the grant %q", name, again.GrantID)
+		}
+		if answer, err := claims.Introspection(); err != nil || strings.Contains(string(answer), "grant_id") {
+			t.Errorf("%s: introspection returns %s, %v", name, answer, err)
+		}
+	}
+	if web.GrantTypes = AuthorizationCode; !first.KeepsGrantType(web) {
+		t.Error("a client with authorization codes keeps its token")
+	}
+	if web.GrantTypes = JWTBearer; first.KeepsGrantType(web) {
+		t.Error("a client without authorization codes keeps its token")
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 // writtenClaims are the members of an access token that Hallpass itself writes.
 var writtenClaims = []string{ //nolint:gochecknoglobals // a constant list
 	"iss", "sub", "aud", "client_id", "client_uid", "scope", "jti", "iat", "exp", "token_uid", "act", "ancestors", "sub_type",
+	"grant_id",
 }
 
 // ReservedClaims are the names that no client and no policy may choose, in the form of foldName:

@@ -74,7 +74,8 @@ func (c *Claims) Exchange(client *Client, keyID string) (*Chain, error) {
 	}
 	self := Ancestor{ID: c.ID, ClientID: c.ClientID, ClientUID: c.ClientUID, KeyID: keyID, IssuedAt: c.IssuedAt}
 	return &Chain{
-		Subject: c.Subject, Actors: c.Actors, Ancestors: append([]Ancestor{self}, c.Ancestors...), Audience: c.Audience, Until: c.ExpiresAt,
+		Subject: c.Subject, Actors: c.Actors, Ancestors: append([]Ancestor{self}, c.Ancestors...), GrantID: c.GrantID, Audience: c.Audience,
+		Until: c.ExpiresAt,
 	}, nil
 }
 

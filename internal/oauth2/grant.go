@@ -29,6 +29,9 @@ type TokenRequest struct {
 	// is not empty, bounds the scopes of a request without scopes.
 	Person Person
 	Within []string
+	// GrantID is the id of the grant whose code or refresh token the request presents; empty
+	// for other grant types.
+	GrantID string
 }
 
 // ParseTokenRequest reads the parameters of a token request that do not authenticate its client.
@@ -95,6 +98,8 @@ type Grant struct {
 	// Person is the person for whom the client acts; zero if it acts for itself, or the token
 	// is exchanged.
 	Person Person
+	// GrantID is the id of the grant of the person that the token belongs to, if there is one.
+	GrantID string
 }
 
 // Grant decides what the client gets: all that it asks for, or a refusal. A token names one
@@ -245,6 +250,7 @@ func (i Issuer) target(client *Client, request TokenRequest, resources Resources
 		}
 		return Grant{
 			Audience: resource.Identifier, Scopes: scopes, Lifetime: resource.lifetime(client), For: request.For, Person: request.Person,
+			GrantID: request.GrantID,
 		}, nil
 	}
 	return Grant{}, targetNotGranted(client, request)

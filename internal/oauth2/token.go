@@ -38,7 +38,11 @@ type Claims struct {
 	ExpiresAt time.Time
 	// TokenUID is the UID of the OAuth2Token; empty for a token that its client fetched.
 	TokenUID string
-	Custom   []Claim
+	// GrantID is the id of the grant of a person that the token belongs to: 128 bits in
+	// base64url. The end of the grant ends the token. It is empty for a token of no code and no
+	// refresh token. A token that is exchanged for one of a grant belongs to the grant, too.
+	GrantID string
+	Custom  []Claim
 	// Actors and Ancestors are those of an exchanged token, whose Subject is not its client;
 	// the latest first.
 	Actors    []string
@@ -92,6 +96,7 @@ func (i Issuer) claimsOf(client *Client, grant Grant, id string, issuedAt time.T
 		IssuedAt:  issuedAt,
 		ExpiresAt: issuedAt.Add(grant.Lifetime),
 		TokenUID:  grant.TokenUID,
+		GrantID:   grant.GrantID,
 		Custom:    i.CustomClaims(client),
 	}
 	if !grant.Person.IsZero() {
@@ -99,7 +104,7 @@ func (i Issuer) claimsOf(client *Client, grant Grant, id string, issuedAt time.T
 		claims.Subject, claims.Custom = grant.Person.String(), nil
 	}
 	if chain := grant.For; chain != nil {
-		claims.Subject, claims.Ancestors = chain.Subject, chain.Ancestors
+		claims.Subject, claims.Ancestors, claims.GrantID = chain.Subject, chain.Ancestors, chain.GrantID
 		claims.Actors = append([]string{client.ID}, chain.Actors...)
 		// those of the client are not about the subject
 		claims.Custom = nil
@@ -115,7 +120,7 @@ func (i Issuer) claimsOf(client *Client, grant Grant, id string, issuedAt time.T
 // a resource is a part of a record that may have been replaced since. It sets the id, too.
 func (c *Claims) own(id []byte) {
 	var all ownTexts
-	size := len(id) + len(c.Subject) + len(c.Audience) + len(c.ClientID) + len(c.ClientUID)
+	size := len(id) + len(c.Subject) + len(c.Audience) + len(c.ClientID) + len(c.ClientUID) + len(c.GrantID)
 	for _, scope := range c.Scopes {
 		size += len(scope)
 	}
@@ -129,6 +134,7 @@ func (c *Claims) own(id []byte) {
 	_, _ = all.Write(id)
 	c.ID = all.String()
 	c.Subject, c.Audience, c.ClientID, c.ClientUID = all.text(c.Subject), all.text(c.Audience), all.text(c.ClientID), all.text(c.ClientUID)
+	c.GrantID = all.text(c.GrantID)
 	c.Scopes, c.Actors = all.list(c.Scopes), all.list(c.Actors)
 	c.Custom, c.Ancestors = slices.Clone(c.Custom), slices.Clone(c.Ancestors)
 	for i := range c.Custom {
@@ -279,6 +285,8 @@ func parseClaims(payload []byte) (*Claims, error) {
 	claims.Scopes, err = ParseScope(scope)
 	note(err)
 	claims.TokenUID, err = object.OptionalString("token_uid")
+	note(err)
+	claims.GrantID, err = object.OptionalString("grant_id")
 	note(err)
 	claims.Actors, err = parseActors(object["act"])
 	note(err)

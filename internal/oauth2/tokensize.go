@@ -58,7 +58,7 @@ func largestFor(acting Acting) (g Grant) {
 	person := Person{strings.Repeat("i", maxIssuerLength), strings.Repeat("s", MaxPersonSubject)}
 	if acting&ForExchanged == 0 {
 		if acting&ForUser != 0 {
-			g.Person = person
+			g.Person, g.GrantID = person, longestTokenID
 		}
 		return g
 	}
@@ -67,7 +67,7 @@ func largestFor(acting Acting) (g Grant) {
 	}
 	g.For = &Chain{Subject: first.ClientID, Ancestors: []Ancestor{first}, Until: lateInstant.Add(MaxTokenLifetime)}
 	if acting&ForUser != 0 {
-		g.For.Subject = person.String()
+		g.For.Subject, g.For.GrantID = person.String(), longestTokenID
 	}
 	return g
 }

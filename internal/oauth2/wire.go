@@ -22,6 +22,9 @@ func (c *Claims) payload() ([]byte, error) {
 	c.appendSubjectType(o)
 	c.appendActors(o)
 	c.appendAncestors(o)
+	if c.GrantID != "" {
+		o.Text("grant_id", c.GrantID)
+	}
 	return c.appendTokenID(o.Words("scope", c.Scopes))
 }
 

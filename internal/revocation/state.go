@@ -44,11 +44,15 @@ func (r *State) add(token Entry, of Client, now time.Time) (added bool) {
 	return added
 }
 
-// Revoked reports whether a token with these claims is revoked, whose client is of a namespace.
+// Revoked reports whether a token with these claims is revoked, or the grant that it belongs to has
+// ended. Its client is of a namespace.
 func (r *State) Revoked(claims oauth2.Claims, namespace string, now time.Time) bool {
 	before := r.RevokedBefore(claims.ClientID, namespace, claims.Person())
-	return claims.IssuedAt.Before(before) || r.tokens.Has(IDOf(claims.ID), now)
+	return claims.IssuedAt.Before(before) || r.tokens.Has(IDOf(claims.ID), now) || claims.GrantID != "" && r.Ended(IDOf(claims.GrantID), now)
 }
+
+// Ended reports whether a grant has ended: its id is revoked as a token is, until its absolute end.
+func (r *State) Ended(grant ID, now time.Time) bool { return r.tokens.Has(grant, now) }
 
 // RevokedBefore returns the instant before which selectors revoke all tokens of a client, or those
 // that act for persons; zero if there is none. The zero Person is none.
