@@ -93,6 +93,10 @@ const (
 	ReasonTokenOfAnother Reason = "TokenOfAnotherClient"
 	// ReasonRevocationNotDurable: a revocation was not written; it holds at this replica alone.
 	ReasonRevocationNotDurable Reason = "RevocationNotDurable"
+	// ReasonGrantNotDurable: what a grant of a person needs was not written, because the API
+	// server did not answer in time, or there is no room for it: that a code is redeemed, that
+	// a refresh token is replaced, or that the grant has ended.
+	ReasonGrantNotDurable Reason = "GrantNotDurable"
 	// ReasonWrongAudience: the token is good, but for another audience than the one that a
 	// proxy requires.
 	ReasonWrongAudience Reason = "WrongAudience"

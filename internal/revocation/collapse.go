@@ -64,7 +64,7 @@ func FullOfLasting() error {
 // collapsed.
 func (r *State) Room(token Entry, of Client) error {
 	if token.lasts() {
-		if !r.tokens.holds(token.ID) && !r.holders.hasRoom(of.Namespace) {
+		if !r.tokens.holds(token.ID) && !r.holders.hasRoomToLast(of.Namespace) {
 			return FullOfLasting()
 		}
 		return nil

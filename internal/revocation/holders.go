@@ -11,8 +11,8 @@ import (
 )
 
 // holders counts the tokens in memory whose client is known: those that may be collapsed by client,
-// by namespace and in all, and lasting ones by namespace and in all. It gives each client a number,
-// which the entries of its tokens have.
+// by namespace and in all, and lasting ones by namespace and in all, as grants with a generation. It
+// gives each client a number, which the entries of its tokens have.
 type holders struct {
 	mu      sync.Mutex
 	numbers map[Client]uint32
@@ -22,7 +22,9 @@ type holders struct {
 	free       []uint32
 	namespaces map[string]int
 	live       int
-	lasting    lasting
+	lasting    shares
+	// grants are those with a generation.
+	grants shares
 	// over is whether a bound may be exceeded.
 	over atomic.Bool
 }
@@ -31,55 +33,63 @@ type holders struct {
 type holder struct {
 	Client
 
-	live, lasting int
+	live, lasting, grants int
 }
 
-// lasting counts revocations of tokens that live too long to be collapsed.
-type lasting struct {
+// bounds are how many there are in all, how many of them namespaces may have beyond their shares,
+// and the share of each namespace.
+type bounds struct{ all, lent, share int }
+
+// The bounds of what is never collapsed: revocations of tokens that live too long for it, and the
+// generations of grants.
+var (
+	lastingBounds = bounds{maxLasting, lastingLent, lastingShare} //nolint:gochecknoglobals // a constant
+	grantBounds   = bounds{maxGrants, lentGrants, grantShare}     //nolint:gochecknoglobals // a constant
+)
+
+// shares counts by namespace, within bounds.
+type shares struct {
 	namespaces map[string]int
-	// all is their number, and borrowed that of those beyond the shares of their namespaces.
+	// all is the number of all, and borrowed that of those beyond the shares of their
+	// namespaces.
 	all, borrowed int
 }
 
-func (l *lasting) add(namespace string) {
-	if l.namespaces == nil {
-		l.namespaces = map[string]int{}
+func (s *shares) add(namespace string, b bounds) {
+	if s.namespaces == nil {
+		s.namespaces = map[string]int{}
 	}
-	if l.namespaces[namespace] >= lastingShare {
-		l.borrowed++
+	if s.namespaces[namespace] >= b.share {
+		s.borrowed++
 	}
-	l.namespaces[namespace]++
-	l.all++
+	s.namespaces[namespace]++
+	s.all++
 }
 
-func (l *lasting) remove(namespace string) {
-	if l.namespaces[namespace] > lastingShare {
-		l.borrowed--
+func (s *shares) remove(namespace string, b bounds) {
+	if s.namespaces[namespace] > b.share {
+		s.borrowed--
 	}
-	l.all--
-	if l.namespaces[namespace]--; l.namespaces[namespace] == 0 {
-		delete(l.namespaces, namespace)
+	s.all--
+	if s.namespaces[namespace]--; s.namespaces[namespace] == 0 {
+		delete(s.namespaces, namespace)
 	}
 }
 
 // room reports whether a namespace may have one more.
-func (l *lasting) room(namespace string) bool {
-	return l.all < maxLasting && (l.namespaces[namespace] < lastingShare || l.borrowed < lastingLent)
+func (s *shares) room(namespace string, b bounds) bool {
+	return s.all < b.all && (s.namespaces[namespace] < b.share || s.borrowed < b.lent)
 }
 
 // enter counts a token of a client, and returns the number of the client.
 func (h *holders) enter(token Entry, of Client) uint32 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	number, there := h.numbers[of]
-	if !there {
-		// a request has them as parts of the record of its client
-		number = h.add(Client{strings.Clone(of.ID), strings.Clone(of.Namespace)})
-	}
+	number := h.number(of)
 	of = h.holders[number].Client
 	if token.lasts() {
 		h.holders[number].lasting++
-		h.lasting.add(of.Namespace)
+		h.lasting.add(of.Namespace, lastingBounds)
 		return number
 	}
 	h.holders[number].live++
@@ -89,6 +99,36 @@ func (h *holders) enter(token Entry, of Client) uint32 {
 		h.over.Store(true)
 	}
 	return number
+}
+
+// enterGrant counts a grant of a client with a generation, and returns the number of the client.
+func (h *holders) enterGrant(of Client) uint32 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	number := h.number(of)
+	h.holders[number].grants++
+	h.grants.add(h.holders[number].Namespace, grantBounds)
+	return number
+}
+
+// leaveGrant stops counting a grant, which has the number of its client.
+func (h *holders) leaveGrant(number uint32) {
+	if number == 0 {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.holders[number].grants--
+	h.grants.remove(h.holders[number].Namespace, grantBounds)
+}
+
+// number returns the number of a client, a new one if need be, for a caller that holds the lock.
+func (h *holders) number(of Client) uint32 {
+	if number, there := h.numbers[of]; there {
+		return number
+	}
+	// a request has them as parts of the record of its client
+	return h.add(Client{strings.Clone(of.ID), strings.Clone(of.Namespace)})
 }
 
 // add gives a client a number, for a caller that holds the lock.
@@ -116,7 +156,7 @@ func (h *holders) leave(token Entry) {
 	of := &h.holders[token.Client]
 	if token.lasts() {
 		of.lasting--
-		h.lasting.remove(of.Namespace)
+		h.lasting.remove(of.Namespace, lastingBounds)
 		return
 	}
 	of.live--
@@ -131,7 +171,7 @@ func (h *holders) reclaim() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for of, number := range h.numbers {
-		if h.holders[number].live+h.holders[number].lasting == 0 {
+		if left := h.holders[number]; left.live+left.lasting+left.grants == 0 {
 			delete(h.numbers, of)
 			h.holders[number], h.free = holder{}, append(h.free, number)
 		}
@@ -155,11 +195,18 @@ func (h *holders) count(of Client) (client, namespace, all int) {
 	return client, h.namespaces[of.Namespace], h.live
 }
 
-// hasRoom reports whether a namespace may have one more lasting token.
-func (h *holders) hasRoom(namespace string) bool {
+// hasRoomToLast reports whether a namespace may have one more lasting token.
+func (h *holders) hasRoomToLast(namespace string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.lasting.room(namespace)
+	return h.lasting.room(namespace, lastingBounds)
+}
+
+// hasRoomForGrant reports whether a namespace may have one more grant with a generation.
+func (h *holders) hasRoomForGrant(namespace string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.grants.room(namespace, grantBounds)
 }
 
 // all returns the holders by number.

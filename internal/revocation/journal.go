@@ -47,6 +47,16 @@ const (
 	maxQueued  = 8 * MaxBatch
 	lentQueue  = maxQueued * 3 / 4
 	queueShare = 256
+	// maxAdvancing bounds the generations that wait, beside the entries: the refreshes of a
+	// namespace leave room for its revocations.
+	maxAdvancing  = 4 * MaxGenerations
+	lentAdvancing = maxAdvancing * 3 / 4
+)
+
+// The bounds of both queues, by namespace.
+var (
+	queueBounds     = bounds{maxQueued, lentQueue, queueShare}        //nolint:gochecknoglobals // a constant
+	advancingBounds = bounds{maxAdvancing, lentAdvancing, queueShare} //nolint:gochecknoglobals // a constant
 )
 
 // bundleEntries bounds each list of a bundle.
@@ -92,14 +102,12 @@ type Journal struct {
 	// lines are the namespaces with bundles, in the order of their turns.
 	lines       []*line
 	byNamespace map[string]*line
-	// tokens counts the tokens in lines.
-	tokens int
+	// waited counts the tokens and generations in lines, whose callers wait.
+	waited int
 	// first is the commit that is being written; nil if there is none.
 	first *commit
-	// held counts the entries that are not durable by namespace, queued in all, and borrowed
-	// those beyond shares.
-	held             map[string]int
-	queued, borrowed int
+	// held are the tokens and assertions that are not durable, and advancing the generations.
+	held, advancing shares
 	// failing means that the store refuses writes at the moment, so that callers do not wait.
 	failing bool
 	wake    chan struct{}
@@ -108,32 +116,51 @@ type Journal struct {
 // NewJournal makes a Journal that Run writes to a store. It calls wrote after each attempt to write
 // a batch, with the number of entries that are not durable yet.
 func NewJournal(store Store, now func() time.Time, wrote func(durable bool, pending int), log *slog.Logger) *Journal {
-	return &Journal{store: store, now: now, wrote: wrote, log: log, byNamespace: map[string]*line{}, held: map[string]int{}, wake: make(chan struct{}, 1)}
+	return &Journal{store: store, now: now, wrote: wrote, log: log, byNamespace: map[string]*line{}, wake: make(chan struct{}, 1)}
 }
 
 // Revoke queues the revocation of a client's token and waits until it is durable. After an error it
 // may not be: the Journal keeps trying, but the caller must repeat the request.
 func (j *Journal) Revoke(ctx context.Context, token Entry, of Client) error {
-	joined, failing := j.join(func(batch *Batch) *[]Entry { return &batch.Tokens }, token, of)
-	if joined == nil || failing {
+	joined, failing := j.join(tokensOf, token, of)
+	if joined == nil || failing || !j.wait(ctx, joined) {
 		return errNotDurable()
 	}
-	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
-	defer cancel()
-	select {
-	case <-joined.done:
-		if joined.durable {
-			return nil
-		}
-	case <-ctx.Done():
-	}
-	return errNotDurable()
+	return nil
 }
 
 // Use queues an assertion that a client of a namespace used, and does not wait. If the queue has no
 // room for it, it drops the assertion; this replica remembers it in its own memory.
 func (j *Journal) Use(assertion Entry, namespace string) {
-	j.join(func(batch *Batch) *[]Entry { return &batch.Assertions }, assertion, Client{Namespace: namespace})
+	j.join(assertionsOf, assertion, Client{Namespace: namespace})
+}
+
+// Advance queues a generation of a client's grant and waits until it is durable. Otherwise than a
+// revocation it is dropped after an error: its client does not get the refresh token of that
+// generation, and the one that it has must stay valid. Only a write that was under way then may
+// have stored it.
+func (j *Journal) Advance(ctx context.Context, g Generation, of Client) error {
+	joined := j.joinAdvancing(g, of)
+	if joined == nil {
+		return errNotAdvanced()
+	}
+	if !j.wait(ctx, joined) {
+		j.drop(joined, g)
+		return errNotAdvanced()
+	}
+	return nil
+}
+
+// wait waits until a bundle is durable, and reports whether it is.
+func (j *Journal) wait(ctx context.Context, joined *bundle) bool {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	select {
+	case <-joined.done:
+		return joined.durable
+	case <-ctx.Done():
+		return false
+	}
 }
 
 func errNotDurable() error {
@@ -143,38 +170,106 @@ func errNotDurable() error {
 	}
 }
 
+func errNotAdvanced() error {
+	return &oauth2.Error{
+		Code: oauth2.TemporarilyUnavailable, Reason: oauth2.ReasonGrantNotDurable, RetryAfter: commitRetry,
+		Description: "the refresh token cannot be replaced right now; it stays valid, try again after Retry-After",
+	}
+}
+
+func tokensOf(batch *Batch) *[]Entry     { return &batch.Tokens }
+func assertionsOf(batch *Batch) *[]Entry { return &batch.Assertions }
+
 // join adds an entry to a list of the last bundle of a namespace; joined is nil if the queue has no
 // room for the namespace. failing means that the store refuses writes at the moment.
 func (j *Journal) join(list func(*Batch) *[]Entry, r Entry, of Client) (joined *bundle, failing bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if !j.enter(of.Namespace) {
+	if !j.held.room(of.Namespace, queueBounds) {
 		return nil, j.failing
 	}
-	joined = j.bundle(of.Namespace, list)
+	j.held.add(of.Namespace, queueBounds)
+	joined = j.bundle(of.Namespace, func(batch *Batch) int { return len(*list(batch)) })
 	if r.Client = 0; of != (Client{}) {
 		r.Client = joined.number(of)
 	}
 	into := list(&joined.batch)
 	if *into = append(*into, r); into == &joined.batch.Tokens {
-		j.tokens++
+		j.waited++
 	}
+	j.awake()
+	return joined, j.failing
+}
+
+// joinAdvancing adds a generation to the last bundle of a namespace. It returns nil if the queue
+// has no room for the namespace, or if the store refuses writes at the moment and something else
+// waits, by which it will be noticed that the store accepts them again.
+func (j *Journal) joinAdvancing(g Generation, of Client) *bundle {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.advancing.room(of.Namespace, advancingBounds) || j.failing && j.pending() > 0 {
+		return nil
+	}
+	j.advancing.add(of.Namespace, advancingBounds)
+	joined := j.bundle(of.Namespace, func(batch *Batch) int { return len(batch.Generations) })
+	if g.Client = 0; of != (Client{}) {
+		g.Client = joined.number(of)
+	}
+	joined.batch.Generations = append(joined.batch.Generations, g)
+	j.waited++
+	j.awake()
+	return joined
+}
+
+// drop removes a generation from a bundle that is not durable.
+func (j *Journal) drop(from *bundle, g Generation) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	list := from.batch.Generations
+	at := slices.IndexFunc(list, func(other Generation) bool { return other.Grant == g.Grant && other.Number == g.Number })
+	if at < 0 || from.durable {
+		return
+	}
+	// a write that is under way reads the former list
+	from.batch.Generations = slices.Concat(list[:at], list[at+1:])
+	j.advancing.remove(from.namespace, advancingBounds)
+	if j.first != nil && slices.Contains(j.first.bundles, from) {
+		j.first.gather()
+		return
+	}
+	j.waited--
+}
+
+// dropAll removes the generations of a commit that is not durable.
+func (j *Journal) dropAll(first *commit) {
+	for _, p := range first.bundles {
+		for range p.batch.Generations {
+			j.advancing.remove(p.namespace, advancingBounds)
+		}
+		p.batch.Generations = nil
+	}
+	first.batch.Generations = nil
+}
+
+// pending is how many entries and generations are not durable.
+func (j *Journal) pending() int { return j.held.all + j.advancing.all }
+
+func (j *Journal) awake() {
 	select {
 	case j.wake <- struct{}{}:
 	default: // it is awake
 	}
-	return joined, j.failing
 }
 
 // bundle returns the last bundle of a namespace, a new one if a list of it is full.
-func (j *Journal) bundle(namespace string, list func(*Batch) *[]Entry) *bundle {
+func (j *Journal) bundle(namespace string, size func(*Batch) int) *bundle {
 	l := j.byNamespace[namespace]
 	if l == nil {
 		l = &line{namespace: namespace}
 		j.byNamespace[namespace] = l
 		j.lines = append(j.lines, l)
 	}
-	if n := len(l.bundles); n > 0 && len(*list(&l.bundles[n-1].batch)) < bundleEntries {
+	if n := len(l.bundles); n > 0 && size(&l.bundles[n-1].batch) < bundleEntries {
 		return l.bundles[n-1]
 	}
 	added := &bundle{namespace: namespace, done: make(chan struct{})}
@@ -192,30 +287,6 @@ func (p *bundle) number(of Client) uint32 {
 	return uint32(at + 1) //nolint:gosec // as many as there are tokens
 }
 
-// enter reports whether the queue has room for one more entry of a namespace, and counts it.
-func (j *Journal) enter(namespace string) bool {
-	borrows := j.held[namespace] >= queueShare
-	if j.queued == maxQueued || borrows && j.borrowed == lentQueue {
-		return false
-	}
-	if borrows {
-		j.borrowed++
-	}
-	j.queued++
-	j.held[namespace]++
-	return true
-}
-
-// leave counts entries of a namespace that are durable.
-func (j *Journal) leave(namespace string, entries int) {
-	before := j.held[namespace]
-	j.queued -= entries
-	j.borrowed -= max(before-queueShare, 0) - max(before-entries-queueShare, 0)
-	if j.held[namespace] = before - entries; before == entries {
-		delete(j.held, namespace)
-	}
-}
-
 // admits reports whether the batch has room for a bundle.
 func (c *commit) admits(p *bundle) bool {
 	clients := len(c.batch.Clients)
@@ -224,7 +295,8 @@ func (c *commit) admits(p *bundle) bool {
 			clients++
 		}
 	}
-	return len(c.batch.Tokens)+len(p.batch.Tokens) <= MaxBatch && len(c.batch.Assertions)+len(p.batch.Assertions) <= MaxBatch && clients <= MaxClients
+	return len(c.batch.Tokens)+len(p.batch.Tokens) <= MaxBatch && len(c.batch.Assertions)+len(p.batch.Assertions) <= MaxBatch &&
+		len(c.batch.Generations)+len(p.batch.Generations) <= MaxGenerations && clients <= MaxClients
 }
 
 // add adds a bundle to the batch.
@@ -232,6 +304,24 @@ func (c *commit) add(p *bundle) {
 	c.bundles = append(c.bundles, p)
 	c.batch.Tokens = append(c.batch.Tokens, c.numbered(p.batch, p.batch.Tokens)...)
 	c.batch.Assertions = append(c.batch.Assertions, c.numbered(p.batch, p.batch.Assertions)...)
+	c.addGenerations(p)
+}
+
+func (c *commit) addGenerations(p *bundle) {
+	for _, g := range p.batch.Generations {
+		if g.Client != 0 {
+			g.Client = c.numbers.of(p.batch.client(g.Client), &c.batch)
+		}
+		c.batch.Generations = append(c.batch.Generations, g)
+	}
+}
+
+// gather makes the list of generations anew, from what the bundles still have.
+func (c *commit) gather() {
+	c.batch.Generations = nil
+	for _, p := range c.bundles {
+		c.addGenerations(p)
+	}
 }
 
 // numbered returns a list of a bundle with the numbers that clients have in the batch.
@@ -287,9 +377,9 @@ func (j *Journal) interval() time.Duration {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	switch {
-	case j.queued == 0:
+	case len(j.lines) == 0 && j.first == nil:
 		return 0
-	case j.tokens == 0 && j.queued <= MaxBatch:
+	case j.waited == 0 && j.held.all <= MaxBatch:
 		return assertionInterval
 	}
 	return revocationInterval
@@ -307,7 +397,7 @@ func (j *Journal) seal() *commit {
 	for len(j.lines) > 0 && j.first.admits(j.lines[0].bundles[0]) {
 		next := j.lines[0]
 		j.first.add(next.bundles[0])
-		j.tokens -= len(next.bundles[0].batch.Tokens)
+		j.waited -= len(next.bundles[0].batch.Tokens) + len(next.bundles[0].batch.Generations)
 		j.lines = j.lines[1:]
 		if next.bundles = next.bundles[1:]; len(next.bundles) > 0 {
 			j.lines = append(j.lines, next)
@@ -337,15 +427,19 @@ func (j *Journal) writeFirst(ctx context.Context) {
 	}
 }
 
-// write tries once. An expired batch needs no write.
+// write tries once. An expired batch needs no write, and so does one whose generations were
+// dropped.
 func (j *Journal) write(ctx context.Context, first *commit) error {
-	if !j.now().Before(first.batch.ExpiresAt()) {
+	j.mu.Lock()
+	batch := first.batch
+	j.mu.Unlock()
+	if !j.now().Before(batch.ExpiresAt()) {
 		return nil
 	}
 	// An attempt that may have succeeded is not cancelled with the server.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
-	return j.store.WriteRevocations(ctx, first.name, first.batch)
+	return j.store.WriteRevocations(ctx, first.name, batch)
 }
 
 // settle records the result of an attempt.
@@ -355,18 +449,31 @@ func (j *Journal) settle(first *commit, err error) {
 	first.attempts++
 	switch {
 	case err == nil:
+		// a batch without entries proves nothing about the store
+		j.failing = j.failing && first.batch.Len() == 0
 		for _, p := range first.bundles {
-			j.leave(p.namespace, p.batch.Len())
+			j.leave(p)
 		}
-		j.first, j.failing = nil, false
+		j.first = nil
 		if first.attempts <= patience { // else the callers got an error
 			first.end(true)
 		}
 	case first.attempts == patience:
 		j.failing = true
+		j.dropAll(first)
 		first.end(false)
 	}
-	j.wrote(err == nil, j.queued)
+	j.wrote(err == nil, j.pending())
+}
+
+// leave stops counting what a bundle has.
+func (j *Journal) leave(p *bundle) {
+	for range len(p.batch.Tokens) + len(p.batch.Assertions) {
+		j.held.remove(p.namespace, queueBounds)
+	}
+	for range p.batch.Generations {
+		j.advancing.remove(p.namespace, advancingBounds)
+	}
 }
 
 // end has the callers of all bundles continue.

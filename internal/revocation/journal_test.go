@@ -44,7 +44,7 @@ func (s *memoryStore) WriteRevocations(_ context.Context, name string, batch Bat
 	if stored, there := s.batches[name]; there && (!slices.Equal(stored.Tokens, batch.Tokens) || !slices.Equal(stored.Assertions, batch.Assertions)) {
 		return errors.New("one name, two batches")
 	}
-	s.batches[name] = Batch{Tokens: slices.Clone(batch.Tokens), Assertions: slices.Clone(batch.Assertions), Clients: slices.Clone(batch.Clients)}
+	s.batches[name] = Batch{Tokens: slices.Clone(batch.Tokens), Assertions: slices.Clone(batch.Assertions), Clients: slices.Clone(batch.Clients), Generations: slices.Clone(batch.Generations)}
 	return after
 }
 
@@ -54,6 +54,7 @@ func (s *memoryStore) stored() (all Batch) {
 	defer s.mu.Unlock()
 	for _, batch := range s.batches {
 		all.Tokens, all.Assertions = append(all.Tokens, batch.Tokens...), append(all.Assertions, batch.Assertions...)
+		all.Generations = append(all.Generations, batch.Generations...)
 		// numbers are those of one batch
 		all.Clients = append(all.Clients, batch.Clients...)
 	}
@@ -295,8 +296,8 @@ func TestAFullQueueMakesNoPromise(t *testing.T) {
 	if tokens := store.stored().Tokens; len(tokens) != maxQueued || len(store.writes) != maxQueued/MaxBatch {
 		t.Errorf("the end of the server wrote %d in %d batches", len(tokens), len(store.writes))
 	}
-	if j.queued != 0 || j.borrowed != 0 || len(j.held) != 0 || j.tokens != 0 || len(j.lines)+len(j.byNamespace) != 0 {
-		t.Errorf("an empty queue has %d entries, %d borrowed, of %d namespaces", j.queued, j.borrowed, len(j.held))
+	if j.pending() != 0 || j.held.borrowed != 0 || len(j.held.namespaces) != 0 || j.waited != 0 || len(j.lines)+len(j.byNamespace) != 0 {
+		t.Errorf("an empty queue has %d entries, %d borrowed, of %d namespaces", j.pending(), j.held.borrowed, len(j.held.namespaces))
 	}
 	if joined := queue("flood", maxQueued); joined != lentQueue+queueShare {
 		t.Errorf("then there is room for %d", joined)
@@ -341,7 +342,7 @@ func TestTheRevocationsOfOneNamespaceDelayThoseOfNoOther(t *testing.T) {
 func (j *Journal) count() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.queued
+	return j.held.all
 }
 
 func TestNamespacesTakeTurnsInABatch(t *testing.T) {
@@ -370,8 +371,8 @@ func TestNamespacesTakeTurnsInABatch(t *testing.T) {
 		t.Error("a batch that is not written yet is followed by another one")
 	}
 	j.settle(first, nil)
-	if second := j.seal(); len(second.batch.Tokens) != MaxBatch || j.queued != 2*MaxBatch-want["flood"] {
-		t.Errorf("%d tokens in the second batch, %d are queued", len(second.batch.Tokens), j.queued)
+	if second := j.seal(); len(second.batch.Tokens) != MaxBatch || j.held.all != 2*MaxBatch-want["flood"] {
+		t.Errorf("%d tokens in the second batch, %d are queued", len(second.batch.Tokens), j.held.all)
 	}
 }
 
@@ -384,8 +385,8 @@ func TestWhatHasExpiredIsNotWritten(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	j.Run(ctx)
-	if len(store.writes) != 0 || j.queued != 0 || j.first != nil {
-		t.Errorf("%d writes, %d entries wait", len(store.writes), j.queued)
+	if len(store.writes) != 0 || j.held.all != 0 || j.first != nil {
+		t.Errorf("%d writes, %d entries wait", len(store.writes), j.held.all)
 	}
 }
 

@@ -153,9 +153,12 @@ func (n numbers) within(bound int, client Client, batch *Batch) uint32 {
 }
 
 // clientOf returns the client of an entry of the batch; the zero Client if it has none.
-func (b Batch) clientOf(r Entry) Client {
-	if r.Client == 0 {
+func (b Batch) clientOf(r Entry) Client { return b.client(r.Client) }
+
+// client returns the client with a number in the batch; the zero Client for zero.
+func (b Batch) client(number uint32) Client {
+	if number == 0 {
 		return Client{}
 	}
-	return b.Clients[r.Client-1]
+	return b.Clients[number-1]
 }

@@ -18,7 +18,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -74,13 +73,7 @@ type Entry struct {
 func (r Entry) lasts() bool { return r.IssuedAt == 0 }
 
 // NewEntry makes the Entry of a token or an assertion that expires at an instant.
-func NewEntry(id ID, expiresAt time.Time) Entry {
-	seconds := expiresAt.Unix()
-	if expiresAt.Nanosecond() > 0 {
-		seconds++
-	}
-	return Entry{ID: id, Until: uint32(min(max(seconds, 0), math.MaxUint32))}
-}
+func NewEntry(id ID, expiresAt time.Time) Entry { return Entry{ID: id, Until: SecondsOf(expiresAt)} }
 
 // EntryOf makes the Entry of a token. That of a token which lives as long as issued ones do may be
 // collapsed. For tokens that live longer a selector would have to stay as long; they have a bound
@@ -107,25 +100,28 @@ const (
 	entrySize = len(ID{}) + 4
 )
 
-// Batch is the unit of storage: revoked tokens and used assertions that are written together.
+// Batch is the unit of storage: revoked tokens, used assertions and generations of grants that are
+// written together.
 type Batch struct {
 	Tokens, Assertions []Entry
-	// Clients are the clients that Tokens were issued to, and for Assertions the namespaces of
-	// the clients that used them, without an ID.
+	Generations        []Generation
+	// Clients are the clients that Tokens and the grants of Generations were issued to, and for
+	// Assertions the namespaces of the clients that used them, without an ID.
 	Clients []Client
 }
 
 // Len returns the number of entries in the batch.
-func (b Batch) Len() int { return len(b.Tokens) + len(b.Assertions) }
+func (b Batch) Len() int { return len(b.Tokens) + len(b.Assertions) + len(b.Generations) }
 
-// Encode returns the lists of the batch as they are stored, the origins of its entries, and the
-// latest expiry.
+// Encode returns the lists of tokens and assertions of the batch as they are stored, the origins of
+// their entries, and the latest expiry in the batch. PackGenerations returns the third list.
 func (b Batch) Encode() (tokens, assertions string, origins []byte, expiresAt time.Time) {
 	packedTokens, packedAssertions, origins := b.Pack()
 	return base64.StdEncoding.EncodeToString(packedTokens), base64.StdEncoding.EncodeToString(packedAssertions), origins, b.ExpiresAt()
 }
 
-// Pack returns the lists of the batch in bytes, and the origins of its entries.
+// Pack returns the lists of tokens and assertions of the batch in bytes, and the origins of their
+// entries.
 func (b Batch) Pack() (tokens, assertions, origins []byte) {
 	sorted, used := byClient(b.Tokens), byClient(b.Assertions)
 	return Pack(sorted), Pack(used), packOrigins(sorted, used, b.Clients)
@@ -148,15 +144,19 @@ func (b Batch) ExpiresAt() time.Time {
 			latest = max(latest, r.Until)
 		}
 	}
+	for _, g := range b.Generations {
+		latest = max(latest, g.Until)
+	}
 	return time.Unix(int64(latest), 0).UTC()
 }
 
 // Margins are the instants at which entries count as expired for Merge: tokens and assertions may
-// be kept for longer than they matter.
+// be kept for longer than they matter. Generations are kept as tokens are.
 type Margins struct{ Tokens, Assertions time.Time }
 
 // Merge combines batches into one whose lists are sorted by id, without duplicates, expired entries
-// and tokens for which covered returns true. Of two entries of one id it keeps the later expiry.
+// and tokens for which covered returns true. Of two entries of one id it keeps the later expiry, and
+// of two generations of a grant the one that counts.
 func Merge(at Margins, covered func(Entry, Client) bool, batches ...Batch) (merged Batch) {
 	known := numbers{}
 	for _, b := range batches {
@@ -179,8 +179,10 @@ func Merge(at Margins, covered func(Entry, Client) bool, batches ...Batch) (merg
 			}
 			merged.Assertions = append(merged.Assertions, r)
 		}
+		merged.mergeGenerations(b, known, at.Tokens)
 	}
 	merged.Tokens, merged.Assertions = sorted(merged.Tokens), sorted(merged.Assertions)
+	merged.Generations = latestGenerations(merged.Generations)
 	return merged
 }
 

@@ -13,13 +13,14 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// State is the memory of one process: revoked tokens, used assertions and selectors. The zero State
-// is empty. It is safe for concurrent use.
+// State is the memory of one process: revoked tokens, used assertions, generations of grants and
+// selectors. The zero State is empty. It is safe for concurrent use.
 type State struct {
-	tokens     Set
-	assertions usedSet
-	arrivals   arrivals
-	holders    holders
+	tokens      Set
+	assertions  usedSet
+	generations generations
+	arrivals    arrivals
+	holders     holders
 	// sweeping is held while the numbers of clients must not change their meaning.
 	sweeping sync.Mutex
 
@@ -90,6 +91,9 @@ func (r *State) Learn(batch Batch, now time.Time) (news []Entry) {
 	for _, assertion := range batch.Assertions {
 		r.assertions.learn(assertion, batch.clientOf(assertion).Namespace, now)
 	}
+	for _, g := range batch.Generations {
+		r.Advance(g, batch.client(g.Client), now)
+	}
 	return news
 }
 
@@ -156,6 +160,7 @@ func (r *State) Sweep(now time.Time) {
 		return token.Expired(now) || !token.lasts() && int(token.Client) < len(collapsed) && token.IssuedAt < collapsed[token.Client]
 	}, r.holders.leave)
 	r.assertions.sweep(now)
+	r.generations.sweep(now, func(g Generation) { r.holders.leaveGrant(g.Client) })
 }
 
 // seconds is an instant in seconds since 1970, as an Entry has it.
@@ -174,6 +179,12 @@ func (r *State) Part(i int) Batch {
 	for i := range part.Tokens {
 		if token := &part.Tokens[i]; token.Client != 0 {
 			token.Client = known.of(r.holders.client(token.Client), &part)
+		}
+	}
+	part.Generations = r.generations.part(i)
+	for i := range part.Generations {
+		if g := &part.Generations[i]; g.Client != 0 {
+			g.Client = known.of(r.holders.client(g.Client), &part)
 		}
 	}
 	r.assertions.part(i, &part)

@@ -26,10 +26,21 @@ type Stored interface {
 	// Lists returns the encoded lists of the batch, and the origins of its entries; see
 	// Batch.Encode.
 	Lists() (tokens, assertions string, origins []byte)
+	// GrantList returns the third list of the batch; see Batch.PackGenerations.
+	GrantList() (generations []byte)
+	// Redeemed returns the redemption of a code; a zero expiresAt means that there is none.
+	Redeemed() (of Client, grantID, attempt string, expiresAt time.Time)
 }
 
-// version is that of the TokenRevocations that this build writes.
-const version = 1
+// Version is that of the TokenRevocations with generations or a redemption, and OldestReader the
+// lowest version that may ignore both: it accepts neither a code nor a refresh token. Others are
+// still written without a version.
+const (
+	Version      = 2
+	OldestReader = 1
+
+	version = Version
+)
 
 // CheckWrite returns the reason why this build must neither merge nor delete a TokenRevocation,
 // which wraps wire.ErrNewer, or nil.
@@ -41,7 +52,7 @@ func formOf(s Stored) wire.Form {
 }
 
 // Read decodes a TokenRevocation. The selector is nil if there is none. An unreadable list leaves
-// its field of the batch empty; the other list is read. Entries whose origins are unreadable have
+// its field of the batch empty; the other lists are read. Entries whose origins are unreadable have
 // none. Of one that only newer versions can read, nothing is read.
 func Read(s Stored) (selector *Selector, batch Batch, err error) {
 	if err := formOf(s).CheckRead(version); err != nil {
@@ -52,7 +63,18 @@ func Read(s Stored) (selector *Selector, batch Batch, err error) {
 	batch.Tokens, tokensErr = Decode(tokens)
 	batch.Assertions, assertionsErr = Decode(assertions)
 	batch.Clients, _ = unpackOrigins(batch.Tokens, batch.Assertions, origins)
-	return ReadSelector(s), batch, errors.Join(tokensErr, assertionsErr)
+	generationsErr := batch.UnpackGenerations(s.GrantList())
+	return ReadSelector(s), batch, errors.Join(tokensErr, assertionsErr, generationsErr)
+}
+
+// ReadRedemption decodes the redemption of a TokenRevocation; nil if there is none that can be
+// read.
+func ReadRedemption(s Stored) *Redemption {
+	of, grantID, attempt, expiresAt := s.Redeemed()
+	if expiresAt.IsZero() || formOf(s).CheckRead(version) != nil {
+		return nil
+	}
+	return &Redemption{GrantID: grantID, Attempt: attempt, Client: of, ExpiresAt: expiresAt}
 }
 
 // ReadSelector decodes the selector of a TokenRevocation; nil if there is none that can be read.

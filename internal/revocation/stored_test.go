@@ -23,6 +23,8 @@ type stored struct {
 	Subject, IssuerName     string
 	Origins                 []byte
 	Version, MinReader      int
+	Generations             []byte
+	Redemption              Redemption
 }
 
 func (s stored) GetName() string { return s.Name }
@@ -39,8 +41,15 @@ func (s stored) Lists() (tokens, assertions string, origins []byte) {
 	return s.Tokens, s.Assertions, s.Origins
 }
 
+func (s stored) GrantList() []byte { return s.Generations }
+
+func (s stored) Redeemed() (of Client, grantID, attempt string, expiresAt time.Time) {
+	return s.Redemption.Client, s.Redemption.GrantID, s.Redemption.Attempt, s.Redemption.ExpiresAt
+}
+
 func TestATokenRevocationIsRead(t *testing.T) {
 	tokens, assertions := []Entry{NewEntry(ID{1}, noon)}, []Entry{NewEntry(ID{2}, noon), NewEntry(ID{3}, noon)}
+	grants := Batch{Generations: []Generation{{Grant: ID{7}, Number: 3, From: 5, Until: 9, Client: 1}, {Grant: ID{1}, Number: 1, Client: 1}}, Clients: []Client{shopApp}}
 	for name, c := range map[string]struct {
 		stored   stored
 		selector *Selector
@@ -57,12 +66,23 @@ func TestATokenRevocationIsRead(t *testing.T) {
 			selector: &Selector{IssuerName: "corp", IssuedBefore: noon.Add(time.Second)},
 		},
 		"a batch of a newer version that this one can read": {
-			stored: stored{Tokens: Encode(tokens), Version: 2, MinReader: 1}, batch: Batch{Tokens: tokens},
+			stored: stored{Tokens: Encode(tokens), Version: 3, MinReader: 2}, batch: Batch{Tokens: tokens},
 		},
-		"a batch that only newer versions can read": {stored: stored{Tokens: Encode(tokens), Version: 2}, err: wire.ErrNewer},
+		"a batch that only newer versions can read": {stored: stored{Tokens: Encode(tokens), Version: 3}, err: wire.ErrNewer},
 		"a selector that only newer versions can read": {
-			stored: stored{ClientID: "shop.app", IssuedBefore: noon, CreatedAt: noon, Version: 3, MinReader: 2}, err: wire.ErrNewer,
+			stored: stored{ClientID: "shop.app", IssuedBefore: noon, CreatedAt: noon, Version: 4, MinReader: 3}, err: wire.ErrNewer,
 		},
+		"a batch with generations": {
+			stored: stored{Tokens: Encode(tokens), Generations: grants.PackGenerations(), Version: 2, MinReader: 1},
+			batch:  Batch{Tokens: tokens, Generations: grants.Generations, Clients: grants.Clients},
+		},
+		"a batch whose generations are unreadable": {
+			stored: stored{Tokens: Encode(tokens), Generations: []byte{9}, Version: 2, MinReader: 1}, batch: Batch{Tokens: tokens}, err: ErrUnreadable,
+		},
+		"a batch whose generations are cut short": {
+			stored: stored{Tokens: Encode(tokens), Generations: grants.PackGenerations()[:40], Version: 2, MinReader: 1}, batch: Batch{Tokens: tokens}, err: ErrUnreadable,
+		},
+		"a redemption": {stored: stored{Redemption: Redemption{GrantID: "g", Attempt: "a", ExpiresAt: noon}, Version: 2, MinReader: 1}},
 		"a batch": {
 			stored: stored{Tokens: Encode(tokens), Assertions: Encode(assertions)},
 			batch:  Batch{Tokens: tokens, Assertions: assertions},
