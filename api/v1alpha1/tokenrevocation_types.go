@@ -10,12 +10,13 @@ import (
 )
 
 // TokenRevocation revokes tokens before they expire. It has an effect in the registry namespace
-// only. A TokenRevocation has either a selector or a batch. A cluster administrator creates one
-// with a selector, to revoke all tokens of a client or a namespace. The token servers create
-// batches of single tokens, for the callers of the revocation endpoint. If a client revokes too
-// many tokens one by one, a token server replaces them by a selector, in an object whose name
-// begins with "collapsed-". A TokenRevocation cannot be changed. Hallpass deletes it once all
-// tokens that it revokes have expired.
+// only. A TokenRevocation has either a selector, a batch or a redemption. A cluster administrator
+// creates one with a selector, to revoke all tokens of a client or a namespace. The token servers
+// create batches of single tokens, for the callers of the revocation endpoint, and redemptions, so
+// that an authorization code is used once. If a client revokes too many tokens one by one, a token
+// server replaces them by a selector, in an object whose name begins with "collapsed-". A
+// TokenRevocation cannot be changed. Hallpass deletes it once all tokens that it revokes have
+// expired, and a redemption minutes after its code has expired.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -39,7 +40,8 @@ type TokenRevocation struct {
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a TokenRevocation cannot be changed; create another one: both are in force"
 	Spec TokenRevocationSpec `json:"spec,omitzero"`
 
-	// status reports whether a selector matches a client. A batch has no status.
+	// status reports whether a selector matches a client. Batches and redemptions have no
+	// status.
 	// +optional
 	Status TokenRevocationStatus `json:"status,omitzero"`
 }
@@ -71,9 +73,10 @@ type TokenRevocationList struct {
 	Items           []TokenRevocation `json:"items"`
 }
 
-// TokenRevocationSpec selects the revoked tokens. Set either selector or batch.
+// TokenRevocationSpec selects the revoked tokens. Set exactly one of selector, batch and
+// redemption.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.selector) != has(self.batch)",message="give a selector, such as selector: {issuedBefore: 2026-11-23T12:00:00Z, namespace: shop}; batch is for the token servers, and there is never both"
+// +kubebuilder:validation:XValidation:rule="[has(self.selector), has(self.batch), has(self.redemption)].filter(there, there).size() == 1",message="give a selector, such as selector: {issuedBefore: 2026-11-23T12:00:00Z, namespace: shop}; batch and redemption are for the token servers, and there is never more than one of the three"
 type TokenRevocationSpec struct {
 	RecordForm `json:",inline"` //nolint:kubeapilinter // inline fields are fields of the spec
 
@@ -86,6 +89,44 @@ type TokenRevocationSpec struct {
 	// merges small batches.
 	// +optional
 	Batch RevocationBatch `json:"batch,omitzero"`
+
+	// redemption records that an authorization code was redeemed. Only the token servers write
+	// it.
+	// +optional
+	Redemption CodeRedemption `json:"redemption,omitzero"`
+}
+
+// CodeRedemption records that an authorization code was redeemed. The name of the object is derived
+// from the code, so that a second request with the code fails.
+type CodeRedemption struct {
+	// clientID is the client_id of the client that redeemed the code.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	ClientID string `json:"clientID,omitempty"`
+
+	// namespace is the namespace of that client.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace,omitempty"`
+
+	// grantID is the id of the grant that the code began, which the claim grant_id of its
+	// tokens has.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	GrantID string `json:"grantID,omitempty"`
+
+	// attempt is the id of the request that redeemed the code.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Attempt string `json:"attempt,omitempty"`
+
+	// expiresAt is the time at which the code expires.
+	// +required
+	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
 }
 
 // RevocationSelector selects tokens by client, namespace, person or issuer of persons, and by the
@@ -141,9 +182,10 @@ type RevocationSelector struct {
 // +kubebuilder:validation:XValidation:rule="size(self) % 4 == 0 && (size(self) / 4 * 3 - (self.endsWith('==') ? 2 : self.endsWith('=') ? 1 : 0)) % 20 == 0",message="entries are 20 bytes each, in base64: 16 of the id and 4 of the end"
 type RevocationEntries string
 
-// RevocationBatch lists single tokens and client assertions that are refused.
+// RevocationBatch lists single tokens, client assertions and earlier refresh tokens that are
+// refused.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.tokens) || has(self.assertions)",message="a batch needs tokens or assertions"
+// +kubebuilder:validation:XValidation:rule="has(self.tokens) || has(self.assertions) || has(self.generations)",message="a batch needs tokens, assertions or generations"
 type RevocationBatch struct {
 	// tokens are the revoked tokens. The id of a token is its decoded jti. At most 8192.
 	// +optional
@@ -168,6 +210,18 @@ type RevocationBatch struct {
 	// +kubebuilder:validation:MinLength=4
 	// +kubebuilder:validation:MaxLength=524288
 	Origins []byte `json:"origins,omitempty"`
+
+	// generations record which refresh token of a grant counts: earlier ones were replaced. The
+	// list is a byte with the version (1) and the number of clients. For each client follow the
+	// client_id, the namespace, the number of its grants, and for each grant 28 bytes: 16 of
+	// its id, and as 32-bit numbers, the most significant byte first, the number of the refresh
+	// token, the time from which earlier ones are refused, and the end of the grant, in seconds
+	// since 1970. Other numbers and texts have the form of those in origins. At most 4096
+	// grants.
+	// +optional
+	// +kubebuilder:validation:MinLength=4
+	// +kubebuilder:validation:MaxLength=595288
+	Generations []byte `json:"generations,omitempty"`
 
 	// expiresAt is the time at which the last entry of the batch expires.
 	// +required
@@ -197,6 +251,18 @@ func (t *TokenRevocation) Lists() (tokens, assertions string, origins []byte) {
 	return string(t.Spec.Batch.Tokens), string(t.Spec.Batch.Assertions), t.Spec.Batch.Origins
 }
 
+// GrantList returns the encoded generations of the batch.
+func (t *TokenRevocation) GrantList() []byte { return t.Spec.Batch.Generations }
+
+// Redeemed returns the redemption; a zero expiresAt means that there is none.
+func (t *TokenRevocation) Redeemed() (clientID, namespace, grantID, attempt string, expiresAt time.Time) {
+	redemption := t.Spec.Redemption
+	if redemption.ExpiresAt != nil {
+		expiresAt = redemption.ExpiresAt.Time
+	}
+	return redemption.ClientID, redemption.Namespace, redemption.GrantID, redemption.Attempt, expiresAt
+}
+
 // NewRevocationBatch returns a batch of encoded lists.
 func NewRevocationBatch(tokens, assertions string, origins []byte, expiresAt time.Time) RevocationBatch {
 	return RevocationBatch{
@@ -213,4 +279,19 @@ func NewTokenRevocation(namespace, name string, batch RevocationBatch) *TokenRev
 		},
 		Spec: TokenRevocationSpec{Batch: batch},
 	}
+}
+
+// SetGenerations adds encoded generations, if there are any. The object then has a version; readers
+// down to the oldest one ignore the list.
+func (t *TokenRevocation) SetGenerations(packed []byte, version, oldestReader int32) {
+	if len(packed) > 0 {
+		t.Spec.Batch.Generations, t.Spec.RecordForm = packed, RecordForm{Version: version, MinReader: oldestReader}
+	}
+}
+
+// NewRedemption returns a TokenRevocation with a redemption, labelled as one with a batch.
+func NewRedemption(namespace, name string, redemption CodeRedemption, form RecordForm) *TokenRevocation {
+	object := NewTokenRevocation(namespace, name, RevocationBatch{})
+	object.Spec = TokenRevocationSpec{RecordForm: form, Redemption: redemption}
+	return object
 }

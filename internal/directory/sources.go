@@ -31,7 +31,7 @@ const (
 // +kubebuilder:rbac:namespace=hallpass-registry,groups="",resources=secrets,verbs=get;list;watch
 // +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2clients,verbs=get;list;watch
 // +kubebuilder:rbac:groups=hallpass.dev,resources=oauth2tokens,verbs=get;list;watch
-// +kubebuilder:rbac:namespace=hallpass-registry,groups=hallpass.dev,resources=tokenrevocations,verbs=list;watch;create
+// +kubebuilder:rbac:namespace=hallpass-registry,groups=hallpass.dev,resources=tokenrevocations,verbs=get;list;watch;create
 
 // sources are the watches, each with its store.
 type sources struct {
@@ -164,6 +164,9 @@ func (r reader) revocation(object *v1alpha1.TokenRevocation) memory.Revocation {
 	if err != nil {
 		read.Unreadable = true
 		r.log.Error("cannot read a TokenRevocation; what it revokes stays valid", "name", object.Name, "error", err)
+	}
+	if redeemed := revocation.ReadRedemption(object); redeemed != nil {
+		read.Redeemed = &redeemed.Client
 	}
 	if object.Spec.Batch.ExpiresAt != nil {
 		if written, err := time.Parse(writtenFormat, object.Annotations[annotationWritten]); err == nil {

@@ -29,7 +29,7 @@ type Stored interface {
 	// GrantList returns the third list of the batch; see Batch.PackGenerations.
 	GrantList() (generations []byte)
 	// Redeemed returns the redemption of a code; a zero expiresAt means that there is none.
-	Redeemed() (of Client, grantID, attempt string, expiresAt time.Time)
+	Redeemed() (clientID, namespace, grantID, attempt string, expiresAt time.Time)
 }
 
 // Version is that of the TokenRevocations with generations or a redemption, and OldestReader the
@@ -70,11 +70,11 @@ func Read(s Stored) (selector *Selector, batch Batch, err error) {
 // ReadRedemption decodes the redemption of a TokenRevocation; nil if there is none that can be
 // read.
 func ReadRedemption(s Stored) *Redemption {
-	of, grantID, attempt, expiresAt := s.Redeemed()
+	clientID, namespace, grantID, attempt, expiresAt := s.Redeemed()
 	if expiresAt.IsZero() || formOf(s).CheckRead(version) != nil {
 		return nil
 	}
-	return &Redemption{GrantID: grantID, Attempt: attempt, Client: of, ExpiresAt: expiresAt}
+	return &Redemption{GrantID: grantID, Attempt: attempt, Client: Client{clientID, namespace}, ExpiresAt: expiresAt}
 }
 
 // ReadSelector decodes the selector of a TokenRevocation; nil if there is none that can be read.

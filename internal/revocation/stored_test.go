@@ -43,8 +43,8 @@ func (s stored) Lists() (tokens, assertions string, origins []byte) {
 
 func (s stored) GrantList() []byte { return s.Generations }
 
-func (s stored) Redeemed() (of Client, grantID, attempt string, expiresAt time.Time) {
-	return s.Redemption.Client, s.Redemption.GrantID, s.Redemption.Attempt, s.Redemption.ExpiresAt
+func (s stored) Redeemed() (clientID, namespace, grantID, attempt string, expiresAt time.Time) {
+	return s.Redemption.Client.ID, s.Redemption.Client.Namespace, s.Redemption.GrantID, s.Redemption.Attempt, s.Redemption.ExpiresAt
 }
 
 func TestATokenRevocationIsRead(t *testing.T) {

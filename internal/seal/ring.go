@@ -4,6 +4,8 @@
 package seal
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/cipher"
 	"crypto/sha256"
 	"encoding/hex"
@@ -30,6 +32,9 @@ const (
 	Interval = 30 * 24 * time.Hour
 	// Lead is how long a key is in the ring before it seals, so that every replica has it.
 	Lead = time.Hour
+	// soon is the lead of a key that is late: the one before has sealed for longer than
+	// Interval, because no manager ran, or because the ring is from a backup.
+	soon = 2 * time.Minute
 	// Keep is how long a key opens after it has sealed for the last time: as long as the
 	// longest refresh token is valid, and a margin for clocks.
 	Keep = MaxLife + 24*time.Hour
@@ -70,7 +75,12 @@ func (k *Key) Format(state fmt.State, _ rune) {
 }
 
 // Ring is the sealing keys, in the order in which they seal. A shared one is immutable.
-type Ring struct{ keys []*Key }
+type Ring struct {
+	keys []*Key
+	// restored is the last instant at which the ring was in a store that was restored from a
+	// backup; zero if there was none.
+	restored time.Time
+}
 
 // Format implements fmt.Formatter for every verb.
 func (r Ring) Format(state fmt.State, _ rune) {
@@ -82,6 +92,58 @@ func (r Ring) Keys() []*Key { return slices.Clone(r.keys) }
 
 // Empty reports whether there is no key.
 func (r Ring) Empty() bool { return len(r.keys) == 0 }
+
+// Restored is the instant before which whatever was begun is over, because the store of the ring was
+// restored from a backup then; zero if it never was.
+func (r Ring) Restored() time.Time { return r.restored }
+
+// WithRestored returns the ring of a store that was restored at an instant.
+func (r Ring) WithRestored(at time.Time) Ring {
+	if at = at.UTC().Truncate(time.Second); at.After(r.restored) {
+		r.restored = at
+	}
+	return r
+}
+
+// Merge returns a ring with the keys of both that still open at an instant which is over for
+// certain, past. A key that has retired in one of them is retired. So a ring from a backup brings
+// none back: the last key of both seals.
+func Merge(held, read Ring, past time.Time) Ring {
+	merged := Ring{restored: held.restored}.WithRestored(read.restored)
+	for _, key := range slices.Concat(read.keys, held.keys) {
+		if other := merged.byID(key.id); other != nil {
+			other.retireAs(key)
+			continue
+		}
+		own := *key
+		merged.keys = append(merged.keys, &own)
+	}
+	slices.SortStableFunc(merged.keys, func(a, b *Key) int { return cmp.Or(a.ActiveAt.Compare(b.ActiveAt), bytes.Compare(a.id[:], b.id[:])) })
+	for i, key := range merged.keys[:max(len(merged.keys)-1, 0)] {
+		if key.GoneAt.IsZero() { // the ring that has its successor does not have it
+			key.RetiredAt = merged.keys[i+1].ActiveAt
+			key.GoneAt = key.RetiredAt.Add(Keep)
+		}
+	}
+	merged.keys = slices.DeleteFunc(merged.keys, func(key *Key) bool { return key.goneBy(past) })
+	return merged
+}
+
+// retireAs takes the later end from another copy of the key: what it has sealed until then opens.
+func (k *Key) retireAs(other *Key) {
+	if other.GoneAt.After(k.GoneAt) {
+		k.RetiredAt, k.GoneAt = other.RetiredAt, other.GoneAt
+	}
+}
+
+func (k *Key) goneBy(past time.Time) bool { return !k.GoneAt.IsZero() && !past.Before(k.GoneAt) }
+
+// Same reports whether two rings are stored as the same.
+func (r Ring) Same(other Ring) bool {
+	return r.restored.Equal(other.restored) && slices.EqualFunc(r.keys, other.keys, func(a, b *Key) bool {
+		return a.id == b.id && a.ActiveAt.Equal(b.ActiveAt) && a.RetiredAt.Equal(b.RetiredAt) && a.GoneAt.Equal(b.GoneAt)
+	})
+}
 
 // active is the last key that may seal. If the clock is behind all keys, it is the first: a clock
 // does not stop logins.
@@ -109,9 +171,8 @@ func (r Ring) byID(wanted id) *Key {
 // Rotate returns the ring as it has to be now, and whether that is another one. A key is added at
 // the earlier clock, now, and removed at an instant that is over for certain, past.
 func (r Ring) Rotate(now, past time.Time, random io.Reader) (rotated Ring, changed bool, err error) {
-	rotated.keys = slices.DeleteFunc(slices.Clone(r.keys), func(key *Key) bool {
-		return !key.GoneAt.IsZero() && !past.Before(key.GoneAt)
-	})
+	rotated.restored = r.restored
+	rotated.keys = slices.DeleteFunc(slices.Clone(r.keys), func(key *Key) bool { return key.goneBy(past) })
 	changed = len(rotated.keys) < len(r.keys)
 	activeAt := now
 	if n := len(rotated.keys); n > 0 {
@@ -120,6 +181,9 @@ func (r Ring) Rotate(now, past time.Time, random io.Reader) (rotated Ring, chang
 			return rotated, changed, nil
 		}
 		activeAt = now.Add(Lead)
+		if !now.Before(last.ActiveAt.Add(Interval)) {
+			activeAt = now.Add(soon)
+		}
 		retired := *last
 		retired.RetiredAt, retired.GoneAt = activeAt.UTC(), activeAt.UTC().Add(Keep)
 		rotated.keys[n-1] = &retired
@@ -152,8 +216,9 @@ func (r Ring) Due() time.Time {
 }
 
 type wireRing struct {
-	Version int       `json:"version"`
-	Keys    []wireKey `json:"keys"`
+	Version  int       `json:"version"`
+	Keys     []wireKey `json:"keys"`
+	Restored time.Time `json:"restored,omitzero"`
 }
 
 type wireKey struct {
@@ -168,7 +233,7 @@ var ErrUnreadable = errors.New("unreadable sealing keys")
 
 // Encode encodes the ring with its secrets, for a place that only the two binaries can read.
 func (r Ring) Encode() ([]byte, error) {
-	w := wireRing{Version: version}
+	w := wireRing{Version: version, Restored: r.restored}
 	for _, key := range r.keys {
 		w.Keys = append(w.Keys, wireKey{key.secret[:], key.ActiveAt, key.RetiredAt, key.GoneAt})
 	}
@@ -188,7 +253,7 @@ func Decode(document []byte) (Ring, error) {
 	if w.Version != version || len(w.Keys) == 0 || len(w.Keys) > maxKeys {
 		return Ring{}, fmt.Errorf("%w: version %d with %d keys", ErrUnreadable, w.Version, len(w.Keys))
 	}
-	var ring Ring
+	ring := Ring{restored: w.Restored.UTC()}
 	for i, stored := range w.Keys {
 		if len(stored.Secret) != secretSize {
 			return Ring{}, fmt.Errorf("%w: key %d has not %d bytes", ErrUnreadable, i, secretSize)

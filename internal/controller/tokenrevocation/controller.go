@@ -3,10 +3,12 @@
 
 // Package tokenrevocation keeps the TokenRevocations few: it merges the small batches that token
 // servers write several times a second into bigger ones, and deletes those that revoke only tokens
-// that have expired. Besides it, only a cluster administrator deletes one.
+// that have expired, and redemptions of codes that have expired. Besides it, only a cluster
+// administrator deletes one.
 package tokenrevocation
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +31,7 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/apiclock"
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
 
 const (
@@ -113,11 +116,13 @@ var errOtherContents = errors.New("there is a TokenRevocation of that name with 
 // ensureMerged makes a bigger batch, and returns without an error only if it is there.
 func (r *Reconciler) ensureMerged(ctx context.Context, m merge) error {
 	wanted := v1alpha1.NewTokenRevocation(r.RegistryNamespace, m.name(), v1alpha1.NewRevocationBatch(m.batch.Encode()))
+	wanted.SetGenerations(m.batch.PackGenerations(), revocation.Version, revocation.OldestReader)
 	err := r.Client.Create(ctx, wanted)
 	if apierrors.IsAlreadyExists(err) { // made by a manager that ended then, or by another one
 		var there v1alpha1.TokenRevocation
 		err = r.Live.Get(ctx, client.ObjectKeyFromObject(wanted), &there)
-		if found := there.Spec.Batch; err == nil && (found.Tokens != wanted.Spec.Batch.Tokens || found.Assertions != wanted.Spec.Batch.Assertions) {
+		found, want := there.Spec.Batch, wanted.Spec.Batch
+		if err == nil && (found.Tokens != want.Tokens || found.Assertions != want.Assertions || !bytes.Equal(found.Generations, want.Generations)) {
 			err = errOtherContents
 		}
 	}

@@ -28,6 +28,9 @@ const (
 	// small is how few live entries a batch has that is merged with others: then no entry is
 	// written more than about ten times.
 	small = revocation.MaxBatch / 2
+	// redemptionsTogether is how long the deletion of a redemption waits for others: people log
+	// in several times a second.
+	redemptionsTogether = 10 * time.Second
 )
 
 // plan is what is to be done with the TokenRevocations that there are.
@@ -58,6 +61,7 @@ func (m merge) name() string {
 		_, _ = fmt.Fprintf(sum, "%d\n", len(list))
 		_, _ = sum.Write(revocation.Pack(list))
 	}
+	_, _ = sum.Write(m.batch.PackGenerations())
 	text := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum.Sum(nil))
 	return "merged-" + strings.ToLower(text[:32])
 }
@@ -136,7 +140,7 @@ func (n newest) revoke(token revocation.Entry, of revocation.Client) bool {
 }
 
 // errSaysNothing is about a TokenRevocation whose only fields are those of a newer version.
-var errSaysNothing = errors.New("it has neither a selector nor a batch that this version knows")
+var errSaysNothing = errors.New("it has neither a selector nor a batch nor a redemption that this version knows")
 
 // look is what one pass over all TokenRevocations depends on.
 type look struct {
@@ -150,6 +154,9 @@ func (l look) read(object *v1alpha1.TokenRevocation) (batch revocation.Batch, en
 	if err := revocation.CheckWrite(object); err != nil {
 		return batch, end, fmt.Errorf("read %s: %w", object.Name, err)
 	}
+	if redeemed := revocation.ReadRedemption(object); redeemed != nil {
+		return batch, redeemed.ExpiresAt.Add(revocation.RedemptionMargin + redemptionsTogether).Truncate(redemptionsTogether), nil
+	}
 	selected, all, err := revocation.Read(object)
 	if err == nil && selected == nil && all.Len() == 0 {
 		err = errSaysNothing
@@ -161,7 +168,7 @@ func (l look) read(object *v1alpha1.TokenRevocation) (batch revocation.Batch, en
 		return batch, end, fmt.Errorf("read %s: %w", object.Name, err)
 	}
 	batch = l.live(all)
-	end = revocation.Batch{Tokens: batch.Tokens}.ExpiresAt().Add(tokenMargin)
+	end = revocation.Batch{Tokens: batch.Tokens, Generations: batch.Generations}.ExpiresAt().Add(tokenMargin)
 	if used := (revocation.Batch{Assertions: batch.Assertions}).ExpiresAt().Add(assertionMargin); used.After(end) {
 		end = used
 	}
@@ -195,14 +202,16 @@ func (l look) merges(candidates []read) []merge {
 
 // fitting returns how many of the first batches fit into one, at least one.
 func fitting(candidates []read) int {
-	tokens, assertions, clients := 0, 0, map[revocation.Client]bool{}
+	tokens, assertions, generations, clients := 0, 0, 0, map[revocation.Client]bool{}
 	for n, c := range candidates {
 		tokens += len(c.batch.Tokens)
 		assertions += len(c.batch.Assertions)
+		generations += len(c.batch.Generations)
 		for _, client := range c.batch.Clients {
 			clients[client] = true
 		}
-		if n > 0 && (max(tokens, assertions) > revocation.MaxBatch || len(clients) > revocation.MaxClients) {
+		full := max(tokens, assertions) > revocation.MaxBatch || generations > revocation.MaxGenerations || len(clients) > revocation.MaxClients
+		if n > 0 && full {
 			return n
 		}
 	}

@@ -16,9 +16,11 @@ import (
 
 // Revocation is a TokenRevocation. An unreadable one leaves the selector of its name in place.
 type Revocation struct {
-	Name       string
-	Version    uint64
-	Selector   *revocation.Selector
+	Name     string
+	Version  uint64
+	Selector *revocation.Selector
+	// Redeemed is the client of a redemption; nil if it is none.
+	Redeemed   *revocation.Client
 	Batch      revocation.Batch
 	WrittenAt  time.Time // of a batch that a token server wrote; a merged batch has none
 	Unreadable bool
@@ -27,6 +29,8 @@ type Revocation struct {
 // Revocations is the store of TokenRevocations.
 type Revocations struct {
 	State revocation.State
+	// Redemptions are counted alone: the name of an object is what a code is used up by.
+	Redemptions revocation.Redemptions
 
 	past func() time.Time
 	// saved are the revoked tokens and used assertions of a snapshot, until a list was stored.
@@ -41,15 +45,21 @@ func (r *Revocations) Apply(read Revocation) {
 	if read.Unreadable {
 		return
 	}
+	if read.Redeemed != nil {
+		r.Redemptions.Add(read.Name, *read.Redeemed)
+	}
 	if read.Selector != nil {
 		r.State.Select(read.Name, *read.Selector)
 	}
 	r.State.LearnAt(read.Version, read.Batch, read.WrittenAt.IsZero(), r.past())
 }
 
-// Remove removes a selector. The entries of a batch stay until they expire: the manager deletes
-// batches that it has merged into others.
-func (r *Revocations) Remove(read Revocation) { r.State.Deselect(read.Name) }
+// Remove removes a selector, or a redemption. The entries of a batch stay until they expire: the
+// manager deletes batches that it has merged into others.
+func (r *Revocations) Remove(read Revocation) {
+	r.State.Deselect(read.Name)
+	r.Redemptions.Remove(read.Name)
+}
 
 // Replace stores a whole list. Selectors that are not listed are gone.
 func (r *Revocations) Replace(list iter.Seq[Revocation], at restore.List) {
@@ -69,6 +79,7 @@ func (r *Revocations) Replace(list iter.Seq[Revocation], at restore.List) {
 		r.Apply(read)
 	}
 	r.State.KeepSelected(listed)
+	r.Redemptions.Keep(listed)
 	if known+len(r.saved) > 0 && !at.Saved {
 		// A merged batch may have tokens that were known here, but not listed in the feed
 		// yet.

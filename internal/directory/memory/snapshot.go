@@ -21,7 +21,7 @@ import (
 
 const (
 	// snapshotVersion is the version of the whole snapshot, the short form of clients included.
-	snapshotVersion = 13
+	snapshotVersion = 14
 	snapshotMagic   = "hallpass snapshot "
 )
 

@@ -272,11 +272,13 @@ func (m *Memory) writeOwn(w *encoder, tombstones map[Place]tombstone) {
 	w.next(endOfList)
 	m.writeQuarantine(w)
 	for i := range revocation.Parts {
-		tokens, assertions, origins := m.Revocations.State.Part(i).Pack()
+		part := m.Revocations.State.Part(i)
+		tokens, assertions, origins := part.Pack()
 		w.next(nextWhole)
 		w.Text(string(tokens))
 		w.Text(string(assertions))
 		w.Text(string(origins))
+		w.Text(string(part.PackGenerations()))
 	}
 	w.next(endOfList)
 	if trust := m.trust.Load(); trust != nil {
@@ -324,6 +326,7 @@ func readOwn(d *decoder) own {
 func readBatch(d *decoder, _ byte) revocation.Batch {
 	batch, err := revocation.UnpackBatch([]byte(d.Text()), []byte(d.Text()), []byte(d.Text()))
 	d.keep(err)
+	d.keep(batch.UnpackGenerations([]byte(d.Text())))
 	return batch
 }
 
