@@ -3,7 +3,7 @@
 
 // Package directory is the token server's only access to Kubernetes. It connects watches with the
 // stores of memory, looks up single objects, and keeps a snapshot. It grants nothing on its own and
-// writes nothing but revocations.
+// writes nothing but revocations, and redemptions of codes.
 package directory
 
 import (
@@ -77,7 +77,7 @@ func New(config Config) (*Directory, error) {
 	d.snapshots = &snapshots{
 		file: config.SnapshotFile, reporting: config.Reporting, log: d.log, now: d.now, clock: clock, memory: d.memory, changed: make(chan struct{}, 1),
 	}
-	d.watches = watch.New(watch.Config{Log: d.log, Now: d.now, Heard: api.contact.note, Changed: d.snapshots.note})
+	d.watches = watch.New(watch.Config{Log: d.log, Now: d.now, Heard: api.contact.note, Changed: d.snapshots.note, Restored: d.memory.NoteRestored})
 	d.sources = newSources(d.watches, d.memory, api, config)
 	d.snapshots.watches, d.snapshots.sources = d.watches, d.sources
 	return d, nil

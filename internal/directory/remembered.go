@@ -5,11 +5,13 @@ package directory
 
 import (
 	"iter"
+	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/directory/memory"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
+	"github.com/hallpass-dev/hallpass/internal/seal"
 )
 
 // remembered answers from memory alone: auth.Memory, and the keys of the cluster.
@@ -50,6 +52,13 @@ func (r remembered) TrustedIssuerOf(iss string) *oauth2.TrustedIssuer {
 
 // Ring is the signing keys.
 func (r remembered) Ring() keyring.Ring { return r.memory.Registry.Keys.Ring() }
+
+// Sealing is the sealing keys; empty where people do not log in.
+func (r remembered) Sealing() seal.Ring { return r.memory.Registry.Sealing.Ring() }
+
+// RestoredBefore returns the instant before which all grants of persons are over; see
+// memory.Memory.
+func (r remembered) RestoredBefore() time.Time { return r.memory.RestoredBefore() }
 
 // Trust is what memory has of the cluster that issues the tokens of service accounts.
 func (r remembered) Trust() oauth2.Cluster { return r.memory.Trust() }

@@ -100,6 +100,8 @@ func unreadable(kind corev1.SecretType) string {
 		return "cannot read the record of a resource; no client gets tokens for it"
 	case registration.TokenSecretType:
 		return "cannot read the record of an OAuth2Token; its tokens are refused"
+	case registration.SealingSecretType:
+		return "cannot read the sealing keys; those known so far stay in use"
 	default:
 		return "cannot read the signing keys; those known so far stay in use"
 	}

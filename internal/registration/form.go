@@ -56,7 +56,7 @@ func formOf(data map[string][]byte) wire.Form {
 	if document, there := data[keysFormDataKey]; there {
 		return headOf(document)
 	}
-	for _, key := range []string{dataKey, resourceDataKey, issuerDataKey, tokenDataKey, keysDataKey} {
+	for _, key := range []string{dataKey, resourceDataKey, issuerDataKey, tokenDataKey, keysDataKey, sealingDataKey} {
 		if document, there := data[key]; there {
 			return headOf(document)
 		}
@@ -82,7 +82,7 @@ func Same(stored, wanted map[string][]byte) bool {
 	for key, recode := range map[string]func(map[string][]byte) (map[string][]byte, error){
 		dataKey: recoding(Decode, Encode), resourceDataKey: recoding(DecodeResource, EncodeResource), tokenDataKey: recoding(DecodeToken, EncodeToken),
 		issuerDataKey: recoding(DecodeIssuer, EncodeIssuer),
-		keysDataKey:   recoding(DecodeKeys, EncodeKeys),
+		keysDataKey:   recoding(DecodeKeys, EncodeKeys), sealingDataKey: recoding(DecodeSealing, EncodeSealing),
 	} {
 		if stored[key] == nil {
 			continue

@@ -46,6 +46,7 @@ const (
 // recordTypes are the types of the records.
 var recordTypes = []corev1.SecretType{ //nolint:gochecknoglobals // a constant list
 	registration.SecretType, registration.ResourceSecretType, registration.TokenSecretType, registration.IssuerSecretType, registration.KeysSecretType,
+	registration.SealingSecretType,
 }
 
 // Reconciler removes the records of owners that are gone or terminating.
@@ -141,7 +142,7 @@ func ownerOfToken(stored *corev1.Secret) (owner, error) {
 // another one.
 func (r *Reconciler) Reconcile(ctx context.Context, stored *corev1.Secret) (ctrl.Result, error) {
 	isNewer := r.newer.note(ctx, stored)
-	if stored.Type == registration.KeysSecretType {
+	if stored.Type == registration.KeysSecretType || stored.Type == registration.SealingSecretType {
 		return ctrl.Result{}, nil // it has no owner
 	}
 	recorded, err := ownerOf(stored)

@@ -13,6 +13,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/seal"
 	"github.com/hallpass-dev/hallpass/internal/strictjson"
 )
 
@@ -58,6 +59,30 @@ func (k *Keys) learn(ring keyring.Ring, now time.Time) keyring.Ring {
 	}
 	k.ring.Store(&ring)
 	return ring
+}
+
+// Sealing are the sealing keys. What is read is merged with what is known: neither a Secret that was
+// deleted nor one from a backup ends a login, or brings a retired key back.
+type Sealing struct {
+	ring  atomic.Pointer[seal.Ring]
+	write sync.Mutex
+}
+
+// Ring returns the sealing keys; it is empty where people do not log in.
+func (s *Sealing) Ring() seal.Ring {
+	if ring := s.ring.Load(); ring != nil {
+		return *ring
+	}
+	return seal.Ring{}
+}
+
+// learn adds the keys of a ring. A key that is gone by an instant which is over for certain is
+// dropped.
+func (s *Sealing) learn(ring seal.Ring, past time.Time) {
+	s.write.Lock()
+	defer s.write.Unlock()
+	merged := seal.Merge(s.Ring(), ring, past)
+	s.ring.Store(&merged)
 }
 
 // Trust is the issuer and the keys of service account tokens, and the documents that contain them.

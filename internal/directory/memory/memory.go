@@ -32,7 +32,9 @@ type Memory struct {
 	records    records
 	tombstones tombstones
 	trust      atomic.Pointer[Trust]
-	now        func() time.Time
+	// restored is when a restore was noticed here last; nil if none was.
+	restored atomic.Pointer[time.Time]
+	now      func() time.Time
 	// past is an instant that is over for certain: what expired by then is forgotten.
 	past func() time.Time
 }
@@ -64,6 +66,27 @@ func (m *Memory) Trust() oauth2.Cluster {
 
 // SetTrust stores who issues the tokens of service accounts, as it was read last.
 func (m *Memory) SetTrust(trust *Trust) { m.trust.Store(trust) }
+
+// NoteRestored records that it was noticed at an instant that the store was restored from a backup.
+func (m *Memory) NoteRestored(at time.Time) {
+	for {
+		before := m.restored.Load()
+		if at.IsZero() || before != nil && !at.After(*before) || m.restored.CompareAndSwap(before, &at) {
+			return
+		}
+	}
+}
+
+// RestoredBefore returns the instant before which all grants of persons are over, because the store
+// was restored from a backup then: what a grant had used up or ended is forgotten. It is when this
+// process or a manager noticed it; zero if there was no restore.
+func (m *Memory) RestoredBefore() time.Time {
+	before := m.Registry.Sealing.Ring().Restored()
+	if noticed := m.restored.Load(); noticed != nil {
+		return oauth2.Later(before, *noticed)
+	}
+	return before
+}
 
 // Sweep removes expired entries.
 func (m *Memory) Sweep() { m.Revocations.State.Sweep(m.past()) }

@@ -13,6 +13,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/registration"
 	"github.com/hallpass-dev/hallpass/internal/restore"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
+	"github.com/hallpass-dev/hallpass/internal/seal"
 )
 
 // Record is a Secret of the registry as it was decoded. One that is unreadable has no value.
@@ -24,8 +25,8 @@ type Record struct {
 	client packed
 	// DroppedClaims are the claims of a client that are not allowed. No token has them.
 	DroppedClaims []string
-	// value is a *oauth2.Resource, a *oauth2.TrustedIssuer, a *oauth2.Minted or a
-	// *keyring.Ring, by its kind.
+	// value is a *oauth2.Resource, a *oauth2.TrustedIssuer, a *oauth2.Minted, a *keyring.Ring or
+	// a *seal.Ring, by its kind.
 	value any
 }
 
@@ -64,6 +65,14 @@ func DecodeRecord(name, kind string, version uint64, data map[string][]byte) (r 
 		}
 		if ring, err = registration.DecodeKeys(data); err == nil {
 			r.value = &ring
+		}
+	case registration.SealingSecretType:
+		var sealing seal.Ring
+		if name != registration.SealingSecretName {
+			break
+		}
+		if sealing, err = registration.DecodeSealing(data); err == nil {
+			r.value = &sealing
 		}
 	}
 	if err == nil && own != name {
@@ -104,11 +113,18 @@ func (r Record) Ring() *keyring.Ring {
 	return ring
 }
 
+// Sealing returns the sealing keys of a record; nil if it has none.
+func (r Record) Sealing() *seal.Ring {
+	sealing, _ := r.value.(*seal.Ring)
+	return sealing
+}
+
 // Registry is the store of the registry's Secrets.
 type Registry struct {
 	Resources Resources
 	Issuers   Issuers
 	Keys      Keys
+	Sealing   Sealing
 
 	clients half[packed]
 	// epochs are the instants before which OAuth2Clients revoke their tokens, for the feed.
@@ -150,6 +166,10 @@ func (r *Registry) Apply(record Record) {
 		if ring := record.Ring(); ring != nil {
 			r.Keys.take(*ring, r.now())
 		}
+	case registration.SealingSecretType:
+		if sealing := record.Sealing(); sealing != nil {
+			r.Sealing.learn(*sealing, r.past())
+		}
 	}
 }
 
@@ -177,7 +197,7 @@ func (r *Registry) mint(record Record) {
 	r.minted.next(placeOf(record.name), next)
 }
 
-// Remove removes the record of a Secret that was deleted, but no signing keys.
+// Remove removes the record of a Secret that was deleted, but no signing keys and no sealing keys.
 func (r *Registry) Remove(record Record) {
 	r.register(record.lock, packed{})
 	r.Resources.put(record.name, nil)
@@ -185,7 +205,7 @@ func (r *Registry) Remove(record Record) {
 	r.minted.next(placeOf(record.name), storedMinted{})
 }
 
-// Replace stores a whole list. What is not listed is gone, but for signing keys.
+// Replace stores a whole list. What is not listed is gone, but for signing keys and sealing keys.
 func (r *Registry) Replace(list iter.Seq[Record], at restore.List) {
 	if !at.Lost.IsZero() {
 		r.revokeRestored(list, at.Lost)

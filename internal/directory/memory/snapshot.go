@@ -16,6 +16,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
+	"github.com/hallpass-dev/hallpass/internal/seal"
 	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
@@ -42,8 +43,9 @@ type Snapshot struct {
 	// DroppedClaims are the claims of clients that are not allowed any more.
 	DroppedClaims []string
 
-	ring keyring.Ring
-	own  own
+	ring    keyring.Ring
+	sealing seal.Ring
+	own     own
 }
 
 // own is what no watch brings.
@@ -54,6 +56,8 @@ type own struct {
 	selectors map[string]revocation.Selector // in quarantine
 	tokens    map[string]quarantined
 	trust     *Trust
+	// restored is when a restore was noticed last.
+	restored time.Time
 }
 
 // Begin takes from a snapshot what denies, whatever the API server answers.
@@ -64,6 +68,8 @@ func (m *Memory) Begin(s *Snapshot) {
 	}
 	m.tombstones.load(s.own.tombstones)
 	m.Registry.Keys.before = s.ring
+	m.Registry.Sealing.learn(s.sealing, m.past())
+	m.NoteRestored(s.own.restored)
 	m.Revocations.saved = s.own.revoked
 }
 
@@ -128,6 +134,9 @@ func ReadSnapshot(content string) (*Snapshot, error) {
 		}
 		if ring := r.Ring(); ring != nil {
 			s.ring = *ring
+		}
+		if sealing := r.Sealing(); sealing != nil {
+			s.sealing = *sealing
 		}
 		s.DroppedClaims = append(s.DroppedClaims, r.DroppedClaims...)
 	})

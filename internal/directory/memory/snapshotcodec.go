@@ -153,6 +153,10 @@ func (r *Registry) write(w *encoder) {
 		data, err := registration.EncodeKeys(ring)
 		w.secret(registration.KeysSecretName, registration.KeysSecretType, data, err)
 	}
+	if sealing := r.Sealing.Ring(); !sealing.Empty() {
+		data, err := registration.EncodeSealing(sealing)
+		w.secret(registration.SealingSecretName, registration.SealingSecretType, data, err)
+	}
 	w.next(endOfList)
 }
 
@@ -281,6 +285,7 @@ func (m *Memory) writeOwn(w *encoder, tombstones map[Place]tombstone) {
 		w.Text(string(part.PackGenerations()))
 	}
 	w.next(endOfList)
+	packInstant(&w.Writer, m.RestoredBefore())
 	if trust := m.trust.Load(); trust != nil {
 		w.next(nextWhole)
 		w.Text(trust.discovery)
@@ -317,6 +322,7 @@ func readOwn(d *decoder) own {
 		o.tokens[uid] = quarantined{until: unpackInstant(&d.Reader), since: d.Uvarint()}
 	}
 	o.revoked = slices.Collect(each(d, readBatch))
+	o.restored = unpackInstant(&d.Reader)
 	for trust := range each(d, readTrust) {
 		o.trust = trust
 	}

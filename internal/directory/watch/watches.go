@@ -28,6 +28,8 @@ type Config struct {
 	// Heard is called whenever something arrives from an API server, and Changed after each
 	// change of a store.
 	Heard, Changed func()
+	// Restored is called when the proof of a restore is acted upon; it may be nil.
+	Restored func(at time.Time)
 }
 
 // Watches are the sources of one API server. Where one of them proves a restore, all list again.
@@ -185,6 +187,9 @@ func (n *notices) isEarly(now time.Time) bool {
 func (w *Watches) act(n notice) {
 	w.notices.acted, w.notices.waiting = w.config.Now(), nil
 	w.restored.Add(1)
+	if w.config.Restored != nil {
+		w.config.Restored(w.notices.acted)
+	}
 	w.config.Log.Error("the API server has an older revision than before, as after a restore of etcd: what this replica refused it still refuses",
 		"resource", n.by.resource, "proof", n.proof, "known", n.known, "seen", n.seen)
 	for _, s := range w.sources {

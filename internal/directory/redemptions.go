@@ -1,0 +1,87 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
+)
+
+const (
+	// redeemTimeout bounds the wait of a caller that redeems a code, and redeemTries the writes:
+	// a transient error is seen by no caller.
+	redeemTimeout = 5 * time.Second
+	redeemTries   = 3
+	redeemBackoff = 100 * time.Millisecond
+	// redeemRetry is the Retry-After of a code that could not be redeemed.
+	redeemRetry = 5 * time.Second
+)
+
+// errRedeemedOtherwise means that the code was redeemed by another attempt.
+var errRedeemedOtherwise = errors.New("another attempt redeemed the code")
+
+// Redeem records that a code is redeemed by an attempt, and reports whether that attempt is the
+// first. The API server decides: of several attempts, at whichever replicas, one creates the object
+// that is named by the code. An attempt whose write has succeeded without an answer finds itself.
+// An error means that it is not known, and refuses the caller for now.
+func (d *Directory) Redeem(ctx context.Context, r revocation.Redemption) (first bool, err error) {
+	name, live := r.Name(), &d.memory.Revocations.Redemptions
+	if err := live.Reserve(name, r.Client); err != nil {
+		return false, err //nolint:wrapcheck // it is the refusal
+	}
+	ctx, cancel := context.WithTimeout(ctx, redeemTimeout)
+	defer cancel()
+	for try := 1; ; try++ {
+		err = d.api.redeem(ctx, name, r)
+		switch {
+		case err == nil:
+			return true, nil
+		case errors.Is(err, errRedeemedOtherwise):
+			return false, nil
+		case apierrors.IsForbidden(err), apierrors.IsInvalid(err), try == redeemTries, !pause(ctx, redeemBackoff<<try):
+			// one that was created without an answer is counted when the watch brings it
+			live.Remove(name)
+			return false, fmt.Errorf("%w: %w", errNotRedeemed(), err)
+		}
+	}
+}
+
+func errNotRedeemed() error {
+	return &oauth2.Error{
+		Code: oauth2.TemporarilyUnavailable, Reason: oauth2.ReasonGrantNotDurable, RetryAfter: redeemRetry,
+		Description: "the code cannot be redeemed right now; try again after Retry-After, or log in again",
+	}
+}
+
+// redeem creates the TokenRevocation of a redemption. If there is one already, nil means that the
+// same attempt created it.
+func (a api) redeem(ctx context.Context, name string, r revocation.Redemption) error {
+	object := v1alpha1.NewRedemption(a.namespace, name, v1alpha1.CodeRedemption{
+		ClientID: r.Client.ID, Namespace: r.Client.Namespace, GrantID: r.GrantID, Attempt: r.Attempt, ExpiresAt: new(metav1.NewTime(r.ExpiresAt)),
+	}, v1alpha1.RecordForm{Version: revocation.Version, MinReader: revocation.OldestReader})
+	err := a.hallpass.Post().Namespace(a.namespace).Resource(resourceRevocations).Body(object).Do(ctx).Error()
+	if !apierrors.IsAlreadyExists(err) {
+		return err //nolint:wrapcheck // the caller knows what it is about
+	}
+	var there v1alpha1.TokenRevocation
+	if err := a.hallpass.Get().Namespace(a.namespace).Resource(resourceRevocations).Name(name).Do(ctx).Into(&there); err != nil {
+		return err //nolint:wrapcheck // the caller knows what it is about
+	}
+	if redeemed := revocation.ReadRedemption(&there); redeemed == nil || redeemed.Attempt != r.Attempt || redeemed.GrantID != r.GrantID {
+		return errRedeemedOtherwise
+	}
+	return nil
+}
+
+// Redemptions returns how many redemptions exist, as far as memory knows.
+func (d *Directory) Redemptions() int { return d.memory.Revocations.Redemptions.Len() }
