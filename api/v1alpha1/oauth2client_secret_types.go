@@ -4,8 +4,8 @@
 package v1alpha1
 
 // SecretSpec configures the Secret with the credentials of a client. A Secret that Hallpass writes
-// has the type hallpass.dev/oauth2-client. For a client with method ServiceAccount, and for one
-// with an Existing Secret, the same fields configure a ConfigMap.
+// has the type hallpass.dev/oauth2-client. For a client with method ServiceAccount, FederatedToken
+// or None, and for one with an Existing Secret, the same fields configure a ConfigMap.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.source) || self.source != 'Existing' || !has(self.deletionPolicy)",message="deletionPolicy is for Secrets that Hallpass writes; leave it out with source Existing"
 // +kubebuilder:validation:XValidation:rule="!has(self.source) || self.source != 'Existing' || !has(self.template) || self.template.all(k, !self.template[k].matches('(^|[^$])([$][$])*[$][(]client_secret[)]'))",message="with source Existing, a template is rendered into a ConfigMap, which has no client secret; leave the variable client_secret out, and render that entry with the tool that writes the Secret"
@@ -37,20 +37,20 @@ type SecretSpec struct {
 	// +optional
 	Keys SecretKeys `json:"keys,omitzero"`
 
-	// omit lists entries that the Secret does not contain, 1 to 8. The entries client_id and
+	// omit lists entries that the Secret does not contain, 1 to 9. The entries client_id and
 	// client_secret cannot be omitted.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:MaxItems=9
 	Omit []OmittedEntry `json:"omit,omitempty"`
 
 	// template adds entries that are rendered from the others, for software that reads a
 	// configuration file. $(client_id), $(client_secret), $(issuer_url), $(token_url),
-	// $(jwks_url), $(introspection_url), $(scope), $(resource), $(internal_token_url) and
-	// $(ca.crt) are replaced by the values, also if their entries are renamed by keys. Write $$
-	// for a dollar sign. $(internal_token_url) and $(ca.crt) are empty if the installation has
-	// no such address or needs no such CA. With source Existing, the entries are in the
+	// $(jwks_url), $(introspection_url), $(scope), $(resource), $(internal_token_url),
+	// $(authorization_url) and $(ca.crt) are replaced by the values, also if their entries are
+	// renamed by keys. Write $$ for a dollar sign. $(internal_token_url), $(authorization_url)
+	// and $(ca.crt) are empty if the client has no such entry. With source Existing, the entries are in the
 	// ConfigMap, and $(client_secret) cannot be used: let the tool that writes the Secret
 	// render that entry. At most 8 entries of 4096 characters each.
 	// +optional
@@ -115,7 +115,7 @@ const (
 // OmittedEntry is an entry of a Secret that can be omitted, by the name of its field in
 // secret.keys.
 //
-// +kubebuilder:validation:Enum=IssuerURL;TokenURL;JWKSURL;IntrospectionURL;Scope;Resource;InternalTokenURL;CACertificate
+// +kubebuilder:validation:Enum=IssuerURL;TokenURL;JWKSURL;IntrospectionURL;Scope;Resource;InternalTokenURL;AuthorizationURL;CACertificate
 type OmittedEntry string
 
 // The entries that may be left out.
@@ -127,6 +127,7 @@ const (
 	OmitScope            OmittedEntry = "Scope"
 	OmitResource         OmittedEntry = "Resource"
 	OmitInternalTokenURL OmittedEntry = "InternalTokenURL"
+	OmitAuthorizationURL OmittedEntry = "AuthorizationURL"
 	OmitCACertificate    OmittedEntry = "CACertificate"
 )
 
@@ -163,7 +164,7 @@ type AnnotationValue string
 // SecretKeys renames the entries of the Secret of a client. All entries must have different names.
 //
 // +kubebuilder:validation:MinProperties=1
-// +kubebuilder:validation:XValidation:rule="[[has(self.clientID) ? self.clientID : 'client_id', has(self.clientSecret) ? self.clientSecret : 'client_secret', has(self.issuerURL) ? self.issuerURL : 'issuer_url', has(self.tokenURL) ? self.tokenURL : 'token_url', has(self.jwksURL) ? self.jwksURL : 'jwks_url', has(self.introspectionURL) ? self.introspectionURL : 'introspection_url', has(self.scope) ? self.scope : 'scope', has(self.caCertificate) ? self.caCertificate : 'ca.crt'] + (has(self.resource) ? [self.resource] : []) + (has(self.internalTokenURL) ? [self.internalTokenURL] : [])].all(names, names.all(name, names.exists_one(other, other == name)))",message="two entries of the Secret would have the same name; entries that secret.keys does not rename keep their default names"
+// +kubebuilder:validation:XValidation:rule="[[has(self.clientID) ? self.clientID : 'client_id', has(self.clientSecret) ? self.clientSecret : 'client_secret', has(self.issuerURL) ? self.issuerURL : 'issuer_url', has(self.tokenURL) ? self.tokenURL : 'token_url', has(self.jwksURL) ? self.jwksURL : 'jwks_url', has(self.introspectionURL) ? self.introspectionURL : 'introspection_url', has(self.scope) ? self.scope : 'scope', has(self.caCertificate) ? self.caCertificate : 'ca.crt'] + (has(self.resource) ? [self.resource] : []) + (has(self.internalTokenURL) ? [self.internalTokenURL] : []) + (has(self.authorizationURL) ? [self.authorizationURL] : [])].all(names, names.all(name, names.exists_one(other, other == name)))",message="two entries of the Secret would have the same name; entries that secret.keys does not rename keep their default names"
 type SecretKeys struct {
 	// clientID is the name of the entry with the client identifier. Defaults to client_id.
 	// +optional
@@ -188,7 +189,8 @@ type SecretKeys struct {
 	JWKSURL SecretKey `json:"jwksURL,omitempty"`
 
 	// introspectionURL is the name of the entry with the URL of the introspection endpoint.
-	// Defaults to introspection_url.
+	// Defaults to introspection_url. A client with method None cannot introspect, and has no
+	// such entry.
 	// +optional
 	IntrospectionURL SecretKey `json:"introspectionURL,omitempty"`
 
@@ -211,6 +213,12 @@ type SecretKeys struct {
 	// keys has the value internal_token_url, the Secret has no entry for this URL.
 	// +optional
 	InternalTokenURL SecretKey `json:"internalTokenURL,omitempty"`
+
+	// authorizationURL is the name of the entry with the URL of the authorization endpoint, of
+	// a client with AuthorizationCode in grantTypes. Defaults to authorization_url. If another
+	// field of keys has the value authorization_url, the Secret has no entry for this URL.
+	// +optional
+	AuthorizationURL SecretKey `json:"authorizationURL,omitempty"`
 
 	// caCertificate is the name of the entry with the CA certificate of the token server in
 	// PEM. Defaults to ca.crt. The entry is absent if every machine trusts the certificate. If

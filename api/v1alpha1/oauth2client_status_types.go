@@ -25,8 +25,8 @@ type OAuth2ClientStatus struct {
 	// +optional
 	Secret SecretReference `json:"secret,omitzero"`
 
-	// configMap is the ConfigMap of a client with method ServiceAccount, or with an Existing
-	// Secret.
+	// configMap is the ConfigMap of a client with method ServiceAccount, FederatedToken or
+	// None, or with an Existing Secret.
 	// +optional
 	ConfigMap ConfigMapReference `json:"configMap,omitzero"`
 

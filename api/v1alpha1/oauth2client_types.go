@@ -58,8 +58,12 @@ type OAuth2ClientList struct {
 // OAuth2ClientSpec configures a client.
 //
 // +kubebuilder:validation:XValidation:rule="!(has(self.secret) && has(self.secret.source) && self.secret.source == 'Existing' && has(self.rotation) && has(self.rotation.interval))",message="rotation.interval is for Secrets that Hallpass writes; an Existing one is rotated by the tool that writes it"
-// +kubebuilder:validation:XValidation:rule="!has(self.authentication) || !(has(self.authentication.privateKeyJWT) || has(self.authentication.serviceAccount) || has(self.authentication.federatedToken)) || !has(self.rotation) && !(has(self.secret) && (has(self.secret.keys) && has(self.secret.keys.clientSecret) || has(self.secret.source) && self.secret.source == 'Existing'))",message="with PrivateKeyJWT, ServiceAccount and FederatedToken there is no client secret: leave out rotation, secret.keys.clientSecret and secret.source Existing"
+// +kubebuilder:validation:XValidation:rule="!has(self.authentication) || !(has(self.authentication.privateKeyJWT) || has(self.authentication.serviceAccount) || has(self.authentication.federatedToken) || has(self.authentication.method) && self.authentication.method == 'None') || !has(self.rotation) && !(has(self.secret) && (has(self.secret.keys) && has(self.secret.keys.clientSecret) || has(self.secret.source) && self.secret.source == 'Existing'))",message="with PrivateKeyJWT, ServiceAccount, FederatedToken and None there is no client secret: leave out rotation, secret.keys.clientSecret and secret.source Existing"
 // +kubebuilder:validation:XValidation:rule="!has(self.defaultResource) || has(self.access) && self.access.exists(a, a.resourceNamespace == self.defaultResource.namespace && a.resourceName == self.defaultResource.name)",message="defaultResource must be one of spec.access"
+// +kubebuilder:validation:XValidation:rule="(has(self.grantTypes) && 'AuthorizationCode' in self.grantTypes) == has(self.redirectURIs)",message="set redirectURIs if and only if grantTypes has AuthorizationCode"
+// +kubebuilder:validation:XValidation:rule="has(self.redirectURIs) || !has(self.refreshTokens) && !has(self.consent) && !has(self.loginIssuerName)",message="refreshTokens, consent and loginIssuerName are for clients with AuthorizationCode in grantTypes"
+// +kubebuilder:validation:XValidation:rule="!has(self.authentication) || !has(self.authentication.method) || self.authentication.method != 'None' || has(self.grantTypes) && self.grantTypes.all(g, g == 'AuthorizationCode')",message="with authentication method None, grantTypes is [AuthorizationCode]: without a person, nothing would authenticate the request"
+// +kubebuilder:validation:XValidation:rule="!has(self.refreshTokens) || !has(self.refreshTokens.idleTimeout) || has(self.refreshTokens.maxRefreshes) || has(self.authentication) && has(self.authentication.method) && self.authentication.method == 'None'",message="refreshTokens.idleTimeout needs refreshTokens.maxRefreshes, or authentication method None: other refresh tokens are not replaced when they are used"
 type OAuth2ClientSpec struct {
 	// displayName is a name for people. kubectl get --output wide prints it. At most 100
 	// characters.
@@ -159,12 +163,45 @@ type OAuth2ClientSpec struct {
 	// programs that know no other way, such as Prometheus. Or it sends the identity assertion
 	// of a person (ID-JAG) as the grant, and authenticates as always. With TokenExchange (RFC
 	// 8693) it exchanges a token that was sent to it for one of another API, and acts there for
-	// the same subject. An OAuth2Policy can forbid grant types, and has to list TokenExchange.
+	// the same subject. With AuthorizationCode (RFC 6749 section 4.1, with PKCE) people log in
+	// at an OAuth2TrustedIssuer, and the client acts for them; it needs redirectURIs. An
+	// OAuth2Policy can forbid grant types, and has to list TokenExchange and AuthorizationCode.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=3
+	// +kubebuilder:validation:MaxItems=4
 	GrantTypes []GrantType `json:"grantTypes,omitempty"`
+
+	// redirectURIs are the URIs to which a person may be sent with an authorization code.
+	// Required with AuthorizationCode. The redirect_uri of a request has to be one of them
+	// exactly; for http on localhost, 127.0.0.1 and [::1] without a port, it may have any port
+	// (RFC 8252). An OAuth2Policy has to allow each of them in spec.redirectURIs. At most 16,
+	// each of at most 512 characters.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	RedirectURIs []RedirectURI `json:"redirectURIs,omitempty"`
+
+	// refreshTokens configures the refresh tokens of a client with AuthorizationCode. If unset,
+	// it gets none.
+	// +optional
+	RefreshTokens RefreshTokensSpec `json:"refreshTokens,omitzero"`
+
+	// consent is Always or WhenNeeded: whether a person is asked at each login what the client
+	// may do. Defaults to WhenNeeded: the page is left out for a client that authenticates, has
+	// an https redirect URI, and is of the namespace of the resource.
+	// +optional
+	Consent ConsentMode `json:"consent,omitempty"`
+
+	// loginIssuerName is the name of the OAuth2TrustedIssuer at which people log in for a
+	// client with AuthorizationCode. It needs spec.login, and its spec.namespaces has to list
+	// the namespace of the client. Defaults to the only such issuer.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="!format.dns1123Label().validate(self).hasValue()",message="loginIssuerName is the name of an OAuth2TrustedIssuer: lower-case letters, digits and '-'"
+	LoginIssuerName string `json:"loginIssuerName,omitempty"`
 
 	// authentication configures how the client authenticates. Defaults to a client secret that
 	// Hallpass generates.
@@ -172,8 +209,8 @@ type OAuth2ClientSpec struct {
 	Authentication AuthenticationSpec `json:"authentication,omitzero"`
 
 	// secret configures the Secret with the credentials. For a client with method
-	// ServiceAccount or FederatedToken it configures a ConfigMap with the client_id and the
-	// URLs.
+	// ServiceAccount, FederatedToken or None it configures a ConfigMap with the client_id and
+	// the URLs.
 	// +optional
 	Secret SecretSpec `json:"secret,omitzero"`
 
@@ -200,7 +237,7 @@ type OAuth2ClientSpec struct {
 
 // GrantType is a grant type of the token endpoint.
 //
-// +kubebuilder:validation:Enum=ClientCredentials;JWTBearer;TokenExchange
+// +kubebuilder:validation:Enum=ClientCredentials;JWTBearer;TokenExchange;AuthorizationCode
 type GrantType string
 
 // The grant types of an OAuth2Client.
@@ -211,6 +248,8 @@ const (
 	GrantJWTBearer GrantType = "JWTBearer"
 	// GrantTokenExchange is urn:ietf:params:oauth:grant-type:token-exchange.
 	GrantTokenExchange GrantType = "TokenExchange"
+	// GrantAuthorizationCode is authorization_code, and refresh_token with it.
+	GrantAuthorizationCode GrantType = "AuthorizationCode"
 )
 
 // Contact is an e-mail address or an absolute URI.
@@ -241,13 +280,16 @@ type SigningAlgorithm string
 // +kubebuilder:validation:XValidation:rule="(has(self.method) && self.method == 'ServiceAccount') == has(self.serviceAccount)",message="set serviceAccount if and only if method is ServiceAccount"
 // +kubebuilder:validation:XValidation:rule="(has(self.method) && self.method == 'FederatedToken') == has(self.federatedToken)",message="set federatedToken if and only if method is FederatedToken"
 type AuthenticationSpec struct {
-	// method is ClientSecret, PrivateKeyJWT, ServiceAccount or FederatedToken. Defaults to
+	// method is ClientSecret, PrivateKeyJWT, ServiceAccount, FederatedToken or None. Defaults to
 	// ClientSecret. With PrivateKeyJWT (RFC 7523) the client signs assertions with its own key;
 	// its Secret contains the client_id and the URLs, and no client secret. With ServiceAccount
 	// the client is a pod that sends the token of its service account; it has a ConfigMap and
 	// no Secret. With FederatedToken the client runs outside of the cluster and sends a JWT of
-	// an OAuth2TrustedIssuer; it has a ConfigMap and no Secret. FederatedToken needs an
-	// OAuth2Policy that lists it in spec.authenticationMethods.
+	// an OAuth2TrustedIssuer; it has a ConfigMap and no Secret. With None the client is a
+	// program on the machine of a person or in a browser, which can keep no secret (a public
+	// client of RFC 6749); it has a ConfigMap and no Secret, and acts for people who log in
+	// only. FederatedToken and None need an OAuth2Policy that lists them in
+	// spec.authenticationMethods.
 	// +optional
 	Method AuthenticationMethod `json:"method,omitempty"`
 
@@ -266,7 +308,7 @@ type AuthenticationSpec struct {
 
 // AuthenticationMethod is how a client authenticates.
 //
-// +kubebuilder:validation:Enum=ClientSecret;PrivateKeyJWT;ServiceAccount;FederatedToken
+// +kubebuilder:validation:Enum=ClientSecret;PrivateKeyJWT;ServiceAccount;FederatedToken;None
 type AuthenticationMethod string
 
 // The authentication methods of an OAuth2Client.
@@ -280,6 +322,8 @@ const (
 	ByServiceAccount AuthenticationMethod = "ServiceAccount"
 	// ByFederatedToken is a JWT of an OAuth2TrustedIssuer as the assertion of RFC 7523.
 	ByFederatedToken AuthenticationMethod = "FederatedToken"
+	// ByNone is the method of a public client, which sends its client_id alone.
+	ByNone AuthenticationMethod = "None"
 )
 
 // FieldServiceAccount selects the OAuth2Clients that name a service account, in a field selector.

@@ -47,30 +47,48 @@ type OAuth2PolicyList struct {
 // OAuth2PolicySpec configures limits, and the namespaces to which they apply.
 type OAuth2PolicySpec struct {
 	// namespaceSelector selects namespaces by their labels. Defaults to all namespaces. Limits
-	// always apply. What permits something (clientIDs, resourceIdentifiers, claims, and
-	// FederatedToken in authenticationMethods) has an effect only if every label of the
-	// selector is protected by the installation (--protected-namespace-label), because the
-	// owner of a namespace can set labels that are not protected.
+	// always apply. What permits something (clientIDs, redirectURIs, resourceIdentifiers,
+	// claims, FederatedToken and None in authenticationMethods, TokenExchange and
+	// AuthorizationCode in grantTypes, and maxRefreshLifetime beyond 8h) has an effect only if
+	// every label of the selector is protected by the installation
+	// (--protected-namespace-label), because the owner of a namespace can set labels that are
+	// not protected.
 	// +optional
 	NamespaceSelector LabelMatch `json:"namespaceSelector,omitzero"`
 
 	// authenticationMethods are the methods that clients may use. If unset, the policy allows
-	// ClientSecret, PrivateKeyJWT and ServiceAccount. FederatedToken is allowed only if a
-	// policy lists it, and every other policy that sets the field lists it, too.
+	// ClientSecret, PrivateKeyJWT and ServiceAccount. FederatedToken and None are each allowed
+	// only if a policy lists it, and every other policy that sets the field lists it, too.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=5
+	AuthenticationMethods []AuthenticationMethod `json:"authenticationMethods,omitempty"`
+
+	// grantTypes are the grant types that clients may use. If unset, the policy allows
+	// ClientCredentials and JWTBearer. TokenExchange and AuthorizationCode are each allowed
+	// only where a policy lists it that selects namespaces by protected labels.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=4
-	AuthenticationMethods []AuthenticationMethod `json:"authenticationMethods,omitempty"`
+	GrantTypes []GrantType `json:"grantTypes,omitempty"`
 
-	// grantTypes are the grant types that clients may use. If unset, the policy allows
-	// ClientCredentials and JWTBearer. TokenExchange is allowed only where a policy lists it
-	// that selects namespaces by protected labels.
+	// redirectURIs are patterns for spec.redirectURIs of clients, such as
+	// https://*.shop.example.com/*. If unset, the policy allows none. A pattern without a port
+	// allows each port of localhost, 127.0.0.1 and [::1]. At most 32.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=3
-	GrantTypes []GrantType `json:"grantTypes,omitempty"`
+	// +kubebuilder:validation:MaxItems=32
+	RedirectURIs []RedirectURIPattern `json:"redirectURIs,omitempty"`
+
+	// maxRefreshLifetime is the maximum of spec.refreshTokens.lifetime of clients, from 5m to
+	// 2160h. If no policy sets it, the maximum is 8h. A client that asks for more gets refresh
+	// tokens with this lifetime.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) >= duration('5m') && duration(self) <= duration('2160h')",message="maxRefreshLifetime must be between 5m and 2160h (90 days) in whole seconds, such as 24h"
+	MaxRefreshLifetime Duration `json:"maxRefreshLifetime,omitempty"`
 
 	// maxTokenLifetime is the maximum lifetime of a token of an OAuth2Client, from 1m to 1h. If
 	// unset, the policy sets no limit. A client that asks for more gets tokens with this
@@ -217,6 +235,16 @@ const (
 // +kubebuilder:validation:MaxLength=255
 // +kubebuilder:validation:XValidation:rule="self.matches('^[!-~]+$')",message="a pattern is printable ASCII without spaces; * stands for any characters but a slash"
 type IdentifierPattern string
+
+// RedirectURIPattern is a pattern for a redirect URI. It begins with the scheme, in full. Each *
+// after it matches any characters except a slash. A * that follows the last slash matches the whole
+// rest: https://*.example.com/* matches all paths on those hosts, and cursor://* all URIs of the
+// scheme cursor.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=512
+// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z][-+.a-z0-9]*:/[!-~]*$')",message="a pattern is printable ASCII without spaces that begins with a scheme in full, such as https://*.example.com/* or com.example.shop:/*"
+type RedirectURIPattern string
 
 // OAuth2PolicyStatus is the observed state of an OAuth2Policy.
 type OAuth2PolicyStatus struct {
