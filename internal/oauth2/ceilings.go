@@ -32,10 +32,13 @@ type Ceilings struct {
 	NoFreeFormScopes bool
 	// ReservedScopes are names that may not be used.
 	ReservedScopes []string
-	// ClientIDs and ResourceIdentifiers are patterns of identifiers that may be chosen: a list
-	// per policy, each of which must match. Without a list nothing may be chosen, except by
-	// AnyClientID.
-	ClientIDs, ResourceIdentifiers [][]string
+	// ClientIDs and ResourceIdentifiers are patterns of identifiers that may be chosen, and
+	// RedirectURIs of redirect URIs: a list per policy, each of which must match. Without a
+	// list nothing may be chosen, except by AnyClientID.
+	ClientIDs, ResourceIdentifiers, RedirectURIs [][]string
+	// RefreshLifetime is the longest that refresh tokens may live; zero stands for
+	// DefaultRefreshLifetime.
+	RefreshLifetime time.Duration
 	// ContactsRequired refuses clients that name no contacts.
 	ContactsRequired bool
 	// AnyClientID allows every client_id that is not exact if there is no list.
@@ -81,6 +84,10 @@ func (c Ceilings) And(further Ceilings) Ceilings {
 	c.ReservedScopes = slices.Concat(c.ReservedScopes, further.ReservedScopes)
 	c.ClientIDs = slices.Concat(c.ClientIDs, further.ClientIDs)
 	c.ResourceIdentifiers = slices.Concat(c.ResourceIdentifiers, further.ResourceIdentifiers)
+	c.RedirectURIs = slices.Concat(c.RedirectURIs, further.RedirectURIs)
+	if further.RefreshLifetime > 0 && (c.RefreshLifetime == 0 || further.RefreshLifetime < c.RefreshLifetime) {
+		c.RefreshLifetime = further.RefreshLifetime
+	}
 	c.Claims = slices.Concat(c.Claims, further.Claims)
 	return c
 }
@@ -103,7 +110,7 @@ func inBoth(one, other []string) []string {
 }
 
 // permittedMethods are the methods that came after the first release. A policy has to list them.
-var permittedMethods = []string{"FederatedToken"} //nolint:gochecknoglobals // a constant list
+var permittedMethods = []string{"FederatedToken", "None"} //nolint:gochecknoglobals // a constant list
 
 // AllowMethod reports whether clients may authenticate by a method.
 func (c Ceilings) AllowMethod(method string) bool {
@@ -114,7 +121,7 @@ func (c Ceilings) AllowMethod(method string) bool {
 }
 
 // permittedGrantTypes are the grant types that a policy has to list.
-var permittedGrantTypes = []string{"TokenExchange"} //nolint:gochecknoglobals // a constant list
+var permittedGrantTypes = []string{"TokenExchange", "AuthorizationCode"} //nolint:gochecknoglobals // a constant list
 
 // AllowGrantType reports whether clients may have a grant type.
 func (c Ceilings) AllowGrantType(name string) bool {
@@ -169,6 +176,13 @@ func (c Ceilings) Lifetime(asked time.Duration) time.Duration {
 	if c.TokenLifetime > 0 {
 		return min(asked, c.TokenLifetime)
 	}
+	return asked
+}
+
+// Refreshing cuts the lifetime of refresh tokens.
+func (c Ceilings) Refreshing(asked Refreshing) Refreshing {
+	asked.Lifetime = min(asked.Lifetime, cmp.Or(c.RefreshLifetime, DefaultRefreshLifetime))
+	asked.Idle = min(asked.Idle, asked.Lifetime)
 	return asked
 }
 

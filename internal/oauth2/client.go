@@ -98,7 +98,10 @@ type Revocation struct {
 func (c Client) Emptied() Client {
 	emptied := Client{
 		ID: c.ID, UID: c.UID, Namespace: c.Namespace, Name: c.Name, Suspended: c.Suspended, Refused: c.Refused, TokenLifetime: c.TokenLifetime,
-		GrantTypes: c.GrantTypes, Credentials: Credentials{KeysOnly: c.Credentials.KeysOnly},
+		GrantTypes: c.GrantTypes, Credentials: Credentials{KeysOnly: c.Credentials.KeysOnly, Public: c.Credentials.Public},
+	}
+	if c.Codes != nil { // without redirect URIs it gets no code, and no token for one
+		emptied.Codes = &Codes{}
 	}
 	if account := c.Credentials.ServiceAccount; account != nil {
 		emptied.Credentials.ServiceAccount = &ServiceAccount{Name: account.Name}

@@ -18,13 +18,16 @@ import (
 // an upgrade would write each of them again. Version 2 has clients of trusted issuers, and the
 // records of these issuers. Version 3 has clients with grant types of their own or with assertions
 // that live longer than before, the algorithm name Ed25519, and consents to exchanged tokens.
-// Version 4 has issuers that are trusted for persons, and consents to tokens of persons.
+// Version 4 has issuers that are trusted for persons, and consents to tokens of persons. Version 5
+// has clients with authorization codes, public ones among them, and issuers at which persons log
+// in.
 const (
 	firstVersion     = 1
 	federatedVersion = 2
 	grantTypeVersion = 3
 	personVersion    = 4
-	version          = personVersion
+	codeVersion      = 5
+	version          = codeVersion
 )
 
 // read reads a document into its stored form.

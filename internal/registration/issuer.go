@@ -51,6 +51,39 @@ type wireIssuer struct {
 	Delegated  []wireDelegation `json:"delegations,omitempty"`
 	// Uses are left out if they are Client alone, as before there were others.
 	Uses []string `json:"uses,omitempty"`
+	// Login is there if persons may log in at the issuer, and the three others only beside it.
+	// A reader that ignores them lets no person log in.
+	Login        *wireLogin `json:"login,omitempty"`
+	DisplayName  string     `json:"displayName,omitempty"`
+	CABundle     []byte     `json:"caBundle,omitempty"`
+	AllowedCIDRs []string   `json:"allowedCIDRs,omitempty"`
+}
+
+type wireLogin struct {
+	ClientID     string         `json:"clientID"`
+	SecretName   string         `json:"secretName"`
+	Scopes       []string       `json:"scopes"`
+	SubjectClaim string         `json:"subjectClaim,omitempty"`
+	Claims       []wireRequired `json:"claims,omitempty"`
+	Groups       []string       `json:"groups,omitempty"`
+	GroupsClaim  string         `json:"groupsClaim,omitempty"`
+}
+
+func toLogin(l *oauth2.Login) *wireLogin {
+	if l == nil {
+		return nil
+	}
+	return &wireLogin{l.ClientID, l.SecretName, l.Scopes, l.SubjectClaim, toRequired(l.Claims), l.Groups, l.GroupsClaim}
+}
+
+func (w *wireLogin) login() *oauth2.Login {
+	if w == nil {
+		return nil
+	}
+	return &oauth2.Login{
+		ClientID: w.ClientID, SecretName: w.SecretName, Scopes: w.Scopes, SubjectClaim: w.SubjectClaim,
+		Claims: fromRequired(w.Claims), Groups: w.Groups, GroupsClaim: w.GroupsClaim,
+	}
 }
 
 type wireDelegation struct {
@@ -79,6 +112,10 @@ func formOfIssuer(t oauth2.TrustedIssuer) wire.Form {
 	switch {
 	case t.Uses == 0:
 		return wire.Form{Version: federatedVersion}
+	case t.Login != nil && t.Uses.Has(oauth2.UseClient):
+		return wire.Form{Version: codeVersion, MinReader: federatedVersion}
+	case t.Login != nil:
+		return wire.Form{Version: codeVersion, MinReader: personVersion}
 	case t.Uses.Has(oauth2.UseClient):
 		return wire.Form{Version: personVersion, MinReader: federatedVersion}
 	}
@@ -94,6 +131,7 @@ func EncodeIssuer(t oauth2.TrustedIssuer) (map[string][]byte, error) {
 		Form: formOfIssuer(t), Uses: t.Uses.Names(), Name: t.Name, UID: t.UID, Issuer: t.Issuer, State: wireActive, Keys: t.Keys.JWKs(),
 		FetchedAt: t.FetchedAt.UTC(), KeysUntil: t.KeysUntil.UTC(), Algorithms: t.Algorithms, Audiences: t.Audiences,
 		MaxSeconds: int64(t.MaxLife / time.Second), Once: t.Once,
+		Login: toLogin(t.Login), DisplayName: t.DisplayName, CABundle: t.CABundle, AllowedCIDRs: t.AllowedCIDRs,
 	}
 	if t.Suspended {
 		w.State = wireSuspended
@@ -132,6 +170,7 @@ func (w wireIssuer) issuer() (oauth2.TrustedIssuer, error) {
 	t := oauth2.TrustedIssuer{
 		Name: w.Name, UID: w.UID, Issuer: w.Issuer, FetchedAt: w.FetchedAt, KeysUntil: w.KeysUntil, Algorithms: w.Algorithms, Audiences: w.Audiences,
 		MaxLife: time.Duration(w.MaxSeconds) * time.Second, Once: w.Once,
+		Login: w.Login.login(), DisplayName: w.DisplayName, CABundle: w.CABundle, AllowedCIDRs: w.AllowedCIDRs,
 	}
 	var known bool
 	if t.Uses, known = oauth2.IssuerUsesOf(w.Uses); !known {
@@ -196,7 +235,28 @@ func checkIssuer(t oauth2.TrustedIssuer) error {
 		}
 		failures = append(failures, checkRequired(d.Claims))
 	}
-	return errors.Join(failures...)
+	return errors.Join(append(failures, checkLogin(t))...)
+}
+
+// checkLogin refuses a login that could let persons in that the spec does not.
+func checkLogin(t oauth2.TrustedIssuer) error {
+	login := t.Login
+	switch {
+	case login == nil:
+		if t.DisplayName != "" || len(t.CABundle) > 0 || len(t.AllowedCIDRs) > 0 {
+			return errors.New("it says how persons log in, and has no login")
+		}
+		return nil
+	case !t.Uses.Has(oauth2.UsePerson):
+		return errors.New("it has a login, and is not trusted for persons")
+	case login.ClientID == "" || login.SecretName == "" || !slices.Contains(login.Scopes, "openid"):
+		return errors.New("its login has no client_id, no Secret or no scope openid")
+	case strings.EqualFold(login.SubjectClaim, "email"):
+		return errors.New("an e-mail address identifies no person")
+	case slices.Contains(login.Groups, ""):
+		return errors.New("a group has no name")
+	}
+	return checkRequired(login.Claims)
 }
 
 // checkRequired refuses a required claim that no JWT could have.

@@ -32,11 +32,16 @@ func FuzzDecodeIssuer(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	whole := data["issuer.json"]
-	for i := 0; i <= len(whole); i += 11 {
-		f.Add(whole[:i])
+	withLogin, err := registration.EncodeIssuer(corp())
+	if err != nil {
+		f.Fatal(err)
 	}
-	f.Add(whole)
+	for _, whole := range [][]byte{data["issuer.json"], withLogin["issuer.json"]} {
+		for i := 0; i <= len(whole); i += 11 {
+			f.Add(whole[:i])
+		}
+		f.Add(whole)
+	}
 	f.Fuzz(func(t *testing.T, document []byte) {
 		read, err := registration.DecodeIssuer(map[string][]byte{"issuer.json": document})
 		if err != nil {

@@ -148,6 +148,9 @@ func check(r Registration) error {
 	case len(by.Verifiers) > oauth2.MaxVerifiers:
 		return fmt.Errorf("%d verifiers, at most %d", len(by.Verifiers), oauth2.MaxVerifiers)
 	}
+	if err := checkCodes(c); err != nil {
+		return err
+	}
 	if err := oauth2.CheckCustomClaims(c.Claims); err != nil {
 		return err
 	}
@@ -171,6 +174,42 @@ func check(r Registration) error {
 		case v.Pending && v.ExpiresAt.IsZero():
 			return fmt.Errorf("pending verifier %s has no end", v.ID)
 		}
+	}
+	return nil
+}
+
+// checkCodes refuses a public client that could do anything but bring a person, and what no spec
+// can ask for.
+func checkCodes(c oauth2.Client) error {
+	by, codes := c.Credentials, c.Codes
+	switch {
+	case (codes != nil) != c.GrantTypes.Has(oauth2.AuthorizationCode):
+		return errors.New("a client has redirect URIs if it has authorization codes")
+	case by.Public && (c.GrantTypes != oauth2.AuthorizationCode || by.KeysOnly || len(by.Verifiers) > 0 || by.ServiceAccount != nil || by.Federated != nil):
+		return errors.New("a public client has authorization codes alone, and nothing to authenticate by")
+	case codes == nil:
+		return nil
+	case len(codes.RedirectURIs) > oauth2.MaxRedirectURIs:
+		return fmt.Errorf("%d redirect URIs, at most %d", len(codes.RedirectURIs), oauth2.MaxRedirectURIs)
+	}
+	for _, uri := range codes.RedirectURIs {
+		if !oauth2.ValidRedirectURI(uri) {
+			return fmt.Errorf("%q is no redirect URI", uri)
+		}
+	}
+	return checkRefreshing(codes.Refresh)
+}
+
+func checkRefreshing(r oauth2.Refreshing) error {
+	switch {
+	case r == oauth2.Refreshing{}:
+		return nil
+	case r.Lifetime < oauth2.MinRefreshLifetime || r.Lifetime > oauth2.MaxRefreshLifetime || r.Idle < 0 || r.Idle > r.Lifetime:
+		return fmt.Errorf("the lifetime of refresh tokens %s, or their idle time %s, is out of bounds", r.Lifetime, r.Idle)
+	case r.Lifetime%time.Second != 0 || r.Idle%time.Second != 0:
+		return errors.New("the lifetime of refresh tokens is not in whole seconds")
+	case r.Max < 0 || r.Max > oauth2.MaxRefreshes || !r.Limited && r.Max != 0:
+		return fmt.Errorf("%d refreshes are out of bounds", r.Max)
 	}
 	return nil
 }

@@ -82,7 +82,7 @@ func TestWhatIsNotSoundIsNotRead(t *testing.T) {
 		"nothing":                           "",
 		"not JSON":                          "client",
 		"no version":                        strings.Replace(golden, `"version":1,`, "", 1),
-		"a later version":                   strings.Replace(golden, `"version":1`, `"version":5`, 1),
+		"a later version":                   strings.Replace(golden, `"version":1`, `"version":6`, 1),
 		"no client_id":                      strings.Replace(golden, `"shop.reporting"`, `""`, 1),
 		"a client_id with a colon":          strings.Replace(golden, `"shop.reporting"`, `"a:b"`, 1),
 		"no UID":                            strings.Replace(golden, `"uid-1"`, `""`, 1),
@@ -163,9 +163,17 @@ func TestALockHasOneName(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	f.Add([]byte(golden))
-	for i := 0; i < len(golden); i += 11 {
-		f.Add([]byte(golden[:i]))
+	withCodes := registration.Registration{Client: public()}
+	withCodes.Client.Codes = wholeCodes()
+	data, err := registration.Encode(withCodes)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, whole := range []string{golden, string(data["client.json"])} {
+		f.Add([]byte(whole))
+		for i := 0; i < len(whole); i += 11 {
+			f.Add([]byte(whole[:i]))
+		}
 	}
 	f.Fuzz(func(t *testing.T, document []byte) {
 		read, err := registration.Decode(map[string][]byte{"client.json": document})
@@ -387,6 +395,23 @@ func TestTheRecordOfWhatIsNewIsReadByWhoKnowsIt(t *testing.T) {
 		"assertions of ten minutes":      {keys(10 * time.Minute), wire.Form{Version: 1}},
 		"assertions of thirty minutes":   {keys(30 * time.Minute), wire.Form{Version: 3}},
 		"the name Ed25519":               {func(c *oauth2.Client) { c.Algorithm = jws.Ed25519 }, wire.Form{Version: 3}},
+		"codes beside client credentials": {func(c *oauth2.Client) {
+			c.GrantTypes, c.Codes = oauth2.ClientCredentials|oauth2.AuthorizationCode, &oauth2.Codes{}
+		}, wire.Form{Version: 5, MinReader: 1}},
+		"codes, and the name Ed25519": {func(c *oauth2.Client) {
+			c.GrantTypes, c.Codes, c.Algorithm = oauth2.ClientCredentials|oauth2.AuthorizationCode, &oauth2.Codes{}, jws.Ed25519
+		}, wire.Form{Version: 5, MinReader: 3}},
+		"codes, and assertions of thirty minutes": {func(c *oauth2.Client) {
+			keys(30 * time.Minute)(c)
+			c.GrantTypes, c.Codes = oauth2.ClientCredentials|oauth2.AuthorizationCode, &oauth2.Codes{}
+		}, wire.Form{Version: 5, MinReader: 3}},
+		"codes beside another grant type": {func(c *oauth2.Client) {
+			c.GrantTypes, c.Codes = oauth2.JWTBearer|oauth2.AuthorizationCode, &oauth2.Codes{}
+		}, wire.Form{Version: 5}},
+		"codes alone": {func(c *oauth2.Client) {
+			c.GrantTypes, c.Codes = oauth2.AuthorizationCode, &oauth2.Codes{}
+		}, wire.Form{Version: 5}},
+		"a public client": {func(c *oauth2.Client) { *c = public() }, wire.Form{Version: 5}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := full()

@@ -46,7 +46,7 @@ func ClientsIn(records int) int { return MaxClients * records / MaxRecords }
 
 // Listed is the size of the registration of a client without what it authenticates by, in bytes.
 func Listed(client oauth2.Client) int {
-	client.Credentials = oauth2.Credentials{KeysOnly: client.Credentials.KeysOnly}
+	client.Credentials = oauth2.Credentials{KeysOnly: client.Credentials.KeysOnly, Public: client.Credentials.Public}
 	document, err := json.Marshal(toWire(Registration{Client: client}))
 	if err != nil {
 		return 0 // it has only texts and numbers
@@ -67,13 +67,16 @@ const (
 	// feed.
 	revocationWeight = 450
 	accountWeight    = 250 // the entry of a service account
-	resourceWeight   = 900 // a resource, and its entries in three tables
-	consentWeight    = 72
-	labelsWeight     = 400 // a map of up to 8 labels
-	mintedWeight     = 600 // the record of an OAuth2Token and its owner, with their entries
-	tokenWeight      = 200
-	textWeight       = 16 // the reference to a text
-	nameWeight       = 2 * textWeight
+	// codesWeight is a client that is not packed, because the packed form has no codes, and its
+	// codes.
+	codesWeight    = 1200
+	resourceWeight = 900 // a resource, and its entries in three tables
+	consentWeight  = 72
+	labelsWeight   = 400 // a map of up to 8 labels
+	mintedWeight   = 600 // the record of an OAuth2Token and its owner, with their entries
+	tokenWeight    = 200
+	textWeight     = 16 // the reference to a text
+	nameWeight     = 2 * textWeight
 )
 
 // Weigh returns how many bytes a record takes in the memory of a token server, from the type and
@@ -211,6 +214,14 @@ func (w *weight) seldom(c oauth2.Client) {
 	if account := c.Credentials.ServiceAccount; account != nil {
 		w.text(account.Name, account.UID)
 		w.entries += accountWeight
+	}
+	if codes := c.Codes; codes != nil {
+		w.entries += codesWeight
+		w.text(codes.IssuerName)
+		for _, uri := range codes.RedirectURIs {
+			w.together += textWeight
+			w.text(uri)
+		}
 	}
 	if f := c.Credentials.Federated; f != nil {
 		w.text(f.IssuerName, f.Subject, f.SubjectPrefix)

@@ -48,6 +48,13 @@ type wireRegistration struct {
 	// raises the oldest reader too if client credentials are not among them, because a reader
 	// that ignores it allows them.
 	GrantTypes []string `json:"grantTypes,omitempty"`
+	// Public is there if the client does not authenticate. It has nothing to authenticate by
+	// then, and no grant type but AuthorizationCode, so that the oldest reader is one that
+	// knows it.
+	Public bool `json:"public,omitempty"`
+	// Codes is there if AuthorizationCode is one of the grant types; a reader that ignores both
+	// issues no codes.
+	Codes *wireCodes `json:"codes,omitempty"`
 	// Access and what goes with it only add audiences; a reader that ignores them issues for
 	// the namespace's own.
 	Access          []wireAccess      `json:"access,omitempty"`
@@ -91,6 +98,50 @@ type wireFederated struct {
 	Subject       string         `json:"subject,omitempty"`
 	SubjectPrefix string         `json:"subjectPrefix,omitempty"`
 	Claims        []wireRequired `json:"claims,omitempty"`
+}
+
+// wireCodes is how a client gets authorization codes; without redirect URIs it gets none.
+type wireCodes struct {
+	RedirectURIs []string `json:"redirectURIs,omitempty"`
+	IssuerName   string   `json:"issuerName,omitempty"`
+	AskAlways    bool     `json:"askAlways,omitempty"`
+	// Refresh is there if the client gets refresh tokens.
+	Refresh *wireRefresh `json:"refresh,omitempty"`
+}
+
+type wireRefresh struct {
+	LifetimeSeconds int64 `json:"lifetimeSeconds"`
+	IdleSeconds     int64 `json:"idleSeconds,omitempty"`
+	// Max is there if the number of refreshes is limited.
+	Max *int `json:"max,omitempty"`
+}
+
+func toCodes(c *oauth2.Codes) *wireCodes {
+	if c == nil {
+		return nil
+	}
+	w := &wireCodes{RedirectURIs: c.RedirectURIs, IssuerName: c.IssuerName, AskAlways: c.AskAlways}
+	if r := c.Refresh; r != (oauth2.Refreshing{}) {
+		w.Refresh = &wireRefresh{LifetimeSeconds: int64(r.Lifetime / time.Second), IdleSeconds: int64(r.Idle / time.Second)}
+		if r.Limited {
+			w.Refresh.Max = new(r.Max)
+		}
+	}
+	return w
+}
+
+func (w *wireCodes) codes() *oauth2.Codes {
+	if w == nil {
+		return nil
+	}
+	c := &oauth2.Codes{RedirectURIs: w.RedirectURIs, IssuerName: w.IssuerName, AskAlways: w.AskAlways}
+	if r := w.Refresh; r != nil {
+		c.Refresh = oauth2.Refreshing{Lifetime: time.Duration(r.LifetimeSeconds) * time.Second, Idle: time.Duration(r.IdleSeconds) * time.Second}
+		if r.Max != nil {
+			c.Refresh.Limited, c.Refresh.Max = true, *r.Max
+		}
+	}
+	return c
 }
 
 type wireRequired struct {
@@ -153,6 +204,9 @@ const formerMaxLife = 10 * time.Minute
 // formFor is the form of the registration of a client. Most are as the first version wrote them, so
 // that an upgrade does not write each of them again.
 func formFor(c oauth2.Client) wire.Form {
+	if c.Codes != nil || c.Credentials.Public {
+		return formWithCodes(c)
+	}
 	switch {
 	case !c.GrantTypes.Has(oauth2.ClientCredentials), c.Credentials.MaxAssertionLife > formerMaxLife, c.Algorithm == jws.Ed25519:
 		return wire.Form{Version: grantTypeVersion}
@@ -162,6 +216,19 @@ func formFor(c oauth2.Client) wire.Form {
 		return wire.Form{Version: federatedVersion, MinReader: firstVersion}
 	}
 	return wire.Form{Version: firstVersion}
+}
+
+// formWithCodes is the form of the registration of a client with authorization codes. A reader that
+// knows none takes the client for one with its other grant types. Without client credentials it
+// would allow those instead, or nothing at all.
+func formWithCodes(c oauth2.Client) wire.Form {
+	switch {
+	case !c.GrantTypes.Has(oauth2.ClientCredentials):
+		return wire.Form{Version: codeVersion}
+	case c.Credentials.MaxAssertionLife > formerMaxLife, c.Algorithm == jws.Ed25519:
+		return wire.Form{Version: codeVersion, MinReader: grantTypeVersion}
+	}
+	return wire.Form{Version: codeVersion, MinReader: firstVersion}
 }
 
 func toWire(r Registration) wireRegistration {
@@ -179,6 +246,8 @@ func toWire(r Registration) wireRegistration {
 		DefaultResource:      wireName(c.DefaultResource),
 		Labels:               c.Labels,
 		GrantTypes:           c.GrantTypes.Names(),
+		Public:               c.Credentials.Public,
+		Codes:                toCodes(c.Codes),
 	}
 	switch {
 	case c.Suspended:
@@ -228,7 +297,9 @@ func (w wireRegistration) registration() (Registration, error) {
 
 		DefaultResource: oauth2.ObjectName(w.DefaultResource),
 		Revocation:      oauth2.Revocation{Asked: w.Revoked.Asked, Before: w.Revoked.Before},
+		Codes:           w.Codes.codes(),
 	}
+	c.Credentials.Public = w.Public
 	var known bool
 	if c.GrantTypes, known = oauth2.GrantTypesOf(w.GrantTypes); !known {
 		return Registration{}, fmt.Errorf("of the grant types %q none is known", w.GrantTypes)

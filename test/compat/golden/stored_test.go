@@ -94,6 +94,20 @@ func registrations(t *testing.T) map[string]registration.Registration {
 		"jwt-bearer-alone": {Client: with(func(c *oauth2.Client) {
 			c.Credentials.KeysOnly, c.Credentials.Keys, c.GrantTypes = true, keys, oauth2.JWTBearer
 		})},
+		"codes": {Client: with(func(c *oauth2.Client) {
+			c.Credentials.KeysOnly, c.Credentials.Keys, c.GrantTypes = true, keys, oauth2.ClientCredentials|oauth2.AuthorizationCode
+			c.Codes = &oauth2.Codes{
+				RedirectURIs: []string{"https://shop.example.com/callback"}, IssuerName: "corp", AskAlways: true,
+				Refresh: oauth2.Refreshing{Lifetime: 8 * time.Hour, Limited: true, Max: 10},
+			}
+		})},
+		"public": {Client: with(func(c *oauth2.Client) {
+			c.ID, c.Credentials.Public, c.GrantTypes = "https://shop.example.com/client.json", true, oauth2.AuthorizationCode
+			c.Codes = &oauth2.Codes{
+				RedirectURIs: []string{"http://127.0.0.1/callback", "com.example.shop:/callback"},
+				Refresh:      oauth2.Refreshing{Lifetime: 24 * time.Hour, Idle: time.Hour},
+			}
+		})},
 		"no-service-account": {Client: with(func(c *oauth2.Client) { c.Credentials.ServiceAccount = &oauth2.ServiceAccount{Name: "worker"} })},
 	}
 }
@@ -239,6 +253,14 @@ func TestIssuerRecordsAreStoredAsBefore(t *testing.T) {
 		"least":               {Name: "github", UID: "i-uid", Issuer: "https://issuer.test"},
 		"persons":             {Name: "corp", UID: "i-uid", Issuer: "https://issuer.test", Uses: oauth2.UsePerson},
 		"clients-and-persons": {Name: "corp", UID: "i-uid", Issuer: "https://issuer.test", Uses: oauth2.UseClient | oauth2.UsePerson},
+		"login": {
+			Name: "corp", UID: "i-uid", Issuer: "https://issuer.test", Uses: oauth2.UsePerson, DisplayName: "Corp", CABundle: []byte("PEM"),
+			AllowedCIDRs: []string{"10.20.0.0/16"}, Delegations: []oauth2.Delegation{{Namespaces: []string{"shop"}}},
+			Login: &oauth2.Login{
+				ClientID: "hallpass", SecretName: "corp", Scopes: []string{"openid", "groups"}, SubjectClaim: "oid",
+				Claims: []oauth2.RequiredClaim{{Name: "hd", Values: []string{"example.com"}}}, Groups: []string{"staff"}, GroupsClaim: "roles",
+			},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := "stored/issuers/" + name
