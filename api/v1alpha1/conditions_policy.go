@@ -147,7 +147,8 @@ func PolicyInForce() metav1.Condition {
 // tenants can set.
 func PolicyUnprotectedLabel(label string, protected []string) metav1.Condition {
 	return notReady(ReasonUnprotectedLabel, unprotected(label, protected)+
-		" Its limits apply, but it permits no clientIDs, resourceIdentifiers, claims and FederatedToken.")
+		" Its limits apply, but it permits nothing: no clientIDs, redirectURIs, resourceIdentifiers and claims, no FederatedToken and None, no TokenExchange "+
+		"and AuthorizationCode, and no maxRefreshLifetime beyond 8h.")
 }
 
 func unprotected(label string, protected []string) string {

@@ -123,6 +123,11 @@ func (c Ceilings) AllowMethod(method string) bool {
 // permittedGrantTypes are the grant types that a policy has to list.
 var permittedGrantTypes = []string{"TokenExchange", "AuthorizationCode"} //nolint:gochecknoglobals // a constant list
 
+// NeedsPolicy reports whether a method or a grant type is allowed only where a policy lists it.
+func NeedsPolicy(name string) bool {
+	return slices.Contains(permittedMethods, name) || slices.Contains(permittedGrantTypes, name)
+}
+
 // AllowGrantType reports whether clients may have a grant type.
 func (c Ceilings) AllowGrantType(name string) bool {
 	if slices.Contains(permittedGrantTypes, name) && !slices.Contains(c.Permitted, name) {

@@ -78,7 +78,9 @@ func TestCodesThatAreNotSoundAreNeitherWrittenNorRead(t *testing.T) {
 		"a public client with a secret":    func(c *oauth2.Client) { c.Credentials.Verifiers = full().Client.Credentials.Verifiers },
 		"a public client with keys":        func(c *oauth2.Client) { c.Credentials.KeysOnly = true },
 		"a public client with an account":  func(c *oauth2.Client) { c.Credentials.ServiceAccount = &oauth2.ServiceAccount{Name: "worker"} },
-		"a public client with an issuer":   func(c *oauth2.Client) { c.Credentials.Federated = &oauth2.Federated{IssuerName: "github", Subject: "a"} },
+		"a public client with an issuer": func(c *oauth2.Client) {
+			c.Credentials.Federated = &oauth2.Federated{IssuerName: "github", Subject: "a"}
+		},
 		"a redirect URI that is none":      func(c *oauth2.Client) { c.Codes.RedirectURIs = []string{"javascript:alert(1)"} },
 		"too many redirect URIs":           func(c *oauth2.Client) { c.Codes.RedirectURIs = slices.Repeat(c.Codes.RedirectURIs, 17) },
 		"refresh tokens that never expire": func(c *oauth2.Client) { c.Codes.Refresh = oauth2.Refreshing{Limited: true, Max: 1} },
@@ -89,7 +91,9 @@ func TestCodesThatAreNotSoundAreNeitherWrittenNorRead(t *testing.T) {
 			c.Codes.Refresh = oauth2.Refreshing{Lifetime: time.Hour, Idle: 2 * time.Hour}
 		},
 		"fractions of a second": func(c *oauth2.Client) { c.Codes.Refresh = oauth2.Refreshing{Lifetime: time.Hour + 1} },
-		"too many refreshes":    func(c *oauth2.Client) { c.Codes.Refresh = oauth2.Refreshing{Lifetime: time.Hour, Limited: true, Max: 10_001} },
+		"too many refreshes": func(c *oauth2.Client) {
+			c.Codes.Refresh = oauth2.Refreshing{Lifetime: time.Hour, Limited: true, Max: 10_001}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := registration.Registration{Client: public()}

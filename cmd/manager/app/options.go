@@ -72,6 +72,8 @@ type Options struct {
 	// UsageRefresh is how often the status of a client in constant use is written; zero stands
 	// for the default.
 	UsageRefresh time.Duration
+	// LoginURL is the origin of login; empty for an installation without one.
+	LoginURL string
 	// IssuerFetcher fetches the keys of trusted issuers. The zero Fetcher does so by the
 	// network of the process.
 	IssuerFetcher issuerkeys.Fetcher
@@ -113,6 +115,8 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	flags.SetOutput(output)
 	issuer := flags.String("issuer", "", "issuer identifier: the https origin under which callers reach the token server (required)")
 	kubeconfig := flags.String("kubeconfig", os.Getenv("KUBECONFIG"), "kubeconfig file; empty inside a cluster")
+	login := flags.String("login-url", "",
+		"the https origin of login, at which people log in, such as https://login.example.com; left out there is none. The token servers have the same flag")
 	names := flags.String("serving-dns-names", "", "further names of the serving certificate beside the issuer's host, separated by commas")
 	insecure := flags.Bool("allow-http-issuer", false, "accept an issuer that begins with http://, for a token server that runs with --require-https=false")
 	flags.BoolVar(&o.ManageServingCertificate, "manage-serving-certificate", true,
@@ -152,6 +156,9 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	if o.Issuer, err = oauth2.ParseIssuer(*issuer, *insecure); err != nil {
 		return Options{}, fmt.Errorf("--issuer: %w", err)
 	}
+	if err := o.loginAt(*login); err != nil {
+		return Options{}, err
+	}
 	o.SigningKeys.Algorithms = signingAlgorithms(*algorithms)
 	if err := o.SigningKeys.Validate(); err != nil {
 		return Options{}, fmt.Errorf("--signing-algorithms, --signing-key-period, --signing-key-lead: %w", err)
@@ -166,6 +173,23 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 		return Options{}, fmt.Errorf("connect to Kubernetes: %w", err)
 	}
 	return o, nil
+}
+
+// loginAt sets the origin of login, if there is one. It is not the issuer: cookies and pages stay
+// apart from tokens.
+func (o *Options) loginAt(origin string) error {
+	if origin == "" {
+		return nil
+	}
+	login, err := oauth2.ParseIssuer(origin, false)
+	switch {
+	case err != nil:
+		return fmt.Errorf("--login-url=%s is not an https origin such as https://login.example.com: without a path, and without a slash at the end", origin)
+	case login == o.Issuer:
+		return fmt.Errorf("--login-url and --issuer are both %s; give login an origin of its own", origin)
+	}
+	o.LoginURL = login.String()
+	return nil
 }
 
 func (o *Options) checkBounds() error {

@@ -32,6 +32,13 @@ func internalItem(c *v1alpha1.OAuth2Client, issuer oauth2.Issuer) output.Item {
 	return laterItem(c, keyInternalTokenURL, c.Spec.Secret.Keys.InternalTokenURL, issuer.InternalURL(oauth2.TokenPath))
 }
 
+// authorizationItem is the URL of the authorization endpoint, for a client that sends people there.
+func authorizationItem(c *v1alpha1.OAuth2Client, s seen) output.Item {
+	item := laterItem(c, keyAuthorizationURL, c.Spec.Secret.Keys.AuthorizationURL, s.login.authorizationURL())
+	item.Omitted = item.Omitted || !hasCodes(c)
+	return item
+}
+
 // laterItem is an entry that came later than the others. It gives way to one of the user's that has
 // its name, and is left out without a value.
 func laterItem(c *v1alpha1.OAuth2Client, name string, renamed v1alpha1.SecretKey, value string) output.Item {
@@ -39,7 +46,7 @@ func laterItem(c *v1alpha1.OAuth2Client, name string, renamed v1alpha1.SecretKey
 	_, templated := c.Spec.Secret.Template[name]
 	taken := renamed == "" && (templated || slices.Contains([]v1alpha1.SecretKey{
 		keys.ClientID, keys.ClientSecret, keys.IssuerURL, keys.TokenURL, keys.JWKSURL, keys.IntrospectionURL, keys.Scope, keys.CACertificate,
-		keys.Resource, keys.InternalTokenURL,
+		keys.Resource, keys.InternalTokenURL, keys.AuthorizationURL,
 	}, v1alpha1.SecretKey(name)))
 	return output.Item{Name: name, Renamed: renamed, Value: value, Omitted: taken || value == ""}
 }

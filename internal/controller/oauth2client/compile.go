@@ -40,6 +40,7 @@ func compile(c *v1alpha1.OAuth2Client, s seen) oauth2.Client {
 			compiled.Scopes = append(compiled.Scopes, string(scope))
 		}
 	}
+	compiled.Codes = compileCodes(c, s.ceilings)
 	compileAccess(c, &compiled)
 	cutBack(&compiled, c, s.registered.Client, s.at.Earliest)
 	return compiled
@@ -160,8 +161,17 @@ func restrict(compiled *oauth2.Client, before oauth2.Client) (removed bool) {
 			return was.Name == claim.Name && was.Value == claim.Value && slices.Equal(was.Values, claim.Values)
 		})
 	})
+	if before.Codes != nil && compiled.Codes != nil {
+		codes := *compiled.Codes
+		codes.RedirectURIs = keepScopes(codes.RedirectURIs, before.Codes.RedirectURIs)
+		removed = len(codes.RedirectURIs) < len(compiled.Codes.RedirectURIs)
+		compiled.Codes = &codes
+	} else if compiled.Codes != nil {
+		removed = len(compiled.Codes.RedirectURIs) > 0
+		compiled.Codes = &oauth2.Codes{}
+	}
 	sameAccess := slices.EqualFunc(access, compiled.Access, func(a, b oauth2.Access) bool { return len(a.Scopes) == len(b.Scopes) })
-	removed = len(scopes) < len(compiled.Scopes) || !sameAccess || len(labels) < len(compiled.Labels) || len(claims) < len(compiled.Claims)
+	removed = removed || len(scopes) < len(compiled.Scopes) || !sameAccess || len(labels) < len(compiled.Labels) || len(claims) < len(compiled.Claims)
 	compiled.Scopes, compiled.Access, compiled.Labels, compiled.Claims = scopes, access, labels, claims
 	return removed
 }
@@ -205,6 +215,7 @@ const (
 	keyScope            = "scope"
 	keyResource         = "resource"
 	keyInternalTokenURL = "internal_token_url"
+	keyAuthorizationURL = "authorization_url"
 )
 
 // render renders the entries of the Secret or ConfigMap, or the condition with the reason why it
@@ -221,9 +232,12 @@ func render(
 		{v1alpha1.OmitIssuerURL, output.Item{Name: keyIssuerURL, Renamed: keys.IssuerURL, Value: issuer.String()}},
 		{v1alpha1.OmitTokenURL, output.Item{Name: keyTokenURL, Renamed: keys.TokenURL, Value: issuer.URL(oauth2.TokenPath)}},
 		{v1alpha1.OmitJWKSURL, output.Item{Name: keyJWKSURL, Renamed: keys.JWKSURL, Value: issuer.URL(oauth2.JWKSPath)}},
-		{v1alpha1.OmitIntrospectionURL, output.Item{Name: keyIntrospectionURL, Renamed: keys.IntrospectionURL, Value: issuer.URL(oauth2.IntrospectionPath)}},
+		{v1alpha1.OmitIntrospectionURL, output.Item{
+			Name: keyIntrospectionURL, Renamed: keys.IntrospectionURL, Value: issuer.URL(oauth2.IntrospectionPath), Omitted: registered.Credentials.Public,
+		}},
 		{v1alpha1.OmitScope, output.Item{Name: keyScope, Renamed: keys.Scope, Value: scopeEntry(registered)}},
 		{v1alpha1.OmitInternalTokenURL, internalItem(c, issuer)},
+		{v1alpha1.OmitAuthorizationURL, authorizationItem(c, s)},
 		{v1alpha1.OmitResource, resourceItem(c, issuer, s)},
 		{v1alpha1.OmitCACertificate, output.Item{Name: output.KeyCACertificate, Renamed: keys.CACertificate, Value: s.ca, Omitted: s.ca == ""}},
 	} {

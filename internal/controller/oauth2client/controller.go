@@ -69,6 +69,8 @@ type Reconciler struct {
 
 	Issuer            oauth2.Issuer
 	RegistryNamespace string
+	// LoginURL is the origin of login; empty if the installation has none.
+	LoginURL string
 	// Policy has the policies on clients, and what the owners of resources consent to.
 	Policy *policy.Source
 	// Usage knows when clients were last used.
@@ -304,9 +306,8 @@ func index(indexer client.FieldIndexer) error {
 			}
 			return secretName(c)
 		},
-		indexByClientID:      func(c *v1alpha1.OAuth2Client) string { return c.Spec.ClientID },
-		policy.IndexByIssuer: func(c *v1alpha1.OAuth2Client) string { return c.Spec.Authentication.FederatedToken.IssuerName },
-		indexByReserved:      func(c *v1alpha1.OAuth2Client) string { return oauth2.NamespaceIn(c.Spec.ClientID) },
+		indexByClientID: func(c *v1alpha1.OAuth2Client) string { return c.Spec.ClientID },
+		indexByReserved: func(c *v1alpha1.OAuth2Client) string { return oauth2.NamespaceIn(c.Spec.ClientID) },
 		indexByAlgorithm: func(c *v1alpha1.OAuth2Client) string {
 			if c.Spec.TokenSigningAlgorithm == "" {
 				return ""
@@ -323,6 +324,9 @@ func index(indexer client.FieldIndexer) error {
 		if err != nil {
 			return fmt.Errorf("index OAuth2Clients by %s: %w", field, err)
 		}
+	}
+	if err := indexer.IndexField(context.Background(), &v1alpha1.OAuth2Client{}, policy.IndexByIssuer, indexedIssuers); err != nil {
+		return fmt.Errorf("index OAuth2Clients by their trusted issuers: %w", err)
 	}
 	if err := indexer.IndexField(context.Background(), &v1alpha1.TokenRevocation{}, indexByCollapsed, indexedCollapsed); err != nil {
 		return fmt.Errorf("index TokenRevocations by the client whose revocations they collapse: %w", err)

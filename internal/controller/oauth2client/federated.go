@@ -43,18 +43,24 @@ func seeIssuer(
 		if s.issuer.unavailable = unavailable; unavailable {
 			return s, nil
 		}
-		name := registration.IssuerSecretName(c.Spec.Authentication.FederatedToken.IssuerName)
-		stored, err := publish.Read(ctx, from, types.NamespacedName{Namespace: registryNamespace, Name: name})
-		if err != nil || stored == nil {
-			return s, err
-		}
-		trusted, err := registration.DecodeIssuer(stored.Data)
-		if errors.Is(err, registration.ErrUnreadable) {
-			return s, nil // the token server cannot read it either
-		}
-		s.issuer.trusted = &trusted
+		var err error
+		s.issuer.trusted, err = readIssuer(ctx, from, registryNamespace, c.Spec.Authentication.FederatedToken.IssuerName)
 		return s, err
 	}
+}
+
+// readIssuer reads the record of the trusted issuer of a name; nil if there is none that can be
+// read: the token server cannot read it either.
+func readIssuer(ctx context.Context, from client.Reader, registryNamespace, name string) (*oauth2.TrustedIssuer, error) {
+	stored, err := publish.Read(ctx, from, types.NamespacedName{Namespace: registryNamespace, Name: registration.IssuerSecretName(name)})
+	if err != nil || stored == nil {
+		return nil, err
+	}
+	trusted, err := registration.DecodeIssuer(stored.Data)
+	if errors.Is(err, registration.ErrUnreadable) {
+		return nil, nil //nolint:nilnil // an absence is an answer
+	}
+	return &trusted, err
 }
 
 // federatedOf are the JWTs that the spec of a client names.
@@ -99,7 +105,7 @@ func methodRefused(c *v1alpha1.OAuth2Client, s seen) *metav1.Condition {
 		return new(v1alpha1.IssuersNotAvailable())
 	case s.ceilings.AllowMethod(string(method)):
 		return nil
-	case method == v1alpha1.ByFederatedToken:
+	case oauth2.NeedsPolicy(string(method)):
 		return new(v1alpha1.MethodNotListed(method))
 	}
 	return new(v1alpha1.MethodNotAllowed(method))
@@ -134,13 +140,14 @@ func (m byFederated) ready() metav1.Condition {
 	return v1alpha1.RegisteredFederatedToken(f.IssuerName, strings.Join(which, ", "))
 }
 
-// clientsOfIssuer finds the clients that name a trusted issuer, by its record.
+// clientsOfIssuer finds the clients that name a trusted issuer, by its record, and those for which
+// people log in at whichever one there is.
 func (w wakes) clientsOfIssuer(ctx context.Context, o client.Object) []reconcile.Request {
 	name := o.GetAnnotations()[v1alpha1.AnnotationTrustedIssuer]
 	if o.GetNamespace() != w.registryNamespace || name == "" {
 		return nil
 	}
-	return w.list(ctx, client.MatchingFields{policy.IndexByIssuer: name})
+	return append(w.list(ctx, client.MatchingFields{policy.IndexByIssuer: name}), w.list(ctx, client.MatchingFields{policy.IndexByIssuer: anyIssuer})...)
 }
 
 // consentOfIssuers leaves out the changes of records that bring other keys alone: an issuer may

@@ -87,6 +87,9 @@ func (d decision) grantsCondition(c *v1alpha1.OAuth2Client) *metav1.Condition {
 	if lifetime := d.client.TokenLifetime; c.Spec.TokenLifetime.Or(0) > lifetime {
 		return new(v1alpha1.LifetimeCut(lifetime))
 	}
+	if codes := d.client.Codes; codes != nil && c.Spec.RefreshTokens.Lifetime.Or(0) > codes.Refresh.Lifetime && codes.Refresh.Lifetime > 0 {
+		return new(v1alpha1.RefreshLifetimeCut(codes.Refresh.Lifetime))
+	}
 	if len(d.grants) == 0 {
 		return nil
 	}

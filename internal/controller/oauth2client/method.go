@@ -59,7 +59,7 @@ const (
 )
 
 // methodOf is the one place that chooses by the spec.
-func methodOf(c *v1alpha1.OAuth2Client, cached client.Client, live, declared client.Reader, keys generationKeys) method { //nolint:ireturn // one of five
+func methodOf(c *v1alpha1.OAuth2Client, cached client.Client, live, declared client.Reader, keys generationKeys) method { //nolint:ireturn // one of six
 	owner := output.Owner{NamespacedName: client.ObjectKeyFromObject(c), Kind: "OAuth2Client", Annotation: v1alpha1.AnnotationClient, UID: c.UID}
 	secrets := output.Target{
 		Client: cached, Cached: cached, Live: live, Owner: owner, SecretType: v1alpha1.SecretTypeClient, Name: secretName(c),
@@ -75,6 +75,9 @@ func methodOf(c *v1alpha1.OAuth2Client, cached client.Client, live, declared cli
 	case v1alpha1.ByFederatedToken:
 		secrets.Name = ""
 		return byFederated{base{c, configMaps, secrets, true}}
+	case v1alpha1.ByNone:
+		secrets.Name = ""
+		return byNone{base{c, configMaps, secrets, true}}
 	case v1alpha1.ByClientSecret, v1alpha1.ByPrivateKeyJWT: // both may have a Secret
 	}
 	// of the Secrets that one stays which is read

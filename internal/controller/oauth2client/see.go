@@ -72,6 +72,7 @@ type consents struct {
 	// newer are the identifiers of resources that only a newer version can read.
 	newer  map[oauth2.ObjectName]string
 	issuer clientIssuer
+	login  clientLogin
 }
 
 // earlier is what is known of what was written for the client before.
@@ -138,7 +139,7 @@ func (s seen) record() credential.Record {
 func (r *Reconciler) see(ctx context.Context, c *v1alpha1.OAuth2Client, m method) (seen, error) {
 	s := seen{at: r.time()}
 	for _, look := range []func(context.Context, *v1alpha1.OAuth2Client, seen) (seen, error){
-		r.seePolicy, seeIssuer(r.Client, r.RegistryNamespace, r.Policy.Namespaced()), r.seeRegistration, r.seeRoom, seeBytes(r.Policy.Room),
+		r.seePolicy, seeIssuer(r.Client, r.RegistryNamespace, r.Policy.Namespaced()), r.seeLogin, r.seeRegistration, r.seeRoom, seeBytes(r.Policy.Room),
 		r.seeCollapsed, seeAccount(r.Informers),
 	} {
 		var err error

@@ -122,6 +122,8 @@ func verdictOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) status.Ve
 			v.Passing = true
 		case v1alpha1.ReasonIssuerNotFound:
 			v.Passing = !s.issuer.unavailable
+		case v1alpha1.ReasonLoginNotAvailable:
+			v.Passing = s.login.awaited()
 		case v1alpha1.ReasonSecretNotFound:
 			v.Passing = len(d.plan.Record.Verifiers) == 0 // else it was deleted
 		}

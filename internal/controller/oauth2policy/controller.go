@@ -28,6 +28,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/status"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
 // Reconciler writes the status of OAuth2Policies.
@@ -60,9 +61,7 @@ func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2Policy) 
 		Conditions: slices.Clone(object.Status.Conditions),
 	}
 	ready := v1alpha1.PolicyInForce()
-	allows := len(object.Spec.ClientIDs) > 0 || len(object.Spec.ResourceIdentifiers) > 0 || len(object.Spec.Claims) > 0 ||
-		slices.Contains(object.Spec.AuthenticationMethods, v1alpha1.ByFederatedToken)
-	if label := r.Policy.Unprotected(object.Spec.NamespaceSelector); label != "" && allows {
+	if label := r.Policy.Unprotected(object.Spec.NamespaceSelector); label != "" && permits(&object.Spec) {
 		ready = v1alpha1.PolicyUnprotectedLabel(label, r.Policy.ProtectedLabels)
 	}
 	status.Set(&found.Conditions, object.Generation, v1alpha1.ConditionReady, &ready)
@@ -72,6 +71,13 @@ func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2Policy) 
 		r.Recorder.Eventf(object, nil, corev1.EventTypeWarning, ready.Reason, "Reconcile", "%s", ready.Message)
 	}
 	return err
+}
+
+// permits reports whether a policy permits something that is not allowed without one.
+func permits(spec *v1alpha1.OAuth2PolicySpec) bool {
+	return len(spec.ClientIDs) > 0 || len(spec.RedirectURIs) > 0 || len(spec.ResourceIdentifiers) > 0 || len(spec.Claims) > 0 ||
+		slices.ContainsFunc(policy.Texts(spec.AuthenticationMethods), oauth2.NeedsPolicy) || slices.ContainsFunc(policy.Texts(spec.GrantTypes), oauth2.NeedsPolicy) ||
+		spec.MaxRefreshLifetime.Or(0) > oauth2.DefaultRefreshLifetime
 }
 
 // SetupWithManager sets up what wakes the controller.

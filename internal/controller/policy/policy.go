@@ -30,8 +30,19 @@ import (
 // IndexByAccess finds the OAuth2Clients that ask for a resource, by Key of its name.
 const IndexByAccess = "spec.access"
 
-// IndexByIssuer finds the OAuth2Clients that name a trusted issuer.
+// IndexByIssuer finds the OAuth2Clients that name a trusted issuer: the one whose JWTs authenticate
+// them, or the one at which people log in.
 const IndexByIssuer = "spec.authentication.federatedToken.issuerName"
+
+// IssuersOf are the trusted issuers that a client names, each once.
+func IssuersOf(c *v1alpha1.OAuth2Client) (names []string) {
+	for _, name := range []string{c.Spec.Authentication.FederatedToken.IssuerName, c.Spec.LoginIssuerName} {
+		if name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
 
 // Key is the value of IndexByAccess.
 func Key(name oauth2.ObjectName) string { return name.Namespace + "/" + name.Name }
@@ -121,17 +132,22 @@ func (s *Source) ceilingsOf(spec *v1alpha1.OAuth2PolicySpec) oauth2.Ceilings {
 		Methods:          Texts(spec.AuthenticationMethods),
 		GrantTypes:       Texts(spec.GrantTypes),
 		ReservedScopes:   Texts(spec.ReservedScopes),
+		RefreshLifetime:  spec.MaxRefreshLifetime.Or(0),
 	}
 	if spec.MaxFixedTokenLifetime != "" {
 		ceilings.FixedTokenLifetime = new(spec.MaxFixedTokenLifetime.Or(0))
 	}
 	ceilings.Numbers = oauth2.Numbers{Clients: number(spec.MaxClients), Tokens: number(spec.MaxTokens), Resources: number(spec.MaxResources)}
 	if s.Unprotected(spec.NamespaceSelector) != "" {
+		ceilings.RefreshLifetime = min(ceilings.RefreshLifetime, oauth2.DefaultRefreshLifetime)
 		return ceilings
 	}
 	ceilings.Permitted = slices.Concat(ceilings.Methods, ceilings.GrantTypes)
 	if len(spec.ClientIDs) > 0 {
 		ceilings.ClientIDs = [][]string{Texts(spec.ClientIDs)}
+	}
+	if len(spec.RedirectURIs) > 0 {
+		ceilings.RedirectURIs = [][]string{Texts(spec.RedirectURIs)}
 	}
 	if len(spec.ResourceIdentifiers) > 0 {
 		ceilings.ResourceIdentifiers = [][]string{Texts(spec.ResourceIdentifiers)}

@@ -205,8 +205,12 @@ var counting = handler.Funcs{ //nolint:gochecknoglobals // constant functions
 
 func count(q queue, clients ...client.Object) {
 	for _, o := range clients {
-		if c, ok := o.(*v1alpha1.OAuth2Client); ok && c.Spec.Authentication.FederatedToken.IssuerName != "" {
-			q.AddAfter(request(c.Spec.Authentication.FederatedToken.IssuerName), countLag)
+		c, ok := o.(*v1alpha1.OAuth2Client)
+		if !ok {
+			continue
+		}
+		for _, name := range policy.IssuersOf(c) {
+			q.AddAfter(request(name), countLag)
 		}
 	}
 }

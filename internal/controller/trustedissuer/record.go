@@ -75,6 +75,7 @@ func (r *Reconciler) compile(ctx context.Context, object *v1alpha1.OAuth2Trusted
 			s.issuer.Algorithms = append(s.issuer.Algorithms, canonical)
 		}
 	}
+	compileLogin(spec, &s.issuer)
 	for _, entry := range spec.Namespaces {
 		d := oauth2.Delegation{SubjectPrefixes: policy.Texts(entry.SubjectPrefixes), Claims: RequiredClaims(entry.Claims)}
 		var err error
@@ -86,6 +87,23 @@ func (r *Reconciler) compile(ctx context.Context, object *v1alpha1.OAuth2Trusted
 		}
 	}
 	return nil
+}
+
+// compileLogin renders how persons log in at an issuer. Only then the record has how its host is
+// reached: the keys are fetched by this process.
+func compileLogin(spec *v1alpha1.OAuth2TrustedIssuerSpec, compiled *oauth2.TrustedIssuer) {
+	login := spec.Login
+	if login.ClientID == "" {
+		return
+	}
+	compiled.Login = &oauth2.Login{
+		ClientID: login.ClientID, SecretName: login.ClientSecretRef.Name, Scopes: policy.Texts(login.Scopes), SubjectClaim: login.SubjectClaim,
+		Claims: RequiredClaims(login.Allowed.Claims), Groups: policy.Texts(login.Allowed.Groups), GroupsClaim: login.GroupsClaim,
+	}
+	if len(login.Scopes) == 0 {
+		compiled.Login.Scopes = []string{"openid"}
+	}
+	compiled.DisplayName, compiled.CABundle, compiled.AllowedCIDRs = spec.DisplayName, spec.CABundle, policy.Texts(spec.AllowedCIDRs)
 }
 
 // RequiredClaims are the claims of a spec as the core takes them.
