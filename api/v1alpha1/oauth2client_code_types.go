@@ -7,8 +7,9 @@ package v1alpha1
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=512
-// +kubebuilder:validation:XValidation:rule="self.matches('^[]!$-)+-;=?-[_a-z~]+$') && !self.contains('..') && !self.matches('%2[eE]')",message="a redirect URI has the characters of a URI (RFC 3986), and neither a fragment nor '*', '..' and '%2e'"
-// +kubebuilder:validation:XValidation:rule="self.matches('^(https://[a-z0-9]([-.a-z0-9]*[a-z0-9])?|http://(localhost|127[.]0[.]0[.]1|[[]::1]))(:[0-9]{1,5})?(/.*)?$') || self.matches('^[a-z][-+.a-z0-9]*:(//[-._~a-zA-Z0-9]*(/.*)?|/([^/].*)?)$') && !self.matches('^(https?|javascript|vbscript|data|blob|file|filesystem|about|view-source|ftp|wss?):')",message="a redirect URI is https, or http on localhost, 127.0.0.1 or [::1], or has the scheme of a native application, such as com.example.shop:/callback; its host is lower-case ASCII without a user, and a query follows a path"
+// +kubebuilder:validation:XValidation:rule="self.matches('^([]!$&-)+-;=?-[_a-z~]|%[0-9a-fA-F]{2})+$') && !self.contains('..') && !self.matches('/[.]([/?]|$)') && !self.matches('%(25)*2[eE]')",message="a redirect URI has the characters of a URI (RFC 3986), and neither a fragment nor '*', nor segments '.' and '..'"
+// +kubebuilder:validation:XValidation:rule="!self.matches('[?].*;') && !self.matches('[?&][^=&]*%') && !self.matches('[?&](code|state|iss|error|error_description|error_uri|response)([=&]|$)')",message="the query of a redirect URI has no parameter of an authorization response (code, state, iss, error, error_description, error_uri, response), no ';', and no '%' in a name"
+// +kubebuilder:validation:XValidation:rule="self.matches('^(https://[a-z0-9]([-.a-z0-9]*[a-z0-9])?|http://(localhost|127[.]0[.]0[.]1|[[]::1]))(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/.*)?$') || self.matches('^[a-z][-+.a-z0-9]*:(//[-._~a-zA-Z0-9]*(/.*)?|/([^/].*)?)$') && !self.matches('^(https?|javascript|vbscript|data|blob|file|filesystem|about|view-source|ftp|wss?|mailto|tel|urn):')",message="a redirect URI is https, or http on localhost, 127.0.0.1 or [::1], or has the scheme of a native application, such as com.example.shop:/callback; its host is lower-case ASCII without a user, and a query follows a path"
 type RedirectURI string
 
 // RefreshTokensSpec configures the refresh tokens of a client.

@@ -125,10 +125,6 @@ const (
 	// ReasonNotAllowedByIssuer: the trusted issuer does not let the namespace of the client use
 	// the JWT.
 	ReasonNotAllowedByIssuer Reason = "NotAllowedByIssuer"
-	// ReasonLoginNotAvailable: persons cannot log in for the client, because its trusted issuer
-	// has no login, or its namespace may use none with a login, or several and the client names
-	// none of them; its condition has the same word.
-	ReasonLoginNotAvailable Reason = "LoginNotAvailable"
 	// ReasonKeysStale: the keys of the trusted issuer could not be fetched for too long.
 	ReasonKeysStale Reason = "KeysStale"
 	// ReasonWrongSubject and ReasonWrongClaim: the JWT of the trusted issuer is not one that

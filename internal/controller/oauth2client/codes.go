@@ -90,24 +90,33 @@ func (r *Reconciler) seeLogin(ctx context.Context, c *v1alpha1.OAuth2Client, s s
 			s.login.issuers = append(s.login.issuers, trusted)
 		}
 	}
-	for _, issuer := range oauth2.LoginIssuers(slices.Values(s.login.issuers), c.Namespace) {
-		s.login.candidates = append(s.login.candidates, issuer.Name)
-	}
+	s.login.candidates = candidatesIn(s.login.issuers, c.Namespace)
 	return s, nil
 }
 
+// candidatesIn are the names of the trusted issuers at which people may log in for the clients of a
+// namespace, also those that are suspended: a suspension sends people to no other one.
+func candidatesIn(issuers []*oauth2.TrustedIssuer, namespace string) (names []string) {
+	for _, t := range issuers {
+		if t.Login != nil && t.Uses.Has(oauth2.UsePerson) && t.Delegates(namespace) {
+			names = append(names, t.Name)
+		}
+	}
+	return names
+}
+
 // loginObstacle is why people cannot log in for a client; nil if they can, or it gets no codes. The
-// token server asks the same function.
-func (s seen) loginObstacle(c *v1alpha1.OAuth2Client) *metav1.Condition {
-	name := c.Spec.LoginIssuerName
+// token server asks the same function. A client stays Ready while its issuer is suspended.
+func (s seen) loginObstacle(compiled *oauth2.Client) *metav1.Condition {
 	switch {
-	case !hasCodes(c):
+	case compiled.Codes == nil:
 		return nil
 	case s.login.url == "":
 		return new(v1alpha1.LoginNotInstalled())
 	}
-	switch _, reason := oauth2.LoginIssuer(slices.Values(s.login.issuers), c.Namespace, name); {
-	case reason == "":
+	name := compiled.Codes.IssuerName
+	switch _, reason := compiled.LoginIssuer(s.login.issuers); {
+	case reason == "", reason == oauth2.ReasonIssuerSuspended:
 		return nil
 	case reason == oauth2.ReasonIssuerNotFound:
 		return new(v1alpha1.LoginIssuerNotFound(name))

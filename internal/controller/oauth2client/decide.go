@@ -111,7 +111,7 @@ func decide(c *v1alpha1.OAuth2Client, m method, issuer oauth2.Issuer, s seen) de
 	}
 	d.plan, d.action = m.plan(s, policyOf(c))
 	d.shortfall, d.keysChangeAt = checkAlgorithm(c, &d.client, s)
-	d.shortfall = cmp.Or(tooLarge, tooMany, d.shortfall, redirectsRefused(c, s), s.loginObstacle(c), limitTokens(&d.client, issuer, s))
+	d.shortfall = cmp.Or(tooLarge, tooMany, d.shortfall, redirectsRefused(c, s), s.loginObstacle(&d.client), limitTokens(&d.client, issuer, s))
 	return d
 }
 
