@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "start again with", mutationDetector, err)
 		os.Exit(1)
 	}
-	world.Main(world.Options{Installation: installation.Options{IssuerFetcher: network.Fetcher()}}, func(ctx context.Context, w *world.World) (int, error) {
+	world.Main(world.Options{Installation: installation.Options{IssuerFetcher: network.Fetcher(), LoginURL: loginURL}}, func(ctx context.Context, w *world.World) (int, error) {
 		use(w)
 		code := m.Run()
 		if code == 0 && everyTestRuns() {
@@ -60,6 +60,9 @@ func TestMain(m *testing.M) {
 		return code, nil
 	})
 }
+
+// loginURL is the origin of a login. None runs there.
+const loginURL = "https://login.test"
 
 // use makes a cluster the one that the functions of this package work in.
 func use(w *world.World) { shared, hallpass, cluster = w, w.Hallpass, w.Cluster }

@@ -359,6 +359,9 @@ func TestEachWaitHasAWake(t *testing.T) {
 			cases[kind+"/"+reason] = c
 		}
 	}
+	for reason, c := range waitsOfCodes() {
+		cases["OAuth2Client/"+reason] = c
+	}
 	cases["TokenRevocation/"+v1alpha1.ReasonClientNotFound] = waitCase{
 		object: &v1alpha1.TokenRevocation{
 			ObjectMeta: metav1.ObjectMeta{Namespace: installation.RegistryNamespace, Name: "waits"},

@@ -40,6 +40,9 @@ func (r Reach) Endpoint(ctx context.Context, c *cluster.Client, client *v1alpha1
 		return nil, nil, fmt.Errorf("client %q sends a JWT of OAuth2TrustedIssuer %q, which only its platform signs. Let the workload fetch the token", client.Name,
 			client.Spec.Authentication.FederatedToken.IssuerName)
 	}
+	if show.Method(client) == v1alpha1.ByNone {
+		return nil, nil, fmt.Errorf("client %q is public: it gets tokens for people who log in, and none for itself", client.Name)
+	}
 	data, err := Credentials(ctx, c, client)
 	if err != nil {
 		return nil, nil, err

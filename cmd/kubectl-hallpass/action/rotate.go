@@ -81,6 +81,8 @@ func Rotatable(c *v1alpha1.OAuth2Client) error {
 			c.Spec.Authentication.ServiceAccount.Name)
 	case show.Method(c) == v1alpha1.ByFederatedToken:
 		return fmt.Errorf("client %q has no client secret: it sends a JWT of OAuth2TrustedIssuer %q", c.Name, c.Spec.Authentication.FederatedToken.IssuerName)
+	case show.Method(c) == v1alpha1.ByNone:
+		return fmt.Errorf("client %q has no client secret: it is public, and authenticates by nothing", c.Name)
 	case show.Method(c) == v1alpha1.ByPrivateKeyJWT:
 		return fmt.Errorf("client %q has no client secret but a key of its own. Add the new public key to spec.authentication.privateKeyJWT.jwks, "+
 			"and remove the old one when nothing signs with it any more", c.Name)

@@ -77,6 +77,8 @@ func (p createCommand) createClient() *cobra.Command {
 			"  # A client without a secret: the pods of a service account\n  kubectl hallpass create client worker --service-account worker --scopes read\n\n" +
 			"  # A client without a secret: a CI job, by the JWT of its platform\n" +
 			"  kubectl hallpass create client deploy --issuer github --claim repository_id=74 --claim environment=prod,staging --scopes deploy\n\n" +
+			"  # A program on the machines of people, who log in with a browser\n" +
+			"  kubectl hallpass create client shop-cli --public --redirect-uri http://localhost/callback --access orders/orders-api=orders.read\n\n" +
 			"  # The manifest, for a repository that Argo CD or Flux applies\n" +
 			"  kubectl hallpass create client reporting --scopes read --dry-run=client --output yaml",
 	}
@@ -91,10 +93,17 @@ func (p createCommand) createClient() *cobra.Command {
 	flags.StringVar(&n.Federated.Subject, "subject", "", "With --issuer: the sub of the JWT")
 	flags.StringVar(&n.Federated.SubjectPrefix, "subject-prefix", "", "With --issuer: the beginning of the sub of the JWT, up to a : or /; needs --claim")
 	flags.StringArrayVar(&claims, "claim", nil, "With --issuer: a claim of the JWT and the values that it may have, such as environment=prod,staging; may be repeated")
+	flags.StringArrayVar(&n.Codes.RedirectURIs, "redirect-uri", nil,
+		"URI to which people may be sent with a code, such as https://app.example.com/callback; may be repeated. People log in for the client then")
+	flags.BoolVar(&n.Codes.Public, "public", false, "With --redirect-uri: the client does not authenticate, because it can keep no secret")
+	flags.StringSliceVar(&n.Codes.GrantTypes, "grant-type", nil, "Grant types, such as ClientCredentials,AuthorizationCode; left out AuthorizationCode with --redirect-uri, and else ClientCredentials")
+	flags.StringVar(&n.Codes.Issuer, "login-issuer", "", "With --redirect-uri: OAuth2TrustedIssuer at which people log in; left out the only one that the namespace may use")
+	flags.StringVar(&n.Codes.RefreshLifetime, "refresh-lifetime", "", "With --redirect-uri: how long people stay logged in, such as 8h; left out as long as a token is valid")
 	flags.StringVar(&n.TokenLifetime, "token-lifetime", "", "How long its tokens are valid, from 1m to 1h; left out 1h")
 	flags.StringVar(&n.Rotate, "rotate-every", "", "Time between two automatic rotations of its secret, such as 720h; left out there are none")
 	mustComplete(command, "service-account", p.completeNames(cluster.Accounts(), true))
 	mustComplete(command, "issuer", p.completeNames(cluster.Issuers(), true))
+	mustComplete(command, "login-issuer", p.completeNames(cluster.Issuers(), true))
 	return p.creator(cluster.Clients(), command, func(namespace, name string) (any, error) {
 		n.Namespace, n.Name = namespace, name
 		var err error

@@ -6,6 +6,7 @@ package change
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,7 @@ type NewClient struct {
 	Access         []string
 	ServiceAccount string
 	Federated      Federated
+	Codes          Codes
 	TokenLifetime  string
 	Rotate         string
 }
@@ -36,9 +38,22 @@ type Federated struct {
 	Claims                 []v1alpha1.RequiredClaim
 }
 
+// Codes are how people log in for a client; none if it names no RedirectURIs.
+type Codes struct {
+	// RedirectURIs are where people may be sent, and GrantTypes those of the client, of which
+	// none stands for AuthorizationCode alone.
+	RedirectURIs, GrantTypes []string
+	// Public is a client that does not authenticate.
+	Public bool
+	// Issuer is the name of the OAuth2TrustedIssuer; empty for the only one.
+	Issuer string
+	// RefreshLifetime is how long they stay logged in; empty for as long as a token.
+	RefreshLifetime string
+}
+
 // Client renders an OAuth2Client.
 func (n NewClient) Client() (*v1alpha1.OAuth2Client, error) {
-	if err := n.checkFederated(); err != nil {
+	if err := errors.Join(n.checkFederated(), n.checkCodes()); err != nil {
 		return nil, err
 	}
 	c := &v1alpha1.OAuth2Client{
@@ -56,6 +71,7 @@ func (n NewClient) Client() (*v1alpha1.OAuth2Client, error) {
 	if n.Federated.Issuer != "" {
 		c.Spec.Authentication = n.Federated.authentication()
 	}
+	n.Codes.apply(&c.Spec)
 	for _, text := range n.Access {
 		access, err := parseAccess(n.Namespace, text)
 		if err != nil {
@@ -83,6 +99,33 @@ func (n NewClient) checkFederated() error {
 		return fmt.Errorf("--issuer=%s alone would let every workload of the issuer authenticate: add --subject, --subject-prefix or --claim", f.Issuer)
 	}
 	return nil
+}
+
+// checkCodes refuses what is about the logins of people for a client that has none.
+func (n NewClient) checkCodes() error {
+	codes, hasCode := n.Codes, slices.Contains(n.Codes.GrantTypes, string(v1alpha1.GrantAuthorizationCode))
+	switch {
+	case len(codes.RedirectURIs) == 0 && hasCode:
+		return errors.New("--grant-type=AuthorizationCode sends people back to the client: add --redirect-uri")
+	case len(codes.RedirectURIs) == 0 && (codes.Public || codes.Issuer != "" || codes.RefreshLifetime != ""):
+		return errors.New("--public, --login-issuer and --refresh-lifetime are for clients for which people log in: add --redirect-uri")
+	case len(codes.RedirectURIs) > 0 && len(codes.GrantTypes) > 0 && !hasCode:
+		return errors.New("--redirect-uri is for the grant type AuthorizationCode: add --grant-type=AuthorizationCode, or leave --grant-type out")
+	case codes.Public && (n.ServiceAccount != "" || n.Federated.Issuer != ""):
+		return errors.New("a public client authenticates by nothing: leave out --public, or --service-account and --issuer")
+	}
+	return nil
+}
+
+func (c Codes) apply(spec *v1alpha1.OAuth2ClientSpec) {
+	spec.GrantTypes, spec.RedirectURIs = converted[v1alpha1.GrantType](c.GrantTypes), converted[v1alpha1.RedirectURI](c.RedirectURIs)
+	if len(c.RedirectURIs) > 0 && len(c.GrantTypes) == 0 {
+		spec.GrantTypes = []v1alpha1.GrantType{v1alpha1.GrantAuthorizationCode}
+	}
+	if c.Public {
+		spec.Authentication.Method = v1alpha1.ByNone
+	}
+	spec.LoginIssuerName, spec.RefreshTokens.Lifetime = c.Issuer, v1alpha1.Duration(c.RefreshLifetime)
 }
 
 func (f Federated) authentication() v1alpha1.AuthenticationSpec {

@@ -44,6 +44,22 @@ func TestCreatedSpecsHaveNothingThatWasNotAskedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	web, err := change.NewClient{Codes: change.Codes{
+		RedirectURIs: []string{"http://localhost/cb"}, Public: true, Issuer: "corp", RefreshLifetime: "8h",
+	}}.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	both, err := change.NewClient{Codes: change.Codes{
+		RedirectURIs: []string{"https://a.test/cb"}, GrantTypes: []string{"ClientCredentials", "AuthorizationCode"},
+	}}.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bearer, err := change.NewClient{Codes: change.Codes{GrantTypes: []string{"JWTBearer"}}}.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
 	r, err := change.NewResource{Name: "api", Namespace: "orders", Scopes: change.ParseScopes([]string{"read=Read them", "write"}), To: []string{"shop"}}.Resource()
 	if err != nil {
 		t.Fatal(err)
@@ -56,6 +72,10 @@ func TestCreatedSpecsHaveNothingThatWasNotAskedFor(t *testing.T) {
 			`{"name":"environment","values":["prod","staging"]},{"name":"id","values":["7=4"]}]}}}`: job.Spec,
 		`{"authentication":{"method":"FederatedToken","federatedToken":{"issuerName":"github","subjectPrefix":"repo:a/","claims":[{"name":"id","values":["7=4"]}]}}}`: jobs.Spec,
 		`{}`: empty.Spec,
+		`{"grantTypes":["AuthorizationCode"],"redirectURIs":["http://localhost/cb"],"refreshTokens":{"lifetime":"8h"},"loginIssuerName":"corp",` +
+			`"authentication":{"method":"None"}}`: web.Spec,
+		`{"grantTypes":["ClientCredentials","AuthorizationCode"],"redirectURIs":["https://a.test/cb"]}`: both.Spec,
+		`{"grantTypes":["JWTBearer"]}`: bearer.Spec,
 		`{"scopes":[{"name":"read","description":"Read them"},{"name":"write"}],"grants":[{"from":{"namespaces":["shop"]},"scopes":["read","write"]}]}`: r.Spec,
 		`{"clientRef":{"name":"a"},"mode":"Fixed","expirationTime":"2027-01-31T11:00:00Z"}`:                                                             change.NewToken{Client: "a", End: end}.Token().Spec,
 		`{"clientRef":{"name":"a"},"mode":"Refreshing","scopes":["read"],"secret":{"name":"s"}}`: change.NewToken{
@@ -81,12 +101,19 @@ func TestCreateRefusesWhatSaysTooLittle(t *testing.T) {
 	}
 	claim := []v1alpha1.RequiredClaim{{Name: "a", Values: []v1alpha1.RequiredValue{"b"}}}
 	for text, n := range map[string]change.NewClient{
-		"no issuer":                 {Federated: change.Federated{Subject: "a"}},
-		"a prefix without one":      {Federated: change.Federated{SubjectPrefix: "a/"}},
-		"a claim without an issuer": {Federated: change.Federated{Claims: claim}},
-		"every JWT":                 {Federated: change.Federated{Issuer: "github"}},
-		"two methods":               {Federated: change.Federated{Issuer: "github", Subject: "a"}, ServiceAccount: "b"},
-		"two subjects":              {Federated: change.Federated{Issuer: "github", Subject: "a/b", SubjectPrefix: "a/", Claims: claim}},
+		"no issuer":                                {Federated: change.Federated{Subject: "a"}},
+		"a prefix without one":                     {Federated: change.Federated{SubjectPrefix: "a/"}},
+		"a claim without an issuer":                {Federated: change.Federated{Claims: claim}},
+		"every JWT":                                {Federated: change.Federated{Issuer: "github"}},
+		"two methods":                              {Federated: change.Federated{Issuer: "github", Subject: "a"}, ServiceAccount: "b"},
+		"two subjects":                             {Federated: change.Federated{Issuer: "github", Subject: "a/b", SubjectPrefix: "a/", Claims: claim}},
+		"codes without a place to send people":     {Codes: change.Codes{GrantTypes: []string{"AuthorizationCode"}}},
+		"a public client without one":              {Codes: change.Codes{Public: true}},
+		"an issuer of logins without one":          {Codes: change.Codes{Issuer: "corp"}},
+		"refresh tokens without one":               {Codes: change.Codes{RefreshLifetime: "8h"}},
+		"a redirect URI for another grant type":    {Codes: change.Codes{RedirectURIs: []string{"https://a.test/"}, GrantTypes: []string{"JWTBearer"}}},
+		"a public client with a service account":   {ServiceAccount: "worker", Codes: change.Codes{RedirectURIs: []string{"https://a.test/"}, Public: true}},
+		"a public client of a trusted issuer, too": {Federated: change.Federated{Issuer: "github", Subject: "a"}, Codes: change.Codes{RedirectURIs: []string{"https://a.test/"}, Public: true}},
 	} {
 		if _, err := n.Client(); err == nil {
 			t.Errorf("%s is accepted", text)

@@ -78,7 +78,9 @@ func (s clientRoutes) entries(ctx context.Context, c call) (any, error) {
 		views = append(views, entryView{e.Name, e.Text, e.Masked})
 	}
 	curl := ""
-	if method := show.Method(client); method != v1alpha1.ByPrivateKeyJWT && method != v1alpha1.ByFederatedToken {
+	switch show.Method(client) {
+	case v1alpha1.ByPrivateKeyJWT, v1alpha1.ByFederatedToken, v1alpha1.ByNone: // what they send is not here
+	case v1alpha1.ByClientSecret, v1alpha1.ByServiceAccount:
 		curl = show.CurlLine(client, string(data[show.TokenURLEntry(client)]))
 	}
 	return map[string]any{

@@ -69,6 +69,12 @@ type clientWords struct {
 	Issuer   string   `json:"issuer,omitempty"`
 	JWT      []string `json:"jwt,omitempty"`
 	Lifetime string   `json:"lifetime"`
+	// GrantTypes are those that the client names. The others are about people who log in for
+	// it.
+	GrantTypes    string   `json:"grantTypes,omitempty"`
+	RedirectURIs  []string `json:"redirectURIs,omitempty"`
+	Login         string   `json:"login,omitempty"`
+	RefreshTokens string   `json:"refreshTokens,omitempty"`
 }
 
 // clientSecrets are where the credentials of a client are, and how they are replaced.
@@ -119,6 +125,7 @@ func viewClientPage(object *unstructured.Unstructured, c *v1alpha1.OAuth2Client,
 			Notes: c.Spec.Description, Contacts: []string{}, Suspended: c.Spec.State == v1alpha1.ClientSuspended,
 			State:          show.Conditions(c.DeletionTimestamp != nil, c.Generation, c.Status.ObservedGeneration, c.Status.Conditions),
 			Authentication: show.Authentication(c), Issuer: c.Spec.Authentication.FederatedToken.IssuerName, JWT: show.JWT(c), Lifetime: show.Lifetime(c, now),
+			GrantTypes: show.GrantTypes(c), RedirectURIs: show.RedirectURIs(c), Login: show.Login(c), RefreshTokens: show.RefreshTokens(c),
 		},
 		clientSecrets: clientSecrets{
 			Secret: c.Status.Secret.Name, ConfigMap: c.Status.ConfigMap.Name, Credentials: []credentialView{}, NextRotation: c.Status.Rotation.NextAt,

@@ -31,6 +31,10 @@ func DescribeClient(c *v1alpha1.OAuth2Client, issuer *v1alpha1.OAuth2TrustedIssu
 		[2]string{"state", stateOf(c)},
 		[2]string{"authenticates by", Authentication(c)},
 		[2]string{"its JWT has", strings.Join(JWT(c), "\n")},
+		[2]string{"grant types", GrantTypes(c)},
+		[2]string{"redirect URIs", strings.Join(RedirectURIs(c), "\n")},
+		[2]string{"people log in", Login(c)},
+		[2]string{"refresh tokens", RefreshTokens(c)},
 		[2]string{"tokens", Lifetime(c, now)},
 		[2]string{"created", since(c.CreationTimestamp, now)},
 		[2]string{"last used", since(c.Status.LastUsedAt, now)},
@@ -73,6 +77,8 @@ func Authentication(c *v1alpha1.OAuth2Client) string {
 		return fmt.Sprintf("the token of ServiceAccount %s; ConfigMap %s has the URLs", c.Spec.Authentication.ServiceAccount.Name, orDash(c.Status.ConfigMap.Name))
 	case v1alpha1.ByFederatedToken:
 		return fmt.Sprintf("a JWT of OAuth2TrustedIssuer %s; ConfigMap %s has the URLs", c.Spec.Authentication.FederatedToken.IssuerName, orDash(c.Status.ConfigMap.Name))
+	case v1alpha1.ByNone:
+		return fmt.Sprintf("nothing: it is a public client; ConfigMap %s has the URLs", orDash(c.Status.ConfigMap.Name))
 	case v1alpha1.ByPrivateKeyJWT:
 		return fmt.Sprintf("a key of its own; Secret %s has the URLs", orDash(c.Status.Secret.Name))
 	case v1alpha1.ByClientSecret:

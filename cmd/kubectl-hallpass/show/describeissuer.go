@@ -24,6 +24,7 @@ func DescribeIssuer(i *v1alpha1.OAuth2TrustedIssuer, now time.Time) string {
 		[2]string{"keys", keysFrom(i, now)},
 		[2]string{"audience (aud)", IssuerAudience(i)},
 		[2]string{"JWTs", IssuerJWTs(i)},
+		[2]string{"people log in", IssuerLogin(i)},
 		[2]string{"clients that name it", namingIt(i)},
 		[2]string{"created", since(i.CreationTimestamp, now)},
 	)

@@ -93,6 +93,7 @@ func publicEntries(c *v1alpha1.OAuth2Client) map[string]bool {
 		IDEntry(c): true, TokenURLEntry(c): true, IssuerEntry(c): true, CAEntry(c): true,
 		named(keys.JWKSURL, "jwks_url"): true, named(keys.IntrospectionURL, "introspection_url"): true, named(keys.Scope, "scope"): true,
 		named(keys.Resource, "resource"): true, named(keys.InternalTokenURL, "internal_token_url"): true,
+		named(keys.AuthorizationURL, "authorization_url"): true,
 	}
 	delete(public, SecretEntry(c))
 	for name := range c.Spec.Secret.Template {

@@ -64,6 +64,8 @@ type Running struct {
 
 	// IssuerFetcher is that of the manager, from its next start on.
 	IssuerFetcher issuerkeys.Fetcher
+	// LoginURL is the flag of the manager, from its next start on.
+	LoginURL string
 
 	usageRefresh time.Duration
 
@@ -90,6 +92,8 @@ type Options struct {
 	UsageInterval, UsageRefresh time.Duration
 	// IssuerFetcher fetches the keys of trusted issuers.
 	IssuerFetcher issuerkeys.Fetcher
+	// LoginURL is the origin of login; empty for none.
+	LoginURL string
 }
 
 var quiet sync.Once //nolint:gochecknoglobals // of a logger that is global itself
@@ -111,7 +115,7 @@ func Run(ctx context.Context, cp *controlplane.ControlPlane, root string, option
 	}
 	r := &Running{
 		ControlPlane: cp, Log: &Log{}, namespaces: options.Namespaces, SigningKeys: keyring.DefaultPolicy(oauth2.MaxTokenLifetime),
-		usageRefresh: options.UsageRefresh, port: port, options: options, IssuerFetcher: options.IssuerFetcher,
+		usageRefresh: options.UsageRefresh, port: port, options: options, IssuerFetcher: options.IssuerFetcher, LoginURL: options.LoginURL,
 	}
 	if r.Issuer, err = oauth2.ParseIssuer("https://localhost:"+port, false); err != nil {
 		return nil, err
@@ -164,6 +168,7 @@ func (r *Running) StartManager(ctx context.Context) error {
 			MaxTokenLifetime: manager.DefaultMaxTokenLifetime,
 			UsageRefresh:     r.usageRefresh,
 			IssuerFetcher:    r.IssuerFetcher,
+			LoginURL:         r.LoginURL,
 			AllowClientID:    r.AllowClientID, AllowClaims: r.AllowClaims, ProtectedLabels: []string{"kubernetes.io/metadata.name", ProtectedLabel},
 			APIAudiences: []string{"https://kubernetes.default.svc"}, MetricsListen: "0", HealthListen: "0", Log: logr.FromSlogHandler(serve.NewLog(r.Log, 0).Handler()),
 		})

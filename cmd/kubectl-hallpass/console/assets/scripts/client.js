@@ -58,9 +58,16 @@ function secrets(c) {
     c.rotationWaits ? el("p", { class: "note warn" }, c.rotationWaits) : null);
 }
 
+// people are the facts about the grant types of a client, and about people who log in for it.
+function people(c) {
+  const facts = c.grantTypes ? [["Grant types", c.grantTypes]] : [];
+  if (!c.login) return facts;
+  return [...facts, ["Redirect URIs", c.redirectURIs.map((uri) => el("div", {}, el("code", {}, uri)))], ["People log in", c.login], ["Refresh tokens", c.refreshTokens]];
+}
+
 function about(c, mayIssuers) {
   const issuer = c.issuer && mayIssuers ? [["Trusted issuer", el("a", { href: path("issuers", c.issuer), "data-key": "issuer" }, c.issuer)]] : [];
-  const facts = [["Authenticates by", c.authentication], ...issuer, ...(c.jwt ? [["Its JWT has", c.jwt.map((rule) => el("div", {}, rule))]] : []), ["Tokens", c.lifetime], ["Created", time(c.created)], ["Last used", time(c.lastUsed)], ["Last token issued", time(c.lastIssued)]];
+  const facts = [["Authenticates by", c.authentication], ...issuer, ...(c.jwt ? [["Its JWT has", c.jwt.map((rule) => el("div", {}, rule))]] : []), ...people(c), ["Tokens", c.lifetime], ["Created", time(c.created)], ["Last used", time(c.lastUsed)], ["Last token issued", time(c.lastIssued)]];
   return panel("About", null, el("dl", { class: "facts" }, facts.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])));
 }
 
