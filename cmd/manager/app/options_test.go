@@ -299,6 +299,36 @@ func TestTrust(t *testing.T) {
 	}
 }
 
+// TestLoginHasAnOriginOfItsOwn so that cookies and pages stay apart from tokens.
+func TestLoginHasAnOriginOfItsOwn(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(file, []byte(kubeconfig), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ given, want, fails string }{
+		"left out":             {},
+		"an origin":            {given: "--login-url=https://login.example.com", want: "https://login.example.com"},
+		"none":                 {given: "--login-url="},
+		"that of the issuer":   {given: "--login-url=https://hallpass.example.com", fails: "give login an origin of its own"},
+		"a URL with a path":    {given: "--login-url=https://login.example.com/login", fails: "is not an https origin"},
+		"a slash at the end":   {given: "--login-url=https://login.example.com/", fails: "is not an https origin"},
+		"an origin of no name": {given: "--login-url=login.example.com", fails: "is not an https origin"},
+		"plain http":           {given: "--login-url=http://login.example.com", fails: "is not an https origin"},
+	} {
+		given := []string{"--issuer=https://hallpass.example.com", "--kubeconfig=" + file}
+		if c.given != "" {
+			given = append(given, c.given)
+		}
+		o, err := app.ParseFlags(given, io.Discard)
+		switch {
+		case c.fails != "" && (err == nil || !strings.Contains(err.Error(), c.fails)):
+			t.Errorf("%s: %v, want %q", name, err, c.fails)
+		case c.fails == "" && (err != nil || o.LoginURL != c.want):
+			t.Errorf("%s: %q, %v", name, o.LoginURL, err)
+		}
+	}
+}
+
 func TestTheUsageShowsShortDurations(t *testing.T) {
 	var usage strings.Builder
 	if _, err := app.ParseFlags([]string{"--help"}, &usage); !errors.Is(err, flag.ErrHelp) {
