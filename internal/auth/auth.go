@@ -20,6 +20,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
+	"github.com/hallpass-dev/hallpass/internal/seal"
 )
 
 // Memory has the clients, resources, tokens and keys as the watches brought them. It answers at
@@ -41,6 +42,14 @@ type Memory interface {
 	Revocations() *revocation.State
 	// ClientEpochs are the instants before which the tokens of clients are revoked.
 	ClientEpochs() iter.Seq[revocation.Selector]
+	// LoginIssuers returns trusted issuers at which persons log in for the clients of a
+	// namespace: one if there is no other, and two if there are more.
+	LoginIssuers(namespace string) []*oauth2.TrustedIssuer
+	// Sealing are the keys of tickets, codes and refresh tokens.
+	Sealing() seal.Ring
+	// RestoredBefore returns the instant before which all grants of persons are over, because
+	// a backup of the registry was restored since; zero if there is none.
+	RestoredBefore() time.Time
 }
 
 // Source is what Memory is a copy of. An error means that it did not answer.
@@ -58,6 +67,9 @@ type Source interface {
 	// LookUpIssuerOf returns nil if no trusted issuer has an iss.
 	LookUpIssuerOf(ctx context.Context, iss string) (*oauth2.TrustedIssuer, error)
 	LookUpMinted(ctx context.Context, opaqueID string) (oauth2.MintedRecord, error)
+	// Redeem records durably that a code was redeemed. first is false if another attempt has
+	// redeemed it before. An error is one that a client may see, and says nothing about it.
+	Redeem(ctx context.Context, r revocation.Redemption) (first bool, err error)
 }
 
 // Directory is a memory together with its source.
@@ -120,6 +132,7 @@ type Authority struct {
 	reviews  *reviews
 	verified *verified
 	inFlight *inFlight
+	pages    *pages
 
 	verification *verification
 }
@@ -138,7 +151,7 @@ func New(config Config) *Authority {
 	asked := newSource(config)
 	return &Authority{
 		Config: config, source: asked, reviews: newReviews(asked), verified: newVerified(), verification: newVerification(),
-		inFlight: newInFlight(config.MaxInFlight, config.Sources),
+		inFlight: newInFlight(config.MaxInFlight, config.Sources), pages: newPages(),
 	}
 }
 

@@ -19,6 +19,9 @@ type Credentials struct {
 	Form          oauth2.Form
 	// AsGrant means that the assertion is the grant of a token request: RFC 7523 section 2.1.
 	AsGrant bool
+	// Public admits a public client by its client_id alone. What it is given is then bound to a
+	// code or to a token that it presents.
+	Public bool
 	// Source is where the request came from, which pays for what it costs. Failed attempts
 	// count by source and client.
 	Source string
@@ -31,9 +34,11 @@ type Credentials struct {
 }
 
 // Admission is asked before an assertion is used up, so that a client that it refuses can send the
-// assertion again. It is an interface because a method value would be allocated for each request.
+// assertion again. Of a public client it is asked when the person is known, so that a caller that
+// knows a client_id takes nothing from its persons; of another client the person is zero. It is an
+// interface because a method value would be allocated for each request.
 type Admission interface {
-	Admit(client *oauth2.Client, at time.Time) error
+	Admit(client *oauth2.Client, person oauth2.Person, at time.Time) error
 }
 
 // Caller is a client that authenticated. Of one that did not only the Trail is set.
@@ -42,6 +47,9 @@ type Caller struct {
 
 	Trail Trail
 	At    time.Time
+
+	// unproven is set for a public client that has proven nothing yet.
+	unproven *unproven
 }
 
 // Authenticate finds the client that a request comes from. Every refusal by memory is looked up and
@@ -88,6 +96,10 @@ func (a *Authority) authenticate(ctx context.Context, c *Credentials) (caller Ca
 	}
 	caller.Trail.Namespace, caller.Trail.ClientUID = found.record.Client.Namespace, found.record.Client.UID
 	caller.At, caller.Trail.ClientID, caller.Trail.Credential = at, found.record.Client.ID, found.credential
+	if presented.PublicID != "" {
+		caller.Record, caller.unproven = found.record, &unproven{c.Source, c.Place, c.Admission}
+		return caller, nil
+	}
 	if err := c.Place.assign(found.record.Client); err != nil {
 		return caller, err
 	}
@@ -118,6 +130,11 @@ func (c *Credentials) presented() (oauth2.Presented, error) {
 	if c.AsGrant {
 		return oauth2.ParseAssertionGrant(c.Authorization, c.Form)
 	}
+	if c.Public {
+		if presented, ok := oauth2.PresentPublic(c.Authorization, c.Form); ok {
+			return presented, nil
+		}
+	}
 	return oauth2.ParsePresented(c.Authorization, c.Form)
 }
 
@@ -125,7 +142,7 @@ func (c *Credentials) admit(caller *Caller) error {
 	if c.Admission == nil {
 		return nil
 	}
-	return c.Admission.Admit(caller.Client, caller.At)
+	return c.Admission.Admit(caller.Client, oauth2.Person{}, caller.At)
 }
 
 // needs is what could mend a refusal: another registration, or the keys of the cluster. No
@@ -207,7 +224,7 @@ type usedOnce struct {
 
 // verify recognises a client. What is signed is checked within the budget of the source.
 func (a *Authority) verify(presented oauth2.Presented, v *view, at time.Time) (recognised, error) {
-	if len(presented.Readings) > 0 {
+	if len(presented.Readings) > 0 || presented.PublicID != "" {
 		return a.recognise(presented, v, at)
 	}
 	return verify(a.verification, v.payer, at, func() (recognised, error) { return a.recognise(presented, v, at) })
@@ -215,6 +232,9 @@ func (a *Authority) verify(presented oauth2.Presented, v *view, at time.Time) (r
 
 func (a *Authority) recognise(presented oauth2.Presented, v *view, at time.Time) (found recognised, err error) {
 	switch foreign := v.foreign(presented); {
+	case presented.PublicID != "":
+		found.record, err = oauth2.AuthenticatePublic(presented, v.caller)
+		return found, err
 	case foreign != nil:
 		var used oauth2.UsedForeignToken
 		federation := oauth2.Federation{Issuer: a.Issuer.String(), Cluster: v.source.cluster().Issuer, Record: v.caller, Trusted: v.issuer}

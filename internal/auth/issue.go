@@ -22,11 +22,14 @@ type Issued struct {
 // Issue issues a token to a caller: RFC 6749 section 4.4. A grant that memory refuses is looked up,
 // because the client may have been given it a moment ago.
 func (a *Authority) Issue(ctx context.Context, caller *Caller, request oauth2.TokenRequest) (Issued, error) {
-	return a.issue(ctx, caller, request, nil)
+	return a.issue(ctx, caller, request, nil, nil)
 }
 
-// issue issues a token, and uses up the JWT that is its grant, if there is one.
-func (a *Authority) issue(ctx context.Context, caller *Caller, request oauth2.TokenRequest, once *usedOnce) (issued Issued, err error) {
+// issue issues a token, and uses up the JWT that is its grant, if there is one. commit, if it is not
+// nil, is called once the grant is decided, and refuses by an error.
+func (a *Authority) issue(
+	ctx context.Context, caller *Caller, request oauth2.TokenRequest, once *usedOnce, commit func(*oauth2.Client, oauth2.Grant) error,
+) (issued Issued, err error) {
 	issued.Trail = caller.Trail
 	v, grant, record := a.look(PaidBy(caller.Client)), oauth2.Grant{}, caller.Record
 	at, err := v.decide(ctx, caller.At, func(time.Time) (needs need, err error) {
@@ -52,6 +55,11 @@ func (a *Authority) issue(ctx context.Context, caller *Caller, request oauth2.To
 	issued.At = at
 	if err := a.useUp(once, client.Namespace, at, oauth2.IdentityReplayed); err != nil {
 		return issued, err
+	}
+	if commit != nil {
+		if err := commit(client, grant); err != nil {
+			return issued, err
+		}
 	}
 	if issued.Token, err = a.Issuer.Issue(client, grant, key, issuedAt, a.Random); err != nil {
 		return issued, err
@@ -122,19 +130,28 @@ func (a *Authority) grant(client *oauth2.Client, request oauth2.TokenRequest, v 
 		return grant, need{}, err
 	}
 	grant, err := a.requested(client, request, v.Memory)
-	switch oauth2.ReasonOf(err) {
+	if needs := a.grantNeeded(client, request.Resource, err, v); needs.lack != nothing {
+		return oauth2.Grant{}, needs, err
+	}
+	return grant, need{}, err
+}
+
+// grantNeeded is what could mend the refusal of a grant at a resource: a newer registration of the
+// client, and of the resource.
+func (a *Authority) grantNeeded(client *oauth2.Client, resource string, refusal error, v *view) need {
+	switch oauth2.ReasonOf(refusal) {
 	case oauth2.ReasonTargetNotGranted, oauth2.ReasonScopeNotGranted, oauth2.ReasonGrantTypeNotAllowed:
 	default:
-		return grant, need{}, err
+		return need{}
 	}
-	audience := request.Resource
+	audience := resource
 	if audience == "" {
 		audience = a.Issuer.ResourceIdentifier(client.DefaultResource)
 		if known := v.Resource(client.DefaultResource); known != nil {
 			audience = known.Identifier
 		}
 	}
-	return oauth2.Grant{}, need{lack: grantRefused, what: client.ID, audience: audience}, err
+	return need{lack: grantRefused, what: client.ID, audience: audience}
 }
 
 // requested decides about a request by the records given.

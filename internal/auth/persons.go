@@ -31,7 +31,7 @@ func (a *Authority) ActFor(ctx context.Context, caller *Caller, request oauth2.P
 	if err != nil {
 		return Issued{Trail: caller.Trail}, err
 	}
-	return a.issue(ctx, caller, asked, usedOnceBy(identity.Once))
+	return a.issue(ctx, caller, asked, usedOnceBy(identity.Once), nil)
 }
 
 // identify verifies an identity assertion by a view. Its issuer may have published the key, or may

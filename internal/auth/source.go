@@ -36,6 +36,7 @@ const (
 	audienceUnknown
 	issuerRefused
 	issuerUnknown
+	loginRefused
 )
 
 // The levels of the budget of look-ups. They are needed in the moments between a change and its
@@ -139,6 +140,9 @@ var table = [...]row{ //nolint:gochecknoglobals // a constant table
 	// No trusted issuer has the iss of an identity assertion. Records have the names of
 	// issuers, so a list answers it, which costs more than the record of a client.
 	issuerUnknown: {each: []int{perSubject, perPayer, grants}},
+	// The client of an authorization request is unknown, may not act, or has not the redirect
+	// URI or the grant type. The same of the client of a ticket.
+	loginRefused: {each: []int{perSubject, perPayer, clients}, refused: true},
 }
 
 // need is a lack in a request, and what the look-up is about.
@@ -164,7 +168,7 @@ type view struct {
 	asked    uint
 	callers  map[string]oauth2.Record         // callerRefused, accountRefused
 	issuers  map[string]*oauth2.TrustedIssuer // callerRefused, issuerRefused, issuerUnknown
-	client   oauth2.Record                    // tokenClientUnknown
+	client   oauth2.Record                    // tokenClientUnknown, loginRefused
 	former   map[string]oauth2.Record         // ancestorUnknown
 	minted   oauth2.MintedRecord              // mintedUnknown
 	granted  oauth2.Record                    // grantRefused, scopeWithdrawn
@@ -279,7 +283,7 @@ func (v *view) ask(ctx context.Context, n need) (answered bool, refusal error) {
 		v.callers, err = s.callersOf(ctx, v.payer, *v.presented.OnlyAccount())
 	case n.lack == tokenKeyUnknown:
 		err = s.ring(ctx, v.payer)
-	case n.lack == tokenClientUnknown:
+	case n.lack == tokenClientUnknown, n.lack == loginRefused:
 		v.client, err = s.client(ctx, n.what)
 	case n.lack == ancestorUnknown:
 		v.former, err = s.each(ctx, v.payer, n.others, 1)

@@ -25,6 +25,10 @@ type Trail struct {
 	// SubjectTokenID is the jti of the token that the caller wants to exchange, or of the
 	// identity assertion of a person.
 	SubjectTokenID string
+	// GrantID is the grant of a person that the token is of: all tokens of one login have it.
+	GrantID string
+	// Browser is the address of a person who logs in, as login reports it.
+	Browser string
 	// Required is what a proxy's configuration requires of the token.
 	Required oauth2.Requirement
 	// Denial is why an introspected token is inactive, or why one need not be revoked.

@@ -80,13 +80,16 @@ func (g GrantTypes) Has(grantType GrantTypes) bool {
 	return g&grantType != 0
 }
 
-// SupportedGrantTypes are the values of the parameter grant_type that the token endpoint knows. No
-// code is issued yet.
-func SupportedGrantTypes() (parameters []string) {
+// SupportedGrantTypes are the values of the parameter grant_type that the token endpoint knows.
+// Those about persons are among them if people are served.
+func SupportedGrantTypes(people bool) (parameters []string) {
 	for _, grantType := range grantTypes {
 		if grantType.bit != AuthorizationCode {
 			parameters = append(parameters, grantType.parameter)
 		}
+	}
+	if people {
+		parameters = append(parameters, GrantAuthorizationCode, GrantRefreshToken)
 	}
 	return parameters
 }

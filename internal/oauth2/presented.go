@@ -25,6 +25,8 @@ const (
 	// FederatedJWT is the JWT of a trusted issuer as the assertion. The name is not registered
 	// either.
 	FederatedJWT AuthMethod = "federated_jwt"
+	// NoAuthentication is that of a public client, which names itself and proves nothing.
+	NoAuthentication AuthMethod = "none"
 )
 
 // Bounds of credentials in a request.
@@ -48,6 +50,8 @@ type Presented struct {
 	Assertion    *Assertion
 	AccountToken *AccountToken
 	ForeignToken *ForeignToken
+	// PublicID is the client_id of a request that presents nothing else; see PresentPublic.
+	PublicID string
 }
 
 // Reading is one way to read a client_id and a secret.
@@ -65,6 +69,8 @@ func (p Presented) ClientID() string {
 		return p.AccountToken.ClientID
 	case p.ForeignToken != nil:
 		return p.ForeignToken.ClientID
+	case p.PublicID != "":
+		return p.PublicID
 	}
 	return p.Readings[0].ClientID
 }
@@ -86,6 +92,9 @@ func (p Presented) Candidates() []string {
 	}
 	if p.AccountToken != nil && p.AccountToken.ClientID != "" {
 		ids = append(ids, p.AccountToken.ClientID)
+	}
+	if p.PublicID != "" {
+		ids = append(ids, p.PublicID)
 	}
 	return ids
 }
@@ -130,6 +139,37 @@ func ParsePresented(authorization []string, form Form) (Presented, error) {
 		return Presented{}, Refuse(InvalidRequest, ReasonMalformedRequest, "client_secret is sent without client_id; send both")
 	}
 	return Presented{Method: ClientSecretPost, Readings: []Reading{{formID, NewSecret(formSecret)}}}.bounded()
+}
+
+// PresentPublic returns the client_id of a request without any credential (RFC 6749 section 3.2.1).
+// ok is false for a request that has one, or no client_id. Only endpoints at which public clients
+// are served ask for it.
+func PresentPublic(authorization []string, form Form) (presented Presented, ok bool) {
+	id := form.Get("client_id")
+	for _, credential := range []string{"client_secret", "client_assertion", "client_assertion_type"} {
+		if form.Get(credential) != "" {
+			return Presented{}, false
+		}
+	}
+	if len(authorization) > 0 || !ValidClientID(id) || LooksSecret(id) {
+		return Presented{}, false
+	}
+	return Presented{Method: NoAuthentication, PublicID: id}, true
+}
+
+// AuthenticatePublic returns the record of a public client that may act. It proves nothing about
+// the caller: what is issued to such a client is bound to a code or a token that it presents. The
+// answer about a client that has to authenticate is the one to a request without credentials.
+func AuthenticatePublic(presented Presented, record func(clientID string) Record) (Record, error) {
+	found := record(presented.PublicID)
+	reason := found.Denial()
+	if reason != ReasonUnknownClient && !found.Client.Credentials.Public {
+		reason = ReasonNoCredentials
+	}
+	if reason != "" {
+		return Record{}, refuseClient(reason)
+	}
+	return found, nil
 }
 
 // parseBasic reads RFC 7617 Basic credentials both ways.

@@ -117,8 +117,8 @@ func (i Issuer) AuthenticateAccount(presented Presented, cluster Cluster, record
 ) {
 	token := presented.AccountToken
 	found, several := token.claimed(records(token))
-	claims, reason := i.verifyAccountToken(token.message, cluster, now)
-	used := UsedAccountToken{ID: claims.id, Account: claims.subject, UID: claims.uid, ExpiresAt: claims.expires}
+	claims, reason := i.verifyAccountToken(token.message, cluster, i.String(), now)
+	used := claims.used()
 	denial := found.Denial()
 	switch {
 	case reason != "":
@@ -142,8 +142,32 @@ func (i Issuer) AuthenticateAccount(presented Presented, cluster Cluster, record
 	return found, used, nil
 }
 
+// ParseAccountBearer parses the token of a service account that was sent as a bearer token.
+func ParseAccountBearer(token Secret) (*AccountToken, error) {
+	presented, err := parseAssertion(token.Reveal(), "")
+	if err != nil || presented.AccountToken == nil {
+		return nil, errNoAccountToken
+	}
+	return presented.AccountToken, nil
+}
+
+// VerifyAccount decides whether a token of this cluster is one of an account, for an audience and no
+// other. Only the cluster knows whether the account and the pod still exist.
+func (i Issuer) VerifyAccount(token *AccountToken, account ObjectName, audience string, cluster Cluster, now time.Time) (UsedAccountToken, error) {
+	claims, reason := i.verifyAccountToken(token.message, cluster, audience, now)
+	if reason == "" && account != (ObjectName{claims.namespace, claims.name}) {
+		reason = ReasonWrongServiceAccount
+	}
+	if reason != "" {
+		return UsedAccountToken{}, Refuse(InvalidToken, reason, "the token is none of the service account that this port is for, or is for another audience")
+	}
+	return claims.used(), nil
+}
+
+var errNoAccountToken = Refuse(InvalidToken, ReasonMalformedCredential, "the bearer token is not that of a service account")
+
 // verifyAccountToken verifies the signature by the cluster's key, and then the claims.
-func (i Issuer) verifyAccountToken(message jws.Message, cluster Cluster, now time.Time) (accountClaims, Reason) {
+func (i Issuer) verifyAccountToken(message jws.Message, cluster Cluster, audience string, now time.Time) (accountClaims, Reason) {
 	key, err := cluster.Keys.Key(message.Header)
 	known := err == nil && cluster.Issuer != ""
 	if !known {
@@ -156,7 +180,7 @@ func (i Issuer) verifyAccountToken(message jws.Message, cluster Cluster, now tim
 	case err != nil, message.Header.Type != "" && message.Header.Type != "JWT":
 		return accountClaims{}, ReasonWrongAssertion
 	}
-	return i.readAccountToken(payload, cluster.Issuer, now)
+	return i.readAccountToken(payload, cluster.Issuer, audience, now)
 }
 
 // accountClaims are the claims of a service account's token that bind it.
@@ -164,6 +188,11 @@ type accountClaims struct {
 	id, subject          string
 	namespace, name, uid string
 	expires              time.Time
+}
+
+// used is what the token proves once its signature and its claims were verified.
+func (a accountClaims) used() UsedAccountToken {
+	return UsedAccountToken{ID: a.id, Account: a.subject, UID: a.uid, ExpiresAt: a.expires}
 }
 
 // isOf reports whether the token is that of the client's service account, not of one that was made
@@ -174,7 +203,7 @@ func (a accountClaims) isOf(c *Client) bool {
 
 // readAccountToken checks the claims after the signature. It refuses a cluster that issues in this
 // issuer's name: every pod's ordinary token would be valid here.
-func (i Issuer) readAccountToken(payload []byte, clusterIssuer string, now time.Time) (accountClaims, Reason) {
+func (i Issuer) readAccountToken(payload []byte, clusterIssuer, audience string, now time.Time) (accountClaims, Reason) {
 	claims, err := strictjson.ParseObject(payload)
 	if err != nil {
 		return accountClaims{}, ReasonWrongAssertion
@@ -186,7 +215,7 @@ func (i Issuer) readAccountToken(payload []byte, clusterIssuer string, now time.
 	if err != nil {
 		return accountClaims{}, ReasonWrongAssertion
 	}
-	if !i.isOnlyAudience(claims["aud"]) {
+	if only, ok := onlyAudience(claims["aud"]); !ok || only != audience {
 		return accountClaims{}, ReasonAssertionAudience
 	}
 	expires, expiresErr := claims.Seconds("exp")

@@ -54,6 +54,8 @@ type Token struct {
 	Verified
 
 	Value Secret
+	// Refresh is the refresh token that comes with it; empty without one.
+	Refresh Secret
 }
 
 // Issue signs a token for a grant with the key of SigningKey.

@@ -59,6 +59,9 @@ func (t Token) Answer() []byte {
 	if t.Claims.Exchanged() {
 		o.Text("issued_token_type", tokenTypeAccess) // RFC 8693 section 2.2.1
 	}
-	return o.Text("token_type", tokenTypeBearer).
-		Number("expires_in", int64(t.Claims.ExpiresAt.Sub(t.Claims.IssuedAt)/time.Second)).Words("scope", t.Claims.Scopes).End()
+	o.Text("token_type", tokenTypeBearer).Number("expires_in", int64(t.Claims.ExpiresAt.Sub(t.Claims.IssuedAt)/time.Second))
+	if !t.Refresh.Empty() {
+		o.Text("refresh_token", t.Refresh.Reveal())
+	}
+	return o.Words("scope", t.Claims.Scopes).End()
 }
