@@ -152,7 +152,8 @@ func (a *Authority) newCode(ticket codegrant.Ticket, found loginOf, login oauth2
 	if err != nil {
 		return codegrant.Code{}, err //nolint:wrapcheck // it is a refusal
 	}
-	ticket.Scopes = found.offer.Scopes // some may have been withdrawn since
+	// some may have been withdrawn since
+	ticket.Scopes = found.offer.Scopes
 	return codegrant.NewCode(ticket, login.Person, login.AuthTime, issuedAt, a.Random) //nolint:wrapcheck // it names what failed
 }
 
