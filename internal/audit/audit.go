@@ -37,6 +37,10 @@ const (
 	Metadata    = "metadata"
 	ForwardAuth = "forward-auth"
 	ExtAuthz    = "ext_authz"
+	// those of the port for login
+	LoginBegin  = "login-begin"
+	LoginResume = "login-resume"
+	LoginFinish = "login-finish"
 	None        = "none"
 )
 
@@ -169,6 +173,9 @@ func (a *Auditor) Begin(ctx context.Context, endpoint string, from Origin) (cont
 // one line stands for all of a second.
 func (a *Auditor) End(ctx context.Context, r *Record, trail auth.Trail, status int, err error) {
 	r.Trail = trail
+	if address, err := netip.ParseAddr(trail.Browser); err == nil {
+		r.ForwardedFor, r.ForwardedAddress = a.sourceOf(address)
+	}
 	if refusal, ok := errors.AsType[*oauth2.Error](err); ok {
 		r.Reason = refusal.Reason
 	} else if err != nil { // our own fault: the log has its detail

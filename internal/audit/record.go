@@ -81,7 +81,7 @@ func (r *Record) clientID() string {
 
 // fields are what audit lines and spans show beside the request's id, endpoint, outcome, status and
 // source. This is the allow-list.
-func (r *Record) fields() [18]field {
+func (r *Record) fields() [19]field {
 	trail := &r.Trail
 	return [...]field{
 		{"forwarded_for", r.ForwardedFor},
@@ -94,6 +94,7 @@ func (r *Record) fields() [18]field {
 		{"token_client_id", trail.TokenClientID},
 		{"sub", r.subject},
 		{"subject_jti", trail.SubjectTokenID},
+		{"grant_id", trail.GrantID},
 		{"aud", trail.Audience},
 		{"scope", trail.Scope},
 		{"required_aud", repeated(trail.Required.Audience)},

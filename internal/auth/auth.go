@@ -45,6 +45,8 @@ type Memory interface {
 	// LoginIssuers returns trusted issuers at which persons log in for the clients of a
 	// namespace: one if there is no other, and two if there are more.
 	LoginIssuers(namespace string) []*oauth2.TrustedIssuer
+	// MetadataClients reports whether a client for persons has an https URL as its client_id.
+	MetadataClients() bool
 	// Sealing are the keys of tickets, codes and refresh tokens.
 	Sealing() seal.Ring
 	// RestoredBefore returns the instant before which all grants of persons are over, because

@@ -25,7 +25,7 @@ func (a *Authority) Redeem(ctx context.Context, caller *Caller, request oauth2.C
 		return refused(err)
 	}
 	caller.Trail.Subject, caller.Trail.GrantID = code.Person.String(), code.Grant
-	if err := caller.proven(code.Person); err != nil {
+	if err := caller.Proven(code.Person); err != nil {
 		return refused(err)
 	}
 	asked := oauth2.TokenRequest{
@@ -101,7 +101,7 @@ func (a *Authority) Refresh(ctx context.Context, caller *Caller, request oauth2.
 		return refused(oauth2.Refuse(oauth2.InvalidGrant, oauth2.ReasonRefreshRefused, "the refresh token was issued to another client"))
 	}
 	caller.Trail.Subject, caller.Trail.GrantID = token.Person.String(), token.Grant
-	if err := caller.proven(token.Person); err != nil {
+	if err := caller.Proven(token.Person); err != nil {
 		return refused(err)
 	}
 	asked := oauth2.TokenRequest{
@@ -195,7 +195,7 @@ func seconds(at time.Time) uint32 { return revocation.NewEntry(revocation.ID{}, 
 // goesOn refuses a grant that has ended: it was revoked, or began before what revokes the tokens of
 // its client or its person, before a backup was restored or at another issuer of the name.
 func (a *Authority) goesOn(ctx context.Context, caller *Caller, asked oauth2.TokenRequest, began time.Time, issuerUID string) error {
-	v := a.look(caller.payer())
+	v := a.look(caller.Payer())
 	person, namespace := asked.Person, caller.Client.Namespace
 	at, err := v.decide(ctx, caller.At, func(at time.Time) (need, error) {
 		issuer := v.issuer(person.Issuer)
@@ -259,4 +259,37 @@ func (a *Authority) endGrant(ctx context.Context, grant string, until time.Time,
 	}
 	revocations.Revoke(entry, of, at)
 	return a.Journal.Revoke(ctx, entry, of) //nolint:wrapcheck // it is a refusal
+}
+
+// Revoked is the entry that revokes a token. That of a grant of a person ends all of the grant,
+// unless another client was issued the token in exchange.
+func Revoked(claims *oauth2.Claims) revocation.Entry {
+	if claims.GrantID == "" || claims.Exchanged() {
+		return revocation.EntryOf(claims)
+	}
+	// the token does not have the end of its refresh tokens
+	return revocation.NewEntry(revocation.IDOf(claims.GrantID), claims.IssuedAt.Add(seal.MaxLife))
+}
+
+// RevokedRefresh is the entry that ends the grant of a refresh token of a caller, or the denial of a
+// token that is not accepted any more.
+func (a *Authority) RevokedRefresh(caller *Caller, sealed oauth2.Secret) (entry revocation.Entry, denial oauth2.Reason, err error) {
+	token, err := a.openRefresh(sealed)
+	switch {
+	case err != nil:
+		return entry, oauth2.ReasonOf(err), nil
+	case token.ClientID != caller.Client.ID:
+		return entry, "", oauth2.Refuse(oauth2.UnauthorizedClient, oauth2.ReasonTokenOfAnother,
+			"the token was issued to another client, which alone can revoke it here")
+	case token.ClientUID != caller.Client.UID:
+		return entry, oauth2.ReasonTokenClientChanged, nil
+	case !caller.At.Before(token.ExpiresAt):
+		return entry, oauth2.ReasonRefreshExpired, nil
+	}
+	if err := caller.Proven(token.Person); err != nil {
+		return entry, "", err
+	}
+	caller.Trail.Subject, caller.Trail.GrantID = token.Person.String(), token.Grant
+	until := oauth2.Later(token.ExpiresAt, caller.At.Add(oauth2.MaxTokenLifetime))
+	return revocation.NewEntry(revocation.IDOf(token.Grant), until), "", nil
 }

@@ -14,18 +14,18 @@ type unproven struct {
 	admission Admission
 }
 
-// payer is who pays for what a caller causes.
-func (c *Caller) payer() Payer {
+// Payer is who pays for what a caller causes.
+func (c *Caller) Payer() Payer {
 	if c.unproven != nil {
 		return Payer{Source: c.unproven.source}
 	}
 	return PaidBy(c.Client)
 }
 
-// proven makes the request that of its client and of a person, once the caller has presented a code
+// Proven makes the request that of its client and of a person, once the caller has presented a code
 // or a token that was issued to the client for the person. It is a no-op for a client that has
 // authenticated.
-func (c *Caller) proven(person oauth2.Person) error {
+func (c *Caller) Proven(person oauth2.Person) error {
 	if c.unproven == nil {
 		return nil
 	}

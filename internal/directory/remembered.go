@@ -50,6 +50,15 @@ func (r remembered) TrustedIssuerOf(iss string) *oauth2.TrustedIssuer {
 	return r.memory.Registry.Issuers.Of(iss)
 }
 
+// LoginIssuers returns trusted issuers at which persons log in for the clients of a namespace; see
+// memory.Issuers.
+func (r remembered) LoginIssuers(namespace string) []*oauth2.TrustedIssuer {
+	return r.memory.Registry.Issuers.ForLogin(namespace)
+}
+
+// MetadataClients reports whether a client for persons has an https URL as its client_id.
+func (r remembered) MetadataClients() bool { return r.memory.Registry.MetadataClients() }
+
 // Ring is the signing keys.
 func (r remembered) Ring() keyring.Ring { return r.memory.Registry.Keys.Ring() }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -28,9 +29,9 @@ func (e keysEndpoint) serve(_ *http.Request, in request) (answer.Answer, auth.Tr
 }
 
 // metadataDocument is that of RFC 8414, which OpenID Connect discovery clients read too: for them
-// it names what strict ones look for. No grant type here uses the authorization endpoint or a code
-// challenge, but SDKs of the Model Context Protocol refuse metadata without them before they ask
-// for a token. That no code is issued stands in the response types. Scopes are not in it: they
+// it names what strict ones look for. Where no people are served, no grant type uses the
+// authorization endpoint or a code challenge, but SDKs of the Model Context Protocol refuse metadata
+// without them before they ask for a token. That no code is issued stands in the response types. Scopes are not in it: they
 // would list the APIs of the cluster publicly, and each resource's own document has them (RFC
 // 9728).
 type metadataDocument struct {
@@ -55,6 +56,10 @@ type metadataDocument struct {
 	AccessTokenAlgorithms    []jws.Algorithm     `json:"access_token_signing_alg_values_supported"`
 	// RFC 9701 section 7
 	IntrospectionSigning []jws.Algorithm `json:"introspection_signing_alg_values_supported"`
+	// RFC 9207 section 3
+	ResponseIssuer bool `json:"authorization_response_iss_parameter_supported,omitempty"`
+	// draft-ietf-oauth-client-id-metadata-document section 5
+	MetadataClients bool `json:"client_id_metadata_document_supported,omitempty"`
 }
 
 // metadataFresh is how long the rendered document is sent again: nothing beside the fifteen minutes
@@ -66,6 +71,7 @@ const metadataFresh = time.Second
 type metadataEndpoint struct {
 	issuer   oauth2.Issuer
 	keys     auth.Memory
+	loginURL string
 	rendered atomic.Pointer[renderedMetadata]
 }
 
@@ -92,14 +98,14 @@ func (e *metadataEndpoint) document() metadataDocument {
 	methods := []oauth2.AuthMethod{oauth2.ClientSecretBasic, oauth2.ClientSecretPost, oauth2.PrivateKeyJWT}
 	assertions := []jws.Algorithm{jws.ES256, jws.RS256, jws.PS256, jws.EdDSA, jws.Ed25519}
 	algorithms := e.keys.Ring().Algorithms()
-	return metadataDocument{
+	document := metadataDocument{
 		Issuer:                e.issuer.String(),
 		AuthorizationEndpoint: e.issuer.URL(oauth2.AuthorizationPath),
 		TokenEndpoint:         e.issuer.URL(oauth2.TokenPath),
 		IntrospectionEndpoint: e.issuer.URL(oauth2.IntrospectionPath),
 		RevocationEndpoint:    e.issuer.URL(oauth2.RevocationPath),
 		JWKSURI:               e.issuer.URL(oauth2.JWKSPath),
-		GrantTypes:            oauth2.SupportedGrantTypes(),
+		GrantTypes:            oauth2.SupportedGrantTypes(e.loginURL != ""),
 		GrantProfiles:         []string{oauth2.IdentityAssertionProfile},
 		// required, and must not be empty (RFC 8414 section 3.2)
 		ResponseTypes: []string{"none"},
@@ -116,6 +122,14 @@ func (e *metadataEndpoint) document() metadataDocument {
 		AccessTokenAlgorithms:    algorithms,
 		IntrospectionSigning:     algorithms,
 	}
+	if e.loginURL != "" {
+		public := append(slices.Clone(methods), oauth2.NoAuthentication)
+		document.AuthorizationEndpoint = e.loginURL + oauth2.AuthorizationPath
+		document.ResponseTypes, document.ResponseIssuer = []string{"code"}, true
+		document.TokenAuthMethods, document.RevocationAuthMethods = public, public
+		document.MetadataClients = e.keys.MetadataClients()
+	}
+	return document
 }
 
 // resourceDocument describes a declared resource to its clients: RFC 9728 section 2. It is public,

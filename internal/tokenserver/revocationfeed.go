@@ -92,7 +92,7 @@ type feedEndpoint struct {
 }
 
 // Admit refuses a client that reads the feed too fast.
-func (e *feedEndpoint) Admit(client *oauth2.Client, at time.Time) error {
+func (e *feedEndpoint) Admit(client *oauth2.Client, _ oauth2.Person, at time.Time) error {
 	if d := e.limit.Take(at, budget.Key{Who: client.ID}); !d.OK {
 		return auth.Throttled(d.Wait, "this client reads the feed faster than it may; try again after Retry-After")
 	}

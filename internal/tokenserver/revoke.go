@@ -4,6 +4,7 @@
 package tokenserver
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/budget"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
+	"github.com/hallpass-dev/hallpass/internal/seal"
 )
 
 const (
@@ -25,25 +27,29 @@ const (
 )
 
 // revokeEndpoint is the revocation endpoint: RFC 7009. The caller is a client that authenticates as
-// at the token endpoint. A string that is no valid token counts as revoked (section 2.2).
+// at the token endpoint, or a public client. A refresh token, and an access token that was issued
+// for a code or a refresh token, end all of their grant (section 2.1). A string that is no valid token counts as revoked (section 2.2).
 // token_type_hint is ignored, because the token itself has its type (section 2.1). 200 means that
 // the revocation is durable.
 type revokeEndpoint struct {
 	authority *auth.Authority
 	limit     *budget.Budget // by client
 	waiting   *budget.Places // by namespace
+	people    bool           // whether public clients and refresh tokens are served
 }
 
 // Admit refuses a client that revokes tokens too fast.
-func (e *revokeEndpoint) Admit(client *oauth2.Client, at time.Time) error {
-	if d := e.limit.Take(at, budget.Key{Who: client.ID}); !d.OK {
+func (e *revokeEndpoint) Admit(client *oauth2.Client, person oauth2.Person, at time.Time) error {
+	if d := e.limit.Take(at, budget.Key{Who: client.ID, What: person.String()}); !d.OK {
 		return auth.Throttled(d.Wait, "this client revokes tokens faster than it may; try again after Retry-After")
 	}
 	return nil
 }
 
 func (e *revokeEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
-	caller, err := e.authority.Authenticate(r.Context(), in.credentials(r, e))
+	credentials := in.credentials(r, e)
+	credentials.Public = e.people
+	caller, err := e.authority.Authenticate(r.Context(), credentials)
 	trail := caller.Trail
 	if err != nil {
 		return answer.Answer{}, trail, err
@@ -52,7 +58,10 @@ func (e *revokeEndpoint) serve(r *http.Request, in request) (answer.Answer, auth
 	if token == "" {
 		return answer.Answer{}, trail, errNoToken
 	}
-	read, err := e.authority.Read(r.Context(), &auth.Request{Token: token, Payer: auth.PaidBy(caller.Client), At: caller.At})
+	if e.people && seal.Looks(token) {
+		return e.serveRefresh(r.Context(), &caller, oauth2.NewSecret(token))
+	}
+	read, err := e.authority.Read(r.Context(), &auth.Request{Token: token, Payer: caller.Payer(), At: caller.At})
 	if err != nil {
 		return answer.Answer{}, trail, err
 	}
@@ -68,9 +77,33 @@ func (e *revokeEndpoint) serve(r *http.Request, in request) (answer.Answer, auth
 		trail.Denial = oauth2.ReasonTokenClientChanged
 		return answer.Private("", nil), trail, nil
 	}
+	if err := caller.Proven(claims.Person()); err != nil {
+		return answer.Answer{}, trail, err
+	}
+	trail.Used, trail.GrantID, trail.Subject = caller.Trail.Used, claims.GrantID, claims.Person().String()
+	return e.revoke(r.Context(), &caller, trail, auth.Revoked(claims), read.At)
+}
+
+// serveRefresh ends the grant of a refresh token. One that is not accepted any more counts as
+// revoked.
+func (e *revokeEndpoint) serveRefresh(ctx context.Context, caller *auth.Caller, token oauth2.Secret) (answer.Answer, auth.Trail, error) {
+	revoked, denial, err := e.authority.RevokedRefresh(caller, token)
+	trail := caller.Trail
+	if err != nil {
+		return answer.Answer{}, trail, err
+	}
+	if trail.Denial = denial; denial != "" {
+		return answer.Private("", nil), trail, nil
+	}
+	return e.revoke(ctx, caller, trail, revoked, caller.At)
+}
+
+// revoke revokes a token or a grant of a caller, and answers once that is durable.
+func (e *revokeEndpoint) revoke(
+	ctx context.Context, caller *auth.Caller, trail auth.Trail, revoked revocation.Entry, at time.Time,
+) (answer.Answer, auth.Trail, error) {
 	client := revocation.Client{ID: caller.Client.ID, Namespace: caller.Client.Namespace}
 	revocations := e.authority.Directory.Revocations()
-	revoked := revocation.EntryOf(claims)
 	if err := revocations.Room(revoked, client); err != nil {
 		return answer.Answer{}, trail, err
 	}
@@ -78,8 +111,8 @@ func (e *revokeEndpoint) serve(r *http.Request, in request) (answer.Answer, auth
 		return answer.Answer{}, trail, auth.Overloaded()
 	}
 	defer e.waiting.Leave(client.Namespace)
-	revocations.Revoke(revoked, client, read.At)
-	if err := e.authority.Journal.Revoke(r.Context(), revoked, client); err != nil {
+	revocations.Revoke(revoked, client, at)
+	if err := e.authority.Journal.Revoke(ctx, revoked, client); err != nil {
 		return answer.Answer{}, trail, err
 	}
 	trail.Revoked = true

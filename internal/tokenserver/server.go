@@ -37,6 +37,8 @@ type Config struct {
 	// ClientRate is how many tokens a second one client may fetch; zero means
 	// DefaultClientRate.
 	ClientRate int
+	// LoginURL is the origin at which persons log in; without one no code is issued or redeemed.
+	LoginURL string
 	// IntrospectionAuthorities issue the certificate that a caller of introspection needs
 	// beside its credentials; nil asks for none.
 	IntrospectionAuthorities func() *x509.CertPool
@@ -93,13 +95,15 @@ func routes(c Config) []route {
 	if c.TokenByGet {
 		tokenMethods = getOrPost
 	}
-	token := &tokenEndpoint{a, issues(rate)}
-	metadata := &metadataEndpoint{issuer: a.Issuer, keys: a.Directory}
+	people := c.LoginURL != ""
+	token := &tokenEndpoint{a, issues(rate), people}
+	metadata := &metadataEndpoint{issuer: a.Issuer, keys: a.Directory, loginURL: c.LoginURL}
+	revoke := &revokeEndpoint{a, perClient(rate), budget.NewPlaces(maxRevoking, lentRevoking, revokingShare), people}
 	table := []route{
 		{oauth2.TokenPath, tokenMethods, audit.Token, token},
-		{oauth2.AuthorizationPath, getOrHead, audit.Authorize, authorizeEndpoint{}},
+		{oauth2.AuthorizationPath, getOrHead, audit.Authorize, authorizeEndpoint{people}},
 		{oauth2.IntrospectionPath, post, audit.Introspect, &introspectEndpoint{a, c.IntrospectionAuthorities}},
-		{oauth2.RevocationPath, post, audit.Revoke, &revokeEndpoint{a, perClient(rate), budget.NewPlaces(maxRevoking, lentRevoking, revokingShare)}},
+		{oauth2.RevocationPath, post, audit.Revoke, revoke},
 		{oauth2.RevocationFeedPath, getOrPost, audit.Feed, &feedEndpoint{a, budget.New(feedLevel), budget.NewPlaces(maxFeeding, lentFeeding, 1)}},
 		{oauth2.JWKSPath, getOrHead, audit.Keys, keysEndpoint{a.Directory}},
 		{oauth2.MetadataPath, getOrHead, audit.Metadata, metadata},

@@ -14,22 +14,34 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// tokenEndpoint is the token endpoint: RFC 6749 section 4.4, RFC 7523 section 2.1, RFC 8693.
+// tokenEndpoint is the token endpoint: RFC 6749 sections 4.1, 4.4 and 6, RFC 7523 section 2.1, RFC
+// 8693.
 type tokenEndpoint struct {
 	authority *auth.Authority
 	limit     *budget.Budget // by client and namespace; see issues
+	people    bool           // whether codes and refresh tokens are served
 }
 
 func (t *tokenEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
 	credentials := in.credentials(r, t)
 	person := oauth2.IsPersonRequest(in.form)
-	credentials.AsGrant = !person && in.form.Get("grant_type") == oauth2.GrantJWTBearer
+	grantType := in.form.Get("grant_type")
+	credentials.AsGrant = !person && grantType == oauth2.GrantJWTBearer
+	ofPeople := t.people && (grantType == oauth2.GrantAuthorizationCode || grantType == oauth2.GrantRefreshToken)
+	credentials.Public = ofPeople
 	caller, err := t.authority.Authenticate(r.Context(), credentials)
 	if err != nil {
 		return answer.Answer{}, caller.Trail, err
 	}
 	if person {
 		issued, err := t.actFor(r.Context(), &caller, in.form)
+		if err != nil {
+			return answer.Answer{}, issued.Trail, err
+		}
+		return answer.Private(answer.JSON, issued.Answer()), issued.Trail, nil
+	}
+	if ofPeople {
+		issued, err := t.forCode(r.Context(), &caller, grantType, in.form)
 		if err != nil {
 			return answer.Answer{}, issued.Trail, err
 		}
@@ -60,6 +72,22 @@ func (t *tokenEndpoint) actFor(ctx context.Context, caller *auth.Caller, form oa
 	return t.authority.ActFor(ctx, caller, asked)
 }
 
+// forCode issues what a person has let a caller have, for a code or a refresh token.
+func (t *tokenEndpoint) forCode(ctx context.Context, caller *auth.Caller, grantType string, form oauth2.Form) (auth.Issued, error) {
+	if grantType == oauth2.GrantRefreshToken {
+		asked, err := oauth2.ParseRefreshRequest(form)
+		if err != nil {
+			return auth.Issued{Trail: caller.Trail}, err
+		}
+		return t.authority.Refresh(ctx, caller, asked)
+	}
+	asked, err := oauth2.ParseCodeRequest(form)
+	if err != nil {
+		return auth.Issued{Trail: caller.Trail}, err
+	}
+	return t.authority.Redeem(ctx, caller, asked)
+}
+
 // requested reads what a caller asks for. Without an exchange there is no subject token.
 func requested(form oauth2.Form) (oauth2.ExchangeRequest, error) {
 	if form.Get("grant_type") == oauth2.GrantTokenExchange {
@@ -69,9 +97,9 @@ func requested(form oauth2.Form) (oauth2.ExchangeRequest, error) {
 	return oauth2.ExchangeRequest{TokenRequest: asked}, err
 }
 
-// Admit refuses a client that fetches tokens too fast.
-func (t *tokenEndpoint) Admit(client *oauth2.Client, at time.Time) error {
-	own, shared := budget.Key{Level: tokensOfClient, Who: client.ID}, budget.Key{Level: tokensOfAll, Who: client.Namespace}
+// Admit refuses a client that fetches tokens too fast. A public client has as much for each person.
+func (t *tokenEndpoint) Admit(client *oauth2.Client, person oauth2.Person, at time.Time) error {
+	own, shared := budget.Key{Level: tokensOfClient, Who: client.ID, What: person.String()}, budget.Key{Level: tokensOfAll, Who: client.Namespace}
 	if d := t.limit.Take(at, own, shared); !d.OK {
 		return auth.Throttled(d.Wait, "this client fetches tokens faster than it may; keep a token until it expires")
 	}

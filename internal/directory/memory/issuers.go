@@ -40,6 +40,19 @@ func (i *Issuers) Of(iss string) (found *oauth2.TrustedIssuer) {
 	return found
 }
 
+// ForLogin returns trusted issuers at which persons log in for the clients of a namespace: one if
+// there is no other, and two if there are more.
+func (i *Issuers) ForLogin(namespace string) (found []*oauth2.TrustedIssuer) {
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	for _, issuer := range i.bySecret {
+		if issuer.Login != nil && issuer.Uses.Has(oauth2.UsePerson) && issuer.Delegates(namespace) && len(found) < 2 {
+			found = append(found, issuer)
+		}
+	}
+	return found
+}
+
 // put stores the record of a Secret; nil removes it.
 func (i *Issuers) put(secretName string, issuer *oauth2.TrustedIssuer) {
 	i.mu.Lock()

@@ -6,6 +6,7 @@ package memory
 import (
 	"fmt"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/keyring"
@@ -129,8 +130,11 @@ type Registry struct {
 	clients half[packed]
 	// epochs are the instants before which OAuth2Clients revoke their tokens, for the feed.
 	// Decisions read the registration itself.
-	epochs     table[revocation.Selector]
-	accounts   accounts
+	epochs   table[revocation.Selector]
+	accounts accounts
+	// published are the clients for persons whose client_id is the URL of a document about
+	// them.
+	published  table[bool]
 	minted     minted
 	quarantine *quarantine
 	now, past  func() time.Time
@@ -184,8 +188,18 @@ func (r *Registry) register(lock Place, c packed) {
 	}
 	r.accounts.move(lock, accountOf(r.clients.get(lock)), accountOf(c))
 	r.clients.put(lock, c)
+	r.published.put(lock, isPublished(c.seldom()))
 	r.epochs.put(lock, epoch)
 }
+
+// isPublished reports whether a client for persons has an https URL as its client_id
+// (draft-ietf-oauth-client-id-metadata-document).
+func isPublished(c *oauth2.Client) bool {
+	return c != nil && c.GrantTypes.Has(oauth2.AuthorizationCode) && strings.HasPrefix(c.ID, "https://")
+}
+
+// MetadataClients reports whether there is a client for persons whose client_id is an https URL.
+func (r *Registry) MetadataClients() bool { return r.published.len() > 0 }
 
 // mint stores the record of an OAuth2Token.
 func (r *Registry) mint(record Record) {
@@ -223,6 +237,7 @@ func (r *Registry) Replace(list iter.Seq[Record], at restore.List) {
 		r.accounts.move(lock, accountOf(before), Place{})
 	}
 	r.epochs.keep(listed.clients)
+	r.published.keep(listed.clients)
 	r.Resources.keep(listed.resources)
 	r.Issuers.keep(listed.issuers)
 	for _, before := range r.minted.keep(listed.tokens) {

@@ -38,6 +38,12 @@ func (t *table[V]) get(place Place) V {
 	return t.values[place]
 }
 
+func (t *table[V]) len() int {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return len(t.values)
+}
+
 func (t *table[V]) put(place Place, value V) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
