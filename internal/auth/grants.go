@@ -6,7 +6,6 @@ package auth
 import (
 	"context"
 	"crypto/rand"
-	"slices"
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/codegrant"
@@ -18,9 +17,12 @@ import (
 // Redeem issues the tokens of an authorization code: RFC 6749 section 4.1.3. What can be checked
 // without a write is checked first, so that a caller who lacks the verifier uses no code up. The
 // second use of a code ends its grant.
-func (a *Authority) Redeem(ctx context.Context, caller *Caller, request oauth2.CodeRequest) (Issued, error) {
+func (a *Authority) Redeem(ctx context.Context, caller *Caller, request codegrant.Redemption) (Issued, error) {
 	refused := func(err error) (Issued, error) { return Issued{Trail: caller.Trail}, err }
-	code, err := a.openCode(caller.Client, request, caller.At)
+	code, err := a.openCode(request.Code)
+	if err == nil {
+		err = code.Check(caller.Client, request, caller.At)
+	}
 	if err != nil {
 		return refused(err)
 	}
@@ -28,9 +30,8 @@ func (a *Authority) Redeem(ctx context.Context, caller *Caller, request oauth2.C
 	if err := caller.Proven(code.Person); err != nil {
 		return refused(err)
 	}
-	asked := oauth2.TokenRequest{
-		GrantType: oauth2.AuthorizationCode, Resource: code.Resource, Person: code.Person, Within: code.Scopes, GrantID: code.Grant,
-	}
+	asked := code.Request()
+	asked.GrantID = code.Grant
 	if err := a.goesOn(ctx, caller, asked, code.ExpiresAt.Add(-codegrant.CodeLifetime), code.IssuerUID); err != nil {
 		return refused(err)
 	}
@@ -38,129 +39,106 @@ func (a *Authority) Redeem(ctx context.Context, caller *Caller, request oauth2.C
 	first, err := a.Directory.Redeem(ctx, revocation.Redemption{
 		CodeID: code.ID, GrantID: code.Grant, Attempt: rand.Text(), Client: of, ExpiresAt: code.ExpiresAt,
 	})
-	switch {
-	case err != nil:
-		return refused(err)
-	case !first:
-		if err := a.endGrant(ctx, code.Grant, endOf(caller.Client, code, caller.At), of, caller.At); err != nil {
-			return refused(err)
+	if err == nil && !first {
+		if err = a.endGrant(ctx, code.Grant, endOf(caller.Client, code, caller.At), of, caller.At); err == nil {
+			err = codegrant.CodeUsed()
 		}
-		return refused(oauth2.Refuse(oauth2.InvalidGrant, oauth2.ReasonCodeUsed, "the code was used before; its tokens are revoked, and the person has to log in again"))
+	}
+	if err != nil {
+		return refused(err)
 	}
 	issued, err := a.issue(ctx, caller, asked, nil, nil)
 	if err != nil {
 		return issued, err
 	}
-	return a.withRefresh(issued, caller.Client, codegrant.Refresh{
-		Grant: code.Grant, ClientID: code.ClientID, ClientUID: code.ClientUID, Resource: code.Resource, Scopes: slices.Clone(issued.Claims.Scopes),
-		Person: code.Person, IssuerUID: code.IssuerUID, Began: issued.Claims.IssuedAt, IssuedAt: issued.Claims.IssuedAt,
-		ExpiresAt: issued.Claims.IssuedAt.Add(refreshing(caller.Client).Lifetime),
-	})
+	if token, ok := codegrant.NewRefresh(code, refreshing(caller.Client), issued.Claims.IssuedAt); ok {
+		issued.Refresh, err = a.seal(seal.Refresh, token.Encode(), issued.At)
+	}
+	return issued, err
 }
 
-// openCode opens a code and checks what the client has to prove.
-func (a *Authority) openCode(client *oauth2.Client, request oauth2.CodeRequest, at time.Time) (code codegrant.Code, err error) {
-	value, err := a.Directory.Sealing().Open(seal.Code, a.Issuer.String(), request.Code.Reveal())
-	if err == nil {
-		code, err = codegrant.DecodeCode(value)
+// openCode opens a code.
+func (a *Authority) openCode(sealed oauth2.Secret) (codegrant.Code, error) {
+	value, err := a.Directory.Sealing().Open(seal.Code, a.Issuer.String(), sealed.Reveal())
+	if err != nil {
+		return codegrant.Code{}, codegrant.RefuseCode()
 	}
-	refuse := func(reason oauth2.Reason, description string) (codegrant.Code, error) {
-		return codegrant.Code{}, oauth2.Refuse(oauth2.InvalidGrant, reason, description)
-	}
-	switch {
-	case err != nil:
-		return refuse(oauth2.ReasonCodeRefused, "the code is none of this issuer's")
-	case code.ClientID != client.ID, code.ClientUID != client.UID:
-		return refuse(oauth2.ReasonCodeRefused, "the code was issued to another client")
-	case request.RedirectURI != "" && request.RedirectURI != code.RedirectURI:
-		return refuse(oauth2.ReasonCodeRefused, "redirect_uri is not that of the authorization request; send the same")
-	case !codegrant.ProvesVerifier(code.Challenge, request.Verifier.Reveal()):
-		return refuse(oauth2.ReasonWrongVerifier, "code_verifier is not that of the code_challenge of the authorization request")
-	case !at.Before(code.ExpiresAt):
-		return refuse(oauth2.ReasonCodeExpired, "the code has expired; it is valid for a minute")
-	case request.Resource != "" && request.Resource != code.Resource:
-		return codegrant.Code{}, otherResource()
+	code, err := codegrant.DecodeCode(value)
+	if err != nil {
+		return codegrant.Code{}, codegrant.RefuseCode()
 	}
 	return code, nil
 }
 
-func otherResource() *oauth2.Error {
-	return oauth2.Refuse(oauth2.InvalidTarget, oauth2.ReasonTargetNotGranted,
-		"the person has let the client have another resource; send that one, or leave out resource")
-}
-
 // Refresh issues the tokens of a refresh token: RFC 6749 section 6. Where the refresh token is
 // replaced, the generation of its successor is durable before that is answered.
-func (a *Authority) Refresh(ctx context.Context, caller *Caller, request oauth2.RefreshRequest) (Issued, error) {
+func (a *Authority) Refresh(ctx context.Context, caller *Caller, request codegrant.Refreshing) (Issued, error) {
 	refused := func(err error) (Issued, error) { return Issued{Trail: caller.Trail}, err }
 	token, err := a.openRefresh(request.Token)
+	if err == nil {
+		err = token.Check(caller.Client)
+	}
 	if err != nil {
 		return refused(err)
-	}
-	if token.ClientID != caller.Client.ID || token.ClientUID != caller.Client.UID {
-		return refused(oauth2.Refuse(oauth2.InvalidGrant, oauth2.ReasonRefreshRefused, "the refresh token was issued to another client"))
 	}
 	caller.Trail.Subject, caller.Trail.GrantID = token.Person.String(), token.Grant
 	if err := caller.Proven(token.Person); err != nil {
 		return refused(err)
 	}
-	asked := oauth2.TokenRequest{
-		GrantType: oauth2.AuthorizationCode, Scopes: request.Scopes, Resource: token.Resource, Person: token.Person, Within: token.Scopes, GrantID: token.Grant,
+	asked, err := token.Request(request)
+	if err != nil {
+		return refused(err)
 	}
-	switch {
-	case request.Resource != "" && request.Resource != token.Resource:
-		return refused(otherResource())
-	case !within(request.Scopes, token.Scopes):
-		return refused(oauth2.Refuse(oauth2.InvalidScope, oauth2.ReasonScopeNotGranted, "the person has not let the client have all scopes of the request; leave out scope for those that it has"))
-	}
+	asked.GrantID = token.Grant
 	if err := a.goesOn(ctx, caller, asked, token.Began, token.IssuerUID); err != nil {
 		return refused(err)
 	}
-	return a.refresh(ctx, caller, token, asked)
-}
-
-func within(scopes, of []string) bool {
-	return !slices.ContainsFunc(scopes, func(scope string) bool { return !slices.Contains(of, scope) })
+	return a.refresh(ctx, caller, token, request.Token, asked)
 }
 
 // openRefresh opens a refresh token.
-func (a *Authority) openRefresh(sealed oauth2.Secret) (token codegrant.Refresh, err error) {
+func (a *Authority) openRefresh(sealed oauth2.Secret) (codegrant.Refresh, error) {
 	value, err := a.Directory.Sealing().Open(seal.Refresh, a.Issuer.String(), sealed.Reveal())
-	if err == nil {
-		token, err = codegrant.DecodeRefresh(value)
-	}
 	if err != nil {
-		return token, oauth2.Refuse(oauth2.InvalidGrant, oauth2.ReasonRefreshRefused, "the refresh token is none of this issuer's; the person has to log in again")
+		return codegrant.Refresh{}, codegrant.RefuseRefresh()
+	}
+	token, err := codegrant.DecodeRefresh(value)
+	if err != nil {
+		return codegrant.Refresh{}, codegrant.RefuseRefresh()
 	}
 	return token, nil
 }
 
-// refresh decides about a refresh token of a grant that goes on.
-func (a *Authority) refresh(ctx context.Context, caller *Caller, token codegrant.Refresh, asked oauth2.TokenRequest) (Issued, error) {
+// refresh decides about a refresh token of a grant that goes on. The write comes after the decision
+// about the grant, so that a client which lost it writes nothing.
+func (a *Authority) refresh(
+	ctx context.Context, caller *Caller, token codegrant.Refresh, presented oauth2.Secret, asked oauth2.TokenRequest,
+) (Issued, error) {
 	client, at := caller.Client, caller.At
 	of := revocation.Client{ID: client.ID, Namespace: client.Namespace}
-	id, revocations := revocation.IDOf(token.Grant), a.Directory.Revocations()
-	limits := refreshing(client)
-	next, outcome, err := token.Judge(known(revocations, id, at), limits, client.Credentials.Public || limits.Limited, at)
+	id, limits := revocation.IDOf(token.Grant), refreshing(client)
+	next, outcome, err := token.Judge(known(a.Directory.Revocations(), id, at), limits, codegrant.Rotates(client), at)
 	if outcome == codegrant.Reuse {
-		if err := a.endGrant(ctx, token.Grant, oauth2.Later(token.ExpiresAt, at.Add(oauth2.MaxTokenLifetime)), of, at); err != nil {
-			return Issued{Trail: caller.Trail}, err
+		if failed := a.endGrant(ctx, token.Grant, endOfRefresh(token, at), of, at); failed != nil {
+			err = failed
 		}
 	}
 	if err != nil {
 		return Issued{Trail: caller.Trail}, err //nolint:wrapcheck // it is a refusal
 	}
-	var commit func(*oauth2.Client, oauth2.Grant) error
+	var commit func() error
 	if outcome == codegrant.Rotate {
-		commit = func(*oauth2.Client, oauth2.Grant) error {
-			return a.advance(ctx, id, next, of, at)
-		}
+		commit = func() error { return a.advance(ctx, id, next, of, at) }
 	}
 	issued, err := a.issue(ctx, caller, asked, nil, commit)
-	if err != nil {
-		return issued, err
+	switch {
+	case err != nil:
+	case outcome == codegrant.Keep:
+		issued.Refresh = presented
+	case !limits.Limited || next.Refreshes < limits.Max:
+		issued.Refresh, err = a.seal(seal.Refresh, next.Encode(), issued.At)
 	}
-	return a.withRefresh(issued, client, next)
+	return issued, err
 }
 
 // known is what is known of a grant: the generation that counts.
@@ -172,21 +150,17 @@ func known(revocations *revocation.State, grant revocation.ID, at time.Time) cod
 	return codegrant.Known{Generation: generation.Number, From: time.Unix(int64(generation.From), 0)}
 }
 
-// graceful is how long a generation of a grant is accepted beside its successor, for requests whose
-// answer was lost and for requests that are sent at once.
-const graceful = time.Minute
-
-// advance makes the generation of a refresh token durable, if it is not yet.
+// advance makes the generation of a refresh token durable. Before that nothing counts by it: while
+// it cannot be written, the refresh token that the client has stays valid.
 func (a *Authority) advance(ctx context.Context, grant revocation.ID, next codegrant.Refresh, of revocation.Client, at time.Time) error {
-	revocations := a.Directory.Revocations()
-	if now, there := revocations.Generation(grant, at); there && now.Number >= next.Generation {
-		return nil
-	}
 	generation := revocation.Generation{
-		Grant: grant, Number: next.Generation, From: seconds(at.Add(graceful)), Until: seconds(next.ExpiresAt),
+		Grant: grant, Number: next.Generation, From: seconds(at.Add(codegrant.Grace)), Until: seconds(next.ExpiresAt),
 	}
-	revocations.Advance(generation, of, at)
-	return a.Journal.Advance(ctx, generation, of) //nolint:wrapcheck // it is a refusal
+	if err := a.Journal.Advance(ctx, generation, of); err != nil {
+		return err //nolint:wrapcheck // it is a refusal
+	}
+	a.Directory.Revocations().Advance(generation, of, at)
+	return nil
 }
 
 // seconds is an instant in seconds since 1970, the next if it is not whole.
@@ -234,20 +208,14 @@ func refreshing(client *oauth2.Client) oauth2.Refreshing {
 	return client.Codes.Refresh
 }
 
-// withRefresh adds a refresh token, if the client gets one.
-func (a *Authority) withRefresh(issued Issued, client *oauth2.Client, token codegrant.Refresh) (Issued, error) {
-	limits := refreshing(client)
-	if limits.Lifetime == 0 || limits.Limited && token.Refreshes >= limits.Max {
-		return issued, nil
-	}
-	var err error
-	issued.Refresh, err = a.seal(seal.Refresh, token.Encode(), issued.At)
-	return issued, err
-}
-
 // endOf is when nothing of the grant of a code is accepted any more.
 func endOf(client *oauth2.Client, code codegrant.Code, at time.Time) time.Time {
 	return oauth2.Later(code.ExpiresAt.Add(refreshing(client).Lifetime), at.Add(oauth2.MaxTokenLifetime))
+}
+
+// endOfRefresh is when nothing of the grant of a refresh token is accepted any more.
+func endOfRefresh(token codegrant.Refresh, at time.Time) time.Time {
+	return oauth2.Later(token.ExpiresAt, at.Add(oauth2.MaxTokenLifetime))
 }
 
 // endGrant revokes all of a grant until an instant: here at once, and durably.
@@ -290,6 +258,5 @@ func (a *Authority) RevokedRefresh(caller *Caller, sealed oauth2.Secret) (entry 
 		return entry, "", err
 	}
 	caller.Trail.Subject, caller.Trail.GrantID = token.Person.String(), token.Grant
-	until := oauth2.Later(token.ExpiresAt, caller.At.Add(oauth2.MaxTokenLifetime))
-	return revocation.NewEntry(revocation.IDOf(token.Grant), until), "", nil
+	return revocation.NewEntry(revocation.IDOf(token.Grant), endOfRefresh(token, caller.At)), "", nil
 }

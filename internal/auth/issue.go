@@ -28,7 +28,7 @@ func (a *Authority) Issue(ctx context.Context, caller *Caller, request oauth2.To
 // issue issues a token, and uses up the JWT that is its grant, if there is one. commit, if it is not
 // nil, is called once the grant is decided, and refuses by an error.
 func (a *Authority) issue(
-	ctx context.Context, caller *Caller, request oauth2.TokenRequest, once *usedOnce, commit func(*oauth2.Client, oauth2.Grant) error,
+	ctx context.Context, caller *Caller, request oauth2.TokenRequest, once *usedOnce, commit func() error,
 ) (issued Issued, err error) {
 	issued.Trail = caller.Trail
 	v, grant, record := a.look(PaidBy(caller.Client)), oauth2.Grant{}, caller.Record
@@ -57,7 +57,7 @@ func (a *Authority) issue(
 		return issued, err
 	}
 	if commit != nil {
-		if err := commit(client, grant); err != nil {
+		if err := commit(); err != nil {
 			return issued, err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/answer"
 	"github.com/hallpass-dev/hallpass/internal/auth"
 	"github.com/hallpass-dev/hallpass/internal/budget"
+	"github.com/hallpass-dev/hallpass/internal/codegrant"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
@@ -75,13 +76,13 @@ func (t *tokenEndpoint) actFor(ctx context.Context, caller *auth.Caller, form oa
 // forCode issues what a person has let a caller have, for a code or a refresh token.
 func (t *tokenEndpoint) forCode(ctx context.Context, caller *auth.Caller, grantType string, form oauth2.Form) (auth.Issued, error) {
 	if grantType == oauth2.GrantRefreshToken {
-		asked, err := oauth2.ParseRefreshRequest(form)
+		asked, err := codegrant.ParseRefreshing(form)
 		if err != nil {
 			return auth.Issued{Trail: caller.Trail}, err
 		}
 		return t.authority.Refresh(ctx, caller, asked)
 	}
-	asked, err := oauth2.ParseCodeRequest(form)
+	asked, err := codegrant.ParseRedemption(form)
 	if err != nil {
 		return auth.Issued{Trail: caller.Trail}, err
 	}
