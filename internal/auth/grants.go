@@ -154,7 +154,10 @@ func known(revocations *revocation.State, grant revocation.ID, at time.Time) cod
 // it cannot be written, the refresh token that the client has stays valid.
 func (a *Authority) advance(ctx context.Context, grant revocation.ID, next codegrant.Refresh, of revocation.Client, at time.Time) error {
 	generation := revocation.Generation{
-		Grant: grant, Number: next.Generation, From: seconds(at.Add(codegrant.Grace)), Until: seconds(next.ExpiresAt),
+		Grant: grant, Number: next.Generation, From: revocation.SecondsOf(at.Add(codegrant.Grace)), Until: revocation.SecondsOf(next.ExpiresAt),
+	}
+	if err := a.Directory.Revocations().RoomToAdvance(grant, of); err != nil {
+		return err //nolint:wrapcheck // it is a refusal
 	}
 	if err := a.Journal.Advance(ctx, generation, of); err != nil {
 		return err //nolint:wrapcheck // it is a refusal
@@ -162,9 +165,6 @@ func (a *Authority) advance(ctx context.Context, grant revocation.ID, next codeg
 	a.Directory.Revocations().Advance(generation, of, at)
 	return nil
 }
-
-// seconds is an instant in seconds since 1970, the next if it is not whole.
-func seconds(at time.Time) uint32 { return revocation.NewEntry(revocation.ID{}, at).Until }
 
 // goesOn refuses a grant that has ended: it was revoked, or began before what revokes the tokens of
 // its client or its person, before a backup was restored or at another issuer of the name.
@@ -222,7 +222,7 @@ func endOfRefresh(token codegrant.Refresh, at time.Time) time.Time {
 func (a *Authority) endGrant(ctx context.Context, grant string, until time.Time, of revocation.Client, at time.Time) error {
 	revocations := a.Directory.Revocations()
 	entry := revocation.NewEntry(revocation.IDOf(grant), until)
-	if err := revocations.Room(entry, of); err != nil {
+	if err := revocations.RoomToEnd(entry.ID, of); err != nil {
 		return err //nolint:wrapcheck // it is a refusal
 	}
 	revocations.Revoke(entry, of, at)

@@ -104,8 +104,12 @@ func (e *revokeEndpoint) revoke(
 ) (answer.Answer, auth.Trail, error) {
 	client := revocation.Client{ID: caller.Client.ID, Namespace: caller.Client.Namespace}
 	revocations := e.authority.Directory.Revocations()
-	if err := revocations.Room(revoked, client); err != nil {
-		return answer.Answer{}, trail, err
+	room := revocations.Room(revoked, client)
+	if trail.GrantID != "" && revoked.ID == revocation.IDOf(trail.GrantID) {
+		room = revocations.RoomToEnd(revoked.ID, client)
+	}
+	if room != nil {
+		return answer.Answer{}, trail, room
 	}
 	if !e.waiting.Enter(client.Namespace) {
 		return answer.Answer{}, trail, auth.Overloaded()

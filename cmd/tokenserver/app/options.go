@@ -12,6 +12,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -53,6 +54,8 @@ type Options struct {
 	OpsListen string
 	// ExtAuthzListen is the address of the port for Envoy; empty opens none.
 	ExtAuthzListen string
+	// Login is the port for login, which exists if persons are served.
+	Login LoginPort
 	// CertFile and KeyFile are the serving certificate in PEM.
 	CertFile string
 	KeyFile  string
@@ -111,6 +114,47 @@ type Options struct {
 	ExtAuthzListening func(address string)
 }
 
+// LoginPort is where login asks this server, and who login is.
+type LoginPort struct {
+	// URL is the origin that browsers see; empty serves no persons.
+	URL string
+	// Listen is the address of the port.
+	Listen string
+	// Account is the service account of login.
+	Account oauth2.ObjectName
+	// Listening is called with the address, if the port exists.
+	Listening func(address string)
+}
+
+func (l *LoginPort) flags(flags *flag.FlagSet) {
+	flags.StringVar(&l.URL, "login-url", "",
+		"the https origin at which persons log in, such as https://login.example.com, which login has as the same flag; empty serves no persons")
+	flags.StringVar(&l.Listen, "login-listen", ":8444", "address of the port for login, with the serving certificate")
+	l.Account = oauth2.ObjectName{Namespace: "hallpass-login", Name: "login"}
+	flags.Func("login-account", "namespace/name of the ServiceAccount that login runs as, which alone that port answers (default hallpass-login/login)", func(account string) error {
+		namespace, name, whole := strings.Cut(account, "/")
+		if !whole || namespace == "" || name == "" || strings.ContainsAny(name, "/:") || strings.Contains(namespace, ":") {
+			return errors.New("it is not namespace/name")
+		}
+		l.Account = oauth2.ObjectName{Namespace: namespace, Name: name}
+		return nil
+	})
+}
+
+// check refuses an origin that browsers cannot have.
+func (l *LoginPort) check(issuer string) error {
+	if l.URL == "" {
+		return nil
+	}
+	if _, err := oauth2.ParseIssuer(l.URL, false); err != nil {
+		return fmt.Errorf("--login-url=%s is not an https origin such as https://login.example.com: without a path, and without a slash at the end", l.URL)
+	}
+	if l.URL == issuer {
+		return errors.New("--login-url has to be another origin than --issuer: cookies and pages stay apart from tokens")
+	}
+	return nil
+}
+
 // ParseFlags reads the command line. It prints what is wrong with it, and the usage, to output.
 func ParseFlags(args []string, output io.Writer) (Options, error) {
 	o := Options{Log: os.Stdout}
@@ -123,6 +167,7 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	flags.StringVar(&o.OpsListen, "ops-listen", ":8081", "address of the port for /healthz, /readyz and /metrics")
 	flags.StringVar(&o.ExtAuthzListen, "ext-authz-bind-address", "",
 		"address of the gRPC port on which Envoy asks by ext_authz, such as :9001, with the serving certificate; empty opens none")
+	o.Login.flags(flags)
 	o.certificateFlags(flags)
 	flags.StringVar(&o.IntrospectionClientCAFile, "introspection-client-ca-file", "",
 		"authorities in PEM, read again when they change: callers of introspection then need a client certificate of one of them beside their credentials")
@@ -164,6 +209,9 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	var err error
 	if o.Issuer, err = oauth2.ParseIssuer(*issuer, !o.RequireHTTPS); err != nil {
 		return Options{}, fmt.Errorf("--issuer: %w", err)
+	}
+	if err := o.Login.check(o.Issuer.String()); err != nil {
+		return Options{}, err
 	}
 	if o.TracesURL, err = tracesURL(*otlp, os.Getenv); err != nil {
 		return Options{}, fmt.Errorf("--otlp-endpoint or OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)

@@ -76,10 +76,15 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	publicListener, opsListener, err := serve.Listen(o.Listen, o.OpsListen, o.Listening)
+	login, loginListener, err := openLoginPort(o, doors, tlsConfig, log, &stopping)
 	if err != nil {
 		envoy.Shutdown(ctx)
 		return err
+	}
+	publicListener, opsListener, err := serve.Listen(o.Listen, o.OpsListen, o.Listening)
+	if err != nil {
+		envoy.Shutdown(ctx)
+		return errors.Join(err, login.Close())
 	}
 	log.Info("serving", "version", o.Version, "issuer", o.Issuer.String(), "address", publicListener.Addr().String())
 
@@ -88,15 +93,18 @@ func Run(ctx context.Context, o Options) error {
 	running.Go(func() { dir.Run(watching) })
 	doors.work(watching, &running)
 	reports.start(ctx)
-	failed := make(chan error, 3)
+	failed := make(chan error, 4)
 	start(&running, failed, envoy.Serve)
+	if loginListener != nil {
+		start(&running, failed, func() error { return serve.HTTP(login, bounded(loginListener, room, closed, metrics, o)) })
+	}
 	start(&running, failed, func() error { return serve.HTTP(public, bounded(publicListener, room, closed, metrics, o)) })
 	start(&running, failed, func() error { return serve.HTTP(ops, serve.NewFairListener(opsListener, opsBounds(o))) })
 	err = serve.UntilStopped(ctx, failed, &stopping, o.ShutdownLag)
 	err = errors.Join(err, drain(ctx, func(ctx context.Context) error {
 		defer stopTracing(ctx)
 		defer envoy.Shutdown(ctx)
-		return errors.Join(public.Shutdown(ctx), ops.Shutdown(ctx))
+		return errors.Join(public.Shutdown(ctx), login.Shutdown(ctx), ops.Shutdown(ctx))
 	}))
 	reports.finish(ctx)
 	stopWatching()
@@ -147,7 +155,7 @@ func newDoors(
 	})
 	public := tokenserver.New(tokenserver.Config{
 		Authority: authority, Auditor: auditor, TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate,
-		IntrospectionAuthorities: config.ClientCAs,
+		IntrospectionAuthorities: config.ClientCAs, LoginURL: o.Login.URL,
 	})
 	collapser := revocation.NewCollapser(dir.Revocations(), dir.RevocationStore(), clock.Forgotten, metrics.Collapsed, log)
 	return doors{public, authority, auditor, collapser}
@@ -232,6 +240,24 @@ func openEnvoyPort(o Options, room *serve.Room, closed *serve.Closings, d doors,
 		o.ExtAuthzListening(listener.Addr().String())
 	}
 	return extauthz.NewPort(bounded(listener, room, closed, d.auditor.Metrics, o), d.authority, d.auditor, config, meter), nil
+}
+
+// openLoginPort opens the port for login if persons are served. The server is there all the same, so
+// that it can be shut down.
+func openLoginPort(o Options, d doors, config serve.TLS, log *slog.Logger, stopping *atomic.Bool) (*http.Server, net.Listener, error) {
+	handler := tokenserver.NewLogin(tokenserver.LoginConfig{Authority: d.authority, Auditor: d.auditor, Account: o.Login.Account, Sources: o.sources()})
+	server := serve.NewHTTPServer(serve.HTTPConfig{Handler: serve.CloseConnections(handler, stopping), TLS: config.Plain, Log: log})
+	if o.Login.URL == "" {
+		return server, nil, nil
+	}
+	listener, err := net.Listen("tcp", o.Login.Listen)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open the port for login: %w", err)
+	}
+	if o.Login.Listening != nil {
+		o.Login.Listening(listener.Addr().String())
+	}
+	return server, listener, nil
 }
 
 // bounded limits what the callers of a port can make the process hold.
