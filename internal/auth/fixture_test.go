@@ -23,6 +23,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
+	"github.com/hallpass-dev/hallpass/internal/seal"
 )
 
 var (
@@ -50,6 +51,12 @@ type fake struct {
 	revoked        revocation.State
 	trust, trusted oauth2.Cluster // in memory, and at the source
 	verdict        oauth2.Verdict
+
+	// sealing are the sealing keys, restored when a backup was, and redeemed the attempts by
+	// which codes were redeemed.
+	sealing  seal.Ring
+	restored time.Time
+	redeemed map[string]string
 
 	now       time.Time
 	took      time.Duration
@@ -174,6 +181,30 @@ func (f *fake) Review(context.Context, oauth2.Secret, oauth2.UsedAccountToken, s
 	return f.verdict
 }
 
+func (f *fake) LoginIssuers(namespace string) (found []*oauth2.TrustedIssuer) {
+	for _, issuer := range f.memory.issuers {
+		if issuer.LoginDenial(namespace) == "" {
+			found = append(found, issuer)
+		}
+	}
+	return found
+}
+
+func (f *fake) MetadataClients() bool     { return false }
+func (f *fake) Sealing() seal.Ring        { return f.sealing }
+func (f *fake) RestoredBefore() time.Time { return f.restored }
+
+func (f *fake) Redeem(_ context.Context, r revocation.Redemption) (bool, error) {
+	if f.away != nil {
+		return false, oauth2.Unavailable(time.Second)
+	}
+	attempt, there := f.redeemed[r.CodeID]
+	if !there {
+		f.redeemed[r.CodeID] = r.Attempt
+	}
+	return !there || attempt == r.Attempt, nil
+}
+
 const (
 	reporting     = "shop.reporting" // by secret
 	keyed         = "shop.keyed"     // by private_key_jwt
@@ -202,8 +233,10 @@ func newWorld(t testing.TB, configure ...func(*auth.Config)) *world {
 	signer := newSigner(t)
 	w := &world{
 		t: t, secrets: map[string]string{}, signer: signer, ordersAPI: issuer.ResourceIdentifier(oauth2.ObjectName{Namespace: "orders", Name: "api"}),
-		fake: &fake{now: noon, verdict: oauth2.Honoured, memory: records{clients: map[string]oauth2.Record{}, minted: map[string]oauth2.MintedRecord{}, ring: ring}},
+		fake: &fake{now: noon, verdict: oauth2.Honoured, memory: records{clients: map[string]oauth2.Record{}, minted: map[string]oauth2.MintedRecord{}, ring: ring}, redeemed: map[string]string{}},
 	}
+	w.sealing, _, err = seal.Ring{}.Rotate(noon.Add(-time.Hour), noon.Add(-time.Hour), rand.Reader)
+	must(t, err)
 	w.trust = oauth2.Cluster{Issuer: clusterIssuer, Keys: jws.KeySet{Keys: []jws.PublicKey{signer.Public()}}}
 	w.trusted = w.trust
 	for _, id := range []string{reporting, keyed, podded, gateway} {

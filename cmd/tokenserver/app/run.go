@@ -84,7 +84,10 @@ func Run(ctx context.Context, o Options) error {
 	publicListener, opsListener, err := serve.Listen(o.Listen, o.OpsListen, o.Listening)
 	if err != nil {
 		envoy.Shutdown(ctx)
-		return errors.Join(err, login.Close())
+		if loginListener != nil {
+			err = errors.Join(err, loginListener.Close())
+		}
+		return err
 	}
 	log.Info("serving", "version", o.Version, "issuer", o.Issuer.String(), "address", publicListener.Addr().String())
 
