@@ -28,6 +28,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
+	"github.com/hallpass-dev/hallpass/internal/seal"
 )
 
 const testIssuer = "https://hallpass.test"
@@ -69,6 +70,42 @@ type memory struct {
 	keysAsked int
 	revoked   revocation.State
 	epochs    []revocation.Selector
+	// sealing are the sealing keys, and redeemed the attempts by which codes were redeemed.
+	sealing  seal.Ring
+	redeemed map[string]string
+	// published means that a client for persons has an https URL as its client_id.
+	published bool
+}
+
+func (m *memory) LoginIssuers(namespace string) (found []*oauth2.TrustedIssuer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, issuer := range m.issuers {
+		if issuer.LoginDenial(namespace) == "" {
+			found = append(found, issuer)
+		}
+	}
+	return found
+}
+
+func (m *memory) MetadataClients() bool   { return m.published }
+func (m *memory) Sealing() seal.Ring      { return m.sealing }
+func (*memory) RestoredBefore() time.Time { return time.Time{} }
+
+func (m *memory) Redeem(_ context.Context, r revocation.Redemption) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.failing != nil {
+		return false, oauth2.Unavailable(time.Second)
+	}
+	attempt, there := m.redeemed[r.CodeID]
+	if !there {
+		if m.redeemed == nil {
+			m.redeemed = map[string]string{}
+		}
+		m.redeemed[r.CodeID] = r.Attempt
+	}
+	return !there || attempt == r.Attempt, nil
 }
 
 func (m *memory) Record(clientID string) oauth2.Record {
@@ -222,6 +259,7 @@ type world struct {
 	authority *auth.Authority
 	journal   *revocation.Journal
 	handler   http.Handler
+	auditor   *audit.Auditor
 	audit     *auditLog
 	registry  *prometheus.Registry
 	now       time.Time
@@ -278,7 +316,8 @@ func newWorld(t testing.TB, configure ...func(*settings)) *world {
 	w.journal = revocation.NewJournal(c.store, now, c.audit.Metrics.Wrote, log)
 	c.auth.Journal, c.auth.Reviewed = w.journal, c.audit.Metrics.Reviewed
 	w.authority = auth.New(c.auth)
-	c.Authority, c.Auditor = w.authority, audit.New(c.audit)
+	w.auditor = audit.New(c.audit)
+	c.Authority, c.Auditor = w.authority, w.auditor
 	w.handler = New(c.Config)
 	return w
 }
