@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/loginport"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 	"github.com/hallpass-dev/hallpass/internal/seal"
 )
 
@@ -74,7 +76,7 @@ func newPeopleWorld(t testing.TB) *peopleWorld {
 	signer := newSigner(t, jws.ES256)
 	trust := oauth2.Cluster{Issuer: clusterIssuer, Keys: jws.KeySet{Keys: []jws.PublicKey{signer.Public()}}}
 	cluster := &pagesCluster{fakeCluster: fakeCluster{known: trust, source: trust, verdict: oauth2.Honoured}}
-	kept := &journal{}
+	kept := &journal{batches: map[string]revocation.Batch{}}
 	w := &peopleWorld{cluster: cluster, signer: signer, corp: newSigner(t, jws.ES256), world: newWorld(t, func(s *settings) {
 		s.auth.Cluster, s.LoginURL, s.store = cluster, loginOrigin, kept
 	})}
@@ -502,6 +504,68 @@ func TestWithoutLoginThereIsNoCode(t *testing.T) {
 		}
 		if public := w.do(call{body: "client_id=" + reporting + "&grant_type=" + grant}); public.Code != http.StatusUnauthorized {
 			t.Errorf("%s without credentials: %d %s", grant, public.Code, public.Body)
+		}
+	}
+}
+
+// running has the revocations of the world written until the test ends.
+func (w *peopleWorld) running(t *testing.T) *peopleWorld {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { w.journal.Run(ctx) })
+	t.Cleanup(func() { cancel(); running.Wait() })
+	return w
+}
+
+// The revocation of any token of a grant ends all of it (RFC 7009 section 2.1).
+func TestRevokingATokenEndsItsGrant(t *testing.T) {
+	for name, revoked := range map[string]func(tokens) string{
+		"a refresh token": func(issued tokens) string { return issued.Refresh }, "an access token": func(issued tokens) string { return issued.Access },
+	} {
+		for _, id := range []string{native, portal} {
+			t.Run(name+" of "+id, func(t *testing.T) {
+				w := newPeopleWorld(t).running(t)
+				_, first := w.redeem(id, w.code(id).Get("code"))
+				w.now = w.now.Add(10 * time.Minute)
+				status, second := w.fetch(id, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {first.Refresh}})
+				if status != http.StatusOK {
+					t.Fatalf("%d %+v", status, second)
+				}
+				c := call{path: oauth2.RevocationPath, basic: stranger, body: "token=" + revoked(second)}
+				if answer := w.do(c); answer.Code != http.StatusBadRequest || w.lastAudit()["reason"] != string(oauth2.ReasonTokenOfAnother) {
+					t.Errorf("another client: %d %s", answer.Code, answer.Body)
+				}
+				if c.basic = id; id == native {
+					c.basic = ""
+					c.body += "&client_id=" + id
+				}
+				if answer := w.do(c); answer.Code != http.StatusOK || w.lastAudit()["outcome"] != "revoked" || w.lastAudit()["grant_id"] == nil {
+					t.Errorf("%d %s", answer.Code, answer.Body)
+				}
+				for _, access := range []string{first.Access, second.Access} {
+					w.register("orders.reader")
+					if w.active("orders.reader", access) {
+						t.Error("an access token of the grant is active")
+					}
+				}
+				if status, got := w.fetch(id, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {second.Refresh}}); got.Error != "invalid_grant" {
+					t.Errorf("the refresh token: %d %s", status, got.Error)
+				}
+				if answer := w.do(c); answer.Code != http.StatusOK {
+					t.Errorf("again: %d %s", answer.Code, answer.Body)
+				}
+			})
+		}
+	}
+}
+
+// Refresh tokens that are not valid count as revoked (RFC 7009 section 2.2).
+func TestRevokingNoRefreshToken(t *testing.T) {
+	w := newPeopleWorld(t)
+	for _, token := range []string{"hpf_AAAA", "hpc_AAAA", w.code(native).Get("code")} {
+		if answer := w.do(call{path: oauth2.RevocationPath, body: "client_id=" + native + "&token=" + token}); answer.Code != http.StatusOK {
+			t.Errorf("%d %s", answer.Code, answer.Body)
 		}
 	}
 }

@@ -1,0 +1,364 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"html"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/oauth2"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	login "github.com/hallpass-dev/hallpass/cmd/login/app"
+	tokenserver "github.com/hallpass-dev/hallpass/cmd/tokenserver/app"
+	"github.com/hallpass-dev/hallpass/internal/loginport"
+)
+
+const (
+	peopleLogin    = "https://login.example.com"
+	peopleProvider = "https://op.example.com"
+	peopleBack     = "https://portal.example.com/callback"
+	nativeBack     = "http://127.0.0.1:49152/callback"
+)
+
+// A person logs in at a provider that others have written, for a client that does not authenticate
+// and for one that does, by the pages of login and a client library, and each end of the login ends
+// all of its tokens.
+func TestAPersonLogsIn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("make long")
+	}
+	provider := startProvider(t)
+	makeNamespace(t, "people", nil)
+	policy := policyOf("people", func(spec *v1alpha1.OAuth2PolicySpec) {
+		spec.GrantTypes = []v1alpha1.GrantType{v1alpha1.GrantClientCredentials, v1alpha1.GrantAuthorizationCode}
+		spec.AuthenticationMethods = []v1alpha1.AuthenticationMethod{v1alpha1.ByClientSecret, v1alpha1.ByNone}
+		spec.RedirectURIs = []v1alpha1.RedirectURIPattern{"https://portal.example.com/*", "http://127.0.0.1/*"}
+	})
+	must(t, cluster.Create(t.Context(), policy))
+	t.Cleanup(func() { must(t, client.IgnoreNotFound(cluster.Delete(context.Background(), policy))) })
+	trust(t, &v1alpha1.OAuth2TrustedIssuer{
+		ObjectMeta: metav1.ObjectMeta{Name: "people-op"},
+		Spec: v1alpha1.OAuth2TrustedIssuerSpec{
+			Issuer: peopleProvider, Uses: []v1alpha1.IssuerUse{v1alpha1.IssuerPerson}, CABundle: provider,
+			Namespaces: []v1alpha1.IssuerNamespaces{{From: fromNamespace("people")}},
+			Login:      v1alpha1.IssuerLoginSpec{ClientID: "hallpass", ClientSecretRef: v1alpha1.LoginSecretReference{Name: "people-op"}},
+		},
+	}, v1alpha1.ReasonTrusted)
+	grant := grantTo("people", "call")
+	grant.Subjects = []v1alpha1.GrantSubject{v1alpha1.SubjectUser}
+	api := declare(t, "people-api", "api", v1alpha1.OAuth2ResourceSpec{Scopes: scopesNamed("call"), Grants: []v1alpha1.ResourceGrant{grant}}, v1alpha1.ReasonDeclared)
+	resourceIs(t, api, v1alpha1.ConditionGrantsComplete, v1alpha1.ReasonGranted)
+	server := credentials(t, apply(t, "people-api", newClient("server")))
+
+	portal, native := newClient("portal"), newClient("native")
+	for c, redirect := range map[*v1alpha1.OAuth2Client]v1alpha1.RedirectURI{portal: peopleBack, native: "http://127.0.0.1/callback"} {
+		c.Spec.GrantTypes = []v1alpha1.GrantType{v1alpha1.GrantAuthorizationCode}
+		c.Spec.Access = []v1alpha1.Access{accessTo("people-api", "api", "call")}
+		c.Spec.RedirectURIs = []v1alpha1.RedirectURI{redirect}
+		c.Spec.RefreshTokens = v1alpha1.RefreshTokensSpec{Lifetime: "8h"}
+		c.Spec.LoginIssuerName = "people-op"
+	}
+	native.Spec.Authentication.Method = v1alpha1.ByNone
+	secret := credentials(t, apply(t, "people", portal))
+	apply(t, "people", native)
+	for _, c := range []*v1alpha1.OAuth2Client{portal, native} {
+		decides(t, c, "call Granted")
+	}
+	at := startLogin(t)
+
+	for _, c := range []struct {
+		name, secret, redirect string
+	}{{"portal", string(secret.Data["client_secret"]), peopleBack}, {"native", "", nativeBack}} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBrowser(t, at, provider)
+			config := &oauth2.Config{
+				ClientID: "people." + c.name, ClientSecret: c.secret, RedirectURL: c.redirect, Scopes: []string{"openid", "offline_access", "call"},
+				Endpoint: oauth2.Endpoint{AuthURL: peopleLogin + "/oauth2/authorize", TokenURL: at.replica.url + "/oauth2/token", AuthStyle: oauth2.AuthStyleInParams},
+			}
+			ctx := context.WithValue(t.Context(), oauth2.HTTPClient, hallpass.HTTP)
+			verifier := oauth2.GenerateVerifier()
+			back := b.logIn(config.AuthCodeURL("the-state", oauth2.S256ChallengeOption(verifier), oauth2.SetAuthURLParam("resource", api.Status.Identifier)), c.redirect)
+			if back.Get("state") != "the-state" || back.Get("iss") != hallpass.Issuer.String() || back.Get("code") == "" {
+				t.Fatalf("sent back with %v", back)
+			}
+			first, err := config.Exchange(ctx, back.Get("code"), oauth2.VerifierOption(verifier))
+			must(t, err)
+			found := introspectAt(t, at.replica, server, first.AccessToken)
+			if found["active"] != true || found["sub"] != "user:people-op:id1" || found["sub_type"] != "user" || found["client_id"] != config.ClientID {
+				t.Errorf("introspected as %v", found)
+			}
+			first.Expiry = time.Now().Add(-time.Minute)
+			second, err := config.TokenSource(ctx, first).Token()
+			must(t, err)
+			if second.AccessToken == first.AccessToken || (second.RefreshToken != first.RefreshToken) != (c.secret == "") {
+				t.Errorf("refreshed to %+v", second)
+			}
+			if _, err := config.Exchange(ctx, back.Get("code"), oauth2.VerifierOption(verifier)); err == nil {
+				t.Error("a code is used twice")
+			}
+			eventually(t, "the second use of the code ends the grant", func() bool {
+				return introspectAt(t, at.replica, server, second.AccessToken)["active"] == false
+			})
+			if _, err := config.TokenSource(ctx, &oauth2.Token{RefreshToken: second.RefreshToken}).Token(); err == nil {
+				t.Error("a refresh token of a grant that has ended is accepted")
+			}
+
+			verifier = oauth2.GenerateVerifier()
+			back = b.logIn(config.AuthCodeURL("again", oauth2.S256ChallengeOption(verifier)), c.redirect)
+			third, err := config.Exchange(ctx, back.Get("code"), oauth2.VerifierOption(verifier))
+			must(t, err)
+			form := url.Values{"token": {third.RefreshToken}, "client_id": {config.ClientID}}
+			if c.secret != "" {
+				form.Set("client_secret", c.secret)
+			}
+			response, err := hallpass.HTTP.PostForm(at.replica.url+"/oauth2/revoke", form)
+			must(t, err)
+			must(t, response.Body.Close())
+			if response.StatusCode != http.StatusOK || introspectAt(t, at.replica, server, third.AccessToken)["active"] != false {
+				t.Errorf("revoked: %d", response.StatusCode)
+			}
+			// the other replica learns of it
+			eventually(t, "the token server of the installation refuses it too", func() bool {
+				_, found := post(t, server, "introspection_url", url.Values{"token": {third.AccessToken}})
+				return found["active"] == false
+			})
+		})
+	}
+	b := newBrowser(t, at, provider)
+	if page := b.get(peopleLogin + "/oauth2/authorize?client_id=people.unknown&redirect_uri=https%3A%2F%2Fevil.example.com"); page.status != http.StatusBadRequest || page.location != "" {
+		t.Errorf("an unknown client: %d %s", page.status, page.location)
+	}
+}
+
+// introspectAt introspects a token at a replica.
+func introspectAt(t *testing.T, r *replica, as *corev1.Secret, token string) map[string]any {
+	t.Helper()
+	_, found := r.ask(t, as, "/oauth2/introspect", url.Values{"token": {token}})
+	return found
+}
+
+// proxied answers for a host with a certificate of its own, and passes requests on.
+func proxied(t *testing.T, host, address string) (ca []byte) {
+	t.Helper()
+	to := &url.URL{Scheme: "http", Host: address}
+	proxy := httptest.NewUnstartedServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(to)
+		r.SetXForwarded()
+		r.Out.Host = r.In.Host
+	}})
+	proxy.StartTLS()
+	t.Cleanup(proxy.Close)
+	network.Add(host, proxy.Listener.Addr().String())
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: proxy.Certificate().Raw})
+}
+
+// startProvider starts the example provider of zitadel/oidc, and returns the authority of its
+// certificate.
+func startProvider(t *testing.T) (ca []byte) {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "zitadel")
+	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", program, ".")
+	build.Dir, build.Env = filepath.Join(root(), "test", "compat", "login", "zitadel"), append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, output)
+	}
+	process := exec.CommandContext(t.Context(), program, peopleProvider, peopleLogin+"/callback/people-op")
+	output, err := process.StdoutPipe()
+	must(t, err)
+	must(t, process.Start())
+	t.Cleanup(func() { _ = process.Process.Kill(); _ = process.Wait() })
+	address, err := bufio.NewReader(output).ReadString('\n')
+	must(t, err)
+	return proxied(t, "op.example.com", strings.TrimSpace(address))
+}
+
+// loginAt is a token server with the port for login, and login itself.
+type loginAt struct {
+	replica *replica
+	ca      []byte // of login
+}
+
+// startLogin starts both, with the rights and the token of a ServiceAccount of login.
+func startLogin(t *testing.T) loginAt {
+	t.Helper()
+	makeNamespace(t, "hallpass-login", nil)
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "hallpass-login", Name: "login"}}
+	must(t, client.IgnoreAlreadyExists(cluster.Create(t.Context(), account)))
+	must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(account), account))
+	must(t, cluster.Create(t.Context(), &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "hallpass-login", Name: "people-op"}, StringData: map[string]string{"client_secret": "provider-secret"},
+	}))
+	seconds := int64(3600)
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
+		Audiences: []string{loginport.Audience(hallpass.Issuer.String())}, ExpirationSeconds: &seconds,
+	}}
+	must(t, cluster.SubResource("token").Create(t.Context(), account, request))
+	tokenFile := filepath.Join(t.TempDir(), "token")
+	must(t, os.WriteFile(tokenFile, []byte(request.Status.Token), 0o600))
+
+	port := make(chan string, 1)
+	server := startReplica(t, func(o *tokenserver.Options) {
+		o.Login = tokenserver.LoginPort{URL: peopleLogin, Listen: "localhost:0", Listening: func(address string) { port <- address }}
+		o.Login.Account.Namespace, o.Login.Account.Name = "hallpass-login", "login"
+	})
+	address := <-port
+	listening, stopped := make(chan string, 1), make(chan error, 1)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	go func() {
+		stopped <- login.Run(ctx, login.Options{
+			URL: peopleLogin, REST: hallpass.ControlPlane.AdminConfig(), Namespace: "hallpass-login", Listen: "127.0.0.1:0", OpsListen: "127.0.0.1:0",
+			Server:      login.TokenServer{URL: "https://localhost:" + address[strings.LastIndex(address, ":")+1:], CA: hallpass.CAFile, TokenFile: tokenFile},
+			Connections: login.Connections{Max: 100, MaxPerSource: 100}, Log: hallpass.Log, Outbound: network.Outbound(),
+			Listening: func(public, _ string) { listening <- public },
+		})
+	}()
+	ca := proxied(t, "login.example.com", <-listening)
+	t.Cleanup(func() {
+		cancel()
+		must(t, <-stopped)
+	})
+	return loginAt{server, ca}
+}
+
+// browser has cookies, and follows no redirect by itself.
+type browser struct {
+	t      *testing.T
+	client *http.Client
+}
+
+func newBrowser(t *testing.T, at loginAt, provider []byte) *browser {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	must(t, err)
+	client, err := network.Outbound().Client(nil, nil)
+	must(t, err)
+	transport, ok := client.Transport.(*http.Transport)
+	if !ok {
+		t.Fatalf("the transport is %T", client.Transport)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(at.ca)
+	roots.AppendCertsFromPEM(provider)
+	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	client.Jar = jar
+	return &browser{t, client}
+}
+
+// shown is what a browser got.
+type shown struct {
+	status         int
+	body, location string
+}
+
+func (b *browser) do(method, address string, form url.Values) shown {
+	b.t.Helper()
+	var body io.Reader = http.NoBody
+	if form != nil {
+		body = strings.NewReader(form.Encode())
+	}
+	r, err := http.NewRequestWithContext(b.t.Context(), method, address, body)
+	must(b.t, err)
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Origin", r.URL.Scheme+"://"+r.URL.Host)
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
+	response, err := b.client.Do(r)
+	must(b.t, err)
+	defer func() { _ = response.Body.Close() }()
+	content, err := io.ReadAll(response.Body)
+	must(b.t, err)
+	return shown{response.StatusCode, string(content), response.Header.Get("Location")}
+}
+
+func (b *browser) get(address string) shown { b.t.Helper(); return b.do(http.MethodGet, address, nil) }
+
+var (
+	formTag    = regexp.MustCompile(`(?is)<form[^>]*action="([^"]*)"[^>]*>(.*?)</form>`)
+	inputTag   = regexp.MustCompile(`(?is)<input[^>]*>`)
+	nameOf     = regexp.MustCompile(`(?i)\bname="([^"]*)"`)
+	valueOf    = regexp.MustCompile(`(?i)\bvalue="([^"]*)"`)
+	refreshTag = regexp.MustCompile(`<meta http-equiv="refresh" content="0; url=([^"]*)">`)
+	// typed is what the person types and presses.
+	typed = map[string]string{"username": "test-user@op.example.com", "password": "verysecure", "decision": "allow"}
+)
+
+// logIn follows redirects and fills forms until the browser is sent to the client, and returns the
+// parameters of the redirect.
+func (b *browser) logIn(address, back string) url.Values {
+	b.t.Helper()
+	at, err := url.Parse(address)
+	must(b.t, err)
+	p := b.get(address)
+	for range 20 {
+		next, form := p.location, url.Values(nil)
+		if next == "" {
+			if refresh := refreshTag.FindStringSubmatch(p.body); refresh != nil {
+				next = html.UnescapeString(refresh[1])
+			} else {
+				next, form = b.filled(at, p)
+			}
+		}
+		to, err := at.Parse(next)
+		must(b.t, err)
+		if strings.HasPrefix(to.String(), back+"?") {
+			return to.Query()
+		}
+		if at = to; form == nil {
+			p = b.get(to.String())
+		} else {
+			p = b.do(http.MethodPost, to.String(), form)
+		}
+	}
+	b.t.Fatalf("the person does not get to the client: %s", at)
+	return nil
+}
+
+// filled is the form of a page, with what the person types, and where it is sent.
+func (b *browser) filled(at *url.URL, p shown) (action string, form url.Values) {
+	b.t.Helper()
+	found := formTag.FindStringSubmatch(p.body)
+	if p.status != http.StatusOK || found == nil {
+		b.t.Fatalf("%s: %d %s", at, p.status, p.body)
+	}
+	form = url.Values{}
+	for name := range typed {
+		if name == "decision" && strings.Contains(found[2], `name="decision"`) {
+			form.Set(name, typed[name])
+		}
+	}
+	for _, input := range inputTag.FindAllString(found[2], -1) {
+		name, value := nameOf.FindStringSubmatch(input), valueOf.FindStringSubmatch(input)
+		switch {
+		case name == nil || name[1] == "again":
+		case typed[name[1]] != "":
+			form.Set(name[1], typed[name[1]])
+		case value != nil:
+			form.Set(name[1], html.UnescapeString(value[1]))
+		}
+	}
+	return html.UnescapeString(found[1]), form
+}
