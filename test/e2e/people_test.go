@@ -302,8 +302,8 @@ var (
 	nameOf     = regexp.MustCompile(`(?i)\bname="([^"]*)"`)
 	valueOf    = regexp.MustCompile(`(?i)\bvalue="([^"]*)"`)
 	refreshTag = regexp.MustCompile(`<meta http-equiv="refresh" content="0; url=([^"]*)">`)
-	// typed is what the person types and presses.
-	typed = map[string]string{"username": "test-user@op.example.com", "password": "verysecure", "decision": "allow"}
+	// typed is what the person types.
+	typed = map[string]string{"username": "test-user@op.example.com", "password": "verysecure"}
 )
 
 // logIn follows redirects and fills forms until the browser is sent to the client, and returns the
@@ -345,10 +345,8 @@ func (b *browser) filled(at *url.URL, p shown) (action string, form url.Values) 
 		b.t.Fatalf("%s: %d %s", at, p.status, p.body)
 	}
 	form = url.Values{}
-	for name := range typed {
-		if name == "decision" && strings.Contains(found[2], `name="decision"`) {
-			form.Set(name, typed[name])
-		}
+	if strings.Contains(found[2], `name="decision"`) { // a button
+		form.Set("decision", "allow")
 	}
 	for _, input := range inputTag.FindAllString(found[2], -1) {
 		name, value := nameOf.FindStringSubmatch(input), valueOf.FindStringSubmatch(input)
