@@ -205,6 +205,11 @@ func (a *Authority) resume(ctx context.Context, sealed oauth2.Secret, source str
 	case found.issuer.Name != ticket.IssuerName, found.issuer.UID != ticket.IssuerUID:
 		// the nonce is that of another provider
 		err = oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonLoginNotAvailable, "another identity provider is used now; start again in the application")
+	default:
+		found.offer, err = found.offer.Within(ticket.Scopes)
+	}
+	if err != nil && step.Redirect.Empty() {
+		step = a.report(step, found, ticket.State, err)
 	}
 	if err != nil && found.client != nil && found.client.UID != ticket.ClientUID {
 		found.redirect, step.Redirect = "", oauth2.Secret{} // that of another client
