@@ -154,7 +154,7 @@ func (w *people) code(id string, changes ...string) string {
 }
 
 // answered are the parameters of a redirect.
-func answered(t *testing.T, step auth.LoginStep) url.Values {
+func answered(t testing.TB, step auth.LoginStep) url.Values {
 	t.Helper()
 	u, err := url.Parse(step.Redirect.Reveal())
 	must(t, err)
@@ -192,7 +192,7 @@ func (w *people) redeem(id, code string, changes ...string) (auth.Issued, error)
 	if err != nil {
 		return auth.Issued{}, err
 	}
-	return w.Redeem(w.t.Context(), &caller, request)
+	return w.Authority.Redeem(w.t.Context(), &caller, request)
 }
 
 // refresh refreshes the grant of a client.
@@ -376,11 +376,6 @@ func (w *people) changeIssuer(change func(*oauth2.TrustedIssuer)) {
 	issuer := *w.memory.issuers["corp"]
 	change(&issuer)
 	w.memory.issuers["corp"], w.fake.source.issuers["corp"] = &issuer, &issuer
-}
-
-func codeOf(err error) oauth2.ErrorCode {
-	code, _, _ := strings.Cut(err.Error(), ":")
-	return oauth2.ErrorCode(code)
 }
 
 // What an attacker who has taken over login, or a client, can send.
@@ -807,7 +802,7 @@ func TestPersonsAreThrottledOneByOne(t *testing.T) {
 		}
 		request, err := codegrant.ParseRedemption(credentials.Form)
 		must(t, err)
-		_, err = w.Redeem(t.Context(), &caller, request)
+		_, err = w.Authority.Redeem(t.Context(), &caller, request)
 		must(t, err)
 		if !slices.Equal(admitted, []string{native + " user:corp:alice"}) {
 			t.Errorf("counted %v", admitted)

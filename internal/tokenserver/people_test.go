@@ -32,7 +32,6 @@ const (
 	loginOrigin = "https://login.test"
 	portal      = "shop.portal" // with a secret
 	native      = "shop.native" // public
-	ordersAPI   = testIssuer + "/resources/orders/api"
 	pkce        = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 	portalBack  = "https://portal.example.com/callback?tab=1"
 	nativeBack  = "http://127.0.0.1:49152/callback"

@@ -28,6 +28,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
+	"github.com/hallpass-dev/hallpass/internal/seal"
 	"github.com/hallpass-dev/hallpass/internal/tokenserver"
 )
 
@@ -299,6 +300,18 @@ func (d *directory) Ring() keyring.Ring {
 func (*directory) ClientEpochs() iter.Seq[revocation.Selector] {
 	return func(func(revocation.Selector) bool) {}
 }
+
+// No person logs in here.
+
+func (*directory) LoginIssuers(string) []*oauth2.TrustedIssuer { return nil }
+
+func (*directory) MetadataClients() bool { return false }
+
+func (*directory) Sealing() seal.Ring { return seal.Ring{} }
+
+func (*directory) RestoredBefore() time.Time { return time.Time{} }
+
+func (*directory) Redeem(context.Context, revocation.Redemption) (bool, error) { return false, nil }
 
 func (d *directory) Revocations() *revocation.State { return &d.revoked }
 
