@@ -115,6 +115,7 @@ func (a *Authority) Finish(ctx context.Context, ticket, idToken oauth2.Secret, e
 	opened, step, found, err := a.resume(ctx, ticket, source)
 	if ended != 0 && found.redirect != "" { // whatever else the client would learn
 		err := ended.refusal()
+		step.Trail.Method = "" // it is no fault of the client
 		return a.report(step, found, opened.State, err), err
 	}
 	if err != nil {

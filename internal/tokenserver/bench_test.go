@@ -67,7 +67,7 @@ func TestAskingForAdmissionAllocatesNothing(t *testing.T) {
 	w := newWorld(t)
 	r := w.posts(oauth2.TokenPath, nil)()
 	for name, endpoint := range map[string]auth.Admission{
-		"token": &tokenEndpoint{w.authority, issues(1), true}, "revoke": &revokeEndpoint{authority: w.authority}, "feed": &feedEndpoint{authority: w.authority},
+		"token": &tokenEndpoint{authority: w.authority, limit: issues(1)}, "revoke": &revokeEndpoint{authority: w.authority}, "feed": &feedEndpoint{authority: w.authority},
 	} {
 		if n := testing.AllocsPerRun(100, func() { presented = request{}.credentials(r, endpoint) }); n > 0 {
 			t.Errorf("%s: %v allocations", name, n)

@@ -61,8 +61,7 @@ func NewLogin(c LoginConfig) http.Handler {
 		mux.Handle("POST "+r.path, p.handler(r.name, nil, r.endpoint))
 		mux.Handle(r.path, p.handler(r.name, nil, refuses{answer.ByHTTP(http.StatusMethodNotAllowed, post, "this endpoint answers POST only")}))
 	}
-	mux.Handle("/", p.handler(audit.None, nil, notFound))
-	return mux
+	return p.withoutRedirects(mux)
 }
 
 // loginPort is what the endpoints of the port share.

@@ -58,11 +58,16 @@ func New(c Config) http.Handler {
 	for _, r := range routes(c) {
 		p.mount(mux, r)
 	}
+	return p.withoutRedirects(mux)
+}
+
+// withoutRedirects answers paths that have no route as not found, also those for which a mux would
+// redirect: credentials follow no redirect.
+func (p *port) withoutRedirects(mux *http.ServeMux) http.Handler {
 	nowhere := p.handler(audit.None, nil, notFound)
 	mux.Handle("/", nowhere)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != path.Clean(r.URL.Path) || !strings.HasPrefix(r.URL.Path, "/") {
-			// the mux would redirect, and credentials follow no redirect
 			nowhere.ServeHTTP(w, r)
 			return
 		}
@@ -96,7 +101,7 @@ func routes(c Config) []route {
 		tokenMethods = getOrPost
 	}
 	people := c.LoginURL != ""
-	token := &tokenEndpoint{a, issues(rate), people}
+	token := &tokenEndpoint{a, issues(rate), budget.NewPlaces(maxRevoking, lentRevoking, revokingShare), people}
 	metadata := &metadataEndpoint{issuer: a.Issuer, keys: a.Directory, loginURL: c.LoginURL}
 	revoke := &revokeEndpoint{a, perClient(rate), budget.NewPlaces(maxRevoking, lentRevoking, revokingShare), people}
 	table := []route{

@@ -20,7 +20,10 @@ import (
 type tokenEndpoint struct {
 	authority *auth.Authority
 	limit     *budget.Budget // by client and namespace; see issues
-	people    bool           // whether codes and refresh tokens are served
+	// waiting are the callers that may wait for a write, by namespace. They leave room for
+	// everybody else.
+	waiting *budget.Places
+	people  bool // whether codes and refresh tokens are served
 }
 
 func (t *tokenEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
@@ -75,6 +78,10 @@ func (t *tokenEndpoint) actFor(ctx context.Context, caller *auth.Caller, form oa
 
 // forCode issues what a person has let a caller have, for a code or a refresh token.
 func (t *tokenEndpoint) forCode(ctx context.Context, caller *auth.Caller, grantType string, form oauth2.Form) (auth.Issued, error) {
+	if !t.waiting.Enter(caller.Client.Namespace) {
+		return auth.Issued{Trail: caller.Trail}, auth.Overloaded()
+	}
+	defer t.waiting.Leave(caller.Client.Namespace)
 	if grantType == oauth2.GrantRefreshToken {
 		asked, err := codegrant.ParseRefreshing(form)
 		if err != nil {

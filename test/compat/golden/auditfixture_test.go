@@ -33,6 +33,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
+	"github.com/hallpass-dev/hallpass/internal/seal"
 	"github.com/hallpass-dev/hallpass/internal/tokenserver"
 )
 
@@ -138,6 +139,20 @@ func (d *directoryOfTests) Revocations() *revocation.State { return &d.revoked }
 
 func (d *directoryOfTests) ClientEpochs() iter.Seq[revocation.Selector] {
 	return func(func(revocation.Selector) bool) {}
+}
+
+// No person logs in here.
+
+func (*directoryOfTests) LoginIssuers(string) []*oauth2.TrustedIssuer { return nil }
+
+func (*directoryOfTests) MetadataClients() bool { return false }
+
+func (*directoryOfTests) Sealing() seal.Ring { return seal.Ring{} }
+
+func (*directoryOfTests) RestoredBefore() time.Time { return time.Time{} }
+
+func (*directoryOfTests) Redeem(context.Context, revocation.Redemption) (bool, error) {
+	return false, nil
 }
 
 // cluster is an auth.Cluster, and journal a revocation.Store.
