@@ -101,7 +101,7 @@ func routes(c Config) []route {
 		tokenMethods = getOrPost
 	}
 	people := c.LoginURL != ""
-	token := &tokenEndpoint{a, issues(rate), budget.NewPlaces(maxRevoking, lentRevoking, revokingShare), people}
+	token := &tokenEndpoint{a, issues(rate), budget.NewPlaces(maxRedeeming, lentRedeeming, redeemingShare), people}
 	metadata := &metadataEndpoint{issuer: a.Issuer, keys: a.Directory, loginURL: c.LoginURL}
 	revoke := &revokeEndpoint{a, perClient(rate), budget.NewPlaces(maxRevoking, lentRevoking, revokingShare), people}
 	table := []route{

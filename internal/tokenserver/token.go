@@ -15,6 +15,16 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
+const (
+	// maxRedeeming is how many callers wait for the write of a code or a refresh token at once:
+	// together with maxRevoking fewer than may be worked on.
+	maxRedeeming = auth.DefaultMaxInFlight / 4
+	// lentRedeeming is how many of them namespaces may have beyond their shares, of
+	// redeemingShare each.
+	lentRedeeming  = maxRedeeming * 3 / 4
+	redeemingShare = 4
+)
+
 // tokenEndpoint is the token endpoint: RFC 6749 sections 4.1, 4.4 and 6, RFC 7523 section 2.1, RFC
 // 8693.
 type tokenEndpoint struct {
