@@ -1,9 +1,10 @@
-# Two images from one file, each with one static program that runs as user 65532 on a read-only
+# Three images from one file, each with one static program that runs as user 65532 on a read-only
 # root:
 #
 #   docker build --build-arg VERSION=v0.1.0 --target manager -t ghcr.io/hallpass-dev/manager .
 #   docker build --build-arg VERSION=v0.1.0 --target tokenserver \
 #     -t ghcr.io/hallpass-dev/tokenserver .
+#   docker build --build-arg VERSION=v0.1.0 --target login -t ghcr.io/hallpass-dev/login .
 #
 # This is not what a release is built with: `make image` needs no base. The bases here are named by
 # tag, because a tag takes in the security updates of the distribution, and because a digest in this
@@ -27,7 +28,7 @@ COPY api api
 COPY cmd cmd
 COPY internal internal
 RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
-    go build -trimpath -ldflags="-s -w -X main.version=$VERSION" -o /out/ ./cmd/manager ./cmd/tokenserver
+    go build -trimpath -ldflags="-s -w -X main.version=$VERSION" -o /out/ ./cmd/manager ./cmd/tokenserver ./cmd/login
 
 FROM ${BASE_IMAGE} AS manager
 COPY --from=build /out/manager /manager
@@ -38,3 +39,8 @@ FROM ${BASE_IMAGE} AS tokenserver
 COPY --from=build /out/tokenserver /tokenserver
 USER 65532:65532
 ENTRYPOINT ["/tokenserver"]
+
+FROM ${BASE_IMAGE} AS login
+COPY --from=build /out/login /login
+USER 65532:65532
+ENTRYPOINT ["/login"]

@@ -274,7 +274,7 @@ plugin-archives: ## Build the plugin for each platform into bin/plugin, its chec
 	@hack/plugin.sh $(VERSION) $(shell git log -1 --format=%ct) bin/plugin
 
 .PHONY: image
-image: ## Build both images for amd64 and arm64 into bin/images, without a container engine, and their SBOMs
+image: ## Build the images for amd64 and arm64 into bin/images, without a container engine, and their SBOMs
 	@go run ./hack/image -out bin/images -version $(VERSION) -source-date-epoch $(shell git log -1 --format=%ct)
 
 .PHONY: verify-image

@@ -15,13 +15,14 @@ controller_gen=$1
 # Who may do what: each process has its own service account, and its rules come from the packages of
 # its half alone.
 rules() {
-  local process=$1
-  shift
+  local process=$1 dir=$2
+  shift 2
   "$controller_gen" "rbac:roleName=hallpass-$process,fileName=${process}_role.yaml,headerFile=hack/boilerplate.rbac.txt" \
-    "${@/#/paths=}" output:rbac:dir=config/rbac
+    "${@/#/paths=}" output:rbac:dir="$dir"
 }
-rules manager ./cmd/manager/... ./internal/controller/...
-rules tokenserver ./cmd/tokenserver/... ./internal/directory/... ./internal/tokenserver/... ./internal/reporter/...
+rules manager config/rbac ./cmd/manager/... ./internal/controller/...
+rules tokenserver config/rbac ./cmd/tokenserver/... ./internal/directory/... ./internal/tokenserver/... ./internal/reporter/...
+rules login config/login ./cmd/login/... ./internal/login/...
 
 # The chart's templates: config/ with substitutions.
 go run ./hack/chart

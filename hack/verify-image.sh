@@ -23,7 +23,7 @@ TZ=Pacific/Kiritimati build "$scratch/copy/in/another/place" second
 diff -r "$scratch/first" "$scratch/second" || { echo "two builds differ"; exit 1; }
 echo "two builds are the same bytes"
 
-for program in manager tokenserver; do
+for program in manager tokenserver login; do
   layer=$(find "$scratch/first/$program/blobs" -type f -size +4M | head -1)
   tar -xzf "$layer" -C "$scratch" "$program"
   architecture=$(go version -m "$scratch/$program" | sed -n 's/.*GOARCH=//p')

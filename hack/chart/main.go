@@ -37,7 +37,7 @@ func run(from, to string) error {
 	if err := writeAlertRules(from); err != nil {
 		return err
 	}
-	all := slices.Clone(templates)
+	all := slices.Concat(templates, loginTemplates)
 	kinds, err := customResources(from)
 	if err != nil {
 		return err

@@ -9,21 +9,36 @@ import (
 	"strings"
 )
 
-// podSettings are those that both Deployments have.
+// with is a block of a component's pod or container, at an indentation, where the value is not
+// empty.
+func with(component, value, field string, indent int) string {
+	space := strings.Repeat(" ", indent)
+	text := space + "{{- with .Values." + component + "." + value + " }}\n"
+	if field != "" {
+		text += space + field + ": {{- toYaml . | nindent " + strconv.Itoa(indent+2) + " }}\n"
+	} else {
+		text += space + "{{- toYaml . | nindent " + strconv.Itoa(indent) + " }}\n"
+	}
+	return text + space + "{{- end }}\n"
+}
+
+// environment are the further variables of a component's container.
+func environment(component string) string {
+	return with(component, "extraEnv", "", 8) + with(component, "extraEnvFrom", "envFrom", 8)
+}
+
+// settings puts values in the place of the ConfigMap that kustomize makes for a component.
+func settings(component string) []replacement {
+	return []replacement{
+		{"--issuer=$(ISSUER)", `--issuer={{ include "hallpass.issuer" . }}`, 1},
+		{"        envFrom:\n        - configMapRef: {name: hallpass-settings}\n", environment(component), 1},
+	}
+}
+
+// podSettings are those that all Deployments have.
 func podSettings(component, memoryLimit string) []replacement {
 	values := ".Values." + component
-	// with is a block of the pod's or container's fields, at an indentation, where the value is
-	// not empty.
-	with := func(value, field string, indent int) string {
-		space := strings.Repeat(" ", indent)
-		text := space + "{{- with " + values + "." + value + " }}\n"
-		if field != "" {
-			text += space + field + ": {{- toYaml . | nindent " + strconv.Itoa(indent+2) + " }}\n"
-		} else {
-			text += space + "{{- toYaml . | nindent " + strconv.Itoa(indent) + " }}\n"
-		}
-		return text + space + "{{- end }}\n"
-	}
+	with := func(value, field string, indent int) string { return with(component, value, field, indent) }
 	return []replacement{
 		{"        image: ghcr.io/hallpass-dev/" + component + "\n", `        image: {{ include "hallpass.image" (list . "` + component + `") }}
 `, 1},
@@ -52,8 +67,6 @@ func podSettings(component, memoryLimit string) []replacement {
 `, 1},
 		{containerSecurityContext, "        securityContext: {{- toYaml " + values + ".securityContext | nindent 10 }}\n", 1},
 		{"      containers:\n", with("initContainers", "initContainers", 6) + "      containers:\n", 1},
-		{"--issuer=$(ISSUER)", `--issuer={{ include "hallpass.issuer" . }}`, 1},
-		{"        envFrom:\n        - configMapRef: {name: hallpass-settings}\n", with("extraEnv", "", 8) + with("extraEnvFrom", "envFrom", 8), 1},
 		{"      topologySpreadConstraints:\n", with("extraVolumeMounts", "", 8) + with("extraContainers", "", 6) +
 			"      {{- with " + values + ".topologySpreadConstraints }}\n      topologySpreadConstraints: {{- toYaml . | nindent 6 }}\n      {{- else }}\n      topologySpreadConstraints:\n", 1},
 		{"      volumes:\n", "      {{- end }}\n      volumes:\n" + with("extraVolumes", "", 6), 1},
@@ -71,7 +84,7 @@ func labels(component, value string) string {
 	return `  labels: {{- include "hallpass.labels" (list $ "` + component + `" ` + value + `) | nindent 4 }}` + "\n"
 }
 
-// The security contexts of both Deployments.
+// The security contexts of all Deployments.
 const (
 	podSecurityContext = `      securityContext:
         runAsNonRoot: true
@@ -95,11 +108,15 @@ func probe(component, name, request, settings string) replacement {
 	}
 }
 
-// disruption is the budget of a component's pods.
-func disruption(component string) template {
+// disruption is the budget of a component's pods, where a condition holds.
+func disruption(component, when string) template {
 	values := ".Values." + component + ".podDisruptionBudget"
+	condition := values + ".enabled"
+	if when != "" {
+		condition = "and " + when + " " + condition
+	}
 	return template{
-		from: component + "/poddisruptionbudget.yaml", to: component + "-poddisruptionbudget.yaml", when: values + ".enabled",
+		from: component + "/poddisruptionbudget.yaml", to: component + "-poddisruptionbudget.yaml", when: condition,
 		replace: []replacement{{"  maxUnavailable: 1\n", `  {{- if ne (toString ` + values + `.minAvailable) "" }}
   minAvailable: {{ ` + values + `.minAvailable }}
   {{- else }}

@@ -53,10 +53,15 @@ const withRights = ".Values.rbac.create"
 // withPolicies is the value by which the admission policies are installed.
 const withPolicies = ".Values.admissionPolicies"
 
+// withLogin is the value by which login is installed.
+const withLogin = ".Values.login.enabled"
+
 // everywhere is what differs between any two installations.
 var everywhere = []replacement{ //nolint:gochecknoglobals // a constant table
 	{"hallpass-system", `{{ include "hallpass.namespace" $ }}`, -1},
 	{"hallpass-registry", "{{ $.Values.registry.namespace }}", -1},
+	{"namespace: hallpass-login", "namespace: {{ $.Values.login.namespace }}", -1},
+	{"metadata.name: hallpass-login", "metadata.name: {{ $.Values.login.namespace }}", -1},
 	{"\n    app.kubernetes.io/part-of: hallpass\n", `
     app.kubernetes.io/part-of: hallpass
     {{- with $.Values.commonLabels }}
@@ -69,7 +74,7 @@ var everywhere = []replacement{ //nolint:gochecknoglobals // a constant table
 // hallpass-tokenserver-tls and the lease hallpass-manager, which roles name in lists. ownHost is
 // the host of the Service.
 var (
-	ownName = regexp.MustCompile(`((?:name|policyName|value): )hallpass-(tokenserver|manager(?:-secrets|-configmaps)?|` +
+	ownName = regexp.MustCompile(`((?:name|policyName|value): )hallpass-(tokenserver|login|manager(?:-secrets|-configmaps)?|` +
 		`usage-reports|signing-keys|revocations|own-namespaces|default-deny|view|edit|dashboard)\b`)
 	ownHost = regexp.MustCompile(`hallpass-tokenserver\.\{\{`)
 )
@@ -214,8 +219,12 @@ var gateway = []replacement{ //nolint:gochecknoglobals // a constant table
 	{"{name: hallpass-tokenserver, port: 443}", "{name: hallpass-tokenserver, port: {{ if .Values.tokenserver.plainHTTP }}80{{ else }}443{{ end }}}", 1},
 }
 
-// egress is what the pods of both components may reach.
-func egress(text string) (string, error) {
+// egress is what the pods of components may reach; their values of further rules have these names.
+func egress(components ...string) func(string) (string, error) {
+	return func(text string) (string, error) { return egressOf(text, components) }
+}
+
+func egressOf(text string, components []string) (string, error) {
 	const rules = `  egress: # the API server has no labels to select it by, and many clusters have it on 6443
   - ports:
     - {protocol: TCP, port: 443}
@@ -227,7 +236,7 @@ func egress(text string) (string, error) {
     - {protocol: UDP, port: 53}
     - {protocol: TCP, port: 53}
 `
-	for _, component := range []string{"manager", "tokenServer"} {
+	for _, component := range components {
 		if !strings.Contains(text, rules) {
 			return "", fmt.Errorf("the NetworkPolicies have other egress than hack/chart expects for the %s", component)
 		}
@@ -335,11 +344,13 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
 	{from: "rbac/tokenserver_role.yaml", to: "tokenserver-role.yaml", when: withRights, replace: roleLabels},
 	{from: "rbac/users.yaml", to: "users-roles.yaml", when: ".Values.userRoles"},
 	{from: "admission/manager.yaml", to: "manager-admission.yaml", when: withPolicies},
-	{from: "admission/own-namespaces.yaml", to: "own-namespaces-admission.yaml", when: withPolicies},
+	{from: "admission/own-namespaces.yaml", to: "own-namespaces-admission.yaml", when: withPolicies, replace: []replacement{
+		{"'hallpass-login'", "'{{ .Values.login.namespace }}'", 1},
+	}},
 	{from: "admission/revocations.yaml", to: "revocations-admission.yaml", when: withPolicies},
 	{from: "admission/signing-keys.yaml", to: "signing-keys-admission.yaml", when: withPolicies},
 	{from: "admission/usage-reports.yaml", to: "usage-reports-admission.yaml", when: withPolicies},
-	{from: "network/networkpolicies.yaml", to: "networkpolicies.yaml", when: ".Values.networkPolicies.enabled", derive: egress, replace: []replacement{
+	{from: "network/networkpolicies.yaml", to: "networkpolicies.yaml", when: ".Values.networkPolicies.enabled", derive: egress("manager", "tokenServer"), replace: []replacement{
 		{"kubernetes.io/metadata.name: monitoring", "kubernetes.io/metadata.name: {{ .Values.networkPolicies.metricsNamespace }}", 2},
 		{"  - ports:\n    - {protocol: TCP, port: 8443} # https\n", `  - ports:
     - {protocol: TCP, port: 8443} # https
@@ -353,14 +364,15 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
     from: {{- toYaml . | nindent 4 }}
     {{- end }}
 `, 1},
+		{"    - {protocol: TCP, port: 8081} # ops\n", "    - {protocol: TCP, port: 8081} # ops\n" + loginIngress, 1},
 	}},
-	{from: "manager/deployment.yaml", to: "manager.yaml", derive: resources("manager"), replace: append(podSettings("manager", "440MiB"),
+	{from: "manager/deployment.yaml", to: "manager.yaml", derive: resources("manager"), replace: append(append(podSettings("manager", "440MiB"), settings("manager")...),
 		replacement{"  replicas: 2\n", "  replicas: {{ .Values.manager.replicas }}\n", 1},
 		replacement{".svc.cluster.local", `.svc.{{ .Values.clusterDomain }}{{ include "hallpass.furtherName" . }}`, 1},
 		replacement{"lease-duration=60s", "lease-duration={{ .Values.manager.leaderElection.leaseDuration }}", 1},
 		replacement{"renew-deadline=45s", "renew-deadline={{ .Values.manager.leaderElection.renewDeadline }}", 1},
 		replacement{"retry-period=2s\n", "retry-period={{ .Values.manager.leaderElection.retryPeriod }}\n" + namespacesArg + recordsArg + namespaceRecordsArg, 1},
-		replacement{"        - --health-probe-bind-address=:8081\n", "        - --health-probe-bind-address=:8081\n" + foreignCertificateArg + trustArgs, 1},
+		replacement{"        - --health-probe-bind-address=:8081\n", "        - --health-probe-bind-address=:8081\n" + foreignCertificateArg + trustArgs + loginURLArg, 1},
 		replacement{"        volumeMounts:\n", "        volumeMounts:\n" + issuerCAMount, 1},
 		replacement{"      - name: kube-api-access\n        projected:\n", issuerCAVolume + "      - name: kube-api-access\n        projected:\n", 1},
 		extraArgs("manager", "        - --health-probe-bind-address=:8081"),
@@ -370,21 +382,21 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
 		probe("manager", "livenessProbe", "{path: /healthz, port: health}", "          periodSeconds: 20\n"),
 		probe("manager", "readinessProbe", "{path: /readyz, port: health}", "          periodSeconds: 5\n"),
 	)},
-	disruption("manager"),
-	{from: "tokenserver/deployment.yaml", to: "tokenserver.yaml", derive: resources("tokenserver"), replace: append(podSettings("tokenserver", "272MiB"),
+	disruption("manager", ""),
+	{from: "tokenserver/deployment.yaml", to: "tokenserver.yaml", derive: resources("tokenserver"), replace: append(append(podSettings("tokenserver", "272MiB"), settings("tokenserver")...),
 		replacement{"  replicas: 3\n", "  {{- if not .Values.tokenserver.autoscaling.enabled }}\n  replicas: {{ .Values.tokenserver.replicas }}\n  {{- end }}\n", 1},
 		replacement{"sizeLimit: 128Mi", "sizeLimit: {{ .Values.tokenserver.snapshotSizeLimit }}", 1},
 		replacement{"secretName: hallpass-tokenserver-tls", "secretName: {{ .Values.tokenserver.certificateSecret }}", 1},
 		replacement{
 			"        - --snapshot-file=/run/hallpass/snapshot\n",
-			"        - --snapshot-file=/run/hallpass/snapshot\n" + recordsArg + plainArg + callersArg + publicArgs + extAuthzArg + sourceArgs, 1,
+			"        - --snapshot-file=/run/hallpass/snapshot\n" + recordsArg + plainArg + callersArg + publicArgs + extAuthzArg + sourceArgs + loginPortArgs, 1,
 		},
 		replacement{"          mountPath: /run/hallpass\n", "          mountPath: /run/hallpass\n" + callersMount + publicMount, 1},
 		replacement{"      - name: tls\n        secret:\n", callersVolume + publicVolume + "      - name: tls\n        secret:\n", 1},
 		extraArgs("tokenserver", "        - --snapshot-file=/run/hallpass/snapshot"),
 		replacement{"  strategy:\n    type: RollingUpdate\n    rollingUpdate: {maxSurge: 1, maxUnavailable: 0}\n", "  strategy: {{- toYaml .Values.tokenserver.strategy | nindent 4 }}\n", 1},
 		replacement{"terminationGracePeriodSeconds: 45", "terminationGracePeriodSeconds: {{ .Values.tokenserver.terminationGracePeriodSeconds }}", 1},
-		replacement{"        - {name: ops, containerPort: 8081}\n", "        - {name: ops, containerPort: 8081}\n" + extAuthzContainerPort, 1},
+		replacement{"        - {name: ops, containerPort: 8081}\n", "        - {name: ops, containerPort: 8081}\n" + extAuthzContainerPort + loginContainerPort, 1},
 		probe("tokenserver", "startupProbe", "{path: /healthz, port: ops}", "          periodSeconds: 2\n          failureThreshold: 30\n"),
 		probe("tokenserver", "livenessProbe", "{path: /healthz, port: ops}", "          periodSeconds: 20\n"),
 		probe("tokenserver", "readinessProbe", "{path: /readyz, port: ops}", "          periodSeconds: 2\n          failureThreshold: 1 # what is not ready has withdrawn itself, and means it\n"),
@@ -405,12 +417,15 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
   {{- if .Values.tokenserver.extAuthz.enabled }}
   - {name: ext-authz, port: {{ .Values.tokenserver.extAuthz.port }}, targetPort: ext-authz, appProtocol: grpc}
   {{- end }}
+  {{- if .Values.login.enabled }}
+  - {name: login, port: 8444, targetPort: login, appProtocol: https}
+  {{- end }}
   {{- with .Values.tokenserver.service.extraPorts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
 `, 1},
 	}},
-	disruption("tokenserver"),
+	disruption("tokenserver", ""),
 	{from: "ingress/ingress.yaml", to: "ingress.yaml", when: ".Values.ingress.enabled", replace: []replacement{
 		{"hallpass.example.com", `{{ include "hallpass.host" (list . .Values.ingress.host "ingress") }}`, 2},
 		{"    secretName: hallpass-public-tls\n", "    {{- with .Values.ingress.tlsSecret }}\n    secretName: {{ . }}\n    {{- end }}\n", 1},

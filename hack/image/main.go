@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string) error {
 	flags.StringVar(&o.source, "source", ".", "root of the module")
 	flags.StringVar(&o.out, "out", "bin/images", "folder for the layouts")
 	flags.StringVar(&o.version, "version", "devel", "version of the programs")
-	programs := flags.String("programs", "./cmd/manager,./cmd/tokenserver", "packages to build, separated by commas")
+	programs := flags.String("programs", "./cmd/manager,./cmd/tokenserver,./cmd/login", "packages to build, separated by commas")
 	platforms := flags.String("platforms", "linux/amd64,linux/arm64", "platforms, separated by commas")
 	epoch := flags.Int64("source-date-epoch", 0, "time that stands in the images, in seconds since 1970: that of the commit")
 	if err := flags.Parse(args); err != nil {
