@@ -47,14 +47,14 @@ func (r Reach) Endpoint(ctx context.Context, c *cluster.Client, client *v1alpha1
 	if err != nil {
 		return nil, nil, err
 	}
-	authenticated := issuer.Credentials{ID: client.ClientID(), Secret: oauth2.NewSecret(string(data[show.SecretEntry(client)]))}
+	authenticated := issuer.Credentials{ID: client.ClientID(), Public: IsPublic(client), Secret: oauth2.NewSecret(string(data[show.SecretEntry(client)]))}
 	if show.Method(client) == v1alpha1.ByServiceAccount {
 		authenticated.Assertion, err = assertion(ctx, c, client.Spec.Authentication.ServiceAccount.Name, string(data[show.IssuerEntry(client)]))
 		if err != nil {
 			return nil, nil, err
 		}
 	}
-	endpoint, err := issuer.NewEndpoint(authenticated, data[show.CAEntry(client)], r.reach(c, string(data[show.TokenURLEntry(client)])))
+	endpoint, err := issuer.NewEndpoint(authenticated, data[show.CAEntry(client)], r.To(c, string(data[show.TokenURLEntry(client)])))
 	return endpoint, data, err
 }
 
@@ -81,9 +81,12 @@ func assertion(ctx context.Context, c *cluster.Client, account, audience string)
 	return oauth2.NewSecret(issued.Status.Token), nil
 }
 
-// reach connects to the token server: directly, or else by way of the API server. Either way its
-// certificate is verified for the name in the URL.
-func (r Reach) reach(c *cluster.Client, tokenURL string) issuer.Dial {
+// IsPublic reports whether a client has no credential: people log in at it.
+func IsPublic(client *v1alpha1.OAuth2Client) bool { return show.Method(client) == "None" }
+
+// To connects to the token server: directly, or else by way of the API server, if there is one.
+// Either way its certificate is verified for the name in the URL.
+func (r Reach) To(c *cluster.Client, tokenURL string) issuer.Dial {
 	direct := r.Dial
 	if direct == nil {
 		direct = (&net.Dialer{Timeout: dialTimeout}).DialContext
@@ -91,7 +94,7 @@ func (r Reach) reach(c *cluster.Client, tokenURL string) issuer.Dial {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		connection, err := direct(ctx, network, address)
 		// that of a proxy is not the token server
-		if err == nil || address != addressOf(tokenURL) {
+		if err == nil || c == nil || address != addressOf(tokenURL) {
 			return connection, err
 		}
 		forwarded, forwardErr := c.In(namespaceOf(tokenURL)).Forward(ctx)

@@ -167,7 +167,7 @@ func TestEveryCommandHasHelpAndAnExample(t *testing.T) {
 	for _, line := range []string{
 		"get clients", "get resources", "get tokens", "get issuers", "get secret", "get keys", "describe client", "describe resource", "describe token", "describe issuer", "why", "events", "wait", "doctor", "whoami",
 		"create client", "create resource", "create token", "set client", "set resource", "set token", "grant", "ungrant", "rotate", "suspend", "resume",
-		"revoke client", "revoke namespace", "revoke token", "delete client", "delete resource", "delete token", "token", "logout", "generate nginx", "generate haproxy", "generate caddy", "generate envoy", "import", "version", "console",
+		"revoke client", "revoke namespace", "revoke token", "delete client", "delete resource", "delete token", "login", "token", "logout", "generate nginx", "generate haproxy", "generate caddy", "generate envoy", "import", "version", "console",
 	} {
 		var out, problems bytes.Buffer
 		code := app.Run(t.Context(), append(strings.Fields(line), "--help"), app.Environment{IOStreams: genericiooptions.IOStreams{Out: &out, ErrOut: &problems}})

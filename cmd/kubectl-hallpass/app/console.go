@@ -170,8 +170,8 @@ func (p consoleCommand) browse(ctx context.Context, server *console.Server, o se
 	return nil
 }
 
-// startBrowser opens a file in the browser of the user.
-func startBrowser(ctx context.Context, file string) error {
+// startBrowser opens a URL in the browser of the user.
+func startBrowser(ctx context.Context, address string) error {
 	name, args := "xdg-open", []string{}
 	switch {
 	case os.Getenv("BROWSER") != "":
@@ -185,9 +185,9 @@ func startBrowser(ctx context.Context, file string) error {
 	if err != nil {
 		return fmt.Errorf("%s is not installed, which opens pages. Install it, or set BROWSER to your browser", name)
 	}
-	// a browser outlives the console
+	// a browser outlives the command
 	ctx = context.WithoutCancel(ctx)
-	if err := exec.CommandContext(ctx, path, append(args, "file://"+file)...).Run(); err != nil { //nolint:gosec // the user's own browser
+	if err := exec.CommandContext(ctx, path, append(args, address)...).Run(); err != nil { //nolint:gosec // the user's own browser
 		return fmt.Errorf("%s failed: %w", name, err)
 	}
 	return nil

@@ -60,6 +60,8 @@ type Environment struct {
 	// Browse opens a file in a browser, and returns when it is open; nil starts that of the
 	// user.
 	Browse func(ctx context.Context, file string) error
+	// Open opens a URL in a browser, and returns when it is open; nil starts that of the user.
+	Open func(ctx context.Context, address string) error
 	// ArriveWithin is how long the console waits for the first answer of the API server, which
 	// may take a login; zero stands for some minutes.
 	ArriveWithin time.Duration
@@ -96,7 +98,10 @@ func Run(ctx context.Context, args []string, e Environment) int {
 		e.Terminal = func() bool { return printers.IsTerminal(e.In) }
 	}
 	if e.Browse == nil {
-		e.Browse = startBrowser
+		e.Browse = func(ctx context.Context, file string) error { return startBrowser(ctx, "file://"+file) }
+	}
+	if e.Open == nil {
+		e.Open = startBrowser
 	}
 	if e.ArriveWithin == 0 {
 		e.ArriveWithin = defaultArriveWithin
@@ -198,7 +203,7 @@ func (p *plugin) addCommands(root *cobra.Command) {
 			createCommand{p}.command(), setCommand{p}.command(), grantCommand{p}.grant(), grantCommand{p}.ungrant(), rotateCommand{p}.command(),
 			stateCommand{p}.suspend(), stateCommand{p}.resume(), revokeCommand{p}.command(), deleteCommand{p}.command(),
 		},
-		groupUse: {consoleCommand{p}.command(), tokenCommand{p}.command(), tokenCommand{p}.logout(), generateCommand{p}.command(), importCommand{p}.command()},
+		groupUse: {consoleCommand{p}.command(), loginCommand{p}.command(), tokenCommand{p}.command(), logoutCommand{p}.command(), generateCommand{p}.command(), importCommand{p}.command()},
 	} {
 		for _, command := range commands {
 			command.GroupID = group

@@ -39,7 +39,8 @@ func (p tokenCommand) command() *cobra.Command {
 	command := &cobra.Command{
 		Use: "token CLIENT", Short: "Fetch a token of a client whose Secret you may read, and print it",
 		Long: "Fetch a token with the credentials of a client, and print it. You need the right to read the Secret of the client; " +
-			"for a client without a secret, the right to create tokens of its ServiceAccount.\n\n" +
+			"for a client without a secret, the right to create tokens of its ServiceAccount. " +
+			"For a client at which you have logged in it is the token of your login.\n\n" +
 			"The token is kept until shortly before it expires, in a file that you alone can read; logout deletes all of them.",
 		Example: "  # Call an API\n  curl --header \"$(kubectl hallpass token reporting --header)\" https://orders.example.com/\n\n" +
 			"  # A token for an API of another team, with one scope\n  kubectl hallpass token reporting --resource orders/orders-api --scope orders.read\n\n" +
@@ -52,7 +53,7 @@ func (p tokenCommand) command() *cobra.Command {
 	flags.StringSliceVar(&o.scopes, "scope", nil, "Scopes to ask for; left out all that are granted")
 	flags.BoolVar(&o.header, "header", false, "Print it as a header: Authorization: Bearer …")
 	flags.BoolVar(&o.decode, "decode", false, "Print its header and claims instead of the token")
-	flags.BoolVar(&o.noCache, "no-cache", false, "Fetch another token, and do not keep it")
+	flags.BoolVar(&o.noCache, "no-cache", false, "Fetch another token, and do not keep it; a login keeps its newest")
 	return command
 }
 
@@ -94,6 +95,9 @@ func audience(c *v1alpha1.OAuth2Client, wanted string) (string, error) {
 }
 
 func (p tokenCommand) cachedToken(ctx context.Context, c *cluster.Client, client *v1alpha1.OAuth2Client, o fetching, resource string) (issuer.Token, error) {
+	if action.IsPublic(client) {
+		return p.ofPerson(ctx, c, client, o, resource)
+	}
 	if o.noCache {
 		return p.fetch(ctx, c, client, resource, o.scopes)
 	}
@@ -101,11 +105,10 @@ func (p tokenCommand) cachedToken(ctx context.Context, c *cluster.Client, client
 	if err != nil {
 		return issuer.Token{}, err
 	}
-	ca, err := caOf(c)
+	key, err := keyOf(c, client, resource, o.scopes)
 	if err != nil {
 		return issuer.Token{}, err
 	}
-	key := issuer.Key{Server: c.Config.Host, CA: ca, ClientUID: string(client.UID), Resource: resource, Scopes: o.scopes}
 	if token, found := cache.Get(key, p.Now()); found {
 		return token, nil
 	}
@@ -175,25 +178,4 @@ func (p tokenCommand) printToken(token issuer.Token, o fetching) error {
 		text = pretty.String()
 	}
 	return p.text(text + "\n")
-}
-
-func (p tokenCommand) logout() *cobra.Command {
-	return &cobra.Command{
-		Use: "logout", Short: "Delete the tokens that token has kept",
-		Long:    "Delete the tokens that the command token has kept on this machine. They stay valid until they expire; revoke ends them.",
-		Example: "  kubectl hallpass logout",
-		Args:    noArguments,
-		RunE: func(*cobra.Command, []string) error {
-			cache, err := issuer.NewCache(p.CacheDir)
-			if err != nil {
-				return err
-			}
-			deleted, err := cache.Clear()
-			if err != nil {
-				return err
-			}
-			p.say("%d tokens were deleted.", deleted)
-			return nil
-		},
-	}
 }

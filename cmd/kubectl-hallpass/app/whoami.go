@@ -13,6 +13,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/action"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/cluster"
+	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/issuer"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/show"
 )
 
@@ -24,7 +25,7 @@ func (p whoamiCommand) command() *cobra.Command {
 	command := &cobra.Command{
 		Use: "whoami", Short: "Print who you are for the cluster, and what you may do in the namespace",
 		Long: "Print who you are for the cluster, the context, the cluster and the namespace that commands use, " +
-			"and what you may do in the namespace and in those of the installation.",
+			"what you may do in the namespace and in those of the installation, and your logins at clients of the cluster, without their tokens.",
 		Example: "  kubectl hallpass whoami --namespace shop\n\n  # What may an editor do?\n  kubectl hallpass whoami --namespace shop --as jane --as-group editors",
 		Args:    noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -49,10 +50,31 @@ func (p whoamiCommand) runWhoami(ctx context.Context, system, registry, format s
 	if i.May, i.MayNot, err = myRights(ctx, c, system, registry); err != nil {
 		return err
 	}
+	i.Logins = p.logins(c)
 	if format != "" {
 		return p.document(i, format)
 	}
-	return p.text(show.DescribeIdentity(i))
+	return p.text(show.DescribeIdentity(i, p.Now()))
+}
+
+// logins are those that this machine keeps for the cluster; none if it keeps nothing.
+func (p whoamiCommand) logins(c *cluster.Client) []show.Login {
+	kept, err := issuer.NewLogins(p.CacheDir)
+	if err != nil {
+		return nil
+	}
+	ca, err := caOf(c)
+	if err != nil {
+		return nil
+	}
+	var all []show.Login
+	for _, l := range kept.In(issuer.Key{Server: c.Config.Host, CA: ca}) {
+		all = append(all, show.Login{
+			Person: l.Person, Namespace: l.Namespace, Client: l.Client, ClientID: l.ClientID, Audience: l.Audience,
+			Scope: l.Tokens.Scope, ExpiresAt: l.Tokens.ExpiresAt, Renewed: !l.Tokens.Refresh.Empty(),
+		})
+	}
+	return all
 }
 
 // whoIs asks the API server who the caller is, and whether it has Hallpass. A caller without rights

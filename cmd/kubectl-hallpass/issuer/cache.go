@@ -28,14 +28,23 @@ type Cache struct{ dir string }
 // NewCache makes a cache in a directory. The empty one is hallpass below the cache of the user,
 // which is not among what is synchronised between machines.
 func NewCache(dir string) (Cache, error) {
-	if dir == "" {
-		base, err := os.UserCacheDir()
-		if err != nil {
-			return Cache{}, fmt.Errorf("find the directory for tokens: %w. Set XDG_CACHE_HOME, or add --no-cache", err)
-		}
-		dir = filepath.Join(base, "hallpass")
+	dir, err := below(dir)
+	if err != nil {
+		return Cache{}, fmt.Errorf("%w, or add --no-cache", err)
 	}
 	return Cache{filepath.Join(dir, "tokens")}, nil
+}
+
+// below is a directory, or hallpass below the cache of the user.
+func below(dir string) (string, error) {
+	if dir != "" {
+		return dir, nil
+	}
+	base, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("find the directory for tokens: %w. Set XDG_CACHE_HOME", err)
+	}
+	return filepath.Join(base, "hallpass"), nil
 }
 
 // Key names a token: by the cluster, the client and the request.
@@ -68,14 +77,8 @@ type stored struct {
 // Get returns a token that is valid for a while. A file that others could read or have written is
 // no cache.
 func (c Cache) Get(k Key, now time.Time) (Token, bool) {
-	path := filepath.Join(c.dir, k.file())
-	info, err := os.Lstat(path)
-	if err != nil || !private(info) {
-		return Token{}, false
-	}
-	content, err := os.ReadFile(path) //nolint:gosec // the name is a hash below the cache of the user
 	var s stored
-	if err != nil || json.Unmarshal(content, &s) != nil || s.Token == "" || s.ExpiresAt.Sub(now) < minLeft {
+	if !read(filepath.Join(c.dir, k.file()), &s) || s.Token == "" || s.ExpiresAt.Sub(now) < minLeft {
 		return Token{}, false
 	}
 	return Token{oauth2.NewSecret(s.Token), s.Scope, s.ExpiresAt}, true
@@ -83,30 +86,46 @@ func (c Cache) Get(k Key, now time.Time) (Token, bool) {
 
 // Put stores a token, and deletes those that have expired.
 func (c Cache) Put(k Key, t Token, now time.Time) error {
-	if err := os.MkdirAll(c.dir, 0o700); err != nil {
+	c.sweep(now)
+	return write(c.dir, k.file(), stored{t.Value.Reveal(), t.Scope, t.ExpiresAt.UTC()})
+}
+
+// write stores a document with tokens in a file that its user alone can read. A reader sees the
+// former file or the new one.
+func write(dir, name string, document any) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the directory for tokens: %w", err)
 	}
-	if err := os.Chmod(c.dir, 0o700); err != nil { //nolint:gosec // a directory needs the x
+	if err := os.Chmod(dir, 0o700); err != nil { //nolint:gosec // a directory needs the x
 		return fmt.Errorf("make the directory for tokens private: %w", err)
 	}
-	c.sweep(now)
-	content, err := json.Marshal(stored{t.Value.Reveal(), t.Scope, t.ExpiresAt.UTC()})
+	content, err := json.Marshal(document)
 	if err != nil {
 		return fmt.Errorf("render a token: %w", err)
 	}
-	file, err := os.CreateTemp(c.dir, ".new-*") // it has mode 0600
+	file, err := os.CreateTemp(dir, ".new-*") // it has mode 0600
 	if err != nil {
 		return fmt.Errorf("store a token: %w", err)
 	}
 	_, err = file.Write(content)
 	err = errors.Join(err, file.Close())
 	if err == nil {
-		err = os.Rename(file.Name(), filepath.Join(c.dir, k.file()))
+		err = os.Rename(file.Name(), filepath.Join(dir, name))
 	}
 	if err != nil {
 		return fmt.Errorf("store a token: %w", errors.Join(err, os.Remove(file.Name())))
 	}
 	return nil
+}
+
+// read reads a document of write. A file that others could read or have written is none.
+func read(path string, document any) bool {
+	info, err := os.Lstat(path)
+	if err != nil || !private(info) {
+		return false
+	}
+	content, err := os.ReadFile(path) //nolint:gosec // a file below the cache of the user
+	return err == nil && json.Unmarshal(content, document) == nil
 }
 
 // sweep deletes tokens that have expired, and files that are none.
@@ -127,7 +146,12 @@ func (c Cache) sweep(now time.Time) {
 
 // Clear deletes all tokens, and returns their number.
 func (c Cache) Clear() (int, error) {
-	entries, err := os.ReadDir(c.dir)
+	return clearDir(c.dir)
+}
+
+// clearDir deletes the files of a directory, and returns how many of them are documents.
+func clearDir(dir string) (int, error) {
+	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}
@@ -136,7 +160,7 @@ func (c Cache) Clear() (int, error) {
 	}
 	tokens := 0
 	for _, entry := range entries {
-		if err := os.Remove(filepath.Join(c.dir, entry.Name())); err != nil {
+		if err := os.Remove(filepath.Join(dir, entry.Name())); err != nil {
 			return tokens, fmt.Errorf("delete a token: %w", err)
 		}
 		if filepath.Ext(entry.Name()) == ".json" {

@@ -32,10 +32,12 @@ const (
 // Dial connects to an address; it is net.Dialer.DialContext, or goes by way of the cluster.
 type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-// Credentials are those of a client: a secret, or an assertion.
+// Credentials are those of a client: a secret, or an assertion. A public client has neither, and
+// sends its client_id alone (RFC 6749 section 2.1).
 type Credentials struct {
 	ID                string
 	Secret, Assertion oauth2.Secret
+	Public            bool
 }
 
 // Endpoint calls the token server with the credentials of a client.
@@ -149,14 +151,22 @@ func (e *Endpoint) post(ctx context.Context, to string, form url.Values) ([]byte
 		form.Set("client_assertion_type", oauth2.AssertionType)
 		form.Set("client_assertion", assertion)
 	}
+	if e.credentials.Public {
+		form.Set("client_id", e.credentials.ID)
+	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader(form.Encode()))
 	if err != nil || request.URL.Host == "" {
 		return nil, fmt.Errorf("%q in the Secret of the client is no URL", to)
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if e.credentials.Assertion.Empty() {
+	if e.credentials.Assertion.Empty() && !e.credentials.Public {
 		request.SetBasicAuth(url.QueryEscape(e.credentials.ID), url.QueryEscape(e.credentials.Secret.Reveal()))
 	}
+	return e.do(request)
+}
+
+// do sends a request, and returns the body of an answer 200.
+func (e *Endpoint) do(request *http.Request) ([]byte, error) {
 	response, err := e.http.Do(request)
 	if err != nil {
 		return nil, unreachable(request.URL.Host, err)

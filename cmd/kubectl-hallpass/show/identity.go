@@ -3,7 +3,12 @@
 
 package show
 
-import "strings"
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+)
 
 // Identity is who a user is for a cluster, and what the user may do.
 type Identity struct {
@@ -15,10 +20,45 @@ type Identity struct {
 	// May and MayNot are what commands need, in words.
 	May    []string `json:"may,omitempty"`
 	MayNot []string `json:"mayNot,omitempty"`
+	// Logins are those of the user at clients of the cluster, on this machine.
+	Logins []Login `json:"logins,omitempty"`
+}
+
+// Login is a login of a person at a client, without its tokens.
+type Login struct {
+	Person    string    `json:"person"`
+	Namespace string    `json:"namespace"`
+	Client    string    `json:"client"`
+	ClientID  string    `json:"clientID"`
+	Audience  string    `json:"audience,omitempty"`
+	Scope     string    `json:"scope,omitempty"`
+	ExpiresAt time.Time `json:"expiresAt"`
+	// Renewed is whether token fetches the next one without a login.
+	Renewed bool `json:"renewed"`
+}
+
+func (l Login) line(now time.Time) string {
+	text := fmt.Sprintf("%s at client %s/%s", cmp.Or(l.Person, "a person"), l.Namespace, l.Client)
+	if l.Audience != "" {
+		text += " for " + l.Audience
+	}
+	if l.Scope != "" {
+		text += " with " + l.Scope
+	}
+	switch end := l.ExpiresAt.UTC().Format(time.RFC3339); {
+	case l.Renewed && now.Before(l.ExpiresAt):
+		return text + ", until " + end + " and renewed by token"
+	case l.Renewed:
+		return text + ", renewed by token"
+	case now.Before(l.ExpiresAt):
+		return text + ", until " + end
+	default:
+		return text + ", expired at " + end + ": log in again"
+	}
 }
 
 // DescribeIdentity describes who a user is.
-func DescribeIdentity(i Identity) string {
+func DescribeIdentity(i Identity, now time.Time) string {
 	p := &page{}
 	p.heading("You are %s", i.User)
 	p.pairs(
@@ -29,6 +69,11 @@ func DescribeIdentity(i Identity) string {
 	)
 	p.list("In namespace "+i.Namespace+" you may", i.May)
 	p.list("You may not", i.MayNot)
+	logins := make([]string, 0, len(i.Logins))
+	for _, login := range i.Logins {
+		logins = append(logins, login.line(now))
+	}
+	p.list("You are logged in as", logins)
 	return p.String()
 }
 

@@ -22,6 +22,7 @@ import (
 type Claims struct {
 	Issuer    string `json:"iss"`
 	Audience  string `json:"aud"`
+	Subject   string `json:"sub"`
 	ClientID  string `json:"client_id"`
 	ClientUID string `json:"client_uid"`
 	Scope     string `json:"scope"`
