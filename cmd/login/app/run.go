@@ -132,7 +132,7 @@ func (s sources) of(r *http.Request) netip.Prefix {
 
 // newRegistry has the metrics of every Go process and of the build.
 func newRegistry(version string) *prometheus.Registry {
-	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "hallpass_build_info", Help: "Always 1, by the version of the build."}, []string{"version"})
+	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "hallpass_login_build_info", Help: "Always 1, by the version of the build."}, []string{"version"})
 	info.WithLabelValues(version).Set(1)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), info)
