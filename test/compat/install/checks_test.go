@@ -47,6 +47,22 @@ func TestValuesThatDoNotFitTogetherAreRefused(t *testing.T) {
 		`tokenserver.service.labels.app\.kubernetes\.io/part-of=platform`:                                      "tokenserver.service.labels has app.kubernetes.io/part-of",
 		`manager.serviceAccount.labels.app\.kubernetes\.io/name=mine`:                                          "manager.serviceAccount.labels has",
 		`monitoring.labels.app\.kubernetes\.io/name=mine`:                                                      "monitoring.labels has",
+		`login.service.labels.app\.kubernetes\.io/name=mine`:                                                   "login.service.labels has",
+		`login.podLabels.app\.kubernetes\.io/component=mine`:                                                   "login.podLabels has",
+		"login.enabled=true": "set login.url, such as https://login.example.com",
+		"login.enabled=true,login.url=https://id.example.com," + outside:                       "login.url has the host of the issuer, id.example.com",
+		"login.enabled=true,login.url=https://id.example.com:8443," + outside:                  "login.url has the host of the issuer",
+		"login.enabled=true,login.url=https://hallpass-tokenserver.hallpass-system.svc":        "login.url has the host of the issuer",
+		withLogin + ",namespaces={shop}":                                                       "login.enabled takes OAuth2TrustedIssuers",
+		withLogin + ",login.namespace=hallpass-system":                                         "give login a namespace of its own",
+		withLogin + ",login.namespace=hallpass-registry":                                       "login.namespace is hallpass-registry",
+		withLogin + ",tokenserver.plainHTTP=true,issuerCA=public":                              "leave tokenserver.plainHTTP out",
+		withLogin + ",tokenserver.extAuthz.enabled=true,tokenserver.extAuthz.port=8444":        "tokenserver.extAuthz.port=8444 is that for login",
+		withLogin + ",certManager.enabled=true,certManager.dnsNames={hallpass.example.com}":    "certManager.dnsNames lacks hallpass-tokenserver.hallpass-system.svc, by which login calls",
+		withLogin + ",login.plainHTTP=true,login.certManager.enabled=true":                     "login.certManager is for HTTPS",
+		withLogin + ",login.plainHTTP=true,login.gateway.enabled=true":                         "login.plainHTTP takes login.gateway.tls=Terminate",
+		withLogin + ",login.gateway.enabled=true,login.gateway.tls=Terminate":                  "login.gateway.tls=Terminate takes login.plainHTTP=true",
+		"login.enabled=true,login.url=https://192.0.2.1,login.ingress.enabled=true," + outside: "login.url has the address 192.0.2.1",
 	} {
 		if _, err := template(t, "--set", values); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", values, err, want)
@@ -80,7 +96,17 @@ func TestValuesThatFitTogetherAreTaken(t *testing.T) {
 		"global.imageRegistry=mirror.example.com":                                                                {"image: mirror.example.com/hallpass-dev/manager:", "image: mirror.example.com/hallpass-dev/tokenserver:"},
 		"global.image.registry=mirror.example.com/":                                                              {"image: mirror.example.com/hallpass-dev/manager:"},
 		"global.imageRegistry=mirror.example.com,image.registry=registry.example.com/own":                        {"image: registry.example.com/own/manager:"},
-		"namespaceOverride=identity":                                                                             {"--issuer=https://hallpass-tokenserver.identity.svc", "!hallpass-system"},
+		withLogin: {
+			"        - --login-url=https://login.example.com\n        - --login-listen=:8444\n        - --login-account=hallpass-login/hallpass-login\n",
+			"audience: https://hallpass.example.com/login\n", "--token-server-url=https://hallpass-tokenserver.hallpass-system.svc:8444\n",
+			"  - {name: login, port: 8444, targetPort: login, appProtocol: https}\n"},
+		withLogin + ",login.plainHTTP=true,login.ingress.enabled=true,login.trustedProxies={10.0.0.0/8}": {
+			"- --require-https=false", "!hallpass-login-tls", "port: {name: http}", "--trusted-proxy=10.0.0.0/8"},
+		withLogin + ",login.plainHTTP=true,login.gateway.enabled=true,login.gateway.tls=Terminate": {"{name: hallpass-login, port: 80}", "!BackendTLSPolicy"},
+		withLogin + ",certManager.enabled=true,certManager.dnsNames={hallpass.example.com},login.extraArgs={--token-server-url=https://hallpass.example.com:8444}": {
+			"--token-server-url=https://hallpass.example.com:8444"},
+		"login.url=https://login.example.com": {"!hallpass-login/", "!--login-url", "!8444"},
+		"namespaceOverride=identity":          {"--issuer=https://hallpass-tokenserver.identity.svc", "!hallpass-system"},
 	} {
 		stream, err := template(t, "--set", values)
 		if err != nil {

@@ -38,11 +38,37 @@ var components = map[string]string{
 	"publiccertificate": "internalURL=https://hallpass-tokenserver.hallpass-system.svc,issuerCA=public," +
 		"tokenserver.publicCertificateSecret=hallpass-public-tls",
 	"gateway/reencrypt": "gateway.enabled=true,gateway.tls=Reencrypt,gateway.host=hallpass.example.com,issuerCA=public",
+	"login":             withLogin,
+	"login/certmanager": withLogin + ",login.certManager.enabled=true",
+	"login/ingress":     withLogin + ",login.ingress.enabled=true,login.ingress.tlsSecret=hallpass-login-public-tls",
+	"login/monitoring":  withLogin + ",monitoring.podMonitor=true",
+	"login/passthrough": withLogin + ",login.gateway.enabled=true",
+	"login/reencrypt":   withLogin + ",login.gateway.enabled=true,login.gateway.tls=Reencrypt",
+}
+
+// withLogin installs login; loginSettings does so with kustomize.
+const (
+	withLogin     = "login.enabled=true,login.url=https://login.example.com,issuer=https://hallpass.example.com"
+	loginSettings = "configMapGenerator:\n" +
+		"- {name: hallpass-settings, namespace: hallpass-system, behavior: merge, literals: [ISSUER=https://hallpass.example.com, LOGIN_URL=https://login.example.com]}\n"
+	loginNamespace = "hallpass-login"
+)
+
+// listed is a component as a kustomization lists it. Those of login come after it.
+func listed(component string) string {
+	if strings.HasPrefix(component, "login/") {
+		return "../config/login, ../config/" + component
+	}
+	return "../config/" + component
 }
 
 func withComponent(t *testing.T, component string) string {
 	t.Helper()
-	return own(t, "resources: [../config/default]\ncomponents: [../config/"+component+"]\n", nil)
+	settings := ""
+	if strings.HasPrefix(component, "login") {
+		settings = loginSettings
+	}
+	return own(t, "resources: [../config/default]\ncomponents: ["+listed(component)+"]\n"+settings, nil)
 }
 
 // TestTheComponentsInstallWhatTheChartDoes compares object by object, and has every promised
@@ -51,6 +77,15 @@ func TestTheComponentsInstallWhatTheChartDoes(t *testing.T) {
 	rendered := map[string]string{}
 	for component, values := range components {
 		dir := withComponent(t, component)
+		if component == "login/monitoring" {
+			// config/monitoring is applied apart, with the other PodMonitor
+			rendered["component "+component] = kustomize(t, dir)
+			got := objects(t, rendered["component "+component])["PodMonitor hallpass-login/hallpass-login"]
+			if diff := cmp.Diff(got, objects(t, must1(template(t, "--set", values))(t))["PodMonitor hallpass-login/hallpass-login"]); diff != "" || got == nil {
+				t.Errorf("the PodMonitor of login (-kustomize +helm):\n%s", diff)
+			}
+			continue
+		}
 		compareInstallations(t, dir, "--set", values)
 		rendered["component "+component] = kustomize(t, dir)
 	}

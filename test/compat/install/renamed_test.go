@@ -63,9 +63,7 @@ patches:
 // TestEveryComponentFollowsARename looks for the old names in what kustomize makes of a component
 // with new ones.
 func TestEveryComponentFollowsARename(t *testing.T) {
-	const settings = `configMapGenerator:
-- {name: hallpass-settings, namespace: hallpass-system, behavior: merge, literals: ["ISSUER=https://hallpass.example.com"]}
-`
+	const settings = loginSettings
 	// The manager makes these under names that stay, and hallpass-public-tls is the
 	// administrator's.
 	stays := strings.NewReplacer("hallpass-tokenserver-tls", "", "hallpass-ca", "", "hallpass-public-tls", "", "hallpass-dev", "", "corp-hallpass-", "corp-",
@@ -76,11 +74,11 @@ func TestEveryComponentFollowsARename(t *testing.T) {
 			old           *regexp.Regexp
 		}{
 			"a prefix and a suffix": {
-				"namePrefix: corp-\nnameSuffix: -blue\nresources: [../config/default]\ncomponents: [../config/" + component + "]\n",
+				"namePrefix: corp-\nnameSuffix: -blue\nresources: [../config/default]\ncomponents: [" + listed(component) + "]\n",
 				regexp.MustCompile(`.*(hallpass-(tokenserver|manager|settings)|corp-(tokenserver|manager)(-secrets|-configmaps)?([^-a-z]|$)).*`),
 			},
 			"other namespaces": {
-				"resources: [../config/default, names.yaml]\ncomponents: [../config/" + component + ", ../config/renamed]\n",
+				"resources: [../config/default, names.yaml]\ncomponents: [" + listed(component) + ", ../config/renamed]\n",
 				regexp.MustCompile(`.*hallpass-(system|registry).*`),
 			},
 		} {
@@ -89,7 +87,7 @@ func TestEveryComponentFollowsARename(t *testing.T) {
 			if left := rename.old.FindAllString(stays.Replace(stream), -1); len(left) > 0 {
 				t.Errorf("%s with %s still has:\n%s", component, how, strings.Join(left, "\n"))
 			}
-			if strings.Contains(stream, "$(HOSTNAME") || strings.Contains(stream, "$(CERTIFICATE") {
+			if strings.Contains(stream, "$(HOSTNAME") || strings.Contains(stream, "$(CERTIFICATE") || strings.Contains(stream, "$(LOGIN_S") || strings.Contains(stream, "$(LOGIN_T") || strings.Contains(stream, "$(LOGIN_A") {
 				t.Errorf("%s with %s has a variable without a value", component, how)
 			}
 		}
@@ -174,6 +172,14 @@ func TestAReleaseOfAnotherNameHasTheSameObjects(t *testing.T) {
 		"hallpass-tokenserver-tls", "hallpass-tokenserver-tls", "hallpass-ca", "hallpass-ca", "- hallpass-manager\n", "- hallpass-manager\n", "hallpass-", "identity-")
 	if diff := cmp.Diff(kept.Replace(ordinary), renamed); diff != "" {
 		t.Errorf("a release that is called identity (-want +got):\n%s", diff)
+	}
+	login := []string{"--set", withLogin + ",login.namespace=signin,login.ingress.enabled=true,login.gateway.enabled=true,login.certManager.enabled=true,monitoring.podMonitor=true"}
+	ordinaryLogin, err := template(t, login...)
+	must(t, err)
+	renamedLogin, err := template(t, append(login, "--set", "fullnameOverride=identity")...)
+	must(t, err)
+	if diff := cmp.Diff(kept.Replace(strings.ReplaceAll(ordinaryLogin, "hallpass-login-tls", "KEPT")), strings.ReplaceAll(renamedLogin, "hallpass-login-tls", "KEPT")); diff != "" {
+		t.Errorf("a release with login that is called identity (-want +got):\n%s", diff)
 	}
 	if !strings.Contains(renamed, "--issuer=https://identity-tokenserver.hallpass-system.svc") {
 		t.Error("the issuer is not the address of the Service")

@@ -282,7 +282,7 @@ func TestValuesThatMakeNoSenseAreRefused(t *testing.T) {
 		"monitoring.podMonitor=yes", "certManager.issuerRef.name=", "tokenserver.introspectionClientCA=Callers", "tokenserver.ownPrefixes={pods}", "tokenserver.trustedProxies={proxy.example.com}", "monitoring.labels.a=1", "manager.replicas=0", "manager.extraArgs={leader-elect}", "manager.goMemLimit=440Mi", "records.maxMemory=22.5MiB", "records.maxMemoryPerNamespace=all", "manager.resources.limits.memory=lots",
 		"tokenserver.autoscaling.cpuUtilization=101", "tokenserver.service.type=ExternalName", "tokenserver.resources.claims=x",
 		"manager.extraPodSpec.containers=x", "tokenserver.service.extraSpec.type=ClusterIP", "gateway.tls=None", "ingress.host=a b", "networkPolicies.dns.ports={}",
-		"tokenserver.podDisruptionBudget.maxUnavailable=some", "manager.serviceAccount.name=A", "fixedIDs=perhaps", "nameOverride=Identity", "fullnameOverride=a b",
+		"tokenserver.podDisruptionBudget.maxUnavailable=some", "login.url=http://login.example.com", "login.url=https://login.example.com/", "login.replicas=0", "login.namespace=Big", "login.gateway.tls=None", "login.certManager.dnsNames={a}", "manager.serviceAccount.name=A", "fixedIDs=perhaps", "nameOverride=Identity", "fullnameOverride=a b",
 	} {
 		if _, err := template(t, "--set", setting); err == nil || !strings.Contains(err.Error(), "schema") {
 			t.Errorf("%s: %v, want a refusal by the schema", setting, err)
@@ -323,6 +323,7 @@ func TestEverySettingDoesSomething(t *testing.T) {
 		"image.tag":                                 {"v9.9.9", "/tokenserver:v9.9.9"},
 		"image.digests.manager":                     {"sha256:" + strings.Repeat("a", 64), "/manager:v0.1.0@sha256:aaaa"},
 		"image.digests.tokenserver":                 {"sha256:" + strings.Repeat("b", 64), "/tokenserver:v0.1.0@sha256:bbbb"},
+		"image.digests.login":                       {"sha256:" + strings.Repeat("c", 64), "/login:v0.1.0@sha256:cccc"},
 		"image.pullPolicy":                          {"Always", "imagePullPolicy: Always"},
 		"image.pullSecrets":                         {`[{"name":"mirror"}]`, "imagePullSecrets:\n      - name: mirror"},
 		"registry.namespace":                        {"records", "--registry-namespace=records"},
@@ -389,6 +390,38 @@ func TestEverySettingDoesSomething(t *testing.T) {
 		"fixedIDs":                                       {"false", "!runAsUser"},
 		"image.repositories.manager":                     {"hallpass/manager-fips", "/hallpass/manager-fips:v0.1.0"},
 		"image.repositories.tokenserver":                 {"hallpass/tokenserver-fips", "/hallpass/tokenserver-fips:v0.1.0"},
+		"image.repositories.login":                       {"hallpass/login-fips", "/hallpass/login-fips:v0.1.0"},
+		"networkPolicies.loginEgress":                    {`[{"ports":[{"protocol":"TCP","port":8447}]}]`, "port: 8447"},
+		"networkPolicies.loginFrom":                      {`[{"namespaceSelector":{"matchLabels":{"shows":"login"}}}]`, "shows: login"},
+		"login.enabled":                                  {"true", "name: hallpass-login\n  namespace: hallpass-login\n"},
+		"login.url":                                      {"https://signin.example.com", "--login-url=https://signin.example.com"},
+		"login.namespace":                                {"signin", "--namespace=signin"},
+		"login.createNamespace":                          {"false", "!kind: Namespace\nmetadata:\n  name: hallpass-login"},
+		"login.replicas":                                 {"5", "replicas: 5"},
+		"login.goMemLimit":                               {"100MiB", "value: 100MiB"},
+		"login.certificateSecret":                        {"from-acme", "secretName: from-acme"},
+		"login.certManager.enabled":                      {"true", "  - login.example.com\n"},
+		"login.certManager.issuerRef.group":              {"awspca.cert-manager.io", "group: awspca.cert-manager.io"},
+		"login.certManager.issuerRef.kind":               {"Issuer", "kind: Issuer"},
+		"login.certManager.issuerRef.name":               {"acme", "name: acme"},
+		"login.plainHTTP":                                {"true", "- --require-https=false"},
+		"login.trustedProxies":                           {`["10.0.0.0/8"]`, "- --trusted-proxy=10.0.0.0/8"},
+		"login.ownPrefixes":                              {`["fd00::/8"]`, "- --own-prefix=fd00::/8"},
+		"login.extraArgs":                                {`["--shutdown-lag=5s"]`, `- "--shutdown-lag=5s"`},
+		"login.resources":                                {`{"limits":{"memory":"1Gi"}}`, "memory: 1Gi"},
+		"login.service.type":                             {"LoadBalancer", "type: LoadBalancer"},
+		"login.service.annotations":                      {`{"example.com/lb":"login"}`, "example.com/lb: login"},
+		"login.service.labels":                           {`{"example.com/lb":"login"}`, "example.com/lb: login"},
+		"login.service.extraSpec":                        {`{"externalTrafficPolicy":"Local"}`, "externalTrafficPolicy: Local"},
+		"login.ingress.enabled":                          {"true", "kind: Ingress\n"},
+		"login.ingress.className":                        {"nginx", "ingressClassName: nginx"},
+		"login.ingress.tlsSecret":                        {"public", "secretName: public"},
+		"login.ingress.labels":                           {`{"example.com/zone":"dmz"}`, "example.com/zone: dmz"},
+		"login.ingress.annotations":                      {`{"nginx.ingress.kubernetes.io/backend-protocol":"HTTPS"}`, "nginx.ingress.kubernetes.io/backend-protocol: HTTPS"},
+		"login.gateway.enabled":                          {"true", "kind: TLSRoute"},
+		"login.gateway.tls":                              {"Reencrypt", "wellKnownCACertificates: System"},
+		"login.gateway.parentRefs":                       {`[{"name":"edge","sectionName":"tls"}]`, "sectionName: tls"},
+		"login.gateway.caConfigMap":                      {"authorities", "kind: ConfigMap, name: authorities"},
 		"ingress.enabled":                                {"true", "kind: Ingress\n"},
 		"ingress.className":                              {"nginx", "ingressClassName: nginx"},
 		"ingress.host":                                   {"tokens.example.com", "host: tokens.example.com"},
@@ -471,7 +504,13 @@ func TestEverySettingDoesSomething(t *testing.T) {
 	var values map[string]any
 	must(t, yaml.Unmarshal(content, &values))
 	for _, name := range settings("", values) {
-		if _, found := tried[name]; !found {
+		// What all components have is tried for login as for the manager.
+		if setting, found := strings.CutPrefix(name, "login."); found && tried[name].set == "" {
+			row := tried["manager."+setting]
+			row.set, row.want = strings.ReplaceAll(row.set, "manager", "login"), strings.ReplaceAll(row.want, "manager", "login")
+			tried[name] = row
+		}
+		if tried[name].set == "" {
 			t.Errorf("values.yaml has %s, which no row of this test sets", name)
 		}
 	}
@@ -483,6 +522,9 @@ func TestEverySettingDoesSomething(t *testing.T) {
 		"ingress.tlsSecret": "issuerCA=public", "gateway.tls": "issuerCA=public", "gateway.caConfigMa": "issuerCA=public", "tokenserver.publicCertificateSecret": "issuerCA=public",
 		"tokenserver.plainHTTP": "issuer=https://id.example.com,issuerCA=public",
 		"tokenserver.extAuthz.": "tokenserver.extAuthz.enabled=true", "tokenserver.service.extraSpec": "tokenserver.service.type=LoadBalancer", "": "crds.install=false",
+		"login.": withLogin, "image.digests.login": withLogin, "image.repositories.login": withLogin, "networkPolicies.login": withLogin, "login.certManager.": "login.certManager.enabled=true",
+		"login.ingress.": "login.ingress.enabled=true", "login.gateway.": "login.gateway.enabled=true", "login.gateway.caConfigMap": "login.gateway.tls=Reencrypt",
+		"login.service.extraSpec": "login.service.type=LoadBalancer",
 	}
 	ordinary := map[bool]string{}
 	for kinds, setting := range map[bool]string{true: "crds.install=true", false: beside[""]} {

@@ -82,7 +82,7 @@ func theNewestAccepts(t *testing.T, streams map[string]string) {
 			switch metadata["namespace"] {
 			case nil, system, "hallpass-registry":
 				different[string(must1(json.Marshal(object))(t))] = true
-			case "shop", "orders":
+			case "shop", "orders", loginNamespace:
 				c.restrict(t, fmt.Sprint(metadata["namespace"]))
 				different[string(must1(json.Marshal(object))(t))] = true
 			default:
@@ -327,7 +327,7 @@ var yamlBlock = regexp.MustCompile("(?ms)^```yaml\n# (values for [^\n]*|kustomiz
 // every promised version of Kubernetes has to accept what they install.
 func TestTheValuesOfEachPlatformRender(t *testing.T) {
 	rendered := map[string]string{}
-	for _, page := range []string{"platforms", "exposure"} {
+	for _, page := range []string{"platforms", "exposure", "login"} {
 		content, err := os.ReadFile(filepath.Join(root, "docs", page+".md"))
 		must(t, err)
 		for _, block := range yamlBlock.FindAllStringSubmatch(string(content), -1) {
@@ -348,6 +348,11 @@ func TestTheValuesOfEachPlatformRender(t *testing.T) {
 	}
 	if len(rendered) < 12 {
 		t.Fatalf("%d blocks; does this test still read the pages right?", len(rendered))
+	}
+	for _, name := range []string{"values for login", "the kustomization of login with login"} {
+		if !strings.Contains(rendered[name], "--login-account=hallpass-login/hallpass-login\n") {
+			t.Errorf("docs/login.md has no %s that installs login", name)
+		}
 	}
 	for _, platform := range []string{"kind, k3d and minikube", "k3s", "EKS", "GKE, Autopilot", "AKS", "OpenShift"} {
 		if !slices.ContainsFunc(slices.Collect(maps.Keys(rendered)), func(name string) bool { return strings.HasPrefix(name, "values for "+platform) }) {
