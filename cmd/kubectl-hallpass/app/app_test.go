@@ -86,7 +86,7 @@ func TestAClusterThatDoesNotAnswerAsOneShouldIsExplained(t *testing.T) {
 		}}), "the login plugin no-such-plugin of the kubeconfig failed: exec: executable no-such-plugin not found. Install it"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, line := range []string{"get clients", "describe client a", "token a", "suspend a", "doctor", "get secret a", "why a", "wait a", "whoami", "console"} {
+			for _, line := range []string{"get clients", "describe client a", "login a", "token a", "suspend a", "doctor", "get secret a", "why a", "wait a", "whoami", "console"} {
 				code, said := run(t, 0, c.kubeconfig, strings.Fields(line)...)
 				if code != app.ExitFailed || !strings.Contains(said, c.says) || strings.Count(said, "\n") != 1 {
 					t.Errorf("%s: exit %d: %s", line, code, said)

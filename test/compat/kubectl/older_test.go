@@ -32,7 +32,7 @@ func TestAClusterWithoutHallpassAndAnOlderOne(t *testing.T) {
 	sh := shell{kubeconfig: plane.Kubeconfig(), cache: t.TempDir()}
 	for _, line := range []string{
 		"get clients", "get tokens -A", "describe client a", "create client a", "create resource a", "set client a --notes x", "rotate a", "revoke client a --yes",
-		"token a", "why a", "events a", "wait a", "doctor", "whoami", "console --no-browser",
+		"login a", "token a", "why a", "events a", "wait a", "doctor", "whoami", "console --no-browser",
 	} {
 		if r := sh.run(t, line, ""); r.code != app.ExitFailed || !strings.Contains(r.err, " of hallpass.dev/v1alpha1. Install Hallpass there, or choose another cluster with --context") {
 			t.Errorf("%s: exit %d: %s%s", line, r.code, r.out, r.err)
@@ -131,7 +131,7 @@ func TestALoginThatIsOver(t *testing.T) {
 		return strings.Contains(sh.run(t, "get clients --namespace logins", "").err, "does not accept your login, or it has expired")
 	})
 	for _, line := range []string{
-		"get clients", "describe client a", "create client a", "token a", "why a", "wait a", "doctor", "whoami", "console --no-browser", "revoke namespace logins --yes",
+		"get clients", "describe client a", "create client a", "login a", "token a", "why a", "wait a", "doctor", "whoami", "console --no-browser", "revoke namespace logins --yes",
 	} {
 		r := sh.run(t, line+" --namespace logins", "")
 		if r.code != app.ExitFailed || !strings.Contains(r.err, "Log in again as your cluster wants it") || strings.Count(r.err, "\n") != 1 {

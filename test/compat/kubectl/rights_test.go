@@ -43,6 +43,7 @@ var everyCommand = map[string]string{
 	"get tokens":        "get tokens",
 	"grant":             "grant api --to shop --scopes read --dry-run=server",
 	"import":            "import - --format csv",
+	"login":             "login caller",
 	"logout":            "logout",
 	"resume":            "resume caller --dry-run=server",
 	"revoke client":     "revoke client caller --dry-run=server",
