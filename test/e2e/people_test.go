@@ -160,8 +160,8 @@ func introspectAt(t *testing.T, r *replica, as *corev1.Secret, token string) map
 	return found
 }
 
-// proxied answers for a host with a certificate of its own, and passes requests on.
-func proxied(t *testing.T, host, address string) (ca []byte) {
+// behindProxy answers for a host with a certificate of its own, and passes requests on.
+func behindProxy(t *testing.T, host, address string) (ca []byte) {
 	t.Helper()
 	to := &url.URL{Scheme: "http", Host: address}
 	proxy := httptest.NewUnstartedServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
@@ -192,7 +192,7 @@ func startProvider(t *testing.T) (ca []byte) {
 	t.Cleanup(func() { _ = process.Process.Kill(); _ = process.Wait() })
 	address, err := bufio.NewReader(output).ReadString('\n')
 	must(t, err)
-	return proxied(t, "op.example.com", strings.TrimSpace(address))
+	return behindProxy(t, "op.example.com", strings.TrimSpace(address))
 }
 
 // loginAt is a token server with the port for login, and login itself.
@@ -235,7 +235,7 @@ func startLogin(t *testing.T) loginAt {
 			Listening: func(public, _ string) { listening <- public },
 		})
 	}()
-	ca := proxied(t, "login.example.com", <-listening)
+	ca := behindProxy(t, "login.example.com", <-listening)
 	t.Cleanup(func() {
 		cancel()
 		must(t, <-stopped)

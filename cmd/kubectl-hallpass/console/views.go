@@ -125,7 +125,7 @@ func viewClientPage(object *unstructured.Unstructured, c *v1alpha1.OAuth2Client,
 			Notes: c.Spec.Description, Contacts: []string{}, Suspended: c.Spec.State == v1alpha1.ClientSuspended,
 			State:          show.Conditions(c.DeletionTimestamp != nil, c.Generation, c.Status.ObservedGeneration, c.Status.Conditions),
 			Authentication: show.Authentication(c), Issuer: c.Spec.Authentication.FederatedToken.IssuerName, JWT: show.JWT(c), Lifetime: show.Lifetime(c, now),
-			GrantTypes: show.GrantTypes(c), RedirectURIs: show.RedirectURIs(c), Login: show.Login(c), RefreshTokens: show.RefreshTokens(c),
+			GrantTypes: show.GrantTypes(c), RedirectURIs: show.RedirectURIs(c), Login: show.LoginPlace(c), RefreshTokens: show.RefreshTokens(c),
 		},
 		clientSecrets: clientSecrets{
 			Secret: c.Status.Secret.Name, ConfigMap: c.Status.ConfigMap.Name, Credentials: []credentialView{}, NextRotation: c.Status.Rotation.NextAt,

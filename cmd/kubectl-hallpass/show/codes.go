@@ -18,8 +18,8 @@ func GrantTypes(c *v1alpha1.OAuth2Client) string { return strings.Join(texts(c.S
 // RedirectURIs are where people may be sent with a code.
 func RedirectURIs(c *v1alpha1.OAuth2Client) []string { return texts(c.Spec.RedirectURIs) }
 
-// Login is where people log in for a client, in words; empty for a client without codes.
-func Login(c *v1alpha1.OAuth2Client) string {
+// LoginPlace is where people log in for a client, in words; empty for a client without codes.
+func LoginPlace(c *v1alpha1.OAuth2Client) string {
 	if !slices.Contains(c.Spec.GrantTypes, v1alpha1.GrantAuthorizationCode) {
 		return ""
 	}
@@ -38,7 +38,7 @@ func Login(c *v1alpha1.OAuth2Client) string {
 func RefreshTokens(c *v1alpha1.OAuth2Client) string {
 	refresh := c.Spec.RefreshTokens
 	switch {
-	case Login(c) == "":
+	case LoginPlace(c) == "":
 		return ""
 	case refresh == (v1alpha1.RefreshTokensSpec{}), refresh.MaxRefreshes != nil && *refresh.MaxRefreshes == 0:
 		return "none: people log in again when a token has expired"

@@ -33,7 +33,7 @@ func DescribeClient(c *v1alpha1.OAuth2Client, issuer *v1alpha1.OAuth2TrustedIssu
 		[2]string{"its JWT has", strings.Join(JWT(c), "\n")},
 		[2]string{"grant types", GrantTypes(c)},
 		[2]string{"redirect URIs", strings.Join(RedirectURIs(c), "\n")},
-		[2]string{"people log in", Login(c)},
+		[2]string{"people log in", LoginPlace(c)},
 		[2]string{"refresh tokens", RefreshTokens(c)},
 		[2]string{"tokens", Lifetime(c, now)},
 		[2]string{"created", since(c.CreationTimestamp, now)},
