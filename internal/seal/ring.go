@@ -90,6 +90,9 @@ func (r Ring) Format(state fmt.State, _ rune) {
 // Keys are the keys in the order in which they seal.
 func (r Ring) Keys() []*Key { return slices.Clone(r.keys) }
 
+// Has reports whether the ring has a key.
+func (r Ring) Has(key *Key) bool { return r.byID(key.id) != nil }
+
 // Empty reports whether there is no key.
 func (r Ring) Empty() bool { return len(r.keys) == 0 }
 

@@ -44,6 +44,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/controller/registry"
 	"github.com/hallpass-dev/hallpass/internal/controller/restored"
+	"github.com/hallpass-dev/hallpass/internal/controller/sealingkeys"
 	"github.com/hallpass-dev/hallpass/internal/controller/servingcert"
 	"github.com/hallpass-dev/hallpass/internal/controller/signingkeys"
 	"github.com/hallpass-dev/hallpass/internal/controller/tokenrevocation"
@@ -167,6 +168,12 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 	if err := inventory.RegisterNewer(records.Newer); err != nil {
 		return err
 	}
+	sealing := &sealingkeys.Reconciler{Client: c, Live: live, Time: now.Time, RegistryNamespace: o.RegistryNamespace, Random: rand.Reader, Audit: o.Log}
+	countRestored := restored.Counter()
+	noteRestored := func() {
+		countRestored()
+		sealing.Restored()
+	}
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&servingcert.Reconciler{
 			Client: c, Time: now.Time, Random: rand.Reader, SystemNamespace: o.SystemNamespace, Names: o.ServingNames,
@@ -196,11 +203,14 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 		},
 		&tokenrevocation.Reporter{Client: c, RegistryNamespace: o.RegistryNamespace, Covers: policies.Covers},
 		&restored.Watchman{
-			Live: live, Recorder: recorder, RegistryNamespace: o.RegistryNamespace, Clock: now, Restored: restored.Counter(),
+			Live: live, Recorder: recorder, RegistryNamespace: o.RegistryNamespace, Clock: now, Restored: noteRestored,
 		},
 		&usagereport.Reconciler{
 			Client: c, Clock: now, Ledger: ledger, RegistryNamespace: o.RegistryNamespace, Clients: clients.Woken, Tokens: tokens.Woken,
 		},
+	}
+	if o.LoginURL != "" {
+		controllers = append(controllers, sealing)
 	}
 	if !policies.Namespaced() {
 		issuers, err := trustedIssuers(mgr, policies, now, recorder, o)

@@ -7,34 +7,23 @@
 package signingkeys
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"errors"
 	"fmt"
-	"maps"
 	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
-	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/apiclock"
-	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
+	"github.com/hallpass-dev/hallpass/internal/controller/keysecret"
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/registration"
@@ -42,10 +31,6 @@ import (
 
 // copyName is the name of the copy. Token servers read no keys under this name.
 const copyName = registration.KeysSecretName + "-copy"
-
-// lookAgain bounds how long the controller trusts its sleep: clocks are set, and machines
-// suspended.
-const lookAgain = time.Hour
 
 // Reconciler keeps the key ring.
 type Reconciler struct {
@@ -115,7 +100,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 		}
 	}
 	r.reportRotation(kept.secret, rotation, now.Earliest)
-	return ctrl.Result{RequeueAfter: pause(rotation.Next, now)}, nil
+	return ctrl.Result{RequeueAfter: keysecret.Pause(rotation.Next, now)}, nil
 }
 
 // changeWords are what the audit lines call that a key came into a state.
@@ -215,45 +200,9 @@ func (r *Reconciler) report(secret *corev1.Secret, kind, reason, note string) {
 	}
 }
 
-// pause is the time until there is something to do. Keys that are gone wait for the clocks to
-// agree.
-func pause(next time.Time, now apiclock.Time) time.Duration {
-	wait := lookAgain
-	if !now.Agreed {
-		wait = apiclock.Apart
-	}
-	if next.IsZero() {
-		return wait
-	}
-	return min(max(next.Sub(now.Earliest), time.Second), wait)
-}
-
 // SetupWithManager sets up what wakes the controller.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	keys := types.NamespacedName{Namespace: r.RegistryNamespace, Name: registration.KeysSecretName}
-	// The first reconcile comes without an event: at the very start there is no Secret that
-	// could cause one.
-	firstLook := source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
-		queue.Add(reconcile.Request{NamespacedName: keys})
-		return nil
-	})
-	toKeys := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
-		return []reconcile.Request{{NamespacedName: keys}}
-	})
-	onlyKeys := predicate.NewPredicateFuncs(func(o client.Object) bool {
-		return o.GetNamespace() == r.RegistryNamespace && (o.GetName() == keys.Name || o.GetName() == copyName)
-	})
-	err := ctrl.NewControllerManagedBy(mgr).
-		Named("signingkeys").
-		// Both Secrets are one request, or each of them would be tried again on its own.
-		Watches(&corev1.Secret{}, toKeys, builder.WithPredicates(onlyKeys)).
-		WatchesRawSource(firstLook).
-		WithOptions(controller.Options{RateLimiter: attempt.RateLimiter()}).
-		Complete(r)
-	if err != nil {
-		return fmt.Errorf("set up the signing key controller: %w", err)
-	}
-	return nil
+	return keysecret.SetUp(mgr, "signingkeys", r.RegistryNamespace, []string{registration.KeysSecretName, copyName}, r) //nolint:wrapcheck // it has named what was tried
 }
 
 // stored is a Secret of keys and the ring in it; both are empty, but for the name, where there is
@@ -266,39 +215,26 @@ type stored struct {
 // read reads a Secret of keys. Where it wraps keyring.ErrUnreadable, the Secret is returned with
 // the error.
 func (r *Reconciler) read(ctx context.Context, name string) (stored, error) {
-	s := stored{secret: &corev1.Secret{}}
-	err := r.Live.Get(ctx, types.NamespacedName{Namespace: r.RegistryNamespace, Name: name}, s.secret)
-	if apierrors.IsNotFound(err) {
-		s.secret = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: r.RegistryNamespace, Name: name}}
-		return s, nil
-	}
+	secret, err := r.store().Read(ctx, name)
 	if err != nil {
-		return s, fmt.Errorf("read the signing keys: %w", err)
+		return stored{}, err //nolint:wrapcheck // it has named what was tried
 	}
-	s.ring, err = registration.DecodeKeys(s.secret.Data)
+	s := stored{secret: secret}
+	if secret.ResourceVersion != "" {
+		s.ring, err = registration.DecodeKeys(secret.Data)
+	}
 	return s, err
 }
 
-// write brings a Secret to a ring, with the resourceVersion that the ring was decided on: of two
-// managers one gets a conflict, reads again and finds nothing to do.
+// write brings a Secret to a ring.
 func (r *Reconciler) write(ctx context.Context, s stored, ring keyring.Ring) error {
 	data, err := registration.EncodeKeys(ring)
 	if err != nil {
 		return err
 	}
-	if maps.EqualFunc(s.secret.Data, data, bytes.Equal) {
-		return nil
-	}
-	secret := s.secret.DeepCopy()
-	secret.Data = data
-	if secret.ResourceVersion != "" {
-		err = r.Client.Update(ctx, secret)
-	} else {
-		secret.Labels, secret.Type = map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy}, registration.KeysSecretType
-		err = r.Client.Create(ctx, secret)
-	}
-	if err != nil {
-		return fmt.Errorf("write the signing keys to %s: %w", secret.Name, err)
-	}
-	return nil
+	return r.store().Write(ctx, s.secret, data) //nolint:wrapcheck // it has named what was tried
+}
+
+func (r *Reconciler) store() keysecret.Store {
+	return keysecret.Store{Client: r.Client, Live: r.Live, Namespace: r.RegistryNamespace, Type: registration.KeysSecretType, Of: "signing keys"}
 }

@@ -28,6 +28,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/apiclock"
+	"github.com/hallpass-dev/hallpass/internal/controller/keysecret"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
@@ -120,7 +121,7 @@ func (i *installation) annotate(name, value string) {
 
 func TestTheFirstManagerMakesTheKeysAndTheNextFindsThem(t *testing.T) {
 	i := newInstallation(t)
-	if pause := i.reconcile(i.manager()); pause <= 0 || pause > lookAgain {
+	if pause := i.reconcile(i.manager()); pause <= 0 || pause > keysecret.LookAgain {
 		t.Errorf("looks again after %s", pause)
 	}
 	if i.writes != 2 {

@@ -132,7 +132,7 @@ func TestASnapshotOfAnotherBuildIsRefused(t *testing.T) {
 	begin := snapshotMagic + numbers(snapshotVersion, noon.UnixNano(), 0)
 	place := strings.Repeat("p", len(Place{}))
 	empty := func(lists int) string { return strings.Repeat("\x00", lists) }
-	if _, err := ReadSnapshot(sealed(begin + empty(9))); err != nil {
+	if _, err := ReadSnapshot(sealed(begin + empty(10))); err != nil {
 		t.Fatalf("an empty one: %v", err)
 	}
 	for name, document := range map[string]string{
@@ -141,15 +141,16 @@ func TestASnapshotOfAnotherBuildIsRefused(t *testing.T) {
 		"without a version":                  snapshotMagic,
 		"of something else":                  "hallpass picture" + numbers(snapshotVersion),
 		"without its lists":                  begin,
-		"with a list too much":               begin + empty(10),
-		"with a record of no form":           begin + "\x03" + empty(9),
-		"with a client that is cut short":    begin + "\x01" + place + "\x02x" + empty(9),
-		"with a registration of no JSON":     begin + "\x02" + "\x02n" + "\x2ehallpass.dev/registration" + "\x00" + empty(9),
-		"with an owner of no JSON":           begin + empty(1) + "\x02" + place + "\x02x" + empty(8),
-		"with an OAuth2Token of no JSON":     begin + empty(2) + "\x02" + place + "\x02x" + empty(7),
-		"with revoked tokens of no entries":  begin + empty(7) + "\x02" + "\x02x\x00" + empty(2),
-		"with used assertions of no entries": begin + empty(7) + "\x02" + "\x00\x02x" + empty(2),
-		"with keys of no cluster":            begin + empty(8) + "\x02" + "\x02x\x02x" + empty(1),
+		"with a list too much":               begin + empty(11),
+		"with a record of no form":           begin + "\x03" + empty(10),
+		"with a client that is cut short":    begin + "\x01" + place + "\x02x" + empty(10),
+		"with a registration of no JSON":     begin + "\x02" + "\x02n" + "\x2ehallpass.dev/registration" + "\x00" + empty(10),
+		"with an owner of no JSON":           begin + empty(1) + "\x02" + place + "\x02x" + empty(9),
+		"with an OAuth2Token of no JSON":     begin + empty(2) + "\x02" + place + "\x02x" + empty(8),
+		"with revoked tokens of no entries":  begin + empty(7) + "\x02" + "\x02x\x00" + empty(5),
+		"with used assertions of no entries": begin + empty(7) + "\x02" + "\x00\x02x" + empty(5),
+		"with generations of no form":        begin + empty(7) + "\x02" + "\x00\x00\x00" + "\x02x" + empty(3),
+		"with keys of no cluster":            begin + empty(9) + "\x02" + "\x02x\x02x" + empty(1),
 	} {
 		if _, err := ReadSnapshot(sealed(document)); !errors.Is(err, errSnapshot) {
 			t.Errorf("%s: %v", name, err)
