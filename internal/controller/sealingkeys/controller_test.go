@@ -117,9 +117,9 @@ func TestTheFirstManagerMakesAKeyAndTheNextFindsIt(t *testing.T) {
 	}
 }
 
-// A year of rotations: each key is published before it seals, and what it sealed opens for as long
+// Months of rotations: each key is published before it seals, and what it sealed opens for as long
 // as the longest refresh token lives.
-func TestAYearOfRotations(t *testing.T) {
+func TestMonthsOfRotations(t *testing.T) {
 	i := newInstallation(t)
 	r := i.manager()
 	type sealed struct {
@@ -128,7 +128,7 @@ func TestAYearOfRotations(t *testing.T) {
 	}
 	var all []sealed
 	published := map[string]time.Time{}
-	for day := range 365 {
+	for day := range 130 {
 		for range 24 {
 			i.reconcile(r)
 			for _, key := range i.ring().Keys() {
@@ -144,7 +144,9 @@ func TestAYearOfRotations(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, sealed{value, now})
+		if all = append(all, sealed{value, now}); day%10 != 9 {
+			continue
+		}
 		for _, s := range all {
 			_, err := ring.Open(seal.Refresh, issuer, s.value)
 			if lives := now.Sub(s.at) < seal.MaxLife; lives && err != nil {
@@ -157,7 +159,7 @@ func TestAYearOfRotations(t *testing.T) {
 			t.Errorf("key %s sealed %s before it was published", key.ID(), -lead)
 		}
 	}
-	if len(published) != 13 || i.writes > 30 || len(i.ring().Keys()) > 6 {
+	if len(published) != 5 || i.writes > 10 || len(i.ring().Keys()) > 6 {
 		t.Errorf("%d keys were made, %d writes, %d are there", len(published), i.writes, len(i.ring().Keys()))
 	}
 }

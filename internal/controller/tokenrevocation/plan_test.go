@@ -66,6 +66,23 @@ func selectorObject(issuedBefore, created time.Time) v1alpha1.TokenRevocation {
 	}
 }
 
+func redemptionObject(expiresAt time.Time) v1alpha1.TokenRevocation {
+	return *v1alpha1.NewRedemption("registry", "redeemed", v1alpha1.CodeRedemption{
+		ClientID: "shop.app", Namespace: "shop", GrantID: "g", Attempt: "a", ExpiresAt: new(metav1.NewTime(expiresAt)),
+	}, v1alpha1.RecordForm{Version: revocation.Version, MinReader: revocation.OldestReader})
+}
+
+func generationOf(grant byte, number uint32, until time.Time) revocation.Generation {
+	return revocation.Generation{Grant: revocation.ID{grant}, Number: number, From: revocation.SecondsOf(noon), Until: revocation.SecondsOf(until), Client: 1}
+}
+
+func generationsObject(name string, list ...revocation.Generation) v1alpha1.TokenRevocation {
+	batch := revocation.Batch{Generations: list, Clients: []revocation.Client{{ID: "shop.app", Namespace: "shop"}}}
+	object := batchObject(name, noon, batch)
+	object.SetGenerations(batch.PackGenerations(), revocation.Version, revocation.OldestReader)
+	return object
+}
+
 // ofForm is a TokenRevocation in the form of another version.
 func ofForm(object v1alpha1.TokenRevocation, version, minReader int32) v1alpha1.TokenRevocation {
 	object.Spec.RecordForm = v1alpha1.RecordForm{Version: version, MinReader: minReader}
@@ -76,7 +93,7 @@ func TestWhatANewerVersionWroteIsMergedIntoNothing(t *testing.T) {
 	var objects []v1alpha1.TokenRevocation
 	for i := range 2 * mergeFrom {
 		of := batchObject(fmt.Sprintf("b%d", i), noon, revocation.Batch{Tokens: entries(i, 1, noon.Add(time.Hour))})
-		objects = append(objects, ofForm(of, 2, 1))
+		objects = append(objects, ofForm(of, 3, 1))
 	}
 	if p := decide(objects, time.Hour, noon); len(p.merges)+len(p.expired)+len(p.superseded) > 0 {
 		t.Errorf("%+v", p)
@@ -99,9 +116,14 @@ func TestARevocationIsDeletedWhenNothingItTakesBackCanLive(t *testing.T) {
 		"a selector from before every token there can be":   {selectorObject(noon.Add(-time.Hour-tokenMargin), noon), true},
 		"a selector to come, made before every token":       {selectorObject(noon.AddDate(1, 0, 0), noon.Add(-time.Hour-tokenMargin-time.Second)), true},
 		"a selector to come, made in the last token's time": {selectorObject(noon.AddDate(1, 0, 0), noon.Add(-time.Hour-tokenMargin)), false},
-		"a batch that a newer version wrote":                {ofForm(batchObject("b", noon, tokens(noon.Add(-time.Hour))), 2, 1), false},
-		"a batch that only newer versions can read":         {ofForm(batchObject("b", noon, tokens(noon.Add(-time.Hour))), 2, 0), false},
-		"a selector that a newer version wrote":             {ofForm(selectorObject(noon.AddDate(-1, 0, 0), noon), 2, 1), false},
+		"a batch that a newer version wrote":                {ofForm(batchObject("b", noon, tokens(noon.Add(-time.Hour))), 3, 1), false},
+		"a batch that only newer versions can read":         {ofForm(batchObject("b", noon, tokens(noon.Add(-time.Hour))), 3, 0), false},
+		"a selector that a newer version wrote":             {ofForm(selectorObject(noon.AddDate(-1, 0, 0), noon), 3, 1), false},
+		"a redemption whose code is valid":                  {redemptionObject(noon.Add(time.Minute)), false},
+		"a redemption whose code is valid by another clock": {redemptionObject(noon.Add(-revocation.RedemptionMargin)), false},
+		"a redemption whose code has expired":               {redemptionObject(noon.Add(-revocation.RedemptionMargin - redemptionsTogether)), true},
+		"generations of grants that have not ended":         {generationsObject("b", generationOf(1, 1, noon.Add(-tokenMargin+time.Second))), false},
+		"generations of grants that have ended":             {generationsObject("b", generationOf(1, 1, noon.Add(-tokenMargin))), true},
 		"something that newer versions alone know":          {v1alpha1.TokenRevocation{ObjectMeta: metav1.ObjectMeta{Name: "redemption"}}, false},
 		"something that cannot be read": {v1alpha1.TokenRevocation{Spec: v1alpha1.TokenRevocationSpec{
 			Batch: v1alpha1.RevocationBatch{Tokens: "****"},
@@ -111,7 +133,7 @@ func TestARevocationIsDeletedWhenNothingItTakesBackCanLive(t *testing.T) {
 		if expired := len(p.expired) == 1; expired != c.expired || len(p.merges) != 0 {
 			t.Errorf("%s: expired %t, %d merges", name, expired, len(p.merges))
 		}
-		waits := c.object.Spec.Version > 1 || c.object.Spec.Batch.Tokens == "****" || c.object.Name == "redemption"
+		waits := c.object.Spec.Version > revocation.Version || c.object.Spec.Batch.Tokens == "****" || c.object.Name == "redemption"
 		if !c.expired && !waits && !p.next.After(noon) {
 			t.Errorf("%s: next is %s", name, p.next)
 		}
@@ -228,6 +250,47 @@ func TestABatchLosesWhatASelectorOfATokenServerRevokes(t *testing.T) {
 	p := decide(objects, time.Hour, noon)
 	if len(p.merges) != 1 || len(p.merges[0].batch.Tokens) != 5*mergeFrom || p.merges[0].batch.Clients[0] != shop {
 		t.Errorf("%d merges", len(p.merges))
+	}
+}
+
+// A generation that is lost makes a refresh token count again that was replaced.
+func TestMergedGenerationsAreTheHighestOfEachGrant(t *testing.T) {
+	end := noon.Add(8 * time.Hour)
+	objects := []v1alpha1.TokenRevocation{redemptionObject(noon), collapsedObject(revocation.Selector{ClientID: "shop.app", IssuedBefore: noon.Add(time.Hour)}, noon)}
+	for i := range 2 * mergeFrom {
+		objects = append(objects, generationsObject(fmt.Sprintf("b%02d", i), generationOf(byte(i%4), uint32(40-i), end), generationOf(100+byte(i), 1, noon.Add(-time.Hour))))
+	}
+	p := decide(objects, time.Hour, noon)
+	if len(p.merges) != 1 || len(p.merges[0].from) != 2*mergeFrom {
+		t.Fatalf("%d merges", len(p.merges))
+	}
+	for _, g := range p.merges[0].batch.Generations {
+		if want := 40 - uint32(g.Grant[0]); g.Number != want {
+			t.Errorf("grant %d has number %d, want %d", g.Grant[0], g.Number, want)
+		}
+	}
+	if n := len(p.merges[0].batch.Generations); n != 4 {
+		t.Errorf("%d grants, want those that have not ended", n)
+	}
+	objects[2] = generationsObject("b00", generationOf(0, 41, end))
+	if decide(objects, time.Hour, noon).merges[0].name() == p.merges[0].name() {
+		t.Error("a merge of other generations has the same name")
+	}
+}
+
+func TestBigListsOfGenerationsAreNotMerged(t *testing.T) {
+	var objects []v1alpha1.TokenRevocation
+	for i := range mergeFrom {
+		var list []revocation.Generation
+		for n := range revocation.MaxGenerations / mergeFrom * 2 {
+			g := generationOf(byte(i), 1, noon.Add(time.Hour))
+			g.Grant[1], g.Grant[2] = byte(n), byte(n>>8)
+			list = append(list, g)
+		}
+		objects = append(objects, generationsObject(fmt.Sprintf("b%02d", i), list...))
+	}
+	if p := decide(objects, time.Hour, noon); len(p.merges) != 0 {
+		t.Errorf("a merge of %d generations", len(p.merges[0].batch.Generations))
 	}
 }
 
