@@ -110,7 +110,7 @@ func TestCodesThatAreNotSoundAreNeitherWrittenNorRead(t *testing.T) {
 	whole := string(data["client.json"])
 	for name, document := range map[string]string{
 		"a public client that has secrets": strings.Replace(whole, `"public":true`, `"public":true,"verifiers":[{"id":"a","sha256":"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","createdAt":"2026-01-02T03:04:05Z"}]`, 1),
-		"no codes":                         strings.Replace(whole, `"codes":{"redirectURIs":["https://shop.example.com/callback"]},`, "", 1),
+		"no codes":                         strings.Replace(whole, `,"codes":{"redirectURIs":["https://shop.example.com/callback"]}`, "", 1),
 		"an open redirect":                 strings.Replace(whole, "https://shop.example.com/callback", "https://*/callback", 1),
 		"other grant types":                strings.Replace(whole, `["AuthorizationCode"]`, `["ClientCredentials","AuthorizationCode"]`, 1),
 	} {
