@@ -299,13 +299,13 @@ func TestThePortIsForLoginAlone(t *testing.T) {
 		"a cluster that is unsure": {func(w *peopleWorld) string { w.cluster.verdict = oauth2.Undecided; return w.bearer }, oauth2.ReasonLookupUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newPeopleWorld(t)
-			w.bearer = c.bearer(w)
-			header := http.Header{}
-			if w.bearer != "" {
-				header.Set("Authorization", "Bearer "+w.bearer)
-			}
 			for _, path := range []string{loginport.BeginPath, loginport.ResumePath, loginport.FinishPath} {
+				w := newPeopleWorld(t)
+				w.bearer = c.bearer(w)
+				header := http.Header{}
+				if w.bearer != "" {
+					header.Set("Authorization", "Bearer "+w.bearer)
+				}
 				r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(`{"query":"`+w.query(portal)+`"}`))
 				r.Header = header.Clone()
 				r.Header.Set("Content-Type", loginport.MediaType)
@@ -592,7 +592,7 @@ func FuzzLoginPort(f *testing.F) {
 		if path != loginport.BeginPath && path != loginport.ResumePath {
 			path = loginport.FinishPath
 		}
-		w.now = w.now.Add(10 * time.Second)
+		w.t, w.now = t, w.now.Add(10*time.Second)
 		w.bearer = w.pageToken(nil)
 		w.audit.Reset()
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(body))
