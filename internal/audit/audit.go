@@ -173,8 +173,10 @@ func (a *Auditor) Begin(ctx context.Context, endpoint string, from Origin) (cont
 // one line stands for all of a second.
 func (a *Auditor) End(ctx context.Context, r *Record, trail auth.Trail, status int, err error) {
 	r.Trail = trail
-	if address, err := netip.ParseAddr(trail.Browser); err == nil {
-		r.ForwardedFor, r.ForwardedAddress = a.sourceOf(address)
+	if trail.Browser != "" { // of most requests there is none, and an error would be allocated
+		if address, err := netip.ParseAddr(trail.Browser); err == nil {
+			r.ForwardedFor, r.ForwardedAddress = a.sourceOf(address)
+		}
 	}
 	if refusal, ok := errors.AsType[*oauth2.Error](err); ok {
 		r.Reason = refusal.Reason

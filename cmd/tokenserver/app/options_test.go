@@ -17,6 +17,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
 // flags are those without which nothing starts, and some more.
@@ -77,6 +79,12 @@ func TestFlagsThatCannotBeMeantDoNotStart(t *testing.T) {
 		"a proxy that is no address":         {"--trusted-proxy=10.0.0.0/33"},
 		"a key of persons that is missing":   {"--audit-person-key-file=" + filepath.Join(t.TempDir(), "key")},
 		"a key of persons that is short":     {"--audit-person-key-file=" + shortKey},
+		"a login without TLS":                {"--login-url=http://login.test"},
+		"a login with a path":                {"--login-url=https://login.test/"},
+		"a login that is no URL":             {"--login-url=login"},
+		"a login at the issuer":              {"--login-url=https://hallpass.test"},
+		"an account without a namespace":     {"--login-account=login"},
+		"an account with too many names":     {"--login-account=a/b/c"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := ParseFlags(flags(t, more...), io.Discard); err == nil {
@@ -120,6 +128,17 @@ func TestUnsafeSettingsWarn(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestTheFlagsOfLogin(t *testing.T) {
+	o, err := ParseFlags(flags(t), io.Discard)
+	if err != nil || o.Login.URL != "" || o.Login.Listen != ":8444" || o.Login.Account != (oauth2.ObjectName{Namespace: "hallpass-login", Name: "login"}) {
+		t.Errorf("%v %+v", err, o.Login)
+	}
+	o, err = ParseFlags(flags(t, "--login-url=https://login.test", "--login-listen=:1", "--login-account=people/pages"), io.Discard)
+	if err != nil || o.Login.URL != "https://login.test" || o.Login.Listen != ":1" || o.Login.Account != (oauth2.ObjectName{Namespace: "people", Name: "pages"}) {
+		t.Errorf("%v %+v", err, o.Login)
 	}
 }
 
