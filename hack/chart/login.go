@@ -49,7 +49,8 @@ const loginArgs = `        {{- if .Values.login.plainHTTP }}
         {{- end }}
 `
 
-// withoutCertificate is where the Secret with login's certificate is mounted: plain HTTP needs none.
+// withoutCertificate is where the Secret with login's certificate is mounted: plain HTTP needs
+// none.
 const withoutCertificate = "{{- if not .Values.login.plainHTTP }}\n"
 
 // loginHost is the host of the pages.

@@ -114,8 +114,8 @@ func TestAttacks(t *testing.T) {
 		"a parameter twice": {func(_ *world, _, victim *browser) page {
 			return victim.get(victim.toProvider() + "&code=other")
 		}, "Your identity provider's answer cannot be used"},
-		// a server reads 256 KiB of what is left before it closes the connection, so that the
-		// browser gets the page
+		// a server reads 256 KiB of what is left before it closes the connection, so that
+		// the browser gets the page
 		"a form beyond its limit": {func(_ *world, _, victim *browser) page {
 			return victim.do(http.MethodPost, consentURL, url.Values{"attempt": {strings.Repeat("a", 128<<10)}})
 		}, "The answer could not be read"},

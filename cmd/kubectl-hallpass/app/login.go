@@ -115,7 +115,7 @@ func redirectOf(object *unstructured.Unstructured, client *v1alpha1.OAuth2Client
 	grantTypes, _, _ := unstructured.NestedStringSlice(object.Object, "spec", "grantTypes")
 	redirects, _, _ := unstructured.NestedStringSlice(object.Object, "spec", "redirectURIs")
 	if !slices.Contains(grantTypes, "AuthorizationCode") {
-		return nil, fmt.Errorf("nobody can log in at client %q: spec.grantTypes has no AuthorizationCode", client.Name)
+		return nil, fmt.Errorf("people cannot log in at client %q: spec.grantTypes has no AuthorizationCode", client.Name)
 	}
 	redirect, err := callback.Choose(redirects)
 	if err != nil {
@@ -214,7 +214,7 @@ func (p loginCommand) notLoggedIn(err error, o loggingIn, client *v1alpha1.OAuth
 	again := fmt.Sprintf("kubectl hallpass login %s --namespace %s", client.Name, client.Namespace)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("nobody has logged in within %s. Start again: %s. A browser on another machine does not reach this one", o.timeout, again)
+		return fmt.Errorf("the browser has brought no answer within %s. Start again: %s. A browser on another machine does not reach this one", o.timeout, again)
 	case errors.Is(err, context.Canceled):
 		return errors.New("interrupted")
 	case errors.Is(err, callback.ErrForeignIssuer):
@@ -390,7 +390,8 @@ func (p logoutCommand) end(ctx context.Context, login issuer.Login) error {
 		}
 		token = login.Tokens.Value
 	}
-	// A cluster that is not reached is no reason to stop: most token servers are reached directly.
+	// A cluster that is not reached is no reason to stop: most token servers are reached
+	// directly.
 	c, err := p.connect()
 	if err != nil {
 		c = nil

@@ -28,8 +28,8 @@ import (
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/app"
 )
 
-// authority is an authorization server at which people log in, as the token server and login are one
-// from outside. It answers at once, as for a person who has a session at the provider.
+// authority is an authorization server at which people log in, as the token server and login are
+// one from outside. It answers at once, as for a person who has a session at the provider.
 type authority struct {
 	*httptest.Server
 
@@ -391,7 +391,7 @@ func TestAnAnswerOfAnotherOneIsNotUsed(t *testing.T) {
 		}, "refuses the login: invalid_scope: no such scope"},
 		"no code":           {func(v url.Values) { v.Del("code") }, "neither a code nor an error"},
 		"a code of another": {func(v url.Values) { v.Set("code", "stolen") }, "invalid_grant: for a test. A code is good once, for a minute: start again"},
-		"another state":     {func(v url.Values) { v.Set("state", "other") }, "nobody has logged in within 200ms. Start again: kubectl hallpass login cli --namespace shop"},
+		"another state":     {func(v url.Values) { v.Set("state", "other") }, "the browser has brought no answer within 200ms. Start again: kubectl hallpass login cli --namespace shop"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t)

@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package callback receives the answer to an authorization request on this machine: the loopback
-// redirect of native applications (RFC 8252 section 7.3). It takes one answer, checks that it belongs
-// to the request (state, RFC 6749 section 10.12) and that it is from the issuer (iss, RFC 9207), and
-// sends no request itself.
+// redirect of native applications (RFC 8252 section 7.3). It takes one answer, checks that it
+// belongs to the request (state, RFC 6749 section 10.12) and that it is from the issuer (iss, RFC
+// 9207), and sends no request itself.
 package callback
 
 import (
