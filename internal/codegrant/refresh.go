@@ -34,18 +34,18 @@ type Known struct {
 type Outcome uint8
 
 const (
-	// Refused: the error has the reason, and nothing is done.
+	// Refused means that nothing is done. The error has the reason.
 	Refused Outcome = iota
-	// Keep: the refresh token stays in use, and the response repeats it or has none.
+	// Keep means that the refresh token stays in use: the response repeats it or has none.
 	Keep
-	// Rotate: the generation of the next one is written, durably, with the instant Grace from
-	// now; then the next one is issued.
+	// Rotate means that the generation of the next one is written, durably, with the instant
+	// Grace from now; then the next one is issued.
 	Rotate
-	// Retry: the refresh token was replaced within the last minute. The next one is issued as
-	// it was for the first request, and nothing is written.
+	// Retry means that the refresh token was replaced within the last minute. The next one is
+	// issued as it was for the first request, and nothing is written.
 	Retry
-	// Reuse: the refresh token was replaced before that, so that two programs have the grant.
-	// The grant is ended, and the error is the answer (RFC 9700 section 4.14.2).
+	// Reuse means that the refresh token was replaced before that, so that two programs have
+	// the grant. The grant is ended, and the error is the answer (RFC 9700 section 4.14.2).
 	Reuse
 )
 

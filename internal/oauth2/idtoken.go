@@ -196,16 +196,19 @@ func refuseIDToken(reason Reason, rule string) *Error {
 
 // refuseLogin refuses a person, or each person. The description names who can change that.
 func refuseLogin(reason Reason) *Error {
-	description := "the OAuth2TrustedIssuer does not let this person use the clients of this namespace; ask the operator of Hallpass"
-	switch reason {
-	case ReasonPersonNotAllowed:
-		description = "this person may not log in: spec.login.allowed of the OAuth2TrustedIssuer has other claims or groups; ask the operator of Hallpass"
-	case ReasonGroupsNotInToken:
-		description = "the identity provider leaves out the groups of this person, because they are too many; let it send those alone that are assigned to Hallpass"
-	case ReasonIssuerSuspended:
-		description = "the OAuth2TrustedIssuer is suspended; ask the operator of Hallpass"
-	case ReasonIssuerNotFound, ReasonLoginNotAvailable:
-		description = "there is no OAuth2TrustedIssuer at which persons can log in for this client; ask the operator of Hallpass"
+	description, known := loginRefusals[reason]
+	if !known {
+		description = "the OAuth2TrustedIssuer does not let this person use the clients of this namespace; ask the operator of Hallpass"
 	}
 	return Refuse(AccessDenied, reason, description)
 }
+
+var loginRefusals = map[Reason]string{ //nolint:gochecknoglobals // a constant table
+	ReasonPersonNotAllowed:  "this person may not log in: spec.login.allowed of the OAuth2TrustedIssuer has other claims or groups; ask the operator of Hallpass",
+	ReasonGroupsNotInToken:  "the identity provider leaves out the groups of this person, because they are too many; let it send only those that are assigned to Hallpass",
+	ReasonIssuerSuspended:   "the OAuth2TrustedIssuer is suspended; ask the operator of Hallpass",
+	ReasonIssuerNotFound:    noLogin,
+	ReasonLoginNotAvailable: noLogin,
+}
+
+const noLogin = "there is no OAuth2TrustedIssuer at which persons can log in for this client; ask the operator of Hallpass"
