@@ -27,11 +27,27 @@ type Resource struct {
 	ExchangeHeld bool
 	// ExchangedUsers are the consents to such tokens that act for a person.
 	ExchangedUsers []Consent
+	// Descriptions are what scopes allow, for a person who is asked for consent. They may be
+	// missing.
+	Descriptions []Description
 	// Introspectors may introspect its tokens; if there are none, the clients of its namespace
 	// may.
 	Introspectors []ObjectName
 	// TokenLifetime limits its tokens; zero sets no limit.
 	TokenLifetime time.Duration
+}
+
+// Description is what a scope allows, in the words of the API's owner.
+type Description struct{ Scope, Text string }
+
+// Describe returns the description of a scope; "" if there is none.
+func (r *Resource) Describe(scope string) string {
+	for _, d := range r.Descriptions {
+		if d.Scope == scope {
+			return d.Text
+		}
+	}
+	return ""
 }
 
 // AllConsents are the consents of each list of the resource.

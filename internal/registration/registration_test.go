@@ -478,6 +478,29 @@ func TestConsentsToPersonsStandApart(t *testing.T) {
 }
 
 // An earlier token server must not take the JWTs of persons for those of clients.
+// Descriptions come back, and a version that does not know them reads the record.
+func TestDescriptionsOfScopesComeBack(t *testing.T) {
+	r := oauth2.Resource{
+		Identifier: "https://api.test", UID: "u", Namespace: "shop", Name: "api", Scopes: []string{"read", "write"},
+		Users:        []oauth2.Consent{{Namespaces: []string{"web"}, Scopes: []string{"read"}}},
+		Descriptions: []oauth2.Description{{Scope: "read", Text: "Read orders, <b>all</b> of them"}},
+	}
+	data, err := registration.EncodeResource(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := registration.DecodeResource(data)
+	if diff := cmp.Diff(r, got); diff != "" || err != nil {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	if got.Describe("read") != r.Descriptions[0].Text || got.Describe("write") != "" {
+		t.Errorf("the scopes are described as %q and %q", got.Describe("read"), got.Describe("write"))
+	}
+	if document := string(data["resource.json"]); !strings.HasPrefix(document, `{"version":5,"minReader":1,`) {
+		t.Errorf("an older version does not read %s", document)
+	}
+}
+
 func TestTheUsesOfAnIssuerStandInItsRecord(t *testing.T) {
 	for name, c := range map[string]struct {
 		uses oauth2.IssuerUses

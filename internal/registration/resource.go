@@ -51,11 +51,18 @@ type wireResource struct {
 	ExchangeHeld bool          `json:"exchangeHeld,omitempty"`
 	// Users and ExchangedUsers are the consents to tokens of persons, beside the others in the
 	// same way.
-	Users                []wireConsent `json:"users,omitempty"`
-	UsersHeld            bool          `json:"usersHeld,omitempty"`
-	ExchangedUsers       []wireConsent `json:"exchangedUsers,omitempty"`
-	Introspectors        []wireName    `json:"introspectors,omitempty"`
-	TokenLifetimeSeconds int64         `json:"tokenLifetimeSeconds,omitempty"`
+	Users          []wireConsent `json:"users,omitempty"`
+	UsersHeld      bool          `json:"usersHeld,omitempty"`
+	ExchangedUsers []wireConsent `json:"exchangedUsers,omitempty"`
+	// Descriptions are for consent pages. A reader that ignores them shows the names alone.
+	Descriptions         []wireDescription `json:"descriptions,omitempty"`
+	Introspectors        []wireName        `json:"introspectors,omitempty"`
+	TokenLifetimeSeconds int64             `json:"tokenLifetimeSeconds,omitempty"`
+}
+
+type wireDescription struct {
+	Scope string `json:"scope"`
+	Text  string `json:"text"`
 }
 
 type wireConsent struct {
@@ -82,6 +89,8 @@ func fromConsents(list []wireConsent) (consents []oauth2.Consent) {
 // so that an upgrade does not write each of them again.
 func formOfResource(r oauth2.Resource) wire.Form {
 	switch {
+	case len(r.Descriptions) > 0:
+		return wire.Form{Version: codeVersion, MinReader: firstVersion}
 	case len(r.Users) > 0 || len(r.ExchangedUsers) > 0:
 		return wire.Form{Version: personVersion, MinReader: firstVersion}
 	case len(r.Exchanged) > 0:
@@ -103,6 +112,9 @@ func EncodeResource(r oauth2.Resource) (map[string][]byte, error) {
 	w.ExchangeHeld, w.UsersHeld = r.ExchangeHeld, r.UsersHeld
 	for _, name := range r.Introspectors {
 		w.Introspectors = append(w.Introspectors, wireName(name))
+	}
+	for _, d := range r.Descriptions {
+		w.Descriptions = append(w.Descriptions, wireDescription(d))
 	}
 	document, err := json.Marshal(w)
 	if err != nil {
@@ -129,6 +141,9 @@ func DecodeResource(data map[string][]byte) (oauth2.Resource, error) {
 	r.ExchangeHeld, r.UsersHeld = w.ExchangeHeld, w.UsersHeld
 	for _, name := range w.Introspectors {
 		r.Introspectors = append(r.Introspectors, oauth2.ObjectName(name))
+	}
+	for _, d := range w.Descriptions {
+		r.Descriptions = append(r.Descriptions, oauth2.Description(d))
 	}
 	if err := checkResource(r); err != nil {
 		return oauth2.Resource{}, fmt.Errorf("%w: %w", ErrUnreadable, err)

@@ -269,6 +269,10 @@ func WeighResource(r oauth2.Resource) int {
 		w.together += nameWeight
 		w.add(name.Namespace, name.Name)
 	}
+	for _, d := range r.Descriptions {
+		w.together += nameWeight
+		w.add(d.Scope, d.Text)
+	}
 	return w.whole()
 }
 

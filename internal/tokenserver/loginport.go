@@ -47,8 +47,8 @@ func loginCalls(sources budget.Sources) *budget.Budget {
 	)
 }
 
-// NewLogin returns the handler of the port for login. It answers the service account of login alone,
-// and nothing that it is told decides: each request, ticket and ID token is verified.
+// NewLogin returns the handler of the port for login. It answers the service account of login
+// alone, and nothing that it is told decides: each request, ticket and ID token is verified.
 func NewLogin(c LoginConfig) http.Handler {
 	p := &port{authority: c.Authority, auditor: c.Auditor}
 	of := loginPort{authority: c.Authority, account: c.Account, limit: loginCalls(c.Sources)}
@@ -172,7 +172,8 @@ func finishLogin(r *http.Request, a *auth.Authority, message loginport.FinishReq
 	return nil, step, err
 }
 
-// attemptAnswer is the answer with an attempt, or with what is wrong; nil if login has to ask again.
+// attemptAnswer is the answer with an attempt, or with what is wrong; nil if login has to ask
+// again.
 func attemptAnswer(step auth.LoginStep, err error) any {
 	switch refusal := refusalOf(err); {
 	case step.Attempt != nil:
@@ -207,7 +208,7 @@ func attemptOf(step auth.LoginStep) *loginport.Attempt {
 		consent.APIName = a.Resource.Identifier
 	}
 	for _, scope := range a.Offer.Scopes {
-		consent.Scopes = append(consent.Scopes, loginport.Scope{Name: scope})
+		consent.Scopes = append(consent.Scopes, loginport.Scope{Name: scope, Description: a.Resource.Describe(scope)})
 	}
 	issuer := a.Issuer
 	return &loginport.Attempt{

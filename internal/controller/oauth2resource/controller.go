@@ -327,6 +327,18 @@ func (r *Reconciler) publish(ctx context.Context, object *v1alpha1.OAuth2Resourc
 // it. Namespaces that are created by others must not end what was granted before, and the stored
 // record may grant what the spec has withdrawn since.
 func (r *Reconciler) limit(ctx context.Context, s *state, data map[string][]byte) (map[string][]byte, error) {
+	allowance, err := r.Policy.Room.Allowance(ctx, r.recordKey(s.resource.Identifier).Name, s.resource.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	weigh := func() int { return registration.Weigh(registration.ResourceSecretType, data) }
+	if len(s.resource.Descriptions) > 0 && (data == nil || registration.SizeOfResource(data) > registration.MaxResource || !allowance.Fits(weigh())) {
+		// what is granted matters more than how a page describes it
+		s.resource.Descriptions = nil
+		if data, err = encode(s.resource); err != nil && !errors.Is(err, registration.ErrTooLarge) {
+			return nil, err
+		}
+	}
 	if size := registration.SizeOfResource(data); data == nil || size > registration.MaxResource {
 		s.resource = keepConsents(s.resource, s.before)
 		kept, err := encode(s.resource)
@@ -340,11 +352,7 @@ func (r *Reconciler) limit(ctx context.Context, s *state, data map[string][]byte
 		}
 		data = kept
 	}
-	allowance, err := r.Policy.Room.Allowance(ctx, r.recordKey(s.resource.Identifier).Name, s.resource.Namespace)
-	if err != nil {
-		return nil, err
-	}
-	weight := registration.Weigh(registration.ResourceSecretType, data)
+	weight := weigh()
 	if allowance.Fits(weight) {
 		return data, nil
 	}

@@ -5,6 +5,7 @@ package oauth2resource
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -43,6 +44,10 @@ func TestTheSizeOfARecordIsLimited(t *testing.T) {
 	other.Scopes, other.Introspectors = []string{"write"}, []oauth2.ObjectName{{Namespace: "shop", Name: "a"}, {Namespace: "shop", Name: "b"}}
 	kept := granting(2)
 	kept.Scopes, kept.Introspectors = nil, other.Introspectors[:1]
+	described := func(r oauth2.Resource, size int) oauth2.Resource {
+		r.Descriptions = []oauth2.Description{{Scope: "read", Text: strings.Repeat("x", size)}}
+		return r
+	}
 	withRoom := func(bytes int) *publish.Room {
 		return publish.NewRoom(publish.Bounds{All: bytes, Namespace: bytes, Guaranteed: bytes, Reserved: bytes})
 	}
@@ -60,6 +65,9 @@ func TestTheSizeOfARecordIsLimited(t *testing.T) {
 		"one that has become too large":        {new(granting(20)), granting(most + 1), nil, new(granting(20)), v1alpha1.ReasonTooLarge, ""},
 		"one that was too large before":        {new(granting(most + 9)), granting(most + 9), nil, new(granting(most + 9)), "", v1alpha1.ReasonTooLarge},
 		"one that is too large and shrinks":    {new(granting(most + 9)), granting(most + 5), nil, new(granting(most + 5)), "", v1alpha1.ReasonTooLarge},
+		"one with descriptions":                {nil, described(granting(10), 500), withRoom(4000), new(described(granting(10), 500)), "", ""},
+		"descriptions without room":            {nil, described(granting(10), 4000), withRoom(4000), new(granting(10)), "", ""},
+		"descriptions that are too large":      {nil, described(granting(10), registration.MaxResource), nil, new(granting(10)), "", ""},
 		"a new one within its room":            {nil, granting(10), withRoom(4000), new(granting(10)), "", ""},
 		"a new one without room":               {nil, granting(100), withRoom(4000), nil, v1alpha1.ReasonTooManyBytes, ""},
 		"one that grows without room":          {new(granting(2)), granting(100), withRoom(4000), new(granting(2)), v1alpha1.ReasonTooManyBytes, ""},

@@ -56,7 +56,20 @@ func (r *Reconciler) compile(ctx context.Context, object *v1alpha1.OAuth2Resourc
 		}
 		s.add(grant, consent)
 	}
+	s.describe(object)
 	return r.holdBack(ctx, s)
+}
+
+// describe adds the descriptions of the scopes for which a person may be asked.
+func (s *state) describe(object *v1alpha1.OAuth2Resource) {
+	r := &s.resource
+	for _, scope := range object.Spec.Scopes {
+		name := string(scope.Name)
+		consents := func(c oauth2.Consent) bool { return slices.Contains(c.Scopes, name) }
+		if scope.Description != "" && slices.Contains(r.Scopes, name) && slices.ContainsFunc(r.Users, consents) {
+			r.Descriptions = append(r.Descriptions, oauth2.Description{Scope: name, Text: scope.Description})
+		}
+	}
 }
 
 // add adds the consent of a grant to each list that its subjects are for.

@@ -57,6 +57,14 @@ func copyResource(r oauth2.Resource, t *texts) oauth2.Resource {
 	for i, name := range introspectors {
 		r.Introspectors[i] = oauth2.ObjectName{Namespace: t.text(name.Namespace), Name: t.text(name.Name)}
 	}
+	descriptions := r.Descriptions
+	r.Descriptions = nil
+	if len(descriptions) > 0 {
+		r.Descriptions = make([]oauth2.Description, len(descriptions))
+	}
+	for i, d := range descriptions {
+		r.Descriptions[i] = oauth2.Description{Scope: t.text(d.Scope), Text: t.text(d.Text)}
+	}
 	return r
 }
 

@@ -90,6 +90,11 @@ func weighed(t testing.TB) map[string]func(i int) Record {
 		"a small resource":             resource(func(*oauth2.Resource) {}),
 		"a resource with many scopes":  resource(func(r *oauth2.Resource) { r.Scopes = numbered(64, 2) }),
 		"a resource of much text":      resource(func(r *oauth2.Resource) { r.Scopes = numbered(64, 128) }),
+		"a resource with descriptions": resource(func(r *oauth2.Resource) {
+			for _, text := range numbered(64, 500) {
+				r.Descriptions = append(r.Descriptions, oauth2.Description{Scope: text[:20], Text: text})
+			}
+		}),
 		"a resource with many readers": resource(func(r *oauth2.Resource) { r.Introspectors = make2(64) }),
 		"a resource with consent for many namespaces": resource(func(r *oauth2.Resource) {
 			r.Consents = []oauth2.Consent{{Namespaces: numbered(4000, 4), Scopes: []string{"a"}}}
