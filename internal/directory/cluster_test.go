@@ -49,6 +49,12 @@ type cluster struct {
 	// listed gets the instant at which a whole list of OAuth2Clients is asked for.
 	listed chan time.Time
 	ahead  atomic.Int64 // of the clock of the machine
+
+	t        testing.TB
+	creating sync.Mutex
+	// refuses refuses every creation, mute loses the answer to one that succeeded, and away
+	// refuses everything.
+	refuses, mute, away atomic.Bool
 }
 
 type etcd struct {
@@ -67,7 +73,7 @@ type event struct {
 
 func newCluster(t testing.TB) *cluster {
 	t.Helper()
-	c := &cluster{etcd: etcd{revision: 100, objects: map[string]map[string][]byte{}}, changed: make(chan struct{}), listed: make(chan time.Time, 100)}
+	c := &cluster{t: t, etcd: etcd{revision: 100, objects: map[string]map[string][]byte{}}, changed: make(chan struct{}), listed: make(chan time.Time, 100)}
 	c.Server = httptest.NewServer(c)
 	t.Cleanup(c.Close)
 	t.Cleanup(c.CloseClientConnections)
@@ -196,8 +202,12 @@ func (c *cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	at := slices.IndexFunc(parts, func(part string) bool { return slices.Contains([]string{secrets, clients, tokens, revocations}, part) })
 	switch query := r.URL.Query(); {
+	case c.away.Load():
+		refuse(w, http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable)
 	case at < 0:
 		refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound)
+	case r.Method == http.MethodPost:
+		c.create(w, r, parts[at-1])
 	case at == len(parts)-2:
 		c.get(w, parts[at], parts[at-1]+"/"+parts[at+1])
 	case query.Get("sendInitialEvents") == "true": // it does not stream lists
@@ -219,6 +229,35 @@ func (c *cluster) get(w http.ResponseWriter, resource, key string) {
 		return
 	}
 	_, _ = w.Write(document)
+}
+
+// create creates a TokenRevocation unless there is one of its name.
+func (c *cluster) create(w http.ResponseWriter, r *http.Request, namespace string) {
+	if c.refuses.Load() {
+		refuse(w, http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable)
+		return
+	}
+	var object v1alpha1.TokenRevocation
+	if err := json.NewDecoder(r.Body).Decode(&object); err != nil {
+		refuse(w, http.StatusBadRequest, metav1.StatusReasonBadRequest)
+		return
+	}
+	c.creating.Lock()
+	defer c.creating.Unlock()
+	c.mu.Lock()
+	_, there := c.etcd.objects[revocations][namespace+"/"+object.Name]
+	c.mu.Unlock()
+	if there {
+		refuse(w, http.StatusConflict, metav1.StatusReasonAlreadyExists)
+		return
+	}
+	c.apply(c.t, &object)
+	if c.mute.Load() { // stored, and the answer is lost
+		refuse(w, http.StatusInternalServerError, metav1.StatusReasonInternalError)
+		return
+	}
+	w.WriteHeader(http.StatusCreated)
+	c.get(w, revocations, namespace+"/"+object.Name)
 }
 
 func (c *cluster) list(w http.ResponseWriter, resource string, onlyOne bool) {
