@@ -42,12 +42,12 @@ const RedemptionMargin = 5 * time.Minute
 // The bounds of the redemptions that exist. A redemption exists until RedemptionMargin after its
 // code has expired, some six minutes, so ten logins a second are 3,700.
 const (
-	// maxRedeemed is how many there are in all, those of 44 logins a second: 2 MiB of memory,
-	// and 16 MiB of etcd. Namespaces have lentRedeemed of them beyond their shares of
+	// maxRedeemed is how many there are in all, those of 22 logins a second: 1 MiB of memory,
+	// and 8 MiB of etcd. Namespaces have lentRedeemed of them beyond their shares of
 	// redeemedShare each: what is not lent is enough for 16 whole shares.
-	maxRedeemed   = 1 << 14
+	maxRedeemed   = 1 << 13
 	lentRedeemed  = maxRedeemed * 3 / 4
-	redeemedShare = 1 << 8
+	redeemedShare = 1 << 7
 	// maxRedeemedOfClient is how many a client has.
 	maxRedeemedOfClient = maxRedeemed / 2
 	// redeemRetry is the Retry-After where there is no room.
@@ -61,9 +61,16 @@ var redeemedBounds = bounds{maxRedeemed, lentRedeemed, redeemedShare} //nolint:g
 // are safe for concurrent use.
 type Redemptions struct {
 	mu      sync.Mutex
-	byName  map[string]Client
-	clients map[Client]int
+	byName  map[string]*redeemer
+	clients map[Client]*redeemer
 	shares  shares
+}
+
+// redeemer is a client, and how many redemptions it has.
+type redeemer struct {
+	Client
+
+	count int
 }
 
 // Reserve counts a redemption that is about to be created. It returns its refusal if there is no
@@ -74,7 +81,8 @@ func (r *Redemptions) Reserve(name string, of Client) error {
 	if _, there := r.byName[name]; there {
 		return nil
 	}
-	if r.clients[of] >= maxRedeemedOfClient || !r.shares.room(of.Namespace, redeemedBounds) {
+	by := r.clients[of]
+	if by != nil && by.count >= maxRedeemedOfClient || !r.shares.room(of.Namespace, redeemedBounds) {
 		return &oauth2.Error{
 			Code: oauth2.TemporarilyUnavailable, Reason: oauth2.ReasonGrantNotDurable, RetryAfter: redeemRetry,
 			Description: "too many persons have logged in at this client or in its namespace within the last minutes; try again after Retry-After",
@@ -95,13 +103,17 @@ func (r *Redemptions) Add(name string, of Client) {
 
 func (r *Redemptions) add(name string, of Client) {
 	if r.byName == nil {
-		r.byName, r.clients = map[string]Client{}, map[Client]int{}
+		r.byName, r.clients = map[string]*redeemer{}, map[Client]*redeemer{}
 	}
-	// a request and an object have them as parts of something larger
-	of = Client{strings.Clone(of.ID), strings.Clone(of.Namespace)}
-	r.byName[strings.Clone(name)] = of
-	r.clients[of]++
-	r.shares.add(of.Namespace, redeemedBounds)
+	by := r.clients[of]
+	if by == nil {
+		// a request and an object have them as parts of something larger
+		by = &redeemer{Client: Client{strings.Clone(of.ID), strings.Clone(of.Namespace)}}
+		r.clients[by.Client] = by
+	}
+	by.count++
+	r.byName[strings.Clone(name)] = by
+	r.shares.add(by.Namespace, redeemedBounds)
 }
 
 // Remove stops counting a redemption that was deleted, or not created; it is a no-op if there is
@@ -113,15 +125,15 @@ func (r *Redemptions) Remove(name string) {
 }
 
 func (r *Redemptions) remove(name string) {
-	of, there := r.byName[name]
-	if !there {
+	by := r.byName[name]
+	if by == nil {
 		return
 	}
 	delete(r.byName, name)
-	if r.clients[of]--; r.clients[of] == 0 {
-		delete(r.clients, of)
+	if by.count--; by.count == 0 {
+		delete(r.clients, by.Client)
 	}
-	r.shares.remove(of.Namespace, redeemedBounds)
+	r.shares.remove(by.Namespace, redeemedBounds)
 	if len(r.byName) == 0 {
 		r.byName, r.clients = nil, nil // a map does not shrink
 	}

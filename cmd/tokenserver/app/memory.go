@@ -35,7 +35,13 @@ const (
 	usedBytes         = 32 // of each, with the spare capacity of their lists
 	// usedNamespaces are the namespaces of assertions in a file: 64 parts name 1,024 each.
 	usedNamespaces = 64 << 10
-	socketBytes    = 4 << 10 // an idle connection, in the kernel
+	// grants are those with a generation at which there are no more, of 44 bytes in a map, and
+	// redemptions those at which no code is redeemed.
+	grants          = 1 << 16
+	grantBytes      = 44
+	redemptions     = 1 << 13
+	redemptionBytes = 88
+	socketBytes     = 4 << 10 // an idle connection, in the kernel
 )
 
 // clientSlots are the slots of the table of clients and their owners, which are a power of two and
@@ -76,6 +82,8 @@ func holdings(records int) []holding {
 		{"uses of nine days", 1, reporter.MaxBytes},
 		{"a report of them, while one is put together", 1, reporter.MaxBytes / 2},
 		{"live revocations", liveRevocations, entryBytes},
+		{"generations of grants", grants, grantBytes},
+		{"redeemed codes", redemptions, redemptionBytes},
 		{"used client assertions of all replicas", usedAssertions, usedBytes},
 		{"those that nine other replicas accepted meanwhile", waitingAssertions, usedBytes},
 		{"verdicts on service accounts' tokens", 16 << 10, 192},
@@ -93,6 +101,7 @@ func outside(records int) []holding {
 		{"clients and their owners in the snapshot and its successor", 2 * registration.ClientsIn(records), snapshotBytes},
 		{"records in both", 2, records},
 		{"revocations in both", 2 * liveRevocations, entryBytes},
+		{"generations in both", 2 * grants, entryBytes},
 		{"assertions in both", 2 * (usedAssertions + waitingAssertions), 20},
 		{"namespaces of assertions in both", 2 * usedNamespaces, 75},
 		{"sockets", serve.DefaultMaxConnections, socketBytes},
