@@ -115,8 +115,6 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	flags.SetOutput(output)
 	issuer := flags.String("issuer", "", "issuer identifier: the https origin under which callers reach the token server (required)")
 	kubeconfig := flags.String("kubeconfig", os.Getenv("KUBECONFIG"), "kubeconfig file; empty inside a cluster")
-	login := flags.String("login-url", "",
-		"the https origin of login, at which people log in, such as https://login.example.com; left out there is none. The token servers have the same flag")
 	names := flags.String("serving-dns-names", "", "further names of the serving certificate beside the issuer's host, separated by commas")
 	insecure := flags.Bool("allow-http-issuer", false, "accept an issuer that begins with http://, for a token server that runs with --require-https=false")
 	flags.BoolVar(&o.ManageServingCertificate, "manage-serving-certificate", true,
@@ -156,14 +154,11 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	if o.Issuer, err = oauth2.ParseIssuer(*issuer, *insecure); err != nil {
 		return Options{}, fmt.Errorf("--issuer: %w", err)
 	}
-	if err := o.loginAt(*login); err != nil {
-		return Options{}, err
-	}
 	o.SigningKeys.Algorithms = signingAlgorithms(*algorithms)
 	if err := o.SigningKeys.Validate(); err != nil {
 		return Options{}, fmt.Errorf("--signing-algorithms, --signing-key-period, --signing-key-lead: %w", err)
 	}
-	if err := checkNamespaces(o); err != nil {
+	if err := errors.Join(o.checkLogin(), checkNamespaces(o)); err != nil {
 		return Options{}, err
 	}
 	if err := o.addresses(*names, *insecure); err != nil {
@@ -175,20 +170,18 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	return o, nil
 }
 
-// loginAt sets the origin of login, if there is one. It is not the issuer: cookies and pages stay
+// checkLogin refuses an origin of login that is none. It is not the issuer: cookies and pages stay
 // apart from tokens.
-func (o *Options) loginAt(origin string) error {
-	if origin == "" {
+func (o *Options) checkLogin() error {
+	if o.LoginURL == "" {
 		return nil
 	}
-	login, err := oauth2.ParseIssuer(origin, false)
-	switch {
+	switch login, err := oauth2.ParseIssuer(o.LoginURL, false); {
 	case err != nil:
-		return fmt.Errorf("--login-url=%s is not an https origin such as https://login.example.com: without a path, and without a slash at the end", origin)
-	case login == o.Issuer:
-		return fmt.Errorf("--login-url and --issuer are both %s; give login an origin of its own", origin)
+		return fmt.Errorf("--login-url=%s is not an https origin such as https://login.example.com: without a path, and without a slash at the end", o.LoginURL)
+	case login.String() == o.Issuer.String():
+		return fmt.Errorf("--login-url and --issuer are both %s; give login an origin of its own", o.LoginURL)
 	}
-	o.LoginURL = login.String()
 	return nil
 }
 
@@ -213,6 +206,8 @@ func (o *Options) checkBounds() error {
 // boundFlags set the namespaces in which the manager works, and what users may have at most.
 func (o *Options) boundFlags(flags *flag.FlagSet) {
 	o.Trust.flags(flags)
+	flags.StringVar(&o.LoginURL, "login-url", "",
+		"the https origin of login, at which people log in, such as https://login.example.com; left out there is none. The token servers have the same flag")
 	flags.Func("namespaces", "the users' namespaces to work in, separated by commas, for a manager that has rights in these alone; "+
 		"left out it is all of them. Without rights on the cluster there are no OAuth2Policies, and grants name namespaces", func(list string) error {
 		o.Namespaces = strings.Split(list, ",")
