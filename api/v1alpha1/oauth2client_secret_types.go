@@ -50,9 +50,9 @@ type SecretSpec struct {
 	// $(jwks_url), $(introspection_url), $(scope), $(resource), $(internal_token_url),
 	// $(authorization_url) and $(ca.crt) are replaced by the values, also if their entries are
 	// renamed by keys. Write $$ for a dollar sign. $(internal_token_url), $(authorization_url)
-	// and $(ca.crt) are empty if the client has no such entry. With source Existing, the entries are in the
-	// ConfigMap, and $(client_secret) cannot be used: let the tool that writes the Secret
-	// render that entry. At most 8 entries of 4096 characters each.
+	// and $(ca.crt) are empty if the client has no such entry. With source Existing, the
+	// entries are in the ConfigMap, and $(client_secret) cannot be used: let the tool that
+	// writes the Secret render that entry. At most 8 entries of 4096 characters each.
 	// +optional
 	Template SecretTemplate `json:"template,omitempty"`
 

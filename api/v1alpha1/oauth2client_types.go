@@ -280,15 +280,15 @@ type SigningAlgorithm string
 // +kubebuilder:validation:XValidation:rule="(has(self.method) && self.method == 'ServiceAccount') == has(self.serviceAccount)",message="set serviceAccount if and only if method is ServiceAccount"
 // +kubebuilder:validation:XValidation:rule="(has(self.method) && self.method == 'FederatedToken') == has(self.federatedToken)",message="set federatedToken if and only if method is FederatedToken"
 type AuthenticationSpec struct {
-	// method is ClientSecret, PrivateKeyJWT, ServiceAccount, FederatedToken or None. Defaults to
-	// ClientSecret. With PrivateKeyJWT (RFC 7523) the client signs assertions with its own key;
-	// its Secret contains the client_id and the URLs, and no client secret. With ServiceAccount
-	// the client is a pod that sends the token of its service account; it has a ConfigMap and
-	// no Secret. With FederatedToken the client runs outside of the cluster and sends a JWT of
-	// an OAuth2TrustedIssuer; it has a ConfigMap and no Secret. With None the client is a
-	// program on the machine of a person or in a browser, which can keep no secret (a public
-	// client of RFC 6749); it has a ConfigMap and no Secret, and acts for people who log in
-	// only. FederatedToken and None need an OAuth2Policy that lists them in
+	// method is ClientSecret, PrivateKeyJWT, ServiceAccount, FederatedToken or None. Defaults
+	// to ClientSecret. With PrivateKeyJWT (RFC 7523) the client signs assertions with its own
+	// key; its Secret contains the client_id and the URLs, and no client secret. With
+	// ServiceAccount the client is a pod that sends the token of its service account; it has a
+	// ConfigMap and no Secret. With FederatedToken the client runs outside of the cluster and
+	// sends a JWT of an OAuth2TrustedIssuer; it has a ConfigMap and no Secret. With None the
+	// client is a program on the machine of a person or in a browser, which can keep no secret
+	// (a public client of RFC 6749); it has a ConfigMap and no Secret, and acts for people who
+	// log in only. FederatedToken and None need an OAuth2Policy that lists them in
 	// spec.authenticationMethods.
 	// +optional
 	Method AuthenticationMethod `json:"method,omitempty"`

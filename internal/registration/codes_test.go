@@ -68,7 +68,7 @@ func TestAClientWithCodesComesBackWhole(t *testing.T) {
 	}
 }
 
-// A record that is not sound could have a client do what its spec does not say.
+// A record that is not sound could allow a client what its spec does not.
 func TestCodesThatAreNotSoundAreNeitherWrittenNorRead(t *testing.T) {
 	for name, change := range map[string]func(*oauth2.Client){
 		"codes without the grant type":     func(c *oauth2.Client) { c.GrantTypes = 0 },

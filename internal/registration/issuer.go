@@ -238,13 +238,13 @@ func checkIssuer(t oauth2.TrustedIssuer) error {
 	return errors.Join(append(failures, checkLogin(t))...)
 }
 
-// checkLogin refuses a login that could let persons in that the spec does not.
+// checkLogin refuses a login that could admit persons whom the spec does not.
 func checkLogin(t oauth2.TrustedIssuer) error {
 	login := t.Login
 	switch {
 	case login == nil:
 		if t.DisplayName != "" || len(t.CABundle) > 0 || len(t.AllowedCIDRs) > 0 {
-			return errors.New("it says how persons log in, and has no login")
+			return errors.New("it has what is for logins, and no login")
 		}
 		return nil
 	case !t.Uses.Has(oauth2.UsePerson):

@@ -119,8 +119,8 @@ func manyURIs(n int) string {
 	return strings.Join(uris, ", ")
 }
 
-// TestTheAPIServerRefusesWhatNoBrowserMayBeSentTo also compares the rules of the CRD with the one of
-// the token server: what the API server accepts is never refused later.
+// TestTheAPIServerRefusesWhatNoBrowserMayBeSentTo also compares the rules of the CRD with the one
+// of the token server: what the API server accepts is never refused later.
 func TestTheAPIServerRefusesWhatNoBrowserMayBeSentTo(t *testing.T) {
 	makeNamespace(t, "specs", nil)
 	for uri, accepted := range map[string]bool{

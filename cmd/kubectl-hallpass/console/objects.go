@@ -79,7 +79,8 @@ func (s clientRoutes) entries(ctx context.Context, c call) (any, error) {
 	}
 	curl := ""
 	switch show.Method(client) {
-	case v1alpha1.ByPrivateKeyJWT, v1alpha1.ByFederatedToken, v1alpha1.ByNone: // what they send is not here
+	case v1alpha1.ByPrivateKeyJWT, v1alpha1.ByFederatedToken, v1alpha1.ByNone:
+		// what they send is not here
 	case v1alpha1.ByClientSecret, v1alpha1.ByServiceAccount:
 		curl = show.CurlLine(client, string(data[show.TokenURLEntry(client)]))
 	}
