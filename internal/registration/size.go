@@ -67,16 +67,13 @@ const (
 	// feed.
 	revocationWeight = 450
 	accountWeight    = 250 // the entry of a service account
-	// codesWeight is a client that is not packed, because the packed form has no codes, and its
-	// codes.
-	codesWeight    = 1200
-	resourceWeight = 900 // a resource, and its entries in three tables
-	consentWeight  = 72
-	labelsWeight   = 400 // a map of up to 8 labels
-	mintedWeight   = 600 // the record of an OAuth2Token and its owner, with their entries
-	tokenWeight    = 200
-	textWeight     = 16 // the reference to a text
-	nameWeight     = 2 * textWeight
+	resourceWeight   = 900 // a resource, and its entries in three tables
+	consentWeight    = 72
+	labelsWeight     = 400 // a map of up to 8 labels
+	mintedWeight     = 600 // the record of an OAuth2Token and its owner, with their entries
+	tokenWeight      = 200
+	textWeight       = 16 // the reference to a text
+	nameWeight       = 2 * textWeight
 )
 
 // Weigh returns how many bytes a record takes in the memory of a token server, from the type and
@@ -216,12 +213,12 @@ func (w *weight) seldom(c oauth2.Client) {
 		w.entries += accountWeight
 	}
 	if codes := c.Codes; codes != nil {
-		w.entries += codesWeight
+		w.together += len("f")
 		w.text(codes.IssuerName)
-		for _, uri := range codes.RedirectURIs {
-			w.together += textWeight
-			w.text(uri)
-		}
+		w.list(codes.RedirectURIs)
+		w.number(int64(codes.Refresh.Lifetime / time.Second))
+		w.number(int64(codes.Refresh.Idle / time.Second))
+		w.number(int64(codes.Refresh.Max))
 	}
 	if f := c.Credentials.Federated; f != nil {
 		w.text(f.IssuerName, f.Subject, f.SubjectPrefix)

@@ -41,6 +41,14 @@ const (
 	seldomRevocation             // the instants of its revocation follow
 	seldomFederated              // or by JWTs of a trusted issuer, which follow
 	seldomGrants                 // the grant types follow
+	seldomCodes                  // how it gets authorization codes follows
+)
+
+// The flags of how a client gets authorization codes.
+const (
+	codesPublic  = 1 << iota // it does not authenticate
+	codesAsk                 // persons are asked each time
+	codesLimited             // the number of refreshes is limited
 )
 
 func pack(c *oauth2.Client) packed {
@@ -117,11 +125,14 @@ func seldomOf(c *oauth2.Client) (flags byte) {
 	if c.GrantTypes != 0 {
 		flags |= seldomGrants
 	}
+	if c.Codes != nil {
+		flags |= seldomCodes
+	}
 	return flags
 }
 
 // packSeldom writes keys, a service account, the instants of a revocation, the JWTs of a trusted
-// issuer, grant types, and custom claims.
+// issuer, grant types, authorization codes, and custom claims.
 func packSeldom(w *wire.Writer, c *oauth2.Client) {
 	flags := seldomOf(c)
 	w.Byte(flags)
@@ -143,11 +154,43 @@ func packSeldom(w *wire.Writer, c *oauth2.Client) {
 	if c.GrantTypes != 0 {
 		w.Byte(byte(c.GrantTypes))
 	}
+	if c.Codes != nil {
+		packCodes(w, c)
+	}
 	w.Varint(int64(len(c.Claims)))
 	for _, claim := range c.Claims {
 		w.Text(claim.Name)
 		w.Text(claim.Value)
 		packTexts(w, claim.Values)
+	}
+}
+
+// packCodes writes how a client gets authorization codes. Only such a client is public.
+func packCodes(w *wire.Writer, c *oauth2.Client) {
+	codes, flags := c.Codes, byte(0)
+	if c.Credentials.Public {
+		flags |= codesPublic
+	}
+	if codes.AskAlways {
+		flags |= codesAsk
+	}
+	if codes.Refresh.Limited {
+		flags |= codesLimited
+	}
+	w.Byte(flags)
+	w.Text(codes.IssuerName)
+	packTexts(w, codes.RedirectURIs)
+	w.Varint(int64(codes.Refresh.Lifetime / time.Second))
+	w.Varint(int64(codes.Refresh.Idle / time.Second))
+	w.Varint(int64(codes.Refresh.Max))
+}
+
+func unpackCodes(r *wire.Reader, c *oauth2.Client) {
+	flags := r.Byte()
+	c.Credentials.Public = flags&codesPublic != 0
+	c.Codes = &oauth2.Codes{AskAlways: flags&codesAsk != 0, IssuerName: r.Text(), RedirectURIs: unpackTexts(r, nil)}
+	c.Codes.Refresh = oauth2.Refreshing{
+		Lifetime: time.Duration(r.Varint()) * time.Second, Idle: time.Duration(r.Varint()) * time.Second, Limited: flags&codesLimited != 0, Max: int(r.Varint()),
 	}
 }
 
@@ -192,6 +235,9 @@ func unpackSeldom(r *wire.Reader, c *oauth2.Client) {
 	}
 	if flags&seldomGrants != 0 {
 		c.GrantTypes = oauth2.GrantTypes(r.Byte())
+	}
+	if flags&seldomCodes != 0 {
+		unpackCodes(r, c)
 	}
 	if n := r.Count(); n > 0 {
 		c.Claims = make([]oauth2.Claim, n)

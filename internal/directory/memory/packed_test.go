@@ -85,6 +85,23 @@ func TestAPackedClientComesBackWhole(t *testing.T) {
 			c.Revocation = oauth2.Revocation{Asked: created, Before: created}
 		}},
 		"grant types": {change: func(c *oauth2.Client) { c.GrantTypes = oauth2.ClientCredentials | oauth2.JWTBearer }},
+		"authorization codes": {change: func(c *oauth2.Client) {
+			c.GrantTypes, c.Codes = oauth2.ClientCredentials|oauth2.AuthorizationCode, &oauth2.Codes{RedirectURIs: []string{"https://a.test/cb"}}
+		}},
+		"a public client with all that codes have": {change: func(c *oauth2.Client) {
+			c.GrantTypes, c.Credentials = oauth2.AuthorizationCode, oauth2.Credentials{Public: true}
+			c.Codes = &oauth2.Codes{
+				RedirectURIs: []string{"http://localhost/cb", "https://a.test/cb"}, IssuerName: "corp", AskAlways: true,
+				Refresh: oauth2.Refreshing{Lifetime: 2160 * time.Hour, Idle: time.Hour, Limited: true, Max: 10_000},
+			}
+		}},
+		"codes of an emptied record": {change: func(c *oauth2.Client) {
+			c.GrantTypes, c.Credentials, c.Codes = oauth2.AuthorizationCode, oauth2.Credentials{Public: true}, &oauth2.Codes{}
+		}},
+		"a public client without codes": {change: func(c *oauth2.Client) { c.Credentials = oauth2.Credentials{Public: true} }, whole: true},
+		"refresh tokens in fractions of a second": {change: func(c *oauth2.Client) {
+			c.GrantTypes, c.Codes = oauth2.AuthorizationCode, &oauth2.Codes{Refresh: oauth2.Refreshing{Lifetime: time.Hour + 1}}
+		}, whole: true},
 		"custom claims": {change: func(c *oauth2.Client) {
 			c.Claims = []oauth2.Claim{{Name: "tier", Value: "gold"}, {Name: "teams", Values: []string{"a", "b"}}}
 		}},

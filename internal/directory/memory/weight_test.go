@@ -75,6 +75,13 @@ func weighed(t testing.TB) map[string]func(i int) Record {
 				{Name: "repository_id", Values: []string{"1316584243"}}, {Name: "environment", Values: numbered(16, 8)},
 			}}}
 		}),
+		"a public client": client(func(c *oauth2.Client) {
+			c.GrantTypes, c.Credentials = oauth2.AuthorizationCode, oauth2.Credentials{Public: true}
+			c.Codes = &oauth2.Codes{IssuerName: "corp", Refresh: oauth2.Refreshing{Lifetime: 8 * time.Hour, Limited: true, Max: 10}}
+			for _, path := range numbered(16, 40) {
+				c.Codes.RedirectURIs = append(c.Codes.RedirectURIs, "https://a.test/"+path)
+			}
+		}),
 		"a client that revokes its tokens": client(func(c *oauth2.Client) {
 			c.Revocation = oauth2.Revocation{Asked: created.Add(time.Hour), Before: created}
 		}),
