@@ -75,6 +75,7 @@ func TestAPersonLogsIn(t *testing.T) {
 
 	portal, native := newClient("portal"), newClient("native")
 	for c, redirect := range map[*v1alpha1.OAuth2Client]v1alpha1.RedirectURI{portal: peopleBack, native: "http://127.0.0.1/callback"} {
+		c.Spec.Scopes = nil // those of the namespace are not for persons
 		c.Spec.GrantTypes = []v1alpha1.GrantType{v1alpha1.GrantAuthorizationCode}
 		c.Spec.Access = []v1alpha1.Access{accessTo("people-api", "api", "call")}
 		c.Spec.RedirectURIs = []v1alpha1.RedirectURI{redirect}
