@@ -129,7 +129,7 @@ func (a *authority) token(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.issued++
-	claims := base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"sub":"user:corp:alice","client_id":"shop.cli","aud":"https://orders.example.com","jti":"%d"}`, a.issued))
+	claims := base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"iss":"https://hallpass.example.com","sub":"user:corp:alice","client_id":"shop.cli","aud":"https://orders.example.com","exp":1,"jti":"%d"}`, a.issued))
 	answer := map[string]any{"access_token": "e30." + claims + ".c2ln", "token_type": "Bearer", "expires_in": 3600, "scope": scope}
 	switch {
 	case a.none:
