@@ -47,7 +47,7 @@ func (r Reach) Endpoint(ctx context.Context, c *cluster.Client, client *v1alpha1
 	if err != nil {
 		return nil, nil, err
 	}
-	authenticated := issuer.Credentials{ID: client.ClientID(), Public: IsPublic(client), Secret: oauth2.NewSecret(string(data[show.SecretEntry(client)]))}
+	authenticated := issuer.Credentials{ID: client.ClientID(), Secret: oauth2.NewSecret(string(data[show.SecretEntry(client)]))}
 	if show.Method(client) == v1alpha1.ByServiceAccount {
 		authenticated.Assertion, err = assertion(ctx, c, client.Spec.Authentication.ServiceAccount.Name, string(data[show.IssuerEntry(client)]))
 		if err != nil {
@@ -83,6 +83,17 @@ func assertion(ctx context.Context, c *cluster.Client, account, audience string)
 
 // IsPublic reports whether a client has no credential: people log in at it.
 func IsPublic(client *v1alpha1.OAuth2Client) bool { return show.Method(client) == "None" }
+
+// EndpointOfPeople calls the token server as a public client, for the people who log in at it. It
+// returns the entries of its ConfigMap too.
+func (r Reach) EndpointOfPeople(ctx context.Context, c *cluster.Client, client *v1alpha1.OAuth2Client) (*issuer.Endpoint, map[string][]byte, error) {
+	data, err := Credentials(ctx, c, client)
+	if err != nil {
+		return nil, nil, err
+	}
+	endpoint, err := issuer.NewEndpoint(issuer.Credentials{ID: client.ClientID(), Public: true}, data[show.CAEntry(client)], r.To(c, string(data[show.TokenURLEntry(client)])))
+	return endpoint, data, err
+}
 
 // To connects to the token server: directly, or else by way of the API server, if there is one.
 // Either way its certificate is verified for the name in the URL.

@@ -128,7 +128,7 @@ func redirectOf(object *unstructured.Unstructured, client *v1alpha1.OAuth2Client
 func (p loginCommand) logIn(
 	ctx context.Context, c *cluster.Client, client *v1alpha1.OAuth2Client, redirect *url.URL, o loggingIn, resource string,
 ) (issuer.Login, error) {
-	endpoint, data, err := action.Reach{Dial: p.Dial}.Endpoint(ctx, c, client)
+	endpoint, data, err := action.Reach{Dial: p.Dial}.EndpointOfPeople(ctx, c, client)
 	if err != nil {
 		return issuer.Login{}, err
 	}
