@@ -169,7 +169,7 @@ func TestAReleaseOfAnotherNameHasTheSameObjects(t *testing.T) {
 	renamed, err := template(t, append(args, "--set", "fullnameOverride=identity")...)
 	must(t, err)
 	kept := strings.NewReplacer("hallpass-system", "hallpass-system", "hallpass-registry", "hallpass-registry", "hallpass-dev/", "hallpass-dev/",
-		"hallpass-tokenserver-tls", "hallpass-tokenserver-tls", "hallpass-ca", "hallpass-ca", "- hallpass-manager\n", "- hallpass-manager\n", "hallpass-", "identity-")
+		"hallpass-tokenserver-tls", "hallpass-tokenserver-tls", "hallpass-ca", "hallpass-ca", "- hallpass-manager\n", "- hallpass-manager\n", "'hallpass-login'", "'hallpass-login'", "hallpass-", "identity-")
 	if diff := cmp.Diff(kept.Replace(ordinary), renamed); diff != "" {
 		t.Errorf("a release that is called identity (-want +got):\n%s", diff)
 	}
