@@ -82,7 +82,7 @@ func assertion(ctx context.Context, c *cluster.Client, account, audience string)
 }
 
 // IsPublic reports whether a client has no credential: people log in at it.
-func IsPublic(client *v1alpha1.OAuth2Client) bool { return show.Method(client) == "None" }
+func IsPublic(client *v1alpha1.OAuth2Client) bool { return show.Method(client) == v1alpha1.ByNone }
 
 // EndpointOfPeople calls the token server as a public client, for the people who log in at it. It
 // returns the entries of its ConfigMap too.

@@ -14,7 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 	xoauth2 "golang.org/x/oauth2"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/action"
@@ -69,15 +68,11 @@ func (p loginCommand) runLogin(ctx context.Context, o loggingIn, name string) er
 	if err != nil {
 		return err
 	}
-	object, err := c.Get(ctx, cluster.Clients(), name)
+	client, err := cluster.Read[v1alpha1.OAuth2Client](ctx, c, cluster.Clients(), name)
 	if err != nil {
 		return err
 	}
-	client, err := cluster.As[v1alpha1.OAuth2Client](object)
-	if err != nil {
-		return err
-	}
-	redirect, err := redirectOf(object, client)
+	redirect, err := redirectOf(client)
 	if err != nil {
 		return err
 	}
@@ -106,16 +101,17 @@ func (p loginCommand) runLogin(ctx context.Context, o loggingIn, name string) er
 
 // redirectOf is the redirect URI on this machine of a client at which people log in with this
 // command.
-func redirectOf(object *unstructured.Unstructured, client *v1alpha1.OAuth2Client) (*url.URL, error) {
+func redirectOf(client *v1alpha1.OAuth2Client) (*url.URL, error) {
 	if !action.IsPublic(client) {
 		return nil, fmt.Errorf("client %q authenticates with a credential of its own, so people log in by its own program. "+
 			"This command is for a client with spec.authentication.method None", client.Name)
 	}
-	// An older API server has neither field.
-	grantTypes, _, _ := unstructured.NestedStringSlice(object.Object, "spec", "grantTypes")
-	redirects, _, _ := unstructured.NestedStringSlice(object.Object, "spec", "redirectURIs")
-	if !slices.Contains(grantTypes, "AuthorizationCode") {
+	if !slices.Contains(client.Spec.GrantTypes, v1alpha1.GrantAuthorizationCode) {
 		return nil, fmt.Errorf("people cannot log in at client %q: spec.grantTypes has no AuthorizationCode", client.Name)
+	}
+	redirects := make([]string, 0, len(client.Spec.RedirectURIs))
+	for _, uri := range client.Spec.RedirectURIs {
+		redirects = append(redirects, string(uri))
 	}
 	redirect, err := callback.Choose(redirects)
 	if err != nil {
