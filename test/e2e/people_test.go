@@ -148,6 +148,7 @@ func TestAPersonLogsIn(t *testing.T) {
 			})
 		})
 	}
+	t.Run("kubectl hallpass", func(t *testing.T) { logInWithKubectl(t, at, newBrowser(t, at, provider), "native", server) })
 	b := newBrowser(t, at, provider)
 	if page := b.get(peopleLogin + "/oauth2/authorize?client_id=people.unknown&redirect_uri=https%3A%2F%2Fevil.example.com"); page.status != http.StatusBadRequest || page.location != "" {
 		t.Errorf("an unknown client: %d %s", page.status, page.location)
