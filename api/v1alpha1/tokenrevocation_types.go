@@ -182,6 +182,15 @@ type RevocationSelector struct {
 // +kubebuilder:validation:XValidation:rule="size(self) % 4 == 0 && (size(self) / 4 * 3 - (self.endsWith('==') ? 2 : self.endsWith('=') ? 1 : 0)) % 20 == 0",message="entries are 20 bytes each, in base64: 16 of the id and 4 of the end"
 type RevocationEntries string
 
+// RevocationGenerations is a list of generations in base64. It has no format: the API server decodes
+// a string of the format byte by the alphabet of URLs where a rule looks at its field, and so
+// refuses a plus sign and a slash.
+//
+// +kubebuilder:validation:MinLength=4
+// +kubebuilder:validation:MaxLength=595288
+// +kubebuilder:validation:Pattern=`^[A-Za-z0-9+/]+={0,2}$`
+type RevocationGenerations string
+
 // RevocationBatch lists single tokens, client assertions and earlier refresh tokens that are
 // refused.
 //
@@ -212,16 +221,14 @@ type RevocationBatch struct {
 	Origins []byte `json:"origins,omitempty"`
 
 	// generations record which refresh token of a grant counts: earlier ones were replaced. The
-	// list is a byte with the version (1) and the number of clients. For each client follow the
-	// client_id, the namespace, the number of its grants, and for each grant 28 bytes: 16 of
-	// its id, and as 32-bit numbers, the most significant byte first, the number of the refresh
-	// token, the time from which earlier ones are refused, and the end of the grant, in seconds
-	// since 1970. Other numbers and texts have the form of those in origins. At most 4096
-	// grants.
+	// list, in base64, is a byte with the version (1) and the number of clients. For each
+	// client follow the client_id, the namespace, the number of its grants, and for each grant
+	// 28 bytes: 16 of its id, and as 32-bit numbers, the most significant byte first, the
+	// number of the refresh token, the time from which earlier ones are refused, and the end of
+	// the grant, in seconds since 1970. Other numbers and texts have the form of those in
+	// origins. At most 4096 grants.
 	// +optional
-	// +kubebuilder:validation:MinLength=4
-	// +kubebuilder:validation:MaxLength=595288
-	Generations []byte `json:"generations,omitempty"`
+	Generations RevocationGenerations `json:"generations,omitempty"`
 
 	// expiresAt is the time at which the last entry of the batch expires.
 	// +required
@@ -252,7 +259,7 @@ func (t *TokenRevocation) Lists() (tokens, assertions string, origins []byte) {
 }
 
 // GrantList returns the encoded generations of the batch.
-func (t *TokenRevocation) GrantList() []byte { return t.Spec.Batch.Generations }
+func (t *TokenRevocation) GrantList() string { return string(t.Spec.Batch.Generations) }
 
 // Redeemed returns the redemption; a zero expiresAt means that there is none.
 func (t *TokenRevocation) Redeemed() (clientID, namespace, grantID, attempt string, expiresAt time.Time) {
@@ -283,9 +290,9 @@ func NewTokenRevocation(namespace, name string, batch RevocationBatch) *TokenRev
 
 // SetGenerations adds encoded generations, if there are any. The object then has a version; readers
 // down to the oldest one ignore the list.
-func (t *TokenRevocation) SetGenerations(packed []byte, version, oldestReader int32) {
-	if len(packed) > 0 {
-		t.Spec.Batch.Generations, t.Spec.RecordForm = packed, RecordForm{Version: version, MinReader: oldestReader}
+func (t *TokenRevocation) SetGenerations(encoded string, version, oldestReader int32) {
+	if encoded != "" {
+		t.Spec.Batch.Generations, t.Spec.RecordForm = RevocationGenerations(encoded), RecordForm{Version: version, MinReader: oldestReader}
 	}
 }
 

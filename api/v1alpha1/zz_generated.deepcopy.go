@@ -1310,11 +1310,6 @@ func (in *RevocationBatch) DeepCopyInto(out *RevocationBatch) {
 		*out = make([]byte, len(*in))
 		copy(*out, *in)
 	}
-	if in.Generations != nil {
-		in, out := &in.Generations, &out.Generations
-		*out = make([]byte, len(*in))
-		copy(*out, *in)
-	}
 	if in.ExpiresAt != nil {
 		in, out := &in.ExpiresAt, &out.ExpiresAt
 		*out = (*in).DeepCopy()

@@ -33,7 +33,7 @@ func (d *Directory) RevocationStore() RevocationStore { return RevocationStore{d
 // used for one batch only, so one that is there already holds it.
 func (s RevocationStore) WriteRevocations(ctx context.Context, name string, batch revocation.Batch) error {
 	object := v1alpha1.NewTokenRevocation(s.api.namespace, name, v1alpha1.NewRevocationBatch(batch.Encode()))
-	object.SetGenerations(batch.PackGenerations(), revocation.Version, revocation.OldestReader)
+	object.SetGenerations(batch.EncodeGenerations(), revocation.Version, revocation.OldestReader)
 	object.Annotations = map[string]string{annotationWritten: time.Now().UTC().Format(writtenFormat)}
 	return s.create(ctx, object)
 }

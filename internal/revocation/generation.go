@@ -6,6 +6,7 @@ package revocation
 import (
 	"bytes"
 	"cmp"
+	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -14,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/wire"
 )
@@ -94,6 +96,20 @@ func (b Batch) PackGenerations() []byte {
 	head.Byte(generationsVersion)
 	head.Varint(int64(clients))
 	return append(head.Bytes, w.Bytes...)
+}
+
+// EncodeGenerations returns the output of PackGenerations in base64; empty if there are none.
+func (b Batch) EncodeGenerations() string {
+	return base64.StdEncoding.EncodeToString(b.PackGenerations())
+}
+
+// decodeGenerations decodes the output of EncodeGenerations as UnpackGenerations does.
+func (b *Batch) decodeGenerations(encoded string) error {
+	packed, err := jws.DecodeBase64(encoded)
+	if err != nil {
+		return fmt.Errorf("%w: the generations are not base64", ErrUnreadable)
+	}
+	return b.UnpackGenerations(packed)
 }
 
 // UnpackGenerations decodes the output of Batch.PackGenerations into the batch, which has its other

@@ -26,8 +26,8 @@ type Stored interface {
 	// Lists returns the encoded lists of the batch, and the origins of its entries; see
 	// Batch.Encode.
 	Lists() (tokens, assertions string, origins []byte)
-	// GrantList returns the third list of the batch; see Batch.PackGenerations.
-	GrantList() (generations []byte)
+	// GrantList returns the third list of the batch; see Batch.EncodeGenerations.
+	GrantList() (generations string)
 	// Redeemed returns the redemption of a code; a zero expiresAt means that there is none.
 	Redeemed() (clientID, namespace, grantID, attempt string, expiresAt time.Time)
 }
@@ -63,7 +63,7 @@ func Read(s Stored) (selector *Selector, batch Batch, err error) {
 	batch.Tokens, tokensErr = Decode(tokens)
 	batch.Assertions, assertionsErr = Decode(assertions)
 	batch.Clients, _ = unpackOrigins(batch.Tokens, batch.Assertions, origins)
-	generationsErr := batch.UnpackGenerations(s.GrantList())
+	generationsErr := batch.decodeGenerations(s.GrantList())
 	return ReadSelector(s), batch, errors.Join(tokensErr, assertionsErr, generationsErr)
 }
 

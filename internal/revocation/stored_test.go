@@ -23,7 +23,7 @@ type stored struct {
 	Subject, IssuerName     string
 	Origins                 []byte
 	Version, MinReader      int
-	Generations             []byte
+	Generations             string
 	Redemption              Redemption
 }
 
@@ -41,7 +41,7 @@ func (s stored) Lists() (tokens, assertions string, origins []byte) {
 	return s.Tokens, s.Assertions, s.Origins
 }
 
-func (s stored) GrantList() []byte { return s.Generations }
+func (s stored) GrantList() string { return s.Generations }
 
 func (s stored) Redeemed() (clientID, namespace, grantID, attempt string, expiresAt time.Time) {
 	return s.Redemption.Client.ID, s.Redemption.Client.Namespace, s.Redemption.GrantID, s.Redemption.Attempt, s.Redemption.ExpiresAt
@@ -73,14 +73,14 @@ func TestATokenRevocationIsRead(t *testing.T) {
 			stored: stored{ClientID: "shop.app", IssuedBefore: noon, CreatedAt: noon, Version: 4, MinReader: 3}, err: wire.ErrNewer,
 		},
 		"a batch with generations": {
-			stored: stored{Tokens: Encode(tokens), Generations: grants.PackGenerations(), Version: 2, MinReader: 1},
+			stored: stored{Tokens: Encode(tokens), Generations: grants.EncodeGenerations(), Version: 2, MinReader: 1},
 			batch:  Batch{Tokens: tokens, Generations: grants.Generations, Clients: grants.Clients},
 		},
 		"a batch whose generations are unreadable": {
-			stored: stored{Tokens: Encode(tokens), Generations: []byte{9}, Version: 2, MinReader: 1}, batch: Batch{Tokens: tokens}, err: ErrUnreadable,
+			stored: stored{Tokens: Encode(tokens), Generations: "CQ==", Version: 2, MinReader: 1}, batch: Batch{Tokens: tokens}, err: ErrUnreadable,
 		},
 		"a batch whose generations are cut short": {
-			stored: stored{Tokens: Encode(tokens), Generations: grants.PackGenerations()[:40], Version: 2, MinReader: 1}, batch: Batch{Tokens: tokens}, err: ErrUnreadable,
+			stored: stored{Tokens: Encode(tokens), Generations: grants.EncodeGenerations()[:40], Version: 2, MinReader: 1}, batch: Batch{Tokens: tokens}, err: ErrUnreadable,
 		},
 		"a redemption": {stored: stored{Redemption: Redemption{GrantID: "g", Attempt: "a", ExpiresAt: noon}, Version: 2, MinReader: 1}},
 		"a batch": {

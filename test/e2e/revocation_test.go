@@ -78,7 +78,7 @@ func TestTheAPIServerRefusesBadRevocations(t *testing.T) {
 		"batch: {tokens: " + strings.Repeat("+/", 13) + "+=" + end:                    "",
 		"batch: {tokens: '" + strings.Repeat("*", 28) + "'" + end:                     "should match",
 		"batch: {tokens: ''" + end:                                                    "should be at least 28 chars long",
-		"batch: {" + strings.TrimPrefix(end, ", "):                                    "a batch needs tokens or assertions",
+		"batch: {" + strings.TrimPrefix(end, ", "):                                    "a batch needs tokens, assertions or generations",
 		"batch: {tokens: " + bytes(20) + "}":                                          "spec.batch.expiresAt: Required value",
 		"{" + since + "namespace: a}, batch: {tokens: " + bytes(20) + end + "}":       form,
 	} {

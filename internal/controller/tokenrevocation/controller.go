@@ -8,7 +8,6 @@
 package tokenrevocation
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -116,13 +115,13 @@ var errOtherContents = errors.New("there is a TokenRevocation of that name with 
 // ensureMerged makes a bigger batch, and returns without an error only if it is there.
 func (r *Reconciler) ensureMerged(ctx context.Context, m merge) error {
 	wanted := v1alpha1.NewTokenRevocation(r.RegistryNamespace, m.name(), v1alpha1.NewRevocationBatch(m.batch.Encode()))
-	wanted.SetGenerations(m.batch.PackGenerations(), revocation.Version, revocation.OldestReader)
+	wanted.SetGenerations(m.batch.EncodeGenerations(), revocation.Version, revocation.OldestReader)
 	err := r.Client.Create(ctx, wanted)
 	if apierrors.IsAlreadyExists(err) { // made by a manager that ended then, or by another one
 		var there v1alpha1.TokenRevocation
 		err = r.Live.Get(ctx, client.ObjectKeyFromObject(wanted), &there)
 		found, want := there.Spec.Batch, wanted.Spec.Batch
-		if err == nil && (found.Tokens != want.Tokens || found.Assertions != want.Assertions || !bytes.Equal(found.Generations, want.Generations)) {
+		if err == nil && (found.Tokens != want.Tokens || found.Assertions != want.Assertions || found.Generations != want.Generations) {
 			err = errOtherContents
 		}
 	}

@@ -79,7 +79,7 @@ func generationOf(grant byte, number uint32, until time.Time) revocation.Generat
 func generationsObject(name string, list ...revocation.Generation) v1alpha1.TokenRevocation {
 	batch := revocation.Batch{Generations: list, Clients: []revocation.Client{{ID: "shop.app", Namespace: "shop"}}}
 	object := batchObject(name, noon, batch)
-	object.SetGenerations(batch.PackGenerations(), revocation.Version, revocation.OldestReader)
+	object.SetGenerations(batch.EncodeGenerations(), revocation.Version, revocation.OldestReader)
 	return object
 }
 

@@ -94,9 +94,9 @@ func weighed(t testing.TB) map[string]func(i int) Record {
 				c.Labels[label] = ""
 			}
 		}),
-		"a small resource":             resource(func(*oauth2.Resource) {}),
-		"a resource with many scopes":  resource(func(r *oauth2.Resource) { r.Scopes = numbered(64, 2) }),
-		"a resource of much text":      resource(func(r *oauth2.Resource) { r.Scopes = numbered(64, 128) }),
+		"a small resource":            resource(func(*oauth2.Resource) {}),
+		"a resource with many scopes": resource(func(r *oauth2.Resource) { r.Scopes = numbered(64, 2) }),
+		"a resource of much text":     resource(func(r *oauth2.Resource) { r.Scopes = numbered(64, 128) }),
 		"a resource with descriptions": resource(func(r *oauth2.Resource) {
 			for _, text := range numbered(64, 500) {
 				r.Descriptions = append(r.Descriptions, oauth2.Description{Scope: text[:20], Text: text})
