@@ -37,6 +37,8 @@ func TestTheAPIServerRefusesBadRevocations(t *testing.T) {
 		nameText = "namespace is the name of a namespace: lower-case letters, digits and hyphens"
 		end      = ", expiresAt: '2030-01-01T00:00:00Z'}"
 		since    = "selector: {issuedBefore: '2026-11-23T12:00:00Z', "
+
+		redemption = "{clientID: shop.web, namespace: shop, grantID: g, attempt: a, expiresAt: '2030-01-01T00:00:00Z'}"
 	)
 	bytes := func(n int) string { return base64.StdEncoding.EncodeToString(make([]byte, n)) }
 	for spec, message := range map[string]string{
@@ -79,6 +81,11 @@ func TestTheAPIServerRefusesBadRevocations(t *testing.T) {
 		"batch: {tokens: '" + strings.Repeat("*", 28) + "'" + end:                     "should match",
 		"batch: {tokens: ''" + end:                                                    "should be at least 28 chars long",
 		"batch: {" + strings.TrimPrefix(end, ", "):                                    "a batch needs tokens, assertions or generations",
+		"batch: {generations: " + bytes(40) + end:                                     "",
+		"batch: {generations: " + bytes(440<<10) + end:                                "may not be more than 595288",
+		"redemption: " + redemption:                                                   "only the token servers record that an authorization code was redeemed",
+		"redemption: {clientID: shop.web}":                                            "spec.redemption.expiresAt: Required value",
+		"{redemption: " + redemption + ", batch: {tokens: " + bytes(20) + end + "}":   form,
 		"batch: {tokens: " + bytes(20) + "}":                                          "spec.batch.expiresAt: Required value",
 		"{" + since + "namespace: a}, batch: {tokens: " + bytes(20) + end + "}":       form,
 	} {
@@ -171,24 +178,21 @@ type replica struct {
 	stop func() error
 }
 
-// startReplica starts a token server with the options of the installation, changed.
-func startReplica(t *testing.T, change ...func(*tokenserver.Options)) *replica {
+func startReplica(t *testing.T) *replica {
 	t.Helper()
 	config, err := hallpass.ControlPlane.ServiceAccountConfig(t.Context(), installation.SystemNamespace, installation.TokenServerAccount)
 	must(t, err)
 	type addresses struct{ public, ops string }
 	listening, stopped := make(chan addresses, 1), make(chan error, 1)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	options := tokenserver.Options{
-		Issuer: hallpass.Issuer, REST: config, RegistryNamespace: installation.RegistryNamespace,
-		Listen: "localhost:0", OpsListen: "127.0.0.1:0", RequireHTTPS: true, Log: hallpass.Log,
-		CertFile: filepath.Join(filepath.Dir(hallpass.CAFile), "tls.crt"), KeyFile: filepath.Join(filepath.Dir(hallpass.CAFile), "tls.key"),
-		Listening: func(public, ops string) { listening <- addresses{public, ops} },
-	}
-	for _, c := range change {
-		c(&options)
-	}
-	go func() { stopped <- tokenserver.Run(ctx, options) }()
+	go func() {
+		stopped <- tokenserver.Run(ctx, tokenserver.Options{
+			Issuer: hallpass.Issuer, REST: config, RegistryNamespace: installation.RegistryNamespace,
+			Listen: "localhost:0", OpsListen: "127.0.0.1:0", RequireHTTPS: true, Log: hallpass.Log,
+			CertFile: filepath.Join(filepath.Dir(hallpass.CAFile), "tls.crt"), KeyFile: filepath.Join(filepath.Dir(hallpass.CAFile), "tls.key"),
+			Listening: func(public, ops string) { listening <- addresses{public, ops} },
+		})
+	}()
 	at := <-listening
 	eventually(t, "the replica is ready", func() bool { return installation.Ready(t.Context(), "http://"+at.ops) })
 	r := &replica{url: "https://localhost:" + at.public[strings.LastIndex(at.public, ":")+1:]}
