@@ -291,6 +291,7 @@ func TestManifests(t *testing.T) {
 		{user: "nobody", line: "create client reporting --namespace shop --scopes read --contacts a@example.com --rotate-every 720h --dry-run=client --output yaml"},
 		{user: "nobody", line: "create client worker --namespace shop --service-account worker --dry-run=client --output yaml"},
 		{user: "nobody", line: "create client deploy --namespace shop --issuer github --subject 'repo:octo-org/octo-repo:environment:prod' --claim repository_id=74 --claim environment=prod,staging --dry-run=client --output yaml"},
+		{user: "nobody", line: "create client shop-cli --namespace shop --public --redirect-uri http://localhost/callback --refresh-lifetime 8h --access orders/orders-api=orders.read --dry-run=client --output yaml"},
 		{user: "nobody", line: "create resource orders-api --namespace orders --scopes 'orders.read=Read orders' --to shop --dry-run=client --output yaml"},
 		{user: "nobody", line: "create token exporter --namespace shop --client reporting --dry-run=client --output yaml"},
 		{user: "nobody", line: "create token exporter --namespace shop --client reporting --dry-run=client --output name"},
