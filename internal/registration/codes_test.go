@@ -126,7 +126,8 @@ func TestCodesThatAreNotSoundAreNeitherWrittenNorRead(t *testing.T) {
 // What redirect URIs take is listed, so that a record has room for the secrets.
 func TestRedirectURIsAreListed(t *testing.T) {
 	client := public()
-	client.Codes.RedirectURIs[0] += strings.Repeat("a", 200) // more than each client weighs at least
+	// more than each client weighs at least
+	client.Codes.RedirectURIs[0] += strings.Repeat("a", 200)
 	before, weight := registration.Listed(client), registration.WeighClient(client)
 	client.Codes.RedirectURIs = append(client.Codes.RedirectURIs, "https://shop.example.com/"+strings.Repeat("a", 75))
 	if more := registration.Listed(client) - before; more != 103 {
