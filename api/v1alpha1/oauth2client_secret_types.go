@@ -49,8 +49,9 @@ type SecretSpec struct {
 	// configuration file. $(client_id), $(client_secret), $(issuer_url), $(token_url),
 	// $(jwks_url), $(introspection_url), $(scope), $(resource), $(internal_token_url),
 	// $(authorization_url) and $(ca.crt) are replaced by the values, also if their entries are
-	// renamed by keys. Write $$ for a dollar sign. $(internal_token_url), $(authorization_url)
-	// and $(ca.crt) are empty if the client has no such entry. With source Existing, the
+	// renamed by keys. Write $$ for a dollar sign. $(internal_token_url) and $(ca.crt) are
+	// empty if the installation has no such address or needs no such CA, and
+	// $(authorization_url) is if the client has no such entry. With source Existing, the
 	// entries are in the ConfigMap, and $(client_secret) cannot be used: let the tool that
 	// writes the Secret render that entry. At most 8 entries of 4096 characters each.
 	// +optional
