@@ -92,6 +92,7 @@ var refusalMessages = map[string]string{ //nolint:gochecknoglobals // a constant
 	"WrongCodeVerifier":          "The code_verifier is not that of the code_challenge. Keep it between the two requests, for each login.",
 	"RefreshTokenRefused":        "The refresh token was not issued here, or to another client. The person has to log in again.",
 	"RefreshTokenExpired":        "The refresh token has expired, or was not used for spec.refreshTokens.idleTimeout. The person has to log in again.",
+	"RefreshTokenReplaced":       "The refresh token was replaced a short time ago. Use the one of the last answer, and store each new one in one place.",
 	"RefreshTokenReused":         "A refresh token was used that had been replaced, so it may be stolen, and its grant has ended. Store each new refresh token, in one place.",
 	"RefreshesUsedUp":            "The tokens of a login were refreshed spec.refreshTokens.maxRefreshes times. The person has to log in again.",
 	"GrantEnded":                 "The grant was revoked. The person has to log in again.",

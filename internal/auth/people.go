@@ -129,6 +129,7 @@ func (a *Authority) Finish(ctx context.Context, ticket, idToken oauth2.Secret, e
 	})
 	step.At = at
 	if err != nil {
+		step.Trail.Method = "" // as above
 		return a.report(step, found, opened.State, err), err
 	}
 	step.Trail.Subject = login.Person.String()

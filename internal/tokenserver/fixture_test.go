@@ -73,6 +73,9 @@ type memory struct {
 	// sealing are the sealing keys, and redeemed the attempts by which codes were redeemed.
 	sealing  seal.Ring
 	redeemed map[string]string
+	// writing, if it is there, gets a value from each redemption, which waits until it is
+	// closed.
+	writing chan chan struct{}
 	// published means that a client for persons has an https URL as its client_id.
 	published bool
 }
@@ -93,6 +96,11 @@ func (m *memory) Sealing() seal.Ring      { return m.sealing }
 func (*memory) RestoredBefore() time.Time { return time.Time{} }
 
 func (m *memory) Redeem(_ context.Context, r revocation.Redemption) (bool, error) {
+	if m.writing != nil {
+		wait := make(chan struct{})
+		m.writing <- wait
+		<-wait
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.failing != nil {

@@ -569,6 +569,30 @@ func TestRevokingNoRefreshToken(t *testing.T) {
 	}
 }
 
+// The requests of a namespace that wait for a write leave room for those of others, and for requests
+// that wait for none.
+func TestRedeemingLeavesRoom(t *testing.T) {
+	w := newPeopleWorld(t)
+	code := w.code(native).Get("code")
+	w.dir.writing = make(chan chan struct{})
+	var waiting []chan struct{}
+	var running sync.WaitGroup
+	redeem := func() (int, tokens) { return w.redeem(native, code) }
+	for range lentRedeeming + redeemingShare {
+		running.Go(func() { redeem() })
+		waiting = append(waiting, <-w.dir.writing)
+	}
+	if status, got := redeem(); status != http.StatusServiceUnavailable || got.Error != "temporarily_unavailable" {
+		t.Errorf("one more of the namespace: %d %+v", status, got)
+	}
+	w.token(reporting) // of the same namespace
+	w.token(stranger)
+	for _, wait := range waiting {
+		close(wait)
+	}
+	running.Wait()
+}
+
 // A public client asks nothing about tokens.
 func TestAPublicClientDoesNotIntrospect(t *testing.T) {
 	w := newPeopleWorld(t)

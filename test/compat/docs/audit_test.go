@@ -129,9 +129,9 @@ func TestEveryStaleUseAndEveryMetricOfAPageExists(t *testing.T) {
 }
 
 // ofNoClient are the reasons for which nothing is reported to the owner of a client: the request
-// names no client, it may succeed later, or it is about a token that was presented.
+// names no client, it may succeed later, or it is about a token that was presented, or the person.
 var ofNoClient = regexp.MustCompile(`^(Token|Owner|NoCredentials|SeveralAuthenticationMethods|ClientCertificateRequired|MalformedCredential|UnknownClient|` +
-	`PeopleNotServed|ClientIDNeeded|` +
+	`PeopleNotServed|ClientIDNeeded|TicketRefused|Person|Provider|WrongIDToken|IDToken|GroupsNotInToken|GrantNotDurable|NoSealingKey|` +
 	`NoSigningKey|SigningAlgorithmNotReady|RevocationNotDurable|NotForCaller|WrongAudience|InsufficientScope|RequirementMalformed|IdentityTooLarge|UseUnreported|` +
 	`LookupUnavailable|DirectoryStale|Throttled|Overloaded|InternalError)`)
 
