@@ -32,7 +32,7 @@ func (a *Authority) Redeem(ctx context.Context, caller *Caller, request codegran
 	}
 	asked := code.Request()
 	asked.GrantID = code.Grant
-	if err := a.goesOn(ctx, caller, asked, code.ExpiresAt.Add(-codegrant.CodeLifetime), code.IssuerUID); err != nil {
+	if err := a.notEnded(ctx, caller, asked, code.ExpiresAt.Add(-codegrant.CodeLifetime), code.IssuerUID); err != nil {
 		return refused(err)
 	}
 	of := revocation.Client{ID: caller.Client.ID, Namespace: caller.Client.Namespace}
@@ -90,7 +90,7 @@ func (a *Authority) Refresh(ctx context.Context, caller *Caller, request codegra
 		return refused(err)
 	}
 	asked.GrantID = token.Grant
-	if err := a.goesOn(ctx, caller, asked, token.Began, token.IssuerUID); err != nil {
+	if err := a.notEnded(ctx, caller, asked, token.Began, token.IssuerUID); err != nil {
 		return refused(err)
 	}
 	return a.refresh(ctx, caller, token, request.Token, asked)
@@ -109,8 +109,8 @@ func (a *Authority) openRefresh(sealed oauth2.Secret) (codegrant.Refresh, error)
 	return token, nil
 }
 
-// refresh decides about a refresh token of a grant that goes on. The write comes after the decision
-// about the grant, so that a client which lost it writes nothing.
+// refresh decides about a refresh token of a grant that has not ended. The write comes after the
+// decision about the grant, so that a client which lost it writes nothing.
 func (a *Authority) refresh(
 	ctx context.Context, caller *Caller, token codegrant.Refresh, presented oauth2.Secret, asked oauth2.TokenRequest,
 ) (Issued, error) {
@@ -166,9 +166,9 @@ func (a *Authority) advance(ctx context.Context, grant revocation.ID, next codeg
 	return nil
 }
 
-// goesOn refuses a grant that has ended: it was revoked, or began before what revokes the tokens of
-// its client or its person, before a backup was restored or at another issuer of the name.
-func (a *Authority) goesOn(ctx context.Context, caller *Caller, asked oauth2.TokenRequest, began time.Time, issuerUID string) error {
+// notEnded refuses a grant that has ended: it was revoked, or began before what revokes the tokens
+// of its client or its person, before a backup was restored or at another issuer of the name.
+func (a *Authority) notEnded(ctx context.Context, caller *Caller, asked oauth2.TokenRequest, began time.Time, issuerUID string) error {
 	v := a.look(caller.Payer())
 	person, namespace := asked.Person, caller.Client.Namespace
 	at, err := v.decide(ctx, caller.At, func(at time.Time) (need, error) {
@@ -193,7 +193,8 @@ func (a *Authority) goesOn(ctx context.Context, caller *Caller, asked oauth2.Tok
 	return nil
 }
 
-// ended reports whether a grant was revoked, as a token of it that was issued when it began would be.
+// ended reports whether a grant was revoked, as a token of it that was issued when it began would
+// be.
 func (a *Authority) ended(grant oauth2.TokenRequest, client *oauth2.Client, began, at time.Time) bool {
 	return a.Directory.Revocations().Revoked(oauth2.Claims{
 		ID: grant.GrantID, GrantID: grant.GrantID, ClientID: client.ID, Subject: grant.Person.String(), IssuedAt: began,
@@ -239,8 +240,8 @@ func Revoked(claims *oauth2.Claims) revocation.Entry {
 	return revocation.NewEntry(revocation.IDOf(claims.GrantID), claims.IssuedAt.Add(seal.MaxLife))
 }
 
-// RevokedRefresh is the entry that ends the grant of a refresh token of a caller, or the denial of a
-// token that is not accepted any more.
+// RevokedRefresh is the entry that ends the grant of a refresh token of a caller, or the denial of
+// a token that is not accepted any more.
 func (a *Authority) RevokedRefresh(caller *Caller, sealed oauth2.Secret) (entry revocation.Entry, denial oauth2.Reason, err error) {
 	token, err := a.openRefresh(sealed)
 	switch {

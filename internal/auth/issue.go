@@ -25,8 +25,8 @@ func (a *Authority) Issue(ctx context.Context, caller *Caller, request oauth2.To
 	return a.issue(ctx, caller, request, nil, nil)
 }
 
-// issue issues a token, and uses up the JWT that is its grant, if there is one. commit, if it is not
-// nil, is called once the grant is decided, and refuses by an error.
+// issue issues a token, and uses up the JWT that is its grant, if there is one. commit, if it is
+// not nil, is called once the grant is decided, and refuses by an error.
 func (a *Authority) issue(
 	ctx context.Context, caller *Caller, request oauth2.TokenRequest, once *usedOnce, commit func() error,
 ) (issued Issued, err error) {

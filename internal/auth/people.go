@@ -13,7 +13,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/seal"
 )
 
-// A person logs in by the pages of another process, which has no key of ours: it brings
+// A person logs in by the pages of another process, which has no key of Hallpass: it brings
 // authorization requests, tickets and ID tokens, and shows or follows what is decided here.
 
 // reasonNoSealingKey: there is no key for tickets, codes and refresh tokens.
@@ -146,8 +146,8 @@ func (a *Authority) Finish(ctx context.Context, ticket, idToken oauth2.Secret, e
 	return step, nil
 }
 
-// newCode makes the code of a person. It is as old as a token that is issued now would be, so that a
-// revocation of this second does not end it.
+// newCode makes the code of a person. It is as old as a token that is issued now would be, so that
+// a revocation of this second does not end it.
 func (a *Authority) newCode(ticket codegrant.Ticket, found loginOf, login oauth2.LoggedIn, at time.Time) (codegrant.Code, error) {
 	revocations := a.Directory.Revocations()
 	issuedAt, err := oauth2.IssueAt(at, found.record.RevokedBefore(), revocations.RevokedBefore(found.client.ID, found.client.Namespace, login.Person))
@@ -168,7 +168,8 @@ func (a *Authority) seal(purpose seal.Purpose, value []byte, at time.Time) (oaut
 	return oauth2.NewSecret(sealed), err //nolint:wrapcheck // it names what failed
 }
 
-// loginOf is what an authorization request, or the ticket of one, leads to by the records of a view.
+// loginOf is what an authorization request, or the ticket of one, leads to by the records of a
+// view.
 type loginOf struct {
 	record oauth2.Record
 	client *oauth2.Client
@@ -330,8 +331,8 @@ func (a *Authority) offer(v *view, found loginOf, request codegrant.Request) (lo
 	return found, a.grantNeeded(found.client, request.Resource, err, v), err
 }
 
-// logIn verifies the ID token of a person. Its issuer may have published the key, or may be trusted,
-// only a moment ago.
+// logIn verifies the ID token of a person. Its issuer may have published the key, or may be
+// trusted, only a moment ago.
 func (v *view) logIn(checks *verification, found loginOf, idToken, nonce string, at time.Time) (login oauth2.LoggedIn, needs need, err error) {
 	issuer := v.issuer(found.issuer.Name)
 	login, err = verify(checks, v.payer, at, func() (oauth2.LoggedIn, error) {

@@ -51,7 +51,7 @@ func (b *batches) WriteRevocations(_ context.Context, _ string, batch revocation
 	return nil
 }
 
-// people is a world in which persons log in at corp for two clients of shop.
+// people is an installation in which persons log in at corp for two clients of shop.
 type people struct {
 	*world
 
@@ -569,7 +569,7 @@ func TestACodeIsRedeemedOnce(t *testing.T) {
 	})
 }
 
-// A login goes on while the API server is away, and redeeming asks to come again.
+// A login continues while the API server is away, and redeeming answers Retry-After.
 func TestALoginWithoutTheAPIServer(t *testing.T) {
 	withPeople(t, func(t *testing.T, w *people) {
 		refreshed, err := w.redeem(native, w.code(native))

@@ -151,8 +151,8 @@ func ParseAccountBearer(token Secret) (*AccountToken, error) {
 	return presented.AccountToken, nil
 }
 
-// VerifyAccount decides whether a token of this cluster is one of an account, for an audience and no
-// other. Only the cluster knows whether the account and the pod still exist.
+// VerifyAccount decides whether a token of this cluster is one of an account, for an audience and
+// no other. Only the cluster knows whether the account and the pod still exist.
 func (i Issuer) VerifyAccount(token *AccountToken, account ObjectName, audience string, cluster Cluster, now time.Time) (UsedAccountToken, error) {
 	claims, reason := i.verifyAccountToken(token.message, cluster, audience, now)
 	if reason == "" && account != (ObjectName{claims.namespace, claims.name}) {

@@ -13,8 +13,8 @@ import (
 
 // authorizeEndpoint is the authorization endpoint of RFC 6749 section 3.1, below the issuer. It
 // refuses every request: where people are served, the metadata name another one, and without it
-// clients refuse metadata. It reads no parameter, so nothing of a request decides, is repeated or is
-// redirected to.
+// clients refuse metadata. It reads no parameter, so nothing of a request decides, is repeated or
+// is redirected to.
 type authorizeEndpoint struct{ people bool }
 
 func (e authorizeEndpoint) serve(r *http.Request, _ request) (answer.Answer, auth.Trail, error) {

@@ -48,7 +48,7 @@ func loginCalls(sources budget.Sources) *budget.Budget {
 }
 
 // NewLogin returns the handler of the port for login. It answers the service account of login
-// alone, and nothing that it is told decides: each request, ticket and ID token is verified.
+// alone, and believes nothing of a message: it verifies each request, ticket and ID token.
 func NewLogin(c LoginConfig) http.Handler {
 	p := &port{authority: c.Authority, auditor: c.Auditor}
 	of := loginPort{authority: c.Authority, account: c.Account, limit: loginCalls(c.Sources)}

@@ -30,10 +30,10 @@ func (e keysEndpoint) serve(_ *http.Request, in request) (answer.Answer, auth.Tr
 
 // metadataDocument is that of RFC 8414, which OpenID Connect discovery clients read too: for them
 // it names what strict ones look for. Where no people are served, no grant type uses the
-// authorization endpoint or a code challenge, but SDKs of the Model Context Protocol refuse metadata
-// without them before they ask for a token. That no code is issued stands in the response types. Scopes are not in it: they
-// would list the APIs of the cluster publicly, and each resource's own document has them (RFC
-// 9728).
+// authorization endpoint or a code challenge, but SDKs of the Model Context Protocol refuse
+// metadata without them before they ask for a token. That no code is issued stands in the response
+// types. Scopes are not in it: they would list the APIs of the cluster publicly, and each
+// resource's own document has them (RFC 9728).
 type metadataDocument struct {
 	Issuer                   string              `json:"issuer"`
 	AuthorizationEndpoint    string              `json:"authorization_endpoint"`

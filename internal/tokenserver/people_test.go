@@ -323,7 +323,8 @@ func TestThePortIsForLoginAlone(t *testing.T) {
 	}
 }
 
-// The cluster is asked about the token of login once a minute, and a login goes on while it is away.
+// The cluster is asked about the token of login once a minute, and a login continues while it is
+// away.
 func TestTheTokenOfLoginIsReviewedOnceAMinute(t *testing.T) {
 	w := newPeopleWorld(t)
 	for range 3 {
@@ -507,7 +508,7 @@ func TestWithoutLoginThereIsNoCode(t *testing.T) {
 	}
 }
 
-// running has the revocations of the world written until the test ends.
+// running has the revocations written until the test ends.
 func (w *peopleWorld) running(t *testing.T) *peopleWorld {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -569,8 +570,8 @@ func TestRevokingNoRefreshToken(t *testing.T) {
 	}
 }
 
-// The requests of a namespace that wait for a write leave room for those of others, and for requests
-// that wait for none.
+// The requests of a namespace that wait for a write leave room for those of others, and for
+// requests that wait for none.
 func TestRedeemingLeavesRoom(t *testing.T) {
 	w := newPeopleWorld(t)
 	code := w.code(native).Get("code")
@@ -604,8 +605,8 @@ func TestAPublicClientDoesNotIntrospect(t *testing.T) {
 	}
 }
 
-// FuzzLoginPort sends messages that no login would. Nothing is a fault of the server, and no message
-// brings a code.
+// FuzzLoginPort sends messages that no login would. Nothing is a fault of the server, and no
+// message brings a code.
 func FuzzLoginPort(f *testing.F) {
 	w := newPeopleWorld(f)
 	f.Add(loginport.BeginPath, `{"query":"`+w.query(portal)+`","source":"192.0.2.1"}`)

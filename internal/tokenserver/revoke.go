@@ -28,9 +28,9 @@ const (
 
 // revokeEndpoint is the revocation endpoint: RFC 7009. The caller is a client that authenticates as
 // at the token endpoint, or a public client. A refresh token, and an access token that was issued
-// for a code or a refresh token, end all of their grant (section 2.1). A string that is no valid token counts as revoked (section 2.2).
-// token_type_hint is ignored, because the token itself has its type (section 2.1). 200 means that
-// the revocation is durable.
+// for a code or a refresh token, end all of their grant (section 2.1). A string that is no valid
+// token counts as revoked (section 2.2). token_type_hint is ignored, because the token itself has
+// its type (section 2.1). 200 means that the revocation is durable.
 type revokeEndpoint struct {
 	authority *auth.Authority
 	limit     *budget.Budget // by client

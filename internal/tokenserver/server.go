@@ -37,7 +37,8 @@ type Config struct {
 	// ClientRate is how many tokens a second one client may fetch; zero means
 	// DefaultClientRate.
 	ClientRate int
-	// LoginURL is the origin at which persons log in; without one no code is issued or redeemed.
+	// LoginURL is the origin at which persons log in; without one no code is issued or
+	// redeemed.
 	LoginURL string
 	// IntrospectionAuthorities issue the certificate that a caller of introspection needs
 	// beside its credentials; nil asks for none.

@@ -178,21 +178,24 @@ type replica struct {
 	stop func() error
 }
 
-func startReplica(t *testing.T) *replica {
+// startReplica starts a token server with the options of the installation, changed.
+func startReplica(t *testing.T, change ...func(*tokenserver.Options)) *replica {
 	t.Helper()
 	config, err := hallpass.ControlPlane.ServiceAccountConfig(t.Context(), installation.SystemNamespace, installation.TokenServerAccount)
 	must(t, err)
 	type addresses struct{ public, ops string }
 	listening, stopped := make(chan addresses, 1), make(chan error, 1)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	go func() {
-		stopped <- tokenserver.Run(ctx, tokenserver.Options{
-			Issuer: hallpass.Issuer, REST: config, RegistryNamespace: installation.RegistryNamespace,
-			Listen: "localhost:0", OpsListen: "127.0.0.1:0", RequireHTTPS: true, Log: hallpass.Log,
-			CertFile: filepath.Join(filepath.Dir(hallpass.CAFile), "tls.crt"), KeyFile: filepath.Join(filepath.Dir(hallpass.CAFile), "tls.key"),
-			Listening: func(public, ops string) { listening <- addresses{public, ops} },
-		})
-	}()
+	options := tokenserver.Options{
+		Issuer: hallpass.Issuer, REST: config, RegistryNamespace: installation.RegistryNamespace,
+		Listen: "localhost:0", OpsListen: "127.0.0.1:0", RequireHTTPS: true, Log: hallpass.Log,
+		CertFile: filepath.Join(filepath.Dir(hallpass.CAFile), "tls.crt"), KeyFile: filepath.Join(filepath.Dir(hallpass.CAFile), "tls.key"),
+		Listening: func(public, ops string) { listening <- addresses{public, ops} },
+	}
+	for _, c := range change {
+		c(&options)
+	}
+	go func() { stopped <- tokenserver.Run(ctx, options) }()
 	at := <-listening
 	eventually(t, "the replica is ready", func() bool { return installation.Ready(t.Context(), "http://"+at.ops) })
 	r := &replica{url: "https://localhost:" + at.public[strings.LastIndex(at.public, ":")+1:]}

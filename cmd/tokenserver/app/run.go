@@ -245,8 +245,8 @@ func openEnvoyPort(o Options, room *serve.Room, closed *serve.Closings, d doors,
 	return extauthz.NewPort(bounded(listener, room, closed, d.auditor.Metrics, o), d.authority, d.auditor, config, meter), nil
 }
 
-// openLoginPort opens the port for login if persons are served. The server is there all the same, so
-// that it can be shut down.
+// openLoginPort opens the port for login if persons are served. The server is there all the same,
+// so that it can be shut down.
 func openLoginPort(o Options, d doors, config serve.TLS, log *slog.Logger, stopping *atomic.Bool) (*http.Server, net.Listener, error) {
 	handler := tokenserver.NewLogin(tokenserver.LoginConfig{Authority: d.authority, Auditor: d.auditor, Account: o.Login.Account, Sources: o.sources()})
 	server := serve.NewHTTPServer(serve.HTTPConfig{Handler: serve.CloseConnections(handler, stopping), TLS: config.Plain, Log: log})

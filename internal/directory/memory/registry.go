@@ -26,8 +26,8 @@ type Record struct {
 	client packed
 	// DroppedClaims are the claims of a client that are not allowed. No token has them.
 	DroppedClaims []string
-	// value is a *oauth2.Resource, a *oauth2.TrustedIssuer, a *oauth2.Minted, a *keyring.Ring or
-	// a *seal.Ring, by its kind.
+	// value is a *oauth2.Resource, a *oauth2.TrustedIssuer, a *oauth2.Minted, a *keyring.Ring
+	// or a *seal.Ring, by its kind.
 	value any
 }
 
