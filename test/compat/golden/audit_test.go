@@ -716,6 +716,7 @@ func auditCases() map[string]func(w *auditFixture) {
 	}
 	maps.Copy(cases, exchanges())
 	maps.Copy(cases, persons())
+	maps.Copy(cases, logins())
 	for name, token := range tokens {
 		cases["introspect: with "+name] = func(w *auditFixture) {
 			value := token(w)

@@ -54,6 +54,10 @@ type directoryOfTests struct {
 	ring                   keyring.Ring
 	revoked                revocation.State
 	failing                error
+	sealing                seal.Ring
+	// redeemed and redeeming are the answer about each code.
+	redeemed  bool
+	redeeming error
 }
 
 func (d *directoryOfTests) Record(clientID string) oauth2.Record { return d.known[clientID] }
@@ -141,18 +145,23 @@ func (d *directoryOfTests) ClientEpochs() iter.Seq[revocation.Selector] {
 	return func(func(revocation.Selector) bool) {}
 }
 
-// No person logs in here.
-
-func (*directoryOfTests) LoginIssuers(string) []*oauth2.TrustedIssuer { return nil }
+func (d *directoryOfTests) LoginIssuers(namespace string) (found []*oauth2.TrustedIssuer) {
+	for _, issuer := range d.issuers {
+		if issuer.LoginDenial(namespace) == "" {
+			found = append(found, issuer)
+		}
+	}
+	return found
+}
 
 func (*directoryOfTests) MetadataClients() bool { return false }
 
-func (*directoryOfTests) Sealing() seal.Ring { return seal.Ring{} }
+func (d *directoryOfTests) Sealing() seal.Ring { return d.sealing }
 
 func (*directoryOfTests) RestoredBefore() time.Time { return time.Time{} }
 
-func (*directoryOfTests) Redeem(context.Context, revocation.Redemption) (bool, error) {
-	return false, nil
+func (d *directoryOfTests) Redeem(context.Context, revocation.Redemption) (bool, error) {
+	return !d.redeemed, d.redeeming
 }
 
 // cluster is an auth.Cluster, and journal a revocation.Store.
@@ -189,6 +198,7 @@ type auditFixture struct {
 	issuer  oauth2.Issuer
 
 	handler http.Handler // created by the first request
+	login   http.Handler // the port for login, created with it
 	envoy   authv3.AuthorizationClient
 }
 
@@ -315,6 +325,9 @@ func (w *auditFixture) start() {
 		w.auth.Journal = revocation.NewJournal(w.store, w.auth.Now, w.audit.Metrics.Wrote, w.audit.Log)
 		w.doors.Authority, w.doors.Auditor = auth.New(w.auth), audit.New(w.audit)
 		w.handler = tokenserver.New(w.doors)
+		w.login = tokenserver.NewLogin(tokenserver.LoginConfig{
+			Authority: w.doors.Authority, Auditor: w.doors.Auditor, Account: oauth2.ObjectName{Namespace: "hallpass-login", Name: "login"},
+		})
 		inBackground(w.t, w.auth.Journal.Run)
 	}
 }
