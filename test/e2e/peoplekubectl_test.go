@@ -19,8 +19,8 @@ import (
 	plugin "github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/app"
 )
 
-// logInWithKubectl has a person log in at a public client by kubectl hallpass, use a token, have the
-// next one fetched by the refresh token, and log out.
+// logInWithKubectl has a person log in at a public client by kubectl hallpass, use a token, have
+// the next one fetched by the refresh token, and log out.
 func logInWithKubectl(t *testing.T, at loginAt, b *browser, client string, server *corev1.Secret) {
 	t.Helper()
 	cache, later := t.TempDir(), time.Duration(0)
@@ -30,7 +30,8 @@ func logInWithKubectl(t *testing.T, at loginAt, b *browser, client string, serve
 		code := plugin.Run(t.Context(), append(strings.Fields(line), "--kubeconfig", hallpass.ControlPlane.Kubeconfig(), "--namespace", "people"), plugin.Environment{
 			IOStreams: genericiooptions.IOStreams{In: strings.NewReader(""), Out: &output, ErrOut: &problems}, CacheDir: cache,
 			Now: func() time.Time { return time.Now().Add(later) },
-			// the issuer is the installation, and the replica beside it has the port for login
+			// the issuer is the installation, and the replica beside it has the port
+			// for login
 			Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 				if address == strings.TrimPrefix(hallpass.Issuer.String(), "https://") {
 					address = strings.TrimPrefix(at.replica.url, "https://")
