@@ -179,3 +179,54 @@ func (p tokenCommand) printToken(token issuer.Token, o fetching) error {
 	}
 	return p.text(text + "\n")
 }
+
+// ofPerson is an access token of a login, by a refresh token if the last one has expired.
+func (p tokenCommand) ofPerson(ctx context.Context, c *cluster.Client, client *v1alpha1.OAuth2Client, o fetching, resource string) (issuer.Token, error) {
+	key, err := keyOf(c, client, resource, o.scopes)
+	if err != nil {
+		return issuer.Token{}, err
+	}
+	logins, err := issuer.NewLogins(p.CacheDir)
+	if err != nil {
+		return issuer.Token{}, err
+	}
+	again := loginLine(client, o)
+	login, found := logins.Get(key)
+	switch {
+	case !found:
+		return issuer.Token{}, fmt.Errorf("you are not logged in at client %q for this: %s", client.Name, again)
+	case login.Fresh(p.Now()) && !o.noCache:
+		return login.Tokens.Token, nil
+	case login.Tokens.Refresh.Empty():
+		return issuer.Token{}, fmt.Errorf("the token of your login at client %q has expired, and the client gets no refresh tokens. Log in again: %s", client.Name, again)
+	}
+	endpoint, err := p.endpointOf(login, c)
+	if err != nil {
+		return issuer.Token{}, err
+	}
+	fetched, err := endpoint.Refresh(ctx, login.TokenURL, login.Tokens.Refresh, p.Now())
+	if refused, ok := errors.AsType[*issuer.Error](err); ok && refused.Code == "invalid_grant" {
+		return issuer.Token{}, errors.Join(fmt.Errorf("your login at client %q has ended: %w. Log in again: %s", client.Name, err, again), logins.Delete(key))
+	}
+	if err != nil {
+		return issuer.Token{}, err
+	}
+	// The former refresh token may be of no use from now on, also with --no-cache.
+	login.Tokens = fetched
+	if err := logins.Put(key, login); err != nil {
+		p.say("The login is not kept: %v. Log in again when the token has expired: %s", err, again)
+	}
+	return fetched.Token, nil
+}
+
+// loginLine is the command for the login of a request.
+func loginLine(client *v1alpha1.OAuth2Client, o fetching) string {
+	line := fmt.Sprintf("kubectl hallpass login %s --namespace %s", client.Name, client.Namespace)
+	if o.resource != "" {
+		line += " --resource " + o.resource
+	}
+	for _, scope := range o.scopes {
+		line += " --scope " + scope
+	}
+	return line
+}
