@@ -52,8 +52,8 @@ type cluster struct {
 
 	t        testing.TB
 	creating sync.Mutex
-	// refuses refuses every creation, mute loses the answer to one that succeeded, and away
-	// refuses everything.
+	// With refuses every creation fails, with mute the answer to one that succeeded is lost,
+	// and with away every request fails.
 	refuses, mute, away atomic.Bool
 }
 

@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// redeemTimeout bounds the wait of a caller that redeems a code, and redeemTries the writes:
-	// a transient error is seen by no caller.
+	// redeemTimeout bounds the wait of a caller that redeems a code, and redeemTries the
+	// writes: a transient error is seen by no caller.
 	redeemTimeout = 5 * time.Second
 	redeemTries   = 3
 	redeemBackoff = 100 * time.Millisecond
@@ -37,7 +37,7 @@ var errRedeemedOtherwise = errors.New("another attempt redeemed the code")
 func (d *Directory) Redeem(ctx context.Context, r revocation.Redemption) (first bool, err error) {
 	name, live := r.Name(), &d.memory.Revocations.Redemptions
 	if err := live.Reserve(name, r.Client); err != nil {
-		return false, err //nolint:wrapcheck // it is the refusal
+		return false, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, redeemTimeout)
 	defer cancel()
@@ -49,7 +49,8 @@ func (d *Directory) Redeem(ctx context.Context, r revocation.Redemption) (first 
 		case errors.Is(err, errRedeemedOtherwise):
 			return false, nil
 		case apierrors.IsForbidden(err), apierrors.IsInvalid(err), try == redeemTries, !pause(ctx, redeemBackoff<<try):
-			// one that was created without an answer is counted when the watch brings it
+			// one that was created without an answer is counted when the watch brings
+			// it
 			live.Remove(name)
 			return false, fmt.Errorf("%w: %w", errNotRedeemed(), err)
 		}

@@ -124,7 +124,7 @@ func (b *Batch) UnpackGenerations(packed []byte) error {
 	}
 	read, known := Batch{Clients: slices.Clone(b.Clients)}, numbers{}
 	for i, client := range read.Clients {
-		known[client] = uint32(i + 1) //nolint:gosec // as many as there are entries
+		known[client] = uint32(i + 1)
 	}
 	for range r.Count() {
 		client, number := Client{ID: strings.Clone(r.Text()), Namespace: strings.Clone(r.Text())}, uint32(0)
@@ -272,9 +272,20 @@ func (s *generations) count() (all int) {
 	return all
 }
 
+// grants are the generations and the ends of grants, and what else has clients: the end of a grant
+// is one of the revoked tokens.
+type grants struct {
+	tokens      Set
+	generations generations
+	holders     holders
+}
+
+// Ended reports whether a grant has ended: its id is revoked as a token is, until its absolute end.
+func (r *grants) Ended(grant ID, now time.Time) bool { return r.tokens.Has(grant, now) }
+
 // Generation returns which generation of a grant counts; there is false before its first refresh
 // that rotates.
-func (r *State) Generation(grant ID, now time.Time) (g Generation, there bool) {
+func (r *grants) Generation(grant ID, now time.Time) (g Generation, there bool) {
 	g, there = r.generations.get(grant)
 	if g.Client = 0; !there || g.Expired(now) {
 		return Generation{}, false
@@ -285,7 +296,7 @@ func (r *State) Generation(grant ID, now time.Time) (g Generation, there bool) {
 // Advance makes a generation of a client's grant the one that counts, in this memory only, unless
 // one that counts more is known. What a caller is answered with has to be durable before: after a
 // failed Journal.Advance the client has the earlier refresh token only.
-func (r *State) Advance(g Generation, of Client, now time.Time) {
+func (r *grants) Advance(g Generation, of Client, now time.Time) {
 	if g.Client = 0; g.Expired(now) {
 		return
 	}
@@ -299,7 +310,7 @@ func (r *State) Advance(g Generation, of Client, now time.Time) {
 
 // RoomToAdvance returns nil if there is room for the generation of a grant of a client, and its
 // refusal otherwise.
-func (r *State) RoomToAdvance(grant ID, of Client) error {
+func (r *grants) RoomToAdvance(grant ID, of Client) error {
 	if _, there := r.generations.get(grant); there || r.holders.hasRoomForGrant(of.Namespace) {
 		return nil
 	}
@@ -311,7 +322,7 @@ func (r *State) RoomToAdvance(grant ID, of Client) error {
 
 // RoomToEnd returns nil if there is room for the end of a grant of a client, which is a revocation
 // that is never collapsed, and its refusal otherwise.
-func (r *State) RoomToEnd(grant ID, of Client) error {
+func (r *grants) RoomToEnd(grant ID, of Client) error {
 	if r.tokens.holds(grant) || r.holders.hasRoomToLast(of.Namespace) {
 		return nil
 	}
@@ -322,7 +333,7 @@ func (r *State) RoomToEnd(grant ID, of Client) error {
 }
 
 // Grants returns how many grants have a generation in memory.
-func (r *State) Grants() int { return r.generations.count() }
+func (r *grants) Grants() int { return r.generations.count() }
 
 // SecondsOf returns an instant as a Generation has it, rounded up.
 func SecondsOf(at time.Time) uint32 {

@@ -185,8 +185,8 @@ func collapsedTokens(r *State) (assertions, tokens int) {
 func TestGenerationsReadAsTheyWereWritten(t *testing.T) {
 	batch := Batch{Clients: []Client{ordersApp, shopApp}}
 	for n := range 50 {
-		g := generation(n, uint32(n)) //nolint:gosec // few
-		g.Client = uint32(n % 3)      //nolint:gosec // few
+		g := generation(n, uint32(n))
+		g.Client = uint32(n % 3)
 		batch.Generations = append(batch.Generations, g)
 	}
 	read := Batch{Clients: []Client{shopApp}} // of tokens beside them

@@ -11,8 +11,8 @@ import (
 )
 
 // holders counts the tokens in memory whose client is known: those that may be collapsed by client,
-// by namespace and in all, and lasting ones by namespace and in all, as grants with a generation. It
-// gives each client a number, which the entries of its tokens have.
+// by namespace and in all, and lasting ones by namespace and in all, as grants with a generation.
+// It gives each client a number, which the entries of its tokens have.
 type holders struct {
 	mu      sync.Mutex
 	numbers map[Client]uint32

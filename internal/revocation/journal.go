@@ -59,33 +59,10 @@ var (
 	advancingBounds = bounds{maxAdvancing, lentAdvancing, queueShare} //nolint:gochecknoglobals // a constant
 )
 
-// bundleEntries bounds each list of a bundle.
-const bundleEntries = 64
-
-// bundle is entries of one namespace that are written, and become durable, together.
-type bundle struct {
-	namespace string
-	batch     Batch
-	// done is closed when the bundle is durable, or after as many failed attempts as callers
-	// wait for.
-	done    chan struct{}
-	durable bool
-}
-
 // line is the bundles of a namespace that no commit has, the oldest first.
 type line struct {
 	namespace string
 	bundles   []*bundle
-}
-
-// commit is a batch that is not durable yet. Its name is unique, so that a retry cannot store it
-// twice.
-type commit struct {
-	name     string
-	batch    Batch
-	numbers  numbers
-	bundles  []*bundle
-	attempts int
 }
 
 // Journal is the group commit of revocations: those that arrive within an interval share a write.
@@ -277,64 +254,6 @@ func (j *Journal) bundle(namespace string, size func(*Batch) int) *bundle {
 	return added
 }
 
-// number returns the number of a client of the bundle, to which it is added if need be.
-func (p *bundle) number(of Client) uint32 {
-	at := slices.Index(p.batch.Clients, of)
-	if at < 0 {
-		at = len(p.batch.Clients)
-		p.batch.Clients = append(p.batch.Clients, of)
-	}
-	return uint32(at + 1) //nolint:gosec // as many as there are tokens
-}
-
-// admits reports whether the batch has room for a bundle.
-func (c *commit) admits(p *bundle) bool {
-	clients := len(c.batch.Clients)
-	for _, client := range p.batch.Clients {
-		if _, there := c.numbers[client]; !there {
-			clients++
-		}
-	}
-	return len(c.batch.Tokens)+len(p.batch.Tokens) <= MaxBatch && len(c.batch.Assertions)+len(p.batch.Assertions) <= MaxBatch &&
-		len(c.batch.Generations)+len(p.batch.Generations) <= MaxGenerations && clients <= MaxClients
-}
-
-// add adds a bundle to the batch.
-func (c *commit) add(p *bundle) {
-	c.bundles = append(c.bundles, p)
-	c.batch.Tokens = append(c.batch.Tokens, c.numbered(p.batch, p.batch.Tokens)...)
-	c.batch.Assertions = append(c.batch.Assertions, c.numbered(p.batch, p.batch.Assertions)...)
-	c.addGenerations(p)
-}
-
-func (c *commit) addGenerations(p *bundle) {
-	for _, g := range p.batch.Generations {
-		if g.Client != 0 {
-			g.Client = c.numbers.of(p.batch.client(g.Client), &c.batch)
-		}
-		c.batch.Generations = append(c.batch.Generations, g)
-	}
-}
-
-// gather makes the list of generations anew, from what the bundles still have.
-func (c *commit) gather() {
-	c.batch.Generations = nil
-	for _, p := range c.bundles {
-		c.addGenerations(p)
-	}
-}
-
-// numbered returns a list of a bundle with the numbers that clients have in the batch.
-func (c *commit) numbered(from Batch, list []Entry) []Entry {
-	list = slices.Clone(list)
-	for i, r := range list {
-		if r.Client != 0 {
-			list[i].Client = c.numbers.of(from.clientOf(r), &c.batch)
-		}
-	}
-	return list
-}
-
 // Run writes until the context ends, and then flushes the queue within flushTimeout.
 func (j *Journal) Run(ctx context.Context) {
 	var last time.Time
@@ -473,13 +392,5 @@ func (j *Journal) leave(p *bundle) {
 	}
 	for range p.batch.Generations {
 		j.advancing.remove(p.namespace, advancingBounds)
-	}
-}
-
-// end has the callers of all bundles continue.
-func (c *commit) end(durable bool) {
-	for _, p := range c.bundles {
-		p.durable = durable
-		close(p.done)
 	}
 }

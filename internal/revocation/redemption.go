@@ -35,8 +35,8 @@ func (r Redemption) Name() string {
 // redeemed begins the names of redemptions.
 const redeemed = "redeemed-"
 
-// RedemptionMargin is how long a redemption is kept after the code has expired: the clock of a token
-// server may be behind.
+// RedemptionMargin is how long a redemption is kept after the code has expired: the clock of a
+// token server may be behind.
 const RedemptionMargin = 5 * time.Minute
 
 // The bounds of the redemptions that exist. A redemption exists until RedemptionMargin after its

@@ -155,8 +155,8 @@ func (b Batch) ExpiresAt() time.Time {
 type Margins struct{ Tokens, Assertions time.Time }
 
 // Merge combines batches into one whose lists are sorted by id, without duplicates, expired entries
-// and tokens for which covered returns true. Of two entries of one id it keeps the later expiry, and
-// of two generations of a grant the one that counts.
+// and tokens for which covered returns true. Of two entries of one id it keeps the later expiry,
+// and of two generations of a grant the one that counts.
 func Merge(at Margins, covered func(Entry, Client) bool, batches ...Batch) (merged Batch) {
 	known := numbers{}
 	for _, b := range batches {

@@ -16,11 +16,10 @@ import (
 // State is the memory of one process: revoked tokens, used assertions, generations of grants and
 // selectors. The zero State is empty. It is safe for concurrent use.
 type State struct {
-	tokens      Set
-	assertions  usedSet
-	generations generations
-	arrivals    arrivals
-	holders     holders
+	grants
+
+	assertions usedSet
+	arrivals   arrivals
 	// sweeping is held while the numbers of clients must not change their meaning.
 	sweeping sync.Mutex
 
@@ -51,9 +50,6 @@ func (r *State) Revoked(claims oauth2.Claims, namespace string, now time.Time) b
 	before := r.RevokedBefore(claims.ClientID, namespace, claims.Person())
 	return claims.IssuedAt.Before(before) || r.tokens.Has(IDOf(claims.ID), now) || claims.GrantID != "" && r.Ended(IDOf(claims.GrantID), now)
 }
-
-// Ended reports whether a grant has ended: its id is revoked as a token is, until its absolute end.
-func (r *State) Ended(grant ID, now time.Time) bool { return r.tokens.Has(grant, now) }
 
 // RevokedBefore returns the instant before which selectors revoke all tokens of a client, or those
 // that act for persons; zero if there is none. The zero Person is none.

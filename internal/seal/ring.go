@@ -96,8 +96,8 @@ func (r Ring) Has(key *Key) bool { return r.byID(key.id) != nil }
 // Empty reports whether there is no key.
 func (r Ring) Empty() bool { return len(r.keys) == 0 }
 
-// Restored is the instant before which whatever was begun is over, because the store of the ring was
-// restored from a backup then; zero if it never was.
+// Restored is the instant before which whatever was begun is over, because the store of the ring
+// was restored from a backup then; zero if it never was.
 func (r Ring) Restored() time.Time { return r.restored }
 
 // WithRestored returns the ring of a store that was restored at an instant.

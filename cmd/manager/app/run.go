@@ -169,11 +169,6 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 		return err
 	}
 	sealing := &sealingkeys.Reconciler{Client: c, Live: live, Time: now.Time, RegistryNamespace: o.RegistryNamespace, Random: rand.Reader, Audit: o.Log}
-	countRestored := restored.Counter()
-	noteRestored := func() {
-		countRestored()
-		sealing.Restored()
-	}
 	controllers := []interface{ SetupWithManager(ctrl.Manager) error }{
 		&servingcert.Reconciler{
 			Client: c, Time: now.Time, Random: rand.Reader, SystemNamespace: o.SystemNamespace, Names: o.ServingNames,
@@ -202,17 +197,12 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 			Lifetime: max(oauth2.MaxTokenLifetime, o.MaxTokenLifetime),
 		},
 		&tokenrevocation.Reporter{Client: c, RegistryNamespace: o.RegistryNamespace, Covers: policies.Covers},
-		&restored.Watchman{
-			Live: live, Recorder: recorder, RegistryNamespace: o.RegistryNamespace, Clock: now, Restored: noteRestored,
-		},
+		watchman(live, recorder, now, sealing, o),
 		&usagereport.Reconciler{
 			Client: c, Clock: now, Ledger: ledger, RegistryNamespace: o.RegistryNamespace, Clients: clients.Woken, Tokens: tokens.Woken,
 		},
 	}
-	if o.LoginURL != "" {
-		controllers = append(controllers, sealing)
-	}
-	if !policies.Namespaced() {
+	if controllers = append(controllers, forLogins(sealing, o)...); !policies.Namespaced() {
 		issuers, err := trustedIssuers(mgr, policies, now, recorder, o)
 		if err != nil {
 			return err
@@ -220,6 +210,23 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 		controllers = append(controllers, &oauth2policy.Reconciler{Client: c, Policy: policies, Recorder: recorder}, issuers)
 	}
 	return setUp(mgr, controllers)
+}
+
+// forLogins returns the controllers that work where people log in.
+func forLogins(sealing *sealingkeys.Reconciler, o Options) (controllers []interface{ SetupWithManager(ctrl.Manager) error }) {
+	if o.LoginURL != "" {
+		controllers = append(controllers, sealing)
+	}
+	return controllers
+}
+
+// watchman detects that the store was restored from a backup, and has the sealing keys remember it.
+func watchman(live client.Reader, recorder events.EventRecorder, now *apiclock.Clock, sealing *sealingkeys.Reconciler, o Options) *restored.Watchman {
+	count := restored.Counter()
+	return &restored.Watchman{Live: live, Recorder: recorder, RegistryNamespace: o.RegistryNamespace, Clock: now, Restored: func() {
+		count()
+		sealing.Restored()
+	}}
 }
 
 // setUp sets up what wakes each controller.

@@ -78,7 +78,7 @@ func (r *Reconciler) store() keysecret.Store {
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	secret, err := r.store().Read(ctx, registration.SealingSecretName)
 	if err != nil {
-		return ctrl.Result{}, err //nolint:wrapcheck // it has named what was tried
+		return ctrl.Result{}, err
 	}
 	if err := registration.CheckWrite(secret.Data); err != nil {
 		ctrl.LoggerFrom(ctx).Info("a newer version wrote the sealing keys: none is rotated until a manager of that version runs", "reason", err.Error())
@@ -95,15 +95,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	now := r.Time()
 	ring, _, err := seal.Merge(r.held, read, now.Past()).WithRestored(r.noticed()).Rotate(now.Earliest, now.Past(), r.Random)
 	if err != nil {
-		return ctrl.Result{}, err //nolint:wrapcheck // it has named what was tried
+		return ctrl.Result{}, err
 	}
 	if !ring.Same(read) {
 		data, err := registration.EncodeSealing(ring)
 		if err != nil {
-			return ctrl.Result{}, err //nolint:wrapcheck // it has named what was tried
+			return ctrl.Result{}, err
 		}
 		if err := r.store().Write(ctx, secret, data); err != nil {
-			return ctrl.Result{}, err //nolint:wrapcheck // it has named what was tried
+			return ctrl.Result{}, err
 		}
 		r.audit(read, ring)
 	}
@@ -140,5 +140,5 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		r.wake = queue
 		return nil
 	})
-	return keysecret.SetUp(mgr, "sealingkeys", r.RegistryNamespace, []string{registration.SealingSecretName}, r, restores) //nolint:wrapcheck // it has named what was tried
+	return keysecret.SetUp(mgr, "sealingkeys", r.RegistryNamespace, []string{registration.SealingSecretName}, r, restores)
 }

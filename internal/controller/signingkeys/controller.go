@@ -202,7 +202,7 @@ func (r *Reconciler) report(secret *corev1.Secret, kind, reason, note string) {
 
 // SetupWithManager sets up what wakes the controller.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	return keysecret.SetUp(mgr, "signingkeys", r.RegistryNamespace, []string{registration.KeysSecretName, copyName}, r) //nolint:wrapcheck // it has named what was tried
+	return keysecret.SetUp(mgr, "signingkeys", r.RegistryNamespace, []string{registration.KeysSecretName, copyName}, r)
 }
 
 // stored is a Secret of keys and the ring in it; both are empty, but for the name, where there is
@@ -217,7 +217,7 @@ type stored struct {
 func (r *Reconciler) read(ctx context.Context, name string) (stored, error) {
 	secret, err := r.store().Read(ctx, name)
 	if err != nil {
-		return stored{}, err //nolint:wrapcheck // it has named what was tried
+		return stored{}, err
 	}
 	s := stored{secret: secret}
 	if secret.ResourceVersion != "" {
@@ -232,7 +232,7 @@ func (r *Reconciler) write(ctx context.Context, s stored, ring keyring.Ring) err
 	if err != nil {
 		return err
 	}
-	return r.store().Write(ctx, s.secret, data) //nolint:wrapcheck // it has named what was tried
+	return r.store().Write(ctx, s.secret, data)
 }
 
 func (r *Reconciler) store() keysecret.Store {

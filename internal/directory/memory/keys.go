@@ -61,8 +61,8 @@ func (k *Keys) learn(ring keyring.Ring, now time.Time) keyring.Ring {
 	return ring
 }
 
-// Sealing are the sealing keys. What is read is merged with what is known: neither a Secret that was
-// deleted nor one from a backup ends a login, or brings a retired key back.
+// Sealing are the sealing keys. What is read is merged with what is known: neither a Secret that
+// was deleted nor one from a backup ends a login, or brings a retired key back.
 type Sealing struct {
 	ring  atomic.Pointer[seal.Ring]
 	write sync.Mutex
