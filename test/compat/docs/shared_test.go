@@ -27,7 +27,7 @@ var values = []string{
 	"credential.Plan", "credential.Uses", "oauth2.Client", "oauth2.Consent", "oauth2client.consents", "oauth2client.decision", "publish.Record",
 	"registration.wireConsent", "registration.wireRegistration", "usagereport.record", "inventory.tally",
 	// the policies, revocations, keys and issuers of administrators
-	"keyring.Ring", "seal.Key", "oauth2policy.Reconciler", "signingkeys.Reconciler", "tokenrevocation.Reconciler", "trustedissuer.Reconciler",
+	"keyring.Ring", "seal.Key", "oauth2policy.Reconciler", "signingkeys.Reconciler", "sealingkeys.Reconciler", "tokenrevocation.Reconciler", "trustedissuer.Reconciler",
 	// the endpoints, kinds and signals of a process
 	"app.mapper", "app.reporting", "audit.Metrics", "directory.snapshots",
 	// attempt.Backoff, which is on the page

@@ -17,6 +17,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
+	"github.com/hallpass-dev/hallpass/internal/seal"
 	"github.com/hallpass-dev/hallpass/internal/usage"
 	"github.com/hallpass-dev/hallpass/test/kit/golden"
 )
@@ -399,6 +400,57 @@ func TestRevocationsAreStoredAsBefore(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the stored form is decoded to another value (-want +got):\n%s", diff)
+	}
+}
+
+func TestGenerationsAndRedemptionsAreStoredAsBefore(t *testing.T) {
+	want := revocation.Batch{
+		Clients: []revocation.Client{{ID: "shop.web", Namespace: "shop"}},
+		Generations: []revocation.Generation{
+			{Grant: revocation.IDOf("AAAAAAAAAAAAAAAAAAAAAA"), Number: 1, From: revocation.SecondsOf(noon), Until: revocation.SecondsOf(noon.Add(time.Hour))},
+			{Grant: revocation.IDOf("BBBBBBBBBBBBBBBBBBBBBA"), Number: 300, From: revocation.SecondsOf(noon), Until: revocation.SecondsOf(noon.Add(8 * time.Hour)), Client: 1},
+		},
+	}
+	const dir = "stored/grants"
+	// With another name, a code could be redeemed once more.
+	name := revocation.Redemption{CodeID: "AAAAAAAAAAAAAAAAAAAAAA"}.Name()
+	golden.CompareData(t, dir, map[string][]byte{"generations.bin": want.PackGenerations(), "redemption.txt": []byte(name)})
+	var got revocation.Batch
+	if err := got.UnpackGenerations(golden.StoredData(t, dir)["generations.bin"]); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the stored form is decoded to another value (-want +got):\n%s", diff)
+	}
+}
+
+func TestSealingKeysAreStoredAsBefore(t *testing.T) {
+	const pinned = "stored/sealing-keys"
+	ring, _, err := seal.Ring{}.Rotate(noon, noon, &counting{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, _, err = ring.Rotate(ring.Due(), noon, &counting{next: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring = ring.WithRestored(noon)
+	data, err := registration.EncodeSealing(ring)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden.CompareData(t, pinned, data)
+	stored, err := registration.DecodeSealing(golden.StoredData(t, pinned))
+	if err != nil || !stored.Same(ring) {
+		t.Fatalf("the stored form is decoded to another ring: %v", err)
+	}
+	sealed, err := ring.Seal(seal.Refresh, "https://hallpass.test", []byte("state"), noon, &counting{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden.CompareData(t, "stored/sealed", map[string][]byte{"refresh.txt": []byte(sealed)})
+	if value, err := stored.Open(seal.Refresh, "https://hallpass.test", string(golden.StoredData(t, "stored/sealed")["refresh.txt"])); err != nil || string(value) != "state" {
+		t.Errorf("a sealed value is opened as %s: %v", value, err)
 	}
 }
 
