@@ -128,7 +128,7 @@ func TestAPersonLogsIn(t *testing.T) {
 			}
 
 			verifier = oauth2.GenerateVerifier()
-			back = b.logIn(config.AuthCodeURL("again", oauth2.S256ChallengeOption(verifier)), c.redirect)
+			back = b.logIn(config.AuthCodeURL("again", oauth2.S256ChallengeOption(verifier), oauth2.SetAuthURLParam("resource", api.Status.Identifier)), c.redirect)
 			third, err := config.Exchange(ctx, back.Get("code"), oauth2.VerifierOption(verifier))
 			must(t, err)
 			form := url.Values{"token": {third.RefreshToken}, "client_id": {config.ClientID}}
