@@ -53,6 +53,9 @@ const loginArgs = `        {{- if .Values.login.plainHTTP }}
 // none.
 const withoutCertificate = "{{- if not .Values.login.plainHTTP }}\n"
 
+// withLoginAnd begins a condition that login is installed, and something else.
+const withLoginAnd = "and " + withLogin + " "
+
 // loginHost is the host of the pages.
 const loginHost = `{{ (urlParse .Values.login.url).hostname }}`
 
@@ -70,10 +73,11 @@ var loginTemplates = []template{ //nolint:gochecknoglobals // a constant table
 	}},
 	{from: "login/account.yaml", to: "login-account.yaml", when: withLogin, derive: account("login", nil)},
 	{from: "login/login_role.yaml", to: "login-role.yaml", when: "and " + withLogin + " " + withRights, replace: roleLabels},
-	{from: "login/networkpolicies.yaml", to: "login-networkpolicies.yaml", when: "and " + withLogin + " .Values.networkPolicies.enabled", derive: egress("login"), replace: []replacement{
-		{"kubernetes.io/metadata.name: monitoring", "kubernetes.io/metadata.name: {{ .Values.networkPolicies.metricsNamespace }}", 1},
-		{"    - {protocol: TCP, port: 8443} # https\n", "    - {protocol: TCP, port: 8443} # https\n    {{- with .Values.networkPolicies.loginFrom }}\n    from: {{- toYaml . | nindent 4 }}\n    {{- end }}\n", 1},
-	}},
+	{from: "login/networkpolicies.yaml", to: "login-networkpolicies.yaml", when: withLoginAnd + ".Values.networkPolicies.enabled", derive: egress("login"),
+		replace: []replacement{
+			{"kubernetes.io/metadata.name: monitoring", "kubernetes.io/metadata.name: {{ .Values.networkPolicies.metricsNamespace }}", 1},
+			{"    - {protocol: TCP, port: 8443} # https\n", "    - {protocol: TCP, port: 8443} # https\n    {{- with .Values.networkPolicies.loginFrom }}\n    from: {{- toYaml . | nindent 4 }}\n    {{- end }}\n", 1},
+		}},
 	{from: "login/deployment.yaml", to: "login.yaml", when: withLogin, derive: resources("login"), replace: append(podSettings("login", "144MiB"),
 		replacement{"  replicas: 2\n", "  replicas: {{ .Values.login.replicas }}\n", 1},
 		replacement{"--login-url=https://login.example.com", "--login-url={{ .Values.login.url }}", 1},
@@ -134,11 +138,11 @@ var loginTemplates = []template{ //nolint:gochecknoglobals // a constant table
     {{- end }}
 {{- end }}
 `, 1})},
-	{from: "login/certmanager/certificate.yaml", to: "login-certificate.yaml", when: "and " + withLogin + " .Values.login.certManager.enabled", replace: []replacement{
+	{from: "login/certmanager/certificate.yaml", to: "login-certificate.yaml", when: withLoginAnd + ".Values.login.certManager.enabled", replace: []replacement{
 		{"secretName: hallpass-login-tls", "secretName: {{ .Values.login.certificateSecret }}", 1},
 		{"  - login.example.com\n", "  - " + loginHost + "\n", 1},
 		{"{group: cert-manager.io, kind: ClusterIssuer, name: public}", "{{- toYaml .Values.login.certManager.issuerRef | nindent 4 }}", 1},
 	}},
-	{from: "login/monitoring/podmonitor.yaml", to: "login-podmonitor.yaml", when: "and " + withLogin + " .Values.monitoring.podMonitor", replace: append(monitoringLabels,
+	{from: "login/monitoring/podmonitor.yaml", to: "login-podmonitor.yaml", when: withLoginAnd + ".Values.monitoring.podMonitor", replace: append(monitoringLabels,
 		replacement{"  - port: ops\n", "  - port: ops\n" + endpoint, 1})},
 }

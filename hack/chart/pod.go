@@ -35,6 +35,11 @@ func settings(component string) []replacement {
 	}
 }
 
+// configured are podSettings of a component with the ConfigMap of kustomize.
+func configured(component, memoryLimit string) []replacement {
+	return append(podSettings(component, memoryLimit), settings(component)...)
+}
+
 // podSettings are those that all Deployments have.
 func podSettings(component, memoryLimit string) []replacement {
 	values := ".Values." + component

@@ -219,51 +219,6 @@ var gateway = []replacement{ //nolint:gochecknoglobals // a constant table
 	{"{name: hallpass-tokenserver, port: 443}", "{name: hallpass-tokenserver, port: {{ if .Values.tokenserver.plainHTTP }}80{{ else }}443{{ end }}}", 1},
 }
 
-// egress is what the pods of components may reach; their values of further rules have these names.
-func egress(components ...string) func(string) (string, error) {
-	return func(text string) (string, error) { return egressOf(text, components) }
-}
-
-func egressOf(text string, components []string) (string, error) {
-	const rules = `  egress: # the API server has no labels to select it by, and many clusters have it on 6443
-  - ports:
-    - {protocol: TCP, port: 443}
-    - {protocol: TCP, port: 6443}
-  - to:
-    - namespaceSelector:
-        matchLabels: {kubernetes.io/metadata.name: kube-system}
-    ports:
-    - {protocol: UDP, port: 53}
-    - {protocol: TCP, port: 53}
-`
-	for _, component := range components {
-		if !strings.Contains(text, rules) {
-			return "", fmt.Errorf("the NetworkPolicies have other egress than hack/chart expects for the %s", component)
-		}
-		text = strings.Replace(text, rules, `  egress:
-  - ports:
-    {{- range .Values.networkPolicies.apiServerPorts }}
-    - {protocol: TCP, port: {{ . }}}
-    {{- end }}
-    {{- with .Values.networkPolicies.apiServerTo }}
-    to: {{- toYaml . | nindent 4 }}
-    {{- end }}
-  - ports:
-    {{- range .Values.networkPolicies.dns.ports }}
-    - {protocol: UDP, port: {{ . }}}
-    - {protocol: TCP, port: {{ . }}}
-    {{- end }}
-    {{- with .Values.networkPolicies.dns.to }}
-    to: {{- toYaml . | nindent 4 }}
-    {{- end }}
-  {{- with .Values.networkPolicies.`+component+`Egress }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
-`, 1)
-	}
-	return text, nil
-}
-
 // certificate is what cert-manager is asked for.
 var certificate = []replacement{ //nolint:gochecknoglobals // a constant table
 	{"secretName: hallpass-tokenserver-tls", "secretName: {{ .Values.tokenserver.certificateSecret }}", 1},
@@ -350,9 +305,10 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
 	{from: "admission/revocations.yaml", to: "revocations-admission.yaml", when: withPolicies},
 	{from: "admission/signing-keys.yaml", to: "signing-keys-admission.yaml", when: withPolicies},
 	{from: "admission/usage-reports.yaml", to: "usage-reports-admission.yaml", when: withPolicies},
-	{from: "network/networkpolicies.yaml", to: "networkpolicies.yaml", when: ".Values.networkPolicies.enabled", derive: egress("manager", "tokenServer"), replace: []replacement{
-		{"kubernetes.io/metadata.name: monitoring", "kubernetes.io/metadata.name: {{ .Values.networkPolicies.metricsNamespace }}", 2},
-		{"  - ports:\n    - {protocol: TCP, port: 8443} # https\n", `  - ports:
+	{from: "network/networkpolicies.yaml", to: "networkpolicies.yaml", when: ".Values.networkPolicies.enabled", derive: egress("manager", "tokenServer"),
+		replace: []replacement{
+			{"kubernetes.io/metadata.name: monitoring", "kubernetes.io/metadata.name: {{ .Values.networkPolicies.metricsNamespace }}", 2},
+			{"  - ports:\n    - {protocol: TCP, port: 8443} # https\n", `  - ports:
     - {protocol: TCP, port: 8443} # https
     {{- if .Values.tokenserver.extAuthz.enabled }}
     - {protocol: TCP, port: {{ .Values.tokenserver.extAuthz.port }}}
@@ -364,15 +320,18 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
     from: {{- toYaml . | nindent 4 }}
     {{- end }}
 `, 1},
-		{"    - {protocol: TCP, port: 8081} # ops\n", "    - {protocol: TCP, port: 8081} # ops\n" + loginIngress, 1},
-	}},
-	{from: "manager/deployment.yaml", to: "manager.yaml", derive: resources("manager"), replace: append(append(podSettings("manager", "440MiB"), settings("manager")...),
+			{"    - {protocol: TCP, port: 8081} # ops\n", "    - {protocol: TCP, port: 8081} # ops\n" + loginIngress, 1},
+		}},
+	{from: "manager/deployment.yaml", to: "manager.yaml", derive: resources("manager"), replace: append(configured("manager", "440MiB"),
 		replacement{"  replicas: 2\n", "  replicas: {{ .Values.manager.replicas }}\n", 1},
 		replacement{".svc.cluster.local", `.svc.{{ .Values.clusterDomain }}{{ include "hallpass.furtherName" . }}`, 1},
 		replacement{"lease-duration=60s", "lease-duration={{ .Values.manager.leaderElection.leaseDuration }}", 1},
 		replacement{"renew-deadline=45s", "renew-deadline={{ .Values.manager.leaderElection.renewDeadline }}", 1},
 		replacement{"retry-period=2s\n", "retry-period={{ .Values.manager.leaderElection.retryPeriod }}\n" + namespacesArg + recordsArg + namespaceRecordsArg, 1},
-		replacement{"        - --health-probe-bind-address=:8081\n", "        - --health-probe-bind-address=:8081\n" + foreignCertificateArg + trustArgs + loginURLArg, 1},
+		replacement{
+			"        - --health-probe-bind-address=:8081\n",
+			"        - --health-probe-bind-address=:8081\n" + foreignCertificateArg + trustArgs + loginURLArg, 1,
+		},
 		replacement{"        volumeMounts:\n", "        volumeMounts:\n" + issuerCAMount, 1},
 		replacement{"      - name: kube-api-access\n        projected:\n", issuerCAVolume + "      - name: kube-api-access\n        projected:\n", 1},
 		extraArgs("manager", "        - --health-probe-bind-address=:8081"),
@@ -383,7 +342,7 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
 		probe("manager", "readinessProbe", "{path: /readyz, port: health}", "          periodSeconds: 5\n"),
 	)},
 	disruption("manager", ""),
-	{from: "tokenserver/deployment.yaml", to: "tokenserver.yaml", derive: resources("tokenserver"), replace: append(append(podSettings("tokenserver", "272MiB"), settings("tokenserver")...),
+	{from: "tokenserver/deployment.yaml", to: "tokenserver.yaml", derive: resources("tokenserver"), replace: append(configured("tokenserver", "272MiB"),
 		replacement{"  replicas: 3\n", "  {{- if not .Values.tokenserver.autoscaling.enabled }}\n  replicas: {{ .Values.tokenserver.replicas }}\n  {{- end }}\n", 1},
 		replacement{"sizeLimit: 128Mi", "sizeLimit: {{ .Values.tokenserver.snapshotSizeLimit }}", 1},
 		replacement{"secretName: hallpass-tokenserver-tls", "secretName: {{ .Values.tokenserver.certificateSecret }}", 1},

@@ -91,7 +91,8 @@ func (r Reach) EndpointOfPeople(ctx context.Context, c *cluster.Client, client *
 	if err != nil {
 		return nil, nil, err
 	}
-	endpoint, err := issuer.NewEndpoint(issuer.Credentials{ID: client.ClientID(), Public: true}, data[show.CAEntry(client)], r.To(c, string(data[show.TokenURLEntry(client)])))
+	credentials := issuer.Credentials{ID: client.ClientID(), Public: true}
+	endpoint, err := issuer.NewEndpoint(credentials, data[show.CAEntry(client)], r.To(c, string(data[show.TokenURLEntry(client)])))
 	return endpoint, data, err
 }
 

@@ -206,7 +206,7 @@ func remaining(ctx context.Context) time.Duration {
 
 // notLoggedIn explains what to do about a login that brought no code.
 func (p loginCommand) notLoggedIn(err error, o loggingIn, client *v1alpha1.OAuth2Client) error {
-	var refusal *callback.Refusal
+	var refusal *callback.RefusedError
 	again := fmt.Sprintf("kubectl hallpass login %s --namespace %s", client.Name, client.Namespace)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
@@ -251,10 +251,15 @@ func (p loginCommand) welcome(login issuer.Login, o loggingIn, resource string) 
 	if resource != "" {
 		line += " --resource " + resource
 	}
-	for _, scope := range o.scopes {
-		line += " --scope " + scope
+	p.say("For a token: %s%s", line, scopeFlags(o.scopes))
+}
+
+// scopeFlags are the flags of a command that asks for scopes.
+func scopeFlags(scopes []string) string {
+	if len(scopes) == 0 {
+		return ""
 	}
-	p.say("For a token: %s", line)
+	return " --scope " + strings.Join(scopes, ",")
 }
 
 func withScopes(scope string) string {

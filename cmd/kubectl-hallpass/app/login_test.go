@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -103,7 +104,7 @@ func (a *authority) token(w http.ResponseWriter, r *http.Request) {
 	_, _, a.sentAuth = r.BasicAuth()
 	refuse := func(code string) {
 		w.WriteHeader(http.StatusBadRequest)
-		_ = json.NewEncoder(w).Encode(map[string]string{"error": code, "error_description": "for a test"})
+		_, _ = fmt.Fprintf(w, `{"error":%q,"error_description":"for a test"}`, code)
 	}
 	scope := "read write"
 	switch form.Get("grant_type") {
@@ -140,7 +141,8 @@ func (a *authority) token(w http.ResponseWriter, r *http.Request) {
 	default:
 		a.issued-- // the token of the login stays the one that counts
 	}
-	_ = json.NewEncoder(w).Encode(answer)
+	body, _ := json.Marshal(answer)
+	_, _ = w.Write(body)
 }
 
 // desk is a machine with a kubeconfig of a cluster that has one client and its ConfigMap.
@@ -203,13 +205,13 @@ func newDesk(t *testing.T) *desk {
 func (d *desk) follow(ctx context.Context, address string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return err //nolint:wrapcheck // the test prints it
+		return err
 	}
 	response, err := d.Client().Do(request)
 	if err != nil {
-		return err //nolint:wrapcheck // the test prints it
+		return err
 	}
-	return response.Body.Close() //nolint:wrapcheck // the test prints it
+	return response.Body.Close()
 }
 
 // run runs a command line at the desk.
@@ -282,8 +284,8 @@ func TestAPersonLogsInUsesATokenAndLogsOut(t *testing.T) {
 	if code, _, said := d.run(t, "token cli --no-cache"); code != app.ExitOK {
 		t.Fatalf("token --no-cache: exit %d: %s", code, said)
 	}
-	if got := strings.Join(d.calls, " "); got != "authorization_code refresh_token refresh_token" {
-		t.Errorf("the token endpoint got %s", got)
+	if want := []string{"authorization_code", "refresh_token", "refresh_token"}; !slices.Equal(d.calls, want) {
+		t.Errorf("the token endpoint got %q, want %q", d.calls, want)
 	}
 	code, _, said = d.run(t, "logout")
 	if code != app.ExitOK || said != "1 logins were ended.\n0 tokens were deleted.\n" || len(d.revoked) != 1 || d.revoked[0] != "shop.cli refresh-3" {
@@ -303,7 +305,7 @@ func TestALoginIsForAResourceAndItsScopes(t *testing.T) {
 	if code != app.ExitOK || !strings.Contains(said, "Not granted: admin.") || d.asked.Get("scope") != "read admin" || d.asked.Get("resource") != "https://orders.example.com" {
 		t.Fatalf("login: exit %d: %s, %v", code, said, d.asked)
 	}
-	const line = "token cli --namespace shop --resource https://orders.example.com --scope read --scope admin"
+	const line = "token cli --namespace shop --resource https://orders.example.com --scope read,admin"
 	if !strings.Contains(said, "For a token: kubectl hallpass "+line) {
 		t.Errorf("it does not say how to go on: %s", said)
 	}

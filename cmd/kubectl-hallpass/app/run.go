@@ -203,7 +203,10 @@ func (p *plugin) addCommands(root *cobra.Command) {
 			createCommand{p}.command(), setCommand{p}.command(), grantCommand{p}.grant(), grantCommand{p}.ungrant(), rotateCommand{p}.command(),
 			stateCommand{p}.suspend(), stateCommand{p}.resume(), revokeCommand{p}.command(), deleteCommand{p}.command(),
 		},
-		groupUse: {consoleCommand{p}.command(), loginCommand{p}.command(), tokenCommand{p}.command(), logoutCommand{p}.command(), generateCommand{p}.command(), importCommand{p}.command()},
+		groupUse: {
+			consoleCommand{p}.command(), loginCommand{p}.command(), tokenCommand{p}.command(), logoutCommand{p}.command(), generateCommand{p}.command(),
+			importCommand{p}.command(),
+		},
 	} {
 		for _, command := range commands {
 			command.GroupID = group

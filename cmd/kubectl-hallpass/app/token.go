@@ -225,8 +225,5 @@ func loginLine(client *v1alpha1.OAuth2Client, o fetching) string {
 	if o.resource != "" {
 		line += " --resource " + o.resource
 	}
-	for _, scope := range o.scopes {
-		line += " --scope " + scope
-	}
-	return line
+	return line + scopeFlags(o.scopes)
 }

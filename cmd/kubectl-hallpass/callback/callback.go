@@ -38,12 +38,12 @@ type Expected struct {
 	State, Issuer string
 }
 
-// Refusal is an error of the authorization server or of the person (RFC 6749 section 4.1.2.1).
-type Refusal struct {
+// RefusedError is an error of the authorization server or of the person (RFC 6749 section 4.1.2.1).
+type RefusedError struct {
 	Code, Description string
 }
 
-func (r *Refusal) Error() string {
+func (r *RefusedError) Error() string {
 	if r.Description == "" {
 		return r.Code
 	}
@@ -205,7 +205,7 @@ func (r *Receiver) read(answer url.Values) (string, error) {
 		return "", ErrForeignIssuer
 	}
 	if code := answer.Get("error"); code != "" {
-		return "", &Refusal{code, answer.Get("error_description")}
+		return "", &RefusedError{code, answer.Get("error_description")}
 	}
 	if answer.Get("code") == "" {
 		return "", errNoCode

@@ -119,7 +119,7 @@ func TestWhatIsNoAnswerEndsNothing(t *testing.T) {
 }
 
 func TestAnAnswerThatIsNoCodeIsAnError(t *testing.T) {
-	var refusal *callback.Refusal
+	var refusal *callback.RefusedError
 	for query, is := range map[string]func(error) bool{
 		"code=c&state=the-state":                                                                 func(err error) bool { return errors.Is(err, callback.ErrForeignIssuer) },
 		"code=c&state=the-state&iss=https://hallpass.example.com/":                               func(err error) bool { return errors.Is(err, callback.ErrForeignIssuer) },

@@ -113,5 +113,6 @@ func (e *Endpoint) tokens(ctx context.Context, tokenURL string, form url.Values,
 	if err := json.Unmarshal(body, &answer); err != nil || answer.Access == "" || !strings.EqualFold(answer.Type, "Bearer") {
 		return Tokens{}, fmt.Errorf("%s answers without a bearer token; is it the token endpoint of Hallpass?", tokenURL)
 	}
-	return Tokens{Token{oauth2.NewSecret(answer.Access), answer.Scope, now.Add(time.Duration(answer.Seconds) * time.Second)}, oauth2.NewSecret(answer.Refresh)}, nil
+	end := now.Add(time.Duration(answer.Seconds) * time.Second)
+	return Tokens{Token{oauth2.NewSecret(answer.Access), answer.Scope, end}, oauth2.NewSecret(answer.Refresh)}, nil
 }
