@@ -14,9 +14,9 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/seal"
 )
 
-// Redeem issues the tokens of an authorization code: RFC 6749 section 4.1.3. What can be checked
-// without a write is checked first, so that a caller who lacks the verifier uses no code up. The
-// second use of a code ends its grant.
+// Redeem issues the tokens of an authorization code: RFC 6749 section 4.1.3. All else is decided
+// before the code is used up, so that a caller who lacks the verifier uses none up, and a client that
+// is asked to try again may. The second use of a code ends its grant.
 func (a *Authority) Redeem(ctx context.Context, caller *Caller, request codegrant.Redemption) (Issued, error) {
 	refused := func(err error) (Issued, error) { return Issued{Trail: caller.Trail}, err }
 	code, err := a.openCode(request.Code)
@@ -35,19 +35,7 @@ func (a *Authority) Redeem(ctx context.Context, caller *Caller, request codegran
 	if err := a.notEnded(ctx, caller, asked, code.ExpiresAt.Add(-codegrant.CodeLifetime), code.IssuerUID); err != nil {
 		return refused(err)
 	}
-	of := revocation.Client{ID: caller.Client.ID, Namespace: caller.Client.Namespace}
-	first, err := a.Directory.Redeem(ctx, revocation.Redemption{
-		CodeID: code.ID, GrantID: code.Grant, Attempt: rand.Text(), Client: of, ExpiresAt: code.ExpiresAt,
-	})
-	if err == nil && !first {
-		if err = a.endGrant(ctx, code.Grant, endOf(caller.Client, code, caller.At), of, caller.At); err == nil {
-			err = codegrant.CodeUsed()
-		}
-	}
-	if err != nil {
-		return refused(err)
-	}
-	issued, err := a.issue(ctx, caller, asked, nil, nil)
+	issued, err := a.issue(ctx, caller, asked, nil, func() error { return a.useCode(ctx, caller, code) })
 	if err != nil {
 		return issued, err
 	}
@@ -55,6 +43,21 @@ func (a *Authority) Redeem(ctx context.Context, caller *Caller, request codegran
 		issued.Refresh, err = a.seal(seal.Refresh, token.Encode(), issued.At)
 	}
 	return issued, err
+}
+
+// useCode records that a code was redeemed, or ends the grant of one that was redeemed before.
+func (a *Authority) useCode(ctx context.Context, caller *Caller, code codegrant.Code) error {
+	of := revocation.Client{ID: caller.Client.ID, Namespace: caller.Client.Namespace}
+	first, err := a.Directory.Redeem(ctx, revocation.Redemption{
+		CodeID: code.ID, GrantID: code.Grant, Attempt: rand.Text(), Client: of, ExpiresAt: code.ExpiresAt,
+	})
+	if err != nil || first {
+		return err //nolint:wrapcheck // it is a refusal
+	}
+	if err := a.endGrant(ctx, code.Grant, endOf(code, caller.At), of, caller.At); err != nil {
+		return err
+	}
+	return codegrant.CodeUsed()
 }
 
 // openCode opens a code.
@@ -209,9 +212,10 @@ func refreshing(client *oauth2.Client) oauth2.Refreshing {
 	return client.Codes.Refresh
 }
 
-// endOf is when nothing of the grant of a code is accepted any more.
-func endOf(client *oauth2.Client, code codegrant.Code, at time.Time) time.Time {
-	return oauth2.Later(code.ExpiresAt.Add(refreshing(client).Lifetime), at.Add(oauth2.MaxTokenLifetime))
+// endOf is when nothing of the grant of a code is accepted any more, whatever the lifetime of the
+// client's refresh tokens was when the code was redeemed.
+func endOf(code codegrant.Code, at time.Time) time.Time {
+	return oauth2.Later(code.ExpiresAt, at).Add(seal.MaxLife)
 }
 
 // endOfRefresh is when nothing of the grant of a refresh token is accepted any more.

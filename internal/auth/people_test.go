@@ -21,6 +21,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/auth"
 	"github.com/hallpass-dev/hallpass/internal/codegrant"
 	"github.com/hallpass-dev/hallpass/internal/jws"
+	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/revocation"
 )
@@ -565,6 +566,21 @@ func TestACodeIsRedeemedOnce(t *testing.T) {
 		}
 		if len(w.store.written) == 0 {
 			t.Error("the end is not durable")
+		}
+	})
+}
+
+// A code is not used up by a request that is answered with Retry-After.
+func TestACodeOutlivesARefusalForNow(t *testing.T) {
+	withPeople(t, func(t *testing.T, w *people) {
+		code, ring := w.code(native), w.memory.ring
+		w.memory.ring, w.source.ring = keyring.Ring{}, keyring.Ring{}
+		if _, err := w.redeem(native, code); codeOf(err) != oauth2.TemporarilyUnavailable {
+			t.Errorf("without a signing key: %v", err)
+		}
+		w.memory.ring, w.source.ring = ring, ring
+		if _, err := w.redeem(native, code); err != nil {
+			t.Errorf("the code is lost: %v", err)
 		}
 	})
 }

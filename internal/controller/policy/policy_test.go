@@ -31,7 +31,7 @@ func TestAPolicyPermitsCodesByProtectedLabels(t *testing.T) {
 		"a label that is ours":    {"kubernetes.io/metadata.name", true, 24 * time.Hour},
 		"a label of the tenant's": {"team", false, 8 * time.Hour},
 	} {
-		if c.label != "" {
+		if spec.NamespaceSelector.MatchLabels = nil; c.label != "" {
 			spec.NamespaceSelector.MatchLabels = map[string]v1alpha1.LabelValue{c.label: "shop"}
 		}
 		got := oauth2.Ceilings{}.And(s.ceilingsOf(&spec))
