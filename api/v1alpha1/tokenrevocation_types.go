@@ -182,9 +182,9 @@ type RevocationSelector struct {
 // +kubebuilder:validation:XValidation:rule="size(self) % 4 == 0 && (size(self) / 4 * 3 - (self.endsWith('==') ? 2 : self.endsWith('=') ? 1 : 0)) % 20 == 0",message="entries are 20 bytes each, in base64: 16 of the id and 4 of the end"
 type RevocationEntries string
 
-// RevocationGenerations is a list of generations in base64. It has no format: the API server decodes
-// a string of the format byte by the alphabet of URLs where a rule looks at its field, and so
-// refuses a plus sign and a slash.
+// RevocationGenerations is a list of generations in base64. It has no format: the API server
+// decodes a string of the format byte by the alphabet of URLs where a rule looks at its field, and
+// so refuses a plus sign and a slash.
 //
 // +kubebuilder:validation:MinLength=4
 // +kubebuilder:validation:MaxLength=595288

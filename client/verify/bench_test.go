@@ -93,9 +93,9 @@ func BenchmarkNotSeenBefore(b *testing.B) {
 						b.Fatal(err)
 					}
 				}
-				// The two beside each other, so that both meet the same machine. They take
-				// turns to be first: the second one finds the tables of the curve and the
-				// token in the caches of the processor.
+				// The two beside each other, so that both meet the same machine.
+				// They take turns to be first: the second one finds the tables of
+				// the curve and the token in the caches of the processor.
 				if i%2 == 0 {
 					timed(&verified, verify)
 					timed(&signatures, alone[i%len(tokens)])

@@ -15,8 +15,8 @@ import (
 )
 
 // Redeem issues the tokens of an authorization code: RFC 6749 section 4.1.3. All else is decided
-// before the code is used up, so that a caller who lacks the verifier uses none up, and a client that
-// is asked to try again may. The second use of a code ends its grant.
+// before the code is used up, so that a caller who lacks the verifier uses none up, and a client
+// that is asked to try again may. The second use of a code ends its grant.
 func (a *Authority) Redeem(ctx context.Context, caller *Caller, request codegrant.Redemption) (Issued, error) {
 	refused := func(err error) (Issued, error) { return Issued{Trail: caller.Trail}, err }
 	code, err := a.openCode(request.Code)
