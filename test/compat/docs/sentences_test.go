@@ -29,7 +29,7 @@ type refusingRule struct {
 }
 
 // machineWritten are fields that only the processes of Hallpass write.
-var machineWritten = []string{"TokenRevocation.spec.batch.tokens", "TokenRevocation.spec.batch.assertions"}
+var machineWritten = []string{"TokenRevocation.spec.batch.tokens", "TokenRevocation.spec.batch.assertions", "TokenRevocation.spec.batch.generations"}
 
 // TestTheAPIServerRefusesWithSentences checks all that can refuse what a user writes: of a
 // pattern the API server prints the regular expression and nothing else, so there is none, and the
