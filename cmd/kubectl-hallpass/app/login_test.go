@@ -141,7 +141,10 @@ func (a *authority) token(w http.ResponseWriter, r *http.Request) {
 	default:
 		a.issued-- // the token of the login stays the one that counts
 	}
-	body, _ := json.Marshal(answer)
+	body, err := json.Marshal(answer)
+	if err != nil {
+		w.WriteHeader(http.StatusInternalServerError)
+	}
 	_, _ = w.Write(body)
 }
 
