@@ -37,7 +37,7 @@ const (
 	Metadata    = "metadata"
 	ForwardAuth = "forward-auth"
 	ExtAuthz    = "ext_authz"
-	// those of the port for login
+	// LoginBegin, LoginResume and LoginFinish are those of the port for login.
 	LoginBegin  = "login-begin"
 	LoginResume = "login-resume"
 	LoginFinish = "login-finish"

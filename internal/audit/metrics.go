@@ -90,7 +90,9 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	for _, verdict := range []oauth2.Verdict{oauth2.Undecided, oauth2.Honoured, oauth2.Dishonoured, oauth2.Unreachable} {
 		m.reviews.WithLabelValues(verdict.String())
 	}
-	for _, endpoint := range []string{Token, Authorize, Introspect, Revoke, Feed, Keys, Metadata, ForwardAuth, ExtAuthz, LoginBegin, LoginResume, LoginFinish, None} {
+	for _, endpoint := range []string{
+		Token, Authorize, Introspect, Revoke, Feed, Keys, Metadata, ForwardAuth, ExtAuthz, LoginBegin, LoginResume, LoginFinish, None,
+	} {
 		m.common[endpoint] = commonSeries{m.requests.WithLabelValues(endpoint, strconv.Itoa(http.StatusOK), ""), m.duration.WithLabelValues(endpoint)}
 	}
 	return m

@@ -27,6 +27,7 @@ import (
 // once.
 type Memory interface {
 	oauth2.Resources
+	People
 
 	Record(clientID string) oauth2.Record
 	// ClientsOf returns clients that name a service account: one if there is no other, and two
@@ -42,6 +43,10 @@ type Memory interface {
 	Revocations() *revocation.State
 	// ClientEpochs are the instants before which the tokens of clients are revoked.
 	ClientEpochs() iter.Seq[revocation.Selector]
+}
+
+// People is what Memory has for the grants of persons.
+type People interface {
 	// LoginIssuers returns trusted issuers at which persons log in for the clients of a
 	// namespace: one if there is no other, and two if there are more.
 	LoginIssuers(namespace string) []*oauth2.TrustedIssuer

@@ -52,7 +52,7 @@ func (a *Authority) useCode(ctx context.Context, caller *Caller, code codegrant.
 		CodeID: code.ID, GrantID: code.Grant, Attempt: rand.Text(), Client: of, ExpiresAt: code.ExpiresAt,
 	})
 	if err != nil || first {
-		return err //nolint:wrapcheck // it is a refusal
+		return err
 	}
 	if err := a.endGrant(ctx, code.Grant, endOf(code, caller.At), of, caller.At); err != nil {
 		return err
@@ -127,7 +127,7 @@ func (a *Authority) refresh(
 		}
 	}
 	if err != nil {
-		return Issued{Trail: caller.Trail}, err //nolint:wrapcheck // it is a refusal
+		return Issued{Trail: caller.Trail}, err
 	}
 	var commit func() error
 	if outcome == codegrant.Rotate {
@@ -160,10 +160,10 @@ func (a *Authority) advance(ctx context.Context, grant revocation.ID, next codeg
 		Grant: grant, Number: next.Generation, From: revocation.SecondsOf(at.Add(codegrant.Grace)), Until: revocation.SecondsOf(next.ExpiresAt),
 	}
 	if err := a.Directory.Revocations().RoomToAdvance(grant, of); err != nil {
-		return err //nolint:wrapcheck // it is a refusal
+		return err
 	}
 	if err := a.Journal.Advance(ctx, generation, of); err != nil {
-		return err //nolint:wrapcheck // it is a refusal
+		return err
 	}
 	a.Directory.Revocations().Advance(generation, of, at)
 	return nil
@@ -174,7 +174,7 @@ func (a *Authority) advance(ctx context.Context, grant revocation.ID, next codeg
 func (a *Authority) notEnded(ctx context.Context, caller *Caller, asked oauth2.TokenRequest, began time.Time, issuerUID string) error {
 	v := a.look(caller.Payer())
 	person, namespace := asked.Person, caller.Client.Namespace
-	at, err := v.decide(ctx, caller.At, func(at time.Time) (need, error) {
+	at, err := v.decide(ctx, caller.At, func(time.Time) (need, error) {
 		issuer := v.issuer(person.Issuer)
 		denial := issuer.PersonDenial(namespace, person.Subject)
 		if denial == "" && issuer.UID != issuerUID {
@@ -228,10 +228,10 @@ func (a *Authority) endGrant(ctx context.Context, grant string, until time.Time,
 	revocations := a.Directory.Revocations()
 	entry := revocation.NewEntry(revocation.IDOf(grant), until)
 	if err := revocations.RoomToEnd(entry.ID, of); err != nil {
-		return err //nolint:wrapcheck // it is a refusal
+		return err
 	}
 	revocations.Revoke(entry, of, at)
-	return a.Journal.Revoke(ctx, entry, of) //nolint:wrapcheck // it is a refusal
+	return a.Journal.Revoke(ctx, entry, of)
 }
 
 // Revoked is the entry that revokes a token. That of a grant of a person ends all of the grant,

@@ -40,7 +40,7 @@ func newPages() *pages { return &pages{fresh: map[[sha256.Size]byte]time.Time{}}
 func (a *Authority) CheckPages(ctx context.Context, authorization []string, account oauth2.ObjectName, audience, source string) error {
 	bearer, err := oauth2.ParseBearer(authorization)
 	if err != nil {
-		return err //nolint:wrapcheck // it is a refusal
+		return err
 	}
 	key := sha256.Sum256([]byte(bearer.Reveal()))
 	if a.pages.isFresh(key, a.Now()) {
@@ -48,7 +48,7 @@ func (a *Authority) CheckPages(ctx context.Context, authorization []string, acco
 	}
 	token, err := oauth2.ParseAccountBearer(bearer)
 	if err != nil {
-		return err //nolint:wrapcheck // it is a refusal
+		return err
 	}
 	payer := Payer{Source: source}
 	if err := a.source.trust(ctx, payer, token); err != nil {

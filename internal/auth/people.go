@@ -77,7 +77,7 @@ func (e Ended) refusal() *oauth2.Error {
 func (a *Authority) Begin(ctx context.Context, query, source string) (LoginStep, error) {
 	request, err := codegrant.ParseRequest(query)
 	if err != nil {
-		return LoginStep{}, err //nolint:wrapcheck // it is a refusal
+		return LoginStep{}, err
 	}
 	step, found, err := a.login(ctx, request, source)
 	if err != nil {
@@ -152,11 +152,11 @@ func (a *Authority) newCode(ticket codegrant.Ticket, found loginOf, login oauth2
 	revocations := a.Directory.Revocations()
 	issuedAt, err := oauth2.IssueAt(at, found.record.RevokedBefore(), revocations.RevokedBefore(found.client.ID, found.client.Namespace, login.Person))
 	if err != nil {
-		return codegrant.Code{}, err //nolint:wrapcheck // it is a refusal
+		return codegrant.Code{}, err
 	}
 	// some may have been withdrawn since
 	ticket.Scopes = found.offer.Scopes
-	return codegrant.NewCode(ticket, login.Person, login.AuthTime, issuedAt, a.Random) //nolint:wrapcheck // it names what failed
+	return codegrant.NewCode(ticket, login.Person, login.AuthTime, issuedAt, a.Random)
 }
 
 // seal seals what a browser or a client carries.
@@ -165,7 +165,7 @@ func (a *Authority) seal(purpose seal.Purpose, value []byte, at time.Time) (oaut
 	if errors.Is(err, seal.ErrNoKey) {
 		return oauth2.Secret{}, unavailable(reasonNoSealingKey, sealingRetry, "there is no key for logins yet; try again shortly")
 	}
-	return oauth2.NewSecret(sealed), err //nolint:wrapcheck // it names what failed
+	return oauth2.NewSecret(sealed), err
 }
 
 // loginOf is what an authorization request, or the ticket of one, leads to by the records of a
@@ -270,11 +270,11 @@ func (a *Authority) loginBy(v *view, request codegrant.Request) (found loginOf, 
 	}
 	redirect, err := request.Redirect(record.Client)
 	if err != nil {
-		return found, needs, err //nolint:wrapcheck // it is a refusal
+		return found, needs, err
 	}
 	found.redirect = redirect
 	if err := request.Check(); err != nil {
-		return found, need{}, err //nolint:wrapcheck // it is a refusal
+		return found, need{}, err
 	}
 	if found.issuer, needs, err = v.loginIssuer(record.Client); err != nil {
 		return found, needs, err

@@ -116,9 +116,9 @@ func query(id string, changes ...string) string {
 		"response_type": {"code"}, "client_id": {id}, "redirect_uri": {redirect}, "state": {"st&te"},
 		"code_challenge": {challengeOf(verifier)}, "code_challenge_method": {"S256"}, "scope": {"orders.read"},
 	}
-	for i := 0; i < len(changes); i += 2 {
-		if form.Del(changes[i]); changes[i+1] != "" {
-			form.Set(changes[i], changes[i+1])
+	for pair := range slices.Chunk(changes, 2) {
+		if form.Del(pair[0]); pair[1] != "" {
+			form.Set(pair[0], pair[1])
 		}
 	}
 	return form.Encode()
@@ -138,9 +138,9 @@ func (w *people) idToken(attempt *auth.LoginAttempt, changes ...any) oauth2.Secr
 	claims := map[string]any{
 		"iss": "https://corp.example.org", "aud": "hallpass", "sub": "alice", "nonce": attempt.Nonce, "iat": w.now.Unix(), "exp": w.now.Add(time.Minute).Unix(),
 	}
-	for i := 0; i < len(changes); i += 2 {
-		name, _ := changes[i].(string)
-		claims[name] = changes[i+1]
+	for pair := range slices.Chunk(changes, 2) {
+		name, _ := pair[0].(string)
+		claims[name] = pair[1]
 	}
 	return oauth2.NewSecret(w.sign(w.corp, claims))
 }
@@ -179,9 +179,9 @@ func (w *people) redeem(id, code string, changes ...string) (auth.Issued, error)
 	w.t.Helper()
 	redirect := map[string]string{portal: back, native: "http://127.0.0.1:49152/callback"}[id]
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "code_verifier": {verifier}, "redirect_uri": {redirect}}
-	for i := 0; i < len(changes); i += 2 {
-		if form.Del(changes[i]); changes[i+1] != "" {
-			form.Set(changes[i], changes[i+1])
+	for pair := range slices.Chunk(changes, 2) {
+		if form.Del(pair[0]); pair[1] != "" {
+			form.Set(pair[0], pair[1])
 		}
 	}
 	credentials := w.as(id, form)
@@ -200,8 +200,8 @@ func (w *people) redeem(id, code string, changes ...string) (auth.Issued, error)
 func (w *people) refresh(id string, token oauth2.Secret, changes ...string) (auth.Issued, error) {
 	w.t.Helper()
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token.Reveal()}}
-	for i := 0; i < len(changes); i += 2 {
-		form.Set(changes[i], changes[i+1])
+	for pair := range slices.Chunk(changes, 2) {
+		form.Set(pair[0], pair[1])
 	}
 	credentials := w.as(id, form)
 	caller, err := w.Authenticate(w.t.Context(), credentials)
@@ -328,7 +328,7 @@ func TestAuthorizationRequests(t *testing.T) {
 			api := *w.memory.resources[0]
 			api.Users = nil
 			w.memory.resources[0] = &api
-			w.fake.source.resources[0] = &api
+			w.source.resources[0] = &api
 		}, report(oauth2.InvalidTarget, oauth2.ReasonTargetNotGranted)},
 		"where the issuer is suspended": {query(portal), func(w *people) {
 			w.changeIssuer(func(i *oauth2.TrustedIssuer) { i.Suspended = true })
@@ -370,13 +370,13 @@ func TestAuthorizationRequests(t *testing.T) {
 // suspend suspends a client in memory and at the source.
 func (w *people) suspend(id string) {
 	w.change(id, func(_ *oauth2.Client, o *oauth2.Owner) { o.Suspended = true })
-	w.fake.source.clients[id] = w.memory.clients[id]
+	w.source.clients[id] = w.memory.clients[id]
 }
 
 func (w *people) changeIssuer(change func(*oauth2.TrustedIssuer)) {
 	issuer := *w.memory.issuers["corp"]
 	change(&issuer)
-	w.memory.issuers["corp"], w.fake.source.issuers["corp"] = &issuer, &issuer
+	w.memory.issuers["corp"], w.source.issuers["corp"] = &issuer, &issuer
 }
 
 // What an attacker who has taken over login, or a client, can send.
@@ -601,7 +601,7 @@ func TestALoginWithoutTheAPIServer(t *testing.T) {
 			}
 		}
 		w.away, w.store.away = nil, false
-		time.Sleep(time.Minute) // of the bubble: the journal tries again
+		time.Sleep(time.Minute) //nolint:forbidigo // of the bubble: the journal tries again
 		if _, err := w.redeem(native, code); err != nil {
 			t.Errorf("the code is lost: %v", err)
 		}
@@ -724,11 +724,11 @@ func TestWhatEndsAGrant(t *testing.T) {
 		"its API no longer consents": func(w *people) {
 			api := *w.memory.resources[0]
 			api.Users = nil
-			w.memory.resources[0], w.fake.source.resources[0] = &api, &api
+			w.memory.resources[0], w.source.resources[0] = &api, &api
 		},
 		"its client lost the grant type": func(w *people) {
 			w.change(native, func(c *oauth2.Client, _ *oauth2.Owner) { c.GrantTypes, c.Codes = oauth2.TokenExchange, nil })
-			w.fake.source.clients[native] = w.memory.clients[native]
+			w.source.clients[native] = w.memory.clients[native]
 		},
 		"its person is revoked": func(w *people) {
 			w.revoked.Select("revoked", revocation.Selector{Subject: "user:corp:alice", IssuedBefore: w.now.Add(time.Second)})

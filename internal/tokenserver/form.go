@@ -57,7 +57,7 @@ var bodies = sync.Pool{New: func() any { return new([usualBody]byte) }} //nolint
 // given, unless the body is known to be longer. Each other one is no longer than firstRead or twice
 // what was received: package serve counts twice a body for the memory of its source, and has no
 // other bound on the bodies that are read at once.
-func readUpTo(r *http.Request, room []byte, most int) ([]byte, error) {
+func readUpTo(r *http.Request, room []byte, most int) ([]byte, error) { //nolint:unparam // the bounds of forms and of the port for login are equal by chance
 	body := room
 	if r.ContentLength > int64(cap(room)) {
 		body = make([]byte, 0, min(r.ContentLength, firstRead))

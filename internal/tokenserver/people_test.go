@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -134,9 +135,7 @@ func (w *peopleWorld) pageToken(change map[string]any) string {
 		"aud": []string{testIssuer + "/login"}, "sub": "system:serviceaccount:hallpass-login:login",
 		"kubernetes.io": kubernetesClaim("hallpass-login", "login", "uid-of-login"),
 	}
-	for name, value := range change {
-		claims[name] = value
-	}
+	maps.Copy(claims, change)
 	return accountWorld{world: w.world}.sign(w.signer, "", claims)
 }
 
@@ -398,7 +397,7 @@ func TestLoginsAreThrottledByTheBrowser(t *testing.T) {
 	w := newPeopleWorld(t)
 	begin := func(source string) error {
 		_, err := w.login.Begin(t.Context(), loginport.BeginRequest{Query: "client_id=" + native, Source: source})
-		return err //nolint:wrapcheck // a test
+		return err
 	}
 	var throttled error
 	for range 5000 {

@@ -135,7 +135,10 @@ func TestAPersonLogsIn(t *testing.T) {
 			if c.secret != "" {
 				form.Set("client_secret", c.secret)
 			}
-			response, err := hallpass.HTTP.PostForm(at.replica.url+"/oauth2/revoke", form)
+			revoking, err := http.NewRequestWithContext(t.Context(), http.MethodPost, at.replica.url+"/oauth2/revoke", strings.NewReader(form.Encode()))
+			must(t, err)
+			revoking.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			response, err := hallpass.HTTP.Do(revoking)
 			must(t, err)
 			must(t, response.Body.Close())
 			if response.StatusCode != http.StatusOK || introspectAt(t, at.replica, server, third.AccessToken)["active"] != false {

@@ -41,18 +41,18 @@ func logInWithKubectl(t *testing.T, at loginAt, b *browser, client string, serve
 			Open: func(ctx context.Context, address string) error {
 				asked, err := url.Parse(address)
 				if err != nil {
-					return err //nolint:wrapcheck // the test prints it
+					return err
 				}
 				redirect := asked.Query().Get("redirect_uri")
 				request, err := http.NewRequestWithContext(ctx, http.MethodGet, redirect+"?"+b.logIn(address, redirect).Encode(), http.NoBody)
 				if err != nil {
-					return err //nolint:wrapcheck // the test prints it
+					return err
 				}
 				response, err := http.DefaultClient.Do(request)
 				if err != nil {
-					return err //nolint:wrapcheck // the test prints it
+					return err
 				}
-				return response.Body.Close() //nolint:wrapcheck // the test prints it
+				return response.Body.Close()
 			},
 		})
 		if code != plugin.ExitOK {

@@ -72,41 +72,31 @@ func Run(ctx context.Context, o Options) error {
 	warn(log, o)
 
 	room, closed := serve.NewRoom(serve.DefaultRoom), closings(metrics, log)
-	envoy, err := openEnvoyPort(o, room, closed, doors, tlsConfig.Plain)
+	open, err := openPorts(ctx, o, doors, tlsConfig, room, closed)
 	if err != nil {
 		return err
 	}
-	login, loginListener, err := openLoginPort(o, doors, tlsConfig, log, &stopping)
-	if err != nil {
-		envoy.Shutdown(ctx)
-		return err
-	}
-	publicListener, opsListener, err := serve.Listen(o.Listen, o.OpsListen, o.Listening)
-	if err != nil {
-		envoy.Shutdown(ctx)
-		if loginListener != nil {
-			err = errors.Join(err, loginListener.Close())
-		}
-		return err
-	}
-	log.Info("serving", "version", o.Version, "issuer", o.Issuer.String(), "address", publicListener.Addr().String())
+	login := loginServer(o, doors, tlsConfig, log, &stopping)
+	log.Info("serving", "version", o.Version, "issuer", o.Issuer.String(), "address", open.public.Addr().String())
 
 	var running sync.WaitGroup
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	running.Go(func() { dir.Run(watching) })
 	doors.work(watching, &running)
 	reports.start(ctx)
-	failed := make(chan error, 4)
-	start(&running, failed, envoy.Serve)
-	if loginListener != nil {
-		start(&running, failed, func() error { return serve.HTTP(login, bounded(loginListener, room, closed, metrics, o)) })
-	}
-	start(&running, failed, func() error { return serve.HTTP(public, bounded(publicListener, room, closed, metrics, o)) })
-	start(&running, failed, func() error { return serve.HTTP(ops, serve.NewFairListener(opsListener, opsBounds(o))) })
+	failed := start(&running, open.envoy.Serve,
+		func() error { return serve.HTTP(public, bounded(open.public, room, closed, metrics, o)) },
+		func() error { return serve.HTTP(ops, serve.NewFairListener(open.ops, opsBounds(o))) },
+		func() error {
+			if open.login == nil {
+				return nil
+			}
+			return serve.HTTP(login, bounded(open.login, room, closed, metrics, o))
+		})
 	err = serve.UntilStopped(ctx, failed, &stopping, o.ShutdownLag)
 	err = errors.Join(err, drain(ctx, func(ctx context.Context) error {
 		defer stopTracing(ctx)
-		defer envoy.Shutdown(ctx)
+		defer open.envoy.Shutdown(ctx)
 		return errors.Join(public.Shutdown(ctx), login.Shutdown(ctx), ops.Shutdown(ctx))
 	}))
 	reports.finish(ctx)
@@ -164,13 +154,42 @@ func newDoors(
 	return doors{public, authority, auditor, collapser}
 }
 
-// start serves a port until it is closed. An error of the port ends the process.
-func start(running *sync.WaitGroup, failed chan<- error, port func() error) {
-	running.Go(func() {
-		if err := port(); err != nil {
-			failed <- err
+// start serves ports until they are closed. An error of one ends the process.
+func start(running *sync.WaitGroup, ports ...func() error) <-chan error {
+	failed := make(chan error, len(ports))
+	for _, port := range ports {
+		running.Go(func() {
+			if err := port(); err != nil {
+				failed <- err
+			}
+		})
+	}
+	return failed
+}
+
+// ports are the open ones. login is nil unless persons are served.
+type ports struct {
+	envoy              extauthz.Port
+	login, public, ops net.Listener
+}
+
+// openPorts opens all ports, or none.
+func openPorts(ctx context.Context, o Options, d doors, config serve.TLS, room *serve.Room, closed *serve.Closings) (p ports, err error) {
+	if p.envoy, err = openEnvoyPort(o, room, closed, d, config.Plain); err != nil {
+		return ports{}, err
+	}
+	if p.login, err = openLoginPort(o.Login); err != nil {
+		p.envoy.Shutdown(ctx)
+		return ports{}, err
+	}
+	if p.public, p.ops, err = serve.Listen(o.Listen, o.OpsListen, o.Listening); err != nil {
+		p.envoy.Shutdown(ctx)
+		if p.login != nil {
+			err = errors.Join(err, p.login.Close())
 		}
-	})
+		return ports{}, err
+	}
+	return p, nil
 }
 
 // connect prepares what talks to the API server: what is read of it, and what is reported to it.
@@ -245,22 +264,26 @@ func openEnvoyPort(o Options, room *serve.Room, closed *serve.Closings, d doors,
 	return extauthz.NewPort(bounded(listener, room, closed, d.auditor.Metrics, o), d.authority, d.auditor, config, meter), nil
 }
 
-// openLoginPort opens the port for login if persons are served. The server is there all the same,
-// so that it can be shut down.
-func openLoginPort(o Options, d doors, config serve.TLS, log *slog.Logger, stopping *atomic.Bool) (*http.Server, net.Listener, error) {
+// loginServer is the server of the port for login. It is there without the port, too, so that it
+// can be shut down.
+func loginServer(o Options, d doors, config serve.TLS, log *slog.Logger, stopping *atomic.Bool) *http.Server {
 	handler := tokenserver.NewLogin(tokenserver.LoginConfig{Authority: d.authority, Auditor: d.auditor, Account: o.Login.Account, Sources: o.sources()})
-	server := serve.NewHTTPServer(serve.HTTPConfig{Handler: serve.CloseConnections(handler, stopping), TLS: config.Plain, Log: log})
-	if o.Login.URL == "" {
-		return server, nil, nil
+	return serve.NewHTTPServer(serve.HTTPConfig{Handler: serve.CloseConnections(handler, stopping), TLS: config.Plain, Log: log})
+}
+
+// openLoginPort opens the port for login if persons are served.
+func openLoginPort(l LoginPort) (net.Listener, error) {
+	if l.URL == "" {
+		return nil, nil //nolint:nilnil // there is no port
 	}
-	listener, err := net.Listen("tcp", o.Login.Listen)
+	listener, err := net.Listen("tcp", l.Listen)
 	if err != nil {
-		return nil, nil, fmt.Errorf("open the port for login: %w", err)
+		return nil, fmt.Errorf("open the port for login: %w", err)
 	}
-	if o.Login.Listening != nil {
-		o.Login.Listening(listener.Addr().String())
+	if l.Listening != nil {
+		l.Listening(listener.Addr().String())
 	}
-	return server, listener, nil
+	return listener, nil
 }
 
 // bounded limits what the callers of a port can make the process hold.

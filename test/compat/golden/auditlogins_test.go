@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,8 +74,8 @@ func (w *auditFixture) begin(changes ...string) loginport.Attempt {
 		"response_type": {"code"}, "client_id": {"shop.web"}, "redirect_uri": {loginBack}, "state": {"s"}, "scope": {"orders.read"},
 		"code_challenge": {loginChallenge}, "code_challenge_method": {"S256"},
 	}
-	for i := 0; i < len(changes); i += 2 {
-		form.Set(changes[i], changes[i+1])
+	for pair := range slices.Chunk(changes, 2) {
+		form.Set(pair[0], pair[1])
 	}
 	var answer loginport.BeginAnswer
 	if err := json.Unmarshal(w.call(loginport.BeginPath, loginport.BeginRequest{Query: form.Encode(), Source: "203.0.113.5"}).Body.Bytes(), &answer); err != nil {
@@ -93,9 +94,9 @@ func (w *auditFixture) finish(changes ...any) {
 	claims := map[string]any{
 		"iss": "https://corp.test", "sub": "00u1", "aud": "hallpass", "nonce": attempt.Nonce, "iat": noon.Unix(), "exp": noon.Add(time.Minute).Unix(),
 	}
-	for i := 0; i < len(changes); i += 2 {
-		name, _ := changes[i].(string)
-		claims[name] = changes[i+1]
+	for pair := range slices.Chunk(changes, 2) {
+		name, _ := pair[0].(string)
+		claims[name] = pair[1]
 	}
 	payload, err := json.Marshal(claims)
 	if err != nil {
@@ -131,8 +132,8 @@ func (w *auditFixture) redeem(change func(*codegrant.Code), changes ...string) {
 		"grant_type": {"authorization_code"}, "client_id": {"shop.web"}, "redirect_uri": {loginBack}, "code_verifier": {loginVerifier},
 		"code": {w.sealed(seal.Code, code.Encode())},
 	}
-	for i := 0; i < len(changes); i += 2 {
-		form.Set(changes[i], changes[i+1])
+	for pair := range slices.Chunk(changes, 2) {
+		form.Set(pair[0], pair[1])
 	}
 	w.send(request{method: http.MethodPost, path: oauth2.TokenPath, form: form})
 }
