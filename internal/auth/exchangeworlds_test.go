@@ -317,7 +317,7 @@ func (r *graphRun) act() {
 		"grant_type": {oauth2.GrantJWTBearer}, "assertion": {assertion}, "resource": {api.identifier},
 	}.Encode()))
 	must(r.t, err)
-	issued, err := r.ActFor(r.t.Context(), new(r.callerOf(c)), request)
+	issued, err := auth.Grants{Authority: r.Authority}.ActFor(r.t.Context(), new(r.callerOf(c)), request)
 	if (err == nil) != (len(token.scopes) > 0) {
 		r.t.Fatalf("%s acts for %s at %s: %v, want %q", c.id, token.person, api.identifier, err, token.scopes)
 	}

@@ -14,10 +14,13 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/seal"
 )
 
+// Grants decides about the grants of persons.
+type Grants struct{ *Authority }
+
 // Redeem issues the tokens of an authorization code: RFC 6749 section 4.1.3. All else is decided
 // before the code is used up, so that a caller who lacks the verifier uses none up, and a client
 // that is asked to try again may. The second use of a code ends its grant.
-func (a *Authority) Redeem(ctx context.Context, caller *Caller, request codegrant.Redemption) (Issued, error) {
+func (a Grants) Redeem(ctx context.Context, caller *Caller, request codegrant.Redemption) (Issued, error) {
 	refused := func(err error) (Issued, error) { return Issued{Trail: caller.Trail}, err }
 	code, err := a.openCode(request.Code)
 	if err == nil {
@@ -40,13 +43,13 @@ func (a *Authority) Redeem(ctx context.Context, caller *Caller, request codegran
 		return issued, err
 	}
 	if token, ok := codegrant.NewRefresh(code, refreshing(caller.Client), issued.Claims.IssuedAt); ok {
-		issued.Refresh, err = a.seal(seal.Refresh, token.Encode(), issued.At)
+		issued.Refresh, err = Logins(a).seal(seal.Refresh, token.Encode(), issued.At)
 	}
 	return issued, err
 }
 
 // useCode records that a code was redeemed, or ends the grant of one that was redeemed before.
-func (a *Authority) useCode(ctx context.Context, caller *Caller, code codegrant.Code) error {
+func (a Grants) useCode(ctx context.Context, caller *Caller, code codegrant.Code) error {
 	of := revocation.Client{ID: caller.Client.ID, Namespace: caller.Client.Namespace}
 	first, err := a.Directory.Redeem(ctx, revocation.Redemption{
 		CodeID: code.ID, GrantID: code.Grant, Attempt: rand.Text(), Client: of, ExpiresAt: code.ExpiresAt,
@@ -61,7 +64,7 @@ func (a *Authority) useCode(ctx context.Context, caller *Caller, code codegrant.
 }
 
 // openCode opens a code.
-func (a *Authority) openCode(sealed oauth2.Secret) (codegrant.Code, error) {
+func (a Grants) openCode(sealed oauth2.Secret) (codegrant.Code, error) {
 	value, err := a.Directory.Sealing().Open(seal.Code, a.Issuer.String(), sealed.Reveal())
 	if err != nil {
 		return codegrant.Code{}, codegrant.RefuseCode()
@@ -75,7 +78,7 @@ func (a *Authority) openCode(sealed oauth2.Secret) (codegrant.Code, error) {
 
 // Refresh issues the tokens of a refresh token: RFC 6749 section 6. Where the refresh token is
 // replaced, the generation of its successor is durable before that is answered.
-func (a *Authority) Refresh(ctx context.Context, caller *Caller, request codegrant.Refreshing) (Issued, error) {
+func (a Grants) Refresh(ctx context.Context, caller *Caller, request codegrant.Refreshing) (Issued, error) {
 	refused := func(err error) (Issued, error) { return Issued{Trail: caller.Trail}, err }
 	token, err := a.openRefresh(request.Token)
 	if err == nil {
@@ -100,7 +103,7 @@ func (a *Authority) Refresh(ctx context.Context, caller *Caller, request codegra
 }
 
 // openRefresh opens a refresh token.
-func (a *Authority) openRefresh(sealed oauth2.Secret) (codegrant.Refresh, error) {
+func (a Grants) openRefresh(sealed oauth2.Secret) (codegrant.Refresh, error) {
 	value, err := a.Directory.Sealing().Open(seal.Refresh, a.Issuer.String(), sealed.Reveal())
 	if err != nil {
 		return codegrant.Refresh{}, codegrant.RefuseRefresh()
@@ -114,7 +117,7 @@ func (a *Authority) openRefresh(sealed oauth2.Secret) (codegrant.Refresh, error)
 
 // refresh decides about a refresh token of a grant that has not ended. The write comes after the
 // decision about the grant, so that a client which lost it writes nothing.
-func (a *Authority) refresh(
+func (a Grants) refresh(
 	ctx context.Context, caller *Caller, token codegrant.Refresh, presented oauth2.Secret, asked oauth2.TokenRequest,
 ) (Issued, error) {
 	client, at := caller.Client, caller.At
@@ -139,7 +142,7 @@ func (a *Authority) refresh(
 	case outcome == codegrant.Keep:
 		issued.Refresh = presented
 	case !limits.Limited || next.Refreshes < limits.Max:
-		issued.Refresh, err = a.seal(seal.Refresh, next.Encode(), issued.At)
+		issued.Refresh, err = Logins(a).seal(seal.Refresh, next.Encode(), issued.At)
 	}
 	return issued, err
 }
@@ -155,7 +158,7 @@ func known(revocations *revocation.State, grant revocation.ID, at time.Time) cod
 
 // advance makes the generation of a refresh token durable. Before that nothing counts by it: while
 // it cannot be written, the refresh token that the client has stays valid.
-func (a *Authority) advance(ctx context.Context, grant revocation.ID, next codegrant.Refresh, of revocation.Client, at time.Time) error {
+func (a Grants) advance(ctx context.Context, grant revocation.ID, next codegrant.Refresh, of revocation.Client, at time.Time) error {
 	generation := revocation.Generation{
 		Grant: grant, Number: next.Generation, From: revocation.SecondsOf(at.Add(codegrant.Grace)), Until: revocation.SecondsOf(next.ExpiresAt),
 	}
@@ -171,7 +174,7 @@ func (a *Authority) advance(ctx context.Context, grant revocation.ID, next codeg
 
 // notEnded refuses a grant that has ended: it was revoked, or began before what revokes the tokens
 // of its client or its person, before a backup was restored or at another issuer of the name.
-func (a *Authority) notEnded(ctx context.Context, caller *Caller, asked oauth2.TokenRequest, began time.Time, issuerUID string) error {
+func (a Grants) notEnded(ctx context.Context, caller *Caller, asked oauth2.TokenRequest, began time.Time, issuerUID string) error {
 	v := a.look(caller.Payer())
 	person, namespace := asked.Person, caller.Client.Namespace
 	at, err := v.decide(ctx, caller.At, func(time.Time) (need, error) {
@@ -198,7 +201,7 @@ func (a *Authority) notEnded(ctx context.Context, caller *Caller, asked oauth2.T
 
 // ended reports whether a grant was revoked, as a token of it that was issued when it began would
 // be.
-func (a *Authority) ended(grant oauth2.TokenRequest, client *oauth2.Client, began, at time.Time) bool {
+func (a Grants) ended(grant oauth2.TokenRequest, client *oauth2.Client, began, at time.Time) bool {
 	return a.Directory.Revocations().Revoked(oauth2.Claims{
 		ID: grant.GrantID, GrantID: grant.GrantID, ClientID: client.ID, Subject: grant.Person.String(), IssuedAt: began,
 	}, client.Namespace, at)
@@ -224,7 +227,7 @@ func endOfRefresh(token codegrant.Refresh, at time.Time) time.Time {
 }
 
 // endGrant revokes all of a grant until an instant: here at once, and durably.
-func (a *Authority) endGrant(ctx context.Context, grant string, until time.Time, of revocation.Client, at time.Time) error {
+func (a Grants) endGrant(ctx context.Context, grant string, until time.Time, of revocation.Client, at time.Time) error {
 	revocations := a.Directory.Revocations()
 	entry := revocation.NewEntry(revocation.IDOf(grant), until)
 	if err := revocations.RoomToEnd(entry.ID, of); err != nil {
@@ -246,7 +249,7 @@ func Revoked(claims *oauth2.Claims) revocation.Entry {
 
 // RevokedRefresh is the entry that ends the grant of a refresh token of a caller, or the denial of
 // a token that is not accepted any more.
-func (a *Authority) RevokedRefresh(caller *Caller, sealed oauth2.Secret) (entry revocation.Entry, denial oauth2.Reason, err error) {
+func (a Grants) RevokedRefresh(caller *Caller, sealed oauth2.Secret) (entry revocation.Entry, denial oauth2.Reason, err error) {
 	token, err := a.openRefresh(sealed)
 	switch {
 	case err != nil:

@@ -37,7 +37,7 @@ func newPages() *pages { return &pages{fresh: map[[sha256.Size]byte]time.Time{}}
 // bearer token is one of a service account of this cluster, for an audience of its own. The cluster
 // is asked whether it honours the token. While the cluster is unreachable, the verification here is
 // enough, so that a login can continue.
-func (a *Authority) CheckPages(ctx context.Context, authorization []string, account oauth2.ObjectName, audience, source string) error {
+func (a Logins) CheckPages(ctx context.Context, authorization []string, account oauth2.ObjectName, audience, source string) error {
 	bearer, err := oauth2.ParseBearer(authorization)
 	if err != nil {
 		return err

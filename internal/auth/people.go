@@ -16,6 +16,9 @@ import (
 // A person logs in by the pages of another process, which has no key of Hallpass: it brings
 // authorization requests, tickets and ID tokens, and shows or follows what is decided here.
 
+// Logins decides about the logins of persons.
+type Logins struct{ *Authority }
+
 // reasonNoSealingKey: there is no key for tickets, codes and refresh tokens.
 const reasonNoSealingKey oauth2.Reason = "NoSealingKey"
 
@@ -74,7 +77,7 @@ func (e Ended) refusal() *oauth2.Error {
 
 // Begin decides about an authorization request, given as its query: RFC 6749 section 4.1.1. source
 // is where its browser is, which pays.
-func (a *Authority) Begin(ctx context.Context, query, source string) (LoginStep, error) {
+func (a Logins) Begin(ctx context.Context, query, source string) (LoginStep, error) {
 	request, err := codegrant.ParseRequest(query)
 	if err != nil {
 		return LoginStep{}, err
@@ -101,7 +104,7 @@ func (a *Authority) Begin(ctx context.Context, query, source string) (LoginStep,
 }
 
 // Resume returns the attempt of a ticket once more, or what has ended it since.
-func (a *Authority) Resume(ctx context.Context, ticket oauth2.Secret, source string) (LoginStep, error) {
+func (a Logins) Resume(ctx context.Context, ticket oauth2.Secret, source string) (LoginStep, error) {
 	opened, step, found, err := a.resume(ctx, ticket, source)
 	if err == nil {
 		step.Attempt = found.attempt(ticket, opened.ExpiresAt)
@@ -111,7 +114,7 @@ func (a *Authority) Resume(ctx context.Context, ticket oauth2.Secret, source str
 
 // Finish ends an attempt: with the ID token of a person, whom it verifies, or for another reason if
 // that is not zero.
-func (a *Authority) Finish(ctx context.Context, ticket, idToken oauth2.Secret, ended Ended, source string) (LoginStep, error) {
+func (a Logins) Finish(ctx context.Context, ticket, idToken oauth2.Secret, ended Ended, source string) (LoginStep, error) {
 	opened, step, found, err := a.resume(ctx, ticket, source)
 	if ended != 0 && found.redirect != "" { // whatever else the client would learn
 		err := ended.refusal()
@@ -148,7 +151,7 @@ func (a *Authority) Finish(ctx context.Context, ticket, idToken oauth2.Secret, e
 
 // newCode makes the code of a person. It is as old as a token that is issued now would be, so that
 // a revocation of this second does not end it.
-func (a *Authority) newCode(ticket codegrant.Ticket, found loginOf, login oauth2.LoggedIn, at time.Time) (codegrant.Code, error) {
+func (a Logins) newCode(ticket codegrant.Ticket, found loginOf, login oauth2.LoggedIn, at time.Time) (codegrant.Code, error) {
 	revocations := a.Directory.Revocations()
 	issuedAt, err := oauth2.IssueAt(at, found.record.RevokedBefore(), revocations.RevokedBefore(found.client.ID, found.client.Namespace, login.Person))
 	if err != nil {
@@ -160,7 +163,7 @@ func (a *Authority) newCode(ticket codegrant.Ticket, found loginOf, login oauth2
 }
 
 // seal seals what a browser or a client carries.
-func (a *Authority) seal(purpose seal.Purpose, value []byte, at time.Time) (oauth2.Secret, error) {
+func (a Logins) seal(purpose seal.Purpose, value []byte, at time.Time) (oauth2.Secret, error) {
 	sealed, err := a.Directory.Sealing().Seal(purpose, a.Issuer.String(), value, at, a.Random)
 	if errors.Is(err, seal.ErrNoKey) {
 		return oauth2.Secret{}, unavailable(reasonNoSealingKey, sealingRetry, "there is no key for logins yet; try again shortly")
@@ -188,7 +191,7 @@ func (l *loginOf) attempt(ticket oauth2.Secret, expiresAt time.Time) *LoginAttem
 }
 
 // resume opens a ticket, and decides about its request once more.
-func (a *Authority) resume(ctx context.Context, sealed oauth2.Secret, source string) (ticket codegrant.Ticket, step LoginStep, found loginOf, err error) {
+func (a Logins) resume(ctx context.Context, sealed oauth2.Secret, source string) (ticket codegrant.Ticket, step LoginStep, found loginOf, err error) {
 	value, err := a.Directory.Sealing().Open(seal.Ticket, a.Issuer.String(), sealed.Reveal())
 	if err == nil {
 		ticket, err = codegrant.DecodeTicket(value)
@@ -221,7 +224,7 @@ func (a *Authority) resume(ctx context.Context, sealed oauth2.Secret, source str
 }
 
 // login decides about an authorization request.
-func (a *Authority) login(ctx context.Context, request codegrant.Request, source string) (step LoginStep, found loginOf, err error) {
+func (a Logins) login(ctx context.Context, request codegrant.Request, source string) (step LoginStep, found loginOf, err error) {
 	v := a.look(Payer{Source: source})
 	step.Trail.Method = oauth2.NoAuthentication
 	if !oauth2.LooksSecret(request.ClientID) {
@@ -243,7 +246,7 @@ func (a *Authority) login(ctx context.Context, request codegrant.Request, source
 
 // report has a step report an error to the client, if the redirect URI is proven and the error will
 // not be mended by the next request.
-func (a *Authority) report(step LoginStep, found loginOf, state string, err error) LoginStep {
+func (a Logins) report(step LoginStep, found loginOf, state string, err error) LoginStep {
 	refusal, ok := errors.AsType[*oauth2.Error](err)
 	if !ok || found.redirect == "" || refusal.Code == oauth2.TemporarilyUnavailable && refusal.RetryAfter > 0 {
 		return step
@@ -254,7 +257,7 @@ func (a *Authority) report(step LoginStep, found loginOf, state string, err erro
 
 // loginBy decides about an authorization request by a view. Where the redirect URI is proven, the
 // result has it beside an error.
-func (a *Authority) loginBy(v *view, request codegrant.Request) (found loginOf, needs need, err error) {
+func (a Logins) loginBy(v *view, request codegrant.Request) (found loginOf, needs need, err error) {
 	record := v.Record(request.ClientID)
 	if v.has(loginRefused) {
 		record = v.client
@@ -315,7 +318,7 @@ func (v *view) loginIssuer(client *oauth2.Client) (*oauth2.TrustedIssuer, need, 
 }
 
 // offer decides what the person can let the client have.
-func (a *Authority) offer(v *view, found loginOf, request codegrant.Request) (loginOf, need, error) {
+func (a Logins) offer(v *view, found loginOf, request codegrant.Request) (loginOf, need, error) {
 	resources := oauth2.Resources(v.Memory)
 	if v.has(grantRefused) && v.granted.Client == found.client {
 		resources = v.resources()

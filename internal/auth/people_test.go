@@ -103,6 +103,10 @@ func withPeople(t *testing.T, test func(t *testing.T, w *people)) {
 	})
 }
 
+func (w *people) logins() auth.Logins { return auth.Logins{Authority: w.Authority} }
+
+func (w *people) grants() auth.Grants { return auth.Grants{Authority: w.Authority} }
+
 func challengeOf(verifier string) string {
 	sum := sha256.Sum256([]byte(verifier))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
@@ -127,7 +131,7 @@ func query(id string, changes ...string) string {
 // begin begins a login that is accepted.
 func (w *people) begin(id string, changes ...string) *auth.LoginAttempt {
 	w.t.Helper()
-	step, err := w.Begin(w.t.Context(), query(id, changes...), browser)
+	step, err := w.logins().Begin(w.t.Context(), query(id, changes...), browser)
 	must(w.t, err)
 	return step.Attempt
 }
@@ -149,7 +153,7 @@ func (w *people) idToken(attempt *auth.LoginAttempt, changes ...any) oauth2.Secr
 func (w *people) code(id string, changes ...string) string {
 	w.t.Helper()
 	attempt := w.begin(id, changes...)
-	step, err := w.Finish(w.t.Context(), attempt.Ticket, w.idToken(attempt), 0, browser)
+	step, err := w.logins().Finish(w.t.Context(), attempt.Ticket, w.idToken(attempt), 0, browser)
 	must(w.t, err)
 	return answered(w.t, step).Get("code")
 }
@@ -193,7 +197,7 @@ func (w *people) redeem(id, code string, changes ...string) (auth.Issued, error)
 	if err != nil {
 		return auth.Issued{}, err
 	}
-	return w.Authority.Redeem(w.t.Context(), &caller, request)
+	return w.grants().Redeem(w.t.Context(), &caller, request)
 }
 
 // refresh refreshes the grant of a client.
@@ -212,7 +216,7 @@ func (w *people) refresh(id string, token oauth2.Secret, changes ...string) (aut
 	if err != nil {
 		return auth.Issued{}, err
 	}
-	return w.Refresh(w.t.Context(), &caller, request)
+	return w.grants().Refresh(w.t.Context(), &caller, request)
 }
 
 // introspected is the denial of a token at the API, "" if it is good.
@@ -232,12 +236,12 @@ func TestAPersonLogsIn(t *testing.T) {
 				if diff := cmp.Diff(want, begun.Offer); diff != "" {
 					t.Error("(-want +got):\n" + diff)
 				}
-				resumed, err := w.Resume(t.Context(), begun.Ticket, browser)
+				resumed, err := w.logins().Resume(t.Context(), begun.Ticket, browser)
 				must(t, err)
 				if resumed.Attempt.Nonce != begun.Nonce || resumed.Attempt.Ticket.Reveal() != begun.Ticket.Reveal() || resumed.Attempt.Issuer.Name != "corp" {
 					t.Errorf("another attempt is resumed: %+v", resumed.Attempt)
 				}
-				step, err := w.Finish(t.Context(), begun.Ticket, w.idToken(begun), 0, browser)
+				step, err := w.logins().Finish(t.Context(), begun.Ticket, w.idToken(begun), 0, browser)
 				must(t, err)
 				answer := answered(t, step)
 				if answer.Get("state") != "st&te" || answer.Get("iss") != w.Issuer.String() || answer.Get("error") != "" {
@@ -344,7 +348,7 @@ func TestAuthorizationRequests(t *testing.T) {
 				if c.change != nil {
 					c.change(w)
 				}
-				step, err := w.Begin(t.Context(), c.query, browser)
+				step, err := w.logins().Begin(t.Context(), c.query, browser)
 				if c.want == (want{}) {
 					if err != nil || step.Attempt == nil || !step.Redirect.Empty() {
 						t.Fatalf("%v", err)
@@ -415,7 +419,7 @@ func TestNobodyMakesUpAPerson(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			withPeople(t, func(t *testing.T, w *people) {
 				attempt := w.begin(portal)
-				step, err := w.Finish(t.Context(), attempt.Ticket, c.token(w, attempt), 0, browser)
+				step, err := w.logins().Finish(t.Context(), attempt.Ticket, c.token(w, attempt), 0, browser)
 				if oauth2.ReasonOf(err) != c.reason || step.Redirect.Empty() || answered(t, step).Has("code") {
 					t.Errorf("%v %s", err, step.Redirect.Reveal())
 				}
@@ -439,12 +443,12 @@ func TestTicketsAreSealed(t *testing.T) {
 				attempt := w.begin(portal)
 				sealed := oauth2.NewSecret(ticket(w, attempt.Ticket.Reveal()))
 				for what, use := range map[string]func() (auth.LoginStep, error){
-					"resume": func() (auth.LoginStep, error) { return w.Resume(t.Context(), sealed, browser) },
+					"resume": func() (auth.LoginStep, error) { return w.logins().Resume(t.Context(), sealed, browser) },
 					"finish": func() (auth.LoginStep, error) {
-						return w.Finish(t.Context(), sealed, w.idToken(attempt), 0, browser)
+						return w.logins().Finish(t.Context(), sealed, w.idToken(attempt), 0, browser)
 					},
 					"end": func() (auth.LoginStep, error) {
-						return w.Finish(t.Context(), sealed, oauth2.Secret{}, auth.EndedByPerson, browser)
+						return w.logins().Finish(t.Context(), sealed, oauth2.Secret{}, auth.EndedByPerson, browser)
 					},
 				} {
 					if step, err := use(); oauth2.ReasonOf(err) != oauth2.ReasonTicketRefused || !step.Redirect.Empty() || step.Attempt != nil {
@@ -468,12 +472,12 @@ func TestTheEndsOfALogin(t *testing.T) {
 	} {
 		withPeople(t, func(t *testing.T, w *people) {
 			attempt := w.begin(portal)
-			step, err := w.Finish(t.Context(), attempt.Ticket, oauth2.Secret{}, ended, browser)
+			step, err := w.logins().Finish(t.Context(), attempt.Ticket, oauth2.Secret{}, ended, browser)
 			if err == nil || answered(t, step).Get("error") != string(want) || answered(t, step).Get("state") != "st&te" {
 				t.Errorf("%d: %v %s", ended, err, step.Redirect.Reveal())
 			}
 			w.suspend(portal)
-			if step, err = w.Finish(t.Context(), attempt.Ticket, oauth2.Secret{}, ended, browser); err == nil || !step.Redirect.Empty() {
+			if step, err = w.logins().Finish(t.Context(), attempt.Ticket, oauth2.Secret{}, ended, browser); err == nil || !step.Redirect.Empty() {
 				t.Errorf("a suspended client: %v %s", err, step.Redirect.Reveal())
 			}
 		})
@@ -765,9 +769,9 @@ func TestASuspendedClientGetsNoCode(t *testing.T) {
 		attempt := w.begin(native)
 		w.suspend(native)
 		for what, use := range map[string]func() (auth.LoginStep, error){
-			"resume": func() (auth.LoginStep, error) { return w.Resume(t.Context(), attempt.Ticket, browser) },
+			"resume": func() (auth.LoginStep, error) { return w.logins().Resume(t.Context(), attempt.Ticket, browser) },
 			"finish": func() (auth.LoginStep, error) {
-				return w.Finish(t.Context(), attempt.Ticket, w.idToken(attempt), 0, browser)
+				return w.logins().Finish(t.Context(), attempt.Ticket, w.idToken(attempt), 0, browser)
 			},
 		} {
 			if step, err := use(); oauth2.ReasonOf(err) != oauth2.ReasonSuspended || !step.Redirect.Empty() {
@@ -818,7 +822,7 @@ func TestPersonsAreThrottledOneByOne(t *testing.T) {
 		}
 		request, err := codegrant.ParseRedemption(credentials.Form)
 		must(t, err)
-		_, err = w.Authority.Redeem(t.Context(), &caller, request)
+		_, err = w.grants().Redeem(t.Context(), &caller, request)
 		must(t, err)
 		if !slices.Equal(admitted, []string{native + " user:corp:alice"}) {
 			t.Errorf("counted %v", admitted)

@@ -13,7 +13,7 @@ import (
 
 // ActFor issues a token with which a caller acts for a person, named by an identity assertion. The
 // assertion is used up when the token is granted.
-func (a *Authority) ActFor(ctx context.Context, caller *Caller, request oauth2.PersonRequest) (Issued, error) {
+func (a Grants) ActFor(ctx context.Context, caller *Caller, request oauth2.PersonRequest) (Issued, error) {
 	if err := request.CheckGrantType(caller.Client); err != nil {
 		return Issued{Trail: caller.Trail}, err
 	}

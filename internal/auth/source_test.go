@@ -262,7 +262,7 @@ func bringsPerson(w *world) func(*world) outcome {
 			"grant_type": {oauth2.GrantJWTBearer}, "assertion": {assertion}, "resource": {w.ordersAPI},
 		}.Encode()))
 		must(w.t, err)
-		issued, err := w.ActFor(w.t.Context(), &auth.Caller{Record: w.memory.clients[reporting], At: w.now}, request)
+		issued, err := auth.Grants{Authority: w.Authority}.ActFor(w.t.Context(), &auth.Caller{Record: w.memory.clients[reporting], At: w.now}, request)
 		return outcome{reason: oauth2.ReasonOf(err), at: issued.At}
 	}
 }

@@ -25,10 +25,8 @@ type Trail struct {
 	// SubjectTokenID is the jti of the token that the caller wants to exchange, or of the
 	// identity assertion of a person.
 	SubjectTokenID string
-	// GrantID is the grant of a person that the token is of: all tokens of one login have it.
-	GrantID string
-	// Browser is the address of a person who logs in, as login reports it.
-	Browser string
+	OfLogin
+
 	// Required is what a proxy's configuration requires of the token.
 	Required oauth2.Requirement
 	// Denial is why an introspected token is inactive, or why one need not be revoked.
@@ -37,6 +35,14 @@ type Trail struct {
 	Revoked bool
 	// Used is what was used.
 	Used Used
+}
+
+// OfLogin describes a login of a person, or what it led to.
+type OfLogin struct {
+	// GrantID is the grant that a token is of: all tokens of one login have it.
+	GrantID string
+	// Browser is the address of the person who logs in, as login reports it.
+	Browser string
 }
 
 // describe adds the token that the claims are of. They are nil unless it is verifiably ours.

@@ -51,7 +51,7 @@ func loginCalls(sources budget.Sources) *budget.Budget {
 // alone, and believes nothing of a message: it verifies each request, ticket and ID token.
 func NewLogin(c LoginConfig) http.Handler {
 	p := &port{authority: c.Authority, auditor: c.Auditor}
-	of := loginPort{authority: c.Authority, account: c.Account, limit: loginCalls(c.Sources)}
+	of := loginPort{authority: auth.Logins{Authority: c.Authority}, account: c.Account, limit: loginCalls(c.Sources)}
 	mux := http.NewServeMux()
 	for _, r := range []route{
 		{loginport.BeginPath, post, audit.LoginBegin, loginEndpoint[loginport.BeginRequest]{of, beginLogin}},
@@ -66,7 +66,7 @@ func NewLogin(c LoginConfig) http.Handler {
 
 // loginPort is what the endpoints of the port share.
 type loginPort struct {
-	authority *auth.Authority
+	authority auth.Logins
 	account   oauth2.ObjectName
 	limit     *budget.Budget
 }
@@ -75,7 +75,7 @@ type loginPort struct {
 type loginEndpoint[M any] struct {
 	loginPort
 
-	decide func(r *http.Request, a *auth.Authority, message M, source string) (body any, step auth.LoginStep, err error)
+	decide func(r *http.Request, a auth.Logins, message M, source string) (body any, step auth.LoginStep, err error)
 }
 
 func (e loginEndpoint[M]) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
@@ -88,7 +88,7 @@ func (e loginEndpoint[M]) serve(r *http.Request, in request) (answer.Answer, aut
 	if err != nil {
 		return answer.Answer{}, auth.Trail{}, err
 	}
-	source, trail := in.source, auth.Trail{Browser: browser}
+	source, trail := in.source, auth.Trail{OfLogin: auth.OfLogin{Browser: browser}}
 	if browser != "" {
 		source = browser
 	}
@@ -139,13 +139,13 @@ func readMessage(r *http.Request, message any) (browser string, err error) {
 }
 
 // beginLogin decides about an authorization request.
-func beginLogin(r *http.Request, a *auth.Authority, message loginport.BeginRequest, source string) (any, auth.LoginStep, error) {
+func beginLogin(r *http.Request, a auth.Logins, message loginport.BeginRequest, source string) (any, auth.LoginStep, error) {
 	step, err := a.Begin(r.Context(), message.Query, source)
 	return attemptAnswer(step, err), step, err
 }
 
 // resumeLogin returns the attempt of a ticket.
-func resumeLogin(r *http.Request, a *auth.Authority, message loginport.ResumeRequest, source string) (any, auth.LoginStep, error) {
+func resumeLogin(r *http.Request, a auth.Logins, message loginport.ResumeRequest, source string) (any, auth.LoginStep, error) {
 	step, err := a.Resume(r.Context(), oauth2.NewSecret(string(message.Ticket)), source)
 	return attemptAnswer(step, err), step, err
 }
@@ -156,7 +156,7 @@ var ends = map[loginport.Ended]auth.Ended{ //nolint:gochecknoglobals // a consta
 }
 
 // finishLogin ends an attempt.
-func finishLogin(r *http.Request, a *auth.Authority, message loginport.FinishRequest, source string) (any, auth.LoginStep, error) {
+func finishLogin(r *http.Request, a auth.Logins, message loginport.FinishRequest, source string) (any, auth.LoginStep, error) {
 	ended, known := ends[message.Ended]
 	if known == (message.IDToken != "") || message.Ended != "" && !known {
 		err := oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest, "send either idToken or ended")

@@ -87,7 +87,7 @@ func (e *revokeEndpoint) serve(r *http.Request, in request) (answer.Answer, auth
 // serveRefresh ends the grant of a refresh token. One that is not accepted any more counts as
 // revoked.
 func (e *revokeEndpoint) serveRefresh(ctx context.Context, caller *auth.Caller, token oauth2.Secret) (answer.Answer, auth.Trail, error) {
-	revoked, denial, err := e.authority.RevokedRefresh(caller, token)
+	revoked, denial, err := auth.Grants{Authority: e.authority}.RevokedRefresh(caller, token)
 	trail := caller.Trail
 	if err != nil {
 		return answer.Answer{}, trail, err

@@ -83,7 +83,7 @@ func (t *tokenEndpoint) actFor(ctx context.Context, caller *auth.Caller, form oa
 	if err != nil {
 		return auth.Issued{Trail: caller.Trail}, err
 	}
-	return t.authority.ActFor(ctx, caller, asked)
+	return auth.Grants{Authority: t.authority}.ActFor(ctx, caller, asked)
 }
 
 // forCode issues what a person has let a caller have, for a code or a refresh token.
@@ -97,13 +97,13 @@ func (t *tokenEndpoint) forCode(ctx context.Context, caller *auth.Caller, grantT
 		if err != nil {
 			return auth.Issued{Trail: caller.Trail}, err
 		}
-		return t.authority.Refresh(ctx, caller, asked)
+		return auth.Grants{Authority: t.authority}.Refresh(ctx, caller, asked)
 	}
 	asked, err := codegrant.ParseRedemption(form)
 	if err != nil {
 		return auth.Issued{Trail: caller.Trail}, err
 	}
-	return t.authority.Redeem(ctx, caller, asked)
+	return auth.Grants{Authority: t.authority}.Redeem(ctx, caller, asked)
 }
 
 // requested reads what a caller asks for. Without an exchange there is no subject token.

@@ -36,7 +36,7 @@ func withKeys(name string, keys int) *v1alpha1.OAuth2Client {
 // isRegistered reports whether a client has a registration.
 func (w *world) isRegistered(name string) bool {
 	w.t.Helper()
-	err := w.server.Get(w.t.Context(), types.NamespacedName{Namespace: registryOfWorld, Name: w.r.registrationKey(w.get(name)).Name}, &corev1.Secret{})
+	err := w.server.Get(w.t.Context(), types.NamespacedName{Namespace: registryOfWorld, Name: registrationKey(registryOfWorld, w.get(name)).Name}, &corev1.Secret{})
 	if !apierrors.IsNotFound(err) {
 		w.must(err)
 	}

@@ -222,7 +222,7 @@ func (r *Reconciler) look(ctx context.Context, c *v1alpha1.OAuth2Client, m metho
 
 // state is what the cache has of a client and of what is written for it. A change ends a pause.
 func (r *Reconciler) state(ctx context.Context, c *v1alpha1.OAuth2Client, m method) attempt.State {
-	return attempt.StateOf(c, output.Version(ctx, r.Client, &corev1.Secret{}, r.registrationKey(c)), m.version(ctx))
+	return attempt.StateOf(c, output.Version(ctx, r.Client, &corev1.Secret{}, registrationKey(r.RegistryNamespace, c)), m.version(ctx))
 }
 
 // leaves is the state that an attempt leaves which began with another one.

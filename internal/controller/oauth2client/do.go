@@ -157,7 +157,7 @@ func (r *Reconciler) publish(ctx context.Context, c *v1alpha1.OAuth2Client, s se
 		annotations[annotationNames] = strings.Join(s.names, " ")
 	}
 	s.stored, err = publish.Write(ctx, r.Client, s.stored, publish.Record{
-		NamespacedName: r.registrationKey(c),
+		NamespacedName: registrationKey(r.RegistryNamespace, c),
 		Of:             "client " + d.client.ID,
 		Type:           registration.SecretType,
 		Annotations:    annotations,

@@ -234,7 +234,7 @@ func wasRegistered(c *v1alpha1.OAuth2Client) bool {
 // seeRegistration reads what is registered under the client's id. What another live client holds
 // stays its own; what a deleted one left is replaced.
 func (r *Reconciler) seeRegistration(ctx context.Context, c *v1alpha1.OAuth2Client, s seen) (seen, error) {
-	stored, err := publish.Read(ctx, r.Client, r.registrationKey(c))
+	stored, err := publish.Read(ctx, r.Client, registrationKey(r.RegistryNamespace, c))
 	if err != nil || stored == nil {
 		return s, err
 	}
@@ -312,8 +312,8 @@ func orFormerHolder(ctx context.Context, from client.Reader, waiters *publish.Wa
 }
 
 // registrationKey is where the registration of a client is stored.
-func (r *Reconciler) registrationKey(c *v1alpha1.OAuth2Client) types.NamespacedName {
-	return types.NamespacedName{Namespace: r.RegistryNamespace, Name: registration.SecretName(c.ClientID())}
+func registrationKey(registry string, c *v1alpha1.OAuth2Client) types.NamespacedName {
+	return types.NamespacedName{Namespace: registry, Name: registration.SecretName(c.ClientID())}
 }
 
 // seeRoom finds out whether the client is one too many. One that is registered stays.
