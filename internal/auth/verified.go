@@ -20,7 +20,7 @@ const MaxVerifiedBytes = 12 << 20
 const (
 	// verifiedEntry is what a token takes beside the text of its claims, which is shorter than
 	// the token: an entry, its slot in the table, and the structure of the claims.
-	verifiedEntry = 304
+	verifiedEntry = 336
 	// verifiedAncestor is what each ancestor of a token takes beside its text, with its actor.
 	verifiedAncestor = 128
 	// maxVerifiedChances is how many tokens in use are passed over for one that is not.
