@@ -18,9 +18,8 @@ type IssuerLoginSpec struct {
 
 	// clientSecretRef names the Secret with the client secret of Hallpass at the issuer. It is
 	// in the namespace of login, hallpass-login unless it was renamed, in the entry
-	// client_secret. login alone reads it. The manager has no right to do so: a missing Secret
-	// is not in the conditions, but on the page and in the log of login, as
-	// LoginSecretNotFound.
+	// client_secret. login reads it, and the manager does not: a missing Secret is not in the
+	// conditions, but on the page and in the log of login, as LoginSecretNotFound.
 	// +required
 	ClientSecretRef LoginSecretReference `json:"clientSecretRef,omitzero"`
 

@@ -431,6 +431,7 @@ func TestTheMetadataNameLogin(t *testing.T) {
 	for member, want := range map[string]any{
 		"authorization_endpoint":                         loginOrigin + "/oauth2/authorize",
 		"response_types_supported":                       []any{"code"},
+		"response_modes_supported":                       []any{"query"},
 		"token_endpoint_auth_methods_supported":          public,
 		"revocation_endpoint_auth_methods_supported":     public,
 		"introspection_endpoint_auth_methods_supported":  methods,
