@@ -103,6 +103,18 @@ func withPeople(t *testing.T, test func(t *testing.T, w *people)) {
 	})
 }
 
+// pass moves the clock while nothing reads it.
+func (w *people) pass(d time.Duration) {
+	synctest.Wait()
+	w.now = w.now.Add(d)
+}
+
+// setAway has the source and the store fail with an error, or work again.
+func (w *people) setAway(err error) {
+	synctest.Wait()
+	w.away, w.store.away = err, err != nil
+}
+
 func (w *people) logins() auth.Logins { return auth.Logins{Authority: w.Authority} }
 
 func (w *people) grants() auth.Grants { return auth.Grants{Authority: w.Authority} }
@@ -257,7 +269,7 @@ func TestAPersonLogsIn(t *testing.T) {
 				if denial := w.introspected(issued); denial != "" {
 					t.Errorf("the token is denied: %s", denial)
 				}
-				w.now = w.now.Add(30 * time.Minute)
+				w.pass(30 * time.Minute)
 				next, err := w.refresh(id, issued.Refresh)
 				must(t, err)
 				if next.Claims.GrantID != claims.GrantID || next.Claims.Subject != claims.Subject || next.Refresh.Empty() {
@@ -435,7 +447,7 @@ func TestTicketsAreSealed(t *testing.T) {
 		"a code":                func(w *people, _ string) string { return w.code(portal) },
 		"a text":                func(*people, string) string { return "ticket" },
 		"nothing":               func(*people, string) string { return "" },
-		"after ten minutes":     func(w *people, ticket string) string { w.now = w.now.Add(10 * time.Minute); return ticket },
+		"after ten minutes":     func(w *people, ticket string) string { w.pass(10 * time.Minute); return ticket },
 		"of other sealing keys": func(w *people, ticket string) string { w.sealing = newWorld(w.t).sealing; return ticket },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -521,7 +533,7 @@ func TestCodesAreRefused(t *testing.T) {
 		}, oauth2.InvalidRequest, oauth2.ReasonMalformedRequest},
 		"after a minute": {func(w *people) (auth.Issued, error) {
 			code := w.code(native)
-			w.now = w.now.Add(time.Minute)
+			w.pass(time.Minute)
 			return w.redeem(native, code)
 		}, oauth2.InvalidGrant, oauth2.ReasonCodeExpired},
 		"for another resource": {func(w *people) (auth.Issued, error) {
@@ -594,7 +606,7 @@ func TestALoginWithoutTheAPIServer(t *testing.T) {
 	withPeople(t, func(t *testing.T, w *people) {
 		refreshed, err := w.redeem(native, w.code(native))
 		must(t, err)
-		w.away, w.store.away = errAway, true
+		w.setAway(errAway)
 		code := w.code(native)
 		for what, use := range map[string]func() (auth.Issued, error){
 			"redeem": func() (auth.Issued, error) { return w.redeem(native, code) },
@@ -604,12 +616,12 @@ func TestALoginWithoutTheAPIServer(t *testing.T) {
 				t.Errorf("%s: %v", what, err)
 			}
 		}
-		w.away, w.store.away = nil, false
+		w.setAway(nil)
 		time.Sleep(time.Minute) //nolint:forbidigo // of the bubble: the journal tries again
 		if _, err := w.redeem(native, code); err != nil {
 			t.Errorf("the code is lost: %v", err)
 		}
-		w.now = w.now.Add(10 * time.Minute)
+		w.pass(10 * time.Minute)
 		if _, err := w.refresh(native, refreshed.Refresh); err != nil {
 			t.Errorf("the refresh token is lost: %v", err)
 		}
@@ -620,16 +632,16 @@ func TestRefreshTokensRotate(t *testing.T) {
 	withPeople(t, func(t *testing.T, w *people) {
 		first, err := w.redeem(native, w.code(native))
 		must(t, err)
-		w.now = w.now.Add(10 * time.Minute)
+		w.pass(10 * time.Minute)
 		second, err := w.refresh(native, first.Refresh)
 		must(t, err)
-		w.now = w.now.Add(30 * time.Second)
+		w.pass(30 * time.Second)
 		again, err := w.refresh(native, first.Refresh) // the answer was lost
 		must(t, err)
-		w.now = w.now.Add(10 * time.Minute)
+		w.pass(10 * time.Minute)
 		third, err := w.refresh(native, again.Refresh)
 		must(t, err)
-		w.now = w.now.Add(10 * time.Minute)
+		w.pass(10 * time.Minute)
 		if _, err := w.refresh(native, second.Refresh); oauth2.ReasonOf(err) != oauth2.ReasonRefreshReused {
 			t.Errorf("a copy of a refresh token: %v", err)
 		}
@@ -654,7 +666,7 @@ func TestRefreshTokensHaveALimit(t *testing.T) {
 		issued, err := w.redeem(portal, w.code(portal))
 		must(t, err)
 		for range 2 {
-			w.now = w.now.Add(30 * time.Minute)
+			w.pass(30 * time.Minute)
 			if issued, err = w.refresh(portal, issued.Refresh); err != nil {
 				t.Fatal(err)
 			}
@@ -664,7 +676,7 @@ func TestRefreshTokensHaveALimit(t *testing.T) {
 		}
 		issued, err = w.redeem(portal, w.code(portal))
 		must(t, err)
-		w.now = w.now.Add(time.Hour)
+		w.pass(time.Hour)
 		if _, err := w.refresh(portal, issued.Refresh); oauth2.ReasonOf(err) != oauth2.ReasonRefreshExpired {
 			t.Errorf("an idle grant: %v", err)
 		}
@@ -687,7 +699,7 @@ func TestRefreshTokensAreRefused(t *testing.T) {
 			return w.refresh(native, token, "resource", "https://hallpass.test/ns/shop")
 		}, oauth2.InvalidTarget, oauth2.ReasonTargetNotGranted},
 		"at the end of the grant": {func(w *people, token oauth2.Secret) (auth.Issued, error) {
-			w.now = w.now.Add(8 * time.Hour)
+			w.pass(8 * time.Hour)
 			return w.refresh(native, token)
 		}, oauth2.InvalidGrant, oauth2.ReasonRefreshExpired},
 		"that are codes": {func(w *people, _ oauth2.Secret) (auth.Issued, error) {
@@ -750,7 +762,7 @@ func TestWhatEndsAGrant(t *testing.T) {
 				code := w.code(native)
 				issued, err := w.redeem(native, w.code(native))
 				must(t, err)
-				w.now = w.now.Add(time.Second)
+				w.pass(time.Second)
 				end(w)
 				if _, err := w.redeem(native, code); err == nil {
 					t.Error("a code is redeemed")

@@ -47,9 +47,6 @@ const (
 // and for one that does, by the pages of login and a client library, and each end of the login ends
 // all of its tokens.
 func TestAPersonLogsIn(t *testing.T) {
-	if testing.Short() {
-		t.Skip("make long")
-	}
 	provider := startProvider(t)
 	makeNamespace(t, "people", nil)
 	policy := policyOf("people", func(spec *v1alpha1.OAuth2PolicySpec) {
