@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -338,6 +339,7 @@ func TestACallerOfAdvanceThatLeavesTakesItsGenerationAlong(t *testing.T) {
 		})
 		callers.Wait()
 		<-time.After(2*commitTimeout + lastBackoff)
+		synctest.Wait()
 		if got := store.stored(); len(got.Generations) != 0 || len(got.Tokens) != 1 || j.pending() != 0 || j.waited != 0 {
 			t.Errorf("stored %v, %d wait", got, j.pending())
 		}

@@ -107,7 +107,7 @@ func TestTheAPIServerRefusesBadCodes(t *testing.T) {
 		"{grantTypes: [AuthorizationCode], redirectURIs: []}":                                                  "should have at least 1 items",
 		"{grantTypes: [AuthorizationCode], redirectURIs: [" + manyURIs(16) + "]}":                              "",
 		"{grantTypes: [AuthorizationCode], redirectURIs: [" + manyURIs(17) + "]}":                              "must have at most 16 items",
-		"{grantTypes: [AuthorizationCode], redirectURIs: ['https://a.test/" + strings.Repeat("a", 497) + "']}": "may not be more than 512",
+		"{grantTypes: [AuthorizationCode], redirectURIs: ['https://a.test/" + strings.Repeat("a", 498) + "']}": "may not be more than 512",
 	})
 }
 
