@@ -46,7 +46,7 @@ func (b tab) listens() {
 	b.T.Helper()
 	eval[bool](b, `(() => {
 		const write = navigator.clipboard.write.bind(navigator.clipboard);
-		navigator.clipboard.write = async (items) => { window.copied = await (await items[0].getType("text/plain")).Text(); };
+		navigator.clipboard.write = async (items) => { window.copied = await (await items[0].getType("text/plain")).text(); };
 		return true;
 	})()`)
 }
