@@ -129,6 +129,12 @@ func TestAPrefixAndASuffixOfNamesLoseNothing(t *testing.T) {
 		case "ValidatingAdmissionPolicy":
 			conditions, _, err := unstructured.NestedSlice(object, "spec", "matchConditions")
 			must(t, err)
+			if len(conditions) == 0 { // it is for everyone
+				if strings.Contains(key, "hallpass-manager") {
+					t.Errorf("%s has no conditions", key)
+				}
+				continue
+			}
 			condition, _ := conditions[0].(map[string]any)
 			matches := boundAccounts.FindStringSubmatch(text(condition, "expression"))
 			if matches == nil {
