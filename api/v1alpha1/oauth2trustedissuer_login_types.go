@@ -17,9 +17,9 @@ type IssuerLoginSpec struct {
 	ClientID string `json:"clientID,omitempty"`
 
 	// clientSecretRef names the Secret with the client secret of Hallpass at the issuer. It is
-	// in the namespace of login, hallpass-login unless it was renamed, in the entry
-	// client_secret. login reads it, and the manager does not: a missing Secret is not in the
-	// conditions, but on the page and in the log of login, as LoginSecretNotFound.
+	// in the namespace of login, in the entry client_secret. login reads it, and the manager
+	// does not: a missing Secret is not in the conditions, but on the page and in the log of
+	// login, as LoginSecretNotFound.
 	// +required
 	ClientSecretRef LoginSecretReference `json:"clientSecretRef,omitzero"`
 
