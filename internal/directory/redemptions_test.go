@@ -38,7 +38,7 @@ func TestACodeIsRedeemedOnceAtHoweverManyReplicas(t *testing.T) {
 	replicas := []*directory.Directory{c.watched(t), c.watched(t), c.watched(t)}
 	const codes = 200
 	var first [codes]atomic.Int64
-	// A caller whose request takes too long is told to try again.
+	// A caller whose request takes too long has to try again.
 	redeem := func(replica *directory.Directory, attempt revocation.Redemption) (won bool) {
 		eventually(t, "an attempt is decided", func() bool {
 			var err error

@@ -58,7 +58,8 @@ type metadataDocument struct {
 	IntrospectionSigning []jws.Algorithm `json:"introspection_signing_alg_values_supported"`
 	// RFC 9207 section 3
 	ResponseIssuer bool `json:"authorization_response_iss_parameter_supported,omitempty"`
-	// ResponseModes are left out without login. RFC 8414 section 2 takes query and fragment then.
+	// ResponseModes are left out without login. RFC 8414 section 2 takes query and fragment
+	// then.
 	ResponseModes []string `json:"response_modes_supported,omitempty"`
 	// draft-ietf-oauth-client-id-metadata-document section 5
 	MetadataClients bool `json:"client_id_metadata_document_supported,omitempty"`
