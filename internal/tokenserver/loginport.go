@@ -59,7 +59,7 @@ func NewLogin(c LoginConfig) http.Handler {
 		{loginport.FinishPath, post, audit.LoginFinish, loginEndpoint[loginport.FinishRequest]{of, finishLogin}},
 	} {
 		mux.Handle("POST "+r.path, p.handler(r.name, nil, r.endpoint))
-		mux.Handle(r.path, p.handler(r.name, nil, refuses{answer.ByHTTP(http.StatusMethodNotAllowed, post, "this endpoint answers POST only")}))
+		mux.Handle(r.path, p.otherMethods(r))
 	}
 	return p.withoutRedirects(mux)
 }

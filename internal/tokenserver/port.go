@@ -45,7 +45,7 @@ type port struct {
 
 // mount adds a route, and the refusal of other methods than its own.
 func (p *port) mount(mux *http.ServeMux, r route) {
-	others := p.handler(r.name, nil, refuses{answer.ByHTTP(http.StatusMethodNotAllowed, r.methods, "this endpoint answers "+r.methods+" only")})
+	others := p.otherMethods(r)
 	switch r.methods {
 	case anyMethod:
 		others = p.handler(r.name, nil, r.endpoint)
@@ -59,6 +59,11 @@ func (p *port) mount(mux *http.ServeMux, r route) {
 		mux.Handle("POST "+r.path, p.handler(r.name, readBody, r.endpoint))
 	}
 	mux.Handle(r.path, others)
+}
+
+// otherMethods refuses the methods that are not those of a route.
+func (p *port) otherMethods(r route) http.Handler {
+	return p.handler(r.name, nil, refuses{answer.ByHTTP(http.StatusMethodNotAllowed, r.methods, "this endpoint answers "+r.methods+" only")})
 }
 
 // headerRequestID is in the form that net/http keeps names in, so that it need not be brought into

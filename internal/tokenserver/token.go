@@ -47,34 +47,31 @@ func (t *tokenEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.
 	if err != nil {
 		return answer.Answer{}, caller.Trail, err
 	}
-	if person {
-		issued, err := t.actFor(r.Context(), &caller, in.form)
-		if err != nil {
-			return answer.Answer{}, issued.Trail, err
-		}
-		return answer.Private(answer.JSON, issued.Answer()), issued.Trail, nil
-	}
-	if ofPeople {
-		issued, err := t.forCode(r.Context(), &caller, grantType, in.form)
-		if err != nil {
-			return answer.Answer{}, issued.Trail, err
-		}
-		return answer.Private(answer.JSON, issued.Answer()), issued.Trail, nil
-	}
-	asked, err := requested(in.form)
-	if err != nil {
-		return answer.Answer{}, caller.Trail, err
-	}
 	var issued auth.Issued
-	if asked.GrantType == oauth2.TokenExchange {
-		issued, err = t.authority.Exchange(r.Context(), &caller, asked)
-	} else {
-		issued, err = t.authority.Issue(r.Context(), &caller, asked.TokenRequest)
+	switch {
+	case person:
+		issued, err = t.actFor(r.Context(), &caller, in.form)
+	case ofPeople:
+		issued, err = t.forCode(r.Context(), &caller, grantType, in.form)
+	default:
+		issued, err = t.forItself(r.Context(), &caller, in.form)
 	}
 	if err != nil {
 		return answer.Answer{}, issued.Trail, err
 	}
 	return answer.Private(answer.JSON, issued.Answer()), issued.Trail, nil
+}
+
+// forItself issues what a caller asks for without a person, or in exchange for a token.
+func (t *tokenEndpoint) forItself(ctx context.Context, caller *auth.Caller, form oauth2.Form) (auth.Issued, error) {
+	asked, err := requested(form)
+	switch {
+	case err != nil:
+		return auth.Issued{Trail: caller.Trail}, err
+	case asked.GrantType == oauth2.TokenExchange:
+		return t.authority.Exchange(ctx, caller, asked)
+	}
+	return t.authority.Issue(ctx, caller, asked.TokenRequest)
 }
 
 // actFor issues what a caller asks for on behalf of a person.
