@@ -147,13 +147,13 @@ func (a Grants) refresh(
 	return issued, err
 }
 
-// known is what is known of a grant: the generation that counts.
+// known is what is known of a grant: the generation that counts, and whether it has ended.
 func known(revocations *revocation.State, grant revocation.ID, at time.Time) codegrant.Known {
-	generation, there := revocations.Generation(grant, at)
-	if !there {
-		return codegrant.Known{}
+	known := codegrant.Known{Ended: revocations.Ended(grant, at)}
+	if generation, there := revocations.Generation(grant, at); there {
+		known.Generation, known.From = generation.Number, time.Unix(int64(generation.From), 0)
 	}
-	return codegrant.Known{Generation: generation.Number, From: time.Unix(int64(generation.From), 0)}
+	return known
 }
 
 // advance makes the generation of a refresh token durable. Before that nothing counts by it: while

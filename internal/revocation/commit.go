@@ -3,7 +3,10 @@
 
 package revocation
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // bundleEntries bounds each list of a bundle.
 const bundleEntries = 64
@@ -58,13 +61,9 @@ func (c *commit) add(p *bundle) {
 	c.addGenerations(p)
 }
 
+// addGenerations adds those of a bundle, also one that has expired since.
 func (c *commit) addGenerations(p *bundle) {
-	for _, g := range p.batch.Generations {
-		if g.Client != 0 {
-			g.Client = c.numbers.of(p.batch.client(g.Client), &c.batch)
-		}
-		c.batch.Generations = append(c.batch.Generations, g)
-	}
+	c.batch.mergeGenerations(p.batch, c.numbers, time.Time{})
 }
 
 // gather makes the list of generations anew, from what the bundles still have.
