@@ -54,6 +54,21 @@ func ParseIssuer(raw string, insecure bool) (Issuer, error) {
 	return Issuer{origin: raw}, nil
 }
 
+// CheckLoginURL refuses an origin at which people cannot log in. It is not the issuer: cookies and
+// pages stay apart from tokens. The empty one is that of an installation without login.
+func CheckLoginURL(origin string, issuer Issuer) error {
+	if origin == "" {
+		return nil
+	}
+	switch login, err := ParseIssuer(origin, false); {
+	case err != nil:
+		return fmt.Errorf("%q is not an https origin such as https://login.example.com: without a path, and without a slash at the end", origin)
+	case login.String() == issuer.String():
+		return fmt.Errorf("%q is the issuer, too; give login an origin of its own", origin)
+	}
+	return nil
+}
+
 // ParseIssuers parses an issuer and another origin, by which callers inside the cluster reach the
 // token server. That one identifies no caller: tokens have the issuer.
 func ParseIssuers(raw, internal string, insecure bool) (Issuer, error) {

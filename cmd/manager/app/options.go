@@ -170,17 +170,9 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	return o, nil
 }
 
-// checkLogin refuses an origin of login that is none. It is not the issuer: cookies and pages stay
-// apart from tokens.
 func (o *Options) checkLogin() error {
-	if o.LoginURL == "" {
-		return nil
-	}
-	switch login, err := oauth2.ParseIssuer(o.LoginURL, false); {
-	case err != nil:
-		return fmt.Errorf("--login-url=%s is not an https origin such as https://login.example.com: without a path, and without a slash at the end", o.LoginURL)
-	case login.String() == o.Issuer.String():
-		return fmt.Errorf("--login-url and --issuer are both %s; give login an origin of its own", o.LoginURL)
+	if err := oauth2.CheckLoginURL(o.LoginURL, o.Issuer); err != nil {
+		return fmt.Errorf("--login-url: %w", err)
 	}
 	return nil
 }

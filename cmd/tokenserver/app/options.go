@@ -141,20 +141,6 @@ func (l *LoginPort) flags(flags *flag.FlagSet) {
 	})
 }
 
-// check refuses an origin that browsers cannot have.
-func (l *LoginPort) check(issuer string) error {
-	if l.URL == "" {
-		return nil
-	}
-	if _, err := oauth2.ParseIssuer(l.URL, false); err != nil {
-		return fmt.Errorf("--login-url=%s is not an https origin such as https://login.example.com: without a path, and without a slash at the end", l.URL)
-	}
-	if l.URL == issuer {
-		return errors.New("--login-url has to be another origin than --issuer: cookies and pages stay apart from tokens")
-	}
-	return nil
-}
-
 // ParseFlags reads the command line. It prints what is wrong with it, and the usage, to output.
 func ParseFlags(args []string, output io.Writer) (Options, error) {
 	o := Options{Log: os.Stdout}
@@ -210,8 +196,8 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	if o.Issuer, err = oauth2.ParseIssuer(*issuer, !o.RequireHTTPS); err != nil {
 		return Options{}, fmt.Errorf("--issuer: %w", err)
 	}
-	if err := o.Login.check(o.Issuer.String()); err != nil {
-		return Options{}, err
+	if err := oauth2.CheckLoginURL(o.Login.URL, o.Issuer); err != nil {
+		return Options{}, fmt.Errorf("--login-url: %w", err)
 	}
 	if o.TracesURL, err = tracesURL(*otlp, os.Getenv); err != nil {
 		return Options{}, fmt.Errorf("--otlp-endpoint or OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)
