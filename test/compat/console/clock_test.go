@@ -155,8 +155,16 @@ func TestTheIdleEnd(t *testing.T) {
 	if text := eval[string](b, warning); strings.Contains(text, "A form") {
 		t.Errorf("no form has entries: %s", text)
 	}
+	eval[bool](b, holdSession)
+	pass(20 * time.Second)
+	b.Until("the server has answered when the end is", `window.answered === true`)
 	b.press("Stay")
 	b.Until("the warning is gone", `(`+warning+`) === ""`)
+	eval[bool](b, `(release(), true)`)
+	b.Until("the page has asked when the end is", asked)
+	if text := eval[string](b, warning); text != "" {
+		t.Errorf("an answer from before the end was put off warns of it: %s", text)
+	}
 
 	b.fill("Name", "half-written")
 	stays(2) // of the typing
@@ -179,6 +187,20 @@ func TestTheIdleEnd(t *testing.T) {
 		t.Errorf("the form has lost its entries: %q", typed)
 	}
 }
+
+// holdSession keeps the next answer of when the end is from the page, until release is called.
+const holdSession = `(() => {
+	const send = window.fetch;
+	window.fetch = async (...call) => {
+		const answer = await send(...call);
+		if (String(call[0]).includes("/api/session") && !window.answered) {
+			window.answered = true;
+			await new Promise((resolve) => { window.release = resolve; });
+		}
+		return answer;
+	};
+	return true;
+})()`
 
 // asked waits for an answer that was sent after those of the page.
 const asked = `fetch("/api/session", { headers: { Authorization: "Bearer " + sessionStorage.getItem("hallpass-console-token"), "Hallpass-Background": "1" } }).then((r) => r.ok)`

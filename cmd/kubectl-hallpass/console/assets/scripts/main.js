@@ -155,16 +155,20 @@ const warnBefore = 120;
 const notices = document.getElementById("notices");
 let ended = false;
 let typedAt = 0;
+let putOff = 0; // how often the end was put off: an answer from before that speaks of an end that is past
 
 async function stay() {
   await post("/api/stay").catch(() => {});
+  putOff++;
   notices.replaceChildren();
 }
 
 async function checkEnd() {
   if (ended) return;
+  const before = putOff;
   try {
     const { endsIn } = await get("/api/session", { background: true });
+    if (putOff !== before) return;
     if (endsIn > warnBefore) notices.replaceChildren();
     else if (!notices.firstChild) warn(endsIn);
   } catch (problem) {
