@@ -42,7 +42,7 @@ func parseAncestors(raw string) ([]ancestor, error) {
 
 func parseAncestor(raw []byte) (a ancestor, err error) {
 	const members = 5
-	object, err := strictjson.ParseObject(raw)
+	object, err := strictjson.ParseObject(string(raw))
 	if err != nil || len(object) != members {
 		return a, errAncestors
 	}

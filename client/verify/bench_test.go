@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/asn1"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -56,7 +57,8 @@ func timed(n int, call func()) float64 {
 }
 
 // BenchmarkNotSeenBefore prints, as x-signature, how often the time of the signature's check a
-// token takes that was not seen before: at most 1.05.
+// token takes that was not seen before: at most 1.05. It is the median of rounds of 1,000 tokens, so
+// that what else the machine does in one round does not count.
 func BenchmarkNotSeenBefore(b *testing.B) {
 	for _, algorithm := range []string{"ES256", "EdDSA"} {
 		b.Run(algorithm, func(b *testing.B) {
@@ -80,11 +82,14 @@ func BenchmarkNotSeenBefore(b *testing.B) {
 				*sum += time.Since(begin)
 			}
 			var verified, signatures time.Duration
+			var rounds []float64
 			b.ReportAllocs()
 			b.ResetTimer()
 			for i := range b.N {
-				if i%len(tokens) == 0 {
+				if i > 0 && i%len(tokens) == 0 {
 					b.StopTimer()
+					rounds = append(rounds, float64(verified)/float64(signatures))
+					verified, signatures = 0, 0
 					v = forgetful()
 					b.StartTimer()
 				}
@@ -104,7 +109,9 @@ func BenchmarkNotSeenBefore(b *testing.B) {
 					timed(&verified, verify)
 				}
 			}
-			b.ReportMetric(float64(verified)/float64(signatures), "x-signature")
+			rounds = append(rounds, float64(verified)/float64(signatures))
+			slices.Sort(rounds)
+			b.ReportMetric(rounds[len(rounds)/2], "x-signature")
 		})
 	}
 }

@@ -92,10 +92,11 @@ const maxActors = 8
 
 // parsed is a payload before its claims are checked.
 type parsed struct {
-	Claims
+	*Claims
 
-	issuer    string
-	notBefore time.Time
+	issuer string
+	// Seconds since the epoch; notBefore is zero if it is not there.
+	issuedAt, expiry, notBefore int64
 }
 
 // members are the claims of a payload as JSON. Reading them one by one, without a map, is a part of
@@ -167,13 +168,12 @@ func (m *members) add(name, raw string) error {
 	return nil
 }
 
-// parseClaims reads a payload whose signature is good.
-func parseClaims(payload []byte) (*parsed, error) {
+// parseClaims reads a payload whose signature is good. The claims are substrings of it.
+func parseClaims(payload string, p *parsed) error {
 	var m members
 	if err := strictjson.EachMember(payload, m.add); err != nil {
-		return nil, err
+		return err //nolint:wrapcheck // the caller does
 	}
-	p := &parsed{}
 	p.Extra = m.extra
 	var failure error
 	text := func(name, raw string, required bool) string {
@@ -189,18 +189,19 @@ func parseClaims(payload []byte) (*parsed, error) {
 		}
 		return value
 	}
-	date := func(name, raw string) time.Time {
+	date := func(name, raw string) int64 {
 		seconds, err := strictjson.ParseSeconds(name, raw)
 		if err != nil && failure == nil {
 			failure = err
 		}
-		return time.Unix(seconds, 0)
+		return seconds
 	}
 	p.issuer, p.Subject, p.ClientID = text("iss", m.iss, true), text("sub", m.sub, true), text("client_id", m.clientID, true)
 	p.grantID = text("grant_id", m.grantID, false)
 	p.ID, p.ClientUID = text("jti", m.jti, true), text("client_uid", m.clientUID, false)
 	subjectType := text("sub_type", m.subType, false)
-	p.IssuedAt, p.Expiry = date("iat", m.iat), date("exp", m.exp)
+	p.issuedAt, p.expiry = date("iat", m.iat), date("exp", m.exp)
+	p.IssuedAt, p.Expiry = time.Unix(p.issuedAt, 0), time.Unix(p.expiry, 0)
 	if m.nbf != "" {
 		p.notBefore = date("nbf", m.nbf)
 	}
@@ -210,7 +211,7 @@ func parseClaims(payload []byte) (*parsed, error) {
 	if strings.HasPrefix(m.aud, "[") { // RFC 7519 section 4.1.3
 		var list []string
 		if err := json.Unmarshal([]byte(m.aud), &list); err != nil || len(list) != 1 {
-			return nil, errors.New("aud has more or fewer than one audience")
+			return errors.New("aud has more or fewer than one audience")
 		}
 		p.Audience = list[0]
 	} else {
@@ -220,20 +221,20 @@ func parseClaims(payload []byte) (*parsed, error) {
 		failure = errors.New("sub_type is not that of sub")
 	}
 	if failure != nil {
-		return nil, failure
+		return failure
 	}
 	var err error
 	if p.Actors, err = actors(m.act); err == nil {
 		p.ancestors, err = parseAncestors(m.ancestors)
 	}
-	return p, err
+	return err
 }
 
 // actors reads the chain of act.
 func actors(raw string) ([]string, error) {
 	var chain []string
 	for raw != "" {
-		object, err := strictjson.ParseObject([]byte(raw))
+		object, err := strictjson.ParseObject(raw)
 		if err != nil || len(chain) == maxActors {
 			return nil, errors.New("act is no chain of actors")
 		}

@@ -41,13 +41,14 @@ var strictBase64URL = base64.RawURLEncoding.Strict()
 // message is a JWS that is not verified yet.
 type message struct {
 	algorithm, keyID, typ string
-	// Slices of a scratch, which end with it.
-	signingInput, payload, signature []byte
+	newHeader             bool
+	// Slices of a scratch, which end with it: kept is the token and the payload.
+	signingInput, kept, signature []byte
 }
 
-// scratch has what verifying one token needs until the claims are read: the token and, behind each
-// other, its decoded payload and signature.
-type scratch struct{ token, decoded []byte }
+// scratch is reused for one token after the other: the token, its decoded payload and its decoded
+// signature, behind each other. What is kept of a good one, the token and the payload, is one copy.
+type scratch []byte
 
 // header is the protected header of the token before. Nearly all tokens have the same.
 type header struct{ segment, algorithm, keyID, typ string }
@@ -65,24 +66,24 @@ func (v *Verifier) parse(raw string, s *scratch) (message, error) {
 	if payload == "" || signature == "" {
 		return message{}, errMalformed
 	}
-	s.token = append(s.token[:0], raw...)
-	m := message{signingInput: s.token[:len(segment)+1+len(payload)]}
+	var m message
 	if last := v.header.Load(); !last.differs(segment) {
 		m.algorithm, m.keyID, m.typ = last.algorithm, last.keyID, last.typ
 	} else if err := m.parseHeader(segment); err != nil {
 		return message{}, errMalformed
 	}
-	var err error
-	s.decoded, err = strictBase64URL.AppendDecode(s.decoded[:0], m.signingInput[len(segment)+1:])
+	signed := len(segment) + 1 + len(payload)
+	all := append((*s)[:0], raw...)
+	all, err := strictBase64URL.AppendDecode(all, all[len(segment)+1:signed])
 	if err != nil {
 		return message{}, errMalformed
 	}
-	size := len(s.decoded)
-	s.decoded, err = strictBase64URL.AppendDecode(s.decoded, s.token[len(m.signingInput)+1:])
-	if err != nil {
+	kept := len(all)
+	if all, err = strictBase64URL.AppendDecode(all, all[signed+1:len(raw)]); err != nil {
 		return message{}, errMalformed
 	}
-	m.payload, m.signature = s.decoded[:size], s.decoded[size:]
+	*s = all
+	m.signingInput, m.kept, m.signature = all[:signed], all[:kept], all[kept:]
 	return m, nil
 }
 
@@ -97,8 +98,9 @@ func (m *message) parseHeader(segment string) error {
 		return errMalformed
 	}
 	var seen [len(headerMembers)]bool
+	m.newHeader = true
 	read := [...]*string{&m.algorithm, &m.keyID, &m.typ}
-	return strictjson.EachMember(raw, func(name, value string) error {
+	return strictjson.EachMember(string(raw), func(name, value string) error {
 		i := slices.Index(headerMembers[:], name)
 		if i < 0 || seen[i] {
 			return errMalformed

@@ -7,8 +7,8 @@ import "sync/atomic"
 
 // verdict is a token whose signature is good.
 type verdict struct {
-	raw    string
-	claims *Claims
+	raw    string // raw and the claims are substrings of one string
+	claims Claims
 	keyID  string
 	// key is the one that signed it. A key of the same kid that is another one verifies nothing
 	// of it.

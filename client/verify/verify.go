@@ -89,7 +89,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*Claims, error) {
 	now := time.Now()
 	if known := v.seen.get(raw); known != nil {
 		if known.epoch.Load() == v.epoch.Load() && now.Unix() < known.until && now.UnixNano() < v.calm.Load() {
-			return known.claims, nil
+			return &known.claims, nil
 		}
 		return v.again(ctx, known, now)
 	}
@@ -113,20 +113,22 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*Claims, error) {
 	if err := key.verify(&m); err != nil {
 		return nil, invalid("%w", err)
 	}
-	claims, err := v.judge(m.payload, now)
-	if err != nil {
+	kept := string(m.kept)
+	known := &verdict{raw: kept[:len(raw)], keyID: m.keyID, key: key}
+	claims := &known.claims
+	if known.until, err = v.judge(kept[len(raw):], claims, now); err != nil {
 		return nil, err
 	}
 	if err := v.ancestorKeys(ctx, claims, now); err != nil {
 		return nil, err
 	}
-	known := &verdict{raw: strings.Clone(raw), claims: claims, keyID: m.keyID, key: key, until: claims.Expiry.Add(v.options.leeway).Unix()}
 	known.epoch.Store(epoch)
 	if err := v.revoked(claims, now); err != nil {
 		return nil, err
 	}
 	v.seen.put(known)
-	if segment, _, _ := strings.Cut(known.raw, "."); v.header.Load().differs(segment) {
+	if m.newHeader {
+		segment, _, _ := strings.Cut(known.raw, ".")
 		v.header.Store(&header{segment, m.algorithm, m.keyID, m.typ})
 	}
 	v.settle(now)
@@ -149,15 +151,15 @@ func (v *Verifier) again(ctx context.Context, known *verdict, now time.Time) (*C
 		v.seen.drop(known)
 		return nil, invalid("%w", errUnknownKey)
 	}
-	if err := v.ancestorKeys(ctx, known.claims, now); err != nil {
+	if err := v.ancestorKeys(ctx, &known.claims, now); err != nil {
 		return nil, err
 	}
-	if err := v.revoked(known.claims, now); err != nil {
+	if err := v.revoked(&known.claims, now); err != nil {
 		return nil, err
 	}
 	known.epoch.Store(epoch)
 	v.settle(now)
-	return known.claims, nil
+	return &known.claims, nil
 }
 
 // same reports whether two keys verify the same signatures.
@@ -169,25 +171,28 @@ func (k *publicKey) same(other *publicKey) bool {
 	return ok && k.algorithm == other.algorithm && key.Equal(other.key)
 }
 
-// judge checks the claims of RFC 9068 section 2.2 after the signature.
-func (v *Verifier) judge(payload []byte, now time.Time) (*Claims, error) {
-	p, err := parseClaims(payload)
-	if err != nil {
-		return nil, invalid("%w", err)
+// judge reads the claims of RFC 9068 section 2.2 and checks them, after the signature. Until is the
+// second from which on the token is not accepted.
+func (v *Verifier) judge(payload string, into *Claims, now time.Time) (until int64, err error) {
+	p := parsed{Claims: into}
+	if err := parseClaims(payload, &p); err != nil {
+		return 0, invalid("%w", err)
 	}
+	until = p.expiry + int64(v.options.leeway/time.Second)
+	latest := now.Unix() + int64(maxAhead/time.Second)
 	switch {
 	case p.issuer != v.issuer:
-		return nil, invalid("it is of another issuer")
+		return 0, invalid("it is of another issuer")
 	case p.Audience != v.audience:
-		return nil, invalid("it is for another audience")
-	case now.Unix() >= p.Expiry.Add(v.options.leeway).Unix():
-		return nil, ErrExpired
-	case p.IssuedAt.After(now.Add(maxAhead)), p.notBefore.After(now.Add(maxAhead)):
-		return nil, invalid("it is not valid yet: compare the clocks")
-	case p.Expiry.Sub(p.IssuedAt) > maxLife:
-		return nil, invalid("it lives for more than an hour")
+		return 0, invalid("it is for another audience")
+	case now.Unix() >= until:
+		return 0, ErrExpired
+	case p.issuedAt > latest, p.notBefore > latest:
+		return 0, invalid("it is not valid yet: compare the clocks")
+	case p.expiry-p.issuedAt > int64(maxLife/time.Second):
+		return 0, invalid("it lives for more than an hour")
 	}
-	return &p.Claims, v.subject(&p.Claims)
+	return until, v.subject(into)
 }
 
 // subject decides whether the API accepts for whom the token acts.
