@@ -69,6 +69,7 @@ func renderNew(kind cluster.Kind, namespace, name string, made func(namespace, n
 func (p createCommand) createClient() *cobra.Command {
 	var n change.NewClient
 	var claims []string
+	var metadata string
 	command := &cobra.Command{
 		Use:   "client NAME",
 		Short: "Create an OAuth2Client: Hallpass writes its credentials into a Secret beside it",
@@ -79,6 +80,8 @@ func (p createCommand) createClient() *cobra.Command {
 			"  kubectl hallpass create client deploy --issuer github --claim repository_id=74 --claim environment=prod,staging --scopes deploy\n\n" +
 			"  # A program on the machines of people, who log in with a browser\n" +
 			"  kubectl hallpass create client shop-cli --public --redirect-uri http://localhost/callback --access orders/orders-api=orders.read\n\n" +
+			"  # A program that publishes a client metadata document\n" +
+			"  kubectl hallpass create client editor --from-metadata https://editor.example.com/client.json --access orders/orders-api=orders.read\n\n" +
 			"  # The manifest, for a repository that Argo CD or Flux applies\n" +
 			"  kubectl hallpass create client reporting --scopes read --dry-run=client --output yaml",
 	}
@@ -88,6 +91,8 @@ func (p createCommand) createClient() *cobra.Command {
 	flags.StringSliceVar(&n.Contacts, "contacts", nil, "E-mail addresses or URIs of people to contact about it")
 	flags.StringSliceVar(&n.Scopes, "scopes", nil, "Scopes for the APIs of its own namespace")
 	flags.StringArrayVar(&n.Access, "access", nil, "Scopes of an OAuth2Resource, such as orders/orders-api=orders.read,orders.write; may be repeated")
+	flags.StringVar(&metadata, "from-metadata", "",
+		"https URL of a client metadata document, which is fetched now and becomes the clientID; other flags replace what it says")
 	flags.StringVar(&n.ServiceAccount, "service-account", "", "ServiceAccount whose pods authenticate with their own token; there is then no client secret")
 	flags.StringVar(&n.Federated.Issuer, "issuer", "", "OAuth2TrustedIssuer whose JWTs authenticate the client; there is then no client secret")
 	flags.StringVar(&n.Federated.Subject, "subject", "", "With --issuer: the sub of the JWT")
@@ -106,6 +111,13 @@ func (p createCommand) createClient() *cobra.Command {
 	mustComplete(command, "login-issuer", p.completeNames(cluster.Issuers(), true))
 	return p.creator(cluster.Clients(), command, func(namespace, name string) (any, error) {
 		n.Namespace, n.Name = namespace, name
+		if metadata != "" {
+			m, err := fetchMetadata(command.Context(), p.Web, metadata)
+			if err != nil {
+				return nil, err
+			}
+			p.fromMetadata(&n, m)
+		}
 		var err error
 		if n.Federated.Claims, err = change.ParseClaims(claims); err != nil {
 			return nil, usageError{err}

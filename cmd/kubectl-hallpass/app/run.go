@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -52,6 +53,8 @@ type Environment struct {
 	CacheDir string
 	// Dial connects to the token server; nil stands for the network.
 	Dial issuer.Dial
+	// Web fetches documents of clients; nil stands for the network.
+	Web http.RoundTripper
 	// Patience is after how long a command reports what it waits for; zero stands for some
 	// seconds.
 	Patience time.Duration

@@ -17,16 +17,20 @@ import (
 
 // NewClient are the values of create client.
 type NewClient struct {
-	Name, Namespace          string
+	Name, Namespace string
+	// ClientID is an identifier of its own; empty for <namespace>.<name>.
+	ClientID                 string
 	DisplayName, Description string
 	Contacts, Scopes         []string
 	// Access are scopes of resources: <namespace>/<name>=<scope>,<scope>.
 	Access         []string
 	ServiceAccount string
-	Federated      Federated
-	Codes          Codes
-	TokenLifetime  string
-	Rotate         string
+	// Keys is the JWK set of a client that signs its assertions; empty if it signs none.
+	Keys          string
+	Federated     Federated
+	Codes         Codes
+	TokenLifetime string
+	Rotate        string
 }
 
 // Federated are the JWTs that authenticate a client without a secret; none if it names no Issuer.
@@ -59,9 +63,12 @@ func (n NewClient) Client() (*v1alpha1.OAuth2Client, error) {
 	c := &v1alpha1.OAuth2Client{
 		ObjectMeta: metav1.ObjectMeta{Name: n.Name, Namespace: n.Namespace},
 		Spec: v1alpha1.OAuth2ClientSpec{
-			DisplayName: n.DisplayName, Description: n.Description, Contacts: converted[v1alpha1.Contact](n.Contacts), Scopes: converted[v1alpha1.Scope](n.Scopes),
+			ClientID: n.ClientID, DisplayName: n.DisplayName, Description: n.Description, Contacts: converted[v1alpha1.Contact](n.Contacts), Scopes: converted[v1alpha1.Scope](n.Scopes),
 			TokenLifetime: v1alpha1.Duration(n.TokenLifetime), Rotation: v1alpha1.RotationSpec{Interval: v1alpha1.Duration(n.Rotate)},
 		},
+	}
+	if n.Keys != "" {
+		c.Spec.Authentication = v1alpha1.AuthenticationSpec{Method: v1alpha1.ByPrivateKeyJWT, PrivateKeyJWT: v1alpha1.PrivateKeyJWTSpec{JWKS: n.Keys}}
 	}
 	if n.ServiceAccount != "" {
 		c.Spec.Authentication = v1alpha1.AuthenticationSpec{
@@ -91,7 +98,7 @@ func (n NewClient) checkFederated() error {
 		return errors.New("--subject, --subject-prefix and --claim are about the JWTs of a trusted issuer: add --issuer, with the name of its OAuth2TrustedIssuer")
 	case f.Issuer == "":
 		return nil
-	case n.ServiceAccount != "":
+	case n.ServiceAccount != "" || n.Keys != "":
 		return errors.New("a client authenticates in one way: leave out --issuer or --service-account")
 	case f.Subject != "" && f.SubjectPrefix != "":
 		return errors.New("--subject is the whole sub of the JWT and --subject-prefix its beginning: leave out one of them")
