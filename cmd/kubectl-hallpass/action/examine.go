@@ -137,5 +137,5 @@ func examineAdmission(ctx context.Context, c *cluster.Client) checkup.Finding {
 			Do: "Apply config/admission, or set admissionPolicies: true in the values of the chart.",
 		}
 	}
-	return checkup.Finding{Check: "admission policies", State: checkup.OK, Sentence: fmt.Sprintf("There are %d of Hallpass.", len(read.Items))}
+	return checkup.Finding{Check: "admission policies", State: checkup.OK, Sentence: fmt.Sprintf("Those of Hallpass are there: %d.", len(read.Items))}
 }

@@ -169,7 +169,7 @@ func Issuers(issuers []v1alpha1.OAuth2TrustedIssuer) Finding {
 	case len(issuers) == 0:
 		f.Sentence = "There are none, so no client authenticates by FederatedToken."
 	case len(refused) == 0:
-		f.Sentence = fmt.Sprintf("There are %d, and the keys of each that is not suspended can be used.", len(issuers))
+		f.Sentence = fmt.Sprintf("The keys of all that are not suspended can be used; issuers: %d.", len(issuers))
 	default:
 		f.State = Problem
 		f.Sentence = fmt.Sprintf("%d of %d are not ready, and their JWTs are refused: %s.", len(refused), len(issuers), strings.Join(refused, ", "))
