@@ -57,8 +57,8 @@ func timed(n int, call func()) float64 {
 }
 
 // BenchmarkNotSeenBefore prints, as x-signature, how often the time of the signature's check a
-// token takes that was not seen before: at most 1.05. It is the median of rounds of 1,000 tokens, so
-// that what else the machine does in one round does not count.
+// token takes that was not seen before: at most 1.05. It is the median of rounds of 1,000 tokens,
+// so that what else the machine does in one round does not count.
 func BenchmarkNotSeenBefore(b *testing.B) {
 	for _, algorithm := range []string{"ES256", "EdDSA"} {
 		b.Run(algorithm, func(b *testing.B) {

@@ -227,7 +227,7 @@ func (v *Verifier) change() {
 	v.calm.Store(0)
 }
 
-// settle computes until when a token that was seen before needs no look at keys and feed.
+// settle computes until when keys and feed need not be checked for a token that was seen before.
 func (v *Verifier) settle(now time.Time) {
 	if v.calm.Load() > now.UnixNano() {
 		return

@@ -92,7 +92,7 @@ func (p createCommand) createClient() *cobra.Command {
 	flags.StringSliceVar(&n.Scopes, "scopes", nil, "Scopes for the APIs of its own namespace")
 	flags.StringArrayVar(&n.Access, "access", nil, "Scopes of an OAuth2Resource, such as orders/orders-api=orders.read,orders.write; may be repeated")
 	flags.StringVar(&metadata, "from-metadata", "",
-		"https URL of a client metadata document, which is fetched now and becomes the clientID; other flags replace what it says")
+		"https URL of a client metadata document, which is fetched now and becomes the clientID; other flags replace its members")
 	flags.StringVar(&n.ServiceAccount, "service-account", "", "ServiceAccount whose pods authenticate with their own token; there is then no client secret")
 	flags.StringVar(&n.Federated.Issuer, "issuer", "", "OAuth2TrustedIssuer whose JWTs authenticate the client; there is then no client secret")
 	flags.StringVar(&n.Federated.Subject, "subject", "", "With --issuer: the sub of the JWT")

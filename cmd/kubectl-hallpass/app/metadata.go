@@ -64,7 +64,7 @@ func fetchMetadata(ctx context.Context, transport http.RoundTripper, address str
 	return m, nil
 }
 
-// fromMetadata takes what the document of a client says, where no flag says something else.
+// fromMetadata takes the members of the document of a client for which there was no flag.
 func (p createCommand) fromMetadata(n *change.NewClient, m foreign.Metadata) {
 	known, unknown := m.GrantTypes()
 	if len(unknown) > 0 {

@@ -73,7 +73,7 @@ func (m Metadata) check(address string) error {
 	case m.Secret != nil:
 		return errors.New("it has a client_secret, which everybody could read")
 	case m.Method == "":
-		return errors.New("it does not say how the client authenticates: token_endpoint_auth_method is none or private_key_jwt")
+		return errors.New("it does not name how the client authenticates: token_endpoint_auth_method is none or private_key_jwt")
 	case m.Method != "none" && !signs:
 		return fmt.Errorf("its token_endpoint_auth_method is %q: a client with a document authenticates by none or private_key_jwt", m.Method)
 	case signs && m.KeysURI != "":
@@ -84,8 +84,8 @@ func (m Metadata) check(address string) error {
 	return nil
 }
 
-// grantTypes are those of an OAuth2Client. refresh_token is none of its own: refreshTokens says
-// whether there are any.
+// grantTypes are those of an OAuth2Client. refresh_token is none of its own: spec.refreshTokens
+// decides whether there are any.
 func grantTypes() map[string]string {
 	return map[string]string{
 		"authorization_code": "AuthorizationCode", "client_credentials": "ClientCredentials", "refresh_token": "",
@@ -93,7 +93,8 @@ func grantTypes() map[string]string {
 	}
 }
 
-// GrantTypes are the grant types as an OAuth2Client has them, and those that Hallpass does not have.
+// GrantTypes are the grant types as an OAuth2Client has them, and those that Hallpass does not
+// have.
 func (m Metadata) GrantTypes() (known, unknown []string) {
 	if len(m.Grants) == 0 {
 		return []string{"AuthorizationCode"}, nil

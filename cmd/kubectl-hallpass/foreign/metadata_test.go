@@ -42,7 +42,7 @@ func TestClientMetadataThatAreRefused(t *testing.T) {
 		"is no client metadata (RFC 7591)":           `{"client_id":7}`,
 		"has to be the address of the document":      `{"client_id":"https://app.example.com/Client.json","token_endpoint_auth_method":"none"}`,
 		"which everybody could read":                 `{"client_id":"https://app.example.com/client.json","token_endpoint_auth_method":"none","client_secret":""}`,
-		"does not say how the client authenticates":  `{"client_id":"https://app.example.com/client.json"}`,
+		"does not name how the client authenticates": `{"client_id":"https://app.example.com/client.json"}`,
 		`its token_endpoint_auth_method is "client_`: `{"client_id":"https://app.example.com/client.json","token_endpoint_auth_method":"client_secret_basic"}`,
 		"has to have them as jwks":                   `{"client_id":"https://app.example.com/client.json","token_endpoint_auth_method":"private_key_jwt","jwks_uri":"https://app.example.com/keys"}`,
 		"and it has no jwks":                         `{"client_id":"https://app.example.com/client.json","token_endpoint_auth_method":"private_key_jwt"}`,

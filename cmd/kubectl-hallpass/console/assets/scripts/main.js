@@ -155,7 +155,7 @@ const warnBefore = 120;
 const notices = document.getElementById("notices");
 let ended = false;
 let typedAt = 0;
-let putOff = 0; // how often the end was put off: an answer from before that speaks of an end that is past
+let putOff = 0; // counts how often the end was put off: an answer from before names an earlier end
 
 async function stay() {
   await post("/api/stay").catch(() => {});
