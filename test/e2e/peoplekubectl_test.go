@@ -76,7 +76,7 @@ func logInWithKubectl(t *testing.T, at loginAt, b *browser, client string, serve
 	if found := introspectAt(t, at.replica, server, second); second == first || found["active"] != true {
 		t.Errorf("the next token is introspected as %v", found)
 	}
-	if _, said := run("logout"); !strings.Contains(said, "1 logins were ended.") {
+	if _, said := run("logout"); !strings.Contains(said, "Ended 1 login.") {
 		t.Errorf("logout: %s", said)
 	}
 	for name, token := range map[string]string{"first": first, "second": second} {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/cluster"
+	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/show"
 )
 
 // Credentials are the entries of the Secret of a client and of its ConfigMap: one with an Existing
@@ -24,7 +25,11 @@ func Credentials(ctx context.Context, c *cluster.Client, client *v1alpha1.OAuth2
 		if ready := meta.FindStatusCondition(client.Status.Conditions, v1alpha1.ConditionReady); ready != nil {
 			why = ready.Message
 		}
-		return nil, fmt.Errorf("client %q has no Secret: %s", client.Name, why)
+		object := "Secret"
+		if method := show.Method(client); method == v1alpha1.ByServiceAccount || method == v1alpha1.ByFederatedToken || method == v1alpha1.ByNone {
+			object = "ConfigMap"
+		}
+		return nil, fmt.Errorf("client %q has no %s: %s", client.Name, object, why)
 	}
 	data := map[string][]byte{}
 	if config != "" {

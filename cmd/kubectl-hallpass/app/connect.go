@@ -6,6 +6,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -15,6 +16,9 @@ import (
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/cluster"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/show"
 )
+
+// missingInKubeconfig is an error about a context, a cluster or a user.
+var missingInKubeconfig = regexp.MustCompile(`^(context|cluster|auth info) ".*" does not exist`)
 
 // connect makes a client of the namespace that the flags name, or else the context.
 func (p *plugin) connect() (*cluster.Client, error) {
@@ -28,6 +32,8 @@ func (p *plugin) connect() (*cluster.Client, error) {
 	case clientcmd.IsEmptyConfig(err), err == nil && len(raw.Clusters) == 0 && *p.flags.APIServer == "" && config.Host == clientcmd.ClusterDefaults.Server:
 		return nil, errors.New("there is no cluster to talk to: no kubeconfig was found. Set KUBECONFIG, or name one with --kubeconfig; " +
 			"kubectl config get-contexts lists what kubectl finds")
+	case err != nil && !missingInKubeconfig.MatchString(err.Error()):
+		return nil, fmt.Errorf("%w. Correct the flag or the kubeconfig", err)
 	case err != nil:
 		return nil, fmt.Errorf("%w. kubectl config get-contexts lists the contexts that there are; choose one with --context", err)
 	}
@@ -77,7 +83,14 @@ func (p *plugin) say(format string, args ...any) {
 
 func checkName(what, name string) error {
 	if problems := validation.IsDNS1123Subdomain(name); len(problems) > 0 {
-		return usagef("%q cannot be the name of a %s: %s", name, what, strings.TrimSuffix(problems[0], "."))
+		return usagef("%q cannot be the name of %s: %s", name, withArticle(what), strings.TrimSuffix(problems[0], "."))
 	}
 	return nil
+}
+
+func withArticle(noun string) string {
+	if strings.HasPrefix(noun, "i") {
+		return "an " + noun
+	}
+	return "a " + noun
 }

@@ -111,12 +111,14 @@ func (p createCommand) createClient() *cobra.Command {
 	mustComplete(command, "login-issuer", p.completeNames(cluster.Issuers(), true))
 	return p.creator(cluster.Clients(), command, func(namespace, name string) (any, error) {
 		n.Namespace, n.Name = namespace, name
-		if metadata != "" {
+		if flags.Changed("from-metadata") {
 			m, err := fetchMetadata(command.Context(), p.Web, metadata)
+			if err == nil {
+				err = p.fromMetadata(&n, m, flags.Changed)
+			}
 			if err != nil {
 				return nil, err
 			}
-			p.fromMetadata(&n, m)
 		}
 		var err error
 		if n.Federated.Claims, err = change.ParseClaims(claims); err != nil {

@@ -64,7 +64,7 @@ func (p deleteCommand) deleter(kind cluster.Kind, question string, command *cobr
 }
 
 func (p deleteCommand) deleteAll(ctx context.Context, c *cluster.Client, kind cluster.Kind, w *writing, options cluster.Options, named []string) error {
-	for _, name := range named {
+	return each(named, func(name string) error {
 		object, err := c.Get(ctx, kind, name)
 		if err == nil {
 			err = c.Delete(ctx, kind, name, object.GetUID(), options)
@@ -72,9 +72,6 @@ func (p deleteCommand) deleteAll(ctx context.Context, c *cluster.Client, kind cl
 		if err == nil {
 			err = p.done(w, object)
 		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return err
+	})
 }

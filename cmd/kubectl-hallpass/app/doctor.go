@@ -51,6 +51,7 @@ func (p doctorCommand) runDoctor(ctx context.Context, o examining) error {
 		// without an answer, or without the custom resources, there is nothing to check
 		return err
 	}
+	p.warnOfNamespace(ctx, c, c.Namespace)
 	findings := []checkup.Finding{{Check: "custom resources", State: checkup.OK, Sentence: "The cluster has OAuth2Clients."}}
 	findings = append(findings, action.Examination{System: o.system, Registry: o.registry, Version: p.Version, Now: p.Now}.Findings(ctx, c)...)
 	findings = append(findings, examineRights(ctx, c, o)...)

@@ -170,9 +170,15 @@ func (p generateCommand) writeFile(file proxy.File, dir string, several bool) er
 
 // writeNew writes a file that is not there.
 func writeNew(path, content string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // configurations without a secret
+		return fmt.Errorf("make the directory: %w", err)
+	}
 	created, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // a configuration without a secret, where the user wants it
 	if err != nil {
-		return fmt.Errorf("write a file: %w. Files that are there are not replaced", err)
+		if errors.Is(err, os.ErrExist) {
+			return fmt.Errorf("%s is there already, and is not replaced. Delete it, or choose another directory with --output-dir", path)
+		}
+		return fmt.Errorf("write a file: %w", err)
 	}
 	_, err = created.WriteString(content)
 	if err = errors.Join(err, created.Close()); err != nil {

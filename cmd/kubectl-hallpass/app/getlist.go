@@ -34,10 +34,8 @@ func newPrinter[T any](p getCommand, l listed[T], o *listing) (listPrinter[T], e
 		return printer, nil
 	}
 	var err error
-	if printer.printer, err = o.print.ToPrinter(); err != nil {
-		return printer, usageError{err}
-	}
-	return printer, nil
+	printer.printer, err = o.output.printer()
+	return printer, err
 }
 
 // print prints objects, which are also there as their type. A watch prints each by itself, as

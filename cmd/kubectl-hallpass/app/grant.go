@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
@@ -42,7 +43,7 @@ func (p grantCommand) grant() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return p.edit(command.Context(), w, args[0], func(r *v1alpha1.OAuth2Resource) ([]change.Operation, error) {
+		return p.edit(command.Context(), w, args[0], to, func(r *v1alpha1.OAuth2Resource) ([]change.Operation, error) {
 			operations, err := change.Grant(r, access)
 			if err == nil && len(operations) == 0 {
 				p.say("OAuth2Resource %q grants that already.", r.Name)
@@ -74,7 +75,7 @@ func (p grantCommand) ungrant() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return p.edit(command.Context(), w, args[0], func(r *v1alpha1.OAuth2Resource) ([]change.Operation, error) {
+		return p.edit(command.Context(), w, args[0], nil, func(r *v1alpha1.OAuth2Resource) ([]change.Operation, error) {
 			operations, byLabels := change.Ungrant(r, access)
 			if len(operations) == 0 {
 				p.say("No grant of OAuth2Resource %q names that.", r.Name)
@@ -106,8 +107,10 @@ func accessOf(flag string, namespaces, scopes []string) (change.Access, error) {
 	return access, nil
 }
 
-// edit changes an OAuth2Resource.
-func (p grantCommand) edit(ctx context.Context, w *writing, name string, operations func(*v1alpha1.OAuth2Resource) ([]change.Operation, error)) error {
+// edit changes an OAuth2Resource, for the clients of some namespaces if it grants something.
+func (p grantCommand) edit(
+	ctx context.Context, w *writing, name string, to []string, operations func(*v1alpha1.OAuth2Resource) ([]change.Operation, error),
+) error {
 	c, options, err := p.connectToWrite(w)
 	if err != nil {
 		return err
@@ -116,8 +119,19 @@ func (p grantCommand) edit(ctx context.Context, w *writing, name string, operati
 	if err != nil {
 		return err
 	}
+	for _, namespace := range to {
+		p.warnOfNamespace(ctx, c, namespace)
+	}
 	if !changed {
 		w.did = "unchanged"
 	}
 	return p.done(w, object)
+}
+
+// warnOfNamespace reports a namespace that is not there. It may be created later, or its name is
+// misspelt.
+func (p *plugin) warnOfNamespace(ctx context.Context, c *cluster.Client, namespace string) {
+	if _, err := c.Get(ctx, cluster.Namespaces(), namespace); apierrors.IsNotFound(err) {
+		p.say("There is no namespace %q yet. If the name is misspelt, choose another one; kubectl get namespaces lists them.", namespace)
+	}
 }

@@ -6,6 +6,7 @@ package app
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -42,8 +43,11 @@ func (p importCommand) command() *cobra.Command {
 }
 
 func (p importCommand) run(file, format string, reveal bool) error {
-	if format == "" {
+	switch {
+	case format == "":
 		return usagef("give the format of the export: --format=hydra, keycloak or csv")
+	case !slices.Contains(foreign.Formats(), format):
+		return usagef("--format=%s is none of %s", format, strings.Join(foreign.Formats(), ", "))
 	}
 	namespace, _, err := p.flags.ToRawKubeConfigLoader().Namespace()
 	if err != nil {

@@ -291,7 +291,7 @@ func TestAPersonLogsInUsesATokenAndLogsOut(t *testing.T) {
 		t.Errorf("the token endpoint got %q, want %q", d.calls, want)
 	}
 	code, _, said = d.run(t, "logout")
-	if code != app.ExitOK || said != "1 logins were ended.\n0 tokens were deleted.\n" || len(d.revoked) != 1 || d.revoked[0] != "shop.cli refresh-3" {
+	if code != app.ExitOK || said != "Ended 1 login.\nDeleted 0 tokens from this machine.\n" || len(d.revoked) != 1 || d.revoked[0] != "shop.cli refresh-3" {
 		t.Errorf("logout: exit %d: %s, revoked %q", code, said, d.revoked)
 	}
 	if len(d.files(t)) != 0 {

@@ -5,13 +5,13 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/issuer"
+	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/show"
 )
 
 // logoutCommand ends logins.
@@ -51,13 +51,13 @@ func (p logoutCommand) runLogout(ctx context.Context) error {
 	_, err = logins.Clear()
 	failed = append(failed, err)
 	deleted, err := cache.Clear()
-	if err := errors.Join(append(failed, err)...); err != nil {
+	if err := joined(append(failed, err)); err != nil {
 		return err
 	}
 	if ended > 0 {
-		p.say("%d logins were ended.", ended)
+		p.say("Ended %s.", show.Counted(ended, "login"))
 	}
-	p.say("%d tokens were deleted.", deleted)
+	p.say("Deleted %s from this machine.", show.Counted(deleted, "token"))
 	return nil
 }
 

@@ -85,17 +85,65 @@ func TestClientMetadataThatCannotBeTaken(t *testing.T) {
 	}{
 		"not there":          {status: http.StatusNotFound, contentType: "application/json", document: good, want: "answers 404 Not Found"},
 		"elsewhere":          {status: http.StatusFound, contentType: "application/json", document: good, want: "without a redirect"},
-		"a page":             {status: http.StatusOK, contentType: "text/html", document: good, want: `is "text/html" and no JSON`},
+		"a page":             {status: http.StatusOK, contentType: "text/html", document: good, want: `is "text/html", and that of a client metadata document is application/json`},
 		"a large one":        {status: http.StatusOK, contentType: "application/json", document: good + strings.Repeat(" ", 64<<10), want: "larger than 64 KiB"},
 		"another client":     {status: http.StatusOK, contentType: "application/json", document: `{"client_id":"https://a.example.com/b"}`, want: "letter by letter"},
-		"authenticated both": {status: http.StatusOK, contentType: "application/json", document: good, further: []string{"--service-account=worker"}, want: "leave out --public"},
+		"authenticated both": {status: http.StatusOK, contentType: "application/json", document: good, further: []string{"--service-account=worker", "--public"}, want: "leave out --public"},
+		"nowhere to go":      {status: http.StatusOK, contentType: "application/json", document: `{"client_id":"ADDRESS","token_endpoint_auth_method":"none"}`, want: "Give them with --redirect-uri"},
+		"nothing to prove": {
+			status: http.StatusOK, contentType: "application/json", document: `{"client_id":"ADDRESS","grant_types":["client_credentials"],"token_endpoint_auth_method":"none"}`,
+			want: "nothing authenticates a request",
+		},
 	} {
 		address, web := published(t, c.status, c.contentType, c.document)
 		if code, manifest, said := create(t, web, append(c.further, "--from-metadata", address)...); code == 0 || manifest != "" || !strings.Contains(said, c.want) {
 			t.Errorf("%s: exit code %d, said %q, want %q\n%s", name, code, said, c.want, manifest)
 		}
 	}
+	address, _ := published(t, http.StatusOK, "application/json", good)
+	if code, _, said := create(t, http.DefaultTransport, "--from-metadata", address); code != 1 || !strings.Contains(said, "It is verified by the CAs of this machine") {
+		t.Errorf("a certificate of nobody: exit code %d, %s", code, said)
+	}
+	if code, _, said := create(t, nil, "--from-metadata", ""); code != 2 || !strings.Contains(said, `"" is no https URL`) {
+		t.Errorf("an empty address: exit code %d, %s", code, said)
+	}
+	if code, _, said := create(t, nil, "--from-metadata", "https://127.0.0.1:1/client.json"); code != 1 || !strings.Contains(said, "Check the address") {
+		t.Errorf("nobody there: exit code %d, %s", code, said)
+	}
 	if code, _, said := create(t, nil, "--from-metadata", "http://app.example.com/client.json"); code != 2 || !strings.Contains(said, "is no https URL") {
 		t.Errorf("an address without TLS: exit code %d, %s", code, said)
+	}
+}
+
+func TestFlagsReplaceMembersOfTheMetadata(t *testing.T) {
+	const (
+		public = `{"client_id":"ADDRESS","client_name":"Editor","scope":"a b","contacts":["a@example.com","a@example.com"],"redirect_uris":["http://localhost/callback"],
+			"token_endpoint_auth_method":"none","jwks":{"keys":[]}}`
+		signing = `{"client_id":"ADDRESS","redirect_uris":["https://app.example.com/callback"],"token_endpoint_auth_method":"private_key_jwt","jwks":{"keys":[{"kty":"OKP"}]}}`
+		machine = `{"client_id":"ADDRESS","grant_types":["client_credentials"],"redirect_uris":["https://app.example.com/callback"],"token_endpoint_auth_method":"private_key_jwt","jwks":{"keys":[]}}`
+	)
+	for name, c := range map[string]struct {
+		document          string
+		flags             []string
+		want, without     string
+		said, nothingSaid string
+	}{
+		"keys of a client that signs nothing": {public, nil, "method: None", "privateKeyJWT", "are not taken, because it does not say of which API they are: a b", ""},
+		"a service account for nothing":       {public, []string{"--service-account=worker"}, "method: ServiceAccount", "method: None", "", ""},
+		"a service account for a key":         {signing, []string{"--service-account=worker"}, "method: ServiceAccount", "privateKeyJWT", "", ""},
+		"an issuer for a key":                 {signing, []string{"--issuer=github", "--subject=a"}, "method: FederatedToken", "privateKeyJWT", "", ""},
+		"nothing for a key":                   {signing, []string{"--public"}, "method: None", "privateKeyJWT", "", ""},
+		"no name for a name":                  {public, []string{"--display-name="}, "clientID", "displayName", "", ""},
+		"scopes for scopes":                   {public, []string{"--scopes=c"}, "- c", "- a\n", "", "are not taken"},
+		"no people":                           {machine, nil, "- ClientCredentials", "redirectURIs", "An OAuth2Policy has to list the clientID", "redirect URIs"},
+	} {
+		address, web := published(t, http.StatusOK, "application/json", c.document)
+		code, manifest, said := create(t, web, append(c.flags, "--from-metadata", address)...)
+		if code != 0 || !strings.Contains(manifest, c.want) || strings.Contains(manifest, c.without) || !strings.Contains(said, c.said) || c.nothingSaid != "" && strings.Contains(said, c.nothingSaid) {
+			t.Errorf("%s: exit code %d, manifest:\n%s%s", name, code, manifest, said)
+		}
+		if strings.Count(manifest, "a@example.com") > 1 {
+			t.Errorf("%s: a contact is there twice:\n%s", name, manifest)
+		}
 	}
 }

@@ -5,6 +5,7 @@ package app
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -21,6 +22,7 @@ type output struct {
 	print *genericclioptions.PrintFlags
 	// tables is whether the format without a name is a table, or else a sentence.
 	tables     bool
+	formats    []string
 	noHeaders  bool
 	showLabels bool
 }
@@ -35,6 +37,7 @@ func newOutput(command *cobra.Command, done string) *output {
 		command.Flags().BoolVar(&o.noHeaders, "no-headers", false, "Print the table without its headers")
 		command.Flags().BoolVar(&o.showLabels, "show-labels", false, "Print the labels in the last column")
 	}
+	o.formats = formats
 	o.print.AddFlags(command)
 	command.Flags().Lookup("output").Usage = fmt.Sprintf("Output format, one of %v", formats)
 	mustComplete(command, "output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
@@ -54,11 +57,23 @@ func (o *output) table(withNamespace bool) printers.ResourcePrinter {
 	})
 }
 
+// printer is the printer of a format for machines.
+func (o *output) printer() (printers.ResourcePrinter, error) {
+	printer, err := o.print.ToPrinter()
+	switch {
+	case genericclioptions.IsNoCompatiblePrinterError(err):
+		return nil, usagef("--output=%s is none of %s", *o.print.OutputFormat, strings.Join(o.formats, ", "))
+	case err != nil:
+		return nil, usageError{err}
+	}
+	return printer, nil
+}
+
 // objects prints objects as a format for machines.
 func (p *plugin) objects(o *output, object runtime.Object) error {
-	printer, err := o.print.ToPrinter()
+	printer, err := o.printer()
 	if err != nil {
-		return usageError{err}
+		return err
 	}
 	if err := printer.PrintObj(object, p.Out); err != nil {
 		return fmt.Errorf("print: %w", err)
@@ -103,8 +118,12 @@ func dryRunFlag(command *cobra.Command, value *string, usage string, values ...s
 	mustComplete(command, "dry-run", cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// options are those of a write.
+// options are those of a write. A format that cannot be printed is refused before anything is
+// written.
 func (w *writing) options() (cluster.Options, error) {
+	if _, err := w.printer(); err != nil {
+		return cluster.Options{}, err
+	}
 	if w.manager == "" {
 		return cluster.Options{}, usagef("--field-manager is empty; leave it out, or give a name")
 	}

@@ -8,10 +8,12 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/action"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/cluster"
+	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/issuer"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
@@ -76,6 +78,7 @@ func (p revokeCommand) runRevokeClient(ctx context.Context, o *revoking, name st
 	if err != nil {
 		return err
 	}
+	p.forgetTokens(options.DryRun)
 	return p.done(o.writing, revoked)
 }
 
@@ -104,6 +107,7 @@ func (p revokeCommand) runRevokeNamespace(ctx context.Context, o *revoking, name
 		return err
 	}
 	revoked, err := action.RevokeNamespace(ctx, c, namespace, o.registry, p.Now(), options)
+	p.forgetTokens(options.DryRun)
 	for _, object := range revoked {
 		if err := p.done(o.writing, object); err != nil {
 			return err
@@ -161,6 +165,7 @@ func (p revokeCommand) runRevokePersons(ctx context.Context, o *revoking, subjec
 	if err != nil {
 		return err
 	}
+	p.warnOfIssuer(ctx, c, subject, issuerName)
 	if err := p.confirm(*o.yes || options.DryRun != "", "All tokens %s that were issued so far are refused from now on.", whom); err != nil {
 		return err
 	}
@@ -169,6 +174,18 @@ func (p revokeCommand) runRevokePersons(ctx context.Context, o *revoking, subjec
 		return err
 	}
 	return p.done(o.writing, revoked)
+}
+
+// warnOfIssuer reports an issuer that is not there: its persons have no tokens, or its name is
+// misspelt. The revocation is written all the same, because the issuer may come back.
+func (p revokeCommand) warnOfIssuer(ctx context.Context, c *cluster.Client, subject, issuerName string) {
+	if person, err := oauth2.ParsePerson(subject); err == nil {
+		issuerName = person.Issuer
+	}
+	if _, err := c.Get(ctx, cluster.Issuers(), issuerName); apierrors.IsNotFound(err) {
+		p.say("There is no OAuth2TrustedIssuer %q, so there are no tokens of its persons, and nothing is revoked now. "+
+			"If the name is misspelt, repeat the command with the right one; kubectl hallpass get issuers lists them.", issuerName)
+	}
 }
 
 func (p revokeCommand) revokeToken() *cobra.Command {
@@ -219,6 +236,22 @@ func (p revokeCommand) runRevokeToken(ctx context.Context, o revokingToken) erro
 	if err := (action.Reach{Dial: p.Dial}).RevokeToken(ctx, c.In(client.Namespace), client, token); err != nil {
 		return err
 	}
+	p.forgetTokens("")
 	p.say("The token of client %q in namespace %q is revoked.", client.Name, client.Namespace)
 	return nil
+}
+
+// forgetTokens deletes the tokens that are kept on this machine, because what was revoked may be
+// among them. The next ones are fetched.
+func (p revokeCommand) forgetTokens(dry cluster.DryRun) {
+	if dry != "" {
+		return
+	}
+	cache, err := issuer.NewCache(p.CacheDir)
+	if err == nil {
+		_, err = cache.Clear()
+	}
+	if err != nil {
+		p.say("The tokens that are kept on this machine are still there, and may be revoked ones: %v. Delete them with kubectl hallpass logout.", err)
+	}
 }

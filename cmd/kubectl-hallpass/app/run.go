@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -81,6 +82,28 @@ type plugin struct {
 type usageError struct{ error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// severalErrors are errors about several objects, a sentence each.
+type severalErrors []error
+
+// joined are errors as one; nil if there are none.
+func joined(errs []error) error {
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	if len(errs) == 0 {
+		return nil
+	}
+	return severalErrors(errs)
+}
+
+func (s severalErrors) Error() string {
+	sentences := make([]string, 0, len(s))
+	for _, err := range s {
+		sentences = append(sentences, strings.TrimRight(err.Error(), ".")+".")
+	}
+	return strings.Join(sentences, " ")
+}
+
+func (s severalErrors) Unwrap() []error { return s }
 
 // errRefused is the verdict of why that something is refused, or of doctor that there is a problem.
 // It has been printed.
@@ -186,6 +209,12 @@ func newCommand(e Environment) *cobra.Command {
 	p.completeFlags(root)
 	root.AddGroup(&cobra.Group{ID: groupLook, Title: "Look:"}, &cobra.Group{ID: groupChange, Title: "Change:"}, &cobra.Group{ID: groupUse, Title: "Use:"})
 	p.addCommands(root)
+	root.InitDefaultCompletionCmd()
+	for _, command := range root.Commands() {
+		if command.Name() == "completion" {
+			command.Args, command.RunE = noArguments, help
+		}
+	}
 	return root
 }
 

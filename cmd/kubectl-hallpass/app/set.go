@@ -95,14 +95,23 @@ func (p *plugin) merge(ctx context.Context, kind cluster.Kind, w *writing, named
 	if err != nil {
 		return err
 	}
-	for _, name := range named {
+	return each(named, func(name string) error {
 		object, err := action.Merge(ctx, c, kind, name, patch, options)
 		if err == nil {
 			err = p.done(w, object)
 		}
-		if err != nil {
-			return err
+		return err
+	})
+}
+
+// each does something to each object, also after one to which it could not be done, as kubectl
+// does.
+func each(named []string, do func(name string) error) error {
+	var failed []error
+	for _, name := range named {
+		if err := do(name); err != nil {
+			failed = append(failed, err)
 		}
 	}
-	return nil
+	return joined(failed)
 }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -109,7 +110,7 @@ func (p tokenCommand) cachedToken(ctx context.Context, c *cluster.Client, client
 	if err != nil {
 		return issuer.Token{}, err
 	}
-	if token, found := cache.Get(key, p.Now()); found {
+	if token, found := cache.Get(key, p.Now()); found && accepted(token, client, p.Now()) {
 		return token, nil
 	}
 	token, err := p.fetch(ctx, c, client, resource, o.scopes)
@@ -120,6 +121,26 @@ func (p tokenCommand) cachedToken(ctx context.Context, c *cluster.Client, client
 		p.say("The token is not kept: %v.", err)
 	}
 	return token, nil
+}
+
+// accepted reports whether Hallpass still accepts a kept token, as far as its client shows.
+func accepted(token issuer.Token, client *v1alpha1.OAuth2Client, now time.Time) bool {
+	claims, err := verdict.ReadClaims(token.Value)
+	if err != nil {
+		return true // an opaque token shows nothing
+	}
+	return verdict.OfToken(claims, client, now).Allowed && time.Unix(claims.IssuedAt, 0).After(revocationSet(client))
+}
+
+// revocationSet is when spec.revokeTokensIssuedBefore was last written, or later. A time in the
+// future in this field stands for the time at which it was written.
+func revocationSet(client *v1alpha1.OAuth2Client) (at time.Time) {
+	for _, entry := range client.ManagedFields {
+		if entry.Time != nil && entry.FieldsV1 != nil && entry.Time.After(at) && strings.Contains(entry.FieldsV1.GetRawString(), `"f:revokeTokensIssuedBefore"`) {
+			at = entry.Time.Time
+		}
+	}
+	return at
 }
 
 // caOf is the CA of the API server, in PEM.

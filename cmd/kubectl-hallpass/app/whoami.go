@@ -51,6 +51,7 @@ func (p whoamiCommand) runWhoami(ctx context.Context, system, registry, format s
 		return err
 	}
 	i.Logins = p.logins(c)
+	p.warnOfNamespace(ctx, c, c.Namespace)
 	if format != "" {
 		return p.document(i, format)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 )
@@ -164,6 +165,9 @@ func parseAccess(namespace, text string) (v1alpha1.Access, error) {
 	}
 	if !found || owner == "" || name == "" || scopes == "" {
 		return v1alpha1.Access{}, fmt.Errorf("--access=%q names no scopes of a resource; write it as --access=orders/orders-api=orders.read,orders.write", text)
+	}
+	if problems := slices.Concat(validation.IsDNS1123Label(owner), validation.IsDNS1123Subdomain(name)); len(problems) > 0 {
+		return v1alpha1.Access{}, fmt.Errorf("--access=%q cannot be the namespace and the name of a resource: %s", text, problems[0])
 	}
 	return v1alpha1.Access{
 		ResourceNamespace: v1alpha1.NamespaceName(owner), ResourceName: name, Scopes: converted[v1alpha1.Scope](strings.Split(scopes, ",")),

@@ -187,17 +187,24 @@ func unknownFields(err error) []string {
 	return fields
 }
 
+// notChecked ends what the API server adds about the rules that it has not come to.
+const notChecked = "correct the existing errors to complete validation"
+
 // causes are the sentences of the rules that an object breaks, without the object, which is long.
 func causes(err error) string {
 	var all []string
 	for _, cause := range details(err).Causes {
 		sentence := cause.Message
+		if strings.HasSuffix(sentence, notChecked) {
+			continue
+		}
 		if _, rule, found := strings.Cut(sentence, `": `); found && strings.HasPrefix(sentence, "Invalid value: ") {
 			sentence = rule
 		}
 		if _, rule, found := strings.Cut(sentence, "}: "); found && strings.HasPrefix(sentence, "Invalid value: {") {
 			sentence = rule
 		}
+		sentence = strings.TrimPrefix(strings.TrimPrefix(sentence, "Invalid value: "), cause.Field+" in body ")
 		if cause.Field != "" && cause.Field != "<nil>" {
 			sentence = cause.Field + ": " + sentence
 		}

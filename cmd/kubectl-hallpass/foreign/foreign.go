@@ -40,7 +40,7 @@ func Read(format string, from io.Reader) ([]Client, error) {
 	case "csv":
 		return readCSV(from)
 	}
-	return nil, fmt.Errorf("%q is no format of an export; there are %s", format, strings.Join(Formats(), ", "))
+	return nil, fmt.Errorf("%q is no format of an export", format)
 }
 
 // hydra is a client as Ory Hydra exports it: RFC 7591 section 2.
@@ -163,7 +163,17 @@ func (k keycloak) client() Client {
 
 // readCSV reads a table with a line of headers.
 func readCSV(from io.Reader) ([]Client, error) {
-	rows, err := csv.NewReader(from).ReadAll()
+	text, err := io.ReadAll(from)
+	if err != nil {
+		return nil, err
+	}
+	// Spreadsheets begin the file with a byte order mark, and many separate by semicolons.
+	content := strings.TrimPrefix(string(text), "\ufeff")
+	table := csv.NewReader(strings.NewReader(content))
+	if headers, _, _ := strings.Cut(content, "\n"); !strings.Contains(headers, ",") && strings.Contains(headers, ";") {
+		table.Comma = ';'
+	}
+	rows, err := table.ReadAll()
 	if err != nil {
 		return nil, fmt.Errorf("the export is no CSV: %w", err)
 	}

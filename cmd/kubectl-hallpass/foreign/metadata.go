@@ -21,6 +21,8 @@ type Metadata struct {
 	Name         string   `json:"client_name"`
 	Contacts     []string `json:"contacts"`
 	RedirectURIs []string `json:"redirect_uris"`
+	// Scope are the scopes that the client asks for, of whichever API.
+	Scope string `json:"scope"`
 	// Method is how the client authenticates: none or private_key_jwt.
 	Method string `json:"token_endpoint_auth_method"`
 	// Grants are the grant types; none stand for authorization_code.
@@ -41,13 +43,13 @@ func MetadataAddress(address string) (*url.URL, error) {
 	case err != nil || u.Scheme != "https" || u.Host == "":
 		return nil, fmt.Errorf("%q is no https URL", address)
 	case u.User != nil || strings.Contains(address, "#"):
-		return nil, fmt.Errorf("%q has a user or a fragment, which the address of a client metadata document must not have", address)
+		return nil, fmt.Errorf("%q has a user or a fragment, which the address of a client metadata document must not have", u.Redacted())
 	case u.Path == "" || u.Path == "/":
 		return nil, fmt.Errorf("%q has no path, which the address of a client metadata document must have, such as https://app.example.com/client.json", address)
 	}
 	for segment := range strings.SplitSeq(u.Path, "/") {
 		if segment == "." || segment == ".." {
-			return nil, fmt.Errorf("%q has a path with %s", address, segment)
+			return nil, fmt.Errorf("%q has %q in its path, and there must be one way to write the address", address, segment)
 		}
 	}
 	return u, nil
@@ -62,11 +64,33 @@ func ReadMetadata(address string, document []byte) (Metadata, error) {
 	if err := json.Unmarshal(document, &m); err != nil {
 		return Metadata{}, fmt.Errorf("the document is no client metadata (RFC 7591): %w", err)
 	}
+	// JSON null stands for a member that is not there.
+	for _, member := range []*json.RawMessage{&m.Keys, &m.Secret} {
+		if string(*member) == "null" {
+			*member = nil
+		}
+	}
+	m.Name, m.Contacts, m.RedirectURIs = cut(m.Name, maxDisplayName), once(m.Contacts), once(m.RedirectURIs)
+	m.Contacts = m.Contacts[:min(len(m.Contacts), maxContacts)]
 	return m, m.check(address)
 }
 
+// once are texts without those that came before.
+func once(texts []string) (all []string) {
+	for _, text := range texts {
+		if !slices.Contains(all, text) {
+			all = append(all, text)
+		}
+	}
+	return all
+}
+
+// Signs reports whether the client authenticates by a key of its own.
+func (m Metadata) Signs() bool { return m.Method == "private_key_jwt" }
+
 func (m Metadata) check(address string) error {
-	signs := m.Method == "private_key_jwt"
+	signs := m.Signs()
+	known, unknown := m.GrantTypes()
 	switch {
 	case m.ID != address:
 		return fmt.Errorf("its client_id is %q, and has to be the address of the document, letter by letter", m.ID)
@@ -80,6 +104,8 @@ func (m Metadata) check(address string) error {
 		return errors.New("its keys are at a jwks_uri, from which Hallpass fetches nothing: the document has to have them as jwks")
 	case signs && m.Keys == nil:
 		return errors.New("its token_endpoint_auth_method is private_key_jwt, and it has no jwks")
+	case len(known) == 0 && len(unknown) > 0:
+		return fmt.Errorf("Hallpass has none of its grant_types: %s", strings.Join(unknown, ", "))
 	}
 	return nil
 }

@@ -45,6 +45,8 @@ func TestClientMetadataThatAreRefused(t *testing.T) {
 		"does not name how the client authenticates": `{"client_id":"https://app.example.com/client.json"}`,
 		`its token_endpoint_auth_method is "client_`: `{"client_id":"https://app.example.com/client.json","token_endpoint_auth_method":"client_secret_basic"}`,
 		"has to have them as jwks":                   `{"client_id":"https://app.example.com/client.json","token_endpoint_auth_method":"private_key_jwt","jwks_uri":"https://app.example.com/keys"}`,
+		"none of its grant_types: implicit":          `{"client_id":"https://app.example.com/client.json","token_endpoint_auth_method":"none","grant_types":["implicit"]}`,
+		"private_key_jwt, and it has no jwks":        `{"client_id":"https://app.example.com/client.json","token_endpoint_auth_method":"private_key_jwt","jwks":null}`,
 		"and it has no jwks":                         `{"client_id":"https://app.example.com/client.json","token_endpoint_auth_method":"private_key_jwt"}`,
 	} {
 		if _, err := foreign.ReadMetadata(documentAddress, []byte(document)); err == nil || !strings.Contains(err.Error(), want) {
@@ -61,8 +63,8 @@ func TestAddressesOfClientMetadata(t *testing.T) {
 		"https:///client.json":                    "no https URL",
 		"https://app.example.com":                 "has no path",
 		"https://app.example.com/":                "has no path",
-		"https://app.example.com/a/../b":          "a path with ..",
-		"https://app.example.com/%2e/b":           "a path with .",
+		"https://app.example.com/a/../b":          `has ".." in its path`,
+		"https://app.example.com/%2e/b":           `has "." in its path`,
 		"https://app.example.com/client.json#":    "a user or a fragment",
 		"https://me@app.example.com/client.json":  "a user or a fragment",
 		"https://app.example.com/client.json\x7f": "no https URL",

@@ -74,11 +74,11 @@ func stateOf(c *v1alpha1.OAuth2Client) string {
 func Authentication(c *v1alpha1.OAuth2Client) string {
 	switch method := Method(c); method {
 	case v1alpha1.ByServiceAccount:
-		return fmt.Sprintf("the token of ServiceAccount %s; ConfigMap %s has the URLs", c.Spec.Authentication.ServiceAccount.Name, orDash(c.Status.ConfigMap.Name))
+		return fmt.Sprintf("the token of ServiceAccount %s; %s", c.Spec.Authentication.ServiceAccount.Name, urlsIn(c))
 	case v1alpha1.ByFederatedToken:
-		return fmt.Sprintf("a JWT of OAuth2TrustedIssuer %s; ConfigMap %s has the URLs", c.Spec.Authentication.FederatedToken.IssuerName, orDash(c.Status.ConfigMap.Name))
+		return fmt.Sprintf("a JWT of OAuth2TrustedIssuer %s; %s", c.Spec.Authentication.FederatedToken.IssuerName, urlsIn(c))
 	case v1alpha1.ByNone:
-		return fmt.Sprintf("nothing: it is a public client; ConfigMap %s has the URLs", orDash(c.Status.ConfigMap.Name))
+		return fmt.Sprintf("nothing: it is a public client; %s", urlsIn(c))
 	case v1alpha1.ByPrivateKeyJWT:
 		return fmt.Sprintf("a key of its own; Secret %s has the URLs", orDash(c.Status.Secret.Name))
 	case v1alpha1.ByClientSecret:
@@ -187,4 +187,12 @@ func (p *page) refusals(c *v1alpha1.OAuth2Client, now time.Time) {
 		p.say("%s, last %s. %s", r.Reason, since(r.LastRefusedAt, now), r.Text())
 	}
 	p.staleUses(c.Status.StaleUses, now)
+}
+
+// urlsIn is where the URLs of a client without a secret are.
+func urlsIn(c *v1alpha1.OAuth2Client) string {
+	if c.Status.ConfigMap.Name == "" {
+		return "its ConfigMap with the URLs is not written yet"
+	}
+	return "ConfigMap " + c.Status.ConfigMap.Name + " has the URLs"
 }

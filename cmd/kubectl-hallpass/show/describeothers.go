@@ -37,7 +37,7 @@ func DescribeResource(r *v1alpha1.OAuth2Resource, now time.Time) string {
 	holders := map[v1alpha1.Scope]string{}
 	for _, h := range r.Status.Scopes {
 		if h.Clients != nil {
-			holders[h.Name] = " (" + counted(int(*h.Clients), "client") + ")"
+			holders[h.Name] = " (" + Counted(int(*h.Clients), "client") + ")"
 		}
 	}
 	for _, s := range r.Spec.Scopes {
@@ -51,8 +51,8 @@ func DescribeResource(r *v1alpha1.OAuth2Resource, now time.Time) string {
 	return p.String()
 }
 
-// counted is a number of things: 1 client, 2 clients.
-func counted(n int, noun string) string {
+// Counted is a number of things: 1 client, 2 clients.
+func Counted(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}

@@ -280,6 +280,26 @@ func TestBadInput(t *testing.T) {
 		{line: "why --token-file - --namespace mistakes"},
 		{line: "revoke token --namespace mistakes", stdin: "hpt_abc\n"},
 		{line: "token taken --header --decode --namespace mistakes"},
+		{line: "create client other --namespace mistakes --output wide"},
+		{line: "delete client taken --namespace mistakes --yes --output tabel"},
+		{line: "suspend taken --namespace mistakes --output jsonpath={"},
+		{line: "revoke client taken --namespace mistakes --yes --output jsonpath"},
+		{line: "get clients --namespace mistakes"},
+		{line: "suspend missing taken gone --namespace mistakes"},
+		{line: "delete client missing taken gone --namespace mistakes --yes"},
+		{line: "revoke issuer missing --yes --dry-run=server --output jsonpath={.spec.selector.issuerName}"},
+		{line: "revoke person user:missing:U1 --yes --dry-run=client --output jsonpath={.spec.selector.subject}"},
+		{line: "create resource api --namespace mistakes --scopes read"},
+		{line: "grant api --to not-there --scopes read --namespace mistakes"},
+		{line: "create client other --namespace mistakes --access orders/orders/api=read"},
+		{line: "create client other --namespace mistakes --scopes ,"},
+		{line: "create client other --namespace mistakes --rotate-every 5s"},
+		{line: "create client other --namespace mistakes --from-metadata ''"},
+		{line: "create client other --namespace mistakes --from-metadata https://127.0.0.1:1/client.json"},
+		{line: "import - --format xml"},
+		{line: "completion powershel"},
+		{line: "get clients --request-timeout 1x"},
+		{line: "describe issuer missing --namespace not-there"},
 		{line: "get clients --context not-there"},
 		{line: "get clients --server https://127.0.0.1:1 --namespace mistakes"},
 	})
@@ -338,6 +358,21 @@ func TestATokenIsFetchedKeptAndRevoked(t *testing.T) {
 	if body["active"] != false {
 		t.Errorf("the revoked token: %v", body)
 	}
+	next := strings.TrimSpace(edit.ok(t, "token caller --namespace calling"))
+	if next == token {
+		t.Error("a revoked token is kept")
+	}
+	elsewhere := shell{user: "edit", cache: t.TempDir()}
+	elsewhere.ok(t, "suspend caller --namespace calling")
+	if r := edit.run(t, "token caller --namespace calling", ""); r.code != app.ExitFailed || r.out != "" {
+		t.Errorf("a suspended client: exit %d: %s%s", r.code, r.out, r.err)
+	}
+	elsewhere.ok(t, "resume caller --namespace calling")
+	elsewhere.ok(t, "revoke client caller --namespace calling --yes")
+	if after := strings.TrimSpace(edit.ok(t, "token caller --namespace calling")); after == next {
+		t.Error("a token of a client whose tokens were revoked elsewhere is kept")
+	}
+	edit.ok(t, "token caller --namespace calling --scope read")
 	must(t, filepath.WalkDir(edit.cache, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -348,7 +383,7 @@ func TestATokenIsFetchedKeptAndRevoked(t *testing.T) {
 		}
 		return err
 	}))
-	if r := edit.run(t, "logout", ""); r.code != app.ExitOK || r.err != "2 tokens were deleted.\n" {
+	if r := edit.run(t, "logout", ""); r.code != app.ExitOK || r.err != "Deleted 2 tokens from this machine.\n" {
 		t.Errorf("logout: exit %d: %s", r.code, r.err)
 	}
 	if files, err := os.ReadDir(filepath.Join(edit.cache, "tokens")); err != nil || len(files) > 0 {
