@@ -83,7 +83,7 @@ type usageError struct{ error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// severalErrors are errors about several objects, a sentence each.
+// severalErrors are errors about several objects, each of which is printed in a line of its own.
 type severalErrors []error
 
 // joined are errors as one; nil if there are none.
@@ -95,13 +95,7 @@ func joined(errs []error) error {
 	return severalErrors(errs)
 }
 
-func (s severalErrors) Error() string {
-	sentences := make([]string, 0, len(s))
-	for _, err := range s {
-		sentences = append(sentences, strings.TrimRight(err.Error(), ".")+".")
-	}
-	return strings.Join(sentences, " ")
-}
+func (s severalErrors) Error() string { return errors.Join(s...).Error() }
 
 func (s severalErrors) Unwrap() []error { return s }
 
@@ -177,7 +171,13 @@ func exitCode(err error, command *cobra.Command, out io.Writer) int {
 		_, _ = fmt.Fprintf(out, "error: %s\nSee '%s --help'.\n", show.Sentence(err), command.CommandPath())
 		return ExitUsage
 	}
-	_, _ = fmt.Fprintf(out, "error: %s\n", show.Sentence(err))
+	var several severalErrors
+	if !errors.As(err, &several) {
+		several = severalErrors{err}
+	}
+	for _, one := range several {
+		_, _ = fmt.Fprintf(out, "error: %s\n", show.Sentence(one))
+	}
 	return ExitFailed
 }
 

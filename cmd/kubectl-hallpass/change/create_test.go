@@ -89,7 +89,7 @@ func TestCreatedSpecsHaveNothingThatWasNotAskedFor(t *testing.T) {
 }
 
 func TestCreateRefusesWhatSaysTooLittle(t *testing.T) {
-	for _, access := range []string{"", "orders/api", "orders/api=", "/api=read", "orders/=read"} {
+	for _, access := range []string{"", "orders/api", "orders/api=", "/api=read", "orders/=read", "orders/orders/api=read", "Orders/api=read"} {
 		if _, err := (change.NewClient{Namespace: "shop", Access: []string{access}}).Client(); err == nil {
 			t.Errorf("--access=%q is accepted", access)
 		}

@@ -60,6 +60,15 @@ func TestRead(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", format, diff)
 		}
 	}
+	// Spreadsheets write a byte order mark, and in some languages semicolons.
+	plain, err := foreign.Read("csv", strings.NewReader(csvExport))
+	if err != nil {
+		t.Fatal(err)
+	}
+	saved, err := foreign.Read("csv", strings.NewReader("\ufeff"+strings.ReplaceAll(csvExport, ",", ";")))
+	if diff := cmp.Diff(plain, saved); err != nil || diff != "" {
+		t.Errorf("as a spreadsheet saves it: %v (-want +got):\n%s", err, diff)
+	}
 	// A list without the object around it is an export too.
 	if got, err := foreign.Read("hydra", strings.NewReader(`[{"client_id":"a"}]`)); err != nil || len(got) != 1 {
 		t.Errorf("a list: %v, %v", got, err)

@@ -26,8 +26,14 @@ func Plain(text string) string {
 	return plain.String()
 }
 
-// Sentence is an error with one full stop at its end, and without control characters of a terminal.
-func Sentence(err error) string { return Plain(strings.TrimRight(err.Error(), ".")) + "." }
+// Sentence is an error with one full stop at its end unless it asks something, and without control characters of a terminal.
+func Sentence(err error) string {
+	text := Plain(strings.TrimRight(err.Error(), "."))
+	if strings.HasSuffix(text, "?") {
+		return text
+	}
+	return text + "."
+}
 
 func controls(r rune) bool {
 	return unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Bidi_Control, r)
